@@ -1,0 +1,50 @@
+package checkpoint
+
+import (
+	"errors"
+	"strings"
+)
+
+// The classes of error that the engine tells apart. A sink or source wraps its error in [Error] with one of them;
+// errors.Is finds the class. An error without a class is a fault of our own and ends the component.
+var (
+	// ErrRetry: nothing is wrong with the batch; try the same again after a pause, for as long as the partitions are
+	// ours. Deadlocks, lock waits, lost connections before COMMIT was sent, read-only, full or saturated servers.
+	ErrRetry = errors.New("try again")
+	// ErrFenced: a fence or closing check did not match. Somebody else has claimed the partition, or the database is
+	// in an older state. Throw away, ask the group, claim again.
+	ErrFenced = errors.New("fenced")
+	// ErrUnknown: COMMIT was sent and its outcome is not known. Ask before anything else.
+	ErrUnknown = errors.New("outcome of COMMIT unknown")
+	// ErrTooLarge: the transaction is larger than the server takes. Throw away, take a smaller batch.
+	ErrTooLarge = errors.New("batch too large")
+	// ErrBlocked: the table's fault or its structure's, never a record's. Wait, say why, try again.
+	ErrBlocked = errors.New("blocked")
+	// ErrRefused: going on would harm data that is not ours: another topic, another query, another job's table. The
+	// partitions named stop; at start the process ends with exit code 3.
+	ErrRefused = errors.New("refused to protect the data")
+	// ErrGone: a checkpoint that this process held is gone. The process stops.
+	ErrGone = errors.New("checkpoint is gone")
+)
+
+// Error is an error with its class, and what an operator can do about it.
+type Error struct {
+	Class      error       // one of the classes above, never nil
+	Err        error       // the cause, never nil
+	Hint       string      // what to do, a sentence; empty where there is nothing to do
+	Partitions []Partition // whom it concerns; nil means all that took part
+}
+
+// Error writes the cause and then the hint.
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(e.Err.Error())
+	if e.Hint != "" {
+		b.WriteString(": ")
+		b.WriteString(e.Hint)
+	}
+	return b.String()
+}
+
+// Unwrap gives class and cause, so that errors.Is and errors.As find both.
+func (e *Error) Unwrap() []error { return []error{e.Class, e.Err} }

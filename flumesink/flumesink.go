@@ -1,0 +1,41 @@
+// Package flumesink is what Flume's senders talk to. Each sub-package speaks one protocol; this one holds what they
+// share: the [Event], the [Appender] that makes events safe, and the bytes in flight over all receivers.
+//
+// A receiver answers OK only after Append returned nil, which is after Kafka acknowledged every event of the request
+// (acks=all). Anything else is left unanswered, and Flume sends it again. A frame belongs to the Appender from the
+// call of Append until it calls Release, time-out or not (P29).
+package flumesink
+
+import "context"
+
+// Event is one Flume event as views on the frame that it came in: valid until the request's Release.
+type Event struct {
+	Headers []Header
+	Body    []byte
+}
+
+// Header is one header of an event. Both are views on the frame.
+type Header struct {
+	Key, Value []byte
+}
+
+// Request is the events of one append or appendBatch call.
+type Request struct {
+	Events []Event
+	// Release is called exactly once, when nobody will read the frame any more; perhaps long after Append returned.
+	Release func()
+	// Gone reports whether the sender is known to have gone (FIN or RST, where the system tells); its request is then
+	// dropped and never produced (P23). It may be nil.
+	Gone func() bool
+}
+
+// Appender makes events safe. It is safe for concurrent use.
+type Appender interface {
+	// Append returns nil when Kafka has acknowledged every event. ctx carries the deadline of the request, counted
+	// from its first byte. Any error means that no OK may be sent: the connection is closed unanswered. An error of
+	// ctx after the records were given to the producer leaves them with it: they may still be written.
+	Append(ctx context.Context, r Request) error
+	// Ready blocks while nothing more may be read, because a record of an unanswered request has no final word from
+	// Kafka yet (P23); or until ctx ends.
+	Ready(ctx context.Context) error
+}

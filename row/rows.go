@@ -1,0 +1,133 @@
+package row
+
+import (
+	"bytes"
+	"hash/maphash"
+	"slices"
+)
+
+// Cell is one value of a row outside its key. What it holds is said by its column's Kind:
+// Int and Decimal in Number; Datetime and Double's bits in Number.Lo; Text and Bytes in the arena of its Rows.
+type Cell struct {
+	Number
+	off, len int
+	// Set is false while the cell is NULL.
+	Set bool
+}
+
+// Rows is the rows that one batch adds to one table. It is unsafe for concurrent use; it belongs to whoever folds into
+// it until it is handed to a sink, and from then on nobody changes it.
+type Rows struct {
+	Table *Table
+
+	width int      // cells in a row: columns outside the key
+	keys  []span   // of each row, in the arena
+	hash  []uint64 // of each row's key
+	cells []Cell   // of all rows, width to a row
+	arena []byte   // keys and texts
+	slots []int32  // open addressing: row number + 1, 0 is free
+	seed  maphash.Seed
+}
+
+type span struct{ off, len int }
+
+// NewRows makes an empty set of rows for t.
+func NewRows(t *Table) *Rows {
+	return &Rows{Table: t, width: len(t.Columns) - t.Keys, slots: make([]int32, 64), seed: maphash.MakeSeed()}
+}
+
+// Len is the number of rows.
+func (r *Rows) Len() int { return len(r.keys) }
+
+// Size is about the memory held, in bytes.
+func (r *Rows) Size() int64 {
+	return int64(cap(r.arena) + cap(r.keys)*16 + cap(r.hash)*8 + cap(r.cells)*40 + cap(r.slots)*4)
+}
+
+// Key is the encoded key of row i, a view that must not be changed.
+func (r *Rows) Key(i int) []byte {
+	k := r.keys[i]
+	return r.arena[k.off : k.off+k.len : k.off+k.len]
+}
+
+// Cells is the cells of row i in the order of the table's columns after its keys. The slice is valid until the next
+// Find or Insert.
+func (r *Rows) Cells(i int) []Cell { return r.cells[i*r.width : (i+1)*r.width : (i+1)*r.width] }
+
+// Bytes is a Text or Bytes cell's value, a view on the arena.
+func (r *Rows) Bytes(c *Cell) []byte { return r.arena[c.off : c.off+c.len : c.off+c.len] }
+
+// SetBytes stores v in the arena and makes c hold it. Room of an older, longer value is used again.
+func (r *Rows) SetBytes(c *Cell, v []byte) {
+	if c.Set && len(v) <= c.len {
+		copy(r.arena[c.off:], v)
+	} else {
+		c.off = len(r.arena)
+		r.arena = append(r.arena, v...)
+	}
+	c.len, c.Set = len(v), true
+}
+
+// Find returns the number of the row with this key, or adds one whose cells are all NULL. It copies key.
+func (r *Rows) Find(key []byte) (i int, fresh bool) {
+	h := maphash.Bytes(r.seed, key)
+	mask := uint64(len(r.slots) - 1)
+	for at := h & mask; ; at = (at + 1) & mask {
+		s := r.slots[at]
+		if s == 0 {
+			r.slots[at] = int32(len(r.keys) + 1)
+			break
+		}
+		if i := int(s - 1); r.hash[i] == h && bytes.Equal(r.Key(i), key) {
+			return i, false
+		}
+	}
+	i = len(r.keys)
+	r.keys = append(r.keys, span{len(r.arena), len(key)})
+	r.arena = append(r.arena, key...)
+	r.hash = append(r.hash, h)
+	for range r.width {
+		r.cells = append(r.cells, Cell{})
+	}
+	if len(r.keys)*4 > len(r.slots)*3 {
+		r.grow()
+	}
+	return i, true
+}
+
+func (r *Rows) grow() {
+	r.slots = make([]int32, 2*len(r.slots))
+	mask := uint64(len(r.slots) - 1)
+	for i, h := range r.hash {
+		at := h & mask
+		for r.slots[at] != 0 {
+			at = (at + 1) & mask
+		}
+		r.slots[at] = int32(i + 1)
+	}
+}
+
+// Sorted is the numbers of all rows in ascending order of key: the one order in which every writer takes row locks.
+func (r *Rows) Sorted() []int {
+	order := make([]int, len(r.keys))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return bytes.Compare(r.Key(a), r.Key(b)) })
+	return order
+}
+
+// Delta is the rows that one batch adds, one Rows for each target table, ordered by table name. Statements into the
+// same table share one Rows.
+type Delta struct {
+	Tables []*Rows
+}
+
+// Len is the number of rows of all tables.
+func (d Delta) Len() int {
+	n := 0
+	for _, r := range d.Tables {
+		n += r.Len()
+	}
+	return n
+}

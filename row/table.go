@@ -1,0 +1,99 @@
+package row
+
+// Merge says how a column of a batch's row joins the same column of the row that is there already. A NULL on either
+// side leaves the other ("nothing yet").
+type Merge uint8
+
+// The ways to merge. A grouped table has Key columns and the others; an ungrouped one has Key columns and Plain ones,
+// and its rows are written by plain INSERT.
+const (
+	Key   Merge = iota // identifies the row; never NULL
+	Add                // COUNT, SUM
+	Min                // the smaller
+	Max                // the larger
+	Last               // the newest replaces
+	Plain              // a value of a row that is written once
+)
+
+// Kind is what a column holds, and how a Cell or a key part holds it.
+type Kind uint8
+
+// The kinds. Decimal and Int share one representation: a scaled 128-bit integer.
+const (
+	Int      Kind = iota // signed integer; 128 bits so that sums cannot overflow in a batch
+	Decimal              // exact number, scaled by 10^Column.Scale
+	Double               // IEEE 754 binary64; never summed
+	Text                 // valid UTF-8, compared by bytes
+	Bytes                // any bytes, compared by bytes
+	Datetime             // microseconds since 1970-01-01 00:00:00 UTC
+)
+
+// Column is one column of a target table.
+type Column struct {
+	Name  string
+	Kind  Kind
+	Merge Merge
+	// Scale is the number of digits after the point of a Decimal, 0 to 30; values are rounded half away from zero to
+	// it before they are added. For Datetime it is the digits of a second's fraction that the column keeps, 0 to 6.
+	Scale int
+	// Precision is the number of digits in all that a Decimal column takes; 0 where the table is not bound yet.
+	Precision int
+	// Nullable says that the column can be NULL. Key columns never are.
+	Nullable bool
+	// MaxBytes and MaxChars bound a Text or Bytes value; 0 means no bound of that sort. MySQL counts VARCHAR in
+	// characters and VARBINARY and TEXT in bytes.
+	MaxBytes int
+	MaxChars int
+	// MinInt and MaxInt bound an Int value, inclusive. Both 0 means the table is not bound yet. A BIGINT UNSIGNED
+	// has MaxInt of math.MaxInt64 for keys and single values; totals are the server's to judge.
+	MinInt, MaxInt int64
+}
+
+// Table is a target table as the query writes it.
+type Table struct {
+	// Name as written in the query, without quotes; Schema is empty for the connection's own database.
+	Schema, Name string
+	// Columns in the query's order: first every Key column, in key order, then the others.
+	Columns []Column
+	// Keys is the number of Key columns at the head of Columns.
+	Keys int
+	// Grouped says that rows are merged into those that are there; else they are inserted.
+	Grouped bool
+}
+
+// FullName is schema.name, or name alone.
+func (t *Table) FullName() string {
+	if t.Schema == "" {
+		return t.Name
+	}
+	return t.Schema + "." + t.Name
+}
+
+// Column finds a column by its name, which compares without case, as MySQL does. It returns nil where there is none.
+func (t *Table) Column(name string) *Column {
+	for i := range t.Columns {
+		if equalFold(t.Columns[i].Name, name) {
+			return &t.Columns[i]
+		}
+	}
+	return nil
+}
+
+func equalFold(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := 0; i < len(a); i++ {
+		x, y := a[i], b[i]
+		if 'A' <= x && x <= 'Z' {
+			x += 'a' - 'A'
+		}
+		if 'A' <= y && y <= 'Z' {
+			y += 'a' - 'A'
+		}
+		if x != y {
+			return false
+		}
+	}
+	return true
+}
