@@ -1,0 +1,159 @@
+package sinktest
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/checkpoint"
+)
+
+// OpKind is which method of a sink was called.
+type OpKind uint8
+
+// The methods.
+const (
+	Claim OpKind = iota
+	Commit
+	Resolve
+)
+
+// Op is a call of a Memory, shown to the test's choice of fault.
+type Op struct {
+	Kind       OpKind
+	Partitions []checkpoint.Partition
+	Batch      checkpoint.BatchID // of Commit and Resolve
+}
+
+// Fault is what happens to a call.
+type Fault uint8
+
+// The faults. A Claim knows None, Retry, LostBefore and LostAfter; for a Resolve any fault is "no answer yet".
+const (
+	None               Fault = iota
+	Retry                    // ErrRetry; nothing is applied
+	LostBefore               // ErrUnknown; COMMIT never arrived
+	LostAfter                // ErrUnknown; COMMIT was carried out
+	HeldThenCommitted        // ErrUnknown; the server holds the transaction for two questions, then carries it out
+	HeldThenRolledBack       // ErrUnknown; the server holds the transaction for two questions, then rolls it back
+	Fence                    // a stranger claims the partitions first, so ErrFenced
+	TooLarge                 // ErrTooLarge
+	Block                    // ErrBlocked
+)
+
+// Faults makes choose decide what happens to every call from now on, of all peers. It is called with the database
+// locked: it must not call back. Nil means no faults.
+func (m *Memory) Faults(choose func(Op) Fault) {
+	m.db.mu.Lock()
+	defer m.db.mu.Unlock()
+	m.db.fault = choose
+}
+
+// Refuse makes the database refuse rows: reason is empty for a key that it takes.
+func (m *Memory) Refuse(reason func(key string) string) {
+	m.db.mu.Lock()
+	defer m.db.mu.Unlock()
+	m.db.refuse = reason
+}
+
+// Steal claims partitions as a stranger would: what their owner commits next is fenced.
+func (m *Memory) Steal(partitions ...checkpoint.Partition) {
+	m.db.mu.Lock()
+	defer m.db.mu.Unlock()
+	m.db.steal(partitions)
+}
+
+// Delete removes a partition's checkpoint.
+func (m *Memory) Delete(p checkpoint.Partition) {
+	m.db.mu.Lock()
+	defer m.db.mu.Unlock()
+	delete(m.db.checkpoints, p)
+}
+
+// State is a copy of the whole database.
+type State struct{ states }
+
+// Copy keeps the database as it is now.
+func (m *Memory) Copy() State {
+	m.db.mu.Lock()
+	defer m.db.mu.Unlock()
+	s := m.db.states
+	s.checkpoints, s.rows, s.dead, s.open = maps.Clone(s.checkpoints), maps.Clone(s.rows), maps.Clone(s.dead), nil
+	return State{s}
+}
+
+// Restore puts the database back to an older state. Transactions that were open are gone.
+func (m *Memory) Restore(s State) {
+	m.db.mu.Lock()
+	defer m.db.mu.Unlock()
+	s.checkpoints, s.rows, s.dead = maps.Clone(s.checkpoints), maps.Clone(s.rows), maps.Clone(s.dead)
+	m.db.states = s.states
+}
+
+// Settle ends every transaction that the server holds open, as it was going to end.
+func (m *Memory) Settle() {
+	m.db.mu.Lock()
+	defer m.db.mu.Unlock()
+	for len(m.db.open) > 0 {
+		m.db.settle(0)
+	}
+}
+
+// Rows is a copy of the rows.
+func (m *Memory) Rows() Delta {
+	m.db.mu.Lock()
+	defer m.db.mu.Unlock()
+	return maps.Clone(m.db.rows)
+}
+
+// Dead is the dead letters in order of partition and offset.
+func (m *Memory) Dead() []batch.DeadLetter {
+	m.db.mu.Lock()
+	defer m.db.mu.Unlock()
+	return slices.SortedFunc(maps.Values(m.db.dead), func(a, b batch.DeadLetter) int {
+		switch {
+		case a.Partition.Less(b.Partition) || a.Partition == b.Partition && a.Offset < b.Offset:
+			return -1
+		case a.Partition == b.Partition && a.Offset == b.Offset:
+			return a.Statement - b.Statement
+		}
+		return 1
+	})
+}
+
+// Checkpoints is all checkpoints in order of partition.
+func (m *Memory) Checkpoints() []checkpoint.Checkpoint {
+	m.db.mu.Lock()
+	defer m.db.mu.Unlock()
+	return slices.SortedFunc(maps.Values(m.db.checkpoints), func(a, b checkpoint.Checkpoint) int {
+		if a.Partition.Less(b.Partition) {
+			return -1
+		}
+		return 1
+	})
+}
+
+// Commits is how many parts were carried out in this history of the database.
+func (m *Memory) Commits() int {
+	m.db.mu.Lock()
+	defer m.db.mu.Unlock()
+	return m.db.commits
+}
+
+// Calls is how often a method was called, by all peers.
+func (m *Memory) Calls(kind OpKind) int {
+	m.db.mu.Lock()
+	defer m.db.mu.Unlock()
+	return m.db.calls[kind]
+}
+
+// Check returns an error where an audit does not balance.
+func (m *Memory) Check() error {
+	for _, c := range m.Checkpoints() {
+		if !c.Balances() {
+			return fmt.Errorf("%v has an audit of %d: %+v", c.Range, c.Audit.Total(), c.Audit)
+		}
+	}
+	return nil
+}
