@@ -1,0 +1,61 @@
+package batch
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+)
+
+// Config is the engine's options.
+type Config struct {
+	// Interval between the ticks at which batches are committed. From 10ms.
+	Interval time.Duration
+	// Tasks is how many shares a process divides its partitions into, each with a transaction of its own. From 1 to 256.
+	Tasks int
+	// MaxRecords and MaxBytes end a task's batch before its tick.
+	MaxRecords int64
+	MaxBytes   int64
+	// Memory is the bytes that fetched records, groups and SQL text of all tasks may take, both batches included.
+	Memory int64
+	// DeadLetterStop is the share of dead records in a batch of 1,000 records or more above which its partitions
+	// stop, from 0 to 1; 1 means never.
+	DeadLetterStop float64
+	// ShutdownTimeout bounds the commits that are under way when the engine is told to stop.
+	ShutdownTimeout time.Duration
+	// StopRetry is how long a stopped partition rests before it is claimed again, to see whether a person has acted.
+	StopRetry time.Duration
+}
+
+// DefaultConfig is the engine's options where nothing is said.
+func DefaultConfig() Config {
+	return Config{
+		Interval:        5 * time.Second,
+		Tasks:           runtime.GOMAXPROCS(0),
+		MaxRecords:      1_000_000,
+		MaxBytes:        128 << 20,
+		Memory:          512 << 20,
+		DeadLetterStop:  0.5,
+		ShutdownTimeout: 20 * time.Second,
+		StopRetry:       30 * time.Second,
+	}
+}
+
+// Validate reports every option that is out of its bounds.
+func (c Config) Validate() error {
+	var errs []error
+	bad := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	bad(c.Interval >= 10*time.Millisecond, "batch-interval is %s, the least is 10ms", c.Interval)
+	bad(c.Tasks >= 1 && c.Tasks <= 256, "tasks is %d, must be from 1 to 256", c.Tasks)
+	bad(c.MaxRecords >= 1, "max-batch-records is %d, the least is 1", c.MaxRecords)
+	bad(c.MaxBytes >= 1<<10, "max-batch-bytes is %d, the least is 1024", c.MaxBytes)
+	bad(c.Memory >= 16<<20, "memory is %d bytes, the least is 16777216 (16 MiB)", c.Memory)
+	bad(c.DeadLetterStop >= 0 && c.DeadLetterStop <= 1, "dead-letter-stop is %g, must be from 0%% to 100%%", c.DeadLetterStop*100)
+	bad(c.ShutdownTimeout > 0, "shutdown-timeout is %s, must be above 0", c.ShutdownTimeout)
+	bad(c.StopRetry > 0, "stop retry is %s, must be above 0", c.StopRetry)
+	return errors.Join(errs...)
+}

@@ -1,0 +1,34 @@
+package batch
+
+import "sync"
+
+// mailbox is a queue whose put never blocks, so that the engine's loop and its workers can post to each other without
+// a cycle of waiting. What is in it is bounded by what the planner lets be under way: one operation and one fold for
+// each task, and what was fetched before a pause took hold.
+type mailbox[T any] struct {
+	mu    sync.Mutex // guards items
+	items []T
+	ready chan struct{} // holds a token while items may be there
+}
+
+func newMailbox[T any]() *mailbox[T] { return &mailbox[T]{ready: make(chan struct{}, 1)} }
+
+// put adds an item.
+func (m *mailbox[T]) put(item T) {
+	m.mu.Lock()
+	m.items = append(m.items, item)
+	m.mu.Unlock()
+	select {
+	case m.ready <- struct{}{}:
+	default:
+	}
+}
+
+// take removes all items, in the order in which they were put.
+func (m *mailbox[T]) take() []T {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	items := m.items
+	m.items = nil
+	return items
+}

@@ -1,0 +1,95 @@
+package batch
+
+import (
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sluice-etl/sluice/checkpoint"
+)
+
+type metrics struct {
+	fetched    prometheus.Counter
+	fates      *prometheus.CounterVec
+	commits    *prometheus.CounterVec
+	seconds    prometheus.Histogram
+	records    prometheus.Histogram
+	rows       prometheus.Counter
+	last       prometheus.Gauge
+	thrownAway prometheus.Counter
+	fenced     prometheus.Counter
+	stopped    prometheus.Counter
+}
+
+// results are the labels of etl_commit_tries_total.
+var results = map[error]string{
+	checkpoint.ErrRetry: "retry", checkpoint.ErrFenced: "fenced", checkpoint.ErrUnknown: "unknown",
+	checkpoint.ErrTooLarge: "too_large", checkpoint.ErrBlocked: "blocked", checkpoint.ErrRefused: "refused",
+	checkpoint.ErrGone: "gone",
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	m := &metrics{
+		fetched: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "etl_batch_fetched_records_total", Help: "Records given to tasks; more than are committed when batches are thrown away."}),
+		fates: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "etl_batch_records_total", Help: "Offsets committed by this process, by what became of them."}, []string{"fate"}),
+		commits: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "etl_commit_tries_total", Help: "Transactions tried, by how they ended."}, []string{"result"}),
+		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "etl_commit_seconds", Help: "Time that a transaction took.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 15)}),
+		records: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "etl_batch_records", Help: "Records in a task's batch.", Buckets: prometheus.ExponentialBuckets(1, 4, 11)}),
+		rows: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "etl_batch_rows_total", Help: "Rows that committed batches added."}),
+		last: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "etl_commit_last_timestamp_seconds", Help: "When a batch was committed last, 0 for never."}),
+		thrownAway: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "etl_batch_restarts_total", Help: "Times that a task began anew from its checkpoints."}),
+		fenced: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "etl_commit_fenced_total", Help: "Batches thrown away because a fence did not match."}),
+		stopped: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "etl_batch_stopped_partitions_total", Help: "Times that a partition stopped until a person acts."}),
+	}
+	for _, f := range []string{"counted", "filtered", "dead", "gap", "duplicate"} {
+		m.fates.WithLabelValues(f)
+	}
+	m.commits.WithLabelValues("ok")
+	m.commits.WithLabelValues("rows_refused")
+	m.commits.WithLabelValues("other")
+	for _, r := range results {
+		m.commits.WithLabelValues(r)
+	}
+	if reg != nil {
+		reg.MustRegister(m.fetched, m.fates, m.commits, m.seconds, m.records, m.rows, m.last, m.thrownAway, m.fenced, m.stopped)
+	}
+	return m
+}
+
+func (m *metrics) commit(err error, took time.Duration) {
+	m.seconds.Observe(took.Seconds())
+	result := "ok"
+	if err != nil {
+		result = "other"
+		var rows *RefusedRows
+		if r, ok := results[classOf(err)]; ok {
+			result = r
+		} else if errors.As(err, &rows) {
+			result = "rows_refused"
+		}
+	}
+	m.commits.WithLabelValues(result).Inc()
+}
+
+func (m *metrics) advance(s Stat) {
+	m.records.Observe(float64(s.Records))
+	m.rows.Add(float64(s.Rows))
+	m.last.Set(float64(s.At.UnixMilli()) / 1000)
+	for fate, n := range map[string]int64{
+		"counted": s.Audit.Counted, "filtered": s.Audit.Filtered, "dead": s.Audit.Dead,
+		"gap": s.Audit.Gaps, "duplicate": s.Audit.Duplicates,
+	} {
+		m.fates.WithLabelValues(fate).Add(float64(n))
+	}
+}

@@ -1,0 +1,198 @@
+package batch
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/internal/failpoint"
+)
+
+// perform carries out one effect. What takes time runs beside the loop and posts its event.
+func (e *Engine[D]) perform(x Effect) {
+	switch x := x.(type) {
+	case DoClaim:
+		e.claim(x)
+	case DoCommit:
+		if x.Again {
+			e.commit(x.Task, x.Op)
+		} else {
+			e.workers[x.Task].orders.put(takeOrder{op: x.Op, moves: x.Moves})
+		}
+	case DoResolve:
+		part := e.parts[x.Task]
+		e.beside(func(ctx context.Context) any {
+			outcome, err := e.sink.Resolve(ctx, part.ID, x.Moves)
+			return ResolvedEvent{Task: x.Task, Op: x.Op, Outcome: outcome, Err: err}
+		})
+	case DoConfirm:
+		e.beside(func(ctx context.Context) any {
+			ours, err := e.source.Confirm(ctx, x.Partitions)
+			return ConfirmedEvent{Task: x.Task, Op: x.Op, Partitions: ours, Err: err}
+		})
+	case DoWait:
+		e.wait(x)
+	case DoFold:
+		h := e.pieces[x.Token]
+		h.folding = true
+		e.workers[x.Task].orders.put(foldOrder{gen: x.Gen, token: x.Token, piece: h, max: x.MaxRecords})
+	case DoDrop:
+		if h := e.pieces[x.Token]; h != nil {
+			h.dropped = true
+			if !h.folding {
+				delete(e.pieces, x.Token)
+				h.release()
+			}
+		}
+	case DoRestore:
+		e.restore(x)
+	case DoPosition:
+		if x.Action == Mirror {
+			failpoint.Hit(failpoint.BeforeMirror)
+		}
+		e.source.Position([]Position{x.Position})
+	case Released:
+		e.released(x.Partition)
+	case Stopped:
+		e.m.stopped.Inc()
+		e.log.Error("Partition stopped, the others go on", "topic", x.Partition.Topic, "partition", x.Partition.ID, "err", x.Err)
+	case Fenced:
+		e.m.fenced.Inc()
+		if x.Times >= 3 {
+			e.log.Error("Fenced again and again: is another process working under the same job in another group?",
+				"task", x.Task, "times_in_a_minute", x.Times, "err", x.Err)
+		} else {
+			e.log.Warn("Fenced: the batch is thrown away, the group is asked what is still ours", "task", x.Task, "err", x.Err)
+		}
+	case Advanced:
+		e.advanced(x)
+	}
+}
+
+// beside runs f without holding up the loop, and posts the event that it returns.
+func (e *Engine[D]) beside(f func(context.Context) any) {
+	e.group.Go(func() error {
+		e.inbox.put(f(e.work))
+		return nil
+	})
+}
+
+func (e *Engine[D]) claim(x DoClaim) {
+	topic := *e.topic.Load() // there is one: partitions come with it
+	ids := make([]int32, len(x.Partitions))
+	for i, p := range x.Partitions {
+		ids[i] = p.ID
+	}
+	e.beside(func(ctx context.Context) any {
+		at, err := e.sink.Claim(ctx, topic, ids)
+		if err == nil {
+			failpoint.Hit(failpoint.ClaimDone)
+			for _, c := range at {
+				e.log.Info("Partition claimed", "topic", c.Topic, "partition", c.ID, "next", c.Next, "epoch", c.Epoch)
+			}
+		}
+		return ClaimedEvent{Task: x.Task, Op: x.Op, Checkpoints: at, Err: err}
+	})
+}
+
+func (e *Engine[D]) commit(task int, op uint64) {
+	part := e.parts[task]
+	e.began[task] = time.Now()
+	e.beside(func(ctx context.Context) any {
+		return CommittedEvent{Task: task, Op: op, Err: e.sink.Commit(ctx, part)}
+	})
+}
+
+// wait pauses a task's operation. The cause is logged at the first try, and then whenever the tries have doubled.
+func (e *Engine[D]) wait(x DoWait) {
+	if x.Attempt&(x.Attempt-1) == 0 && !errors.Is(x.Cause, context.Canceled) {
+		if errors.Is(x.Cause, checkpoint.ErrBlocked) {
+			e.log.Error("Task is blocked, nothing is lost; it goes on by itself when this is mended",
+				"task", x.Task, "attempt", x.Attempt, "err", x.Cause)
+		} else {
+			e.log.Warn("Task tries again", "task", x.Task, "attempt", x.Attempt, "err", x.Cause)
+		}
+	}
+	e.beside(func(ctx context.Context) any {
+		t := time.NewTimer(pause(x.Attempt))
+		defer t.Stop()
+		select {
+		case <-ctx.Done():
+		case <-t.C:
+		}
+		return WaitedEvent{Task: x.Task, Op: x.Op}
+	})
+}
+
+// pause grows from about 20 ms to about 5 s, half of it by chance.
+func pause(attempt int) time.Duration {
+	d := min(20*time.Millisecond<<min(attempt, 10), 5*time.Second)
+	return d/2 + rand.N(d/2+1) //nolint:gosec // spreads tries, hides nothing
+}
+
+func (e *Engine[D]) restore(x DoRestore) {
+	e.parts[x.Task] = nil
+	w := e.workers[x.Task]
+	w.gen.Store(x.Gen)
+	kept := e.refused[x.Task][:0]
+	for _, r := range e.refused[x.Task] {
+		if ahead(r, x.Checkpoints) {
+			kept = append(kept, r)
+		}
+	}
+	e.refused[x.Task] = kept
+	w.orders.put(restoreOrder{gen: x.Gen, checkpoints: x.Checkpoints, refused: append([]Refused(nil), kept...)})
+	e.m.thrownAway.Inc()
+}
+
+// ahead says that records which make this row will come again.
+func ahead(r Refused, at []checkpoint.Checkpoint) bool {
+	for _, c := range at {
+		if until, ok := r.Until[c.Partition]; ok && c.Next < until {
+			return true
+		}
+	}
+	return false
+}
+
+func (e *Engine[D]) released(p checkpoint.Partition) {
+	for _, d := range e.waiting[p] {
+		if d.left--; d.left == 0 {
+			close(d.done)
+		}
+	}
+	delete(e.waiting, p)
+}
+
+// observe takes from an event what the planner has no use for.
+func (e *Engine[D]) observe(ev Event) {
+	switch ev := ev.(type) {
+	case CommittedEvent:
+		var rows *RefusedRows
+		if errors.As(ev.Err, &rows) {
+			e.log.Warn("MySQL refuses rows; their records become dead letters", "task", ev.Task, "rows", len(rows.Rows), "err", rows)
+			e.refused[ev.Task] = append(e.refused[ev.Task], rows.Rows...)
+		}
+		e.m.commit(ev.Err, time.Since(e.began[ev.Task]))
+	case ResolvedEvent:
+		e.log.Warn("The reply to a COMMIT was lost; the checkpoint was asked", "task", ev.Task, "outcome", ev.Outcome, "err", ev.Err)
+	case ConfirmedEvent:
+		e.log.Info("The group was asked what is ours", "task", ev.Task, "ours", len(ev.Partitions), "err", ev.Err)
+	}
+}
+
+func (e *Engine[D]) advanced(x Advanced) {
+	b := Stat{Task: x.Task, At: time.Now(), Records: x.Records, Seconds: time.Since(e.began[x.Task]).Seconds()}
+	for _, m := range x.Moves {
+		b.Audit = b.Audit.Plus(m.Audit)
+	}
+	if rows, ok := any(e.parts[x.Task].Delta).(interface{ Len() int }); ok {
+		b.Rows = rows.Len()
+	}
+	e.parts[x.Task] = nil
+	e.recent.add(b)
+	e.m.advance(b)
+	e.log.Debug("Batch committed", "task", x.Task, "records", b.Records, "rows", b.Rows, "seconds", b.Seconds)
+}

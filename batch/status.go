@@ -1,0 +1,84 @@
+package batch
+
+import (
+	"context"
+	"time"
+
+	"github.com/sluice-etl/sluice/checkpoint"
+)
+
+// Status is what the engine is doing, for people.
+type Status struct {
+	Partitions []PartitionStatus
+	Recent     []Stat // the newest first
+}
+
+// PartitionStatus is one partition that this process owns.
+type PartitionStatus struct {
+	Topic     string
+	Partition int32
+	Task      int
+	State     string // unclaimed, claiming, owned, doubtful, orphan, stopped
+	Next      int64  // the offset to read next, as MySQL has it
+	Fetched   int64  // the offset up to which records were fetched
+	Epoch     checkpoint.Epoch
+	Audit     checkpoint.Audit
+}
+
+// Stat is one task's part of one batch, committed.
+type Stat struct {
+	Task    int
+	At      time.Time
+	Records int64
+	Rows    int
+	Seconds float64 // that its transaction took
+	Audit   checkpoint.Audit
+}
+
+// recent keeps the newest 20 batches.
+type recent struct {
+	stats [20]Stat
+	n     int
+}
+
+func (r *recent) add(s Stat) {
+	r.stats[r.n%len(r.stats)] = s
+	r.n++
+}
+
+func (r *recent) newest() []Stat {
+	out := []Stat{}
+	for i := r.n - 1; i >= 0 && i >= r.n-len(r.stats); i-- {
+		out = append(out, r.stats[i%len(r.stats)])
+	}
+	return out
+}
+
+var phases = [...]string{"unclaimed", "claiming", "owned", "doubtful", "orphan", "stopped"}
+
+// Status asks the engine what it is doing. It returns the zero Status when ctx ends first or Run has ended. It is safe
+// for concurrent use.
+func (e *Engine[D]) Status(ctx context.Context) Status {
+	reply := make(chan Status, 1)
+	e.inbox.put(statusOrder{reply})
+	select {
+	case s := <-reply:
+		return s
+	case <-ctx.Done():
+	case <-e.ended:
+	}
+	return Status{}
+}
+
+func (e *Engine[D]) status() Status {
+	s := Status{Partitions: []PartitionStatus{}, Recent: e.recent.newest()}
+	for _, t := range e.planner.tasks {
+		for _, q := range t.parts {
+			s.Partitions = append(s.Partitions, PartitionStatus{
+				Topic: q.Topic, Partition: q.ID, Task: t.n, State: phases[q.phase],
+				Next: q.at.Next, Fetched: q.fetched, Epoch: q.at.Epoch, Audit: q.at.Audit,
+			})
+		}
+	}
+	return s
+}

@@ -1,0 +1,386 @@
+package batch
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/sluice-etl/sluice/checkpoint"
+)
+
+// doing is the operation that a task has under way.
+type doing uint8
+
+const (
+	nothing doing = iota
+	claims
+	commits
+	resolves
+	confirms
+	waits
+)
+
+// task is a share of the partitions: what it has queued, folded and under way.
+type task struct {
+	planner *Planner
+	n       int
+	parts   []*part
+
+	gen     uint64 // raised by every throwing away
+	queue   []piece
+	queued  int64 // bytes
+	folding bool  // the head of queue is with the driver
+	open    *bundle
+	flight  *bundle // being committed; nil while there is none
+	ask     bool    // the outcome of flight's COMMIT is not known
+	due     bool    // the open batch is to be committed as soon as can be
+	spoiled bool    // all is to be thrown away as soon as the transaction under way has ended
+
+	op         uint64 // under way, 0 for none
+	doing      doing
+	attempt    int   // tries in a row that came to nothing
+	maxRecords int64 // halved when MySQL finds a batch too large
+	fences     []time.Duration
+}
+
+type piece struct {
+	FetchedEvent
+	part *part
+}
+
+// bundle is the moves of one batch.
+type bundle struct {
+	moves   []Move
+	records int64
+	bytes   int64
+	size    int64
+	dead    int64
+	reason  string
+}
+
+func newBundle() *bundle      { return &bundle{} }
+func (b *bundle) empty() bool { return len(b.moves) == 0 }
+func (b *bundle) sorted() []Move {
+	slices.SortFunc(b.moves, func(x, y Move) int {
+		if x.Partition.Less(y.Partition) {
+			return -1
+		}
+		return 1
+	})
+	return b.moves
+}
+
+// begin starts an operation and returns its number.
+func (t *task) begin(d doing) uint64 {
+	t.planner.ops++
+	t.op, t.doing = t.planner.ops, d
+	return t.op
+}
+
+func (t *task) wait(cause error) {
+	t.attempt++
+	t.planner.do(DoWait{Task: t.n, Op: t.begin(waits), Attempt: t.attempt, Cause: cause})
+}
+
+// advance begins whatever can be begun now: one operation with MySQL or the group, and folding beside it.
+func (t *task) advance() {
+	if t.op == 0 {
+		t.operate()
+	}
+	t.fold()
+}
+
+func (t *task) operate() {
+	p := t.planner
+	switch {
+	case t.flight != nil && t.ask:
+		p.do(DoResolve{Task: t.n, Op: t.begin(resolves), Moves: t.flight.moves})
+	case t.flight != nil:
+		p.do(DoCommit{Task: t.n, Op: t.begin(commits), Again: true, Moves: t.flight.moves})
+	case t.in(doubtful) != nil && !p.drain:
+		p.do(DoConfirm{Task: t.n, Op: t.begin(confirms), Partitions: ids(t.in(doubtful))})
+	case !t.open.empty() && !t.folding && (t.due || t.claimsWait()):
+		t.commit()
+		if t.op == 0 {
+			t.operate() // the batch was thrown away instead
+		}
+	case t.claimsWait() && t.open.empty() && !t.folding:
+		waiting := t.in(unclaimed)
+		for _, q := range waiting {
+			q.phase = claiming
+		}
+		p.do(DoClaim{Task: t.n, Op: t.begin(claims), Partitions: ids(waiting)})
+	}
+}
+
+// claimsWait says that partitions are to be claimed; folding rests meanwhile, for a claim begins the task anew.
+func (t *task) claimsWait() bool { return !t.planner.drain && t.in(unclaimed) != nil }
+
+// commit closes the open batch, unless too much of it is dead (P20).
+func (t *task) commit() {
+	p, b := t.planner, t.open
+	if b.records >= 1000 && float64(b.dead) > p.limits.DeadLetterStop*float64(b.records) {
+		err := &checkpoint.Error{
+			Class: checkpoint.ErrRefused,
+			Err:   fmt.Errorf("%d of %d records are dead letters, the first because: %s", b.dead, b.records, b.reason),
+			Hint:  "check --format and --query, or raise --dead-letter-stop",
+		}
+		for _, m := range b.moves {
+			p.parts[m.Partition].stop(err)
+		}
+		t.throwAway(setBack)
+		return
+	}
+	b.sorted()
+	t.flight, t.open = b, newBundle()
+	t.due, t.ask = false, false
+	p.do(DoCommit{Task: t.n, Op: t.begin(commits), Moves: b.moves})
+}
+
+// in lists the partitions in a phase that are not leaving.
+func (t *task) in(ph phase) (in []*part) {
+	for _, q := range t.parts {
+		if q.phase == ph && !q.leaving {
+			in = append(in, q)
+		}
+	}
+	return in
+}
+
+func ids(parts []*part) (ids []checkpoint.Partition) {
+	for _, q := range parts {
+		ids = append(ids, q.Partition)
+	}
+	slices.SortFunc(ids, func(x, y checkpoint.Partition) int {
+		if x.Less(y) {
+			return -1
+		}
+		return 1
+	})
+	return ids
+}
+
+// mustThrow says that what is not committed will be thrown away as soon as can be.
+func (t *task) mustThrow() bool {
+	return t.spoiled || slices.ContainsFunc(t.parts, func(q *part) bool { return q.leaving })
+}
+
+// throwAwaySoon throws away at once, or when the transaction that is under way has ended: its outcome says where the
+// partitions stand.
+func (t *task) throwAwaySoon() {
+	switch t.doing {
+	case claims, commits, resolves:
+		t.spoiled = true
+		return
+	}
+	t.op, t.doing = 0, nothing // a pause or a question to the group is called off
+	if t.ask {
+		t.throwAway(claimAgain)
+	} else {
+		t.throwAway(setBack)
+	}
+}
+
+// What becomes of the partitions that a task keeps when it throws away.
+const (
+	setBack    = false // each goes back to its checkpoint
+	claimAgain = true  // where the checkpoint stands is not known
+)
+
+// throwAway forgets everything that is not committed, lets leaving partitions go, and has the others fetched again
+// from their checkpoints (P13): folded rows cannot be divided among partitions.
+func (t *task) throwAway(reclaim bool) {
+	p := t.planner
+	t.gen++
+	t.folding, t.due, t.ask, t.spoiled = false, false, false, false
+	t.open, t.flight = newBundle(), nil
+	t.dropQueue()
+	back := t.release()
+	var at []checkpoint.Checkpoint
+	for _, q := range t.parts {
+		switch {
+		case q.phase != owned:
+		case reclaim:
+			q.unposition()
+			q.phase = doubtful
+		case p.drain:
+			q.unposition()
+		default:
+			q.position()
+			at = append(at, q.at)
+		}
+	}
+	p.do(DoRestore{Task: t.n, Gen: t.gen, Checkpoints: at})
+	for _, id := range back {
+		if other := p.add(id); other != t {
+			other.advance()
+		}
+	}
+}
+
+// release lets the leaving partitions go, and returns those that were assigned anew meanwhile.
+func (t *task) release() (back []checkpoint.Partition) {
+	t.parts = slices.DeleteFunc(t.parts, func(q *part) bool {
+		if !q.leaving {
+			return false
+		}
+		delete(t.planner.parts, q.Partition)
+		t.planner.do(Released{Partition: q.Partition})
+		if q.again {
+			back = append(back, q.Partition)
+		}
+		return true
+	})
+	return back
+}
+
+// dropQueue drops what is fetched, but for a piece that is being folded.
+func (t *task) dropQueue() {
+	keep := 0
+	if t.folding {
+		keep = 1
+	}
+	for _, c := range t.queue[keep:] {
+		t.planner.do(DoDrop{Token: c.Token})
+	}
+	t.queue, t.queued = t.queue[:keep], 0
+	for _, c := range t.queue {
+		t.queued += c.Bytes
+	}
+}
+
+// fenced: somebody else claimed, or the database is in an older state (P14).
+func (t *task) fenced(err error) {
+	p := t.planner
+	t.fences = append(slices.DeleteFunc(t.fences, func(at time.Duration) bool { return p.now-at >= time.Minute }), p.now)
+	p.do(Fenced{Task: t.n, Times: len(t.fences), Err: err})
+	t.throwAway(claimAgain)
+	if !p.drain {
+		t.attempt = len(t.fences) - 1
+		t.wait(err)
+	}
+}
+
+func (t *task) claimed(e ClaimedEvent) {
+	p := t.planner
+	switch {
+	case e.Err == nil:
+		t.attempt = 0
+		for _, c := range e.Checkpoints {
+			if q := p.parts[c.Partition]; q != nil && q.task == t && q.phase == claiming {
+				q.phase, q.at = owned, c
+			}
+		}
+		t.throwAway(setBack)
+		return
+	case errors.Is(e.Err, checkpoint.ErrGone):
+		p.do(Fatal{Err: e.Err})
+	case errors.Is(e.Err, checkpoint.ErrRefused):
+		for _, q := range t.parts {
+			if q.phase == claiming && (named(e.Err) == nil || slices.Contains(named(e.Err), q.Partition)) {
+				q.stop(e.Err)
+			}
+		}
+	case classOf(e.Err) == nil:
+		p.do(Fatal{Err: e.Err})
+	default:
+		t.wait(e.Err)
+	}
+	for _, q := range t.parts {
+		if q.phase == claiming {
+			q.phase = unclaimed
+		}
+	}
+	if t.mustThrow() {
+		t.throwAwaySoon()
+	}
+}
+
+func (t *task) committed(err error) {
+	p := t.planner
+	var rows *RefusedRows
+	switch {
+	case err == nil:
+		t.moved()
+	case errors.As(err, &rows):
+		t.throwAway(setBack)
+	case errors.Is(err, checkpoint.ErrGone):
+		p.do(Fatal{Err: err})
+	case errors.Is(err, checkpoint.ErrFenced):
+		t.fenced(err)
+	case errors.Is(err, checkpoint.ErrUnknown):
+		t.ask = true
+		if t.mustThrow() {
+			t.throwAway(claimAgain)
+		}
+	case errors.Is(err, checkpoint.ErrRefused):
+		for _, m := range t.flight.moves {
+			if named(err) == nil || slices.Contains(named(err), m.Partition) {
+				p.parts[m.Partition].stop(err)
+			}
+		}
+		t.throwAway(setBack)
+	case errors.Is(err, checkpoint.ErrTooLarge) && t.flight.records > 1:
+		t.maxRecords = max(1, min(t.maxRecords, t.flight.records)/2)
+		t.throwAway(setBack)
+	case classOf(err) == nil:
+		p.do(Fatal{Err: err})
+	case t.mustThrow():
+		t.throwAway(setBack)
+	default:
+		t.wait(err)
+	}
+}
+
+// moved: the flight is in MySQL.
+func (t *task) moved() {
+	p, b := t.planner, t.flight
+	t.flight, t.ask, t.attempt = nil, false, 0
+	t.maxRecords = min(p.limits.MaxRecords, 2*t.maxRecords)
+	for _, m := range b.moves {
+		q := p.parts[m.Partition]
+		q.at.Next, q.at.LeaderEpoch, q.at.Audit = m.Next, m.LeaderEpoch, q.at.Audit.Plus(m.Audit)
+	}
+	p.do(Advanced{Task: t.n, Moves: b.moves, Records: b.records})
+	for _, m := range b.moves {
+		p.do(DoPosition{Position{Partition: m.Partition, Action: Mirror, Next: m.Next}})
+	}
+	if t.mustThrow() {
+		t.throwAway(setBack)
+	}
+	t.regulate()
+}
+
+func (t *task) resolved(e ResolvedEvent) {
+	switch {
+	case e.Err != nil && errors.Is(e.Err, checkpoint.ErrGone):
+		t.planner.do(Fatal{Err: e.Err})
+	case e.Err != nil && classOf(e.Err) == nil:
+		t.planner.do(Fatal{Err: e.Err})
+	case e.Err == nil && e.Outcome == Committed:
+		t.moved()
+	case t.mustThrow():
+		t.throwAway(claimAgain)
+	case e.Err != nil:
+		t.wait(e.Err)
+	case e.Outcome == NotCommitted:
+		t.ask = false
+	default:
+		t.fenced(fmt.Errorf("after a COMMIT without reply the checkpoint is neither where it was nor where it was to go: %w",
+			checkpoint.ErrFenced))
+	}
+}
+
+func (t *task) confirmed(e ConfirmedEvent) {
+	if e.Err != nil {
+		t.wait(e.Err)
+		return
+	}
+	for _, q := range t.in(doubtful) {
+		q.phase = orphan
+		if slices.Contains(e.Partitions, q.Partition) {
+			q.phase = unclaimed
+		}
+	}
+}
