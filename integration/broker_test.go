@@ -1,0 +1,131 @@
+//go:build integration
+
+package integration
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// The test binary, started again with these variables, is a broker and nothing else.
+const (
+	brokerDirVariable  = "SLUICE_TEST_BROKER_DIR"
+	brokerPortVariable = "SLUICE_TEST_BROKER_PORT"
+)
+
+// serveBroker is the broker's process. It ends when its standard input does: with whoever started it, at the latest.
+func serveBroker(dir, port string) {
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		panic(err)
+	}
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.Ports(n), kfake.DataDir(dir))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "broker:", err)
+		os.Exit(1)
+	}
+	fmt.Println("ready")
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	cluster.Close()
+}
+
+// broker is a Kafka broker in its own process; what it acknowledged survives its SIGKILL.
+type broker struct {
+	dir, addr string
+	cmd       *exec.Cmd
+	in        io.Closer
+}
+
+func startBroker(t *testing.T) *broker {
+	t.Helper()
+	b := &broker{dir: t.TempDir(), addr: freeAddr(t)}
+	b.start(t)
+	t.Cleanup(func() { b.kill(t) })
+	return b
+}
+
+func (b *broker) start(t *testing.T) {
+	t.Helper()
+	_, port, _ := net.SplitHostPort(b.addr)
+	b.cmd = exec.Command(os.Args[0])
+	b.cmd.Env = append(os.Environ(), brokerDirVariable+"="+b.dir, brokerPortVariable+"="+port)
+	b.cmd.Stderr = os.Stderr
+	var err error
+	if b.in, err = b.cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	out, err := b.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if word, err := bufio.NewReader(out).ReadString('\n'); strings.TrimSpace(word) != "ready" {
+		t.Fatalf("the broker did not start: %q, %v", word, err)
+	}
+}
+
+// kill ends the broker by SIGKILL. It does nothing to one that is not there.
+func (b *broker) kill(t *testing.T) {
+	t.Helper()
+	if b.cmd == nil {
+		return
+	}
+	_ = b.cmd.Process.Kill()
+	_ = b.cmd.Wait()
+	_ = b.in.Close()
+	b.cmd = nil
+}
+
+// client is a plain Kafka client, for the tests' own looks at the topic.
+func (b *broker) client(t *testing.T, opts ...kgo.Opt) *kgo.Client {
+	t.Helper()
+	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(b.addr)}, opts...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cl
+}
+
+// ends is the end offset of every partition of the topic.
+func (b *broker) ends(ctx context.Context, t *testing.T, topic string) map[int32]int64 {
+	t.Helper()
+	cl := b.client(t)
+	defer cl.Close()
+	listed, err := kadm.NewClient(cl).ListEndOffsets(ctx, topic)
+	if err == nil {
+		err = listed.Error()
+	}
+	if err != nil {
+		t.Fatalf("list the end offsets of %s: %v", topic, err)
+	}
+	ends := map[int32]int64{}
+	for _, o := range listed[topic] {
+		ends[o.Partition] = o.Offset
+	}
+	return ends
+}
+
+// freeAddr is an address of this machine that nobody listens on.
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}

@@ -1,0 +1,202 @@
+//go:build integration
+
+package integration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sluice-etl/sluice/internal/failpoint"
+)
+
+// faultRun is a load under way and the looks at the audit beside it.
+type faultRun struct {
+	load *load
+	sent chan error
+}
+
+// begin starts a load, and a watch over the audit that ends with the test.
+func (s *site) begin(ctx context.Context, t *testing.T, l *load) *faultRun {
+	t.Helper()
+	f := &faultRun{load: l, sent: make(chan error, 1)}
+	ctx, cancel := context.WithCancel(ctx)
+	var both sync.WaitGroup
+	both.Go(func() { f.sent <- l.run(ctx) })
+	both.Go(func() { t.Logf("the audit balanced at %d instants", audit(ctx, t, s.db)) })
+	t.Cleanup(func() {
+		cancel()
+		both.Wait()
+	})
+	return f
+}
+
+func bounded(t *testing.T, d time.Duration) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeoutCause(t.Context(), d, fmt.Errorf("the test's %v are over", d))
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// TestExactness_KillAtEveryPoint sends 300,000 events over four connections while etl is killed at each named point,
+// one after another, and started again, and while the proxy cuts, or swallows the answer of, every 10th COMMIT.
+func TestExactness_KillAtEveryPoint(t *testing.T) {
+	ctx := bounded(t, 8*time.Minute)
+	rnd := seed(t)
+	r := rand.New(rand.NewPCG(rnd, 1))
+	s := newSite(t, commitFaults(rnd)...)
+	f := s.begin(ctx, t, &load{seed: rnd, addr: s.avro, batch: 50, total: 300_000, rate: 3_000})
+
+	points := []string{
+		failpoint.Polled, failpoint.Folded, failpoint.Fenced, failpoint.Upserting, failpoint.BeforeCommit,
+		failpoint.CommitWritten, failpoint.CommitDone, failpoint.BeforeMirror, failpoint.ClaimOpen, failpoint.ClaimDone,
+	}
+	r.Shuffle(len(points), func(i, j int) { points[i], points[j] = points[j], points[i] })
+	for _, point := range points {
+		hits := 1
+		if strings.HasPrefix(point, "C") {
+			hits += r.IntN(4)
+		}
+		s.killAt(ctx, t, fmt.Sprintf("%s:kill:%d", point, hits), func(*process) {})
+	}
+	// Partitions are revoked from a living process when another one joins.
+	var second *process
+	s.killAt(ctx, t, failpoint.Revoking+":kill", func(first *process) {
+		epoch := s.lowestEpoch(ctx)
+		await(ctx, t, "the first process owns every partition", func() bool { return s.lowestEpoch(ctx) > epoch })
+		second = s.start(t, "load", "")
+	})
+	last := s.start(t, "run", "")
+	s.finish(ctx, t, f.load, f.sent, last, second)
+	t.Logf("%d events in all, COMMITs: %s", f.load.answered.Load(), s.commits())
+}
+
+// killAt runs one etl until its failpoint kills it.
+func (s *site) killAt(ctx context.Context, t *testing.T, at string, meanwhile func(*process)) {
+	t.Helper()
+	ctx, cancel := context.WithTimeoutCause(ctx, time.Minute, errors.New("a minute is over"))
+	defer cancel()
+	began, before := time.Now(), s.counted(ctx)
+	p := s.start(t, "run", at)
+	meanwhile(p)
+	p.awaitKilled(ctx, t)
+	t.Logf("%s: killed after %v, %d records counted until then, %d of them by it", at,
+		time.Since(began).Round(time.Millisecond), s.counted(ctx), s.counted(ctx)-before)
+}
+
+// TestExactness_Zombie freezes one of two processes at the worst moments until the group has dropped it and the other
+// one has gone on with its partitions, and then lets it go on with what it was doing.
+func TestExactness_Zombie(t *testing.T) {
+	ctx := bounded(t, 5*time.Minute)
+	rnd := seed(t)
+	s := newSite(t)
+	s.start(t, "ingest", "")
+	f := s.begin(ctx, t, &load{seed: rnd, addr: s.avro, batch: 50, total: 100_000, rate: 1_500})
+	other := s.start(t, "load", "")
+	await(ctx, t, "the other process owns every partition", func() bool { return s.lowestEpoch(ctx) > 0 })
+
+	var zombie *process
+	for _, point := range []string{failpoint.Folded, failpoint.Fenced, failpoint.BeforeCommit, failpoint.CommitWritten} {
+		if zombie != nil {
+			zombie.kill(t)
+		}
+		zombie = s.start(t, "load", point+":stop")
+		await(ctx, t, "the process is frozen at "+point, func() bool { return zombie.frozen(t) })
+		await(ctx, t, "the group has dropped the frozen process", func() bool { return s.members(ctx, t) == 1 })
+		frozen := readCheckpoints(ctx, t, s.db, job)
+		await(ctx, t, "every partition has gone on without it", func() bool {
+			now := readCheckpoints(ctx, t, s.db, job)
+			for p, c := range frozen {
+				if now[p].Next <= c.Next {
+					return false
+				}
+			}
+			return true
+		})
+		zombie.signal(t, syscall.SIGCONT)
+		await(ctx, t, "the thawed process is a member again", func() bool { return s.members(ctx, t) == 2 })
+		if !zombie.running() {
+			t.Fatalf("the thawed process ended: %v", zombie.err)
+		}
+	}
+	s.finish(ctx, t, f.load, f.sent, zombie, other)
+}
+
+// frozen reports whether the kernel has stopped the process.
+func (p *process) frozen(t *testing.T) bool {
+	t.Helper()
+	if !p.running() {
+		t.Fatalf("%s ended before it was frozen: %v", p.name, p.err)
+	}
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	if err != nil {
+		return false
+	}
+	// The state follows the name, which stands in parentheses.
+	_, state, _ := strings.Cut(string(stat), ") ")
+	return strings.HasPrefix(state, "T")
+}
+
+// TestExactness_OlderState puts MariaDB back to an older copy of its data folder, twice, while events come in. Nobody
+// helps etl to find its place.
+func TestExactness_OlderState(t *testing.T) {
+	ctx := bounded(t, 4*time.Minute)
+	rnd := seed(t)
+	s := newSite(t)
+	p := s.start(t, "run", "")
+	f := s.begin(ctx, t, &load{seed: rnd, addr: s.avro, batch: 50, total: 100_000, rate: 3_000})
+	for range 2 {
+		at := s.counted(ctx)
+		await(ctx, t, "5,000 more records are counted", func() bool { return s.counted(ctx) >= at+5_000 })
+		older, err := s.server.CopyData()
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept := s.counted(ctx)
+		await(ctx, t, "10,000 records are counted after the copy", func() bool { return s.counted(ctx) >= kept+10_000 })
+		if err := s.server.RestoreData(older); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !p.running() {
+		t.Fatalf("etl ended: %v", p.err)
+	}
+	s.finish(ctx, t, f.load, f.sent, p)
+}
+
+// TestExactness_ServersKilled kills broker and database by SIGKILL in mid-run, one after the other and both at once,
+// and starts them again.
+func TestExactness_ServersKilled(t *testing.T) {
+	ctx := bounded(t, 4*time.Minute)
+	rnd := seed(t)
+	s := newSite(t)
+	p := s.start(t, "run", "")
+	f := s.begin(ctx, t, &load{seed: rnd, addr: s.avro, batch: 50, total: 60_000, rate: 3_000})
+	for _, which := range []struct{ broker, server bool }{{false, true}, {true, false}, {true, true}} {
+		at := s.counted(ctx)
+		await(ctx, t, "3,000 more records are counted", func() bool { return s.counted(ctx) >= at+3_000 })
+		if which.server {
+			if err := s.server.Kill(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if which.broker {
+			s.broker.kill(t)
+			s.broker.start(t)
+		}
+		if err := s.server.Restart(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !p.running() {
+		t.Fatalf("etl ended: %v", p.err)
+	}
+	s.finish(ctx, t, f.load, f.sent, p)
+}

@@ -1,0 +1,158 @@
+//go:build integration
+
+package integration
+
+import (
+	"context"
+	"database/sql"
+	"os"
+	"path/filepath"
+	"testing"
+
+	_ "github.com/go-sql-driver/mysql" // the tests' own looks at the database
+	"github.com/twmb/franz-go/pkg/kadm"
+
+	"github.com/sluice-etl/sluice/internal/mariadbtest"
+	"github.com/sluice-etl/sluice/internal/mysqlproxy"
+)
+
+const (
+	job   = "fault"
+	topic = "logs"
+	// A transaction that lost its client holds its locks for idle; a statement waits for a lock for lock; a question
+	// whose answer does not come is given up after read. The usual ones are 10, 3 and 5 s.
+	idleTimeout, readTimeout, lockTimeout = "3s", "2s", "1s"
+)
+
+// site is what etl runs beside: a broker and a MariaDB of their own processes, and a proxy on the way to the latter.
+type site struct {
+	dir    string
+	server *mariadbtest.Server
+	db     *sql.DB // past the proxy
+	schema string
+	proxy  *mysqlproxy.Proxy
+	broker *broker
+	avro   string // where the receiver listens
+	query  string // the query's file
+}
+
+func newSite(t *testing.T, opts ...mysqlproxy.Option) *site {
+	t.Helper()
+	s := &site{dir: t.TempDir(), avro: freeAddr(t), broker: startBroker(t)}
+	var err error
+	if s.server, err = mariadbtest.New(mariadbtest.Private()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.server.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if s.schema, err = s.server.CreateDatabase(); err != nil {
+		t.Fatal(err)
+	}
+	if s.db, err = sql.Open("mysql", s.server.DSN(s.schema)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.db.Close() })
+	if s.proxy, err = mysqlproxy.New(s.server.Addr(), opts...); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.proxy.Close() })
+	s.query = filepath.Join(s.dir, "query.sql")
+	if err := os.WriteFile(s.query, []byte(faultQuery), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// start starts one etl: command is run, ingest or load.
+func (s *site) start(t *testing.T, command, failpoint string) *process {
+	t.Helper()
+	args := []string{
+		command, "--log-level=debug",
+		"--kafka-brokers=" + s.broker.addr, "--kafka-topic=" + topic,
+		"--kafka-partitions=6", "--kafka-replication=1",
+	}
+	if command != "load" {
+		args = append(args, "--avro-listen="+s.avro)
+	}
+	if command != "ingest" {
+		args = append(args,
+			"--job="+job, "--kafka-session-timeout=6s",
+			"--mysql-dsn="+mariadbtest.User+":"+mariadbtest.Password+"@tcp("+s.proxy.Addr()+")/"+s.schema,
+			"--mysql-idle-timeout="+idleTimeout, "--mysql-read-timeout="+readTimeout, "--mysql-lock-timeout="+lockTimeout,
+			"--format=combined", "--query-file="+s.query, "--batch-interval=200ms", "--tasks=2")
+	}
+	return startETL(t, s.dir, failpoint, args...)
+}
+
+// drained reports whether everything that the topic holds is counted.
+func (s *site) drained(ctx context.Context, t *testing.T) bool {
+	t.Helper()
+	checkpoints := readCheckpoints(ctx, t, s.db, job)
+	for p, end := range s.broker.ends(ctx, t, topic) {
+		if checkpoints[p].Next != end {
+			return false
+		}
+	}
+	return true
+}
+
+// counted is how many records have a fate. Where the server is away it is 0.
+func (s *site) counted(ctx context.Context) (n int64) {
+	_ = s.db.QueryRowContext(ctx, "SELECT COALESCE(SUM(next_offset - first_offset), 0) FROM etl_checkpoint").Scan(&n)
+	return n
+}
+
+// lowestEpoch is the smallest epoch of all partitions: it has grown when every partition was claimed again.
+func (s *site) lowestEpoch(ctx context.Context) (n int64) {
+	_ = s.db.QueryRowContext(ctx, "SELECT COALESCE(MIN(epoch), 0) FROM etl_checkpoint").Scan(&n)
+	return n
+}
+
+// members is how many members the group has.
+func (s *site) members(ctx context.Context, t *testing.T) int {
+	t.Helper()
+	cl := s.broker.client(t)
+	defer cl.Close()
+	described, err := kadm.NewClient(cl).DescribeGroups(ctx, job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(described[job].Members)
+}
+
+// finish ends the load, waits until everything is counted, and compares; then it kills every process, starts one
+// again, waits until that one has claimed every partition, and compares once more.
+func (s *site) finish(ctx context.Context, t *testing.T, l *load, sent <-chan error, running ...*process) {
+	t.Helper()
+	l.hurry()
+	select {
+	case err := <-sent:
+		if err != nil {
+			t.Fatal(err)
+		}
+	case <-ctx.Done():
+		t.Fatalf("the load did not end: %v", context.Cause(ctx))
+	}
+	await(ctx, t, "everything is counted", func() bool { return s.drained(ctx, t) })
+	tr := readTruth(ctx, t, s.broker, topic)
+	lost, extra := tr.missing(l)
+	if len(lost) > 0 {
+		t.Errorf("%d events were answered OK and are not in Kafka: %v…", len(lost), lost[:min(len(lost), 10)])
+	}
+	t.Logf("%d events answered OK; %d records in Kafka, %d of them copies; %d requests sent again",
+		l.answered.Load(), tr.total, extra, l.resent.Load())
+	compare(ctx, t, s.db, tr)
+
+	for _, p := range running {
+		p.kill(t)
+	}
+	epoch := s.lowestEpoch(ctx)
+	last := s.start(t, "run", "")
+	await(ctx, t, "every partition is claimed again", func() bool { return s.lowestEpoch(ctx) > epoch })
+	await(ctx, t, "everything is counted after the restart", func() bool { return s.drained(ctx, t) })
+	compare(ctx, t, s.db, tr)
+	last.stop(ctx, t)
+}
