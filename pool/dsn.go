@@ -1,0 +1,114 @@
+package pool
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/go-sql-driver/mysql"
+)
+
+// leftToDSN are the only parameters that a DSN may have. Whatever else it could say is set by the pool, and reading one
+// thing while another holds would help nobody.
+var leftToDSN = []string{
+	"tls", "allowFallbackToPlaintext", "allowCleartextPasswords", "allowNativePasswords", "serverPubKey",
+	"compress", "connectionAttributes",
+}
+
+// driver makes the driver's configuration anew, for each connect: files may have changed.
+func (c Config) driver() (*mysql.Config, error) {
+	d, err := c.address()
+	if err != nil {
+		return nil, err
+	}
+	if d.DBName == "" {
+		return nil, errors.New("mysql-dsn names no database: checkpoints need one to be kept in")
+	}
+	if err := c.protect(d); err != nil {
+		return nil, err
+	}
+	d.Timeout, d.ReadTimeout, d.WriteTimeout = c.ConnectTimeout, c.Answer, c.Answer
+	d.ClientFoundRows = true // matched rows count, changed or not: the fence needs that
+	d.MaxAllowedPacket = 0   // ask the server; the driver's own 64 MB is above most servers'
+	d.CheckConnLiveness = true
+	d.Logger = &mysql.NopLogger{} // what it logs, it also returns
+	if err := d.Apply(mysql.Charset("utf8mb4", "")); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+func (c Config) address() (*mysql.Config, error) {
+	dsn := c.DSN
+	if c.DSNFile != "" {
+		text, err := secret(c.DSNFile)
+		if err != nil {
+			return nil, fmt.Errorf("read mysql-dsn-file: %w", err)
+		}
+		dsn = text
+	}
+	if dsn != "" {
+		if err := checkParameters(dsn); err != nil {
+			return nil, err
+		}
+		d, err := mysql.ParseDSN(dsn)
+		if err != nil {
+			return nil, fmt.Errorf("mysql-dsn is not user:password@tcp(host:port)/database: %w", err)
+		}
+		if c.TLS != "" && strings.Contains(dsn, "tls=") {
+			return nil, errors.New("mysql-tls and the DSN's tls parameter are both given: two spellings of one thing")
+		}
+		return d, nil
+	}
+	d := mysql.NewConfig()
+	d.Net, d.Addr = "tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port))
+	if strings.HasPrefix(c.Host, "/") {
+		d.Net, d.Addr = "unix", c.Host
+	}
+	d.User, d.Passwd, d.DBName = c.User, c.Password, c.Database
+	if c.PasswordFile != "" {
+		text, err := secret(c.PasswordFile)
+		if err != nil {
+			return nil, fmt.Errorf("read mysql-password-file: %w", err)
+		}
+		d.Passwd = text
+	}
+	return d, nil
+}
+
+// checkParameters refuses parameters that the pool sets. It reads the DSN itself, for the driver's parser drops the
+// spelling of what it understood.
+func checkParameters(dsn string) error {
+	_, query, found := strings.Cut(dsn[strings.LastIndexByte(dsn, '/')+1:], "?")
+	if !found {
+		return nil
+	}
+	var refused []string
+	for part := range strings.SplitSeq(query, "&") {
+		name, _, _ := strings.Cut(part, "=")
+		if plain, err := url.QueryUnescape(name); err == nil {
+			name = plain
+		}
+		if name != "" && !slices.Contains(leftToDSN, name) {
+			refused = append(refused, name)
+		}
+	}
+	if refused == nil {
+		return nil
+	}
+	return fmt.Errorf("mysql-dsn sets %s, which etl sets itself: leave it out; a DSN may say %s",
+		strings.Join(refused, ", "), strings.Join(leftToDSN, ", "))
+}
+
+func secret(path string) (string, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	return strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r"), nil
+}

@@ -1,0 +1,96 @@
+package pool
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Pool is safe for concurrent use.
+type Pool struct {
+	config  Config
+	db      *sql.DB
+	turns   semaphore
+	log     *slog.Logger
+	metrics *metrics
+
+	mu     sync.Mutex // guards server and known
+	server Server
+	known  bool // a connection was made once, so that the server's dialect and its number of places are known
+	places int  // how many turns there are in all
+}
+
+// New makes a pool for a valid Config. It dials nothing. A nil log discards, a nil reg registers nowhere. Close ends
+// it.
+func New(c Config, log *slog.Logger, reg prometheus.Registerer) *Pool {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	p := &Pool{config: c, log: log.With("component", "pool")}
+	p.db = sql.OpenDB(&connector{config: c, found: p.found})
+	p.db.SetMaxOpenConns(c.Connections)
+	p.db.SetMaxIdleConns(c.Connections)
+	p.db.SetConnMaxIdleTime(c.maxIdleTime())
+	p.db.SetConnMaxLifetime(c.MaxLifetime)
+	p.metrics = newMetrics(reg, p)
+	// One at a time until the first connection has told what server this is: the embedded one takes only one.
+	p.places = 1
+	p.turns.give(1)
+	return p
+}
+
+// found learns from a new connection what server it is.
+func (p *Pool) found(s Server) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.known && s == p.server {
+		return
+	}
+	p.log.Info("Connected to the database server", "server", s.String(), "connections", p.config.Connections)
+	p.known, p.server = true, s
+	places := p.config.Connections
+	if s.Dialect == Embedded {
+		places = 1
+	}
+	if places != p.places {
+		p.turns.give(places - p.places)
+		p.places = places
+	}
+}
+
+// Server is what the newest connection found; false before the first one.
+func (p *Pool) Server() (Server, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.server, p.known
+}
+
+// Config is what the pool was made with.
+func (p *Pool) Config() Config { return p.config }
+
+// Tx takes a connection for one transaction. It waits for its turn while all are taken, or until ctx ends. The caller
+// must end the Tx by Commit, Rollback or Discard. Nothing is sent for it: autocommit is off, so the first statement
+// opens the transaction.
+func (p *Pool) Tx(ctx context.Context, priority Priority) (*Tx, error) {
+	began := time.Now()
+	if err := p.turns.acquire(ctx, priority); err != nil {
+		return nil, fmt.Errorf("wait for one of %d connections: %w", p.config.Connections, err)
+	}
+	p.metrics.wait.Observe(time.Since(began).Seconds())
+	conn, err := p.db.Conn(ctx)
+	if err != nil {
+		p.turns.release()
+		p.metrics.connectErrors.Inc()
+		return nil, err
+	}
+	server, _ := p.Server()
+	return &Tx{pool: p, conn: conn, Server: server}, nil
+}
+
+// Close closes idle connections, and those in use when they come back.
+func (p *Pool) Close() error { return p.db.Close() }
