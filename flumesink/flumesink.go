@@ -6,7 +6,17 @@
 // call of Append until it calls Release, time-out or not (P29).
 package flumesink
 
-import "context"
+import (
+	"context"
+	"errors"
+)
+
+// ErrNotProduced is what an Appender wraps when it gave nothing of a request to Kafka: what the sender sends again is
+// then no duplicate, and the request is not counted among the unanswered events.
+var ErrNotProduced = errors.New("nothing was produced")
+
+// ErrRefused is what a client's Append wraps when the server answered, and the answer was not OK.
+var ErrRefused = errors.New("refused by the server")
 
 // Event is one Flume event as views on the frame that it came in: valid until the request's Release.
 type Event struct {

@@ -1,0 +1,27 @@
+package avro
+
+import "github.com/sluice-etl/sluice/flumesink"
+
+// appendEvents appends array<AvroFlumeEvent> in one block.
+func appendEvents(dst []byte, events []flumesink.Event) []byte {
+	if len(events) > 0 {
+		dst = appendLong(dst, int64(len(events)))
+		for i := range events {
+			dst = appendEvent(dst, &events[i])
+		}
+	}
+	return append(dst, 0)
+}
+
+// appendEvent appends AvroFlumeEvent.
+func appendEvent(dst []byte, e *flumesink.Event) []byte {
+	if len(e.Headers) > 0 {
+		dst = appendLong(dst, int64(len(e.Headers)))
+		for i := range e.Headers {
+			dst = appendBytes(dst, e.Headers[i].Key)
+			dst = appendBytes(dst, e.Headers[i].Value)
+		}
+	}
+	dst = append(dst, 0)
+	return appendBytes(dst, e.Body)
+}
