@@ -19,9 +19,9 @@ import (
 const (
 	job   = "fault"
 	topic = "logs"
-	// A transaction that lost its client holds its locks for idle; a statement waits for a lock for lock; a question
-	// whose answer does not come is given up after read. The usual ones are 10, 3 and 5 s.
-	idleTimeout, readTimeout, lockTimeout = "3s", "2s", "1s"
+	// A transaction whose client says nothing holds its rows for idleTransaction; a statement waits for a row for
+	// lockWait; a server that says nothing is given up after answer. The defaults are 10, 3 and 5 s.
+	idleTransaction, answer, lockWait = "3s", "2s", "1s"
 )
 
 // site is what etl runs beside: a broker and a MariaDB of their own processes, and a proxy on the way to the latter.
@@ -81,7 +81,7 @@ func (s *site) start(t *testing.T, command, failpoint string) *process {
 		args = append(args,
 			"--job="+job, "--kafka-session-timeout=6s",
 			"--mysql-dsn="+mariadbtest.User+":"+mariadbtest.Password+"@tcp("+s.proxy.Addr()+")/"+s.schema,
-			"--mysql-idle-timeout="+idleTimeout, "--mysql-read-timeout="+readTimeout, "--mysql-lock-timeout="+lockTimeout,
+			"--mysql-idle-transaction="+idleTransaction, "--mysql-answer-timeout="+answer, "--mysql-lock-wait="+lockWait,
 			"--format=combined", "--query-file="+s.query, "--batch-interval=200ms", "--tasks=2")
 	}
 	return startETL(t, s.dir, failpoint, args...)
