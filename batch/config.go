@@ -23,8 +23,10 @@ type Config struct {
 	DeadLetterStop float64
 	// ShutdownTimeout bounds the commits that are under way when the engine is told to stop.
 	ShutdownTimeout time.Duration
-	// StopRetry is how long a stopped partition rests before it is claimed again, to see whether a person has acted.
-	StopRetry time.Duration
+	// Recheck is how long a stopped partition rests before it is claimed again, to see whether a person has acted; and
+	// how long a task is idle before it asks whether its checkpoints are still what it thinks: a database that was put
+	// back to an older state would else be noticed with the next record only.
+	Recheck time.Duration
 }
 
 // DefaultConfig is the engine's options where nothing is said.
@@ -37,7 +39,7 @@ func DefaultConfig() Config {
 		Memory:          512 << 20,
 		DeadLetterStop:  0.5,
 		ShutdownTimeout: 20 * time.Second,
-		StopRetry:       30 * time.Second,
+		Recheck:         30 * time.Second,
 	}
 }
 
@@ -56,6 +58,6 @@ func (c Config) Validate() error {
 	bad(c.Memory >= 16<<20, "memory is %d bytes, the least is 16777216 (16 MiB)", c.Memory)
 	bad(c.DeadLetterStop >= 0 && c.DeadLetterStop <= 1, "dead-letter-stop is %g, must be from 0%% to 100%%", c.DeadLetterStop*100)
 	bad(c.ShutdownTimeout > 0, "shutdown-timeout is %s, must be above 0", c.ShutdownTimeout)
-	bad(c.StopRetry > 0, "stop retry is %s, must be above 0", c.StopRetry)
+	bad(c.Recheck > 0, "recheck is %s, must be above 0", c.Recheck)
 	return errors.Join(errs...)
 }

@@ -72,7 +72,7 @@ func New[D any](cfg Config, source Source, sink Sink[D], newFold func() Fold[D],
 		inbox: newMailbox[any](), ended: make(chan struct{}),
 		planner: NewPlanner(Limits{
 			Tasks: cfg.Tasks, MaxRecords: cfg.MaxRecords, MaxBytes: cfg.MaxBytes, Memory: share,
-			DeadLetterStop: cfg.DeadLetterStop, StopRetry: cfg.StopRetry,
+			DeadLetterStop: cfg.DeadLetterStop, Recheck: cfg.Recheck,
 		}),
 		pieces: map[uint64]*held{}, waiting: map[checkpoint.Partition][]*departure{},
 		parts: make([]*Part[D], cfg.Tasks), began: make([]time.Time, cfg.Tasks), refused: make([][]Refused, cfg.Tasks),

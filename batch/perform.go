@@ -22,9 +22,12 @@ func (e *Engine[D]) perform(x Effect) {
 			e.workers[x.Task].orders.put(takeOrder{op: x.Op, moves: x.Moves})
 		}
 	case DoResolve:
-		part := e.parts[x.Task]
+		var id checkpoint.BatchID // zero where nothing is being committed, and the question is whether all is as it was
+		if part := e.parts[x.Task]; part != nil {
+			id = part.ID
+		}
 		e.beside(func(ctx context.Context) any {
-			outcome, err := e.sink.Resolve(ctx, part.ID, x.Moves)
+			outcome, err := e.sink.Resolve(ctx, id, x.Moves)
 			return ResolvedEvent{Task: x.Task, Op: x.Op, Outcome: outcome, Err: err}
 		})
 	case DoConfirm:
@@ -177,6 +180,9 @@ func (e *Engine[D]) observe(ev Event) {
 		}
 		e.m.commit(ev.Err, time.Since(e.began[ev.Task]))
 	case ResolvedEvent:
+		if e.parts[ev.Task] == nil {
+			return
+		}
 		e.log.Warn("The reply to a COMMIT was lost; the checkpoint was asked", "task", ev.Task, "outcome", ev.Outcome, "err", ev.Err)
 	case ConfirmedEvent:
 		e.log.Info("The group was asked what is ours", "task", ev.Task, "ours", len(ev.Partitions), "err", ev.Err)

@@ -15,7 +15,7 @@ type Limits struct {
 	MaxBytes       int64         // fetched bytes in a task's batch
 	Memory         int64         // one task's share of memory, in bytes
 	DeadLetterStop float64       // see Config
-	StopRetry      time.Duration // see Config
+	Recheck        time.Duration // see Config
 }
 
 // Planner makes the engine's decisions. It sees ranges, sizes and outcomes; it holds no records and has no clock,
@@ -106,6 +106,9 @@ func (p *Planner) ended(task int, op uint64) *task {
 	t := p.tasks[task]
 	if t.op != op {
 		return nil
+	}
+	if t.doing != waits && t.doing != confirms {
+		t.touched = p.now
 	}
 	t.op, t.doing = 0, nothing
 	return t
@@ -203,6 +206,10 @@ func (p *Planner) tick() {
 			}
 		}
 		t.due = !t.open.empty()
+		if t.op == 0 && t.flight == nil && t.open.empty() && len(t.queue) == 0 && t.in(owned) != nil &&
+			!p.drain && p.now-t.touched >= p.limits.Recheck {
+			t.idle = true
+		}
 		t.advance()
 	}
 }
@@ -280,7 +287,7 @@ func (q *part) unposition() {
 func (q *part) stop(err error) {
 	p := q.task.planner
 	q.unposition()
-	q.phase, q.retryAt = stopped, p.now+p.limits.StopRetry
+	q.phase, q.retryAt = stopped, p.now+p.limits.Recheck
 	p.do(Stopped{Partition: q.Partition, Err: err})
 }
 

@@ -32,10 +32,12 @@ type task struct {
 	queued  int64 // bytes
 	folding bool  // the head of queue is with the driver
 	open    *bundle
-	flight  *bundle // being committed; nil while there is none
-	ask     bool    // the outcome of flight's COMMIT is not known
-	due     bool    // the open batch is to be committed as soon as can be
-	spoiled bool    // all is to be thrown away as soon as the transaction under way has ended
+	flight  *bundle       // being committed; nil while there is none
+	ask     bool          // the outcome of flight's COMMIT is not known
+	due     bool          // the open batch is to be committed as soon as can be
+	idle    bool          // idle for long: the checkpoints are to be looked at
+	touched time.Duration // when MySQL was last heard of
+	spoiled bool          // all is to be thrown away as soon as the transaction under way has ended
 
 	op         uint64 // under way, 0 for none
 	doing      doing
@@ -62,13 +64,15 @@ type bundle struct {
 func newBundle() *bundle      { return &bundle{} }
 func (b *bundle) empty() bool { return len(b.moves) == 0 }
 func (b *bundle) sorted() []Move {
-	slices.SortFunc(b.moves, func(x, y Move) int {
-		if x.Partition.Less(y.Partition) {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(b.moves, byPartition)
 	return b.moves
+}
+
+func byPartition(x, y Move) int {
+	if x.Partition.Less(y.Partition) {
+		return -1
+	}
+	return 1
 }
 
 // begin starts an operation and returns its number.
@@ -98,6 +102,8 @@ func (t *task) operate() {
 		p.do(DoResolve{Task: t.n, Op: t.begin(resolves), Moves: t.flight.moves})
 	case t.flight != nil:
 		p.do(DoCommit{Task: t.n, Op: t.begin(commits), Again: true, Moves: t.flight.moves})
+	case t.idle && t.flight == nil:
+		p.do(DoResolve{Task: t.n, Op: t.begin(resolves), Moves: t.standing()})
 	case t.in(doubtful) != nil && !p.drain:
 		p.do(DoConfirm{Task: t.n, Op: t.begin(confirms), Partitions: ids(t.in(doubtful))})
 	case !t.open.empty() && !t.folding && (t.due || t.claimsWait()):
@@ -112,6 +118,20 @@ func (t *task) operate() {
 		}
 		p.do(DoClaim{Task: t.n, Op: t.begin(claims), Partitions: ids(waiting)})
 	}
+}
+
+// standing is moves that do not move: where the task thinks that its partitions are.
+func (t *task) standing() (moves []Move) {
+	for _, q := range t.parts {
+		if q.phase == owned && !q.leaving {
+			moves = append(moves, Move{
+				Range:       checkpoint.Range{Partition: q.Partition, First: q.at.Next, Next: q.at.Next},
+				LeaderEpoch: q.at.LeaderEpoch, Epoch: q.at.Epoch, Owner: q.at.Owner,
+			})
+		}
+	}
+	slices.SortFunc(moves, byPartition)
+	return moves
 }
 
 // claimsWait says that partitions are to be claimed; folding rests meanwhile, for a claim begins the task anew.
@@ -193,7 +213,7 @@ const (
 func (t *task) throwAway(reclaim bool) {
 	p := t.planner
 	t.gen++
-	t.folding, t.due, t.ask, t.spoiled = false, false, false, false
+	t.folding, t.due, t.ask, t.spoiled, t.idle = false, false, false, false, false
 	t.open, t.flight = newBundle(), nil
 	t.dropQueue()
 	back := t.release()
@@ -353,11 +373,17 @@ func (t *task) moved() {
 }
 
 func (t *task) resolved(e ResolvedEvent) {
+	idle := t.idle
 	switch {
 	case e.Err != nil && errors.Is(e.Err, checkpoint.ErrGone):
 		t.planner.do(Fatal{Err: e.Err})
 	case e.Err != nil && classOf(e.Err) == nil:
 		t.planner.do(Fatal{Err: e.Err})
+	case e.Err == nil && e.Outcome != Other && idle:
+		t.idle = false
+		if t.mustThrow() {
+			t.throwAway(setBack)
+		}
 	case e.Err == nil && e.Outcome == Committed:
 		t.moved()
 	case t.mustThrow():
@@ -367,8 +393,7 @@ func (t *task) resolved(e ResolvedEvent) {
 	case e.Outcome == NotCommitted:
 		t.ask = false
 	default:
-		t.fenced(fmt.Errorf("after a COMMIT without reply the checkpoint is neither where it was nor where it was to go: %w",
-			checkpoint.ErrFenced))
+		t.fenced(fmt.Errorf("a checkpoint is not where we left it: %w", checkpoint.ErrFenced))
 	}
 }
 

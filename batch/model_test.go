@@ -1,0 +1,308 @@
+package batch_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/batch/sinktest"
+	"github.com/sluice-etl/sluice/checkpoint"
+)
+
+// A model of everything around planners: a log with gaps, a database ([sinktest.Memory]), a group that moves
+// partitions, and processes whose operations end in any order. Nothing runs by itself; a test picks what happens next.
+
+const topicName = "logs"
+
+// isGap says which offsets hold no record.
+func isGap(offset int64) bool { return offset%7 == 3 }
+
+type world struct {
+	procs []*process
+	owner []int // of each partition: the process that the group gives it to, -1 for none
+	end   int64 // of every partition's log
+	now   time.Duration
+	db    *sinktest.Memory
+	limit batch.Limits
+	fail  func(format string, args ...any)
+	lose  func() bool // the source loses a record of the piece that it makes
+}
+
+type process struct {
+	w       *world
+	planner *batch.Planner
+	sink    *sinktest.Memory
+	at      map[checkpoint.Partition]*place
+	inbox   []batch.Event
+	pending []func() // operations under way; each posts its event
+	orders  [][]func()
+	pieces  map[uint64]*modelPiece
+	token   uint64
+	delta   []sinktest.Delta // open, by task
+	parts   []*batch.Part[sinktest.Delta]
+	gen     []uint64
+	away    map[checkpoint.Partition]func() // what the group does when a partition is released
+	drained bool
+}
+
+type place struct {
+	session, next uint64
+	paused        bool
+}
+
+type modelPiece struct {
+	checkpoint.Range
+	lost int64 // an offset whose record went missing, -1 for none
+}
+
+func newWorld(partitions, processes int, end int64, limit batch.Limits, fail func(string, ...any)) *world {
+	w := &world{end: end, db: sinktest.NewMemory(), limit: limit, fail: fail, lose: func() bool { return false }}
+	for range partitions {
+		w.owner = append(w.owner, -1)
+	}
+	for range processes {
+		w.procs = append(w.procs, w.start())
+	}
+	return w
+}
+
+func (w *world) start() *process {
+	n := w.limit.Tasks
+	p := &process{
+		w: w, planner: batch.NewPlanner(w.limit), sink: w.db.Peer(),
+		at: map[checkpoint.Partition]*place{}, pieces: map[uint64]*modelPiece{}, orders: make([][]func(), n),
+		parts: make([]*batch.Part[sinktest.Delta], n), gen: make([]uint64, n), away: map[checkpoint.Partition]func(){},
+	}
+	for range n {
+		p.delta = append(p.delta, sinktest.Delta{})
+	}
+	return p
+}
+
+func partition(id int) checkpoint.Partition {
+	return checkpoint.Partition{Topic: topicName, ID: int32(id)}
+}
+
+// move gives a partition to another process. A graceful move waits for the release; else the old owner learns of it
+// whenever its inbox is read.
+func (w *world) move(id, to int, graceful bool) {
+	from := w.owner[id]
+	if from == to || w.moving(id) {
+		return
+	}
+	assign := func() {
+		w.owner[id] = to
+		if to >= 0 {
+			w.procs[to].post(batch.AssignedEvent{Partitions: []checkpoint.Partition{partition(id)}})
+		}
+	}
+	if from < 0 {
+		assign()
+		return
+	}
+	old := w.procs[from]
+	w.owner[id] = -1
+	if graceful {
+		old.away[partition(id)] = assign
+	} else {
+		assign()
+	}
+	old.post(batch.RevokedEvent{Partitions: []checkpoint.Partition{partition(id)}})
+}
+
+// moving says that a graceful move of the partition is under way.
+func (w *world) moving(id int) bool {
+	for _, p := range w.procs {
+		if p.away[partition(id)] != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// crash replaces a process by a new one; its partitions belong to nobody until they are moved.
+func (w *world) crash(i int) {
+	old := w.procs[i]
+	w.procs[i] = w.start()
+	for id, o := range w.owner {
+		if o == i {
+			w.owner[id] = -1
+		}
+	}
+	for _, assign := range old.away {
+		assign()
+	}
+}
+
+func (p *process) post(e batch.Event) { p.inbox = append(p.inbox, e) }
+
+// read handles the oldest event of the inbox.
+func (p *process) read() bool {
+	if len(p.inbox) == 0 {
+		return false
+	}
+	e := p.inbox[0]
+	p.inbox = p.inbox[1:]
+	p.step(e)
+	return true
+}
+
+func (p *process) step(e batch.Event) {
+	p.w.now += time.Millisecond
+	for _, x := range p.planner.Step(p.w.now, e, nil) {
+		p.perform(x)
+	}
+}
+
+// run ends the i-th operation under way.
+func (p *process) run(i int) {
+	op := p.pending[i]
+	p.pending = append(p.pending[:i:i], p.pending[i+1:]...)
+	op()
+}
+
+// work does the oldest order of a task's worker.
+func (p *process) work(task int) bool {
+	if len(p.orders[task]) == 0 {
+		return false
+	}
+	o := p.orders[task][0]
+	p.orders[task] = p.orders[task][1:]
+	o()
+	return true
+}
+
+// fetch delivers up to n offsets of a partition that is positioned.
+func (p *process) fetch(id int, n int64) bool {
+	at := p.at[partition(id)]
+	if at == nil || at.paused || int64(at.next) >= p.w.end {
+		return false
+	}
+	first := int64(at.next)
+	next := min(first+n, p.w.end)
+	piece := &modelPiece{Range: checkpoint.Range{Partition: partition(id), First: first, Next: next}, lost: -1}
+	if p.w.lose() {
+		piece.lost = first
+	}
+	p.token++
+	p.pieces[p.token] = piece
+	at.next = uint64(next)
+	p.post(batch.FetchedEvent{Range: piece.Range, Session: at.session, Token: p.token, Bytes: 100 * (next - first)})
+	return true
+}
+
+func (p *process) perform(x batch.Effect) {
+	switch x := x.(type) {
+	case batch.DoClaim:
+		var ids []int32
+		for _, id := range x.Partitions {
+			ids = append(ids, id.ID)
+		}
+		p.pending = append(p.pending, func() {
+			n := len(p.w.owner)
+			topic := batch.Topic{Name: topicName, ID: checkpoint.TopicID{1}, Starts: make([]int64, n), Firsts: make([]int64, n)}
+			at, err := p.sink.Claim(context.Background(), topic, ids)
+			p.post(batch.ClaimedEvent{Task: x.Task, Op: x.Op, Checkpoints: at, Err: err})
+		})
+	case batch.DoCommit:
+		commit := func() {
+			part := p.parts[x.Task]
+			p.pending = append(p.pending, func() {
+				p.post(batch.CommittedEvent{Task: x.Task, Op: x.Op, Err: p.sink.Commit(context.Background(), part)})
+			})
+		}
+		if x.Again {
+			commit()
+			return
+		}
+		moves := x.Moves
+		p.orders[x.Task] = append(p.orders[x.Task], func() {
+			part := &batch.Part[sinktest.Delta]{Moves: moves, Delta: p.delta[x.Task]}
+			copy(part.ID[:], fmt.Sprint(x.Op, p.w.now))
+			p.delta[x.Task] = sinktest.Delta{}
+			p.parts[x.Task] = part
+			if err := sinktest.CheckPart(part); err != nil {
+				p.w.fail("part: %v", err)
+			}
+			commit()
+		})
+	case batch.DoResolve:
+		var id checkpoint.BatchID
+		if part := p.parts[x.Task]; part != nil {
+			id = part.ID
+		}
+		p.pending = append(p.pending, func() {
+			o, err := p.sink.Resolve(context.Background(), id, x.Moves)
+			p.post(batch.ResolvedEvent{Task: x.Task, Op: x.Op, Outcome: o, Err: err})
+		})
+	case batch.DoConfirm:
+		p.pending = append(p.pending, func() {
+			var ours []checkpoint.Partition
+			for _, id := range x.Partitions {
+				if o := p.w.owner[id.ID]; o >= 0 && p.w.procs[o] == p {
+					ours = append(ours, id)
+				}
+			}
+			p.post(batch.ConfirmedEvent{Task: x.Task, Op: x.Op, Partitions: ours})
+		})
+	case batch.DoWait:
+		p.pending = append(p.pending, func() { p.post(batch.WaitedEvent{Task: x.Task, Op: x.Op}) })
+	case batch.DoFold:
+		piece := p.pieces[x.Token]
+		p.orders[x.Task] = append(p.orders[x.Task], func() { p.fold(x, piece) })
+	case batch.DoRestore:
+		p.gen[x.Task] = x.Gen
+		p.orders[x.Task] = append(p.orders[x.Task], func() { p.delta[x.Task], p.parts[x.Task] = sinktest.Delta{}, nil })
+	case batch.DoPosition:
+		p.position(x.Position)
+	case batch.Released:
+		if assign := p.away[x.Partition]; assign != nil {
+			delete(p.away, x.Partition)
+			assign()
+		}
+	case batch.Fatal:
+		if !errors.Is(x.Err, checkpoint.ErrGone) {
+			p.w.fail("fatal: %v", x.Err)
+		}
+	case batch.Drained:
+		p.drained = true
+	}
+}
+
+func (p *process) position(x batch.Position) {
+	switch at := p.at[x.Partition]; x.Action {
+	case batch.Fetch:
+		paused := at != nil && at.paused
+		p.at[x.Partition] = &place{session: x.Session, next: uint64(x.Next), paused: paused}
+	case batch.Remove:
+		delete(p.at, x.Partition)
+	case batch.Pause, batch.Resume:
+		if at != nil {
+			at.paused = x.Action == batch.Pause
+		}
+	case batch.Mirror:
+	}
+}
+
+// fold counts each record by its own key, so that a record counted twice shows as a 2.
+func (p *process) fold(x batch.DoFold, piece *modelPiece) {
+	e := batch.FoldedEvent{Task: x.Task, Gen: x.Gen, Token: x.Token}
+	o := piece.First
+	for ; o < piece.Next && (e.Records < x.MaxRecords || isGap(o)) && p.gen[x.Task] == x.Gen; o++ {
+		switch {
+		case isGap(o):
+			e.Gaps++
+		case o == piece.lost:
+		default:
+			e.Records++
+			p.delta[x.Task][fmt.Sprintf("%d@%d", piece.ID, o)]++
+		}
+	}
+	piece.First = o
+	e.Next, e.Done = o, o == piece.Next
+	e.Audit.Counted = e.Records
+	e.Size = int64(len(p.delta[x.Task])) * 50
+	p.post(e)
+}
