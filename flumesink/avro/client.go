@@ -71,6 +71,7 @@ type Client struct {
 	conn net.Conn
 	in   *bufio.Reader
 
+	own         hash
 	serial      uint32
 	pending     int
 	established bool
@@ -91,7 +92,8 @@ func Dial(ctx context.Context, cfg ClientConfig) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to avro://%s: %w", cfg.Address, err)
 	}
-	return &Client{cfg: cfg, conn: conn, in: bufio.NewReader(conn), serverHash: newProtocols().own}, nil
+	own := newProtocols().own
+	return &Client{cfg: cfg, conn: conn, in: bufio.NewReader(conn), own: own, serverHash: own}, nil
 }
 
 // Close closes the connection.
@@ -117,7 +119,8 @@ func (c *Client) Start(ctx context.Context, events []flumesink.Event) (serial ui
 	return c.serial, c.write(ctx)
 }
 
-// Wait waits for the next answer, which may be that of any request under way, and returns its serial.
+// Wait waits for the next answer, which may be that of any request under way, and returns its serial. A first request
+// that had to be repeated, because the server did not know our protocol, comes back under the later of its serials.
 func (c *Client) Wait(ctx context.Context) (serial uint32, err error) {
 	if c.pending == 0 {
 		return 0, errors.New("no request is under way")
@@ -152,8 +155,7 @@ func (c *Client) begin() {
 	b = append(b, 0, 0, 0, 0)
 	head := len(b)
 	if !c.established {
-		own := newProtocols().own
-		b = append(b, own[:]...)
+		b = append(b, c.own[:]...)
 		if c.sendText {
 			b = appendBytes(append(b, 2), protocolText)
 		} else {
