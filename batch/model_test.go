@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/sluice-etl/sluice/batch"
@@ -261,6 +262,10 @@ func (p *process) perform(x batch.Effect) {
 		if assign := p.away[x.Partition]; assign != nil {
 			delete(p.away, x.Partition)
 			assign()
+		}
+	case batch.Stopped:
+		if strings.Contains(x.Err.Error(), "BUG: fetched") {
+			p.w.fail("stopped: %v", x.Err)
 		}
 	case batch.Fatal:
 		if !errors.Is(x.Err, checkpoint.ErrGone) {

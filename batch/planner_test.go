@@ -95,7 +95,7 @@ func verify(w *world) {
 }
 
 var (
-	seeds    = flag.Uint64("seeds", 3000, "how many interleavings to try")
+	seeds    = flag.Uint64("seeds", 1000, "how many interleavings to try")
 	onlySeed = flag.Uint64("seed", 0, "try this interleaving alone")
 )
 
