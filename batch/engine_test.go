@@ -373,7 +373,8 @@ func TestP31_MemoryPausesFetching(t *testing.T) {
 		return sinktest.None
 	})
 	cfg := testConfig()
-	cfg.Tasks, cfg.Memory = 1, 1_000_000 // groups of 100 bytes, pieces of 1,000
+	cfg.Tasks, cfg.Memory = 1, 1_000_000         // groups of 100 bytes, pieces of 1,000
+	cfg.ShutdownTimeout = 100 * time.Millisecond // the blocked commit is abandoned
 	src := newLogSource([][]batch.Record{log}, []int64{200_000})
 	var last int64
 	same := 0
