@@ -1,0 +1,199 @@
+package kafkaio
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
+	"github.com/twmb/franz-go/plugin/kslog"
+)
+
+// dialTimeout bounds one attempt to connect, the TLS handshake included.
+const dialTimeout = 10 * time.Second
+
+// options is what all our clients share: addresses, identity, security, log.
+func (c Config) options(log *slog.Logger) []kgo.Opt {
+	opts := []kgo.Opt{
+		kgo.SeedBrokers(c.Brokers...),
+		kgo.ClientID(c.ClientID),
+		kgo.WithLogger(kslog.New(slog.New(quiet{log.Handler()}))),
+		kgo.MetadataMaxAge(c.MetadataMaxAge),
+		kgo.MetadataMinAge(min(c.MetadataMaxAge, 250*time.Millisecond)),
+		kgo.DisableClientMetrics(),
+		kgo.MaxDecompressBatchBytes(c.MaxDecompressBatchBytes),
+	}
+	if c.TLS.Enabled {
+		opts = append(opts, kgo.Dialer(c.TLS.dial))
+	} else {
+		opts = append(opts, kgo.DialTimeout(dialTimeout))
+	}
+	if m := c.SASL.mechanism(); m != nil {
+		opts = append(opts, kgo.SASL(m))
+	}
+	return opts
+}
+
+// quiet makes of the library's lines what they are to an operator: its warnings and errors are retried by it or
+// returned to us, who log what comes of them, so they are debug; its debug lines are per request and are dropped.
+type quiet struct{ slog.Handler }
+
+func (q quiet) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= slog.LevelWarn && q.Handler.Enabled(ctx, slog.LevelDebug)
+}
+
+func (q quiet) Handle(ctx context.Context, r slog.Record) error {
+	r.Level = slog.LevelDebug
+	return q.Handler.Handle(ctx, r)
+}
+
+// dial connects with the certificates as they are on disk now, so that renewed ones serve without a restart.
+func (t TLS) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conf := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
+	if t.CA != "" {
+		pem, err := os.ReadFile(t.CA)
+		if err != nil {
+			return nil, fmt.Errorf("read kafka-tls-ca: %w", err)
+		}
+		conf.RootCAs = x509.NewCertPool()
+		if !conf.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("read kafka-tls-ca: %s holds no PEM certificate", t.CA)
+		}
+	}
+	if t.Cert != "" {
+		cert, err := tls.LoadX509KeyPair(t.Cert, t.Key)
+		if err != nil {
+			return nil, fmt.Errorf("read kafka-tls-cert and kafka-tls-key: %w", err)
+		}
+		conf.Certificates = []tls.Certificate{cert}
+	}
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	d := tls.Dialer{Config: conf}
+	return d.DialContext(ctx, network, address)
+}
+
+// mechanism is nil where SASL is off. The password is looked up at each connection.
+func (s SASL) mechanism() sasl.Mechanism {
+	switch s.Mechanism {
+	case Plain:
+		return plain.Plain(func(context.Context) (plain.Auth, error) {
+			pass, err := s.password()
+			return plain.Auth{User: s.User, Pass: pass}, err
+		})
+	case ScramSHA256:
+		return scram.Sha256(s.scram)
+	case ScramSHA512:
+		return scram.Sha512(s.scram)
+	}
+	return nil
+}
+
+func (s SASL) scram(context.Context) (scram.Auth, error) {
+	pass, err := s.password()
+	return scram.Auth{User: s.User, Pass: pass}, err
+}
+
+func (s SASL) password() (string, error) {
+	if s.PasswordFile == "" {
+		return s.Password, nil
+	}
+	b, err := os.ReadFile(s.PasswordFile)
+	if err != nil {
+		return "", fmt.Errorf("read kafka-password-file: %w", err)
+	}
+	pass := strings.TrimSuffix(string(b), "\n")
+	if pass == "" {
+		return "", fmt.Errorf("read kafka-password-file: %s is empty", s.PasswordFile)
+	}
+	return pass, nil
+}
+
+// Reachable asks one broker for its versions and metadata, without trying again, and says which addresses were asked
+// and why they did not answer.
+func Reachable(ctx context.Context, cfg Config, log *slog.Logger) error {
+	cl, err := kgo.NewClient(append(cfg.options(orDiscard(log)), kgo.RequestRetries(0))...)
+	if err != nil {
+		return fmt.Errorf("make a kafka client: %w", err)
+	}
+	defer cl.Close()
+	return reach(ctx, cfg, cl)
+}
+
+// reach gives one attempt at most 10 s.
+func reach(ctx context.Context, cfg Config, cl *kgo.Client) error {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	if err := cl.Ping(ctx); err != nil {
+		return fmt.Errorf("reach kafka at %s: %w", strings.Join(cfg.Brokers, ","), err)
+	}
+	return nil
+}
+
+// waitReachable tries until Kafka answers or ctx ends.
+func waitReachable(ctx context.Context, cfg Config, log *slog.Logger) error {
+	cl, err := kgo.NewClient(append(cfg.options(log), kgo.RequestRetries(0))...)
+	if err != nil {
+		return fmt.Errorf("make a kafka client: %w", err)
+	}
+	defer cl.Close()
+	return retry(ctx, log, "Kafka is not reachable, trying again", func(ctx context.Context) error {
+		return reach(ctx, cfg, cl)
+	})
+}
+
+func orDiscard(log *slog.Logger) *slog.Logger {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return log
+}
+
+// permanent marks an error that trying again does not change.
+type permanent struct{ error }
+
+func (p permanent) Unwrap() error { return p.error }
+
+// retry calls fn until it returns nil or a permanent error, or ctx ends, with pauses that grow from 100 ms to 5 s. The
+// first error is logged and then at most one in ten seconds.
+func retry(ctx context.Context, log *slog.Logger, what string, fn func(context.Context) error) error {
+	pause := 100 * time.Millisecond
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	<-timer.C
+	var logged time.Time
+	for tries := 1; ; tries++ {
+		err := fn(ctx)
+		if err == nil {
+			return nil
+		}
+		var p permanent
+		if errors.As(err, &p) {
+			return p.error
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("%w (last: %w)", context.Cause(ctx), err)
+		}
+		if now := time.Now(); now.Sub(logged) >= 10*time.Second {
+			log.Warn(what, "err", err, "tries", tries)
+			logged = now
+		}
+		timer.Reset(pause)
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w (last: %w)", context.Cause(ctx), err)
+		case <-timer.C:
+		}
+		pause = min(2*pause, 5*time.Second)
+	}
+}

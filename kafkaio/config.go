@@ -1,0 +1,227 @@
+package kafkaio
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// Config is the options of producer, source and topics.
+type Config struct {
+	// Brokers are the addresses asked first, host:port each.
+	Brokers []string
+	// Topic holds the events; Topic + ".dlq" those that Kafka refuses.
+	Topic string
+	// Partitions is how many partitions the topic gets where it is made, at least 1.
+	Partitions int32
+	// Replication is the replication factor of topics that are made; -1 takes the broker's default.
+	Replication int16
+	// ClientID names this process in the brokers' logs.
+	ClientID string
+	TLS      TLS
+	SASL     SASL
+
+	// KeyHeader names the event header whose value becomes the Kafka key; empty means no key.
+	KeyHeader string
+	// AckTimeout is how long a request may wait for Kafka, from the first byte of its frame (P23). A deadline on the
+	// context of Produce goes first.
+	AckTimeout time.Duration
+	// ProduceLinger is how long a partition waits for company before its batch is sent. A request that is produced ends
+	// the wait of the partitions it touched.
+	ProduceLinger time.Duration
+
+	// Start says where a job without a checkpoint begins: earliest, latest, or an RFC 3339 time.
+	Start string
+	// SessionTimeout is how long the group waits for a silent member.
+	SessionTimeout time.Duration
+	// Heartbeat is how often the member shows that it lives, below a third of SessionTimeout.
+	Heartbeat time.Duration
+	// RebalanceTimeout is how long the group waits for a member to give partitions up.
+	RebalanceTimeout time.Duration
+	// MetadataMaxAge bounds how late an added partition is noticed.
+	MetadataMaxAge time.Duration
+	// FetchMaxBytes bounds one answer of one broker, FetchMaxPartitionBytes the part of one partition in it.
+	FetchMaxBytes          int32
+	FetchMaxPartitionBytes int32
+	// FetchMaxWait is how long a broker holds a fetch for data. A partition that is added waits behind it, so it is
+	// short.
+	FetchMaxWait time.Duration
+	// MaxConcurrentFetches bounds how many answers are on the way or not yet taken.
+	MaxConcurrentFetches int
+	// MaxDecompressBatchBytes bounds what one record batch may decompress to.
+	MaxDecompressBatchBytes int
+	// LagInterval is how often the end of every partition's log is asked.
+	LagInterval time.Duration
+
+	// ShutdownTimeout bounds what is waited for at the end: records without an answer, the group's goodbye.
+	ShutdownTimeout time.Duration
+}
+
+// TLS says how brokers are spoken to and believed. Files are read again at each connection.
+type TLS struct {
+	Enabled bool
+	// CA is a PEM file of the authorities that sign brokers; empty takes the system's.
+	CA string
+	// Cert and Key are the client's own PEM files, both or neither.
+	Cert, Key string
+	// ServerName replaces the host name that a broker's certificate must carry.
+	ServerName string
+	// Insecure asks for no verification, which is refused: it exists so that the refusal can say what to do.
+	Insecure bool
+}
+
+// SASL says who we are. Mechanism is empty for nobody, else PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.
+type SASL struct {
+	Mechanism string
+	User      string
+	Password  string
+	// PasswordFile is read at each connection, one trailing newline cut. It excludes Password.
+	PasswordFile string
+}
+
+// The SASL mechanisms.
+const (
+	Plain       = "PLAIN"
+	ScramSHA256 = "SCRAM-SHA-256"
+	ScramSHA512 = "SCRAM-SHA-512"
+)
+
+// DefaultConfig is the options where nothing is said.
+func DefaultConfig() Config {
+	return Config{
+		Brokers:                 []string{"localhost:9092"},
+		Topic:                   "logs",
+		Partitions:              12,
+		Replication:             -1,
+		ClientID:                "sluice",
+		AckTimeout:              15 * time.Second,
+		ProduceLinger:           5 * time.Millisecond,
+		Start:                   "earliest",
+		SessionTimeout:          10 * time.Second,
+		Heartbeat:               time.Second,
+		RebalanceTimeout:        60 * time.Second,
+		MetadataMaxAge:          time.Minute,
+		FetchMaxBytes:           32 << 20,
+		FetchMaxPartitionBytes:  4 << 20,
+		FetchMaxWait:            300 * time.Millisecond,
+		MaxConcurrentFetches:    4,
+		MaxDecompressBatchBytes: 64 << 20,
+		LagInterval:             5 * time.Second,
+		ShutdownTimeout:         20 * time.Second,
+	}
+}
+
+// topicName is what Kafka takes as the name of a topic; four bytes are left for ".dlq" out of its 249.
+var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,245}$`)
+
+// Validate reports every option that is out of its bounds.
+func (c Config) Validate() error {
+	var errs []error
+	bad := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	within := func(name string, d, least, most time.Duration) {
+		bad(d >= least && d <= most, "%s is %s, must be from %s to %s", name, d, least, most)
+	}
+	bad(len(c.Brokers) > 0, "kafka-brokers is empty, must name at least one host:port")
+	for _, b := range c.Brokers {
+		host, port, err := net.SplitHostPort(b)
+		bad(err == nil && host != "" && port != "", "kafka-brokers holds %q, must be host:port", b)
+	}
+	bad(topicName.MatchString(c.Topic) && c.Topic != "." && c.Topic != "..",
+		"kafka-topic is %q, must be 1 to 245 of the characters a-z A-Z 0-9 . _ -", c.Topic)
+	bad(c.Partitions >= 1 && c.Partitions <= 10_000, "kafka-partitions is %d, must be from 1 to 10000", c.Partitions)
+	bad(c.Replication == -1 || c.Replication >= 1, "kafka-replication is %d, must be -1 (the broker's) or at least 1", c.Replication)
+	within("ack-timeout", c.AckTimeout, time.Millisecond, time.Hour)
+	within("kafka linger", c.ProduceLinger, 0, time.Second)
+	if _, err := parseStart(c.Start); err != nil {
+		errs = append(errs, err)
+	}
+	within("kafka-session-timeout", c.SessionTimeout, time.Second, 30*time.Minute)
+	bad(c.Heartbeat > 0 && c.Heartbeat <= c.SessionTimeout/3,
+		"kafka heartbeat is %s, must be above 0 and at most a third of the session time-out %s", c.Heartbeat, c.SessionTimeout)
+	within("kafka rebalance time-out", c.RebalanceTimeout, time.Second, time.Hour)
+	within("kafka metadata age", c.MetadataMaxAge, 10*time.Millisecond, time.Hour)
+	bad(c.FetchMaxBytes >= 1<<10, "kafka fetch bytes is %d, the least is 1024", c.FetchMaxBytes)
+	bad(c.FetchMaxPartitionBytes >= 1<<10 && c.FetchMaxPartitionBytes <= c.FetchMaxBytes,
+		"kafka fetch bytes of a partition is %d, must be from 1024 to those of the whole fetch, %d", c.FetchMaxPartitionBytes, c.FetchMaxBytes)
+	within("kafka fetch wait", c.FetchMaxWait, 10*time.Millisecond, 5*time.Second)
+	bad(c.MaxConcurrentFetches >= 1, "kafka concurrent fetches is %d, the least is 1", c.MaxConcurrentFetches)
+	bad(c.MaxDecompressBatchBytes >= 1<<20 && c.MaxDecompressBatchBytes <= 1<<30,
+		"kafka decompressed batch bytes is %d, must be from 1048576 to 1073741824", c.MaxDecompressBatchBytes)
+	within("kafka lag interval", c.LagInterval, 10*time.Millisecond, time.Hour)
+	within("shutdown-timeout", c.ShutdownTimeout, time.Millisecond, time.Hour)
+	errs = append(errs, c.TLS.validate(), c.SASL.validate())
+	return errors.Join(errs...)
+}
+
+func (t TLS) validate() error {
+	var errs []error
+	if t.Insecure {
+		errs = append(errs, errors.New("kafka-tls without verification is refused: anyone on the way could read and change events; give the brokers' authority with kafka-tls-ca, and kafka-tls-server-name where the name differs"))
+	}
+	if (t.Cert == "") != (t.Key == "") {
+		errs = append(errs, fmt.Errorf("kafka-tls-cert is %q and kafka-tls-key is %q, must be given both or neither", t.Cert, t.Key))
+	}
+	if !t.Enabled && (t.CA != "" || t.Cert != "" || t.ServerName != "") {
+		errs = append(errs, errors.New("kafka-tls is off, but its files or server name are given; turn it on"))
+	}
+	return errors.Join(errs...)
+}
+
+func (s SASL) validate() error {
+	switch s.Mechanism {
+	case "":
+		if s.User != "" || s.Password != "" || s.PasswordFile != "" {
+			return fmt.Errorf("kafka-sasl is empty, but a user or password is given; choose one of %s, %s, %s", Plain, ScramSHA256, ScramSHA512)
+		}
+		return nil
+	case Plain, ScramSHA256, ScramSHA512:
+	default:
+		return fmt.Errorf("kafka-sasl is %q, must be one of %s, %s, %s, or empty", s.Mechanism, Plain, ScramSHA256, ScramSHA512)
+	}
+	var errs []error
+	if s.User == "" {
+		errs = append(errs, errors.New("kafka-user is empty, must be given with kafka-sasl"))
+	}
+	if (s.Password == "") == (s.PasswordFile == "") {
+		errs = append(errs, errors.New("kafka-password and kafka-password-file: exactly one of them must be given with kafka-sasl"))
+	}
+	return errors.Join(errs...)
+}
+
+// startAt is what --start means: a kind, and a time for the third.
+type startAt struct {
+	kind   startKind
+	millis int64 // since 1970 UTC, for startTime
+}
+
+type startKind uint8
+
+const (
+	startEarliest startKind = iota
+	startLatest
+	startTime
+)
+
+func parseStart(s string) (startAt, error) {
+	switch strings.ToLower(s) {
+	case "earliest":
+		return startAt{kind: startEarliest}, nil
+	case "latest":
+		return startAt{kind: startLatest}, nil
+	}
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil || t.UnixMilli() < 0 {
+		return startAt{}, fmt.Errorf("start is %q, must be earliest, latest or a time since 1970 like 2026-11-21T08:00:00Z", s)
+	}
+	return startAt{kind: startTime, millis: t.UnixMilli()}, nil
+}
+
+// dlq names the topic of the events that Kafka refuses.
+func (c Config) dlq() string { return c.Topic + ".dlq" }

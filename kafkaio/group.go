@@ -1,0 +1,377 @@
+package kafkaio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/checkpoint"
+)
+
+// member is our place in the group. Its client never gets a fetch position: AdjustFetchOffsetsFn takes them all away,
+// so it fetches nothing, and nothing that the group has stored can move us (P6). The callbacks hand on and wait for no
+// claim, so that MySQL being away causes no rebalance.
+//
+// Lock order: tell before mu.
+type member struct {
+	s     *Source
+	cl    *kgo.Client
+	adm   *kadm.Client // of the fetching client
+	owner batch.Owner
+	wake  chan struct{} // holds a token when assign may have something to tell
+
+	tell sync.Mutex // held while the owner is told, so that Assigned and Revoked do not cross
+
+	mu      sync.Mutex     // guards what follows
+	ours    map[int32]bool // as the group's last word has it
+	told    map[int32]bool // those of them that the owner knows
+	changed chan struct{}  // closed and made new at each callback
+}
+
+func (m *member) join() error {
+	cfg := m.s.cfg
+	opts := append(cfg.options(m.s.log),
+		kgo.ConsumerGroup(m.s.group),
+		kgo.ConsumeTopics(cfg.Topic),
+		kgo.Balancers(kgo.CooperativeStickyBalancer()),
+		kgo.DisableAutoCommit(),
+		kgo.SessionTimeout(cfg.SessionTimeout),
+		kgo.HeartbeatInterval(cfg.Heartbeat),
+		kgo.RebalanceTimeout(cfg.RebalanceTimeout),
+		kgo.AdjustFetchOffsetsFn(func(context.Context, map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+			return nil, nil
+		}),
+		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, ps map[string][]int32) { m.assigned(ps[cfg.Topic]) }),
+		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, ps map[string][]int32) { m.revoked(ps[cfg.Topic], false) }),
+		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, ps map[string][]int32) { m.revoked(ps[cfg.Topic], true) }),
+	)
+	var err error
+	if m.cl, err = kgo.NewClient(opts...); err != nil {
+		return fmt.Errorf("make the group's kafka client: %w", err)
+	}
+	return nil
+}
+
+// leave says goodbye to the group, which calls revoked for the last time, and closes the client.
+func (m *member) leave(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), m.s.cfg.ShutdownTimeout)
+	defer cancel()
+	if err := m.cl.LeaveGroupContext(ctx); err != nil {
+		m.s.log.Warn("The group was not left properly; its partitions rest until the session time-out", "err", err,
+			"session_timeout", m.s.cfg.SessionTimeout.String())
+	}
+	m.cl.Close()
+}
+
+func (m *member) assigned(ps []int32) {
+	m.mu.Lock()
+	for _, p := range ps {
+		m.ours[p] = true
+	}
+	n := len(m.ours)
+	m.rebalanced()
+	m.mu.Unlock()
+	m.s.met.groups.WithLabelValues("assigned").Add(float64(len(ps)))
+	m.s.met.owned.Set(float64(n))
+	select {
+	case m.wake <- struct{}{}:
+	default:
+	}
+}
+
+// rebalanced tells those who wait in confirm. m.mu is held.
+func (m *member) rebalanced() {
+	close(m.changed)
+	m.changed = make(chan struct{})
+}
+
+// revoked takes partitions away. It waits for the owner at most a quarter of the rebalance time-out: past that the
+// fence keeps things right (U10).
+func (m *member) revoked(ps []int32, lost bool) {
+	kind := "revoked"
+	if lost {
+		kind = "lost"
+	}
+	m.s.met.groups.WithLabelValues(kind).Add(float64(len(ps)))
+	m.tell.Lock()
+	defer m.tell.Unlock()
+	var known []checkpoint.Partition
+	m.mu.Lock()
+	for _, p := range ps {
+		delete(m.ours, p)
+		if m.told[p] {
+			delete(m.told, p)
+			known = append(known, checkpoint.Partition{Topic: m.s.cfg.Topic, ID: p})
+		}
+	}
+	n := len(m.ours)
+	m.rebalanced()
+	m.mu.Unlock()
+	m.s.met.owned.Set(float64(n))
+	if len(known) == 0 {
+		return
+	}
+	m.s.log.Info("Partitions are taken away", "partitions", ps, "lost", lost)
+	ctx, cancel := context.WithTimeout(context.Background(), m.s.cfg.RebalanceTimeout/4)
+	defer cancel()
+	m.owner.Revoked(ctx, known, lost)
+	m.s.inbox.put(func(f *fetcher) {
+		for _, p := range known {
+			f.remove(p.ID)
+		}
+	})
+}
+
+// assign tells the owner of new partitions. What it must ask Kafka for is asked here and not in the group's callback;
+// partitions that were taken away meanwhile are not told of.
+func (m *member) assign(ctx context.Context) error {
+	for {
+		select {
+		case <-m.wake:
+		case <-ctx.Done():
+			return nil
+		}
+		m.mu.Lock()
+		n := len(m.ours)
+		pending := m.pending()
+		m.mu.Unlock()
+		if n > 0 && len(pending) == 0 {
+			continue
+		}
+		var topic batch.Topic
+		err := retry(ctx, m.s.log, "The topic's offsets cannot be read, trying again", func(ctx context.Context) error {
+			var err error
+			topic, err = m.s.topic(ctx, m.adm)
+			if err == nil && len(pending) > 0 && int(slices.Max(pending)) >= len(topic.Starts) {
+				err = fmt.Errorf("partition %d is assigned, but the topic's metadata has %d partitions", slices.Max(pending), len(topic.Starts))
+			}
+			return err
+		})
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		m.tell.Lock()
+		m.mu.Lock()
+		fresh := slices.DeleteFunc(m.pending(), func(p int32) bool { return !slices.Contains(pending, p) })
+		left := len(m.pending()) - len(fresh)
+		for _, p := range fresh {
+			m.told[p] = true
+		}
+		m.mu.Unlock()
+		m.s.log.Info("Partitions are assigned", "partitions", fresh, "of", len(topic.Starts))
+		m.owner.Assigned(topic, fresh)
+		m.tell.Unlock()
+		if left > 0 {
+			select {
+			case m.wake <- struct{}{}:
+			default:
+			}
+		}
+	}
+}
+
+// pending is the partitions that are ours and that the owner does not know, in order. m.mu is held.
+func (m *member) pending() []int32 {
+	var ps []int32
+	for p := range m.ours {
+		if !m.told[p] {
+			ps = append(ps, p)
+		}
+	}
+	slices.Sort(ps)
+	return ps
+}
+
+// topic reads what an assignment carries: the id, where --start is in every partition, and where every log begins.
+func (s *Source) topic(ctx context.Context, adm *kadm.Client) (batch.Topic, error) {
+	t := batch.Topic{Name: s.cfg.Topic}
+	meta, err := adm.Metadata(ctx, t.Name)
+	if err != nil {
+		return t, fmt.Errorf("ask for topic %s: %w", t.Name, err)
+	}
+	td := meta.Topics[t.Name]
+	if td.Err != nil {
+		return t, fmt.Errorf("ask for topic %s: %w", t.Name, td.Err)
+	}
+	t.ID, _ = topicID(meta, td)
+	firsts, err := adm.ListStartOffsets(ctx, t.Name)
+	if err != nil {
+		return t, fmt.Errorf("ask where the logs of topic %s begin: %w", t.Name, err)
+	}
+	starts := firsts
+	switch s.start.kind {
+	case startLatest:
+		starts, err = adm.ListEndOffsets(ctx, t.Name)
+	case startTime: // a time after the last record gives the end
+		starts, err = adm.ListOffsetsAfterMilli(ctx, s.start.millis, t.Name)
+	}
+	if err != nil {
+		return t, fmt.Errorf("ask where %s is in topic %s: %w", s.cfg.Start, t.Name, err)
+	}
+	t.Firsts = make([]int64, len(td.Partitions))
+	t.Starts = make([]int64, len(td.Partitions))
+	for p := range int32(len(td.Partitions)) {
+		first, ok := firsts.Lookup(t.Name, p)
+		start, ok2 := starts.Lookup(t.Name, p)
+		if err := errors.Join(first.Err, start.Err); err != nil || !ok || !ok2 {
+			return t, fmt.Errorf("ask for the offsets of %s/%d: no answer: %w", t.Name, p, err)
+		}
+		t.Firsts[p], t.Starts[p] = first.Offset, max(start.Offset, first.Offset)
+	}
+	return t, nil
+}
+
+// watch takes what the group client has to say besides the callbacks: errors of joining, which it tries again itself.
+func (m *member) watch(ctx context.Context) error {
+	var logged time.Time
+	for {
+		fetches := m.cl.PollFetches(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if fetches.IsClientClosed() {
+			return errors.New("BUG: the group's client was closed under way")
+		}
+		fetches.EachError(func(_ string, _ int32, err error) {
+			if now := time.Now(); now.Sub(logged) >= 10*time.Second {
+				m.s.log.Warn("The group cannot be joined or kept, trying again", "err", err)
+				logged = now
+			}
+		})
+	}
+}
+
+// confirm asks the group, with a heartbeat of our own, which of the partitions are still ours (P14). Member id and
+// generation are read before it, and the assignment before and after: a yes for one generation says nothing of
+// another. Forcing a rebalance would answer nobody and disturb everybody.
+func (m *member) confirm(ctx context.Context, partitions []checkpoint.Partition) ([]checkpoint.Partition, error) {
+	var ours []checkpoint.Partition
+	err := retry(ctx, m.s.log, "The group does not say whether partitions are still ours, asking again", func(ctx context.Context) error {
+		for {
+			var again bool
+			var err error
+			if ours, again, err = m.ask(ctx, partitions); err != nil || !again {
+				return err
+			}
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ask the group whether partitions are still ours: %w", err)
+	}
+	return ours, nil
+}
+
+// ask is one heartbeat. It reports again where the answer belongs to an assignment that has passed.
+func (m *member) ask(ctx context.Context, partitions []checkpoint.Partition) (ours []checkpoint.Partition, again bool, err error) {
+	id, generation := m.cl.GroupMetadata()
+	m.mu.Lock()
+	changed := m.changed
+	for _, p := range partitions {
+		if m.ours[p.ID] && p.Topic == m.s.cfg.Topic {
+			ours = append(ours, p)
+		}
+	}
+	m.mu.Unlock()
+	if len(ours) == 0 || id == "" || generation < 0 {
+		return nil, false, nil
+	}
+	req := kmsg.NewPtrHeartbeatRequest()
+	req.Group, req.MemberID, req.Generation = m.s.group, id, generation
+	resp, err := req.RequestWith(ctx, m.cl)
+	if err != nil {
+		return nil, false, fmt.Errorf("send a heartbeat: %w", err)
+	}
+	err = kerr.ErrorForCode(resp.ErrorCode)
+	switch {
+	case err == nil:
+		select {
+		case <-changed:
+			return nil, true, nil
+		default:
+			return ours, false, nil
+		}
+	case errors.Is(err, kerr.RebalanceInProgress):
+		// The group client learns of it by its next heartbeat and calls back when it is done, be it with nothing new.
+		timer := time.NewTimer(2 * m.s.cfg.Heartbeat)
+		defer timer.Stop()
+		select {
+		case <-changed:
+		case <-timer.C:
+		case <-ctx.Done():
+			return nil, false, context.Cause(ctx)
+		}
+		return nil, true, nil
+	case errors.Is(err, kerr.UnknownMemberID), errors.Is(err, kerr.IllegalGeneration), errors.Is(err, kerr.FencedInstanceID), errors.Is(err, kerr.GroupIDNotFound):
+		if id2, generation2 := m.cl.GroupMetadata(); id2 != id || generation2 != generation {
+			return nil, true, nil
+		}
+		return nil, false, nil
+	}
+	return nil, false, fmt.Errorf("heartbeat: %w", err)
+}
+
+// mirror tells the group how far we are, for lag tools. Nothing is ever read from it, a lost one is made good by the
+// next, and it waits for nobody.
+type mirror struct {
+	mu      sync.Mutex
+	pending map[int32]int64
+	wake    chan struct{} // holds a token when something is pending
+}
+
+func (r *mirror) put(partition int32, next int64) {
+	r.mu.Lock()
+	if r.pending == nil {
+		r.pending = make(map[int32]int64)
+	}
+	r.pending[partition] = next
+	r.mu.Unlock()
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (r *mirror) run(ctx context.Context, m *member) error {
+	for {
+		select {
+		case <-r.wake:
+		case <-ctx.Done():
+			return nil
+		}
+		r.mu.Lock()
+		pending := r.pending
+		r.pending = nil
+		r.mu.Unlock()
+		offsets := make(map[int32]kgo.EpochOffset, len(pending))
+		m.mu.Lock()
+		for p, next := range pending {
+			if m.ours[p] {
+				offsets[p] = kgo.EpochOffset{Epoch: -1, Offset: next}
+			}
+		}
+		m.mu.Unlock()
+		if len(offsets) == 0 {
+			continue
+		}
+		limited, cancel := context.WithTimeout(ctx, 5*time.Second)
+		m.cl.CommitOffsetsSync(limited, map[string]map[int32]kgo.EpochOffset{m.s.cfg.Topic: offsets},
+			func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, _ *kmsg.OffsetCommitResponse, err error) {
+				if err != nil && ctx.Err() == nil {
+					m.s.log.Debug("The group's offsets were not mirrored; the next commit does it", "err", err)
+				}
+			})
+		cancel()
+	}
+}

@@ -1,0 +1,108 @@
+package kafkaio
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+
+	"github.com/sluice-etl/sluice/checkpoint"
+)
+
+// Lag is how far one partition that is being fetched has come.
+type Lag struct {
+	checkpoint.Partition
+	Next int64 // the offset to hand on next
+	End  int64 // of the log, as far as readers of committed records may see; -1 before it was asked
+}
+
+// Records is how many offsets lie between, 0 where the end is not known.
+func (l Lag) Records() int64 { return max(l.End-l.Next, 0) }
+
+// Lag is every partition that the engine has positioned, in order.
+func (s *Source) Lag() []Lag {
+	s.lags.mu.Lock()
+	defer s.lags.mu.Unlock()
+	all := make([]Lag, 0, len(s.lags.parts))
+	for id, l := range s.lags.parts {
+		l.Partition = checkpoint.Partition{Topic: s.cfg.Topic, ID: id}
+		all = append(all, l)
+	}
+	slices.SortFunc(all, func(a, b Lag) int { return int(a.ID) - int(b.ID) })
+	return all
+}
+
+type lags struct {
+	mu    sync.Mutex
+	parts map[int32]Lag
+}
+
+func (l *lags) position(partition int32, next int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.parts == nil {
+		l.parts = make(map[int32]Lag)
+	}
+	at, ok := l.parts[partition]
+	if !ok {
+		at.End = -1
+	}
+	at.Next = next
+	l.parts[partition] = at
+}
+
+func (l *lags) end(partition int32, end int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if at, ok := l.parts[partition]; ok {
+		at.End = max(at.End, end)
+		l.parts[partition] = at
+	}
+}
+
+func (l *lags) forget(partition int32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.parts, partition)
+}
+
+// watchLag asks for the ends of all logs every Config.LagInterval, since a paused partition's fetches say nothing, and
+// has tails looked into that never come as records.
+func (s *Source) watchLag(ctx context.Context, adm *kadm.Client) error {
+	tick := time.NewTicker(s.cfg.LagInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+		if len(s.Lag()) == 0 {
+			continue
+		}
+		limited, cancel := context.WithTimeout(ctx, dialTimeout)
+		ends, err := adm.ListCommittedOffsets(limited, s.cfg.Topic)
+		cancel()
+		if err != nil {
+			s.log.Debug("The ends of the logs are not known now", "err", err)
+		}
+		for _, l := range s.Lag() {
+			if end, ok := ends.Lookup(l.Topic, l.ID); ok && end.Err == nil {
+				s.lags.end(l.ID, end.Offset)
+				l.End = max(l.End, end.Offset)
+			}
+			label := strconv.Itoa(int(l.ID))
+			s.met.position.WithLabelValues(label).Set(float64(l.Next))
+			if l.End >= 0 {
+				s.met.end.WithLabelValues(label).Set(float64(l.End))
+				s.met.lag.WithLabelValues(label).Set(float64(l.Records()))
+			}
+			if l.Records() > 0 {
+				s.inbox.put(func(f *fetcher) { f.tail(l) })
+			}
+		}
+	}
+}

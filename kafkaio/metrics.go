@@ -1,0 +1,94 @@
+package kafkaio
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// produceMetrics are the etl_produce_* metrics.
+type produceMetrics struct {
+	records    prometheus.Counter
+	bytes      prometheus.Counter
+	seconds    prometheus.Histogram
+	dropped    *prometheus.CounterVec // by reason: gone, expired
+	refused    *prometheus.CounterVec // requests that got no OK, by reason: kafka, closed
+	alone      prometheus.Counter
+	dead       *prometheus.CounterVec // by reason: size, content
+	unanswered prometheus.Gauge
+	limit      prometheus.Gauge
+	dataLoss   prometheus.Counter
+}
+
+func newProduceMetrics(reg prometheus.Registerer) *produceMetrics {
+	m := &produceMetrics{
+		records:    prometheus.NewCounter(prometheus.CounterOpts{Name: "etl_produce_records_total", Help: "Records that Kafka acknowledged, dead letters not included."}),
+		bytes:      prometheus.NewCounter(prometheus.CounterOpts{Name: "etl_produce_bytes_total", Help: "Bytes of keys, values and headers of acknowledged records, before compression."}),
+		seconds:    prometheus.NewHistogram(prometheus.HistogramOpts{Name: "etl_produce_seconds", Help: "Time from giving a request's records to Kafka's client to their last word.", Buckets: prometheus.ExponentialBuckets(0.001, 2.5, 12)}),
+		dropped:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "etl_produce_dropped_requests_total", Help: "Requests dropped before anything of them was produced."}, []string{"reason"}),
+		refused:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "etl_produce_failed_requests_total", Help: "Requests of which Kafka did not take every record; they get no OK."}, []string{"reason"}),
+		alone:      prometheus.NewCounter(prometheus.CounterOpts{Name: "etl_produce_alone_records_total", Help: "Records produced a second time, each alone, because Kafka refused their batch for its content."}),
+		dead:       prometheus.NewCounterVec(prometheus.CounterOpts{Name: "etl_produce_dead_records_total", Help: "Records written to the dead-letter topic."}, []string{"reason"}),
+		unanswered: prometheus.NewGauge(prometheus.GaugeOpts{Name: "etl_produce_unanswered_records", Help: "Records of unanswered requests that have no final word from Kafka; while above 0 nothing more is produced."}),
+		limit:      prometheus.NewGauge(prometheus.GaugeOpts{Name: "etl_produce_limit_bytes", Help: "The topic's max.message.bytes as last read."}),
+		dataLoss:   prometheus.NewCounter(prometheus.CounterOpts{Name: "etl_produce_data_loss_total", Help: "Times that Kafka's answer showed that it lost acknowledged records."}),
+	}
+	for _, r := range []string{"gone", "expired"} {
+		m.dropped.WithLabelValues(r)
+	}
+	for _, r := range []string{"kafka", "closed"} {
+		m.refused.WithLabelValues(r)
+	}
+	for _, r := range []string{"size", "content"} {
+		m.dead.WithLabelValues(r)
+	}
+	if reg != nil {
+		reg.MustRegister(m.records, m.bytes, m.seconds, m.dropped, m.refused, m.alone, m.dead, m.unanswered, m.limit, m.dataLoss)
+	}
+	return m
+}
+
+// consumeMetrics are the etl_consume_* metrics. Labels of a partition go when the partition leaves.
+type consumeMetrics struct {
+	records  prometheus.Counter
+	bytes    prometheus.Counter
+	gaps     prometheus.Counter
+	stale    prometheus.Counter
+	looks    *prometheus.CounterVec // by outcome: gaps, stopped, error
+	stops    prometheus.Counter
+	groups   *prometheus.CounterVec // by kind: assigned, revoked, lost
+	owned    prometheus.Gauge
+	lag      *prometheus.GaugeVec // by partition
+	position *prometheus.GaugeVec // by partition
+	end      *prometheus.GaugeVec // by partition
+}
+
+func newConsumeMetrics(reg prometheus.Registerer) *consumeMetrics {
+	partition := []string{"partition"}
+	m := &consumeMetrics{
+		records:  prometheus.NewCounter(prometheus.CounterOpts{Name: "etl_consume_records_total", Help: "Records handed on."}),
+		bytes:    prometheus.NewCounter(prometheus.CounterOpts{Name: "etl_consume_bytes_total", Help: "Bytes of keys, values and headers of records handed on."}),
+		gaps:     prometheus.NewCounter(prometheus.CounterOpts{Name: "etl_consume_gaps_total", Help: "Offsets seen to hold no record: control records, aborted transactions, compaction."}),
+		stale:    prometheus.NewCounter(prometheus.CounterOpts{Name: "etl_consume_stale_records_total", Help: "Records dropped because their partition was positioned anew or taken away."}),
+		looks:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "etl_consume_looks_total", Help: "Raw fetches made to learn why offsets are missing."}, []string{"outcome"}),
+		stops:    prometheus.NewCounter(prometheus.CounterOpts{Name: "etl_consume_stops_total", Help: "Partitions stopped to protect the data."}),
+		groups:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "etl_consume_group_partitions_total", Help: "Partitions given and taken by the group."}, []string{"kind"}),
+		owned:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "etl_consume_owned_partitions", Help: "Partitions that the group gives this process."}),
+		lag:      prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "etl_consume_lag_records", Help: "Offsets between the fetch position and the end of the log that readers of committed records may see."}, partition),
+		position: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "etl_consume_position_offset", Help: "The offset to hand on next."}, partition),
+		end:      prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "etl_consume_end_offset", Help: "The end of the log that readers of committed records may see."}, partition),
+	}
+	for _, o := range []string{"gaps", "stopped", "error"} {
+		m.looks.WithLabelValues(o)
+	}
+	for _, k := range []string{"assigned", "revoked", "lost"} {
+		m.groups.WithLabelValues(k)
+	}
+	if reg != nil {
+		reg.MustRegister(m.records, m.bytes, m.gaps, m.stale, m.looks, m.stops, m.groups, m.owned, m.lag, m.position, m.end)
+	}
+	return m
+}
+
+// forget removes the labels of a partition that left.
+func (m *consumeMetrics) forget(partition string) {
+	m.lag.DeleteLabelValues(partition)
+	m.position.DeleteLabelValues(partition)
+	m.end.DeleteLabelValues(partition)
+}

@@ -1,0 +1,208 @@
+package kafkaio
+
+import (
+	"errors"
+	"sync"
+	"unsafe"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/checkpoint"
+)
+
+// polled takes what a poll brought, partition by partition.
+func (f *fetcher) polled(fetches kgo.Fetches) {
+	for i := range fetches {
+		for j := range fetches[i].Topics {
+			t := &fetches[i].Topics[j]
+			for k := range t.Partitions {
+				f.partition(t, &t.Partitions[k])
+			}
+		}
+	}
+}
+
+func (f *fetcher) partition(t *kgo.FetchTopic, fp *kgo.FetchPartition) {
+	p := f.parts[fp.Partition]
+	if p == nil || t.Topic != p.Topic || (p.state != fetching && p.state != looking) {
+		f.s.met.stale.Add(float64(len(fp.Records)))
+		return
+	}
+	if fp.Err != nil {
+		// The client would go on from another place, or spin: take it out first, ask why then (P27).
+		f.withdraw(p)
+		p.abandon()
+		f.check(p, fp.Err)
+		return
+	}
+	p.seen = true
+	f.s.lags.end(p.ID, fp.LastStableOffset)
+	if id := checkpoint.TopicID(t.TopicID); id != (checkpoint.TopicID{}) && p.topicID != (checkpoint.TopicID{}) && id != p.topicID {
+		f.stop(p, p.claim().refuse(hintTopic, "fetched records of topic id %s, the checkpoint was made with %s", id, p.topicID))
+		return
+	}
+	p.held = append(p.held, *fp)
+	if p.state == fetching {
+		f.handOn(p)
+	}
+}
+
+func (p *part) claim() claim {
+	return claim{Partition: p.Partition, next: p.next, leaderEpoch: p.leaderEpoch, topicID: p.topicID}
+}
+
+// handOn gives what is held to the engine, up to the first jump that is not explained. The jump is looked into once;
+// what the look leaves unexplained stops the partition.
+func (f *fetcher) handOn(p *part) {
+	for len(p.held) > 0 {
+		fp := &p.held[0]
+		done, err := f.deliver(p, fp.Records)
+		fp.Records = fp.Records[done:]
+		var jump *jumpError
+		switch {
+		case err == nil:
+			p.held = p.held[1:]
+		case errors.As(err, &jump) && jump.Next > p.explainedTo:
+			last := fp.Records[len(fp.Records)-1].Offset
+			f.look(p, checkpoint.Range{Partition: p.Partition, First: p.next, Next: last})
+			return
+		default:
+			f.stop(p, err)
+			return
+		}
+	}
+	p.held = nil
+}
+
+// jumpError is a jump over offsets that nothing explains yet.
+type jumpError struct{ checkpoint.Range }
+
+func (e *jumpError) Error() string { return "offsets " + e.Range.String() + " are missing" }
+
+// deliver hands on records from the first on, as far as they follow one another, and returns how many it has dealt
+// with. Offsets are accounted for one by one: a record, a control record, or a piece of p.explained.
+func (f *fetcher) deliver(p *part, records []*kgo.Record) (done int, err error) {
+	if len(records) == 0 {
+		return 0, nil
+	}
+	s := f.slabs.take(len(records))
+	first, gaps, payload := p.next, int64(0), int64(0)
+	for _, r := range records {
+		if err = p.follows(r, s); err != nil {
+			break
+		}
+		done++
+		p.next, p.leaderEpoch = r.Offset+1, max(p.leaderEpoch, r.LeaderEpoch)
+		if r.Attrs.IsControl() {
+			s.gap(checkpoint.Range{Partition: p.Partition, First: r.Offset, Next: r.Offset + 1})
+			continue
+		}
+		payload += userBytes(r)
+		s.records = append(s.records, batch.Record{
+			Offset: r.Offset, Timestamp: r.Timestamp.UnixMilli(), Key: r.Key, Value: r.Value, Headers: headers(r.Headers),
+		})
+	}
+	for _, g := range s.gaps {
+		gaps += g.Len()
+	}
+	if p.next == first {
+		s.release()
+		return done, err
+	}
+	f.s.lags.position(p.ID, p.next)
+	f.s.met.records.Add(float64(len(s.records)))
+	f.s.met.gaps.Add(float64(gaps))
+	f.s.met.bytes.Add(float64(payload))
+	f.owner.Fetched(batch.Fetched{
+		Range:       checkpoint.Range{Partition: p.Partition, First: first, Next: p.next},
+		Session:     p.session,
+		LeaderEpoch: p.leaderEpoch,
+		Records:     s.records,
+		Gaps:        s.gaps,
+		Bytes:       payload + int64(len(s.records))*recordBytes,
+		Release:     s.release,
+	})
+	return done, err
+}
+
+// recordBytes is what a record costs beside its payload: our view of it, and the lengths around it in the decompressed
+// batch, which lives as long as any of its records.
+const recordBytes = int64(unsafe.Sizeof(batch.Record{})) + 16
+
+// follows reports whether r comes next, and adds the gaps before it. Offsets and leader epochs never go down (P27).
+func (p *part) follows(r *kgo.Record, s *slab) error {
+	if r.Offset < p.next {
+		return p.claim().refuse(hintCut, "offset %d came where %d was expected: the log was cut back", r.Offset, p.next)
+	}
+	if r.LeaderEpoch >= 0 && r.LeaderEpoch < p.leaderEpoch {
+		return p.claim().refuse(hintCut, "the record at offset %d has leader epoch %d, after one of epoch %d: the log was cut back", r.Offset, r.LeaderEpoch, p.leaderEpoch)
+	}
+	if r.Offset == p.next {
+		return nil
+	}
+	jump := checkpoint.Range{Partition: p.Partition, First: p.next, Next: r.Offset}
+	if !covered(p.explained, jump) {
+		if jump.Next <= p.explainedTo {
+			return p.claim().refuse(hintMissing, "offsets %d..%d hold records that were not delivered, or nothing says what became of them", jump.First, jump.Next-1)
+		}
+		return &jumpError{jump}
+	}
+	s.gap(jump)
+	return nil
+}
+
+// covered reports whether ranges, ascending, hold every offset of r between them.
+func covered(ranges []checkpoint.Range, r checkpoint.Range) bool {
+	at := r.First
+	for _, e := range ranges {
+		if e.First <= at && e.Next > at {
+			at = e.Next
+		}
+	}
+	return at >= r.Next
+}
+
+// headers sees the client's headers as ours: both are a string and a slice of bytes, in this order.
+func headers(hs []kgo.RecordHeader) []batch.Header {
+	if len(hs) == 0 {
+		return nil
+	}
+	return unsafe.Slice((*batch.Header)(unsafe.Pointer(unsafe.SliceData(hs))), len(hs)) //nolint:gosec // G103: the next line holds the layouts together
+}
+
+var _ = batch.Header(kgo.RecordHeader{}) // compiles only while the two have the same fields
+
+// slab is the memory of one Fetched beside the records' own bytes. It is used again after Release.
+type slab struct {
+	records []batch.Record
+	gaps    []checkpoint.Range
+	release func()
+}
+
+// gap adds a gap; one that continues the last is joined to it.
+func (s *slab) gap(r checkpoint.Range) {
+	if n := len(s.gaps); n > 0 && s.gaps[n-1].Next == r.First {
+		s.gaps[n-1].Next = r.Next
+		return
+	}
+	s.gaps = append(s.gaps, r)
+}
+
+type slabs struct{ pool sync.Pool }
+
+func (p *slabs) take(n int) *slab {
+	s, _ := p.pool.Get().(*slab)
+	if s == nil {
+		s = &slab{}
+		s.release = func() {
+			clear(s.records) // let go of the client's memory
+			s.records, s.gaps = s.records[:0], s.gaps[:0]
+			p.pool.Put(s)
+		}
+	}
+	if cap(s.records) < n {
+		s.records = make([]batch.Record, 0, n)
+	}
+	return s
+}

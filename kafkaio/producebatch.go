@@ -1,0 +1,119 @@
+package kafkaio
+
+import (
+	"math/bits"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// ProduceBatch is the records of one request, in slabs that are used again: a record costs no allocation of ours. It
+// belongs to one goroutine until it is given to Produce, and to the producer from then on. Its bytes are views on the
+// request's frame.
+type ProduceBatch struct {
+	keyHeader string
+	recs      []kgo.Record
+	starts    []int32 // of each record's headers in headers
+	headers   []kgo.RecordHeader
+
+	// What follows is the producer's.
+	ptrs    []*kgo.Record // all that are given to the shared client
+	refused []refusal     // what is produced alone, or dead
+	bytes   int64
+	release func()
+	err     error // the first failure that no dead letter makes good
+	state   atomic.Int32
+	done    chan struct{} // holds one token when state has become answered
+}
+
+// The states of a ProduceBatch: it leaves waiting once, by whichever comes first.
+const (
+	waiting   int32 = iota
+	answered        // every record has its final word, and Produce will take note
+	abandoned       // Produce has returned; whoever brings the final word cleans up
+)
+
+// refusal is a record that the shared client did not deliver; err is nil where we judged it too large ourselves.
+type refusal struct {
+	rec *kgo.Record
+	err error
+}
+
+// Add begins a record. value is its Kafka value, a view; an empty one is an empty value, never a tombstone.
+func (b *ProduceBatch) Add(value []byte) {
+	if value == nil {
+		value = []byte{}
+	}
+	b.recs = append(b.recs, kgo.Record{Value: value})
+	b.starts = append(b.starts, int32(len(b.headers)))
+}
+
+// Header adds a header to the record that was begun last. Both are views. The value of the header that Config.KeyHeader
+// names becomes the Kafka key too.
+func (b *ProduceBatch) Header(key, value []byte) {
+	if value == nil {
+		value = []byte{}
+	}
+	name := unsafe.String(unsafe.SliceData(key), len(key)) //nolint:gosec // G103: the frame is nobody else's until release (P29)
+	b.headers = append(b.headers, kgo.RecordHeader{Key: name, Value: value})
+	if b.keyHeader != "" && name == b.keyHeader {
+		b.recs[len(b.recs)-1].Key = value
+	}
+}
+
+// Len is the number of records.
+func (b *ProduceBatch) Len() int { return len(b.recs) }
+
+// prepare gives the records their headers and divides them by size: a record of limit bytes or more goes to refused.
+// The slabs do not grow any more, so that pointers into them hold.
+func (b *ProduceBatch) prepare(topic string, limit int64) {
+	b.starts = append(b.starts, int32(len(b.headers)))
+	for i := range b.recs {
+		r := &b.recs[i]
+		r.Topic = topic
+		from, to := b.starts[i], b.starts[i+1]
+		r.Headers = b.headers[from:to:to]
+		b.bytes += userBytes(r)
+		if batchBytes(r) > limit {
+			b.refused = append(b.refused, refusal{rec: r})
+			continue
+		}
+		b.ptrs = append(b.ptrs, r)
+	}
+}
+
+// reset makes the slabs ready for another request; nothing of the last one is kept.
+func (b *ProduceBatch) reset() {
+	clear(b.recs)
+	clear(b.headers)
+	clear(b.ptrs)
+	clear(b.refused)
+	b.recs, b.starts, b.headers = b.recs[:0], b.starts[:0], b.headers[:0]
+	b.ptrs, b.refused = b.ptrs[:0], b.refused[:0]
+	b.bytes, b.release, b.err = 0, nil, nil
+	b.state.Store(waiting)
+}
+
+func userBytes(r *kgo.Record) int64 {
+	n := len(r.Key) + len(r.Value)
+	for i := range r.Headers {
+		n += len(r.Headers[i].Key) + len(r.Headers[i].Value)
+	}
+	return int64(n)
+}
+
+// batchBytes is the size of a record batch that holds r alone, uncompressed: Kafka's format, "Record Batch" and
+// "Record". 61 is the batch's own head; 16 is what a record's length, attributes, time and offset deltas take at most.
+// The client is of the same mind and refuses what is not below its limit.
+func batchBytes(r *kgo.Record) int64 {
+	n := 61 + 16 + 1 + varint(len(r.Key)) + len(r.Key) + varint(len(r.Value)) + len(r.Value) + varint(len(r.Headers))
+	for i := range r.Headers {
+		h := &r.Headers[i]
+		n += varint(len(h.Key)) + len(h.Key) + varint(len(h.Value)) + len(h.Value)
+	}
+	return int64(n)
+}
+
+// varint is how many bytes a length takes in zigzag base 128.
+func varint(n int) int { return (bits.Len64(uint64(n)<<1|1) + 6) / 7 }

@@ -1,0 +1,368 @@
+package kafkaio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sluice-etl/sluice/internal/failpoint"
+)
+
+var (
+	// ErrGone says that a request's sender has gone and nothing of the request was produced.
+	ErrGone = errors.New("the sender has gone; nothing was produced")
+	// ErrClosed says that the producer has ended.
+	ErrClosed = errors.New("the producer is closed")
+)
+
+// Producer makes events safe in Kafka: acks=all, idempotent, through one client that all receivers share. Records are
+// never cancelled, timed out or given up; what ends early is only the waiting for them. All methods are safe for
+// concurrent use, except that Run is called once.
+type Producer struct {
+	cfg  Config
+	log  *slog.Logger
+	met  *produceMetrics
+	gate gate
+	pool sync.Pool // of *ProduceBatch
+	redo redoQueue
+
+	opened chan struct{} // closed when shared is there
+
+	mu       sync.Mutex // guards what follows
+	shared   *sharedClient
+	clients  map[*sharedClient]struct{} // shared, and older ones that still have requests
+	closing  bool
+	inWork   int           // requests whose records have no final word
+	workDone chan struct{} // closed when closing and inWork is 0
+}
+
+// sharedClient is a client and how many requests it still works for, so that an old one is closed after its last.
+type sharedClient struct {
+	cl     *kgo.Client
+	limits limits
+	users  sync.WaitGroup
+}
+
+// NewProducer makes a Producer; Run brings it to life, and until then Produce and Ready wait.
+func NewProducer(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Producer, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	p := &Producer{
+		cfg:      cfg,
+		log:      orDiscard(log).With("component", "producer"),
+		met:      newProduceMetrics(reg),
+		opened:   make(chan struct{}),
+		workDone: make(chan struct{}),
+		clients:  make(map[*sharedClient]struct{}),
+	}
+	p.gate.gauge = p.met.unanswered
+	p.redo.wake = make(chan struct{}, 1)
+	p.pool.New = func() any { return &ProduceBatch{keyHeader: cfg.KeyHeader, done: make(chan struct{}, 1)} }
+	return p, nil
+}
+
+// Run connects, trying until Kafka answers, and serves Produce until ctx ends. Then it takes nothing new, waits up to
+// Config.ShutdownTimeout for the records that it was given, and closes. Whoever stops the receivers first loses
+// nothing by it.
+func (p *Producer) Run(ctx context.Context) error {
+	defer p.close()
+	l, err := p.open(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	hard, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	var g errgroup.Group
+	g.Go(func() error { return p.redoLoop(hard, l) })
+
+	<-ctx.Done()
+	if !p.drain() {
+		p.log.Warn("Records were left without a word from Kafka; their senders got no answer", "after", p.cfg.ShutdownTimeout.String())
+	}
+	p.close()
+	cancel()
+	return g.Wait()
+}
+
+// drain stops taking requests and reports whether all that were taken got their last word in time.
+func (p *Producer) drain() bool {
+	p.mu.Lock()
+	p.closing = true
+	if p.inWork == 0 {
+		close(p.workDone)
+	}
+	p.mu.Unlock()
+	timer := time.NewTimer(p.cfg.ShutdownTimeout)
+	defer timer.Stop()
+	select {
+	case <-p.workDone:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+// close ends the shared client: records without a final word fail now, and their bytes are let go of.
+func (p *Producer) close() {
+	p.mu.Lock()
+	p.closing, p.shared = true, nil
+	var clients []*sharedClient
+	for s := range p.clients {
+		clients = append(clients, s)
+	}
+	select {
+	case <-p.opened:
+	default:
+		close(p.opened) // so that nobody waits for what will not come
+	}
+	p.mu.Unlock()
+	for _, s := range clients {
+		s.cl.Close()
+		s.users.Wait()
+	}
+}
+
+// change makes s the client of all requests from now on; the one before is closed after its last request. It reports
+// false where the producer has ended.
+func (p *Producer) change(s *sharedClient) bool {
+	p.mu.Lock()
+	old := p.shared
+	if p.closing {
+		p.mu.Unlock()
+		return false
+	}
+	p.shared = s
+	p.clients[s] = struct{}{}
+	p.mu.Unlock()
+	if old != nil {
+		go func() { // ends with the old client's last request, or when Run's end closes the client
+			old.users.Wait()
+			old.cl.Close()
+			p.mu.Lock()
+			delete(p.clients, old)
+			p.mu.Unlock()
+		}()
+	}
+	return true
+}
+
+// NewBatch is an empty batch for about n records.
+func (p *Producer) NewBatch(n int) *ProduceBatch {
+	b := p.pool.Get().(*ProduceBatch)
+	if cap(b.recs) < n {
+		b.recs = make([]kgo.Record, 0, n)
+		b.starts = make([]int32, 0, n+1)
+		b.ptrs = make([]*kgo.Record, 0, n)
+	}
+	return b
+}
+
+// Ready blocks while nothing more may be read from senders, because a record of an unanswered request has no final
+// word from Kafka yet (P23) or because Kafka has not been reached since the start; or until ctx ends.
+func (p *Producer) Ready(ctx context.Context) error {
+	select {
+	case <-p.opened:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	return p.gate.wait(ctx)
+}
+
+// Produce gives the batch's records to Kafka and returns nil when each is acknowledged or is a dead letter that is
+// acknowledged. It waits until Ready, then drops the request where gone reports that its sender has gone, or where ctx
+// has ended. ctx carries the request's deadline, counted from its first byte; where it has none, Config.AckTimeout is
+// taken. When ctx ends later, the records stay with the client and may still be written; the error says so.
+//
+// The frame under the records belongs to the producer until it calls release, exactly once and from any goroutine,
+// perhaps long after Produce returned (P29). b must not be touched after the call. gone and release may be nil.
+func (p *Producer) Produce(ctx context.Context, b *ProduceBatch, gone func() bool, release func()) error {
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, p.cfg.AckTimeout)
+		defer cancel()
+	}
+	if release == nil {
+		release = func() {}
+	}
+	b.release = release
+	n := len(b.recs)
+	if err := p.Ready(ctx); err != nil {
+		return p.drop(b, "expired", fmt.Errorf("wait for kafka, nothing was produced: %w", err))
+	}
+	if gone != nil && gone() {
+		return p.drop(b, "gone", ErrGone)
+	}
+	if ctx.Err() != nil {
+		return p.drop(b, "expired", fmt.Errorf("nothing was produced: %w", context.Cause(ctx)))
+	}
+	if n == 0 {
+		p.recycle(b, true)
+		return nil
+	}
+	s := p.acquire()
+	if s == nil {
+		p.met.refused.WithLabelValues("closed").Inc()
+		p.recycle(b, true)
+		return ErrClosed
+	}
+	b.prepare(p.cfg.Topic, s.limits.record(p.cfg.Topic))
+	go p.deliver(s, b, time.Now())
+	failpoint.Hit(failpoint.Produced)
+
+	select {
+	case <-b.done:
+	case <-ctx.Done():
+		// The gate closes before the batch is let go: else the last word could come in between and nobody would count.
+		p.gate.add(int64(n))
+		if b.state.CompareAndSwap(waiting, abandoned) {
+			return fmt.Errorf("kafka has not acknowledged all of %d records in time, they may still be written: %w", n, context.Cause(ctx))
+		}
+		p.gate.add(-int64(n))
+		<-b.done
+	}
+	failpoint.Hit(failpoint.Acknowledged)
+	err := b.err
+	p.recycle(b, false)
+	return err
+}
+
+func (p *Producer) drop(b *ProduceBatch, reason string, err error) error {
+	p.met.dropped.WithLabelValues(reason).Inc()
+	p.recycle(b, true)
+	return err
+}
+
+// acquire is the shared client for one more request, or nil when the producer has ended.
+func (p *Producer) acquire() *sharedClient {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closing || p.shared == nil {
+		return nil
+	}
+	p.inWork++
+	p.shared.users.Add(1)
+	return p.shared
+}
+
+// deliver waits for the last word on every record. It is one goroutine for each request, since the client cannot be
+// asked to stop waiting; their number is bounded by the receivers' bytes in flight, and Run's end waits for all.
+func (p *Producer) deliver(s *sharedClient, b *ProduceBatch, begun time.Time) {
+	if len(b.ptrs) > 0 {
+		for _, r := range s.cl.ProduceSync(context.Background(), b.ptrs...) {
+			switch {
+			case r.Err == nil:
+			case refusedForContent(r.Err):
+				b.refused = append(b.refused, refusal{r.Record, r.Err})
+			case b.err == nil:
+				b.err = fmt.Errorf("produce to %s: %w", p.cfg.Topic, r.Err)
+			}
+		}
+	}
+	defer s.users.Done() // after the batch is in the queue: Run's end waits for users, then empties the queue
+	p.met.seconds.Observe(time.Since(begun).Seconds())
+	if len(b.refused) > 0 && b.err == nil {
+		p.redo.push(b)
+		return
+	}
+	p.finish(b)
+}
+
+// finish is called once for each batch, when every record has its final word.
+func (p *Producer) finish(b *ProduceBatch) {
+	n := len(b.recs)
+	if b.err == nil {
+		p.met.records.Add(float64(n))
+		p.met.bytes.Add(float64(b.bytes))
+	} else {
+		p.met.refused.WithLabelValues("kafka").Inc()
+	}
+	b.release()
+	if b.state.CompareAndSwap(waiting, answered) {
+		b.done <- struct{}{} // from here on b is Produce's
+	} else {
+		p.gate.add(-int64(n))
+		p.recycle(b, false)
+	}
+	p.mu.Lock()
+	p.inWork--
+	if p.closing && p.inWork == 0 {
+		select {
+		case <-p.workDone:
+		default:
+			close(p.workDone)
+		}
+	}
+	p.mu.Unlock()
+}
+
+func (p *Producer) recycle(b *ProduceBatch, release bool) {
+	if release {
+		b.release()
+	}
+	b.reset()
+	p.pool.Put(b)
+}
+
+// refusedForContent reports whether Kafka, or its client, refuses what is in a batch. Everything else, authorisation
+// and unknown topics included, is no record's fault (P24).
+func refusedForContent(err error) bool {
+	for _, e := range []error{kerr.MessageTooLarge, kerr.RecordListTooLarge, kerr.InvalidRecord, kerr.InvalidTimestamp, kerr.CorruptMessage} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// gate counts the records of unanswered requests; it is open while there are none.
+type gate struct {
+	mu    sync.Mutex
+	count int64         // may be below 0 for a moment, when a last word overtakes its request's end
+	open  chan struct{} // made when the gate closes, closed when it opens
+	gauge prometheus.Gauge
+}
+
+func (g *gate) add(n int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	was := g.count > 0
+	g.count += n
+	is := g.count > 0
+	switch {
+	case is && !was:
+		g.open = make(chan struct{})
+	case was && !is:
+		close(g.open)
+	}
+	if g.gauge != nil {
+		g.gauge.Set(float64(max(g.count, 0)))
+	}
+}
+
+func (g *gate) wait(ctx context.Context) error {
+	for {
+		g.mu.Lock()
+		closed, open := g.count > 0, g.open
+		g.mu.Unlock()
+		if !closed {
+			return nil
+		}
+		select {
+		case <-open:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}

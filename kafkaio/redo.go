@@ -1,0 +1,265 @@
+package kafkaio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// defaultLimit is Kafka's own default of max.message.bytes, taken where the topic's cannot be read.
+const defaultLimit = 1048588
+
+// limits are max.message.bytes of the data topic and of the dead-letter topic.
+type limits struct {
+	topic     string
+	data, dlq int64
+}
+
+// batch is how large a produced batch may become, before compression. The client writes no request above 100 MiB.
+func (l limits) batch(topic string) int32 {
+	n := l.dlq
+	if topic == l.topic {
+		n = l.data
+	}
+	return int32(min(n, 99<<20))
+}
+
+// record is how large a batch of one record may be: the client refuses a record that is not below its limit.
+func (l limits) record(topic string) int64 { return int64(l.batch(topic)) - 1 }
+
+// redoQueue holds the batches with refused records. It has no bound of its own: what is in it is in the receivers'
+// bytes in flight.
+type redoQueue struct {
+	mu      sync.Mutex
+	batches []*ProduceBatch
+	wake    chan struct{} // holds a token when there may be something
+}
+
+func (q *redoQueue) push(b *ProduceBatch) {
+	q.mu.Lock()
+	q.batches = append(q.batches, b)
+	q.mu.Unlock()
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (q *redoQueue) take() []*ProduceBatch {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	b := q.batches
+	q.batches = nil
+	return b
+}
+
+// redoer produces refused records each alone, writes dead letters, and renews the clients when the limit has moved. It
+// is one goroutine with a client of its own that never has more than one record, so that what is refused is refused
+// for itself. A record produced again may stand behind later ones of its partition.
+type redoer struct {
+	p     *Producer
+	adm   *kadm.Client
+	alone *kgo.Client
+	l     limits
+	read  time.Time // when l was read
+}
+
+// open waits for Kafka and makes the shared client.
+func (p *Producer) open(ctx context.Context) (limits, error) {
+	var l limits
+	if err := waitReachable(ctx, p.cfg, p.log); err != nil {
+		return l, err
+	}
+	adm, err := newAdmin(p.cfg, p.log)
+	if err != nil {
+		return l, err
+	}
+	defer adm.Close()
+	err = retry(ctx, p.log, "The topic's limits cannot be read, trying again", func(ctx context.Context) error {
+		l, err = p.readLimits(ctx, adm)
+		return err
+	})
+	if err != nil {
+		return l, err
+	}
+	s, err := p.newShared(l)
+	if err != nil {
+		return l, err
+	}
+	p.change(s)
+	close(p.opened)
+	return l, nil
+}
+
+func (p *Producer) readLimits(ctx context.Context, adm *kadm.Client) (limits, error) {
+	l := limits{topic: p.cfg.Topic}
+	for _, t := range []struct {
+		name string
+		to   *int64
+	}{{p.cfg.Topic, &l.data}, {p.cfg.dlq(), &l.dlq}} {
+		r, err := describe(ctx, adm, t.name)
+		if err != nil {
+			return l, err
+		}
+		if r.Missing && t.name == p.cfg.Topic {
+			return l, fmt.Errorf("topic %s does not exist", t.name)
+		}
+		*t.to = r.MaxMessageBytes
+		if r.MaxMessageBytes <= 0 {
+			*t.to = defaultLimit
+		}
+	}
+	return l, nil
+}
+
+func (p *Producer) newShared(l limits) (*sharedClient, error) {
+	// Receivers bound the bytes in flight; a bound on records here would block Produce without regard to its deadline.
+	cl, err := p.newClient(l, kgo.MaxBufferedRecords(math.MaxInt32), kgo.ProducerLinger(p.cfg.ProduceLinger), kgo.UnknownTopicRetries(-1))
+	if err != nil {
+		return nil, err
+	}
+	p.met.limit.Set(float64(l.data))
+	return &sharedClient{cl: cl, limits: l}, nil
+}
+
+func (p *Producer) newClient(l limits, opts ...kgo.Opt) (*kgo.Client, error) {
+	all := append(p.cfg.options(p.log),
+		kgo.RequiredAcks(kgo.AllISRAcks()),
+		kgo.ProducerBatchMaxBytesFn(l.batch),
+		kgo.ProducerOnDataLossDetected(func(topic string, partition int32) {
+			p.met.dataLoss.Inc()
+			p.log.Error("Kafka lost records that it had acknowledged", "topic", topic, "partition", partition)
+		}),
+	)
+	cl, err := kgo.NewClient(append(all, opts...)...)
+	if err != nil {
+		return nil, fmt.Errorf("make a kafka producer: %w", err)
+	}
+	return cl, nil
+}
+
+func (p *Producer) redoLoop(ctx context.Context, l limits) error {
+	adm, err := newAdmin(p.cfg, p.log)
+	if err != nil {
+		return err
+	}
+	defer adm.Close()
+	r := &redoer{p: p, adm: adm, l: l, read: time.Now()}
+	if err := r.newAlone(); err != nil {
+		return err
+	}
+	defer func() { r.alone.Close() }()
+	for {
+		select {
+		case <-p.redo.wake:
+		case <-ctx.Done():
+			for _, b := range p.redo.take() {
+				b.err = ErrClosed
+				p.finish(b)
+			}
+			return nil
+		}
+		for _, b := range p.redo.take() {
+			r.batch(ctx, b)
+			p.finish(b)
+		}
+	}
+}
+
+// batch brings the last word on every refused record of b.
+func (r *redoer) batch(ctx context.Context, b *ProduceBatch) {
+	for _, f := range b.refused {
+		if errors.Is(f.err, kerr.MessageTooLarge) {
+			r.refresh(ctx)
+			break
+		}
+	}
+	for _, f := range b.refused {
+		if err := r.record(ctx, f.rec); err != nil {
+			b.err = err
+			return
+		}
+	}
+}
+
+// record produces rec alone. A nil error means that it, or its dead letter, is acknowledged.
+func (r *redoer) record(ctx context.Context, rec *kgo.Record) error {
+	topic := r.p.cfg.Topic
+	if batchBytes(rec) > r.l.record(topic) {
+		r.refresh(ctx)
+	}
+	if size := batchBytes(rec); size > r.l.record(topic) {
+		return r.dead(ctx, rec, "size", fmt.Sprintf("the record takes %d bytes, topic %s takes less than %d (max.message.bytes)", size, topic, r.l.data))
+	}
+	r.p.met.alone.Inc()
+	err := r.send(ctx, rec)
+	switch {
+	case err == nil:
+		return nil
+	case refusedForContent(err):
+		return r.dead(ctx, rec, "content", err.Error())
+	}
+	return fmt.Errorf("produce to %s: %w", topic, err)
+}
+
+// send waits for the record's last word; only the end of the producer ends it early.
+func (r *redoer) send(ctx context.Context, rec *kgo.Record) error {
+	var last error
+	done := make(chan struct{})
+	r.alone.Produce(context.Background(), rec, func(_ *kgo.Record, err error) {
+		last = err
+		close(done)
+	})
+	select {
+	case <-done:
+	case <-ctx.Done():
+		r.alone.Close() // fails what it holds
+		<-done
+	}
+	return last
+}
+
+// refresh reads the limits again, at most once a second, and renews both clients where they have moved. The old shared
+// client is closed after its last request.
+func (r *redoer) refresh(ctx context.Context) {
+	if time.Since(r.read) < time.Second {
+		return
+	}
+	r.read = time.Now()
+	l, err := r.p.readLimits(ctx, r.adm)
+	if err != nil {
+		r.p.log.Warn("The topic's limits cannot be read again", "err", err)
+		return
+	}
+	if l == r.l {
+		return
+	}
+	s, err := r.p.newShared(l)
+	if err != nil {
+		r.p.log.Error("No new producer client for the topic's new limit", "err", err)
+		return
+	}
+	r.p.log.Info("The topic's max.message.bytes has changed", "was", r.l.data, "is", l.data, "dlq_was", r.l.dlq, "dlq_is", l.dlq)
+	r.l = l
+	if !r.p.change(s) {
+		s.cl.Close()
+		return
+	}
+	r.alone.Close()
+	if err := r.newAlone(); err != nil {
+		r.p.log.Error("No new producer client for single records", "err", err)
+	}
+}
+
+func (r *redoer) newAlone() (err error) {
+	// A topic that stays unknown ends with an error here, so that one missing dead-letter topic does not hold up others.
+	r.alone, err = r.p.newClient(r.l, kgo.MaxBufferedRecords(1), kgo.ProducerLinger(0), kgo.UnknownTopicRetries(8))
+	return err
+}

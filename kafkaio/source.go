@@ -1,0 +1,176 @@
+package kafkaio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/checkpoint"
+)
+
+// Source is the job's membership in its group, and the records of the partitions that the engine positions. It
+// implements batch.Source.
+type Source struct {
+	cfg   Config
+	group string
+	start startAt
+	log   *slog.Logger
+	met   *consumeMetrics
+
+	inbox  inbox
+	mirror mirror
+	lags   lags
+
+	mu     sync.Mutex // guards member
+	member *member    // nil before Run has made the group client
+}
+
+var _ batch.Source = (*Source)(nil)
+
+// NewSource makes a Source for the consumer group of that name; Run brings it to life.
+func NewSource(cfg Config, group string, log *slog.Logger, reg prometheus.Registerer) (*Source, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if group == "" {
+		return nil, errors.New("the group's name is empty, must be the job's")
+	}
+	start, err := parseStart(cfg.Start)
+	if err != nil {
+		return nil, err
+	}
+	s := &Source{
+		cfg:   cfg,
+		group: group,
+		start: start,
+		log:   orDiscard(log).With("component", "source", "group", group, "topic", cfg.Topic),
+		met:   newConsumeMetrics(reg),
+	}
+	s.inbox.interrupt = func() {}
+	s.mirror.wake = make(chan struct{}, 1)
+	return s, nil
+}
+
+// Run waits for Kafka and the topic, joins the group and fetches until ctx ends. Then it stops fetching, leaves the
+// group within Config.ShutdownTimeout, which gives the owner its last Revoked, and returns nil.
+func (s *Source) Run(ctx context.Context, owner batch.Owner) error {
+	if err := waitReachable(ctx, s.cfg, s.log); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	fetch, err := s.newFetchClient()
+	if err != nil {
+		return err
+	}
+	defer fetch.Close()
+	adm := kadm.NewClient(fetch)
+
+	m := &member{s: s, adm: adm, owner: owner, ours: map[int32]bool{}, told: map[int32]bool{}, changed: make(chan struct{}), wake: make(chan struct{}, 1)}
+	if err := m.join(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.member = m
+	s.mu.Unlock()
+
+	g, gctx := errgroup.WithContext(ctx)
+	f := newFetcher(gctx, g, s, fetch, adm, owner)
+	g.Go(func() error { return f.run(gctx) })
+	g.Go(func() error { return m.assign(gctx) })
+	g.Go(func() error { return m.watch(gctx) })
+	g.Go(func() error { return s.mirror.run(gctx, m) })
+	g.Go(func() error { return s.watchLag(gctx, adm) })
+	err = g.Wait()
+	m.leave(ctx)
+	if err != nil && ctx.Err() == nil {
+		return err
+	}
+	return nil
+}
+
+// Position hands the moves to the fetching goroutine, which carries them out in order, and mirrors to the group. It
+// does not block. A move of another topic than the source's is a fault of ours.
+func (s *Source) Position(moves []batch.Position) {
+	var now []batch.Position
+	for _, m := range moves {
+		if m.Topic != s.cfg.Topic {
+			panic(fmt.Sprintf("BUG: position of %s in a source of topic %s", m.Partition, s.cfg.Topic))
+		}
+		if m.Action == batch.Mirror {
+			s.mirror.put(m.ID, m.Next)
+			continue
+		}
+		now = append(now, m)
+	}
+	if len(now) == 0 {
+		return
+	}
+	s.inbox.put(func(f *fetcher) {
+		for _, m := range now {
+			f.move(m)
+		}
+	})
+}
+
+// Confirm asks the group which of the partitions are still ours; see member.confirm. Before Run has joined, none is.
+func (s *Source) Confirm(ctx context.Context, partitions []checkpoint.Partition) ([]checkpoint.Partition, error) {
+	s.mu.Lock()
+	m := s.member
+	s.mu.Unlock()
+	if m == nil {
+		return nil, nil
+	}
+	return m.confirm(ctx, partitions)
+}
+
+func (s *Source) newFetchClient() (*kgo.Client, error) {
+	opts := append(s.cfg.options(s.log),
+		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{}),
+		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.KeepControlRecords(),
+		kgo.FetchMaxBytes(s.cfg.FetchMaxBytes),
+		kgo.FetchMaxPartitionBytes(s.cfg.FetchMaxPartitionBytes),
+		kgo.FetchMaxWait(s.cfg.FetchMaxWait),
+		kgo.MaxConcurrentFetches(s.cfg.MaxConcurrentFetches),
+	)
+	cl, err := kgo.NewClient(opts...)
+	if err != nil {
+		return nil, fmt.Errorf("make the fetching kafka client: %w", err)
+	}
+	return cl, nil
+}
+
+// inbox is what the fetching goroutine has to do, in order. put interrupts its waiting for records.
+type inbox struct {
+	mu        sync.Mutex
+	todo      []func(*fetcher)
+	interrupt func()
+}
+
+func (b *inbox) put(fn func(*fetcher)) {
+	b.mu.Lock()
+	b.todo = append(b.todo, fn)
+	interrupt := b.interrupt
+	b.mu.Unlock()
+	interrupt()
+}
+
+// take empties the inbox. What comes after it calls interrupt.
+func (b *inbox) take(interrupt func()) []func(*fetcher) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	todo := b.todo
+	b.todo, b.interrupt = nil, interrupt
+	return todo
+}

@@ -1,0 +1,252 @@
+package kafkaio
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/sluice-etl/sluice/checkpoint"
+)
+
+// TopicReport is what Kafka says of one topic, and what an operator should know of it.
+type TopicReport struct {
+	Name       string
+	Missing    bool // nothing below is set
+	Created    bool
+	ID         checkpoint.TopicID
+	Partitions int
+	// Replicas and InSync are the fewest that a partition has.
+	Replicas, InSync int
+	MinInSync        int
+	UncleanElection  bool
+	TimestampType    string        // CreateTime or LogAppendTime
+	Retention        time.Duration // below 0 means without limit
+	RetentionBytes   int64         // of a partition, below 0 means without limit
+	CleanupPolicy    string
+	MaxMessageBytes  int64
+	ConfigUnreadable string // why the settings above could not be read; empty where they could
+	NoTopicIDs       bool   // the brokers have none; ID is made from the cluster's
+	Warnings         []string
+}
+
+// Check asks for the topics and changes nothing: what `etl check` prints. It fails at once where Kafka does not answer.
+func Check(ctx context.Context, cfg Config, log *slog.Logger) ([]TopicReport, error) {
+	log = orDiscard(log)
+	if err := Reachable(ctx, cfg, log); err != nil {
+		return nil, err
+	}
+	adm, err := newAdmin(cfg, log)
+	if err != nil {
+		return nil, err
+	}
+	defer adm.Close()
+	var reports []TopicReport
+	for _, name := range []string{cfg.Topic, cfg.dlq()} {
+		r, err := describe(ctx, adm, name)
+		if err != nil {
+			return nil, fmt.Errorf("look at topic %s: %w", name, err)
+		}
+		reports = append(reports, r)
+	}
+	return reports, nil
+}
+
+// EnsureTopics waits for Kafka, makes the data topic and its dead-letter topic where they are missing, and reports on
+// both; the log gets their warnings. mayCreate is asked only when the data topic is missing: it says whether no
+// checkpoint of it exists yet. A topic that has checkpoints and is gone is refused, never made again (P26). A nil
+// mayCreate means yes. It is called once, at start.
+func EnsureTopics(ctx context.Context, cfg Config, mayCreate func(context.Context) (bool, error), log *slog.Logger) ([]TopicReport, error) {
+	log = orDiscard(log).With("component", "kafka")
+	if err := waitReachable(ctx, cfg, log); err != nil {
+		return nil, err
+	}
+	adm, err := newAdmin(cfg, log)
+	if err != nil {
+		return nil, err
+	}
+	defer adm.Close()
+	var reports []TopicReport
+	for _, name := range []string{cfg.Topic, cfg.dlq()} {
+		allowed := mayCreate
+		if name != cfg.Topic {
+			allowed = nil // no checkpoint ever points into it
+		}
+		var r TopicReport
+		err := retry(ctx, log.With("topic", name), "Topic cannot be looked at or made, trying again", func(ctx context.Context) error {
+			var err error
+			r, err = ensure(ctx, cfg, adm, name, allowed)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		log.Info("Topic", "topic", name, "created", r.Created, "partitions", r.Partitions, "replicas", r.Replicas,
+			"retention", r.Retention.String(), "retention_bytes", r.RetentionBytes, "max_message_bytes", r.MaxMessageBytes)
+		for _, w := range r.Warnings {
+			log.Warn("Topic is weaker than it sounds", "topic", name, "why", w)
+		}
+		reports = append(reports, r)
+	}
+	return reports, nil
+}
+
+func newAdmin(cfg Config, log *slog.Logger) (*kadm.Client, error) {
+	cl, err := kgo.NewClient(append(cfg.options(log), kgo.RetryTimeout(dialTimeout))...)
+	if err != nil {
+		return nil, fmt.Errorf("make a kafka client: %w", err)
+	}
+	return kadm.NewClient(cl), nil
+}
+
+func ensure(ctx context.Context, cfg Config, adm *kadm.Client, name string, mayCreate func(context.Context) (bool, error)) (TopicReport, error) {
+	r, err := describe(ctx, adm, name)
+	if err != nil || !r.Missing {
+		return r, err
+	}
+	if mayCreate != nil {
+		ok, err := mayCreate(ctx)
+		if err != nil {
+			return r, fmt.Errorf("ask whether topic %s has checkpoints: %w", name, err)
+		}
+		if !ok {
+			return r, permanent{&checkpoint.Error{
+				Class: checkpoint.ErrRefused,
+				Err:   fmt.Errorf("topic %s does not exist, but the job has checkpoints for it", name),
+				Hint:  "it was deleted or these are other brokers; look at kafka-brokers and kafka-topic, or begin a new job",
+			}}
+		}
+	}
+	// LogAppendTime: the record's time is Kafka's, so that old events are not deleted by retention at once (P25).
+	configs := map[string]*string{"message.timestamp.type": kadm.StringPtr("LogAppendTime")}
+	_, err = adm.CreateTopic(ctx, cfg.Partitions, cfg.Replication, configs, name)
+	if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
+		return r, fmt.Errorf("make topic %s with %d partitions and replication %d: %w", name, cfg.Partitions, cfg.Replication, err)
+	}
+	created := err == nil
+	if r, err = describe(ctx, adm, name); err != nil {
+		return r, err
+	}
+	if r.Missing {
+		return r, fmt.Errorf("topic %s was made and is not to be seen yet", name)
+	}
+	r.Created = created
+	return r, nil
+}
+
+func describe(ctx context.Context, adm *kadm.Client, name string) (TopicReport, error) {
+	r := TopicReport{Name: name}
+	meta, err := adm.Metadata(ctx, name)
+	if err != nil {
+		return r, fmt.Errorf("ask for topic %s: %w", name, err)
+	}
+	td, ok := meta.Topics[name]
+	if !ok || errors.Is(td.Err, kerr.UnknownTopicOrPartition) {
+		r.Missing = true
+		return r, nil
+	}
+	if td.Err != nil {
+		return r, fmt.Errorf("ask for topic %s: %w", name, td.Err)
+	}
+	r.ID, r.NoTopicIDs = topicID(meta, td)
+	r.Partitions = len(td.Partitions)
+	for _, p := range td.Partitions {
+		if r.Replicas == 0 || len(p.Replicas) < r.Replicas {
+			r.Replicas = len(p.Replicas)
+		}
+		if r.InSync == 0 || len(p.ISR) < r.InSync {
+			r.InSync = len(p.ISR)
+		}
+	}
+	values, err := topicConfigs(ctx, adm, name)
+	if err != nil {
+		r.ConfigUnreadable = err.Error()
+	}
+	r.read(values)
+	r.warn()
+	return r, nil
+}
+
+// topicID is Kafka's id of the topic, or, where brokers have none, one made from the cluster's id: it then tells
+// clusters apart, but not a topic from its namesake that was made again.
+func topicID(meta kadm.Metadata, td kadm.TopicDetail) (id checkpoint.TopicID, made bool) {
+	if td.ID != (kadm.TopicID{}) {
+		return checkpoint.TopicID(td.ID), false
+	}
+	return clusterID(meta.Cluster), true
+}
+
+// topicConfigs are the settings of a topic, by key.
+func topicConfigs(ctx context.Context, adm *kadm.Client, name string) (map[string]string, error) {
+	rcs, err := adm.DescribeTopicConfigs(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("read the settings of topic %s: %w", name, err)
+	}
+	rc, err := rcs.On(name, nil)
+	if err == nil {
+		err = rc.Err
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the settings of topic %s: %w", name, err)
+	}
+	values := make(map[string]string, len(rc.Configs))
+	for _, c := range rc.Configs {
+		values[c.Key] = c.MaybeValue()
+	}
+	return values, nil
+}
+
+func (r *TopicReport) read(values map[string]string) {
+	number := func(key string, otherwise int64) int64 {
+		n, err := strconv.ParseInt(values[key], 10, 64)
+		if err != nil {
+			return otherwise
+		}
+		return n
+	}
+	r.MinInSync = int(number("min.insync.replicas", 0))
+	r.UncleanElection = values["unclean.leader.election.enable"] == "true"
+	r.TimestampType = values["message.timestamp.type"]
+	r.CleanupPolicy = values["cleanup.policy"]
+	r.RetentionBytes = number("retention.bytes", -1)
+	r.MaxMessageBytes = number("max.message.bytes", 0)
+	r.Retention = -1
+	if ms := number("retention.ms", -1); ms >= 0 {
+		const most = int64(1<<63-1) / int64(time.Millisecond)
+		r.Retention = time.Duration(min(ms, most)) * time.Millisecond
+	}
+}
+
+func (r *TopicReport) warn() {
+	warn := func(when bool, format string, args ...any) {
+		if when {
+			r.Warnings = append(r.Warnings, fmt.Sprintf(format, args...))
+		}
+	}
+	warn(r.ConfigUnreadable != "", "its settings cannot be read: %s", r.ConfigUnreadable)
+	warn(r.Replicas < 2, "it has %d replica: what Kafka acknowledged is lost with one disk; 3 are usual", r.Replicas)
+	warn(r.MinInSync == 1 && r.Replicas > 1, "min.insync.replicas is 1: acks=all then waits for one replica only; 2 is usual with 3 replicas")
+	warn(r.MinInSync > r.Replicas, "min.insync.replicas is %d with %d replicas: nothing can be produced", r.MinInSync, r.Replicas)
+	warn(r.UncleanElection, "unclean.leader.election.enable is true: a replica that was behind may become leader, and acknowledged records vanish")
+	warn(r.TimestampType == "CreateTime", "message.timestamp.type is CreateTime: events of other producers that carry old or future times are deleted early or never; LogAppendTime avoids that")
+	warn(r.Retention >= 0 && r.Retention < time.Hour, "retention.ms is %s: a loader that stands still for longer loses records", r.Retention)
+	warn(r.NoTopicIDs, "these brokers have no topic ids: a topic that is deleted and made again is not noticed by its id")
+}
+
+// clusterID stands in for a topic id where brokers have none. It is zero, which says nothing, where they do not name
+// their cluster either.
+func clusterID(cluster string) checkpoint.TopicID {
+	var id checkpoint.TopicID
+	if cluster != "" {
+		sum := sha256.Sum256([]byte(cluster))
+		copy(id[:], sum[:])
+	}
+	return id
+}
