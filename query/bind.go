@@ -1,0 +1,162 @@
+package query
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/sluice-etl/sluice/row"
+)
+
+// Bind takes the tables as they really are, one for each of Tables(), in any order: the limits of their columns are
+// what values are checked against before anything is sent (P18), and their scales are what values are rounded to
+// before they are added (P16). The columns must be those of Tables(), in any order with the keys at the head.
+// Its errors say which column does not suit and what to change. It must not run beside a fold.
+func (p *Plan) Bind(actual []row.Table) error {
+	bound := make([]row.Table, len(p.tables))
+	for i := range p.tables {
+		want := &p.tables[i]
+		j := slices.IndexFunc(actual, func(t row.Table) bool { return t.FullName() == want.FullName() })
+		if j < 0 {
+			return fmt.Errorf("table %s is not among those that were looked at", want.FullName())
+		}
+		if err := suits(want, &actual[j]); err != nil {
+			return fmt.Errorf("table %s: %w", want.FullName(), err)
+		}
+		bound[i] = actual[j]
+		bound[i].Columns = slices.Clone(actual[j].Columns)
+	}
+	p.bound = bound
+	return nil
+}
+
+// suits compares a table with what the query writes.
+func suits(want, have *row.Table) error {
+	if want.Keys != have.Keys || want.Grouped != have.Grouped || len(want.Columns) != len(have.Columns) {
+		return fmt.Errorf("the query writes %d columns, %d of them its key; the table was read as %d and %d", len(want.Columns), want.Keys, len(have.Columns), have.Keys)
+	}
+	for i := range want.Columns {
+		w := &want.Columns[i]
+		h := have.Column(w.Name)
+		if h == nil {
+			return fmt.Errorf("there is no column %s", w.Name)
+		}
+		if w.Merge != h.Merge {
+			return fmt.Errorf("column %s is part of the key in one and not in the other", w.Name)
+		}
+		if !holds(w.Kind, h.Kind) {
+			return fmt.Errorf("column %s cannot hold the query's values: they are %s, the column holds %s", w.Name, kindName(w.Kind), kindName(h.Kind))
+		}
+		if w.Merge == row.Key && w.Scale > h.Scale && w.Kind != row.Int {
+			return fmt.Errorf("key column %s keeps %d digits after the point, the query's values have %d, so that different groups would become one: write CAST(… AS …) with %d digits, or change the column", w.Name, h.Scale, w.Scale, h.Scale)
+		}
+		if w.Nullable && !h.Nullable && w.Merge != row.Plain {
+			return fmt.Errorf("column %s is NOT NULL, and a group in which every value is NULL has none to write: make the column NULL, or write COALESCE within the aggregate", w.Name)
+		}
+	}
+	return nil
+}
+
+// holds reports whether every value of a kind can stand in a column of another.
+func holds(value, column row.Kind) bool {
+	switch value {
+	case row.Int, row.Decimal:
+		return column == row.Int || column == row.Decimal
+	case row.Text:
+		return column == row.Text || column == row.Bytes
+	}
+	return value == column
+}
+
+func kindName(k row.Kind) string {
+	return [...]string{"integers", "decimals", "DOUBLEs", "text", "bytes", "times"}[k]
+}
+
+// fit makes a value what its column will hold, or makes the record a dead letter with the reason. What passes here is
+// not the record's fault when MySQL refuses the total. k is the expression's kind.
+func fit(r *rec, v value, k kind, col *row.Column) value {
+	if !v.set {
+		if !col.Nullable && col.Merge == row.Plain {
+			return r.fail("column %s is NOT NULL, the record's value is NULL", col.Name)
+		}
+		return v
+	}
+	switch col.Kind {
+	case row.Int, row.Decimal:
+		return fitNumber(r, v, col)
+	case row.Text, row.Bytes:
+		return fitText(r, v, col)
+	case row.Datetime:
+		micros := v.micros()
+		low, high := minTime, maxTime
+		if col.MinInt != 0 || col.MaxInt != 0 {
+			low, high = col.MinInt, col.MaxInt
+		}
+		if micros < low || micros > high {
+			return r.fail("column %s: the time %s is out of range: want %s to %s", col.Name, shown(v, k), appendTime(nil, low, 0), appendTime(nil, high, 0))
+		}
+		unit := second
+		for range col.Scale {
+			unit /= 10
+		}
+		return timeValue(micros - modFloor(micros, unit))
+	}
+	return v
+}
+
+// maxAdded is how many digits a value that is added may have: so many that 2^33 of them cannot pass 128 bits, and no
+// total of a batch can.
+const maxAdded = 28
+
+func fitNumber(r *rec, v value, col *row.Column) value {
+	n, ok := v.num, true
+	if int(v.scale) != col.Scale {
+		n, ok = n.Rescale(int(v.scale), col.Scale)
+	}
+	digits := col.Precision
+	if digits == 0 || digits > row.MaxDigits {
+		digits = row.MaxDigits
+	}
+	if col.Merge == row.Add {
+		digits = min(digits, maxAdded)
+	}
+	if col.Scale == 0 && (col.MinInt != 0 || col.MaxInt != 0) {
+		if small, fits := n.Int64(); !ok || !fits || small < col.MinInt || small > col.MaxInt {
+			return r.fail("column %s: %s is out of range: want %d to %d", col.Name, shown(v, kDecimal), col.MinInt, col.MaxInt)
+		}
+	} else if !ok || !n.Digits(digits) {
+		return r.fail("column %s: %s is out of range: want at most %d digits, %d of them after the point", col.Name, shown(v, kDecimal), digits, col.Scale)
+	}
+	return value{num: n, scale: uint8(col.Scale), set: true}
+}
+
+func fitText(r *rec, v value, col *row.Column) value {
+	if col.MaxBytes > 0 && len(v.b) > col.MaxBytes {
+		return r.fail("column %s: the value has %d bytes, the column takes %d: %s", col.Name, len(v.b), col.MaxBytes, quote(v.b))
+	}
+	if col.MaxChars > 0 && len(v.b) > col.MaxChars {
+		if n := utf8.RuneCount(v.b); n > col.MaxChars {
+			return r.fail("column %s: the value has %d characters, the column takes %d (LEFT(text, %d) cuts): %s", col.Name, n, col.MaxChars, col.MaxChars, quote(v.b))
+		}
+	}
+	if col.Kind == row.Text && !utf8.Valid(v.b) {
+		return r.fail("column %s: the value is not valid UTF-8: %s", col.Name, quote(v.b))
+	}
+	return v
+}
+
+// places finds where the columns of a statement stand in its bound table: its keys in the table's order, and for each
+// cell its number after the keys.
+func (p *program) places(t *row.Table) (keys []output, cells []int) {
+	find := func(name string) func(output) bool {
+		return func(o output) bool { return strings.EqualFold(o.name, name) }
+	}
+	for _, c := range t.Columns[:t.Keys] {
+		keys = append(keys, p.keys[slices.IndexFunc(p.keys, find(c.Name))])
+	}
+	for _, o := range p.cells {
+		cells = append(cells, slices.IndexFunc(t.Columns[t.Keys:], func(c row.Column) bool { return find(c.Name)(o) }))
+	}
+	return keys, cells
+}

@@ -1,0 +1,344 @@
+package query
+
+import (
+	"bytes"
+	"sort"
+	"strings"
+	"unicode/utf8"
+)
+
+// function compiles a call whose number of arguments was checked.
+type function struct {
+	least, most int // arguments; most -1 is any number
+	compile     func(c *compiler, e *expr) compiled
+}
+
+func (c *compiler) functions() map[string]function {
+	return map[string]function{
+		"coalesce":         {1, -1, (*compiler).coalesce},
+		"ifnull":           {2, 2, (*compiler).coalesce},
+		"if":               {3, 3, (*compiler).ifThen},
+		"nullif":           {2, 2, (*compiler).nullIf},
+		"left":             {2, 2, (*compiler).left},
+		"concat":           {1, -1, (*compiler).concat},
+		"length":           {1, 1, (*compiler).length},
+		"char_length":      {1, 1, (*compiler).length},
+		"substring_index":  {3, 3, (*compiler).substringIndex},
+		"header":           {1, 1, (*compiler).header},
+		"tumble":           {2, 2, (*compiler).tumble},
+		"from_unixtime":    {1, 1, (*compiler).fromUnix},
+		"character_length": {1, 1, (*compiler).length},
+	}
+}
+
+// instead says what to write for functions that people expect.
+var instead = map[string]string{
+	"avg":                   "an average cannot be kept by adding to a row: store SUM(x) and COUNT(x), and divide when you select",
+	"std":                   "it cannot be kept by adding to a row: store COUNT(x), SUM(x) and SUM(x * x), and compute it when you select",
+	"group_concat":          "it cannot be kept by adding to a row: group by the value, with COUNT(*)",
+	"approx_count_distinct": "it cannot be kept by adding to a row: group by the value, with COUNT(*), and count rows when you select",
+	"lower":                 "letters have other cases in other versions of Unicode and MySQL: keep the text as it is, and use LOWER when you select",
+	"upper":                 "letters have other cases in other versions of Unicode and MySQL: keep the text as it is, and use UPPER when you select",
+	"now":                   "the query would give other rows when it is run again: use _timestamp or _event_time",
+	"rand":                  "the query would give other rows when it is run again",
+	"uuid":                  "the query would give other rows when it is run again: use _topic, _partition, _offset",
+	"date":                  "write TUMBLE(time, INTERVAL 1 DAY)",
+	"date_format":           "write TUMBLE(time, INTERVAL n unit), and format when you select",
+	"substring":             "write LEFT(text, n) or SUBSTRING_INDEX(text, delimiter, n)",
+	"row_number":            "use _topic, _partition, _offset and _index",
+}
+
+var sameAdvice = map[string]string{
+	"stddev": "std", "stddev_pop": "std", "stddev_samp": "std", "variance": "std", "var_pop": "std", "var_samp": "std",
+	"lcase": "lower", "ucase": "upper", "curdate": "now", "current_timestamp": "now", "sysdate": "now", "unix_timestamp": "now",
+	"utc_timestamp": "now", "substr": "substring", "mid": "substring",
+}
+
+func (c *compiler) call(e *expr) compiled {
+	if e.aggregate() {
+		if c.inWhere {
+			return c.fail(e, "an aggregate cannot stand in WHERE, which is evaluated for each record")
+		}
+		return c.fail(e, "an aggregate stands alone in SELECT, for a row's columns are added to one by one: store each, and compute with them when you select")
+	}
+	all := c.functions()
+	f, ok := all[e.name]
+	if !ok {
+		name := e.name
+		if s := sameAdvice[name]; s != "" {
+			name = s
+		}
+		if advice := instead[name]; advice != "" {
+			return c.fail(e, "not supported: %s", advice)
+		}
+		names := []string{"count", "sum", "min", "max"}
+		for n := range all {
+			names = append(names, n)
+		}
+		sort.Strings(names)
+		if n := nearest(e.name, names); n != "" {
+			return c.fail(e, "no such function; did you mean %s?", strings.ToUpper(n))
+		}
+		return c.fail(e, "no such function; there are %s", strings.ToUpper(strings.Join(names, ", ")))
+	}
+	if e.star || e.distinct || len(e.args) < f.least || f.most >= 0 && len(e.args) > f.most {
+		if f.least == f.most {
+			return c.fail(e, "%s takes %d arguments", strings.ToUpper(e.name), f.least)
+		}
+		return c.fail(e, "%s takes at least %d arguments", strings.ToUpper(e.name), f.least)
+	}
+	return f.compile(c, e)
+}
+
+// branches compiles expressions of which one gives the value, and makes them all yield one kind.
+func (c *compiler) branches(e *expr, args []*expr) ([]compiled, typ) {
+	var xs []compiled
+	var t typ
+	for i, a := range args {
+		x := c.expr(a)
+		xs = append(xs, x)
+		if i == 0 {
+			t = x.typ
+			continue
+		}
+		u, ok := unify(t, x.typ)
+		if !ok {
+			c.fail(e, "%s is %s, what stands before it is %s: make them alike with CAST(… AS CHAR), CAST(… AS SIGNED) or CAST(… AS DATETIME)", x.src.text, x.kind, t.kind)
+			return xs, t
+		}
+		t = u
+	}
+	for i := range xs {
+		xs[i] = c.coerce(xs[i], t)
+	}
+	return xs, t
+}
+
+func (c *compiler) coalesce(e *expr) compiled {
+	xs, t := c.branches(e, e.args)
+	x := compiled{typ: t, constant: true, src: e}
+	evals := make([]func(*rec) value, len(xs))
+	x.null = true
+	for i := range xs {
+		evals[i] = xs[i].eval
+		x.null = x.null && xs[i].null
+		x.constant = x.constant && xs[i].constant
+	}
+	if len(evals) == 2 {
+		first, second := evals[0], evals[1]
+		x.eval = func(r *rec) value {
+			if v := first(r); v.set {
+				return v
+			}
+			return second(r)
+		}
+		return x
+	}
+	x.eval = func(r *rec) value {
+		for _, eval := range evals {
+			if v := eval(r); v.set {
+				return v
+			}
+		}
+		return null
+	}
+	return x
+}
+
+func (c *compiler) ifThen(e *expr) compiled {
+	cond := c.expr(e.args[0])
+	test := c.truth(cond)
+	xs, t := c.branches(e, e.args[1:])
+	then, otherwise := xs[0].eval, xs[1].eval
+	return compiled{typ: t, constant: cond.constant && xs[0].constant && xs[1].constant, src: e, eval: func(r *rec) value {
+		if test(r) == yes {
+			return then(r)
+		}
+		return otherwise(r)
+	}}
+}
+
+// nullIf is NULL where both are equal, else the first.
+func (c *compiler) nullIf(e *expr) compiled {
+	raw, b := c.expr(e.args[0]), c.expr(e.args[1])
+	a := raw
+	compare := c.comparator(&a, &b)
+	first, left, right := raw.eval, a.eval, b.eval
+	x := raw
+	x.src, x.null, x.constant = e, true, raw.constant && b.constant
+	x.eval = func(r *rec) value {
+		p, q := left(r), right(r)
+		if p.set && q.set && compare(p, q) == 0 {
+			return null
+		}
+		return first(r)
+	}
+	return x
+}
+
+// caseWhen compiles both forms of CASE.
+func (c *compiler) caseWhen(e *expr) compiled {
+	var results []*expr
+	var tests []func(*rec) tri
+	constant := true
+	n := len(e.args)
+	for i := 1; i+1 < n; i += 2 {
+		when := e.args[i]
+		if e.args[0] != nil {
+			when = &expr{op: opCompare, name: "=", args: []*expr{e.args[0], when}, text: e.text}
+		}
+		x := c.expr(when)
+		tests = append(tests, c.truth(x))
+		constant = constant && x.constant
+		results = append(results, e.args[i+1])
+	}
+	last := e.args[n-1]
+	if last == nil {
+		last = &expr{op: opNull, text: "null"}
+	}
+	xs, t := c.branches(e, append(results, last))
+	x := compiled{typ: t, constant: constant, src: e}
+	for i := range xs {
+		x.constant = x.constant && xs[i].constant
+	}
+	x.eval = func(r *rec) value {
+		for i, test := range tests {
+			if test(r) == yes {
+				return xs[i].eval(r)
+			}
+		}
+		return xs[len(xs)-1].eval(r)
+	}
+	return x
+}
+
+// left is the first characters of a text.
+func (c *compiler) left(e *expr) compiled {
+	a, n := c.text(c.expr(e.args[0])), c.number(c.expr(e.args[1]))
+	if n.kind != kInt || !n.constant || n.null {
+		return c.fail(e, "LEFT takes a text and a number of characters, such as LEFT(path, 100)")
+	}
+	chars, ok := n.eval(nil).num.Int64()
+	chars = max(chars, 0)
+	if !ok || chars > 1<<30 {
+		return c.fail(e, "LEFT cuts to at most 2^30 characters")
+	}
+	eval := a.eval
+	x := compiled{typ: a.typ, constant: a.constant, src: e}
+	if x.chars == 0 || int(chars) < x.chars {
+		x.chars = max(1, int(chars))
+	}
+	x.eval = func(r *rec) value {
+		v := eval(r)
+		v.b = cut(v.b, int(chars))
+		return v
+	}
+	return x
+}
+
+func (c *compiler) concat(e *expr) compiled {
+	x := compiled{typ: typ{kind: kText}, constant: true, src: e}
+	var evals []func(*rec) value
+	bounded := true
+	for _, arg := range e.args {
+		a := c.text(c.expr(arg))
+		evals = append(evals, a.eval)
+		x.null = x.null || a.null
+		x.constant = x.constant && a.constant
+		bounded = bounded && a.chars > 0
+		x.chars += a.chars
+	}
+	if !bounded {
+		x.chars = 0
+	}
+	x.eval = func(r *rec) value {
+		// The parts may put texts of their own into r.text, so that all are evaluated before the first is copied.
+		var room [8]value
+		parts := room[:0]
+		for _, eval := range evals {
+			v := eval(r)
+			if !v.set {
+				return null
+			}
+			parts = append(parts, v)
+		}
+		from := len(r.text)
+		for _, v := range parts {
+			r.text = append(r.text, v.b...)
+		}
+		return textValue(r.text[from:len(r.text):len(r.text)])
+	}
+	return x
+}
+
+// length counts bytes (LENGTH) or characters (CHAR_LENGTH).
+func (c *compiler) length(e *expr) compiled {
+	a := c.text(c.expr(e.args[0]))
+	eval, chars := a.eval, e.name != "length"
+	return compiled{typ: typ{kind: kInt, null: a.null}, constant: a.constant, src: e, eval: func(r *rec) value {
+		v := eval(r)
+		switch {
+		case !v.set:
+			return null
+		case chars:
+			return intValue(int64(utf8.RuneCount(v.b)))
+		}
+		return intValue(int64(len(v.b)))
+	}}
+}
+
+// substringIndex is what stands before the n-th delimiter, or for n < 0 after the n-th from the end.
+func (c *compiler) substringIndex(e *expr) compiled {
+	a, d, n := c.text(c.expr(e.args[0])), c.text(c.expr(e.args[1])), c.number(c.expr(e.args[2]))
+	if !d.constant || d.null || n.kind != kInt || !n.constant || n.null {
+		return c.fail(e, "SUBSTRING_INDEX takes a text, a delimiter and a number, such as SUBSTRING_INDEX(path, '?', 1)")
+	}
+	delim := d.eval(&rec{}).b
+	count, ok := n.eval(nil).num.Int64()
+	if !ok {
+		return c.fail(e, "the number is out of range")
+	}
+	eval := a.eval
+	x := compiled{typ: a.typ, constant: a.constant, src: e}
+	x.eval = func(r *rec) value {
+		v := eval(r)
+		v.b = substringIndex(v.b, delim, count)
+		return v
+	}
+	return x
+}
+
+func substringIndex(b, delim []byte, count int64) []byte {
+	if count == 0 || len(delim) == 0 {
+		return b[:0]
+	}
+	if count > 0 {
+		at := 0
+		for ; count > 0; count-- {
+			i := bytes.Index(b[at:], delim)
+			if i < 0 {
+				return b
+			}
+			at += i + len(delim)
+		}
+		return b[:at-len(delim)]
+	}
+	end := len(b)
+	for ; count < 0; count++ {
+		i := bytes.LastIndex(b[:end], delim)
+		if i < 0 {
+			return b
+		}
+		end = i
+	}
+	return b[end+len(delim):]
+}
+
+// header is the value of a Kafka record's header, which is where a Flume event's headers are. The first of that name.
+func (c *compiler) header(e *expr) compiled {
+	if e.args[0].op != opText {
+		return c.fail(e, "header takes a name in quotes, such as header('host')")
+	}
+	name := e.args[0].name
+	return compiled{typ: typ{kind: kText, null: true}, src: e, eval: func(r *rec) value { return findHeader(r, name) }}
+}

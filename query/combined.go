@@ -1,0 +1,256 @@
+package query
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/sluice-etl/sluice/row"
+)
+
+// clfFormat reads Apache's and nginx's access logs: the common format
+//
+//	host ident user [17/May/2015:10:05:03 +0000] "GET /path HTTP/1.1" 200 1234
+//
+// and the combined one, which adds "referer" "agent". Fields stay as they are written: escapes such as \" and \xe4
+// are not undone, and an absent text is a hyphen; an absent number of bytes is NULL. A request line that is none
+// stands whole in path, with method and protocol empty. What follows the last field after a space is passed over.
+type clfFormat struct {
+	combined bool
+	request  bool // method, path or protocol are used
+}
+
+const (
+	clfHost = iota
+	clfIdent
+	clfUser
+	clfTime
+	clfMethod
+	clfPath
+	clfProtocol
+	clfStatus
+	clfBytes
+	clfReferer
+	clfAgent
+	clfSlots
+)
+
+var clfNames = [clfSlots]string{
+	"host", "ident", "user", "ts", "method", "path", "protocol", "status", "bytes", "referer", "agent",
+}
+
+func (f *clfFormat) names() []string {
+	if f.combined {
+		return clfNames[:]
+	}
+	return clfNames[:clfReferer]
+}
+
+func (f *clfFormat) column(path []string) (c formatColumn, ok bool) {
+	if len(path) != 1 {
+		return c, false
+	}
+	for slot, name := range f.names() {
+		if !strings.EqualFold(path[0], name) {
+			continue
+		}
+		c = formatColumn{typ: typ{kind: kText}, slot: slot}
+		switch slot {
+		case clfTime:
+			c.kind = kTime
+			c.read = func(r *rec, v value) value {
+				micros, ok := r.clfTime(v.b)
+				if !ok {
+					return r.fail("ts %s is not a time such as 17/May/2015:10:05:03 +0000", quote(v.b))
+				}
+				return timeValue(micros)
+			}
+		case clfMethod, clfPath, clfProtocol:
+			f.request = true
+		case clfStatus:
+			c.kind = kInt
+		case clfBytes:
+			c.kind, c.null = kInt, true
+		}
+		return c, true
+	}
+	return c, false
+}
+
+func (f *clfFormat) slots() int     { return clfSlots }
+func (f *clfFormat) parser() parser { return &clfParser{format: *f} }
+
+type clfParser struct {
+	format clfFormat
+	done   bool
+}
+
+var (
+	errEmptyLine = errors.New("the line is empty")
+	errHost      = errors.New("want host, ident and user before the time, with a space between them")
+	errTime      = errors.New("want a time in brackets after the user, such as [17/May/2015:10:05:03 +0000]")
+	errRequest   = errors.New(`want the request line in quotes after the time, such as "GET / HTTP/1.1"`)
+	errStatus    = errors.New("want a status of three digits after the request line")
+	errBytes     = errors.New("want a number of bytes or a hyphen after the status")
+	errReferer   = errors.New("want the referer in quotes after the bytes; --format common has none")
+	errAgent     = errors.New("want the user agent in quotes after the referer")
+)
+
+func (p *clfParser) next(*rec) bool {
+	more := !p.done
+	p.done = true
+	return more
+}
+
+func (p *clfParser) start(r *rec) error {
+	p.done = false
+	b := r.in.Value
+	for len(b) > 0 && (b[len(b)-1] == '\n' || b[len(b)-1] == '\r') {
+		b = b[:len(b)-1]
+	}
+	if len(b) == 0 {
+		return errEmptyLine
+	}
+	f := (*[clfSlots]value)(r.fields)
+	i := bytes.IndexByte(b, ' ')
+	if i <= 0 {
+		return errHost
+	}
+	f[clfHost].b, f[clfHost].set = b[:i], true
+	b = b[i+1:]
+	// Nearly every line goes on with two hyphens.
+	if len(b) >= 5 && b[0] == '-' && b[1] == ' ' && b[2] == '-' && b[3] == ' ' && b[4] == '[' {
+		f[clfIdent].b, f[clfIdent].set = b[:1], true
+		f[clfUser].b, f[clfUser].set = b[2:3], true
+		b = b[5:]
+	} else {
+		i = bytes.IndexByte(b, ' ')
+		if i < 0 {
+			return errHost
+		}
+		// A user's name may hold spaces.
+		j := bytes.Index(b[i+1:], []byte(" ["))
+		if j < 0 {
+			return errTime
+		}
+		f[clfIdent].b, f[clfIdent].set = b[:i], true
+		f[clfUser].b, f[clfUser].set = b[i+1:i+1+j], true
+		b = b[i+j+3:]
+	}
+	i = 26
+	if len(b) <= i || b[i] != ']' {
+		if i = bytes.IndexByte(b, ']'); i < 0 {
+			return errTime
+		}
+	}
+	f[clfTime].b, f[clfTime].set = b[:i], true
+	b = b[i+1:]
+	if len(b) < 2 || b[0] != ' ' || b[1] != '"' {
+		return errRequest
+	}
+	request, b, ok := quoted(b[2:])
+	if !ok {
+		return errRequest
+	}
+	if p.format.request {
+		splitRequest(f, request)
+	}
+	return p.numbers(f, b)
+}
+
+// numbers reads what follows the request line.
+func (p *clfParser) numbers(f *[clfSlots]value, b []byte) error {
+	if len(b) < 5 || b[0] != ' ' || b[4] != ' ' || b[1]-'0' > 9 || b[2]-'0' > 9 || b[3]-'0' > 9 {
+		return errStatus
+	}
+	status := uint64(b[1]-'0')*100 + uint64(b[2]-'0')*10 + uint64(b[3]-'0')
+	f[clfStatus].num, f[clfStatus].set = row.Number{Lo: status}, true
+	b = b[5:]
+	i, size := 0, uint64(0)
+	for i < len(b) && b[i]-'0' < 10 {
+		size = size*10 + uint64(b[i]-'0')
+		i++
+	}
+	f[clfBytes].num, f[clfBytes].set = row.Number{Lo: size}, true
+	if i == 0 {
+		if len(b) == 0 || b[0] != '-' {
+			return errBytes
+		}
+		i, f[clfBytes].set = 1, false
+	}
+	if i > 18 {
+		return fmt.Errorf("bytes %s has more than 18 digits", quote(b[:i]))
+	}
+	b = b[i:]
+	if len(b) > 0 && b[0] != ' ' {
+		return errBytes
+	}
+	if !p.format.combined {
+		return nil
+	}
+	if len(b) < 2 || b[1] != '"' {
+		return errReferer
+	}
+	referer, b, ok := quoted(b[2:])
+	if !ok {
+		return errReferer
+	}
+	if len(b) < 2 || b[0] != ' ' || b[1] != '"' {
+		return errAgent
+	}
+	// The agent is the last field: where the line was cut within it, what is there is taken.
+	agent, b, ok := quoted(b[2:])
+	if ok && len(b) > 0 && b[0] != ' ' {
+		return errAgent
+	}
+	f[clfReferer].b, f[clfReferer].set = referer, true
+	f[clfAgent].b, f[clfAgent].set = agent, true
+	return nil
+}
+
+// quoted takes text up to the next quote that no backslash escapes. Where there is none, ok is false and field is all.
+func quoted(b []byte) (field, rest []byte, ok bool) {
+	for from := 0; ; {
+		i := bytes.IndexByte(b[from:], '"')
+		if i < 0 {
+			return b, nil, false
+		}
+		i += from
+		if i == 0 || b[i-1] != '\\' {
+			return b[:i], b[i+1:], true
+		}
+		slashes := 1
+		for slashes < i && b[i-1-slashes] == '\\' {
+			slashes++
+		}
+		if slashes%2 == 0 {
+			return b[:i], b[i+1:], true
+		}
+		from = i + 1
+	}
+}
+
+// splitRequest divides METHOD path PROTOCOL. Only what begins with HTTP/ is a protocol; a path may hold spaces.
+func splitRequest(f *[clfSlots]value, request []byte) {
+	method, path, protocol := request[:0], request, request[:0]
+	if i := bytes.IndexByte(request, ' '); i > 0 && isMethod(request[:i]) {
+		method, path = request[:i], request[i+1:]
+		if j := bytes.LastIndexByte(path, ' '); j >= 0 && bytes.HasPrefix(path[j+1:], []byte("HTTP/")) {
+			path, protocol = path[:j], path[j+1:]
+		}
+	}
+	f[clfMethod].b, f[clfMethod].set = method, true
+	f[clfPath].b, f[clfPath].set = path, true
+	f[clfProtocol].b, f[clfProtocol].set = protocol, true
+}
+
+// isMethod tells a token of letters and hyphens (RFC 9110 allows more, nobody uses them) from stray bytes.
+func isMethod(b []byte) bool {
+	for _, c := range b {
+		if c|0x20-'a' > 25 && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return true
+}

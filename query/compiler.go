@@ -1,0 +1,232 @@
+package query
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// compiler turns the expressions of one statement into closures. The first error stays; what is compiled after it is
+// thrown away.
+type compiler struct {
+	format  format
+	json    bool
+	zone    *time.Location
+	st      *statement
+	inWhere bool
+	err     error
+}
+
+// fail keeps the first error and returns something to go on with.
+func (c *compiler) fail(e *expr, format string, args ...any) compiled {
+	if c.err == nil {
+		c.err = fmt.Errorf("%s: %w", e.text, fmt.Errorf(format, args...))
+	}
+	return compiled{typ: typ{kind: kNull, null: true}, eval: func(*rec) value { return null }, src: e}
+}
+
+// expr compiles, and computes what does not depend on the record at once.
+func (c *compiler) expr(e *expr) compiled {
+	x := c.compile(e)
+	if x.src == nil {
+		x.src = e
+	}
+	if !x.constant || c.err != nil || e.op == opText {
+		return x
+	}
+	r := &rec{zone: c.zone}
+	v := x.eval(r)
+	if r.fault != "" {
+		return c.fail(e, "%s", r.fault)
+	}
+	x.eval = func(*rec) value { return v }
+	x.null = !v.set
+	return x
+}
+
+func (c *compiler) compile(e *expr) compiled {
+	switch e.op {
+	case opColumn:
+		return c.column(e)
+	case opInt, opDecimal, opDouble, opText, opBool, opNull:
+		return c.literal(e)
+	case opCall:
+		return c.call(e)
+	case opArith:
+		return c.arith(e)
+	case opNegate:
+		return c.negate(e)
+	case opCompare:
+		return c.compare(e)
+	case opLike:
+		return c.like(e)
+	case opIn:
+		return c.in(e)
+	case opBetween:
+		return c.between(e)
+	case opIs:
+		return c.is(e)
+	case opAnd, opOr, opXor, opNot:
+		return c.logic(e)
+	case opCase:
+		return c.caseWhen(e)
+	case opCast:
+		return c.cast(e)
+	}
+	return c.fail(e, "an INTERVAL stands in TUMBLE(time, INTERVAL n unit) alone")
+}
+
+func (c *compiler) literal(e *expr) compiled {
+	x := compiled{constant: true}
+	var v value
+	switch e.op {
+	case opText:
+		v = textValue([]byte(e.name))
+		x.kind, x.chars = kText, max(1, runeCount(v.b))
+	case opBool:
+		v = boolValue(!e.not)
+		x.kind = kInt
+	case opNull:
+		x.kind, x.null = kNull, true
+	case opDouble:
+		n, scale, ok := parseDecimal([]byte(e.name))
+		if !ok {
+			return c.fail(e, "want a number of at most 38 digits")
+		}
+		v = doubleValue(toDouble(n, scale))
+		x.kind = kDouble
+	default:
+		n, scale, ok := parseDecimal([]byte(e.name))
+		if !ok {
+			return c.fail(e, "want a number of at most 38 digits")
+		}
+		v.num, v.scale, v.set = n, uint8(scale), true
+		x.kind, x.scale = kInt, scale
+		if e.op == opDecimal {
+			x.kind = kDecimal
+		}
+	}
+	x.eval = func(*rec) value { return v }
+	return x
+}
+
+// column finds a name: Kafka's columns first, then the format's.
+func (c *compiler) column(e *expr) compiled {
+	path := e.path
+	if len(path) > 1 && strings.EqualFold(path[0], c.st.from) {
+		path = path[1:]
+	}
+	name := path[len(path)-1]
+	if len(path) == 1 {
+		if x, ok := virtual(name); ok {
+			return x
+		}
+		if it := c.st.aliased(name); it != nil && c.inWhere && c.json && len(e.path) == 1 && (it.op != opColumn || it.path[len(it.path)-1] != name) {
+			return c.fail(e, "is an alias of SELECT, and WHERE is evaluated before SELECT: write %s, or %s.%s if a field of this name is meant", it.text, c.st.from, name)
+		}
+	}
+	f, ok := c.format.column(path)
+	if !ok {
+		return c.unknown(e, path)
+	}
+	slot, read := f.slot, f.read
+	x := compiled{typ: f.typ, eval: func(r *rec) value { return r.fields[slot] }}
+	if read != nil {
+		x.eval = func(r *rec) value {
+			if v := r.fields[slot]; v.set {
+				return read(r, v)
+			}
+			return null
+		}
+	}
+	return x
+}
+
+func (c *compiler) unknown(e *expr, path []string) compiled {
+	if len(path) > 1 {
+		return c.fail(e, "no such column; a name with a point is a field within a field, which only --format json has")
+	}
+	names := append(append([]string(nil), c.format.names()...), virtualNames...)
+	if it := c.st.aliased(path[0]); it != nil {
+		if c.inWhere {
+			return c.fail(e, "is an alias of SELECT, and WHERE is evaluated before SELECT: write %s", it.text)
+		}
+		return c.fail(e, "is an alias of SELECT, which only GROUP BY can use: write %s", it.text)
+	}
+	if n := nearest(path[0], names); n != "" {
+		return c.fail(e, "no such column; did you mean %s? There are %s", n, strings.Join(names, ", "))
+	}
+	return c.fail(e, "no such column; there are %s", strings.Join(names, ", "))
+}
+
+// aliased finds the SELECT item of an alias.
+func (st *statement) aliased(name string) *item {
+	for i := range st.items {
+		if strings.EqualFold(st.items[i].alias, name) {
+			return &st.items[i]
+		}
+	}
+	return nil
+}
+
+var virtualNames = []string{"_topic", "_partition", "_offset", "_index", "_timestamp", "_event_time", "_key", "_body"}
+
+// maxTopic is the length of Kafka's longest topic name.
+const maxTopic = 249
+
+// virtual makes the columns that every format has.
+func virtual(name string) (x compiled, ok bool) {
+	x.kind = kInt
+	switch strings.ToLower(name) {
+	case "_topic":
+		x.kind, x.chars = kText, maxTopic
+		x.eval = func(r *rec) value {
+			from := len(r.text)
+			r.text = append(r.text, r.part.Topic...)
+			return textValue(r.text[from:len(r.text):len(r.text)])
+		}
+	case "_partition":
+		x.eval = func(r *rec) value { return intValue(int64(r.part.ID)) }
+	case "_offset":
+		x.eval = func(r *rec) value { return intValue(r.in.Offset) }
+	case "_index":
+		x.eval = func(r *rec) value { return intValue(r.index) }
+	case "_timestamp":
+		x.kind, x.scale = kTime, 3
+		x.eval = func(r *rec) value { return timeValue(r.in.Timestamp * 1000) }
+	case "_event_time":
+		x.kind, x.scale = kTime, 3
+		x.eval = eventTime
+	case "_key":
+		x.kind, x.null = kText, true
+		x.eval = func(r *rec) value { return value{b: r.in.Key, set: r.in.Key != nil} }
+	case "_body":
+		x.kind = kText
+		x.eval = func(r *rec) value { return textValue(r.in.Value) }
+	default:
+		return x, false
+	}
+	return x, true
+}
+
+// eventTime is the timestamp header, in milliseconds since 1970 as Flume's interceptors write it, else Kafka's time.
+func eventTime(r *rec) value {
+	v := findHeader(r, "timestamp")
+	if !v.set {
+		return timeValue(r.in.Timestamp * 1000)
+	}
+	ms, ok := parseSmall(v.b)
+	if !ok || ms > maxTime/1000 {
+		return r.fail("header timestamp: want milliseconds since 1970, the record has %s", quote(v.b))
+	}
+	return timeValue(ms * 1000)
+}
+
+func findHeader(r *rec, name string) value {
+	for i := range r.in.Headers {
+		if r.in.Headers[i].Key == name {
+			return textValue(r.in.Headers[i].Value)
+		}
+	}
+	return null
+}

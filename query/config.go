@@ -1,0 +1,36 @@
+package query
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Options says how records are read. They are part of what rows mean, except DeadLetterMaxBytes.
+type Options struct {
+	// Format is the log format, one of Formats().
+	Format string
+	// TimeZone is for times that are written without a zone, and for the calendar of TUMBLE. Nil is UTC.
+	TimeZone *time.Location
+	// DeadLetterMaxBytes is how much of a dead letter's value is kept, in bytes.
+	DeadLetterMaxBytes int
+}
+
+// DefaultOptions has everything but the format.
+func DefaultOptions() Options {
+	return Options{TimeZone: time.UTC, DeadLetterMaxBytes: 64 << 10}
+}
+
+// Validate joins all that is wrong.
+func (o Options) Validate() error {
+	var errs []error
+	if !slices.Contains(Formats(), o.Format) {
+		errs = append(errs, fmt.Errorf("log format %q: want one of %s", o.Format, strings.Join(Formats(), ", ")))
+	}
+	if o.DeadLetterMaxBytes < 1 || o.DeadLetterMaxBytes > 16<<20 {
+		errs = append(errs, fmt.Errorf("dead letters cut to %d bytes: want 1 to %d", o.DeadLetterMaxBytes, 16<<20))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,203 @@
+package query
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/row"
+)
+
+// Input is a log file of a dry run. Its lines are taken as records of a topic of its name, partition 0, with the
+// line's number from 0 as the offset.
+type Input struct {
+	Name string
+	io.Reader
+}
+
+// DryRunResult is what became of the lines.
+type DryRunResult struct {
+	Lines, Counted, Filtered, Dead int64
+	Rows                           int
+}
+
+// maxLine bounds a line of a dry run, in bytes.
+const maxLine = 16 << 20
+
+// DryRun runs log files through a plan and prints the rows that would be written, in the order of their keys and as
+// MySQL shows them, then dead letters with file, line and reason (at most maxDead of them; 0 is none, less is all),
+// then the totals. Nothing else is touched. It returns ctx's error when that ends first.
+func DryRun(ctx context.Context, p *Plan, inputs []Input, out io.Writer, maxDead int) (res DryRunResult, err error) {
+	f := p.NewFold()
+	var dead []batch.DeadLetter
+	take := func(tally *batch.Tally) {
+		res.Counted += tally.Counted
+		res.Filtered += tally.Filtered
+		res.Dead += int64(len(tally.Dead))
+		for _, d := range tally.Dead {
+			if maxDead < 0 || len(dead) < maxDead {
+				dead = append(dead, d)
+			}
+		}
+	}
+	for _, in := range inputs {
+		n, err := dryRunInput(ctx, f, in, take)
+		res.Lines += n
+		if err != nil {
+			return res, fmt.Errorf("%s: %w", in.Name, err)
+		}
+	}
+	w := bufio.NewWriter(out)
+	for _, rows := range f.Take().Tables {
+		res.Rows += rows.Len()
+		fmt.Fprintf(w, "%s: %d rows\n", rows.Table.FullName(), rows.Len())
+		writeTable(w, rows)
+		fmt.Fprintln(w)
+	}
+	if len(dead) > 0 {
+		fmt.Fprintf(w, "dead letters: %d\n", res.Dead)
+		for _, d := range dead {
+			fmt.Fprintf(w, "%s:%d: %s\n", d.Topic, d.Offset+1, d.Reason)
+		}
+		if more := res.Dead - int64(len(dead)); more > 0 {
+			fmt.Fprintf(w, "… and %d more\n", more)
+		}
+		fmt.Fprintln(w)
+	}
+	fmt.Fprintf(w, "%d lines: %d counted, %d filtered, %d dead; %d rows\n", res.Lines, res.Counted, res.Filtered, res.Dead, res.Rows)
+	return res, w.Flush()
+}
+
+// dryRunInput folds the lines of one file.
+func dryRunInput(ctx context.Context, f batch.Fold[row.Delta], in Input, take func(*batch.Tally)) (lines int64, err error) {
+	const at = 1000 // lines to an Add
+	part := checkpoint.Partition{Topic: in.Name}
+	now := time.Now().UnixMilli()
+	records := make([]batch.Record, 0, at)
+	var memory []byte
+	add := func() {
+		var tally batch.Tally
+		f.Add(part, records, &tally)
+		take(&tally)
+		records, memory = records[:0], nil
+	}
+	s := bufio.NewScanner(in)
+	s.Buffer(make([]byte, 64<<10), maxLine)
+	for s.Scan() {
+		from := len(memory)
+		memory = append(memory, s.Bytes()...)
+		records = append(records, batch.Record{Offset: lines, Timestamp: now, Value: memory[from:len(memory):len(memory)]})
+		lines++
+		if len(records) == at {
+			add()
+			if err := ctx.Err(); err != nil {
+				return lines, err
+			}
+		}
+	}
+	add()
+	if errors.Is(s.Err(), bufio.ErrTooLong) {
+		return lines, fmt.Errorf("line %d is longer than %d bytes", lines+1, maxLine)
+	}
+	return lines, s.Err()
+}
+
+// writeTable writes rows as aligned columns, numbers to the right.
+func writeTable(w io.Writer, rows *row.Rows) {
+	t := rows.Table
+	cells := make([][]string, 0, rows.Len()+1)
+	widths := make([]int, len(t.Columns))
+	var head []string
+	for _, c := range t.Columns {
+		head = append(head, c.Name)
+	}
+	cells = append(cells, head)
+	for _, i := range rows.Sorted() {
+		cells = append(cells, rowText(rows, i))
+	}
+	for _, line := range cells {
+		for i, s := range line {
+			widths[i] = max(widths[i], runeCount([]byte(s)))
+		}
+	}
+	var b bytes.Buffer
+	for _, line := range cells {
+		b.Reset()
+		for i, s := range line {
+			pad := widths[i] - runeCount([]byte(s))
+			if i > 0 {
+				b.WriteString("  ")
+			}
+			k := t.Columns[i].Kind
+			if k == row.Int || k == row.Decimal || k == row.Double {
+				b.Write(bytes.Repeat([]byte{' '}, pad))
+				pad = 0
+			}
+			b.WriteString(s)
+			b.Write(bytes.Repeat([]byte{' '}, pad))
+		}
+		w.Write(append(bytes.TrimRight(b.Bytes(), " "), '\n'))
+	}
+}
+
+// rowText is a row's columns as MySQL shows them. What cannot be seen is written as an escape.
+func rowText(rows *row.Rows, i int) []string {
+	t := rows.Table
+	var line []string
+	key := rows.Key(i)
+	for k := range t.Columns[:t.Keys] {
+		c := &t.Columns[k]
+		var v value
+		switch c.Kind {
+		case row.Int, row.Decimal:
+			v.num, key = row.KeyNumber(key)
+		case row.Datetime:
+			var micros int64
+			micros, key = row.KeyDatetime(key)
+			v = timeValue(micros)
+		default:
+			v.b, key = row.KeyBytes(nil, key)
+		}
+		v.set = true
+		line = append(line, cellText(v, c))
+	}
+	for j, cell := range rows.Cells(i) {
+		c := &t.Columns[t.Keys+j]
+		v := value{num: cell.Number, set: cell.Set}
+		if v.set && (c.Kind == row.Text || c.Kind == row.Bytes) {
+			v.b = rows.Bytes(&cell)
+		}
+		line = append(line, cellText(v, c))
+	}
+	return line
+}
+
+func cellText(v value, c *row.Column) string {
+	if !v.set {
+		return "NULL"
+	}
+	switch c.Kind {
+	case row.Int, row.Decimal:
+		return string(v.num.AppendText(nil, c.Scale))
+	case row.Double:
+		return strconv.FormatFloat(math.Float64frombits(v.num.Lo), 'g', -1, 64)
+	case row.Datetime:
+		return string(appendTime(nil, v.micros(), c.Scale))
+	}
+	quoted := strconv.Quote(string(v.b))
+	if inner := quoted[1 : len(quoted)-1]; inner != string(v.b) && !bytes.ContainsAny(v.b, `"\`) {
+		return inner
+	}
+	if bytes.ContainsFunc(v.b, func(r rune) bool { return r < ' ' || r == 0x7f || r == 0xfffd }) {
+		return quoted
+	}
+	return string(v.b)
+}

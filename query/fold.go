@@ -1,0 +1,250 @@
+package query
+
+import (
+	"context"
+
+	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/row"
+)
+
+// fold runs a plan over the records of one task.
+type fold struct {
+	plan    *Plan
+	parser  parser
+	stmts   []stmt
+	rows    []*row.Rows // one for each of plan.bound
+	rec     rec
+	pending []pending // of the record at hand
+	keys    []byte    // their keys
+	vals    []value   // their cells
+	refused refusals
+	keep    int // bytes of a dead letter's value
+}
+
+// stmt is a program bound to its table.
+type stmt struct {
+	*program
+	table int
+	keys  []keyColumn
+	cells []cellColumn
+}
+
+type keyColumn struct {
+	x   compiled
+	col *row.Column
+}
+
+type cellColumn struct {
+	act  action
+	cell int // its place in the row's cells
+	x    compiled
+	col  *row.Column
+}
+
+// pending is a row that a statement makes of the record at hand: nothing is merged until all have succeeded.
+type pending struct {
+	stmt     *stmt
+	key, end int // in fold.keys
+	vals     int // the first in fold.vals
+}
+
+// NewFold makes a fold for one task. Call it after Bind.
+func (p *Plan) NewFold() batch.Fold[row.Delta] {
+	f := &fold{plan: p, parser: p.format.parser(), keep: p.options.DeadLetterMaxBytes}
+	f.rec.fields = make([]value, p.format.slots())
+	f.rec.zone = p.options.TimeZone
+	for _, prog := range p.programs {
+		s := stmt{program: prog}
+		full := (&row.Table{Schema: prog.st.schema, Name: prog.st.table}).FullName()
+		for i := range p.bound {
+			if p.bound[i].FullName() == full {
+				s.table = i
+			}
+		}
+		t := &p.bound[s.table]
+		keys, places := prog.places(t)
+		for i, o := range keys {
+			s.keys = append(s.keys, keyColumn{o.x, &t.Columns[i]})
+		}
+		for i, o := range prog.cells {
+			s.cells = append(s.cells, cellColumn{o.act, places[i], o.x, &t.Columns[t.Keys+places[i]]})
+		}
+		f.stmts = append(f.stmts, s)
+	}
+	f.begin()
+	return f
+}
+
+func (f *fold) begin() {
+	f.rows = make([]*row.Rows, len(f.plan.bound))
+	for i := range f.rows {
+		f.rows[i] = row.NewRows(&f.plan.bound[i])
+	}
+}
+
+// Add implements batch.Fold.
+func (f *fold) Add(p checkpoint.Partition, records []batch.Record, tally *batch.Tally) (size int64) {
+	f.rec.part = p
+	for i := range records {
+		f.add(&records[i], tally)
+	}
+	for _, r := range f.rows {
+		size += r.Size()
+	}
+	return size
+}
+
+// add gives one record its fate.
+func (f *fold) add(in *batch.Record, tally *batch.Tally) {
+	r := &f.rec
+	r.in, r.index, r.text, r.fault = in, 0, r.text[:0], ""
+	f.pending, f.keys, f.vals = f.pending[:0], f.keys[:0], f.vals[:0]
+	if err := f.parser.start(r); err != nil {
+		tally.Dead = append(tally.Dead, f.deadLetter(-1, false, "", err.Error()))
+		return
+	}
+	for f.parser.next(r) {
+		for i := range f.stmts {
+			s := &f.stmts[i]
+			row := f.evaluate(s)
+			if r.fault != "" {
+				tally.Dead = append(tally.Dead, f.deadLetter(s.number, row, f.plan.bound[s.table].FullName(), r.fault))
+				return
+			}
+		}
+		r.index++
+	}
+	if len(f.pending) == 0 {
+		tally.Filtered++
+		return
+	}
+	for i := range f.pending {
+		f.merge(&f.pending[i])
+	}
+	tally.Counted++
+}
+
+// evaluate makes at most one pending row. On failure it leaves the reason in rec.fault; row says that it is MySQL's.
+func (f *fold) evaluate(s *stmt) (row bool) {
+	r := &f.rec
+	if s.where != nil && s.where(r) != yes {
+		return false
+	}
+	p := pending{stmt: s, key: len(f.keys), vals: len(f.vals)}
+	for i := range s.keys {
+		k := &s.keys[i]
+		v := fit(r, k.x.eval(r), k.x.kind, k.col)
+		if r.fault != "" {
+			return false
+		}
+		f.keys = appendKey(f.keys, v, k.col)
+	}
+	for i := range s.cells {
+		c := &s.cells[i]
+		var v value
+		switch c.act {
+		case actCount:
+		case actCountSet:
+			v = c.x.eval(r)
+		default:
+			v = fit(r, c.x.eval(r), c.x.kind, c.col)
+		}
+		f.vals = append(f.vals, v)
+	}
+	if r.fault != "" {
+		return false
+	}
+	p.end = len(f.keys)
+	if f.refused.any() {
+		if reason, refused := f.refused.find(f.plan.bound[s.table].FullName(), f.keys[p.key:p.end], r.part, r.in.Offset); refused {
+			r.fault = reason
+			return true
+		}
+	}
+	f.pending = append(f.pending, p)
+	return false
+}
+
+func appendKey(dst []byte, v value, col *row.Column) []byte {
+	switch col.Kind {
+	case row.Int, row.Decimal:
+		return row.AppendKeyNumber(dst, v.num)
+	case row.Datetime:
+		return row.AppendKeyDatetime(dst, v.micros())
+	}
+	return row.AppendKeyBytes(dst, v.b)
+}
+
+// merge adds a pending row to the delta. It cannot fail.
+func (f *fold) merge(p *pending) {
+	rows := f.rows[p.stmt.table]
+	i, _ := rows.Find(f.keys[p.key:p.end])
+	cells := rows.Cells(i)
+	for j := range p.stmt.cells {
+		c := &p.stmt.cells[j]
+		cell, v := &cells[c.cell], &f.vals[p.vals+j]
+		switch c.act {
+		case actCount:
+			addTo(cell, row.Number{Lo: 1})
+		case actCountSet:
+			n := row.Number{}
+			if v.set {
+				n.Lo = 1
+			}
+			addTo(cell, n)
+		case actSum:
+			if v.set {
+				addTo(cell, v.num)
+			}
+		default:
+			if v.set && (!cell.Set || c.act == actPlain || better(rows, cell, v, c)) {
+				set(rows, cell, v, c.col.Kind)
+			}
+		}
+	}
+}
+
+func addTo(cell *row.Cell, n row.Number) {
+	cell.Number, _ = cell.Plus(n) // fitNumber bounds what is added, so that it fits
+	cell.Set = true
+}
+
+// better reports whether v is smaller (MIN) or larger (MAX) than what the cell holds.
+func better(rows *row.Rows, cell *row.Cell, v *value, c *cellColumn) bool {
+	order := compareCell(rows, cell, v, c.col.Kind)
+	if c.act == actMin {
+		return order < 0
+	}
+	return order > 0
+}
+
+// Take implements batch.Fold.
+func (f *fold) Take() row.Delta {
+	d := row.Delta{Tables: f.rows}
+	f.begin()
+	return d
+}
+
+// Restore implements batch.Fold.
+func (f *fold) Restore(_ context.Context, checkpoints []checkpoint.Checkpoint, refused []batch.Refused) error {
+	f.begin()
+	f.refused.restore(checkpoints, refused)
+	return nil
+}
+
+// deadLetter keeps the record at hand aside, with bytes of its own.
+func (f *fold) deadLetter(statement int, row bool, table, reason string) batch.DeadLetter {
+	in := f.rec.in
+	kept := in.Value[:min(len(in.Value), f.keep)]
+	return batch.DeadLetter{
+		Partition: f.rec.part,
+		Offset:    in.Offset,
+		Statement: statement,
+		Row:       row,
+		Table:     table,
+		Reason:    reason,
+		Value:     append([]byte(nil), kept...),
+		Length:    int64(len(in.Value)),
+	}
+}

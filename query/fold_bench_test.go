@@ -1,0 +1,123 @@
+package query
+
+import (
+	"bytes"
+	"regexp"
+	"strconv"
+	"testing"
+
+	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/internal/accesslog"
+	"github.com/sluice-etl/sluice/row"
+)
+
+const benchLines = 5000
+
+// benchLog is lines of the combined format, one record each.
+func benchLog() (records []batch.Record, bytes int64) {
+	rng := accesslog.New(42)
+	for n := range benchLines {
+		line := accesslog.Append(nil, rng, n)
+		bytes += int64(len(line))
+		records = append(records, batch.Record{Offset: int64(n), Value: line})
+	}
+	return records, bytes
+}
+
+var benchRegexp = regexp.MustCompile(`^(\S+) (\S+) (.+?) \[([^]]+)\] "((?:[^"\\]|\\.)*)" (\d{3}) (\d+|-) "((?:[^"\\]|\\.)*)" "((?:[^"\\]|\\.)*)"`)
+
+// countByRegexp is what people write first: a regular expression and a map.
+func countByRegexp(records []batch.Record) map[string]int64 {
+	counts := map[string]int64{}
+	for i := range records {
+		m := benchRegexp.FindSubmatch(records[i].Value)
+		if m == nil {
+			continue
+		}
+		counts[string(m[6])]++
+	}
+	return counts
+}
+
+// BenchmarkCount parses lines of the combined format and counts them by status: as the query does, as a regular
+// expression and a map do, and as fast as looking at every byte once can be.
+func BenchmarkCount(b *testing.B) {
+	records, size := benchLog()
+	want := countByRegexp(records)
+	perLine := func(b *testing.B) {
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/benchLines, "ns/line")
+	}
+	for _, q := range []struct{ name, text string }{
+		{"query", "INSERT INTO hits SELECT status, COUNT(*) AS hits FROM events GROUP BY status"},
+		{"query-minute-bytes", "INSERT INTO hits SELECT TUMBLE(ts, INTERVAL 1 MINUTE) AS minute, status, COUNT(*) AS hits, SUM(bytes) AS bytes FROM events WHERE method = 'GET' AND path NOT LIKE '/static/%' GROUP BY minute, status"},
+		{"query-path", "INSERT INTO hits SELECT LEFT(path, 200) AS path, COUNT(*) AS hits FROM events GROUP BY path"},
+	} {
+		b.Run(q.name, func(b *testing.B) {
+			o := DefaultOptions()
+			o.Format = "combined"
+			p, err := Compile(q.text, o)
+			if err != nil {
+				b.Fatal(err)
+			}
+			f := p.NewFold()
+			b.SetBytes(size)
+			b.ReportAllocs()
+			for b.Loop() {
+				var tally batch.Tally
+				f.Add(checkpoint.Partition{Topic: "t"}, records, &tally)
+				if tally.Counted+tally.Filtered != benchLines {
+					b.Fatalf("fates: %+v", tally)
+				}
+			}
+			perLine(b)
+			if q.name != "query" {
+				return
+			}
+			rows := f.Take().Tables[0]
+			if rows.Len() != len(want) {
+				b.Fatalf("%d groups, want %d", rows.Len(), len(want))
+			}
+			// The fold has counted the same lines again and again.
+			var total int64
+			for i := range rows.Len() {
+				n, _ := rows.Cells(i)[0].Int64()
+				total += n
+			}
+			for i := range rows.Len() {
+				status, _ := row.KeyNumber(rows.Key(i))
+				n, _ := rows.Cells(i)[0].Int64()
+				rounds := total / benchLines
+				if n != rounds*want[strconv.FormatUint(status.Lo, 10)] {
+					b.Fatalf("status %d: %d in %d rounds, want %d each", status.Lo, n, rounds, want[strconv.FormatUint(status.Lo, 10)])
+				}
+			}
+		})
+	}
+	b.Run("regexp", func(b *testing.B) {
+		b.SetBytes(size)
+		b.ReportAllocs()
+		for b.Loop() {
+			if got := countByRegexp(records); len(got) != len(want) {
+				b.Fatal(got)
+			}
+		}
+		perLine(b)
+	})
+	b.Run("ceiling", func(b *testing.B) {
+		b.SetBytes(size)
+		lines := 0
+		for b.Loop() {
+			lines = 0
+			for i := range records {
+				if bytes.IndexByte(records[i].Value, '\n') < 0 {
+					lines++
+				}
+			}
+		}
+		if lines != benchLines {
+			b.Fatal(lines)
+		}
+		perLine(b)
+	})
+}

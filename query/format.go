@@ -1,0 +1,151 @@
+package query
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// format is how a record's bytes are read. While a query is compiled it is asked for columns; then it makes parsers.
+type format interface {
+	// column finds a field by the path it is written with. slot is its place in rec.fields.
+	column(path []string) (c formatColumn, ok bool)
+	// names are the columns that there are, for the error that misses one.
+	names() []string
+	// slots is the length of rec.fields; it is final when the query is compiled.
+	slots() int
+	// parser makes a parser for one fold.
+	parser() parser
+}
+
+// formatColumn is a field as a query sees it.
+type formatColumn struct {
+	typ
+	slot int
+	// read, where not nil, makes the value from the field's text when it is needed.
+	read func(r *rec, v value) value
+}
+
+// parser reads one record at a time into rec.fields. The values are views on the record or on the parser's memory,
+// valid until the next start.
+type parser interface {
+	// start takes up r.in.Value; the error is why it is not in the format.
+	start(r *rec) error
+	// next goes to the record's next row, and reports false where there is none.
+	next(r *rec) bool
+}
+
+// Formats lists the names of the log formats.
+func Formats() []string { return []string{"words", "raw", "combined", "common", "json"} }
+
+func newFormat(name string) (format, error) {
+	switch name {
+	case "words":
+		return wordsFormat{}, nil
+	case "raw":
+		return rawFormat{}, nil
+	case "combined":
+		return &clfFormat{combined: true}, nil
+	case "common":
+		return &clfFormat{}, nil
+	case "json":
+		return &jsonFormat{}, nil
+	}
+	return nil, fmt.Errorf("log format %q: want one of %s", name, strings.Join(Formats(), ", "))
+}
+
+// rawFormat gives the record's bytes as they are.
+type rawFormat struct{}
+
+func (rawFormat) column(path []string) (formatColumn, bool) {
+	if len(path) == 1 && strings.EqualFold(path[0], "body") {
+		return formatColumn{typ: typ{kind: kText}}, true
+	}
+	return formatColumn{}, false
+}
+func (rawFormat) names() []string { return []string{"body"} }
+func (rawFormat) slots() int      { return 1 }
+func (rawFormat) parser() parser  { return new(rawParser) }
+
+type rawParser struct{ done bool }
+
+func (p *rawParser) start(r *rec) error {
+	p.done = false
+	r.fields[0] = textValue(r.in.Value)
+	return nil
+}
+
+func (p *rawParser) next(*rec) bool {
+	more := !p.done
+	p.done = true
+	return more
+}
+
+// wordsFormat gives a row for each word: what stands between ASCII white space. Its rows are numbered by _index.
+type wordsFormat struct{}
+
+func (wordsFormat) column(path []string) (formatColumn, bool) {
+	if len(path) == 1 && strings.EqualFold(path[0], "word") {
+		return formatColumn{typ: typ{kind: kText}}, true
+	}
+	return formatColumn{}, false
+}
+func (wordsFormat) names() []string { return []string{"word"} }
+func (wordsFormat) slots() int      { return 1 }
+func (wordsFormat) parser() parser  { return new(wordsParser) }
+
+type wordsParser struct{ rest []byte }
+
+func (p *wordsParser) start(r *rec) error {
+	p.rest = r.in.Value
+	return nil
+}
+
+func (p *wordsParser) next(r *rec) bool {
+	b := p.rest
+	i := 0
+	for i < len(b) && isSpace(b[i]) {
+		i++
+	}
+	from := i
+	for i < len(b) && !isSpace(b[i]) {
+		i++
+	}
+	p.rest = b[i:]
+	r.fields[0] = textValue(b[from:i])
+	return i > from
+}
+
+// nearest is the name among names that a person most likely meant, or "".
+func nearest(name string, names []string) string {
+	best, bestAt := "", 1+len(name)/3
+	for _, n := range names {
+		if d := distance(strings.ToLower(name), strings.ToLower(n)); d <= bestAt && (best == "" || d < bestAt) {
+			best, bestAt = n, d
+		}
+	}
+	return best
+}
+
+// distance is the number of letters to put in, take out, change or swap with their neighbour.
+func distance(a, b string) int {
+	before, last, now := []int(nil), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := range len(a) {
+		now[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			now[j+1] = min(last[j]+cost, last[j+1]+1, now[j]+1)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				now[j+1] = min(now[j+1], before[j-1]+1)
+			}
+		}
+		before, last, now = last, now, slices.Clone(last)
+	}
+	return last[len(b)]
+}

@@ -1,0 +1,125 @@
+package query
+
+import (
+	"bytes"
+	"unicode/utf8"
+)
+
+// like compiles text LIKE pattern ESCAPE c: % stands for any text, _ for one character. Letters match themselves
+// only: bytes are compared. (MySQL's default collation would match other cases too.)
+func (c *compiler) like(e *expr) compiled {
+	a, p := c.text(c.expr(e.args[0])), c.text(c.expr(e.args[1]))
+	var escape []byte
+	if e.name != "" {
+		escape = []byte(e.name)
+	}
+	eval, hit, miss := a.eval, yes, no
+	if e.not {
+		hit, miss = no, yes
+	}
+	match := func(b, pattern []byte) bool { return likeMatch(b, pattern, escape) }
+	if p.constant {
+		match = likePattern(p.eval(&rec{}).b, escape)
+	}
+	pattern := p.eval
+	return condition(e, a.null || p.null, a.constant && p.constant, func(r *rec) tri {
+		v, q := eval(r), pattern(r)
+		switch {
+		case !v.set || !q.set:
+			return unknown
+		case match(v.b, q.b):
+			return hit
+		}
+		return miss
+	})
+}
+
+// likePattern prepares a pattern that does not change. Most have a % at the ends alone.
+func likePattern(pattern, escape []byte) func(b, pattern []byte) bool {
+	var text []byte
+	before, after, plain := false, false, true
+	for i := 0; i < len(pattern); {
+		switch {
+		case isEscape(pattern[i:], escape) && i+len(escape) < len(pattern):
+			i += len(escape)
+			_, size := utf8.DecodeRune(pattern[i:])
+			text = append(text, pattern[i:i+size]...)
+			plain = plain && !after
+			i += size
+			continue
+		case pattern[i] == '_':
+			plain = false
+		case pattern[i] == '%':
+			if len(text) == 0 {
+				before = true
+			} else {
+				after = true
+			}
+			i++
+			continue
+		}
+		plain = plain && !after
+		text = append(text, pattern[i])
+		i++
+	}
+	switch {
+	case !plain:
+		return func(b, pattern []byte) bool { return likeMatch(b, pattern, escape) }
+	case len(text) == 0 && before:
+		return func([]byte, []byte) bool { return true }
+	case before && after:
+		return func(b, _ []byte) bool { return bytes.Contains(b, text) }
+	case before:
+		return func(b, _ []byte) bool { return bytes.HasSuffix(b, text) }
+	case after:
+		return func(b, _ []byte) bool { return bytes.HasPrefix(b, text) }
+	}
+	return func(b, _ []byte) bool { return bytes.Equal(b, text) }
+}
+
+func isEscape(pattern, escape []byte) bool {
+	return len(escape) > 0 && bytes.HasPrefix(pattern, escape)
+}
+
+// likeMatch matches any pattern. On a mismatch it goes back to the last %, and lets it take one byte more; earlier
+// ones need not be tried again, so that the time is at most the product of both lengths.
+func likeMatch(b, pattern, escape []byte) bool {
+	i, p := 0, 0
+	star, from := -1, 0
+	for {
+		ok := false
+		switch {
+		case p == len(pattern):
+			ok = i == len(b)
+			if ok {
+				return true
+			}
+		case isEscape(pattern[p:], escape) && p+len(escape) < len(pattern):
+			q := p + len(escape)
+			if i < len(b) && b[i] == pattern[q] {
+				i, p, ok = i+1, q+1, true
+			}
+		case pattern[p] == '%':
+			star, from = p, i
+			p, ok = p+1, true
+		case pattern[p] == '_':
+			if i < len(b) {
+				_, size := utf8.DecodeRune(b[i:])
+				i, p, ok = i+size, p+1, true
+			}
+		default:
+			if i < len(b) && b[i] == pattern[p] {
+				i, p, ok = i+1, p+1, true
+			}
+		}
+		if ok {
+			continue
+		}
+		if star < 0 || from >= len(b) {
+			return false
+		}
+		_, size := utf8.DecodeRune(b[from:])
+		from += size
+		i, p = from, star+1
+	}
+}

@@ -1,0 +1,135 @@
+package query
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sluice-etl/sluice/row"
+)
+
+// Plan is a compiled query. After Bind it does not change, and is safe for concurrent use; each fold made of it
+// belongs to one task.
+type Plan struct {
+	options  Options
+	format   format
+	programs []*program
+	tables   []row.Table // as wanted, in order of their names
+	bound    []row.Table // as they are, in the same order
+}
+
+// maxQuery bounds the text of a query, in bytes.
+const maxQuery = 256 << 10
+
+// Compile reads one or more statements, separated by semicolons. Its errors are for the person who wrote the text:
+// they say what was found, what is possible and what to write.
+func Compile(text string, o Options) (*Plan, error) {
+	if o.TimeZone == nil {
+		o.TimeZone = time.UTC
+	}
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	if len(text) > maxQuery {
+		return nil, fmt.Errorf("the query has %d bytes: want at most %d", len(text), maxQuery)
+	}
+	f, err := newFormat(o.Format)
+	if err != nil {
+		return nil, err
+	}
+	p := &Plan{options: o, format: f}
+	for i, text := range split(text) {
+		prog, err := p.compile(i, text)
+		if err != nil {
+			return nil, fmt.Errorf("statement %d: %w", i+1, err)
+		}
+		p.programs = append(p.programs, prog)
+	}
+	if len(p.programs) == 0 {
+		return nil, errors.New("the query is empty: want INSERT INTO table SELECT … FROM events GROUP BY …")
+	}
+	if p.tables, err = wanted(p.programs); err != nil {
+		return nil, err
+	}
+	return p, p.Bind(p.Tables())
+}
+
+func (p *Plan) compile(number int, text string) (*program, error) {
+	st, err := parseStatement(text)
+	if err != nil {
+		return nil, err
+	}
+	_, json := p.format.(*jsonFormat)
+	c := &compiler{format: p.format, json: json, zone: p.options.TimeZone, st: st}
+	return c.statement(number)
+}
+
+// Tables is the tables that the query wants, in the order of their names. The caller may change them.
+func (p *Plan) Tables() []row.Table {
+	tables := slices.Clone(p.tables)
+	for i := range tables {
+		tables[i].Columns = slices.Clone(tables[i].Columns)
+	}
+	return tables
+}
+
+// valueEncoding is raised when the same query comes to write the same records differently.
+const valueEncoding = 1
+
+// Fingerprint is the hash of everything that gives rows their meaning, and the text that is hashed (P2): two texts
+// differ where the meanings do.
+func (p *Plan) Fingerprint() (hash [32]byte, text string) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "format %s\ntime zone %s\nvalue encoding %d\n", p.options.Format, p.options.TimeZone, valueEncoding)
+	for _, prog := range p.programs {
+		fmt.Fprintf(&b, "%s;\n", prog.st.text)
+	}
+	text = b.String()
+	return sha256.Sum256([]byte(text)), text
+}
+
+// split divides a text at the semicolons that stand outside of quotes and comments, and leaves out what holds no
+// statement.
+func split(text string) []string {
+	var parts []string
+	from, solid := 0, false
+	end := func(to int) {
+		if solid {
+			parts = append(parts, text[from:to])
+		}
+		from, solid = to+1, false
+	}
+	for i := 0; i < len(text); i++ {
+		rest := text[i:]
+		switch c := text[i]; {
+		case c == ';':
+			end(i)
+		case c == '#' || strings.HasPrefix(rest, "--") && (len(rest) == 2 || isSpace(rest[2])):
+			i += until(rest, "\n")
+		case strings.HasPrefix(rest, "/*"):
+			i += 2 + until(rest[2:], "*/") + 1
+		case c == '\'' || c == '"' || c == '`':
+			solid = true
+			for i++; i < len(text) && text[i] != c; i++ {
+				if text[i] == '\\' && c != '`' {
+					i++
+				}
+			}
+		case !isSpace(c):
+			solid = true
+		}
+	}
+	end(len(text))
+	return parts
+}
+
+// until is where stop begins, or the end.
+func until(s, stop string) int {
+	if i := strings.Index(s, stop); i >= 0 {
+		return i
+	}
+	return len(s)
+}

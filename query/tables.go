@@ -1,0 +1,125 @@
+package query
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/sluice-etl/sluice/row"
+)
+
+// maxKey is InnoDB's bound for an index, in bytes, with the 16 KiB pages that are the default.
+const maxKey = 3072
+
+// wanted makes the tables that the statements write. Statements into one table must write the same columns.
+func wanted(programs []*program) ([]row.Table, error) {
+	var tables []row.Table
+	for _, p := range programs {
+		t := p.table()
+		i := slices.IndexFunc(tables, func(o row.Table) bool { return strings.EqualFold(o.FullName(), t.FullName()) })
+		if i < 0 {
+			tables = append(tables, t)
+			continue
+		}
+		if err := join(&tables[i], t); err != nil {
+			return nil, fmt.Errorf("statement %d: %w", p.number+1, err)
+		}
+	}
+	for i := range tables {
+		if err := sizeKeys(&tables[i]); err != nil {
+			return nil, err
+		}
+	}
+	slices.SortFunc(tables, func(a, b row.Table) int { return strings.Compare(a.FullName(), b.FullName()) })
+	return tables, nil
+}
+
+func (p *program) table() row.Table {
+	t := row.Table{Schema: p.st.schema, Name: p.st.table, Keys: len(p.keys), Grouped: p.grouped}
+	for _, o := range slices.Concat(p.keys, p.cells) {
+		t.Columns = append(t.Columns, o.column())
+	}
+	return t
+}
+
+func (o output) column() row.Column {
+	c := row.Column{Name: o.name, Kind: o.kind, Merge: o.act.merge(), Nullable: o.x.null}
+	switch o.act {
+	case actCount, actCountSet:
+		c.Nullable = false
+		return c
+	}
+	switch o.kind {
+	case row.Decimal:
+		c.Scale, c.Precision = o.x.scale, o.x.prec
+		if o.x.scale == anyScale {
+			c.Scale = defaultScale
+		}
+		if c.Precision == 0 || o.act == actSum {
+			c.Precision = row.MaxDigits
+		}
+	case row.Datetime:
+		c.Scale = o.x.scale
+	case row.Text:
+		c.MaxChars = o.x.chars
+	}
+	return c
+}
+
+// join makes t wide enough for a second statement.
+func join(t *row.Table, more row.Table) error {
+	if t.FullName() != more.FullName() {
+		return fmt.Errorf("tables %s and %s differ in their letters' case alone, which some servers take for one: write one name", t.FullName(), more.FullName())
+	}
+	if t.Grouped != more.Grouped || t.Keys != more.Keys || len(t.Columns) != len(more.Columns) {
+		return fmt.Errorf("it writes other columns of %s than a statement before it: statements into one table write the same columns", t.FullName())
+	}
+	for _, m := range more.Columns {
+		c := t.Column(m.Name)
+		switch {
+		case c == nil:
+			return fmt.Errorf("it writes column %s of %s, which a statement before it does not: statements into one table write the same columns", m.Name, t.FullName())
+		case c.Merge != m.Merge:
+			return fmt.Errorf("column %s of %s is merged in another way by a statement before it: both must group by it, or both add, or both keep the smaller or the larger", m.Name, t.FullName())
+		case c.Kind != m.Kind:
+			return fmt.Errorf("column %s of %s holds values of another kind in a statement before it: make them alike with CAST", m.Name, t.FullName())
+		}
+		c.Nullable = c.Nullable || m.Nullable
+		c.Scale = max(c.Scale, m.Scale)
+		c.Precision = max(c.Precision, m.Precision)
+		if c.MaxChars == 0 || m.MaxChars == 0 {
+			c.MaxChars = 0
+		} else {
+			c.MaxChars = max(c.MaxChars, m.MaxChars)
+		}
+	}
+	return nil
+}
+
+// sizeKeys gives every key column of text a length, such that the whole key fits an index at 4 bytes to a character.
+// Texts whose longest value is known get that; the others share what is left.
+func sizeKeys(t *row.Table) error {
+	room, open := maxKey, 0
+	for i := range t.Columns[:t.Keys] {
+		switch c := &t.Columns[i]; {
+		case c.Kind == row.Text && c.MaxChars == 0:
+			open++
+		case c.Kind == row.Text:
+			room -= 4 * c.MaxChars
+		case c.Kind == row.Decimal:
+			room -= 20
+		default:
+			room -= 8
+		}
+	}
+	const least = 16
+	if room < 0 || room < open*4*least {
+		return fmt.Errorf("the key of %s does not fit an index of %d bytes, at 4 bytes to a character: cut its texts shorter with LEFT(text, n)", t.FullName(), maxKey)
+	}
+	for i := range t.Columns[:t.Keys] {
+		if c := &t.Columns[i]; c.Kind == row.Text && c.MaxChars == 0 {
+			c.MaxChars = room / open / 4
+		}
+	}
+	return nil
+}
