@@ -250,7 +250,10 @@ func (db *database) fence(query string, moves []batch.Move) error {
 	var lost []checkpoint.Partition
 	for _, mv := range moves {
 		c, found := db.checkpoints[mv.Partition]
-		if !found || c.Epoch != mv.Epoch || c.Owner != mv.Owner || c.Next != mv.First || db.query != query {
+		if !found {
+			return classed(checkpoint.ErrGone, "the checkpoint is gone", []checkpoint.Partition{mv.Partition})
+		}
+		if c.Epoch != mv.Epoch || c.Owner != mv.Owner || c.Next != mv.First || db.query != query {
 			lost = append(lost, mv.Partition)
 		}
 	}

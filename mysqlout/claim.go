@@ -1,0 +1,296 @@
+package mysqlout
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/internal/failpoint"
+	"github.com/sluice-etl/sluice/pool"
+)
+
+// stored is a row of etl_checkpoint.
+type stored struct {
+	checkpoint.Checkpoint
+	hash       [32]byte
+	connection uint64
+}
+
+const storedColumns = "partition_id, topic_id, leader_epoch, next_offset, epoch, owner, connection_id, batch_id, " +
+	"query_hash, first_offset, counted, filtered, dead, gaps, duplicates, skipped"
+
+// read reads rows of etl_checkpoint in order of partition; locking says whether they are locked.
+func (s *Sink) read(ctx context.Context, tx *pool.Tx, topic string, partitions []int32, locking bool) ([]stored, error) {
+	text := []byte("SELECT " + storedColumns + " FROM etl_checkpoint")
+	text = s.appendRows(text, topic, len(partitions), func(i int) int32 { return partitions[i] })
+	text = append(text, " ORDER BY partition_id"...)
+	if locking {
+		text = append(text, " FOR UPDATE"...)
+	}
+	return readStored(ctx, tx, topic, string(text))
+}
+
+func readStored(ctx context.Context, tx *pool.Tx, topic, text string) ([]stored, error) {
+	var out []stored
+	err := tx.Query(ctx, text, func(scan func(...any) error) error {
+		var c stored
+		var topicID, owner, id, hash []byte
+		if err := scan(&c.ID, &topicID, &c.LeaderEpoch, &c.Next, &c.Epoch, &owner, &c.connection, &id, &hash,
+			&c.First, &c.Audit.Counted, &c.Audit.Filtered, &c.Audit.Dead, &c.Audit.Gaps, &c.Audit.Duplicates,
+			&c.Audit.Skipped); err != nil {
+			return err
+		}
+		c.Topic = topic
+		copy(c.TopicID[:], topicID)
+		copy(c.Owner[:], owner)
+		copy(c.Batch[:], id)
+		copy(c.hash[:], hash)
+		out = append(out, c)
+		return nil
+	})
+	return out, err
+}
+
+// Claim makes partitions ours (P7). A claim whose COMMIT's outcome is unknown is ErrRetry: claiming again does no harm.
+func (s *Sink) Claim(ctx context.Context, topic batch.Topic, partitions []int32) ([]checkpoint.Checkpoint, error) {
+	partitions = slices.Compact(slices.Sorted(slices.Values(partitions)))
+	if len(partitions) == 0 {
+		return nil, nil
+	}
+	const races = 5 // a race for the first insert is lost to somebody who has won; once is the rule
+	for range races {
+		out, err := s.claim(ctx, topic, partitions)
+		if number(err) == errDuplicate {
+			continue
+		}
+		if err != nil {
+			err = s.failed(fmt.Sprintf("claim %d partitions of %s", len(partitions), topic.Name), err)
+			var classed *checkpoint.Error
+			if errors.As(err, &classed) && classed.Class == checkpoint.ErrUnknown {
+				classed.Class = checkpoint.ErrRetry
+			}
+			return nil, err
+		}
+		s.mu.Lock()
+		for _, c := range out {
+			s.held[c.Partition] = true
+		}
+		s.mu.Unlock()
+		s.metrics.claims.Inc()
+		return out, nil
+	}
+	return nil, &checkpoint.Error{Class: checkpoint.ErrRetry, Err: errors.New("claim: others insert the same checkpoints again and again")}
+}
+
+const errDuplicate = 1062
+
+func (s *Sink) claim(ctx context.Context, topic batch.Topic, partitions []int32) (_ []checkpoint.Checkpoint, err error) {
+	tx, err := s.pool.Tx(ctx, pool.First)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			abandon(tx, err)
+		}
+	}()
+	rows, err := s.read(ctx, tx, topic.Name, partitions, true)
+	if err != nil {
+		return nil, err
+	}
+	missing, err := s.compare(ctx, tx, topic, partitions, rows)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.insertMissing(ctx, tx, topic, missing); err != nil {
+		return nil, err
+	}
+
+	var owner checkpoint.Owner
+	if _, err := rand.Read(owner[:]); err != nil {
+		return nil, err
+	}
+	text := appendBytes([]byte("UPDATE etl_checkpoint SET epoch = epoch + 1, owner = "), owner[:])
+	text = append(text, ", connection_id = CONNECTION_ID(), updated_at = UTC_TIMESTAMP(6), query_hash = "...)
+	text = appendBytes(text, s.config.QueryHash[:])
+	text = s.appendRows(text, topic.Name, len(partitions), func(i int) int32 { return partitions[i] })
+	matched, err := tx.Exec(ctx, string(text))
+	if err != nil {
+		return nil, err
+	}
+	if matched != int64(len(partitions)) {
+		return nil, &checkpoint.Error{
+			Class: checkpoint.ErrRetry, Err: fmt.Errorf("%d of %d checkpoints were there to be claimed", matched, len(partitions)),
+		}
+	}
+	failpoint.Hit(failpoint.ClaimOpen)
+	rows, err = s.read(ctx, tx, topic.Name, partitions, false)
+	if err != nil {
+		return nil, err
+	}
+	if err := tx.Commit(ctx); err != nil {
+		return nil, err
+	}
+	out := make([]checkpoint.Checkpoint, len(rows))
+	for i := range rows {
+		out[i] = rows[i].Checkpoint
+	}
+	return out, nil
+}
+
+// missing is what a claim has to insert.
+type missing struct {
+	all        bool    // the job's first claim of the topic: every partition, at its start
+	partitions []int32 // else these, at their first record
+	targets    bool    // etl_target does not say what it should
+}
+
+// compare looks whether a claim may go on. It changes nothing.
+func (s *Sink) compare(ctx context.Context, tx *pool.Tx, topic batch.Topic, partitions []int32, rows []stored) (m missing, err error) {
+	there := map[int32]bool{}
+	var otherTopic, otherQuery []checkpoint.Partition
+	for i := range rows {
+		there[rows[i].ID] = true
+		if rows[i].TopicID != topic.ID {
+			otherTopic = append(otherTopic, rows[i].Partition)
+		}
+		if rows[i].hash != s.config.QueryHash {
+			otherQuery = append(otherQuery, rows[i].Partition)
+		}
+	}
+	var gone []checkpoint.Partition
+	s.mu.Lock()
+	for _, id := range partitions {
+		p := checkpoint.Partition{Topic: topic.Name, ID: id}
+		if there[id] {
+			continue
+		}
+		m.partitions = append(m.partitions, id)
+		if s.held[p] {
+			gone = append(gone, p)
+		}
+	}
+	s.mu.Unlock()
+	if gone != nil {
+		return m, errGone(gone)
+	}
+	if otherTopic != nil {
+		return m, &checkpoint.Error{
+			Class: checkpoint.ErrRefused, Partitions: otherTopic,
+			Err: fmt.Errorf("topic %s has id %v, the checkpoints of job %s are of a topic of that name with id %v",
+				topic.Name, topic.ID, s.config.Job, rows[0].TopicID),
+			Hint: "the topic was made anew, or this is another Kafka; give this job another name, or say etl offsets set to begin with the new topic",
+		}
+	}
+	if otherQuery != nil && !s.config.ContinueQuery {
+		return m, s.otherQuery(ctx, tx, otherQuery)
+	}
+	m.targets = otherQuery != nil
+	if len(rows) == 0 {
+		any, err := s.anyCheckpoint(ctx, tx, topic.Name)
+		if err != nil {
+			return m, err
+		}
+		m.all = !any
+	}
+	if m.all || m.targets {
+		m.targets = true
+		return m, s.mayBegin(ctx, tx, m.all)
+	}
+	return m, nil
+}
+
+func errGone(partitions []checkpoint.Partition) error {
+	return &checkpoint.Error{
+		Class: checkpoint.ErrGone, Partitions: partitions,
+		Err:  fmt.Errorf("the checkpoint of %v, which this process held, is gone", partitions[0]),
+		Hint: "somebody deleted it, or the database went back to before the job's first claim; put etl_checkpoint and the targets back together from one backup",
+	}
+}
+
+// anyCheckpoint says whether the job has a checkpoint of the topic.
+func (s *Sink) anyCheckpoint(ctx context.Context, tx *pool.Tx, topic string) (found bool, err error) {
+	text := appendText([]byte("SELECT 1 FROM etl_checkpoint WHERE job = "), s.config.Job)
+	text = appendText(append(text, " AND topic = "...), topic)
+	err = tx.Query(ctx, string(append(text, " LIMIT 1"...)), func(func(...any) error) error {
+		found = true
+		return nil
+	})
+	return found, err
+}
+
+// HasCheckpoint says whether the job has a checkpoint of the topic: then nobody may make the topic (P26).
+func (s *Sink) HasCheckpoint(ctx context.Context, topic string) (bool, error) {
+	tx, err := s.pool.Tx(ctx, pool.First)
+	if err != nil {
+		return false, s.failed("look for checkpoints of "+topic, err)
+	}
+	defer tx.Rollback(ctx)
+	any, err := s.anyCheckpoint(ctx, tx, topic)
+	if number(err) == 1146 {
+		return false, nil // no table, no checkpoint
+	}
+	if err != nil {
+		return false, s.failed("look for checkpoints of "+topic, err)
+	}
+	return any, nil
+}
+
+// insertMissing inserts checkpoints that nobody owns yet: in the job's first claim of every partition of the topic, at
+// the offset that --start means (P5); later of partitions that appeared, at their first record. Without IGNORE: a
+// duplicate is a race lost.
+func (s *Sink) insertMissing(ctx context.Context, tx *pool.Tx, topic batch.Topic, m missing) error {
+	if m.targets {
+		if err := s.writeTargets(ctx, tx); err != nil {
+			return err
+		}
+	}
+	var ids []int32
+	at := topic.Firsts
+	if m.all {
+		at = topic.Starts
+		for id := range topic.Starts {
+			ids = append(ids, int32(id))
+		}
+		if n := len(m.partitions); n > 0 && int(m.partitions[n-1]) >= len(ids) {
+			return bugf("partition %d claimed, the topic has %d", m.partitions[n-1], len(ids))
+		}
+	} else {
+		ids = m.partitions
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	var text []byte
+	for i, id := range ids {
+		if int(id) >= len(at) {
+			return bugf("partition %d claimed, the topic has %d", id, len(at))
+		}
+		if i == 0 {
+			text = append(text, "INSERT INTO etl_checkpoint (job, topic, partition_id, topic_id, leader_epoch, next_offset, "+
+				"epoch, owner, connection_id, batch_id, query_hash, first_offset, updated_at) VALUES "...)
+		} else {
+			text = append(text, ',')
+		}
+		text = appendText(append(text, '('), s.config.Job)
+		text = appendText(append(text, ','), topic.Name)
+		text = strconv.AppendInt(append(text, ','), int64(id), 10)
+		text = appendBytes(append(text, ','), topic.ID[:])
+		text = append(text, ",-1,"...)
+		text = strconv.AppendInt(text, at[id], 10)
+		text = append(text, ",0,"...)
+		text = appendBytes(text, make([]byte, 16))
+		text = append(text, ",0,"...)
+		text = appendBytes(text, make([]byte, 16))
+		text = appendBytes(append(text, ','), s.config.QueryHash[:])
+		text = strconv.AppendInt(append(text, ','), at[id], 10)
+		text = append(text, ",UTC_TIMESTAMP(6))"...)
+	}
+	_, err := tx.Exec(ctx, string(text))
+	return err
+}

@@ -1,0 +1,299 @@
+package mysqlout
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+	"unsafe"
+
+	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/internal/failpoint"
+	"github.com/sluice-etl/sluice/pool"
+	"github.com/sluice-etl/sluice/row"
+)
+
+// piece is the rows of one table, in the order in which they are written.
+type piece struct {
+	*target
+	rows  *row.Rows
+	order []int
+}
+
+// Commit writes a part in one transaction (P9 to P11).
+func (s *Sink) Commit(ctx context.Context, part *batch.Part[row.Delta]) error {
+	if err := checkMoves(part.Moves); err != nil {
+		return err
+	}
+	pieces, err := s.pieces(part.Delta)
+	if err != nil {
+		return err
+	}
+	if err := s.lookAgain(ctx); err != nil {
+		return err
+	}
+	what := "commit " + describe(part.Moves)
+	tx, err := s.pool.Tx(ctx, pool.Second)
+	if err != nil {
+		return s.failed(what, err)
+	}
+	began := time.Now()
+	if err := s.write(ctx, tx, part, pieces); err != nil {
+		abandon(tx, err)
+		var at *valueError
+		if errors.As(err, &at) {
+			return s.refused(ctx, part, pieces, at)
+		}
+		return s.failed(what, err)
+	}
+	failpoint.Hit(failpoint.BeforeCommit)
+	if err := tx.Commit(ctx); err != nil {
+		return s.failed(what, err)
+	}
+	failpoint.Hit(failpoint.CommitDone)
+	s.metrics.seconds.Observe(time.Since(began).Seconds())
+	s.metrics.rows.Add(float64(part.Delta.Len()))
+	s.metrics.dead.Add(float64(len(part.Dead)))
+	return nil
+}
+
+// failed counts an error and gives it its class.
+func (s *Sink) failed(doing string, err error) error {
+	s.metrics.errors.WithLabelValues(strconv.Itoa(int(number(err)))).Inc()
+	err = classify(doing, err)
+	if errors.Is(err, checkpoint.ErrBlocked) {
+		s.blame()
+	}
+	return err
+}
+
+// write is everything between the transaction's begin and its COMMIT. Each statement is sent after the reply to the
+// one before was read.
+func (s *Sink) write(ctx context.Context, tx *pool.Tx, part *batch.Part[row.Delta], pieces []piece) error {
+	matched, err := tx.Exec(ctx, string(s.appendFence(nil, part.ID, part.Moves)))
+	if err != nil {
+		return fmt.Errorf("fence: %w", err)
+	}
+	if matched != int64(len(part.Moves)) {
+		return s.fenced(ctx, tx, part.Moves, matched)
+	}
+	failpoint.Hit(failpoint.Fenced)
+	for i := range pieces {
+		if err := s.writeRows(ctx, tx, pieces, i); err != nil {
+			return err
+		}
+	}
+	if err := s.writeDead(ctx, tx, part); err != nil {
+		return err
+	}
+	matched, err = tx.Exec(ctx, string(s.appendClosing(nil, part.ID, part.Moves)))
+	if err != nil {
+		return fmt.Errorf("closing check: %w", err)
+	}
+	if matched != int64(len(part.Moves)) {
+		return &checkpoint.Error{
+			Class: checkpoint.ErrFenced,
+			Err: fmt.Errorf("closing check: %d of %d partitions match: the transaction was lost between the fence and here",
+				matched, len(part.Moves)),
+			Hint: "a proxy that changes its connection in mid-transaction does this; nothing was committed by us",
+		}
+	}
+	return nil
+}
+
+// pieces puts a delta in the one order in which every writer takes locks: by table, then by key (P10).
+func (s *Sink) pieces(delta row.Delta) ([]piece, error) {
+	out := make([]piece, 0, len(delta.Tables))
+	for _, r := range delta.Tables {
+		if r.Len() == 0 {
+			continue
+		}
+		t, err := s.find(r)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, piece{t, r, r.Sorted()})
+	}
+	slices.SortStableFunc(out, func(a, b piece) int {
+		return strings.Compare(a.table.FullName(), b.table.FullName())
+	})
+	return out, nil
+}
+
+// valueError is an error that may be a row's own fault. It happened in pieces[piece], in a statement that began with
+// the row at position from.
+type valueError struct {
+	piece, from int
+	err         error
+}
+
+func (e *valueError) Error() string { return e.err.Error() }
+func (e *valueError) Unwrap() error { return e.err }
+
+// writeRows sends the rows of pieces[at] in statements of about StatementBytes.
+func (s *Sink) writeRows(ctx context.Context, tx *pool.Tx, pieces []piece, at int) error {
+	p := &pieces[at]
+	usual, most := s.statementBytes()
+	buffer := s.buffers.Get().(*[]byte)
+	defer s.buffers.Put(buffer)
+	for from := 0; from < len(p.order); {
+		text, next := p.statement((*buffer)[:0], p.order, from, usual)
+		*buffer = text[:0]
+		if len(text) > most && next == from+1 {
+			return &valueError{at, from, errTooLong}
+		}
+		if err := s.send(ctx, tx, text); err != nil {
+			if couldBeValue(tx, err) {
+				return &valueError{at, from, err}
+			}
+			return fmt.Errorf("write rows of %s: %w", p.table.FullName(), err)
+		}
+		failpoint.Hit(failpoint.Upserting)
+		from = next
+	}
+	return nil
+}
+
+var errTooLong = errors.New("the row is longer than the server's max_allowed_packet")
+
+func couldBeValue(tx *pool.Tx, err error) bool {
+	n := number(err)
+	return fates[n] == value || fates[n] == ranged || n == 1105 && tx.Server.Dialect == pool.Embedded
+}
+
+// statement appends one statement of rows order[from:next], next being where the text has grown to usual bytes.
+func (p *piece) statement(dst []byte, order []int, from, usual int) (text []byte, next int) {
+	var scratch [512]byte
+	dst = append(dst, p.head...)
+	for next = from; next < len(order); next++ {
+		if next > from {
+			if len(dst)+len(p.tail) >= usual {
+				break
+			}
+			dst = append(dst, ',')
+		}
+		dst = p.appendRow(dst, p.rows, order[next], scratch[:0])
+	}
+	return append(dst, p.tail...), next
+}
+
+// send sends a statement that writes rows. The driver has copied the text to its own buffer, and to the socket, when
+// Exec returns, so that the bytes may be used again.
+func (s *Sink) send(ctx context.Context, tx *pool.Tx, text []byte) error {
+	s.metrics.statements.Inc()
+	s.metrics.bytes.Add(float64(len(text)))
+	_, err := tx.Exec(ctx, unsafe.String(unsafe.SliceData(text), len(text)))
+	return err
+}
+
+// writeDead writes dead letters so that they cannot be refused: an upsert, with values and reasons cut to fit.
+func (s *Sink) writeDead(ctx context.Context, tx *pool.Tx, part *batch.Part[row.Delta]) error {
+	if len(part.Dead) == 0 {
+		return nil
+	}
+	dead := slices.Clone(part.Dead)
+	slices.SortFunc(dead, compareDead)
+	usual, _ := s.statementBytes()
+	var text []byte
+	for i := range dead {
+		if text == nil {
+			text = append(text, "INSERT INTO etl_dead_letter (job, topic, partition_id, record_offset, batch_id, statement, "+
+				"kind, table_name, reason, value, value_length, records, next_offset, at) VALUES "...)
+		} else {
+			text = append(text, ',')
+		}
+		text = s.appendDead(text, part.ID, &dead[i])
+		if len(text) < usual && i < len(dead)-1 {
+			continue
+		}
+		text = append(text, " ON DUPLICATE KEY UPDATE reason = VALUES(reason)"...)
+		if err := s.send(ctx, tx, text); err != nil {
+			return fmt.Errorf("write dead letters: %w", err)
+		}
+		text = nil
+	}
+	return nil
+}
+
+func compareDead(a, b batch.DeadLetter) int {
+	switch {
+	case a.Partition != b.Partition:
+		if a.Partition.Less(b.Partition) {
+			return -1
+		}
+		return 1
+	case a.Offset != b.Offset:
+		if a.Offset < b.Offset {
+			return -1
+		}
+		return 1
+	}
+	return a.Statement - b.Statement
+}
+
+func (s *Sink) appendDead(dst []byte, id checkpoint.BatchID, d *batch.DeadLetter) []byte {
+	kind := "record"
+	if d.Row {
+		kind = "row"
+	}
+	dst = appendText(append(dst, '('), s.config.Job)
+	dst = appendText(append(dst, ','), d.Topic)
+	dst = strconv.AppendInt(append(dst, ','), int64(d.ID), 10)
+	dst = strconv.AppendInt(append(dst, ','), d.Offset, 10)
+	dst = appendBytes(append(dst, ','), id[:])
+	dst = strconv.AppendInt(append(dst, ','), int64(d.Statement), 10)
+	dst = appendText(append(dst, ','), kind)
+	dst = appendText(append(dst, ','), cut(d.Table, maxName))
+	dst = appendText(append(dst, ','), cut(d.Reason, maxReason))
+	dst = appendBytes(append(dst, ','), d.Value[:min(len(d.Value), s.config.DeadLetterMaxBytes)])
+	dst = strconv.AppendInt(append(dst, ','), max(d.Length, int64(len(d.Value))), 10)
+	dst = append(dst, ",1,"...)
+	dst = strconv.AppendInt(dst, d.Offset+1, 10)
+	return append(dst, ",UTC_TIMESTAMP(6))"...)
+}
+
+// cut makes text valid UTF-8 of at most n characters.
+func cut(text string, n int) string {
+	text = strings.ToValidUTF8(text, "\uFFFD")
+	if utf8.RuneCountInString(text) <= n {
+		return text
+	}
+	at := 0
+	for range n {
+		_, size := utf8.DecodeRuneInString(text[at:])
+		at += size
+	}
+	return text[:at]
+}
+
+func describe(moves []batch.Move) string {
+	var b bytes.Buffer
+	b.WriteString(moves[0].Range.String())
+	if n := len(moves) - 1; n > 0 {
+		fmt.Fprintf(&b, " and %d more", n)
+	}
+	return b.String()
+}
+
+func checkMoves(moves []batch.Move) error {
+	if len(moves) == 0 {
+		return bug("a part without moves")
+	}
+	for i, m := range moves {
+		switch {
+		case m.Topic != moves[0].Topic:
+			return bugf("a part with topics %s and %s", moves[0].Topic, m.Topic)
+		case i > 0 && moves[i-1].ID >= m.ID:
+			return bugf("partition %d after %d", m.ID, moves[i-1].ID)
+		case m.Next <= m.First || m.Audit.Total() != m.Len():
+			return bugf("%v with an audit of %d", m.Range, m.Audit.Total())
+		}
+	}
+	return nil
+}

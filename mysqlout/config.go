@@ -1,0 +1,54 @@
+package mysqlout
+
+import (
+	"errors"
+	"fmt"
+	"unicode/utf8"
+)
+
+// Config is what a Sink needs to know of the job.
+type Config struct {
+	// Job names the checkpoint.
+	Job string
+	// QueryHash is the fingerprint of everything that gives rows their meaning (P2).
+	QueryHash [32]byte
+	// QueryText is what the fingerprint was made from, one item to a line, for people to compare.
+	QueryText string
+	// ContinueQuery lets a claim take over checkpoints of another query.
+	ContinueQuery bool
+	// Adopt lets the job's first claim begin on a target that holds rows or belongs to another job.
+	Adopt bool
+	// CreateTables makes missing tables.
+	CreateTables bool
+	// DeadLetterMaxBytes is how much of a dead letter's value is kept.
+	DeadLetterMaxBytes int
+	// StatementBytes is about how long a statement that writes rows may get.
+	StatementBytes int
+}
+
+const (
+	maxJob    = 128  // characters of etl_checkpoint.job
+	maxTopic  = 249  // Kafka's own limit, of etl_checkpoint.topic
+	maxReason = 1024 // characters of etl_dead_letter.reason
+	maxName   = 129  // a schema's 64, a point, a table's 64
+)
+
+// DefaultConfig makes tables and keeps 64 KiB of a dead letter.
+func DefaultConfig() Config {
+	return Config{Job: "etl", CreateTables: true, DeadLetterMaxBytes: 64 << 10, StatementBytes: 1 << 20}
+}
+
+// Validate joins everything that is wrong with the configuration.
+func (c Config) Validate() error {
+	var errs []error
+	if n := utf8.RuneCountInString(c.Job); n < 1 || n > maxJob || !utf8.ValidString(c.Job) {
+		errs = append(errs, fmt.Errorf("job is %q, must be 1 to %d characters of UTF-8", c.Job, maxJob))
+	}
+	if c.DeadLetterMaxBytes < 0 || c.DeadLetterMaxBytes > 8<<20 {
+		errs = append(errs, fmt.Errorf("dead-letter-max-bytes is %d, must be 0 to %d", c.DeadLetterMaxBytes, 8<<20))
+	}
+	if c.StatementBytes < 1<<10 || c.StatementBytes > 16<<20 {
+		errs = append(errs, fmt.Errorf("statement bytes is %d, must be %d to %d", c.StatementBytes, 1<<10, 16<<20))
+	}
+	return errors.Join(errs...)
+}

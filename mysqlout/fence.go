@@ -1,0 +1,106 @@
+package mysqlout
+
+import (
+	"strconv"
+
+	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/checkpoint"
+)
+
+// The fence and the closing check are one statement each, whatever the number of partitions: CASE over the partition's
+// number, and IN over the primary key, so that nobody else's rows are touched.
+
+// appendCase appends a value that differs by partition; where it is the same for all, that value alone.
+func appendCase(dst []byte, moves []batch.Move, value func([]byte, *batch.Move) []byte) []byte {
+	first := string(value(nil, &moves[0]))
+	same := true
+	for i := range moves[1:] {
+		if string(value(nil, &moves[i+1])) != first {
+			same = false
+			break
+		}
+	}
+	if same {
+		return append(dst, first...)
+	}
+	dst = append(dst, "CASE partition_id"...)
+	for i := range moves {
+		dst = append(dst, " WHEN "...)
+		dst = strconv.AppendInt(dst, int64(moves[i].ID), 10)
+		dst = append(dst, " THEN "...)
+		dst = value(dst, &moves[i])
+	}
+	return append(dst, " END"...)
+}
+
+func appendInt(n func(*batch.Move) int64) func([]byte, *batch.Move) []byte {
+	return func(dst []byte, m *batch.Move) []byte { return strconv.AppendInt(dst, n(m), 10) }
+}
+
+func appendOwner(dst []byte, m *batch.Move) []byte { return appendBytes(dst, m.Owner[:]) }
+
+// appendMine appends the conditions of both statements: these partitions, under my epoch and owner.
+func (s *Sink) appendMine(dst []byte, moves []batch.Move) []byte {
+	dst = s.appendRows(dst, moves[0].Topic, len(moves), func(i int) int32 { return moves[i].ID })
+	dst = append(dst, " AND epoch = "...)
+	dst = appendCase(dst, moves, appendInt(func(m *batch.Move) int64 { return int64(m.Epoch) }))
+	dst = append(dst, " AND owner = "...)
+	return appendCase(dst, moves, appendOwner)
+}
+
+// appendRows appends the condition that selects rows of etl_checkpoint by their primary key.
+func (s *Sink) appendRows(dst []byte, topic string, n int, id func(int) int32) []byte {
+	dst = append(dst, " WHERE job = "...)
+	dst = appendText(dst, s.config.Job)
+	dst = append(dst, " AND topic = "...)
+	dst = appendText(dst, topic)
+	dst = append(dst, " AND partition_id IN ("...)
+	for i := range n {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = strconv.AppendInt(dst, int64(id(i)), 10)
+	}
+	return append(dst, ')')
+}
+
+// appendFence appends the statement that opens a commit (P9).
+func (s *Sink) appendFence(dst []byte, id checkpoint.BatchID, moves []batch.Move) []byte {
+	dst = append(dst, "UPDATE etl_checkpoint SET next_offset = "...)
+	dst = appendCase(dst, moves, appendInt(func(m *batch.Move) int64 { return m.Next }))
+	dst = append(dst, ", batch_id = "...)
+	dst = appendBytes(dst, id[:])
+	dst = s.appendMine(dst, moves)
+	dst = append(dst, " AND next_offset = "...)
+	dst = appendCase(dst, moves, appendInt(func(m *batch.Move) int64 { return m.First }))
+	dst = append(dst, " AND query_hash = "...)
+	return appendBytes(dst, s.config.QueryHash[:])
+}
+
+// appendClosing appends the statement that closes a commit (P11).
+func (s *Sink) appendClosing(dst []byte, id checkpoint.BatchID, moves []batch.Move) []byte {
+	dst = append(dst, "UPDATE etl_checkpoint SET leader_epoch = "...)
+	dst = appendCase(dst, moves, appendInt(func(m *batch.Move) int64 { return int64(m.LeaderEpoch) }))
+	for _, c := range [...]struct {
+		name string
+		of   func(*batch.Move) int64
+	}{
+		{"counted", func(m *batch.Move) int64 { return m.Audit.Counted }},
+		{"filtered", func(m *batch.Move) int64 { return m.Audit.Filtered }},
+		{"dead", func(m *batch.Move) int64 { return m.Audit.Dead }},
+		{"gaps", func(m *batch.Move) int64 { return m.Audit.Gaps }},
+		{"duplicates", func(m *batch.Move) int64 { return m.Audit.Duplicates }},
+		{"skipped", func(m *batch.Move) int64 { return m.Audit.Skipped }},
+	} {
+		dst = append(dst, ", "...)
+		dst = append(dst, c.name...)
+		dst = append(dst, " = "...)
+		dst = append(dst, c.name...)
+		dst = append(dst, " + "...)
+		dst = appendCase(dst, moves, appendInt(c.of))
+	}
+	dst = append(dst, ", updated_at = UTC_TIMESTAMP(6)"...)
+	dst = s.appendMine(dst, moves)
+	dst = append(dst, " AND batch_id = "...)
+	return appendBytes(dst, id[:])
+}

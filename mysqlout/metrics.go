@@ -1,0 +1,48 @@
+package mysqlout
+
+import "github.com/prometheus/client_golang/prometheus"
+
+type metrics struct {
+	seconds    prometheus.Histogram
+	statements prometheus.Counter
+	rows       prometheus.Counter
+	bytes      prometheus.Counter
+	errors     *prometheus.CounterVec
+	dead       prometheus.Counter
+	claims     prometheus.Counter
+	questions  *prometheus.CounterVec
+}
+
+// newMetrics makes the metrics and registers them where reg is not nil.
+func newMetrics(reg prometheus.Registerer) *metrics {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+	}
+	m := &metrics{
+		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "etl_commit_seconds", Help: "How long transactions took that were committed, from fence to COMMIT's reply.",
+			Buckets: prometheus.ExponentialBuckets(.001, 2.5, 10),
+		}),
+		statements: counter("etl_commit_statements_total", "Statements that wrote rows."),
+		rows:       counter("etl_commit_rows_total", "Rows written, by transactions that were committed."),
+		bytes:      counter("etl_commit_sql_bytes_total", "Bytes of statements that wrote rows."),
+		dead:       counter("etl_commit_dead_letters_total", "Dead letters written."),
+		claims:     counter("etl_commit_claims_total", "Claims that were committed."),
+		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "etl_commit_errors_total", Help: "Errors of claims, commits and questions by the server's number; 0 is a lost connection.",
+		}, []string{"number"}),
+		questions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "etl_commit_questions_total", Help: "Answers to whether a COMMIT was carried out.",
+		}, []string{"answer"}),
+	}
+	for _, number := range []string{"0", "1205", "1213"} {
+		m.errors.WithLabelValues(number)
+	}
+	for _, answer := range []string{"committed", "not_committed", "other", "none"} {
+		m.questions.WithLabelValues(answer)
+	}
+	if reg != nil {
+		reg.MustRegister(m.seconds, m.statements, m.rows, m.bytes, m.dead, m.claims, m.errors, m.questions)
+	}
+	return m
+}

@@ -1,0 +1,128 @@
+package mysqlout
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/pool"
+)
+
+// etl_target ties targets to jobs: a renamed job, or a second one, would add the whole history again, and every audit
+// would balance (P3).
+
+// mayBegin refuses a job to begin on targets that hold rows or belong to another job. first says that the job has no
+// checkpoint yet; else only targets that are new to it are looked at.
+func (s *Sink) mayBegin(ctx context.Context, tx *pool.Tx, first bool) error {
+	for _, name := range s.targetNames() {
+		owner := ""
+		text := appendText([]byte("SELECT job FROM etl_target WHERE table_name = "), name)
+		if err := tx.Query(ctx, string(append(text, " FOR UPDATE"...)), func(scan func(...any) error) error {
+			return scan(&owner)
+		}); err != nil {
+			return fmt.Errorf("read etl_target: %w", err)
+		}
+		if s.config.Adopt || owner == s.config.Job && !first {
+			continue
+		}
+		if owner != "" && owner != s.config.Job {
+			return &checkpoint.Error{
+				Class: checkpoint.ErrRefused,
+				Err:   fmt.Errorf("table %s belongs to job %q, this is job %q", name, owner, s.config.Job),
+				Hint:  "run under that job's name, write to another table, or say --adopt once to add to what is there",
+			}
+		}
+		holds := false
+		if err := tx.Query(ctx, "SELECT 1 FROM "+s.quotedTarget(name)+" LIMIT 1", func(func(...any) error) error {
+			holds = true
+			return nil
+		}); err != nil {
+			return fmt.Errorf("look whether %s is empty: %w", name, err)
+		}
+		if holds {
+			return &checkpoint.Error{
+				Class: checkpoint.ErrRefused,
+				Err:   fmt.Errorf("table %s holds rows, and job %q has no checkpoint that would say which records they count", name, s.config.Job),
+				Hint:  "empty the table, write to another one, or say --adopt once to add to what is there",
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Sink) targetNames() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	names := make([]string, 0, len(s.targets))
+	for name := range s.targets {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func (s *Sink) quotedTarget(name string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return string(appendTableName(nil, &s.targets[name].table))
+}
+
+// writeTargets says that the targets are this job's, and what its query is.
+func (s *Sink) writeTargets(ctx context.Context, tx *pool.Tx) error {
+	names := s.targetNames()
+	if len(names) == 0 {
+		return nil
+	}
+	text := []byte("INSERT INTO etl_target (table_name, job, query_hash, query_text, since) VALUES ")
+	for i, name := range names {
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = appendText(append(text, '('), name)
+		text = appendText(append(text, ','), s.config.Job)
+		text = appendBytes(append(text, ','), s.config.QueryHash[:])
+		text = appendText(append(text, ','), cut(s.config.QueryText, 1<<20))
+		text = append(text, ",UTC_TIMESTAMP(6))"...)
+	}
+	text = append(text, " ON DUPLICATE KEY UPDATE job = VALUES(job), query_hash = VALUES(query_hash), query_text = VALUES(query_text)"...)
+	_, err := tx.Exec(ctx, string(text))
+	return err
+}
+
+// otherQuery is the refusal of P2, with the lines in which the two queries differ.
+func (s *Sink) otherQuery(ctx context.Context, tx *pool.Tx, partitions []checkpoint.Partition) error {
+	theirs := ""
+	text := appendText([]byte("SELECT query_text FROM etl_target WHERE job = "), s.config.Job)
+	if err := tx.Query(ctx, string(append(text, " ORDER BY since DESC LIMIT 1"...)), func(scan func(...any) error) error {
+		return scan(&theirs)
+	}); err != nil {
+		return fmt.Errorf("read the query of job %s: %w", s.config.Job, err)
+	}
+	return &checkpoint.Error{
+		Class: checkpoint.ErrRefused, Partitions: partitions,
+		Err:  fmt.Errorf("job %s has counted by another query: %s", s.config.Job, difference(theirs, s.config.QueryText)),
+		Hint: "give the new query a job and a table of its own, or say --query-change=continue to count by it from here on",
+	}
+}
+
+// difference is the lines that are in one text only.
+func difference(was, is string) string {
+	old, now := strings.Split(was, "\n"), strings.Split(is, "\n")
+	var out []string
+	for _, line := range old {
+		if !slices.Contains(now, line) {
+			out = append(out, "was "+line)
+		}
+	}
+	for _, line := range now {
+		if !slices.Contains(old, line) {
+			out = append(out, "is "+line)
+		}
+	}
+	if out == nil {
+		return "its text is the same, its fingerprint is not"
+	}
+	return strings.Join(out, "; ")
+}

@@ -1,0 +1,299 @@
+package mysqlout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/pool"
+	"github.com/sluice-etl/sluice/row"
+)
+
+// Prepare makes missing tables where it may, then checks all of them, always: whoever lost the race to make a table may
+// have lost it to another shape. It returns the tables as they are, in the order of want, with the bounds of the real
+// columns. Refusals are one ErrRefused; warnings are logged.
+func (s *Sink) Prepare(ctx context.Context, want []row.Table) ([]row.Table, error) {
+	if s.config.CreateTables {
+		if err := s.create(ctx, want); err != nil {
+			return nil, err
+		}
+	}
+	findings, actual, err := s.look(ctx, want)
+	if err != nil {
+		return nil, err
+	}
+	var refusals []error
+	for _, f := range findings {
+		if f.Warning {
+			s.log.Warn("The target is not as it should be", "subject", f.Subject, "seen", f.Seen, "do", f.Do)
+		} else {
+			refusals = append(refusals, errors.New(f.String()))
+		}
+	}
+	if refusals != nil {
+		return nil, &checkpoint.Error{Class: checkpoint.ErrRefused, Err: errors.Join(refusals...)}
+	}
+	s.bind(want, actual)
+	return actual, nil
+}
+
+func (s *Sink) bind(want, actual []row.Table) {
+	targets := map[string]*target{}
+	for _, t := range actual {
+		targets[t.FullName()] = newTarget(t)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.want, s.targets, s.stale = slices.Clone(want), targets, false
+}
+
+// create makes missing tables. DDL commits what is open, so it has a transaction of its own, with nothing else in it.
+func (s *Sink) create(ctx context.Context, want []row.Table) error {
+	tx, err := s.pool.Tx(ctx, pool.First)
+	if err != nil {
+		return s.failed("make tables", err)
+	}
+	defer tx.Rollback(ctx)
+	for _, o := range ownTables(tx.Server) {
+		if err := s.createOne(ctx, tx, &row.Table{Name: o.name}, o.create()); err != nil {
+			return err
+		}
+	}
+	for i := range want {
+		if err := s.createOne(ctx, tx, &want[i], createTarget(tx.Server, &want[i])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// createOne makes a table that is missing. It looks first: a user without the right to make tables may well write to
+// those that are there.
+func (s *Sink) createOne(ctx context.Context, tx *pool.Tx, t *row.Table, text string) error {
+	f, err := inspect(ctx, tx, t)
+	if err != nil {
+		return s.failed("look for table "+t.FullName(), err)
+	}
+	if f.engine != "" {
+		return nil
+	}
+	if _, err := tx.Exec(ctx, text); err != nil {
+		return s.failed("make table "+t.FullName(), err)
+	}
+	s.log.Info("Made a table", "table", t.FullName())
+	return nil
+}
+
+// Check finds all that stands against a run, and changes nothing. An error means that the question could not be asked.
+func (s *Sink) Check(ctx context.Context, want []row.Table) ([]Finding, error) {
+	findings, _, err := s.look(ctx, want)
+	return findings, err
+}
+
+func (s *Sink) look(ctx context.Context, want []row.Table) (findings []Finding, actual []row.Table, err error) {
+	tx, err := s.pool.Tx(ctx, pool.First)
+	if err != nil {
+		return nil, nil, s.failed("check tables", err)
+	}
+	defer tx.Rollback(ctx)
+	for _, o := range ownTables(tx.Server) {
+		f, err := inspect(ctx, tx, &row.Table{Name: o.name})
+		if err != nil {
+			return nil, nil, s.failed("check table "+o.name, err)
+		}
+		findings = append(findings, o.judge(f)...)
+	}
+	own := len(findings) == 0
+	for i := range want {
+		f, err := inspect(ctx, tx, &want[i])
+		if err != nil {
+			return nil, nil, s.failed("check table "+want[i].FullName(), err)
+		}
+		j := judge{want: &want[i], found: f}
+		actual = append(actual, j.table())
+		findings = append(findings, j.findings...)
+	}
+	server, err := s.lookAtServer(ctx, tx)
+	if err != nil {
+		return nil, nil, s.failed("check the server", err)
+	}
+	findings = append(findings, server...)
+	if own {
+		probe, err := s.probe(ctx, tx)
+		if err != nil {
+			return nil, nil, s.failed("try a transaction", err)
+		}
+		findings = append(findings, probe...)
+	}
+	return findings, actual, nil
+}
+
+// judge compares one of our own tables with what this release needs of it.
+func (o ownTable) judge(f *found) (out []Finding) {
+	if f.engine == "" {
+		return []Finding{{Subject: o.name, Seen: "there is no such table", Do: "make it (etl check --ddl prints how), or say --create-tables"}}
+	}
+	if !strings.EqualFold(f.engine, "InnoDB") {
+		out = append(out, Finding{Subject: o.name, Seen: "its engine is " + f.engine + ", must be InnoDB", Do: "ALTER TABLE … ENGINE=InnoDB"})
+	}
+	for _, text := range o.columns {
+		name, typ, _ := strings.Cut(text, " ")
+		c := f.column(name)
+		if c == nil {
+			out = append(out, Finding{Subject: o.name + "." + name, Seen: "there is no such column", Do: "ALTER TABLE " + o.name + " ADD " + text})
+			continue
+		}
+		if strings.HasPrefix(typ, "VARCHAR") && c.dataType == "varchar" && !noPadBinary(c.collation) {
+			out = append(out, Finding{Subject: o.name + "." + name, Seen: "its collation is " + c.collation + ", by which different names are equal", Do: "ALTER it to " + typ})
+		}
+	}
+	var key []string
+	for _, p := range f.uniques["PRIMARY"] {
+		key = append(key, p.column)
+	}
+	if strings.Join(key, ", ") != o.key {
+		out = append(out, Finding{Subject: o.name, Seen: fmt.Sprintf("its primary key is (%s), must be (%s)", strings.Join(key, ", "), o.key), Do: "make it as etl check --ddl prints it"})
+	}
+	return out
+}
+
+// lookAtServer judges the server's own settings.
+func (s *Sink) lookAtServer(ctx context.Context, tx *pool.Tx) ([]Finding, error) {
+	const server = "the server"
+	refuse := func(seen, do string) []Finding { return []Finding{{Subject: server, Seen: seen, Do: do}} }
+	if name := strings.ToLower(tx.Server.Version + tx.Server.Comment); strings.Contains(name, "vitess") {
+		return refuse("it is Vitess, which commits shards apart", "write to a MySQL or MariaDB of one piece"), nil
+	}
+	if tx.Server.Dialect == pool.Embedded {
+		return nil, nil
+	}
+	v, err := variables(ctx, tx, "max_allowed_packet", "log_bin", "binlog_format", "wsrep_on", "wsrep_cluster_address",
+		"group_replication_single_primary_mode", "innodb_flush_log_at_trx_commit", "version_comment")
+	if err != nil {
+		return nil, err
+	}
+	if n, err := strconv.Atoi(v["max_allowed_packet"]); err == nil {
+		s.mu.Lock()
+		s.packet = n
+		s.mu.Unlock()
+	}
+	var out []Finding
+	if v["log_bin"] == "ON" && v["binlog_format"] == "STATEMENT" {
+		out = append(out, refuse("binlog_format is STATEMENT, which READ COMMITTED cannot write (error 1665)", "set it to ROW")...)
+	}
+	// With one address, or none, there is one node; a cluster of several takes writes on each.
+	if v["wsrep_on"] == "ON" && strings.Trim(strings.TrimPrefix(v["wsrep_cluster_address"], "gcomm://"), " ") != "" {
+		out = append(out, refuse("it is a node of a Galera cluster, where several nodes take writes and lose updates to one another",
+			"write to a server outside the cluster, or to asynchronous replication with one primary")...)
+	}
+	if v["group_replication_single_primary_mode"] == "OFF" {
+		out = append(out, refuse("group replication runs with several primaries", "set group_replication_single_primary_mode to ON")...)
+	}
+	if n := v["innodb_flush_log_at_trx_commit"]; n != "" && n != "1" {
+		out = append(out, Finding{Warning: true, Subject: server,
+			Seen: "innodb_flush_log_at_trx_commit is " + n + ": after a power cut the tables are older, never wrong",
+			Do:   "set it to 1 where Kafka keeps its records for less than that could cost"})
+	}
+	return append(out, filters(ctx, tx)...), nil
+}
+
+// filters warns of replication filters. To see them takes a right that the user need not have.
+func filters(ctx context.Context, tx *pool.Tx) []Finding {
+	text := "SHOW MASTER STATUS"
+	if tx.Server.Dialect == pool.MySQL && tx.Server.AtLeast(8, 4) {
+		text = "SHOW BINARY LOG STATUS"
+	}
+	filtered := false
+	_ = tx.Query(ctx, text, func(scan func(...any) error) error {
+		var file, at, do, ignore, more string
+		if scan(&file, &at, &do, &ignore, &more) != nil && scan(&file, &at, &do, &ignore) != nil {
+			return nil
+		}
+		filtered = do != "" || ignore != ""
+		return nil
+	})
+	if !filtered {
+		return nil
+	}
+	return []Finding{{Warning: true, Subject: "the server",
+		Seen: "it filters what it replicates: a replica with the targets but not etl_checkpoint, or the other way round, must never be promoted",
+		Do:   "replicate them together"}}
+}
+
+// probe runs one transaction that would show a proxy that does not keep a connection's session, and rolls it back.
+func (s *Sink) probe(ctx context.Context, tx *pool.Tx) ([]Finding, error) {
+	if tx.Server.Dialect == pool.Embedded {
+		return nil, nil
+	}
+	const topic = "etl check"
+	ask := func(text string) (out string, err error) {
+		err = tx.Query(ctx, text, func(scan func(...any) error) error { return scan(&out) })
+		return out, err
+	}
+	job := string(appendText(nil, s.config.Job))
+	session := "SELECT CONCAT(CONNECTION_ID(), ' ', @@session.autocommit, ' ', @@session.time_zone, ' ', @@session.lock_wait_timeout)"
+	var seen []string
+	for _, text := range []string{
+		"SELECT COUNT(*) FROM etl_checkpoint WHERE job = " + job + " AND topic = '" + topic + "' FOR UPDATE",
+		"INSERT INTO etl_checkpoint (job, topic, partition_id, topic_id, next_offset, epoch, owner, batch_id, query_hash, first_offset, updated_at) VALUES (" +
+			job + ", '" + topic + "', 0, x'', 0, 0, x'', x'', x'', 0, UTC_TIMESTAMP(6))",
+		"INSERT INTO etl_target (table_name, job, query_hash, query_text, since) VALUES ('" + topic + "', " + job + ", x'', '', UTC_TIMESTAMP(6))",
+	} {
+		var err error
+		if strings.HasPrefix(text, "SELECT") {
+			_, err = ask(text)
+		} else {
+			_, err = tx.Exec(ctx, text)
+		}
+		if err != nil {
+			return nil, err
+		}
+		is, err := ask(session)
+		if err != nil {
+			return nil, err
+		}
+		seen = append(seen, is)
+	}
+	if _, err := tx.Exec(ctx, "ROLLBACK"); err != nil {
+		return nil, err
+	}
+	left, err := ask("SELECT (SELECT COUNT(*) FROM etl_checkpoint WHERE job = " + job + " AND topic = '" + topic + "') + " +
+		"(SELECT COUNT(*) FROM etl_target WHERE table_name = '" + topic + "')")
+	if err != nil {
+		return nil, err
+	}
+	const do = "connect to the server itself, or make the proxy keep one server connection for each of ours"
+	switch {
+	case len(slices.Compact(seen)) != 1:
+		return []Finding{{Subject: "the server", Seen: "the session changed within one transaction: " + strings.Join(seen, ", then "), Do: do}}, nil
+	case left != "0":
+		return []Finding{{Subject: "the server", Seen: "ROLLBACK left rows behind: statements of one transaction did not reach one session", Do: do}}, nil
+	}
+	return nil, nil
+}
+
+// lookAgain reads the structure of the targets anew when an error has blamed them, so that a DBA's repair ends a
+// blocked task without a restart, and half a repair does not (P19).
+func (s *Sink) lookAgain(ctx context.Context) error {
+	s.mu.Lock()
+	stale, want := s.stale, s.want
+	s.mu.Unlock()
+	if !stale {
+		return nil
+	}
+	findings, actual, err := s.look(ctx, want)
+	if err != nil {
+		return err
+	}
+	for _, f := range findings {
+		if !f.Warning {
+			return &checkpoint.Error{Class: checkpoint.ErrBlocked, Err: fmt.Errorf("%s: %s", f.Subject, f.Seen), Hint: f.Do}
+		}
+	}
+	s.bind(want, actual)
+	return nil
+}

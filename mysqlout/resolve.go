@@ -1,0 +1,100 @@
+package mysqlout
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/pool"
+)
+
+// Resolve asks what became of a COMMIT (P12), on another connection than the one that was lost, with a locking read:
+// it waits until the old transaction has ended, so that its answer is final. A plain read could say "not committed"
+// while the server is still carrying the COMMIT out. A lock wait time-out is no answer.
+func (s *Sink) Resolve(ctx context.Context, id checkpoint.BatchID, moves []batch.Move) (batch.Outcome, error) {
+	if err := checkMoves(moves); err != nil {
+		return batch.Other, err
+	}
+	tx, err := s.pool.Tx(ctx, pool.First)
+	if err == nil {
+		var rows []stored
+		if rows, err = s.read(ctx, tx, moves[0].Topic, partitionsOf(moves), true); err == nil {
+			tx.Rollback(ctx)
+			return s.answer(id, moves, rows), nil
+		}
+		abandon(tx, err)
+	}
+	s.metrics.questions.WithLabelValues("none").Inc()
+	err = s.failed("ask whether "+describe(moves)+" was committed", err)
+	return batch.Other, &checkpoint.Error{Class: checkpoint.ErrRetry, Err: err}
+}
+
+func (s *Sink) answer(id checkpoint.BatchID, moves []batch.Move, rows []stored) batch.Outcome {
+	committed, not := 0, 0
+	at := 0
+	for i := range moves {
+		m := &moves[i]
+		for at < len(rows) && rows[at].ID < m.ID {
+			at++
+		}
+		if at == len(rows) || rows[at].ID != m.ID {
+			continue
+		}
+		switch r := &rows[at]; {
+		case r.Epoch != m.Epoch || r.Owner != m.Owner:
+		case r.Batch == id && r.Next == m.Next:
+			committed++
+		case r.Next == m.First:
+			not++
+		}
+	}
+	outcome, label := batch.Other, "other"
+	switch len(moves) {
+	case committed:
+		outcome, label = batch.Committed, "committed"
+	case not:
+		outcome, label = batch.NotCommitted, "not_committed"
+	}
+	s.metrics.questions.WithLabelValues(label).Inc()
+	return outcome
+}
+
+func partitionsOf(moves []batch.Move) []int32 {
+	out := make([]int32, len(moves))
+	for i := range moves {
+		out[i] = moves[i].ID
+	}
+	return out
+}
+
+// fenced says who is in the way: which partitions do not match, and their owner now. A checkpoint that is not there at
+// all is ErrGone.
+func (s *Sink) fenced(ctx context.Context, tx *pool.Tx, moves []batch.Move, matched int64) error {
+	seen := fmt.Errorf("fence: %d of %d partitions match", matched, len(moves))
+	// The read sees our own UPDATE of the rows that did match: their epoch, owner and hash are mine all the same.
+	rows, err := s.read(ctx, tx, moves[0].Topic, partitionsOf(moves), false)
+	if err != nil {
+		return err
+	}
+	there := map[int32]*stored{}
+	for i := range rows {
+		there[rows[i].ID] = &rows[i]
+	}
+	var gone, lost []checkpoint.Partition
+	for i := range moves {
+		m := &moves[i]
+		switch r := there[m.ID]; {
+		case r == nil:
+			gone = append(gone, m.Partition)
+		case r.Epoch != m.Epoch || r.Owner != m.Owner || r.hash != s.config.QueryHash || r.Next != m.First && r.Next != m.Next:
+			seen = fmt.Errorf("%w; %v is at %d under epoch %d of owner %v (connection %d), ours was %d under epoch %d",
+				seen, m.Partition, r.Next, r.Epoch, r.Owner, r.connection, m.First, m.Epoch)
+			lost = append(lost, m.Partition)
+		}
+	}
+	if gone != nil {
+		return errGone(gone)
+	}
+	return &checkpoint.Error{Class: checkpoint.ErrFenced, Err: seen, Partitions: lost}
+}

@@ -1,0 +1,142 @@
+package mysqlout
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+
+	"github.com/sluice-etl/sluice/pool"
+	"github.com/sluice-etl/sluice/row"
+)
+
+// found is a table as information_schema describes it.
+type found struct {
+	engine   string // empty where there is no such table
+	kind     string // BASE TABLE, VIEW
+	columns  []column
+	uniques  map[string][]indexPart // unique keys by name
+	triggers int
+}
+
+type column struct {
+	name, dataType, columnType string
+	nullable, hasDefault       bool
+	auto, generated            bool
+	charset, collation         string
+	characters, bytes          int64
+	precision, scale           int64
+	fraction                   int64 // digits of a DATETIME's fraction
+	primary                    bool
+}
+
+type indexPart struct {
+	column string // empty for an expression
+	prefix bool   // not the whole column
+}
+
+func (f *found) column(name string) *column {
+	for i := range f.columns {
+		if strings.EqualFold(f.columns[i].name, name) {
+			return &f.columns[i]
+		}
+	}
+	return nil
+}
+
+// inspect reads what the server says of a table.
+func inspect(ctx context.Context, tx *pool.Tx, t *row.Table) (*found, error) {
+	where := func(schema, name string) string {
+		w := " WHERE " + schema + " = "
+		if t.Schema == "" {
+			w += "DATABASE()"
+		} else {
+			w += string(appendText(nil, t.Schema))
+		}
+		return w + " AND " + name + " = " + string(appendText(nil, t.Name))
+	}
+	f := &found{uniques: map[string][]indexPart{}}
+	err := tx.Query(ctx, "SELECT table_type, engine FROM information_schema.tables"+where("table_schema", "table_name"),
+		func(scan func(...any) error) error {
+			var engine sql.NullString
+			err := scan(&f.kind, &engine)
+			f.engine = engine.String
+			if f.engine == "" {
+				f.engine = "none"
+			}
+			return err
+		})
+	if err != nil || f.engine == "" {
+		return f, err
+	}
+	err = tx.Query(ctx, "SELECT column_name, data_type, column_type, is_nullable, column_default IS NOT NULL, extra, "+
+		"character_set_name, collation_name, character_maximum_length, character_octet_length, numeric_precision, "+
+		"numeric_scale, datetime_precision, column_key FROM information_schema.columns"+where("table_schema", "table_name")+
+		" ORDER BY ordinal_position",
+		func(scan func(...any) error) error {
+			var c column
+			var nullable, extra, key string
+			var charset, collation sql.NullString
+			var characters, bytes, precision, scale, fraction sql.NullInt64
+			if err := scan(&c.name, &c.dataType, &c.columnType, &nullable, &c.hasDefault, &extra, &charset, &collation,
+				&characters, &bytes, &precision, &scale, &fraction, &key); err != nil {
+				return err
+			}
+			c.dataType, c.columnType, extra = strings.ToLower(c.dataType), strings.ToLower(c.columnType), strings.ToLower(extra)
+			c.nullable = nullable == "YES"
+			c.auto = strings.Contains(extra, "auto_increment")
+			c.generated = strings.Contains(extra, "virtual") || strings.Contains(extra, "stored") || strings.Contains(extra, "persistent")
+			c.charset, c.collation = charset.String, collation.String
+			c.characters, c.bytes, c.precision, c.scale = characters.Int64, bytes.Int64, precision.Int64, scale.Int64
+			c.fraction, c.primary = fraction.Int64, key == "PRI"
+			f.columns = append(f.columns, c)
+			return nil
+		})
+	if err != nil {
+		return f, err
+	}
+	if tx.Server.Dialect == pool.Embedded {
+		// No statistics there: the primary key is all that can be seen.
+		for _, c := range f.columns {
+			if c.primary {
+				f.uniques["PRIMARY"] = append(f.uniques["PRIMARY"], indexPart{column: c.name})
+			}
+		}
+		return f, nil
+	}
+	err = tx.Query(ctx, "SELECT index_name, column_name, sub_part IS NOT NULL FROM information_schema.statistics"+
+		where("table_schema", "table_name")+" AND non_unique = 0 ORDER BY index_name, seq_in_index",
+		func(scan func(...any) error) error {
+			var name string
+			var col sql.NullString
+			var part indexPart
+			if err := scan(&name, &col, &part.prefix); err != nil {
+				return err
+			}
+			part.column = col.String
+			f.uniques[name] = append(f.uniques[name], part)
+			return nil
+		})
+	if err != nil {
+		return f, err
+	}
+	return f, tx.Query(ctx, "SELECT COUNT(*) FROM information_schema.triggers"+where("event_object_schema", "event_object_table"),
+		func(scan func(...any) error) error { return scan(&f.triggers) })
+}
+
+// variables reads global variables, those that there are.
+func variables(ctx context.Context, tx *pool.Tx, names ...string) (map[string]string, error) {
+	out := map[string]string{}
+	var list []string
+	for _, n := range names {
+		list = append(list, "'"+n+"'")
+	}
+	err := tx.Query(ctx, fmt.Sprintf("SHOW GLOBAL VARIABLES WHERE Variable_name IN (%s)", strings.Join(list, ", ")),
+		func(scan func(...any) error) error {
+			var name, value string
+			err := scan(&name, &value)
+			out[strings.ToLower(name)] = value
+			return err
+		})
+	return out, err
+}

@@ -1,0 +1,75 @@
+package mysqlout
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/pool"
+	"github.com/sluice-etl/sluice/row"
+)
+
+// Sink is the batch.Sink of MySQL. It is safe for concurrent use by tasks with disjoint partitions. Prepare comes
+// before the first Claim.
+type Sink struct {
+	config  Config
+	pool    *pool.Pool
+	log     *slog.Logger
+	metrics *metrics
+	buffers sync.Pool // of *[]byte, for SQL text
+
+	mu      sync.Mutex // guards all below
+	want    []row.Table
+	targets map[string]*target
+	packet  int  // the server's max_allowed_packet
+	stale   bool // an error blamed the tables: their structure is read again before the next commit
+	held    map[checkpoint.Partition]bool
+}
+
+var _ batch.Sink[row.Delta] = (*Sink)(nil)
+
+// New makes a sink of a valid Config. It asks nothing of the server. A nil log discards, a nil reg registers nowhere.
+func New(c Config, p *pool.Pool, log *slog.Logger, reg prometheus.Registerer) *Sink {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &Sink{
+		config: c, pool: p, log: log.With("component", "mysqlout"), metrics: newMetrics(reg),
+		buffers: sync.Pool{New: func() any { b := make([]byte, 0, c.StatementBytes+c.StatementBytes/8); return &b }},
+		targets: map[string]*target{}, held: map[checkpoint.Partition]bool{},
+	}
+}
+
+var noContext = context.Background()
+
+// find is the target of a batch's rows.
+func (s *Sink) find(r *row.Rows) (*target, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.targets[r.Table.FullName()]
+	if t == nil {
+		return nil, bugf("rows for table %s, which was not prepared", r.Table.FullName())
+	}
+	return t, nil
+}
+
+// statementBytes is how long a statement that writes rows gets, and how long a row may be at most.
+func (s *Sink) statementBytes() (usual, most int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	usual, most = s.config.StatementBytes, s.config.StatementBytes
+	if s.packet > 0 {
+		usual, most = min(usual, s.packet/2), s.packet-1024
+	}
+	return usual, most
+}
+
+func (s *Sink) blame() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stale = true
+}

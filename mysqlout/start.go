@@ -1,0 +1,34 @@
+package mysqlout
+
+import (
+	"context"
+
+	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/pool"
+)
+
+// MayStart refuses what a claim of any partition would refuse: another topic of the same name (P4), another query (P2),
+// another job's target or one that holds rows (P3). A process that asks it ends at start, instead of going on with
+// every partition stopped. It changes nothing, and the claim looks again under its locks. Prepare comes before it.
+func (s *Sink) MayStart(ctx context.Context, topic batch.Topic) error {
+	const doing = "look whether the job may start"
+	tx, err := s.pool.Tx(ctx, pool.First)
+	if err != nil {
+		return s.failed(doing, err)
+	}
+	defer tx.Rollback(ctx)
+	text := appendText([]byte("SELECT "+storedColumns+" FROM etl_checkpoint WHERE job = "), s.config.Job)
+	text = appendText(append(text, " AND topic = "...), topic.Name)
+	rows, err := readStored(ctx, tx, topic.Name, string(append(text, " ORDER BY partition_id"...)))
+	if err != nil {
+		return s.failed(doing, err)
+	}
+	partitions := make([]int32, len(rows))
+	for i := range rows {
+		partitions[i] = rows[i].ID
+	}
+	if _, err := s.compare(ctx, tx, topic, partitions, rows); err != nil {
+		return s.failed(doing, err)
+	}
+	return nil
+}

@@ -1,0 +1,136 @@
+package mysqlout
+
+import (
+	"math/big"
+
+	"github.com/sluice-etl/sluice/row"
+)
+
+// target is a table that is written, as Prepare found it.
+type target struct {
+	table row.Table
+	head  string // INSERT INTO … VALUES
+	tail  string // ON DUPLICATE KEY UPDATE …, empty for tables that are not grouped
+}
+
+func newTarget(t row.Table) *target {
+	head := appendTableName([]byte("INSERT INTO "), &t)
+	head = append(head, " ("...)
+	for i := range t.Columns {
+		if i > 0 {
+			head = append(head, ", "...)
+		}
+		head = appendName(head, t.Columns[i].Name)
+	}
+	head = append(head, ") VALUES "...)
+	out := &target{table: t, head: string(head)}
+	if t.Grouped {
+		out.tail = string(appendMerge([]byte(" ON DUPLICATE KEY UPDATE "), &t))
+	}
+	return out
+}
+
+// appendMerge appends how a row joins the one that is there (P15): NULL is "nothing yet" on either side. VALUES() is
+// deprecated in MySQL 8, but the row alias that replaces it is a syntax error in MariaDB, and this text is right in
+// both.
+func appendMerge(dst []byte, t *row.Table) []byte {
+	if t.Keys == len(t.Columns) {
+		// Nothing but a key: a row that is there stays as it is.
+		dst = appendName(dst, t.Columns[0].Name)
+		return appendName(append(dst, " = "...), t.Columns[0].Name)
+	}
+	for i := t.Keys; i < len(t.Columns); i++ {
+		if i > t.Keys {
+			dst = append(dst, ", "...)
+		}
+		c := &t.Columns[i]
+		name := string(appendName(nil, c.Name))
+		dst = append(dst, name...)
+		dst = append(dst, " = "...)
+		theirs := "VALUES(" + name + ")"
+		var joined string
+		switch c.Merge {
+		case row.Add:
+			joined = name + " + " + theirs
+			if !c.Nullable {
+				dst = append(dst, joined...)
+				continue
+			}
+		case row.Min:
+			joined = "LEAST(" + name + ", " + theirs + ")"
+		case row.Max:
+			joined = "GREATEST(" + name + ", " + theirs + ")"
+		case row.Last, row.Plain, row.Key:
+			dst = append(dst, "COALESCE("+theirs+", "+name+")"...)
+			continue
+		}
+		dst = append(dst, "COALESCE("+joined+", "+name+", "+theirs+")"...)
+	}
+	return dst
+}
+
+// appendRow appends the values of row i. scratch is for texts with zero bytes in keys.
+func (t *target) appendRow(dst []byte, r *row.Rows, i int, scratch []byte) []byte {
+	dst = append(dst, '(')
+	key := r.Key(i)
+	for k := range t.table.Keys {
+		if k > 0 {
+			dst = append(dst, ',')
+		}
+		dst, key = appendKeyPart(dst, &r.Table.Columns[k], key, scratch)
+	}
+	cells := r.Cells(i)
+	for c := range cells {
+		if c > 0 || t.table.Keys > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendCell(dst, r, &r.Table.Columns[t.table.Keys+c], &cells[c])
+	}
+	return append(dst, ')')
+}
+
+// misfit says why a row's own values do not fit their columns, empty where they all do. What is added is not looked at:
+// a sum that does not fit is a total, however few records it has (P19).
+func (t *target) misfit(r *row.Rows, i int) string {
+	key := r.Key(i)
+	for k := range t.table.Keys {
+		c := &t.table.Columns[k]
+		switch c.Kind {
+		case row.Int, row.Decimal:
+			var n row.Number
+			n, key = row.KeyNumber(key)
+			if !fits(c, &r.Table.Columns[k], n) {
+				return "out of range for key column " + c.Name
+			}
+		case row.Datetime:
+			_, key = row.KeyDatetime(key)
+		default:
+			_, key = row.KeyBytes(nil, key)
+		}
+	}
+	for j, cell := range r.Cells(i) {
+		c := &t.table.Columns[t.table.Keys+j]
+		number := c.Kind == row.Int || c.Kind == row.Decimal
+		if cell.Set && number && c.Merge != row.Add && !fits(c, &r.Table.Columns[t.table.Keys+j], cell.Number) {
+			return "out of range for column " + c.Name
+		}
+	}
+	return ""
+}
+
+// fits judges a number that is scaled as the folded column says by the real column.
+func fits(real, folded *row.Column, n row.Number) bool {
+	if real.Precision > 0 {
+		// |n| < 10^(digits before the point + folded scale)
+		limit := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(real.Precision-real.Scale+folded.Scale)), nil)
+		if n.Big().CmpAbs(limit) >= 0 {
+			return false
+		}
+	}
+	if real.MinInt == 0 && real.MaxInt == 0 {
+		return true
+	}
+	unit := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(folded.Scale)), nil)
+	whole := new(big.Int).Quo(n.Big(), unit)
+	return whole.Cmp(big.NewInt(real.MinInt)) >= 0 && whole.Cmp(big.NewInt(real.MaxInt)) <= 0
+}
