@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/sluice-etl/sluice/internal/failpoint"
+	"github.com/sluice-etl/sluice/internal/mysqlproxy"
 )
 
 // faultRun is a load under way and the looks at the audit beside it.
@@ -51,7 +52,8 @@ func TestExactness_KillAtEveryPoint(t *testing.T) {
 	ctx := bounded(t, 8*time.Minute)
 	rnd := seed(t)
 	r := rand.New(rand.NewPCG(rnd, 1))
-	s := newSite(t, commitFaults(rnd)...)
+	s := newSite(t)
+	s.proxy.Commits(tenthCommit(rnd))
 	f := s.begin(ctx, t, &load{seed: rnd, addr: s.avro, batch: 50, total: 300_000, rate: 3_000})
 
 	points := []string{
@@ -75,7 +77,27 @@ func TestExactness_KillAtEveryPoint(t *testing.T) {
 	})
 	last := s.start(t, "run", "")
 	s.finish(ctx, t, f.load, f.sent, last, second)
-	t.Logf("%d events in all, COMMITs: %s", f.load.answered.Load(), s.commits())
+	t.Logf("COMMITs: %d passed, %d cut off before, %d after, the answers of %d swallowed", s.proxy.Done(mysqlproxy.Pass),
+		s.proxy.Done(mysqlproxy.CutBefore), s.proxy.Done(mysqlproxy.CutAfter), s.proxy.Done(mysqlproxy.Swallow))
+}
+
+// tenthCommit has every 10th COMMIT cut off or swallowed. A swallowed answer costs what etl waits for it, so there are
+// twenty at most.
+func tenthCommit(seed uint64) func(int) mysqlproxy.Fate {
+	r := rand.New(rand.NewPCG(seed, 2))
+	swallowed := 0
+	return func(n int) mysqlproxy.Fate {
+		if n%10 != 0 {
+			return mysqlproxy.Pass
+		}
+		fate := []mysqlproxy.Fate{mysqlproxy.CutBefore, mysqlproxy.CutAfter, mysqlproxy.Swallow}[r.IntN(3)]
+		if fate == mysqlproxy.Swallow {
+			if swallowed++; swallowed > 20 {
+				return mysqlproxy.CutAfter
+			}
+		}
+		return fate
+	}
 }
 
 // killAt runs one etl until its failpoint kills it.

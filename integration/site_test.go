@@ -36,7 +36,7 @@ type site struct {
 	query  string // the query's file
 }
 
-func newSite(t *testing.T, opts ...mysqlproxy.Option) *site {
+func newSite(t *testing.T) *site {
 	t.Helper()
 	s := &site{dir: t.TempDir(), avro: freeAddr(t), broker: startBroker(t)}
 	var err error
@@ -55,7 +55,7 @@ func newSite(t *testing.T, opts ...mysqlproxy.Option) *site {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.db.Close() })
-	if s.proxy, err = mysqlproxy.New(s.server.Addr(), opts...); err != nil {
+	if s.proxy, err = mysqlproxy.Start(s.server.Addr()); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.proxy.Close() })

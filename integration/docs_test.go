@@ -1,0 +1,81 @@
+//go:build integration
+
+package integration
+
+import (
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func readDocs(t *testing.T) map[string]string {
+	t.Helper()
+	names, err := filepath.Glob("../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	docs := map[string]string{}
+	for _, name := range append(names, "../README.md") {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		docs[filepath.Base(name)] = string(text)
+	}
+	return docs
+}
+
+// The metrics that the pages speak of are those of a running process.
+func TestDocs_metricsExist(t *testing.T) {
+	ctx := bounded(t, time.Minute)
+	s := newSite(t)
+	p := s.start(t, "run", "")
+	await(ctx, t, "etl is ready", func() bool { return p.ready(ctx) })
+	resp, err := http.Get("http://" + p.admin + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	exposed, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := regexp.MustCompile(`\betl_(receiver|produce|consume|batch|commit|pool)_[a-z_]+`)
+	for doc, text := range readDocs(t) {
+		for _, metric := range name.FindAllString(text, -1) {
+			if !strings.Contains(string(exposed), "# TYPE "+metric+" ") {
+				t.Errorf("%s speaks of %s, which /metrics does not have", doc, metric)
+			}
+		}
+	}
+}
+
+// The options that the pages speak of are those of the commands.
+func TestDocs_optionsExist(t *testing.T) {
+	flag := regexp.MustCompile(`--[a-z][a-z-]*[a-z]`)
+	var known []string
+	for _, command := range []string{"run", "ingest", "load", "check", "dry-run", "send", "offsets show", "offsets set", "version"} {
+		out, err := exec.Command(etlBinary, append(strings.Fields(command), "--help")...).Output()
+		if err != nil {
+			t.Fatalf("etl %s --help: %v", command, err)
+		}
+		known = append(known, flag.FindAllString(string(out), -1)...)
+	}
+	// Those of other programs, and of cmd/standalone, which etl does not have.
+	known = append(known, "--single-transaction", "--ssl-mode", "--demo", "--data-dir", "--kafka-listen", "--mysql-listen",
+		"--quick", "--integration", "--dedup-header")
+	for doc, text := range readDocs(t) {
+		for _, option := range flag.FindAllString(text, -1) {
+			if !slices.Contains(known, option) {
+				t.Errorf("%s speaks of %s, which no command has", doc, option)
+			}
+		}
+	}
+}
