@@ -1,0 +1,125 @@
+package mysqlout
+
+import (
+	"database/sql"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/batch/sinktest"
+	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/internal/mariadbtest"
+	"github.com/sluice-etl/sluice/internal/mysqlproxy"
+	"github.com/sluice-etl/sluice/pool"
+	"github.com/sluice-etl/sluice/row"
+)
+
+func TestSinktest_mariadb(t *testing.T) {
+	t.Parallel()
+	server := mariadbtest.Start(t)
+	sinktest.Run(t, func(t *testing.T) sinktest.Harness[row.Delta] {
+		proxy, err := mysqlproxy.Start(server.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = proxy.Close() })
+		db := server.Database(t)
+		c := pool.DefaultConfig()
+		c.DSN = fmt.Sprintf("%s:%s@tcp(%s)/%s", mariadbtest.User, mariadbtest.Password, proxy.Addr(), db)
+		h := openDB(t, server.DSN(db))
+		harness := sqlHarness(t, openPool(t, c), h)
+		harness.Refused = "bad"
+		if _, err := h.Exec("CREATE TABLE counts (item VARCHAR(200) COLLATE utf8mb4_nopad_bin PRIMARY KEY, n BIGINT NOT NULL, CHECK (item <> 'bad'))"); err != nil {
+			t.Fatal(err)
+		}
+		harness.Lose = func(carriedOut bool) {
+			if carriedOut {
+				proxy.Commits(mysqlproxy.Once(mysqlproxy.CutAfter))
+			} else {
+				proxy.Commits(mysqlproxy.Once(mysqlproxy.CutBefore))
+			}
+		}
+		return harness
+	})
+}
+
+// sqlHarness is a Harness on a database that SQL reaches.
+func sqlHarness(t *testing.T, p *pool.Pool, h *sql.DB) sinktest.Harness[row.Delta] {
+	table := countsTable()
+	do := func(text string) {
+		t.Helper()
+		if _, err := h.Exec(text); err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+	}
+	make1 := func(c Config) batch.Sink[row.Delta] {
+		t.Helper()
+		s := New(c, p, nil, nil)
+		if _, err := s.Prepare(t.Context(), []row.Table{table}); err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	return sinktest.Harness[row.Delta]{
+		Open: func() batch.Sink[row.Delta] { return make1(testConfig()) },
+		OpenQuery: func() batch.Sink[row.Delta] {
+			c := testConfig()
+			c.QueryHash, c.QueryText = [32]byte{9}, "another"
+			return make1(c)
+		},
+		Delta: func(counts map[string]int64) row.Delta { return countsDelta(&table, counts) },
+		Rows: func() map[string]int64 {
+			t.Helper()
+			out := map[string]int64{}
+			rows, err := h.Query("SELECT item, n FROM counts")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer rows.Close()
+			for rows.Next() {
+				var item string
+				var n int64
+				if err := rows.Scan(&item, &n); err != nil {
+					t.Fatal(err)
+				}
+				out[item] = n
+			}
+			return out
+		},
+		Checkpoints: func(topic string) []checkpoint.Checkpoint {
+			t.Helper()
+			offsets, err := New(testConfig(), p, nil, nil).Offsets(t.Context(), topic)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var out []checkpoint.Checkpoint
+			for _, o := range offsets {
+				out = append(out, o.Checkpoint)
+			}
+			return out
+		},
+		DeadLetters: func() (n int) {
+			t.Helper()
+			if err := h.QueryRow("SELECT COUNT(*) FROM etl_dead_letter").Scan(&n); err != nil {
+				t.Fatal(err)
+			}
+			return n
+		},
+		Delete: func(c checkpoint.Partition) {
+			do(fmt.Sprintf("DELETE FROM etl_checkpoint WHERE partition_id = %d", c.ID))
+		},
+		Copy: func() func() {
+			tables := []string{"etl_checkpoint", "etl_target", "etl_dead_letter", "counts"}
+			for _, name := range tables {
+				do("CREATE TABLE copy_" + name + " AS SELECT * FROM " + name)
+			}
+			return func() {
+				for _, name := range slices.Backward(tables) {
+					do("DELETE FROM " + name)
+					do("INSERT INTO " + name + " SELECT * FROM copy_" + name)
+				}
+			}
+		},
+	}
+}
