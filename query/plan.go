@@ -92,38 +92,62 @@ func (p *Plan) Fingerprint() (hash [32]byte, text string) {
 }
 
 // split divides a text at the semicolons that stand outside of quotes and comments, and leaves out what holds no
-// statement.
+// statement. In quotes it doubles the backslash of \% and \_, which MySQL hands on to LIKE and the parser does not.
 func split(text string) []string {
 	var parts []string
-	from, solid := 0, false
-	end := func(to int) {
+	var b strings.Builder
+	solid := false
+	end := func() {
 		if solid {
-			parts = append(parts, text[from:to])
+			parts = append(parts, b.String())
 		}
-		from, solid = to+1, false
+		b.Reset()
+		solid = false
 	}
-	for i := 0; i < len(text); i++ {
+	for i := 0; i < len(text); {
 		rest := text[i:]
+		n := 1
 		switch c := text[i]; {
 		case c == ';':
-			end(i)
+			end()
+			i++
+			continue
 		case c == '#' || strings.HasPrefix(rest, "--") && (len(rest) == 2 || isSpace(rest[2])):
-			i += until(rest, "\n")
+			n = until(rest, "\n")
 		case strings.HasPrefix(rest, "/*"):
-			i += 2 + until(rest[2:], "*/") + 1
+			n = min(len(rest), 2+until(rest[2:], "*/")+2)
 		case c == '\'' || c == '"' || c == '`':
+			n = quotedLength(rest)
 			solid = true
-			for i++; i < len(text) && text[i] != c; i++ {
-				if text[i] == '\\' && c != '`' {
-					i++
-				}
+			if c != '`' {
+				b.WriteString(likeEscapes.Replace(rest[:n]))
+				i += n
+				continue
 			}
 		case !isSpace(c):
 			solid = true
 		}
+		b.WriteString(rest[:n])
+		i += n
 	}
-	end(len(text))
+	end()
 	return parts
+}
+
+// The first pair keeps an escaped backslash from being seen as the beginning of an escape.
+var likeEscapes = strings.NewReplacer(`\\`, `\\`, `\%`, `\\%`, `\_`, `\\_`)
+
+// quotedLength is the length of the quoted text that s begins with, its quotes included.
+func quotedLength(s string) int {
+	for i := 1; i < len(s); i++ {
+		switch {
+		case s[i] == s[0]:
+			return i + 1
+		case s[i] == '\\' && s[0] != '`':
+			i++
+		}
+	}
+	return len(s)
 }
 
 // until is where stop begins, or the end.
