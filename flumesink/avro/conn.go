@@ -69,7 +69,7 @@ func (c *conn) next() (*frame, error) {
 		return nil, errStopping
 	}
 	if err := c.in.wait(); err != nil {
-		return nil, err
+		return nil, c.explain(err)
 	}
 	now := time.Now()
 	// An idle connection has waited in its read; Kafka may have fallen silent meanwhile.
@@ -87,13 +87,23 @@ func (c *conn) next() (*frame, error) {
 	}
 	if err := c.in.read(f); err != nil {
 		f.release()
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			err = &refusal{reasonSlow, errors.New("a frame was not received within ack-timeout of its first byte")}
-		}
-		return nil, err
+		return nil, c.explain(err)
 	}
 	c.r.metrics.Received(len(f.message))
 	return f, nil
+}
+
+// explain says what a read that ran into its deadline means.
+func (c *conn) explain(err error) error {
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopping {
+		return errStopping
+	}
+	return &refusal{reasonSlow, errors.New("a frame was not received within ack-timeout of its first byte")}
 }
 
 // ready waits for the Appender (P23).

@@ -1,7 +1,6 @@
 package avro
 
 import (
-	"slices"
 	"unsafe"
 
 	"github.com/sluice-etl/sluice/flumesink"
@@ -132,5 +131,7 @@ func grow[T any](s []T, n, size int, charge func(int) error) ([]T, error) {
 	if err := charge(more * size); err != nil {
 		return s, err
 	}
-	return slices.Grow(s, more), nil
+	larger := make([]T, len(s), cap(s)+more) // exactly what was charged, which slices.Grow would not keep to
+	copy(larger, s)
+	return larger, nil
 }

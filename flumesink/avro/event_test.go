@@ -1,7 +1,11 @@
 package avro
 
 import (
+	"errors"
+	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluice-etl/sluice/flumesink"
 )
@@ -18,4 +22,177 @@ func mustDecode(tb testing.TB, frame []byte) []flumesink.Event {
 		tb.Fatal(err)
 	}
 	return d.events
+}
+
+func header(key, value string) flumesink.Header {
+	return flumesink.Header{Key: []byte(key), Value: []byte(value)}
+}
+
+// Avro specification 1.11, "Binary Encoding": what follows each name is a sentence of it.
+func TestDecoder_spec(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		bytes string
+		want  []string
+	}{
+		"arrays: a block of count zero ends the array":             {"00", nil},
+		"arrays: a series of blocks":                               {"02 00 02 78  02 00 02 79  00", []string{"x{}", "y{}"}},
+		"arrays: a negative count is followed by the block's size": {"03 10 00 02 78 00 02 79  00", []string{"x{}", "y{}"}},
+		"maps: a series of blocks":                                 {"02  02 0261 0262  02 0263 0264  00  00  00", []string{"{a=b,c=d}"}},
+		"maps: a negative count is followed by the block's size":   {"02  03 10 0261 0262 0263 0264 00 00  00", []string{"{a=b,c=d}"}},
+		"maps: keys are not checked, and may come twice":           {"02  04 0261 0262 0261 0263 00 00  00", []string{"{a=b,a=c}"}},
+		"bytes: may be empty; strings too":                         {"02  02 00 00 00 00  00", []string{"{=}"}},
+		"long: more bytes than it needs":                           {"8280 00  00 8280 8000 78  8000", []string{"x{}"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var got []string
+			for _, e := range mustDecode(t, unhex(t, tc.bytes)) {
+				got = append(got, show(e))
+			}
+			if d := cmp.Diff(tc.want, got); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+func TestDecoder_malformed(t *testing.T) {
+	t.Parallel()
+	for name, bytes := range map[string]string{
+		"nothing":                        "",
+		"no end of the array":            "02 00 00",
+		"more items than bytes":          "7e 00 00 00",
+		"the least long as a count":      "ffffffffffffffffff01 02 00 00",
+		"a long of 65 bits":              "ffffffffffffffffff02",
+		"a long of 11 bytes":             "8080808080808080808000",
+		"a block size that is cut":       "01 80",
+		"a negative body":                "02 00 01 00",
+		"a body longer than the rest":    "02 00 06 78 00",
+		"a header name longer than that": "02 02 7e 61 00 00",
+		"a header value that is cut":     "02 02 02 61 02",
+		"a negative header name":         "02 02 01 00 00 00",
+		"bytes after the end":            "00 00",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var refused *refusal
+			if err := testDecoder().batch(unhex(t, bytes)); !errors.As(err, &refused) || refused.reason != reasonMalformed {
+				t.Errorf("error %v, want malformed", err)
+			}
+		})
+	}
+}
+
+func TestDecoder_limits(t *testing.T) {
+	t.Parallel()
+	set := func(change func(*Config)) *Config {
+		cfg := DefaultConfig()
+		change(&cfg)
+		return &cfg
+	}
+	one := func(body string, headers ...flumesink.Header) []flumesink.Event {
+		return []flumesink.Event{{Headers: headers, Body: []byte(body)}}
+	}
+	for name, tc := range map[string]struct {
+		cfg       *Config
+		good, bad []flumesink.Event
+		want      string
+	}{
+		"events": {
+			set(func(c *Config) { c.MaxBatchEvents = 2 }), events("a", "b"), events("a", "b", "c"),
+			"3 events in a batch are more than 2: send less at once, or raise --avro-max-batch-events",
+		},
+		"headers": {
+			set(func(c *Config) { c.MaxHeaders = 1 }), one("", header("a", "b")), one("", header("a", "b"), header("c", "d")),
+			"2 headers of an event are more than 1: send less at once, or raise --avro-max-headers",
+		},
+		"header bytes": {
+			set(func(c *Config) { c.MaxHeaderBytes = 3 }), one("", header("a", "bc")), one("", header("a", "b"), header("c", "d")),
+			"4 bytes of headers in an event are more than 3: send less at once, or raise --avro-max-header-bytes",
+		},
+		"body bytes": {
+			set(func(c *Config) { c.MaxBodyBytes = 3 }), one("abc"), one("abcd"),
+			"4 bytes of body in an event are more than 3: send less at once, or raise --avro-max-body-bytes",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := &decoder{cfg: tc.cfg, charge: func(int) error { return nil }}
+			if err := d.batch(appendEvents(nil, tc.good)); err != nil {
+				t.Errorf("at the limit: %v", err)
+			}
+			var limit *LimitError
+			if err := d.batch(appendEvents(nil, tc.bad)); !errors.As(err, &limit) || err.Error() != tc.want {
+				t.Errorf("error %v\nwant  %s", err, tc.want)
+			}
+		})
+	}
+}
+
+// Limits of a batch hold over all blocks, not for each.
+func TestDecoder_limitsOverBlocks(t *testing.T) {
+	t.Parallel()
+	d := testDecoder()
+	d.cfg.MaxBatchEvents, d.cfg.MaxHeaders = 2, 1
+	for _, bytes := range []string{"02 0000 02 0000 02 0000 00", "02 02 0261 0262 02 0261 0262 00 00 00"} {
+		var limit *LimitError
+		if err := d.batch(unhex(t, bytes)); !errors.As(err, &limit) {
+			t.Errorf("%s: error %v, want a limit", bytes, err)
+		}
+	}
+}
+
+// An announced number costs nothing: memory is asked for as events are found.
+func TestDecoder_chargesWhatItKeeps(t *testing.T) {
+	t.Parallel()
+	d := testDecoder()
+	charged := 0
+	d.charge = func(n int) error { charged += n; return nil }
+	if err := d.batch(append(unhex(t, "c0843d"), make([]byte, 10)...)); err == nil || charged != 0 {
+		t.Errorf("error %v, %d bytes charged for a number", err, charged)
+	}
+	frame := benchBatch()
+	if err := d.batch(frame); err != nil {
+		t.Fatal(err)
+	}
+	if kept := cap(d.events)*eventSize + cap(d.headers)*headerSize; charged < kept*9/10 || charged > 2*kept {
+		t.Errorf("%d bytes charged, %d kept", charged, kept)
+	}
+	d = testDecoder()
+	full := errors.New("full")
+	d.charge = func(int) error { return full }
+	if err := d.batch(frame); !errors.Is(err, full) {
+		t.Errorf("error %v, want the budget's", err)
+	}
+}
+
+func TestDecoder_allocatesNothing(t *testing.T) {
+	frame := benchBatch()
+	d := testDecoder()
+	if n := testing.AllocsPerRun(100, func() {
+		if err := d.batch(frame); err != nil {
+			t.Fatal(err)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations for a batch of 1,000 events, want 0", n)
+	}
+}
+
+func TestVarint_roundTrip(t *testing.T) {
+	t.Parallel()
+	for _, v := range []int64{0, 1, -1, 63, 64, -64, -65, 8191, 8192, 1 << 31, -1 << 31, 1<<63 - 1, -1 << 63} {
+		b := appendLong([]byte{9}, v)
+		if got, next := readLong(b, 1); got != v || next != len(b) {
+			t.Errorf("%d became %d, at %d of %d", v, got, next, len(b))
+		}
+		for cut := 1; cut < len(b); cut++ {
+			if _, next := readLong(b[:cut], 1); next != -1 {
+				t.Errorf("%d cut to %d bytes was read", v, cut)
+			}
+		}
+	}
+	if b := appendBytes(nil, strings.Repeat("x", 70)); len(b) != 72 {
+		t.Errorf("%d bytes", len(b))
+	}
 }

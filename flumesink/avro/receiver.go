@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -201,17 +200,10 @@ func (r *Receiver) ended(c *conn, err error) {
 		r.refused(c, refused)
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		r.refused(c, &refusal{reasonTruncated, errors.New("the connection ended within a frame")})
-	case c.r.stopped(c, err) || quiet(err):
+	case quiet(err):
 	default:
 		r.log.Debug("Connection ended", "remote", c.nc.RemoteAddr().String(), "err", err)
 	}
-}
-
-// stopped reports whether the read loop ended because reading was stopped.
-func (r *Receiver) stopped(c *conn, err error) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.stopping && errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 func (r *Receiver) refused(c *conn, why *refusal) {

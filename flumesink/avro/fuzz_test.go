@@ -1,0 +1,144 @@
+package avro
+
+import (
+	"bytes"
+	"encoding/hex"
+	"maps"
+	"os"
+	"strings"
+	"testing"
+
+	oracle "github.com/twmb/avro"
+
+	"github.com/sluice-etl/sluice/flumesink"
+)
+
+// seeds reads hexadecimal seeds, one to a line.
+func seeds(f *testing.F, file string) {
+	f.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, line := range strings.Split(string(text), "\n") {
+		line, _, _ = strings.Cut(line, "#")
+		b, err := hex.DecodeString(strings.Join(strings.Fields(line), ""))
+		if err != nil {
+			f.Fatal(err)
+		}
+		if len(b) > 0 {
+			f.Add(b)
+		}
+	}
+}
+
+// FuzzDecodeBatch holds the decoder to twmb/avro: both take the same inputs, and find the same bodies and headers. Our
+// limits are set so wide that they do not count; what both leave unread is not looked at, as the oracle leaves that to
+// its caller.
+func FuzzDecodeBatch(f *testing.F) {
+	seeds(f, "testdata/batches.txt")
+	schema := oracle.MustParse(`{"type":"array","items":` + eventSchema + `}`)
+	cfg := DefaultConfig()
+	cfg.MaxBatchEvents, cfg.MaxHeaders, cfg.MaxHeaderBytes, cfg.MaxBodyBytes = 1<<30, 1<<30, 1<<30, 1<<30
+	d := &decoder{cfg: &cfg, charge: func(int) error { return nil }}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var want []oracleEvent
+		rest, oracleErr := schema.Decode(b, &want)
+		if oracleErr == nil {
+			b = b[:len(b)-len(rest)]
+		}
+		before := bytes.Clone(b)
+		err := d.batch(b)
+		if (err == nil) != (oracleErr == nil) {
+			t.Fatalf("%x: ours says %v, twmb/avro says %v", b, err, oracleErr)
+		}
+		if !bytes.Equal(b, before) {
+			t.Fatalf("%x: the frame was changed", before)
+		}
+		if err != nil {
+			return
+		}
+		if len(d.events) != len(want) {
+			t.Fatalf("%x: %d events, want %d", b, len(d.events), len(want))
+		}
+		for i, e := range d.events {
+			if !bytes.Equal(e.Body, want[i].Body) || !maps.Equal(toMap(e.Headers), want[i].Headers) {
+				t.Fatalf("%x: event %d is %s, want %v %x", b, i, show(e), want[i].Headers, want[i].Body)
+			}
+			if cap(e.Body) != len(e.Body) {
+				t.Fatalf("%x: event %d: a body with room after it", b, i)
+			}
+		}
+		// What we write of it, both read alike again.
+		again := appendEvents(nil, d.events)
+		var twice []oracleEvent
+		if rest, err := schema.Decode(again, &twice); err != nil || len(rest) != 0 || len(twice) != len(want) {
+			t.Fatalf("%x written again as %x: %v", b, again, err)
+		}
+	})
+}
+
+// toMap is the headers as a map: of names that come twice the last counts.
+func toMap(headers []flumesink.Header) map[string]string {
+	m := make(map[string]string, len(headers))
+	for _, h := range headers {
+		m[string(h.Key)] = string(h.Value)
+	}
+	return m
+}
+
+type oracleHandshake struct {
+	ClientHash     [16]byte           `avro:"clientHash"`
+	ClientProtocol *string            `avro:"clientProtocol"`
+	ServerHash     [16]byte           `avro:"serverHash"`
+	Meta           *map[string][]byte `avro:"meta"`
+}
+
+// FuzzHandshake holds the reading of a HandshakeRequest, and of the call metadata after it, to twmb/avro.
+func FuzzHandshake(f *testing.F) {
+	seeds(f, "testdata/handshakes.txt")
+	request := oracle.MustParse(`{"type":"record","name":"HandshakeRequest","namespace":"org.apache.avro.ipc","fields":[
+		{"name":"clientHash","type":{"type":"fixed","name":"MD5","size":16}},
+		{"name":"clientProtocol","type":["null","string"]},
+		{"name":"serverHash","type":"MD5"},
+		{"name":"meta","type":["null",{"type":"map","values":"bytes"}]}]}`)
+	metadata := oracle.MustParse(`{"type":"map","values":"bytes"}`)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var want oracleHandshake
+		rest, oracleErr := request.Decode(b, &want)
+		got, at, err := readHandshake(b)
+		if (err == nil) != (oracleErr == nil) {
+			t.Fatalf("%x: ours says %v, twmb/avro says %v", b, err, oracleErr)
+		}
+		if err != nil {
+			return
+		}
+		if at != len(b)-len(rest) || got.clientHash != want.ClientHash || got.serverHash != want.ServerHash ||
+			(got.clientText == nil) != (want.ClientProtocol == nil) ||
+			got.clientText != nil && string(got.clientText) != *want.ClientProtocol {
+			t.Fatalf("%x: %+v up to byte %d, want %+v up to %d", b, got, at, want, len(b)-len(rest))
+		}
+		var meta map[string][]byte
+		rest, oracleErr = metadata.Decode(b[at:], &meta)
+		end := skipMeta(b, at)
+		if (end >= 0) != (oracleErr == nil) || oracleErr == nil && end != len(b)-len(rest) {
+			t.Fatalf("%x: metadata up to %d, want %d (%v)", b, end, len(b)-len(rest), oracleErr)
+		}
+	})
+}
+
+// FuzzVerifyProtocol: a sender's protocol text, whatever it is, never does more than be refused.
+func FuzzVerifyProtocol(f *testing.F) {
+	f.Add(protocolText)
+	text, err := os.ReadFile("testdata/docless.json")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(string(text))
+	f.Add(`{"messages":{"append":{"request":[{"type":"null"}],"response":"null"}}}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		if err := verifyProtocol([]byte(text)); err == nil && !strings.Contains(text, "append") {
+			t.Fatalf("%q was taken for Flume's protocol", text)
+		}
+	})
+}

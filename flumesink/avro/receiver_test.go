@@ -1,0 +1,404 @@
+package avro
+
+import (
+	"context"
+	"crypto/md5"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sluice-etl/sluice/flumesink"
+)
+
+// Requests that are sent without waiting are with the Appender at once, and answered by serial as they are
+// acknowledged; no more of them than MaxPipelined.
+func TestReceiver_pipelining(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	under, most := 0, 0
+	acks := map[string]chan struct{}{}
+	for i := range 6 {
+		acks[fmt.Sprint(i)] = make(chan struct{})
+	}
+	k := &kafka{append: func(ctx context.Context, r flumesink.Request) error {
+		defer r.Release()
+		mu.Lock()
+		under++
+		most = max(most, under)
+		ack := acks[string(r.Events[0].Body)]
+		mu.Unlock()
+		<-ack
+		mu.Lock()
+		under--
+		mu.Unlock()
+		return nil
+	}}
+	g := start(t, k, func(c *Config) { c.MaxPipelined = 3 })
+	close(acks["0"])
+	c := g.dial()
+	c.send(firstCall(10, events("0")))
+	c.expect(okFirst(10))
+	for i := range 5 {
+		c.send(laterCall(uint32(11+i), events(fmt.Sprint(i+1))))
+	}
+	now := func() int { mu.Lock(); defer mu.Unlock(); return under }
+	g.until("three requests are under way", func() bool { return now() == 3 })
+	c.open(20 * time.Millisecond)
+	for _, i := range []uint32{3, 1, 4, 5, 2} { // in another order
+		close(acks[fmt.Sprint(i)])
+		c.expect(okLater(10 + i))
+	}
+	if most != 3 {
+		t.Errorf("%d requests at once, want 3", most)
+	}
+}
+
+// A client that does not wait for the first answer must not get a later one, without a handshake, before it.
+func TestReceiver_firstAnswerComesFirst(t *testing.T) {
+	t.Parallel()
+	hold := make(chan struct{})
+	k := &kafka{append: func(ctx context.Context, r flumesink.Request) error {
+		defer r.Release()
+		if string(r.Events[0].Body) == "first" {
+			<-hold
+		}
+		return nil
+	}}
+	g := start(t, k, nil)
+	c := g.dial()
+	c.send(append(firstCall(1, events("first")), laterCall(2, events("second"))...))
+	c.open(20 * time.Millisecond)
+	close(hold)
+	c.expect(append(okFirst(1), okLater(2)...))
+}
+
+func TestReceiver_wrongProtocols(t *testing.T) {
+	t.Parallel()
+	hello := unhex(t, "16030100f8010000f40303"+strings.Repeat("5a", 64))
+	for name, tc := range map[string]struct {
+		bytes  []byte
+		reason string
+		says   string
+	}{
+		"HTTP GET":        {[]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), reasonHTTP, "an HTTP request"},
+		"HTTP POST":       {[]byte("POST /v1 HTTP/1.1\r\n\r\n"), reasonHTTP, "--admin-listen"},
+		"HTTP/2":          {[]byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), reasonHTTP, "an HTTP request"},
+		"TLS":             {hello, reasonTLS, "ssl = false"},
+		"TLS, 256 bytes":  {unhex(t, "1603010100010000fc0303"), reasonTLS, "a TLS client hello"},
+		"zlib":            {unhex(t, "789c6260606064606060026283b655b71e1d092939f06ff2ff0b9f4cb95219d00580aac4120b0a52f3529c124b9233807a8458983832f28b4b98121958323219582af31900000000ffff"), reasonZlib, "compression-type = none"},
+		"Thrift, compact": {unhex(t, "00000020 822101 0b617070656e644261746368"), reasonThrift, "--thrift-listen"},
+		"Thrift, binary":  {unhex(t, "00000020 80010001 0000000b 617070656e64"), reasonThrift, "--thrift-listen"},
+		"PROXY v1":        {[]byte("PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n"), reasonProxy, "PROXY protocol"},
+		"PROXY v2":        {unhex(t, "0d0a0d0a000d0a515549540a 2111000c"), reasonProxy, "PROXY protocol"},
+		"syslog":          {[]byte("<13>Oct 10 13:55:36 host app: hello\n"), reasonText, "etl send"},
+		"random":          {unhex(t, "fe81a0037cc2b7f19d33e1"), reasonUnknown, "nothing known"},
+		"listSize 0":      {unhex(t, "00000001 00000000"), reasonMalformed, "listSize 0"},
+		"bad handshake":   {frameOf(1, []byte("not a handshake")), reasonMalformed, "handshake: bad clientHash"},
+		"bad metadata":    {frameOf(1, callHead(true)[:35]), reasonMalformed, "bad call metadata"},
+		"bad name":        {frameOf(1, append(callHead(true)[:36], 0x7e)), reasonMalformed, "bad message name"},
+		"bad events":      {frameOf(1, callHead(true), []byte{2, 1}), reasonMalformed, "events: bad block"},
+		"huge buffer":     {unhex(t, "00000001 00000001 ffffffff"), reasonFrameBytes, "4294967295 bytes in a frame are more than 67108864"},
+		"huge list":       {unhex(t, "00000001 00ffffff 00000001"), reasonListLength, "16777215 buffers in a frame are more than 16384"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := start(t, &kafka{}, nil)
+			good := g.client()
+			if err := good.Append(t.Context(), events("a")); err != nil {
+				t.Fatal(err)
+			}
+			for range 3 {
+				c := g.dial()
+				c.send(tc.bytes)
+				c.closed()
+			}
+			log := g.refused(tc.reason, 3)
+			if n := strings.Count(log, "WARN"); n != 1 {
+				t.Errorf("%d log lines, want 1: %s", n, log)
+			}
+			if !strings.Contains(log, tc.says) || !strings.Contains(log, "remote=127.0.0.1:") {
+				t.Errorf("the log does not say %q and who: %s", tc.says, log)
+			}
+			if err := good.Append(t.Context(), events("b")); err != nil {
+				t.Errorf("a good sender noticed: %v", err)
+			}
+		})
+	}
+}
+
+// Load balancers connect and close to see whether a port is open: no line, no counter of refusals.
+func TestReceiver_probes(t *testing.T) {
+	t.Parallel()
+	g := start(t, &kafka{}, nil)
+	for i := range 10 {
+		c := g.dial()
+		if i%2 == 0 {
+			_ = c.Conn.(*net.TCPConn).SetLinger(0) // RST
+		}
+		c.Close()
+	}
+	g.until("the probes came and went", func() bool {
+		return g.metric("etl_receiver_connections_total") == 10 && g.metric("etl_receiver_connections") == 0
+	})
+	if n := g.metric("etl_receiver_refused_total"); n != 0 || strings.Contains(g.log.String(), "WARN") {
+		t.Errorf("%v refused; log %s", n, g.log.String())
+	}
+}
+
+func TestReceiver_limits(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 101)
+	for name, tc := range map[string]struct {
+		change func(*Config)
+		es     []flumesink.Event
+		reason string
+		says   string
+	}{
+		"frame":  {func(c *Config) { c.MaxFrameBytes = 100 }, events(long), reasonFrameBytes, "--avro-max-frame-bytes"},
+		"list":   {func(c *Config) { c.MaxListLength = 1 }, events("a"), reasonListLength, "--avro-max-list-length"},
+		"events": {func(c *Config) { c.MaxBatchEvents = 1 }, events("a", "b"), reasonBatchEvents, "--avro-max-batch-events"},
+		"headers": {func(c *Config) { c.MaxHeaders = 0 }, []flumesink.Event{{Headers: []flumesink.Header{header("a", "b")}}},
+			reasonHeaders, "--avro-max-headers"},
+		"header bytes": {func(c *Config) { c.MaxHeaderBytes = 1 }, []flumesink.Event{{Headers: []flumesink.Header{header("a", "b")}}},
+			reasonHeaderBytes, "--avro-max-header-bytes"},
+		"body": {func(c *Config) { c.MaxBodyBytes = 100 }, events(long), reasonBodyBytes, "--avro-max-body-bytes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := &kafka{}
+			g := start(t, k, tc.change)
+			c := g.dial()
+			c.send(firstCall(1, tc.es))
+			c.closed()
+			if log := g.refused(tc.reason, 1); !strings.Contains(log, tc.says) {
+				t.Errorf("the log does not say %q: %s", tc.says, log)
+			}
+			if len(k.got()) != 0 {
+				t.Errorf("produced %q", k.got())
+			}
+		})
+	}
+}
+
+func TestReceiver_connectionLimits(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		change func(*Config)
+		reason string
+	}{
+		"in all":      {func(c *Config) { c.MaxConnections = 2 }, reasonConnections},
+		"per address": {func(c *Config) { c.MaxConnectionsPerAddress = 2 }, reasonPerAddress},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := start(t, &kafka{}, tc.change)
+			a, b := g.client(), g.client()
+			for _, c := range []*Client{a, b} {
+				if err := c.Append(t.Context(), events("x")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			g.dial().closed()
+			g.refused(tc.reason, 1)
+			a.Close() // its place is free again
+			g.until("a connection ended", func() bool { return g.metric("etl_receiver_connections") == 1 })
+			if err := g.client().Append(t.Context(), events("y")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// A protocol that is not Flume's is told so, in a system error that the sender's own log shows.
+func TestReceiver_otherProtocol(t *testing.T) {
+	t.Parallel()
+	g := start(t, &kafka{}, nil)
+	text := strings.Replace(protocolText, `{"name":"body","type":"bytes"}`, `{"name":"body","type":"bytes"},{"name":"n","type":"long"}`, 1)
+	sum := md5.Sum([]byte(text))
+	own := g.r.protocols.own
+	head := append(appendBytes(append(sum[:], 2), text), own[:]...)
+	head = append(head, 0)
+	c := g.dial()
+	c.send(frameOf(1, head, callHead(false), appendEvents(nil, events("a"))))
+	why := fmt.Sprintf("the sender's protocol %s is not Flume's: message append: events are not record {map<string> headers, bytes body}", hash(sum))
+	c.expect(frameOf(1, []byte{0, 0, 0, 0}, noMeta, systemError(why)))
+	c.closed()
+	g.refused(reasonProtocol, 1)
+	if g.r.protocols.knows(hash(sum)) {
+		t.Error("it was remembered")
+	}
+}
+
+func TestReceiver_takenPort(t *testing.T) {
+	t.Parallel()
+	g := start(t, &kafka{}, nil)
+	cfg := DefaultConfig()
+	for listen, want := range map[string]string{
+		g.addr:        "--avro-listen " + g.addr + ": listen tcp " + g.addr + ": bind: address already in use: another process has this port; stop it, or choose another port",
+		"nonsense":    "--avro-listen nonsense: ",
+		"192.0.2.1:0": "--avro-listen 192.0.2.1:0: ",
+	} {
+		cfg.Listen = listen
+		r := New(cfg, &kafka{}, g.admission, nil, nil)
+		if err := r.Run(t.Context()); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("error %v\nwant  %s", err, want)
+		}
+	}
+	cfg.Listen = "127.0.0.1:0"
+	r := New(cfg, &kafka{}, g.admission, nil, nil)
+	addr, err := r.Listen(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+	if c, err := net.Dial("tcp", addr.String()); err == nil {
+		c.Close()
+		t.Error("the port is still open")
+	}
+}
+
+func TestConfig_validate(t *testing.T) {
+	t.Parallel()
+	if err := DefaultConfig().Validate(); err != nil {
+		t.Error(err)
+	}
+	err := Config{AckTimeout: -1, ShutdownTimeout: -1, MaxHeaders: -1, MaxHeaderBytes: -1, MaxBodyBytes: -1}.Validate()
+	for _, want := range []string{
+		"no name", "--avro-listen is empty", "--ack-timeout is -1ns: the least is 1ms", "--shutdown-timeout is -1ns",
+		"--avro-max-frame-bytes is 0: want 64 to 1073741824", "--avro-max-list-length is 0", "--avro-max-batch-events is 0",
+		"--avro-max-headers is -1", "--avro-max-header-bytes is -1", "--avro-max-body-bytes is -1",
+		"--avro-max-connections is 0", "--avro-max-connections-per-address is 0", "--avro-max-pipelined is 0",
+	} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v\ndoes not say %q", err, want)
+		}
+	}
+}
+
+// The texts' hashes are those that Avro's compiler gives them.
+func TestProtocols_hashes(t *testing.T) {
+	t.Parallel()
+	if own := newProtocols().own.String(); own != "86aadae2c45474c0fe93ffd0f2350a65" || len(protocolText) != 1334 {
+		t.Errorf("our protocol's hash is %s, of %d bytes", own, len(protocolText))
+	}
+}
+
+func TestProtocols_verify(t *testing.T) {
+	t.Parallel()
+	change := func(from, to string) string {
+		if !strings.Contains(protocolText, from) {
+			t.Fatal(from)
+		}
+		return strings.ReplaceAll(protocolText, from, to)
+	}
+	for name, tc := range map[string]struct{ text, want string }{
+		"itself":           {protocolText, ""},
+		"another name":     {change(`AvroFlumeEvent`, `Event`), ""},
+		"full names":       {change(`"items":"AvroFlumeEvent"`, `"items":"org.apache.flume.source.avro.AvroFlumeEvent"`), ""},
+		"Java's strings":   {change(`"string"`, `{"type":"string","avro.java.string":"String"}`), ""},
+		"only append":      {change(`"appendBatch"`, `"other"`), ""},
+		"not JSON":         {"{", "unexpected end of JSON input"},
+		"nothing of ours":  {`{"protocol":"P","messages":{}}`, "it has neither append nor appendBatch"},
+		"fields exchanged": {change(`{"name":"headers","type":{"type":"map","values":"string"}},{"name":"body","type":"bytes"}`, `{"name":"body","type":"bytes"},{"name":"headers","type":{"type":"map","values":"string"}}`), "events are not"},
+		"other headers":    {change(`"values":"string"`, `"values":"long"`), "events are not"},
+		"other status":     {change(`"OK","FAILED"`, `"FAILED","OK"`), "the response is not"},
+		"two parameters":   {change(`[{"name":"event","type":"AvroFlumeEvent"}]`, `[]`), "want one parameter"},
+		"unknown type":     {change(`"items":"AvroFlumeEvent"`, `"items":"Nobody"`), "Nobody"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := verifyProtocol([]byte(tc.text))
+			if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("error %v, want %q", err, tc.want)
+			}
+		})
+	}
+}
+
+// A hash is remembered only where it is the text's own, and no more hashes than the limit.
+func TestProtocols_remembersLittle(t *testing.T) {
+	t.Parallel()
+	p := newProtocols()
+	if err := p.learn(hash{1}, []byte(protocolText)); err != nil || p.knows(hash{1}) {
+		t.Errorf("error %v, known %v", err, p.knows(hash{1}))
+	}
+	if err := p.learn(hash{2}, make([]byte, maxProtocolText+1)); err == nil {
+		t.Error("a huge text was taken")
+	}
+	for i := range maxKnownProtocols + 10 {
+		text := strings.Replace(protocolText, "Licensed", fmt.Sprintf("Licensed %d", i), 1)
+		if err := p.learn(md5.Sum([]byte(text)), []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(p.known) != maxKnownProtocols {
+		t.Errorf("%d known, want %d", len(p.known), maxKnownProtocols)
+	}
+}
+
+// The budget of bytes in flight is everybody's: who finds no room before ack-timeout is closed, and said why.
+func TestReceiver_noMemory(t *testing.T) {
+	t.Parallel()
+	g := start(t, &kafka{}, func(c *Config) { c.AckTimeout = 50 * time.Millisecond })
+	var full, favoured flumesink.Lease
+	g.admission.Begin(&full)
+	g.admission.Begin(&favoured)
+	for _, l := range []*flumesink.Lease{&full, &favoured} {
+		if err := l.Grow(t.Context(), time.Now(), flumesink.DefaultConfig().MaxBytesInFlight); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := g.dial()
+	c.send(firstCall(1, events("a")))
+	c.closed()
+	full.Release()
+	favoured.Release()
+	if log := g.refused(reasonMemory, 1); !strings.Contains(log, "--max-bytes-in-flight") {
+		t.Error(log)
+	}
+}
+
+// Half-received frames of many senders never hold more than what has arrived, whatever they announced.
+func TestReceiver_paysByBytesReceived(t *testing.T) {
+	t.Parallel()
+	g := start(t, &kafka{}, nil)
+	const senders = 20
+	frame := binary.BigEndian.AppendUint32([]byte{0, 0, 0, 1, 0, 0, 0, 1}, 60<<20)
+	for range senders {
+		g.dial().send(frame)
+	}
+	g.until("all frames have begun", func() bool { return g.admission.Used() >= int64(senders*bufferSizes[0]) })
+	if used := g.admission.Used(); used > senders*64<<10 {
+		t.Errorf("%d bytes in flight for %d bytes received", used, senders*len(frame))
+	}
+}
+
+// The Appender's word that nothing was produced keeps a request out of the bound of duplicates.
+func TestReceiver_notProduced(t *testing.T) {
+	t.Parallel()
+	k := &kafka{append: func(ctx context.Context, r flumesink.Request) error {
+		r.Release()
+		return fmt.Errorf("waiting for a place: %w", flumesink.ErrNotProduced)
+	}}
+	g := start(t, k, nil)
+	err := g.client().Append(t.Context(), events("a"))
+	if err == nil || errors.Is(err, flumesink.ErrRefused) {
+		t.Errorf("error %v, want a closed connection", err)
+	}
+	g.until("counted as dropped", func() bool { return g.metric("etl_receiver_requests_total", "dropped") == 1 })
+	if n := g.metric("etl_receiver_unanswered_events_total"); n != 0 {
+		t.Errorf("%v events unanswered", n)
+	}
+	if d := cmp.Diff(int64(0), g.admission.Used()); d != "" {
+		t.Error(d)
+	}
+}

@@ -1,0 +1,142 @@
+package avro
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// The receiver's side of exchanges with Avro's own Java client, byte by byte.
+func TestReceiver_exchanges(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("testdata/exchanges.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range strings.Split(string(text), "\n== ")[1:] {
+		name, steps, _ := strings.Cut(part, "\n")
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := start(t, &kafka{}, nil)
+			c := g.dial()
+			for _, line := range strings.Split(strings.TrimSpace(steps), "\n") {
+				bytes := strings.Replace(line[1:], "{text}", hexOf(protocolText), 1)
+				switch line[0] {
+				case '>':
+					c.send(unhex(t, bytes))
+				case '<':
+					c.expect(unhex(t, bytes))
+				default:
+					c.Close()
+					c = g.dial()
+				}
+			}
+			c.open(5 * time.Millisecond)
+			if log := g.log.String(); strings.Contains(log, "WARN") {
+				t.Error(log)
+			}
+		})
+	}
+}
+
+func hexOf(s string) string {
+	const digits = "0123456789abcdef"
+	var b strings.Builder
+	for i := range len(s) {
+		b.WriteByte(digits[s[i]>>4])
+		b.WriteByte(digits[s[i]&15])
+	}
+	return b.String()
+}
+
+// Buffer boundaries mean nothing: the same message is understood wherever it is cut, in handshake, varints and bodies,
+// and in as many TCP segments as it has bytes.
+func TestReceiver_buffersCutAnywhere(t *testing.T) {
+	t.Parallel()
+	k := &kafka{}
+	g := start(t, k, nil)
+	es := events("hi", strings.Repeat("y", 100))
+	es[0].Headers = append(es[0].Headers, header("host", "a"))
+	message := append(callHead(true), appendEvents(nil, es)...)
+	want := []string{"hi{host=a}", strings.Repeat("y", 100) + "{}"}
+	var all []string
+	for cut := range len(message) + 1 {
+		c := g.dial()
+		c.send(frameOf(7, message[:cut], message[cut:]))
+		c.expect(okFirst(7))
+		c.Close()
+		all = append(all, want...)
+	}
+	single := make([][]byte, len(message)) // every byte a buffer of its own
+	for i := range message {
+		single[i] = message[i : i+1]
+	}
+	c := g.dial()
+	for _, b := range frameOf(8, single...) {
+		c.send([]byte{b})
+	}
+	c.expect(okFirst(8))
+	if d := cmp.Diff(append(all, want...), k.got()); d != "" {
+		t.Error(d)
+	}
+}
+
+// A frame larger than any kept buffer, in the buffers that Java makes, and small frames after it.
+func TestReceiver_largeFrames(t *testing.T) {
+	t.Parallel()
+	k := &kafka{}
+	g := start(t, k, nil)
+	large := strings.Repeat("0123456789abcdef", 600<<10) // 9.4 MiB
+	message := append(callHead(true), appendEvents(nil, events(large, "z"))...)
+	var buffers [][]byte
+	for rest := message; len(rest) > 0; {
+		n := min(8192, len(rest))
+		buffers, rest = append(buffers, rest[:n]), rest[n:]
+	}
+	c := g.dial()
+	c.send(frameOf(1, buffers...))
+	c.expect(okFirst(1))
+	c.send(laterCall(2, events("small")))
+	c.expect(okLater(2))
+	if d := cmp.Diff([]string{large + "{}", "z{}", "small{}"}, k.got()); d != "" {
+		t.Errorf("%d characters of difference", len(d))
+	}
+	g.until("memory was given back", func() bool { return g.admission.Used() == 0 })
+}
+
+func TestReceiver_requestsOfManyConnections(t *testing.T) {
+	t.Parallel()
+	k := &kafka{}
+	g := start(t, k, nil)
+	done := make(chan error)
+	const clients, calls = 8, 50
+	for range clients {
+		c := g.client()
+		go func() {
+			for range calls {
+				if err := c.Append(t.Context(), events("a", "b", "c")); err != nil {
+					done <- err
+					return
+				}
+			}
+			done <- nil
+		}()
+	}
+	for range clients {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	if n := len(k.got()); n != clients*calls*3 {
+		t.Errorf("%d events, want %d", n, clients*calls*3)
+	}
+	g.until("all events and latencies are counted", func() bool { // which is after the answer
+		return g.metric("etl_receiver_events_total") == clients*calls*3 && g.metric("etl_receiver_ack_seconds") == clients*calls
+	})
+	if n := g.metric("etl_receiver_connections"); n != clients {
+		t.Errorf("%v connections, want %d", n, clients)
+	}
+}
