@@ -259,11 +259,23 @@ func (m *member) watch(ctx context.Context) error {
 func (m *member) confirm(ctx context.Context, partitions []checkpoint.Partition) ([]checkpoint.Partition, error) {
 	var ours []checkpoint.Partition
 	err := retry(ctx, m.s.log, "The group does not say whether partitions are still ours, asking again", func(ctx context.Context) error {
+		denied := 0
 		for {
-			var again bool
-			var err error
-			if ours, again, err = m.ask(ctx, partitions); err != nil || !again {
+			got, word, err := m.ask(ctx, partitions)
+			switch {
+			case err != nil:
 				return err
+			case word == denies:
+				denied++
+			case word == answers:
+				ours = got
+				return nil
+			default:
+				denied = 0
+			}
+			if denied == 2 {
+				ours = nil
+				return nil
 			}
 		}
 	})
@@ -273,8 +285,19 @@ func (m *member) confirm(ctx context.Context, partitions []checkpoint.Partition)
 	return ours, nil
 }
 
-// ask is one heartbeat. It reports again where the answer belongs to an assignment that has passed.
-func (m *member) ask(ctx context.Context, partitions []checkpoint.Partition) (ours []checkpoint.Partition, again bool, err error) {
+// word is what one heartbeat comes to.
+type word uint8
+
+const (
+	answers word = iota // the partitions returned are ours
+	unsure              // the answer belongs to an assignment that has passed, or there is none yet
+	denies              // the group does not know this member and generation
+)
+
+// ask is one heartbeat. A denial alone proves nothing: between the end of a rebalance on the broker and its word to our
+// client, our generation is an old one. So after a denial it waits for the client to learn of a change; a client that
+// learns of none, and is denied again, is out.
+func (m *member) ask(ctx context.Context, partitions []checkpoint.Partition) (ours []checkpoint.Partition, w word, err error) {
 	id, generation := m.cl.GroupMetadata()
 	m.mu.Lock()
 	changed := m.changed
@@ -284,94 +307,53 @@ func (m *member) ask(ctx context.Context, partitions []checkpoint.Partition) (ou
 		}
 	}
 	m.mu.Unlock()
-	if len(ours) == 0 || id == "" || generation < 0 {
-		return nil, false, nil
+	if len(ours) == 0 {
+		return nil, answers, nil
 	}
 	req := kmsg.NewPtrHeartbeatRequest()
 	req.Group, req.MemberID, req.Generation = m.s.group, id, generation
 	resp, err := req.RequestWith(ctx, m.cl)
 	if err != nil {
-		return nil, false, fmt.Errorf("send a heartbeat: %w", err)
+		return nil, unsure, fmt.Errorf("send a heartbeat: %w", err)
 	}
 	err = kerr.ErrorForCode(resp.ErrorCode)
 	switch {
+	case err == nil && isClosed(changed):
+		return nil, unsure, nil
 	case err == nil:
-		select {
-		case <-changed:
-			return nil, true, nil
-		default:
-			return ours, false, nil
-		}
+		return ours, answers, nil
 	case errors.Is(err, kerr.RebalanceInProgress):
-		// The group client learns of it by its next heartbeat and calls back when it is done, be it with nothing new.
-		timer := time.NewTimer(2 * m.s.cfg.Heartbeat)
-		defer timer.Stop()
-		select {
-		case <-changed:
-		case <-timer.C:
-		case <-ctx.Done():
-			return nil, false, context.Cause(ctx)
-		}
-		return nil, true, nil
+		return nil, unsure, m.await(ctx, changed)
 	case errors.Is(err, kerr.UnknownMemberID), errors.Is(err, kerr.IllegalGeneration), errors.Is(err, kerr.FencedInstanceID), errors.Is(err, kerr.GroupIDNotFound):
-		if id2, generation2 := m.cl.GroupMetadata(); id2 != id || generation2 != generation {
-			return nil, true, nil
+		if err := m.await(ctx, changed); err != nil {
+			return nil, unsure, err
 		}
-		return nil, false, nil
+		if id2, generation2 := m.cl.GroupMetadata(); id2 != id || generation2 != generation || isClosed(changed) {
+			return nil, unsure, nil
+		}
+		return nil, denies, nil
 	}
-	return nil, false, fmt.Errorf("heartbeat: %w", err)
+	return nil, unsure, fmt.Errorf("heartbeat: %w", err)
 }
 
-// mirror tells the group how far we are, for lag tools. Nothing is ever read from it, a lost one is made good by the
-// next, and it waits for nobody.
-type mirror struct {
-	mu      sync.Mutex
-	pending map[int32]int64
-	wake    chan struct{} // holds a token when something is pending
-}
-
-func (r *mirror) put(partition int32, next int64) {
-	r.mu.Lock()
-	if r.pending == nil {
-		r.pending = make(map[int32]int64)
-	}
-	r.pending[partition] = next
-	r.mu.Unlock()
+// await waits for the next callback, or two heartbeats, by which the client has learned what the group knows.
+func (m *member) await(ctx context.Context, changed <-chan struct{}) error {
+	timer := time.NewTimer(min(2*m.s.cfg.Heartbeat, 3*time.Second))
+	defer timer.Stop()
 	select {
-	case r.wake <- struct{}{}:
-	default:
+	case <-changed:
+	case <-timer.C:
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
+	return nil
 }
 
-func (r *mirror) run(ctx context.Context, m *member) error {
-	for {
-		select {
-		case <-r.wake:
-		case <-ctx.Done():
-			return nil
-		}
-		r.mu.Lock()
-		pending := r.pending
-		r.pending = nil
-		r.mu.Unlock()
-		offsets := make(map[int32]kgo.EpochOffset, len(pending))
-		m.mu.Lock()
-		for p, next := range pending {
-			if m.ours[p] {
-				offsets[p] = kgo.EpochOffset{Epoch: -1, Offset: next}
-			}
-		}
-		m.mu.Unlock()
-		if len(offsets) == 0 {
-			continue
-		}
-		limited, cancel := context.WithTimeout(ctx, 5*time.Second)
-		m.cl.CommitOffsetsSync(limited, map[string]map[int32]kgo.EpochOffset{m.s.cfg.Topic: offsets},
-			func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, _ *kmsg.OffsetCommitResponse, err error) {
-				if err != nil && ctx.Err() == nil {
-					m.s.log.Debug("The group's offsets were not mirrored; the next commit does it", "err", err)
-				}
-			})
-		cancel()
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
 	}
 }

@@ -1,0 +1,64 @@
+package kafkaio
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// mirror tells the group how far we are, for lag tools. Nothing is ever read from it, a lost one is made good by the
+// next, and it waits for nobody.
+type mirror struct {
+	mu      sync.Mutex
+	pending map[int32]int64
+	wake    chan struct{} // holds a token when something is pending
+}
+
+func (r *mirror) put(partition int32, next int64) {
+	r.mu.Lock()
+	if r.pending == nil {
+		r.pending = make(map[int32]int64)
+	}
+	r.pending[partition] = next
+	r.mu.Unlock()
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (r *mirror) run(ctx context.Context, m *member) error {
+	for {
+		select {
+		case <-r.wake:
+		case <-ctx.Done():
+			return nil
+		}
+		r.mu.Lock()
+		pending := r.pending
+		r.pending = nil
+		r.mu.Unlock()
+		offsets := make(map[int32]kgo.EpochOffset, len(pending))
+		m.mu.Lock()
+		for p, next := range pending {
+			if m.ours[p] {
+				offsets[p] = kgo.EpochOffset{Epoch: -1, Offset: next}
+			}
+		}
+		m.mu.Unlock()
+		if len(offsets) == 0 {
+			continue
+		}
+		limited, cancel := context.WithTimeout(ctx, 5*time.Second)
+		m.cl.CommitOffsetsSync(limited, map[string]map[int32]kgo.EpochOffset{m.s.cfg.Topic: offsets},
+			func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, _ *kmsg.OffsetCommitResponse, err error) {
+				if err != nil && ctx.Err() == nil {
+					m.s.log.Debug("The group's offsets were not mirrored; the next commit does it", "err", err)
+				}
+			})
+		cancel()
+	}
+}

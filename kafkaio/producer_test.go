@@ -1,0 +1,566 @@
+package kafkaio
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+func producer(tb testing.TB, cfg Config) (*Producer, func()) {
+	tb.Helper()
+	p, err := NewProducer(cfg, testLog(), nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	stop := start(tb, p.Run)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := p.Ready(ctx); err != nil {
+		tb.Fatal(err)
+	}
+	return p, stop
+}
+
+// noise is n bytes that do not compress.
+func noise(n int) []byte {
+	r := rand.NewChaCha8([32]byte{1})
+	b := make([]byte, n)
+	_, _ = r.Read(b)
+	return b
+}
+
+// request is a batch of n records whose values are name/0 to name/n-1, and counts its releases.
+func request(p *Producer, name string, n int) (b *ProduceBatch, released *atomic.Int32, release func()) {
+	b = p.NewBatch(n)
+	for i := range n {
+		b.Add(fmt.Appendf(nil, "%s/%d", name, i))
+		b.Header([]byte("host"), []byte("h"+name))
+		b.Header([]byte("timestamp"), strconv.AppendInt(nil, int64(i), 10))
+	}
+	released = new(atomic.Int32)
+	return b, released, func() { released.Add(1) }
+}
+
+func TestProduce_recordsHeadersKey(t *testing.T) {
+	t.Parallel()
+	c := broker(t)
+	makeTopics(t, c, 3, nil)
+	cfg := testConfig(c)
+	cfg.KeyHeader = "host"
+	p, _ := producer(t, cfg)
+	for round := range 3 { // slabs are used again
+		b, released, release := request(p, fmt.Sprint(round), 50)
+		if err := p.Produce(t.Context(), b, nil, release); err != nil {
+			t.Fatal(err)
+		}
+		if released.Load() != 1 {
+			t.Errorf("released %d times", released.Load())
+		}
+	}
+	seen := map[string]int{}
+	for _, r := range readAll(t, c, "logs") {
+		seen[string(r.Value)]++
+		round, i, _ := strings.Cut(string(r.Value), "/")
+		if len(r.Headers) != 2 || r.Headers[0].Key != "host" || string(r.Headers[0].Value) != "h"+round || string(r.Headers[1].Value) != i || string(r.Key) != "h"+round {
+			t.Errorf("record %s has headers %v and key %s", r.Value, r.Headers, r.Key)
+		}
+	}
+	if len(seen) != 150 {
+		t.Errorf("%d different records, want 150", len(seen))
+	}
+}
+
+func TestProduce_emptyValueIsNoTombstone(t *testing.T) {
+	t.Parallel()
+	c := broker(t)
+	makeTopics(t, c, 1, nil)
+	p, _ := producer(t, testConfig(c))
+	b := p.NewBatch(1)
+	b.Add(nil)
+	if err := p.Produce(t.Context(), b, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	if rs := readAll(t, c, "logs"); len(rs) != 1 || rs[0].Value == nil {
+		t.Errorf("got %v, want one record with an empty value", rs)
+	}
+}
+
+// silence keeps produce requests unanswered until the returned function is called.
+func silence(tb testing.TB, c *kfake.Cluster) (end func(), asked *atomic.Int32) {
+	tb.Helper()
+	over := make(chan struct{})
+	asked = new(atomic.Int32)
+	c.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+		asked.Add(1)
+		c.DropControl()
+		c.SleepControl(func() { <-over })
+		return nil, nil, false
+	})
+	var once sync.Once
+	end = func() { once.Do(func() { close(over) }) }
+	tb.Cleanup(end)
+	return end, asked
+}
+
+func TestP29_releasedOnceAfterTimeout(t *testing.T) {
+	t.Parallel()
+	c := broker(t)
+	makeTopics(t, c, 1, nil)
+	p, _ := producer(t, testConfig(c))
+	end, _ := silence(t, c)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	b, released, release := request(p, "late", 10)
+	err := p.Produce(ctx, b, nil, release)
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v, want the deadline", err)
+	}
+	if released.Load() != 0 {
+		t.Error("released while Kafka's client still holds the records")
+	}
+	end()
+	eventually(t, "the release", func() bool { return released.Load() == 1 })
+	if n := len(readAll(t, c, "logs")); n != 10 {
+		t.Errorf("%d records in the log, want the 10 that were given away", n)
+	}
+	if err := p.Ready(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if released.Load() != 1 {
+		t.Errorf("released %d times", released.Load())
+	}
+}
+
+func TestP23_gateClosesWhileUnanswered(t *testing.T) {
+	t.Parallel()
+	c := broker(t)
+	makeTopics(t, c, 1, nil)
+	p, _ := producer(t, testConfig(c))
+	end, asked := silence(t, c)
+	short := func() (context.Context, context.CancelFunc) {
+		return context.WithTimeout(t.Context(), 50*time.Millisecond)
+	}
+	ctx, cancel := short()
+	defer cancel()
+	b, _, release := request(p, "first", 5)
+	if err := p.Produce(ctx, b, nil, release); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("got %v", err)
+	}
+	ctx, cancel = short()
+	defer cancel()
+	if err := p.Ready(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("ready while 5 records have no final word: %v", err)
+	}
+	// A second one waits at the gate, and nothing of it is produced when its time is over.
+	ctx, cancel = short()
+	defer cancel()
+	b, released, release := request(p, "second", 5)
+	if err := p.Produce(ctx, b, nil, release); !errors.Is(err, context.DeadlineExceeded) || released.Load() != 1 {
+		t.Errorf("second: %v, released %d times", err, released.Load())
+	}
+	// A third one waits longer, but its sender goes meanwhile.
+	var gone atomic.Bool
+	done := make(chan error, 1)
+	go func() {
+		b, _, release := request(p, "third", 5)
+		done <- p.Produce(t.Context(), b, gone.Load, release)
+	}()
+	// A fourth waits and goes through when the gate opens.
+	fourth := make(chan error, 1)
+	go func() {
+		b, _, release := request(p, "fourth", 5)
+		fourth <- p.Produce(t.Context(), b, func() bool { return false }, release)
+	}()
+	gone.Store(true)
+	if n := asked.Load(); n != 1 {
+		t.Errorf("%d produce requests, want the first alone", n)
+	}
+	end()
+	if err := <-done; !errors.Is(err, ErrGone) {
+		t.Errorf("third: %v", err)
+	}
+	if err := <-fourth; err != nil {
+		t.Errorf("fourth: %v", err)
+	}
+	got := map[string]int{}
+	for _, r := range readAll(t, c, "logs") {
+		name, _, _ := strings.Cut(string(r.Value), "/")
+		got[name]++
+	}
+	if got["first"] != 5 || got["second"] != 0 || got["third"] != 0 || got["fourth"] != 5 {
+		t.Errorf("the log holds %v", got)
+	}
+}
+
+// E7, scaled: Kafka is silent for 2 s, requests are given 50 ms and sent again 10 ms later; one Flume batch of 10 from
+// each of 4 senders. Each sender leaves at most one copy more than its acknowledged one, for the whole outage.
+func TestP23_outageAddsOneCopy(t *testing.T) {
+	t.Parallel()
+	c := broker(t)
+	makeTopics(t, c, 1, nil)
+	p, _ := producer(t, testConfig(c))
+	end, _ := silence(t, c)
+	timer := time.AfterFunc(2*time.Second, end)
+	defer timer.Stop()
+	var senders sync.WaitGroup
+	var tries atomic.Int32
+	for s := range 4 {
+		senders.Go(func() {
+			for {
+				ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+				b, _, release := request(p, fmt.Sprint(s), 10)
+				err := p.Produce(ctx, b, nil, release)
+				cancel()
+				if err == nil {
+					return
+				}
+				tries.Add(1)
+				pause := time.NewTimer(10 * time.Millisecond)
+				<-pause.C
+			}
+		})
+	}
+	senders.Wait()
+	copies := map[string]int{}
+	for _, r := range readAll(t, c, "logs") {
+		copies[string(r.Value)]++
+	}
+	if len(copies) != 40 {
+		t.Errorf("%d different events, want 40", len(copies))
+	}
+	for e, n := range copies {
+		if n > 2 {
+			t.Errorf("%d copies of %s, want at most 2", n, e)
+		}
+	}
+	if tries.Load() < 20 {
+		t.Errorf("only %d tries failed, the outage was none", tries.Load())
+	}
+}
+
+// E6: a topic whose limit is below the client's default. All 2,000 events are in it, none is dead.
+func TestP24_smallLimit(t *testing.T) {
+	t.Parallel()
+	c := broker(t)
+	makeTopics(t, c, 1, map[string]string{"max.message.bytes": "200000"})
+	p, _ := producer(t, testConfig(c))
+	b := p.NewBatch(2000)
+	data := noise(2000 * 1000)
+	for i := range 2000 {
+		b.Add(data[i*1000 : (i+1)*1000])
+	}
+	if err := p.Produce(t.Context(), b, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(readAll(t, c, "logs")); n != 2000 {
+		t.Errorf("%d records, want 2000", n)
+	}
+	if hw := c.PartitionInfo("logs.dlq", 0).HighWatermark; hw != 0 {
+		t.Errorf("%d dead letters", hw)
+	}
+}
+
+func wantLetter(t *testing.T, r *kgo.Record, value []byte, reason string) {
+	t.Helper()
+	h := map[string]string{}
+	for _, x := range r.Headers {
+		h[x.Key] = string(x.Value)
+	}
+	sum := sha256.Sum256(value)
+	if h[HeaderTopic] != "logs" || h[HeaderLength] != fmt.Sprint(len(value)) || h[HeaderHash] != hex.EncodeToString(sum[:]) || !strings.Contains(h[HeaderReason], reason) {
+		t.Errorf("dead letter's headers are %v", h)
+	}
+	if len(r.Value) == 0 || !strings.HasPrefix(string(value), string(r.Value)) {
+		t.Errorf("dead letter's value of %d bytes is no beginning of the event's", len(r.Value))
+	}
+}
+
+// Every size around the limit: what we judge to fit, the client takes, and what we judge too large is dead.
+func TestP24_sizeIsJudgedBeforeProducing(t *testing.T) {
+	t.Parallel()
+	c := broker(t)
+	makeTopics(t, c, 1, map[string]string{"max.message.bytes": "20000"})
+	p, _ := producer(t, testConfig(c))
+	alone := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Observe: true, Count: -1, Topic: "logs.dlq"})
+	data := noise(25000)
+	dead := 0
+	for size := 19800; size <= 20100; size += 3 {
+		before := alone.Hits()
+		b := p.NewBatch(2)
+		b.Add(data[:size])
+		b.Header([]byte("k"), []byte("v"))
+		b.Add([]byte("small"))
+		if err := p.Produce(t.Context(), b, nil, nil); err != nil {
+			t.Fatalf("size %d: %v", size, err)
+		}
+		if alone.Hits() > before {
+			dead++
+		} else if dead > 0 {
+			t.Errorf("size %d went through after a smaller one was dead", size)
+		}
+	}
+	letters := readAll(t, c, "logs.dlq")
+	if dead < 10 || dead > 90 || len(letters) != dead {
+		t.Fatalf("%d of 101 dead, %d letters", dead, len(letters))
+	}
+	wantLetter(t, letters[len(letters)-1], data[:20100], "max.message.bytes")
+	if n := len(readAll(t, c, "logs")); n != 2*101-dead {
+		t.Errorf("%d records in the log, want %d", n, 2*101-dead)
+	}
+}
+
+func TestP24_hugeHeadersAreCut(t *testing.T) {
+	t.Parallel()
+	c := broker(t)
+	makeTopics(t, c, 1, map[string]string{"max.message.bytes": "20000"})
+	p, _ := producer(t, testConfig(c))
+	b := p.NewBatch(1)
+	b.Add([]byte("body"))
+	b.Header([]byte("small"), []byte("kept"))
+	b.Header([]byte("huge"), noise(100_000))
+	if err := p.Produce(t.Context(), b, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	letters := readAll(t, c, "logs.dlq")
+	if len(letters) != 1 || string(letters[0].Value) != "body" {
+		t.Fatalf("letters %v", letters)
+	}
+	wantLetter(t, letters[0], []byte("body"), "max.message.bytes")
+	last := letters[0].Headers[len(letters[0].Headers)-1]
+	if last.Key != "small" {
+		t.Errorf("the last header kept is %s", last.Key)
+	}
+}
+
+// A limit that falls while running: the batches under way are refused, nothing in them is lost or dead, and later
+// batches stay under the new limit.
+func TestP24_limitFalls(t *testing.T) {
+	t.Parallel()
+	c := broker(t)
+	makeTopics(t, c, 1, map[string]string{"max.message.bytes": "1000000"})
+	p, _ := producer(t, testConfig(c))
+	adm, err := newAdmin(testConfig(c), orDiscard(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer adm.Close()
+	setConfig(t, adm, "logs", "max.message.bytes", "20000")
+	settled := time.NewTimer(1100 * time.Millisecond) // the limits are read at most once a second
+	<-settled.C
+	data := noise(500 * 1000)
+	for round := range 3 {
+		b := p.NewBatch(500)
+		for i := range 500 {
+			b.Add(data[i*1000 : (i+1)*1000])
+		}
+		if err := p.Produce(t.Context(), b, nil, nil); err != nil {
+			t.Fatalf("round %d: %v", round, err)
+		}
+	}
+	if n := len(readAll(t, c, "logs")); n != 1500 {
+		t.Errorf("%d records, want 1500", n)
+	}
+	if hw := c.PartitionInfo("logs.dlq", 0).HighWatermark; hw != 0 {
+		t.Errorf("%d dead letters", hw)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if got := p.shared.limits.data; got != 20000 {
+		t.Errorf("the producer's limit is %d", got)
+	}
+}
+
+// refuse answers produce requests that hold the poison with the error, as a broker does that dislikes one record.
+func refuse(c *kfake.Cluster, topic, poison string, with *kerr.Error) {
+	id := c.TopicInfo(topic).TopicID
+	c.ControlKey(int16(kmsg.Produce), func(kreq kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		req := kreq.(*kmsg.ProduceRequest)
+		hit := false
+		resp := req.ResponseKind().(*kmsg.ProduceResponse)
+		for _, rt := range req.Topics {
+			st := kmsg.NewProduceResponseTopic()
+			st.Topic, st.TopicID = rt.Topic, rt.TopicID
+			for _, rp := range rt.Partitions {
+				sp := kmsg.NewProduceResponseTopicPartition()
+				sp.Partition, sp.ErrorCode = rp.Partition, with.Code
+				st.Partitions = append(st.Partitions, sp)
+				hit = hit || (rt.Topic == topic || rt.TopicID == id) && strings.Contains(string(rp.Records), poison)
+			}
+			resp.Topics = append(resp.Topics, st)
+		}
+		if !hit {
+			return nil, nil, false
+		}
+		return resp, nil, true
+	})
+}
+
+func TestP24_onlyTheRefusedRecordIsDead(t *testing.T) {
+	t.Parallel()
+	for _, code := range []*kerr.Error{kerr.MessageTooLarge, kerr.InvalidRecord, kerr.InvalidTimestamp, kerr.CorruptMessage} {
+		t.Run(code.Message, func(t *testing.T) {
+			t.Parallel()
+			c := broker(t)
+			makeTopics(t, c, 1, nil)
+			p, _ := producer(t, testConfig(c))
+			poison := string(noise(64)) // is not found by compression
+			refuse(c, "logs", poison, code)
+			var senders sync.WaitGroup
+			for s := range 4 {
+				senders.Go(func() {
+					b, _, release := request(p, fmt.Sprint(s), 25)
+					if s == 2 {
+						b.Add([]byte(poison))
+					}
+					if err := p.Produce(t.Context(), b, nil, release); err != nil {
+						t.Errorf("sender %d: %v", s, err)
+					}
+				})
+			}
+			senders.Wait()
+			if n := len(readAll(t, c, "logs")); n != 100 {
+				t.Errorf("%d records, want the 100 good ones", n)
+			}
+			letters := readAll(t, c, "logs.dlq")
+			if len(letters) != 1 {
+				t.Fatalf("%d dead letters, want 1", len(letters))
+			}
+			wantLetter(t, letters[0], []byte(poison), code.Message)
+		})
+	}
+}
+
+// What is nobody's fault, or the dead-letter topic's, gets no OK.
+func TestP24_noOKWithoutADeadLetter(t *testing.T) {
+	t.Parallel()
+	c := broker(t)
+	makeTopics(t, c, 1, nil)
+	p, _ := producer(t, testConfig(c))
+	poison := string(noise(64))
+	refuse(c, "logs", poison, kerr.InvalidRecord)
+	refuse(c, "logs.dlq", poison, kerr.InvalidRecord)
+	b, released, release := request(p, "a", 3)
+	b.Add([]byte(poison))
+	err := p.Produce(t.Context(), b, nil, release)
+	if err == nil || !strings.Contains(err.Error(), "logs.dlq") || released.Load() != 1 {
+		t.Errorf("got %v, released %d times; want an error that names logs.dlq", err, released.Load())
+	}
+}
+
+func TestP24_authorisationIsNoRecordsFault(t *testing.T) {
+	t.Parallel()
+	c := broker(t)
+	makeTopics(t, c, 1, nil)
+	p, _ := producer(t, testConfig(c))
+	fault := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: "logs", Err: kerr.TopicAuthorizationFailed, Count: -1})
+	b, _, release := request(p, "a", 10)
+	if err := p.Produce(t.Context(), b, nil, release); !errors.Is(err, kerr.TopicAuthorizationFailed) {
+		t.Errorf("got %v", err)
+	}
+	fault.Remove()
+	b, _, release = request(p, "a", 10) // the sender tries again
+	if err := p.Produce(t.Context(), b, nil, release); err != nil {
+		t.Error(err)
+	}
+	if n, dead := len(readAll(t, c, "logs")), c.PartitionInfo("logs.dlq", 0).HighWatermark; n != 10 || dead != 0 {
+		t.Errorf("%d records and %d dead letters, want 10 and 0", n, dead)
+	}
+}
+
+// Nothing hangs, and every frame is let go of, when the producer ends while Kafka is silent.
+func TestP33_endWhileKafkaIsSilent(t *testing.T) {
+	t.Parallel()
+	c := broker(t)
+	makeTopics(t, c, 1, nil)
+	cfg := testConfig(c)
+	cfg.ShutdownTimeout = 100 * time.Millisecond
+	p, stop := producer(t, cfg)
+	silence(t, c)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	b, released, release := request(p, "a", 10)
+	if err := p.Produce(ctx, b, nil, release); err == nil {
+		t.Error("acknowledged by a silent Kafka")
+	}
+	stop()
+	if released.Load() != 1 {
+		t.Errorf("released %d times", released.Load())
+	}
+	b, released, release = request(p, "b", 1)
+	if err := p.Produce(t.Context(), b, nil, release); !errors.Is(err, ErrClosed) || released.Load() != 1 {
+		t.Errorf("after the end: %v, released %d times", err, released.Load())
+	}
+}
+
+// What was given to the producer before its end is acknowledged within the shutdown time-out.
+func TestP33_endWaitsForAcknowledgement(t *testing.T) {
+	t.Parallel()
+	c := broker(t)
+	makeTopics(t, c, 1, nil)
+	p, stop := producer(t, testConfig(c))
+	end, asked := silence(t, c)
+	done := make(chan error, 1)
+	go func() {
+		b, _, release := request(p, "a", 10)
+		done <- p.Produce(context.Background(), b, nil, release)
+	}()
+	eventually(t, "the request", func() bool { return asked.Load() == 1 })
+	timer := time.AfterFunc(100*time.Millisecond, end)
+	defer timer.Stop()
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestProduce_startsBeforeKafka(t *testing.T) {
+	t.Parallel()
+	c := broker(t)
+	cfg := testConfig(c)
+	p, err := NewProducer(cfg, testLog(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start(t, p.Run)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := p.Ready(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("ready without a topic: %v", err)
+	}
+	makeTopics(t, c, 1, nil)
+	b, _, release := request(p, "a", 1)
+	if err := p.Produce(t.Context(), b, nil, release); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestDeadLetter_fits(t *testing.T) {
+	t.Parallel()
+	for _, limit := range []int64{600, 1000, 20_000, 1 << 20} {
+		for _, n := range []int{0, 1, 100, 5000, 3 << 20} {
+			rec := &kgo.Record{Topic: "logs", Key: noise(n), Value: noise(n)}
+			for i := range 20 {
+				rec.Headers = append(rec.Headers, kgo.RecordHeader{Key: fmt.Sprint(i), Value: noise(n / 10)})
+			}
+			letter := deadLetter(rec, "logs.dlq", strings.Repeat("why ", 30), limit)
+			if size := batchBytes(letter); size > limit {
+				t.Errorf("limit %d, record of %d: the letter takes %d", limit, n, size)
+			}
+		}
+	}
+}
