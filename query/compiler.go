@@ -121,7 +121,9 @@ func (c *compiler) column(e *expr) compiled {
 		if x, ok := virtual(name); ok {
 			return x
 		}
-		if it := c.st.aliased(name); it != nil && c.inWhere && c.json && len(e.path) == 1 && (it.op != opColumn || it.path[len(it.path)-1] != name) {
+		// Where every name is a field, an alias in WHERE would be a field that no record has, in silence; unless the
+		// alias is made of a field of this name.
+		if it := c.st.aliased(name); it != nil && c.inWhere && c.json && len(e.path) == 1 && !it.mentions(name) {
 			return c.fail(e, "is an alias of SELECT, and WHERE is evaluated before SELECT: write %s, or %s.%s if a field of this name is meant", it.text, c.st.from, name)
 		}
 	}

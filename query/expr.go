@@ -62,6 +62,22 @@ var aggregates = map[string]bool{"count": true, "sum": true, "min": true, "max":
 
 func (e *expr) aggregate() bool { return e.op == opCall && aggregates[e.name] }
 
+// mentions reports whether a column of that name stands anywhere within e.
+func (e *expr) mentions(name string) bool {
+	if e == nil {
+		return false
+	}
+	if e.op == opColumn && e.path[len(e.path)-1] == name {
+		return true
+	}
+	for _, a := range e.args {
+		if a.mentions(name) {
+			return true
+		}
+	}
+	return false
+}
+
 // holdsAggregate reports whether an aggregate stands anywhere within e.
 func (e *expr) holdsAggregate() bool {
 	if e == nil {

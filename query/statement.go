@@ -102,6 +102,12 @@ func (st *statement) columnNames() ([]string, error) {
 func (c *compiler) groupedOutputs(p *program, names []string, aggregated bool) error {
 	st := c.st
 	if !aggregated {
+		for _, it := range st.items {
+			c.expr(it.expr) // an AVG has a better reason than this
+		}
+		if c.err != nil {
+			return c.err
+		}
 		return fmt.Errorf("GROUP BY without an aggregate: add COUNT(*) AS n to SELECT")
 	}
 	if len(st.group) == 0 {

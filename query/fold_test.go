@@ -1,0 +1,348 @@
+package query
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/internal/accesslog"
+	"github.com/sluice-etl/sluice/row"
+)
+
+var part = checkpoint.Partition{Topic: "logs", ID: 3}
+
+// feed folds bodies as records with offsets from 0.
+func feed(f batch.Fold[row.Delta], bodies ...string) (tally batch.Tally) {
+	var records []batch.Record
+	for i, b := range bodies {
+		records = append(records, batch.Record{Offset: int64(i), Value: []byte(b)})
+	}
+	f.Add(part, records, &tally)
+	return tally
+}
+
+// printed is a delta as text: "table: key… | cell…" in order.
+func printed(d row.Delta) []string {
+	var lines []string
+	for _, rows := range d.Tables {
+		for _, i := range rows.Sorted() {
+			lines = append(lines, rows.Table.FullName()+": "+strings.Join(rowText(rows, i), " "))
+		}
+	}
+	return lines
+}
+
+func line(status int, bytes string) string {
+	return fmt.Sprintf(`h - - [17/May/2015:10:05:03 +0000] "GET / HTTP/1.1" %d %s "-" "x"`, status, bytes)
+}
+
+func want(t *testing.T, got []string, want ...string) {
+	t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("want (-), got (+):\n%s", diff)
+	}
+}
+
+// P15, W3: a group whose values are all NULL says nothing yet; one value is enough, whatever stands around it.
+func TestP15_nullSaysNothing(t *testing.T) {
+	t.Parallel()
+	p := plan(t, "combined", "INSERT INTO t SELECT status, COUNT(*) AS n, COUNT(bytes) AS c, SUM(bytes) AS s, MIN(bytes) AS lo, MAX(bytes) AS hi FROM events GROUP BY status")
+	f := p.NewFold()
+	feed(f, line(304, "-"), line(200, "-"), line(200, "5"), line(200, "-"), line(200, "7"))
+	want(t, printed(f.Take()), "t: 200 4 2 12 5 7", "t: 304 1 0 NULL NULL NULL")
+	for _, c := range p.Tables()[0].Columns {
+		nullable := c.Name == "s" || c.Name == "lo" || c.Name == "hi"
+		if c.Nullable != nullable {
+			t.Errorf("column %s: nullable is %v", c.Name, c.Nullable)
+		}
+	}
+}
+
+// P16: each value is rounded to the column's scale, half away from zero, before it is added: so batch cuts do not
+// matter.
+func TestP16_roundedBeforeAdded(t *testing.T) {
+	t.Parallel()
+	p := plan(t, "json", "INSERT INTO t SELECT 'all' AS k, SUM(x) AS s FROM events GROUP BY k")
+	tables := p.Tables()
+	tables[0].Columns[1].Scale, tables[0].Columns[1].Precision = 1, 20
+	if err := p.Bind(tables); err != nil {
+		t.Fatal(err)
+	}
+	f := p.NewFold()
+	feed(f, `{"x":0.05}`, `{"x":0.05}`, `{"x":-0.25}`, `{"x":0.04}`, `{"x":9007199254740993}`)
+	want(t, printed(f.Take()), "t: all 9007199254740992.9")
+}
+
+// P22: one statement's failure makes the record dead in all, and nothing of it is merged, not even what a word before
+// the bad one made.
+func TestP22_oneFatePerRecord(t *testing.T) {
+	t.Parallel()
+	p := plan(t, "json", `INSERT INTO a SELECT COALESCE(k, '') AS k, COUNT(*) AS n FROM events GROUP BY k;
+		INSERT INTO b SELECT COALESCE(k, '') AS k, SUM(CAST(x AS SIGNED)) AS s FROM events WHERE k <> 'skip' GROUP BY k`)
+	f := p.NewFold()
+	tally := feed(f, `{"k":"u","x":1}`, `{"k":"u","x":"one"}`, `{"k":"skip","x":"one"}`, `nonsense`, `{"k":"u","x":" 2 "}`)
+	want(t, printed(f.Take()), "a: skip 1", "a: u 2", "b: u 3")
+	if tally.Counted != 3 || tally.Filtered != 0 || len(tally.Dead) != 2 {
+		t.Fatalf("%+v", tally)
+	}
+	d := tally.Dead[0]
+	if d.Offset != 1 || d.Statement != 1 || d.Table != "b" || d.Row || d.Partition != part || !strings.Contains(d.Reason, `"one"`) {
+		t.Errorf("%+v", d)
+	}
+	if d := tally.Dead[1]; d.Statement != -1 || d.Table != "" || string(d.Value) != "nonsense" {
+		t.Errorf("%+v", d)
+	}
+
+	words := plan(t, "words", "INSERT INTO t SELECT word, COUNT(*) AS n FROM events GROUP BY word").NewFold()
+	tally = feed(words, "good good", "good \xff", " \t ")
+	want(t, printed(words.Take()), "t: good 2")
+	if tally.Counted != 1 || tally.Filtered != 1 || len(tally.Dead) != 1 {
+		t.Errorf("%+v", tally)
+	}
+}
+
+// P18: what the column will not take is found before anything is sent.
+func TestP18_valuesAreJudgedByTheirColumns(t *testing.T) {
+	t.Parallel()
+	p := plan(t, "json", `INSERT INTO t SELECT COALESCE(k, '') AS k, COALESCE(CAST(i AS SIGNED), 0) AS i, SUM(s) AS s, MAX(CAST(m AS CHAR)) AS m,
+		MIN(CAST(at AS DATETIME)) AS at FROM events GROUP BY 1, 2`)
+	tables := p.Tables()
+	c := tables[0].Columns
+	c[0].MaxChars = 3
+	c[1].MinInt, c[1].MaxInt = -128, 127
+	c[2].Scale, c[2].Precision = 2, 5
+	c[3].MaxBytes = 4
+	if err := p.Bind(tables); err != nil {
+		t.Fatal(err)
+	}
+	f := p.NewFold()
+	for _, c := range []struct{ body, reason string }{
+		{`{"k":"äöü","i":-128,"s":999.99,"m":"abcd","at":"2015-05-17 10:05:03"}`, ""},
+		{`{"k":"äöüß"}`, "column k: the value has 4 characters, the column takes 3"},
+		{"{\"k\":\"\xff\"}", "not valid UTF-8"},
+		{`{"i":128}`, "column i: 128 is out of range: want -128 to 127"},
+		{`{"i":9223372036854775808}`, "out of range"},
+		{`{"s":999.994}`, ""},
+		{`{"s":999.995}`, "column s: 999.995 is out of range"},
+		{`{"s":-1e30}`, "column s"},
+		{`{"s":1e99}`, "more than 38 digits"},
+		{`{"m":"abcde"}`, "column m: the value has 5 bytes, the column takes 4"},
+		{`{"at":"0999-01-01"}`, "column at: the time"},
+		{`{"at":"2015-02-29"}`, "is not a time"},
+	} {
+		tally := feed(f, c.body)
+		reason := ""
+		if len(tally.Dead) > 0 {
+			reason = tally.Dead[0].Reason
+		}
+		if (c.reason == "") != (reason == "") || !strings.Contains(reason, c.reason) {
+			t.Errorf("%s: %q, want %q", c.body, reason, c.reason)
+		}
+	}
+}
+
+// W19: without aggregates every record, and every word of it, has a row of its own.
+func TestFold_rowPerRecord(t *testing.T) {
+	t.Parallel()
+	p := plan(t, "words", "INSERT INTO t SELECT word FROM events WHERE word <> 'b'")
+	if tab := p.Tables()[0]; tab.Grouped || tab.Keys != 4 || tab.Columns[4].Merge != row.Plain {
+		t.Errorf("%+v", tab)
+	}
+	f := p.NewFold()
+	feed(f, "a b a", "c")
+	want(t, printed(f.Take()), "t: logs 3 0 0 a", "t: logs 3 0 2 a", "t: logs 3 1 0 c")
+}
+
+// Statements into one table share its rows.
+func TestFold_twoStatementsOneTable(t *testing.T) {
+	t.Parallel()
+	f := plan(t, "combined", `INSERT INTO t SELECT 'status' AS what, CAST(status AS CHAR) AS which, COUNT(*) AS n FROM events GROUP BY what, which;
+		INSERT INTO t SELECT COUNT(*) AS n, 'method' AS what, method AS which FROM events GROUP BY which, what`).NewFold()
+	feed(f, line(200, "1"), line(404, "1"))
+	want(t, printed(f.Take()), "t: method GET 2", "t: status 200 1", "t: status 404 1")
+}
+
+func TestFold_kafkaColumns(t *testing.T) {
+	t.Parallel()
+	f := plan(t, "raw", "INSERT INTO t SELECT _key, _body, _timestamp, _event_time, header('host') AS host, header('no') AS gone, body FROM events").NewFold()
+	var tally batch.Tally
+	f.Add(part, []batch.Record{
+		{Offset: 7, Timestamp: 1431857103250, Key: []byte("k"), Value: []byte("v"), Headers: []batch.Header{
+			{Key: "host", Value: []byte("a")}, {Key: "timestamp", Value: []byte("1000")}, {Key: "host", Value: []byte("b")},
+		}},
+		{Offset: 8, Timestamp: 1000},
+		{Offset: 9, Headers: []batch.Header{{Key: "timestamp", Value: []byte("soon")}}},
+	}, &tally)
+	want(t, printed(f.Take()),
+		"t: logs 3 7 0 k v 2015-05-17 10:05:03.250 1970-01-01 00:00:01.000 a NULL v",
+		"t: logs 3 8 0 NULL  1970-01-01 00:00:01.000 1970-01-01 00:00:01.000 NULL NULL ")
+	if len(tally.Dead) != 1 || !strings.Contains(tally.Dead[0].Reason, "milliseconds") {
+		t.Errorf("%+v", tally)
+	}
+}
+
+// P18: records of a row that MySQL refused are dead letters of kind row, until the batch's offsets have passed.
+func TestP18_refusedRowsComeBackDead(t *testing.T) {
+	t.Parallel()
+	f := plan(t, "words", "INSERT INTO t SELECT word, COUNT(*) AS n FROM events GROUP BY word; INSERT INTO u SELECT LEFT(word, 1) AS w, COUNT(*) AS n FROM events GROUP BY w").NewFold()
+	feed(f, "bad", "good", "bad good")
+	f.Take()
+	key := row.AppendKeyBytes(nil, []byte("bad"))
+	at := checkpoint.Checkpoint{Range: checkpoint.Range{Partition: part, Next: 0}}
+	refused := batch.Refused{Table: "t", Key: key, Reason: "check constraint", Until: map[checkpoint.Partition]int64{part: 3}}
+	if err := f.Restore(context.Background(), []checkpoint.Checkpoint{at}, []batch.Refused{refused}); err != nil {
+		t.Fatal(err)
+	}
+	tally := feed(f, "bad", "good", "bad good", "bad")
+	want(t, printed(f.Take()), "t: bad 1", "t: good 1", "u: b 1", "u: g 1")
+	if len(tally.Dead) != 2 || !tally.Dead[0].Row || tally.Dead[0].Table != "t" || tally.Dead[0].Reason != "check constraint" || tally.Counted != 2 {
+		t.Errorf("%+v", tally)
+	}
+	at.Next = 3
+	if err := f.Restore(context.Background(), []checkpoint.Checkpoint{at}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if tally := feed(f, "bad"); len(tally.Dead) != 0 {
+		t.Errorf("passed offsets are still refused: %+v", tally)
+	}
+}
+
+func TestFold_restoreForgets(t *testing.T) {
+	t.Parallel()
+	f := plan(t, "words", "INSERT INTO t SELECT word, COUNT(*) AS n FROM events GROUP BY word").NewFold()
+	feed(f, "a")
+	if err := f.Restore(context.Background(), nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	feed(f, "b")
+	want(t, printed(f.Take()), "t: b 1")
+}
+
+func TestFold_deadLettersAreCutAndOwnTheirBytes(t *testing.T) {
+	t.Parallel()
+	o := DefaultOptions()
+	o.Format, o.DeadLetterMaxBytes = "json", 4
+	p, err := Compile("INSERT INTO t SELECT COALESCE(a, '') AS a, COUNT(*) AS n FROM events GROUP BY a", o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	value := []byte("nonsense")
+	var tally batch.Tally
+	p.NewFold().Add(part, []batch.Record{{Value: value}}, &tally)
+	clear(value)
+	if d := tally.Dead[0]; string(d.Value) != "nons" || d.Length != 8 {
+		t.Errorf("%+v", d)
+	}
+}
+
+// Wherever a batch is cut, the rows add up to the same.
+func TestFold_anyCutsSameRows(t *testing.T) {
+	p := plan(t, "combined", `INSERT INTO a SELECT TUMBLE(ts, INTERVAL 1 MINUTE) AS m, status, COUNT(*) AS n, SUM(bytes / 3) AS s, MIN(path) AS lo, MAX(agent) AS hi FROM events GROUP BY m, status;
+		INSERT INTO b SELECT host, COUNT(bytes) AS c, MAX(bytes) AS x FROM events WHERE path LIKE '/api%' GROUP BY host`)
+	rng := accesslog.New(3)
+	var records []batch.Record
+	for n := range 2000 {
+		records = append(records, batch.Record{Offset: int64(n), Value: accesslog.Append(nil, rng, n)})
+	}
+	whole := p.NewFold()
+	var tally batch.Tally
+	whole.Add(part, records, &tally)
+	wanted := printed(whole.Take())
+	rapid.Check(t, func(t *rapid.T) {
+		f := p.NewFold()
+		sum := newModel()
+		var got batch.Tally
+		for rest := records; len(rest) > 0; {
+			n := rapid.IntRange(1, 700).Draw(t, "cut")
+			n = min(n, len(rest))
+			f.Add(part, rest[:n], &got)
+			rest = rest[n:]
+			if rapid.Bool().Draw(t, "take") || len(rest) == 0 {
+				sum.apply(f.Take())
+			}
+		}
+		if diff := cmp.Diff(wanted, sum.printed()); diff != "" {
+			t.Fatal(diff)
+		}
+		if got.Counted != tally.Counted || got.Filtered != tally.Filtered {
+			t.Fatalf("%+v and %+v", got, tally)
+		}
+	})
+}
+
+// model is a database of rows that merges deltas as the sink's SQL does.
+type model struct{ tables map[string]*row.Rows }
+
+func newModel() *model { return &model{map[string]*row.Rows{}} }
+
+func (m *model) apply(d row.Delta) {
+	for _, from := range d.Tables {
+		to := m.tables[from.Table.FullName()]
+		if to == nil {
+			to = row.NewRows(from.Table)
+			m.tables[from.Table.FullName()] = to
+		}
+		order := from.Sorted()
+		rand.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+		for _, i := range order {
+			at, _ := to.Find(from.Key(i))
+			cells := to.Cells(at)
+			for j, c := range from.Cells(i) {
+				col := from.Table.Columns[from.Table.Keys+j]
+				if !c.Set {
+					continue
+				}
+				v := value{num: c.Number, set: true}
+				if col.Kind == row.Text {
+					v.b = from.Bytes(&c)
+				}
+				switch order := 0; {
+				case !cells[j].Set:
+					set(to, &cells[j], &v, col.Kind)
+				case col.Merge == row.Add:
+					addTo(&cells[j], v.num)
+				default:
+					if order = compareCell(to, &cells[j], &v, col.Kind); order < 0 == (col.Merge == row.Min) {
+						set(to, &cells[j], &v, col.Kind)
+					}
+				}
+			}
+		}
+	}
+}
+
+func (m *model) printed() []string {
+	return printed(row.Delta{Tables: []*row.Rows{m.tables["a"], m.tables["b"]}})
+}
+
+// On the way to a group that exists nothing is allocated, in any format.
+func TestFold_allocatesNothing(t *testing.T) {
+	for _, c := range []struct{ format, text, body string }{
+		{"words", "SELECT word, COUNT(*) AS n FROM events GROUP BY word", "some words and some more words"},
+		{"raw", "SELECT LEFT(body, 20) AS b, COUNT(*) AS n, MAX(_offset) AS o, MIN(header('host')) AS h FROM events GROUP BY b", "a body"},
+		{"common", "SELECT status, COUNT(*) AS n FROM events GROUP BY status", `h - - [17/May/2015:10:05:03 +0000] "GET / HTTP/1.1" 200 17`},
+		{"combined", `SELECT TUMBLE(ts, INTERVAL 5 MINUTE) AS m, status, SUBSTRING_INDEX(path, '?', 1) AS p, COUNT(*) AS n, SUM(bytes) AS s, SUM(bytes / 1024) AS k, MAX(agent) AS a,
+			COUNT(referer) AS r FROM events WHERE (method IN ('GET', 'POST') OR path LIKE '/x%y%') AND NOT status BETWEEN 500 AND 599 AND CONCAT(method, status) <> 'x' GROUP BY m, status, p`, line(200, "17")},
+		{"json", `SELECT COALESCE(k, '') AS k, COALESCE(CAST(code AS SIGNED), 0) AS c, COUNT(*) AS n, SUM(ms) AS s, MIN(CAST(at AS DATETIME)) AS f FROM events WHERE a.b <> 'z' GROUP BY 1, 2`,
+			`{"k":"key","code":200,"ms":12.75,"at":"2015-05-17T10:05:03Z","a":{"b":"x\u0041"},"list":[1,2,{"x":null}]}`},
+	} {
+		f := plan(t, c.format, "INSERT INTO t "+c.text).NewFold()
+		records := []batch.Record{{Offset: 1, Value: []byte(c.body), Headers: []batch.Header{{Key: "host", Value: []byte("h")}}}}
+		var tally batch.Tally
+		f.Add(part, records, &tally)
+		if tally.Counted != 1 {
+			t.Errorf("%s: %+v", c.format, tally)
+			continue
+		}
+		if n := testing.AllocsPerRun(100, func() { f.Add(part, records, &tally) }); n != 0 {
+			t.Errorf("%s: %v allocations per record", c.format, n)
+		}
+	}
+}

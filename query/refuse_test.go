@@ -1,0 +1,179 @@
+package query
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// Every refusal says what could be written instead.
+func TestCompile_refuses(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ format, text, want string }{
+		{"combined", "", "the query is empty"},
+		{"combined", " ; -- nothing\n;", "the query is empty"},
+		{"combined", "SELECT 1", "want INSERT INTO"},
+		{"combined", "INSERT INTO t VALUES (1)", "rows are made from events alone"},
+		{"combined", "INSERT IGNORE INTO t SELECT host FROM events", "becomes a dead letter"},
+		{"combined", "REPLACE INTO t SELECT host FROM events", "adds to the row"},
+		{"combined", "INSERT INTO t SELECT host FROM events ON DUPLICATE KEY UPDATE n=1", "leave it out"},
+		{"combined", "INSERT INTO t SELECT host FROM logs", "want FROM events"},
+		{"combined", "INSERT INTO t SELECT host FROM events, b", "joins"},
+		{"combined", "INSERT INTO t SELECT e.host FROM events e JOIN b ON e.host = b.host", "joins"},
+		{"combined", "INSERT INTO t SELECT host", "want FROM events"},
+		{"combined", "INSERT INTO t SELECT host FROM events UNION SELECT host FROM events", "several statements may write to one table"},
+		{"combined", "INSERT INTO t SELECT * FROM events", "name the columns"},
+		{"combined", "INSERT INTO t SELECT DISTINCT host FROM events", "GROUP BY with COUNT(*)"},
+		{"combined", "INSERT INTO t SELECT host, COUNT(*) AS n FROM events GROUP BY host HAVING n > 1", "HAVING"},
+		{"combined", "INSERT INTO t SELECT host, COUNT(*) AS n FROM events GROUP BY host ORDER BY n", "ORDER BY"},
+		{"combined", "INSERT INTO t SELECT host, COUNT(*) AS n FROM events GROUP BY host LIMIT 3", "LIMIT"},
+		{"combined", "INSERT INTO t SELECT host, (SELECT 1) AS n FROM events", "subqueries"},
+		{"combined", "INSERT INTO t SELECT host, COUNT(*) OVER () AS n FROM events", "TUMBLE"},
+		{"combined", "INSERT INTO t SELECT status, AVG(bytes) AS a FROM events GROUP BY status", "store SUM(x) and COUNT(x)"},
+		{"combined", "INSERT INTO t SELECT status, COUNT(DISTINCT host) AS a FROM events GROUP BY status", "group by the value too"},
+		{"combined", "INSERT INTO t SELECT status, GROUP_CONCAT(host) AS a FROM events GROUP BY status", "COUNT(*)"},
+		{"combined", "INSERT INTO t SELECT status, SUM(CAST(bytes AS DOUBLE)) AS a FROM events GROUP BY status", "AS DECIMAL(p,s)))"},
+		{"combined", "INSERT INTO t SELECT status, SUM(bytes) / COUNT(*) AS a FROM events GROUP BY status", "store each"},
+		{"combined", "INSERT INTO t SELECT status, SUM(COUNT(*)) AS a FROM events GROUP BY status", "within another"},
+		{"combined", "INSERT INTO t SELECT COUNT(*) AS a FROM events", "SELECT 'all' AS k"},
+		{"combined", "INSERT INTO t SELECT host FROM events GROUP BY host", "add COUNT(*)"},
+		{"combined", "INSERT INTO t SELECT host, COUNT(*) AS n FROM events GROUP BY status", "not in SELECT"},
+		{"combined", "INSERT INTO t SELECT host, status, COUNT(*) AS n FROM events GROUP BY status", "MIN(host)"},
+		{"combined", "INSERT INTO t SELECT host, COUNT(*) AS n FROM events GROUP BY 3", "SELECT has 2 items"},
+		{"combined", "INSERT INTO t SELECT host, SUM(bytes) AS bytes FROM events GROUP BY host, bytes", "another alias"},
+		{"combined", "INSERT INTO t SELECT bytes, COUNT(*) AS n FROM events GROUP BY bytes", "COALESCE(bytes, 0)"},
+		{"json", "INSERT INTO t SELECT level, COUNT(*) AS n FROM events GROUP BY level", "COALESCE(`level`, '')"},
+		{"combined", "INSERT INTO t SELECT CAST(bytes AS DOUBLE) AS b, COUNT(*) AS n FROM events WHERE bytes > 0 GROUP BY b", "NULL"},
+		{"combined", "INSERT INTO t SELECT CAST(status AS DOUBLE) AS b, COUNT(*) AS n FROM events GROUP BY b", "DECIMAL(p,s)"},
+		{"combined", "INSERT INTO t SELECT staus, COUNT(*) AS n FROM events GROUP BY staus", "did you mean status?"},
+		{"combined", "INSERT INTO t SELECT host, COUNT(*) AS n FROM events WHERE m = 'GET' GROUP BY host", "no such column; there are host"},
+		{"combined", "INSERT INTO t SELECT LEFT(path, 9) AS p, COUNT(*) AS n FROM events WHERE p = '/' GROUP BY p", "alias of SELECT"},
+		{"json", "INSERT INTO t SELECT COALESCE(LEFT(uri, 9), '') AS p, COUNT(*) AS n FROM events WHERE p = '/' GROUP BY p", "events.p if a field"},
+		{"combined", "INSERT INTO t SELECT a.b FROM events", "--format json"},
+		{"combined", "INSERT INTO t SELECT host + 1 AS x FROM events", "CAST(host AS SIGNED)"},
+		{"combined", "INSERT INTO t SELECT host FROM events WHERE status = '200'", "CAST('200' AS SIGNED)"},
+		{"combined", "INSERT INTO t SELECT host FROM events WHERE host = 5", "CAST(host AS SIGNED)"},
+		{"combined", "INSERT INTO t SELECT host FROM events WHERE host", "host <> ''"},
+		{"combined", "INSERT INTO t SELECT host || path AS x FROM events", "CONCAT"},
+		{"combined", "INSERT INTO t SELECT host FROM events WHERE ts > 5", "is a time"},
+		{"combined", "INSERT INTO t SELECT host FROM events WHERE ts > path", "CAST(`path` AS DATETIME)"},
+		{"combined", "INSERT INTO t SELECT host FROM events WHERE ts > 'yesterday'", "want a time such as"},
+		{"combined", "INSERT INTO t SELECT IF(status = 200, host, 5) AS x FROM events", "make them alike"},
+		{"json", "INSERT INTO t SELECT COALESCE(k, '') AS k, MAX(ms) AS m FROM events GROUP BY k", "CAST(ms AS DECIMAL(p,s))"},
+		{"json", "INSERT INTO t SELECT x FROM events WHERE a = b", "CAST(a AS CHAR)"},
+		{"combined", "INSERT INTO t SELECT LOWER(host) AS h FROM events", "use LOWER when you select"},
+		{"combined", "INSERT INTO t SELECT NOW() AS h FROM events", "_timestamp"},
+		{"combined", "INSERT INTO t SELECT COALSCE(host, '') AS h FROM events", "did you mean COALESCE?"},
+		{"combined", "INSERT INTO t SELECT host FROM events WHERE host REGEXP 'x'", "LIKE"},
+		{"combined", "INSERT INTO t SELECT host COLLATE utf8mb4_general_ci AS h FROM events", "compared by its bytes"},
+		{"combined", "INSERT INTO t SELECT TUMBLE(ts, 60) AS m FROM events", "INTERVAL n unit"},
+		{"combined", "INSERT INTO t SELECT TUMBLE(ts, INTERVAL 0 MINUTE) AS m FROM events", "whole number from 1"},
+		{"combined", "INSERT INTO t SELECT TUMBLE(ts, INTERVAL 1 FORTNIGHT) AS m FROM events", "want SECOND, MINUTE"},
+		{"combined", "INSERT INTO t SELECT TUMBLE(host, INTERVAL 1 MINUTE) AS m FROM events", "CAST(host AS DATETIME)"},
+		{"combined", "INSERT INTO t SELECT ts + INTERVAL 1 HOUR AS m FROM events", "TUMBLE"},
+		{"combined", "INSERT INTO t SELECT host, status + 1 FROM events", "write `status` + 1 AS name"},
+		{"combined", "INSERT INTO t SELECT host, host FROM events", "written twice"},
+		{"combined", "INSERT INTO t (a) SELECT host, status FROM events", "lists 1 columns"},
+		{"combined", "INSERT INTO t SELECT host AS _offset FROM events", "part of the key"},
+		{"combined", "INSERT INTO t SELECT COUNT(*) AS n, host FROM events WHERE COUNT(*) > 1 GROUP BY host", "WHERE"},
+		{"combined", "INSERT INTO t SELECT LEFT(path, 1000) AS p, COUNT(*) AS n FROM events GROUP BY p", "LEFT(text, n)"},
+		{"combined", "INSERT INTO t SELECT CAST(host AS DECIMAL(50,2)) AS p FROM events", "from 1 to 38"},
+		{"combined", "INSERT INTO t SELECT CAST('x' AS SIGNED) AS p FROM events", "is no number"},
+		{"combined", "INSERT INTO t SELECT 0x41 AS p FROM events", "hexadecimal"},
+		{"combined", "INSERT INTO t SELECT header(host) AS p FROM events", "header('host')"},
+		{"combined", "INSERT INTO t SELECT host FROM events WHERE status IN ('200')", "CAST('200' AS SIGNED)"},
+		{"combined", "INSERT INTO t SELECT host, COUNT(*) AS n FROM events GROUP BY host; INSERT INTO t SELECT host, COUNT(*) AS m FROM events GROUP BY host", "statement 2: it writes column m"},
+		{"combined", "INSERT INTO t SELECT host, COUNT(*) AS n FROM events GROUP BY host; INSERT INTO t SELECT host, MAX(status) AS n FROM events GROUP BY host", "statement 2: column n"},
+		{"combined", "INSERT INTO t SELECT host, COUNT(*) AS n FROM events GROUP BY host; INSERT INTO T SELECT host, COUNT(*) AS n FROM events GROUP BY host", "letters' case"},
+		{"combined", "INSERT INTO t SELECT host, COUNT(*) AS n FROM events GROUP BY host; INSERT INTO t SELECT status AS host, COUNT(*) AS n FROM events GROUP BY host", "another kind"},
+		{"json", "INSERT INTO t SELECT key FROM events", "`key`"},
+		{"json", "INSERT INTO t SELECT rank FROM events", "`rank`"},
+		{"json", "INSERT INTO t SELECT system AS a FROM events", "`system`"},
+		{"json", "INSERT INTO t SELECT groups FROM events", "`groups`"},
+		{"json", "INSERT INTO t\nSELECT a\nFROM events WHERE AND b = 1", "line 3"},
+		{"tsv", "INSERT INTO t SELECT a FROM events", "want one of words, raw, combined, common, json"},
+	} {
+		o := DefaultOptions()
+		o.Format = c.format
+		_, err := Compile(c.text, o)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s\n  got   %v\n  want  %s", c.text, err, c.want)
+		}
+	}
+}
+
+func TestCompile_takes(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ format, text string }{
+		{"combined", "INSERT INTO db.t (a, b) SELECT status, COUNT(*) FROM events e WHERE e.method = 'GET' GROUP BY status;"},
+		{"combined", "-- a comment; with a semicolon\nINSERT INTO t SELECT status, COUNT(*) AS n /* ; */ FROM events WHERE path = 'a;b' GROUP BY 1; # end"},
+		{"combined", "INSERT INTO t (SELECT host FROM events)"},
+		{"combined", "INSERT INTO t SELECT TUMBLE(ts, INTERVAL 1 MINUTE) AS m, COUNT(*) AS n FROM events GROUP BY TUMBLE(ts, INTERVAL 1 MINUTE)"},
+		{"combined", "INSERT INTO t SELECT LEFT(path, 10) AS path, COUNT(*) AS n FROM events GROUP BY path"},
+		{"json", "INSERT INTO t SELECT COALESCE(`key`, '') AS `key`, SUM(req.ms) AS ms FROM events WHERE a->>'$.b.c' = 'x' GROUP BY `key`"},
+		{"json", "INSERT INTO t SELECT COALESCE(events.p, '') AS p, COUNT(*) AS n FROM events WHERE events.p = '/' GROUP BY p"},
+		{"words", "INSERT INTO t SELECT word AS item, COUNT(*) AS count FROM events GROUP BY item"},
+		{"raw", "INSERT INTO t SELECT header('host') AS h, body, _key, _event_time FROM events"},
+		{"combined", "INSERT INTO t SELECT host, _offset FROM events"},
+	} {
+		plan(t, c.format, c.text)
+	}
+}
+
+// P2: whatever changes the meaning of rows changes the fingerprint; what does not, does not.
+func TestP2_fingerprint(t *testing.T) {
+	t.Parallel()
+	of := func(text, format string, zone *time.Location) [32]byte {
+		o := DefaultOptions()
+		o.Format, o.TimeZone = format, zone
+		p, err := Compile(text, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, hashed := p.Fingerprint()
+		if !strings.Contains(hashed, format) {
+			t.Errorf("the text does not tell the format: %s", hashed)
+		}
+		return h
+	}
+	base := of("INSERT INTO t SELECT status, COUNT(*) AS n FROM events GROUP BY status", "combined", time.UTC)
+	if base != of("INSERT INTO t\n  SELECT `status`, COUNT(*) n FROM events GROUP BY status;\n-- the end", "combined", nil) {
+		t.Error("white space, comments, quotes and the last semicolon change the fingerprint")
+	}
+	for name, other := range map[string][32]byte{
+		"format": of("INSERT INTO t SELECT status, COUNT(*) AS n FROM events GROUP BY status", "common", time.UTC),
+		"zone":   of("INSERT INTO t SELECT status, COUNT(*) AS n FROM events GROUP BY status", "combined", time.FixedZone("X", 3600)),
+		"where":  of("INSERT INTO t SELECT status, COUNT(*) AS n FROM events WHERE method = 'GET' GROUP BY status", "combined", time.UTC),
+		"table":  of("INSERT INTO u SELECT status, COUNT(*) AS n FROM events GROUP BY status", "combined", time.UTC),
+	} {
+		if other == base {
+			t.Errorf("another %s has the same fingerprint", name)
+		}
+	}
+}
+
+func TestTables_keysFitAnIndex(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		text string
+		want []int // MaxChars of the key columns
+	}{
+		{"SELECT host, COUNT(*) AS n FROM events GROUP BY host", []int{768}},
+		{"SELECT TUMBLE(ts, INTERVAL 1 MINUTE) AS m, path, COUNT(*) AS n FROM events GROUP BY m, path", []int{0, 766}},
+		{"SELECT LEFT(path, 200) AS p, host, COUNT(*) AS n FROM events GROUP BY p, host", []int{200, 568}},
+		{"SELECT host, path, COUNT(*) AS n FROM events GROUP BY path, host", []int{384, 384}},
+		{"SELECT host FROM events", []int{249, 0, 0, 0}},
+		{"SELECT 'web' AS site, COUNT(*) AS n FROM events GROUP BY site", []int{3}},
+	} {
+		tab := plan(t, "combined", "INSERT INTO t "+c.text).Tables()[0]
+		if tab.Keys != len(c.want) {
+			t.Errorf("%s: %d keys", c.text, tab.Keys)
+			continue
+		}
+		for i, want := range c.want {
+			if tab.Columns[i].MaxChars != want {
+				t.Errorf("%s: key column %s takes %d characters, want %d", c.text, tab.Columns[i].Name, tab.Columns[i].MaxChars, want)
+			}
+		}
+	}
+}
