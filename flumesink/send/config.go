@@ -61,7 +61,7 @@ func (c Config) Validate() error {
 		option          string
 		value, min, max int
 	}{
-		{"--batch", c.Batch, 1, 1 << 20},
+		{"--batch-size", c.Batch, 1, 1 << 20},
 		{"--connections", c.Connections, 1, 1 << 14},
 		{"--max-line-bytes", c.MaxLineBytes, 1, 1 << 30},
 	} {

@@ -290,7 +290,7 @@ func TestConfig_validate(t *testing.T) {
 		t.Error(err)
 	}
 	err := Config{}.Validate()
-	for _, want := range []string{"--batch is 0", "--connections is 0", "--max-line-bytes is 0", "linger"} {
+	for _, want := range []string{"--batch-size is 0", "--connections is 0", "--max-line-bytes is 0", "linger"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v does not say %q", err, want)
 		}

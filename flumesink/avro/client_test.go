@@ -1,0 +1,280 @@
+package avro
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/flumesink/send"
+)
+
+// script is a server that expects bytes and answers with bytes.
+type script struct{ want, answer []byte }
+
+func serve(t *testing.T, steps ...script) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	t.Cleanup(func() { l.Close(); <-done })
+	go func() {
+		defer close(done)
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		_ = c.SetDeadline(time.Now().Add(patience))
+		for i, s := range steps {
+			got := make([]byte, len(s.want))
+			if n, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, s.want) {
+				t.Errorf("step %d: sent %x (%v)\nwant %x", i, got[:n], err, s.want)
+				return
+			}
+			if _, err := c.Write(s.answer); err != nil {
+				t.Error(err)
+			}
+		}
+		if steps[len(steps)-1].answer == nil { // no answer at all: wait for the client to go
+			_, _ = c.Read(make([]byte, 1))
+		}
+	}()
+	return l.Addr().String()
+}
+
+func dialTo(t *testing.T, addr string, change func(*ClientConfig)) *Client {
+	t.Helper()
+	cfg := DefaultClientConfig(addr)
+	if change != nil {
+		change(&cfg)
+	}
+	if err := cfg.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Dial(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// Byte by byte what Avro's own Java client sends, and understanding what its server answers.
+func TestClient_exchange(t *testing.T) {
+	t.Parallel()
+	first := unhex(t, "00000001 00000002 00000030 86aadae2c45474c0fe93ffd0f2350a65 00 86aadae2c45474c0fe93ffd0f2350a65 02 00 00 16 617070656e644261746368 00000012 04 02 08 686f7374 02 61 00 04 6869 00 04 796f 00")
+	later := func(serial string) []byte {
+		return unhex(t, serial+" 00000002 0000000d 00 16 617070656e644261746368 00000005 02 00 02 78 00")
+	}
+	addr := serve(t,
+		script{first, unhex(t, "00000001 00000003 00000004 00000000 00000001 00 00000002 0000")},
+		script{later("00000002"), unhex(t, "00000002 00000003 00000000 00000001 00 00000002 0000")},
+		script{later("00000003"), unhex(t, "00000003 00000003 00000000 00000001 00 00000002 0002")},
+		script{later("00000004"), unhex(t, "00000004 00000001 00000003 00 00 04")},
+		script{later("00000005"), frameOf(5, nil, noMeta, systemError("java.lang.Exception: x"))},
+		script{later("00000006"), unhex(t, "00000006 00000001 00000003 000000")},
+	)
+	c := dialTo(t, addr, nil)
+	es := events("hi", "yo")
+	es[0].Headers = []flumesink.Header{header("host", "a")}
+	if err := c.Append(t.Context(), es); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{
+		"", "the server answered FAILED", "the server answered UNKNOWN", "the server answered with an error: java.lang.Exception: x", "",
+	} {
+		err := c.Append(t.Context(), events("x"))
+		if (err == nil) != (want == "") || err != nil && (err.Error() != want || !errors.Is(err, flumesink.ErrRefused)) {
+			t.Errorf("call %d: error %v, want %q", i+2, err, want)
+		}
+	}
+}
+
+// A server with another hash: NONE, the same call with our text and its hash, then CLIENT.
+func TestClient_handshakes(t *testing.T) {
+	t.Parallel()
+	p := newProtocols()
+	theirs := hash{1, 2, 3}
+	other := &protocols{own: theirs}
+	args := appendEvents(nil, events("x"))
+	call := appendBytes([]byte{0}, "appendBatch")
+	head := func(text string, server hash) []byte {
+		b := append([]byte(nil), p.own[:]...)
+		if text == "" {
+			b = append(b, 0)
+		} else {
+			b = appendBytes(append(b, 2), text)
+		}
+		return append(append(append(b, server[:]...), 2, 0), call...)
+	}
+	addr := serve(t,
+		script{frameOf(1, head("", p.own), args), frameOf(1, other.appendHandshake(nil, matchNone))},
+		script{frameOf(2, head(protocolText, theirs), args), frameOf(2, other.appendHandshake(nil, matchClient), noMeta, statusOK)},
+		script{frameOf(3, call, args), okLater(3)},
+	)
+	c := dialTo(t, addr, nil)
+	for range 2 {
+		if err := c.Append(t.Context(), events("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestClient_badAnswers(t *testing.T) {
+	t.Parallel()
+	p := newProtocols()
+	for name, tc := range map[string]struct {
+		answer []byte
+		want   string
+	}{
+		"closed":         {nil, "the server closed the connection"},
+		"HTTP":           {[]byte("HTTP/1.1 400 Bad Request\r\n\r\n"), "is this an Avro source, without TLS and compression?"},
+		"no handshake":   {frameOf(1, []byte{9}), "the answer holds no handshake"},
+		"no result":      {frameOf(1, []byte{0, 0, 0, 0}, noMeta), "the answer holds no result"},
+		"no status":      {frameOf(1, []byte{0, 0, 0, 0}, noMeta, []byte{0}), "the answer holds no status"},
+		"huge":           {unhex(t, "00000001 00000001 7fffffff"), "an answer of more than"},
+		"other protocol": {frameOf(1, slices.Concat([]byte{matchClient, 2}, appendBytes(nil, `{"messages":{}}`), []byte{2}, p.own[:], []byte{0}), noMeta, statusOK), "the server's protocol is not Flume's"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			addr := serve(t, script{firstCall(1, events("a")), append([]byte{}, tc.answer...)})
+			err := dialTo(t, addr, nil).Append(t.Context(), events("a"))
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("error %v, want %q", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestClient_timeouts(t *testing.T) {
+	t.Parallel()
+	addr := serve(t, script{firstCall(1, events("a")), nil})
+	err := dialTo(t, addr, func(c *ClientConfig) { c.RequestTimeout = 20 * time.Millisecond }).Append(t.Context(), events("a"))
+	var timeout net.Error
+	if !errors.As(err, &timeout) || !timeout.Timeout() {
+		t.Errorf("error %v, want a time-out", err)
+	}
+	addr = serve(t, script{firstCall(1, events("a")), nil})
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(20*time.Millisecond, cancel)
+	if err := dialTo(t, addr, nil).Append(ctx, events("a")); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want canceled", err)
+	}
+}
+
+func TestClient_pipelines(t *testing.T) {
+	t.Parallel()
+	k := &kafka{}
+	g := start(t, k, nil)
+	c := g.client()
+	if _, err := c.Start(t.Context(), events("first")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Start(t.Context(), events("too early")); err == nil {
+		t.Error("a second request before the first answer")
+	}
+	if _, err := c.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var sent, answered []uint32
+	for range 5 {
+		serial, err := c.Start(t.Context(), events("x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sent = append(sent, serial)
+	}
+	for range 5 {
+		serial, err := c.Wait(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		answered = append(answered, serial)
+	}
+	slices.Sort(answered)
+	if d := cmp.Diff(sent, answered); d != "" {
+		t.Error(d)
+	}
+	if _, err := c.Wait(t.Context()); err == nil {
+		t.Error("an answer to nothing")
+	}
+	if n := len(k.got()); n != 6 {
+		t.Errorf("%d events, want 6", n)
+	}
+}
+
+func TestClient_allocatesNothingPerEvent(t *testing.T) {
+	addr := startDiscarding(t)
+	c := dialTo(t, addr, nil)
+	es := mustDecode(t, benchBatch())
+	ctx := context.Background()
+	if err := c.Append(ctx, es); err != nil {
+		t.Fatal(err)
+	}
+	// The receiver's allocations of a request are counted too, as it runs in this process.
+	if n := testing.AllocsPerRun(20, func() {
+		if err := c.Append(ctx, es); err != nil {
+			t.Fatal(err)
+		}
+	}); n > 60 {
+		t.Errorf("%v allocations for 1,000 events from client to Appender and back, want a few for the request", n)
+	}
+}
+
+// The client behind send.Run, against the receiver: all lines arrive, through a server that drops connections.
+func TestClient_sendsLines(t *testing.T) {
+	t.Parallel()
+	k := &kafka{}
+	calls := 0
+	k.append = func(ctx context.Context, r flumesink.Request) error {
+		defer r.Release()
+		k.mu.Lock()
+		calls++
+		drop := calls%7 == 3
+		k.mu.Unlock()
+		if drop {
+			return errors.New("Kafka is slow")
+		}
+		k.keep(r)
+		return nil
+	}
+	g := start(t, k, nil)
+	var in bytes.Buffer
+	for range 5000 {
+		in.WriteString("a line\n")
+	}
+	cfg := send.DefaultConfig()
+	cfg.Connections, cfg.Resend = 3, true
+	dial := func(ctx context.Context) (send.Client, error) { return Dial(ctx, DefaultClientConfig(g.addr)) }
+	sum, err := send.Run(t.Context(), cfg, dial, []send.Input{{Name: "in", Reader: &in}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(k.got()); n != 5000 || sum.Acked != 5000 || sum.Resent == 0 {
+		t.Errorf("%d events arrived, %+v", n, sum)
+	}
+	if bound := g.metric("etl_receiver_unanswered_events_total"); int64(bound) != sum.Resent {
+		t.Errorf("%v events unanswered, %d sent again", bound, sum.Resent)
+	}
+}
+
+func TestClientConfig_validate(t *testing.T) {
+	t.Parallel()
+	err := ClientConfig{Address: "nowhere"}.Validate()
+	for _, want := range []string{`address "nowhere"`, "want host:port", "connect time-out is 0s", "request time-out is 0s"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v does not say %q", err, want)
+		}
+	}
+}
