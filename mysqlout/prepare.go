@@ -135,7 +135,7 @@ func (s *Sink) look(ctx context.Context, want []row.Table) (findings []Finding, 
 // judge compares one of our own tables with what this release needs of it.
 func (o ownTable) judge(f *found) (out []Finding) {
 	if f.engine == "" {
-		return []Finding{{Subject: o.name, Seen: "there is no such table", Do: "make it (etl check --ddl prints how), or say --create-tables"}}
+		return []Finding{{Subject: o.name, Seen: noTable, Do: "make it (etl check --ddl prints how), or say --create-tables"}}
 	}
 	if !strings.EqualFold(f.engine, "InnoDB") {
 		out = append(out, Finding{Subject: o.name, Seen: "its engine is " + f.engine + ", must be InnoDB", Do: "ALTER TABLE … ENGINE=InnoDB"})

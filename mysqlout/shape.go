@@ -49,7 +49,7 @@ func (j *judge) table() row.Table {
 	actual.Columns = slices.Clone(j.want.Columns)
 	switch {
 	case j.found.engine == "":
-		j.refuse(name, "make it (etl check --ddl prints how), or say --create-tables", "there is no such table")
+		j.refuse(name, "make it (etl check --ddl prints how), or say --create-tables", noTable)
 		return actual
 	case j.found.kind != "BASE TABLE":
 		j.refuse(name, "write to the table behind it", "it is a %s, must be a table", strings.ToLower(j.found.kind))

@@ -32,3 +32,8 @@ func (s *Sink) MayStart(ctx context.Context, topic batch.Topic) error {
 	}
 	return nil
 }
+
+const noTable = "there is no such table"
+
+// Missing says that the finding is a table that is not there, which a start with Config.CreateTables makes.
+func (f Finding) Missing() bool { return f.Seen == noTable }

@@ -69,6 +69,13 @@ func (s *Server) Addr() net.Addr {
 	return s.listener.Addr()
 }
 
+// Close gives up an address that Listen took, where Run was never called.
+func (s *Server) Close() {
+	if s.listener != nil {
+		_ = s.listener.Close() // closed already where Run has ended
+	}
+}
+
 // Run serves until ctx ends. Listen goes before it.
 func (s *Server) Run(ctx context.Context) error {
 	if s.listener == nil {

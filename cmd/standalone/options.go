@@ -1,0 +1,119 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/sluice-etl/sluice/internal/app"
+	"github.com/sluice-etl/sluice/internal/cli"
+	"github.com/sluice-etl/sluice/row"
+)
+
+// The queries where nothing is said.
+const (
+	wordQuery = "INSERT INTO streaming_itemcount SELECT word AS item, COUNT(*) AS `count` FROM events GROUP BY item"
+	demoQuery = "INSERT INTO hits SELECT status, COUNT(*) AS hits, SUM(bytes) AS bytes, MAX(ts) AS newest FROM events GROUP BY status"
+)
+
+type options struct {
+	cli.RunOptions `embed:""`
+
+	KafkaListen string `group:"standalone" default:"127.0.0.1:19092" placeholder:"HOST:PORT" help:"Address of the embedded broker (default 127.0.0.1:19092)."`
+	MysqlListen string `group:"standalone" default:"127.0.0.1:13306" placeholder:"HOST:PORT" help:"Address of the embedded database (default 127.0.0.1:13306). Anyone who reaches it may do anything in it."`
+	DataDir     string `group:"standalone" placeholder:"FOLDER" help:"Where the embedded broker keeps its log, without end; else a temporary folder that goes with the process."`
+	Demo        bool   `group:"standalone" help:"Send generated access-log lines through the Avro receiver, and show the table as it grows."`
+	DemoRate    int    `group:"standalone" default:"1000" help:"Events a second of the demo."`
+}
+
+// Help shows examples.
+func (options) Help() string {
+	return `Without options it counts words into streaming_itemcount(item, count). --kafka-brokers and --mysql-dsn put a real server in the place of an embedded one. All options of etl run work.
+
+Examples:
+
+	go run ./cmd/standalone --demo
+	go run ./cmd/standalone --data-dir /var/tmp/sluice
+	go run ./cmd/standalone --format combined --query 'INSERT INTO hits SELECT path, COUNT(*) AS hits FROM events GROUP BY path'
+	go run ./cmd/standalone --mysql-dsn 'etl:secret@tcp(127.0.0.1:3306)/stats'`
+}
+
+func program(o *options) cli.Program {
+	return cli.Program{
+		Name:        "standalone",
+		Description: "Sluice with a broker and a database of its own in one process: for trying out and for tests.",
+		Grammar:     o,
+		Vars: map[string]string{
+			"job": "standalone", "format": "", "avro_listen": "127.0.0.1:41414",
+			"kafka_brokers": "", "kafka_brokers_help": "else the embedded one",
+		},
+	}
+}
+
+// embedded says which servers are ours, no real one being named.
+type embedded struct{ broker, database bool }
+
+// config is that of etl run, with the embedded servers where no real one is named.
+func (o *options) config(k *kong.Context) (cfg app.Config, own embedded, err error) {
+	if len(o.KafkaBrokers) == 0 {
+		own.broker = true
+		o.KafkaBrokers = []string{o.KafkaListen}
+		err = address("--kafka-listen", o.KafkaListen)
+	}
+	if o.MysqlDSN == "" && o.MysqlDSNFile == "" && o.MysqlHost == "" {
+		own.database = true
+		o.MysqlDSN = embeddedDSN(o.MysqlListen)
+		o.Start = "earliest" // its checkpoints went with the last process
+		err = errors.Join(err, address("--mysql-listen", o.MysqlListen))
+	}
+	if err != nil {
+		return cfg, own, err
+	}
+	query, format := wordQuery, "words"
+	if o.Demo {
+		query, format = demoQuery, "combined"
+	}
+	if o.Format == "" {
+		o.Format = format
+	}
+	cfg, err = o.Config(k, query)
+	return cfg, own, err
+}
+
+func address(option, value string) error {
+	if _, _, err := net.SplitHostPort(value); err != nil {
+		return cli.Usage("%s is %q: want host:port: %w", option, value, err)
+	}
+	return nil
+}
+
+// given reports whether the flag is on the command line.
+func given(k *kong.Context, flag string) bool {
+	return slices.ContainsFunc(k.Path, func(p *kong.Path) bool { return p.Flag != nil && p.Flag.Name == flag && !p.Resolved })
+}
+
+// quieter logs what a person must act on, and leaves the terminal to the table.
+func quieter(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelError}))
+}
+
+// signature is table(column, …).
+func signature(t *row.Table) string {
+	names := make([]string, len(t.Columns))
+	for i, c := range t.Columns {
+		names[i] = c.Name
+	}
+	return t.FullName() + "(" + strings.Join(names, ", ") + ")"
+}
+
+func hostPort(dsn string) (host, port string) {
+	_, rest, _ := strings.Cut(dsn, "tcp(")
+	addr, _, _ := strings.Cut(rest, ")")
+	host, port, _ = net.SplitHostPort(addr)
+	return host, port
+}

@@ -1,0 +1,155 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/kafkaio"
+	"github.com/sluice-etl/sluice/mysqlout"
+	"github.com/sluice-etl/sluice/pool"
+)
+
+// checker looks at everything that a start needs, and changes nothing. It says on out what it sees, a line to a thing.
+type checker struct {
+	cfg     Config
+	out     io.Writer
+	refused int // things that a start would refuse
+	failed  int // servers that could not be asked
+}
+
+// Check reaches every server and compares the tables with the query. It does not wait for a server that is away. The
+// error, after everything was said, is a checkpoint.ErrRefused where a start would be refused.
+func Check(ctx context.Context, cfg Config, out io.Writer) error {
+	c := &checker{cfg: cfg, out: out}
+	for _, t := range cfg.Plan.Tables() {
+		c.say("ok", "query", "it writes %s, %d columns, %d of them the key", t.FullName(), len(t.Columns), t.Keys)
+	}
+	topic := c.kafka(ctx)
+	c.mysql(ctx, topic)
+	switch {
+	case c.refused > 0:
+		return &checkpoint.Error{Class: checkpoint.ErrRefused, Err: fmt.Errorf("a start would be refused for %d reasons", c.refused)}
+	case c.failed > 0:
+		return fmt.Errorf("%d servers could not be asked", c.failed)
+	}
+	return nil
+}
+
+func (c *checker) say(state, subject, format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	fmt.Fprintf(c.out, "%-8s %s: %s\n", state, subject, strings.ReplaceAll(text, "\n", "\n         "))
+}
+
+// kafka reports on the topics, and returns the one of the events; its ID is zero where it is not there or not known.
+func (c *checker) kafka(ctx context.Context) batch.Topic {
+	topic := batch.Topic{Name: c.cfg.Kafka.Topic}
+	subject := "kafka " + strings.Join(c.cfg.Kafka.Brokers, ",")
+	reports, err := kafkaio.Check(ctx, c.cfg.Kafka, nil)
+	if err != nil {
+		c.failed++
+		c.say("failed", subject, "%v", err)
+		return topic
+	}
+	c.say("ok", subject, "it answers")
+	for _, r := range reports {
+		subject := "topic " + r.Name
+		if r.Missing {
+			c.say("note", subject, "it is missing, and is made at start with %d partitions", c.cfg.Kafka.Partitions)
+			continue
+		}
+		if r.Name == topic.Name {
+			topic.ID = r.ID
+		}
+		c.say("ok", subject, "%d partitions, %d replicas", r.Partitions, r.Replicas)
+		for _, w := range r.Warnings {
+			c.say("warning", subject, "%s", w)
+		}
+	}
+	return topic
+}
+
+func (c *checker) mysql(ctx context.Context, topic batch.Topic) {
+	conns := pool.New(c.cfg.Pool, nil, nil)
+	defer func() { _ = conns.Close() }() // nothing is open any more
+	cfg := c.cfg.Sink
+	cfg.QueryHash, cfg.QueryText = c.cfg.Plan.Fingerprint()
+	cfg.CreateTables = false
+	sink := mysqlout.New(cfg, conns, nil, nil)
+	findings, err := sink.Check(ctx, c.cfg.Plan.Tables())
+	if err != nil {
+		c.failed++
+		c.say("failed", "mysql", "%v", err)
+		return
+	}
+	if server, ok := conns.Server(); ok {
+		c.say("ok", "mysql", "%s", server)
+	}
+	missing := false
+	for _, f := range findings {
+		switch {
+		case f.Warning:
+			c.say("warning", f.Subject, "%s", said(f))
+		case f.Missing() && c.cfg.Sink.CreateTables:
+			missing = true
+			c.say("note", f.Subject, "it is missing, and is made at start")
+		default:
+			missing = true
+			c.refuse(f.Subject, "%s", said(f))
+		}
+	}
+	if missing {
+		return // what follows looks into the tables
+	}
+	c.tables(ctx, sink, topic)
+}
+
+// tables looks whether query and tables fit, and whether the job may start on them.
+func (c *checker) tables(ctx context.Context, sink *mysqlout.Sink, topic batch.Topic) {
+	actual, err := sink.Prepare(ctx, c.cfg.Plan.Tables())
+	if err == nil {
+		err = bind(c.cfg.Plan, actual)
+	}
+	if err == nil && topic.ID != (checkpoint.TopicID{}) {
+		err = sink.MayStart(ctx, topic)
+	}
+	switch {
+	case err == nil:
+		c.say("ok", "tables", "they fit the query")
+	case errors.Is(err, checkpoint.ErrRefused):
+		c.refuse("tables", "%v", err)
+	default:
+		c.failed++
+		c.say("failed", "mysql", "%v", err)
+	}
+}
+
+func (c *checker) refuse(subject, format string, args ...any) {
+	c.refused++
+	c.say("refused", subject, format, args...)
+}
+
+func said(f mysqlout.Finding) string {
+	if f.Do == "" {
+		return f.Seen
+	}
+	return f.Seen + ": " + f.Do
+}
+
+// DDL prints every CREATE and GRANT that the job needs, for the server that answers, else for MySQL 8.
+func DDL(ctx context.Context, cfg Config, out io.Writer) error {
+	conns := pool.New(cfg.Pool, nil, nil)
+	defer func() { _ = conns.Close() }() // nothing is open any more
+	sink := mysqlout.New(cfg.Sink, conns, nil, nil)
+	if _, err := sink.Check(ctx, cfg.Plan.Tables()); err != nil {
+		if _, ok := conns.Server(); !ok {
+			fmt.Fprintf(out, "-- The server could not be asked, so the types are MySQL 8's: %s\n\n", strings.ReplaceAll(err.Error(), "\n", " "))
+		}
+	}
+	_, err := io.WriteString(out, sink.DDL(cfg.Plan.Tables()))
+	return err
+}

@@ -1,0 +1,64 @@
+package app
+
+import (
+	"errors"
+	"net"
+	"time"
+
+	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/flumesink/avro"
+	"github.com/sluice-etl/sluice/kafkaio"
+	"github.com/sluice-etl/sluice/mysqlout"
+	"github.com/sluice-etl/sluice/pool"
+	"github.com/sluice-etl/sluice/query"
+	"github.com/sluice-etl/sluice/status"
+)
+
+// Config is a process: which halves it has, and every part's own configuration.
+type Config struct {
+	// Receive and Load are the two halves; at least one is on.
+	Receive, Load bool
+
+	Kafka  kafkaio.Config
+	Status status.Config
+	// ShutdownTimeout bounds the stop (P33).
+	ShutdownTimeout time.Duration
+
+	// For receiving.
+	Admission flumesink.Config
+	Avro      avro.Config
+
+	// For loading. Plan is compiled and not bound; the sink's fingerprint of it is filled in here.
+	Plan  *query.Plan
+	Batch batch.Config
+	Pool  pool.Config
+	Sink  mysqlout.Config
+	// DeadLetterKeep is how long dead letters are kept; 0 is for ever.
+	DeadLetterKeep time.Duration
+
+	// Sections are shown beside those of the parts.
+	Sections []status.Section
+	// Listening, where not nil, is told the addresses once all are taken, before anything is received.
+	Listening func(Addresses)
+}
+
+// Addresses is where a process listens; nil where it does not.
+type Addresses struct {
+	Avro, Admin net.Addr
+}
+
+// Validate reports whatever the parts that are on find wrong with theirs.
+func (c Config) Validate() error {
+	errs := []error{c.Kafka.Validate(), c.Status.Validate()}
+	if !c.Receive && !c.Load {
+		errs = append(errs, errors.New("there is nothing to do: neither a receiver nor loading is on"))
+	}
+	if c.Receive {
+		errs = append(errs, c.Admission.Validate(), c.Avro.Validate())
+	}
+	if c.Load {
+		errs = append(errs, c.Batch.Validate(), c.Pool.Validate(), c.Sink.Validate())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,169 @@
+package app
+
+import (
+	"encoding/json"
+	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/sluice-etl/sluice/"
+
+// direction is which packages of ours a package may import, and why. Nothing points back. What is not in the table may
+// not exist.
+var direction = []struct {
+	pkg     string
+	imports []string
+	why     string
+}{
+	{"checkpoint", nil, "the vocabulary of position: everybody imports it"},
+	{"row", nil, "the vocabulary of results: query makes rows, a sink writes them"},
+	{"status", nil, "shows sections that the parts hand it, and knows none of them"},
+	{"pool", []string{"internal/failpoint"}, "connections, not what is written through them"},
+	{"flumesink", nil, "knows Flume, not Kafka"},
+	{"internal/failpoint", nil, "names of points, and nothing else"},
+	{"internal/accesslog", nil, "lines of text"},
+	{"flumesink/avro", []string{"flumesink", "internal/failpoint"}, "one protocol of Flume's"},
+	{"flumesink/send", []string{"flumesink"}, "sends lines by whatever client it is given"},
+	{"batch", []string{"checkpoint", "internal/failpoint"}, "alone knows the protocol; generic in what a batch yields, so it knows no rows"},
+	{"kafkaio", []string{"batch", "checkpoint", "internal/failpoint"}, "implements batch.Source; knows nothing of MySQL"},
+	{"query", []string{"batch", "checkpoint", "row"}, "implements batch.Fold; does no I/O"},
+	{"mysqlout", []string{"batch", "checkpoint", "row", "pool", "internal/failpoint"}, "implements batch.Sink; knows nothing of Kafka"},
+	{"internal/app", []string{"batch", "checkpoint", "flumesink", "flumesink/avro", "kafkaio", "mysqlout", "pool", "query", "row", "status", "internal/failpoint"}, "assembles all of it"},
+	{"internal/cli", []string{"batch", "checkpoint", "flumesink", "flumesink/avro", "kafkaio", "mysqlout", "pool", "query", "row", "status", "internal/app", "flumesink/send"}, "reads every package's options"},
+	{"cmd/etl", []string{"internal/cli"}, "ten lines"},
+	{"cmd/standalone", []string{"internal/cli", "internal/app", "internal/accesslog", "flumesink", "flumesink/avro", "pool", "row", "status"}, "embedded servers and a demo around the same; the demo reads its table through a pool of its own"},
+}
+
+// forTests are packages that only tests import; they may import anything, and nothing else may import them.
+var forTests = []string{"batch/sinktest", "integration", "internal/mariadbtest"}
+
+// stopsHere is where a library's types stop: packages outside the list may not import it, tests aside.
+var stopsHere = []struct {
+	library string
+	pkgs    []string
+	why     string
+}{
+	{"database/sql", []string{"pool", "mysqlout"}, "transactions have one owner each; no statement goes through the pool itself"},
+	{"github.com/go-sql-driver/mysql", []string{"pool", "mysqlout"}, "error numbers become classes there"},
+	{"github.com/twmb/franz-go/pkg/kfake", []string{"cmd/standalone"}, "a broker for trying out and for tests"},
+	{"github.com/twmb/franz-go", []string{"kafkaio", "cmd/standalone"}, "Kafka's types stop at kafkaio"},
+	{"github.com/dolthub/go-mysql-server", []string{"cmd/standalone"}, "68 MB of database for trying out"},
+	{"github.com/dolthub/vitess/go/vt/sqlparser", []string{"query"}, "one file turns its tree into ours"},
+	{"github.com/alecthomas/kong", []string{"internal/cli", "cmd/standalone"}, "packages do not know flags"},
+	{"github.com/twmb/avro", []string{"flumesink/avro"}, "for handshakes and protocols; the event path is our own"},
+	{"net/http", []string{"status"}, "there is one HTTP server"},
+	{"net/http/pprof", nil, "profiles are not served"},
+}
+
+type goPackage struct {
+	ImportPath string
+	Dir        string
+	Imports    []string
+	GoFiles    []string
+}
+
+func packages(t *testing.T) map[string]goPackage {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Dir,Imports,GoFiles", "./...")
+	cmd.Dir = filepath.Join("..", "..")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	found := map[string]goPackage{}
+	dec := json.NewDecoder(strings.NewReader(string(out)))
+	for {
+		var p goPackage
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return found
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		found[strings.TrimPrefix(p.ImportPath, module)] = p
+	}
+}
+
+func TestDirection(t *testing.T) {
+	t.Parallel()
+	for name, p := range packages(t) {
+		if slices.Contains(forTests, name) || len(p.GoFiles) == 0 {
+			continue
+		}
+		var allowed []string
+		known := false
+		for _, row := range direction {
+			if row.pkg == name {
+				allowed, known = row.imports, true
+			}
+		}
+		if !known {
+			t.Errorf("%s is not in the table: say what it may import, and why", name)
+		}
+		for _, imp := range p.Imports {
+			if ours, ok := strings.CutPrefix(imp, module); ok && !slices.Contains(allowed, ours) {
+				t.Errorf("%s imports %s; it may import %v", name, ours, allowed)
+			}
+		}
+		for _, s := range stopsHere {
+			for _, imp := range p.Imports {
+				if (imp == s.library || strings.HasPrefix(imp, s.library+"/")) && !slices.Contains(s.pkgs, name) {
+					t.Errorf("%s imports %s, which only %v may: %s", name, imp, s.pkgs, s.why)
+				}
+			}
+		}
+	}
+}
+
+// The tree of the SQL parser is not ours: one file turns it into ours, so that another parser is one file's work.
+func TestDirection_parserInOneFile(t *testing.T) {
+	t.Parallel()
+	var files []string
+	p := packages(t)["query"]
+	for _, f := range p.GoFiles {
+		parsed, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, f), nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if slices.ContainsFunc(parsed.Imports, func(i *ast.ImportSpec) bool { return strings.Contains(i.Path.Value, "dolthub/vitess") }) {
+			files = append(files, f)
+		}
+	}
+	if len(files) != 1 {
+		t.Errorf("the SQL parser is imported by %v, want one file", files)
+	}
+}
+
+// No package starts anything by being imported, and nobody sleeps instead of waiting.
+func TestNoSleep(t *testing.T) {
+	t.Parallel()
+	for name, p := range packages(t) {
+		for _, f := range p.GoFiles {
+			fset := token.NewFileSet()
+			parsed, err := parser.ParseFile(fset, filepath.Join(p.Dir, f), nil, parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ast.Inspect(parsed, func(n ast.Node) bool {
+				if fn, ok := n.(*ast.FuncDecl); ok && fn.Recv == nil && fn.Name.Name == "init" {
+					t.Errorf("%s: func init in %s", fset.Position(fn.Pos()), name)
+				}
+				sel, ok := n.(*ast.SelectorExpr)
+				if !ok {
+					return true
+				}
+				if x, ok := sel.X.(*ast.Ident); ok && x.Name == "time" && (sel.Sel.Name == "Sleep" || sel.Sel.Name == "After" || sel.Sel.Name == "Tick") {
+					t.Errorf("%s: time.%s in %s", fset.Position(sel.Pos()), sel.Sel.Name, name)
+				}
+				return true
+			})
+		}
+	}
+}

@@ -1,0 +1,178 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/kafkaio"
+	"github.com/sluice-etl/sluice/mysqlout"
+	"github.com/sluice-etl/sluice/pool"
+	"github.com/sluice-etl/sluice/query"
+	"github.com/sluice-etl/sluice/row"
+	"github.com/sluice-etl/sluice/status"
+)
+
+// sayAgain is how often a wait for MySQL at start is logged.
+const sayAgain = 10 * time.Second
+
+// pruneEvery is how often old dead letters are removed.
+const pruneEvery = time.Hour
+
+// loading is the half from Kafka to MySQL.
+type loading struct {
+	cfg    Config
+	log    *slog.Logger
+	reg    *prometheus.Registry
+	conns  *pool.Pool
+	sink   *mysqlout.Sink
+	source *kafkaio.Source
+	engine atomic.Pointer[batch.Engine[row.Delta]] // nil before the tables and topics are there
+	mysql  *standing
+}
+
+func newLoading(cfg Config, log *slog.Logger, reg *prometheus.Registry) (*loading, error) {
+	if cfg.Plan == nil {
+		return nil, errors.New("BUG: loading without a compiled query")
+	}
+	cfg.Sink.QueryHash, cfg.Sink.QueryText = cfg.Plan.Fingerprint()
+	source, err := kafkaio.NewSource(cfg.Kafka, cfg.Sink.Job, log, reg)
+	if err != nil {
+		return nil, err
+	}
+	conns := pool.New(cfg.Pool, log, reg) // dials nothing
+	return &loading{
+		cfg: cfg, log: log, reg: reg, conns: conns, source: source,
+		sink:  mysqlout.New(cfg.Sink, conns, log, reg),
+		mysql: newStanding(status.Degraded, "not asked yet"),
+	}, nil
+}
+
+// run prepares the tables, waits for the topics, looks whether the job may start, and works until ctx ends. What would
+// harm data ends the process here; later only partitions stop (P34).
+func (l *loading) run(ctx context.Context, topics *topics) error {
+	var actual []row.Table
+	if err := l.patiently(ctx, func() (err error) {
+		actual, err = l.sink.Prepare(ctx, l.cfg.Plan.Tables())
+		return err
+	}); err != nil {
+		return err
+	}
+	if err := bind(l.cfg.Plan, actual); err != nil {
+		return err
+	}
+	if !topics.wait(ctx) {
+		return nil
+	}
+	if err := l.patiently(ctx, func() error { return l.sink.MayStart(ctx, topics.data) }); err != nil {
+		return err
+	}
+	l.mysql.set(status.OK, "")
+	engine := batch.New(l.cfg.Batch, l.source, l.sink, l.cfg.Plan.NewFold, l.log, l.reg)
+	l.engine.Store(engine)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return engine.Run(ctx) })
+	g.Go(func() error { l.prune(ctx); return nil })
+	return g.Wait()
+}
+
+// prune removes dead letters that are older than DeadLetterKeep, at the start and then every hour.
+func (l *loading) prune(ctx context.Context) {
+	if l.cfg.DeadLetterKeep == 0 {
+		return
+	}
+	tick := time.NewTicker(pruneEvery)
+	defer tick.Stop()
+	for {
+		removed, err := l.sink.PruneDeadLetters(ctx, l.cfg.DeadLetterKeep)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			l.log.Warn("Old dead letters could not be removed, trying again in an hour", "err", err)
+		case removed > 0:
+			l.log.Info("Removed old dead letters", "removed", removed, "older_than", l.cfg.DeadLetterKeep.String())
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// patiently does what asks MySQL until it is done. It waits for a server that is away or refuses us as long as it
+// takes, for receiving goes on meanwhile, and says so now and then; any other error ends it.
+func (l *loading) patiently(ctx context.Context, do func() error) error {
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval, pause.MaxInterval = 200*time.Millisecond, 5*time.Second
+	var said time.Time
+	for {
+		err := do()
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if !errors.Is(err, checkpoint.ErrRetry) && !errors.Is(err, checkpoint.ErrBlocked) {
+			return err
+		}
+		l.mysql.set(status.Degraded, err.Error())
+		if time.Since(said) >= sayAgain {
+			l.log.Warn("MySQL does not take the job yet, trying again", "err", err)
+			said = time.Now()
+		}
+		timer := time.NewTimer(pause.NextBackOff())
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// bind fits the plan to the real tables. A table that cannot hold what the query writes is refused, not worked around.
+func bind(plan *query.Plan, actual []row.Table) error {
+	if err := plan.Bind(actual); err != nil {
+		return &checkpoint.Error{Class: checkpoint.ErrRefused, Err: fmt.Errorf("the query and its tables do not fit: %w", err)}
+	}
+	return nil
+}
+
+// mayCreateTopic says whether the topic may be made: not where the job has a checkpoint of it (P26).
+func (l *loading) mayCreateTopic(ctx context.Context) (bool, error) {
+	has, err := l.sink.HasCheckpoint(ctx, l.cfg.Kafka.Topic)
+	return !has, err
+}
+
+// close ends the pool, which is the last to go.
+func (l *loading) close() {
+	if err := l.conns.Close(); err != nil {
+		l.log.Warn("Connections to MySQL ended badly", "err", err)
+	}
+}
+
+// conditions: loading is ready once the group has given an assignment, be it empty. MySQL being away is degraded, for
+// receiving must go on.
+func (l *loading) conditions() []status.Condition {
+	group := status.Condition{Name: "group", Func: func() (status.State, string) {
+		if e := l.engine.Load(); e != nil && e.Joined() {
+			return status.OK, ""
+		}
+		if l.cfg.Receive {
+			return status.Degraded, "the consumer group is not joined yet"
+		}
+		return status.Down, "the consumer group is not joined yet"
+	}}
+	return []status.Condition{group, l.mysql.condition("mysql")}
+}

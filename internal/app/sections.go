@@ -1,0 +1,135 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+
+	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/status"
+)
+
+// totals is a section of the counters and gauges whose names begin with prefix, each summed over its labels: what a
+// person wants to see first of what /metrics has in full.
+func totals(name, prefix string, g prometheus.Gatherer) status.Section {
+	return status.Section{Name: name, Func: func() any {
+		families, err := g.Gather()
+		if err != nil {
+			return map[string]string{"error": err.Error()}
+		}
+		sums := map[string]float64{}
+		for _, f := range families {
+			rest, ok := strings.CutPrefix(f.GetName(), prefix)
+			if !ok || f.GetType() != dto.MetricType_COUNTER && f.GetType() != dto.MetricType_GAUGE {
+				continue
+			}
+			sum := 0.0
+			for _, m := range f.GetMetric() {
+				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
+			}
+			sums[strings.TrimSuffix(rest, "_total")] = sum
+		}
+		return sums
+	}}
+}
+
+// partitionView is one partition as the page shows it. Names are only ever added.
+type partitionView struct {
+	Partition  string `json:"partition"`
+	Task       int    `json:"task"`
+	State      string `json:"state"`
+	Next       int64  `json:"next_offset"`
+	Fetched    int64  `json:"fetched_offset"`
+	Lag        *int64 `json:"lag"` // nil where the end is not known
+	Epoch      int64  `json:"epoch"`
+	Counted    int64  `json:"counted"`
+	Filtered   int64  `json:"filtered"`
+	Dead       int64  `json:"dead"`
+	Gaps       int64  `json:"gaps"`
+	Duplicates int64  `json:"duplicates"`
+	Skipped    int64  `json:"skipped"`
+}
+
+// batchView is one committed part of a batch.
+type batchView struct {
+	At       string  `json:"at"`
+	Task     int     `json:"task"`
+	Records  int64   `json:"records"`
+	Rows     int     `json:"rows"`
+	Seconds  float64 `json:"seconds"`
+	Counted  int64   `json:"counted"`
+	Filtered int64   `json:"filtered"`
+	Dead     int64   `json:"dead"`
+}
+
+// sections of loading: where its partitions stand, and what its last batches did.
+func (l *loading) sections() []status.Section {
+	return []status.Section{
+		{Name: "partitions", Func: func() any { return l.partitions() }},
+		{Name: "batches", Func: func() any { return l.batches() }},
+		{Name: "query", Func: func() any {
+			tables := []string{}
+			for _, t := range l.cfg.Plan.Tables() {
+				tables = append(tables, t.FullName())
+			}
+			return map[string]any{"job": l.cfg.Sink.Job, "tables": tables, "text": l.cfg.Sink.QueryText}
+		}},
+		totals("commits", "etl_commit_", l.reg),
+		totals("connections", "etl_pool_", l.reg),
+	}
+}
+
+// glimpse asks the engine, which answers between two of its steps.
+func (l *loading) glimpse() batch.Status {
+	e := l.engine.Load()
+	if e == nil {
+		return batch.Status{}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 50*glance)
+	defer cancel()
+	return e.Status(ctx)
+}
+
+func (l *loading) partitions() []partitionView {
+	lag := map[checkpoint.Partition]int64{}
+	for _, p := range l.source.Lag() {
+		if p.End >= 0 {
+			lag[p.Partition] = p.End
+		}
+	}
+	views := []partitionView{}
+	for _, p := range l.glimpse().Partitions {
+		at := checkpoint.Partition{Topic: p.Topic, ID: p.Partition}
+		v := partitionView{
+			Partition: at.String(), Task: p.Task, State: p.State, Next: p.Next, Fetched: p.Fetched, Epoch: int64(p.Epoch),
+			Counted: p.Audit.Counted, Filtered: p.Audit.Filtered, Dead: p.Audit.Dead, Gaps: p.Audit.Gaps,
+			Duplicates: p.Audit.Duplicates, Skipped: p.Audit.Skipped,
+		}
+		if end, ok := lag[at]; ok {
+			behind := max(end-p.Next, 0) // of what is committed, not of what is fetched
+			v.Lag = &behind
+		}
+		views = append(views, v)
+	}
+	slices.SortFunc(views, func(a, b partitionView) int {
+		return cmp.Or(cmp.Compare(len(a.Partition), len(b.Partition)), cmp.Compare(a.Partition, b.Partition))
+	})
+	return views
+}
+
+func (l *loading) batches() []batchView {
+	views := []batchView{}
+	for _, b := range l.glimpse().Recent {
+		views = append(views, batchView{
+			At: b.At.UTC().Format(time.RFC3339), Task: b.Task, Records: b.Records, Rows: b.Rows, Seconds: b.Seconds,
+			Counted: b.Audit.Counted, Filtered: b.Audit.Filtered, Dead: b.Audit.Dead,
+		})
+	}
+	return views
+}

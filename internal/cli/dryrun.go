@@ -1,0 +1,47 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+
+	"github.com/sluice-etl/sluice/query"
+)
+
+type dryRunCmd struct {
+	Files []string `arg:"" name:"file" help:"Log files; - is standard input."`
+
+	QueryOptions `embed:""`
+	MaxDead      int `group:"query" default:"20" help:"Dead letters to print; all are counted. -1 prints all."`
+}
+
+// Help shows examples.
+func (dryRunCmd) Help() string {
+	return `Runs log files through format and query as etl run would, and prints the rows that would be written and the dead letters. It speaks to no server.
+
+Examples:
+
+	etl dry-run --format combined --query 'INSERT INTO hits SELECT status, COUNT(*) AS hits FROM events GROUP BY status' access.log
+	zcat access.log.*.gz | etl dry-run --format combined --query-file hits.sql -`
+}
+
+// Run prints what would be written.
+func (c *dryRunCmd) Run(ctx context.Context, s Streams) error {
+	plan, err := c.plan("", Bytes(query.DefaultOptions().DeadLetterMaxBytes))
+	if err != nil {
+		return err
+	}
+	opened, closeAll, err := openAll(c.Files, s.In)
+	if err != nil {
+		return err
+	}
+	defer closeAll()
+	inputs := make([]query.Input, len(opened))
+	for i, in := range opened {
+		inputs[i] = query.Input{Name: in.Name, Reader: in.Reader}
+	}
+	out := bufio.NewWriter(s.Out)
+	if _, err := query.DryRun(ctx, plan, inputs, out, c.MaxDead); err != nil {
+		return err
+	}
+	return out.Flush()
+}

@@ -1,0 +1,112 @@
+package cli
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// envPrefix begins every variable that is an option.
+const envPrefix = "ETL_"
+
+// foreign reports whether an ETL_ variable is somebody else's: Kubernetes describes a service named etl by such
+// variables in every pod beside it, and tests are told of their servers by ETL_TEST_ ones.
+func foreign(name string) bool {
+	return strings.HasPrefix(name, envPrefix+"TEST_") ||
+		strings.HasSuffix(name, "_SERVICE_HOST") ||
+		strings.Contains(name, "_SERVICE_PORT") ||
+		strings.HasSuffix(name, "_PORT") ||
+		strings.Contains(name, "_PORT_")
+}
+
+// checkEnvironment reports each variable that looks like an option and is none of any command: a typing error here
+// would leave a default in force in silence. Known names are looked at first, so that ETL_MYSQL_PORT is an option.
+func checkEnvironment(model *kong.Application, environ []string) error {
+	known := map[string]bool{}
+	for _, flags := range flagsByCommand(model.Node) {
+		for _, f := range flags {
+			for _, env := range f.Envs {
+				known[env] = true
+			}
+		}
+	}
+	var errs []string
+	for _, kv := range environ {
+		name, _, _ := strings.Cut(kv, "=")
+		if !strings.HasPrefix(name, envPrefix) || known[name] || foreign(name) {
+			continue
+		}
+		errs = append(errs, fmt.Sprintf("unknown variable %s%s", name, didYouMean(name, slices.Collect(maps.Keys(known)))))
+	}
+	if errs == nil {
+		return nil
+	}
+	slices.Sort(errs)
+	return usageError{fmt.Errorf("%s", strings.Join(errs, "\n"))}
+}
+
+// flagsByCommand is every command's flags, those of the nodes above it included, by the command's path.
+func flagsByCommand(root *kong.Node) map[string][]*kong.Flag {
+	all := map[string][]*kong.Flag{}
+	var walk func(n *kong.Node, path string, above []*kong.Flag)
+	walk = func(n *kong.Node, path string, above []*kong.Flag) {
+		flags := append(slices.Clone(above), n.Flags...)
+		all[path] = flags
+		for _, c := range n.Children {
+			walk(c, strings.TrimSpace(path+" "+c.Name), flags)
+		}
+	}
+	walk(root, "", nil)
+	return all
+}
+
+// didYouMean is ", did you mean X?" for the nearest candidates, or nothing where none is near: at most two letters
+// differ, or a quarter of a long name.
+func didYouMean(name string, candidates []string) string {
+	limit := max(2, len(name)/4)
+	best, near := limit+1, []string(nil)
+	for _, c := range candidates {
+		d := distance(name, c)
+		if strings.HasPrefix(c, name) {
+			d = min(d, limit)
+		}
+		switch {
+		case d < best:
+			best, near = d, []string{c}
+		case d == best && d <= limit:
+			near = append(near, c)
+		}
+	}
+	if len(near) == 0 {
+		return ""
+	}
+	slices.Sort(near)
+	if len(near) > 3 {
+		near = near[:3]
+	}
+	return ", did you mean " + strings.Join(near, " or ") + "?"
+}
+
+// distance is the number of letters to change, add or drop to make b out of a.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

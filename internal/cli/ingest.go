@@ -1,0 +1,40 @@
+package cli
+
+import (
+	"context"
+	"errors"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/sluice-etl/sluice/internal/app"
+)
+
+type ingestCmd struct {
+	ReceiverOptions `embed:""`
+	KafkaOptions    `embed:""`
+	ProcessOptions  `embed:""`
+}
+
+// Help shows examples.
+func (ingestCmd) Help() string {
+	return `Receives Flume's events into Kafka. It never connects to MySQL; any number may run.
+
+Examples:
+
+	etl ingest --kafka-brokers k1:9092,k2:9092
+	etl ingest --avro-listen 10.0.0.5:41414 --kafka-key host`
+}
+
+// Run runs the receiving half.
+func (c *ingestCmd) Run(ctx context.Context, k *kong.Context, s Streams) error {
+	if c.AvroListen == "" {
+		return usageError{errors.New("--avro-listen is empty: there is nothing to receive")}
+	}
+	cfg := app.Config{Receive: true, ShutdownTimeout: c.ShutdownTimeout, Status: c.status()}
+	cfg.Kafka = c.KafkaOptions.config()
+	c.receive(&cfg)
+	if err := inOptionsWords(k, cfg.Validate()); err != nil {
+		return err
+	}
+	return c.start(ctx, cfg, s)
+}

@@ -1,0 +1,36 @@
+package cli
+
+import (
+	"context"
+	"errors"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/sluice-etl/sluice/internal/app"
+)
+
+type loadCmd struct {
+	LoadOptions    `embed:""`
+	KafkaOptions   `embed:""`
+	ProcessOptions `embed:""`
+}
+
+// Help shows examples.
+func (loadCmd) Help() string {
+	return `Loads Kafka's records into MySQL. It opens no port but the admin listener's; any number may run, and they share the partitions.
+
+Examples:
+
+	etl load --kafka-brokers k1:9092 --mysql-dsn 'etl:secret@tcp(db:3306)/stats' --format combined --query-file hits.sql
+	etl load --job sizes --start latest --format json --query 'INSERT INTO sizes SELECT host, SUM(bytes) AS bytes FROM events GROUP BY host' --mysql-dsn-file /run/secrets/dsn`
+}
+
+// Run runs the loading half.
+func (c *loadCmd) Run(ctx context.Context, k *kong.Context, s Streams) error {
+	cfg := app.Config{ShutdownTimeout: c.ShutdownTimeout, Status: c.status(), Kafka: c.KafkaOptions.config()}
+	err := c.load(&cfg, "")
+	if err := errors.Join(err, inOptionsWords(k, cfg.Validate())); err != nil {
+		return err
+	}
+	return c.start(ctx, cfg, s)
+}

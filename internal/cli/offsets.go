@@ -1,0 +1,151 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"text/tabwriter"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/kafkaio"
+	"github.com/sluice-etl/sluice/mysqlout"
+	"github.com/sluice-etl/sluice/pool"
+)
+
+type offsetsCmd struct {
+	Show offsetsShowCmd `cmd:"" help:"Show the job's checkpoints and what became of the records."`
+	Set  offsetsSetCmd  `cmd:"" help:"Move a checkpoint by hand; a dry run unless --yes is given."`
+}
+
+// checkpointOptions say whose checkpoints, and where they are.
+type checkpointOptions struct {
+	Job          string `group:"query" default:"${job}" placeholder:"NAME" help:"Name of the job (default ${job})."`
+	MySQLOptions `embed:""`
+}
+
+// sink reaches the checkpoints; nothing is dialled yet. The function that it returns ends the pool.
+func (o *checkpointOptions) sink(k *kong.Context) (*mysqlout.Sink, func(), error) {
+	cfg := mysqlout.DefaultConfig()
+	cfg.Job = o.Job
+	conns := o.MySQLOptions.config(kafkaio.DefaultConfig().RebalanceTimeout)
+	if err := inOptionsWords(k, errors.Join(cfg.Validate(), conns.Validate())); err != nil {
+		return nil, nil, err
+	}
+	p := pool.New(conns, slog.New(slog.DiscardHandler), nil)
+	return mysqlout.New(cfg, p, nil, nil), func() { _ = p.Close() }, nil // nothing is open any more
+}
+
+type offsetsShowCmd struct {
+	checkpointOptions `embed:""`
+	KafkaTopic        string `group:"kafka" default:"logs" help:"Topic of the events."`
+}
+
+// Help shows an example.
+func (offsetsShowCmd) Help() string {
+	return "Reads MySQL alone; it needs no Kafka.\n\nExamples:\n\n\tetl offsets show --job etl --mysql-dsn 'etl:secret@tcp(db:3306)/stats'"
+}
+
+// Run prints a line for each partition.
+func (c *offsetsShowCmd) Run(ctx context.Context, k *kong.Context, s Streams) error {
+	sink, done, err := c.sink(k)
+	if err != nil {
+		return err
+	}
+	defer done()
+	offsets, err := sink.Offsets(ctx, c.KafkaTopic)
+	if err != nil {
+		return err
+	}
+	if len(offsets) == 0 {
+		return fmt.Errorf("job %s has no checkpoint of topic %s", c.Job, c.KafkaTopic)
+	}
+	w := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "PARTITION\tFIRST\tNEXT\tCOUNTED\tFILTERED\tDEAD\tGAPS\tDUPLICATES\tSKIPPED\tEPOCH\tAUDIT\t")
+	for _, o := range offsets {
+		a, audit := o.Audit, "balances"
+		if !o.Balances() {
+			audit = fmt.Sprintf("OFF BY %d", o.Len()-a.Total())
+		}
+		fmt.Fprintf(w, "%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t\n",
+			o.ID, o.First, o.Next, a.Counted, a.Filtered, a.Dead, a.Gaps, a.Duplicates, a.Skipped, o.Epoch, audit)
+	}
+	return w.Flush()
+}
+
+type offsetsSetCmd struct {
+	checkpointOptions `embed:""`
+	KafkaOptions      `embed:""`
+	Partition         int32         `group:"query" required:"" help:"Number of the partition."`
+	To                int64         `group:"query" required:"" help:"Offset to read next."`
+	Reason            string        `group:"query" required:"" help:"Why; it is kept in etl_dead_letter for ever."`
+	NewTopic          bool          `group:"query" help:"The topic was made anew: take on the id that Kafka gives it now, and begin the audit anew."`
+	Yes               bool          `group:"query" help:"Change it; else what would change is printed."`
+	Timeout           time.Duration `group:"process" default:"15s" help:"How long Kafka and MySQL are waited for."`
+}
+
+// Help shows examples.
+func (offsetsSetCmd) Help() string {
+	return `Moves the place from which a partition is read on. Records that are passed over are counted as skipped; records that are gone back to are counted a second time. The epoch is raised, so that a running etl throws its batch away and goes on from the new place by itself.
+
+Examples:
+
+	etl offsets set --partition 3 --to 812345 --reason 'records 700000..812344 were lost with broker 2' --mysql-dsn 'etl:secret@tcp(db:3306)/stats'
+	etl offsets set --partition 3 --to 812345 --reason 'as above' --yes --mysql-dsn 'etl:secret@tcp(db:3306)/stats'`
+}
+
+// Run prints the checkpoint as it was and as it is, or would be.
+func (c *offsetsSetCmd) Run(ctx context.Context, k *kong.Context, s Streams) error {
+	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
+	defer cancel()
+	change := mysqlout.SetOffset{
+		Partition: checkpoint.Partition{Topic: c.KafkaTopic, ID: c.Partition},
+		Next:      c.To, Reason: c.Reason, DryRun: !c.Yes,
+	}
+	if change.Next < 0 || change.ID < 0 || change.Reason == "" {
+		return usageError{fmt.Errorf("--partition is %d, --to is %d, --reason is %q: want numbers of 0 or more, and a reason", c.Partition, c.To, c.Reason)}
+	}
+	sink, done, err := c.sink(k)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if c.NewTopic {
+		id, err := c.topicID(ctx, k)
+		if err != nil {
+			return err
+		}
+		change.TopicID = &id
+	}
+	was, is, err := sink.Set(ctx, change)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s.Out, "%s was at %d, epoch %d, %d skipped\n", change.Partition, was.Next, was.Epoch, was.Audit.Skipped)
+	if !c.Yes {
+		fmt.Fprintf(s.Out, "%s would be at %d, epoch %d, %d skipped: nothing was changed, say --yes to do it\n", change.Partition, is.Next, is.Epoch, is.Audit.Skipped)
+		return nil
+	}
+	fmt.Fprintf(s.Out, "%s is at %d, epoch %d, %d skipped\n", change.Partition, is.Next, is.Epoch, is.Audit.Skipped)
+	return nil
+}
+
+func (c *offsetsSetCmd) topicID(ctx context.Context, k *kong.Context) (checkpoint.TopicID, error) {
+	cfg := c.KafkaOptions.config()
+	if err := inOptionsWords(k, cfg.Validate()); err != nil {
+		return checkpoint.TopicID{}, err
+	}
+	reports, err := kafkaio.Check(ctx, cfg, nil)
+	if err != nil {
+		return checkpoint.TopicID{}, err
+	}
+	for _, r := range reports {
+		if r.Name == c.KafkaTopic && !r.Missing {
+			return r.ID, nil
+		}
+	}
+	return checkpoint.TopicID{}, fmt.Errorf("Kafka at %v has no topic %s", c.KafkaBrokers, c.KafkaTopic)
+}

@@ -1,0 +1,30 @@
+package cli
+
+import (
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/sluice-etl/sluice/status"
+)
+
+// ProcessOptions are those of commands that run until they are stopped.
+type ProcessOptions struct {
+	AdminListen     string        `group:"process" default:"127.0.0.1:9414" placeholder:"HOST:PORT" help:"Web page, /metrics, /healthz, /readyz, /api/v1/status (default 127.0.0.1:9414); empty turns it off."`
+	ShutdownTimeout time.Duration `group:"process" default:"20s" help:"How long a stop may take; a second signal ends the process at once."`
+	LogOptions      `embed:""`
+}
+
+func (o ProcessOptions) status() status.Config { return status.Config{Listen: o.AdminListen} }
+
+// groups are the headings of --help, in their order.
+var groups = []kong.Group{
+	{Key: "query", Title: "Query"},
+	{Key: "receivers", Title: "Receivers"},
+	{Key: "kafka", Title: "Kafka"},
+	{Key: "mysql", Title: "MySQL"},
+	{Key: "batches", Title: "Batches"},
+	{Key: "process", Title: "Process"},
+	{Key: "standalone", Title: "Standalone"},
+	{Key: "send", Title: "Sending"},
+}

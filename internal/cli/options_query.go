@@ -1,0 +1,70 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+	_ "time/tzdata" // time zones where the system has none, as in small containers
+
+	"github.com/sluice-etl/sluice/mysqlout"
+	"github.com/sluice-etl/sluice/query"
+)
+
+// QueryOptions say what is counted.
+type QueryOptions struct {
+	Format    string `group:"query" default:"${format}" placeholder:"FORMAT" help:"Format of the events' bodies: words, raw, combined, common or json."`
+	Query     string `group:"query" placeholder:"SQL" help:"INSERT INTO … SELECT … FROM events; several are parted by semicolons."`
+	QueryFile string `group:"query" placeholder:"FILE" help:"File with the query."`
+	TimeZone  string `group:"query" default:"UTC" placeholder:"ZONE" help:"Zone of times that the logs write without one, and of calendar windows (default UTC). MySQL always gets UTC."`
+}
+
+// JobOptions say whose checkpoints and tables they are.
+type JobOptions struct {
+	Job                string `group:"query" default:"${job}" placeholder:"NAME" help:"Name of checkpoint and consumer group (default ${job})."`
+	CreateTables       bool   `group:"query" default:"true" negatable:"" help:"Make tables that are missing; on unless it is turned off."`
+	QueryChange        string `group:"query" enum:"refuse,continue" default:"refuse" help:"What a changed query does: refuse to start, or continue from the checkpoints of the old one."`
+	Adopt              bool   `group:"query" help:"Let a new job begin on tables that hold rows or belong to another job."`
+	DeadLetterMaxBytes Bytes  `group:"query" default:"64KiB" help:"How much of a dead letter's value is kept."`
+	DeadLetterKeep     Age    `group:"query" default:"14d" help:"How long dead letters are kept; 0s is for ever."`
+}
+
+// options are those of compiling.
+func (o QueryOptions) options() (query.Options, error) {
+	opts := query.DefaultOptions()
+	zone, err := time.LoadLocation(o.TimeZone)
+	if err != nil || o.TimeZone == "" || o.TimeZone == "Local" {
+		return opts, usageError{fmt.Errorf("--time-zone is %q: want UTC or a name of the IANA time zone database, Europe/Vienna say", o.TimeZone)}
+	}
+	opts.Format, opts.TimeZone = o.Format, zone
+	return opts, nil
+}
+
+// text is the query's text, from the option or the file.
+func (o QueryOptions) text(fallback string) (string, error) {
+	switch {
+	case o.QueryFile != "":
+		b, err := os.ReadFile(o.QueryFile)
+		if err != nil {
+			return "", usageError{fmt.Errorf("--query-file: %w", err)}
+		}
+		return string(b), nil
+	case o.Query != "":
+		return o.Query, nil
+	case fallback != "":
+		return fallback, nil
+	}
+	return "", usageError{errors.New(`--query or --query-file is missing: what should be counted? Example:
+  --query 'INSERT INTO word_count SELECT word, COUNT(*) AS n FROM events GROUP BY word' --format words`)}
+}
+
+func (o JobOptions) config() mysqlout.Config {
+	c := mysqlout.DefaultConfig()
+	c.Job, c.CreateTables, c.Adopt = o.Job, o.CreateTables, o.Adopt
+	c.ContinueQuery = o.QueryChange == "continue"
+	c.DeadLetterMaxBytes = int(o.DeadLetterMaxBytes)
+	return c
+}
+
+func formats() string { return strings.Join(query.Formats(), ", ") }

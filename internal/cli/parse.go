@@ -1,0 +1,126 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// Program is a command line: of etl, or of standalone.
+type Program struct {
+	Name        string
+	Description string
+	// Grammar is a pointer to the struct of flags and commands, as kong reads it.
+	Grammar any
+	// Vars are put into the grammar's tags: defaults that differ between programs.
+	Vars map[string]string
+}
+
+// Streams is what a command reads and writes beside its servers.
+type Streams struct {
+	In  io.Reader
+	Out io.Writer
+	Err io.Writer
+}
+
+// helpFlag prints help in place of doing anything.
+type helpFlag bool
+
+func (helpFlag) BeforeReset(ctx *kong.Context) error {
+	if err := ctx.PrintUsage(false); err != nil {
+		return err
+	}
+	return errDone
+}
+
+type helpOption struct {
+	Help helpFlag `short:"h" help:"Show what can be said here, and end."`
+}
+
+// Parse reads args and the environment into the grammar. The error of a command line that cannot be used has exit
+// code 2; after --help it has exit code 0.
+func (p Program) Parse(args []string, s Streams) (*kong.Context, error) {
+	k, err := kong.New(p.Grammar,
+		kong.Name(p.Name), kong.Description(p.Description), kong.Vars(p.Vars),
+		kong.NoDefaultHelp(), kong.Embed(&helpOption{}), kong.DefaultEnvars(strings.TrimSuffix(envPrefix, "_")),
+		kong.Writers(s.Out, s.Err), kong.ExplicitGroups(groups),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110, NoAppDescFormat: true}),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("BUG: grammar of %s: %w", p.Name, err)
+	}
+	ctx, err := k.Parse(args)
+	if err != nil {
+		return nil, p.explain(k, err)
+	}
+	if err := checkEnvironment(k.Model, os.Environ()); err != nil {
+		return nil, err
+	}
+	return ctx, checkSpellings(ctx)
+}
+
+var unknownFlag = regexp.MustCompile(`^unknown flag --?([^\s,=]+)`)
+
+// explain makes a usage error of what kong says, with the nearest flag, or the commands that have this one.
+func (p Program) explain(k *kong.Kong, err error) error {
+	if ExitCode(err) == ExitDone {
+		return err
+	}
+	text := err.Error()
+	if m := unknownFlag.FindStringSubmatch(text); m != nil {
+		text = "unknown flag --" + m[1] + p.nearest(k, err, m[1])
+	}
+	if strings.HasPrefix(text, "expected one of ") {
+		text = "no command: " + text
+	}
+	if at := strings.Index(text, ": expected "); at > 0 && strings.HasSuffix(text, `value but got "EOL" (<EOL>)`) {
+		text = text[:at] + ": a value is missing"
+	}
+	return usageError{fmt.Errorf("%s\nRun \"%s\" to see what can be said", text, p.helpCommand(err))}
+}
+
+func (p Program) nearest(k *kong.Kong, err error, name string) string {
+	var candidates []string
+	if ctx := contextOf(err); ctx != nil {
+		for _, f := range ctx.Flags() {
+			candidates = append(candidates, "--"+f.Name)
+		}
+	}
+	if near := didYouMean("--"+name, candidates); near != "" {
+		return near
+	}
+	var has []string
+	all := flagsByCommand(k.Model.Node)
+	for _, command := range slices.Sorted(maps.Keys(all)) {
+		if slices.ContainsFunc(all[command], func(f *kong.Flag) bool { return f.Name == name }) {
+			has = append(has, command)
+		}
+	}
+	if has == nil {
+		return ""
+	}
+	return ": it is an option of " + strings.Join(has, ", ")
+}
+
+func contextOf(err error) *kong.Context {
+	if pe, ok := err.(*kong.ParseError); ok { //nolint:errorlint // kong returns it as it is
+		return pe.Context
+	}
+	return nil
+}
+
+func (p Program) helpCommand(err error) string {
+	name := p.Name
+	if ctx := contextOf(err); ctx != nil {
+		if n := ctx.Selected(); n != nil {
+			name = n.FullPath()
+		}
+	}
+	return name + " --help"
+}

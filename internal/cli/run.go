@@ -1,0 +1,114 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sluice-etl/sluice/internal/app"
+	"github.com/sluice-etl/sluice/query"
+)
+
+// RunOptions are all options of etl run; standalone has them too.
+type RunOptions struct {
+	LoadOptions     `embed:""`
+	ReceiverOptions `embed:""`
+	KafkaOptions    `embed:""`
+	ProcessOptions  `embed:""`
+}
+
+// LoadOptions are those of loading, Kafka and process aside.
+type LoadOptions struct {
+	QueryOptions   `embed:""`
+	JobOptions     `embed:""`
+	MySQLOptions   `embed:""`
+	ConsumeOptions `embed:""`
+	BatchOptions   `embed:""`
+}
+
+type runCmd struct {
+	RunOptions `embed:""`
+}
+
+// Help shows examples.
+func (runCmd) Help() string {
+	return `Receives Flume's events into Kafka, and loads Kafka's records into MySQL, in one process.
+
+Examples:
+
+	etl run --mysql-dsn 'etl:secret@tcp(db:3306)/stats' --format words --query 'INSERT INTO word_count SELECT word, COUNT(*) AS n FROM events GROUP BY word'
+	etl run --kafka-brokers k1:9092,k2:9092 --mysql-host db --mysql-user etl --mysql-password-file /run/secrets/mysql --mysql-database stats --format combined --query-file hits.sql`
+}
+
+// Run runs both halves.
+func (c *runCmd) Run(ctx context.Context, k *kong.Context, s Streams) error {
+	cfg, err := c.Config(k, "")
+	if err != nil {
+		return err
+	}
+	return c.start(ctx, cfg, s)
+}
+
+// Config is what the options say. Where no query is given, fallback is taken.
+func (o *RunOptions) Config(k *kong.Context, fallback string) (app.Config, error) {
+	cfg := app.Config{Receive: o.AvroListen != "", ShutdownTimeout: o.ShutdownTimeout, Status: o.status()}
+	cfg.Kafka = o.KafkaOptions.config()
+	o.receive(&cfg)
+	err := o.load(&cfg, fallback)
+	return cfg, errors.Join(err, inOptionsWords(k, cfg.Validate()))
+}
+
+func (o *ReceiverOptions) receive(cfg *app.Config) {
+	o.ProduceOptions.apply(&cfg.Kafka)
+	cfg.Kafka.ShutdownTimeout = cfg.ShutdownTimeout
+	cfg.Admission, cfg.Avro = o.admission(), o.avro(cfg.ShutdownTimeout)
+}
+
+func (o *LoadOptions) load(cfg *app.Config, fallback string) error {
+	cfg.Load = true
+	o.ConsumeOptions.apply(&cfg.Kafka)
+	cfg.Kafka.ShutdownTimeout = cfg.ShutdownTimeout
+	cfg.Batch = o.BatchOptions.config(cfg.ShutdownTimeout)
+	cfg.Pool = o.MySQLOptions.config(o.KafkaRebalanceTimeout)
+	cfg.Sink = o.JobOptions.config()
+	var err error
+	cfg.DeadLetterKeep = time.Duration(o.DeadLetterKeep)
+	cfg.Plan, err = o.plan(fallback, o.DeadLetterMaxBytes)
+	return err
+}
+
+// plan compiles the query: what cannot be compiled is wrong on the command line.
+func (o *QueryOptions) plan(fallback string, deadLetterMaxBytes Bytes) (*query.Plan, error) {
+	text, err := o.text(fallback)
+	if o.Format == "" {
+		err = errors.Join(err, usageError{fmt.Errorf("--format is missing: how should a line be read? One of %s", formats())})
+	}
+	if err != nil {
+		return nil, err
+	}
+	opts, err := o.options()
+	if err != nil {
+		return nil, err
+	}
+	opts.DeadLetterMaxBytes = int(deadLetterMaxBytes)
+	plan, err := query.Compile(text, opts)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("query: %w", err)}
+	}
+	return plan, nil
+}
+
+// start runs a process until a signal or an error.
+func (o ProcessOptions) start(ctx context.Context, cfg app.Config, s Streams) error {
+	log := o.Logger(s.Err)
+	log.Info("Starting", "version", Version(), "receive", cfg.Receive, "load", cfg.Load)
+	if err := app.Run(ctx, cfg, log, prometheus.NewRegistry()); err != nil {
+		return err
+	}
+	log.Info("Stopped")
+	return nil
+}

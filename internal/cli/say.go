@@ -1,0 +1,65 @@
+package cli
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// inOptionsWords makes a usage error of what the packages say of their configuration. Packages do not know flags: they
+// write "batch-interval is 1ms, …", which becomes "--batch-interval is 1ms, …", and where the value came out of the
+// environment the variable is named too.
+func inOptionsWords(ctx *kong.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	flags := map[string]*kong.Flag{}
+	for _, f := range ctx.Flags() {
+		flags[letters(f.Name)] = f
+	}
+	given := func(f *kong.Flag) bool {
+		return slices.ContainsFunc(ctx.Path, func(p *kong.Path) bool { return p.Flag == f && !p.Resolved })
+	}
+	var lines []string
+	said := map[*kong.Flag]bool{} // several parts may look at one option
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		m := optionName.FindStringSubmatch(line)
+		if m == nil || flags[letters(m[1])] == nil {
+			lines = append(lines, line)
+			continue
+		}
+		f := flags[letters(m[1])]
+		if said[f] {
+			continue
+		}
+		said[f] = true
+		line = "--" + f.Name + line[len(m[1]):]
+		if !given(f) {
+			for _, env := range f.Envs {
+				if _, ok := os.LookupEnv(env); ok {
+					line += " (it is from " + env + ")"
+				}
+			}
+		}
+		lines = append(lines, line)
+	}
+	return usageError{sayError{strings.Join(lines, "\n"), err}}
+}
+
+// optionName is the words before the verb.
+var optionName = regexp.MustCompile(`^([-a-z ]+?)(?:,| is | are | holds )`)
+
+// letters is the name without what parts its words.
+func letters(name string) string { return strings.NewReplacer("-", "", " ", "").Replace(name) }
+
+// sayError is an error in other words.
+type sayError struct {
+	text  string
+	cause error
+}
+
+func (e sayError) Error() string { return e.text }
+func (e sayError) Unwrap() error { return e.cause }

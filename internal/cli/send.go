@@ -1,0 +1,156 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/flumesink/avro"
+	"github.com/sluice-etl/sluice/flumesink/send"
+)
+
+type sendCmd struct {
+	Files []string `arg:"" name:"file" help:"Files of lines; - is standard input."`
+
+	To           string            `group:"send" default:"avro://localhost:41414" placeholder:"URL" help:"Where to send: avro://HOST:PORT (default avro://localhost:41414)."`
+	BatchSize    int               `group:"send" default:"100" help:"Events of a request, as in Flume."`
+	Connections  int               `group:"send" default:"1" help:"Connections that send at once. Lines of different connections may arrive in any order."`
+	Headers      map[string]string `group:"send" mapsep:"," placeholder:"KEY=VALUE,..." help:"Headers of each event."`
+	Resend       bool              `group:"send" default:"true" negatable:"" help:"Send again what was not answered OK, until it is; on unless it is turned off."`
+	MaxLineBytes Bytes             `group:"send" default:"1MiB" help:"Longest line."`
+	Timeout      time.Duration     `group:"send" default:"20s" help:"How long an answer is waited for."`
+}
+
+// Help shows examples.
+func (sendCmd) Help() string {
+	return `Sends each line as a Flume event, as Flume's Avro sink does, and prints how many were acked, the rate and the latency. What is not answered OK is sent again, so that everything arrives at least once.
+
+Examples:
+
+	etl send access.log
+	etl send --to avro://collector:41414 --batch-size 1000 --connections 4 access.log access.log.1
+	tail -f access.log | etl send --headers host=web1,app=shop -`
+}
+
+// Run sends the files.
+func (c *sendCmd) Run(ctx context.Context, k *kong.Context, s Streams) error {
+	dial, err := c.dialer()
+	if err != nil {
+		return err
+	}
+	p := &progress{out: s.Err, rewrite: IsTerminal(s.Err)}
+	cfg := send.DefaultConfig()
+	cfg.Batch, cfg.Connections, cfg.Resend = c.BatchSize, c.Connections, c.Resend
+	cfg.MaxLineBytes = int(c.MaxLineBytes)
+	cfg.Progress, cfg.ProgressEvery = p.show, progressEvery
+	if p.rewrite {
+		cfg.ProgressEvery = 200 * time.Millisecond
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
+		cfg.Headers = append(cfg.Headers, flumesink.Header{Key: []byte(name), Value: []byte(c.Headers[name])})
+	}
+	if err := inOptionsWords(k, cfg.Validate()); err != nil {
+		return err
+	}
+	inputs, closeAll, err := openAll(c.Files, s.In)
+	if err != nil {
+		return err
+	}
+	defer closeAll()
+	sum, err := send.Run(ctx, cfg, dial, inputs)
+	p.end()
+	fmt.Fprintln(s.Out, inWords(sum))
+	if err != nil && ctx.Err() != nil {
+		return fmt.Errorf("stopped before the end of the input: %w", context.Cause(ctx))
+	}
+	return err
+}
+
+// dialer is how to reach --to.
+func (c *sendCmd) dialer() (send.Dial, error) {
+	u, err := url.Parse(c.To)
+	if err != nil || u.Host == "" || u.Scheme != "avro" || strings.Trim(u.Path, "/") != "" {
+		return nil, usageError{fmt.Errorf("--to is %q: want avro://HOST:PORT", c.To)}
+	}
+	cfg := avro.DefaultClientConfig(u.Host)
+	cfg.RequestTimeout = c.Timeout
+	if err := cfg.Validate(); err != nil {
+		return nil, usageError{fmt.Errorf("--to or --timeout: %w", err)}
+	}
+	return func(ctx context.Context) (send.Client, error) { return avro.Dial(ctx, cfg) }, nil
+}
+
+// openAll opens every file before the first line is read, so that a name that is wrong costs nothing.
+func openAll(names []string, stdin io.Reader) (inputs []send.Input, closeAll func(), err error) {
+	var open []*os.File
+	closeAll = func() {
+		for _, f := range open {
+			_ = f.Close() // only read from
+		}
+	}
+	for _, name := range names {
+		if name == "-" {
+			inputs = append(inputs, send.Input{Name: "standard input", Reader: stdin})
+			continue
+		}
+		f, err := os.Open(name)
+		if err != nil {
+			closeAll()
+			return nil, nil, usageError{err}
+		}
+		if info, err := f.Stat(); err == nil && info.IsDir() {
+			closeAll()
+			return nil, nil, usageError{errors.Join(fmt.Errorf("%s is a folder: name its files", name), f.Close())}
+		}
+		open = append(open, f)
+		inputs = append(inputs, send.Input{Name: name, Reader: f})
+	}
+	return inputs, closeAll, nil
+}
+
+// inWords is a summary in one line.
+func inWords(s send.Summary) string {
+	return fmt.Sprintf("%d sent, %d acked, %d sent again in %.1fs: %.0f events/s, %.1f MB/s, answers in %s (p50) and %s (p99)",
+		s.Sent, s.Acked, s.Resent, s.Elapsed.Seconds(), s.Rate, float64(s.Bytes)/1e6/max(s.Elapsed.Seconds(), 1e-9),
+		s.P50.Round(10*time.Microsecond), s.P99.Round(10*time.Microsecond))
+}
+
+// progress writes one line that is rewritten on a terminal, and a line each time elsewhere.
+type progress struct {
+	out     io.Writer
+	rewrite bool
+	width   int
+	said    time.Duration // when the last line was written
+}
+
+const progressEvery = 5 * time.Second
+
+func (p *progress) show(s send.Summary) {
+	line := inWords(s)
+	if !p.rewrite {
+		if s.Elapsed-p.said > progressEvery/2 { // the last word is the summary's
+			p.said = s.Elapsed
+			fmt.Fprintln(p.out, line)
+		}
+		return
+	}
+	fmt.Fprintf(p.out, "\r%-*s", p.width, line)
+	p.width = len(line)
+}
+
+// end clears the line; the summary follows it.
+func (p *progress) end() {
+	if p.rewrite {
+		fmt.Fprintf(p.out, "\r%-*s\r", p.width, "")
+	}
+}

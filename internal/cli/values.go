@@ -1,0 +1,87 @@
+package cli
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Bytes is a size: 1048576, 1MiB, 1MB.
+type Bytes int64
+
+var byteUnits = []struct {
+	suffix string
+	factor float64
+}{
+	{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40},
+	{"kB", 1e3}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}, {"B", 1}, {"", 1},
+}
+
+// UnmarshalText reads a size.
+func (b *Bytes) UnmarshalText(text []byte) error {
+	s := strings.TrimSpace(string(text))
+	for _, u := range byteUnits {
+		number, ok := strings.CutSuffix(s, u.suffix)
+		if !ok {
+			continue
+		}
+		v, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+		if err != nil || v < 0 || math.IsNaN(v) || v*u.factor >= math.MaxInt64 {
+			break
+		}
+		*b = Bytes(v * u.factor)
+		return nil
+	}
+	return fmt.Errorf("%q is not a size: write bytes, or a number with KiB, MiB, GiB, kB, MB or GB", s)
+}
+
+// Percent is a share, written 50% or 0.5.
+type Percent float64
+
+// UnmarshalText reads a share.
+func (p *Percent) UnmarshalText(text []byte) error {
+	s := strings.TrimSpace(string(text))
+	number, ok := strings.CutSuffix(s, "%")
+	v, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+	if ok {
+		v /= 100
+	}
+	if err != nil || math.IsNaN(v) || v < 0 || v > 1 {
+		return fmt.Errorf("%q is not a share: write 0%% to 100%%, or 0 to 1", s)
+	}
+	*p = Percent(v)
+	return nil
+}
+
+// Age is a duration that may be written in days: 14d, 36h, 1d12h.
+type Age time.Duration
+
+// UnmarshalText reads an age.
+func (a *Age) UnmarshalText(text []byte) error {
+	s := strings.TrimSpace(string(text))
+	bad := fmt.Errorf("%q is not an age: write 14d, 36h or 1d12h", s)
+	days, rest, ok := strings.Cut(s, "d")
+	var d time.Duration
+	if ok {
+		n, err := strconv.ParseUint(days, 10, 16)
+		if err != nil {
+			return bad
+		}
+		d = time.Duration(n) * 24 * time.Hour
+	} else {
+		rest = s
+	}
+	if rest != "" {
+		more, err := time.ParseDuration(rest)
+		if err != nil || more < 0 || d > math.MaxInt64-more {
+			return bad
+		}
+		d += more
+	} else if !ok {
+		return bad
+	}
+	*a = Age(d)
+	return nil
+}

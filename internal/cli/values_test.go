@@ -1,0 +1,99 @@
+package cli
+
+import (
+	"testing"
+	"time"
+)
+
+func TestBytes(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		text string
+		want Bytes // -1 is an error
+	}{
+		{"0", 0}, {"1024", 1024}, {"64KiB", 64 << 10}, {"16 MiB", 16 << 20}, {"1.5GiB", 3 << 29}, {"2TiB", 2 << 40},
+		{"10kB", 10_000}, {"10KB", 10_000}, {"1MB", 1_000_000}, {"7B", 7},
+		{"", -1}, {"x", -1}, {"-1", -1}, {"1 2", -1}, {"NaN", -1}, {"9e30", -1}, {"10mib", -1}, {"MiB", -1}, {"Inf", -1},
+	}
+	for _, c := range cases {
+		got := Bytes(-1)
+		err := got.UnmarshalText([]byte(c.text))
+		if got != c.want || (err != nil) != (c.want == -1) {
+			t.Errorf("%q: got %d, %v; want %d", c.text, got, err, c.want)
+		}
+	}
+}
+
+func TestPercent(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		text string
+		want Percent // -1 is an error
+	}{
+		{"50%", 0.5}, {"0.5", 0.5}, {"0", 0}, {"100%", 1}, {"1", 1}, {"12.5 %", 0.125},
+		{"50", -1}, {"101%", -1}, {"-1%", -1}, {"", -1}, {"%", -1}, {"NaN", -1}, {"half", -1},
+	}
+	for _, c := range cases {
+		got := Percent(-1)
+		err := got.UnmarshalText([]byte(c.text))
+		if got != c.want || (err != nil) != (c.want == -1) {
+			t.Errorf("%q: got %g, %v; want %g", c.text, float64(got), err, float64(c.want))
+		}
+	}
+}
+
+func TestAge(t *testing.T) {
+	t.Parallel()
+	const day = 24 * time.Hour
+	cases := []struct {
+		text string
+		want time.Duration // -1 is an error
+	}{
+		{"14d", 14 * day}, {"36h", 36 * time.Hour}, {"1d12h", 36 * time.Hour}, {"0s", 0}, {"0d", 0},
+		{"", -1}, {"14", -1}, {"d", -1}, {"-1d", -1}, {"1d-5h", -1}, {"1w", -1}, {"99999999d", -1},
+	}
+	for _, c := range cases {
+		got := Age(-1)
+		err := got.UnmarshalText([]byte(c.text))
+		if time.Duration(got) != c.want || (err != nil) != (c.want == -1) {
+			t.Errorf("%q: got %s, %v; want %s", c.text, time.Duration(got), err, c.want)
+		}
+	}
+}
+
+func TestDidYouMean(t *testing.T) {
+	t.Parallel()
+	names := []string{"ETL_KAFKA_BROKERS", "ETL_KAFKA_TOPIC", "ETL_QUERY", "ETL_QUERY_FILE", "ETL_JOB"}
+	cases := map[string]string{
+		"ETL_KAFKA_BROKER":  ", did you mean ETL_KAFKA_BROKERS?",
+		"ETL_KAFKA_BORKERS": ", did you mean ETL_KAFKA_BROKERS?",
+		"ETL_KAFAKTOPIC":    ", did you mean ETL_KAFKA_TOPIC?",
+		"ETL_JOBS":          ", did you mean ETL_JOB?",
+		"ETL_SOMETHING":     "",
+		"ETL_QUERRY":        ", did you mean ETL_QUERY?",
+	}
+	for name, want := range cases {
+		if got := didYouMean(name, names); got != want {
+			t.Errorf("%s: got %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestForeign(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]bool{
+		"ETL_SERVICE_HOST":          true, // what Kubernetes sets in pods beside a service named etl
+		"ETL_SERVICE_PORT":          true,
+		"ETL_SERVICE_PORT_AVRO":     true,
+		"ETL_PORT":                  true,
+		"ETL_PORT_41414_TCP_ADDR":   true,
+		"ETL_AVRO_SERVICE_HOST":     true,
+		"ETL_TEST_DSN":              true,
+		"ETL_KAFKA_BROKER":          false,
+		"ETL_MYSQL_SERVICE_ACCOUNT": false,
+	} {
+		if got := foreign(name); got != want {
+			t.Errorf("%s: got %v, want %v", name, got, want)
+		}
+	}
+}
