@@ -1,0 +1,377 @@
+package mysqlout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/internal/mariadbtest"
+	"github.com/sluice-etl/sluice/internal/mysqlproxy"
+	"github.com/sluice-etl/sluice/row"
+)
+
+func counterValue(t *testing.T, c prometheus.Collector) float64 {
+	t.Helper()
+	return testutil.ToFloat64(c)
+}
+
+// An open transaction that goes back to the pool is carried on, and committed, by the next user.
+func TestP9_OpenTransactionIsNeverGivenBack(t *testing.T) {
+	t.Parallel()
+	table := countsTable()
+	f := open(t, mariadbtest.Start(t), testConfig(), table)
+	at := mustClaim(t, f.sink, 0)
+	f.exec(t, "ALTER TABLE counts ADD CHECK (item <> 'bad')")
+	// Whatever went wrong in the middle, nothing of it is there for whoever comes next on any connection.
+	err := f.sink.Commit(t.Context(), part(1, 2, countsDelta(&table, map[string]int64{"a": 1, "bad": 1}), at...))
+	var refused *batch.RefusedRows
+	if !errors.As(err, &refused) {
+		t.Fatalf("error is %v, want refused rows", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_ = f.sink.Commit(ctx, part(2, 2, countsDelta(&table, map[string]int64{"a": 1}), at...))
+	for range 8 {
+		mustClaim(t, f.sink, 1) // commits on whatever connection comes
+	}
+	if got := f.text(t, "SELECT COUNT(*) FROM counts"); got != "0" {
+		t.Errorf("%s rows of a transaction that failed", got)
+	}
+	if got := f.text(t, "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_mysql_thread_id IN "+
+		"(SELECT id FROM information_schema.processlist WHERE db = DATABASE())"); got != "0" {
+		t.Errorf("%s transactions are open", got)
+	}
+}
+
+// Two passes over one table gave 918 deadlocks; one ascending pass gives none.
+func TestP10_OnePassNoDeadlocks(t *testing.T) {
+	t.Parallel()
+	table := countsTable()
+	f := open(t, mariadbtest.Start(t), testConfig(), table)
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	const writers, parts, keys = 2, 30, 300
+	var wg sync.WaitGroup
+	for w := range writers {
+		at := mustClaim(t, f.sink, int32(w))
+		random := rand.New(rand.NewPCG(seed, uint64(w)))
+		wg.Go(func() {
+			for n := range parts {
+				// Two statements into one table share one Rows; its rows come in no order.
+				r := row.NewRows(&table)
+				for statement := range 2 {
+					for _, k := range random.Perm(keys) {
+						i, _ := r.Find(textKey("%d-%03d", statement, k))
+						r.Cells(i)[0].Number, _ = r.Cells(i)[0].Plus(row.FromInt(1))
+						r.Cells(i)[0].Set = true
+					}
+				}
+				p := part(byte(n), 600, row.Delta{Tables: []*row.Rows{r}}, at...)
+				p.ID[2] = byte(w)
+				err := f.sink.Commit(context.Background(), p)
+				for errors.Is(err, checkpoint.ErrRetry) {
+					err = f.sink.Commit(context.Background(), p)
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				at = advance(at, 600)
+			}
+		})
+	}
+	wg.Wait()
+	if n := counterValue(t, f.sink.metrics.errors.WithLabelValues("1213")); n != 0 {
+		t.Errorf("%v deadlocks, want none", n)
+	}
+	if got, want := f.text(t, "SELECT COUNT(*), MIN(n), MAX(n) FROM counts"), fmt.Sprintf("600 %d %d", writers*parts, writers*parts); got != want {
+		t.Errorf("rows are %s, want %s", got, want)
+	}
+}
+
+// While COMMIT is held on its way, nobody knows its outcome: a question must not be answered.
+func TestP12_HeldCommitIsNotAnswered(t *testing.T) {
+	t.Parallel()
+	table := countsTable()
+	f := open(t, mariadbtest.Start(t), testConfig(), table)
+	s, proxy := f.through(t)
+	at := mustClaim(t, s, 0)
+	p := part(1, 3, countsDelta(&table, map[string]int64{"a": 3}), at...)
+	proxy.Commits(mysqlproxy.Once(mysqlproxy.Hold))
+	done := make(chan error, 1)
+	go func() { done <- s.Commit(context.Background(), p) }()
+	eventually(t, "COMMIT is held", 5*time.Second, func() bool { return proxy.Done(mysqlproxy.Hold) == 1 })
+	outcome, err := f.sink.Resolve(t.Context(), p.ID, p.Moves)
+	if !errors.Is(err, checkpoint.ErrRetry) {
+		t.Errorf("while COMMIT was held the answer was %d, %v; want none", outcome, err)
+	}
+	proxy.Release()
+	err = <-done
+	for range 10 {
+		if outcome, err2 := f.sink.Resolve(t.Context(), p.ID, p.Moves); err2 == nil {
+			want := batch.Committed
+			if err != nil { // the hold outlasted R, and I
+				want = batch.NotCommitted
+			}
+			if outcome != want && err == nil {
+				t.Errorf("after %v the answer is %d", err, outcome)
+			}
+			return
+		}
+	}
+	t.Error("no answer after COMMIT was released")
+}
+
+// A swallowed answer costs R, and the question then finds what the server did.
+func TestP12_SwallowedAnswer(t *testing.T) {
+	t.Parallel()
+	table := countsTable()
+	f := open(t, mariadbtest.Start(t), testConfig(), table)
+	s, proxy := f.through(t)
+	at := mustClaim(t, s, 0)
+	p := part(1, 3, countsDelta(&table, map[string]int64{"a": 3}), at...)
+	proxy.Commits(mysqlproxy.Once(mysqlproxy.Swallow))
+	if err := s.Commit(t.Context(), p); !errors.Is(err, checkpoint.ErrUnknown) {
+		t.Fatalf("error is %v, want unknown", err)
+	}
+	outcome, err := s.Resolve(t.Context(), p.ID, p.Moves)
+	if err != nil || outcome != batch.Committed {
+		t.Errorf("outcome %d, %v; want committed", outcome, err)
+	}
+}
+
+// Sums are exact beyond 64 bits and beyond what a double holds, in whatever order batches come.
+func TestP16_SumsAreExact(t *testing.T) {
+	t.Parallel()
+	table := row.Table{Name: "sums", Grouped: true, Keys: 1, Columns: []row.Column{
+		{Name: "k", Kind: row.Int, Merge: row.Key},
+		{Name: "s", Kind: row.Decimal, Scale: 6, Merge: row.Add, Nullable: true},
+	}}
+	f := open(t, mariadbtest.Start(t), testConfig(), table)
+	at := mustClaim(t, f.sink, 0)
+	values := []row.Number{
+		{Hi: 1 << 30, Lo: 1},            // 1.98e28 and a millionth
+		row.FromInt(-1), row.FromInt(3), // millionths
+		{Hi: -(1 << 30), Lo: 0},           // takes the large one off
+		row.FromInt(9007199254740993_000), // 2^53 + 1, at scale 3
+	}
+	for i, v := range values {
+		r := rowsOf(&table, 1, func(int) []byte { return row.AppendKeyNumber(nil, row.FromInt(-1)) },
+			func(_ *row.Rows, _ int, c []row.Cell) { c[0] = row.Cell{Number: v, Set: true} })
+		if err := f.sink.Commit(t.Context(), part(byte(i), 1, row.Delta{Tables: []*row.Rows{r}}, at...)); err != nil {
+			t.Fatal(err)
+		}
+		at = advance(at, 1)
+	}
+	if got, want := f.text(t, "SELECT k, s FROM sums"), "-1 9007199254740.993003"; got != want {
+		t.Errorf("sum is %s, want %s", got, want)
+	}
+}
+
+// Each code of P18 is a row's own fault: it is named, with the others left alone, by the server's row or by halving.
+func TestP18_EachCode(t *testing.T) {
+	t.Parallel()
+	server := mariadbtest.Start(t)
+	key := row.Column{Name: "k", Kind: row.Int, Merge: row.Key}
+	for name, test := range map[string]struct {
+		code   string
+		ddl    string
+		column row.Column
+		good   func(r *row.Rows, c *row.Cell)
+		bad    func(r *row.Rows, c *row.Cell)
+	}{
+		"1048 NULL into NOT NULL": {"1048", "v BIGINT NULL", row.Column{Kind: row.Int, Merge: row.Last, Nullable: true},
+			func(_ *row.Rows, c *row.Cell) { *c = cell(1) }, func(_ *row.Rows, c *row.Cell) { *c = row.Cell{} }},
+		"1264 out of range": {"out of range", "v TINYINT NULL", row.Column{Kind: row.Int, Merge: row.Max, Nullable: true},
+			func(_ *row.Rows, c *row.Cell) { *c = cell(1) }, func(_ *row.Rows, c *row.Cell) { *c = cell(300) }},
+		"1406 too long": {"1406", "v VARCHAR(3) COLLATE utf8mb4_nopad_bin NULL", row.Column{Kind: row.Text, Merge: row.Last, Nullable: true},
+			func(r *row.Rows, c *row.Cell) { r.SetBytes(c, []byte("abc")) }, func(r *row.Rows, c *row.Cell) { r.SetBytes(c, []byte("abcd")) }},
+		"1366 not the character set": {"1366", "v VARCHAR(30) CHARACTER SET latin1 NULL", row.Column{Kind: row.Text, Merge: row.Last, Nullable: true},
+			func(r *row.Rows, c *row.Cell) { r.SetBytes(c, []byte("abc")) }, func(r *row.Rows, c *row.Cell) { r.SetBytes(c, []byte("\u4e16")) }},
+		"1292 no such time": {"1292", "v DATETIME NULL", row.Column{Kind: row.Datetime, Merge: row.Last, Nullable: true},
+			func(_ *row.Rows, c *row.Cell) { *c = cell(0) },
+			func(_ *row.Rows, c *row.Cell) { *c = cell(10_000 * 366 * 86400 * 1e6) }},
+		"4025 CHECK": {"4025", "v BIGINT NULL CHECK (v <> 7)", row.Column{Kind: row.Int, Merge: row.Last, Nullable: true},
+			func(_ *row.Rows, c *row.Cell) { *c = cell(1) }, func(_ *row.Rows, c *row.Cell) { *c = cell(7) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test.column.Name = "v"
+			table := row.Table{Name: "target", Grouped: true, Keys: 1, Columns: []row.Column{key, test.column}}
+			f := open(t, server, testConfig())
+			f.exec(t, "CREATE TABLE target (k BIGINT PRIMARY KEY, "+test.ddl+")")
+			f.prepare(t, table)
+			if test.code == "1048" {
+				f.exec(t, "ALTER TABLE target MODIFY v BIGINT NOT NULL") // a DBA, after the start
+			}
+			at := mustClaim(t, f.sink, 0)
+			const rows = 50
+			bad := map[int]bool{0: true, 17: true, 18: true, 49: true}
+			r := rowsOf(&table, rows, func(i int) []byte { return row.AppendKeyNumber(nil, row.FromInt(int64(i))) },
+				func(r *row.Rows, i int, c []row.Cell) {
+					if bad[i] {
+						test.bad(r, &c[0])
+					} else {
+						test.good(r, &c[0])
+					}
+				})
+			err := f.sink.Commit(t.Context(), part(1, rows, row.Delta{Tables: []*row.Rows{r}}, at...))
+			var refused *batch.RefusedRows
+			if !errors.As(err, &refused) {
+				t.Fatalf("error is %v, want refused rows", err)
+			}
+			if len(refused.Rows) != len(bad) {
+				t.Errorf("%d rows refused, want %d", len(refused.Rows), len(bad))
+			}
+			for _, got := range refused.Rows {
+				n, _ := row.KeyNumber(got.Key)
+				if k, _ := n.Int64(); !bad[int(k)] || !strings.Contains(got.Reason, test.code) {
+					t.Errorf("refused row %d: %s", k, got.Reason)
+				}
+			}
+			if got := f.text(t, "SELECT COUNT(*), SUM(next_offset) FROM target, etl_checkpoint"); got != "0 NULL" {
+				t.Errorf("rows and offsets are %s, want nothing written", got)
+			}
+		})
+	}
+}
+
+// What is the table's fault blocks, names what to do, and a DBA's repair ends it without a restart.
+func TestP19_BlockedUntilRepaired(t *testing.T) {
+	t.Parallel()
+	server := mariadbtest.Start(t)
+	for name, test := range map[string]struct{ code, harm, repair, seen string }{
+		"1054 column lost":      {"1054", "ALTER TABLE counts CHANGE n m BIGINT NOT NULL DEFAULT 0", "ALTER TABLE counts CHANGE m n BIGINT NOT NULL", ""},
+		"1146 table lost":       {"1146", "RENAME TABLE counts TO gone", "RENAME TABLE gone TO counts", ""},
+		"1364 new column":       {"1364", "ALTER TABLE counts ADD x INT NOT NULL", "ALTER TABLE counts DROP x", ""},
+		"1690 total overflows":  {"1690", "INSERT INTO counts VALUES ('a', 9223372036854775806)", "DELETE FROM counts", ""},
+		"1264 decimal overflow": {"1264", "ALTER TABLE counts MODIFY n DECIMAL(3,0) NOT NULL; INSERT INTO counts VALUES ('a', 998)", "ALTER TABLE counts MODIFY n DECIMAL(30,0) NOT NULL; DELETE FROM counts", ""},
+		"1452 foreign key": {"1452", "CREATE TABLE parent (item VARCHAR(200) COLLATE utf8mb4_nopad_bin PRIMARY KEY) CHARSET utf8mb4; ALTER TABLE counts ADD CONSTRAINT fk FOREIGN KEY (item) REFERENCES parent (item)",
+			"ALTER TABLE counts DROP FOREIGN KEY fk", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			table := countsTable()
+			f := open(t, server, testConfig())
+			f.exec(t, "CREATE TABLE counts (item VARCHAR(200) COLLATE utf8mb4_nopad_bin PRIMARY KEY, n BIGINT NOT NULL) CHARSET utf8mb4")
+			f.prepare(t, table)
+			at := mustClaim(t, f.sink, 0)
+			f.exec(t, strings.Split(test.harm, "; ")...)
+			p := part(1, 4, countsDelta(&table, map[string]int64{"a": 2, "b": 2}), at...)
+			err := f.sink.Commit(t.Context(), p)
+			var classed *checkpoint.Error
+			if !errors.Is(err, checkpoint.ErrBlocked) || !errors.As(err, &classed) || !strings.Contains(err.Error(), test.code) {
+				t.Fatalf("error is %v, want blocked by %s", err, test.code)
+			}
+			if classed.Hint == "" {
+				t.Error("no hint what to do")
+			}
+			if err := f.sink.Commit(t.Context(), p); !errors.Is(err, checkpoint.ErrBlocked) {
+				t.Errorf("second try is %v, want blocked", err)
+			}
+			f.exec(t, strings.Split(test.repair, "; ")...)
+			if err := f.sink.Commit(t.Context(), p); err != nil {
+				t.Fatalf("after the repair: %v", err)
+			}
+			if got := f.text(t, "SELECT GROUP_CONCAT(item, n ORDER BY item) FROM counts"); got != "a2,b2" {
+				t.Errorf("counts are %s", got)
+			}
+		})
+	}
+}
+
+// A job without a checkpoint does not begin on a target that holds rows or is another job's.
+func TestP3_TargetOfAnother(t *testing.T) {
+	t.Parallel()
+	server := mariadbtest.Start(t)
+	table := countsTable()
+	f := open(t, server, testConfig(), table)
+	f.exec(t, "INSERT INTO counts VALUES ('a', 5)")
+	_, err := f.sink.Claim(t.Context(), topic(2), []int32{0})
+	if !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), "holds rows") {
+		t.Errorf("error is %v, want a refusal", err)
+	}
+	if got := f.text(t, "SELECT COUNT(*) FROM etl_checkpoint"); got != "0" {
+		t.Errorf("a refused claim left %s checkpoints", got)
+	}
+	c := testConfig()
+	c.Adopt = true
+	adopts := New(c, f.pool, nil, nil)
+	if _, err := adopts.Prepare(t.Context(), []row.Table{table}); err != nil {
+		t.Fatal(err)
+	}
+	mustClaim(t, adopts, 0)
+	c = testConfig()
+	c.Job = "other"
+	other := New(c, f.pool, nil, nil)
+	if _, err := other.Prepare(t.Context(), []row.Table{table}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = other.Claim(t.Context(), topic(2), []int32{0})
+	if !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), `belongs to job "job"`) {
+		t.Errorf("error is %v, want a refusal that names the job", err)
+	}
+}
+
+func TestP2_QueryChange(t *testing.T) {
+	t.Parallel()
+	table := countsTable()
+	f := open(t, mariadbtest.Start(t), testConfig(), table)
+	mustClaim(t, f.sink, 0)
+	c := testConfig()
+	c.QueryHash, c.QueryText = [32]byte{7}, "SELECT item, COUNT(*)\nraw"
+	open2 := func() *Sink {
+		s := New(c, f.pool, nil, nil)
+		if _, err := s.Prepare(t.Context(), []row.Table{table}); err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	_, err := open2().Claim(t.Context(), topic(8), []int32{0})
+	if !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), "was words; is raw") {
+		t.Errorf("error is %v, want the difference", err)
+	}
+	c.ContinueQuery = true
+	mustClaim(t, open2(), 0)
+	if got := f.text(t, "SELECT query_text FROM etl_target"); !strings.HasSuffix(got, "raw") {
+		t.Errorf("etl_target says %q", got)
+	}
+}
+
+func TestSet_keepsTheReasonAndBalances(t *testing.T) {
+	t.Parallel()
+	table := countsTable()
+	f := open(t, mariadbtest.Start(t), testConfig(), table)
+	at := mustClaim(t, f.sink, 0)
+	c := SetOffset{Partition: at[0].Partition, Next: 150, Reason: "Kafka has lost 0 to 149", DryRun: true}
+	if _, is, err := f.sink.Set(t.Context(), c); err != nil || is.Next != 150 || is.Audit.Skipped != 150 {
+		t.Fatalf("dry run: %+v, %v", is, err)
+	}
+	if err := f.sink.Commit(t.Context(), part(1, 4, row.Delta{}, at...)); err != nil {
+		t.Fatalf("a dry run disturbed the owner: %v", err)
+	}
+	c.DryRun = false
+	if _, _, err := f.sink.Set(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.sink.Commit(t.Context(), part(2, 4, row.Delta{}, advance(at, 4)...)); !errors.Is(err, checkpoint.ErrFenced) {
+		t.Errorf("the old owner's commit is %v, want fenced", err)
+	}
+	got := f.text(t, "SELECT next_offset, counted, skipped, epoch FROM etl_checkpoint WHERE partition_id = 0")
+	if got != "150 4 146 2" {
+		t.Errorf("checkpoint is %s", got)
+	}
+	if got := f.text(t, "SELECT kind, reason, record_offset, next_offset, records FROM etl_dead_letter"); got != "skipped Kafka has lost 0 to 149 4 150 146" {
+		t.Errorf("note is %s", got)
+	}
+}
