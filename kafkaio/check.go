@@ -67,9 +67,9 @@ func (s *Source) check(ctx context.Context, adm *kadm.Client, c claim, cause err
 const shortTries = 4
 
 func (c claim) ask(ctx context.Context, adm *kadm.Client, short *int) error {
-	meta, err := adm.Metadata(ctx, c.Topic)
+	meta, err := metadata(ctx, adm, c.Topic)
 	if err != nil {
-		return fmt.Errorf("ask for topic %s: %w", c.Topic, err)
+		return err
 	}
 	td := meta.Topics[c.Topic]
 	if td.Err != nil {

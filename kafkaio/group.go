@@ -197,9 +197,9 @@ func (m *member) pending() []int32 {
 // topic reads what an assignment carries: the id, where --start is in every partition, and where every log begins.
 func (s *Source) topic(ctx context.Context, adm *kadm.Client) (batch.Topic, error) {
 	t := batch.Topic{Name: s.cfg.Topic}
-	meta, err := adm.Metadata(ctx, t.Name)
+	meta, err := metadata(ctx, adm, t.Name)
 	if err != nil {
-		return t, fmt.Errorf("ask for topic %s: %w", t.Name, err)
+		return t, err
 	}
 	td := meta.Topics[t.Name]
 	if td.Err != nil {

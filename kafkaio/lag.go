@@ -84,6 +84,7 @@ func (s *Source) watchLag(ctx context.Context, adm *kadm.Client) error {
 			continue
 		}
 		limited, cancel := context.WithTimeout(ctx, dialTimeout)
+		s.watchTopic(limited, adm)
 		ends, err := adm.ListCommittedOffsets(limited, s.cfg.Topic)
 		cancel()
 		if err != nil {
@@ -105,4 +106,24 @@ func (s *Source) watchLag(ctx context.Context, adm *kadm.Client) error {
 			}
 		}
 	}
+}
+
+// watchTopic looks whether the topic is still the one that is being read. The fetching client learns it too, but only
+// after some seconds of trying again, and not at all of paused partitions.
+func (s *Source) watchTopic(ctx context.Context, adm *kadm.Client) {
+	meta, err := metadata(ctx, adm, s.cfg.Topic)
+	td, ok := meta.Topics[s.cfg.Topic]
+	if err != nil || !ok || td.Err != nil {
+		return
+	}
+	id, _ := topicID(meta, td)
+	s.inbox.put(func(f *fetcher) {
+		for _, p := range f.parts {
+			if p.topicID != (checkpoint.TopicID{}) && p.topicID != id && p.state != stopped && p.state != checking {
+				p.abandon()
+				f.withdraw(p)
+				f.check(p, nil)
+			}
+		}
+	})
 }

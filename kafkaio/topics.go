@@ -80,14 +80,17 @@ func EnsureTopics(ctx context.Context, cfg Config, mayCreate func(context.Contex
 			allowed = nil // no checkpoint ever points into it
 		}
 		var r TopicReport
+		created := false // by one of the tries
 		err := retry(ctx, log.With("topic", name), "Topic cannot be looked at or made, trying again", func(ctx context.Context) error {
 			var err error
 			r, err = ensure(ctx, cfg, adm, name, allowed)
+			created = created || r.Created
 			return err
 		})
 		if err != nil {
 			return nil, err
 		}
+		r.Created = created
 		log.Info("Topic", "topic", name, "created", r.Created, "partitions", r.Partitions, "replicas", r.Replicas,
 			"retention", r.Retention.String(), "retention_bytes", r.RetentionBytes, "max_message_bytes", r.MaxMessageBytes)
 		for _, w := range r.Warnings {
@@ -131,21 +134,19 @@ func ensure(ctx context.Context, cfg Config, adm *kadm.Client, name string, mayC
 		return r, fmt.Errorf("make topic %s with %d partitions and replication %d: %w", name, cfg.Partitions, cfg.Replication, err)
 	}
 	created := err == nil
-	if r, err = describe(ctx, adm, name); err != nil {
-		return r, err
-	}
-	if r.Missing {
-		return r, fmt.Errorf("topic %s was made and is not to be seen yet", name)
-	}
+	r, err = describe(ctx, adm, name)
 	r.Created = created
-	return r, nil
+	if err == nil && r.Missing {
+		err = fmt.Errorf("topic %s was made and is not to be seen yet", name)
+	}
+	return r, err
 }
 
 func describe(ctx context.Context, adm *kadm.Client, name string) (TopicReport, error) {
 	r := TopicReport{Name: name}
-	meta, err := adm.Metadata(ctx, name)
+	meta, err := metadata(ctx, adm, name)
 	if err != nil {
-		return r, fmt.Errorf("ask for topic %s: %w", name, err)
+		return r, err
 	}
 	td, ok := meta.Topics[name]
 	if !ok || errors.Is(td.Err, kerr.UnknownTopicOrPartition) {
@@ -172,6 +173,16 @@ func describe(ctx context.Context, adm *kadm.Client, name string) (TopicReport, 
 	r.read(values)
 	r.warn()
 	return r, nil
+}
+
+// metadata asks Kafka for one topic. With authorised operations asked for, the client does not answer from its cache,
+// which may know a topic of the same name that is gone.
+func metadata(ctx context.Context, adm *kadm.Client, name string) (kadm.Metadata, error) {
+	meta, err := adm.Metadata(kadm.WithAuthorizedOps(ctx), name)
+	if err != nil {
+		return meta, fmt.Errorf("ask for topic %s: %w", name, err)
+	}
+	return meta, nil
 }
 
 // topicID is Kafka's id of the topic, or, where brokers have none, one made from the cluster's id: it then tells
