@@ -55,9 +55,7 @@ func (c *compiler) tumble(e *expr) compiled {
 // windowStart is the instant at which the window of another instant began.
 func windowStart(zone *time.Location, micros int64, floor func(int64) int64) int64 {
 	off := offsetAt(zone, micros)
-	at := resolve(zone, floor(micros+off), off)
-	// Where clocks were set back within the window's unit, its local beginning may lie after the instant.
-	return min(at, micros)
+	return resolve(zone, floor(micros+off), off)
 }
 
 // localFloor makes the function that finds the beginning of a window on clocks that are never set. It returns nil for

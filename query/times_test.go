@@ -1,0 +1,124 @@
+package query
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+	_ "time/tzdata"
+)
+
+func location(t testing.TB, name string) *time.Location {
+	t.Helper()
+	loc, err := time.LoadLocation(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return loc
+}
+
+func TestTumble_windows(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		zone, at, unit string
+		n              int64
+		want           string // all in UTC
+	}{
+		{"UTC", "2015-05-17 10:05:03.7", "second", 2, "2015-05-17 10:05:02"},
+		{"UTC", "2015-05-17 10:05:03", "minute", 5, "2015-05-17 10:05:00"},
+		{"UTC", "2015-05-17 10:05:03", "minute", 15, "2015-05-17 10:00:00"},
+		{"UTC", "2015-05-17 10:05:03", "hour", 6, "2015-05-17 06:00:00"},
+		{"UTC", "2015-05-17 10:05:03", "day", 1, "2015-05-17 00:00:00"},
+		{"UTC", "2015-05-17 10:05:03", "week", 1, "2015-05-11 00:00:00"}, // a Sunday belongs to the week before
+		{"UTC", "2015-05-18 00:00:00", "week", 1, "2015-05-18 00:00:00"},
+		{"UTC", "2015-05-17 10:05:03", "month", 1, "2015-05-01 00:00:00"},
+		{"UTC", "2015-05-17 10:05:03", "month", 4, "2015-05-01 00:00:00"},
+		{"UTC", "2015-05-17 10:05:03", "quarter", 1, "2015-04-01 00:00:00"},
+		{"UTC", "2015-05-17 10:05:03", "year", 1, "2015-01-01 00:00:00"},
+		{"UTC", "1969-12-31 23:59:59.9", "minute", 1, "1969-12-31 23:59:00"},
+		{"UTC", "1969-12-31 23:59:59.9", "month", 1, "1969-12-01 00:00:00"},
+		{"Asia/Kolkata", "2015-05-17 10:05:03", "hour", 1, "2015-05-17 09:30:00"},
+		{"Europe/Berlin", "2015-05-17 22:30:00", "day", 1, "2015-05-17 22:00:00"},
+		{"Europe/Berlin", "2015-05-17 21:30:00", "day", 1, "2015-05-16 22:00:00"},
+		// Clocks go forward at 01:00 UTC: the day has 23 hours, the window of two hours one.
+		{"Europe/Berlin", "2026-03-29 12:00:00", "day", 1, "2026-03-28 23:00:00"},
+		{"Europe/Berlin", "2026-03-29 22:30:00", "day", 1, "2026-03-29 22:00:00"},
+		{"Europe/Berlin", "2026-03-29 00:30:00", "hour", 1, "2026-03-29 00:00:00"},
+		{"Europe/Berlin", "2026-03-29 01:30:00", "hour", 2, "2026-03-29 01:00:00"},
+		{"Europe/Berlin", "2026-03-29 00:30:00", "hour", 2, "2026-03-28 23:00:00"},
+		// Clocks go back at 01:00 UTC: 02:00 to 03:00 is shown twice, and is two windows.
+		{"Europe/Berlin", "2026-10-25 00:30:00", "hour", 1, "2026-10-25 00:00:00"},
+		{"Europe/Berlin", "2026-10-25 01:30:00", "hour", 1, "2026-10-25 01:00:00"},
+		{"Europe/Berlin", "2026-10-25 01:30:00", "minute", 15, "2026-10-25 01:30:00"},
+		{"Europe/Berlin", "2026-10-25 02:30:00", "hour", 6, "2026-10-24 22:00:00"},
+		{"Europe/Berlin", "2026-10-25 12:00:00", "day", 1, "2026-10-24 22:00:00"},
+		// No midnight on this day.
+		{"America/Sao_Paulo", "2018-11-04 12:00:00", "day", 1, "2018-11-04 03:00:00"},
+	} {
+		at, ok := parseTime([]byte(c.at), time.UTC)
+		if !ok {
+			t.Fatal(c.at)
+		}
+		got := string(appendTime(nil, windowStart(location(t, c.zone), at, localFloor(c.unit, c.n)), 0))
+		if got != c.want {
+			t.Errorf("%s, %d %s of %s = %s, want %s", c.zone, c.n, c.unit, c.at, got, c.want)
+		}
+	}
+}
+
+// A window begins at or before each of its instants, its beginning is in it, and windows do not go back in time.
+func TestTumble_windowsAreInOrder(t *testing.T) {
+	t.Parallel()
+	seed := rand.Uint64()
+	rng := rand.New(rand.NewPCG(seed, 1))
+	for _, name := range []string{"UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "America/Sao_Paulo"} {
+		zone := location(t, name)
+		for _, unit := range []string{"second", "minute", "hour", "day", "week", "month", "quarter", "year"} {
+			for _, n := range []int64{1, 2, 6, 15} {
+				floor := localFloor(unit, n)
+				for range 100 {
+					at := time.Date(2026, time.Month(1+rng.IntN(12)), 1+rng.IntN(31), rng.IntN(24), rng.IntN(60), rng.IntN(60), 0, time.UTC).UnixMicro()
+					later := at + rng.Int64N(3*hour)
+					a, b := windowStart(zone, at, floor), windowStart(zone, later, floor)
+					if a > at || b < a {
+						t.Fatalf("seed %d: %s %d %s: %d begins at %d, %d at %d", seed, name, n, unit, at, a, later, b)
+					}
+					if again := windowStart(zone, a, floor); again != a {
+						t.Fatalf("seed %d: %s %d %s: the beginning %s of %s is in the window of %s", seed, name, n, unit,
+							appendTime(nil, a, 0), appendTime(nil, at, 0), appendTime(nil, again, 0))
+					}
+				}
+			}
+		}
+	}
+}
+
+// Our calendar is Go's.
+func TestTimes_agreeWithGo(t *testing.T) {
+	t.Parallel()
+	seed := rand.Uint64()
+	rng := rand.New(rand.NewPCG(seed, 2))
+	var r rec
+	r.zone = location(t, "Europe/Berlin")
+	for range 20000 {
+		at := time.Date(1000+rng.IntN(8999), time.Month(1+rng.IntN(12)), 1+rng.IntN(31), rng.IntN(24), rng.IntN(60), rng.IntN(60), 0,
+			time.FixedZone("", (rng.IntN(26*60)-12*60)*60))
+		if got, ok := r.clfTime([]byte(at.Format("02/Jan/2006:15:04:05 -0700"))); !ok || got != at.UnixMicro() {
+			t.Fatalf("seed %d: %s is read as %d %v, want %d", seed, at, got, ok, at.UnixMicro())
+		}
+		if got, ok := parseTime([]byte(at.Format(time.RFC3339)), time.UTC); !ok || got != at.UnixMicro() {
+			t.Fatalf("seed %d: %s is read as %d %v, want %d", seed, at.Format(time.RFC3339), got, ok, at.UnixMicro())
+		}
+		if got := string(appendTime(nil, at.UnixMicro(), 0)); got != at.UTC().Format(time.DateTime) {
+			t.Fatalf("seed %d: %s is written as %s", seed, at, got)
+		}
+	}
+	for text, utc := range map[string]string{
+		"2026-03-29 01:30:00": "2026-03-29 00:30:00", "2026-03-29 03:30:00": "2026-03-29 01:30:00", "2026-07-01 00:00:00": "2026-06-30 22:00:00",
+		"2026-03-29 02:30:00": "2026-03-29 01:30:00", // clocks never show it
+	} {
+		got, ok := parseTime([]byte(text), r.zone)
+		if !ok || string(appendTime(nil, got, 0)) != utc {
+			t.Errorf("%s in Berlin is %s, want %s", text, appendTime(nil, got, 0), utc)
+		}
+	}
+}
