@@ -1,0 +1,96 @@
+package jvmtest
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fakePrograms puts a folder with a java and, where script is not empty, an mvn in place of PATH, and a fresh cache. It
+// returns the cache's folder.
+func fakePrograms(t *testing.T, script string) string {
+	t.Helper()
+	bin, cache := t.TempDir(), t.TempDir()
+	programs := map[string]string{"java": "exit 0"}
+	if script != "" {
+		programs["mvn"] = script
+	}
+	for name, text := range programs {
+		if err := os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\n"+text+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", bin)
+	t.Setenv("XDG_CACHE_HOME", cache)
+	return filepath.Join(cache, "sluice", "jars")
+}
+
+func TestClassPath_unavailable(t *testing.T) {
+	for _, test := range []struct {
+		name, script, want string
+	}{
+		{"no maven", "", "mvn is not in PATH"},
+		{"no maven central", `echo "[ERROR] Failed to execute goal: Unknown host repo.example"; echo "[ERROR] more"; exit 1`,
+			"Maven cannot get the jars of flume-1.9.0: Failed to execute goal: Unknown host repo.example"},
+		{"maven dies", "exit 7", "exit status 7"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			cache := fakePrograms(t, test.script)
+			_, err := ClassPath(t.Context(), Flume19)
+			if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("%v, want one line of class ErrUnavailable that says %q", err, test.want)
+			}
+			if _, err := os.Stat(filepath.Join(cache, string(Flume19))); !os.IsNotExist(err) {
+				t.Errorf("the cache holds something: %v", err)
+			}
+		})
+	}
+}
+
+// A jar that is not what the list says is never used, be it new or from the cache, and this is no reason to skip.
+func TestClassPath_checksums(t *testing.T) {
+	cache := fakePrograms(t, `for a; do case $a in -DoutputDirectory=*) echo x >"${a#*=}/avro-1.7.4.jar"; echo x >"${a#*=}/other.jar" ;; esac; done`)
+	_, err := ClassPath(t.Context(), Flume19)
+	if err == nil || errors.Is(err, ErrUnavailable) {
+		t.Fatalf("%v, want a failure", err)
+	}
+	for _, want := range []string{"avro-1.7.4.jar: SHA-256 is 73cb3858a687a8494ca3323053016282f3dad39d42cf62ca4e79dda2aac7d9ac, must be ", "other.jar: is not in the list", "flume-ng-core-1.9.0.jar"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%v\ndoes not say %q", err, want)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(cache, string(Flume19))); !os.IsNotExist(err) {
+		t.Errorf("the cache holds what was refused: %v", err)
+	}
+
+	dir := filepath.Join(cache, string(Flume19)) // whole, by its marker, but changed since
+	if err := errors.Join(os.MkdirAll(dir, 0o755), os.WriteFile(filepath.Join(dir, marker), nil, 0o600),
+		os.WriteFile(filepath.Join(dir, "avro-1.7.4.jar"), []byte("x\n"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	_, err = ClassPath(t.Context(), Flume19)
+	if err == nil || errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "remove the folder") {
+		t.Errorf("%v, want a failure that says what to do", err)
+	}
+}
+
+// Each set has a list, and its list has the program itself.
+func TestSums(t *testing.T) {
+	for set, jar := range map[Set]string{Kafka: "kafka_2.13-4.1.0.jar", Flume19: "flume-ng-node-1.9.0.jar", Flume111: "flume-ng-node-1.11.0.jar"} {
+		sums, err := set.sums()
+		if err != nil || sums[jar] == "" || len(sums) < 40 {
+			t.Errorf("%s: %d jars, %s is %q, %v", set, len(sums), jar, sums[jar], err)
+		}
+		pom, err := testdata.ReadFile("testdata/" + string(set) + ".xml")
+		if _, version, _ := strings.Cut(string(set), "-"); err != nil || !strings.Contains(string(pom), fmt.Sprintf("<version>%s</version>", version)) {
+			t.Errorf("%s: its project does not name its version: %v", set, err)
+		}
+	}
+}
