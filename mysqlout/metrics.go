@@ -20,7 +20,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	}
 	m := &metrics{
 		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "etl_commit_seconds", Help: "How long transactions took that were committed, from fence to COMMIT's reply.",
+			Name: "etl_commit_transaction_seconds", Help: "How long transactions took that were committed, from fence to COMMIT's reply.",
 			Buckets: prometheus.ExponentialBuckets(.001, 2.5, 10),
 		}),
 		statements: counter("etl_commit_statements_total", "Statements that wrote rows."),
