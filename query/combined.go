@@ -15,10 +15,11 @@ import (
 //
 // and the combined one, which adds "referer" "agent". Fields stay as they are written: escapes such as \" and \xe4
 // are not undone, and an absent text is a hyphen; an absent number of bytes is NULL. A request line that is none
-// stands whole in path, with method and protocol empty. What follows the last field after a space is passed over.
+// stands whole in path, with method and protocol empty. What follows the last field is passed over.
 type clfFormat struct {
 	combined bool
 	request  bool // method, path or protocol are used
+	agent    bool // agent is used
 }
 
 const (
@@ -68,6 +69,8 @@ func (f *clfFormat) column(path []string) (c formatColumn, ok bool) {
 			}
 		case clfMethod, clfPath, clfProtocol:
 			f.request = true
+		case clfAgent:
+			f.agent = true
 		case clfStatus:
 			c.kind = kInt
 		case clfBytes:
@@ -199,13 +202,13 @@ func (p *clfParser) numbers(f *[clfSlots]value, b []byte) error {
 	if len(b) < 2 || b[0] != ' ' || b[1] != '"' {
 		return errAgent
 	}
-	// The agent is the last field: where the line was cut within it, what is there is taken.
-	agent, b, ok := quoted(b[2:])
-	if ok && len(b) > 0 && b[0] != ' ' {
-		return errAgent
-	}
 	f[clfReferer].b, f[clfReferer].set = referer, true
-	f[clfAgent].b, f[clfAgent].set = agent, true
+	// The agent is the last field: where the line was cut within it, what is there is taken. So nothing about it can be
+	// wrong, and it is looked at only where it is used.
+	if p.format.agent {
+		f[clfAgent].b, _, _ = quoted(b[2:])
+		f[clfAgent].set = true
+	}
 	return nil
 }
 

@@ -23,7 +23,7 @@ func triOf(b bool) tri {
 
 // condition makes an expression of a truth value.
 func condition(e *expr, nullable, constant bool, test func(*rec) tri) compiled {
-	return compiled{typ: typ{kind: kInt, null: nullable}, constant: constant, src: e, eval: func(r *rec) value {
+	return compiled{typ: typ{kind: kInt, null: nullable}, constant: constant, src: e, test: test, eval: func(r *rec) value {
 		switch test(r) {
 		case yes:
 			return boolValue(true)
@@ -36,6 +36,9 @@ func condition(e *expr, nullable, constant bool, test func(*rec) tri) compiled {
 
 // truth wants a truth value: a number that is not zero is true.
 func (c *compiler) truth(x compiled) func(*rec) tri {
+	if x.test != nil {
+		return x.test
+	}
 	if x.kind == kText {
 		c.fail(x.src, "is text, and a condition is wanted: write %s <> '' or another comparison; texts are joined by CONCAT(a, b)", x.src.text)
 	}

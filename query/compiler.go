@@ -31,6 +31,9 @@ func (c *compiler) expr(e *expr) compiled {
 	if x.src == nil {
 		x.src = e
 	}
+	if e.op < opCompare || e.op > opNot {
+		x.test = nil // what is made of a condition is none any more
+	}
 	if !x.constant || c.err != nil || e.op == opText {
 		return x
 	}
@@ -39,7 +42,7 @@ func (c *compiler) expr(e *expr) compiled {
 	if r.fault != "" {
 		return c.fail(e, "%s", r.fault)
 	}
-	x.eval = func(*rec) value { return v }
+	x.eval, x.test = func(*rec) value { return v }, nil
 	x.null = !v.set
 	return x
 }

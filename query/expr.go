@@ -14,7 +14,7 @@ const (
 	opCall    // name(args)
 	opArith   // name is + - * / div %
 	opNegate  // -args[0]
-	opCompare // name is = <> < <= > >= <=>
+	opCompare // name is = <> < <= > >= <=>; from here to opNot all are conditions
 	opLike    // args[0] LIKE args[1] ESCAPE name
 	opIn      // args[0] IN (args[1:])
 	opBetween // args[0] BETWEEN args[1] AND args[2]

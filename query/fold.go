@@ -142,15 +142,13 @@ func (f *fold) evaluate(s *stmt) (row bool) {
 	}
 	for i := range s.cells {
 		c := &s.cells[i]
-		var v value
 		switch c.act {
 		case actCount:
 		case actCountSet:
-			v = c.x.eval(r)
+			f.vals = append(f.vals, c.x.eval(r))
 		default:
-			v = fit(r, c.x.eval(r), c.x.kind, c.col)
+			f.vals = append(f.vals, fit(r, c.x.eval(r), c.x.kind, c.col))
 		}
-		f.vals = append(f.vals, v)
 	}
 	if r.fault != "" {
 		return false
@@ -181,12 +179,17 @@ func (f *fold) merge(p *pending) {
 	rows := f.rows[p.stmt.table]
 	i, _ := rows.Find(f.keys[p.key:p.end])
 	cells := rows.Cells(i)
+	vals := f.vals[p.vals:]
 	for j := range p.stmt.cells {
 		c := &p.stmt.cells[j]
-		cell, v := &cells[c.cell], &f.vals[p.vals+j]
-		switch c.act {
-		case actCount:
+		cell := &cells[c.cell]
+		if c.act == actCount {
 			addTo(cell, row.Number{Lo: 1})
+			continue
+		}
+		v := &vals[0]
+		vals = vals[1:]
+		switch c.act {
 		case actCountSet:
 			n := row.Number{}
 			if v.set {

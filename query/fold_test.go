@@ -148,6 +148,19 @@ func TestP18_valuesAreJudgedByTheirColumns(t *testing.T) {
 	}
 }
 
+// What is made of a condition is not the condition itself.
+func TestFold_conditionsAsValues(t *testing.T) {
+	t.Parallel()
+	for where, n := range map[string]int64{
+		"NULLIF(status = 200, 1)": 0, "NULLIF(status = 200, 0)": 1, "-(status = 200)": 1, "(status = 200) + 1 = 2": 1, "IF(status = 404, 1, 0)": 0, "COALESCE(status = 404, 1)": 0,
+	} {
+		f := plan(t, "combined", "INSERT INTO t SELECT host FROM events WHERE "+where).NewFold()
+		if tally := feed(f, line(200, "1")); tally.Counted != n {
+			t.Errorf("%s: %+v, want %d", where, tally, n)
+		}
+	}
+}
+
 // W19: without aggregates every record, and every word of it, has a row of its own.
 func TestFold_rowPerRecord(t *testing.T) {
 	t.Parallel()

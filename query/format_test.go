@@ -52,7 +52,7 @@ func TestCombined_lines(t *testing.T) {
 		{`h - - [17/May/2015:10:05:03 +0000] "GET /" 200 1234567890123456789 "-" "-"`, "!more than 18 digits"},
 		{`h - - [17/May/2015:10:05:03 +0000] "GET /" 200 1`, "!--format common"},
 		{`h - - [17/May/2015:10:05:03 +0000] "GET /" 200 1 "-"`, "!want the user agent"},
-		{`h - - [17/May/2015:10:05:03 +0000] "GET /" 200 1 "-" "x"y`, "!want the user agent"},
+		{`h - - [17/May/2015:10:05:03 +0000] "GET /" 200 1 "-" x`, "!want the user agent"},
 		{`h - - [31/Jun/2015:10:05:03 +0000] "GET /" 200 1 "-" "x"`, "!is not a time"},
 		{`h - - [17/Mai/2015:10:05:03 +0000] "GET /" 200 1 "-" "x"`, "!is not a time"},
 		{`h - - [17/May/2015:24:05:03 +0000] "GET /" 200 1 "-" "x"`, "!is not a time"},

@@ -38,6 +38,8 @@ const defaultScale = 6
 type compiled struct {
 	typ
 	eval func(*rec) value
+	// test, where not nil, is eval as a truth value: conditions are asked for it.
+	test func(*rec) tri
 	// constant says that eval does not look at the record; it may be called with a nil rec then.
 	constant bool
 	src      *expr
