@@ -144,9 +144,6 @@ func TestExactness_Zombie(t *testing.T) {
 		})
 		zombie.signal(t, syscall.SIGCONT)
 		await(ctx, t, "the thawed process is a member again", func() bool { return s.members(ctx, t) == 2 })
-		if !zombie.running() {
-			t.Fatalf("the thawed process ended: %v", zombie.err)
-		}
 	}
 	s.finish(ctx, t, f.load, f.sent, zombie, other)
 }
@@ -154,9 +151,6 @@ func TestExactness_Zombie(t *testing.T) {
 // frozen reports whether the kernel has stopped the process.
 func (p *process) frozen(t *testing.T) bool {
 	t.Helper()
-	if !p.running() {
-		t.Fatalf("%s ended before it was frozen: %v", p.name, p.err)
-	}
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
 	if err != nil {
 		return false
@@ -187,9 +181,6 @@ func TestExactness_OlderState(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if !p.running() {
-		t.Fatalf("etl ended: %v", p.err)
-	}
 	s.finish(ctx, t, f.load, f.sent, p)
 }
 
@@ -216,9 +207,6 @@ func TestExactness_ServersKilled(t *testing.T) {
 		if err := s.server.Restart(); err != nil {
 			t.Fatal(err)
 		}
-	}
-	if !p.running() {
-		t.Fatalf("etl ended: %v", p.err)
 	}
 	s.finish(ctx, t, f.load, f.sent, p)
 }

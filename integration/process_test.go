@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -21,25 +22,31 @@ import (
 
 // process is one running etl.
 type process struct {
-	name  string
-	admin string // host:port of its admin listener
-	cmd   *exec.Cmd
-	log   string
-	ended chan struct{} // closed when the process is gone and err is set
-	err   error
+	name   string
+	admin  string // host:port of its admin listener
+	cmd    *exec.Cmd
+	log    string
+	ended  chan struct{} // closed when the process is gone and err is set
+	err    error
+	doomed atomic.Bool // the test means it to end
 }
 
-var processes atomic.Int64
+// processes is those of all tests.
+var processes struct {
+	sync.Mutex
+	all []*process
+}
 
 // startETL starts etl with the arguments. failpoint is what SLUICE_FAILPOINT holds, or nothing. The process ends with
 // the test at the latest; where the test failed, the end of its log is shown.
 func startETL(t *testing.T, dir, failpoint string, args ...string) *process {
 	t.Helper()
-	p := &process{
-		name:  fmt.Sprintf("etl-%d", processes.Add(1)),
-		admin: freeAddr(t),
-		ended: make(chan struct{}),
-	}
+	p := &process{admin: freeAddr(t), ended: make(chan struct{})}
+	p.doomed.Store(strings.Contains(failpoint, ":kill"))
+	processes.Lock()
+	processes.all = append(processes.all, p)
+	p.name = fmt.Sprintf("etl-%d", len(processes.all))
+	processes.Unlock()
 	p.log = filepath.Join(dir, p.name+".log")
 	out, err := os.Create(p.log)
 	if err != nil {
@@ -61,6 +68,7 @@ func startETL(t *testing.T, dir, failpoint string, args ...string) *process {
 		close(p.ended)
 	}()
 	t.Cleanup(func() {
+		p.doomed.Store(true)
 		_ = p.cmd.Process.Kill()
 		<-p.ended
 		if t.Failed() {
@@ -97,6 +105,7 @@ func (p *process) awaitKilled(ctx context.Context, t *testing.T) {
 // kill ends the process by SIGKILL and waits until it is gone.
 func (p *process) kill(t *testing.T) {
 	t.Helper()
+	p.doomed.Store(true)
 	if err := p.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		t.Fatal(err)
 	}
@@ -106,6 +115,7 @@ func (p *process) kill(t *testing.T) {
 // stop ends the process in good order, and wants exit code 0.
 func (p *process) stop(ctx context.Context, t *testing.T) {
 	t.Helper()
+	p.doomed.Store(true)
 	p.signal(t, syscall.SIGTERM)
 	select {
 	case <-p.ended:
@@ -166,12 +176,23 @@ func tail(name string, most int) []byte {
 	return b
 }
 
-// await polls a condition until it holds; what is the sentence that a failure ends with.
+// await polls a condition until it holds; what is the sentence that a failure ends with. A process that ends by itself
+// meanwhile is a failure at once.
 func await(ctx context.Context, t *testing.T, what string, condition func() bool) {
 	t.Helper()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for !condition() {
+		processes.Lock()
+		for _, p := range processes.all {
+			if !p.running() && !p.doomed.Load() {
+				t.Errorf("%s ended by itself: %v", p.name, p.err)
+			}
+		}
+		processes.Unlock()
+		if t.Failed() {
+			t.FailNow()
+		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
