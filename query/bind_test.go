@@ -1,0 +1,66 @@
+package query
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sluice-etl/sluice/row"
+)
+
+// Bind takes columns in the table's own order, and refuses what cannot hold the query's rows.
+func TestBind(t *testing.T) {
+	t.Parallel()
+	p := plan(t, "combined", "INSERT INTO t SELECT TUMBLE(ts, INTERVAL 1 MINUTE) AS m, status, host, COUNT(*) AS n, SUM(bytes) AS s FROM events GROUP BY m, status, host")
+	ok := func() row.Table {
+		tab := p.Tables()[0]
+		c := tab.Columns
+		tab.Columns = []row.Column{c[2], c[0], c[1], c[4], c[3]}
+		return tab
+	}
+	if err := p.Bind([]row.Table{ok()}); err != nil {
+		t.Fatal(err)
+	}
+	f := p.NewFold()
+	feed(f, line(200, "5"))
+	want(t, printed(f.Take()), "t: h 2015-05-17 10:05:00 200 5 1")
+	for reason, change := range map[string]func(*row.Table){
+		"no column n":               func(t *row.Table) { t.Columns[4].Name = "hits" },
+		"part of the key":           func(t *row.Table) { t.Columns[2].Merge, t.Columns[4].Merge = row.Add, row.Key },
+		"cannot hold":               func(t *row.Table) { t.Columns[1].Kind = row.Text },
+		"make the column NULL":      func(t *row.Table) { t.Columns[3].Nullable = false },
+		"the query writes 5":        func(t *row.Table) { t.Columns = slices.Delete(t.Columns, 4, 5) },
+		"not among those that were": func(t *row.Table) { t.Name = "other" },
+	} {
+		tab := ok()
+		change(&tab)
+		if err := p.Bind([]row.Table{tab}); err == nil || !strings.Contains(err.Error(), reason) {
+			t.Errorf("want %q, got %v", reason, err)
+		}
+	}
+	k := plan(t, "json", "INSERT INTO t SELECT COALESCE(CAST(x AS DECIMAL(10,3)), 0) AS x, COUNT(*) AS n FROM events GROUP BY x")
+	tab := k.Tables()
+	tab[0].Columns[0].Scale = 2
+	if err := k.Bind(tab); err == nil || !strings.Contains(err.Error(), "different groups would become one") {
+		t.Errorf("a key column that rounds: %v", err)
+	}
+}
+
+// A value that is added passes the real column's bounds, whatever its type.
+func TestP18_sumIntoBigint(t *testing.T) {
+	t.Parallel()
+	p := plan(t, "json", "INSERT INTO t SELECT 'all' AS k, SUM(x) AS s FROM events GROUP BY k")
+	tab := p.Tables()
+	c := &tab[0].Columns[1]
+	c.Scale, c.Precision, c.MinInt, c.MaxInt = 0, 19, -1<<63, 1<<63-1
+	if err := p.Bind(tab); err != nil {
+		t.Fatal(err)
+	}
+	f := p.NewFold()
+	tally := feed(f, `{"x":9223372036854775807}`, `{"x":9223372036854775808}`, `{"x":9223372036854775807}`, `{"x":0.5}`)
+	// A batch's total may pass 64 bits: that is the table's fault, and MySQL's to judge.
+	want(t, printed(f.Take()), "t: all 18446744073709551615")
+	if len(tally.Dead) != 1 || tally.Dead[0].Offset != 1 {
+		t.Errorf("%+v", tally)
+	}
+}
