@@ -76,7 +76,11 @@ func (c *conn) next() (*frame, error) {
 	if err := c.ready(); err != nil {
 		return nil, err
 	}
-	if !c.setDeadline(now.Add(c.r.cfg.AckTimeout)) {
+	deadline := now.Add(c.r.cfg.AckTimeout)
+	if !time.Now().Before(deadline) {
+		return nil, &refusal{reasonLate, errLate}
+	}
+	if !c.setDeadline(deadline) {
 		return nil, errStopping
 	}
 	c.waiting.Store(true)
@@ -224,7 +228,7 @@ func (c *conn) pointless(f *frame) (reason string, err error) {
 		return reasonGone, errors.New("the sender has gone")
 	}
 	if !time.Now().Before(f.deadline) {
-		return reasonLate, errors.New("the request is older than ack-timeout")
+		return reasonLate, errLate
 	}
 	return "", nil
 }

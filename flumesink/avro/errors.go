@@ -68,4 +68,7 @@ func malformed(format string, args ...any) error {
 	return &refusal{reasonMalformed, fmt.Errorf(format, args...)}
 }
 
-var errStopping = errors.New("the receiver is stopping")
+var (
+	errStopping = errors.New("the receiver is stopping")
+	errLate     = errors.New("the request is older than ack-timeout: Kafka was away or slow")
+)

@@ -138,6 +138,46 @@ func TestP23_nothingIsReadWhileNotReady(t *testing.T) {
 	fresh.expect(okFirst(1))
 }
 
+// A frame that was not begun to be read while the Appender was not ready has its whole ack-timeout afterwards, and is
+// answered if its sender still waits; one whose first byte was read before is too old by then, and is never produced.
+func TestP23_outageLongerThanAckTimeout(t *testing.T) {
+	t.Parallel()
+	var open atomic.Bool
+	gate, asked := make(chan struct{}), make(chan struct{}, 10)
+	open.Store(true)
+	k := &kafka{ready: func(ctx context.Context) error {
+		if !open.Load() {
+			asked <- struct{}{}
+			<-gate
+		}
+		return nil
+	}}
+	g := start(t, k, func(c *Config) { c.AckTimeout = 200 * time.Millisecond })
+	idle := g.dial()
+	idle.send(firstCall(1, events("before")))
+	idle.expect(okFirst(1))
+	g.until("it waits in its read", func() bool { return g.metric("etl_receiver_events_total") == 1 })
+	idle.open(20 * time.Millisecond)
+	open.Store(false)
+	idle.send(laterCall(2, events("too old")))
+	fresh := g.dial()
+	fresh.send(firstCall(1, events("fresh")))
+	<-asked
+	<-asked
+	fresh.open(300 * time.Millisecond)
+	open.Store(true)
+	close(gate)
+	fresh.expect(okFirst(1))
+	idle.closed()
+	g.refused(reasonLate, 1)
+	if d := cmp.Diff([]string{"before{}", "fresh{}"}, k.got()); d != "" {
+		t.Error(d)
+	}
+	if n := g.metric("etl_receiver_unanswered_events_total"); n != 0 {
+		t.Errorf("%v events count as unanswered, none was produced", n)
+	}
+}
+
 // A sender that gave up while nothing was read is dropped: its request, which lies in the socket, is never produced,
 // and its connection does not count any more.
 func TestP23_goneSenderIsDropped(t *testing.T) {
@@ -344,7 +384,11 @@ func TestP33_shutdownTimeoutClosesUnanswered(t *testing.T) {
 	c := g.dial()
 	c.send(firstCall(1, events("a", "b")))
 	r := <-k.came
+	begun := time.Now()
 	g.stop()
+	if d := time.Since(begun); d < 50*time.Millisecond || d > 5*time.Second {
+		t.Errorf("the stop took %s, the time-out is 50ms", d)
+	}
 	c.closed()
 	if n := g.metric("etl_receiver_unanswered_events_total"); n != 2 {
 		t.Errorf("%v events unanswered, want 2", n)

@@ -373,11 +373,14 @@ func TestReceiver_paysByBytesReceived(t *testing.T) {
 	g := start(t, &kafka{}, nil)
 	const senders = 20
 	frame := binary.BigEndian.AppendUint32([]byte{0, 0, 0, 1, 0, 0, 0, 1}, 60<<20)
+	frame = append(frame, make([]byte, bufferSizes[0]+1)...) // one byte more than fits the first buffer
 	for range senders {
 		g.dial().send(frame)
 	}
-	g.until("all frames have begun", func() bool { return g.admission.Used() >= int64(senders*bufferSizes[0]) })
-	if used := g.admission.Used(); used > senders*64<<10 {
+	g.until("each has its second buffer", func() bool {
+		return g.admission.Used() >= int64(senders*(readAhead+bufferSizes[1]))
+	})
+	if used := g.admission.Used(); used != int64(senders*(readAhead+bufferSizes[1])) {
 		t.Errorf("%d bytes in flight for %d bytes received", used, senders*len(frame))
 	}
 }
