@@ -2,6 +2,7 @@ package query
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -73,43 +74,69 @@ func kindName(k row.Kind) string {
 	return [...]string{"integers", "decimals", "DOUBLEs", "text", "bytes", "times"}[k]
 }
 
+// limits is a column's bounds, ready to judge values by.
+type limits struct {
+	*row.Column
+	// low and high bound integers that need no other look: those of a column without digits after the point.
+	low, high int64
+}
+
+func newLimits(c *row.Column) limits {
+	l := limits{Column: c, low: 1, high: 0}
+	if (c.Kind == row.Int || c.Kind == row.Decimal) && c.Scale == 0 && (c.Precision == 0 || c.Precision > 18) {
+		l.low, l.high = math.MinInt64, math.MaxInt64
+		if c.MinInt != 0 || c.MaxInt != 0 {
+			l.low, l.high = c.MinInt, c.MaxInt
+		}
+	}
+	return l
+}
+
 // fit makes a value what its column will hold, or makes the record a dead letter with the reason. What passes here is
 // not the record's fault when MySQL refuses the total. k is the expression's kind.
-func fit(r *rec, v value, k kind, col *row.Column) value {
+func (l *limits) fit(r *rec, v *value, k kind) {
+	if small := int64(v.num.Lo); v.set && v.scale == 0 && small >= l.low && small <= l.high && v.num.Hi == small>>63 {
+		return // nearly every number
+	}
 	if !v.set {
-		if !col.Nullable && col.Merge == row.Plain {
-			return r.fail("column %s is NOT NULL, the record's value is NULL", col.Name)
+		if !l.Nullable && l.Merge == row.Plain {
+			r.fail("column %s is NOT NULL, the record's value is NULL", l.Name)
 		}
-		return v
+		return
 	}
-	switch col.Kind {
+	switch l.Kind {
 	case row.Int, row.Decimal:
-		return fitNumber(r, v, col)
+		fitNumber(r, v, l.Column)
 	case row.Text, row.Bytes:
-		return fitText(r, v, col)
+		fitText(r, v, l.Column)
 	case row.Datetime:
-		micros := v.micros()
-		low, high := minTime, maxTime
-		if col.MinInt != 0 || col.MaxInt != 0 {
-			low, high = col.MinInt, col.MaxInt
-		}
-		if micros < low || micros > high {
-			return r.fail("column %s: the time %s is out of range: want %s to %s", col.Name, shown(v, k), appendTime(nil, low, 0), appendTime(nil, high, 0))
-		}
-		unit := second
-		for range col.Scale {
-			unit /= 10
-		}
-		return timeValue(micros - modFloor(micros, unit))
+		fitTime(r, v, k, l.Column)
 	}
-	return v
 }
+
+func fitTime(r *rec, v *value, k kind, col *row.Column) {
+	micros := v.micros()
+	low, high := minTime, maxTime
+	if col.MinInt != 0 || col.MaxInt != 0 {
+		low, high = col.MinInt, col.MaxInt
+	}
+	if micros < low || micros > high {
+		r.fail("column %s: the time %s is out of range: want %s to %s", col.Name, shown(*v, k), appendTime(nil, low, 0), appendTime(nil, high, 0))
+		return
+	}
+	if col.Scale < 6 {
+		v.num.Lo = uint64(micros - modFloor(micros, fractions[col.Scale]))
+	}
+}
+
+// fractions holds the microseconds of a second's fraction of 0 to 6 digits.
+var fractions = [7]int64{second, second / 10, second / 100, second / 1000, second / 10000, 10, 1}
 
 // maxAdded is how many digits a value that is added may have: so many that 2^33 of them cannot pass 128 bits, and no
 // total of a batch can.
 const maxAdded = 28
 
-func fitNumber(r *rec, v value, col *row.Column) value {
+func fitNumber(r *rec, v *value, col *row.Column) {
 	n, ok := v.num, true
 	if int(v.scale) != col.Scale {
 		n, ok = n.Rescale(int(v.scale), col.Scale)
@@ -123,27 +150,29 @@ func fitNumber(r *rec, v value, col *row.Column) value {
 	}
 	if col.Scale == 0 && (col.MinInt != 0 || col.MaxInt != 0) {
 		if small, fits := n.Int64(); !ok || !fits || small < col.MinInt || small > col.MaxInt {
-			return r.fail("column %s: %s is out of range: want %d to %d", col.Name, shown(v, kDecimal), col.MinInt, col.MaxInt)
+			r.fail("column %s: %s is out of range: want %d to %d", col.Name, shown(*v, kDecimal), col.MinInt, col.MaxInt)
+			return
 		}
 	} else if !ok || !n.Digits(digits) {
-		return r.fail("column %s: %s is out of range: want at most %d digits, %d of them after the point", col.Name, shown(v, kDecimal), digits, col.Scale)
+		r.fail("column %s: %s is out of range: want at most %d digits, %d of them after the point", col.Name, shown(*v, kDecimal), digits, col.Scale)
+		return
 	}
-	return value{num: n, scale: uint8(col.Scale), set: true}
+	v.num, v.scale = n, uint8(col.Scale)
 }
 
-func fitText(r *rec, v value, col *row.Column) value {
+func fitText(r *rec, v *value, col *row.Column) {
 	if col.MaxBytes > 0 && len(v.b) > col.MaxBytes {
-		return r.fail("column %s: the value has %d bytes, the column takes %d: %s", col.Name, len(v.b), col.MaxBytes, quote(v.b))
+		r.fail("column %s: the value has %d bytes, the column takes %d: %s", col.Name, len(v.b), col.MaxBytes, quote(v.b))
+		return
 	}
 	if col.MaxChars > 0 && len(v.b) > col.MaxChars {
 		if n := utf8.RuneCount(v.b); n > col.MaxChars {
-			return r.fail("column %s: the value has %d characters, the column takes %d (LEFT(text, %d) cuts): %s", col.Name, n, col.MaxChars, col.MaxChars, quote(v.b))
+			r.fail("column %s: the value has %d characters, the column takes %d (LEFT(text, %d) cuts): %s", col.Name, n, col.MaxChars, col.MaxChars, quote(v.b))
 		}
 	}
 	if col.Kind == row.Text && !utf8.Valid(v.b) {
-		return r.fail("column %s: the value is not valid UTF-8: %s", col.Name, quote(v.b))
+		r.fail("column %s: the value is not valid UTF-8: %s", col.Name, quote(v.b))
 	}
-	return v
 }
 
 // places finds where the columns of a statement stand in its bound table: its keys in the table's order, and for each

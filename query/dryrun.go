@@ -144,7 +144,7 @@ func writeTable(w io.Writer, rows *row.Rows) {
 			b.WriteString(s)
 			b.Write(bytes.Repeat([]byte{' '}, pad))
 		}
-		w.Write(append(bytes.TrimRight(b.Bytes(), " "), '\n'))
+		fmt.Fprintf(w, "%s\n", bytes.TrimRight(b.Bytes(), " "))
 	}
 }
 

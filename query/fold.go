@@ -31,15 +31,15 @@ type stmt struct {
 }
 
 type keyColumn struct {
-	x   compiled
-	col *row.Column
+	limits
+	x compiled
 }
 
 type cellColumn struct {
+	limits
 	act  action
 	cell int // its place in the row's cells
 	x    compiled
-	col  *row.Column
 }
 
 // pending is a row that a statement makes of the record at hand: nothing is merged until all have succeeded.
@@ -65,10 +65,10 @@ func (p *Plan) NewFold() batch.Fold[row.Delta] {
 		t := &p.bound[s.table]
 		keys, places := prog.places(t)
 		for i, o := range keys {
-			s.keys = append(s.keys, keyColumn{o.x, &t.Columns[i]})
+			s.keys = append(s.keys, keyColumn{newLimits(&t.Columns[i]), o.x})
 		}
 		for i, o := range prog.cells {
-			s.cells = append(s.cells, cellColumn{o.act, places[i], o.x, &t.Columns[t.Keys+places[i]]})
+			s.cells = append(s.cells, cellColumn{newLimits(&t.Columns[t.Keys+places[i]]), o.act, places[i], o.x})
 		}
 		f.stmts = append(f.stmts, s)
 	}
@@ -134,11 +134,9 @@ func (f *fold) evaluate(s *stmt) (row bool) {
 	p := pending{stmt: s, key: len(f.keys), vals: len(f.vals)}
 	for i := range s.keys {
 		k := &s.keys[i]
-		v := fit(r, k.x.eval(r), k.x.kind, k.col)
-		if r.fault != "" {
-			return false
-		}
-		f.keys = appendKey(f.keys, v, k.col)
+		v := k.x.eval(r)
+		k.fit(r, &v, k.x.kind)
+		f.keys = appendKey(f.keys, &v, k.Kind)
 	}
 	for i := range s.cells {
 		c := &s.cells[i]
@@ -147,7 +145,8 @@ func (f *fold) evaluate(s *stmt) (row bool) {
 		case actCountSet:
 			f.vals = append(f.vals, c.x.eval(r))
 		default:
-			f.vals = append(f.vals, fit(r, c.x.eval(r), c.x.kind, c.col))
+			f.vals = append(f.vals, c.x.eval(r))
+			c.fit(r, &f.vals[len(f.vals)-1], c.x.kind)
 		}
 	}
 	if r.fault != "" {
@@ -164,8 +163,8 @@ func (f *fold) evaluate(s *stmt) (row bool) {
 	return false
 }
 
-func appendKey(dst []byte, v value, col *row.Column) []byte {
-	switch col.Kind {
+func appendKey(dst []byte, v *value, k row.Kind) []byte {
+	switch k {
 	case row.Int, row.Decimal:
 		return row.AppendKeyNumber(dst, v.num)
 	case row.Datetime:
@@ -202,7 +201,7 @@ func (f *fold) merge(p *pending) {
 			}
 		default:
 			if v.set && (!cell.Set || c.act == actPlain || better(rows, cell, v, c)) {
-				set(rows, cell, v, c.col.Kind)
+				set(rows, cell, v, c.Kind)
 			}
 		}
 	}
@@ -215,7 +214,7 @@ func addTo(cell *row.Cell, n row.Number) {
 
 // better reports whether v is smaller (MIN) or larger (MAX) than what the cell holds.
 func better(rows *row.Rows, cell *row.Cell, v *value, c *cellColumn) bool {
-	order := compareCell(rows, cell, v, c.col.Kind)
+	order := compareCell(rows, cell, v, c.Kind)
 	if c.act == actMin {
 		return order < 0
 	}
