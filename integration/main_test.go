@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/go-sql-driver/mysql"
 )
 
 // etlBinary is the command, built with failpoints.
@@ -39,5 +41,12 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "build cmd/etl with failpoints:", err)
 		return 1
 	}
+	if err := mysql.SetLogger(quiet{}); err != nil { // what the driver says of connections that we broke
+		panic(err)
+	}
 	return m.Run()
 }
+
+type quiet struct{}
+
+func (quiet) Print(...any) {}

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	_ "github.com/go-sql-driver/mysql" // the tests' own looks at the database
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
@@ -32,8 +31,9 @@ type site struct {
 	schema string
 	proxy  *mysqlproxy.Proxy
 	broker *broker
-	avro   string // where the receiver listens
-	query  string // the query's file
+	avro   string   // where the receiver listens
+	query  string   // the query's file
+	more   []string // options of every process that loads
 }
 
 func newSite(t *testing.T) *site {
@@ -83,6 +83,7 @@ func (s *site) start(t *testing.T, command, failpoint string) *process {
 			"--mysql-dsn="+mariadbtest.User+":"+mariadbtest.Password+"@tcp("+s.proxy.Addr()+")/"+s.schema,
 			"--mysql-idle-transaction="+idleTransaction, "--mysql-answer-timeout="+answer, "--mysql-lock-wait="+lockWait,
 			"--format=combined", "--query-file="+s.query, "--batch-interval=200ms", "--tasks=2")
+		args = append(args, s.more...)
 	}
 	return startETL(t, s.dir, failpoint, args...)
 }

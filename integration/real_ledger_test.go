@@ -1,0 +1,200 @@
+//go:build integration
+
+package integration
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/internal/jvmtest"
+	"github.com/sluice-etl/sluice/kafkaio"
+)
+
+// realConfig is quick, and speaks to the broker.
+func realConfig(b *jvmtest.Broker, topic string, partitions int32) kafkaio.Config {
+	cfg := kafkaio.DefaultConfig()
+	cfg.Brokers = []string{b.Addr()}
+	cfg.Topic, cfg.Partitions = topic, partitions
+	cfg.SessionTimeout, cfg.Heartbeat = 6*time.Second, 200*time.Millisecond
+	cfg.MetadataMaxAge = 500 * time.Millisecond
+	cfg.FetchMaxWait = 50 * time.Millisecond
+	cfg.LagInterval = 100 * time.Millisecond
+	cfg.AckTimeout = 10 * time.Second
+	cfg.ShutdownTimeout = 10 * time.Second
+	return cfg
+}
+
+// ledger stands for MySQL: it keeps for each partition how far it was taken, and by whom. Sources that share one are
+// the processes of one job.
+type ledger struct {
+	t *testing.T
+
+	mu    sync.Mutex
+	parts map[int32]*account
+}
+
+// account is one partition's page.
+type account struct {
+	owner   *member // who claimed it last
+	session uint64
+	claimed int // how often
+	next    int64
+	epoch   int32              // leader epoch of the record before next
+	topic   checkpoint.TopicID // zero: whatever is assigned
+	values  []string
+	gaps    []checkpoint.Range
+	err     error // why it stopped
+}
+
+func newLedger(t *testing.T) *ledger {
+	return &ledger{t: t, parts: map[int32]*account{}}
+}
+
+// at is a copy of a partition's page.
+func (l *ledger) at(p int32) account {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.parts[p] == nil {
+		return account{}
+	}
+	return *l.parts[p]
+}
+
+// holding is how many partitions each member has claimed last.
+func (l *ledger) holding(m *member) (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, a := range l.parts {
+		if a.owner == m {
+			n++
+		}
+	}
+	return n
+}
+
+// values is every value of all partitions, and how often it came.
+func (l *ledger) values() map[string]int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := map[string]int{}
+	for _, a := range l.parts {
+		for _, v := range a.values {
+			all[v]++
+		}
+	}
+	return all
+}
+
+// member is one source of the job and what an engine does around it: it claims what it is assigned, and takes what is
+// fetched while nobody else has claimed it.
+type member struct {
+	ledger *ledger
+	source *kafkaio.Source
+	stop   func() // leaves the group; it may be called again
+}
+
+// join runs a source for the job of that name until it is stopped or the test ends.
+func (l *ledger) join(cfg kafkaio.Config, job string) *member {
+	l.t.Helper()
+	log := slog.New(slog.NewTextHandler(l.t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
+	s, err := kafkaio.NewSource(cfg, job, log, nil)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	m := &member{ledger: l, source: s}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx, m) }()
+	m.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			l.t.Errorf("the source ended with %v", err)
+		}
+	})
+	l.t.Cleanup(m.stop)
+	return m
+}
+
+func (m *member) Assigned(topic batch.Topic, ps []int32) {
+	l := m.ledger
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, p := range ps {
+		a := l.parts[p]
+		if a == nil {
+			a = &account{next: topic.Starts[p], epoch: -1}
+			l.parts[p] = a
+		}
+		if a.topic == (checkpoint.TopicID{}) {
+			a.topic = topic.ID
+		}
+		a.owner = m
+		m.claim(topic.Name, p, a)
+	}
+}
+
+// claim begins a session at the ledger's place. The ledger is locked.
+func (m *member) claim(topic string, p int32, a *account) {
+	a.session++
+	a.claimed++
+	a.err = nil
+	m.source.Position([]batch.Position{{
+		Partition: checkpoint.Partition{Topic: topic, ID: p}, Action: batch.Fetch,
+		Session: a.session, Next: a.next, LeaderEpoch: a.epoch, TopicID: a.topic,
+	}})
+}
+
+func (m *member) Revoked(_ context.Context, ps []checkpoint.Partition, _ bool) {
+	m.ledger.mu.Lock()
+	defer m.ledger.mu.Unlock()
+	for _, p := range ps {
+		if a := m.ledger.parts[p.ID]; a != nil && a.owner == m {
+			a.owner = nil
+		}
+	}
+}
+
+func (m *member) Fetched(f batch.Fetched) {
+	l := m.ledger
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if f.Release != nil {
+		defer f.Release()
+	}
+	a := l.parts[f.ID]
+	if a == nil || a.owner != m || a.session != f.Session {
+		return // fenced
+	}
+	if f.First != a.next {
+		l.t.Errorf("fetched %s, want it to begin at %d", f.Range, a.next)
+	}
+	if f.Err != nil {
+		a.err = f.Err
+		return
+	}
+	accounted := int64(len(f.Records))
+	for _, g := range f.Gaps {
+		accounted += g.Len()
+	}
+	if accounted != f.Len() {
+		l.t.Errorf("fetched %s: %d records and gaps %v do not account for %d offsets", f.Range, len(f.Records), f.Gaps, f.Len())
+	}
+	for _, r := range f.Records {
+		a.values = append(a.values, string(r.Value))
+	}
+	a.gaps = append(a.gaps, f.Gaps...)
+	a.next, a.epoch = f.Next, f.LeaderEpoch
+}
+
+// gapped is how many offsets of the page hold no record.
+func (a account) gapped() (n int64) {
+	for _, g := range a.gaps {
+		n += g.Len()
+	}
+	return n
+}
