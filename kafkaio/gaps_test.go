@@ -120,13 +120,32 @@ func pauseClient(t *testing.T, s *Source) {
 	settle(t, s)
 }
 
+// inject gives the fetching goroutine records as if a poll had brought them.
+func inject(s *Source, offsets ...int64) {
+	s.inbox.put(func(f *fetcher) {
+		fp := kgo.FetchPartition{}
+		for _, o := range offsets {
+			fp.Records = append(fp.Records, &kgo.Record{Offset: o, LeaderEpoch: f.parts[0].leaderEpoch})
+		}
+		f.partition(&kgo.FetchTopic{Topic: "logs"}, &fp)
+	})
+}
+
 // A record that is lost between poll and engine is a jump that nothing explains.
 func TestP27_lostRecordStops(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		name string
-		drop int64
-	}{{"first of a fetch", 100}, {"in the middle", 105}} {
+		name   string
+		txn    []kgo.TransactionEndTry
+		polled []int64
+		lost   int64
+		text   string
+	}{
+		{"first of a fetch", nil, []int64{101, 102, 103}, 100, "offsets 100..100 hold records that were not delivered"},
+		{"in the middle", nil, []int64{100, 101, 105, 106}, 102, "offsets 102..104 hold records that were not delivered"},
+		{"of a committed transaction", []kgo.TransactionEndTry{kgo.TryCommit, kgo.TryAbort}, []int64{100, 102}, 101, "offsets 101..101 hold records that were not delivered"},
+		{"of one after an aborted one of the same producer", []kgo.TransactionEndTry{kgo.TryAbort, kgo.TryCommit}, []int64{111, 112, 115}, 113, "offsets 113..114 hold records that were not delivered"},
+	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			c := broker(t)
@@ -136,19 +155,52 @@ func TestP27_lostRecordStops(t *testing.T) {
 			o, _ := source(t, testConfig(c))
 			wantOffsets(t, o, 100)
 			pauseClient(t, o.src)
-			fill(t, cl, 0, 100, 110)
-			o.src.inbox.put(func(f *fetcher) {
-				fp := kgo.FetchPartition{Partition: 0, LastStableOffset: 110}
-				for i := int64(100); i < 110; i++ {
-					if i != test.drop {
-						fp.Records = append(fp.Records, &kgo.Record{Offset: i, LeaderEpoch: f.parts[0].leaderEpoch})
-					}
+			if test.txn == nil {
+				fill(t, cl, 0, 100, 110)
+			} else {
+				txn := client(t, c, manual(), kgo.TransactionalID("t"))
+				for _, end := range test.txn {
+					transaction(t, txn, 10, end)
 				}
-				f.partition(&kgo.FetchTopic{Topic: "logs"}, &fp)
-			})
-			wantStop(t, o, test.drop, fmt.Sprintf("offsets %d..%d hold records that were not delivered", test.drop, test.drop))
+			}
+			inject(o.src, test.polled...)
+			wantStop(t, o, test.lost, test.text)
 		})
 	}
+}
+
+func TestP27_logStartPassedInsideAJump(t *testing.T) {
+	t.Parallel()
+	c := broker(t)
+	makeTopics(t, c, 1, nil)
+	cl := client(t, c, manual())
+	fill(t, cl, 0, 0, 100)
+	o, _ := source(t, testConfig(c))
+	wantOffsets(t, o, 100)
+	pauseClient(t, o.src)
+	fill(t, cl, 0, 100, 130)
+	if err := c.DeleteRecords("logs", 0, 110); err != nil {
+		t.Fatal(err)
+	}
+	inject(o.src, 120, 121)
+	wantStop(t, o, 100, "begins at 110")
+}
+
+// The client spins on a partition error until the partition is taken out.
+func TestP27_errorTakesThePartitionOut(t *testing.T) {
+	t.Parallel()
+	c := broker(t)
+	makeTopics(t, c, 1, nil)
+	fill(t, client(t, c, manual()), 0, 0, 100)
+	o, _ := source(t, testConfig(c))
+	wantOffsets(t, o, 100)
+	o.src.inbox.put(func(f *fetcher) {
+		f.partition(&kgo.FetchTopic{Topic: "logs"}, &kgo.FetchPartition{Err: &kgo.ErrDataLoss{Topic: "logs", ConsumedTo: 100, ResetTo: 90}})
+		if p := f.parts[0]; p.added || p.state != checking {
+			t.Errorf("after an error the client has the partition: %t, state %d", p.added, p.state)
+		}
+	})
+	wantStop(t, o, 100, "reset to offset 90")
 }
 
 func TestP27_offsetsAndEpochsNeverGoDown(t *testing.T) {

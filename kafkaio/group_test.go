@@ -99,6 +99,7 @@ func TestP14_confirm(t *testing.T) {
 		{"ours", nil, 2},
 		{"unknown member", kerr.UnknownMemberID, 0},
 		{"illegal generation", kerr.IllegalGeneration, 0},
+		{"denied once, as just after a rebalance", kerr.IllegalGeneration, 2},
 		{"coordinator in trouble, then ours", kerr.CoordinatorLoadInProgress, 2},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -130,6 +131,26 @@ func TestP14_confirm(t *testing.T) {
 				t.Error("the group was not asked")
 			}
 		})
+	}
+}
+
+// An answer that was overtaken by a callback is none.
+func TestP14_assignmentIsComparedAfter(t *testing.T) {
+	t.Parallel()
+	c := broker(t)
+	makeTopics(t, c, 2, nil)
+	cfg := testConfig(c)
+	cfg.SessionTimeout, cfg.Heartbeat = 30*time.Second, 9*time.Second
+	o, _ := source(t, cfg)
+	eventually(t, "the assignment", func() bool { return len(o.has()) == 2 })
+	c.ControlKey(int16(kmsg.Heartbeat), func(kmsg.Request) (kmsg.Response, error, bool) {
+		c.DropControl()
+		o.src.member.revoked([]int32{0}, false)
+		return nil, nil, false
+	})
+	got, err := o.src.Confirm(t.Context(), all(2))
+	if err != nil || len(got) != 1 || got[0].ID != 1 {
+		t.Errorf("confirmed %v, %v; want partition 1 alone", got, err)
 	}
 }
 

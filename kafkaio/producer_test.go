@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -268,6 +269,9 @@ func TestP24_smallLimit(t *testing.T) {
 	}
 	if n := len(readAll(t, c, "logs")); n != 2000 {
 		t.Errorf("%d records, want 2000", n)
+	}
+	if n := testutil.ToFloat64(p.met.alone); n != 0 {
+		t.Errorf("%v records were refused with their batch first", n)
 	}
 	if hw := c.PartitionInfo("logs.dlq", 0).HighWatermark; hw != 0 {
 		t.Errorf("%d dead letters", hw)

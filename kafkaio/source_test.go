@@ -175,6 +175,32 @@ func TestP13_setBackOverBufferedData(t *testing.T) {
 	}
 }
 
+// A position that comes before the client has a cursor, which SetOffsets would pass over in silence.
+func TestP13_setBackBeforeTheCursor(t *testing.T) {
+	t.Parallel()
+	c := broker(t)
+	makeTopics(t, c, 1, nil)
+	fill(t, client(t, c, manual()), 0, 0, 100)
+	o := atStart(t, testConfig(c), batch.Position{Next: 100, LeaderEpoch: -1})
+	eventually(t, "the position", func() bool { return o.at(0).next == 100 })
+	o.mu.Lock()
+	o.session++
+	o.places[0] = &place{session: o.session, next: 10}
+	m := batch.Position{Partition: checkpoint.Partition{Topic: "logs"}, Action: batch.Fetch, Session: o.session, Next: 10, LeaderEpoch: -1}
+	o.mu.Unlock()
+	o.src.inbox.put(func(f *fetcher) {
+		p := f.parts[0]
+		p.abandon()
+		f.withdraw(p)
+		f.begin(p)
+		f.move(m)
+	})
+	eventually(t, "the records from the new position", func() bool { return o.at(0).next == 100 || o.at(0).err != nil })
+	if got := o.at(0); got.err != nil || len(got.offsets) != 90 {
+		t.Errorf("%d records, error %v", len(got.offsets), got.err)
+	}
+}
+
 func TestSource_pauseKeepsThePlace(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
