@@ -80,7 +80,7 @@ type offsetsSetCmd struct {
 	checkpointOptions `embed:""`
 	KafkaOptions      `embed:""`
 	Partition         int32         `group:"query" required:"" help:"Number of the partition."`
-	To                int64         `group:"query" required:"" help:"Offset to read next."`
+	Offset            int64         `group:"query" required:"" help:"Offset to read next."`
 	Reason            string        `group:"query" required:"" help:"Why; it is kept in etl_dead_letter for ever."`
 	NewTopic          bool          `group:"query" help:"The topic was made anew: take on the id that Kafka gives it now, and begin the audit anew."`
 	Yes               bool          `group:"query" help:"Change it; else what would change is printed."`
@@ -93,8 +93,8 @@ func (offsetsSetCmd) Help() string {
 
 Examples:
 
-	etl offsets set --partition 3 --to 812345 --reason 'records 700000..812344 were lost with broker 2' --mysql-dsn 'etl:secret@tcp(db:3306)/stats'
-	etl offsets set --partition 3 --to 812345 --reason 'as above' --yes --mysql-dsn 'etl:secret@tcp(db:3306)/stats'`
+	etl offsets set --partition 3 --offset 812345 --reason 'records 700000..812344 were lost with broker 2' --mysql-dsn 'etl:secret@tcp(db:3306)/stats'
+	etl offsets set --partition 3 --offset 812345 --reason 'as above' --yes --mysql-dsn 'etl:secret@tcp(db:3306)/stats'`
 }
 
 // Run prints the checkpoint as it was and as it is, or would be.
@@ -103,10 +103,10 @@ func (c *offsetsSetCmd) Run(ctx context.Context, k *kong.Context, s Streams) err
 	defer cancel()
 	change := mysqlout.SetOffset{
 		Partition: checkpoint.Partition{Topic: c.KafkaTopic, ID: c.Partition},
-		Next:      c.To, Reason: c.Reason, DryRun: !c.Yes,
+		Next:      c.Offset, Reason: c.Reason, DryRun: !c.Yes,
 	}
 	if change.Next < 0 || change.ID < 0 || change.Reason == "" {
-		return usageError{fmt.Errorf("--partition is %d, --to is %d, --reason is %q: want numbers of 0 or more, and a reason", c.Partition, c.To, c.Reason)}
+		return usageError{fmt.Errorf("--partition is %d, --offset is %d, --reason is %q: want numbers of 0 or more, and a reason", c.Partition, c.Offset, c.Reason)}
 	}
 	sink, done, err := c.sink(k)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -22,13 +23,13 @@ import (
 type sendCmd struct {
 	Files []string `arg:"" name:"file" help:"Files of lines; - is standard input."`
 
-	To           string            `group:"send" default:"avro://localhost:41414" placeholder:"URL" help:"Where to send: avro://HOST:PORT (default avro://localhost:41414)."`
-	BatchSize    int               `group:"send" default:"100" help:"Events of a request, as in Flume."`
-	Connections  int               `group:"send" default:"1" help:"Connections that send at once. Lines of different connections may arrive in any order."`
-	Headers      map[string]string `group:"send" mapsep:"," placeholder:"KEY=VALUE,..." help:"Headers of each event."`
-	Resend       bool              `group:"send" default:"true" negatable:"" help:"Send again what was not answered OK, until it is; on unless it is turned off."`
-	MaxLineBytes Bytes             `group:"send" default:"1MiB" help:"Longest line."`
-	Timeout      time.Duration     `group:"send" default:"20s" help:"How long an answer is waited for."`
+	To            string            `group:"send" default:"avro://localhost:41414" placeholder:"URL" help:"Where to send: avro://HOST:PORT (default avro://localhost:41414)."`
+	BatchSize     int               `group:"send" default:"100" help:"Events of a request, as in Flume."`
+	Connections   int               `group:"send" default:"1" help:"Connections that send at once. Lines of different connections may arrive in any order."`
+	Headers       map[string]string `group:"send" mapsep:"," placeholder:"KEY=VALUE,..." help:"Headers of each event."`
+	Resend        bool              `group:"send" default:"true" negatable:"" help:"Send again what was not answered OK, until it is; on unless it is turned off."`
+	MaxLineBytes  Bytes             `group:"send" default:"1MiB" help:"Longest line."`
+	AnswerTimeout time.Duration     `group:"send" default:"20s" help:"How long an answer is waited for."`
 }
 
 // Help shows examples.
@@ -49,6 +50,7 @@ func (c *sendCmd) Run(ctx context.Context, k *kong.Context, s Streams) error {
 		return err
 	}
 	p := &progress{out: s.Err, rewrite: IsTerminal(s.Err)}
+	dial = p.watch(dial)
 	cfg := send.DefaultConfig()
 	cfg.Batch, cfg.Connections, cfg.Resend = c.BatchSize, c.Connections, c.Resend
 	cfg.MaxLineBytes = int(c.MaxLineBytes)
@@ -83,9 +85,9 @@ func (c *sendCmd) dialer() (send.Dial, error) {
 		return nil, usageError{fmt.Errorf("--to is %q: want avro://HOST:PORT", c.To)}
 	}
 	cfg := avro.DefaultClientConfig(u.Host)
-	cfg.RequestTimeout = c.Timeout
+	cfg.RequestTimeout = c.AnswerTimeout
 	if err := cfg.Validate(); err != nil {
-		return nil, usageError{fmt.Errorf("--to or --timeout: %w", err)}
+		return nil, usageError{fmt.Errorf("--to or --answer-timeout: %w", err)}
 	}
 	return func(ctx context.Context) (send.Client, error) { return avro.Dial(ctx, cfg) }, nil
 }
@@ -125,18 +127,24 @@ func inWords(s send.Summary) string {
 		s.P50.Round(10*time.Microsecond), s.P99.Round(10*time.Microsecond))
 }
 
-// progress writes one line that is rewritten on a terminal, and a line each time elsewhere.
+// progressEvery is the time between lines where there is no terminal.
+const progressEvery = 5 * time.Second
+
+// progress writes one line that is rewritten on a terminal, and a line each time elsewhere, with the newest error since
+// the last answer: who resends for ever should know why.
 type progress struct {
 	out     io.Writer
 	rewrite bool
 	width   int
 	said    time.Duration // when the last line was written
+	trouble atomic.Pointer[string]
 }
-
-const progressEvery = 5 * time.Second
 
 func (p *progress) show(s send.Summary) {
 	line := inWords(s)
+	if t := p.trouble.Load(); t != nil {
+		line += "; " + *t
+	}
 	if !p.rewrite {
 		if s.Elapsed-p.said > progressEvery/2 { // the last word is the summary's
 			p.said = s.Elapsed
@@ -153,4 +161,37 @@ func (p *progress) end() {
 	if p.rewrite {
 		fmt.Fprintf(p.out, "\r%-*s\r", p.width, "")
 	}
+}
+
+// watch takes note of what goes wrong on the connections.
+func (p *progress) watch(dial send.Dial) send.Dial {
+	return func(ctx context.Context) (send.Client, error) {
+		c, err := dial(ctx)
+		if err != nil {
+			p.note(err)
+			return nil, err
+		}
+		return watched{c, p}, nil
+	}
+}
+
+func (p *progress) note(err error) {
+	if err == nil {
+		p.trouble.Store(nil)
+		return
+	}
+	text := err.Error()
+	p.trouble.Store(&text)
+}
+
+type watched struct {
+	send.Client
+	progress *progress
+}
+
+// Append implements send.Client.
+func (w watched) Append(ctx context.Context, events []flumesink.Event) error {
+	err := w.Client.Append(ctx, events)
+	w.progress.note(err)
+	return err
 }

@@ -1,0 +1,130 @@
+package cli
+
+import (
+	"io"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/flumesink/avro"
+	"github.com/sluice-etl/sluice/flumesink/send"
+	"github.com/sluice-etl/sluice/kafkaio"
+	"github.com/sluice-etl/sluice/mysqlout"
+	"github.com/sluice-etl/sluice/pool"
+	"github.com/sluice-etl/sluice/query"
+	"github.com/sluice-etl/sluice/status"
+)
+
+// withoutEnvironment takes the ETL_ variables of whoever runs the test out of its way.
+func withoutEnvironment(t *testing.T) {
+	t.Helper()
+	for _, kv := range os.Environ() {
+		if name, value, _ := strings.Cut(kv, "="); strings.HasPrefix(name, envPrefix) {
+			t.Setenv(name, value) // so that it comes back
+			if err := os.Unsetenv(name); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+func parse(t *testing.T, c *commands, args ...string) *kong.Context {
+	t.Helper()
+	k, err := etl(c).Parse(args, Streams{Out: io.Discard, Err: io.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// kong sets every field to its zero before it parses, so that a default which is not in a tag is lost without a word:
+// parsing no arguments must give what every package calls its default.
+func TestDefaults(t *testing.T) {
+	withoutEnvironment(t)
+	var c commands
+	parse(t, &c, "run")
+	o := &c.Run.RunOptions
+	shutdown := o.ShutdownTimeout
+
+	kafka := o.KafkaOptions.config()
+	o.ProduceOptions.apply(&kafka)
+	o.ConsumeOptions.apply(&kafka)
+	kafka.ShutdownTimeout = shutdown
+	conns := o.MySQLOptions.config(o.KafkaRebalanceTimeout)
+	opts, err := o.QueryOptions.options()
+	if err != nil {
+		t.Fatal(err)
+	}
+	opts.DeadLetterMaxBytes = int(o.DeadLetterMaxBytes)
+	for _, d := range []struct {
+		name      string
+		got, want any
+	}{
+		{"kafkaio", kafka, kafkaio.DefaultConfig()},
+		{"flumesink", o.admission(), flumesink.DefaultConfig()},
+		{"avro", o.avro(shutdown), avro.DefaultConfig()},
+		{"batch", o.BatchOptions.config(shutdown), batch.DefaultConfig()},
+		{"pool", conns, pool.DefaultConfig()},
+		{"mysqlout", o.JobOptions.config(), mysqlout.DefaultConfig()},
+		{"status", o.status(), status.DefaultConfig()},
+		{"query", opts, query.DefaultOptions()},
+	} {
+		if diff := cmp.Diff(d.want, d.got, cmp.Comparer(func(a, b *time.Location) bool { return a.String() == b.String() })); diff != "" {
+			t.Errorf("%s (-its default +ours):\n%s", d.name, diff)
+		}
+	}
+	if o.DeadLetterKeep != Age(14*24*time.Hour) || o.LogLevel != "info" || o.LogFormat != "auto" || !o.CreateTables {
+		t.Errorf("got %v, %s, %s, %v", time.Duration(o.DeadLetterKeep), o.LogLevel, o.LogFormat, o.CreateTables)
+	}
+}
+
+func TestDefaults_send(t *testing.T) {
+	withoutEnvironment(t)
+	var c commands
+	parse(t, &c, "send", "-")
+	got, want := c.Send, send.DefaultConfig()
+	if got.BatchSize != want.Batch || got.Connections != want.Connections || int(got.MaxLineBytes) != want.MaxLineBytes ||
+		got.AnswerTimeout != avro.DefaultClientConfig("").RequestTimeout || !got.Resend {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+// Every flag has a variable named after it, and a sentence of help.
+func TestFlags(t *testing.T) {
+	withoutEnvironment(t)
+	var c commands
+	k := parse(t, &c, "version")
+	seen := map[string]string{}
+	for command, flags := range flagsByCommand(k.Model.Node) {
+		for _, f := range flags {
+			if f.Name == "help" {
+				continue
+			}
+			if len(f.Envs) != 1 || f.Envs[0] != envName(f.Name) {
+				t.Errorf("%s --%s: variables %v, want %s", command, f.Name, f.Envs, envName(f.Name))
+			}
+			if !strings.HasSuffix(f.Help, ".") || f.Group == nil {
+				t.Errorf("%s --%s: help %q in group %v", command, f.Name, f.Help, f.Group)
+			}
+			if other, ok := seen[f.Name]; ok && other != f.Default && f.Name != "kafka-brokers" {
+				t.Errorf("%s --%s: default %q, elsewhere %q", command, f.Name, f.Default, other)
+			}
+			seen[f.Name] = f.Default
+		}
+	}
+	for _, group := range spellings {
+		for _, alternative := range group {
+			for _, name := range alternative {
+				if _, ok := seen[name]; !ok {
+					t.Errorf("--%s is in the list of spellings and is no option", name)
+				}
+			}
+		}
+	}
+}
