@@ -18,7 +18,7 @@ import (
 
 type offsetsCmd struct {
 	Show offsetsShowCmd `cmd:"" help:"Show the job's checkpoints and what became of the records."`
-	Set  offsetsSetCmd  `cmd:"" help:"Move a checkpoint by hand; a dry run unless --yes is given."`
+	Set  offsetsSetCmd  `cmd:"" help:"Move a checkpoint by hand; a dry run unless --apply is given."`
 }
 
 // checkpointOptions say whose checkpoints, and where they are.
@@ -83,7 +83,7 @@ type offsetsSetCmd struct {
 	Offset            int64         `group:"query" required:"" help:"Offset to read next."`
 	Reason            string        `group:"query" required:"" help:"Why; it is kept in etl_dead_letter for ever."`
 	NewTopic          bool          `group:"query" help:"The topic was made anew: take on the id that Kafka gives it now, and begin the audit anew."`
-	Yes               bool          `group:"query" help:"Change it; else what would change is printed."`
+	Apply             bool          `group:"query" help:"Change it; else what would change is printed."`
 	Timeout           time.Duration `group:"process" default:"15s" help:"How long Kafka and MySQL are waited for."`
 }
 
@@ -94,7 +94,7 @@ func (offsetsSetCmd) Help() string {
 Examples:
 
 	etl offsets set --partition 3 --offset 812345 --reason 'records 700000..812344 were lost with broker 2' --mysql-dsn 'etl:secret@tcp(db:3306)/stats'
-	etl offsets set --partition 3 --offset 812345 --reason 'as above' --yes --mysql-dsn 'etl:secret@tcp(db:3306)/stats'`
+	etl offsets set --partition 3 --offset 812345 --reason 'as above' --apply --mysql-dsn 'etl:secret@tcp(db:3306)/stats'`
 }
 
 // Run prints the checkpoint as it was and as it is, or would be.
@@ -103,7 +103,7 @@ func (c *offsetsSetCmd) Run(ctx context.Context, k *kong.Context, s Streams) err
 	defer cancel()
 	change := mysqlout.SetOffset{
 		Partition: checkpoint.Partition{Topic: c.KafkaTopic, ID: c.Partition},
-		Next:      c.Offset, Reason: c.Reason, DryRun: !c.Yes,
+		Next:      c.Offset, Reason: c.Reason, DryRun: !c.Apply,
 	}
 	if change.Next < 0 || change.ID < 0 || change.Reason == "" {
 		return usageError{fmt.Errorf("--partition is %d, --offset is %d, --reason is %q: want numbers of 0 or more, and a reason", c.Partition, c.Offset, c.Reason)}
@@ -125,8 +125,8 @@ func (c *offsetsSetCmd) Run(ctx context.Context, k *kong.Context, s Streams) err
 		return err
 	}
 	fmt.Fprintf(s.Out, "%s was at %d, epoch %d, %d skipped\n", change.Partition, was.Next, was.Epoch, was.Audit.Skipped)
-	if !c.Yes {
-		fmt.Fprintf(s.Out, "%s would be at %d, epoch %d, %d skipped: nothing was changed, say --yes to do it\n", change.Partition, is.Next, is.Epoch, is.Audit.Skipped)
+	if !c.Apply {
+		fmt.Fprintf(s.Out, "%s would be at %d, epoch %d, %d skipped: nothing was changed, say --apply to do it\n", change.Partition, is.Next, is.Epoch, is.Audit.Skipped)
 		return nil
 	}
 	fmt.Fprintf(s.Out, "%s is at %d, epoch %d, %d skipped\n", change.Partition, is.Next, is.Epoch, is.Audit.Skipped)

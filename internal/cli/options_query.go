@@ -23,7 +23,7 @@ type QueryOptions struct {
 // JobOptions say whose checkpoints and tables they are.
 type JobOptions struct {
 	Job                string `group:"query" default:"${job}" placeholder:"NAME" help:"Name of checkpoint and consumer group (default ${job})."`
-	CreateTables       bool   `group:"query" default:"true" negatable:"" help:"Make tables that are missing; on unless it is turned off."`
+	CreateTables       bool   `group:"query" default:"true" help:"Make tables that are missing; --create-tables=false turns it off."`
 	QueryChange        string `group:"query" enum:"refuse,continue" default:"refuse" help:"What a changed query does: refuse to start, or continue from the checkpoints of the old one."`
 	Adopt              bool   `group:"query" help:"Let a new job begin on tables that hold rows or belong to another job."`
 	DeadLetterMaxBytes Bytes  `group:"query" default:"64KiB" help:"How much of a dead letter's value is kept."`

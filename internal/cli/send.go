@@ -27,7 +27,7 @@ type sendCmd struct {
 	BatchSize     int               `group:"send" default:"100" help:"Events of a request, as in Flume."`
 	Connections   int               `group:"send" default:"1" help:"Connections that send at once. Lines of different connections may arrive in any order."`
 	Headers       map[string]string `group:"send" mapsep:"," placeholder:"KEY=VALUE,..." help:"Headers of each event."`
-	Resend        bool              `group:"send" default:"true" negatable:"" help:"Send again what was not answered OK, until it is; on unless it is turned off."`
+	Resend        bool              `group:"send" default:"true" help:"Send again what was not answered OK, until it is; --resend=false ends at the first."`
 	MaxLineBytes  Bytes             `group:"send" default:"1MiB" help:"Longest line."`
 	AnswerTimeout time.Duration     `group:"send" default:"20s" help:"How long an answer is waited for."`
 }
