@@ -206,23 +206,25 @@ func (r *Receiver) ended(c *conn, err error) {
 	}
 }
 
+// What is counted was logged before, so that whoever sees the counter finds the line.
+
 func (r *Receiver) refused(c *conn, why *refusal) {
-	r.metrics.Refused(why.reason)
 	r.warn(why.reason, "Connection closed", "remote", c.nc.RemoteAddr().String(), "reason", why.reason, "err", why.err)
+	r.metrics.Refused(why.reason)
 }
 
 // dropped counts a request of which nothing was produced. reason is empty where the Appender dropped it.
 func (r *Receiver) dropped(c *conn, reason string, events int, err error) {
+	r.warn("dropped", "Request dropped, not produced", "remote", c.nc.RemoteAddr().String(), "events", events, "err", err)
 	r.metrics.Dropped()
 	if reason != "" {
 		r.metrics.Refused(reason)
 	}
-	r.warn("dropped", "Request dropped, not produced", "remote", c.nc.RemoteAddr().String(), "events", events, "err", err)
 }
 
 func (r *Receiver) unanswered(c *conn, events int, err error) {
-	r.metrics.Unanswered(events)
 	r.warn("unanswered", "Request left unanswered, its sender will send it again", "remote", c.nc.RemoteAddr().String(), "events", events, "err", err)
+	r.metrics.Unanswered(events)
 }
 
 func (r *Receiver) warn(kind, message string, args ...any) {
