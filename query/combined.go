@@ -86,7 +86,6 @@ func (f *clfFormat) parser() parser { return &clfParser{format: *f} }
 
 type clfParser struct {
 	format clfFormat
-	done   bool
 }
 
 var (
@@ -100,25 +99,17 @@ var (
 	errAgent     = errors.New("want the user agent in quotes after the referer")
 )
 
-func (p *clfParser) next(*rec) bool {
-	more := !p.done
-	p.done = true
-	return more
-}
+func (p *clfParser) next(*rec) bool { return false }
 
-func (p *clfParser) start(r *rec) error {
-	p.done = false
+func (p *clfParser) start(r *rec) (bool, error) {
 	b := r.in.Value
-	for len(b) > 0 && (b[len(b)-1] == '\n' || b[len(b)-1] == '\r') {
-		b = b[:len(b)-1]
-	}
-	if len(b) == 0 {
-		return errEmptyLine
+	if len(b) == 0 || isLineEnd(b[0]) {
+		return false, errEmptyLine
 	}
 	f := (*[clfSlots]value)(r.fields)
 	i := bytes.IndexByte(b, ' ')
 	if i <= 0 {
-		return errHost
+		return false, errHost
 	}
 	f[clfHost].b, f[clfHost].set = b[:i], true
 	b = b[i+1:]
@@ -130,12 +121,12 @@ func (p *clfParser) start(r *rec) error {
 	} else {
 		i = bytes.IndexByte(b, ' ')
 		if i < 0 {
-			return errHost
+			return false, errHost
 		}
 		// A user's name may hold spaces.
 		j := bytes.Index(b[i+1:], []byte(" ["))
 		if j < 0 {
-			return errTime
+			return false, errTime
 		}
 		f[clfIdent].b, f[clfIdent].set = b[:i], true
 		f[clfUser].b, f[clfUser].set = b[i+1:i+1+j], true
@@ -144,22 +135,22 @@ func (p *clfParser) start(r *rec) error {
 	i = 26
 	if len(b) <= i || b[i] != ']' {
 		if i = bytes.IndexByte(b, ']'); i < 0 {
-			return errTime
+			return false, errTime
 		}
 	}
 	f[clfTime].b, f[clfTime].set = b[:i], true
 	b = b[i+1:]
 	if len(b) < 2 || b[0] != ' ' || b[1] != '"' {
-		return errRequest
+		return false, errRequest
 	}
 	request, b, ok := quoted(b[2:])
 	if !ok {
-		return errRequest
+		return false, errRequest
 	}
 	if p.format.request {
 		splitRequest(f, request)
 	}
-	return p.numbers(f, b)
+	return true, p.numbers(f, b)
 }
 
 // numbers reads what follows the request line.
@@ -186,7 +177,7 @@ func (p *clfParser) numbers(f *[clfSlots]value, b []byte) error {
 		return fmt.Errorf("bytes %s has more than 18 digits", quote(b[:i]))
 	}
 	b = b[i:]
-	if len(b) > 0 && b[0] != ' ' {
+	if len(b) > 0 && b[0] != ' ' && !isLineEnd(b[0]) {
 		return errBytes
 	}
 	if !p.format.combined {
@@ -195,9 +186,14 @@ func (p *clfParser) numbers(f *[clfSlots]value, b []byte) error {
 	if len(b) < 2 || b[1] != '"' {
 		return errReferer
 	}
-	referer, b, ok := quoted(b[2:])
-	if !ok {
-		return errReferer
+	var referer []byte
+	if len(b) >= 4 && b[2] == '-' && b[3] == '"' {
+		referer, b = b[2:3], b[4:]
+	} else {
+		var ok bool
+		if referer, b, ok = quoted(b[2:]); !ok {
+			return errReferer
+		}
 	}
 	if len(b) < 2 || b[0] != ' ' || b[1] != '"' {
 		return errAgent
@@ -206,11 +202,17 @@ func (p *clfParser) numbers(f *[clfSlots]value, b []byte) error {
 	// The agent is the last field: where the line was cut within it, what is there is taken. So nothing about it can be
 	// wrong, and it is looked at only where it is used.
 	if p.format.agent {
-		f[clfAgent].b, _, _ = quoted(b[2:])
-		f[clfAgent].set = true
+		agent, _, ok := quoted(b[2:])
+		for !ok && len(agent) > 0 && isLineEnd(agent[len(agent)-1]) {
+			agent = agent[:len(agent)-1]
+		}
+		f[clfAgent].b, f[clfAgent].set = agent, true
 	}
 	return nil
 }
+
+// isLineEnd tells the bytes that a sender may have left at a line's end.
+func isLineEnd(c byte) bool { return c == '\n' || c == '\r' }
 
 // quoted takes text up to the next quote that no backslash escapes. Where there is none, ok is false and field is all.
 func quoted(b []byte) (field, rest []byte, ok bool) {

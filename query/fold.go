@@ -100,11 +100,12 @@ func (f *fold) add(in *batch.Record, tally *batch.Tally) {
 	r := &f.rec
 	r.in, r.index, r.text, r.fault = in, 0, r.text[:0], ""
 	f.pending, f.keys, f.vals = f.pending[:0], f.keys[:0], f.vals[:0]
-	if err := f.parser.start(r); err != nil {
+	more, err := f.parser.start(r)
+	if err != nil {
 		tally.Dead = append(tally.Dead, f.deadLetter(-1, false, "", err.Error()))
 		return
 	}
-	for f.parser.next(r) {
+	for more {
 		for i := range f.stmts {
 			s := &f.stmts[i]
 			row := f.evaluate(s)
@@ -114,6 +115,7 @@ func (f *fold) add(in *batch.Record, tally *batch.Tally) {
 			}
 		}
 		r.index++
+		more = f.parser.next(r)
 	}
 	if len(f.pending) == 0 {
 		tally.Filtered++

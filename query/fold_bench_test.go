@@ -25,17 +25,18 @@ func benchLog() (records []batch.Record, bytes int64) {
 	return records, bytes
 }
 
-var benchRegexp = regexp.MustCompile(`^(\S+) (\S+) (.+?) \[([^]]+)\] "((?:[^"\\]|\\.)*)" (\d{3}) (\d+|-) "((?:[^"\\]|\\.)*)" "((?:[^"\\]|\\.)*)"`)
+var benchRegexp = regexp.MustCompile(`^(\S+) (\S+) (\S+) \[([^]]+)\] "((?:[^"\\]|\\.)*)" (\d{3}) (\d+|-) "((?:[^"\\]|\\.)*)" "((?:[^"\\]|\\.)*)"`)
 
 // countByRegexp is what people write first: a regular expression and a map.
 func countByRegexp(records []batch.Record) map[string]int64 {
 	counts := map[string]int64{}
 	for i := range records {
-		m := benchRegexp.FindSubmatch(records[i].Value)
+		line := records[i].Value
+		m := benchRegexp.FindSubmatchIndex(line)
 		if m == nil {
 			continue
 		}
-		counts[string(m[6])]++
+		counts[string(line[m[12]:m[13]])]++
 	}
 	return counts
 }

@@ -29,8 +29,9 @@ type formatColumn struct {
 // parser reads one record at a time into rec.fields. The values are views on the record or on the parser's memory,
 // valid until the next start.
 type parser interface {
-	// start takes up r.in.Value; the error is why it is not in the format.
-	start(r *rec) error
+	// start takes up r.in.Value and goes to its first row; it reports false where it has none. The error is why the
+	// value is not in the format.
+	start(r *rec) (bool, error)
 	// next goes to the record's next row, and reports false where there is none.
 	next(r *rec) bool
 }
@@ -67,19 +68,14 @@ func (rawFormat) names() []string { return []string{"body"} }
 func (rawFormat) slots() int      { return 1 }
 func (rawFormat) parser() parser  { return new(rawParser) }
 
-type rawParser struct{ done bool }
+type rawParser struct{}
 
-func (p *rawParser) start(r *rec) error {
-	p.done = false
+func (*rawParser) start(r *rec) (bool, error) {
 	r.fields[0] = textValue(r.in.Value)
-	return nil
+	return true, nil
 }
 
-func (p *rawParser) next(*rec) bool {
-	more := !p.done
-	p.done = true
-	return more
-}
+func (*rawParser) next(*rec) bool { return false }
 
 // wordsFormat gives a row for each word: what stands between ASCII white space. Its rows are numbered by _index.
 type wordsFormat struct{}
@@ -96,9 +92,9 @@ func (wordsFormat) parser() parser  { return new(wordsParser) }
 
 type wordsParser struct{ rest []byte }
 
-func (p *wordsParser) start(r *rec) error {
+func (p *wordsParser) start(r *rec) (bool, error) {
 	p.rest = r.in.Value
-	return nil
+	return p.next(r), nil
 }
 
 func (p *wordsParser) next(r *rec) bool {

@@ -36,6 +36,7 @@ func TestCombined_lines(t *testing.T) {
 		// A line cut within its last field, fields after it, and line ends of two systems.
 		{`h - - [17/May/2015:10:05:03 +0000] "GET / HTTP/1.1" 200 1 "-" "Mozilla/5.0 (comp`, `h|-|-|2015-05-17 10:05:03|GET|/|HTTP/1.1|200|1|-|Mozilla/5.0 (comp`},
 		{`h - - [17/May/2015:10:05:03 +0000] "GET / HTTP/1.1" 200 1 "-" "x" 0.003 "more"` + "\r\n", `h|-|-|2015-05-17 10:05:03|GET|/|HTTP/1.1|200|1|-|x`},
+		{`h - - [17/May/2015:10:05:03 +0000] "GET / HTTP/1.1" 200 1 "-" "cut` + "\r\n", `h|-|-|2015-05-17 10:05:03|GET|/|HTTP/1.1|200|1|-|cut`},
 		{"", "!the line is empty"},
 		{"\r\n", "!the line is empty"},
 		{"h", "!want host"},
@@ -87,7 +88,7 @@ func TestCombined_lines(t *testing.T) {
 func TestCommon_lines(t *testing.T) {
 	t.Parallel()
 	f := plan(t, "common", "INSERT INTO t SELECT status, SUM(bytes) AS b, COUNT(*) AS n FROM events GROUP BY status").NewFold()
-	tally := feed(f, `h - - [17/May/2015:10:05:03 +0000] "GET / HTTP/1.1" 200 17`, line(200, "3"), `h - - [17/May/2015:10:05:03 +0000] "GET / HTTP/1.1" 200`)
+	tally := feed(f, `h - - [17/May/2015:10:05:03 +0000] "GET / HTTP/1.1" 200 17`+"\r", line(200, "3"), `h - - [17/May/2015:10:05:03 +0000] "GET / HTTP/1.1" 200`)
 	want(t, printed(f.Take()), "t: 200 20 2")
 	if len(tally.Dead) != 1 {
 		t.Errorf("%+v", tally)

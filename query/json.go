@@ -35,32 +35,26 @@ func (f *jsonFormat) parser() parser { return &jsonParser{paths: f.paths} }
 type jsonParser struct {
 	paths [][]string
 	fast  fastjson.Parser
-	done  bool
 	text  []byte // numbers, objects and arrays as they are written
 }
 
-func (p *jsonParser) next(*rec) bool {
-	more := !p.done
-	p.done = true
-	return more
-}
+func (p *jsonParser) next(*rec) bool { return false }
 
 var errNoObject = errors.New("want a JSON object")
 
-func (p *jsonParser) start(r *rec) error {
-	p.done = false
+func (p *jsonParser) start(r *rec) (bool, error) {
 	v, err := p.fast.ParseBytes(r.in.Value)
 	if err != nil {
-		return fmt.Errorf("want a JSON object: %w", err)
+		return false, fmt.Errorf("want a JSON object: %w", err)
 	}
 	if v.Type() != fastjson.TypeObject {
-		return errNoObject
+		return false, errNoObject
 	}
 	p.text = p.text[:0]
 	for i, path := range p.paths {
 		r.fields[i] = p.field(v.Get(path...))
 	}
-	return nil
+	return true, nil
 }
 
 func (p *jsonParser) field(v *fastjson.Value) value {
