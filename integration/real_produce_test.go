@@ -179,6 +179,7 @@ func realEpochs(t *testing.T, r *realKafka) {
 func realKilled(t *testing.T, r *realKafka) {
 	ctx := bounded(t, 2*time.Minute)
 	cfg := realConfig(r.Broker, "killed", 4)
+	cfg.AckTimeout = time.Second
 	r.make(t, cfg)
 	p := r.producer(t, cfg)
 	l := newLedger(t)
@@ -233,6 +234,14 @@ func realKilled(t *testing.T, r *realKafka) {
 		if err := r.Kill(); err != nil {
 			t.Fatal(err)
 		}
+		mu.Lock()
+		before := resent
+		mu.Unlock()
+		await(ctx, t, "every sender has given up a request and tried again", func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return resent >= before+2*senders
+		})
 		if err := r.Restart(ctx); err != nil {
 			t.Fatal(err)
 		}
@@ -258,7 +267,12 @@ func realKilled(t *testing.T, r *realKafka) {
 	if lost > 0 {
 		t.Errorf("%d of %d records were answered OK and are not in Kafka", lost, len(acked))
 	}
-	t.Logf("%d answered OK, %d in Kafka, %d copies, %d requests sent again", len(acked), len(all), len(all)-len(in), resent)
+	copies := len(all) - len(in)
+	t.Logf("%d answered OK, %d in Kafka, %d copies, %d requests sent again", len(acked), len(all), copies, resent)
+	// P23: an outage of any length adds the requests that were with the client when it began, and no other.
+	if most := 2 * senders * size; copies > most {
+		t.Errorf("%d copies of two outages, want %d at most", copies, most)
+	}
 	await(ctx, t, "all is taken", func() bool {
 		n := 0
 		for p := range cfg.Partitions {

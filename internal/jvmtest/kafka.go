@@ -24,7 +24,7 @@ type Broker struct {
 }
 
 // brokerSettings are chosen for soon rather than for much: one replica of everything, no waiting for a group's second
-// member, a log cleaner that looks all the time.
+// member, a log cleaner that looks all the time, and a broker that was killed may come back after 1.5 s instead of 9.
 const brokerSettings = `process.roles=broker,controller
 node.id=1
 controller.listener.names=CONTROLLER
@@ -43,6 +43,8 @@ transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=1
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
+broker.heartbeat.interval.ms=250
+broker.session.timeout.ms=1500
 log.cleaner.backoff.ms=100
 log.cleaner.dedupe.buffer.size=16777216
 log.initial.task.delay.ms=500
