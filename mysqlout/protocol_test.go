@@ -290,6 +290,39 @@ func TestP19_BlockedUntilRepaired(t *testing.T) {
 	}
 }
 
+// A claim compares under the lock: what somebody changes at the same moment is seen.
+func TestP7_ComparesUnderTheLock(t *testing.T) {
+	t.Parallel()
+	table := countsTable()
+	f := open(t, mariadbtest.Start(t), testConfig(), table)
+	mustClaim(t, f.sink, 0)
+	person, err := f.h.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := person.Exec("UPDATE etl_checkpoint SET topic_id = x'77' WHERE partition_id = 0"); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := f.sink.Claim(context.Background(), topic(8), []int32{0})
+		for errors.Is(err, checkpoint.ErrRetry) {
+			_, err = f.sink.Claim(context.Background(), topic(8), []int32{0})
+		}
+		done <- err
+	}()
+	eventually(t, "the claim waits", 10*time.Second, func() bool {
+		return f.text(t, "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT' AND trx_mysql_thread_id IN "+
+			"(SELECT id FROM information_schema.processlist WHERE db = DATABASE())") == "1"
+	})
+	if err := person.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; !errors.Is(err, checkpoint.ErrRefused) {
+		t.Errorf("claim is %v, want refused", err)
+	}
+}
+
 // A job without a checkpoint does not begin on a target that holds rows or is another job's.
 func TestP3_TargetOfAnother(t *testing.T) {
 	t.Parallel()

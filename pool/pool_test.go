@@ -136,8 +136,8 @@ func TestP9_OpenConnectionIsClosed(t *testing.T) {
 	c.Connections = 1
 	p := open(t, c)
 	tx := begin(t, p)
-	exec(t, tx, "CREATE TABLE a (b INT PRIMARY KEY)", "INSERT INTO a VALUES (1)")
 	id := ask(t, tx, "SELECT CONNECTION_ID()")
+	exec(t, tx, "CREATE TABLE a (b INT PRIMARY KEY)", "INSERT INTO a VALUES (1)")
 	_ = tx.conn.Close() // as a forgotten end would
 	tx.conn = nil
 	p.turns.release()

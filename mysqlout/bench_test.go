@@ -1,0 +1,206 @@
+package mysqlout
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/internal/mariadbtest"
+	"github.com/sluice-etl/sluice/pool"
+	"github.com/sluice-etl/sluice/row"
+)
+
+const benchRows = 20_000
+
+func benchTable() row.Table {
+	return row.Table{Name: "counts", Grouped: true, Keys: 2, Columns: []row.Column{
+		{Name: "minute", Kind: row.Datetime, Merge: row.Key},
+		{Name: "item", Kind: row.Text, Merge: row.Key, MaxChars: 100},
+		{Name: "n", Kind: row.Int, Merge: row.Add},
+		{Name: "bytes", Kind: row.Decimal, Merge: row.Add, Nullable: true},
+	}}
+}
+
+func benchDelta(table *row.Table, rows int) row.Delta {
+	return row.Delta{Tables: []*row.Rows{rowsOf(table, rows,
+		func(i int) []byte {
+			key := row.AppendKeyDatetime(nil, int64(i%60)*60_000_000)
+			return row.AppendKeyBytes(key, fmt.Appendf(nil, "/static/page-%06d.html", i))
+		},
+		func(_ *row.Rows, i int, c []row.Cell) { c[0], c[1] = cell(3), cell(int64(i)) })}}
+}
+
+func benchOpen(b *testing.B, options ...mariadbtest.Option) (*fixture, row.Table, []checkpoint.Checkpoint) {
+	b.Helper()
+	table := benchTable()
+	server := mariadbtest.Start(b, options...)
+	f := &fixture{server: server, db: server.Database(b)}
+	c := pool.DefaultConfig()
+	c.DSN, c.Answer, c.IdleTransaction = server.DSN(f.db), 20*time.Second, 30*time.Second
+	f.pool = openPool(b, c)
+	f.h = openDB(b, server.DSN(f.db))
+	f.sink = New(testConfig(), f.pool, nil, nil)
+	f.prepare(b, table)
+	at, err := f.sink.Claim(b.Context(), topic(8), []int32{0, 1, 2, 3})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return f, table, at
+}
+
+// wantRounds checks that every row was written in every round.
+func wantRounds(b *testing.B, f *fixture, rows, rounds int) {
+	b.Helper()
+	want := fmt.Sprintf("%d %d %d", rows, 3*rounds, 3*rounds)
+	if got := f.text(b, "SELECT COUNT(*), MIN(n), MAX(n) FROM counts"); got != want {
+		b.Errorf("rows are %s, want %s", got, want)
+	}
+}
+
+// rawStatements is the same rows as multi-row upserts of about 1 MB, as a program without a protocol would send them:
+// the text is made outside the measurement.
+func rawStatements(table *row.Table, delta row.Delta, size int) []string {
+	t := newTarget(*table)
+	p := piece{t, delta.Tables[0], delta.Tables[0].Sorted()}
+	var out []string
+	for from := 0; from < len(p.order); {
+		text, next := p.statement(nil, p.order, from, size)
+		out, from = append(out, string(text)), next
+	}
+	return out
+}
+
+func rawRound(b *testing.B, conn *sql.Conn, statements []string) {
+	b.Helper()
+	for _, text := range append(append([]string{"BEGIN"}, statements...), "COMMIT") {
+		if _, err := conn.ExecContext(b.Context(), text); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkUpsert: rounds of ours and of the ceiling take turns on the same server and the same rows, so that what else
+// the machine does meets both. ceiling/ours is the share of raw multi-row upserts that the whole of Commit reaches.
+func BenchmarkUpsert(b *testing.B) {
+	f, table, at := benchOpen(b)
+	delta := benchDelta(&table, benchRows)
+	statements := rawStatements(&table, delta, f.sink.config.StatementBytes)
+	conn, err := f.h.Conn(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer conn.Close()
+	rawRound(b, conn, statements) // insert, so that both measure updates
+	var ours, raw time.Duration
+	rounds := 1
+	for b.Loop() {
+		began := time.Now()
+		if err := f.sink.Commit(context.Background(), part(byte(rounds), 100, delta, at...)); err != nil {
+			b.Fatal(err)
+		}
+		ours += time.Since(began)
+		at = advance(at, 100)
+		began = time.Now()
+		rawRound(b, conn, statements)
+		raw += time.Since(began)
+		rounds += 2
+	}
+	b.ReportMetric(float64(benchRows)*float64(b.N)/ours.Seconds(), "rows/s")
+	b.ReportMetric(float64(benchRows)*float64(b.N)/raw.Seconds(), "ceiling-rows/s")
+	b.ReportMetric(raw.Seconds()/ours.Seconds(), "of-ceiling")
+	wantRounds(b, f, benchRows, rounds)
+}
+
+// BenchmarkUpsert_rowByRow is what a loop over rows with autocommit does, on a server with MySQL's own default of
+// writing each commit to disk; ours takes turns with it on the same server, with a batch of the usual size.
+func BenchmarkUpsert_rowByRow(b *testing.B) {
+	f, table, at := benchOpen(b, mariadbtest.Flush(1))
+	const rows = 200
+	delta, small := benchDelta(&table, benchRows), benchDelta(&table, rows)
+	statements := rawStatements(&table, small, 1)
+	if len(statements) != rows {
+		b.Fatalf("%d statements", len(statements))
+	}
+	conn, err := f.h.Conn(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer conn.Close()
+	if err := f.sink.Commit(context.Background(), part(255, 100, delta, at...)); err != nil {
+		b.Fatal(err)
+	}
+	at = advance(at, 100)
+	rounds := 0
+	var ours, rowByRow time.Duration
+	for b.Loop() {
+		began := time.Now()
+		for _, text := range statements {
+			if _, err := conn.ExecContext(b.Context(), text); err != nil {
+				b.Fatal(err)
+			}
+		}
+		rowByRow += time.Since(began)
+		began = time.Now()
+		if err := f.sink.Commit(context.Background(), part(byte(rounds), 100, delta, at...)); err != nil {
+			b.Fatal(err)
+		}
+		ours += time.Since(began)
+		at = advance(at, 100)
+		rounds++
+	}
+	one, many := float64(rows*rounds)/rowByRow.Seconds(), float64(benchRows*rounds)/ours.Seconds()
+	b.ReportMetric(one, "row-by-row-rows/s")
+	b.ReportMetric(many, "rows/s")
+	b.ReportMetric(many/one, "times-row-by-row")
+	want := fmt.Sprintf("%d %d %d", benchRows, 3*(rounds+1), 3*(2*rounds+1))
+	if got := f.text(b, "SELECT COUNT(*), MIN(n), MAX(n) FROM counts"); got != want {
+		b.Errorf("rows are %s, want %s", got, want)
+	}
+}
+
+// BenchmarkExactness is the price of fence, closing check and audit: Commit against the same rows in a transaction
+// without them, through the same pool and the same code, in a batch interval of one second.
+func BenchmarkExactness(b *testing.B) {
+	f, table, at := benchOpen(b)
+	delta := benchDelta(&table, benchRows)
+	if err := f.sink.Commit(context.Background(), part(255, 100, delta, at...)); err != nil {
+		b.Fatal(err)
+	}
+	at = advance(at, 100)
+	var with, without time.Duration
+	rounds := 1
+	for b.Loop() {
+		began := time.Now()
+		if err := f.sink.Commit(context.Background(), part(byte(rounds), 100, delta, at...)); err != nil {
+			b.Fatal(err)
+		}
+		with += time.Since(began)
+		at = advance(at, 100)
+
+		began = time.Now()
+		pieces, err := f.sink.pieces(delta)
+		if err != nil {
+			b.Fatal(err)
+		}
+		tx, err := f.pool.Tx(context.Background(), pool.Second)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := f.sink.writeRows(context.Background(), tx, pieces, 0); err != nil {
+			b.Fatal(err)
+		}
+		if err := tx.Commit(context.Background()); err != nil {
+			b.Fatal(err)
+		}
+		without += time.Since(began)
+		rounds += 2
+	}
+	price := (with - without).Seconds() / float64(b.N)
+	b.ReportMetric(1e3*price, "ms-price/batch")
+	b.ReportMetric(100*price, "%-of-1s-batch")
+	b.ReportMetric(100*(with-without).Seconds()/without.Seconds(), "%-of-writing")
+	wantRounds(b, f, benchRows, rounds)
+}
