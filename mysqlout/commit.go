@@ -282,6 +282,18 @@ func describe(moves []batch.Move) string {
 }
 
 func checkMoves(moves []batch.Move) error {
+	if err := checkOrder(moves); err != nil {
+		return err
+	}
+	for _, m := range moves {
+		if m.Next <= m.First || m.Audit.Total() != m.Len() {
+			return bugf("%v with an audit of %d", m.Range, m.Audit.Total())
+		}
+	}
+	return nil
+}
+
+func checkOrder(moves []batch.Move) error {
 	if len(moves) == 0 {
 		return bug("a part without moves")
 	}
@@ -291,8 +303,6 @@ func checkMoves(moves []batch.Move) error {
 			return bugf("a part with topics %s and %s", moves[0].Topic, m.Topic)
 		case i > 0 && moves[i-1].ID >= m.ID:
 			return bugf("partition %d after %d", m.ID, moves[i-1].ID)
-		case m.Next <= m.First || m.Audit.Total() != m.Len():
-			return bugf("%v with an audit of %d", m.Range, m.Audit.Total())
 		}
 	}
 	return nil

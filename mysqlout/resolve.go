@@ -12,8 +12,10 @@ import (
 // Resolve asks what became of a COMMIT (P12), on another connection than the one that was lost, with a locking read:
 // it waits until the old transaction has ended, so that its answer is final. A plain read could say "not committed"
 // while the server is still carrying the COMMIT out. A lock wait time-out is no answer.
+//
+// Moves of no length ask whether the checkpoints are still as they were; any answer but Other means that they are.
 func (s *Sink) Resolve(ctx context.Context, id checkpoint.BatchID, moves []batch.Move) (batch.Outcome, error) {
-	if err := checkMoves(moves); err != nil {
+	if err := checkOrder(moves); err != nil {
 		return batch.Other, err
 	}
 	tx, err := s.pool.Tx(ctx, pool.First)
@@ -43,6 +45,9 @@ func (s *Sink) answer(id checkpoint.BatchID, moves []batch.Move, rows []stored) 
 		}
 		switch r := &rows[at]; {
 		case r.Epoch != m.Epoch || r.Owner != m.Owner:
+		case m.First == m.Next && r.Next == m.Next:
+			committed++
+			not++
 		case r.Batch == id && r.Next == m.Next:
 			committed++
 		case r.Next == m.First:
