@@ -230,6 +230,9 @@ func (m *Memory) Resolve(ctx context.Context, id checkpoint.BatchID, moves []bat
 		c := db.checkpoints[mv.Partition]
 		switch {
 		case c.Epoch != mv.Epoch || c.Owner != mv.Owner:
+		case mv.First == mv.Next && c.Next == mv.Next:
+			committed++
+			not++
 		case c.Batch == id && c.Next == mv.Next:
 			committed++
 		case c.Next == mv.First:

@@ -57,6 +57,7 @@ func Run[D any](t *testing.T, open func(t *testing.T) Harness[D]) {
 		{"P2_otherQueryChangesNothing", (*bench[D]).otherQuery},
 		{"P3_heldCheckpointGone", (*bench[D]).gone},
 		{"P12_answersOfResolve", (*bench[D]).answers},
+		{"P12_checkpointsStillStand", (*bench[D]).standing},
 		{"P12_lostBeforeCommit", func(b *bench[D], t *testing.T) { b.lost(t, false) }},
 		{"P12_lostAfterCommit", func(b *bench[D], t *testing.T) { b.lost(t, true) }},
 		{"P12_olderState", (*bench[D]).older},
@@ -289,6 +290,40 @@ func (b *bench[D]) answers(t *testing.T) {
 	b.claim(t, b.Open(), 1)
 	b.wantOutcome(t, s, p, batch.Other)
 	b.wantRows(t, map[string]int64{"a": 20})
+}
+
+// An idle task asks whether its checkpoints are still as it thinks, with moves of no length and no batch. Some of its
+// partitions have had a batch, some never.
+func (b *bench[D]) standing(t *testing.T) {
+	s := b.Open()
+	at := b.claim(t, s, 0, 1)
+	if err := s.Commit(t.Context(), b.part(10, map[string]int64{"a": 10}, at[0])); err != nil {
+		t.Fatal(err)
+	}
+	var moves []batch.Move
+	for i, c := range at {
+		next := c.Next
+		if i == 0 {
+			next += 10
+		}
+		moves = append(moves, batch.Move{
+			Range: checkpoint.Range{Partition: c.Partition, First: next, Next: next}, Epoch: c.Epoch, Owner: c.Owner,
+		})
+	}
+	ask := func() batch.Outcome {
+		got, err := s.Resolve(t.Context(), checkpoint.BatchID{}, moves)
+		if err != nil {
+			t.Fatalf("resolve: %v", err)
+		}
+		return got
+	}
+	if got := ask(); got == batch.Other {
+		t.Error("checkpoints that stand were said to be others")
+	}
+	moves[0].First, moves[0].Next = moves[0].First+1, moves[0].Next+1
+	if got := ask(); got != batch.Other {
+		t.Errorf("a checkpoint that went back: outcome %d, want Other", got)
+	}
 }
 
 func (b *bench[D]) lost(t *testing.T, carriedOut bool) {
