@@ -3,8 +3,7 @@
 package integration
 
 import (
-	"io"
-	"net/http"
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -37,23 +36,26 @@ func TestDocs_metricsExist(t *testing.T) {
 	ctx := bounded(t, time.Minute)
 	s := newSite(t)
 	p := s.start(t, "run", "")
-	await(ctx, t, "etl is ready", func() bool { return p.ready(ctx) })
-	resp, err := http.Get("http://" + p.admin + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	exposed, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	missing := map[string]string{}
 	name := regexp.MustCompile(`\betl_(receiver|produce|consume|batch|commit|pool)_[a-z_]+`)
 	for doc, text := range readDocs(t) {
 		for _, metric := range name.FindAllString(text, -1) {
-			if !strings.Contains(string(exposed), "# TYPE "+metric+" ") {
-				t.Errorf("%s speaks of %s, which /metrics does not have", doc, metric)
+			missing[metric] = doc
+		}
+	}
+	// Those of a partition are there when the partition is.
+	within, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	for len(missing) > 0 && within.Err() == nil {
+		exposed := p.metrics(within)
+		for metric := range missing {
+			if strings.Contains(exposed, "# TYPE "+metric+" ") {
+				delete(missing, metric)
 			}
 		}
+	}
+	for metric, doc := range missing {
+		t.Errorf("%s speaks of %s, which /metrics does not have", doc, metric)
 	}
 }
 
@@ -66,7 +68,7 @@ func TestDocs_optionsExist(t *testing.T) {
 		if err != nil {
 			t.Fatalf("etl %s --help: %v", command, err)
 		}
-		known = append(known, flag.FindAllString(string(out), -1)...)
+		known = append(known, flag.FindAllString(strings.ReplaceAll(string(out), "--[no-]", "--"), -1)...)
 	}
 	// Those of other programs, and of cmd/standalone, which etl does not have.
 	known = append(known, "--single-transaction", "--ssl-mode", "--demo", "--data-dir", "--kafka-listen", "--mysql-listen",

@@ -116,7 +116,7 @@ func TestExactness_Zombie(t *testing.T) {
 	ctx := bounded(t, 5*time.Minute)
 	rnd := seed(t)
 	s := newSite(t)
-	s.start(t, "ingest", "")
+	ingest := s.start(t, "ingest", "")
 	l := &load{seed: rnd, addr: s.avro, batch: 50, total: 100_000, rate: 1_500}
 	sent := s.begin(ctx, t, l)
 	other := s.start(t, "load", "")
@@ -143,7 +143,7 @@ func TestExactness_Zombie(t *testing.T) {
 		zombie.signal(t, syscall.SIGCONT)
 		await(ctx, t, "the thawed process is a member again", func() bool { return s.members(ctx, t) == 2 })
 	}
-	s.finish(ctx, t, l, sent, zombie, other)
+	s.finish(ctx, t, l, sent, zombie, other, ingest)
 }
 
 // frozen reports whether the kernel has stopped the process.

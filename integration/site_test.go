@@ -79,7 +79,8 @@ func (s *site) start(t *testing.T, command, failpoint string) *process {
 	}
 	if command != "ingest" {
 		args = append(args,
-			"--job="+job, "--kafka-session-timeout=6s",
+			// A frozen process may hold up a rebalance for as long as the group lets it.
+			"--job="+job, "--kafka-session-timeout=6s", "--kafka-rebalance-timeout=8s",
 			"--mysql-dsn="+mariadbtest.User+":"+mariadbtest.Password+"@tcp("+s.proxy.Addr()+")/"+s.schema,
 			"--mysql-idle-transaction="+idleTransaction, "--mysql-answer-timeout="+answer, "--mysql-lock-wait="+lockWait,
 			"--format=combined", "--query-file="+s.query, "--batch-interval=200ms", "--tasks=2")
@@ -112,7 +113,7 @@ func (s *site) lowestEpoch(ctx context.Context) (n int64) {
 	return n
 }
 
-// members is how many members the group has.
+// members is how many members the group has, 0 while it is being rebalanced.
 func (s *site) members(ctx context.Context, t *testing.T) int {
 	t.Helper()
 	cl := s.broker.client(t)
@@ -120,6 +121,9 @@ func (s *site) members(ctx context.Context, t *testing.T) int {
 	described, err := kadm.NewClient(cl).DescribeGroups(ctx, job)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if described[job].State != "Stable" {
+		return 0
 	}
 	return len(described[job].Members)
 }
