@@ -144,24 +144,36 @@ func (p *process) running() bool {
 	}
 }
 
+// ready reports whether /readyz answers 200.
+func (p *process) ready(ctx context.Context) bool {
+	code, _ := p.get(ctx, "/readyz")
+	return code == http.StatusOK
+}
+
 // metrics is what /metrics says, nothing where it does not answer.
 func (p *process) metrics(ctx context.Context) string {
+	_, text := p.get(ctx, "/metrics")
+	return text
+}
+
+// get asks the admin listener; the code is 0 where it does not answer.
+func (p *process) get(ctx context.Context, path string) (code int, text string) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.admin+"/metrics", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.admin+path, nil)
 	if err != nil {
-		return err.Error()
+		return 0, ""
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return err.Error()
+		return 0, ""
 	}
 	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
+	body, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return err.Error()
+		return 0, ""
 	}
-	return string(text)
+	return resp.StatusCode, string(body)
 }
 
 // tail is the end of a file.
