@@ -127,7 +127,7 @@ func (f *fixture) through(t *testing.T) (*Sink, *mysqlproxy.Proxy) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = proxy.Close() })
-	p := openPool(t, quick(fmt.Sprintf("%s:%s@tcp(%s)/%s", mariadbtest.User, mariadbtest.Password, proxy.Addr(), f.db)))
+	p := openPool(t, quick(f.server.DSNVia(proxy.Addr(), f.db)))
 	s := New(testConfig(), p, nil, nil)
 	if _, err := s.Prepare(t.Context(), []row.Table{countsTable()}); err != nil {
 		t.Fatal(err)

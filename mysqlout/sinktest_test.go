@@ -26,7 +26,7 @@ func TestSinktest_mariadb(t *testing.T) {
 		t.Cleanup(func() { _ = proxy.Close() })
 		db := server.Database(t)
 		c := pool.DefaultConfig()
-		c.DSN = fmt.Sprintf("%s:%s@tcp(%s)/%s", mariadbtest.User, mariadbtest.Password, proxy.Addr(), db)
+		c.DSN = server.DSNVia(proxy.Addr(), db)
 		h := openDB(t, server.DSN(db))
 		harness := sqlHarness(t, openPool(t, c), h)
 		harness.Refused = "bad"

@@ -9,6 +9,7 @@ import (
 	"net"
 	"strings"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/go-sql-driver/mysql"
 	"github.com/sluice-etl/sluice/internal/failpoint"
@@ -223,4 +224,13 @@ func (w *watchedConn) Write(b []byte) (int, error) {
 		failpoint.Hit(failpoint.CommitWritten)
 	}
 	return n, err
+}
+
+// SyscallConn lets the driver look at the socket, to see whether the server has gone.
+func (w *watchedConn) SyscallConn() (syscall.RawConn, error) {
+	c, ok := w.Conn.(syscall.Conn)
+	if !ok {
+		return nil, errors.New("no socket")
+	}
+	return c.SyscallConn()
 }

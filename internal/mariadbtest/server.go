@@ -367,6 +367,13 @@ func (s *Server) Addr() string {
 // DSN is go-sql-driver's form of how to reach database db over TCP; db may be empty.
 func (s *Server) DSN(db string) string { return s.config(db).FormatDSN() }
 
+// DSNVia is DSN through a proxy at addr, host:port.
+func (s *Server) DSNVia(addr, db string) string {
+	c := s.config(db)
+	c.Net, c.Addr = "tcp", addr
+	return c.FormatDSN()
+}
+
 func (s *Server) config(db string) *mysql.Config {
 	var c *mysql.Config
 	if s.external != nil {

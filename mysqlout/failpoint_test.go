@@ -1,0 +1,77 @@
+//go:build failpoint
+
+package mysqlout
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/sluice-etl/sluice/internal/failpoint"
+	"github.com/sluice-etl/sluice/internal/mariadbtest"
+	"github.com/sluice-etl/sluice/pool"
+	"github.com/sluice-etl/sluice/row"
+)
+
+// The process dies at each point that lies in this package and in pool; what the next claim finds is all or nothing.
+func TestFailpoints_allOrNothing(t *testing.T) {
+	if dsn := os.Getenv("SLUICE_TEST_VICTIM"); dsn != "" {
+		victim(t, dsn)
+		return
+	}
+	server := mariadbtest.Start(t)
+	table := countsTable()
+	for point, want := range map[string]string{
+		failpoint.ClaimOpen:     "",
+		failpoint.Fenced:        "0 0 NULL",
+		failpoint.Upserting:     "0 0 NULL",
+		failpoint.BeforeCommit:  "0 0 NULL",
+		failpoint.CommitWritten: "3 3 3",
+		failpoint.CommitDone:    "3 3 3",
+	} {
+		t.Run(point, func(t *testing.T) {
+			f := open(t, server, testConfig(), table)
+			n := "1"
+			if point == failpoint.CommitWritten {
+				n = "2" // the first is the claim's
+			}
+			cmd := exec.Command(os.Args[0], "-test.run=^TestFailpoints_allOrNothing$")
+			cmd.Env = append(os.Environ(), "SLUICE_TEST_VICTIM="+server.DSN(f.db), "SLUICE_FAILPOINT="+point+":kill:"+n)
+			out, err := cmd.CombinedOutput()
+			status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
+			if err == nil || !ok || status.Signal() != syscall.SIGKILL {
+				t.Fatalf("the victim ended with %v: %s", err, out)
+			}
+			if !strings.Contains(string(out), "failpoint "+point) {
+				t.Fatalf("the victim died elsewhere: %s", out)
+			}
+			at := mustClaim(t, f.sink, 0)
+			got := f.text(t, "SELECT next_offset, counted, (SELECT n FROM counts) FROM etl_checkpoint WHERE partition_id = 0")
+			if want != "" && got != want {
+				// COMMIT is in the socket, but the server may see the client gone before it reads it.
+				if point != failpoint.CommitWritten || got != "0 0 NULL" {
+					t.Errorf("offset, audit and count are %s, want %s", got, want)
+				}
+			}
+			if want == "" && at[0].Epoch != 1 {
+				t.Errorf("epoch is %d: a claim that was not committed has changed something", at[0].Epoch)
+			}
+		})
+	}
+}
+
+func victim(t *testing.T, dsn string) {
+	p := pool.New(quick(dsn), nil, nil)
+	s := New(testConfig(), p, nil, nil)
+	table := countsTable()
+	if _, err := s.Prepare(t.Context(), []row.Table{table}); err != nil {
+		t.Fatal(err)
+	}
+	at := mustClaim(t, s, 0)
+	if err := s.Commit(t.Context(), part(1, 3, countsDelta(&table, map[string]int64{"a": 3}), at...)); err != nil {
+		t.Fatal(err)
+	}
+	t.Fatal("still alive")
+}
