@@ -1,0 +1,452 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/flumesink/avro"
+	"github.com/sluice-etl/sluice/internal/mariadbtest"
+	"github.com/sluice-etl/sluice/kafkaio"
+	"github.com/sluice-etl/sluice/mysqlout"
+	"github.com/sluice-etl/sluice/pool"
+	"github.com/sluice-etl/sluice/query"
+	"github.com/sluice-etl/sluice/status"
+)
+
+// patience bounds every wait of these tests.
+const patience = 30 * time.Second
+
+// closedPort is an address at which nobody listens.
+func closedPort(t *testing.T) string {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+func broker(t *testing.T) *kfake.Cluster {
+	t.Helper()
+	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.GroupMinSessionTimeout(time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+// config is a process that counts words.
+func config(t *testing.T, kafka, dsn string) Config {
+	t.Helper()
+	opts := query.DefaultOptions()
+	opts.Format = "words"
+	plan, err := query.Compile("INSERT INTO words SELECT word, COUNT(*) AS n FROM events GROUP BY word", opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := Config{
+		Receive: true, Load: true, ShutdownTimeout: 5 * time.Second,
+		Kafka: kafkaio.DefaultConfig(), Status: status.Config{Listen: "127.0.0.1:0"},
+		Admission: flumesink.DefaultConfig(), Avro: avro.DefaultConfig(),
+		Plan: plan, Batch: batch.DefaultConfig(), Pool: pool.DefaultConfig(), Sink: mysqlout.DefaultConfig(),
+	}
+	c.Kafka.Brokers, c.Kafka.Partitions = []string{kafka}, 3
+	c.Avro.Listen = "127.0.0.1:0"
+	c.Pool.DSN = dsn
+	c.Batch.Interval = 100 * time.Millisecond
+	return c
+}
+
+// process is a Run under way.
+type process struct {
+	at    Addresses
+	stop  context.CancelFunc
+	ended chan error
+	log   *lockedBuffer
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func start(t *testing.T, cfg Config) *process {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	p := &process{stop: cancel, ended: make(chan error, 1), log: &lockedBuffer{}}
+	listening := make(chan Addresses, 1)
+	cfg.Listening = func(at Addresses) { listening <- at }
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		p.ended <- Run(ctx, cfg, slog.New(slog.NewTextHandler(p.log, nil)), prometheus.NewRegistry())
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-over
+		if t.Failed() {
+			t.Log(p.log.String())
+		}
+	})
+	select {
+	case p.at = <-listening:
+	case <-over:
+		t.Fatalf("it ended at once: %v", <-p.ended)
+	case <-time.After(patience):
+		t.Fatal("it does not listen")
+	}
+	return p
+}
+
+func (p *process) wantEnd(t *testing.T) error {
+	t.Helper()
+	select {
+	case err := <-p.ended:
+		return err
+	case <-time.After(patience):
+		t.Fatal("it does not end")
+		return nil
+	}
+}
+
+func (p *process) get(t *testing.T, path string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+p.at.Admin.String()+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(body)
+}
+
+// standings is what /readyz says, by condition.
+func (p *process) standings(t *testing.T) (int, map[string]status.State) {
+	t.Helper()
+	code, body := p.get(t, "/readyz")
+	var r status.Readiness
+	_ = json.Unmarshal([]byte(body), &r) // nothing where it does not answer
+	states := map[string]status.State{}
+	for _, c := range r.Conditions {
+		states[c.Name] = c.State
+	}
+	return code, states
+}
+
+func await(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !condition() {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain: %s", what)
+		}
+		<-tick.C
+	}
+}
+
+func (p *process) dial(t *testing.T) *avro.Client {
+	t.Helper()
+	c, err := avro.Dial(t.Context(), avro.DefaultClientConfig(p.at.Avro.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func events(bodies ...string) []flumesink.Event {
+	out := make([]flumesink.Event, len(bodies))
+	for i, b := range bodies {
+		out[i].Body = []byte(b)
+	}
+	return out
+}
+
+// Receiving does not wait for MySQL, says that it is degraded, and stops when told.
+func TestRun_mysqlAwayAtStart(t *testing.T) {
+	t.Parallel()
+	k, away := broker(t), closedPort(t)
+	p := start(t, func() Config {
+		c := config(t, k.ListenAddrs()[0], "u@tcp("+away+")/d")
+		c.Kafka.Topic = "there"
+		return c
+	}())
+	// The topic is missing, and MySQL cannot say that no checkpoint of it exists: it is not made (P26).
+	await(t, "the wait for MySQL is logged", func() bool { return strings.Contains(p.log.String(), "MySQL does not take the job yet") })
+	if !strings.Contains(p.log.String(), away) {
+		t.Errorf("the log does not name %s:\n%s", away, p.log)
+	}
+	if err := k.CreateTopic("there", 3, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.dial(t).Append(t.Context(), events("a b")); err != nil {
+		t.Fatalf("receiving goes on without MySQL: %v", err)
+	}
+	if code, states := p.standings(t); code != http.StatusOK || states["mysql"] != status.Degraded || states["receivers"] != status.OK {
+		t.Errorf("readyz: %d %v", code, states)
+	}
+	p.stop()
+	if err := p.wantEnd(t); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+// A process that only receives has no pool, whatever is configured: it never connects to MySQL.
+func TestRun_ingestNeverConnectsToMySQL(t *testing.T) {
+	t.Parallel()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	connected := make(chan struct{})
+	go func() {
+		defer close(connected)
+		if c, err := l.Accept(); err == nil {
+			_ = c.Close()
+			connected <- struct{}{}
+		}
+	}()
+	cfg := config(t, broker(t).ListenAddrs()[0], "u@tcp("+l.Addr().String()+")/d")
+	cfg.Load = false
+	p := start(t, cfg)
+	if err := p.dial(t).Append(t.Context(), events("a", "b")); err != nil {
+		t.Fatal(err)
+	}
+	if code, states := p.standings(t); code != http.StatusOK || len(states) != 2 {
+		t.Errorf("readyz: %d %v", code, states)
+	}
+	p.stop()
+	if err := p.wantEnd(t); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+	_ = l.Close()
+	if _, ok := <-connected; ok {
+		t.Error("it connected to MySQL")
+	}
+}
+
+// Kafka away at start: a line that names the address, receivers that read nothing, 503, and an end when told.
+func TestRun_kafkaAwayAtStart(t *testing.T) {
+	t.Parallel()
+	away := closedPort(t)
+	cfg := config(t, away, "")
+	cfg.Load = false
+	p := start(t, cfg)
+	await(t, "the wait for Kafka is logged", func() bool {
+		return strings.Contains(p.log.String(), "Kafka is not reachable") && strings.Contains(p.log.String(), away)
+	})
+	if code, states := p.standings(t); code != http.StatusServiceUnavailable || states["receivers"] != status.Down {
+		t.Errorf("readyz: %d %v", code, states)
+	}
+	if code, _ := p.get(t, "/healthz"); code != http.StatusOK {
+		t.Errorf("healthz: %d", code)
+	}
+	p.stop()
+	if err := p.wantEnd(t); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+// Told to stop while Kafka holds a request: not ready at once, the request is answered OK when Kafka acknowledges it,
+// and only then the process ends.
+func TestP33_answersWhatKafkaAcknowledges(t *testing.T) {
+	t.Parallel()
+	k := broker(t)
+	cfg := config(t, k.ListenAddrs()[0], "")
+	cfg.Load = false
+	p := start(t, cfg)
+	c := p.dial(t)
+	if err := c.Append(t.Context(), events("first")); err != nil {
+		t.Fatal(err)
+	}
+	held, goOn := make(chan struct{}), make(chan struct{})
+	k.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+		close(held)
+		k.SleepControl(func() { <-goOn })
+		return nil, nil, false
+	})
+	answer := make(chan error, 1)
+	go func() { answer <- c.Append(context.Background(), events("second")) }()
+	<-held
+	p.stop()
+	await(t, "readyz says 503", func() bool { code, states := p.standings(t); return code == 503 && states["running"] == status.Down })
+	select {
+	case err := <-p.ended:
+		t.Fatalf("it ended before Kafka's answer: %v", err)
+	case err := <-answer:
+		t.Fatalf("an answer before Kafka's: %v", err)
+	default:
+	}
+	close(goOn)
+	if err := <-answer; err != nil {
+		t.Errorf("the request was not answered OK: %v", err)
+	}
+	if err := p.wantEnd(t); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+// A port that is taken ends the start with its option's name, before Kafka is asked anything.
+func TestRun_portTaken(t *testing.T) {
+	t.Parallel()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	for option, take := range map[string]func(*Config){
+		"--admin-listen": func(c *Config) { c.Status.Listen = l.Addr().String() },
+		"--avro-listen":  func(c *Config) { c.Avro.Listen = l.Addr().String() },
+	} {
+		cfg := config(t, closedPort(t), "")
+		cfg.Load = false
+		take(&cfg)
+		err := Run(t.Context(), cfg, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+		if err == nil || !strings.Contains(err.Error(), option) || !strings.Contains(err.Error(), "in use") {
+			t.Errorf("%s: got %v", option, err)
+		}
+	}
+}
+
+// A job without a checkpoint ends at start where its table holds rows, or is another job's (P3); so does one with
+// another query (P2). Nothing is left running and nothing is changed.
+func TestP3_refusedAtStart(t *testing.T) {
+	t.Parallel()
+	db := mariadbtest.Start(t)
+	k := broker(t)
+	schema := db.Database(t)
+	dsn := db.DSN(schema)
+	run := func(change func(*Config)) error {
+		cfg := config(t, k.ListenAddrs()[0], dsn)
+		change(&cfg)
+		return start(t, cfg).wantEnd(t)
+	}
+	cfg := config(t, k.ListenAddrs()[0], dsn)
+	p := start(t, cfg)
+	if err := p.dial(t).Append(t.Context(), events("to be or not to be")); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the record is counted", func() bool {
+		_, body := p.get(t, "/api/v1/status")
+		return strings.Contains(body, `"counted": 1`)
+	})
+	if code, states := p.standings(t); code != http.StatusOK || states["group"] != status.OK || states["mysql"] != status.OK {
+		t.Errorf("readyz: %d %v", code, states)
+	}
+	p.stop()
+	if err := p.wantEnd(t); err != nil {
+		t.Fatal(err)
+	}
+	refused := map[string]func(*Config){
+		`table words belongs to job "etl", this is job "other"`: func(c *Config) { c.Sink.Job = "other" },
+		"counted by another query": func(c *Config) {
+			opts := query.DefaultOptions()
+			opts.Format = "words"
+			plan, err := query.Compile("INSERT INTO words SELECT word, COUNT(*) AS n FROM events WHERE word <> 'x' GROUP BY word", opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Plan = plan
+		},
+	}
+	for text, change := range refused {
+		if err := run(change); !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), text) {
+			t.Errorf("got %v, want a refusal with %q", err, text)
+		}
+	}
+	if err := db.Exec(schema, "DELETE FROM etl_checkpoint", "DELETE FROM etl_target"); err != nil {
+		t.Fatal(err)
+	}
+	if err := run(func(*Config) {}); !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), "table words holds rows") {
+		t.Errorf("rows without a checkpoint: got %v", err)
+	}
+	if err := run(func(c *Config) {
+		c.Sink.CreateTables = false
+		c.Pool.DSN = db.DSN(db.Database(t))
+	}); !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), "there is no such table") {
+		t.Errorf("missing tables: got %v", err)
+	}
+}
+
+// etl check on the same servers: it says what is there and what is missing, and changes nothing.
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	db := mariadbtest.Start(t)
+	k := broker(t)
+	schema := db.Database(t)
+	cfg := config(t, k.ListenAddrs()[0], db.DSN(schema))
+	var out bytes.Buffer
+	if err := Check(t.Context(), cfg, &out); err != nil {
+		t.Errorf("everything can be made: %v\n%s", err, &out)
+	}
+	for _, want := range []string{"note     topic logs: it is missing", "note     words: it is missing", "ok       mysql: MariaDB"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("it does not say %q:\n%s", want, &out)
+		}
+	}
+	cfg.Sink.CreateTables = false
+	out.Reset()
+	if err := Check(t.Context(), cfg, &out); !errors.Is(err, checkpoint.ErrRefused) {
+		t.Errorf("got %v\n%s", err, &out)
+	}
+	if info := k.TopicInfo("logs"); info != nil {
+		t.Error("check made a topic")
+	}
+
+	out.Reset()
+	if err := DDL(t.Context(), cfg, &out); err != nil {
+		t.Fatal(err)
+	}
+	// What it prints makes tables that it finds nothing wrong with. GRANTs are for a user that is not here.
+	for text := range strings.SplitSeq(out.String(), ";\n") {
+		if i := strings.Index(text, "CREATE TABLE"); i >= 0 {
+			if err := db.Exec(schema, text[i:]); err != nil {
+				t.Fatalf("%v:\n%s", err, text)
+			}
+		}
+	}
+	out.Reset()
+	if err := Check(t.Context(), cfg, &out); err != nil || !strings.Contains(out.String(), "ok       tables: they fit the query") {
+		t.Errorf("got %v\n%s", err, &out)
+	}
+}
