@@ -35,6 +35,7 @@ INSERT INTO files SELECT COALESCE(header('basename'), '') AS file, COUNT(*) AS l
 	selectFlumeFiles = "SELECT file, line_count FROM files"
 
 	flumeFiles, flumeLines = 5, 5_000 // lines in each
+	earlyFiles             = 3        // are there when etl is killed; the agent is killed while it reads the others
 )
 
 // flumeSite is what one version's agent and its etl run beside.
@@ -123,16 +124,18 @@ func (s *flumeSite) run(t *testing.T, version jvmtest.Set, rnd uint64) {
 
 	began := time.Now()
 	made := accesslog.New(rnd)
-	var text []byte
-	for f := range flumeFiles {
-		text = text[:0]
-		for i := range flumeLines {
-			n := f*flumeLines + i
-			text = accesslog.Append(text, made, n)
-			text = fmt.Appendf(text, " line-%d\n", n) // which line it is; behind the last field nothing is looked at
+	put := func(first, next int) {
+		var text []byte
+		for f := first; f < next; f++ {
+			text = text[:0]
+			for n := f * flumeLines; n < (f+1)*flumeLines; n++ {
+				text = accesslog.Append(text, made, n)
+				text = fmt.Appendf(text, " line-%d\n", n) // which line it is; behind the last field nothing is looked at
+			}
+			in.put(t, fmt.Sprintf("access-%d.log", f), text)
 		}
-		in.put(t, fmt.Sprintf("access-%d.log", f), text)
 	}
+	put(0, earlyFiles)
 
 	counted := func() (n int64) {
 		_ = s.db.QueryRowContext(ctx, "SELECT COALESCE(SUM(counted), 0) FROM etl_checkpoint WHERE job = ?", s.job).Scan(&n)
@@ -144,11 +147,17 @@ func (s *flumeSite) run(t *testing.T, version jvmtest.Set, rnd uint64) {
 	at := counted()
 	etl = s.start(t)
 	await(ctx, t, "more lines are counted by the second etl", func() bool { return counted() > at+1_000 })
-	before := in.completed(t)
+	put(earlyFiles, flumeFiles)
+	read := 0
+	await(ctx, t, "the agent reads the last files", func() bool {
+		counters, _ := agent.Counters(ctx)
+		read, _ = strconv.Atoi(counters["SOURCE.s"]["EventAcceptedCount"])
+		return read > earlyFiles*flumeLines
+	})
 	if err := agent.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("etl was killed with %d of %d lines counted, the agent with %d, and with %d of %d files read", at, all, counted(), before, flumeFiles)
+	t.Logf("etl was killed with %d of %d lines counted; the agent with %d counted and %d read", at, all, counted(), read)
 	if err := agent.Restart(ctx); err != nil {
 		t.Fatal(err)
 	}
