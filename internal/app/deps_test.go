@@ -43,7 +43,7 @@ var direction = []struct {
 }
 
 // forTests are packages that only tests import; they may import anything, and nothing else may import them.
-var forTests = []string{"batch/sinktest", "integration", "internal/jvmtest", "internal/mariadbtest"}
+var forTests = []string{"batch/sinktest", "integration", "internal/jvmtest", "internal/mariadbtest", "internal/mysqlproxy"}
 
 // stopsHere is where a library's types stop: packages outside the list may not import it, tests aside.
 var stopsHere = []struct {
