@@ -199,6 +199,7 @@ func receive(t *testing.T, k *keeper) string {
 // receiver answered that it took for good. With -rewrite the exchanges become flumesink/avro's goldens; without, the
 // plain one must be byte for byte the golden that is there, and of the others what is certain.
 func TestReal_FlumeBytes(t *testing.T) {
+	jvmtest.Need(t, flumeVersions...)
 	for _, version := range flumeVersions {
 		t.Run(string(version), func(t *testing.T) {
 			t.Parallel()

@@ -51,6 +51,7 @@ type flumeSite struct {
 // TestReal_FlumeToMySQL runs the whole way with nothing that is imitated: a Flume agent reads files into its file
 // channel and pushes them by its Avro sink to etl, through Kafka, to MariaDB; etl and the agent are killed on the way.
 func TestReal_FlumeToMySQL(t *testing.T) {
+	jvmtest.Need(t, append(flumeVersions, jvmtest.Kafka)...)
 	rnd := seed(t)
 	kafka := &realKafka{Broker: jvmtest.StartBroker(t)}
 	server, err := mariadbtest.New(mariadbtest.Private())

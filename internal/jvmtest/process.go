@@ -148,6 +148,16 @@ func (p *process) cleanup(t testing.TB) {
 	})
 }
 
+// Need has the jars of the sets downloaded, before the test's own time begins to run, and skips the test where they
+// cannot be had.
+func Need(t testing.TB, sets ...Set) {
+	t.Helper()
+	for _, set := range sets {
+		_, err := ClassPath(t.Context(), set)
+		must(t, err)
+	}
+}
+
 // must ends the test on an error; where this machine lacks what is needed, the test is skipped.
 func must(t testing.TB, err error) {
 	t.Helper()
