@@ -22,6 +22,7 @@ import (
 	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/avro"
 	"github.com/sluice-etl/sluice/internal/cli"
+	"github.com/sluice-etl/sluice/internal/mariadbtest"
 	"github.com/sluice-etl/sluice/pool"
 )
 
@@ -139,7 +140,7 @@ func (p *process) send(t *testing.T, lines ...string) {
 }
 
 // counts reads the table through the MySQL port.
-func (p *process) counts(t *testing.T, conns *pool.Pool, query string) map[string]string {
+func counts(t *testing.T, conns *pool.Pool, query string) map[string]string {
 	t.Helper()
 	tx, err := conns.Tx(t.Context(), pool.Second)
 	if err != nil {
@@ -159,8 +160,13 @@ func (p *process) counts(t *testing.T, conns *pool.Pool, query string) map[strin
 // await polls until the table holds what is wanted.
 func (p *process) await(t *testing.T, query string, want map[string]string) {
 	t.Helper()
+	awaitTable(t, embeddedDSN(p.mysql), query, want)
+}
+
+func awaitTable(t *testing.T, dsn, query string, want map[string]string) {
+	t.Helper()
 	cfg := pool.DefaultConfig()
-	cfg.DSN = embeddedDSN(p.mysql)
+	cfg.DSN = dsn
 	conns := pool.New(cfg, nil, nil)
 	defer func() { _ = conns.Close() }()
 	deadline := time.Now().Add(time.Minute)
@@ -168,7 +174,7 @@ func (p *process) await(t *testing.T, query string, want map[string]string) {
 	defer tick.Stop()
 	var got map[string]string
 	for time.Now().Before(deadline) {
-		if got = p.counts(t, conns, query); cmp.Equal(want, got) {
+		if got = counts(t, conns, query); cmp.Equal(want, got) {
 			return
 		}
 		<-tick.C
@@ -219,6 +225,24 @@ func TestStandalone_killedAndStartedAgain(t *testing.T) {
 	again.await(t, itemCounts, want)
 }
 
+// With --mysql-dsn it writes to that server, whose checkpoints outlive it: nothing is counted twice after a kill.
+func TestStandalone_realDatabase(t *testing.T) {
+	t.Parallel()
+	server := mariadbtest.Start(t)
+	dsn := server.DSN(server.Database(t))
+	dir := t.TempDir()
+	args := []string{"--data-dir=" + dir, "--mysql-dsn=" + dsn}
+	p := start(t, args...)
+	p.send(t, "to be or not to be")
+	want := map[string]string{"to": "2", "be": "2", "or": "1", "not": "1"}
+	awaitTable(t, dsn, itemCounts, want)
+	p.kill(t)
+	again := start(t, args...)
+	again.send(t, "to go on")
+	want["to"], want["go"], want["on"] = "3", "1", "1"
+	awaitTable(t, dsn, itemCounts, want)
+}
+
 // Ctrl-C ends it in a few seconds, with exit code 0, and the temporary folder goes with it.
 func TestStandalone_stops(t *testing.T) {
 	t.Parallel()
@@ -249,7 +273,7 @@ func (p *process) awaitDemo(t *testing.T) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for time.Now().Before(deadline) {
-		if got := p.counts(t, conns, "SELECT CONCAT(status, ''), hits FROM hits"); len(got["200"]) > 2 {
+		if got := counts(t, conns, "SELECT CONCAT(status, ''), hits FROM hits"); len(got["200"]) > 2 {
 			return
 		}
 		<-tick.C

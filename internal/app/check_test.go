@@ -1,0 +1,54 @@
+package app
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/internal/mariadbtest"
+)
+
+// etl check on the same servers: it says what is there and what is missing, and changes nothing.
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	db := mariadbtest.Start(t)
+	k := broker(t)
+	schema := db.Database(t)
+	cfg := config(t, k.ListenAddrs()[0], db.DSN(schema))
+	var out bytes.Buffer
+	if err := Check(t.Context(), cfg, &out); err != nil {
+		t.Errorf("everything can be made: %v\n%s", err, &out)
+	}
+	for _, want := range []string{"note     topic logs: it is missing", "note     words: it is missing", "ok       mysql: MariaDB"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("it does not say %q:\n%s", want, &out)
+		}
+	}
+	cfg.Sink.CreateTables = false
+	out.Reset()
+	if err := Check(t.Context(), cfg, &out); !errors.Is(err, checkpoint.ErrRefused) {
+		t.Errorf("got %v\n%s", err, &out)
+	}
+	if info := k.TopicInfo("logs"); info != nil {
+		t.Error("check made a topic")
+	}
+
+	out.Reset()
+	if err := DDL(t.Context(), cfg, &out); err != nil {
+		t.Fatal(err)
+	}
+	// What it prints makes tables that it finds nothing wrong with. GRANTs are for a user that is not here.
+	for text := range strings.SplitSeq(out.String(), ";\n") {
+		if i := strings.Index(text, "CREATE TABLE"); i >= 0 {
+			if err := db.Exec(schema, text[i:]); err != nil {
+				t.Fatalf("%v:\n%s", err, text)
+			}
+		}
+	}
+	out.Reset()
+	if err := Check(t.Context(), cfg, &out); err != nil || !strings.Contains(out.String(), "ok       tables: they fit the query") {
+		t.Errorf("got %v\n%s", err, &out)
+	}
+}

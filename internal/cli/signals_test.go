@@ -1,0 +1,40 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// The first signal ends the context, the second the process (P33). It is not parallel: signals are the process's.
+func TestP33_secondSignal(t *testing.T) {
+	exited := make(chan int, 1)
+	ctx, release := UntilSignal(context.Background(), func(code int) { exited <- code })
+	defer release()
+	limit := time.After(10 * time.Second)
+	for i, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		if err := syscall.Kill(syscall.Getpid(), sig); err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			select {
+			case <-ctx.Done():
+			case <-limit:
+				t.Fatal("the first signal ended nothing")
+			}
+			if !errors.Is(context.Cause(ctx), errStopped) || len(exited) != 0 {
+				t.Errorf("after the first: %v, %d exits", context.Cause(ctx), len(exited))
+			}
+		}
+	}
+	select {
+	case code := <-exited:
+		if code != ExitFailed {
+			t.Errorf("exit code %d, want %d", code, ExitFailed)
+		}
+	case <-limit:
+		t.Error("the second signal ended nothing")
+	}
+}
