@@ -62,9 +62,9 @@ func (s *Source) check(ctx context.Context, adm *kadm.Client, c claim, cause err
 	})
 }
 
-// shortTries is how often a log that ends too early is asked again: just after an election a leader may not know its
-// end for a moment.
-const shortTries = 4
+// shortTries is how often a log that ends too early, or a topic that is missing, is asked for: just after an election a
+// leader may not know its end for a moment, and a broker that has just started not its topics. The pauses add up to 3 s.
+const shortTries = 6
 
 func (c claim) ask(ctx context.Context, adm *kadm.Client, short *int) error {
 	meta, err := metadata(ctx, adm, c.Topic)
@@ -72,6 +72,13 @@ func (c claim) ask(ctx context.Context, adm *kadm.Client, short *int) error {
 		return err
 	}
 	td := meta.Topics[c.Topic]
+	if errors.Is(td.Err, kerr.UnknownTopicOrPartition) {
+		err := c.refuse(hintTopic, "topic %s does not exist any more", c.Topic)
+		if *short++; *short < shortTries {
+			return err
+		}
+		return permanent{err}
+	}
 	if td.Err != nil {
 		return fmt.Errorf("ask for topic %s: %w", c.Topic, td.Err)
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -31,8 +32,12 @@ func (r *redoer) dead(ctx context.Context, rec *kgo.Record, reason, text string)
 		return fmt.Errorf("%s; write it to %s: %w", text, dlq, err)
 	}
 	r.p.met.dead.WithLabelValues(reason).Inc()
-	r.p.log.Warn("Event was refused by Kafka and is kept as a dead letter", "topic", dlq, "partition", letter.Partition,
-		"offset", letter.Offset, "reason", text, "bytes", len(rec.Value))
+	r.unlogged++
+	if now := time.Now(); now.Sub(r.logged) >= time.Second {
+		r.p.log.Warn("Kafka refuses events, they are kept as dead letters", "events", r.unlogged, "topic", dlq,
+			"last_partition", letter.Partition, "last_offset", letter.Offset, "last_reason", text, "last_bytes", len(rec.Value))
+		r.logged, r.unlogged = now, 0
+	}
 	return nil
 }
 

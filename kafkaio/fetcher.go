@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -24,7 +25,11 @@ type fetcher struct {
 	owner batch.Owner
 	parts map[int32]*part
 	slabs slabs
-	spawn func(func(context.Context)) context.CancelFunc // in Run's group, under Run's context
+	// nudgeAt is when the client is to be nudged, zero for never.
+	nudgeAt time.Time
+	// logged is when an error of the topic as a whole was last logged.
+	logged time.Time
+	spawn  func(func(context.Context)) context.CancelFunc // in Run's group, under Run's context
 }
 
 // part is one positioned partition.
@@ -75,6 +80,10 @@ func (f *fetcher) run(ctx context.Context) error {
 		for _, do := range f.s.inbox.take(interrupt) {
 			do(f)
 		}
+		var timer *time.Timer
+		if !f.nudgeAt.IsZero() {
+			timer = time.AfterFunc(time.Until(f.nudgeAt), interrupt)
+		}
 		for poll.Err() == nil {
 			fetches := f.cl.PollFetches(poll)
 			if fetches.IsClientClosed() {
@@ -84,11 +93,28 @@ func (f *fetcher) run(ctx context.Context) error {
 			f.polled(fetches)
 		}
 		interrupt()
+		if timer != nil && !timer.Stop() {
+			f.nudge()
+		}
 	}
 	for id := range f.parts {
 		f.remove(id)
 	}
 	return nil
+}
+
+// nudgeAfter is how long after a change the client is nudged; any time that its goroutines have run by will do.
+const nudgeAfter = 200 * time.Millisecond
+
+// stir notes that the client's partitions were changed. The change ends its fetching session and begins another; a
+// broker's fetching goroutine that was just starting for the old one then ends without seeing the new, and nothing is
+// fetched from that broker until something wakes it. So it is woken once more a little later.
+func (f *fetcher) stir() { f.nudgeAt = time.Now().Add(nudgeAfter) }
+
+// nudge wakes every broker's fetching goroutine, which resuming does whether or not anything was paused.
+func (f *fetcher) nudge() {
+	f.nudgeAt = time.Time{}
+	f.cl.ResumeFetchPartitions(nil)
 }
 
 // move carries out one Position.
@@ -131,6 +157,7 @@ func (f *fetcher) fetch(p *part, m batch.Position) {
 	f.s.lags.position(m.ID, m.Next)
 	if direct {
 		f.cl.SetOffsets(map[string]map[int32]kgo.EpochOffset{p.Topic: {p.ID: {Epoch: m.LeaderEpoch, Offset: m.Next}}})
+		f.stir()
 		f.cl.ResumeFetchPartitions(p.tp())
 		p.state = fetching
 		return
@@ -152,6 +179,7 @@ func (p *part) abandon() {
 func (f *fetcher) withdraw(p *part) {
 	if p.added {
 		f.cl.RemoveConsumePartitions(p.tp())
+		f.stir()
 		f.cl.ResumeFetchPartitions(p.tp()) // a pause would outlive it
 		p.added, p.seen = false, false
 	}
@@ -214,6 +242,7 @@ func (f *fetcher) begin(p *part) {
 	f.cl.AddConsumePartitions(map[string]map[int32]kgo.Offset{
 		p.Topic: {p.ID: kgo.NewOffset().At(p.next).WithEpoch(p.leaderEpoch)},
 	})
+	f.stir()
 }
 
 // stop takes p from the client and tells the engine why; nothing more comes until it is positioned again.

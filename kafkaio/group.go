@@ -244,6 +244,9 @@ func (m *member) watch(ctx context.Context) error {
 		if fetches.IsClientClosed() {
 			return errors.New("BUG: the group's client was closed under way")
 		}
+		if n := fetches.NumRecords(); n > 0 {
+			return fmt.Errorf("BUG: the group's client has a fetch position and read %d records", n)
+		}
 		fetches.EachError(func(_ string, _ int32, err error) {
 			if now := time.Now(); now.Sub(logged) >= 10*time.Second {
 				m.s.log.Warn("The group cannot be joined or kept, trying again", "err", err)

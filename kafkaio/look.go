@@ -65,6 +65,7 @@ func (f *fetcher) tail(l Lag) {
 		p.idleAt = p.next
 		return
 	}
+	f.nudge()
 	c, r := p.claim(), checkpoint.Range{Partition: p.Partition, First: l.Next, Next: l.End}
 	f.beside(p, func(ctx context.Context) func(*fetcher, *part) {
 		empty, epoch, err := f.s.look(ctx, f.cl, f.adm, c, r, true)
@@ -90,6 +91,7 @@ func (f *fetcher) pass(p *part, to int64, epoch int32) {
 	p.next, p.leaderEpoch = to, max(p.leaderEpoch, epoch)
 	if p.seen {
 		f.cl.SetOffsets(map[string]map[int32]kgo.EpochOffset{p.Topic: {p.ID: {Epoch: p.leaderEpoch, Offset: to}}})
+		f.stir()
 	} else {
 		f.withdraw(p)
 		f.begin(p)

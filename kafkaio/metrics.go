@@ -19,7 +19,7 @@ type produceMetrics struct {
 func newProduceMetrics(reg prometheus.Registerer) *produceMetrics {
 	m := &produceMetrics{
 		records:    prometheus.NewCounter(prometheus.CounterOpts{Name: "etl_produce_records_total", Help: "Records that Kafka acknowledged, dead letters not included."}),
-		bytes:      prometheus.NewCounter(prometheus.CounterOpts{Name: "etl_produce_bytes_total", Help: "Bytes of keys, values and headers of acknowledged records, before compression."}),
+		bytes:      prometheus.NewCounter(prometheus.CounterOpts{Name: "etl_produce_bytes_total", Help: "Bytes of keys, values and headers of requests whose records are all acknowledged, before compression."}),
 		seconds:    prometheus.NewHistogram(prometheus.HistogramOpts{Name: "etl_produce_seconds", Help: "Time from giving a request's records to Kafka's client to their last word.", Buckets: prometheus.ExponentialBuckets(0.001, 2.5, 12)}),
 		dropped:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "etl_produce_dropped_requests_total", Help: "Requests dropped before anything of them was produced."}, []string{"reason"}),
 		refused:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "etl_produce_failed_requests_total", Help: "Requests of which Kafka did not take every record; they get no OK."}, []string{"reason"}),

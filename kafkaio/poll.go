@@ -3,6 +3,7 @@ package kafkaio
 import (
 	"errors"
 	"sync"
+	"time"
 	"unsafe"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -27,6 +28,10 @@ func (f *fetcher) partition(t *kgo.FetchTopic, fp *kgo.FetchPartition) {
 	p := f.parts[fp.Partition]
 	if p == nil || t.Topic != p.Topic || (p.state != fetching && p.state != looking) {
 		f.s.met.stale.Add(float64(len(fp.Records)))
+		if p == nil && t.Topic != "" && fp.Err != nil && time.Since(f.logged) >= 10*time.Second {
+			f.logged = time.Now() // of the topic as a whole: the client tries again
+			f.s.log.Warn("The topic cannot be fetched now", "err", fp.Err)
+		}
 		return
 	}
 	if fp.Err != nil {

@@ -21,6 +21,7 @@ type ProduceBatch struct {
 	ptrs    []*kgo.Record // all that are given to the shared client
 	refused []refusal     // what is produced alone, or dead
 	bytes   int64
+	dead    int // of refused, those that became dead letters
 	release func()
 	err     error // the first failure that no dead letter makes good
 	state   atomic.Int32
@@ -91,7 +92,7 @@ func (b *ProduceBatch) reset() {
 	clear(b.refused)
 	b.recs, b.starts, b.headers = b.recs[:0], b.starts[:0], b.headers[:0]
 	b.ptrs, b.refused = b.ptrs[:0], b.refused[:0]
-	b.bytes, b.release, b.err = 0, nil, nil
+	b.bytes, b.dead, b.release, b.err = 0, 0, nil, nil
 	b.state.Store(waiting)
 }
 

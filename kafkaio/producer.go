@@ -283,7 +283,7 @@ func (p *Producer) deliver(s *sharedClient, b *ProduceBatch, begun time.Time) {
 func (p *Producer) finish(b *ProduceBatch) {
 	n := len(b.recs)
 	if b.err == nil {
-		p.met.records.Add(float64(n))
+		p.met.records.Add(float64(n - b.dead))
 		p.met.bytes.Add(float64(b.bytes))
 	} else {
 		p.met.refused.WithLabelValues("kafka").Inc()
@@ -324,45 +324,4 @@ func refusedForContent(err error) bool {
 		}
 	}
 	return false
-}
-
-// gate counts the records of unanswered requests; it is open while there are none.
-type gate struct {
-	mu    sync.Mutex
-	count int64         // may be below 0 for a moment, when a last word overtakes its request's end
-	open  chan struct{} // made when the gate closes, closed when it opens
-	gauge prometheus.Gauge
-}
-
-func (g *gate) add(n int64) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	was := g.count > 0
-	g.count += n
-	is := g.count > 0
-	switch {
-	case is && !was:
-		g.open = make(chan struct{})
-	case was && !is:
-		close(g.open)
-	}
-	if g.gauge != nil {
-		g.gauge.Set(float64(max(g.count, 0)))
-	}
-}
-
-func (g *gate) wait(ctx context.Context) error {
-	for {
-		g.mu.Lock()
-		closed, open := g.count > 0, g.open
-		g.mu.Unlock()
-		if !closed {
-			return nil
-		}
-		select {
-		case <-open:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
 }

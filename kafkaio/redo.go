@@ -69,6 +69,9 @@ type redoer struct {
 	alone *kgo.Client
 	l     limits
 	read  time.Time // when l was read
+
+	logged   time.Time // when a dead letter was last logged
+	unlogged int       // dead letters since
 }
 
 // open waits for Kafka and makes the shared client.
@@ -182,31 +185,35 @@ func (r *redoer) batch(ctx context.Context, b *ProduceBatch) {
 		}
 	}
 	for _, f := range b.refused {
-		if err := r.record(ctx, f.rec); err != nil {
+		dead, err := r.record(ctx, f.rec)
+		if err != nil {
 			b.err = err
 			return
+		}
+		if dead {
+			b.dead++
 		}
 	}
 }
 
-// record produces rec alone. A nil error means that it, or its dead letter, is acknowledged.
-func (r *redoer) record(ctx context.Context, rec *kgo.Record) error {
+// record produces rec alone. Without an error it is acknowledged, or its dead letter is.
+func (r *redoer) record(ctx context.Context, rec *kgo.Record) (dead bool, err error) {
 	topic := r.p.cfg.Topic
 	if batchBytes(rec) > r.l.record(topic) {
 		r.refresh(ctx)
 	}
 	if size := batchBytes(rec); size > r.l.record(topic) {
-		return r.dead(ctx, rec, "size", fmt.Sprintf("the record takes %d bytes, topic %s takes less than %d (max.message.bytes)", size, topic, r.l.data))
+		return true, r.dead(ctx, rec, "size", fmt.Sprintf("the record takes %d bytes, topic %s takes less than %d (max.message.bytes)", size, topic, r.l.data))
 	}
 	r.p.met.alone.Inc()
-	err := r.send(ctx, rec)
+	err = r.send(ctx, rec)
 	switch {
 	case err == nil:
-		return nil
+		return false, nil
 	case refusedForContent(err):
-		return r.dead(ctx, rec, "content", err.Error())
+		return true, r.dead(ctx, rec, "content", err.Error())
 	}
-	return fmt.Errorf("produce to %s: %w", topic, err)
+	return false, fmt.Errorf("produce to %s: %w", topic, err)
 }
 
 // send waits for the record's last word; only the end of the producer ends it early.

@@ -159,7 +159,10 @@ func TestP13_setBackOverBufferedData(t *testing.T) {
 	cfg.FetchMaxPartitionBytes = 4 << 10 // many fetches, so that set-backs meet data in every place
 	o, _ := source(t, cfg)
 	for i := range 100 {
-		eventually(t, "progress", func() bool { return o.at(0).next > 100 })
+		eventually(t, "progress", func() bool { return o.at(0).next > 100 || o.at(0).err != nil })
+		if err := o.at(0).err; err != nil {
+			t.Fatalf("after %d set-backs: %v", i, err)
+		}
 		o.mu.Lock()
 		back := max(o.places[0].next-int64(137*i%1500), 0)
 		o.position(0, batch.Position{Next: back, LeaderEpoch: o.places[0].epoch})
@@ -311,5 +314,27 @@ func TestSource_transientFetchErrorIsTriedAgain(t *testing.T) {
 	eventually(t, "the rest", func() bool { return o.at(0).next == 200 || o.at(0).err != nil })
 	if got := o.at(0); got.err != nil || len(got.offsets) != 200 {
 		t.Errorf("%d records, error %v", len(got.offsets), got.err)
+	}
+}
+
+func TestP4_topicThatIsGoneStops(t *testing.T) {
+	t.Parallel()
+	c := broker(t)
+	makeTopics(t, c, 1, nil)
+	s, err := NewSource(testConfig(c), "job", testLog(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	adm, err := newAdmin(testConfig(c), s.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer adm.Close()
+	if err := c.DeleteTopic("logs"); err != nil {
+		t.Fatal(err)
+	}
+	err = s.check(t.Context(), adm, claim{Partition: checkpoint.Partition{Topic: "logs"}}, nil)
+	if !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), "does not exist any more") {
+		t.Errorf("got %v", err)
 	}
 }

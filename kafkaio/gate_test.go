@@ -1,0 +1,214 @@
+package kafkaio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// silence keeps produce requests unanswered until the returned function is called.
+func silence(tb testing.TB, c *kfake.Cluster) (end func(), asked *atomic.Int32) {
+	tb.Helper()
+	over := make(chan struct{})
+	asked = new(atomic.Int32)
+	c.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+		asked.Add(1)
+		c.DropControl()
+		c.SleepControl(func() { <-over })
+		return nil, nil, false
+	})
+	var once sync.Once
+	end = func() { once.Do(func() { close(over) }) }
+	tb.Cleanup(end)
+	return end, asked
+}
+
+func TestP29_releasedOnceAfterTimeout(t *testing.T) {
+	t.Parallel()
+	c := broker(t)
+	makeTopics(t, c, 1, nil)
+	p, _ := producer(t, testConfig(c))
+	end, _ := silence(t, c)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	b, released, release := request(p, "late", 10)
+	err := p.Produce(ctx, b, nil, release)
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v, want the deadline", err)
+	}
+	if released.Load() != 0 {
+		t.Error("released while Kafka's client still holds the records")
+	}
+	end()
+	eventually(t, "the release", func() bool { return released.Load() == 1 })
+	if n := len(readAll(t, c, "logs")); n != 10 {
+		t.Errorf("%d records in the log, want the 10 that were given away", n)
+	}
+	if err := p.Ready(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if released.Load() != 1 {
+		t.Errorf("released %d times", released.Load())
+	}
+}
+
+func TestP23_gateClosesWhileUnanswered(t *testing.T) {
+	t.Parallel()
+	c := broker(t)
+	makeTopics(t, c, 1, nil)
+	p, _ := producer(t, testConfig(c))
+	end, asked := silence(t, c)
+	short := func() (context.Context, context.CancelFunc) {
+		return context.WithTimeout(t.Context(), 50*time.Millisecond)
+	}
+	ctx, cancel := short()
+	defer cancel()
+	b, _, release := request(p, "first", 5)
+	if err := p.Produce(ctx, b, nil, release); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("got %v", err)
+	}
+	ctx, cancel = short()
+	defer cancel()
+	if err := p.Ready(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("ready while 5 records have no final word: %v", err)
+	}
+	// A second one waits at the gate, and nothing of it is produced when its time is over.
+	ctx, cancel = short()
+	defer cancel()
+	b, released, release := request(p, "second", 5)
+	if err := p.Produce(ctx, b, nil, release); !errors.Is(err, context.DeadlineExceeded) || released.Load() != 1 {
+		t.Errorf("second: %v, released %d times", err, released.Load())
+	}
+	// A third one waits longer, but its sender goes meanwhile.
+	var gone atomic.Bool
+	done := make(chan error, 1)
+	go func() {
+		b, _, release := request(p, "third", 5)
+		done <- p.Produce(t.Context(), b, gone.Load, release)
+	}()
+	// A fourth waits and goes through when the gate opens.
+	fourth := make(chan error, 1)
+	go func() {
+		b, _, release := request(p, "fourth", 5)
+		fourth <- p.Produce(t.Context(), b, func() bool { return false }, release)
+	}()
+	gone.Store(true)
+	if n := asked.Load(); n != 1 {
+		t.Errorf("%d produce requests, want the first alone", n)
+	}
+	end()
+	if err := <-done; !errors.Is(err, ErrGone) {
+		t.Errorf("third: %v", err)
+	}
+	if err := <-fourth; err != nil {
+		t.Errorf("fourth: %v", err)
+	}
+	got := map[string]int{}
+	for _, r := range readAll(t, c, "logs") {
+		name, _, _ := strings.Cut(string(r.Value), "/")
+		got[name]++
+	}
+	if got["first"] != 5 || got["second"] != 0 || got["third"] != 0 || got["fourth"] != 5 {
+		t.Errorf("the log holds %v", got)
+	}
+}
+
+// E7, scaled: Kafka is silent for 2 s, requests are given 50 ms and sent again 10 ms later; one Flume batch of 10 from
+// each of 4 senders. Each sender leaves at most one copy more than its acknowledged one, for the whole outage.
+func TestP23_outageAddsOneCopy(t *testing.T) {
+	t.Parallel()
+	c := broker(t)
+	makeTopics(t, c, 1, nil)
+	p, _ := producer(t, testConfig(c))
+	end, _ := silence(t, c)
+	timer := time.AfterFunc(2*time.Second, end)
+	defer timer.Stop()
+	var senders sync.WaitGroup
+	var tries atomic.Int32
+	for s := range 4 {
+		senders.Go(func() {
+			for {
+				ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+				b, _, release := request(p, fmt.Sprint(s), 10)
+				err := p.Produce(ctx, b, nil, release)
+				cancel()
+				if err == nil {
+					return
+				}
+				tries.Add(1)
+				pause := time.NewTimer(10 * time.Millisecond)
+				<-pause.C
+			}
+		})
+	}
+	senders.Wait()
+	copies := map[string]int{}
+	for _, r := range readAll(t, c, "logs") {
+		copies[string(r.Value)]++
+	}
+	if len(copies) != 40 {
+		t.Errorf("%d different events, want 40", len(copies))
+	}
+	for e, n := range copies {
+		if n > 2 {
+			t.Errorf("%d copies of %s, want at most 2", n, e)
+		}
+	}
+	if tries.Load() < 20 {
+		t.Errorf("only %d tries failed, the outage was none", tries.Load())
+	}
+}
+
+// Nothing hangs, and every frame is let go of, when the producer ends while Kafka is silent.
+func TestP33_endWhileKafkaIsSilent(t *testing.T) {
+	t.Parallel()
+	c := broker(t)
+	makeTopics(t, c, 1, nil)
+	cfg := testConfig(c)
+	cfg.ShutdownTimeout = 100 * time.Millisecond
+	p, stop := producer(t, cfg)
+	silence(t, c)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	b, released, release := request(p, "a", 10)
+	if err := p.Produce(ctx, b, nil, release); err == nil {
+		t.Error("acknowledged by a silent Kafka")
+	}
+	stop()
+	if released.Load() != 1 {
+		t.Errorf("released %d times", released.Load())
+	}
+	b, released, release = request(p, "b", 1)
+	if err := p.Produce(t.Context(), b, nil, release); !errors.Is(err, ErrClosed) || released.Load() != 1 {
+		t.Errorf("after the end: %v, released %d times", err, released.Load())
+	}
+}
+
+// What was given to the producer before its end is acknowledged within the shutdown time-out.
+func TestP33_endWaitsForAcknowledgement(t *testing.T) {
+	t.Parallel()
+	c := broker(t)
+	makeTopics(t, c, 1, nil)
+	p, stop := producer(t, testConfig(c))
+	end, asked := silence(t, c)
+	done := make(chan error, 1)
+	go func() {
+		b, _, release := request(p, "a", 10)
+		done <- p.Produce(context.Background(), b, nil, release)
+	}()
+	eventually(t, "the request", func() bool { return asked.Load() == 1 })
+	timer := time.AfterFunc(100*time.Millisecond, end)
+	defer timer.Stop()
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
