@@ -115,7 +115,9 @@ func BenchmarkUpsert(b *testing.B) {
 }
 
 // BenchmarkUpsert_rowByRow is what a loop over rows with autocommit does, on a server with MySQL's own default of
-// writing each commit to disk; ours takes turns with it on the same server, with a batch of the usual size.
+// writing each commit to disk; ours takes turns with it on the same server, with a batch of the usual size. The loop
+// is the one of the textbooks, a statement with placeholders; and, for the record, one whose text is made beforehand,
+// which saves the server preparing each.
 func BenchmarkUpsert_rowByRow(b *testing.B) {
 	f, table, at := benchOpen(b, mariadbtest.Flush(1))
 	const rows = 200
@@ -124,25 +126,29 @@ func BenchmarkUpsert_rowByRow(b *testing.B) {
 	if len(statements) != rows {
 		b.Fatalf("%d statements", len(statements))
 	}
-	conn, err := f.h.Conn(b.Context())
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer conn.Close()
 	if err := f.sink.Commit(context.Background(), part(255, 100, delta, at...)); err != nil {
 		b.Fatal(err)
 	}
 	at = advance(at, 100)
 	rounds := 0
-	var ours, rowByRow time.Duration
+	var ours, placeholders, text time.Duration
 	for b.Loop() {
 		began := time.Now()
-		for _, text := range statements {
-			if _, err := conn.ExecContext(b.Context(), text); err != nil {
+		for i := range rows {
+			if _, err := f.h.ExecContext(b.Context(), "INSERT INTO counts (minute, item, n, bytes) VALUES (?, ?, ?, ?) "+
+				"ON DUPLICATE KEY UPDATE n = n + VALUES(n), bytes = bytes + VALUES(bytes)",
+				time.Unix(int64(i%60)*60, 0).UTC(), fmt.Sprintf("/static/page-%06d.html", i), 3, i); err != nil {
 				b.Fatal(err)
 			}
 		}
-		rowByRow += time.Since(began)
+		placeholders += time.Since(began)
+		began = time.Now()
+		for _, t := range statements {
+			if _, err := f.h.ExecContext(b.Context(), t); err != nil {
+				b.Fatal(err)
+			}
+		}
+		text += time.Since(began)
 		began = time.Now()
 		if err := f.sink.Commit(context.Background(), part(byte(rounds), 100, delta, at...)); err != nil {
 			b.Fatal(err)
@@ -151,11 +157,12 @@ func BenchmarkUpsert_rowByRow(b *testing.B) {
 		at = advance(at, 100)
 		rounds++
 	}
-	one, many := float64(rows*rounds)/rowByRow.Seconds(), float64(benchRows*rounds)/ours.Seconds()
+	one, plain, many := float64(rows*rounds)/placeholders.Seconds(), float64(rows*rounds)/text.Seconds(), float64(benchRows*rounds)/ours.Seconds()
 	b.ReportMetric(one, "row-by-row-rows/s")
 	b.ReportMetric(many, "rows/s")
 	b.ReportMetric(many/one, "times-row-by-row")
-	want := fmt.Sprintf("%d %d %d", benchRows, 3*(rounds+1), 3*(2*rounds+1))
+	b.ReportMetric(many/plain, "times-row-by-row-as-text")
+	want := fmt.Sprintf("%d %d %d", benchRows, 3*(rounds+1), 3*(3*rounds+1))
 	if got := f.text(b, "SELECT COUNT(*), MIN(n), MAX(n) FROM counts"); got != want {
 		b.Errorf("rows are %s, want %s", got, want)
 	}
