@@ -70,9 +70,7 @@ func (t *task) folded(e FoldedEvent) {
 		m := &b.moves[at]
 		m.Next = e.Next
 		m.Audit = m.Audit.Plus(e.Audit)
-		if e.Records > 0 {
-			m.LeaderEpoch = c.LeaderEpoch
-		}
+		m.LeaderEpoch = max(m.LeaderEpoch, c.LeaderEpoch)
 	}
 	b.records += e.Records
 	b.dead += e.Audit.Dead

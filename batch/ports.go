@@ -96,7 +96,7 @@ type Part[D any] struct {
 // Move is how far a part takes one partition, and as whom.
 type Move struct {
 	checkpoint.Range                  // from First, which the fence compares, to Next
-	LeaderEpoch      int32            // of the last record counted
+	LeaderEpoch      int32            // of the last offset counted
 	Epoch            checkpoint.Epoch // mine
 	Owner            checkpoint.Owner // mine
 	Audit            checkpoint.Audit // what became of the range; its Total is the range's length

@@ -24,7 +24,8 @@ type Fetched struct {
 	// Session is the number that the engine gave with the Position that this was fetched under. What comes from an
 	// older session is dropped.
 	Session uint64
-	// LeaderEpoch is that of the last record, -1 where the broker gives none.
+	// LeaderEpoch is that of the last offset in Range and of every record, -1 where the broker gives none: a batch may
+	// end behind any of them, and the next claim asks where the epoch ends that is stored with next_offset (P27).
 	LeaderEpoch int32
 	// Records in ascending order of offset, all within Range.
 	Records []Record

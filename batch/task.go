@@ -42,7 +42,7 @@ type task struct {
 	op         uint64 // under way, 0 for none
 	doing      doing
 	attempt    int   // tries in a row that came to nothing
-	maxRecords int64 // halved when MySQL finds a batch too large
+	maxRecords int64 // lowered when MySQL finds a batch too large or refuses rows of it; each commit doubles it
 	fences     []time.Duration
 }
 
@@ -102,7 +102,10 @@ func (t *task) operate() {
 		p.do(DoResolve{Task: t.n, Op: t.begin(resolves), Moves: t.flight.moves})
 	case t.flight != nil:
 		p.do(DoCommit{Task: t.n, Op: t.begin(commits), Again: true, Moves: t.flight.moves})
-	case t.idle && t.flight == nil:
+	case t.idle && t.in(owned) == nil: // all have stopped meanwhile: there is nothing to ask about
+		t.idle = false
+		t.operate()
+	case t.idle:
 		p.do(DoResolve{Task: t.n, Op: t.begin(resolves), Moves: t.standing()})
 	case t.in(doubtful) != nil && !p.drain:
 		p.do(DoConfirm{Task: t.n, Op: t.begin(confirms), Partitions: ids(t.in(doubtful))})
@@ -324,6 +327,8 @@ func (t *task) committed(err error) {
 	case err == nil:
 		t.moved()
 	case errors.As(err, &rows):
+		// No larger than this one: what came behind it may hold the same row, and would be refused again and again.
+		t.maxRecords = max(1, min(t.maxRecords, t.flight.records))
 		t.throwAway(setBack)
 	case errors.Is(err, checkpoint.ErrGone):
 		p.do(Fatal{Err: err})

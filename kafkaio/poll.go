@@ -67,7 +67,9 @@ func (f *fetcher) handOn(p *part) {
 		var jump *jumpError
 		switch {
 		case err == nil:
-			p.held = p.held[1:]
+			if len(fp.Records) == 0 {
+				p.held = p.held[1:]
+			}
 		case errors.As(err, &jump) && jump.Next > p.explainedTo:
 			last := fp.Records[len(fp.Records)-1].Offset
 			f.look(p, checkpoint.Range{Partition: p.Partition, First: p.next, Next: last})
@@ -85,8 +87,8 @@ type jumpError struct{ checkpoint.Range }
 
 func (e *jumpError) Error() string { return "offsets " + e.Range.String() + " are missing" }
 
-// deliver hands on records from the first on, as far as they follow one another, and returns how many it has dealt
-// with. Offsets are accounted for one by one: a record, a control record, or a piece of p.explained.
+// deliver hands on records from the first on, as far as they follow one another under one leader, and returns how many
+// it has dealt with. Offsets are accounted for one by one: a record, a control record, or a piece of p.explained.
 func (f *fetcher) deliver(p *part, records []*kgo.Record) (done int, err error) {
 	if len(records) == 0 {
 		return 0, nil
@@ -94,6 +96,9 @@ func (f *fetcher) deliver(p *part, records []*kgo.Record) (done int, err error) 
 	s := f.slabs.take(len(records))
 	first, gaps, payload := p.next, int64(0), int64(0)
 	for _, r := range records {
+		if p.next > first && r.LeaderEpoch > p.leaderEpoch {
+			break // one leader epoch for each piece, for a batch may end behind any of its records
+		}
 		if err = p.follows(r, s); err != nil {
 			break
 		}

@@ -1,0 +1,47 @@
+package kafkaio
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/checkpoint"
+)
+
+// One fetch brings records of two leaders, and a batch ends between them. With the second leader's epoch stored beside
+// an offset of the first one's, the next record would have an epoch below the stored one, and the partition would stop
+// for a log that was never cut back.
+func TestP27_APieceHasOneLeaderEpoch(t *testing.T) {
+	s, err := NewSource(DefaultConfig(), "job", nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := &pieces{}
+	p := &part{Partition: checkpoint.Partition{Topic: "logs"}, next: 10, leaderEpoch: -1, state: fetching}
+	f := &fetcher{s: s, owner: o, parts: map[int32]*part{0: p}}
+	fetched := kgo.FetchPartition{}
+	for i, epoch := range []int32{3, 3, 5, 5, 6} {
+		fetched.Records = append(fetched.Records, &kgo.Record{Offset: int64(10 + i), LeaderEpoch: epoch})
+	}
+	f.partition(&kgo.FetchTopic{Topic: "logs"}, &fetched)
+	want := [][3]int64{{10, 12, 3}, {12, 14, 5}, {14, 15, 6}}
+	if diff := cmp.Diff(want, o.got); diff != "" {
+		t.Errorf("pieces as first, next, leader epoch (-want +got):\n%s", diff)
+	}
+	if len(p.held) != 0 {
+		t.Errorf("%d fetches are still held", len(p.held))
+	}
+}
+
+// pieces keeps first, next and leader epoch of what is handed on.
+type pieces struct {
+	releases
+	got [][3]int64
+}
+
+func (o *pieces) Fetched(f batch.Fetched) {
+	o.got = append(o.got, [3]int64{f.First, f.Next, int64(f.LeaderEpoch)})
+	f.Release()
+}
