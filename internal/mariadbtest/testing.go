@@ -13,12 +13,7 @@ import (
 // to share; the guard of the server ends it with the process.
 var shared = sync.OnceValues(func() (*Server, error) {
 	if dsn := os.Getenv("ETL_TEST_DSN"); dsn != "" {
-		c, err := mysql.ParseDSN(dsn)
-		if err != nil {
-			return nil, err
-		}
-		s := &Server{external: c, shared: true}
-		return s, s.Exec("", "SELECT 1")
+		return At(dsn)
 	}
 	s, err := New()
 	if err == nil {
@@ -26,6 +21,16 @@ var shared = sync.OnceValues(func() (*Server, error) {
 	}
 	return s, err
 })
+
+// At is a server that somebody else has started, by its DSN. An error says that it does not answer.
+func At(dsn string) (*Server, error) {
+	c, err := mysql.ParseDSN(dsn)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{external: c, shared: true}
+	return s, s.Exec("", "SELECT 1")
+}
 
 // Start returns a running server: without options the one that all tests of the binary share, with options one that is
 // the test's own and ends with it. Servers of one's own are always local, whatever ETL_TEST_DSN says.
