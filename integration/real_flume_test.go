@@ -7,8 +7,6 @@ import (
 	"database/sql"
 	"fmt"
 	"net"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"sync"
@@ -53,7 +51,19 @@ type flumeSite struct {
 func TestReal_FlumeToMySQL(t *testing.T) {
 	jvmtest.Need(t, append(flumeVersions, jvmtest.Kafka)...)
 	rnd := seed(t)
-	kafka := &realKafka{Broker: jvmtest.StartBroker(t)}
+	kafka, server := startServers(t)
+	t.Run("versions", func(t *testing.T) {
+		for _, version := range flumeVersions {
+			t.Run(string(version), func(t *testing.T) {
+				t.Parallel()
+				newFlumeSite(t, string(version), kafka, server).run(t, version, rnd)
+			})
+		}
+	})
+}
+
+func startServers(t *testing.T) (*realKafka, *mariadbtest.Server) {
+	t.Helper()
 	server, err := mariadbtest.New(mariadbtest.Private())
 	if err != nil {
 		t.Fatal(err)
@@ -63,40 +73,33 @@ func TestReal_FlumeToMySQL(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	t.Run("versions", func(t *testing.T) {
-		for _, version := range flumeVersions {
-			schema, err := server.CreateDatabase()
-			if err != nil {
-				t.Fatal(err)
-			}
-			s := &flumeSite{
-				dir: t.TempDir(), topic: string(version), job: "job-" + string(version), schema: schema, avro: freeAddr(t),
-				kafka: kafka, server: server,
-			}
-			t.Run(string(version), func(t *testing.T) {
-				t.Parallel()
-				if s.db, err = sql.Open("mysql", server.DSN(schema)); err != nil {
-					t.Fatal(err)
-				}
-				t.Cleanup(func() { _ = s.db.Close() })
-				s.run(t, version, rnd)
-			})
-		}
-	})
+	return &realKafka{Broker: jvmtest.StartBroker(t)}, server
 }
 
-func (s *flumeSite) start(t *testing.T) *process {
+func newFlumeSite(t *testing.T, name string, kafka *realKafka, server *mariadbtest.Server) *flumeSite {
 	t.Helper()
-	query := filepath.Join(s.dir, "query.sql")
-	if err := os.WriteFile(query, []byte(flumeQuery), 0o600); err != nil {
+	s := &flumeSite{dir: t.TempDir(), topic: name, job: "job-" + name, avro: freeAddr(t), kafka: kafka, server: server}
+	var err error
+	if s.schema, err = server.CreateDatabase(); err != nil {
 		t.Fatal(err)
 	}
-	return startETL(t, s.dir, "", "run",
-		"--kafka-brokers="+s.kafka.Addr(), "--kafka-topic="+s.topic, "--kafka-partitions=4", "--kafka-session-timeout=6s",
-		"--avro-listen="+s.avro, "--job="+s.job, "--format=combined", "--query-file="+query,
-		"--mysql-dsn="+mariadbtest.User+":"+mariadbtest.Password+"@tcp("+s.server.Addr()+")/"+s.schema,
-		"--mysql-idle-transaction="+idleTransaction, "--mysql-answer-timeout="+answer, "--mysql-lock-wait="+lockWait,
-		"--batch-interval=200ms", "--tasks=2")
+	if s.db, err = sql.Open("mysql", server.DSN(s.schema)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.db.Close() })
+	return s
+}
+
+// start starts an etl that counts events of the format by the query; more are options beside the usual ones.
+func (s *flumeSite) start(t *testing.T, format, query string, more ...string) *process {
+	t.Helper()
+	return startETL(t, s.dir, "", append([]string{
+		"run", "--kafka-brokers=" + s.kafka.Addr(), "--kafka-topic=" + s.topic, "--kafka-partitions=4", "--kafka-session-timeout=6s",
+		"--avro-listen=" + s.avro, "--job=" + s.job, "--format=" + format, "--query=" + query,
+		"--mysql-dsn=" + mariadbtest.User + ":" + mariadbtest.Password + "@tcp(" + s.server.Addr() + ")/" + s.schema,
+		"--mysql-idle-transaction=" + idleTransaction, "--mysql-answer-timeout=" + answer, "--mysql-lock-wait=" + lockWait,
+		"--batch-interval=200ms", "--tasks=2",
+	}, more...)...)
 }
 
 func (s *flumeSite) run(t *testing.T, version jvmtest.Set, rnd uint64) {
@@ -112,7 +115,7 @@ func (s *flumeSite) run(t *testing.T, version jvmtest.Set, rnd uint64) {
 		"channels.c.minimumRequiredSpace=1048576",
 		"sinks.k.type=avro", "sinks.k.channel=c", "sinks.k.hostname="+host, "sinks.k.port="+port, "sinks.k.batch-size=100",
 	))
-	etl := s.start(t)
+	etl := s.start(t, "combined", flumeQuery)
 	await(ctx, t, "etl is ready", func() bool { return etl.ready(ctx) })
 
 	watch, over := context.WithCancel(ctx)
@@ -146,7 +149,7 @@ func (s *flumeSite) run(t *testing.T, version jvmtest.Set, rnd uint64) {
 	await(ctx, t, "some lines are counted", func() bool { return counted() > 1_000 })
 	etl.kill(t)
 	at := counted()
-	etl = s.start(t)
+	etl = s.start(t, "combined", flumeQuery)
 	await(ctx, t, "more lines are counted by the second etl", func() bool { return counted() > at+1_000 })
 	put(earlyFiles, flumeFiles)
 	read := 0

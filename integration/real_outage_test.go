@@ -1,0 +1,114 @@
+//go:build integration
+
+package integration
+
+import (
+	"bufio"
+	"context"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sluice-etl/sluice/internal/jvmtest"
+)
+
+const outageQuery = `INSERT INTO seen SELECT _body AS body, COUNT(*) AS times FROM events GROUP BY body`
+
+// TestReal_OutageAddsOneCopy kills Kafka while a Flume agent sends, until the agent has given up its request, paused
+// and tried again: what Kafka holds in the end is every event, and twice at most the one request that was with the
+// producer when the outage began (P23). The published bound on copies holds.
+func TestReal_OutageAddsOneCopy(t *testing.T) {
+	const version, events, batch = jvmtest.Flume111, 30_000, 100
+	jvmtest.Need(t, version, jvmtest.Kafka)
+	ctx := bounded(t, 3*time.Minute)
+	kafka, server := startServers(t)
+	s := newFlumeSite(t, "outage", kafka, server)
+	etl := s.start(t, "raw", outageQuery, "--ack-timeout=2s")
+	await(ctx, t, "etl is ready", func() bool { return etl.ready(ctx) })
+	host, port, _ := net.SplitHostPort(s.avro)
+	agent := jvmtest.StartAgent(t, version, newSpool(t).properties(
+		"sources=s", "channels=c", "sinks=k",
+		"sources.s.type=seq", "sources.s.channels=c", "sources.s.totalEvents="+strconv.Itoa(events), "sources.s.batchSize=100",
+		"channels.c.type=memory", "channels.c.capacity=50000", "channels.c.transactionCapacity=1000",
+		"sinks.k.type=avro", "sinks.k.channel=c", "sinks.k.hostname="+host, "sinks.k.port="+port,
+		"sinks.k.batch-size="+strconv.Itoa(batch),
+	))
+	ok := func() float64 { return etl.metric(ctx, `etl_receiver_requests_total{outcome="ok"`) }
+	unanswered := func() float64 { return etl.metric(ctx, "etl_receiver_unanswered_events_total") }
+	for outage := range 2 {
+		at, before := ok(), unanswered()
+		await(ctx, t, "some requests are answered", func() bool { return ok() > at+20 })
+		if err := kafka.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		await(ctx, t, "a request is given up unanswered", func() bool { return unanswered() > before })
+		connected := etl.metric(ctx, "etl_receiver_connections_total")
+		await(ctx, t, "the agent has come again", func() bool { return etl.metric(ctx, "etl_receiver_connections_total") > connected })
+		if err := kafka.Restart(ctx); err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("outage %d: %v requests were answered before, %v events are unanswered", outage, ok(), unanswered())
+	}
+	await(ctx, t, "the agent has sent everything", func() bool {
+		counters, err := agent.Counters(ctx)
+		sent, _ := strconv.Atoi(counters["SINK.k"]["EventDrainSuccessCount"])
+		return err == nil && sent == events
+	})
+	await(ctx, t, "everything is counted", func() bool { return s.drained(ctx, t) })
+
+	in := map[string]string{}
+	times := map[string]int{}
+	total := 0
+	for _, r := range kafka.readTopic(ctx, t, s.topic) {
+		times[string(r.Value)]++
+		total++
+	}
+	for body, n := range times {
+		in[body] = strconv.Itoa(n)
+	}
+	for n := range events {
+		if times[strconv.Itoa(n)] == 0 {
+			t.Errorf("event %d was sent by the agent and is not in Kafka", n)
+		}
+	}
+	copies := total - events
+	t.Logf("%d events, %d records, %d copies, %v events unanswered", events, total, copies, unanswered())
+	if copies > 2*batch || float64(copies) > unanswered() {
+		t.Errorf("%d copies of two outages: want at most %d, and at most the %v that were counted as unanswered", copies, 2*batch, unanswered())
+	}
+	if diff := cmp.Diff(in, readTable(ctx, t, s.db, "SELECT body, times FROM seen", 1)); diff != "" {
+		t.Errorf("seen against the topic (-want +got):\n%.2000s", diff)
+	}
+	etl.stop(ctx, t)
+}
+
+// metric is the sum of the process's series whose line begins so; 0 where it does not answer.
+func (p *process) metric(ctx context.Context, begins string) (sum float64) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.admin+"/metrics", nil)
+	if err != nil {
+		return 0
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0
+	}
+	defer resp.Body.Close()
+	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+		if strings.HasPrefix(lines.Text(), begins) {
+			_, value, _ := strings.Cut(lines.Text(), " ")
+			n, err := strconv.ParseFloat(value, 64)
+			if err != nil {
+				continue
+			}
+			sum += n
+		}
+	}
+	return sum
+}
