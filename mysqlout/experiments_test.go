@@ -188,7 +188,7 @@ func TestE3_P21_FrozenSessionFreesTheRow(t *testing.T) {
 		return err == nil
 	})
 	if took := time.Since(began); took > 6*time.Second {
-		t.Errorf("the row was free after %v, want about I (3s)", took)
+		t.Errorf("the row was free after %v, want about I (4s)", took)
 	}
 }
 

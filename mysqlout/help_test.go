@@ -21,11 +21,12 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// quick is a pool configuration with L, R, I of 1, 2 and 3 seconds.
+// quick is a pool configuration with L, R, I of 1, 3 and 4 seconds: MySQL looks once a second for who has waited too
+// long, so that L may become 2.
 func quick(dsn string) pool.Config {
 	c := pool.DefaultConfig()
 	c.DSN = dsn
-	c.LockWait, c.Answer, c.IdleTransaction = time.Second, 2*time.Second, 3*time.Second
+	c.LockWait, c.Answer, c.IdleTransaction = time.Second, 3*time.Second, 4*time.Second
 	return c
 }
 
@@ -113,10 +114,12 @@ func (f *fixture) prepare(t testing.TB, want ...row.Table) {
 	}
 }
 
+// exec carries out statements that are written for MariaDB.
 func (f *fixture) exec(t testing.TB, statements ...string) {
 	t.Helper()
+	server := serverOf(t, f.pool)
 	for _, s := range statements {
-		if _, err := f.h.Exec(s); err != nil {
+		if _, err := f.h.Exec(adapt(server, s)); err != nil {
 			t.Fatalf("%s: %v", s, err)
 		}
 	}

@@ -31,7 +31,7 @@ func TestP9_OpenTransactionIsNeverGivenBack(t *testing.T) {
 	table := countsTable()
 	f := open(t, mariadbtest.Start(t), testConfig(), table)
 	at := mustClaim(t, f.sink, 0)
-	f.exec(t, "ALTER TABLE counts ADD CHECK (item <> 'bad')")
+	f.exec(t, refuseBad(serverOf(t, f.pool)))
 	// Whatever went wrong in the middle, nothing of it is there for whoever comes next on any connection.
 	err := f.sink.Commit(t.Context(), part(1, 2, countsDelta(&table, map[string]int64{"a": 1, "bad": 1}), at...))
 	var refused *batch.RefusedRows
@@ -195,7 +195,7 @@ func TestP18_EachCode(t *testing.T) {
 		"1264 out of range": {"out of range", "v TINYINT NULL", row.Column{Kind: row.Int, Merge: row.Max, Nullable: true},
 			func(_ *row.Rows, c *row.Cell) { *c = cell(1) }, func(_ *row.Rows, c *row.Cell) { *c = cell(300) }},
 		"1406 too long": {"1406", "v VARCHAR(3) COLLATE utf8mb4_nopad_bin NULL", row.Column{Kind: row.Text, Merge: row.Last, Nullable: true},
-			func(r *row.Rows, c *row.Cell) { r.SetBytes(c, []byte("abc")) }, func(r *row.Rows, c *row.Cell) { r.SetBytes(c, []byte("abcd")) }},
+			func(r *row.Rows, c *row.Cell) { r.SetBytes(c, []byte("abc")) }, func(r *row.Rows, c *row.Cell) { r.SetBytes(c, []byte("abcdefghijklm")) }},
 		"1366 not the character set": {"1366", "v VARCHAR(30) CHARACTER SET latin1 NULL", row.Column{Kind: row.Text, Merge: row.Last, Nullable: true},
 			func(r *row.Rows, c *row.Cell) { r.SetBytes(c, []byte("abc")) }, func(r *row.Rows, c *row.Cell) { r.SetBytes(c, []byte("\u4e16")) }},
 		"1292 no such time": {"1292", "v DATETIME NULL", row.Column{Kind: row.Datetime, Merge: row.Last, Nullable: true},
@@ -209,6 +209,11 @@ func TestP18_EachCode(t *testing.T) {
 			test.column.Name = "v"
 			table := row.Table{Name: "target", Grouped: true, Keys: 1, Columns: []row.Column{key, test.column}}
 			f := open(t, server, testConfig())
+			if test.code == "4025" {
+				if test.code = refusedByCheck(serverOf(t, f.pool)); test.code == "" {
+					t.Skip("NOT RUN: this server reads CHECK and does nothing about it")
+				}
+			}
 			f.exec(t, "CREATE TABLE target (k BIGINT PRIMARY KEY, "+test.ddl+")")
 			f.prepare(t, table)
 			if test.code == "1048" {

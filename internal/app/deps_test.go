@@ -61,6 +61,7 @@ var stopsHere = []struct {
 	{"github.com/dolthub/vitess/go/vt/sqlparser", []string{"query"}, "one file turns its tree into ours"},
 	{"github.com/alecthomas/kong", []string{"internal/cli", "cmd/standalone"}, "packages do not know flags"},
 	{"github.com/twmb/avro", []string{"flumesink/avro"}, "for handshakes and protocols; the event path is our own"},
+	{"github.com/testcontainers/testcontainers-go", nil, "containers are for tests; the product knows of no engine"},
 	{"net/http", []string{"status"}, "there is one HTTP server"},
 	{"net/http/pprof", nil, "profiles are not served"},
 }

@@ -1,0 +1,144 @@
+//go:build integration
+
+package integration
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sluice-etl/sluice/internal/containertest"
+	"github.com/sluice-etl/sluice/internal/mariadbtest"
+	"github.com/sluice-etl/sluice/internal/mysqlproxy"
+)
+
+// notInContainers are the tests of mysqlout that have a server of their own, whatever ETL_TEST_DSN says.
+const notInContainers = "^(TestE10_P12_OlderState|TestSinktest_embedded|TestDDL_makesWhatCheckWants|TestFailpoints_allOrNothing)$"
+
+// TestContainer_MySQL holds mysqlout against each MySQL and MariaDB that there is an image of: the conformance suite of
+// sinks, the tests of the protocol's rules, of each error number, of what the experiments found.
+func TestContainer_MySQL(t *testing.T) {
+	containertest.Check(t, containertest.Engine())
+	tests := filepath.Join(t.TempDir(), "mysqlout.test")
+	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-o", tests, "../mysqlout")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build the tests of mysqlout: %v\n%s", err, out)
+	}
+	for _, image := range containertest.MySQLImages() {
+		t.Run(image, func(t *testing.T) {
+			server := startMySQL(t, image)
+			ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+			defer cancel()
+			cmd := exec.CommandContext(ctx, tests, "-test.v", "-test.timeout=3m", "-test.skip="+notInContainers)
+			cmd.Dir = filepath.Join("..", "mysqlout")
+			cmd.Env = append(os.Environ(), "ETL_TEST_DSN="+server.DSN(""), "ETL_TEST_REQUIRE_MYSQL=1")
+			out, err := cmd.CombinedOutput()
+			passed := bytes.Count(out, []byte("--- PASS: "))
+			if err != nil {
+				t.Fatalf("%v\n%s", err, out[max(0, len(out)-20_000):])
+			}
+			if !bytes.Contains(out, []byte("--- PASS: TestSinktest_mariadb/P9_commitMovesRowsAndCheckpoint ")) {
+				t.Errorf("the suite of sinks did not run among the %d tests that passed", passed)
+			}
+			for line := range strings.Lines(string(out)) {
+				if _, why, is := strings.Cut(line, "NOT RUN: "); is {
+					t.Logf("NOT RUN: %s: %s", image, strings.TrimSpace(why))
+				}
+			}
+			t.Logf("%d tests of mysqlout passed", passed)
+		})
+	}
+}
+
+// TestContainer_EndToEnd sends events through etl and a Kafka in a container into a MySQL in a container, with a COMMIT
+// in ten lost or its answer swallowed, and compares what is counted with what Kafka holds.
+func TestContainer_EndToEnd(t *testing.T) {
+	containertest.Check(t, containertest.Engine())
+	rnd := seed(t)
+	for _, image := range containertest.MySQLImages() {
+		t.Run(image, func(t *testing.T) {
+			server := startMySQL(t, image)
+			kafka, err := containertest.Kafka(t.Context(), containertest.KafkaImage())
+			t.Cleanup(func() { closeContainer(t, kafka) })
+			containertest.Check(t, err)
+			used(t, kafka, "Apache Kafka")
+
+			ctx := bounded(t, 3*time.Minute)
+			s := containerSite(t, server, kafka)
+			s.proxy.Commits(tenthCommit(rnd))
+			l := &load{seed: rnd, addr: s.avro, batch: 50, total: 20_000, rate: 5_000}
+			sent := s.begin(ctx, t, l)
+			s.finish(ctx, t, l, sent, s.start(t, "run", ""))
+		})
+	}
+}
+
+// containerSite is a site whose broker and server run in containers.
+func containerSite(t *testing.T, server *mariadbtest.Server, kafka *containertest.Container) *site {
+	t.Helper()
+	s := &site{dir: t.TempDir(), avro: freeAddr(t), broker: &broker{addr: kafka.Addr}, server: server, schema: server.Database(t)}
+	var err error
+	if s.db, err = sql.Open("mysql", server.DSN(s.schema)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.db.Close() })
+	if s.proxy, err = mysqlproxy.Start(server.Addr()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.proxy.Close() })
+	s.query = filepath.Join(s.dir, "query.sql")
+	if err := os.WriteFile(s.query, []byte(faultQuery), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func startMySQL(t *testing.T, image string) *mariadbtest.Server {
+	t.Helper()
+	c, server, err := containertest.MySQL(t.Context(), image)
+	t.Cleanup(func() { closeContainer(t, c) })
+	containertest.Check(t, err)
+	h, err := sql.Open("mysql", server.DSN(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	var version, comment string
+	if err := h.QueryRowContext(t.Context(), "SELECT VERSION(), @@version_comment").Scan(&version, &comment); err != nil {
+		t.Fatal(err)
+	}
+	used(t, c, fmt.Sprintf("%s (%s)", version, comment))
+	return server
+}
+
+func closeContainer(t *testing.T, c *containertest.Container) {
+	t.Helper()
+	if c == nil {
+		return
+	}
+	if t.Failed() {
+		t.Logf("the server of %s:\n%s", c.Image, c.Log())
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// usedBefore is what used has printed.
+var usedBefore sync.Map
+
+// used prints, once, what ran in a container; scripts/test collects these lines.
+func used(t *testing.T, c *containertest.Container, what string) {
+	t.Helper()
+	if _, is := usedBefore.LoadOrStore(c.Image, true); !is {
+		t.Logf("IN A CONTAINER: %s: %s", c.Image, what)
+	}
+}
