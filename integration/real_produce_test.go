@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -172,7 +173,33 @@ func realEpochs(t *testing.T, r *realKafka) {
 	cut.parts[0] = &account{next: 150, epoch: places[0].epoch}
 	cut.join(cfg, "epochs-job-cut")
 	wantStopped(ctx, t, cut, 150, fmt.Sprintf("leader epoch %d ends at 100, but records up to 149 were counted in it", places[0].epoch))
-	t.Logf("leader epochs %d, %d, %d", places[0].epoch, places[1].epoch, places[2].epoch)
+
+	// A log that ends with an aborted transaction of a new epoch: the place behind it is one of that epoch.
+	if err := errors.Join(r.Kill(), r.Restart(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	txn := r.client(t, kgo.TransactionalID("epochs-txn"))
+	if err := txn.BeginTransaction(); err != nil {
+		t.Fatal(err)
+	}
+	fill(t, txn, "epochs", 0, 0, 10)
+	if err := txn.EndTransaction(ctx, kgo.TryAbort); err != nil {
+		t.Fatal(err)
+	}
+	end := int64(303 + 11)
+	for _, job := range []string{"epochs-job-gap", "epochs-job-behind"} {
+		if job == "epochs-job-behind" {
+			fill(t, r.client(t), "epochs", 0, 314, 315)
+			end++
+		}
+		m := l.join(cfg, job)
+		await(ctx, t, "it comes to the end", func() bool { return l.at(0).next == end || l.at(0).err != nil })
+		m.stop()
+		if a := l.at(0); a.err != nil || a.gapped() != 11 || a.epoch <= places[2].epoch {
+			t.Fatalf("%s: stands at %d of epoch %d with %d gaps, error %v; want %d, an epoch above %d, 11 gaps", job, a.next, a.epoch, a.gapped(), a.err, end, places[2].epoch)
+		}
+	}
+	t.Logf("leader epochs %d, %d, %d, %d", places[0].epoch, places[1].epoch, places[2].epoch, l.at(0).epoch)
 }
 
 // The broker is killed and started again under load: what was answered OK is there, and whoever reads stops at nothing.
