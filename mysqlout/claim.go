@@ -99,11 +99,17 @@ func (s *Sink) claim(ctx context.Context, topic batch.Topic, partitions []int32)
 			abandon(tx, err)
 		}
 	}()
+	// Before the rows are read: whoever inserts does it for all partitions up to some number at once, so that what is
+	// missing below this one was deleted, and was not about to come.
+	highest, err := s.highest(ctx, tx, topic.Name)
+	if err != nil {
+		return nil, err
+	}
 	rows, err := s.read(ctx, tx, topic.Name, partitions, true)
 	if err != nil {
 		return nil, err
 	}
-	missing, err := s.compare(ctx, tx, topic, partitions, rows)
+	missing, err := s.compare(ctx, tx, topic, partitions, rows, highest)
 	if err != nil {
 		return nil, err
 	}
@@ -145,45 +151,59 @@ func (s *Sink) claim(ctx context.Context, topic batch.Topic, partitions []int32)
 
 // missing is what a claim has to insert.
 type missing struct {
-	all        bool    // the job's first claim of the topic: every partition, at its start
-	partitions []int32 // else these, at their first record
-	targets    bool    // etl_target does not say what it should
+	first   bool     // it is the job's first claim of the topic
+	from    int32    // one behind the last partition that has a checkpoint
+	to      int32    // the last that was claimed and has none, -1 where all have one
+	targets bool     // etl_target does not say what it should
+	absent  []string // the targets that it does not have
 }
 
 // compare looks whether a claim may go on. It changes nothing.
-func (s *Sink) compare(ctx context.Context, tx *pool.Tx, topic batch.Topic, partitions []int32, rows []stored) (m missing, err error) {
+func (s *Sink) compare(ctx context.Context, tx *pool.Tx, topic batch.Topic, partitions []int32, rows []stored, highest last) (m missing, err error) {
+	m.first, m.from, m.to = highest.partition < 0, highest.partition+1, -1
 	there := map[int32]bool{}
+	theirs := highest.topicID
 	var otherTopic, otherQuery []checkpoint.Partition
 	for i := range rows {
 		there[rows[i].ID] = true
 		if rows[i].TopicID != topic.ID {
+			theirs = rows[i].TopicID
 			otherTopic = append(otherTopic, rows[i].Partition)
 		}
 		if rows[i].hash != s.config.QueryHash {
 			otherQuery = append(otherQuery, rows[i].Partition)
 		}
 	}
-	var gone []checkpoint.Partition
+	var gone, deleted []checkpoint.Partition
 	s.mu.Lock()
 	for _, id := range partitions {
 		p := checkpoint.Partition{Topic: topic.Name, ID: id}
 		if there[id] {
 			continue
 		}
-		m.partitions = append(m.partitions, id)
+		m.to = max(m.to, id)
 		if s.held[p] {
 			gone = append(gone, p)
+		}
+		switch {
+		case id <= highest.partition:
+			deleted = append(deleted, p)
+		case highest.partition >= 0 && highest.topicID != topic.ID:
+			otherTopic = append(otherTopic, p) // a new topic that has more partitions than the one that was counted
 		}
 	}
 	s.mu.Unlock()
 	if gone != nil {
 		return m, errGone(gone)
 	}
+	if deleted != nil {
+		return m, errDeleted(deleted)
+	}
 	if otherTopic != nil {
 		return m, &checkpoint.Error{
 			Class: checkpoint.ErrRefused, Partitions: otherTopic,
 			Err: fmt.Errorf("topic %s has id %v, the checkpoints of job %s are of a topic of that name with id %v",
-				topic.Name, topic.ID, s.config.Job, rows[0].TopicID),
+				topic.Name, topic.ID, s.config.Job, theirs),
 			Hint: "the topic was made anew, or this is another Kafka; give this job another name, or say etl offsets set to begin with the new topic",
 		}
 	}
@@ -191,18 +211,12 @@ func (s *Sink) compare(ctx context.Context, tx *pool.Tx, topic batch.Topic, part
 		return m, s.otherQuery(ctx, tx, otherQuery)
 	}
 	m.targets = otherQuery != nil
-	if len(rows) == 0 {
-		any, err := s.anyCheckpoint(ctx, tx, topic.Name)
-		if err != nil {
-			return m, err
-		}
-		m.all = !any
-	}
-	if m.all || m.targets {
+	m.first = m.first && len(rows) == 0 // else somebody has inserted them since
+	if m.first || m.targets {
 		m.targets = true
-		return m, s.mayBegin(ctx, tx, m.all)
+		m.absent, err = s.mayBegin(ctx, tx, m.first)
 	}
-	return m, nil
+	return m, err
 }
 
 func errGone(partitions []checkpoint.Partition) error {
@@ -213,15 +227,36 @@ func errGone(partitions []checkpoint.Partition) error {
 	}
 }
 
-// anyCheckpoint says whether the job has a checkpoint of the topic.
-func (s *Sink) anyCheckpoint(ctx context.Context, tx *pool.Tx, topic string) (found bool, err error) {
-	text := appendText([]byte("SELECT 1 FROM etl_checkpoint WHERE job = "), s.config.Job)
+// errDeleted is for checkpoints that this process never held, and that were there: a job has them for all partitions
+// from 0 on. To take such a partition for a new one would count all of it again.
+func errDeleted(partitions []checkpoint.Partition) error {
+	return &checkpoint.Error{
+		Class: checkpoint.ErrRefused, Partitions: partitions,
+		Err:  fmt.Errorf("the checkpoint of %v was deleted, those of later partitions are there", partitions[0]),
+		Hint: "put its row of etl_checkpoint back, from a backup in which the targets are of the same moment; or begin anew, with another job and empty tables",
+	}
+}
+
+// last is the last partition of a topic that has a checkpoint of the job, -1 where none has.
+type last struct {
+	partition int32
+	topicID   checkpoint.TopicID
+}
+
+func (s *Sink) highest(ctx context.Context, tx *pool.Tx, topic string) (last, error) {
+	out := last{partition: -1}
+	text := appendText([]byte("SELECT partition_id, topic_id FROM etl_checkpoint WHERE job = "), s.config.Job)
 	text = appendText(append(text, " AND topic = "...), topic)
-	err = tx.Query(ctx, string(append(text, " LIMIT 1"...)), func(func(...any) error) error {
-		found = true
+	text = append(text, " ORDER BY partition_id DESC LIMIT 1"...)
+	err := tx.Query(ctx, string(text), func(scan func(...any) error) error {
+		var id []byte
+		if err := scan(&out.partition, &id); err != nil {
+			return err
+		}
+		copy(out.topicID[:], id)
 		return nil
 	})
-	return found, err
+	return out, err
 }
 
 // HasCheckpoint says whether the job has a checkpoint of the topic: then nobody may make the topic (P26).
@@ -231,47 +266,38 @@ func (s *Sink) HasCheckpoint(ctx context.Context, topic string) (bool, error) {
 		return false, s.failed("look for checkpoints of "+topic, err)
 	}
 	defer tx.Rollback(ctx)
-	any, err := s.anyCheckpoint(ctx, tx, topic)
+	highest, err := s.highest(ctx, tx, topic)
 	if number(err) == 1146 {
 		return false, nil // no table, no checkpoint
 	}
 	if err != nil {
 		return false, s.failed("look for checkpoints of "+topic, err)
 	}
-	return any, nil
+	return highest.partition >= 0, nil
 }
 
 // insertMissing inserts checkpoints that nobody owns yet: in the job's first claim of every partition of the topic, at
-// the offset that --start means (P5); later of partitions that appeared, at their first record. Without IGNORE: a
+// the offset that --start means (P5); later of all partitions that appeared, at their first record. Without IGNORE: a
 // duplicate is a race lost.
 func (s *Sink) insertMissing(ctx context.Context, tx *pool.Tx, topic batch.Topic, m missing) error {
 	if m.targets {
-		if err := s.writeTargets(ctx, tx); err != nil {
+		if err := s.writeTargets(ctx, tx, m.absent); err != nil {
 			return err
 		}
 	}
-	var ids []int32
-	at := topic.Firsts
-	if m.all {
-		at = topic.Starts
-		for id := range topic.Starts {
-			ids = append(ids, int32(id))
-		}
-		if n := len(m.partitions); n > 0 && int(m.partitions[n-1]) >= len(ids) {
-			return bugf("partition %d claimed, the topic has %d", m.partitions[n-1], len(ids))
-		}
-	} else {
-		ids = m.partitions
-	}
-	if len(ids) == 0 {
+	if m.to < 0 {
 		return nil
 	}
+	at := topic.Firsts
+	if m.first {
+		at = topic.Starts
+	}
+	if int(m.to) >= len(at) {
+		return bugf("partition %d claimed, the topic has %d", m.to, len(at))
+	}
 	var text []byte
-	for i, id := range ids {
-		if int(id) >= len(at) {
-			return bugf("partition %d claimed, the topic has %d", id, len(at))
-		}
-		if i == 0 {
+	for id := m.from; int(id) < len(at); id++ {
+		if id == m.from {
 			text = append(text, "INSERT INTO etl_checkpoint (job, topic, partition_id, topic_id, leader_epoch, next_offset, "+
 				"epoch, owner, connection_id, batch_id, query_hash, first_offset, updated_at) VALUES "...)
 		} else {

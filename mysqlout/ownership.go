@@ -14,21 +14,24 @@ import (
 // would balance (P3).
 
 // mayBegin refuses a job to begin on targets that hold rows or belong to another job. first says that the job has no
-// checkpoint yet; else only targets that are new to it are looked at.
-func (s *Sink) mayBegin(ctx context.Context, tx *pool.Tx, first bool) error {
+// checkpoint yet; else only targets that are new to it are looked at. absent is those that no job has yet.
+func (s *Sink) mayBegin(ctx context.Context, tx *pool.Tx, first bool) (absent []string, err error) {
 	for _, name := range s.targetNames() {
 		owner := ""
 		text := appendText([]byte("SELECT job FROM etl_target WHERE table_name = "), name)
 		if err := tx.Query(ctx, string(append(text, " FOR UPDATE"...)), func(scan func(...any) error) error {
 			return scan(&owner)
 		}); err != nil {
-			return fmt.Errorf("read etl_target: %w", err)
+			return nil, fmt.Errorf("read etl_target: %w", err)
+		}
+		if owner == "" {
+			absent = append(absent, name)
 		}
 		if s.config.Adopt || owner == s.config.Job && !first {
 			continue
 		}
 		if owner != "" && owner != s.config.Job {
-			return &checkpoint.Error{
+			return nil, &checkpoint.Error{
 				Class: checkpoint.ErrRefused,
 				Err:   fmt.Errorf("table %s belongs to job %q, this is job %q", name, owner, s.config.Job),
 				Hint:  "run under that job's name, write to another table, or say --adopt once to add to what is there",
@@ -39,17 +42,17 @@ func (s *Sink) mayBegin(ctx context.Context, tx *pool.Tx, first bool) error {
 			holds = true
 			return nil
 		}); err != nil {
-			return fmt.Errorf("look whether %s is empty: %w", name, err)
+			return nil, fmt.Errorf("look whether %s is empty: %w", name, err)
 		}
 		if holds {
-			return &checkpoint.Error{
+			return nil, &checkpoint.Error{
 				Class: checkpoint.ErrRefused,
 				Err:   fmt.Errorf("table %s holds rows, and job %q has no checkpoint that would say which records they count", name, s.config.Job),
 				Hint:  "empty the table, write to another one, or say --adopt once to add to what is there",
 			}
 		}
 	}
-	return nil
+	return absent, nil
 }
 
 func (s *Sink) targetNames() []string {
@@ -69,9 +72,19 @@ func (s *Sink) quotedTarget(name string) string {
 	return string(appendTableName(nil, &s.targets[name].table))
 }
 
-// writeTargets says that the targets are this job's, and what its query is.
-func (s *Sink) writeTargets(ctx context.Context, tx *pool.Tx) error {
-	names := s.targetNames()
+// writeTargets says that the targets are this job's, and what its query is. Rows that were absent are inserted and
+// nothing else: of two new jobs that found the same empty table, the second gets a duplicate, looks again and is
+// refused. The rows of the others are locked.
+func (s *Sink) writeTargets(ctx context.Context, tx *pool.Tx, absent []string) error {
+	if err := s.putTargets(ctx, tx, absent, ""); err != nil {
+		return err
+	}
+	known := slices.DeleteFunc(s.targetNames(), func(name string) bool { return slices.Contains(absent, name) })
+	return s.putTargets(ctx, tx, known,
+		" ON DUPLICATE KEY UPDATE job = VALUES(job), query_hash = VALUES(query_hash), query_text = VALUES(query_text)")
+}
+
+func (s *Sink) putTargets(ctx context.Context, tx *pool.Tx, names []string, tail string) error {
 	if len(names) == 0 {
 		return nil
 	}
@@ -86,8 +99,7 @@ func (s *Sink) writeTargets(ctx context.Context, tx *pool.Tx) error {
 		text = appendText(append(text, ','), cut(s.config.QueryText, 1<<20))
 		text = append(text, ",UTC_TIMESTAMP(6))"...)
 	}
-	text = append(text, " ON DUPLICATE KEY UPDATE job = VALUES(job), query_hash = VALUES(query_hash), query_text = VALUES(query_text)"...)
-	_, err := tx.Exec(ctx, string(text))
+	_, err := tx.Exec(ctx, string(append(text, tail...)))
 	return err
 }
 

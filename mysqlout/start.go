@@ -23,11 +23,15 @@ func (s *Sink) MayStart(ctx context.Context, topic batch.Topic) error {
 	if err != nil {
 		return s.failed(doing, err)
 	}
-	partitions := make([]int32, len(rows))
-	for i := range rows {
-		partitions[i] = rows[i].ID
+	highest := last{partition: -1}
+	if n := len(rows); n > 0 {
+		highest = last{rows[n-1].ID, rows[n-1].TopicID}
 	}
-	if _, err := s.compare(ctx, tx, topic, partitions, rows); err != nil {
+	partitions := make([]int32, highest.partition+1)
+	for i := range partitions {
+		partitions[i] = int32(i)
+	}
+	if _, err := s.compare(ctx, tx, topic, partitions, rows, highest); err != nil {
 		return s.failed(doing, err)
 	}
 	return nil

@@ -1,0 +1,110 @@
+package mysqlout
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/internal/mariadbtest"
+)
+
+// again is another process of the same job.
+func (f *fixture) again(t *testing.T, c Config) *Sink {
+	t.Helper()
+	s := New(c, f.pool, nil, nil)
+	if _, err := s.Prepare(t.Context(), f.tables); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// Somebody deletes one checkpoint. The process that held it stops; its supervisor starts another, which never held it
+// and may not take it for that of a partition that appeared later: that one begins at its first record.
+func TestP3_ADeletedCheckpointIsNoNewPartition(t *testing.T) {
+	t.Parallel()
+	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
+	mustClaim(t, f.sink, 0, 1, 2)
+	f.exec(t, "DELETE FROM etl_checkpoint WHERE partition_id = 1")
+	s := f.again(t, testConfig())
+	if err := s.MayStart(t.Context(), topic(8)); !errors.Is(err, checkpoint.ErrRefused) {
+		t.Errorf("a start is allowed: %v", err)
+	}
+	_, err := s.Claim(t.Context(), topic(8), []int32{0, 1})
+	var refused *checkpoint.Error
+	if !errors.Is(err, checkpoint.ErrRefused) || !errors.As(err, &refused) || len(refused.Partitions) != 1 || refused.Partitions[0].ID != 1 {
+		t.Errorf("error is %v, want partition 1 refused", err)
+	}
+	if _, err := s.Claim(t.Context(), topic(8), []int32{0}); err != nil {
+		t.Errorf("its neighbour is not claimed: %v", err)
+	}
+}
+
+// Partitions that are added get their checkpoints all at once, so that a missing one below the last was deleted.
+func TestP5_PartitionsThatAppearBeginAtTheirFirstRecord(t *testing.T) {
+	t.Parallel()
+	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
+	mustClaim(t, f.sink, 0)
+	more := topic(11)
+	for i := range more.Starts {
+		more.Starts[i], more.Firsts[i] = 1000, int64(i)
+	}
+	at, err := f.again(t, testConfig()).Claim(t.Context(), more, []int32{9})
+	if err != nil || at[0].Next != 9 || at[0].First != 9 {
+		t.Fatalf("claimed %+v, %v, want it at 9", at, err)
+	}
+	at, err = f.sink.Claim(t.Context(), more, []int32{8, 10})
+	if err != nil || at[0].Next != 8 || at[1].Next != 10 {
+		t.Fatalf("claimed %+v, %v, want 8 and 10", at, err)
+	}
+}
+
+// A topic that is made anew may have more partitions than the one that was counted: they are no part of it either.
+func TestP4_NewPartitionsOfANewTopicAreRefused(t *testing.T) {
+	t.Parallel()
+	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
+	mustClaim(t, f.sink, 0)
+	anew := topic(9)
+	anew.ID = checkpoint.TopicID{2}
+	if _, err := f.sink.Claim(t.Context(), anew, []int32{8}); !errors.Is(err, checkpoint.ErrRefused) {
+		t.Errorf("error is %v, want a refusal", err)
+	}
+	if got := f.text(t, "SELECT COUNT(*) FROM etl_checkpoint"); got != "8" {
+		t.Errorf("%s checkpoints, want 8", got)
+	}
+}
+
+// Two new jobs find the same empty table, which no job has yet. The second one to write it down may not take it from
+// the first. The second is held up between the two by a lock on the table.
+func TestP3_TwoNewJobsOneTable(t *testing.T) {
+	t.Parallel()
+	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
+	lock, err := f.h.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	if _, err := lock.ExecContext(t.Context(), "LOCK TABLES counts WRITE"); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := f.sink.Claim(t.Context(), topic(1), []int32{0})
+		done <- err
+	}()
+	eventually(t, "the second looks into the table", 5*time.Second, func() bool {
+		return f.text(t, "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND state LIKE '%metadata lock%'") == "1"
+	})
+	f.exec(t, "INSERT INTO etl_target (table_name, job, query_hash, query_text, since) "+
+		"VALUES ('counts', 'the first', REPEAT('x', 32), '', UTC_TIMESTAMP(6))")
+	if _, err := lock.ExecContext(t.Context(), "UNLOCK TABLES"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), `belongs to job "the first"`) {
+		t.Errorf("error is %v, want a refusal that names the job", err)
+	}
+	if got := f.text(t, "SELECT job FROM etl_target"); got != "the first" {
+		t.Errorf("the table belongs to %q", got)
+	}
+}
