@@ -17,8 +17,10 @@ import (
 )
 
 var (
+	// ErrNotProduced is in every error of a request of which nothing was given to Kafka: sent again, it is no copy.
+	ErrNotProduced = errors.New("nothing was produced")
 	// ErrGone says that a request's sender has gone and nothing of the request was produced.
-	ErrGone = errors.New("the sender has gone; nothing was produced")
+	ErrGone = fmt.Errorf("the sender has gone; %w", ErrNotProduced)
 	// ErrClosed says that the producer has ended.
 	ErrClosed = errors.New("the producer is closed")
 )
@@ -199,13 +201,13 @@ func (p *Producer) Produce(ctx context.Context, b *ProduceBatch, gone func() boo
 	b.release = release
 	n := len(b.recs)
 	if err := p.Ready(ctx); err != nil {
-		return p.drop(b, "expired", fmt.Errorf("wait for kafka, nothing was produced: %w", err))
+		return p.drop(b, "expired", fmt.Errorf("wait for kafka, %w: %w", ErrNotProduced, err))
 	}
 	if gone != nil && gone() {
 		return p.drop(b, "gone", ErrGone)
 	}
 	if ctx.Err() != nil {
-		return p.drop(b, "expired", fmt.Errorf("nothing was produced: %w", context.Cause(ctx)))
+		return p.drop(b, "expired", fmt.Errorf("%w: %w", ErrNotProduced, context.Cause(ctx)))
 	}
 	if n == 0 {
 		p.recycle(b, true)
@@ -215,7 +217,7 @@ func (p *Producer) Produce(ctx context.Context, b *ProduceBatch, gone func() boo
 	if s == nil {
 		p.met.refused.WithLabelValues("closed").Inc()
 		p.recycle(b, true)
-		return ErrClosed
+		return fmt.Errorf("%w: %w", ErrClosed, ErrNotProduced)
 	}
 	b.prepare(p.cfg.Topic, s.limits.record(p.cfg.Topic))
 	go p.deliver(s, b, time.Now())

@@ -176,6 +176,8 @@ func (p *Producer) redoLoop(ctx context.Context, l limits) error {
 	}
 }
 
+var errTooLate = errors.New("the request's time is over; what kafka had refused was not produced again")
+
 // batch brings the last word on every refused record of b.
 func (r *redoer) batch(ctx context.Context, b *ProduceBatch) {
 	for _, f := range b.refused {
@@ -185,6 +187,11 @@ func (r *redoer) batch(ctx context.Context, b *ProduceBatch) {
 		}
 	}
 	for _, f := range b.refused {
+		if b.state.Load() == abandoned {
+			// Its sender sends it again: what is not in Kafka yet would be a copy (P23), and hold up those who wait.
+			b.err = errTooLate
+			return
+		}
 		dead, err := r.record(ctx, f.rec)
 		if err != nil {
 			b.err = err

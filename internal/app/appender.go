@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/kafkaio"
@@ -19,5 +21,9 @@ func (a appender) Append(ctx context.Context, r flumesink.Request) error {
 			b.Header(h.Key, h.Value)
 		}
 	}
-	return a.Produce(ctx, b, r.Gone, r.Release)
+	err := a.Produce(ctx, b, r.Gone, r.Release)
+	if errors.Is(err, kafkaio.ErrNotProduced) {
+		return fmt.Errorf("%w (%w)", err, flumesink.ErrNotProduced)
+	}
+	return err
 }

@@ -1,0 +1,29 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/kafkaio"
+)
+
+// A request that was never given to Kafka adds no copy, and must not be in the number that bounds the copies.
+func TestP23_WhatWasNotProducedIsNotUnanswered(t *testing.T) {
+	t.Parallel()
+	p, err := kafkaio.NewProducer(kafkaio.DefaultConfig(), nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	released := 0
+	err = appender{p}.Append(ctx, flumesink.Request{Events: make([]flumesink.Event, 1), Release: func() { released++ }})
+	if !errors.Is(err, flumesink.ErrNotProduced) {
+		t.Errorf("error is %v, want one that says that nothing was produced", err)
+	}
+	if released != 1 {
+		t.Errorf("released %d times", released)
+	}
+}
