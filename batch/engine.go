@@ -27,6 +27,7 @@ type Engine[D any] struct {
 	inbox  *mailbox[any]
 	topic  atomic.Pointer[Topic]
 	joined atomic.Bool
+	health health
 	ended  chan struct{} // closed when Run has ended
 
 	// Only the loop touches what follows.

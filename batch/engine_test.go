@@ -303,7 +303,7 @@ func TestP20_TooManyDead(t *testing.T) {
 	cfg.Interval, cfg.Recheck = 100*time.Millisecond, time.Hour
 	drive(t, cfg, newLogSource([][]batch.Record{log}, []int64{2000}), sink, func(e *batch.Engine[sinktest.Delta]) bool {
 		p := e.Status(t.Context()).Partitions
-		return len(p) == 1 && p[0].State == "stopped"
+		return len(p) == 1 && p[0].State == "stopped" && len(e.Health().Stopped) == 1
 	})
 	if len(sink.Rows()) != 0 || len(sink.Dead()) != 0 || sink.Checkpoints()[0].Next != 0 {
 		t.Errorf("something was written: %v, %d dead letters, %v", sink.Rows(), len(sink.Dead()), sink.Checkpoints())

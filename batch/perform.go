@@ -60,6 +60,7 @@ func (e *Engine[D]) perform(x Effect) {
 		e.released(x.Partition)
 	case Stopped:
 		e.m.stopped.Inc()
+		e.health.stop(x.Partition, x.Err)
 		e.log.Error("Partition stopped, the others go on", "topic", x.Partition.Topic, "partition", x.Partition.ID, "err", x.Err)
 	case Fenced:
 		e.m.fenced.Inc()
@@ -92,12 +93,20 @@ func (e *Engine[D]) claim(x DoClaim) {
 		at, err := e.sink.Claim(ctx, topic, ids)
 		if err == nil {
 			failpoint.Hit(failpoint.ClaimDone)
-			for _, c := range at {
-				e.log.Info("Partition claimed", "topic", c.Topic, "partition", c.ID, "next", c.Next, "epoch", c.Epoch)
-			}
+			e.log.Info("Partitions claimed", claimed(x.Task, at)...)
 		}
 		return ClaimedEvent{Task: x.Task, Op: x.Op, Checkpoints: at, Err: err}
 	})
+}
+
+// claimed is what a claim found, in one line: the partitions, and beside each its next offset and its epoch.
+func claimed(task int, at []checkpoint.Checkpoint) []any {
+	ids, next, epochs := make([]int32, len(at)), make([]int64, len(at)), make([]checkpoint.Epoch, len(at))
+	topic := ""
+	for i, c := range at {
+		topic, ids[i], next[i], epochs[i] = c.Topic, c.ID, c.Next, c.Epoch
+	}
+	return []any{"task", task, "topic", topic, "partitions", ids, "next", next, "epochs", epochs}
 }
 
 func (e *Engine[D]) commit(task int, op uint64) {
@@ -161,6 +170,12 @@ func ahead(r Refused, at []checkpoint.Checkpoint) bool {
 }
 
 func (e *Engine[D]) released(p checkpoint.Partition) {
+	e.health.goOn(p)
+	for _, t := range e.planner.tasks {
+		if len(t.parts) == 0 {
+			e.health.forget(t.n)
+		}
+	}
 	for _, d := range e.waiting[p] {
 		if d.left--; d.left == 0 {
 			close(d.done)
@@ -179,7 +194,14 @@ func (e *Engine[D]) observe(ev Event) {
 			e.refused[ev.Task] = append(e.refused[ev.Task], rows.Rows...)
 		}
 		e.m.commit(ev.Err, time.Since(e.began[ev.Task]))
+		e.health.asked(ev.Task, ev.Err, e.log)
+	case ClaimedEvent:
+		e.health.asked(ev.Task, ev.Err, e.log)
+		for _, c := range ev.Checkpoints {
+			e.health.goOn(c.Partition)
+		}
 	case ResolvedEvent:
+		e.health.asked(ev.Task, ev.Err, e.log)
 		if e.parts[ev.Task] == nil {
 			return
 		}

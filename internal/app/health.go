@@ -1,10 +1,16 @@
 package app
 
 import (
+	"cmp"
 	"context"
+	"fmt"
+	"maps"
+	"slices"
 	"sync/atomic"
 	"time"
 
+	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/status"
 )
 
@@ -48,9 +54,29 @@ func (s *standing) set(state status.State, reason string) {
 	s.now.Store(&status.Standing{State: state, Reason: reason})
 }
 
-func (s *standing) condition(name string) status.Condition {
-	return status.Condition{Name: name, Func: func() (status.State, string) {
-		now := s.now.Load()
-		return now.State, now.Reason
+// taking is whether MySQL takes what is loaded: at start as ready says, then as the engine hears from it.
+func taking(ready *standing, health func() batch.Health) status.Condition {
+	return status.Condition{Name: "mysql", Func: func() (status.State, string) {
+		if s := ready.now.Load(); s.State != status.OK {
+			return s.State, s.Reason
+		}
+		if err := health().Sink; err != nil {
+			return status.Degraded, err.Error()
+		}
+		return status.OK, ""
+	}}
+}
+
+// going is whether partitions have stopped. Restarting the process would not help, so it is never down for that.
+func going(health func() batch.Health) status.Condition {
+	return status.Condition{Name: "partitions", Func: func() (status.State, string) {
+		stopped := health().Stopped
+		if len(stopped) == 0 {
+			return status.OK, ""
+		}
+		first := slices.MinFunc(slices.Collect(maps.Keys(stopped)), func(a, b checkpoint.Partition) int {
+			return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.ID, b.ID))
+		})
+		return status.Degraded, fmt.Sprintf("%d stopped and wait for a person, the others go on; %v: %v", len(stopped), first, stopped[first])
 	}}
 }

@@ -174,5 +174,12 @@ func (l *loading) conditions() []status.Condition {
 		}
 		return status.Down, "the consumer group is not joined yet"
 	}}
-	return []status.Condition{group, l.mysql.condition("mysql")}
+	return []status.Condition{group, taking(l.mysql, l.health), going(l.health)}
+}
+
+func (l *loading) health() batch.Health {
+	if e := l.engine.Load(); e != nil {
+		return e.Health()
+	}
+	return batch.Health{}
 }
