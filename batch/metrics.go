@@ -72,10 +72,9 @@ func (m *metrics) commit(err error, took time.Duration) {
 	result := "ok"
 	if err != nil {
 		result = "other"
-		var rows *RefusedRows
 		if r, ok := results[classOf(err)]; ok {
 			result = r
-		} else if errors.As(err, &rows) {
+		} else if _, refused := errors.AsType[*RefusedRows](err); refused {
 			result = "rows_refused"
 		}
 	}

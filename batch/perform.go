@@ -188,8 +188,7 @@ func (e *Engine[D]) released(p checkpoint.Partition) {
 func (e *Engine[D]) observe(ev Event) {
 	switch ev := ev.(type) {
 	case CommittedEvent:
-		var rows *RefusedRows
-		if errors.As(ev.Err, &rows) {
+		if rows, refused := errors.AsType[*RefusedRows](ev.Err); refused {
 			e.log.Warn("MySQL refuses rows; their records become dead letters", "task", ev.Task, "rows", len(rows.Rows), "err", rows)
 			e.refused[ev.Task] = append(e.refused[ev.Task], rows.Rows...)
 		}

@@ -306,8 +306,7 @@ func classOf(err error) error {
 
 // named lists the partitions that an error names, nil where it concerns all.
 func named(err error) []checkpoint.Partition {
-	var e *checkpoint.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*checkpoint.Error](err); ok {
 		return e.Partitions
 	}
 	return nil
