@@ -6,10 +6,10 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -20,40 +20,54 @@ import (
 	"github.com/sluice-etl/sluice/internal/mysqlproxy"
 )
 
-// notInContainers are the tests of mysqlout that have a server of their own, whatever ETL_TEST_DSN says.
-const notInContainers = "^(TestE10_P12_OlderState|TestSinktest_embedded|TestDDL_makesWhatCheckWants|TestFailpoints_allOrNothing)$"
+// inContainers are the packages whose tests run against each image, without those that have a server of their own
+// whatever ETL_TEST_DSN says, and one test that must be among what ran.
+var inContainers = []struct{ pkg, run, skip, must string }{
+	{
+		"mysqlout", "", "^(TestE10_P12_OlderState|TestSinktest_embedded|TestDDL_makesWhatCheckWants|TestFailpoints_allOrNothing)$",
+		"TestSinktest_mariadb/P9_commitMovesRowsAndCheckpoint",
+	},
+	{"query", "^TestExpressions_asServerAnswers$", "", "TestExpressions_asServerAnswers"},
+	{"internal/app", "^TestCheck$", "", "TestCheck"},
+}
 
 // TestContainer_MySQL holds mysqlout against each MySQL and MariaDB that there is an image of: the conformance suite of
-// sinks, the tests of the protocol's rules, of each error number, of what the experiments found.
+// sinks, the tests of the protocol's rules, of each error number, of what the experiments found. And query's expressions
+// against the server's own, and what etl check says.
 func TestContainer_MySQL(t *testing.T) {
 	containertest.Check(t, containertest.Engine())
-	tests := filepath.Join(t.TempDir(), "mysqlout.test")
-	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-o", tests, "../mysqlout")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build the tests of mysqlout: %v\n%s", err, out)
+	dir := t.TempDir()
+	binary := func(pkg string) string { return filepath.Join(dir, strings.ReplaceAll(pkg, "/", "-")+".test") }
+	for _, tests := range inContainers {
+		build := exec.CommandContext(t.Context(), "go", "test", "-c", "-o", binary(tests.pkg), "../"+tests.pkg)
+		if out, err := build.CombinedOutput(); err != nil {
+			t.Fatalf("build the tests of %s: %v\n%s", tests.pkg, err, out)
+		}
 	}
 	for _, image := range containertest.MySQLImages() {
 		t.Run(image, func(t *testing.T) {
 			server := startMySQL(t, image)
-			ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
-			defer cancel()
-			cmd := exec.CommandContext(ctx, tests, "-test.v", "-test.timeout=3m", "-test.skip="+notInContainers)
-			cmd.Dir = filepath.Join("..", "mysqlout")
-			cmd.Env = append(os.Environ(), "ETL_TEST_DSN="+server.DSN(""), "ETL_TEST_REQUIRE_MYSQL=1")
-			out, err := cmd.CombinedOutput()
-			passed := bytes.Count(out, []byte("--- PASS: "))
-			if err != nil {
-				t.Fatalf("%v\n%s", err, out[max(0, len(out)-20_000):])
-			}
-			if !bytes.Contains(out, []byte("--- PASS: TestSinktest_mariadb/P9_commitMovesRowsAndCheckpoint ")) {
-				t.Errorf("the suite of sinks did not run among the %d tests that passed", passed)
-			}
-			for line := range strings.Lines(string(out)) {
-				if _, why, is := strings.Cut(line, "NOT RUN: "); is {
-					t.Logf("NOT RUN: %s: %s", image, strings.TrimSpace(why))
+			for _, tests := range inContainers {
+				ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+				defer cancel()
+				cmd := exec.CommandContext(ctx, binary(tests.pkg), "-test.v", "-test.timeout=3m", "-test.run="+tests.run, "-test.skip="+tests.skip)
+				cmd.Dir = filepath.Join("..", tests.pkg)
+				cmd.Env = append(os.Environ(), "ETL_TEST_DSN="+server.DSN(""), "ETL_TEST_REQUIRE_MYSQL=1")
+				out, err := cmd.CombinedOutput()
+				if err != nil {
+					t.Errorf("%s: %v\n%s", tests.pkg, err, out[max(0, len(out)-20_000):])
+					continue
 				}
+				if !regexp.MustCompile(`--- (PASS|SKIP): ` + tests.must + ` `).Match(out) {
+					t.Errorf("%s: %s did not run", tests.pkg, tests.must)
+				}
+				for line := range strings.Lines(string(out)) {
+					if _, why, is := strings.Cut(line, "NOT RUN: "); is {
+						t.Logf("NOT RUN: %s: %s", image, strings.TrimSpace(why))
+					}
+				}
+				t.Logf("%s: %d tests passed", tests.pkg, bytes.Count(out, []byte("--- PASS: ")))
 			}
-			t.Logf("%d tests of mysqlout passed", passed)
 		})
 	}
 }
@@ -111,11 +125,15 @@ func startMySQL(t *testing.T, image string) *mariadbtest.Server {
 		t.Fatal(err)
 	}
 	defer h.Close()
-	var version, comment string
-	if err := h.QueryRowContext(t.Context(), "SELECT VERSION(), @@version_comment").Scan(&version, &comment); err != nil {
+	var version string
+	if err := h.QueryRowContext(t.Context(), "SELECT VERSION()").Scan(&version); err != nil {
 		t.Fatal(err)
 	}
-	used(t, c, fmt.Sprintf("%s (%s)", version, comment))
+	name := "MySQL"
+	if strings.Contains(version, "MariaDB") {
+		name = "MariaDB"
+	}
+	used(t, c, name+" "+version)
 	return server
 }
 

@@ -56,6 +56,15 @@ var expressions = []struct{ expr, want string }{
 	{"CAST(CAST('2015-05-17 10:05:03' AS DATETIME) AS CHAR)", "2015-05-17 10:05:03"}, {"CAST(9e0 AS DECIMAL(10,2))", "9.00"}, {"CAST(NULL AS SIGNED)", "NULL"}, {"CAST(0.5 AS SIGNED)", "1"}, {"CAST(-0.5 AS SIGNED)", "-1"},
 }
 
+// Where MySQL's answers differ from MariaDB's: the first shows fewer digits of the same value; MySQL 9 rounds each
+// quotient to four digits more than the dividend has, where MySQL 8 keeps more of them within an expression.
+var (
+	mysql8Answers = map[string]string{"IF(1, 1, 1.50)": "1"}
+	mysql9Answers = map[string]string{
+		"IF(1, 1, 1.50)": "1", "2 / 3 * 3": "2.0001", "1/3/3": "0.11110000", "CAST(1/3 AS DECIMAL(20,10))": "0.3333000000",
+	}
+)
+
 // evaluate runs one expression over one empty record.
 func evaluate(t testing.TB, format, expr, body string) (string, string) {
 	t.Helper()
@@ -100,9 +109,14 @@ func TestExpressions_asServerAnswers(t *testing.T) {
 	if err := conn.QueryRowContext(ctx, "SELECT VERSION()").Scan(&version); err != nil {
 		t.Fatal(err)
 	}
-	collation := "utf8mb4_0900_bin"
-	if strings.Contains(version, "MariaDB") {
-		collation = "utf8mb4_nopad_bin"
+	collation, differs := "utf8mb4_0900_bin", mysql9Answers
+	switch {
+	case strings.Contains(version, "MariaDB"):
+		collation, differs = "utf8mb4_nopad_bin", nil
+	case strings.HasPrefix(version, "5."):
+		t.Skip("NOT RUN: MySQL 5.7 has no collation that compares text by its bytes without padding")
+	case strings.HasPrefix(version, "8."):
+		differs = mysql8Answers
 	}
 	for _, set := range []string{"SET NAMES utf8mb4 COLLATE " + collation, "SET time_zone = '+00:00'", "SET sql_mode = 'STRICT_ALL_TABLES'"} {
 		if _, err := conn.ExecContext(ctx, set); err != nil {
@@ -117,6 +131,9 @@ func TestExpressions_asServerAnswers(t *testing.T) {
 		}
 		if !got.Valid {
 			got.String = "NULL"
+		}
+		if want, is := differs[c.expr]; is {
+			c.want = want
 		}
 		if got.String != c.want {
 			t.Errorf("%s answers %s = %q, the table above says %q", version, c.expr, got.String, c.want)

@@ -21,7 +21,7 @@ func TestCheck(t *testing.T) {
 	if err := Check(t.Context(), cfg, &out); err != nil {
 		t.Errorf("everything can be made: %v\n%s", err, &out)
 	}
-	for _, want := range []string{"note     topic logs: it is missing", "note     words: it is missing", "ok       mysql: MariaDB"} {
+	for _, want := range []string{"note     topic logs: it is missing", "note     words: it is missing", "ok       mysql: M"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("it does not say %q:\n%s", want, &out)
 		}
