@@ -17,6 +17,11 @@ fuzz_targets() {
 		sed -E 's,^(.*)/[^/]*:func (.*)$,\1 \2,' | sort
 }
 
+# failpoint_packages prints the packages with tests that need failpoints.
+failpoint_packages() {
+	grep -rl --include='*_test.go' '^//go:build failpoint' . | xargs -r -n 1 dirname | sort -u
+}
+
 # machine prints one line about this machine.
 machine() {
 	local cpu
