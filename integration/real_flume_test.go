@@ -206,10 +206,8 @@ func (s *flumeSite) drained(ctx context.Context, t *testing.T) bool {
 	return true
 }
 
-var (
-	// host ident user [time] "request" status bytes "referer" "agent" line-n
-	accessLine = regexp.MustCompile(`^(\S+) \S+ .*? \[(\d\d)/Mar/2026:(\d\d:\d\d):\d\d \+0000\] "(?:[^"\\]|\\.)*" (\d{3}) (\d+|-) "(?:[^"\\]|\\.)*" "(?:[^"\\]|\\.)*" line-(\d+)$`)
-)
+// accessLine is host ident user [time] "request" status bytes "referer" "agent" line-n.
+var accessLine = regexp.MustCompile(`^(\S+) \S+ .*? \[(\d\d)/Mar/2026:(\d\d:\d\d):\d\d \+0000\] "(?:[^"\\]|\\.)*" (\d{3}) (\d+|-) "(?:[^"\\]|\\.)*" "(?:[^"\\]|\\.)*" line-(\d+)$`)
 
 // compare holds the tables against the topic, exactly, and the topic against the files: every line is in it.
 func (s *flumeSite) compare(ctx context.Context, t *testing.T) {
