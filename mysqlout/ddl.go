@@ -193,7 +193,7 @@ func (s *Sink) DDL(want []row.Table) string {
 	for i := range want {
 		b.WriteString(createTarget(server, &want[i]) + ";\n\n")
 	}
-	b.WriteString("-- Put the user in place of 'etl'@'%'.\n")
+	b.WriteString("-- All this is for the database that etl is given. Put its user in place of 'etl'@'%'.\n")
 	for _, o := range ownTables(server) {
 		rights := "SELECT, INSERT, UPDATE"
 		if o.name == "etl_dead_letter" {
@@ -204,6 +204,6 @@ func (s *Sink) DDL(want []row.Table) string {
 	for i := range want {
 		fmt.Fprintf(&b, "GRANT SELECT, INSERT, UPDATE ON %s TO 'etl'@'%%';\n", appendTableName(nil, &want[i]))
 	}
-	b.WriteString("-- Only where etl is to make missing tables itself (--create-tables):\n-- GRANT CREATE ON the database to 'etl'@'%';\n")
+	b.WriteString("-- Only where etl is to make the missing tables itself (--create-tables):\n-- GRANT CREATE ON * TO 'etl'@'%';\n")
 	return b.String()
 }

@@ -53,7 +53,7 @@ var fates = map[uint16]fate{
 // hints says what to do about an error that blocks.
 var hints = map[uint16]string{
 	1044: "give the user the rights that etl check --ddl prints",
-	1045: "the server does not accept user and password; files of secrets are read again at each connect",
+	1045: "the server does not accept user and password, or wants this user to come by TLS (--mysql-tls); files of secrets are read again at each connect",
 	1054: "the table has lost a column that the query writes; put it back, or change the query",
 	1062: "a row with this key is there already, and it was not this job's to write; look at what else writes to the table",
 	1105: "",

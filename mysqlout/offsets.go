@@ -3,6 +3,7 @@ package mysqlout
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"time"
 
@@ -17,6 +18,8 @@ type Offset struct {
 	QueryHash    [32]byte
 }
 
+var errNoJobs = errors.New("the database has no table etl_checkpoint: no job has run on it; is it the right one?")
+
 // Offsets reads the job's checkpoints of a topic, in order of partition.
 func (s *Sink) Offsets(ctx context.Context, topic string) ([]Offset, error) {
 	tx, err := s.pool.Tx(ctx, pool.First)
@@ -27,6 +30,9 @@ func (s *Sink) Offsets(ctx context.Context, topic string) ([]Offset, error) {
 	text := appendText([]byte("SELECT "+storedColumns+" FROM etl_checkpoint WHERE job = "), s.config.Job)
 	text = appendText(append(text, " AND topic = "...), topic)
 	rows, err := readStored(ctx, tx, topic, string(append(text, " ORDER BY partition_id"...)))
+	if number(err) == 1146 {
+		return nil, errNoJobs
+	}
 	if err != nil {
 		return nil, s.failed("read offsets", err)
 	}
@@ -63,6 +69,9 @@ func (s *Sink) Set(ctx context.Context, c SetOffset) (was, is checkpoint.Checkpo
 	}
 	defer tx.Rollback(ctx)
 	rows, err := s.read(ctx, tx, c.Topic, []int32{c.ID}, true)
+	if number(err) == 1146 {
+		return was, is, fmt.Errorf("%s: %w", doing, errNoJobs)
+	}
 	if err != nil {
 		return was, is, s.failed(doing, err)
 	}

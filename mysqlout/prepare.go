@@ -108,7 +108,12 @@ func (s *Sink) look(ctx context.Context, want []row.Table) (findings []Finding, 
 		findings = append(findings, o.judge(f)...)
 	}
 	own := len(findings) == 0
+	begins := slices.ContainsFunc(findings, func(f Finding) bool { return f.Subject == checkpointTable && f.Missing() })
 	for i := range want {
+		if ours := reserved(tx.Server, &want[i]); ours != nil {
+			actual, findings = append(actual, want[i]), append(findings, *ours)
+			continue
+		}
 		f, err := inspect(ctx, tx, &want[i])
 		if err != nil {
 			return nil, nil, s.failed("check table "+want[i].FullName(), err)
@@ -116,6 +121,13 @@ func (s *Sink) look(ctx context.Context, want []row.Table) (findings []Finding, 
 		j := judge{want: &want[i], found: f}
 		actual = append(actual, j.table())
 		findings = append(findings, j.findings...)
+		if begins && f.kind == "BASE TABLE" && !s.config.Adopt {
+			rows, err := s.rowsBeforeTheFirstCheckpoint(ctx, tx, &want[i])
+			if err != nil {
+				return nil, nil, s.failed("look whether "+want[i].FullName()+" is empty", err)
+			}
+			findings = append(findings, rows...)
+		}
 	}
 	server, err := s.lookAtServer(ctx, tx)
 	if err != nil {
@@ -130,6 +142,30 @@ func (s *Sink) look(ctx context.Context, want []row.Table) (findings []Finding, 
 		findings = append(findings, probe...)
 	}
 	return findings, actual, nil
+}
+
+const checkpointTable = "etl_checkpoint"
+
+// reserved refuses a target that is one of our own tables.
+func reserved(server pool.Server, t *row.Table) *Finding {
+	for _, o := range ownTables(server) {
+		if t.Schema == "" && strings.EqualFold(t.Name, o.name) {
+			return &Finding{Subject: t.Name, Seen: "it is one of Sluice's own tables", Do: "let the query write to another one"}
+		}
+	}
+	return nil
+}
+
+// rowsBeforeTheFirstCheckpoint looks at a target where no job has a checkpoint yet (P3). A claim asks the same, once
+// our own tables are there.
+func (s *Sink) rowsBeforeTheFirstCheckpoint(ctx context.Context, tx *pool.Tx, t *row.Table) (out []Finding, err error) {
+	text := string(appendTableName([]byte("SELECT 1 FROM "), t)) + " LIMIT 1"
+	err = tx.Query(ctx, text, func(func(...any) error) error {
+		out = []Finding{{Subject: t.FullName(), Seen: "it holds rows, and there is no checkpoint that would say which records they count",
+			Do: "empty the table, write to another one, or say --adopt once to add to what is there"}}
+		return nil
+	})
+	return out, err
 }
 
 // judge compares one of our own tables with what this release needs of it.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/sluice-etl/sluice/batch"
@@ -12,6 +13,7 @@ import (
 	"github.com/sluice-etl/sluice/kafkaio"
 	"github.com/sluice-etl/sluice/mysqlout"
 	"github.com/sluice-etl/sluice/pool"
+	"github.com/sluice-etl/sluice/row"
 )
 
 // checker looks at everything that a start needs, and changes nothing. It says on out what it sees, a line to a thing.
@@ -29,15 +31,22 @@ func Check(ctx context.Context, cfg Config, out io.Writer) error {
 	for _, t := range cfg.Plan.Tables() {
 		c.say("ok", "query", "it writes %s, %d columns, %d of them the key", t.FullName(), len(t.Columns), t.Keys)
 	}
-	topic := c.kafka(ctx)
-	c.mysql(ctx, topic)
+	topic, known := c.kafka(ctx)
+	c.mysql(ctx, topic, known)
 	switch {
 	case c.refused > 0:
-		return &checkpoint.Error{Class: checkpoint.ErrRefused, Err: fmt.Errorf("a start would be refused for %d reasons", c.refused)}
+		return &checkpoint.Error{Class: checkpoint.ErrRefused, Err: fmt.Errorf("a start would be refused, %s above", several(c.refused, "reason"))}
 	case c.failed > 0:
-		return fmt.Errorf("%d servers could not be asked", c.failed)
+		return fmt.Errorf("%s could not be asked", several(c.failed, "server"))
 	}
 	return nil
+}
+
+func several(n int, of string) string {
+	if n == 1 {
+		return "1 " + of
+	}
+	return fmt.Sprintf("%d %ss", n, of)
 }
 
 func (c *checker) say(state, subject, format string, args ...any) {
@@ -45,15 +54,16 @@ func (c *checker) say(state, subject, format string, args ...any) {
 	fmt.Fprintf(c.out, "%-8s %s: %s\n", state, subject, strings.ReplaceAll(text, "\n", "\n         "))
 }
 
-// kafka reports on the topics, and returns the one of the events; its ID is zero where it is not there or not known.
-func (c *checker) kafka(ctx context.Context) batch.Topic {
-	topic := batch.Topic{Name: c.cfg.Kafka.Topic}
+// kafka reports on the topics, and returns the one of the events; its ID is zero where it is not there. known is false
+// where Kafka could not be asked.
+func (c *checker) kafka(ctx context.Context) (topic batch.Topic, known bool) {
+	topic = batch.Topic{Name: c.cfg.Kafka.Topic}
 	subject := "kafka " + strings.Join(c.cfg.Kafka.Brokers, ",")
 	reports, err := kafkaio.Check(ctx, c.cfg.Kafka, nil)
 	if err != nil {
 		c.failed++
 		c.say("failed", subject, "%v", err)
-		return topic
+		return topic, false
 	}
 	c.say("ok", subject, "it answers")
 	for _, r := range reports {
@@ -70,10 +80,10 @@ func (c *checker) kafka(ctx context.Context) batch.Topic {
 			c.say("warning", subject, "%s", w)
 		}
 	}
-	return topic
+	return topic, true
 }
 
-func (c *checker) mysql(ctx context.Context, topic batch.Topic) {
+func (c *checker) mysql(ctx context.Context, topic batch.Topic, known bool) {
 	conns := pool.New(c.cfg.Pool, nil, nil)
 	defer func() { _ = conns.Close() }() // nothing is open any more
 	cfg := c.cfg.Sink
@@ -89,33 +99,43 @@ func (c *checker) mysql(ctx context.Context, topic batch.Topic) {
 	if server, ok := conns.Server(); ok {
 		c.say("ok", "mysql", "%s", server)
 	}
-	missing := false
+	refused, missing := c.refused, map[string]bool{}
 	for _, f := range findings {
 		switch {
 		case f.Warning:
 			c.say("warning", f.Subject, "%s", said(f))
 		case f.Missing() && c.cfg.Sink.CreateTables:
-			missing = true
+			missing[f.Subject] = true
 			c.say("note", f.Subject, "it is missing, and is made at start")
 		default:
-			missing = true
 			c.refuse(f.Subject, "%s", said(f))
 		}
 	}
-	if missing {
-		return // what follows looks into the tables
+	if c.refused == refused {
+		c.tables(ctx, sink, topic, known, missing)
 	}
-	c.tables(ctx, sink, topic)
 }
 
-// tables looks whether query and tables fit, and whether the job may start on them.
-func (c *checker) tables(ctx context.Context, sink *mysqlout.Sink, topic batch.Topic) {
-	actual, err := sink.Prepare(ctx, c.cfg.Plan.Tables())
+// tables looks whether query and tables fit, and whether the job may start on them. A table that is missing will be as
+// the query wants it. Where tables of our own are missing, the sink has looked already whether the job may begin.
+func (c *checker) tables(ctx context.Context, sink *mysqlout.Sink, topic batch.Topic, known bool, missing map[string]bool) {
+	want := c.cfg.Plan.Tables()
+	there := slices.DeleteFunc(slices.Clone(want), func(t row.Table) bool { return missing[t.FullName()] })
+	if len(want)-len(there) != len(missing) {
+		return
+	}
+	found, err := sink.Prepare(ctx, there)
 	if err == nil {
+		actual := slices.Clone(want)
+		for i := range actual {
+			if j := slices.IndexFunc(found, func(t row.Table) bool { return t.FullName() == actual[i].FullName() }); j >= 0 {
+				actual[i] = found[j]
+			}
+		}
 		err = bind(c.cfg.Plan, actual)
 	}
-	if err == nil && topic.ID != (checkpoint.TopicID{}) {
-		err = sink.MayStart(ctx, topic)
+	if err == nil && known {
+		err = c.mayStart(ctx, sink, topic)
 	}
 	switch {
 	case err == nil:
@@ -126,6 +146,20 @@ func (c *checker) tables(ctx context.Context, sink *mysqlout.Sink, topic batch.T
 		c.failed++
 		c.say("failed", "mysql", "%v", err)
 	}
+}
+
+func (c *checker) mayStart(ctx context.Context, sink *mysqlout.Sink, topic batch.Topic) error {
+	if topic.ID == (checkpoint.TopicID{}) { // P26
+		switch has, err := sink.HasCheckpoint(ctx, topic.Name); {
+		case err != nil:
+			return err
+		case has:
+			return &checkpoint.Error{Class: checkpoint.ErrRefused,
+				Err:  fmt.Errorf("topic %s is missing, and job %s has counted records of it", topic.Name, c.cfg.Sink.Job),
+				Hint: "is this the right Kafka? Else give the job another name, or make the topic and say etl offsets set --new-topic"}
+		}
+	}
+	return sink.MayStart(ctx, topic)
 }
 
 func (c *checker) refuse(subject, format string, args ...any) {

@@ -1,0 +1,45 @@
+package app
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/sluice-etl/sluice/internal/mariadbtest"
+	"github.com/sluice-etl/sluice/status"
+)
+
+// MySQL going away while the process runs is degraded, not down: receiving goes on. When it is back, so is readiness,
+// and what was received meanwhile is counted.
+func TestRun_mysqlAwayInTheMiddle(t *testing.T) {
+	t.Parallel()
+	db := mariadbtest.Start(t, mariadbtest.Private())
+	cfg := config(t, broker(t).ListenAddrs()[0], db.DSN(db.Database(t)))
+	p := start(t, cfg)
+	c := p.dial(t)
+	counted := func(want string) func() bool {
+		return func() bool { _, body := p.get(t, "/api/v1/status"); return strings.Contains(body, want) }
+	}
+	if err := c.Append(t.Context(), events("a")); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "a record is counted", counted(`"counted": 1`))
+	if err := db.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Append(t.Context(), events("b", "c", "d")); err != nil {
+		t.Fatalf("receiving goes on without MySQL: %v", err)
+	}
+	await(t, "MySQL is degraded", func() bool { _, states := p.standings(t); return states["mysql"] == status.Degraded })
+	if code, states := p.standings(t); code != http.StatusOK || states["partitions"] != status.OK {
+		t.Errorf("readyz: %d %v", code, states)
+	}
+	if err := db.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "MySQL is ok again", func() bool { _, states := p.standings(t); return states["mysql"] == status.OK })
+	await(t, "all is counted", func() bool {
+		_, body := p.get(t, "/metrics")
+		return strings.Contains(body, `etl_batch_records_total{fate="counted"} 4`)
+	})
+}
