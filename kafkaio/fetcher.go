@@ -25,6 +25,8 @@ type fetcher struct {
 	owner batch.Owner
 	parts map[int32]*part
 	slabs slabs
+	// topicID is what the client was last given partitions of.
+	topicID checkpoint.TopicID
 	// nudgeAt is when the client is to be nudged, zero for never.
 	nudgeAt time.Time
 	// logged is when an error of the topic as a whole was last logged.
@@ -235,6 +237,9 @@ func (f *fetcher) check(p *part, cause error) {
 
 // begin puts p into the fetching client, which asks for the end of the leader epoch once more by itself.
 func (f *fetcher) begin(p *part) {
+	if p.topicID != f.topicID {
+		f.purge(p)
+	}
 	p.state, p.added, p.seen = fetching, true, false
 	if p.paused {
 		f.cl.PauseFetchPartitions(p.tp())
@@ -245,12 +250,29 @@ func (f *fetcher) begin(p *part) {
 	f.stir()
 }
 
+// purge has the client forget a topic that was made anew, for it would ask for the old one's id for ever. Partitions
+// that stood in the old one are checked, which stops them.
+func (f *fetcher) purge(p *part) {
+	if f.topicID != (checkpoint.TopicID{}) {
+		for _, q := range f.parts {
+			if q.added && q.topicID != p.topicID {
+				f.withdraw(q)
+				q.abandon()
+				f.check(q, nil)
+			}
+		}
+		f.cl.PurgeTopicsFromClient(p.Topic)
+	}
+	f.topicID = p.topicID
+}
+
 // stop takes p from the client and tells the engine why; nothing more comes until it is positioned again.
 func (f *fetcher) stop(p *part, err error) {
 	p.abandon()
 	f.withdraw(p)
 	p.state = stopped
 	f.s.met.stops.Inc()
+	f.s.doubt()
 	f.owner.Fetched(batch.Fetched{
 		Range:       checkpoint.Range{Partition: p.Partition, First: p.next, Next: p.next},
 		Session:     p.session,

@@ -35,6 +35,7 @@ type member struct {
 	ours    map[int32]bool // as the group's last word has it
 	told    map[int32]bool // those of them that the owner knows
 	changed chan struct{}  // closed and made new at each callback
+	stale   bool           // what the owner knows of the topic may not be true any more
 }
 
 func (m *member) join() error {
@@ -142,9 +143,10 @@ func (m *member) assign(ctx context.Context) error {
 		}
 		m.mu.Lock()
 		n := len(m.ours)
-		pending := m.pending()
+		pending, stale := m.pending(), m.stale
+		m.stale = false
 		m.mu.Unlock()
-		if n > 0 && len(pending) == 0 {
+		if n > 0 && len(pending) == 0 && !stale {
 			continue
 		}
 		var topic batch.Topic
@@ -170,7 +172,9 @@ func (m *member) assign(ctx context.Context) error {
 			m.told[p] = true
 		}
 		m.mu.Unlock()
-		m.s.log.Info("Partitions are assigned", "partitions", fresh, "of", len(topic.Starts))
+		if len(fresh) > 0 || n == 0 {
+			m.s.log.Info("Partitions are assigned", "partitions", fresh, "of", len(topic.Starts))
+		}
 		m.owner.Assigned(topic, fresh)
 		m.tell.Unlock()
 		if left > 0 {
@@ -179,6 +183,18 @@ func (m *member) assign(ctx context.Context) error {
 			default:
 			}
 		}
+	}
+}
+
+// doubt has the owner told anew what the topic is: a claim that is made when a person has put things right must not be
+// held against the id of a topic that was deleted long ago (P4).
+func (m *member) doubt() {
+	m.mu.Lock()
+	m.stale = true
+	m.mu.Unlock()
+	select {
+	case m.wake <- struct{}{}:
+	default:
 	}
 }
 

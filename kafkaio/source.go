@@ -133,6 +133,15 @@ func (s *Source) Confirm(ctx context.Context, partitions []checkpoint.Partition)
 	return m.confirm(ctx, partitions)
 }
 
+func (s *Source) doubt() {
+	s.mu.Lock()
+	m := s.member
+	s.mu.Unlock()
+	if m != nil {
+		m.doubt()
+	}
+}
+
 func (s *Source) newFetchClient() (*kgo.Client, error) {
 	opts := append(s.cfg.options(s.log),
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{}),

@@ -145,6 +145,17 @@ func TestP4_topicMadeAgainUnderWay(t *testing.T) {
 	if n := len(o.at(0).offsets); n != 100 {
 		t.Errorf("%d records were handed on, want the first topic's 100", n)
 	}
+	// A person takes on the new topic while the process runs: its next claim must be of that one.
+	want := checkpoint.TopicID(c.TopicInfo("logs").TopicID)
+	eventually(t, "the new topic's id", func() bool {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		return o.topic.ID == want
+	})
+	o.mu.Lock()
+	o.position(0, batch.Position{Next: 0, LeaderEpoch: -1, TopicID: want})
+	o.mu.Unlock()
+	eventually(t, "the new topic's records", func() bool { return o.at(0).next == 300 })
 }
 
 func TestP13_setBackOverBufferedData(t *testing.T) {
