@@ -206,8 +206,8 @@ func (p *Producer) Produce(ctx context.Context, b *ProduceBatch, gone func() boo
 	if gone != nil && gone() {
 		return p.drop(b, "gone", ErrGone)
 	}
-	if ctx.Err() != nil {
-		return p.drop(b, "expired", fmt.Errorf("%w: %w", ErrNotProduced, context.Cause(ctx)))
+	if err := over(ctx); err != nil {
+		return p.drop(b, "expired", fmt.Errorf("%w: %w", ErrNotProduced, err))
 	}
 	if n == 0 {
 		p.recycle(b, true)
@@ -238,6 +238,18 @@ func (p *Producer) Produce(ctx context.Context, b *ProduceBatch, gone func() boo
 	err := b.err
 	p.recycle(b, false)
 	return err
+}
+
+// over says why ctx has ended. A process that was frozen looks at the clock itself: the timer that ends ctx may run later
+// than we do.
+func over(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if at, ok := ctx.Deadline(); ok && !time.Now().Before(at) {
+		return context.DeadlineExceeded
+	}
+	return nil
 }
 
 func (p *Producer) drop(b *ProduceBatch, reason string, err error) error {

@@ -1,8 +1,10 @@
 package kafkaio
 
 import (
+	"context"
 	"errors"
 	"testing"
+	"time"
 )
 
 // Kafka refused a batch for one record of it, and the others are produced again one by one. That takes its time: a
@@ -49,5 +51,21 @@ func TestP23_WhatWasNotProducedSaysSo(t *testing.T) {
 	b, _, release = request(p, "closed", 1)
 	if err := p.Produce(t.Context(), b, nil, release); !errors.Is(err, ErrNotProduced) || !errors.Is(err, ErrClosed) {
 		t.Errorf("closed: %v", err)
+	}
+}
+
+// thawed is a context whose deadline has passed while the process was frozen: its timer has not run yet.
+type thawed struct{ context.Context }
+
+func (thawed) Deadline() (time.Time, bool) { return time.Now().Add(-time.Second), true }
+
+func TestP23_ARequestThatWasFrozenIsNotProduced(t *testing.T) {
+	t.Parallel()
+	c := broker(t)
+	makeTopics(t, c, 1, nil)
+	p, _ := producer(t, testConfig(c))
+	b, released, release := request(p, "old", 1)
+	if err := p.Produce(thawed{t.Context()}, b, nil, release); !errors.Is(err, ErrNotProduced) || released.Load() != 1 {
+		t.Errorf("error is %v, released %d times", err, released.Load())
 	}
 }

@@ -297,6 +297,10 @@ func (s *Sink) insertMissing(ctx context.Context, tx *pool.Tx, topic batch.Topic
 	}
 	var text []byte
 	for id := m.from; int(id) < len(at); id++ {
+		if !m.first && at[id] > 0 {
+			s.log.Warn("Kafka does not have the first records of a partition that is new to the job; they are not counted, and nowhere else",
+				"topic", topic.Name, "partition", id, "begins_at", at[id])
+		}
 		if id == m.from {
 			text = append(text, "INSERT INTO etl_checkpoint (job, topic, partition_id, topic_id, leader_epoch, next_offset, "+
 				"epoch, owner, connection_id, batch_id, query_hash, first_offset, updated_at) VALUES "...)
