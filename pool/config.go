@@ -129,29 +129,29 @@ func (c Config) Validate() error {
 func (c Config) validateTimes() (errs []error) {
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if c.LockWait < time.Second || c.LockWait%time.Second != 0 {
-		bad("lock wait (L) is %v, must be whole seconds, 1 or more", c.LockWait)
+		bad("mysql-lock-wait (L) is %v, must be whole seconds, 1 or more", c.LockWait)
 	}
 	if c.IdleTransaction%time.Second != 0 {
-		bad("idle transaction (I) is %v, must be whole seconds", c.IdleTransaction)
+		bad("mysql-idle-transaction (I) is %v, must be whole seconds", c.IdleTransaction)
 	}
 	if c.Answer <= c.LockWait {
-		bad("answer (R) is %v, must be above lock wait (L), %v: else a wait for a row looks like a lost connection", c.Answer, c.LockWait)
+		bad("mysql-answer-timeout (R) is %v, must be above mysql-lock-wait (L), %v: else a wait for a row looks like a lost connection", c.Answer, c.LockWait)
 	}
 	if c.IdleTransaction <= c.Answer {
-		bad("idle transaction (I) is %v, must be above answer (R), %v: else the server ends what we still wait for", c.IdleTransaction, c.Answer)
+		bad("mysql-idle-transaction (I) is %v, must be above mysql-answer-timeout (R), %v: else the server ends what we still wait for", c.IdleTransaction, c.Answer)
 	}
 	if c.IdleTransaction+c.LockWait >= c.Rebalance {
-		bad("idle transaction (I) + lock wait (L) is %v, must be below the rebalance time-out, %v: else who claims is thrown out of the group before a frozen owner's rows are free",
+		bad("mysql-idle-transaction (I) + mysql-lock-wait (L) is %v, must be below kafka-rebalance-timeout, %v: else who claims is thrown out of the group before a frozen owner's rows are free",
 			c.IdleTransaction+c.LockWait, c.Rebalance)
 	}
 	if c.MaxIdleTime < 0 || c.MaxIdleTime >= c.IdleTransaction && c.MaxIdleTime != 0 {
-		bad("max idle time is %v, must be below idle transaction (I), %v", c.MaxIdleTime, c.IdleTransaction)
+		bad("mysql-max-idle-time is %v, must be below mysql-idle-transaction (I), %v", c.MaxIdleTime, c.IdleTransaction)
 	}
 	if c.MaxLifetime < time.Second {
-		bad("max lifetime is %v, must be 1s or more", c.MaxLifetime)
+		bad("mysql-max-lifetime is %v, must be 1s or more", c.MaxLifetime)
 	}
 	if c.ConnectTimeout <= 0 {
-		bad("connect time-out is %v, must be above 0", c.ConnectTimeout)
+		bad("mysql-connect-timeout is %v, must be above 0", c.ConnectTimeout)
 	}
 	return errs
 }

@@ -269,20 +269,20 @@ func TestConfig_Validate(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, change := range map[string]func(*Config){
-		"no MySQL server":                       func(c *Config) { c.DSN = "" },
-		"two spellings":                         func(c *Config) { c.Host = "h" },
-		"names no database":                     func(c *Config) { c.DSN = "u:p@tcp(h)/" },
-		"mysql-dsn sets readTimeout, parseTime": func(c *Config) { c.DSN = "u:p@tcp(h)/d?readTimeout=1s&tls=true&parseTime=true" },
-		"mysql-dsn sets sql_mode":               func(c *Config) { c.DSN = "u:p@tcp(h)/d?sql_mode=ANSI" },
-		"mysql-tls is \"yes\"":                  func(c *Config) { c.TLS = "yes" },
-		"must be above lock wait (L)":           func(c *Config) { c.Answer = 3 * time.Second },
-		"must be above answer (R)":              func(c *Config) { c.IdleTransaction = 5 * time.Second },
-		"below the rebalance time-out":          func(c *Config) { c.Rebalance = 13 * time.Second },
-		"whole seconds, 1 or more":              func(c *Config) { c.LockWait = 1500 * time.Millisecond },
-		"mysql-connections is 0":                func(c *Config) { c.Connections = 0 },
-		"max idle time is 10s":                  func(c *Config) { c.MaxIdleTime = 10 * time.Second },
-		"need each other":                       func(c *Config) { c.TLSCert = "x" },
-		"read mysql-dsn-file":                   func(c *Config) { c.DSN, c.DSNFile = "", "/does/not/exist" },
+		"no MySQL server":                        func(c *Config) { c.DSN = "" },
+		"two spellings":                          func(c *Config) { c.Host = "h" },
+		"names no database":                      func(c *Config) { c.DSN = "u:p@tcp(h)/" },
+		"mysql-dsn sets readTimeout, parseTime":  func(c *Config) { c.DSN = "u:p@tcp(h)/d?readTimeout=1s&tls=true&parseTime=true" },
+		"mysql-dsn sets sql_mode":                func(c *Config) { c.DSN = "u:p@tcp(h)/d?sql_mode=ANSI" },
+		"mysql-tls is \"yes\"":                   func(c *Config) { c.TLS = "yes" },
+		"must be above mysql-lock-wait (L)":      func(c *Config) { c.Answer = 3 * time.Second },
+		"must be above mysql-answer-timeout (R)": func(c *Config) { c.IdleTransaction = 5 * time.Second },
+		"below kafka-rebalance-timeout":          func(c *Config) { c.Rebalance = 13 * time.Second },
+		"whole seconds, 1 or more":               func(c *Config) { c.LockWait = 1500 * time.Millisecond },
+		"mysql-connections is 0":                 func(c *Config) { c.Connections = 0 },
+		"mysql-max-idle-time is 10s":             func(c *Config) { c.MaxIdleTime = 10 * time.Second },
+		"need each other":                        func(c *Config) { c.TLSCert = "x" },
+		"read mysql-dsn-file":                    func(c *Config) { c.DSN, c.DSNFile = "", "/does/not/exist" },
 	} {
 		c := ok
 		change(&c)

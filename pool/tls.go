@@ -68,6 +68,8 @@ func verifyChain(state tls.ConnectionState, roots *x509.CertPool) error {
 	for _, cert := range state.PeerCertificates[1:] {
 		between.AddCert(cert)
 	}
-	_, err := state.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: roots, Intermediates: between})
-	return err
+	if _, err := state.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: roots, Intermediates: between}); err != nil {
+		return fmt.Errorf("the server's certificate, of %s: %w: name its authority by --mysql-tls-ca", state.PeerCertificates[0].Subject, err)
+	}
+	return nil
 }

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 
 	"github.com/twmb/franz-go/pkg/kfake"
+
+	"github.com/sluice-etl/sluice/internal/app"
 )
 
 // broker is the embedded Kafka: one kfake node whose log is kept in a folder, without retention, since the tables are
@@ -24,7 +26,7 @@ func startBroker(ctx context.Context, listen, dir string, log *slog.Logger) (*br
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", listen)
 	if err != nil {
-		return nil, fmt.Errorf("--kafka-listen: %w", err)
+		return nil, app.NotListening("--kafka-listen", listen, err)
 	}
 	cluster, err := kfake.NewCluster(
 		kfake.NumBrokers(1),

@@ -16,6 +16,8 @@ import (
 	"github.com/dolthub/vitess/go/mysql"
 	"github.com/dolthub/vitess/go/sqltypes"
 	"github.com/sirupsen/logrus"
+
+	"github.com/sluice-etl/sluice/internal/app"
 )
 
 // databaseName is the embedded server's one schema.
@@ -37,7 +39,7 @@ func startDatabase(ctx context.Context, listen string) (*database, error) {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", listen)
 	if err != nil {
-		return nil, fmt.Errorf("--mysql-listen: %w", err)
+		return nil, app.NotListening("--mysql-listen", listen, err)
 	}
 	db := memory.NewDatabase(databaseName)
 	db.EnablePrimaryKeyIndexes()

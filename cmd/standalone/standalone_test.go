@@ -306,7 +306,7 @@ func TestStandalone_taken(t *testing.T) {
 				}
 				args = append(args, o+"="+addr)
 			}
-			wantFailure(t, cli.ExitFailed, option+".*address already in use", args...)
+			wantFailure(t, cli.ExitFailed, option+".*address already in use: another process", args...)
 		})
 	}
 	wantFailure(t, cli.ExitFailed, "--data-dir .*another process is using it", "--data-dir="+dir, "--kafka-listen=127.0.0.1:0")

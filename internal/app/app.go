@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -110,7 +111,7 @@ func (c *Config) share() {
 
 func (c *Config) listen(ctx context.Context, admin *status.Server, receiver *avro.Receiver) error {
 	if err := admin.Listen(ctx); err != nil {
-		return fmt.Errorf("--admin-listen %s: %w", c.Status.Listen, err)
+		return NotListening("--admin-listen", c.Status.Listen, err)
 	}
 	at := Addresses{Admin: admin.Addr()}
 	if receiver != nil {
@@ -123,6 +124,18 @@ func (c *Config) listen(ctx context.Context, admin *status.Server, receiver *avr
 		c.Listening(at)
 	}
 	return nil
+}
+
+// NotListening says of an address that could not be taken whose option it is, and what to do.
+func NotListening(option, address string, err error) error {
+	err = fmt.Errorf("%s %s: %w", option, address, err)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%w: another process has this port; stop it, or choose another port", err)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("%w: ports below 1024 need a privilege; choose a higher one", err)
+	}
+	return err
 }
 
 // ended is nil where the parts ended because they were told to.

@@ -79,9 +79,9 @@ func (c *offsetsShowCmd) Run(ctx context.Context, k *kong.Context, s Streams) er
 type offsetsSetCmd struct {
 	checkpointOptions `embed:""`
 	KafkaOptions      `embed:""`
-	Partition         int32         `group:"query" required:"" help:"Number of the partition."`
-	Offset            int64         `group:"query" required:"" help:"Offset to read next."`
-	Reason            string        `group:"query" required:"" help:"Why; it is kept in etl_dead_letter for ever."`
+	Partition         int32         `group:"query" required:"" placeholder:"N" help:"Number of the partition."`
+	Offset            int64         `group:"query" required:"" placeholder:"N" help:"Offset to read next."`
+	Reason            string        `group:"query" required:"" placeholder:"TEXT" help:"Why; it is kept in etl_dead_letter for ever."`
 	NewTopic          bool          `group:"query" help:"The topic was made anew: take on the id that Kafka gives it now, and begin the audit anew."`
 	Apply             bool          `group:"query" help:"Change it; else what would change is printed."`
 	Timeout           time.Duration `group:"process" default:"15s" help:"How long Kafka and MySQL are waited for."`
@@ -126,11 +126,25 @@ func (c *offsetsSetCmd) Run(ctx context.Context, k *kong.Context, s Streams) err
 	}
 	fmt.Fprintf(s.Out, "%s was at %d, epoch %d, %d skipped\n", change.Partition, was.Next, was.Epoch, was.Audit.Skipped)
 	if !c.Apply {
-		fmt.Fprintf(s.Out, "%s would be at %d, epoch %d, %d skipped: nothing was changed, say --apply to do it\n", change.Partition, is.Next, is.Epoch, is.Audit.Skipped)
+		fmt.Fprintf(s.Out, "%s would be at %d, epoch %d, %d skipped%s: nothing was changed, say --apply to do it\n",
+			change.Partition, is.Next, is.Epoch, is.Audit.Skipped, consequence(was, is))
 		return nil
 	}
-	fmt.Fprintf(s.Out, "%s is at %d, epoch %d, %d skipped\n", change.Partition, is.Next, is.Epoch, is.Audit.Skipped)
+	fmt.Fprintf(s.Out, "%s is at %d, epoch %d, %d skipped%s\n", change.Partition, is.Next, is.Epoch, is.Audit.Skipped, consequence(was, is))
 	return nil
+}
+
+// consequence says what becomes of the records between two checkpoints.
+func consequence(was, is checkpoint.Checkpoint) string {
+	switch n := is.Next - was.Next; {
+	case is.TopicID != was.TopicID:
+		return ", of the topic as it is now"
+	case n > 0:
+		return fmt.Sprintf(", %d records are never counted", n)
+	case n < 0:
+		return fmt.Sprintf(", %d records are counted a second time", -n)
+	}
+	return ""
 }
 
 func (c *offsetsSetCmd) topicID(ctx context.Context, k *kong.Context) (checkpoint.TopicID, error) {

@@ -10,7 +10,7 @@ import (
 )
 
 // inOptionsWords makes a usage error of what the packages say of their configuration. Packages do not know flags: they
-// write "batch-interval is 1ms, …", which becomes "--batch-interval is 1ms, …", and where the value came out of the
+// write "batch-interval is 1ms, …", which becomes "--batch-interval is 1ms, …", as do names further on; and where the value came out of the
 // environment the variable is named too.
 func inOptionsWords(ctx *kong.Context, err error) error {
 	if err == nil {
@@ -20,6 +20,14 @@ func inOptionsWords(ctx *kong.Context, err error) error {
 	for _, f := range ctx.Flags() {
 		flags[letters(f.Name)] = f
 	}
+	dash := func(line string) string {
+		return bareOption.ReplaceAllStringFunc(line, func(s string) string {
+			if name := strings.TrimLeft(s, " ("); flags[letters(name)] != nil {
+				return s[:len(s)-len(name)] + "--" + name
+			}
+			return s
+		})
+	}
 	given := func(f *kong.Flag) bool {
 		return slices.ContainsFunc(ctx.Path, func(p *kong.Path) bool { return p.Flag == f && !p.Resolved })
 	}
@@ -28,7 +36,7 @@ func inOptionsWords(ctx *kong.Context, err error) error {
 	for line := range strings.SplitSeq(err.Error(), "\n") {
 		m := optionName.FindStringSubmatch(line)
 		if m == nil || flags[letters(m[1])] == nil {
-			lines = append(lines, line)
+			lines = append(lines, dash(line))
 			continue
 		}
 		f := flags[letters(m[1])]
@@ -36,7 +44,7 @@ func inOptionsWords(ctx *kong.Context, err error) error {
 			continue
 		}
 		said[f] = true
-		line = "--" + f.Name + line[len(m[1]):]
+		line = "--" + f.Name + dash(line[len(m[1]):])
 		if !given(f) {
 			for _, env := range f.Envs {
 				if _, ok := os.LookupEnv(env); ok {
@@ -51,6 +59,9 @@ func inOptionsWords(ctx *kong.Context, err error) error {
 
 // optionName is the words before the verb.
 var optionName = regexp.MustCompile(`^([-a-z ]+?)(?:,| is | are | holds )`)
+
+// bareOption is what may be an option's name amid a sentence; values are in quotes.
+var bareOption = regexp.MustCompile(`(?:^|[ (])[a-z]+(?:-[a-z]+)+\b`)
 
 // letters is the name without what parts its words.
 func letters(name string) string { return strings.NewReplacer("-", "", " ", "").Replace(name) }

@@ -1,0 +1,149 @@
+package pool
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sluice-etl/sluice/internal/mariadbtest"
+)
+
+// authority signs certificates, and writes them where a server of another user can read them.
+type authority struct {
+	dir  string
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+	file string
+}
+
+func newAuthority(t *testing.T, name string) *authority {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "tls") // t.TempDir's parents are closed to others
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // keys of a test
+		t.Fatal(err)
+	}
+	a := &authority{dir: dir}
+	a.file, _ = a.sign(t, &x509.Certificate{
+		Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	})
+	return a
+}
+
+// sign writes a certificate and its key; the authority's first is its own.
+func (a *authority) sign(t *testing.T, c *x509.Certificate) (cert, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.SerialNumber = big.NewInt(time.Now().UnixNano())
+	c.NotBefore, c.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	parent, signer := a.cert, a.key
+	if parent == nil {
+		parent, signer = c, private
+	}
+	der, err := x509.CreateCertificate(rand.Reader, c, parent, &private.PublicKey, signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.cert == nil {
+		a.key = private
+		if a.cert, err = x509.ParseCertificate(der); err != nil {
+			t.Fatal(err)
+		}
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(suffix, kind string, der []byte) string {
+		name := filepath.Join(a.dir, c.Subject.CommonName+suffix)
+		if err := os.WriteFile(name, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o644); err != nil { //nolint:gosec // keys of a test
+			t.Fatal(err)
+		}
+		return name
+	}
+	return write(".pem", "CERTIFICATE", der), write(".key", "PRIVATE KEY", secret)
+}
+
+// Each mode of --mysql-tls against a server with a private authority: what it connects to, and what it refuses.
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	ours, other := newAuthority(t, "ours"), newAuthority(t, "other")
+	cert, key := ours.sign(t, &x509.Certificate{Subject: pkix.Name{CommonName: "server"}, DNSNames: []string{"localhost"}})
+	mine, myKey := ours.sign(t, &x509.Certificate{Subject: pkix.Name{CommonName: "client"}})
+	s := mariadbtest.Start(t, mariadbtest.Args("--ssl-ca="+ours.file, "--ssl-cert="+cert, "--ssl-key="+key))
+	db := s.Database(t)
+	for _, statement := range []string{
+		"CREATE USER u@'%' IDENTIFIED BY 'p' REQUIRE SSL", "CREATE USER x@'%' IDENTIFIED BY 'p' REQUIRE X509",
+		"GRANT ALL ON *.* TO u@'%'", "GRANT ALL ON *.* TO x@'%'",
+	} {
+		if err := s.Exec("", statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, port, err := net.SplitHostPort(s.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		host, user, mode, ca, cert, key string
+		want                            string // of the error; empty where it connects
+	}{
+		"no TLS at all":           {user: "u", want: "Access denied"},
+		"disabled":                {user: "u", mode: TLSDisabled, want: "Access denied"},
+		"preferred":               {user: "u", mode: TLSPreferred},
+		"required":                {user: "u", mode: TLSRequired},
+		"chain":                   {user: "u", mode: TLSVerifyCA, ca: ours.file},
+		"chain of another":        {user: "u", mode: TLSVerifyCA, ca: other.file, want: "name its authority by --mysql-tls-ca"},
+		"chain unknown to system": {user: "u", mode: TLSVerifyCA, want: "unknown authority"},
+		"name":                    {user: "u", mode: TLSVerifyIdentity, ca: ours.file, host: "localhost"},
+		"another name":            {user: "u", mode: TLSVerifyIdentity, ca: ours.file, want: "127.0.0.1"},
+		"certificate is wanted":   {user: "x", mode: TLSVerifyCA, ca: ours.file, want: "Access denied"},
+		"certificate":             {user: "x", mode: TLSVerifyCA, ca: ours.file, cert: mine, key: myKey},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := DefaultConfig()
+			if c.host == "" {
+				c.host = "127.0.0.1"
+			}
+			cfg.DSN = c.user + ":p@tcp(" + net.JoinHostPort(c.host, port) + ")/" + db
+			cfg.TLS, cfg.TLSCA, cfg.TLSCert, cfg.TLSKey = c.mode, c.ca, c.cert, c.key
+			if err := cfg.Validate(); err != nil {
+				t.Fatal(err)
+			}
+			p := New(cfg, nil, nil)
+			defer func() { _ = p.Close() }()
+			tx, err := p.Tx(t.Context(), First)
+			if c.want != "" {
+				if err == nil || !strings.Contains(err.Error(), c.want) {
+					t.Errorf("got %v, want an error with %q", err, c.want)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer tx.Rollback(t.Context())
+			var cipher string
+			if err := tx.Query(t.Context(), "SELECT VARIABLE_VALUE FROM information_schema.SESSION_STATUS WHERE VARIABLE_NAME = 'Ssl_cipher'",
+				func(scan func(...any) error) error { return scan(&cipher) }); err != nil || cipher == "" {
+				t.Errorf("the connection is not encrypted: %q, %v", cipher, err)
+			}
+		})
+	}
+}
