@@ -205,6 +205,21 @@ func eventually(t testing.TB, what string, within time.Duration, holds func() bo
 	}
 }
 
+// awaitTransactions waits until so many transactions of the fixture's database are in that state. It asks seldom: InnoDB
+// looks anew only when nobody has asked for 100 ms.
+func (f *fixture) awaitTransactions(t testing.TB, what string, within time.Duration, state, want string) {
+	t.Helper()
+	var asked time.Time
+	eventually(t, what, within, func() bool {
+		if time.Since(asked) < 250*time.Millisecond {
+			return false
+		}
+		defer func() { asked = time.Now() }()
+		return f.text(t, "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE "+state+" AND trx_mysql_thread_id IN "+
+			"(SELECT id FROM information_schema.processlist WHERE db = DATABASE())") == want
+	})
+}
+
 // rowsOf makes rows of a table from keys and cells that are set by set.
 func rowsOf(table *row.Table, n int, key func(i int) []byte, set func(r *row.Rows, i int, cells []row.Cell)) *row.Rows {
 	r := row.NewRows(table)

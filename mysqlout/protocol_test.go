@@ -47,10 +47,7 @@ func TestP9_OpenTransactionIsNeverGivenBack(t *testing.T) {
 	if got := f.text(t, "SELECT COUNT(*) FROM counts"); got != "0" {
 		t.Errorf("%s rows of a transaction that failed", got)
 	}
-	if got := f.text(t, "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_mysql_thread_id IN "+
-		"(SELECT id FROM information_schema.processlist WHERE db = DATABASE())"); got != "0" {
-		t.Errorf("%s transactions are open", got)
-	}
+	f.awaitTransactions(t, "no transaction is open", 3*time.Second, "1", "0") // I, which would end one, is longer
 }
 
 // Two passes over one table gave 918 deadlocks; one ascending pass gives none.
@@ -316,10 +313,7 @@ func TestP7_ComparesUnderTheLock(t *testing.T) {
 		}
 		done <- err
 	}()
-	eventually(t, "the claim waits", 10*time.Second, func() bool {
-		return f.text(t, "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT' AND trx_mysql_thread_id IN "+
-			"(SELECT id FROM information_schema.processlist WHERE db = DATABASE())") == "1"
-	})
+	f.awaitTransactions(t, "the claim waits", 10*time.Second, "trx_state = 'LOCK WAIT'", "1")
 	if err := person.Commit(); err != nil {
 		t.Fatal(err)
 	}
