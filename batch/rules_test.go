@@ -175,3 +175,128 @@ func TestP27_TheLeaderEpochIsThatOfTheLastOffsetAccountedFor(t *testing.T) {
 		t.Errorf("commits %v with leader epoch %d, want 5", m.Range, m.LeaderEpoch)
 	}
 }
+
+// A partition stays in its task from claim to release, however uneven that leaves the tasks: two tasks with one
+// partition would commit it from two places under one epoch.
+func TestP8_APartitionStaysInItsTask(t *testing.T) {
+	t.Parallel()
+	two := limits()
+	two.Tasks = 2
+	p := batch.NewPlanner(two)
+	now, at := time.Duration(0), map[checkpoint.Partition]int{}
+	step := func(e batch.Event) {
+		t.Helper()
+		now += time.Millisecond
+		for events := []batch.Event{e}; len(events) > 0; events = events[1:] {
+			for _, x := range p.Step(now, events[0], nil) {
+				switch x := x.(type) {
+				case batch.Released:
+					delete(at, x.Partition)
+				case batch.DoClaim:
+					claimed := batch.ClaimedEvent{Task: x.Task, Op: x.Op}
+					for _, q := range x.Partitions {
+						if was, ok := at[q]; ok && was != x.Task {
+							t.Errorf("%s moves from task %d to task %d without a release", q, was, x.Task)
+						}
+						at[q] = x.Task
+						claimed.Checkpoints = append(claimed.Checkpoints, checkpoint.Checkpoint{Range: checkpoint.Range{Partition: q}, Epoch: 1})
+					}
+					events = append(events, claimed)
+				}
+			}
+		}
+	}
+	step(batch.AssignedEvent{Partitions: []checkpoint.Partition{partition(0), partition(1), partition(2), partition(3)}})
+	if len(at) != 4 {
+		t.Fatalf("claimed %v", at)
+	}
+	// One task loses all of its own: the other keeps both, and new ones go where there is room.
+	var leave []checkpoint.Partition
+	for q, task := range at {
+		if task == 0 {
+			leave = append(leave, q)
+		}
+	}
+	step(batch.RevokedEvent{Partitions: leave})
+	step(batch.TickEvent{})
+	step(batch.AssignedEvent{Partitions: []checkpoint.Partition{partition(4), partition(5)}})
+	if at[partition(4)] != 0 || at[partition(5)] != 0 {
+		t.Errorf("new partitions went to tasks %d and %d, want 0", at[partition(4)], at[partition(5)])
+	}
+}
+
+// Three fences within a minute are an alarm; between them the task waits a little longer each time, asks the group, and
+// claims what is still its own.
+func TestP14_AfterAFenceTheGroupIsAskedFirst(t *testing.T) {
+	t.Parallel()
+	s := newScript(t, limits(), 0, 1)
+	for times := 1; times <= 3; times++ {
+		s.fetch(0, 0, 10, 0)
+		s.folded(0, 10, true, false)
+		s.step(batch.TickEvent{})
+		commit := the[batch.DoCommit](s)
+		s.step(batch.CommittedEvent{Op: commit.Op, Err: &checkpoint.Error{Class: checkpoint.ErrFenced, Err: errors.New("another owner")}})
+		if f := the[batch.Fenced](s); f.Times != times {
+			t.Errorf("fence %d is told as %d", times, f.Times)
+		}
+		wait := the[batch.DoWait](s)
+		if wait.Attempt != times {
+			t.Errorf("waits for attempt %d after fence %d", wait.Attempt, times)
+		}
+		s.step(batch.WaitedEvent{Op: wait.Op})
+		confirm := the[batch.DoConfirm](s)
+		if len(confirm.Partitions) != 2 {
+			t.Errorf("asks the group about %v", confirm.Partitions)
+		}
+		s.step(batch.ConfirmedEvent{Op: confirm.Op, Partitions: []checkpoint.Partition{partition(0)}})
+		if claim := the[batch.DoClaim](s); len(claim.Partitions) != 1 || claim.Partitions[0] != partition(0) {
+			t.Errorf("claims %v, the group gives it logs/0 alone", claim.Partitions)
+		}
+		s.claimed()
+		s.step(batch.RevokedEvent{Partitions: []checkpoint.Partition{partition(1)}})
+		s.step(batch.AssignedEvent{Partitions: []checkpoint.Partition{partition(1)}})
+		s.claimed()
+	}
+}
+
+// 1,000 records, more than the share of them dead: nothing is committed, and the partition stops until it is looked at
+// again.
+func TestP20_TheShareOfDeadThatStops(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name          string
+		records, dead int64
+		stops         bool
+	}{
+		{"999 of 999", 999, 999, false},
+		{"500 of 1000", 1000, 500, false},
+		{"501 of 1000", 1000, 501, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			l := limits()
+			l.DeadLetterStop, l.MaxRecords = 0.5, 5000
+			s := newScript(t, l, 0)
+			s.fetch(0, 0, test.records, 0)
+			f := the[batch.DoFold](s)
+			s.step(batch.FoldedEvent{
+				Gen: f.Gen, Token: f.Token, Next: test.records, Done: true, Records: test.records, Reason: "no JSON",
+				Audit: checkpoint.Audit{Counted: test.records - test.dead, Dead: test.dead},
+			})
+			s.step(batch.TickEvent{})
+			if !test.stops {
+				the[batch.DoCommit](s)
+				return
+			}
+			if stop := the[batch.Stopped](s); !errors.Is(stop.Err, checkpoint.ErrRefused) {
+				t.Errorf("stops with %v", stop.Err)
+			}
+			s.step(batch.TickEvent{}) // 1 ms later: it does not try again at once
+			if len(s.out) != 0 {
+				t.Errorf("goes on with %+v", s.out)
+			}
+			s.now += time.Second
+			s.step(batch.TickEvent{})
+			s.claimed()
+		})
+	}
+}
