@@ -163,11 +163,11 @@ func readHandshake(b []byte) (h handshake, at int, err error) {
 		return bad("clientHash")
 	}
 	at = copy(h.clientHash[:], b)
-	branch, at := readLong(b, at)
+	set, at := readOptional(b, at)
 	switch {
-	case at < 0 || branch < 0 || branch > 1:
+	case at < 0:
 		return bad("clientProtocol")
-	case branch == 1:
+	case set:
 		if h.clientText, at = readBytes(b, at); at < 0 {
 			return bad("clientProtocol")
 		}
@@ -176,11 +176,11 @@ func readHandshake(b []byte) (h handshake, at int, err error) {
 		return bad("serverHash")
 	}
 	at += copy(h.serverHash[:], b[at:])
-	branch, at = readLong(b, at)
+	set, at = readOptional(b, at)
 	switch {
-	case at < 0 || branch < 0 || branch > 1:
+	case at < 0:
 		return bad("meta")
-	case branch == 1:
+	case set:
 		if at = skipMeta(b, at); at < 0 {
 			return bad("meta")
 		}

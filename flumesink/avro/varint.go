@@ -35,6 +35,15 @@ func readBytes(b []byte, at int) (v []byte, next int) {
 	return b[at:end:end], end
 }
 
+// readOptional reads which branch of a union of null and something follows: an Avro int, so of 5 bytes at most.
+func readOptional(b []byte, at int) (set bool, next int) {
+	branch, next := readLong(b, at)
+	if next-at > 5 || branch < 0 || branch > 1 {
+		return false, -1
+	}
+	return branch == 1, next
+}
+
 // appendLong appends v as Avro's zig-zag long.
 func appendLong(dst []byte, v int64) []byte {
 	u := uint64(v)<<1 ^ uint64(v>>63)
