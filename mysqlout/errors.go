@@ -98,7 +98,11 @@ func classify(doing string, err error) error {
 	if n == 0 {
 		// No answer: a lost connection, a time-out, the end of a context. The transaction was not committed, since
 		// COMMIT is the pool's to judge.
-		return &checkpoint.Error{Class: checkpoint.ErrRetry, Err: err}
+		hint := ""
+		if errors.Is(err, mysql.ErrInvalidConn) {
+			hint = "the server ended the connection, or said nothing for --mysql-answer-timeout"
+		}
+		return &checkpoint.Error{Class: checkpoint.ErrRetry, Err: err, Hint: hint}
 	}
 	switch fates[n] {
 	case retry, leave:

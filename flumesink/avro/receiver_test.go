@@ -98,6 +98,8 @@ func TestReceiver_wrongProtocols(t *testing.T) {
 		"PROXY v1":        {[]byte("PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n"), reasonProxy, "PROXY protocol"},
 		"PROXY v2":        {unhex(t, "0d0a0d0a000d0a515549540a 2111000c"), reasonProxy, "PROXY protocol"},
 		"syslog":          {[]byte("<13>Oct 10 13:55:36 host app: hello\n"), reasonText, "etl send"},
+		"random bytes":    {[]byte{0xdb, 0x61, 0x8f, 0x4d, 0xe8, 0xfb, 0xc3, 0xf9, 1, 2, 3}, reasonUnknown, "nothing known"},
+		"accents":         {[]byte("déjà vu, déjà vu\n"), reasonText, "etl send"},
 		"random":          {unhex(t, "fe81a0037cc2b7f19d33e1"), reasonUnknown, "nothing known"},
 		"listSize 0":      {unhex(t, "00000001 00000000"), reasonMalformed, "listSize 0"},
 		"bad handshake":   {frameOf(1, []byte("not a handshake")), reasonMalformed, "handshake: bad clientHash"},

@@ -3,6 +3,7 @@ package avro
 import (
 	"bytes"
 	"fmt"
+	"unicode/utf8"
 )
 
 // sniff says what the first bytes of a connection look like, given that they cannot begin a frame: its listSize is 0 or
@@ -45,5 +46,8 @@ func isText(b []byte) bool {
 			return false
 		}
 	}
-	return true
+	for len(b) > 0 && b[len(b)-1] >= 0x80 { // a letter may be cut off at the end
+		b = b[:len(b)-1]
+	}
+	return len(b) > 0 && utf8.Valid(b)
 }

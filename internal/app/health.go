@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -77,6 +78,7 @@ func going(health func() batch.Health) status.Condition {
 		first := slices.MinFunc(slices.Collect(maps.Keys(stopped)), func(a, b checkpoint.Partition) int {
 			return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.ID, b.ID))
 		})
-		return status.Degraded, fmt.Sprintf("%d stopped and wait for a person, the others go on; %v: %v", len(stopped), first, stopped[first])
+		why := strings.TrimPrefix(stopped[first].Error(), fmt.Sprintf("partition %v: ", first))
+		return status.Degraded, fmt.Sprintf("%d stopped and wait for a person, the others go on; %v: %s", len(stopped), first, why)
 	}}
 }

@@ -140,9 +140,9 @@ func consequence(was, is checkpoint.Checkpoint) string {
 	case is.TopicID != was.TopicID:
 		return ", of the topic as it is now"
 	case n > 0:
-		return fmt.Sprintf(", %d records are never counted", n)
+		return fmt.Sprintf(", %d records are passed over", n)
 	case n < 0:
-		return fmt.Sprintf(", %d records are counted a second time", -n)
+		return fmt.Sprintf(", %d records are read again, and counted a second time if they were counted", -n)
 	}
 	return ""
 }
