@@ -153,12 +153,10 @@ func one(listed kadm.ListedOffsets, err error) func(claim) (kadm.ListedOffset, e
 // finalFetchError reports whether trying the fetch again would give the same, or would move over something. What is
 // left is rights that may be granted and brokers in trouble.
 func finalFetchError(err error) bool {
-	var lost *kgo.ErrDataLoss
-	if errors.As(err, &lost) {
+	if _, ok := errors.AsType[*kgo.ErrDataLoss](err); ok {
 		return true
 	}
-	var coded *kerr.Error
-	if !errors.As(err, &coded) {
+	if _, ok := errors.AsType[*kerr.Error](err); !ok {
 		return true // the client could not read what it got: checksum, length, decompression
 	}
 	for _, e := range []error{

@@ -177,15 +177,14 @@ func retry(ctx context.Context, log *slog.Logger, what string, fn func(context.C
 		if err == nil {
 			return nil
 		}
-		var p permanent
-		if errors.As(err, &p) {
+		if p, ok := errors.AsType[permanent](err); ok {
 			return p.error
 		}
 		if ctx.Err() != nil {
 			return fmt.Errorf("%w (last: %w)", context.Cause(ctx), err)
 		}
 		if now := time.Now(); now.Sub(logged) >= 10*time.Second {
-			log.Warn(what, "err", err, "tries", tries)
+			log.Warn(what, "err", err, "tries", tries) //nolint:sloglint // every caller gives a constant
 			logged = now
 		}
 		timer.Reset(pause)

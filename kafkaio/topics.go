@@ -128,7 +128,7 @@ func ensure(ctx context.Context, cfg Config, adm *kadm.Client, name string, mayC
 		}
 	}
 	// LogAppendTime: the record's time is Kafka's, so that old events are not deleted by retention at once (P25).
-	configs := map[string]*string{"message.timestamp.type": kadm.StringPtr("LogAppendTime")}
+	configs := map[string]*string{"message.timestamp.type": new("LogAppendTime")}
 	_, err = adm.CreateTopic(ctx, cfg.Partitions, cfg.Replication, configs, name)
 	if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
 		return r, fmt.Errorf("make topic %s with %d partitions and replication %d: %w", name, cfg.Partitions, cfg.Replication, err)

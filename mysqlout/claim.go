@@ -71,7 +71,7 @@ func (s *Sink) Claim(ctx context.Context, topic batch.Topic, partitions []int32)
 		if err != nil {
 			err = s.failed(fmt.Sprintf("claim %d partitions of %s", len(partitions), topic.Name), err)
 			var classed *checkpoint.Error
-			if errors.As(err, &classed) && classed.Class == checkpoint.ErrUnknown {
+			if errors.As(err, &classed) && errors.Is(classed.Class, checkpoint.ErrUnknown) {
 				classed.Class = checkpoint.ErrRetry
 			}
 			return nil, err

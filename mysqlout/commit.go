@@ -46,8 +46,7 @@ func (s *Sink) Commit(ctx context.Context, part *batch.Part[row.Delta]) error {
 	began := time.Now()
 	if err := s.write(ctx, tx, part, pieces); err != nil {
 		abandon(tx, err)
-		var at *valueError
-		if errors.As(err, &at) {
+		if at, ok := errors.AsType[*valueError](err); ok {
 			return s.refused(ctx, part, pieces, at)
 		}
 		return s.failed(what, err)
@@ -188,7 +187,7 @@ func (p *piece) statement(dst []byte, order []int, from, usual int) (text []byte
 func (s *Sink) send(ctx context.Context, tx *pool.Tx, text []byte) error {
 	s.metrics.statements.Inc()
 	s.metrics.bytes.Add(float64(len(text)))
-	_, err := tx.Exec(ctx, unsafe.String(unsafe.SliceData(text), len(text)))
+	_, err := tx.Exec(ctx, unsafe.String(unsafe.SliceData(text), len(text))) //nolint:gosec // not changed before Exec returns, see above
 	return err
 }
 

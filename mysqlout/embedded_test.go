@@ -1,6 +1,7 @@
 package mysqlout
 
 import (
+	"errors"
 	"net"
 	"strings"
 	"testing"
@@ -33,8 +34,9 @@ func embedded(t *testing.T) string {
 	done := make(chan error, 1)
 	go func() { done <- s.Start() }()
 	t.Cleanup(func() {
-		_ = s.Close()
-		<-done
+		if err := errors.Join(s.Close(), <-done); err != nil {
+			t.Errorf("embedded server: %v", err)
+		}
 	})
 	return "root@tcp(" + l.Addr().String() + ")/standalone"
 }

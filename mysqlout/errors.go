@@ -69,8 +69,7 @@ var hints = map[uint16]string{
 
 // number is the server's error number, 0 where err is no answer of the server.
 func number(err error) uint16 {
-	var answer *mysql.MySQLError
-	if errors.As(err, &answer) {
+	if answer, ok := errors.AsType[*mysql.MySQLError](err); ok {
 		return answer.Number
 	}
 	return 0
@@ -79,13 +78,11 @@ func number(err error) uint16 {
 // classify wraps an error of the driver or the server in its class, doing being what was done. An error that has a
 // class already keeps it. ranged errors that come here are totals: whoever can tell has told before.
 func classify(doing string, err error) error {
-	var classed *checkpoint.Error
-	if errors.As(err, &classed) {
+	if _, ok := errors.AsType[*checkpoint.Error](err); ok {
 		return err
 	}
 	err = fmt.Errorf("%s: %w", doing, err)
-	var broken bug
-	if errors.As(err, &broken) {
+	if _, ok := errors.AsType[bug](err); ok {
 		return err
 	}
 	if errors.Is(err, pool.ErrOutcomeUnknown) {

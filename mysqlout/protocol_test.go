@@ -34,8 +34,7 @@ func TestP9_OpenTransactionIsNeverGivenBack(t *testing.T) {
 	f.exec(t, refuseBad(serverOf(t, f.pool)))
 	// Whatever went wrong in the middle, nothing of it is there for whoever comes next on any connection.
 	err := f.sink.Commit(t.Context(), part(1, 2, countsDelta(&table, map[string]int64{"a": 1, "bad": 1}), at...))
-	var refused *batch.RefusedRows
-	if !errors.As(err, &refused) {
+	if _, ok := errors.AsType[*batch.RefusedRows](err); !ok {
 		t.Fatalf("error is %v, want refused rows", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

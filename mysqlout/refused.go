@@ -80,7 +80,7 @@ func (f *finder) search(ctx context.Context, order []int) error {
 // before it are good, and the search goes on behind it; where it names none, the rows are halved.
 func (f *finder) part(ctx context.Context, order []int) error {
 	for len(order) > 0 {
-		err, embedded := f.try(ctx, order)
+		embedded, err := f.try(ctx, order)
 		if err == nil {
 			return nil
 		}
@@ -133,18 +133,18 @@ func (f *finder) outOfRange(order []int, err error) error {
 }
 
 // try sends one statement with these rows, in a transaction that is rolled back.
-func (f *finder) try(ctx context.Context, order []int) (err error, embedded bool) {
+func (f *finder) try(ctx context.Context, order []int) (embedded bool, err error) {
 	f.tries++
 	tx, err := f.sink.pool.Tx(ctx, pool.Second)
 	if err != nil {
-		return err, false
+		return false, err
 	}
 	embedded = tx.Server.Dialect == pool.Embedded
 	text, _ := f.piece.statement(nil, order, 0, int(^uint(0)>>1))
 	if err := f.sink.send(ctx, tx, text); err != nil {
 		abandon(tx, err)
-		return err, embedded
+		return embedded, err
 	}
 	tx.Rollback(ctx)
-	return nil, embedded
+	return embedded, nil
 }

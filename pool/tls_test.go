@@ -33,7 +33,7 @@ func newAuthority(t *testing.T, name string) *authority {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // keys of a test
+	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	a := &authority{dir: dir}
@@ -72,7 +72,7 @@ func (a *authority) sign(t *testing.T, c *x509.Certificate) (cert, key string) {
 	}
 	write := func(suffix, kind string, der []byte) string {
 		name := filepath.Join(a.dir, c.Subject.CommonName+suffix)
-		if err := os.WriteFile(name, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o644); err != nil { //nolint:gosec // keys of a test
+		if err := os.WriteFile(name, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return name

@@ -38,9 +38,9 @@ func TestMain(m *testing.M) {
 
 // process is a running standalone on ports of its own.
 type process struct {
-	cmd                 *exec.Cmd
-	avro, mysql, admin  string
-	output, ended, lost chan string // lines; closed; unused lines are dropped
+	cmd                *exec.Cmd
+	avro, mysql, admin string
+	ended              chan string // lines; closed at the end
 }
 
 var places = regexp.MustCompile(`Flume's Avro +(\S+)|mysql -h (\S+) -P (\S+)|Web page +http://(\S+)/`)

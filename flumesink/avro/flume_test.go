@@ -81,7 +81,7 @@ func readAgent(t *testing.T, name string) map[string][]said {
 		sink, steps, _ := strings.Cut(part, "\n")
 		for line := range strings.Lines(strings.TrimSpace(steps)) {
 			s := said{agent: line[0] == '>'}
-			for _, word := range strings.Fields(line[1:]) {
+			for word := range strings.FieldsSeq(line[1:]) {
 				digits, times, many := strings.Cut(word, "*")
 				b := unhex(t, digits)
 				if many {

@@ -21,7 +21,7 @@ func seeds(f *testing.F, file string) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, line := range strings.Split(string(text), "\n") {
+	for line := range strings.SplitSeq(string(text), "\n") {
 		line, _, _ = strings.Cut(line, "#")
 		b, err := hex.DecodeString(strings.Join(strings.Fields(line), ""))
 		if err != nil {

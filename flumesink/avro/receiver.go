@@ -232,6 +232,6 @@ func (r *Receiver) warn(kind, message string, args ...any) {
 		if more > 0 {
 			args = append(args, "more_like_it", more)
 		}
-		r.log.Warn(message, args...)
+		r.log.Warn(message, args...) //nolint:sloglint // every caller gives a constant
 	}
 }

@@ -22,7 +22,7 @@ func TestReceiver_exchanges(t *testing.T) {
 			t.Parallel()
 			g := start(t, &kafka{}, nil)
 			c := g.dial()
-			for _, line := range strings.Split(strings.TrimSpace(steps), "\n") {
+			for line := range strings.SplitSeq(strings.TrimSpace(steps), "\n") {
 				bytes := strings.Replace(line[1:], "{text}", hexOf(protocolText), 1)
 				switch line[0] {
 				case '>':

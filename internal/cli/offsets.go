@@ -161,5 +161,5 @@ func (c *offsetsSetCmd) topicID(ctx context.Context, k *kong.Context) (checkpoin
 			return r.ID, nil
 		}
 	}
-	return checkpoint.TopicID{}, fmt.Errorf("Kafka at %v has no topic %s", c.KafkaBrokers, c.KafkaTopic)
+	return checkpoint.TopicID{}, fmt.Errorf("there is no topic %s in Kafka at %v", c.KafkaTopic, c.KafkaBrokers)
 }

@@ -64,7 +64,7 @@ func TestStart_sharesOneServer(t *testing.T) {
 	if a != b {
 		t.Error("two servers for one test binary")
 	}
-	if a.Database(t) == a.Database(t) {
+	if first, second := a.Database(t), a.Database(t); first == second {
 		t.Error("two tests got one database")
 	}
 }
