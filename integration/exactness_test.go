@@ -67,8 +67,8 @@ func TestExactness_KillAtEveryPoint(t *testing.T) {
 	}
 	// Partitions are revoked from a living process when another one joins.
 	var second *process
-	s.killAt(ctx, t, failpoint.Revoking+":kill", func(first *process) {
-		epoch := s.lowestEpoch(ctx)
+	epoch := s.lowestEpoch(ctx) // before the first process can claim
+	s.killAt(ctx, t, failpoint.Revoking+":kill", func(*process) {
 		await(ctx, t, "the first process owns every partition", func() bool { return s.lowestEpoch(ctx) > epoch })
 		second = s.start(t, "load", "")
 	})

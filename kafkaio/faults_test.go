@@ -1,6 +1,8 @@
 package kafkaio
 
 import (
+	"errors"
+	"sync/atomic"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -40,4 +42,23 @@ func setConfig(tb testing.TB, adm *kadm.Client, topic, key, value string) {
 	if err != nil {
 		tb.Fatal(err)
 	}
+}
+
+// holdFetches has the broker hang up on every fetch until the function that it returns is called. It returns when no
+// fetch waits at the broker any more.
+func holdFetches(t *testing.T, c *kfake.Cluster) (fetchAgain func()) {
+	t.Helper()
+	var held, refused atomic.Bool
+	held.Store(true)
+	c.ControlKey(int16(kmsg.Fetch), func(kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		if !held.Load() {
+			return nil, nil, false
+		}
+		refused.Store(true)
+		return nil, errors.New("held"), true
+	})
+	// The client sends its next fetch when the one before was answered.
+	eventually(t, "a fetch is refused", refused.Load)
+	return func() { held.Store(false) }
 }
