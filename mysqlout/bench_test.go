@@ -60,7 +60,7 @@ func wantRounds(b *testing.B, f *fixture, rows, rounds int) {
 	}
 }
 
-// rawStatements is the same rows as multi-row upserts of about 1 MB, as a program without a protocol would send them:
+// rawStatements is the same rows as multi-row upserts of the same size, as a program without a protocol would send them:
 // the text is made outside the measurement.
 func rawStatements(table *row.Table, delta row.Delta, size int) []string {
 	t := newTarget(*table)

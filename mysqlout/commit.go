@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 	"unsafe"
@@ -135,26 +136,36 @@ type valueError struct {
 func (e *valueError) Error() string { return e.err.Error() }
 func (e *valueError) Unwrap() error { return e.err }
 
-// writeRows sends the rows of pieces[at] in statements of about StatementBytes.
+// writeRows sends the rows of pieces[at] in statements of about StatementBytes, each after the reply to the one before
+// was read. The next one's text is made while the server works.
 func (s *Sink) writeRows(ctx context.Context, tx *pool.Tx, pieces []piece, at int) error {
 	p := &pieces[at]
 	usual, most := s.statementBytes()
-	buffer := s.buffers.Get().(*[]byte)
-	defer s.buffers.Put(buffer)
+	now, then := s.buffers.Get().(*[]byte), s.buffers.Get().(*[]byte)
+	defer func() { s.buffers.Put(now); s.buffers.Put(then) }()
+	text, next := p.statement((*now)[:0], p.order, 0, usual)
 	for from := 0; from < len(p.order); {
-		text, next := p.statement((*buffer)[:0], p.order, from, usual)
-		*buffer = text[:0]
+		*now = text[:0]
 		if len(text) > most && next == from+1 {
 			return &valueError{at, from, errTooLong}
 		}
-		if err := s.send(ctx, tx, text); err != nil {
+		var ahead sync.WaitGroup
+		var later []byte
+		after := next
+		if next < len(p.order) {
+			ahead.Go(func() { later, after = p.statement((*then)[:0], p.order, next, usual) })
+		}
+		err := s.send(ctx, tx, text)
+		ahead.Wait()
+		if err != nil {
 			if couldBeValue(tx, err) {
 				return &valueError{at, from, err}
 			}
 			return fmt.Errorf("write rows of %s: %w", p.table.FullName(), err)
 		}
 		failpoint.Hit(failpoint.Upserting)
-		from = next
+		from, text, next = next, later, after
+		now, then = then, now
 	}
 	return nil
 }

@@ -22,7 +22,8 @@ type Config struct {
 	CreateTables bool
 	// DeadLetterMaxBytes is how much of a dead letter's value is kept.
 	DeadLetterMaxBytes int
-	// StatementBytes is about how long a statement that writes rows may get.
+	// StatementBytes is about how long a statement that writes rows may get. 64 KiB is a little faster than 1 MiB: the
+	// text stays in the processors' caches on its way, and the next one is made while the server works.
 	StatementBytes int
 }
 
@@ -35,7 +36,7 @@ const (
 
 // DefaultConfig makes tables and keeps 64 KiB of a dead letter.
 func DefaultConfig() Config {
-	return Config{Job: "etl", CreateTables: true, DeadLetterMaxBytes: 64 << 10, StatementBytes: 1 << 20}
+	return Config{Job: "etl", CreateTables: true, DeadLetterMaxBytes: 64 << 10, StatementBytes: 64 << 10}
 }
 
 // Validate joins everything that is wrong with the configuration.

@@ -61,7 +61,7 @@ func (s *Sink) find(r *row.Rows) (*target, error) {
 func (s *Sink) statementBytes() (usual, most int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	usual, most = s.config.StatementBytes, s.config.StatementBytes
+	usual, most = s.config.StatementBytes, max(s.config.StatementBytes, 1<<20) // what every server takes by default
 	if s.packet > 0 {
 		usual, most = min(usual, s.packet/2), s.packet-1024
 	}
