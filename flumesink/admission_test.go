@@ -25,7 +25,9 @@ func late() time.Time { return time.Now().Add(time.Minute) }
 // waiters waits until n frames wait for room.
 func waiters(t *testing.T, a *Admission, n int) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	tick := time.NewTicker(100 * time.Microsecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(10 * time.Second); ; <-tick.C {
 		a.mu.Lock()
 		have := len(a.waiting)
 		a.mu.Unlock()
@@ -35,7 +37,6 @@ func waiters(t *testing.T, a *Admission, n int) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d frames wait, want %d", have, n)
 		}
-		time.Sleep(100 * time.Microsecond)
 	}
 }
 
