@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/internal/avrobin"
 )
 
 // ClientConfig says where a client sends to and how long it waits; the defaults are those of Flume's Avro sink.
@@ -157,7 +158,7 @@ func (c *Client) begin() {
 	if !c.established {
 		b = append(b, c.own[:]...)
 		if c.sendText {
-			b = appendBytes(append(b, 2), protocolText)
+			b = avrobin.AppendBytes(append(b, 2), protocolText)
 		} else {
 			b = append(b, 0)
 		}
@@ -165,7 +166,7 @@ func (c *Client) begin() {
 		b = append(b, 2, 0) // meta: an empty map
 	}
 	b = append(b, 0) // call metadata
-	b = appendBytes(b, "appendBatch")
+	b = avrobin.AppendBytes(b, "appendBatch")
 	binary.BigEndian.PutUint32(b[head-4:], uint32(len(b)-head))
 	b = append(b, 0, 0, 0, 0)
 	c.out, c.args = b, len(b)
@@ -242,14 +243,14 @@ func (c *Client) read() (serial uint32, at int, again bool, err error) {
 // handshake reads the HandshakeResponse at the head of c.answer.
 func (c *Client) handshake() (at int, again bool, err error) {
 	bad := errors.New("the answer holds no handshake")
-	match, at := readLong(c.answer, 0)
+	match, at := avrobin.ReadLong(c.answer, 0)
 	if at < 0 || match < 0 || match > 2 {
 		return 0, false, bad
 	}
 	var text []byte
 	for field := range 3 { // serverProtocol, serverHash, meta: each a union with null
 		var branch int64
-		branch, at = readLong(c.answer, at)
+		branch, at = avrobin.ReadLong(c.answer, at)
 		if at < 0 || branch < 0 || branch > 1 {
 			return 0, false, bad
 		}
@@ -258,14 +259,14 @@ func (c *Client) handshake() (at int, again bool, err error) {
 		}
 		switch field {
 		case 0:
-			text, at = readBytes(c.answer, at)
+			text, at = avrobin.ReadBytes(c.answer, at)
 		case 1:
 			if len(c.answer)-at < len(c.serverHash) {
 				return 0, false, bad
 			}
 			at += copy(c.serverHash[:], c.answer[at:])
 		case 2:
-			at = skipMeta(c.answer, at)
+			at = avrobin.SkipMap(c.answer, at)
 		}
 		if at < 0 {
 			return 0, false, bad
@@ -288,20 +289,20 @@ func (c *Client) handshake() (at int, again bool, err error) {
 
 // status reads the result of a call from c.answer.
 func (c *Client) status(at int) error {
-	at = skipMeta(c.answer, at)
+	at = avrobin.SkipMap(c.answer, at)
 	if at < 0 || at >= len(c.answer) {
 		return errors.New("the answer holds no result")
 	}
 	if c.answer[at] != 0 {
 		text := "unknown"
-		if branch, at := readLong(c.answer, at+1); at > 0 && branch == 0 {
-			if t, at := readBytes(c.answer, at); at > 0 {
+		if branch, at := avrobin.ReadLong(c.answer, at+1); at > 0 && branch == 0 {
+			if t, at := avrobin.ReadBytes(c.answer, at); at > 0 {
 				text = string(t)
 			}
 		}
 		return &RefusedError{Text: text}
 	}
-	switch status, at := readLong(c.answer, at+1); {
+	switch status, at := avrobin.ReadLong(c.answer, at+1); {
 	case at < 0:
 		return errors.New("the answer holds no status")
 	case status == 0:

@@ -15,6 +15,7 @@ import (
 
 	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/send"
+	"github.com/sluice-etl/sluice/internal/avrobin"
 )
 
 // script is a server that expects bytes and answers with bytes.
@@ -108,13 +109,13 @@ func TestClient_handshakes(t *testing.T) {
 	theirs := hash{1, 2, 3}
 	other := &protocols{own: theirs}
 	args := appendEvents(nil, events("x"))
-	call := appendBytes([]byte{0}, "appendBatch")
+	call := avrobin.AppendBytes([]byte{0}, "appendBatch")
 	head := func(text string, server hash) []byte {
 		b := append([]byte(nil), p.own[:]...)
 		if text == "" {
 			b = append(b, 0)
 		} else {
-			b = appendBytes(append(b, 2), text)
+			b = avrobin.AppendBytes(append(b, 2), text)
 		}
 		return append(append(append(b, server[:]...), 2, 0), call...)
 	}
@@ -144,7 +145,7 @@ func TestClient_badAnswers(t *testing.T) {
 		"no result":      {frameOf(1, []byte{0, 0, 0, 0}, noMeta), "the answer holds no result"},
 		"no status":      {frameOf(1, []byte{0, 0, 0, 0}, noMeta, []byte{0}), "the answer holds no status"},
 		"huge":           {unhex(t, "00000001 00000001 7fffffff"), "an answer of more than"},
-		"other protocol": {frameOf(1, slices.Concat([]byte{matchClient, 2}, appendBytes(nil, `{"messages":{}}`), []byte{2}, p.own[:], []byte{0}), noMeta, statusOK), "the server's protocol is not Flume's"},
+		"other protocol": {frameOf(1, slices.Concat([]byte{matchClient, 2}, avrobin.AppendBytes(nil, `{"messages":{}}`), []byte{2}, p.own[:], []byte{0}), noMeta, statusOK), "the server's protocol is not Flume's"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/internal/avrobin"
 )
 
 // conn is one sender's connection. Its reading side is one goroutine, serve; each request that is with the Appender is
@@ -141,12 +142,12 @@ func (c *conn) handle(f *frame) error {
 		}
 		c.established = true
 	}
-	meta := skipMeta(f.message, at)
+	meta := avrobin.SkipMap(f.message, at)
 	if meta < 0 {
 		f.release()
 		return malformed("bad call metadata")
 	}
-	name, at := readBytes(f.message, meta)
+	name, at := avrobin.ReadBytes(f.message, meta)
 	if at < 0 {
 		f.release()
 		return malformed("bad message name")

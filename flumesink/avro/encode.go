@@ -1,11 +1,14 @@
 package avro
 
-import "github.com/sluice-etl/sluice/flumesink"
+import (
+	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/internal/avrobin"
+)
 
 // appendEvents appends array<AvroFlumeEvent> in one block.
 func appendEvents(dst []byte, events []flumesink.Event) []byte {
 	if len(events) > 0 {
-		dst = appendLong(dst, int64(len(events)))
+		dst = avrobin.AppendLong(dst, int64(len(events)))
 		for i := range events {
 			dst = appendEvent(dst, &events[i])
 		}
@@ -16,12 +19,12 @@ func appendEvents(dst []byte, events []flumesink.Event) []byte {
 // appendEvent appends AvroFlumeEvent.
 func appendEvent(dst []byte, e *flumesink.Event) []byte {
 	if len(e.Headers) > 0 {
-		dst = appendLong(dst, int64(len(e.Headers)))
+		dst = avrobin.AppendLong(dst, int64(len(e.Headers)))
 		for i := range e.Headers {
-			dst = appendBytes(dst, e.Headers[i].Key)
-			dst = appendBytes(dst, e.Headers[i].Value)
+			dst = avrobin.AppendBytes(dst, e.Headers[i].Key)
+			dst = avrobin.AppendBytes(dst, e.Headers[i].Value)
 		}
 	}
 	dst = append(dst, 0)
-	return appendBytes(dst, e.Body)
+	return avrobin.AppendBytes(dst, e.Body)
 }

@@ -4,6 +4,7 @@ import (
 	"unsafe"
 
 	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/internal/avrobin"
 )
 
 const (
@@ -29,7 +30,7 @@ func (d *decoder) batch(b []byte) error {
 	d.events, d.headers = d.events[:0], d.headers[:0]
 	at := 0
 	for {
-		n, next := readBlock(b, at, 2)
+		n, next := avrobin.ReadBlock(b, at, 2)
 		if next < 0 {
 			return malformed("events: bad block at byte %d of %d", at, len(b))
 		}
@@ -71,7 +72,7 @@ func (d *decoder) event(b []byte, at int) (int, error) {
 	first, size := len(d.headers), 0
 	headers := d.headers
 	for {
-		n, next := readBlock(b, at, 2)
+		n, next := avrobin.ReadBlock(b, at, 2)
 		if next < 0 {
 			return 0, malformed("event %d: bad block of headers at byte %d of %d", len(d.events), at, len(b))
 		}
@@ -89,12 +90,12 @@ func (d *decoder) event(b []byte, at int) (int, error) {
 			}
 		}
 		for range n {
-			key, next := readBytes(b, at)
+			key, next := avrobin.ReadBytes(b, at)
 			if next < 0 {
 				return 0, malformed("event %d: bad header name at byte %d of %d", len(d.events), at, len(b))
 			}
 			at = next
-			value, next := readBytes(b, at)
+			value, next := avrobin.ReadBytes(b, at)
 			if next < 0 {
 				return 0, malformed("event %d: bad header value at byte %d of %d", len(d.events), at, len(b))
 			}
@@ -103,7 +104,7 @@ func (d *decoder) event(b []byte, at int) (int, error) {
 			headers = append(headers, flumesink.Header{Key: key, Value: value})
 		}
 	}
-	body, next := readBytes(b, at)
+	body, next := avrobin.ReadBytes(b, at)
 	if next < 0 {
 		return 0, malformed("event %d: bad body at byte %d of %d", len(d.events), at, len(b))
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/internal/avrobin"
 )
 
 func testDecoder() *decoder {
@@ -182,17 +183,17 @@ func TestDecoder_allocatesNothing(t *testing.T) {
 func TestVarint_roundTrip(t *testing.T) {
 	t.Parallel()
 	for _, v := range []int64{0, 1, -1, 63, 64, -64, -65, 8191, 8192, 1 << 31, -1 << 31, 1<<63 - 1, -1 << 63} {
-		b := appendLong([]byte{9}, v)
-		if got, next := readLong(b, 1); got != v || next != len(b) {
+		b := avrobin.AppendLong([]byte{9}, v)
+		if got, next := avrobin.ReadLong(b, 1); got != v || next != len(b) {
 			t.Errorf("%d became %d, at %d of %d", v, got, next, len(b))
 		}
 		for cut := 1; cut < len(b); cut++ {
-			if _, next := readLong(b[:cut], 1); next != -1 {
+			if _, next := avrobin.ReadLong(b[:cut], 1); next != -1 {
 				t.Errorf("%d cut to %d bytes was read", v, cut)
 			}
 		}
 	}
-	if b := appendBytes(nil, strings.Repeat("x", 70)); len(b) != 72 {
+	if b := avrobin.AppendBytes(nil, strings.Repeat("x", 70)); len(b) != 72 {
 		t.Errorf("%d bytes", len(b))
 	}
 }

@@ -12,6 +12,7 @@ import (
 	oracle "github.com/twmb/avro"
 
 	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/internal/avrobin"
 )
 
 // seeds reads hexadecimal seeds, one to a line.
@@ -174,7 +175,7 @@ func FuzzHandshake(f *testing.F) {
 		}
 		var meta map[string][]byte
 		rest, oracleErr = metadata.Decode(b[at:], &meta)
-		end := skipMeta(b, at)
+		end := avrobin.SkipMap(b, at)
 		if (end >= 0) != (oracleErr == nil) || oracleErr == nil && end != len(b)-len(rest) {
 			t.Fatalf("%x: metadata up to %d, want %d (%v)", b, end, len(b)-len(rest), oracleErr)
 		}

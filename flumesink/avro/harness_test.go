@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/internal/avrobin"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -294,7 +295,7 @@ func callHead(handshake bool) []byte {
 		own := newProtocols().own
 		b = append(append(append(append(b, own[:]...), 0), own[:]...), 2, 0)
 	}
-	return appendBytes(append(b, 0), "appendBatch")
+	return avrobin.AppendBytes(append(b, 0), "appendBatch")
 }
 
 func frameOf(serial uint32, buffers ...[]byte) []byte { return appendReply(nil, serial, buffers...) }

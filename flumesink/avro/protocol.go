@@ -13,6 +13,8 @@ import (
 	"sync"
 
 	"github.com/twmb/avro"
+
+	"github.com/sluice-etl/sluice/internal/avrobin"
 )
 
 // hash is the MD5 of a protocol's text: how Avro's handshake names protocols.
@@ -163,12 +165,12 @@ func readHandshake(b []byte) (h handshake, at int, err error) {
 		return bad("clientHash")
 	}
 	at = copy(h.clientHash[:], b)
-	set, at := readOptional(b, at)
+	set, at := avrobin.ReadOptional(b, at)
 	switch {
 	case at < 0:
 		return bad("clientProtocol")
 	case set:
-		if h.clientText, at = readBytes(b, at); at < 0 {
+		if h.clientText, at = avrobin.ReadBytes(b, at); at < 0 {
 			return bad("clientProtocol")
 		}
 	}
@@ -176,32 +178,16 @@ func readHandshake(b []byte) (h handshake, at int, err error) {
 		return bad("serverHash")
 	}
 	at += copy(h.serverHash[:], b[at:])
-	set, at = readOptional(b, at)
+	set, at = avrobin.ReadOptional(b, at)
 	switch {
 	case at < 0:
 		return bad("meta")
 	case set:
-		if at = skipMeta(b, at); at < 0 {
+		if at = avrobin.SkipMap(b, at); at < 0 {
 			return bad("meta")
 		}
 	}
 	return h, at, nil
-}
-
-// skipMeta passes over a map<bytes>. The result is -1 where it is malformed.
-func skipMeta(b []byte, at int) int {
-	for {
-		n, next := readBlock(b, at, 2)
-		if next < 0 || n == 0 {
-			return next
-		}
-		at = next
-		for range 2 * n {
-			if _, at = readBytes(b, at); at < 0 {
-				return -1
-			}
-		}
-	}
 }
 
 // The values of enum HandshakeMatch on the wire.
@@ -234,7 +220,7 @@ func (p *protocols) appendHandshake(dst []byte, match byte) []byte {
 		return append(dst, matchBoth, 0, 0, 0)
 	}
 	dst = append(dst, match, 2)
-	dst = appendBytes(dst, protocolText)
+	dst = avrobin.AppendBytes(dst, protocolText)
 	dst = append(dst, 2)
 	dst = append(dst, p.own[:]...)
 	return append(dst, 0)

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/internal/avrobin"
 )
 
 // Requests that are sent without waiting are with the Appender at once, and answered by serial as they are
@@ -225,7 +226,7 @@ func TestReceiver_otherProtocol(t *testing.T) {
 	text := strings.Replace(protocolText, `{"name":"body","type":"bytes"}`, `{"name":"body","type":"bytes"},{"name":"n","type":"long"}`, 1)
 	sum := md5.Sum([]byte(text))
 	own := g.r.protocols.own
-	head := append(appendBytes(append(sum[:], 2), text), own[:]...)
+	head := append(avrobin.AppendBytes(append(sum[:], 2), text), own[:]...)
 	head = append(head, 0)
 	c := g.dial()
 	c.send(frameOf(1, head, callHead(false), appendEvents(nil, events("a"))))

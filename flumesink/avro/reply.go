@@ -1,6 +1,10 @@
 package avro
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/sluice-etl/sluice/internal/avrobin"
+)
 
 // Replies have the buffers that Avro's Java server makes: the handshake, empty where none is due; the call metadata;
 // the error flag and the result.
@@ -22,4 +26,4 @@ var (
 )
 
 // systemError is the result of a request that nobody carried out: the error union's branch 0, a string.
-func systemError(text string) []byte { return appendBytes([]byte{1, 0}, text) }
+func systemError(text string) []byte { return avrobin.AppendBytes([]byte{1, 0}, text) }
