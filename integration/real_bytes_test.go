@@ -178,7 +178,7 @@ func receive(t *testing.T, k *keeper) string {
 	t.Helper()
 	cfg := avro.DefaultConfig()
 	cfg.Listen = "127.0.0.1:0"
-	r := avro.New(cfg, k, flumesink.NewAdmission(flumesink.DefaultConfig(), nil), nil, nil)
+	r := avro.New(cfg, k, flumesink.NewFrames(flumesink.NewAdmission(flumesink.DefaultConfig(), nil)), nil, nil)
 	addr, err := r.Listen(t.Context())
 	if err != nil {
 		t.Fatal(err)

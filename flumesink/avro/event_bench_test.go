@@ -53,7 +53,7 @@ func BenchmarkDecode(b *testing.B) {
 	b.Run("views", func(b *testing.B) {
 		b.SetBytes(int64(len(frame)))
 		b.ReportAllocs()
-		d := testDecoder()
+		d := testDecoder(b)
 		for b.Loop() {
 			if err := d.batch(frame); err != nil {
 				b.Fatal(err)
@@ -61,11 +61,11 @@ func BenchmarkDecode(b *testing.B) {
 		}
 		report(b)
 		got := 0
-		for i := range d.events {
-			got += len(d.events[i].Body)
+		for i := range d.Events {
+			got += len(d.Events[i].Body)
 		}
-		if len(d.events) != events || got != body {
-			b.Fatalf("%d events with %d bytes, want %d with %d", len(d.events), got, events, body)
+		if len(d.Events) != events || got != body {
+			b.Fatalf("%d events with %d bytes, want %d with %d", len(d.Events), got, events, body)
 		}
 	})
 	schema := oracle.MustParse(`{"type":"array","items":` + eventSchema + `}`)

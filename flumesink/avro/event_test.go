@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
+	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -11,18 +13,38 @@ import (
 	"github.com/sluice-etl/sluice/internal/avrobin"
 )
 
-func testDecoder() *decoder {
+// decoder decodes into a frame of its own.
+type decoder struct {
+	*flumesink.Frame
+	cfg    *Config
+	budget *flumesink.Admission
+}
+
+func newDecoder(tb testing.TB, cfg *Config, budget int64) *decoder {
+	tb.Helper()
+	a := flumesink.NewAdmission(flumesink.Config{MaxBytesInFlight: budget}, nil)
+	f, err := flumesink.NewFrames(a).Begin(tb.Context(), time.Now(), time.Now().Add(time.Hour), 0)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return &decoder{Frame: f, cfg: cfg, budget: a}
+}
+
+func (d *decoder) batch(b []byte) error { return decodeEvents(d.Frame, &d.cfg.Limits, b) }
+
+func testDecoder(tb testing.TB) *decoder {
+	tb.Helper()
 	cfg := DefaultConfig()
-	return &decoder{cfg: &cfg, charge: func(int) error { return nil }}
+	return newDecoder(tb, &cfg, 1<<40)
 }
 
 func mustDecode(tb testing.TB, frame []byte) []flumesink.Event {
 	tb.Helper()
-	d := testDecoder()
+	d := testDecoder(tb)
 	if err := d.batch(frame); err != nil {
 		tb.Fatal(err)
 	}
-	return d.events
+	return d.Events
 }
 
 func header(key, value string) flumesink.Header {
@@ -77,8 +99,8 @@ func TestDecoder_malformed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var refused *refusal
-			if err := testDecoder().batch(unhex(t, bytes)); !errors.As(err, &refused) || refused.reason != reasonMalformed {
+			var refused *flumesink.Refusal
+			if err := testDecoder(t).batch(unhex(t, bytes)); !errors.As(err, &refused) || refused.Reason != flumesink.ReasonMalformed {
 				t.Errorf("error %v, want malformed", err)
 			}
 		})
@@ -119,11 +141,11 @@ func TestDecoder_limits(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := &decoder{cfg: tc.cfg, charge: func(int) error { return nil }}
+			d := newDecoder(t, tc.cfg, 1<<40)
 			if err := d.batch(appendEvents(nil, tc.good)); err != nil {
 				t.Errorf("at the limit: %v", err)
 			}
-			var limit *LimitError
+			var limit *flumesink.LimitError
 			if err := d.batch(appendEvents(nil, tc.bad)); !errors.As(err, &limit) || err.Error() != tc.want {
 				t.Errorf("error %v\nwant  %s", err, tc.want)
 			}
@@ -134,10 +156,10 @@ func TestDecoder_limits(t *testing.T) {
 // Limits of a batch hold over all blocks, not for each.
 func TestDecoder_limitsOverBlocks(t *testing.T) {
 	t.Parallel()
-	d := testDecoder()
+	d := testDecoder(t)
 	d.cfg.MaxBatchEvents, d.cfg.MaxHeaders = 2, 1
 	for _, bytes := range []string{"02 0000 02 0000 02 0000 00", "02 02 0261 0262 02 0261 0262 00 00 00"} {
-		var limit *LimitError
+		var limit *flumesink.LimitError
 		if err := d.batch(unhex(t, bytes)); !errors.As(err, &limit) {
 			t.Errorf("%s: error %v, want a limit", bytes, err)
 		}
@@ -147,30 +169,35 @@ func TestDecoder_limitsOverBlocks(t *testing.T) {
 // An announced number costs nothing: memory is asked for as events are found.
 func TestDecoder_chargesWhatItKeeps(t *testing.T) {
 	t.Parallel()
-	d := testDecoder()
-	charged := 0
-	d.charge = func(n int) error { charged += n; return nil }
-	if err := d.batch(append(unhex(t, "c0843d"), make([]byte, 10)...)); err == nil || charged != 0 {
-		t.Errorf("error %v, %d bytes charged for a number", err, charged)
+	d := testDecoder(t)
+	before := d.budget.Used()
+	charged := func() int { return int(d.budget.Used() - before) }
+	if err := d.batch(append(unhex(t, "c0843d"), make([]byte, 10)...)); err == nil || charged() != 0 {
+		t.Errorf("error %v, %d bytes charged for a number", err, charged())
 	}
 	frame := benchBatch()
 	if err := d.batch(frame); err != nil {
 		t.Fatal(err)
 	}
-	if kept := cap(d.events)*eventSize + cap(d.headers)*headerSize; charged < kept*9/10 || charged > 2*kept {
-		t.Errorf("%d bytes charged, %d kept", charged, kept)
+	kept := cap(d.Events)*int(unsafe.Sizeof(flumesink.Event{})) + cap(d.Headers)*int(unsafe.Sizeof(flumesink.Header{}))
+	if charged() < kept*9/10 || charged() > 2*kept {
+		t.Errorf("%d bytes charged, %d kept", charged(), kept)
 	}
-	d = testDecoder()
-	full := errors.New("full")
-	d.charge = func(int) error { return full }
-	if err := d.batch(frame); !errors.Is(err, full) {
+	d = newDecoder(t, d.cfg, 8<<10)
+	var favoured flumesink.Lease // who may go beyond the budget is somebody else
+	d.budget.Begin(&favoured)
+	if err := favoured.Grow(t.Context(), time.Now().Add(time.Minute), 8<<10); err != nil {
+		t.Fatal(err)
+	}
+	d.Deadline = time.Now()
+	if err := d.batch(frame); !errors.Is(err, flumesink.ErrNoMemory) {
 		t.Errorf("error %v, want the budget's", err)
 	}
 }
 
 func TestDecoder_allocatesNothing(t *testing.T) {
 	frame := benchBatch()
-	d := testDecoder()
+	d := testDecoder(t)
 	if n := testing.AllocsPerRun(100, func() {
 		if err := d.batch(frame); err != nil {
 			t.Fatal(err)

@@ -36,15 +36,16 @@ func seeds(f *testing.F, file string) {
 
 // pair is the decoder and its oracle. Our limits are set so wide that they do not count.
 type pair struct {
-	ours   decoder
+	ours   *decoder
 	oracle *oracle.Schema
 }
 
-func newPair() *pair {
+func newPair(tb testing.TB) *pair {
+	tb.Helper()
 	cfg := DefaultConfig()
 	cfg.MaxBatchEvents, cfg.MaxHeaders, cfg.MaxHeaderBytes, cfg.MaxBodyBytes = 1<<30, 1<<30, 1<<30, 1<<30
 	return &pair{
-		ours:   decoder{cfg: &cfg, charge: func(int) error { return nil }},
+		ours:   newDecoder(tb, &cfg, 1<<40),
 		oracle: oracle.MustParse(`{"type":"array","items":` + eventSchema + `}`),
 	}
 }
@@ -52,7 +53,7 @@ func newPair() *pair {
 // compare decodes b both ways. What the oracle leaves unread is cut off, as it leaves that to its caller.
 func (p *pair) compare(t *testing.T, b []byte) (accepted bool) {
 	t.Helper()
-	d := &p.ours
+	d := p.ours
 	var want []oracleEvent
 	rest, oracleErr := p.oracle.Decode(b, &want)
 	if oracleErr == nil {
@@ -69,10 +70,10 @@ func (p *pair) compare(t *testing.T, b []byte) (accepted bool) {
 	if err != nil {
 		return false
 	}
-	if len(d.events) != len(want) {
-		t.Fatalf("%x: %d events, want %d", b, len(d.events), len(want))
+	if len(d.Events) != len(want) {
+		t.Fatalf("%x: %d events, want %d", b, len(d.Events), len(want))
 	}
-	for i, e := range d.events {
+	for i, e := range d.Events {
 		if !bytes.Equal(e.Body, want[i].Body) || !maps.Equal(toMap(e.Headers), want[i].Headers) {
 			t.Fatalf("%x: event %d is %s, want %v %x", b, i, show(e), want[i].Headers, want[i].Body)
 		}
@@ -81,7 +82,7 @@ func (p *pair) compare(t *testing.T, b []byte) (accepted bool) {
 		}
 	}
 	// What we write of it, the oracle reads alike.
-	again := appendEvents(nil, d.events)
+	again := appendEvents(nil, d.Events)
 	var twice []oracleEvent
 	if rest, err := p.oracle.Decode(again, &twice); err != nil || len(rest) != 0 || len(twice) != len(want) {
 		t.Fatalf("%x written again as %x: %v", b, again, err)
@@ -93,7 +94,7 @@ func (p *pair) compare(t *testing.T, b []byte) (accepted bool) {
 // Fuzz it with -fuzzminimizetime 1x: the oracle's maps make coverage vary, and minimising goes on for ever.
 func FuzzDecodeBatch(f *testing.F) {
 	seeds(f, "testdata/batches.txt")
-	p := newPair()
+	p := newPair(f)
 	f.Fuzz(func(t *testing.T, b []byte) { p.compare(t, b) })
 }
 
@@ -103,7 +104,7 @@ func TestDecoder_mutatedFrames(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 0))
-	p := newPair()
+	p := newPair(t)
 	accepted, tries := 0, 50_000
 	for range tries {
 		es := make([]flumesink.Event, rng.IntN(4))

@@ -2,6 +2,7 @@ package avro
 
 import (
 	"bytes"
+	"compress/zlib"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -123,7 +124,7 @@ func start(t *testing.T, a flumesink.Appender, change func(*Config)) *rig {
 	}
 	g := &rig{t: t, reg: prometheus.NewPedanticRegistry(), done: make(chan error, 1)}
 	g.admission = flumesink.NewAdmission(flumesink.DefaultConfig(), g.reg)
-	g.r = New(cfg, a, g.admission, slog.New(slog.NewTextHandler(&g.log, nil)), g.reg)
+	g.r = New(cfg, a, flumesink.NewFrames(g.admission), slog.New(slog.NewTextHandler(&g.log, nil)), g.reg)
 	addr, err := g.r.Listen(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -305,3 +306,17 @@ func okFirst(serial uint32) []byte {
 }
 
 func okLater(serial uint32) []byte { return frameOf(serial, nil, noMeta, statusOK) }
+
+// deflated is b as the first message of a deflated connection.
+func deflated(tb testing.TB, b []byte) []byte {
+	tb.Helper()
+	var out bytes.Buffer
+	z := zlib.NewWriter(&out)
+	if _, err := z.Write(b); err != nil {
+		tb.Fatal(err)
+	}
+	if err := z.Flush(); err != nil {
+		tb.Fatal(err)
+	}
+	return out.Bytes()
+}

@@ -169,7 +169,7 @@ func TestP23_outageLongerThanAckTimeout(t *testing.T) {
 	close(gate)
 	fresh.expect(okFirst(1))
 	idle.closed()
-	g.refused(reasonLate, 1)
+	g.refused(flumesink.ReasonLate, 1)
 	if d := cmp.Diff([]string{"before{}", "fresh{}"}, k.got()); d != "" {
 		t.Error(d)
 	}
@@ -278,7 +278,7 @@ func TestReceiver_slowLoris(t *testing.T) {
 	for _, c := range slow {
 		c.closed()
 	}
-	if log := g.refused(reasonSlow, senders); strings.Count(log, "WARN") != 1 {
+	if log := g.refused(flumesink.ReasonSlow, senders); strings.Count(log, "WARN") != 1 {
 		t.Errorf("want one line: %s", log)
 	}
 	silent.send(frame)
@@ -297,7 +297,7 @@ func TestReceiver_truncatedFrame(t *testing.T) {
 		c.send(frame[:cut])
 		c.Close()
 	}
-	g.refused(reasonTruncated, len(frame)-1)
+	g.refused(flumesink.ReasonTruncated, len(frame)-1)
 	if len(k.got()) != 0 {
 		t.Errorf("produced %q", k.got())
 	}
@@ -356,7 +356,7 @@ func TestP33_gracefulStop(t *testing.T) {
 	half.send(firstCall(1, events("half"))[:20])
 	waits.send(firstCall(1, events("whole")))
 	r := <-k.came
-	g.until("the half frame is seen", func() bool { return g.admission.Used() > int64(readAhead+bufferSizes[0]) })
+	g.until("the half frame is seen", func() bool { return g.admission.Used() > int64(readAhead+(4<<10)) })
 	g.cancel()
 	idle.closed()
 	half.closed()

@@ -14,6 +14,7 @@ import (
 
 	"github.com/twmb/avro"
 
+	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/internal/avrobin"
 )
 
@@ -159,7 +160,7 @@ type handshake struct {
 // readHandshake reads a HandshakeRequest at the head of b and returns the offset after it.
 func readHandshake(b []byte) (h handshake, at int, err error) {
 	bad := func(what string) (handshake, int, error) {
-		return handshake{}, 0, malformed("handshake: bad %s", what)
+		return handshake{}, 0, flumesink.Malformed("handshake: bad %s", what)
 	}
 	if len(b) < len(h.clientHash) {
 		return bad("clientHash")

@@ -39,7 +39,7 @@ func startCounting(tb testing.TB) (string, *discard) {
 	cfg := DefaultConfig()
 	cfg.Listen = "127.0.0.1:0"
 	d := &discard{}
-	r := New(cfg, d, flumesink.NewAdmission(flumesink.DefaultConfig(), nil), nil, nil)
+	r := New(cfg, d, flumesink.NewFrames(flumesink.NewAdmission(flumesink.DefaultConfig(), nil)), nil, nil)
 	addr, err := r.Listen(tb.Context())
 	if err != nil {
 		tb.Fatal(err)

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/flumesink/listen"
 	"github.com/sluice-etl/sluice/internal/avrobin"
 )
 
@@ -88,26 +89,27 @@ func TestReceiver_wrongProtocols(t *testing.T) {
 		reason string
 		says   string
 	}{
-		"HTTP GET":        {[]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), reasonHTTP, "an HTTP request"},
-		"HTTP POST":       {[]byte("POST /v1 HTTP/1.1\r\n\r\n"), reasonHTTP, "--admin-listen"},
-		"HTTP/2":          {[]byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), reasonHTTP, "an HTTP request"},
-		"TLS":             {hello, reasonTLS, "ssl = false"},
-		"TLS, 256 bytes":  {unhex(t, "1603010100010000fc0303"), reasonTLS, "a TLS client hello"},
-		"zlib":            {unhex(t, "789c6260606064606060026283b655b71e1d092939f06ff2ff0b9f4cb95219d00580aac4120b0a52f3529c124b9233807a8458983832f28b4b98121958323219582af31900000000ffff"), reasonZlib, "compression-type = none"},
-		"Thrift, compact": {unhex(t, "00000020 822101 0b617070656e644261746368"), reasonThrift, "--thrift-listen"},
-		"Thrift, binary":  {unhex(t, "00000020 80010001 0000000b 617070656e64"), reasonThrift, "--thrift-listen"},
-		"PROXY v1":        {[]byte("PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n"), reasonProxy, "PROXY protocol"},
-		"PROXY v2":        {unhex(t, "0d0a0d0a000d0a515549540a 2111000c"), reasonProxy, "PROXY protocol"},
-		"syslog":          {[]byte("<13>Oct 10 13:55:36 host app: hello\n"), reasonText, "etl send"},
-		"random bytes":    {[]byte{0xdb, 0x61, 0x8f, 0x4d, 0xe8, 0xfb, 0xc3, 0xf9, 1, 2, 3}, reasonUnknown, "nothing known"},
-		"accents":         {[]byte("déjà vu, déjà vu\n"), reasonText, "etl send"},
-		"random":          {unhex(t, "fe81a0037cc2b7f19d33e1"), reasonUnknown, "nothing known"},
-		"listSize 0":      {unhex(t, "00000001 00000000"), reasonMalformed, "listSize 0"},
-		"bad handshake":   {frameOf(1, []byte("not a handshake")), reasonMalformed, "handshake: bad clientHash"},
-		"bad metadata":    {frameOf(1, callHead(true)[:35]), reasonMalformed, "bad call metadata"},
-		"bad name":        {frameOf(1, append(callHead(true)[:36], 0x7e)), reasonMalformed, "bad message name"},
-		"bad events":      {frameOf(1, callHead(true), []byte{2, 1}), reasonMalformed, "events: bad block"},
-		"huge buffer":     {unhex(t, "00000001 00000001 ffffffff"), reasonFrameBytes, "4294967295 bytes in a frame are more than 67108864"},
+		"HTTP GET":        {[]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), flumesink.ReasonHTTP, "an HTTP request"},
+		"HTTP POST":       {[]byte("POST /v1 HTTP/1.1\r\n\r\n"), flumesink.ReasonHTTP, "--admin-listen"},
+		"HTTP/2":          {[]byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), flumesink.ReasonHTTP, "an HTTP request"},
+		"TLS":             {hello, flumesink.ReasonTLS, "ssl = false"},
+		"TLS, 256 bytes":  {unhex(t, "1603010100010000fc0303"), flumesink.ReasonTLS, "a TLS client hello"},
+		"broken zlib":     {unhex(t, "789c ffffffff"), flumesink.ReasonZlib, "the deflated stream is broken"},
+		"zlib twice":      {deflated(t, deflated(t, []byte("a line of some length"))), flumesink.ReasonZlib, "deflated twice"},
+		"Thrift, compact": {unhex(t, "00000020 822101 0b617070656e644261746368"), flumesink.ReasonThrift, "--thrift-listen"},
+		"Thrift, binary":  {unhex(t, "00000020 80010001 0000000b 617070656e64"), flumesink.ReasonThrift, "--thrift-listen"},
+		"PROXY v1":        {[]byte("PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n"), flumesink.ReasonProxy, "PROXY protocol"},
+		"PROXY v2":        {unhex(t, "0d0a0d0a000d0a515549540a 2111000c"), flumesink.ReasonProxy, "PROXY protocol"},
+		"syslog":          {[]byte("<13>Oct 10 13:55:36 host app: hello\n"), flumesink.ReasonText, "etl send"},
+		"random bytes":    {[]byte{0xdb, 0x61, 0x8f, 0x4d, 0xe8, 0xfb, 0xc3, 0xf9, 1, 2, 3}, flumesink.ReasonUnknown, "nothing known"},
+		"accents":         {[]byte("déjà vu, déjà vu\n"), flumesink.ReasonText, "etl send"},
+		"random":          {unhex(t, "fe81a0037cc2b7f19d33e1"), flumesink.ReasonUnknown, "nothing known"},
+		"listSize 0":      {unhex(t, "00000001 00000000"), flumesink.ReasonMalformed, "listSize 0"},
+		"bad handshake":   {frameOf(1, []byte("not a handshake")), flumesink.ReasonMalformed, "handshake: bad clientHash"},
+		"bad metadata":    {frameOf(1, callHead(true)[:35]), flumesink.ReasonMalformed, "bad call metadata"},
+		"bad name":        {frameOf(1, append(callHead(true)[:36], 0x7e)), flumesink.ReasonMalformed, "bad message name"},
+		"bad events":      {frameOf(1, callHead(true), []byte{2, 1}), flumesink.ReasonMalformed, "events: bad block"},
+		"huge buffer":     {unhex(t, "00000001 00000001 ffffffff"), flumesink.ReasonFrameBytes, "4294967295 bytes in a frame are more than 67108864"},
 		"huge list":       {unhex(t, "00000001 00ffffff 00000001"), reasonListLength, "16777215 buffers in a frame are more than 16384"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -164,14 +166,14 @@ func TestReceiver_limits(t *testing.T) {
 		reason string
 		says   string
 	}{
-		"frame":  {func(c *Config) { c.MaxFrameBytes = 100 }, events(long), reasonFrameBytes, "--avro-max-frame-bytes"},
+		"frame":  {func(c *Config) { c.MaxFrameBytes = 100 }, events(long), flumesink.ReasonFrameBytes, "--avro-max-frame-bytes"},
 		"list":   {func(c *Config) { c.MaxListLength = 1 }, events("a"), reasonListLength, "--avro-max-list-length"},
-		"events": {func(c *Config) { c.MaxBatchEvents = 1 }, events("a", "b"), reasonBatchEvents, "--avro-max-batch-events"},
+		"events": {func(c *Config) { c.MaxBatchEvents = 1 }, events("a", "b"), flumesink.ReasonBatchEvents, "--avro-max-batch-events"},
 		"headers": {func(c *Config) { c.MaxHeaders = 0 }, []flumesink.Event{{Headers: []flumesink.Header{header("a", "b")}}},
-			reasonHeaders, "--avro-max-headers"},
+			flumesink.ReasonHeaders, "--avro-max-headers"},
 		"header bytes": {func(c *Config) { c.MaxHeaderBytes = 1 }, []flumesink.Event{{Headers: []flumesink.Header{header("a", "b")}}},
-			reasonHeaderBytes, "--avro-max-header-bytes"},
-		"body": {func(c *Config) { c.MaxBodyBytes = 100 }, events(long), reasonBodyBytes, "--avro-max-body-bytes"},
+			flumesink.ReasonHeaderBytes, "--avro-max-header-bytes"},
+		"body": {func(c *Config) { c.MaxBodyBytes = 100 }, events(long), flumesink.ReasonBodyBytes, "--avro-max-body-bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -196,8 +198,8 @@ func TestReceiver_connectionLimits(t *testing.T) {
 		change func(*Config)
 		reason string
 	}{
-		"in all":      {func(c *Config) { c.MaxConnections = 2 }, reasonConnections},
-		"per address": {func(c *Config) { c.MaxConnectionsPerAddress = 2 }, reasonPerAddress},
+		"in all":      {func(c *Config) { c.MaxConnections = 2 }, flumesink.ReasonConnections},
+		"per address": {func(c *Config) { c.MaxConnectionsPerAddress = 2 }, flumesink.ReasonPerAddress},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -249,13 +251,13 @@ func TestReceiver_takenPort(t *testing.T) {
 		"192.0.2.1:0": "--avro-listen 192.0.2.1:0: ",
 	} {
 		cfg.Listen = listen
-		r := New(cfg, &kafka{}, g.admission, nil, nil)
+		r := New(cfg, &kafka{}, flumesink.NewFrames(g.admission), nil, nil)
 		if err := r.Run(t.Context()); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("error %v\nwant  %s", err, want)
 		}
 	}
 	cfg.Listen = "127.0.0.1:0"
-	r := New(cfg, &kafka{}, g.admission, nil, nil)
+	r := New(cfg, &kafka{}, flumesink.NewFrames(g.admission), nil, nil)
 	addr, err := r.Listen(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -271,15 +273,22 @@ func TestReceiver_takenPort(t *testing.T) {
 
 func TestConfig_validate(t *testing.T) {
 	t.Parallel()
-	if err := DefaultConfig().Validate(); err != nil {
+	good := DefaultConfig()
+	if err := good.Validate(); err != nil {
 		t.Error(err)
 	}
-	err := Config{AckTimeout: -1, ShutdownTimeout: -1, MaxHeaders: -1, MaxHeaderBytes: -1, MaxBodyBytes: -1}.Validate()
+	var bad Config
+	bad.Config.Option, bad.Limits.Option = "--avro", "--avro-max-"
+	bad.AckTimeout, bad.ShutdownTimeout, bad.MaxHeaders, bad.MaxHeaderBytes, bad.MaxBodyBytes = -1, -1, -1, -1, -1
+	bad.TLS = listen.TLS{Key: "k", Required: true, MinVersion: "2"}
+	err := bad.Validate()
 	for _, want := range []string{
 		"no name", "--avro-listen is empty", "--ack-timeout is -1ns: the least is 1ms", "--shutdown-timeout is -1ns",
 		"--avro-max-frame-bytes is 0: want 64 to 1073741824", "--avro-max-list-length is 0", "--avro-max-batch-events is 0",
 		"--avro-max-headers is -1", "--avro-max-header-bytes is -1", "--avro-max-body-bytes is -1",
 		"--avro-max-connections is 0", "--avro-max-connections-per-address is 0", "--avro-max-pipelined is 0",
+		"--avro-max-inflate-ratio is 0", `--avro-tls-cert is "" and --avro-tls-key is "k"`, "--avro-tls-client-ca and -tls-required need it",
+		`--avro-tls-min-version is "2"`,
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v\ndoes not say %q", err, want)
@@ -365,7 +374,7 @@ func TestReceiver_noMemory(t *testing.T) {
 	c.closed()
 	full.Release()
 	favoured.Release()
-	if log := g.refused(reasonMemory, 1); !strings.Contains(log, "--max-bytes-in-flight") {
+	if log := g.refused(flumesink.ReasonMemory, 1); !strings.Contains(log, "--max-bytes-in-flight") {
 		t.Error(log)
 	}
 }
@@ -376,14 +385,14 @@ func TestReceiver_paysByBytesReceived(t *testing.T) {
 	g := start(t, &kafka{}, nil)
 	const senders = 20
 	frame := binary.BigEndian.AppendUint32([]byte{0, 0, 0, 1, 0, 0, 0, 1}, 60<<20)
-	frame = append(frame, make([]byte, bufferSizes[0]+1)...) // one byte more than fits the first buffer
+	frame = append(frame, make([]byte, (4<<10)+1)...) // one byte more than fits the first buffer
 	for range senders {
 		g.dial().send(frame)
 	}
 	g.until("each has its second buffer", func() bool {
-		return g.admission.Used() >= int64(senders*(readAhead+bufferSizes[1]))
+		return g.admission.Used() >= int64(senders*(readAhead+(16<<10)))
 	})
-	if used := g.admission.Used(); used != int64(senders*(readAhead+bufferSizes[1])) {
+	if used := g.admission.Used(); used != int64(senders*(readAhead+(16<<10))) {
 		t.Errorf("%d bytes in flight for %d bytes received", used, senders*len(frame))
 	}
 }

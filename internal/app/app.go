@@ -45,7 +45,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, reg *prometheus.Regi
 		if producer, err = kafkaio.NewProducer(cfg.Kafka, log, reg); err != nil {
 			return err
 		}
-		receiver = avro.New(cfg.Avro, appender{producer}, flumesink.NewAdmission(cfg.Admission, reg), log, reg)
+		receiver = avro.New(cfg.Avro, appender{producer}, flumesink.NewFrames(flumesink.NewAdmission(cfg.Admission, reg)), log, reg)
 		defer func() { _ = receiver.Close() }()
 		parts.Conditions = append(parts.Conditions, producing(producer.Ready))
 		parts.Sections = append(parts.Sections, totals("receivers", "etl_receiver_", reg), totals("producer", "etl_produce_", reg))

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package avro
+package listen
 
 import "net"
 

@@ -1,0 +1,87 @@
+package flumesink
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Limits bound one request of a receiver, whatever its protocol.
+type Limits struct {
+	// Option begins the names of the options that set the limits, as in "--avro-max-"; errors name them.
+	Option string
+	// MaxFrameBytes bounds the bytes of a request. The default, 64 MiB, is 100,000 events of 640 bytes.
+	MaxFrameBytes int
+	// MaxBatchEvents bounds the events of a request. Flume sends 100 by default, and no more than its channel's
+	// transactionCapacity, 10,000. The default is 100,000.
+	MaxBatchEvents int
+	// MaxHeaders bounds the headers of an event. The default is 256.
+	MaxHeaders int
+	// MaxHeaderBytes bounds the names and values of an event's headers together. The default is 64 KiB.
+	MaxHeaderBytes int
+	// MaxBodyBytes bounds an event's body. The default is 16 MiB: far above what Kafka takes (1 MiB by default), since
+	// a body that only Kafka refuses becomes a dead letter and blocks nobody, while a batch that breaks a limit here is
+	// sent again until somebody acts.
+	MaxBodyBytes int
+}
+
+// DefaultLimits is the defaults for the receiver whose options begin with option.
+func DefaultLimits(option string) Limits {
+	return Limits{
+		Option: option, MaxFrameBytes: 64 << 20, MaxBatchEvents: 100_000, MaxHeaders: 256, MaxHeaderBytes: 64 << 10,
+		MaxBodyBytes: 16 << 20,
+	}
+}
+
+// Validate names every violated bound.
+func (l *Limits) Validate() error {
+	return errors.Join(
+		l.Within("frame-bytes", l.MaxFrameBytes, 64, 1<<30),
+		l.Within("batch-events", l.MaxBatchEvents, 1, 1<<24),
+		l.Within("headers", l.MaxHeaders, 0, 1<<20),
+		l.Within("header-bytes", l.MaxHeaderBytes, 0, 1<<30),
+		l.Within("body-bytes", l.MaxBodyBytes, 0, 1<<30),
+	)
+}
+
+// Within says of a value that is out of its bounds which option it is.
+func (l *Limits) Within(name string, value, least, most int) error {
+	if value < least || value > most {
+		return fmt.Errorf("%s%s is %d: want %d to %d", l.Option, name, value, least, most)
+	}
+	return nil
+}
+
+// CheckFrame refuses a request of more bytes than the limit, before they are believed.
+func (l *Limits) CheckFrame(bytes int64) error {
+	if bytes > int64(l.MaxFrameBytes) {
+		return TooMuch(ReasonFrameBytes, "bytes in a frame", l.Option+"frame-bytes", bytes, l.MaxFrameBytes)
+	}
+	return nil
+}
+
+// CheckEvents refuses a request of more events.
+func (l *Limits) CheckEvents(events int) error {
+	if events > l.MaxBatchEvents {
+		return TooMuch(ReasonBatchEvents, "events in a batch", l.Option+"batch-events", int64(events), l.MaxBatchEvents)
+	}
+	return nil
+}
+
+// CheckHeaders refuses an event of more headers.
+func (l *Limits) CheckHeaders(headers int) error {
+	if headers > l.MaxHeaders {
+		return TooMuch(ReasonHeaders, "headers of an event", l.Option+"headers", int64(headers), l.MaxHeaders)
+	}
+	return nil
+}
+
+// CheckEvent refuses an event whose headers' names and values together, or whose body, are too large.
+func (l *Limits) CheckEvent(headerBytes, bodyBytes int) error {
+	if headerBytes > l.MaxHeaderBytes {
+		return TooMuch(ReasonHeaderBytes, "bytes of headers in an event", l.Option+"header-bytes", int64(headerBytes), l.MaxHeaderBytes)
+	}
+	if bodyBytes > l.MaxBodyBytes {
+		return TooMuch(ReasonBodyBytes, "bytes of body in an event", l.Option+"body-bytes", int64(bodyBytes), l.MaxBodyBytes)
+	}
+	return nil
+}
