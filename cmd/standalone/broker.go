@@ -11,7 +11,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kfake"
 
-	"github.com/sluice-etl/sluice/internal/app"
+	"github.com/sluice-etl/sluice/flumesink/listen"
 )
 
 // broker is the embedded Kafka: one kfake node whose log is kept in a folder, without retention, since the tables are
@@ -22,11 +22,11 @@ type broker struct {
 	dir     string
 }
 
-func startBroker(ctx context.Context, listen, dir string, log *slog.Logger) (*broker, error) {
+func startBroker(ctx context.Context, address, dir string, log *slog.Logger) (*broker, error) {
 	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", listen)
+	l, err := lc.Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, app.NotListening("--kafka-listen", listen, err)
+		return nil, listen.NotListening("--kafka-listen", address, err)
 	}
 	cluster, err := kfake.NewCluster(
 		kfake.NumBrokers(1),

@@ -17,7 +17,7 @@ import (
 	"github.com/dolthub/vitess/go/sqltypes"
 	"github.com/sirupsen/logrus"
 
-	"github.com/sluice-etl/sluice/internal/app"
+	"github.com/sluice-etl/sluice/flumesink/listen"
 )
 
 // databaseName is the embedded server's one schema.
@@ -34,12 +34,12 @@ type database struct {
 }
 
 // startDatabase serves any user with any password, which is why it belongs on 127.0.0.1.
-func startDatabase(ctx context.Context, listen string) (*database, error) {
+func startDatabase(ctx context.Context, address string) (*database, error) {
 	logrus.SetOutput(io.Discard) // the server writes to logrus' own logger, each statement that fails among it
 	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", listen)
+	l, err := lc.Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, app.NotListening("--mysql-listen", listen, err)
+		return nil, listen.NotListening("--mysql-listen", address, err)
 	}
 	db := memory.NewDatabase(databaseName)
 	db.EnablePrimaryKeyIndexes()

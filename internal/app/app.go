@@ -3,16 +3,13 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/sluice-etl/sluice/flumesink"
-	"github.com/sluice-etl/sluice/flumesink/avro"
+	"github.com/sluice-etl/sluice/flumesink/listen"
 	"github.com/sluice-etl/sluice/kafkaio"
 	"github.com/sluice-etl/sluice/status"
 )
@@ -38,15 +35,15 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, reg *prometheus.Regi
 
 	parts := status.Parts{Metrics: reg, Conditions: []status.Condition{running(ctx)}, Sections: cfg.Sections}
 	var producer *kafkaio.Producer
-	var receiver *avro.Receiver
+	var receivers *receiving
 	var load *loading
 	var err error
 	if cfg.Receive {
 		if producer, err = kafkaio.NewProducer(cfg.Kafka, log, reg); err != nil {
 			return err
 		}
-		receiver = avro.New(cfg.Avro, appender{producer}, flumesink.NewFrames(flumesink.NewAdmission(cfg.Admission, reg)), log, reg)
-		defer func() { _ = receiver.Close() }()
+		receivers = newReceiving(&cfg, appender{producer}, log, reg)
+		defer receivers.close()
 		parts.Conditions = append(parts.Conditions, producing(producer.Ready))
 		parts.Sections = append(parts.Sections, totals("receivers", "etl_receiver_", reg), totals("producer", "etl_produce_", reg))
 	}
@@ -62,7 +59,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, reg *prometheus.Regi
 	// A port that is taken ends the start before anything else is done.
 	admin := status.New(cfg.Status, parts, log)
 	defer admin.Close()
-	if err := cfg.listen(ctx, admin, receiver); err != nil {
+	if err := cfg.listen(ctx, admin, receivers); err != nil {
 		return err
 	}
 
@@ -92,7 +89,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, reg *prometheus.Regi
 			}
 			return producer.Run(rear)
 		})
-		ahead.Go(func() error { return receiver.Run(aheadCtx) }) // Flume's events
+		ahead.Go(func() error { return receivers.run(aheadCtx) }) // Flume's events
 	}
 	if load != nil {
 		ahead.Go(func() error { return load.run(aheadCtx, topics) }) // Kafka's records into MySQL
@@ -109,14 +106,13 @@ func (c *Config) share() {
 	c.Kafka.ShutdownTimeout = max(c.ShutdownTimeout/4, minGoodbye)
 }
 
-func (c *Config) listen(ctx context.Context, admin *status.Server, receiver *avro.Receiver) error {
+func (c *Config) listen(ctx context.Context, admin *status.Server, receivers *receiving) error {
 	if err := admin.Listen(ctx); err != nil {
-		return NotListening("--admin-listen", c.Status.Listen, err)
+		return listen.NotListening("--admin-listen", c.Status.Listen, err)
 	}
 	at := Addresses{Admin: admin.Addr()}
-	if receiver != nil {
-		var err error
-		if at.Avro, err = receiver.Listen(ctx); err != nil {
+	if receivers != nil {
+		if err := receivers.listen(ctx, &at); err != nil {
 			return err
 		}
 	}
@@ -124,18 +120,6 @@ func (c *Config) listen(ctx context.Context, admin *status.Server, receiver *avr
 		c.Listening(at)
 	}
 	return nil
-}
-
-// NotListening says of an address that could not be taken whose option it is, and what to do.
-func NotListening(option, address string, err error) error {
-	err = fmt.Errorf("%s %s: %w", option, address, err)
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("%w: another process has this port; stop it, or choose another port", err)
-	case errors.Is(err, syscall.EACCES):
-		return fmt.Errorf("%w: ports below 1024 need a privilege; choose a higher one", err)
-	}
-	return err
 }
 
 // ended is nil where the parts ended because they were told to.

@@ -43,9 +43,11 @@ type Config struct {
 	Listening func(Addresses)
 }
 
-// Addresses is where a process listens; nil where it does not.
+// Addresses is where a process listens; nil where it does not. Receivers is every receiver's by the name of its
+// metrics, Avro's too.
 type Addresses struct {
 	Avro, Admin net.Addr
+	Receivers   map[string]net.Addr
 }
 
 // Validate reports whatever the parts that are on find wrong with theirs.
@@ -55,7 +57,7 @@ func (c Config) Validate() error {
 		errs = append(errs, errors.New("there is nothing to do: neither a receiver nor loading is on"))
 	}
 	if c.Receive {
-		errs = append(errs, c.Admission.Validate(), c.Avro.Validate())
+		errs = append(errs, c.validateReceivers())
 	}
 	if c.Load {
 		errs = append(errs, c.Batch.Validate(), c.Pool.Validate(), c.Sink.Validate())

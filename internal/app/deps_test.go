@@ -38,10 +38,10 @@ var direction = []struct {
 	{"kafkaio", []string{"batch", "checkpoint", "internal/failpoint"}, "implements batch.Source; knows nothing of MySQL"},
 	{"query", []string{"batch", "checkpoint", "row"}, "implements batch.Fold; does no I/O"},
 	{"mysqlout", []string{"batch", "checkpoint", "row", "pool", "internal/failpoint"}, "implements batch.Sink; knows nothing of Kafka"},
-	{"internal/app", []string{"batch", "checkpoint", "flumesink", "flumesink/avro", "kafkaio", "mysqlout", "pool", "query", "row", "status", "internal/failpoint"}, "assembles all of it"},
-	{"internal/cli", []string{"batch", "checkpoint", "flumesink", "flumesink/avro", "kafkaio", "mysqlout", "pool", "query", "row", "status", "internal/app", "flumesink/send"}, "reads every package's options"},
+	{"internal/app", []string{"batch", "checkpoint", "flumesink", "flumesink/listen", "flumesink/avro", "kafkaio", "mysqlout", "pool", "query", "row", "status", "internal/failpoint"}, "assembles all of it"},
+	{"internal/cli", []string{"batch", "checkpoint", "flumesink", "flumesink/listen", "flumesink/avro", "kafkaio", "mysqlout", "pool", "query", "row", "status", "internal/app", "flumesink/send"}, "reads every package's options"},
 	{"cmd/etl", []string{"internal/cli"}, "ten lines"},
-	{"cmd/standalone", []string{"internal/cli", "internal/app", "internal/accesslog", "flumesink", "flumesink/avro", "pool", "row", "status"}, "embedded servers and a demo around the same; the demo reads its table through a pool of its own"},
+	{"cmd/standalone", []string{"internal/cli", "flumesink/listen", "internal/app", "internal/accesslog", "flumesink", "flumesink/avro", "pool", "row", "status"}, "embedded servers and a demo around the same; the demo reads its table through a pool of its own"},
 }
 
 // forTests reports whether only tests import a package: they may import anything, and nothing else may import them.

@@ -68,7 +68,7 @@ func TestDefaults(t *testing.T) {
 	}{
 		{"kafkaio", kafka, kafkaio.DefaultConfig()},
 		{"flumesink", o.admission(), flumesink.DefaultConfig()},
-		{"avro", o.avro(shutdown), avro.DefaultConfig()},
+		{"avro", o.avro(nil, shutdown), avroDefaults()},
 		{"batch", o.BatchOptions.config(shutdown), batch.DefaultConfig()},
 		{"pool", conns, pool.DefaultConfig()},
 		{"mysqlout", o.JobOptions.config(), mysqlout.DefaultConfig()},
@@ -127,4 +127,11 @@ func TestFlags(t *testing.T) {
 			}
 		}
 	}
+}
+
+// avroDefaults is the receiver's own, with what the empty text means said in full.
+func avroDefaults() avro.Config {
+	c := avro.DefaultConfig()
+	c.TLS.MinVersion = "1.2"
+	return c
 }

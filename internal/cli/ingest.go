@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 
 	"github.com/alecthomas/kong"
 
@@ -27,12 +26,14 @@ Examples:
 
 // Run runs the receiving half.
 func (c *ingestCmd) Run(ctx context.Context, k *kong.Context, s Streams) error {
-	if c.AvroListen == "" {
-		return usageError{errors.New("--avro-listen is empty: there is nothing to receive")}
-	}
-	cfg := app.Config{Receive: true, ShutdownTimeout: c.ShutdownTimeout, Status: c.status()}
+	cfg := app.Config{ShutdownTimeout: c.ShutdownTimeout, Status: c.status()}
 	cfg.Kafka = c.KafkaOptions.config()
-	c.receive(&cfg)
+	if err := c.receive(&cfg); err != nil {
+		return err
+	}
+	if !cfg.Receive {
+		return errNothing
+	}
 	if err := inOptionsWords(k, cfg.Validate()); err != nil {
 		return err
 	}

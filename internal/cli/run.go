@@ -55,17 +55,10 @@ func (c *runCmd) Run(ctx context.Context, k *kong.Context, s Streams) error {
 
 // Config is what the options say. Where no query is given, fallback is taken.
 func (o *RunOptions) Config(k *kong.Context, fallback string) (app.Config, error) {
-	cfg := app.Config{Receive: o.AvroListen != "", ShutdownTimeout: o.ShutdownTimeout, Status: o.status()}
+	cfg := app.Config{ShutdownTimeout: o.ShutdownTimeout, Status: o.status()}
 	cfg.Kafka = o.KafkaOptions.config()
-	o.receive(&cfg)
-	err := o.load(&cfg, fallback)
+	err := errors.Join(o.receive(&cfg), o.load(&cfg, fallback))
 	return cfg, errors.Join(err, inOptionsWords(k, cfg.Validate()))
-}
-
-func (o *ReceiverOptions) receive(cfg *app.Config) {
-	o.ProduceOptions.apply(&cfg.Kafka)
-	cfg.Kafka.ShutdownTimeout = cfg.ShutdownTimeout
-	cfg.Admission, cfg.Avro = o.admission(), o.avro(cfg.ShutdownTimeout)
 }
 
 func (o *LoadOptions) load(cfg *app.Config, fallback string) error {

@@ -1,0 +1,85 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/flumesink/avro"
+)
+
+// receiver is one way in. One that does not listen has a Listen that returns nil.
+type receiver interface {
+	Listen(ctx context.Context) (net.Addr, error)
+	Close() error
+	Run(ctx context.Context) error
+}
+
+// receiving is every way in that is turned on, by the name that its metrics have.
+type receiving struct {
+	names []string
+	all   []receiver
+}
+
+// Receives reports whether any receiver is turned on.
+func (c *Config) Receives() bool { return c.Avro.Listen != "" }
+
+// validateReceivers reports whatever the receivers that are on find wrong.
+func (c *Config) validateReceivers() error {
+	errs := []error{c.Admission.Validate()}
+	if c.Avro.Listen != "" {
+		errs = append(errs, c.Avro.Validate())
+	}
+	return errors.Join(errs...)
+}
+
+// newReceiving makes the receivers; nothing is opened.
+func newReceiving(cfg *Config, to flumesink.Appender, log *slog.Logger, reg prometheus.Registerer) *receiving {
+	frames := flumesink.NewFrames(flumesink.NewAdmission(cfg.Admission, reg))
+	r := &receiving{}
+	if cfg.Avro.Listen != "" {
+		r.add(cfg.Avro.Name, avro.New(cfg.Avro, to, frames, log, reg))
+	}
+	return r
+}
+
+func (r *receiving) add(name string, one receiver) {
+	r.names, r.all = append(r.names, name), append(r.all, one)
+}
+
+// listen takes every port, and tells at which addresses.
+func (r *receiving) listen(ctx context.Context, at *Addresses) error {
+	at.Receivers = make(map[string]net.Addr, len(r.all))
+	for i, one := range r.all {
+		addr, err := one.Listen(ctx)
+		if err != nil {
+			return err
+		}
+		if addr != nil {
+			at.Receivers[r.names[i]] = addr
+		}
+	}
+	at.Avro = at.Receivers["avro"]
+	return nil
+}
+
+// run serves until ctx ends or one receiver cannot go on.
+func (r *receiving) run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, one := range r.all {
+		g.Go(func() error { return one.Run(ctx) })
+	}
+	return g.Wait()
+}
+
+// close gives up the ports, where run was never called.
+func (r *receiving) close() {
+	for _, one := range r.all {
+		_ = one.Close() // the process is ending
+	}
+}

@@ -1,0 +1,98 @@
+package cli
+
+import (
+	"errors"
+	"time"
+
+	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/flumesink/avro"
+	"github.com/sluice-etl/sluice/flumesink/listen"
+	"github.com/sluice-etl/sluice/internal/app"
+)
+
+// ReceiverOptions say where events come in, and what a sender may ask of us.
+type ReceiverOptions struct {
+	AvroListen       string `group:"receivers" default:"${avro_listen}" placeholder:"HOST:PORT" help:"Address of the Avro receiver (default ${avro_listen}); empty turns it off. It takes plain and deflated connections, and TLS with --avro-tls-cert."`
+	ProduceOptions   `embed:""`
+	IPFilter         string       `group:"receivers" name:"ip-filter" placeholder:"RULES" help:"Who may send, in the syntax of Flume's ipFilterRules: allow:ip:10.*,allow:name:localhost,deny:ip:*. The first rule that matches decides; what no rule matches may send. For all receivers that listen."`
+	MaxBytesInFlight Bytes        `group:"receivers" default:"256MiB" help:"Memory of events on the way to Kafka, over all receivers."`
+	AvroMax          LimitOptions `embed:"" prefix:"avro-max-"`
+	AvroListLength   int          `group:"receivers" name:"avro-max-list-length" default:"16384" help:"Buffers of a request."`
+	AvroRatio        int          `group:"receivers" name:"avro-max-inflate-ratio" default:"500" help:"Bytes that may come out of one deflated byte, over a connection; logs make 5 to 30, zlib's most is 1032."`
+	AvroConns        ConnOptions  `embed:"" prefix:"avro-max-"`
+	AvroTLS          TLSOptions   `embed:"" prefix:"avro-tls-"`
+}
+
+// LimitOptions bound a request.
+type LimitOptions struct {
+	FrameBytes  Bytes `group:"receivers" default:"64MiB" help:"Bytes of a request."`
+	BatchEvents int   `group:"receivers" default:"100000" help:"Events of a request."`
+	Headers     int   `group:"receivers" default:"256" help:"Headers of an event."`
+	HeaderBytes Bytes `group:"receivers" default:"64KiB" help:"Bytes of an event's headers."`
+	BodyBytes   Bytes `group:"receivers" default:"16MiB" help:"Bytes of an event's body. One that only Kafka finds too large becomes a dead letter."`
+}
+
+func (o LimitOptions) apply(l *flumesink.Limits) {
+	l.MaxFrameBytes, l.MaxBatchEvents, l.MaxHeaders = int(o.FrameBytes), o.BatchEvents, o.Headers
+	l.MaxHeaderBytes, l.MaxBodyBytes = int(o.HeaderBytes), int(o.BodyBytes)
+}
+
+// ConnOptions bound a receiver's connections.
+type ConnOptions struct {
+	Connections int `group:"receivers" default:"10000" help:"Open connections."`
+	PerAddress  int `group:"receivers" name:"connections-per-address" default:"1000" help:"Open connections of one address."`
+	Pipelined   int `group:"receivers" default:"8" help:"Requests of one connection under way at once."`
+}
+
+func (o ConnOptions) apply(c *listen.Config) {
+	c.MaxConnections, c.MaxConnectionsPerAddress, c.MaxPipelined = o.Connections, o.PerAddress, o.Pipelined
+}
+
+// TLSOptions say how a receiver speaks TLS. Files are read again when they change.
+type TLSOptions struct {
+	Cert       string `group:"receivers" placeholder:"FILE" help:"The receiver's certificate with its chain, PEM. With it the port takes TLS beside plain connections."`
+	Key        string `group:"receivers" placeholder:"FILE" help:"The certificate's key, PEM."`
+	ClientCA   string `group:"receivers" name:"client-ca" placeholder:"FILE" help:"Authorities that sign clients, PEM: every client must then show a certificate, and plain connections are refused."`
+	Required   bool   `group:"receivers" help:"Refuse plain connections."`
+	MinVersion string `group:"receivers" default:"1.2" placeholder:"1.2" help:"Oldest version of TLS that is spoken: 1.0, 1.1, 1.2 or 1.3 (default 1.2). A Flume on Java 7 speaks 1.0."`
+}
+
+func (o TLSOptions) config() listen.TLS {
+	return listen.TLS{Cert: o.Cert, Key: o.Key, ClientCA: o.ClientCA, Required: o.Required, MinVersion: o.MinVersion}
+}
+
+func (o ReceiverOptions) admission() flumesink.Config {
+	c := flumesink.DefaultConfig()
+	c.MaxBytesInFlight = int64(o.MaxBytesInFlight)
+	return c
+}
+
+// common is what all receivers that listen have alike.
+func (o ReceiverOptions) common(c *listen.Config, filter *flumesink.IPFilter, shutdown time.Duration) {
+	c.AckTimeout, c.ShutdownTimeout, c.Filter = o.AckTimeout, shutdown, filter
+}
+
+func (o ReceiverOptions) avro(filter *flumesink.IPFilter, shutdown time.Duration) avro.Config {
+	c := avro.DefaultConfig()
+	o.common(&c.Config, filter, shutdown)
+	o.AvroConns.apply(&c.Config)
+	o.AvroMax.apply(&c.Limits)
+	c.Listen, c.TLS, c.MaxListLength, c.Inflate.MaxRatio = o.AvroListen, o.AvroTLS.config(), o.AvroListLength, o.AvroRatio
+	return c
+}
+
+// receive puts what the options say into cfg, and turns receiving on where there is anything to receive by.
+func (o *ReceiverOptions) receive(cfg *app.Config) error {
+	filter, err := flumesink.ParseIPFilter(o.IPFilter)
+	if err != nil {
+		err = usageError{err}
+	}
+	o.ProduceOptions.apply(&cfg.Kafka)
+	cfg.Kafka.ShutdownTimeout = cfg.ShutdownTimeout
+	cfg.Admission, cfg.Avro = o.admission(), o.avro(filter, cfg.ShutdownTimeout)
+	cfg.Receive = cfg.Receives()
+	return err
+}
+
+// errNothing is the error of a receiving process without receivers.
+var errNothing = usageError{errors.New("--avro-listen is empty, and no other receiver is given: there is nothing to receive")}
