@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/flumesink/listen"
 	"github.com/sluice-etl/sluice/internal/avrobin"
 )
 
@@ -20,6 +21,8 @@ type ClientConfig struct {
 	Address string
 	// ConnectTimeout bounds the connection's making. The default is 20 s.
 	ConnectTimeout time.Duration
+	// Dialer makes the connection: plain, deflated, by TLS.
+	Dialer listen.Dialer
 	// RequestTimeout bounds a request from its writing to its answer. The default is 20 s.
 	RequestTimeout time.Duration
 }
@@ -41,7 +44,7 @@ func (c ClientConfig) Validate() error {
 	if c.RequestTimeout <= 0 {
 		errs = append(errs, fmt.Errorf("request time-out is %s: want more than 0s", c.RequestTimeout))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.Dialer.Validate())...)
 }
 
 // RefusedError is an answer other than OK. It is a [flumesink.ErrRefused]; the connection can be used further.
@@ -88,8 +91,7 @@ type Client struct {
 func Dial(ctx context.Context, cfg ClientConfig) (*Client, error) {
 	ctx, cancel := context.WithTimeout(ctx, cfg.ConnectTimeout)
 	defer cancel()
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "tcp", cfg.Address)
+	conn, err := cfg.Dialer.Dial(ctx, cfg.Address)
 	if err != nil {
 		return nil, fmt.Errorf("connect to avro://%s: %w", cfg.Address, err)
 	}

@@ -32,7 +32,7 @@ const ratioFrom = 1 << 20
 type inflater struct {
 	net.Conn
 	in     *counter
-	z      io.ReadCloser
+	z      io.Reader // nil before the first Read
 	out    bytes.Buffer
 	begun  bool // the header was written
 	made   int64
@@ -40,17 +40,19 @@ type inflater struct {
 	option string
 }
 
-func newInflater(conn net.Conn, cfg *Config) (*inflater, error) {
-	in := &counter{r: conn}
-	z, err := zlib.NewReader(bufio.NewReaderSize(in, 4<<10))
-	if err != nil {
-		return nil, zlibError(err, in)
-	}
-	return &inflater{Conn: conn, in: in, z: z, max: int64(cfg.Inflate.MaxRatio), option: cfg.Option + "-max-inflate-ratio"}, nil
+func newInflater(conn net.Conn, maxRatio int, option string) *inflater {
+	return &inflater{Conn: conn, in: &counter{r: conn}, max: int64(maxRatio), option: option}
 }
 
 // Read reads what was deflated.
 func (z *inflater) Read(p []byte) (int, error) {
+	if z.z == nil {
+		r, err := zlib.NewReader(bufio.NewReaderSize(z.in, 4<<10))
+		if err != nil {
+			return 0, zlibError(err, z.in)
+		}
+		z.z = r
+	}
 	n, err := z.z.Read(p)
 	z.made += int64(n)
 	if z.made > ratioFrom && z.made > z.max*z.in.n {

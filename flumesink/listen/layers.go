@@ -34,7 +34,7 @@ func (c *Conn) unwrap(p []byte) (int, error) {
 			err = c.promptly(func() error { return l.takeTLS(c.s.tls, p[:n]) })
 		case p[0] == 0x78 && c.s.cfg.Inflate.Enabled && !l.zlib:
 			l.zlib = true
-			err = c.promptly(func() error { return l.takeZlib(&c.s.cfg, p[:n]) })
+			l.top = newInflater(&prefixed{Conn: l.top, head: append([]byte(nil), p[:n]...)}, c.s.cfg.Inflate.MaxRatio, c.s.cfg.Option+"-max-inflate-ratio")
 		case c.s.cfg.TLS.required() && !l.tls:
 			return 0, flumesink.Refuse(flumesink.ReasonTLS, "the connection does not speak TLS (its first byte is %#02x), which %s-tls-required or -client-ca asks for: set ssl = true in the sink", p[0], c.s.cfg.Option)
 		default:
@@ -69,15 +69,6 @@ func (l *layers) takeTLS(certs *certificates, head []byte) error {
 		return tlsError("the TLS handshake failed", err)
 	}
 	l.top = tlsLayer{conn}
-	return nil
-}
-
-func (l *layers) takeZlib(cfg *Config, head []byte) error {
-	z, err := newInflater(&prefixed{Conn: l.top, head: append([]byte(nil), head...)}, cfg)
-	if err != nil {
-		return err
-	}
-	l.top = z
 	return nil
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/avro"
+	"github.com/sluice-etl/sluice/flumesink/listen"
 	"github.com/sluice-etl/sluice/flumesink/send"
 )
 
@@ -30,6 +31,13 @@ type sendCmd struct {
 	Resend        bool              `group:"send" default:"true" help:"Send again what was not answered OK, until it is; --resend=false ends at the first."`
 	MaxLineBytes  Bytes             `group:"send" default:"1MiB" help:"Longest line."`
 	AnswerTimeout time.Duration     `group:"send" default:"20s" help:"How long an answer is waited for."`
+	Deflate       string            `group:"send" enum:"none,inside,outside" default:"none" help:"Deflate what is sent: none, inside TLS as Flume up to 1.9 does, or outside TLS as Flume from 1.10 on; without TLS these two are the same."`
+	TLS           bool              `group:"send" name:"tls" help:"Speak TLS."`
+	TLSCA         string            `group:"send" name:"tls-ca" placeholder:"FILE" help:"Authorities that sign the receiver, PEM; else the system's."`
+	TLSCert       string            `group:"send" name:"tls-cert" placeholder:"FILE" help:"Our own certificate, PEM."`
+	TLSKey        string            `group:"send" name:"tls-key" placeholder:"FILE" help:"The key of our certificate, PEM."`
+	TLSServerName string            `group:"send" name:"tls-server-name" placeholder:"NAME" help:"Name that the receiver's certificate must carry; else the host's."`
+	TLSInsecure   bool              `group:"send" name:"tls-insecure" help:"Verify nothing: anybody on the way can read what is sent."`
 }
 
 // Help shows examples.
@@ -40,6 +48,7 @@ Examples:
 
 	etl send access.log
 	etl send --to avro://collector:41414 --batch-size 1000 --connections 4 access.log access.log.1
+	etl send --to avro://collector:41414 --tls --tls-ca ca.pem --deflate outside access.log
 	tail -f access.log | etl send --headers host=web1,app=shop -`
 }
 
@@ -85,11 +94,19 @@ func (c *sendCmd) dialer() (send.Dial, error) {
 		return nil, usageError{fmt.Errorf("--to is %q: want avro://HOST:PORT", c.To)}
 	}
 	cfg := avro.DefaultClientConfig(u.Host)
-	cfg.RequestTimeout = c.AnswerTimeout
+	cfg.RequestTimeout, cfg.Dialer = c.AnswerTimeout, c.wrapped()
 	if err := cfg.Validate(); err != nil {
-		return nil, usageError{fmt.Errorf("--to or --answer-timeout: %w", err)}
+		return nil, usageError{fmt.Errorf("--to or what belongs to it: %w", err)}
 	}
 	return func(ctx context.Context) (send.Client, error) { return avro.Dial(ctx, cfg) }, nil
+}
+
+// wrapped is how the connection is made.
+func (c *sendCmd) wrapped() listen.Dialer {
+	return listen.Dialer{
+		TLS: c.TLS, CA: c.TLSCA, ServerName: c.TLSServerName, Insecure: c.TLSInsecure, Cert: c.TLSCert, Key: c.TLSKey,
+		Deflate: listen.Deflate(c.Deflate),
+	}
 }
 
 // openAll opens every file before the first line is read, so that a name that is wrong costs nothing.

@@ -1,0 +1,196 @@
+package avro
+
+import (
+	"bytes"
+	"compress/zlib"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/flumesink/listen"
+)
+
+// certificate writes a self-signed certificate, its own authority, for 127.0.0.1, and its key.
+func certificate(t *testing.T, name string) (cert, key string) {
+	t.Helper()
+	dir := t.TempDir()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for file, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "PRIVATE KEY", Bytes: pkcs8}} {
+		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return cert, key
+}
+
+// wrapped is a client whose connection is wrapped.
+func (g *rig) wrapped(d listen.Dialer) (*Client, error) {
+	cfg := DefaultClientConfig(g.addr)
+	cfg.Dialer = d
+	c, err := Dial(g.t.Context(), cfg)
+	if err == nil {
+		g.t.Cleanup(func() { c.Close() })
+	}
+	return c, err
+}
+
+// One port takes all five: plain, zlib, TLS, TLS(zlib) as Flume up to 1.9 does it, and zlib(TLS) as from 1.10 on.
+func TestLayers_onOnePort(t *testing.T) {
+	t.Parallel()
+	k := &kafka{}
+	cert, key := certificate(t, "receiver")
+	g := start(t, k, func(c *Config) { c.TLS.Cert, c.TLS.Key = cert, key })
+	var want []string
+	for name, d := range map[string]listen.Dialer{
+		"plain": {}, "zlib": {Deflate: listen.DeflateInside}, "TLS": {TLS: true, CA: cert},
+		"TLS(zlib)": {TLS: true, CA: cert, Deflate: listen.DeflateInside},
+		"zlib(TLS)": {TLS: true, CA: cert, Deflate: listen.DeflateOutside},
+	} {
+		c, err := g.wrapped(d)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for _, body := range []string{name, strings.Repeat(name, 20_000), name} {
+			if err := c.Append(t.Context(), events(body)); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			want = append(want, body+"{}")
+		}
+	}
+	if d := cmp.Diff(want, k.got()); d != "" {
+		t.Error(d)
+	}
+	if log := g.log.String(); strings.Contains(log, "WARN") {
+		t.Error(log)
+	}
+}
+
+// With an authority of clients, or where TLS is asked for, who has no certificate or no TLS is refused with the reason.
+func TestLayers_required(t *testing.T) {
+	t.Parallel()
+	cert, key := certificate(t, "receiver")
+	client, clientKey := certificate(t, "client")
+	g := start(t, &kafka{}, func(c *Config) { c.TLS = listen.TLS{Cert: cert, Key: key, ClientCA: client} })
+	c, err := g.wrapped(listen.Dialer{TLS: true, CA: cert, Cert: client, Key: clientKey})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Append(t.Context(), events("a")); err != nil {
+		t.Error(err)
+	}
+	plain := g.client()
+	if err := plain.Append(t.Context(), events("a")); err == nil {
+		t.Error("a plain connection was served")
+	}
+	if log := g.refused(flumesink.ReasonTLS, 1); !strings.Contains(log, "set ssl = true in the sink") {
+		t.Error(log)
+	}
+	if c, err := g.wrapped(listen.Dialer{TLS: true, CA: cert}); err == nil { // TLS 1.3 tells a client with its first read
+		err = c.Append(t.Context(), events("a"))
+		if err == nil {
+			t.Error("a client without a certificate was served")
+		}
+	}
+	g.refused(flumesink.ReasonTLS, 2)
+}
+
+// A certificate that is renewed on disk is shown to the next connection; half of a renewal leaves the old one in force.
+func TestLayers_certificateIsReadAgain(t *testing.T) {
+	t.Parallel()
+	cert, key := certificate(t, "old")
+	newCert, newKey := certificate(t, "new")
+	g := start(t, &kafka{}, func(c *Config) { c.TLS.Cert, c.TLS.Key = cert, key })
+	copyFile := func(from, to string) {
+		b, err := os.ReadFile(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(to, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	old := filepath.Join(t.TempDir(), "old.pem")
+	copyFile(cert, old)
+	copyFile(newCert, cert) // its key is the old one's still
+	g.until("the half renewal is noticed", func() bool {
+		if _, err := g.wrapped(listen.Dialer{TLS: true, CA: old}); err != nil {
+			t.Fatalf("the old certificate is not shown any more: %v", err)
+		}
+		return strings.Contains(g.log.String(), "Certificates cannot be read again")
+	})
+	copyFile(newKey, key)
+	g.until("the new certificate is shown", func() bool {
+		_, err := g.wrapped(listen.Dialer{TLS: true, CA: newCert})
+		return err == nil
+	})
+}
+
+// A decompression bomb is refused by its ratio, and good senders beside it are served.
+func TestLayers_bomb(t *testing.T) {
+	t.Parallel()
+	g := start(t, &kafka{}, nil)
+	var bomb bytes.Buffer
+	z := zlib.NewWriter(&bomb)
+	head := append(unhex(t, "00000001 00000002"), unhex(t, "03000000")...) // a buffer of 48 MiB
+	for _, b := range [][]byte{head, make([]byte, 40<<20)} {
+		if _, err := z.Write(b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	c := g.dial()
+	go func() { _, _ = c.Write(bomb.Bytes()) }() // the receiver closes it in between
+	if log := g.refused(flumesink.ReasonBomb, 1); !strings.Contains(log, "--avro-max-inflate-ratio") {
+		t.Error(log)
+	}
+	if err := g.client().Append(t.Context(), events("a")); err != nil {
+		t.Error(err)
+	}
+}
+
+// --ip-filter closes at once, before anything is read.
+func TestReceiver_ipFilter(t *testing.T) {
+	t.Parallel()
+	filter, err := flumesink.ParseIPFilter("deny:ip:127.*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := start(t, &kafka{}, func(c *Config) { c.Filter = filter })
+	g.dial().closed()
+	if log := g.refused(flumesink.ReasonFiltered, 1); !strings.Contains(log, "127.0.0.1 may not send: --ip-filter has deny:ip:127.*") {
+		t.Error(log)
+	}
+}
