@@ -1,9 +1,7 @@
 package avro
 
 import (
-	"bufio"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +11,7 @@ import (
 	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/listen"
 	"github.com/sluice-etl/sluice/internal/avrobin"
+	"github.com/sluice-etl/sluice/internal/avrorpc"
 )
 
 // ClientConfig says where a client sends to and how long it waits; the defaults are those of Flume's Avro sink.
@@ -71,21 +70,14 @@ func (e *RefusedError) Unwrap() error { return flumesink.ErrRefused }
 // [Client.Start] and [Client.Wait] are the two halves of [Client.Append], for callers that keep several requests under
 // way.
 type Client struct {
-	cfg  ClientConfig
-	conn net.Conn
-	in   *bufio.Reader
-
-	own         hash
-	serial      uint32
-	pending     int
-	established bool
-	serverHash  hash
-	sendText    bool // the server did not know our hash
-
-	out    []byte // the last request's frame
-	args   int    // where its arguments begin
-	answer []byte // the last answer's message
+	cfg    ClientConfig
+	conn   net.Conn
+	rpc    *avrorpc.Client
+	answer []byte // memory of answers
 }
+
+// maxAnswer bounds an answer: with the server's protocol it has a few thousand bytes.
+const maxAnswer = 4 << 20
 
 // Dial connects. Nothing is sent before the first request. cfg must be valid.
 func Dial(ctx context.Context, cfg ClientConfig) (*Client, error) {
@@ -95,8 +87,13 @@ func Dial(ctx context.Context, cfg ClientConfig) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to avro://%s: %w", cfg.Address, err)
 	}
-	own := newProtocols().own
-	return &Client{cfg: cfg, conn: conn, in: bufio.NewReader(conn), own: own, serverHash: own}, nil
+	p := avrorpc.Protocol{Text: protocolText, Server: avrorpc.HashOf(protocolText), MaxAnswer: maxAnswer, Verify: func(text []byte) error {
+		if err := verifyProtocol(text); err != nil {
+			return fmt.Errorf("the server's protocol is not Flume's: %w", err)
+		}
+		return nil
+	}}
+	return &Client{cfg: cfg, conn: conn, rpc: avrorpc.New(conn, p)}, nil
 }
 
 // Close closes the connection.
@@ -114,74 +111,36 @@ func (c *Client) Append(ctx context.Context, events []flumesink.Event) error {
 // Start sends the events in one appendBatch and does not wait. Its serial comes back from Wait. The first request of
 // a connection must be answered before the second is started. The events may be used again when Start returns.
 func (c *Client) Start(ctx context.Context, events []flumesink.Event) (serial uint32, err error) {
-	if !c.established && c.pending > 0 {
-		return 0, errors.New("the connection's first request has no answer yet")
+	defer c.watch(ctx)()
+	serial, err = c.rpc.Start("appendBatch", func(dst []byte) []byte { return appendEvents(dst, events) })
+	if err != nil {
+		return 0, c.explain(ctx, "send a request", err)
 	}
-	c.begin()
-	c.out = appendEvents(c.out, events)
-	return c.serial, c.write(ctx)
+	return serial, nil
 }
 
 // Wait waits for the next answer, which may be that of any request under way, and returns its serial. A first request
 // that had to be repeated, because the server did not know our protocol, comes back under the later of its serials.
 func (c *Client) Wait(ctx context.Context) (serial uint32, err error) {
-	if c.pending == 0 {
-		return 0, errors.New("no request is under way")
-	}
 	defer c.watch(ctx)()
-	for {
-		serial, at, again, err := c.read()
-		if err != nil {
-			return 0, c.explain(ctx, "read the answer", err)
-		}
-		if again { // the server wants our protocol's text: the same call once more
-			args := append([]byte(nil), c.out[c.args:]...)
-			c.begin()
-			c.out = append(c.out, args...)
-			c.pending--
-			if err := c.write(ctx); err != nil {
-				return 0, err
-			}
-			continue
-		}
-		c.established = true
-		c.pending--
-		return serial, c.status(at)
+	serial, result, err := c.rpc.Wait(c.room)
+	var refused *avrorpc.SystemError
+	switch {
+	case errors.As(err, &refused):
+		return 0, &RefusedError{Text: refused.Text}
+	case err != nil:
+		return 0, c.explain(ctx, "read the answer", err)
 	}
+	return serial, status(result)
 }
 
-// begin starts a frame in c.out, up to where its arguments begin. Its two buffers are those of Flume's own client.
-func (c *Client) begin() {
-	c.serial++
-	b := binary.BigEndian.AppendUint32(c.out[:0], c.serial)
-	b = binary.BigEndian.AppendUint32(b, 2)
-	b = append(b, 0, 0, 0, 0)
-	head := len(b)
-	if !c.established {
-		b = append(b, c.own[:]...)
-		if c.sendText {
-			b = avrobin.AppendBytes(append(b, 2), protocolText)
-		} else {
-			b = append(b, 0)
-		}
-		b = append(b, c.serverHash[:]...)
-		b = append(b, 2, 0) // meta: an empty map
+// room gives answers the same memory again and again.
+func (c *Client) room(b []byte) ([]byte, error) {
+	if b == nil && c.answer != nil {
+		return c.answer[:0], nil
 	}
-	b = append(b, 0) // call metadata
-	b = avrobin.AppendBytes(b, "appendBatch")
-	binary.BigEndian.PutUint32(b[head-4:], uint32(len(b)-head))
-	b = append(b, 0, 0, 0, 0)
-	c.out, c.args = b, len(b)
-}
-
-func (c *Client) write(ctx context.Context) error {
-	binary.BigEndian.PutUint32(c.out[c.args-4:], uint32(len(c.out)-c.args))
-	defer c.watch(ctx)()
-	if _, err := c.conn.Write(c.out); err != nil {
-		return c.explain(ctx, "send a request", err)
-	}
-	c.pending++
-	return nil
+	c.answer = append(make([]byte, 0, max(2*len(b), 512)), b...)
+	return c.answer, nil
 }
 
 // watch bounds what follows by the request time-out, and by ctx until the function it returns is called.
@@ -208,103 +167,9 @@ func (c *Client) explain(ctx context.Context, doing string, err error) error {
 	return fmt.Errorf("%s: avro://%s: %w", doing, c.cfg.Address, err)
 }
 
-// read reads one answer into c.answer. at is where its call metadata begins; again means that the server did not know
-// our protocol and carried nothing out.
-func (c *Client) read() (serial uint32, at int, again bool, err error) {
-	const most = 4 << 20
-	var head [8]byte
-	if _, err := io.ReadFull(c.in, head[:]); err != nil {
-		return 0, 0, false, err
-	}
-	serial = binary.BigEndian.Uint32(head[:])
-	c.answer = c.answer[:0]
-	list := binary.BigEndian.Uint32(head[4:])
-	if list == 0 || list > 1<<16 {
-		return 0, 0, false, fmt.Errorf("an answer of %d buffers: is this an Avro source, without TLS and compression?", list)
-	}
-	for range list {
-		if _, err := io.ReadFull(c.in, head[:4]); err != nil {
-			return 0, 0, false, err
-		}
-		n, have := int64(binary.BigEndian.Uint32(head[:])), len(c.answer)
-		if int64(have)+n > most {
-			return 0, 0, false, fmt.Errorf("an answer of more than %d bytes", most)
-		}
-		c.answer = append(c.answer, make([]byte, n)...)
-		if _, err := io.ReadFull(c.in, c.answer[have:]); err != nil {
-			return 0, 0, false, err
-		}
-	}
-	if c.established {
-		return serial, 0, false, nil
-	}
-	at, again, err = c.handshake()
-	return serial, at, again, err
-}
-
-// handshake reads the HandshakeResponse at the head of c.answer.
-func (c *Client) handshake() (at int, again bool, err error) {
-	bad := errors.New("the answer holds no handshake")
-	match, at := avrobin.ReadLong(c.answer, 0)
-	if at < 0 || match < 0 || match > 2 {
-		return 0, false, bad
-	}
-	var text []byte
-	for field := range 3 { // serverProtocol, serverHash, meta: each a union with null
-		var branch int64
-		branch, at = avrobin.ReadLong(c.answer, at)
-		if at < 0 || branch < 0 || branch > 1 {
-			return 0, false, bad
-		}
-		if branch == 0 {
-			continue
-		}
-		switch field {
-		case 0:
-			text, at = avrobin.ReadBytes(c.answer, at)
-		case 1:
-			if len(c.answer)-at < len(c.serverHash) {
-				return 0, false, bad
-			}
-			at += copy(c.serverHash[:], c.answer[at:])
-		case 2:
-			at = avrobin.SkipMap(c.answer, at)
-		}
-		if at < 0 {
-			return 0, false, bad
-		}
-	}
-	if text != nil {
-		if err := verifyProtocol(text); err != nil {
-			return 0, false, fmt.Errorf("the server's protocol is not Flume's: %w", err)
-		}
-	}
-	if match == matchNone>>1 {
-		if c.sendText {
-			return 0, false, errors.New("the server does not take our protocol")
-		}
-		c.sendText = true
-		return at, true, nil
-	}
-	return at, false, nil
-}
-
-// status reads the result of a call from c.answer.
-func (c *Client) status(at int) error {
-	at = avrobin.SkipMap(c.answer, at)
-	if at < 0 || at >= len(c.answer) {
-		return errors.New("the answer holds no result")
-	}
-	if c.answer[at] != 0 {
-		text := "unknown"
-		if branch, at := avrobin.ReadLong(c.answer, at+1); at > 0 && branch == 0 {
-			if t, at := avrobin.ReadBytes(c.answer, at); at > 0 {
-				text = string(t)
-			}
-		}
-		return &RefusedError{Text: text}
-	}
-	switch status, at := avrobin.ReadLong(c.answer, at+1); {
+// status reads the result of a call.
+func status(result []byte) error {
+	switch status, at := avrobin.ReadLong(result, 0); {
 	case at < 0:
 		return errors.New("the answer holds no status")
 	case status == 0:

@@ -140,7 +140,7 @@ func TestClient_badAnswers(t *testing.T) {
 		want   string
 	}{
 		"closed":         {nil, "the server closed the connection"},
-		"HTTP":           {[]byte("HTTP/1.1 400 Bad Request\r\n\r\n"), "is this an Avro source, without TLS and compression?"},
+		"HTTP":           {[]byte("HTTP/1.1 400 Bad Request\r\n\r\n"), "is this Avro's RPC, without TLS and compression?"},
 		"no handshake":   {frameOf(1, []byte{9}), "the answer holds no handshake"},
 		"no result":      {frameOf(1, []byte{0, 0, 0, 0}, noMeta), "the answer holds no result"},
 		"no status":      {frameOf(1, []byte{0, 0, 0, 0}, noMeta, []byte{0}), "the answer holds no status"},
