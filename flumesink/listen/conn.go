@@ -45,7 +45,7 @@ type Conn struct {
 }
 
 func newConn(s *Server, nc net.Conn, work context.Context) *Conn {
-	c := &Conn{s: s, nc: nc, addr: RemoteAddr(nc), gone: goneCheck(nc), work: work, slots: make(chan struct{}, s.cfg.MaxPipelined)}
+	c := &Conn{s: s, nc: nc, addr: RemoteAddr(nc), gone: GoneCheck(nc), work: work, slots: make(chan struct{}, s.cfg.MaxPipelined)}
 	c.inside.top = nc
 	return c
 }

@@ -4,5 +4,5 @@ package listen
 
 import "net"
 
-// goneCheck cannot tell on this system: a sender that has gone is noticed when it is read from or answered.
-func goneCheck(net.Conn) func() bool { return func() bool { return false } }
+// GoneCheck cannot tell on this system: a sender that has gone is noticed when it is read from or answered.
+func GoneCheck(net.Conn) func() bool { return func() bool { return false } }

@@ -46,6 +46,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, reg *prometheus.Regi
 		defer receivers.close()
 		parts.Conditions = append(parts.Conditions, producing(producer.Ready))
 		parts.Sections = append(parts.Sections, totals("receivers", "etl_receiver_", reg), totals("producer", "etl_produce_", reg))
+		parts.Sections = append(parts.Sections, receivers.sections...)
 	}
 	if cfg.Load {
 		if load, err = newLoading(cfg, log, reg); err != nil {
@@ -102,7 +103,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, reg *prometheus.Regi
 // share gives every part its piece of the time to stop: the receivers and batches all of it, and what comes after them,
 // the goodbyes to Kafka, a quarter.
 func (c *Config) share() {
-	c.Avro.ShutdownTimeout, c.Batch.ShutdownTimeout = c.ShutdownTimeout, c.ShutdownTimeout
+	c.Avro.ShutdownTimeout, c.Spark.ShutdownTimeout, c.Batch.ShutdownTimeout = c.ShutdownTimeout, c.ShutdownTimeout, c.ShutdownTimeout
 	c.Kafka.ShutdownTimeout = max(c.ShutdownTimeout/4, minGoodbye)
 }
 

@@ -11,6 +11,8 @@ import (
 
 	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/avro"
+	"github.com/sluice-etl/sluice/flumesink/spark"
+	"github.com/sluice-etl/sluice/status"
 )
 
 // receiver is one way in. One that does not listen has a Listen that returns nil.
@@ -24,16 +26,21 @@ type receiver interface {
 type receiving struct {
 	names []string
 	all   []receiver
+
+	sections []status.Section
 }
 
 // Receives reports whether any receiver is turned on.
-func (c *Config) Receives() bool { return c.Avro.Listen != "" }
+func (c *Config) Receives() bool { return c.Avro.Listen != "" || len(c.Spark.Sinks) > 0 }
 
 // validateReceivers reports whatever the receivers that are on find wrong.
 func (c *Config) validateReceivers() error {
 	errs := []error{c.Admission.Validate()}
 	if c.Avro.Listen != "" {
 		errs = append(errs, c.Avro.Validate())
+	}
+	if len(c.Spark.Sinks) > 0 {
+		errs = append(errs, c.Spark.Validate())
 	}
 	return errors.Join(errs...)
 }
@@ -44,6 +51,11 @@ func newReceiving(cfg *Config, to flumesink.Appender, log *slog.Logger, reg prom
 	r := &receiving{}
 	if cfg.Avro.Listen != "" {
 		r.add(cfg.Avro.Name, avro.New(cfg.Avro, to, frames, log, reg))
+	}
+	if len(cfg.Spark.Sinks) > 0 {
+		p := spark.New(cfg.Spark, to, frames, log, reg)
+		r.add(cfg.Spark.Name, p)
+		r.sections = append(r.sections, status.Section{Name: "sinks", Func: func() any { return p.Status() }})
 	}
 	return r
 }

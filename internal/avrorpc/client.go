@@ -27,6 +27,7 @@ func HashOf(text string) Hash { return md5.Sum([]byte(text)) } //nolint:gosec //
 type Protocol struct {
 	Text   string // compact JSON, as Avro renders it; shown to servers that do not know its hash
 	Server Hash   // what the server's is taken for, until it says otherwise
+	Show   bool   // show the text with the first call, to servers that cannot know its hash
 	// Verify looks at the text of a server whose protocol is another one; nil takes any.
 	Verify func(text []byte) error
 	// MaxAnswer bounds the bytes of an answer; a larger one is an error before anything of it is taken.
@@ -63,7 +64,7 @@ type Client struct {
 
 // New makes a client on a fresh connection. Nothing is sent before the first call.
 func New(conn io.ReadWriter, p Protocol) *Client {
-	return &Client{conn: conn, in: bufio.NewReader(conn), p: p, own: HashOf(p.Text)}
+	return &Client{conn: conn, in: bufio.NewReader(conn), p: p, own: HashOf(p.Text), sendText: p.Show}
 }
 
 // Pending is the calls that have no answer yet.

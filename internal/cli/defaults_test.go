@@ -14,6 +14,7 @@ import (
 	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/avro"
 	"github.com/sluice-etl/sluice/flumesink/send"
+	"github.com/sluice-etl/sluice/flumesink/spark"
 	"github.com/sluice-etl/sluice/kafkaio"
 	"github.com/sluice-etl/sluice/mysqlout"
 	"github.com/sluice-etl/sluice/pool"
@@ -69,6 +70,7 @@ func TestDefaults(t *testing.T) {
 		{"kafkaio", kafka, kafkaio.DefaultConfig()},
 		{"flumesink", o.admission(), flumesink.DefaultConfig()},
 		{"avro", o.avro(nil, shutdown), avroDefaults()},
+		{"spark", o.spark(shutdown), spark.DefaultConfig()},
 		{"batch", o.BatchOptions.config(shutdown), batch.DefaultConfig()},
 		{"pool", conns, pool.DefaultConfig()},
 		{"mysqlout", o.JobOptions.config(), mysqlout.DefaultConfig()},

@@ -7,6 +7,7 @@ import (
 	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/avro"
 	"github.com/sluice-etl/sluice/flumesink/listen"
+	"github.com/sluice-etl/sluice/flumesink/spark"
 	"github.com/sluice-etl/sluice/internal/app"
 )
 
@@ -21,6 +22,10 @@ type ReceiverOptions struct {
 	AvroRatio        int          `group:"receivers" name:"avro-max-inflate-ratio" default:"500" help:"Bytes that may come out of one deflated byte, over a connection; logs make 5 to 30, zlib's most is 1032."`
 	AvroConns        ConnOptions  `embed:"" prefix:"avro-max-"`
 	AvroTLS          TLSOptions   `embed:"" prefix:"avro-tls-"`
+	Poll             []string     `group:"receivers" placeholder:"HOST:PORT" help:"A SparkSink to poll; give it again for each further one."`
+	PollBatch        int          `group:"receivers" default:"1000" help:"Events asked of a SparkSink at once: no more than its channel's transactionCapacity, which is 100 where nothing is said."`
+	PollConnections  int          `group:"receivers" default:"1" help:"Connections to each SparkSink: no more than its threads."`
+	PollMax          LimitOptions `embed:"" prefix:"poll-max-"`
 }
 
 // LimitOptions bound a request.
@@ -81,6 +86,14 @@ func (o ReceiverOptions) avro(filter *flumesink.IPFilter, shutdown time.Duration
 	return c
 }
 
+func (o ReceiverOptions) spark(shutdown time.Duration) spark.Config {
+	c := spark.DefaultConfig()
+	c.Sinks, c.Batch, c.Connections = o.Poll, o.PollBatch, o.PollConnections
+	c.AckTimeout, c.ShutdownTimeout = o.AckTimeout, shutdown
+	o.PollMax.apply(&c.Limits)
+	return c
+}
+
 // receive puts what the options say into cfg, and turns receiving on where there is anything to receive by.
 func (o *ReceiverOptions) receive(cfg *app.Config) error {
 	filter, err := flumesink.ParseIPFilter(o.IPFilter)
@@ -90,6 +103,7 @@ func (o *ReceiverOptions) receive(cfg *app.Config) error {
 	o.ProduceOptions.apply(&cfg.Kafka)
 	cfg.Kafka.ShutdownTimeout = cfg.ShutdownTimeout
 	cfg.Admission, cfg.Avro = o.admission(), o.avro(filter, cfg.ShutdownTimeout)
+	cfg.Spark = o.spark(cfg.ShutdownTimeout)
 	cfg.Receive = cfg.Receives()
 	return err
 }

@@ -1,0 +1,46 @@
+package spark
+
+import (
+	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/flumesink/avro"
+	"github.com/sluice-etl/sluice/internal/avrobin"
+	"github.com/sluice-etl/sluice/internal/avrorpc"
+)
+
+// protocolText is Spark's sparkflume.avdl without its comments: the sink compares what is on the wire, and that is the
+// same.
+const protocolText = `{"protocol":"SparkFlumeProtocol","namespace":"org.apache.spark.streaming.flume.sink","types":[` +
+	`{"type":"record","name":"SparkSinkEvent","fields":[{"name":"headers","type":{"type":"map","values":"string"}},{"name":"body","type":"bytes"}]},` +
+	`{"type":"record","name":"EventBatch","fields":[{"name":"errorMsg","type":"string","default":""},{"name":"sequenceNumber","type":"string"},{"name":"events","type":{"type":"array","items":"SparkSinkEvent"}}]}],` +
+	`"messages":{"getEventBatch":{"request":[{"name":"n","type":"int"}],"response":"EventBatch"},` +
+	`"ack":{"request":[{"name":"sequenceNumber","type":"string"}],"response":"null"},` +
+	`"nack":{"request":[{"name":"sequenceNumber","type":"string"}],"response":"null"}}}`
+
+// serverHash is that of the protocol that released Sparks have, so that they answer BOTH.
+var serverHash = avrorpc.Hash{0x45, 0xf3, 0xc2, 0xc4, 0xaa, 0x53, 0x24, 0x4c, 0xea, 0xac, 0xda, 0x67, 0x31, 0xde, 0xdf, 0xfb}
+
+// eventBatch is what getEventBatch was answered with, beside the events: views on the answer.
+type eventBatch struct {
+	errorMsg string // not empty: there is nothing to ack
+	sequence string // to be given back as it came
+}
+
+// decodeBatch decodes an EventBatch, all of b, and its events into f.Events. The texts are copies.
+func decodeBatch(f *flumesink.Frame, limits *flumesink.Limits, b []byte) (eventBatch, error) {
+	errorMsg, at := avrobin.ReadBytes(b, 0)
+	if at < 0 {
+		return eventBatch{}, flumesink.Malformed("event batch: bad errorMsg")
+	}
+	sequence, at := avrobin.ReadBytes(b, at)
+	if at < 0 {
+		return eventBatch{}, flumesink.Malformed("event batch: bad sequenceNumber")
+	}
+	at, err := avro.DecodeEvents(f, limits, b, at)
+	if err != nil {
+		return eventBatch{}, err
+	}
+	if at != len(b) {
+		return eventBatch{}, flumesink.Malformed("event batch: %d bytes follow it", len(b)-at)
+	}
+	return eventBatch{errorMsg: string(errorMsg), sequence: string(sequence)}, nil
+}

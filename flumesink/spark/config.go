@@ -1,0 +1,75 @@
+package spark
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/sluice-etl/sluice/flumesink"
+)
+
+// Config is which sinks are polled, and how.
+type Config struct {
+	// Name is the value of the label receiver in metrics, and the component in logs.
+	Name string
+	// Sinks are the sinks' addresses, host:port (--poll).
+	Sinks []string
+	// Batch is how many events are asked for at once (--poll-batch). It must not be above the transactionCapacity of
+	// the sink's channel, 100 by default; where the sink says that it is, fewer are asked for. The default is 1,000,
+	// as Spark's.
+	Batch int
+	// Connections is how many connections each sink gets (--poll-connections): no more than the sink's threads, 10 by
+	// default, nor twice its agent's cores. The default is 1.
+	Connections int
+	// AckTimeout bounds a batch from its answer's first byte to Kafka's acknowledgement (--ack-timeout); then it is
+	// given back. It must be below the sink's timeout, 60 s. The default is 15 s.
+	AckTimeout time.Duration
+	// ShutdownTimeout bounds the stop (--shutdown-timeout). The default is 20 s.
+	ShutdownTimeout time.Duration
+	// ConnectTimeout bounds the making of a connection. The default is 20 s.
+	ConnectTimeout time.Duration
+	// Pause is waited after an error of the sink: the thread that made it is of no use for the sink's timeout, and a
+	// tenth of that spares its ten threads. The default is 6 s.
+	Pause time.Duration
+	// Limits bound a batch (--poll-max-…).
+	flumesink.Limits
+}
+
+// DefaultConfig is the defaults; it polls nobody.
+func DefaultConfig() Config {
+	return Config{
+		Name: "spark", Batch: 1000, Connections: 1, AckTimeout: 15 * time.Second, ShutdownTimeout: 20 * time.Second,
+		ConnectTimeout: 20 * time.Second, Pause: 6 * time.Second, Limits: flumesink.DefaultLimits("--poll-max-"),
+	}
+}
+
+// Validate names every violated bound.
+func (c *Config) Validate() error {
+	var errs []error
+	seen := map[string]bool{}
+	for _, s := range c.Sinks {
+		if host, port, err := net.SplitHostPort(s); err != nil || host == "" || port == "" {
+			errs = append(errs, fmt.Errorf("--poll is %q: want host:port of a SparkSink", s))
+		}
+		if seen[s] {
+			errs = append(errs, fmt.Errorf("--poll has %s twice: give it once, and --poll-connections for more at a time", s))
+		}
+		seen[s] = true
+	}
+	for _, n := range []struct {
+		option          string
+		value, min, max int
+	}{
+		{"--poll-batch", c.Batch, 1, 1 << 20},
+		{"--poll-connections", c.Connections, 1, 1 << 10},
+	} {
+		if n.value < n.min || n.value > n.max {
+			errs = append(errs, fmt.Errorf("%s is %d: want %d to %d", n.option, n.value, n.min, n.max))
+		}
+	}
+	if c.AckTimeout < time.Millisecond {
+		errs = append(errs, fmt.Errorf("--ack-timeout is %s: the least is 1ms", c.AckTimeout))
+	}
+	return errors.Join(append(errs, c.Limits.Validate())...)
+}

@@ -1,0 +1,214 @@
+package spark
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"regexp"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/flumesink/listen"
+	"github.com/sluice-etl/sluice/internal/avrobin"
+	"github.com/sluice-etl/sluice/internal/avrorpc"
+)
+
+// sinkError is the sink's own word that it has no batch: the connection is good, and there is nothing to ack.
+type sinkError struct {
+	address, text string
+}
+
+func (e *sinkError) Error() string {
+	return fmt.Sprintf("the SparkSink %s has no events to give: %s", e.address, e.text)
+}
+
+// conn is one connection to a sink. It belongs to one goroutine.
+type conn struct {
+	p      *Poller
+	s      *sink
+	nc     net.Conn
+	rpc    *avrorpc.Client
+	gone   func() bool
+	work   context.Context // ends when batches with the Appender are given up
+	answer []byte          // of ack and nack
+}
+
+func newConn(p *Poller, s *sink, nc net.Conn, work context.Context) *conn {
+	protocol := avrorpc.Protocol{Text: protocolText, Server: serverHash, Show: true, MaxAnswer: p.cfg.MaxFrameBytes}
+	return &conn{p: p, s: s, nc: nc, rpc: avrorpc.New(nc, protocol), gone: listen.GoneCheck(nc), work: work}
+}
+
+// poll gets one batch, makes it safe, and acks it.
+func (c *conn) poll(ctx context.Context) error {
+	if err := c.p.appender.Ready(ctx); err != nil {
+		return err
+	}
+	asked := c.s.batch()
+	first, err := c.ask(ctx, asked)
+	if err != nil {
+		return err
+	}
+	f, b, err := c.receive(first)
+	if err != nil {
+		return err
+	}
+	if b.errorMsg != "" {
+		f.Release()
+		return c.fault(asked, b.errorMsg)
+	}
+	if ctx.Err() != nil { // it came while we stop: nothing more is taken in
+		f.Release()
+		return errors.Join(ctx.Err(), c.say("nack", b.sequence))
+	}
+	return c.produce(f, b)
+}
+
+// ask sends getEventBatch and waits for the first byte of its answer, as long as that takes: a deadline would mean to
+// connect again, and to leave a transaction behind. Once ctx has ended it waits a quarter of ShutdownTimeout more.
+func (c *conn) ask(ctx context.Context, n int) (first time.Time, err error) {
+	if err := c.nc.SetWriteDeadline(time.Now().Add(c.p.cfg.AckTimeout)); err != nil {
+		return first, err
+	}
+	if err := c.nc.SetReadDeadline(time.Time{}); err != nil {
+		return first, err
+	}
+	if _, err := c.rpc.Start("getEventBatch", func(dst []byte) []byte { return avrobin.AppendLong(dst, int64(n)) }); err != nil {
+		return first, fmt.Errorf("ask the SparkSink %s: %w", c.s.address, err)
+	}
+	var came atomic.Bool
+	ended := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(ended)
+		if !came.Load() {
+			_ = c.nc.SetReadDeadline(time.Now().Add(c.p.cfg.ShutdownTimeout / 4)) // fails only where it is closed
+		}
+	})
+	err = c.rpc.First()
+	came.Store(true)
+	if !stop() {
+		<-ended // so that it sets no deadline after the next one
+	}
+	if err != nil {
+		if ctx.Err() != nil {
+			c.p.says.Log().Info("Stopped while a SparkSink had nothing to give; it holds what it takes next for its own timeout, and gives it to the next poller", "sink", c.s.address, "events", n)
+		}
+		return first, fmt.Errorf("wait for the SparkSink %s: %w", c.s.address, err)
+	}
+	return time.Now(), nil
+}
+
+// receive reads the answer into a frame and finds its events.
+func (c *conn) receive(first time.Time) (*flumesink.Frame, eventBatch, error) {
+	deadline := first.Add(c.p.cfg.AckTimeout)
+	if err := c.nc.SetReadDeadline(deadline); err != nil {
+		return nil, eventBatch{}, err
+	}
+	f, err := c.p.frames.Begin(c.work, first, deadline, 0)
+	if err != nil {
+		return nil, eventBatch{}, c.refuse(err)
+	}
+	_, result, err := c.rpc.Wait(func(b []byte) ([]byte, error) {
+		if b == nil {
+			return f.Bytes[:0], nil
+		}
+		f.Bytes = b
+		err := f.Room()
+		return f.Bytes, err
+	})
+	var system *avrorpc.SystemError
+	if errors.As(err, &system) { // the sink could not even say its error: its text was null
+		return f, eventBatch{errorMsg: system.Text}, nil
+	}
+	var b eventBatch
+	if err == nil {
+		c.p.metrics.Received(len(result))
+		b, err = decodeBatch(f, &c.p.cfg.Limits, result)
+	}
+	if err != nil {
+		f.Release()
+		return nil, eventBatch{}, c.refuse(err)
+	}
+	return f, b, nil
+}
+
+// refuse counts a batch that breaks a limit or is no batch. The connection is closed, and the sink gives it again after
+// its timeout.
+func (c *conn) refuse(err error) error {
+	err = fmt.Errorf("read a batch of the SparkSink %s: %w", c.s.address, err)
+	var refused *flumesink.Refusal
+	if errors.As(err, &refused) {
+		c.p.says.Refused(c.nc.RemoteAddr(), err)
+	}
+	return err
+}
+
+// produce gives the batch to the Appender, and acks it once Kafka has it; else it is given back.
+func (c *conn) produce(f *flumesink.Frame, b eventBatch) error {
+	first, events := f.First, len(f.Events)
+	var err error
+	if events == 0 {
+		f.Release()
+	} else {
+		ctx, cancel := context.WithDeadline(c.work, f.Deadline)
+		err = c.p.appender.Append(ctx, flumesink.Request{Events: f.Events, Release: f.Release, Gone: c.gone})
+		cancel()
+	}
+	if err != nil {
+		if errors.Is(err, flumesink.ErrNotProduced) {
+			c.p.says.Dropped(c.nc.RemoteAddr(), "", events, err)
+		} else {
+			c.p.says.Unanswered(c.nc.RemoteAddr(), events, err)
+		}
+		c.s.failed(err)
+		return c.say("nack", b.sequence)
+	}
+	if err := c.say("ack", b.sequence); err != nil {
+		c.p.says.Unanswered(c.nc.RemoteAddr(), events, err)
+		return err
+	}
+	c.p.metrics.Answered(events, time.Since(first))
+	c.s.acked(events)
+	return nil
+}
+
+// say tells the sink what became of a batch, and waits until it has heard.
+func (c *conn) say(message, sequence string) error {
+	if err := c.nc.SetDeadline(time.Now().Add(c.p.cfg.AckTimeout)); err != nil {
+		return err
+	}
+	_, err := c.rpc.Start(message, func(dst []byte) []byte { return avrobin.AppendBytes(dst, sequence) })
+	if err == nil {
+		_, _, err = c.rpc.Wait(func(b []byte) ([]byte, error) {
+			if b == nil && c.answer != nil {
+				return c.answer[:0], nil
+			}
+			c.answer = append(make([]byte, 0, max(2*len(b), 64)), b...)
+			return c.answer, nil
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("%s a batch of the SparkSink %s: %w", message, c.s.address, err)
+	}
+	return nil
+}
+
+// takeListFull is what Flume's channels say where a transaction takes more than their transactionCapacity. It would
+// say so for ever.
+var takeListFull = regexp.MustCompile(`Take list for \w+, capacity (\d+) full`)
+
+// fault is the sink's error; where it was asked for too many events, fewer are asked for from now on.
+func (c *conn) fault(asked int, text string) error {
+	if m := takeListFull.FindStringSubmatch(text); m != nil {
+		capacity, _ := strconv.Atoi(m[1]) // 0 where it is absurd
+		now := c.s.fewer(asked, capacity)
+		c.p.says.Warn("fewer "+c.s.address, "The sink's channel gives fewer events in a transaction than were asked for, asking for fewer from now on; lower --poll-batch or raise its transactionCapacity",
+			"sink", c.s.address, "asked", asked, "now", now, "capacity", capacity)
+	} else {
+		c.p.says.Warn("fault "+c.s.address, "A SparkSink answered with an error", "sink", c.s.address, "err", text)
+	}
+	c.p.metrics.SystemError()
+	return &sinkError{c.s.address, text}
+}

@@ -1,0 +1,359 @@
+package spark
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
+	"github.com/sluice-etl/sluice/flumesink"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const long = time.Minute // longer than any test
+
+// kafka is an Appender; append may be nil.
+type kafka struct {
+	append func(ctx context.Context, r flumesink.Request) error
+	ready  func(ctx context.Context) error
+
+	mu   sync.Mutex
+	seen []string
+}
+
+func (k *kafka) Append(ctx context.Context, r flumesink.Request) error {
+	if k.append != nil {
+		if err := k.append(ctx, r); err != nil {
+			r.Release()
+			return err
+		}
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, e := range r.Events {
+		k.seen = append(k.seen, fmt.Sprintf("%s{%s=%s}", e.Body, e.Headers[0].Key, e.Headers[0].Value))
+	}
+	r.Release()
+	return nil
+}
+
+func (k *kafka) Ready(ctx context.Context) error {
+	if k.ready != nil {
+		return k.ready(ctx)
+	}
+	return nil
+}
+
+func (k *kafka) got() []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.seen)
+}
+
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *buffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *buffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+type rig struct {
+	t         *testing.T
+	p         *Poller
+	log       buffer
+	reg       *prometheus.Registry
+	admission *flumesink.Admission
+	cancel    context.CancelFunc
+	done      chan error
+	once      sync.Once
+}
+
+func start(t *testing.T, a flumesink.Appender, change func(*Config), sinks ...string) *rig {
+	t.Helper()
+	cfg := DefaultConfig()
+	cfg.Sinks, cfg.Pause, cfg.ShutdownTimeout = sinks, time.Millisecond, 2*time.Second
+	if change != nil {
+		change(&cfg)
+	}
+	if err := cfg.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	g := &rig{t: t, reg: prometheus.NewPedanticRegistry(), done: make(chan error, 1)}
+	g.admission = flumesink.NewAdmission(flumesink.DefaultConfig(), nil)
+	g.p = New(cfg, a, flumesink.NewFrames(g.admission), slog.New(slog.NewTextHandler(&g.log, nil)), g.reg)
+	ctx, cancel := context.WithCancel(t.Context())
+	g.cancel = cancel
+	go func() { g.done <- g.p.Run(ctx) }()
+	t.Cleanup(g.stop)
+	return g
+}
+
+func (g *rig) stop() {
+	g.once.Do(func() {
+		g.cancel()
+		if err := <-g.done; err != nil {
+			g.t.Error(err)
+		}
+	})
+}
+
+func (g *rig) until(what string, ok func() bool) {
+	g.t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(10 * time.Second); !ok(); <-tick.C {
+		if time.Now().After(deadline) {
+			g.t.Fatalf("not within 10s: %s; log: %s", what, g.log.String())
+		}
+	}
+}
+
+// unanswered is the bound of the copies.
+func (g *rig) unanswered() (n float64) {
+	families, err := g.reg.Gather()
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "etl_receiver_unanswered_events_total" {
+			n = f.GetMetric()[0].GetCounter().GetValue()
+		}
+	}
+	return n
+}
+
+func numbered(n int) (events []string) {
+	for i := range n {
+		events = append(events, fmt.Sprintf("e%d", i))
+	}
+	return events
+}
+
+func TestPoller_acksWhatKafkaHas(t *testing.T) {
+	t.Parallel()
+	for _, other := range []bool{false, true} { // the sink's protocol is ours, or has another text
+		s := newFakeSink(t, 100, long)
+		s.none = other
+		k := &kafka{}
+		g := start(t, k, func(c *Config) { c.Batch = 7 }, s.addr())
+		s.put(numbered(20)...)
+		g.until("all is acked", func() bool { n := 0; s.look(func() { n = len(s.acked) }); return n == 20 })
+		var want []string
+		for _, e := range numbered(20) {
+			want = append(want, e+"{k=v}")
+		}
+		if d := cmp.Diff(want, k.got()); d != "" {
+			t.Error(d)
+		}
+		g.until("the next call waits", func() bool {
+			said := ""
+			s.look(func() { said = strings.Join(s.said, ", ") })
+			return said == "get 7, ack AbCdEfGh1, get 7, ack AbCdEfGh2, get 7, ack AbCdEfGh3, get 7"
+		})
+		st := g.p.Status()[0]
+		if st.Sink != s.addr() || st.Connections != 1 || st.Events != 20 || st.LastEvents != 6 || st.LastBatch == "" || st.LastError != "" {
+			t.Errorf("status %+v", st)
+		}
+		if g.admission.Used() != 0 {
+			t.Errorf("%d bytes in flight", g.admission.Used())
+		}
+	}
+}
+
+// Kafka's refusal gives the batch back, and it comes again; what may be in Kafka is in the bound of copies.
+func TestP23_nackWhatKafkaDoesNotHave(t *testing.T) {
+	t.Parallel()
+	s := newFakeSink(t, 100, long)
+	var tries sync.Map
+	k := &kafka{append: func(ctx context.Context, r flumesink.Request) error {
+		n, _ := tries.LoadOrStore("n", new(int))
+		*n.(*int)++
+		switch *n.(*int) {
+		case 1:
+			return errors.New("no word from Kafka")
+		case 2:
+			return fmt.Errorf("waiting: %w", flumesink.ErrNotProduced)
+		}
+		return nil
+	}}
+	g := start(t, k, nil, s.addr())
+	s.put("a", "b")
+	g.until("both are acked", func() bool { n := 0; s.look(func() { n = len(s.acked) }); return n == 2 })
+	s.look(func() {
+		said := strings.Join(s.said[:6], ", ")
+		if said != "get 1000, nack AbCdEfGh1, get 1000, nack AbCdEfGh2, get 1000, ack AbCdEfGh3" && !strings.HasPrefix(said, "get 1000, nack AbCdEfGh1, get 1000, nack") {
+			t.Error(said)
+		}
+	})
+	if n := g.unanswered(); n < 1 || n > 2 {
+		t.Errorf("%v events unanswered, want those of the first batch alone", n)
+	}
+	if st := g.p.Status()[0]; !strings.Contains(st.LastError, "nothing was produced") {
+		t.Errorf("status %+v", st)
+	}
+}
+
+// While Kafka has no last word on earlier records, nothing is asked for.
+func TestP23_asksOnlyWhenReady(t *testing.T) {
+	t.Parallel()
+	s := newFakeSink(t, 100, long)
+	s.put("a")
+	open := make(chan struct{})
+	k := &kafka{ready: func(ctx context.Context) error {
+		select {
+		case <-open:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}}
+	g := start(t, k, nil, s.addr())
+	g.until("it is connected", func() bool { return g.p.Status()[0].Connections == 1 })
+	s.look(func() {
+		if len(s.said) != 0 {
+			t.Errorf("said %v", s.said)
+		}
+	})
+	close(open)
+	g.until("a is acked", func() bool { n := 0; s.look(func() { n = len(s.acked) }); return n == 1 })
+}
+
+// The livelock: more than transactionCapacity wait, and whoever asks for them gets the same error for ever.
+func TestPoller_asksForFewer(t *testing.T) {
+	t.Parallel()
+	s := newFakeSink(t, 100, long)
+	s.put(numbered(350)...)
+	g := start(t, &kafka{}, nil, s.addr())
+	g.until("all is acked", func() bool { n := 0; s.look(func() { n = len(s.acked) }); return n == 350 })
+	log := g.log.String()
+	if !strings.Contains(log, "asked=1000 now=100 capacity=100") || !strings.Contains(log, "--poll-batch") {
+		t.Error(log)
+	}
+	if st := g.p.Status()[0]; st.Batch != 100 || !strings.Contains(st.LastError, "capacity 100 full") {
+		t.Errorf("status %+v", st)
+	}
+}
+
+// An error batch has nothing to ack, be it in words or an error of the RPC; an empty one is acked.
+func TestPoller_errorBatches(t *testing.T) {
+	t.Parallel()
+	s := newFakeSink(t, 100, long)
+	s.faults = []string{"Unknown Error", "null", "empty"}
+	g := start(t, &kafka{}, nil, s.addr())
+	s.put("a")
+	g.until("a is acked", func() bool { n := 0; s.look(func() { n = len(s.acked) }); return n == 1 })
+	s.look(func() {
+		if d := cmp.Diff("get 1000, get 1000, get 1000, ack AbCdEfGh1, get 1000, ack AbCdEfGh2", strings.Join(s.said[:6], ", ")); d != "" {
+			t.Error(d)
+		}
+	})
+	if log := g.log.String(); !strings.Contains(log, "Unknown Error") {
+		t.Error(log)
+	}
+}
+
+// A sink that is away holds up no other, and is connected to again; what a broken connection had taken comes back.
+func TestPoller_oneDeadSink(t *testing.T) {
+	t.Parallel()
+	dead := newFakeSink(t, 100, long)
+	deadAddr := dead.addr()
+	dead.stop()
+	s := newFakeSink(t, 100, 50*time.Millisecond)
+	var once sync.Once
+	k := &kafka{append: func(context.Context, flumesink.Request) error {
+		once.Do(s.cut) // the ack of the first batch is lost
+		return nil
+	}}
+	g := start(t, k, nil, deadAddr, s.addr())
+	s.put("a", "b")
+	g.until("both are acked", func() bool { n := 0; s.look(func() { n = len(s.acked) }); return n == 2 })
+	if n := g.unanswered(); n == 0 {
+		t.Error("events whose ack was lost are not in the bound of copies")
+	}
+	if st := g.p.Status()[0]; st.Connections != 0 || !strings.Contains(st.LastError, "connect to the SparkSink "+deadAddr) {
+		t.Errorf("status of the dead one %+v", st)
+	}
+}
+
+// A stop: a batch with the Appender is acked; a call that waits for events is given up in time.
+func TestP33_stop(t *testing.T) {
+	t.Parallel()
+	idle, busy := newFakeSink(t, 100, long), newFakeSink(t, 100, long)
+	came, ack := make(chan struct{}), make(chan struct{})
+	k := &kafka{append: func(context.Context, flumesink.Request) error {
+		close(came)
+		<-ack
+		return nil
+	}}
+	g := start(t, k, nil, idle.addr(), busy.addr())
+	busy.put("a")
+	<-came
+	g.until("the idle one is asked", func() bool { n := 0; idle.look(func() { n = len(idle.said) }); return n == 1 })
+	g.cancel()
+	close(ack)
+	g.stop()
+	busy.look(func() {
+		if len(busy.acked) != 1 {
+			t.Errorf("said %v", busy.said)
+		}
+	})
+	if log := g.log.String(); !strings.Contains(log, "Stopped while a SparkSink had nothing to give") || strings.Contains(log, "WARN") {
+		t.Error(log)
+	}
+}
+
+// What comes while it stops is given back at once.
+func TestP33_givesBackWhatComesLate(t *testing.T) {
+	t.Parallel()
+	s := newFakeSink(t, 100, long)
+	k := &kafka{}
+	g := start(t, k, func(c *Config) { c.ShutdownTimeout = 40 * time.Second }, s.addr())
+	g.until("it is asked", func() bool { n := 0; s.look(func() { n = len(s.said) }); return n == 1 })
+	g.cancel()
+	s.put("a")
+	g.stop()
+	s.look(func() {
+		if d := cmp.Diff([]string{"get 1000", "nack AbCdEfGh1"}, s.said); d != "" || len(s.channel) != 1 {
+			t.Errorf("%s; the channel has %v", d, s.channel)
+		}
+	})
+	if len(k.got()) != 0 {
+		t.Errorf("produced %v", k.got())
+	}
+}
+
+func TestConfig_validate(t *testing.T) {
+	t.Parallel()
+	good := DefaultConfig()
+	if err := good.Validate(); err != nil {
+		t.Error(err)
+	}
+	bad := Config{Sinks: []string{"x", "a:1", "a:1"}, Limits: flumesink.Limits{Option: "--poll-max-"}}
+	err := bad.Validate()
+	for _, want := range []string{`--poll is "x": want host:port`, "--poll has a:1 twice", "--poll-batch is 0", "--poll-connections is 0", "--poll-max-frame-bytes is 0", "--ack-timeout is 0s"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v\ndoes not say %q", err, want)
+		}
+	}
+}
