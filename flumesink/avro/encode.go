@@ -18,13 +18,10 @@ func appendEvents(dst []byte, events []flumesink.Event) []byte {
 
 // appendEvent appends AvroFlumeEvent.
 func appendEvent(dst []byte, e *flumesink.Event) []byte {
-	if len(e.Headers) > 0 {
-		dst = avrobin.AppendLong(dst, int64(len(e.Headers)))
-		for i := range e.Headers {
-			dst = avrobin.AppendBytes(dst, e.Headers[i].Key)
-			dst = avrobin.AppendBytes(dst, e.Headers[i].Value)
-		}
+	dst = avrobin.AppendEventHead(dst, len(e.Headers))
+	for i := range e.Headers {
+		dst = avrobin.AppendBytes(dst, e.Headers[i].Key)
+		dst = avrobin.AppendBytes(dst, e.Headers[i].Value)
 	}
-	dst = append(dst, 0)
-	return avrobin.AppendBytes(dst, e.Body)
+	return avrobin.AppendEventBody(dst, e.Body)
 }

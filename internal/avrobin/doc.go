@@ -1,5 +1,5 @@
 // Package avrobin reads and writes Avro's binary encoding (specification, "Binary Encoding") as far as Flume's senders,
-// Spark's sink and Flume's own Kafka records use it: longs, bytes, optional values, blocks.
+// Spark's sink and Flume's own Kafka records use it: longs, bytes, optional values, blocks, events.
 //
 // Readers take a buffer and an offset, and return the offset after what they read, or -1 where the buffer ends within
 // it or it is malformed; they allocate nothing, and what they return are views on the buffer, whose capacity ends with
