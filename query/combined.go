@@ -102,7 +102,7 @@ var (
 func (p *clfParser) next(*rec) bool { return false }
 
 func (p *clfParser) start(r *rec) (bool, error) {
-	b := r.in.Value
+	b := r.event.Body
 	if len(b) == 0 || isLineEnd(b[0]) {
 		return false, errEmptyLine
 	}

@@ -207,7 +207,7 @@ func virtual(name string) (x compiled, ok bool) {
 		x.eval = func(r *rec) value { return value{b: r.in.Key, set: r.in.Key != nil} }
 	case "_body":
 		x.kind = kText
-		x.eval = func(r *rec) value { return textValue(r.in.Value) }
+		x.eval = func(r *rec) value { return textValue(r.event.Body) }
 	default:
 		return x, false
 	}
@@ -227,7 +227,11 @@ func eventTime(r *rec) value {
 	return timeValue(ms * 1000)
 }
 
+// findHeader looks among the event's own headers, then among Kafka's.
 func findHeader(r *rec, name string) value {
+	if v := r.event.Headers.Get(name); v != nil {
+		return textValue(v)
+	}
 	for i := range r.in.Headers {
 		if r.in.Headers[i].Key == name {
 			return textValue(r.in.Headers[i].Value)

@@ -14,6 +14,9 @@ type Options struct {
 	Format string
 	// TimeZone is for times that are written without a zone, and for the calendar of TUMBLE. Nil is UTC.
 	TimeZone *time.Location
+	// FlumeValues says that a record's value is Flume's own event, headers and body in Avro's encoding, as KafkaChannel
+	// and KafkaSink with useFlumeEventFormat write it. Else it is an event's body.
+	FlumeValues bool
 	// DeadLetterMaxBytes is how much of a dead letter's value is kept, in bytes.
 	DeadLetterMaxBytes int
 }

@@ -100,7 +100,10 @@ func (f *fold) add(in *batch.Record, tally *batch.Tally) {
 	r := &f.rec
 	r.in, r.index, r.text, r.fault = in, 0, r.text[:0], ""
 	f.pending, f.keys, f.vals = f.pending[:0], f.keys[:0], f.vals[:0]
-	more, err := f.parser.start(r)
+	more, err := false, r.open(f.plan.options.FlumeValues)
+	if err == nil {
+		more, err = f.parser.start(r)
+	}
 	if err != nil {
 		tally.Dead = append(tally.Dead, f.deadLetter(-1, false, "", err.Error()))
 		return

@@ -29,8 +29,8 @@ type formatColumn struct {
 // parser reads one record at a time into rec.fields. The values are views on the record or on the parser's memory,
 // valid until the next start.
 type parser interface {
-	// start takes up r.in.Value and goes to its first row; it reports false where it has none. The error is why the
-	// value is not in the format.
+	// start takes up r.event.Body and goes to its first row; it reports false where it has none. The error is why the
+	// body is not in the format.
 	start(r *rec) (bool, error)
 	// next goes to the record's next row, and reports false where there is none.
 	next(r *rec) bool
@@ -71,7 +71,7 @@ func (rawFormat) parser() parser  { return new(rawParser) }
 type rawParser struct{}
 
 func (*rawParser) start(r *rec) (bool, error) {
-	r.fields[0] = textValue(r.in.Value)
+	r.fields[0] = textValue(r.event.Body)
 	return true, nil
 }
 
@@ -93,7 +93,7 @@ func (wordsFormat) parser() parser  { return new(wordsParser) }
 type wordsParser struct{ rest []byte }
 
 func (p *wordsParser) start(r *rec) (bool, error) {
-	p.rest = r.in.Value
+	p.rest = r.event.Body
 	return p.next(r), nil
 }
 

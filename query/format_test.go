@@ -140,7 +140,9 @@ func FuzzFold(f *testing.F) {
 	plans := map[string]*Plan{}
 	for format, text := range fuzzPlans {
 		plans[format] = plan(f, format, text)
+		plans[format+", Flume's values"] = flumePlan(f, format, text)
 	}
+	f.Add(flumeValue("7", "a", "b", "timestamp", "1000"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for format, p := range plans {
 			fold := p.NewFold()

@@ -43,7 +43,7 @@ func (p *jsonParser) next(*rec) bool { return false }
 var errNoObject = errors.New("want a JSON object")
 
 func (p *jsonParser) start(r *rec) (bool, error) {
-	v, err := p.fast.ParseBytes(r.in.Value)
+	v, err := p.fast.ParseBytes(r.event.Body)
 	if err != nil {
 		return false, fmt.Errorf("want a JSON object: %w", err)
 	}

@@ -84,6 +84,9 @@ const valueEncoding = 1
 func (p *Plan) Fingerprint() (hash [32]byte, text string) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "format %s\ntime zone %s\nvalue encoding %d\n", p.options.Format, p.options.TimeZone, valueEncoding)
+	if p.options.FlumeValues {
+		b.WriteString("kafka value flume\n")
+	}
 	for _, prog := range p.programs {
 		fmt.Fprintf(&b, "%s;\n", prog.st.text)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/internal/avrobin"
 	"github.com/sluice-etl/sluice/row"
 )
 
@@ -56,10 +57,11 @@ func (v value) double() float64 { return math.Float64frombits(v.num.Lo) }
 type rec struct {
 	part   checkpoint.Partition
 	in     *batch.Record
-	index  int64   // the row's number within the record
-	fields []value // of the format, by slot
-	text   []byte  // texts made while the record is evaluated; emptied for the next record
-	fault  string  // why the evaluation failed; empty while it did not
+	event  avrobin.Event // what in holds: its body, and what headers it has beside Kafka's
+	index  int64         // the row's number within the record
+	fields []value       // of the format, by slot
+	text   []byte        // texts made while the record is evaluated; emptied for the next record
+	fault  string        // why the evaluation failed; empty while it did not
 	zone   *time.Location
 	stamp  stampCache
 }
