@@ -34,6 +34,9 @@ type Request struct {
 	Events []Event
 	// Release is called exactly once, when nobody will read the frame any more; perhaps long after Append returned.
 	Release func()
+	// Memory gives the Appender so many bytes of room of its own until Release, paid out of the bytes in flight; it may
+	// wait for them. It is called at most once. Where it is nil the Appender makes its own.
+	Memory func(n int) ([]byte, error)
 	// Gone reports whether the sender is known to have gone (FIN or RST, where the system tells); its request is then
 	// dropped and never produced (P23). It may be nil.
 	Gone func() bool

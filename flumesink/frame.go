@@ -45,6 +45,7 @@ type Frame struct {
 
 	ctx   context.Context // of the receiver's reading: ends the waiting for memory
 	box   *[]byte
+	more  *[]byte // what Memory gave
 	lease Lease
 	pool  *Frames
 	held  atomic.Bool // false once released
@@ -99,6 +100,29 @@ func (f *Frame) Room() error {
 	return nil
 }
 
+// Memory is [Request.Memory]: an empty buffer with room for n bytes, paid for as the frame is and given back with it.
+func (f *Frame) Memory(n int) ([]byte, error) {
+	size := n
+	for _, s := range bufferSizes {
+		if s >= n {
+			size = s
+			break
+		}
+	}
+	if err := f.Charge(size); err != nil {
+		return nil, err
+	}
+	var b []byte
+	b, f.more = f.pool.take(size)
+	return b, nil
+}
+
+// Request is the frame's events for an Appender, to which the frame belongs from then on (P29). gone is
+// [Request.Gone].
+func (f *Frame) Request(gone func() bool) Request {
+	return Request{Events: f.Events, Release: f.Release, Memory: f.Memory, Gone: gone}
+}
+
 // Reset forgets the events; their slots stay.
 func (f *Frame) Reset() { f.Events, f.Headers = f.Events[:0], f.Headers[:0] }
 
@@ -150,7 +174,8 @@ func (f *Frame) Release() {
 		clear(f.Headers)
 	}
 	f.pool.put(f.box)
-	f.Bytes, f.box, f.ctx = nil, nil, nil
+	f.pool.put(f.more)
+	f.Bytes, f.box, f.more, f.ctx = nil, nil, nil, nil
 	f.lease.Release()
 	f.pool.frames.Put(f)
 }

@@ -58,7 +58,16 @@ func (b *ProduceBatch) Header(key, value []byte) {
 	}
 	name := unsafe.String(unsafe.SliceData(key), len(key)) //nolint:gosec // G103: the frame is nobody else's until release (P29)
 	b.headers = append(b.headers, kgo.RecordHeader{Key: name, Value: value})
-	if b.keyHeader != "" && name == b.keyHeader {
+	b.Key(key, value)
+}
+
+// Key makes value, a view, the Kafka key of the record that was begun last if key is the name in Config.KeyHeader. It adds
+// no header.
+func (b *ProduceBatch) Key(key, value []byte) {
+	if b.keyHeader != "" && string(key) == b.keyHeader {
+		if value == nil {
+			value = []byte{}
+		}
 		b.recs[len(b.recs)-1].Key = value
 	}
 }

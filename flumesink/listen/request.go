@@ -29,7 +29,7 @@ func (c *Conn) Append(f *flumesink.Frame, answer func() error) {
 	ctx, cancel := context.WithDeadline(c.work, f.Deadline)
 	defer cancel()
 	inTime := context.AfterFunc(ctx, c.Close)
-	err := c.s.appender.Append(ctx, flumesink.Request{Events: f.Events, Release: f.Release, Gone: c.gone})
+	err := c.s.appender.Append(ctx, f.Request(c.gone))
 	if !inTime() && err == nil {
 		err = context.Cause(ctx) // acknowledged too late: the connection is closed, nobody would read the answer
 	}

@@ -42,7 +42,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, reg *prometheus.Regi
 		if producer, err = kafkaio.NewProducer(cfg.Kafka, log, reg); err != nil {
 			return err
 		}
-		receivers = newReceiving(&cfg, appender{producer}, log, reg)
+		receivers = newReceiving(&cfg, appender{producer, cfg.FlumeValues}, log, reg)
 		defer receivers.close()
 		parts.Conditions = append(parts.Conditions, producing(producer.Ready))
 		parts.Sections = append(parts.Sections, totals("receivers", "etl_receiver_", reg), totals("producer", "etl_produce_", reg))

@@ -6,24 +6,84 @@ import (
 	"fmt"
 
 	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/internal/avrobin"
 	"github.com/sluice-etl/sluice/kafkaio"
 )
 
-// appender makes Flume's events Kafka's records: the body is the value, headers stay headers.
-type appender struct{ *kafkaio.Producer }
+// appender makes Flume's events Kafka's records.
+type appender struct {
+	*kafkaio.Producer
+	// flumeValues says that the whole event is the value, in Flume's own encoding; else the body is the value, and headers
+	// stay headers.
+	flumeValues bool
+}
 
 // Append implements flumesink.Appender.
 func (a appender) Append(ctx context.Context, r flumesink.Request) error {
-	b := a.NewBatch(len(r.Events))
-	for i := range r.Events {
-		b.Add(r.Events[i].Body)
-		for _, h := range r.Events[i].Headers {
-			b.Header(h.Key, h.Value)
+	var b *kafkaio.ProduceBatch
+	if a.flumeValues {
+		memory, err := room(&r)
+		if err != nil {
+			r.Release()
+			return fmt.Errorf("%w (%w)", err, flumesink.ErrNotProduced)
 		}
+		b = a.NewBatch(len(r.Events))
+		addEvents(b, r.Events, memory)
+	} else {
+		b = a.NewBatch(len(r.Events))
+		addBodies(b, r.Events)
 	}
 	err := a.Produce(ctx, b, r.Gone, r.Release)
 	if errors.Is(err, kafkaio.ErrNotProduced) {
 		return fmt.Errorf("%w (%w)", err, flumesink.ErrNotProduced)
 	}
 	return err
+}
+
+// addBodies adds records as KafkaSink writes them, with the headers beside the body.
+func addBodies(b *kafkaio.ProduceBatch, events []flumesink.Event) {
+	for i := range events {
+		b.Add(events[i].Body)
+		for _, h := range events[i].Headers {
+			b.Header(h.Key, h.Value)
+		}
+	}
+}
+
+// addEvents adds records as KafkaChannel writes them, and KafkaSink with useFlumeEventFormat: the event is the value, and
+// Kafka gets no headers. memory holds all values; it has room for them, so that it never moves.
+func addEvents(b *kafkaio.ProduceBatch, events []flumesink.Event, memory []byte) {
+	for i := range events {
+		e := &events[i]
+		from := len(memory)
+		memory = avrobin.AppendEventHead(memory, len(e.Headers))
+		for _, h := range e.Headers {
+			memory = avrobin.AppendBytes(avrobin.AppendBytes(memory, h.Key), h.Value)
+		}
+		memory = avrobin.AppendEventBody(memory, e.Body)
+		b.Add(memory[from:len(memory):len(memory)])
+		for _, h := range e.Headers {
+			b.Key(h.Key, h.Value)
+		}
+	}
+}
+
+// room is memory for the request's events in Flume's encoding. It lives as long as the request's frame (P29).
+func room(r *flumesink.Request) ([]byte, error) {
+	n := 0
+	for i := range r.Events {
+		n += eventSize(&r.Events[i])
+	}
+	if r.Memory == nil {
+		return make([]byte, 0, n), nil
+	}
+	return r.Memory(n)
+}
+
+func eventSize(e *flumesink.Event) int {
+	headers := 0
+	for i := range e.Headers {
+		headers += avrobin.BytesSize(len(e.Headers[i].Key)) + avrobin.BytesSize(len(e.Headers[i].Value))
+	}
+	return avrobin.EventSize(len(e.Headers), headers, len(e.Body))
 }

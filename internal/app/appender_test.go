@@ -19,7 +19,7 @@ func TestP23_WhatWasNotProducedIsNotUnanswered(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	released := 0
-	err = appender{p}.Append(ctx, flumesink.Request{Events: make([]flumesink.Event, 1), Release: func() { released++ }})
+	err = appender{p, false}.Append(ctx, flumesink.Request{Events: make([]flumesink.Event, 1), Release: func() { released++ }})
 	if !errors.Is(err, flumesink.ErrNotProduced) {
 		t.Errorf("error is %v, want one that says that nothing was produced", err)
 	}

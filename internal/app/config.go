@@ -26,6 +26,10 @@ type Config struct {
 	// ShutdownTimeout bounds the stop (P33).
 	ShutdownTimeout time.Duration
 
+	// FlumeValues says that receivers write Flume's own events, headers and body in Avro's encoding, as the values of
+	// Kafka's records; else bodies, with the headers beside them. The plan's own option says what loading reads.
+	FlumeValues bool
+
 	// For receiving.
 	Admission flumesink.Config
 	Avro      avro.Config

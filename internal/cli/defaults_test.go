@@ -62,7 +62,7 @@ func TestDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	opts.DeadLetterMaxBytes = int(o.DeadLetterMaxBytes)
+	opts.DeadLetterMaxBytes, opts.FlumeValues = int(o.DeadLetterMaxBytes), o.flume()
 	for _, d := range []struct {
 		name      string
 		got, want any

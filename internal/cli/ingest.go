@@ -11,6 +11,7 @@ import (
 type ingestCmd struct {
 	ReceiverOptions `embed:""`
 	KafkaOptions    `embed:""`
+	ValueOptions    `embed:""`
 	ProcessOptions  `embed:""`
 }
 
@@ -26,7 +27,7 @@ Examples:
 
 // Run runs the receiving half.
 func (c *ingestCmd) Run(ctx context.Context, k *kong.Context, s Streams) error {
-	cfg := app.Config{ShutdownTimeout: c.ShutdownTimeout, Status: c.status()}
+	cfg := app.Config{ShutdownTimeout: c.ShutdownTimeout, Status: c.status(), FlumeValues: c.flume()}
 	cfg.Kafka = c.KafkaOptions.config()
 	if err := c.receive(&cfg); err != nil {
 		return err

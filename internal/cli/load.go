@@ -12,6 +12,7 @@ import (
 type loadCmd struct {
 	LoadOptions    `embed:""`
 	KafkaOptions   `embed:""`
+	ValueOptions   `embed:""`
 	ProcessOptions `embed:""`
 }
 
@@ -27,7 +28,7 @@ Examples:
 
 // Run runs the loading half.
 func (c *loadCmd) Run(ctx context.Context, k *kong.Context, s Streams) error {
-	cfg := app.Config{ShutdownTimeout: c.ShutdownTimeout, Status: c.status(), Kafka: c.KafkaOptions.config()}
+	cfg := app.Config{ShutdownTimeout: c.ShutdownTimeout, Status: c.status(), FlumeValues: c.flume(), Kafka: c.KafkaOptions.config()}
 	err := c.load(&cfg, "")
 	if err := errors.Join(err, inOptionsWords(k, cfg.Validate())); err != nil {
 		return err

@@ -26,6 +26,13 @@ type KafkaOptions struct {
 	KafkaLagInterval time.Duration `group:"kafka" default:"5s" help:"How often the ends of the partitions are asked, for the lag."`
 }
 
+// ValueOptions say what a record's value is, for commands that write or read them.
+type ValueOptions struct {
+	KafkaValue string `group:"kafka" enum:"raw,flume" default:"raw" placeholder:"ENCODING" help:"What a record's value is: raw, an event's body, its headers beside it; or flume, Flume's own event, as KafkaChannel and KafkaSink with useFlumeEventFormat have it (default raw)."`
+}
+
+func (o ValueOptions) flume() bool { return o.KafkaValue == "flume" }
+
 // ProduceOptions say how events become records.
 type ProduceOptions struct {
 	KafkaKey    string        `group:"receivers" placeholder:"HEADER" help:"Event header whose value becomes the record's key."`

@@ -18,6 +18,7 @@ type RunOptions struct {
 	LoadOptions     `embed:""`
 	ReceiverOptions `embed:""`
 	KafkaOptions    `embed:""`
+	ValueOptions    `embed:""`
 	ProcessOptions  `embed:""`
 }
 
@@ -55,7 +56,7 @@ func (c *runCmd) Run(ctx context.Context, k *kong.Context, s Streams) error {
 
 // Config is what the options say. Where no query is given, fallback is taken.
 func (o *RunOptions) Config(k *kong.Context, fallback string) (app.Config, error) {
-	cfg := app.Config{ShutdownTimeout: o.ShutdownTimeout, Status: o.status()}
+	cfg := app.Config{ShutdownTimeout: o.ShutdownTimeout, Status: o.status(), FlumeValues: o.flume()}
 	cfg.Kafka = o.KafkaOptions.config()
 	err := errors.Join(o.receive(&cfg), o.load(&cfg, fallback))
 	return cfg, errors.Join(err, inOptionsWords(k, cfg.Validate()))
@@ -70,12 +71,12 @@ func (o *LoadOptions) load(cfg *app.Config, fallback string) error {
 	cfg.Sink = o.JobOptions.config()
 	var err error
 	cfg.DeadLetterKeep = time.Duration(o.DeadLetterKeep)
-	cfg.Plan, err = o.plan(fallback, o.DeadLetterMaxBytes)
+	cfg.Plan, err = o.plan(fallback, o.DeadLetterMaxBytes, cfg.FlumeValues)
 	return err
 }
 
 // plan compiles the query: what cannot be compiled is wrong on the command line.
-func (o *QueryOptions) plan(fallback string, deadLetterMaxBytes Bytes) (*query.Plan, error) {
+func (o *QueryOptions) plan(fallback string, deadLetterMaxBytes Bytes, flumeValues bool) (*query.Plan, error) {
 	text, err := o.text(fallback)
 	if o.Format == "" {
 		err = errors.Join(err, usageError{fmt.Errorf("--format is missing: how should a line be read? One of %s", formats())})
@@ -87,7 +88,7 @@ func (o *QueryOptions) plan(fallback string, deadLetterMaxBytes Bytes) (*query.P
 	if err != nil {
 		return nil, err
 	}
-	opts.DeadLetterMaxBytes = int(deadLetterMaxBytes)
+	opts.DeadLetterMaxBytes, opts.FlumeValues = int(deadLetterMaxBytes), flumeValues
 	plan, err := query.Compile(text, opts)
 	if err != nil {
 		return nil, usageError{fmt.Errorf("query: %w", err)}
