@@ -19,7 +19,7 @@ var ErrNoMemory = errors.New("no room in the bytes in flight")
 // A receiver takes memory as bytes arrive, never by a length that was announced. So many frames can be half received
 // when the budget is used up, each waiting for what the others hold. Therefore one lease, the oldest that waits, is
 // favoured: it is given what it asks for beyond the budget until it is released, then the next oldest is. So there is
-// always a frame that can be finished, and memory is bounded by the budget plus one largest frame. A favoured sender
+// always a frame that can be finished, and memory is bounded by the budget plus one largest frame, with what the Appender takes for it. A favoured sender
 // that falls silent keeps the favour no longer than its receiver's mid-frame time-out, which releases the lease.
 // Waiters are served by the age of their frames, so none is overtaken for ever.
 type Admission struct {
