@@ -153,7 +153,7 @@ func (c *conn) produce(f *flumesink.Frame, b eventBatch) error {
 		f.Release()
 	} else {
 		ctx, cancel := context.WithDeadline(c.work, f.Deadline)
-		err = c.p.appender.Append(ctx, flumesink.Request{Events: f.Events, Release: f.Release, Gone: c.gone})
+		err = c.p.appender.Append(ctx, f.Request(c.gone))
 		cancel()
 	}
 	if err != nil {
