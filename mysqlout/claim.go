@@ -296,6 +296,9 @@ func (s *Sink) insertMissing(ctx context.Context, tx *pool.Tx, topic batch.Topic
 		return bugf("partition %d claimed, the topic has %d", m.to, len(at))
 	}
 	var text []byte
+	if s.config.Dedup && !m.first {
+		s.log.Warn("The topic has got more partitions: identities are divided among them anew, so until the window has passed a copy whose first is in another partition is counted twice", "topic", topic.Name, "first_new", m.from)
+	}
 	for id := m.from; int(id) < len(at); id++ {
 		if !m.first && at[id] > 0 {
 			s.log.Warn("Kafka does not have the first records of a partition that is new to the job; they are not counted, and nowhere else",

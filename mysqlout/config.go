@@ -18,6 +18,8 @@ type Config struct {
 	ContinueQuery bool
 	// Adopt lets the job's first claim begin on a target that holds rows or belongs to another job.
 	Adopt bool
+	// Dedup says that identities are remembered, in etl_dedup (P28).
+	Dedup bool
 	// CreateTables makes missing tables.
 	CreateTables bool
 	// DeadLetterMaxBytes is how much of a dead letter's value is kept.

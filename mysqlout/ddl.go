@@ -27,9 +27,26 @@ type ownTable struct {
 	name    string
 	columns []string // name and type
 	key     string
+	index   string // another index, empty for none
 }
 
-func ownTables(s pool.Server) []ownTable {
+// ownTables is those that the job needs, in the types of that server.
+func (s *Sink) ownTables(server pool.Server) []ownTable {
+	tables := everyJobs(server)
+	if s.config.Dedup {
+		tables = append(tables, ownTable{dedupName, []string{
+			"job " + binaryText(server, maxJob) + " NOT NULL",
+			"topic " + binaryText(server, maxTopic) + " NOT NULL",
+			"partition_id INT NOT NULL",
+			"id BINARY(16) NOT NULL",
+			"record_offset BIGINT NOT NULL",
+			"record_timestamp BIGINT NOT NULL",
+		}, "job, topic, partition_id, id", "job, topic, partition_id, record_offset"})
+	}
+	return tables
+}
+
+func everyJobs(s pool.Server) []ownTable {
 	job, topic := binaryText(s, maxJob), binaryText(s, maxTopic)
 	counter := " BIGINT NOT NULL DEFAULT 0"
 	return []ownTable{
@@ -53,14 +70,14 @@ func ownTables(s pool.Server) []ownTable {
 			"duplicates" + counter,
 			"skipped" + counter,
 			"updated_at DATETIME(6) NOT NULL",
-		}, "job, topic, partition_id"},
+		}, "job, topic, partition_id", ""},
 		{"etl_target", []string{
 			"table_name " + binaryText(s, maxName) + " NOT NULL",
 			"job " + job + " NOT NULL",
 			"query_hash BINARY(32) NOT NULL",
 			"query_text MEDIUMTEXT NOT NULL",
 			"since DATETIME(6) NOT NULL",
-		}, "table_name"},
+		}, "table_name", ""},
 		{"etl_dead_letter", []string{
 			"job " + job + " NOT NULL",
 			"topic " + topic + " NOT NULL",
@@ -76,13 +93,17 @@ func ownTables(s pool.Server) []ownTable {
 			"records BIGINT NOT NULL DEFAULT 1",
 			"next_offset BIGINT NOT NULL",
 			"at DATETIME(6) NOT NULL",
-		}, "job, topic, partition_id, record_offset, batch_id, statement"},
+		}, "job, topic, partition_id, record_offset, batch_id, statement", ""},
 	}
 }
 
 func (o ownTable) create() string {
+	index := ""
+	if o.index != "" {
+		index = ",\n  KEY (" + o.index + ")"
+	}
 	return "CREATE TABLE IF NOT EXISTS " + o.name + " (\n  " + strings.Join(o.columns, ",\n  ") +
-		",\n  PRIMARY KEY (" + o.key + ")\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4"
+		",\n  PRIMARY KEY (" + o.key + ")" + index + "\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4"
 }
 
 // createTarget is the CREATE TABLE of a target as the query wants it.
@@ -187,16 +208,16 @@ func sizedText(s pool.Server, size string) string {
 func (s *Sink) DDL(want []row.Table) string {
 	server, _ := s.pool.Server()
 	var b strings.Builder
-	for _, o := range ownTables(server) {
+	for _, o := range s.ownTables(server) {
 		b.WriteString(o.create() + ";\n\n")
 	}
 	for i := range want {
 		b.WriteString(createTarget(server, &want[i]) + ";\n\n")
 	}
 	b.WriteString("-- All this is for the database that etl is given. Put its user in place of 'etl'@'%'.\n")
-	for _, o := range ownTables(server) {
+	for _, o := range s.ownTables(server) {
 		rights := "SELECT, INSERT, UPDATE"
-		if o.name == "etl_dead_letter" {
+		if o.name == "etl_dead_letter" || o.name == dedupName {
 			rights += ", DELETE"
 		}
 		fmt.Fprintf(&b, "GRANT %s ON %s TO 'etl'@'%%';\n", rights, o.name)

@@ -46,6 +46,9 @@ func (s *Sink) bind(want, actual []row.Table) {
 	for _, t := range actual {
 		targets[t.FullName()] = newTarget(t)
 	}
+	if s.config.Dedup {
+		targets[dedupName] = newTarget(DedupTable())
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.want, s.targets, s.stale = slices.Clone(want), targets, false
@@ -58,7 +61,7 @@ func (s *Sink) create(ctx context.Context, want []row.Table) error {
 		return s.failed("make tables", err)
 	}
 	defer tx.Rollback(ctx)
-	for _, o := range ownTables(tx.Server) {
+	for _, o := range s.ownTables(tx.Server) {
 		if err := s.createOne(ctx, tx, &row.Table{Name: o.name}, o.create()); err != nil {
 			return err
 		}
@@ -100,7 +103,7 @@ func (s *Sink) look(ctx context.Context, want []row.Table) (findings []Finding, 
 		return nil, nil, s.failed("check tables", err)
 	}
 	defer tx.Rollback(ctx)
-	for _, o := range ownTables(tx.Server) {
+	for _, o := range s.ownTables(tx.Server) {
 		f, err := inspect(ctx, tx, &row.Table{Name: o.name})
 		if err != nil {
 			return nil, nil, s.failed("check table "+o.name, err)
@@ -148,7 +151,7 @@ const checkpointTable = "etl_checkpoint"
 
 // reserved refuses a target that is one of our own tables.
 func reserved(server pool.Server, t *row.Table) *Finding {
-	for _, o := range ownTables(server) {
+	for _, o := range append(everyJobs(server), ownTable{name: dedupName}) {
 		if t.Schema == "" && strings.EqualFold(t.Name, o.name) {
 			return &Finding{Subject: t.Name, Seen: "it is one of Sluice's own tables", Do: "let the query write to another one"}
 		}

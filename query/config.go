@@ -17,6 +17,9 @@ type Options struct {
 	// FlumeValues says that a record's value is Flume's own event, headers and body in Avro's encoding, as KafkaChannel
 	// and KafkaSink with useFlumeEventFormat write it. Else it is an event's body.
 	FlumeValues bool
+	// DedupHeader is the header by which copies are known (P28); the query does not look at it, and what is counted
+	// depends on it. Empty is none.
+	DedupHeader string
 	// DeadLetterMaxBytes is how much of a dead letter's value is kept, in bytes.
 	DeadLetterMaxBytes int
 }

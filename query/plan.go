@@ -87,6 +87,9 @@ func (p *Plan) Fingerprint() (hash [32]byte, text string) {
 	if p.options.FlumeValues {
 		b.WriteString("kafka value flume\n")
 	}
+	if p.options.DedupHeader != "" {
+		fmt.Fprintf(&b, "copies by header %q\n", p.options.DedupHeader)
+	}
 	for _, prog := range p.programs {
 		fmt.Fprintf(&b, "%s;\n", prog.st.text)
 	}

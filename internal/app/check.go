@@ -88,7 +88,7 @@ func (c *checker) mysql(ctx context.Context, topic batch.Topic, known bool) {
 	defer func() { _ = conns.Close() }() // nothing is open any more
 	cfg := c.cfg.Sink
 	cfg.QueryHash, cfg.QueryText = c.cfg.Plan.Fingerprint()
-	cfg.CreateTables = false
+	cfg.CreateTables, cfg.Dedup = false, c.cfg.Dedup.Enabled()
 	sink := mysqlout.New(cfg, conns, nil, nil)
 	findings, err := sink.Check(ctx, c.cfg.Plan.Tables())
 	if err != nil {
@@ -178,6 +178,7 @@ func said(f mysqlout.Finding) string {
 func DDL(ctx context.Context, cfg Config, out io.Writer) error {
 	conns := pool.New(cfg.Pool, nil, nil)
 	defer func() { _ = conns.Close() }() // nothing is open any more
+	cfg.Sink.Dedup = cfg.Dedup.Enabled()
 	sink := mysqlout.New(cfg.Sink, conns, nil, nil)
 	if _, err := sink.Check(ctx, cfg.Plan.Tables()); err != nil {
 		if _, ok := conns.Server(); !ok {

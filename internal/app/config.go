@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/dedup"
 	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/avro"
 	"github.com/sluice-etl/sluice/flumesink/spark"
@@ -40,6 +41,8 @@ type Config struct {
 	Batch batch.Config
 	Pool  pool.Config
 	Sink  mysqlout.Config
+	// Dedup counts copies once; its header is the plan's, and the receivers' key.
+	Dedup dedup.Config
 	// DeadLetterKeep is how long dead letters are kept; 0 is for ever.
 	DeadLetterKeep time.Duration
 
@@ -66,7 +69,7 @@ func (c Config) Validate() error {
 		errs = append(errs, c.validateReceivers())
 	}
 	if c.Load {
-		errs = append(errs, c.Batch.Validate(), c.Pool.Validate(), c.Sink.Validate())
+		errs = append(errs, c.Batch.Validate(), c.Pool.Validate(), c.Sink.Validate(), c.Dedup.Validate())
 	}
 	return errors.Join(errs...)
 }

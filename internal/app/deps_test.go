@@ -38,10 +38,11 @@ var direction = []struct {
 	{"flumesink/send", []string{"flumesink"}, "sends lines by whatever client it is given"},
 	{"batch", []string{"checkpoint", "internal/failpoint"}, "alone knows the protocol; generic in what a batch yields, so it knows no rows"},
 	{"kafkaio", []string{"batch", "checkpoint", "internal/failpoint"}, "implements batch.Source; knows nothing of MySQL"},
+	{"dedup", []string{"batch", "checkpoint", "row"}, "wraps a batch.Fold; does no I/O"},
 	{"query", []string{"batch", "checkpoint", "row", "internal/avrobin"}, "implements batch.Fold; does no I/O"},
 	{"mysqlout", []string{"batch", "checkpoint", "row", "pool", "internal/failpoint"}, "implements batch.Sink; knows nothing of Kafka"},
-	{"internal/app", []string{"batch", "checkpoint", "flumesink", "flumesink/listen", "flumesink/avro", "flumesink/spark", "kafkaio", "mysqlout", "pool", "query", "row", "status", "internal/avrobin", "internal/failpoint"}, "assembles all of it"},
-	{"internal/cli", []string{"batch", "checkpoint", "flumesink", "flumesink/listen", "flumesink/avro", "flumesink/spark", "kafkaio", "mysqlout", "pool", "query", "row", "status", "internal/app", "flumesink/send"}, "reads every package's options"},
+	{"internal/app", []string{"batch", "checkpoint", "dedup", "flumesink", "flumesink/listen", "flumesink/avro", "flumesink/spark", "kafkaio", "mysqlout", "pool", "query", "row", "status", "internal/avrobin", "internal/failpoint"}, "assembles all of it"},
+	{"internal/cli", []string{"batch", "checkpoint", "dedup", "flumesink", "flumesink/listen", "flumesink/avro", "flumesink/spark", "kafkaio", "mysqlout", "pool", "query", "row", "status", "internal/app", "flumesink/send"}, "reads every package's options"},
 	{"cmd/etl", []string{"internal/cli"}, "ten lines"},
 	{"cmd/standalone", []string{"internal/cli", "flumesink/listen", "internal/app", "internal/accesslog", "flumesink", "flumesink/avro", "pool", "row", "status"}, "embedded servers and a demo around the same; the demo reads its table through a pool of its own"},
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/dedup"
 	"github.com/sluice-etl/sluice/kafkaio"
 	"github.com/sluice-etl/sluice/mysqlout"
 	"github.com/sluice-etl/sluice/pool"
@@ -27,6 +28,10 @@ const sayAgain = 10 * time.Second
 
 // pruneEvery is how often old dead letters are removed.
 const pruneEvery = time.Hour
+
+// pruneIDsEvery is how often identities that have left the window are removed: rarely enough to cost little, and often
+// enough that their table holds not much more than the window.
+const pruneIDsEvery = 2 * time.Minute
 
 // loading is the half from Kafka to MySQL.
 type loading struct {
@@ -45,6 +50,7 @@ func newLoading(cfg Config, log *slog.Logger, reg *prometheus.Registry) (*loadin
 		return nil, errors.New("BUG: loading without a compiled query")
 	}
 	cfg.Sink.QueryHash, cfg.Sink.QueryText = cfg.Plan.Fingerprint()
+	cfg.Sink.Dedup = cfg.Dedup.Enabled()
 	source, err := kafkaio.NewSource(cfg.Kafka, cfg.Sink.Job, log, reg)
 	if err != nil {
 		return nil, err
@@ -77,12 +83,47 @@ func (l *loading) run(ctx context.Context, topics *topics) error {
 		return err
 	}
 	l.mysql.set(status.OK, "")
-	engine := batch.New(l.cfg.Batch, l.source, l.sink, l.cfg.Plan.NewFold, l.log, l.reg)
+	engine := batch.New(l.cfg.Batch, l.source, l.sink, l.newFold(), l.log, l.reg)
 	l.engine.Store(engine)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return engine.Run(ctx) })
 	g.Go(func() error { l.prune(ctx); return nil })
+	if l.cfg.Dedup.Enabled() {
+		g.Go(func() error { l.pruneIDs(ctx); return nil })
+	}
 	return g.Wait()
+}
+
+// newFold is how a task's fold is made: the query's, behind one that keeps copies from it where that is asked for.
+func (l *loading) newFold() func() batch.Fold[row.Delta] {
+	if !l.cfg.Dedup.Enabled() {
+		return l.cfg.Plan.NewFold
+	}
+	header := l.cfg.Plan.Header(l.cfg.Dedup.Header)
+	d := dedup.New(l.cfg.Dedup, l.cfg.Sink.Job, mysqlout.DedupTable(), l.sink, header, l.reg)
+	return func() batch.Fold[row.Delta] { return d.NewFold(l.cfg.Plan.NewFold()) }
+}
+
+// pruneIDs removes identities that have left the window, at the start and then every few minutes.
+func (l *loading) pruneIDs(ctx context.Context) {
+	tick := time.NewTicker(pruneIDsEvery)
+	defer tick.Stop()
+	for {
+		removed, err := l.sink.PruneIDs(ctx, l.cfg.Kafka.Topic, l.cfg.Dedup.Window, l.cfg.Dedup.Records)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			l.log.Warn("Identities that have left the window could not be removed, trying again later", "err", err)
+		case removed > 0:
+			l.log.Debug("Removed identities that have left the window", "removed", removed)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
 }
 
 // prune removes dead letters that are older than DeadLetterKeep, at the start and then every hour.

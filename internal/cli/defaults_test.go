@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/dedup"
 	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/avro"
 	"github.com/sluice-etl/sluice/flumesink/send"
@@ -76,6 +77,7 @@ func TestDefaults(t *testing.T) {
 		{"mysqlout", o.JobOptions.config(), mysqlout.DefaultConfig()},
 		{"status", o.status(), status.DefaultConfig()},
 		{"query", opts, query.DefaultOptions()},
+		{"dedup", o.WindowOptions.config(o.DedupOptions), dedup.DefaultConfig()},
 	} {
 		if diff := cmp.Diff(d.want, d.got, cmp.Comparer(func(a, b *time.Location) bool { return a.String() == b.String() })); diff != "" {
 			t.Errorf("%s (-its default +ours):\n%s", d.name, diff)

@@ -26,7 +26,7 @@ Examples:
 
 // Run prints what would be written.
 func (c *dryRunCmd) Run(ctx context.Context, s Streams) error {
-	plan, err := c.plan("", Bytes(query.DefaultOptions().DeadLetterMaxBytes), false)
+	plan, err := c.plan("", query.DefaultOptions())
 	if err != nil {
 		return err
 	}

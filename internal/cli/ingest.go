@@ -28,6 +28,7 @@ Examples:
 // Run runs the receiving half.
 func (c *ingestCmd) Run(ctx context.Context, k *kong.Context, s Streams) error {
 	cfg := app.Config{ShutdownTimeout: c.ShutdownTimeout, Status: c.status(), FlumeValues: c.flume()}
+	cfg.Dedup.Header = c.DedupHeader
 	cfg.Kafka = c.KafkaOptions.config()
 	if err := c.receive(&cfg); err != nil {
 		return err

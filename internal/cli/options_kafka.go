@@ -3,6 +3,7 @@ package cli
 import (
 	"time"
 
+	"github.com/sluice-etl/sluice/dedup"
 	"github.com/sluice-etl/sluice/kafkaio"
 )
 
@@ -26,12 +27,28 @@ type KafkaOptions struct {
 	KafkaLagInterval time.Duration `group:"kafka" default:"5s" help:"How often the ends of the partitions are asked, for the lag."`
 }
 
-// ValueOptions say what a record's value is, for commands that write or read them.
+// ValueOptions say what a record's value and its identity are, for commands that write or read them.
 type ValueOptions struct {
-	KafkaValue string `group:"kafka" enum:"raw,flume" default:"raw" placeholder:"ENCODING" help:"What a record's value is: raw, an event's body, its headers beside it; or flume, Flume's own event, as KafkaChannel and KafkaSink with useFlumeEventFormat have it (default raw)."`
+	DedupOptions `embed:""`
+	KafkaValue   string `group:"kafka" enum:"raw,flume" default:"raw" placeholder:"ENCODING" help:"What a record's value is: raw, an event's body, its headers beside it; or flume, Flume's own event, as KafkaChannel and KafkaSink with useFlumeEventFormat have it (default raw)."`
 }
 
 func (o ValueOptions) flume() bool { return o.KafkaValue == "flume" }
+
+// DedupOptions say how copies are known. Receiving and loading must be told the same header.
+type DedupOptions struct {
+	DedupHeader string `group:"query" placeholder:"HEADER" help:"Event header that identifies an event, as Flume's UUID interceptor sets id: a copy of what was counted within the window is counted as a duplicate and nothing else. The header becomes the record's key. It costs a row in MySQL for each event; see docs/dedup.md."`
+}
+
+// WindowOptions say how long identities are remembered.
+type WindowOptions struct {
+	DedupWindow  time.Duration `group:"query" default:"1h" help:"How long an event is remembered, by Kafka's time."`
+	DedupRecords int           `group:"query" default:"100000" help:"How many events of a partition are remembered at most; each takes about 100 bytes of memory."`
+}
+
+func (o WindowOptions) config(d DedupOptions) dedup.Config {
+	return dedup.Config{Header: d.DedupHeader, Window: o.DedupWindow, Records: o.DedupRecords}
+}
 
 // ProduceOptions say how events become records.
 type ProduceOptions struct {

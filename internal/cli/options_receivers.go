@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/sluice-etl/sluice/flumesink"
@@ -101,6 +102,12 @@ func (o *ReceiverOptions) receive(cfg *app.Config) error {
 		err = usageError{err}
 	}
 	o.ProduceOptions.apply(&cfg.Kafka)
+	if id := cfg.Dedup.Header; id != "" {
+		if key := cfg.Kafka.KeyHeader; key != "" && key != id {
+			err = errors.Join(err, usageError{fmt.Errorf("--kafka-key is %q and --dedup-header is %q: copies of an event meet in one partition only where its identity is the key; leave --kafka-key out", key, id)})
+		}
+		cfg.Kafka.KeyHeader = id
+	}
 	cfg.Kafka.ShutdownTimeout = cfg.ShutdownTimeout
 	cfg.Admission, cfg.Avro = o.admission(), o.avro(filter, cfg.ShutdownTimeout)
 	cfg.Spark = o.spark(cfg.ShutdownTimeout)

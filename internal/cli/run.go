@@ -29,6 +29,7 @@ type LoadOptions struct {
 	MySQLOptions   `embed:""`
 	ConsumeOptions `embed:""`
 	BatchOptions   `embed:""`
+	WindowOptions  `embed:""`
 }
 
 type runCmd struct {
@@ -57,7 +58,7 @@ func (c *runCmd) Run(ctx context.Context, k *kong.Context, s Streams) error {
 // Config is what the options say. Where no query is given, fallback is taken.
 func (o *RunOptions) Config(k *kong.Context, fallback string) (app.Config, error) {
 	cfg := app.Config{ShutdownTimeout: o.ShutdownTimeout, Status: o.status(), FlumeValues: o.flume()}
-	cfg.Kafka = o.KafkaOptions.config()
+	cfg.Kafka, cfg.Dedup = o.KafkaOptions.config(), o.WindowOptions.config(o.DedupOptions)
 	err := errors.Join(o.receive(&cfg), o.load(&cfg, fallback))
 	return cfg, errors.Join(err, inOptionsWords(k, cfg.Validate()))
 }
@@ -71,12 +72,15 @@ func (o *LoadOptions) load(cfg *app.Config, fallback string) error {
 	cfg.Sink = o.JobOptions.config()
 	var err error
 	cfg.DeadLetterKeep = time.Duration(o.DeadLetterKeep)
-	cfg.Plan, err = o.plan(fallback, o.DeadLetterMaxBytes, cfg.FlumeValues)
+	cfg.Plan, err = o.plan(fallback, query.Options{
+		DeadLetterMaxBytes: int(o.DeadLetterMaxBytes), FlumeValues: cfg.FlumeValues, DedupHeader: cfg.Dedup.Header,
+	})
 	return err
 }
 
-// plan compiles the query: what cannot be compiled is wrong on the command line.
-func (o *QueryOptions) plan(fallback string, deadLetterMaxBytes Bytes, flumeValues bool) (*query.Plan, error) {
+// plan compiles the query: what cannot be compiled is wrong on the command line. more is the options that are not the
+// query's own.
+func (o *QueryOptions) plan(fallback string, more query.Options) (*query.Plan, error) {
 	text, err := o.text(fallback)
 	if o.Format == "" {
 		err = errors.Join(err, usageError{fmt.Errorf("--format is missing: how should a line be read? One of %s", formats())})
@@ -88,8 +92,8 @@ func (o *QueryOptions) plan(fallback string, deadLetterMaxBytes Bytes, flumeValu
 	if err != nil {
 		return nil, err
 	}
-	opts.DeadLetterMaxBytes, opts.FlumeValues = int(deadLetterMaxBytes), flumeValues
-	plan, err := query.Compile(text, opts)
+	more.Format, more.TimeZone = opts.Format, opts.TimeZone
+	plan, err := query.Compile(text, more)
 	if err != nil {
 		return nil, usageError{fmt.Errorf("query: %w", err)}
 	}
