@@ -17,6 +17,7 @@ type commands struct {
 	DryRun  dryRunCmd  `cmd:"" help:"Run log files through format and query, and print the rows."`
 	Send    sendCmd    `cmd:"" help:"Send lines of files as Flume events."`
 	Offsets offsetsCmd `cmd:"" help:"Show checkpoints, or move one by hand."`
+	Migrate migrateCmd `cmd:"" help:"Read a flume.conf, and print the options that do its work."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 

@@ -1,0 +1,63 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/sluice-etl/sluice/migrate"
+)
+
+type migrateCmd struct {
+	File  string `arg:"" name:"file" help:"A flume.conf; - is standard input."`
+	Agent string `group:"process" placeholder:"NAME" help:"Name of the agent; else all agents of the file."`
+}
+
+// Help shows examples.
+func (migrateCmd) Help() string {
+	return `Reads Flume's configuration and prints, for each agent in it, the command line of etl that does its work, what to change in the agent, and each property that is not needed or has no equivalent. It changes nothing and speaks to no server. Passwords are not printed.
+
+Examples:
+
+	etl migrate /etc/flume/conf/flume.conf
+	etl migrate --agent collector flume.conf`
+}
+
+// Run prints the plan of each agent.
+func (c *migrateCmd) Run(s Streams) error {
+	opened, closeAll, err := openAll([]string{c.File}, s.In)
+	if err != nil {
+		return err
+	}
+	defer closeAll()
+	text, err := io.ReadAll(io.LimitReader(opened[0].Reader, migrate.MaxBytes+1))
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.File, err)
+	}
+	f, err := migrate.Parse(text)
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.File, err)
+	}
+	plans := migrate.Plans(f)
+	if c.Agent != "" {
+		if plans, err = c.only(plans); err != nil {
+			return err
+		}
+		f.Stray = nil
+	}
+	_, err = io.WriteString(s.Out, migrate.Text(f, plans))
+	return err
+}
+
+// only is the plan of the agent that was asked for.
+func (c *migrateCmd) only(plans []migrate.Plan) ([]migrate.Plan, error) {
+	var names []string
+	for i := range plans {
+		if plans[i].Agent == c.Agent {
+			return plans[i : i+1], nil
+		}
+		names = append(names, plans[i].Agent)
+	}
+	return nil, usageError{errors.New("--agent is " + c.Agent + ", and the agents of " + c.File + " are " + strings.Join(names, ", "))}
+}

@@ -1,0 +1,152 @@
+package migrate
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var rewrite = flag.Bool("rewrite", false, "write the goldens and the tables of docs/migration.md")
+
+func golden(t *testing.T, file, got string) {
+	t.Helper()
+	if *rewrite {
+		if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got), run with -rewrite and read the difference:\n%s", file, diff)
+	}
+}
+
+func confs(t testing.TB) []string {
+	t.Helper()
+	files, err := filepath.Glob("testdata/*.conf")
+	if err != nil || len(files) < 8 {
+		t.Fatal(files, err)
+	}
+	return files
+}
+
+func read(t testing.TB, file string) *File {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func TestPlans(t *testing.T) {
+	t.Parallel()
+	for _, file := range confs(t) {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			t.Parallel()
+			f := read(t, file)
+			golden(t, strings.TrimSuffix(file, ".conf")+".golden", Text(f, Plans(f)))
+		})
+	}
+}
+
+// Nothing of the file is passed over, and no secret is printed.
+func TestPlans_accountForEveryKey(t *testing.T) {
+	t.Parallel()
+	for _, file := range confs(t) {
+		f := read(t, file)
+		plans := Plans(f)
+		accounted(t, f, plans)
+		if text := Text(f, plans); strings.Contains(text, "hush") || strings.Contains(text, "= secret") {
+			t.Errorf("%s: a password was printed", file)
+		}
+	}
+}
+
+func accounted(t *testing.T, f *File, plans []Plan) {
+	t.Helper()
+	for i, a := range f.Agents {
+		p := plans[i]
+		said := slices.Concat(p.Used, p.Stays, p.Changes, p.NotNeeded, p.NoEquivalent)
+		keys := slices.Concat(a.Lists, a.Stray)
+		for _, c := range a.Components {
+			keys = append(keys, c.Properties...)
+		}
+		for _, k := range keys {
+			if !slices.ContainsFunc(said, func(f Finding) bool {
+				prefix, all := strings.CutSuffix(f.Key, "*")
+				return f.Key == k.Key || all && strings.HasPrefix(k.Key, prefix)
+			}) {
+				t.Errorf("nothing is said of %q", k.Key)
+			}
+		}
+	}
+}
+
+func TestParse_errors(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ text, want string }{
+		{"", "line 1: the end, and no agent"},
+		{"# a comment\n\n<configuration>\n", `line 3: "<configuration>", and no agent`},
+		{"a.sources = r\na.sources.r.type = \\u12zz\n", "line 2: "},
+		{"a.sources = r\n\x00", "line 2: a zero byte"},
+		{strings.Repeat("x", MaxBytes+1), "expected a flume.conf of"},
+	} {
+		if _, err := Parse([]byte(c.text)); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%.40q: got %v, want %q", c.text, err, c.want)
+		}
+	}
+}
+
+// Java's escapes and continued lines, and ${…}, which is Flume's affair.
+func TestParse_properties(t *testing.T) {
+	t.Parallel()
+	f, err := Parse([]byte("a.sources: r \\\n   s\na.sources.r.port=${PORT}\na.sources.s.bind = caf\\u00e9 \\\n\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := []string{f.Agents[0].Lists[0].Value, f.Agents[0].Components[0].Get("port"), f.Agents[0].Components[1].Get("bind")}
+	if diff := cmp.Diff([]string{"r s", "${PORT}", "café"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestQuote(t *testing.T) {
+	t.Parallel()
+	for s, want := range map[string]string{"": "''", "a:1": "a:1", "deny:ip:*": "'deny:ip:*'", "it's": `'it'\''s'`, "a\x1b[2J": "'a\uFFFD[2J'", "$(rm)": "'$(rm)'", "~x": "'~x'"} {
+		if got := Quote(s); got != want {
+			t.Errorf("Quote(%q) is %s, want %s", s, got, want)
+		}
+	}
+}
+
+func FuzzPlans(f *testing.F) {
+	for _, file := range confs(f) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(text))
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		file, err := Parse([]byte(text))
+		if err != nil {
+			return
+		}
+		plans := Plans(file)
+		accounted(t, file, plans)
+		_ = Text(file, plans)
+	})
+}

@@ -1,0 +1,115 @@
+package migrate
+
+import (
+	"fmt"
+	"path"
+	"strings"
+	"unicode"
+)
+
+// Quote writes a word as a POSIX shell reads it.
+func Quote(s string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:,@%+=", r)
+	}
+	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(clean(s), "'", `'\''`) + "'"
+}
+
+// String is the plan for a person: the command line first.
+func (p *Plan) String() string {
+	var w strings.Builder
+	switch {
+	case p.Command == "":
+		fmt.Fprintf(&w, "Agent %s: nothing of it is etl's work as it is.\n", clean(p.Agent))
+	case p.Replaced:
+		fmt.Fprintf(&w, "Agent %s: etl takes its place.\n", clean(p.Agent))
+	default:
+		fmt.Fprintf(&w, "Agent %s: it stays, and etl takes its events.\n", clean(p.Agent))
+	}
+	if p.Command != "" {
+		fmt.Fprintf(&w, "\n    etl %s", p.Command)
+		for _, o := range p.Options {
+			fmt.Fprintf(&w, " \\\n      %s", o.Name)
+			if !o.Switch {
+				fmt.Fprint(&w, " ", Quote(o.Value))
+			}
+		}
+		fmt.Fprint(&w, "\n\nAdd --mysql-dsn, --format and --query: what to count, and where to, is in no flume.conf.\n")
+	}
+	if len(p.Keystores) > 0 {
+		fmt.Fprint(&w, "\nConvert first (keytool -list names the ALIAS; both ask for the passwords):\n\n")
+		for _, store := range p.Keystores {
+			for _, line := range Conversion(store) {
+				fmt.Fprintf(&w, "    %s\n", line)
+			}
+		}
+	}
+	if len(p.Look) > 0 {
+		fmt.Fprint(&w, "\nLook at this:\n")
+		for _, text := range p.Look {
+			fmt.Fprintf(&w, "  - %s\n", clean(text))
+		}
+	}
+	list(&w, "Change in the agent", p.Changes)
+	list(&w, "Stays in the agent", p.Stays)
+	list(&w, "Options", p.Used)
+	list(&w, "Not needed", p.NotNeeded)
+	list(&w, "No equivalent", p.NoEquivalent)
+	return w.String()
+}
+
+// Conversion is the commands that make FILE.pem and FILE-key.pem of a Java keystore FILE.jks. ALIAS in them is to be
+// replaced; the chain comes with its entry, and certificates of others that the keystore trusts do not.
+func Conversion(store string) []string {
+	base := strings.TrimSuffix(store, path.Ext(store))
+	p12 := Quote(base + "-migrate.p12")
+	return []string{
+		"keytool -importkeystore -srckeystore " + Quote(store) + " -srcalias ALIAS -destkeystore " + p12 + " -deststoretype PKCS12",
+		"openssl pkcs12 -in " + p12 + " -nokeys -out " + Quote(base+".pem"),
+		"(umask 077; openssl pkcs12 -in " + p12 + " -nocerts -nodes -out " + Quote(base+"-key.pem") + ")",
+		"rm " + p12,
+	}
+}
+
+// clean keeps what a file says from doing anything to a terminal.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, s)
+}
+
+func list(w *strings.Builder, title string, findings []Finding) {
+	if len(findings) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\n%s:\n", title)
+	for _, f := range findings {
+		fmt.Fprintf(w, "  %s", clean(f.Key))
+		if f.Text != "" {
+			fmt.Fprintf(w, ": %s", clean(f.Text))
+		}
+		fmt.Fprintln(w)
+	}
+}
+
+// Text is all plans, one after the other, and the keys of the file that belong to no agent.
+func Text(f *File, plans []Plan) string {
+	parts := make([]string, len(plans))
+	for i := range plans {
+		parts[i] = plans[i].String()
+	}
+	var w strings.Builder
+	fmt.Fprint(&w, strings.Join(parts, "\n"))
+	var stray []Finding
+	for _, p := range f.Stray {
+		stray = append(stray, Finding{p.Key, "Flume ignores it: it belongs to no agent of the file"})
+	}
+	list(&w, "Not needed, of no agent", stray)
+	return w.String()
+}

@@ -1,0 +1,265 @@
+package migrate
+
+import (
+	"net"
+	"path"
+	"strings"
+)
+
+func isTrue(s string) bool { return strings.EqualFold(s, "true") }
+
+// address is what a -listen option takes: an address that stands for all is left out.
+func address(host, port string) string {
+	switch host {
+	case "0.0.0.0", "::", "0:0:0:0:0:0:0:0", "*":
+		host = ""
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// source says what becomes of a source.
+func (b *builder) source(c *Component) {
+	b.interceptors(c)
+	of := kindOf(c)
+	if !b.Replaced {
+		b.all(c, Stays, "the agent keeps its sources")
+		return
+	}
+	switch of {
+	case "":
+		b.foreign(c)
+		return
+	case ofAvro:
+		b.listener(c, "avro", "bind", "port")
+	case ofThrift:
+		b.listener(c, "thrift", "bind", "port")
+		b.kerberos(c)
+		b.protocolTrap(c)
+	case ofHTTP:
+		b.listener(c, "http", "bind", "port")
+		b.handler(c)
+	case ofSyslogTCP:
+		b.listener(c, "syslog-tcp", "host", "port")
+	case ofMultiport:
+		b.multiport(c)
+	case ofSyslogUDP:
+		b.listener(c, "syslog-udp", "host", "port")
+	case ofNetcat:
+		b.listener(c, "netcat", "bind", "port")
+		b.netcat(c)
+	case ofNetcatUDP:
+		b.listener(c, "netcat-udp", "bind", "port")
+	case ofKafkaSource:
+		b.kafka(c, "consumer", "kafka.topics", "", "useFlumeEventFormat", false)
+	case ofSpooldir:
+		b.spooldir(c)
+		return
+	}
+	for _, t := range tlsSources() {
+		if t.of == of {
+			b.tls(c, t.receiver)
+		}
+	}
+	if of == ofAvro && isTrue(c.Get("ipFilter")) && c.Get("ipFilterRules") != "" {
+		b.ipFilter(c)
+	}
+	for _, name := range []string{"threads", "maxIoWorkers"} {
+		if of == ofAvro && c.Get(name) != "" {
+			b.look("%s: Flume 1.10 and later ignore it as well; the number of connections is bounded by --avro-max-connections", c.Key(b.Agent, name))
+		}
+	}
+	if c.Get("selector.type") != "" || len(strings.Fields(c.Get("channels"))) > 1 {
+		b.look("%s: its events went into several channels by a selector; etl puts all into one topic", c.Key(b.Agent, "*"))
+	}
+	b.rest(c, of)
+}
+
+// listener gives the -listen option, of a host and a port.
+func (b *builder) listener(c *Component, receiver, host, port string) {
+	p := c.Get(port)
+	name := "--" + receiver + "-listen"
+	if p == "" {
+		b.look("%s is missing: Flume does not start without it; etl's option is %s", c.Key(b.Agent, port), name)
+		return
+	}
+	if b.option(c.Key(b.Agent, port), name, address(c.Get(host), p)) && c.Get(host) != "" {
+		b.use(c.Key(b.Agent, host), name)
+	}
+}
+
+func (b *builder) multiport(c *Component) {
+	ports := strings.FieldsFunc(c.Get("ports"), func(r rune) bool { return r == ' ' || r == ',' || r == '\t' })
+	key := c.Key(b.Agent, "ports")
+	if len(ports) == 0 {
+		b.look("%s is missing: Flume does not start without it; etl's option is --syslog-tcp-listen", key)
+		return
+	}
+	if !b.option(key, "--syslog-tcp-listen", address(c.Get("host"), ports[0])) {
+		if len(ports) > 1 {
+			b.NoEquivalent = append(b.NoEquivalent, Finding{key, "the same for " + strings.Join(ports[1:], ", ")})
+		}
+		return
+	}
+	if c.Get("host") != "" {
+		b.use(c.Key(b.Agent, "host"), "--syslog-tcp-listen")
+	}
+	if len(ports) > 1 {
+		b.NoEquivalent = append(b.NoEquivalent, Finding{key, "etl listens on one port, " + ports[0] + "; send there in place of " + strings.Join(ports[1:], ", ") + ", or run one etl ingest for each"})
+	}
+}
+
+// tls gives the options of a certificate out of a keystore.
+func (b *builder) tls(c *Component, receiver string) {
+	ssl := "ssl"
+	if c.Get(ssl) == "" && c.Get("enableSSL") != "" {
+		ssl = "enableSSL"
+	}
+	if !isTrue(c.Get(ssl)) {
+		return
+	}
+	key, prefix, store := c.Key(b.Agent, ssl), "--"+receiver+"-tls-", c.Get("keystore")
+	base := strings.TrimSuffix(store, path.Ext(store))
+	if store == "" {
+		base = receiver
+		b.look("%s: the keystore is one of the JVM's options or of FLUME_SSL_KEYSTORE_PATH; convert that one", key)
+	} else {
+		key = c.Key(b.Agent, "keystore")
+		b.Keystores = append(b.Keystores, store)
+	}
+	if b.option(key, prefix+"cert", base+".pem") {
+		b.option(key, prefix+"key", base+"-key.pem")
+	}
+	b.on(c.Key(b.Agent, ssl), prefix+"required")
+}
+
+func (b *builder) ipFilter(c *Component) {
+	key := c.Key(b.Agent, "ipFilterRules")
+	if b.option(key, "--ip-filter", c.Get("ipFilterRules")) {
+		b.use(c.Key(b.Agent, "ipFilter"), "--ip-filter")
+		b.look("--ip-filter holds for every receiver, not for %s alone", c.Key(b.Agent, "*"))
+	}
+}
+
+// protocolTrap tells of a choice that Flume takes by case.
+func (b *builder) protocolTrap(c *Component) {
+	if p := c.Get("protocol"); p != "binary" && strings.EqualFold(p, "binary") {
+		b.look("%s = %s means compact: Flume knows binary in small letters only; etl takes both", c.Key(b.Agent, "protocol"), p)
+	}
+}
+
+func (b *builder) kerberos(c *Component) {
+	if c.Get("kerberos") != "" && !isTrue(c.Get("kerberos")) {
+		b.say(NotNeeded, c.Key(b.Agent, "kerberos"), "it is "+c.Get("kerberos"))
+	}
+}
+
+func (b *builder) handler(c *Component) {
+	h := c.Get("handler")
+	if h != "" && !strings.HasSuffix(h, ".JSONHandler") {
+		text := "etl reads JSONHandler's form, [{\"headers\":{…},\"body\":\"…\"}]; have the senders write that"
+		if strings.HasSuffix(h, ".BLOBHandler") || strings.HasSuffix(h, ".BlobHandler") {
+			text = "a body as one event is not there; " + text
+		}
+		b.say(Missing, c.Key(b.Agent, "handler"), text)
+	}
+}
+
+func (b *builder) netcat(c *Component) {
+	if v := c.Get("ack-every-event"); v != "" && !isTrue(v) {
+		b.say(Missing, c.Key(b.Agent, "ack-every-event"), "etl answers each line with OK; the sender may leave it unread")
+	}
+	if v := c.Get("encoding"); v != "" && !strings.EqualFold(v, "utf-8") && !strings.EqualFold(v, "utf8") {
+		b.say(Missing, c.Key(b.Agent, "encoding"), "bytes are kept as they come; have senders write UTF-8")
+	}
+}
+
+func (b *builder) spooldir(c *Component) {
+	dir := c.Get("spoolDir")
+	if dir == "" {
+		b.look("%s is missing: Flume does not start without it", c.Key(b.Agent, "spoolDir"))
+	} else {
+		b.option(c.Key(b.Agent, "spoolDir"), "--watch-dir", dir)
+		b.look("--watch-dir keeps its progress in the folder that --watch-state names")
+	}
+	b.all(c, Missing, "etl reads lines of the files; for more than that keep a spooldir agent with an avro sink that points to etl")
+}
+
+// foreign is a component of a type that etl does not know.
+func (b *builder) foreign(c *Component) {
+	key, text := c.Key(b.Agent, "*"), without(c)
+	what := strings.TrimSuffix(c.Kind, "s")
+	switch {
+	case c.Type == "":
+		text = "a " + what + " without a type: Flume does not start it"
+	case text == "":
+		text = "etl does not know a " + what + " of type " + c.Type
+		if what == "source" {
+			text += "; keep it in an agent with an avro sink that points to etl"
+		}
+	}
+	if len(c.Properties) == 0 {
+		b.say(Missing, key, text)
+		return
+	}
+	b.all(c, Missing, text)
+}
+
+// interceptors looks for ids, by which events are told from those sent again.
+func (b *builder) interceptors(c *Component) {
+	for name := range strings.FieldsSeq(c.Get("interceptors")) {
+		p := "interceptors." + name + "."
+		t := c.Get(p + "type")
+		if strings.HasSuffix(t, "UUIDInterceptor$Builder") {
+			b.ids(c, p)
+		} else if b.Replaced {
+			b.prefix(c, p, Missing, b.interceptor(t))
+		}
+	}
+	if b.Replaced && c.Get("interceptors") != "" {
+		b.say(NotNeeded, c.Key(b.Agent, "interceptors"), "a list; each of it is told of by itself")
+	}
+}
+
+// ids is a UUIDInterceptor, whose header names an event.
+func (b *builder) ids(c *Component, p string) {
+	key, header := c.Key(b.Agent, p+"type"), c.Get(p+"headerName")
+	if header == "" {
+		header = "id"
+	} else {
+		b.use(c.Key(b.Agent, p+"headerName"), "--dedup-header")
+	}
+	b.option(key, "--dedup-header", header)
+	if b.Replaced {
+		b.prefix(c, p, NotNeeded, "etl gives events no ids; the header's name is what it needs")
+		b.look("%s: etl gives events no ids; put this interceptor into the agents that send, where an event that is sent again keeps its id", key)
+	}
+}
+
+// prefix says one thing of the properties that begin so and of which nothing was said yet.
+func (b *builder) prefix(c *Component, prefix string, fate Fate, text string) {
+	said := false
+	for _, p := range c.Properties {
+		if !strings.HasPrefix(p.Name, prefix) || b.done[p.Key] {
+			continue
+		}
+		b.done[p.Key] = true
+		if !said {
+			b.say(fate, c.Key(b.Agent, prefix+"*"), text)
+			said = true
+		}
+	}
+}
+
+func (b *builder) interceptor(t string) string {
+	switch t {
+	case "":
+		return "an interceptor without a type: Flume does not start it"
+	case "timestamp":
+		return "the query's _event_time is the header timestamp, and Kafka's time where there is none; put timestamp into the agents that send if that is too late"
+	case "host", "static", "regex_extractor", "search_replace", "remove_header":
+		return "etl changes no event; put " + t + " into the agents that send, or have the query take it out of the line"
+	case "regex_filter":
+		return "filter in the query's WHERE, or put regex_filter into the agents that send"
+	}
+	return "etl runs no interceptor of yours; put " + t + " into the agents that send, or say it in the query"
+}
