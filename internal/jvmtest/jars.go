@@ -26,9 +26,12 @@ type Set string
 
 // The sets that testdata has a project and a list of checksums for.
 const (
-	Kafka    Set = "kafka-4.1.0"
-	Flume19  Set = "flume-1.9.0"
-	Flume111 Set = "flume-1.11.0"
+	Kafka         Set = "kafka-4.1.0"
+	Flume19       Set = "flume-1.9.0"
+	Flume111      Set = "flume-1.11.0"
+	FlumeKafka19  Set = "flume-kafka-1.9.0"  // and its Kafka sink, source and channel
+	FlumeKafka111 Set = "flume-kafka-1.11.0" // and its Kafka sink, source and channel
+	FlumeSpark    Set = "flume-spark-2.4.8"  // Flume 1.9.0 and Spark's sink
 )
 
 // ErrUnavailable says that this machine lacks what real servers need. The text says what is missing.

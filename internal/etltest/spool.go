@@ -1,0 +1,65 @@
+package etltest
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sluice-etl/sluice/internal/jvmtest"
+)
+
+// Spool is the folder that an agent's spooldir source watches, and one beside it to write files in: a file must be
+// whole when the agent sees it.
+type Spool struct {
+	// Dir is the folder that {dir} stands for in properties. The agent watches Dir/in.
+	Dir string
+}
+
+// NewSpool makes the folders. They go with the test.
+func NewSpool(t testing.TB) Spool {
+	t.Helper()
+	s := Spool{t.TempDir()}
+	for _, name := range []string{"in", "new"} {
+		if err := os.Mkdir(filepath.Join(s.Dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s
+}
+
+// In is the folder that the agent watches.
+func (s Spool) In() string { return filepath.Join(s.Dir, "in") }
+
+// Put gives the agent a file, whole from the first moment.
+func (s Spool) Put(t testing.TB, name string, text []byte) {
+	t.Helper()
+	at := filepath.Join(s.Dir, "new", name)
+	if err := os.WriteFile(at, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(at, filepath.Join(s.In(), name)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Completed is how many files the agent has finished with: all their lines are in its channel.
+func (s Spool) Completed(t testing.TB) int {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(s.In(), "*.COMPLETED"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(names)
+}
+
+// Properties writes an agent's configuration, one line each, without the agent's name; {dir} stands for the spool's
+// folder.
+func (s Spool) Properties(lines ...string) string {
+	var b strings.Builder
+	for _, line := range lines {
+		fmt.Fprintf(&b, "%s.%s\n", jvmtest.AgentName, strings.ReplaceAll(line, "{dir}", s.Dir))
+	}
+	return b.String()
+}
