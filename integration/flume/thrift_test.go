@@ -1,0 +1,146 @@
+//go:build integration
+
+package flume
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/binary"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sluice-etl/sluice/internal/etltest"
+	"github.com/sluice-etl/sluice/internal/jvmtest"
+)
+
+// thriftOK reads one framed Thrift call, compact or binary, and answers that its events were taken.
+func thriftOK(r io.Reader) (request, answer []byte, err error) {
+	request = make([]byte, 4)
+	if _, err := io.ReadFull(r, request); err != nil {
+		return nil, nil, err
+	}
+	request = append(request, make([]byte, binary.BigEndian.Uint32(request))...)
+	if _, err := io.ReadFull(r, request[4:]); err != nil {
+		return nil, nil, err
+	}
+	call := request[4:]
+	var reply []byte
+	switch {
+	case call[0] == 0x82 && call[1] == 0x21: // protocol, call; sequence, name
+		_, n := binary.Uvarint(call[2:])
+		length, m := binary.Uvarint(call[2+n:])
+		reply = append([]byte{0x82, 0x41}, call[2:2+n+m+int(length)]...)
+		reply = append(reply, 0x05, 0x00, 0x00, 0x00) // field 0 is the i32 0; end
+	case call[0] == 0x80 && call[3] == 1: // protocol, call; name, sequence
+		length := binary.BigEndian.Uint32(call[4:])
+		reply = append([]byte{0x80, 0x01, 0x00, 0x02}, call[4:4+4+length+4]...)
+		reply = append(reply, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00)
+	default:
+		return nil, nil, errors.New("neither compact nor binary")
+	}
+	return request, append(binary.BigEndian.AppendUint32(nil, uint32(len(reply))), reply...), nil
+}
+
+// certificate makes a self-signed one for that host name and, by Java's keytool, a truststore that holds it.
+func certificate(t *testing.T, host string) (tls.Certificate, string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: host}, DNSNames: []string{host},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+		IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	file, store := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "trust.jks")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), "keytool", "-importcert", "-noprompt", "-alias", "ca", "-file", file,
+		"-keystore", store, "-storetype", "JKS", "-storepass", "changeit").CombinedOutput()
+	if err != nil {
+		t.Fatalf("keytool: %v: %s", err, out)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, store
+}
+
+// TestReal_ThriftBytes writes down what a real agent's Thrift sinks say in both protocols, and that under TLS they say
+// the same to a server whose certificate is for another host name: they do not compare names.
+func TestReal_ThriftBytes(t *testing.T) {
+	jvmtest.Need(t, versions...)
+	for _, version := range versions {
+		t.Run(string(version), func(t *testing.T) {
+			t.Parallel()
+			captureThrift(t, version)
+		})
+	}
+}
+
+func captureThrift(t *testing.T, version jvmtest.Set) {
+	ctx := etltest.Bounded(t, time.Minute)
+	listen := func() net.Listener {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	certificate, store := certificate(t, "elsewhere.example")
+	compact, binary := etltest.NewCapture(t, listen(), thriftOK), etltest.NewCapture(t, listen(), thriftOK)
+	secure := etltest.NewCapture(t, tls.NewListener(listen(), &tls.Config{Certificates: []tls.Certificate{certificate}}), thriftOK)
+	in := etltest.NewSpool(t)
+	lines := []string{
+		"sources=s", "channels=c1 c2 c3", "sinks=k1 k2 k3",
+		"sources.s.type=spooldir", "sources.s.spoolDir={dir}/in", "sources.s.channels=c1 c2 c3", "sources.s.pollDelay=100",
+		"sources.s.basenameHeader=true", "sources.s.deserializer.maxLineLength=20000",
+		"sources.s.interceptors=i", "sources.s.interceptors.i.type=static", "sources.s.interceptors.i.key=origin", "sources.s.interceptors.i.value=caf\\u00e9",
+	}
+	for i, c := range []*etltest.Capture{compact, binary, secure} {
+		n := fmt.Sprint(i + 1)
+		lines = append(lines, "channels.c"+n+".type=memory", "sinks.k"+n+".type=thrift", "sinks.k"+n+".channel=c"+n,
+			"sinks.k"+n+".hostname=127.0.0.1", "sinks.k"+n+".port="+c.Port())
+	}
+	lines = append(lines, "sinks.k2.protocol=binary", "sinks.k3.ssl=true", "sinks.k3.truststore="+store, "sinks.k3.truststore-password=changeit")
+	jvmtest.StartAgent(t, version, in.Properties(lines...))
+	all := func(n int) func() bool {
+		return func() bool {
+			return compact.First().Requests() == n && binary.First().Requests() == n && secure.First().Requests() == n
+		}
+	}
+	in.Put(t, "first.log", []byte("hi\n\ncafé \"quoted\"\n"+strings.Repeat("x", 9000)+"\n"))
+	etltest.Await(ctx, t, "the first file", all(1))
+	in.Put(t, "second.log", []byte("yo\n"))
+	etltest.Await(ctx, t, "the second file", all(2))
+	if got := secure.First().Text(); got != compact.First().Text() {
+		t.Errorf("under TLS:\n%s", got)
+	}
+	etltest.Golden(t, *rewrite, "../../flumesink/thrift/testdata/"+string(version)+".txt", fmt.Sprintf(`# What the Thrift sinks of a Flume agent (%s) said to a receiver (>) and what it answered (<), each on one
+# connection. 78*9000 is the byte 78, 9,000 times. With ssl = true the same is said inside TLS; the sink wants a
+# truststore that holds the certificate, and does not compare its host name. Made by
+#   go test -tags integration -run '^TestReal_ThriftBytes$' ./integration/flume -rewrite
+
+== compact
+%s
+== protocol = binary
+%s`, version, compact.First().Text(), binary.First().Text()))
+}
