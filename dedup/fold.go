@@ -109,7 +109,7 @@ func (f *fold) Take() row.Delta {
 // Restore implements batch.Fold: memory becomes what the store has.
 func (f *fold) Restore(ctx context.Context, checkpoints []checkpoint.Checkpoint, refused []batch.Refused) error {
 	f.begin()
-	f.windows = make(map[checkpoint.Partition]*window, len(checkpoints))
+	windows := make(map[checkpoint.Partition]*window, len(checkpoints))
 	for i := range checkpoints {
 		c := &checkpoints[i]
 		w := newWindow(f.d.cfg)
@@ -117,7 +117,8 @@ func (f *fold) Restore(ctx context.Context, checkpoints []checkpoint.Checkpoint,
 		if err != nil {
 			return fmt.Errorf("read the identities of %v: %w", c.Partition, err)
 		}
-		f.windows[c.Partition] = w
+		windows[c.Partition] = w
 	}
+	f.windows = windows
 	return f.inner.Restore(ctx, checkpoints, refused)
 }

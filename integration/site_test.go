@@ -34,6 +34,7 @@ type site struct {
 	avro   string   // where the receiver listens
 	query  string   // the query's file
 	more   []string // options of every process that loads
+	every  []string // options of every process
 }
 
 func newSite(t *testing.T) *site {
@@ -86,6 +87,7 @@ func (s *site) start(t *testing.T, command, failpoint string) *process {
 			"--format=combined", "--query-file="+s.query, "--batch-interval=200ms", "--tasks=2")
 		args = append(args, s.more...)
 	}
+	args = append(args, s.every...)
 	return startETL(t, s.dir, failpoint, args...)
 }
 

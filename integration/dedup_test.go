@@ -1,0 +1,130 @@
+//go:build integration
+
+package integration
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/flumesink/avro"
+	"github.com/sluice-etl/sluice/internal/failpoint"
+)
+
+// twice sends each of n events two times or more, over several connections, each event with an identity of its own; what
+// is not answered OK is sent again besides. It returns when every event was answered OK twice.
+func twice(ctx context.Context, addr string, n int) error {
+	const batch, senders = 100, 4
+	g, ctx := errgroup.WithContext(ctx)
+	for w := range senders {
+		g.Go(func() error {
+			var c *avro.Client
+			defer func() {
+				if c != nil {
+					_ = c.Close() // what was answered was answered
+				}
+			}()
+			pause := time.NewTicker(20 * time.Millisecond)
+			defer pause.Stop()
+			for first := w * batch; first < n; first += senders * batch {
+				events := make([]flumesink.Event, batch)
+				for i := range events {
+					events[i].Headers = []flumesink.Header{{Key: []byte("id"), Value: fmt.Appendf(nil, "%032x", first+i)}}
+					events[i].Body = []byte("a line")
+				}
+				for copies := 0; copies < 2; {
+					select {
+					case <-pause.C:
+					case <-ctx.Done():
+						return fmt.Errorf("sender %d stopped at event %d: %w", w, first, context.Cause(ctx))
+					}
+					var err error
+					if c == nil {
+						if c, err = avro.Dial(ctx, avro.DefaultClientConfig(addr)); err != nil {
+							c = nil
+							continue
+						}
+					}
+					if err = c.Append(ctx, events); err != nil {
+						_ = c.Close() // of no use any more
+						c = nil
+						continue
+					}
+					copies++
+				}
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// TestP28_OnceThroughKills sends every event at least twice while etl is killed at each point of a batch's way, COMMITs
+// are cut off, another process joins and one is killed: each identity is counted once, and the audit says where the
+// copies went.
+func TestP28_OnceThroughKills(t *testing.T) {
+	const events = 40_000
+	ctx := bounded(t, 6*time.Minute)
+	rnd := seed(t)
+	r := rand.New(rand.NewPCG(rnd, 3))
+	s := newSite(t)
+	if err := os.WriteFile(s.query, []byte("INSERT INTO ids SELECT COALESCE(header('id'), '') AS id, COUNT(*) AS n FROM events GROUP BY id"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.more = []string{"--max-batch-records=1000", "--format=raw"}
+	s.every = []string{"--dedup-header=id"}
+	s.proxy.Commits(tenthCommit(rnd))
+	sent := make(chan error, 1)
+	watching, stop := context.WithCancel(ctx)
+	var both sync.WaitGroup
+	both.Go(func() { sent <- twice(ctx, s.avro, events) })
+	both.Go(func() { t.Logf("the audit balanced at %d instants", audit(watching, t, s.db)) })
+	defer both.Wait()
+	defer stop()
+
+	for _, point := range []string{
+		failpoint.Produced, // while events come in, which they do not to the end
+		failpoint.Folded, failpoint.Fenced, failpoint.Upserting, failpoint.BeforeCommit, failpoint.CommitWritten,
+		failpoint.CommitDone, failpoint.BeforeMirror,
+	} {
+		s.killAt(ctx, t, fmt.Sprintf("%s:kill:%d", point, 1+r.IntN(8)), func(*process) {})
+	}
+	first := s.start(t, "run", "")
+	epoch := s.lowestEpoch(ctx)
+	await(ctx, t, "the process owns every partition", func() bool { return s.lowestEpoch(ctx) > epoch })
+	second := s.start(t, "load", "")
+	await(ctx, t, "two processes share the partitions", func() bool { return s.members(ctx, t) == 2 })
+	second.kill(t)
+	select {
+	case err := <-sent:
+		if err != nil {
+			t.Fatal(err)
+		}
+	case <-ctx.Done():
+		t.Fatal(context.Cause(ctx))
+	}
+	await(ctx, t, "everything is counted", func() bool { return s.drained(ctx, t) })
+	var rows, counted, most int64
+	if err := s.db.QueryRowContext(ctx, "SELECT COUNT(*), SUM(n), MAX(n) FROM ids").Scan(&rows, &counted, &most); err != nil {
+		t.Fatal(err)
+	}
+	if rows != events || counted != events || most != 1 {
+		t.Errorf("%d identities counted %d times, one of them %d times; want %d, each once", rows, counted, most, events)
+	}
+	var copies int64
+	for _, c := range readCheckpoints(ctx, t, s.db, job) {
+		copies += c.Duplicates
+	}
+	if copies < events {
+		t.Errorf("the audit has %d copies, at least %d were sent", copies, events)
+	}
+	t.Logf("%d events, %d copies", events, copies)
+	first.stop(ctx, t)
+}
