@@ -63,7 +63,7 @@ func TestDocs_metricsExist(t *testing.T) {
 func TestDocs_optionsExist(t *testing.T) {
 	flag := regexp.MustCompile(`--[a-z][a-z-]*[a-z]`)
 	var known []string
-	for _, command := range []string{"run", "ingest", "load", "check", "dry-run", "send", "offsets show", "offsets set", "version"} {
+	for _, command := range []string{"run", "ingest", "load", "check", "dry-run", "send", "offsets show", "offsets set", "migrate", "version"} {
 		out, err := exec.Command(etlBinary, append(strings.Fields(command), "--help")...).Output()
 		if err != nil {
 			t.Fatalf("etl %s --help: %v", command, err)
@@ -72,7 +72,7 @@ func TestDocs_optionsExist(t *testing.T) {
 	}
 	// Those of other programs, and of cmd/standalone, which etl does not have.
 	known = append(known, "--single-transaction", "--ssl-mode", "--demo", "--data-dir", "--kafka-listen", "--mysql-listen",
-		"--quick", "--integration", "--dedup-header")
+		"--quick", "--integration")
 	for doc, text := range readDocs(t) {
 		for _, option := range flag.FindAllString(text, -1) {
 			if !slices.Contains(known, option) {
