@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -27,11 +28,21 @@ func Golden(t testing.TB, rewrite bool, name, text string) {
 		}
 		return
 	}
+	Compare(t, name, text, nil)
+}
+
+// Compare holds text against the file of that name, but for what the expression matches; nil matches nothing.
+func Compare(t testing.TB, name, text string, but *regexp.Regexp) {
+	t.Helper()
 	golden, err := os.ReadFile(name)
 	if errors.Is(err, os.ErrNotExist) {
 		t.Fatalf("%v: make it with -rewrite", err)
 	}
-	if diff := cmp.Diff(string(golden), text); diff != "" {
+	want, got := string(golden), text
+	if but != nil {
+		want, got = but.ReplaceAllString(want, "…"), but.ReplaceAllString(got, "…")
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("%s (-want +got):\n%s", name, diff)
 	}
 }
