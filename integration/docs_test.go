@@ -35,6 +35,7 @@ func readDocs(t *testing.T) map[string]string {
 func TestDocs_metricsExist(t *testing.T) {
 	ctx := bounded(t, time.Minute)
 	s := newSite(t)
+	s.every = []string{"--dedup-header=id"}
 	p := s.start(t, "run", "")
 	missing := map[string]string{}
 	name := regexp.MustCompile(`\betl_(receiver|produce|consume|batch|commit|pool)_[a-z_]+`)
