@@ -44,7 +44,7 @@ type Conn struct {
 	stopping bool
 }
 
-func newConn(s *Server, nc net.Conn, work context.Context) *Conn {
+func newConn(work context.Context, s *Server, nc net.Conn) *Conn {
 	c := &Conn{s: s, nc: nc, addr: RemoteAddr(nc), gone: GoneCheck(nc), work: work, slots: make(chan struct{}, s.cfg.MaxPipelined)}
 	c.inside.top = nc
 	return c

@@ -38,7 +38,7 @@ func TestP23_tooOldIsNeverProduced(t *testing.T) {
 		want int
 	}{{s.cfg.AckTimeout, 0}, {0, 1}} {
 		ours, theirs := net.Pipe()
-		c := newConn(s, ours, t.Context())
+		c := newConn(t.Context(), s, ours)
 		c.cancel = func() {}
 		f, err := frames.Begin(t.Context(), time.Now(), time.Now().Add(s.cfg.AckTimeout), 0)
 		if err != nil {

@@ -1,6 +1,7 @@
 package listen
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"net"
@@ -31,7 +32,7 @@ func (c *Conn) unwrap(p []byte) (int, error) {
 		switch {
 		case p[0] == 0x16 && c.s.tls != nil && !l.tls:
 			l.tls = true
-			err = c.promptly(func() error { return l.takeTLS(c.s.tls, p[:n]) })
+			err = c.promptly(func() error { return l.takeTLS(c.read, c.s.tls, p[:n]) })
 		case p[0] == 0x78 && c.s.cfg.Inflate.Enabled && !l.zlib:
 			l.zlib = true
 			l.top = newInflater(&prefixed{Conn: l.top, head: append([]byte(nil), p[:n]...)}, c.s.cfg.Inflate.MaxRatio, c.s.cfg.Option+"-max-inflate-ratio")
@@ -63,9 +64,9 @@ func (c *Conn) promptly(do func() error) error {
 	return nil
 }
 
-func (l *layers) takeTLS(certs *certificates, head []byte) error {
+func (l *layers) takeTLS(ctx context.Context, certs *certificates, head []byte) error {
 	conn := tls.Server(&prefixed{Conn: l.top, head: append([]byte(nil), head...)}, certs.serverConfig())
-	if err := conn.Handshake(); err != nil {
+	if err := conn.HandshakeContext(ctx); err != nil {
 		return tlsError("the TLS handshake failed", err)
 	}
 	l.top = tlsLayer{conn}

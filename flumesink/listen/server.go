@@ -160,7 +160,7 @@ func (s *Server) accept(reading, work context.Context, serving *sync.WaitGroup) 
 // take serves a new connection, unless it is one too many. A name in --ip-filter is looked up on the connection's own
 // goroutine, since DNS may be slow.
 func (s *Server) take(reading, work context.Context, nc net.Conn, serving *sync.WaitGroup) {
-	c := newConn(s, nc, work)
+	c := newConn(work, s, nc)
 	c.read, c.cancel = context.WithCancel(reading)
 	err := s.conns.add(c)
 	if err != nil {

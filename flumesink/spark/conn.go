@@ -36,7 +36,7 @@ type conn struct {
 	answer []byte          // of ack and nack
 }
 
-func newConn(p *Poller, s *sink, nc net.Conn, work context.Context) *conn {
+func newConn(work context.Context, p *Poller, s *sink, nc net.Conn) *conn {
 	protocol := avrorpc.Protocol{Text: protocolText, Server: serverHash, Show: true, MaxAnswer: p.cfg.MaxFrameBytes}
 	return &conn{p: p, s: s, nc: nc, rpc: avrorpc.New(nc, protocol), gone: listen.GoneCheck(nc), work: work}
 }
@@ -118,8 +118,7 @@ func (c *conn) receive(first time.Time) (*flumesink.Frame, eventBatch, error) {
 		err := f.Room()
 		return f.Bytes, err
 	})
-	var system *avrorpc.SystemError
-	if errors.As(err, &system) { // the sink could not even say its error: its text was null
+	if system, ok := errors.AsType[*avrorpc.SystemError](err); ok { // the sink could not even say its error: its text was null
 		return f, eventBatch{errorMsg: system.Text}, nil
 	}
 	var b eventBatch
@@ -138,8 +137,7 @@ func (c *conn) receive(first time.Time) (*flumesink.Frame, eventBatch, error) {
 // its timeout.
 func (c *conn) refuse(err error) error {
 	err = fmt.Errorf("read a batch of the SparkSink %s: %w", c.s.address, err)
-	var refused *flumesink.Refusal
-	if errors.As(err, &refused) {
+	if _, ok := errors.AsType[*flumesink.Refusal](err); ok {
 		c.p.says.Refused(c.nc.RemoteAddr(), err)
 	}
 	return err

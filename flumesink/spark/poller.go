@@ -101,7 +101,7 @@ func (p *Poller) connect(ctx, work context.Context, s *sink, working func()) err
 	if err != nil {
 		return fmt.Errorf("connect to the SparkSink %s: %w", s.address, err)
 	}
-	c := newConn(p, s, nc, work)
+	c := newConn(work, p, s, nc)
 	p.metrics.Connected()
 	s.connected(1)
 	defer func() {

@@ -125,6 +125,7 @@ func (p *Process) Stop(ctx context.Context, t testing.TB) {
 	}
 }
 
+// Signal sends a signal to the process.
 func (p *Process) Signal(t testing.TB, sig syscall.Signal) {
 	t.Helper()
 	if err := p.cmd.Process.Signal(sig); err != nil {

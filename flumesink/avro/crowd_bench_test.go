@@ -1,0 +1,101 @@
+package avro
+
+import (
+	"context"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/sluice-etl/sluice/flumesink"
+)
+
+// crowd is bad senders: connections that say nothing, connections that stopped in mid-frame, and one that connects
+// again and again to say what is no Avro. They come from as many addresses as keep the limit of each.
+func crowd(b *testing.B, addr string, connections int) (stop func()) {
+	b.Helper()
+	dial := func(i int) (net.Conn, error) {
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(i/500+1))}}
+		return d.DialContext(b.Context(), "tcp", addr)
+	}
+	half := firstCall(1, events(strings.Repeat("x", 1000)))[:500]
+	var open []net.Conn
+	for i := range connections {
+		c, err := dial(i)
+		if err != nil {
+			b.Fatalf("connection %d: %v", i, err)
+		}
+		if i%2 == 0 {
+			if _, err := c.Write(half); err != nil {
+				b.Fatal(err)
+			}
+		}
+		open = append(open, c)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var rude sync.WaitGroup
+	hellos := []string{"GET / HTTP/1.1\r\n\r\n", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "\x78\x9c\xff\xff\xff\xff\xff\xff"}
+	rude.Go(func() {
+		for i := 0; ctx.Err() == nil; i++ {
+			c, err := dial(connections)
+			if err != nil {
+				continue
+			}
+			_, _ = c.Write([]byte(hellos[i%len(hellos)])) // it may be closed already
+			_, _ = c.Read(make([]byte, 1))
+			_ = c.Close()
+		}
+	})
+	return func() {
+		cancel()
+		rude.Wait()
+		for _, c := range open {
+			c.Close()
+		}
+	}
+}
+
+// BenchmarkReceiver_crowd is one good sender alone, and beside 9,000 bad ones and one that is refused without a
+// pause: it must keep half of its speed.
+func BenchmarkReceiver_crowd(b *testing.B) {
+	es := mustDecode(b, benchBatch())[:100]
+	size := int64(len(laterCall(1, es)))
+	for name, bad := range map[string]int{"alone": 0, "crowd": 9000} {
+		b.Run(name, func(b *testing.B) {
+			addr, d := startCounting(b)
+			if bad > 0 {
+				defer crowd(b, addr, bad)()
+			}
+			measure(b, 1, len(es), size, func() (func() error, func()) {
+				c, err := Dial(b.Context(), DefaultClientConfig(addr))
+				if err != nil {
+					b.Fatal(err)
+				}
+				return func() error { return c.Append(context.Background(), es) }, func() { c.Close() }
+			})
+			if got := d.events.Load(); got != int64(b.N*len(es)) {
+				b.Fatalf("%d events arrived, want %d", got, b.N*len(es))
+			}
+		})
+	}
+}
+
+// Ten thousand connections in mid-frame hold no more of the bytes in flight than arrived and were read ahead; the budget
+// bounds them, and a good sender among them is answered.
+func TestReceiver_crowdIsBounded(t *testing.T) {
+	t.Parallel()
+	k := &kafka{}
+	g := start(t, k, func(c *Config) { c.MaxConnectionsPerAddress = 10_000 })
+	half := firstCall(1, events(strings.Repeat("x", 1000)))[:500]
+	const senders = 2000
+	for range senders {
+		g.dial().send(half)
+	}
+	g.until("all have begun", func() bool { return g.admission.Used() >= senders*(readAhead+4<<10) })
+	if used := g.admission.Used(); used > senders*(readAhead+4<<10) || used > flumesink.DefaultConfig().MaxBytesInFlight {
+		t.Errorf("%d bytes in flight", used)
+	}
+	if err := g.client().Append(t.Context(), events("good")); err != nil {
+		t.Error(err)
+	}
+}
