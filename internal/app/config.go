@@ -10,6 +10,7 @@ import (
 	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/avro"
 	"github.com/sluice-etl/sluice/flumesink/spark"
+	"github.com/sluice-etl/sluice/flumesink/thrift"
 	"github.com/sluice-etl/sluice/kafkaio"
 	"github.com/sluice-etl/sluice/mysqlout"
 	"github.com/sluice-etl/sluice/pool"
@@ -34,6 +35,7 @@ type Config struct {
 	// For receiving.
 	Admission flumesink.Config
 	Avro      avro.Config
+	Thrift    thrift.Config
 	Spark     spark.Config
 
 	// For loading. Plan is compiled and not bound; the sink's fingerprint of it is filled in here.

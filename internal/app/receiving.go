@@ -12,6 +12,7 @@ import (
 	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/avro"
 	"github.com/sluice-etl/sluice/flumesink/spark"
+	"github.com/sluice-etl/sluice/flumesink/thrift"
 	"github.com/sluice-etl/sluice/status"
 )
 
@@ -31,13 +32,18 @@ type receiving struct {
 }
 
 // Receives reports whether any receiver is turned on.
-func (c *Config) Receives() bool { return c.Avro.Listen != "" || len(c.Spark.Sinks) > 0 }
+func (c *Config) Receives() bool {
+	return c.Avro.Listen != "" || c.Thrift.Listen != "" || len(c.Spark.Sinks) > 0
+}
 
 // validateReceivers reports whatever the receivers that are on find wrong.
 func (c *Config) validateReceivers() error {
 	errs := []error{c.Admission.Validate()}
 	if c.Avro.Listen != "" {
 		errs = append(errs, c.Avro.Validate())
+	}
+	if c.Thrift.Listen != "" {
+		errs = append(errs, c.Thrift.Validate())
 	}
 	if len(c.Spark.Sinks) > 0 {
 		errs = append(errs, c.Spark.Validate())
@@ -51,6 +57,9 @@ func newReceiving(cfg *Config, to flumesink.Appender, log *slog.Logger, reg prom
 	r := &receiving{}
 	if cfg.Avro.Listen != "" {
 		r.add(cfg.Avro.Name, avro.New(cfg.Avro, to, frames, log, reg))
+	}
+	if cfg.Thrift.Listen != "" {
+		r.add(cfg.Thrift.Name, thrift.New(cfg.Thrift, to, frames, log, reg))
 	}
 	if len(cfg.Spark.Sinks) > 0 {
 		p := spark.New(cfg.Spark, to, frames, log, reg)

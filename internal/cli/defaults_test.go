@@ -16,6 +16,7 @@ import (
 	"github.com/sluice-etl/sluice/flumesink/avro"
 	"github.com/sluice-etl/sluice/flumesink/send"
 	"github.com/sluice-etl/sluice/flumesink/spark"
+	"github.com/sluice-etl/sluice/flumesink/thrift"
 	"github.com/sluice-etl/sluice/kafkaio"
 	"github.com/sluice-etl/sluice/mysqlout"
 	"github.com/sluice-etl/sluice/pool"
@@ -71,6 +72,7 @@ func TestDefaults(t *testing.T) {
 		{"kafkaio", kafka, kafkaio.DefaultConfig()},
 		{"flumesink", o.admission(), flumesink.DefaultConfig()},
 		{"avro", o.avro(nil, shutdown), avroDefaults()},
+		{"thrift", o.thrift(nil, shutdown), thriftDefaults()},
 		{"spark", o.spark(shutdown), spark.DefaultConfig()},
 		{"batch", o.BatchOptions.config(shutdown), batch.DefaultConfig()},
 		{"pool", conns, pool.DefaultConfig()},
@@ -94,7 +96,8 @@ func TestDefaults_send(t *testing.T) {
 	parse(t, &c, "send", "-")
 	got, want := c.Send, send.DefaultConfig()
 	if got.BatchSize != want.Batch || got.Connections != want.Connections || int(got.MaxLineBytes) != want.MaxLineBytes ||
-		got.AnswerTimeout != avro.DefaultClientConfig("").RequestTimeout || !got.Resend {
+		got.AnswerTimeout != avro.DefaultClientConfig("").RequestTimeout || !got.Resend ||
+		thrift.Protocol(got.ThriftProtocol) != thrift.DefaultClientConfig("").Protocol {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
@@ -136,6 +139,12 @@ func TestFlags(t *testing.T) {
 // avroDefaults is the receiver's own, with what the empty text means said in full.
 func avroDefaults() avro.Config {
 	c := avro.DefaultConfig()
+	c.TLS.MinVersion = "1.2"
+	return c
+}
+
+func thriftDefaults() thrift.Config {
+	c := thrift.DefaultConfig()
 	c.TLS.MinVersion = "1.2"
 	return c
 }

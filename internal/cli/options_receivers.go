@@ -9,6 +9,7 @@ import (
 	"github.com/sluice-etl/sluice/flumesink/avro"
 	"github.com/sluice-etl/sluice/flumesink/listen"
 	"github.com/sluice-etl/sluice/flumesink/spark"
+	"github.com/sluice-etl/sluice/flumesink/thrift"
 	"github.com/sluice-etl/sluice/internal/app"
 )
 
@@ -23,6 +24,11 @@ type ReceiverOptions struct {
 	AvroRatio        int          `group:"receivers" name:"avro-max-inflate-ratio" default:"500" help:"Bytes that may come out of one deflated byte, over a connection; logs make 5 to 30, zlib's most is 1032."`
 	AvroConns        ConnOptions  `embed:"" prefix:"avro-max-"`
 	AvroTLS          TLSOptions   `embed:"" prefix:"avro-tls-"`
+	ThriftListen     string       `group:"receivers" placeholder:"HOST:PORT" help:"Address of the Thrift receiver, as in :4142. It takes the compact and the binary protocol, framed, and TLS with --thrift-tls-cert."`
+	ThriftMax        LimitOptions `embed:"" prefix:"thrift-max-"`
+	ThriftConns      int          `group:"receivers" name:"thrift-max-connections" default:"10000" help:"Open connections."`
+	ThriftPerAddress int          `group:"receivers" name:"thrift-max-connections-per-address" default:"1000" help:"Open connections of one address."`
+	ThriftTLS        TLSOptions   `embed:"" prefix:"thrift-tls-"`
 	Poll             []string     `group:"receivers" placeholder:"HOST:PORT" help:"A SparkSink to poll; give it again for each further one."`
 	PollBatch        int          `group:"receivers" default:"1000" help:"Events asked of a SparkSink at once: no more than its channel's transactionCapacity, which is 100 where nothing is said."`
 	PollConnections  int          `group:"receivers" default:"1" help:"Connections to each SparkSink: no more than its threads."`
@@ -87,6 +93,14 @@ func (o ReceiverOptions) avro(filter *flumesink.IPFilter, shutdown time.Duration
 	return c
 }
 
+func (o ReceiverOptions) thrift(filter *flumesink.IPFilter, shutdown time.Duration) thrift.Config {
+	c := thrift.DefaultConfig()
+	o.common(&c.Config, filter, shutdown)
+	o.ThriftMax.apply(&c.Limits)
+	c.Listen, c.TLS, c.MaxConnections, c.MaxConnectionsPerAddress = o.ThriftListen, o.ThriftTLS.config(), o.ThriftConns, o.ThriftPerAddress
+	return c
+}
+
 func (o ReceiverOptions) spark(shutdown time.Duration) spark.Config {
 	c := spark.DefaultConfig()
 	c.Sinks, c.Batch, c.Connections = o.Poll, o.PollBatch, o.PollConnections
@@ -110,7 +124,7 @@ func (o *ReceiverOptions) receive(cfg *app.Config) error {
 	}
 	cfg.Kafka.ShutdownTimeout = cfg.ShutdownTimeout
 	cfg.Admission, cfg.Avro = o.admission(), o.avro(filter, cfg.ShutdownTimeout)
-	cfg.Spark = o.spark(cfg.ShutdownTimeout)
+	cfg.Thrift, cfg.Spark = o.thrift(filter, cfg.ShutdownTimeout), o.spark(cfg.ShutdownTimeout)
 	cfg.Receive = cfg.Receives()
 	return err
 }

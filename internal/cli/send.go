@@ -19,35 +19,38 @@ import (
 	"github.com/sluice-etl/sluice/flumesink/avro"
 	"github.com/sluice-etl/sluice/flumesink/listen"
 	"github.com/sluice-etl/sluice/flumesink/send"
+	"github.com/sluice-etl/sluice/flumesink/thrift"
 )
 
 type sendCmd struct {
 	Files []string `arg:"" name:"file" help:"Files of lines; - is standard input."`
 
-	To            string            `group:"send" default:"avro://localhost:41414" placeholder:"URL" help:"Where to send: avro://HOST:PORT (default avro://localhost:41414)."`
-	BatchSize     int               `group:"send" default:"100" help:"Events of a request, as in Flume."`
-	Connections   int               `group:"send" default:"1" help:"Connections that send at once. Lines of different connections may arrive in any order."`
-	Headers       map[string]string `group:"send" mapsep:"," placeholder:"KEY=VALUE,..." help:"Headers of each event."`
-	Resend        bool              `group:"send" default:"true" help:"Send again what was not answered OK, until it is; --resend=false ends at the first."`
-	MaxLineBytes  Bytes             `group:"send" default:"1MiB" help:"Longest line."`
-	AnswerTimeout time.Duration     `group:"send" default:"20s" help:"How long an answer is waited for."`
-	Deflate       string            `group:"send" enum:"none,inside,outside" default:"none" help:"Deflate what is sent: none, inside TLS as Flume up to 1.9 does, or outside TLS as Flume from 1.10 on; without TLS these two are the same."`
-	TLS           bool              `group:"send" name:"tls" help:"Speak TLS."`
-	TLSCA         string            `group:"send" name:"tls-ca" placeholder:"FILE" help:"Authorities that sign the receiver, PEM; else the system's."`
-	TLSCert       string            `group:"send" name:"tls-cert" placeholder:"FILE" help:"Our own certificate, PEM."`
-	TLSKey        string            `group:"send" name:"tls-key" placeholder:"FILE" help:"The key of our certificate, PEM."`
-	TLSServerName string            `group:"send" name:"tls-server-name" placeholder:"NAME" help:"Name that the receiver's certificate must carry; else the host's."`
-	TLSInsecure   bool              `group:"send" name:"tls-insecure" help:"Verify nothing: anybody on the way can read what is sent."`
+	To             string            `group:"send" default:"avro://localhost:41414" placeholder:"URL" help:"Where to send: avro://HOST:PORT or thrift://HOST:PORT (default avro://localhost:41414)."`
+	BatchSize      int               `group:"send" default:"100" help:"Events of a request, as in Flume."`
+	Connections    int               `group:"send" default:"1" help:"Connections that send at once. Lines of different connections may arrive in any order."`
+	Headers        map[string]string `group:"send" mapsep:"," placeholder:"KEY=VALUE,..." help:"Headers of each event."`
+	Resend         bool              `group:"send" default:"true" help:"Send again what was not answered OK, until it is; --resend=false ends at the first."`
+	MaxLineBytes   Bytes             `group:"send" default:"1MiB" help:"Longest line."`
+	AnswerTimeout  time.Duration     `group:"send" default:"20s" help:"How long an answer is waited for."`
+	Deflate        string            `group:"send" enum:"none,inside,outside" default:"none" help:"Deflate what is sent: none, inside TLS as Flume up to 1.9 does, or outside TLS as Flume from 1.10 on; without TLS these two are the same."`
+	ThriftProtocol string            `group:"send" enum:"compact,binary" default:"compact" help:"How thrift:// is encoded: compact or binary."`
+	TLS            bool              `group:"send" name:"tls" help:"Speak TLS."`
+	TLSCA          string            `group:"send" name:"tls-ca" placeholder:"FILE" help:"Authorities that sign the receiver, PEM; else the system's."`
+	TLSCert        string            `group:"send" name:"tls-cert" placeholder:"FILE" help:"Our own certificate, PEM."`
+	TLSKey         string            `group:"send" name:"tls-key" placeholder:"FILE" help:"The key of our certificate, PEM."`
+	TLSServerName  string            `group:"send" name:"tls-server-name" placeholder:"NAME" help:"Name that the receiver's certificate must carry; else the host's."`
+	TLSInsecure    bool              `group:"send" name:"tls-insecure" help:"Verify nothing: anybody on the way can read what is sent."`
 }
 
 // Help shows examples.
 func (sendCmd) Help() string {
-	return `Sends each line as a Flume event, as Flume's Avro sink does, and prints how many were acked, the rate and the latency. What is not answered OK is sent again, so that everything arrives at least once.
+	return `Sends each line as a Flume event, as Flume's Avro or Thrift sink does, and prints how many were acked, the rate and the latency. What is not answered OK is sent again, so that everything arrives at least once.
 
 Examples:
 
 	etl send access.log
 	etl send --to avro://collector:41414 --batch-size 1000 --connections 4 access.log access.log.1
+	etl send --to thrift://collector:4142 access.log
 	etl send --to avro://collector:41414 --tls --tls-ca ca.pem --deflate outside access.log
 	tail -f access.log | etl send --headers host=web1,app=shop -`
 }
@@ -90,8 +93,16 @@ func (c *sendCmd) Run(ctx context.Context, k *kong.Context, s Streams) error {
 // dialer is how to reach --to.
 func (c *sendCmd) dialer() (send.Dial, error) {
 	u, err := url.Parse(c.To)
-	if err != nil || u.Host == "" || u.Scheme != "avro" || strings.Trim(u.Path, "/") != "" {
-		return nil, usageError{fmt.Errorf("--to is %q: want avro://HOST:PORT", c.To)}
+	if err != nil || u.Host == "" || u.Scheme != "avro" && u.Scheme != "thrift" || strings.Trim(u.Path, "/") != "" {
+		return nil, usageError{fmt.Errorf("--to is %q: want avro://HOST:PORT or thrift://HOST:PORT", c.To)}
+	}
+	if u.Scheme == "thrift" {
+		cfg := thrift.DefaultClientConfig(u.Host)
+		cfg.RequestTimeout, cfg.Dialer, cfg.Protocol = c.AnswerTimeout, c.wrapped(), thrift.Protocol(c.ThriftProtocol)
+		if err := cfg.Validate(); err != nil {
+			return nil, usageError{fmt.Errorf("--to or what belongs to it: %w", err)}
+		}
+		return func(ctx context.Context) (send.Client, error) { return thrift.Dial(ctx, cfg) }, nil
 	}
 	cfg := avro.DefaultClientConfig(u.Host)
 	cfg.RequestTimeout, cfg.Dialer = c.AnswerTimeout, c.wrapped()

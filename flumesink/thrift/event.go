@@ -1,0 +1,139 @@
+package thrift
+
+import "github.com/sluice-etl/sluice/flumesink"
+
+// Events are found as views on the frame, in its slots, which grow with what was found and not with announced numbers.
+// Strings are not checked for UTF-8, as Java does not; a header name that comes twice is kept twice. A field that is
+// not Flume's is passed over, as Thrift's own readers do; of a field that comes twice the last counts.
+
+// arguments decodes the arguments of append, or of appendBatch, which are the rest of r, into f.Events. It allocates
+// only where f's slots must grow. The error is a [flumesink.Refusal], or that of f's waiting for memory.
+func arguments(f *flumesink.Frame, limits *flumesink.Limits, r reader, batch bool) error {
+	f.Reset()
+	found, last := false, int16(0)
+	for {
+		k, id, ok := r.field(last)
+		switch {
+		case !ok:
+			return flumesink.Malformed("arguments: bad field at byte %d of %d", r.at, len(r.b))
+		case k == kindStop && !found:
+			return flumesink.Malformed("arguments: field 1, the events, is missing")
+		case k == kindStop && r.left() > 0:
+			return flumesink.Malformed("%d bytes follow the arguments", r.left())
+		case k == kindStop:
+			return nil
+		case id == 1 && batch && k == kindList:
+			found = true
+			f.Reset()
+			if err := decodeEvents(f, limits, &r); err != nil {
+				return err
+			}
+		case id == 1 && !batch && k == kindStruct:
+			found = true
+			f.Reset()
+			if err := decodeEvent(f, limits, &r); err != nil {
+				return err
+			}
+		default:
+			if !r.skip(k, maxDepth) {
+				return flumesink.Malformed("arguments: field %d cannot be passed over, at byte %d of %d", id, r.at, len(r.b))
+			}
+		}
+		last = id
+	}
+}
+
+// decodeEvents decodes list<ThriftFlumeEvent>.
+func decodeEvents(f *flumesink.Frame, limits *flumesink.Limits, r *reader) error {
+	element, n, ok := r.list()
+	if !ok || n > 0 && element != kindStruct {
+		return flumesink.Malformed("events: bad list, or not one of structs, at byte %d of %d", r.at, len(r.b))
+	}
+	if err := limits.CheckEvents(n); err != nil {
+		return err
+	}
+	for range n {
+		if err := decodeEvent(f, limits, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// decodeEvent decodes one ThriftFlumeEvent.
+func decodeEvent(f *flumesink.Frame, limits *flumesink.Limits, r *reader) error {
+	first, size := len(f.Headers), 0
+	var body []byte
+	hasHeaders, hasBody, last := false, false, int16(0)
+	for {
+		k, id, ok := r.field(last)
+		if !ok {
+			return flumesink.Malformed("event %d: bad field at byte %d of %d", len(f.Events), r.at, len(r.b))
+		}
+		if k == kindStop {
+			break
+		}
+		last = id
+		switch {
+		case id == 1 && k == kindMap:
+			hasHeaders = true
+			f.Headers = f.Headers[:first]
+			var err error
+			if size, err = decodeHeaders(f, limits, r); err != nil {
+				return err
+			}
+		case id == 2 && k == kindString:
+			hasBody = true
+			if body, ok = r.bytes(); !ok {
+				return flumesink.Malformed("event %d: bad body at byte %d of %d", len(f.Events), r.at, len(r.b))
+			}
+		default:
+			if !r.skip(k, maxDepth) {
+				return flumesink.Malformed("event %d: field %d cannot be passed over, at byte %d of %d", len(f.Events), id, r.at, len(r.b))
+			}
+		}
+	}
+	switch {
+	case !hasHeaders:
+		return flumesink.Malformed("event %d: required field 'headers' was not present", len(f.Events))
+	case !hasBody:
+		return flumesink.Malformed("event %d: required field 'body' was not present", len(f.Events))
+	}
+	if err := limits.CheckEvent(size, len(body)); err != nil {
+		return err
+	}
+	if err := f.RoomForEvent(); err != nil {
+		return err
+	}
+	f.Events = append(f.Events, flumesink.Event{Headers: f.Headers[first:len(f.Headers):len(f.Headers)], Body: body})
+	return nil
+}
+
+// decodeHeaders decodes map<string, string> into f.Headers and returns how many bytes names and values have.
+func decodeHeaders(f *flumesink.Frame, limits *flumesink.Limits, r *reader) (size int, err error) {
+	key, value, n, ok := r.pairs()
+	if !ok || n > 0 && (key != kindString || value != kindString) {
+		return 0, flumesink.Malformed("event %d: bad headers, or not strings to strings, at byte %d of %d", len(f.Events), r.at, len(r.b))
+	}
+	if err := limits.CheckHeaders(n); err != nil {
+		return 0, err
+	}
+	if err := f.RoomForHeaders(n); err != nil {
+		return 0, err
+	}
+	all := f.Headers
+	for range n {
+		name, ok := r.bytes()
+		if !ok {
+			return 0, flumesink.Malformed("event %d: bad header name at byte %d of %d", len(f.Events), r.at, len(r.b))
+		}
+		text, ok := r.bytes()
+		if !ok {
+			return 0, flumesink.Malformed("event %d: bad header value at byte %d of %d", len(f.Events), r.at, len(r.b))
+		}
+		size += len(name) + len(text)
+		all = append(all, flumesink.Header{Key: name, Value: text})
+	}
+	f.Headers = all
+	return size, nil
+}

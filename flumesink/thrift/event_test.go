@@ -1,0 +1,259 @@
+package thrift
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+	"unsafe"
+
+	oracle "github.com/apache/thrift/lib/go/thrift"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sluice-etl/sluice/flumesink"
+)
+
+// decoder decodes into a frame of its own.
+type decoder struct {
+	*flumesink.Frame
+	cfg    *Config
+	budget *flumesink.Admission
+}
+
+func newDecoder(tb testing.TB, cfg *Config, budget int64) *decoder {
+	tb.Helper()
+	a := flumesink.NewAdmission(flumesink.Config{MaxBytesInFlight: budget}, nil)
+	f, err := flumesink.NewFrames(a).Begin(tb.Context(), time.Now(), time.Now().Add(time.Hour), 0)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return &decoder{Frame: f, cfg: cfg, budget: a}
+}
+
+func testDecoder(tb testing.TB) *decoder {
+	tb.Helper()
+	cfg := DefaultConfig()
+	return newDecoder(tb, &cfg, 1<<40)
+}
+
+// batch decodes the arguments of an appendBatch.
+func (d *decoder) batch(p Protocol, b []byte) error {
+	return arguments(d.Frame, &d.cfg.Limits, reader{b: b, compact: p == Compact}, true)
+}
+
+func (d *decoder) shown() []string {
+	var got []string
+	for _, e := range d.Events {
+		got = append(got, show(e))
+	}
+	return got
+}
+
+func header(key, value string) flumesink.Header {
+	return flumesink.Header{Key: []byte(key), Value: []byte(value)}
+}
+
+// written is events as the arguments of appendBatch, by Apache's library.
+func written(tb testing.TB, p Protocol, es []flumesink.Event) []byte {
+	tb.Helper()
+	var out bytes.Buffer
+	w := protocolOn(p, oracle.NewStreamTransportW(&out))
+	if err := errors.Join((&batchArgs{events: es}).Write(context.Background(), w), w.Flush(context.Background())); err != nil {
+		tb.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// Thrift's specifications of the two protocols, and of how structs change: what is not known is passed over.
+func TestDecoder_spec(t *testing.T) {
+	t.Parallel()
+	const event = "1b01 88 0161 0162  18 0178 00" // {a: b}, "x"
+	const binaryEvent = "0d0001 0b0b 00000001 00000001 61 00000001 62 0b0002 00000001 78 00"
+	for name, tc := range map[string]struct {
+		p     Protocol
+		bytes string
+		want  []string
+	}{
+		"an empty list":                            {Compact, "190c 00", nil},
+		"an empty list of something else":          {Compact, "1905 00", nil},
+		"a long list's count follows":              {Compact, "19fc 01" + event + "00", []string{"x{a=b}"}},
+		"a field's number follows its type":        {Compact, "0902 1c" + event + "00", []string{"x{a=b}"}},
+		"an empty map has no types":                {Compact, "191c 1b00 180178 00 00", []string{"x{}"}},
+		"body before headers":                      {Compact, "191c 280178 0b02 00 00 00", []string{"x{}"}},
+		"a number of more bytes than it needs":     {Compact, "191c 1b8000 18818000 78 00 00", []string{"x{}"}},
+		"a name that comes twice":                  {Compact, "191c 1b02 88 0161 0162 0161 0163 18 00 00 00", []string{"{a=b,a=c}"}},
+		"a field that comes twice":                 {Compact, "191c 1b01 88 0161 0162 0b02 00 18 0178 0804 0179 00 00", []string{"y{}"}},
+		"a list that comes twice":                  {Compact, "191c" + event + "0902 2c" + event + event + "00", []string{"x{a=b}", "x{a=b}"}},
+		"fields of every type, and true and false": {Compact, "191c" + strings.TrimSuffix(event, "00") + "11 12 13ff 14ff01 1501 16ffffffffffffffffff01 17" + strings.Repeat("5a", 8) + "18 0161 1925 0102 1a11 01 1b01 5801 0161 1c 1100 1d" + strings.Repeat("5a", 16) + "00 00", []string{"x{a=b}"}},
+		"an argument that is not ours":             {Compact, "1501 0902 1c" + event + "00", []string{"x{a=b}"}},
+		"binary: an empty list":                    {Binary, "0f0001 0c 00000000 00", nil},
+		"binary: one event":                        {Binary, "0f0001 0c 00000001" + binaryEvent + "00", []string{"x{a=b}"}},
+		"binary: an empty map may say any types":   {Binary, "0f0001 0c 00000001 0d0001 0000 00000000 0b0002 00000000 00 00", []string{"{}"}},
+		"binary: fields of every type":             {Binary, "0f0001 0c 00000001" + strings.TrimSuffix(binaryEvent, "00") + "020003 01 030004 ff 060005 0001 080006 00000001 0a0007" + strings.Repeat("00", 8) + "040008" + strings.Repeat("00", 8) + "0b0009 00000001 61 0c000a 02000101 00 0d000b 0308 00000001 01 00000002 0e000c 02 00000001 01 0f000d 0b 00000001 00000001 61 10000e" + strings.Repeat("00", 16) + "00 00", []string{"x{a=b}"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := testDecoder(t)
+			if err := d.batch(tc.p, unhex(t, tc.bytes)); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.want, d.shown()); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestDecoder_malformed(t *testing.T) {
+	t.Parallel()
+	deep := func(n int) string { return strings.Repeat("1c", n) + strings.Repeat("00", n) }
+	for name, tc := range map[string]struct {
+		p     Protocol
+		bytes string
+		want  string
+	}{
+		"nothing":                       {Compact, "", "bad field at byte 0 of 0"},
+		"no events":                     {Compact, "00", "field 1, the events, is missing"},
+		"events of another type":        {Compact, "1c 00 00", "field 1, the events, is missing"},
+		"bytes after the end":           {Compact, "190c 00 00", "1 bytes follow"},
+		"a list of numbers":             {Compact, "1915 02 00", "or not one of structs"},
+		"more events than bytes":        {Compact, "19fc ffffffff0f 00", "bad list"},
+		"a count of 33 bits":            {Compact, "19fc 8180808010 00", "bad list"},
+		"a count of six bytes":          {Compact, "19fc 808080808000 00", "bad list"},
+		"no end of the list":            {Compact, "193c 1b00 1800 00", "event 1: bad field"},
+		"no headers":                    {Compact, "191c 2800 00 00", "required field 'headers' was not present"},
+		"no body":                       {Compact, "191c 1b00 00 00", "required field 'body' was not present"},
+		"headers of another type":       {Compact, "191c 1902 18 00 00", "required field 'headers'"},
+		"headers to numbers":            {Compact, "191c 1b01 85 0161 02 1800 00 00", "or not strings to strings"},
+		"more headers than bytes":       {Compact, "191c 1b0f 88 0161 0162 1800 00 00", "bad headers"},
+		"a header name that is cut":     {Compact, "191c 1b01 88 0561 00 00", "bad header name"},
+		"a header value that is cut":    {Compact, "191c 1b01 88 0161 7f 00 00", "bad header value"},
+		"a body longer than the rest":   {Compact, "191c 1b00 18 0478 00 00", "bad body"},
+		"a type that is none":           {Compact, "1e 190c 00", "cannot be passed over"},
+		"an element that is none":       {Compact, "291e 00 00", "cannot be passed over"},
+		"too deep":                      {Compact, deep(maxDepth+1) + "00", "cannot be passed over"},
+		"binary: nothing":               {Binary, "", "bad field"},
+		"binary: a field that is cut":   {Binary, "0f00", "bad field"},
+		"binary: a negative count":      {Binary, "0f0001 0c ffffffff 00", "bad list"},
+		"binary: a map that is cut":     {Binary, "0f0001 0c 00000001 0d0001 0b", "bad headers"},
+		"binary: a negative length":     {Binary, "0f0001 0c 00000001 0b0002 ffffffff 00 00", "bad body"},
+		"binary: a type that is none":   {Binary, "050002 00 00", "cannot be passed over"},
+		"binary: a set longer than all": {Binary, "0e0002 02 00000009 01 00", "cannot be passed over"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var refused *flumesink.Refusal
+			err := testDecoder(t).batch(tc.p, unhex(t, tc.bytes))
+			if !errors.As(err, &refused) || refused.Reason != flumesink.ReasonMalformed || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("error %v, want malformed: %s", err, tc.want)
+			}
+		})
+	}
+	// One level less is passed over.
+	if err := testDecoder(t).batch(Compact, unhex(t, deep(maxDepth)+"00")); err == nil || !strings.Contains(err.Error(), "is missing") {
+		t.Errorf("error %v, want that events are missing", err)
+	}
+}
+
+func TestDecoder_limits(t *testing.T) {
+	t.Parallel()
+	set := func(change func(*Config)) *Config {
+		cfg := DefaultConfig()
+		change(&cfg)
+		return &cfg
+	}
+	one := func(body string, headers ...flumesink.Header) []flumesink.Event {
+		return []flumesink.Event{{Headers: headers, Body: []byte(body)}}
+	}
+	for name, tc := range map[string]struct {
+		cfg       *Config
+		good, bad []flumesink.Event
+		want      string
+	}{
+		"events": {
+			set(func(c *Config) { c.MaxBatchEvents = 2 }), events("a", "b"), events("a", "b", "c"),
+			"3 events in a batch are more than 2: send less at once, or raise --thrift-max-batch-events",
+		},
+		"headers": {
+			set(func(c *Config) { c.MaxHeaders = 1 }), one("", header("a", "b")), one("", header("a", "b"), header("c", "d")),
+			"2 headers of an event are more than 1: send less at once, or raise --thrift-max-headers",
+		},
+		"header bytes": {
+			set(func(c *Config) { c.MaxHeaderBytes = 3 }), one("", header("a", "bc")), one("", header("a", "b"), header("c", "d")),
+			"4 bytes of headers in an event are more than 3: send less at once, or raise --thrift-max-header-bytes",
+		},
+		"body bytes": {
+			set(func(c *Config) { c.MaxBodyBytes = 3 }), one("abc"), one("abcd"),
+			"4 bytes of body in an event are more than 3: send less at once, or raise --thrift-max-body-bytes",
+		},
+	} {
+		for _, p := range both {
+			t.Run(name+"/"+string(p), func(t *testing.T) {
+				t.Parallel()
+				d := newDecoder(t, tc.cfg, 1<<40)
+				if err := d.batch(p, written(t, p, tc.good)); err != nil {
+					t.Errorf("at the limit: %v", err)
+				}
+				var limit *flumesink.LimitError
+				if err := d.batch(p, written(t, p, tc.bad)); !errors.As(err, &limit) || err.Error() != tc.want {
+					t.Errorf("error %v\nwant  %s", err, tc.want)
+				}
+			})
+		}
+	}
+}
+
+// An announced number costs nothing: memory is asked for as events are found.
+func TestDecoder_chargesWhatItKeeps(t *testing.T) {
+	t.Parallel()
+	for _, p := range both {
+		d := testDecoder(t)
+		before := d.budget.Used()
+		charged := func() int { return int(d.budget.Used() - before) }
+		announced := unhex(t, map[Protocol]string{Compact: "19fcc0843d", Binary: "0f00010c000f4240"}[p])
+		if err := d.batch(p, append(announced, make([]byte, 10)...)); err == nil || charged() != 0 {
+			t.Errorf("%s: error %v, %d bytes charged for a number", p, err, charged())
+		}
+		b := written(t, p, benchEvents())
+		if err := d.batch(p, b); err != nil {
+			t.Fatal(err)
+		}
+		kept := cap(d.Events)*int(unsafe.Sizeof(flumesink.Event{})) + cap(d.Headers)*int(unsafe.Sizeof(flumesink.Header{}))
+		if charged() < kept*9/10 || charged() > 2*kept {
+			t.Errorf("%s: %d bytes charged, %d kept", p, charged(), kept)
+		}
+	}
+}
+
+func TestDecoder_allocatesNothing(t *testing.T) {
+	for _, p := range both {
+		b := written(t, p, benchEvents())
+		d := testDecoder(t)
+		if n := testing.AllocsPerRun(100, func() {
+			if err := d.batch(p, b); err != nil {
+				t.Fatal(err)
+			}
+		}); n != 0 {
+			t.Errorf("%s: %v allocations for a batch of 1,000 events, want 0", p, n)
+		}
+	}
+}
+
+// benchEvents is 1,000 events with three headers, about 210 KB: an access log as a Flume agent sends it.
+func benchEvents() []flumesink.Event {
+	events := make([]flumesink.Event, 1000)
+	for i := range events {
+		events[i] = flumesink.Event{
+			Headers: []flumesink.Header{
+				{Key: []byte("timestamp"), Value: fmt.Appendf(nil, "%d", 1700000000000+i)},
+				{Key: []byte("host"), Value: fmt.Appendf(nil, "web-%02d.example", i%20)},
+				{Key: []byte("basename"), Value: []byte("access.log")},
+			},
+			Body: fmt.Appendf(nil, `192.0.2.%d - - [10/Oct/2024:13:55:%02d +0000] "GET /a/%04d HTTP/1.1" 200 2326 "-" "%s"`, i%250, i%60, i, strings.Repeat("m", 62)),
+		}
+	}
+	return events
+}

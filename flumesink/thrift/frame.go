@@ -1,0 +1,100 @@
+package thrift
+
+import (
+	"bytes"
+	"encoding/binary"
+	"io"
+
+	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/flumesink/listen"
+)
+
+// reasonSASL is the receiver's own reason, beside those of flumesink.Reasons, for which a connection is closed.
+const reasonSASL = "sasl" // Kerberos is spoken
+
+// leastMessage is the shortest message: compact, with a name of no bytes and no arguments.
+const leastMessage = 5
+
+// input reads frames from a connection: a length of four bytes and the message. It reads no byte of the next frame, and
+// holds no buffer: a frame's bytes go from the socket to where they stay. It is unsafe for concurrent use.
+type input struct {
+	conn   io.Reader
+	limits *flumesink.Limits
+	head   [8]byte // the length, and the message's first bytes, by which senders of other protocols are known
+	have   int     // bytes in head
+	any    bool    // a whole frame was read before
+}
+
+// wait blocks until the first bytes of the next frame are there. io.EOF means that the connection ended between frames.
+func (in *input) wait() error {
+	n, err := in.conn.Read(in.head[:])
+	in.have = n
+	if n > 0 {
+		return nil
+	}
+	return err
+}
+
+// read reads the message of the frame that wait saw begin into f.
+func (in *input) read(f *flumesink.Frame) error {
+	if _, err := io.ReadFull(in.conn, in.head[in.have:]); err != nil {
+		return listen.Within(err)
+	}
+	length := int64(binary.BigEndian.Uint32(in.head[:]))
+	if !speaksThrift(in.head[4:]) || length < leastMessage {
+		return in.implausible(length)
+	}
+	if err := in.limits.CheckFrame(length); err != nil {
+		return err
+	}
+	f.Bytes = append(f.Bytes, in.head[4:]...)
+	for len(f.Bytes) < int(length) {
+		have := len(f.Bytes)
+		if have == cap(f.Bytes) {
+			if err := f.Room(); err != nil {
+				return err
+			}
+		}
+		n, err := in.conn.Read(f.Bytes[have:min(cap(f.Bytes), int(length))])
+		f.Bytes = f.Bytes[:have+n]
+		if err != nil && len(f.Bytes) < int(length) {
+			return listen.Within(err)
+		}
+	}
+	in.any = true
+	return nil
+}
+
+// speaksThrift reports whether a message of the compact or the strict binary protocol begins so.
+func speaksThrift(b []byte) bool {
+	return b[0] == compactID && b[1]&versionMask == compactVersion || b[0] == 0x80 && b[1] == 1 && b[2] == 0
+}
+
+// hints say what to do about what a wrong sender looks like.
+var hints = map[string]string{
+	flumesink.ReasonHTTP:    "point it at the right port; health and metrics are at --admin-listen",
+	flumesink.ReasonTLS:     "this port takes plain connections; set ssl = false in the Thrift sink, or give --thrift-tls-cert",
+	flumesink.ReasonZlib:    "Flume's Thrift is never deflated; use the Avro sink and --avro-listen to deflate",
+	flumesink.ReasonAvro:    "use Flume's Thrift sink, or point the Avro sink at --avro-listen",
+	flumesink.ReasonThrift:  "use TFramedTransport, as Flume's Thrift sink does",
+	flumesink.ReasonProxy:   "turn the PROXY protocol off in the load balancer",
+	flumesink.ReasonText:    "use Flume's Thrift sink, or etl send, to send lines",
+	flumesink.ReasonUnknown: "only Flume's Thrift sink, or etl send --to thrift://HOST:PORT, may talk to this port",
+}
+
+// implausible says what a head that cannot be a frame's looks like.
+func (in *input) implausible(length int64) error {
+	b := in.head[:]
+	if !in.any {
+		if b[0] == 1 && bytes.HasPrefix(b[5:], []byte("GSS")) { // TSaslTransport: START, a length, the mechanism GSSAPI
+			return flumesink.Refuse(reasonSASL, "the first bytes (% x) look like a Kerberos handshake, which is not spoken here: set kerberos = false in the Thrift sink, and protect the port by --thrift-tls-client-ca", b)
+		}
+		if reason, looks := listen.Looks(b); hints[reason] != "" && !speaksThrift(b[4:]) {
+			return flumesink.Refuse(reason, "the first bytes (% x) look like %s, expected are Flume's framed Thrift calls: %s", b, looks, hints[reason])
+		}
+	}
+	if length < leastMessage {
+		return flumesink.Malformed("a frame of %d bytes: the least is %d", length, leastMessage)
+	}
+	return flumesink.Malformed("a message begins with % x: expected is 82 for the compact protocol or 80 01 for the strict binary one", b[4:])
+}

@@ -1,0 +1,293 @@
+package thrift
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"testing"
+
+	oracle "github.com/apache/thrift/lib/go/thrift"
+
+	"github.com/sluice-etl/sluice/flumesink"
+)
+
+// theirs reads the arguments of appendBatch by Apache's library, as its compiler's code does, and holds to what the
+// decoder holds to beyond that: types of elements, and that all is read.
+type theirs struct {
+	events []flumesink.Event
+	in     *oracle.TMemoryBuffer
+}
+
+var errOurs = errors.New("what the decoder alone refuses")
+
+func (o *theirs) fields(ctx context.Context, p oracle.TProtocol, known func(id int16, typ oracle.TType) (bool, error)) error {
+	if _, err := p.ReadStructBegin(ctx); err != nil {
+		return err
+	}
+	for {
+		_, typ, id, err := p.ReadFieldBegin(ctx)
+		if err != nil {
+			return err
+		}
+		if typ == oracle.STOP {
+			return p.ReadStructEnd(ctx)
+		}
+		taken, err := known(id, typ)
+		if err == nil && !taken {
+			err = p.Skip(ctx, typ)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (o *theirs) read(ctx context.Context, p oracle.TProtocol) error {
+	found := false
+	err := o.fields(ctx, p, func(id int16, typ oracle.TType) (bool, error) {
+		if id != 1 || typ != oracle.LIST {
+			return false, nil
+		}
+		found, o.events = true, nil
+		element, n, err := p.ReadListBegin(ctx)
+		if err != nil || n > 0 && element != oracle.STRUCT {
+			return true, errors.Join(errOurs, err)
+		}
+		for range n {
+			if err := o.event(ctx, p); err != nil {
+				return true, err
+			}
+		}
+		return true, nil
+	})
+	if err == nil && (!found || o.in.Len() > 0) {
+		return errOurs
+	}
+	return err
+}
+
+func (o *theirs) event(ctx context.Context, p oracle.TProtocol) error {
+	var e flumesink.Event
+	headers, body := false, false
+	err := o.fields(ctx, p, func(id int16, typ oracle.TType) (bool, error) {
+		switch {
+		case id == 1 && typ == oracle.MAP:
+			headers, e.Headers = true, nil
+			key, value, n, err := p.ReadMapBegin(ctx)
+			if err != nil || n > 0 && (key != oracle.STRING || value != oracle.STRING) {
+				return true, errors.Join(errOurs, err)
+			}
+			for range n {
+				name, err := p.ReadString(ctx)
+				if err != nil {
+					return true, err
+				}
+				text, err := p.ReadString(ctx)
+				if err != nil {
+					return true, err
+				}
+				e.Headers = append(e.Headers, header(name, text))
+			}
+			return true, nil
+		case id == 2 && typ == oracle.STRING:
+			body = true
+			var err error
+			e.Body, err = p.ReadBinary(ctx)
+			return true, err
+		}
+		return false, nil
+	})
+	if err == nil && (!headers || !body) {
+		return errOurs
+	}
+	o.events = append(o.events, e)
+	return err
+}
+
+// pair is the decoder and its oracle. Our limits are set so wide that they do not count.
+type pair struct {
+	p    Protocol
+	ours *decoder
+}
+
+func newPair(tb testing.TB, p Protocol) *pair {
+	tb.Helper()
+	cfg := DefaultConfig()
+	cfg.MaxBatchEvents, cfg.MaxHeaders, cfg.MaxHeaderBytes, cfg.MaxBodyBytes = 1<<30, 1<<30, 1<<30, 1<<30
+	return &pair{p, newDecoder(tb, &cfg, 1<<40)}
+}
+
+// compare decodes b both ways. What the decoder takes, Apache's library takes, and reads the same. What only the
+// library takes is a number of more bits or bytes than its type has, or an empty container of a type that is none.
+func (x *pair) compare(t *testing.T, b []byte) (accepted bool) {
+	t.Helper()
+	d, ctx := x.ours, context.Background()
+	o := &theirs{in: &oracle.TMemoryBuffer{Buffer: bytes.NewBuffer(bytes.Clone(b))}}
+	oracleErr := o.read(ctx, protocolOn(x.p, o.in))
+	before := bytes.Clone(b)
+	err := d.batch(x.p, b)
+	if !bytes.Equal(b, before) {
+		t.Fatalf("%x: the frame was changed", before)
+	}
+	if err != nil && oracleErr == nil {
+		// Written again as the library writes it, it must be good.
+		if err := d.batch(x.p, written(t, x.p, o.events)); err != nil {
+			t.Fatalf("%x: apache/thrift takes it, and what it makes of it is refused: %v", b, err)
+		}
+		if x.p == Binary || !strange(b) {
+			t.Fatalf("%x: ours says %v, apache/thrift takes it", b, err)
+		}
+		return false
+	}
+	if err != nil {
+		return false
+	}
+	if oracleErr != nil {
+		t.Fatalf("%x: ours takes it, apache/thrift says %v", b, oracleErr)
+	}
+	same(t, b, d.Events, o.events)
+	for i, e := range d.Events {
+		if cap(e.Body) != len(e.Body) || cap(e.Headers) != len(e.Headers) {
+			t.Fatalf("%x: event %d: views with room after them", b, i)
+		}
+	}
+	return true
+}
+
+// strange reports whether b may hold a number of the compact protocol that has more bits or bytes than its type: five
+// bytes in a row that say that another follows, or four and a fifth that is too large.
+func strange(b []byte) bool {
+	run := 0
+	for _, c := range b {
+		if run == 4 && c >= 0x10 {
+			return true
+		}
+		if run++; c < 0x80 {
+			run = 0
+		}
+	}
+	return false
+}
+
+func same(t *testing.T, b []byte, got, want []flumesink.Event) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%x: %d events, want %d", b, len(got), len(want))
+	}
+	for i := range got {
+		if show(got[i]) != show(want[i]) {
+			t.Fatalf("%x: event %d is %s, want %s", b, i, show(got[i]), show(want[i]))
+		}
+	}
+}
+
+// seeds reads hexadecimal seeds, one to a line, of one protocol.
+func seeds(f *testing.F, file string) {
+	f.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for line := range strings.SplitSeq(string(text), "\n") {
+		line, _, _ = strings.Cut(line, "#")
+		b, err := hex.DecodeString(strings.Join(strings.Fields(line), ""))
+		if err != nil {
+			f.Fatal(err)
+		}
+		if len(b) > 0 {
+			f.Add(b)
+		}
+	}
+}
+
+// FuzzCompact holds the decoder of the compact protocol to Apache's library: both find the same bodies and headers.
+func FuzzCompact(f *testing.F) {
+	seeds(f, "testdata/compact.txt")
+	x := newPair(f, Compact)
+	f.Fuzz(func(t *testing.T, b []byte) { x.compare(t, b) })
+}
+
+// FuzzBinary does the same for the binary protocol.
+func FuzzBinary(f *testing.F) {
+	seeds(f, "testdata/binary.txt")
+	x := newPair(f, Binary)
+	f.Fuzz(func(t *testing.T, b []byte) { x.compare(t, b) })
+}
+
+// FuzzMessage: what a message's head is taken for, Apache's library takes it for too, and reads the answers to it.
+func FuzzMessage(f *testing.F) {
+	seeds(f, "testdata/messages.txt")
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r := reader{b: b}
+		m, err := r.message()
+		if err != nil {
+			return
+		}
+		p := Binary
+		if m.compact {
+			p = Compact
+		}
+		ctx := context.Background()
+		in := protocolOn(p, &oracle.TMemoryBuffer{Buffer: bytes.NewBuffer(bytes.Clone(b))})
+		name, typ, seqid, err := in.ReadMessageBegin(ctx)
+		if err != nil || name != string(m.name) || typ != oracle.CALL || uint32(seqid) != m.seqid {
+			t.Fatalf("%x: %+v, want %q, %v, %d (%v)", b, m, name, typ, seqid, err)
+		}
+		answers := m.exception(m.ok(nil), unknownMethod, "no")
+		out := protocolOn(p, oracle.NewTFramedTransportConf(oracle.NewStreamTransportR(bytes.NewReader(answers)), nil))
+		var result batchResult
+		if err := oracle.NewTStandardClient(out, out).Recv(ctx, out, seqid, name, &result); err != nil || result.status != statusOK {
+			t.Fatalf("%x: answered by %x: %v", b, answers, err)
+		}
+		var exception oracle.TApplicationException
+		err = oracle.NewTStandardClient(out, out).Recv(ctx, out, seqid, name, &result)
+		if !errors.As(err, &exception) || exception.TypeId() != oracle.UNKNOWN_METHOD || exception.Error() != "no" {
+			t.Fatalf("%x: answered by %x: %v", b, answers, err)
+		}
+	})
+}
+
+// The same with many small batches, each a good one with some bytes changed, on every run of the tests.
+func TestDecoder_mutatedBatches(t *testing.T) {
+	t.Parallel()
+	for _, p := range both {
+		t.Run(string(p), func(t *testing.T) {
+			t.Parallel()
+			seed := rand.Uint64()
+			t.Logf("seed %d", seed)
+			rng := rand.New(rand.NewPCG(seed, 0))
+			x := newPair(t, p)
+			accepted, tries := 0, 30_000
+			for range tries {
+				es := make([]flumesink.Event, rng.IntN(4))
+				for i := range es {
+					es[i].Body = make([]byte, rng.IntN(6))
+					for range rng.IntN(3) {
+						es[i].Headers = append(es[i].Headers, header(string(rune('a'+rng.IntN(3))), "value"[:rng.IntN(6)]))
+					}
+				}
+				b := written(t, p, es)
+				for range rng.IntN(3) {
+					switch at := rng.IntN(len(b)); rng.IntN(3) {
+					case 0:
+						b[at] = byte(rng.Uint32())
+					case 1:
+						b[at] ^= 1 << rng.IntN(8)
+					default:
+						b = append(b[:at:at], b[min(at+rng.IntN(2), len(b)-1):]...)
+					}
+				}
+				if x.compare(t, b) {
+					accepted++
+				}
+			}
+			if accepted < tries/10 || accepted > tries*9/10 {
+				t.Errorf("%d of %d batches were good: the mutations say little", accepted, tries)
+			}
+		})
+	}
+}

@@ -1,0 +1,85 @@
+package thrift
+
+import (
+	"context"
+	"errors"
+
+	"github.com/apache/thrift/lib/go/thrift"
+
+	"github.com/sluice-etl/sluice/flumesink"
+)
+
+// What Apache's compiler would make of flume.thrift for a client, as far as it is needed: headers are a map there,
+// which would lose names that come twice, and strings, which would be copied.
+
+// batchArgs is the arguments of appendBatch.
+type batchArgs struct{ events []flumesink.Event }
+
+// Write implements thrift.TStruct.
+func (a *batchArgs) Write(ctx context.Context, p thrift.TProtocol) error {
+	err := errors.Join(
+		p.WriteStructBegin(ctx, "appendBatch_args"), p.WriteFieldBegin(ctx, "events", thrift.LIST, 1),
+		p.WriteListBegin(ctx, thrift.STRUCT, len(a.events)))
+	for i := 0; i < len(a.events) && err == nil; i++ {
+		err = writeEvent(ctx, p, &a.events[i])
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(p.WriteListEnd(ctx), p.WriteFieldEnd(ctx), p.WriteFieldStop(ctx), p.WriteStructEnd(ctx))
+}
+
+// Read is not needed: a client only writes arguments.
+func (a *batchArgs) Read(context.Context, thrift.TProtocol) error {
+	panic("BUG: arguments are read by the receiver's own decoder")
+}
+
+// writeEvent writes ThriftFlumeEvent.
+func writeEvent(ctx context.Context, p thrift.TProtocol, e *flumesink.Event) error {
+	err := errors.Join(
+		p.WriteStructBegin(ctx, "ThriftFlumeEvent"), p.WriteFieldBegin(ctx, "headers", thrift.MAP, 1),
+		p.WriteMapBegin(ctx, thrift.STRING, thrift.STRING, len(e.Headers)))
+	for i := 0; i < len(e.Headers) && err == nil; i++ {
+		err = errors.Join(p.WriteBinary(ctx, e.Headers[i].Key), p.WriteBinary(ctx, e.Headers[i].Value))
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		p.WriteMapEnd(ctx), p.WriteFieldEnd(ctx), p.WriteFieldBegin(ctx, "body", thrift.STRING, 2), p.WriteBinary(ctx, e.Body),
+		p.WriteFieldEnd(ctx), p.WriteFieldStop(ctx), p.WriteStructEnd(ctx))
+}
+
+// batchResult is the result of appendBatch: field 0, a Status.
+type batchResult struct{ status int32 }
+
+// Write is not needed: a client only reads results.
+func (r *batchResult) Write(context.Context, thrift.TProtocol) error {
+	panic("BUG: results are written by the receiver's own code")
+}
+
+// Read implements thrift.TStruct.
+func (r *batchResult) Read(ctx context.Context, p thrift.TProtocol) error {
+	if _, err := p.ReadStructBegin(ctx); err != nil {
+		return err
+	}
+	for {
+		_, typ, id, err := p.ReadFieldBegin(ctx)
+		switch {
+		case err != nil:
+			return err
+		case typ == thrift.STOP:
+			return p.ReadStructEnd(ctx)
+		case id == 0 && typ == thrift.I32:
+			r.status, err = p.ReadI32(ctx)
+		default:
+			err = p.Skip(ctx, typ)
+		}
+		if err != nil {
+			return err
+		}
+		if err := p.ReadFieldEnd(ctx); err != nil {
+			return err
+		}
+	}
+}

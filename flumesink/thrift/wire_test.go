@@ -1,0 +1,194 @@
+package thrift
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	oracle "github.com/apache/thrift/lib/go/thrift"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sluice-etl/sluice/flumesink"
+)
+
+// said is what one side said before the other one did.
+type said struct {
+	sender bool
+	bytes  []byte
+}
+
+// readExchanges reads a golden: name to exchange. 78*9000 is the byte 78, 9,000 times.
+func readExchanges(t *testing.T, name string) map[string][]said {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := map[string][]said{}
+	for _, part := range strings.Split(string(text), "\n== ")[1:] {
+		what, steps, _ := strings.Cut(part, "\n")
+		for line := range strings.Lines(strings.TrimSpace(steps)) {
+			s := said{sender: line[0] == '>'}
+			var digits strings.Builder
+			for word := range strings.FieldsSeq(line[1:]) {
+				one, times, many := strings.Cut(word, "*")
+				n := 1
+				if many {
+					if n, err = strconv.Atoi(times); err != nil {
+						t.Fatal(err)
+					}
+				}
+				digits.WriteString(strings.Repeat(one, n))
+			}
+			s.bytes = unhex(t, digits.String())
+			parts[what] = append(parts[what], s)
+		}
+	}
+	return parts
+}
+
+// replay sends what the sender said and expects the answers.
+func (g *rig) replay(steps []said) {
+	g.t.Helper()
+	c := g.dial()
+	for _, s := range steps {
+		if s.sender {
+			c.send(s.bytes)
+		} else {
+			c.expect(s.bytes)
+		}
+	}
+	if log := g.log.String(); strings.Contains(log, "WARN") {
+		g.t.Error(log)
+	}
+}
+
+// The receiver's side of exchanges with Flume's own classes, byte by byte.
+func TestReceiver_exchanges(t *testing.T) {
+	t.Parallel()
+	for name, steps := range readExchanges(t, "testdata/exchanges.txt") {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			start(t, &kafka{}, nil).replay(steps)
+		})
+	}
+}
+
+// What real Flume agents said, byte for byte, gives the events that they read from their files, and the answers that
+// they took for good.
+func TestReceiver_realAgents(t *testing.T) {
+	t.Parallel()
+	const of = "{basename=first.log,origin=café}"
+	want := []string{"hi" + of, of, `café "quoted"` + of, strings.Repeat("x", 9000) + of, "yo{basename=second.log,origin=café}"}
+	for _, version := range []string{"flume-1.9.0", "flume-1.11.0"} {
+		exchanges := readExchanges(t, "testdata/"+version+".txt")
+		if len(exchanges) != 2 {
+			t.Errorf("%s: %d exchanges, want one of each protocol", version, len(exchanges))
+		}
+		for name, steps := range exchanges {
+			t.Run(version+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				k := &kafka{}
+				start(t, k, nil).replay(steps)
+				if d := cmp.Diff(want, k.got()); d != "" {
+					t.Errorf("events (-want +got):\n%s", d)
+				}
+			})
+		}
+	}
+}
+
+// Our client says what Flume's sink does, byte for byte.
+func TestClient_saysWhatAgentsSay(t *testing.T) {
+	t.Parallel()
+	for _, version := range []string{"flume-1.9.0", "flume-1.11.0"} {
+		for name, steps := range readExchanges(t, "testdata/"+version+".txt") {
+			p := Compact
+			if strings.Contains(name, "binary") {
+				p = Binary
+			}
+			for i, s := range steps {
+				if !s.sender {
+					continue
+				}
+				d := testDecoder(t)
+				r := reader{b: s.bytes[4:]}
+				if _, err := r.message(); err != nil {
+					t.Fatal(err)
+				}
+				if err := arguments(d.Frame, &d.cfg.Limits, r, true); err != nil {
+					t.Fatal(err)
+				}
+				if ours := call(t, p, int32(i/2+1), d.Events); !bytes.Equal(ours, s.bytes) {
+					t.Errorf("%s, %s:\nours %x\nwant %x", version, name, ours, s.bytes)
+				}
+			}
+		}
+	}
+}
+
+// structure is arguments that tests write as they like.
+type structure func(ctx context.Context, p oracle.TProtocol) error
+
+func (s structure) Write(ctx context.Context, p oracle.TProtocol) error { return s(ctx, p) }
+
+// Arguments that are not what flume.thrift says are answered with TApplicationException, which Apache's library
+// understands, and the connection is closed.
+func TestReceiver_malformedArguments(t *testing.T) {
+	t.Parallel()
+	empty := structure(func(ctx context.Context, p oracle.TProtocol) error { return p.WriteFieldStop(ctx) })
+	for _, p := range both {
+		for _, name := range []string{nameAppend, nameBatch} {
+			t.Run(string(p)+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				k := &kafka{}
+				g := start(t, k, nil)
+				c := g.dial()
+				c.send(callOf(t, p, name, 7, empty))
+				r := protocolOn(p, oracle.NewTFramedTransportConf(oracle.NewStreamTransportR(c), nil))
+				var exception oracle.TApplicationException
+				err := oracle.NewTStandardClient(r, r).Recv(t.Context(), r, 7, name, nil)
+				if !errors.As(err, &exception) || exception.TypeId() != oracle.PROTOCOL_ERROR || !strings.Contains(exception.Error(), "field 1, the events, is missing") {
+					t.Errorf("answer %v", err)
+				}
+				c.closed()
+				g.refused(flumesink.ReasonMalformed, 1)
+				g.until("counted", func() bool { return g.metric("etl_receiver_requests_total", "error") == 1 })
+				if len(k.got()) != 0 {
+					t.Errorf("produced %q", k.got())
+				}
+			})
+		}
+	}
+}
+
+// Answers are Thrift's, as Apache's library reads them: OK is 0.
+func TestReceiver_answersAreThrifts(t *testing.T) {
+	t.Parallel()
+	k := &kafka{}
+	g := start(t, k, nil)
+	for _, p := range both {
+		c := g.client(p)
+		for _, es := range [][]flumesink.Event{events("a"), nil, slices.Repeat(events("b"), 300)} {
+			if err := c.Append(t.Context(), es); err != nil {
+				t.Errorf("%s: %v", p, err)
+			}
+		}
+		_, err := c.rpc.Call(t.Context(), "close", &batchArgs{}, &batchResult{})
+		var exception oracle.TApplicationException
+		if !errors.As(err, &exception) || exception.TypeId() != oracle.UNKNOWN_METHOD || exception.Error() != "Invalid method name: 'close'" {
+			t.Errorf("%s: answer %v", p, err)
+		}
+		if err := c.Append(t.Context(), events("c")); err != nil {
+			t.Errorf("%s: after an unknown method: %v", p, err)
+		}
+	}
+	if n := len(k.got()); n != 2*302 {
+		t.Errorf("%d events", n)
+	}
+}
