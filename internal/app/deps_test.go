@@ -51,7 +51,7 @@ var direction = []struct {
 
 // forTests reports whether only tests import a package: they may import anything, and nothing else may import them.
 func forTests(name string) bool {
-	return name == "integration" || name == "internal/mysqlproxy" || strings.HasSuffix(name, "test")
+	return name == "integration" || strings.HasPrefix(name, "integration/") || name == "internal/mysqlproxy" || strings.HasSuffix(name, "test")
 }
 
 // stopsHere is where a library's types stop: packages outside the list may not import it, tests aside.
