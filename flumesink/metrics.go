@@ -34,6 +34,7 @@ const (
 type Metrics struct {
 	ok, unanswered, dropped, errors prometheus.Counter
 	events, bytes, unansweredEvents prometheus.Counter
+	lost                            prometheus.Counter
 	accepted                        prometheus.Counter
 	connections                     prometheus.Gauge
 	refused                         map[string]prometheus.Counter
@@ -66,6 +67,7 @@ func NewMetrics(reg prometheus.Registerer, receiver string, reasons []string) *M
 		events:           counter("etl_receiver_events_total", "Events answered OK."),
 		bytes:            counter("etl_receiver_bytes_total", "Bytes of whole frames received."),
 		unansweredEvents: counter("etl_receiver_unanswered_events_total", "Events that Kafka may have and whose sender got no answer: the bound of the duplicates that this process made."),
+		lost:             counter("etl_receiver_lost_events_total", "Events of senders that cannot send again, which may not be in Kafka: the process stopped before Kafka had them, or a datagram was refused."),
 		accepted:         counter("etl_receiver_connections_total", "Connections accepted."),
 		connections:      f.NewGauge(prometheus.GaugeOpts{Name: "etl_receiver_connections", Help: "Connections open now."}),
 		refused:          make(map[string]prometheus.Counter, len(reasons)),
@@ -93,6 +95,9 @@ func (m *Metrics) Unanswered(events int) {
 	m.unanswered.Inc()
 	m.unansweredEvents.Add(float64(events))
 }
+
+// Lost counts events that may not be in Kafka and that nobody will send again.
+func (m *Metrics) Lost(events int) { m.lost.Add(float64(events)) }
 
 // Dropped counts a request of which nothing was produced.
 func (m *Metrics) Dropped() { m.dropped.Inc() }

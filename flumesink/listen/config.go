@@ -35,6 +35,10 @@ type Config struct {
 	// further ones are not read. Flume's own clients send one at a time. The default is 8.
 	MaxPipelined int
 
+	// HalfClosed says that senders may end their side of a connection before they are answered, or need no answer, as
+	// printf | nc does: a FIN does not mean then that the sender has gone, and what it sent is produced.
+	HalfClosed bool
+
 	// TLS is how TLS is spoken; without a certificate it is not.
 	TLS TLS
 	// Inflate takes zlib streams too (Option-…).

@@ -46,6 +46,9 @@ type Conn struct {
 
 func newConn(work context.Context, s *Server, nc net.Conn) *Conn {
 	c := &Conn{s: s, nc: nc, addr: RemoteAddr(nc), gone: GoneCheck(nc), work: work, slots: make(chan struct{}, s.cfg.MaxPipelined)}
+	if s.cfg.HalfClosed {
+		c.gone = func() bool { return false }
+	}
 	c.inside.top = nc
 	return c
 }

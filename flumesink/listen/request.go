@@ -3,6 +3,7 @@ package listen
 import (
 	"context"
 	"errors"
+	"net"
 	"time"
 
 	"github.com/sluice-etl/sluice/flumesink"
@@ -46,6 +47,34 @@ func (c *Conn) Append(f *flumesink.Frame, answer func() error) {
 		return
 	}
 	c.s.says.Unanswered(c.nc.RemoteAddr(), events, err)
+}
+
+// Keep gives the frame's events to the Appender for a sender that has no answer and so cannot send again: Kafka is
+// waited for however long it takes, and whether the sender has gone is not asked. Only the receiver's stop ends it, or
+// what is nobody's fault but Kafka's; the events are counted as lost then, since they may not be in Kafka. A nil error
+// means that they are.
+func (c *Conn) Keep(f *flumesink.Frame) error {
+	return Keep(c.work, c.s.appender, c.s.says, c.nc.RemoteAddr(), f)
+}
+
+// patience is how long Kafka is waited for where nobody sends again: for ever, in the Appender's terms.
+const patience = 10 * 365 * 24 * time.Hour
+
+// Keep is [Conn.Keep] for whoever has no Conn; ctx ends the waiting.
+func Keep(ctx context.Context, to flumesink.Appender, says *Says, remote net.Addr, f *flumesink.Frame) error {
+	first, events := f.First, len(f.Events)
+	if events == 0 {
+		f.Release()
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := to.Append(ctx, f.Request(nil)); err != nil {
+		says.Lost(remote, events, err)
+		return err
+	}
+	says.metrics.Answered(events, time.Since(first))
+	return nil
 }
 
 // pointless reports why a whole request must not be produced any more (P23).

@@ -71,6 +71,12 @@ func (s *Says) Unanswered(remote net.Addr, events int, err error) {
 	s.metrics.Unanswered(events)
 }
 
+// Lost says that events may not be in Kafka and that nobody will send them again.
+func (s *Says) Lost(remote net.Addr, events int, err error) {
+	s.Warn("lost", "Events may be lost: their sender cannot send them again", "remote", remote.String(), "events", events, "err", err)
+	s.metrics.Lost(events)
+}
+
 // Warn logs a line, unless one of its kind was logged just before. Kinds must be few.
 func (s *Says) Warn(kind, message string, args ...any) {
 	if ok, more := s.throttle.Allow(kind, time.Now()); ok {

@@ -1,0 +1,121 @@
+// Package lines reads what senders of text say over TCP: pieces of a stream, each an event, cut out of as many bytes as
+// have arrived.
+//
+// A [Reader] waits for a byte, takes what has come with it into one frame, and cuts it by the receiver's function; what
+// is not whole yet is kept for the next frame. So a sender that writes a line at a time has each line on its way at
+// once, and one that writes much has many lines to a request. Nothing is read while Kafka is away (P23).
+package lines
+
+import (
+	"bufio"
+	"bytes"
+
+	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/flumesink/listen"
+)
+
+// readAhead is how much of a stream is taken at once. Every connection holds as much while it is open.
+const readAhead = 16 << 10
+
+// Cut finds the first piece of b: body is a view on b, and rest follows it. ok is false where no whole piece is there
+// yet. An error ends the connection, after what was cut before it was made safe.
+type Cut func(b []byte) (body, rest []byte, ok bool, err error)
+
+// Reader cuts one connection's stream. It is unsafe for concurrent use.
+type Reader struct {
+	c      *listen.Conn
+	in     *bufio.Reader
+	limits *flumesink.Limits
+	cut    Cut
+	kept   []byte // the beginning of a piece that is not whole yet
+	failed error  // what ends the connection once the last frame is safe
+}
+
+// NewReader makes a reader; cut bounds how long a piece that is not whole may become, by its error.
+func NewReader(c *listen.Conn, limits *flumesink.Limits, cut Cut) *Reader {
+	return &Reader{c: c, in: bufio.NewReaderSize(c, readAhead), limits: limits, cut: cut}
+}
+
+// Next returns the next frame with at least one event, whose bodies are views on it, and no headers. io.EOF means that
+// the sender closed the connection. A [flumesink.Refusal] of the cut's comes after the frame with what was cut before it.
+func (r *Reader) Next() (*flumesink.Frame, error) {
+	for r.failed == nil {
+		f, err := r.c.Next(func() error { _, err := r.in.Peek(1); return err }, readAhead)
+		if err != nil {
+			return nil, err
+		}
+		if err := r.fill(f); err != nil {
+			f.Release()
+			return nil, err
+		}
+		if len(f.Events) > 0 {
+			r.c.Metrics().Received(len(f.Bytes))
+			return f, nil
+		}
+		f.Release()
+	}
+	return nil, r.failed
+}
+
+// Unfinished is how many bytes of a piece were read that never became whole.
+func (r *Reader) Unfinished() int { return len(r.kept) }
+
+// fill takes what has arrived and cuts it.
+func (r *Reader) fill(f *flumesink.Frame) error {
+	arrived, err := r.in.Peek(r.in.Buffered())
+	if err != nil {
+		return err
+	}
+	for _, piece := range [][]byte{r.kept, arrived} {
+		for len(piece) > 0 {
+			if len(f.Bytes) == cap(f.Bytes) {
+				if err := f.Room(); err != nil {
+					return err
+				}
+			}
+			n := copy(f.Bytes[len(f.Bytes):cap(f.Bytes)], piece)
+			f.Bytes, piece = f.Bytes[:len(f.Bytes)+n], piece[n:]
+		}
+	}
+	if _, err := r.in.Discard(len(arrived)); err != nil {
+		return err
+	}
+	rest := f.Bytes
+	for len(f.Events) < r.limits.MaxBatchEvents {
+		body, after, ok, err := r.cut(rest)
+		if err != nil {
+			r.failed = err
+			break
+		}
+		if !ok {
+			break
+		}
+		rest = after
+		if err := f.RoomForEvent(); err != nil {
+			return err
+		}
+		f.Events = append(f.Events, flumesink.Event{Body: body})
+	}
+	r.kept = append(r.kept[:0], rest...)
+	return nil
+}
+
+// Newline is a Cut at \n, which is not part of the body. A line of more than most bytes, its end among them, is the
+// error tooLong.
+func Newline(most int, tooLong error) Cut {
+	return func(b []byte) (body, rest []byte, ok bool, err error) {
+		at := bytes.IndexByte(b, '\n')
+		switch {
+		case at >= most || at < 0 && len(b) >= most:
+			return nil, nil, false, tooLong
+		case at < 0:
+			return nil, b, false, nil
+		}
+		return b[:at:at], b[at+1:], true, nil
+	}
+}
+
+// TooLong is the refusal of a line, which names the option.
+func TooLong(option string, most int) error {
+	return flumesink.Refuse(flumesink.ReasonBodyBytes, "a line is longer than %d bytes, its end included: send shorter ones, or raise %s", most, option)
+}
