@@ -87,7 +87,7 @@ func (in *input) implausible(length int64) error {
 	b := in.head[:]
 	if !in.any {
 		if b[0] == 1 && bytes.HasPrefix(b[5:], []byte("GSS")) { // TSaslTransport: START, a length, the mechanism GSSAPI
-			return flumesink.Refuse(reasonSASL, "the first bytes (% x) look like a Kerberos handshake, which is not spoken here: set kerberos = false in the Thrift sink, and protect the port by --thrift-tls-client-ca", b)
+			return flumesink.Refuse(reasonSASL, "the first bytes (% x) look like a Kerberos handshake, which is not spoken here: set kerberos = false and ssl = true in the Thrift sink, give --thrift-tls-cert, and say by --ip-filter who may send", b)
 		}
 		if reason, looks := listen.Looks(b); hints[reason] != "" && !speaksThrift(b[4:]) {
 			return flumesink.Refuse(reason, "the first bytes (% x) look like %s, expected are Flume's framed Thrift calls: %s", b, looks, hints[reason])

@@ -22,6 +22,7 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/avro"
+	"github.com/sluice-etl/sluice/flumesink/thrift"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 	"github.com/sluice-etl/sluice/kafkaio"
 	"github.com/sluice-etl/sluice/mysqlout"
@@ -337,6 +338,10 @@ func TestRun_portTaken(t *testing.T) {
 	for option, take := range map[string]func(*Config){
 		"--admin-listen": func(c *Config) { c.Status.Listen = l.Addr().String() },
 		"--avro-listen":  func(c *Config) { c.Avro.Listen = l.Addr().String() },
+		"--thrift-listen": func(c *Config) {
+			c.Avro.Listen, c.Thrift = "", thrift.DefaultConfig()
+			c.Thrift.Listen = l.Addr().String()
+		},
 	} {
 		cfg := config(t, closedPort(t), "")
 		cfg.Load = false
