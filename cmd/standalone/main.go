@@ -97,6 +97,9 @@ func (o *options) welcome(w io.Writer, cfg app.Config, own embedded, at app.Addr
 	if at.Avro != nil {
 		fmt.Fprintf(w, "  Flume's Avro  %s    try: go run ./cmd/etl send --to avro://%s README.md\n", at.Avro, at.Avro)
 	}
+	if addr := at.Receivers["thrift"]; addr != nil {
+		fmt.Fprintf(w, "  Thrift        %s    try: go run ./cmd/etl send --to thrift://%s README.md\n", addr, addr)
+	}
 	if dir != nil {
 		fmt.Fprintf(w, "  Kafka         %s    embedded; its log is in %s%s\n", cfg.Kafka.Brokers[0], dir.path, dir.fate())
 	} else {

@@ -76,6 +76,9 @@ func (o *options) config(k *kong.Context) (cfg app.Config, own embedded, err err
 	}
 	query, format := wordQuery, "words"
 	if o.Demo {
+		if o.AvroListen == "" {
+			return cfg, own, cli.Usage("--avro-listen is empty: the demo sends to the Avro receiver")
+		}
 		query, format = demoQuery, "combined"
 	}
 	if o.Format == "" {
