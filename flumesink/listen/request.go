@@ -12,41 +12,52 @@ import (
 // Append gives the frame's events to the Appender and calls answer when they are safe; answer writes OK. The frame
 // belongs to whoever holds its Release from here on. What goes wrong closes the connection, counted and logged; the
 // read loop sees that. A frame without events is answered at once.
-func (c *Conn) Append(f *flumesink.Frame, answer func() error) {
+func (c *Conn) Append(f *flumesink.Frame, answer func() error) { _ = c.submit(f, answer, c.Close) }
+
+// Submit is Append for a protocol that can say that something went wrong: the connection stays, and where answer was
+// not called, or failed, the error is why. It is counted and logged.
+func (c *Conn) Submit(f *flumesink.Frame, answer func() error) error {
+	return c.submit(f, answer, func() {})
+}
+
+// submit calls failed before what went wrong is told, and when the request's time is over.
+func (c *Conn) submit(f *flumesink.Frame, answer func() error, failed func()) error {
 	first, events := f.First, len(f.Events)
 	if events == 0 {
 		f.Release()
-		if answer() == nil {
+		err := answer()
+		if err == nil {
 			c.s.metrics.Answered(0, time.Since(first))
 		}
-		return
+		return err
 	}
 	if reason, err := c.pointless(f); err != nil {
 		f.Release()
 		c.s.says.Dropped(c.nc.RemoteAddr(), reason, events, err)
-		c.Close()
-		return
+		failed()
+		return err
 	}
 	ctx, cancel := context.WithDeadline(c.work, f.Deadline)
 	defer cancel()
-	inTime := context.AfterFunc(ctx, c.Close)
+	inTime := context.AfterFunc(ctx, failed)
 	err := c.s.appender.Append(ctx, f.Request(c.gone))
 	if !inTime() && err == nil {
-		err = context.Cause(ctx) // acknowledged too late: the connection is closed, nobody would read the answer
+		err = context.Cause(ctx) // acknowledged too late: nobody waits for the answer any more
 	}
 	if err == nil {
 		err = answer()
 	}
 	if err == nil {
 		c.s.metrics.Answered(events, time.Since(first))
-		return
+		return nil
 	}
-	c.Close()
+	failed()
 	if errors.Is(err, flumesink.ErrNotProduced) {
 		c.s.says.Dropped(c.nc.RemoteAddr(), "", events, err)
-		return
+		return err
 	}
 	c.s.says.Unanswered(c.nc.RemoteAddr(), events, err)
+	return err
 }
 
 // Keep gives the frame's events to the Appender for a sender that has no answer and so cannot send again: Kafka is

@@ -1,0 +1,166 @@
+package httpsource
+
+import (
+	"context"
+	"errors"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+
+	"golang.org/x/text/encoding/unicode"
+	"golang.org/x/text/encoding/unicode/utf32"
+
+	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/flumesink/listen"
+)
+
+// held is what net/http and we hold for a request beside its frame: buffers for reading and writing, 4 KiB each, and
+// as much again where a charset is turned into UTF-8.
+const held = 16 << 10
+
+// ServeHTTP answers one request.
+func (r *Receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
+	c := q.Context().Value(connKey{}).(*listen.Handed)
+	f, err := r.receive(c, w, q)
+	if err != nil {
+		refuse(c, w, err)
+		return
+	}
+	err = c.Submit(f, func() error {
+		w.Header().Set("Content-Length", "0")
+		w.WriteHeader(http.StatusOK)
+		return http.NewResponseController(w).Flush()
+	})
+	if err != nil { // told and counted; where 200 was written already this comes to nothing
+		unavailable(w, "not acknowledged by Kafka within --ack-timeout, send it again")
+	}
+}
+
+// receive reads the request and finds its events.
+func (r *Receiver) receive(c *listen.Handed, w http.ResponseWriter, q *http.Request) (*flumesink.Frame, error) {
+	if q.Method != http.MethodPost && q.Method != http.MethodGet {
+		w.Header().Set("Allow", "GET, POST")
+		return nil, flumesink.Refuse(reasonMethod, "the method is %.20q: want POST", q.Method)
+	}
+	if coding := q.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		w.Header().Set("Accept-Encoding", "identity")
+		return nil, flumesink.Refuse(reasonEncoding, "the Content-Encoding is %.40q: send the body as it is", coding)
+	}
+	if err := r.cfg.CheckFrame(q.ContentLength); err != nil {
+		return nil, err
+	}
+	body, err := inUTF8(q)
+	if err != nil {
+		return nil, err
+	}
+	f, err := c.Begin(c.First(), held)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.read(f, body); err != nil {
+		f.Release()
+		return nil, c.Explain(err)
+	}
+	c.Metrics().Received(len(f.Bytes))
+	if err := decode(f, &r.cfg.Limits); err != nil {
+		f.Release()
+		return nil, err
+	}
+	return f, nil
+}
+
+// inUTF8 is the body, turned into UTF-8 where it comes in UTF-16 or UTF-32: big-endian unless it begins with a byte
+// order mark, as in Java.
+func inUTF8(q *http.Request) (io.Reader, error) {
+	charset := "utf-8"
+	if t := q.Header.Get("Content-Type"); t != "" {
+		_, params, err := mime.ParseMediaType(t)
+		if err != nil {
+			return nil, flumesink.Malformed("the Content-Type %.80q: %w: want application/json", t, err)
+		}
+		if name := params["charset"]; name != "" {
+			charset = strings.ToLower(name)
+		}
+	}
+	switch charset {
+	case "utf-8":
+		return q.Body, nil
+	case "utf-16":
+		return unicode.UTF16(unicode.BigEndian, unicode.UseBOM).NewDecoder().Reader(q.Body), nil
+	case "utf-32":
+		return utf32.UTF32(utf32.BigEndian, utf32.UseBOM).NewDecoder().Reader(q.Body), nil
+	}
+	return nil, flumesink.Refuse(reasonCharset, "the charset is %.40q: want UTF-8, UTF-16 or UTF-32", charset)
+}
+
+// read reads the body into the frame. Memory is taken as it arrives.
+func (r *Receiver) read(f *flumesink.Frame, body io.Reader) error {
+	for {
+		if len(f.Bytes) == cap(f.Bytes) {
+			if err := f.Room(); err != nil {
+				return err
+			}
+		}
+		n, err := body.Read(f.Bytes[len(f.Bytes):cap(f.Bytes)])
+		f.Bytes = f.Bytes[:len(f.Bytes)+n]
+		if err := r.cfg.CheckFrame(int64(len(f.Bytes))); err != nil {
+			return err
+		}
+		if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// refuse answers a request that was not read whole, or not taken, and closes the connection: what follows on it may be
+// the rest of the body.
+func refuse(c *listen.Handed, w http.ResponseWriter, err error) {
+	var refused *flumesink.Refusal
+	var network net.Error
+	switch {
+	case errors.Is(err, listen.ErrStopping), errors.Is(err, context.Canceled):
+		w.Header().Set("Connection", "close")
+		unavailable(w, "the receiver is stopping, send it again")
+		return
+	case errors.As(err, &refused):
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &network) && !errors.Is(err, os.ErrDeadlineExceeded):
+		c.Says().Ended(c.RemoteAddr(), err)
+		panic(http.ErrAbortHandler) // the sender has gone; net/http closes the connection
+	default: // net/http's own of a body in chunks that are none
+		refused = &flumesink.Refusal{Reason: flumesink.ReasonMalformed, Err: err}
+	}
+	c.Says().Refused(c.RemoteAddr(), refused)
+	w.Header().Set("Connection", "close")
+	var limit *flumesink.LimitError
+	status := http.StatusInternalServerError
+	switch {
+	case errors.As(refused, &limit):
+		status = http.StatusRequestEntityTooLarge
+	case refused.Reason == flumesink.ReasonMalformed:
+		status = http.StatusBadRequest
+	case refused.Reason == reasonMethod:
+		status = http.StatusMethodNotAllowed
+	case refused.Reason == reasonEncoding:
+		status = http.StatusUnsupportedMediaType
+	case refused.Reason == flumesink.ReasonSlow:
+		status = http.StatusRequestTimeout
+	case refused.Reason == flumesink.ReasonLate, refused.Reason == flumesink.ReasonMemory:
+		unavailable(w, refused.Error())
+		return
+	default:
+		c.Metrics().SystemError()
+	}
+	http.Error(w, refused.Error(), status)
+}
+
+// unavailable says that the same request may be taken later.
+func unavailable(w http.ResponseWriter, why string) {
+	w.Header().Set("Retry-After", "1")
+	http.Error(w, why, http.StatusServiceUnavailable)
+}

@@ -1,0 +1,196 @@
+package httpsource
+
+import (
+	"bytes"
+	"encoding/binary"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf16"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sluice-etl/sluice/flumesink"
+)
+
+func TestReceiver_badRequests(t *testing.T) {
+	t.Parallel()
+	k := &kafka{}
+	g := start(t, k, func(c *Config) {
+		c.MaxFrameBytes, c.MaxBatchEvents, c.MaxHeaders, c.MaxHeaderBytes, c.MaxBodyBytes = 10_000, 3, 2, 8, 10
+	})
+	long := "[" + strings.Repeat(" ", 10_000) + "]"
+	for _, c := range []struct {
+		name, method, body string
+		fields             []string
+		status             int
+		says, reason       string
+	}{
+		{"not JSON", "POST", "x", nil, 400, `event 0, byte 0 of 1: found "x": want an array of events`, "malformed"},
+		{"second event", "POST", `[{"body":"good"},{"body":[]}]`, nil, 400, `event 1, byte 25 of 29: found "[": want the body, a string`, "malformed"},
+		{"nothing", "GET", "", nil, 400, "the body ends at byte 0", "malformed"},
+		{"no content type", "POST", "[]", []string{"Content-Type", ";;"}, 400, "Content-Type", "malformed"},
+		{"frame", "POST", long, nil, 413, "10002 bytes in a frame are more than 10000: send less at once, or raise --http-max-frame-bytes", "frame_bytes"},
+		{"events", "POST", `[{},{},{},{}]`, nil, 413, "--http-max-batch-events", "batch_events"},
+		{"headers", "POST", `[{"headers":{"a":"","b":"","c":""}}]`, nil, 413, "--http-max-headers", "headers"},
+		{"header bytes", "POST", `[{"headers":{"a":"12345678"}}]`, nil, 413, "--http-max-header-bytes", "header_bytes"},
+		{"body", "POST", `[{"body":"12345678901"}]`, nil, 413, "--http-max-body-bytes", "body_bytes"},
+		{"gzip", "POST", "x", []string{"Content-Encoding", "gzip"}, 415, "send the body as it is", "encoding"},
+		{"charset", "POST", "[]", []string{"Content-Type", "application/json; charset=latin1"}, 500, "want UTF-8, UTF-16 or UTF-32", "charset"},
+		{"PUT", "PUT", "[]", nil, 405, "want POST", "method"},
+		{"TRACE", "TRACE", "", nil, 405, "want POST", "method"},
+		{"OPTIONS", "OPTIONS", "", nil, 405, "want POST", "method"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			before := g.metric("etl_receiver_refused_total", c.reason)
+			a := do(t, client(t), g.request(c.method, c.body, c.fields...))
+			if a.status != c.status || !strings.Contains(a.body, c.says) {
+				t.Errorf("status %d, %q: want %d, %q", a.status, a.body, c.status, c.says)
+			}
+			if n := g.metric("etl_receiver_refused_total", c.reason) - before; n != 1 {
+				t.Errorf("%v refusals counted for %s", n, c.reason)
+			}
+			if (c.status == 405) != (a.header.Get("Allow") == "GET, POST") {
+				t.Errorf("Allow: %s", a.header.Get("Allow"))
+			}
+		})
+	}
+	t.Run("frame in chunks", func(t *testing.T) {
+		q := g.request(http.MethodPost, long)
+		q.ContentLength = -1
+		if a := do(t, client(t), q); a.status != 413 || !strings.Contains(a.body, "--http-max-frame-bytes") {
+			t.Errorf("status %d, %q", a.status, a.body)
+		}
+	})
+	t.Run("broken chunks", func(t *testing.T) {
+		c := g.dial()
+		c.send([]byte("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"))
+		c.status(400)
+	})
+	for name, head := range map[string]string{"TLS": "\x16\x03\x01", "Avro": "\x00\x00\x00\x01"} {
+		t.Run(name, func(t *testing.T) {
+			c := g.dial()
+			c.send([]byte(head))
+			c.closed()
+		})
+	}
+	if got := k.got(); len(got) != 0 {
+		t.Errorf("produced %q", got)
+	}
+	g.until("no memory is in flight", func() bool { return g.admission.Used() == 0 })
+}
+
+func TestReceiver_charsets(t *testing.T) {
+	t.Parallel()
+	k := &kafka{}
+	g := start(t, k, nil)
+	const text = `[{"headers":{"ä":"日"},"body":"😀"}]`
+	units := utf16.Encode([]rune(text))
+	var le16, be16, be32 bytes.Buffer
+	for _, e := range []error{
+		binary.Write(&le16, binary.LittleEndian, append([]uint16{0xfeff}, units...)),
+		binary.Write(&be16, binary.BigEndian, units),
+		binary.Write(&be32, binary.BigEndian, []rune(text)),
+	} {
+		if e != nil {
+			t.Fatal(e)
+		}
+	}
+	want := []string{}
+	for charset, bodies := range map[string][]string{"utf-8": {text}, "UTF-16": {le16.String(), be16.String()}, "UTF-32": {be32.String()}} {
+		for _, body := range bodies {
+			if a := g.post(body, "Content-Type", "application/json; charset="+charset); a.status != 200 || a.body != "" {
+				t.Errorf("%s: status %d, %q", charset, a.status, a.body)
+			}
+			want = append(want, "😀{ä=日}")
+		}
+	}
+	if d := cmp.Diff(want, k.got()); d != "" {
+		t.Error(d)
+	}
+}
+
+// Requests follow each other on one connection, sent ahead or not, and each has its own time.
+func TestReceiver_oneConnection(t *testing.T) {
+	t.Parallel()
+	k := &kafka{}
+	g := start(t, k, nil)
+	c := g.dial()
+	for _, s := range []string{"a", "b"} {
+		c.send(postOf(`[{"body":"` + s + `"}]`))
+		c.status(200)
+	}
+	c.send(append(postOf(`[{"body":"c"}]`), postOf(`[{"body":"d"}]`)...))
+	c.status(200)
+	c.status(200)
+	if d := cmp.Diff([]string{"a{}", "b{}", "c{}", "d{}"}, k.got()); d != "" {
+		t.Error(d)
+	}
+	if n := g.metric("etl_receiver_connections_total"); n != 1 {
+		t.Errorf("%v connections", n)
+	}
+}
+
+func TestReceiver_limitsOfConnections(t *testing.T) {
+	t.Parallel()
+	g := start(t, &kafka{}, func(c *Config) { c.MaxConnections = 1 })
+	first := g.dial()
+	first.send(postOf(`[]`))
+	first.status(200)
+	second := g.dial()
+	second.closed()
+	g.until("counted", func() bool { return g.metric("etl_receiver_refused_total", flumesink.ReasonConnections) == 1 })
+	first.Close()
+	g.until("the first has ended", func() bool { return g.metric("etl_receiver_connections") == 0 })
+	if a := g.post(`[]`); a.status != 200 {
+		t.Errorf("status %d", a.status)
+	}
+}
+
+func TestReceiver_ipFilter(t *testing.T) {
+	t.Parallel()
+	filter, err := flumesink.ParseIPFilter("deny:ip:127.*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := start(t, &kafka{}, func(c *Config) { c.Filter = filter })
+	g.dial().closed()
+	g.until("counted", func() bool { return g.metric("etl_receiver_refused_total", flumesink.ReasonFiltered) == 1 })
+}
+
+func TestReceiver_idleConnectionsEnd(t *testing.T) {
+	t.Parallel()
+	g := start(t, &kafka{}, func(c *Config) { c.IdleTimeout = 50 * time.Millisecond })
+	silent, used := g.dial(), g.dial()
+	used.send(postOf(`[]`))
+	used.status(200)
+	used.closed()
+	silent.closed()
+}
+
+// A sender in the middle of a body has ack-timeout from the request's first byte; one in the middle of a head too.
+func TestReceiver_slowLoris(t *testing.T) {
+	t.Parallel()
+	g := start(t, &kafka{}, func(c *Config) { c.AckTimeout = 100 * time.Millisecond })
+	body, head := g.dial(), g.dial()
+	body.send([]byte("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n["))
+	head.send([]byte("POST / HTTP/1.1\r\nHost: x"))
+	body.status(408)
+	body.closed()
+	head.closed()
+	g.refused(flumesink.ReasonSlow, 1)
+}
+
+func TestReceiver_truncated(t *testing.T) {
+	t.Parallel()
+	k := &kafka{}
+	g := start(t, k, nil)
+	c := g.dial()
+	c.send([]byte("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n[{}]"))
+	c.Close()
+	g.refused(flumesink.ReasonTruncated, 1)
+	if len(k.got()) != 0 {
+		t.Errorf("produced %q", k.got())
+	}
+}
