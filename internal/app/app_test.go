@@ -22,6 +22,7 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/avro"
+	"github.com/sluice-etl/sluice/flumesink/httpsource"
 	"github.com/sluice-etl/sluice/flumesink/thrift"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 	"github.com/sluice-etl/sluice/kafkaio"
@@ -342,6 +343,7 @@ func TestRun_portTaken(t *testing.T) {
 			c.Avro.Listen, c.Thrift = "", thrift.DefaultConfig()
 			c.Thrift.Listen = l.Addr().String()
 		},
+		"--http-listen": func(c *Config) { c.HTTP = httpsource.DefaultConfig(); c.HTTP.Listen = l.Addr().String() },
 	} {
 		cfg := config(t, closedPort(t), "")
 		cfg.Load = false

@@ -9,6 +9,7 @@ import (
 	"github.com/sluice-etl/sluice/dedup"
 	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/avro"
+	"github.com/sluice-etl/sluice/flumesink/httpsource"
 	"github.com/sluice-etl/sluice/flumesink/spark"
 	"github.com/sluice-etl/sluice/flumesink/thrift"
 	"github.com/sluice-etl/sluice/kafkaio"
@@ -36,6 +37,7 @@ type Config struct {
 	Admission flumesink.Config
 	Avro      avro.Config
 	Thrift    thrift.Config
+	HTTP      httpsource.Config
 	Spark     spark.Config
 
 	// For loading. Plan is compiled and not bound; the sink's fingerprint of it is filled in here.

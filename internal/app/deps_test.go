@@ -36,6 +36,7 @@ var direction = []struct {
 	{"flumesink/avro", []string{"flumesink", "flumesink/listen", "internal/avrobin", "internal/avrorpc", "internal/failpoint"}, "one protocol of Flume's"},
 	{"flumesink/spark", []string{"flumesink", "flumesink/avro", "flumesink/listen", "internal/avrobin", "internal/avrorpc"}, "Spark's sink speaks the Avro RPC that flumesink/avro has, and its events"},
 	{"flumesink/thrift", []string{"flumesink", "flumesink/listen", "internal/failpoint"}, "one protocol of Flume's"},
+	{"flumesink/httpsource", []string{"flumesink", "flumesink/listen"}, "one protocol of Flume's, read by net/http"},
 	{"flumesink/send", []string{"flumesink"}, "sends lines by whatever client it is given"},
 	{"migrate", nil, "Flume's configuration in, options out: text, and nothing else"},
 	{"batch", []string{"checkpoint", "internal/failpoint"}, "alone knows the protocol; generic in what a batch yields, so it knows no rows"},
@@ -43,8 +44,8 @@ var direction = []struct {
 	{"dedup", []string{"batch", "checkpoint", "row"}, "wraps a batch.Fold; does no I/O"},
 	{"query", []string{"batch", "checkpoint", "row", "internal/avrobin"}, "implements batch.Fold; does no I/O"},
 	{"mysqlout", []string{"batch", "checkpoint", "row", "pool", "internal/failpoint"}, "implements batch.Sink; knows nothing of Kafka"},
-	{"internal/app", []string{"batch", "checkpoint", "dedup", "flumesink", "flumesink/listen", "flumesink/avro", "flumesink/spark", "flumesink/thrift", "kafkaio", "mysqlout", "pool", "query", "row", "status", "internal/avrobin", "internal/failpoint"}, "assembles all of it"},
-	{"internal/cli", []string{"batch", "checkpoint", "dedup", "flumesink", "flumesink/listen", "flumesink/avro", "flumesink/spark", "flumesink/thrift", "kafkaio", "mysqlout", "pool", "query", "row", "status", "internal/app", "flumesink/send", "migrate"}, "reads every package's options"},
+	{"internal/app", []string{"batch", "checkpoint", "dedup", "flumesink", "flumesink/listen", "flumesink/avro", "flumesink/httpsource", "flumesink/spark", "flumesink/thrift", "kafkaio", "mysqlout", "pool", "query", "row", "status", "internal/avrobin", "internal/failpoint"}, "assembles all of it"},
+	{"internal/cli", []string{"batch", "checkpoint", "dedup", "flumesink", "flumesink/listen", "flumesink/avro", "flumesink/httpsource", "flumesink/spark", "flumesink/thrift", "kafkaio", "mysqlout", "pool", "query", "row", "status", "internal/app", "flumesink/send", "migrate"}, "reads every package's options"},
 	{"cmd/etl", []string{"internal/cli"}, "ten lines"},
 	{"cmd/standalone", []string{"internal/cli", "flumesink/listen", "internal/app", "internal/accesslog", "flumesink", "flumesink/avro", "pool", "row", "status"}, "embedded servers and a demo around the same; the demo reads its table through a pool of its own"},
 }
@@ -71,7 +72,7 @@ var stopsHere = []struct {
 	{"github.com/twmb/avro", []string{"flumesink/avro"}, "for handshakes and protocols; the event path is our own"},
 	{"github.com/apache/thrift", []string{"flumesink/thrift"}, "for the client; the event path is our own"},
 	{"github.com/testcontainers/testcontainers-go", nil, "containers are for tests; the product knows of no engine"},
-	{"net/http", []string{"status"}, "there is one HTTP server"},
+	{"net/http", []string{"status", "flumesink/httpsource"}, "the admin listener, and Flume's HTTP source on a port of its own"},
 	{"net/http/pprof", nil, "profiles are not served"},
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/avro"
+	"github.com/sluice-etl/sluice/flumesink/httpsource"
 	"github.com/sluice-etl/sluice/flumesink/spark"
 	"github.com/sluice-etl/sluice/flumesink/thrift"
 	"github.com/sluice-etl/sluice/status"
@@ -33,7 +34,7 @@ type receiving struct {
 
 // Receives reports whether any receiver is turned on.
 func (c *Config) Receives() bool {
-	return c.Avro.Listen != "" || c.Thrift.Listen != "" || len(c.Spark.Sinks) > 0
+	return c.Avro.Listen != "" || c.Thrift.Listen != "" || c.HTTP.Listen != "" || len(c.Spark.Sinks) > 0
 }
 
 // validateReceivers reports whatever the receivers that are on find wrong.
@@ -44,6 +45,9 @@ func (c *Config) validateReceivers() error {
 	}
 	if c.Thrift.Listen != "" {
 		errs = append(errs, c.Thrift.Validate())
+	}
+	if c.HTTP.Listen != "" {
+		errs = append(errs, c.HTTP.Validate())
 	}
 	if len(c.Spark.Sinks) > 0 {
 		errs = append(errs, c.Spark.Validate())
@@ -60,6 +64,9 @@ func newReceiving(cfg *Config, to flumesink.Appender, log *slog.Logger, reg prom
 	}
 	if cfg.Thrift.Listen != "" {
 		r.add(cfg.Thrift.Name, thrift.New(cfg.Thrift, to, frames, log, reg))
+	}
+	if cfg.HTTP.Listen != "" {
+		r.add(cfg.HTTP.Name, httpsource.New(cfg.HTTP, to, frames, log, reg))
 	}
 	if len(cfg.Spark.Sinks) > 0 {
 		p := spark.New(cfg.Spark, to, frames, log, reg)

@@ -14,6 +14,7 @@ import (
 	"github.com/sluice-etl/sluice/dedup"
 	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/avro"
+	"github.com/sluice-etl/sluice/flumesink/httpsource"
 	"github.com/sluice-etl/sluice/flumesink/send"
 	"github.com/sluice-etl/sluice/flumesink/spark"
 	"github.com/sluice-etl/sluice/flumesink/thrift"
@@ -73,6 +74,7 @@ func TestDefaults(t *testing.T) {
 		{"flumesink", o.admission(), flumesink.DefaultConfig()},
 		{"avro", o.avro(nil, shutdown), avroDefaults()},
 		{"thrift", o.thrift(nil, shutdown), thriftDefaults()},
+		{"http", o.http(nil, shutdown), httpDefaults()},
 		{"spark", o.spark(shutdown), spark.DefaultConfig()},
 		{"batch", o.BatchOptions.config(shutdown), batch.DefaultConfig()},
 		{"pool", conns, pool.DefaultConfig()},
@@ -134,6 +136,13 @@ func TestFlags(t *testing.T) {
 			}
 		}
 	}
+}
+
+// httpDefaults is the receiver's, with the version of TLS that stands in the help.
+func httpDefaults() httpsource.Config {
+	c := httpsource.DefaultConfig()
+	c.TLS.MinVersion = "1.2"
+	return c
 }
 
 // avroDefaults is the receiver's own, with what the empty text means said in full.

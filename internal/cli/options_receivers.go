@@ -33,6 +33,7 @@ type ReceiverOptions struct {
 	PollBatch        int          `group:"receivers" default:"1000" help:"Events asked of a SparkSink at once: no more than its channel's transactionCapacity, which is 100 where nothing is said."`
 	PollConnections  int          `group:"receivers" default:"1" help:"Connections to each SparkSink: no more than its threads."`
 	PollMax          LimitOptions `embed:"" prefix:"poll-max-"`
+	HTTPOptions      `embed:""`
 }
 
 // LimitOptions bound a request.
@@ -125,6 +126,7 @@ func (o *ReceiverOptions) receive(cfg *app.Config) error {
 	cfg.Kafka.ShutdownTimeout = cfg.ShutdownTimeout
 	cfg.Admission, cfg.Avro = o.admission(), o.avro(filter, cfg.ShutdownTimeout)
 	cfg.Thrift, cfg.Spark = o.thrift(filter, cfg.ShutdownTimeout), o.spark(cfg.ShutdownTimeout)
+	cfg.HTTP = o.http(filter, cfg.ShutdownTimeout)
 	cfg.Receive = cfg.Receives()
 	return err
 }
