@@ -63,6 +63,11 @@ func TestReceiver_badRequests(t *testing.T) {
 			t.Errorf("status %d, %q", a.status, a.body)
 		}
 	})
+	t.Run("much more than the limit", func(t *testing.T) { // the answer arrives though the body is not read
+		if a := g.post(strings.Repeat(" ", 8<<20)); a.status != 413 || !strings.Contains(a.body, "--http-max-frame-bytes") {
+			t.Errorf("status %d, %q", a.status, a.body)
+		}
+	})
 	t.Run("broken chunks", func(t *testing.T) {
 		c := g.dial()
 		c.send([]byte("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"))

@@ -2,6 +2,7 @@ package listen
 
 import (
 	"context"
+	"errors"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -102,6 +103,16 @@ func (h *Handed) Close() error {
 	h.Conn.Close()
 	h.once.Do(func() { close(h.closed) })
 	return nil
+}
+
+// CloseWrite says to the sender that nothing more comes, so that it can read the last answer although what it still
+// sends is not read.
+func (h *Handed) CloseWrite() error {
+	w, ok := h.inside.top.(interface{ CloseWrite() error })
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	return w.CloseWrite()
 }
 
 // LocalAddr is our address.
