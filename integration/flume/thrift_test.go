@@ -3,22 +3,12 @@
 package flume
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/binary"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -55,35 +45,6 @@ func thriftOK(r io.Reader) (request, answer []byte, err error) {
 	return request, append(binary.BigEndian.AppendUint32(nil, uint32(len(reply))), reply...), nil
 }
 
-// certificate makes a self-signed one for that host name and, by Java's keytool, a truststore that holds it.
-func certificate(t *testing.T, host string) (tls.Certificate, string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: host}, DNSNames: []string{host},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-		IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	file, store := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "trust.jks")
-	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	out, err := exec.CommandContext(t.Context(), "keytool", "-importcert", "-noprompt", "-alias", "ca", "-file", file,
-		"-keystore", store, "-storetype", "JKS", "-storepass", "changeit").CombinedOutput()
-	if err != nil {
-		t.Fatalf("keytool: %v: %s", err, out)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, store
-}
-
 // TestReal_ThriftBytes writes down what a real agent's Thrift sinks say in both protocols, and that under TLS they say
 // the same to a server whose certificate is for another host name: they do not compare names.
 func TestReal_ThriftBytes(t *testing.T) {
@@ -105,9 +66,9 @@ func captureThrift(t *testing.T, version jvmtest.Set) {
 		}
 		return l
 	}
-	certificate, store := certificate(t, "elsewhere.example")
+	c := newCerts(t, "elsewhere.example")
 	compact, binary := etltest.NewCapture(t, listen(), thriftOK), etltest.NewCapture(t, listen(), thriftOK)
-	secure := etltest.NewCapture(t, tls.NewListener(listen(), &tls.Config{Certificates: []tls.Certificate{certificate}}), thriftOK)
+	secure := etltest.NewCapture(t, tls.NewListener(listen(), &tls.Config{Certificates: []tls.Certificate{c.pair}}), thriftOK)
 	in := etltest.NewSpool(t)
 	lines := []string{
 		"sources=s", "channels=c1 c2 c3", "sinks=k1 k2 k3",
@@ -115,12 +76,12 @@ func captureThrift(t *testing.T, version jvmtest.Set) {
 		"sources.s.basenameHeader=true", "sources.s.deserializer.maxLineLength=20000",
 		"sources.s.interceptors=i", "sources.s.interceptors.i.type=static", "sources.s.interceptors.i.key=origin", "sources.s.interceptors.i.value=caf\\u00e9",
 	}
-	for i, c := range []*etltest.Capture{compact, binary, secure} {
+	for i, server := range []*etltest.Capture{compact, binary, secure} {
 		n := fmt.Sprint(i + 1)
 		lines = append(lines, "channels.c"+n+".type=memory", "sinks.k"+n+".type=thrift", "sinks.k"+n+".channel=c"+n,
-			"sinks.k"+n+".hostname=127.0.0.1", "sinks.k"+n+".port="+c.Port())
+			"sinks.k"+n+".hostname=127.0.0.1", "sinks.k"+n+".port="+server.Port())
 	}
-	lines = append(lines, "sinks.k2.protocol=binary", "sinks.k3.ssl=true", "sinks.k3.truststore="+store, "sinks.k3.truststore-password=changeit")
+	lines = append(lines, "sinks.k2.protocol=binary", "sinks.k3.ssl=true", "sinks.k3.truststore="+c.truststore, "sinks.k3.truststore-password="+truststorePassword)
 	jvmtest.StartAgent(t, version, in.Properties(lines...))
 	all := func(n int) func() bool {
 		return func() bool {

@@ -12,10 +12,14 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // AgentName is the name that an agent's properties begin with: "a.sources = …".
 const AgentName = "a"
+
+// countersWait bounds one request for an agent's counters.
+const countersWait = 3 * time.Second
 
 // Agent is a real Flume agent. Its methods are not safe for concurrent use.
 type Agent struct {
@@ -78,6 +82,9 @@ func (a *Agent) Restart(ctx context.Context) error {
 // Counters is what the agent counts since it started: for each component, such as SOURCE.s, CHANNEL.c and SINK.k, its
 // counters, such as EventAcceptedCount, ChannelSize and EventDrainSuccessCount.
 func (a *Agent) Counters(ctx context.Context) (map[string]map[string]string, error) {
+	// A request that comes while the agent starts may be left without an answer.
+	ctx, cancel := context.WithTimeout(ctx, countersWait)
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+a.monitor+"/metrics", nil)
 	if err != nil {
 		return nil, err

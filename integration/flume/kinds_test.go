@@ -1,0 +1,201 @@
+//go:build integration
+
+package flume
+
+import (
+	"context"
+	"net"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/sluice-etl/sluice/internal/etltest"
+	"github.com/sluice-etl/sluice/internal/jvmtest"
+)
+
+// kind is one way from an agent's files to MySQL.
+type kind struct {
+	name string
+	sets []jvmtest.Set
+	// agent is the properties of the agent from the channel on; it has the source s and its channel c.
+	agent func(s *site) []string
+	// etl is the options of etl process number n, beside the usual ones.
+	etl func(s *site, n int) []string
+	// etls is how many processes run, 1 where it is not set.
+	etls int
+	// dedup: each line must be counted once, by --dedup-header id.
+	dedup bool
+	// killAgent: the agent is killed too.
+	killAgent bool
+}
+
+var both = []jvmtest.Set{jvmtest.Flume19, jvmtest.Flume111}
+
+// avroSink is sink k of that name, to the receiver of etl process number n.
+func avroSink(s *site, name string, n int, more ...string) []string {
+	host, port, _ := net.SplitHostPort(s.listen[n])
+	lines := []string{"type=avro", "channel=c", "hostname=" + host, "port=" + port, "batch-size=100"}
+	lines = append(lines, more...)
+	for i, line := range lines {
+		lines[i] = "sinks." + name + "." + line
+	}
+	return lines
+}
+
+func avroListen(s *site, n int) []string { return []string{"--avro-listen=" + s.listen[n]} }
+
+func avroTLS(s *site, n int) []string {
+	return append(avroListen(s, n), "--avro-tls-cert="+s.certs.cert, "--avro-tls-key="+s.certs.key)
+}
+
+func trusting(s *site) []string {
+	return []string{"ssl=true", "truststore=" + s.certs.truststore, "truststore-password=" + truststorePassword}
+}
+
+// two is two sinks for two etl processes, in a group.
+func two(s *site, group ...string) []string {
+	lines := []string{"sinks=k0 k1", "sinkgroups=g", "sinkgroups.g.sinks=k0 k1"}
+	for _, line := range group {
+		lines = append(lines, "sinkgroups.g.processor."+line)
+	}
+	return slices.Concat(lines, avroSink(s, "k0", 0), avroSink(s, "k1", 1))
+}
+
+var kinds = []kind{
+	{
+		name: "avro", sets: both, killAgent: true, etl: avroListen,
+		agent: func(s *site) []string { return append(avroSink(s, "k", 0), "sinks=k") },
+	},
+	{
+		name: "avro, each line once", sets: both, killAgent: true, dedup: true, etl: avroListen,
+		agent: func(s *site) []string { return append(avroSink(s, "k", 0), "sinks=k") },
+	},
+	{
+		name: "avro, deflate", sets: both, dedup: true, etl: avroListen,
+		agent: func(s *site) []string { return append(avroSink(s, "k", 0, "compression-type=deflate"), "sinks=k") },
+	},
+	{
+		name: "avro, TLS", sets: both, dedup: true, etl: avroTLS,
+		agent: func(s *site) []string { return append(avroSink(s, "k", 0, trusting(s)...), "sinks=k") },
+	},
+	{
+		name: "avro, TLS and deflate", sets: both, dedup: true, etl: avroTLS,
+		agent: func(s *site) []string {
+			return append(avroSink(s, "k", 0, append(trusting(s), "compression-type=deflate")...), "sinks=k")
+		},
+	},
+	{
+		name: "avro, failover over two", sets: both, etls: 2, dedup: true, etl: avroListen,
+		agent: func(s *site) []string {
+			return two(s, "type=failover", "priority.k0=10", "priority.k1=5", "maxpenalty=2000")
+		},
+	},
+	{
+		name: "avro, load_balance over two", sets: both, etls: 2, dedup: true, etl: avroListen,
+		agent: func(s *site) []string { return two(s, "type=load_balance", "selector=round_robin", "backoff=true") },
+	},
+	{
+		name: "SparkSink", sets: []jvmtest.Set{jvmtest.FlumeSpark}, dedup: true, killAgent: true,
+		etl: func(s *site, n int) []string { return []string{"--avro-listen=", "--poll=" + s.listen[n]} },
+		agent: func(s *site) []string {
+			host, port, _ := net.SplitHostPort(s.listen[0])
+			return []string{"sinks=k", "sinks.k.type=org.apache.spark.streaming.flume.sink.SparkSink", "sinks.k.channel=c",
+				"sinks.k.hostname=" + host, "sinks.k.port=" + port, "sinks.k.timeout=5"}
+		},
+	},
+}
+
+// TestReal_Kinds sends an access log the whole way with nothing that is imitated, for each kind of sink: an agent's
+// spooled files, its file channel, its sink, etl, Kafka, MariaDB. etl is killed on the way, and in some kinds the agent.
+func TestReal_Kinds(t *testing.T) {
+	var sets []jvmtest.Set
+	for _, k := range kinds {
+		sets = append(sets, k.sets...)
+	}
+	jvmtest.Need(t, append(sets, jvmtest.Kafka)...)
+	s := startServers(t)
+	for _, k := range kinds {
+		for _, set := range k.sets {
+			t.Run(k.name+"/"+string(set), func(t *testing.T) { s.run(t, k, set) })
+		}
+	}
+}
+
+func (s *servers) run(t *testing.T, k kind, set jvmtest.Set) {
+	ctx := etltest.Bounded(t, 3*time.Minute)
+	began := time.Now()
+	w := s.site(t, k.name+" "+string(set), max(k.etls, 1))
+	options := func(n int) []string {
+		o := k.etl(w, n)
+		if k.dedup {
+			o = append(o, "--dedup-header=id")
+		}
+		return o
+	}
+	var etls []*etltest.Process
+	for n := range w.listen {
+		etls = append(etls, w.start(t, options(n)))
+	}
+	etltest.Await(ctx, t, "etl is ready", func() bool {
+		return !slices.ContainsFunc(etls, func(p *etltest.Process) bool { return !p.Ready(ctx) })
+	})
+	agent := jvmtest.StartAgent(t, set, w.spool.Properties(append([]string{
+		"sources=s", "channels=c",
+		"sources.s.type=spooldir", "sources.s.channels=c", "sources.s.spoolDir={dir}/in", "sources.s.pollDelay=100",
+		"sources.s.deserializer.maxLineLength=100000",
+		// The line's number is its identity: a file that the agent reads again has the same ones.
+		"sources.s.interceptors=i", "sources.s.interceptors.i.type=regex_extractor", `sources.s.interceptors.i.regex=(line-(\\d+))$`,
+		"sources.s.interceptors.i.serializers=key id", "sources.s.interceptors.i.serializers.key.name=key", "sources.s.interceptors.i.serializers.id.name=id",
+		"channels.c.type=file", "channels.c.checkpointDir={dir}/checkpoint", "channels.c.dataDirs={dir}/data",
+		"channels.c.minimumRequiredSpace=1048576",
+	}, k.agent(w)...)...))
+
+	files := (len(s.lines) + fileLines - 1) / fileLines
+	early := files / 2
+	w.put(t, 0, early)
+	etltest.Await(ctx, t, "some lines are counted", func() bool { return w.counted(ctx) > 1_000 })
+	etls[0].Kill(t)
+	at := w.counted(ctx)
+	if len(etls) > 1 {
+		etltest.Await(ctx, t, "the other etl counts more", func() bool { return w.counted(ctx) > at })
+	}
+	etls[0] = w.start(t, options(0))
+	w.put(t, early, files)
+	if k.killAgent {
+		etltest.Await(ctx, t, "the agent reads the last files", func() bool { return read(ctx, agent) > early*fileLines })
+		if err := agent.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("the agent was killed with %d counted", w.counted(ctx))
+		if err := agent.Restart(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	etltest.Await(ctx, t, "every line is in Kafka", func() bool {
+		if w.spool.Completed(t) < files {
+			return false
+		}
+		copies, _ := w.records(ctx, t)
+		return !slices.Contains(copies, 0)
+	})
+	if err := agent.Stop(); err != nil { // it sends nothing again
+		t.Fatal(err)
+	}
+	etltest.Await(ctx, t, "everything is counted", func() bool {
+		_, total := w.records(ctx, t)
+		return w.counted(ctx) == total
+	})
+	w.compare(ctx, t, k.dedup)
+	t.Logf("etl was killed with %d of %d lines counted; all of it took %v", at, len(s.lines), time.Since(began).Round(100*time.Millisecond))
+	for _, p := range etls {
+		p.Stop(ctx, t)
+	}
+}
+
+// read is how many lines the agent's source has put into the channel since it started.
+func read(ctx context.Context, agent *jvmtest.Agent) int {
+	counters, _ := agent.Counters(ctx)
+	n, _ := strconv.Atoi(counters["SOURCE.s"]["EventAcceptedCount"])
+	return n
+}
