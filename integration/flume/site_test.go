@@ -154,8 +154,14 @@ func (s *site) records(ctx context.Context, t *testing.T) (copies []int, total i
 		t.Fatal(err)
 	}
 	defer cl.Close()
-	ends, err := kadm.NewClient(cl).ListEndOffsets(ctx, s.topic)
-	if err != nil {
+	var ends kadm.ListedOffsets
+	if !etltest.Within(30*time.Second, func() bool { // on a busy machine the broker may lose its session for a moment
+		ends, err = kadm.NewClient(cl).ListEndOffsets(ctx, s.topic)
+		if err == nil {
+			err = ends.Error()
+		}
+		return err == nil
+	}) {
 		t.Fatal(err)
 	}
 	from := map[int32]kgo.Offset{}

@@ -82,7 +82,7 @@ func (a *Agent) Restart(ctx context.Context) error {
 // Counters is what the agent counts since it started: for each component, such as SOURCE.s, CHANNEL.c and SINK.k, its
 // counters, such as EventAcceptedCount, ChannelSize and EventDrainSuccessCount.
 func (a *Agent) Counters(ctx context.Context) (map[string]map[string]string, error) {
-	// A request that comes while the agent starts may be left without an answer.
+	// Where the agent could not have its port, whoever has it may never answer.
 	ctx, cancel := context.WithTimeout(ctx, countersWait)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+a.monitor+"/metrics", nil)
