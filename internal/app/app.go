@@ -106,6 +106,7 @@ func (c *Config) share() {
 	c.Avro.ShutdownTimeout, c.Spark.ShutdownTimeout, c.Batch.ShutdownTimeout = c.ShutdownTimeout, c.ShutdownTimeout, c.ShutdownTimeout
 	c.Thrift.ShutdownTimeout = c.ShutdownTimeout
 	c.HTTP.ShutdownTimeout = c.ShutdownTimeout
+	c.Watch.ShutdownTimeout = c.ShutdownTimeout
 	c.Kafka.ShutdownTimeout = max(c.ShutdownTimeout/4, minGoodbye)
 }
 

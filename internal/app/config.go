@@ -12,6 +12,7 @@ import (
 	"github.com/sluice-etl/sluice/flumesink/httpsource"
 	"github.com/sluice-etl/sluice/flumesink/spark"
 	"github.com/sluice-etl/sluice/flumesink/thrift"
+	"github.com/sluice-etl/sluice/flumesink/watch"
 	"github.com/sluice-etl/sluice/kafkaio"
 	"github.com/sluice-etl/sluice/mysqlout"
 	"github.com/sluice-etl/sluice/pool"
@@ -39,6 +40,7 @@ type Config struct {
 	Thrift    thrift.Config
 	HTTP      httpsource.Config
 	Spark     spark.Config
+	Watch     watch.Config
 
 	// For loading. Plan is compiled and not bound; the sink's fingerprint of it is filled in here.
 	Plan  *query.Plan

@@ -14,6 +14,7 @@ import (
 	"github.com/sluice-etl/sluice/flumesink/httpsource"
 	"github.com/sluice-etl/sluice/flumesink/spark"
 	"github.com/sluice-etl/sluice/flumesink/thrift"
+	"github.com/sluice-etl/sluice/flumesink/watch"
 	"github.com/sluice-etl/sluice/status"
 )
 
@@ -34,7 +35,8 @@ type receiving struct {
 
 // Receives reports whether any receiver is turned on.
 func (c *Config) Receives() bool {
-	return c.Avro.Listen != "" || c.Thrift.Listen != "" || c.HTTP.Listen != "" || len(c.Spark.Sinks) > 0
+	return c.Avro.Listen != "" || c.Thrift.Listen != "" || c.HTTP.Listen != "" || len(c.Spark.Sinks) > 0 ||
+		len(c.Watch.Dirs) > 0
 }
 
 // validateReceivers reports whatever the receivers that are on find wrong.
@@ -51,6 +53,9 @@ func (c *Config) validateReceivers() error {
 	}
 	if len(c.Spark.Sinks) > 0 {
 		errs = append(errs, c.Spark.Validate())
+	}
+	if len(c.Watch.Dirs) > 0 {
+		errs = append(errs, c.Watch.Validate())
 	}
 	return errors.Join(errs...)
 }
@@ -72,6 +77,11 @@ func newReceiving(cfg *Config, to flumesink.Appender, log *slog.Logger, reg prom
 		p := spark.New(cfg.Spark, to, frames, log, reg)
 		r.add(cfg.Spark.Name, p)
 		r.sections = append(r.sections, status.Section{Name: "sinks", Func: func() any { return p.Status() }})
+	}
+	if len(cfg.Watch.Dirs) > 0 {
+		w := watch.New(cfg.Watch, to, frames, log, reg)
+		r.add(cfg.Watch.Name, w)
+		r.sections = append(r.sections, status.Section{Name: "folders", Func: func() any { return w.Status() }})
 	}
 	return r
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/sluice-etl/sluice/flumesink/send"
 	"github.com/sluice-etl/sluice/flumesink/spark"
 	"github.com/sluice-etl/sluice/flumesink/thrift"
+	"github.com/sluice-etl/sluice/flumesink/watch"
 	"github.com/sluice-etl/sluice/kafkaio"
 	"github.com/sluice-etl/sluice/mysqlout"
 	"github.com/sluice-etl/sluice/pool"
@@ -76,6 +77,7 @@ func TestDefaults(t *testing.T) {
 		{"thrift", o.thrift(nil, shutdown), thriftDefaults()},
 		{"http", o.http(nil, shutdown), httpDefaults()},
 		{"spark", o.spark(shutdown), spark.DefaultConfig()},
+		{"watch", o.watch(o.AckTimeout, shutdown), watch.DefaultConfig()},
 		{"batch", o.BatchOptions.config(shutdown), batch.DefaultConfig()},
 		{"pool", conns, pool.DefaultConfig()},
 		{"mysqlout", o.JobOptions.config(), mysqlout.DefaultConfig()},

@@ -34,6 +34,7 @@ type ReceiverOptions struct {
 	PollConnections  int          `group:"receivers" default:"1" help:"Connections to each SparkSink: no more than its threads."`
 	PollMax          LimitOptions `embed:"" prefix:"poll-max-"`
 	HTTPOptions      `embed:""`
+	FileOptions      `embed:""`
 }
 
 // LimitOptions bound a request.
@@ -127,6 +128,7 @@ func (o *ReceiverOptions) receive(cfg *app.Config) error {
 	cfg.Admission, cfg.Avro = o.admission(), o.avro(filter, cfg.ShutdownTimeout)
 	cfg.Thrift, cfg.Spark = o.thrift(filter, cfg.ShutdownTimeout), o.spark(cfg.ShutdownTimeout)
 	cfg.HTTP = o.http(filter, cfg.ShutdownTimeout)
+	cfg.Watch = o.watch(o.AckTimeout, cfg.ShutdownTimeout)
 	cfg.Receive = cfg.Receives()
 	return err
 }

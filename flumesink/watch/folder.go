@@ -1,0 +1,233 @@
+package watch
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// headBytes is how much of a file's beginning it is known by.
+const headBytes = 1 << 10
+
+// folder is one watched folder. It belongs to one goroutine, its standing aside.
+type folder struct {
+	w     *Watcher
+	dir   string // absolute
+	store *store
+	state *state
+	seen  standing
+}
+
+func newFolder(w *Watcher, dir string) *folder {
+	return &folder{w: w, dir: dir, store: newStore(w.cfg.State, dir), seen: standing{s: Status{Dir: dir}}}
+}
+
+// show brings the standing up to date.
+func (f *folder) show() {
+	waiting := 0
+	for _, known := range f.state.files {
+		if !known.done() && known.Gone == 0 {
+			waiting++
+		}
+	}
+	f.seen.change(func(s *Status) { s.Files, s.Waiting = len(f.state.files), waiting })
+}
+
+// warn says what is wrong with a file or the folder; the log's lines of one kind are throttled.
+func (f *folder) warn(kind, message string, args ...any) {
+	f.w.says.Warn(kind+" "+f.dir, message, append([]any{"dir", f.dir}, args...)...)
+}
+
+// watch looks at the folder again and again until ctx ends.
+func (f *folder) watch(ctx, work context.Context) {
+	for {
+		if err := f.look(ctx, work); err != nil && ctx.Err() == nil {
+			f.seen.failed(err)
+			f.warn("folder", "A watched folder makes no progress, trying again", "err", err)
+		}
+		if !wait(ctx, f.w.cfg.Interval*4/5+time.Duration(rand.Int64N(int64(f.w.cfg.Interval)*2/5+1))) { //nolint:gosec // G404: spreading needs no secrecy
+			return
+		}
+	}
+}
+
+// candidate is a file in the folder.
+type candidate struct {
+	name string
+	info fs.FileInfo
+}
+
+// list is the files to be looked at, older ones first.
+func (f *folder) list() (found []candidate, there map[string]bool, err error) {
+	entries, err := os.ReadDir(f.dir)
+	if err != nil {
+		return nil, nil, fmt.Errorf("--watch-dir: %w", err)
+	}
+	there = make(map[string]bool, len(entries))
+	for _, e := range entries {
+		n := e.Name()
+		if strings.HasPrefix(n, ".") || strings.HasPrefix(n, "_") {
+			continue
+		}
+		info, err := os.Stat(filepath.Join(f.dir, n)) // of what a symbolic link points to
+		if err != nil {
+			there[n] = !errors.Is(err, fs.ErrNotExist)
+			f.unreadable(n, err)
+			continue
+		}
+		if info.Mode().IsRegular() {
+			there[n] = true
+			if info.Size() > 0 {
+				found = append(found, candidate{n, info})
+			}
+		}
+	}
+	slices.SortFunc(found, func(a, b candidate) int {
+		return cmp.Or(a.info.ModTime().Compare(b.info.ModTime()), strings.Compare(a.name, b.name))
+	})
+	return found, there, nil
+}
+
+func (f *folder) unreadable(file string, err error) {
+	f.seen.failed(err)
+	f.warn("unreadable", "A file cannot be read, the others go on and it is tried again", "file", file, "err", err)
+}
+
+// look goes once over the folder, and reads what is new.
+func (f *folder) look(ctx, work context.Context) error {
+	found, there, err := f.list()
+	if err != nil {
+		return err
+	}
+	changed := f.state.miss(there, time.Now(), func(lost *file) {
+		f.warn("deleted", "A file was deleted before it was read to its end, the rest is lost", "file", string(lost.Name), "offset", lost.Offset, "size", lost.Size)
+	})
+	if changed {
+		if err := f.store.save(f.state); err != nil {
+			return err
+		}
+	}
+	f.show()
+	for _, c := range found {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		known := f.state.files[c.name]
+		if known != nil && known.same(c.info) && known.done() {
+			continue
+		}
+		if err := f.open(ctx, work, c.name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// same reports whether the file looks as it did when it was last looked into.
+func (f *file) same(i fs.FileInfo) bool {
+	modified := i.ModTime().UnixNano()
+	return f.Inode == inode(i) && (f.Size == i.Size() && f.Modified == modified || f.notedModified != 0 && f.notedSize == i.Size() && f.notedModified == modified)
+}
+
+// open finds out what a file is, and reads what is to be read of it. Its error is Kafka's or the state's; that of the
+// file is logged, and others go on.
+func (f *folder) open(ctx, work context.Context, n string) error {
+	h, err := os.Open(filepath.Join(f.dir, n))
+	if err != nil {
+		f.unreadable(n, err)
+		return nil
+	}
+	defer func() { _ = h.Close() }() // it was only read
+	info, err := h.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		return nil
+	}
+	var known *file
+	if err == nil {
+		known, err = f.identify(h, n, info)
+	}
+	if err != nil {
+		f.unreadable(n, err)
+		return nil
+	}
+	f.state.files[n] = known
+	f.show()
+	defer func() { f.seen.change(func(s *Status) { s.File, s.Offset, s.Size = "", 0, 0 }); f.show() }()
+	for !known.done() {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		f.seen.change(func(s *Status) { s.File, s.Offset, s.Size = n, known.Offset, known.Size })
+		err := f.batch(ctx, work, h, known)
+		if pathErr := new(fs.PathError); errors.As(err, &pathErr) && pathErr.Path == h.Name() {
+			f.unreadable(n, err)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// head is the hash of the first n bytes; ok is false where there are fewer.
+func head(h io.ReaderAt, n int64) (sum string, ok bool, err error) {
+	b := make([]byte, n)
+	got, err := h.ReadAt(b, 0)
+	if int64(got) == n {
+		s := sha256.Sum256(b)
+		return hex.EncodeToString(s[:16]), true, nil
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return "", false, err
+}
+
+// identify says whether an open file is the known one of its name, changed or not, or new.
+func (f *folder) identify(h io.ReaderAt, n string, info fs.FileInfo) (*file, error) {
+	known := f.state.files[n]
+	size, modified := info.Size(), info.ModTime().UnixNano()
+	if known != nil {
+		sum, ok, err := head(h, known.HeadBytes)
+		if err != nil {
+			return nil, err
+		}
+		if ok && sum == known.Head && (known.Inode == inode(info) || known.Size == size && known.Modified == modified) {
+			switch {
+			case size > known.Size:
+				f.warn("grown", "A file grew after it was first seen, what was added is not read; write elsewhere and move whole files in", "file", n, "read_to", known.Size, "size", size)
+			case size < known.Size:
+				f.warn("truncated", "A file was truncated after it was first seen", "file", n, "offset", known.Offset, "was", known.Size, "size", size)
+				known.Size = max(size, known.Offset)
+			}
+			known.Inode, known.notedSize, known.notedModified = inode(info), size, modified
+			return known, nil
+		}
+		f.warn("replaced", "A file was replaced by another of its name, which is read whole", "file", n, "offset", known.Offset, "was", known.Size, "size", size)
+	}
+	heads := min(size, headBytes)
+	sum, ok, err := head(h, heads)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, errors.New("it became shorter while it was looked at")
+	}
+	id := sha256.Sum256(fmt.Appendf(nil, "%q %d %d %s", n, size, modified, sum))
+	return &file{
+		Name: name(n), ID: hex.EncodeToString(id[:12]), Head: sum, HeadBytes: heads, Inode: inode(info),
+		Modified: modified, Size: size,
+	}, nil
+}

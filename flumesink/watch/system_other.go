@@ -1,0 +1,14 @@
+//go:build !linux
+
+package watch
+
+import (
+	"io/fs"
+	"os"
+)
+
+// inode is 0: files are known by name, beginning, size and modification time alone.
+func inode(fs.FileInfo) uint64 { return 0 }
+
+// lock does nothing: that no second process uses the folder is up to whoever starts it.
+func lock(*os.File) error { return nil }

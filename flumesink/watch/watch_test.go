@@ -1,0 +1,429 @@
+package watch
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
+	"github.com/sluice-etl/sluice/flumesink"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// kafka is an Appender; append may be nil, and runs before the events are taken.
+type kafka struct {
+	append func(ctx context.Context, r flumesink.Request) error
+
+	mu   sync.Mutex
+	seen []string // body, and the headers' values
+	ids  []string
+}
+
+func (k *kafka) Append(ctx context.Context, r flumesink.Request) error {
+	defer r.Release()
+	if k.append != nil {
+		if err := k.append(ctx, r); err != nil {
+			return err
+		}
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, e := range r.Events {
+		if string(e.Headers[0].Key) != "file" || string(e.Headers[1].Key) != "basename" || string(e.Headers[2].Key) != "sluice.line" ||
+			filepath.Base(string(e.Headers[0].Value)) != string(e.Headers[1].Value) {
+			return fmt.Errorf("headers %s", e.Headers)
+		}
+		k.seen = append(k.seen, string(e.Headers[1].Value)+": "+string(e.Body))
+		k.ids = append(k.ids, string(e.Headers[2].Value))
+	}
+	return nil
+}
+
+func (*kafka) Ready(context.Context) error { return nil }
+
+func (k *kafka) got() []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.seen)
+}
+
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *buffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *buffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+type rig struct {
+	t         *testing.T
+	w         *Watcher
+	log       buffer
+	admission *flumesink.Admission
+	reg       *prometheus.Registry
+	cancel    context.CancelFunc
+	done      chan error
+	once      sync.Once
+}
+
+// start watches dir; change sees the watcher after Listen.
+func start(t *testing.T, a flumesink.Appender, dir, at string, configure func(*Config), change func(*Watcher)) *rig {
+	t.Helper()
+	cfg := DefaultConfig()
+	cfg.Dirs, cfg.State, cfg.Interval, cfg.ShutdownTimeout = []string{dir}, at, 2*time.Millisecond, 10*time.Second
+	if configure != nil {
+		configure(&cfg)
+	}
+	if err := cfg.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	g := &rig{t: t, reg: prometheus.NewPedanticRegistry(), done: make(chan error, 1), admission: flumesink.NewAdmission(flumesink.DefaultConfig(), nil)}
+	g.w = New(cfg, a, flumesink.NewFrames(g.admission), slog.New(slog.NewTextHandler(&g.log, nil)), g.reg)
+	if _, err := g.w.Listen(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if change != nil {
+		change(g.w)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	g.cancel = cancel
+	go func() { g.done <- g.w.Run(ctx) }()
+	t.Cleanup(g.stop)
+	return g
+}
+
+func (g *rig) stop() {
+	g.once.Do(func() {
+		g.cancel()
+		if err := <-g.done; err != nil {
+			g.t.Error(err)
+		}
+		if n := g.admission.Used(); n != 0 {
+			g.t.Errorf("%d bytes in flight", n)
+		}
+	})
+}
+
+func (g *rig) until(what string, ok func() bool) {
+	g.t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(20 * time.Second); !ok(); <-tick.C {
+		if time.Now().After(deadline) {
+			g.t.Fatalf("not within 20s: %s; log: %s", what, g.log.String())
+		}
+	}
+}
+
+func (g *rig) wants(k *kafka, want ...string) {
+	g.t.Helper()
+	g.until("the lines are there", func() bool { return len(k.got()) >= len(want) })
+	if d := cmp.Diff(want, k.got()); d != "" {
+		g.t.Errorf("want (-), got (+):\n%s", d)
+	}
+}
+
+func (g *rig) logs(text string) {
+	g.t.Helper()
+	g.until("the log says: "+text, func() bool { return strings.Contains(g.log.String(), text) })
+}
+
+// idle waits until the folder was looked at again.
+func (g *rig) idle() {
+	g.t.Helper()
+	g.until("all is read", func() bool {
+		s := g.w.Status()[0]
+		return s.Waiting == 0 && s.File == "" && s.Files > 0
+	})
+}
+
+// put moves a file into dir, as old as it is said to be.
+func put(t *testing.T, dir, file, text string, age time.Duration) {
+	t.Helper()
+	at := filepath.Join(t.TempDir(), file)
+	if err := os.WriteFile(at, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	when := time.Now().Add(-age)
+	if err := os.Chtimes(at, when, when); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(at, filepath.Join(dir, file)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestWatcher_readsWhatIsMovedIn(t *testing.T) {
+	t.Parallel()
+	dir, at, k := t.TempDir(), t.TempDir(), &kafka{}
+	put(t, dir, "new", "n1\nn2", time.Minute)
+	put(t, dir, "old", "\xef\xbb\xbfo1\r\no2\ro3\n\n", time.Hour)
+	put(t, dir, ".hidden", "h\n", time.Hour)
+	put(t, dir, "_hidden", "h\n", time.Hour)
+	if err := os.MkdirAll(filepath.Join(dir, "sub", "x"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	g := start(t, k, dir, at, func(c *Config) { c.Batch = 2 }, nil)
+	want := []string{"old: o1", "old: o2", "old: o3", "old: ", "new: n1", "new: n2"}
+	g.wants(k, want...)
+	put(t, dir, "later", "l\n", 2*time.Hour)
+	want = append(want, "later: l")
+	g.wants(k, want...)
+	g.idle()
+	s := g.w.Status()[0]
+	if s.Files != 3 || s.Events != 7 || s.LastError != "" {
+		t.Errorf("status %+v", s)
+	}
+	seen := slices.Clone(k.ids)
+	slices.Sort(seen)
+	if n := len(slices.Compact(seen)); n != 7 {
+		t.Errorf("%d different names of 7 lines: %v", n, k.ids)
+	}
+	g.stop()
+
+	// A restart repeats nothing, and goes on.
+	g = start(t, k, dir, at, nil, nil)
+	put(t, dir, "more", "m\n", 0)
+	g.wants(k, append(want, "more: m")...)
+}
+
+// A second process is kept out; a folder whose progress cannot be read ends the start.
+func TestWatcher_listen(t *testing.T) {
+	t.Parallel()
+	dir, at := t.TempDir(), t.TempDir()
+	g := start(t, &kafka{}, dir, at, nil, nil)
+	other := New(g.w.cfg, &kafka{}, nil, nil, nil)
+	if _, err := other.Listen(t.Context()); err == nil || !strings.Contains(err.Error(), "in use by another process") {
+		t.Errorf("got %v", err)
+	}
+	path := g.w.folders[0].store.path
+	g.stop()
+	if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.Listen(t.Context()); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Progress is written after Kafka's word, and never before: whatever is on disk while a batch is under way is behind it.
+func TestP23_progressAfterTheAck(t *testing.T) {
+	t.Parallel()
+	dir, at := t.TempDir(), t.TempDir()
+	fail := true
+	var path string
+	k := &kafka{append: func(_ context.Context, r flumesink.Request) error {
+		first := string(r.Events[0].Body)
+		s, err := (&store{path: path}).load(dir)
+		if err != nil {
+			t.Error(err)
+		}
+		if known := s.files["f"]; first == "1" && known != nil || first == "3" && (known == nil || known.Offset != 4) {
+			t.Errorf("before the batch of %s Kafka has, on disk is %+v", first, known)
+		}
+		if first == "3" && fail {
+			fail = false
+			return fmt.Errorf("%w: no", flumesink.ErrNotProduced)
+		}
+		return nil
+	}}
+	put(t, dir, "f", "1\n2\n3\n4\n", 0)
+	g := start(t, k, dir, at, func(c *Config) { c.Batch = 2 }, func(w *Watcher) { path = w.folders[0].store.path })
+	g.wants(k, "f: 1", "f: 2", "f: 3", "f: 4")
+	g.idle()
+}
+
+// A death between Kafka's word and the progress repeats that batch alone, each line under the same name.
+func TestP23_deathBeforeProgress(t *testing.T) {
+	t.Parallel()
+	dir, at, k := t.TempDir(), t.TempDir(), &kafka{}
+	put(t, dir, "f", "1\n2\n3\n4\n5\n6\n", 0)
+	writes := 0
+	dead := make(chan struct{})
+	g := start(t, k, dir, at, func(c *Config) { c.Batch = 2 }, func(w *Watcher) {
+		w.folders[0].store.write = func(path string, b []byte) error {
+			if writes++; writes == 2 {
+				close(dead)
+			}
+			if writes >= 2 {
+				return errors.New("the disk is full")
+			}
+			return writeDurably(path, b)
+		}
+	})
+	<-dead
+	g.logs("Progress cannot be written")
+	g.stop()
+	if n := len(k.got()); n != 4 {
+		t.Errorf("%d lines went on to Kafka without progress", n)
+	}
+	g = start(t, k, dir, at, func(c *Config) { c.Batch = 2 }, nil)
+	g.wants(k, "f: 1", "f: 2", "f: 3", "f: 4", "f: 3", "f: 4", "f: 5", "f: 6")
+	g.stop()
+	if d := cmp.Diff(k.ids[2:4], k.ids[4:6]); d != "" {
+		t.Errorf("a line has two names: %s", d)
+	}
+}
+
+// A stop waits for the batch under way, and writes it down.
+func TestP33_stop(t *testing.T) {
+	t.Parallel()
+	dir, at := t.TempDir(), t.TempDir()
+	came, ack := make(chan struct{}), make(chan struct{})
+	k := &kafka{append: func(context.Context, flumesink.Request) error {
+		close(came)
+		<-ack
+		return nil
+	}}
+	put(t, dir, "f", "1\n2\n3\n", 0)
+	g := start(t, k, dir, at, func(c *Config) { c.Batch = 2 }, nil)
+	<-came
+	g.cancel()
+	close(ack)
+	g.stop()
+	k.append = nil
+	g = start(t, k, dir, at, nil, nil)
+	g.wants(k, "f: 1", "f: 2", "f: 3")
+}
+
+// Kafka has no word until the stop is over: the batch is given up, and comes again.
+func TestP33_noWord(t *testing.T) {
+	t.Parallel()
+	dir, at := t.TempDir(), t.TempDir()
+	came := make(chan struct{})
+	k := &kafka{append: func(ctx context.Context, _ flumesink.Request) error {
+		close(came)
+		<-ctx.Done()
+		return context.Cause(ctx)
+	}}
+	put(t, dir, "f", "1\n", 0)
+	g := start(t, k, dir, at, func(c *Config) { c.ShutdownTimeout = time.Millisecond }, nil)
+	<-came
+	g.stop()
+	g.logs("Kafka may have lines that are read again")
+	k.append = nil
+	start(t, k, dir, at, nil, nil).wants(k, "f: 1")
+}
+
+func TestWatcher_filesThatChange(t *testing.T) {
+	t.Parallel()
+	dir, at, k := t.TempDir(), t.TempDir(), &kafka{}
+	put(t, dir, "f", "1\n2\n", time.Hour)
+	g := start(t, k, dir, at, nil, nil)
+	g.wants(k, "f: 1", "f: 2")
+	g.idle()
+
+	h, err := os.OpenFile(filepath.Join(dir, "f"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.WriteString("3\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+	g.logs("A file grew")
+	if err := os.WriteFile(filepath.Join(dir, "f"), []byte("x\n"), 0o600); err != nil { // in place
+		t.Fatal(err)
+	}
+	g.wants(k, "f: 1", "f: 2", "f: x")
+	g.logs("A file was replaced")
+	g.idle()
+	put(t, dir, "f", "y\nz\n", time.Minute)
+	g.wants(k, "f: 1", "f: 2", "f: x", "f: y", "f: z")
+	g.idle()
+	if err := os.Remove(filepath.Join(dir, "f")); err != nil {
+		t.Fatal(err)
+	}
+	put(t, dir, "g", "g\n", 0)
+	g.wants(k, "f: 1", "f: 2", "f: x", "f: y", "f: z", "g: g")
+}
+
+// A file that cannot be read holds up no other, and is tried again.
+func TestWatcher_unreadable(t *testing.T) {
+	t.Parallel()
+	dir, at, k := t.TempDir(), t.TempDir(), &kafka{}
+	if err := os.Symlink("loop", filepath.Join(dir, "loop")); err != nil {
+		t.Fatal(err)
+	}
+	put(t, dir, "f", "1\n", 0)
+	g := start(t, k, dir, at, nil, nil)
+	g.wants(k, "f: 1")
+	g.logs("A file cannot be read")
+	if err := os.Remove(filepath.Join(dir, "loop")); err != nil {
+		t.Fatal(err)
+	}
+	put(t, dir, "loop", "2\n", 0)
+	g.wants(k, "f: 1", "loop: 2")
+}
+
+// A line that is too long is left out and counted, wherever it stands and however it ends.
+func TestWatcher_longLines(t *testing.T) {
+	t.Parallel()
+	for _, end := range []string{"\n", "\r", "\r\n"} {
+		for _, long := range []int{11, 4000, batchBytes - 1, batchBytes, batchBytes + 1, 3*batchBytes + 7} {
+			dir, k := t.TempDir(), &kafka{}
+			text := "a" + end + strings.Repeat("x", long) + end + "1234567890" + end + strings.Repeat("y", long) + end + "b" + end + strings.Repeat("z", long)
+			put(t, dir, "f", text, 0)
+			g := start(t, k, dir, t.TempDir(), func(c *Config) { c.MaxLineBytes = 10 }, nil)
+			g.wants(k, "f: a", "f: 1234567890", "f: b")
+			g.idle()
+			g.stop()
+			if s := g.w.folders[0].state.files["f"]; s.Offset != int64(len(text)) {
+				t.Errorf("%q, %d: read to %d of %d", end, long, s.Offset, len(text))
+			}
+			if n := g.refused(); n != 3 {
+				t.Errorf("%q, %d: %v lines counted as too long", end, long, n)
+			}
+		}
+	}
+}
+
+// A line longer than a batch's bytes is read, where it may be so long.
+func TestWatcher_lineLongerThanABatch(t *testing.T) {
+	t.Parallel()
+	dir, k := t.TempDir(), &kafka{}
+	line := strings.Repeat("x", 3*batchBytes)
+	put(t, dir, "f", line+"\n"+line+"\r\nend", 0)
+	g := start(t, k, dir, t.TempDir(), func(c *Config) { c.MaxLineBytes = len(line) }, nil)
+	g.wants(k, "f: "+line, "f: "+line, "f: end")
+}
+
+// refused is how many lines were left out.
+func (g *rig) refused() (n float64) {
+	families, err := g.reg.Gather()
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "etl_receiver_refused_total" {
+			for _, m := range f.GetMetric() {
+				n += m.GetCounter().GetValue()
+			}
+		}
+	}
+	return n
+}

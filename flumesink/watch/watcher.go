@@ -1,0 +1,106 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/flumesink/listen"
+)
+
+var errStopping = errors.New("the watcher is stopping")
+
+// Watcher watches folders and gives their files' lines to the Appender.
+type Watcher struct {
+	cfg      Config
+	appender flumesink.Appender
+	frames   *flumesink.Frames
+	metrics  *flumesink.Metrics
+	says     *listen.Says
+	folders  []*folder
+	lock     *os.File
+}
+
+// New makes a watcher. cfg must be valid; log and reg may be nil. Nothing is started and nothing is opened.
+func New(cfg Config, appender flumesink.Appender, frames *flumesink.Frames, log *slog.Logger, reg prometheus.Registerer) *Watcher {
+	metrics := flumesink.NewMetrics(reg, cfg.Name, []string{flumesink.ReasonBodyBytes, flumesink.ReasonMemory})
+	w := &Watcher{cfg: cfg, appender: appender, frames: frames, metrics: metrics, says: listen.NewSays(cfg.Name, log, metrics)}
+	for _, dir := range cfg.Dirs {
+		w.folders = append(w.folders, newFolder(w, absolute(dir)))
+	}
+	return w
+}
+
+// Listen takes the folder of the progress, and reads it; there is no address. What cannot be read ends the start.
+func (w *Watcher) Listen(context.Context) (net.Addr, error) {
+	var err error
+	if w.lock, err = openState(w.cfg.State); err != nil {
+		return nil, err
+	}
+	for _, f := range w.folders {
+		if f.state, err = f.store.load(f.dir); err != nil {
+			return nil, errors.Join(err, w.Close())
+		}
+		f.show()
+	}
+	return nil, nil //nolint:nilnil // nothing is listened on
+}
+
+// Close gives the folder of the progress up. It may be called again.
+func (w *Watcher) Close() error {
+	if w.lock == nil {
+		return nil
+	}
+	err := w.lock.Close()
+	w.lock = nil
+	return err
+}
+
+// Status is how it stands with each folder, in the order of Config.Dirs. It is safe for concurrent use.
+func (w *Watcher) Status() []Status {
+	all := make([]Status, len(w.folders))
+	for i, f := range w.folders {
+		all[i] = f.seen.status()
+	}
+	return all
+}
+
+// Run reads until ctx ends, and returns nil then; Listen comes before. Each folder is its own goroutine. A stop (P33)
+// reads nothing more; a batch with the Appender has ShutdownTimeout to reach Kafka and to be written down, and is read
+// again after the next start where it does not.
+func (w *Watcher) Run(ctx context.Context) error {
+	defer func() { _ = w.Close() }() // it was only read from
+	work, giveUp := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer giveUp(nil)
+	stop := context.AfterFunc(ctx, func() {
+		late := time.AfterFunc(w.cfg.ShutdownTimeout, func() { giveUp(errStopping) })
+		context.AfterFunc(work, func() { late.Stop() })
+	})
+	defer stop()
+	var watching sync.WaitGroup
+	for _, f := range w.folders {
+		w.says.Log().Info("Watching a folder", "dir", f.dir, "progress", f.store.path)
+		watching.Go(func() { f.watch(ctx, work) })
+	}
+	watching.Wait()
+	return nil
+}
+
+// wait waits, and reports whether ctx goes on.
+func wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
