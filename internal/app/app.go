@@ -107,6 +107,7 @@ func (c *Config) share() {
 	c.Thrift.ShutdownTimeout = c.ShutdownTimeout
 	c.HTTP.ShutdownTimeout = c.ShutdownTimeout
 	c.Watch.ShutdownTimeout = c.ShutdownTimeout
+	c.Socket.ShutdownTimeout, c.Watch.ShutdownTimeout = c.ShutdownTimeout, c.ShutdownTimeout
 	c.Kafka.ShutdownTimeout = max(c.ShutdownTimeout/4, minGoodbye)
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/avro"
 	"github.com/sluice-etl/sluice/flumesink/httpsource"
+	"github.com/sluice-etl/sluice/flumesink/socket"
 	"github.com/sluice-etl/sluice/flumesink/spark"
 	"github.com/sluice-etl/sluice/flumesink/thrift"
 	"github.com/sluice-etl/sluice/flumesink/watch"
@@ -40,6 +41,7 @@ type Config struct {
 	Thrift    thrift.Config
 	HTTP      httpsource.Config
 	Spark     spark.Config
+	Socket    socket.Config
 	Watch     watch.Config
 
 	// For loading. Plan is compiled and not bound; the sink's fingerprint of it is filled in here.

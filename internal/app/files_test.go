@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/sluice-etl/sluice/flumesink/socket"
 	"github.com/sluice-etl/sluice/flumesink/watch"
 )
 
@@ -75,5 +77,40 @@ func TestRun_watch(t *testing.T) {
 	}
 	if n := k.PartitionInfo(cfg.Kafka.Topic, 0).HighWatermark; n != 4 {
 		t.Errorf("%d records, want 4", n)
+	}
+}
+
+// Lines of a server that is connected to become records.
+func TestRun_socket(t *testing.T) {
+	t.Parallel()
+	k := broker(t)
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	cfg := config(t, k.ListenAddrs()[0], "")
+	cfg.Load, cfg.Avro.Listen, cfg.Kafka.Partitions, cfg.FlumeValues = false, "", 1, true
+	cfg.Socket = socket.DefaultConfig()
+	cfg.Socket.Servers = []string{l.Addr().String()}
+	p := start(t, cfg)
+	c, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	if _, err := c.Write([]byte("a\r\nb\n")); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"\x00\x02a", "\x00\x02b"}, records(t, k, cfg.Kafka.Topic, "", 2)); diff != "" {
+		t.Errorf("want (-), got (+):\n%s", diff)
+	}
+	await(t, "the status has it", func() bool {
+		_, body := p.get(t, "/api/v1/status")
+		return strings.Contains(body, `"servers"`) && strings.Contains(body, `"events": 2`)
+	})
+	p.stop()
+	if err := p.wantEnd(t); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/avro"
 	"github.com/sluice-etl/sluice/flumesink/httpsource"
+	"github.com/sluice-etl/sluice/flumesink/socket"
 	"github.com/sluice-etl/sluice/flumesink/spark"
 	"github.com/sluice-etl/sluice/flumesink/thrift"
 	"github.com/sluice-etl/sluice/flumesink/watch"
@@ -36,7 +37,10 @@ type receiving struct {
 // Receives reports whether any receiver is turned on.
 func (c *Config) Receives() bool {
 	return c.Avro.Listen != "" || c.Thrift.Listen != "" || c.HTTP.Listen != "" || len(c.Spark.Sinks) > 0 ||
-		len(c.Watch.Dirs) > 0
+		len(c.Watch.Dirs) > 0 || len(c.Socket.Servers) > 0
+	len(c.Watch.Dirs) > 0
+	return c.Avro.Listen != "" || c.Thrift.Listen != "" || len(c.Spark.Sinks) > 0 ||
+		len(c.Socket.Servers) > 0 || len(c.Watch.Dirs) > 0
 }
 
 // validateReceivers reports whatever the receivers that are on find wrong.
@@ -53,6 +57,9 @@ func (c *Config) validateReceivers() error {
 	}
 	if len(c.Spark.Sinks) > 0 {
 		errs = append(errs, c.Spark.Validate())
+	}
+	if len(c.Socket.Servers) > 0 {
+		errs = append(errs, c.Socket.Validate())
 	}
 	if len(c.Watch.Dirs) > 0 {
 		errs = append(errs, c.Watch.Validate())
@@ -77,6 +84,11 @@ func newReceiving(cfg *Config, to flumesink.Appender, log *slog.Logger, reg prom
 		p := spark.New(cfg.Spark, to, frames, log, reg)
 		r.add(cfg.Spark.Name, p)
 		r.sections = append(r.sections, status.Section{Name: "sinks", Func: func() any { return p.Status() }})
+	}
+	if len(cfg.Socket.Servers) > 0 {
+		s := socket.New(cfg.Socket, to, frames, log, reg)
+		r.add(cfg.Socket.Name, s)
+		r.sections = append(r.sections, status.Section{Name: "servers", Func: func() any { return s.Status() }})
 	}
 	if len(cfg.Watch.Dirs) > 0 {
 		w := watch.New(cfg.Watch, to, frames, log, reg)

@@ -16,6 +16,7 @@ import (
 	"github.com/sluice-etl/sluice/flumesink/avro"
 	"github.com/sluice-etl/sluice/flumesink/httpsource"
 	"github.com/sluice-etl/sluice/flumesink/send"
+	"github.com/sluice-etl/sluice/flumesink/socket"
 	"github.com/sluice-etl/sluice/flumesink/spark"
 	"github.com/sluice-etl/sluice/flumesink/thrift"
 	"github.com/sluice-etl/sluice/flumesink/watch"
@@ -77,6 +78,7 @@ func TestDefaults(t *testing.T) {
 		{"thrift", o.thrift(nil, shutdown), thriftDefaults()},
 		{"http", o.http(nil, shutdown), httpDefaults()},
 		{"spark", o.spark(shutdown), spark.DefaultConfig()},
+		{"socket", o.socket(o.AckTimeout, shutdown), socket.DefaultConfig()},
 		{"watch", o.watch(o.AckTimeout, shutdown), watch.DefaultConfig()},
 		{"batch", o.BatchOptions.config(shutdown), batch.DefaultConfig()},
 		{"pool", conns, pool.DefaultConfig()},

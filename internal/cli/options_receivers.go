@@ -128,6 +128,7 @@ func (o *ReceiverOptions) receive(cfg *app.Config) error {
 	cfg.Admission, cfg.Avro = o.admission(), o.avro(filter, cfg.ShutdownTimeout)
 	cfg.Thrift, cfg.Spark = o.thrift(filter, cfg.ShutdownTimeout), o.spark(cfg.ShutdownTimeout)
 	cfg.HTTP = o.http(filter, cfg.ShutdownTimeout)
+	cfg.Socket = o.socket(o.AckTimeout, cfg.ShutdownTimeout)
 	cfg.Watch = o.watch(o.AckTimeout, cfg.ShutdownTimeout)
 	cfg.Receive = cfg.Receives()
 	return err
