@@ -69,8 +69,7 @@ func (f *folder) batch(ctx, work context.Context, h *os.File, known *file) error
 }
 
 func (f *folder) noRoom(err error) error {
-	var refused *flumesink.Refusal
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*flumesink.Refusal](err); ok {
 		f.w.metrics.Refused(refused.Reason)
 	}
 	return err
