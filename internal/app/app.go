@@ -105,6 +105,8 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, reg *prometheus.Regi
 func (c *Config) share() {
 	c.Avro.ShutdownTimeout, c.Spark.ShutdownTimeout, c.Batch.ShutdownTimeout = c.ShutdownTimeout, c.ShutdownTimeout, c.ShutdownTimeout
 	c.Thrift.ShutdownTimeout = c.ShutdownTimeout
+	c.Netcat.ShutdownTimeout, c.NetcatUDP.ShutdownTimeout = c.ShutdownTimeout, c.ShutdownTimeout
+	c.Syslog.ShutdownTimeout, c.SyslogUDP.ShutdownTimeout = c.ShutdownTimeout, c.ShutdownTimeout
 	c.HTTP.ShutdownTimeout = c.ShutdownTimeout
 	c.Watch.ShutdownTimeout = c.ShutdownTimeout
 	c.Socket.ShutdownTimeout, c.Watch.ShutdownTimeout = c.ShutdownTimeout, c.ShutdownTimeout

@@ -9,9 +9,12 @@ import (
 	"github.com/sluice-etl/sluice/dedup"
 	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/avro"
+	"github.com/sluice-etl/sluice/flumesink/datagram"
 	"github.com/sluice-etl/sluice/flumesink/httpsource"
+	"github.com/sluice-etl/sluice/flumesink/netcat"
 	"github.com/sluice-etl/sluice/flumesink/socket"
 	"github.com/sluice-etl/sluice/flumesink/spark"
+	"github.com/sluice-etl/sluice/flumesink/syslog"
 	"github.com/sluice-etl/sluice/flumesink/thrift"
 	"github.com/sluice-etl/sluice/flumesink/watch"
 	"github.com/sluice-etl/sluice/kafkaio"
@@ -41,6 +44,10 @@ type Config struct {
 	Thrift    thrift.Config
 	HTTP      httpsource.Config
 	Spark     spark.Config
+	Netcat    netcat.Config
+	NetcatUDP datagram.Config
+	Syslog    syslog.Config // its format is the datagrams' too
+	SyslogUDP datagram.Config
 	Socket    socket.Config
 	Watch     watch.Config
 

@@ -12,8 +12,10 @@ import (
 	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/avro"
 	"github.com/sluice-etl/sluice/flumesink/httpsource"
+	"github.com/sluice-etl/sluice/flumesink/netcat"
 	"github.com/sluice-etl/sluice/flumesink/socket"
 	"github.com/sluice-etl/sluice/flumesink/spark"
+	"github.com/sluice-etl/sluice/flumesink/syslog"
 	"github.com/sluice-etl/sluice/flumesink/thrift"
 	"github.com/sluice-etl/sluice/flumesink/watch"
 	"github.com/sluice-etl/sluice/status"
@@ -36,11 +38,9 @@ type receiving struct {
 
 // Receives reports whether any receiver is turned on.
 func (c *Config) Receives() bool {
-	return c.Avro.Listen != "" || c.Thrift.Listen != "" || c.HTTP.Listen != "" || len(c.Spark.Sinks) > 0 ||
+	return c.Avro.Listen != "" || c.Thrift.Listen != "" || c.HTTP.Listen != "" || c.Netcat.Listen != "" ||
+		c.NetcatUDP.Listen != "" || c.Syslog.Listen != "" || c.SyslogUDP.Listen != "" || len(c.Spark.Sinks) > 0 ||
 		len(c.Watch.Dirs) > 0 || len(c.Socket.Servers) > 0
-	len(c.Watch.Dirs) > 0
-	return c.Avro.Listen != "" || c.Thrift.Listen != "" || len(c.Spark.Sinks) > 0 ||
-		len(c.Socket.Servers) > 0 || len(c.Watch.Dirs) > 0
 }
 
 // validateReceivers reports whatever the receivers that are on find wrong.
@@ -54,6 +54,12 @@ func (c *Config) validateReceivers() error {
 	}
 	if c.HTTP.Listen != "" {
 		errs = append(errs, c.HTTP.Validate())
+	}
+	if c.Netcat.Listen != "" {
+		errs = append(errs, c.Netcat.Validate())
+	}
+	if c.Syslog.Listen != "" {
+		errs = append(errs, c.Syslog.Validate())
 	}
 	if len(c.Spark.Sinks) > 0 {
 		errs = append(errs, c.Spark.Validate())
@@ -79,6 +85,18 @@ func newReceiving(cfg *Config, to flumesink.Appender, log *slog.Logger, reg prom
 	}
 	if cfg.HTTP.Listen != "" {
 		r.add(cfg.HTTP.Name, httpsource.New(cfg.HTTP, to, frames, log, reg))
+	}
+	if cfg.Netcat.Listen != "" {
+		r.add(cfg.Netcat.Name, netcat.New(cfg.Netcat, to, frames, log, reg))
+	}
+	if cfg.NetcatUDP.Listen != "" {
+		r.add(cfg.NetcatUDP.Name, netcat.NewUDP(cfg.NetcatUDP, to, frames, log, reg))
+	}
+	if cfg.Syslog.Listen != "" {
+		r.add(cfg.Syslog.Name, syslog.New(cfg.Syslog, to, frames, log, reg))
+	}
+	if cfg.SyslogUDP.Listen != "" {
+		r.add(cfg.SyslogUDP.Name, syslog.NewUDP(cfg.SyslogUDP, cfg.Syslog.Format, to, frames, log, reg))
 	}
 	if len(cfg.Spark.Sinks) > 0 {
 		p := spark.New(cfg.Spark, to, frames, log, reg)

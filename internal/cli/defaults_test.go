@@ -15,9 +15,11 @@ import (
 	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/avro"
 	"github.com/sluice-etl/sluice/flumesink/httpsource"
+	"github.com/sluice-etl/sluice/flumesink/netcat"
 	"github.com/sluice-etl/sluice/flumesink/send"
 	"github.com/sluice-etl/sluice/flumesink/socket"
 	"github.com/sluice-etl/sluice/flumesink/spark"
+	"github.com/sluice-etl/sluice/flumesink/syslog"
 	"github.com/sluice-etl/sluice/flumesink/thrift"
 	"github.com/sluice-etl/sluice/flumesink/watch"
 	"github.com/sluice-etl/sluice/kafkaio"
@@ -77,6 +79,9 @@ func TestDefaults(t *testing.T) {
 		{"avro", o.avro(nil, shutdown), avroDefaults()},
 		{"thrift", o.thrift(nil, shutdown), thriftDefaults()},
 		{"http", o.http(nil, shutdown), httpDefaults()},
+		{"netcat", o.netcat(nil, shutdown).MaxLineBytes, netcat.DefaultConfig().MaxLineBytes},
+		{"syslog", o.syslog(nil, shutdown).MaxLineBytes, syslog.DefaultConfig().MaxLineBytes},
+		{"syslog fields", o.syslog(nil, shutdown).KeepFields, syslog.DefaultConfig().KeepFields},
 		{"spark", o.spark(shutdown), spark.DefaultConfig()},
 		{"socket", o.socket(o.AckTimeout, shutdown), socket.DefaultConfig()},
 		{"watch", o.watch(o.AckTimeout, shutdown), watch.DefaultConfig()},

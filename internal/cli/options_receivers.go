@@ -8,7 +8,9 @@ import (
 	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/avro"
 	"github.com/sluice-etl/sluice/flumesink/listen"
+	"github.com/sluice-etl/sluice/flumesink/netcat"
 	"github.com/sluice-etl/sluice/flumesink/spark"
+	"github.com/sluice-etl/sluice/flumesink/syslog"
 	"github.com/sluice-etl/sluice/flumesink/thrift"
 	"github.com/sluice-etl/sluice/internal/app"
 )
@@ -34,6 +36,7 @@ type ReceiverOptions struct {
 	PollConnections  int          `group:"receivers" default:"1" help:"Connections to each SparkSink: no more than its threads."`
 	PollMax          LimitOptions `embed:"" prefix:"poll-max-"`
 	HTTPOptions      `embed:""`
+	LineOptions      `embed:""`
 	FileOptions      `embed:""`
 }
 
@@ -130,6 +133,9 @@ func (o *ReceiverOptions) receive(cfg *app.Config) error {
 	cfg.HTTP = o.http(filter, cfg.ShutdownTimeout)
 	cfg.Socket = o.socket(o.AckTimeout, cfg.ShutdownTimeout)
 	cfg.Watch = o.watch(o.AckTimeout, cfg.ShutdownTimeout)
+	cfg.Netcat, cfg.Syslog = o.netcat(filter, cfg.ShutdownTimeout), o.syslog(filter, cfg.ShutdownTimeout)
+	cfg.NetcatUDP = o.datagrams(netcat.DefaultUDPConfig(), o.NetcatUDPListen, filter, cfg.ShutdownTimeout)
+	cfg.SyslogUDP = o.datagrams(syslog.DefaultUDPConfig(), o.SyslogUDPListen, filter, cfg.ShutdownTimeout)
 	cfg.Receive = cfg.Receives()
 	return err
 }
