@@ -1,6 +1,9 @@
 package syslog
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // cut finds the first message of a stream: one of counted octets (RFC 6587, "123 <34>…"), or a line. Flume knows lines
 // alone. Of a line that is longer than most bytes the first most are a message, as in Flume; the rest is another one.
@@ -42,5 +45,5 @@ func counted(b []byte) (n, head int) {
 // trimmed is b without the carriage return that some senders put before a line's end, its capacity ending with it.
 func trimmed(b []byte) []byte {
 	b = bytes.TrimSuffix(bytes.TrimSuffix(b, []byte{'\n'}), []byte{'\r'})
-	return b[:len(b):len(b)]
+	return slices.Clip(b)
 }

@@ -45,23 +45,6 @@ func avroSink(s *site, name string, n int, more ...string) []string {
 
 func avroListen(s *site, n int) []string { return []string{"--avro-listen=" + s.listen[n]} }
 
-func avroTLS(s *site, n int) []string {
-	return append(avroListen(s, n), "--avro-tls-cert="+s.certs.cert, "--avro-tls-key="+s.certs.key)
-}
-
-func trusting(s *site) []string {
-	return []string{"ssl=true", "truststore=" + s.certs.truststore, "truststore-password=" + truststorePassword}
-}
-
-// two is two sinks for two etl processes, in a group.
-func two(s *site, group ...string) []string {
-	lines := []string{"sinks=k0 k1", "sinkgroups=g", "sinkgroups.g.sinks=k0 k1"}
-	for _, line := range group {
-		lines = append(lines, "sinkgroups.g.processor."+line)
-	}
-	return slices.Concat(lines, avroSink(s, "k0", 0), avroSink(s, "k1", 1))
-}
-
 var kinds = []kind{
 	{
 		name: "avro", sets: both, killAgent: true, etl: avroListen,
@@ -70,30 +53,6 @@ var kinds = []kind{
 	{
 		name: "avro, each line once", sets: both, killAgent: true, dedup: true, etl: avroListen,
 		agent: func(s *site) []string { return append(avroSink(s, "k", 0), "sinks=k") },
-	},
-	{
-		name: "avro, deflate", sets: both, dedup: true, etl: avroListen,
-		agent: func(s *site) []string { return append(avroSink(s, "k", 0, "compression-type=deflate"), "sinks=k") },
-	},
-	{
-		name: "avro, TLS", sets: both, dedup: true, etl: avroTLS,
-		agent: func(s *site) []string { return append(avroSink(s, "k", 0, trusting(s)...), "sinks=k") },
-	},
-	{
-		name: "avro, TLS and deflate", sets: both, dedup: true, etl: avroTLS,
-		agent: func(s *site) []string {
-			return append(avroSink(s, "k", 0, append(trusting(s), "compression-type=deflate")...), "sinks=k")
-		},
-	},
-	{
-		name: "avro, failover over two", sets: both, etls: 2, dedup: true, etl: avroListen,
-		agent: func(s *site) []string {
-			return two(s, "type=failover", "priority.k0=10", "priority.k1=5", "maxpenalty=2000")
-		},
-	},
-	{
-		name: "avro, load_balance over two", sets: both, etls: 2, dedup: true, etl: avroListen,
-		agent: func(s *site) []string { return two(s, "type=load_balance", "selector=round_robin", "backoff=true") },
 	},
 	{
 		name: "SparkSink", sets: []jvmtest.Set{jvmtest.FlumeSpark}, dedup: true, killAgent: true,

@@ -196,7 +196,7 @@ func (s *site) records(ctx context.Context, t *testing.T) (copies []int, total i
 	return copies, total
 }
 
-// accessLine is … [day/month/year:hour:minute:… +0000] "request" status …
+// accessLine is … [day/month/year:hour:minute:… +0000] "request" status ….
 var accessLine = regexp.MustCompile(`\[(\d\d/\w\w\w/\d{4}:\d\d:\d\d):\d\d \+0000\] "(?:[^"\\]|\\.)*" (\d{3}) `)
 
 // compare holds MySQL against the topic, and the topic against the files: every line is there. Where dedup is set, each

@@ -108,7 +108,6 @@ func (c *Config) share() {
 	c.Netcat.ShutdownTimeout, c.NetcatUDP.ShutdownTimeout = c.ShutdownTimeout, c.ShutdownTimeout
 	c.Syslog.ShutdownTimeout, c.SyslogUDP.ShutdownTimeout = c.ShutdownTimeout, c.ShutdownTimeout
 	c.HTTP.ShutdownTimeout = c.ShutdownTimeout
-	c.Watch.ShutdownTimeout = c.ShutdownTimeout
 	c.Socket.ShutdownTimeout, c.Watch.ShutdownTimeout = c.ShutdownTimeout, c.ShutdownTimeout
 	c.Kafka.ShutdownTimeout = max(c.ShutdownTimeout/4, minGoodbye)
 }
