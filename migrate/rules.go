@@ -47,7 +47,7 @@ const (
 	ofAvroSink, ofThriftSink    = "sink avro", "sink thrift"
 	ofSparkSink, ofKafkaSink    = "sink SparkSink", "sink KafkaSink"
 	serverSuites                = "Go's own choice of ciphers is taken"
-	serverProtocols             = "TLS 1.2 and 1.3 are spoken"
+	serverProtocols             = "TLS from 1.2 on is spoken; the receiver's -tls-min-version and -tls-max-version say otherwise"
 	oneTopic                    = "etl writes one topic; run one etl for each"
 )
 

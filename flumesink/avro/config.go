@@ -24,6 +24,8 @@ func DefaultConfig() Config {
 		MaxListLength: 16384,
 	}
 	c.Listen, c.Inflate.Enabled = ":41414", true
+	// Netty 3, in Flume up to 1.9, loses what comes behind the server's hello in one packet, as TLS 1.3 sends it.
+	c.TLS.MaxVersion = "1.2"
 	return c
 }
 

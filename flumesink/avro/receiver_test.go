@@ -280,7 +280,7 @@ func TestConfig_validate(t *testing.T) {
 	var bad Config
 	bad.Config.Option, bad.Limits.Option = "--avro", "--avro-max-"
 	bad.AckTimeout, bad.ShutdownTimeout, bad.MaxHeaders, bad.MaxHeaderBytes, bad.MaxBodyBytes = -1, -1, -1, -1, -1
-	bad.TLS = listen.TLS{Key: "k", Required: true, MinVersion: "2"}
+	bad.TLS = listen.TLS{Key: "k", Required: true, MinVersion: "2", MaxVersion: "4"}
 	err := bad.Validate()
 	for _, want := range []string{
 		"no name", "--avro-listen is empty", "--ack-timeout is -1ns: the least is 1ms", "--shutdown-timeout is -1ns",
@@ -288,11 +288,23 @@ func TestConfig_validate(t *testing.T) {
 		"--avro-max-headers is -1", "--avro-max-header-bytes is -1", "--avro-max-body-bytes is -1",
 		"--avro-max-connections is 0", "--avro-max-connections-per-address is 0", "--avro-max-pipelined is 0",
 		"--avro-max-inflate-ratio is 0", `--avro-tls-cert is "" and --avro-tls-key is "k"`, "--avro-tls-client-ca and -tls-required need it",
-		`--avro-tls-min-version is "2"`,
+		`--avro-tls-min-version is "2"`, `--avro-tls-max-version is "4"`,
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v\ndoes not say %q", err, want)
 		}
+	}
+}
+
+func TestConfig_noTLSVersionIsLeft(t *testing.T) {
+	c := DefaultConfig()
+	c.TLS.MinVersion = "1.3"
+	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), `--avro-tls-min-version is "1.3", and -tls-max-version "1.2"`) {
+		t.Error(err)
+	}
+	c.TLS.MaxVersion = "1.3"
+	if err := c.Validate(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -23,9 +23,11 @@ type TLS struct {
 	// MinVersion is the oldest version that is spoken (Option-tls-min-version): 1.0, 1.1, 1.2 or 1.3; empty is 1.2. A
 	// Flume on Java 7 speaks 1.0 alone.
 	MinVersion string
+	// MaxVersion is the newest version that is spoken (Option-tls-max-version); empty is the newest that there is.
+	MaxVersion string
 }
 
-var tlsVersions = map[string]uint16{"": tls.VersionTLS12, "1.0": tls.VersionTLS10, "1.1": tls.VersionTLS11, "1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13}
+var tlsVersions = map[string]uint16{"1.0": tls.VersionTLS10, "1.1": tls.VersionTLS11, "1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13}
 
 func (t *TLS) enabled() bool  { return t.Cert != "" }
 func (t *TLS) required() bool { return t.enabled() && (t.Required || t.ClientCA != "") }
@@ -38,10 +40,27 @@ func (t *TLS) validate(option string) error {
 	if !t.enabled() && (t.ClientCA != "" || t.Required) {
 		errs = append(errs, fmt.Errorf("%s-tls-cert is missing: %s-tls-client-ca and -tls-required need it", option, option))
 	}
-	if _, ok := tlsVersions[t.MinVersion]; !ok {
-		errs = append(errs, fmt.Errorf("%s-tls-min-version is %q: want 1.0, 1.1, 1.2 or 1.3", option, t.MinVersion))
+	for _, v := range []struct{ option, version string }{{"min", t.MinVersion}, {"max", t.MaxVersion}} {
+		if _, ok := tlsVersions[v.version]; v.version != "" && !ok {
+			errs = append(errs, fmt.Errorf("%s-tls-%s-version is %q: want 1.0, 1.1, 1.2 or 1.3", option, v.option, v.version))
+		}
+	}
+	if oldest, newest := t.versions(); len(errs) == 0 && oldest > newest {
+		errs = append(errs, fmt.Errorf("%s-tls-min-version is %q, and -tls-max-version %q: no version is left", option, t.MinVersion, t.MaxVersion))
 	}
 	return errors.Join(errs...)
+}
+
+// versions are the oldest and the newest that are spoken.
+func (t *TLS) versions() (oldest, newest uint16) {
+	oldest, newest = tls.VersionTLS12, tls.VersionTLS13
+	if t.MinVersion != "" {
+		oldest = tlsVersions[t.MinVersion]
+	}
+	if t.MaxVersion != "" {
+		newest = tlsVersions[t.MaxVersion]
+	}
+	return oldest, newest
 }
 
 // lookEvery is how often files are looked at, at most.
@@ -74,8 +93,9 @@ func newCertificates(cfg TLS, says *Says) *certificates {
 
 // serverConfig is for one connection's handshake; the files are looked at in it.
 func (c *certificates) serverConfig() *tls.Config {
+	oldest, newest := c.cfg.versions()
 	return &tls.Config{
-		MinVersion: tlsVersions[c.cfg.MinVersion],
+		MinVersion: oldest, MaxVersion: newest,
 		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
 			return c.current()
 		},
@@ -123,7 +143,8 @@ func (c *certificates) read() (*tls.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the certificate %s and its key %s: %w: both must be PEM; JKS and PKCS12 must be converted", c.cfg.Cert, c.cfg.Key, err)
 	}
-	fresh := &tls.Config{MinVersion: tlsVersions[c.cfg.MinVersion], Certificates: []tls.Certificate{pair}}
+	oldest, newest := c.cfg.versions()
+	fresh := &tls.Config{MinVersion: oldest, MaxVersion: newest, Certificates: []tls.Certificate{pair}}
 	if c.cfg.ClientCA != "" {
 		pem, err := os.ReadFile(c.cfg.ClientCA)
 		if err != nil {

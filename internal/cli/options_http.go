@@ -27,6 +27,7 @@ func (o ReceiverOptions) http(filter *flumesink.IPFilter, shutdown time.Duration
 	o.common(&c.Config, filter, shutdown)
 	o.HTTPMax.apply(&c.Limits)
 	c.MaxConnections, c.MaxConnectionsPerAddress = o.HTTPConns.Connections, o.HTTPConns.PerAddress
-	c.Listen, c.TLS, c.IdleTimeout = o.HTTPListen, o.HTTPTLS.config(), o.HTTPIdle
+	o.HTTPTLS.apply(&c.TLS)
+	c.Listen, c.IdleTimeout = o.HTTPListen, o.HTTPIdle
 	return c
 }

@@ -28,7 +28,8 @@ func (o ReceiverOptions) netcat(filter *flumesink.IPFilter, shutdown time.Durati
 	c := netcat.DefaultConfig()
 	o.common(&c.Config, filter, shutdown)
 	c.MaxConnections, c.MaxConnectionsPerAddress = o.NetcatConns.Connections, o.NetcatConns.PerAddress
-	c.Listen, c.TLS, c.MaxLineBytes = o.NetcatListen, o.NetcatTLS.config(), int(o.NetcatLine)
+	o.NetcatTLS.apply(&c.TLS)
+	c.Listen, c.MaxLineBytes = o.NetcatListen, int(o.NetcatLine)
 	return c
 }
 
@@ -36,7 +37,8 @@ func (o ReceiverOptions) syslog(filter *flumesink.IPFilter, shutdown time.Durati
 	c := syslog.DefaultConfig()
 	o.common(&c.Config, filter, shutdown)
 	c.MaxConnections, c.MaxConnectionsPerAddress = o.SyslogConns.Connections, o.SyslogConns.PerAddress
-	c.Listen, c.TLS, c.MaxLineBytes = o.SyslogTCPListen, o.SyslogTLS.config(), int(o.SyslogLine)
+	o.SyslogTLS.apply(&c.TLS)
+	c.Listen, c.MaxLineBytes = o.SyslogTCPListen, int(o.SyslogLine)
 	c.KeepFields = o.SyslogFields == "all"
 	return c
 }

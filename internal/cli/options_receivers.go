@@ -72,10 +72,15 @@ type TLSOptions struct {
 	ClientCA   string `group:"receivers" name:"client-ca" placeholder:"FILE" help:"Authorities that sign clients, PEM: every client must then show a certificate, and plain connections are refused."`
 	Required   bool   `group:"receivers" help:"Refuse plain connections."`
 	MinVersion string `group:"receivers" default:"1.2" placeholder:"1.2" help:"Oldest version of TLS that is spoken: 1.0, 1.1, 1.2 or 1.3 (default 1.2). A Flume on Java 7 speaks 1.0."`
+	MaxVersion string `group:"receivers" placeholder:"1.3" help:"Newest version of TLS that is spoken (default 1.3, of the Avro receiver 1.2: an Avro sink of Flume up to 1.9 on a newer Java offers 1.3, and then often hangs in the handshake)."`
 }
 
-func (o TLSOptions) config() listen.TLS {
-	return listen.TLS{Cert: o.Cert, Key: o.Key, ClientCA: o.ClientCA, Required: o.Required, MinVersion: o.MinVersion}
+// apply leaves the receiver's own newest version where none is given.
+func (o TLSOptions) apply(c *listen.TLS) {
+	c.Cert, c.Key, c.ClientCA, c.Required, c.MinVersion = o.Cert, o.Key, o.ClientCA, o.Required, o.MinVersion
+	if o.MaxVersion != "" {
+		c.MaxVersion = o.MaxVersion
+	}
 }
 
 func (o ReceiverOptions) admission() flumesink.Config {
@@ -94,7 +99,8 @@ func (o ReceiverOptions) avro(filter *flumesink.IPFilter, shutdown time.Duration
 	o.common(&c.Config, filter, shutdown)
 	o.AvroConns.apply(&c.Config)
 	o.AvroMax.apply(&c.Limits)
-	c.Listen, c.TLS, c.MaxListLength, c.Inflate.MaxRatio = o.AvroListen, o.AvroTLS.config(), o.AvroListLength, o.AvroRatio
+	o.AvroTLS.apply(&c.TLS)
+	c.Listen, c.MaxListLength, c.Inflate.MaxRatio = o.AvroListen, o.AvroListLength, o.AvroRatio
 	return c
 }
 
@@ -102,7 +108,8 @@ func (o ReceiverOptions) thrift(filter *flumesink.IPFilter, shutdown time.Durati
 	c := thrift.DefaultConfig()
 	o.common(&c.Config, filter, shutdown)
 	o.ThriftMax.apply(&c.Limits)
-	c.Listen, c.TLS, c.MaxConnections, c.MaxConnectionsPerAddress = o.ThriftListen, o.ThriftTLS.config(), o.ThriftConns, o.ThriftPerAddress
+	o.ThriftTLS.apply(&c.TLS)
+	c.Listen, c.MaxConnections, c.MaxConnectionsPerAddress = o.ThriftListen, o.ThriftConns, o.ThriftPerAddress
 	return c
 }
 
