@@ -30,12 +30,14 @@ type kind struct {
 	killAgent bool
 }
 
-var both = []jvmtest.Set{jvmtest.Flume19, jvmtest.Flume111}
-
-// avroSink is sink k of that name, to the receiver of etl process number n.
+// avroSink is an Avro sink of that name, to the receiver of etl process number n.
 func avroSink(s *site, name string, n int, more ...string) []string {
+	return rpcSink(s, "avro", name, n, more...)
+}
+
+func rpcSink(s *site, protocol, name string, n int, more ...string) []string {
 	host, port, _ := net.SplitHostPort(s.listen[n])
-	lines := []string{"type=avro", "channel=c", "hostname=" + host, "port=" + port, "batch-size=100"}
+	lines := []string{"type=" + protocol, "channel=c", "hostname=" + host, "port=" + port, "batch-size=100"}
 	lines = append(lines, more...)
 	for i, line := range lines {
 		lines[i] = "sinks." + name + "." + line
@@ -45,22 +47,125 @@ func avroSink(s *site, name string, n int, more ...string) []string {
 
 func avroListen(s *site, n int) []string { return []string{"--avro-listen=" + s.listen[n]} }
 
+func avroTLS(s *site, n int) []string {
+	return append(avroListen(s, n), "--avro-tls-cert="+s.certs.cert, "--avro-tls-key="+s.certs.key)
+}
+
+func thriftListen(s *site, n int) []string {
+	return []string{"--avro-listen=", "--thrift-listen=" + s.listen[n]}
+}
+
+func thriftTLS(s *site, n int) []string {
+	return append(thriftListen(s, n), "--thrift-tls-cert="+s.certs.cert, "--thrift-tls-key="+s.certs.key)
+}
+
+func polls(s *site, n int) []string { return []string{"--avro-listen=", "--poll=" + s.listen[n]} }
+
+func trusting(s *site) []string {
+	return []string{"ssl=true", "truststore=" + s.certs.truststore, "truststore-password=" + truststorePassword}
+}
+
+// two is two sinks for two etl processes, in a group.
+func two(s *site, group ...string) []string {
+	lines := []string{"sinks=k0 k1", "sinkgroups=g", "sinkgroups.g.sinks=k0 k1"}
+	for _, line := range group {
+		lines = append(lines, "sinkgroups.g.processor."+line)
+	}
+	return slices.Concat(lines, avroSink(s, "k0", 0), avroSink(s, "k1", 1))
+}
+
+func sparkSink(s *site, more ...string) []string {
+	host, port, _ := net.SplitHostPort(s.listen[0])
+	return append(more, "sinks=k", "sinks.k.type=org.apache.spark.streaming.flume.sink.SparkSink", "sinks.k.channel=c",
+		"sinks.k.hostname="+host, "sinks.k.port="+port, "sinks.k.timeout=5")
+}
+
+func kafkaSink(s *site, more ...string) []string {
+	lines := []string{"sinks=k", "sinks.k.type=org.apache.flume.sink.kafka.KafkaSink", "sinks.k.channel=c", "sinks.k.kafka.topic=" + s.topic,
+		"sinks.k.kafka.bootstrap.servers=" + s.broker.Addr(), "sinks.k.kafka.producer.acks=all", "sinks.k.flumeBatchSize=100"}
+	return append(lines, more...)
+}
+
+// loads are the options of an etl that reads what Flume writes to Kafka.
+func loads(value string) func(*site, int) []string {
+	return func(*site, int) []string { return []string{"--avro-listen=", "--kafka-value=" + value} }
+}
+
+var (
+	both      = []jvmtest.Set{jvmtest.Flume19, jvmtest.Flume111}
+	bothKafka = []jvmtest.Set{jvmtest.FlumeKafka19, jvmtest.FlumeKafka111}
+	spark     = []jvmtest.Set{jvmtest.FlumeSpark}
+)
+
 var kinds = []kind{
 	{
 		name: "avro", sets: both, killAgent: true, etl: avroListen,
 		agent: func(s *site) []string { return append(avroSink(s, "k", 0), "sinks=k") },
 	},
 	{
-		name: "avro, each line once", sets: []jvmtest.Set{jvmtest.Flume111}, killAgent: true, dedup: true, etl: avroListen,
+		name: "avro once", sets: both, killAgent: true, dedup: true, etl: avroListen,
 		agent: func(s *site) []string { return append(avroSink(s, "k", 0), "sinks=k") },
 	},
 	{
-		name: "SparkSink", sets: []jvmtest.Set{jvmtest.FlumeSpark}, dedup: true, killAgent: true,
-		etl: func(s *site, n int) []string { return []string{"--avro-listen=", "--poll=" + s.listen[n]} },
+		name: "avro deflate", sets: both, killAgent: true, dedup: true, etl: avroListen,
+		agent: func(s *site) []string { return append(avroSink(s, "k", 0, "compression-type=deflate"), "sinks=k") },
+	},
+	{
+		name: "avro TLS", sets: both, killAgent: true, dedup: true, etl: avroTLS,
+		agent: func(s *site) []string { return append(avroSink(s, "k", 0, trusting(s)...), "sinks=k") },
+	},
+	{
+		name: "avro TLS deflate", sets: both, killAgent: true, dedup: true, etl: avroTLS,
 		agent: func(s *site) []string {
-			host, port, _ := net.SplitHostPort(s.listen[0])
-			return []string{"sinks=k", "sinks.k.type=org.apache.spark.streaming.flume.sink.SparkSink", "sinks.k.channel=c",
-				"sinks.k.hostname=" + host, "sinks.k.port=" + port, "sinks.k.timeout=5"}
+			return append(avroSink(s, "k", 0, append(trusting(s), "compression-type=deflate")...), "sinks=k")
+		},
+	},
+	{
+		name: "avro failover", sets: both, etls: 2, killAgent: true, dedup: true, etl: avroListen,
+		agent: func(s *site) []string {
+			return two(s, "type=failover", "priority.k0=10", "priority.k1=5", "maxpenalty=2000")
+		},
+	},
+	{
+		name: "avro load_balance", sets: both, etls: 2, killAgent: true, dedup: true, etl: avroListen,
+		agent: func(s *site) []string { return two(s, "type=load_balance", "selector=round_robin", "backoff=true") },
+	},
+	{
+		name: "thrift compact", sets: both, killAgent: true, dedup: true, etl: thriftListen,
+		agent: func(s *site) []string { return append(rpcSink(s, "thrift", "k", 0, "protocol=compact"), "sinks=k") },
+	},
+	{
+		name: "thrift binary", sets: both, killAgent: true, dedup: true, etl: thriftListen,
+		agent: func(s *site) []string { return append(rpcSink(s, "thrift", "k", 0, "protocol=binary"), "sinks=k") },
+	},
+	{
+		name: "thrift TLS", sets: both, killAgent: true, dedup: true, etl: thriftTLS,
+		agent: func(s *site) []string { return append(rpcSink(s, "thrift", "k", 0, trusting(s)...), "sinks=k") },
+	},
+	{
+		name: "SparkSink", sets: spark, killAgent: true, dedup: true, etl: polls,
+		agent: func(s *site) []string { return sparkSink(s) },
+	},
+	{
+		// A memory channel forgets with its agent, so that stays.
+		name: "SparkSink memory", sets: spark, dedup: true, etl: polls,
+		agent: func(s *site) []string {
+			return sparkSink(s, "channels.c.type=memory", "channels.c.capacity=100000", "channels.c.transactionCapacity=1000")
+		},
+	},
+	{
+		name: "KafkaSink raw", sets: bothKafka, killAgent: true, etl: loads("raw"),
+		agent: func(s *site) []string { return kafkaSink(s) },
+	},
+	{
+		name: "KafkaSink flume", sets: bothKafka, killAgent: true, dedup: true, etl: loads("flume"),
+		agent: func(s *site) []string { return kafkaSink(s, "sinks.k.useFlumeEventFormat=true") },
+	},
+	{
+		name: "KafkaChannel", sets: bothKafka, killAgent: true, dedup: true, etl: loads("flume"),
+		agent: func(s *site) []string {
+			return []string{"channels.c.type=org.apache.flume.channel.kafka.KafkaChannel", "channels.c.kafka.topic=" + s.topic,
+				"channels.c.kafka.bootstrap.servers=" + s.broker.Addr(), "channels.c.kafka.producer.acks=all"}
 		},
 	},
 }

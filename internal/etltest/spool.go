@@ -21,6 +21,9 @@ type Spool struct {
 func NewSpool(t testing.TB) Spool {
 	t.Helper()
 	s := Spool{t.TempDir()}
+	if strings.Contains(s.Dir, ",") {
+		t.Fatalf("Flume's file channel takes a comma for the end of a folder's name: %s", s.Dir)
+	}
 	for _, name := range []string{"in", "new"} {
 		if err := os.Mkdir(filepath.Join(s.Dir, name), 0o755); err != nil {
 			t.Fatal(err)
