@@ -74,7 +74,7 @@ func Rules() []Rule {
 		opt(ofThrift, "port", "", "--thrift-listen"),
 		say(ofThrift, "threads", NotNeeded, "connections cost no threads"),
 		say(ofThrift, "protocol", NotNeeded, "compact and binary are recognised by the first byte"),
-		say(ofThrift, "kerberos", Missing, "use TLS, with --thrift-tls-client-ca to know who sends"),
+		say(ofThrift, "kerberos", Missing, "use TLS, and --ip-filter to say who may send: Flume's Thrift sink can show no certificate"),
 		say(ofThrift, "agent-principal", Missing, "no Kerberos; use TLS"),
 		say(ofThrift, "agent-keytab", Missing, "no Kerberos; use TLS"),
 
@@ -96,7 +96,7 @@ func Rules() []Rule {
 
 		opt(ofNetcat, "bind", "an address of 0.0.0.0 is left out", "--netcat-listen"),
 		opt(ofNetcat, "port", "", "--netcat-listen"),
-		say(ofNetcat, "max-line-length", NotNeeded, "a line may have the bytes that an event's body may have"),
+		opt(ofNetcat, "max-line-length", "512 in both where nothing is said", "--netcat-max-line-bytes"),
 		say(ofNetcat, "ack-every-event", NotNeeded, "true is what etl does"),
 		say(ofNetcat, "encoding", NotNeeded, "UTF-8 is what etl reads"),
 		opt(ofNetcatUDP, "bind", "an address of 0.0.0.0 is left out", "--netcat-udp-listen"),
@@ -186,12 +186,14 @@ func Rules() []Rule {
 	}
 	for _, of := range []string{ofSyslogTCP, ofMultiport, ofSyslogUDP} {
 		r = append(r,
-			say(of, "keepFields", Missing, "the body is the message alone; the query has the fields as header('host') and so on"),
-			say(of, "eventSize", NotNeeded, "a message may have the bytes that an event's body may have, and is not split"),
+			opt(of, "keepFields", "none or all; the query has the fields as header('host') and so on", "--syslog-keep-fields"),
 			say(of, "clientIPHeader", Missing, "the sender's address is not kept; the host of the message is a header"),
 			say(of, "clientHostnameHeader", Missing, "the sender's name is not kept; the host of the message is a header"))
 	}
 	r = append(r,
+		opt(ofSyslogTCP, "eventSize", "2500 in both where nothing is said", "--syslog-max-line-bytes"),
+		opt(ofMultiport, "eventSize", "2500 in both where nothing is said", "--syslog-max-line-bytes"),
+		say(ofSyslogUDP, "eventSize", NotNeeded, "a datagram is a message, however long"),
 		say(ofMultiport, "portHeader", Missing, "there is one port"),
 		say(ofMultiport, "numProcessors", NotNeeded, "connections cost no threads"),
 		say(ofMultiport, "readBufferSize", NotNeeded, "buffers grow by themselves"),

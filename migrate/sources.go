@@ -40,10 +40,13 @@ func (b *builder) source(c *Component) {
 		b.handler(c)
 	case ofSyslogTCP:
 		b.listener(c, "syslog-tcp", "host", "port")
+		b.syslog(c, true)
 	case ofMultiport:
 		b.multiport(c)
+		b.syslog(c, true)
 	case ofSyslogUDP:
 		b.listener(c, "syslog-udp", "host", "port")
+		b.syslog(c, false)
 	case ofNetcat:
 		b.listener(c, "netcat", "bind", "port")
 		b.netcat(c)
@@ -164,7 +167,26 @@ func (b *builder) handler(c *Component) {
 	}
 }
 
+func (b *builder) syslog(c *Component, tcp bool) {
+	if v := c.Get("eventSize"); v != "" && tcp {
+		b.option(c.Key(b.Agent, "eventSize"), "--syslog-max-line-bytes", v)
+	}
+	key := c.Key(b.Agent, "keepFields")
+	switch v := c.Get("keepFields"); strings.ToLower(v) {
+	case "":
+	case "true", "all":
+		b.option(key, "--syslog-keep-fields", "all")
+	case "false", "none":
+		b.say(NotNeeded, key, "it is "+v)
+	default:
+		b.say(Missing, key, "--syslog-keep-fields is none or all; the query has the fields as header('host') and so on")
+	}
+}
+
 func (b *builder) netcat(c *Component) {
+	if v := c.Get("max-line-length"); v != "" {
+		b.option(c.Key(b.Agent, "max-line-length"), "--netcat-max-line-bytes", v)
+	}
 	if v := c.Get("ack-every-event"); v != "" && !isTrue(v) {
 		b.say(Missing, c.Key(b.Agent, "ack-every-event"), "etl answers each line with OK; the sender may leave it unread")
 	}

@@ -148,4 +148,4 @@ func (o *ReceiverOptions) receive(cfg *app.Config) error {
 }
 
 // errNothing is the error of a receiving process without receivers.
-var errNothing = usageError{errors.New("--avro-listen is empty, and no other receiver is given: there is nothing to receive")}
+var errNothing = usageError{errors.New("--avro-listen is empty, and no other -listen, --poll, --connect-socket or --watch-dir is given: there is nothing to receive")}
