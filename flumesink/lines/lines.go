@@ -27,7 +27,8 @@ type Reader struct {
 	in     *bufio.Reader
 	limits *flumesink.Limits
 	cut    Cut
-	kept   []byte // the beginning of a piece that is not whole yet
+	kept   []byte // what was read and is not in a frame yet: the beginning of a piece that is not whole, or more
+	full   bool   // the last frame had as many pieces as it may: kept may have whole ones
 	failed error  // what ends the connection once the last frame is safe
 }
 
@@ -40,7 +41,7 @@ func NewReader(c *listen.Conn, limits *flumesink.Limits, cut Cut) *Reader {
 // the sender closed the connection. A [flumesink.Refusal] of the cut's comes after the frame with what was cut before it.
 func (r *Reader) Next() (*flumesink.Frame, error) {
 	for r.failed == nil {
-		f, err := r.c.Next(func() error { _, err := r.in.Peek(1); return err }, readAhead)
+		f, err := r.c.Next(r.first, readAhead)
 		if err != nil {
 			return nil, err
 		}
@@ -55,6 +56,15 @@ func (r *Reader) Next() (*flumesink.Frame, error) {
 		f.Release()
 	}
 	return nil, r.failed
+}
+
+// first waits for what a frame may begin with.
+func (r *Reader) first() error {
+	if r.full {
+		return nil
+	}
+	_, err := r.in.Peek(1)
+	return err
 }
 
 // Unfinished is how many bytes of a piece were read that never became whole.
@@ -81,13 +91,11 @@ func (r *Reader) fill(f *flumesink.Frame) error {
 		return err
 	}
 	rest := f.Bytes
+	r.full = true
 	for len(f.Events) < r.limits.MaxBatchEvents {
 		body, after, ok, err := r.cut(rest)
-		if err != nil {
-			r.failed = err
-			break
-		}
-		if !ok {
+		if err != nil || !ok {
+			r.failed, r.full = err, false
 			break
 		}
 		rest = after
