@@ -17,6 +17,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/sluice-etl/sluice/internal/etltest"
 )
 
 // The test binary, started again with these variables, is a broker and nothing else.
@@ -50,7 +52,7 @@ type broker struct {
 
 func startBroker(t *testing.T) *broker {
 	t.Helper()
-	b := &broker{dir: t.TempDir(), addr: freeAddr(t)}
+	b := &broker{dir: t.TempDir(), addr: etltest.FreeAddr(t)}
 	b.start(t)
 	t.Cleanup(func() { b.kill(t) })
 	return b
@@ -117,15 +119,4 @@ func (b *broker) ends(ctx context.Context, t *testing.T, topic string) map[int32
 		ends[o.Partition] = o.Offset
 	}
 	return ends
-}
-
-// freeAddr is an address of this machine that nobody listens on.
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/sluice-etl/sluice/internal/containertest"
+	"github.com/sluice-etl/sluice/internal/etltest"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 	"github.com/sluice-etl/sluice/internal/mysqlproxy"
 )
@@ -85,7 +86,7 @@ func TestContainer_EndToEnd(t *testing.T) {
 			containertest.Check(t, err)
 			used(t, kafka, "Apache Kafka")
 
-			ctx := bounded(t, 3*time.Minute)
+			ctx := etltest.Bounded(t, 3*time.Minute)
 			s := containerSite(t, server, kafka)
 			s.proxy.Commits(tenthCommit(rnd))
 			l := &load{seed: rnd, addr: s.avro, batch: 50, total: 20_000, rate: 5_000}
@@ -98,7 +99,7 @@ func TestContainer_EndToEnd(t *testing.T) {
 // containerSite is a site whose broker and server run in containers.
 func containerSite(t *testing.T, server *mariadbtest.Server, kafka *containertest.Container) *site {
 	t.Helper()
-	s := &site{dir: t.TempDir(), avro: freeAddr(t), broker: &broker{addr: kafka.Addr}, server: server, schema: server.Database(t)}
+	s := &site{dir: t.TempDir(), avro: etltest.FreeAddr(t), broker: &broker{addr: kafka.Addr}, server: server, schema: server.Database(t)}
 	var err error
 	if s.db, err = sql.Open("mysql", server.DSN(s.schema)); err != nil {
 		t.Fatal(err)

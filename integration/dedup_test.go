@@ -15,6 +15,7 @@ import (
 
 	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/avro"
+	"github.com/sluice-etl/sluice/internal/etltest"
 	"github.com/sluice-etl/sluice/internal/failpoint"
 )
 
@@ -71,7 +72,7 @@ func twice(ctx context.Context, addr string, n int) error {
 // copies went.
 func TestP28_OnceThroughKills(t *testing.T) {
 	const events = 40_000
-	ctx := bounded(t, 6*time.Minute)
+	ctx := etltest.Bounded(t, 6*time.Minute)
 	rnd := seed(t)
 	r := rand.New(rand.NewPCG(rnd, 3))
 	s := newSite(t)
@@ -94,14 +95,14 @@ func TestP28_OnceThroughKills(t *testing.T) {
 		failpoint.Folded, failpoint.Fenced, failpoint.Upserting, failpoint.BeforeCommit, failpoint.CommitWritten,
 		failpoint.CommitDone, failpoint.BeforeMirror,
 	} {
-		s.killAt(ctx, t, fmt.Sprintf("%s:kill:%d", point, 1+r.IntN(8)), func(*process) {})
+		s.killAt(ctx, t, fmt.Sprintf("%s:kill:%d", point, 1+r.IntN(8)), func(*etltest.Process) {})
 	}
 	first := s.start(t, "run", "")
 	epoch := s.lowestEpoch(ctx)
-	await(ctx, t, "the process owns every partition", func() bool { return s.lowestEpoch(ctx) > epoch })
+	etltest.Await(ctx, t, "the process owns every partition", func() bool { return s.lowestEpoch(ctx) > epoch })
 	second := s.start(t, "load", "")
-	await(ctx, t, "two processes share the partitions", func() bool { return s.members(ctx, t) == 2 })
-	second.kill(t)
+	etltest.Await(ctx, t, "two processes share the partitions", func() bool { return s.members(ctx, t) == 2 })
+	second.Kill(t)
 	select {
 	case err := <-sent:
 		if err != nil {
@@ -110,7 +111,7 @@ func TestP28_OnceThroughKills(t *testing.T) {
 	case <-ctx.Done():
 		t.Fatal(context.Cause(ctx))
 	}
-	await(ctx, t, "everything is counted", func() bool { return s.drained(ctx, t) })
+	etltest.Await(ctx, t, "everything is counted", func() bool { return s.drained(ctx, t) })
 	var rows, counted, most int64
 	if err := s.db.QueryRowContext(ctx, "SELECT COUNT(*), SUM(n), MAX(n) FROM ids").Scan(&rows, &counted, &most); err != nil {
 		t.Fatal(err)
@@ -126,5 +127,5 @@ func TestP28_OnceThroughKills(t *testing.T) {
 		t.Errorf("the audit has %d copies, at least %d were sent", copies, events)
 	}
 	t.Logf("%d events, %d copies", events, copies)
-	first.stop(ctx, t)
+	first.Stop(ctx, t)
 }

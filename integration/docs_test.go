@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sluice-etl/sluice/internal/etltest"
 )
 
 func readDocs(t *testing.T) map[string]string {
@@ -33,7 +35,7 @@ func readDocs(t *testing.T) map[string]string {
 
 // The metrics that the pages speak of are those of a running process.
 func TestDocs_metricsExist(t *testing.T) {
-	ctx := bounded(t, time.Minute)
+	ctx := etltest.Bounded(t, time.Minute)
 	s := newSite(t)
 	s.every = []string{"--dedup-header=id"}
 	p := s.start(t, "run", "")
@@ -48,7 +50,7 @@ func TestDocs_metricsExist(t *testing.T) {
 	within, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	for len(missing) > 0 && within.Err() == nil {
-		exposed := p.metrics(within)
+		exposed := p.Metrics(within)
 		for metric := range missing {
 			if strings.Contains(exposed, "# TYPE "+metric+" ") {
 				delete(missing, metric)

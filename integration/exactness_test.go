@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluice-etl/sluice/internal/etltest"
 	"github.com/sluice-etl/sluice/internal/failpoint"
 	"github.com/sluice-etl/sluice/internal/mysqlproxy"
 )
@@ -33,17 +34,10 @@ func (s *site) begin(ctx context.Context, t *testing.T, l *load) <-chan error {
 	return sent
 }
 
-func bounded(t *testing.T, d time.Duration) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeoutCause(t.Context(), d, fmt.Errorf("the test's %v are over", d))
-	t.Cleanup(cancel)
-	return ctx
-}
-
 // TestExactness_KillAtEveryPoint sends 300,000 events over four connections while etl is killed at each named point,
 // one after another, and started again, and while the proxy cuts off, or swallows the answer of, every 10th COMMIT.
 func TestExactness_KillAtEveryPoint(t *testing.T) {
-	ctx := bounded(t, 8*time.Minute)
+	ctx := etltest.Bounded(t, 8*time.Minute)
 	rnd := seed(t)
 	r := rand.New(rand.NewPCG(rnd, 1))
 	s := newSite(t)
@@ -63,13 +57,13 @@ func TestExactness_KillAtEveryPoint(t *testing.T) {
 		if !strings.HasPrefix(point, "T") {
 			hits += r.IntN(12)
 		}
-		s.killAt(ctx, t, fmt.Sprintf("%s:kill:%d", point, hits), func(*process) {})
+		s.killAt(ctx, t, fmt.Sprintf("%s:kill:%d", point, hits), func(*etltest.Process) {})
 	}
 	// Partitions are revoked from a living process when another one joins.
-	var second *process
+	var second *etltest.Process
 	epoch := s.lowestEpoch(ctx) // before the first process can claim
-	s.killAt(ctx, t, failpoint.Revoking+":kill", func(*process) {
-		await(ctx, t, "the first process owns every partition", func() bool { return s.lowestEpoch(ctx) > epoch })
+	s.killAt(ctx, t, failpoint.Revoking+":kill", func(*etltest.Process) {
+		etltest.Await(ctx, t, "the first process owns every partition", func() bool { return s.lowestEpoch(ctx) > epoch })
 		second = s.start(t, "load", "")
 	})
 	last := s.start(t, "run", "")
@@ -98,14 +92,14 @@ func tenthCommit(seed uint64) func(int) mysqlproxy.Fate {
 }
 
 // killAt runs one etl until its failpoint kills it.
-func (s *site) killAt(ctx context.Context, t *testing.T, at string, meanwhile func(*process)) {
+func (s *site) killAt(ctx context.Context, t *testing.T, at string, meanwhile func(*etltest.Process)) {
 	t.Helper()
 	ctx, cancel := context.WithTimeoutCause(ctx, time.Minute, errors.New("a minute is over"))
 	defer cancel()
 	began, before := time.Now(), s.counted(ctx)
 	p := s.start(t, "run", at)
 	meanwhile(p)
-	p.awaitKilled(ctx, t)
+	p.AwaitKilled(ctx, t)
 	t.Logf("%s: killed after %v, %d records counted until then, %d of them by it", at,
 		time.Since(began).Round(time.Millisecond), s.counted(ctx), s.counted(ctx)-before)
 }
@@ -113,25 +107,25 @@ func (s *site) killAt(ctx context.Context, t *testing.T, at string, meanwhile fu
 // TestExactness_Zombie freezes one of two processes at the worst moments until the group has dropped it and the other
 // one has gone on with its partitions, and then lets it go on with what it was doing.
 func TestExactness_Zombie(t *testing.T) {
-	ctx := bounded(t, 5*time.Minute)
+	ctx := etltest.Bounded(t, 5*time.Minute)
 	rnd := seed(t)
 	s := newSite(t)
 	ingest := s.start(t, "ingest", "")
 	l := &load{seed: rnd, addr: s.avro, batch: 50, total: 100_000, rate: 1_500}
 	sent := s.begin(ctx, t, l)
 	other := s.start(t, "load", "")
-	await(ctx, t, "the other process owns every partition", func() bool { return s.lowestEpoch(ctx) > 0 })
+	etltest.Await(ctx, t, "the other process owns every partition", func() bool { return s.lowestEpoch(ctx) > 0 })
 
-	var zombie *process
+	var zombie *etltest.Process
 	for _, point := range []string{failpoint.Folded, failpoint.Fenced, failpoint.BeforeCommit, failpoint.CommitWritten} {
 		if zombie != nil {
-			zombie.kill(t)
+			zombie.Kill(t)
 		}
 		zombie = s.start(t, "load", point+":stop")
-		await(ctx, t, "the process is frozen at "+point, func() bool { return zombie.frozen(t) })
-		await(ctx, t, "the group has dropped the frozen process", func() bool { return s.members(ctx, t) == 1 })
+		etltest.Await(ctx, t, "the process is frozen at "+point, func() bool { return frozen(t, zombie) })
+		etltest.Await(ctx, t, "the group has dropped the frozen process", func() bool { return s.members(ctx, t) == 1 })
 		frozen := readCheckpoints(ctx, t, s.db, job)
-		await(ctx, t, "every partition has gone on without it", func() bool {
+		etltest.Await(ctx, t, "every partition has gone on without it", func() bool {
 			now := readCheckpoints(ctx, t, s.db, job)
 			for p, c := range frozen {
 				if now[p].Next <= c.Next {
@@ -140,16 +134,16 @@ func TestExactness_Zombie(t *testing.T) {
 			}
 			return true
 		})
-		zombie.signal(t, syscall.SIGCONT)
-		await(ctx, t, "the thawed process is a member again", func() bool { return s.members(ctx, t) == 2 })
+		zombie.Signal(t, syscall.SIGCONT)
+		etltest.Await(ctx, t, "the thawed process is a member again", func() bool { return s.members(ctx, t) == 2 })
 	}
 	s.finish(ctx, t, l, sent, zombie, other, ingest)
 }
 
 // frozen reports whether the kernel has stopped the process.
-func (p *process) frozen(t *testing.T) bool {
+func frozen(t *testing.T, p *etltest.Process) bool {
 	t.Helper()
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.PID()))
 	if err != nil {
 		return false
 	}
@@ -161,7 +155,7 @@ func (p *process) frozen(t *testing.T) bool {
 // TestExactness_OlderState puts MariaDB back to an older copy of its data folder, twice, while events come in. Nobody
 // helps etl to find its place.
 func TestExactness_OlderState(t *testing.T) {
-	ctx := bounded(t, 4*time.Minute)
+	ctx := etltest.Bounded(t, 4*time.Minute)
 	rnd := seed(t)
 	s := newSite(t)
 	p := s.start(t, "run", "")
@@ -169,13 +163,13 @@ func TestExactness_OlderState(t *testing.T) {
 	sent := s.begin(ctx, t, l)
 	for range 2 {
 		at := s.counted(ctx)
-		await(ctx, t, "5,000 more records are counted", func() bool { return s.counted(ctx) >= at+5_000 })
+		etltest.Await(ctx, t, "5,000 more records are counted", func() bool { return s.counted(ctx) >= at+5_000 })
 		older, err := s.server.CopyData()
 		if err != nil {
 			t.Fatal(err)
 		}
 		kept := s.counted(ctx)
-		await(ctx, t, "10,000 records are counted after the copy", func() bool { return s.counted(ctx) >= kept+10_000 })
+		etltest.Await(ctx, t, "10,000 records are counted after the copy", func() bool { return s.counted(ctx) >= kept+10_000 })
 		if err := s.server.RestoreData(older); err != nil {
 			t.Fatal(err)
 		}
@@ -186,7 +180,7 @@ func TestExactness_OlderState(t *testing.T) {
 // TestExactness_ServersKilled kills broker and database by SIGKILL in mid-run, one after the other and both at once,
 // and starts them again.
 func TestExactness_ServersKilled(t *testing.T) {
-	ctx := bounded(t, 4*time.Minute)
+	ctx := etltest.Bounded(t, 4*time.Minute)
 	rnd := seed(t)
 	s := newSite(t)
 	p := s.start(t, "run", "")
@@ -194,7 +188,7 @@ func TestExactness_ServersKilled(t *testing.T) {
 	sent := s.begin(ctx, t, l)
 	for _, which := range []struct{ broker, server bool }{{false, true}, {true, false}, {true, true}} {
 		at := s.counted(ctx)
-		await(ctx, t, "3,000 more records are counted", func() bool { return s.counted(ctx) >= at+3_000 })
+		etltest.Await(ctx, t, "3,000 more records are counted", func() bool { return s.counted(ctx) >= at+3_000 })
 		if which.server {
 			if err := s.server.Kill(); err != nil {
 				t.Fatal(err)

@@ -5,7 +5,6 @@ package integration
 import (
 	"bytes"
 	"context"
-	"encoding/hex"
 	"errors"
 	"flag"
 	"fmt"
@@ -23,6 +22,7 @@ import (
 
 	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/avro"
+	"github.com/sluice-etl/sluice/internal/etltest"
 	"github.com/sluice-etl/sluice/internal/jvmtest"
 )
 
@@ -209,11 +209,11 @@ func TestReal_FlumeBytes(t *testing.T) {
 }
 
 func captureBytes(t *testing.T, version jvmtest.Set) {
-	ctx := bounded(t, time.Minute)
+	ctx := etltest.Bounded(t, time.Minute)
 	k := &keeper{}
 	plain := record(t, receive(t, k))
 	deflate, tls, both := record(t, ""), record(t, ""), record(t, "")
-	in := newSpool(t)
+	in := etltest.NewSpool(t)
 	lines := []string{
 		"sources=s", "channels=c1 c2 c3 c4", "sinks=k1 k2 k3 k4",
 		"sources.s.type=spooldir", "sources.s.spoolDir={dir}/in", "sources.s.channels=c1 c2 c3 c4", "sources.s.pollDelay=100",
@@ -227,9 +227,9 @@ func captureBytes(t *testing.T, version jvmtest.Set) {
 	}
 	lines = append(lines, "sinks.k2.compression-type=deflate", "sinks.k3.ssl=true", "sinks.k3.trust-all-certs=true",
 		"sinks.k4.compression-type=deflate", "sinks.k4.ssl=true", "sinks.k4.trust-all-certs=true")
-	jvmtest.StartAgent(t, version, in.properties(lines...))
+	jvmtest.StartAgent(t, version, in.Properties(lines...))
 
-	await(ctx, t, "all four sinks have connected", func() bool {
+	etltest.Await(ctx, t, "all four sinks have connected", func() bool {
 		for _, r := range []*recorder{plain, deflate, tls, both} {
 			if connected, _ := r.state(); !connected {
 				return false
@@ -238,23 +238,23 @@ func captureBytes(t *testing.T, version jvmtest.Set) {
 		return true
 	})
 	// A sink connects before it has anything to say. Netty 3 greets with TLS when it first writes, Netty 4 at once.
-	early := within(time.Second, func() bool { return tls.said() > 0 })
+	early := etltest.Within(time.Second, func() bool { return tls.said() > 0 })
 	if want := version == jvmtest.Flume111; early != want {
 		t.Errorf("TLS is greeted before there is an event: %v, want %v", early, want)
 	}
 	if n := plain.said() + deflate.said(); n != 0 {
 		t.Errorf("%d bytes before there is an event", n)
 	}
-	in.put(t, "first.log", []byte("hi\n\ncafé \"quoted\"\n"+strings.Repeat("x", 9000)+"\n"))
-	await(ctx, t, "the first file", func() bool { return len(k.kept()) == 4 })
-	in.put(t, "second.log", []byte("yo\n"))
-	await(ctx, t, "the second file", func() bool { return len(k.kept()) == 5 })
+	in.Put(t, "first.log", []byte("hi\n\ncafé \"quoted\"\n"+strings.Repeat("x", 9000)+"\n"))
+	etltest.Await(ctx, t, "the first file", func() bool { return len(k.kept()) == 4 })
+	in.Put(t, "second.log", []byte("yo\n"))
+	etltest.Await(ctx, t, "the second file", func() bool { return len(k.kept()) == 5 })
 	const of = "{basename=first.log,origin=café}" // in the order of Java's map
 	want := []string{"hi" + of, of, "café \"quoted\"" + of, strings.Repeat("x", 9000) + of, "yo{basename=second.log,origin=café}"}
 	if diff := cmp.Diff(want, k.kept()); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
 	}
-	await(ctx, t, "the other sinks have spoken", func() bool { return deflate.said() > 8 && tls.said() > 8 && both.said() > 8 })
+	etltest.Await(ctx, t, "the other sinks have spoken", func() bool { return deflate.said() > 8 && tls.said() > 8 && both.said() > 8 })
 	first := func(r *recorder) byte {
 		_, talk := r.state()
 		return talk[0].data[0]
@@ -281,7 +281,7 @@ func captureBytes(t *testing.T, version jvmtest.Set) {
 		fmt.Fprintf(&text, "\n== %s\n", part.name)
 		_, talk := part.r.state()
 		for _, p := range talk {
-			fmt.Fprintf(&text, "%c %s\n", p.from, hexText(p.data))
+			fmt.Fprintf(&text, "%c %s\n", p.from, etltest.Hex(p.data))
 		}
 	}
 	if *rewrite {
@@ -298,23 +298,4 @@ func captureBytes(t *testing.T, version jvmtest.Set) {
 	if diff := cmp.Diff(untilDeflate(string(golden)), untilDeflate(text.String())); diff != "" {
 		t.Errorf("the plain exchange is not the golden's (-want +got):\n%s", diff)
 	}
-}
-
-// hexText is hexadecimal with long runs cut short: 78*9000.
-func hexText(b []byte) string {
-	var s strings.Builder
-	for len(b) > 0 {
-		run := 1
-		for run < len(b) && b[run] == b[0] {
-			run++
-		}
-		if run < 32 {
-			run = 1
-			s.WriteString(hex.EncodeToString(b[:1]))
-		} else {
-			fmt.Fprintf(&s, " %02x*%d ", b[0], run)
-		}
-		b = b[run:]
-	}
-	return s.String()
 }

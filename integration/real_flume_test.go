@@ -17,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"github.com/sluice-etl/sluice/internal/accesslog"
+	"github.com/sluice-etl/sluice/internal/etltest"
 	"github.com/sluice-etl/sluice/internal/jvmtest"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 )
@@ -45,6 +46,9 @@ type flumeSite struct {
 	server          *mariadbtest.Server
 	db              *sql.DB
 }
+
+// flumeVersions are the two lines of Flume that are in use: Avro 1.7 on Netty 3, and Avro 1.11 on Netty 4.
+var flumeVersions = []jvmtest.Set{jvmtest.Flume19, jvmtest.Flume111}
 
 // TestReal_FlumeToMySQL runs the whole way with nothing that is imitated: a Flume agent reads files into its file
 // channel and pushes them by its Avro sink to etl, through Kafka, to MariaDB; etl and the agent are killed on the way.
@@ -78,7 +82,7 @@ func startServers(t *testing.T) (*realKafka, *mariadbtest.Server) {
 
 func newFlumeSite(t *testing.T, name string, kafka *realKafka, server *mariadbtest.Server) *flumeSite {
 	t.Helper()
-	s := &flumeSite{dir: t.TempDir(), topic: name, job: "job-" + name, avro: freeAddr(t), kafka: kafka, server: server}
+	s := &flumeSite{dir: t.TempDir(), topic: name, job: "job-" + name, avro: etltest.FreeAddr(t), kafka: kafka, server: server}
 	var err error
 	if s.schema, err = server.CreateDatabase(); err != nil {
 		t.Fatal(err)
@@ -91,9 +95,9 @@ func newFlumeSite(t *testing.T, name string, kafka *realKafka, server *mariadbte
 }
 
 // start starts an etl that counts events of the format by the query; more are options beside the usual ones.
-func (s *flumeSite) start(t *testing.T, format, query string, more ...string) *process {
+func (s *flumeSite) start(t *testing.T, format, query string, more ...string) *etltest.Process {
 	t.Helper()
-	return startETL(t, s.dir, "", append([]string{
+	return etltest.Start(t, etlBinary, s.dir, "", append([]string{
 		"run", "--kafka-brokers=" + s.kafka.Addr(), "--kafka-topic=" + s.topic, "--kafka-partitions=4", "--kafka-session-timeout=6s",
 		"--avro-listen=" + s.avro, "--job=" + s.job, "--format=" + format, "--query=" + query,
 		"--mysql-dsn=" + mariadbtest.User + ":" + mariadbtest.Password + "@tcp(" + s.server.Addr() + ")/" + s.schema,
@@ -103,10 +107,10 @@ func (s *flumeSite) start(t *testing.T, format, query string, more ...string) *p
 }
 
 func (s *flumeSite) run(t *testing.T, version jvmtest.Set, rnd uint64) {
-	ctx := bounded(t, 3*time.Minute)
-	in := newSpool(t)
+	ctx := etltest.Bounded(t, 3*time.Minute)
+	in := etltest.NewSpool(t)
 	host, port, _ := net.SplitHostPort(s.avro)
-	agent := jvmtest.StartAgent(t, version, in.properties(
+	agent := jvmtest.StartAgent(t, version, in.Properties(
 		"sources=s", "channels=c", "sinks=k",
 		"sources.s.type=spooldir", "sources.s.channels=c", "sources.s.spoolDir={dir}/in",
 		"sources.s.basenameHeader=true", "sources.s.interceptors=i1 i2",
@@ -116,7 +120,7 @@ func (s *flumeSite) run(t *testing.T, version jvmtest.Set, rnd uint64) {
 		"sinks.k.type=avro", "sinks.k.channel=c", "sinks.k.hostname="+host, "sinks.k.port="+port, "sinks.k.batch-size=100",
 	))
 	etl := s.start(t, "combined", flumeQuery)
-	await(ctx, t, "etl is ready", func() bool { return etl.ready(ctx) })
+	etltest.Await(ctx, t, "etl is ready", func() bool { return etl.Ready(ctx) })
 
 	watch, over := context.WithCancel(ctx)
 	var watching sync.WaitGroup
@@ -136,7 +140,7 @@ func (s *flumeSite) run(t *testing.T, version jvmtest.Set, rnd uint64) {
 				text = accesslog.Append(text, made, n)
 				text = fmt.Appendf(text, " line-%d\n", n) // which line it is; behind the last field nothing is looked at
 			}
-			in.put(t, fmt.Sprintf("access-%d.log", f), text)
+			in.Put(t, fmt.Sprintf("access-%d.log", f), text)
 		}
 	}
 	put(0, earlyFiles)
@@ -146,14 +150,14 @@ func (s *flumeSite) run(t *testing.T, version jvmtest.Set, rnd uint64) {
 		return n
 	}
 	const all = flumeFiles * flumeLines
-	await(ctx, t, "some lines are counted", func() bool { return counted() > 1_000 })
-	etl.kill(t)
+	etltest.Await(ctx, t, "some lines are counted", func() bool { return counted() > 1_000 })
+	etl.Kill(t)
 	at := counted()
 	etl = s.start(t, "combined", flumeQuery)
-	await(ctx, t, "more lines are counted by the second etl", func() bool { return counted() > at+1_000 })
+	etltest.Await(ctx, t, "more lines are counted by the second etl", func() bool { return counted() > at+1_000 })
 	put(earlyFiles, flumeFiles)
 	read := 0
-	await(ctx, t, "the agent reads the last files", func() bool {
+	etltest.Await(ctx, t, "the agent reads the last files", func() bool {
 		counters, _ := agent.Counters(ctx)
 		read, _ = strconv.Atoi(counters["SOURCE.s"]["EventAcceptedCount"])
 		return read > earlyFiles*flumeLines
@@ -165,18 +169,18 @@ func (s *flumeSite) run(t *testing.T, version jvmtest.Set, rnd uint64) {
 	if err := agent.Restart(ctx); err != nil {
 		t.Fatal(err)
 	}
-	await(ctx, t, "the agent has read and sent everything", func() bool {
-		if in.completed(t) < flumeFiles {
+	etltest.Await(ctx, t, "the agent has read and sent everything", func() bool {
+		if in.Completed(t) < flumeFiles {
 			return false
 		}
 		counters, err := agent.Counters(ctx)
 		return err == nil && counters["CHANNEL.c"]["ChannelSize"] == "0" &&
 			counters["SINK.k"]["EventDrainAttemptCount"] == counters["SINK.k"]["EventDrainSuccessCount"]
 	})
-	await(ctx, t, "everything is counted", func() bool { return s.drained(ctx, t) })
+	etltest.Await(ctx, t, "everything is counted", func() bool { return s.drained(ctx, t) })
 	t.Logf("%d lines in %v", all, time.Since(began).Round(time.Millisecond))
 	s.compare(ctx, t)
-	etl.stop(ctx, t)
+	etl.Stop(ctx, t)
 }
 
 // ends is where each partition ends.

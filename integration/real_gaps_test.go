@@ -8,11 +8,13 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/sluice-etl/sluice/internal/etltest"
 )
 
 // P27: read_committed with aborted transactions among the others; their records and the markers are gaps, each seen.
 func realAborted(t *testing.T, r *realKafka) {
-	ctx := bounded(t, time.Minute)
+	ctx := etltest.Bounded(t, time.Minute)
 	cfg := realConfig(r.Broker, "aborted", 1)
 	r.make(t, cfg)
 	plain, txn := r.client(t), r.client(t, kgo.TransactionalID("aborted-txn"))
@@ -54,7 +56,7 @@ func realAborted(t *testing.T, r *realKafka) {
 	check := func(what string) {
 		t.Helper()
 		end := ends()
-		await(ctx, t, what, func() bool { return l.at(0).next == end || l.at(0).err != nil })
+		etltest.Await(ctx, t, what, func() bool { return l.at(0).next == end || l.at(0).err != nil })
 		a := l.at(0)
 		if a.err != nil || len(a.values) != want || a.gapped() != gaps {
 			t.Fatalf("%s: %d records, %d gaps, error %v; want %d and %d", what, len(a.values), a.gapped(), a.err, want, gaps)
@@ -86,7 +88,7 @@ func realAborted(t *testing.T, r *realKafka) {
 	l2.parts[0] = &account{next: l.at(0).next, epoch: l.at(0).epoch}
 	l2.join(cfg, "aborted-job-2")
 	fill(t, plain, "aborted", 0, want, want+1)
-	await(ctx, t, "it goes on from there", func() bool { return len(l2.at(0).values) == 1 || l2.at(0).err != nil })
+	etltest.Await(ctx, t, "it goes on from there", func() bool { return len(l2.at(0).values) == 1 || l2.at(0).err != nil })
 	if err := l2.at(0).err; err != nil {
 		t.Error(err)
 	}
@@ -94,7 +96,7 @@ func realAborted(t *testing.T, r *realKafka) {
 
 // P27: on a compacted topic, offsets that no batch holds any more are gaps.
 func realCompaction(t *testing.T, r *realKafka) {
-	ctx := bounded(t, 90*time.Second)
+	ctx := etltest.Bounded(t, 90*time.Second)
 	cfg := realConfig(r.Broker, "compacted", 1)
 	r.made(t, "compacted", 1, map[string]string{
 		"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.001", "segment.bytes": "1048576", "segment.ms": "200",
@@ -145,7 +147,7 @@ func realCompaction(t *testing.T, r *realKafka) {
 	}
 	l := newLedger(t)
 	l.join(cfg, "compacted-job")
-	await(ctx, t, "all is taken", func() bool { return l.at(0).next == total+1 || l.at(0).err != nil })
+	etltest.Await(ctx, t, "all is taken", func() bool { return l.at(0).next == total+1 || l.at(0).err != nil })
 	a := l.at(0)
 	if a.err != nil || int64(len(a.values))+a.gapped() != total+1 || a.gapped() < total/2 || len(a.gaps) < 100 {
 		t.Fatalf("%d records and %d gaps of %d offsets, error %v", len(a.values), a.gapped(), total+1, a.err)
@@ -156,7 +158,7 @@ func realCompaction(t *testing.T, r *realKafka) {
 	l2 := newLedger(t)
 	l2.parts[0] = &account{next: a.gaps[0].First + 1, epoch: a.epoch}
 	l2.join(cfg, "compacted-job-2")
-	await(ctx, t, "a claim within a gap", func() bool { return l2.at(0).next == total+1 || l2.at(0).err != nil })
+	etltest.Await(ctx, t, "a claim within a gap", func() bool { return l2.at(0).next == total+1 || l2.at(0).err != nil })
 	if err := l2.at(0).err; err != nil {
 		t.Error(err)
 	}

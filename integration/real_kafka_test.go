@@ -16,6 +16,7 @@ import (
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/internal/etltest"
 	"github.com/sluice-etl/sluice/internal/jvmtest"
 	"github.com/sluice-etl/sluice/kafkaio"
 )
@@ -92,7 +93,7 @@ func fill(t *testing.T, cl *kgo.Client, topic string, partition int32, first, ne
 // wantStopped waits until the partition stops, by class ErrRefused, at next, with that text.
 func wantStopped(ctx context.Context, t *testing.T, l *ledger, next int64, text string) {
 	t.Helper()
-	await(ctx, t, "the partition stops: "+text, func() bool { return l.at(0).err != nil })
+	etltest.Await(ctx, t, "the partition stops: "+text, func() bool { return l.at(0).err != nil })
 	a := l.at(0)
 	var e *checkpoint.Error
 	if !errors.Is(a.err, checkpoint.ErrRefused) || !errors.As(a.err, &e) || len(e.Partitions) != 1 || !strings.Contains(a.err.Error(), text) {
@@ -101,22 +102,6 @@ func wantStopped(ctx context.Context, t *testing.T, l *ledger, next int64, text 
 	if a.next != next {
 		t.Errorf("stopped at %d, want %d", a.next, next)
 	}
-}
-
-// within reports whether the condition comes to hold in that time.
-func within(d time.Duration, condition func() bool) bool {
-	deadline := time.NewTimer(d)
-	defer deadline.Stop()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for !condition() {
-		select {
-		case <-tick.C:
-		case <-deadline.C:
-			return false
-		}
-	}
-	return true
 }
 
 // P25, P26: topics that we make have LogAppendTime, and their second making is none.
@@ -146,7 +131,7 @@ func realTopics(t *testing.T, r *realKafka) {
 
 // The group: a second member takes half, gives it back when it leaves, and every record is taken once all the while.
 func realMembers(t *testing.T, r *realKafka) {
-	ctx := bounded(t, time.Minute)
+	ctx := etltest.Bounded(t, time.Minute)
 	cfg := realConfig(r.Broker, "members", 6)
 	r.make(t, cfg)
 	cl := r.client(t)
@@ -160,7 +145,7 @@ func realMembers(t *testing.T, r *realKafka) {
 	}
 	taken := func(what string) {
 		t.Helper()
-		await(ctx, t, what+": all records are taken", func() bool {
+		etltest.Await(ctx, t, what+": all records are taken", func() bool {
 			for p := range int32(6) {
 				if l.at(p).next != int64(sent) {
 					return false
@@ -174,7 +159,7 @@ func realMembers(t *testing.T, r *realKafka) {
 	taken("one member")
 	two := l.join(cfg, "members-job")
 	more()
-	await(ctx, t, "each member has three partitions", func() bool { return l.holding(one) == 3 && l.holding(two) == 3 })
+	etltest.Await(ctx, t, "each member has three partitions", func() bool { return l.holding(one) == 3 && l.holding(two) == 3 })
 	more()
 	taken("two members")
 	var ps []checkpoint.Partition
@@ -187,7 +172,7 @@ func realMembers(t *testing.T, r *realKafka) {
 	}
 	one.stop()
 	more()
-	await(ctx, t, "the other member has six", func() bool { return l.holding(two) == 6 })
+	etltest.Await(ctx, t, "the other member has six", func() bool { return l.holding(two) == 6 })
 	taken("the other member")
 	for v, n := range l.values() {
 		if n != 1 {
@@ -209,21 +194,21 @@ func realMembers(t *testing.T, r *realKafka) {
 // P27: records that are gone stop the partition, with the exact offsets, at the claim and under way; a person's word
 // brings it on.
 func realDeleted(t *testing.T, r *realKafka) {
-	ctx := bounded(t, time.Minute)
+	ctx := etltest.Bounded(t, time.Minute)
 	cfg := realConfig(r.Broker, "deleted", 1)
 	r.make(t, cfg)
 	cl, adm := r.client(t), r.admin(t)
 	fill(t, cl, "deleted", 0, 0, 200)
 	l := newLedger(t)
 	m := l.join(cfg, "deleted-job")
-	await(ctx, t, "records", func() bool { return l.at(0).next == 200 })
+	etltest.Await(ctx, t, "records", func() bool { return l.at(0).next == 200 })
 	p := checkpoint.Partition{Topic: "deleted"}
 	m.source.Position([]batch.Position{{Partition: p, Action: batch.Pause}})
 	// The pause takes hold when a record is not taken any more.
 	next := 200
 	for taken := true; taken; next++ {
 		fill(t, cl, "deleted", 0, next, next+1)
-		taken = within(500*time.Millisecond, func() bool { return l.at(0).next == int64(next+1) })
+		taken = etltest.Within(500*time.Millisecond, func() bool { return l.at(0).next == int64(next+1) })
 	}
 	rest := int64(next - 1)
 	fill(t, cl, "deleted", 0, next, 300)
@@ -247,7 +232,7 @@ func realDeleted(t *testing.T, r *realKafka) {
 	l2.parts[0].next = 250
 	m2.claim("deleted", 0, l2.parts[0])
 	l2.mu.Unlock()
-	await(ctx, t, "it goes on where a person says", func() bool { return l2.at(0).next == 300 })
+	etltest.Await(ctx, t, "it goes on where a person says", func() bool { return l2.at(0).next == 300 })
 
 	for _, test := range []struct {
 		name string
@@ -268,18 +253,18 @@ func realDeleted(t *testing.T, r *realKafka) {
 
 // P4: a topic that is deleted and made again, with more records than before, stops its partitions.
 func realMadeAgain(t *testing.T, r *realKafka) {
-	ctx := bounded(t, time.Minute)
+	ctx := etltest.Bounded(t, time.Minute)
 	cfg := realConfig(r.Broker, "again", 1)
 	r.make(t, cfg)
 	fill(t, r.client(t), "again", 0, 0, 100)
 	l := newLedger(t)
 	l.join(cfg, "again-job")
-	await(ctx, t, "records", func() bool { return l.at(0).next == 100 })
+	etltest.Await(ctx, t, "records", func() bool { return l.at(0).next == 100 })
 	adm := r.admin(t)
 	if _, err := adm.DeleteTopic(ctx, "again"); err != nil {
 		t.Fatal(err)
 	}
-	await(ctx, t, "the topic is made again", func() bool {
+	etltest.Await(ctx, t, "the topic is made again", func() bool {
 		_, err := adm.CreateTopic(ctx, 1, 1, nil, "again")
 		if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
 			t.Fatal(err)
@@ -295,7 +280,7 @@ func realMadeAgain(t *testing.T, r *realKafka) {
 
 // The group's offsets are what lag tools read.
 func realMirror(t *testing.T, r *realKafka) {
-	ctx := bounded(t, time.Minute)
+	ctx := etltest.Bounded(t, time.Minute)
 	cfg := realConfig(r.Broker, "mirrored", 2)
 	r.make(t, cfg)
 	cl, adm := r.client(t), r.admin(t)
@@ -303,12 +288,12 @@ func realMirror(t *testing.T, r *realKafka) {
 	fill(t, cl, "mirrored", 1, 0, 30)
 	l := newLedger(t)
 	m := l.join(cfg, "mirrored-job")
-	await(ctx, t, "records", func() bool { return l.at(0).next == 70 && l.at(1).next == 30 })
+	etltest.Await(ctx, t, "records", func() bool { return l.at(0).next == 70 && l.at(1).next == 30 })
 	m.source.Position([]batch.Position{
 		{Partition: checkpoint.Partition{Topic: "mirrored", ID: 0}, Action: batch.Mirror, Next: 70},
 		{Partition: checkpoint.Partition{Topic: "mirrored", ID: 1}, Action: batch.Mirror, Next: 20},
 	})
-	await(ctx, t, "the group has the offsets", func() bool {
+	etltest.Await(ctx, t, "the group has the offsets", func() bool {
 		offsets, err := adm.FetchOffsets(ctx, "mirrored-job")
 		if err != nil {
 			t.Fatal(err)

@@ -3,10 +3,8 @@
 package integration
 
 import (
-	"bufio"
 	"context"
 	"net"
-	"net/http"
 	"strconv"
 	"strings"
 	"testing"
@@ -14,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sluice-etl/sluice/internal/etltest"
 	"github.com/sluice-etl/sluice/internal/jvmtest"
 )
 
@@ -25,41 +24,41 @@ const outageQuery = `INSERT INTO seen SELECT _body AS body, COUNT(*) AS times FR
 func TestReal_OutageAddsOneCopy(t *testing.T) {
 	const version, events, batch = jvmtest.Flume111, 30_000, 100
 	jvmtest.Need(t, version, jvmtest.Kafka)
-	ctx := bounded(t, 3*time.Minute)
+	ctx := etltest.Bounded(t, 3*time.Minute)
 	kafka, server := startServers(t)
 	s := newFlumeSite(t, "outage", kafka, server)
 	etl := s.start(t, "raw", outageQuery, "--ack-timeout=2s")
-	await(ctx, t, "etl is ready", func() bool { return etl.ready(ctx) })
+	etltest.Await(ctx, t, "etl is ready", func() bool { return etl.Ready(ctx) })
 	host, port, _ := net.SplitHostPort(s.avro)
-	agent := jvmtest.StartAgent(t, version, newSpool(t).properties(
+	agent := jvmtest.StartAgent(t, version, etltest.NewSpool(t).Properties(
 		"sources=s", "channels=c", "sinks=k",
 		"sources.s.type=seq", "sources.s.channels=c", "sources.s.totalEvents="+strconv.Itoa(events), "sources.s.batchSize=100",
 		"channels.c.type=memory", "channels.c.capacity=50000", "channels.c.transactionCapacity=1000",
 		"sinks.k.type=avro", "sinks.k.channel=c", "sinks.k.hostname="+host, "sinks.k.port="+port,
 		"sinks.k.batch-size="+strconv.Itoa(batch),
 	))
-	ok := func() float64 { return etl.metric(ctx, `etl_receiver_requests_total{outcome="ok"`) }
-	unanswered := func() float64 { return etl.metric(ctx, "etl_receiver_unanswered_events_total") }
+	ok := func() float64 { return metric(ctx, etl, `etl_receiver_requests_total{outcome="ok"`) }
+	unanswered := func() float64 { return metric(ctx, etl, "etl_receiver_unanswered_events_total") }
 	for outage := range 2 {
 		at, before := ok(), unanswered()
-		await(ctx, t, "some requests are answered", func() bool { return ok() > at+20 })
+		etltest.Await(ctx, t, "some requests are answered", func() bool { return ok() > at+20 })
 		if err := kafka.Kill(); err != nil {
 			t.Fatal(err)
 		}
-		await(ctx, t, "a request is given up unanswered", func() bool { return unanswered() > before })
-		connected := etl.metric(ctx, "etl_receiver_connections_total")
-		await(ctx, t, "the agent has come again", func() bool { return etl.metric(ctx, "etl_receiver_connections_total") > connected })
+		etltest.Await(ctx, t, "a request is given up unanswered", func() bool { return unanswered() > before })
+		connected := metric(ctx, etl, "etl_receiver_connections_total")
+		etltest.Await(ctx, t, "the agent has come again", func() bool { return metric(ctx, etl, "etl_receiver_connections_total") > connected })
 		if err := kafka.Restart(ctx); err != nil {
 			t.Fatal(err)
 		}
 		t.Logf("outage %d: %v requests were answered before, %v events are unanswered", outage, ok(), unanswered())
 	}
-	await(ctx, t, "the agent has sent everything", func() bool {
+	etltest.Await(ctx, t, "the agent has sent everything", func() bool {
 		counters, err := agent.Counters(ctx)
 		sent, _ := strconv.Atoi(counters["SINK.k"]["EventDrainSuccessCount"])
 		return err == nil && sent == events
 	})
-	await(ctx, t, "everything is counted", func() bool { return s.drained(ctx, t) })
+	etltest.Await(ctx, t, "everything is counted", func() bool { return s.drained(ctx, t) })
 
 	in := map[string]string{}
 	times := map[string]int{}
@@ -84,25 +83,14 @@ func TestReal_OutageAddsOneCopy(t *testing.T) {
 	if diff := cmp.Diff(in, readTable(ctx, t, s.db, "SELECT body, times FROM seen", 1)); diff != "" {
 		t.Errorf("seen against the topic (-want +got):\n%.2000s", diff)
 	}
-	etl.stop(ctx, t)
+	etl.Stop(ctx, t)
 }
 
 // metric is the sum of the process's series whose line begins so; 0 where it does not answer.
-func (p *process) metric(ctx context.Context, begins string) (sum float64) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.admin+"/metrics", nil)
-	if err != nil {
-		return 0
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return 0
-	}
-	defer resp.Body.Close()
-	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
-		if strings.HasPrefix(lines.Text(), begins) {
-			_, value, _ := strings.Cut(lines.Text(), " ")
+func metric(ctx context.Context, p *etltest.Process, begins string) (sum float64) {
+	for line := range strings.Lines(p.Metrics(ctx)) {
+		if strings.HasPrefix(line, begins) {
+			_, value, _ := strings.Cut(strings.TrimSpace(line), " ")
 			n, err := strconv.ParseFloat(value, 64)
 			if err != nil {
 				continue

@@ -17,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sluice-etl/sluice/internal/etltest"
 	"github.com/sluice-etl/sluice/kafkaio"
 )
 
@@ -79,7 +80,7 @@ func (r *realKafka) readTopic(ctx context.Context, t *testing.T, topic string) [
 // P24: what is too large for the topic is a dead letter, judged by its own size before compression, and what came with
 // it is in the topic. A limit that is lowered under way is met by Kafka's word, and read again.
 func realTooLarge(t *testing.T, r *realKafka) {
-	ctx := bounded(t, time.Minute)
+	ctx := etltest.Bounded(t, time.Minute)
 	cfg := realConfig(r.Broker, "large", 2)
 	r.make(t, cfg)
 	p := r.producer(t, cfg)
@@ -130,7 +131,7 @@ func realTooLarge(t *testing.T, r *realKafka) {
 
 // W8: leader epochs grow when the broker comes back; checkpoints made under the older ones still hold.
 func realEpochs(t *testing.T, r *realKafka) {
-	ctx := bounded(t, time.Minute)
+	ctx := etltest.Bounded(t, time.Minute)
 	cfg := realConfig(r.Broker, "epochs", 1)
 	r.make(t, cfg)
 	l := newLedger(t)
@@ -146,7 +147,7 @@ func realEpochs(t *testing.T, r *realKafka) {
 		}
 		fill(t, r.client(t), "epochs", 0, 100*i, 100*i+100)
 		m := l.join(cfg, "epochs-job")
-		await(ctx, t, "all is taken", func() bool { return l.at(0).next == int64(100*i+100) || l.at(0).err != nil })
+		etltest.Await(ctx, t, "all is taken", func() bool { return l.at(0).next == int64(100*i+100) || l.at(0).err != nil })
 		m.stop()
 		a := l.at(0)
 		if a.err != nil {
@@ -162,7 +163,7 @@ func realEpochs(t *testing.T, r *realKafka) {
 		l.parts[0] = &place
 		m := l.join(cfg, fmt.Sprintf("epochs-job-%d", i))
 		fill(t, r.client(t), "epochs", 0, 300+i, 301+i)
-		await(ctx, t, "it goes on", func() bool { return l.at(0).next == int64(301+i) || l.at(0).err != nil })
+		etltest.Await(ctx, t, "it goes on", func() bool { return l.at(0).next == int64(301+i) || l.at(0).err != nil })
 		if a := l.at(0); a.err != nil || a.gapped() != 0 {
 			t.Errorf("from %d on: %v, %d gaps", 100*i+100, a.err, a.gapped())
 		}
@@ -193,7 +194,7 @@ func realEpochs(t *testing.T, r *realKafka) {
 			end++
 		}
 		m := l.join(cfg, job)
-		await(ctx, t, "it comes to the end", func() bool { return l.at(0).next == end || l.at(0).err != nil })
+		etltest.Await(ctx, t, "it comes to the end", func() bool { return l.at(0).next == end || l.at(0).err != nil })
 		m.stop()
 		if a := l.at(0); a.err != nil || a.gapped() != 11 || a.epoch <= places[2].epoch {
 			t.Fatalf("%s: stands at %d of epoch %d with %d gaps, error %v; want %d, an epoch above %d, 11 gaps", job, a.next, a.epoch, a.gapped(), a.err, end, places[2].epoch)
@@ -204,7 +205,7 @@ func realEpochs(t *testing.T, r *realKafka) {
 
 // The broker is killed and started again under load: what was answered OK is there, and whoever reads stops at nothing.
 func realKilled(t *testing.T, r *realKafka) {
-	ctx := bounded(t, 2*time.Minute)
+	ctx := etltest.Bounded(t, 2*time.Minute)
 	cfg := realConfig(r.Broker, "killed", 4)
 	cfg.AckTimeout = time.Second
 	r.make(t, cfg)
@@ -257,14 +258,14 @@ func realKilled(t *testing.T, r *realKafka) {
 	}
 	for range 2 {
 		at := count()
-		await(ctx, t, "10,000 more are answered", func() bool { return count() >= at+10_000 })
+		etltest.Await(ctx, t, "10,000 more are answered", func() bool { return count() >= at+10_000 })
 		if err := r.Kill(); err != nil {
 			t.Fatal(err)
 		}
 		mu.Lock()
 		before := resent
 		mu.Unlock()
-		await(ctx, t, "every sender has given up a request and tried again", func() bool {
+		etltest.Await(ctx, t, "every sender has given up a request and tried again", func() bool {
 			mu.Lock()
 			defer mu.Unlock()
 			return resent >= before+2*senders
@@ -274,7 +275,7 @@ func realKilled(t *testing.T, r *realKafka) {
 		}
 	}
 	at := count()
-	await(ctx, t, "10,000 more are answered after the last restart", func() bool { return count() >= at+10_000 })
+	etltest.Await(ctx, t, "10,000 more are answered after the last restart", func() bool { return count() >= at+10_000 })
 	enough()
 	if err := g.Wait(); err != nil {
 		t.Fatal(err)
@@ -300,7 +301,7 @@ func realKilled(t *testing.T, r *realKafka) {
 	if most := 2 * senders * size; copies > most {
 		t.Errorf("%d copies of two outages, want %d at most", copies, most)
 	}
-	await(ctx, t, "all is taken", func() bool {
+	etltest.Await(ctx, t, "all is taken", func() bool {
 		n := 0
 		for p := range cfg.Partitions {
 			a := l.at(p)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 
+	"github.com/sluice-etl/sluice/internal/etltest"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 	"github.com/sluice-etl/sluice/internal/mysqlproxy"
 )
@@ -39,7 +40,7 @@ type site struct {
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	s := &site{dir: t.TempDir(), avro: freeAddr(t), broker: startBroker(t)}
+	s := &site{dir: t.TempDir(), avro: etltest.FreeAddr(t), broker: startBroker(t)}
 	var err error
 	if s.server, err = mariadbtest.New(mariadbtest.Private()); err != nil {
 		t.Fatal(err)
@@ -68,7 +69,7 @@ func newSite(t *testing.T) *site {
 }
 
 // start starts one etl: command is run, ingest or load.
-func (s *site) start(t *testing.T, command, failpoint string) *process {
+func (s *site) start(t *testing.T, command, failpoint string) *etltest.Process {
 	t.Helper()
 	args := []string{
 		command, "--log-level=debug",
@@ -88,7 +89,7 @@ func (s *site) start(t *testing.T, command, failpoint string) *process {
 		args = append(args, s.more...)
 	}
 	args = append(args, s.every...)
-	return startETL(t, s.dir, failpoint, args...)
+	return etltest.Start(t, etlBinary, s.dir, failpoint, args...)
 }
 
 // drained reports whether everything that the topic holds is counted.
@@ -132,7 +133,7 @@ func (s *site) members(ctx context.Context, t *testing.T) int {
 
 // finish ends the load, waits until everything is counted, and compares; then it kills every process, starts one
 // again, waits until that one has claimed every partition, and compares once more.
-func (s *site) finish(ctx context.Context, t *testing.T, l *load, sent <-chan error, running ...*process) {
+func (s *site) finish(ctx context.Context, t *testing.T, l *load, sent <-chan error, running ...*etltest.Process) {
 	t.Helper()
 	l.hurry()
 	select {
@@ -143,7 +144,7 @@ func (s *site) finish(ctx context.Context, t *testing.T, l *load, sent <-chan er
 	case <-ctx.Done():
 		t.Fatalf("the load did not end: %v", context.Cause(ctx))
 	}
-	await(ctx, t, "everything is counted", func() bool { return s.drained(ctx, t) })
+	etltest.Await(ctx, t, "everything is counted", func() bool { return s.drained(ctx, t) })
 	tr := readTruth(ctx, t, s.broker, topic)
 	lost, extra := tr.missing(l)
 	if len(lost) > 0 {
@@ -154,12 +155,12 @@ func (s *site) finish(ctx context.Context, t *testing.T, l *load, sent <-chan er
 	compare(ctx, t, s.db, tr)
 
 	for _, p := range running {
-		p.kill(t)
+		p.Kill(t)
 	}
 	epoch := s.lowestEpoch(ctx)
 	last := s.start(t, "run", "")
-	await(ctx, t, "every partition is claimed again", func() bool { return s.lowestEpoch(ctx) > epoch })
-	await(ctx, t, "everything is counted after the restart", func() bool { return s.drained(ctx, t) })
+	etltest.Await(ctx, t, "every partition is claimed again", func() bool { return s.lowestEpoch(ctx) > epoch })
+	etltest.Await(ctx, t, "everything is counted after the restart", func() bool { return s.drained(ctx, t) })
 	compare(ctx, t, s.db, tr)
-	last.stop(ctx, t)
+	last.Stop(ctx, t)
 }

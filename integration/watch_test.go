@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluice-etl/sluice/internal/etltest"
 	"github.com/sluice-etl/sluice/internal/failpoint"
 )
 
@@ -18,7 +19,7 @@ import (
 // any moment: a restart skips no line, and with --dedup-header sluice.line it counts none twice.
 func TestWatch_KilledOnce(t *testing.T) {
 	const files, lines = 12, 5_000
-	ctx := bounded(t, 4*time.Minute)
+	ctx := etltest.Bounded(t, 4*time.Minute)
 	s := newSite(t)
 	if err := os.WriteFile(s.query, []byte("INSERT INTO seen SELECT COALESCE(header('basename'), '') AS file, _body AS line, COUNT(*) AS n FROM events GROUP BY file, line"), 0o600); err != nil {
 		t.Fatal(err)
@@ -50,14 +51,14 @@ func TestWatch_KilledOnce(t *testing.T) {
 	}
 	for _, point := range []string{failpoint.Produced, failpoint.Folded, failpoint.CommitDone} {
 		move(2)
-		s.killAt(ctx, t, point+":kill:3", func(*process) {})
+		s.killAt(ctx, t, point+":kill:3", func(*etltest.Process) {})
 	}
 	for moved < files {
 		move(2)
 		before := s.counted(ctx)
 		p := s.start(t, "run", "")
-		await(ctx, t, "more is counted", func() bool { return s.counted(ctx) > before })
-		p.kill(t)
+		etltest.Await(ctx, t, "more is counted", func() bool { return s.counted(ctx) > before })
+		p.Kill(t)
 	}
 	p := s.start(t, "run", "")
 	var rows, counted, most int64
@@ -66,9 +67,9 @@ func TestWatch_KilledOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	await(ctx, t, "every line is counted", func() bool { count(ctx); return rows == files*lines })
-	await(ctx, t, "everything is counted", func() bool { return s.drained(ctx, t) })
-	p.stop(ctx, t)
+	etltest.Await(ctx, t, "every line is counted", func() bool { count(ctx); return rows == files*lines })
+	etltest.Await(ctx, t, "everything is counted", func() bool { return s.drained(ctx, t) })
+	p.Stop(ctx, t)
 	count(ctx)
 	if rows != files*lines || counted != rows || most != 1 {
 		t.Errorf("%d lines counted %d times, one of them %d times; want %d, each once", rows, counted, most, files*lines)
