@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/send"
 	"github.com/sluice-etl/sluice/internal/avrobin"
+	"github.com/sluice-etl/sluice/internal/receivertest"
 )
 
 // script is a server that expects bytes and answers with bytes.
@@ -36,7 +38,7 @@ func serve(t *testing.T, steps ...script) string {
 			return
 		}
 		defer c.Close()
-		_ = c.SetDeadline(time.Now().Add(patience))
+		_ = c.SetDeadline(time.Now().Add(receivertest.Patience))
 		for i, s := range steps {
 			got := make([]byte, len(s.want))
 			if n, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, s.want) {
@@ -74,20 +76,20 @@ func dialTo(t *testing.T, addr string, change func(*ClientConfig)) *Client {
 // Byte by byte what Avro's own Java client sends, and understanding what its server answers.
 func TestClient_exchange(t *testing.T) {
 	t.Parallel()
-	first := unhex(t, "00000001 00000002 00000030 86aadae2c45474c0fe93ffd0f2350a65 00 86aadae2c45474c0fe93ffd0f2350a65 02 00 00 16 617070656e644261746368 00000012 04 02 08 686f7374 02 61 00 04 6869 00 04 796f 00")
+	first := receivertest.Unhex(t, "00000001 00000002 00000030 86aadae2c45474c0fe93ffd0f2350a65 00 86aadae2c45474c0fe93ffd0f2350a65 02 00 00 16 617070656e644261746368 00000012 04 02 08 686f7374 02 61 00 04 6869 00 04 796f 00")
 	later := func(serial string) []byte {
-		return unhex(t, serial+" 00000002 0000000d 00 16 617070656e644261746368 00000005 02 00 02 78 00")
+		return receivertest.Unhex(t, serial+" 00000002 0000000d 00 16 617070656e644261746368 00000005 02 00 02 78 00")
 	}
 	addr := serve(t,
-		script{first, unhex(t, "00000001 00000003 00000004 00000000 00000001 00 00000002 0000")},
-		script{later("00000002"), unhex(t, "00000002 00000003 00000000 00000001 00 00000002 0000")},
-		script{later("00000003"), unhex(t, "00000003 00000003 00000000 00000001 00 00000002 0002")},
-		script{later("00000004"), unhex(t, "00000004 00000001 00000003 00 00 04")},
+		script{first, receivertest.Unhex(t, "00000001 00000003 00000004 00000000 00000001 00 00000002 0000")},
+		script{later("00000002"), receivertest.Unhex(t, "00000002 00000003 00000000 00000001 00 00000002 0000")},
+		script{later("00000003"), receivertest.Unhex(t, "00000003 00000003 00000000 00000001 00 00000002 0002")},
+		script{later("00000004"), receivertest.Unhex(t, "00000004 00000001 00000003 00 00 04")},
 		script{later("00000005"), frameOf(5, nil, noMeta, systemError("java.lang.Exception: x"))},
-		script{later("00000006"), unhex(t, "00000006 00000001 00000003 000000")},
+		script{later("00000006"), receivertest.Unhex(t, "00000006 00000001 00000003 000000")},
 	)
 	c := dialTo(t, addr, nil)
-	es := events("hi", "yo")
+	es := receivertest.Events("hi", "yo")
 	es[0].Headers = []flumesink.Header{header("host", "a")}
 	if err := c.Append(t.Context(), es); err != nil {
 		t.Fatal(err)
@@ -95,7 +97,7 @@ func TestClient_exchange(t *testing.T) {
 	for i, want := range []string{
 		"", "the server answered FAILED", "the server answered UNKNOWN", "the server answered with an error: java.lang.Exception: x", "",
 	} {
-		err := c.Append(t.Context(), events("x"))
+		err := c.Append(t.Context(), receivertest.Events("x"))
 		if (err == nil) != (want == "") || err != nil && (err.Error() != want || !errors.Is(err, flumesink.ErrRefused)) {
 			t.Errorf("call %d: error %v, want %q", i+2, err, want)
 		}
@@ -108,7 +110,7 @@ func TestClient_handshakes(t *testing.T) {
 	p := newProtocols()
 	theirs := hash{1, 2, 3}
 	other := &protocols{own: theirs}
-	args := appendEvents(nil, events("x"))
+	args := appendEvents(nil, receivertest.Events("x"))
 	call := avrobin.AppendBytes([]byte{0}, "appendBatch")
 	head := func(text string, server hash) []byte {
 		b := append([]byte(nil), p.own[:]...)
@@ -126,7 +128,7 @@ func TestClient_handshakes(t *testing.T) {
 	)
 	c := dialTo(t, addr, nil)
 	for range 2 {
-		if err := c.Append(t.Context(), events("x")); err != nil {
+		if err := c.Append(t.Context(), receivertest.Events("x")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -144,13 +146,13 @@ func TestClient_badAnswers(t *testing.T) {
 		"no handshake":   {frameOf(1, []byte{9}), "the answer holds no handshake"},
 		"no result":      {frameOf(1, []byte{0, 0, 0, 0}, noMeta), "the answer holds no result"},
 		"no status":      {frameOf(1, []byte{0, 0, 0, 0}, noMeta, []byte{0}), "the answer holds no status"},
-		"huge":           {unhex(t, "00000001 00000001 7fffffff"), "an answer of more than"},
+		"huge":           {receivertest.Unhex(t, "00000001 00000001 7fffffff"), "an answer of more than"},
 		"other protocol": {frameOf(1, slices.Concat([]byte{matchClient, 2}, avrobin.AppendBytes(nil, `{"messages":{}}`), []byte{2}, p.own[:], []byte{0}), noMeta, statusOK), "the server's protocol is not Flume's"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			addr := serve(t, script{firstCall(1, events("a")), append([]byte{}, tc.answer...)})
-			err := dialTo(t, addr, nil).Append(t.Context(), events("a"))
+			addr := serve(t, script{firstCall(1, receivertest.Events("a")), append([]byte{}, tc.answer...)})
+			err := dialTo(t, addr, nil).Append(t.Context(), receivertest.Events("a"))
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("error %v, want %q", err, tc.want)
 			}
@@ -160,16 +162,16 @@ func TestClient_badAnswers(t *testing.T) {
 
 func TestClient_timeouts(t *testing.T) {
 	t.Parallel()
-	addr := serve(t, script{firstCall(1, events("a")), nil})
-	err := dialTo(t, addr, func(c *ClientConfig) { c.RequestTimeout = 20 * time.Millisecond }).Append(t.Context(), events("a"))
+	addr := serve(t, script{firstCall(1, receivertest.Events("a")), nil})
+	err := dialTo(t, addr, func(c *ClientConfig) { c.RequestTimeout = 20 * time.Millisecond }).Append(t.Context(), receivertest.Events("a"))
 	var timeout net.Error
 	if !errors.As(err, &timeout) || !timeout.Timeout() {
 		t.Errorf("error %v, want a time-out", err)
 	}
-	addr = serve(t, script{firstCall(1, events("a")), nil})
+	addr = serve(t, script{firstCall(1, receivertest.Events("a")), nil})
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(20*time.Millisecond, cancel)
-	if err := dialTo(t, addr, nil).Append(ctx, events("a")); !errors.Is(err, context.Canceled) {
+	if err := dialTo(t, addr, nil).Append(ctx, receivertest.Events("a")); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want canceled", err)
 	}
 }
@@ -179,10 +181,10 @@ func TestClient_pipelines(t *testing.T) {
 	k := &kafka{}
 	g := start(t, k, nil)
 	c := g.client()
-	if _, err := c.Start(t.Context(), events("first")); err != nil {
+	if _, err := c.Start(t.Context(), receivertest.Events("first")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Start(t.Context(), events("too early")); err == nil {
+	if _, err := c.Start(t.Context(), receivertest.Events("too early")); err == nil {
 		t.Error("a second request before the first answer")
 	}
 	if _, err := c.Wait(t.Context()); err != nil {
@@ -190,7 +192,7 @@ func TestClient_pipelines(t *testing.T) {
 	}
 	var sent, answered []uint32
 	for range 5 {
-		serial, err := c.Start(t.Context(), events("x"))
+		serial, err := c.Start(t.Context(), receivertest.Events("x"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -210,7 +212,7 @@ func TestClient_pipelines(t *testing.T) {
 	if _, err := c.Wait(t.Context()); err == nil {
 		t.Error("an answer to nothing")
 	}
-	if n := len(k.got()); n != 6 {
+	if n := len(k.Got()); n != 6 {
 		t.Errorf("%d events, want 6", n)
 	}
 }
@@ -237,17 +239,13 @@ func TestClient_allocatesNothingPerEvent(t *testing.T) {
 func TestClient_sendsLines(t *testing.T) {
 	t.Parallel()
 	k := &kafka{}
-	calls := 0
-	k.append = func(ctx context.Context, r flumesink.Request) error {
+	var calls atomic.Int32
+	k.OnAppend = func(ctx context.Context, r flumesink.Request) error {
 		defer r.Release()
-		k.mu.Lock()
-		calls++
-		drop := calls%7 == 3
-		k.mu.Unlock()
-		if drop {
+		if calls.Add(1)%7 == 3 {
 			return errors.New("Kafka is slow")
 		}
-		k.keep(r)
+		k.Keep(r)
 		return nil
 	}
 	g := start(t, k, nil)
@@ -257,15 +255,15 @@ func TestClient_sendsLines(t *testing.T) {
 	}
 	cfg := send.DefaultConfig()
 	cfg.Connections, cfg.Resend = 3, true
-	dial := func(ctx context.Context) (send.Client, error) { return Dial(ctx, DefaultClientConfig(g.addr)) }
+	dial := func(ctx context.Context) (send.Client, error) { return Dial(ctx, DefaultClientConfig(g.Addr)) }
 	sum, err := send.Run(t.Context(), cfg, dial, []send.Input{{Name: "in", Reader: &in}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := len(k.got()); n != 5000 || sum.Acked != 5000 || sum.Resent == 0 {
+	if n := len(k.Got()); n != 5000 || sum.Acked != 5000 || sum.Resent == 0 {
 		t.Errorf("%d events arrived, %+v", n, sum)
 	}
-	if bound := g.metric("etl_receiver_unanswered_events_total"); int64(bound) != sum.Resent {
+	if bound := g.Metric("etl_receiver_unanswered_events_total"); int64(bound) != sum.Resent {
 		t.Errorf("%v events unanswered, %d sent again", bound, sum.Resent)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/internal/receivertest"
 )
 
 // crowd is bad senders: connections that say nothing, connections that stopped in mid-frame, and one that connects
@@ -18,7 +19,7 @@ func crowd(b *testing.B, addr string, connections int) (stop func()) {
 		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(i/500+1))}}
 		return d.DialContext(b.Context(), "tcp", addr)
 	}
-	half := firstCall(1, events(strings.Repeat("x", 1000)))[:500]
+	half := firstCall(1, receivertest.Events(strings.Repeat("x", 1000)))[:500]
 	var open []net.Conn
 	for i := range connections {
 		c, err := dial(i)
@@ -86,16 +87,16 @@ func TestReceiver_crowdIsBounded(t *testing.T) {
 	t.Parallel()
 	k := &kafka{}
 	g := start(t, k, func(c *Config) { c.MaxConnectionsPerAddress = 10_000 })
-	half := firstCall(1, events(strings.Repeat("x", 1000)))[:500]
+	half := firstCall(1, receivertest.Events(strings.Repeat("x", 1000)))[:500]
 	const senders = 2000
 	for range senders {
-		g.dial().send(half)
+		g.Dial().Send(half)
 	}
-	g.until("all have begun", func() bool { return g.admission.Used() >= senders*(readAhead+4<<10) })
-	if used := g.admission.Used(); used > senders*(readAhead+4<<10) || used > flumesink.DefaultConfig().MaxBytesInFlight {
+	g.Until("all have begun", func() bool { return g.Admission.Used() >= senders*(readAhead+4<<10) })
+	if used := g.Admission.Used(); used > senders*(readAhead+4<<10) || used > flumesink.DefaultConfig().MaxBytesInFlight {
 		t.Errorf("%d bytes in flight", used)
 	}
-	if err := g.client().Append(t.Context(), events("good")); err != nil {
+	if err := g.client().Append(t.Context(), receivertest.Events("good")); err != nil {
 		t.Error(err)
 	}
 }

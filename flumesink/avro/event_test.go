@@ -11,6 +11,7 @@ import (
 
 	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/internal/avrobin"
+	"github.com/sluice-etl/sluice/internal/receivertest"
 )
 
 // decoder decodes into a frame of its own.
@@ -70,8 +71,8 @@ func TestDecoder_spec(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var got []string
-			for _, e := range mustDecode(t, unhex(t, tc.bytes)) {
-				got = append(got, show(e))
+			for _, e := range mustDecode(t, receivertest.Unhex(t, tc.bytes)) {
+				got = append(got, receivertest.Show(e))
 			}
 			if d := cmp.Diff(tc.want, got); d != "" {
 				t.Error(d)
@@ -100,7 +101,7 @@ func TestDecoder_malformed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var refused *flumesink.Refusal
-			if err := testDecoder(t).batch(unhex(t, bytes)); !errors.As(err, &refused) || refused.Reason != flumesink.ReasonMalformed {
+			if err := testDecoder(t).batch(receivertest.Unhex(t, bytes)); !errors.As(err, &refused) || refused.Reason != flumesink.ReasonMalformed {
 				t.Errorf("error %v, want malformed", err)
 			}
 		})
@@ -123,7 +124,7 @@ func TestDecoder_limits(t *testing.T) {
 		want      string
 	}{
 		"events": {
-			set(func(c *Config) { c.MaxBatchEvents = 2 }), events("a", "b"), events("a", "b", "c"),
+			set(func(c *Config) { c.MaxBatchEvents = 2 }), receivertest.Events("a", "b"), receivertest.Events("a", "b", "c"),
 			"3 events in a batch are more than 2: send less at once, or raise --avro-max-batch-events",
 		},
 		"headers": {
@@ -160,7 +161,7 @@ func TestDecoder_limitsOverBlocks(t *testing.T) {
 	d.cfg.MaxBatchEvents, d.cfg.MaxHeaders = 2, 1
 	for _, bytes := range []string{"02 0000 02 0000 02 0000 00", "02 02 0261 0262 02 0261 0262 00 00 00"} {
 		var limit *flumesink.LimitError
-		if err := d.batch(unhex(t, bytes)); !errors.As(err, &limit) {
+		if err := d.batch(receivertest.Unhex(t, bytes)); !errors.As(err, &limit) {
 			t.Errorf("%s: error %v, want a limit", bytes, err)
 		}
 	}
@@ -172,7 +173,7 @@ func TestDecoder_chargesWhatItKeeps(t *testing.T) {
 	d := testDecoder(t)
 	before := d.budget.Used()
 	charged := func() int { return int(d.budget.Used() - before) }
-	if err := d.batch(append(unhex(t, "c0843d"), make([]byte, 10)...)); err == nil || charged() != 0 {
+	if err := d.batch(append(receivertest.Unhex(t, "c0843d"), make([]byte, 10)...)); err == nil || charged() != 0 {
 		t.Errorf("error %v, %d bytes charged for a number", err, charged())
 	}
 	frame := benchBatch()

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/internal/receivertest"
 )
 
 // What real Flume agents said, byte for byte. The plain and the deflated exchange give the events that the agent read
@@ -30,26 +31,26 @@ func TestReceiver_realAgents(t *testing.T) {
 			parts := readAgent(t, "testdata/"+version+".txt")
 			k := &kafka{}
 			g := start(t, k, nil)
-			c := g.dial()
+			c := g.Dial()
 			for _, step := range parts["plain"] {
 				if step.agent {
-					c.send(step.bytes)
+					c.Send(step.bytes)
 				} else {
-					c.expect(step.bytes)
+					c.Expect(step.bytes)
 				}
 			}
-			if d := cmp.Diff(want, k.got()); d != "" {
+			if d := cmp.Diff(want, k.Got()); d != "" {
 				t.Errorf("events (-want +got):\n%s", d)
 			}
-			if log := g.log.String(); strings.Contains(log, "WARN") {
+			if log := g.Log.String(); strings.Contains(log, "WARN") {
 				t.Error(log)
 			}
 
 			k = &kafka{}
 			g = start(t, k, nil)
-			c = g.dial()
-			c.send(parts["compression-type = deflate"][0].bytes)
-			_ = c.SetReadDeadline(time.Now().Add(patience))
+			c = g.Dial()
+			c.Send(parts["compression-type = deflate"][0].bytes)
+			_ = c.SetReadDeadline(time.Now().Add(receivertest.Patience))
 			z, err := zlib.NewReader(c)
 			if err != nil {
 				t.Fatal(err)
@@ -58,18 +59,18 @@ func TestReceiver_realAgents(t *testing.T) {
 			if _, err := io.ReadFull(z, answer); err != nil || !bytes.Equal(answer, parts["plain"][1].bytes) {
 				t.Errorf("deflated answer %x (%v), want that of the plain sink", answer, err)
 			}
-			if d := cmp.Diff(first, k.got()); d != "" {
+			if d := cmp.Diff(first, k.Got()); d != "" {
 				t.Errorf("deflated events (-want +got):\n%s", d)
 			}
 
 			for _, name := range []string{"ssl = true", "compression-type = deflate, ssl = true"} {
 				g := start(t, k, nil)
-				c := g.dial()
-				c.send(parts[name][0].bytes)
-				if log, hint := g.refused(flumesink.ReasonTLS, 1), "set ssl = false in the Avro sink, or give --avro-tls-cert"; !strings.Contains(log, hint) {
+				c := g.Dial()
+				c.Send(parts[name][0].bytes)
+				if log, hint := g.Refused(flumesink.ReasonTLS, 1), "set ssl = false in the Avro sink, or give --avro-tls-cert"; !strings.Contains(log, hint) {
 					t.Errorf("%s: the log does not say %q: %s", name, hint, log)
 				}
-				c.closed()
+				c.Closed()
 			}
 		})
 	}
@@ -95,7 +96,7 @@ func readAgent(t *testing.T, name string) map[string][]said {
 			s := said{agent: line[0] == '>'}
 			for word := range strings.FieldsSeq(line[1:]) {
 				digits, times, many := strings.Cut(word, "*")
-				b := unhex(t, digits)
+				b := receivertest.Unhex(t, digits)
 				if many {
 					n, err := strconv.Atoi(times)
 					if err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/internal/avrobin"
+	"github.com/sluice-etl/sluice/internal/receivertest"
 )
 
 // seeds reads hexadecimal seeds, one to a line.
@@ -75,7 +76,7 @@ func (p *pair) compare(t *testing.T, b []byte) (accepted bool) {
 	}
 	for i, e := range d.Events {
 		if !bytes.Equal(e.Body, want[i].Body) || !maps.Equal(toMap(e.Headers), want[i].Headers) {
-			t.Fatalf("%x: event %d is %s, want %v %x", b, i, show(e), want[i].Headers, want[i].Body)
+			t.Fatalf("%x: event %d is %s, want %v %x", b, i, receivertest.Show(e), want[i].Headers, want[i].Body)
 		}
 		if cap(e.Body) != len(e.Body) || cap(e.Headers) != len(e.Headers) {
 			t.Fatalf("%x: event %d: views with room after them", b, i)

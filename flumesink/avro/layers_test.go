@@ -21,6 +21,7 @@ import (
 
 	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/listen"
+	"github.com/sluice-etl/sluice/internal/receivertest"
 )
 
 // certificate writes a self-signed certificate, its own authority, for 127.0.0.1, and its key.
@@ -56,11 +57,11 @@ func certificate(t *testing.T, name string) (cert, key string) {
 
 // wrapped is a client whose connection is wrapped.
 func (g *rig) wrapped(d listen.Dialer) (*Client, error) {
-	cfg := DefaultClientConfig(g.addr)
+	cfg := DefaultClientConfig(g.Addr)
 	cfg.Dialer = d
-	c, err := Dial(g.t.Context(), cfg)
+	c, err := Dial(g.T.Context(), cfg)
 	if err == nil {
-		g.t.Cleanup(func() { c.Close() })
+		g.T.Cleanup(func() { c.Close() })
 	}
 	return c, err
 }
@@ -82,16 +83,16 @@ func TestLayers_onOnePort(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		for _, body := range []string{name, strings.Repeat(name, 20_000), name} {
-			if err := c.Append(t.Context(), events(body)); err != nil {
+			if err := c.Append(t.Context(), receivertest.Events(body)); err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
 			want = append(want, body+"{}")
 		}
 	}
-	if d := cmp.Diff(want, k.got()); d != "" {
+	if d := cmp.Diff(want, k.Got()); d != "" {
 		t.Error(d)
 	}
-	if log := g.log.String(); strings.Contains(log, "WARN") {
+	if log := g.Log.String(); strings.Contains(log, "WARN") {
 		t.Error(log)
 	}
 }
@@ -106,23 +107,23 @@ func TestLayers_required(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Append(t.Context(), events("a")); err != nil {
+	if err := c.Append(t.Context(), receivertest.Events("a")); err != nil {
 		t.Error(err)
 	}
 	plain := g.client()
-	if err := plain.Append(t.Context(), events("a")); err == nil {
+	if err := plain.Append(t.Context(), receivertest.Events("a")); err == nil {
 		t.Error("a plain connection was served")
 	}
-	if log := g.refused(flumesink.ReasonTLS, 1); !strings.Contains(log, "set ssl = true in the sink") {
+	if log := g.Refused(flumesink.ReasonTLS, 1); !strings.Contains(log, "set ssl = true in the sink") {
 		t.Error(log)
 	}
 	if c, err := g.wrapped(listen.Dialer{TLS: true, CA: cert}); err == nil { // TLS 1.3 tells a client with its first read
-		err = c.Append(t.Context(), events("a"))
+		err = c.Append(t.Context(), receivertest.Events("a"))
 		if err == nil {
 			t.Error("a client without a certificate was served")
 		}
 	}
-	g.refused(flumesink.ReasonTLS, 2)
+	g.Refused(flumesink.ReasonTLS, 2)
 }
 
 // A certificate that is renewed on disk is shown to the next connection; half of a renewal leaves the old one in force.
@@ -143,14 +144,14 @@ func TestLayers_certificateIsReadAgain(t *testing.T) {
 	old := filepath.Join(t.TempDir(), "old.pem")
 	copyFile(cert, old)
 	copyFile(newCert, cert) // its key is the old one's still
-	g.until("the half renewal is noticed", func() bool {
+	g.Until("the half renewal is noticed", func() bool {
 		if _, err := g.wrapped(listen.Dialer{TLS: true, CA: old}); err != nil {
 			t.Fatalf("the old certificate is not shown any more: %v", err)
 		}
-		return strings.Contains(g.log.String(), "Certificates cannot be read again")
+		return strings.Contains(g.Log.String(), "Certificates cannot be read again")
 	})
 	copyFile(newKey, key)
-	g.until("the new certificate is shown", func() bool {
+	g.Until("the new certificate is shown", func() bool {
 		_, err := g.wrapped(listen.Dialer{TLS: true, CA: newCert})
 		return err == nil
 	})
@@ -162,7 +163,7 @@ func TestLayers_bomb(t *testing.T) {
 	g := start(t, &kafka{}, nil)
 	var bomb bytes.Buffer
 	z := zlib.NewWriter(&bomb)
-	head := append(unhex(t, "00000001 00000002"), unhex(t, "03000000")...) // a buffer of 48 MiB
+	head := append(receivertest.Unhex(t, "00000001 00000002"), receivertest.Unhex(t, "03000000")...) // a buffer of 48 MiB
 	for _, b := range [][]byte{head, make([]byte, 40<<20)} {
 		if _, err := z.Write(b); err != nil {
 			t.Fatal(err)
@@ -171,12 +172,12 @@ func TestLayers_bomb(t *testing.T) {
 	if err := z.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	c := g.dial()
+	c := g.Dial()
 	go func() { _, _ = c.Write(bomb.Bytes()) }() // the receiver closes it in between
-	if log := g.refused(flumesink.ReasonBomb, 1); !strings.Contains(log, "--avro-max-inflate-ratio") {
+	if log := g.Refused(flumesink.ReasonBomb, 1); !strings.Contains(log, "--avro-max-inflate-ratio") {
 		t.Error(log)
 	}
-	if err := g.client().Append(t.Context(), events("a")); err != nil {
+	if err := g.client().Append(t.Context(), receivertest.Events("a")); err != nil {
 		t.Error(err)
 	}
 }
@@ -189,8 +190,8 @@ func TestReceiver_ipFilter(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := start(t, &kafka{}, func(c *Config) { c.Filter = filter })
-	g.dial().closed()
-	if log := g.refused(flumesink.ReasonFiltered, 1); !strings.Contains(log, "127.0.0.1 may not send: --ip-filter has deny:ip:127.*") {
+	g.Dial().Closed()
+	if log := g.Refused(flumesink.ReasonFiltered, 1); !strings.Contains(log, "127.0.0.1 may not send: --ip-filter has deny:ip:127.*") {
 		t.Error(log)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/internal/receivertest"
 )
 
 // held is an Appender whose requests wait for the test.
@@ -24,7 +25,7 @@ type held struct {
 
 func hold() *held {
 	h := &held{came: make(chan flumesink.Request, 10), ack: make(chan error, 10)}
-	h.append = func(ctx context.Context, r flumesink.Request) error {
+	h.OnAppend = func(ctx context.Context, r flumesink.Request) error {
 		h.came <- r
 		select {
 		case err := <-h.ack:
@@ -40,41 +41,41 @@ func TestP23_ackTimeoutClosesUnanswered(t *testing.T) {
 	t.Parallel()
 	k := hold()
 	g := start(t, k, func(c *Config) { c.AckTimeout = 100 * time.Millisecond })
-	c := g.dial()
+	c := g.Dial()
 	begun := time.Now()
-	c.send(firstCall(1, events("a", "b")))
+	c.Send(firstCall(1, receivertest.Events("a", "b")))
 	r := <-k.came
-	c.closed()
+	c.Closed()
 	if d := time.Since(begun); d < 100*time.Millisecond {
 		t.Errorf("closed after %s", d)
 	}
-	g.until("two events are counted", func() bool { return g.metric("etl_receiver_unanswered_events_total") == 2 })
-	if n := g.metric("etl_receiver_events_total"); n != 0 {
+	g.Until("two events are counted", func() bool { return g.Metric("etl_receiver_unanswered_events_total") == 2 })
+	if n := g.Metric("etl_receiver_events_total"); n != 0 {
 		t.Errorf("%v events counted as answered", n)
 	}
-	if g.admission.Used() == 0 {
+	if g.Admission.Used() == 0 {
 		t.Error("the frame's memory was given back before Release")
 	}
 	r.Release()
-	g.until("memory was given back", func() bool { return g.admission.Used() == 0 })
+	g.Until("memory was given back", func() bool { return g.Admission.Used() == 0 })
 }
 
 // An acknowledgement that comes after ack-timeout is not answered, although Append returned nil.
 func TestP23_lateAckIsNotAnswered(t *testing.T) {
 	t.Parallel()
 	closed := make(chan struct{})
-	k := &kafka{append: func(ctx context.Context, r flumesink.Request) error {
+	k := &kafka{OnAppend: func(ctx context.Context, r flumesink.Request) error {
 		defer r.Release()
 		<-closed
 		return nil
 	}}
 	g := start(t, k, func(c *Config) { c.AckTimeout = 50 * time.Millisecond })
-	c := g.dial()
-	c.send(firstCall(1, events("a")))
-	c.closed()
+	c := g.Dial()
+	c.Send(firstCall(1, receivertest.Events("a")))
+	c.Closed()
 	close(closed)
-	g.until("counted", func() bool { return g.metric("etl_receiver_unanswered_events_total") == 1 })
-	if n := g.metric("etl_receiver_requests_total", "ok"); n != 0 {
+	g.Until("counted", func() bool { return g.Metric("etl_receiver_unanswered_events_total") == 1 })
+	if n := g.Metric("etl_receiver_requests_total", "ok"); n != 0 {
 		t.Errorf("%v requests counted as answered", n)
 	}
 }
@@ -83,23 +84,23 @@ func TestP23_lateAckIsNotAnswered(t *testing.T) {
 func TestP23_timeoutFromTheFirstByte(t *testing.T) {
 	t.Parallel()
 	deadlines := make(chan time.Time, 1)
-	k := &kafka{append: func(ctx context.Context, r flumesink.Request) error {
+	k := &kafka{OnAppend: func(ctx context.Context, r flumesink.Request) error {
 		defer r.Release()
 		d, _ := ctx.Deadline()
 		deadlines <- d
 		return nil
 	}}
 	g := start(t, k, func(c *Config) { c.AckTimeout = 5 * time.Second })
-	c := g.dial()
-	frame := firstCall(1, events("a"))
+	c := g.Dial()
+	frame := firstCall(1, receivertest.Events("a"))
 	begun := time.Now()
-	c.send(frame[:1])
-	c.open(100 * time.Millisecond)
-	c.send(frame[1:])
-	if late := (<-deadlines).Sub(begun); late > 5*time.Second+50*time.Millisecond {
+	c.Send(frame[:1])
+	c.Open(time.Second)
+	c.Send(frame[1:])
+	if late := (<-deadlines).Sub(begun); late > 5*time.Second+500*time.Millisecond {
 		t.Errorf("the deadline is %s after the first byte, want 5s", late)
 	}
-	c.expect(okFirst(1))
+	c.Expect(okFirst(1))
 }
 
 // While the Appender is not ready nothing is read, and connections stay.
@@ -108,7 +109,7 @@ func TestP23_nothingIsReadWhileNotReady(t *testing.T) {
 	var open atomic.Bool
 	gate := make(chan struct{})
 	open.Store(true)
-	k := &kafka{ready: func(ctx context.Context) error {
+	k := &kafka{OnReady: func(ctx context.Context) error {
 		if open.Load() {
 			return nil
 		}
@@ -120,22 +121,22 @@ func TestP23_nothingIsReadWhileNotReady(t *testing.T) {
 		}
 	}}
 	g := start(t, k, nil)
-	idle := g.dial() // waits in its read when the gate closes
-	idle.send(firstCall(1, events("before")))
-	idle.expect(okFirst(1))
+	idle := g.Dial() // waits in its read when the gate closes
+	idle.Send(firstCall(1, receivertest.Events("before")))
+	idle.Expect(okFirst(1))
 	open.Store(false)
-	fresh := g.dial()
-	idle.send(laterCall(2, events("idle")))
-	fresh.send(firstCall(1, events("fresh")))
-	idle.open(50 * time.Millisecond)
-	fresh.open(50 * time.Millisecond)
-	if d := cmp.Diff([]string{"before{}"}, k.got()); d != "" {
+	fresh := g.Dial()
+	idle.Send(laterCall(2, receivertest.Events("idle")))
+	fresh.Send(firstCall(1, receivertest.Events("fresh")))
+	idle.Open(50 * time.Millisecond)
+	fresh.Open(50 * time.Millisecond)
+	if d := cmp.Diff([]string{"before{}"}, k.Got()); d != "" {
 		t.Errorf("produced while not ready: %s", d)
 	}
 	open.Store(true)
 	close(gate)
-	idle.expect(okLater(2))
-	fresh.expect(okFirst(1))
+	idle.Expect(okLater(2))
+	fresh.Expect(okFirst(1))
 }
 
 // A frame that was not begun to be read while the Appender was not ready has its whole ack-timeout afterwards, and is
@@ -145,35 +146,35 @@ func TestP23_outageLongerThanAckTimeout(t *testing.T) {
 	var open atomic.Bool
 	gate, asked := make(chan struct{}), make(chan struct{}, 10)
 	open.Store(true)
-	k := &kafka{ready: func(ctx context.Context) error {
+	k := &kafka{OnReady: func(ctx context.Context) error {
 		if !open.Load() {
 			asked <- struct{}{}
 			<-gate
 		}
 		return nil
 	}}
-	g := start(t, k, func(c *Config) { c.AckTimeout = 200 * time.Millisecond })
-	idle := g.dial()
-	idle.send(firstCall(1, events("before")))
-	idle.expect(okFirst(1))
-	g.until("it waits in its read", func() bool { return g.metric("etl_receiver_events_total") == 1 })
-	idle.open(20 * time.Millisecond)
+	g := start(t, k, func(c *Config) { c.AckTimeout = time.Second })
+	idle := g.Dial()
+	idle.Send(firstCall(1, receivertest.Events("before")))
+	idle.Expect(okFirst(1))
+	g.Until("it waits in its read", func() bool { return g.Metric("etl_receiver_events_total") == 1 })
+	idle.Open(20 * time.Millisecond)
 	open.Store(false)
-	idle.send(laterCall(2, events("too old")))
-	fresh := g.dial()
-	fresh.send(firstCall(1, events("fresh")))
+	idle.Send(laterCall(2, receivertest.Events("too old")))
+	fresh := g.Dial()
+	fresh.Send(firstCall(1, receivertest.Events("fresh")))
 	<-asked
 	<-asked
-	fresh.open(300 * time.Millisecond)
+	fresh.Open(1200 * time.Millisecond)
 	open.Store(true)
 	close(gate)
-	fresh.expect(okFirst(1))
-	idle.closed()
-	g.refused(flumesink.ReasonLate, 1)
-	if d := cmp.Diff([]string{"before{}", "fresh{}"}, k.got()); d != "" {
+	fresh.Expect(okFirst(1))
+	idle.Closed()
+	g.Refused(flumesink.ReasonLate, 1)
+	if d := cmp.Diff([]string{"before{}", "fresh{}"}, k.Got()); d != "" {
 		t.Error(d)
 	}
-	if n := g.metric("etl_receiver_unanswered_events_total"); n != 0 {
+	if n := g.Metric("etl_receiver_unanswered_events_total"); n != 0 {
 		t.Errorf("%v events count as unanswered, none was produced", n)
 	}
 }
@@ -194,22 +195,22 @@ func TestP23_goneSenderIsDropped(t *testing.T) {
 			t.Parallel()
 			gate := make(chan struct{})
 			var asked atomic.Int32
-			k := &kafka{ready: func(context.Context) error { // ends only by the gate: as if it opened just in time
+			k := &kafka{OnReady: func(context.Context) error { // ends only by the gate: as if it opened just in time
 				asked.Add(1)
 				<-gate
 				return nil
 			}}
 			g := start(t, k, nil)
-			c := g.dial()
-			c.send(firstCall(1, events("given up")))
-			g.until("the connection is taken", func() bool { return asked.Load() == 1 })
+			c := g.Dial()
+			c.Send(firstCall(1, receivertest.Events("given up")))
+			g.Until("the connection is taken", func() bool { return asked.Load() == 1 })
 			end(c)
 			close(gate)
-			g.until("the connection ended", func() bool { return g.metric("etl_receiver_connections") == 0 })
-			if len(k.got()) != 0 {
-				t.Errorf("produced %q", k.got())
+			g.Until("the connection ended", func() bool { return g.Metric("etl_receiver_connections") == 0 })
+			if len(k.Got()) != 0 {
+				t.Errorf("produced %q", k.Got())
 			}
-			if n := g.metric("etl_receiver_unanswered_events_total"); n != 0 {
+			if n := g.Metric("etl_receiver_unanswered_events_total"); n != 0 {
 				t.Errorf("%v events count as unanswered, none was produced", n)
 			}
 		})
@@ -225,15 +226,15 @@ func TestP23_appenderCanAskForTheSender(t *testing.T) {
 	}
 	k := hold()
 	g := start(t, k, nil)
-	c := g.dial()
-	c.send(firstCall(1, events("a")))
+	c := g.Dial()
+	c.Send(firstCall(1, receivertest.Events("a")))
 	r := <-k.came
 	if r.Gone() {
 		t.Error("gone, though it waits for its answer")
 	}
-	c.send([]byte("more")) // unread bytes do not hide the FIN
+	c.Send([]byte("more")) // unread bytes do not hide the FIN
 	c.Close()
-	g.until("the sender is seen to have gone", r.Gone)
+	g.Until("the sender is seen to have gone", r.Gone)
 	r.Release()
 	k.ack <- flumesink.ErrNotProduced
 }
@@ -245,17 +246,17 @@ func TestP23_goneConnectionsAreSweptWhileNotReady(t *testing.T) {
 		t.Log("this system does not tell when a sender has gone; nothing to see")
 		return
 	}
-	k := &kafka{ready: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}
+	k := &kafka{OnReady: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}
 	g := start(t, k, nil)
 	for range 5 {
-		c := g.dial()
-		c.send(firstCall(1, events("a")))
+		c := g.Dial()
+		c.Send(firstCall(1, receivertest.Events("a")))
 		c.Close()
 	}
-	g.until("five came", func() bool { return g.metric("etl_receiver_connections_total") == 5 })
-	stays := g.dial()
-	g.until("one stays", func() bool { return g.metric("etl_receiver_connections") == 1 })
-	stays.open(10 * time.Millisecond)
+	g.Until("five came", func() bool { return g.Metric("etl_receiver_connections_total") == 5 })
+	stays := g.Dial()
+	g.Until("one stays", func() bool { return g.Metric("etl_receiver_connections") == 1 })
+	stays.Open(10 * time.Millisecond)
 }
 
 // A sender in the middle of a frame has ack-timeout to finish it; a silent one has for ever, and nobody waits for
@@ -263,43 +264,43 @@ func TestP23_goneConnectionsAreSweptWhileNotReady(t *testing.T) {
 func TestReceiver_slowLoris(t *testing.T) {
 	t.Parallel()
 	k := &kafka{}
-	g := start(t, k, func(c *Config) { c.AckTimeout = 100 * time.Millisecond })
-	silent, used := g.dial(), g.dial()
-	used.send(firstCall(1, events("a")))
-	used.expect(okFirst(1))
-	frame := firstCall(1, events("a"))
+	g := start(t, k, func(c *Config) { c.AckTimeout = time.Second })
+	silent, used := g.Dial(), g.Dial()
+	used.Send(firstCall(1, receivertest.Events("a")))
+	used.Expect(okFirst(1))
+	frame := firstCall(1, receivertest.Events("a"))
 	const senders = 50
 	var slow []raw
 	for i := range senders {
-		c := g.dial()
-		c.send(frame[:1+i%(len(frame)-1)])
+		c := g.Dial()
+		c.Send(frame[:1+i%(len(frame)-1)])
 		slow = append(slow, c)
 	}
 	for _, c := range slow {
-		c.closed()
+		c.Closed()
 	}
-	if log := g.refused(flumesink.ReasonSlow, senders); strings.Count(log, "WARN") != 1 {
+	if log := g.Refused(flumesink.ReasonSlow, senders); strings.Count(log, "WARN") != 1 {
 		t.Errorf("want one line: %s", log)
 	}
-	silent.send(frame)
-	silent.expect(okFirst(1))
-	used.send(laterCall(2, events("b")))
-	used.expect(okLater(2))
+	silent.Send(frame)
+	silent.Expect(okFirst(1))
+	used.Send(laterCall(2, receivertest.Events("b")))
+	used.Expect(okLater(2))
 }
 
 func TestReceiver_truncatedFrame(t *testing.T) {
 	t.Parallel()
 	k := &kafka{}
 	g := start(t, k, nil)
-	frame := firstCall(1, events("a"))
+	frame := firstCall(1, receivertest.Events("a"))
 	for cut := 1; cut < len(frame); cut++ {
-		c := g.dial()
-		c.send(frame[:cut])
+		c := g.Dial()
+		c.Send(frame[:cut])
 		c.Close()
 	}
-	g.refused(flumesink.ReasonTruncated, len(frame)-1)
-	if len(k.got()) != 0 {
-		t.Errorf("produced %q", k.got())
+	g.Refused(flumesink.ReasonTruncated, len(frame)-1)
+	if len(k.Got()) != 0 {
+		t.Errorf("produced %q", k.Got())
 	}
 }
 
@@ -309,7 +310,7 @@ func TestP29_frameWaitsForRelease(t *testing.T) {
 	t.Parallel()
 	first := make(chan flumesink.Request, 1)
 	k := &kafka{}
-	k.append = func(ctx context.Context, r flumesink.Request) error {
+	k.OnAppend = func(ctx context.Context, r flumesink.Request) error {
 		if string(r.Events[0].Body[:4]) == "keep" {
 			first <- r
 			<-ctx.Done()
@@ -318,11 +319,11 @@ func TestP29_frameWaitsForRelease(t *testing.T) {
 		r.Release()
 		return nil
 	}
-	g := start(t, k, func(c *Config) { c.AckTimeout = 100 * time.Millisecond })
-	c := g.dial()
+	g := start(t, k, func(c *Config) { c.AckTimeout = 2 * time.Second })
+	c := g.Dial()
 	keep := []flumesink.Event{{Headers: []flumesink.Header{header("host", "kept")}, Body: []byte("keep me")}, {Body: []byte("me too")}}
-	c.send(firstCall(1, keep))
-	c.closed()
+	c.Send(firstCall(1, keep))
+	c.Closed()
 	r := <-first
 	other := g.client()
 	es := []flumesink.Event{{Headers: []flumesink.Header{header("XXXX", "XXXX")}, Body: []byte(strings.Repeat("X", 40))}, {Body: []byte("XXXXXX")}}
@@ -331,12 +332,12 @@ func TestP29_frameWaitsForRelease(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	got := []string{show(r.Events[0]), show(r.Events[1])}
+	got := []string{receivertest.Show(r.Events[0]), receivertest.Show(r.Events[1])}
 	if d := cmp.Diff([]string{"keep me{host=kept}", "me too{}"}, got); d != "" {
 		t.Error(d)
 	}
 	r.Release()
-	g.until("memory was given back", func() bool { return g.admission.Used() == 0 })
+	g.Until("memory was given back", func() bool { return g.Admission.Used() == 0 })
 	defer func() {
 		if recover() == nil {
 			t.Error("a second Release went unnoticed")
@@ -350,30 +351,30 @@ func TestP33_gracefulStop(t *testing.T) {
 	t.Parallel()
 	k := hold()
 	g := start(t, k, nil)
-	idle, half, waits := g.dial(), g.dial(), g.dial()
-	idle.send(firstCall(1, nil))
-	idle.expect(okFirst(1))
-	half.send(firstCall(1, events("half"))[:20])
-	waits.send(firstCall(1, events("whole")))
+	idle, half, waits := g.Dial(), g.Dial(), g.Dial()
+	idle.Send(firstCall(1, nil))
+	idle.Expect(okFirst(1))
+	half.Send(firstCall(1, receivertest.Events("half"))[:20])
+	waits.Send(firstCall(1, receivertest.Events("whole")))
 	r := <-k.came
-	g.until("the half frame is seen", func() bool { return g.admission.Used() > int64(readAhead+(4<<10)) })
-	g.cancel()
-	idle.closed()
-	half.closed()
-	if c, err := net.Dial("tcp", g.addr); err == nil {
-		raw{t, c}.closed()
+	g.Until("the half frame is seen", func() bool { return g.Admission.Used() > int64(readAhead+(4<<10)) })
+	g.Cancel()
+	idle.Closed()
+	half.Closed()
+	if c, err := net.Dial("tcp", g.Addr); err == nil {
+		raw{T: t, Conn: c}.Closed()
 	}
-	waits.open(20 * time.Millisecond)
+	waits.Open(20 * time.Millisecond)
 	r.Release()
 	k.ack <- nil
-	waits.expect(okFirst(1))
-	waits.closed()
-	g.stop()
-	if n := g.metric("etl_receiver_unanswered_events_total"); n != 0 {
+	waits.Expect(okFirst(1))
+	waits.Closed()
+	g.Stop()
+	if n := g.Metric("etl_receiver_unanswered_events_total"); n != 0 {
 		t.Errorf("%v events unanswered", n)
 	}
-	if strings.Contains(g.log.String(), "WARN") {
-		t.Error(g.log.String())
+	if strings.Contains(g.Log.String(), "WARN") {
+		t.Error(g.Log.String())
 	}
 }
 
@@ -381,16 +382,16 @@ func TestP33_shutdownTimeoutClosesUnanswered(t *testing.T) {
 	t.Parallel()
 	k := hold()
 	g := start(t, k, func(c *Config) { c.ShutdownTimeout = 50 * time.Millisecond })
-	c := g.dial()
-	c.send(firstCall(1, events("a", "b")))
+	c := g.Dial()
+	c.Send(firstCall(1, receivertest.Events("a", "b")))
 	r := <-k.came
 	begun := time.Now()
-	g.stop()
+	g.Stop()
 	if d := time.Since(begun); d < 50*time.Millisecond || d > 5*time.Second {
 		t.Errorf("the stop took %s, the time-out is 50ms", d)
 	}
-	c.closed()
-	if n := g.metric("etl_receiver_unanswered_events_total"); n != 2 {
+	c.Closed()
+	if n := g.Metric("etl_receiver_unanswered_events_total"); n != 2 {
 		t.Errorf("%v events unanswered, want 2", n)
 	}
 	r.Release()
@@ -399,31 +400,31 @@ func TestP33_shutdownTimeoutClosesUnanswered(t *testing.T) {
 // A stop does not wait for the gate, nor for senders that are silent.
 func TestP33_stopWhileNotReady(t *testing.T) {
 	t.Parallel()
-	k := &kafka{ready: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}
+	k := &kafka{OnReady: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}
 	g := start(t, k, nil)
-	c := g.dial()
-	g.until("the connection is taken", func() bool { return g.metric("etl_receiver_connections") == 1 })
+	c := g.Dial()
+	g.Until("the connection is taken", func() bool { return g.Metric("etl_receiver_connections") == 1 })
 	begun := time.Now()
-	g.stop()
+	g.Stop()
 	if d := time.Since(begun); d > 5*time.Second {
 		t.Errorf("the stop took %s", d)
 	}
-	c.closed()
+	c.Closed()
 }
 
 // Any error of Append means no answer.
 func TestReceiver_noAnswerAfterAnError(t *testing.T) {
 	t.Parallel()
-	k := &kafka{append: func(ctx context.Context, r flumesink.Request) error {
+	k := &kafka{OnAppend: func(ctx context.Context, r flumesink.Request) error {
 		r.Release()
 		return errors.New("not authorised")
 	}}
 	g := start(t, k, nil)
-	c := g.dial()
-	c.send(firstCall(1, events("a", "b", "c")))
-	c.closed()
-	g.until("counted", func() bool { return g.metric("etl_receiver_unanswered_events_total") == 3 })
-	if log := g.log.String(); !strings.Contains(log, "not authorised") || !strings.Contains(log, "events=3") {
+	c := g.Dial()
+	c.Send(firstCall(1, receivertest.Events("a", "b", "c")))
+	c.Closed()
+	g.Until("counted", func() bool { return g.Metric("etl_receiver_unanswered_events_total") == 3 })
+	if log := g.Log.String(); !strings.Contains(log, "not authorised") || !strings.Contains(log, "events=3") {
 		t.Error(log)
 	}
 }

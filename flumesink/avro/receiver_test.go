@@ -17,6 +17,7 @@ import (
 	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/listen"
 	"github.com/sluice-etl/sluice/internal/avrobin"
+	"github.com/sluice-etl/sluice/internal/receivertest"
 )
 
 // Requests that are sent without waiting are with the Appender at once, and answered by serial as they are
@@ -29,7 +30,7 @@ func TestReceiver_pipelining(t *testing.T) {
 	for i := range 6 {
 		acks[fmt.Sprint(i)] = make(chan struct{})
 	}
-	k := &kafka{append: func(ctx context.Context, r flumesink.Request) error {
+	k := &kafka{OnAppend: func(ctx context.Context, r flumesink.Request) error {
 		defer r.Release()
 		mu.Lock()
 		under++
@@ -44,18 +45,18 @@ func TestReceiver_pipelining(t *testing.T) {
 	}}
 	g := start(t, k, func(c *Config) { c.MaxPipelined = 3 })
 	close(acks["0"])
-	c := g.dial()
-	c.send(firstCall(10, events("0")))
-	c.expect(okFirst(10))
+	c := g.Dial()
+	c.Send(firstCall(10, receivertest.Events("0")))
+	c.Expect(okFirst(10))
 	for i := range 5 {
-		c.send(laterCall(uint32(11+i), events(fmt.Sprint(i+1))))
+		c.Send(laterCall(uint32(11+i), receivertest.Events(fmt.Sprint(i+1))))
 	}
 	now := func() int { mu.Lock(); defer mu.Unlock(); return under }
-	g.until("three requests are under way", func() bool { return now() == 3 })
-	c.open(20 * time.Millisecond)
+	g.Until("three requests are under way", func() bool { return now() == 3 })
+	c.Open(20 * time.Millisecond)
 	for _, i := range []uint32{3, 1, 4, 5, 2} { // in another order
 		close(acks[fmt.Sprint(i)])
-		c.expect(okLater(10 + i))
+		c.Expect(okLater(10 + i))
 	}
 	if most != 3 {
 		t.Errorf("%d requests at once, want 3", most)
@@ -66,7 +67,7 @@ func TestReceiver_pipelining(t *testing.T) {
 func TestReceiver_firstAnswerComesFirst(t *testing.T) {
 	t.Parallel()
 	hold := make(chan struct{})
-	k := &kafka{append: func(ctx context.Context, r flumesink.Request) error {
+	k := &kafka{OnAppend: func(ctx context.Context, r flumesink.Request) error {
 		defer r.Release()
 		if string(r.Events[0].Body) == "first" {
 			<-hold
@@ -74,16 +75,16 @@ func TestReceiver_firstAnswerComesFirst(t *testing.T) {
 		return nil
 	}}
 	g := start(t, k, nil)
-	c := g.dial()
-	c.send(append(firstCall(1, events("first")), laterCall(2, events("second"))...))
-	c.open(20 * time.Millisecond)
+	c := g.Dial()
+	c.Send(append(firstCall(1, receivertest.Events("first")), laterCall(2, receivertest.Events("second"))...))
+	c.Open(20 * time.Millisecond)
 	close(hold)
-	c.expect(append(okFirst(1), okLater(2)...))
+	c.Expect(append(okFirst(1), okLater(2)...))
 }
 
 func TestReceiver_wrongProtocols(t *testing.T) {
 	t.Parallel()
-	hello := unhex(t, "16030100f8010000f40303"+strings.Repeat("5a", 64))
+	hello := receivertest.Unhex(t, "16030100f8010000f40303"+strings.Repeat("5a", 64))
 	for name, tc := range map[string]struct {
 		bytes  []byte
 		reason string
@@ -93,45 +94,45 @@ func TestReceiver_wrongProtocols(t *testing.T) {
 		"HTTP POST":       {[]byte("POST /v1 HTTP/1.1\r\n\r\n"), flumesink.ReasonHTTP, "--admin-listen"},
 		"HTTP/2":          {[]byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), flumesink.ReasonHTTP, "an HTTP request"},
 		"TLS":             {hello, flumesink.ReasonTLS, "ssl = false"},
-		"TLS, 256 bytes":  {unhex(t, "1603010100010000fc0303"), flumesink.ReasonTLS, "a TLS client hello"},
-		"broken zlib":     {unhex(t, "789c ffffffff"), flumesink.ReasonZlib, "the deflated stream is broken"},
+		"TLS, 256 bytes":  {receivertest.Unhex(t, "1603010100010000fc0303"), flumesink.ReasonTLS, "a TLS client hello"},
+		"broken zlib":     {receivertest.Unhex(t, "789c ffffffff"), flumesink.ReasonZlib, "the deflated stream is broken"},
 		"zlib twice":      {deflated(t, deflated(t, []byte("a line of some length"))), flumesink.ReasonZlib, "deflated twice"},
-		"Thrift, compact": {unhex(t, "00000020 822101 0b617070656e644261746368"), flumesink.ReasonThrift, "--thrift-listen"},
-		"Thrift, binary":  {unhex(t, "00000020 80010001 0000000b 617070656e64"), flumesink.ReasonThrift, "--thrift-listen"},
+		"Thrift, compact": {receivertest.Unhex(t, "00000020 822101 0b617070656e644261746368"), flumesink.ReasonThrift, "--thrift-listen"},
+		"Thrift, binary":  {receivertest.Unhex(t, "00000020 80010001 0000000b 617070656e64"), flumesink.ReasonThrift, "--thrift-listen"},
 		"PROXY v1":        {[]byte("PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n"), flumesink.ReasonProxy, "PROXY protocol"},
-		"PROXY v2":        {unhex(t, "0d0a0d0a000d0a515549540a 2111000c"), flumesink.ReasonProxy, "PROXY protocol"},
+		"PROXY v2":        {receivertest.Unhex(t, "0d0a0d0a000d0a515549540a 2111000c"), flumesink.ReasonProxy, "PROXY protocol"},
 		"syslog":          {[]byte("<13>Oct 10 13:55:36 host app: hello\n"), flumesink.ReasonText, "etl send"},
 		"random bytes":    {[]byte{0xdb, 0x61, 0x8f, 0x4d, 0xe8, 0xfb, 0xc3, 0xf9, 1, 2, 3}, flumesink.ReasonUnknown, "nothing known"},
 		"accents":         {[]byte("déjà vu, déjà vu\n"), flumesink.ReasonText, "etl send"},
-		"random":          {unhex(t, "fe81a0037cc2b7f19d33e1"), flumesink.ReasonUnknown, "nothing known"},
-		"listSize 0":      {unhex(t, "00000001 00000000"), flumesink.ReasonMalformed, "listSize 0"},
+		"random":          {receivertest.Unhex(t, "fe81a0037cc2b7f19d33e1"), flumesink.ReasonUnknown, "nothing known"},
+		"listSize 0":      {receivertest.Unhex(t, "00000001 00000000"), flumesink.ReasonMalformed, "listSize 0"},
 		"bad handshake":   {frameOf(1, []byte("not a handshake")), flumesink.ReasonMalformed, "handshake: bad clientHash"},
 		"bad metadata":    {frameOf(1, callHead(true)[:35]), flumesink.ReasonMalformed, "bad call metadata"},
 		"bad name":        {frameOf(1, append(callHead(true)[:36], 0x7e)), flumesink.ReasonMalformed, "bad message name"},
 		"bad events":      {frameOf(1, callHead(true), []byte{2, 1}), flumesink.ReasonMalformed, "events: bad block"},
-		"huge buffer":     {unhex(t, "00000001 00000001 ffffffff"), flumesink.ReasonFrameBytes, "4294967295 bytes in a frame are more than 67108864"},
-		"huge list":       {unhex(t, "00000001 00ffffff 00000001"), reasonListLength, "16777215 buffers in a frame are more than 16384"},
+		"huge buffer":     {receivertest.Unhex(t, "00000001 00000001 ffffffff"), flumesink.ReasonFrameBytes, "4294967295 bytes in a frame are more than 67108864"},
+		"huge list":       {receivertest.Unhex(t, "00000001 00ffffff 00000001"), reasonListLength, "16777215 buffers in a frame are more than 16384"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			g := start(t, &kafka{}, nil)
 			good := g.client()
-			if err := good.Append(t.Context(), events("a")); err != nil {
+			if err := good.Append(t.Context(), receivertest.Events("a")); err != nil {
 				t.Fatal(err)
 			}
 			for range 3 {
-				c := g.dial()
-				c.send(tc.bytes)
-				c.closed()
+				c := g.Dial()
+				c.Send(tc.bytes)
+				c.Closed()
 			}
-			log := g.refused(tc.reason, 3)
+			log := g.Refused(tc.reason, 3)
 			if n := strings.Count(log, "WARN"); n != 1 {
 				t.Errorf("%d log lines, want 1: %s", n, log)
 			}
 			if !strings.Contains(log, tc.says) || !strings.Contains(log, "remote=127.0.0.1:") {
 				t.Errorf("the log does not say %q and who: %s", tc.says, log)
 			}
-			if err := good.Append(t.Context(), events("b")); err != nil {
+			if err := good.Append(t.Context(), receivertest.Events("b")); err != nil {
 				t.Errorf("a good sender noticed: %v", err)
 			}
 		})
@@ -143,17 +144,17 @@ func TestReceiver_probes(t *testing.T) {
 	t.Parallel()
 	g := start(t, &kafka{}, nil)
 	for i := range 10 {
-		c := g.dial()
+		c := g.Dial()
 		if i%2 == 0 {
 			_ = c.Conn.(*net.TCPConn).SetLinger(0) // RST
 		}
 		c.Close()
 	}
-	g.until("the probes came and went", func() bool {
-		return g.metric("etl_receiver_connections_total") == 10 && g.metric("etl_receiver_connections") == 0
+	g.Until("the probes came and went", func() bool {
+		return g.Metric("etl_receiver_connections_total") == 10 && g.Metric("etl_receiver_connections") == 0
 	})
-	if n := g.metric("etl_receiver_refused_total"); n != 0 || strings.Contains(g.log.String(), "WARN") {
-		t.Errorf("%v refused; log %s", n, g.log.String())
+	if n := g.Metric("etl_receiver_refused_total"); n != 0 || strings.Contains(g.Log.String(), "WARN") {
+		t.Errorf("%v refused; log %s", n, g.Log.String())
 	}
 }
 
@@ -166,27 +167,27 @@ func TestReceiver_limits(t *testing.T) {
 		reason string
 		says   string
 	}{
-		"frame":  {func(c *Config) { c.MaxFrameBytes = 100 }, events(long), flumesink.ReasonFrameBytes, "--avro-max-frame-bytes"},
-		"list":   {func(c *Config) { c.MaxListLength = 1 }, events("a"), reasonListLength, "--avro-max-list-length"},
-		"events": {func(c *Config) { c.MaxBatchEvents = 1 }, events("a", "b"), flumesink.ReasonBatchEvents, "--avro-max-batch-events"},
+		"frame":  {func(c *Config) { c.MaxFrameBytes = 100 }, receivertest.Events(long), flumesink.ReasonFrameBytes, "--avro-max-frame-bytes"},
+		"list":   {func(c *Config) { c.MaxListLength = 1 }, receivertest.Events("a"), reasonListLength, "--avro-max-list-length"},
+		"events": {func(c *Config) { c.MaxBatchEvents = 1 }, receivertest.Events("a", "b"), flumesink.ReasonBatchEvents, "--avro-max-batch-events"},
 		"headers": {func(c *Config) { c.MaxHeaders = 0 }, []flumesink.Event{{Headers: []flumesink.Header{header("a", "b")}}},
 			flumesink.ReasonHeaders, "--avro-max-headers"},
 		"header bytes": {func(c *Config) { c.MaxHeaderBytes = 1 }, []flumesink.Event{{Headers: []flumesink.Header{header("a", "b")}}},
 			flumesink.ReasonHeaderBytes, "--avro-max-header-bytes"},
-		"body": {func(c *Config) { c.MaxBodyBytes = 100 }, events(long), flumesink.ReasonBodyBytes, "--avro-max-body-bytes"},
+		"body": {func(c *Config) { c.MaxBodyBytes = 100 }, receivertest.Events(long), flumesink.ReasonBodyBytes, "--avro-max-body-bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			k := &kafka{}
 			g := start(t, k, tc.change)
-			c := g.dial()
-			c.send(firstCall(1, tc.es))
-			c.closed()
-			if log := g.refused(tc.reason, 1); !strings.Contains(log, tc.says) {
+			c := g.Dial()
+			c.Send(firstCall(1, tc.es))
+			c.Closed()
+			if log := g.Refused(tc.reason, 1); !strings.Contains(log, tc.says) {
 				t.Errorf("the log does not say %q: %s", tc.says, log)
 			}
-			if len(k.got()) != 0 {
-				t.Errorf("produced %q", k.got())
+			if len(k.Got()) != 0 {
+				t.Errorf("produced %q", k.Got())
 			}
 		})
 	}
@@ -206,15 +207,15 @@ func TestReceiver_connectionLimits(t *testing.T) {
 			g := start(t, &kafka{}, tc.change)
 			a, b := g.client(), g.client()
 			for _, c := range []*Client{a, b} {
-				if err := c.Append(t.Context(), events("x")); err != nil {
+				if err := c.Append(t.Context(), receivertest.Events("x")); err != nil {
 					t.Fatal(err)
 				}
 			}
-			g.dial().closed()
-			g.refused(tc.reason, 1)
+			g.Dial().Closed()
+			g.Refused(tc.reason, 1)
 			a.Close() // its place is free again
-			g.until("a connection ended", func() bool { return g.metric("etl_receiver_connections") == 1 })
-			if err := g.client().Append(t.Context(), events("y")); err != nil {
+			g.Until("a connection ended", func() bool { return g.Metric("etl_receiver_connections") == 1 })
+			if err := g.client().Append(t.Context(), receivertest.Events("y")); err != nil {
 				t.Error(err)
 			}
 		})
@@ -230,12 +231,12 @@ func TestReceiver_otherProtocol(t *testing.T) {
 	own := g.r.protocols.own
 	head := append(avrobin.AppendBytes(append(sum[:], 2), text), own[:]...)
 	head = append(head, 0)
-	c := g.dial()
-	c.send(frameOf(1, head, callHead(false), appendEvents(nil, events("a"))))
+	c := g.Dial()
+	c.Send(frameOf(1, head, callHead(false), appendEvents(nil, receivertest.Events("a"))))
 	why := fmt.Sprintf("the sender's protocol %s is not Flume's: message append: events are not record {map<string> headers, bytes body}", hash(sum))
-	c.expect(frameOf(1, []byte{0, 0, 0, 0}, noMeta, systemError(why)))
-	c.closed()
-	g.refused(reasonProtocol, 1)
+	c.Expect(frameOf(1, []byte{0, 0, 0, 0}, noMeta, systemError(why)))
+	c.Closed()
+	g.Refused(reasonProtocol, 1)
 	if g.r.protocols.knows(hash(sum)) {
 		t.Error("it was remembered")
 	}
@@ -246,18 +247,18 @@ func TestReceiver_takenPort(t *testing.T) {
 	g := start(t, &kafka{}, nil)
 	cfg := DefaultConfig()
 	for listen, want := range map[string]string{
-		g.addr:        "--avro-listen " + g.addr + ": listen tcp " + g.addr + ": bind: address already in use: another process has this port; stop it, or choose another port",
+		g.Addr:        "--avro-listen " + g.Addr + ": listen tcp " + g.Addr + ": bind: address already in use: another process has this port; stop it, or choose another port",
 		"nonsense":    "--avro-listen nonsense: ",
 		"192.0.2.1:0": "--avro-listen 192.0.2.1:0: ",
 	} {
 		cfg.Listen = listen
-		r := New(cfg, &kafka{}, flumesink.NewFrames(g.admission), nil, nil)
+		r := New(cfg, &kafka{}, flumesink.NewFrames(g.Admission), nil, nil)
 		if err := r.Run(t.Context()); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("error %v\nwant  %s", err, want)
 		}
 	}
 	cfg.Listen = "127.0.0.1:0"
-	r := New(cfg, &kafka{}, flumesink.NewFrames(g.admission), nil, nil)
+	r := New(cfg, &kafka{}, flumesink.NewFrames(g.Admission), nil, nil)
 	addr, err := r.Listen(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -374,19 +375,19 @@ func TestReceiver_noMemory(t *testing.T) {
 	t.Parallel()
 	g := start(t, &kafka{}, func(c *Config) { c.AckTimeout = 50 * time.Millisecond })
 	var full, favoured flumesink.Lease
-	g.admission.Begin(&full)
-	g.admission.Begin(&favoured)
+	g.Admission.Begin(&full)
+	g.Admission.Begin(&favoured)
 	for _, l := range []*flumesink.Lease{&full, &favoured} {
 		if err := l.Grow(t.Context(), time.Now(), flumesink.DefaultConfig().MaxBytesInFlight); err != nil {
 			t.Fatal(err)
 		}
 	}
-	c := g.dial()
-	c.send(firstCall(1, events("a")))
-	c.closed()
+	c := g.Dial()
+	c.Send(firstCall(1, receivertest.Events("a")))
+	c.Closed()
 	full.Release()
 	favoured.Release()
-	if log := g.refused(flumesink.ReasonMemory, 1); !strings.Contains(log, "--max-bytes-in-flight") {
+	if log := g.Refused(flumesink.ReasonMemory, 1); !strings.Contains(log, "--max-bytes-in-flight") {
 		t.Error(log)
 	}
 }
@@ -399,12 +400,12 @@ func TestReceiver_paysByBytesReceived(t *testing.T) {
 	frame := binary.BigEndian.AppendUint32([]byte{0, 0, 0, 1, 0, 0, 0, 1}, 60<<20)
 	frame = append(frame, make([]byte, (4<<10)+1)...) // one byte more than fits the first buffer
 	for range senders {
-		g.dial().send(frame)
+		g.Dial().Send(frame)
 	}
-	g.until("each has its second buffer", func() bool {
-		return g.admission.Used() >= int64(senders*(readAhead+(16<<10)))
+	g.Until("each has its second buffer", func() bool {
+		return g.Admission.Used() >= int64(senders*(readAhead+(16<<10)))
 	})
-	if used := g.admission.Used(); used != int64(senders*(readAhead+(16<<10))) {
+	if used := g.Admission.Used(); used != int64(senders*(readAhead+(16<<10))) {
 		t.Errorf("%d bytes in flight for %d bytes received", used, senders*len(frame))
 	}
 }
@@ -412,20 +413,20 @@ func TestReceiver_paysByBytesReceived(t *testing.T) {
 // The Appender's word that nothing was produced keeps a request out of the bound of duplicates.
 func TestReceiver_notProduced(t *testing.T) {
 	t.Parallel()
-	k := &kafka{append: func(ctx context.Context, r flumesink.Request) error {
+	k := &kafka{OnAppend: func(ctx context.Context, r flumesink.Request) error {
 		r.Release()
 		return fmt.Errorf("waiting for a place: %w", flumesink.ErrNotProduced)
 	}}
 	g := start(t, k, nil)
-	err := g.client().Append(t.Context(), events("a"))
+	err := g.client().Append(t.Context(), receivertest.Events("a"))
 	if err == nil || errors.Is(err, flumesink.ErrRefused) {
 		t.Errorf("error %v, want a closed connection", err)
 	}
-	g.until("counted as dropped", func() bool { return g.metric("etl_receiver_requests_total", "dropped") == 1 })
-	if n := g.metric("etl_receiver_unanswered_events_total"); n != 0 {
+	g.Until("counted as dropped", func() bool { return g.Metric("etl_receiver_requests_total", "dropped") == 1 })
+	if n := g.Metric("etl_receiver_unanswered_events_total"); n != 0 {
 		t.Errorf("%v events unanswered", n)
 	}
-	if d := cmp.Diff(int64(0), g.admission.Used()); d != "" {
+	if d := cmp.Diff(int64(0), g.Admission.Used()); d != "" {
 		t.Error(d)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/sluice-etl/sluice/internal/receivertest"
 )
 
 // The receiver's side of exchanges with Avro's own Java client, byte by byte.
@@ -21,21 +23,21 @@ func TestReceiver_exchanges(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			g := start(t, &kafka{}, nil)
-			c := g.dial()
+			c := g.Dial()
 			for line := range strings.SplitSeq(strings.TrimSpace(steps), "\n") {
 				bytes := strings.Replace(line[1:], "{text}", hexOf(protocolText), 1)
 				switch line[0] {
 				case '>':
-					c.send(unhex(t, bytes))
+					c.Send(receivertest.Unhex(t, bytes))
 				case '<':
-					c.expect(unhex(t, bytes))
+					c.Expect(receivertest.Unhex(t, bytes))
 				default:
 					c.Close()
-					c = g.dial()
+					c = g.Dial()
 				}
 			}
-			c.open(5 * time.Millisecond)
-			if log := g.log.String(); strings.Contains(log, "WARN") {
+			c.Open(5 * time.Millisecond)
+			if log := g.Log.String(); strings.Contains(log, "WARN") {
 				t.Error(log)
 			}
 		})
@@ -58,15 +60,15 @@ func TestReceiver_buffersCutAnywhere(t *testing.T) {
 	t.Parallel()
 	k := &kafka{}
 	g := start(t, k, nil)
-	es := events("hi", strings.Repeat("y", 100))
+	es := receivertest.Events("hi", strings.Repeat("y", 100))
 	es[0].Headers = append(es[0].Headers, header("host", "a"))
 	message := append(callHead(true), appendEvents(nil, es)...)
 	want := []string{"hi{host=a}", strings.Repeat("y", 100) + "{}"}
 	var all []string
 	for cut := range len(message) + 1 {
-		c := g.dial()
-		c.send(frameOf(7, message[:cut], message[cut:]))
-		c.expect(okFirst(7))
+		c := g.Dial()
+		c.Send(frameOf(7, message[:cut], message[cut:]))
+		c.Expect(okFirst(7))
 		c.Close()
 		all = append(all, want...)
 	}
@@ -74,12 +76,12 @@ func TestReceiver_buffersCutAnywhere(t *testing.T) {
 	for i := range message {
 		single[i] = message[i : i+1]
 	}
-	c := g.dial()
+	c := g.Dial()
 	for _, b := range frameOf(8, single...) {
-		c.send([]byte{b})
+		c.Send([]byte{b})
 	}
-	c.expect(okFirst(8))
-	if d := cmp.Diff(append(all, want...), k.got()); d != "" {
+	c.Expect(okFirst(8))
+	if d := cmp.Diff(append(all, want...), k.Got()); d != "" {
 		t.Error(d)
 	}
 }
@@ -90,21 +92,21 @@ func TestReceiver_largeFrames(t *testing.T) {
 	k := &kafka{}
 	g := start(t, k, nil)
 	large := strings.Repeat("0123456789abcdef", 600<<10) // 9.4 MiB
-	message := append(callHead(true), appendEvents(nil, events(large, "z"))...)
+	message := append(callHead(true), appendEvents(nil, receivertest.Events(large, "z"))...)
 	var buffers [][]byte
 	for rest := message; len(rest) > 0; {
 		n := min(8192, len(rest))
 		buffers, rest = append(buffers, rest[:n]), rest[n:]
 	}
-	c := g.dial()
-	c.send(frameOf(1, buffers...))
-	c.expect(okFirst(1))
-	c.send(laterCall(2, events("small")))
-	c.expect(okLater(2))
-	if d := cmp.Diff([]string{large + "{}", "z{}", "small{}"}, k.got()); d != "" {
+	c := g.Dial()
+	c.Send(frameOf(1, buffers...))
+	c.Expect(okFirst(1))
+	c.Send(laterCall(2, receivertest.Events("small")))
+	c.Expect(okLater(2))
+	if d := cmp.Diff([]string{large + "{}", "z{}", "small{}"}, k.Got()); d != "" {
 		t.Errorf("%d characters of difference", len(d))
 	}
-	g.until("memory was given back", func() bool { return g.admission.Used() == 0 })
+	g.Until("memory was given back", func() bool { return g.Admission.Used() == 0 })
 }
 
 func TestReceiver_requestsOfManyConnections(t *testing.T) {
@@ -117,7 +119,7 @@ func TestReceiver_requestsOfManyConnections(t *testing.T) {
 		c := g.client()
 		go func() {
 			for range calls {
-				if err := c.Append(t.Context(), events("a", "b", "c")); err != nil {
+				if err := c.Append(t.Context(), receivertest.Events("a", "b", "c")); err != nil {
 					done <- err
 					return
 				}
@@ -130,13 +132,13 @@ func TestReceiver_requestsOfManyConnections(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if n := len(k.got()); n != clients*calls*3 {
+	if n := len(k.Got()); n != clients*calls*3 {
 		t.Errorf("%d events, want %d", n, clients*calls*3)
 	}
-	g.until("all events and latencies are counted", func() bool { // which is after the answer
-		return g.metric("etl_receiver_events_total") == clients*calls*3 && g.metric("etl_receiver_ack_seconds") == clients*calls
+	g.Until("all events and latencies are counted", func() bool { // which is after the answer
+		return g.Metric("etl_receiver_events_total") == clients*calls*3 && g.Metric("etl_receiver_ack_seconds") == clients*calls
 	})
-	if n := g.metric("etl_receiver_connections"); n != clients {
+	if n := g.Metric("etl_receiver_connections"); n != clients {
 		t.Errorf("%v connections, want %d", n, clients)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/internal/receivertest"
 )
 
 // frame is text in the memory of a request.
@@ -102,7 +103,7 @@ func TestDecode(t *testing.T) {
 			}
 			var got []string
 			for _, e := range f.Events {
-				got = append(got, show(e))
+				got = append(got, receivertest.Show(e))
 			}
 			if d := cmp.Diff(c.want, strings.Join(got, " ")); d != "" {
 				t.Error(d)
@@ -131,7 +132,7 @@ func FuzzDecode(f *testing.F) {
 		err := decode(fr, &limits)
 		var got []string
 		for _, e := range fr.Events {
-			got = append(got, show(e))
+			got = append(got, receivertest.Show(e))
 		}
 		if !utf8.Valid(text) {
 			return // kept here, replaced there

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -63,17 +64,24 @@ func flumeSaid(tb testing.TB) []said {
 // What a real agent makes of a request is what we make of it, but for what doc.go says.
 func TestReceiver_asFlume(t *testing.T) {
 	t.Parallel()
+	var mu sync.Mutex
+	var seen []string
+	got := func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(seen)
+	}
 	k := &kafka{}
-	k.append = func(_ context.Context, r flumesink.Request) error {
-		k.mu.Lock()
-		defer k.mu.Unlock()
+	k.OnAppend = func(_ context.Context, r flumesink.Request) error {
+		mu.Lock()
+		defer mu.Unlock()
 		for _, e := range r.Events {
 			var headers []string
 			for _, h := range e.Headers {
 				headers = append(headers, strconv.Quote(string(h.Key))+"="+strconv.Quote(string(h.Value)))
 			}
 			slices.Sort(headers)
-			k.seen = append(k.seen, "{"+strings.Join(headers, ",")+"} "+strconv.Quote(string(e.Body)))
+			seen = append(seen, "{"+strings.Join(headers, ",")+"} "+strconv.Quote(string(e.Body)))
 		}
 		r.Release()
 		return nil
@@ -81,9 +89,9 @@ func TestReceiver_asFlume(t *testing.T) {
 	g := start(t, k, nil)
 	unquoted := func(s string) string { return strings.NewReplacer("é", `\u00e9`, "日", `\u65e5`).Replace(s) }
 	for _, s := range flumeSaid(t) {
-		before := len(k.got())
-		c := g.dial()
-		c.send([]byte(s.request))
+		before := len(got())
+		c := g.Dial()
+		c.Send([]byte(s.request))
 		q, err := http.ReadRequest(bufio.NewReader(strings.NewReader(s.request)))
 		if err != nil {
 			t.Fatal(err)
@@ -107,7 +115,7 @@ func TestReceiver_asFlume(t *testing.T) {
 		if r.StatusCode != want {
 			t.Errorf("%q: status %d, want %d", s.request, r.StatusCode, want)
 		}
-		if d := cmp.Diff(unquoted(strings.Join(events, "\n")), unquoted(strings.Join(k.got()[before:], "\n"))); d != "" {
+		if d := cmp.Diff(unquoted(strings.Join(events, "\n")), unquoted(strings.Join(got()[before:], "\n"))); d != "" {
 			t.Errorf("%q: %s", s.request, d)
 		}
 	}

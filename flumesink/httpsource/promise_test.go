@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/internal/receivertest"
 )
 
 // 200 comes when Kafka has acknowledged every event, and not before.
@@ -21,17 +22,17 @@ func TestP23_answersWhenKafkaHasIt(t *testing.T) {
 	t.Parallel()
 	k := hold()
 	g := start(t, k, nil)
-	c := g.dial()
-	c.send(postOf(`[{"body":"a"},{"body":"b"}]`))
+	c := g.Dial()
+	c.Send(postOf(`[{"body":"a"},{"body":"b"}]`))
 	r := <-k.came
 	if len(r.Events) != 2 {
 		t.Errorf("%d events: one request is all or nothing", len(r.Events))
 	}
-	c.open(50 * time.Millisecond)
+	c.Open(50 * time.Millisecond)
 	r.Release()
 	k.ack <- nil
-	c.status(http.StatusOK)
-	g.until("counted", func() bool { return g.metric("etl_receiver_events_total") == 2 })
+	status(c, http.StatusOK)
+	g.Until("counted", func() bool { return g.Metric("etl_receiver_events_total") == 2 })
 }
 
 func TestP23_unavailableAfterAckTimeout(t *testing.T) {
@@ -46,10 +47,10 @@ func TestP23_unavailableAfterAckTimeout(t *testing.T) {
 	if d := time.Since(begun); d < 100*time.Millisecond {
 		t.Errorf("after %s", d)
 	}
-	if n := g.metric("etl_receiver_unanswered_events_total"); n != 2 {
+	if n := g.Metric("etl_receiver_unanswered_events_total"); n != 2 {
 		t.Errorf("%v events counted", n)
 	}
-	if n := g.metric("etl_receiver_events_total"); n != 0 {
+	if n := g.Metric("etl_receiver_events_total"); n != 0 {
 		t.Errorf("%v events counted as answered", n)
 	}
 	(<-k.came).Release()
@@ -58,7 +59,7 @@ func TestP23_unavailableAfterAckTimeout(t *testing.T) {
 // An acknowledgement that comes after ack-timeout is not answered with 200, although Append returned nil.
 func TestP23_lateAckIsNotOK(t *testing.T) {
 	t.Parallel()
-	k := &kafka{append: func(ctx context.Context, r flumesink.Request) error {
+	k := &kafka{OnAppend: func(ctx context.Context, r flumesink.Request) error {
 		defer r.Release()
 		<-ctx.Done()
 		return nil
@@ -72,7 +73,7 @@ func TestP23_lateAckIsNotOK(t *testing.T) {
 // What the Appender did not produce is not counted as unanswered; the sender is told to come again.
 func TestP23_notProduced(t *testing.T) {
 	t.Parallel()
-	k := &kafka{append: func(_ context.Context, r flumesink.Request) error {
+	k := &kafka{OnAppend: func(_ context.Context, r flumesink.Request) error {
 		r.Release()
 		return fmt.Errorf("no topic: %w", flumesink.ErrNotProduced)
 	}}
@@ -80,7 +81,7 @@ func TestP23_notProduced(t *testing.T) {
 	if a := g.post(`[{}]`); a.status != http.StatusServiceUnavailable {
 		t.Errorf("answer %+v", a)
 	}
-	if n := g.metric("etl_receiver_unanswered_events_total"); n != 0 {
+	if n := g.Metric("etl_receiver_unanswered_events_total"); n != 0 {
 		t.Errorf("%v events counted", n)
 	}
 }
@@ -90,7 +91,7 @@ func TestP23_notReady(t *testing.T) {
 	t.Parallel()
 	gate := make(chan struct{})
 	asked := make(chan struct{}, 10)
-	k := &kafka{ready: func(ctx context.Context) error {
+	k := &kafka{OnReady: func(ctx context.Context) error {
 		asked <- struct{}{}
 		select {
 		case <-gate:
@@ -106,15 +107,15 @@ func TestP23_notReady(t *testing.T) {
 	}
 	<-asked
 	long := start(t, k, nil)
-	c := long.dial()
-	c.send(postOf(`[{"body":"waited"}]`))
+	c := long.Dial()
+	c.Send(postOf(`[{"body":"waited"}]`))
 	<-asked
-	if n := long.admission.Used(); n != 0 {
+	if n := long.Admission.Used(); n != 0 {
 		t.Errorf("%d bytes in flight while not ready", n)
 	}
 	close(gate)
-	c.status(http.StatusOK)
-	if d := cmp.Diff([]string{"waited{}"}, k.got()); d != "" {
+	status(c, http.StatusOK)
+	if d := cmp.Diff([]string{"waited{}"}, k.Got()); d != "" {
 		t.Error(d)
 	}
 }
@@ -128,17 +129,17 @@ func TestP23_goneSender(t *testing.T) {
 	}
 	k := hold()
 	g := start(t, k, nil)
-	c := g.dial()
-	c.send(postOf(`[{}]`))
+	c := g.Dial()
+	c.Send(postOf(`[{}]`))
 	r := <-k.came
 	if r.Gone() {
 		t.Error("gone, though it waits for its answer")
 	}
 	c.Close()
-	g.until("the sender is seen to have gone", r.Gone)
+	g.Until("the sender is seen to have gone", r.Gone)
 	r.Release()
 	k.ack <- flumesink.ErrNotProduced
-	g.until("the connection ended", func() bool { return g.metric("etl_receiver_connections") == 0 })
+	g.Until("the connection ended", func() bool { return g.Metric("etl_receiver_connections") == 0 })
 }
 
 // A frame that was given to the Appender is not touched before its Release, not even when its request has timed out
@@ -146,7 +147,7 @@ func TestP23_goneSender(t *testing.T) {
 func TestP29_frameWaitsForRelease(t *testing.T) {
 	t.Parallel()
 	first := make(chan flumesink.Request, 1)
-	k := &kafka{append: func(ctx context.Context, r flumesink.Request) error {
+	k := &kafka{OnAppend: func(ctx context.Context, r flumesink.Request) error {
 		if strings.HasPrefix(string(r.Events[0].Body), "keep") {
 			first <- r
 			<-ctx.Done()
@@ -156,11 +157,11 @@ func TestP29_frameWaitsForRelease(t *testing.T) {
 		return nil
 	}}
 	g := start(t, k, func(c *Config) { c.AckTimeout = 100 * time.Millisecond })
-	c := g.dial()
-	c.send(postOf(`[{"headers":{"host":"k\u0065pt"},"body":"keep \"me\""},{"body":"me too"}]`))
-	c.status(http.StatusServiceUnavailable)
+	c := g.Dial()
+	c.Send(postOf(`[{"headers":{"host":"k\u0065pt"},"body":"keep \"me\""},{"body":"me too"}]`))
+	status(c, http.StatusServiceUnavailable)
 	r := <-first
-	if g.admission.Used() == 0 {
+	if g.Admission.Used() == 0 {
 		t.Error("memory was given back before Release")
 	}
 	other := client(t)
@@ -170,12 +171,12 @@ func TestP29_frameWaitsForRelease(t *testing.T) {
 			t.Fatalf("answer %+v", a)
 		}
 	}
-	got := []string{show(r.Events[0]), show(r.Events[1])}
+	got := []string{receivertest.Show(r.Events[0]), receivertest.Show(r.Events[1])}
 	if d := cmp.Diff([]string{`keep "me"{host=kept}`, "me too{}"}, got); d != "" {
 		t.Error(d)
 	}
 	r.Release()
-	g.until("memory was given back", func() bool { return g.admission.Used() == 0 })
+	g.Until("memory was given back", func() bool { return g.Admission.Used() == 0 })
 }
 
 // The order of a stop: nothing new, what Kafka acknowledges in time is answered.
@@ -183,35 +184,35 @@ func TestP33_gracefulStop(t *testing.T) {
 	t.Parallel()
 	k := hold()
 	g := start(t, k, nil)
-	idle, half, waits, silent := g.dial(), g.dial(), g.dial(), g.dial()
-	idle.send(postOf(`[]`))
-	idle.status(http.StatusOK)
-	half.send([]byte("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n[{}"))
-	waits.send(postOf(`[{"body":"whole"}]`))
+	idle, half, waits, silent := g.Dial(), g.Dial(), g.Dial(), g.Dial()
+	idle.Send(postOf(`[]`))
+	status(idle, http.StatusOK)
+	half.Send([]byte("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n[{}"))
+	waits.Send(postOf(`[{"body":"whole"}]`))
 	r := <-k.came
-	g.until("all are there, and the half one is seen", func() bool {
-		return g.metric("etl_receiver_connections") == 4 && g.admission.Used() > 2*held
+	g.Until("all are there, and the half one is seen", func() bool {
+		return g.Metric("etl_receiver_connections") == 4 && g.Admission.Used() > 2*held
 	})
-	g.cancel()
-	idle.closed()
-	silent.closed()
-	half.status(http.StatusServiceUnavailable)
-	half.closed()
-	if c, err := net.Dial("tcp", g.addr); err == nil {
-		raw{t, c}.closed()
+	g.Cancel()
+	idle.Closed()
+	silent.Closed()
+	status(half, http.StatusServiceUnavailable)
+	half.Closed()
+	if c, err := net.Dial("tcp", g.Addr); err == nil {
+		raw{T: t, Conn: c}.Closed()
 		_ = c.Close()
 	}
-	waits.open(20 * time.Millisecond)
+	waits.Open(20 * time.Millisecond)
 	r.Release()
 	k.ack <- nil
-	waits.status(http.StatusOK)
-	waits.closed()
-	g.stop()
-	if n := g.metric("etl_receiver_unanswered_events_total"); n != 0 {
+	status(waits, http.StatusOK)
+	waits.Closed()
+	g.Stop()
+	if n := g.Metric("etl_receiver_unanswered_events_total"); n != 0 {
 		t.Errorf("%v events unanswered", n)
 	}
-	if strings.Contains(g.log.String(), "WARN") {
-		t.Error(g.log.String())
+	if strings.Contains(g.Log.String(), "WARN") {
+		t.Error(g.Log.String())
 	}
 }
 
@@ -219,12 +220,12 @@ func TestP33_shutdownTimeout(t *testing.T) {
 	t.Parallel()
 	k := hold()
 	g := start(t, k, func(c *Config) { c.ShutdownTimeout = 50 * time.Millisecond })
-	c := g.dial()
-	c.send(postOf(`[{},{}]`))
+	c := g.Dial()
+	c.Send(postOf(`[{},{}]`))
 	r := <-k.came
-	g.stop()
-	c.status(http.StatusServiceUnavailable)
-	if n := g.metric("etl_receiver_unanswered_events_total"); n != 2 {
+	g.Stop()
+	status(c, http.StatusServiceUnavailable)
+	if n := g.Metric("etl_receiver_unanswered_events_total"); n != 2 {
 		t.Errorf("%v events unanswered", n)
 	}
 	r.Release()
@@ -235,7 +236,7 @@ func TestReceiver_portIsTaken(t *testing.T) {
 	t.Parallel()
 	g := start(t, &kafka{}, nil)
 	cfg := DefaultConfig()
-	cfg.Listen = g.addr
+	cfg.Listen = g.Addr
 	r := New(cfg, &kafka{}, newFrames(), nil, nil)
 	if err := r.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "--http-listen") {
 		t.Errorf("Run: %v", err)

@@ -43,12 +43,12 @@ func TestReceiver_badRequests(t *testing.T) {
 		{"OPTIONS", "OPTIONS", "", nil, 405, "want POST", "method"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			before := g.metric("etl_receiver_refused_total", c.reason)
+			before := g.Metric("etl_receiver_refused_total", c.reason)
 			a := do(t, client(t), g.request(c.method, c.body, c.fields...))
 			if a.status != c.status || !strings.Contains(a.body, c.says) {
 				t.Errorf("status %d, %q: want %d, %q", a.status, a.body, c.status, c.says)
 			}
-			if n := g.metric("etl_receiver_refused_total", c.reason) - before; n != 1 {
+			if n := g.Metric("etl_receiver_refused_total", c.reason) - before; n != 1 {
 				t.Errorf("%v refusals counted for %s", n, c.reason)
 			}
 			if (c.status == 405) != (a.header.Get("Allow") == "GET, POST") {
@@ -69,21 +69,21 @@ func TestReceiver_badRequests(t *testing.T) {
 		}
 	})
 	t.Run("broken chunks", func(t *testing.T) {
-		c := g.dial()
-		c.send([]byte("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"))
-		c.status(400)
+		c := g.Dial()
+		c.Send([]byte("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"))
+		status(c, 400)
 	})
 	for name, head := range map[string]string{"TLS": "\x16\x03\x01", "Avro": "\x00\x00\x00\x01"} {
 		t.Run(name, func(t *testing.T) {
-			c := g.dial()
-			c.send([]byte(head))
-			c.closed()
+			c := g.Dial()
+			c.Send([]byte(head))
+			c.Closed()
 		})
 	}
-	if got := k.got(); len(got) != 0 {
+	if got := k.Got(); len(got) != 0 {
 		t.Errorf("produced %q", got)
 	}
-	g.until("no memory is in flight", func() bool { return g.admission.Used() == 0 })
+	g.Until("no memory is in flight", func() bool { return g.Admission.Used() == 0 })
 }
 
 func TestReceiver_charsets(t *testing.T) {
@@ -111,7 +111,7 @@ func TestReceiver_charsets(t *testing.T) {
 			want = append(want, "😀{ä=日}")
 		}
 	}
-	if d := cmp.Diff(want, k.got()); d != "" {
+	if d := cmp.Diff(want, k.Got()); d != "" {
 		t.Error(d)
 	}
 }
@@ -121,18 +121,18 @@ func TestReceiver_oneConnection(t *testing.T) {
 	t.Parallel()
 	k := &kafka{}
 	g := start(t, k, nil)
-	c := g.dial()
+	c := g.Dial()
 	for _, s := range []string{"a", "b"} {
-		c.send(postOf(`[{"body":"` + s + `"}]`))
-		c.status(200)
+		c.Send(postOf(`[{"body":"` + s + `"}]`))
+		status(c, 200)
 	}
-	c.send(append(postOf(`[{"body":"c"}]`), postOf(`[{"body":"d"}]`)...))
-	c.status(200)
-	c.status(200)
-	if d := cmp.Diff([]string{"a{}", "b{}", "c{}", "d{}"}, k.got()); d != "" {
+	c.Send(append(postOf(`[{"body":"c"}]`), postOf(`[{"body":"d"}]`)...))
+	status(c, 200)
+	status(c, 200)
+	if d := cmp.Diff([]string{"a{}", "b{}", "c{}", "d{}"}, k.Got()); d != "" {
 		t.Error(d)
 	}
-	if n := g.metric("etl_receiver_connections_total"); n != 1 {
+	if n := g.Metric("etl_receiver_connections_total"); n != 1 {
 		t.Errorf("%v connections", n)
 	}
 }
@@ -140,14 +140,14 @@ func TestReceiver_oneConnection(t *testing.T) {
 func TestReceiver_limitsOfConnections(t *testing.T) {
 	t.Parallel()
 	g := start(t, &kafka{}, func(c *Config) { c.MaxConnections = 1 })
-	first := g.dial()
-	first.send(postOf(`[]`))
-	first.status(200)
-	second := g.dial()
-	second.closed()
-	g.until("counted", func() bool { return g.metric("etl_receiver_refused_total", flumesink.ReasonConnections) == 1 })
+	first := g.Dial()
+	first.Send(postOf(`[]`))
+	status(first, 200)
+	second := g.Dial()
+	second.Closed()
+	g.Until("counted", func() bool { return g.Metric("etl_receiver_refused_total", flumesink.ReasonConnections) == 1 })
 	first.Close()
-	g.until("the first has ended", func() bool { return g.metric("etl_receiver_connections") == 0 })
+	g.Until("the first has ended", func() bool { return g.Metric("etl_receiver_connections") == 0 })
 	if a := g.post(`[]`); a.status != 200 {
 		t.Errorf("status %d", a.status)
 	}
@@ -160,42 +160,42 @@ func TestReceiver_ipFilter(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := start(t, &kafka{}, func(c *Config) { c.Filter = filter })
-	g.dial().closed()
-	g.until("counted", func() bool { return g.metric("etl_receiver_refused_total", flumesink.ReasonFiltered) == 1 })
+	g.Dial().Closed()
+	g.Until("counted", func() bool { return g.Metric("etl_receiver_refused_total", flumesink.ReasonFiltered) == 1 })
 }
 
 func TestReceiver_idleConnectionsEnd(t *testing.T) {
 	t.Parallel()
 	g := start(t, &kafka{}, func(c *Config) { c.IdleTimeout = 50 * time.Millisecond })
-	silent, used := g.dial(), g.dial()
-	used.send(postOf(`[]`))
-	used.status(200)
-	used.closed()
-	silent.closed()
+	silent, used := g.Dial(), g.Dial()
+	used.Send(postOf(`[]`))
+	status(used, 200)
+	used.Closed()
+	silent.Closed()
 }
 
 // A sender in the middle of a body has ack-timeout from the request's first byte; one in the middle of a head too.
 func TestReceiver_slowLoris(t *testing.T) {
 	t.Parallel()
 	g := start(t, &kafka{}, func(c *Config) { c.AckTimeout = 100 * time.Millisecond })
-	body, head := g.dial(), g.dial()
-	body.send([]byte("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n["))
-	head.send([]byte("POST / HTTP/1.1\r\nHost: x"))
-	body.status(408)
-	body.closed()
-	head.closed()
-	g.refused(flumesink.ReasonSlow, 1)
+	body, head := g.Dial(), g.Dial()
+	body.Send([]byte("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n["))
+	head.Send([]byte("POST / HTTP/1.1\r\nHost: x"))
+	status(body, 408)
+	body.Closed()
+	head.Closed()
+	g.Refused(flumesink.ReasonSlow, 1)
 }
 
 func TestReceiver_truncated(t *testing.T) {
 	t.Parallel()
 	k := &kafka{}
 	g := start(t, k, nil)
-	c := g.dial()
-	c.send([]byte("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n[{}]"))
+	c := g.Dial()
+	c.Send([]byte("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n[{}]"))
 	c.Close()
-	g.refused(flumesink.ReasonTruncated, 1)
-	if len(k.got()) != 0 {
-		t.Errorf("produced %q", k.got())
+	g.Refused(flumesink.ReasonTruncated, 1)
+	if len(k.Got()) != 0 {
+		t.Errorf("produced %q", k.Got())
 	}
 }

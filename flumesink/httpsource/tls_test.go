@@ -44,20 +44,20 @@ func TestReceiver_tls(t *testing.T) {
 					t.Errorf("answer %+v", a)
 				}
 			}
-			if n := g.metric("etl_receiver_connections_total"); n != 1 {
+			if n := g.Metric("etl_receiver_connections_total"); n != 1 {
 				t.Errorf("%v connections", n)
 			}
-			plain := g.dial()
-			plain.send(postOf(`[{"body":"plain"}]`))
+			plain := g.Dial()
+			plain.Send(postOf(`[{"body":"plain"}]`))
 			want := []string{"x{}", "x{}"}
 			if required {
-				plain.closed()
-				g.until("counted", func() bool { return g.metric("etl_receiver_refused_total", flumesink.ReasonTLS) == 1 })
+				plain.Closed()
+				g.Until("counted", func() bool { return g.Metric("etl_receiver_refused_total", flumesink.ReasonTLS) == 1 })
 			} else {
-				plain.status(http.StatusOK)
+				status(plain, http.StatusOK)
 				want = append(want, "plain{}")
 			}
-			if d := cmp.Diff(want, k.got()); d != "" {
+			if d := cmp.Diff(want, k.Got()); d != "" {
 				t.Error(d)
 			}
 		})

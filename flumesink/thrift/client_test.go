@@ -7,12 +7,14 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/listen"
 	"github.com/sluice-etl/sluice/flumesink/send"
+	"github.com/sluice-etl/sluice/internal/receivertest"
 )
 
 // script is a server that expects bytes and answers with bytes; without an answer it waits for the client to go.
@@ -33,7 +35,7 @@ func serve(t *testing.T, steps ...script) string {
 			return
 		}
 		defer c.Close()
-		_ = c.SetDeadline(time.Now().Add(patience))
+		_ = c.SetDeadline(time.Now().Add(receivertest.Patience))
 		for i, s := range steps {
 			got := make([]byte, len(s.want))
 			if n, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, s.want) {
@@ -72,23 +74,23 @@ func dialTo(t *testing.T, addr string, change func(*ClientConfig)) *Client {
 func TestClient_exchange(t *testing.T) {
 	t.Parallel()
 	const name = "617070656e644261746368"
-	es := events("hi", "yo")
+	es := receivertest.Events("hi", "yo")
 	es[0].Headers = []flumesink.Header{header("host", "a")}
 	for p, steps := range map[Protocol][]script{
 		Compact: {
-			{unhex(t, "00000028 8221 01 0b"+name+"19 2c 1b 01 88 04 686f7374 01 61 18 02 6869 00 1b 00 18 02 796f 00 00"), ok(t, Compact, 1)},
-			{call(t, Compact, 2, es), unhex(t, "00000013 8241 02 0b"+name+"0500 02 00")},
-			{call(t, Compact, 3, es), unhex(t, "00000013 8241 03 0b"+name+"0500 04 00")},
-			{call(t, Compact, 4, es), unhex(t, "00000013 8241 04 0b"+name+"0500 06 00")},
-			{call(t, Compact, 5, es), unhex(t, "00000018 8261 05 0b"+name+"18 04 6f6f7073 15 0c 00")},
+			{receivertest.Unhex(t, "00000028 8221 01 0b"+name+"19 2c 1b 01 88 04 686f7374 01 61 18 02 6869 00 1b 00 18 02 796f 00 00"), ok(t, Compact, 1)},
+			{call(t, Compact, 2, es), receivertest.Unhex(t, "00000013 8241 02 0b"+name+"0500 02 00")},
+			{call(t, Compact, 3, es), receivertest.Unhex(t, "00000013 8241 03 0b"+name+"0500 04 00")},
+			{call(t, Compact, 4, es), receivertest.Unhex(t, "00000013 8241 04 0b"+name+"0500 06 00")},
+			{call(t, Compact, 5, es), receivertest.Unhex(t, "00000018 8261 05 0b"+name+"18 04 6f6f7073 15 0c 00")},
 			{call(t, Compact, 6, es), ok(t, Compact, 6)},
 		},
 		Binary: {
-			{unhex(t, "00000053 80010001 0000000b"+name+"00000001 0f0001 0c 00000002 0d0001 0b0b 00000001 00000004 686f7374 00000001 61 0b0002 00000002 6869 00 0d0001 0b0b 00000000 0b0002 00000002 796f 00 00"), ok(t, Binary, 1)},
-			{call(t, Binary, 2, es), unhex(t, "0000001f 80010002 0000000b"+name+"00000002 080000 00000001 00")},
-			{call(t, Binary, 3, es), unhex(t, "0000001f 80010002 0000000b"+name+"00000003 080000 00000002 00")},
-			{call(t, Binary, 4, es), unhex(t, "0000001f 80010002 0000000b"+name+"00000004 080000 00000003 00")},
-			{call(t, Binary, 5, es), unhex(t, "0000002a 80010003 0000000b"+name+"00000005 0b0001 00000004 6f6f7073 080002 00000006 00")},
+			{receivertest.Unhex(t, "00000053 80010001 0000000b"+name+"00000001 0f0001 0c 00000002 0d0001 0b0b 00000001 00000004 686f7374 00000001 61 0b0002 00000002 6869 00 0d0001 0b0b 00000000 0b0002 00000002 796f 00 00"), ok(t, Binary, 1)},
+			{call(t, Binary, 2, es), receivertest.Unhex(t, "0000001f 80010002 0000000b"+name+"00000002 080000 00000001 00")},
+			{call(t, Binary, 3, es), receivertest.Unhex(t, "0000001f 80010002 0000000b"+name+"00000003 080000 00000002 00")},
+			{call(t, Binary, 4, es), receivertest.Unhex(t, "0000001f 80010002 0000000b"+name+"00000004 080000 00000003 00")},
+			{call(t, Binary, 5, es), receivertest.Unhex(t, "0000002a 80010003 0000000b"+name+"00000005 0b0001 00000004 6f6f7073 080002 00000006 00")},
 			{call(t, Binary, 6, es), ok(t, Binary, 6)},
 		},
 	} {
@@ -117,13 +119,13 @@ func TestClient_badAnswers(t *testing.T) {
 		"closed":         {nil, "the server closed the connection"},
 		"HTTP":           {[]byte("HTTP/1.1 400 Bad Request\r\n\r\n"), "frame size"},
 		"another call's": {ok(t, Compact, 9), "out of order"},
-		"no status":      {unhex(t, "00000010 8241 01 0b 617070656e644261746368 00"), "the answer holds no status"},
+		"no status":      {receivertest.Unhex(t, "00000010 8241 01 0b 617070656e644261746368 00"), "the answer holds no status"},
 		"binary":         {ok(t, Binary, 1), "Expected protocol id"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			addr := serve(t, script{call(t, Compact, 1, events("a")), append([]byte{}, tc.answer...)})
-			err := dialTo(t, addr, nil).Append(t.Context(), events("a"))
+			addr := serve(t, script{call(t, Compact, 1, receivertest.Events("a")), append([]byte{}, tc.answer...)})
+			err := dialTo(t, addr, nil).Append(t.Context(), receivertest.Events("a"))
 			if err == nil || !strings.Contains(err.Error(), tc.want) || errors.Is(err, flumesink.ErrRefused) {
 				t.Errorf("error %v, want %q", err, tc.want)
 			}
@@ -133,22 +135,22 @@ func TestClient_badAnswers(t *testing.T) {
 
 func TestClient_timeouts(t *testing.T) {
 	t.Parallel()
-	addr := serve(t, script{call(t, Compact, 1, events("a")), nil})
-	err := dialTo(t, addr, func(c *ClientConfig) { c.RequestTimeout = 20 * time.Millisecond }).Append(t.Context(), events("a"))
+	addr := serve(t, script{call(t, Compact, 1, receivertest.Events("a")), nil})
+	err := dialTo(t, addr, func(c *ClientConfig) { c.RequestTimeout = 20 * time.Millisecond }).Append(t.Context(), receivertest.Events("a"))
 	var timeout net.Error
 	if !errors.As(err, &timeout) || !timeout.Timeout() {
 		t.Errorf("error %v, want a time-out", err)
 	}
-	addr = serve(t, script{call(t, Compact, 1, events("a")), nil})
+	addr = serve(t, script{call(t, Compact, 1, receivertest.Events("a")), nil})
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(20*time.Millisecond, cancel)
-	if err := dialTo(t, addr, nil).Append(ctx, events("a")); !errors.Is(err, context.Canceled) {
+	if err := dialTo(t, addr, nil).Append(ctx, receivertest.Events("a")); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want canceled", err)
 	}
-	addr = serve(t, script{call(t, Compact, 1, events("a")), nil})
+	addr = serve(t, script{call(t, Compact, 1, receivertest.Events("a")), nil})
 	ctx, cancel = context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if err := dialTo(t, addr, nil).Append(ctx, events("a")); !errors.Is(err, context.DeadlineExceeded) && !errors.As(err, &timeout) {
+	if err := dialTo(t, addr, nil).Append(ctx, receivertest.Events("a")); !errors.Is(err, context.DeadlineExceeded) && !errors.As(err, &timeout) {
 		t.Errorf("error %v, want a deadline", err)
 	}
 }
@@ -178,34 +180,30 @@ func TestClient_sendsLines(t *testing.T) {
 	t.Parallel()
 	for _, p := range both {
 		k := &kafka{}
-		calls := 0
-		k.append = func(ctx context.Context, r flumesink.Request) error {
+		var calls atomic.Int32
+		k.OnAppend = func(ctx context.Context, r flumesink.Request) error {
 			defer r.Release()
-			k.mu.Lock()
-			calls++
-			drop := calls%7 == 3
-			k.mu.Unlock()
-			if drop {
+			if calls.Add(1)%7 == 3 {
 				return errors.New("Kafka is slow")
 			}
-			k.keep(r)
+			k.Keep(r)
 			return nil
 		}
 		g := start(t, k, nil)
 		in := strings.NewReader(strings.Repeat("a line\n", 5000))
 		cfg := send.DefaultConfig()
 		cfg.Connections, cfg.Resend = 3, true
-		to := DefaultClientConfig(g.addr)
+		to := DefaultClientConfig(g.Addr)
 		to.Protocol = p
 		dial := func(ctx context.Context) (send.Client, error) { return Dial(ctx, to) }
 		sum, err := send.Run(t.Context(), cfg, dial, []send.Input{{Name: "in", Reader: in}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n := len(k.got()); n != 5000 || sum.Acked != 5000 || sum.Resent == 0 {
+		if n := len(k.Got()); n != 5000 || sum.Acked != 5000 || sum.Resent == 0 {
 			t.Errorf("%s: %d events arrived, %+v", p, n, sum)
 		}
-		if bound := g.metric("etl_receiver_unanswered_events_total"); int64(bound) != sum.Resent {
+		if bound := g.Metric("etl_receiver_unanswered_events_total"); int64(bound) != sum.Resent {
 			t.Errorf("%s: %v events unanswered, %d sent again", p, bound, sum.Resent)
 		}
 	}

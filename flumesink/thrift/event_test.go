@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/internal/receivertest"
 )
 
 // decoder decodes into a frame of its own.
@@ -47,7 +48,7 @@ func (d *decoder) batch(p Protocol, b []byte) error {
 func (d *decoder) shown() []string {
 	var got []string
 	for _, e := range d.Events {
-		got = append(got, show(e))
+		got = append(got, receivertest.Show(e))
 	}
 	return got
 }
@@ -97,7 +98,7 @@ func TestDecoder_spec(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			d := testDecoder(t)
-			if err := d.batch(tc.p, unhex(t, tc.bytes)); err != nil {
+			if err := d.batch(tc.p, receivertest.Unhex(t, tc.bytes)); err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(tc.want, d.shown()); diff != "" {
@@ -146,14 +147,14 @@ func TestDecoder_malformed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var refused *flumesink.Refusal
-			err := testDecoder(t).batch(tc.p, unhex(t, tc.bytes))
+			err := testDecoder(t).batch(tc.p, receivertest.Unhex(t, tc.bytes))
 			if !errors.As(err, &refused) || refused.Reason != flumesink.ReasonMalformed || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("error %v, want malformed: %s", err, tc.want)
 			}
 		})
 	}
 	// One level less is passed over.
-	if err := testDecoder(t).batch(Compact, unhex(t, deep(maxDepth)+"00")); err == nil || !strings.Contains(err.Error(), "is missing") {
+	if err := testDecoder(t).batch(Compact, receivertest.Unhex(t, deep(maxDepth)+"00")); err == nil || !strings.Contains(err.Error(), "is missing") {
 		t.Errorf("error %v, want that events are missing", err)
 	}
 }
@@ -174,7 +175,7 @@ func TestDecoder_limits(t *testing.T) {
 		want      string
 	}{
 		"events": {
-			set(func(c *Config) { c.MaxBatchEvents = 2 }), events("a", "b"), events("a", "b", "c"),
+			set(func(c *Config) { c.MaxBatchEvents = 2 }), receivertest.Events("a", "b"), receivertest.Events("a", "b", "c"),
 			"3 events in a batch are more than 2: send less at once, or raise --thrift-max-batch-events",
 		},
 		"headers": {
@@ -213,7 +214,7 @@ func TestDecoder_chargesWhatItKeeps(t *testing.T) {
 		d := testDecoder(t)
 		before := d.budget.Used()
 		charged := func() int { return int(d.budget.Used() - before) }
-		announced := unhex(t, map[Protocol]string{Compact: "19fcc0843d", Binary: "0f00010c000f4240"}[p])
+		announced := receivertest.Unhex(t, map[Protocol]string{Compact: "19fcc0843d", Binary: "0f00010c000f4240"}[p])
 		if err := d.batch(p, append(announced, make([]byte, 10)...)); err == nil || charged() != 0 {
 			t.Errorf("%s: error %v, %d bytes charged for a number", p, err, charged())
 		}

@@ -13,6 +13,7 @@ import (
 	oracle "github.com/apache/thrift/lib/go/thrift"
 
 	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/internal/receivertest"
 )
 
 // theirs reads the arguments of appendBatch by Apache's library, as its compiler's code does, and holds to what the
@@ -179,8 +180,8 @@ func same(t *testing.T, b []byte, got, want []flumesink.Event) {
 		t.Fatalf("%x: %d events, want %d", b, len(got), len(want))
 	}
 	for i := range got {
-		if show(got[i]) != show(want[i]) {
-			t.Fatalf("%x: event %d is %s, want %s", b, i, show(got[i]), show(want[i]))
+		if receivertest.Show(got[i]) != receivertest.Show(want[i]) {
+			t.Fatalf("%x: event %d is %s, want %s", b, i, receivertest.Show(got[i]), receivertest.Show(want[i]))
 		}
 	}
 }

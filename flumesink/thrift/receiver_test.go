@@ -23,6 +23,7 @@ import (
 
 	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/listen"
+	"github.com/sluice-etl/sluice/internal/receivertest"
 )
 
 // Requests that are sent without waiting are answered in their order, whatever protocol each speaks.
@@ -30,23 +31,23 @@ func TestReceiver_answersInOrder(t *testing.T) {
 	t.Parallel()
 	k := &kafka{}
 	g := start(t, k, nil)
-	c := g.dial()
+	c := g.Dial()
 	var all, want []byte
 	for i := range 10 {
 		p := both[i%2]
-		all = append(all, call(t, p, int32(i), events(fmt.Sprint(i)))...)
+		all = append(all, call(t, p, int32(i), receivertest.Events(fmt.Sprint(i)))...)
 		want = append(want, ok(t, p, byte(i))...)
 	}
-	c.send(all)
-	c.expect(want)
-	if d := cmp.Diff([]string{"0{}", "1{}", "2{}", "3{}", "4{}", "5{}", "6{}", "7{}", "8{}", "9{}"}, k.got()); d != "" {
+	c.Send(all)
+	c.Expect(want)
+	if d := cmp.Diff([]string{"0{}", "1{}", "2{}", "3{}", "4{}", "5{}", "6{}", "7{}", "8{}", "9{}"}, k.Got()); d != "" {
 		t.Error(d)
 	}
 }
 
 func TestReceiver_wrongProtocols(t *testing.T) {
 	t.Parallel()
-	hello := unhex(t, "16030100f8010000f40303"+strings.Repeat("5a", 64))
+	hello := receivertest.Unhex(t, "16030100f8010000f40303"+strings.Repeat("5a", 64))
 	const name = "0b617070656e644261746368"
 	for what, tc := range map[string]struct {
 		bytes  []byte
@@ -56,44 +57,44 @@ func TestReceiver_wrongProtocols(t *testing.T) {
 		"HTTP GET":           {[]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), flumesink.ReasonHTTP, "an HTTP request"},
 		"HTTP POST":          {[]byte("POST /v1 HTTP/1.1\r\n\r\n"), flumesink.ReasonHTTP, "--admin-listen"},
 		"TLS":                {hello, flumesink.ReasonTLS, "give --thrift-tls-cert"},
-		"zlib":               {unhex(t, "789c ffffffffffffffff"), flumesink.ReasonZlib, "never deflated"},
-		"Avro":               {unhex(t, "00000001 00000002 00000030 86aadae2"), flumesink.ReasonAvro, "--avro-listen"},
-		"Avro, later serial": {unhex(t, "00000107 00000002 0000000d 0016"), flumesink.ReasonAvro, "--avro-listen"},
-		"unframed, compact":  {unhex(t, "822101"+name+"190c00"), flumesink.ReasonThrift, "TFramedTransport"},
-		"unframed, binary":   {unhex(t, "80010001 0000000b 617070656e64"), flumesink.ReasonThrift, "TFramedTransport"},
-		"Kerberos":           {unhex(t, "01 00000006 475353415049 05 00000010"), reasonSASL, "kerberos = false"},
+		"zlib":               {receivertest.Unhex(t, "789c ffffffffffffffff"), flumesink.ReasonZlib, "never deflated"},
+		"Avro":               {receivertest.Unhex(t, "00000001 00000002 00000030 86aadae2"), flumesink.ReasonAvro, "--avro-listen"},
+		"Avro, later serial": {receivertest.Unhex(t, "00000107 00000002 0000000d 0016"), flumesink.ReasonAvro, "--avro-listen"},
+		"unframed, compact":  {receivertest.Unhex(t, "822101"+name+"190c00"), flumesink.ReasonThrift, "TFramedTransport"},
+		"unframed, binary":   {receivertest.Unhex(t, "80010001 0000000b 617070656e64"), flumesink.ReasonThrift, "TFramedTransport"},
+		"Kerberos":           {receivertest.Unhex(t, "01 00000006 475353415049 05 00000010"), reasonSASL, "kerberos = false"},
 		"PROXY v1":           {[]byte("PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n"), flumesink.ReasonProxy, "PROXY protocol"},
 		"syslog":             {[]byte("<13>Oct 10 13:55:36 host app: hello\n"), flumesink.ReasonText, "etl send"},
-		"random bytes":       {unhex(t, "fe81a0037cc2b7f19d33e1"), flumesink.ReasonUnknown, "nothing known"},
+		"random bytes":       {receivertest.Unhex(t, "fe81a0037cc2b7f19d33e1"), flumesink.ReasonUnknown, "nothing known"},
 		"JSON protocol":      {append([]byte{0, 0, 0, 40}, `[1,"append",1,1,{}]`...), flumesink.ReasonUnknown, "nothing known"},
-		"an empty frame":     {unhex(t, "00000000 00000000"), flumesink.ReasonMalformed, "a frame of 0 bytes"},
-		"a short frame":      {unhex(t, "00000004 82210100"), flumesink.ReasonMalformed, "a frame of 4 bytes"},
-		"a huge frame":       {unhex(t, "7fffffff 82210100"), flumesink.ReasonFrameBytes, "2147483647 bytes in a frame are more than 67108864"},
-		"a negative frame":   {unhex(t, "ffffffff 82210100"), flumesink.ReasonFrameBytes, "4294967295 bytes in a frame"},
-		"a reply":            {unhex(t, "00000013 824101"+name+"05000000"), flumesink.ReasonMalformed, "a message of type 2"},
-		"a name that is cut": {unhex(t, "00000006 822101 7f6161"), flumesink.ReasonMalformed, "cut short"},
-		"a long name":        {append(unhex(t, "00000135 822101 ac02"), make([]byte, 0x135-5)...), flumesink.ReasonMalformed, "a method's name of 300 bytes"},
+		"an empty frame":     {receivertest.Unhex(t, "00000000 00000000"), flumesink.ReasonMalformed, "a frame of 0 bytes"},
+		"a short frame":      {receivertest.Unhex(t, "00000004 82210100"), flumesink.ReasonMalformed, "a frame of 4 bytes"},
+		"a huge frame":       {receivertest.Unhex(t, "7fffffff 82210100"), flumesink.ReasonFrameBytes, "2147483647 bytes in a frame are more than 67108864"},
+		"a negative frame":   {receivertest.Unhex(t, "ffffffff 82210100"), flumesink.ReasonFrameBytes, "4294967295 bytes in a frame"},
+		"a reply":            {receivertest.Unhex(t, "00000013 824101"+name+"05000000"), flumesink.ReasonMalformed, "a message of type 2"},
+		"a name that is cut": {receivertest.Unhex(t, "00000006 822101 7f6161"), flumesink.ReasonMalformed, "cut short"},
+		"a long name":        {append(receivertest.Unhex(t, "00000135 822101 ac02"), make([]byte, 0x135-5)...), flumesink.ReasonMalformed, "a method's name of 300 bytes"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			g := start(t, &kafka{}, nil)
 			good := g.client(Compact)
-			if err := good.Append(t.Context(), events("a")); err != nil {
+			if err := good.Append(t.Context(), receivertest.Events("a")); err != nil {
 				t.Fatal(err)
 			}
 			for range 3 {
-				c := g.dial()
-				c.send(tc.bytes)
-				c.closed()
+				c := g.Dial()
+				c.Send(tc.bytes)
+				c.Closed()
 			}
-			log := g.refused(tc.reason, 3)
+			log := g.Refused(tc.reason, 3)
 			if n := strings.Count(log, "WARN"); n != 1 {
 				t.Errorf("%d log lines, want 1: %s", n, log)
 			}
 			if !strings.Contains(log, tc.says) || !strings.Contains(log, "remote=127.0.0.1:") {
 				t.Errorf("the log does not say %q and who: %s", tc.says, log)
 			}
-			if err := good.Append(t.Context(), events("b")); err != nil {
+			if err := good.Append(t.Context(), receivertest.Events("b")); err != nil {
 				t.Errorf("a good sender noticed: %v", err)
 			}
 		})
@@ -104,11 +105,11 @@ func TestReceiver_wrongProtocols(t *testing.T) {
 func TestReceiver_badFrameAfterGood(t *testing.T) {
 	t.Parallel()
 	g := start(t, &kafka{}, nil)
-	c := g.dial()
-	c.send(append(call(t, Compact, 1, events("a")), "GET / HTTP/1.1\r\n"...))
-	c.expect(ok(t, Compact, 1))
-	c.closed()
-	g.refused(flumesink.ReasonMalformed, 1)
+	c := g.Dial()
+	c.Send(append(call(t, Compact, 1, receivertest.Events("a")), "GET / HTTP/1.1\r\n"...))
+	c.Expect(ok(t, Compact, 1))
+	c.Closed()
+	g.Refused(flumesink.ReasonMalformed, 1)
 }
 
 // Load balancers connect and close to see whether a port is open: no line, no counter of refusals.
@@ -116,17 +117,17 @@ func TestReceiver_probes(t *testing.T) {
 	t.Parallel()
 	g := start(t, &kafka{}, nil)
 	for i := range 10 {
-		c := g.dial()
+		c := g.Dial()
 		if i%2 == 0 {
 			_ = c.Conn.(*net.TCPConn).SetLinger(0) // RST
 		}
 		c.Close()
 	}
-	g.until("the probes came and went", func() bool {
-		return g.metric("etl_receiver_connections_total") == 10 && g.metric("etl_receiver_connections") == 0
+	g.Until("the probes came and went", func() bool {
+		return g.Metric("etl_receiver_connections_total") == 10 && g.Metric("etl_receiver_connections") == 0
 	})
-	if n := g.metric("etl_receiver_refused_total"); n != 0 || strings.Contains(g.log.String(), "WARN") {
-		t.Errorf("%v refused; log %s", n, g.log.String())
+	if n := g.Metric("etl_receiver_refused_total"); n != 0 || strings.Contains(g.Log.String(), "WARN") {
+		t.Errorf("%v refused; log %s", n, g.Log.String())
 	}
 }
 
@@ -141,25 +142,25 @@ func TestReceiver_limits(t *testing.T) {
 		reason string
 		says   string
 	}{
-		"frame":        {func(c *Config) { c.MaxFrameBytes = 100 }, events(long), flumesink.ReasonFrameBytes, "--thrift-max-frame-bytes"},
-		"events":       {func(c *Config) { c.MaxBatchEvents = 1 }, events("a", "b"), flumesink.ReasonBatchEvents, "--thrift-max-batch-events"},
+		"frame":        {func(c *Config) { c.MaxFrameBytes = 100 }, receivertest.Events(long), flumesink.ReasonFrameBytes, "--thrift-max-frame-bytes"},
+		"events":       {func(c *Config) { c.MaxBatchEvents = 1 }, receivertest.Events("a", "b"), flumesink.ReasonBatchEvents, "--thrift-max-batch-events"},
 		"headers":      {func(c *Config) { c.MaxHeaders = 0 }, one, flumesink.ReasonHeaders, "--thrift-max-headers"},
 		"header bytes": {func(c *Config) { c.MaxHeaderBytes = 1 }, one, flumesink.ReasonHeaderBytes, "--thrift-max-header-bytes"},
-		"body":         {func(c *Config) { c.MaxBodyBytes = 100 }, events(long), flumesink.ReasonBodyBytes, "--thrift-max-body-bytes"},
+		"body":         {func(c *Config) { c.MaxBodyBytes = 100 }, receivertest.Events(long), flumesink.ReasonBodyBytes, "--thrift-max-body-bytes"},
 	} {
 		for _, p := range both {
 			t.Run(name+"/"+string(p), func(t *testing.T) {
 				t.Parallel()
 				k := &kafka{}
 				g := start(t, k, tc.change)
-				c := g.dial()
-				c.send(call(t, p, 1, tc.es))
-				c.closed()
-				if log := g.refused(tc.reason, 1); !strings.Contains(log, tc.says) {
+				c := g.Dial()
+				c.Send(call(t, p, 1, tc.es))
+				c.Closed()
+				if log := g.Refused(tc.reason, 1); !strings.Contains(log, tc.says) {
 					t.Errorf("the log does not say %q: %s", tc.says, log)
 				}
-				if len(k.got()) != 0 {
-					t.Errorf("produced %q", k.got())
+				if len(k.Got()) != 0 {
+					t.Errorf("produced %q", k.Got())
 				}
 			})
 		}
@@ -175,10 +176,10 @@ func TestReceiver_paysByBytesReceived(t *testing.T) {
 	frame = append(frame, compactID, messageCall<<5|compactVersion)
 	frame = append(frame, make([]byte, (4<<10)-1)...) // one byte more than fits the first buffer
 	for range senders {
-		g.dial().send(frame)
+		g.Dial().Send(frame)
 	}
-	g.until("each has its second buffer", func() bool { return g.admission.Used() >= senders*(16<<10) })
-	if used := g.admission.Used(); used != senders*(16<<10) {
+	g.Until("each has its second buffer", func() bool { return g.Admission.Used() >= senders*(16<<10) })
+	if used := g.Admission.Used(); used != senders*(16<<10) {
 		t.Errorf("%d bytes in flight for %d bytes received", used, senders*len(frame))
 	}
 }
@@ -189,36 +190,36 @@ func TestReceiver_largeAndSlowFrames(t *testing.T) {
 	k := &kafka{}
 	g := start(t, k, nil)
 	large := strings.Repeat("0123456789abcdef", 600<<10) // 9.4 MiB
-	c := g.dial()
+	c := g.Dial()
 	var want []string
 	for i, p := range both {
-		c.send(call(t, p, int32(i), events(large, "z")))
-		c.expect(ok(t, p, byte(i)))
-		for _, b := range call(t, p, 9, events("small")) {
-			c.send([]byte{b})
+		c.Send(call(t, p, int32(i), receivertest.Events(large, "z")))
+		c.Expect(ok(t, p, byte(i)))
+		for _, b := range call(t, p, 9, receivertest.Events("small")) {
+			c.Send([]byte{b})
 		}
-		c.expect(ok(t, p, 9))
+		c.Expect(ok(t, p, 9))
 		want = append(want, large+"{}", "z{}", "small{}")
 	}
-	if d := cmp.Diff(want, k.got()); d != "" {
+	if d := cmp.Diff(want, k.Got()); d != "" {
 		t.Errorf("%d characters of difference", len(d))
 	}
-	g.until("memory was given back", func() bool { return g.admission.Used() == 0 })
+	g.Until("memory was given back", func() bool { return g.Admission.Used() == 0 })
 }
 
 func TestReceiver_notProduced(t *testing.T) {
 	t.Parallel()
-	k := &kafka{append: func(ctx context.Context, r flumesink.Request) error {
+	k := &kafka{OnAppend: func(ctx context.Context, r flumesink.Request) error {
 		r.Release()
 		return fmt.Errorf("waiting for a place: %w", flumesink.ErrNotProduced)
 	}}
 	g := start(t, k, nil)
-	err := g.client(Binary).Append(t.Context(), events("a"))
+	err := g.client(Binary).Append(t.Context(), receivertest.Events("a"))
 	if err == nil || errors.Is(err, flumesink.ErrRefused) {
 		t.Errorf("error %v, want a closed connection", err)
 	}
-	g.until("counted as dropped", func() bool { return g.metric("etl_receiver_requests_total", "dropped") == 1 })
-	if n := g.metric("etl_receiver_unanswered_events_total"); n != 0 {
+	g.Until("counted as dropped", func() bool { return g.Metric("etl_receiver_requests_total", "dropped") == 1 })
+	if n := g.Metric("etl_receiver_unanswered_events_total"); n != 0 {
 		t.Errorf("%v events unanswered", n)
 	}
 }
@@ -231,7 +232,7 @@ func TestReceiver_wrapped(t *testing.T) {
 	g := start(t, k, func(c *Config) { c.TLS = listen.TLS{Cert: cert, Key: key} })
 	for _, p := range both {
 		for _, tls := range []bool{false, true} {
-			cfg := DefaultClientConfig(g.addr)
+			cfg := DefaultClientConfig(g.Addr)
 			cfg.Protocol = p
 			if tls {
 				cfg.Dialer = listen.Dialer{TLS: true, CA: cert, ServerName: "etl.example"}
@@ -240,13 +241,13 @@ func TestReceiver_wrapped(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := c.Append(t.Context(), events(string(p))); err != nil {
+			if err := c.Append(t.Context(), receivertest.Events(string(p))); err != nil {
 				t.Errorf("%s, TLS %v: %v", p, tls, err)
 			}
 			c.Close()
 		}
 	}
-	if d := cmp.Diff([]string{"compact{}", "compact{}", "binary{}", "binary{}"}, k.got()); d != "" {
+	if d := cmp.Diff([]string{"compact{}", "compact{}", "binary{}", "binary{}"}, k.Got()); d != "" {
 		t.Error(d)
 	}
 	filter, err := flumesink.ParseIPFilter("deny:ip:127.*")
@@ -254,8 +255,8 @@ func TestReceiver_wrapped(t *testing.T) {
 		t.Fatal(err)
 	}
 	g = start(t, k, func(c *Config) { c.Filter = filter })
-	g.dial().closed()
-	g.refused(flumesink.ReasonFiltered, 1)
+	g.Dial().Closed()
+	g.Refused(flumesink.ReasonFiltered, 1)
 }
 
 // certificate makes a self-signed one for etl.example.

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/internal/receivertest"
 )
 
 // said is what one side said before the other one did.
@@ -45,7 +46,7 @@ func readExchanges(t *testing.T, name string) map[string][]said {
 				}
 				digits.WriteString(strings.Repeat(one, n))
 			}
-			s.bytes = unhex(t, digits.String())
+			s.bytes = receivertest.Unhex(t, digits.String())
 			parts[what] = append(parts[what], s)
 		}
 	}
@@ -54,17 +55,17 @@ func readExchanges(t *testing.T, name string) map[string][]said {
 
 // replay sends what the sender said and expects the answers.
 func (g *rig) replay(steps []said) {
-	g.t.Helper()
-	c := g.dial()
+	g.T.Helper()
+	c := g.Dial()
 	for _, s := range steps {
 		if s.sender {
-			c.send(s.bytes)
+			c.Send(s.bytes)
 		} else {
-			c.expect(s.bytes)
+			c.Expect(s.bytes)
 		}
 	}
-	if log := g.log.String(); strings.Contains(log, "WARN") {
-		g.t.Error(log)
+	if log := g.Log.String(); strings.Contains(log, "WARN") {
+		g.T.Error(log)
 	}
 }
 
@@ -95,7 +96,7 @@ func TestReceiver_realAgents(t *testing.T) {
 				t.Parallel()
 				k := &kafka{}
 				start(t, k, nil).replay(steps)
-				if d := cmp.Diff(want, k.got()); d != "" {
+				if d := cmp.Diff(want, k.Got()); d != "" {
 					t.Errorf("events (-want +got):\n%s", d)
 				}
 			})
@@ -148,19 +149,19 @@ func TestReceiver_malformedArguments(t *testing.T) {
 				t.Parallel()
 				k := &kafka{}
 				g := start(t, k, nil)
-				c := g.dial()
-				c.send(callOf(t, p, name, 7, empty))
+				c := g.Dial()
+				c.Send(callOf(t, p, name, 7, empty))
 				r := protocolOn(p, oracle.NewTFramedTransportConf(oracle.NewStreamTransportR(c), nil))
 				var exception oracle.TApplicationException
 				err := oracle.NewTStandardClient(r, r).Recv(t.Context(), r, 7, name, nil)
 				if !errors.As(err, &exception) || exception.TypeId() != oracle.PROTOCOL_ERROR || !strings.Contains(exception.Error(), "field 1, the events, is missing") {
 					t.Errorf("answer %v", err)
 				}
-				c.closed()
-				g.refused(flumesink.ReasonMalformed, 1)
-				g.until("counted", func() bool { return g.metric("etl_receiver_requests_total", "error") == 1 })
-				if len(k.got()) != 0 {
-					t.Errorf("produced %q", k.got())
+				c.Closed()
+				g.Refused(flumesink.ReasonMalformed, 1)
+				g.Until("counted", func() bool { return g.Metric("etl_receiver_requests_total", "error") == 1 })
+				if len(k.Got()) != 0 {
+					t.Errorf("produced %q", k.Got())
 				}
 			})
 		}
@@ -174,7 +175,7 @@ func TestReceiver_answersAreThrifts(t *testing.T) {
 	g := start(t, k, nil)
 	for _, p := range both {
 		c := g.client(p)
-		for _, es := range [][]flumesink.Event{events("a"), nil, slices.Repeat(events("b"), 300)} {
+		for _, es := range [][]flumesink.Event{receivertest.Events("a"), nil, slices.Repeat(receivertest.Events("b"), 300)} {
 			if err := c.Append(t.Context(), es); err != nil {
 				t.Errorf("%s: %v", p, err)
 			}
@@ -184,11 +185,11 @@ func TestReceiver_answersAreThrifts(t *testing.T) {
 		if !errors.As(err, &exception) || exception.TypeId() != oracle.UNKNOWN_METHOD || exception.Error() != "Invalid method name: 'close'" {
 			t.Errorf("%s: answer %v", p, err)
 		}
-		if err := c.Append(t.Context(), events("c")); err != nil {
+		if err := c.Append(t.Context(), receivertest.Events("c")); err != nil {
 			t.Errorf("%s: after an unknown method: %v", p, err)
 		}
 	}
-	if n := len(k.got()); n != 2*302 {
+	if n := len(k.Got()); n != 2*302 {
 		t.Errorf("%d events", n)
 	}
 }

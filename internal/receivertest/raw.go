@@ -1,0 +1,78 @@
+package receivertest
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Raw is a connection that sends bytes as they are.
+type Raw struct {
+	T *testing.T
+	net.Conn
+}
+
+// Dial connects; the connection ends with the test.
+func (g *Rig) Dial() Raw {
+	g.T.Helper()
+	c, err := net.Dial("tcp", g.Addr)
+	if err != nil {
+		g.T.Fatal(err)
+	}
+	g.T.Cleanup(func() { c.Close() })
+	return Raw{g.T, c}
+}
+
+// Send writes b.
+func (c Raw) Send(b []byte) {
+	c.T.Helper()
+	if _, err := c.Write(b); err != nil {
+		c.T.Fatal(err)
+	}
+}
+
+// Expect reads as many bytes as want has, and wants those.
+func (c Raw) Expect(want []byte) {
+	c.T.Helper()
+	got := make([]byte, len(want))
+	_ = c.SetReadDeadline(time.Now().Add(Patience))
+	n, err := io.ReadFull(c, got)
+	if err != nil || !bytes.Equal(got, want) {
+		c.T.Fatalf("answer %x (%v)\nwant   %x", got[:n], err, want)
+	}
+}
+
+// Closed expects that the receiver closes the connection without another byte.
+func (c Raw) Closed() {
+	c.T.Helper()
+	_ = c.SetReadDeadline(time.Now().Add(Patience))
+	n, err := c.Read(make([]byte, 1))
+	if n != 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+		c.T.Fatalf("read %d bytes, %v: want a closed connection", n, err)
+	}
+}
+
+// Open expects that the connection stays, and silent.
+func (c Raw) Open(d time.Duration) {
+	c.T.Helper()
+	_ = c.SetReadDeadline(time.Now().Add(d))
+	if n, err := c.Read(make([]byte, 1)); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		c.T.Fatalf("read %d bytes, %v: want an open and silent connection", n, err)
+	}
+}
+
+// Unhex is the bytes of hexadecimal with blanks.
+func Unhex(tb testing.TB, s string) []byte {
+	tb.Helper()
+	b, err := hex.DecodeString(strings.Join(strings.Fields(s), ""))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return b
+}

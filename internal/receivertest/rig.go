@@ -1,0 +1,134 @@
+package receivertest
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sluice-etl/sluice/flumesink"
+)
+
+// Patience is how long a test waits for what must come.
+const Patience = 10 * time.Second
+
+// Receiver is what all receivers are.
+type Receiver interface {
+	Listen(ctx context.Context) (net.Addr, error)
+	Run(ctx context.Context) error
+}
+
+// Rig is a receiver that runs, with all that a test looks at.
+type Rig struct {
+	T         *testing.T
+	Addr      string
+	Reg       *prometheus.Registry
+	Admission *flumesink.Admission
+	Log       Log
+	// Cancel ends Run's context.
+	Cancel context.CancelFunc
+	done   chan error
+}
+
+// Start runs the receiver that make makes of memory, a log and metrics. It ends with the test.
+func Start(t *testing.T, make func(*flumesink.Frames, *slog.Logger, prometheus.Registerer) Receiver) *Rig {
+	t.Helper()
+	g := newRig(t)
+	g.Admission = flumesink.NewAdmission(flumesink.DefaultConfig(), g.Reg)
+	r := make(flumesink.NewFrames(g.Admission), slog.New(slog.NewTextHandler(&g.Log, nil)), g.Reg)
+	addr, err := r.Listen(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Addr = addr.String()
+	ctx, cancel := context.WithCancel(t.Context())
+	g.Cancel = cancel
+	go func() { g.done <- r.Run(ctx) }()
+	t.Cleanup(g.Stop)
+	return g
+}
+
+func newRig(t *testing.T) *Rig {
+	return &Rig{T: t, Reg: prometheus.NewPedanticRegistry(), done: make(chan error, 1)}
+}
+
+// Stop ends the receiver and waits for it.
+func (g *Rig) Stop() {
+	g.Cancel()
+	late := time.NewTimer(30 * time.Second)
+	defer late.Stop()
+	select {
+	case err := <-g.done:
+		if err != nil {
+			g.T.Errorf("Run returned %v", err)
+		}
+		g.done <- nil // for the clean-up
+	case <-late.C:
+		g.T.Fatal("the receiver did not stop")
+	}
+}
+
+// Metric is the sum of a counter or gauge, over the series that carry the label value, where one is given.
+func (g *Rig) Metric(name string, label ...string) float64 {
+	g.T.Helper()
+	families, err := g.Reg.Gather()
+	if err != nil {
+		g.T.Fatal(err)
+	}
+	sum, found := 0.0, false
+	for _, f := range families {
+		if f.GetName() != name {
+			continue
+		}
+	series:
+		for _, m := range f.GetMetric() {
+			for _, want := range label {
+				has := false
+				for _, l := range m.GetLabel() {
+					has = has || l.GetValue() == want
+				}
+				if !has {
+					continue series
+				}
+			}
+			found = true
+			sum += m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
+		}
+	}
+	if !found {
+		g.T.Errorf("no metric %s%v", name, label)
+	}
+	return sum
+}
+
+// Until waits for a condition.
+func (g *Rig) Until(what string, ok func() bool) {
+	g.T.Helper()
+	Until(g.T, what, ok)
+}
+
+// Until waits for a condition; what is the sentence that a failure ends with.
+func Until(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(Patience); !ok(); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %s: %s", Patience, what)
+		}
+	}
+}
+
+// Refused waits until connections were closed for the reason, and returns the log.
+func (g *Rig) Refused(reason string, times int) string {
+	g.T.Helper()
+	g.Until(fmt.Sprintf("%d times refused for %s; log: %s", times, reason, g.Log.String()), func() bool {
+		return g.Metric("etl_receiver_refused_total", reason) == float64(times)
+	})
+	g.Until("no connection's memory is in flight", func() bool { return g.Admission.Used() == 0 })
+	return g.Log.String()
+}
