@@ -59,10 +59,10 @@ func TestRun_http(t *testing.T) {
 	if d := cmp.Diff([]string{`one "two" host=a`, "three"}, got); d != "" {
 		t.Errorf("in Kafka: want (-), got (+):\n%s", d)
 	}
-	_, metrics := p.get(t, "/metrics")
-	if want := `etl_receiver_events_total{receiver="http"} 2`; !strings.Contains(metrics, want) {
-		t.Errorf("no %s", want)
-	}
+	await(t, "the events are counted as answered, which they are after the answer", func() bool {
+		_, metrics := p.get(t, "/metrics")
+		return strings.Contains(metrics, `etl_receiver_events_total{receiver="http"} 2`)
+	})
 	p.stop()
 	if err := p.wantEnd(t); err != nil {
 		t.Fatal(err)
