@@ -3,7 +3,6 @@ package httpsource
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -49,27 +48,6 @@ func start(t *testing.T, a flumesink.Appender, change func(*Config)) *rig {
 		return g.r
 	})
 	return g
-}
-
-// waiting is an Appender whose requests wait for the test.
-type waiting struct {
-	kafka
-	came chan flumesink.Request // a request has arrived
-	ack  chan error             // what its Append returns
-}
-
-func hold() *waiting {
-	h := &waiting{came: make(chan flumesink.Request, 10), ack: make(chan error, 10)}
-	h.OnAppend = func(ctx context.Context, r flumesink.Request) error {
-		h.came <- r
-		select {
-		case err := <-h.ack:
-			return err
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return h
 }
 
 // answer is what a request came back with.

@@ -20,24 +20,24 @@ import (
 // 200 comes when Kafka has acknowledged every event, and not before.
 func TestP23_answersWhenKafkaHasIt(t *testing.T) {
 	t.Parallel()
-	k := hold()
+	k := receivertest.Hold()
 	g := start(t, k, nil)
 	c := g.Dial()
 	c.Send(postOf(`[{"body":"a"},{"body":"b"}]`))
-	r := <-k.came
+	r := <-k.Came
 	if len(r.Events) != 2 {
 		t.Errorf("%d events: one request is all or nothing", len(r.Events))
 	}
 	c.Open(50 * time.Millisecond)
 	r.Release()
-	k.ack <- nil
+	k.Ack <- nil
 	status(c, http.StatusOK)
 	g.Until("counted", func() bool { return g.Metric("etl_receiver_events_total") == 2 })
 }
 
 func TestP23_unavailableAfterAckTimeout(t *testing.T) {
 	t.Parallel()
-	k := hold()
+	k := receivertest.Hold()
 	g := start(t, k, func(c *Config) { c.AckTimeout = 100 * time.Millisecond })
 	begun := time.Now()
 	a := g.post(`[{"body":"a"},{"body":"b"}]`)
@@ -53,7 +53,7 @@ func TestP23_unavailableAfterAckTimeout(t *testing.T) {
 	if n := g.Metric("etl_receiver_events_total"); n != 0 {
 		t.Errorf("%v events counted as answered", n)
 	}
-	(<-k.came).Release()
+	(<-k.Came).Release()
 }
 
 // An acknowledgement that comes after ack-timeout is not answered with 200, although Append returned nil.
@@ -127,18 +127,18 @@ func TestP23_goneSender(t *testing.T) {
 		t.Log("this system does not tell when a sender has gone; nothing to see")
 		return
 	}
-	k := hold()
+	k := receivertest.Hold()
 	g := start(t, k, nil)
 	c := g.Dial()
 	c.Send(postOf(`[{}]`))
-	r := <-k.came
+	r := <-k.Came
 	if r.Gone() {
 		t.Error("gone, though it waits for its answer")
 	}
 	c.Close()
 	g.Until("the sender is seen to have gone", r.Gone)
 	r.Release()
-	k.ack <- flumesink.ErrNotProduced
+	k.Ack <- flumesink.ErrNotProduced
 	g.Until("the connection ended", func() bool { return g.Metric("etl_receiver_connections") == 0 })
 }
 
@@ -182,14 +182,14 @@ func TestP29_frameWaitsForRelease(t *testing.T) {
 // The order of a stop: nothing new, what Kafka acknowledges in time is answered.
 func TestP33_gracefulStop(t *testing.T) {
 	t.Parallel()
-	k := hold()
+	k := receivertest.Hold()
 	g := start(t, k, nil)
 	idle, half, waits, silent := g.Dial(), g.Dial(), g.Dial(), g.Dial()
 	idle.Send(postOf(`[]`))
 	status(idle, http.StatusOK)
 	half.Send([]byte("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n[{}"))
 	waits.Send(postOf(`[{"body":"whole"}]`))
-	r := <-k.came
+	r := <-k.Came
 	g.Until("all are there, and the half one is seen", func() bool {
 		return g.Metric("etl_receiver_connections") == 4 && g.Admission.Used() > 2*held
 	})
@@ -204,7 +204,7 @@ func TestP33_gracefulStop(t *testing.T) {
 	}
 	waits.Open(20 * time.Millisecond)
 	r.Release()
-	k.ack <- nil
+	k.Ack <- nil
 	status(waits, http.StatusOK)
 	waits.Closed()
 	g.Stop()
@@ -218,11 +218,11 @@ func TestP33_gracefulStop(t *testing.T) {
 
 func TestP33_shutdownTimeout(t *testing.T) {
 	t.Parallel()
-	k := hold()
+	k := receivertest.Hold()
 	g := start(t, k, func(c *Config) { c.ShutdownTimeout = 50 * time.Millisecond })
 	c := g.Dial()
 	c.Send(postOf(`[{},{}]`))
-	r := <-k.came
+	r := <-k.Came
 	g.Stop()
 	status(c, http.StatusServiceUnavailable)
 	if n := g.Metric("etl_receiver_unanswered_events_total"); n != 2 {

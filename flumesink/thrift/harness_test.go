@@ -19,11 +19,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// Short names for what tests of receivers share.
-type (
-	kafka = receivertest.Kafka
-	raw   = receivertest.Raw
-)
+// kafka is an Appender that keeps what it is given.
+type kafka = receivertest.Kafka
 
 // rig is a receiver that runs.
 type rig struct {

@@ -69,3 +69,25 @@ func Events(bodies ...string) []flumesink.Event {
 	}
 	return es
 }
+
+// Held is an Appender whose requests wait for the test.
+type Held struct {
+	Kafka
+	Came chan flumesink.Request // a request has arrived
+	Ack  chan error             // what its Append returns
+}
+
+// Hold makes one.
+func Hold() *Held {
+	h := &Held{Came: make(chan flumesink.Request, 10), Ack: make(chan error, 10)}
+	h.OnAppend = func(ctx context.Context, r flumesink.Request) error {
+		h.Came <- r
+		select {
+		case err := <-h.Ack:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return h
+}

@@ -1,0 +1,252 @@
+package receivertest
+
+import (
+	"context"
+	"net"
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/flumesink/listen"
+)
+
+// Door is a receiver of Flume's RPC as the promises see it: by its protocol's bytes. Its methods are the tests of what
+// every such receiver promises; each package calls them by the names of the rules.
+type Door struct {
+	// Start runs a receiver on a free port; change may be nil.
+	Start func(t *testing.T, a flumesink.Appender, change func(*listen.Config)) *Rig
+	// Call is request number n of a connection, from 1, and OK its answer.
+	Call func(tb testing.TB, n int, es []flumesink.Event) []byte
+	OK   func(tb testing.TB, n int) []byte
+	// Append sends events by a client of the package's own.
+	Append func(t *testing.T, g *Rig) func(context.Context, []flumesink.Event) error
+	// HalfFrame is more bytes than a connection that waits for a frame holds, and less than one in a frame does.
+	HalfFrame int64
+}
+
+// What is not acknowledged within ack-timeout is not answered, and counted; its memory stays until Release.
+func (d Door) AckTimeoutClosesUnanswered(t *testing.T) {
+	t.Parallel()
+	k := Hold()
+	g := d.Start(t, k, func(c *listen.Config) { c.AckTimeout = 100 * time.Millisecond })
+	c := g.Dial()
+	begun := time.Now()
+	c.Send(d.Call(t, 1, Events("a", "b")))
+	r := <-k.Came
+	c.Closed()
+	if d := time.Since(begun); d < 100*time.Millisecond {
+		t.Errorf("closed after %s", d)
+	}
+	g.Until("two events are counted", func() bool { return g.Metric("etl_receiver_unanswered_events_total") == 2 })
+	if n := g.Metric("etl_receiver_events_total"); n != 0 {
+		t.Errorf("%v events counted as answered", n)
+	}
+	if g.Admission.Used() == 0 {
+		t.Error("the frame's memory was given back before Release")
+	}
+	r.Release()
+	g.Until("memory was given back", func() bool { return g.Admission.Used() == 0 })
+}
+
+// An acknowledgement that comes after ack-timeout is not answered, although Append returned nil.
+func (d Door) LateAckIsNotAnswered(t *testing.T) {
+	t.Parallel()
+	closed := make(chan struct{})
+	k := &Kafka{OnAppend: func(ctx context.Context, r flumesink.Request) error {
+		defer r.Release()
+		<-closed
+		return nil
+	}}
+	g := d.Start(t, k, func(c *listen.Config) { c.AckTimeout = 50 * time.Millisecond })
+	c := g.Dial()
+	c.Send(d.Call(t, 1, Events("a")))
+	c.Closed()
+	close(closed)
+	g.Until("counted", func() bool { return g.Metric("etl_receiver_unanswered_events_total") == 1 })
+	if n := g.Metric("etl_receiver_requests_total", "ok"); n != 0 {
+		t.Errorf("%v requests counted as answered", n)
+	}
+}
+
+// ack-timeout counts from a frame's first byte, not from its last.
+func (d Door) TimeoutFromTheFirstByte(t *testing.T) {
+	t.Parallel()
+	deadlines := make(chan time.Time, 1)
+	k := &Kafka{OnAppend: func(ctx context.Context, r flumesink.Request) error {
+		defer r.Release()
+		d, _ := ctx.Deadline()
+		deadlines <- d
+		return nil
+	}}
+	g := d.Start(t, k, func(c *listen.Config) { c.AckTimeout = 5 * time.Second })
+	c := g.Dial()
+	frame := d.Call(t, 1, Events("a"))
+	begun := time.Now()
+	c.Send(frame[:1])
+	c.Open(time.Second)
+	c.Send(frame[1:])
+	if late := (<-deadlines).Sub(begun); late > 5*time.Second+500*time.Millisecond {
+		t.Errorf("the deadline is %s after the first byte, want 5s", late)
+	}
+	c.Expect(d.OK(t, 1))
+}
+
+// While the Appender is not ready nothing is read, and connections stay.
+func (d Door) NothingIsReadWhileNotReady(t *testing.T) {
+	t.Parallel()
+	var open atomic.Bool
+	gate := make(chan struct{})
+	open.Store(true)
+	k := &Kafka{OnReady: func(ctx context.Context) error {
+		if open.Load() {
+			return nil
+		}
+		select {
+		case <-gate:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}}
+	g := d.Start(t, k, nil)
+	idle := g.Dial() // waits in its read when the gate closes
+	idle.Send(d.Call(t, 1, Events("before")))
+	idle.Expect(d.OK(t, 1))
+	open.Store(false)
+	fresh := g.Dial()
+	idle.Send(d.Call(t, 2, Events("idle")))
+	fresh.Send(d.Call(t, 1, Events("fresh")))
+	idle.Open(50 * time.Millisecond)
+	fresh.Open(50 * time.Millisecond)
+	if d := cmp.Diff([]string{"before{}"}, k.Got()); d != "" {
+		t.Errorf("produced while not ready: %s", d)
+	}
+	open.Store(true)
+	close(gate)
+	idle.Expect(d.OK(t, 2))
+	fresh.Expect(d.OK(t, 1))
+}
+
+// A frame that was not begun to be read while the Appender was not ready has its whole ack-timeout afterwards, and is
+// answered if its sender still waits; one whose first byte was read before is too old by then, and is never produced.
+func (d Door) OutageLongerThanAckTimeout(t *testing.T) {
+	t.Parallel()
+	var open atomic.Bool
+	gate, asked := make(chan struct{}), make(chan struct{}, 10)
+	open.Store(true)
+	k := &Kafka{OnReady: func(ctx context.Context) error {
+		if !open.Load() {
+			asked <- struct{}{}
+			<-gate
+		}
+		return nil
+	}}
+	g := d.Start(t, k, func(c *listen.Config) { c.AckTimeout = time.Second })
+	idle := g.Dial()
+	idle.Send(d.Call(t, 1, Events("before")))
+	idle.Expect(d.OK(t, 1))
+	g.Until("it waits in its read", func() bool { return g.Metric("etl_receiver_events_total") == 1 })
+	idle.Open(20 * time.Millisecond)
+	open.Store(false)
+	idle.Send(d.Call(t, 2, Events("too old")))
+	fresh := g.Dial()
+	fresh.Send(d.Call(t, 1, Events("fresh")))
+	<-asked
+	<-asked
+	fresh.Open(1200 * time.Millisecond)
+	open.Store(true)
+	close(gate)
+	fresh.Expect(d.OK(t, 1))
+	idle.Closed()
+	g.Refused(flumesink.ReasonLate, 1)
+	if d := cmp.Diff([]string{"before{}", "fresh{}"}, k.Got()); d != "" {
+		t.Error(d)
+	}
+	if n := g.Metric("etl_receiver_unanswered_events_total"); n != 0 {
+		t.Errorf("%v events count as unanswered, none was produced", n)
+	}
+}
+
+// A sender that gave up while nothing was read is dropped: its request, which lies in the socket, is never produced,
+// and its connection does not count any more.
+func (d Door) GoneSenderIsDropped(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Log("this system does not tell when a sender has gone; nothing to see")
+		return
+	}
+	for name, end := range map[string]func(c Raw){
+		"FIN": func(c Raw) { c.Close() },
+		"RST": func(c Raw) { _ = c.Conn.(*net.TCPConn).SetLinger(0); c.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			gate := make(chan struct{})
+			var asked atomic.Int32
+			k := &Kafka{OnReady: func(context.Context) error { // ends only by the gate: as if it opened just in time
+				asked.Add(1)
+				<-gate
+				return nil
+			}}
+			g := d.Start(t, k, nil)
+			c := g.Dial()
+			c.Send(d.Call(t, 1, Events("given up")))
+			g.Until("the connection is taken", func() bool { return asked.Load() == 1 })
+			end(c)
+			close(gate)
+			g.Until("the connection ended", func() bool { return g.Metric("etl_receiver_connections") == 0 })
+			if len(k.Got()) != 0 {
+				t.Errorf("produced %q", k.Got())
+			}
+			if n := g.Metric("etl_receiver_unanswered_events_total"); n != 0 {
+				t.Errorf("%v events count as unanswered, none was produced", n)
+			}
+		})
+	}
+}
+
+// The Appender can ask, at the moment of producing, whether the sender is still there.
+func (d Door) AppenderCanAskForTheSender(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Log("this system does not tell when a sender has gone; nothing to see")
+		return
+	}
+	k := Hold()
+	g := d.Start(t, k, nil)
+	c := g.Dial()
+	c.Send(d.Call(t, 1, Events("a")))
+	r := <-k.Came
+	if r.Gone() {
+		t.Error("gone, though it waits for its answer")
+	}
+	c.Send([]byte("more")) // unread bytes do not hide the FIN
+	c.Close()
+	g.Until("the sender is seen to have gone", r.Gone)
+	r.Release()
+	k.Ack <- flumesink.ErrNotProduced
+}
+
+// What senders leave behind in a long outage is cleared away, though nothing is read from it.
+func (d Door) GoneConnectionsAreSweptWhileNotReady(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Log("this system does not tell when a sender has gone; nothing to see")
+		return
+	}
+	k := &Kafka{OnReady: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}
+	g := d.Start(t, k, nil)
+	for range 5 {
+		c := g.Dial()
+		c.Send(d.Call(t, 1, Events("a")))
+		c.Close()
+	}
+	g.Until("five came", func() bool { return g.Metric("etl_receiver_connections_total") == 5 })
+	stays := g.Dial()
+	g.Until("one stays", func() bool { return g.Metric("etl_receiver_connections") == 1 })
+	stays.Open(10 * time.Millisecond)
+}

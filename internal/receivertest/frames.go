@@ -1,0 +1,187 @@
+package receivertest
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/flumesink/listen"
+)
+
+// A sender in the middle of a frame has ack-timeout to finish it; a silent one has for ever, and nobody waits for
+// either.
+func (d Door) SlowLoris(t *testing.T) {
+	t.Parallel()
+	k := &Kafka{}
+	g := d.Start(t, k, func(c *listen.Config) { c.AckTimeout = time.Second })
+	silent, used := g.Dial(), g.Dial()
+	used.Send(d.Call(t, 1, Events("a")))
+	used.Expect(d.OK(t, 1))
+	frame := d.Call(t, 1, Events("a"))
+	const senders = 50
+	var slow []Raw
+	for i := range senders {
+		c := g.Dial()
+		c.Send(frame[:1+i%(len(frame)-1)])
+		slow = append(slow, c)
+	}
+	for _, c := range slow {
+		c.Closed()
+	}
+	if log := g.Refused(flumesink.ReasonSlow, senders); strings.Count(log, "WARN") != 1 {
+		t.Errorf("want one line: %s", log)
+	}
+	silent.Send(frame)
+	silent.Expect(d.OK(t, 1))
+	used.Send(d.Call(t, 2, Events("b")))
+	used.Expect(d.OK(t, 2))
+}
+
+// A connection that ends within a frame produces nothing of it.
+func (d Door) TruncatedFrame(t *testing.T) {
+	t.Parallel()
+	k := &Kafka{}
+	g := d.Start(t, k, nil)
+	frame := d.Call(t, 1, Events("a"))
+	for cut := 1; cut < len(frame); cut++ {
+		c := g.Dial()
+		c.Send(frame[:cut])
+		c.Close()
+	}
+	g.Refused(flumesink.ReasonTruncated, len(frame)-1)
+	if len(k.Got()) != 0 {
+		t.Errorf("produced %q", k.Got())
+	}
+}
+
+// A frame that was given to the Appender is not touched before its Release, not even when its request has timed out
+// and thousands of frames have been received since.
+func (d Door) FrameWaitsForRelease(t *testing.T) {
+	t.Parallel()
+	first := make(chan flumesink.Request, 1)
+	k := &Kafka{}
+	k.OnAppend = func(ctx context.Context, r flumesink.Request) error {
+		if string(r.Events[0].Body[:4]) == "keep" {
+			first <- r
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		r.Release()
+		return nil
+	}
+	g := d.Start(t, k, func(c *listen.Config) { c.AckTimeout = 2 * time.Second })
+	c := g.Dial()
+	keep := []flumesink.Event{{Headers: []flumesink.Header{{Key: []byte("host"), Value: []byte("kept")}}, Body: []byte("keep me")}, {Body: []byte("me too")}}
+	c.Send(d.Call(t, 1, keep))
+	c.Closed()
+	r := <-first
+	other := d.Append(t, g)
+	es := []flumesink.Event{{Headers: []flumesink.Header{{Key: []byte("XXXX"), Value: []byte("XXXX")}}, Body: []byte(strings.Repeat("X", 40))}, {Body: []byte("XXXXXX")}}
+	for range 2000 {
+		if err := other(t.Context(), es); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := []string{Show(r.Events[0]), Show(r.Events[1])}
+	if d := cmp.Diff([]string{"keep me{host=kept}", "me too{}"}, got); d != "" {
+		t.Error(d)
+	}
+	r.Release()
+	g.Until("memory was given back", func() bool { return g.Admission.Used() == 0 })
+	defer func() {
+		if recover() == nil {
+			t.Error("a second Release went unnoticed")
+		}
+	}()
+	r.Release()
+}
+
+// The order of a stop: nothing new, what Kafka acknowledges in time is answered, the rest is closed unanswered.
+func (d Door) GracefulStop(t *testing.T) {
+	t.Parallel()
+	k := Hold()
+	g := d.Start(t, k, nil)
+	idle, half, waits := g.Dial(), g.Dial(), g.Dial()
+	idle.Send(d.Call(t, 1, nil))
+	idle.Expect(d.OK(t, 1))
+	half.Send(d.Call(t, 1, Events("half"))[:20])
+	waits.Send(d.Call(t, 1, Events("whole")))
+	r := <-k.Came
+	g.Until("the half frame is seen", func() bool { return g.Admission.Used() > d.HalfFrame })
+	g.Cancel()
+	idle.Closed()
+	half.Closed()
+	if c, err := net.Dial("tcp", g.Addr); err == nil {
+		Raw{T: t, Conn: c}.Closed()
+	}
+	waits.Open(20 * time.Millisecond)
+	r.Release()
+	k.Ack <- nil
+	waits.Expect(d.OK(t, 1))
+	waits.Closed()
+	g.Stop()
+	if n := g.Metric("etl_receiver_unanswered_events_total"); n != 0 {
+		t.Errorf("%v events unanswered", n)
+	}
+	if strings.Contains(g.Log.String(), "WARN") {
+		t.Error(g.Log.String())
+	}
+}
+
+// A stop gives up what Kafka has not acknowledged within shutdown-timeout, unanswered and counted.
+func (d Door) ShutdownTimeoutClosesUnanswered(t *testing.T) {
+	t.Parallel()
+	k := Hold()
+	g := d.Start(t, k, func(c *listen.Config) { c.ShutdownTimeout = 50 * time.Millisecond })
+	c := g.Dial()
+	c.Send(d.Call(t, 1, Events("a", "b")))
+	r := <-k.Came
+	begun := time.Now()
+	g.Stop()
+	if d := time.Since(begun); d < 50*time.Millisecond || d > 5*time.Second {
+		t.Errorf("the stop took %s, the time-out is 50ms", d)
+	}
+	c.Closed()
+	if n := g.Metric("etl_receiver_unanswered_events_total"); n != 2 {
+		t.Errorf("%v events unanswered, want 2", n)
+	}
+	r.Release()
+}
+
+// A stop does not wait for the gate, nor for senders that are silent.
+func (d Door) StopWhileNotReady(t *testing.T) {
+	t.Parallel()
+	k := &Kafka{OnReady: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}
+	g := d.Start(t, k, nil)
+	c := g.Dial()
+	g.Until("the connection is taken", func() bool { return g.Metric("etl_receiver_connections") == 1 })
+	begun := time.Now()
+	g.Stop()
+	if d := time.Since(begun); d > 5*time.Second {
+		t.Errorf("the stop took %s", d)
+	}
+	c.Closed()
+}
+
+// Any error of Append means no answer.
+func (d Door) NoAnswerAfterAnError(t *testing.T) {
+	t.Parallel()
+	k := &Kafka{OnAppend: func(ctx context.Context, r flumesink.Request) error {
+		r.Release()
+		return errors.New("not authorised")
+	}}
+	g := d.Start(t, k, nil)
+	c := g.Dial()
+	c.Send(d.Call(t, 1, Events("a", "b", "c")))
+	c.Closed()
+	g.Until("counted", func() bool { return g.Metric("etl_receiver_unanswered_events_total") == 3 })
+	if log := g.Log.String(); !strings.Contains(log, "not authorised") || !strings.Contains(log, "events=3") {
+		t.Error(log)
+	}
+}
