@@ -1,12 +1,10 @@
 package spark
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,76 +15,18 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/internal/receivertest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const long = time.Minute // longer than any test
 
-// kafka is an Appender; append may be nil.
-type kafka struct {
-	append func(ctx context.Context, r flumesink.Request) error
-	ready  func(ctx context.Context) error
-
-	mu   sync.Mutex
-	seen []string
-}
-
-func (k *kafka) Append(ctx context.Context, r flumesink.Request) error {
-	if k.append != nil {
-		if err := k.append(ctx, r); err != nil {
-			r.Release()
-			return err
-		}
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	for _, e := range r.Events {
-		k.seen = append(k.seen, fmt.Sprintf("%s{%s=%s}", e.Body, e.Headers[0].Key, e.Headers[0].Value))
-	}
-	r.Release()
-	return nil
-}
-
-func (k *kafka) Ready(ctx context.Context) error {
-	if k.ready != nil {
-		return k.ready(ctx)
-	}
-	return nil
-}
-
-func (k *kafka) got() []string {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return slices.Clone(k.seen)
-}
-
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *buffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *buffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
+type kafka = receivertest.Kafka
 
 type rig struct {
-	t         *testing.T
-	p         *Poller
-	log       buffer
-	reg       *prometheus.Registry
-	admission *flumesink.Admission
-	cancel    context.CancelFunc
-	done      chan error
-	once      sync.Once
+	*receivertest.Rig
+	p *Poller
 }
 
 func start(t *testing.T, a flumesink.Appender, change func(*Config), sinks ...string) *rig {
@@ -99,49 +39,22 @@ func start(t *testing.T, a flumesink.Appender, change func(*Config), sinks ...st
 	if err := cfg.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	g := &rig{t: t, reg: prometheus.NewPedanticRegistry(), done: make(chan error, 1)}
-	g.admission = flumesink.NewAdmission(flumesink.DefaultConfig(), nil)
-	g.p = New(cfg, a, flumesink.NewFrames(g.admission), slog.New(slog.NewTextHandler(&g.log, nil)), g.reg)
-	ctx, cancel := context.WithCancel(t.Context())
-	g.cancel = cancel
-	go func() { g.done <- g.p.Run(ctx) }()
-	t.Cleanup(g.stop)
+	g := &rig{}
+	g.Rig = receivertest.Start(t, func(f *flumesink.Frames, log *slog.Logger, reg prometheus.Registerer) receivertest.Receiver {
+		g.p = New(cfg, a, f, log, reg)
+		return g.p
+	})
 	return g
 }
 
-func (g *rig) stop() {
-	g.once.Do(func() {
-		g.cancel()
-		if err := <-g.done; err != nil {
-			g.t.Error(err)
-		}
-	})
-}
-
-func (g *rig) until(what string, ok func() bool) {
-	g.t.Helper()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); <-tick.C {
-		if time.Now().After(deadline) {
-			g.t.Fatalf("not within 10s: %s; log: %s", what, g.log.String())
-		}
-	}
+// acked waits until the sink has had as many events acked.
+func (g *rig) acked(s *fakeSink, n int) {
+	g.T.Helper()
+	g.Until(fmt.Sprintf("%d are acked", n), func() (all bool) { s.look(func() { all = len(s.acked) == n }); return all })
 }
 
 // unanswered is the bound of the copies.
-func (g *rig) unanswered() (n float64) {
-	families, err := g.reg.Gather()
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	for _, f := range families {
-		if f.GetName() == "etl_receiver_unanswered_events_total" {
-			n = f.GetMetric()[0].GetCounter().GetValue()
-		}
-	}
-	return n
-}
+func (g *rig) unanswered() float64 { return g.Metric("etl_receiver_unanswered_events_total") }
 
 func numbered(n int) (events []string) {
 	for i := range n {
@@ -158,15 +71,15 @@ func TestPoller_acksWhatKafkaHas(t *testing.T) {
 		k := &kafka{}
 		g := start(t, k, func(c *Config) { c.Batch = 7 }, s.addr())
 		s.put(numbered(20)...)
-		g.until("all is acked", func() bool { n := 0; s.look(func() { n = len(s.acked) }); return n == 20 })
+		g.acked(s, 20)
 		var want []string
 		for _, e := range numbered(20) {
 			want = append(want, e+"{k=v}")
 		}
-		if d := cmp.Diff(want, k.got()); d != "" {
+		if d := cmp.Diff(want, k.Got()); d != "" {
 			t.Error(d)
 		}
-		g.until("the next call waits", func() bool {
+		g.Until("the next call waits", func() bool {
 			said := ""
 			s.look(func() { said = strings.Join(s.said, ", ") })
 			return said == "get 7, ack AbCdEfGh1, get 7, ack AbCdEfGh2, get 7, ack AbCdEfGh3, get 7"
@@ -174,9 +87,6 @@ func TestPoller_acksWhatKafkaHas(t *testing.T) {
 		st := g.p.Status()[0]
 		if st.Sink != s.addr() || st.Connections != 1 || st.Events != 20 || st.LastEvents != 6 || st.LastBatch == "" || st.LastError != "" {
 			t.Errorf("status %+v", st)
-		}
-		if g.admission.Used() != 0 {
-			t.Errorf("%d bytes in flight", g.admission.Used())
 		}
 	}
 }
@@ -186,7 +96,7 @@ func TestP23_nackWhatKafkaDoesNotHave(t *testing.T) {
 	t.Parallel()
 	s := newFakeSink(t, 100, long)
 	var tries sync.Map
-	k := &kafka{append: func(ctx context.Context, r flumesink.Request) error {
+	k := &kafka{Before: func(ctx context.Context, r flumesink.Request) error {
 		n, _ := tries.LoadOrStore("n", new(int))
 		*n.(*int)++
 		switch *n.(*int) {
@@ -199,7 +109,7 @@ func TestP23_nackWhatKafkaDoesNotHave(t *testing.T) {
 	}}
 	g := start(t, k, nil, s.addr())
 	s.put("a", "b")
-	g.until("both are acked", func() bool { n := 0; s.look(func() { n = len(s.acked) }); return n == 2 })
+	g.acked(s, 2)
 	s.look(func() {
 		said := strings.Join(s.said[:6], ", ")
 		if said != "get 1000, nack AbCdEfGh1, get 1000, nack AbCdEfGh2, get 1000, ack AbCdEfGh3" && !strings.HasPrefix(said, "get 1000, nack AbCdEfGh1, get 1000, nack") {
@@ -220,7 +130,7 @@ func TestP23_asksOnlyWhenReady(t *testing.T) {
 	s := newFakeSink(t, 100, long)
 	s.put("a")
 	open := make(chan struct{})
-	k := &kafka{ready: func(ctx context.Context) error {
+	k := &kafka{OnReady: func(ctx context.Context) error {
 		select {
 		case <-open:
 			return nil
@@ -229,14 +139,14 @@ func TestP23_asksOnlyWhenReady(t *testing.T) {
 		}
 	}}
 	g := start(t, k, nil, s.addr())
-	g.until("it is connected", func() bool { return g.p.Status()[0].Connections == 1 })
+	g.Until("it is connected", func() bool { return g.p.Status()[0].Connections == 1 })
 	s.look(func() {
 		if len(s.said) != 0 {
 			t.Errorf("said %v", s.said)
 		}
 	})
 	close(open)
-	g.until("a is acked", func() bool { n := 0; s.look(func() { n = len(s.acked) }); return n == 1 })
+	g.acked(s, 1)
 }
 
 // The livelock: more than transactionCapacity wait, and whoever asks for them gets the same error for ever.
@@ -245,8 +155,8 @@ func TestPoller_asksForFewer(t *testing.T) {
 	s := newFakeSink(t, 100, long)
 	s.put(numbered(350)...)
 	g := start(t, &kafka{}, nil, s.addr())
-	g.until("all is acked", func() bool { n := 0; s.look(func() { n = len(s.acked) }); return n == 350 })
-	log := g.log.String()
+	g.acked(s, 350)
+	log := g.Log.String()
 	if !strings.Contains(log, "asked=1000 now=100 capacity=100") || !strings.Contains(log, "--poll-batch") {
 		t.Error(log)
 	}
@@ -262,13 +172,13 @@ func TestPoller_errorBatches(t *testing.T) {
 	s.faults = []string{"Unknown Error", "null", "empty"}
 	g := start(t, &kafka{}, nil, s.addr())
 	s.put("a")
-	g.until("a is acked", func() bool { n := 0; s.look(func() { n = len(s.acked) }); return n == 1 })
+	g.acked(s, 1)
 	s.look(func() {
 		if d := cmp.Diff("get 1000, get 1000, get 1000, ack AbCdEfGh1, get 1000, ack AbCdEfGh2", strings.Join(s.said[:6], ", ")); d != "" {
 			t.Error(d)
 		}
 	})
-	if log := g.log.String(); !strings.Contains(log, "Unknown Error") {
+	if log := g.Log.String(); !strings.Contains(log, "Unknown Error") {
 		t.Error(log)
 	}
 }
@@ -281,13 +191,13 @@ func TestPoller_oneDeadSink(t *testing.T) {
 	dead.stop()
 	s := newFakeSink(t, 100, 50*time.Millisecond)
 	var once sync.Once
-	k := &kafka{append: func(context.Context, flumesink.Request) error {
+	k := &kafka{Before: func(context.Context, flumesink.Request) error {
 		once.Do(s.cut) // the ack of the first batch is lost
 		return nil
 	}}
 	g := start(t, k, nil, deadAddr, s.addr())
 	s.put("a", "b")
-	g.until("both are acked", func() bool { n := 0; s.look(func() { n = len(s.acked) }); return n == 2 })
+	g.acked(s, 2)
 	if n := g.unanswered(); n == 0 {
 		t.Error("events whose ack was lost are not in the bound of copies")
 	}
@@ -301,7 +211,7 @@ func TestP33_stop(t *testing.T) {
 	t.Parallel()
 	idle, busy := newFakeSink(t, 100, long), newFakeSink(t, 100, long)
 	came, ack := make(chan struct{}), make(chan struct{})
-	k := &kafka{append: func(context.Context, flumesink.Request) error {
+	k := &kafka{Before: func(context.Context, flumesink.Request) error {
 		close(came)
 		<-ack
 		return nil
@@ -309,16 +219,16 @@ func TestP33_stop(t *testing.T) {
 	g := start(t, k, nil, idle.addr(), busy.addr())
 	busy.put("a")
 	<-came
-	g.until("the idle one is asked", func() bool { n := 0; idle.look(func() { n = len(idle.said) }); return n == 1 })
-	g.cancel()
+	g.Until("the idle one is asked", func() bool { n := 0; idle.look(func() { n = len(idle.said) }); return n == 1 })
+	g.Cancel()
 	close(ack)
-	g.stop()
+	g.Stop()
 	busy.look(func() {
 		if len(busy.acked) != 1 {
 			t.Errorf("said %v", busy.said)
 		}
 	})
-	if log := g.log.String(); !strings.Contains(log, "Stopped while a SparkSink had nothing to give") || strings.Contains(log, "WARN") {
+	if log := g.Log.String(); !strings.Contains(log, "Stopped while a SparkSink had nothing to give") || strings.Contains(log, "WARN") {
 		t.Error(log)
 	}
 }
@@ -329,17 +239,17 @@ func TestP33_givesBackWhatComesLate(t *testing.T) {
 	s := newFakeSink(t, 100, long)
 	k := &kafka{}
 	g := start(t, k, func(c *Config) { c.ShutdownTimeout = 40 * time.Second }, s.addr())
-	g.until("it is asked", func() bool { n := 0; s.look(func() { n = len(s.said) }); return n == 1 })
-	g.cancel()
+	g.Until("it is asked", func() bool { n := 0; s.look(func() { n = len(s.said) }); return n == 1 })
+	g.Cancel()
 	s.put("a")
-	g.stop()
+	g.Stop()
 	s.look(func() {
 		if d := cmp.Diff([]string{"get 1000", "nack AbCdEfGh1"}, s.said); d != "" || len(s.channel) != 1 {
 			t.Errorf("%s; the channel has %v", d, s.channel)
 		}
 	})
-	if len(k.got()) != 0 {
-		t.Errorf("produced %v", k.got())
+	if len(k.Got()) != 0 {
+		t.Errorf("produced %v", k.Got())
 	}
 }
 

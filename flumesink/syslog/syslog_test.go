@@ -2,22 +2,22 @@ package syslog
 
 import (
 	"bytes"
-	"context"
 	"fmt"
+	"log/slog"
 	"maps"
-	"net"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
 	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/internal/receivertest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -181,122 +181,51 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// kafka is an Appender that keeps what it is given once it is let.
-type kafka struct {
-	hold chan struct{} // nil: at once
-
-	mu   sync.Mutex
-	seen []string
-}
-
-func (k *kafka) Append(ctx context.Context, r flumesink.Request) error {
-	defer r.Release()
-	if k.hold != nil {
-		select {
-		case <-k.hold:
-		case <-ctx.Done():
-			return ctx.Err()
+// shows is what Kafka has, as [show] has it.
+func shows(k *receivertest.Kafka) func() []string {
+	return func() (all []string) {
+		for _, e := range k.Events() {
+			all = append(all, show(e))
 		}
+		return all
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	for _, e := range r.Events {
-		k.seen = append(k.seen, show(e))
-	}
-	return nil
-}
-
-func (*kafka) Ready(context.Context) error { return nil }
-
-func (k *kafka) await(t *testing.T, n int) []string {
-	t.Helper()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(10 * time.Second); ; <-tick.C {
-		k.mu.Lock()
-		seen := slices.Clone(k.seen)
-		k.mu.Unlock()
-		if len(seen) >= n {
-			return seen
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%d events, want %d: %v", len(seen), n, seen)
-		}
-	}
-}
-
-// run runs a receiver until the test ends, and returns its address.
-func run(t *testing.T, r interface {
-	Listen(context.Context) (net.Addr, error)
-	Run(context.Context) error
-}) (addr string, stop func()) {
-	t.Helper()
-	a, err := r.Listen(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- r.Run(ctx) }()
-	stop = sync.OnceFunc(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
-	t.Cleanup(stop)
-	return a.String(), stop
 }
 
 // A sender that says its lines and goes is heard, though Kafka takes its time: it cannot say them again.
 func TestReceiver_senderMayGo(t *testing.T) {
 	t.Parallel()
-	k := &kafka{hold: make(chan struct{})}
+	ack := make(chan error)
+	k := &receivertest.Kafka{Before: receivertest.Wait(ack)}
 	cfg := DefaultConfig()
 	cfg.Listen, cfg.AckTimeout, cfg.Zone = "127.0.0.1:0", 50*time.Millisecond, time.UTC
-	addr, _ := run(t, New(cfg, k, frames(), nil, nil))
-	c, err := net.Dial("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := c.Write([]byte("<34>1 - h - - - - one\n<34>1 - h - - - - two\n")); err != nil {
-		t.Fatal(err)
-	}
+	g := receivertest.Start(t, func(f *flumesink.Frames, log *slog.Logger, reg prometheus.Registerer) receivertest.Receiver {
+		return New(cfg, k, f, log, reg)
+	})
+	c := g.Dial()
+	c.Send([]byte("<34>1 - h - - - - one\n<34>1 - h - - - - two\n"))
 	c.Close()
 	timer := time.NewTimer(2 * cfg.AckTimeout)
 	<-timer.C
-	close(k.hold)
-	if got := k.await(t, 2); len(got) != 2 || !strings.Contains(got[1], "two") {
-		t.Error(got)
-	}
+	close(ack)
+	g.Wants(k.Bodies, "- - - - one", "- - - - two")
 }
 
 func TestUDP(t *testing.T) {
 	t.Parallel()
-	k := &kafka{}
+	k := &receivertest.Kafka{}
 	cfg := DefaultUDPConfig()
 	cfg.Listen = "127.0.0.1:0"
-	addr, stop := run(t, NewUDP(cfg, Format{Zone: time.UTC}, k, frames(), nil, nil))
-	c, err := net.Dial("udp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
+	g := receivertest.Start(t, func(f *flumesink.Frames, log *slog.Logger, reg prometheus.Registerer) receivertest.Receiver {
+		return NewUDP(cfg, Format{Zone: time.UTC}, k, f, log, reg)
+	})
+	c := g.DialUDP()
 	for _, m := range []string{"<34>1 - h - - - - one", "<34>1 - h - - - - two\nthree", "no priority"} {
-		if _, err := c.Write([]byte(m)); err != nil {
-			t.Fatal(err)
-		}
+		c.Send([]byte(m))
 	}
-	got := k.await(t, 3)
-	stop()
-	want := []string{
+	g.Wants(shows(k),
 		`{"Facility"="4","Severity"="2","host"="h","priority"="34","version"="1"} "- - - - one"`,
 		`{"Facility"="4","Severity"="2","host"="h","priority"="34","version"="1"} "- - - - two"`,
-		`{"Facility"="0","Severity"="0","flume.syslog.status"="Invalid"} "no priority"`,
-	}
-	if d := cmp.Diff(want, got); d != "" {
-		t.Error(d)
-	}
+		`{"Facility"="0","Severity"="0","flume.syslog.status"="Invalid"} "no priority"`)
 }
 
 // FuzzParse: whatever comes, the body is part of it, nothing is cut twice, and all of a stream is cut or kept.

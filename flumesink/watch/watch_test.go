@@ -1,7 +1,6 @@
 package watch
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,76 +17,43 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/internal/receivertest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// kafka is an Appender; append may be nil, and runs before the events are taken.
-type kafka struct {
-	append func(ctx context.Context, r flumesink.Request) error
+type kafka struct{ receivertest.Kafka }
 
-	mu   sync.Mutex
-	seen []string // body, and the headers' values
-	ids  []string
-}
-
-func (k *kafka) Append(ctx context.Context, r flumesink.Request) error {
-	defer r.Release()
-	if k.append != nil {
-		if err := k.append(ctx, r); err != nil {
-			return err
+// got is what Kafka has, each line after its file's name.
+func (k *kafka) got() (lines []string) {
+	for _, e := range k.Events() {
+		headers := map[string]string{}
+		for _, h := range e.Headers {
+			headers[string(h.Key)] = string(h.Value)
 		}
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	for _, e := range r.Events {
-		if string(e.Headers[0].Key) != "file" || string(e.Headers[1].Key) != "basename" || string(e.Headers[2].Key) != "sluice.line" ||
-			filepath.Base(string(e.Headers[0].Value)) != string(e.Headers[1].Value) {
-			return fmt.Errorf("headers %s", e.Headers)
+		line := headers["basename"] + ": " + string(e.Body)
+		if len(headers) != 3 || headers["sluice.line"] == "" || filepath.Base(headers["file"]) != headers["basename"] {
+			line = receivertest.Show(e)
 		}
-		k.seen = append(k.seen, string(e.Headers[1].Value)+": "+string(e.Body))
-		k.ids = append(k.ids, string(e.Headers[2].Value))
+		lines = append(lines, line)
 	}
-	return nil
+	return lines
 }
 
-func (*kafka) Ready(context.Context) error { return nil }
-
-func (k *kafka) got() []string {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return slices.Clone(k.seen)
-}
-
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *buffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *buffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
+// names are what the lines are told apart by.
+func (k *kafka) names() (names []string) {
+	for _, e := range k.Events() {
+		names = append(names, string(e.Headers[len(e.Headers)-1].Value))
+	}
+	return names
 }
 
 type rig struct {
-	t         *testing.T
-	w         *Watcher
-	log       buffer
-	admission *flumesink.Admission
-	reg       *prometheus.Registry
-	cancel    context.CancelFunc
-	done      chan error
-	once      sync.Once
+	*receivertest.Rig
+	w *Watcher
 }
 
-// start watches dir; change sees the watcher after Listen.
+// start watches dir; change sees the watcher before it listens.
 func start(t *testing.T, a flumesink.Appender, dir, at string, configure func(*Config), change func(*Watcher)) *rig {
 	t.Helper()
 	cfg := DefaultConfig()
@@ -99,61 +64,21 @@ func start(t *testing.T, a flumesink.Appender, dir, at string, configure func(*C
 	if err := cfg.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	g := &rig{t: t, reg: prometheus.NewPedanticRegistry(), done: make(chan error, 1), admission: flumesink.NewAdmission(flumesink.DefaultConfig(), nil)}
-	g.w = New(cfg, a, flumesink.NewFrames(g.admission), slog.New(slog.NewTextHandler(&g.log, nil)), g.reg)
-	if _, err := g.w.Listen(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if change != nil {
-		change(g.w)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	g.cancel = cancel
-	go func() { g.done <- g.w.Run(ctx) }()
-	t.Cleanup(g.stop)
-	return g
-}
-
-func (g *rig) stop() {
-	g.once.Do(func() {
-		g.cancel()
-		if err := <-g.done; err != nil {
-			g.t.Error(err)
+	g := &rig{}
+	g.Rig = receivertest.Start(t, func(f *flumesink.Frames, log *slog.Logger, reg prometheus.Registerer) receivertest.Receiver {
+		g.w = New(cfg, a, f, log, reg)
+		if change != nil {
+			change(g.w)
 		}
-		if n := g.admission.Used(); n != 0 {
-			g.t.Errorf("%d bytes in flight", n)
-		}
+		return g.w
 	})
-}
-
-func (g *rig) until(what string, ok func() bool) {
-	g.t.Helper()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); <-tick.C {
-		if time.Now().After(deadline) {
-			g.t.Fatalf("not within 20s: %s; log: %s", what, g.log.String())
-		}
-	}
-}
-
-func (g *rig) wants(k *kafka, want ...string) {
-	g.t.Helper()
-	g.until("the lines are there", func() bool { return len(k.got()) >= len(want) })
-	if d := cmp.Diff(want, k.got()); d != "" {
-		g.t.Errorf("want (-), got (+):\n%s", d)
-	}
-}
-
-func (g *rig) logs(text string) {
-	g.t.Helper()
-	g.until("the log says: "+text, func() bool { return strings.Contains(g.log.String(), text) })
+	return g
 }
 
 // idle waits until the folder was looked at again.
 func (g *rig) idle() {
-	g.t.Helper()
-	g.until("all is read", func() bool {
+	g.T.Helper()
+	g.Until("all is read", func() bool {
 		s := g.w.Status()[0]
 		return s.Waiting == 0 && s.File == "" && s.Files > 0
 	})
@@ -187,26 +112,26 @@ func TestWatcher_readsWhatIsMovedIn(t *testing.T) {
 	}
 	g := start(t, k, dir, at, func(c *Config) { c.Batch = 2 }, nil)
 	want := []string{"old: o1", "old: o2", "old: o3", "old: ", "new: n1", "new: n2"}
-	g.wants(k, want...)
+	g.Wants(k.got, want...)
 	put(t, dir, "later", "l\n", 2*time.Hour)
 	want = append(want, "later: l")
-	g.wants(k, want...)
+	g.Wants(k.got, want...)
 	g.idle()
 	s := g.w.Status()[0]
 	if s.Files != 3 || s.Events != 7 || s.LastError != "" {
 		t.Errorf("status %+v", s)
 	}
-	seen := slices.Clone(k.ids)
+	seen := k.names()
 	slices.Sort(seen)
 	if n := len(slices.Compact(seen)); n != 7 {
-		t.Errorf("%d different names of 7 lines: %v", n, k.ids)
+		t.Errorf("%d different names of 7 lines: %v", n, k.names())
 	}
-	g.stop()
+	g.Stop()
 
 	// A restart repeats nothing, and goes on.
 	g = start(t, k, dir, at, nil, nil)
 	put(t, dir, "more", "m\n", 0)
-	g.wants(k, append(want, "more: m")...)
+	g.Wants(k.got, append(want, "more: m")...)
 }
 
 // A second process is kept out; a folder whose progress cannot be read ends the start.
@@ -219,7 +144,7 @@ func TestWatcher_listen(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	path := g.w.folders[0].store.path
-	g.stop()
+	g.Stop()
 	if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -234,7 +159,7 @@ func TestP23_progressAfterTheAck(t *testing.T) {
 	dir, at := t.TempDir(), t.TempDir()
 	fail := true
 	var path string
-	k := &kafka{append: func(_ context.Context, r flumesink.Request) error {
+	k := &kafka{receivertest.Kafka{Before: func(_ context.Context, r flumesink.Request) error {
 		first := string(r.Events[0].Body)
 		s, err := (&store{path: path}).load(dir)
 		if err != nil {
@@ -248,10 +173,10 @@ func TestP23_progressAfterTheAck(t *testing.T) {
 			return fmt.Errorf("%w: no", flumesink.ErrNotProduced)
 		}
 		return nil
-	}}
+	}}}
 	put(t, dir, "f", "1\n2\n3\n4\n", 0)
 	g := start(t, k, dir, at, func(c *Config) { c.Batch = 2 }, func(w *Watcher) { path = w.folders[0].store.path })
-	g.wants(k, "f: 1", "f: 2", "f: 3", "f: 4")
+	g.Wants(k.got, "f: 1", "f: 2", "f: 3", "f: 4")
 	g.idle()
 }
 
@@ -274,15 +199,15 @@ func TestP23_deathBeforeProgress(t *testing.T) {
 		}
 	})
 	<-dead
-	g.logs("Progress cannot be written")
-	g.stop()
+	g.Logs("Progress cannot be written")
+	g.Stop()
 	if n := len(k.got()); n != 4 {
 		t.Errorf("%d lines went on to Kafka without progress", n)
 	}
 	g = start(t, k, dir, at, func(c *Config) { c.Batch = 2 }, nil)
-	g.wants(k, "f: 1", "f: 2", "f: 3", "f: 4", "f: 3", "f: 4", "f: 5", "f: 6")
-	g.stop()
-	if d := cmp.Diff(k.ids[2:4], k.ids[4:6]); d != "" {
+	g.Wants(k.got, "f: 1", "f: 2", "f: 3", "f: 4", "f: 3", "f: 4", "f: 5", "f: 6")
+	g.Stop()
+	if d := cmp.Diff(k.names()[2:4], k.names()[4:6]); d != "" {
 		t.Errorf("a line has two names: %s", d)
 	}
 }
@@ -292,20 +217,20 @@ func TestP33_stop(t *testing.T) {
 	t.Parallel()
 	dir, at := t.TempDir(), t.TempDir()
 	came, ack := make(chan struct{}), make(chan struct{})
-	k := &kafka{append: func(context.Context, flumesink.Request) error {
+	k := &kafka{receivertest.Kafka{Before: func(context.Context, flumesink.Request) error {
 		close(came)
 		<-ack
 		return nil
-	}}
+	}}}
 	put(t, dir, "f", "1\n2\n3\n", 0)
 	g := start(t, k, dir, at, func(c *Config) { c.Batch = 2 }, nil)
 	<-came
-	g.cancel()
+	g.Cancel()
 	close(ack)
-	g.stop()
-	k.append = nil
+	g.Stop()
+	k.Before = nil
 	g = start(t, k, dir, at, nil, nil)
-	g.wants(k, "f: 1", "f: 2", "f: 3")
+	g.Wants(k.got, "f: 1", "f: 2", "f: 3")
 }
 
 // Kafka has no word until the stop is over: the batch is given up, and comes again.
@@ -313,18 +238,18 @@ func TestP33_noWord(t *testing.T) {
 	t.Parallel()
 	dir, at := t.TempDir(), t.TempDir()
 	came := make(chan struct{})
-	k := &kafka{append: func(ctx context.Context, _ flumesink.Request) error {
+	k := &kafka{receivertest.Kafka{Before: func(ctx context.Context, _ flumesink.Request) error {
 		close(came)
 		<-ctx.Done()
 		return context.Cause(ctx)
-	}}
+	}}}
 	put(t, dir, "f", "1\n", 0)
 	g := start(t, k, dir, at, func(c *Config) { c.ShutdownTimeout = time.Millisecond }, nil)
 	<-came
-	g.stop()
-	g.logs("Kafka may have lines that are read again")
-	k.append = nil
-	start(t, k, dir, at, nil, nil).wants(k, "f: 1")
+	g.Stop()
+	g.Logs("Kafka may have lines that are read again")
+	k.Before = nil
+	start(t, k, dir, at, nil, nil).Wants(k.got, "f: 1")
 }
 
 func TestWatcher_filesThatChange(t *testing.T) {
@@ -332,7 +257,7 @@ func TestWatcher_filesThatChange(t *testing.T) {
 	dir, at, k := t.TempDir(), t.TempDir(), &kafka{}
 	put(t, dir, "f", "1\n2\n", time.Hour)
 	g := start(t, k, dir, at, nil, nil)
-	g.wants(k, "f: 1", "f: 2")
+	g.Wants(k.got, "f: 1", "f: 2")
 	g.idle()
 
 	h, err := os.OpenFile(filepath.Join(dir, "f"), os.O_APPEND|os.O_WRONLY, 0)
@@ -345,21 +270,21 @@ func TestWatcher_filesThatChange(t *testing.T) {
 	if err := h.Close(); err != nil {
 		t.Fatal(err)
 	}
-	g.logs("A file grew")
+	g.Logs("A file grew")
 	if err := os.WriteFile(filepath.Join(dir, "f"), []byte("x\n"), 0o600); err != nil { // in place
 		t.Fatal(err)
 	}
-	g.wants(k, "f: 1", "f: 2", "f: x")
-	g.logs("A file was replaced")
+	g.Wants(k.got, "f: 1", "f: 2", "f: x")
+	g.Logs("A file was replaced")
 	g.idle()
 	put(t, dir, "f", "y\nz\n", time.Minute)
-	g.wants(k, "f: 1", "f: 2", "f: x", "f: y", "f: z")
+	g.Wants(k.got, "f: 1", "f: 2", "f: x", "f: y", "f: z")
 	g.idle()
 	if err := os.Remove(filepath.Join(dir, "f")); err != nil {
 		t.Fatal(err)
 	}
 	put(t, dir, "g", "g\n", 0)
-	g.wants(k, "f: 1", "f: 2", "f: x", "f: y", "f: z", "g: g")
+	g.Wants(k.got, "f: 1", "f: 2", "f: x", "f: y", "f: z", "g: g")
 }
 
 // A file that cannot be read holds up no other, and is tried again.
@@ -371,13 +296,13 @@ func TestWatcher_unreadable(t *testing.T) {
 	}
 	put(t, dir, "f", "1\n", 0)
 	g := start(t, k, dir, at, nil, nil)
-	g.wants(k, "f: 1")
-	g.logs("A file cannot be read")
+	g.Wants(k.got, "f: 1")
+	g.Logs("A file cannot be read")
 	if err := os.Remove(filepath.Join(dir, "loop")); err != nil {
 		t.Fatal(err)
 	}
 	put(t, dir, "loop", "2\n", 0)
-	g.wants(k, "f: 1", "loop: 2")
+	g.Wants(k.got, "f: 1", "loop: 2")
 }
 
 // A line that is too long is left out and counted, wherever it stands and however it ends.
@@ -389,13 +314,13 @@ func TestWatcher_longLines(t *testing.T) {
 			text := "a" + end + strings.Repeat("x", long) + end + "1234567890" + end + strings.Repeat("y", long) + end + "b" + end + strings.Repeat("z", long)
 			put(t, dir, "f", text, 0)
 			g := start(t, k, dir, t.TempDir(), func(c *Config) { c.MaxLineBytes = 10 }, nil)
-			g.wants(k, "f: a", "f: 1234567890", "f: b")
+			g.Wants(k.got, "f: a", "f: 1234567890", "f: b")
 			g.idle()
-			g.stop()
+			g.Stop()
 			if s := g.w.folders[0].state.files["f"]; s.Offset != int64(len(text)) {
 				t.Errorf("%q, %d: read to %d of %d", end, long, s.Offset, len(text))
 			}
-			if n := g.refused(); n != 3 {
+			if n := g.Metric("etl_receiver_refused_total"); n != 3 {
 				t.Errorf("%q, %d: %v lines counted as too long", end, long, n)
 			}
 		}
@@ -409,21 +334,5 @@ func TestWatcher_lineLongerThanABatch(t *testing.T) {
 	line := strings.Repeat("x", 3*batchBytes)
 	put(t, dir, "f", line+"\n"+line+"\r\nend", 0)
 	g := start(t, k, dir, t.TempDir(), func(c *Config) { c.MaxLineBytes = len(line) }, nil)
-	g.wants(k, "f: "+line, "f: "+line, "f: end")
-}
-
-// refused is how many lines were left out.
-func (g *rig) refused() (n float64) {
-	families, err := g.reg.Gather()
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	for _, f := range families {
-		if f.GetName() == "etl_receiver_refused_total" {
-			for _, m := range f.GetMetric() {
-				n += m.GetCounter().GetValue()
-			}
-		}
-	}
-	return n
+	g.Wants(k.got, "f: "+line, "f: "+line, "f: end")
 }

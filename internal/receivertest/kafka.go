@@ -1,21 +1,26 @@
 package receivertest
 
 import (
+	"bytes"
 	"context"
+	"slices"
 	"strings"
 	"sync"
 
 	"github.com/sluice-etl/sluice/flumesink"
 )
 
-// Kafka is an Appender that keeps what it is given. Its hooks may be nil; OnAppend then does the keeping, and the
-// releasing. It is safe for concurrent use.
+// Kafka is an Appender that keeps what it is given. Its hooks may be nil. It is safe for concurrent use.
 type Kafka struct {
+	// Before runs before a request is kept; its error is Append's, and nothing is kept then. The request is released
+	// either way.
+	Before func(ctx context.Context, r flumesink.Request) error
+	// OnAppend stands for all of Append, the keeping and the releasing included.
 	OnAppend func(ctx context.Context, r flumesink.Request) error
 	OnReady  func(ctx context.Context) error
 
 	mu   sync.Mutex
-	seen []string // an event is body{k=v,k=v}
+	seen []flumesink.Event // clones
 }
 
 // Append implements flumesink.Appender.
@@ -23,8 +28,13 @@ func (k *Kafka) Append(ctx context.Context, r flumesink.Request) error {
 	if k.OnAppend != nil {
 		return k.OnAppend(ctx, r)
 	}
+	defer r.Release()
+	if k.Before != nil {
+		if err := k.Before(ctx, r); err != nil {
+			return err
+		}
+	}
 	k.Keep(r)
-	r.Release()
 	return nil
 }
 
@@ -33,7 +43,11 @@ func (k *Kafka) Keep(r flumesink.Request) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, e := range r.Events {
-		k.seen = append(k.seen, Show(e))
+		kept := flumesink.Event{Body: bytes.Clone(e.Body)}
+		for _, h := range e.Headers {
+			kept.Headers = append(kept.Headers, flumesink.Header{Key: bytes.Clone(h.Key), Value: bytes.Clone(h.Value)})
+		}
+		k.seen = append(k.seen, kept)
 	}
 }
 
@@ -45,11 +59,26 @@ func (k *Kafka) Ready(ctx context.Context) error {
 	return nil
 }
 
-// Got is what was kept, each event as [Show] has it.
-func (k *Kafka) Got() []string {
+// Events are those that were kept, in their order.
+func (k *Kafka) Events() []flumesink.Event {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return append([]string(nil), k.seen...)
+	return slices.Clone(k.seen)
+}
+
+// Got is what was kept, each event as [Show] has it.
+func (k *Kafka) Got() []string { return each(k.Events(), Show) }
+
+// Bodies are the bodies of what was kept.
+func (k *Kafka) Bodies() []string {
+	return each(k.Events(), func(e flumesink.Event) string { return string(e.Body) })
+}
+
+func each(events []flumesink.Event, show func(flumesink.Event) string) (all []string) {
+	for _, e := range events {
+		all = append(all, show(e))
+	}
+	return all
 }
 
 // Show is an event as body{k=v,k=v}.
@@ -68,6 +97,18 @@ func Events(bodies ...string) []flumesink.Event {
 		es = append(es, flumesink.Event{Body: []byte(b)})
 	}
 	return es
+}
+
+// Wait is a Before that waits for Kafka's word on ack; a closed channel always takes.
+func Wait(ack <-chan error) func(context.Context, flumesink.Request) error {
+	return func(ctx context.Context, _ flumesink.Request) error {
+		select {
+		case err := <-ack:
+			return err
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 }
 
 // Held is an Appender whose requests wait for the test.

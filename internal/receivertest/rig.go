@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sluice-etl/sluice/flumesink"
@@ -34,26 +36,30 @@ type Rig struct {
 	done   chan error
 }
 
-// Start runs the receiver that make makes of memory, a log and metrics. It ends with the test.
-func Start(t *testing.T, make func(*flumesink.Frames, *slog.Logger, prometheus.Registerer) Receiver) *Rig {
+// Start runs the receiver that of makes of memory, a log and metrics. It ends with the test, and must then have given all
+// memory back.
+func Start(t *testing.T, of func(*flumesink.Frames, *slog.Logger, prometheus.Registerer) Receiver) *Rig {
 	t.Helper()
-	g := newRig(t)
+	g := &Rig{T: t, Reg: prometheus.NewPedanticRegistry(), done: make(chan error, 1)}
 	g.Admission = flumesink.NewAdmission(flumesink.DefaultConfig(), g.Reg)
-	r := make(flumesink.NewFrames(g.Admission), slog.New(slog.NewTextHandler(&g.Log, nil)), g.Reg)
+	r := of(flumesink.NewFrames(g.Admission), slog.New(slog.NewTextHandler(&g.Log, nil)), g.Reg)
 	addr, err := r.Listen(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.Addr = addr.String()
+	if addr != nil { // a source that connects has none
+		g.Addr = addr.String()
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	g.Cancel = cancel
 	go func() { g.done <- r.Run(ctx) }()
-	t.Cleanup(g.Stop)
+	t.Cleanup(func() {
+		g.Stop()
+		if n := g.Admission.Used(); n != 0 {
+			t.Errorf("%d bytes in flight after the end", n)
+		}
+	})
 	return g
-}
-
-func newRig(t *testing.T) *Rig {
-	return &Rig{T: t, Reg: prometheus.NewPedanticRegistry(), done: make(chan error, 1)}
 }
 
 // Stop ends the receiver and waits for it.
@@ -109,6 +115,21 @@ func (g *Rig) Metric(name string, label ...string) float64 {
 func (g *Rig) Until(what string, ok func() bool) {
 	g.T.Helper()
 	Until(g.T, what, ok)
+}
+
+// Wants waits until Kafka has as many events as are wanted, and wants those: in got's words, one of Kafka's methods.
+func (g *Rig) Wants(got func() []string, want ...string) {
+	g.T.Helper()
+	g.Until("the events are there; log: "+g.Log.String(), func() bool { return len(got()) >= len(want) })
+	if d := cmp.Diff(want, got()); d != "" {
+		g.T.Errorf("want (-), got (+):\n%s", d)
+	}
+}
+
+// Logs waits until the log has the text.
+func (g *Rig) Logs(text string) {
+	g.T.Helper()
+	g.Until("the log says: "+text, func() bool { return strings.Contains(g.Log.String(), text) })
 }
 
 // Until waits for a condition; what is the sentence that a failure ends with.
