@@ -14,8 +14,8 @@ import (
 	"github.com/sluice-etl/sluice/flumesink"
 )
 
-// ErrStopping says that the receiver stops: nothing more is read.
-var ErrStopping = errors.New("the receiver is stopping")
+// ErrStopping says that a source stops: nothing more is read.
+var ErrStopping = errors.New("this source is stopping")
 
 var errLate = errors.New("the request is older than ack-timeout: Kafka was away or slow")
 

@@ -11,6 +11,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/flumesink/listen"
 )
 
 // forever is the deadline of lines: nobody waits for an answer, and waiting for Kafka's word makes no copies.
@@ -149,7 +150,7 @@ func (c *conn) append(h *hold, events int) error {
 			c.r.metrics.Unanswered(events)
 		}
 		c.r.says.Warn("held "+c.s.address, "Kafka has not taken lines, they are held and given to it again", "server", c.s.address, "lines", events, "err", err)
-		if !wait(c.work, pause.NextBackOff()) {
+		if !listen.Wait(c.work, pause.NextBackOff()) {
 			c.r.lose(c.s, events, "no word from Kafka before the stop", err)
 			return err
 		}

@@ -2,22 +2,17 @@ package socket
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"sync"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/listen"
 )
-
-var errStopping = errors.New("the reader is stopping")
 
 // Reader reads lines from servers and gives them to the Appender.
 type Reader struct {
@@ -64,13 +59,8 @@ func (r *Reader) Status() []Status {
 // Run reads until ctx ends, and returns nil then. Each server is its own goroutine, so that one that is away holds up no
 // other. A stop (P33) reads nothing more; lines that were read have ShutdownTimeout to reach Kafka.
 func (r *Reader) Run(ctx context.Context) error {
-	work, giveUp := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer giveUp(nil)
-	stop := context.AfterFunc(ctx, func() {
-		late := time.AfterFunc(r.cfg.ShutdownTimeout, func() { giveUp(errStopping) })
-		context.AfterFunc(work, func() { late.Stop() })
-	})
-	defer stop()
+	work, done := listen.Outliving(ctx, r.cfg.ShutdownTimeout)
+	defer done()
 	var reading sync.WaitGroup
 	for _, s := range r.servers {
 		r.says.Log().Info("Reading lines from a server", "server", s.address)
@@ -82,34 +72,20 @@ func (r *Reader) Run(ctx context.Context) error {
 
 // keep reads over one connection after another until ctx ends.
 func (r *Reader) keep(ctx, work context.Context, s *server) {
-	pause := backoff.NewExponentialBackOff() // jittered
-	pause.InitialInterval, pause.MaxInterval = 200*time.Millisecond, 30*time.Second
-	for {
-		err := r.connect(ctx, work, s, pause.Reset)
-		if ctx.Err() != nil {
-			return
-		}
+	use := func(nc net.Conn, working func()) error { return r.use(ctx, work, s, nc, working) }
+	listen.Again(ctx, s.address, r.cfg.ConnectTimeout, use, func(err error) {
 		s.failed(err)
 		r.says.Warn("connect "+s.address, "A server of lines is away, connecting again", "server", s.address, "err", err)
-		if !wait(ctx, pause.NextBackOff()) {
-			return
-		}
-	}
+	})
 }
 
-// connect reads over one connection until it ends; working is called when it has brought something.
-func (r *Reader) connect(ctx, work context.Context, s *server, working func()) error {
-	d := net.Dialer{Timeout: r.cfg.ConnectTimeout, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 15 * time.Second, Count: 4}}
-	nc, err := d.DialContext(ctx, "tcp", s.address)
-	if err != nil {
-		return fmt.Errorf("connect to --connect-socket %s: %w", s.address, err)
-	}
+// use reads over one connection until it ends; working is called when it has brought something.
+func (r *Reader) use(ctx, work context.Context, s *server, nc net.Conn, working func()) error {
 	r.metrics.Connected()
 	s.change(func(st *Status) { st.Connected = true })
 	wake := context.AfterFunc(ctx, func() { _ = nc.SetReadDeadline(time.Unix(1, 0)) }) // fails only where it is closed
 	defer func() {
 		wake()
-		_ = nc.Close() // nothing was written
 		s.change(func(st *Status) { st.Connected = false })
 		r.metrics.Disconnected()
 	}()
@@ -122,16 +98,4 @@ func (r *Reader) lose(s *server, lines int, why string, err error) {
 	r.says.Warn("lost "+s.address, "Lines were read and are lost, the server cannot be asked again", "server", s.address, "lines", lines, "why", why, "err", err)
 	r.lost.Add(float64(lines))
 	s.change(func(st *Status) { st.Lost += int64(lines) })
-}
-
-// wait waits, and reports whether ctx goes on.
-func wait(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }

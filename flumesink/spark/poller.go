@@ -3,21 +3,17 @@ package spark
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
 	"sync"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/listen"
 )
-
-var errStopping = errors.New("the poller is stopping")
 
 // Poller polls SparkSinks and gives their events to the Appender.
 type Poller struct {
@@ -59,13 +55,8 @@ func (p *Poller) Status() []Status {
 // them within ShutdownTimeout. A call that a sink has not answered yet is waited for a quarter of that, and given back;
 // after that the connection is closed, and the sink holds what it takes next for its own timeout.
 func (p *Poller) Run(ctx context.Context) error {
-	work, giveUp := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer giveUp(nil)
-	stop := context.AfterFunc(ctx, func() {
-		late := time.AfterFunc(p.cfg.ShutdownTimeout, func() { giveUp(errStopping) })
-		context.AfterFunc(work, func() { late.Stop() })
-	})
-	defer stop()
+	work, done := listen.Outliving(ctx, p.cfg.ShutdownTimeout)
+	defer done()
 	var polling sync.WaitGroup
 	for _, s := range p.sinks {
 		p.says.Log().Info("Polling a SparkSink", "sink", s.address, "batch", p.cfg.Batch, "connections", p.cfg.Connections)
@@ -79,33 +70,19 @@ func (p *Poller) Run(ctx context.Context) error {
 
 // keep polls over one connection after another until ctx ends.
 func (p *Poller) keep(ctx, work context.Context, s *sink) {
-	pause := backoff.NewExponentialBackOff()
-	pause.InitialInterval, pause.MaxInterval = 200*time.Millisecond, 30*time.Second
-	for {
-		err := p.connect(ctx, work, s, pause.Reset)
-		if ctx.Err() != nil {
-			return
-		}
+	use := func(nc net.Conn, working func()) error { return p.use(ctx, work, s, nc, working) }
+	listen.Again(ctx, s.address, p.cfg.ConnectTimeout, use, func(err error) {
 		s.failed(err)
 		p.says.Warn("connect "+s.address, "A SparkSink is away, connecting again", "sink", s.address, "err", err)
-		if !wait(ctx, pause.NextBackOff()) {
-			return
-		}
-	}
+	})
 }
 
-// connect polls over one connection until it breaks; working is called when the sink has answered.
-func (p *Poller) connect(ctx, work context.Context, s *sink, working func()) error {
-	d := net.Dialer{Timeout: p.cfg.ConnectTimeout, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 15 * time.Second, Count: 4}}
-	nc, err := d.DialContext(ctx, "tcp", s.address)
-	if err != nil {
-		return fmt.Errorf("connect to the SparkSink %s: %w", s.address, err)
-	}
+// use polls over one connection until it breaks; working is called when the sink has answered.
+func (p *Poller) use(ctx, work context.Context, s *sink, nc net.Conn, working func()) error {
 	c := newConn(work, p, s, nc)
 	p.metrics.Connected()
 	s.connected(1)
 	defer func() {
-		_ = nc.Close() // what was acked was acked
 		s.connected(-1)
 		p.metrics.Disconnected()
 	}()
@@ -120,24 +97,12 @@ func (p *Poller) connect(ctx, work context.Context, s *sink, working func()) err
 		case errors.As(err, &fault): // the connection is good
 			working()
 			s.failed(err)
-			if !wait(ctx, jitter(p.cfg.Pause)) {
+			if !listen.Wait(ctx, jitter(p.cfg.Pause)) {
 				return ctx.Err()
 			}
 		default:
 			return err
 		}
-	}
-}
-
-// wait waits, and reports whether ctx goes on.
-func wait(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
 	}
 }
 

@@ -201,7 +201,7 @@ func TestPoller_oneDeadSink(t *testing.T) {
 	if n := g.unanswered(); n == 0 {
 		t.Error("events whose ack was lost are not in the bound of copies")
 	}
-	if st := g.p.Status()[0]; st.Connections != 0 || !strings.Contains(st.LastError, "connect to the SparkSink "+deadAddr) {
+	if st := g.p.Status()[0]; st.Connections != 0 || !strings.Contains(st.LastError, "connect to "+deadAddr) {
 		t.Errorf("status of the dead one %+v", st)
 	}
 }

@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/sluice-etl/sluice/flumesink/listen"
 )
 
 // headBytes is how much of a file's beginning it is known by.
@@ -56,7 +58,7 @@ func (f *folder) watch(ctx, work context.Context) {
 			f.seen.failed(err)
 			f.warn("folder", "A watched folder makes no progress, trying again", "err", err)
 		}
-		if !wait(ctx, f.w.cfg.Interval*4/5+time.Duration(rand.Int64N(int64(f.w.cfg.Interval)*2/5+1))) { //nolint:gosec // G404: spreading needs no secrecy
+		if !listen.Wait(ctx, f.w.cfg.Interval*4/5+time.Duration(rand.Int64N(int64(f.w.cfg.Interval)*2/5+1))) { //nolint:gosec // G404: spreading needs no secrecy
 			return
 		}
 	}

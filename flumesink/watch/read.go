@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/flumesink/listen"
 	"github.com/sluice-etl/sluice/flumesink/textline"
 )
 
@@ -86,7 +87,7 @@ func (f *folder) advance(ctx, work context.Context, known *file, next int64) err
 		}
 		f.seen.failed(err)
 		f.warn("progress", "Progress cannot be written, nothing more is read of this folder before it is; after a death now the last batch comes again", "file", string(known.Name), "offset", next, "err", err)
-		if !wait(ctx, f.w.cfg.Interval) {
+		if !listen.Wait(ctx, f.w.cfg.Interval) {
 			return errors.Join(err, context.Cause(work))
 		}
 	}

@@ -7,15 +7,12 @@ import (
 	"net"
 	"os"
 	"sync"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/listen"
 )
-
-var errStopping = errors.New("the watcher is stopping")
 
 // Watcher watches folders and gives their files' lines to the Appender.
 type Watcher struct {
@@ -77,13 +74,8 @@ func (w *Watcher) Status() []Status {
 // again after the next start where it does not.
 func (w *Watcher) Run(ctx context.Context) error {
 	defer func() { _ = w.Close() }() // it was only read from
-	work, giveUp := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer giveUp(nil)
-	stop := context.AfterFunc(ctx, func() {
-		late := time.AfterFunc(w.cfg.ShutdownTimeout, func() { giveUp(errStopping) })
-		context.AfterFunc(work, func() { late.Stop() })
-	})
-	defer stop()
+	work, done := listen.Outliving(ctx, w.cfg.ShutdownTimeout)
+	defer done()
 	var watching sync.WaitGroup
 	for _, f := range w.folders {
 		w.says.Log().Info("Watching a folder", "dir", f.dir, "progress", f.store.path)
@@ -91,16 +83,4 @@ func (w *Watcher) Run(ctx context.Context) error {
 	}
 	watching.Wait()
 	return nil
-}
-
-// wait waits, and reports whether ctx goes on.
-func wait(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }
