@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"net"
 	"slices"
 	"strings"
@@ -20,41 +19,7 @@ import (
 	"github.com/sluice-etl/sluice/internal/receivertest"
 )
 
-// script is a server that expects bytes and answers with bytes.
-type script struct{ want, answer []byte }
-
-func serve(t *testing.T, steps ...script) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	t.Cleanup(func() { l.Close(); <-done })
-	go func() {
-		defer close(done)
-		c, err := l.Accept()
-		if err != nil {
-			return
-		}
-		defer c.Close()
-		_ = c.SetDeadline(time.Now().Add(receivertest.Patience))
-		for i, s := range steps {
-			got := make([]byte, len(s.want))
-			if n, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, s.want) {
-				t.Errorf("step %d: sent %x (%v)\nwant %x", i, got[:n], err, s.want)
-				return
-			}
-			if _, err := c.Write(s.answer); err != nil {
-				t.Error(err)
-			}
-		}
-		if steps[len(steps)-1].answer == nil { // no answer at all: wait for the client to go
-			_, _ = c.Read(make([]byte, 1))
-		}
-	}()
-	return l.Addr().String()
-}
+type step = receivertest.Step
 
 func dialTo(t *testing.T, addr string, change func(*ClientConfig)) *Client {
 	t.Helper()
@@ -80,13 +45,13 @@ func TestClient_exchange(t *testing.T) {
 	later := func(serial string) []byte {
 		return receivertest.Unhex(t, serial+" 00000002 0000000d 00 16 617070656e644261746368 00000005 02 00 02 78 00")
 	}
-	addr := serve(t,
-		script{first, receivertest.Unhex(t, "00000001 00000003 00000004 00000000 00000001 00 00000002 0000")},
-		script{later("00000002"), receivertest.Unhex(t, "00000002 00000003 00000000 00000001 00 00000002 0000")},
-		script{later("00000003"), receivertest.Unhex(t, "00000003 00000003 00000000 00000001 00 00000002 0002")},
-		script{later("00000004"), receivertest.Unhex(t, "00000004 00000001 00000003 00 00 04")},
-		script{later("00000005"), frameOf(5, nil, noMeta, systemError("java.lang.Exception: x"))},
-		script{later("00000006"), receivertest.Unhex(t, "00000006 00000001 00000003 000000")},
+	addr := receivertest.Serve(t,
+		step{first, receivertest.Unhex(t, "00000001 00000003 00000004 00000000 00000001 00 00000002 0000")},
+		step{later("00000002"), receivertest.Unhex(t, "00000002 00000003 00000000 00000001 00 00000002 0000")},
+		step{later("00000003"), receivertest.Unhex(t, "00000003 00000003 00000000 00000001 00 00000002 0002")},
+		step{later("00000004"), receivertest.Unhex(t, "00000004 00000001 00000003 00 00 04")},
+		step{later("00000005"), frameOf(5, nil, noMeta, systemError("java.lang.Exception: x"))},
+		step{later("00000006"), receivertest.Unhex(t, "00000006 00000001 00000003 000000")},
 	)
 	c := dialTo(t, addr, nil)
 	es := receivertest.Events("hi", "yo")
@@ -121,10 +86,10 @@ func TestClient_handshakes(t *testing.T) {
 		}
 		return append(append(append(b, server[:]...), 2, 0), call...)
 	}
-	addr := serve(t,
-		script{frameOf(1, head("", p.own), args), frameOf(1, other.appendHandshake(nil, matchNone))},
-		script{frameOf(2, head(protocolText, theirs), args), frameOf(2, other.appendHandshake(nil, matchClient), noMeta, statusOK)},
-		script{frameOf(3, call, args), okLater(3)},
+	addr := receivertest.Serve(t,
+		step{frameOf(1, head("", p.own), args), frameOf(1, other.appendHandshake(nil, matchNone))},
+		step{frameOf(2, head(protocolText, theirs), args), frameOf(2, other.appendHandshake(nil, matchClient), noMeta, statusOK)},
+		step{frameOf(3, call, args), okLater(3)},
 	)
 	c := dialTo(t, addr, nil)
 	for range 2 {
@@ -151,7 +116,7 @@ func TestClient_badAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			addr := serve(t, script{firstCall(1, receivertest.Events("a")), append([]byte{}, tc.answer...)})
+			addr := receivertest.Serve(t, step{firstCall(1, receivertest.Events("a")), append([]byte{}, tc.answer...)})
 			err := dialTo(t, addr, nil).Append(t.Context(), receivertest.Events("a"))
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("error %v, want %q", err, tc.want)
@@ -162,13 +127,13 @@ func TestClient_badAnswers(t *testing.T) {
 
 func TestClient_timeouts(t *testing.T) {
 	t.Parallel()
-	addr := serve(t, script{firstCall(1, receivertest.Events("a")), nil})
+	addr := receivertest.Serve(t, step{firstCall(1, receivertest.Events("a")), nil})
 	err := dialTo(t, addr, func(c *ClientConfig) { c.RequestTimeout = 20 * time.Millisecond }).Append(t.Context(), receivertest.Events("a"))
 	var timeout net.Error
 	if !errors.As(err, &timeout) || !timeout.Timeout() {
 		t.Errorf("error %v, want a time-out", err)
 	}
-	addr = serve(t, script{firstCall(1, receivertest.Events("a")), nil})
+	addr = receivertest.Serve(t, step{firstCall(1, receivertest.Events("a")), nil})
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(20*time.Millisecond, cancel)
 	if err := dialTo(t, addr, nil).Append(ctx, receivertest.Events("a")); !errors.Is(err, context.Canceled) {
@@ -218,7 +183,7 @@ func TestClient_pipelines(t *testing.T) {
 }
 
 func TestClient_allocatesNothingPerEvent(t *testing.T) {
-	addr := startDiscarding(t)
+	addr := receivertest.Run(t, discarding(&receivertest.Discard{}))
 	c := dialTo(t, addr, nil)
 	es := mustDecode(t, benchBatch())
 	ctx := context.Background()

@@ -63,25 +63,24 @@ func BenchmarkReceiver_crowd(b *testing.B) {
 	size := int64(len(laterCall(1, es)))
 	for name, bad := range map[string]int{"alone": 0, "crowd": 9000} {
 		b.Run(name, func(b *testing.B) {
-			addr, d := startCounting(b)
+			d := &receivertest.Discard{}
+			addr := receivertest.Run(b, discarding(d))
 			if bad > 0 {
 				defer crowd(b, addr, bad)()
 			}
-			measure(b, 1, len(es), size, func() (func() error, func()) {
+			receivertest.Measure(b, 1, len(es), size, func() (func() error, func()) {
 				c, err := Dial(b.Context(), DefaultClientConfig(addr))
 				if err != nil {
 					b.Fatal(err)
 				}
 				return func() error { return c.Append(context.Background(), es) }, func() { c.Close() }
 			})
-			if got := d.events.Load(); got != int64(b.N*len(es)) {
-				b.Fatalf("%d events arrived, want %d", got, b.N*len(es))
-			}
+			d.Arrived(b, b.N*len(es))
 		})
 	}
 }
 
-// Ten thousand connections in mid-frame hold no more of the bytes in flight than arrived and were read ahead; the budget
+// Connections in mid-frame hold no more of the bytes in flight than arrived and were read ahead; the budget
 // bounds them, and a good sender among them is answered.
 func TestReceiver_crowdIsBounded(t *testing.T) {
 	t.Parallel()

@@ -1,10 +1,8 @@
 package thrift
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"io"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -17,41 +15,7 @@ import (
 	"github.com/sluice-etl/sluice/internal/receivertest"
 )
 
-// script is a server that expects bytes and answers with bytes; without an answer it waits for the client to go.
-type script struct{ want, answer []byte }
-
-func serve(t *testing.T, steps ...script) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	t.Cleanup(func() { l.Close(); <-done })
-	go func() {
-		defer close(done)
-		c, err := l.Accept()
-		if err != nil {
-			return
-		}
-		defer c.Close()
-		_ = c.SetDeadline(time.Now().Add(receivertest.Patience))
-		for i, s := range steps {
-			got := make([]byte, len(s.want))
-			if n, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, s.want) {
-				t.Errorf("step %d: sent %x (%v)\nwant %x", i, got[:n], err, s.want)
-				return
-			}
-			if _, err := c.Write(s.answer); err != nil {
-				t.Error(err)
-			}
-		}
-		if steps[len(steps)-1].answer == nil {
-			_, _ = c.Read(make([]byte, 1))
-		}
-	}()
-	return l.Addr().String()
-}
+type step = receivertest.Step
 
 func dialTo(t *testing.T, addr string, change func(*ClientConfig)) *Client {
 	t.Helper()
@@ -76,7 +40,7 @@ func TestClient_exchange(t *testing.T) {
 	const name = "617070656e644261746368"
 	es := receivertest.Events("hi", "yo")
 	es[0].Headers = []flumesink.Header{header("host", "a")}
-	for p, steps := range map[Protocol][]script{
+	for p, steps := range map[Protocol][]step{
 		Compact: {
 			{receivertest.Unhex(t, "00000028 8221 01 0b"+name+"19 2c 1b 01 88 04 686f7374 01 61 18 02 6869 00 1b 00 18 02 796f 00 00"), ok(t, Compact, 1)},
 			{call(t, Compact, 2, es), receivertest.Unhex(t, "00000013 8241 02 0b"+name+"0500 02 00")},
@@ -96,7 +60,7 @@ func TestClient_exchange(t *testing.T) {
 	} {
 		t.Run(string(p), func(t *testing.T) {
 			t.Parallel()
-			c := dialTo(t, serve(t, steps...), func(c *ClientConfig) { c.Protocol = p })
+			c := dialTo(t, receivertest.Serve(t, steps...), func(c *ClientConfig) { c.Protocol = p })
 			for i, want := range []string{
 				"", "the server answered FAILED", "the server answered ERROR", "the server answered UNKNOWN", "the server answered with an exception: oops", "",
 			} {
@@ -124,7 +88,7 @@ func TestClient_badAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			addr := serve(t, script{call(t, Compact, 1, receivertest.Events("a")), append([]byte{}, tc.answer...)})
+			addr := receivertest.Serve(t, step{call(t, Compact, 1, receivertest.Events("a")), append([]byte{}, tc.answer...)})
 			err := dialTo(t, addr, nil).Append(t.Context(), receivertest.Events("a"))
 			if err == nil || !strings.Contains(err.Error(), tc.want) || errors.Is(err, flumesink.ErrRefused) {
 				t.Errorf("error %v, want %q", err, tc.want)
@@ -135,19 +99,19 @@ func TestClient_badAnswers(t *testing.T) {
 
 func TestClient_timeouts(t *testing.T) {
 	t.Parallel()
-	addr := serve(t, script{call(t, Compact, 1, receivertest.Events("a")), nil})
+	addr := receivertest.Serve(t, step{call(t, Compact, 1, receivertest.Events("a")), nil})
 	err := dialTo(t, addr, func(c *ClientConfig) { c.RequestTimeout = 20 * time.Millisecond }).Append(t.Context(), receivertest.Events("a"))
 	var timeout net.Error
 	if !errors.As(err, &timeout) || !timeout.Timeout() {
 		t.Errorf("error %v, want a time-out", err)
 	}
-	addr = serve(t, script{call(t, Compact, 1, receivertest.Events("a")), nil})
+	addr = receivertest.Serve(t, step{call(t, Compact, 1, receivertest.Events("a")), nil})
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(20*time.Millisecond, cancel)
 	if err := dialTo(t, addr, nil).Append(ctx, receivertest.Events("a")); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want canceled", err)
 	}
-	addr = serve(t, script{call(t, Compact, 1, receivertest.Events("a")), nil})
+	addr = receivertest.Serve(t, step{call(t, Compact, 1, receivertest.Events("a")), nil})
 	ctx, cancel = context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	if err := dialTo(t, addr, nil).Append(ctx, receivertest.Events("a")); !errors.Is(err, context.DeadlineExceeded) && !errors.As(err, &timeout) {
@@ -156,7 +120,7 @@ func TestClient_timeouts(t *testing.T) {
 }
 
 func TestClient_allocatesNothingPerEvent(t *testing.T) {
-	addr, _ := startCounting(t)
+	addr := receivertest.Run(t, discarding(&receivertest.Discard{}))
 	es := benchEvents()
 	for _, p := range both {
 		c := dialTo(t, addr, func(c *ClientConfig) { c.Protocol = p })

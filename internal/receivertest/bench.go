@@ -1,0 +1,148 @@
+package receivertest
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sluice-etl/sluice/flumesink"
+)
+
+// Discard is an Appender that counts events and acknowledges at once.
+type Discard struct{ events, bytes atomic.Int64 }
+
+// Append implements flumesink.Appender. It looks at every event, as one that produces does.
+func (d *Discard) Append(_ context.Context, r flumesink.Request) error {
+	n := 0
+	for i := range r.Events {
+		n += len(r.Events[i].Body)
+	}
+	d.events.Add(int64(len(r.Events)))
+	d.bytes.Add(int64(n))
+	r.Release()
+	return nil
+}
+
+// Ready implements flumesink.Appender.
+func (*Discard) Ready(context.Context) error { return nil }
+
+// Arrived fails a benchmark where another number of events has arrived.
+func (d *Discard) Arrived(tb testing.TB, want int) {
+	tb.Helper()
+	if got := d.events.Load(); got != int64(want) {
+		tb.Fatalf("%d events arrived, want %d", got, want)
+	}
+}
+
+// Run runs the receiver that of makes, without a log and metrics, until the test or benchmark ends, and returns its
+// address.
+func Run(tb testing.TB, of func(*flumesink.Frames, *slog.Logger, prometheus.Registerer) Receiver) string {
+	tb.Helper()
+	r := of(flumesink.NewFrames(flumesink.NewAdmission(flumesink.DefaultConfig(), nil)), nil, nil)
+	addr, err := r.Listen(tb.Context())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- r.Run(ctx) }()
+	tb.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			tb.Error(err)
+		}
+	})
+	return addr.String()
+}
+
+// Measure calls what dial gives b.N times, divided among connections, and reports events a second; size is a call's
+// bytes.
+func Measure(b *testing.B, connections, events int, size int64, dial func() (call func() error, end func())) {
+	b.Helper()
+	b.SetBytes(size)
+	b.ReportAllocs()
+	var left atomic.Int64
+	left.Store(int64(b.N))
+	var calls []func() error
+	for range connections {
+		call, end := dial()
+		defer end()
+		calls = append(calls, call)
+	}
+	b.ResetTimer()
+	var done sync.WaitGroup
+	for _, call := range calls {
+		done.Go(func() {
+			for left.Add(-1) >= 0 {
+				if err := call(); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	done.Wait()
+	b.ReportMetric(float64(b.N*events)/b.Elapsed().Seconds(), "events/s")
+}
+
+// Exchange connects, says hello where it is not empty, which is answered with so many bytes, and returns a call that
+// sends the request and reads an answer of so many bytes, for [Measure].
+func Exchange(tb testing.TB, addr string, hello []byte, helloAnswer int, request []byte, answer int) (call func() error, end func()) {
+	tb.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	exchange := func(request, in []byte) error {
+		if _, err := c.Write(request); err != nil {
+			return err
+		}
+		_, err := io.ReadFull(c, in)
+		return err
+	}
+	if len(hello) > 0 {
+		if err := exchange(hello, make([]byte, helloAnswer)); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	in := make([]byte, answer)
+	return func() error { return exchange(request, in) }, func() { c.Close() }
+}
+
+// Echo is the address of the ceiling: a server that answers every size bytes of a connection with answer, without
+// looking at any.
+func Echo(tb testing.TB, size int, answer []byte) string {
+	tb.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				buf := make([]byte, size)
+				for {
+					if _, err := io.ReadFull(c, buf); err != nil {
+						return
+					}
+					if _, err := c.Write(answer); err != nil {
+						return
+					}
+				}
+			}()
+		}
+	}()
+	return l.Addr().String()
+}
