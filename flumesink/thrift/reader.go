@@ -54,6 +54,14 @@ var compactKinds = [16]kind{
 	kindStruct, kindUUID, kindBad, kindBad,
 }
 
+// binaryKind is the type that a byte of the binary protocol says.
+func binaryKind(b byte) kind {
+	if k := kind(b); k <= kindUUID {
+		return k
+	}
+	return kindBad
+}
+
 // reader reads a message of either protocol from b at at. Its methods report false where the bytes are not what the
 // protocol says; lengths and counts are held against what is left. It does not allocate.
 type reader struct {
@@ -181,7 +189,7 @@ func (r *reader) field(last int16) (k kind, id int16, ok bool) {
 		return kindBad, 0, false
 	}
 	if !r.compact {
-		if k = kind(head); k == kindStop {
+		if k = binaryKind(head); k == kindStop {
 			return kindStop, 0, true
 		}
 		if r.left() < 2 {
@@ -211,7 +219,7 @@ func (r *reader) list() (element kind, n int, ok bool) {
 	}
 	if !r.compact {
 		n, ok = r.size()
-		return kind(head), n, ok
+		return binaryKind(head), n, ok
 	}
 	if n = int(head >> 4); n == 15 {
 		n, ok = r.size()
@@ -232,7 +240,7 @@ func (r *reader) pairs() (key, value kind, n int, ok bool) {
 	if r.left() < 2 {
 		return kindBad, kindBad, 0, false
 	}
-	key, value = kind(r.b[r.at]), kind(r.b[r.at+1])
+	key, value = binaryKind(r.b[r.at]), binaryKind(r.b[r.at+1])
 	r.at += 2
 	n, ok = r.size()
 	return key, value, n, ok && 2*n <= r.left()
