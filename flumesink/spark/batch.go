@@ -25,7 +25,8 @@ type eventBatch struct {
 	sequence string // to be given back as it came
 }
 
-// decodeBatch decodes an EventBatch, all of b, and its events into f.Events. The texts are copies.
+// decodeBatch decodes an EventBatch, all of b, and its events into f.Events. The texts are copies. With an error it
+// returns the sequence number where it was found, so that the batch can be given back.
 func decodeBatch(f *flumesink.Frame, limits *flumesink.Limits, b []byte) (eventBatch, error) {
 	errorMsg, at := avrobin.ReadBytes(b, 0)
 	if at < 0 {
@@ -35,12 +36,10 @@ func decodeBatch(f *flumesink.Frame, limits *flumesink.Limits, b []byte) (eventB
 	if at < 0 {
 		return eventBatch{}, flumesink.Malformed("event batch: bad sequenceNumber")
 	}
+	batch := eventBatch{errorMsg: string(errorMsg), sequence: string(sequence)}
 	at, err := avro.DecodeEvents(f, limits, b, at)
-	if err != nil {
-		return eventBatch{}, err
+	if err == nil && at != len(b) {
+		err = flumesink.Malformed("event batch: %d bytes follow it", len(b)-at)
 	}
-	if at != len(b) {
-		return eventBatch{}, flumesink.Malformed("event batch: %d bytes follow it", len(b)-at)
-	}
-	return eventBatch{errorMsg: string(errorMsg), sequence: string(sequence)}, nil
+	return batch, err
 }

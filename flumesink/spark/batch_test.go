@@ -1,6 +1,8 @@
 package spark
 
 import (
+	"maps"
+
 	"encoding/hex"
 	"fmt"
 	"os"
@@ -13,6 +15,7 @@ import (
 	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/internal/avrobin"
 	"github.com/sluice-etl/sluice/internal/avrorpc"
+	"github.com/sluice-etl/sluice/internal/receivertest"
 )
 
 // The text is the one whose hash is known; released Sparks have another, with the licence in it.
@@ -81,8 +84,12 @@ func FuzzDecodeBatch(f *testing.F) {
 			t.Fatalf("%x: %+v with %d events, want %+v", b, got, len(ours.Events), want)
 		}
 		for i, e := range ours.Events {
-			if string(e.Body) != string(want.Events[i].Body) {
-				t.Fatalf("%x: event %d", b, i)
+			headers := map[string]string{}
+			for _, h := range e.Headers {
+				headers[string(h.Key)] = string(h.Value) // the last of a name, as in their map
+			}
+			if string(e.Body) != string(want.Events[i].Body) || !maps.Equal(headers, want.Events[i].Headers) {
+				t.Fatalf("%x: event %d is %s, want %+v", b, i, receivertest.Show(e), want.Events[i])
 			}
 		}
 	})

@@ -23,18 +23,22 @@ type Config struct {
 	// default, nor twice its agent's cores. The default is 1.
 	Connections int
 	// AckTimeout bounds a batch from its answer's first byte to Kafka's acknowledgement (--ack-timeout); then it is
-	// given back. It must be below the sink's timeout, 60 s. The default is 15 s.
+	// given back. It must be below the sink's timeout, which is 60 s unless the sink says otherwise. The default is 15 s.
 	AckTimeout time.Duration
 	// ShutdownTimeout bounds the stop (--shutdown-timeout). The default is 20 s.
 	ShutdownTimeout time.Duration
 	// ConnectTimeout bounds the making of a connection. The default is 20 s.
 	ConnectTimeout time.Duration
-	// Pause is waited after an error of the sink: the thread that made it is of no use for the sink's timeout, and a
-	// tenth of that spares its ten threads. The default is 6 s.
+	// Pause is waited, by each connection as often as there are connections, after an error of the sink: the thread that
+	// made it is of no use for the sink's timeout, and a tenth of that spares its ten threads. It is waited as well after a
+	// batch that was given back, which the sink offers again at once. The default is 6 s.
 	Pause time.Duration
 	// Limits bound a batch (--poll-max-…).
 	flumesink.Limits
 }
+
+// sinkTimeout is after how long a sink takes a batch back that nobody acked, where its agent says nothing.
+const sinkTimeout = 60 * time.Second
 
 // DefaultConfig is the defaults; it polls nobody.
 func DefaultConfig() Config {
@@ -67,6 +71,9 @@ func (c *Config) Validate() error {
 		if n.value < n.min || n.value > n.max {
 			errs = append(errs, fmt.Errorf("%s is %d: want %d to %d", n.option, n.value, n.min, n.max))
 		}
+	}
+	if c.Batch > c.MaxBatchEvents && c.MaxBatchEvents > 0 {
+		errs = append(errs, fmt.Errorf("--poll-batch is %d, more than --poll-max-batch-events, %d: no batch would be taken; lower the one or raise the other", c.Batch, c.MaxBatchEvents))
 	}
 	if c.AckTimeout < time.Millisecond {
 		errs = append(errs, fmt.Errorf("--ack-timeout is %s: the least is 1ms", c.AckTimeout))

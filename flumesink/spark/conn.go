@@ -16,14 +16,11 @@ import (
 	"github.com/sluice-etl/sluice/internal/avrorpc"
 )
 
-// sinkError is the sink's own word that it has no batch: the connection is good, and there is nothing to ack.
-type sinkError struct {
-	address, text string
-}
+// pauseError is a poll without a batch that was made safe, over a connection that is good: there is nothing to ack, and
+// the next poll waits, for the sink would answer with the same at once.
+type pauseError struct{ error }
 
-func (e *sinkError) Error() string {
-	return fmt.Sprintf("the SparkSink %s has no events to give: %s", e.address, e.text)
-}
+func (e pauseError) Unwrap() error { return e.error }
 
 // conn is one connection to a sink. It belongs to one goroutine.
 type conn struct {
@@ -51,7 +48,7 @@ func (c *conn) poll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	f, b, err := c.receive(first)
+	f, b, err := c.receive(first, asked)
 	if err != nil {
 		return err
 	}
@@ -101,9 +98,9 @@ func (c *conn) ask(ctx context.Context, n int) (first time.Time, err error) {
 }
 
 // receive reads the answer into a frame and finds its events.
-func (c *conn) receive(first time.Time) (*flumesink.Frame, eventBatch, error) {
+func (c *conn) receive(first time.Time, asked int) (*flumesink.Frame, eventBatch, error) {
 	deadline := first.Add(c.p.cfg.AckTimeout)
-	if err := c.nc.SetReadDeadline(deadline); err != nil {
+	if err := c.deadline(deadline); err != nil {
 		return nil, eventBatch{}, err
 	}
 	f, err := c.p.frames.Begin(c.work, first, deadline, 0)
@@ -121,26 +118,42 @@ func (c *conn) receive(first time.Time) (*flumesink.Frame, eventBatch, error) {
 	if system, ok := errors.AsType[*avrorpc.SystemError](err); ok { // the sink could not even say its error: its text was null
 		return f, eventBatch{errorMsg: system.Text}, nil
 	}
-	var b eventBatch
-	if err == nil {
-		c.p.metrics.Received(len(result))
-		b, err = decodeBatch(f, &c.p.cfg.Limits, result)
+	if large, ok := errors.AsType[*avrorpc.TooLargeError](err); ok {
+		err = flumesink.TooMuch(flumesink.ReasonFrameBytes, "bytes of a batch", "--poll-max-frame-bytes", large.Announced, c.p.cfg.MaxFrameBytes)
+		c.fewer(asked, 0, "A batch of a SparkSink has more bytes than may be, asking for fewer events from now on; lower --poll-batch or raise --poll-max-frame-bytes")
 	}
 	if err != nil {
 		f.Release()
 		return nil, eventBatch{}, c.refuse(err)
 	}
+	c.p.metrics.Received(len(result))
+	b, err := decodeBatch(f, &c.p.cfg.Limits, result)
+	if err != nil {
+		f.Release()
+		if err = c.refuse(err); b.sequence != "" && b.errorMsg == "" {
+			err = c.giveBack(b, err)
+		}
+		return nil, eventBatch{}, err
+	}
 	return f, b, nil
 }
 
-// refuse counts a batch that breaks a limit or is no batch. The connection is closed, and the sink gives it again after
-// its timeout.
+// refuse counts a batch that breaks a limit or is no batch. Where it cannot be given back the connection is closed, and
+// the sink gives it again after its timeout.
 func (c *conn) refuse(err error) error {
 	err = fmt.Errorf("read a batch of the SparkSink %s: %w", c.s.address, err)
 	if _, ok := errors.AsType[*flumesink.Refusal](err); ok {
 		c.p.says.Refused(c.nc.RemoteAddr(), err)
 	}
 	return err
+}
+
+// giveBack has the sink offer the batch again, because of err.
+func (c *conn) giveBack(b eventBatch, err error) error {
+	if err := c.say("nack", b.sequence); err != nil {
+		return err
+	}
+	return pauseError{err}
 }
 
 // produce gives the batch to the Appender, and acks it once Kafka has it; else it is given back.
@@ -160,8 +173,7 @@ func (c *conn) produce(f *flumesink.Frame, b eventBatch) error {
 		} else {
 			c.p.says.Unanswered(c.nc.RemoteAddr(), events, err)
 		}
-		c.s.failed(err)
-		return c.say("nack", b.sequence)
+		return c.giveBack(b, fmt.Errorf("a batch of the SparkSink %s was given back: %w", c.s.address, err))
 	}
 	if err := c.say("ack", b.sequence); err != nil {
 		c.p.says.Unanswered(c.nc.RemoteAddr(), events, err)
@@ -172,9 +184,21 @@ func (c *conn) produce(f *flumesink.Frame, b eventBatch) error {
 	return nil
 }
 
+// lastWord is how long a sink may take to hear of a batch once all else has been given up.
+const lastWord = time.Second
+
+// deadline bounds what is read and written next; when work ends, or has ended, by lastWord (see newConn).
+func (c *conn) deadline(t time.Time) error {
+	err := c.nc.SetDeadline(t)
+	if err == nil && c.work.Err() != nil {
+		err = c.nc.SetDeadline(time.Now().Add(lastWord))
+	}
+	return err
+}
+
 // say tells the sink what became of a batch, and waits until it has heard.
 func (c *conn) say(message, sequence string) error {
-	if err := c.nc.SetDeadline(time.Now().Add(c.p.cfg.AckTimeout)); err != nil {
+	if err := c.deadline(time.Now().Add(c.p.cfg.AckTimeout)); err != nil {
 		return err
 	}
 	_, err := c.rpc.Start(message, func(dst []byte) []byte { return avrobin.AppendBytes(dst, sequence) })
@@ -201,12 +225,16 @@ var takeListFull = regexp.MustCompile(`Take list for \w+, capacity (\d+) full`)
 func (c *conn) fault(asked int, text string) error {
 	if m := takeListFull.FindStringSubmatch(text); m != nil {
 		capacity, _ := strconv.Atoi(m[1]) // 0 where it is absurd
-		now := c.s.fewer(asked, capacity)
-		c.p.says.Warn("fewer "+c.s.address, "The sink's channel gives fewer events in a transaction than were asked for, asking for fewer from now on; lower --poll-batch or raise its transactionCapacity",
-			"sink", c.s.address, "asked", asked, "now", now, "capacity", capacity)
+		c.fewer(asked, capacity, "The sink's channel gives fewer events in a transaction than were asked for, asking for fewer from now on; lower --poll-batch or raise its transactionCapacity")
 	} else {
 		c.p.says.Warn("fault "+c.s.address, "A SparkSink answered with an error", "sink", c.s.address, "err", text)
 	}
 	c.p.metrics.SystemError()
-	return &sinkError{c.s.address, text}
+	return pauseError{fmt.Errorf("the SparkSink %s has no events to give: %s", c.s.address, text)}
+}
+
+// fewer asks for capacity events from now on, or for half as many as asked where it is 0, and says why.
+func (c *conn) fewer(asked, capacity int, why string) {
+	now := c.s.fewer(asked, capacity)
+	c.p.says.Warn("fewer "+c.s.address, why, "sink", c.s.address, "asked", asked, "now", now, "capacity", capacity)
 }

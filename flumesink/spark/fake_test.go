@@ -31,6 +31,7 @@ type fakeSink struct {
 	faults   []string // errors to give before anything else
 	conns    map[net.Conn]bool
 	stopping bool
+	muted    bool // nothing is answered any more
 	none     bool // answer CLIENT, as a Spark of another protocol text does
 	done     sync.WaitGroup
 }
@@ -77,6 +78,9 @@ func (s *fakeSink) put(events ...string) {
 	s.channel = append(s.channel, events...)
 	s.changed.Broadcast()
 }
+
+// mute ends all answers.
+func (s *fakeSink) mute() { s.look(func() { s.muted = true }) }
 
 // look runs do with the lock held.
 func (s *fakeSink) look(do func()) {
@@ -136,6 +140,10 @@ func (s *fakeSink) serve(c net.Conn) {
 		result := s.call(string(name), message[at:])
 		if result == nil {
 			return
+		}
+		muted := false
+		if s.look(func() { muted = s.muted }); muted {
+			continue
 		}
 		out := binary.BigEndian.AppendUint32(nil, serial)
 		out = binary.BigEndian.AppendUint32(out, 3)

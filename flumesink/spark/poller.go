@@ -58,6 +58,9 @@ func (p *Poller) Run(ctx context.Context) error {
 	work, done := listen.Outliving(ctx, p.cfg.ShutdownTimeout)
 	defer done()
 	var polling sync.WaitGroup
+	if len(p.sinks) > 0 && p.cfg.AckTimeout >= sinkTimeout {
+		p.says.Log().Warn("--ack-timeout is not below the timeout of SparkSinks, 60 s unless they say otherwise: a batch that is acked after it was taken back is counted, and comes again", "ack_timeout", p.cfg.AckTimeout)
+	}
 	for _, s := range p.sinks {
 		p.says.Log().Info("Polling a SparkSink", "sink", s.address, "batch", p.cfg.Batch, "connections", p.cfg.Connections)
 		for range p.cfg.Connections {
@@ -73,7 +76,7 @@ func (p *Poller) keep(ctx, work context.Context, s *sink) {
 	use := func(nc net.Conn, working func()) error { return p.use(ctx, work, s, nc, working) }
 	listen.Again(ctx, s.address, p.cfg.ConnectTimeout, use, func(err error) {
 		s.failed(err)
-		p.says.Warn("connect "+s.address, "A SparkSink is away, connecting again", "sink", s.address, "err", err)
+		p.says.Warn("connect "+s.address, "A connection to a SparkSink has ended or could not be made, connecting again", "sink", s.address, "err", err)
 	})
 }
 
@@ -86,27 +89,32 @@ func (p *Poller) use(ctx, work context.Context, s *sink, nc net.Conn, working fu
 		s.connected(-1)
 		p.metrics.Disconnected()
 	}()
+	hurry := context.AfterFunc(work, func() { _ = nc.SetDeadline(time.Now().Add(lastWord)) }) // fails only where it is closed
+	defer hurry()
 	for {
 		err := c.poll(ctx)
-		var fault *sinkError
+		_, good := errors.AsType[pauseError](err)
+		_, refused := errors.AsType[*flumesink.Refusal](err)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case err == nil:
 			working()
-		case errors.As(err, &fault): // the connection is good
+			continue
+		case good:
 			working()
 			s.failed(err)
-			if !listen.Wait(ctx, jitter(p.cfg.Pause)) {
-				return ctx.Err()
-			}
-		default:
+		case !refused:
+			return err
+		}
+		if !listen.Wait(ctx, p.pause()) || !good {
 			return err
 		}
 	}
 }
 
-// jitter is d, more or less a fifth.
-func jitter(d time.Duration) time.Duration {
+// pause is Config.Pause for as many connections as a sink has, more or less a fifth.
+func (p *Poller) pause() time.Duration {
+	d := p.cfg.Pause * time.Duration(p.cfg.Connections)
 	return d*4/5 + time.Duration(rand.Int64N(int64(d)*2/5+1)) //nolint:gosec // G404: spreading needs no secrecy
 }

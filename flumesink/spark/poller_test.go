@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -91,15 +92,14 @@ func TestPoller_acksWhatKafkaHas(t *testing.T) {
 	}
 }
 
-// Kafka's refusal gives the batch back, and it comes again; what may be in Kafka is in the bound of copies.
+// Kafka's refusal gives the batch back, and it comes again after a pause; what may be in Kafka is in the bound of copies.
 func TestP23_nackWhatKafkaDoesNotHave(t *testing.T) {
 	t.Parallel()
 	s := newFakeSink(t, 100, long)
-	var tries sync.Map
-	k := &kafka{Before: func(ctx context.Context, r flumesink.Request) error {
-		n, _ := tries.LoadOrStore("n", new(int))
-		*n.(*int)++
-		switch *n.(*int) {
+	const pause = 50 * time.Millisecond
+	var tries []time.Time // by one connection, one after the other
+	k := &kafka{Before: func(context.Context, flumesink.Request) error {
+		switch tries = append(tries, time.Now()); len(tries) {
 		case 1:
 			return errors.New("no word from Kafka")
 		case 2:
@@ -107,20 +107,76 @@ func TestP23_nackWhatKafkaDoesNotHave(t *testing.T) {
 		}
 		return nil
 	}}
-	g := start(t, k, nil, s.addr())
 	s.put("a", "b")
+	g := start(t, k, func(c *Config) { c.Pause = pause }, s.addr())
 	g.acked(s, 2)
 	s.look(func() {
-		said := strings.Join(s.said[:6], ", ")
-		if said != "get 1000, nack AbCdEfGh1, get 1000, nack AbCdEfGh2, get 1000, ack AbCdEfGh3" && !strings.HasPrefix(said, "get 1000, nack AbCdEfGh1, get 1000, nack") {
+		if said := strings.Join(s.said[:6], ", "); said != "get 1000, nack AbCdEfGh1, get 1000, nack AbCdEfGh2, get 1000, ack AbCdEfGh3" {
 			t.Error(said)
 		}
 	})
-	if n := g.unanswered(); n < 1 || n > 2 {
-		t.Errorf("%v events unanswered, want those of the first batch alone", n)
+	for i := 1; i < len(tries); i++ {
+		if d := tries[i].Sub(tries[i-1]); d < pause*4/5 {
+			t.Errorf("try %d came %s after the one before", i, d)
+		}
+	}
+	if n := g.unanswered(); n != 2 {
+		t.Errorf("%v events unanswered, want the 2 of the first batch", n)
 	}
 	if st := g.p.Status()[0]; !strings.Contains(st.LastError, "nothing was produced") {
 		t.Errorf("status %+v", st)
+	}
+}
+
+// A batch of more bytes than may be is asked for in smaller ones; one that breaks another limit is given back.
+func TestPoller_limits(t *testing.T) {
+	t.Parallel()
+	s := newFakeSink(t, 1000, 50*time.Millisecond)
+	var bodies []string
+	for range 40 {
+		bodies = append(bodies, strings.Repeat("x", 1000))
+	}
+	s.put(bodies...)
+	g := start(t, &kafka{}, func(c *Config) { c.Batch, c.MaxFrameBytes = 40, 25_000 }, s.addr())
+	g.acked(s, 40)
+	g.Logs("--poll-max-frame-bytes")
+	if st := g.p.Status()[0]; st.Batch != 20 {
+		t.Errorf("status %+v", st)
+	}
+	if n := g.Metric("etl_receiver_refused_total", flumesink.ReasonFrameBytes); n != 1 {
+		t.Errorf("%v batches refused", n)
+	}
+
+	s = newFakeSink(t, 1000, long)
+	s.put("ok", strings.Repeat("x", 1001))
+	g = start(t, &kafka{}, func(c *Config) { c.MaxBodyBytes = 1000 }, s.addr())
+	g.Until("it was given back, and asked for again", func() (all bool) {
+		s.look(func() { all = len(s.said) > 3 && s.said[1] == "nack AbCdEfGh1" && s.said[3] == "nack AbCdEfGh2" })
+		return all
+	})
+	g.Logs("--poll-max-body-bytes")
+	if n := g.Metric("etl_receiver_connections_total"); n != 1 {
+		t.Errorf("%v connections", n)
+	}
+}
+
+// Two connections share a sink's batches, and what is asked for.
+func TestPoller_connections(t *testing.T) {
+	t.Parallel()
+	s := newFakeSink(t, 100, long)
+	hold := make(chan error)
+	var under atomic.Int32
+	k := &kafka{Before: func(ctx context.Context, r flumesink.Request) error {
+		under.Add(1)
+		return receivertest.Wait(hold)(ctx, r)
+	}}
+	g := start(t, k, func(c *Config) { c.Connections, c.Batch = 2, 5 }, s.addr())
+	s.put(numbered(10)...)
+	g.Until("two batches are under way", func() bool { return under.Load() == 2 })
+	close(hold)
+	g.acked(s, 10)
+	if n := g.p.Status()[0].Connections; n != 2 {
+		t.Errorf("%d connections", n)
 	}
 }
 
@@ -233,6 +289,27 @@ func TestP33_stop(t *testing.T) {
 	}
 }
 
+// A sink that does not answer holds no stop up for longer than may be.
+func TestP33_silentSink(t *testing.T) {
+	t.Parallel()
+	s := newFakeSink(t, 100, long)
+	came := make(chan struct{})
+	k := &kafka{Before: func(ctx context.Context, _ flumesink.Request) error {
+		close(came)
+		s.mute()
+		<-ctx.Done()
+		return ctx.Err()
+	}}
+	g := start(t, k, func(c *Config) { c.ShutdownTimeout, c.AckTimeout = 50*time.Millisecond, long }, s.addr())
+	s.put("a")
+	<-came
+	begun := time.Now()
+	g.Stop()
+	if d := time.Since(begun); d > 5*time.Second {
+		t.Errorf("the stop took %s", d)
+	}
+}
+
 // What comes while it stops is given back at once.
 func TestP33_givesBackWhatComesLate(t *testing.T) {
 	t.Parallel()
@@ -257,6 +334,10 @@ func TestConfig_validate(t *testing.T) {
 	t.Parallel()
 	good := DefaultConfig()
 	if err := good.Validate(); err != nil {
+		t.Error(err)
+	}
+	good.Batch = good.MaxBatchEvents + 1
+	if err := good.Validate(); err == nil || !strings.Contains(err.Error(), "more than --poll-max-batch-events") {
 		t.Error(err)
 	}
 	bad := Config{Sinks: []string{"x", "a:1", "a:1"}, Limits: flumesink.Limits{Option: "--poll-max-"}}

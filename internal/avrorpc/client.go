@@ -40,6 +40,14 @@ type SystemError struct{ Text string }
 // Error is the server's text.
 func (e *SystemError) Error() string { return "the server answered with an error: " + e.Text }
 
+// TooLargeError is an answer of more bytes than Protocol.MaxAnswer.
+type TooLargeError struct{ Announced, Most int64 }
+
+// Error names both.
+func (e *TooLargeError) Error() string {
+	return fmt.Sprintf("an answer of more than %d bytes: at least %d are announced", e.Most, e.Announced)
+}
+
 // Room gives b, which is full, more capacity and the same contents; b is nil at first. Its error ends the reading.
 type Room func(b []byte) ([]byte, error)
 
@@ -176,7 +184,7 @@ func (c *Client) read(room Room) (serial uint32, answer []byte, err error) {
 			return 0, nil, within(err)
 		}
 		if total += int64(binary.BigEndian.Uint32(head[:])); total > int64(c.p.MaxAnswer) {
-			return 0, nil, fmt.Errorf("an answer of more than %d bytes: at least %d are announced", c.p.MaxAnswer, total)
+			return 0, nil, &TooLargeError{total, int64(c.p.MaxAnswer)}
 		}
 		for length := int64(binary.BigEndian.Uint32(head[:])); length > 0; {
 			if len(answer) == cap(answer) {
