@@ -119,8 +119,8 @@ func (r *Receiver) Run(ctx context.Context) error {
 	r.mu.Lock()
 	conn := r.conn
 	r.mu.Unlock()
-	work, giveUp := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer giveUp(nil)
+	work, done := listen.Outliving(ctx, r.cfg.ShutdownTimeout)
+	defer done()
 	stop := context.AfterFunc(ctx, func() { _ = r.Close() }) // the reading ends by this
 	defer stop()
 
@@ -130,14 +130,14 @@ func (r *Receiver) Run(ctx context.Context) error {
 	for err == nil {
 		var f *flumesink.Frame
 		if f, err = b.next(ctx); err == nil && f != nil {
-			slots <- struct{}{}
+			slots <- struct{}{} // freed in time by a stop too: it ends work
 			requests.Go(func() {
 				_ = listen.Keep(work, r.appender, r.says, addr, f) // it is counted and logged there
 				<-slots
 			})
 		}
 	}
-	late := time.AfterFunc(r.cfg.ShutdownTimeout, func() { giveUp(listen.ErrStopping) })
+	late := time.AfterFunc(r.cfg.ShutdownTimeout, done) // where the socket failed, and nothing stops
 	defer late.Stop()
 	requests.Wait()
 	if ctx.Err() != nil {

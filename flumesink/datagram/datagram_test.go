@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -81,23 +80,54 @@ func TestReceiver_events(t *testing.T) {
 	}
 }
 
+// full sends datagrams, each a request of its own, until as many are with the Appender as may be, and one more that is
+// read and waits.
+func (g *rig) full(began *atomic.Int32) {
+	g.T.Helper()
+	for i := range underWay {
+		g.send("under way")
+		g.Until("it is with the Appender", func() bool { return began.Load() == int32(i+1) })
+	}
+	g.send("waits")
+	read := float64(underWay*len("under way") + len("waits"))
+	g.Until("the last is read", func() bool { return g.Metric("etl_receiver_bytes_total") == read })
+}
+
 // While as many requests are under way as may be, nothing more is read; when Kafka has answered, it goes on (P23).
 func TestReceiver_waitsForKafka(t *testing.T) {
 	t.Parallel()
 	ack := make(chan error)
-	k := &kafka{Before: receivertest.Wait(ack)}
+	var began atomic.Int32
+	k := &kafka{Before: func(ctx context.Context, r flumesink.Request) error {
+		began.Add(1)
+		return receivertest.Wait(ack)(ctx, r)
+	}}
 	g := start(t, k, nil)
-	const datagrams = 50
-	for i := range datagrams {
-		g.send(strconv.Itoa(i))
-	}
-	if got := k.Bodies(); len(got) != 0 {
-		t.Errorf("%q before Kafka had any", got)
+	g.full(&began)
+	g.send("is not read")
+	if n := began.Load(); n != underWay {
+		t.Errorf("%d requests began, want %d", n, underWay)
 	}
 	close(ack)
-	g.Until("all have come", func() bool { return len(k.Bodies()) == datagrams })
+	g.Until("all have come", func() bool { return len(k.Bodies()) == underWay+2 })
 	if n := g.lost(); n != 0 {
 		t.Errorf("%v were lost", n)
+	}
+}
+
+// A stop while Kafka is away and all requests wait for it ends in time too, and what was read counts as lost (P33).
+func TestP33_stopWhileFull(t *testing.T) {
+	t.Parallel()
+	var began atomic.Int32
+	k := &kafka{Before: func(ctx context.Context, r flumesink.Request) error {
+		began.Add(1)
+		return receivertest.Wait(nil)(ctx, r)
+	}}
+	g := start(t, k, func(c *Config) { c.ShutdownTimeout = 50 * time.Millisecond })
+	g.full(&began)
+	g.Stop()
+	if n := g.lost(); n != underWay+1 {
+		t.Errorf("%v were lost, want %d", n, underWay+1)
 	}
 }
 

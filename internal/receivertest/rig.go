@@ -106,7 +106,7 @@ func (g *Rig) Metric(name string, label ...string) float64 {
 		}
 	}
 	if !found {
-		g.T.Errorf("no metric %s%v", name, label)
+		g.T.Fatalf("no metric %s%v", name, label)
 	}
 	return sum
 }
