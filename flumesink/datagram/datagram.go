@@ -46,14 +46,6 @@ func DefaultConfig(name, option, says string) Config {
 	return Config{Name: name, Option: option, Says: says, AckTimeout: 15 * time.Second, ShutdownTimeout: 20 * time.Second}
 }
 
-// Validate names what is missing.
-func (c *Config) Validate() error {
-	if c.Listen == "" {
-		return fmt.Errorf("%s is empty: want host:port or :port", c.Option)
-	}
-	return nil
-}
-
 const (
 	largest  = 64 << 10              // a datagram
 	moment   = 20 * time.Millisecond // how long company is waited for
@@ -76,7 +68,7 @@ type Receiver struct {
 }
 
 // New makes a receiver. finish is given a frame whose events are the datagrams as they came, and makes events of them.
-// cfg must be valid; log and reg may be nil. Nothing is opened.
+// cfg must have an address; log and reg may be nil. Nothing is opened.
 func New(cfg Config, finish func(*flumesink.Frame) error, appender flumesink.Appender, frames *flumesink.Frames, log *slog.Logger, reg prometheus.Registerer) *Receiver {
 	metrics := flumesink.NewMetrics(reg, cfg.Name, flumesink.Reasons())
 	return &Receiver{cfg: cfg, finish: finish, appender: appender, frames: frames, says: listen.NewSays(cfg.Name, log, metrics), metrics: metrics}

@@ -1,6 +1,7 @@
 package listen
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -14,6 +15,8 @@ type Config struct {
 	Name string
 	// Option begins the names of this receiver's options, as in "--avro"; errors name them.
 	Option string
+	// ListenOption is the address's, where it is not Option-listen.
+	ListenOption string
 	// Says is what the receiver receives, for the log: "Flume's Avro RPC".
 	Says string
 	// Listen is the TCP address (Option-listen); port 0 takes a free one.
@@ -67,7 +70,7 @@ func (c *Config) Validate() error {
 		errs = append(errs, errors.New("the receiver has no name"))
 	}
 	if c.Listen == "" {
-		errs = append(errs, fmt.Errorf("%s-listen is empty: want host:port or :port", c.Option))
+		errs = append(errs, fmt.Errorf("%s is empty: want host:port or :port", c.listenOption()))
 	}
 	if c.AckTimeout < time.Millisecond {
 		errs = append(errs, fmt.Errorf("--ack-timeout is %s: the least is 1ms", c.AckTimeout))
@@ -90,3 +93,5 @@ func (c *Config) Validate() error {
 	}
 	return errors.Join(append(errs, c.TLS.validate(c.Option))...)
 }
+
+func (c *Config) listenOption() string { return cmp.Or(c.ListenOption, c.Option+"-listen") }

@@ -67,7 +67,7 @@ func (s *Server) Listen(ctx context.Context) (net.Addr, error) {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", s.cfg.Listen)
 	if err != nil {
-		return nil, NotListening(s.cfg.Option+"-listen", s.cfg.Listen, err)
+		return nil, NotListening(s.cfg.listenOption(), s.cfg.Listen, err)
 	}
 	s.listener = l
 	return l.Addr(), nil

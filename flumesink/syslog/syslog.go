@@ -50,7 +50,7 @@ type Config struct {
 // DefaultConfig is the defaults; it listens nowhere.
 func DefaultConfig() Config {
 	c := Config{Config: listen.DefaultConfig("syslog_tcp", "syslog over TCP"), MaxLineBytes: 2500}
-	c.Option, c.HalfClosed, c.Zone = "--syslog-tcp", true, time.Local //nolint:gosmopolitan // as Flume has it
+	c.Option, c.ListenOption, c.HalfClosed, c.Zone = "--syslog", "--syslog-tcp-listen", true, time.Local //nolint:gosmopolitan // as Flume has it
 	return c
 }
 

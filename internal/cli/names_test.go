@@ -1,0 +1,49 @@
+package cli
+
+import (
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/sluice-etl/sluice/flumesink/listen"
+)
+
+// What a receiver's errors name as options, the command has.
+func TestErrorsNameOptions(t *testing.T) {
+	withoutEnvironment(t)
+	var c commands
+	k := parse(t, &c, "run")
+	known := map[string]bool{}
+	for _, f := range k.Flags() {
+		known["--"+f.Name] = true
+	}
+	o := c.Run.ReceiverOptions
+	name := regexp.MustCompile(`--[a-z][a-z-]*[a-z]`)
+	bad := func(c *listen.Config) {
+		c.Listen, c.MaxConnections, c.MaxConnectionsPerAddress, c.AckTimeout = "", 0, 0, 0
+		c.TLS = listen.TLS{Cert: "x", Required: true, ClientCA: "x", MinVersion: "9", MaxVersion: "9"}
+	}
+	avro, thrift, http := o.avro(nil, time.Second), o.thrift(nil, time.Second), o.http(nil, time.Second)
+	netcat, syslog := o.netcat(nil, time.Second), o.syslog(nil, time.Second)
+	for receiver, r := range map[string]struct {
+		c        *listen.Config
+		validate func() error
+	}{
+		"avro":   {&avro.Config, avro.Validate},
+		"thrift": {&thrift.Config, thrift.Validate},
+		"http":   {&http.Config, http.Validate},
+		"netcat": {&netcat.Config, netcat.Validate},
+		"syslog": {&syslog.Config, syslog.Validate},
+	} {
+		bad(r.c)
+		err := r.validate()
+		if err == nil {
+			t.Fatalf("%s: everything is wrong, and nothing is found wrong", receiver)
+		}
+		for _, option := range name.FindAllString(err.Error(), -1) {
+			if !known[option] {
+				t.Errorf("%s: there is no %s: %v", receiver, option, err)
+			}
+		}
+	}
+}
