@@ -120,6 +120,24 @@ func TestP23_notReady(t *testing.T) {
 	}
 }
 
+// A stop while Kafka is away has senders send again: 503, whatever the Appender says of it. A 400 would make them throw
+// the request away.
+func TestP33_stopWhileNotReady(t *testing.T) {
+	t.Parallel()
+	asked := make(chan struct{})
+	k := &kafka{OnReady: func(ctx context.Context) error {
+		close(asked)
+		<-ctx.Done()
+		return errors.New("stopped by a signal") // the cause, as the producer returns it
+	}}
+	g := start(t, k, nil)
+	c := g.Dial()
+	c.Send(postOf(`[{}]`))
+	<-asked
+	g.Stop()
+	status(c, http.StatusServiceUnavailable)
+}
+
 // The Appender can ask whether the sender is still there.
 func TestP23_goneSender(t *testing.T) {
 	t.Parallel()

@@ -1,31 +1,35 @@
 package httpsource
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/internal/receivertest"
 )
 
-// One port takes TLS and plain connections, and connections are used again; with -tls-required plain ones are closed.
-func TestReceiver_tls(t *testing.T) {
-	t.Parallel()
-	lender := httptest.NewTLSServer(http.NotFoundHandler()) // of a certificate, and of a client that trusts it
-	defer lender.Close()
+// lend starts a server that lends its certificate, in files of the folder, and a client that trusts it.
+func lend(t *testing.T) (server *httptest.Server, certFile, keyFile string) {
+	t.Helper()
+	lender := httptest.NewTLSServer(http.NotFoundHandler())
+	t.Cleanup(lender.Close)
 	own := lender.TLS.Certificates[0]
 	key, err := x509.MarshalPKCS8PrivateKey(own.PrivateKey)
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	for file, block := range map[string]*pem.Block{
 		certFile: {Type: "CERTIFICATE", Bytes: own.Certificate[0]}, keyFile: {Type: "PRIVATE KEY", Bytes: key},
 	} {
@@ -33,6 +37,13 @@ func TestReceiver_tls(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	return lender, certFile, keyFile
+}
+
+// One port takes TLS and plain connections, and connections are used again; with -tls-required plain ones are closed.
+func TestReceiver_tls(t *testing.T) {
+	t.Parallel()
+	lender, certFile, keyFile := lend(t)
 	for name, required := range map[string]bool{"beside plain": false, "required": true} {
 		t.Run(name, func(t *testing.T) {
 			k := &kafka{}
@@ -61,5 +72,21 @@ func TestReceiver_tls(t *testing.T) {
 				t.Error(d)
 			}
 		})
+	}
+}
+
+// A connection that says nothing after its TLS handshake ends after idle-timeout too.
+func TestReceiver_silentAfterTheHandshake(t *testing.T) {
+	t.Parallel()
+	_, certFile, keyFile := lend(t)
+	g := start(t, &kafka{}, func(c *Config) { c.TLS.Cert, c.TLS.Key, c.IdleTimeout = certFile, keyFile, 500*time.Millisecond })
+	silent, err := tls.Dial("tcp", g.Addr, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // G402: there is no secret
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	_ = silent.SetReadDeadline(time.Now().Add(receivertest.Patience))
+	if _, err := silent.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%v: want a closed connection", err)
 	}
 }

@@ -40,7 +40,8 @@ type Conn struct {
 
 	writing sync.Mutex // one answer at a time
 
-	mu       sync.Mutex // guards stopping, and that no deadline is set after it
+	mu       sync.Mutex // guards what follows, and that no deadline is set after it
+	until    time.Time  // the read deadline, zero for none
 	stopping bool
 }
 
@@ -79,7 +80,7 @@ func (c *Conn) Says() *Says { return c.s.says }
 // having read the request's first byte; an error of first is returned as [Conn.Explain] has it. The frame has
 // ack-timeout from now, and so has whatever is read next. extra is bytes that the caller holds for the frame.
 func (c *Conn) Next(first func() error, extra int) (*flumesink.Frame, error) {
-	if err := c.ready(); err != nil {
+	if err := c.ready(c.read); err != nil {
 		return nil, err
 	}
 	if !c.setDeadline(time.Time{}) {
@@ -90,7 +91,7 @@ func (c *Conn) Next(first func() error, extra int) (*flumesink.Frame, error) {
 	}
 	now := time.Now()
 	// An idle connection has waited in its read; Kafka may have fallen silent meanwhile.
-	if err := c.ready(); err != nil {
+	if err := c.ready(c.read); err != nil {
 		return nil, err
 	}
 	deadline := now.Add(c.s.cfg.AckTimeout)
@@ -105,11 +106,16 @@ func (c *Conn) Next(first func() error, extra int) (*flumesink.Frame, error) {
 	return c.s.frames.Begin(c.read, now, deadline, extra)
 }
 
-// ready waits for the Appender (P23).
-func (c *Conn) ready() error {
+// ready waits for the Appender (P23) while ctx, which ends with the reading, goes on. The Appender says in its own
+// words why it does not wait on; here it is the stop.
+func (c *Conn) ready(ctx context.Context) error {
 	c.waiting.Store(true)
 	defer c.waiting.Store(false)
-	return c.s.appender.Ready(c.read)
+	err := c.s.appender.Ready(ctx)
+	if err != nil && c.read.Err() != nil {
+		return ErrStopping
+	}
+	return err
 }
 
 // Read reads what is inside the layers. Before the first byte of each it waits as long as it takes.
@@ -166,6 +172,7 @@ func (c *Conn) Go(do func()) {
 func (c *Conn) setDeadline(t time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.until = t
 	return !c.stopping && c.nc.SetReadDeadline(t) == nil
 }
 

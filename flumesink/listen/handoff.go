@@ -138,14 +138,14 @@ func (c *Conn) Begin(first time.Time, extra int) (*flumesink.Frame, error) {
 	deadline := first.Add(c.s.cfg.AckTimeout)
 	ctx, cancel := context.WithDeadline(c.read, deadline)
 	defer cancel()
-	c.waiting.Store(true)
-	defer c.waiting.Store(false)
-	if err := c.s.appender.Ready(ctx); err != nil {
+	if err := c.ready(ctx); err != nil {
 		if ctx.Err() != nil && c.read.Err() == nil {
 			return nil, &flumesink.Refusal{Reason: flumesink.ReasonLate, Err: errLate}
 		}
 		return nil, err
 	}
+	c.waiting.Store(true)
+	defer c.waiting.Store(false)
 	if !c.setDeadline(deadline) {
 		return nil, ErrStopping
 	}

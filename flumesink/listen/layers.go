@@ -48,8 +48,11 @@ func (c *Conn) unwrap(p []byte) (int, error) {
 	}
 }
 
-// promptly gives what do reads ack-timeout, and takes the deadline off again.
+// promptly gives what do reads ack-timeout, and then takes up the deadline that was there before.
 func (c *Conn) promptly(do func() error) error {
+	c.mu.Lock()
+	until := c.until
+	c.mu.Unlock()
 	deadline := time.Now().Add(c.s.cfg.AckTimeout)
 	if !c.setDeadline(deadline) {
 		return ErrStopping
@@ -58,7 +61,7 @@ func (c *Conn) promptly(do func() error) error {
 	if err := do(); err != nil {
 		return err
 	}
-	if !c.setDeadline(time.Time{}) {
+	if !c.setDeadline(until) {
 		return ErrStopping
 	}
 	return nil
