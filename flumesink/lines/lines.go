@@ -4,11 +4,16 @@
 // A [Reader] waits for a byte, takes what has come with it into one frame, and cuts it by the receiver's function; what
 // is not whole yet is kept for the next frame. So a sender that writes a line at a time has each line on its way at
 // once, and one that writes much has many lines to a request. Nothing is read while Kafka is away (P23).
+//
+// Of a sender that is not answered, and so sends nothing again, what was read is kept ([Reader.Keep]): it waits for Kafka
+// and for memory until the receiver's stop is over, and what is given up then is counted as lost.
 package lines
 
 import (
 	"bufio"
 	"bytes"
+	"errors"
+	"io"
 
 	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/listen"
@@ -28,6 +33,7 @@ type Reader struct {
 	limits *flumesink.Limits
 	cut    Cut
 	kept   []byte // what was read and is not in a frame yet: the beginning of a piece that is not whole, or more
+	keep   bool   // nothing that was read may be dropped
 	full   bool   // the last frame had as many pieces as it may: kept may have whole ones
 	failed error  // what ends the connection once the last frame is safe
 }
@@ -37,17 +43,25 @@ func NewReader(c *listen.Conn, limits *flumesink.Limits, cut Cut) *Reader {
 	return &Reader{c: c, in: bufio.NewReaderSize(c, readAhead), limits: limits, cut: cut}
 }
 
+// Keep has the reader drop nothing that it has read. Frames are for [listen.Conn.Keep] then.
+func (r *Reader) Keep() { r.keep = true }
+
 // Next returns the next frame with at least one event, whose bodies are views on it, and no headers. io.EOF means that
 // the sender closed the connection. A [flumesink.Refusal] of the cut's comes after the frame with what was cut before it.
 func (r *Reader) Next() (*flumesink.Frame, error) {
 	for r.failed == nil {
-		f, err := r.c.Next(r.first, readAhead)
-		if err != nil {
-			return nil, err
+		next := r.c.Next
+		if r.keep {
+			next = r.c.NextKept
 		}
+		f, err := next(r.first, readAhead)
+		if err != nil {
+			return nil, r.lose(r.held(), err)
+		}
+		held := r.held()
 		if err := r.fill(f); err != nil {
 			f.Release()
-			return nil, err
+			return nil, r.lose(held, err)
 		}
 		if len(f.Events) > 0 {
 			r.c.Metrics().Received(len(f.Bytes))
@@ -56,6 +70,34 @@ func (r *Reader) Next() (*flumesink.Frame, error) {
 		f.Release()
 	}
 	return nil, r.failed
+}
+
+// held is how many lines were read and are in no frame, one without its end among them.
+func (r *Reader) held() (n int) {
+	if !r.keep {
+		return 0
+	}
+	arrived, _ := r.in.Peek(r.in.Buffered()) // it asks for no more than there is
+	last := byte('\n')
+	for _, piece := range [][]byte{r.kept, arrived} {
+		n += bytes.Count(piece, []byte{'\n'})
+		if len(piece) > 0 {
+			last = piece[len(piece)-1]
+		}
+	}
+	if last != '\n' {
+		n++
+	}
+	return n
+}
+
+// lose counts lines that will not be in Kafka, and returns err. At the stream's end the caller looks at what is
+// unfinished.
+func (r *Reader) lose(lines int, err error) error {
+	if lines > 0 && !errors.Is(err, io.EOF) {
+		r.c.Says().Lost(r.c.RemoteAddr(), lines, err)
+	}
+	return err
 }
 
 // first waits for what a frame may begin with.

@@ -68,6 +68,25 @@ func (c *Conn) Keep(f *flumesink.Frame) error {
 	return Keep(c.work, c.s.appender, c.s.says, c.nc.RemoteAddr(), f)
 }
 
+// NextKept is [Conn.Next] for such a sender: what first has read waits for the Appender and for memory however long that
+// takes, and a stop gives it as long as what Keep has.
+func (c *Conn) NextKept(first func() error, extra int) (*flumesink.Frame, error) {
+	if err := c.ready(c.read); err != nil {
+		return nil, err
+	}
+	if !c.setDeadline(time.Time{}) {
+		return nil, ErrStopping
+	}
+	if err := first(); err != nil {
+		return nil, c.Explain(err)
+	}
+	if err := c.s.appender.Ready(c.work); err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	return c.s.frames.Begin(c.work, now, now.Add(patience), extra)
+}
+
 // patience is how long Kafka is waited for where nobody sends again: for ever, in the Appender's terms.
 const patience = 10 * 365 * 24 * time.Hour
 

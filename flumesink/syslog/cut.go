@@ -5,24 +5,49 @@ import (
 	"slices"
 )
 
-// cut finds the first message of a stream: one of counted octets (RFC 6587, "123 <34>…"), or a line. Flume knows lines
-// alone. Of a line that is longer than most bytes the first most are a message, as in Flume; the rest is another one.
-func cut(b []byte, most int) (body, rest []byte, ok bool) {
-	if n, head := counted(b); head > 0 {
-		switch {
-		case n > most: // its count is not believed; it is cut as a line is
-		case len(b) < head+n:
-			return nil, b, false
-		default:
-			return trimmed(b[head : head+n]), b[head+n:], true
+// cutter cuts one stream into messages: those of counted octets (RFC 6587, "123 <34>…"), and lines. Flume knows lines
+// alone. Of one that is longer than most bytes the first most are a message, as in Flume; the rest is more of them.
+type cutter struct {
+	most int
+	left int // of a counted message that is longer than most: how many bytes are still to come
+}
+
+// cut finds the first message of b.
+func (c *cutter) cut(b []byte) (body, rest []byte, ok bool) {
+	if c.left == 0 {
+		n, head := counted(b)
+		if head == 0 {
+			return c.line(b)
 		}
+		piece := min(n, c.most)
+		if len(b) < head+piece {
+			return nil, b, false
+		}
+		c.left = n - piece
+		return c.piece(b[head:], piece)
 	}
-	at := bytes.IndexByte(b[:min(len(b), most+1)], '\n')
+	piece := min(c.left, c.most)
+	if len(b) < piece {
+		return nil, b, false
+	}
+	c.left -= piece
+	return c.piece(b, piece)
+}
+
+func (c *cutter) piece(b []byte, n int) (body, rest []byte, ok bool) {
+	if c.left > 0 {
+		return b[:n:n], b[n:], true
+	}
+	return trimmed(b[:n]), b[n:], true
+}
+
+func (c *cutter) line(b []byte) (body, rest []byte, ok bool) {
+	at := bytes.IndexByte(b[:min(len(b), c.most+1)], '\n')
 	switch {
 	case at >= 0:
 		return trimmed(b[:at]), b[at+1:], true
-	case len(b) > most:
-		return b[:most:most], b[most:], true
+	case len(b) > c.most:
+		return b[:c.most:c.most], b[c.most:], true
 	}
 	return nil, b, false
 }

@@ -87,10 +87,12 @@ func (r *Receiver) Close() error { return r.server.Close() }
 func (r *Receiver) Run(ctx context.Context) error { return r.server.Run(ctx) }
 
 func (r *Receiver) serve(c *listen.Conn) error {
+	cutter := cutter{most: r.cfg.MaxLineBytes}
 	in := lines.NewReader(c, &r.limits, func(b []byte) (body, rest []byte, ok bool, err error) {
-		body, rest, ok = cut(b, r.cfg.MaxLineBytes)
+		body, rest, ok = cutter.cut(b)
 		return body, rest, ok, nil
 	})
+	in.Keep()
 	for {
 		f, err := in.Next()
 		switch {
@@ -119,7 +121,7 @@ func DefaultUDPConfig() datagram.Config {
 func NewUDP(cfg datagram.Config, format Format, appender flumesink.Appender, frames *flumesink.Frames, log *slog.Logger, reg prometheus.Registerer) *datagram.Receiver {
 	finish := func(f *flumesink.Frame) error {
 		for i := range f.Events {
-			if body, _, ok := cut(f.Events[i].Body, 64<<10); ok {
+			if body, _, ok := (&cutter{most: 64 << 10}).cut(f.Events[i].Body); ok {
 				f.Events[i].Body = body
 			}
 		}

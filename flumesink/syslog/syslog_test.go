@@ -2,6 +2,7 @@ package syslog
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -53,8 +54,9 @@ func made(t testing.TB, c Format, stream string, most int) (events []string) {
 		t.Fatal(err)
 	}
 	defer f.Release()
+	cutter := cutter{most: most}
 	for rest := []byte(stream); ; {
-		body, after, ok := cut(rest, most)
+		body, after, ok := cutter.cut(rest)
 		if !ok {
 			if len(after) != 0 {
 				t.Errorf("%q was left of %q", after, stream)
@@ -181,6 +183,72 @@ func TestCut(t *testing.T) {
 	}
 }
 
+// A counted message that is longer than may be becomes several, and those after it are as they were.
+func TestCut_longCount(t *testing.T) {
+	t.Parallel()
+	long := "<1>" + strings.Repeat("x", 22)
+	var bodies []string
+	for _, e := range made(t, Format{Zone: time.UTC, KeepFields: true}, "25 "+long+"5 <2>bc25 "+long[:24]+"\n5 <4>ef", 10) {
+		_, body, _ := strings.Cut(e, "} ")
+		bodies = append(bodies, body)
+	}
+	pieces := []string{`"<1>xxxxxxx"`, `"xxxxxxxxxx"`}
+	want := slices.Concat(pieces, []string{`"xxxxx"`, `"<2>bc"`}, pieces, []string{`"xxxx"`, `"<4>ef"`})
+	if d := cmp.Diff(want, bodies); d != "" {
+		t.Error(d)
+	}
+}
+
+// What was read while Kafka was about to go away waits for it as well, however long, and a stop gives it its time; what
+// is given up then counts as lost.
+func TestP23_keptWhileNotReady(t *testing.T) {
+	t.Parallel()
+	for _, returns := range []bool{true, false} {
+		gate, asked := make(chan struct{}), make(chan int, 10)
+		calls := 0
+		k := &receivertest.Kafka{OnReady: func(ctx context.Context) error { // by one connection
+			calls++
+			asked <- calls
+			if calls != 2 { // the first is before the connection is idle
+				return nil
+			}
+			select {
+			case <-gate:
+				return nil
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}}
+		cfg := DefaultConfig()
+		cfg.Listen, cfg.AckTimeout, cfg.ShutdownTimeout, cfg.Zone = "127.0.0.1:0", 20*time.Millisecond, 50*time.Millisecond, time.UTC
+		if returns {
+			cfg.ShutdownTimeout = receivertest.Patience
+		}
+		g := receivertest.Start(t, func(f *flumesink.Frames, log *slog.Logger, reg prometheus.Registerer) receivertest.Receiver {
+			return New(cfg, k, f, log, reg)
+		})
+		c := g.Dial()
+		<-asked
+		c.Send([]byte("<34>1 - h - - - - one\n<34>1 - h - - - - two\nunfinished"))
+		<-asked
+		timer := time.NewTimer(3 * cfg.AckTimeout)
+		<-timer.C
+		g.Cancel()
+		lost := 3.0
+		if returns {
+			close(gate)
+			lost = 1
+		}
+		g.Stop()
+		if returns {
+			g.Wants(k.Bodies, "- - - - one", "- - - - two")
+		}
+		if n := g.Metric("etl_receiver_lost_events_total"); n != lost {
+			t.Errorf("Kafka returns: %v; %v lines lost, want %v", returns, n, lost)
+		}
+	}
+}
+
 // shows is what Kafka has, as [show] has it.
 func shows(k *receivertest.Kafka) func() []string {
 	return func() (all []string) {
@@ -245,8 +313,9 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		const most = 40
 		used := 0
+		cutter := cutter{most: most}
 		for rest := stream; ; {
-			body, after, ok := cut(rest, most)
+			body, after, ok := cutter.cut(rest)
 			if !ok {
 				if len(after) > most+8 || used+len(after) != len(stream) {
 					t.Fatalf("%q: %d bytes kept after %d", stream, len(after), used)
