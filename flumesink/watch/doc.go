@@ -11,7 +11,8 @@
 //
 //  1. The Appender is ready (P23). Up to Config.Batch lines are read into a frame. A death: they are read again.
 //  2. Append gives them to Kafka, and returns with Kafka's word: there is no ack-timeout, since nobody waits. A death
-//     from here on may leave lines in Kafka that come again: those of this one batch.
+//     from here on may leave lines in Kafka that come again: those of this one batch. So does an Appender that can place
+//     some of them and refuses the others; the folder waits longer each time, up to 30 s.
 //  3. Kafka has acknowledged every line. The file's new offset is written to the state: a temporary file, fsync, rename,
 //     fsync of the folder. Nothing more is read of this folder before it is written. A death before the rename: the
 //     batch comes again, with the same sluice.line, so that --dedup-header sluice.line counts it once. After it: nothing
@@ -21,11 +22,12 @@
 // line.
 //
 // A file is known by its name, its beginning (a hash of its first KiB) and its inode; or by name, beginning, size and
-// modification time where the inode has changed. It is read up to the size that it had when it was first seen. What
-// happens to a file that changes, each with a warning:
+// modification time where the inode has changed. One of the same size and another time is told by its last KiB. It is
+// read up to the size that it had when it was first seen. What happens to a file that changes, each with a warning:
 //
 //   - grows: what was added is not read. Write elsewhere, and move the whole file in.
-//   - is truncated: it is read up to its new end; within its beginning it is taken for another one.
+//   - is truncated: it is read up to its new end; within its beginning it is taken for another one; one without bytes is
+//     given up.
 //   - is replaced by another of the same name: that one is new and is read whole; what was not read of the old one is
 //     lost.
 //   - is deleted before it was read to its end: the rest is lost. One that is open is read to its end first.

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
+
 	"github.com/sluice-etl/sluice/flumesink/listen"
 )
 
@@ -51,18 +53,31 @@ func (f *folder) warn(kind, message string, args ...any) {
 	f.w.says.Warn(kind+" "+f.dir, message, append([]any{"dir", f.dir}, args...)...)
 }
 
-// watch looks at the folder again and again until ctx ends.
+// watch looks at the folder again and again until ctx ends. After an error it waits longer each time: where Kafka takes
+// a part of a batch and never the rest, each time makes copies.
 func (f *folder) watch(ctx, work context.Context) {
+	interval := f.w.cfg.Interval
+	pause := backoff.NewExponentialBackOff() // jittered
+	pause.InitialInterval, pause.MaxInterval = interval, max(interval, longestPause)
 	for {
-		if err := f.look(ctx, work); err != nil && ctx.Err() == nil {
+		wait := interval*4/5 + time.Duration(rand.Int64N(int64(interval)*2/5+1)) //nolint:gosec // G404: spreading needs no secrecy
+		err := f.look(ctx, work)
+		switch {
+		case err == nil:
+			pause.Reset()
+		case ctx.Err() == nil:
 			f.seen.failed(err)
 			f.warn("folder", "A watched folder makes no progress, trying again", "err", err)
+			wait = pause.NextBackOff()
 		}
-		if !listen.Wait(ctx, f.w.cfg.Interval*4/5+time.Duration(rand.Int64N(int64(f.w.cfg.Interval)*2/5+1))) { //nolint:gosec // G404: spreading needs no secrecy
+		if !listen.Wait(ctx, wait) {
 			return
 		}
 	}
 }
+
+// longestPause is how long a folder waits at the most after an error.
+const longestPause = 30 * time.Second
 
 // candidate is a file in the folder.
 type candidate struct {
@@ -90,9 +105,7 @@ func (f *folder) list() (found []candidate, there map[string]bool, err error) {
 		}
 		if info.Mode().IsRegular() {
 			there[n] = true
-			if info.Size() > 0 {
-				found = append(found, candidate{n, info})
-			}
+			found = append(found, candidate{n, info})
 		}
 	}
 	slices.SortFunc(found, func(a, b candidate) int {
@@ -126,7 +139,13 @@ func (f *folder) look(ctx, work context.Context) error {
 			return ctx.Err()
 		}
 		known := f.state.files[c.name]
-		if known != nil && known.same(c.info) && known.done() {
+		switch {
+		case known != nil && known.done() && (c.info.Size() == 0 || known.same(c.info)), known == nil && c.info.Size() == 0:
+			continue
+		case c.info.Size() == 0:
+			if err := f.emptied(known); err != nil {
+				return err
+			}
 			continue
 		}
 		if err := f.open(ctx, work, c.name); err != nil {
@@ -134,6 +153,14 @@ func (f *folder) look(ctx, work context.Context) error {
 		}
 	}
 	return nil
+}
+
+// emptied gives up what was still to be read of a file that has no bytes any more.
+func (f *folder) emptied(known *file) error {
+	f.warn("truncated", "A file was emptied before it was read to its end, the rest is lost", "file", string(known.Name), "offset", known.Offset, "was", known.Size)
+	known.end(known.Offset)
+	f.show()
+	return f.store.save(f.state)
 }
 
 // same reports whether the file looks as it did when it was last looked into.
@@ -183,10 +210,10 @@ func (f *folder) open(ctx, work context.Context, n string) error {
 	return nil
 }
 
-// head is the hash of the first n bytes; ok is false where there are fewer.
-func head(h io.ReaderAt, n int64) (sum string, ok bool, err error) {
+// part is the hash of n bytes from an offset on; ok is false where there are fewer.
+func part(h io.ReaderAt, at, n int64) (sum string, ok bool, err error) {
 	b := make([]byte, n)
-	got, err := h.ReadAt(b, 0)
+	got, err := h.ReadAt(b, at)
 	if int64(got) == n {
 		s := sha256.Sum256(b)
 		return hex.EncodeToString(s[:16]), true, nil
@@ -202,34 +229,58 @@ func (f *folder) identify(h io.ReaderAt, n string, info fs.FileInfo) (*file, err
 	known := f.state.files[n]
 	size, modified := info.Size(), info.ModTime().UnixNano()
 	if known != nil {
-		sum, ok, err := head(h, known.HeadBytes)
+		same, err := known.is(h, info)
 		if err != nil {
 			return nil, err
 		}
-		if ok && sum == known.Head && (known.Inode == inode(info) || known.Size == size && known.Modified == modified) {
+		if same {
 			switch {
 			case size > known.Size:
 				f.warn("grown", "A file grew after it was first seen, what was added is not read; write elsewhere and move whole files in", "file", n, "read_to", known.Size, "size", size)
 			case size < known.Size:
 				f.warn("truncated", "A file was truncated after it was first seen", "file", n, "offset", known.Offset, "was", known.Size, "size", size)
-				known.Size = max(size, known.Offset)
+				known.end(max(size, known.Offset))
+			case modified != known.Modified:
+				f.warn("touched", "A file has another time than when it was first seen, and the same size, beginning and end: it is taken for the same", "file", n)
 			}
 			known.Inode, known.notedSize, known.notedModified = inode(info), size, modified
 			return known, nil
 		}
 		f.warn("replaced", "A file was replaced by another of its name, which is read whole", "file", n, "offset", known.Offset, "was", known.Size, "size", size)
 	}
-	heads := min(size, headBytes)
-	sum, ok, err := head(h, heads)
+	ends := min(size, headBytes)
+	head, ok, err := part(h, 0, ends)
 	if err != nil {
 		return nil, err
 	}
-	if !ok {
+	tail, alsoOK, err := part(h, size-ends, ends)
+	if err != nil {
+		return nil, err
+	}
+	if !ok || !alsoOK {
 		return nil, errors.New("it became shorter while it was looked at")
 	}
-	id := sha256.Sum256(fmt.Appendf(nil, "%q %d %d %s", n, size, modified, sum))
+	id := sha256.Sum256(fmt.Appendf(nil, "%q %q %d %d %s", f.dir, n, size, modified, head))
 	return &file{
-		Name: name(n), ID: hex.EncodeToString(id[:12]), Head: sum, HeadBytes: heads, Inode: inode(info),
+		Name: name(n), ID: hex.EncodeToString(id[:12]), Head: head, HeadBytes: ends, Tail: tail, Inode: inode(info),
 		Modified: modified, Size: size,
 	}, nil
+}
+
+// is reports whether an open file of the same name is the same file: its beginning is, and it has the same inode, or size
+// and time. One that was written again, to the same size and with the same beginning, is told by its end.
+func (f *file) is(h io.ReaderAt, info fs.FileInfo) (bool, error) {
+	head, ok, err := part(h, 0, f.HeadBytes)
+	if err != nil || !ok || head != f.Head {
+		return false, err
+	}
+	resized, touched := info.Size() != f.Size, info.ModTime().UnixNano() != f.Modified
+	if f.Inode != inode(info) && (resized || touched) {
+		return false, nil
+	}
+	if resized || !touched || f.Tail == "" {
+		return true, nil
+	}
+	tail, ok, err := part(h, f.Size-f.HeadBytes, f.HeadBytes)
+	return ok && tail == f.Tail, err
 }

@@ -199,7 +199,7 @@ func (f *folder) lines(fr *flumesink.Frame, known *file, from int, last bool) (u
 // shorter notes that a file ends at size, before the end that it had.
 func (f *folder) shorter(known *file, size int64) {
 	f.warn("truncated", "A file was truncated while it was read", "file", string(known.Name), "was", known.Size, "size", size)
-	known.Size = size
+	known.end(size)
 }
 
 func (f *folder) tooLong(known *file, offset int64) {

@@ -43,6 +43,7 @@ type file struct {
 	ID        string `json:"id"`         // names it in sluice.line
 	Head      string `json:"head"`       // hash of its first HeadBytes
 	HeadBytes int64  `json:"head_bytes"` // at most headBytes
+	Tail      string `json:"tail"`       // hash of as many bytes at the end that it had first; empty where it was not noted
 	Inode     uint64 `json:"inode"`      // 0 where the system has none
 	Modified  int64  `json:"modified"`   // ns since 1970
 	Size      int64  `json:"size"`       // up to here it is read
@@ -53,6 +54,9 @@ type file struct {
 }
 
 func (f *file) done() bool { return f.Offset >= f.Size }
+
+// end sets another end than the file had first.
+func (f *file) end(size int64) { f.Size, f.Tail = size, "" }
 
 // state is the progress in one folder, by name.
 type state struct {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -285,6 +286,80 @@ func TestWatcher_filesThatChange(t *testing.T) {
 	}
 	put(t, dir, "g", "g\n", 0)
 	g.Wants(k.got, "f: 1", "f: 2", "f: x", "f: y", "f: z", "g: g")
+}
+
+// rewrite writes a file anew in place, with another time.
+func rewrite(t *testing.T, dir, file, text string, age time.Duration) {
+	t.Helper()
+	at, when := filepath.Join(dir, file), time.Now().Add(-age)
+	if err := errors.Join(os.WriteFile(at, []byte(text), 0o600), os.Chtimes(at, when, when)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A file that was written again to the same size and with the same beginning is told by its end, and read whole.
+func TestWatcher_sameSizeAndBeginning(t *testing.T) {
+	t.Parallel()
+	dir, k := t.TempDir(), &kafka{}
+	banner := strings.Repeat("#", 2*headBytes)
+	put(t, dir, "f", banner+"\n1\n", time.Hour)
+	g := start(t, k, dir, t.TempDir(), nil, nil)
+	g.Wants(k.got, "f: "+banner, "f: 1")
+	g.idle()
+	rewrite(t, dir, "f", banner+"\n1\n", time.Minute)
+	g.Logs("taken for the same")
+	rewrite(t, dir, "f", banner+"\n2\n", 30*time.Minute)
+	g.Logs("A file was replaced")
+	g.Wants(k.got, "f: "+banner, "f: 1", "f: "+banner, "f: 2")
+	if names := k.names(); names[0] == names[2] {
+		t.Error("lines of two files have one name")
+	}
+}
+
+// A file that is emptied before it was read to its end is given up, with a word, and waits no more.
+func TestWatcher_emptied(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var once sync.Once
+	k := &kafka{receivertest.Kafka{Before: func(context.Context, flumesink.Request) error {
+		err := error(nil)
+		once.Do(func() {
+			rewrite(t, dir, "f", "", 0)
+			err = fmt.Errorf("no: %w", flumesink.ErrNotProduced)
+		})
+		return err
+	}}}
+	put(t, dir, "f", "1\n2\n", time.Hour)
+	put(t, dir, "empty", "", time.Hour)
+	g := start(t, k, dir, t.TempDir(), nil, nil)
+	g.Logs("A file was emptied")
+	g.idle()
+	rewrite(t, dir, "f", "3\n", 0)
+	g.Wants(k.got, "f: 3")
+	if n := g.w.Status()[0].Files; n != 1 {
+		t.Errorf("%d files, want 1", n)
+	}
+}
+
+// A batch that Kafka takes a part of and never the rest is tried less and less often: each try makes copies.
+func TestWatcher_waitsLonger(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	tries := make(chan time.Time, 100)
+	k := &kafka{receivertest.Kafka{Before: func(context.Context, flumesink.Request) error {
+		tries <- time.Now()
+		return errors.New("one record is too large, and the dead letter topic is closed")
+	}}}
+	put(t, dir, "f", "1\n", 0)
+	start(t, k, dir, t.TempDir(), nil, nil)
+	first := <-tries
+	var last time.Time
+	for range 9 {
+		last = <-tries
+	}
+	if d := last.Sub(first); d < 60*time.Millisecond { // 150 ms less jitter; 18 ms without longer pauses
+		t.Errorf("ten tries within %s", d)
+	}
 }
 
 // A file that cannot be read holds up no other, and is tried again.
