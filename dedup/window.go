@@ -7,7 +7,6 @@ type ID [16]byte
 type window struct {
 	records int   // the most that are remembered
 	age     int64 // milliseconds
-	newest  int64 // Kafka's time of the newest record, milliseconds since 1970
 
 	known map[ID]struct{}
 	ring  []entry // in order of offset; a ring from first on
@@ -25,10 +24,10 @@ func newWindow(c Config) *window {
 }
 
 // add remembers an identity, and reports whether it is new. What has left the window by now, by number or by age, is
-// forgotten first, so that the answer depends on the records before this one alone.
+// forgotten first, so that the answer depends on the records before this one alone. Age is by this record's own time: one
+// that is far ahead of the others ends what was remembered, and not what will be.
 func (w *window) add(id ID, at int64) (fresh bool) {
-	w.newest = max(w.newest, at)
-	for w.n > 0 && w.ring[w.first].at < w.newest-w.age {
+	for w.n > 0 && w.ring[w.first].at < at-w.age {
 		w.forget()
 	}
 	if _, seen := w.known[id]; seen {

@@ -3,6 +3,7 @@ package mysqlout
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -70,29 +71,17 @@ func (s *Sink) wherePartition(p checkpoint.Partition) []byte {
 }
 
 // PruneIDs removes identities that have left the window of their partition, by age or by number, some at a time so that
-// no lock is long, and returns how many. Writers never meet it: they write to newer offsets.
+// no lock is long, and returns how many. Writers never meet it: they write behind the checkpoint, and it stays before it.
 func (s *Sink) PruneIDs(ctx context.Context, topic string, window time.Duration, records int) (removed int64, err error) {
-	const doing = "prune remembered identities"
 	offsets, err := s.Offsets(ctx, topic)
 	if err != nil {
 		return 0, err
 	}
 	for i := range offsets {
-		for more := true; more; {
-			tx, err := s.pool.Tx(ctx, pool.Second)
-			if err != nil {
-				return removed, s.failed(doing, err)
-			}
-			n, err := s.pruneSome(ctx, tx, offsets[i].Partition, window, records)
-			if err != nil {
-				abandon(tx, err)
-				return removed, s.failed(doing, err)
-			}
-			if err := tx.Commit(ctx); err != nil {
-				return removed, s.failed(doing, err)
-			}
-			removed += n
-			more = n == pruneAtOnce
+		n, err := s.pruneIDs(ctx, offsets[i].Checkpoint, window, records)
+		removed += n
+		if err != nil {
+			return removed, s.failed("prune remembered identities", err)
 		}
 	}
 	return removed, nil
@@ -100,29 +89,49 @@ func (s *Sink) PruneIDs(ctx context.Context, topic string, window time.Duration,
 
 const pruneAtOnce = 1000
 
-func (s *Sink) pruneSome(ctx context.Context, tx *pool.Tx, p checkpoint.Partition, window time.Duration, records int) (removed int64, err error) {
-	where := string(s.wherePartition(p))
+// pruneIDs does it for one partition. Its newest record's time says how old the others are, but no more than the clock: a
+// producer whose clock is far ahead must not end the window of everybody else.
+func (s *Sink) pruneIDs(ctx context.Context, c checkpoint.Checkpoint, window time.Duration, records int) (removed int64, err error) {
+	where := fmt.Sprintf("%s AND record_offset < %d", s.wherePartition(c.Partition), c.Next)
 	var newest, oldest int64
-	read := func(text string, into *int64) error {
-		return tx.Query(ctx, text, func(scan func(...any) error) error { return scan(into) })
-	}
-	if err := read("SELECT record_timestamp FROM etl_dedup"+where+" ORDER BY record_offset DESC LIMIT 1", &newest); err != nil {
-		return 0, err
-	}
-	if err := read(fmt.Sprintf("SELECT record_offset FROM etl_dedup%s ORDER BY record_offset DESC LIMIT 1 OFFSET %d", where, records-1), &oldest); err != nil {
+	err = s.inTx(ctx, func(tx *pool.Tx) error {
+		read := func(what string, from int, into *int64) error {
+			text := fmt.Sprintf("SELECT %s FROM etl_dedup%s ORDER BY record_offset DESC LIMIT 1 OFFSET %d", what, where, from)
+			return tx.Query(ctx, text, func(scan func(...any) error) error { return scan(into) })
+		}
+		return errors.Join(
+			read("LEAST(record_timestamp, 1000 * UNIX_TIMESTAMP())", 0, &newest),
+			read("record_offset", records-1, &oldest))
+	})
+	if err != nil {
 		return 0, err
 	}
 	for _, left := range []string{
 		fmt.Sprintf("record_offset < %d", oldest),
 		fmt.Sprintf("record_timestamp < %d", newest-window.Milliseconds()),
 	} {
-		n, err := tx.Exec(ctx, fmt.Sprintf("DELETE FROM etl_dedup%s AND %s ORDER BY record_offset LIMIT %d", where, left, pruneAtOnce-removed))
-		if err != nil {
-			return 0, err
-		}
-		if removed += n; removed == pruneAtOnce {
-			break
+		for n := int64(pruneAtOnce); n == pruneAtOnce; removed += n {
+			err := s.inTx(ctx, func(tx *pool.Tx) (err error) {
+				n, err = tx.Exec(ctx, fmt.Sprintf("DELETE FROM etl_dedup%s AND %s ORDER BY record_offset LIMIT %d", where, left, pruneAtOnce))
+				return err
+			})
+			if err != nil {
+				return removed, err
+			}
 		}
 	}
 	return removed, nil
+}
+
+// inTx runs do in a transaction of its own.
+func (s *Sink) inTx(ctx context.Context, do func(*pool.Tx) error) error {
+	tx, err := s.pool.Tx(ctx, pool.Second)
+	if err != nil {
+		return err
+	}
+	if err := do(tx); err != nil {
+		abandon(tx, err)
+		return err
+	}
+	return tx.Commit(ctx)
 }

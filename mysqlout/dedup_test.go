@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 	"github.com/sluice-etl/sluice/row"
 )
@@ -83,6 +84,52 @@ func TestP28_idsGoWithTheRows(t *testing.T) {
 	}
 	if d := cmp.Diff([]int64{4, 5, 6, 7, 8, 9}, remembered(100, 100)); d != "" {
 		t.Error(d)
+	}
+
+	// What is set back is forgotten, so that it can be counted again; a topic that is a new one begins with nothing.
+	set := SetOffset{Partition: at[0].Partition, Next: 6, Reason: "count 6 to 9 again"}
+	if _, _, err := f.sink.Set(t.Context(), set); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]int64{4, 5}, remembered(100, 100)); d != "" {
+		t.Error(d)
+	}
+	set = SetOffset{Partition: at[0].Partition, Next: 3, TopicID: &checkpoint.TopicID{9}, Reason: "the topic was made anew"}
+	if _, _, err := f.sink.Set(t.Context(), set); err != nil {
+		t.Fatal(err)
+	}
+	if got := remembered(100, 100); len(got) != 0 {
+		t.Errorf("%v", got)
+	}
+}
+
+// The window is that of records that are counted: neither rows that lie behind the checkpoint, nor a record whose
+// producer's clock is far ahead, end it.
+func TestP28_pruneKeepsTheWindow(t *testing.T) {
+	t.Parallel()
+	c := testConfig()
+	c.Dedup = true
+	counts := countsTable()
+	f := open(t, mariadbtest.Start(t), c, counts)
+	at := mustClaim(t, f.sink, 0)
+	delta := countsDelta(&counts, map[string]int64{"a": 10})
+	delta.Tables = append(delta.Tables, idRows(c.Job, 0, 10))
+	if err := f.sink.Commit(t.Context(), part(1, 10, delta, at[0])); err != nil {
+		t.Fatal(err)
+	}
+	f.exec(t,
+		"UPDATE etl_dedup SET record_timestamp = 1000 * UNIX_TIMESTAMP()",
+		"UPDATE etl_dedup SET record_timestamp = 0 WHERE record_offset = 0",
+		"UPDATE etl_dedup SET record_timestamp = 4102444800000 WHERE record_offset = 9", // the year 2100
+		"INSERT INTO etl_dedup SELECT job, topic, partition_id, REVERSE(id), 1000 + record_offset, record_timestamp FROM etl_dedup")
+	if n, err := f.sink.PruneIDs(t.Context(), "logs", time.Hour, 8); err != nil || n != 2 {
+		t.Errorf("%d pruned, %v, want 2 beyond 8", n, err)
+	}
+	if n, err := f.sink.PruneIDs(t.Context(), "logs", time.Hour, 100); err != nil || n != 0 {
+		t.Errorf("%d pruned, %v, want none", n, err)
+	}
+	if got := f.text(t, "SELECT COUNT(*), MIN(record_offset) FROM etl_dedup"); got != "18 2" {
+		t.Errorf("left are %s, want 18 from 2 on", got)
 	}
 }
 

@@ -128,7 +128,24 @@ func (s *Sink) writeSet(ctx context.Context, tx *pool.Tx, was, is checkpoint.Che
 	text = appendBytes(text, id[:])
 	text = appendText(append(text, ",-1,'skipped','',"...), cut(reason, maxReason))
 	text = fmt.Appendf(text, ",x'',0,%d,%d,UTC_TIMESTAMP(6))", is.Next-was.Next, is.Next)
+	if _, err := tx.Exec(ctx, string(text)); err != nil {
+		return err
+	}
+	return s.forgetIDs(ctx, tx, was, is)
+}
+
+// forgetIDs removes the identities of records that the new checkpoint has not counted yet (P28): those behind it, and all
+// of a topic that is another one now.
+func (s *Sink) forgetIDs(ctx context.Context, tx *pool.Tx, was, is checkpoint.Checkpoint) error {
+	text := append([]byte("DELETE FROM etl_dedup"), s.wherePartition(is.Partition)...)
+	if is.TopicID == was.TopicID {
+		text = fmt.Appendf(text, " AND record_offset >= %d", is.Next)
+	}
 	_, err := tx.Exec(ctx, string(text))
+	switch number(err) {
+	case 1146, 1142: // there is no such table, or no right to one: identities are not remembered here
+		return nil
+	}
 	return err
 }
 
