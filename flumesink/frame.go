@@ -46,6 +46,7 @@ type Frame struct {
 	ctx   context.Context // of the receiver's reading: ends the waiting for memory
 	box   *[]byte
 	more  *[]byte // what Memory gave
+	moved bool    // events have views on header slots that are no longer Headers'
 	lease Lease
 	pool  *Frames
 	held  atomic.Bool // false once released
@@ -131,6 +132,12 @@ func (f *Frame) RoomForHeaders(n int) error {
 	if len(f.Headers)+n <= cap(f.Headers) {
 		return nil
 	}
+	if len(f.Events) > 0 { // they have views on the slots that were, which so live until Release
+		if err := f.Charge(cap(f.Headers) * headerSize); err != nil {
+			return err
+		}
+		f.moved = true
+	}
 	var err error
 	f.Headers, err = grow(f, f.Headers, n, headerSize)
 	return err
@@ -163,16 +170,19 @@ func (f *Frame) Release() {
 	if !f.held.CompareAndSwap(true, false) {
 		panic("BUG: a request was released twice")
 	}
-	if cap(f.Events) > maxKeptSlots {
+	switch {
+	case cap(f.Events) > maxKeptSlots:
 		f.Events = nil
+	case f.box == nil || f.moved: // what is not kept must not be held by old views
+		clear(f.Events[:cap(f.Events)])
 	}
-	if cap(f.Headers) > maxKeptSlots {
+	switch {
+	case cap(f.Headers) > maxKeptSlots:
 		f.Headers = nil
-	}
-	if f.box == nil { // a buffer that is not kept must not be held by old views
-		clear(f.Events)
+	case f.box == nil:
 		clear(f.Headers)
 	}
+	f.moved = false
 	f.pool.put(f.box)
 	f.pool.put(f.more)
 	f.Bytes, f.box, f.more, f.ctx = nil, nil, nil, nil
