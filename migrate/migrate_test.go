@@ -113,13 +113,19 @@ func TestParse_errors(t *testing.T) {
 // Java's escapes and continued lines, and ${…}, which is Flume's affair.
 func TestParse_properties(t *testing.T) {
 	t.Parallel()
-	f, err := Parse([]byte("a.sources: r \\\n   s\na.sources.r.port=${PORT}\na.sources.s.bind = caf\\u00e9 \\\n\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := []string{f.Agents[0].Lists[0].Value, f.Agents[0].Components[0].Get("port"), f.Agents[0].Components[1].Get("bind")}
-	if diff := cmp.Diff([]string{"r s", "${PORT}", "café"}, got); diff != "" {
-		t.Error(diff)
+	const text = "a.sources: r \\\n   s\na.sources.r.port=${PORT}\na.sources.s.bind = caf\\u00e9 \\\n\n"
+	for _, text := range []string{text, strings.ReplaceAll(text, "\n", "\r\n")} {
+		f, err := Parse([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(f.Agents[0].Components); n != 2 {
+			t.Fatalf("%d sources", n)
+		}
+		got := []string{f.Agents[0].Lists[0].Value, f.Agents[0].Components[0].Get("port"), f.Agents[0].Components[1].Get("bind")}
+		if diff := cmp.Diff([]string{"r s", "${PORT}", "café"}, got); diff != "" {
+			t.Errorf("%q: %s", text, diff)
+		}
 	}
 }
 

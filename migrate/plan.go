@@ -52,6 +52,7 @@ type builder struct {
 	agent *Agent
 	rules []Rule
 	done  map[string]bool // keys that are accounted for
+	keyed bool            // a Kafka sink, in whose place etl writes, took keys from a header
 }
 
 func (b *builder) build() {
@@ -80,12 +81,13 @@ func (b *builder) build() {
 	for _, p := range b.agent.Stray {
 		b.NotNeeded = append(b.NotNeeded, Finding{p.Key, "Flume ignores it: it belongs to nothing that " + b.Agent + " lists"})
 	}
+	b.copies()
+	b.command()
 	for i, u := range b.Used {
 		if !b.agent.says(u.Key) {
 			b.Used[i].Text += " (the file does not say it: Flume's default)"
 		}
 	}
-	b.command()
 }
 
 // replaceable says whether etl can take the agent's place: it has a source that etl receives, and no SparkSink, which
@@ -102,9 +104,13 @@ func (b *builder) replaceable() bool {
 	})
 }
 
-// command ends the plan: which command, and Avro's receiver off where it is not wanted.
+// command ends the plan: which command, and what depends on that.
 func (b *builder) command() {
-	if len(b.Options) == 0 {
+	if !slices.ContainsFunc(b.Options, func(o Option) bool { return o.Name != "--dedup-header" }) {
+		b.Options, b.Stays, b.Used = nil, append(b.Stays, b.Used...), nil // ids alone are nothing to receive
+		for i := range b.Stays {
+			b.Stays[i].Text = strings.TrimSuffix(b.Stays[i].Text, "--dedup-header")
+		}
 		return
 	}
 	b.Command = "load"
@@ -116,7 +122,67 @@ func (b *builder) command() {
 	if b.Command == "run" && !b.has("--avro-listen") {
 		b.Options = append(b.Options, Option{Name: "--avro-listen"})
 	}
+	switch {
+	case !b.keyed || b.Command != "run":
+	case b.has("--dedup-header"):
+		b.look("Flume's Kafka sink took the record's key from the header key; with --dedup-header it is the identity, so that copies meet")
+	default:
+		b.Options = append(b.Options, Option{Name: "--kafka-key", Value: "key"})
+		b.look("--kafka-key key: Flume's Kafka sink takes the record's key from the header key")
+	}
+	for _, o := range b.Options {
+		if strings.Contains(o.Value, "${") {
+			b.look("%s is %s: Flume replaced what is in the braces when it started; write the value", o.Name, o.Value)
+		}
+	}
 	slices.SortStableFunc(b.Options, func(x, y Option) int { return rank(x.Name) - rank(y.Name) })
+}
+
+// copies tells of what would count an event twice.
+func (b *builder) copies() {
+	var loads []string // Kafka's channels and sinks, which etl loads
+	reach := map[string]bool{}
+	for _, c := range b.agent.Components {
+		switch of := kindOf(c); {
+		case of == ofKafkaChannel:
+			reach[c.Name] = true
+			loads = append(loads, c.Key(b.Agent, "*"))
+		case c.Kind == "sinks" && of != "" && !b.behindKafka(c):
+			reach[c.Get("channel")] = true
+			if of == ofKafkaSink {
+				loads = append(loads, c.Key(b.Agent, "*"))
+			}
+		}
+	}
+	if b.Replaced {
+		return
+	}
+	for _, c := range b.agent.of("sources") {
+		var both []string
+		for name := range strings.FieldsSeq(c.Get("channels")) {
+			if reach[name] {
+				both = append(both, name)
+			}
+		}
+		if len(both) > 1 && !strings.EqualFold(c.Get("selector.type"), "multiplexing") {
+			b.look("%s: each event goes into the channels %s, and from each of them to etl: it would be counted as often; let one of them alone reach etl", c.Key(b.Agent, "channels"), strings.Join(both, " and "))
+		}
+	}
+	if !b.has("--dedup-header") {
+		return
+	}
+	for _, key := range loads {
+		if slices.Contains(b.Options, Option{Name: "--kafka-value", Value: "raw"}) {
+			b.look("--dedup-header finds nothing in raw records, which have no headers: have %s write Flume's event format, and say --kafka-value flume", key)
+		}
+		b.look("--dedup-header: copies meet in one partition only where %s has the identity as the record's key: have an interceptor put it into the header key as well", key)
+	}
+}
+
+// behindKafka is whether a sink empties a channel in Kafka, which etl reads itself.
+func (b *builder) behindKafka(c *Component) bool {
+	ch := b.agent.component("channels", c.Get("channel"))
+	return ch != nil && kindOf(ch) == ofKafkaChannel
 }
 
 // rank puts Kafka's options first, then what is received, then the rest.

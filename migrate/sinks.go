@@ -37,10 +37,11 @@ func transaction(c *Component) (int, bool) {
 // channel says what becomes of a channel.
 func (b *builder) channel(c *Component) {
 	if kindOf(c) == ofKafkaChannel {
-		b.kafka(c, "consumer", "kafka.topic", "flume-channel", "parseAsFlumeEvent", true)
-		b.kafka(c, "producer", "", "", "", true)
-		b.rest(c, ofKafkaChannel)
-		b.look("%s: etl reads what is in the topic from its beginning, that which Flume's group has read already as well; say --start to begin elsewhere", c.Key(b.Agent, "kafka.topic"))
+		if b.kafka(c, "consumer", []string{"kafka.topic", "topic"}, "flume-channel", "parseAsFlumeEvent", true) {
+			b.kafka(c, "producer", nil, "", "", true)
+			b.rest(c, ofKafkaChannel)
+			b.begin(c)
+		}
 		return
 	}
 	if b.Replaced {
@@ -54,6 +55,12 @@ func (b *builder) channel(c *Component) {
 func (b *builder) sink(c *Component) {
 	of := kindOf(c)
 	switch {
+	case of != "" && b.behindKafka(c) && !b.Replaced:
+		b.all(c, Changes, "drop it: etl reads the topic that its channel is, and would count what it sends once more")
+		return
+	case of != "" && b.behindKafka(c):
+		b.all(c, NotNeeded, "etl reads the topic that its channel is")
+		return
 	case of == ofKafkaSink:
 		b.kafkaSink(c)
 	case b.Replaced && (of == ofAvroSink || of == ofThriftSink):
@@ -154,13 +161,15 @@ func (b *builder) pollBatch(c, ch *Component, n int) {
 
 // kafkaSink is a sink into the topic that etl loads, or writes in the agent's place.
 func (b *builder) kafkaSink(c *Component) {
-	b.kafka(c, "producer", "kafka.topic", "default-flume-topic", "useFlumeEventFormat", false)
+	if !b.kafka(c, "producer", []string{"kafka.topic", "topic"}, "default-flume-topic", "useFlumeEventFormat", false) {
+		return
+	}
 	if c.Get("topicHeader") != "" || !strings.EqualFold(c.Get("allowTopicOverride"), "false") {
 		b.look("%s: an event with a header %q went to the topic of that name; etl knows one topic", c.Key(b.Agent, "*"), cmp.Or(c.Get("topicHeader"), "topic"))
 	}
 	if !b.Replaced {
-		if v := c.Get("kafka.producer.acks"); v == "all" || v == "-1" {
-			b.say(Stays, c.Key(b.Agent, "kafka.producer.acks"), "")
+		if name, v := named(c, "kafka.producer.acks", "requiredAcks"); v == "all" || v == "-1" {
+			b.say(Stays, c.Key(b.Agent, name), "")
 		}
 		if strings.EqualFold(c.Get("allowTopicOverride"), "false") {
 			b.say(Stays, c.Key(b.Agent, "allowTopicOverride"), "")
@@ -168,8 +177,7 @@ func (b *builder) kafkaSink(c *Component) {
 		b.rest(c, ofKafkaSink)
 		return
 	}
-	b.Options = append(b.Options, Option{Name: "--kafka-key", Value: "key"})
-	b.look("--kafka-key key: Flume's Kafka sink takes the record's key from the header key")
+	b.keyed = true
 	for _, p := range c.Properties {
 		if r, ok := lookup(b.rules, ofKafkaSink, p.Name); ok && (r.Fate == Stays || r.Fate == Changes) && !b.done[p.Key] {
 			b.say(NotNeeded, p.Key, "etl writes to Kafka in the sink's place, and waits for all replicas")
@@ -180,15 +188,31 @@ func (b *builder) kafkaSink(c *Component) {
 
 var jaasWord = regexp.MustCompile(`username\s*=\s*"([^"]*)"`)
 
-// kafka gives the options of a Kafka that a source, a channel or a sink names. Topic and format are the names of their
-// properties; flume is whether the format holds where nothing is said.
-func (b *builder) kafka(c *Component, beside, topic, defaultTopic, format string, flume bool) {
-	key := func(name string) string { return c.Key(b.Agent, name) }
-	if v := c.Get("kafka.bootstrap.servers"); v != "" {
-		b.option(key("kafka.bootstrap.servers"), "--kafka-brokers", strings.ReplaceAll(v, " ", ""))
+// named is the first of the names that the file has for a property, and its value; the first of all where it has none.
+// Flume 1.6's names come after those of later ones, which still take them.
+func named(c *Component, names ...string) (name, value string) {
+	for _, n := range names {
+		if v := c.Get(n); v != "" {
+			return n, v
+		}
 	}
-	if topic != "" {
-		b.topics(key(topic), c.Get(topic), defaultTopic)
+	return names[0], ""
+}
+
+// kafka gives the options of a Kafka that a source, a channel or a sink names. Topic and format are the names of their
+// properties; flume is whether the format holds where nothing is said. It is false where another Kafka has the options:
+// then all of this one is told of.
+func (b *builder) kafka(c *Component, beside string, topic []string, defaultTopic, format string, flume bool) bool {
+	key := func(name string) string { return c.Key(b.Agent, name) }
+	if name, v := named(c, "kafka.bootstrap.servers", "brokerList"); v != "" {
+		if !b.option(key(name), "--kafka-brokers", strings.ReplaceAll(v, " ", "")) {
+			b.all(c, Missing, "it belongs to that one more etl")
+			return false
+		}
+	}
+	if len(topic) > 0 {
+		name, v := named(c, topic...)
+		b.topics(key(name), v, defaultTopic)
 		b.value(key(format), c.Get(format), flume)
 	}
 	p := "kafka." + beside + "."
@@ -196,21 +220,18 @@ func (b *builder) kafka(c *Component, beside, topic, defaultTopic, format string
 	if strings.HasSuffix(protocol, "SSL") {
 		b.on(key(p+"security.protocol"), "--kafka-tls")
 	}
-	switch m := strings.ToUpper(c.Get(p + "sasl.mechanism")); {
-	case strings.HasPrefix(protocol, "SASL") && (m == "PLAIN" || m == "SCRAM-SHA-256" || m == "SCRAM-SHA-512"):
-		b.option(key(p+"sasl.mechanism"), "--kafka-sasl", m)
-	case strings.HasPrefix(protocol, "SASL"):
+	m := strings.ToUpper(c.Get(p + "sasl.mechanism"))
+	switch known := m == "PLAIN" || m == "SCRAM-SHA-256" || m == "SCRAM-SHA-512"; {
+	case !strings.HasPrefix(protocol, "SASL"):
+	case known:
+		b.login(c, p, m)
+	default:
 		name := p + "security.protocol"
 		if m != "" {
 			name = p + "sasl.mechanism"
 		}
 		b.NoEquivalent = append(b.NoEquivalent, Finding{key(name), "Kerberos is not there; have a listener of Kafka's with SCRAM, and say --kafka-sasl"})
 		b.done[key(name)] = true
-	}
-	if m := jaasWord.FindStringSubmatch(c.Get(p + "sasl.jaas.config")); m != nil {
-		b.option(key(p+"sasl.jaas.config"), "--kafka-user", m[1])
-		b.option(key(p+"sasl.jaas.config"), "--kafka-password-file", "kafka-password")
-		b.look("%s has a password: write it into a file, and name that with --kafka-password-file", key(p+"sasl.jaas.config"))
 	}
 	if store := c.Get(p + "ssl.truststore.location"); store != "" {
 		b.option(key(p+"ssl.truststore.location"), "--kafka-tls-ca", strings.TrimSuffix(store, path.Ext(store))+".pem")
@@ -222,9 +243,41 @@ func (b *builder) kafka(c *Component, beside, topic, defaultTopic, format string
 		b.option(key(p+"ssl.keystore.location"), "--kafka-tls-key", base+"-key.pem")
 		b.Keystores = append(b.Keystores, store)
 	}
-	if v := c.Get(p + "auto.offset.reset"); beside == "consumer" && (v == "earliest" || v == "latest") {
-		b.option(key(p+"auto.offset.reset"), "--start", v)
+	return true
+}
+
+// login gives the options of SASL with a user and a password.
+func (b *builder) login(c *Component, p, mechanism string) {
+	key := c.Key(b.Agent, p+"sasl.mechanism")
+	b.option(key, "--kafka-sasl", mechanism)
+	user := "USER"
+	if m := jaasWord.FindStringSubmatch(c.Get(p + "sasl.jaas.config")); m != nil {
+		key, user = c.Key(b.Agent, p+"sasl.jaas.config"), m[1]
+		b.look("%s has a password: write it into a file, and name that with --kafka-password-file", key)
+	} else {
+		b.look("%s: user and password are in the file that the JVM's java.security.auth.login.config names; put them in place of USER, and into the file kafka-password", key)
 	}
+	b.option(key, "--kafka-user", user)
+	b.option(key, "--kafka-password-file", "kafka-password")
+}
+
+// begin says where a job begins to read what Flume's consumer group read.
+func (b *builder) begin(c *Component) {
+	name, v := named(c, "kafka.consumer.auto.offset.reset", "readSmallestOffset")
+	switch {
+	case name == "readSmallestOffset" && v != "" && !isTrue(v):
+		v = "latest"
+	case name == "readSmallestOffset" && v != "":
+		v = "earliest"
+	}
+	if v == "earliest" || v == "latest" {
+		b.option(c.Key(b.Agent, name), "--start", v)
+	}
+	if v == "latest" {
+		b.look("--start latest: Flume took it only where its group had no offset; etl would pass over what comes between Flume's last event and its own first start. Say the time at which you stop Flume instead, as in --start 2026-01-31T00:00:00Z")
+		return
+	}
+	b.look("%s: etl reads what is in the topic from its beginning, that which Flume's group has read already as well; say a time with --start to begin elsewhere", c.Key(b.Agent, "*"))
 }
 
 func (b *builder) topics(key, value, otherwise string) {

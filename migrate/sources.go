@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"cmp"
 	"net"
 	"path"
 	"strings"
@@ -29,34 +30,24 @@ func (b *builder) source(c *Component) {
 	case "":
 		b.foreign(c)
 		return
-	case ofAvro:
-		b.listener(c, "avro", "bind", "port")
-	case ofThrift:
-		b.listener(c, "thrift", "bind", "port")
-		b.kerberos(c)
-		b.protocolTrap(c)
-	case ofHTTP:
-		b.listener(c, "http", "bind", "port")
-		b.handler(c)
-	case ofSyslogTCP:
-		b.listener(c, "syslog-tcp", "host", "port")
-		b.syslog(c, true)
-	case ofMultiport:
-		b.multiport(c)
-		b.syslog(c, true)
-	case ofSyslogUDP:
-		b.listener(c, "syslog-udp", "host", "port")
-		b.syslog(c, false)
-	case ofNetcat:
-		b.listener(c, "netcat", "bind", "port")
-		b.netcat(c)
-	case ofNetcatUDP:
-		b.listener(c, "netcat-udp", "bind", "port")
-	case ofKafkaSource:
-		b.kafka(c, "consumer", "kafka.topics", "", "useFlumeEventFormat", false)
 	case ofSpooldir:
 		b.spooldir(c)
 		return
+	}
+	if !b.opens(c, of) {
+		b.all(c, Missing, "it belongs to that one more etl")
+		return
+	}
+	switch of {
+	case ofThrift:
+		b.kerberos(c)
+		b.protocolTrap(c)
+	case ofHTTP:
+		b.handler(c)
+	case ofSyslogTCP, ofMultiport, ofSyslogUDP:
+		b.syslog(c, of != ofSyslogUDP)
+	case ofNetcat:
+		b.netcat(c)
 	}
 	for _, t := range tlsSources() {
 		if t.of == of {
@@ -77,31 +68,62 @@ func (b *builder) source(c *Component) {
 	b.rest(c, of)
 }
 
-// listener gives the -listen option, of a host and a port.
-func (b *builder) listener(c *Component, receiver, host, port string) {
+// opens gives the option by which events come in; it is false where that is another source's already.
+func (b *builder) opens(c *Component, of string) bool {
+	switch of {
+	case ofAvro:
+		return b.listener(c, "avro", "bind", "port")
+	case ofThrift:
+		return b.listener(c, "thrift", "bind", "port")
+	case ofHTTP:
+		return b.listener(c, "http", "bind", "port")
+	case ofSyslogTCP:
+		return b.listener(c, "syslog-tcp", "host", "port")
+	case ofMultiport:
+		return b.multiport(c)
+	case ofSyslogUDP:
+		return b.listener(c, "syslog-udp", "host", "port")
+	case ofNetcat:
+		return b.listener(c, "netcat", "bind", "port")
+	case ofNetcatUDP:
+		return b.listener(c, "netcat-udp", "bind", "port")
+	}
+	if !b.kafka(c, "consumer", []string{"kafka.topics", "topic"}, "", "useFlumeEventFormat", false) {
+		return false
+	}
+	b.begin(c)
+	return true
+}
+
+// listener gives the -listen option, of a host and a port; it is false where another source has it.
+func (b *builder) listener(c *Component, receiver, host, port string) bool {
 	p := c.Get(port)
 	name := "--" + receiver + "-listen"
 	if p == "" {
 		b.look("%s is missing: Flume does not start without it; etl's option is %s", c.Key(b.Agent, port), name)
-		return
+		return true
 	}
-	if b.option(c.Key(b.Agent, port), name, address(c.Get(host), p)) && c.Get(host) != "" {
+	if !b.option(c.Key(b.Agent, port), name, address(c.Get(host), p)) {
+		return false
+	}
+	if c.Get(host) != "" {
 		b.use(c.Key(b.Agent, host), name)
 	}
+	return true
 }
 
-func (b *builder) multiport(c *Component) {
+func (b *builder) multiport(c *Component) bool {
 	ports := strings.FieldsFunc(c.Get("ports"), func(r rune) bool { return r == ' ' || r == ',' || r == '\t' })
 	key := c.Key(b.Agent, "ports")
 	if len(ports) == 0 {
 		b.look("%s is missing: Flume does not start without it; etl's option is --syslog-tcp-listen", key)
-		return
+		return true
 	}
 	if !b.option(key, "--syslog-tcp-listen", address(c.Get("host"), ports[0])) {
 		if len(ports) > 1 {
 			b.NoEquivalent = append(b.NoEquivalent, Finding{key, "the same for " + strings.Join(ports[1:], ", ")})
 		}
-		return
+		return false
 	}
 	if c.Get("host") != "" {
 		b.use(c.Key(b.Agent, "host"), "--syslog-tcp-listen")
@@ -109,6 +131,7 @@ func (b *builder) multiport(c *Component) {
 	if len(ports) > 1 {
 		b.NoEquivalent = append(b.NoEquivalent, Finding{key, "etl listens on one port, " + ports[0] + "; send there in place of " + strings.Join(ports[1:], ", ") + ", or run one etl ingest for each"})
 	}
+	return true
 }
 
 // tls gives the options of a certificate out of a keystore.
@@ -200,10 +223,18 @@ func (b *builder) spooldir(c *Component) {
 	if dir == "" {
 		b.look("%s is missing: Flume does not start without it", c.Key(b.Agent, "spoolDir"))
 	} else {
-		b.option(c.Key(b.Agent, "spoolDir"), "--watch-dir", dir)
-		b.look("--watch-dir keeps its progress in the folder that --watch-state names")
+		key := c.Key(b.Agent, "spoolDir")
+		b.option(key, "--watch-dir", dir)
+		b.option(key, "--watch-state", "/var/lib/etl")
+		b.look("--watch-state is where the progress is kept: a folder on a disk that stays")
+		if !strings.EqualFold(c.Get("deletePolicy"), "immediate") {
+			b.look("%s: Flume leaves files that it has read in the folder, as *%s; move them away before etl starts, which would read them once more", key, cmp.Or(c.Get("fileSuffix"), ".COMPLETED"))
+		}
 	}
-	b.all(c, Missing, "etl reads lines of the files; for more than that keep a spooldir agent with an avro sink that points to etl")
+	if d := c.Get("deserializer"); d != "" && !strings.EqualFold(d, "LINE") {
+		b.prefix(c, "deserializer", Missing, "etl reads lines of the files; for more than that keep a spooldir agent with an avro sink that points to etl")
+	}
+	b.rest(c, ofSpooldir)
 }
 
 // foreign is a component of a type that etl does not know.

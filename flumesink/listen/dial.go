@@ -79,6 +79,28 @@ func (d *Dialer) handshake(ctx context.Context, conn net.Conn, address string) (
 	if err != nil {
 		return nil, err
 	}
+	cfg, err := d.config(host)
+	if err != nil {
+		return nil, err
+	}
+	t := tls.Client(conn, cfg)
+	if err := t.HandshakeContext(ctx); err != nil {
+		return nil, fmt.Errorf("TLS handshake: %w", err)
+	}
+	return t, nil
+}
+
+// Check is Validate, and reads the files that are named, as each Dial does: what is wrong with them no other attempt
+// mends.
+func (d *Dialer) Check() error {
+	err := d.Validate()
+	if err == nil {
+		_, err = d.config("")
+	}
+	return err
+}
+
+func (d *Dialer) config(host string) (*tls.Config, error) {
 	cfg := &tls.Config{ServerName: host, InsecureSkipVerify: d.Insecure, MinVersion: tls.VersionTLS10} //nolint:gosec // G402: a person asked for it by --tls-insecure, and old servers are what this is for
 	if d.ServerName != "" {
 		cfg.ServerName = d.ServerName
@@ -100,9 +122,5 @@ func (d *Dialer) handshake(ctx context.Context, conn net.Conn, address string) (
 		}
 		cfg.Certificates = []tls.Certificate{pair}
 	}
-	t := tls.Client(conn, cfg)
-	if err := t.HandshakeContext(ctx); err != nil {
-		return nil, fmt.Errorf("TLS handshake: %w", err)
-	}
-	return t, nil
+	return cfg, nil
 }

@@ -28,11 +28,16 @@ Examples:
 
 // Run runs the loading half.
 func (c *loadCmd) Run(ctx context.Context, k *kong.Context, s Streams) error {
-	cfg := app.Config{ShutdownTimeout: c.ShutdownTimeout, Status: c.status(), FlumeValues: c.flume(), Kafka: c.KafkaOptions.config()}
-	cfg.Dedup = c.WindowOptions.config(c.DedupOptions)
-	err := c.load(&cfg, "")
-	if err := errors.Join(err, inOptionsWords(k, cfg.Validate())); err != nil {
+	cfg, err := c.config(k)
+	if err != nil {
 		return err
 	}
 	return c.start(ctx, cfg, s)
+}
+
+func (c *loadCmd) config(k *kong.Context) (app.Config, error) {
+	cfg := app.Config{ShutdownTimeout: c.ShutdownTimeout, Status: c.status(), FlumeValues: c.flume(), Kafka: c.KafkaOptions.config()}
+	cfg.Dedup = c.WindowOptions.config(c.DedupOptions)
+	err := c.load(&cfg, "")
+	return cfg, errors.Join(err, inOptionsWords(k, cfg.Validate()))
 }

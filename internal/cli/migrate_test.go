@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -36,6 +37,22 @@ func TestMigrate_namesOptionsThatAreThere(t *testing.T) {
 	for _, r := range migrate.Rules() {
 		need("run", strings.Join(r.Options, " ")+" "+r.Text)
 	}
+	for _, f := range flumeConfs(t) {
+		plans := migrate.Plans(f)
+		need("run", migrate.Text(f, plans))
+		for _, p := range plans {
+			for _, o := range p.Options {
+				need(p.Command, o.Name)
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(missing)) {
+		t.Errorf("etl %s is no option", name)
+	}
+}
+
+func flumeConfs(t *testing.T) (all []*migrate.File) {
+	t.Helper()
 	files, err := filepath.Glob("../../migrate/testdata/*.conf")
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)
@@ -49,15 +66,47 @@ func TestMigrate_namesOptionsThatAreThere(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		plans := migrate.Plans(f)
-		need("run", migrate.Text(f, plans))
-		for _, p := range plans {
+		all = append(all, f)
+	}
+	return all
+}
+
+// What etl migrate prints is taken by etl, once what it says is added.
+func TestMigrate_printsCommandsThatStart(t *testing.T) {
+	withoutEnvironment(t)
+	confs := flumeConfs(t)
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("kafka-password", []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	commandLines := 0
+	for _, f := range confs {
+		for _, p := range migrate.Plans(f) {
+			if p.Command == "" {
+				continue
+			}
+			commandLines++
+			args := []string{p.Command, "--mysql-dsn", "etl@tcp(db:3306)/s", "--format", "combined", "--query", "INSERT INTO h SELECT status, COUNT(*) AS n FROM events GROUP BY status"}
 			for _, o := range p.Options {
-				need(p.Command, o.Name)
+				if o.Switch {
+					args = append(args, o.Name)
+				} else {
+					args = append(args, o.Name+"="+strings.ReplaceAll(o.Value, "${BROKERS}", "k:9092"))
+				}
+			}
+			var c commands
+			k, err := etl(&c).Parse(args, Streams{Out: io.Discard, Err: io.Discard})
+			if err == nil && p.Command == "run" {
+				_, err = c.Run.Config(k, "")
+			} else if err == nil {
+				_, err = c.Load.config(k)
+			}
+			if err != nil {
+				t.Errorf("agent %s: %s: %v", p.Agent, strings.Join(args, " "), err)
 			}
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(missing)) {
-		t.Errorf("etl %s is no option", name)
+	if commandLines < 10 {
+		t.Errorf("%d commands were looked at", commandLines)
 	}
 }

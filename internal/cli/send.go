@@ -96,16 +96,23 @@ func (c *sendCmd) dialer() (send.Dial, error) {
 	if err != nil || u.Host == "" || u.Scheme != "avro" && u.Scheme != "thrift" || strings.Trim(u.Path, "/") != "" {
 		return nil, usageError{fmt.Errorf("--to is %q: want avro://HOST:PORT or thrift://HOST:PORT", c.To)}
 	}
+	if c.AnswerTimeout <= 0 {
+		return nil, usageError{fmt.Errorf("--answer-timeout is %s: want more than 0s", c.AnswerTimeout)}
+	}
+	wrapped := c.wrapped()
+	if err := wrapped.Check(); err != nil {
+		return nil, usageError{err}
+	}
 	if u.Scheme == "thrift" {
 		cfg := thrift.DefaultClientConfig(u.Host)
-		cfg.RequestTimeout, cfg.Dialer, cfg.Protocol = c.AnswerTimeout, c.wrapped(), thrift.Protocol(c.ThriftProtocol)
+		cfg.RequestTimeout, cfg.Dialer, cfg.Protocol = c.AnswerTimeout, wrapped, thrift.Protocol(c.ThriftProtocol)
 		if err := cfg.Validate(); err != nil {
 			return nil, usageError{fmt.Errorf("--to or what belongs to it: %w", err)}
 		}
 		return func(ctx context.Context) (send.Client, error) { return thrift.Dial(ctx, cfg) }, nil
 	}
 	cfg := avro.DefaultClientConfig(u.Host)
-	cfg.RequestTimeout, cfg.Dialer = c.AnswerTimeout, c.wrapped()
+	cfg.RequestTimeout, cfg.Dialer = c.AnswerTimeout, wrapped
 	if err := cfg.Validate(); err != nil {
 		return nil, usageError{fmt.Errorf("--to or what belongs to it: %w", err)}
 	}
