@@ -80,14 +80,8 @@ func (c *Conn) Says() *Says { return c.s.says }
 // having read the request's first byte; an error of first is returned as [Conn.Explain] has it. The frame has
 // ack-timeout from now, and so has whatever is read next. extra is bytes that the caller holds for the frame.
 func (c *Conn) Next(first func() error, extra int) (*flumesink.Frame, error) {
-	if err := c.ready(c.read); err != nil {
+	if err := c.idle(first); err != nil {
 		return nil, err
-	}
-	if !c.setDeadline(time.Time{}) {
-		return nil, ErrStopping
-	}
-	if err := first(); err != nil {
-		return nil, c.Explain(err)
 	}
 	now := time.Now()
 	// An idle connection has waited in its read; Kafka may have fallen silent meanwhile.
@@ -104,6 +98,20 @@ func (c *Conn) Next(first func() error, extra int) (*flumesink.Frame, error) {
 	c.waiting.Store(true)
 	defer c.waiting.Store(false)
 	return c.s.frames.Begin(c.read, now, deadline, extra)
+}
+
+// idle waits until the Appender is ready, and then as long as it takes until first has read something.
+func (c *Conn) idle(first func() error) error {
+	if err := c.ready(c.read); err != nil {
+		return err
+	}
+	if !c.setDeadline(time.Time{}) {
+		return ErrStopping
+	}
+	if err := first(); err != nil {
+		return c.Explain(err)
+	}
+	return nil
 }
 
 // ready waits for the Appender (P23) while ctx, which ends with the reading, goes on. The Appender says in its own

@@ -71,14 +71,8 @@ func (c *Conn) Keep(f *flumesink.Frame) error {
 // NextKept is [Conn.Next] for such a sender: what first has read waits for the Appender and for memory however long that
 // takes, and a stop gives it as long as what Keep has.
 func (c *Conn) NextKept(first func() error, extra int) (*flumesink.Frame, error) {
-	if err := c.ready(c.read); err != nil {
+	if err := c.idle(first); err != nil {
 		return nil, err
-	}
-	if !c.setDeadline(time.Time{}) {
-		return nil, ErrStopping
-	}
-	if err := first(); err != nil {
-		return nil, c.Explain(err)
 	}
 	if err := c.s.appender.Ready(c.work); err != nil {
 		return nil, err
