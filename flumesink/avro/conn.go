@@ -44,11 +44,15 @@ func (c *conn) handle(f *frame) error {
 			return err
 		}
 		at = next
-		match, err := c.r.protocols.match(&h)
+		match, wrong, err := c.r.protocols.match(f.Frame, &h)
+		if err != nil {
+			f.Release()
+			return err
+		}
 		head = c.r.protocols.appendHandshake(nil, match)
-		if err != nil { // say why, so that the sender's own log has it, and close
+		if wrong != nil { // say why, so that the sender's own log has it, and close
 			defer f.Release()
-			return errors.Join(&flumesink.Refusal{Reason: reasonProtocol, Err: err}, c.reply(f.serial, head, noMeta, systemError(err.Error())))
+			return errors.Join(&flumesink.Refusal{Reason: reasonProtocol, Err: wrong}, c.reply(f.serial, head, noMeta, systemError(wrong.Error())))
 		}
 		if match == matchNone {
 			defer f.Release()

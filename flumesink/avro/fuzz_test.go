@@ -193,6 +193,9 @@ func FuzzVerifyProtocol(f *testing.F) {
 	}
 	f.Add(string(text))
 	f.Add(`{"messages":{"append":{"request":[{"type":"null"}],"response":"null"}}}`)
+	for _, text := range hostileProtocols() {
+		f.Add(text)
+	}
 	f.Fuzz(func(t *testing.T, text string) {
 		if err := verifyProtocol([]byte(text)); err == nil && !strings.Contains(text, "append") {
 			t.Fatalf("%q was taken for Flume's protocol", text)

@@ -1,18 +1,11 @@
 package avro
 
 import (
-	"bytes"
 	"crypto/md5" //nolint:gosec // the hash that Avro's handshake defines; nothing is protected by it
 	_ "embed"
 	"encoding/hex"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"sync"
-
-	"github.com/twmb/avro"
 
 	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/internal/avrobin"
@@ -29,9 +22,6 @@ func (h hash) String() string { return hex.EncodeToString(h[:]) }
 //
 //go:embed protocol.json
 var protocolText string
-
-// maxProtocolText bounds the text that a sender may supply; Flume's has 1,334 bytes.
-const maxProtocolText = 64 << 10
 
 // maxKnownProtocols bounds the hashes that are remembered; beyond it a sender supplies its text once per connection.
 const maxKnownProtocols = 1000
@@ -55,14 +45,19 @@ func (p *protocols) knows(h hash) bool {
 	return p.known[h]
 }
 
-// learn verifies a sender's protocol. It is remembered under its hash where the hash is that of the text: else anybody
+// learn verifies a sender's protocol; wrong says why it is not Flume's. Its cost is charged to f first, and err is that
+// of the waiting for memory. A protocol is remembered under its hash where the hash is that of the text: else anybody
 // could give another sender's hash a meaning.
-func (p *protocols) learn(h hash, text []byte) error {
-	if len(text) > maxProtocolText {
-		return fmt.Errorf("the sender's protocol text has %d bytes, the limit is %d", len(text), maxProtocolText)
+func (p *protocols) learn(f *flumesink.Frame, h hash, text []byte) (wrong, err error) {
+	cost, wrong := protocolCost(text)
+	if wrong == nil {
+		if err := f.Charge(cost); err != nil {
+			return nil, err
+		}
+		wrong = verifyProtocol(text)
 	}
-	if err := verifyProtocol(text); err != nil {
-		return fmt.Errorf("the sender's protocol %s is not Flume's: %w", h, err)
+	if wrong != nil {
+		return fmt.Errorf("the sender's protocol %s is not Flume's: %w", h, wrong), nil
 	}
 	if h == hash(md5.Sum(text)) {
 		p.mu.Lock()
@@ -71,83 +66,7 @@ func (p *protocols) learn(h hash, text []byte) error {
 			p.known[h] = true
 		}
 	}
-	return nil
-}
-
-// verifyProtocol reports whether events and Status of another protocol are the same bytes as in ours. Names and docs
-// may differ, since they are not on the wire.
-func verifyProtocol(text []byte) error {
-	var p struct {
-		Namespace string            `json:"namespace"`
-		Types     []json.RawMessage `json:"types"`
-		Messages  map[string]struct {
-			Request []struct {
-				Type json.RawMessage `json:"type"`
-			} `json:"request"`
-			Response json.RawMessage `json:"response"`
-			OneWay   bool            `json:"one-way"`
-		} `json:"messages"`
-	}
-	if err := json.Unmarshal(text, &p); err != nil {
-		return err
-	}
-	type field struct {
-		Name string          `json:"name"`
-		Type json.RawMessage `json:"type"`
-	}
-	var fields []field
-	for i, t := range p.Types {
-		fields = append(fields, field{fmt.Sprintf("type%d", i), t})
-	}
-	var names []string
-	for _, name := range []string{"append", "appendBatch"} {
-		m, ok := p.Messages[name]
-		if !ok {
-			continue
-		}
-		if len(m.Request) != 1 || m.OneWay {
-			return fmt.Errorf("message %s: want one parameter and an answer", name)
-		}
-		names = append(names, name)
-		fields = append(fields, field{name + "_request", m.Request[0].Type}, field{name + "_response", m.Response})
-	}
-	if len(names) == 0 {
-		return errors.New("it has neither append nor appendBatch")
-	}
-	// One record around all types: so that the protocol's namespace holds for each, and later ones see earlier ones.
-	whole, err := json.Marshal(map[string]any{
-		"type": "record", "name": "SluiceProtocol_", "namespace": p.Namespace, "fields": fields,
-	})
-	if err != nil {
-		return err
-	}
-	schema, err := avro.Parse(string(whole))
-	if err != nil {
-		return err
-	}
-	for _, f := range schema.Root().ExpandReferences().Fields {
-		name, part, ok := strings.Cut(f.Name, "_")
-		switch {
-		case !ok:
-			continue
-		case part == "response" && !isStatus(&f.Type):
-			return fmt.Errorf("message %s: the response is not enum {OK, FAILED, UNKNOWN}", name)
-		case part == "request" && name == "append" && !isEvent(&f.Type),
-			part == "request" && name == "appendBatch" && (f.Type.Type != "array" || !isEvent(f.Type.Items)):
-			return fmt.Errorf("message %s: events are not record {map<string> headers, bytes body}", name)
-		}
-	}
-	return nil
-}
-
-func isStatus(n *avro.SchemaNode) bool {
-	return n.Type == "enum" && slices.Equal(n.Symbols, []string{"OK", "FAILED", "UNKNOWN"})
-}
-
-func isEvent(n *avro.SchemaNode) bool {
-	return n.Type == "record" && len(n.Fields) == 2 &&
-		n.Fields[0].Name == "headers" && n.Fields[0].Type.Type == "map" && n.Fields[0].Type.Values.Type == "string" &&
-		n.Fields[1].Name == "body" && n.Fields[1].Type.Type == "bytes"
+	return nil, nil
 }
 
 // handshake is org.apache.avro.ipc.HandshakeRequest as views on the frame.
@@ -198,20 +117,21 @@ const (
 	matchNone   = 0x04
 )
 
-// match decides the answer to a handshake (Avro specification, "Handshake"; Responder.handshake of Avro's Java). An
-// error means that the sender's protocol is known and not Flume's.
-func (p *protocols) match(h *handshake) (byte, error) {
-	var err error
+// match decides the answer to a handshake (Avro specification, "Handshake"; Responder.handshake of Avro's Java). wrong
+// says why the sender's protocol is not Flume's; err is that of waiting for the memory to read it.
+func (p *protocols) match(f *flumesink.Frame, h *handshake) (answer byte, wrong, err error) {
 	if !p.knows(h.clientHash) {
 		if h.clientText == nil {
-			return matchNone, nil
+			return matchNone, nil, nil
 		}
-		err = p.learn(h.clientHash, bytes.Clone(h.clientText))
+		if wrong, err = p.learn(f, h.clientHash, h.clientText); err != nil {
+			return 0, nil, err
+		}
 	}
 	if h.serverHash == p.own {
-		return matchBoth, err
+		return matchBoth, wrong, nil
 	}
-	return matchClient, err
+	return matchClient, wrong, nil
 }
 
 // appendHandshake appends a HandshakeResponse. Text and hash are left out for BOTH, and Java's client needs them for

@@ -337,7 +337,7 @@ func TestProtocols_verify(t *testing.T) {
 		"other headers":    {change(`"values":"string"`, `"values":"long"`), "events are not"},
 		"other status":     {change(`"OK","FAILED"`, `"FAILED","OK"`), "the response is not"},
 		"two parameters":   {change(`[{"name":"event","type":"AvroFlumeEvent"}]`, `[]`), "want one parameter"},
-		"unknown type":     {change(`"items":"AvroFlumeEvent"`, `"items":"Nobody"`), "Nobody"},
+		"unknown type":     {change(`"items":"AvroFlumeEvent"`, `"items":"Nobody"`), "events are not"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -352,17 +352,17 @@ func TestProtocols_verify(t *testing.T) {
 // A hash is remembered only where it is the text's own, and no more hashes than the limit.
 func TestProtocols_remembersLittle(t *testing.T) {
 	t.Parallel()
-	p := newProtocols()
-	if err := p.learn(hash{1}, []byte(protocolText)); err != nil || p.knows(hash{1}) {
-		t.Errorf("error %v, known %v", err, p.knows(hash{1}))
+	p, d := newProtocols(), testDecoder(t)
+	if wrong, err := p.learn(d.Frame, hash{1}, []byte(protocolText)); wrong != nil || err != nil || p.knows(hash{1}) {
+		t.Errorf("%v, error %v, known %v", wrong, err, p.knows(hash{1}))
 	}
-	if err := p.learn(hash{2}, make([]byte, maxProtocolText+1)); err == nil {
+	if wrong, err := p.learn(d.Frame, hash{2}, make([]byte, maxProtocolText+1)); wrong == nil || err != nil {
 		t.Error("a huge text was taken")
 	}
 	for i := range maxKnownProtocols + 10 {
 		text := strings.Replace(protocolText, "Licensed", fmt.Sprintf("Licensed %d", i), 1)
-		if err := p.learn(md5.Sum([]byte(text)), []byte(text)); err != nil {
-			t.Fatal(err)
+		if wrong, err := p.learn(d.Frame, md5.Sum([]byte(text)), []byte(text)); wrong != nil || err != nil {
+			t.Fatal(wrong, err)
 		}
 	}
 	if len(p.known) != maxKnownProtocols {

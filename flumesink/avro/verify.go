@@ -1,0 +1,256 @@
+package avro
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// The bounds of a protocol's text, which is checked before anything is built from it. Flume's has 1,334 bytes, 50 JSON
+// values and a depth of 7.
+const (
+	maxProtocolText   = 64 << 10
+	maxProtocolValues = 2000
+	maxProtocolDepth  = 32
+)
+
+// valueBytes is more than a JSON value of a protocol takes in memory, its share of a map or slice and its entry in the
+// table of names included; its text is counted apart.
+const valueBytes = 384
+
+// protocolCost returns how many bytes verifyProtocol allocates at most for the text. It allocates nothing itself. An
+// error means that the text exceeds a bound.
+func protocolCost(text []byte) (int, error) {
+	if len(text) > maxProtocolText {
+		return 0, fmt.Errorf("its text has %d bytes, the limit is %d", len(text), maxProtocolText)
+	}
+	values, depth, quoted := 1, 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{' || c == '[':
+			depth++
+			values++
+		case c == '}' || c == ']':
+			depth--
+		case c == ',' || c == ':':
+			values++
+		}
+		if values > maxProtocolValues {
+			return 0, fmt.Errorf("it has more than %d JSON values", maxProtocolValues)
+		}
+		if depth > maxProtocolDepth {
+			return 0, fmt.Errorf("it is nested more than %d levels deep", maxProtocolDepth)
+		}
+	}
+	return 4*len(text) + values*valueBytes, nil
+}
+
+// verifyProtocol reports whether events and Status of another protocol are the same bytes as in ours. Names and docs
+// may differ, because they are not on the wire. Only the types of our messages are looked at, and a reference is
+// followed once and never expanded: the cost grows with the text and not with what the text describes.
+func verifyProtocol(text []byte) error {
+	if _, err := protocolCost(text); err != nil {
+		return err
+	}
+	var tree any
+	if err := json.Unmarshal(text, &tree); err != nil {
+		return err
+	}
+	protocol, ok := tree.(object)
+	if !ok {
+		return errors.New("it is no JSON object")
+	}
+	messages, _ := protocol["messages"].(object)
+	s := schemas{named: map[string]named{}}
+	space, ok := protocol["namespace"].(string)
+	if name, _ := protocol["protocol"].(string); !ok {
+		space = spaceOf(name)
+	}
+	if err := s.collect(protocol["types"], space); err != nil {
+		return err
+	}
+	for _, m := range messages {
+		m, _ := m.(object)
+		request, _ := m["request"].([]any)
+		for _, parameter := range request {
+			parameter, _ := parameter.(object)
+			if err := s.collect(parameter["type"], space); err != nil {
+				return err
+			}
+		}
+		for _, t := range []any{m["response"], m["errors"]} {
+			if err := s.collect(t, space); err != nil {
+				return err
+			}
+		}
+	}
+	found := false
+	for _, name := range []string{"append", "appendBatch"} {
+		m, ok := messages[name].(object)
+		if !ok {
+			continue
+		}
+		found = true
+		request, _ := m["request"].([]any)
+		if oneWay, _ := m["one-way"].(bool); oneWay || len(request) != 1 {
+			return fmt.Errorf("message %s: want one parameter and an answer", name)
+		}
+		parameter, _ := request[0].(object)
+		event := s.resolve(parameter["type"], space)
+		if name == "appendBatch" {
+			if !event.is("array") {
+				return notEvents(name)
+			}
+			event = s.resolve(event.node["items"], event.space)
+		}
+		if !s.isEvent(event) {
+			return notEvents(name)
+		}
+		if !isStatus(s.resolve(m["response"], space)) {
+			return fmt.Errorf("message %s: the response is not enum {OK, FAILED, UNKNOWN}", name)
+		}
+	}
+	if !found {
+		return errors.New("it has neither append nor appendBatch")
+	}
+	return nil
+}
+
+func notEvents(message string) error {
+	return fmt.Errorf("message %s: events are not record {map<string> headers, bytes body}", message)
+}
+
+// object is a JSON object.
+type object = map[string]any
+
+// named is a schema with the namespace that holds within it.
+type named struct {
+	node  object
+	space string
+}
+
+func (n named) is(kind string) bool { return n.node["type"] == kind }
+
+// schemas are the named types of a protocol, by full name.
+type schemas struct{ named map[string]named }
+
+// collect notes the named types that are defined in node, which is a schema or a list of schemas: in fields, items,
+// values and branches, and never in defaults or properties. Its depth is bounded by the text's.
+func (s *schemas) collect(node any, space string) error {
+	switch node := node.(type) {
+	case []any:
+		for _, branch := range node {
+			if err := s.collect(branch, space); err != nil {
+				return err
+			}
+		}
+	case object:
+		switch kind := node["type"].(type) {
+		case string:
+			switch kind {
+			case "record", "error", "enum", "fixed":
+				full, inner := fullName(node, space)
+				if _, ok := s.named[full]; ok {
+					return fmt.Errorf("type %.100q is defined twice", full)
+				}
+				s.named[full] = named{node, inner}
+				space = inner
+			}
+		default:
+			if err := s.collect(kind, space); err != nil {
+				return err
+			}
+		}
+		fields, _ := node["fields"].([]any)
+		for _, field := range fields {
+			field, _ := field.(object)
+			if err := s.collect(field["type"], space); err != nil {
+				return err
+			}
+		}
+		for _, inner := range []any{node["items"], node["values"]} {
+			if err := s.collect(inner, space); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// fullName returns the full name of a named type, and the namespace that holds within it.
+func fullName(node object, space string) (full, inner string) {
+	name, _ := node["name"].(string)
+	if strings.Contains(name, ".") {
+		return name, spaceOf(name)
+	}
+	if own, ok := node["namespace"].(string); ok {
+		space = own
+	}
+	return within(space, name), space
+}
+
+func within(space, name string) string {
+	if space == "" || strings.Contains(name, ".") {
+		return name
+	}
+	return space + "." + name
+}
+
+func spaceOf(name string) string { return name[:max(strings.LastIndexByte(name, '.'), 0)] }
+
+// resolve returns the schema that t is or refers to. A primitive type becomes {"type": its name}; what is unknown, and a
+// union, has no type.
+func (s *schemas) resolve(t any, space string) named {
+	for {
+		switch node := t.(type) {
+		case string:
+			switch node {
+			case "null", "boolean", "int", "long", "float", "double", "bytes", "string":
+				return named{object{"type": node}, space}
+			}
+			return s.named[within(space, node)]
+		case object:
+			kind, ok := node["type"].(string)
+			if !ok {
+				t = node["type"] // {"type": {…}}
+				continue
+			}
+			switch kind {
+			case "record", "error", "enum", "fixed":
+				full, _ := fullName(node, space)
+				return s.named[full]
+			case "array", "map":
+				return named{node, space}
+			}
+			t = kind
+		default:
+			return named{}
+		}
+	}
+}
+
+func isStatus(s named) bool {
+	symbols, _ := s.node["symbols"].([]any)
+	return s.is("enum") && slices.Equal(symbols, []any{"OK", "FAILED", "UNKNOWN"})
+}
+
+func (s *schemas) isEvent(event named) bool {
+	fields, _ := event.node["fields"].([]any)
+	if !event.is("record") || len(fields) != 2 {
+		return false
+	}
+	headers, _ := fields[0].(object)
+	body, _ := fields[1].(object)
+	if headers["name"] != "headers" || body["name"] != "body" {
+		return false
+	}
+	m := s.resolve(headers["type"], event.space)
+	return m.is("map") && s.resolve(m.node["values"], m.space).is("string") && s.resolve(body["type"], event.space).is("bytes")
+}

@@ -1,0 +1,141 @@
+package avro
+
+import (
+	"crypto/md5"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/internal/avrobin"
+	"github.com/sluice-etl/sluice/internal/receivertest"
+)
+
+// expanding returns a protocol whose last of n records would have 2^n fields if references were expanded.
+func expanding(n int, message string) string {
+	types := []string{`{"type":"record","name":"Q0","fields":[{"name":"a","type":"int"}]}`}
+	for i := 1; i <= n; i++ {
+		types = append(types, fmt.Sprintf(`{"type":"record","name":"Q%d","fields":[{"name":"a","type":"Q%d"},{"name":"b","type":"Q%d"}]}`, i, i-1, i-1))
+	}
+	return `{"protocol":"X","namespace":"x","types":[` + strings.Join(types, ",") + `],"messages":{"append":{"request":[{"name":"e","type":"` +
+		message + `"}],"response":"int"}}}`
+}
+
+// hostileProtocols are texts that are small and would be large, deep or without end when resolved.
+func hostileProtocols() map[string]string {
+	around := func(before, inner, after string) string {
+		return `{"protocol":"X","types":[` + before + inner + after + `],"messages":{"append":{"request":[{"name":"e","type":"R"}],"response":"int"}}}`
+	}
+	record := `{"type":"record","name":"R","fields":[{"name":"headers","type":`
+	return map[string]string{
+		"references that double":       expanding(15, "Q0"),
+		"references that double, used": expanding(15, "Q15"),
+		"a thousand of them":           expanding(200, "Q200"),
+		"a record of itself":           around(record, `"R"`, `}]}`),
+		"an array of itself":           around(record, `{"type":"array","items":"R"}`, `}]}`),
+		"a union of many":              around(record, "["+strings.Repeat(`"null",`, 10_000)+`"R"]`, `}]}`),
+		"many symbols":                 around(`{"type":"enum","name":"R","symbols":[`, strings.Repeat(`"A",`, 10_000), `"B"]}`),
+		"many aliases":                 around(`{"type":"fixed","name":"R","size":1,"aliases":[`, strings.Repeat(`"A",`, 10_000), `"B"]}`),
+		"many properties":              around(`{"type":"int",`, strings.Repeat(`"p":1,`, 9_000), `"q":1}`),
+		"a large default":              around(record, `"int","default":[`+strings.Repeat(`{},`, 10_000)+`{}]`, `}]}`),
+		"a large doc":                  around(`{"type":"int","doc":"`, strings.Repeat("x", 60_000), `"}`),
+		"a huge doc":                   around(`{"type":"int","doc":"`, strings.Repeat("x", 1<<20), `"}`),
+		"deep arrays":                  around("", strings.Repeat("[", 30_000)+strings.Repeat("]", 30_000), ""),
+		"deep items":                   around("", strings.Repeat(`{"type":"array","items":`, 2_000)+`"int"`+strings.Repeat("}", 2_000), ""),
+		"deep and never closed":        strings.Repeat(`{"a":`, 12_000),
+		"many messages":                `{"messages":{` + strings.Repeat(`"a":{},`, 9_000) + `"b":{}}}`,
+		"many messages of ours":        `{"messages":{` + strings.Repeat(`"append":{},`, 5_000) + `"b":{}}}`,
+	}
+}
+
+// What one sender's protocol costs is bounded, and no more than what it was charged for.
+func TestVerifyProtocol_costIsBounded(t *testing.T) {
+	for name, text := range hostileProtocols() {
+		t.Run(name, func(t *testing.T) {
+			d := testDecoder(t)
+			p, b := newProtocols(), []byte(text)
+			before := d.budget.Used()
+			var from, to runtime.MemStats
+			runtime.ReadMemStats(&from)
+			wrong, err := p.learn(d.Frame, md5.Sum(b), b)
+			runtime.ReadMemStats(&to)
+			if wrong == nil || err != nil {
+				t.Errorf("%v, error %v: want it rejected", wrong, err)
+			}
+			charged, allocated := d.budget.Used()-before, int64(to.TotalAlloc-from.TotalAlloc)
+			if allocated > charged+64<<10 {
+				t.Errorf("%d bytes allocated, %d were charged", allocated, charged)
+			}
+			if charged > 1<<20 {
+				t.Errorf("%d bytes charged, want at most 1 MiB", charged)
+			}
+			if len(p.known) != 1 {
+				t.Errorf("%d protocols known, want only our own", len(p.known))
+			}
+		})
+	}
+}
+
+// Valid protocols that a resolver handles are accepted, and the size of unrelated types does not matter.
+func TestVerifyProtocol_names(t *testing.T) {
+	t.Parallel()
+	event := `{"type":"record","name":"E","fields":[{"name":"headers","type":{"type":"map","values":"string"}},{"name":"body","type":"bytes"}]}`
+	status := `{"type":"enum","name":"S","symbols":["OK","FAILED","UNKNOWN"]}`
+	of := func(head, types, request, response string) string {
+		return `{` + head + `"types":[` + types + `],"messages":{"append":{"request":[{"name":"e","type":` + request + `}],"response":` + response + `}}}`
+	}
+	for name, tc := range map[string]struct{ text, want string }{
+		"in place":                      {of("", "", event, status), ""},
+		"within another type":           {of("", `{"type":"record","name":"O","fields":[{"name":"e","type":`+event+`}]},`+status, `"E"`, `"S"`), ""},
+		"in a union of another":         {of("", `{"type":"record","name":"O","fields":[{"name":"e","type":["null",`+event+`]}]},`+status, `"E"`, `"S"`), ""},
+		"in another message":            {`{"messages":{"append":{"request":[{"name":"e","type":` + event + `}],"response":` + status + `},"appendBatch":{"request":[{"name":"e","type":{"type":"array","items":"E"}}],"response":"S"}}}`, ""},
+		"a namespace of its own":        {of(`"namespace":"a",`, strings.Replace(event, `"E"`, `"E","namespace":"b"`, 1)+","+status, `"b.E"`, `"S"`), ""},
+		"that namespace left out":       {of(`"namespace":"a",`, strings.Replace(event, `"E"`, `"E","namespace":"b"`, 1)+","+status, `"E"`, `"S"`), "events are not"},
+		"a full name":                   {of(`"namespace":"a",`, strings.Replace(event, `"E"`, `"b.E"`, 1)+","+status, `"b.E"`, `"a.S"`), ""},
+		"the protocol's full name":      {of(`"protocol":"a.b.P",`, event+","+status, `"a.b.E"`, `"S"`), ""},
+		"an empty namespace":            {of(`"namespace":"a",`, strings.Replace(event, `"E"`, `"E","namespace":""`, 1)+","+status, `"E"`, `"a.S"`), "events are not"},
+		"a type in a type":              {of("", status, `{"type":`+event+`}`, `{"type":"S"}`), ""},
+		"a name that stands twice":      {of("", event+","+event+","+status, `"E"`, `"S"`), "is defined twice"},
+		"a type behind a reference":     {of("", event+","+status, `"Nobody"`, `"S"`), "events are not"},
+		"an alias is no name":           {of("", strings.Replace(event, `"E"`, `"E","aliases":["A"]`, 1)+","+status, `"A"`, `"S"`), "events are not"},
+		"a definition in a default":     {of("", `{"type":"record","name":"O","fields":[{"name":"x","type":"int","default":`+event+`}]},`+status, `"E"`, `"S"`), "events are not"},
+		"a third field":                 {of("", status, strings.Replace(event, `"bytes"}`, `"bytes"},{"name":"n","type":"int"}`, 1), `"S"`), "events are not"},
+		"a nullable body":               {of("", status, strings.Replace(event, `"bytes"`, `["null","bytes"]`, 1), `"S"`), "events are not"},
+		"a fixed body":                  {of("", status, strings.Replace(event, `"bytes"`, `{"type":"fixed","name":"F","size":8}`, 1), `"S"`), "events are not"},
+		"names are compared with case":  {strings.Replace(of("", event+","+status, `"E"`, `"S"`), "messages", "Messages", 1), "neither append nor appendBatch"},
+		"one-way":                       {strings.Replace(of("", status, event, `"S"`), `"response"`, `"one-way":true,"response"`, 1), "want one parameter and an answer"},
+		"more after the text":           {of("", event+","+status, `"E"`, `"S"`) + "{}", "invalid character"},
+		"a list":                        {"[]", "it is no JSON object"},
+		"not UTF-8 in a name":           {"{\"\xff\":1}", "it has neither"},
+		"the response is a status list": {of("", event+","+status, `"E"`, `["S"]`), "the response is not"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := verifyProtocol([]byte(tc.text))
+			if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("error %v, want %q", err, tc.want)
+			}
+		})
+	}
+}
+
+// Senders of hostile protocols are rejected, each connection once, and good senders are answered meanwhile.
+func TestReceiver_hostileProtocols(t *testing.T) {
+	t.Parallel()
+	g := start(t, &kafka{}, nil)
+	own := g.r.protocols.own
+	n := 0
+	for _, text := range hostileProtocols() {
+		sum := md5.Sum([]byte(text))
+		head := append(avrobin.AppendBytes(append(sum[:], 2), text), own[:]...)
+		c := g.Dial()
+		c.Send(frameOf(1, append(head, 0), callHead(false), appendEvents(nil, receivertest.Events("a"))))
+		g.Until("it is rejected", func() bool { return g.Metric("etl_receiver_refused_total", reasonProtocol) == float64(n+1) })
+		n++
+		good := g.Dial()
+		good.Send(firstCall(1, []flumesink.Event{{Body: []byte("good")}}))
+		good.Expect(okFirst(1))
+	}
+	g.Until("memory is given back", func() bool { return g.Admission.Used() == 0 })
+}
