@@ -22,6 +22,16 @@ var ErrRefused = errors.New("refused by the server")
 type Event struct {
 	Headers []Header
 	Body    []byte
+	// Dead is set where the event exceeds a limit of its receiver: it goes to the dead-letter topic and its neighbours
+	// are not affected. Headers then holds only as many as the limits allow.
+	Dead *Dead
+}
+
+// Dead is why an event becomes a dead letter although its request was read. It is paid for as its frame is.
+type Dead struct {
+	Label   string // the reason as a value of the label reason in metrics
+	Reason  string // constant for a receiver and a limit
+	Dropped int    // how many headers Headers leaves out
 }
 
 // Header is one header of an event. Both are views on the frame.

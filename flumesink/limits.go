@@ -5,7 +5,8 @@ import (
 	"fmt"
 )
 
-// Limits bound one request of a receiver, whatever its protocol.
+// Limits bound one request of a receiver, whatever its protocol. A request above MaxFrameBytes or MaxBatchEvents is
+// rejected. An event above one of the other limits becomes a dead letter, and the rest of its request is unaffected.
 type Limits struct {
 	// Option begins the names of the options that set the limits, as in "--avro-max-"; errors name them.
 	Option string
@@ -18,9 +19,7 @@ type Limits struct {
 	MaxHeaders int
 	// MaxHeaderBytes bounds the names and values of an event's headers together. The default is 64 KiB.
 	MaxHeaderBytes int
-	// MaxBodyBytes bounds an event's body. The default is 16 MiB: far above what Kafka takes (1 MiB by default), since
-	// a body that only Kafka refuses becomes a dead letter and blocks nobody, while a batch that breaks a limit here is
-	// sent again until somebody acts.
+	// MaxBodyBytes bounds an event's body. The default is 16 MiB, far above what Kafka takes (1 MiB by default).
 	MaxBodyBytes int
 }
 
@@ -67,21 +66,33 @@ func (l *Limits) CheckEvents(events int) error {
 	return nil
 }
 
-// CheckHeaders refuses an event of more headers.
-func (l *Limits) CheckHeaders(headers int) error {
-	if headers > l.MaxHeaders {
-		return TooMuch(ReasonHeaders, "headers of an event", l.Option+"headers", int64(headers), l.MaxHeaders)
-	}
-	return nil
+// Fits reports whether an event of so many headers and bytes is within the limits of an event.
+func (l *Limits) Fits(headers, headerBytes, bodyBytes int) bool {
+	return headers <= l.MaxHeaders && headerBytes <= l.MaxHeaderBytes && bodyBytes <= l.MaxBodyBytes
 }
 
-// CheckEvent refuses an event whose headers' names and values together, or whose body, are too large.
-func (l *Limits) CheckEvent(headerBytes, bodyBytes int) error {
-	if headerBytes > l.MaxHeaderBytes {
-		return TooMuch(ReasonHeaderBytes, "bytes of headers in an event", l.Option+"header-bytes", int64(headerBytes), l.MaxHeaderBytes)
+// deadBytes is what a Dead and its reason take in memory, rounded up.
+const deadBytes = 256
+
+// Judge returns why an event of so many headers and bytes is a dead letter, and nil for one that fits. kept is how many
+// of its headers were kept. The error is that of f's waiting for memory.
+//
+// An event above a limit does not close the connection: its sender would send the whole batch again, without end (P24).
+func (l *Limits) Judge(f *Frame, headers, kept, headerBytes, bodyBytes int) (*Dead, error) {
+	if l.Fits(headers, headerBytes, bodyBytes) {
+		return nil, nil
 	}
-	if bodyBytes > l.MaxBodyBytes {
-		return TooMuch(ReasonBodyBytes, "bytes of body in an event", l.Option+"body-bytes", int64(bodyBytes), l.MaxBodyBytes)
+	d := &Dead{Dropped: headers - kept}
+	switch {
+	case headers > l.MaxHeaders:
+		d.Label, d.Reason = ReasonHeaders, "the event has more headers than "+l.Option+"headers"
+	case headerBytes > l.MaxHeaderBytes:
+		d.Label, d.Reason = ReasonHeaderBytes, "the event's headers have more bytes than "+l.Option+"header-bytes"
+	default:
+		d.Label, d.Reason = ReasonBodyBytes, "the event's body has more bytes than "+l.Option+"body-bytes"
 	}
-	return nil
+	if err := f.Charge(deadBytes); err != nil {
+		return nil, err
+	}
+	return d, nil
 }

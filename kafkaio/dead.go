@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -27,23 +28,57 @@ const maxReason = 1 << 10
 // sent.
 func (r *redoer) dead(ctx context.Context, rec *kgo.Record, reason, text string) error {
 	dlq := r.p.cfg.dlq()
-	letter := deadLetter(rec, dlq, text, r.l.record(dlq))
+	letter := deadLetter(rec, dlq, text, 0, r.l.record(dlq))
 	if err := r.send(ctx, letter); err != nil {
 		return fmt.Errorf("%s; write it to %s: %w", text, dlq, err)
 	}
 	r.p.met.dead.WithLabelValues(reason).Inc()
+	r.logDead(letter, text, len(rec.Value))
+	return nil
+}
+
+// logDead logs that a dead letter was written, at most once a second.
+func (r *redoer) logDead(letter *kgo.Record, text string, size int) {
 	r.unlogged++
 	if now := time.Now(); now.Sub(r.logged) >= time.Second {
-		r.p.log.Warn("Kafka refuses events, they are kept as dead letters", "events", r.unlogged, "topic", dlq,
-			"last_partition", letter.Partition, "last_offset", letter.Offset, "last_reason", text, "last_bytes", len(rec.Value))
+		r.p.log.Warn("Events are kept as dead letters", "events", r.unlogged, "topic", letter.Topic,
+			"last_partition", letter.Partition, "last_offset", letter.Offset, "last_reason", text, "last_bytes", size)
 		r.logged, r.unlogged = now, 0
+	}
+}
+
+// lettersAtOnce is how many dead letters of a request are written at once. A request may consist of nothing else, and
+// one after the other they would take longer than ack-timeout.
+const lettersAtOnce = 500
+
+// doomed writes the dead letters of the records that their receiver found to exceed a limit. An error means that some of
+// them may be nowhere, so that no OK may be sent.
+func (r *redoer) doomed(ctx context.Context, b *ProduceBatch) error {
+	dlq := r.p.cfg.dlq()
+	letters := make([]*kgo.Record, 0, min(len(b.doomed), lettersAtOnce))
+	for some := range slices.Chunk(b.doomed, lettersAtOnce) {
+		if b.state.Load() == abandoned {
+			return errTooLate
+		}
+		letters = letters[:0]
+		for _, d := range some {
+			letters = append(letters, deadLetter(&b.recs[d.at], dlq, d.reason, d.dropped, r.l.record(dlq)))
+		}
+		if err := r.send(ctx, letters...); err != nil {
+			return fmt.Errorf("write events that exceed a limit to %s: %w", dlq, err)
+		}
+		for i, d := range some {
+			b.dead++
+			r.p.met.dead.WithLabelValues(d.label).Inc()
+			r.logDead(letters[i], d.reason, len(b.recs[d.at].Value))
+		}
 	}
 	return nil
 }
 
 // deadLetter is rec cut to a batch of at most limit bytes: first the event's headers go, from the first that does not
-// fit in half of the room, then the value's end, then the key.
-func deadLetter(rec *kgo.Record, topic, reason string, limit int64) *kgo.Record {
+// fit in half of the room, then the value's end, then the key. dropped is how many headers rec does not have any more.
+func deadLetter(rec *kgo.Record, topic, reason string, dropped int, limit int64) *kgo.Record {
 	sum := sha256.Sum256(rec.Value)
 	letter := &kgo.Record{Topic: topic, Headers: []kgo.RecordHeader{
 		{Key: HeaderTopic, Value: []byte(rec.Topic)},
@@ -53,16 +88,16 @@ func deadLetter(rec *kgo.Record, topic, reason string, limit int64) *kgo.Record 
 		{Key: HeaderDropped, Value: []byte("0000000000")}, // room for the number
 	}}
 	own := len(letter.Headers)
-	kept := 0
+	kept, size := 0, batchBytes(letter)+5 // the number of headers takes up to 5 bytes more
 	for _, h := range rec.Headers {
-		letter.Headers = append(letter.Headers, h)
-		if batchBytes(letter) > limit/2 {
-			letter.Headers = letter.Headers[:own+kept]
+		size += int64(varint(len(h.Key)) + len(h.Key) + varint(len(h.Value)) + len(h.Value))
+		if size > limit/2 {
 			break
 		}
+		letter.Headers = append(letter.Headers, h)
 		kept++
 	}
-	letter.Headers[own-1].Value = strconv.AppendInt(nil, int64(len(rec.Headers)-kept), 10)
+	letter.Headers[own-1].Value = strconv.AppendInt(nil, int64(len(rec.Headers)-kept+dropped), 10)
 	const lengths = 8 // what the varints of key and value grow by
 	if room := limit - batchBytes(letter) - lengths; int64(len(rec.Key)) <= room/2 {
 		letter.Key = rec.Key

@@ -10,7 +10,7 @@ type produceMetrics struct {
 	dropped    *prometheus.CounterVec // by reason: gone, expired
 	refused    *prometheus.CounterVec // requests that got no OK, by reason: kafka, closed
 	alone      prometheus.Counter
-	dead       *prometheus.CounterVec // by reason: size, content
+	dead       *prometheus.CounterVec // by reason: size and content are Kafka's, the others a receiver's limits
 	unanswered prometheus.Gauge
 	limit      prometheus.Gauge
 	dataLoss   prometheus.Counter
@@ -35,7 +35,7 @@ func newProduceMetrics(reg prometheus.Registerer) *produceMetrics {
 	for _, r := range []string{"kafka", "closed"} {
 		m.refused.WithLabelValues(r)
 	}
-	for _, r := range []string{"size", "content"} {
+	for _, r := range []string{"size", "content", "headers", "header_bytes", "body_bytes"} {
 		m.dead.WithLabelValues(r)
 	}
 	if reg != nil {

@@ -20,6 +20,7 @@ type ProduceBatch struct {
 	// What follows is the producer's.
 	ptrs    []*kgo.Record // all that are given to the shared client
 	refused []refusal     // what is produced alone, or dead
+	doomed  []doom        // what is a dead letter without being tried
 	bytes   int64
 	dead    int // of refused, those that became dead letters
 	release func()
@@ -39,6 +40,19 @@ const (
 type refusal struct {
 	rec *kgo.Record
 	err error
+}
+
+// doom is a record that its receiver found to exceed a limit.
+type doom struct {
+	at            int // its place in recs
+	label, reason string
+	dropped       int
+}
+
+// Dead makes the record that was begun last a dead letter: it is never offered to the data topic. label is the value of
+// the metric's label, reason the text of the header [HeaderReason], dropped how many of its headers were left out.
+func (b *ProduceBatch) Dead(label, reason string, dropped int) {
+	b.doomed = append(b.doomed, doom{len(b.recs) - 1, label, reason, dropped})
 }
 
 // Add begins a record. value is its Kafka value, a view; an empty one is an empty value, never a tombstone.
@@ -79,12 +93,17 @@ func (b *ProduceBatch) Len() int { return len(b.recs) }
 // The slabs do not grow any more, so that pointers into them hold.
 func (b *ProduceBatch) prepare(topic string, limit int64) {
 	b.starts = append(b.starts, int32(len(b.headers)))
+	doomed := b.doomed
 	for i := range b.recs {
 		r := &b.recs[i]
 		r.Topic = topic
 		from, to := b.starts[i], b.starts[i+1]
 		r.Headers = b.headers[from:to:to]
 		b.bytes += userBytes(r)
+		if len(doomed) > 0 && doomed[0].at == i {
+			doomed = doomed[1:]
+			continue
+		}
 		if batchBytes(r) > limit {
 			b.refused = append(b.refused, refusal{rec: r})
 			continue
@@ -99,6 +118,7 @@ func (b *ProduceBatch) reset() {
 	clear(b.headers)
 	clear(b.ptrs)
 	clear(b.refused)
+	b.doomed = b.doomed[:0]
 	b.recs, b.starts, b.headers = b.recs[:0], b.starts[:0], b.headers[:0]
 	b.ptrs, b.refused = b.ptrs[:0], b.refused[:0]
 	b.bytes, b.dead, b.release, b.err = 0, 0, nil, nil

@@ -286,7 +286,7 @@ func (p *Producer) deliver(s *sharedClient, b *ProduceBatch, begun time.Time) {
 	}
 	defer s.users.Done() // after the batch is in the queue: Run's end waits for users, then empties the queue
 	p.met.seconds.Observe(time.Since(begun).Seconds())
-	if len(b.refused) > 0 && b.err == nil {
+	if len(b.refused)+len(b.doomed) > 0 && b.err == nil {
 		p.redo.push(b)
 		return
 	}

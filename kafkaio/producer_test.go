@@ -362,7 +362,7 @@ func TestDeadLetter_fits(t *testing.T) {
 			for i := range 20 {
 				rec.Headers = append(rec.Headers, kgo.RecordHeader{Key: fmt.Sprint(i), Value: noise(n / 10)})
 			}
-			letter := deadLetter(rec, "logs.dlq", strings.Repeat("why ", 30), limit)
+			letter := deadLetter(rec, "logs.dlq", strings.Repeat("why ", 30), 0, limit)
 			if size := batchBytes(letter); size > limit {
 				t.Errorf("limit %d, record of %d: the letter takes %d", limit, n, size)
 			}

@@ -61,8 +61,8 @@ func (q *redoQueue) take() []*ProduceBatch {
 }
 
 // redoer produces refused records each alone, writes dead letters, and renews the clients when the limit has moved. It
-// is one goroutine with a client of its own that never has more than one record, so that what is refused is refused
-// for itself. A record produced again may stand behind later ones of its partition.
+// is one goroutine with a client of its own that never has more than one record of the data topic, so that what is refused
+// is refused for itself. A record produced again may stand behind later ones of its partition.
 type redoer struct {
 	p     *Producer
 	adm   *kadm.Client
@@ -186,6 +186,9 @@ func (r *redoer) batch(ctx context.Context, b *ProduceBatch) {
 			break
 		}
 	}
+	if b.err = r.doomed(ctx, b); b.err != nil {
+		return
+	}
 	for _, f := range b.refused {
 		if b.state.Load() == abandoned {
 			// Its sender sends it again: what is not in Kafka yet would be a copy (P23), and hold up those who wait.
@@ -223,21 +226,12 @@ func (r *redoer) record(ctx context.Context, rec *kgo.Record) (dead bool, err er
 	return false, fmt.Errorf("produce to %s: %w", topic, err)
 }
 
-// send waits for the record's last word; only the end of the producer ends it early.
-func (r *redoer) send(ctx context.Context, rec *kgo.Record) error {
-	var last error
-	done := make(chan struct{})
-	r.alone.Produce(context.Background(), rec, func(_ *kgo.Record, err error) {
-		last = err
-		close(done)
-	})
-	select {
-	case <-done:
-	case <-ctx.Done():
-		r.alone.Close() // fails what it holds
-		<-done
-	}
-	return last
+// send waits for Kafka's final result of the records and returns the first error; only the end of the producer ends it
+// early.
+func (r *redoer) send(ctx context.Context, recs ...*kgo.Record) error {
+	stop := context.AfterFunc(ctx, r.alone.Close) // fails what it holds
+	defer stop()
+	return r.alone.ProduceSync(context.Background(), recs...).FirstErr()
 }
 
 // refresh reads the limits again, at most once a second, and renews both clients where they have moved. The old shared
@@ -274,6 +268,6 @@ func (r *redoer) refresh(ctx context.Context) {
 
 func (r *redoer) newAlone() (err error) {
 	// A topic that stays unknown ends with an error here, so that one missing dead-letter topic does not hold up others.
-	r.alone, err = r.p.newClient(r.l, kgo.MaxBufferedRecords(1), kgo.ProducerLinger(0), kgo.UnknownTopicRetries(8))
+	r.alone, err = r.p.newClient(r.l, kgo.MaxBufferedRecords(lettersAtOnce), kgo.ProducerLinger(0), kgo.UnknownTopicRetries(8))
 	return err
 }

@@ -1,10 +1,16 @@
 package kafkaio
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
 // Kafka refused a batch for one record of it, and the others are produced again one by one. That takes its time: a
@@ -67,5 +73,65 @@ func TestP23_ARequestThatWasFrozenIsNotProduced(t *testing.T) {
 	b, released, release := request(p, "old", 1)
 	if err := p.Produce(thawed{t.Context()}, b, nil, release); !errors.Is(err, ErrNotProduced) || released.Load() != 1 {
 		t.Errorf("error is %v, released %d times", err, released.Load())
+	}
+}
+
+// An event that its receiver found too large is a dead letter with the constant reason, the value's whole length and hash,
+// and the number of headers that are missing; its neighbours are in the topic, and the request is acknowledged. A request
+// of nothing but such events is acknowledged within ack-timeout too.
+func TestP24_EventsAboveALimitAreDeadLetters(t *testing.T) {
+	t.Parallel()
+	c := broker(t)
+	makeTopics(t, c, 1, nil)
+	p, _ := producer(t, testConfig(c))
+	b, released, release := request(p, "good", 2)
+	large := noise(2 << 20)
+	b.Add(large)
+	b.Header([]byte("host"), []byte("web"))
+	b.Dead("headers", "the event has more headers than --avro-max-headers", 299)
+	b.Add([]byte("after"))
+	if err := p.Produce(t.Context(), b, nil, release); err != nil || released.Load() != 1 {
+		t.Fatalf("error %v, released %d times", err, released.Load())
+	}
+	if n := len(readAll(t, c, "logs")); n != 3 {
+		t.Errorf("%d records in the topic, want 3", n)
+	}
+	letters := readAll(t, c, "logs.dlq")
+	if len(letters) != 1 {
+		t.Fatalf("%d dead letters, want 1", len(letters))
+	}
+	sum := sha256.Sum256(large)
+	got := map[string]string{}
+	for _, h := range letters[0].Headers {
+		got[h.Key] = string(h.Value)
+	}
+	want := map[string]string{
+		HeaderTopic: "logs", HeaderReason: "the event has more headers than --avro-max-headers", HeaderLength: "2097152",
+		HeaderHash: hex.EncodeToString(sum[:]), HeaderDropped: "299", "host": "web",
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	if v := letters[0].Value; len(v) == 0 || len(v) >= len(large) || !bytes.Equal(v, large[:len(v)]) {
+		t.Errorf("the dead letter has %d bytes that are not the beginning of the value", len(v))
+	}
+	if n := testutil.ToFloat64(p.met.dead.WithLabelValues("headers")); n != 1 {
+		t.Errorf("%v dead letters are counted, want 1", n)
+	}
+
+	b, _, release = request(p, "", 0)
+	const many = 3*lettersAtOnce + 1
+	for range many {
+		b.Add([]byte("x"))
+		b.Dead("body_bytes", "why", 0)
+	}
+	if err := p.Produce(t.Context(), b, nil, release); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(readAll(t, c, "logs.dlq")); n != many+1 {
+		t.Errorf("%d dead letters, want %d", n, many+1)
+	}
+	if n := len(readAll(t, c, "logs")); n != 3 {
+		t.Errorf("%d records in the topic, want still 3", n)
 	}
 }

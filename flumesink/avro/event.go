@@ -62,7 +62,7 @@ func DecodeEvents(f *flumesink.Frame, limits *flumesink.Limits, b []byte, at int
 
 // event decodes one event at b[at:] and returns the offset after it.
 func event(f *flumesink.Frame, limits *flumesink.Limits, b []byte, at int) (int, error) {
-	first, size := len(f.Headers), 0
+	first, total, size := len(f.Headers), 0, 0
 	headers := f.Headers
 	for {
 		n, next := avrobin.ReadBlock(b, at, 2)
@@ -73,12 +73,10 @@ func event(f *flumesink.Frame, limits *flumesink.Limits, b []byte, at int) (int,
 		if n == 0 {
 			break
 		}
-		if err := limits.CheckHeaders(len(headers) - first + n); err != nil {
-			return 0, err
-		}
-		if len(headers)+n > cap(headers) {
+		total += n
+		if keep := min(n, limits.MaxHeaders-(len(headers)-first)); len(headers)+keep > cap(headers) {
 			f.Headers = headers
-			if err := f.RoomForHeaders(n); err != nil {
+			if err := f.RoomForHeaders(keep); err != nil {
 				return 0, err
 			}
 			headers = f.Headers
@@ -95,20 +93,26 @@ func event(f *flumesink.Frame, limits *flumesink.Limits, b []byte, at int) (int,
 			}
 			at = next
 			size += len(key) + len(value)
-			headers = append(headers, flumesink.Header{Key: key, Value: value})
+			if size <= limits.MaxHeaderBytes && len(headers)-first < limits.MaxHeaders { // what is left out is counted
+				headers = append(headers, flumesink.Header{Key: key, Value: value})
+			}
 		}
 	}
 	body, next := avrobin.ReadBytes(b, at)
 	if next < 0 {
 		return 0, flumesink.Malformed("event %d: bad body at byte %d of %d", len(f.Events), at, len(b))
 	}
-	if err := limits.CheckEvent(size, len(body)); err != nil {
-		return 0, err
+	var dead *flumesink.Dead
+	if !limits.Fits(total, size, len(body)) {
+		var err error
+		if dead, err = limits.Judge(f, total, len(headers)-first, size, len(body)); err != nil {
+			return 0, err
+		}
 	}
 	if err := f.RoomForEvent(); err != nil {
 		return 0, err
 	}
 	f.Headers = headers
-	f.Events = append(f.Events, flumesink.Event{Headers: headers[first:len(headers):len(headers)], Body: body})
+	f.Events = append(f.Events, flumesink.Event{Headers: headers[first:len(headers):len(headers)], Body: body, Dead: dead})
 	return next, nil
 }

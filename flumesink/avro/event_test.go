@@ -129,15 +129,15 @@ func TestDecoder_limits(t *testing.T) {
 		},
 		"headers": {
 			set(func(c *Config) { c.MaxHeaders = 1 }), one("", header("a", "b")), one("", header("a", "b"), header("c", "d")),
-			"2 headers of an event are more than 1: send less at once, or raise --avro-max-headers",
+			"{a=b}dead:headers",
 		},
 		"header bytes": {
 			set(func(c *Config) { c.MaxHeaderBytes = 3 }), one("", header("a", "bc")), one("", header("a", "b"), header("c", "d")),
-			"4 bytes of headers in an event are more than 3: send less at once, or raise --avro-max-header-bytes",
+			"{a=b}dead:header_bytes",
 		},
 		"body bytes": {
 			set(func(c *Config) { c.MaxBodyBytes = 3 }), one("abc"), one("abcd"),
-			"4 bytes of body in an event are more than 3: send less at once, or raise --avro-max-body-bytes",
+			"abcd{}dead:body_bytes",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -146,9 +146,15 @@ func TestDecoder_limits(t *testing.T) {
 			if err := d.batch(appendEvents(nil, tc.good)); err != nil {
 				t.Errorf("at the limit: %v", err)
 			}
-			var limit *flumesink.LimitError
-			if err := d.batch(appendEvents(nil, tc.bad)); !errors.As(err, &limit) || err.Error() != tc.want {
-				t.Errorf("error %v\nwant  %s", err, tc.want)
+			err := d.batch(appendEvents(nil, tc.bad))
+			if name == "events" {
+				if limit := (*flumesink.LimitError)(nil); !errors.As(err, &limit) || err.Error() != tc.want {
+					t.Errorf("error %v\nwant  %s", err, tc.want)
+				}
+				return
+			}
+			if err != nil || len(d.Events) != 1 || receivertest.Show(d.Events[0]) != tc.want {
+				t.Errorf("error %v, events %v, want %s", err, d.Events, tc.want)
 			}
 		})
 	}
@@ -159,11 +165,15 @@ func TestDecoder_limitsOverBlocks(t *testing.T) {
 	t.Parallel()
 	d := testDecoder(t)
 	d.cfg.MaxBatchEvents, d.cfg.MaxHeaders = 2, 1
-	for _, bytes := range []string{"02 0000 02 0000 02 0000 00", "02 02 0261 0262 02 0261 0262 00 00 00"} {
-		var limit *flumesink.LimitError
-		if err := d.batch(receivertest.Unhex(t, bytes)); !errors.As(err, &limit) {
-			t.Errorf("%s: error %v, want a limit", bytes, err)
-		}
+	var limit *flumesink.LimitError
+	if err := d.batch(receivertest.Unhex(t, "02 0000 02 0000 02 0000 00")); !errors.As(err, &limit) {
+		t.Errorf("error %v, want a limit", err)
+	}
+	if err := d.batch(receivertest.Unhex(t, "02 02 0261 0262 02 0263 0264 00 00 00")); err != nil {
+		t.Fatal(err)
+	}
+	if got := receivertest.Show(d.Events[0]); got != "{a=b}dead:headers" || d.Events[0].Dead.Dropped != 1 {
+		t.Errorf("got %s, %+v", got, d.Events[0].Dead)
 	}
 }
 

@@ -53,3 +53,5 @@ func TestP33_gracefulStop(t *testing.T)                    { door.GracefulStop(t
 func TestP33_shutdownTimeoutClosesUnanswered(t *testing.T) { door.ShutdownTimeoutClosesUnanswered(t) }
 func TestP33_stopWhileNotReady(t *testing.T)               { door.StopWhileNotReady(t) }
 func TestReceiver_noAnswerAfterAnError(t *testing.T)       { door.NoAnswerAfterAnError(t) }
+func TestP24_eventAboveALimitIsADeadLetter(t *testing.T)   { door.EventAboveALimitIsADeadLetter(t) }
+func TestReceiver_frameAboveALimitCloses(t *testing.T)     { door.FrameAboveALimitCloses(t) }

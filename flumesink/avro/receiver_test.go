@@ -170,11 +170,6 @@ func TestReceiver_limits(t *testing.T) {
 		"frame":  {func(c *Config) { c.MaxFrameBytes = 100 }, receivertest.Events(long), flumesink.ReasonFrameBytes, "--avro-max-frame-bytes"},
 		"list":   {func(c *Config) { c.MaxListLength = 1 }, receivertest.Events("a"), reasonListLength, "--avro-max-list-length"},
 		"events": {func(c *Config) { c.MaxBatchEvents = 1 }, receivertest.Events("a", "b"), flumesink.ReasonBatchEvents, "--avro-max-batch-events"},
-		"headers": {func(c *Config) { c.MaxHeaders = 0 }, []flumesink.Event{{Headers: []flumesink.Header{header("a", "b")}}},
-			flumesink.ReasonHeaders, "--avro-max-headers"},
-		"header bytes": {func(c *Config) { c.MaxHeaderBytes = 1 }, []flumesink.Event{{Headers: []flumesink.Header{header("a", "b")}}},
-			flumesink.ReasonHeaderBytes, "--avro-max-header-bytes"},
-		"body": {func(c *Config) { c.MaxBodyBytes = 100 }, receivertest.Events(long), flumesink.ReasonBodyBytes, "--avro-max-body-bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

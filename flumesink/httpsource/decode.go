@@ -59,7 +59,7 @@ func (d *decoder) end() error {
 }
 
 func (d *decoder) readEvent(f *flumesink.Frame, limits *flumesink.Limits) error {
-	first, size := len(f.Headers), 0
+	first, total, size := len(f.Headers), 0, 0
 	var body []byte
 	var hasHeaders, hasBody bool
 	err := d.object("an event, {\"headers\":{…},\"body\":\"…\"}", func(name []byte) error {
@@ -70,7 +70,7 @@ func (d *decoder) readEvent(f *flumesink.Frame, limits *flumesink.Limits) error 
 				return d.wrong("\"headers\" once")
 			}
 			hasHeaders = true
-			size, err = d.headers(f, limits, first)
+			total, size, err = d.headers(f, limits, first)
 		case "body":
 			if hasBody {
 				return d.wrong("\"body\" once")
@@ -88,26 +88,24 @@ func (d *decoder) readEvent(f *flumesink.Frame, limits *flumesink.Limits) error 
 	if err != nil {
 		return err
 	}
-	if err := limits.CheckEvent(size, len(body)); err != nil {
+	dead, err := limits.Judge(f, total, len(f.Headers)-first, size, len(body))
+	if err != nil {
 		return err
 	}
 	if err := f.RoomForEvent(); err != nil {
 		return err
 	}
-	f.Events = append(f.Events, flumesink.Event{Headers: f.Headers[first:len(f.Headers):len(f.Headers)], Body: body})
+	f.Events = append(f.Events, flumesink.Event{Headers: f.Headers[first:len(f.Headers):len(f.Headers)], Body: body, Dead: dead})
 	return nil
 }
 
-// headers reads an event's headers onto f.Headers, where they begin at first, and returns the bytes of them.
-func (d *decoder) headers(f *flumesink.Frame, limits *flumesink.Limits, first int) (int, error) {
+// headers reads an event's headers onto f.Headers, where they begin at first, as many as the limits allow, and returns
+// how many there are and their bytes.
+func (d *decoder) headers(f *flumesink.Frame, limits *flumesink.Limits, first int) (total, size int, err error) {
 	if d.next() == 'n' {
-		return 0, d.literal("null")
+		return 0, 0, d.literal("null")
 	}
-	size := 0
-	err := d.object("headers, {\"name\":\"value\"}", func(name []byte) error {
-		if err := limits.CheckHeaders(len(f.Headers) - first + 1); err != nil {
-			return err
-		}
+	err = d.object("headers, {\"name\":\"value\"}", func(name []byte) error {
 		for _, h := range f.Headers[first:] {
 			if bytes.Equal(h.Key, name) {
 				return d.wrong("each header once")
@@ -117,14 +115,18 @@ func (d *decoder) headers(f *flumesink.Frame, limits *flumesink.Limits, first in
 		if err != nil {
 			return err
 		}
+		total++
+		size += len(name) + len(value)
+		if size > limits.MaxHeaderBytes || total > limits.MaxHeaders { // what is left out is counted
+			return nil
+		}
 		if err := f.RoomForHeaders(1); err != nil {
 			return err
 		}
 		f.Headers = append(f.Headers, flumesink.Header{Key: name, Value: value})
-		size += len(name) + len(value)
 		return nil
 	})
-	return size, err
+	return total, size, err
 }
 
 // object reads an object; member reads the value of each name, which begins at d.at after white space.

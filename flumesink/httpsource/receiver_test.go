@@ -14,7 +14,7 @@ import (
 	"github.com/sluice-etl/sluice/flumesink"
 )
 
-func TestReceiver_badRequests(t *testing.T) {
+func TestP24_badRequestsAndEventsAboveLimits(t *testing.T) {
 	t.Parallel()
 	k := &kafka{}
 	g := start(t, k, func(c *Config) {
@@ -33,9 +33,6 @@ func TestReceiver_badRequests(t *testing.T) {
 		{"no content type", "POST", "[]", []string{"Content-Type", ";;"}, 400, "Content-Type", "malformed"},
 		{"frame", "POST", long, nil, 413, "10002 bytes in a frame are more than 10000: send less at once, or raise --http-max-frame-bytes", "frame_bytes"},
 		{"events", "POST", `[{},{},{},{}]`, nil, 413, "--http-max-batch-events", "batch_events"},
-		{"headers", "POST", `[{"headers":{"a":"","b":"","c":""}}]`, nil, 413, "--http-max-headers", "headers"},
-		{"header bytes", "POST", `[{"headers":{"a":"12345678"}}]`, nil, 413, "--http-max-header-bytes", "header_bytes"},
-		{"body", "POST", `[{"body":"12345678901"}]`, nil, 413, "--http-max-body-bytes", "body_bytes"},
 		{"gzip", "POST", "x", []string{"Content-Encoding", "gzip"}, 415, "send the body as it is", "encoding"},
 		{"charset", "POST", "[]", []string{"Content-Type", "application/json; charset=latin1"}, 500, "want UTF-8, UTF-16 or UTF-32", "charset"},
 		{"PUT", "PUT", "[]", nil, 405, "want POST", "method"},
@@ -82,6 +79,19 @@ func TestReceiver_badRequests(t *testing.T) {
 	}
 	if got := k.Got(); len(got) != 0 {
 		t.Errorf("produced %q", got)
+	}
+	for body, want := range map[string][]string{
+		`[{"body":"a"},{"headers":{"a":"","b":"","c":""}},{"body":"b"}]`: {"a{}", "{a=,b=}dead:headers", "b{}"},
+		`[{"body":"a"},{"headers":{"a":"12345678"}},{"body":"b"}]`:       {"a{}", "{}dead:header_bytes", "b{}"},
+		`[{"body":"a"},{"body":"12345678901"},{"body":"b"}]`:             {"a{}", "12345678901{}dead:body_bytes", "b{}"},
+	} {
+		before := len(k.Got())
+		if a := g.post(body); a.status != 200 {
+			t.Errorf("%s: status %d, %q", body, a.status, a.body)
+		}
+		if d := cmp.Diff(want, k.Got()[before:]); d != "" {
+			t.Errorf("%s: %s", body, d)
+		}
 	}
 	g.Until("no memory is in flight", func() bool { return g.Admission.Used() == 0 })
 }

@@ -62,7 +62,7 @@ func decodeEvents(f *flumesink.Frame, limits *flumesink.Limits, r *reader) error
 
 // decodeEvent decodes one ThriftFlumeEvent.
 func decodeEvent(f *flumesink.Frame, limits *flumesink.Limits, r *reader) error {
-	first, size := len(f.Headers), 0
+	first, total, size := len(f.Headers), 0, 0
 	var body []byte
 	hasHeaders, hasBody, last := false, false, int16(0)
 	for {
@@ -79,7 +79,7 @@ func decodeEvent(f *flumesink.Frame, limits *flumesink.Limits, r *reader) error 
 			hasHeaders = true
 			f.Headers = f.Headers[:first]
 			var err error
-			if size, err = decodeHeaders(f, limits, r); err != nil {
+			if total, size, err = decodeHeaders(f, limits, r); err != nil {
 				return err
 			}
 		case id == 2 && k == kindString:
@@ -99,41 +99,46 @@ func decodeEvent(f *flumesink.Frame, limits *flumesink.Limits, r *reader) error 
 	case !hasBody:
 		return flumesink.Malformed("event %d: required field 'body' was not present", len(f.Events))
 	}
-	if err := limits.CheckEvent(size, len(body)); err != nil {
-		return err
+	var dead *flumesink.Dead
+	if !limits.Fits(total, size, len(body)) {
+		var err error
+		if dead, err = limits.Judge(f, total, len(f.Headers)-first, size, len(body)); err != nil {
+			return err
+		}
 	}
 	if err := f.RoomForEvent(); err != nil {
 		return err
 	}
-	f.Events = append(f.Events, flumesink.Event{Headers: f.Headers[first:len(f.Headers):len(f.Headers)], Body: body})
+	f.Events = append(f.Events, flumesink.Event{Headers: f.Headers[first:len(f.Headers):len(f.Headers)], Body: body, Dead: dead})
 	return nil
 }
 
-// decodeHeaders decodes map<string, string> into f.Headers and returns how many bytes names and values have.
-func decodeHeaders(f *flumesink.Frame, limits *flumesink.Limits, r *reader) (size int, err error) {
+// decodeHeaders decodes map<string, string> into f.Headers, as many as the limits allow, and returns how many there are
+// and how many bytes their names and values have.
+func decodeHeaders(f *flumesink.Frame, limits *flumesink.Limits, r *reader) (total, size int, err error) {
 	key, value, n, ok := r.pairs()
 	if !ok || n > 0 && (key != kindString || value != kindString) {
-		return 0, flumesink.Malformed("event %d: bad headers, or not strings to strings, at byte %d of %d", len(f.Events), r.at, len(r.b))
+		return 0, 0, flumesink.Malformed("event %d: bad headers, or not strings to strings, at byte %d of %d", len(f.Events), r.at, len(r.b))
 	}
-	if err := limits.CheckHeaders(n); err != nil {
-		return 0, err
+	if err := f.RoomForHeaders(min(n, limits.MaxHeaders)); err != nil {
+		return 0, 0, err
 	}
-	if err := f.RoomForHeaders(n); err != nil {
-		return 0, err
-	}
+	first := len(f.Headers)
 	all := f.Headers
 	for range n {
 		name, ok := r.bytes()
 		if !ok {
-			return 0, flumesink.Malformed("event %d: bad header name at byte %d of %d", len(f.Events), r.at, len(r.b))
+			return 0, 0, flumesink.Malformed("event %d: bad header name at byte %d of %d", len(f.Events), r.at, len(r.b))
 		}
 		text, ok := r.bytes()
 		if !ok {
-			return 0, flumesink.Malformed("event %d: bad header value at byte %d of %d", len(f.Events), r.at, len(r.b))
+			return 0, 0, flumesink.Malformed("event %d: bad header value at byte %d of %d", len(f.Events), r.at, len(r.b))
 		}
 		size += len(name) + len(text)
-		all = append(all, flumesink.Header{Key: name, Value: text})
+		if size <= limits.MaxHeaderBytes && len(all)-first < limits.MaxHeaders { // what is left out is counted
+			all = append(all, flumesink.Header{Key: name, Value: text})
+		}
 	}
 	f.Headers = all
-	return size, nil
+	return n, size, nil
 }

@@ -72,7 +72,7 @@ func callOf(tb testing.TB, p Protocol, name string, seqid int32, args interface 
 }) []byte {
 	tb.Helper()
 	var out bytes.Buffer
-	framed := oracle.NewTFramedTransportConf(oracle.NewStreamTransportW(&out), nil)
+	framed := oracle.NewTFramedTransportConf(oracle.NewStreamTransportW(&out), &oracle.TConfiguration{MaxFrameSize: 1 << 30})
 	w := protocolOn(p, framed)
 	ctx := context.Background()
 	err := errors.Join(w.WriteMessageBegin(ctx, name, oracle.CALL, seqid), args.Write(ctx, w), w.WriteMessageEnd(ctx), w.Flush(ctx))

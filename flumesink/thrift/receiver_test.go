@@ -135,18 +135,14 @@ func TestReceiver_probes(t *testing.T) {
 func TestReceiver_limits(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 101)
-	one := []flumesink.Event{{Headers: []flumesink.Header{header("a", "b")}}}
 	for name, tc := range map[string]struct {
 		change func(*Config)
 		es     []flumesink.Event
 		reason string
 		says   string
 	}{
-		"frame":        {func(c *Config) { c.MaxFrameBytes = 100 }, receivertest.Events(long), flumesink.ReasonFrameBytes, "--thrift-max-frame-bytes"},
-		"events":       {func(c *Config) { c.MaxBatchEvents = 1 }, receivertest.Events("a", "b"), flumesink.ReasonBatchEvents, "--thrift-max-batch-events"},
-		"headers":      {func(c *Config) { c.MaxHeaders = 0 }, one, flumesink.ReasonHeaders, "--thrift-max-headers"},
-		"header bytes": {func(c *Config) { c.MaxHeaderBytes = 1 }, one, flumesink.ReasonHeaderBytes, "--thrift-max-header-bytes"},
-		"body":         {func(c *Config) { c.MaxBodyBytes = 100 }, receivertest.Events(long), flumesink.ReasonBodyBytes, "--thrift-max-body-bytes"},
+		"frame":  {func(c *Config) { c.MaxFrameBytes = 100 }, receivertest.Events(long), flumesink.ReasonFrameBytes, "--thrift-max-frame-bytes"},
+		"events": {func(c *Config) { c.MaxBatchEvents = 1 }, receivertest.Events("a", "b"), flumesink.ReasonBatchEvents, "--thrift-max-batch-events"},
 	} {
 		for _, p := range both {
 			t.Run(name+"/"+string(p), func(t *testing.T) {

@@ -43,18 +43,30 @@ func (a appender) Append(ctx context.Context, r flumesink.Request) error {
 // addBodies adds records as KafkaSink writes them, with the headers beside the body.
 func addBodies(b *kafkaio.ProduceBatch, events []flumesink.Event) {
 	for i := range events {
-		b.Add(events[i].Body)
-		for _, h := range events[i].Headers {
-			b.Header(h.Key, h.Value)
-		}
+		addBody(b, &events[i])
+	}
+}
+
+func addBody(b *kafkaio.ProduceBatch, e *flumesink.Event) {
+	b.Add(e.Body)
+	for _, h := range e.Headers {
+		b.Header(h.Key, h.Value)
+	}
+	if d := e.Dead; d != nil {
+		b.Dead(d.Label, d.Reason, d.Dropped)
 	}
 }
 
 // addEvents adds records as KafkaChannel writes them, and KafkaSink with useFlumeEventFormat: the event is the value, and
-// Kafka gets no headers. memory holds all values; it has room for them, so that it never moves.
+// Kafka gets no headers. memory holds all values; it has room for them, so that it never moves. A dead letter keeps body
+// and headers apart, since its headers are not all there.
 func addEvents(b *kafkaio.ProduceBatch, events []flumesink.Event, memory []byte) {
 	for i := range events {
 		e := &events[i]
+		if e.Dead != nil {
+			addBody(b, e)
+			continue
+		}
 		from := len(memory)
 		memory = avrobin.AppendEventHead(memory, len(e.Headers))
 		for _, h := range e.Headers {
@@ -72,7 +84,9 @@ func addEvents(b *kafkaio.ProduceBatch, events []flumesink.Event, memory []byte)
 func room(r *flumesink.Request) ([]byte, error) {
 	n := 0
 	for i := range r.Events {
-		n += eventSize(&r.Events[i])
+		if r.Events[i].Dead == nil {
+			n += eventSize(&r.Events[i])
+		}
 	}
 	if r.Memory == nil {
 		return make([]byte, 0, n), nil

@@ -44,9 +44,9 @@ type ReceiverOptions struct {
 type LimitOptions struct {
 	FrameBytes  Bytes `group:"receivers" default:"64MiB" help:"Bytes of a request."`
 	BatchEvents int   `group:"receivers" default:"100000" help:"Events of a request."`
-	Headers     int   `group:"receivers" default:"256" help:"Headers of an event."`
+	Headers     int   `group:"receivers" default:"256" help:"Headers of an event. An event above this or the next two limits becomes a dead letter."`
 	HeaderBytes Bytes `group:"receivers" default:"64KiB" help:"Bytes of an event's headers."`
-	BodyBytes   Bytes `group:"receivers" default:"16MiB" help:"Bytes of an event's body. One that only Kafka finds too large becomes a dead letter."`
+	BodyBytes   Bytes `group:"receivers" default:"16MiB" help:"Bytes of an event's body."`
 }
 
 func (o LimitOptions) apply(l *flumesink.Limits) {

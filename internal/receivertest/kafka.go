@@ -43,7 +43,7 @@ func (k *Kafka) Keep(r flumesink.Request) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, e := range r.Events {
-		kept := flumesink.Event{Body: bytes.Clone(e.Body)}
+		kept := flumesink.Event{Body: bytes.Clone(e.Body), Dead: e.Dead}
 		for _, h := range e.Headers {
 			kept.Headers = append(kept.Headers, flumesink.Header{Key: bytes.Clone(h.Key), Value: bytes.Clone(h.Value)})
 		}
@@ -81,13 +81,17 @@ func each(events []flumesink.Event, show func(flumesink.Event) string) (all []st
 	return all
 }
 
-// Show is an event as body{k=v,k=v}.
+// Show is an event as body{k=v,k=v}, and dead:LABEL behind it where it is a dead letter.
 func Show(e flumesink.Event) string {
 	var headers []string
 	for _, h := range e.Headers {
 		headers = append(headers, string(h.Key)+"="+string(h.Value))
 	}
-	return string(e.Body) + "{" + strings.Join(headers, ",") + "}"
+	shown := string(e.Body) + "{" + strings.Join(headers, ",") + "}"
+	if e.Dead != nil {
+		shown += "dead:" + e.Dead.Label
+	}
+	return shown
 }
 
 // Events are events without headers.

@@ -1,0 +1,91 @@
+package receivertest
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/flumesink/listen"
+)
+
+// EventsAboveLimits returns one event for each limit of an event in the defaults, by the limit's label.
+func EventsAboveLimits() map[string]flumesink.Event {
+	limits := flumesink.DefaultLimits("")
+	var many []flumesink.Header
+	for i := range limits.MaxHeaders + 44 {
+		many = append(many, flumesink.Header{Key: fmt.Appendf(nil, "k%d", i), Value: []byte("v")})
+	}
+	return map[string]flumesink.Event{
+		flumesink.ReasonHeaders: {Headers: many, Body: []byte("bad")},
+		flumesink.ReasonHeaderBytes: {Headers: []flumesink.Header{
+			{Key: []byte("host"), Value: []byte("web")}, {Key: []byte("large"), Value: bytes.Repeat([]byte("x"), 70_000)}, {Key: []byte("b"), Value: []byte("c")},
+		}, Body: []byte("bad")},
+		flumesink.ReasonBodyBytes: {Headers: []flumesink.Header{{Key: []byte("host"), Value: []byte("web")}}, Body: bytes.Repeat([]byte("bad"), limits.MaxBodyBytes/3+1)},
+	}
+}
+
+// keptOf is how many headers of such an event are kept.
+var keptOf = map[string]int{flumesink.ReasonHeaders: 256, flumesink.ReasonHeaderBytes: 1, flumesink.ReasonBodyBytes: 1}
+
+// WantDead compares an event with what becomes of the one above the limit: whole body, the headers that fit, the reason.
+func WantDead(t *testing.T, label string, got flumesink.Event) {
+	t.Helper()
+	bad, kept := EventsAboveLimits()[label], keptOf[label]
+	if got.Dead == nil {
+		t.Fatalf("%s: the event is not marked as a dead letter", label)
+	}
+	if got.Dead.Label != label || got.Dead.Dropped != len(bad.Headers)-kept || len(got.Headers) != kept || !bytes.Equal(got.Body, bad.Body) {
+		t.Errorf("%s: dead letter %+v with %d headers and %d bytes, want %d headers and %d bytes", label, *got.Dead, len(got.Headers), len(got.Body), kept, len(bad.Body))
+	}
+	if name := strings.ReplaceAll(label, "_", "-"); !strings.HasSuffix(got.Dead.Reason, "-max-"+name) {
+		t.Errorf("the reason is %q, want it to end with the option for %s", got.Dead.Reason, name)
+	}
+	if h := got.Headers[0]; string(h.Key) != string(bad.Headers[0].Key) || string(h.Value) != string(bad.Headers[0].Value) {
+		t.Errorf("%s: the first header is %s=%s", label, h.Key, h.Value)
+	}
+}
+
+// An event above a limit is a dead letter, its neighbours are unaffected, the request is answered and the connection
+// stays open.
+func (d Door) EventAboveALimitIsADeadLetter(t *testing.T) {
+	t.Parallel()
+	for label, bad := range EventsAboveLimits() {
+		t.Run(label, func(t *testing.T) {
+			t.Parallel()
+			k := &Kafka{}
+			g := d.Start(t, k, nil)
+			c := g.Dial()
+			c.Send(d.Call(t, 1, []flumesink.Event{{Body: []byte("before")}, bad, {Body: []byte("after")}}))
+			c.Expect(d.OK(t, 1))
+			c.Send(d.Call(t, 2, Events("next")))
+			c.Expect(d.OK(t, 2))
+			es := k.Events()
+			if len(es) != 4 {
+				t.Fatalf("%d events, want 4", len(es))
+			}
+			for i, want := range map[int]string{0: "before{}", 2: "after{}", 3: "next{}"} {
+				if got := Show(es[i]); got != want || es[i].Dead != nil {
+					t.Errorf("event %d is %s, dead letter %v, want %s", i, got, es[i].Dead, want)
+				}
+			}
+			WantDead(t, label, es[1])
+		})
+	}
+}
+
+// A request above a limit of a frame closes the connection, and nothing of it is produced.
+func (d Door) FrameAboveALimitCloses(t *testing.T) {
+	t.Parallel()
+	k := &Kafka{}
+	g := d.Start(t, k, func(c *listen.Config) { c.AckTimeout = Patience })
+	c := g.Dial()
+	many := make([]flumesink.Event, flumesink.DefaultLimits("").MaxBatchEvents+1)
+	c.Send(d.Call(t, 1, many))
+	c.Closed()
+	g.Refused(flumesink.ReasonBatchEvents, 1)
+	if n := len(k.Events()); n != 0 {
+		t.Errorf("%d events produced, want none", n)
+	}
+}
