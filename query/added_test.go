@@ -1,0 +1,49 @@
+package query
+
+import (
+	"testing"
+
+	"github.com/sluice-etl/sluice/row"
+)
+
+// What is added to a total has 28 digits at most, whatever its column takes. A batch adds up to 2^33 values, and
+// 2^33 × 10^28 fits the 128 bits of the total; values of 38 digits would wrap at the second one.
+func TestP16_WhatIsAddedCannotWrapATotal(t *testing.T) {
+	t.Parallel()
+	column := row.Column{Name: "total", Kind: row.Decimal, Merge: row.Add, Precision: 38}
+	for _, c := range []struct {
+		digits int
+		taken  bool
+	}{{1, true}, {27, true}, {28, true}, {29, false}, {38, false}} {
+		for _, sign := range []int64{1, -1} {
+			largest, _ := row.Pow10(c.digits).Plus(row.FromInt(-1)) // 9…9
+			if sign < 0 {
+				largest = largest.Neg()
+			}
+			v, r := value{num: largest, set: true}, rec{}
+			fitNumber(&r, &v, &column)
+			if taken := r.fault == ""; taken != c.taken {
+				t.Errorf("%d digits, sign %d: taken is %v, expected %v (%s)", c.digits, sign, taken, c.taken, r.fault)
+			}
+			if !c.taken {
+				continue
+			}
+			total, ok := largest, true
+			for doubled := 0; doubled < 33 && ok; doubled++ {
+				total, ok = total.Plus(total)
+			}
+			if !ok {
+				t.Errorf("2^33 values of %d digits pass 128 bits", c.digits)
+			}
+		}
+	}
+	// A key and a maximum are not added: they take all that their column takes.
+	for _, merge := range []row.Merge{row.Key, row.Max, row.Plain} {
+		column.Merge = merge
+		largest, _ := row.Pow10(38).Plus(row.FromInt(-1))
+		v, r := value{num: largest, set: true}, rec{}
+		if fitNumber(&r, &v, &column); r.fault != "" {
+			t.Errorf("merge %v: 38 digits are refused: %s", merge, r.fault)
+		}
+	}
+}
