@@ -5,11 +5,15 @@ import "github.com/sluice-etl/sluice/checkpoint"
 // Record is one Kafka record. Its slices are views on memory that belongs to the Fetched it came in.
 type Record struct {
 	Offset    int64
-	Timestamp int64 // Kafka's, milliseconds since 1970 UTC
-	Key       []byte
-	Value     []byte
+	Timestamp int64  // Kafka's, milliseconds since 1970 UTC; -1 for none, BadTimestamp for what is no time
+	Key       []byte // nil is null, which empty is not
+	Value     []byte // nil is null (a tombstone), which empty is not
 	Headers   []Header
 }
+
+// BadTimestamp stands for a timestamp whose number is not known, but known to be no time of the years up to 9999. It is
+// itself far out of the range of times, and its products with 1000 are not to be taken.
+const BadTimestamp = -1 << 62
 
 // Header is one Kafka record header; names may repeat.
 type Header struct {

@@ -110,7 +110,7 @@ func (f *fetcher) deliver(p *part, records []*kgo.Record) (done int, err error) 
 		}
 		payload += userBytes(r)
 		s.records = append(s.records, batch.Record{
-			Offset: r.Offset, Timestamp: r.Timestamp.UnixMilli(), Key: r.Key, Value: r.Value, Headers: headers(r.Headers),
+			Offset: r.Offset, Timestamp: millis(r.Timestamp), Key: r.Key, Value: r.Value, Headers: headers(r.Headers),
 		})
 	}
 	for _, g := range s.gaps {

@@ -99,7 +99,7 @@ func (l *limits) fit(r *rec, v *value, k kind) {
 		return // nearly every number
 	}
 	if !v.set {
-		if !l.Nullable && l.Merge == row.Plain {
+		if !l.Nullable && l.Merge != row.Add {
 			r.fail("column %s is NOT NULL, the record's value is NULL", l.Name)
 		}
 		return

@@ -15,7 +15,10 @@ import (
 //
 // and the combined one, which adds "referer" "agent". Fields stay as they are written: escapes such as \" and \xe4
 // are not undone, and an absent text is a hyphen; an absent number of bytes is NULL. A request line that is none
-// stands whole in path, with method and protocol empty. What follows the last field is passed over.
+// stands whole in path, with method and protocol empty. What follows the last field is passed over up to the end of
+// the line. Each line of an event is a row.
+//
+// Fields in front of the host would shift all that follow, so a host, ident or user that cannot be one is an error.
 type clfFormat struct {
 	combined bool
 	request  bool // method, path or protocol are used
@@ -86,34 +89,56 @@ func (f *clfFormat) parser() parser { return &clfParser{format: *f} }
 
 type clfParser struct {
 	format clfFormat
+	rest   []byte // the lines after the one at hand
 }
 
 var (
 	errEmptyLine = errors.New("the line is empty")
 	errHost      = errors.New("want host, ident and user before the time, with a space between them")
-	errTime      = errors.New("want a time in brackets after the user, such as [17/May/2015:10:05:03 +0000]")
-	errRequest   = errors.New(`want the request line in quotes after the time, such as "GET / HTTP/1.1"`)
-	errStatus    = errors.New("want a status of three digits after the request line")
-	errBytes     = errors.New("want a number of bytes or a hyphen after the status")
-	errReferer   = errors.New("want the referer in quotes after the bytes; --format common has none")
-	errAgent     = errors.New("want the user agent in quotes after the referer")
+	errInFront   = errors.New("something stands in front of the host, or the fields before the time are not host, ident and user: " +
+		"a syslog tag, a virtual host, a list of addresses or a container's prefix needs --format-string")
+	errTime    = errors.New("want a time in brackets after the user, such as [17/May/2015:10:05:03 +0000]")
+	errRequest = errors.New(`want the request line in quotes after the time, such as "GET / HTTP/1.1"`)
+	errStatus  = errors.New("want a status of three digits after the request line")
+	errBytes   = errors.New("want a number of bytes or a hyphen after the status")
+	errReferer = errors.New("want the referer in quotes after the bytes; --format common has none")
+	errAgent   = errors.New("want the user agent in quotes after the referer")
 )
 
-func (p *clfParser) next(*rec) bool { return false }
-
+// start goes to the first line. A sender may leave a byte order mark in front of it.
 func (p *clfParser) start(r *rec) (bool, error) {
-	b := r.event.Body
-	if len(b) == 0 || isLineEnd(b[0]) {
-		return false, errEmptyLine
+	p.rest = withoutBOM(r.event.Body)
+	more, err := p.next(r)
+	if !more && err == nil {
+		err = errEmptyLine
 	}
-	f := (*[clfSlots]value)(r.fields)
-	i := bytes.IndexByte(b, ' ')
-	if i <= 0 {
-		return false, errHost
+	return more, err
+}
+
+// next reads the next line that is not blank: one event may hold several lines, each a row.
+func (p *clfParser) next(r *rec) (bool, error) {
+	b, more := nextLine(&p.rest)
+	if !more {
+		return false, nil
+	}
+	return true, p.line((*[clfSlots]value)(r.fields), b)
+}
+
+// line reads one line, which has no line end.
+func (p *clfParser) line(f *[clfSlots]value, b []byte) error {
+	i := 0
+	for i < len(b) && hostByte[b[i]] {
+		i++
+	}
+	if i == 0 || i == len(b) || b[i] != ' ' {
+		return hostError(b)
 	}
 	f[clfHost].b, f[clfHost].set = b[:i], true
+	if bytes.IndexByte(b[:i], ':') >= 0 && !isHost(b[:i]) {
+		return errInFront
+	}
 	b = b[i+1:]
-	// Nearly every line goes on with two hyphens.
+	// Nearly every line continues with two hyphens.
 	if len(b) >= 5 && b[0] == '-' && b[1] == ' ' && b[2] == '-' && b[3] == ' ' && b[4] == '[' {
 		f[clfIdent].b, f[clfIdent].set = b[:1], true
 		f[clfUser].b, f[clfUser].set = b[2:3], true
@@ -121,36 +146,43 @@ func (p *clfParser) start(r *rec) (bool, error) {
 	} else {
 		i = bytes.IndexByte(b, ' ')
 		if i < 0 {
-			return false, errHost
+			return errHost
 		}
 		// A user's name may hold spaces.
-		j := bytes.Index(b[i+1:], []byte(" ["))
+		j := bytes.Index(b[i:], []byte(" ["))
 		if j < 0 {
-			return false, errTime
+			return errTime
 		}
-		f[clfIdent].b, f[clfIdent].set = b[:i], true
-		f[clfUser].b, f[clfUser].set = b[i+1:i+1+j], true
-		b = b[i+j+3:]
+		if j == 0 {
+			return errHost
+		}
+		ident, user := b[:i], b[i+1:i+j]
+		if !isIdent(ident) || !isUser(user) {
+			return errInFront
+		}
+		f[clfIdent].b, f[clfIdent].set = ident, true
+		f[clfUser].b, f[clfUser].set = user, true
+		b = b[i+j+2:]
 	}
 	i = 26
 	if len(b) <= i || b[i] != ']' {
 		if i = bytes.IndexByte(b, ']'); i < 0 {
-			return false, errTime
+			return errTime
 		}
 	}
 	f[clfTime].b, f[clfTime].set = b[:i], true
 	b = b[i+1:]
 	if len(b) < 2 || b[0] != ' ' || b[1] != '"' {
-		return false, errRequest
+		return errRequest
 	}
 	request, b, ok := quoted(b[2:])
 	if !ok {
-		return false, errRequest
+		return errRequest
 	}
 	if p.format.request {
 		splitRequest(f, request)
 	}
-	return true, p.numbers(f, b)
+	return p.numbers(f, b)
 }
 
 // numbers reads what follows the request line.
@@ -177,7 +209,7 @@ func (p *clfParser) numbers(f *[clfSlots]value, b []byte) error {
 		return fmt.Errorf("bytes %s has more than 18 digits", quote(b[:i]))
 	}
 	b = b[i:]
-	if len(b) > 0 && b[0] != ' ' && !isLineEnd(b[0]) {
+	if len(b) > 0 && b[0] != ' ' {
 		return errBytes
 	}
 	if !p.format.combined {
@@ -202,17 +234,11 @@ func (p *clfParser) numbers(f *[clfSlots]value, b []byte) error {
 	// The agent is the last field: where the line was cut within it, what is there is taken. So nothing about it can be
 	// wrong, and it is looked at only where it is used.
 	if p.format.agent {
-		agent, _, ok := quoted(b[2:])
-		for !ok && len(agent) > 0 && isLineEnd(agent[len(agent)-1]) {
-			agent = agent[:len(agent)-1]
-		}
+		agent, _, _ := quoted(b[2:])
 		f[clfAgent].b, f[clfAgent].set = agent, true
 	}
 	return nil
 }
-
-// isLineEnd tells the bytes that a sender may have left at a line's end.
-func isLineEnd(c byte) bool { return c == '\n' || c == '\r' }
 
 // quoted takes text up to the next quote that no backslash escapes. Where there is none, ok is false and field is all.
 func quoted(b []byte) (field, rest []byte, ok bool) {

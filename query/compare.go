@@ -65,9 +65,9 @@ func (c *compiler) comparator(a, b *compiled) func(x, y value) int {
 	case a.kind == kJSON && b.kind == kJSON:
 		c.fail(a.src, "and %s are JSON fields: say as what they are compared, with CAST(%s AS CHAR) or CAST(%s AS DECIMAL(p,s))", b.src.text, a.src.text, a.src.text)
 	case a.kind == kJSON && b.kind != kNull:
-		*a = c.beside(*a, b.kind)
+		*a = c.beside(c.unquoted(*a), b.kind)
 	case b.kind == kJSON && a.kind != kNull:
-		*b = c.beside(*b, a.kind)
+		*b = c.beside(c.unquoted(*b), a.kind)
 	}
 	switch {
 	case a.kind == kNull || b.kind == kNull:

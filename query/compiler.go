@@ -116,12 +116,17 @@ func (c *compiler) literal(e *expr) compiled {
 // column finds a name: Kafka's columns first, then the format's.
 func (c *compiler) column(e *expr) compiled {
 	path := e.path
-	if len(path) > 1 && strings.EqualFold(path[0], c.st.from) {
+	// A name that FROM's name qualifies is always a field: events._index is the record's own.
+	qualified := len(path) > 1 && strings.EqualFold(path[0], c.st.from)
+	if qualified {
 		path = path[1:]
 	}
 	name := path[len(path)-1]
+	if e.jsonPath {
+		return c.jsonPath(e, path)
+	}
 	if len(path) == 1 {
-		if x, ok := virtual(name); ok {
+		if x, ok := virtual(name, c.json); ok && (!qualified || !c.json) {
 			return x
 		}
 		// Where every name is a field, an alias in WHERE would be a field that no record has, in silence; unless the
@@ -145,6 +150,29 @@ func (c *compiler) column(e *expr) compiled {
 		}
 	}
 	return x
+}
+
+// jsonPath compiles name->'$…' and name->>'$…'. The name is always a field.
+func (c *compiler) jsonPath(e *expr, path []string) compiled {
+	f, ok := c.format.(*jsonFormat)
+	if !ok {
+		return c.fail(e, "a JSON path reads a field of --format json, which this format is not")
+	}
+	slot := f.slot(append(names(path), e.steps...), e.quoted)
+	return compiled{typ: typ{kind: kJSON, null: true}, src: e, eval: func(r *rec) value { return r.fields[slot] }}
+}
+
+// unquoted is what the operator -> reads as the operator ->> does: a text beside a text is compared without quotes, as
+// in MySQL, which makes a JSON text of the other.
+func (c *compiler) unquoted(x compiled) compiled {
+	if x.src == nil || !x.src.quoted || x.kind != kJSON {
+		return x
+	}
+	e := *x.src
+	e.quoted = false
+	y := c.column(&e)
+	y.src = x.src
+	return y
 }
 
 func (c *compiler) unknown(e *expr, path []string) compiled {
@@ -180,9 +208,14 @@ var virtualNames = []string{"_topic", "_partition", "_offset", "_index", "_times
 const maxTopic = 249
 
 // virtual makes the columns that every format has.
-func virtual(name string) (x compiled, ok bool) {
+//
+// Where every name is a field (json), names are compared with their case, as fields' names are: _Topic is a field.
+func virtual(name string, json bool) (x compiled, ok bool) {
 	x.kind = kInt
-	switch strings.ToLower(name) {
+	if !json {
+		name = strings.ToLower(name)
+	}
+	switch name {
 	case "_topic":
 		x.kind, x.chars = kText, maxTopic
 		x.eval = func(r *rec) value {
@@ -198,9 +231,11 @@ func virtual(name string) (x compiled, ok bool) {
 		x.eval = func(r *rec) value { return intValue(r.index) }
 	case "_timestamp":
 		x.kind, x.scale = kTime, 3
-		x.eval = func(r *rec) value { return timeValue(r.in.Timestamp * 1000) }
+		x.rareNull = true
+		x.eval = kafkaTime
 	case "_event_time":
 		x.kind, x.scale = kTime, 3
+		x.rareNull = true
 		x.eval = eventTime
 	case "_key":
 		x.kind, x.null = kText, true
@@ -214,14 +249,26 @@ func virtual(name string) (x compiled, ok bool) {
 	return x, true
 }
 
+// kafkaTime is the record's time in Kafka; NULL where it has none, which Kafka writes as -1.
+func kafkaTime(r *rec) value {
+	ms := r.in.Timestamp
+	if ms == -1 {
+		return null
+	}
+	if ms < minTime/1000 || ms > maxTime/1000 {
+		return r.fail("the record's timestamp in Kafka is no time in milliseconds since 1970 between the years 1000 and 9999: its producer may write microseconds or nanoseconds")
+	}
+	return timeValue(ms * 1000)
+}
+
 // eventTime is the timestamp header, in milliseconds since 1970 as Flume's interceptors write it, else Kafka's time.
 func eventTime(r *rec) value {
 	v := findHeader(r, "timestamp")
 	if !v.set {
-		return timeValue(r.in.Timestamp * 1000)
+		return kafkaTime(r)
 	}
 	ms, ok := parseSmall(v.b)
-	if !ok || ms > maxTime/1000 {
+	if !ok || ms < minTime/1000 || ms > maxTime/1000 {
 		return r.fail("header timestamp: want milliseconds since 1970, the record has %s", quote(v.b))
 	}
 	return timeValue(ms * 1000)
@@ -233,8 +280,8 @@ func findHeader(r *rec, name string) value {
 		return textValue(v)
 	}
 	for i := range r.in.Headers {
-		if r.in.Headers[i].Key == name {
-			return textValue(r.in.Headers[i].Value)
+		if h := &r.in.Headers[i]; h.Key == name {
+			return value{b: h.Value, set: h.Value != nil}
 		}
 	}
 	return null

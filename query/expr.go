@@ -33,6 +33,9 @@ type expr struct {
 	op       op
 	name     string
 	path     []string // of a column: its name, in front of it what qualifies it
+	steps    []step   // of a JSON path, behind path
+	jsonPath bool     // a JSON path follows the name
+	quoted   bool     // the JSON operator ->, which keeps the quotes of a text
 	args     []*expr
 	not      bool // NOT LIKE, NOT IN, NOT BETWEEN, IS NOT
 	star     bool // COUNT(*)
@@ -61,6 +64,16 @@ type statement struct {
 var aggregates = map[string]bool{"count": true, "sum": true, "min": true, "max": true}
 
 func (e *expr) aggregate() bool { return e.op == opCall && aggregates[e.name] }
+
+// columnName is the last name of a column and its JSON path.
+func (e *expr) columnName() string {
+	for i := len(e.steps) - 1; i >= 0; i-- {
+		if !e.steps[i].cell {
+			return e.steps[i].name
+		}
+	}
+	return e.path[len(e.path)-1]
+}
 
 // mentions reports whether a column of that name stands anywhere within e.
 func (e *expr) mentions(name string) bool {

@@ -98,17 +98,17 @@ func (f *fold) Add(p checkpoint.Partition, records []batch.Record, tally *batch.
 // add gives one record its fate.
 func (f *fold) add(in *batch.Record, tally *batch.Tally) {
 	r := &f.rec
+	if in.Value == nil {
+		tally.Filtered++ // a tombstone: there is no event
+		return
+	}
 	r.in, r.index, r.text, r.fault = in, 0, r.text[:0], ""
 	f.pending, f.keys, f.vals = f.pending[:0], f.keys[:0], f.vals[:0]
 	more, err := false, r.open(f.plan.options.FlumeValues)
 	if err == nil {
 		more, err = f.parser.start(r)
 	}
-	if err != nil {
-		tally.Dead = append(tally.Dead, f.deadLetter(-1, false, "", err.Error()))
-		return
-	}
-	for more {
+	for more && err == nil {
 		for i := range f.stmts {
 			s := &f.stmts[i]
 			row := f.evaluate(s)
@@ -118,7 +118,11 @@ func (f *fold) add(in *batch.Record, tally *batch.Tally) {
 			}
 		}
 		r.index++
-		more = f.parser.next(r)
+		more, err = f.parser.next(r)
+	}
+	if err != nil {
+		tally.Dead = append(tally.Dead, f.deadLetter(-1, false, "", err.Error()))
+		return
 	}
 	if len(f.pending) == 0 {
 		tally.Filtered++

@@ -190,8 +190,8 @@ func TestFold_kafkaColumns(t *testing.T) {
 		{Offset: 7, Timestamp: 1431857103250, Key: []byte("k"), Value: []byte("v"), Headers: []batch.Header{
 			{Key: "host", Value: []byte("a")}, {Key: "timestamp", Value: []byte("1000")}, {Key: "host", Value: []byte("b")},
 		}},
-		{Offset: 8, Timestamp: 1000},
-		{Offset: 9, Headers: []batch.Header{{Key: "timestamp", Value: []byte("soon")}}},
+		{Offset: 8, Timestamp: 1000, Value: []byte{}},
+		{Offset: 9, Value: []byte{}, Headers: []batch.Header{{Key: "timestamp", Value: []byte("soon")}}},
 	}, &tally)
 	want(t, printed(f.Take()),
 		"t: logs 3 7 0 k v 2015-05-17 10:05:03.250 1970-01-01 00:00:01.000 a NULL v",

@@ -32,8 +32,8 @@ type parser interface {
 	// start takes up r.event.Body and goes to its first row; it reports false where it has none. The error is why the
 	// body is not in the format.
 	start(r *rec) (bool, error)
-	// next goes to the record's next row, and reports false where there is none.
-	next(r *rec) bool
+	// next goes to the record's next row, and reports false where there is none. Its error is as start's.
+	next(r *rec) (bool, error)
 }
 
 // Formats lists the names of the log formats.
@@ -75,7 +75,7 @@ func (*rawParser) start(r *rec) (bool, error) {
 	return true, nil
 }
 
-func (*rawParser) next(*rec) bool { return false }
+func (*rawParser) next(*rec) (bool, error) { return false, nil }
 
 // wordsFormat gives a row for each word: what stands between ASCII white space. Its rows are numbered by _index.
 type wordsFormat struct{}
@@ -93,11 +93,11 @@ func (wordsFormat) parser() parser  { return new(wordsParser) }
 type wordsParser struct{ rest []byte }
 
 func (p *wordsParser) start(r *rec) (bool, error) {
-	p.rest = r.event.Body
-	return p.next(r), nil
+	p.rest = withoutBOM(r.event.Body)
+	return p.next(r)
 }
 
-func (p *wordsParser) next(r *rec) bool {
+func (p *wordsParser) next(r *rec) (bool, error) {
 	b := p.rest
 	i := 0
 	for i < len(b) && isSpace(b[i]) {
@@ -109,7 +109,7 @@ func (p *wordsParser) next(r *rec) bool {
 	}
 	p.rest = b[i:]
 	r.fields[0] = textValue(b[from:i])
-	return i > from
+	return i > from, nil
 }
 
 // nearest is the name among names that a person most likely meant, or "".

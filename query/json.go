@@ -1,63 +1,99 @@
 package query
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
-	"strings"
+	"slices"
 
 	"github.com/valyala/fastjson"
 )
 
-// jsonFormat reads one JSON object per record. Every name is a field; one that the object lacks is NULL, and so is
-// JSON's null. Names compare by their bytes. Where an object has a name twice, the first counts.
+// jsonFormat reads one JSON object per record, or one per line of it. Every name is a field; one that the object lacks
+// is NULL, and so is JSON's null. Names compare by their bytes, after escapes are undone. Where an object has a name
+// twice, the first counts.
 type jsonFormat struct {
-	paths [][]string
+	fields []jsonField
+}
+
+// jsonField is a place in an object.
+type jsonField struct {
+	path   []step
+	quoted bool // a text is read with its quotes
 }
 
 func (f *jsonFormat) names() []string { return nil }
-func (f *jsonFormat) slots() int      { return len(f.paths) }
+func (f *jsonFormat) slots() int      { return len(f.fields) }
 
 func (f *jsonFormat) column(path []string) (formatColumn, bool) {
-	c := formatColumn{typ: typ{kind: kJSON, null: true}}
-	for i, p := range f.paths {
-		if strings.Join(p, "\x00") == strings.Join(path, "\x00") {
-			c.slot = i
-			return c, true
+	return formatColumn{typ: typ{kind: kJSON, null: true}, slot: f.slot(names(path), false)}, true
+}
+
+// slot is the place in rec.fields of what stands at a path.
+func (f *jsonFormat) slot(path []step, quoted bool) int {
+	for i, g := range f.fields {
+		if g.quoted == quoted && slices.Equal(g.path, path) {
+			return i
 		}
 	}
-	c.slot = len(f.paths)
-	f.paths = append(f.paths, path)
-	return c, true
+	f.fields = append(f.fields, jsonField{path, quoted})
+	return len(f.fields) - 1
 }
 
-func (f *jsonFormat) parser() parser { return &jsonParser{paths: f.paths} }
+func (f *jsonFormat) parser() parser { return &jsonParser{fields: f.fields} }
 
 type jsonParser struct {
-	paths [][]string
-	fast  fastjson.Parser
-	text  []byte // numbers, objects and arrays as they are written
+	fields []jsonField
+	fast   fastjson.Parser
+	text   []byte // numbers, objects and arrays as they are written
+	rest   []byte // the lines after the one at hand, where each is an object
 }
 
-func (p *jsonParser) next(*rec) bool { return false }
+func (p *jsonParser) next(r *rec) (bool, error) {
+	line, more := nextLine(&p.rest)
+	if !more {
+		return false, nil
+	}
+	return true, p.object(r, line)
+}
 
 var errNoObject = errors.New("want a JSON object")
 
+// start reads one object, on one line or several. Where the body is no JSON and holds several lines, each line is an
+// object (NDJSON), and a row.
 func (p *jsonParser) start(r *rec) (bool, error) {
-	v, err := p.fast.ParseBytes(r.event.Body)
-	if err != nil {
-		return false, fmt.Errorf("want a JSON object: %w", err)
+	body := withoutBOM(r.event.Body)
+	p.rest, p.text = nil, p.text[:0]
+	err := p.object(r, body)
+	if err == nil || bytes.IndexByte(body, '\n') < 0 {
+		return err == nil, err
 	}
-	if v.Type() != fastjson.TypeObject {
-		return false, errNoObject
-	}
-	p.text = p.text[:0]
-	for i, path := range p.paths {
-		r.fields[i] = p.field(v.Get(path...))
+	p.rest = body
+	more, lineErr := p.next(r)
+	if !more || lineErr != nil {
+		return false, err // of the whole: its first line alone is no object either
 	}
 	return true, nil
 }
 
-func (p *jsonParser) field(v *fastjson.Value) value {
+// object reads the fields of one object.
+func (p *jsonParser) object(r *rec, b []byte) error {
+	v, err := p.fast.ParseBytes(b)
+	if err != nil {
+		return fmt.Errorf("want a JSON object: %w", err)
+	}
+	if v.Type() != fastjson.TypeObject {
+		return errNoObject
+	}
+	escapes := bytes.IndexByte(b, '\\') >= 0
+	for i := range p.fields {
+		f := &p.fields[i]
+		r.fields[i] = p.field(find(v, f.path, escapes), f.quoted)
+	}
+	return nil
+}
+
+func (p *jsonParser) field(v *fastjson.Value, quoted bool) value {
 	if v == nil {
 		return null
 	}
@@ -65,6 +101,9 @@ func (p *jsonParser) field(v *fastjson.Value) value {
 	case fastjson.TypeNull:
 		return null
 	case fastjson.TypeString:
+		if quoted {
+			return value{tag: tagQuoted, b: p.written(v), set: true}
+		}
 		b, _ := v.StringBytes() // never an error for this type
 		return textValue(b)
 	case fastjson.TypeTrue:
@@ -102,6 +141,7 @@ func jsonNumber(r *rec, v value, name string) value {
 	case tagText:
 		return r.fail("%s: want a number, the record has the text %s; CAST(%s AS DECIMAL(p,s)) reads numbers in quotes too", name, quote(v.b), name)
 	}
+	// tagQuoted is text, too.
 	return r.fail("%s: want a number, the record has %s", name, quote(v.b))
 }
 

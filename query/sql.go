@@ -291,10 +291,13 @@ func (c converter) binary(x *expr, e *sqlparser.BinaryExpr) (*expr, error) {
 	switch e.Operator {
 	case sqlparser.JSONExtractOp, sqlparser.JSONUnquoteExtractOp:
 		lit, ok := e.Right.(*sqlparser.SQLVal)
-		if !ok || left.op != opColumn || !strings.HasPrefix(string(lit.Val), "$.") {
+		if !ok || lit.Type != sqlparser.StrVal || left.op != opColumn || left.jsonPath {
 			return nil, fmt.Errorf("%s: want field->>'$.name.name'", x.text)
 		}
-		x.op, x.path = opColumn, append(left.path, strings.Split(string(lit.Val[2:]), ".")...)
+		if x.steps, err = parsePath(string(lit.Val)); err != nil {
+			return nil, fmt.Errorf("%s: %w", x.text, err)
+		}
+		x.op, x.path, x.jsonPath, x.quoted = opColumn, left.path, true, e.Operator == sqlparser.JSONExtractOp
 		return x, nil
 	case sqlparser.PlusStr, sqlparser.MinusStr, sqlparser.MultStr, sqlparser.DivStr:
 		x.name = e.Operator

@@ -83,7 +83,7 @@ func (st *statement) columnNames() ([]string, error) {
 		case st.columns != nil:
 			name = st.columns[i]
 		case name == "" && it.op == opColumn:
-			name = it.path[len(it.path)-1]
+			name = it.columnName()
 		case name == "":
 			return nil, fmt.Errorf("%s: which column of %s is it for? Columns are matched by name: write %s AS name", it.text, st.table, it.text)
 		}
@@ -258,7 +258,7 @@ func (c *compiler) aggregate(name string, e *expr) output {
 func (c *compiler) plainOutputs(p *program, names []string) {
 	places := []string{"_topic", "_partition", "_offset", "_index"}
 	for _, place := range places {
-		x, _ := virtual(place)
+		x, _ := virtual(place, true)
 		x.src = &expr{op: opColumn, path: []string{place}, text: place}
 		p.keys = append(p.keys, output{name: place, act: actKey, x: x, kind: x.column()})
 	}

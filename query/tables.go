@@ -43,7 +43,7 @@ func (p *program) table() row.Table {
 }
 
 func (o output) column() row.Column {
-	c := row.Column{Name: o.name, Kind: o.kind, Merge: o.act.merge(), Nullable: o.x.null}
+	c := row.Column{Name: o.name, Kind: o.kind, Merge: o.act.merge(), Nullable: o.x.null || o.act == actPlain && o.x.rareNull}
 	switch o.act {
 	case actCount, actCountSet:
 		c.Nullable = false

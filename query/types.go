@@ -21,11 +21,14 @@ func (k kind) number() bool { return k == kInt || k == kDecimal || k == kDouble 
 
 // typ is an expression's type.
 type typ struct {
-	kind  kind
-	null  bool // it can be NULL
-	scale int  // of a kDecimal: digits after the point that MySQL would show, anyScale where only the value says; of a kTime: digits of the second's fraction
-	prec  int  // of a kDecimal: digits in all, 0 where not bounded
-	chars int  // of a kText: at most so many characters, 0 where not bounded
+	kind kind
+	null bool // it can be NULL
+	// rareNull says that it is NULL only for records without a time. Such a value can be a key, and the rare record is a
+	// dead letter.
+	rareNull bool
+	scale    int // of a kDecimal: digits after the point that MySQL would show, anyScale where only the value says; of a kTime: digits of the second's fraction
+	prec     int // of a kDecimal: digits in all, 0 where not bounded
+	chars    int // of a kText: at most so many characters, 0 where not bounded
 }
 
 // anyScale is the scale of a JSON number.

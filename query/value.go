@@ -30,7 +30,8 @@ const (
 	tagNumber     // b is the number as it is written
 	tagTrue
 	tagFalse
-	tagOther // an object or array; b is its JSON
+	tagOther  // an object or array; b is its JSON
+	tagQuoted // a text; b is its JSON
 )
 
 var null value

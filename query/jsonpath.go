@@ -1,0 +1,187 @@
+package query
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/valyala/fastjson"
+)
+
+// step is one leg of a JSON path: a member of an object by its name, or a cell of an array.
+type step struct {
+	name  string
+	cell  bool
+	last  bool // index counts from the array's last cell backwards
+	index int
+}
+
+func names(path []string) []step {
+	steps := make([]step, len(path))
+	for i, n := range path {
+		steps[i].name = n
+	}
+	return steps
+}
+
+// find follows a path, as MySQL does: a cell 0 or last of what is no array is the value itself. It returns nil where
+// there is nothing. escapes says that names may be written with escapes.
+func find(v *fastjson.Value, path []step, escapes bool) *fastjson.Value {
+	for i := range path {
+		s := &path[i]
+		if !s.cell {
+			o, err := v.Object()
+			if err != nil {
+				return nil
+			}
+			if escapes {
+				// Get alone would look for a name without escapes first, wherever it stands. Visit undoes all of them.
+				o.Visit(func([]byte, *fastjson.Value) {})
+			}
+			if v = o.Get(s.name); v == nil {
+				return nil
+			}
+			continue
+		}
+		if v.Type() != fastjson.TypeArray {
+			if s.index != 0 {
+				return nil
+			}
+			continue
+		}
+		cells := v.GetArray()
+		at := s.index
+		if s.last {
+			at = len(cells) - 1 - s.index
+		}
+		if at < 0 || at >= len(cells) {
+			return nil
+		}
+		v = cells[at]
+	}
+	return v
+}
+
+// pathParser reads MySQL's JSON path syntax ("JSON Path Syntax" in its manual).
+type pathParser struct{ rest string }
+
+// parsePath reads a path that names one place. Those that name several ($.*, $[*], $**.a, $[0 to 2]) are refused: a
+// column holds one value.
+func parsePath(text string) (steps []step, err error) {
+	p := pathParser{text}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("JSON path %q, at byte %d: %w", text, len(text)-len(p.rest), err)
+		}
+	}()
+	p.space()
+	if !p.take("$") {
+		return nil, errors.New("must begin with $")
+	}
+	for p.space(); p.rest != ""; p.space() {
+		var s step
+		switch {
+		case strings.HasPrefix(p.rest, "**"):
+			return nil, errors.New("** names several values, and a field is one: write the whole path")
+		case p.take("."):
+			s, err = p.member()
+		case p.take("["):
+			s, err = p.cell()
+		default:
+			return nil, errors.New("expected . and a name, or [ and a number")
+		}
+		if err != nil {
+			return nil, err
+		}
+		if steps = append(steps, s); len(steps) > 100 {
+			return nil, errors.New("must have at most 100 legs")
+		}
+	}
+	return steps, nil
+}
+
+func (p *pathParser) space() { p.rest = strings.TrimLeft(p.rest, " \t\r\n") }
+
+func (p *pathParser) take(s string) (ok bool) {
+	p.rest, ok = strings.CutPrefix(p.rest, s)
+	return ok
+}
+
+func (p *pathParser) member() (s step, err error) {
+	p.space()
+	if strings.HasPrefix(p.rest, "*") {
+		return s, errors.New(".* names several values, and a field is one: write the name")
+	}
+	if strings.HasPrefix(p.rest, `"`) {
+		n := quotedLength(p.rest)
+		if err := json.Unmarshal([]byte(p.rest[:n]), &s.name); err != nil {
+			return s, errors.New("the name in quotes must be a JSON string")
+		}
+		p.rest = p.rest[n:]
+		return s, nil
+	}
+	n := 0
+	for n < len(p.rest) {
+		c, size := utf8.DecodeRuneInString(p.rest[n:])
+		if c != '_' && c != '$' && !unicode.IsLetter(c) && (n == 0 || !unicode.IsDigit(c) && !unicode.Is(unicode.Mn, c)) {
+			break
+		}
+		n += size
+	}
+	if n == 0 {
+		return s, errors.New(`expected a name; one that is not of letters and digits, beginning with a letter, needs quotes: $."user-agent"`)
+	}
+	s.name, p.rest = p.rest[:n], p.rest[n:]
+	if p.rest != "" && !strings.ContainsRune(".[* \t\r\n", rune(p.rest[0])) {
+		return s, errors.New(`a name that is not of letters and digits needs quotes: $."user-agent"`)
+	}
+	return s, nil
+}
+
+func (p *pathParser) cell() (s step, err error) {
+	s.cell = true
+	several := errors.New("[*] and [n to m] name several values, and a field is one: write [n], [last] or [last-n]")
+	p.space()
+	switch {
+	case strings.HasPrefix(p.rest, "*"):
+		return s, several
+	case p.take("last"):
+		s.last = true
+		p.space()
+		if p.take("-") {
+			p.space()
+			s.index, err = p.number()
+		}
+	default:
+		s.index, err = p.number()
+	}
+	if err != nil {
+		return s, err
+	}
+	p.space()
+	if strings.HasPrefix(p.rest, "to") {
+		return s, several
+	}
+	if !p.take("]") {
+		return s, errors.New("expected ]")
+	}
+	return s, nil
+}
+
+func (p *pathParser) number() (n int, err error) {
+	i := 0
+	for ; i < len(p.rest) && p.rest[i]-'0' < 10; i++ {
+		if n = n*10 + int(p.rest[i]-'0'); n > math.MaxUint32 {
+			return 0, errors.New("the number of a cell must be at most 4294967295")
+		}
+	}
+	if i == 0 {
+		return 0, errors.New("expected the number of a cell, last, or last-n")
+	}
+	p.rest = p.rest[i:]
+	return n, nil
+}

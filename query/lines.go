@@ -1,0 +1,125 @@
+package query
+
+import (
+	"bytes"
+	"net/netip"
+	"unsafe"
+)
+
+var bom = []byte("\xef\xbb\xbf")
+
+// withoutBOM passes over UTF-8's byte order mark.
+func withoutBOM(b []byte) []byte {
+	if len(b) >= 3 && b[0] == 0xef {
+		return bytes.TrimPrefix(b, bom)
+	}
+	return b
+}
+
+// nextLine takes the next line that is not blank from rest, without its line end (LF, CRLF, or CR at the end of all).
+// It reports false where there is none.
+func nextLine(rest *[]byte) (line []byte, ok bool) {
+	for b := *rest; len(b) > 0; b = *rest {
+		line = b
+		if i := bytes.IndexByte(b, '\n'); i >= 0 {
+			line, *rest = b[:i], b[i+1:]
+		} else {
+			*rest = nil
+		}
+		for len(line) > 0 && line[len(line)-1] == '\r' {
+			line = line[:len(line)-1]
+		}
+		if len(line) > 0 {
+			return line, true
+		}
+	}
+	return nil, false
+}
+
+// hostByte holds the bytes of host names, of addresses of both families and their zones, and of nginx's "unix:".
+var hostByte = func() (ok [256]bool) {
+	for c := range ok {
+		ok[c] = c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= 0x80
+	}
+	for _, c := range []byte(".-_:%[]") {
+		ok[c] = true
+	}
+	return ok
+}()
+
+// hostError says why a line does not begin with a host and a space.
+func hostError(b []byte) error {
+	if i := bytes.IndexByte(b, ' '); i <= 0 {
+		return errHost
+	}
+	return errInFront
+}
+
+// isHost judges a host that holds a colon: only an address does, alone, in brackets or with a port, and nginx's
+// "unix:".
+func isHost(b []byte) bool {
+	return isAddress(b) || string(b) == "unix:"
+}
+
+// isAddress reports whether b is an IP address, which may stand in brackets and have a port. It allocates for zones and
+// for what is nearly an address alone.
+func isAddress(b []byte) bool {
+	if len(b) < 2 || len(b) > 80 {
+		return false
+	}
+	colons, points := 0, 0
+	for i, c := range b {
+		switch {
+		case c == ':':
+			colons++
+		case c == '.':
+			points++
+		case c == '%' && colons > 1:
+			return isParsed(b, netip.ParseAddr)
+		case c == '[' && i == 0:
+			if b[len(b)-1] == ']' {
+				return isParsed(b[1:len(b)-1], netip.ParseAddr)
+			}
+			return isParsed(b, netip.ParseAddrPort)
+		case c-'0' > 9 && c|0x20-'a' > 5:
+			return false
+		}
+	}
+	if colons == 1 {
+		return points == 3 && isParsed(b, netip.ParseAddrPort)
+	}
+	return (colons > 1 || points == 3) && isParsed(b, netip.ParseAddr)
+}
+
+func isParsed[T any](b []byte, parse func(string) (T, error)) bool {
+	_, err := parse(unsafe.String(unsafe.SliceData(b), len(b))) //nolint:gosec // G103: nothing of the text is kept
+	return err == nil
+}
+
+// isIdent tells an identity that identd gave from a field that came there because something stands before the host.
+func isIdent(b []byte) bool {
+	return len(b) > 0 && bytes.IndexAny(b, ":,|\"[]{}<>") < 0 && !isAddress(b)
+}
+
+// isUser tells a user's name, which may hold spaces, from what comes there when something stands before the host: a
+// hyphen, an address or a syslog tag among its words.
+func isUser(b []byte) bool {
+	if string(b) == "-" {
+		return true
+	}
+	if len(b) == 0 || bytes.IndexAny(b, "\"[{") >= 0 && string(b) != `""` {
+		return false
+	}
+	for len(b) > 0 {
+		word := b
+		if i := bytes.IndexByte(b, ' '); i >= 0 {
+			word, b = b[:i], b[i+1:]
+		} else {
+			b = nil
+		}
+		if n := len(word); n > 0 && (string(word) == "-" || word[n-1] == ':' || word[n-1] == ',' || isAddress(word)) {
+			return false
+		}
+	}
+	return true
+}
