@@ -189,7 +189,7 @@ func (e *Engine[D]) observe(ev Event) {
 	switch ev := ev.(type) {
 	case CommittedEvent:
 		if rows, refused := errors.AsType[*RefusedRows](ev.Err); refused {
-			e.log.Warn("MySQL refuses rows; their records become dead letters", "task", ev.Task, "rows", len(rows.Rows), "err", rows)
+			e.log.Warn("MySQL rejected rows; folding their records again to find the dead letters", "task", ev.Task, "rows", len(rows.Rows), "err", rows)
 			e.refused[ev.Task] = append(e.refused[ev.Task], rows.Rows...)
 		}
 		e.m.commit(ev.Err, time.Since(e.began[ev.Task]))

@@ -68,12 +68,24 @@ type Tally struct {
 	Dead       []DeadLetter
 }
 
-// Refused is a row that MySQL will not take, found when a batch was committed. The records that make this row, up to
-// and not including Until, are dead letters when they are folded again.
+// Refused is a row that MySQL rejects, found when a batch was committed. It says what becomes of the records that
+// make this row, up to and not including Until, when they are folded again: of a Merged row each makes a row of its own,
+// so that the next refusal names records; of a row with a Source that one record is a dead letter, and its neighbors are
+// counted; else all of them are dead letters.
 type Refused struct {
 	Table  string // as row.Table.FullName writes it
 	Key    []byte // the row's encoded key
 	Reason string
 	// Until is, for each partition of the batch, the offset at which it ended.
 	Until map[checkpoint.Partition]int64
+	// Merged says that the row may stand for several records, of which not all need be at fault.
+	Merged bool
+	// Source is the one record that made the row, nil where that is not known.
+	Source *RecordID
+}
+
+// RecordID is where a record stands in Kafka.
+type RecordID struct {
+	checkpoint.Partition
+	Offset int64
 }

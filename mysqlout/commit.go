@@ -158,7 +158,7 @@ func (s *Sink) writeRows(ctx context.Context, tx *pool.Tx, pieces []piece, at in
 		err := s.send(ctx, tx, text)
 		ahead.Wait()
 		if err != nil {
-			if couldBeValue(tx, err) {
+			if couldBeValue(tx.Server.Dialect == pool.Embedded, err) {
 				return &valueError{at, from, err}
 			}
 			return fmt.Errorf("write rows of %s: %w", p.table.FullName(), err)
@@ -172,9 +172,9 @@ func (s *Sink) writeRows(ctx context.Context, tx *pool.Tx, pieces []piece, at in
 
 var errTooLong = errors.New("the row is longer than the server's max_allowed_packet")
 
-func couldBeValue(tx *pool.Tx, err error) bool {
-	n := number(err)
-	return fates[n] == value || fates[n] == ranged || n == 1105 && tx.Server.Dialect == pool.Embedded
+func couldBeValue(embedded bool, err error) bool {
+	f := fateOf(err)
+	return f == value || f == ranged || number(err) == 1105 && embedded
 }
 
 // statement appends one statement of rows order[from:next], next being where the text has grown to usual bytes.

@@ -21,7 +21,7 @@ const (
 	retry                // the same again
 	leave                // the same again, but on another connection: this node does not take writes
 	tooLarge             // a smaller batch
-	value                // a row's own value, P18
+	value                // a row's own value, P18, or a total that a constraint rejects, P19; refused.go tells them apart
 	ranged               // a value out of range, or a total: P18 or P19, which our own range check tells apart
 )
 
@@ -46,7 +46,14 @@ var fates = map[uint16]fate{
 
 	1197: tooLarge, 1206: tooLarge, 3100: tooLarge, 1153: tooLarge, 1534: tooLarge,
 
-	1048: value, 1265: value, 1292: value, 1366: value, 1406: value, 3140: value, 3819: value, 4025: value,
+	1048: value, 1265: value, 1292: value, 1366: value, 1367: value, 1406: value, 1411: value, // not what the column takes
+	1300: value, 3854: value, // not in the character set
+	1365: value, 1441: value, // what a generated column or a trigger computes from the value
+	3140: value, 3141: value, 3156: value, 3157: value, 3903: value, // JSON
+	1118: value, 1713: value, 3751: value, 3752: value, // too long for a page, the undo log, a functional index
+	3819: value, 4025: value, 1644: value, // CHECK; a trigger's SIGNAL
+	1526: value, 1748: value, 1591: value, // no partition for the row
+	1216: value, 1452: value, // no parent row
 	1264: ranged, 1690: ranged,
 }
 
@@ -62,9 +69,23 @@ var hints = map[uint16]string{
 	1143: "give the user the rights that etl check --ddl prints",
 	1146: "the table is gone; put it back",
 	1364: "a column that the query does not write needs a default, or must be nullable",
-	1452: "a foreign key refuses the row; the counted table should have none",
+	1452: "a foreign key rejects the row; a counted table must have no foreign key",
 	1264: "a total has outgrown its column; make the column wider (ALTER TABLE), and the task goes on by itself",
 	1690: "a total has outgrown its column; make the column wider (ALTER TABLE), and the task goes on by itself",
+}
+
+// fateOf is what an answer of the server means. A trigger's SIGNAL may carry any number, and is known by its SQL state.
+func fateOf(err error) fate {
+	if answer, ok := errors.AsType[*mysql.MySQLError](err); ok {
+		if f := fates[answer.Number]; f == blocked && isSignal(answer) {
+			return value
+		}
+	}
+	return fates[number(err)]
+}
+
+func isSignal(answer *mysql.MySQLError) bool {
+	return answer.Number == 1644 || string(answer.SQLState[:]) == "45000"
 }
 
 // number is the server's error number, 0 where err is no answer of the server.
@@ -101,7 +122,7 @@ func classify(doing string, err error) error {
 		}
 		return &checkpoint.Error{Class: checkpoint.ErrRetry, Err: err, Hint: hint}
 	}
-	switch fates[n] {
+	switch fateOf(err) {
 	case retry, leave:
 		return &checkpoint.Error{Class: checkpoint.ErrRetry, Err: err}
 	case tooLarge:
@@ -127,10 +148,14 @@ func (b bug) Error() string { return "BUG: " + string(b) }
 
 func bugf(format string, args ...any) error { return bug(fmt.Sprintf(format, args...)) }
 
-var atRow = regexp.MustCompile(`at row (\d+)`)
+var atRow = regexp.MustCompile(`at row (\d+)$`)
 
-// namedRow is the row of the statement that the server names, from 0; false where it names none.
+// namedRow is the row of the statement that the server names, from 0; false where it names none. The server's own words
+// are the last ones: a value or a trigger's text before them may say anything.
 func namedRow(err error) (int, bool) {
+	if answer, ok := errors.AsType[*mysql.MySQLError](err); ok && isSignal(answer) {
+		return 0, false
+	}
 	m := atRow.FindStringSubmatch(err.Error())
 	if m == nil {
 		return 0, false

@@ -1,6 +1,7 @@
 package mysqlout
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,9 +12,11 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// refused finds the rows that MySQL will not take, from where the commit failed to its end, and returns them as
-// *batch.RefusedRows. Nothing stays of the search: each try is a transaction that is rolled back. Where the fault is no
-// row's own, the error is a class of checkpoint.
+// refused finds the rows that MySQL rejects, from where the commit failed to its end, and returns them as
+// *batch.RefusedRows. Nothing stays of the search: each try is a transaction that is rolled back. A row that is
+// not of one record is returned as merged, and the fold makes a row for each of its records when they come again. A row of one record
+// is returned with that record as its source, if the record itself is at fault. Where the fault is no row's own, the
+// error is a class of checkpoint.
 func (s *Sink) refused(ctx context.Context, part *batch.Part[row.Delta], pieces []piece, at *valueError) error {
 	until := map[checkpoint.Partition]int64{}
 	for _, m := range part.Moves {
@@ -31,10 +34,17 @@ func (s *Sink) refused(ctx context.Context, part *batch.Part[row.Delta], pieces 
 			return s.failed("look for the rows that "+p.table.FullName()+" refuses", err)
 		}
 		for _, bad := range f.found {
-			out.Rows = append(out.Rows, batch.Refused{
+			refused := batch.Refused{
 				Table: p.table.FullName(), Key: append([]byte(nil), p.rows.Key(bad.row)...),
 				Reason: cut(bad.reason, maxReason), Until: until,
-			})
+			}
+			if from, ok := p.rows.Origin(bad.row); !ok {
+				refused.Merged = true
+			} else {
+				source := checkpoint.Partition{Topic: part.Moves[0].Topic, ID: from.Partition}
+				refused.Source = &batch.RecordID{Partition: source, Offset: from.Offset}
+			}
+			out.Rows = append(out.Rows, refused)
 		}
 	}
 	if len(out.Rows) == 0 {
@@ -84,20 +94,18 @@ func (f *finder) part(ctx context.Context, order []int) error {
 		if err == nil {
 			return nil
 		}
-		switch fate := fates[number(err)]; {
-		case fate == ranged:
-			return f.outOfRange(order, err)
-		case fate != value && !(embedded && number(err) == 1105):
+		if !couldBeValue(embedded, err) {
 			return err
 		}
 		if n, named := namedRow(err); named && n < len(order) {
-			f.found = append(f.found, badRow{order[n], err.Error()})
+			if err := f.blame(ctx, order[n], err); err != nil {
+				return err
+			}
 			order = order[n+1:]
 			continue
 		}
 		if len(order) == 1 {
-			f.found = append(f.found, badRow{order[0], err.Error()})
-			return nil
+			return f.blame(ctx, order[0], err)
 		}
 		before, half := len(f.found), len(order)/2
 		if err := errors.Join(f.part(ctx, order[:half]), f.part(ctx, order[half:])); err != nil {
@@ -107,29 +115,44 @@ func (f *finder) part(ctx context.Context, order []int) error {
 		case found == 0 || embedded && found == len(order) && number(err) == 1105:
 			// No row is to blame by itself, or all alike by a server that has one number for everything: the table is.
 			f.found = f.found[:before]
-			return &checkpoint.Error{
-				Class: checkpoint.ErrBlocked, Err: fmt.Errorf("write rows of %s: %w", f.piece.table.FullName(), err),
-				Hint: "no single row explains this error; look at the table",
-			}
+			return f.total("no single row explains this error", err)
 		}
 		return nil
 	}
 	return nil
 }
 
-// outOfRange tells a row's own value from a total (P19): the rows were checked by the real columns' bounds, so what
-// fits and is refused all the same is a total.
-func (f *finder) outOfRange(order []int, err error) error {
-	before := len(f.found)
-	for _, i := range order {
+// blame adds a row that MySQL rejected with this answer, unless a stored total is at fault and not the row (P19).
+// Servers judge a row's values before they look for its key. So an INSERT without the merge fails for a fault of the
+// values, and either succeeds or finds the key taken where only the total is at fault.
+func (f *finder) blame(ctx context.Context, i int, answer error) error {
+	if fateOf(answer) == ranged {
 		if why := f.piece.misfit(f.piece.rows, i); why != "" {
 			f.found = append(f.found, badRow{i, why})
+			return nil
 		}
 	}
-	if len(f.found) == before {
-		return err // classified as blocked, with the hint
+	embedded, err := f.insert(ctx, i)
+	switch {
+	case err == nil || number(err) == duplicateKey:
+		return f.total("the row's own values are accepted, the total is not", answer)
+	case couldBeValue(embedded, err):
+		f.found = append(f.found, badRow{i, answer.Error()})
+		return nil
 	}
-	return nil
+	return err
+}
+
+const duplicateKey = 1062
+
+// total is the error for a fault that no row has by itself.
+func (f *finder) total(why string, answer error) error {
+	return &checkpoint.Error{
+		Class: checkpoint.ErrBlocked,
+		Err:   fmt.Errorf("write rows of %s: %s: %w", f.piece.table.FullName(), why, answer),
+		Hint: cmp.Or(hints[number(answer)],
+			"change the constraint or the trigger that rejects the total, and the task resumes automatically"),
+	}
 }
 
 // try sends one statement with these rows, in a transaction that is rolled back.
@@ -139,12 +162,26 @@ func (f *finder) try(ctx context.Context, order []int) (embedded bool, err error
 	if err != nil {
 		return false, err
 	}
-	embedded = tx.Server.Dialect == pool.Embedded
 	text, _ := f.piece.statement(nil, order, 0, int(^uint(0)>>1))
+	return tx.Server.Dialect == pool.Embedded, f.roll(ctx, tx, text)
+}
+
+// insert sends one row without the merge, in a transaction that is rolled back.
+func (f *finder) insert(ctx context.Context, i int) (embedded bool, err error) {
+	f.tries++
+	tx, err := f.sink.pool.Tx(ctx, pool.Second)
+	if err != nil {
+		return false, err
+	}
+	text := f.piece.appendRow([]byte(f.piece.head), f.piece.rows, i, nil)
+	return tx.Server.Dialect == pool.Embedded, f.roll(ctx, tx, text)
+}
+
+func (f *finder) roll(ctx context.Context, tx *pool.Tx, text []byte) error {
 	if err := f.sink.send(ctx, tx, text); err != nil {
 		abandon(tx, err)
-		return embedded, err
+		return err
 	}
 	tx.Rollback(ctx)
-	return embedded, nil
+	return nil
 }

@@ -12,10 +12,11 @@ import (
 
 // found is a table as information_schema describes it.
 type found struct {
-	engine   string // empty where there is no such table
-	kind     string // BASE TABLE, VIEW
-	columns  []column
-	uniques  map[string][]indexPart // unique keys by name
+	engine  string // empty where there is no such table
+	kind    string // BASE TABLE, VIEW
+	columns []column
+	uniques map[string][]indexPart // unique keys by name
+	rejecting
 	triggers int
 }
 
@@ -118,6 +119,9 @@ func inspect(ctx context.Context, tx *pool.Tx, t *row.Table) (*found, error) {
 			return nil
 		})
 	if err != nil {
+		return f, err
+	}
+	if err := f.readRejecting(ctx, tx, where); err != nil {
 		return f, err
 	}
 	return f, tx.Query(ctx, "SELECT COUNT(*) FROM information_schema.triggers"+where("event_object_schema", "event_object_table"),

@@ -1,6 +1,7 @@
 package mysqlout
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -63,6 +64,7 @@ func (j *judge) table() row.Table {
 	}
 	j.unwritten()
 	j.keys()
+	j.rejects()
 	if j.found.triggers > 0 {
 		j.warn(name, "make sure that they neither fail nor write to tables that etl writes", "it has %d triggers", j.found.triggers)
 	}
@@ -175,9 +177,10 @@ func (j *judge) kind(c *row.Column, real *column, subject string, key bool) {
 		if c.Merge == row.Add {
 			j.refuse(subject, "write SUM(CAST(… AS DECIMAL(38,6)))", "a sum of DOUBLE depends on the order of adding, so it cannot be exact")
 		}
-		if real.dataType != "double" {
-			wrong("DOUBLE")
+		if real.dataType != "double" || strings.Contains(real.columnType, "(") {
+			wrong("DOUBLE, without digits, which would round")
 		}
+		c.Unsigned = strings.Contains(real.columnType, "unsigned")
 	case row.Datetime:
 		if real.dataType != "datetime" && real.dataType != "timestamp" {
 			wrong("DATETIME")
@@ -186,6 +189,9 @@ func (j *judge) kind(c *row.Column, real *column, subject string, key bool) {
 				"it keeps %d digits of a second's fraction, the query groups by %d: different times would become one row", real.fraction, c.Scale)
 		}
 		c.Scale = int(real.fraction)
+		if real.dataType == "timestamp" {
+			c.MinInt, c.MaxInt = timestampMin, cmp.Or(j.found.timestampMax, timestampMax)
+		}
 	case row.Text, row.Bytes:
 		j.text(c, real, subject, key)
 	}
@@ -193,6 +199,7 @@ func (j *judge) kind(c *row.Column, real *column, subject string, key bool) {
 
 // numberBounds takes over the bounds of a numeric column; false where it is none that keeps numbers exactly.
 func numberBounds(c *row.Column, real *column) bool {
+	c.Unsigned = strings.Contains(real.columnType, "unsigned")
 	if real.dataType == "decimal" {
 		c.Precision = int(real.precision)
 		if c.Kind == row.Decimal {
@@ -200,9 +207,12 @@ func numberBounds(c *row.Column, real *column) bool {
 			return true
 		}
 		c.MinInt, c.MaxInt = math.MinInt64, math.MaxInt64
+		if c.Unsigned {
+			c.MinInt = 0
+		}
 		if digits := real.precision - real.scale; digits < 19 {
 			most := int64(math.Pow10(int(digits))) - 1
-			c.MinInt, c.MaxInt = -most, most
+			c.MinInt, c.MaxInt = max(-most, c.MinInt), most
 		}
 		c.Precision = int(real.precision - real.scale)
 		return true
@@ -212,14 +222,14 @@ func numberBounds(c *row.Column, real *column) bool {
 		return false
 	}
 	c.MinInt, c.MaxInt = -1<<(bits-1), 1<<(bits-1)-1
-	if strings.Contains(real.columnType, "unsigned") {
+	if c.Unsigned {
 		c.MinInt, c.MaxInt = 0, math.MaxInt64
 		if bits < 64 {
 			c.MaxInt = 1<<bits - 1
 		}
 	}
 	if c.Kind == row.Decimal {
-		c.Scale, c.Precision = 0, 19 // rounded to the column's scale before it is added
+		c.Scale, c.Precision = 0, 20 // rounded to the column's scale before it is added
 	}
 	return true
 }
@@ -241,6 +251,13 @@ func (j *judge) text(c *row.Column, real *column, subject string, key bool) {
 	c.MaxChars = 0
 	if !binary {
 		c.MaxChars = int(real.characters)
+		c.Charset = real.charset
+		if !strings.HasPrefix(real.charset, "utf8") {
+			c.MaxBytes = 0 // the column's bytes are not those of UTF-8
+		}
+		if real.charset == "utf8mb4" {
+			c.Charset = ""
+		}
 	}
 	if !key && c.Merge != row.Min && c.Merge != row.Max {
 		return

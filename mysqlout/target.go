@@ -1,6 +1,7 @@
 package mysqlout
 
 import (
+	"math"
 	"math/big"
 
 	"github.com/sluice-etl/sluice/row"
@@ -132,5 +133,9 @@ func fits(real, folded *row.Column, n row.Number) bool {
 	}
 	unit := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(folded.Scale)), nil)
 	whole := new(big.Int).Quo(n.Big(), unit)
-	return whole.Cmp(big.NewInt(real.MinInt)) >= 0 && whole.Cmp(big.NewInt(real.MaxInt)) <= 0
+	most := big.NewInt(real.MaxInt)
+	if real.Unsigned && real.MaxInt == math.MaxInt64 {
+		most.SetUint64(math.MaxUint64)
+	}
+	return whole.Cmp(big.NewInt(real.MinInt)) >= 0 && whole.Cmp(most) <= 0
 }

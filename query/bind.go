@@ -88,6 +88,9 @@ func newLimits(c *row.Column) limits {
 		if c.MinInt != 0 || c.MaxInt != 0 {
 			l.low, l.high = c.MinInt, c.MaxInt
 		}
+		if c.Unsigned {
+			l.low = max(l.low, 0)
+		}
 	}
 	return l
 }
@@ -111,6 +114,10 @@ func (l *limits) fit(r *rec, v *value, k kind) {
 		fitText(r, v, l.Column)
 	case row.Datetime:
 		fitTime(r, v, k, l.Column)
+	case row.Double:
+		if f := v.double(); math.IsNaN(f) || math.IsInf(f, 0) || l.Unsigned && f < 0 {
+			r.fail("column %s: the DOUBLE is out of range: %g", l.Name, f)
+		}
 	}
 }
 
@@ -148,6 +155,14 @@ func fitNumber(r *rec, v *value, col *row.Column) {
 	if col.Merge == row.Add {
 		digits = min(digits, maxAdded)
 	}
+	if col.Unsigned && n.Sign() < 0 {
+		r.fail("column %s: %s is out of range: the column is UNSIGNED", col.Name, shown(*v, kDecimal))
+		return
+	}
+	if col.Unsigned && col.Scale == 0 && col.MaxInt == math.MaxInt64 && ok && n.Hi == 0 {
+		v.num, v.scale = n, 0 // a BIGINT UNSIGNED
+		return
+	}
 	if col.Scale == 0 && (col.MinInt != 0 || col.MaxInt != 0) {
 		if small, fits := n.Int64(); !ok || !fits || small < col.MinInt || small > col.MaxInt {
 			r.fail("column %s: %s is out of range: want %d to %d", col.Name, shown(*v, kDecimal), col.MinInt, col.MaxInt)
@@ -172,6 +187,9 @@ func fitText(r *rec, v *value, col *row.Column) {
 	}
 	if col.Kind == row.Text && !utf8.Valid(v.b) {
 		r.fail("column %s: the value is not valid UTF-8: %s", col.Name, quote(v.b))
+	}
+	if col.Charset != "" && outside(col.Charset, v.b) {
+		r.fail("column %s: the column's character set %s does not hold every character of the value: %s", col.Name, col.Charset, quote(v.b))
 	}
 }
 

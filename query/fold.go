@@ -45,8 +45,9 @@ type cellColumn struct {
 // pending is a row that a statement makes of the record at hand: nothing is merged until all have succeeded.
 type pending struct {
 	stmt     *stmt
-	key, end int // in fold.keys
-	vals     int // the first in fold.vals
+	key, end int  // in fold.keys
+	vals     int  // the first in fold.vals
+	apart    bool // the row is not merged with others of its key, because MySQL rejected the merged row
 }
 
 // NewFold makes a fold for one task. Call it after Bind.
@@ -163,10 +164,12 @@ func (f *fold) evaluate(s *stmt) (row bool) {
 	}
 	p.end = len(f.keys)
 	if f.refused.any() {
-		if reason, refused := f.refused.find(f.plan.bound[s.table].FullName(), f.keys[p.key:p.end], r.part, r.in.Offset); refused {
+		reason, apart := f.refused.find(f.plan.bound[s.table].FullName(), f.keys[p.key:p.end], r.part, r.in.Offset)
+		if reason != "" {
 			r.fault = reason
 			return true
 		}
+		p.apart = apart
 	}
 	f.pending = append(f.pending, p)
 	return false
@@ -185,7 +188,12 @@ func appendKey(dst []byte, v *value, k row.Kind) []byte {
 // merge adds a pending row to the delta. It cannot fail.
 func (f *fold) merge(p *pending) {
 	rows := f.rows[p.stmt.table]
-	i, _ := rows.Find(f.keys[p.key:p.end])
+	var i int
+	if key := f.keys[p.key:p.end]; p.apart {
+		i = rows.Apart(key, row.Origin{Partition: f.rec.part.ID, Offset: f.rec.in.Offset})
+	} else {
+		i, _ = rows.Find(key)
+	}
 	cells := rows.Cells(i)
 	vals := f.vals[p.vals:]
 	for j := range p.stmt.cells {

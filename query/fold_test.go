@@ -3,6 +3,7 @@ package query
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -224,6 +225,101 @@ func TestP18_refusedRowsComeBackDead(t *testing.T) {
 	}
 	if tally := feed(f, "bad"); len(tally.Dead) != 0 {
 		t.Errorf("passed offsets are still refused: %+v", tally)
+	}
+}
+
+// P18: one record's value in a merged row does not take its neighbors with it. The records of a merged row that MySQL
+// rejected make a row each, up to the end of the rejected batch; then only the record that MySQL names is dead.
+func TestP18_neighborsOfARefusedRecordAreCounted(t *testing.T) {
+	t.Parallel()
+	f := plan(t, "json", `INSERT INTO t SELECT COALESCE(k, '') AS k, COUNT(*) AS n, MAX(CAST(v AS SIGNED)) AS m FROM events GROUP BY 1`).NewFold()
+	bodies := []string{`{"k":"a","v":1}`, `{"k":"a","v":99}`, `{"k":"b","v":1}`, `{"k":"a","v":3}`}
+	feed(f, bodies...)
+	d := f.Take()
+	want(t, printed(d), "t: a 3 99", "t: b 1 1")
+	at := checkpoint.Checkpoint{Range: checkpoint.Range{Partition: part, Next: 0}}
+	until := map[checkpoint.Partition]int64{part: 4}
+	merged := batch.Refused{Table: "t", Key: row.AppendKeyBytes(nil, []byte("a")), Reason: "check", Until: until, Merged: true}
+	restore := func(refused ...batch.Refused) {
+		t.Helper()
+		if err := f.Restore(context.Background(), []checkpoint.Checkpoint{at}, refused); err != nil {
+			t.Fatal(err)
+		}
+	}
+	restore(merged)
+	tally := feed(f, append(bodies, `{"k":"a","v":5}`, `{"k":"a","v":6}`)...)
+	d = f.Take()
+	want(t, printed(d), "t: a 1 1", "t: a 1 99", "t: a 1 3", "t: a 2 6", "t: b 1 1")
+	if tally.Counted != 6 || len(tally.Dead) != 0 {
+		t.Errorf("%+v", tally)
+	}
+	origin, ok := d.Tables[0].Origin(d.Tables[0].Sorted()[1])
+	if wanted := (row.Origin{Partition: part.ID, Offset: 1}); !ok || origin != wanted {
+		t.Fatalf("origin is %+v %v, want %+v", origin, ok, wanted)
+	}
+	if _, ok := d.Tables[0].Origin(d.Tables[0].Sorted()[3]); ok {
+		t.Error("the row of the records behind the rejected batch has an origin, want it merged")
+	}
+	single := merged
+	single.Merged, single.Source = false, &batch.RecordID{Partition: part, Offset: 1}
+	restore(merged, single)
+	tally = feed(f, bodies...)
+	want(t, printed(f.Take()), "t: a 1 1", "t: a 1 3", "t: b 1 1")
+	if tally.Counted != 3 || len(tally.Dead) != 1 || tally.Dead[0].Offset != 1 || !tally.Dead[0].Row || tally.Dead[0].Reason != "check" {
+		t.Errorf("%+v", tally)
+	}
+	at.Next = 4
+	restore(merged, single)
+	feed(f, bodies[1], bodies[1])
+	want(t, printed(f.Take()), "t: a 2 99")
+}
+
+// P18: a value that the real column does not take is found in its own record, at the exact bounds of the column.
+func TestP18_boundsAreThoseOfTheRealColumns(t *testing.T) {
+	t.Parallel()
+	const timestampMin, timestampMax = 1_000_000, 2147483647_999999
+	for name, c := range map[string]struct {
+		of         string
+		column     row.Column
+		good, dead []string
+	}{
+		"TIMESTAMP": {"MAX(CAST(v AS DATETIME))", row.Column{Kind: row.Datetime, MinInt: timestampMin, MaxInt: timestampMax},
+			[]string{`"1970-01-01 00:00:01"`, `"2038-01-19 03:14:07"`, `"2038-01-19T03:14:07.999999Z"`},
+			[]string{`"1970-01-01 00:00:00"`, `"1970-01-01 00:00:00.999999"`, `"2038-01-19 03:14:08"`, `"2040-01-01 00:00:00"`, `"1969-12-31 23:59:59"`}},
+		"BIGINT UNSIGNED": {"MAX(CAST(v AS DECIMAL(38,0)))", row.Column{Kind: row.Decimal, Precision: 20, MaxInt: math.MaxInt64, Unsigned: true},
+			[]string{"0", "18446744073709551615"}, []string{"-1", "18446744073709551616", "36893488147419103232"}},
+		"DECIMAL(5,2) UNSIGNED": {"SUM(v)", row.Column{Kind: row.Decimal, Scale: 2, Precision: 5, Unsigned: true},
+			[]string{"0", "999.99", "-0.001"}, []string{"-0.01", "999.995", "1000"}},
+		"DECIMAL(20) UNSIGNED": {"MAX(CAST(v AS SIGNED))", row.Column{Kind: row.Int, Precision: 20, MaxInt: math.MaxInt64, Unsigned: true},
+			[]string{"0", "7"}, []string{"-1"}},
+		"DOUBLE UNSIGNED": {"MAX(CAST(v AS DOUBLE))", row.Column{Kind: row.Double, Unsigned: true}, []string{"0", "1e300"}, []string{"-1e-300"}},
+		"latin1": {"MAX(CAST(v AS CHAR))", row.Column{Kind: row.Text, MaxChars: 3, Charset: "latin1"},
+			[]string{`"abc"`, `"äöü"`, `"€Œÿ"`, `"\u0081"`}, []string{`"abcd"`, `"世"`, `"\u0080"`, `"a😀"`, `"Ā"`}},
+		"utf8mb3": {"MAX(CAST(v AS CHAR))", row.Column{Kind: row.Text, MaxChars: 3, Charset: "utf8mb3"}, []string{`"世界"`, `"\uffff"`}, []string{`"😀"`, `"世界世界"`}},
+		"ascii":   {"MAX(CAST(v AS CHAR))", row.Column{Kind: row.Text, MaxChars: 3, Charset: "ascii"}, []string{`"abc"`}, []string{`"ä"`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := plan(t, "json", "INSERT INTO t SELECT 'k' AS k, COUNT(*) AS n, "+c.of+" AS m FROM events GROUP BY k")
+			tables := p.Tables()
+			m := &tables[0].Columns[2]
+			c.column.Name, c.column.Merge, c.column.Nullable = m.Name, m.Merge, m.Nullable
+			*m = c.column
+			if err := p.Bind(tables); err != nil {
+				t.Fatal(err)
+			}
+			f := p.NewFold()
+			for _, v := range c.good {
+				if tally := feed(f, `{"v":`+v+`}`); tally.Counted != 1 {
+					t.Errorf("%s: %+v, want it counted", v, tally)
+				}
+			}
+			for _, v := range c.dead {
+				if tally := feed(f, `{"v":`+v+`}`); len(tally.Dead) != 1 {
+					t.Errorf("%s: %+v, want a dead letter", v, tally)
+				}
+			}
+		})
 	}
 }
 

@@ -2,6 +2,7 @@ package row
 
 import (
 	"bytes"
+	"cmp"
 	"hash/maphash"
 	"slices"
 )
@@ -20,13 +21,20 @@ type Cell struct {
 type Rows struct {
 	Table *Table
 
-	width int      // cells in a row: columns outside the key
-	keys  []span   // of each row, in the arena
-	hash  []uint64 // of each row's key
-	cells []Cell   // of all rows, width to a row
-	arena []byte   // keys and texts
-	slots []int32  // open addressing: row number + 1, 0 is free
+	width int            // cells in a row: columns outside the key
+	keys  []span         // of each row, in the arena
+	hash  []uint64       // of each row's key
+	cells []Cell         // of all rows, width to a row
+	arena []byte         // keys and texts
+	slots []int32        // open addressing: row number + 1, 0 is free
+	apart map[int]Origin // the rows that are made by one record each, usually nil
 	seed  maphash.Seed
+}
+
+// Origin is the record that made a row which is kept apart from the other rows of its key.
+type Origin struct {
+	Partition int32
+	Offset    int64
 }
 
 type span struct{ off, len int }
@@ -41,7 +49,7 @@ func (r *Rows) Len() int { return len(r.keys) }
 
 // Size is about the memory held, in bytes.
 func (r *Rows) Size() int64 {
-	return int64(cap(r.arena) + cap(r.keys)*16 + cap(r.hash)*8 + cap(r.cells)*40 + cap(r.slots)*4)
+	return int64(cap(r.arena) + cap(r.keys)*16 + cap(r.hash)*8 + cap(r.cells)*40 + cap(r.slots)*4 + len(r.apart)*64)
 }
 
 // Key is the encoded key of row i, a view that must not be changed.
@@ -82,23 +90,50 @@ func (r *Rows) Find(key []byte) (i int, fresh bool) {
 			return i, false
 		}
 	}
-	i = len(r.keys)
-	r.keys = append(r.keys, span{len(r.arena), len(key)})
-	r.arena = append(r.arena, key...)
-	r.hash = append(r.hash, h)
-	for range r.width {
-		r.cells = append(r.cells, Cell{})
-	}
+	i = r.add(key, h)
 	if len(r.keys)*4 > len(r.slots)*3 {
 		r.grow()
 	}
 	return i, true
 }
 
+// add appends a row whose cells are all NULL.
+func (r *Rows) add(key []byte, hash uint64) int {
+	i := len(r.keys)
+	r.keys = append(r.keys, span{len(r.arena), len(key)})
+	r.arena = append(r.arena, key...)
+	r.hash = append(r.hash, hash)
+	for range r.width {
+		r.cells = append(r.cells, Cell{})
+	}
+	return i
+}
+
+// Apart adds a row that is not merged with the other rows of its key, and returns its number. Find never returns such
+// a row. A server that merges the rows one by one stores the same values as for one merged row, and when it rejects a
+// row, Origin says which record made it.
+func (r *Rows) Apart(key []byte, from Origin) int {
+	if r.apart == nil {
+		r.apart = map[int]Origin{}
+	}
+	i := r.add(key, 0)
+	r.apart[i] = from
+	return i
+}
+
+// Origin is the record that made row i; ok is false for a row that may stand for several records.
+func (r *Rows) Origin(i int) (from Origin, ok bool) {
+	from, ok = r.apart[i]
+	return from, ok
+}
+
 func (r *Rows) grow() {
 	r.slots = make([]int32, 2*len(r.slots))
 	mask := uint64(len(r.slots) - 1)
 	for i, h := range r.hash {
+		if _, apart := r.apart[i]; apart {
+			continue
+		}
 		at := h & mask
 		for r.slots[at] != 0 {
 			at = (at + 1) & mask
@@ -108,12 +143,13 @@ func (r *Rows) grow() {
 }
 
 // Sorted is the numbers of all rows in ascending order of key: the one order in which every writer takes row locks.
+// Rows of the same key keep the order in which they were added.
 func (r *Rows) Sorted() []int {
 	order := make([]int, len(r.keys))
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortFunc(order, func(a, b int) int { return bytes.Compare(r.Key(a), r.Key(b)) })
+	slices.SortFunc(order, func(a, b int) int { return cmp.Or(bytes.Compare(r.Key(a), r.Key(b)), a-b) })
 	return order
 }
 

@@ -44,9 +44,14 @@ type Column struct {
 	// characters and VARBINARY and TEXT in bytes.
 	MaxBytes int
 	MaxChars int
-	// MinInt and MaxInt bound an Int value, inclusive. Both 0 means the table is not bound yet. A BIGINT UNSIGNED
-	// has MaxInt of math.MaxInt64 for keys and single values; totals are the server's to judge.
+	// MinInt and MaxInt bound an Int value, inclusive, and a Datetime value in microseconds since 1970-01-01 00:00:00
+	// UTC, whose bounds are those of DATETIME where both are 0. Both 0 means the table is not bound yet. A BIGINT
+	// UNSIGNED has MaxInt of math.MaxInt64 and takes values up to 2^64 - 1; totals are the server's to judge.
 	MinInt, MaxInt int64
+	// Unsigned says that the column takes no number below zero.
+	Unsigned bool
+	// Charset is the character set of a Text column, in MySQL's name; empty where it holds every character.
+	Charset string
 }
 
 // Table is a target table as the query writes it.

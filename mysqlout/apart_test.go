@@ -1,0 +1,256 @@
+package mysqlout
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/internal/mariadbtest"
+	"github.com/sluice-etl/sluice/pool"
+	"github.com/sluice-etl/sluice/row"
+)
+
+// extremesTable is extremes(item, n, m): a count and a largest value.
+func extremesTable() row.Table {
+	return row.Table{Name: "extremes", Grouped: true, Keys: 1, Columns: []row.Column{
+		{Name: "item", Kind: row.Text, Merge: row.Key, MaxChars: 200},
+		{Name: "n", Kind: row.Int, Merge: row.Add},
+		{Name: "m", Kind: row.Int, Merge: row.Max, Nullable: true},
+	}}
+}
+
+// apart is one row for each value, of records with offsets from 0 of partition 0, all with the same key.
+func apart(table *row.Table, key string, values ...int64) row.Delta {
+	r := row.NewRows(table)
+	for offset, v := range values {
+		i := r.Apart(textKey("%s", key), row.Origin{Offset: int64(offset)})
+		r.Cells(i)[0], r.Cells(i)[1] = cell(1), cell(v)
+	}
+	return row.Delta{Tables: []*row.Rows{r}}
+}
+
+func merged(table *row.Table, key string, n, m int64) row.Delta {
+	r := row.NewRows(table)
+	i, _ := r.Find(textKey("%s", key))
+	r.Cells(i)[0], r.Cells(i)[1] = cell(n), cell(m)
+	return row.Delta{Tables: []*row.Rows{r}}
+}
+
+func refusedBy(t *testing.T, err error) []batch.Refused {
+	t.Helper()
+	refused, ok := errors.AsType[*batch.RefusedRows](err)
+	if !ok {
+		t.Fatalf("error is %v, want refused rows", err)
+	}
+	return refused.Rows
+}
+
+// P18: of a merged row the sink says that it is merged; of rows that are kept apart it names the records at fault, and
+// those alone, whether the row is new or stored already.
+func TestP18_TheGuiltyRecordOfAKey(t *testing.T) {
+	t.Parallel()
+	server := mariadbtest.Start(t)
+	for name, ddl := range map[string]string{
+		"CHECK": "ALTER TABLE extremes ADD CHECK (m <> 7)",
+		"trigger whose text names another row": "CREATE TRIGGER bad BEFORE INSERT ON extremes FOR EACH ROW IF NEW.m = 7 THEN " +
+			"SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'seven at row 1'; END IF",
+		"trigger with an error number of its own": "CREATE TRIGGER bad BEFORE INSERT ON extremes FOR EACH ROW IF NEW.m = 7 THEN " +
+			"SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 31234, MESSAGE_TEXT = 'seven'; END IF",
+		"generated column out of range": "ALTER TABLE extremes ADD g TINYINT AS (m * 20) STORED",
+	} {
+		for _, stored := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, ", stored ", stored), func(t *testing.T) {
+				t.Parallel()
+				table := extremesTable()
+				f := open(t, server, testConfig(), table)
+				f.exec(t, ddl)
+				at := mustClaim(t, f.sink, 0)
+				if stored {
+					if err := f.sink.Commit(t.Context(), part(9, 1, merged(&table, "a", 1, 1), at...)); err != nil {
+						t.Fatal(err)
+					}
+					at = advance(at, 1)
+				}
+				rows := refusedBy(t, f.sink.Commit(t.Context(), part(1, 300, merged(&table, "a", 300, 7), at...)))
+				if len(rows) != 1 || !rows[0].Merged || rows[0].Source != nil {
+					t.Fatalf("refused %+v, want one merged row", rows)
+				}
+				values := make([]int64, 300)
+				for i := range values {
+					values[i] = int64(i%6 + 1)
+				}
+				values[123] = 7
+				rows = refusedBy(t, f.sink.Commit(t.Context(), part(2, 300, apart(&table, "a", values...), at...)))
+				if len(rows) != 1 || rows[0].Merged || rows[0].Source == nil {
+					t.Fatalf("refused %+v, want one record", rows)
+				}
+				if got := *rows[0].Source; got != (batch.RecordID{Partition: at[0].Partition, Offset: 123}) {
+					t.Errorf("the record at fault is %+v, want offset 123", got)
+				}
+				values = append(values[:123], values[124:]...)
+				if err := f.sink.Commit(t.Context(), part(3, 300, apart(&table, "a", values...), at...)); err != nil {
+					t.Fatal(err)
+				}
+				want := "a 299 6"
+				if stored {
+					want = "a 300 6"
+				}
+				if got := f.text(t, "SELECT item, n, m FROM extremes"); got != want {
+					t.Errorf("stored is %s, want %s", got, want)
+				}
+			})
+		}
+	}
+}
+
+// P19: where each record's own row is accepted and only the total is not, no record is at fault, merged or apart.
+func TestP19_AConstraintOnATotalBlocks(t *testing.T) {
+	t.Parallel()
+	table := extremesTable()
+	f := open(t, mariadbtest.Start(t), testConfig(), table)
+	f.exec(t, "ALTER TABLE extremes ADD CONSTRAINT few CHECK (n < 10)")
+	at := mustClaim(t, f.sink, 0)
+	rows := refusedBy(t, f.sink.Commit(t.Context(), part(1, 12, merged(&table, "a", 12, 1), at...)))
+	if len(rows) != 1 || !rows[0].Merged {
+		t.Fatalf("refused %+v, want one merged row", rows)
+	}
+	p := part(2, 12, apart(&table, "a", 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12), at...)
+	if err := f.sink.Commit(t.Context(), p); !errors.Is(err, checkpoint.ErrBlocked) {
+		t.Fatalf("error is %v, want blocked", err)
+	}
+	f.exec(t, "INSERT INTO extremes VALUES ('a', 9, 1)")
+	for _, delta := range []row.Delta{merged(&table, "a", 3, 1), apart(&table, "a", 1, 2, 3)} {
+		if err := f.sink.Commit(t.Context(), part(3, 3, delta, at...)); !errors.Is(err, checkpoint.ErrBlocked) {
+			t.Errorf("error is %v, want blocked", err)
+		}
+	}
+	f.exec(t, "ALTER TABLE extremes DROP CONSTRAINT few")
+	if err := f.sink.Commit(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.text(t, "SELECT item, n, m FROM extremes"); got != "a 21 12" {
+		t.Errorf("stored is %s", got)
+	}
+}
+
+// P18: a row without a partition, or without a parent row, is its own fault; the others of the batch are accepted.
+// etl check warns of such tables.
+func TestP18_RowsWithoutAPartitionOrParent(t *testing.T) {
+	t.Parallel()
+	server := mariadbtest.Start(t)
+	const counts = "CREATE TABLE counts (item VARCHAR(200) COLLATE utf8mb4_nopad_bin PRIMARY KEY, n BIGINT NOT NULL) CHARSET utf8mb4"
+	for name, test := range map[string]struct{ ddl, code, warning string }{
+		"RANGE COLUMNS": {counts + " PARTITION BY RANGE COLUMNS (item) (PARTITION a VALUES LESS THAN ('m'))", "1526", "partitioned by RANGE COLUMNS"},
+		"LIST COLUMNS":  {counts + " PARTITION BY LIST COLUMNS (item) (PARTITION a VALUES IN ('a', 'b'))", "1526", "partitioned by LIST COLUMNS"},
+		"foreign key": {"CREATE TABLE parent (item VARCHAR(200) COLLATE utf8mb4_nopad_bin PRIMARY KEY) CHARSET utf8mb4; INSERT INTO parent VALUES ('a'), ('b'); " +
+			counts + "; ALTER TABLE counts ADD CONSTRAINT fk FOREIGN KEY (item) REFERENCES parent (item)", "1452", "foreign key fk (parent)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			table := countsTable()
+			f := open(t, server, testConfig())
+			f.exec(t, strings.Split(test.ddl, "; ")...)
+			f.prepare(t, table)
+			findings, err := f.sink.Check(t.Context(), []row.Table{table})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if warned := fmt.Sprint(findings); !strings.Contains(warned, test.warning) {
+				t.Errorf("findings are %s, want %q", warned, test.warning)
+			}
+			at := mustClaim(t, f.sink, 0)
+			rows := refusedBy(t, f.sink.Commit(t.Context(), part(1, 4, countsDelta(&table, map[string]int64{"a": 1, "b": 2, "z": 1}), at...)))
+			if len(rows) != 1 || string(rows[0].Key) != string(textKey("z")) || !strings.Contains(rows[0].Reason, test.code) {
+				t.Fatalf("refused %+v, want z by %s", rows, test.code)
+			}
+			r := row.NewRows(&table)
+			for offset, key := range []string{"z", "a"} {
+				r.Cells(r.Apart(textKey("%s", key), row.Origin{Offset: int64(offset)}))[0] = cell(1)
+			}
+			rows = refusedBy(t, f.sink.Commit(t.Context(), part(2, 2, row.Delta{Tables: []*row.Rows{r}}, at...)))
+			if len(rows) != 1 || rows[0].Source == nil || rows[0].Source.Offset != 0 {
+				t.Errorf("refused %+v, want the record at offset 0", rows)
+			}
+		})
+	}
+}
+
+// A table with a partition for every value has no warning.
+func TestCheck_partitionForEveryValue(t *testing.T) {
+	t.Parallel()
+	server := mariadbtest.Start(t)
+	for _, by := range []string{
+		"RANGE COLUMNS (item) (PARTITION a VALUES LESS THAN ('m'), PARTITION z VALUES LESS THAN (MAXVALUE))", "KEY (item) PARTITIONS 3",
+	} {
+		f := open(t, server, testConfig())
+		f.exec(t, "CREATE TABLE counts (item VARCHAR(200) COLLATE utf8mb4_nopad_bin PRIMARY KEY, n BIGINT NOT NULL) CHARSET utf8mb4 PARTITION BY "+by)
+		findings, err := f.sink.Check(t.Context(), []row.Table{countsTable()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if warned := fmt.Sprint(findings); strings.Contains(warned, "partitioned") {
+			t.Errorf("%s: findings are %s", by, warned)
+		}
+	}
+}
+
+// P18: the bounds that Prepare returns are those of the real columns.
+func TestP18_BoundsOfTheRealColumns(t *testing.T) {
+	t.Parallel()
+	server := mariadbtest.Start(t)
+	key := row.Column{Name: "k", Kind: row.Int, Merge: row.Key}
+	for ddl, want := range map[string]row.Column{
+		"TIMESTAMP NULL":                   {Kind: row.Datetime, MinInt: 1_000_000, MaxInt: 2147483647_999999},
+		"TIMESTAMP(3) NULL":                {Kind: row.Datetime, Scale: 3, MinInt: 1_000_000, MaxInt: 2147483647_999999},
+		"DATETIME(6)":                      {Kind: row.Datetime, Scale: 6},
+		"TINYINT":                          {Kind: row.Int, MinInt: -128, MaxInt: 127},
+		"MEDIUMINT UNSIGNED":               {Kind: row.Int, MaxInt: 1<<24 - 1, Unsigned: true},
+		"BIGINT UNSIGNED":                  {Kind: row.Int, MaxInt: math.MaxInt64, Unsigned: true},
+		"DECIMAL(5,2)":                     {Kind: row.Decimal, Scale: 2, Precision: 5},
+		"DECIMAL(5,2) UNSIGNED":            {Kind: row.Decimal, Scale: 2, Precision: 5, Unsigned: true},
+		"DECIMAL(3,0) UNSIGNED":            {Kind: row.Int, Precision: 3, MaxInt: 999, Unsigned: true},
+		"DOUBLE UNSIGNED":                  {Kind: row.Double, Unsigned: true},
+		"VARCHAR(7) CHARACTER SET latin1":  {Kind: row.Text, MaxChars: 7, Charset: "latin1"},
+		"VARCHAR(7) CHARACTER SET utf8mb4": {Kind: row.Text, MaxChars: 7, MaxBytes: 28},
+		"TINYTEXT CHARACTER SET utf8mb4":   {Kind: row.Text, MaxChars: 255, MaxBytes: 255},
+		"VARCHAR(7) CHARACTER SET ascii":   {Kind: row.Text, MaxChars: 7, Charset: "ascii"},
+		"VARBINARY(7)":                     {Kind: row.Bytes, MaxBytes: 7},
+		"ENUM('a')":                        {Kind: row.Text, Name: "must be VARCHAR"},
+		"SET('a')":                         {Kind: row.Text, Name: "must be VARCHAR"},
+		"YEAR":                             {Kind: row.Int, Name: "must be BIGINT"},
+		"BIT(8)":                           {Kind: row.Int, Name: "must be BIGINT"},
+		"FLOAT":                            {Kind: row.Double, Name: "must be DOUBLE"},
+		"DOUBLE(5,2)":                      {Kind: row.Double, Name: "must be DOUBLE"},
+		"DATE":                             {Kind: row.Datetime, Name: "must be DATETIME"},
+		"TIME(6)":                          {Kind: row.Datetime, Name: "must be DATETIME"},
+	} {
+		t.Run(ddl, func(t *testing.T) {
+			t.Parallel()
+			f := open(t, server, testConfig())
+			f.exec(t, "CREATE TABLE target (k BIGINT PRIMARY KEY, v "+ddl+")")
+			refusal := want.Name
+			want.Name, want.Merge, want.Nullable = "v", row.Last, true
+			asked := row.Column{Name: "v", Kind: want.Kind, Merge: row.Last, Nullable: true, Scale: want.Scale}
+			got, err := f.sink.Prepare(t.Context(), []row.Table{{Name: "target", Grouped: true, Keys: 1, Columns: []row.Column{key, asked}}})
+			if refusal != "" {
+				if err == nil || !strings.Contains(err.Error(), refusal) {
+					t.Errorf("error is %v, want %q", err, refusal)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if server := serverOf(t, f.pool); want.Kind == row.Datetime && want.MinInt > 0 && server.Dialect == pool.MariaDB && server.AtLeast(11, 5) {
+				want.MaxInt = timestamp2106
+			}
+			if got[0].Columns[1] != want {
+				t.Errorf("column is %+v, want %+v", got[0].Columns[1], want)
+			}
+		})
+	}
+}
