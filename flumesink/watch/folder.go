@@ -11,7 +11,6 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -31,10 +30,12 @@ type folder struct {
 	store *store
 	state *state
 	seen  standing
+	root  *os.Root          // the folder as it was opened for the look under way
+	left  map[string]remark // files that are not read, by name
 }
 
 func newFolder(w *Watcher, dir string) *folder {
-	return &folder{w: w, dir: dir, store: newStore(w.cfg.State, dir), seen: standing{s: Status{Dir: dir}}}
+	return &folder{w: w, dir: dir, store: newStore(w.cfg.State, dir), seen: standing{s: Status{Dir: dir}}, left: map[string]remark{}}
 }
 
 // show brings the standing up to date.
@@ -87,27 +88,37 @@ type candidate struct {
 
 // list is the files to be looked at, older ones first.
 func (f *folder) list() (found []candidate, there map[string]bool, err error) {
-	entries, err := os.ReadDir(f.dir)
+	entries, err := fs.ReadDir(f.root.FS(), ".")
 	if err != nil {
-		return nil, nil, fmt.Errorf("--watch-dir: %w", err)
+		return nil, nil, fmt.Errorf("--watch-dir %s: %w", f.dir, err)
 	}
+	present := make(map[string]bool, len(entries))
 	there = make(map[string]bool, len(entries))
 	for _, e := range entries {
 		n := e.Name()
 		if strings.HasPrefix(n, ".") || strings.HasPrefix(n, "_") {
 			continue
 		}
-		info, err := os.Stat(filepath.Join(f.dir, n)) // of what a symbolic link points to
+		present[n] = true
+		info, err := f.root.Stat(n) // of what a symbolic link points to
+		if escapes(err) {
+			f.leave(n, leftLink, nil)
+			continue
+		}
 		if err != nil {
 			there[n] = !errors.Is(err, fs.ErrNotExist)
 			f.unreadable(n, err)
 			continue
 		}
-		if info.Mode().IsRegular() {
+		switch {
+		case info.Mode().IsRegular():
 			there[n] = true
 			found = append(found, candidate{n, info})
+		case !info.IsDir():
+			f.leave(n, leftSpecial, nil)
 		}
 	}
+	f.forget(present)
 	slices.SortFunc(found, func(a, b candidate) int {
 		return cmp.Or(a.info.ModTime().Compare(b.info.ModTime()), strings.Compare(a.name, b.name))
 	})
@@ -121,6 +132,12 @@ func (f *folder) unreadable(file string, err error) {
 
 // look goes once over the folder, and reads what is new.
 func (f *folder) look(ctx, work context.Context) error {
+	root, err := os.OpenRoot(f.dir)
+	if err != nil {
+		return fmt.Errorf("--watch-dir: %w", err)
+	}
+	defer func() { _ = root.Close() }() // it was only read
+	f.root = root
 	found, there, err := f.list()
 	if err != nil {
 		return err
@@ -148,6 +165,9 @@ func (f *folder) look(ctx, work context.Context) error {
 			}
 			continue
 		}
+		if f.isLeft(c.name, c.info) {
+			continue
+		}
 		if err := f.open(ctx, work, c.name); err != nil {
 			return err
 		}
@@ -172,7 +192,11 @@ func (f *file) same(i fs.FileInfo) bool {
 // open finds out what a file is, and reads what is to be read of it. Its error is Kafka's or the state's; that of the
 // file is logged, and others go on.
 func (f *folder) open(ctx, work context.Context, n string) error {
-	h, err := os.Open(filepath.Join(f.dir, n))
+	h, err := openIn(f.root, n)
+	if escapes(err) {
+		f.leave(n, leftLink, nil)
+		return nil
+	}
 	if err != nil {
 		f.unreadable(n, err)
 		return nil
@@ -180,6 +204,15 @@ func (f *folder) open(ctx, work context.Context, n string) error {
 	defer func() { _ = h.Close() }() // it was only read
 	info, err := h.Stat()
 	if err == nil && !info.Mode().IsRegular() {
+		f.leave(n, leftSpecial, nil)
+		return nil
+	}
+	var kind string
+	if err == nil {
+		kind, err = packed(h)
+	}
+	if kind != "" {
+		f.leave(n, "it is packed with "+kind+", unpack it and move the text in", info)
 		return nil
 	}
 	var known *file

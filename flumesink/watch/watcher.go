@@ -27,7 +27,7 @@ type Watcher struct {
 
 // New makes a watcher. cfg must be valid; log and reg may be nil. Nothing is started and nothing is opened.
 func New(cfg Config, appender flumesink.Appender, frames *flumesink.Frames, log *slog.Logger, reg prometheus.Registerer) *Watcher {
-	metrics := flumesink.NewMetrics(reg, cfg.Name, []string{flumesink.ReasonBodyBytes, flumesink.ReasonMemory})
+	metrics := flumesink.NewMetrics(reg, cfg.Name, []string{flumesink.ReasonBodyBytes, flumesink.ReasonMemory, reasonLeft})
 	w := &Watcher{cfg: cfg, appender: appender, frames: frames, metrics: metrics, says: listen.NewSays(cfg.Name, log, metrics)}
 	for _, dir := range cfg.Dirs {
 		w.folders = append(w.folders, newFolder(w, absolute(dir)))
