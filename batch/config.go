@@ -23,9 +23,10 @@ type Config struct {
 	DeadLetterStop float64
 	// ShutdownTimeout bounds the commits that are under way when the engine is told to stop.
 	ShutdownTimeout time.Duration
-	// Recheck is how long a stopped partition rests before it is claimed again, to see whether a person has acted; and
-	// how long a task is idle before it asks whether its checkpoints are still what it thinks: a database that was put
-	// back to an older state would else be noticed with the next record only.
+	// Recheck is how long a stopped partition rests before it is claimed again, to see whether a person has acted. It is
+	// also the longest time between two comparisons of an owned partition with its checkpoint in MySQL, or Interval
+	// where that is longer. Without it, a database restored to an older state would be noticed only with the
+	// partition's next record.
 	Recheck time.Duration
 }
 

@@ -200,8 +200,12 @@ func (e *Engine[D]) observe(ev Event) {
 			e.health.goOn(c.Partition)
 		}
 	case ResolvedEvent:
+		check := e.planner.tasks[ev.Task].checking
+		if check && ev.Err == nil && e.parts[ev.Task] != nil {
+			return // the checkpoints stand; that does not say that the blocked batch can be committed
+		}
 		e.health.asked(ev.Task, ev.Err, e.log)
-		if e.parts[ev.Task] == nil {
+		if check {
 			return
 		}
 		e.log.Warn("The reply to a COMMIT was lost; the checkpoint was asked", "task", ev.Task, "outcome", ev.Outcome, "err", ev.Err)

@@ -3,6 +3,7 @@ package batch
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sluice-etl/sluice/checkpoint"
@@ -35,6 +36,7 @@ type Planner struct {
 	now     time.Duration
 	ops     uint64
 	session uint64
+	ticked  time.Duration // the last tick
 	drain   bool
 	drained bool
 }
@@ -106,9 +108,6 @@ func (p *Planner) ended(task int, op uint64) *task {
 	t := p.tasks[task]
 	if t.op != op {
 		return nil
-	}
-	if t.doing != waits && t.doing != confirms {
-		t.touched = p.now
 	}
 	t.op, t.doing = 0, nothing
 	return t
@@ -199,6 +198,11 @@ func (p *Planner) fetched(e FetchedEvent) {
 }
 
 func (p *Planner) tick() {
+	next := p.now // about when the next tick comes
+	if p.ticked > 0 {
+		next += p.now - p.ticked
+	}
+	p.ticked = p.now
 	for _, t := range p.tasks {
 		for _, q := range t.parts {
 			if q.phase == stopped && !q.leaving && p.now >= q.retryAt {
@@ -206,10 +210,10 @@ func (p *Planner) tick() {
 			}
 		}
 		t.due = !t.open.empty()
-		if t.op == 0 && t.flight == nil && t.open.empty() && len(t.queue) == 0 && t.in(owned) != nil &&
-			!p.drain && p.now-t.touched >= p.limits.Recheck {
-			t.idle = true
-		}
+		t.advance() // what is due is committed first, and its fence compares the partitions in it
+		t.check = t.check || !p.drain && slices.ContainsFunc(t.in(owned), func(q *part) bool {
+			return next-q.compared > p.limits.Recheck && !t.fences(q)
+		})
 		t.advance()
 	}
 }
@@ -220,6 +224,7 @@ func (p *Planner) drainAll() {
 		for _, q := range t.parts {
 			q.unposition()
 		}
+		t.check = false
 		t.dropQueue()
 		t.due = !t.open.empty()
 		t.advance()
@@ -259,6 +264,9 @@ type part struct {
 	leaving bool          // revoked; goes as soon as the task can let go
 	again   bool          // assigned anew while it was leaving
 	retryAt time.Duration // while stopped
+
+	// compared is a time at or before the last comparison of at with MySQL: by a claim, a fence or a check.
+	compared time.Duration
 }
 
 // position has the partition fetched from its checkpoint, under a new session.

@@ -2,6 +2,7 @@ package batch_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -298,5 +299,119 @@ func TestP20_TheShareOfDeadThatStops(t *testing.T) {
 			s.step(batch.TickEvent{})
 			s.claimed()
 		})
+	}
+}
+
+// checked answers the commit under way, expects the check that follows it, and returns the check.
+func (s *script) checked(want ...int32) batch.DoResolve {
+	s.t.Helper()
+	check := the[batch.DoResolve](s)
+	var got []int32
+	for _, m := range check.Moves {
+		if m.First != m.Next {
+			s.t.Errorf("the check moves %v", m.Range)
+		}
+		got = append(got, m.ID)
+	}
+	if !slices.Equal(got, want) {
+		s.t.Errorf("compares partitions %v, want %v", got, want)
+	}
+	return check
+}
+
+// A task that commits partition 0 at every tick compares partition 1 as well, within Recheck of the last comparison.
+func TestP2_AQuietPartitionOfABusyTaskIsCompared(t *testing.T) {
+	t.Parallel()
+	l := limits()
+	l.Recheck = 100 * time.Millisecond
+	s := newScript(t, l, 0, 1)
+	last, checks := s.now, 0 // the claim compared both
+	for offset := range int64(50) {
+		s.fetch(0, offset, offset+1, 0)
+		s.folded(offset, offset+1, true, false)
+		s.now += 17 * time.Millisecond
+		s.step(batch.TickEvent{})
+		commit := the[batch.DoCommit](s)
+		if len(commit.Moves) != 1 || commit.Moves[0].Range != (checkpoint.Range{Partition: partition(0), First: offset, Next: offset + 1}) {
+			t.Fatalf("commits %+v, want offset %d of partition 0 alone", commit.Moves, offset)
+		}
+		s.step(batch.CommittedEvent{Op: commit.Op})
+		for _, x := range s.out {
+			if _, ok := x.(batch.DoResolve); !ok {
+				continue
+			}
+			check := s.checked(0, 1)
+			if check.Moves[0].Next != offset+1 || check.Moves[1].Next != 0 {
+				t.Errorf("expects partitions at %d and %d, want %d and 0", check.Moves[0].Next, check.Moves[1].Next, offset+1)
+			}
+			if s.now-last > l.Recheck {
+				t.Errorf("partition 1 was not compared for %s", s.now-last)
+			}
+			last, checks = s.now, checks+1
+			s.step(batch.ResolvedEvent{Op: check.Op, Outcome: batch.Committed})
+		}
+	}
+	if s.now-last > l.Recheck || checks < 8 || checks > 13 { // 50 ticks of 20 ms
+		t.Errorf("%d checks, the last one %s ago", checks, s.now-last)
+	}
+}
+
+// The batch is blocked: a table is missing. The quiet partition of its task is compared all the same, and what the
+// check finds out takes the task to its new checkpoint.
+func TestP2_AQuietPartitionOfABlockedTaskIsCompared(t *testing.T) {
+	t.Parallel()
+	s := newScript(t, limits(), 0, 1)
+	s.fetch(0, 0, 10, 0)
+	s.folded(0, 10, true, false)
+	s.step(batch.TickEvent{})
+	commit := the[batch.DoCommit](s)
+	blocked := &checkpoint.Error{Class: checkpoint.ErrBlocked, Err: errors.New("no such table")}
+	s.step(batch.CommittedEvent{Op: commit.Op, Err: blocked})
+	wait := the[batch.DoWait](s)
+	s.now += 20 * time.Millisecond
+	s.step(batch.TickEvent{})
+	s.step(batch.WaitedEvent{Op: wait.Op})
+	check := s.checked(0, 1)
+	s.step(batch.ResolvedEvent{Op: check.Op, Err: errAway}) // no answer: ask again
+	wait = the[batch.DoWait](s)
+	s.step(batch.WaitedEvent{Op: wait.Op})
+	check = s.checked(0, 1)
+	s.step(batch.ResolvedEvent{Op: check.Op, Outcome: batch.Committed}) // it stands
+	commit = the[batch.DoCommit](s)
+	if !commit.Again {
+		t.Error("a check made the batch a new one")
+	}
+	s.step(batch.CommittedEvent{Op: commit.Op, Err: blocked})
+	wait = the[batch.DoWait](s)
+	s.now += 20 * time.Millisecond
+	s.step(batch.TickEvent{})
+	s.step(batch.WaitedEvent{Op: wait.Op})
+	check = s.checked(0, 1)
+	s.step(batch.ResolvedEvent{Op: check.Op, Outcome: batch.Other}) // a person moved partition 1
+	if f := the[batch.Fenced](s); !errors.Is(f.Err, checkpoint.ErrFenced) {
+		t.Errorf("fenced by %v", f.Err)
+	}
+}
+
+// The outcome of a COMMIT is not known: that is found out first, for until then nobody knows where the partitions stand.
+func TestP12_NoCheckWhileAnOutcomeIsUnknown(t *testing.T) {
+	t.Parallel()
+	s := newScript(t, limits(), 0, 1)
+	s.fetch(0, 0, 10, 0)
+	s.folded(0, 10, true, false)
+	s.step(batch.TickEvent{})
+	commit := the[batch.DoCommit](s)
+	s.now += time.Second
+	s.step(batch.TickEvent{}) // a check is due now
+	s.step(batch.CommittedEvent{Op: commit.Op, Err: &checkpoint.Error{Class: checkpoint.ErrUnknown, Err: errors.New("no reply")}})
+	ask := the[batch.DoResolve](s)
+	if len(ask.Moves) != 1 || ask.Moves[0].Next != 10 {
+		t.Fatalf("resolves %+v, want offsets 0 to 10 of partition 0", ask.Moves)
+	}
+	s.step(batch.ResolvedEvent{Op: ask.Op, Outcome: batch.Committed})
+	the[batch.Advanced](s)
+	check := s.checked(0, 1)
+	if check.Moves[0].Next != 10 {
+		t.Errorf("expects partition 0 at %d, want 10", check.Moves[0].Next)
 	}
 }

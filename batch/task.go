@@ -32,18 +32,19 @@ type task struct {
 	queued  int64 // bytes
 	folding bool  // the head of queue is with the driver
 	open    *bundle
-	flight  *bundle       // being committed; nil while there is none
-	ask     bool          // the outcome of flight's COMMIT is not known
-	due     bool          // the open batch is to be committed as soon as can be
-	idle    bool          // idle for long: the checkpoints are to be looked at
-	touched time.Duration // when MySQL was last heard of
-	spoiled bool          // all is to be thrown away as soon as the transaction under way has ended
+	flight  *bundle // being committed; nil while there is none
+	ask     bool    // the outcome of flight's COMMIT is not known
+	due     bool    // the open batch is to be committed as soon as can be
+	check   bool    // a partition was not compared with MySQL for long: compare all of them
+	spoiled bool    // all is to be thrown away as soon as the transaction under way has ended
 
 	op         uint64 // under way, 0 for none
 	doing      doing
-	attempt    int   // tries in a row that came to nothing
-	maxRecords int64 // lowered when MySQL finds a batch too large or refuses rows of it; each commit doubles it
-	fences     []time.Duration
+	began      time.Duration // when op began
+	checking   bool          // the resolve under way, or the one that has just ended, is a check
+	attempt    int           // tries in a row that came to nothing
+	maxRecords int64         // lowered when MySQL finds a batch too large or refuses rows of it; each commit doubles it
+	fencedAt   []time.Duration
 }
 
 type piece struct {
@@ -78,7 +79,7 @@ func byPartition(x, y Move) int {
 // begin starts an operation and returns its number.
 func (t *task) begin(d doing) uint64 {
 	t.planner.ops++
-	t.op, t.doing = t.planner.ops, d
+	t.op, t.doing, t.began, t.checking = t.planner.ops, d, t.planner.now, false
 	return t.op
 }
 
@@ -100,13 +101,14 @@ func (t *task) operate() {
 	switch {
 	case t.flight != nil && t.ask:
 		p.do(DoResolve{Task: t.n, Op: t.begin(resolves), Moves: t.flight.moves})
+	case t.check && t.in(owned) == nil: // all have stopped meanwhile: there is nothing to ask about
+		t.check = false
+		t.operate()
+	case t.check:
+		p.do(DoResolve{Task: t.n, Op: t.begin(resolves), Moves: t.standing()})
+		t.check, t.checking = false, true
 	case t.flight != nil:
 		p.do(DoCommit{Task: t.n, Op: t.begin(commits), Again: true, Moves: t.flight.moves})
-	case t.idle && t.in(owned) == nil: // all have stopped meanwhile: there is nothing to ask about
-		t.idle = false
-		t.operate()
-	case t.idle:
-		p.do(DoResolve{Task: t.n, Op: t.begin(resolves), Moves: t.standing()})
 	case t.in(doubtful) != nil && !p.drain:
 		p.do(DoConfirm{Task: t.n, Op: t.begin(confirms), Partitions: ids(t.in(doubtful))})
 	case !t.open.empty() && !t.folding && (t.due || t.claimsWait()):
@@ -123,7 +125,8 @@ func (t *task) operate() {
 	}
 }
 
-// standing is moves that do not move: where the task thinks that its partitions are.
+// standing is moves that do not move: where the task thinks that its partitions are. It is right whenever the outcome
+// of every COMMIT is known, whatever is folded or waits for another try.
 func (t *task) standing() (moves []Move) {
 	for _, q := range t.parts {
 		if q.phase == owned && !q.leaving {
@@ -135,6 +138,13 @@ func (t *task) standing() (moves []Move) {
 	}
 	slices.SortFunc(moves, byPartition)
 	return moves
+}
+
+// fences reports whether the batch under way or the open one, which the tick commits, moves the partition: each try to
+// commit it compares the partition with MySQL.
+func (t *task) fences(q *part) bool {
+	moves := func(m Move) bool { return m.Partition == q.Partition }
+	return t.flight != nil && slices.ContainsFunc(t.flight.moves, moves) || slices.ContainsFunc(t.open.moves, moves)
 }
 
 // claimsWait says that partitions are to be claimed; folding rests meanwhile, for a claim begins the task anew.
@@ -216,7 +226,7 @@ const (
 func (t *task) throwAway(reclaim bool) {
 	p := t.planner
 	t.gen++
-	t.folding, t.due, t.ask, t.spoiled, t.idle = false, false, false, false, false
+	t.folding, t.due, t.ask, t.spoiled, t.check = false, false, false, false, false
 	t.open, t.flight = newBundle(), nil
 	t.dropQueue()
 	back := t.release()
@@ -276,11 +286,11 @@ func (t *task) dropQueue() {
 // fenced: somebody else claimed, or the database is in an older state (P14).
 func (t *task) fenced(err error) {
 	p := t.planner
-	t.fences = append(slices.DeleteFunc(t.fences, func(at time.Duration) bool { return p.now-at >= time.Minute }), p.now)
-	p.do(Fenced{Task: t.n, Times: len(t.fences), Err: err})
+	t.fencedAt = append(slices.DeleteFunc(t.fencedAt, func(at time.Duration) bool { return p.now-at >= time.Minute }), p.now)
+	p.do(Fenced{Task: t.n, Times: len(t.fencedAt), Err: err})
 	t.throwAway(claimAgain)
 	if !p.drain {
-		t.attempt = len(t.fences) - 1
+		t.attempt = len(t.fencedAt) - 1
 		t.wait(err)
 	}
 }
@@ -292,7 +302,7 @@ func (t *task) claimed(e ClaimedEvent) {
 		t.attempt = 0
 		for _, c := range e.Checkpoints {
 			if q := p.parts[c.Partition]; q != nil && q.task == t && q.phase == claiming {
-				q.phase, q.at = owned, c
+				q.phase, q.at, q.compared = owned, c, t.began
 			}
 		}
 		t.throwAway(setBack)
@@ -366,6 +376,7 @@ func (t *task) moved() {
 	for _, m := range b.moves {
 		q := p.parts[m.Partition]
 		q.at.Next, q.at.LeaderEpoch, q.at.Audit = m.Next, m.LeaderEpoch, q.at.Audit.Plus(m.Audit)
+		q.compared = t.began
 	}
 	p.do(Advanced{Task: t.n, Moves: b.moves, Records: b.records})
 	for _, m := range b.moves {
@@ -378,22 +389,26 @@ func (t *task) moved() {
 }
 
 func (t *task) resolved(e ResolvedEvent) {
-	idle := t.idle
 	switch {
 	case e.Err != nil && errors.Is(e.Err, checkpoint.ErrGone):
 		t.planner.do(Fatal{Err: e.Err})
 	case e.Err != nil && classOf(e.Err) == nil:
 		t.planner.do(Fatal{Err: e.Err})
-	case e.Err == nil && e.Outcome != Other && idle:
-		t.idle = false
+	case e.Err == nil && e.Outcome != Other && t.checking:
+		for _, q := range t.in(owned) {
+			q.compared = t.began
+		}
 		if t.mustThrow() {
 			t.throwAway(setBack)
+		} else if t.flight == nil {
+			t.attempt = 0
 		}
 	case e.Err == nil && e.Outcome == Committed:
 		t.moved()
 	case t.mustThrow():
 		t.throwAway(claimAgain)
 	case e.Err != nil:
+		t.check = t.checking && !t.planner.drain
 		t.wait(e.Err)
 	case e.Outcome == NotCommitted:
 		t.ask = false

@@ -16,7 +16,7 @@ type BatchOptions struct {
 	MaxBatchBytes   Bytes         `group:"batches" default:"128MiB" help:"Bytes of records after which a task's batch ends early."`
 	Memory          Bytes         `group:"batches" default:"512MiB" help:"Memory of fetched records, groups and SQL text, all tasks together."`
 	DeadLetterStop  Percent       `group:"batches" default:"50%" help:"Share of dead records in a batch of 1,000 or more at which its partitions stop; 100% is never."`
-	Recheck         time.Duration `group:"batches" default:"30s" help:"How long a stopped partition or an idle task rests before its checkpoints are looked at again."`
+	Recheck         time.Duration `group:"batches" default:"30s" help:"Time after which a stopped partition is claimed again, and within which every partition is compared with its checkpoint."`
 }
 
 func (o BatchOptions) config(shutdown time.Duration) batch.Config {
