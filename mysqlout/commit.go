@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +13,8 @@ import (
 	"time"
 	"unicode/utf8"
 	"unsafe"
+
+	"github.com/go-sql-driver/mysql"
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
@@ -143,7 +146,7 @@ func (s *Sink) writeRows(ctx context.Context, tx *pool.Tx, pieces []piece, at in
 	usual, most := s.statementBytes()
 	now, then := s.buffers.Get().(*[]byte), s.buffers.Get().(*[]byte)
 	defer func() { s.buffers.Put(now); s.buffers.Put(then) }()
-	text, next := p.statement((*now)[:0], p.order, 0, usual)
+	text, next := p.statementWithin((*now)[:0], p.order, 0, usual, most)
 	for from := 0; from < len(p.order); {
 		*now = text[:0]
 		if len(text) > most && next == from+1 {
@@ -153,7 +156,7 @@ func (s *Sink) writeRows(ctx context.Context, tx *pool.Tx, pieces []piece, at in
 		var later []byte
 		after := next
 		if next < len(p.order) {
-			ahead.Go(func() { later, after = p.statement((*then)[:0], p.order, next, usual) })
+			ahead.Go(func() { later, after = p.statementWithin((*then)[:0], p.order, next, usual, most) })
 		}
 		err := s.send(ctx, tx, text)
 		ahead.Wait()
@@ -179,9 +182,16 @@ func couldBeValue(embedded bool, err error) bool {
 
 // statement appends one statement of rows order[from:next], next being where the text has grown to usual bytes.
 func (p *piece) statement(dst []byte, order []int, from, usual int) (text []byte, next int) {
+	return p.statementWithin(dst, order, from, usual, math.MaxInt)
+}
+
+// statementWithin is statement, and ends before the row that would make the text longer than most bytes. It has at least
+// one row, however long.
+func (p *piece) statementWithin(dst []byte, order []int, from, usual, most int) (text []byte, next int) {
 	var scratch [512]byte
 	dst = append(dst, p.head...)
 	for next = from; next < len(order); next++ {
+		before := len(dst)
 		if next > from {
 			if len(dst)+len(p.tail) >= usual {
 				break
@@ -189,6 +199,10 @@ func (p *piece) statement(dst []byte, order []int, from, usual int) (text []byte
 			dst = append(dst, ',')
 		}
 		dst = p.appendRow(dst, p.rows, order[next], scratch[:0])
+		if next > from && len(dst)+len(p.tail) > most {
+			dst = dst[:before]
+			break
+		}
 	}
 	return append(dst, p.tail...), next
 }
@@ -199,74 +213,14 @@ func (s *Sink) send(ctx context.Context, tx *pool.Tx, text []byte) error {
 	s.metrics.statements.Inc()
 	s.metrics.bytes.Add(float64(len(text)))
 	_, err := tx.Exec(ctx, unsafe.String(unsafe.SliceData(text), len(text))) //nolint:gosec // not changed before Exec returns, see above
+	if isTooLong(err) && s.learnPacket(len(text)) {
+		return &checkpoint.Error{Class: checkpoint.ErrRetry, Err: fmt.Errorf("a statement of %d bytes: %w", len(text), err)}
+	}
 	return err
 }
 
-// writeDead writes dead letters so that they cannot be refused: an upsert, with values and reasons cut to fit.
-func (s *Sink) writeDead(ctx context.Context, tx *pool.Tx, part *batch.Part[row.Delta]) error {
-	if len(part.Dead) == 0 {
-		return nil
-	}
-	dead := slices.Clone(part.Dead)
-	slices.SortFunc(dead, compareDead)
-	usual, _ := s.statementBytes()
-	var text []byte
-	for i := range dead {
-		if text == nil {
-			text = append(text, "INSERT INTO etl_dead_letter (job, topic, partition_id, record_offset, batch_id, statement, "+
-				"kind, table_name, reason, value, value_length, records, next_offset, at) VALUES "...)
-		} else {
-			text = append(text, ',')
-		}
-		text = s.appendDead(text, part.ID, &dead[i])
-		if len(text) < usual && i < len(dead)-1 {
-			continue
-		}
-		text = append(text, " ON DUPLICATE KEY UPDATE reason = VALUES(reason)"...)
-		if err := s.send(ctx, tx, text); err != nil {
-			return fmt.Errorf("write dead letters: %w", err)
-		}
-		text = nil
-	}
-	return nil
-}
-
-func compareDead(a, b batch.DeadLetter) int {
-	switch {
-	case a.Partition != b.Partition:
-		if a.Partition.Less(b.Partition) {
-			return -1
-		}
-		return 1
-	case a.Offset != b.Offset:
-		if a.Offset < b.Offset {
-			return -1
-		}
-		return 1
-	}
-	return a.Statement - b.Statement
-}
-
-func (s *Sink) appendDead(dst []byte, id checkpoint.BatchID, d *batch.DeadLetter) []byte {
-	kind := "record"
-	if d.Row {
-		kind = "row"
-	}
-	dst = appendText(append(dst, '('), s.config.Job)
-	dst = appendText(append(dst, ','), d.Topic)
-	dst = strconv.AppendInt(append(dst, ','), int64(d.ID), 10)
-	dst = strconv.AppendInt(append(dst, ','), d.Offset, 10)
-	dst = appendBytes(append(dst, ','), id[:])
-	dst = strconv.AppendInt(append(dst, ','), int64(d.Statement), 10)
-	dst = appendText(append(dst, ','), kind)
-	dst = appendText(append(dst, ','), cut(d.Table, maxName))
-	dst = appendText(append(dst, ','), cut(d.Reason, maxReason))
-	dst = appendBytes(append(dst, ','), d.Value[:min(len(d.Value), s.config.DeadLetterMaxBytes)])
-	dst = strconv.AppendInt(append(dst, ','), max(d.Length, int64(len(d.Value))), 10)
-	dst = append(dst, ",1,"...)
-	dst = strconv.AppendInt(dst, d.Offset+1, 10)
-	return append(dst, ",UTC_TIMESTAMP(6))"...)
-}
+// isTooLong says that a statement is longer than max_allowed_packet, as the driver or the server reports it.
+func isTooLong(err error) bool { return errors.Is(err, mysql.ErrPktTooLarge) || number(err) == 1153 }
 
 // cut makes text valid UTF-8 of at most n characters.
 func cut(text string, n int) string {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
@@ -72,7 +73,7 @@ type badRow struct {
 func (f *finder) search(ctx context.Context, order []int) error {
 	usual, most := f.sink.statementBytes()
 	for from := 0; from < len(order); {
-		text, next := f.piece.statement(nil, order, from, usual)
+		text, next := f.piece.statementWithin(nil, order, from, usual, most)
 		if len(text) > most && next == from+1 {
 			f.found = append(f.found, badRow{order[from], errTooLong.Error()})
 			from = next
@@ -162,7 +163,7 @@ func (f *finder) try(ctx context.Context, order []int) (embedded bool, err error
 	if err != nil {
 		return false, err
 	}
-	text, _ := f.piece.statement(nil, order, 0, int(^uint(0)>>1))
+	text, _ := f.piece.statement(nil, order, 0, math.MaxInt)
 	return tx.Server.Dialect == pool.Embedded, f.roll(ctx, tx, text)
 }
 

@@ -63,10 +63,25 @@ func (s *Sink) statementBytes() (usual, most int) {
 	defer s.mu.Unlock()
 	usual, most = s.config.StatementBytes, max(s.config.StatementBytes, 1<<20) // what every server takes by default
 	if s.packet > 0 {
-		usual, most = min(usual, s.packet/2), s.packet-1024
+		usual, most = min(usual, s.packet/2), s.packet-min(1024, s.packet/8)
 	}
 	return usual, most
 }
+
+// learnPacket takes down that a statement of so many bytes was too long, so that the next try makes shorter ones. The
+// limit may be unknown, or lower than it was when the server was inspected. It reports whether shorter ones can be made.
+func (s *Sink) learnPacket(bytes int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if bytes/2 < minPacket {
+		return false
+	}
+	s.packet = bytes / 2
+	return true
+}
+
+// minPacket is the smallest max_allowed_packet that a server can be given.
+const minPacket = 1024
 
 func (s *Sink) blame() {
 	s.mu.Lock()
