@@ -12,6 +12,9 @@ import (
 type Options struct {
 	// Format is the log format, one of Formats().
 	Format string
+	// FormatString is the log format of Apache or nginx where Format is apache or nginx, as the server's configuration
+	// has it. Else it is empty.
+	FormatString string
 	// TimeZone is for times that are written without a zone, and for the calendar of TUMBLE. Nil is UTC.
 	TimeZone *time.Location
 	// FlumeValues says that a record's value is Flume's own event, headers and body in Avro's encoding, as KafkaChannel
@@ -32,6 +35,9 @@ func DefaultOptions() Options {
 // Validate joins all that is wrong.
 func (o Options) Validate() error {
 	var errs []error
+	if o.Format == "" && o.FormatString != "" {
+		o.Format = formatKind(o.FormatString)
+	}
 	if !slices.Contains(Formats(), o.Format) {
 		errs = append(errs, fmt.Errorf("log format %q: want one of %s", o.Format, strings.Join(Formats(), ", ")))
 	}

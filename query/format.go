@@ -37,9 +37,19 @@ type parser interface {
 }
 
 // Formats lists the names of the log formats.
-func Formats() []string { return []string{"words", "raw", "combined", "common", "json"} }
+func Formats() []string {
+	return []string{"words", "raw", "combined", "common", "json", "apache", "nginx"}
+}
 
-func newFormat(name string) (format, error) {
+func newFormat(name, text string) (format, error) {
+	switch custom := name == "apache" || name == "nginx"; {
+	case custom && text == "":
+		return nil, fmt.Errorf("log format %s needs --log-format-string: the log format as the server's configuration has it", name)
+	case custom:
+		return newCustom(name, text)
+	case text != "":
+		return nil, fmt.Errorf("--log-format-string needs log format apache or nginx, got %s", name)
+	}
 	switch name {
 	case "words":
 		return wordsFormat{}, nil

@@ -30,13 +30,16 @@ func Compile(text string, o Options) (*Plan, error) {
 	if o.TimeZone == nil {
 		o.TimeZone = time.UTC
 	}
+	if o.Format == "" && o.FormatString != "" {
+		o.Format = formatKind(o.FormatString)
+	}
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
 	if len(text) > maxQuery {
 		return nil, fmt.Errorf("the query has %d bytes: want at most %d", len(text), maxQuery)
 	}
-	f, err := newFormat(o.Format)
+	f, err := newFormat(o.Format, o.FormatString)
 	if err != nil {
 		return nil, err
 	}
@@ -84,6 +87,9 @@ const valueEncoding = 1
 func (p *Plan) Fingerprint() (hash [32]byte, text string) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "format %s\ntime zone %s\nvalue encoding %d\n", p.options.Format, p.options.TimeZone, valueEncoding)
+	if p.options.FormatString != "" {
+		fmt.Fprintf(&b, "log format string %q\n", p.options.FormatString)
+	}
 	if p.options.FlumeValues {
 		b.WriteString("kafka value flume\n")
 	}

@@ -81,7 +81,7 @@ func (o *options) config(k *kong.Context) (cfg app.Config, own embedded, err err
 		}
 		query, format = demoQuery, "combined"
 	}
-	if o.Format == "" {
+	if o.Format == "" && o.LogFormatString == "" {
 		o.Format = format
 	}
 	cfg, err = o.Config(k, query)

@@ -14,10 +14,11 @@ import (
 
 // QueryOptions say what is counted.
 type QueryOptions struct {
-	Format    string `group:"query" default:"${format}" placeholder:"FORMAT" help:"Format of the events' bodies: words, raw, combined, common or json."`
-	Query     string `group:"query" placeholder:"SQL" help:"INSERT INTO … SELECT … FROM events; several are parted by semicolons."`
-	QueryFile string `group:"query" placeholder:"FILE" help:"File with the query."`
-	TimeZone  string `group:"query" default:"UTC" placeholder:"ZONE" help:"Zone of times that the logs write without one, and of calendar windows (default UTC). MySQL always gets UTC."`
+	Format          string `group:"query" default:"${format}" placeholder:"FORMAT" help:"Format of the events' bodies: words, raw, combined, common, json, apache or nginx."`
+	LogFormatString string `group:"query" placeholder:"STRING" help:"Log format of Apache (LogFormat) or nginx (log_format), as the server's configuration has it. It implies --format apache or nginx."`
+	Query           string `group:"query" placeholder:"SQL" help:"INSERT INTO … SELECT … FROM events; several are parted by semicolons."`
+	QueryFile       string `group:"query" placeholder:"FILE" help:"File with the query."`
+	TimeZone        string `group:"query" default:"UTC" placeholder:"ZONE" help:"Zone of times that the logs write without one, and of calendar windows (default UTC). MySQL always gets UTC."`
 }
 
 // JobOptions say whose checkpoints and tables they are.
@@ -37,7 +38,7 @@ func (o QueryOptions) options() (query.Options, error) {
 	if err != nil || o.TimeZone == "" || o.TimeZone == "Local" {
 		return opts, usageError{fmt.Errorf("--time-zone is %q: want UTC or a name of the IANA time zone database, Europe/Vienna say", o.TimeZone)}
 	}
-	opts.Format, opts.TimeZone = o.Format, zone
+	opts.Format, opts.FormatString, opts.TimeZone = o.Format, o.LogFormatString, zone
 	return opts, nil
 }
 

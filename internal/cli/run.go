@@ -82,7 +82,7 @@ func (o *LoadOptions) load(cfg *app.Config, fallback string) error {
 // query's own.
 func (o *QueryOptions) plan(fallback string, more query.Options) (*query.Plan, error) {
 	text, err := o.text(fallback)
-	if o.Format == "" {
+	if o.Format == "" && o.LogFormatString == "" {
 		err = errors.Join(err, usageError{fmt.Errorf("--format is missing: how should a line be read? One of %s", formats())})
 	}
 	if err != nil {
@@ -92,7 +92,7 @@ func (o *QueryOptions) plan(fallback string, more query.Options) (*query.Plan, e
 	if err != nil {
 		return nil, err
 	}
-	more.Format, more.TimeZone = opts.Format, opts.TimeZone
+	more.Format, more.FormatString, more.TimeZone = opts.Format, opts.FormatString, opts.TimeZone
 	plan, err := query.Compile(text, more)
 	if err != nil {
 		return nil, usageError{fmt.Errorf("query: %w", err)}

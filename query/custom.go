@@ -1,0 +1,230 @@
+package query
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// customFormat reads the lines that a web server writes with a log format of its own (Apache's LogFormat, nginx's
+// log_format). The format's literal text must stand in a line as it is, and the line must end where the format does; so
+// a field that holds what it should not makes a dead letter, and fields are never shifted.
+type customFormat struct {
+	pieces []piece
+	cols   []customColumn
+	raw    bool // backslashes escape nothing (escape=none)
+}
+
+// piece is literal text and the field behind it.
+type piece struct {
+	literal []byte
+	field   fieldKind
+	slot    int // -1: the field is passed over
+	spaces  int // how many spaces the field may hold outside of quotes; -1 is any number
+	quoted  bool
+	list    bool // pieces separated by ", " and " : "
+}
+
+type fieldKind uint8
+
+const (
+	fieldNone fieldKind = iota // the last piece may be literal text alone
+	fieldText
+	fieldHost
+	fieldUser
+	fieldRequest // three slots: method, path, protocol
+)
+
+type customColumn struct {
+	name string
+	typ  typ
+	read func(r *rec, v value) value
+}
+
+func (f *customFormat) names() []string {
+	var names []string
+	for _, c := range f.cols {
+		names = append(names, c.name)
+	}
+	return names
+}
+
+func (f *customFormat) slots() int { return len(f.cols) }
+
+func (f *customFormat) column(path []string) (c formatColumn, ok bool) {
+	for i, col := range f.cols {
+		if len(path) == 1 && strings.EqualFold(col.name, path[0]) {
+			return formatColumn{typ: col.typ, slot: i, read: col.read}, true
+		}
+	}
+	return c, false
+}
+
+func (f *customFormat) parser() parser { return &customParser{format: f} }
+
+type customParser struct {
+	format *customFormat
+	rest   []byte
+}
+
+var (
+	errLiteral = errors.New("the line does not have the literal text that the log format has between its fields")
+	errField   = errors.New("a field of the line holds what it cannot: spaces, or no host or user where the log format has one")
+	errBehind  = errors.New("text stands behind the last field of the log format")
+)
+
+func (p *customParser) start(r *rec) (bool, error) {
+	p.rest = withoutBOM(r.event.Body)
+	more, err := p.next(r)
+	if !more && err == nil {
+		err = errEmptyLine
+	}
+	return more, err
+}
+
+func (p *customParser) next(r *rec) (bool, error) {
+	b, more := nextLine(&p.rest)
+	if !more {
+		return false, nil
+	}
+	return true, p.line(r.fields, b)
+}
+
+func (p *customParser) line(fields []value, b []byte) error {
+	pieces := p.format.pieces
+	for i := range pieces {
+		f := &pieces[i]
+		if !bytes.HasPrefix(b, f.literal) {
+			return errLiteral
+		}
+		b = b[len(f.literal):]
+		if f.field == fieldNone {
+			break
+		}
+		n := len(b)
+		switch {
+		case f.quoted && !p.format.raw:
+			field, _, ok := quoted(b)
+			if !ok {
+				return errLiteral
+			}
+			n = len(field)
+		case len(pieces[i+1].literal) > 0: // else this is the last field
+			if n = bytes.Index(b, pieces[i+1].literal); n < 0 {
+				return errLiteral
+			}
+			// A time with spaces in it ends at the space after so many.
+			for left := f.spaces; left > 0 && pieces[i+1].literal[0] == ' '; left-- {
+				more := bytes.Index(b[n+1:], pieces[i+1].literal)
+				if more < 0 {
+					return errLiteral
+				}
+				n += 1 + more
+			}
+			for f.list && n > 0 && (b[n-1] == ',' || bytes.HasPrefix(b[n:], listColon)) {
+				from := n + 1
+				if b[n-1] != ',' {
+					from = n + len(listColon)
+				}
+				more := bytes.Index(b[from:], pieces[i+1].literal)
+				if more < 0 {
+					return errLiteral
+				}
+				n = from + more
+			}
+		}
+		v := b[:n]
+		b = b[n:]
+		if !f.fits(v) {
+			return errField
+		}
+		switch {
+		case f.slot < 0:
+		case f.field == fieldRequest:
+			var parts [clfSlots]value
+			splitRequest(&parts, v)
+			copy(fields[f.slot:f.slot+3], parts[clfMethod:clfProtocol+1])
+		default:
+			fields[f.slot] = textValue(v)
+			if p.format.cols[f.slot].typ.null && len(v) == 1 && v[0] == '-' {
+				fields[f.slot].set = false
+			}
+		}
+	}
+	if len(b) > 0 {
+		return errBehind
+	}
+	return nil
+}
+
+// listColon divides the groups of servers in the lists of nginx's upstream variables.
+var listColon = []byte(" : ")
+
+// fits judges a field where nothing but its neighbours' literal text bounds it.
+func (f *piece) fits(v []byte) bool {
+	switch f.field {
+	case fieldHost:
+		for _, c := range v {
+			if !hostByte[c] {
+				return false
+			}
+		}
+		return len(v) > 0 && (bytes.IndexByte(v, ':') < 0 || isHost(v))
+	case fieldUser:
+		return isUser(v) || f.quoted
+	}
+	if f.quoted || f.spaces < 0 || f.list {
+		return true
+	}
+	return bytes.Count(v, []byte{' '}) <= f.spaces && bytes.IndexByte(v, '\t') < 0
+}
+
+// formatBuilder makes a customFormat of literal text and fields, in their order.
+type formatBuilder struct {
+	f       customFormat
+	literal []byte
+	names   map[string]int
+	err     error
+}
+
+// field adds a field behind the literal text so far.
+func (b *formatBuilder) field(text string, p piece, cols ...customColumn) {
+	if n := len(b.f.pieces); n > 0 && len(b.literal) == 0 && b.err == nil {
+		b.err = fmt.Errorf("%s follows another field without text between them, so that a line cannot be divided: put a space or a quote between them", text)
+	}
+	p.literal, b.literal = b.literal, nil
+	p.slot = -1
+	if len(cols) > 0 {
+		p.slot = len(b.f.cols)
+	}
+	for _, c := range cols {
+		if c.name == "" || len(c.name) > 64 {
+			b.err = fmt.Errorf("%s: a column's name must have 1 to 64 bytes", text)
+		}
+		b.names[c.name]++
+		if n := b.names[c.name]; n > 1 {
+			c.name = fmt.Sprintf("%s_%d", c.name, n)
+		}
+		b.f.cols = append(b.f.cols, c)
+	}
+	b.f.pieces = append(b.f.pieces, p)
+}
+
+func (b *formatBuilder) finish() (*customFormat, error) {
+	if b.err != nil {
+		return nil, b.err
+	}
+	if len(b.f.cols) == 0 {
+		return nil, errors.New("it has no field: expected Apache's LogFormat, such as %h %l %u %t \"%r\" %>s %b, or nginx's log_format, such as $remote_addr [$time_local] $status")
+	}
+	b.f.pieces = append(b.f.pieces, piece{literal: b.literal, slot: -1})
+	for i := range b.f.pieces[:len(b.f.pieces)-1] {
+		p, next := &b.f.pieces[i], b.f.pieces[i+1].literal
+		p.quoted = bytes.HasSuffix(p.literal, []byte{'"'}) && bytes.HasPrefix(next, []byte{'"'})
+		if p.field == fieldRequest && !p.quoted {
+			p.spaces = -1
+		}
+	}
+	return &b.f, nil
+}
