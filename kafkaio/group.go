@@ -43,7 +43,7 @@ func (m *member) join() error {
 	opts := append(cfg.options(m.s.log),
 		kgo.ConsumerGroup(m.s.group),
 		kgo.ConsumeTopics(cfg.Topic),
-		kgo.Balancers(kgo.CooperativeStickyBalancer()),
+		kgo.Balancers(identified{kgo.CooperativeStickyBalancer(), m.s.own}),
 		kgo.DisableAutoCommit(),
 		kgo.SessionTimeout(cfg.SessionTimeout),
 		kgo.HeartbeatInterval(cfg.Heartbeat),
@@ -135,6 +135,7 @@ func (m *member) revoked(ps []int32, lost bool) {
 // assign tells the owner of new partitions. What it must ask Kafka for is asked here and not in the group's callback;
 // partitions that were taken away meanwhile are not told of.
 func (m *member) assign(ctx context.Context) error {
+	looked := false // the group was seen to count into one database
 	for {
 		select {
 		case <-m.wake:
@@ -148,6 +149,15 @@ func (m *member) assign(ctx context.Context) error {
 		m.mu.Unlock()
 		if n > 0 && len(pending) == 0 && !stale {
 			continue
+		}
+		if !looked { // nothing is claimed before
+			if err := m.s.alone(ctx, m.cl); err != nil {
+				if ctx.Err() != nil {
+					return nil
+				}
+				return err
+			}
+			looked = true
 		}
 		var topic batch.Topic
 		err := retry(ctx, m.s.log, "The topic's offsets cannot be read, trying again", func(ctx context.Context) error {

@@ -54,6 +54,7 @@ type consumeMetrics struct {
 	stops    prometheus.Counter
 	groups   *prometheus.CounterVec // by kind: assigned, revoked, lost
 	owned    prometheus.Gauge
+	foreign  prometheus.Gauge
 	lag      *prometheus.GaugeVec // by partition
 	position *prometheus.GaugeVec // by partition
 	end      *prometheus.GaugeVec // by partition
@@ -70,6 +71,7 @@ func newConsumeMetrics(reg prometheus.Registerer) *consumeMetrics {
 		stops:    prometheus.NewCounter(prometheus.CounterOpts{Name: "etl_consume_stops_total", Help: "Partitions stopped to protect the data."}),
 		groups:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "etl_consume_group_partitions_total", Help: "Partitions given and taken by the group."}, []string{"kind"}),
 		owned:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "etl_consume_owned_partitions", Help: "Partitions that the group gives this process."}),
+		foreign:  prometheus.NewGauge(prometheus.GaugeOpts{Name: "etl_consume_foreign_databases", Help: "Other databases that members of the consumer group count into, as last seen; above 0 both counts are incomplete."}),
 		lag:      prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "etl_consume_lag_records", Help: "Offsets between the fetch position and the end of the log that readers of committed records may see."}, partition),
 		position: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "etl_consume_position_offset", Help: "The offset to hand on next."}, partition),
 		end:      prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "etl_consume_end_offset", Help: "The end of the log that readers of committed records may see."}, partition),
@@ -81,7 +83,7 @@ func newConsumeMetrics(reg prometheus.Registerer) *consumeMetrics {
 		m.groups.WithLabelValues(k)
 	}
 	if reg != nil {
-		reg.MustRegister(m.records, m.bytes, m.gaps, m.stale, m.looks, m.stops, m.groups, m.owned, m.lag, m.position, m.end)
+		reg.MustRegister(m.records, m.bytes, m.gaps, m.stale, m.looks, m.stops, m.groups, m.owned, m.foreign, m.lag, m.position, m.end)
 	}
 	return m
 }

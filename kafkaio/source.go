@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -28,6 +29,9 @@ type Source struct {
 	inbox  inbox
 	mirror mirror
 	lags   lags
+
+	own     Identity              // set before Run
+	foreign atomic.Pointer[error] // what watchForeign saw last; nil for nothing
 
 	mu     sync.Mutex // guards member
 	member *member    // nil before Run has made the group client
@@ -74,6 +78,9 @@ func (s *Source) Run(ctx context.Context, owner batch.Owner) error {
 	}
 	defer fetch.Close()
 	adm := kadm.NewClient(fetch)
+	if err := s.aloneBefore(ctx, fetch); err != nil {
+		return err
+	}
 
 	m := &member{s: s, adm: adm, owner: owner, ours: map[int32]bool{}, told: map[int32]bool{}, changed: make(chan struct{}), wake: make(chan struct{}, 1)}
 	if err := m.join(); err != nil {
@@ -90,6 +97,7 @@ func (s *Source) Run(ctx context.Context, owner batch.Owner) error {
 	g.Go(func() error { return m.watch(gctx) })
 	g.Go(func() error { return s.mirror.run(gctx, m) })
 	g.Go(func() error { return s.watchLag(gctx, adm) })
+	g.Go(func() error { s.watchForeign(gctx, fetch); return nil })
 	err = g.Wait()
 	m.leave(ctx)
 	if err != nil && ctx.Err() == nil {

@@ -140,11 +140,41 @@ func (c *checker) tables(ctx context.Context, sink *mysqlout.Sink, topic batch.T
 	switch {
 	case err == nil:
 		c.say("ok", "tables", "they fit the query")
+		if known && len(missing) == 0 {
+			c.group(ctx, sink)
+		}
 	case errors.Is(err, checkpoint.ErrRefused):
 		c.refuse("tables", "%v", err)
 	default:
 		c.failed++
 		c.say("failed", "mysql", "%v", err)
+	}
+}
+
+// group looks whether processes that count into another database use the job's consumer group. It is not joined.
+func (c *checker) group(ctx context.Context, sink *mysqlout.Sink) {
+	subject := "group " + c.cfg.Sink.Job
+	id, ok, err := sink.ReadIdentity(ctx)
+	if err != nil {
+		c.failed++
+		c.say("failed", "mysql", "%v", err)
+		return
+	}
+	own := kafkaio.Identity{ID: id, Address: c.cfg.Pool.Address()}
+	members, err := kafkaio.CheckGroup(ctx, c.cfg.Kafka, c.cfg.Sink.Job, own, nil)
+	switch {
+	case errors.Is(err, checkpoint.ErrRefused):
+		c.refuse(subject, "%v", err)
+	case err != nil:
+		c.failed++
+		c.say("failed", subject, "%v", err)
+	default:
+		for _, m := range members {
+			c.say("ok", subject, "a member counts into this database, which it reaches at %s", m)
+		}
+		if !ok {
+			c.say("note", subject, "the database has no identity yet, and gets one at start")
+		}
 	}
 }
 

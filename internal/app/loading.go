@@ -82,6 +82,13 @@ func (l *loading) run(ctx context.Context, topics *topics) error {
 	if err := l.patiently(ctx, func() error { return l.sink.MayStart(ctx, topics.data) }); err != nil {
 		return err
 	}
+	if err := l.patiently(ctx, func() error {
+		id, err := l.sink.Identity(ctx)
+		l.source.Identify(kafkaio.Identity{ID: id, Address: l.cfg.Pool.Address()})
+		return err
+	}); err != nil {
+		return err
+	}
 	l.mysql.set(status.OK, "")
 	engine := batch.New(l.cfg.Batch, l.source, l.sink, l.newFold(), l.log, l.reg)
 	l.engine.Store(engine)
@@ -207,6 +214,9 @@ func (l *loading) close() {
 // receiving must go on.
 func (l *loading) conditions() []status.Condition {
 	group := status.Condition{Name: "group", Func: func() (status.State, string) {
+		if err := l.source.Foreign(); err != nil {
+			return status.Degraded, err.Error()
+		}
 		if e := l.engine.Load(); e != nil && e.Joined() {
 			return status.OK, ""
 		}

@@ -1,0 +1,265 @@
+package kafkaio
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/sluice-etl/sluice/checkpoint"
+)
+
+// Identity is the database that a member of the group counts into. Two databases in one group would each count a part
+// of the records, and both audits would balance.
+type Identity struct {
+	// ID is made once for a database's checkpoints and kept beside them; zero means unknown.
+	ID [16]byte
+	// Address is host:port/database as this process reaches it, for people. It holds no user and no password.
+	Address string
+}
+
+func (i Identity) String() string {
+	address := i.Address
+	if quoted := strconv.Quote(address); quoted != `"`+address+`"` {
+		address = quoted // it came from the network
+	}
+	return fmt.Sprintf("%s (identity %x)", address, i.ID[:4])
+}
+
+// identityMagic ends a member's user data that carries an identity. In front of it stand the identity's ID, its address
+// and the address's length in two bytes; in front of those, what the balancer wrote.
+const identityMagic = "sluice-identity1"
+
+// maxAliases bounds how many other addresses of the same database are reported.
+const maxAliases = 100
+
+// maxAddress bounds the address in bytes, so that members stay small.
+const maxAddress = 512
+
+func (i Identity) appendTo(userData []byte) []byte {
+	address := i.Address[:min(len(i.Address), maxAddress)]
+	userData = append(slices.Clip(userData), i.ID[:]...)
+	userData = append(userData, address...)
+	userData = binary.BigEndian.AppendUint16(userData, uint16(len(address)))
+	return append(userData, identityMagic...)
+}
+
+// parseIdentity reads what appendTo wrote. ok is false for members that say nothing, as those of older releases.
+func parseIdentity(userData []byte) (i Identity, ok bool) {
+	rest, ok := bytes.CutSuffix(userData, []byte(identityMagic))
+	if !ok || len(rest) < 2 {
+		return i, false
+	}
+	n := int(binary.BigEndian.Uint16(rest[len(rest)-2:]))
+	rest = rest[:len(rest)-2]
+	if n > maxAddress || len(rest) < n+len(i.ID) {
+		return i, false
+	}
+	i.Address = string(rest[len(rest)-n:])
+	copy(i.ID[:], rest[len(rest)-n-len(i.ID):])
+	return i, true
+}
+
+// identified is a balancer whose members say which database they count into. Balancers of older releases pass over it.
+type identified struct {
+	kgo.GroupBalancer
+	own Identity
+}
+
+// JoinGroupMetadata adds the identity to the balancer's own metadata.
+func (b identified) JoinGroupMetadata(topics []string, current map[string][]int32, generation int32) []byte {
+	raw := b.GroupBalancer.JoinGroupMetadata(topics, current, generation)
+	var meta kmsg.ConsumerMemberMetadata
+	if b.own.ID == [16]byte{} || meta.ReadFrom(raw) != nil {
+		return raw
+	}
+	meta.UserData = b.own.appendTo(meta.UserData)
+	return meta.AppendTo(nil)
+}
+
+// Identify says which database the records are counted into. It comes before Run; without it, the group is not looked
+// at.
+func (s *Source) Identify(own Identity) { s.own = own }
+
+// Foreign is what is wrong with the group: nil, or members that count into another database, as last seen.
+func (s *Source) Foreign() error {
+	if err := s.foreign.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// groupMembers is the databases that members of the group count into, each once, in the order of their addresses.
+// Members of older releases do not say. stable is false while the group is between two assignments: Kafka then does not
+// show what members said.
+func groupMembers(ctx context.Context, cl *kgo.Client, group string) (found []Identity, stable bool, err error) {
+	req := kmsg.NewPtrDescribeGroupsRequest()
+	req.Groups = []string{group}
+	resp, err := req.RequestWith(ctx, cl)
+	if err != nil {
+		return nil, false, fmt.Errorf("describe group %s: %w", group, err)
+	}
+	if len(resp.Groups) != 1 {
+		return nil, false, fmt.Errorf("describe group %s: got %d groups, expected 1", group, len(resp.Groups))
+	}
+	g := resp.Groups[0]
+	switch err := kerr.ErrorForCode(g.ErrorCode); {
+	case errors.Is(err, kerr.GroupIDNotFound):
+		return nil, true, nil
+	case err != nil:
+		return nil, false, fmt.Errorf("describe group %s: %w", group, err)
+	}
+	switch g.State {
+	case "Stable", "Empty", "Dead":
+	default:
+		return nil, false, nil
+	}
+	for _, m := range g.Members {
+		var meta kmsg.ConsumerMemberMetadata
+		if meta.ReadFrom(m.ProtocolMetadata) != nil {
+			continue
+		}
+		if i, ok := parseIdentity(meta.UserData); ok && !slices.Contains(found, i) {
+			found = append(found, i)
+		}
+	}
+	slices.SortFunc(found, func(a, b Identity) int { return strings.Compare(a.Address, b.Address) })
+	return found, true, nil
+}
+
+// refuseForeign is the refusal of a group in which others count into another database, or nil.
+func refuseForeign(group string, own Identity, members []Identity) error {
+	var others []string
+	for _, m := range members {
+		if m.ID != own.ID {
+			others = append(others, m.String())
+		}
+	}
+	if others == nil {
+		return nil
+	}
+	return &checkpoint.Error{
+		Class: checkpoint.ErrRefused,
+		Err: fmt.Errorf("consumer group %s counts into another database: this process into %s, other members into %s; each would count a part of the records",
+			group, own, strings.Join(others, ", ")),
+		Hint: "give this job another --job, or another Kafka; if the other process has ended, wait for --kafka-session-timeout",
+	}
+}
+
+// alone looks at the group until it is stable and returns a refusal where it counts into another database, too. A group
+// that does not become stable before ctx ends gives ctx's error.
+func (s *Source) alone(ctx context.Context, cl *kgo.Client) error {
+	if s.own.ID == [16]byte{} {
+		return nil
+	}
+	return retry(ctx, s.log, "Group members are not known yet, retrying", func(ctx context.Context) error {
+		members, stable, err := groupMembers(ctx, cl, s.group)
+		if err != nil {
+			return err
+		}
+		if !stable {
+			return errors.New("the group is rebalancing")
+		}
+		if err := refuseForeign(s.group, s.own, members); err != nil {
+			return permanent{err}
+		}
+		return nil
+	})
+}
+
+// aloneBefore is alone before the group is joined, so that a process that will be refused disturbs no assignment. A
+// group that is not stable for some seconds is joined all the same, because nothing is claimed before alone was asked.
+func (s *Source) aloneBefore(ctx context.Context, cl *kgo.Client) error {
+	limited, cancel := context.WithTimeout(ctx, min(s.cfg.SessionTimeout, dialTimeout))
+	defer cancel()
+	err := s.alone(limited, cl)
+	if errors.Is(err, checkpoint.ErrRefused) {
+		return err
+	}
+	return nil
+}
+
+// watchForeign looks at the group while this process is a member: a process that the refusal at start does not stop, of
+// another build say, is an alarm. It stops nothing, since this process was there first.
+func (s *Source) watchForeign(ctx context.Context, cl *kgo.Client) {
+	if s.own.ID == [16]byte{} {
+		return
+	}
+	aliases := map[string]bool{}
+	tick := time.NewTicker(s.cfg.MetadataMaxAge)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		limited, cancel := context.WithTimeout(ctx, dialTimeout)
+		members, stable, err := groupMembers(limited, cl, s.group)
+		cancel()
+		if err != nil || !stable {
+			continue
+		}
+		s.sawMembers(members, aliases)
+	}
+}
+
+// sawMembers compares the members with this process. aliases are the addresses that were reported before.
+func (s *Source) sawMembers(members []Identity, aliases map[string]bool) {
+	foreign := 0
+	for _, m := range members {
+		switch {
+		case m.ID != s.own.ID:
+			foreign++
+		case m.Address != s.own.Address && !aliases[m.Address] && len(aliases) < maxAliases:
+			aliases[m.Address] = true
+			s.log.Warn("Group member has the same database identity at another address; a copied database carries its original's identity",
+				"ours", s.own.String(), "theirs", m.String())
+		}
+	}
+	s.met.foreign.Set(float64(foreign))
+	err := refuseForeign(s.group, s.own, members)
+	if err == nil {
+		s.foreign.Store(nil)
+		return
+	}
+	s.foreign.Store(&err)
+	s.log.Error("Consumer group is shared with another database", "err", err)
+}
+
+// CheckGroup refuses a start whose group counts into another database, without joining it. It returns who is in it.
+func CheckGroup(ctx context.Context, cfg Config, group string, own Identity, log *slog.Logger) ([]Identity, error) {
+	cl, err := kgo.NewClient(append(cfg.options(orDiscard(log)), kgo.RetryTimeout(dialTimeout))...)
+	if err != nil {
+		return nil, fmt.Errorf("make a kafka client: %w", err)
+	}
+	defer cl.Close()
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	var members []Identity
+	err = retry(ctx, orDiscard(log), "Group members are not known yet, retrying", func(ctx context.Context) error {
+		got, stable, err := groupMembers(ctx, cl, group)
+		if err != nil {
+			return permanent{err}
+		}
+		if !stable {
+			return fmt.Errorf("group %s is rebalancing", group)
+		}
+		members = got
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return members, refuseForeign(group, own, members)
+}

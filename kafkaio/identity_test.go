@@ -1,0 +1,168 @@
+package kafkaio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/sluice-etl/sluice/checkpoint"
+)
+
+func identity(b byte, address string) Identity { return Identity{ID: [16]byte{b}, Address: address} }
+
+// identifiedSource is a source whose end the test waits for itself.
+func identifiedSource(t *testing.T, cfg Config, own Identity) (o *owner, ended chan error, stop context.CancelFunc) {
+	t.Helper()
+	s, err := NewSource(cfg, "job", testLog(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Identify(own)
+	o, ended = newOwner(t, s), make(chan error, 1)
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); ended <- s.Run(ctx, o) }()
+	t.Cleanup(func() { stop(); <-done })
+	return o, ended, stop
+}
+
+func TestIdentity_roundTrip(t *testing.T) {
+	t.Parallel()
+	for _, i := range []Identity{{}, identity(1, ""), identity(255, "db:3306/stats"), identity(7, strings.Repeat("x", maxAddress))} {
+		for _, before := range []string{"", "\x00\x00\x00\x01", identityMagic} {
+			got, ok := parseIdentity(i.appendTo([]byte(before)))
+			if !ok || got != i {
+				t.Errorf("got %v %v, expected %v", got, ok, i)
+			}
+		}
+	}
+	long := identity(1, strings.Repeat("x", maxAddress+1))
+	if got, ok := parseIdentity(long.appendTo(nil)); !ok || len(got.Address) != maxAddress || got.ID != long.ID {
+		t.Errorf("a long address: got %v %v", got, ok)
+	}
+	for _, raw := range []string{"", "x", identityMagic, "\xff\xff" + identityMagic, "\x00\x05short" + identityMagic,
+		strings.Repeat("x", 20) + "\x02\x01" + identityMagic} {
+		if got, ok := parseIdentity([]byte(raw)); ok {
+			t.Errorf("%q: got %v, expected none", raw, got)
+		}
+	}
+	if got := identity(1, "db\x1b[2J").String(); strings.Contains(got, "\x1b") {
+		t.Errorf("control characters of the network: %q", got)
+	}
+}
+
+// Production and staging with the same job share one group: the second is refused before it gets a partition, with both
+// addresses, and the first keeps all of its partitions.
+func TestP1_anotherDatabaseInTheGroupIsRefused(t *testing.T) {
+	t.Parallel()
+	c := broker(t)
+	makeTopics(t, c, 4, nil)
+	first, firstEnded, _ := identifiedSource(t, testConfig(c), identity(1, "prod:3306/stats"))
+	eventually(t, "all partitions with the first", func() bool { return len(first.has()) == 4 })
+	second, ended, _ := identifiedSource(t, testConfig(c), identity(2, "staging:3306/stats"))
+	err := <-ended
+	if !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(fmt.Sprint(err), "prod:3306/stats") ||
+		!strings.Contains(fmt.Sprint(err), "staging:3306/stats") {
+		t.Fatalf("got %v, expected a refusal with both addresses", err)
+	}
+	if n := second.session; n != 0 {
+		t.Errorf("the second positioned %d partitions, expected none", n)
+	}
+	if len(first.has()) != 4 || first.revokes != 0 {
+		t.Errorf("the first has %v after %d revocations, expected all 4 and none", first.has(), first.revokes)
+	}
+	select {
+	case err := <-firstEnded:
+		t.Errorf("the first ended: %v", err)
+	default:
+	}
+	if _, err := CheckGroup(t.Context(), testConfig(c), "job", identity(2, "staging:3306/stats"), nil); !errors.Is(err, checkpoint.ErrRefused) {
+		t.Errorf("check: got %v, expected a refusal", err)
+	}
+	members, err := CheckGroup(t.Context(), testConfig(c), "job", identity(1, "other:3306/stats"), nil)
+	if err != nil || len(members) != 1 || members[0] != identity(1, "prod:3306/stats") {
+		t.Errorf("check from the same database: got %v %v", members, err)
+	}
+}
+
+// Members that were not stopped by the look before joining are refused after it, before they claim anything.
+func TestP1_anotherDatabaseIsRefusedAfterJoining(t *testing.T) {
+	t.Parallel()
+	c := broker(t)
+	makeTopics(t, c, 4, nil)
+	first, _, _ := identifiedSource(t, testConfig(c), identity(1, "prod:3306/stats"))
+	eventually(t, "all partitions with the first", func() bool { return len(first.has()) == 4 })
+	var joining atomic.Bool
+	c.ControlKey(int16(kmsg.JoinGroup), func(kmsg.Request) (kmsg.Response, error, bool) {
+		joining.Store(true)
+		c.KeepControl()
+		return nil, nil, false
+	})
+	c.ControlKey(int16(kmsg.DescribeGroups), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		if joining.Load() {
+			return nil, nil, false
+		}
+		resp := req.ResponseKind().(*kmsg.DescribeGroupsResponse)
+		g := kmsg.NewDescribeGroupsResponseGroup()
+		g.Group, g.State = "job", "PreparingRebalance"
+		resp.Groups = append(resp.Groups, g)
+		return resp, nil, true
+	})
+	cfg := testConfig(c)
+	cfg.SessionTimeout = time.Second
+	o, ended, _ := identifiedSource(t, cfg, identity(2, "staging:3306/stats"))
+	if err := <-ended; !errors.Is(err, checkpoint.ErrRefused) {
+		t.Fatalf("got %v, expected a refusal", err)
+	}
+	if !joining.Load() || o.session != 0 {
+		t.Errorf("it positioned %d partitions, expected none", o.session)
+	}
+	eventually(t, "all partitions back", func() bool { return len(first.has()) == 4 })
+}
+
+// The same database by another name, and members of releases that say nothing, are no other database.
+func TestP1_sameDatabaseAndOlderReleasesShareTheGroup(t *testing.T) {
+	t.Parallel()
+	c := broker(t)
+	makeTopics(t, c, 6, nil)
+	a, _, _ := identifiedSource(t, testConfig(c), identity(1, "db1:3306/stats"))
+	b, _, _ := identifiedSource(t, testConfig(c), identity(1, "proxy:3306/stats"))
+	old, _ := source(t, testConfig(c)) // as before there were identities
+	eventually(t, "two with each", func() bool { return len(a.has()) == 2 && len(b.has()) == 2 && len(old.has()) == 2 })
+	if err := errors.Join(a.src.Foreign(), b.src.Foreign()); err != nil {
+		t.Error(err)
+	}
+}
+
+// A member of another database that appears all the same is an alarm, until it has gone.
+func TestP1_runningMemberAlarmsAboutAnotherDatabase(t *testing.T) {
+	t.Parallel()
+	c := broker(t)
+	makeTopics(t, c, 2, nil)
+	a, _, _ := identifiedSource(t, testConfig(c), identity(1, "prod:3306/stats"))
+	eventually(t, "all partitions", func() bool { return len(a.has()) == 2 })
+	cl := client(t, c, kgo.ConsumerGroup("job"), kgo.ConsumeTopics("logs"), kgo.DisableAutoCommit(),
+		kgo.HeartbeatInterval(testConfig(c).Heartbeat),
+		kgo.Balancers(identified{kgo.CooperativeStickyBalancer(), identity(2, "staging:3306/stats")}))
+	polled := make(chan struct{})
+	go func() {
+		defer close(polled)
+		for !cl.PollFetches(t.Context()).IsClientClosed() && t.Context().Err() == nil {
+		}
+	}()
+	eventually(t, "an alarm", func() bool { return a.src.Foreign() != nil })
+	if err := a.src.Foreign(); !strings.Contains(err.Error(), "staging:3306/stats") || !strings.Contains(err.Error(), "prod:3306/stats") {
+		t.Errorf("got %v, expected both addresses", err)
+	}
+	cl.Close()
+	<-polled
+	eventually(t, "no alarm any more", func() bool { return a.src.Foreign() == nil })
+}

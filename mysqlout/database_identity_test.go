@@ -1,0 +1,59 @@
+package mysqlout
+
+import (
+	"testing"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sluice-etl/sluice/internal/mariadbtest"
+	"github.com/sluice-etl/sluice/pool"
+)
+
+// Processes that start at once agree on one identity, it stays, and another database has another one.
+func TestP1_oneIdentityOfADatabase(t *testing.T) {
+	t.Parallel()
+	server := mariadbtest.Start(t)
+	f, other := open(t, server, testConfig()), open(t, server, testConfig())
+	if _, ok, err := f.sink.ReadIdentity(t.Context()); ok || err != nil {
+		t.Fatalf("before the first start: got %v %v, expected none", ok, err)
+	}
+	ids := make([][16]byte, 8)
+	var g errgroup.Group
+	for i := range ids {
+		g.Go(func() (err error) { ids[i], err = f.sink.Identity(t.Context()); return err })
+	}
+	if err := g.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	kept, ok, err := f.again(t, testConfig()).ReadIdentity(t.Context())
+	if !ok || err != nil || kept == [16]byte{} {
+		t.Fatalf("got %x %v %v", kept, ok, err)
+	}
+	for i, id := range ids {
+		if id != kept {
+			t.Errorf("process %d has %x, expected %x", i, id, kept)
+		}
+	}
+	theirs, err := other.sink.Identity(t.Context())
+	if err != nil || theirs == kept {
+		t.Errorf("another database: got %x %v, expected another identity", theirs, err)
+	}
+	if got := f.text(t, "SELECT COUNT(*) FROM etl_target WHERE table_name = ''"); got != "1" {
+		t.Errorf("got %s rows, expected 1", got)
+	}
+}
+
+// The embedded server keeps one too.
+func TestP1_identityEmbedded(t *testing.T) {
+	c := pool.DefaultConfig()
+	c.DSN = embedded(t)
+	s := New(testConfig(), openPool(t, c), nil, nil)
+	if _, err := s.Prepare(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	id, err := s.Identity(t.Context())
+	again, err2 := s.Identity(t.Context())
+	if err != nil || err2 != nil || id != again {
+		t.Errorf("got %x %v, then %x %v", id, err, again, err2)
+	}
+}

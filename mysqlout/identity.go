@@ -1,0 +1,80 @@
+package mysqlout
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+
+	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/pool"
+)
+
+// identityText says to people what the row is that holds the identity. Its table_name is empty, which no target's is, so
+// that the identity needs no table and no right of its own, and older releases pass over it.
+const identityText = "identity of these checkpoints: processes of one consumer group must find the same one"
+
+// Identity is the 16 bytes that tell these checkpoints from those of other databases. Where there is none yet, it is made
+// and kept: of two processes that try, one inserts the row and both read it. Prepare comes before it.
+func (s *Sink) Identity(ctx context.Context) (id [16]byte, err error) {
+	id, ok, err := s.ReadIdentity(ctx)
+	for tries := 0; err == nil && !ok && tries < 3; tries++ {
+		if err = s.makeIdentity(ctx); number(err) == 1062 {
+			err = nil // another process was first
+		}
+		if err != nil {
+			return id, s.failed("make the identity of the checkpoints", err)
+		}
+		id, ok, err = s.ReadIdentity(ctx)
+	}
+	if err == nil && !ok {
+		err = &checkpoint.Error{Class: checkpoint.ErrRetry, Err: errors.New("the identity of the checkpoints was written to etl_target and is not there")}
+	}
+	return id, err
+}
+
+// ReadIdentity is Identity without making one; ok is false where there is none.
+func (s *Sink) ReadIdentity(ctx context.Context) (id [16]byte, ok bool, err error) {
+	const doing = "read the identity of the checkpoints"
+	tx, err := s.pool.Tx(ctx, pool.First)
+	if err != nil {
+		return id, false, s.failed(doing, err)
+	}
+	defer tx.Rollback(ctx)
+	var kept []byte
+	err = tx.Query(ctx, "SELECT query_hash FROM etl_target WHERE table_name = ''", func(scan func(...any) error) error {
+		return scan(&kept)
+	})
+	switch {
+	case err != nil:
+		return id, false, s.failed(doing, err)
+	case kept == nil:
+		return id, false, nil
+	case len(kept) < len(id):
+		return id, false, &checkpoint.Error{
+			Class: checkpoint.ErrRefused,
+			Err:   fmt.Errorf("%s: etl_target's row with the empty table_name holds %d bytes, expected 32", doing, len(kept)),
+			Hint:  "delete that row while no etl runs; the next start makes it again",
+		}
+	}
+	copy(id[:], kept)
+	return id, true, nil
+}
+
+func (s *Sink) makeIdentity(ctx context.Context) error {
+	var id [32]byte // as long as the column; its first half is the identity
+	if _, err := rand.Read(id[:16]); err != nil {
+		return err
+	}
+	tx, err := s.pool.Tx(ctx, pool.First)
+	if err != nil {
+		return err
+	}
+	text := appendBytes([]byte("INSERT INTO etl_target (table_name, job, query_hash, query_text, since) VALUES ('', '', "), id[:])
+	text = appendText(append(text, ", "...), identityText)
+	if _, err := tx.Exec(ctx, string(append(text, ", UTC_TIMESTAMP(6))"...))); err != nil {
+		abandon(tx, err)
+		return err
+	}
+	return tx.Commit(ctx)
+}

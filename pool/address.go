@@ -1,0 +1,28 @@
+package pool
+
+import (
+	"net"
+	"os"
+	"strings"
+)
+
+// Address is host:port/database of the server, or its socket in place of host:port, for people: no user, no password. An
+// address of the machine itself names the machine, because it means another server on every other one. It is empty where
+// the configuration cannot be read.
+func (c Config) Address() string {
+	d, err := c.address()
+	if err != nil {
+		return ""
+	}
+	at := d.Addr + "/" + d.DBName
+	host, _, err := net.SplitHostPort(d.Addr)
+	if err != nil {
+		host = d.Addr
+	}
+	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() || strings.HasPrefix(host, "/") {
+		if name, err := os.Hostname(); err == nil {
+			at += " on " + name
+		}
+	}
+	return at
+}
