@@ -33,6 +33,17 @@ func identifiedSource(t *testing.T, cfg Config, own Identity) (o *owner, ended c
 	return o, ended, stop
 }
 
+func awaitEnd(t *testing.T, ended <-chan error) error {
+	t.Helper()
+	select {
+	case err := <-ended:
+		return err
+	case <-time.After(patience):
+		t.Fatal("the source did not end, expected a refusal")
+		return nil
+	}
+}
+
 func TestIdentity_roundTrip(t *testing.T) {
 	t.Parallel()
 	for _, i := range []Identity{{}, identity(1, ""), identity(255, "db:3306/stats"), identity(7, strings.Repeat("x", maxAddress))} {
@@ -67,7 +78,7 @@ func TestP1_anotherDatabaseInTheGroupIsRefused(t *testing.T) {
 	first, firstEnded, _ := identifiedSource(t, testConfig(c), identity(1, "prod:3306/stats"))
 	eventually(t, "all partitions with the first", func() bool { return len(first.has()) == 4 })
 	second, ended, _ := identifiedSource(t, testConfig(c), identity(2, "staging:3306/stats"))
-	err := <-ended
+	err := awaitEnd(t, ended)
 	if !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(fmt.Sprint(err), "prod:3306/stats") ||
 		!strings.Contains(fmt.Sprint(err), "staging:3306/stats") {
 		t.Fatalf("got %v, expected a refusal with both addresses", err)
@@ -119,7 +130,7 @@ func TestP1_anotherDatabaseIsRefusedAfterJoining(t *testing.T) {
 	cfg := testConfig(c)
 	cfg.SessionTimeout = time.Second
 	o, ended, _ := identifiedSource(t, cfg, identity(2, "staging:3306/stats"))
-	if err := <-ended; !errors.Is(err, checkpoint.ErrRefused) {
+	if err := awaitEnd(t, ended); !errors.Is(err, checkpoint.ErrRefused) {
 		t.Fatalf("got %v, expected a refusal", err)
 	}
 	if !joining.Load() || o.session != 0 {
