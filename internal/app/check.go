@@ -22,6 +22,7 @@ type checker struct {
 	out     io.Writer
 	refused int // things that a start would refuse
 	failed  int // servers that could not be asked
+	denied  int // rights that Kafka does not give
 }
 
 // Check reaches every server and compares the tables with the query. It does not wait for a server that is away. The
@@ -36,6 +37,8 @@ func Check(ctx context.Context, cfg Config, out io.Writer) error {
 	switch {
 	case c.refused > 0:
 		return &checkpoint.Error{Class: checkpoint.ErrRefused, Err: fmt.Errorf("a start would be refused, %s above", several(c.refused, "reason"))}
+	case c.denied > 0:
+		return fmt.Errorf("Kafka does not allow what etl needs, %s above", several(c.denied, "right")) //nolint:staticcheck // a name
 	case c.failed > 0:
 		return fmt.Errorf("%s could not be asked", several(c.failed, "server"))
 	}
@@ -59,6 +62,9 @@ func (c *checker) say(state, subject, format string, args ...any) {
 func (c *checker) kafka(ctx context.Context) (topic batch.Topic, known bool) {
 	topic = batch.Topic{Name: c.cfg.Kafka.Topic}
 	subject := "kafka " + strings.Join(c.cfg.Kafka.Brokers, ",")
+	if !c.rights(ctx, subject) {
+		return topic, false
+	}
 	reports, err := kafkaio.Check(ctx, c.cfg.Kafka, nil)
 	if err != nil {
 		c.failed++
@@ -81,6 +87,30 @@ func (c *checker) kafka(ctx context.Context) (topic batch.Topic, known bool) {
 		}
 	}
 	return topic, true
+}
+
+// rights looks whether Kafka allows what the process will do. It reports false where Kafka cannot be asked, or where a
+// right is missing, because what is asked for next would fail for it.
+func (c *checker) rights(ctx context.Context, subject string) bool {
+	err := kafkaio.Reachable(ctx, c.cfg.Kafka, nil)
+	var missing []string
+	if err == nil {
+		use := kafkaio.Use{Receive: c.cfg.Receive}
+		if c.cfg.Load {
+			use.Group = c.cfg.Sink.Job
+		}
+		missing, err = kafkaio.MissingRights(ctx, c.cfg.Kafka, use)
+	}
+	if err != nil {
+		c.failed++
+		c.say("failed", subject, "%v", err)
+		return false
+	}
+	for _, m := range missing {
+		c.denied++
+		c.say("failed", subject, "Kafka does not allow %s; add this ACL for the user that etl logs in as", m)
+	}
+	return len(missing) == 0
 }
 
 func (c *checker) mysql(ctx context.Context, topic batch.Topic, known bool) {
