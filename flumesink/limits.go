@@ -21,6 +21,8 @@ type Limits struct {
 	MaxHeaderBytes int
 	// MaxBodyBytes bounds an event's body. The default is 16 MiB, far above what Kafka takes (1 MiB by default).
 	MaxBodyBytes int
+	// KeepPacked turns [Frame.Unpack] off.
+	KeepPacked bool
 }
 
 // DefaultLimits is the defaults for the receiver whose options begin with option.

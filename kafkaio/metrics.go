@@ -35,7 +35,7 @@ func newProduceMetrics(reg prometheus.Registerer) *produceMetrics {
 	for _, r := range []string{"kafka", "closed"} {
 		m.refused.WithLabelValues(r)
 	}
-	for _, r := range []string{"size", "content", "headers", "header_bytes", "body_bytes"} {
+	for _, r := range []string{"size", "content", "headers", "header_bytes", "body_bytes", "gzip"} {
 		m.dead.WithLabelValues(r)
 	}
 	if reg != nil {

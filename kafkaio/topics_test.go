@@ -123,8 +123,8 @@ func TestMetrics_names(t *testing.T) {
 	m.lag.WithLabelValues("3").Set(1)
 	m.forget("3")
 	n, err := testutil.GatherAndCount(reg, "etl_produce_records_total", "etl_produce_seconds", "etl_produce_dead_records_total", "etl_consume_records_total", "etl_consume_lag_records", "etl_consume_gaps_total")
-	if err != nil || n != 9 {
-		t.Errorf("%d series, %v; want 9: the dead letters' five reasons, and no lag of a partition that left", n, err)
+	if err != nil || n != 10 {
+		t.Errorf("%d series, %v; want 10: the dead letters' six reasons, and no lag of a partition that left", n, err)
 	}
 	problems, err := testutil.GatherAndLint(reg)
 	if err != nil || len(problems) != 0 {

@@ -261,9 +261,13 @@ func kafkaTime(r *rec) value {
 	return timeValue(ms * 1000)
 }
 
-// eventTime is the timestamp header, in milliseconds since 1970 as Flume's interceptors write it, else Kafka's time.
+// eventTime is the header timestamp, in milliseconds since 1970 as Flume's interceptors write it, else the header
+// timeStamp, as Log4j 2's Flume appender does, else Kafka's time.
 func eventTime(r *rec) value {
 	v := findHeader(r, "timestamp")
+	if !v.set {
+		v = findHeader(r, "timeStamp")
+	}
 	if !v.set {
 		return kafkaTime(r)
 	}

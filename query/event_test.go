@@ -53,6 +53,8 @@ func TestFlumeHeaders(t *testing.T) {
 		{"timestamp interceptor", "_event_time", []string{"timestamp", "1431857103250"}, "2015-05-17 10:05:03.250"},
 		{"timestamp interceptor, in a window", "TUMBLE(_event_time, INTERVAL 1 HOUR)", []string{"timestamp", "1431857103250"}, "2015-05-17 10:00:00"},
 		{"timestamp interceptor with headerName", "FROM_UNIXTIME(CAST(header('when') AS SIGNED) / 1000)", []string{"when", "1431857103250"}, "2015-05-17 10:05:03.250000"},
+		{"Log4j 2", "_event_time", []string{"guId", "x", "timeStamp", "1431857103250"}, "2015-05-17 10:05:03.250"},
+		{"Log4j 2 behind an interceptor", "_event_time", []string{"timeStamp", "1", "timestamp", "1431857103250"}, "2015-05-17 10:05:03.250"},
 		{"no timestamp: Kafka's time", "_event_time", nil, "1970-01-01 00:00:02.000"},
 		{"host interceptor", "header('host')", []string{"host", "10.0.0.5"}, "10.0.0.5"},
 		{"static interceptor", "header('datacenter')", []string{"datacenter", "vie-1"}, "vie-1"},

@@ -85,6 +85,9 @@ func (c *conn) handle(f *frame) error {
 		name = name[:min(len(name), 256)]
 		return c.reply(f.serial, head, noMeta, systemError("org.apache.avro.AvroRuntimeException: No such remote message: "+string(name)))
 	}
+	if err == nil {
+		err = f.Unpack(&c.r.cfg.Limits)
+	}
 	if err != nil {
 		f.Release()
 		return err

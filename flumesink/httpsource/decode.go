@@ -23,6 +23,9 @@ type decoder struct {
 // memory ends with.
 func decode(f *flumesink.Frame, limits *flumesink.Limits) error {
 	d := decoder{b: f.Bytes}
+	if bytes.HasPrefix(d.b, []byte("\xef\xbb\xbf")) { // a byte order mark
+		d.at = 3
+	}
 	if d.next() != '[' {
 		return d.wrong("an array of events")
 	}
@@ -140,7 +143,7 @@ func (d *decoder) object(want string, member func(name []byte) error) error {
 		return nil
 	}
 	for {
-		if d.next() != '"' {
+		if c := d.next(); c != '"' && c != '\'' {
 			return d.wrong("a name in quotes")
 		}
 		name, err := d.str()
@@ -172,7 +175,7 @@ func (d *decoder) text(want string) ([]byte, error) {
 	from := d.at
 	var err error
 	switch {
-	case c == '"':
+	case c == '"' || c == '\'':
 		return d.str()
 	case c == 't':
 		err = d.literal("true")
@@ -286,36 +289,34 @@ func (d *decoder) number() error {
 	return nil
 }
 
-// str reads a string, whose quote is at d.at, and unescapes it where it lies.
+// str reads a string, whose quote is at d.at, and unescapes it where it lies. Gson takes single quotes,
+// and control characters as they are; so do we, because senders that were written for Flume rely on it.
 func (d *decoder) str() ([]byte, error) {
+	quote := d.b[d.at]
 	d.at++
 	from := d.at
 	for ; d.at < len(d.b); d.at++ {
-		switch c := d.b[d.at]; {
-		case c == '"':
+		switch d.b[d.at] {
+		case quote:
 			s := d.b[from:d.at:d.at]
 			d.at++
 			return s, nil
-		case c == '\\':
-			return d.unescape(from)
-		case c < ' ':
-			return nil, d.wrong("control characters in a string to be escaped")
+		case '\\':
+			return d.unescape(from, quote)
 		}
 	}
 	return nil, d.wrong("the string's closing quote")
 }
 
 // unescape goes on with a string that began at from, at its first backslash.
-func (d *decoder) unescape(from int) ([]byte, error) {
+func (d *decoder) unescape(from int, quote byte) ([]byte, error) {
 	out := d.at // what lies before is unescaped
 	for d.at < len(d.b) {
 		c := d.b[d.at]
 		switch {
-		case c == '"':
+		case c == quote:
 			d.at++
 			return d.b[from:out:out], nil
-		case c < ' ':
-			return nil, d.wrong("control characters in a string to be escaped")
 		case c != '\\':
 			d.b[out] = c
 			out++
@@ -324,7 +325,7 @@ func (d *decoder) unescape(from int) ([]byte, error) {
 		}
 		d.at++
 		switch c := d.peek(); c {
-		case '"', '\\', '/':
+		case '"', '\'', '\\', '/':
 			d.b[out] = c
 		case 'b':
 			d.b[out] = '\b'
@@ -359,7 +360,7 @@ func (d *decoder) unescape(from int) ([]byte, error) {
 			out += utf8.EncodeRune(d.b[out:d.at], r)
 			continue
 		default:
-			return nil, d.wrong(`one of "\/bfnrtu after a backslash`)
+			return nil, d.wrong(`one of "'\/bfnrtu after a backslash`)
 		}
 		out++
 		d.at++

@@ -73,10 +73,15 @@ func TestDecode(t *testing.T) {
 		"a header twice":           {`[{"headers":{"a":"1","\u0061":"2"}}]`, `want each header once`},
 		"headers twice":            {`[{"headers":{},"headers":{}}]`, `want "headers" once`},
 		"body twice":               {`[{"body":"a","body":null}]`, `want "body" once`},
-		"single quotes":            {`[{'body':'x'}]`, `found "'": want a name in quotes`},
+		"single quotes":            {`[{'headers':{'a':"it's"},'body':'"x"\'\"'}]`, `"x"'"{a=it's}`},
+		"quotes of two kinds":      {`[{"body':'x"}]`, `want ':' after a name`},
+		"no quotes":                {`[{body:"x"}]`, `found "b": want a name in quotes`},
 		"no colon":                 {`[{"body" "x"}]`, `found "\"": want ':' after a name`},
-		"line break in a string":   {"[{\"body\":\"\n\"}]", `found "\n": want control characters in a string to be escaped`},
-		"and after an escape":      {"[{\"body\":\"\\n\n\"}]", `found "\n": want control characters in a string to be escaped`},
+		"control characters":       {"[{\"headers\":{\"a\tb\":\"\x01\"},\"body\":\"1\t200\n\r\x00\x1f\"}]", "1\t200\n\r\x00\x1f{a\tb=\x01}"},
+		"and after an escape":      {"[{\"body\":\"\\n\n\\t\t\"}]", "\n\n\t\t{}"},
+		"a byte order mark":        {"\xef\xbb\xbf[{\"body\":\"{}\"}]", "{}{}"},
+		"two of them":              {"\xef\xbb\xbf\xef\xbb\xbf[]", "want an array of events"},
+		"one in a string":          {"[{\"body\":\"\xef\xbb\xbfx\"}]", "\ufeffx{}"},
 		"bad escape":               {`[{"body":"\x"}]`, `found "x": want one of`},
 		"bad unit":                 {`[{"body":"\u12g4"}]`, `found "g": want four hexadecimal digits`},
 		"bad second unit":          {`[{"body":"\ud83d\u12"}]`, `found "\"": want four hexadecimal digits`},
@@ -138,6 +143,9 @@ func FuzzDecode(f *testing.F) {
 			return // kept here, replaced there
 		}
 		want, wrong := reference(text)
+		if err == nil && wrong != nil && bytes.ContainsFunc(text, func(c rune) bool { return c < ' ' || c == '\ufeff' || c == '\'' }) {
+			return // as Gson, and unlike encoding/json
+		}
 		if (err == nil) != (wrong == nil) {
 			if err != nil && (strings.Contains(err.Error(), " once") || strings.Contains(err.Error(), "levels") || strings.Contains(err.Error(), "are more than")) {
 				return

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"mime"
 	"net"
 	"net/http"
 	"os"
@@ -65,7 +64,11 @@ func (r *Receiver) receive(c *listen.Handed, w http.ResponseWriter, q *http.Requ
 		return nil, c.Explain(err)
 	}
 	c.Metrics().Received(len(f.Bytes))
-	if err := decode(f, &r.cfg.Limits); err != nil {
+	err = decode(f, &r.cfg.Limits)
+	if err == nil {
+		err = f.Unpack(&r.cfg.Limits)
+	}
+	if err != nil {
 		f.Release()
 		return nil, err
 	}
@@ -75,25 +78,28 @@ func (r *Receiver) receive(c *listen.Handed, w http.ResponseWriter, q *http.Requ
 // inUTF8 is the body, turned into UTF-8 where it comes in UTF-16 or UTF-32: big-endian unless it begins with a byte
 // order mark, as in Java.
 func inUTF8(q *http.Request) (io.Reader, error) {
-	charset := "utf-8"
-	if t := q.Header.Get("Content-Type"); t != "" {
-		_, params, err := mime.ParseMediaType(t)
-		if err != nil {
-			return nil, flumesink.Malformed("the Content-Type %.80q: %w: want application/json", t, err)
-		}
-		if name := params["charset"]; name != "" {
-			charset = strings.ToLower(name)
-		}
-	}
-	switch charset {
-	case "utf-8":
+	charset := charsetOf(q.Header.Get("Content-Type"))
+	switch strings.ReplaceAll(strings.ReplaceAll(strings.ToLower(charset), "-", ""), "_", "") {
+	case "", "utf8":
 		return q.Body, nil
-	case "utf-16":
+	case "utf16":
 		return unicode.UTF16(unicode.BigEndian, unicode.UseBOM).NewDecoder().Reader(q.Body), nil
-	case "utf-32":
+	case "utf32":
 		return utf32.UTF32(utf32.BigEndian, utf32.UseBOM).NewDecoder().Reader(q.Body), nil
 	}
 	return nil, flumesink.Refuse(reasonCharset, "the charset is %.40q: want UTF-8, UTF-16 or UTF-32", charset)
+}
+
+// charsetOf returns the charset that a Content-Type names, empty where it names none. As in Flume's own server nothing
+// else of it matters, and one that cannot be parsed names none.
+func charsetOf(contentType string) string {
+	for parameter := range strings.SplitSeq(contentType, ";") {
+		name, value, _ := strings.Cut(parameter, "=")
+		if strings.EqualFold(strings.TrimSpace(name), "charset") {
+			return strings.Trim(strings.TrimSpace(value), "\"'")
+		}
+	}
+	return ""
 }
 
 // read reads the body into the frame. Memory is taken as it arrives.

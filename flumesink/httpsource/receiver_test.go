@@ -2,6 +2,7 @@ package httpsource
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/binary"
 	"net/http"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/internal/receivertest"
 )
 
 func TestP24_badRequestsAndEventsAboveLimits(t *testing.T) {
@@ -30,7 +32,6 @@ func TestP24_badRequestsAndEventsAboveLimits(t *testing.T) {
 		{"not JSON", "POST", "x", nil, 400, `event 0, byte 0 of 1: found "x": want an array of events`, "malformed"},
 		{"second event", "POST", `[{"body":"good"},{"body":[]}]`, nil, 400, `event 1, byte 25 of 29: found "[": want the body, a string`, "malformed"},
 		{"nothing", "GET", "", nil, 400, "the body ends at byte 0", "malformed"},
-		{"no content type", "POST", "[]", []string{"Content-Type", ";;"}, 400, "Content-Type", "malformed"},
 		{"frame", "POST", long, nil, 413, "10002 bytes in a frame are more than 10000: send less at once, or raise --http-max-frame-bytes", "frame_bytes"},
 		{"events", "POST", `[{},{},{},{}]`, nil, 413, "--http-max-batch-events", "batch_events"},
 		{"gzip", "POST", "x", []string{"Content-Encoding", "gzip"}, 415, "send the body as it is", "encoding"},
@@ -121,8 +122,40 @@ func TestReceiver_charsets(t *testing.T) {
 			want = append(want, "😀{ä=日}")
 		}
 	}
+	for _, kind := range []string{
+		"application/json; charset=utf8", "application/json;charset=UTF8", `application/json; charset="utf-8"`, "application/json; charset='UTF-8'",
+		";;", "/", "application/json; charset", "application/json; charset=", "json, text; =;charset=utf_8", "text/plain", "a b c", "\xff",
+		"application/json; charset=utf-8; charset=latin1", "application/x-www-form-urlencoded",
+	} {
+		if a := g.post(text, "Content-Type", kind); a.status != 200 || a.body != "" {
+			t.Errorf("Content-Type %q: status %d, %q", kind, a.status, a.body)
+		}
+		want = append(want, "😀{ä=日}")
+	}
 	if d := cmp.Diff(want, k.Got()); d != "" {
 		t.Error(d)
+	}
+}
+
+// What Log4j 2's Flume appender packed is unpacked on its way; a body above a limit is a dead letter, and no other body is
+// touched.
+func TestReceiver_unpacks(t *testing.T) {
+	t.Parallel()
+	k := &kafka{}
+	g := start(t, k, func(c *Config) { c.MaxBodyBytes = 1000 })
+	packed := func(text string) string { // in JSON, whose strings are bytes here
+		var b bytes.Buffer
+		w := gzip.NewWriter(&b)
+		_, _ = w.Write([]byte(text))
+		_ = w.Close()
+		return strings.NewReplacer(`"`, `\"`, `\`, `\\`).Replace(b.String())
+	}
+	if a := g.post(`[{"headers":{"guId":"1"},"body":"` + packed("a line") + `"},{"headers":{"guId":"2"},"body":"` + packed(strings.Repeat("x", 1001)) + `"},{"headers":{"guId":"3"},"body":"plain"}]`); a.status != 200 {
+		t.Fatalf("status %d, %q", a.status, a.body)
+	}
+	es := k.Events()
+	if receivertest.Show(es[0]) != "a line{guId=1}" || receivertest.Show(es[2]) != "plain{guId=3}" || es[1].Dead == nil || es[1].Dead.Label != flumesink.ReasonGzip {
+		t.Errorf("got %q", k.Got())
 	}
 }
 

@@ -41,5 +41,8 @@ func decodeBatch(f *flumesink.Frame, limits *flumesink.Limits, b []byte) (eventB
 	if err == nil && at != len(b) {
 		err = flumesink.Malformed("event batch: %d bytes follow it", len(b)-at)
 	}
+	if err == nil {
+		err = f.Unpack(limits)
+	}
 	return batch, err
 }

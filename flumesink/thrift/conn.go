@@ -57,6 +57,10 @@ func (c *conn) handle(f *flumesink.Frame) error {
 		}
 		return err
 	}
+	if err := f.Unpack(c.limits); err != nil {
+		f.Release()
+		return err
+	}
 	c.Append(f, func() error { return c.answer(m.ok(nil)) })
 	return nil
 }

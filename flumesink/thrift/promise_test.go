@@ -45,3 +45,4 @@ func TestP33_stopWhileNotReady(t *testing.T)               { door.StopWhileNotRe
 func TestReceiver_noAnswerAfterAnError(t *testing.T)       { door.NoAnswerAfterAnError(t) }
 func TestP24_eventAboveALimitIsADeadLetter(t *testing.T)   { door.EventAboveALimitIsADeadLetter(t) }
 func TestReceiver_frameAboveALimitCloses(t *testing.T)     { door.FrameAboveALimitCloses(t) }
+func TestReceiver_packedBodiesAreUnpacked(t *testing.T)    { door.PackedBodiesAreUnpacked(t) }

@@ -26,6 +26,7 @@ func (o ReceiverOptions) http(filter *flumesink.IPFilter, shutdown time.Duration
 	c := httpsource.DefaultConfig()
 	o.common(&c.Config, filter, shutdown)
 	o.HTTPMax.apply(&c.Limits)
+	c.KeepPacked = o.GunzipBodies == "off"
 	c.MaxConnections, c.MaxConnectionsPerAddress = o.HTTPConns.Connections, o.HTTPConns.PerAddress
 	o.HTTPTLS.apply(&c.TLS)
 	c.Listen, c.IdleTimeout = o.HTTPListen, o.HTTPIdle

@@ -21,6 +21,7 @@ type ReceiverOptions struct {
 	ProduceOptions   `embed:""`
 	IPFilter         string       `group:"receivers" name:"ip-filter" placeholder:"RULES" help:"Who may send, in the syntax of Flume's ipFilterRules: allow:ip:10.*,allow:name:localhost,deny:ip:*. The first rule that matches decides; what no rule matches may send. For all receivers that listen."`
 	MaxBytesInFlight Bytes        `group:"receivers" default:"256MiB" help:"Memory of events on the way to Kafka, over all receivers."`
+	GunzipBodies     string       `group:"receivers" enum:"auto,off" default:"auto" placeholder:"WHEN" help:"When bodies are unpacked: auto, those that Log4j 2's Flume appender packed with gzip (it sets the header guId); or off (default auto)."`
 	AvroMax          LimitOptions `embed:"" prefix:"avro-max-"`
 	AvroListLength   int          `group:"receivers" name:"avro-max-list-length" default:"16384" help:"Buffers of a request."`
 	AvroRatio        int          `group:"receivers" name:"avro-max-inflate-ratio" default:"500" help:"Bytes that may come out of one deflated byte, over a connection; logs make 5 to 30, zlib's most is 1032."`
@@ -99,6 +100,7 @@ func (o ReceiverOptions) avro(filter *flumesink.IPFilter, shutdown time.Duration
 	o.common(&c.Config, filter, shutdown)
 	o.AvroConns.apply(&c.Config)
 	o.AvroMax.apply(&c.Limits)
+	c.KeepPacked = o.GunzipBodies == "off"
 	o.AvroTLS.apply(&c.TLS)
 	c.Listen, c.MaxListLength, c.Inflate.MaxRatio = o.AvroListen, o.AvroListLength, o.AvroRatio
 	return c
@@ -108,6 +110,7 @@ func (o ReceiverOptions) thrift(filter *flumesink.IPFilter, shutdown time.Durati
 	c := thrift.DefaultConfig()
 	o.common(&c.Config, filter, shutdown)
 	o.ThriftMax.apply(&c.Limits)
+	c.KeepPacked = o.GunzipBodies == "off"
 	o.ThriftTLS.apply(&c.TLS)
 	c.Listen, c.MaxConnections, c.MaxConnectionsPerAddress = o.ThriftListen, o.ThriftConns, o.ThriftPerAddress
 	return c
@@ -118,6 +121,7 @@ func (o ReceiverOptions) spark(shutdown time.Duration) spark.Config {
 	c.Sinks, c.Batch, c.Connections = o.Poll, o.PollBatch, o.PollConnections
 	c.AckTimeout, c.ShutdownTimeout = o.AckTimeout, shutdown
 	o.PollMax.apply(&c.Limits)
+	c.KeepPacked = o.GunzipBodies == "off"
 	return c
 }
 

@@ -2,9 +2,12 @@ package receivertest
 
 import (
 	"bytes"
+	"compress/gzip"
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/listen"
@@ -87,5 +90,28 @@ func (d Door) FrameAboveALimitCloses(t *testing.T) {
 	g.Refused(flumesink.ReasonBatchEvents, 1)
 	if n := len(k.Events()); n != 0 {
 		t.Errorf("%d events produced, want none", n)
+	}
+}
+
+// Bodies that Log4j 2's Flume appender packed are unpacked; one that cannot be is a dead letter.
+func (d Door) PackedBodiesAreUnpacked(t *testing.T) {
+	t.Parallel()
+	k := &Kafka{}
+	g := d.Start(t, k, nil)
+	c := g.Dial()
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	if _, err := w.Write([]byte("a line")); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	id := []flumesink.Header{{Key: []byte("guId"), Value: []byte("1")}}
+	c.Send(d.Call(t, 1, []flumesink.Event{{Headers: id, Body: b.Bytes()}, {Body: b.Bytes()}, {Headers: id, Body: b.Bytes()[:15]}, {Headers: id, Body: []byte("plain")}}))
+	c.Expect(d.OK(t, 1))
+	want := []string{"a line{guId=1}", b.String() + "{}", b.String()[:15] + "{guId=1}dead:gzip", "plain{guId=1}"}
+	if d := cmp.Diff(want, k.Got()); d != "" {
+		t.Error(d)
 	}
 }
