@@ -18,9 +18,13 @@ type Config struct {
 	MaxBytes   int64
 	// Memory is the bytes that fetched records, groups and SQL text of all tasks may take, both batches included.
 	Memory int64
-	// DeadLetterStop is the share of dead records in a batch of 1,000 records or more above which its partitions
-	// stop, from 0 to 1; 1 means never.
+	// DeadLetterStop is the share of dead records above which the partitions of a task's batch stop, from 0 to 1; 1
+	// means never. A batch is judged only if it has 1,000 records or more that were not filtered, and if neither it nor
+	// any batch that this process committed has a counted record: it is to catch a wrong format or query.
 	DeadLetterStop float64
+	// DeadLetterRate is how many dead letters per second the process stores, averaged over 10 seconds; 0 stores all.
+	// Above it a stored one stands for others too, see DeadLetter.Records.
+	DeadLetterRate int64
 	// ShutdownTimeout bounds the commits that are under way when the engine is told to stop.
 	ShutdownTimeout time.Duration
 	// Recheck is how long a stopped partition rests before it is claimed again, to see whether a person has acted. It is
@@ -39,6 +43,7 @@ func DefaultConfig() Config {
 		MaxBytes:        128 << 20,
 		Memory:          512 << 20,
 		DeadLetterStop:  0.5,
+		DeadLetterRate:  1000,
 		ShutdownTimeout: 20 * time.Second,
 		Recheck:         30 * time.Second,
 	}
@@ -58,6 +63,7 @@ func (c Config) Validate() error {
 	bad(c.MaxBytes >= 1<<10, "max-batch-bytes is %d, the least is 1024", c.MaxBytes)
 	bad(c.Memory >= 16<<20, "memory is %d bytes, the least is 16777216 (16 MiB)", c.Memory)
 	bad(c.DeadLetterStop >= 0 && c.DeadLetterStop <= 1, "dead-letter-stop is %g, must be from 0%% to 100%%", c.DeadLetterStop*100)
+	bad(c.DeadLetterRate >= 0 && c.DeadLetterRate <= 1e9, "dead-letter-rate is %d, must be from 0 to 1000000000", c.DeadLetterRate)
 	bad(c.ShutdownTimeout > 0, "shutdown-timeout is %s, must be above 0", c.ShutdownTimeout)
 	bad(c.Recheck > 0, "recheck is %s, must be above 0", c.Recheck)
 	return errors.Join(errs...)

@@ -78,9 +78,11 @@ func New[D any](cfg Config, source Source, sink Sink[D], newFold func() Fold[D],
 		pieces: map[uint64]*held{}, waiting: map[checkpoint.Partition][]*departure{},
 		parts: make([]*Part[D], cfg.Tasks), began: make([]time.Time, cfg.Tasks), refused: make([][]Refused, cfg.Tasks),
 	}
+	dead := &limiter{rate: cfg.DeadLetterRate}
 	for n := range cfg.Tasks {
 		e.workers = append(e.workers, &worker[D]{
 			task: n, fold: newFold(), memory: share * 3 / 8, orders: newMailbox[any](), post: e.inbox.put, log: e.log,
+			dead: sample{limiter: dead},
 		})
 	}
 	return e

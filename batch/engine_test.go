@@ -288,13 +288,14 @@ func TestP2_EngineCountsOnceUnderFaults(t *testing.T) {
 	}
 }
 
-// TestP20_TooManyDead: more than half of a batch of 1,000 dead stops its partitions, and nothing of it is written.
+// TestP20_TooManyDead: where nothing was ever counted, 1,000 dead records stop their partition, and nothing of them is
+// written.
 func TestP20_TooManyDead(t *testing.T) {
 	var log []batch.Record
 	for o := range int64(2000) {
-		v := "good"
-		if o%3 != 0 {
-			v = "bad"
+		v := "bad"
+		if o%3 == 0 {
+			v = "skip"
 		}
 		log = append(log, batch.Record{Offset: o, Value: []byte(v)})
 	}
@@ -307,6 +308,68 @@ func TestP20_TooManyDead(t *testing.T) {
 	})
 	if len(sink.Rows()) != 0 || len(sink.Dead()) != 0 || sink.Checkpoints()[0].Next != 0 {
 		t.Errorf("something was written: %v, %d dead letters, %v", sink.Rows(), len(sink.Dead()), sink.Checkpoints())
+	}
+}
+
+// TestP20_AFloodOfJunkStopsNobody: one sender's 30,000 lines of junk lie among good ones in all 12 partitions. Everything
+// good is counted, and each dead record is in the audit. Of the dead letters a part is stored, which stands for all.
+func TestP20_AFloodOfJunkStopsNobody(t *testing.T) {
+	const partitions, each, junk = 12, 3000, 2500 // records of a partition, and how many of them are junk
+	var logs [][]batch.Record
+	var ends []int64
+	for p := range partitions {
+		var log []batch.Record
+		for o := range int64(each) {
+			v := "bad"
+			if o < 100 || o >= 100+junk {
+				v = fmt.Sprint("good ", p)
+			}
+			log = append(log, batch.Record{Offset: o, Value: []byte(v)})
+		}
+		logs, ends = append(logs, log), append(ends, each)
+	}
+	for _, test := range []struct {
+		rate          int64
+		least, atMost int
+	}{
+		{rate: 0, least: partitions * junk, atMost: partitions * junk},
+		{rate: 100, least: partitions, atMost: partitions * junk / 2},
+	} {
+		t.Run(fmt.Sprint("rate ", test.rate), func(t *testing.T) {
+			sink := sinktest.NewMemory()
+			cfg := testConfig()
+			cfg.DeadLetterRate = test.rate
+			stopped := false
+			drive(t, cfg, newLogSource(logs, ends), sink, func(e *batch.Engine[sinktest.Delta]) bool {
+				stopped = stopped || len(e.Health().Stopped) > 0
+				return reached(sink, ends)(e)
+			})
+			if stopped {
+				t.Error("a partition stopped")
+			}
+			for p := range partitions {
+				if n := sink.Rows()[fmt.Sprint("good ", p)]; n != each-junk {
+					t.Errorf("%d good records of partition %d are counted, want %d", n, p, each-junk)
+				}
+			}
+			for _, c := range sink.Checkpoints() {
+				if want := (checkpoint.Audit{Counted: each - junk, Dead: junk}); c.Audit != want {
+					t.Errorf("%s: audit %+v, want %+v", c.Partition, c.Audit, want)
+				}
+			}
+			standFor := map[checkpoint.Partition]int64{}
+			for _, d := range sink.Dead() {
+				standFor[d.Partition] += d.Records
+			}
+			for p, n := range standFor {
+				if n != junk {
+					t.Errorf("the dead letters of %s stand for %d records, want %d", p, n, junk)
+				}
+			}
+			if n := len(sink.Dead()); n < test.least || n > test.atMost || len(standFor) != partitions {
+				t.Errorf("%d dead letters of %d partitions are stored, want from %d to %d", n, len(standFor), test.least, test.atMost)
+			}
+		})
 	}
 }
 

@@ -74,6 +74,8 @@ func (t *task) folded(e FoldedEvent) {
 	}
 	b.records += e.Records
 	b.dead += e.Audit.Dead
+	b.counted += e.Audit.Counted
+	b.judged += e.Records - e.Audit.Filtered
 	b.size = e.Size
 	if b.reason == "" {
 		b.reason = e.Reason

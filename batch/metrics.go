@@ -20,6 +20,7 @@ type metrics struct {
 	thrownAway prometheus.Counter
 	fenced     prometheus.Counter
 	stopped    prometheus.Counter
+	notStored  prometheus.Counter
 }
 
 // results are the labels of etl_commit_tries_total.
@@ -52,6 +53,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		stopped: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "etl_batch_stopped_partitions_total", Help: "Times that a partition stopped until a person acts."}),
 	}
+	m.notStored = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "etl_dead_letter_not_stored_total", Help: "Dead records committed without a dead letter of their own, above --dead-letter-rate."})
 	for _, f := range []string{"counted", "filtered", "dead", "gap", "duplicate"} {
 		m.fates.WithLabelValues(f)
 	}
@@ -62,7 +65,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		m.commits.WithLabelValues(r)
 	}
 	if reg != nil {
-		reg.MustRegister(m.fetched, m.fates, m.commits, m.seconds, m.records, m.rows, m.last, m.thrownAway, m.fenced, m.stopped)
+		reg.MustRegister(m.fetched, m.fates, m.commits, m.seconds, m.records, m.rows, m.last, m.thrownAway, m.fenced, m.stopped, m.notStored)
 	}
 	return m
 }

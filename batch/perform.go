@@ -222,6 +222,7 @@ func (e *Engine[D]) advanced(x Advanced) {
 	if rows, ok := any(e.parts[x.Task].Delta).(interface{ Len() int }); ok {
 		b.Rows = rows.Len()
 	}
+	e.m.notStored.Add(float64(notStored(e.parts[x.Task].Dead)))
 	e.parts[x.Task] = nil
 	e.recent.add(b)
 	e.m.advance(b)

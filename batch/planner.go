@@ -37,6 +37,7 @@ type Planner struct {
 	ops     uint64
 	session uint64
 	ticked  time.Duration // the last tick
+	counted bool          // a record was counted since the process began
 	drain   bool
 	drained bool
 }

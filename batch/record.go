@@ -57,6 +57,9 @@ type DeadLetter struct {
 	Reason    string
 	Value     []byte // the record's value, cut to --dead-letter-max-bytes
 	Length    int64  // the value's full length
+	// Records is how many dead records this one stands for: itself, and those after it in its partition that were not
+	// stored because they came faster than Config.DeadLetterRate. A Fold leaves it 0, which is one.
+	Records int64
 }
 
 // Tally is what became of the records given to a Fold: each record has one fate, so that the four add up to the

@@ -260,29 +260,41 @@ func TestP14_AfterAFenceTheGroupIsAskedFirst(t *testing.T) {
 	}
 }
 
-// 1,000 records, more than the share of them dead: nothing is committed, and the partition stops until it is looked at
-// again.
+// foldedAs answers the fold that the last step asked for with these fates.
+func (s *script) foldedAs(next int64, a checkpoint.Audit) {
+	s.t.Helper()
+	f := the[batch.DoFold](s)
+	s.step(batch.FoldedEvent{
+		Task: f.Task, Gen: f.Gen, Token: f.Token, Next: next, Done: true, Records: a.Total(), Reason: "no JSON", Audit: a,
+	})
+}
+
+// A batch without a counted record, 1,000 records or more of which were not filtered, more than the share of them dead:
+// nothing is committed, and the partition stops until it is looked at again. One counted record shows that format and
+// query are right.
 func TestP20_TheShareOfDeadThatStops(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		name          string
-		records, dead int64
-		stops         bool
+		name  string
+		audit checkpoint.Audit
+		share float64
+		stops bool
 	}{
-		{"999 of 999", 999, 999, false},
-		{"500 of 1000", 1000, 500, false},
-		{"501 of 1000", 1000, 501, true},
+		{"999 dead", checkpoint.Audit{Dead: 999}, 0.5, false},
+		{"1000 dead", checkpoint.Audit{Dead: 1000}, 0.5, true},
+		{"1000 dead, never to stop", checkpoint.Audit{Dead: 1000}, 1, false},
+		{"1000 dead, one counted", checkpoint.Audit{Dead: 1000, Counted: 1}, 0.5, false},
+		{"999 dead, one filtered", checkpoint.Audit{Dead: 999, Filtered: 1}, 0.5, false},
+		{"1000 dead, 3000 filtered", checkpoint.Audit{Dead: 1000, Filtered: 3000}, 0.5, true},
+		{"500 dead, 500 duplicates", checkpoint.Audit{Dead: 500, Duplicates: 500}, 0.5, false},
+		{"501 dead, 499 duplicates", checkpoint.Audit{Dead: 501, Duplicates: 499}, 0.5, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			l := limits()
-			l.DeadLetterStop, l.MaxRecords = 0.5, 5000
+			l.DeadLetterStop, l.MaxRecords = test.share, 5000
 			s := newScript(t, l, 0)
-			s.fetch(0, 0, test.records, 0)
-			f := the[batch.DoFold](s)
-			s.step(batch.FoldedEvent{
-				Gen: f.Gen, Token: f.Token, Next: test.records, Done: true, Records: test.records, Reason: "no JSON",
-				Audit: checkpoint.Audit{Counted: test.records - test.dead, Dead: test.dead},
-			})
+			s.fetch(0, 0, test.audit.Total(), 0)
+			s.foldedAs(test.audit.Total(), test.audit)
 			s.step(batch.TickEvent{})
 			if !test.stops {
 				the[batch.DoCommit](s)
@@ -298,6 +310,58 @@ func TestP20_TheShareOfDeadThatStops(t *testing.T) {
 			s.now += time.Second
 			s.step(batch.TickEvent{})
 			s.claimed()
+		})
+	}
+}
+
+// Junk that comes after something was counted stops nothing, in whatever partition and task it comes. What was counted
+// in a batch that was discarded does not say so: it was not counted.
+func TestP20_JunkAfterACountedRecordStopsNothing(t *testing.T) {
+	t.Parallel()
+	junk := checkpoint.Audit{Dead: 1000}
+	for _, test := range []struct {
+		name  string
+		first checkpoint.Audit
+		err   error
+		stops bool
+	}{
+		{"one was counted", checkpoint.Audit{Counted: 1}, nil, false},
+		{"one was filtered", checkpoint.Audit{Filtered: 1}, nil, true},
+		{"one was dead", checkpoint.Audit{Dead: 1}, nil, true},
+		{"one was a duplicate", checkpoint.Audit{Duplicates: 1}, nil, true},
+		{"one was folded and discarded", checkpoint.Audit{Counted: 1}, &checkpoint.Error{Class: checkpoint.ErrTooLarge, Err: errors.New("too large")}, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			l := limits()
+			l.Tasks, l.DeadLetterStop, l.MaxRecords = 2, 0.5, 5000
+			s := &script{t: t, planner: batch.NewPlanner(l), session: map[int32]uint64{}}
+			for id := range 2 {
+				s.step(batch.AssignedEvent{Partitions: []checkpoint.Partition{partition(id)}})
+				claim := the[batch.DoClaim](s)
+				s.step(batch.ClaimedEvent{Task: claim.Task, Op: claim.Op, Checkpoints: []checkpoint.Checkpoint{{
+					Range: checkpoint.Range{Partition: partition(id)}, LeaderEpoch: -1, Epoch: 1, Owner: checkpoint.Owner{1},
+				}}})
+			}
+			if test.err != nil {
+				test.first.Counted = 2 // of more than one record: the batch is discarded, and is halved
+			}
+			s.fetch(0, 0, test.first.Total(), 0)
+			s.foldedAs(test.first.Total(), test.first)
+			s.step(batch.TickEvent{})
+			commit := the[batch.DoCommit](s)
+			s.step(batch.CommittedEvent{Task: commit.Task, Op: commit.Op, Err: test.err})
+			s.fetch(1, 0, junk.Total(), 0)
+			s.foldedAs(junk.Total(), junk)
+			s.step(batch.TickEvent{})
+			if !test.stops {
+				if commit := the[batch.DoCommit](s); commit.Moves[0].Audit != junk {
+					t.Errorf("commits %+v, want %+v", commit.Moves[0].Audit, junk)
+				}
+				return
+			}
+			if stop := the[batch.Stopped](s); stop.Partition != partition(1) {
+				t.Errorf("%v stops", stop.Partition)
+			}
 		})
 	}
 }

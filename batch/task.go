@@ -59,6 +59,8 @@ type bundle struct {
 	bytes   int64
 	size    int64
 	dead    int64
+	counted int64
+	judged  int64 // records that were not filtered
 	reason  string
 }
 
@@ -150,14 +152,16 @@ func (t *task) fences(q *part) bool {
 // claimsWait says that partitions are to be claimed; folding rests meanwhile, for a claim begins the task anew.
 func (t *task) claimsWait() bool { return !t.planner.drain && t.in(unclaimed) != nil }
 
-// commit closes the open batch, unless too much of it is dead (P20).
+// commit closes the open batch, unless it is dead for the most part and nothing was ever counted (P20). One counted
+// record, in this batch or in one that any task of the process committed, shows that format and query are right for some
+// of what comes in; then the dead ones are their senders' fault, and must not stop the others.
 func (t *task) commit() {
 	p, b := t.planner, t.open
-	if b.records >= 1000 && float64(b.dead) > p.limits.DeadLetterStop*float64(b.records) {
+	if b.counted == 0 && !p.counted && b.judged >= 1000 && float64(b.dead) > p.limits.DeadLetterStop*float64(b.judged) {
 		err := &checkpoint.Error{
 			Class: checkpoint.ErrRefused,
-			Err:   fmt.Errorf("%d of %d records are dead letters, the first because: %s", b.dead, b.records, b.reason),
-			Hint:  "check --format and --query, or raise --dead-letter-stop",
+			Err:   fmt.Errorf("nothing was counted yet, and %d of %d records are dead letters, the first because: %s", b.dead, b.judged, b.reason),
+			Hint:  "check --format and --query; if these records are to be dead letters, start once with --dead-letter-stop=100%",
 		}
 		for _, m := range b.moves {
 			p.parts[m.Partition].stop(err)
@@ -372,6 +376,7 @@ func (t *task) committed(err error) {
 func (t *task) moved() {
 	p, b := t.planner, t.flight
 	t.flight, t.ask, t.attempt = nil, false, 0
+	p.counted = p.counted || b.counted > 0
 	t.maxRecords = min(p.limits.MaxRecords, 2*t.maxRecords)
 	for _, m := range b.moves {
 		q := p.parts[m.Partition]

@@ -34,7 +34,7 @@ type worker[D any] struct {
 	log    *slog.Logger
 	gen    atomic.Uint64 // the planner's; folding of an older generation ends early
 
-	dead []DeadLetter // of the open batch
+	dead sample // of the open batch
 }
 
 // The orders of a worker, and what they come to.
@@ -73,11 +73,10 @@ func (w *worker[D]) run(ctx context.Context) {
 			case foldOrder:
 				w.post(w.piece(o))
 			case takeOrder:
-				p := &Part[D]{Moves: o.moves, Delta: w.fold.Take(), Dead: w.dead}
+				p := &Part[D]{Moves: o.moves, Delta: w.fold.Take(), Dead: w.dead.take()}
 				if _, err := rand.Read(p.ID[:]); err != nil {
 					panic("BUG: no random bytes: " + err.Error()) // crypto/rand does not fail
 				}
-				w.dead = nil
 				w.post(taken[D]{task: w.task, op: o.op, part: p})
 			case restoreOrder:
 				w.restore(ctx, o)
@@ -90,12 +89,16 @@ func (w *worker[D]) run(ctx context.Context) {
 func (w *worker[D]) piece(o foldOrder) FoldedEvent {
 	h := o.piece
 	e := FoldedEvent{Task: w.task, Gen: o.gen, Token: o.token}
-	tally := Tally{Dead: w.dead}
-	was := len(w.dead)
+	tally := Tally{Dead: w.dead.kept}
+	dead := int64(0)
 	records := h.Records[h.at:]
 	for int64(len(records)) > 0 && e.Records < o.max && w.gen.Load() == o.gen {
 		n := int(min(slice, int64(len(records)), o.max-e.Records))
+		kept := len(tally.Dead)
 		e.Size = w.fold.Add(h.Partition, records[:n], &tally)
+		dead += int64(len(tally.Dead) - kept)
+		w.dead.add(tally.Dead, kept)
+		tally.Dead = w.dead.kept
 		records = records[n:]
 		e.Records += int64(n)
 		h.at += n
@@ -112,20 +115,19 @@ func (w *worker[D]) piece(o foldOrder) FoldedEvent {
 	}
 	e.Next = h.next
 	e.Gaps = overlap(h.Gaps, first, h.next)
-	w.dead = tally.Dead
 	e.Audit = checkpoint.Audit{
 		Counted: tally.Counted, Filtered: tally.Filtered, Duplicates: tally.Duplicates,
-		Dead: int64(len(w.dead) - was),
+		Dead: dead,
 	}
-	if len(w.dead) > 0 {
-		e.Reason = w.dead[0].Reason
+	if len(w.dead.kept) > 0 {
+		e.Reason = w.dead.kept[0].Reason
 	}
 	return e
 }
 
 // restore sets the fold back, and tries again until it is done or a newer generation begins.
 func (w *worker[D]) restore(ctx context.Context, o restoreOrder) {
-	w.dead = nil
+	w.dead.take()
 	for attempt := 1; ; attempt++ {
 		err := w.fold.Restore(ctx, o.checkpoints, o.refused)
 		if err == nil || ctx.Err() != nil || w.gen.Load() != o.gen {

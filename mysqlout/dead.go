@@ -101,7 +101,7 @@ func (s *Sink) appendDeadCut(dst []byte, id checkpoint.BatchID, d *batch.DeadLet
 	dst = appendText(append(dst, ','), cut(d.Reason, reason))
 	dst = appendBytes(append(dst, ','), value)
 	dst = strconv.AppendInt(append(dst, ','), max(d.Length, int64(len(d.Value))), 10)
-	dst = append(dst, ",1,"...)
-	dst = strconv.AppendInt(dst, d.Offset+1, 10)
+	dst = strconv.AppendInt(append(dst, ','), max(d.Records, 1), 10)
+	dst = strconv.AppendInt(append(dst, ','), d.Offset+1, 10)
 	return append(dst, ",UTC_TIMESTAMP(6))"...)
 }

@@ -15,7 +15,8 @@ type BatchOptions struct {
 	MaxBatchRecords int64         `group:"batches" default:"1000000" help:"Records after which a task's batch ends early."`
 	MaxBatchBytes   Bytes         `group:"batches" default:"128MiB" help:"Bytes of records after which a task's batch ends early."`
 	Memory          Bytes         `group:"batches" default:"512MiB" help:"Memory of fetched records, groups and SQL text, all tasks together."`
-	DeadLetterStop  Percent       `group:"batches" default:"50%" help:"Share of dead records in a batch of 1,000 or more at which its partitions stop; 100% is never."`
+	DeadLetterStop  Percent       `group:"batches" default:"50%" help:"Share of dead records in a batch of 1,000 or more above which its partitions stop, while nothing was counted since the start; 100% is never."`
+	DeadLetterRate  int64         `group:"batches" default:"1000" help:"Dead letters stored per second, on average over 10 seconds; above it one stands for several; 0 stores all."`
 	Recheck         time.Duration `group:"batches" default:"30s" help:"Time after which a stopped partition is claimed again, and within which every partition is compared with its checkpoint."`
 }
 
@@ -26,7 +27,7 @@ func (o BatchOptions) config(shutdown time.Duration) batch.Config {
 		c.Tasks = runtime.GOMAXPROCS(0)
 	}
 	c.MaxRecords, c.MaxBytes, c.Memory = o.MaxBatchRecords, int64(o.MaxBatchBytes), int64(o.Memory)
-	c.DeadLetterStop, c.Recheck = float64(o.DeadLetterStop), o.Recheck
+	c.DeadLetterStop, c.DeadLetterRate, c.Recheck = float64(o.DeadLetterStop), o.DeadLetterRate, o.Recheck
 	c.ShutdownTimeout = shutdown
 	return c
 }
