@@ -15,9 +15,9 @@ import (
 
 // refused finds the rows that MySQL rejects, from where the commit failed to its end, and returns them as
 // *batch.RefusedRows. Nothing stays of the search: each try is a transaction that is rolled back. A row that is
-// not of one record is returned as merged, and the fold makes a row for each of its records when they come again. A row of one record
-// is returned with that record as its source, if the record itself is at fault. Where the fault is no row's own, the
-// error is a class of checkpoint.
+// not of one record is returned as merged, unless its key alone is at fault, and the fold makes a row for each of its
+// records when they come again. A row of one record is returned with that record as its source, if the record itself is
+// at fault. Where the fault is no row's own, the error is a class of checkpoint.
 func (s *Sink) refused(ctx context.Context, part *batch.Part[row.Delta], pieces []piece, at *valueError) error {
 	until := map[checkpoint.Partition]int64{}
 	for _, m := range part.Moves {
@@ -40,7 +40,7 @@ func (s *Sink) refused(ctx context.Context, part *batch.Part[row.Delta], pieces 
 				Reason: cut(bad.reason, maxReason), Until: until,
 			}
 			if from, ok := p.rows.Origin(bad.row); !ok {
-				refused.Merged = true
+				refused.Merged = !bad.key
 			} else {
 				source := checkpoint.Partition{Topic: part.Moves[0].Topic, ID: from.Partition}
 				refused.Source = &batch.RecordID{Partition: source, Offset: from.Offset}
@@ -67,6 +67,7 @@ type finder struct {
 type badRow struct {
 	row    int
 	reason string
+	key    bool // the key itself is at fault, and so is every record that makes it
 }
 
 // search goes through rows in statements of the usual size.
@@ -75,7 +76,7 @@ func (f *finder) search(ctx context.Context, order []int) error {
 	for from := 0; from < len(order); {
 		text, next := f.piece.statementWithin(nil, order, from, usual, most)
 		if len(text) > most && next == from+1 {
-			f.found = append(f.found, badRow{order[from], errTooLong.Error()})
+			f.found = append(f.found, badRow{row: order[from], reason: errTooLong.Error()})
 			from = next
 			continue
 		}
@@ -123,28 +124,40 @@ func (f *finder) part(ctx context.Context, order []int) error {
 	return nil
 }
 
-// blame adds a row that MySQL rejected with this answer, unless a stored total is at fault and not the row (P19).
-// Servers judge a row's values before they look for its key. So an INSERT without the merge fails for a fault of the
-// values, and either succeeds or finds the key taken where only the total is at fault.
+// blame adds a row that MySQL rejected with this answer, unless a stored total is at fault and not the row (P19). Two
+// tries tell them apart. Servers judge a row's values before they look for its key, so an INSERT without the merge fails
+// for a fault of the values, and else either succeeds or finds the key taken. Then a merge that changes totals alone shows
+// whether it was the totals, or what the row puts in the place of a smallest, largest or last value.
 func (f *finder) blame(ctx context.Context, i int, answer error) error {
 	if fateOf(answer) == ranged {
 		if why := f.piece.misfit(f.piece.rows, i); why != "" {
-			f.found = append(f.found, badRow{i, why})
+			f.found = append(f.found, badRow{row: i, reason: why})
 			return nil
 		}
 	}
-	embedded, err := f.insert(ctx, i)
-	switch {
-	case err == nil || number(err) == duplicateKey:
-		return f.total("the row's own values are accepted, the total is not", answer)
-	case couldBeValue(embedded, err):
-		f.found = append(f.found, badRow{i, answer.Error()})
-		return nil
+	embedded, err := f.insert(ctx, i, "")
+	guilty := couldBeValue(embedded, err)
+	if err == nil || number(err) == duplicateKey {
+		if f.piece.tail != "" {
+			embedded, err = f.insert(ctx, i, f.piece.totals)
+			guilty = err == nil
+		}
+		if !guilty && (err == nil || couldBeValue(embedded, err)) {
+			return f.total("the row's own values are accepted, the total is not", answer)
+		}
 	}
-	return err
+	if !guilty {
+		return err
+	}
+	f.found = append(f.found, badRow{row: i, reason: answer.Error(), key: withoutPartition[number(answer)]})
+	return nil
 }
 
 const duplicateKey = 1062
+
+// withoutPartition are the answers for a row that no partition takes. What chooses a partition is part of every unique
+// key, so these depend on nothing but the row's key.
+var withoutPartition = map[uint16]bool{1526: true, 1591: true, 1748: true}
 
 // total is the error for a fault that no row has by itself.
 func (f *finder) total(why string, answer error) error {
@@ -167,15 +180,15 @@ func (f *finder) try(ctx context.Context, order []int) (embedded bool, err error
 	return tx.Server.Dialect == pool.Embedded, f.roll(ctx, tx, text)
 }
 
-// insert sends one row without the merge, in a transaction that is rolled back.
-func (f *finder) insert(ctx context.Context, i int) (embedded bool, err error) {
+// insert sends one row with this merge instead of the usual one, in a transaction that is rolled back.
+func (f *finder) insert(ctx context.Context, i int, tail string) (embedded bool, err error) {
 	f.tries++
 	tx, err := f.sink.pool.Tx(ctx, pool.Second)
 	if err != nil {
 		return false, err
 	}
 	text := f.piece.appendRow([]byte(f.piece.head), f.piece.rows, i, nil)
-	return tx.Server.Dialect == pool.Embedded, f.roll(ctx, tx, text)
+	return tx.Server.Dialect == pool.Embedded, f.roll(ctx, tx, append(text, tail...))
 }
 
 func (f *finder) roll(ctx context.Context, tx *pool.Tx, text []byte) error {

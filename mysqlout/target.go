@@ -3,6 +3,7 @@ package mysqlout
 import (
 	"math"
 	"math/big"
+	"slices"
 
 	"github.com/sluice-etl/sluice/row"
 )
@@ -12,6 +13,8 @@ type target struct {
 	table row.Table
 	head  string // INSERT INTO … VALUES
 	tail  string // ON DUPLICATE KEY UPDATE …, empty for tables that are not grouped
+	// totals is tail for the columns that are added alone.
+	totals string
 }
 
 func newTarget(t row.Table) *target {
@@ -27,6 +30,11 @@ func newTarget(t row.Table) *target {
 	out := &target{table: t, head: string(head)}
 	if t.Grouped {
 		out.tail = string(appendMerge([]byte(" ON DUPLICATE KEY UPDATE "), &t))
+		adds := t
+		adds.Columns = slices.DeleteFunc(slices.Clone(t.Columns), func(c row.Column) bool {
+			return c.Merge != row.Key && c.Merge != row.Add
+		})
+		out.totals = string(appendMerge([]byte(" ON DUPLICATE KEY UPDATE "), &adds))
 	}
 	return out
 }
