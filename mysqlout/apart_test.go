@@ -70,6 +70,7 @@ func TestP18_TheGuiltyRecordOfAKey(t *testing.T) {
 				table := extremesTable()
 				f := open(t, server, testConfig(), table)
 				f.exec(t, ddl)
+				f.prepare(t, table)
 				at := mustClaim(t, f.sink, 0)
 				if !stored && strings.Contains(ddl, "UPDATE") {
 					return // a new row is not updated
@@ -118,6 +119,7 @@ func TestP19_AConstraintOnATotalBlocks(t *testing.T) {
 	table := extremesTable()
 	f := open(t, mariadbtest.Start(t), testConfig(), table)
 	f.exec(t, "ALTER TABLE extremes ADD CONSTRAINT few CHECK (n < 10)")
+	f.prepare(t, table)
 	at := mustClaim(t, f.sink, 0)
 	rows := refusedBy(t, f.sink.Commit(t.Context(), part(1, 12, merged(&table, "a", 12, 1), at...)))
 	if len(rows) != 1 || !rows[0].Merged {

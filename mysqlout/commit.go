@@ -35,11 +35,11 @@ func (s *Sink) Commit(ctx context.Context, part *batch.Part[row.Delta]) error {
 	if err := checkMoves(part.Moves); err != nil {
 		return err
 	}
-	pieces, err := s.pieces(part.Delta)
-	if err != nil {
+	if err := s.lookAgain(ctx); err != nil {
 		return err
 	}
-	if err := s.lookAgain(ctx); err != nil {
+	pieces, err := s.pieces(part.Delta)
+	if err != nil {
 		return err
 	}
 	what := "commit " + describe(part.Moves)
@@ -88,6 +88,9 @@ func (s *Sink) write(ctx context.Context, tx *pool.Tx, part *batch.Part[row.Delt
 	}
 	failpoint.Hit(failpoint.Fenced)
 	for i := range pieces {
+		if err := s.lockUnaltered(ctx, tx, pieces[i].target); err != nil {
+			return err
+		}
 		if err := s.writeRows(ctx, tx, pieces, i); err != nil {
 			return err
 		}

@@ -38,13 +38,14 @@ func (s *Sink) Prepare(ctx context.Context, want []row.Table) ([]row.Table, erro
 		return nil, &checkpoint.Error{Class: checkpoint.ErrRefused, Err: errors.Join(refusals...)}
 	}
 	s.bind(want, actual)
-	return actual, nil
+	return tablesOf(actual), nil
 }
 
-func (s *Sink) bind(want, actual []row.Table) {
+func (s *Sink) bind(want []row.Table, actual []judged) {
 	targets := map[string]*target{}
 	for _, t := range actual {
-		targets[t.FullName()] = newTarget(t)
+		targets[t.FullName()] = newTarget(t.Table)
+		targets[t.FullName()].definition = t.definition
 	}
 	if s.config.Dedup {
 		targets[dedupName] = newTarget(DedupTable())
@@ -97,7 +98,7 @@ func (s *Sink) Check(ctx context.Context, want []row.Table) ([]Finding, error) {
 	return findings, err
 }
 
-func (s *Sink) look(ctx context.Context, want []row.Table) (findings []Finding, actual []row.Table, err error) {
+func (s *Sink) look(ctx context.Context, want []row.Table) (findings []Finding, actual []judged, err error) {
 	tx, err := s.pool.Tx(ctx, pool.First)
 	if err != nil {
 		return nil, nil, s.failed("check tables", err)
@@ -114,15 +115,15 @@ func (s *Sink) look(ctx context.Context, want []row.Table) (findings []Finding, 
 	begins := slices.ContainsFunc(findings, func(f Finding) bool { return f.Subject == checkpointTable && f.Missing() })
 	for i := range want {
 		if ours := reserved(tx.Server, &want[i]); ours != nil {
-			actual, findings = append(actual, want[i]), append(findings, *ours)
+			actual, findings = append(actual, judged{Table: want[i]}), append(findings, *ours)
 			continue
 		}
-		f, err := inspect(ctx, tx, &want[i])
+		f, text, err := inspectWhole(ctx, tx, &want[i])
 		if err != nil {
 			return nil, nil, s.failed("check table "+want[i].FullName(), err)
 		}
 		j := judge{want: &want[i], found: f}
-		actual = append(actual, j.table())
+		actual = append(actual, judged{j.table(), text})
 		findings = append(findings, j.findings...)
 		if begins && f.kind == "BASE TABLE" && !s.config.Adopt {
 			rows, err := s.rowsBeforeTheFirstCheckpoint(ctx, tx, &want[i])
@@ -333,6 +334,15 @@ func (s *Sink) lookAgain(ctx context.Context) error {
 			return &checkpoint.Error{Class: checkpoint.ErrBlocked, Err: fmt.Errorf("%s: %s", f.Subject, f.Seen), Hint: f.Do}
 		}
 	}
+	for i := range actual {
+		s.mu.Lock()
+		was := s.targets[actual[i].FullName()]
+		s.mu.Unlock()
+		if err := sameScale(&was.table, &actual[i]); err != nil {
+			return err
+		}
+	}
 	s.bind(want, actual)
+	s.log.Info("Checked the tables again; they fit the query")
 	return nil
 }

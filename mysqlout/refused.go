@@ -191,7 +191,12 @@ func (f *finder) insert(ctx context.Context, i int, tail string) (embedded bool,
 	return tx.Server.Dialect == pool.Embedded, f.roll(ctx, tx, append(text, tail...))
 }
 
+// roll sends a statement and rolls it back. A table that was altered since it was judged blames no row.
 func (f *finder) roll(ctx context.Context, tx *pool.Tx, text []byte) error {
+	if err := f.sink.lockUnaltered(ctx, tx, f.piece.target); err != nil {
+		abandon(tx, err)
+		return err
+	}
 	if err := f.sink.send(ctx, tx, text); err != nil {
 		abandon(tx, err)
 		return err

@@ -24,6 +24,7 @@ type column struct {
 	name, dataType, columnType string
 	nullable, hasDefault       bool
 	auto, generated            bool
+	onUpdate                   bool // ON UPDATE CURRENT_TIMESTAMP
 	charset, collation         string
 	characters, bytes          int64
 	precision, scale           int64
@@ -86,6 +87,7 @@ func inspect(ctx context.Context, tx *pool.Tx, t *row.Table) (*found, error) {
 			c.dataType, c.columnType, extra = strings.ToLower(c.dataType), strings.ToLower(c.columnType), strings.ToLower(extra)
 			c.nullable = nullable == "YES"
 			c.auto = strings.Contains(extra, "auto_increment")
+			c.onUpdate = strings.Contains(extra, "on update")
 			c.generated = strings.Contains(extra, "virtual") || strings.Contains(extra, "stored") || strings.Contains(extra, "persistent")
 			c.charset, c.collation = charset.String, collation.String
 			c.characters, c.bytes, c.precision, c.scale = characters.Int64, bytes.Int64, precision.Int64, scale.Int64

@@ -52,6 +52,10 @@ func (j *judge) table() row.Table {
 	case j.found.engine == "":
 		j.refuse(name, "make it (etl check --ddl prints how), or say --create-tables", noTable)
 		return actual
+	case j.found.kind == "SYSTEM VERSIONED":
+		j.refuse(name, "ALTER TABLE "+string(appendTableName(nil, j.want))+" DROP SYSTEM VERSIONING",
+			"it is a system-versioned table: each batch would keep the old version of each row that it adds to")
+		return actual
 	case j.found.kind != "BASE TABLE":
 		j.refuse(name, "write to the table behind it", "it is a %s, must be a table", strings.ToLower(j.found.kind))
 		return actual
@@ -142,6 +146,14 @@ func (j *judge) column(c *row.Column, key bool) {
 	if real.generated {
 		j.refuse(subject, "leave it out of the query", "it is a generated column, which nobody can write")
 		return
+	}
+	if real.auto {
+		j.refuse(subject, fmt.Sprintf("ALTER TABLE %s MODIFY %s %s NOT NULL", appendTableName(nil, j.want), appendName(nil, real.name), real.columnType),
+			"it is AUTO_INCREMENT: the server writes another number in place of 0")
+	}
+	if key && real.onUpdate {
+		j.refuse(subject, fmt.Sprintf("ALTER TABLE %s MODIFY %s %s NOT NULL DEFAULT '2000-01-01 00:00:00'", appendTableName(nil, j.want), appendName(nil, real.name), real.columnType),
+			"it has ON UPDATE CURRENT_TIMESTAMP: each batch that adds to a row would move the row to another key")
 	}
 	if key && c.Nullable {
 		j.refuse(subject, fmt.Sprintf("write COALESCE(…, '') AS %s, or another value that stands for nothing", c.Name),

@@ -15,6 +15,8 @@ type target struct {
 	tail  string // ON DUPLICATE KEY UPDATE …, empty for tables that are not grouped
 	// totals is tail for the columns that are added alone.
 	totals string
+	// definition is how the table was defined when it was judged, "" where it is not compared.
+	definition string
 }
 
 func newTarget(t row.Table) *target {

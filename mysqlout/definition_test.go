@@ -1,0 +1,271 @@
+package mysqlout
+
+import (
+	"cmp"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/internal/mariadbtest"
+	"github.com/sluice-etl/sluice/row"
+)
+
+// totalsTable is totals(item, total), total being a sum with three digits after the point.
+func totalsTable() row.Table {
+	return row.Table{Name: "totals", Grouped: true, Keys: 1, Columns: []row.Column{
+		{Name: "item", Kind: row.Text, Merge: row.Key, MaxChars: 200},
+		{Name: "total", Kind: row.Decimal, Merge: row.Add, Scale: 3},
+	}}
+}
+
+// A table that is altered while the process runs is seen in the transaction that would write to it. Nothing is written
+// until the table has been judged again; what would make wrong rows blocks, and altering it back ends that.
+func TestP19_ATableAlteredWhileRunning(t *testing.T) {
+	t.Parallel()
+	server := mariadbtest.Start(t)
+	const create = "CREATE TABLE totals (item VARCHAR(200) COLLATE utf8mb4_nopad_bin PRIMARY KEY, total DECIMAL(30,3) NOT NULL)"
+	for name, test := range map[string]struct {
+		alter []string
+		want  string   // what blocks, "" where the new definition is as good
+		back  []string // ends the block
+		total string   // of two times 1.444; "" means 2.888
+	}{
+		"character set": {
+			[]string{"ALTER TABLE totals CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"}, "different values are equal",
+			[]string{"ALTER TABLE totals CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin"}, "",
+		},
+		"key dropped": {
+			[]string{"ALTER TABLE totals DROP PRIMARY KEY, ADD COLUMN id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY FIRST"},
+			"no unique key is exactly (item)", []string{"ALTER TABLE totals ADD UNIQUE (item)"}, "",
+		},
+		"unique key added": {
+			[]string{"ALTER TABLE totals ADD UNIQUE other (total)"}, "is not the query's key",
+			[]string{"ALTER TABLE totals DROP KEY other"}, "",
+		},
+		"smaller scale": {
+			[]string{"ALTER TABLE totals MODIFY total DECIMAL(30,1) NOT NULL"}, "it keeps 1 digits after the point, this process computes with 3",
+			[]string{"ALTER TABLE totals MODIFY total DECIMAL(30,3) NOT NULL"}, "2.844", // the ALTER rounded the first
+		},
+		"larger scale": {
+			[]string{"ALTER TABLE totals MODIFY total DECIMAL(30,5) NOT NULL"}, "it keeps 5 digits after the point, this process computes with 3",
+			[]string{"ALTER TABLE totals MODIFY total DECIMAL(30,3) NOT NULL"}, "",
+		},
+		"system versioning": {
+			[]string{"ALTER TABLE totals ADD SYSTEM VERSIONING"}, "system-versioned",
+			[]string{"ALTER TABLE totals DROP SYSTEM VERSIONING"}, "",
+		},
+		"another engine": {
+			[]string{"ALTER TABLE totals ENGINE=MyISAM"}, "must be InnoDB", []string{"ALTER TABLE totals ENGINE=InnoDB"}, "",
+		},
+		"another table under its name": {
+			[]string{"CREATE TABLE other (item VARCHAR(200) COLLATE utf8mb4_nopad_bin NOT NULL, total DECIMAL(30,3) NOT NULL)",
+				"RENAME TABLE totals TO kept, other TO totals"},
+			"no unique key is exactly (item)", []string{"RENAME TABLE totals TO other, kept TO totals"}, "",
+		},
+		"a column more":   {alter: []string{"ALTER TABLE totals ADD COLUMN note INT"}},
+		"an index more":   {alter: []string{"ALTER TABLE totals ADD INDEX (total)"}},
+		"a larger column": {alter: []string{"ALTER TABLE totals MODIFY total DECIMAL(38,3) NOT NULL"}},
+		"an online schema change": {alter: []string{
+			"CREATE TABLE totals_new LIKE totals", "ALTER TABLE totals_new ADD COLUMN note INT",
+			"INSERT INTO totals_new (item, total) SELECT item, total FROM totals",
+			"RENAME TABLE totals TO totals_old, totals_new TO totals",
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := open(t, server, testConfig())
+			f.exec(t, create)
+			f.prepare(t, totalsTable())
+			at := mustClaim(t, f.sink, 0)
+			batchOf := func(id byte) error {
+				r := rowsOf(&f.tables[0], 1, func(int) []byte { return textKey("a") },
+					func(_ *row.Rows, _ int, cells []row.Cell) { cells[0] = cell(1444) })
+				err := f.sink.Commit(t.Context(), part(id, 1, row.Delta{Tables: []*row.Rows{r}}, at...))
+				if err == nil {
+					at = advance(at, 1)
+				}
+				return err
+			}
+			if err := batchOf(1); err != nil {
+				t.Fatal(err)
+			}
+			f.exec(t, test.alter...)
+			if err := batchOf(2); !errors.Is(err, checkpoint.ErrRetry) || !strings.Contains(err.Error(), "was altered") {
+				t.Fatalf("the first commit after the change returned %v, expected a retry that says so", err)
+			}
+			if test.want != "" {
+				for range 2 {
+					if err := batchOf(2); !errors.Is(err, checkpoint.ErrBlocked) || !strings.Contains(err.Error(), test.want) {
+						t.Fatalf("the next commit returned %v, expected a block with %q", err, test.want)
+					}
+				}
+				if got := f.text(t, "SELECT next_offset FROM etl_checkpoint WHERE partition_id = 0"); got != "1" {
+					t.Errorf("next_offset is %s, expected 1: nothing is committed while blocked", got)
+				}
+				f.exec(t, test.back...)
+			}
+			if err := batchOf(2); err != nil {
+				t.Fatalf("after the table was judged again: %v", err)
+			}
+			if got := f.text(t, "SELECT item, ROUND(total, 3) FROM totals"); got != "a "+cmp.Or(test.total, "2.888") {
+				t.Errorf("totals are %q, expected a %s", got, cmp.Or(test.total, "2.888"))
+			}
+		})
+	}
+}
+
+// An ALTER TABLE cannot come between the comparison and COMMIT: it waits for the transaction to end.
+func TestP19_AnAlterWaitsForTheTransaction(t *testing.T) {
+	t.Parallel()
+	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
+	tx, err := f.sink.pool.Tx(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(t.Context())
+	pieces, err := f.sink.pieces(countsDelta(&f.tables[0], map[string]int64{"a": 1}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.sink.lockUnaltered(t.Context(), tx, pieces[0].target); err != nil {
+		t.Fatal(err)
+	}
+	altered := make(chan error, 1)
+	go func() {
+		_, err := f.h.Exec("ALTER TABLE counts ADD COLUMN note INT")
+		altered <- err
+	}()
+	eventually(t, "the ALTER waits for the metadata lock", 10*time.Second, func() bool {
+		return f.text(t, "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND state LIKE '%metadata lock%'") == "1"
+	})
+	tx.Rollback(t.Context())
+	if err := <-altered; err != nil {
+		t.Errorf("ALTER TABLE: %v", err)
+	}
+}
+
+// The lock comes first: an ALTER TABLE that holds the table while the comparison is about to start is seen.
+func TestP19_TheComparisonIsUnderTheLock(t *testing.T) {
+	t.Parallel()
+	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
+	tx, err := f.sink.pool.Tx(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(t.Context())
+	dba, err := f.h.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dba.Close()
+	exec := func(text string) {
+		t.Helper()
+		if _, err := dba.ExecContext(t.Context(), text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exec("LOCK TABLES counts WRITE")
+	compared := make(chan error, 1)
+	go func() { compared <- f.sink.lockUnaltered(t.Context(), tx, f.sink.targets["counts"]) }()
+	eventually(t, "the comparison waits for the metadata lock", 2*time.Second, func() bool {
+		return f.text(t, "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND state LIKE '%metadata lock%'") == "1"
+	})
+	exec("ALTER TABLE counts ADD COLUMN note INT")
+	exec("UNLOCK TABLES")
+	if err := <-compared; !errors.Is(err, checkpoint.ErrRetry) || !strings.Contains(err.Error(), "was altered") {
+		t.Errorf("error is %v, expected a retry because the table was altered", err)
+	}
+}
+
+// A table that was altered after the commit failed and before its rows are tried one by one blames no row.
+func TestP19_AnAlteredTableBlamesNoRow(t *testing.T) {
+	t.Parallel()
+	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
+	pieces, err := f.sink.pieces(countsDelta(&f.tables[0], map[string]int64{"a": 1, "bad": 1}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.exec(t, "ALTER TABLE counts MODIFY item VARCHAR(2) COLLATE utf8mb4_nopad_bin NOT NULL")
+	search := finder{sink: f.sink, piece: &pieces[0]}
+	if err := search.search(t.Context(), pieces[0].order); !errors.Is(err, checkpoint.ErrRetry) || len(search.found) != 0 {
+		t.Errorf("error is %v with %d rows blamed, expected a retry with none", err, len(search.found))
+	}
+}
+
+// A NULL for a column that has become NOT NULL is not the record's fault.
+func TestP19_AColumnThatBecomesNotNull(t *testing.T) {
+	t.Parallel()
+	f := open(t, mariadbtest.Start(t), testConfig())
+	f.exec(t, "CREATE TABLE target (k BIGINT PRIMARY KEY, v BIGINT NULL)")
+	table := row.Table{Name: "target", Grouped: true, Keys: 1, Columns: []row.Column{
+		{Name: "k", Kind: row.Int, Merge: row.Key}, {Name: "v", Kind: row.Int, Merge: row.Last, Nullable: true},
+	}}
+	f.prepare(t, table)
+	f.exec(t, "ALTER TABLE target MODIFY v BIGINT NOT NULL")
+	at := mustClaim(t, f.sink, 0)
+	r := rowsOf(&f.tables[0], 1, func(int) []byte { return row.AppendKeyNumber(nil, row.FromInt(1)) }, func(*row.Rows, int, []row.Cell) {})
+	p := part(1, 1, row.Delta{Tables: []*row.Rows{r}}, at...)
+	if err := f.sink.Commit(t.Context(), p); !errors.Is(err, checkpoint.ErrRetry) {
+		t.Errorf("error is %v, expected a retry", err)
+	}
+	if err := f.sink.Commit(t.Context(), p); !errors.Is(err, checkpoint.ErrBlocked) || !strings.Contains(err.Error(), "the column is NOT NULL") {
+		t.Errorf("error is %v, expected a block", err)
+	}
+	f.exec(t, "ALTER TABLE target MODIFY v BIGINT NULL")
+	if err := f.sink.Commit(t.Context(), p); err != nil {
+		t.Errorf("after the repair: %v", err)
+	}
+}
+
+// Attributes of columns and tables that would make a row other than what was written. Each advice that is SQL makes the
+// next check pass.
+func TestCheck_attributesThatChangeRows(t *testing.T) {
+	t.Parallel()
+	server := mariadbtest.Start(t)
+	byTime := row.Table{Name: "hits", Grouped: true, Keys: 2, Columns: []row.Column{
+		{Name: "minute", Kind: row.Datetime, Merge: row.Key}, {Name: "status", Kind: row.Int, Merge: row.Key},
+		{Name: "n", Kind: row.Int, Merge: row.Add},
+	}}
+	for name, test := range map[string]struct{ ddl, want string }{
+		"a key that moves": {"CREATE TABLE hits (minute TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, status BIGINT NOT NULL, n BIGINT NOT NULL, PRIMARY KEY (minute, status))",
+			"ON UPDATE CURRENT_TIMESTAMP"},
+		"system versioning": {"CREATE TABLE hits (minute DATETIME NOT NULL, status BIGINT NOT NULL, n BIGINT NOT NULL, PRIMARY KEY (minute, status)) WITH SYSTEM VERSIONING",
+			"system-versioned"},
+		"an AUTO_INCREMENT key column": {"CREATE TABLE hits (minute DATETIME NOT NULL, status BIGINT NOT NULL AUTO_INCREMENT, n BIGINT NOT NULL, PRIMARY KEY (minute, status), KEY (status))",
+			"AUTO_INCREMENT"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := open(t, server, testConfig())
+			f.exec(t, test.ddl)
+			findings, err := f.sink.Check(t.Context(), []row.Table{byTime})
+			if err != nil {
+				t.Fatal(err)
+			}
+			about := func(f Finding) bool { return !f.Warning && strings.HasPrefix(f.Subject, "hits") }
+			var refused []Finding
+			for _, x := range findings {
+				if about(x) {
+					refused = append(refused, x)
+				}
+			}
+			if len(refused) != 1 || !strings.Contains(refused[0].Seen, test.want) {
+				t.Fatalf("findings are %v, expected one refusal with %q", refused, test.want)
+			}
+			if !strings.HasPrefix(refused[0].Do, "ALTER TABLE") {
+				return
+			}
+			f.exec(t, refused[0].Do)
+			if findings, err = f.sink.Check(t.Context(), []row.Table{byTime}); err != nil {
+				t.Fatal(err)
+			}
+			for _, x := range findings {
+				if about(x) {
+					t.Errorf("after %s: %v", refused[0].Do, x)
+				}
+			}
+		})
+	}
+}
