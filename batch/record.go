@@ -54,7 +54,8 @@ type DeadLetter struct {
 	Statement int    // the statement's number from 0; -1 where the record did not parse
 	Row       bool   // MySQL refused the row (kind row); else the record itself is at fault (kind record)
 	Table     string // the target of the statement, empty where the record did not parse
-	Reason    string
+	Reason    string // the same for all records that fail alike
+	Detail    string // what is particular, without the record's text
 	Value     []byte // the record's value, cut to --dead-letter-max-bytes
 	Length    int64  // the value's full length
 	// Records is how many dead records this one stands for: itself, and those after it in its partition that were not

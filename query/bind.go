@@ -116,7 +116,7 @@ func (l *limits) fit(r *rec, v *value, k kind) {
 		fitTime(r, v, k, l.Column)
 	case row.Double:
 		if f := v.double(); math.IsNaN(f) || math.IsInf(f, 0) || l.Unsigned && f < 0 {
-			r.fail("column %s: the DOUBLE is out of range: %g", l.Name, f)
+			r.fail("column %s: the DOUBLE is out of range: %g", l.Name, recordNumber{f})
 		}
 	}
 }
@@ -177,12 +177,12 @@ func fitNumber(r *rec, v *value, col *row.Column) {
 
 func fitText(r *rec, v *value, col *row.Column) {
 	if col.MaxBytes > 0 && len(v.b) > col.MaxBytes {
-		r.fail("column %s: the value has %d bytes, the column takes %d: %s", col.Name, len(v.b), col.MaxBytes, quote(v.b))
+		r.fail("column %s: the value has %d bytes, the column takes %d: %s", col.Name, recordNumber{len(v.b)}, col.MaxBytes, quote(v.b))
 		return
 	}
 	if col.MaxChars > 0 && len(v.b) > col.MaxChars {
 		if n := utf8.RuneCount(v.b); n > col.MaxChars {
-			r.fail("column %s: the value has %d characters, the column takes %d (LEFT(text, %d) cuts): %s", col.Name, n, col.MaxChars, col.MaxChars, quote(v.b))
+			r.fail("column %s: the value has %d characters, the column takes %d (LEFT(text, %d) cuts): %s", col.Name, recordNumber{n}, col.MaxChars, col.MaxChars, quote(v.b))
 		}
 	}
 	if col.Kind == row.Text && !utf8.Valid(v.b) {

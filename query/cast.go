@@ -1,6 +1,7 @@
 package query
 
 import (
+	"fmt"
 	"math"
 	"strconv"
 
@@ -111,18 +112,21 @@ func numberOf(v value, k kind, whole bool) (n row.Number, scale int, ok bool) {
 }
 
 // shown is a value as a reason shows it.
-func shown(v value, k kind) string {
+func shown(v value, k kind) recordText {
+	text := ""
 	switch k {
 	case kInt, kDecimal:
-		return string(v.num.AppendText(nil, int(v.scale)))
+		text = string(v.num.AppendText(nil, int(v.scale)))
 	case kDouble:
-		return strconv.FormatFloat(v.double(), 'g', -1, 64)
+		text = strconv.FormatFloat(v.double(), 'g', -1, 64)
 	case kJSON:
 		return quote(jsonText(v).b)
 	case kTime:
-		return string(appendTime(nil, v.micros(), 6))
+		return recordText{string(appendTime(nil, v.micros(), 6)), "a time"}
+	default:
+		return quote(v.b)
 	}
-	return quote(v.b)
+	return recordText{text, fmt.Sprintf("the number has %d characters", len(text))}
 }
 
 func (c *compiler) castChar(e *expr, x compiled) compiled {

@@ -3,7 +3,6 @@ package query
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/sluice-etl/sluice/row"
@@ -101,6 +100,7 @@ var (
 	errRequest = errors.New(`want the request line in quotes after the time, such as "GET / HTTP/1.1"`)
 	errStatus  = errors.New("want a status of three digits after the request line")
 	errBytes   = errors.New("want a number of bytes or a hyphen after the status")
+	errSize    = errors.New("the number of bytes has more than 18 digits")
 	errReferer = errors.New("want the referer in quotes after the bytes; --format common has none")
 	errAgent   = errors.New("want the user agent in quotes after the referer")
 )
@@ -206,7 +206,7 @@ func (p *clfParser) numbers(f *[clfSlots]value, b []byte) error {
 		i, f[clfBytes].set = 1, false
 	}
 	if i > 18 {
-		return fmt.Errorf("bytes %s has more than 18 digits", quote(b[:i]))
+		return errSize
 	}
 	b = b[i:]
 	if len(b) > 0 && b[0] != ' ' {

@@ -37,7 +37,7 @@ func (c *compiler) expr(e *expr) compiled {
 	if !x.constant || c.err != nil || e.op == opText {
 		return x
 	}
-	r := &rec{zone: c.zone}
+	r := &rec{zone: c.zone, explain: true}
 	v := x.eval(r)
 	if r.fault != "" {
 		return c.fail(e, "%s", r.fault)

@@ -37,6 +37,9 @@ const maxLine = 16 << 20
 // then the totals. Nothing else is touched. It returns ctx's error when that ends first.
 func DryRun(ctx context.Context, p *Plan, inputs []Input, out io.Writer, maxDead int) (res DryRunResult, err error) {
 	f := p.NewFold()
+	if f, ok := f.(*fold); ok {
+		f.rec.explain = true // the files are the person's own
+	}
 	var dead []batch.DeadLetter
 	take := func(tally *batch.Tally) {
 		res.Counted += tally.Counted

@@ -31,7 +31,7 @@ func notFlume(v []byte, at int, bad string) error {
 	if bad != "" {
 		why = fmt.Sprintf("bad %s at byte %d of %d", bad, at, len(v))
 	}
-	return fmt.Errorf("--kafka-value flume: the value is not one Flume event in Avro's encoding: %s; %s", why, looksLike(v))
+	return &formatError{"--kafka-value flume: the value is not one Flume event in Avro's encoding; " + looksLike(v), why}
 }
 
 // looksLike guesses what a value is that is no event, for whoever chose the encoding.
@@ -42,9 +42,9 @@ func looksLike(v []byte) string {
 	case bytes.HasPrefix(v, []byte("Obj\x01")):
 		return "it looks like an Avro container file, which Flume does not write to Kafka"
 	case plainText(v):
-		return fmt.Sprintf("it looks like plain text, %s: did you mean --kafka-value raw?", quote(v))
+		return "it looks like plain text: did you mean --kafka-value raw?"
 	}
-	return fmt.Sprintf("it begins with the bytes %x: if this is what the events' bodies look like, --kafka-value raw is meant", v[:min(len(v), 16)])
+	return "it is neither text nor a container file: if the events' bodies look so, --kafka-value raw is meant"
 }
 
 // plainText judges by the first kilobyte, which may be cut within a letter.

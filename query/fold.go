@@ -2,6 +2,7 @@ package query
 
 import (
 	"context"
+	"errors"
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
@@ -103,7 +104,7 @@ func (f *fold) add(in *batch.Record, tally *batch.Tally) {
 		tally.Filtered++ // a tombstone: there is no event
 		return
 	}
-	r.in, r.index, r.text, r.fault = in, 0, r.text[:0], ""
+	r.in, r.index, r.text, r.fault, r.detail = in, 0, r.text[:0], "", ""
 	f.pending, f.keys, f.vals = f.pending[:0], f.keys[:0], f.vals[:0]
 	more, err := false, r.open(f.plan.options.FlumeValues)
 	if err == nil {
@@ -114,7 +115,7 @@ func (f *fold) add(in *batch.Record, tally *batch.Tally) {
 			s := &f.stmts[i]
 			row := f.evaluate(s)
 			if r.fault != "" {
-				tally.Dead = append(tally.Dead, f.deadLetter(s.number, row, f.plan.bound[s.table].FullName(), r.fault))
+				tally.Dead = append(tally.Dead, f.deadLetter(s.number, row, f.plan.bound[s.table].FullName(), r.fault, r.detail))
 				return
 			}
 		}
@@ -122,7 +123,11 @@ func (f *fold) add(in *batch.Record, tally *batch.Tally) {
 		more, err = f.parser.next(r)
 	}
 	if err != nil {
-		tally.Dead = append(tally.Dead, f.deadLetter(-1, false, "", err.Error()))
+		var bad *formatError
+		if errors.As(err, &bad) {
+			r.detail = bad.detail
+		}
+		tally.Dead = append(tally.Dead, f.deadLetter(-1, false, "", err.Error(), r.detail))
 		return
 	}
 	if len(f.pending) == 0 {
@@ -253,7 +258,7 @@ func (f *fold) Restore(_ context.Context, checkpoints []checkpoint.Checkpoint, r
 }
 
 // deadLetter keeps the record at hand aside, with bytes of its own.
-func (f *fold) deadLetter(statement int, row bool, table, reason string) batch.DeadLetter {
+func (f *fold) deadLetter(statement int, row bool, table, reason, detail string) batch.DeadLetter {
 	in := f.rec.in
 	kept := in.Value[:min(len(in.Value), f.keep)]
 	return batch.DeadLetter{
@@ -263,6 +268,7 @@ func (f *fold) deadLetter(statement int, row bool, table, reason string) batch.D
 		Row:       row,
 		Table:     table,
 		Reason:    reason,
+		Detail:    detail,
 		Value:     append([]byte(nil), kept...),
 		Length:    int64(len(in.Value)),
 	}

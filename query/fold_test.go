@@ -94,7 +94,7 @@ func TestP22_oneFatePerRecord(t *testing.T) {
 		t.Fatalf("%+v", tally)
 	}
 	d := tally.Dead[0]
-	if d.Offset != 1 || d.Statement != 1 || d.Table != "b" || d.Row || d.Partition != part || !strings.Contains(d.Reason, `"one"`) {
+	if d.Offset != 1 || d.Statement != 1 || d.Table != "b" || d.Row || d.Partition != part || strings.Contains(d.Reason+d.Detail, "one") || d.Detail != "the text has 3 bytes" {
 		t.Errorf("%+v", d)
 	}
 	if d := tally.Dead[1]; d.Statement != -1 || d.Table != "" || string(d.Value) != "nonsense" {
@@ -126,22 +126,22 @@ func TestP18_valuesAreJudgedByTheirColumns(t *testing.T) {
 	f := p.NewFold()
 	for _, c := range []struct{ body, reason string }{
 		{`{"k":"äöü","i":-128,"s":999.99,"m":"abcd","at":"2015-05-17 10:05:03"}`, ""},
-		{`{"k":"äöüß"}`, "column k: the value has 4 characters, the column takes 3"},
+		{`{"k":"äöüß"}`, "column k: the value has … characters, the column takes 3 (LEFT(text, 3) cuts)|4, the text has 8 bytes"},
 		{"{\"k\":\"\xff\"}", "not valid UTF-8"},
-		{`{"i":128}`, "column i: 128 is out of range: want -128 to 127"},
+		{`{"i":128}`, "column i: … is out of range: want -128 to 127|the number has 3 characters"},
 		{`{"i":9223372036854775808}`, "out of range"},
 		{`{"s":999.994}`, ""},
-		{`{"s":999.995}`, "column s: 999.995 is out of range"},
+		{`{"s":999.995}`, "column s: … is out of range: want at most 5 digits, 2 of them after the point|the number has 7 characters"},
 		{`{"s":-1e30}`, "column s"},
 		{`{"s":1e99}`, "more than 38 digits"},
-		{`{"m":"abcde"}`, "column m: the value has 5 bytes, the column takes 4"},
+		{`{"m":"abcde"}`, "column m: the value has … bytes, the column takes 4|5, the text has 5 bytes"},
 		{`{"at":"0999-01-01"}`, "column at: the time"},
 		{`{"at":"2015-02-29"}`, "is not a time"},
 	} {
 		tally := feed(f, c.body)
 		reason := ""
 		if len(tally.Dead) > 0 {
-			reason = tally.Dead[0].Reason
+			reason = tally.Dead[0].Reason + "|" + tally.Dead[0].Detail
 		}
 		if (c.reason == "") != (reason == "") || !strings.Contains(reason, c.reason) {
 			t.Errorf("%s: %q, want %q", c.body, reason, c.reason)

@@ -80,10 +80,13 @@ func (p *jsonParser) start(r *rec) (bool, error) {
 func (p *jsonParser) object(r *rec, b []byte) error {
 	v, err := p.fast.ParseBytes(b)
 	if err != nil {
-		return fmt.Errorf("want a JSON object: %w", err)
+		if r.explain {
+			return fmt.Errorf("want a JSON object: %w", err)
+		}
+		return &formatError{errNoObject.Error(), fmt.Sprintf("%d bytes are not one JSON value", len(b))}
 	}
 	if v.Type() != fastjson.TypeObject {
-		return errNoObject
+		return &formatError{errNoObject.Error(), fmt.Sprintf("the value is of type %s", v.Type())}
 	}
 	escapes := bytes.IndexByte(b, '\\') >= 0
 	for i := range p.fields {

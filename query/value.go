@@ -3,6 +3,7 @@ package query
 import (
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/sluice-etl/sluice/batch"
@@ -63,22 +64,70 @@ type rec struct {
 	fields []value       // of the format, by slot
 	text   []byte        // texts made while the record is evaluated; emptied for the next record
 	fault  string        // why the evaluation failed; empty while it did not
-	zone   *time.Location
-	stamp  stampCache
+	detail string        // what is particular of this failure, without the record's text
+	// explain has faults hold the record's text: for constants of a query, and for dry runs.
+	explain bool
+	zone    *time.Location
+	stamp   stampCache
 }
 
-// fail makes the record a dead letter. The first reason stays.
+// fail makes the record a dead letter. The first reason stays. The reason is the same for all records that fail alike:
+// what args hold of the record (recordText, recordNumber) is left out of it, and is described in the detail.
 func (r *rec) fail(format string, args ...any) value {
-	if r.fault == "" {
-		r.fault = fmt.Sprintf(format, args...)
+	if r.fault != "" {
+		return null
 	}
+	if r.explain {
+		r.fault = fmt.Sprintf(format, args...)
+		return null
+	}
+	var details []string
+	for i, a := range args {
+		switch a := a.(type) {
+		case recordText:
+			details = append(details, a.what)
+		case recordNumber:
+			details = append(details, fmt.Sprint(a.n))
+		default:
+			continue
+		}
+		args[i] = omitted{}
+	}
+	r.fault = strings.TrimSuffix(fmt.Sprintf(format, args...), ": …")
+	r.detail = strings.Join(details, ", ")
 	return null
 }
 
-// quote shows a value in a reason: at most 64 bytes of it.
-func quote(b []byte) string {
+// recordText is text of a record for a person who debugs a query on his own files, and what may be told about it where
+// it must not stand.
+type recordText struct{ text, what string }
+
+func (t recordText) String() string { return t.text }
+
+// recordNumber is a number that differs from record to record.
+type recordNumber struct{ n any }
+
+// Format implements fmt.Formatter.
+func (n recordNumber) Format(f fmt.State, verb rune) {
+	fmt.Fprintf(f, fmt.FormatString(f, verb), n.n)
+}
+
+// omitted stands in a reason for what is the record's, whatever the verb is.
+type omitted struct{}
+
+// Format implements fmt.Formatter.
+func (omitted) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("…")) }
+
+// formatError says why a body is not in its format. The reason is constant.
+type formatError struct{ reason, detail string }
+
+func (e *formatError) Error() string { return e.reason }
+
+// quote shows a value: at most 64 bytes of it.
+func quote(b []byte) recordText {
+	what := fmt.Sprintf("the text has %d bytes", len(b))
 	if len(b) > 64 {
-		return fmt.Sprintf("%.64q… (%d bytes)", b, len(b))
+		return recordText{fmt.Sprintf("%.64q… (%d bytes)", b, len(b)), what}
 	}
-	return fmt.Sprintf("%q", b)
+	return recordText{fmt.Sprintf("%q", b), what}
 }
