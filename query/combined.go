@@ -107,7 +107,12 @@ var (
 
 // start goes to the first line. A sender may leave a byte order mark in front of it.
 func (p *clfParser) start(r *rec) (bool, error) {
-	p.rest = withoutBOM(r.event.Body)
+	b := r.event.Body
+	if n := len(b); n > 0 && bytes.IndexByte(b, '\n') < 0 && b[0] != bom[0] && b[n-1] != '\r' {
+		p.rest = nil // nearly every body is one line without a line end
+		return true, p.line((*[clfSlots]value)(r.fields), b)
+	}
+	p.rest = withoutBOM(b)
 	more, err := p.next(r)
 	if !more && err == nil {
 		err = errEmptyLine
@@ -126,17 +131,18 @@ func (p *clfParser) next(r *rec) (bool, error) {
 
 // line reads one line, which has no line end.
 func (p *clfParser) line(f *[clfSlots]value, b []byte) error {
-	i := 0
-	for i < len(b) && hostByte[b[i]] {
-		i++
+	i := bytes.IndexByte(b, ' ')
+	if i <= 0 {
+		return errHost
 	}
-	if i == 0 || i == len(b) || b[i] != ' ' {
-		return hostError(b)
+	classes := uint8(0)
+	for _, c := range b[:i] {
+		classes |= byteClass[c]
 	}
-	f[clfHost].b, f[clfHost].set = b[:i], true
-	if bytes.IndexByte(b[:i], ':') >= 0 && !isHost(b[:i]) {
+	if classes != 0 && (classes&notHost != 0 || !isHost(b[:i])) {
 		return errInFront
 	}
+	f[clfHost].b, f[clfHost].set = b[:i], true
 	b = b[i+1:]
 	// Nearly every line continues with two hyphens.
 	if len(b) >= 5 && b[0] == '-' && b[1] == ' ' && b[2] == '-' && b[3] == ' ' && b[4] == '[' {

@@ -1,5 +1,7 @@
 package query
 
+import "slices"
+
 // op is what an expression does.
 type op uint8
 
@@ -67,9 +69,9 @@ func (e *expr) aggregate() bool { return e.op == opCall && aggregates[e.name] }
 
 // columnName is the last name of a column and its JSON path.
 func (e *expr) columnName() string {
-	for i := len(e.steps) - 1; i >= 0; i-- {
-		if !e.steps[i].cell {
-			return e.steps[i].name
+	for _, s := range slices.Backward(e.steps) {
+		if !s.cell {
+			return s.name
 		}
 	}
 	return e.path[len(e.path)-1]

@@ -123,8 +123,7 @@ func (f *fold) add(in *batch.Record, tally *batch.Tally) {
 		more, err = f.parser.next(r)
 	}
 	if err != nil {
-		var bad *formatError
-		if errors.As(err, &bad) {
+		if bad, ok := errors.AsType[*formatError](err); ok {
 			r.detail = bad.detail
 		}
 		tally.Dead = append(tally.Dead, f.deadLetter(-1, false, "", err.Error(), r.detail))

@@ -36,24 +36,25 @@ func nextLine(rest *[]byte) (line []byte, ok bool) {
 	return nil, false
 }
 
-// hostByte holds the bytes of host names, of addresses of both families and their zones, and of nginx's "unix:".
-var hostByte = func() (ok [256]bool) {
-	for c := range ok {
-		ok[c] = c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= 0x80
-	}
-	for _, c := range []byte(".-_:%[]") {
-		ok[c] = true
-	}
-	return ok
-}()
+// The classes of bytes of a host that need a look; 0 is a byte of host names and IPv4 addresses.
+const (
+	notHost = 1
+	colon   = 2
+)
 
-// hostError says why a line does not begin with a host and a space.
-func hostError(b []byte) error {
-	if i := bytes.IndexByte(b, ' '); i <= 0 {
-		return errHost
+// byteClass knows the bytes of host names, of addresses of both families and their zones, and of nginx's "unix:".
+var byteClass = func() (class [256]uint8) {
+	for c := range class {
+		if c < 0x80 && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
+			class[c] = notHost
+		}
 	}
-	return errInFront
-}
+	for _, c := range []byte(".-_%[]") {
+		class[c] = 0
+	}
+	class[':'] = colon
+	return class
+}()
 
 // isHost judges a host that holds a colon: only an address does, alone, in brackets or with a port, and nginx's
 // "unix:".
@@ -98,7 +99,7 @@ func isParsed[T any](b []byte, parse func(string) (T, error)) bool {
 
 // isIdent tells an identity that identd gave from a field that came there because something stands before the host.
 func isIdent(b []byte) bool {
-	return len(b) > 0 && bytes.IndexAny(b, ":,|\"[]{}<>") < 0 && !isAddress(b)
+	return len(b) > 0 && !bytes.ContainsAny(b, ":,|\"[]{}<>") && !isAddress(b)
 }
 
 // isUser tells a user's name, which may hold spaces, from what comes there when something stands before the host: a
@@ -107,7 +108,7 @@ func isUser(b []byte) bool {
 	if string(b) == "-" {
 		return true
 	}
-	if len(b) == 0 || bytes.IndexAny(b, "\"[{") >= 0 && string(b) != `""` {
+	if len(b) == 0 || bytes.ContainsAny(b, "\"[{") && string(b) != `""` {
 		return false
 	}
 	for len(b) > 0 {
