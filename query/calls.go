@@ -287,7 +287,7 @@ func (c *compiler) length(e *expr) compiled {
 	}}
 }
 
-// substringIndex is what stands before the n-th delimiter, or for n < 0 after the n-th from the end.
+// substringIndex compiles SUBSTRING_INDEX(text, delimiter, n).
 func (c *compiler) substringIndex(e *expr) compiled {
 	a, d, n := c.text(c.expr(e.args[0])), c.text(c.expr(e.args[1])), c.number(c.expr(e.args[2]))
 	if !d.constant || d.null || n.kind != kInt || !n.constant || n.null {
@@ -308,30 +308,35 @@ func (c *compiler) substringIndex(e *expr) compiled {
 	return x
 }
 
+// substringIndex is what stands before the n-th delimiter, or for n < 0 after the n-th from the end. Delimiters are
+// found from the left and never overlap, for n < 0 too: 'aaa' holds one 'aa', and 'a' follows it.
 func substringIndex(b, delim []byte, count int64) []byte {
 	if count == 0 || len(delim) == 0 {
 		return b[:0]
 	}
-	if count > 0 {
-		at := 0
-		for ; count > 0; count-- {
-			i := bytes.Index(b[at:], delim)
-			if i < 0 {
-				return b
-			}
-			at += i + len(delim)
-		}
-		return b[:at-len(delim)]
-	}
-	end := len(b)
-	for ; count < 0; count++ {
-		i := bytes.LastIndex(b[:end], delim)
-		if i < 0 {
+	if count < 0 {
+		if count += int64(bytes.Count(b, delim)) + 1; count <= 0 {
 			return b
 		}
-		end = i
+		return b[endOf(b, delim, count):]
 	}
-	return b[end+len(delim):]
+	if end := endOf(b, delim, count); end >= 0 {
+		return b[:end-len(delim)]
+	}
+	return b
+}
+
+// endOf is where the n-th delimiter ends, -1 where there are fewer.
+func endOf(b, delim []byte, n int64) int {
+	at := 0
+	for ; n > 0; n-- {
+		i := bytes.Index(b[at:], delim)
+		if i < 0 {
+			return -1
+		}
+		at += i + len(delim)
+	}
+	return at
 }
 
 // header is the value of a Kafka record's header, which is where a Flume event's headers are. The first of that name.

@@ -65,10 +65,12 @@ func (c *compiler) castNumber(e *expr, x compiled, to kind, p, s int, low int64,
 			return null
 		}
 		n, scale, ok := numberOf(v, from, to == kInt)
-		if !ok {
+		if !ok && from != kDouble {
 			return r.fail("%s: %s is no number", name, shown(v, from))
 		}
-		n, ok = n.Rescale(scale, s)
+		if ok {
+			n, ok = n.Rescale(scale, s)
+		}
 		if ok && to == kInt {
 			ok = n.Compare(bottom) >= 0 && n.Compare(top) <= 0
 		} else if ok {
@@ -91,7 +93,8 @@ func numberOf(v value, k kind, whole bool) (n row.Number, scale int, ok bool) {
 	case kDouble:
 		f := v.double()
 		if whole {
-			f = math.RoundToEven(f)
+			n, ok = wholeNumber(math.RoundToEven(f))
+			return n, 0, ok
 		}
 		var room [64]byte
 		return parseDecimal(strconv.AppendFloat(room[:0], f, 'g', -1, 64))
@@ -134,16 +137,12 @@ func (c *compiler) castChar(e *expr, x compiled) compiled {
 		return c.fail(e, "CHAR(n) takes a number of characters")
 	}
 	if x.kind == kTime {
-		eval := x.eval
+		eval, scale := x.eval, x.scale
 		x.typ = typ{kind: kText, null: x.null, chars: 26}
 		x.eval = func(r *rec) value {
 			v := eval(r)
 			if !v.set {
 				return null
-			}
-			scale := 0
-			if v.micros()%second != 0 {
-				scale = 6
 			}
 			from := len(r.text)
 			r.text = appendTime(r.text, v.micros(), scale)
@@ -217,10 +216,18 @@ func (c *compiler) castDouble(e *expr, x compiled) compiled {
 			return doubleValue(toDouble(v.num, int(v.scale)))
 		}
 		if from == kJSON {
+			switch v.tag {
+			case tagTrue:
+				return doubleValue(1)
+			case tagFalse:
+				return doubleValue(0)
+			case tagOther:
+				return r.fail("%s: %s is no number of a DOUBLE's range", name, shown(v, from))
+			}
 			v = jsonText(v)
 		}
-		f, err := strconv.ParseFloat(string(trimSpace(v.b)), 64)
-		if err != nil || math.IsInf(f, 0) || math.IsNaN(f) {
+		f, ok := parseDouble(v.b)
+		if !ok {
 			return r.fail("%s: %s is no number of a DOUBLE's range", name, quote(v.b))
 		}
 		return doubleValue(f)
@@ -236,7 +243,10 @@ func (c *compiler) fromUnix(e *expr) compiled {
 	}
 	eval, name := x.eval, e.text
 	out := compiled{typ: typ{kind: kTime, null: x.null}, constant: x.constant, src: e}
-	if x.kind != kInt {
+	switch {
+	case x.kind == kDecimal && x.scale != anyScale:
+		out.scale = min(x.scale, 6)
+	case x.kind != kInt:
 		out.scale = 6
 	}
 	out.eval = func(r *rec) value {

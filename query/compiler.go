@@ -92,11 +92,11 @@ func (c *compiler) literal(e *expr) compiled {
 	case opNull:
 		x.kind, x.null = kNull, true
 	case opDouble:
-		n, scale, ok := parseDecimal([]byte(e.name))
+		f, ok := parseDouble([]byte(e.name))
 		if !ok {
-			return c.fail(e, "want a number of at most 38 digits")
+			return c.fail(e, "want a number of a DOUBLE's range")
 		}
-		v = doubleValue(toDouble(n, scale))
+		v = doubleValue(f)
 		x.kind = kDouble
 	default:
 		n, scale, ok := parseDecimal([]byte(e.name))

@@ -69,6 +69,9 @@ func parseDecimal(b []byte) (n row.Number, scale int, ok bool) {
 			return n, 0, false
 		}
 		exp, err := strconv.Atoi(string(b[i+1:]))
+		if err == nil && n.Sign() == 0 {
+			return n, 0, true
+		}
 		if err != nil || exp > 2*row.MaxDigits || exp < -4*row.MaxDigits {
 			return n, 0, false
 		}
@@ -140,6 +143,64 @@ func toDouble(n row.Number, scale int) float64 {
 		return math.NaN()
 	}
 	return f
+}
+
+// parseDouble reads a whole text as the nearest binary64: sign, digits, point, exponent, with white space around them.
+// Go's own syntax (0x1p4, 1_000, inf, nan) is no number. It reports false for what is out of range too.
+func parseDouble(b []byte) (f float64, ok bool) {
+	b = trimSpace(b)
+	rest := b
+	if len(rest) > 0 && (rest[0] == '-' || rest[0] == '+') {
+		rest = rest[1:]
+	}
+	whole, rest := countDigits(rest)
+	fraction := 0
+	if len(rest) > 0 && rest[0] == '.' {
+		fraction, rest = countDigits(rest[1:])
+	}
+	if whole+fraction == 0 {
+		return 0, false
+	}
+	if len(rest) > 0 && (rest[0] == 'e' || rest[0] == 'E') {
+		rest = rest[1:]
+		if len(rest) > 0 && (rest[0] == '-' || rest[0] == '+') {
+			rest = rest[1:]
+		}
+		n := 0
+		if n, rest = countDigits(rest); n == 0 {
+			return 0, false
+		}
+	}
+	if len(rest) > 0 {
+		return 0, false
+	}
+	f, err := strconv.ParseFloat(string(b), 64)
+	return f, err == nil
+}
+
+// countDigits counts the digits that b begins with.
+func countDigits(b []byte) (n int, rest []byte) {
+	for n < len(b) && b[n]-'0' < 10 {
+		n++
+	}
+	return n, b[n:]
+}
+
+// wholeNumber is the exact value of a double without a fraction, which a text of 17 digits is not.
+func wholeNumber(f float64) (n row.Number, ok bool) {
+	if math.Abs(f) < 1<<63 {
+		return row.FromInt(int64(f)), true
+	}
+	fraction, exp := math.Frexp(math.Abs(f))
+	if exp < 64 || exp > 126 {
+		return n, false // infinities and NaN have the exponent 0
+	}
+	mantissa := uint64(math.Ldexp(fraction, 64)) // f is mantissa * 2^(exp-64), and exp is 64 or more
+	n.Hi, n.Lo = int64(mantissa>>(128-exp)), mantissa<<(exp-64)
+	if f < 0 {
+		n = n.Neg()
+	}
+	return n, true
 }
 
 // align gives two decimals one scale, the larger.

@@ -52,7 +52,7 @@ func TestFlumeHeaders(t *testing.T) {
 	}{
 		{"timestamp interceptor", "_event_time", []string{"timestamp", "1431857103250"}, "2015-05-17 10:05:03.250"},
 		{"timestamp interceptor, in a window", "TUMBLE(_event_time, INTERVAL 1 HOUR)", []string{"timestamp", "1431857103250"}, "2015-05-17 10:00:00"},
-		{"timestamp interceptor with headerName", "FROM_UNIXTIME(CAST(header('when') AS SIGNED) / 1000)", []string{"when", "1431857103250"}, "2015-05-17 10:05:03.250000"},
+		{"timestamp interceptor with headerName", "FROM_UNIXTIME(CAST(header('when') AS SIGNED) / 1000)", []string{"when", "1431857103250"}, "2015-05-17 10:05:03.2500"},
 		{"Log4j 2", "_event_time", []string{"guId", "x", "timeStamp", "1431857103250"}, "2015-05-17 10:05:03.250"},
 		{"Log4j 2 behind an interceptor", "_event_time", []string{"timeStamp", "1", "timestamp", "1431857103250"}, "2015-05-17 10:05:03.250"},
 		{"no timestamp: Kafka's time", "_event_time", nil, "1970-01-01 00:00:02.000"},
@@ -65,7 +65,7 @@ func TestFlumeHeaders(t *testing.T) {
 		{"taildir headers.group.key", "header('group')", []string{"group", "web"}, "web"},
 		{"log4j appender, level", "IF(CAST(header('flume.client.log4j.log.level') AS SIGNED) >= 40000, 'error', 'fine')", []string{"flume.client.log4j.log.level", "40000"}, "error"},
 		{"log4j appender, logger", "header('flume.client.log4j.logger.name')", []string{"flume.client.log4j.logger.name", "org.example.Main"}, "org.example.Main"},
-		{"log4j appender, time", "FROM_UNIXTIME(CAST(header('flume.client.log4j.timestamp') AS SIGNED) / 1000)", []string{"flume.client.log4j.timestamp", "1431857103250"}, "2015-05-17 10:05:03.250000"},
+		{"log4j appender, time", "FROM_UNIXTIME(CAST(header('flume.client.log4j.timestamp') AS SIGNED) / 1000)", []string{"flume.client.log4j.timestamp", "1431857103250"}, "2015-05-17 10:05:03.2500"},
 		{"log4j appender, address and encoding", "CONCAT(header('flume.client.log4j.address'), header('flume.client.log4j.message.encoding'))", []string{"flume.client.log4j.address", "10.0.0.9", "flume.client.log4j.message.encoding", "UTF8"}, "10.0.0.9UTF8"},
 		{"Avro payloads", "header('flume.avro.schema.url')", []string{"flume.avro.schema.url", "hdfs:///s.avsc"}, "hdfs:///s.avsc"},
 		{"syslog sources, facility and severity", "CAST(header('Facility') AS SIGNED) * 8 + CAST(header('Severity') AS SIGNED)", []string{"Facility", "4", "Severity", "2"}, "34"},

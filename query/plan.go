@@ -105,6 +105,8 @@ func (p *Plan) Fingerprint() (hash [32]byte, text string) {
 
 // split divides a text at the semicolons that stand outside of quotes and comments, and leaves out what holds no
 // statement. In quotes it doubles the backslash of \% and \_, which MySQL hands on to LIKE and the parser does not.
+// Two hyphens begin a comment only before white space, a control character or the end, as in MySQL; the parser takes
+// any two for one, so that others are separated by a space: 1--1 is 2.
 func split(text string) []string {
 	var parts []string
 	var b strings.Builder
@@ -124,7 +126,15 @@ func split(text string) []string {
 			end()
 			i++
 			continue
-		case c == '#' || strings.HasPrefix(rest, "--") && (len(rest) == 2 || isSpace(rest[2])):
+		case c == '#':
+			n = until(rest, "\n")
+		case strings.HasPrefix(rest, "--"):
+			if len(rest) > 2 && !isSpace(rest[2]) && !isControl(rest[2]) {
+				b.WriteString("- ")
+				solid = true
+				i++
+				continue
+			}
 			n = until(rest, "\n")
 		case strings.HasPrefix(rest, "/*"):
 			n = min(len(rest), 2+until(rest[2:], "*/")+2)
@@ -145,6 +155,8 @@ func split(text string) []string {
 	end()
 	return parts
 }
+
+func isControl(c byte) bool { return c < ' ' || c == 0x7f }
 
 // The first pair keeps an escaped backslash from being seen as the beginning of an escape.
 var likeEscapes = strings.NewReplacer(`\\`, `\\`, `\%`, `\\%`, `\_`, `\\_`)
