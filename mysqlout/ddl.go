@@ -117,7 +117,7 @@ func createTarget(s pool.Server, t *row.Table) string {
 			b.WriteByte(',')
 		}
 		fmt.Fprintf(&b, "\n  %s %s", appendName(nil, c.Name), columnType(s, t, i, texts))
-		if i < t.Keys || !c.Nullable {
+		if !nullable(t, i) {
 			b.WriteString(" NOT NULL")
 		}
 	}
@@ -131,6 +131,9 @@ func createTarget(s pool.Server, t *row.Table) string {
 	b.WriteString(")\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4")
 	return b.String()
 }
+
+// nullable reports whether a column is created so that it can be NULL.
+func nullable(t *row.Table, i int) bool { return i >= t.Keys && t.Columns[i].Nullable }
 
 // keyText is how many characters each text of the key may have, such that the key fits an index.
 func keyText(t *row.Table) int {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 
+	"github.com/sluice-etl/sluice/mysqlout"
 	"github.com/sluice-etl/sluice/query"
 )
 
@@ -16,7 +17,7 @@ type dryRunCmd struct {
 
 // Help shows examples.
 func (dryRunCmd) Help() string {
-	return `Runs log files through format and query as etl run would, and prints the rows that would be written and the dead letters. It speaks to no server.
+	return `Runs log files through format and query as etl run would, and prints the rows that would be written and the dead letters. It connects to no server: values are checked against the columns of the tables that --create-tables creates.
 
 Examples:
 
@@ -28,6 +29,9 @@ Examples:
 func (c *dryRunCmd) Run(ctx context.Context, s Streams) error {
 	plan, err := c.plan("", query.DefaultOptions())
 	if err != nil {
+		return err
+	}
+	if err := plan.Bind(mysqlout.Created(plan.Tables())); err != nil {
 		return err
 	}
 	opened, closeAll, err := openAll(c.Files, s.In)

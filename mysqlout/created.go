@@ -1,0 +1,75 @@
+package mysqlout
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/sluice-etl/sluice/pool"
+	"github.com/sluice-etl/sluice/row"
+)
+
+// Created is the tables as createTarget would create them, with the bounds of their columns, as Prepare returns them
+// from a server on which they were created. It asks no server, and takes the types of MySQL 8, whose bounds are those
+// of MariaDB too; MySQL 5.7 bounds texts in bytes. A dry run checks values against them.
+func Created(want []row.Table) []row.Table {
+	server := pool.Server{Dialect: pool.MySQL}
+	out := make([]row.Table, len(want))
+	for i := range want {
+		t := &want[i]
+		f := &found{kind: "BASE TABLE", engine: "InnoDB"}
+		texts := keyText(t)
+		for k := range t.Columns {
+			c := createdColumn(columnType(server, t, k, texts))
+			c.name, c.nullable = t.Columns[k].Name, nullable(t, k)
+			f.columns = append(f.columns, c)
+		}
+		out[i] = bounded(t, f)
+	}
+	return out
+}
+
+// bounded is a table with the bounds of its columns as they were found.
+func bounded(t *row.Table, f *found) row.Table {
+	j := judge{want: t, found: f}
+	actual := *t
+	actual.Columns = append([]row.Column(nil), t.Columns...)
+	for i := range actual.Columns {
+		j.column(&actual.Columns[i], i < actual.Keys)
+	}
+	return actual
+}
+
+// typeText is a column's type as columnType writes it: its name, its numbers, its character set and collation.
+var typeText = regexp.MustCompile(`^(\w+)(?:\((\d+)(?:,(\d+))?\))?(?: CHARACTER SET (\w+) COLLATE (\w+))?$`)
+
+// longest is how many bytes a column of a type without a length takes.
+var longest = map[string]int64{"text": 1<<16 - 1, "blob": 1<<16 - 1, "mediumtext": 1<<24 - 1, "mediumblob": 1<<24 - 1}
+
+// createdColumn is what information_schema says of a column of that type.
+func createdColumn(text string) column {
+	m := typeText.FindStringSubmatch(text)
+	if m == nil {
+		panic(fmt.Sprintf("BUG: columnType wrote %q", text))
+	}
+	number := func(s string) int64 {
+		n, _ := strconv.ParseInt(s, 10, 64) // digits, or nothing
+		return n
+	}
+	first, second := number(m[2]), number(m[3])
+	c := column{dataType: strings.ToLower(m[1]), columnType: strings.ToLower(text), charset: m[4], collation: m[5]}
+	switch c.dataType {
+	case "decimal":
+		c.precision, c.scale = first, second
+	case "datetime":
+		c.fraction = first
+	case "varchar":
+		c.characters, c.bytes = first, 4*first
+	case "varbinary":
+		c.characters, c.bytes = first, first
+	default:
+		c.characters, c.bytes = longest[c.dataType], longest[c.dataType]
+	}
+	return c
+}
