@@ -2,12 +2,9 @@ package kafkaio
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"strings"
 	"time"
@@ -55,32 +52,6 @@ func (q quiet) Enabled(ctx context.Context, level slog.Level) bool {
 func (q quiet) Handle(ctx context.Context, r slog.Record) error {
 	r.Level = slog.LevelDebug
 	return q.Handler.Handle(ctx, r)
-}
-
-// dial connects with the certificates as they are on disk now, so that renewed ones serve without a restart.
-func (t TLS) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	conf := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
-	if t.CA != "" {
-		pem, err := os.ReadFile(t.CA)
-		if err != nil {
-			return nil, fmt.Errorf("read kafka-tls-ca: %w", err)
-		}
-		conf.RootCAs = x509.NewCertPool()
-		if !conf.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("read kafka-tls-ca: %s holds no PEM certificate", t.CA)
-		}
-	}
-	if t.Cert != "" {
-		cert, err := tls.LoadX509KeyPair(t.Cert, t.Key)
-		if err != nil {
-			return nil, fmt.Errorf("read kafka-tls-cert and kafka-tls-key: %w", err)
-		}
-		conf.Certificates = []tls.Certificate{cert}
-	}
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
-	defer cancel()
-	d := tls.Dialer{Config: conf}
-	return d.DialContext(ctx, network, address)
 }
 
 // mechanism is nil where SASL is off. The password is looked up at each connection.

@@ -60,19 +60,6 @@ type Config struct {
 	ShutdownTimeout time.Duration
 }
 
-// TLS says how brokers are spoken to and believed. Files are read again at each connection.
-type TLS struct {
-	Enabled bool
-	// CA is a PEM file of the authorities that sign brokers; empty takes the system's.
-	CA string
-	// Cert and Key are the client's own PEM files, both or neither.
-	Cert, Key string
-	// ServerName replaces the host name that a broker's certificate must carry.
-	ServerName string
-	// Insecure asks for no verification, which is refused: it exists so that the refusal can say what to do.
-	Insecure bool
-}
-
 // SASL says who we are. Mechanism is empty for nobody, else PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.
 type SASL struct {
 	Mechanism string
@@ -96,6 +83,7 @@ func DefaultConfig() Config {
 		Topic:                   "logs",
 		Partitions:              12,
 		Replication:             -1,
+		TLS:                     TLS{Verify: VerifyIdentity},
 		ClientID:                "sluice",
 		AckTimeout:              15 * time.Second,
 		ProduceLinger:           5 * time.Millisecond,
@@ -157,20 +145,6 @@ func (c Config) Validate() error {
 	within("kafka lag interval", c.LagInterval, 10*time.Millisecond, time.Hour)
 	within("shutdown-timeout", c.ShutdownTimeout, time.Millisecond, time.Hour)
 	errs = append(errs, c.TLS.validate(), c.SASL.validate())
-	return errors.Join(errs...)
-}
-
-func (t TLS) validate() error {
-	var errs []error
-	if t.Insecure {
-		errs = append(errs, errors.New("kafka-tls without verification is refused: anyone on the way could read and change events; give the brokers' authority with kafka-tls-ca, and kafka-tls-server-name where the name differs"))
-	}
-	if (t.Cert == "") != (t.Key == "") {
-		errs = append(errs, fmt.Errorf("kafka-tls-cert is %q and kafka-tls-key is %q, must be given both or neither", t.Cert, t.Key))
-	}
-	if !t.Enabled && (t.CA != "" || t.Cert != "" || t.ServerName != "") {
-		errs = append(errs, errors.New("kafka-tls is off, but its files or server name are given; turn it on"))
-	}
 	return errors.Join(errs...)
 }
 

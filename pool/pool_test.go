@@ -275,6 +275,7 @@ func TestConfig_Validate(t *testing.T) {
 		"mysql-dsn sets readTimeout, parseTime":  func(c *Config) { c.DSN = "u:p@tcp(h)/d?readTimeout=1s&tls=true&parseTime=true" },
 		"mysql-dsn sets sql_mode":                func(c *Config) { c.DSN = "u:p@tcp(h)/d?sql_mode=ANSI" },
 		"mysql-tls is \"yes\"":                   func(c *Config) { c.TLS = "yes" },
+		"mysql-tls-ca is empty":                  func(c *Config) { c.TLS = TLSVerifyCA },
 		"must be above mysql-lock-wait (L)":      func(c *Config) { c.Answer = 3 * time.Second },
 		"must be above mysql-answer-timeout (R)": func(c *Config) { c.IdleTransaction = 5 * time.Second },
 		"below kafka-rebalance-timeout":          func(c *Config) { c.Rebalance = 13 * time.Second },

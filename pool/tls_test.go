@@ -104,17 +104,17 @@ func TestTLS(t *testing.T) {
 		host, user, mode, ca, cert, key string
 		want                            string // of the error; empty where it connects
 	}{
-		"no TLS at all":           {user: "u", want: "Access denied"},
-		"disabled":                {user: "u", mode: TLSDisabled, want: "Access denied"},
-		"preferred":               {user: "u", mode: TLSPreferred},
-		"required":                {user: "u", mode: TLSRequired},
-		"chain":                   {user: "u", mode: TLSVerifyCA, ca: ours.file},
-		"chain of another":        {user: "u", mode: TLSVerifyCA, ca: other.file, want: "name its authority by --mysql-tls-ca"},
-		"chain unknown to system": {user: "u", mode: TLSVerifyCA, want: "unknown authority"},
-		"name":                    {user: "u", mode: TLSVerifyIdentity, ca: ours.file, host: "localhost"},
-		"another name":            {user: "u", mode: TLSVerifyIdentity, ca: ours.file, want: "127.0.0.1"},
-		"certificate is wanted":   {user: "x", mode: TLSVerifyCA, ca: ours.file, want: "Access denied"},
-		"certificate":             {user: "x", mode: TLSVerifyCA, ca: ours.file, cert: mine, key: myKey},
+		"no TLS at all":         {user: "u", want: "Access denied"},
+		"disabled":              {user: "u", mode: TLSDisabled, want: "Access denied"},
+		"preferred":             {user: "u", mode: TLSPreferred},
+		"required":              {user: "u", mode: TLSRequired},
+		"chain":                 {user: "u", mode: TLSVerifyCA, ca: ours.file},
+		"chain of another":      {user: "u", mode: TLSVerifyCA, ca: other.file, want: "name its authority by --mysql-tls-ca"},
+		"unknown to the system": {user: "u", mode: TLSVerifyIdentity, host: "localhost", want: "unknown authority"},
+		"name":                  {user: "u", mode: TLSVerifyIdentity, ca: ours.file, host: "localhost"},
+		"another name":          {user: "u", mode: TLSVerifyIdentity, ca: ours.file, want: "127.0.0.1"},
+		"certificate is wanted": {user: "x", mode: TLSVerifyCA, ca: ours.file, want: "Access denied"},
+		"certificate":           {user: "x", mode: TLSVerifyCA, ca: ours.file, cert: mine, key: myKey},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := DefaultConfig()

@@ -32,6 +32,9 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, reg *prometheus.Regi
 	}
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	cfg.share()
+	if w := cfg.Kafka.TLS.Warning(); w != "" {
+		log.Warn("Brokers are verified by their certificates' chain alone", "why", w)
+	}
 
 	parts := status.Parts{Metrics: reg, Conditions: []status.Condition{running(ctx)}, Sections: cfg.Sections}
 	var producer *kafkaio.Producer

@@ -62,6 +62,9 @@ func (c *checker) say(state, subject, format string, args ...any) {
 func (c *checker) kafka(ctx context.Context) (topic batch.Topic, known bool) {
 	topic = batch.Topic{Name: c.cfg.Kafka.Topic}
 	subject := "kafka " + strings.Join(c.cfg.Kafka.Brokers, ",")
+	if w := c.cfg.Kafka.TLS.Warning(); w != "" {
+		c.say("warning", subject, "%s", w)
+	}
 	if !c.rights(ctx, subject) {
 		return topic, false
 	}

@@ -19,6 +19,7 @@ type KafkaOptions struct {
 	KafkaTLSCert     string        `group:"kafka" name:"kafka-tls-cert" placeholder:"FILE" help:"Our own certificate, PEM."`
 	KafkaTLSKey      string        `group:"kafka" name:"kafka-tls-key" placeholder:"FILE" help:"The key of our certificate, PEM."`
 	KafkaTLSName     string        `group:"kafka" name:"kafka-tls-server-name" placeholder:"NAME" help:"Name that the brokers' certificates must carry; else the host's."`
+	KafkaTLSVerify   string        `group:"kafka" name:"kafka-tls-verify" enum:"verify-identity,verify-ca" default:"verify-identity" placeholder:"MODE" help:"How far brokers' certificates are verified: verify-identity, chain and host name; or verify-ca, the chain alone, for certificates without host names, which needs --kafka-tls-ca (default verify-identity)."`
 	KafkaSASL        string        `group:"kafka" name:"kafka-sasl" placeholder:"MECHANISM" help:"PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."`
 	KafkaUser        string        `group:"kafka" placeholder:"NAME" help:"User for --kafka-sasl."`
 	KafkaPassword    string        `group:"kafka" placeholder:"SECRET" help:"Password for --kafka-sasl. Better its file: others can see the arguments of a process."`
@@ -79,6 +80,7 @@ func (o KafkaOptions) config() kafkaio.Config {
 	c.MetadataMaxAge, c.LagInterval = o.KafkaMetadataAge, o.KafkaLagInterval
 	c.TLS.Enabled, c.TLS.CA, c.TLS.ServerName = o.KafkaTLS, o.KafkaTLSCA, o.KafkaTLSName
 	c.TLS.Cert, c.TLS.Key = o.KafkaTLSCert, o.KafkaTLSKey
+	c.TLS.Verify = o.KafkaTLSVerify
 	c.SASL.Mechanism, c.SASL.User = o.KafkaSASL, o.KafkaUser
 	c.SASL.Password, c.SASL.PasswordFile = o.KafkaPassword, o.KafkaPasswordFil
 	return c

@@ -1,0 +1,121 @@
+package kafkaio
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+)
+
+// How far a broker's certificate is verified: the values of TLS.Verify, which are MySQL's own words for it.
+const (
+	VerifyIdentity = "verify-identity" // the chain and the host name
+	VerifyCA       = "verify-ca"       // the chain alone
+)
+
+// TLS says how brokers are spoken to and believed. Files are read again at each connection.
+type TLS struct {
+	Enabled bool
+	// CA is a PEM file of the authorities that sign brokers; empty takes the system's.
+	CA string
+	// Cert and Key are the client's own PEM files, both or neither.
+	Cert, Key string
+	// ServerName replaces the host name that a broker's certificate must carry.
+	ServerName string
+	// Verify is VerifyIdentity, or VerifyCA for brokers whose certificates do not carry the names of their hosts. Empty
+	// means VerifyIdentity.
+	Verify string
+	// Insecure asks for no verification, which is refused: it exists so that the refusal can say what to do.
+	Insecure bool
+}
+
+func (t TLS) validate() error {
+	var errs []error
+	bad := func(when bool, format string, args ...any) {
+		if when {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	bad(t.Insecure, "kafka-tls without verification is refused: anyone on the way could read and change events; give the brokers' authority with kafka-tls-ca, and kafka-tls-server-name where the name differs")
+	bad((t.Cert == "") != (t.Key == ""), "kafka-tls-cert is %q and kafka-tls-key is %q, must be given both or neither", t.Cert, t.Key)
+	bad(!t.Enabled && (t.CA != "" || t.Cert != "" || t.ServerName != "" || t.Verify == VerifyCA),
+		"kafka-tls is off, but its files, server name or kafka-tls-verify are given; turn it on")
+	switch t.Verify {
+	case "", VerifyIdentity:
+	case VerifyCA:
+		bad(t.CA == "", "kafka-tls-verify is verify-ca, and kafka-tls-ca is empty: the system's authorities sign certificates for anybody, so that any server would be believed; name the brokers' own authority with kafka-tls-ca")
+		bad(t.ServerName != "", "kafka-tls-verify is verify-ca, which compares no name, and kafka-tls-server-name is %q; leave one of them out", t.ServerName)
+	default:
+		bad(true, "kafka-tls-verify is %q, must be verify-identity or verify-ca", t.Verify)
+	}
+	return errors.Join(errs...)
+}
+
+// Warning says what the configuration gives up, or is empty.
+func (t TLS) Warning() string {
+	if t.Enabled && t.Verify == VerifyCA {
+		return "kafka-tls-verify is verify-ca: the names in the brokers' certificates are not compared, so that whoever has any certificate of an authority in kafka-tls-ca can pose as a broker, and read and change events; use an authority that signs brokers alone"
+	}
+	return ""
+}
+
+// dial connects with the certificates as they are on disk now, so that renewed ones serve without a restart.
+func (t TLS) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conf, err := t.config()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	d := tls.Dialer{Config: conf}
+	return d.DialContext(ctx, network, address)
+}
+
+func (t TLS) config() (*tls.Config, error) {
+	conf := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
+	if t.CA != "" {
+		pem, err := os.ReadFile(t.CA)
+		if err != nil {
+			return nil, fmt.Errorf("read kafka-tls-ca: %w", err)
+		}
+		conf.RootCAs = x509.NewCertPool()
+		if !conf.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("read kafka-tls-ca: %s holds no PEM certificate", t.CA)
+		}
+	}
+	if t.Cert != "" {
+		cert, err := tls.LoadX509KeyPair(t.Cert, t.Key)
+		if err != nil {
+			return nil, fmt.Errorf("read kafka-tls-cert and kafka-tls-key: %w", err)
+		}
+		conf.Certificates = []tls.Certificate{cert}
+	}
+	if t.Verify == VerifyCA {
+		roots := conf.RootCAs
+		conf.InsecureSkipVerify = true // turns off crypto/tls's verification of chain and name; ours of the chain follows
+		conf.VerifyConnection = func(state tls.ConnectionState) error { return verifyChain(state, roots) }
+	}
+	return conf, nil
+}
+
+// verifyChain verifies what crypto/tls would, the name aside: signatures up to a root, dates, and that the certificate is
+// a server's. It runs on resumed sessions too.
+func verifyChain(state tls.ConnectionState, roots *x509.CertPool) error {
+	if len(state.PeerCertificates) == 0 {
+		return errors.New("the broker showed no certificate")
+	}
+	between := x509.NewCertPool()
+	for _, cert := range state.PeerCertificates[1:] {
+		between.AddCert(cert)
+	}
+	_, err := state.PeerCertificates[0].Verify(x509.VerifyOptions{
+		Roots: roots, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	})
+	if err != nil {
+		return fmt.Errorf("the broker's certificate, of %q: %w: it must be a server's, valid now, of an authority in kafka-tls-ca", state.PeerCertificates[0].Subject, err)
+	}
+	return nil
+}
