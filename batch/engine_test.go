@@ -24,6 +24,7 @@ type logSource struct {
 	topic batch.Topic
 	logs  [][]batch.Record // by partition; offsets that are missing are gaps
 	ends  []int64
+	whole bool // a piece is all that there is
 
 	mu       sync.Mutex // guards what follows
 	at       map[checkpoint.Partition]*place
@@ -74,6 +75,9 @@ func (s *logSource) next(id int) *batch.Fetched {
 	}
 	first := int64(at.next)
 	next := min(first+100, s.ends[id])
+	if s.whole {
+		next = s.ends[id]
+	}
 	at.next = uint64(next)
 	f := &batch.Fetched{
 		Range:   checkpoint.Range{Partition: partition(id), First: first, Next: next},

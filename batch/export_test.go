@@ -13,3 +13,14 @@ func (p *Planner) Dump() (s string) {
 	}
 	return s
 }
+
+// Shares is the bytes of memory that each task may hold, and those at which each worker ends a fold.
+func (e *Engine[D]) Shares() (tasks, workers []int64) {
+	for range e.planner.tasks {
+		tasks = append(tasks, e.planner.limits.Memory)
+	}
+	for _, w := range e.workers {
+		workers = append(workers, w.memory)
+	}
+	return tasks, workers
+}

@@ -120,8 +120,11 @@ func TestE1b_tablesThatSplitOrMergeRows(t *testing.T) {
 }
 
 // through is a sink that reaches the fixture's database through a proxy.
-func (f *fixture) through(t *testing.T) (*Sink, *mysqlproxy.Proxy) {
+func (f *fixture) through(t *testing.T, want ...row.Table) (*Sink, *mysqlproxy.Proxy) {
 	t.Helper()
+	if want == nil {
+		want = []row.Table{countsTable()}
+	}
 	proxy, err := mysqlproxy.Start(f.server.Addr())
 	if err != nil {
 		t.Fatal(err)
@@ -129,7 +132,7 @@ func (f *fixture) through(t *testing.T) (*Sink, *mysqlproxy.Proxy) {
 	t.Cleanup(func() { _ = proxy.Close() })
 	p := openPool(t, quick(f.server.DSNVia(proxy.Addr(), f.db)))
 	s := New(testConfig(), p, nil, nil)
-	if _, err := s.Prepare(t.Context(), []row.Table{countsTable()}); err != nil {
+	if _, err := s.Prepare(t.Context(), want); err != nil {
 		t.Fatal(err)
 	}
 	return s, proxy

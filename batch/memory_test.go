@@ -1,0 +1,83 @@
+package batch_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/batch/sinktest"
+)
+
+// The memory is the process's: all tasks together keep within it, and the two batches of a task within its share.
+func TestP31_TasksDivideTheMemory(t *testing.T) {
+	t.Parallel()
+	cfg := testConfig()
+	cfg.Tasks, cfg.Memory = 4, 4*8000
+	e := batch.New(cfg, newLogSource(nil, nil), sinktest.NewMemory(), newCountFold, nil, nil)
+	tasks, workers := e.Shares()
+	if want := []int64{8000, 8000, 8000, 8000}; !slices.Equal(tasks, want) {
+		t.Errorf("tasks hold %d, want %d", tasks, want)
+	}
+	if want := []int64{3000, 3000, 3000, 3000}; !slices.Equal(workers, want) {
+		t.Errorf("a fold ends at %d, want %d", workers, want)
+	}
+}
+
+// wideSink remembers the most groups that a batch had.
+type wideSink struct {
+	*sinktest.Memory
+	mu   sync.Mutex // guards most
+	most int
+}
+
+func (s *wideSink) Commit(ctx context.Context, part *batch.Part[sinktest.Delta]) error {
+	s.mu.Lock()
+	s.most = max(s.most, len(part.Delta))
+	s.mu.Unlock()
+	return s.Memory.Commit(ctx, part)
+}
+
+// One piece makes more groups than fit in the memory of a batch: the fold ends within the piece, and goes on with the
+// rest in the next batch.
+func TestP31_AFoldEndsWithinAPiece(t *testing.T) {
+	t.Parallel()
+	const n = 20_000
+	var log []batch.Record
+	for o := range int64(n) {
+		log = append(log, batch.Record{Offset: o, Value: fmt.Appendf(nil, "w%d", o)})
+	}
+	cfg := testConfig()
+	cfg.Tasks, cfg.Memory = 1, 800_000 // a batch may hold 300,000: 3,000 groups of 100 bytes
+	src := newLogSource([][]batch.Record{log}, []int64{n})
+	src.whole = true
+	sink := &wideSink{Memory: sinktest.NewMemory()}
+	e := batch.New(cfg, src, sink, newCountFold, nil, nil)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- e.Run(ctx) }()
+	done := reached(sink.Memory, []int64{n})
+	look := time.NewTicker(5 * time.Millisecond)
+	defer look.Stop()
+	for !done(e) {
+		select {
+		case <-ctx.Done():
+			t.Fatal("not counted in time")
+		case <-look.C:
+		}
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	if len(sink.Rows()) != n {
+		t.Errorf("%d rows, want %d", len(sink.Rows()), n)
+	}
+	if sink.most > 4000 { // 3,000, and what one look at the memory lets through
+		t.Errorf("a batch had %d groups", sink.most)
+	}
+}

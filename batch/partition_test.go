@@ -1,0 +1,184 @@
+package batch_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/checkpoint"
+)
+
+// fetches lists the partitions that the last step has fetched anew.
+func (s *script) fetches() (out []batch.Position) {
+	for _, x := range all[batch.DoPosition](s) {
+		if x.Action == batch.Fetch {
+			out = append(out, x.Position)
+		}
+	}
+	return out
+}
+
+// A partition is fetched from its checkpoint, with the leader epoch that stands beside the offset and for the topic that
+// was claimed: after a claim, and after a batch was thrown away behind one that was committed.
+func TestP6_APartitionIsFetchedFromItsCheckpoint(t *testing.T) {
+	t.Parallel()
+	s := &script{t: t, planner: batch.NewPlanner(limits()), session: map[int32]uint64{}}
+	s.step(batch.AssignedEvent{Partitions: []checkpoint.Partition{partition(0)}})
+	if n := len(s.fetches()); n != 0 {
+		t.Fatal("fetched before it is claimed")
+	}
+	at := checkpoint.Checkpoint{
+		Range: checkpoint.Range{Partition: partition(0), First: 7, Next: 40}, LeaderEpoch: 3, Epoch: 9, TopicID: checkpoint.TopicID{5},
+	}
+	s.step(batch.ClaimedEvent{Op: the[batch.DoClaim](s).Op, Checkpoints: []checkpoint.Checkpoint{at}})
+	want := func(next int64, leaderEpoch int32) {
+		t.Helper()
+		f := s.fetches()
+		if len(f) != 1 || f[0].Next != next || f[0].LeaderEpoch != leaderEpoch || f[0].TopicID != at.TopicID {
+			t.Errorf("fetches %+v, want it from %d under leader epoch %d of topic %v", f, next, leaderEpoch, at.TopicID)
+		}
+	}
+	want(40, 3)
+	s.step(batch.CommittedEvent{Op: s.commit(0, 40, 50, 4).Op})
+	s.step(batch.CommittedEvent{Op: s.commit(0, 50, 60, 6).Op, Err: classed(checkpoint.ErrTooLarge)})
+	want(50, 4)
+}
+
+// The group takes a partition away and gives it back while its batch is being committed: whoever waits for its release is
+// told of it, and only then is it claimed anew, since another process may have had it in between.
+func TestP8_APartitionThatComesBackIsReleasedFirst(t *testing.T) {
+	t.Parallel()
+	s := newScript(t, limits(), 0)
+	commit := s.commit(0, 0, 5, 0)
+	s.step(batch.RevokedEvent{Partitions: []checkpoint.Partition{partition(0)}})
+	s.step(batch.AssignedEvent{Partitions: []checkpoint.Partition{partition(0)}})
+	if len(s.out) != 0 {
+		t.Errorf("wants %+v while the batch is being committed", s.out)
+	}
+	s.step(batch.CommittedEvent{Op: commit.Op})
+	the[batch.Released](s)
+	the[batch.DoClaim](s)
+	released := slices.IndexFunc(s.out, func(x batch.Effect) bool { _, is := x.(batch.Released); return is })
+	claims := slices.IndexFunc(s.out, func(x batch.Effect) bool { _, is := x.(batch.DoClaim); return is })
+	if claims < released {
+		t.Error("claimed before it is released")
+	}
+}
+
+// The group takes a partition away, gives it back and takes it away once more, all while its batch is being committed: it
+// is not ours.
+func TestP8_APartitionTakenAwayTwiceIsNotClaimed(t *testing.T) {
+	t.Parallel()
+	s := newScript(t, limits(), 0)
+	commit := s.commit(0, 0, 5, 0)
+	for _, e := range []batch.Event{
+		batch.RevokedEvent{Partitions: []checkpoint.Partition{partition(0)}},
+		batch.AssignedEvent{Partitions: []checkpoint.Partition{partition(0)}},
+		batch.RevokedEvent{Partitions: []checkpoint.Partition{partition(0)}},
+		batch.CommittedEvent{Op: commit.Op},
+	} {
+		s.step(e)
+	}
+	the[batch.Released](s)
+	if n := len(all[batch.DoClaim](s)); n != 0 {
+		t.Error("claims what was taken away")
+	}
+}
+
+// A partition of which the group said that it is not ours was not released: when it is given to us again, its task claims
+// it, though another one has fewer.
+func TestP8_AnOrphanStaysInItsTask(t *testing.T) {
+	t.Parallel()
+	two := limits()
+	two.Tasks = 2
+	s := &script{t: t, planner: batch.NewPlanner(two), session: map[int32]uint64{}}
+	s.step(batch.AssignedEvent{Partitions: []checkpoint.Partition{partition(0), partition(1), partition(2), partition(3)}})
+	claims := all[batch.DoClaim](s) // of task 0: 0 and 2, of task 1: 1 and 3
+	for _, c := range claims {
+		e := batch.ClaimedEvent{Task: c.Task, Op: c.Op}
+		for _, p := range c.Partitions {
+			e.Checkpoints = append(e.Checkpoints, checkpoint.Checkpoint{Range: checkpoint.Range{Partition: p}, Epoch: 1})
+		}
+		s.step(e)
+	}
+	s.step(batch.RevokedEvent{Partitions: []checkpoint.Partition{partition(2)}})
+	s.fetch(1, 0, 5, 0)
+	f := the[batch.DoFold](s)
+	if f.Task != 1 {
+		t.Fatalf("partition 1 is folded by task %d, want 1", f.Task)
+	}
+	s.step(batch.FoldedEvent{Task: 1, Gen: f.Gen, Token: f.Token, Next: 5, Done: true, Records: 5, Audit: checkpoint.Audit{Counted: 5}})
+	s.step(batch.TickEvent{})
+	s.step(batch.CommittedEvent{Task: 1, Op: the[batch.DoCommit](s).Op, Err: classed(checkpoint.ErrFenced, 1)})
+	s.step(batch.WaitedEvent{Task: 1, Op: the[batch.DoWait](s).Op})
+	s.step(batch.ConfirmedEvent{Task: 1, Op: the[batch.DoConfirm](s).Op, Partitions: []checkpoint.Partition{partition(3)}})
+	c := the[batch.DoClaim](s)
+	s.step(batch.ClaimedEvent{Task: 1, Op: c.Op, Checkpoints: []checkpoint.Checkpoint{{Range: checkpoint.Range{Partition: partition(3)}, Epoch: 2}}})
+	s.step(batch.AssignedEvent{Partitions: []checkpoint.Partition{partition(1)}})
+	if c := the[batch.DoClaim](s); c.Task != 1 || !slices.Equal(c.Partitions, []checkpoint.Partition{partition(1)}) {
+		t.Errorf("task %d claims %v, want task 1 and partition 1", c.Task, c.Partitions)
+	}
+}
+
+// A fold that does not account for its records is thrown away with everything that was folded with it, also where a
+// commit under way has to end first.
+func TestP13_AFoldThatDoesNotAddUpIsNeverCommitted(t *testing.T) {
+	t.Parallel()
+	s := newScript(t, limits(), 0, 1)
+	commit := s.commit(0, 0, 5, 0)
+	s.fetch(1, 0, 5, 0)
+	s.folded(0, 5, true, false)
+	s.fetch(0, 5, 10, 0)
+	f := the[batch.DoFold](s)
+	s.step(batch.FoldedEvent{Gen: f.Gen, Token: f.Token, Next: 10, Done: true, Records: 5, Audit: checkpoint.Audit{Counted: 4}})
+	if stop := the[batch.Stopped](s); stop.Partition != partition(0) {
+		t.Errorf("%v stops, want partition 0", stop.Partition)
+	}
+	s.step(batch.CommittedEvent{Op: commit.Op})
+	the[batch.DoRestore](s)
+	if p := s.fetches(); len(p) != 1 || p[0].Partition != partition(1) || p[0].Next != 0 {
+		t.Errorf("fetches %+v, want partition 1 from 0", p)
+	}
+	s.step(batch.TickEvent{})
+	if c := all[batch.DoCommit](s); len(c) != 0 {
+		t.Errorf("commits %+v", c)
+	}
+}
+
+// Fetching pauses when more than a quarter of the task's memory waits to be folded, and goes on at half of that: waiting
+// for the last byte would leave the task idle while Kafka answers.
+func TestP31_FetchingGoesOnAtHalfOfItsShare(t *testing.T) {
+	t.Parallel()
+	l := limits()
+	l.Memory = 400 // a quarter is 100
+	s := newScript(t, l, 0)
+	actions := func() (out []batch.Action) {
+		for _, x := range all[batch.DoPosition](s) {
+			out = append(out, x.Action)
+		}
+		return out
+	}
+	var fold batch.DoFold
+	for i := range int64(4) { // 4 pieces of 30 bytes
+		s.token++
+		s.step(batch.FetchedEvent{
+			Range:   checkpoint.Range{Partition: partition(0), First: i, Next: i + 1},
+			Session: s.session[0], Token: s.token, Bytes: 30,
+		})
+		if i == 0 {
+			fold = the[batch.DoFold](s)
+		}
+		if paused := len(actions()) > 0; paused != (i == 3) {
+			t.Errorf("with %d bytes: %v", 30*(i+1), actions())
+		}
+	}
+	for left := 90; left >= 0; left -= 30 {
+		s.step(batch.FoldedEvent{Gen: fold.Gen, Token: fold.Token, Next: int64(fold.Token), Done: true, Records: 1, Audit: checkpoint.Audit{Counted: 1}})
+		if got, want := actions(), left == 30; (len(got) == 1 && got[0] == batch.Resume) != want {
+			t.Errorf("with %d bytes left: %v", left, got)
+		}
+		if left > 0 {
+			fold = the[batch.DoFold](s)
+		}
+	}
+}
