@@ -55,7 +55,7 @@ type DeadLetter struct {
 	Row       bool   // MySQL refused the row (kind row); else the record itself is at fault (kind record)
 	Table     string // the target of the statement, empty where the record did not parse
 	Reason    string // the same for all records that fail alike
-	Detail    string // what is particular, without the record's text
+	Detail    string // what is particular: no text of the record, but MySQL's own text quotes values of the row
 	Value     []byte // the record's value, cut to --dead-letter-max-bytes
 	Length    int64  // the value's full length
 	// Records is how many dead records this one stands for: itself, and those after it in its partition that were not
@@ -79,7 +79,8 @@ type Tally struct {
 type Refused struct {
 	Table  string // as row.Table.FullName writes it
 	Key    []byte // the row's encoded key
-	Reason string
+	Reason string // the same for all rows that are rejected alike
+	Detail string // what is particular, such as the server's own text
 	// Until is, for each partition of the batch, the offset at which it ended.
 	Until map[checkpoint.Partition]int64
 	// Merged says that the row may stand for several records, of which not all need be at fault.

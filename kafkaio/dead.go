@@ -15,25 +15,29 @@ import (
 // The headers that a dead letter gets in front of the event's own.
 const (
 	HeaderTopic   = "sluice.topic"           // the topic that it was meant for
-	HeaderReason  = "sluice.reason"          // why it is not there
+	HeaderReason  = "sluice.reason"          // why it is not there, the same for all events that fail alike
+	HeaderDetail  = "sluice.detail"          // what is particular; only where there is something
 	HeaderLength  = "sluice.value.length"    // the value's full length in bytes, decimal
 	HeaderHash    = "sluice.value.sha256"    // of the full value, hexadecimal
 	HeaderDropped = "sluice.headers.dropped" // how many of the event's headers did not fit, decimal
 )
 
-// maxReason bounds the reason, so that it cannot be what does not fit.
+// maxReason bounds the reason and the detail, each, so that they cannot be what does not fit.
 const maxReason = 1 << 10
 
-// dead writes rec to the dead-letter topic, cut to fit. Its error means that the event is nowhere, so that no OK may be
-// sent.
-func (r *redoer) dead(ctx context.Context, rec *kgo.Record, reason, text string) error {
+// cause is why a record is a dead letter.
+type cause struct{ reason, detail string }
+
+// dead writes rec to the dead-letter topic, cut to fit. label is the value of the metric's label. Its error means that
+// the event is nowhere, so that no OK may be sent.
+func (r *redoer) dead(ctx context.Context, rec *kgo.Record, label string, why cause) error {
 	dlq := r.p.cfg.dlq()
-	letter := deadLetter(rec, dlq, text, 0, r.l.record(dlq))
+	letter := deadLetter(rec, dlq, why, 0, r.l.record(dlq))
 	if err := r.send(ctx, letter); err != nil {
-		return fmt.Errorf("%s; write it to %s: %w", text, dlq, err)
+		return fmt.Errorf("%s (%s); write it to %s: %w", why.reason, why.detail, dlq, err)
 	}
-	r.p.met.dead.WithLabelValues(reason).Inc()
-	r.logDead(letter, text, len(rec.Value))
+	r.p.met.dead.WithLabelValues(label).Inc()
+	r.logDead(letter, why.reason, len(rec.Value))
 	return nil
 }
 
@@ -62,7 +66,7 @@ func (r *redoer) doomed(ctx context.Context, b *ProduceBatch) error {
 		}
 		letters = letters[:0]
 		for _, d := range some {
-			letters = append(letters, deadLetter(&b.recs[d.at], dlq, d.reason, d.dropped, r.l.record(dlq)))
+			letters = append(letters, deadLetter(&b.recs[d.at], dlq, cause{reason: d.reason}, d.dropped, r.l.record(dlq)))
 		}
 		if err := r.send(ctx, letters...); err != nil {
 			return fmt.Errorf("write events that exceed a limit to %s: %w", dlq, err)
@@ -78,16 +82,19 @@ func (r *redoer) doomed(ctx context.Context, b *ProduceBatch) error {
 
 // deadLetter is rec cut to a batch of at most limit bytes: first the event's headers go, from the first that does not
 // fit in half of the room, then the value's end, then the key. dropped is how many headers rec does not have any more.
-func deadLetter(rec *kgo.Record, topic, reason string, dropped int, limit int64) *kgo.Record {
+func deadLetter(rec *kgo.Record, topic string, why cause, dropped int, limit int64) *kgo.Record {
 	sum := sha256.Sum256(rec.Value)
 	letter := &kgo.Record{Topic: topic, Headers: []kgo.RecordHeader{
 		{Key: HeaderTopic, Value: []byte(rec.Topic)},
-		{Key: HeaderReason, Value: []byte(reason[:min(len(reason), maxReason)])},
+		{Key: HeaderReason, Value: []byte(why.reason[:min(len(why.reason), maxReason)])},
 		{Key: HeaderLength, Value: strconv.AppendInt(nil, int64(len(rec.Value)), 10)},
 		{Key: HeaderHash, Value: []byte(hex.EncodeToString(sum[:]))},
 		{Key: HeaderDropped, Value: []byte("0000000000")}, // room for the number
 	}}
-	own := len(letter.Headers)
+	dropping := len(letter.Headers) - 1
+	if detail := why.detail[:min(int64(len(why.detail)), maxReason, limit/8)]; detail != "" {
+		letter.Headers = append(letter.Headers, kgo.RecordHeader{Key: HeaderDetail, Value: []byte(detail)})
+	}
 	kept, size := 0, batchBytes(letter)+5 // the number of headers takes up to 5 bytes more
 	for _, h := range rec.Headers {
 		size += int64(varint(len(h.Key)) + len(h.Key) + varint(len(h.Value)) + len(h.Value))
@@ -97,7 +104,7 @@ func deadLetter(rec *kgo.Record, topic, reason string, dropped int, limit int64)
 		letter.Headers = append(letter.Headers, h)
 		kept++
 	}
-	letter.Headers[own-1].Value = strconv.AppendInt(nil, int64(len(rec.Headers)-kept+dropped), 10)
+	letter.Headers[dropping].Value = strconv.AppendInt(nil, int64(len(rec.Headers)-kept+dropped), 10)
 	const lengths = 8 // what the varints of key and value grow by
 	if room := limit - batchBytes(letter) - lengths; int64(len(rec.Key)) <= room/2 {
 		letter.Key = rec.Key

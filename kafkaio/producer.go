@@ -331,11 +331,14 @@ func (p *Producer) recycle(b *ProduceBatch, release bool) {
 
 // refusedForContent reports whether Kafka, or its client, refuses what is in a batch. Everything else, authorisation
 // and unknown topics included, is no record's fault (P24).
-func refusedForContent(err error) bool {
-	for _, e := range []error{kerr.MessageTooLarge, kerr.RecordListTooLarge, kerr.InvalidRecord, kerr.InvalidTimestamp, kerr.CorruptMessage} {
+func refusedForContent(err error) bool { return contentError(err) != nil }
+
+// contentError is Kafka's error of err that a record's content causes, nil where there is none.
+func contentError(err error) *kerr.Error {
+	for _, e := range []*kerr.Error{kerr.MessageTooLarge, kerr.RecordListTooLarge, kerr.InvalidRecord, kerr.InvalidTimestamp, kerr.CorruptMessage} {
 		if errors.Is(err, e) {
-			return true
+			return e
 		}
 	}
-	return false
+	return nil
 }

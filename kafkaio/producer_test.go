@@ -125,6 +125,9 @@ func TestP24_smallLimit(t *testing.T) {
 	}
 }
 
+// tooLarge is the reason of every event that is larger than its topic takes, however large it is.
+const tooLarge = "the record is larger than the topic takes (max.message.bytes)"
+
 func wantLetter(t *testing.T, r *kgo.Record, value []byte, reason string) {
 	t.Helper()
 	h := map[string]string{}
@@ -132,7 +135,7 @@ func wantLetter(t *testing.T, r *kgo.Record, value []byte, reason string) {
 		h[x.Key] = string(x.Value)
 	}
 	sum := sha256.Sum256(value)
-	if h[HeaderTopic] != "logs" || h[HeaderLength] != fmt.Sprint(len(value)) || h[HeaderHash] != hex.EncodeToString(sum[:]) || !strings.Contains(h[HeaderReason], reason) {
+	if h[HeaderTopic] != "logs" || h[HeaderLength] != fmt.Sprint(len(value)) || h[HeaderHash] != hex.EncodeToString(sum[:]) || h[HeaderReason] != reason || h[HeaderDetail] == "" {
 		t.Errorf("dead letter's headers are %v", h)
 	}
 	if len(r.Value) == 0 || !strings.HasPrefix(string(value), string(r.Value)) {
@@ -168,7 +171,7 @@ func TestP24_sizeIsJudgedBeforeProducing(t *testing.T) {
 	if dead < 10 || dead > 90 || len(letters) != dead {
 		t.Fatalf("%d of 101 dead, %d letters", dead, len(letters))
 	}
-	wantLetter(t, letters[len(letters)-1], data[:20100], "max.message.bytes")
+	wantLetter(t, letters[len(letters)-1], data[:20100], tooLarge)
 	if n := len(readAll(t, c, "logs")); n != 2*101-dead {
 		t.Errorf("%d records in the log, want %d", n, 2*101-dead)
 	}
@@ -190,7 +193,7 @@ func TestP24_hugeHeadersAreCut(t *testing.T) {
 	if len(letters) != 1 || string(letters[0].Value) != "body" {
 		t.Fatalf("letters %v", letters)
 	}
-	wantLetter(t, letters[0], []byte("body"), "max.message.bytes")
+	wantLetter(t, letters[0], []byte("body"), tooLarge)
 	last := letters[0].Headers[len(letters[0].Headers)-1]
 	if last.Key != "small" {
 		t.Errorf("the last header kept is %s", last.Key)
@@ -291,7 +294,7 @@ func TestP24_onlyTheRefusedRecordIsDead(t *testing.T) {
 			if len(letters) != 1 {
 				t.Fatalf("%d dead letters, want 1", len(letters))
 			}
-			wantLetter(t, letters[0], []byte(poison), code.Message)
+			wantLetter(t, letters[0], []byte(poison), "Kafka rejects the record: "+code.Message)
 		})
 	}
 }
@@ -362,7 +365,7 @@ func TestDeadLetter_fits(t *testing.T) {
 			for i := range 20 {
 				rec.Headers = append(rec.Headers, kgo.RecordHeader{Key: fmt.Sprint(i), Value: noise(n / 10)})
 			}
-			letter := deadLetter(rec, "logs.dlq", strings.Repeat("why ", 30), 0, limit)
+			letter := deadLetter(rec, "logs.dlq", cause{strings.Repeat("why ", 30), strings.Repeat("detail ", 30)}, 0, limit)
 			if size := batchBytes(letter); size > limit {
 				t.Errorf("limit %d, record of %d: the letter takes %d", limit, n, size)
 			}

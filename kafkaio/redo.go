@@ -213,7 +213,8 @@ func (r *redoer) record(ctx context.Context, rec *kgo.Record) (dead bool, err er
 		r.refresh(ctx)
 	}
 	if size := batchBytes(rec); size > r.l.record(topic) {
-		return true, r.dead(ctx, rec, "size", fmt.Sprintf("the record takes %d bytes, topic %s takes less than %d (max.message.bytes)", size, topic, r.l.data))
+		return true, r.dead(ctx, rec, "size", cause{"the record is larger than the topic takes (max.message.bytes)",
+			fmt.Sprintf("the record takes %d bytes, topic %s takes less than %d", size, topic, r.l.data)})
 	}
 	r.p.met.alone.Inc()
 	err = r.send(ctx, rec)
@@ -221,7 +222,7 @@ func (r *redoer) record(ctx context.Context, rec *kgo.Record) (dead bool, err er
 	case err == nil:
 		return false, nil
 	case refusedForContent(err):
-		return true, r.dead(ctx, rec, "content", err.Error())
+		return true, r.dead(ctx, rec, "content", cause{"Kafka rejects the record: " + contentError(err).Message, err.Error()})
 	}
 	return false, fmt.Errorf("produce to %s: %w", topic, err)
 }

@@ -33,6 +33,7 @@ const (
 	maxJob    = 128  // characters of etl_checkpoint.job
 	maxTopic  = 249  // Kafka's own limit, of etl_checkpoint.topic
 	maxReason = 1024 // characters of etl_dead_letter.reason
+	maxDetail = 1024 // characters of etl_dead_letter.detail
 	maxName   = 129  // a schema's 64, a point, a table's 64
 )
 

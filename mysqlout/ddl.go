@@ -2,6 +2,7 @@ package mysqlout
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/sluice-etl/sluice/pool"
@@ -26,6 +27,7 @@ func binaryText(s pool.Server, characters int) string {
 type ownTable struct {
 	name    string
 	columns []string // name and type
+	later   []string // columns that tables of older releases lack, each with a default
 	key     string
 	index   string // another index, empty for none
 }
@@ -34,14 +36,14 @@ type ownTable struct {
 func (s *Sink) ownTables(server pool.Server) []ownTable {
 	tables := everyJobs(server)
 	if s.config.Dedup {
-		tables = append(tables, ownTable{dedupName, []string{
+		tables = append(tables, ownTable{name: dedupName, columns: []string{
 			"job " + binaryText(server, maxJob) + " NOT NULL",
 			"topic " + binaryText(server, maxTopic) + " NOT NULL",
 			"partition_id INT NOT NULL",
 			"id BINARY(16) NOT NULL",
 			"record_offset BIGINT NOT NULL",
 			"record_timestamp BIGINT NOT NULL",
-		}, "job, topic, partition_id, id", "job, topic, partition_id, record_offset"})
+		}, key: "job, topic, partition_id, id", index: "job, topic, partition_id, record_offset"})
 	}
 	return tables
 }
@@ -50,7 +52,7 @@ func everyJobs(s pool.Server) []ownTable {
 	job, topic := binaryText(s, maxJob), binaryText(s, maxTopic)
 	counter := " BIGINT NOT NULL DEFAULT 0"
 	return []ownTable{
-		{"etl_checkpoint", []string{
+		{name: "etl_checkpoint", columns: []string{
 			"job " + job + " NOT NULL",
 			"topic " + topic + " NOT NULL",
 			"partition_id INT NOT NULL",
@@ -70,15 +72,15 @@ func everyJobs(s pool.Server) []ownTable {
 			"duplicates" + counter,
 			"skipped" + counter,
 			"updated_at DATETIME(6) NOT NULL",
-		}, "job, topic, partition_id", ""},
-		{"etl_target", []string{
+		}, key: "job, topic, partition_id"},
+		{name: "etl_target", columns: []string{
 			"table_name " + binaryText(s, maxName) + " NOT NULL",
 			"job " + job + " NOT NULL",
 			"query_hash BINARY(32) NOT NULL",
 			"query_text MEDIUMTEXT NOT NULL",
 			"since DATETIME(6) NOT NULL",
-		}, "table_name", ""},
-		{"etl_dead_letter", []string{
+		}, key: "table_name"},
+		{name: deadLetterTable, columns: []string{
 			"job " + job + " NOT NULL",
 			"topic " + topic + " NOT NULL",
 			"partition_id INT NOT NULL",
@@ -93,7 +95,9 @@ func everyJobs(s pool.Server) []ownTable {
 			"records BIGINT NOT NULL DEFAULT 1",
 			"next_offset BIGINT NOT NULL",
 			"at DATETIME(6) NOT NULL",
-		}, "job, topic, partition_id, record_offset, batch_id, statement", ""},
+		}, later: []string{
+			detailColumn + " " + binaryText(s, maxDetail) + " NOT NULL DEFAULT ''",
+		}, key: "job, topic, partition_id, record_offset, batch_id, statement"},
 	}
 }
 
@@ -102,9 +106,12 @@ func (o ownTable) create() string {
 	if o.index != "" {
 		index = ",\n  KEY (" + o.index + ")"
 	}
-	return "CREATE TABLE IF NOT EXISTS " + o.name + " (\n  " + strings.Join(o.columns, ",\n  ") +
+	return "CREATE TABLE IF NOT EXISTS " + o.name + " (\n  " + strings.Join(append(slices.Clone(o.columns), o.later...), ",\n  ") +
 		",\n  PRIMARY KEY (" + o.key + ")" + index + "\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4"
 }
+
+// add is the ALTER TABLE that adds a column of a later release.
+func (o ownTable) add(column string) string { return "ALTER TABLE " + o.name + " ADD COLUMN " + column }
 
 // createTarget is the CREATE TABLE of a target as the query wants it.
 func createTarget(s pool.Server, t *row.Table) string {
@@ -220,7 +227,7 @@ func (s *Sink) DDL(want []row.Table) string {
 	b.WriteString("-- All this is for the database that etl is given. Put its user in place of 'etl'@'%'.\n")
 	for _, o := range s.ownTables(server) {
 		rights := "SELECT, INSERT, UPDATE"
-		if o.name == "etl_dead_letter" || o.name == dedupName {
+		if o.name == deadLetterTable || o.name == dedupName {
 			rights += ", DELETE"
 		}
 		fmt.Fprintf(&b, "GRANT %s ON %s TO 'etl'@'%%';\n", rights, o.name)
@@ -229,5 +236,7 @@ func (s *Sink) DDL(want []row.Table) string {
 		fmt.Fprintf(&b, "GRANT SELECT, INSERT, UPDATE ON %s TO 'etl'@'%%';\n", appendTableName(nil, &want[i]))
 	}
 	b.WriteString("-- Only where etl is to make the missing tables itself (--create-tables):\n-- GRANT CREATE ON * TO 'etl'@'%';\n")
+	b.WriteString("-- Only where etl is to add columns to its own tables after an upgrade (--create-tables):\n")
+	fmt.Fprintf(&b, "-- GRANT ALTER ON %s TO 'etl'@'%%';\n", deadLetterTable)
 	return b.String()
 }

@@ -13,17 +13,31 @@ import (
 )
 
 const (
-	deadHead = "INSERT INTO etl_dead_letter (job, topic, partition_id, record_offset, batch_id, statement, " +
-		"kind, table_name, reason, value, value_length, records, next_offset, at) VALUES "
-	deadTail = " ON DUPLICATE KEY UPDATE reason = VALUES(reason)"
+	deadLetterTable = "etl_dead_letter"
+	detailColumn    = "detail" // not in tables of older releases
 )
 
-// writeDead writes dead letters so that they cannot be refused: an upsert, with values and reasons cut to fit their
-// columns and max_allowed_packet.
+// deadText is how a statement that writes dead letters begins and ends.
+func deadText(details bool) (head, tail string) {
+	head = "INSERT INTO etl_dead_letter (job, topic, partition_id, record_offset, batch_id, statement, " +
+		"kind, table_name, reason, value, value_length, records, next_offset, at"
+	tail = " ON DUPLICATE KEY UPDATE reason = VALUES(reason)"
+	if details {
+		head, tail = head+", detail", tail+", detail = VALUES(detail)"
+	}
+	return head + ") VALUES ", tail
+}
+
+// writeDead writes dead letters so that they cannot be refused: an upsert, with values, details and reasons cut to fit
+// their columns and max_allowed_packet.
 func (s *Sink) writeDead(ctx context.Context, tx *pool.Tx, part *batch.Part[row.Delta]) error {
 	dead := slices.Clone(part.Dead)
 	slices.SortFunc(dead, compareDead)
 	usual, most := s.statementBytes()
+	s.mu.Lock()
+	details := s.details
+	s.mu.Unlock()
+	deadHead, deadTail := deadText(details)
 	room := most - len(deadHead) - len(deadTail)
 	var text, one []byte
 	flush := func() error {
@@ -38,7 +52,7 @@ func (s *Sink) writeDead(ctx context.Context, tx *pool.Tx, part *batch.Part[row.
 		return nil
 	}
 	for i := range dead {
-		one = s.appendDead(one[:0], part.ID, &dead[i], room)
+		one = s.appendDead(one[:0], part.ID, &dead[i], details, room)
 		if len(text) >= usual || len(text)+1+len(one)+len(deadTail) > most {
 			if err := flush(); err != nil {
 				return err
@@ -71,21 +85,40 @@ func compareDead(a, b batch.DeadLetter) int {
 }
 
 // appendDead appends a dead letter in at most room bytes, as far as its names allow. Its value is cut, and where that is
-// not enough its reason too: a dead letter that cannot be written would stop its partition for good (P20).
-func (s *Sink) appendDead(dst []byte, id checkpoint.BatchID, d *batch.DeadLetter, room int) []byte {
+// not enough its detail, then its reason: a dead letter that cannot be written would stop its partition for good (P20).
+func (s *Sink) appendDead(dst []byte, id checkpoint.BatchID, d *batch.DeadLetter, details bool, room int) []byte {
 	from, value := len(dst), d.Value[:min(len(d.Value), s.config.DeadLetterMaxBytes)]
-	for reason := maxReason; ; reason /= 2 {
-		dst = s.appendDeadCut(dst[:from], id, d, reason, nil)
+	l := deadLetter{DeadLetter: d, details: details, detail: maxDetail, reason: maxReason}
+	for {
+		dst = s.appendDeadCut(dst[:from], id, l, nil)
 		spare := room - (len(dst) - from)
-		if spare >= 0 || reason == 0 {
-			value = value[:min(len(value), max(spare, 0)/2)] // each byte is two digits
-			return s.appendDeadCut(dst[:from], id, d, reason, value)
+		if spare < 0 && l.shorten() {
+			continue
 		}
+		value = value[:min(len(value), max(spare, 0)/2)] // each byte is two digits
+		return s.appendDeadCut(dst[:from], id, l, value)
 	}
 }
 
-// appendDeadCut appends a dead letter with so many characters of its reason and this much of its value.
-func (s *Sink) appendDeadCut(dst []byte, id checkpoint.BatchID, d *batch.DeadLetter, reason int, value []byte) []byte {
+// deadLetter is a dead letter with the characters that its detail and its reason get at most.
+type deadLetter struct {
+	*batch.DeadLetter
+	details        bool // the table has the column
+	detail, reason int
+}
+
+// shorten takes characters away, those of the detail first. It reports whether there were any.
+func (l *deadLetter) shorten() bool {
+	if l.details && l.detail > 0 {
+		l.detail /= 2
+		return true
+	}
+	l.reason /= 2
+	return l.reason > 0
+}
+
+// appendDeadCut appends a dead letter with this much of its value.
+func (s *Sink) appendDeadCut(dst []byte, id checkpoint.BatchID, d deadLetter, value []byte) []byte {
 	kind := "record"
 	if d.Row {
 		kind = "row"
@@ -98,10 +131,14 @@ func (s *Sink) appendDeadCut(dst []byte, id checkpoint.BatchID, d *batch.DeadLet
 	dst = strconv.AppendInt(append(dst, ','), int64(d.Statement), 10)
 	dst = appendText(append(dst, ','), kind)
 	dst = appendText(append(dst, ','), cut(d.Table, maxName))
-	dst = appendText(append(dst, ','), cut(d.Reason, reason))
+	dst = appendText(append(dst, ','), cut(d.Reason, d.reason))
 	dst = appendBytes(append(dst, ','), value)
 	dst = strconv.AppendInt(append(dst, ','), max(d.Length, int64(len(d.Value))), 10)
 	dst = strconv.AppendInt(append(dst, ','), max(d.Records, 1), 10)
 	dst = strconv.AppendInt(append(dst, ','), d.Offset+1, 10)
-	return append(dst, ",UTC_TIMESTAMP(6))"...)
+	dst = append(dst, ",UTC_TIMESTAMP(6)"...)
+	if d.details {
+		dst = appendText(append(dst, ','), cut(d.Detail, d.detail))
+	}
+	return append(dst, ')')
 }

@@ -78,22 +78,36 @@ func TestP20_ADeadLetterIsAlwaysWritten(t *testing.T) {
 	}
 }
 
-// P20: where even the reason does not fit, it is cut.
+// P20: where even the reason does not fit, it is cut, after the value and the detail.
 func TestP20_TheReasonIsCutLast(t *testing.T) {
 	t.Parallel()
 	s := New(testConfig(), nil, nil, nil)
-	d := batch.DeadLetter{Reason: strings.Repeat("r", 1024), Value: bytes.Repeat([]byte{7}, 5000)}
-	for room := 400; room < 14_000; room += 100 {
-		text := s.appendDead([]byte("before"), checkpoint.BatchID{1}, &d, room)
-		size := len(text) - len("before")
-		if size > room {
-			t.Fatalf("%d bytes in room for %d", size, room)
+	d := batch.DeadLetter{Reason: strings.Repeat("r", 1024), Detail: strings.Repeat("d", 1024)}
+	value := bytes.Repeat([]byte{7}, 5000)
+	for _, details := range []bool{false, true} {
+		d.Value = nil
+		d.Length = int64(len(value))
+		whole := len(s.appendDead(nil, checkpoint.BatchID{1}, &d, details, 1<<20))
+		short := whole // without the detail
+		if details {
+			short -= len(d.Detail)
 		}
-		if cut := !bytes.Contains(text, []byte(d.Reason)); cut != (room < 1200) {
-			t.Errorf("room for %d: the reason is cut: %v", room, cut)
-		}
-		if room > 11_400 && !bytes.Contains(text, bytes.Repeat([]byte("07"), 5000)) {
-			t.Errorf("room for %d: the value is cut", room)
+		d.Value = value
+		for room := 400; room < 15_000; room += 50 {
+			text := s.appendDead([]byte("before"), checkpoint.BatchID{1}, &d, details, room)
+			size := len(text) - len("before")
+			if size > room {
+				t.Fatalf("%d bytes in room for %d", size, room)
+			}
+			if cut := !bytes.Contains(text, []byte(d.Reason)); cut != (room < short) {
+				t.Errorf("room for %d: the reason is cut: %v", room, cut)
+			}
+			if cut := !bytes.Contains(text, []byte(d.Detail)); details && cut != (room < whole) {
+				t.Errorf("room for %d: the detail is cut: %v", room, cut)
+			}
+			if cut := !bytes.Contains(text, bytes.Repeat([]byte("07"), 5000)); cut != (room < whole+10_000) {
+				t.Errorf("room for %d: the value is cut: %v", room, cut)
+			}
 		}
 	}
 }

@@ -63,34 +63,59 @@ func (s *Sink) create(ctx context.Context, want []row.Table) error {
 	}
 	defer tx.Rollback(ctx)
 	for _, o := range s.ownTables(tx.Server) {
-		if err := s.createOne(ctx, tx, &row.Table{Name: o.name}, o.create()); err != nil {
+		there, err := s.createOne(ctx, tx, &row.Table{Name: o.name}, o.create())
+		if err == nil && there != nil {
+			err = s.addLater(ctx, tx, o, there)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	for i := range want {
-		if err := s.createOne(ctx, tx, &want[i], createTarget(tx.Server, &want[i])); err != nil {
+		if _, err := s.createOne(ctx, tx, &want[i], createTarget(tx.Server, &want[i])); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// createOne makes a table that is missing. It looks first: a user without the right to make tables may well write to
-// those that are there.
-func (s *Sink) createOne(ctx context.Context, tx *pool.Tx, t *row.Table, text string) error {
+// createOne makes a table that is missing, and returns one that is there. It looks first: a user without the right to
+// make tables may well write to those that are there.
+func (s *Sink) createOne(ctx context.Context, tx *pool.Tx, t *row.Table, text string) (there *found, err error) {
 	f, err := inspect(ctx, tx, t)
 	if err != nil {
-		return s.failed("look for table "+t.FullName(), err)
+		return nil, s.failed("look for table "+t.FullName(), err)
 	}
 	if f.engine != "" {
-		return nil
+		return f, nil
 	}
 	if _, err := tx.Exec(ctx, text); err != nil {
-		return s.failed("make table "+t.FullName(), err)
+		return nil, s.failed("make table "+t.FullName(), err)
 	}
 	s.log.Info("Made a table", "table", t.FullName())
+	return nil, nil
+}
+
+// addLater adds the columns that a table of an older release lacks. Where the server refuses, for want of the right
+// ALTER or because the table is locked, the table serves as it is: look warns of it.
+func (s *Sink) addLater(ctx context.Context, tx *pool.Tx, o ownTable, there *found) error {
+	for _, text := range o.later {
+		if name, _, _ := strings.Cut(text, " "); there.column(name) != nil {
+			continue
+		}
+		switch _, err := tx.Exec(ctx, o.add(text)); {
+		case err == nil:
+			s.log.Info("Added a column", "table", o.name, "column", text)
+		case number(err) == 0:
+			return s.failed("add a column to "+o.name, err)
+		case number(err) != errDuplicateColumn: // of another process, which was first
+			s.log.Warn("Cannot add a column", "table", o.name, "column", text, "err", err)
+		}
+	}
 	return nil
 }
+
+const errDuplicateColumn = 1060
 
 // Check finds all that stands against a run, and changes nothing. An error means that the question could not be asked.
 func (s *Sink) Check(ctx context.Context, want []row.Table) ([]Finding, error) {
@@ -110,8 +135,13 @@ func (s *Sink) look(ctx context.Context, want []row.Table) (findings []Finding, 
 			return nil, nil, s.failed("check table "+o.name, err)
 		}
 		findings = append(findings, o.judge(f)...)
+		if o.name == deadLetterTable {
+			s.mu.Lock()
+			s.details = f.column(detailColumn) != nil
+			s.mu.Unlock()
+		}
 	}
-	own := len(findings) == 0
+	own := !slices.ContainsFunc(findings, func(f Finding) bool { return !f.Warning })
 	begins := slices.ContainsFunc(findings, func(f Finding) bool { return f.Subject == checkpointTable && f.Missing() })
 	for i := range want {
 		if ours := reserved(tx.Server, &want[i]); ours != nil {
@@ -189,6 +219,12 @@ func (o ownTable) judge(f *found) (out []Finding) {
 		}
 		if strings.HasPrefix(typ, "VARCHAR") && c.dataType == "varchar" && !noPadBinary(c.collation) {
 			out = append(out, Finding{Subject: o.name + "." + name, Seen: "its collation is " + c.collation + ", by which different names are equal", Do: "ALTER it to " + typ})
+		}
+	}
+	for _, text := range o.later {
+		if name, _, _ := strings.Cut(text, " "); f.column(name) == nil {
+			out = append(out, Finding{Warning: true, Subject: o.name + "." + name,
+				Seen: "there is no such column, as in older releases: what would stand there is not kept", Do: o.add(text)})
 		}
 	}
 	var key []string

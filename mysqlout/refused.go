@@ -37,7 +37,7 @@ func (s *Sink) refused(ctx context.Context, part *batch.Part[row.Delta], pieces 
 		for _, bad := range f.found {
 			refused := batch.Refused{
 				Table: p.table.FullName(), Key: append([]byte(nil), p.rows.Key(bad.row)...),
-				Reason: cut(bad.reason, maxReason), Until: until,
+				Reason: cut(bad.reason, maxReason), Detail: cut(bad.detail, maxDetail), Until: until,
 			}
 			if from, ok := p.rows.Origin(bad.row); !ok {
 				refused.Merged = !bad.key
@@ -67,7 +67,8 @@ type finder struct {
 type badRow struct {
 	row    int
 	reason string
-	key    bool // the key itself is at fault, and so is every record that makes it
+	detail string // the server's own text
+	key    bool   // the key itself is at fault, and so is every record that makes it
 }
 
 // search goes through rows in statements of the usual size.
@@ -131,7 +132,7 @@ func (f *finder) part(ctx context.Context, order []int) error {
 func (f *finder) blame(ctx context.Context, i int, answer error) error {
 	if fateOf(answer) == ranged {
 		if why := f.piece.misfit(f.piece.rows, i); why != "" {
-			f.found = append(f.found, badRow{row: i, reason: why})
+			f.found = append(f.found, badRow{row: i, reason: why, detail: answer.Error()})
 			return nil
 		}
 	}
@@ -149,7 +150,9 @@ func (f *finder) blame(ctx context.Context, i int, answer error) error {
 	if !guilty {
 		return err
 	}
-	f.found = append(f.found, badRow{row: i, reason: answer.Error(), key: withoutPartition[number(answer)]})
+	f.found = append(f.found, badRow{
+		row: i, reason: rejection(&f.piece.table, answer), detail: answer.Error(), key: withoutPartition[number(answer)],
+	})
 	return nil
 }
 

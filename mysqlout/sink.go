@@ -26,6 +26,7 @@ type Sink struct {
 	want    []row.Table
 	targets map[string]*target
 	packet  int  // the server's max_allowed_packet
+	details bool // etl_dead_letter has the column detail
 	stale   bool // an error blamed the tables: their structure is read again before the next commit
 	held    map[checkpoint.Partition]bool
 }

@@ -68,7 +68,11 @@ func DryRun(ctx context.Context, p *Plan, inputs []Input, out io.Writer, maxDead
 	if len(dead) > 0 {
 		fmt.Fprintf(w, "dead letters: %d\n", res.Dead)
 		for _, d := range dead {
-			fmt.Fprintf(w, "%s:%d: %s\n", d.Topic, d.Offset+1, d.Reason)
+			fmt.Fprintf(w, "%s:%d: %s", d.Topic, d.Offset+1, d.Reason)
+			if d.Detail != "" {
+				fmt.Fprintf(w, " (%s)", d.Detail)
+			}
+			fmt.Fprintln(w)
 		}
 		if more := res.Dead - int64(len(dead)); more > 0 {
 			fmt.Fprintf(w, "… and %d more\n", more)

@@ -168,9 +168,9 @@ func (f *fold) evaluate(s *stmt) (row bool) {
 	}
 	p.end = len(f.keys)
 	if f.refused.any() {
-		reason, apart := f.refused.find(f.plan.bound[s.table].FullName(), f.keys[p.key:p.end], r.part, r.in.Offset)
-		if reason != "" {
-			r.fault = reason
+		dead, apart := f.refused.find(f.plan.bound[s.table].FullName(), f.keys[p.key:p.end], r.part, r.in.Offset)
+		if dead.reason != "" {
+			r.fault, r.detail = dead.reason, dead.detail
 			return true
 		}
 		p.apart = apart

@@ -19,21 +19,24 @@ type refusals struct {
 type refusedKey struct{ table, key string }
 
 type refusal struct {
-	until  map[checkpoint.Partition]int64 // records below these offsets are kept apart
-	dead   map[batch.RecordID]string      // the reasons of the records that MySQL rejected by themselves
-	reason string                         // why all records are dead, empty where only those in dead are
+	until map[checkpoint.Partition]int64 // records below these offsets are kept apart
+	dead  map[batch.RecordID]why         // of the records that MySQL rejected by themselves
+	all   why                            // why all records are dead, empty where only those in dead are
 }
+
+// why is a dead letter's reason and detail.
+type why struct{ reason, detail string }
 
 func (r *refusals) any() bool { return len(r.rows) > 0 }
 
-// find tells what becomes of a record that makes a row with this key: a dead letter where reason is not empty, else a
-// row of its own where apart is true.
-func (r *refusals) find(table string, key []byte, p checkpoint.Partition, offset int64) (reason string, apart bool) {
+// find tells what becomes of a record that makes a row with this key: a dead letter where the reason is not empty, else
+// a row of its own where apart is true.
+func (r *refusals) find(table string, key []byte, p checkpoint.Partition, offset int64) (dead why, apart bool) {
 	row := r.rows[refusedKey{table, string(key)}]
 	if row == nil || offset >= row.until[p] {
-		return "", false
+		return why{}, false
 	}
-	return cmp.Or(row.reason, row.dead[batch.RecordID{Partition: p, Offset: offset}]), true
+	return cmp.Or(row.all, row.dead[batch.RecordID{Partition: p, Offset: offset}]), true
 }
 
 // restore adds rows, and forgets those whose offsets the checkpoints have passed.
@@ -69,16 +72,16 @@ func (r *refusals) add(refused *batch.Refused) {
 	k := refusedKey{refused.Table, string(refused.Key)}
 	row := r.rows[k]
 	if row == nil {
-		row = &refusal{until: map[checkpoint.Partition]int64{}, dead: map[batch.RecordID]string{}}
+		row = &refusal{until: map[checkpoint.Partition]int64{}, dead: map[batch.RecordID]why{}}
 		r.rows[k] = row
 	}
 	for p, offset := range refused.Until {
 		row.until[p] = max(row.until[p], offset)
 	}
-	switch reason := cmp.Or(refused.Reason, "MySQL rejected the row"); {
+	switch dead := (why{cmp.Or(refused.Reason, "MySQL rejects the row"), refused.Detail}); {
 	case refused.Source != nil:
-		row.dead[*refused.Source] = reason
+		row.dead[*refused.Source] = dead
 	case !refused.Merged:
-		row.reason = reason
+		row.all = dead
 	}
 }

@@ -1,0 +1,198 @@
+package mysqlout
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/go-sql-driver/mysql"
+
+	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/internal/mariadbtest"
+	"github.com/sluice-etl/sluice/pool"
+	"github.com/sluice-etl/sluice/row"
+)
+
+// P18: the reasons of rows that MySQL rejects alike are the same text, and hold nothing of the rows, whatever the server
+// quotes and whatever a trigger says. The server's own text is the detail.
+func TestP18_ReasonsHoldNothingOfTheRow(t *testing.T) {
+	t.Parallel()
+	server := mariadbtest.Start(t)
+	signal := func(more, text string) string {
+		return "CREATE TRIGGER bad BEFORE INSERT ON target FOR EACH ROW IF NEW.v LIKE '%marker%' THEN SET @text = " + text +
+			"; SIGNAL SQLSTATE " + more + "MESSAGE_TEXT = @text; END IF"
+	}
+	const text = "v VARCHAR(200) COLLATE utf8mb4_nopad_bin NULL"
+	for name, test := range map[string]struct {
+		column, more, want string
+		values             []string
+	}{
+		"too long":          {"v VARCHAR(3) COLLATE utf8mb4_nopad_bin NULL", "", "error 1406 (too long), column v", []string{"marker1", "marker22"}},
+		"character set":     {"v VARCHAR(99) CHARACTER SET latin1 NULL", "", "error 1366 (incorrect value), column v", []string{"marker1\u4e16", "marker22\u4e16"}},
+		"quotes a column":   {"v VARCHAR(99) CHARACTER SET latin1 NULL", "", "error 1366 (incorrect value), column v", []string{"\u4e16' for column `marker` at row 1", "\u4e16marker22"}},
+		"CHECK":             {text, "ALTER TABLE target ADD CHECK (v NOT LIKE '%marker%')", "error 4025 (CHECK constraint)", []string{"marker1", "marker22"}},
+		"SIGNAL":            {text, signal("'45000' SET ", "NEW.v"), "error 1644 (a trigger's SIGNAL)", []string{"marker1", "marker22 for column `marker` at row 1"}},
+		"its own number":    {text, signal("'45000' SET MYSQL_ERRNO = 31234, ", "NEW.v"), "error 1644 (a trigger's SIGNAL)", []string{"marker1", "marker22"}},
+		"a server's number": {text, signal("'22007' SET MYSQL_ERRNO = 1366, ", "CONCAT('Incorrect value for column `', NEW.v, '` at row 1')"), "error 1366 (incorrect value)", []string{"marker1", "marker22"}},
+		"generated column":  {text, "ALTER TABLE target ADD g INT AS (CAST(v AS SIGNED) + (v LIKE 'marker%')) STORED", "error 1292 (incorrect value)", []string{"marker1", "marker22"}},
+		"no partition":      {text, "ALTER TABLE target PARTITION BY LIST (k) (PARTITION p VALUES IN (-1))", "error 1526 (no partition for the row)", []string{"marker1", "marker22"}},
+		"no parent":         {text, "CREATE TABLE parent (v VARCHAR(200) COLLATE utf8mb4_nopad_bin PRIMARY KEY); ALTER TABLE target ADD FOREIGN KEY (v) REFERENCES parent (v)", "error 1452 (no parent row)", []string{"marker1", "marker22"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			table := row.Table{Name: "target", Grouped: true, Keys: 1, Columns: []row.Column{
+				{Name: "k", Kind: row.Int, Merge: row.Key}, {Name: "v", Kind: row.Text, Merge: row.Last, Nullable: true},
+			}}
+			f := open(t, server, testConfig())
+			if serverOf(t, f.pool).Dialect != pool.MariaDB {
+				t.Skip("NOT RUN: the numbers and the columns are MariaDB's")
+			}
+			f.exec(t, "CREATE TABLE target (k BIGINT PRIMARY KEY, "+test.column+") CHARSET utf8mb4")
+			for ddl := range strings.SplitSeq(test.more, "; ALTER") {
+				if ddl != "" {
+					f.exec(t, strings.Replace(ddl, " TABLE target ADD FOREIGN", "ALTER TABLE target ADD FOREIGN", 1))
+				}
+			}
+			f.prepare(t, table)
+			at := mustClaim(t, f.sink, 0)
+			r := row.NewRows(&table)
+			for offset, v := range test.values {
+				i := r.Apart(row.AppendKeyNumber(nil, row.FromInt(int64(offset))), row.Origin{Offset: int64(offset)})
+				r.SetBytes(&r.Cells(i)[0], []byte(v))
+			}
+			rows := refusedBy(t, f.sink.Commit(t.Context(), part(1, int64(len(test.values)), row.Delta{Tables: []*row.Rows{r}}, at...)))
+			if len(rows) != len(test.values) {
+				t.Fatalf("refused %+v, want %d rows", rows, len(test.values))
+			}
+			for _, got := range rows {
+				if want := "MySQL rejects the row: " + test.want; got.Reason != want {
+					t.Errorf("reason %q, want %q", got.Reason, want)
+				}
+				if got.Detail == "" {
+					t.Errorf("no detail beside %q", got.Reason)
+				}
+			}
+		})
+	}
+}
+
+// withDead commits a dead letter with a reason and a detail.
+func withDead(t *testing.T, s *Sink, at []checkpoint.Checkpoint) error {
+	t.Helper()
+	p := part(byte(at[0].Next+1), 1, row.Delta{}, at...)
+	p.Dead = []batch.DeadLetter{{Partition: at[0].Partition, Offset: at[0].Next, Statement: -1,
+		Reason: "want a number", Detail: strings.Repeat("\u00e4", 3000), Value: []byte("x"), Length: 1}}
+	p.Moves[0].Audit = checkpoint.Audit{Dead: 1}
+	return s.Commit(t.Context(), p)
+}
+
+const deadTexts = "SELECT reason, CHAR_LENGTH(detail), LEFT(detail, 2) FROM etl_dead_letter ORDER BY record_offset"
+
+// A table of an older release gets the column detail at the next start, beside which processes of that release go on.
+func TestDeadLetterDetail_olderTable(t *testing.T) {
+	t.Parallel()
+	f := olderDeadLetters(t)
+	f.prepare(t)
+	f.prepare(t) // it is added once
+	at := mustClaim(t, f.sink, 0)
+	if err := withDead(t, f.sink, at); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.text(t, deadTexts); got != "want a number 1024 \u00e4\u00e4" {
+		t.Errorf("dead letters are %s", got)
+	}
+	head, tail := deadText(false)
+	older := f.sink.appendDead([]byte(head), checkpoint.BatchID{9}, &batch.DeadLetter{Partition: at[0].Partition, Offset: 7, Reason: "older"}, false, 5000)
+	f.exec(t, string(append(older, tail...)))
+	if got := f.text(t, deadTexts); got != "want a number 1024 \u00e4\u00e4\nolder 0 " {
+		t.Errorf("dead letters are %s", got)
+	}
+}
+
+// olderDeadLetters is a database whose etl_dead_letter is of an older release.
+func olderDeadLetters(t *testing.T) *fixture {
+	t.Helper()
+	f := open(t, mariadbtest.Start(t), testConfig())
+	f.exec(t, "ALTER TABLE etl_dead_letter DROP COLUMN detail")
+	return f
+}
+
+// Without the right ALTER, or without --create-tables, a table of an older release serves as it is, and is warned of. A
+// column that is added or dropped while the process runs stops nothing.
+func TestDeadLetterDetail_withoutTheColumn(t *testing.T) {
+	t.Parallel()
+	for _, how := range []string{"no right", "no --create-tables"} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			f := olderDeadLetters(t)
+			c := testConfig()
+			limited := f.pool
+			if how == "no right" {
+				user := "u" + f.db[len(f.db)-8:]
+				t.Cleanup(func() { _ = f.server.Exec("", "DROP USER "+user) })
+				f.exec(t, "CREATE USER "+user+"@'%' IDENTIFIED BY 'x'",
+					fmt.Sprintf("GRANT SELECT, INSERT, UPDATE, DELETE, CREATE ON %s.* TO %s@'%%'", f.db, user))
+				dsn, err := mysql.ParseDSN(f.server.DSN(f.db))
+				if err != nil {
+					t.Fatal(err)
+				}
+				dsn.User, dsn.Passwd = user, "x"
+				limited = openPool(t, quick(dsn.FormatDSN()))
+			} else {
+				c.CreateTables = false
+			}
+			s := New(c, limited, nil, nil)
+			if _, err := s.Prepare(t.Context(), nil); err != nil {
+				t.Fatal(err)
+			}
+			findings, err := s.Check(t.Context(), nil)
+			if err != nil || len(findings) == 0 || !findings[0].Warning || findings[0].Subject != "etl_dead_letter.detail" {
+				t.Fatalf("findings are %+v, %v, want a warning of the column", findings, err)
+			}
+			at := mustClaim(t, s, 0)
+			if err := withDead(t, s, at); err != nil {
+				t.Fatal(err)
+			}
+			f.exec(t, findings[0].Do)
+			if err := withDead(t, s, advance(at, 1)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Prepare(t.Context(), nil); err != nil {
+				t.Fatal(err)
+			}
+			if err := withDead(t, s, advance(at, 2)); err != nil {
+				t.Fatal(err)
+			}
+			if got := f.text(t, deadTexts); got != "want a number 0 \nwant a number 0 \nwant a number 1024 \u00e4\u00e4" {
+				t.Errorf("dead letters are %s", got)
+			}
+			f.exec(t, "ALTER TABLE etl_dead_letter DROP COLUMN detail")
+			if err := withDead(t, s, advance(at, 3)); !errors.Is(err, checkpoint.ErrBlocked) {
+				t.Errorf("got %v, want blocked until the tables are looked at again", err)
+			}
+			if err := withDead(t, s, advance(at, 3)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// The embedded server keeps details too, and its tables of older releases get the column.
+func TestDeadLetterDetail_embedded(t *testing.T) {
+	dsn := embedded(t)
+	c := pool.DefaultConfig()
+	c.DSN = dsn
+	f := &fixture{pool: openPool(t, c), h: openDB(t, dsn)}
+	f.sink = New(testConfig(), f.pool, nil, nil)
+	f.prepare(t)
+	f.exec(t, "ALTER TABLE etl_dead_letter DROP COLUMN detail")
+	f.prepare(t)
+	if err := withDead(t, f.sink, mustClaim(t, f.sink, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.text(t, deadTexts); got != "want a number 1024 \u00e4\u00e4" {
+		t.Errorf("dead letters are %s", got)
+	}
+}
