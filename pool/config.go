@@ -124,6 +124,10 @@ func (c Config) Validate() error {
 		if _, err := c.driver(); err != nil {
 			errs = append(errs, err)
 		}
+	} else if (c.DSN != "") != (c.DSNFile != "") { // what is wrong elsewhere hides nothing of the address
+		if _, err := c.address(); err != nil {
+			errs = append(errs, err)
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"slices"
@@ -44,21 +45,27 @@ func (c Config) driver() (*mysql.Config, error) {
 }
 
 func (c Config) address() (*mysql.Config, error) {
-	dsn := c.DSN
+	dsn, option := strings.TrimSpace(c.DSN), "mysql-dsn"
 	if c.DSNFile != "" {
 		text, err := secret(c.DSNFile)
 		if err != nil {
 			return nil, fmt.Errorf("read mysql-dsn-file: %w", err)
 		}
-		dsn = text
+		dsn, option = strings.TrimSpace(text), "mysql-dsn-file"
 	}
 	if dsn != "" {
+		if strings.ContainsAny(dsn[:1], `"'`) || strings.ContainsAny(dsn[len(dsn)-1:], `"'`) {
+			return nil, fmt.Errorf("%s is in quotes, must stand without them", option)
+		}
 		if err := checkParameters(dsn); err != nil {
 			return nil, err
 		}
 		d, err := mysql.ParseDSN(dsn)
 		if err != nil {
 			return nil, fmt.Errorf("mysql-dsn is not user:password@tcp(host:port)/database: %w", err)
+		}
+		if d.Net == "tcp" && !isHostPort(d.Addr) {
+			return nil, fmt.Errorf("%s holds the address %q, must be host:port with a port from 1 to 65535; an IPv6 address stands in brackets", option, d.Addr)
 		}
 		if c.TLS != "" && strings.Contains(dsn, "tls=") {
 			return nil, errors.New("mysql-tls and the DSN's tls parameter are both given: two spellings of one thing")
@@ -79,6 +86,16 @@ func (c Config) address() (*mysql.Config, error) {
 		d.Passwd = text
 	}
 	return d, nil
+}
+
+// isHostPort reports whether an address can be one, before DNS is asked.
+func isHostPort(address string) bool {
+	host, port, err := net.SplitHostPort(address)
+	n, badPort := strconv.ParseUint(port, 10, 16)
+	if _, noIP := netip.ParseAddr(host); noIP != nil && strings.Contains(host, ":") {
+		return false
+	}
+	return err == nil && badPort == nil && n > 0 && host != "" && !strings.ContainsAny(host, "[]/\"' \t\r\n")
 }
 
 // checkParameters refuses parameters that the pool sets. It reads the DSN itself, for the driver's parser drops the

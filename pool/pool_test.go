@@ -283,6 +283,13 @@ func TestConfig_Validate(t *testing.T) {
 		"mysql-connections is 0":                 func(c *Config) { c.Connections = 0 },
 		"mysql-max-idle-time is 10s":             func(c *Config) { c.MaxIdleTime = 10 * time.Second },
 		"need each other":                        func(c *Config) { c.TLSCert = "x" },
+		"address \"h:65536\"":                    func(c *Config) { c.DSN = "u:p@tcp(h:65536)/d" },
+		"address \"h:0\"":                        func(c *Config) { c.DSN = "u:p@tcp(h:0)/d" },
+		"address \"h:x\"":                        func(c *Config) { c.DSN = "u:p@tcp(h:x)/d" },
+		"address \":1\"":                         func(c *Config) { c.DSN = "u:p@tcp(:1)/d" },
+		"in brackets":                            func(c *Config) { c.DSN = "u:p@tcp(::1:3306:x)/d" },
+		"mysql-dsn is in quotes":                 func(c *Config) { c.DSN = `"u:p@tcp(h:1)/d"` },
+		"address \"h:99999\"":                    func(c *Config) { c.DSN, c.Connections = "u:p@tcp(h:99999)/d", 0 },
 		"read mysql-dsn-file":                    func(c *Config) { c.DSN, c.DSNFile = "", "/does/not/exist" },
 	} {
 		c := ok

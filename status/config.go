@@ -20,7 +20,7 @@ func (c Config) Validate() error {
 		return nil
 	}
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
-		return fmt.Errorf("admin-listen is %q, want host:port, or nothing to turn it off: %w", c.Listen, err)
+		return fmt.Errorf("admin-listen is %q, must be host:port, or off: %w", c.Listen, err)
 	}
 	return nil
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -55,6 +54,9 @@ func program(o *options) cli.Program {
 	}
 }
 
+// unbound stands for the address of an embedded server until it listens.
+const unbound = "127.0.0.1:1"
+
 // embedded says which servers are ours, no real one being named.
 type embedded struct{ broker, database bool }
 
@@ -62,22 +64,17 @@ type embedded struct{ broker, database bool }
 func (o *options) config(k *kong.Context) (cfg app.Config, own embedded, err error) {
 	if len(o.KafkaBrokers) == 0 {
 		own.broker = true
-		o.KafkaBrokers = []string{o.KafkaListen}
-		err = address("--kafka-listen", o.KafkaListen)
+		o.KafkaBrokers = []string{unbound}
 	}
 	if o.MysqlDSN == "" && o.MysqlDSNFile == "" && o.MysqlHost == "" {
 		own.database = true
-		o.MysqlDSN = embeddedDSN(o.MysqlListen)
+		o.MysqlDSN = embeddedDSN(unbound)
 		o.Start = "earliest" // its checkpoints went with the last process
-		err = errors.Join(err, address("--mysql-listen", o.MysqlListen))
-	}
-	if err != nil {
-		return cfg, own, err
 	}
 	query, format := wordQuery, "words"
 	if o.Demo {
 		if o.AvroListen == "" {
-			return cfg, own, cli.Usage("--avro-listen is empty: the demo sends to the Avro receiver")
+			return cfg, own, cli.Usage("--avro-listen is empty or off: the demo sends to the Avro receiver")
 		}
 		query, format = demoQuery, "combined"
 	}
@@ -86,13 +83,6 @@ func (o *options) config(k *kong.Context) (cfg app.Config, own embedded, err err
 	}
 	cfg, err = o.Config(k, query)
 	return cfg, own, err
-}
-
-func address(option, value string) error {
-	if _, _, err := net.SplitHostPort(value); err != nil {
-		return cli.Usage("%s is %q: want host:port: %w", option, value, err)
-	}
-	return nil
 }
 
 // given reports whether the flag is on the command line.

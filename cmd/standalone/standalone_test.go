@@ -310,7 +310,8 @@ func TestStandalone_taken(t *testing.T) {
 		})
 	}
 	wantFailure(t, cli.ExitFailed, "--data-dir .*another process is using it", "--data-dir="+dir, "--kafka-listen=127.0.0.1:0")
-	wantFailure(t, cli.ExitUsage, `--kafka-listen is "19092": want host:port`, "--kafka-listen=19092")
+	wantFailure(t, cli.ExitUsage, `--kafka-listen is "19092", must be host:port or :port: the port is missing`, "--kafka-listen=19092")
+	wantFailure(t, cli.ExitUsage, `--mysql-listen is "", must be host:port or :port`, "--mysql-listen=")
 	wantFailure(t, cli.ExitUsage, "unknown flag --datadir, did you mean --data-dir", "--datadir=x")
 }
 

@@ -23,7 +23,7 @@ type commands struct {
 
 const description = `Sluice takes log events from Apache Flume, counts them as an SQL query says, and keeps the counts in MySQL.
 
-An option is a flag and a variable, --kafka-brokers and ETL_KAFKA_BROKERS; the flag wins.
+An option is a flag and a variable, --kafka-brokers and ETL_KAFKA_BROKERS; the flag wins, and an empty variable is not set.
 Exit codes: 0 done, 1 failed, 2 usage, 3 refused at start to protect the data.
 
 Run "etl COMMAND --help" for what a command does and its options.`

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -12,18 +13,39 @@ import (
 // envPrefix begins every variable that is an option.
 const envPrefix = "ETL_"
 
-// foreign reports whether an ETL_ variable is somebody else's: Kubernetes describes a service named etl by such
-// variables in every pod beside it, and tests are told of their servers by ETL_TEST_ ones.
-func foreign(name string) bool {
-	return strings.HasPrefix(name, envPrefix+"TEST_") ||
-		strings.HasSuffix(name, "_SERVICE_HOST") ||
-		strings.Contains(name, "_SERVICE_PORT") ||
-		strings.HasSuffix(name, "_PORT") ||
-		strings.Contains(name, "_PORT_")
+// foreign reports whether an ETL_ variable is not ours: tests are told of their servers by ETL_TEST_ ones, and Kubernetes
+// describes a service named etl, or etl-mysql, by such variables in every pod beside it. Those are known by their values
+// too, since one of them, ETL_MYSQL_PORT=tcp://10.0.0.1:3306, has the name of an option.
+func foreign(name, value string) bool {
+	if strings.HasPrefix(name, envPrefix+"TEST_") {
+		return true
+	}
+	for _, k := range ofKubernetes {
+		if k.name.MatchString(name) && k.value.MatchString(strings.TrimSpace(value)) {
+			return true
+		}
+	}
+	return false
 }
 
+// ofKubernetes are the variables of a service, each with what its value looks like.
+var ofKubernetes = []struct{ name, value *regexp.Regexp }{
+	{regexp.MustCompile(`^ETL(_.*)?_SERVICE_HOST$`), ipAddress},
+	{regexp.MustCompile(`^ETL(_.*)?_SERVICE_PORT(_[A-Z0-9_]+)?$`), digits},
+	{regexp.MustCompile(`^ETL(_.*)?_PORT$`), regexp.MustCompile(`^(tcp|udp|sctp)://`)},
+	{regexp.MustCompile(`^ETL(_.*)?_PORT_[0-9]+_(TCP|UDP|SCTP)$`), regexp.MustCompile(`^(tcp|udp|sctp)://`)},
+	{regexp.MustCompile(`^ETL(_.*)?_PORT_[0-9]+_(TCP|UDP|SCTP)_PROTO$`), regexp.MustCompile(`^(tcp|udp|sctp)$`)},
+	{regexp.MustCompile(`^ETL(_.*)?_PORT_[0-9]+_(TCP|UDP|SCTP)_PORT$`), digits},
+	{regexp.MustCompile(`^ETL(_.*)?_PORT_[0-9]+_(TCP|UDP|SCTP)_ADDR$`), ipAddress},
+}
+
+var (
+	digits    = regexp.MustCompile(`^[0-9]+$`)
+	ipAddress = regexp.MustCompile(`^[0-9A-Fa-f.:]+$`)
+)
+
 // checkEnvironment reports each variable that looks like an option and is none of any command: a typing error here
-// would leave a default in force in silence. Known names are looked at first, so that ETL_MYSQL_PORT is an option.
+// would leave a default in force in silence.
 func checkEnvironment(model *kong.Application, environ []string) error {
 	known := map[string]bool{}
 	for _, flags := range flagsByCommand(model.Node) {
@@ -35,8 +57,8 @@ func checkEnvironment(model *kong.Application, environ []string) error {
 	}
 	var errs []string
 	for _, kv := range environ {
-		name, _, _ := strings.Cut(kv, "=")
-		if !strings.HasPrefix(name, envPrefix) || known[name] || foreign(name) {
+		name, value, _ := strings.Cut(kv, "=")
+		if !strings.HasPrefix(name, envPrefix) || known[name] || foreign(name, value) {
 			continue
 		}
 		errs = append(errs, fmt.Sprintf("unknown variable %s%s", name, didYouMean(name, slices.Collect(maps.Keys(known)))))

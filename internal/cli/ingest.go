@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 
 	"github.com/alecthomas/kong"
 
@@ -30,13 +31,11 @@ func (c *ingestCmd) Run(ctx context.Context, k *kong.Context, s Streams) error {
 	cfg := app.Config{ShutdownTimeout: c.ShutdownTimeout, Status: c.status(), FlumeValues: c.flume()}
 	cfg.Dedup.Header = c.DedupHeader
 	cfg.Kafka = c.KafkaOptions.config()
-	if err := c.receive(&cfg); err != nil {
-		return err
-	}
+	err := c.receive(&cfg)
 	if !cfg.Receive {
-		return errNothing
+		return errors.Join(err, errNothing)
 	}
-	if err := inOptionsWords(k, cfg.Validate()); err != nil {
+	if err := errors.Join(err, inOptionsWords(k, cfg.Validate())); err != nil {
 		return err
 	}
 	return c.start(ctx, cfg, s)

@@ -9,7 +9,7 @@ import (
 
 // HTTPOptions say where events come in over HTTP, as Flume's HTTP source takes them.
 type HTTPOptions struct {
-	HTTPListen string        `group:"receivers" name:"http-listen" placeholder:"HOST:PORT" help:"Address of the HTTP receiver, which takes Flume's JSON by POST; empty turns it off."`
+	HTTPListen string        `group:"receivers" name:"http-listen" placeholder:"HOST:PORT" help:"Address of the HTTP receiver, which takes Flume's JSON by POST (default off)."`
 	HTTPIdle   time.Duration `group:"receivers" name:"http-idle-timeout" default:"75s" help:"How long a connection without a request stays open: longer than a load balancer in front keeps it."`
 	HTTPMax    LimitOptions  `embed:"" prefix:"http-max-"`
 	HTTPConns  AddressLimits `embed:"" prefix:"http-max-"`

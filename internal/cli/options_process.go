@@ -10,7 +10,7 @@ import (
 
 // ProcessOptions are those of commands that run until they are stopped.
 type ProcessOptions struct {
-	AdminListen     string        `group:"process" default:"127.0.0.1:9414" placeholder:"HOST:PORT" help:"Web page, /metrics, /healthz, /readyz, /api/v1/status (default 127.0.0.1:9414); empty turns it off."`
+	AdminListen     string        `group:"process" default:"127.0.0.1:9414" placeholder:"HOST:PORT" help:"Web page, /metrics, /healthz, /readyz, /api/v1/status (default 127.0.0.1:9414); off turns it off."`
 	ShutdownTimeout time.Duration `group:"process" default:"20s" help:"How long a stop may take; a second signal ends the process at once."`
 	LogOptions      `embed:""`
 }

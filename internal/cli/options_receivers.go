@@ -17,7 +17,7 @@ import (
 
 // ReceiverOptions say where events come in, and what a sender may ask of us.
 type ReceiverOptions struct {
-	AvroListen       string `group:"receivers" default:"${avro_listen}" placeholder:"HOST:PORT" help:"Address of the Avro receiver (default ${avro_listen}); empty turns it off. It takes plain and deflated connections, and TLS with --avro-tls-cert."`
+	AvroListen       string `group:"receivers" default:"${avro_listen}" placeholder:"HOST:PORT" help:"Address of the Avro receiver (default ${avro_listen}); off turns it off. It takes plain and deflated connections, and TLS with --avro-tls-cert."`
 	ProduceOptions   `embed:""`
 	IPFilter         string       `group:"receivers" name:"ip-filter" placeholder:"RULES" help:"Who may send, in the syntax of Flume's ipFilterRules: allow:ip:10.*,allow:name:localhost,deny:ip:*. The first rule that matches decides; what no rule matches may send. For all receivers that listen."`
 	MaxBytesInFlight Bytes        `group:"receivers" default:"256MiB" help:"Memory of events on the way to Kafka, over all receivers."`
@@ -152,4 +152,4 @@ func (o *ReceiverOptions) receive(cfg *app.Config) error {
 }
 
 // errNothing is the error of a receiving process without receivers.
-var errNothing = usageError{errors.New("--avro-listen is empty, and no other -listen, --poll, --connect-socket or --watch-dir is given: there is nothing to receive")}
+var errNothing = usageError{errors.New("--avro-listen is empty or off, and no other -listen, --poll, --connect-socket or --watch-dir is given: there is nothing to receive")}

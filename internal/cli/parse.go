@@ -46,15 +46,30 @@ type helpOption struct {
 // Parse reads args and the environment into the grammar. The error of a command line that cannot be used has exit
 // code 2; after --help it has exit code 0.
 func (p Program) Parse(args []string, s Streams) (*kong.Context, error) {
+	k, err := p.parser(s)
+	if err != nil {
+		return nil, err
+	}
+	return p.parse(k, args)
+}
+
+// parser reads the grammar; it may parse several times.
+func (p Program) parser(s Streams) (*kong.Kong, error) {
 	k, err := kong.New(p.Grammar,
 		kong.Name(p.Name), kong.Description(p.Description), kong.Vars(p.Vars),
 		kong.NoDefaultHelp(), kong.Embed(&helpOption{}), kong.DefaultEnvars(strings.TrimSuffix(envPrefix, "_")),
+		kong.Resolvers(kong.ResolverFunc(variables)), kong.ValueFormatter(helpOf),
 		kong.Writers(s.Out, s.Err), kong.ExplicitGroups(groups),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110, NoAppDescFormat: true}),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("BUG: grammar of %s: %w", p.Name, err)
 	}
+	withoutEnvars(k)
+	return k, nil
+}
+
+func (p Program) parse(k *kong.Kong, args []string) (*kong.Context, error) {
 	ctx, err := k.Parse(args)
 	if err != nil {
 		return nil, p.explain(k, err)
@@ -62,6 +77,7 @@ func (p Program) Parse(args []string, s Streams) (*kong.Context, error) {
 	if err := checkEnvironment(k.Model, os.Environ()); err != nil {
 		return nil, err
 	}
+	trimAddresses(ctx)
 	return ctx, checkSpellings(ctx)
 }
 
@@ -82,6 +98,7 @@ func (p Program) explain(k *kong.Kong, err error) error {
 	if at := strings.Index(text, ": expected "); at > 0 && strings.HasSuffix(text, `value but got "EOL" (<EOL>)`) {
 		text = text[:at] + ": a value is missing"
 	}
+	text += sourceOf(err, text)
 	return usageError{fmt.Errorf("%s\nRun \"%s\" to see what can be said", text, p.helpCommand(err))}
 }
 
@@ -106,6 +123,22 @@ func (p Program) nearest(k *kong.Kong, err error, name string) string {
 		return ""
 	}
 	return ": it is an option of " + strings.Join(has, ", ")
+}
+
+var optionOfValue = regexp.MustCompile(`^--([a-z0-9-]+)(?:: | must be one of )`)
+
+// sourceOf names the variable whose value an error of kong is about.
+func sourceOf(err error, text string) string {
+	m, ctx := optionOfValue.FindStringSubmatch(text), contextOf(err)
+	if m == nil || ctx == nil {
+		return ""
+	}
+	for _, f := range ctx.Flags() {
+		if f.Name == m[1] {
+			return fromVariable(ctx, f)
+		}
+	}
+	return ""
 }
 
 func contextOf(err error) *kong.Context {

@@ -1,20 +1,24 @@
 package cli
 
 import (
-	"os"
+	"errors"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
 )
 
-// inOptionsWords makes a usage error of what the packages say of their configuration. Packages do not know flags: they
-// write "batch-interval is 1ms, …", which becomes "--batch-interval is 1ms, …", as do names further on; and where the value came out of the
-// environment the variable is named too.
+// inOptionsWords makes a usage error of what the packages say of their configuration, with what is wrong with the
+// addresses among the options. Packages do not know flags: they write "batch-interval is 1ms, …", which becomes
+// "--batch-interval is 1ms, …", as do names further on; and where the value came out of the environment the variable is
+// named too.
 func inOptionsWords(ctx *kong.Context, err error) error {
-	if err == nil {
+	lines, said := judgeAddresses(ctx) // several parts may look at one option
+	if err == nil && lines == nil {
 		return nil
+	}
+	if err == nil {
+		return usageError{errors.New(strings.Join(lines, "\n"))}
 	}
 	flags := map[string]*kong.Flag{}
 	for _, f := range ctx.Flags() {
@@ -28,11 +32,6 @@ func inOptionsWords(ctx *kong.Context, err error) error {
 			return s
 		})
 	}
-	given := func(f *kong.Flag) bool {
-		return slices.ContainsFunc(ctx.Path, func(p *kong.Path) bool { return p.Flag == f && !p.Resolved })
-	}
-	var lines []string
-	said := map[*kong.Flag]bool{} // several parts may look at one option
 	for line := range strings.SplitSeq(err.Error(), "\n") {
 		m := optionName.FindStringSubmatch(line)
 		if m == nil || flags[letters(m[1])] == nil {
@@ -44,15 +43,7 @@ func inOptionsWords(ctx *kong.Context, err error) error {
 			continue
 		}
 		said[f] = true
-		line = "--" + f.Name + dash(line[len(m[1]):])
-		if !given(f) {
-			for _, env := range f.Envs {
-				if _, ok := os.LookupEnv(env); ok {
-					line += " (it is from " + env + ")"
-				}
-			}
-		}
-		lines = append(lines, line)
+		lines = append(lines, "--"+f.Name+dash(line[len(m[1]):])+fromVariable(ctx, f))
 	}
 	return usageError{sayError{strings.Join(lines, "\n"), err}}
 }

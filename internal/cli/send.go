@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"os"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -57,7 +56,7 @@ Examples:
 
 // Run sends the files.
 func (c *sendCmd) Run(ctx context.Context, k *kong.Context, s Streams) error {
-	dial, err := c.dialer()
+	dial, err := c.dialer(k)
 	if err != nil {
 		return err
 	}
@@ -91,10 +90,16 @@ func (c *sendCmd) Run(ctx context.Context, k *kong.Context, s Streams) error {
 }
 
 // dialer is how to reach --to.
-func (c *sendCmd) dialer() (send.Dial, error) {
+func (c *sendCmd) dialer(k *kong.Context) (send.Dial, error) {
+	if c.To == "" {
+		return nil, usageError{errors.New("--to is empty, must be avro://HOST:PORT or thrift://HOST:PORT")}
+	}
+	if err := inOptionsWords(k, nil); err != nil {
+		return nil, err
+	}
 	u, err := url.Parse(c.To)
-	if err != nil || u.Host == "" || u.Scheme != "avro" && u.Scheme != "thrift" || strings.Trim(u.Path, "/") != "" {
-		return nil, usageError{fmt.Errorf("--to is %q: want avro://HOST:PORT or thrift://HOST:PORT", c.To)}
+	if err != nil {
+		return nil, usageError{fmt.Errorf("--to: %w", err)}
 	}
 	if c.AnswerTimeout <= 0 {
 		return nil, usageError{fmt.Errorf("--answer-timeout is %s: want more than 0s", c.AnswerTimeout)}

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -22,45 +21,50 @@ var spellings = [][][]string{
 	{{"query"}, {"query-file"}},
 }
 
-// checkSpellings finds two spellings of one thing at the same level. Where flags choose one spelling, variables of
-// another are put aside: their fields go back to the default.
+// checkSpellings finds two spellings of one thing at the same level.
 func checkSpellings(ctx *kong.Context) error {
 	flags := map[string]*kong.Flag{}
 	for _, f := range ctx.Flags() {
 		flags[f.Name] = f
 	}
-	given := map[string]bool{}
-	for _, p := range ctx.Path {
-		if p.Flag != nil && !p.Resolved {
-			given[p.Flag.Name] = true
+	onLine := func(name string) bool { return flags[name] != nil && given(ctx, flags[name]) }
+	inVariable := func(name string) bool {
+		if flags[name] == nil {
+			return false
 		}
-	}
-	fromEnv := func(name string) bool {
-		f := flags[name]
-		return f != nil && slices.ContainsFunc(f.Envs, func(e string) bool { return os.Getenv(e) != "" })
+		_, _, ok := variable(ctx, flags[name])
+		return ok
 	}
 	for _, group := range spellings {
-		chosen, err := choose(group, func(name string) bool { return given[name] }, func(n string) string { return "--" + n })
-		if err != nil {
+		if _, err := choose(group, onLine, func(n string) string { return "--" + n }); err != nil {
 			return err
 		}
-		if chosen == nil {
-			if _, err := choose(group, fromEnv, envName); err != nil {
-				return err
-			}
-			continue
-		}
-		for _, alternative := range group {
-			for _, name := range alternative {
-				if f := flags[name]; f != nil && fromEnv(name) && !slices.Contains(chosen, name) {
-					if err := putAside(f); err != nil {
-						return err
-					}
-				}
-			}
+		if _, err := choose(group, inVariable, envName); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// isPutAside reports whether flags on the command line choose another spelling of what this option says, so that its
+// variable is not read.
+func isPutAside(ctx *kong.Context, name string) bool {
+	for _, group := range spellings {
+		mine, other := false, false
+		for _, alternative := range group {
+			if slices.Contains(alternative, name) {
+				mine = true
+			} else if slices.ContainsFunc(ctx.Path, func(p *kong.Path) bool {
+				return p.Flag != nil && !p.Resolved && slices.Contains(alternative, p.Flag.Name)
+			}) {
+				other = true
+			}
+		}
+		if mine && other {
+			return true
+		}
+	}
+	return false
 }
 
 // choose returns the alternative of which something is set, nil where none is.
@@ -78,14 +82,6 @@ func choose(group [][]string, set func(string) bool, name func(string) string) (
 		chosen, said = alternative, name(alternative[i])
 	}
 	return chosen, nil
-}
-
-// putAside gives the flag's field its default, whatever the environment says.
-func putAside(f *kong.Flag) error {
-	envs := f.Value.Tag.Envs
-	f.Value.Tag.Envs = nil
-	defer func() { f.Value.Tag.Envs = envs }()
-	return f.Value.Reset()
 }
 
 func envName(flag string) string {

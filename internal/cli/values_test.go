@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -81,19 +82,32 @@ func TestDidYouMean(t *testing.T) {
 
 func TestForeign(t *testing.T) {
 	t.Parallel()
-	for name, want := range map[string]bool{
-		"ETL_SERVICE_HOST":          true, // what Kubernetes sets in pods beside a service named etl
-		"ETL_SERVICE_PORT":          true,
-		"ETL_SERVICE_PORT_AVRO":     true,
-		"ETL_PORT":                  true,
-		"ETL_PORT_41414_TCP_ADDR":   true,
-		"ETL_AVRO_SERVICE_HOST":     true,
-		"ETL_TEST_DSN":              true,
-		"ETL_KAFKA_BROKER":          false,
-		"ETL_MYSQL_SERVICE_ACCOUNT": false,
+	for variable, want := range map[string]bool{
+		"ETL_SERVICE_HOST=10.0.0.1":                 true, // what Kubernetes sets in pods beside a service named etl
+		"ETL_SERVICE_HOST=fd00::1":                  true,
+		"ETL_SERVICE_PORT=41414":                    true,
+		"ETL_SERVICE_PORT_AVRO=41414":               true,
+		"ETL_PORT=tcp://10.0.0.1:41414":             true,
+		"ETL_PORT_41414_TCP=tcp://10.0.0.1:41414":   true,
+		"ETL_PORT_41414_TCP_ADDR=10.0.0.1":          true,
+		"ETL_PORT_41414_TCP_PROTO=tcp":              true,
+		"ETL_PORT_41414_TCP_PORT=41414":             true,
+		"ETL_AVRO_SERVICE_HOST=10.0.0.1":            true,
+		"ETL_MYSQL_PORT=tcp://10.0.0.1:3306":        true, // of a service named etl-mysql
+		"ETL_MYSQL_PORT=tcp://[fd00::1]:3306":       true,
+		"ETL_MYSQL_PORT_3306_TCP=tcp://[fd00::1]:1": true,
+		"ETL_TEST_DSN=root@/test":                   true,
+		"ETL_MYSQL_PORT=3306":                       false, // the option
+		"ETL_MYSQL_PORT=":                           false,
+		"ETL_KAFKA_PORT=9092":                       false, // a typing error
+		"ETL_KAFKA_SERVICE_PORT=kafka:9092":         false,
+		"ETL_KAFKA_SERVICE_HOST=kafka":              false,
+		"ETL_KAFKA_BROKER=k:9092":                   false,
+		"ETL_MYSQL_SERVICE_ACCOUNT=x":               false,
 	} {
-		if got := foreign(name); got != want {
-			t.Errorf("%s: got %v, want %v", name, got, want)
+		name, value, _ := strings.Cut(variable, "=")
+		if got := foreign(name, value); got != want {
+			t.Errorf("%s: got %v, want %v", variable, got, want)
 		}
 	}
 }

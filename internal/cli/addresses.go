@@ -1,0 +1,221 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"reflect"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/alecthomas/kong"
+)
+
+// addressKind is what an option's address has to look like.
+type addressKind int
+
+const (
+	kindServer addressKind = iota // HOST:PORT of a server
+	kindListen                    // HOST:PORT or :PORT to listen on
+	kindSwitch                    // the same, or off
+	kindHost                      // a host alone, or the path of a socket
+	kindURL                       // avro://HOST:PORT or thrift://HOST:PORT
+	kindDSN                       // a DSN, which package pool judges
+)
+
+// addressOptions are the options that hold an address, or a list of them.
+var addressOptions = map[string]addressKind{
+	"kafka-brokers":     kindServer,
+	"poll":              kindServer,
+	"connect-socket":    kindServer,
+	"avro-listen":       kindSwitch,
+	"thrift-listen":     kindSwitch,
+	"http-listen":       kindSwitch,
+	"netcat-listen":     kindSwitch,
+	"netcat-udp-listen": kindSwitch,
+	"syslog-tcp-listen": kindSwitch,
+	"syslog-udp-listen": kindSwitch,
+	"admin-listen":      kindSwitch,
+	"kafka-listen":      kindListen, // standalone's
+	"mysql-listen":      kindListen,
+	"mysql-host":        kindHost,
+	"mysql-dsn":         kindDSN,
+	"to":                kindURL,
+}
+
+// off is what turns a listener off where an empty value cannot, as in a variable.
+const off = "off"
+
+// trimAddresses takes off the white space around every address, and makes off the empty address of a listener.
+func trimAddresses(ctx *kong.Context) {
+	for _, f := range ctx.Flags() {
+		kind, ok := addressOptions[f.Name]
+		if !ok {
+			continue
+		}
+		switch f.Target.Kind() {
+		case reflect.String:
+			s := strings.TrimSpace(f.Target.String())
+			switch {
+			case kind == kindSwitch && s == off:
+				s = ""
+			case kind == kindHost && strings.HasPrefix(s, "["):
+				s = strings.TrimSuffix(strings.TrimPrefix(s, "["), "]") // as in host:port
+			}
+			f.Target.SetString(s)
+		case reflect.Slice:
+			list, _ := reflect.TypeAssert[[]string](f.Target)
+			if some := trimmed(list); len(some) > 0 {
+				f.Target.Set(reflect.ValueOf(some))
+			}
+		default:
+			panic("BUG: --" + f.Name + " is no text")
+		}
+	}
+}
+
+// judgeAddresses names every address that cannot be one, in the order of the options, by option.
+func judgeAddresses(ctx *kong.Context) (lines []string, bad map[*kong.Flag]bool) {
+	bad = map[*kong.Flag]bool{}
+	for _, f := range ctx.Flags() {
+		kind, ok := addressOptions[f.Name]
+		if !ok || kind == kindDSN {
+			continue
+		}
+		verb, values := "is", []string{f.Target.String()}
+		if list, ok := reflect.TypeAssert[[]string](f.Target); ok {
+			verb, values = "holds", list
+		}
+		for _, v := range values {
+			if v == "" && verb == "is" && kind != kindListen {
+				continue // it is off, or missing, which others judge
+			}
+			if text := kind.judge(v); text != "" {
+				bad[f] = true
+				lines = append(lines, fmt.Sprintf("--%s %s %q, %s%s", f.Name, verb, v, text, fromVariable(ctx, f)))
+			}
+		}
+	}
+	return lines, bad
+}
+
+// judge says what is wrong with an address; it is empty where nothing is.
+func (k addressKind) judge(v string) string {
+	want := map[addressKind]string{
+		kindServer: "must be host:port", kindListen: "must be host:port or :port", kindHost: "must be a host, or the path of a socket",
+		kindSwitch: "must be host:port, :port, or off",
+		kindURL:    "must be avro://HOST:PORT or thrift://HOST:PORT",
+	}[k]
+	if isQuoted(v) {
+		return want + ": leave the quotes out, they are part of the value here"
+	}
+	var wrong string
+	switch k {
+	case kindServer:
+		wrong = hostPort(v, 1)
+	case kindListen, kindSwitch:
+		wrong = hostPort(v, 0)
+	case kindHost:
+		wrong = hostAlone(v)
+	case kindURL:
+		u, err := url.Parse(v)
+		switch {
+		case err != nil || u.Scheme != "avro" && u.Scheme != "thrift", strings.Trim(u.Path, "/") != "",
+			u.User != nil, u.RawQuery != "", u.Fragment != "":
+			return want
+		}
+		wrong = hostPort(u.Host, 1)
+	}
+	if wrong == "" {
+		return ""
+	}
+	return want + ": " + wrong
+}
+
+// isQuoted reports whether quotes surround the value: files of variables, as docker's --env-file reads them, keep them.
+func isQuoted(v string) bool {
+	return strings.HasPrefix(v, `"`) || strings.HasSuffix(v, `"`) || strings.HasPrefix(v, "'") || strings.HasSuffix(v, "'")
+}
+
+// hostPort says what is wrong with host:port. With a least port of 0 it is to listen on, and needs no host.
+func hostPort(v string, least int) string {
+	if scheme, _, ok := strings.Cut(v, "://"); ok {
+		return "leave " + strconv.Quote(scheme+"://") + " out"
+	}
+	host, port, err := net.SplitHostPort(v)
+	switch {
+	case err != nil && strings.Count(v, ":") > 1 && !strings.HasPrefix(v, "["):
+		return "an IPv6 address stands in brackets, [::1]:9092"
+	case err != nil && (!strings.Contains(v, ":") || strings.HasSuffix(v, "]")):
+		return "the port is missing"
+	case err != nil:
+		if bad, ok := errors.AsType[*net.AddrError](err); ok {
+			return bad.Err // without the address, which is shown already
+		}
+		return err.Error()
+	}
+	switch bracketed := strings.HasPrefix(v, "["); {
+	case host == "*" && least == 0:
+		return "write :" + port + " for all addresses of the machine"
+	case host == "" && !bracketed:
+		if least > 0 {
+			return "the host is missing"
+		}
+	case bracketed:
+		if ip, err := netip.ParseAddr(host); err != nil || !ip.Is6() {
+			return "what stands in brackets is no IPv6 address"
+		}
+	default:
+		if text := hostName(host); text != "" {
+			return text
+		}
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || int(n) < least {
+		return fmt.Sprintf("the port must be a number from %d to 65535", least)
+	}
+	return ""
+}
+
+// hostAlone says what is wrong with a host that has its port elsewhere.
+func hostAlone(v string) string {
+	if strings.HasPrefix(v, "/") {
+		return ""
+	}
+	if scheme, _, ok := strings.Cut(v, "://"); ok {
+		return "leave " + strconv.Quote(scheme+"://") + " out"
+	}
+	if ip, err := netip.ParseAddr(v); err == nil && ip.Is6() {
+		return ""
+	}
+	if strings.Contains(v, ":") {
+		return "give the port by --mysql-port"
+	}
+	return hostName(v)
+}
+
+// hostName says what is wrong with a name or an IPv4 address. Underscores are no part of DNS's names, but of those of
+// containers.
+func hostName(host string) string {
+	numeric := true
+	for _, r := range host {
+		if r != '.' && (r < '0' || r > '9') {
+			numeric = false
+		}
+		if r != '.' && r != '-' && r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) {
+			return fmt.Sprintf("a host has no %q", r)
+		}
+	}
+	if numeric {
+		if _, err := netip.ParseAddr(host); err != nil {
+			return "this is no IPv4 address"
+		}
+	}
+	if strings.HasPrefix(host, ".") || strings.Contains(host, "..") || len(host) > 253 {
+		return "this is no host name"
+	}
+	return ""
+}
