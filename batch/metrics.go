@@ -26,7 +26,7 @@ type metrics struct {
 // results are the labels of etl_commit_tries_total.
 var results = map[error]string{
 	checkpoint.ErrRetry: "retry", checkpoint.ErrFenced: "fenced", checkpoint.ErrUnknown: "unknown",
-	checkpoint.ErrTooLarge: "too_large", checkpoint.ErrBlocked: "blocked", checkpoint.ErrRefused: "refused",
+	checkpoint.ErrTooLarge: "too_large", checkpoint.ErrStale: "stale", checkpoint.ErrBlocked: "blocked", checkpoint.ErrRefused: "refused",
 	checkpoint.ErrGone: "gone",
 }
 

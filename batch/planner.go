@@ -304,7 +304,7 @@ func (q *part) stop(err error) {
 func classOf(err error) error {
 	for _, class := range []error{
 		checkpoint.ErrGone, checkpoint.ErrRefused, checkpoint.ErrFenced, checkpoint.ErrUnknown,
-		checkpoint.ErrTooLarge, checkpoint.ErrBlocked, checkpoint.ErrRetry,
+		checkpoint.ErrTooLarge, checkpoint.ErrStale, checkpoint.ErrBlocked, checkpoint.ErrRetry,
 	} {
 		if errors.Is(err, class) {
 			return class

@@ -87,6 +87,8 @@ type Refused struct {
 	Merged bool
 	// Source is the one record that made the row, nil where that is not known.
 	Source *RecordID
+	// Version is that of the table that rejected the row (row.Table.Version).
+	Version int
 }
 
 // RecordID is where a record stands in Kafka.

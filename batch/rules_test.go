@@ -161,6 +161,32 @@ func TestP18_ABatchAfterARefusalIsNotLarger(t *testing.T) {
 	s.step(batch.CommittedEvent{Op: commit.Op})
 }
 
+// P19: a batch that was folded for columns that were altered since is discarded, with the one behind it, and its records are
+// folded again from the checkpoint. No partition stops, and nothing is committed twice.
+func TestP19_AStaleBatchIsFoldedAgain(t *testing.T) {
+	t.Parallel()
+	s := newScript(t, limits(), 0)
+	s.fetch(0, 0, 10, 0)
+	s.folded(0, 10, true, false)
+	s.step(batch.TickEvent{})
+	commit := the[batch.DoCommit](s)
+	s.step(batch.CommittedEvent{Op: commit.Op, Err: classed(checkpoint.ErrStale)})
+	if n := len(all[batch.DoRestore](s)); n != 1 {
+		t.Fatalf("got %d restores, expected one: %+v", n, s.out)
+	}
+	if n := len(all[batch.DoCommit](s)) + len(all[batch.DoWait](s)) + len(all[batch.Stopped](s)); n != 0 {
+		t.Fatalf("got %+v, expected no other try of the same rows, no pause and no stop", s.out)
+	}
+	s.fetch(0, 0, 10, 0)
+	s.folded(0, 10, true, false)
+	s.step(batch.TickEvent{})
+	commit = the[batch.DoCommit](s)
+	if m := commit.Moves[0]; commit.Again || m.First != 0 || m.Next != 10 {
+		t.Errorf("commits %v, again %v; expected 0 to 10, folded again", m.Range, commit.Again)
+	}
+	s.step(batch.CommittedEvent{Op: commit.Op})
+}
+
 // Offsets that hold no record move next_offset too. Under a new leader their epoch must be kept: the older one ends
 // before next_offset, and the next claim would say that the log was cut back.
 func TestP27_TheLeaderEpochIsThatOfTheLastOffsetAccountedFor(t *testing.T) {

@@ -344,6 +344,8 @@ func (t *task) committed(err error) {
 		// No larger than this one: what came behind it may hold the same row, and would be refused again and again.
 		t.maxRecords = max(1, min(t.maxRecords, t.flight.records))
 		t.throwAway(setBack)
+	case errors.Is(err, checkpoint.ErrStale):
+		t.throwAway(setBack)
 	case errors.Is(err, checkpoint.ErrGone):
 		p.do(Fatal{Err: err})
 	case errors.Is(err, checkpoint.ErrFenced):

@@ -18,6 +18,9 @@ var (
 	ErrUnknown = errors.New("outcome of COMMIT unknown")
 	// ErrTooLarge: the transaction is larger than the server takes. Throw away, take a smaller batch.
 	ErrTooLarge = errors.New("batch too large")
+	// ErrStale: a table was altered since the batch was folded for its columns. Discard the batch and fold its records
+	// again: Fold.Restore finds the columns as they are now.
+	ErrStale = errors.New("folded for columns that were altered since")
 	// ErrBlocked: the table's fault or its structure's, never a record's. Wait, say why, try again.
 	ErrBlocked = errors.New("blocked")
 	// ErrRefused: going on would harm data that is not ours: another topic, another query, another job's table. The

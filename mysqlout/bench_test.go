@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -210,4 +211,35 @@ func BenchmarkExactness(b *testing.B) {
 	b.ReportMetric(100*price, "%-of-1s-batch")
 	b.ReportMetric(100*(with-without).Seconds()/without.Seconds(), "%-of-writing")
 	wantRounds(b, f, benchRows, rounds)
+}
+
+// BenchmarkDefinitions is the price of comparing the tables' definitions with those that were judged, in a batch interval
+// of one second: all that Commit does for it, for etl_checkpoint and the target. It is the median of many transactions.
+func BenchmarkDefinitions(b *testing.B) {
+	f, table, at := benchOpen(b)
+	p := part(1, 100, benchDelta(&table, 1000), at...)
+	pieces, err := f.sink.pieces(p.Delta)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if n := len(f.sink.compared(p, pieces)); n != 2 {
+		b.Fatalf("%d tables are compared, expected 2", n)
+	}
+	var took []time.Duration
+	for b.Loop() {
+		tx, err := f.pool.Tx(context.Background(), pool.Second)
+		if err != nil {
+			b.Fatal(err)
+		}
+		began := time.Now()
+		if err := f.sink.lockUnaltered(context.Background(), tx, f.sink.compared(p, pieces)); err != nil {
+			b.Fatal(err)
+		}
+		took = append(took, time.Since(began))
+		tx.Rollback(context.Background())
+	}
+	slices.Sort(took)
+	price := took[len(took)/2].Seconds()
+	b.ReportMetric(1e3*price, "ms-price/batch")
+	b.ReportMetric(100*price, "%-of-1s-batch")
 }

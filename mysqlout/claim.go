@@ -62,6 +62,9 @@ func (s *Sink) Claim(ctx context.Context, topic batch.Topic, partitions []int32)
 	if len(partitions) == 0 {
 		return nil, nil
 	}
+	if err := s.lookAgain(ctx); err != nil {
+		return nil, err
+	}
 	const races = 5 // a race for the first insert is lost to somebody who has won; once is the rule
 	for range races {
 		out, err := s.claim(ctx, topic, partitions)
@@ -99,6 +102,14 @@ func (s *Sink) claim(ctx context.Context, topic batch.Topic, partitions []int32)
 			abandon(tx, err)
 		}
 	}()
+	s.mu.Lock()
+	own := s.own[checkpointTable]
+	s.mu.Unlock()
+	if own != nil {
+		if err := s.lockUnaltered(ctx, tx, []*target{own}); err != nil {
+			return nil, err
+		}
+	}
 	// Before the rows are read: whoever inserts does it for all partitions up to some number at once, so that what is
 	// missing below this one was deleted, and was not about to come.
 	highest, err := s.highest(ctx, tx, topic.Name)

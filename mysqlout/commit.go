@@ -79,6 +79,9 @@ func (s *Sink) failed(doing string, err error) error {
 // write is everything between the transaction's begin and its COMMIT. Each statement is sent after the reply to the
 // one before was read.
 func (s *Sink) write(ctx context.Context, tx *pool.Tx, part *batch.Part[row.Delta], pieces []piece) error {
+	if err := s.lockUnaltered(ctx, tx, s.compared(part, pieces)); err != nil {
+		return err
+	}
 	matched, err := tx.Exec(ctx, string(s.appendFence(nil, part.ID, part.Moves)))
 	if err != nil {
 		return fmt.Errorf("fence: %w", err)
@@ -88,9 +91,6 @@ func (s *Sink) write(ctx context.Context, tx *pool.Tx, part *batch.Part[row.Delt
 	}
 	failpoint.Hit(failpoint.Fenced)
 	for i := range pieces {
-		if err := s.lockUnaltered(ctx, tx, pieces[i].target); err != nil {
-			return err
-		}
 		if err := s.writeRows(ctx, tx, pieces, i); err != nil {
 			return err
 		}
@@ -117,12 +117,15 @@ func (s *Sink) write(ctx context.Context, tx *pool.Tx, part *batch.Part[row.Delt
 func (s *Sink) pieces(delta row.Delta) ([]piece, error) {
 	out := make([]piece, 0, len(delta.Tables))
 	for _, r := range delta.Tables {
-		if r.Len() == 0 {
-			continue
-		}
 		t, err := s.find(r)
 		if err != nil {
 			return nil, err
+		}
+		if err := current(t, r); err != nil { // without rows too: the part's dead letters are of these columns
+			return nil, err
+		}
+		if r.Len() == 0 {
+			continue
 		}
 		out = append(out, piece{t, r, r.Sorted()})
 	}

@@ -235,6 +235,10 @@ func (s *Sink) DDL(want []row.Table) string {
 	for i := range want {
 		fmt.Fprintf(&b, "GRANT SELECT, INSERT, UPDATE ON %s TO 'etl'@'%%';\n", appendTableName(nil, &want[i]))
 	}
+	b.WriteString("-- Optional: without it nobody can tell etl of triggers, which may change rows before they are written.\n")
+	for i := range want {
+		fmt.Fprintf(&b, "-- GRANT TRIGGER ON %s TO 'etl'@'%%';\n", appendTableName(nil, &want[i]))
+	}
 	b.WriteString("-- Only where etl is to make the missing tables itself (--create-tables):\n-- GRANT CREATE ON * TO 'etl'@'%';\n")
 	b.WriteString("-- Only where etl is to add columns to its own tables after an upgrade (--create-tables):\n")
 	fmt.Fprintf(&b, "-- GRANT ALTER ON %s TO 'etl'@'%%';\n", deadLetterTable)

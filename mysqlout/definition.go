@@ -2,31 +2,35 @@ package mysqlout
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 
+	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/row"
 )
 
 // A table can be altered while rows are written to it. Another character set would merge keys that differ, a dropped or
-// an added unique key would split or merge rows, and a smaller scale would round each batch's sum. So each transaction
-// compares the definition of each table that it writes with the one that was judged.
+// an added unique key would split or merge rows, a smaller scale would round each batch's sum, a trigger can write other
+// values. So each transaction compares the definition of each table that it writes with the one that was judged, and of
+// each table whose columns made dead letters.
 //
-// Invariant: the comparison comes after a statement that takes the table's metadata lock, and before the first row is
-// written. The transaction holds the lock until it ends. So an ALTER TABLE or a RENAME either came before the
-// comparison, and is seen, or waits until the transaction has ended. A comparison without the lock would leave a gap
-// between the two. A comparison after the rows would be too late for a table that has become MyISAM: its rows stay
-// after a rollback.
+// Invariant: the comparison comes after a statement that takes the table's metadata lock, and before the transaction
+// writes anything. The transaction holds the lock until it ends. So an ALTER TABLE, a RENAME or a CREATE TRIGGER either
+// came before the comparison, and is seen, or waits until the transaction has ended. A comparison without the lock would
+// leave a gap between the two. A comparison after the first row would be too late for a table that has become MyISAM: its
+// rows stay after a rollback, and so would the fence of an etl_checkpoint.
 //
 // The locking statement is SELECT … FOR UPDATE, although it finds no row. It takes the lock that the INSERT needs. A
 // plain SELECT takes a weaker one, and an ALTER TABLE that waits between the two would be a deadlock.
 //
-// A crash at any point here leaves nothing: both statements only read, and COMMIT is not sent yet.
+// A crash at any point here leaves nothing: the statements only read, and COMMIT is not sent yet.
 //
-// Triggers are not compared: only users with the TRIGGER privilege see them, which etl does not need.
+// Only a user with the TRIGGER privilege sees triggers. For others they are not part of the definition (etl check warns).
 
 // judged is a target as look found it: its table with the bounds of the real columns, and its definition.
 type judged struct {
@@ -45,9 +49,9 @@ func tablesOf(found []judged) []row.Table {
 // counter is the table option that changes with each insert.
 var counter = regexp.MustCompile(` AUTO_INCREMENT=\d+`)
 
-// definition reads how a table is defined: columns with their character sets, keys, options, partitions. It is "" in
-// the embedded database, which nobody else alters. It takes 0.1 to 0.4 ms (SHOW CREATE TABLE; information_schema takes
-// longer, and MySQL does not lock what it reads there).
+// definition reads how a table is defined: columns with their character sets, keys, options, partitions, triggers. It is
+// "" in the embedded database, which nobody else alters. information_schema is not read for the former because it takes
+// longer, and MySQL does not lock what it reads there.
 func definition(ctx context.Context, tx *pool.Tx, t *row.Table) (text string, err error) {
 	if tx.Server.Dialect == pool.Embedded {
 		return "", nil
@@ -56,7 +60,19 @@ func definition(ctx context.Context, tx *pool.Tx, t *row.Table) (text string, er
 	err = tx.Query(ctx, string(appendTableName([]byte("SHOW CREATE TABLE "), t)), func(scan func(...any) error) error {
 		return scan(&name, &text)
 	})
-	return counter.ReplaceAllString(text, ""), err
+	if err != nil {
+		return "", err
+	}
+	triggers, err := readTriggers(ctx, tx, t)
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	b.WriteString(counter.ReplaceAllString(text, ""))
+	for _, r := range triggers {
+		fmt.Fprintf(&b, "\ntrigger %s %s %s %s: %s", r.name, r.timing, r.event, r.mode, r.body)
+	}
+	return b.String(), nil
 }
 
 // inspectWhole inspects a table and reads its definition, both of one state of the table.
@@ -70,6 +86,7 @@ func inspectWhole(ctx context.Context, tx *pool.Tx, t *row.Table) (f *found, tex
 	if f, err = inspect(ctx, tx, t); err != nil {
 		return nil, "", err
 	}
+	f.definition = text
 	again, err := definition(ctx, tx, t)
 	if err == nil && again != text {
 		err = &checkpoint.Error{Class: checkpoint.ErrRetry, Err: fmt.Errorf("table %s was altered while it was checked", t.FullName())}
@@ -82,47 +99,134 @@ func appendLock(dst []byte, t *row.Table) []byte {
 	return append(appendTableName(append(dst, "SELECT 1 FROM "...), t), " WHERE FALSE FOR UPDATE"...)
 }
 
-// lockUnaltered takes the metadata lock of a table until the transaction ends, and returns an error where the table is
-// not defined as it was judged. The transaction is then rolled back, and the table is judged again before the next try
-// (lookAgain).
-func (s *Sink) lockUnaltered(ctx context.Context, tx *pool.Tx, t *target) error {
-	if t.definition == "" {
-		return nil
+// compared lists the tables that a part writes, and those whose columns made its dead letters, in order of name: the
+// columns may have been altered since, so that they would take the values now.
+func (s *Sink) compared(part *batch.Part[row.Delta], pieces []piece) []*target {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := []*target{s.own[checkpointTable]}
+	if len(part.Dead) > 0 {
+		out = append(out, s.own[deadLetterTable])
 	}
-	none := func(func(...any) error) error { return nil }
-	if err := tx.Query(ctx, string(appendLock(nil, &t.table)), none); err != nil {
-		return fmt.Errorf("lock the definition of %s: %w", t.table.FullName(), err)
+	last := ""
+	for i := range part.Dead {
+		if name := part.Dead[i].Table; name != last {
+			out, last = append(out, s.targets[name]), name
+		}
 	}
-	now, err := definition(ctx, tx, &t.table)
-	if err != nil {
-		return fmt.Errorf("read the definition of %s: %w", t.table.FullName(), err)
+	for i := range pieces {
+		out = append(out, pieces[i].target)
 	}
-	if now == t.definition {
-		return nil
-	}
-	s.blame()
-	return &checkpoint.Error{
-		Class: checkpoint.ErrRetry,
-		Err:   fmt.Errorf("table %s was altered since it was checked; nothing was written, and it is checked again", t.table.FullName()),
-	}
+	out = slices.DeleteFunc(out, func(t *target) bool { return t == nil })
+	slices.SortFunc(out, func(a, b *target) int { return strings.Compare(a.table.FullName(), b.table.FullName()) })
+	return slices.Compact(out)
 }
 
-// sameScale refuses a table whose columns keep their values in another way than those that the records of this process
-// are folded for: with another scale the server would round what was summed exactly, so that sums would depend on where
-// batches end.
-func sameScale(was *row.Table, now *judged) error {
-	for i := range now.Columns {
-		c := &now.Columns[i]
-		at := slices.IndexFunc(was.Columns, func(w row.Column) bool { return w.Name == c.Name })
-		if at < 0 || was.Columns[at].Kind == c.Kind && was.Columns[at].Scale == c.Scale {
+// lockUnaltered takes the metadata locks of tables until the transaction ends, and returns an error where one is not
+// defined as it was judged. The transaction is then rolled back, and the tables are judged again before the next try
+// (lookAgain).
+func (s *Sink) lockUnaltered(ctx context.Context, tx *pool.Tx, tables []*target) error {
+	none := func(func(...any) error) error { return nil }
+	for _, t := range tables {
+		if t.definition == "" {
 			continue
 		}
-		return &checkpoint.Error{
-			Class: checkpoint.ErrBlocked,
-			Err: fmt.Errorf("column %s.%s was altered: it keeps %d digits after the point, this process computes with %d",
-				now.FullName(), c.Name, c.Scale, was.Columns[at].Scale),
-			Hint: "restart the process to compute with the new column, or alter it back",
+		if err := tx.Query(ctx, string(appendLock(nil, &t.table)), none); err != nil {
+			return fmt.Errorf("lock the definition of %s: %w", t.table.FullName(), err)
+		}
+		now, err := definition(ctx, tx, &t.table)
+		if err != nil {
+			return fmt.Errorf("read the definition of %s: %w", t.table.FullName(), err)
+		}
+		if now != t.definition {
+			s.blame()
+			return &checkpoint.Error{
+				Class: checkpoint.ErrRetry,
+				Err:   fmt.Errorf("table %s was altered since it was checked; nothing was written, and it is checked again", t.table.FullName()),
+			}
 		}
 	}
 	return nil
+}
+
+// lookAgain judges the tables again when an error has blamed them, so that a DBA's repair ends a blocked task without a
+// restart, and half a repair does not (P19). A table that a start would accept is accepted: where the columns have
+// changed, what is folded from then on is folded for the new ones. One task looks at a time, so that two versions of a
+// table never get the same number.
+func (s *Sink) lookAgain(ctx context.Context) error {
+	if !s.isStale() {
+		return nil
+	}
+	select {
+	case s.looking <- struct{}{}:
+		defer func() { <-s.looking }()
+	case <-ctx.Done():
+		return &checkpoint.Error{Class: checkpoint.ErrRetry, Err: ctx.Err()}
+	}
+	if !s.isStale() {
+		return nil
+	}
+	s.mu.Lock()
+	want := s.want
+	s.mu.Unlock()
+	findings, seen, err := s.look(ctx, want)
+	if err != nil {
+		return err
+	}
+	for _, f := range findings {
+		if !f.Warning {
+			return &checkpoint.Error{Class: checkpoint.ErrBlocked, Err: fmt.Errorf("%s: %s", f.Subject, f.Seen), Hint: f.Do}
+		}
+	}
+	if altered := s.number(seen.targets); altered != "" {
+		if err := s.tell(tablesOf(seen.targets)); err != nil {
+			return &checkpoint.Error{
+				Class: checkpoint.ErrBlocked, Err: fmt.Errorf("columns of table %s were altered: %w", altered, err),
+				Hint: "alter them back, or restart the process",
+			}
+		}
+	}
+	s.bind(want, seen)
+	s.log.Info("Checked the tables again; they fit the query")
+	return nil
+}
+
+func (s *Sink) isStale() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stale
+}
+
+// number gives each table its version, and names one whose columns have changed.
+func (s *Sink) number(tables []judged) (altered string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range tables {
+		was := s.targets[tables[i].FullName()]
+		tables[i].Version = was.table.Version
+		if !slices.Equal(was.table.Columns, tables[i].Columns) {
+			tables[i].Version++
+			altered = tables[i].FullName()
+		}
+	}
+	return altered
+}
+
+func (s *Sink) tell(tables []row.Table) error {
+	if s.rebind == nil {
+		return errors.New("this process cannot fold for other columns")
+	}
+	return s.rebind(tables)
+}
+
+// current refuses rows that were folded for other columns than the table has now: with another scale the server would
+// round what was summed exactly, and the keys of one group would differ.
+func current(t *target, r *row.Rows) error {
+	if r.Table.Version == t.table.Version {
+		return nil
+	}
+	return &checkpoint.Error{
+		Class: checkpoint.ErrStale,
+		Err:   fmt.Errorf("columns of table %s were altered since this batch was folded; its records are folded again", t.table.FullName()),
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 	"github.com/sluice-etl/sluice/row"
@@ -21,52 +22,76 @@ func totalsTable() row.Table {
 }
 
 // A table that is altered while the process runs is seen in the transaction that would write to it. Nothing is written
-// until the table has been judged again; what would make wrong rows blocks, and altering it back ends that.
+// until the table has been judged again. What a start would refuse blocks, and altering it back ends that; where the columns are others, the
+// rows are folded for them; the rest changes nothing.
 func TestP19_ATableAlteredWhileRunning(t *testing.T) {
 	t.Parallel()
 	server := mariadbtest.Start(t)
 	const create = "CREATE TABLE totals (item VARCHAR(200) COLLATE utf8mb4_nopad_bin PRIMARY KEY, total DECIMAL(30,3) NOT NULL)"
 	for name, test := range map[string]struct {
 		alter []string
-		want  string   // what blocks, "" where the new definition is as good
+		want  string   // what blocks, "" where a start would accept the new definition
+		stale bool     // whether the columns are others, so that the batch is folded again
 		back  []string // ends the block
 		total string   // of two times 1.444; "" means 2.888
 	}{
 		"character set": {
-			[]string{"ALTER TABLE totals CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"}, "different values are equal",
-			[]string{"ALTER TABLE totals CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin"}, "",
+			alter: []string{"ALTER TABLE totals CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"}, want: "different values are equal",
+			back: []string{"ALTER TABLE totals CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin"},
 		},
 		"key dropped": {
-			[]string{"ALTER TABLE totals DROP PRIMARY KEY, ADD COLUMN id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY FIRST"},
-			"no unique key is exactly (item)", []string{"ALTER TABLE totals ADD UNIQUE (item)"}, "",
+			alter: []string{"ALTER TABLE totals DROP PRIMARY KEY, ADD COLUMN id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY FIRST"},
+			want:  "no unique key is exactly (item)", back: []string{"ALTER TABLE totals ADD UNIQUE (item)"},
 		},
 		"unique key added": {
-			[]string{"ALTER TABLE totals ADD UNIQUE other (total)"}, "is not the query's key",
-			[]string{"ALTER TABLE totals DROP KEY other"}, "",
+			alter: []string{"ALTER TABLE totals ADD UNIQUE other (total)"}, want: "is not the query's key",
+			back: []string{"ALTER TABLE totals DROP KEY other"},
 		},
 		"smaller scale": {
-			[]string{"ALTER TABLE totals MODIFY total DECIMAL(30,1) NOT NULL"}, "it keeps 1 digits after the point, this process computes with 3",
-			[]string{"ALTER TABLE totals MODIFY total DECIMAL(30,3) NOT NULL"}, "2.844", // the ALTER rounded the first
+			alter: []string{"ALTER TABLE totals MODIFY total DECIMAL(30,1) NOT NULL"}, stale: true, total: "2.800", // each is 1.4
 		},
-		"larger scale": {
-			[]string{"ALTER TABLE totals MODIFY total DECIMAL(30,5) NOT NULL"}, "it keeps 5 digits after the point, this process computes with 3",
-			[]string{"ALTER TABLE totals MODIFY total DECIMAL(30,3) NOT NULL"}, "",
+		"larger scale":      {alter: []string{"ALTER TABLE totals MODIFY total DECIMAL(30,5) NOT NULL"}, stale: true},
+		"more digits":       {alter: []string{"ALTER TABLE totals MODIFY total DECIMAL(38,3) NOT NULL"}, stale: true},
+		"a longer key text": {alter: []string{"ALTER TABLE totals MODIFY item VARCHAR(400) COLLATE utf8mb4_nopad_bin NOT NULL"}, stale: true},
+		"a scale that is not kept": {
+			alter: []string{"ALTER TABLE totals MODIFY total DECIMAL(30,5) NOT NULL, ADD UNIQUE other (total)"}, want: "is not the query's key",
+			back: []string{"ALTER TABLE totals DROP KEY other"}, stale: true,
 		},
 		"system versioning": {
-			[]string{"ALTER TABLE totals ADD SYSTEM VERSIONING"}, "system-versioned",
-			[]string{"ALTER TABLE totals DROP SYSTEM VERSIONING"}, "",
+			alter: []string{"ALTER TABLE totals ADD SYSTEM VERSIONING"}, want: "system-versioned",
+			back: []string{"ALTER TABLE totals DROP SYSTEM VERSIONING"},
 		},
 		"another engine": {
-			[]string{"ALTER TABLE totals ENGINE=MyISAM"}, "must be InnoDB", []string{"ALTER TABLE totals ENGINE=InnoDB"}, "",
+			alter: []string{"ALTER TABLE totals ENGINE=MyISAM"}, want: "must be InnoDB", back: []string{"ALTER TABLE totals ENGINE=InnoDB"},
 		},
 		"another table under its name": {
-			[]string{"CREATE TABLE other (item VARCHAR(200) COLLATE utf8mb4_nopad_bin NOT NULL, total DECIMAL(30,3) NOT NULL)",
+			alter: []string{"CREATE TABLE other (item VARCHAR(200) COLLATE utf8mb4_nopad_bin NOT NULL, total DECIMAL(30,3) NOT NULL)",
 				"RENAME TABLE totals TO kept, other TO totals"},
-			"no unique key is exactly (item)", []string{"RENAME TABLE totals TO other, kept TO totals"}, "",
+			want: "no unique key is exactly (item)", back: []string{"RENAME TABLE totals TO other, kept TO totals"},
 		},
-		"a column more":   {alter: []string{"ALTER TABLE totals ADD COLUMN note INT"}},
-		"an index more":   {alter: []string{"ALTER TABLE totals ADD INDEX (total)"}},
-		"a larger column": {alter: []string{"ALTER TABLE totals MODIFY total DECIMAL(38,3) NOT NULL"}},
+		"a trigger that writes another value": {
+			alter: []string{"CREATE TRIGGER more BEFORE INSERT ON totals FOR EACH ROW SET NEW.total = 1"}, want: "trigger more",
+			back: []string{"DROP TRIGGER more"},
+		},
+		"a trigger that writes another value at an update": {
+			alter: []string{"CREATE TRIGGER more BEFORE UPDATE ON totals FOR EACH ROW SET NEW.total = 1"}, want: "trigger more",
+			back: []string{"DROP TRIGGER more"},
+		},
+		"etl_checkpoint's engine": {
+			alter: []string{"ALTER TABLE etl_checkpoint ENGINE=Aria"}, want: "etl_checkpoint: its engine is Aria",
+			back: []string{"ALTER TABLE etl_checkpoint ENGINE=InnoDB"},
+		},
+		"etl_checkpoint's key": {
+			alter: []string{"ALTER TABLE etl_checkpoint DROP PRIMARY KEY"}, want: "etl_checkpoint: its primary key is ()",
+			back: []string{"ALTER TABLE etl_checkpoint ADD PRIMARY KEY (job, topic, partition_id)"},
+		},
+		"etl_checkpoint's trigger": {
+			alter: []string{"CREATE TRIGGER more BEFORE UPDATE ON etl_checkpoint FOR EACH ROW SET NEW.next_offset = 0"}, want: "etl_checkpoint: its trigger more",
+			back: []string{"DROP TRIGGER more"},
+		},
+		"etl_checkpoint's columns": {alter: []string{"ALTER TABLE etl_checkpoint ADD COLUMN note INT"}},
+		"a column more":            {alter: []string{"ALTER TABLE totals ADD COLUMN note INT"}},
+		"an index more":            {alter: []string{"ALTER TABLE totals ADD INDEX (total)"}},
 		"an online schema change": {alter: []string{
 			"CREATE TABLE totals_new LIKE totals", "ALTER TABLE totals_new ADD COLUMN note INT",
 			"INSERT INTO totals_new (item, total) SELECT item, total FROM totals",
@@ -78,10 +103,12 @@ func TestP19_ATableAlteredWhileRunning(t *testing.T) {
 			f := open(t, server, testConfig())
 			f.exec(t, create)
 			f.prepare(t, totalsTable())
+			f.sink.OnAltered(func(tables []row.Table) error { f.tables = tables; return nil })
 			at := mustClaim(t, f.sink, 0)
 			batchOf := func(id byte) error {
+				value, _ := row.FromInt(1444).Rescale(3, f.tables[0].Columns[1].Scale)
 				r := rowsOf(&f.tables[0], 1, func(int) []byte { return textKey("a") },
-					func(_ *row.Rows, _ int, cells []row.Cell) { cells[0] = cell(1444) })
+					func(_ *row.Rows, _ int, cells []row.Cell) { cells[0] = row.Cell{Number: value, Set: true} })
 				err := f.sink.Commit(t.Context(), part(id, 1, row.Delta{Tables: []*row.Rows{r}}, at...))
 				if err == nil {
 					at = advance(at, 1)
@@ -106,7 +133,14 @@ func TestP19_ATableAlteredWhileRunning(t *testing.T) {
 				}
 				f.exec(t, test.back...)
 			}
-			if err := batchOf(2); err != nil {
+			err := batchOf(2)
+			if test.stale {
+				if !errors.Is(err, checkpoint.ErrStale) {
+					t.Fatalf("rows that were folded for the columns before: got %v, expected ErrStale", err)
+				}
+				err = batchOf(2)
+			}
+			if err != nil {
 				t.Fatalf("after the table was judged again: %v", err)
 			}
 			if got := f.text(t, "SELECT item, ROUND(total, 3) FROM totals"); got != "a "+cmp.Or(test.total, "2.888") {
@@ -129,7 +163,7 @@ func TestP19_AnAlterWaitsForTheTransaction(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := f.sink.lockUnaltered(t.Context(), tx, pieces[0].target); err != nil {
+	if err := f.sink.lockUnaltered(t.Context(), tx, []*target{pieces[0].target}); err != nil {
 		t.Fatal(err)
 	}
 	altered := make(chan error, 1)
@@ -168,7 +202,7 @@ func TestP19_TheComparisonIsUnderTheLock(t *testing.T) {
 	}
 	exec("LOCK TABLES counts WRITE")
 	compared := make(chan error, 1)
-	go func() { compared <- f.sink.lockUnaltered(t.Context(), tx, f.sink.targets["counts"]) }()
+	go func() { compared <- f.sink.lockUnaltered(t.Context(), tx, []*target{f.sink.targets["counts"]}) }()
 	eventually(t, "the comparison waits for the metadata lock", 2*time.Second, func() bool {
 		return f.text(t, "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND state LIKE '%metadata lock%'") == "1"
 	})
@@ -267,5 +301,51 @@ func TestCheck_attributesThatChangeRows(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A batch of dead letters alone compares the table too: the column that did not take their values may take them now.
+func TestP19_DeadLettersOfAnAlteredColumn(t *testing.T) {
+	t.Parallel()
+	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
+	f.sink.OnAltered(func(tables []row.Table) error { f.tables = tables; return nil })
+	at := mustClaim(t, f.sink, 0)
+	none := row.NewRows(&f.tables[0])
+	p := part(1, 1, row.Delta{Tables: []*row.Rows{none}}, at...)
+	p.Moves[0].Audit = checkpoint.Audit{Dead: 1}
+	p.Dead = []batch.DeadLetter{{Partition: at[0].Partition, Offset: 0, Statement: 1, Table: "counts", Reason: "column item: too long", Value: []byte("x"), Length: 1, Records: 1}}
+	f.exec(t, "ALTER TABLE counts MODIFY item VARCHAR(300) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin NOT NULL")
+	if err := f.sink.Commit(t.Context(), p); !errors.Is(err, checkpoint.ErrRetry) || !strings.Contains(err.Error(), "was altered") {
+		t.Fatalf("got %v, expected a retry because the table was altered", err)
+	}
+	if err := f.sink.Commit(t.Context(), p); !errors.Is(err, checkpoint.ErrStale) {
+		t.Fatalf("got %v, expected ErrStale: the record fits the longer column", err)
+	}
+	if got := f.text(t, "SELECT COUNT(*) FROM etl_dead_letter"); got != "0" {
+		t.Errorf("%s dead letters, expected none", got)
+	}
+}
+
+// A claim writes etl_checkpoint, so it looks at its definition first, and goes on by itself when the table is mended.
+func TestP19_AClaimComparesToo(t *testing.T) {
+	t.Parallel()
+	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
+	mustClaim(t, f.sink, 0)
+	f.exec(t, "ALTER TABLE etl_checkpoint ENGINE=Aria")
+	for _, want := range []struct {
+		class error
+		text  string
+	}{{checkpoint.ErrRetry, "etl_checkpoint was altered"}, {checkpoint.ErrBlocked, "its engine is Aria"}} {
+		_, err := f.sink.Claim(t.Context(), topic(8), []int32{0})
+		if !errors.Is(err, want.class) || !strings.Contains(err.Error(), want.text) {
+			t.Fatalf("got %v, expected %q", err, want.text)
+		}
+	}
+	if got := f.text(t, "SELECT epoch FROM etl_checkpoint WHERE partition_id = 0"); got != "1" {
+		t.Errorf("epoch is %s, expected 1", got)
+	}
+	f.exec(t, "ALTER TABLE etl_checkpoint ENGINE=InnoDB")
+	if at := mustClaim(t, f.sink, 0); at[0].Epoch != 2 {
+		t.Errorf("epoch is %d, expected 2", at[0].Epoch)
 	}
 }

@@ -83,6 +83,7 @@ func TestP11_TheClosingCheckWantsEveryPartition(t *testing.T) {
 	at := mustClaim(t, f.sink, 0, 1)
 	f.exec(t, "CREATE TRIGGER meddle BEFORE UPDATE ON etl_checkpoint FOR EACH ROW "+
 		"SET NEW.batch_id = IF(NEW.partition_id = 1, x'77', NEW.batch_id)")
+	f.sink.own = nil // the comparison of definitions would find the trigger first
 	err := f.sink.Commit(t.Context(), part(1, 3, countsDelta(&f.tables[0], map[string]int64{"a": 6}), at...))
 	if !errors.Is(err, checkpoint.ErrFenced) || !strings.Contains(err.Error(), "1 of 2") {
 		t.Errorf("error is %v, want that 1 of 2 partitions match", err)

@@ -22,7 +22,7 @@ func (s *Sink) Prepare(ctx context.Context, want []row.Table) ([]row.Table, erro
 			return nil, err
 		}
 	}
-	findings, actual, err := s.look(ctx, want)
+	findings, seen, err := s.look(ctx, want)
 	if err != nil {
 		return nil, err
 	}
@@ -37,22 +37,32 @@ func (s *Sink) Prepare(ctx context.Context, want []row.Table) ([]row.Table, erro
 	if refusals != nil {
 		return nil, &checkpoint.Error{Class: checkpoint.ErrRefused, Err: errors.Join(refusals...)}
 	}
-	s.bind(want, actual)
-	return tablesOf(actual), nil
+	s.bind(want, seen)
+	return tablesOf(seen.targets), nil
 }
 
-func (s *Sink) bind(want []row.Table, actual []judged) {
-	targets := map[string]*target{}
-	for _, t := range actual {
+// seen is the tables as look found them.
+type seen struct {
+	targets []judged
+	own     map[string]string // definitions of our own tables
+}
+
+func (s *Sink) bind(want []row.Table, tables seen) {
+	targets, own := map[string]*target{}, map[string]*target{}
+	for _, t := range tables.targets {
 		targets[t.FullName()] = newTarget(t.Table)
 		targets[t.FullName()].definition = t.definition
 	}
+	for name, text := range tables.own {
+		own[name] = &target{table: row.Table{Name: name}, definition: text}
+	}
 	if s.config.Dedup {
 		targets[dedupName] = newTarget(DedupTable())
+		targets[dedupName].definition = tables.own[dedupName]
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.want, s.targets, s.stale = slices.Clone(want), targets, false
+	s.want, s.targets, s.own, s.stale = slices.Clone(want), targets, own, false
 }
 
 // create makes missing tables. DDL commits what is open, so it has a transaction of its own, with nothing else in it.
@@ -123,17 +133,19 @@ func (s *Sink) Check(ctx context.Context, want []row.Table) ([]Finding, error) {
 	return findings, err
 }
 
-func (s *Sink) look(ctx context.Context, want []row.Table) (findings []Finding, actual []judged, err error) {
+func (s *Sink) look(ctx context.Context, want []row.Table) (findings []Finding, tables seen, err error) {
+	tables.own = map[string]string{}
 	tx, err := s.pool.Tx(ctx, pool.First)
 	if err != nil {
-		return nil, nil, s.failed("check tables", err)
+		return nil, tables, s.failed("check tables", err)
 	}
 	defer tx.Rollback(ctx)
 	for _, o := range s.ownTables(tx.Server) {
-		f, err := inspect(ctx, tx, &row.Table{Name: o.name})
+		f, text, err := inspectWhole(ctx, tx, &row.Table{Name: o.name})
 		if err != nil {
-			return nil, nil, s.failed("check table "+o.name, err)
+			return nil, tables, s.failed("check table "+o.name, err)
 		}
+		tables.own[o.name] = text
 		findings = append(findings, o.judge(f)...)
 		if o.name == deadLetterTable {
 			s.mu.Lock()
@@ -141,41 +153,46 @@ func (s *Sink) look(ctx context.Context, want []row.Table) (findings []Finding, 
 			s.mu.Unlock()
 		}
 	}
+	granted, err := readRights(ctx, tx)
+	if err != nil {
+		return nil, tables, s.failed("read the user's rights", err)
+	}
 	own := !slices.ContainsFunc(findings, func(f Finding) bool { return !f.Warning })
 	begins := slices.ContainsFunc(findings, func(f Finding) bool { return f.Subject == checkpointTable && f.Missing() })
 	for i := range want {
 		if ours := reserved(tx.Server, &want[i]); ours != nil {
-			actual, findings = append(actual, judged{Table: want[i]}), append(findings, *ours)
+			tables.targets, findings = append(tables.targets, judged{Table: want[i]}), append(findings, *ours)
 			continue
 		}
 		f, text, err := inspectWhole(ctx, tx, &want[i])
 		if err != nil {
-			return nil, nil, s.failed("check table "+want[i].FullName(), err)
+			return nil, tables, s.failed("check table "+want[i].FullName(), err)
 		}
+		f.hidden = f.kind == "BASE TABLE" && !granted.seesTriggers(&want[i])
 		j := judge{want: &want[i], found: f}
-		actual = append(actual, judged{j.table(), text})
+		tables.targets = append(tables.targets, judged{j.table(), text})
 		findings = append(findings, j.findings...)
 		if begins && f.kind == "BASE TABLE" && !s.config.Adopt {
 			rows, err := s.rowsBeforeTheFirstCheckpoint(ctx, tx, &want[i])
 			if err != nil {
-				return nil, nil, s.failed("look whether "+want[i].FullName()+" is empty", err)
+				return nil, tables, s.failed("look whether "+want[i].FullName()+" is empty", err)
 			}
 			findings = append(findings, rows...)
 		}
 	}
 	server, err := s.lookAtServer(ctx, tx)
 	if err != nil {
-		return nil, nil, s.failed("check the server", err)
+		return nil, tables, s.failed("check the server", err)
 	}
 	findings = append(findings, server...)
 	if own {
 		probe, err := s.probe(ctx, tx)
 		if err != nil {
-			return nil, nil, s.failed("try a transaction", err)
+			return nil, tables, s.failed("try a transaction", err)
 		}
 		findings = append(findings, probe...)
 	}
-	return findings, actual, nil
+	return findings, tables, nil
 }
 
 const checkpointTable = "etl_checkpoint"
@@ -225,6 +242,11 @@ func (o ownTable) judge(f *found) (out []Finding) {
 		if name, _, _ := strings.Cut(text, " "); f.column(name) == nil {
 			out = append(out, Finding{Warning: true, Subject: o.name + "." + name,
 				Seen: "there is no such column, as in older releases: what would stand there is not kept", Do: o.add(text)})
+		}
+	}
+	for i := range f.triggers {
+		if r := &f.triggers[i]; len(r.assigned()) > 0 {
+			out = append(out, Finding{Subject: o.name, Seen: "its trigger " + r.name + " changes what is written", Do: "DROP TRIGGER " + string(appendName(nil, r.name))})
 		}
 	}
 	var key []string
@@ -350,35 +372,4 @@ func (s *Sink) probe(ctx context.Context, tx *pool.Tx) ([]Finding, error) {
 		return []Finding{{Subject: "the server", Seen: "ROLLBACK left rows behind: statements of one transaction did not reach one session", Do: do}}, nil
 	}
 	return nil, nil
-}
-
-// lookAgain reads the structure of the targets anew when an error has blamed them, so that a DBA's repair ends a
-// blocked task without a restart, and half a repair does not (P19).
-func (s *Sink) lookAgain(ctx context.Context) error {
-	s.mu.Lock()
-	stale, want := s.stale, s.want
-	s.mu.Unlock()
-	if !stale {
-		return nil
-	}
-	findings, actual, err := s.look(ctx, want)
-	if err != nil {
-		return err
-	}
-	for _, f := range findings {
-		if !f.Warning {
-			return &checkpoint.Error{Class: checkpoint.ErrBlocked, Err: fmt.Errorf("%s: %s", f.Subject, f.Seen), Hint: f.Do}
-		}
-	}
-	for i := range actual {
-		s.mu.Lock()
-		was := s.targets[actual[i].FullName()]
-		s.mu.Unlock()
-		if err := sameScale(&was.table, &actual[i]); err != nil {
-			return err
-		}
-	}
-	s.bind(want, actual)
-	s.log.Info("Checked the tables again; they fit the query")
-	return nil
 }

@@ -37,7 +37,7 @@ func (s *Sink) refused(ctx context.Context, part *batch.Part[row.Delta], pieces 
 		for _, bad := range f.found {
 			refused := batch.Refused{
 				Table: p.table.FullName(), Key: append([]byte(nil), p.rows.Key(bad.row)...),
-				Reason: cut(bad.reason, maxReason), Detail: cut(bad.detail, maxDetail), Until: until,
+				Reason: cut(bad.reason, maxReason), Detail: cut(bad.detail, maxDetail), Until: until, Version: p.table.Version,
 			}
 			if from, ok := p.rows.Origin(bad.row); !ok {
 				refused.Merged = !bad.key
@@ -196,7 +196,7 @@ func (f *finder) insert(ctx context.Context, i int, tail string) (embedded bool,
 
 // roll sends a statement and rolls it back. A table that was altered since it was judged blames no row.
 func (f *finder) roll(ctx context.Context, tx *pool.Tx, text []byte) error {
-	if err := f.sink.lockUnaltered(ctx, tx, f.piece.target); err != nil {
+	if err := f.sink.lockUnaltered(ctx, tx, []*target{f.piece.target}); err != nil {
 		abandon(tx, err)
 		return err
 	}

@@ -2,7 +2,7 @@ package mysqlout
 
 import (
 	"context"
-	"slices"
+	"regexp"
 	"strings"
 	"time"
 
@@ -11,10 +11,21 @@ import (
 
 // rejecting is what makes a table reject some rows and accept others, beside its columns' types.
 type rejecting struct {
-	partitions   string   // RANGE, LIST, …; empty where the table has no partitions
-	catchAll     bool     // a partition takes every value that no other one takes
-	foreignKeys  []string // "name (parent)"
-	timestampMax int64    // the last instant of a TIMESTAMP, in microseconds; 0 where it is the usual one
+	partitions   string // RANGE, LIST, …; empty where the table has no partitions
+	catchAll     bool   // a partition takes every value that no other one takes
+	timestampMax int64  // the last instant of a TIMESTAMP, in microseconds; 0 where it is the usual one
+}
+
+// foreignKey is a foreign key of the table.
+type foreignKey struct {
+	name, parent     string
+	onUpdate, delete string // RESTRICT, CASCADE, …
+}
+
+// changesRows reports whether a change of a parent row changes or deletes rows of the table.
+func (k *foreignKey) changesRows() bool {
+	harmless := func(rule string) bool { return rule == "RESTRICT" || rule == "NO ACTION" }
+	return !harmless(k.onUpdate) || !harmless(k.delete)
 }
 
 // The range of TIMESTAMP in a session whose time zone is UTC. Zero, the instant 1970-01-01 00:00:00, has another meaning.
@@ -49,18 +60,27 @@ func (r *rejecting) readRejecting(ctx context.Context, tx *pool.Tx, where func(s
 		r.catchAll = r.catchAll || strings.HasPrefix(values, "MAXVALUE") || values == "DEFAULT"
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	err = tx.Query(ctx, "SELECT constraint_name, referenced_table_name FROM information_schema.referential_constraints"+
-		where("constraint_schema", "table_name"), func(scan func(...any) error) error {
-		var name, parent string
-		err := scan(&name, &parent)
-		r.foreignKeys = append(r.foreignKeys, name+" ("+parent+")")
-		return err
-	})
-	slices.Sort(r.foreignKeys)
 	return err
+}
+
+// foreignKeyLine is a foreign key in SHOW CREATE TABLE. information_schema shows foreign keys to few users.
+var foreignKeyLine = regexp.MustCompile("(?m)^  CONSTRAINT (`(?:[^`]|``)+`) FOREIGN KEY .*? REFERENCES ((?:`(?:[^`]|``)+`\\.)?`(?:[^`]|``)+`) (.*)$")
+
+// foreignKeysOf reads the foreign keys from a table's definition.
+func foreignKeysOf(definition string) (keys []foreignKey) {
+	for _, m := range foreignKeyLine.FindAllStringSubmatch(definition, -1) {
+		k := foreignKey{name: unquoted(m[1]), parent: strings.ReplaceAll(m[2], "`", ""), onUpdate: "RESTRICT", delete: "RESTRICT"}
+		for _, rule := range []string{"CASCADE", "SET NULL", "SET DEFAULT"} {
+			if strings.Contains(m[3], "ON UPDATE "+rule) {
+				k.onUpdate = rule
+			}
+			if strings.Contains(m[3], "ON DELETE "+rule) {
+				k.delete = rule
+			}
+		}
+		keys = append(keys, k)
+	}
+	return keys
 }
 
 // rejects warns of what will make dead letters of records that have nothing wrong by themselves.
@@ -73,8 +93,15 @@ func (j *judge) rejects() {
 		}
 		j.warn(name, do, "it is partitioned by %s and no partition takes all other values: records with such values become dead letters", p)
 	}
-	if keys := j.found.foreignKeys; len(keys) > 0 {
-		j.warn(name, "drop it: a counted table must have no foreign key",
-			"it has the foreign key %s: records whose parent row is missing become dead letters", strings.Join(keys, ", "))
+	keys := foreignKeysOf(j.found.definition)
+	for i := range keys {
+		k := &keys[i]
+		do := "ALTER TABLE " + string(appendTableName(nil, j.want)) + " DROP FOREIGN KEY " + string(appendName(nil, k.name))
+		if k.changesRows() {
+			j.refuse(name, do, "its foreign key %s (%s) is ON UPDATE %s, ON DELETE %s: a change of the parent row would change or delete what was counted",
+				k.name, k.parent, k.onUpdate, k.delete)
+			continue
+		}
+		j.warn(name, do, "it has the foreign key %s (%s): records whose parent row is missing become dead letters", k.name, k.parent)
 	}
 }

@@ -17,7 +17,15 @@ type found struct {
 	columns []column
 	uniques map[string][]indexPart // unique keys by name
 	rejecting
-	triggers int
+	triggers   []trigger
+	hidden     bool   // the user may not see triggers
+	definition string // as definition reads it, empty in the embedded database
+}
+
+// trigger is a trigger of a table.
+type trigger struct {
+	name, timing, event string // timing is BEFORE or AFTER, event INSERT, UPDATE or DELETE
+	body, mode          string // mode is the sql_mode under which the body was read
 }
 
 type column struct {
@@ -46,17 +54,32 @@ func (f *found) column(name string) *column {
 	return nil
 }
 
+// whereTable makes the condition on the columns of a schema's and a table's name, in information_schema.
+func whereTable(t *row.Table, schema, name string) string {
+	w := " WHERE " + schema + " = "
+	if t.Schema == "" {
+		w += "DATABASE()"
+	} else {
+		w += string(appendText(nil, t.Schema))
+	}
+	return w + " AND " + name + " = " + string(appendText(nil, t.Name))
+}
+
+// readTriggers reads a table's triggers, in order of name. A user without the TRIGGER privilege sees none.
+func readTriggers(ctx context.Context, tx *pool.Tx, t *row.Table) (out []trigger, err error) {
+	err = tx.Query(ctx, "SELECT trigger_name, action_timing, event_manipulation, action_statement, sql_mode FROM information_schema.triggers"+
+		whereTable(t, "event_object_schema", "event_object_table")+" ORDER BY trigger_name", func(scan func(...any) error) error {
+		var r trigger
+		err := scan(&r.name, &r.timing, &r.event, &r.body, &r.mode)
+		out = append(out, r)
+		return err
+	})
+	return out, err
+}
+
 // inspect reads what the server says of a table.
 func inspect(ctx context.Context, tx *pool.Tx, t *row.Table) (*found, error) {
-	where := func(schema, name string) string {
-		w := " WHERE " + schema + " = "
-		if t.Schema == "" {
-			w += "DATABASE()"
-		} else {
-			w += string(appendText(nil, t.Schema))
-		}
-		return w + " AND " + name + " = " + string(appendText(nil, t.Name))
-	}
+	where := func(schema, name string) string { return whereTable(t, schema, name) }
 	f := &found{uniques: map[string][]indexPart{}}
 	err := tx.Query(ctx, "SELECT table_type, engine FROM information_schema.tables"+where("table_schema", "table_name"),
 		func(scan func(...any) error) error {
@@ -126,8 +149,8 @@ func inspect(ctx context.Context, tx *pool.Tx, t *row.Table) (*found, error) {
 	if err := f.readRejecting(ctx, tx, where); err != nil {
 		return f, err
 	}
-	return f, tx.Query(ctx, "SELECT COUNT(*) FROM information_schema.triggers"+where("event_object_schema", "event_object_table"),
-		func(scan func(...any) error) error { return scan(&f.triggers) })
+	f.triggers, err = readTriggers(ctx, tx, t)
+	return f, err
 }
 
 // variables reads global variables, those that there are.

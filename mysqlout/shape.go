@@ -69,9 +69,7 @@ func (j *judge) table() row.Table {
 	j.unwritten()
 	j.keys()
 	j.rejects()
-	if j.found.triggers > 0 {
-		j.warn(name, "make sure that they neither fail nor write to tables that etl writes", "it has %d triggers", j.found.triggers)
-	}
+	j.triggers()
 	return actual
 }
 

@@ -22,9 +22,13 @@ type Sink struct {
 	metrics *metrics
 	buffers sync.Pool // of *[]byte, for SQL text
 
+	looking chan struct{} // holds one item while the tables are judged again
+
 	mu      sync.Mutex // guards all below
 	want    []row.Table
 	targets map[string]*target
+	own     map[string]*target // etl_checkpoint and etl_dead_letter, for the comparison of their definitions
+	rebind  func([]row.Table) error
 	packet  int  // the server's max_allowed_packet
 	details bool // etl_dead_letter has the column detail
 	stale   bool // an error blamed the tables: their structure is read again before the next commit
@@ -41,9 +45,15 @@ func New(c Config, p *pool.Pool, log *slog.Logger, reg prometheus.Registerer) *S
 	return &Sink{
 		config: c, pool: p, log: log.With("component", "mysqlout"), metrics: newMetrics(reg),
 		buffers: sync.Pool{New: func() any { b := make([]byte, 0, c.StatementBytes+c.StatementBytes/8); return &b }},
-		targets: map[string]*target{}, held: map[checkpoint.Partition]bool{},
+		looking: make(chan struct{}, 1), targets: map[string]*target{}, held: map[checkpoint.Partition]bool{},
 	}
 }
+
+// OnAltered has bind called with the tables as Prepare returns them, each time that an ALTER TABLE has changed the
+// columns that the query writes. Rows that were folded for the columns before are not written from then on: Commit
+// returns ErrStale for them. An error of bind blocks. Call it before the first Commit; without it such a change blocks
+// until the process is restarted.
+func (s *Sink) OnAltered(bind func([]row.Table) error) { s.rebind = bind }
 
 var noContext = context.Background()
 

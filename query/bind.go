@@ -13,7 +13,8 @@ import (
 // Bind takes the tables as they really are, one for each of Tables(), in any order: the limits of their columns are
 // what values are checked against before anything is sent (P18), and their scales are what values are rounded to
 // before they are added (P16). The columns must be those of Tables(), in any order with the keys at the head.
-// Its errors say which column does not suit and what to change. It must not run beside a fold.
+// Its errors say which column does not suit and what to change, and leave the plan as it was. A fold that exists
+// already takes the tables over at its next Restore.
 func (p *Plan) Bind(actual []row.Table) error {
 	bound := make([]row.Table, len(p.tables))
 	for i := range p.tables {
@@ -28,7 +29,7 @@ func (p *Plan) Bind(actual []row.Table) error {
 		bound[i] = actual[j]
 		bound[i].Columns = slices.Clone(actual[j].Columns)
 	}
-	p.bound = bound
+	p.bound.Store(&bound)
 	return nil
 }
 

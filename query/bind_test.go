@@ -1,10 +1,13 @@
 package query
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/row"
 )
 
@@ -62,5 +65,56 @@ func TestP18_sumIntoBigint(t *testing.T) {
 	want(t, printed(f.Take()), "t: all 18446744073709551615")
 	if len(tally.Dead) != 1 || tally.Dead[0].Offset != 1 {
 		t.Errorf("%+v", tally)
+	}
+}
+
+// A fold takes other columns over at Restore and not before: until then its rows say for which version they were folded.
+// What MySQL rejected in the version before is forgotten, because its keys may be those of other records now.
+func TestP16_columnsAreTakenOverAtRestore(t *testing.T) {
+	t.Parallel()
+	p := plan(t, "json", "INSERT INTO t SELECT CAST(COALESCE(k, 0) AS SIGNED) AS k, SUM(CAST(v AS DECIMAL(20,3))) AS s FROM events GROUP BY k")
+	f := p.NewFold()
+	restore := func(refused ...batch.Refused) {
+		t.Helper()
+		at := checkpoint.Checkpoint{Range: checkpoint.Range{Partition: part}}
+		if err := f.Restore(context.Background(), []checkpoint.Checkpoint{at}, refused); err != nil {
+			t.Fatal(err)
+		}
+	}
+	take := func(version int, rows ...string) {
+		t.Helper()
+		d := f.Take()
+		want(t, printed(d), rows...)
+		if got := d.Tables[0].Table.Version; got != version {
+			t.Errorf("rows are of version %d, expected %d", got, version)
+		}
+	}
+	const record = `{"k":15,"v":1.444}`
+	feed(f, record)
+	tables := p.Tables()
+	tables[0].Version, tables[0].Columns[1].Scale, tables[0].Columns[1].Precision = 1, 1, 30
+	if err := p.Bind(tables); err != nil {
+		t.Fatal(err)
+	}
+	feed(f, record)
+	take(0, "t: 15 2.888")
+	refused := batch.Refused{Table: "t", Key: row.AppendKeyNumber(nil, row.FromInt(15)), Reason: "check", Until: map[checkpoint.Partition]int64{part: 9}}
+	restore(refused)
+	if tally := feed(f, record, record); len(tally.Dead) != 0 {
+		t.Errorf("a refusal of the version before makes dead letters: %+v", tally)
+	}
+	take(1, "t: 15 2.8")
+	refused.Version = 1
+	restore(refused)
+	if tally := feed(f, record); len(tally.Dead) != 1 {
+		t.Errorf("a refusal of this version was forgotten: %+v", tally)
+	}
+	tables[0].Version = 2
+	if err := p.Bind(tables); err != nil {
+		t.Fatal(err)
+	}
+	restore()
+	if tally := feed(f, record); len(tally.Dead) != 0 {
+		t.Errorf("a refusal that the fold knew makes dead letters in the next version: %+v", tally)
 	}
 }

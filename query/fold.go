@@ -14,7 +14,8 @@ type fold struct {
 	plan    *Plan
 	parser  parser
 	stmts   []stmt
-	rows    []*row.Rows // one for each of plan.bound
+	bound   *[]row.Table // the plan's tables as the fold took them over last
+	rows    []*row.Rows  // one for each of bound
 	rec     rec
 	pending []pending // of the record at hand
 	keys    []byte    // their keys
@@ -56,15 +57,27 @@ func (p *Plan) NewFold() batch.Fold[row.Delta] {
 	f := &fold{plan: p, parser: p.format.parser(), keep: p.options.DeadLetterMaxBytes}
 	f.rec.fields = make([]value, p.format.slots())
 	f.rec.zone = p.options.TimeZone
-	for _, prog := range p.programs {
+	f.bind()
+	f.begin()
+	return f
+}
+
+// bind fits the statements to the tables as they were bound last.
+func (f *fold) bind() {
+	bound := f.plan.bound.Load()
+	if bound == f.bound {
+		return
+	}
+	f.bound, f.stmts = bound, nil
+	for _, prog := range f.plan.programs {
 		s := stmt{program: prog}
 		full := (&row.Table{Schema: prog.st.schema, Name: prog.st.table}).FullName()
-		for i := range p.bound {
-			if p.bound[i].FullName() == full {
+		for i := range *bound {
+			if (*bound)[i].FullName() == full {
 				s.table = i
 			}
 		}
-		t := &p.bound[s.table]
+		t := &(*bound)[s.table]
 		keys, places := prog.places(t)
 		for i, o := range keys {
 			s.keys = append(s.keys, keyColumn{newLimits(&t.Columns[i]), o.x})
@@ -74,14 +87,12 @@ func (p *Plan) NewFold() batch.Fold[row.Delta] {
 		}
 		f.stmts = append(f.stmts, s)
 	}
-	f.begin()
-	return f
 }
 
 func (f *fold) begin() {
-	f.rows = make([]*row.Rows, len(f.plan.bound))
+	f.rows = make([]*row.Rows, len(*f.bound))
 	for i := range f.rows {
-		f.rows[i] = row.NewRows(&f.plan.bound[i])
+		f.rows[i] = row.NewRows(&(*f.bound)[i])
 	}
 }
 
@@ -115,7 +126,7 @@ func (f *fold) add(in *batch.Record, tally *batch.Tally) {
 			s := &f.stmts[i]
 			row := f.evaluate(s)
 			if r.fault != "" {
-				tally.Dead = append(tally.Dead, f.deadLetter(s.number, row, f.plan.bound[s.table].FullName(), r.fault, r.detail))
+				tally.Dead = append(tally.Dead, f.deadLetter(s.number, row, (*f.bound)[s.table].FullName(), r.fault, r.detail))
 				return
 			}
 		}
@@ -168,7 +179,7 @@ func (f *fold) evaluate(s *stmt) (row bool) {
 	}
 	p.end = len(f.keys)
 	if f.refused.any() {
-		dead, apart := f.refused.find(f.plan.bound[s.table].FullName(), f.keys[p.key:p.end], r.part, r.in.Offset)
+		dead, apart := f.refused.find((*f.bound)[s.table].FullName(), f.keys[p.key:p.end], r.part, r.in.Offset)
 		if dead.reason != "" {
 			r.fault, r.detail = dead.reason, dead.detail
 			return true
@@ -251,8 +262,9 @@ func (f *fold) Take() row.Delta {
 
 // Restore implements batch.Fold.
 func (f *fold) Restore(_ context.Context, checkpoints []checkpoint.Checkpoint, refused []batch.Refused) error {
+	f.bind()
 	f.begin()
-	f.refused.restore(checkpoints, refused)
+	f.refused.restore(*f.bound, checkpoints, refused)
 	return nil
 }
 

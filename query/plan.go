@@ -6,19 +6,19 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/sluice-etl/sluice/row"
 )
 
-// Plan is a compiled query. After Bind it does not change, and is safe for concurrent use; each fold made of it
-// belongs to one task.
+// Plan is a compiled query. It is safe for concurrent use, Bind included; each fold made of it belongs to one task.
 type Plan struct {
 	options  Options
 	format   format
 	programs []*program
-	tables   []row.Table // as wanted, in order of their names
-	bound    []row.Table // as they are, in the same order
+	tables   []row.Table                 // as wanted, in order of their names
+	bound    atomic.Pointer[[]row.Table] // as they are, in the same order; never changed in place
 }
 
 // maxQuery bounds the text of a query, in bytes.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/row"
 )
 
 // refusals are the rows that MySQL rejected, so that each record of them gets its own fate (P18, P22). A merged row does
@@ -12,6 +13,9 @@ import (
 // key make a row each, which is not merged with its neighbors. MySQL then rejects the rows of the guilty records alone,
 // and these records are dead letters when they come again. A record is therefore folded at most three times for its own
 // fault: merged, apart, dead.
+//
+// What was rejected before a table was altered says nothing about it now, and its keys may be written in another way. So
+// refusals of another version of the table are forgotten.
 type refusals struct {
 	rows map[refusedKey]*refusal
 }
@@ -19,9 +23,10 @@ type refusals struct {
 type refusedKey struct{ table, key string }
 
 type refusal struct {
-	until map[checkpoint.Partition]int64 // records below these offsets are kept apart
-	dead  map[batch.RecordID]why         // of the records that MySQL rejected by themselves
-	all   why                            // why all records are dead, empty where only those in dead are
+	version int                            // of the table
+	until   map[checkpoint.Partition]int64 // records below these offsets are kept apart
+	dead    map[batch.RecordID]why         // of the records that MySQL rejected by themselves
+	all     why                            // why all records are dead, empty where only those in dead are
 }
 
 // why is a dead letter's reason and detail.
@@ -39,13 +44,25 @@ func (r *refusals) find(table string, key []byte, p checkpoint.Partition, offset
 	return cmp.Or(row.all, row.dead[batch.RecordID{Partition: p, Offset: offset}]), true
 }
 
-// restore adds rows, and forgets those whose offsets the checkpoints have passed.
-func (r *refusals) restore(checkpoints []checkpoint.Checkpoint, refused []batch.Refused) {
+// restore adds rows, and forgets those whose offsets the checkpoints have passed and those of other versions of the
+// tables.
+func (r *refusals) restore(tables []row.Table, checkpoints []checkpoint.Checkpoint, refused []batch.Refused) {
 	if r.rows == nil {
 		r.rows = map[refusedKey]*refusal{}
 	}
+	current := make(map[string]int, len(tables))
+	for i := range tables {
+		current[tables[i].FullName()] = tables[i].Version
+	}
+	for k, row := range r.rows {
+		if row.version != current[k.table] {
+			delete(r.rows, k)
+		}
+	}
 	for i := range refused {
-		r.add(&refused[i])
+		if refused[i].Version == current[refused[i].Table] {
+			r.add(&refused[i])
+		}
 	}
 	next := map[checkpoint.Partition]int64{}
 	for _, c := range checkpoints {
@@ -72,7 +89,7 @@ func (r *refusals) add(refused *batch.Refused) {
 	k := refusedKey{refused.Table, string(refused.Key)}
 	row := r.rows[k]
 	if row == nil {
-		row = &refusal{until: map[checkpoint.Partition]int64{}, dead: map[batch.RecordID]why{}}
+		row = &refusal{version: refused.Version, until: map[checkpoint.Partition]int64{}, dead: map[batch.RecordID]why{}}
 		r.rows[k] = row
 	}
 	for p, offset := range refused.Until {

@@ -64,6 +64,9 @@ type Table struct {
 	Keys int
 	// Grouped says that rows are merged into those that are there; else they are inserted.
 	Grouped bool
+	// Version is 0 for a table as it was judged at start, and one more each time that its columns were found to be
+	// others while the process runs. Rows that were folded for one version are never written to another.
+	Version int
 }
 
 // FullName is schema.name, or name alone.

@@ -76,6 +76,7 @@ func (l *loading) run(ctx context.Context, topics *topics) error {
 	if err := bind(l.cfg.Plan, actual); err != nil {
 		return err
 	}
+	l.sink.OnAltered(l.cfg.Plan.Bind)
 	if !topics.wait(ctx) {
 		return nil
 	}

@@ -149,6 +149,12 @@ func (p *Process) Ready(ctx context.Context) bool {
 	return code == http.StatusOK
 }
 
+// Readiness is the text of /readyz, which says what is degraded and why; nothing where it does not answer.
+func (p *Process) Readiness(ctx context.Context) string {
+	_, text := p.get(ctx, "/readyz")
+	return text
+}
+
 // Metrics is what /metrics says, nothing where it does not answer.
 func (p *Process) Metrics(ctx context.Context) string {
 	_, text := p.get(ctx, "/metrics")

@@ -1,0 +1,229 @@
+package mysqlout
+
+import (
+	"context"
+	"regexp"
+	"strings"
+
+	"github.com/sluice-etl/sluice/pool"
+	"github.com/sluice-etl/sluice/row"
+)
+
+// assigned lists the columns of the row that a BEFORE trigger writes in place of what the statement wrote, in lower case:
+// the targets of SET, and what is passed to a procedure, which may have it as OUT parameter. Nothing else can assign to
+// NEW. It reads the trigger's text as words and does not need its grammar: in SET, a target stands behind SET or behind a
+// comma outside of parentheses, and NEW stands there in no other statement (UPDATE … SET has columns there).
+func (r *trigger) assigned() (columns []string) {
+	if !strings.EqualFold(r.timing, "BEFORE") {
+		return nil
+	}
+	words := sqlWords(r.body, strings.Contains(r.mode, "ANSI_QUOTES"))
+	set, call, depth := false, false, 0
+	for i, w := range words {
+		switch strings.ToUpper(w) {
+		case ";":
+			set, call, depth = false, false, 0
+			continue
+		case "(":
+			depth++
+			continue
+		case ")":
+			depth--
+			continue
+		case "SET":
+			set, depth = true, 0
+			continue
+		case "CALL":
+			call = true
+			continue
+		}
+		if !strings.EqualFold(unquoted(w), "new") || i+2 >= len(words) || words[i+1] != "." {
+			continue
+		}
+		target := set && depth == 0 && i > 0 && (strings.EqualFold(words[i-1], "SET") || words[i-1] == "," || words[i-1] == ":")
+		if target || call || i+3 < len(words) && words[i+3] == ":=" {
+			columns = append(columns, strings.ToLower(unquoted(words[i+2])))
+		}
+	}
+	return columns
+}
+
+func unquoted(word string) string {
+	if len(word) >= 2 && (word[0] == '`' || word[0] == '"') {
+		q := word[:1]
+		return strings.ReplaceAll(word[1:len(word)-1], q+q, q)
+	}
+	return word
+}
+
+// sqlWords divides SQL into names, numbers, quoted texts and marks. Comments are left out, but for those that the server
+// reads as code. Texts in single quotes become one word that is no name; those in double quotes too, unless ansi.
+func sqlWords(text string, ansi bool) (words []string) {
+	for i := 0; i < len(text); {
+		rest := text[i:]
+		n := 1
+		switch c := text[i]; {
+		case isSpaceByte(c):
+		case c == '#', strings.HasPrefix(rest, "--") && (len(rest) == 2 || rest[2] <= ' '):
+			if n = strings.IndexByte(rest, '\n'); n < 0 {
+				n = len(rest)
+			}
+		case strings.HasPrefix(rest, "/*!"), strings.HasPrefix(rest, "/*M!"):
+			n = strings.IndexByte(rest, '!') + 1
+			for n < len(rest) && rest[n] >= '0' && rest[n] <= '9' {
+				n++
+			}
+		case strings.HasPrefix(rest, "*/"):
+			n = 2
+		case strings.HasPrefix(rest, "/*"):
+			if n = strings.Index(rest[2:], "*/"); n < 0 {
+				n = len(rest)
+			} else {
+				n += 4
+			}
+		case c == '\'' || c == '"' || c == '`':
+			n = quotedBytes(rest)
+			if c == '`' || c == '"' && ansi {
+				words = append(words, rest[:n])
+			} else {
+				words = append(words, "''")
+			}
+		case isWordByte(c):
+			for n < len(rest) && isWordByte(rest[n]) {
+				n++
+			}
+			words = append(words, rest[:n])
+		case strings.HasPrefix(rest, ":="):
+			n = 2
+			words = append(words, ":=")
+		default:
+			words = append(words, rest[:1])
+		}
+		i += n
+	}
+	return words
+}
+
+// quotedBytes is the length of the quoted text that s begins with.
+func quotedBytes(s string) int {
+	for i := 1; i < len(s); i++ {
+		switch {
+		case s[i] == '\\' && s[0] != '`':
+			i++
+		case s[i] == s[0] && i+1 < len(s) && s[i+1] == s[0]:
+			i++
+		case s[i] == s[0]:
+			return i + 1
+		}
+	}
+	return len(s)
+}
+
+func isSpaceByte(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' }
+
+func isWordByte(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '$' || c >= 0x80
+}
+
+// triggers refuses those that write other values than the query does, and warns of the rest.
+func (j *judge) triggers() {
+	name := j.want.FullName()
+	if j.found.hidden {
+		j.warn(name, "GRANT TRIGGER ON "+string(appendTableName(nil, j.want))+" to the user of etl, or make sure that there are none",
+			"this user cannot see whether it has triggers: one that changes rows before they are written would be neither found here nor while etl runs")
+	}
+	others := 0
+	for i := range j.found.triggers {
+		r := &j.found.triggers[i]
+		if c := firstOf(j.want, r.assigned()); c != "" {
+			j.refuse(name, "DROP TRIGGER "+dropName(j.want, r.name),
+				"trigger %s sets NEW.%s before each %s: the row would not be what the query writes", r.name, c, r.event)
+		} else if !strings.EqualFold(r.event, "DELETE") {
+			others++
+		}
+	}
+	if others > 0 {
+		j.warn(name, "make sure that they neither fail nor write to tables that etl writes", "it has %d triggers", others)
+	}
+}
+
+// firstOf is the first of these columns that the query writes.
+func firstOf(t *row.Table, columns []string) string {
+	for _, c := range columns {
+		if t.Column(c) != nil {
+			return c
+		}
+	}
+	return ""
+}
+
+// dropName is a trigger's name, with the schema where the table has one.
+func dropName(t *row.Table, trigger string) string {
+	return string(appendTableName(nil, &row.Table{Schema: t.Schema, Name: trigger}))
+}
+
+// rights is what SHOW GRANTS prints for the user, and the database that is in use.
+type rights struct {
+	database string
+	lines    []string
+}
+
+func readRights(ctx context.Context, tx *pool.Tx) (r rights, err error) {
+	if tx.Server.Dialect == pool.Embedded {
+		return rights{lines: []string{"GRANT ALL PRIVILEGES ON *.* TO ''"}}, nil
+	}
+	err = tx.Query(ctx, "SELECT COALESCE(DATABASE(), '')", func(scan func(...any) error) error { return scan(&r.database) })
+	if err != nil {
+		return r, err
+	}
+	err = tx.Query(ctx, "SHOW GRANTS", func(scan func(...any) error) error {
+		var line string
+		err := scan(&line)
+		r.lines = append(r.lines, line)
+		return err
+	})
+	return r, err
+}
+
+var grantLine = regexp.MustCompile("^GRANT (.+?) ON (?:TABLE )?(\\*|`(?:[^`]|``)+`)\\.(\\*|`(?:[^`]|``)+`) TO ")
+
+// seesTriggers reports whether the user has the TRIGGER privilege on a table. Servers show triggers to nobody else, and
+// do not say that there are some. A privilege that comes by a role which SHOW GRANTS does not resolve is not found.
+func (r *rights) seesTriggers(t *row.Table) bool {
+	schema := t.Schema
+	if schema == "" {
+		schema = r.database
+	}
+	for _, line := range r.lines {
+		m := grantLine.FindStringSubmatch(line)
+		if m == nil || !strings.Contains(m[1], "ALL PRIVILEGES") && !strings.Contains(", "+m[1]+",", ", TRIGGER,") {
+			continue
+		}
+		database := m[2] == "*" || likePattern(unquoted(m[2]), schema) || strings.EqualFold(unquoted(m[2]), schema)
+		if database && (m[3] == "*" || strings.EqualFold(unquoted(m[3]), t.Name)) {
+			return true
+		}
+	}
+	return false
+}
+
+// likePattern matches a name by the pattern of a database in GRANT: % stands for any text, _ for a character.
+func likePattern(pattern, name string) bool {
+	var b strings.Builder
+	b.WriteString("(?is)^")
+	for i := 0; i < len(pattern); i++ {
+		switch c := pattern[i]; {
+		case c == '\\' && i+1 < len(pattern):
+			i++
+			b.WriteString(regexp.QuoteMeta(pattern[i : i+1]))
+		case c == '%':
+			b.WriteString(".*")
+		case c == '_':
+			b.WriteString(".")
+		default:
+			b.WriteString(regexp.QuoteMeta(pattern[i : i+1]))
+		}
+	}
+	re, err := regexp.Compile(b.String() + "$")
+	return err == nil && re.MatchString(name)
+}
