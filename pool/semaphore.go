@@ -37,15 +37,20 @@ func (s *semaphore) acquire(ctx context.Context, p Priority) error {
 	case <-turn:
 		return nil
 	case <-ctx.Done():
+		s.leave(p, turn)
+		return context.Cause(ctx)
 	}
+}
+
+// leave takes a waiter out of the line, and hands its turn on where that has come in the same moment.
+func (s *semaphore) leave(p Priority, turn chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if i := slices.Index(s.waiting[p], turn); i >= 0 {
 		s.waiting[p] = slices.Delete(s.waiting[p], i, i+1)
 	} else {
-		s.giveLocked(1) // our turn came at the same moment
+		s.giveLocked(1)
 	}
-	return context.Cause(ctx)
 }
 
 // release gives a place back.

@@ -1,0 +1,72 @@
+package kafkaio
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+)
+
+// The frame under a record that Kafka refuses is kept until the record is in the dead-letter topic, and that under its
+// neighbors until they are produced anew: a receiver that uses the memory again right after its release changes nothing.
+func TestP29_frameIsKeptUntilTheRefusedAreDead(t *testing.T) {
+	t.Parallel()
+	c := broker(t)
+	makeTopics(t, c, 1, nil)
+	p, _ := producer(t, testConfig(c))
+	frame := noise(3 * 64)
+	want := [][]byte{bytes.Clone(frame[:64]), bytes.Clone(frame[64:128]), bytes.Clone(frame[128:])}
+	refuse(c, "logs", string(want[1]), kerr.InvalidRecord)
+	b := p.NewBatch(3)
+	for i := range want {
+		b.Add(frame[64*i : 64*(i+1)])
+	}
+	releases := 0
+	if err := p.Produce(t.Context(), b, nil, func() { releases++; clear(frame) }); err != nil {
+		t.Fatal(err)
+	}
+	if releases != 1 {
+		t.Errorf("released %d times", releases)
+	}
+	var got [][]byte
+	for _, r := range readAll(t, c, "logs") {
+		got = append(got, r.Value)
+	}
+	if len(got) != 2 || !bytes.Equal(got[0], want[0]) || !bytes.Equal(got[1], want[2]) {
+		t.Errorf("%d records, not the two good ones as they were", len(got))
+	}
+	letters := readAll(t, c, "logs.dlq")
+	if len(letters) != 1 {
+		t.Fatalf("%d dead letters, want 1", len(letters))
+	}
+	wantLetter(t, letters[0], want[1], kerr.InvalidRecord.Message)
+}
+
+// A request without a deadline waits for --ack-timeout and no longer.
+func TestP23_ARequestWithoutADeadlineHasAckTimeout(t *testing.T) {
+	t.Parallel()
+	c := broker(t)
+	makeTopics(t, c, 1, nil)
+	cfg := testConfig(c)
+	cfg.AckTimeout = 200 * time.Millisecond
+	p, _ := producer(t, cfg)
+	if err := p.Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	end, _ := silence(t, c)
+	defer end()
+	done := make(chan error, 1)
+	b, _, release := request(p, "a", 1)
+	go func() { done <- p.Produce(context.WithoutCancel(t.Context()), b, nil, release) }()
+	select {
+	case err := <-done:
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v, want the deadline", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("still waits after 20 s")
+	}
+}

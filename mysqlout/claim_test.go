@@ -1,0 +1,115 @@
+package mysqlout
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/internal/mariadbtest"
+)
+
+// A claim compares every partition that it claims, refuses because of those that differ, by name, and changes nothing.
+func TestP7_EveryClaimedPartitionIsCompared(t *testing.T) {
+	t.Parallel()
+	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
+	mustClaim(t, f.sink, 0, 1, 2, 3)
+	for _, change := range []string{"topic_id", "query_hash"} {
+		f.exec(t, "CREATE TABLE kept SELECT * FROM etl_checkpoint", "UPDATE etl_checkpoint SET "+change+" = x'77' WHERE partition_id IN (1, 3)")
+		const state = "SELECT partition_id, epoch, HEX(owner), next_offset FROM etl_checkpoint ORDER BY partition_id"
+		before := f.text(t, state)
+		_, err := f.sink.Claim(t.Context(), topic(8), []int32{0, 1, 2, 3})
+		if want := []checkpoint.Partition{{Topic: "logs", ID: 1}, {Topic: "logs", ID: 3}}; !errors.Is(err, checkpoint.ErrRefused) || !slices.Equal(named(err), want) {
+			t.Errorf("another %s: error is %v, naming %v, want a refusal of %v", change, err, named(err), want)
+		}
+		if after := f.text(t, state); after != before {
+			t.Errorf("another %s: checkpoints were\n%s\nand are\n%s", change, before, after)
+		}
+		f.exec(t, "DELETE FROM etl_checkpoint", "INSERT INTO etl_checkpoint SELECT * FROM kept", "DROP TABLE kept")
+	}
+	if at := mustClaim(t, f.sink, 0, 1, 2, 3); at[3].Epoch != 2 {
+		t.Errorf("epoch is %d, want 2", at[3].Epoch)
+	}
+}
+
+// A topic has got another partition, and another process inserts its checkpoint at the moment when a claim, having found
+// none, is about to: the claim looks again, at what is there now.
+func TestP7_ARaceForTheFirstInsertIsSeen(t *testing.T) {
+	t.Parallel()
+	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
+	mustClaim(t, f.sink, 0)
+	s, proxy := f.through(t)
+	var once sync.Once
+	proxy.Intrude(func(statement string) bool {
+		if strings.HasPrefix(statement, "INSERT INTO etl_checkpoint") || strings.HasPrefix(statement, "INSERT IGNORE INTO etl_checkpoint") {
+			once.Do(func() {
+				if _, err := f.sink.Claim(t.Context(), topic(9), []int32{8}); err != nil {
+					t.Error(err)
+				}
+				f.exec(t, "UPDATE etl_checkpoint SET query_hash = x'77' WHERE partition_id = 8")
+			})
+		}
+		return false
+	})
+	_, err := s.Claim(t.Context(), topic(9), []int32{8})
+	if !errors.Is(err, checkpoint.ErrRefused) {
+		t.Errorf("error is %v, want a refusal: the checkpoint is another query's", err)
+	}
+	if got := f.text(t, "SELECT epoch FROM etl_checkpoint WHERE partition_id = 8"); got != "1" {
+		t.Errorf("the epoch is %s, want the other's 1", got)
+	}
+}
+
+// A topic may be made as long as no partition of it has a checkpoint of this job: partition 0 alone is one, those of other
+// topics and jobs are none, and a question that was not answered is no "no".
+func TestP26_ATopicWithAnyCheckpointIsNotMadeAgain(t *testing.T) {
+	t.Parallel()
+	server := mariadbtest.Start(t)
+	c := testConfig()
+	f := open(t, server, c, countsTable())
+	want := func(s *Sink, name string, has bool) {
+		t.Helper()
+		if got, err := s.HasCheckpoint(t.Context(), name); err != nil || got != has {
+			t.Errorf("topic %s: %v, %v, want %v", name, got, err, has)
+		}
+	}
+	want(f.sink, "logs", false)
+	if _, err := f.sink.Claim(t.Context(), topic(1), []int32{0}); err != nil {
+		t.Fatal(err)
+	}
+	want(f.sink, "logs", true)
+	want(f.sink, "log", false)
+	c.Job = "other"
+	want(New(c, f.pool, nil, nil), "logs", false)
+	f.exec(t, "ALTER TABLE etl_checkpoint DROP COLUMN topic_id")
+	if has, err := f.sink.HasCheckpoint(t.Context(), "logs"); err == nil {
+		t.Errorf("without a column that is needed: %v and no error", has)
+	}
+	f.exec(t, "DROP TABLE etl_checkpoint")
+	want(f.sink, "logs", false)
+}
+
+// The first claim, of one partition, fixes where all of them begin: at --start, with next_offset and first_offset alike.
+// A partition that appears later begins at its first record, whatever --start says by then.
+func TestP5_TheFirstClaimFixesAllStarts(t *testing.T) {
+	t.Parallel()
+	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
+	const state = "SELECT partition_id, first_offset, next_offset FROM etl_checkpoint ORDER BY partition_id"
+	at := batch.Topic{Name: "logs", ID: checkpoint.TopicID{1}, Starts: []int64{50, 60, 70}, Firsts: []int64{5, 6, 7}}
+	claim := func(id int32, want string) {
+		t.Helper()
+		if _, err := f.sink.Claim(t.Context(), at, []int32{id}); err != nil {
+			t.Fatal(err)
+		}
+		if got := f.text(t, state); got != want {
+			t.Errorf("checkpoints are\n%s\nwant\n%s", got, want)
+		}
+	}
+	claim(1, "0 50 50\n1 60 60\n2 70 70")
+	at.Starts, at.Firsts = []int64{51, 61, 71, 80, 90}, []int64{5, 6, 7, 8, 9}
+	claim(0, "0 50 50\n1 60 60\n2 70 70")
+	claim(3, "0 50 50\n1 60 60\n2 70 70\n3 8 8\n4 9 9")
+}
