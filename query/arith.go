@@ -7,6 +7,11 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
+// arithmetic holds the operators, on integers and decimals.
+var arithmetic = map[string]func(a, b value) (value, bool){
+	"+": add, "-": subtract, "*": multiply, "/": divide, "div": divideWhole, "%": modulo,
+}
+
 // arith compiles + - * / div %, with MySQL's types: integers stay integers except under /, whose quotient has four
 // more digits than the dividend (div_precision_increment); a DOUBLE on either side makes the result one.
 func (c *compiler) arith(e *expr) compiled {
@@ -43,10 +48,7 @@ func (c *compiler) arith(e *expr) compiled {
 	if x.kind == kDecimal && (a.scale == anyScale || b.scale == anyScale) {
 		x.scale = anyScale
 	}
-	fn := map[string]func(a, b value) (value, bool){
-		"+": add, "-": subtract, "*": multiply, "/": divide, "div": divideWhole, "%": modulo,
-	}[e.name]
-	left, right, text := a.eval, b.eval, e.text
+	fn, left, right, text := arithmetic[e.name], a.eval, b.eval, e.text
 	x.eval = func(r *rec) value {
 		p := left(r)
 		if !p.set {
@@ -125,21 +127,33 @@ func divide(a, b value) (value, bool) {
 }
 
 func divideWhole(a, b value) (value, bool) {
-	x, y, _, ok := align(a, b)
-	if !ok {
-		return null, false
+	if x, y, _, ok := align(a, b); ok {
+		n, _ := x.QuoRem(y)
+		return decimalValue(n, 0, true)
 	}
-	n, _ := x.QuoRem(y)
-	return decimalValue(n, 0, true)
+	x, y, _ := alignBig(a, b)
+	n, ok := row.FromBig(x.Quo(x, y))
+	return decimalValue(n, 0, ok)
 }
 
 func modulo(a, b value) (value, bool) {
-	x, y, scale, ok := align(a, b)
-	if !ok {
-		return null, false
+	if x, y, scale, ok := align(a, b); ok {
+		_, n := x.QuoRem(y)
+		return decimalValue(n, int(scale), true)
 	}
-	_, n := x.QuoRem(y)
-	return decimalValue(n, int(scale), true)
+	x, y, scale := alignBig(a, b)
+	n, ok := row.FromBig(x.Rem(x, y))
+	return decimalValue(n, int(scale), ok)
+}
+
+// alignBig gives two decimals one scale, as align does, where the digits pass 128 bits.
+func alignBig(a, b value) (x, y *big.Int, scale uint8) {
+	scale = max(a.scale, b.scale)
+	up := func(v value) *big.Int {
+		n := v.num.Big()
+		return n.Mul(n, new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(scale-v.scale)), nil))
+	}
+	return up(a), up(b), scale
 }
 
 func (c *compiler) doubleArith(x compiled, e *expr, a, b compiled) compiled {

@@ -8,44 +8,57 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
+// casts holds the types of CAST, as the parser names them: SIGNED INTEGER is signed.
+var casts = map[string]func(c *compiler, e *expr, x compiled) compiled{
+	"signed": (*compiler).castSigned, "unsigned": (*compiler).castUnsigned, "decimal": (*compiler).castDecimal,
+	"char": (*compiler).castChar, "nchar": (*compiler).castChar, "datetime": (*compiler).castDatetime,
+	"double": (*compiler).castDouble, "float": (*compiler).castDouble, "real": (*compiler).castDouble,
+}
+
 // cast compiles CAST(x AS type). What MySQL would cut or bend with a warning makes the record a dead letter, as it
 // makes an INSERT fail in strict mode.
 func (c *compiler) cast(e *expr) compiled {
 	x := c.expr(e.args[0])
 	x.src = e.args[0]
-	switch e.name {
-	case "signed", "signed integer", "integer", "int":
-		return c.castNumber(e, x, kInt, row.MaxDigits, 0, math.MinInt64, math.MaxInt64)
-	case "unsigned", "unsigned integer":
-		return c.castNumber(e, x, kInt, row.MaxDigits, 0, 0, math.MaxUint64)
-	case "decimal", "dec", "numeric":
-		p, s := e.p, max(e.s, 0)
-		if p == -1 {
-			p = 10
-		}
-		if p < 1 || p > row.MaxDigits || s > maxScale || s > p {
-			return c.fail(e, "DECIMAL(p,s) takes p from 1 to %d and s from 0 to %d, not above p", row.MaxDigits, maxScale)
-		}
-		return c.castNumber(e, x, kDecimal, p, s, 0, 0)
-	case "char", "nchar":
-		return c.castChar(e, x)
-	case "datetime":
-		if e.p > 6 || e.p < -1 {
-			return c.fail(e, "DATETIME(n) takes n from 0 to 6")
-		}
-		if x.kind == kJSON {
-			x = c.text(x)
-		}
-		if x.kind != kText && x.kind != kTime && x.kind != kNull {
-			return c.fail(e, "%s is %s: write FROM_UNIXTIME(seconds) for seconds since 1970", x.src.text, x.kind)
-		}
-		x = c.castTime(x, max(e.p, 0))
-		x.src = e
-		return x
-	case "double", "double precision", "float", "real":
-		return c.castDouble(e, x)
+	if to := casts[e.name]; to != nil {
+		return to(c, e, x)
 	}
 	return c.fail(e, "want CAST to SIGNED, UNSIGNED, DECIMAL(p,s), CHAR(n), DATETIME or DOUBLE")
+}
+
+func (c *compiler) castSigned(e *expr, x compiled) compiled {
+	return c.castNumber(e, x, kInt, row.MaxDigits, 0, math.MinInt64, math.MaxInt64)
+}
+
+func (c *compiler) castUnsigned(e *expr, x compiled) compiled {
+	return c.castNumber(e, x, kInt, row.MaxDigits, 0, 0, math.MaxUint64)
+}
+
+func (c *compiler) castDecimal(e *expr, x compiled) compiled {
+	p, s := e.p, max(e.s, 0)
+	if p == -1 {
+		p = 10
+	}
+	if p < 1 || p > row.MaxDigits || s > maxScale || s > p {
+		return c.fail(e, "DECIMAL(p,s) takes p from 1 to %d and s from 0 to %d, not above p", row.MaxDigits, maxScale)
+	}
+	return c.castNumber(e, x, kDecimal, p, s, 0, 0)
+}
+
+func (c *compiler) castDatetime(e *expr, x compiled) compiled {
+	if e.p > 6 || e.p < -1 {
+		return c.fail(e, "DATETIME(n) takes n from 0 to 6")
+	}
+	if x.kind == kJSON {
+		x = c.text(x)
+	}
+	if x.kind != kText && x.kind != kTime && x.kind != kNull {
+		return c.fail(e, "%s is %s: write FROM_UNIXTIME(seconds) for seconds since 1970", x.src.text, x.kind)
+	}
+	digits := max(e.p, 0)
+	out := c.castTime(x, digits)
+	out.src, out.typ = e, typ{kind: kTime, null: x.null, scale: digits} // of NULL, too
+	return out
 }
 
 // castNumber casts to an integer between low and high, or to a decimal of p digits with s after the point.
@@ -85,7 +98,7 @@ func (c *compiler) castNumber(e *expr, x compiled, to kind, p, s int, low int64,
 }
 
 // numberOf reads any value as a number. whole says that an integer is wanted: MySQL rounds a DOUBLE to the nearest
-// even one then, and takes no text with a fraction.
+// even one then, and takes no text with a point or an exponent.
 func numberOf(v value, k kind, whole bool) (n row.Number, scale int, ok bool) {
 	switch k {
 	case kInt, kDecimal:
@@ -110,8 +123,20 @@ func numberOf(v value, k kind, whole bool) (n row.Number, scale int, ok bool) {
 			return parseDecimal(v.b)
 		}
 	}
-	n, scale, ok = parseDecimal(v.b)
-	return n, scale, ok && !(whole && scale > 0)
+	if whole && !isWhole(v.b) {
+		return n, 0, false
+	}
+	return parseDecimal(v.b)
+}
+
+// isWhole reports whether a text has no point and no exponent.
+func isWhole(b []byte) bool {
+	for _, c := range b {
+		if c == '.' || c|0x20 == 'e' {
+			return false
+		}
+	}
+	return true
 }
 
 // shown is a value as a reason shows it.
@@ -261,7 +286,7 @@ func (c *compiler) fromUnix(e *expr) compiled {
 			n, _ = n.QuoRem(row.Pow10(int(v.scale) - 6))
 		}
 		micros, fits := n.Int64()
-		if !ok || !fits || micros < 0 || micros > maxTime {
+		if !ok || !fits || v.num.Sign() < 0 || micros > maxTime {
 			return r.fail("%s: %s is out of range: want seconds since 1970", name, shown(v, kDecimal))
 		}
 		return timeValue(micros)

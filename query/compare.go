@@ -100,6 +100,11 @@ func (c *compiler) beside(x compiled, k kind) compiled {
 	return c.number(x)
 }
 
+// comparisons holds what each operator makes of an order of -1, 0 and +1; <=> is = where neither side is NULL.
+var comparisons = map[string][3]tri{
+	"=": {no, yes, no}, "<>": {yes, no, yes}, "<": {yes, no, no}, "<=": {yes, yes, no}, ">": {no, no, yes}, ">=": {no, yes, yes}, "<=>": {no, yes, no},
+}
+
 func (c *compiler) compare(e *expr) compiled {
 	a, b := c.expr(e.args[0]), c.expr(e.args[1])
 	compare := c.comparator(&a, &b)
@@ -123,21 +128,7 @@ func (c *compiler) compare(e *expr) compiled {
 			return triOf(bytes.Equal(p.b, q.b))
 		})
 	}
-	var want [3]tri // for -1, 0, +1
-	switch e.name {
-	case "=":
-		want = [3]tri{no, yes, no}
-	case "<>":
-		want = [3]tri{yes, no, yes}
-	case "<":
-		want = [3]tri{yes, no, no}
-	case "<=":
-		want = [3]tri{yes, yes, no}
-	case ">":
-		want = [3]tri{no, no, yes}
-	case ">=":
-		want = [3]tri{no, yes, yes}
-	}
+	want := comparisons[e.name]
 	return condition(e, a.null || b.null, constant, func(r *rec) tri {
 		p := left(r)
 		if !p.set {

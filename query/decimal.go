@@ -68,11 +68,11 @@ func parseDecimal(b []byte) (n row.Number, scale int, ok bool) {
 		if b[i] != 'e' && b[i] != 'E' {
 			return n, 0, false
 		}
-		exp, err := strconv.Atoi(string(b[i+1:]))
-		if err == nil && n.Sign() == 0 {
+		exp, ok := parseExponent(b[i+1:])
+		if ok && n.Sign() == 0 {
 			return n, 0, true
 		}
-		if err != nil || exp > 2*row.MaxDigits || exp < -4*row.MaxDigits {
+		if !ok || exp > 2*row.MaxDigits {
 			return n, 0, false
 		}
 		if n, scale, ok = shift(n, scale, exp); !ok {
@@ -83,6 +83,24 @@ func parseDecimal(b []byte) (n row.Number, scale int, ok bool) {
 		n = n.Neg()
 	}
 	return n, scale, true
+}
+
+// parseExponent reads a sign and digits. What passes 10^6 is 10^6.
+func parseExponent(b []byte) (exp int, ok bool) {
+	negative := len(b) > 0 && b[0] == '-'
+	if negative || len(b) > 0 && b[0] == '+' {
+		b = b[1:]
+	}
+	for _, c := range b {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		exp = min(10*exp+int(c-'0'), 1e6)
+	}
+	if negative {
+		exp = -exp
+	}
+	return exp, len(b) > 0
 }
 
 // shift multiplies by 10^exp.

@@ -28,6 +28,7 @@ const (
 	opCase     // args: value or nil, then pairs, then else or nil
 	opCast     // args[0] AS name(p, s)
 	opInterval // args[0] and the unit in name
+	opEnd      // how many there are
 )
 
 // expr is a node of our own tree: what sql.go makes of the parser's.

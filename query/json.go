@@ -121,8 +121,66 @@ func (p *jsonParser) field(v *fastjson.Value, quoted bool) value {
 
 func (p *jsonParser) written(v *fastjson.Value) []byte {
 	from := len(p.text)
-	p.text = v.MarshalTo(p.text)
+	p.text = appendJSON(p.text, v)
 	return p.text[from:len(p.text):len(p.text)]
+}
+
+// appendJSON writes a value without white space. Numbers stand as they were written; of texts only what must be
+// escaped is. (fastjson's own MarshalTo escapes as Go does, which is no JSON: \x00, \U0010ffff.)
+func appendJSON(dst []byte, v *fastjson.Value) []byte {
+	switch v.Type() {
+	case fastjson.TypeString:
+		return appendJSONText(dst, v.GetStringBytes())
+	case fastjson.TypeArray:
+		dst = append(dst, '[')
+		for i, cell := range v.GetArray() {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = appendJSON(dst, cell)
+		}
+		return append(dst, ']')
+	case fastjson.TypeObject:
+		dst = append(dst, '{')
+		first := true
+		v.GetObject().Visit(func(name []byte, member *fastjson.Value) {
+			if !first {
+				dst = append(dst, ',')
+			}
+			first = false
+			dst = append(appendJSONText(dst, name), ':')
+			dst = appendJSON(dst, member)
+		})
+		return append(dst, '}')
+	}
+	return v.MarshalTo(dst)
+}
+
+// appendJSONText writes a text in quotes.
+func appendJSONText(dst, text []byte) []byte {
+	const hex = "0123456789abcdef"
+	dst = append(dst, '"')
+	for _, c := range text {
+		switch {
+		case c == '"' || c == '\\':
+			dst = append(dst, '\\', c)
+		case c == '\n':
+			dst = append(dst, `\n`...)
+		case c == '\r':
+			dst = append(dst, `\r`...)
+		case c == '\t':
+			dst = append(dst, `\t`...)
+		case c == '\b':
+			dst = append(dst, `\b`...)
+		case c == '\f':
+			dst = append(dst, `\f`...)
+		case c < ' ':
+			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return append(dst, '"')
 }
 
 // jsonNumber reads a JSON field where a number is wanted.

@@ -1,6 +1,7 @@
 package query
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 )
@@ -62,6 +63,58 @@ func TestCast_doubleToInteger(t *testing.T) {
 		}
 		if got != c.want && !strings.Contains(fault, c.want) || got == "" && fault == "" {
 			t.Errorf("%s = %q %q, want %q", c.expr, got, fault, c.want)
+		}
+	}
+}
+
+// A text is an integer only without a point and an exponent, as MySQL reads it; it cuts the others with a warning.
+func TestCast_textToInteger(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"12.5", "12.0", "12.", "1e2", "1E2", "1e0", ".5", "0e0", "-1.0"} {
+		for _, typ := range []string{"SIGNED", "UNSIGNED"} {
+			if got, fault := evaluate(t, "raw", "CAST(body AS "+typ+")", text); !strings.Contains(fault, "is no number") {
+				t.Errorf("CAST(%q AS %s) = %q %q, want a dead letter", text, typ, got, fault)
+			}
+		}
+	}
+	for text, want := range map[string]string{" 12 ": "12", "+7": "7", "-0": "0", "00012": "12", "\t-5\n": "-5"} {
+		if got, fault := evaluate(t, "raw", "CAST(body AS SIGNED)", text); got != want || fault != "" {
+			t.Errorf("CAST(%q AS SIGNED) = %q %q, want %s", text, got, fault, want)
+		}
+	}
+	// Numbers of JSON are numbers, and rounded.
+	for text, want := range map[string]string{"1e2": "100", "12.5": "13", "-2.5": "-3", "12.0": "12"} {
+		if got, fault := evaluate(t, "json", "CAST(x AS SIGNED)", `{"x":`+text+`}`); got != want || fault != "" {
+			t.Errorf("CAST(x AS SIGNED) of %s = %q %q, want %s", text, got, fault, want)
+		}
+	}
+}
+
+// Seconds before 1970 are no time, however few.
+func TestFromUnixtime_negative(t *testing.T) {
+	t.Parallel()
+	for _, x := range []string{"-1", "-0.0000001", "-0.9999999", "-1e-7"} {
+		if got, fault := evaluate(t, "json", "FROM_UNIXTIME(x)", `{"x":`+x+`}`); !strings.Contains(fault, "want seconds since 1970") {
+			t.Errorf("FROM_UNIXTIME(%s) = %q %q, want a dead letter", x, got, fault)
+		}
+	}
+	if got, fault := evaluate(t, "json", "FROM_UNIXTIME(x)", `{"x":-0}`); got != "1970-01-01 00:00:00.000000" || fault != "" {
+		t.Errorf("FROM_UNIXTIME(-0) = %q %q", got, fault)
+	}
+}
+
+// Objects and texts that are read as JSON are JSON, whatever characters are in them.
+func TestJSONText_isJSON(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ expr, body, want string }{
+		{"x->'$'", `{"x":"\u0000\u0001\u001f\t\n\r\b\f\"\\\/"}`, `"\u0000\u0001\u001f\t\n\r\b\f\"\\/"`},
+		{"x->'$'", `{"x":"\u007f\ufeff\u0080\udbff\udfff"}`, "\"\u007f\ufeff\u0080\U0010ffff\""},
+		{"CONCAT(x)", `{"x": {"a\u0000" : [1.50, 1e2, true, null, "\u0041"], "": {}}}`, `{"a\u0000":[1.50,1e2,true,null,"A"],"":{}}`},
+		{"x->>'$.a'", `{"x": {"\u0061": ["\u0007"], "b": 1}}`, `["\u0007"]`},
+	} {
+		got := evaluateJSON(t, c.expr, []string{c.body})[0]
+		if got.text != c.want || got.refused != "" || !json.Valid([]byte(got.text)) {
+			t.Errorf("%s of %s = %q %s, want %q", c.expr, c.body, got.text, got.refused, c.want)
 		}
 	}
 }

@@ -1,0 +1,142 @@
+package query
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sluice-etl/sluice/row"
+)
+
+// groupKeys are expressions that many rows share.
+var groupKeys = []string{
+	"COALESCE(n1, 0)", "COALESCE(LEFT(s1, 1), '')", "COALESCE(d3 % 2, 0.5)", "COALESCE(TUMBLE(CAST(t1 AS DATETIME(2)), INTERVAL 500 YEAR), CAST('1000-01-01' AS DATETIME))", "LEFT('all', 2)", "COALESCE(s2, 'none')",
+	"n1 IS NULL", "COALESCE(d1, 0)",
+}
+
+// aggregate compares the rows of a grouped statement, over the rows of values for which its expressions agree.
+func (d *differential) aggregate(t *testing.T) {
+	is := pick(d.rng, anInt, aDecimal, aDouble, aText, aTime)
+	x, cond := generate(d.rng, is, d.rng.IntN(3), true), generate(d.rng, aCondition, 1+d.rng.IntN(2), true)
+	kinds := []place{anInt, aText, aDecimal, aTime, aText, aText, anInt, aDecimal}
+	k := d.rng.IntN(len(groupKeys))
+	key := &node{is: kinds[k], form: groupKeys[k], column: -1}
+	if key.is == aTime {
+		key.theirs = "COALESCE(TIMESTAMP(CONCAT(LPAD(GREATEST((YEAR(t1) - 1) DIV 500 * 500 + 1, 0), 4, '0'), '-01-01')), TIMESTAMP('1000-01-01'))"
+	}
+	functions := []string{"COUNT(*)", "COUNT(%s)", "MIN(%s)", "MAX(%s)", "SUM(%s)"}
+	if is == aText || is == aTime || is == aDouble {
+		functions = functions[:4]
+	}
+	items, their := []string{key.ours() + " AS k"}, []string{key.theirText()}
+	for i, f := range functions {
+		items = append(items, strings.ReplaceAll(f, "%s", x.ours())+fmt.Sprintf(" AS c%d", i))
+		their = append(their, strings.ReplaceAll(f, "%s", x.theirText()))
+	}
+	p, err := d.format.compile("INSERT INTO t SELECT " + strings.Join(items, ", ") + " FROM events WHERE " + cond.ours() + " GROUP BY k")
+	if err != nil {
+		if !constantFault(err) && !strings.Contains(err.Error(), "can be NULL") {
+			d.fail(t, "%s: %v", items, err)
+		}
+		d.refused++
+		return
+	}
+	d.expressions += len(functions)
+	for _, it := range p.programs[0].st.items {
+		d.note(it.expr)
+	}
+	d.note(p.programs[0].st.where)
+	rows := d.agreeing(t, x, cond, key)
+	out, dead := d.format.fold(p, rows)
+	rows = slices.DeleteFunc(rows, func(n int) bool {
+		reason, is := dead[n]
+		if is && !strings.Contains(reason, "is out of range: want at most 28 digits") && !strings.Contains(reason, "38 digits") {
+			d.fail(t, "%s: row %d is dead: %s", items, n, reason)
+		}
+		return is
+	})
+	if len(rows) == 0 {
+		return
+	}
+	// IS TRUE keeps MariaDB from rewriting the condition: 18446744073709551615 BETWEEN f2 AND n1 is true in its WHERE
+	// where it is false in its SELECT.
+	text := fmt.Sprintf("SELECT %s FROM v WHERE id IN (%s) AND (%s) IS TRUE GROUP BY 1", strings.Join(their, ", "), list(rows), cond.theirText())
+	lines, _, refused, err := d.server.query(t.Context(), text)
+	if err != nil || refused != nil {
+		t.Fatalf("%s: %v %v", text, refused, err)
+	}
+	d.pairs += len(rows) * len(functions)
+	groups := map[string][]answer{}
+	for i := range out.Len() {
+		var as []answer
+		for j, cell := range out.Cells(i) {
+			as = append(as, cellAnswer(out, &cell, &out.Table.Columns[1+j]))
+		}
+		groups[keyText(out, i)] = as
+	}
+	for _, line := range lines {
+		name := line[0].String
+		if name == "-"+strings.TrimPrefix(name, "-") && strings.Trim(name, "-0.") == "" && key.is == aDecimal {
+			name = name[1:]
+		}
+		as, ok := groups[name]
+		delete(groups, name)
+		for j := range as {
+			kind := is
+			if j < 2 {
+				kind = anInt
+			}
+			theirs := answer{set: line[1+j].Valid, text: line[1+j].String}
+			ok = ok && (agree(as[j], theirs, kind) || kind == aDecimal && theirs.text == "-"+as[j].text && strings.Trim(as[j].text, "0.") == "")
+		}
+		if !ok {
+			d.fail(t, "%s\nwhere %s\ngroup %q\nours:   %v\ntheirs: %v\non the server: %s\nseed's rows: %v", items, cond.ours(), name, as, line, text, rows)
+			return
+		}
+	}
+	if len(groups) > 0 {
+		d.fail(t, "%s\nwhere %s\nonly ours has the groups %v\non the server: %s", items, cond.ours(), groups, text)
+	}
+}
+
+// agreeing is the rows for which both sides give all expressions the same value.
+func (d *differential) agreeing(t *testing.T, expressions ...*node) (rows []int) {
+	left := make([]int, len(d.format.rows))
+	for i := range left {
+		left[i] = i
+	}
+	for _, n := range expressions {
+		p, err := d.format.compile(diffStatement(n))
+		if err != nil {
+			return nil // a constant that is refused
+		}
+		all := make([]answer, len(d.format.rows))
+		for k, a := range d.format.evaluate(p, left) {
+			all[left[k]] = a
+		}
+		theirs := d.ask(t, n, all)
+		left = slices.DeleteFunc(left, func(i int) bool {
+			return all[i].refused != "" || theirs[i].refused != "" || !agree(all[i], theirs[i], n.is)
+		})
+	}
+	return left
+}
+
+// keyText is a group's key of one column as the server shows it.
+func keyText(rows *row.Rows, i int) string {
+	c := &rows.Table.Columns[0]
+	key := rows.Key(i)
+	v := value{set: true}
+	switch c.Kind {
+	case row.Int, row.Decimal:
+		v.num, _ = row.KeyNumber(key)
+	case row.Datetime:
+		micros, _ := row.KeyDatetime(key)
+		v = timeValue(micros)
+	default:
+		b, _ := row.KeyBytes(nil, key)
+		return string(b)
+	}
+	return cellText(v, c)
+}

@@ -1,0 +1,302 @@
+package query
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// place is what a generated expression must be to stand in its place.
+type place uint8
+
+const (
+	anInt place = iota
+	aDecimal
+	aDouble
+	aNumber  // integer or decimal
+	anyAtAll // integer, decimal or DOUBLE
+	aText
+	textual // text, integer or decimal
+	aTime
+	aCondition
+	// Leaves.
+	aNumberText // a text that may be a number
+	aTimeText   // a text that may be a time
+	timeConst   // a literal beside a time
+	delimiter
+	pattern
+	count  // of characters or delimiters
+	factor // of an interval
+)
+
+// node is a generated expression. Its form holds %s for each of args; theirs is that of the server, where it differs.
+type node struct {
+	is           place
+	form, theirs string
+	args         []*node
+	column       int // of diffColumns, -1 for what is none
+}
+
+func (n *node) ours() string { return n.write(func(n *node) string { return n.form }) }
+
+func (n *node) theirText() string {
+	return n.write(func(n *node) string {
+		if n.theirs != "" {
+			return n.theirs
+		}
+		return n.form
+	})
+}
+
+func (n *node) write(form func(*node) string) string {
+	if len(n.args) == 0 {
+		return form(n)
+	}
+	args := make([]any, len(n.args))
+	for i, a := range n.args {
+		args[i] = a.write(form)
+	}
+	return fmt.Sprintf(form(n), args...)
+}
+
+// columns adds the columns that an expression reads to seen.
+func (n *node) columns(seen map[int]bool) {
+	if n.column >= 0 {
+		seen[n.column] = true
+	}
+	for _, a := range n.args {
+		a.columns(seen)
+	}
+}
+
+// production is a way to make an expression of others.
+type production struct {
+	form, theirs string
+	args         []place
+	rootOnly     bool // see the rule "quotients"
+}
+
+func made(form string, args ...place) production { return production{form: form, args: args} }
+
+func translated(form, theirs string, args ...place) production {
+	return production{form: form, theirs: theirs, args: args}
+}
+
+// alternatives holds the functions that choose between values of one kind.
+func alternatives(k place) []production {
+	return []production{
+		made("IF(%s, %s, %s)", aCondition, k, k), made("IFNULL(%s, %s)", k, k), made("COALESCE(%s, %s, %s)", k, k, k), made("COALESCE(%s)", k), made("NULLIF(%s, %s)", k, k),
+		made("CASE WHEN %s THEN %s ELSE %s END", aCondition, k, k), made("CASE WHEN %s THEN %s WHEN %s THEN %s END", aCondition, k, aCondition, k),
+		made("CASE %s WHEN %s THEN %s WHEN %s THEN %s ELSE %s END", anInt, anInt, k, anInt, k, k), made("CASE %s WHEN %s THEN %s END", aText, aText, k),
+	}
+}
+
+// compared holds the conditions on values of one kind.
+func compared(k place) (ps []production) {
+	for _, op := range slices.Sorted(maps.Keys(comparisons)) {
+		ps = append(ps, made("(%s "+op+" %s)", k, k))
+	}
+	return append(ps, made("(%s IN (%s, %s, %s))", k, k, k, k), made("(%s NOT IN (%s, %s))", k, k, k), made("(%s BETWEEN %s AND %s)", k, k, k), made("(%s NOT BETWEEN %s AND %s)", k, k, k),
+		made("(%s IS NULL)", k), made("(%s IS NOT NULL)", k))
+}
+
+var productions = map[place][]production{
+	anInt: append(alternatives(anInt),
+		made("(%s + %s)", anInt, anInt), made("(%s - %s)", anInt, anInt), made("(%s * %s)", anInt, anInt), made("(%s DIV %s)", aNumber, aNumber), made("(%s %% %s)", anInt, anInt), made("MOD(%s, %s)", anInt, anInt), made("(-%s)", anInt),
+		made("(%s--%s)", anInt, anInt), made("(%s MOD %s)", anInt, anInt),
+		made("LENGTH(%s)", textual), made("CHAR_LENGTH(%s)", textual), made("CHARACTER_LENGTH(%s)", textual), made("%s", aCondition),
+	),
+	aDecimal: append(alternatives(aDecimal),
+		made("(%s + %s)", aDecimal, aNumber), made("(%s - %s)", aNumber, aDecimal), made("(%s * %s)", aDecimal, aNumber), made("(%s %% %s)", aDecimal, aNumber), made("MOD(%s, %s)", aNumber, aDecimal), made("(-%s)", aDecimal),
+		made("COALESCE(%s, %s)", anInt, aDecimal), made("IF(%s, %s, %s)", aCondition, aDecimal, anInt), production{form: "(%s / %s)", args: []place{aNumber, aNumber}, rootOnly: true},
+	),
+	aDouble: append(alternatives(aDouble),
+		made("(%s + %s)", aDouble, anyAtAll), made("(%s - %s)", anyAtAll, aDouble), made("(%s * %s)", aDouble, anyAtAll), made("(%s / %s)", aDouble, anyAtAll), made("(%s / %s)", anyAtAll, aDouble), made("(%s %% %s)", aDouble, anyAtAll),
+		made("(-%s)", aDouble), made("COALESCE(%s, %s)", aNumber, aDouble),
+	),
+	aText: append(alternatives(aText),
+		made("LEFT(%s, %s)", textual, count), made("SUBSTRING_INDEX(%s, %s, %s)", textual, delimiter, count), made("CONCAT(%s, %s)", textual, textual), made("CONCAT(%s, %s, %s)", textual, textual, textual), made("CONCAT(%s)", textual),
+	),
+	aTime: append(alternatives(aTime), made("FROM_UNIXTIME(%s)", aNumber)),
+	aCondition: append(append(append(compared(anyAtAll), compared(aText)...), compared(aTime)...),
+		made("(%s = %s)", aTime, timeConst), made("(%s < %s)", aTime, timeConst), made("(%s >= %s)", timeConst, aTime), made("(%s BETWEEN %s AND %s)", aTime, timeConst, timeConst), made("(%s <=> %s)", aTime, timeConst),
+		made("(%s LIKE %s)", textual, pattern), made("(%s NOT LIKE %s)", aText, pattern), made("(%s LIKE %s)", aText, aText), made("(%s LIKE %s ESCAPE '|')", aText, pattern), made("(%s LIKE %s ESCAPE '')", aText, pattern),
+		made("(%s AND %s)", aCondition, aCondition), made("(%s OR %s)", aCondition, aCondition), made("(%s XOR %s)", aCondition, aCondition), made("(NOT %s)", aCondition), made("(!%s)", aCondition), made("(%s AND %s)", anyAtAll, aCondition), made("(%s OR %s)", aCondition, anyAtAll),
+		made("(%s IS TRUE)", aCondition), made("(%s IS NOT TRUE)", anyAtAll), made("(%s IS FALSE)", aCondition), made("(%s IS NOT FALSE)", anyAtAll), made("TRUE"), made("FALSE"), made("(%s AND %s AND %s)", aCondition, aCondition, aCondition),
+	),
+}
+
+// castAs says what a cast to each type yields, what the server calls it, and which values it takes. A type of casts that
+// is missing here fails the test.
+var castAs = map[string]struct {
+	is     place
+	theirs string
+	args   []place
+}{
+	"signed": {anInt, "signed", []place{anInt, aNumber, aDouble, aNumberText, aText}}, "signed integer": {anInt, "signed", []place{aNumber, aNumberText}},
+	"unsigned": {anInt, "unsigned", []place{anInt, aNumber, aDouble, aNumberText}}, "unsigned integer": {anInt, "unsigned", []place{aNumber, aNumberText}},
+	"decimal": {aDecimal, "decimal", []place{anInt, aDecimal, aDouble, aNumberText, aText}},
+	"char":    {aText, "char", []place{aText, anInt, aDecimal, aTime}}, "nchar": {aText, "char", []place{aText}},
+	"datetime": {aTime, "datetime", []place{aTimeText, aTimeText, aTime, aText}},
+	"double":   {aDouble, "double", []place{anInt, aDecimal, aDouble, aNumberText, aText}}, "double precision": {aDouble, "double", []place{aNumberText}}, "float": {aDouble, "double", []place{aNumberText}}, "real": {aDouble, "double", []place{aNumberText}},
+}
+
+// windowUnits holds the units of TUMBLE with their expression on the server, of a time %[1]s and a factor %[2]s.
+var windowUnits = func() map[string]string {
+	const seconds = "(TO_SECONDS(%[1]s) - 62167219200 - %[4]s)"
+	const months = "((YEAR(%[1]s) - 1) * 12 + MONTH(%[1]s) - 1)"
+	floor := func(n, unit string) string {
+		return "(" + n + " - MOD(MOD(" + n + ", %[2]s * " + unit + ") + %[2]s * " + unit + ", %[2]s * " + unit + "))"
+	}
+	units := map[string]string{}
+	for unit, length := range map[string]string{"second": "1", "minute": "60", "hour": "3600", "day": "86400", "week": "604800"} {
+		origin := "0"
+		if unit == "week" {
+			origin = "345600"
+		}
+		units[unit] = "DATE_ADD(TIMESTAMP('1970-01-01'), INTERVAL " + strings.ReplaceAll(floor(seconds, length), "%[4]s", origin) + " + " + origin + " SECOND)"
+	}
+	for unit, length := range map[string]string{"month": "1", "quarter": "3", "year": "12"} {
+		units[unit] = "DATE_ADD(TIMESTAMP('0001-01-01'), INTERVAL " + floor(months, length) + " MONTH)"
+	}
+	return units
+}()
+
+func init() {
+	for _, name := range slices.Sorted(maps.Keys(castAs)) { // a seed gives the same expressions in every process
+		c := castAs[name]
+		for _, arg := range c.args {
+			form := func(behind string) production {
+				return production{form: "CAST(%s AS " + strings.ToUpper(name) + behind + ")", theirs: "CAST(%s AS " + c.theirs + behind + ")", args: []place{arg}}
+			}
+			behind := []string{""}
+			switch c.theirs {
+			case "decimal":
+				behind = []string{"", "(5)", "(20,3)", "(38,10)", "(38,0)", "(30,30)", "(4,2)"}
+			case "char":
+				behind = []string{"", "(1)", "(3)", "(0)", "(20)"}
+			case "datetime":
+				behind = []string{"", "(0)", "(1)", "(3)", "(6)"}
+			}
+			for _, b := range behind {
+				productions[c.is] = append(productions[c.is], form(b))
+			}
+		}
+	}
+	for _, unit := range slices.Sorted(maps.Keys(windowUnits)) {
+		productions[aTime] = append(productions[aTime], translated("TUMBLE(%s, INTERVAL %s "+strings.ToUpper(unit)+")", windowUnits[unit], aTime, factor))
+	}
+}
+
+// generate makes an expression of at most so many levels.
+func generate(rng *rand.Rand, is place, depth int, root bool) *node {
+	switch is {
+	case aNumber:
+		is = pick(rng, anInt, aDecimal)
+	case anyAtAll:
+		is = pick(rng, anInt, aDecimal, aDouble)
+	case textual:
+		is = pick(rng, aText, aText, aText, anInt, aDecimal)
+	}
+	all := productions[is]
+	if depth == 0 && is == aCondition {
+		is, all = anInt, nil
+	}
+	if depth == 0 || len(all) == 0 || !root && rng.IntN(4) == 0 && is != aCondition {
+		return leaf(rng, is)
+	}
+	p := pick(rng, all...)
+	if p.rootOnly && !root {
+		return generate(rng, is, depth, root)
+	}
+	return produce(rng, is, p, depth)
+}
+
+// produce makes an expression by one production.
+func produce(rng *rand.Rand, is place, p production, depth int) *node {
+	n := &node{is: is, form: p.form, theirs: p.theirs, column: -1}
+	for _, a := range p.args {
+		n.args = append(n.args, generate(rng, a, depth-1, false))
+	}
+	return n
+}
+
+// leaf makes a column or a literal.
+func leaf(rng *rand.Rand, is place) *node {
+	lit := func(s string) *node { return &node{is: is, form: s, column: -1} }
+	column := func(names ...string) *node {
+		name := pick(rng, names...)
+		for i := range diffColumns {
+			if c := &diffColumns[i]; c.name == name {
+				n := &node{is: is, form: name, column: i}
+				if c.header {
+					n.form, n.theirs = "header('"+name+"')", name
+				}
+				return n
+			}
+		}
+		panic(name)
+	}
+	literal := rng.IntN(4) == 0
+	if literal && rng.IntN(12) == 0 && is < aNumberText {
+		return lit("NULL")
+	}
+	quoted := func(s *string) *node {
+		if s == nil {
+			return lit("NULL")
+		}
+		return lit(sqlQuote(*s))
+	}
+	switch is {
+	case anInt:
+		if literal {
+			return lit(pick(rng, "0", "1", "2", "-1", "3", "10", "-7", "100", "9223372036854775807", "18446744073709551615", "-9223372036854775808"))
+		}
+		return column("i1", "i2", "n1", "n1", "u1")
+	case aDecimal:
+		if literal {
+			return lit(pick(rng, "0.0", "1.0", "-0.5", "2.5", ".5", "0.05", "-1.005", "99999999999999999999.9", "0.000000001", "3.14159265358979"))
+		}
+		return column("d1", "d2", "d3", "d3", "d4", "d5")
+	case aDouble:
+		if literal {
+			return lit(pick(rng, "0e0", "1e0", "-2.5e0", "1e-35", "1e300", "5e-1", "0.1e0", "9007199254740993e0", "1E5", "5e-324"))
+		}
+		return column("f1", "f2")
+	case aText:
+		if literal {
+			return quoted(drawText(rng))
+		}
+		return column("s1", "s2", "s1", "s2", "h1", "x1", "y1")
+	case aTime:
+		return column("t1", "t2")
+	case aNumberText:
+		if literal {
+			return quoted(drawNumberText(rng))
+		}
+		return column("x1")
+	case aTimeText:
+		if literal {
+			return quoted(drawTimeText(rng))
+		}
+		return column("y1")
+	case timeConst:
+		return lit("'" + diffTime(rng).Format(pick(rng, "2006-01-02", "2006-01-02 15:04:05", "2006-01-02 15:04:05.000000", "2006-01-02T15:04:05")) + "'")
+	case delimiter:
+		return lit(sqlQuote(pick(rng, "a", "aa", "aba", "/", "?", " ", "--", "é", "😀", "%", "", "\u0301", "ab", "0", "\x00", ".", "5")))
+	case pattern:
+		var b strings.Builder
+		for range rng.IntN(6) {
+			b.WriteString(pick(rng, "%", "%", "_", "a", "b", "aa", `\\`, `\%`, `\_`, "|", "|%", "|_", "||", "é", "😀", " ", "A", "1", "."))
+		}
+		return lit("'" + b.String() + "'")
+	case count:
+		return lit(pick(rng, "0", "1", "2", "3", "-1", "-2", "5", "100", "-100"))
+	case factor:
+		return lit(pick(rng, "1", "1", "2", "5", "7", "15", strconv.Itoa(1+rng.IntN(1000))))
+	}
+	panic("no leaf")
+}

@@ -1,0 +1,153 @@
+package query
+
+import (
+	"math"
+	"math/big"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// difference is an expression for which the answers differ though those for its parts agree.
+type difference struct {
+	*node
+	ours, theirs answer
+	row          diffRow
+	partRefused  bool // both sides refuse a part of it
+}
+
+// stricter reports that ours made a dead letter of what the server took.
+func (d *difference) stricter(reason string) bool {
+	return d.theirs.refused == "" && strings.Contains(d.ours.refused, reason)
+}
+
+// diffRule is a documented difference from MySQL.
+type diffRule struct {
+	name     string // as docs/query.md has it
+	explains func(d *difference) bool
+}
+
+var diffRules = []diffRule{
+	{"Integers of 38 digits", func(d *difference) bool {
+		n, ok := new(big.Int).SetString(d.ours.text, 10)
+		wide := ok && (n.BitLen() >= 63 || n.Sign() < 0) || !d.ours.set && d.form == "(%s--%s)"
+		refused := strings.Contains(d.theirs.refused, "BIGINT") && strings.Contains(d.theirs.refused, "out of range")
+		m, is := new(big.Int).SetString(d.theirs.text, 10)
+		wrapped := ok && is && n.BitLen() > 63 && n.Sub(n, m).TrailingZeroBits() >= 64 // in MariaDB, sometimes
+		return wide && (refused || wrapped)
+	}},
+	{"Decimals of 38 digits", func(d *difference) bool { return d.stricter("38 digits") && (d.is == aDecimal || d.is == anInt) }},
+	{"30 digits after the point", func(d *difference) bool {
+		ours, ok1 := new(big.Rat).SetString(d.ours.text)
+		theirs, ok2 := new(big.Rat).SetString(d.theirs.text)
+		if !ok1 || !ok2 || d.theirs.refused != "" || len(d.theirs.text)-strings.IndexByte(d.theirs.text, '.')-1 <= maxScale {
+			return false
+		}
+		unit := new(big.Rat).SetFrac(big.NewInt(1), new(big.Int).Exp(big.NewInt(10), big.NewInt(maxScale), nil))
+		return ours.Sub(ours, theirs).Abs(ours).Cmp(unit) < 0
+	}},
+	{"Zero has no sign", func(d *difference) bool {
+		return d.theirs.refused == "" && d.theirs.text == "-"+d.ours.text && strings.Trim(d.ours.text, "0.") == ""
+	}},
+	{"ESCAPE ''", func(d *difference) bool {
+		return strings.HasSuffix(d.form, "ESCAPE '')") && d.ours.set && d.theirs.set && strings.Contains(d.args[1].form, `\`)
+	}},
+	{"CAST beyond SIGNED or UNSIGNED", func(d *difference) bool {
+		m := outOfRange.FindStringSubmatch(d.ours.refused)
+		if m == nil || d.theirs.refused != "" {
+			return false
+		}
+		n, ok := new(big.Rat).SetString(m[1] + m[2])
+		if !ok {
+			return false
+		}
+		low, high := new(big.Rat).SetInt64(math.MinInt64), new(big.Rat).SetInt64(math.MaxInt64)
+		if strings.HasPrefix(d.theirForm(), "CAST(%s AS unsigned") {
+			low, high = new(big.Rat), new(big.Rat).SetUint64(math.MaxUint64)
+		} else if !strings.HasPrefix(d.theirForm(), "CAST(%s AS signed") {
+			return false
+		}
+		return n.Cmp(low) < 0 || n.Cmp(high) > 0
+	}},
+	{"NULL in arithmetic", func(d *difference) bool {
+		f, err1 := strconv.ParseFloat(d.ours.text, 64)
+		g, err2 := strconv.ParseFloat(d.theirs.text, 64)
+		return nullOperand.MatchString(d.node.ours()) && d.theirs.refused == "" && err1 == nil && err2 == nil && math.Abs(f-g) <= math.Abs(f)*1e-14
+	}},
+	{"Spellings of times", func(d *difference) bool {
+		if !strings.HasPrefix(d.theirForm(), "CAST(%s AS datetime") {
+			return false
+		}
+		if m := notATime.FindStringSubmatch(d.ours.refused); m != nil {
+			text, err := strconv.Unquote(m[1])
+			return err == nil && d.theirs.refused == "" && !documentedTime.MatchString(text)
+		}
+		m := incorrectTime.FindStringSubmatch(d.theirs.refused)
+		return m != nil && d.ours.set && strings.HasPrefix(documentedValue(m[1]), d.ours.text)
+	}},
+	{"Times before the year 1000", func(d *difference) bool {
+		return d.stricter("is out of range: want 1000-01-01") && d.theirs.text < "1000" || strings.Contains(d.theirs.refused, "datetime field overflow") // of DATE_ADD, which stands for TUMBLE
+	}},
+	{"FROM_UNIXTIME", func(d *difference) bool {
+		return strings.HasPrefix(d.form, "FROM_UNIXTIME(") && (d.stricter("want seconds since 1970") && !d.theirs.set || strings.Contains(d.theirs.refused, "incorrect unixtime value") && d.ours.text > "2038-01-19 03:14:07")
+	}},
+	// Where both refuse a part, ours refuses the whole if it needs the part. The server warns of what it does not need,
+	// and warns of nothing within comparisons.
+	{"Parts that are not needed", func(d *difference) bool {
+		return d.partRefused && d.ours.refused == "" && (d.theirs.failed || agree(d.ours, d.theirs, d.is))
+	}},
+	{"Parts that are dead letters", func(d *difference) bool { return d.partRefused && d.theirs.refused == "" && d.ours.refused != "" }},
+}
+
+var outOfRange = regexp.MustCompile(`: "?[ \\a-z]*([-+]?\d+)[^:]*" is out of range$|: ([-+]?[\d.]+(?:e[-+]\d+)?) is out of range$`)
+
+// nullOperand matches the literal NULL where it is an operand or an argument.
+var nullOperand = regexp.MustCompile(`[-+*/%(,] ?NULL|(DIV|MOD|THEN|ELSE) NULL`)
+
+var (
+	notATime       = regexp.MustCompile(`: (".*") is not a time such as`)
+	incorrectTime  = regexp.MustCompile(`ncorrect datetime value: '(.*?)'`)
+	documentedTime = regexp.MustCompile(`^\s*\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d([.,]\d+)?)?)?\s*$`)
+)
+
+// documentedValue is the instant of a text whose spelling MariaDB does not know: with a zone, with a comma before the
+// fraction, of a leap second.
+func documentedValue(text string) string {
+	text = strings.Replace(strings.Replace(strings.TrimSpace(text), ",", ".", 1), "T", " ", 1)
+	leap := strings.Contains(text, ":60")
+	text = strings.Replace(text, ":60", ":59", 1)
+	for _, layout := range []string{"2006-01-02 15:04:05", "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05 Z07:00", "2006-01-02 15:04:05Z0700", "2006-01-02 15:04:05 Z0700"} {
+		if at, err := time.Parse(layout, text); err == nil {
+			if leap {
+				at = at.Add(time.Second)
+			}
+			return at.UTC().Format("2006-01-02 15:04:05.000000")
+		}
+	}
+	return "" // another text, of which ours must make no time
+}
+
+func (n *node) theirForm() string {
+	if n.theirs != "" {
+		return n.theirs
+	}
+	return n.form
+}
+
+// Each rule is a difference that the documentation names.
+func TestDifferential_rulesAreDocumented(t *testing.T) {
+	t.Parallel()
+	docs, err := os.ReadFile("../docs/query.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := regexp.MustCompile(`\s+`).ReplaceAllString(string(docs), " ")
+	for _, r := range append(jsonRules, diffRules...) {
+		if !strings.Contains(text, "**"+r.name+".** ") {
+			t.Errorf("docs/query.md has no difference from MySQL that begins with **%s.**", r.name)
+		}
+	}
+}

@@ -1,0 +1,272 @@
+package query
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+
+	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/internal/mariadbtest"
+	"github.com/sluice-etl/sluice/row"
+)
+
+// answer is what one side makes of an expression and a row.
+type answer struct {
+	set     bool
+	text    string
+	refused string // ours: the dead letter's reason. Theirs: the error, or the first warning
+	failed  bool   // theirs: it was an error
+}
+
+func (a answer) String() string {
+	switch {
+	case a.refused != "" && a.set && !a.failed:
+		return fmt.Sprintf("%q with %s", a.text, a.refused)
+	case a.refused != "":
+		return "refused: " + a.refused
+	case !a.set:
+		return "NULL"
+	}
+	return fmt.Sprintf("%q", a.text)
+}
+
+// diffFormat gives diffColumns of the row whose number is the record's offset.
+type diffFormat struct{ rows []diffRow }
+
+func (f *diffFormat) column(path []string) (c formatColumn, ok bool) {
+	for i := range diffColumns {
+		if len(path) == 1 && path[0] == diffColumns[i].name {
+			return formatColumn{typ: diffColumns[i].typ, slot: i}, true
+		}
+	}
+	return c, false
+}
+func (f *diffFormat) names() []string { return nil }
+func (f *diffFormat) slots() int      { return len(diffColumns) }
+func (f *diffFormat) parser() parser  { return f }
+
+func (f *diffFormat) start(r *rec) (bool, error) {
+	for i := range diffColumns {
+		r.fields[i] = f.rows[r.in.Offset].value(i)
+	}
+	return true, nil
+}
+func (f *diffFormat) next(*rec) (bool, error) { return false, nil }
+
+// compileDiff compiles a statement over diffFormat.
+func (f *diffFormat) compile(text string) (*Plan, error) {
+	o := DefaultOptions()
+	o.TimeZone = time.UTC
+	p := &Plan{options: o, format: f}
+	parts := split(text)
+	if len(parts) != 1 {
+		return nil, fmt.Errorf("%q is %d statements", text, len(parts))
+	}
+	prog, err := p.compile(0, parts[0])
+	if err != nil {
+		return nil, err
+	}
+	p.programs = []*program{prog}
+	if p.tables, err = wanted(p.programs); err != nil {
+		return nil, err
+	}
+	return p, p.Bind(p.Tables())
+}
+
+func (f *diffFormat) record(i int) batch.Record {
+	in := batch.Record{Offset: int64(i), Value: []byte{}}
+	for c := range diffColumns {
+		if v := f.rows[i][c]; diffColumns[c].header && v != nil {
+			in.Headers = append(in.Headers, batch.Header{Key: diffColumns[c].name, Value: []byte(*v)})
+		}
+	}
+	return in
+}
+
+// fold runs a plan over some rows. dead holds the reasons by row.
+func (f *diffFormat) fold(p *Plan, rows []int) (out *row.Rows, dead map[int]string) {
+	fold := p.NewFold().(*fold)
+	fold.rec.explain = true
+	records := make([]batch.Record, len(rows))
+	for i, n := range rows {
+		records[i] = f.record(n)
+	}
+	var tally batch.Tally
+	fold.Add(checkpoint.Partition{Topic: "t"}, records, &tally)
+	dead = map[int]string{}
+	for _, d := range tally.Dead {
+		dead[int(d.Offset)] = d.Reason
+	}
+	return fold.Take().Tables[0], dead
+}
+
+// evaluate computes a SELECT item for some rows.
+func (f *diffFormat) evaluate(p *Plan, rows []int) []answer {
+	out, dead := f.fold(p, rows)
+	answers := make([]answer, len(rows))
+	at := 0
+	for i, n := range rows {
+		if reason, is := dead[n]; is {
+			answers[i].refused = reason
+			continue
+		}
+		answers[i] = cellAnswer(out, &out.Cells(at)[0], &out.Table.Columns[out.Table.Keys])
+		at++
+	}
+	return answers
+}
+
+func cellAnswer(rows *row.Rows, cell *row.Cell, c *row.Column) answer {
+	if !cell.Set {
+		return answer{}
+	}
+	if c.Kind == row.Text || c.Kind == row.Bytes {
+		return answer{set: true, text: string(rows.Bytes(cell))}
+	}
+	return answer{set: true, text: cellText(value{num: cell.Number, set: true}, c)}
+}
+
+// diffServer is the other side.
+type diffServer struct {
+	conn *sql.Conn
+}
+
+func startDiffServer(t *testing.T) *diffServer {
+	t.Helper()
+	s := mariadbtest.Start(t)
+	cfg, err := mysql.ParseDSN(s.DSN(s.Database(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.MultiStatements = true
+	db, err := sql.Open("mysql", cfg.FormatDSN())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	conn, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &diffServer{conn}
+	var version string
+	if err := conn.QueryRowContext(t.Context(), "SELECT VERSION()").Scan(&version); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(version, "MariaDB") {
+		t.Skip("NOT RUN: the documented differences are those from MariaDB, the server is " + version)
+	}
+	d.exec(t, "SET NAMES utf8mb4 COLLATE utf8mb4_nopad_bin")
+	d.exec(t, "SET time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE', sql_notes = 0, max_error_count = 65535")
+	var columns []string
+	for _, c := range diffColumns {
+		columns = append(columns, c.name+" "+c.theirs)
+	}
+	d.exec(t, "CREATE TABLE v (id INT PRIMARY KEY, "+strings.Join(columns, ", ")+")")
+	return d
+}
+
+func (d *diffServer) exec(t *testing.T, text string) {
+	t.Helper()
+	if _, err := d.conn.ExecContext(t.Context(), text); err != nil {
+		t.Fatalf("%.300s: %v", text, err)
+	}
+}
+
+// load replaces the table's rows.
+func (d *diffServer) load(t *testing.T, rows []diffRow) {
+	t.Helper()
+	lines := make([]string, len(rows))
+	for n, r := range rows {
+		line := []string{strconv.Itoa(n)}
+		for i := range r {
+			line = append(line, r.literal(i))
+		}
+		lines[n] = "(" + strings.Join(line, ", ") + ")"
+	}
+	d.exec(t, "DELETE FROM v")
+	d.exec(t, "INSERT INTO v VALUES "+strings.Join(lines, ",\n"))
+}
+
+// query runs a statement and returns its rows, what it warned of, and its error.
+func (d *diffServer) query(ctx context.Context, text string) (lines [][]sql.NullString, warnings []string, refused error, err error) {
+	rows, err := d.conn.QueryContext(ctx, text+"; SHOW WARNINGS")
+	if err == nil {
+		defer rows.Close()
+		lines, err = scanAll(rows)
+		if err == nil && rows.NextResultSet() {
+			var w [][]sql.NullString
+			w, err = scanAll(rows)
+			for _, line := range w {
+				warnings = append(warnings, line[2].String)
+			}
+		}
+	}
+	if bad, ok := errors.AsType[*mysql.MySQLError](err); ok {
+		return nil, nil, bad, nil
+	}
+	return lines, warnings, nil, err
+}
+
+func scanAll(rows *sql.Rows) (lines [][]sql.NullString, err error) {
+	columns, err := rows.Columns()
+	for err == nil && rows.Next() {
+		line := make([]sql.NullString, len(columns))
+		to := make([]any, len(line))
+		for i := range line {
+			to[i] = &line[i]
+		}
+		err = rows.Scan(to...)
+		lines = append(lines, line)
+	}
+	return lines, errors.Join(err, rows.Err())
+}
+
+// one computes an expression for one row of v.
+func (d *diffServer) one(t *testing.T, expr string, id int) answer {
+	t.Helper()
+	return d.oneOf(t, "v", expr, id)
+}
+
+func (d *diffServer) oneOf(t *testing.T, table, expr string, id int) answer {
+	t.Helper()
+	lines, warnings, refused, err := d.query(t.Context(), fmt.Sprintf("SELECT %s FROM %s WHERE id = %d", expr, table, id))
+	switch {
+	case err != nil:
+		t.Fatalf("%s: %v", expr, err)
+	case refused != nil:
+		return answer{refused: refused.Error(), failed: true}
+	}
+	a := answer{set: lines[0][0].Valid, text: lines[0][0].String}
+	for _, w := range warnings {
+		if !cutsAsAsked(w) && a.refused == "" {
+			a.refused = w
+		}
+	}
+	return a
+}
+
+// cutsAsAsked reports a warning of CAST(x AS CHAR(n)), which cuts on both sides.
+func cutsAsAsked(warning string) bool { return strings.HasPrefix(warning, "Truncated incorrect CHAR(") }
+
+// agree compares two answers of which none is refused.
+func agree(ours, theirs answer, is place) bool {
+	if ours.set != theirs.set || ours.text == theirs.text {
+		return ours.set == theirs.set
+	}
+	if is == aDouble {
+		f, err1 := strconv.ParseFloat(ours.text, 64)
+		g, err2 := strconv.ParseFloat(theirs.text, 64)
+		return err1 == nil && err2 == nil && (f == g || math.IsNaN(f) && math.IsNaN(g))
+	}
+	return false
+}

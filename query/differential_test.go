@@ -1,0 +1,312 @@
+package query
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+var (
+	diffSeed  = flag.String("differential.seed", os.Getenv("ETL_TEST_SEED"), "seed of the differential test; none takes the time")
+	diffPairs = flag.Int("differential.pairs", 100_000, "how many answers the differential test compares")
+)
+
+// differentialSeed is the seed of a run, and prints it.
+func differentialSeed(t *testing.T) uint64 {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano())
+	if *diffSeed != "" {
+		var err error
+		if seed, err = strconv.ParseUint(*diffSeed, 10, 64); err != nil {
+			t.Fatalf("-differential.seed or ETL_TEST_SEED: %v", err)
+		}
+	}
+	t.Logf("the seed is %d: go test ./query -run '^%s$' -differential.seed=%d repeats it", seed, t.Name(), seed)
+	return seed
+}
+
+const diffRows = 50 // rows of values to an expression
+
+// Every expression of the language has the answer that the server gives, for values that are chosen to be difficult. Where the
+// answers differ, a rule of diffRules must name the difference, and docs/query.md must say it.
+func TestDifferential(t *testing.T) {
+	t.Parallel()
+	seed := differentialSeed(t)
+	d := &differential{server: startDiffServer(t), rng: rand.New(rand.NewPCG(seed, 0)), seen: map[string]int{}, rules: map[string]int{}, reported: map[string]bool{}}
+	began := time.Now()
+	for d.pairs < *diffPairs && d.failures < 10 {
+		d.format = &diffFormat{}
+		for range diffRows {
+			d.format.rows = append(d.format.rows, drawRow(d.rng))
+		}
+		d.server.load(t, d.format.rows)
+		if d.pairs == 0 {
+			d.each(t)
+		}
+		for range 40 {
+			is := pick(d.rng, anInt, aDecimal, aDouble, aText, aTime, aCondition)
+			d.expression(t, generate(d.rng, is, 1+d.rng.IntN(3), true))
+		}
+		for range 3 {
+			d.aggregate(t)
+		}
+	}
+	t.Logf("DIFFERENTIAL: %d answers of %d expressions agree with MariaDB's (seed %d, %.0f s); %d expressions were refused at start", d.pairs, d.expressions, seed, time.Since(began).Seconds(), d.refused)
+	for _, name := range slices.Sorted(maps.Keys(d.rules)) {
+		t.Logf("rule %q: %d", name, d.rules[name])
+	}
+	if d.refused > d.expressions/5 {
+		t.Errorf("%d expressions of %d were refused at start: the generator makes too many that are none", d.refused, d.refused+d.expressions)
+	}
+	if d.failures == 0 {
+		d.covered(t)
+	}
+}
+
+type differential struct {
+	server      *diffServer
+	format      *diffFormat
+	rng         *rand.Rand
+	pairs       int
+	expressions int
+	refused     int
+	failures    int
+	reported    map[string]bool // forms of expressions whose differences were printed
+	seen        map[string]int  // answers by what the language has
+	rules       map[string]int  // answers by the rule that explains them
+}
+
+// each has every production make an expression that is not refused at start.
+func (d *differential) each(t *testing.T) {
+	for _, is := range slices.Sorted(maps.Keys(productions)) {
+		for _, p := range productions[is] {
+			for tries := 0; tries < 50 && !d.expression(t, produce(d.rng, is, p, 1)); tries++ {
+			}
+		}
+	}
+}
+
+// expression compares the answers of an expression. It reports false where the expression is refused at start.
+func (d *differential) expression(t *testing.T, n *node) bool {
+	p, err := d.format.compile(diffStatement(n))
+	if err != nil {
+		if !constantFault(err) {
+			d.fail(t, "%s is refused at start: %v", n.ours(), err)
+		}
+		d.refused++
+		return false
+	}
+	d.expressions++
+	d.note(p.programs[0].st.items[0].expr)
+	all := make([]int, len(d.format.rows))
+	for i := range all {
+		all[i] = i
+	}
+	ours := d.format.evaluate(p, all)
+	d.pairs += len(ours)
+	theirs := d.ask(t, n, ours)
+	for i := range ours {
+		if d.failures >= 10 || d.compare(t, n, i, ours[i], theirs[i]) {
+			continue
+		}
+		d.report(t, n, i)
+	}
+	return true
+}
+
+func diffStatement(n *node) string { return "INSERT INTO t SELECT " + n.ours() + " AS x FROM events" }
+
+// constantFault reports whether a statement is refused for the value of a constant in it. It may stand in a branch
+// that no record takes.
+func constantFault(err error) bool {
+	for _, s := range []string{"is no number", "is out of range", "is not a time such as", "more than 38 digits", "out of a DOUBLE's range", "of NULL is always NULL", "is NULL, and a time is wanted"} {
+		if strings.Contains(err.Error(), s) {
+			return true
+		}
+	}
+	return false
+}
+
+// ask has the server compute an expression for all rows: those together which ours takes, if none of them gives a
+// warning, and the others one by one.
+func (d *differential) ask(t *testing.T, n *node, ours []answer) []answer {
+	theirs := make([]answer, len(ours))
+	text := n.theirText()
+	var together, alone []int
+	for i := range ours {
+		if ours[i].refused == "" {
+			together = append(together, i)
+		} else {
+			alone = append(alone, i)
+		}
+	}
+	if len(together) > 0 {
+		lines, warnings, refused, err := d.server.query(t.Context(), fmt.Sprintf("SELECT %s FROM v WHERE id IN (%s) ORDER BY id", text, list(together)))
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		if refused != nil || slices.ContainsFunc(warnings, func(w string) bool { return !cutsAsAsked(w) }) {
+			alone, together = append(alone, together...), nil
+		}
+		for k, i := range together {
+			theirs[i] = answer{set: lines[k][0].Valid, text: lines[k][0].String}
+		}
+	}
+	for _, i := range alone {
+		theirs[i] = d.server.one(t, text, i)
+	}
+	return theirs
+}
+
+func list(rows []int) string {
+	return strings.Trim(strings.ReplaceAll(fmt.Sprint(rows), " ", ","), "[]")
+}
+
+// compare reports whether two answers agree, or the difference is a documented one.
+func (d *differential) compare(t *testing.T, n *node, row int, ours, theirs answer) bool {
+	switch {
+	case ours.refused != "" && theirs.refused != "":
+		return true
+	case ours.refused == "" && theirs.refused == "" && agree(ours, theirs, n.is):
+		return true
+	}
+	return d.explained(t, n, row, ours, theirs)
+}
+
+// explained reports whether a rule explains why answers differ. Where a part of the expression differs already, the
+// whole may.
+func (d *differential) explained(t *testing.T, n *node, row int, ours, theirs answer) bool {
+	p := &difference{n, ours, theirs, d.format.rows[row], false}
+	whole := true
+	for _, a := range n.args {
+		part, their, ok := d.both(t, a, row)
+		if !ok {
+			continue
+		}
+		if part.refused == "" && their.refused == "" && agree(part, their, a.is) {
+			continue
+		}
+		if part.refused != "" && their.refused != "" {
+			p.partRefused = true
+			continue
+		}
+		if !d.explained(t, a, row, part, their) {
+			return false
+		}
+		whole = false
+	}
+	if !whole {
+		return true
+	}
+	for _, r := range diffRules {
+		if r.explains(p) {
+			d.rules[r.name]++
+			return true
+		}
+	}
+	return false
+}
+
+// both computes a part of an expression on both sides; ok is false where it cannot stand alone.
+func (d *differential) both(t *testing.T, n *node, row int) (ours, theirs answer, ok bool) {
+	p, err := d.format.compile(diffStatement(n))
+	if err != nil && !constantFault(err) {
+		return ours, theirs, false
+	}
+	if err != nil {
+		ours.refused = err.Error()
+	} else {
+		ours = d.format.evaluate(p, []int{row})[0]
+	}
+	return ours, d.server.one(t, n.theirText(), row), true
+}
+
+// report finds the smallest expression that differs without an explanation, and prints it.
+func (d *differential) report(t *testing.T, n *node, row int) {
+	ours, theirs, _ := d.both(t, n, row)
+smaller:
+	for {
+		for _, a := range n.args {
+			part, their, ok := d.both(t, a, row)
+			if ok && !d.compare(t, a, row, part, their) {
+				n, ours, theirs = a, part, their
+				continue smaller
+			}
+		}
+		break
+	}
+	if d.reported[n.form] {
+		return // once is enough
+	}
+	d.reported[n.form] = true
+	seen := map[int]bool{}
+	n.columns(seen)
+	var values []string
+	for i := range diffColumns {
+		if seen[i] {
+			values = append(values, diffColumns[i].name+" = "+d.format.rows[row].literal(i))
+		}
+	}
+	d.fail(t, "%s\nvalues: %s\nours:    %v\ntheirs:  %v\non the server: %s", n.ours(), strings.Join(values, ", "), ours, theirs, n.theirText())
+}
+
+func (d *differential) fail(t *testing.T, format string, args ...any) {
+	d.failures++
+	t.Errorf(format, args...)
+}
+
+// note counts what an expression is made of.
+func (d *differential) note(e *expr) {
+	if e == nil {
+		return
+	}
+	d.seen[fmt.Sprintf("op %d", e.op)] += diffRows
+	switch e.op {
+	case opCall, opArith, opCompare, opCast, opInterval, opIs:
+		d.seen[fmt.Sprintf("op %d %s", e.op, e.name)] += diffRows
+	}
+	for _, a := range e.args {
+		d.note(a)
+	}
+}
+
+// covered fails for everything that the language's own tables hold and no expression had.
+func (d *differential) covered(t *testing.T) {
+	t.Helper()
+	var want []string
+	for name := range aggregates {
+		want = append(want, fmt.Sprintf("op %d %s", opCall, name))
+	}
+	for op := range opEnd {
+		want = append(want, fmt.Sprintf("op %d", op))
+	}
+	for name := range (&compiler{}).functions() {
+		want = append(want, fmt.Sprintf("op %d %s", opCall, name))
+	}
+	for name := range arithmetic {
+		want = append(want, fmt.Sprintf("op %d %s", opArith, name))
+	}
+	for name := range comparisons {
+		want = append(want, fmt.Sprintf("op %d %s", opCompare, name))
+	}
+	for name := range casts {
+		want = append(want, fmt.Sprintf("op %d %s", opCast, name))
+	}
+	for _, unit := range []string{"microsecond", "second", "minute", "hour", "day", "week", "month", "quarter", "year"} {
+		if localFloor(unit, 1) != nil {
+			want = append(want, fmt.Sprintf("op %d %s", opInterval, unit))
+		}
+	}
+	for _, w := range want {
+		if d.seen[w] < diffRows {
+			t.Errorf("%s: the language has it, and the differential test compares nothing with it: add a production", w)
+		}
+	}
+}
