@@ -32,11 +32,11 @@ func Created(want []row.Table) []row.Table {
 
 // bounded is a table with the bounds of its columns as they were found.
 func bounded(t *row.Table, f *found) row.Table {
-	j := judge{want: t, found: f}
+	j := judge{want: t, found: f, server: pool.Server{Dialect: pool.MySQL}}
 	actual := *t
 	actual.Columns = append([]row.Column(nil), t.Columns...)
 	for i := range actual.Columns {
-		j.column(&actual.Columns[i], i < actual.Keys)
+		j.column(&actual.Columns[i], i)
 	}
 	return actual
 }

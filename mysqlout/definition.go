@@ -56,9 +56,12 @@ func definition(ctx context.Context, tx *pool.Tx, t *row.Table) (text string, er
 	if tx.Server.Dialect == pool.Embedded {
 		return "", nil
 	}
-	var name string
+	var name, characters, collation string
 	err = tx.Query(ctx, string(appendTableName([]byte("SHOW CREATE TABLE "), t)), func(scan func(...any) error) error {
-		return scan(&name, &text)
+		if scan(&name, &text) == nil {
+			return nil
+		}
+		return scan(&name, &text, &characters, &collation) // a view that has taken the table's name
 	})
 	if err != nil {
 		return "", err
@@ -77,7 +80,11 @@ func definition(ctx context.Context, tx *pool.Tx, t *row.Table) (text string, er
 
 // inspectWhole inspects a table and reads its definition, both of one state of the table.
 func inspectWhole(ctx context.Context, tx *pool.Tx, t *row.Table) (f *found, text string, err error) {
-	if f, err = inspect(ctx, tx, t); err != nil || f.kind != "BASE TABLE" {
+	if f, err = inspect(ctx, tx, t); err == nil && f.kind == systemVersioned {
+		f.definition, err = definition(ctx, tx, t)
+		return f, "", err
+	}
+	if err != nil || f.kind != "BASE TABLE" {
 		return f, "", err
 	}
 	if text, err = definition(ctx, tx, t); err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
+	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/row"
 )
 
@@ -29,11 +30,13 @@ func TestP19_ATableAlteredWhileRunning(t *testing.T) {
 	server := mariadbtest.Start(t)
 	const create = "CREATE TABLE totals (item VARCHAR(200) COLLATE utf8mb4_nopad_bin PRIMARY KEY, total DECIMAL(30,3) NOT NULL)"
 	for name, test := range map[string]struct {
-		alter []string
-		want  string   // what blocks, "" where a start would accept the new definition
-		stale bool     // whether the columns are others, so that the batch is folded again
-		back  []string // ends the block
-		total string   // of two times 1.444; "" means 2.888
+		alter   []string
+		want    string   // what blocks, "" where a start would accept the new definition
+		same    bool     // whether it is defined as before
+		mariadb bool     // the statement is MariaDB's alone
+		stale   bool     // whether the columns are others, so that the batch is folded again
+		back    []string // ends the block
+		total   string   // of two times 1.444; "" means 2.888
 	}{
 		"character set": {
 			alter: []string{"ALTER TABLE totals CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"}, want: "different values are equal",
@@ -59,7 +62,7 @@ func TestP19_ATableAlteredWhileRunning(t *testing.T) {
 		},
 		"system versioning": {
 			alter: []string{"ALTER TABLE totals ADD SYSTEM VERSIONING"}, want: "system-versioned",
-			back: []string{"ALTER TABLE totals DROP SYSTEM VERSIONING"},
+			back: []string{"ALTER TABLE totals DROP SYSTEM VERSIONING"}, mariadb: true,
 		},
 		"another engine": {
 			alter: []string{"ALTER TABLE totals ENGINE=MyISAM"}, want: "must be InnoDB", back: []string{"ALTER TABLE totals ENGINE=InnoDB"},
@@ -69,6 +72,17 @@ func TestP19_ATableAlteredWhileRunning(t *testing.T) {
 				"RENAME TABLE totals TO kept, other TO totals"},
 			want: "no unique key is exactly (item)", back: []string{"RENAME TABLE totals TO other, kept TO totals"},
 		},
+		"a view under its name": {
+			alter: []string{"RENAME TABLE totals TO kept", "CREATE VIEW totals AS SELECT * FROM kept"}, want: "it is a view",
+			back: []string{"DROP VIEW totals", "RENAME TABLE kept TO totals"},
+		},
+		"gone": {alter: []string{"RENAME TABLE totals TO kept"}, want: "there is no such table", back: []string{"RENAME TABLE kept TO totals"}},
+		"another name of a column": {
+			alter: []string{"ALTER TABLE totals CHANGE total sum DECIMAL(30,3) NOT NULL DEFAULT 0"}, want: "there is no such column",
+			back: []string{"ALTER TABLE totals CHANGE sum total DECIMAL(30,3) NOT NULL"},
+		},
+		"a comment": {alter: []string{"ALTER TABLE totals COMMENT 'see the wiki'"}},
+		"rebuilt":   {alter: []string{"ALTER TABLE totals FORCE", "ANALYZE TABLE totals"}, same: true},
 		"a trigger that writes another value": {
 			alter: []string{"CREATE TRIGGER more BEFORE INSERT ON totals FOR EACH ROW SET NEW.total = 1"}, want: "trigger more",
 			back: []string{"DROP TRIGGER more"},
@@ -79,7 +93,7 @@ func TestP19_ATableAlteredWhileRunning(t *testing.T) {
 		},
 		"etl_checkpoint's engine": {
 			alter: []string{"ALTER TABLE etl_checkpoint ENGINE=Aria"}, want: "etl_checkpoint: its engine is Aria",
-			back: []string{"ALTER TABLE etl_checkpoint ENGINE=InnoDB"},
+			back: []string{"ALTER TABLE etl_checkpoint ENGINE=InnoDB"}, mariadb: true,
 		},
 		"etl_checkpoint's key": {
 			alter: []string{"ALTER TABLE etl_checkpoint DROP PRIMARY KEY"}, want: "etl_checkpoint: its primary key is ()",
@@ -101,6 +115,9 @@ func TestP19_ATableAlteredWhileRunning(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := open(t, server, testConfig())
+			if s := serverOf(t, f.pool); test.mariadb && s.Dialect != pool.MariaDB || name == "character set" && s.Dialect == pool.MySQL && !s.AtLeast(8, 0) {
+				t.Skip("the server has nothing of the kind: " + s.Version)
+			}
 			f.exec(t, create)
 			f.prepare(t, totalsTable())
 			f.sink.OnAltered(func(tables []row.Table) error { f.tables = tables; return nil })
@@ -119,7 +136,8 @@ func TestP19_ATableAlteredWhileRunning(t *testing.T) {
 				t.Fatal(err)
 			}
 			f.exec(t, test.alter...)
-			if err := batchOf(2); !errors.Is(err, checkpoint.ErrRetry) || !strings.Contains(err.Error(), "was altered") {
+			if err := batchOf(2); test.same && err != nil || !test.same && test.want != "there is no such table" &&
+				(!errors.Is(err, checkpoint.ErrRetry) || !strings.Contains(err.Error(), "was altered")) {
 				t.Fatalf("the first commit after the change returned %v, expected a retry that says so", err)
 			}
 			if test.want != "" {
@@ -133,7 +151,10 @@ func TestP19_ATableAlteredWhileRunning(t *testing.T) {
 				}
 				f.exec(t, test.back...)
 			}
-			err := batchOf(2)
+			var err error
+			if !test.same {
+				err = batchOf(2)
+			}
 			if test.stale {
 				if !errors.Is(err, checkpoint.ErrStale) {
 					t.Fatalf("rows that were folded for the columns before: got %v, expected ErrStale", err)
@@ -330,6 +351,9 @@ func TestP19_DeadLettersOfAnAlteredColumn(t *testing.T) {
 func TestP19_AClaimComparesToo(t *testing.T) {
 	t.Parallel()
 	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
+	if serverOf(t, f.pool).Dialect != pool.MariaDB {
+		t.Skip("etl_checkpoint's key is too long for MyISAM, and MySQL has no Aria")
+	}
 	mustClaim(t, f.sink, 0)
 	f.exec(t, "ALTER TABLE etl_checkpoint ENGINE=Aria")
 	for _, want := range []struct {

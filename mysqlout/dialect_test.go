@@ -9,7 +9,10 @@ import (
 	"github.com/sluice-etl/sluice/pool"
 )
 
-var nopadColumn = regexp.MustCompile(`VARCHAR\((\d+)\) COLLATE utf8mb4_nopad_bin`)
+var (
+	nopadColumn = regexp.MustCompile(`VARCHAR\((\d+)\)(?: CHARACTER SET utf8mb4)? COLLATE utf8mb4_nopad_bin`)
+	nopadText   = regexp.MustCompile(`\b(TINY|MEDIUM|LONG|)TEXT(?: CHARACTER SET utf8mb4)? COLLATE utf8mb4_nopad_bin`)
+)
 
 // adapt takes a statement that is written for MariaDB to another server: its binary NO PAD collation is not everybody's.
 func adapt(s pool.Server, text string) string {
@@ -20,6 +23,12 @@ func adapt(s pool.Server, text string) string {
 		n, _ := strconv.Atoi(nopadColumn.FindStringSubmatch(typ)[1])
 		return binaryText(s, n)
 	})
+	text = nopadText.ReplaceAllStringFunc(text, func(typ string) string {
+		return sizedText(s, nopadText.FindStringSubmatch(typ)[1])
+	})
+	if s.AtLeast(8, 0) {
+		return strings.ReplaceAll(text, "utf8mb4_nopad_bin", "utf8mb4_0900_bin")
+	}
 	return strings.ReplaceAll(text, "utf8mb4_nopad_bin", "utf8mb4_bin")
 }
 
@@ -56,11 +65,12 @@ func refuseBad(s pool.Server) string {
 
 func TestAdapt(t *testing.T) {
 	t.Parallel()
-	const text = "CREATE TABLE a (b VARCHAR(3) COLLATE utf8mb4_nopad_bin NULL, c CHAR(2) COLLATE utf8mb4_nopad_bin)"
+	const text = "CREATE TABLE a (b VARCHAR(3) COLLATE utf8mb4_nopad_bin NULL, c CHAR(2) COLLATE utf8mb4_nopad_bin, " +
+		"d VARCHAR(3) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin, e TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin)"
 	for server, want := range map[pool.Server]string{
 		{Dialect: pool.MariaDB, Version: "11.8.6-MariaDB", Major: 11}: text,
-		{Version: "8.4.8", Major: 8, Minor: 4}:                        "CREATE TABLE a (b VARCHAR(3) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin NULL, c CHAR(2) COLLATE utf8mb4_bin)",
-		{Version: "5.7.44", Major: 5, Minor: 7}:                       "CREATE TABLE a (b VARBINARY(12) NULL, c CHAR(2) COLLATE utf8mb4_bin)",
+		{Version: "8.4.8", Major: 8, Minor: 4}:                        "CREATE TABLE a (b VARCHAR(3) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin NULL, c CHAR(2) COLLATE utf8mb4_0900_bin, d VARCHAR(3) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin, e TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin)",
+		{Version: "5.7.44", Major: 5, Minor: 7}:                       "CREATE TABLE a (b VARBINARY(12) NULL, c CHAR(2) COLLATE utf8mb4_bin, d VARBINARY(12), e BLOB)",
 	} {
 		if got := adapt(server, text); got != want {
 			t.Errorf("%v:\ngot  %s\nwant %s", server, got, want)

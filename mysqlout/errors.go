@@ -69,6 +69,7 @@ var hints = map[uint16]string{
 	1143: "give the user the rights that etl check --ddl prints",
 	1146: "the table is gone; put it back",
 	1364: "a column that the query does not write needs a default, or must be nullable",
+	1451: "a foreign key of another table refers to a column that the query adds to; drop that foreign key",
 	1452: "a foreign key rejects the row; a counted table must have no foreign key",
 	1264: "a total has outgrown its column; make the column wider (ALTER TABLE), and the task goes on by itself",
 	1690: "a total has outgrown its column; make the column wider (ALTER TABLE), and the task goes on by itself",

@@ -169,7 +169,7 @@ func (s *Sink) look(ctx context.Context, want []row.Table) (findings []Finding, 
 			return nil, tables, s.failed("check table "+want[i].FullName(), err)
 		}
 		f.hidden = f.kind == "BASE TABLE" && !granted.seesTriggers(&want[i])
-		j := judge{want: &want[i], found: f}
+		j := judge{want: &want[i], found: f, server: tx.Server}
 		tables.targets = append(tables.targets, judged{j.table(), text})
 		findings = append(findings, j.findings...)
 		if begins && f.kind == "BASE TABLE" && !s.config.Adopt {
@@ -225,7 +225,7 @@ func (o ownTable) judge(f *found) (out []Finding) {
 		return []Finding{{Subject: o.name, Seen: noTable, Do: "make it (etl check --ddl prints how), or say --create-tables"}}
 	}
 	if !strings.EqualFold(f.engine, "InnoDB") {
-		out = append(out, Finding{Subject: o.name, Seen: "its engine is " + f.engine + ", must be InnoDB", Do: "ALTER TABLE … ENGINE=InnoDB"})
+		out = append(out, Finding{Subject: o.name, Seen: "its engine is " + f.engine + ", must be InnoDB", Do: "ALTER TABLE " + o.name + " ENGINE=InnoDB"})
 	}
 	for _, text := range o.columns {
 		name, typ, _ := strings.Cut(text, " ")
@@ -235,7 +235,7 @@ func (o ownTable) judge(f *found) (out []Finding) {
 			continue
 		}
 		if strings.HasPrefix(typ, "VARCHAR") && c.dataType == "varchar" && !noPadBinary(c.collation) {
-			out = append(out, Finding{Subject: o.name + "." + name, Seen: "its collation is " + c.collation + ", by which different names are equal", Do: "ALTER it to " + typ})
+			out = append(out, Finding{Subject: o.name + "." + name, Seen: "its collation is " + c.collation + ", by which different names are equal", Do: "ALTER TABLE " + o.name + " MODIFY " + text})
 		}
 	}
 	for _, text := range o.later {
@@ -254,7 +254,12 @@ func (o ownTable) judge(f *found) (out []Finding) {
 		key = append(key, p.column)
 	}
 	if strings.Join(key, ", ") != o.key {
-		out = append(out, Finding{Subject: o.name, Seen: fmt.Sprintf("its primary key is (%s), must be (%s)", strings.Join(key, ", "), o.key), Do: "make it as etl check --ddl prints it"})
+		drop := ""
+		if key != nil {
+			drop = " DROP PRIMARY KEY,"
+		}
+		out = append(out, Finding{Subject: o.name, Seen: fmt.Sprintf("its primary key is (%s), must be (%s)", strings.Join(key, ", "), o.key),
+			Do: "ALTER TABLE " + o.name + drop + " ADD PRIMARY KEY (" + o.key + ")"})
 	}
 	return out
 }

@@ -11,9 +11,10 @@ import (
 
 // rejecting is what makes a table reject some rows and accept others, beside its columns' types.
 type rejecting struct {
-	partitions   string // RANGE, LIST, …; empty where the table has no partitions
-	catchAll     bool   // a partition takes every value that no other one takes
-	timestampMax int64  // the last instant of a TIMESTAMP, in microseconds; 0 where it is the usual one
+	partitions       string // RANGE, LIST, …; empty where the table has no partitions
+	partitionColumns int    // columns, or expressions, that choose a partition
+	catchAll         bool   // a partition takes every value that no other one takes
+	timestampMax     int64  // the last instant of a TIMESTAMP, in microseconds; 0 where it is the usual one
 }
 
 // foreignKey is a foreign key of the table.
@@ -51,13 +52,16 @@ func (r *rejecting) readRejecting(ctx context.Context, tx *pool.Tx, where func(s
 			return err
 		}
 	}
-	err := tx.Query(ctx, "SELECT COALESCE(partition_method, ''), COALESCE(partition_description, '') FROM information_schema.partitions"+
+	err := tx.Query(ctx, "SELECT COALESCE(partition_method, ''), COALESCE(partition_description, ''), COALESCE(partition_expression, '') FROM information_schema.partitions"+
 		where("table_schema", "table_name"), func(scan func(...any) error) error {
-		var method, values string
-		err := scan(&method, &values)
+		var method, values, by string
+		err := scan(&method, &values, &by)
+		if strings.HasSuffix(method, "COLUMNS") {
+			r.partitionColumns = strings.Count(by, ",") + 1
+		}
 		r.partitions = strings.ToUpper(method)
 		// Tuples compare by their first part first.
-		r.catchAll = r.catchAll || strings.HasPrefix(values, "MAXVALUE") || values == "DEFAULT"
+		r.catchAll = r.catchAll || strings.HasPrefix(values, "MAXVALUE")
 		return err
 	})
 	return err
@@ -83,20 +87,19 @@ func foreignKeysOf(definition string) (keys []foreignKey) {
 	return keys
 }
 
+// defaultPartition is MariaDB's DEFAULT partition of a LIST, in SHOW CREATE TABLE: information_schema gives it the value 0.
+var defaultPartition = regexp.MustCompile("(?m)^[ (]+PARTITION `(?:[^`]|``)+` DEFAULT")
+
 // rejects warns of what will make dead letters of records that have nothing wrong by themselves.
 func (j *judge) rejects() {
 	name := j.want.FullName()
-	if p := j.found.partitions; (strings.HasPrefix(p, "RANGE") || strings.HasPrefix(p, "LIST")) && !j.found.catchAll {
-		do := "add a partition VALUES LESS THAN MAXVALUE"
-		if strings.HasPrefix(p, "LIST") {
-			do = "add a DEFAULT partition (MariaDB), or partition by RANGE"
-		}
-		j.warn(name, do, "it is partitioned by %s and no partition takes all other values: records with such values become dead letters", p)
+	if p := j.found.partitions; (strings.HasPrefix(p, "RANGE") || strings.HasPrefix(p, "LIST")) && !j.found.catchAll && !defaultPartition.MatchString(j.found.definition) {
+		j.warn(name, j.addCatchAll(), "it is partitioned by %s and no partition takes all other values: records with such values become dead letters", p)
 	}
 	keys := foreignKeysOf(j.found.definition)
 	for i := range keys {
 		k := &keys[i]
-		do := "ALTER TABLE " + string(appendTableName(nil, j.want)) + " DROP FOREIGN KEY " + string(appendName(nil, k.name))
+		do := j.alter("DROP FOREIGN KEY %s", appendName(nil, k.name))
 		if k.changesRows() {
 			j.refuse(name, do, "its foreign key %s (%s) is ON UPDATE %s, ON DELETE %s: a change of the parent row would change or delete what was counted",
 				k.name, k.parent, k.onUpdate, k.delete)

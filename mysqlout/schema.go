@@ -30,6 +30,8 @@ type trigger struct {
 
 type column struct {
 	name, dataType, columnType string
+	rawType                    string // columnType with the case of its texts
+	defaultText, comment       string // the default as ALTER TABLE takes it, empty for none
 	nullable, hasDefault       bool
 	auto, generated            bool
 	onUpdate                   bool // ON UPDATE CURRENT_TIMESTAMP
@@ -96,19 +98,24 @@ func inspect(ctx context.Context, tx *pool.Tx, t *row.Table) (*found, error) {
 	}
 	err = tx.Query(ctx, "SELECT column_name, data_type, column_type, is_nullable, column_default IS NOT NULL, extra, "+
 		"character_set_name, collation_name, character_maximum_length, character_octet_length, numeric_precision, "+
-		"numeric_scale, datetime_precision, column_key FROM information_schema.columns"+where("table_schema", "table_name")+
+		"numeric_scale, datetime_precision, column_key, column_default, column_comment FROM information_schema.columns"+where("table_schema", "table_name")+
 		" ORDER BY ordinal_position",
 		func(scan func(...any) error) error {
 			var c column
 			var nullable, extra, key string
 			var charset, collation sql.NullString
 			var characters, bytes, precision, scale, fraction sql.NullInt64
+			var byDefault, comment sql.NullString
 			if err := scan(&c.name, &c.dataType, &c.columnType, &nullable, &c.hasDefault, &extra, &charset, &collation,
-				&characters, &bytes, &precision, &scale, &fraction, &key); err != nil {
+				&characters, &bytes, &precision, &scale, &fraction, &key, &byDefault, &comment); err != nil {
 				return err
 			}
+			c.rawType, c.comment = c.columnType, comment.String
 			c.dataType, c.columnType, extra = strings.ToLower(c.dataType), strings.ToLower(c.columnType), strings.ToLower(extra)
 			c.nullable = nullable == "YES"
+			if byDefault.Valid {
+				c.defaultText = defaultText(tx.Server, byDefault.String, extra)
+			}
 			c.auto = strings.Contains(extra, "auto_increment")
 			c.onUpdate = strings.Contains(extra, "on update")
 			c.generated = strings.Contains(extra, "virtual") || strings.Contains(extra, "stored") || strings.Contains(extra, "persistent")

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/row"
 )
 
@@ -33,6 +34,7 @@ func (f Finding) String() string {
 type judge struct {
 	want     *row.Table
 	found    *found
+	server   pool.Server
 	findings []Finding
 }
 
@@ -52,19 +54,18 @@ func (j *judge) table() row.Table {
 	case j.found.engine == "":
 		j.refuse(name, "make it (etl check --ddl prints how), or say --create-tables", noTable)
 		return actual
-	case j.found.kind == "SYSTEM VERSIONED":
-		j.refuse(name, "ALTER TABLE "+string(appendTableName(nil, j.want))+" DROP SYSTEM VERSIONING",
+	case j.found.kind == systemVersioned:
+		j.refuse(name, j.dropVersioning(),
 			"it is a system-versioned table: each batch would keep the old version of each row that it adds to")
 		return actual
 	case j.found.kind != "BASE TABLE":
 		j.refuse(name, "write to the table behind it", "it is a %s, must be a table", strings.ToLower(j.found.kind))
 		return actual
 	case !strings.EqualFold(j.found.engine, "InnoDB"):
-		j.refuse(name, "ALTER TABLE … ENGINE=InnoDB: rows and checkpoint must commit together",
-			"its engine is %s, must be InnoDB", j.found.engine)
+		j.refuse(name, j.alter("ENGINE=InnoDB"), "its engine is %s, must be InnoDB: rows and checkpoint must commit together", j.found.engine)
 	}
 	for i := range actual.Columns {
-		j.column(&actual.Columns[i], i < actual.Keys)
+		j.column(&actual.Columns[i], i)
 	}
 	j.unwritten()
 	j.keys()
@@ -77,8 +78,12 @@ func (j *judge) table() row.Table {
 func (j *judge) unwritten() {
 	for _, c := range j.found.columns {
 		if j.want.Column(c.name) == nil && !c.nullable && !c.hasDefault && !c.auto && !c.generated {
-			j.refuse(j.want.FullName()+"."+c.name, "give it a default, make it nullable, or write it",
-				"the query does not write this column, which is NOT NULL and has no default")
+			do := j.modify(&c, change{typ: c.fullType(), nullable: true})
+			if c.primary {
+				do = j.alter("DROP PRIMARY KEY") + "; " + do
+			}
+			j.refuse(j.want.FullName()+"."+c.name, do,
+				"the query does not write this column, which is NOT NULL and has no default (or give it one, or let the query write it)")
 		}
 	}
 }
@@ -93,6 +98,7 @@ func (j *judge) keys() {
 		list = append(list, c.Name)
 	}
 	right := false
+	overlaps := withoutOverlaps(j.found.definition)
 	for _, index := range slices.Sorted(maps.Keys(j.found.uniques)) {
 		parts := j.found.uniques[index]
 		var columns []string
@@ -107,81 +113,105 @@ func (j *judge) keys() {
 				j.warn(name, "BIGINT UNSIGNED lasts; a primary key of the GROUP BY columns needs no ids",
 					"each write burns ids of the AUTO_INCREMENT column %s, rows that are there already too", c.name)
 				if !strings.HasPrefix(c.dataType, "bigint") {
-					j.refuse(name+"."+c.name, "ALTER it to BIGINT UNSIGNED",
+					j.refuse(name+"."+c.name, j.modify(c, change{typ: "BIGINT UNSIGNED", auto: true}),
 						"an AUTO_INCREMENT of type %s would run out: each write burns ids", c.columnType)
 				}
 				continue
 			}
 		}
+		if slices.Contains(overlaps, index) {
+			j.refuse(name, j.dropKey(index), "unique key %s is WITHOUT OVERLAPS, which takes no upserts (error 1235)", index)
+			continue
+		}
 		if exact {
 			right = true
 			continue
 		}
-		for _, p := range parts {
-			if p.prefix {
-				j.refuse(name, "make the key of whole columns",
-					"unique key %s holds only the beginning of %s: different values would become one row", index, p.column)
-			}
+		if at := slices.IndexFunc(parts, func(p indexPart) bool { return p.prefix }); at >= 0 {
+			j.refuse(name, j.dropKey(index),
+				"unique key %s holds only the beginning of %s: different values would become one row", index, parts[at].column)
+			continue
 		}
-		j.refuse(name, "drop it, or group by exactly its columns",
+		j.refuse(name, j.dropKey(index),
 			"unique key %s (%s) is not the query's key (%s): rows of different groups would become one",
 			index, strings.Join(columns, ", "), strings.Join(list, ", "))
 	}
 	if !right {
-		j.refuse(name, fmt.Sprintf("ALTER TABLE … ADD PRIMARY KEY (%s)", strings.Join(list, ", ")),
+		j.refuse(name, j.addKey(),
 			"no unique key is exactly (%s): each batch would insert new rows", strings.Join(list, ", "))
 	}
 }
 
-// column judges one column and takes over its bounds.
-func (j *judge) column(c *row.Column, key bool) {
+// column judges one column, the i-th of the query, and takes over its bounds.
+func (j *judge) column(c *row.Column, i int) {
+	key := i < j.want.Keys
 	subject := j.want.FullName() + "." + c.Name
 	real := j.found.column(c.Name)
 	if real == nil {
-		j.refuse(subject, "add it, or leave it out of the query", "there is no such column")
+		null := " NOT NULL"
+		if nullable(j.want, i) {
+			null = ""
+		}
+		j.refuse(subject, j.alter("ADD COLUMN %s %s%s", appendName(nil, c.Name), columnType(j.server, j.want, i, keyText(j.want)), null),
+			"there is no such column (or leave it out of the query)")
 		return
 	}
 	if real.generated {
 		j.refuse(subject, "leave it out of the query", "it is a generated column, which nobody can write")
 		return
 	}
+	from := len(j.findings)
+	to := change{typ: real.fullType(), nullable: real.nullable}
 	if real.auto {
-		j.refuse(subject, fmt.Sprintf("ALTER TABLE %s MODIFY %s %s NOT NULL", appendTableName(nil, j.want), appendName(nil, real.name), real.columnType),
-			"it is AUTO_INCREMENT: the server writes another number in place of 0")
+		j.refuse(subject, "", "it is AUTO_INCREMENT: the server writes another number in place of 0")
 	}
 	if key && real.onUpdate {
-		j.refuse(subject, fmt.Sprintf("ALTER TABLE %s MODIFY %s %s NOT NULL DEFAULT '2000-01-01 00:00:00'", appendTableName(nil, j.want), appendName(nil, real.name), real.columnType),
-			"it has ON UPDATE CURRENT_TIMESTAMP: each batch that adds to a row would move the row to another key")
+		j.refuse(subject, "", "it has ON UPDATE CURRENT_TIMESTAMP: each batch that adds to a row would move the row to another key")
 	}
 	if key && c.Nullable {
 		j.refuse(subject, fmt.Sprintf("write COALESCE(…, '') AS %s, or another value that stands for nothing", c.Name),
 			"the query groups by a value that can be NULL, and NULLs are never equal in a key")
 	}
 	if key && real.nullable {
-		j.refuse(subject, "ALTER it to NOT NULL", "it is part of the key and can be NULL: each NULL would be a new row")
+		to.nullable = false
+		j.refuse(subject, "", "it is part of the key and can be NULL: each NULL would be a new row")
 	}
 	if !key && c.Nullable && !real.nullable {
-		j.refuse(subject, "make the column nullable, or write COALESCE in the query", "the query's value can be NULL, the column is NOT NULL")
+		to.nullable = true
+		j.refuse(subject, "", "the query's value can be NULL, the column is NOT NULL (or write COALESCE in the query)")
 	}
 	c.Nullable = real.nullable
-	j.kind(c, real, subject, key)
+	j.kind(c, real, subject, i, &to)
+	for k := from; k < len(j.findings); k++ {
+		if j.findings[k].Do == "" {
+			j.findings[k].Do = j.modify(real, to)
+		}
+	}
 }
 
-func (j *judge) kind(c *row.Column, real *column, subject string, key bool) {
+// kind judges a column's type. Where another one is needed it stands in to, and the finding's advice is the MODIFY.
+func (j *judge) kind(c *row.Column, real *column, subject string, i int, to *change) {
+	key := i < j.want.Keys
 	wrong := func(want string) {
-		j.refuse(subject, "ALTER it, or CAST in the query", "its type is %s, must be %s", real.columnType, want)
+		to.typ = columnType(j.server, j.want, i, keyText(j.want))
+		j.refuse(subject, "", "its type is %s, must be %s (or CAST in the query)", real.columnType, want)
 	}
 	switch c.Kind {
 	case row.Int, row.Decimal:
 		if c.Merge == row.Add && slices.Contains([]string{"tinyint", "smallint", "mediumint", "int"}, real.dataType) {
-			j.refuse(subject, "ALTER it to BIGINT", "its type is %s: a total would outgrow it", real.columnType)
+			to.typ = "BIGINT"
+			if strings.Contains(real.columnType, "unsigned") {
+				to.typ = "BIGINT UNSIGNED"
+			}
+			j.refuse(subject, "", "its type is %s: a total would outgrow it", real.columnType)
 			return
 		}
 		if !numberBounds(c, real) {
 			wrong("BIGINT or DECIMAL")
-		} else if key && c.Kind == row.Decimal && int(real.scale) < j.want.Column(c.Name).Scale {
-			j.refuse(subject, "give it more digits after the point", "its type is %s, the query groups by %d digits after the point: different values would become one row",
-				real.columnType, j.want.Column(c.Name).Scale)
+		} else if scale := j.want.Column(c.Name).Scale; key && c.Kind == row.Decimal && int(real.scale) < scale {
+			to.typ = fmt.Sprintf("DECIMAL(%d,%d)", min(max(real.precision, 20)+int64(scale)-real.scale, 65), scale)
+			j.refuse(subject, "", "its type is %s, the query groups by %d digits after the point: different values would become one row",
+				real.columnType, scale)
 		}
 	case row.Double:
 		if c.Merge == row.Add {
@@ -195,15 +225,15 @@ func (j *judge) kind(c *row.Column, real *column, subject string, key bool) {
 		if real.dataType != "datetime" && real.dataType != "timestamp" {
 			wrong("DATETIME")
 		} else if key && int(real.fraction) < c.Scale {
-			j.refuse(subject, fmt.Sprintf("ALTER it to DATETIME(%d)", c.Scale),
-				"it keeps %d digits of a second's fraction, the query groups by %d: different times would become one row", real.fraction, c.Scale)
+			to.typ = fmt.Sprintf("%s(%d)", strings.ToUpper(real.dataType), c.Scale)
+			j.refuse(subject, "", "it keeps %d digits of a second's fraction, the query groups by %d: different times would become one row", real.fraction, c.Scale)
 		}
 		c.Scale = int(real.fraction)
 		if real.dataType == "timestamp" {
 			c.MinInt, c.MaxInt = timestampMin, cmp.Or(j.found.timestampMax, timestampMax)
 		}
 	case row.Text, row.Bytes:
-		j.text(c, real, subject, key)
+		j.text(c, real, subject, i, to)
 	}
 }
 
@@ -245,17 +275,21 @@ func numberBounds(c *row.Column, real *column) bool {
 }
 
 // text judges columns of strings: two values that differ in a byte must stay two.
-func (j *judge) text(c *row.Column, real *column, subject string, key bool) {
+func (j *judge) text(c *row.Column, real *column, subject string, i int, to *change) {
+	key := i < j.want.Keys
 	binary := strings.Contains(real.dataType, "blob") || strings.HasSuffix(real.dataType, "binary")
 	switch {
 	case !binary && !strings.Contains(real.dataType, "char") && !strings.Contains(real.dataType, "text"):
-		j.refuse(subject, "ALTER it, or CAST in the query", "its type is %s, must be VARCHAR, TEXT, VARBINARY or BLOB", real.columnType)
+		to.typ = columnType(j.server, j.want, i, keyText(j.want))
+		j.refuse(subject, "", "its type is %s, must be VARCHAR, TEXT, VARBINARY or BLOB (or CAST in the query)", real.columnType)
 		return
 	case c.Kind == row.Bytes && !binary:
-		j.refuse(subject, "ALTER it to VARBINARY or BLOB", "its type is %s, which takes only text", real.columnType)
+		to.typ = columnType(j.server, j.want, i, keyText(j.want))
+		j.refuse(subject, "", "its type is %s, which takes only text", real.columnType)
 		return
 	case !binary && real.charset != "utf8mb4" && real.charset != "":
-		j.warn(subject, "ALTER it to utf8mb4", "its character set %s cannot hold every character: records with others become dead letters", real.charset)
+		to.typ = j.bytewise(i, real, false)
+		j.warn(subject, "", "its character set %s cannot hold every character: records with others become dead letters", real.charset)
 	}
 	c.MaxBytes = int(real.bytes)
 	c.MaxChars = 0
@@ -269,16 +303,24 @@ func (j *judge) text(c *row.Column, real *column, subject string, key bool) {
 			c.Charset = ""
 		}
 	}
+	pads := real.dataType == "char" || real.dataType == "binary"
 	if !key && c.Merge != row.Min && c.Merge != row.Max {
+		if pads {
+			to.typ = j.bytewise(i, real, binary)
+			c.Padding = map[bool]row.Padding{false: row.PadSpace, true: row.PadZero}[binary]
+			lost := map[bool]string{false: "loses spaces at the end: records whose value ends with one", true: "fills up with zero bytes: records with a shorter value"}[binary]
+			j.warn(subject, "", "its type is %s, which %s become dead letters", real.columnType, lost)
+		}
 		return
 	}
-	if real.dataType == "char" || real.dataType == "binary" {
-		j.refuse(subject, "ALTER it to VARCHAR or VARBINARY", "its type is %s, which pads: different values would become one", real.columnType)
+	if pads {
+		to.typ = j.bytewise(i, real, binary)
+		j.refuse(subject, "", "its type is %s, which pads: different values would become one", real.columnType)
 		return
 	}
 	if !binary && !noPadBinary(real.collation) {
-		j.refuse(subject, "ALTER it to COLLATE utf8mb4_nopad_bin (MariaDB) or utf8mb4_0900_bin (MySQL 8), or to VARBINARY",
-			"its collation is %s, by which different values are equal: they would become one", real.collation)
+		to.typ = j.bytewise(i, real, false)
+		j.refuse(subject, "", "its collation is %s, by which different values are equal: they would become one", real.collation)
 	}
 }
 

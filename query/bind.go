@@ -186,6 +186,12 @@ func fitText(r *rec, v *value, col *row.Column) {
 			r.fail("column %s: the value has %d characters, the column takes %d (LEFT(text, %d) cuts): %s", col.Name, recordNumber{n}, col.MaxChars, col.MaxChars, quote(v.b))
 		}
 	}
+	if col.Padding == row.PadSpace && len(v.b) > 0 && v.b[len(v.b)-1] == ' ' {
+		r.fail("column %s: the value ends with a space, which a CHAR column loses: %s", col.Name, quote(v.b))
+	}
+	if col.Padding == row.PadZero && len(v.b) < col.MaxBytes {
+		r.fail("column %s: the value has %d bytes, a BINARY(%d) column fills it up with zero bytes: %s", col.Name, recordNumber{len(v.b)}, col.MaxBytes, quote(v.b))
+	}
 	if col.Kind == row.Text && !utf8.Valid(v.b) {
 		r.fail("column %s: the value is not valid UTF-8: %s", col.Name, quote(v.b))
 	}

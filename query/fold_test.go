@@ -296,6 +296,8 @@ func TestP18_boundsAreThoseOfTheRealColumns(t *testing.T) {
 		"latin1": {"MAX(CAST(v AS CHAR))", row.Column{Kind: row.Text, MaxChars: 3, Charset: "latin1"},
 			[]string{`"abc"`, `"äöü"`, `"€Œÿ"`, `"\u0081"`}, []string{`"abcd"`, `"世"`, `"\u0080"`, `"a😀"`, `"Ā"`}},
 		"utf8mb3": {"MAX(CAST(v AS CHAR))", row.Column{Kind: row.Text, MaxChars: 3, Charset: "utf8mb3"}, []string{`"世界"`, `"\uffff"`}, []string{`"😀"`, `"世界世界"`}},
+		"CHAR":    {"MAX(CAST(v AS CHAR))", row.Column{Kind: row.Text, MaxChars: 3, Padding: row.PadSpace}, []string{`"abc"`, `" a"`, `""`, `"a b"`, `"a\t"`}, []string{`"a "`, `" "`, `"abcd"`}},
+		"BINARY":  {"MAX(CAST(v AS CHAR))", row.Column{Kind: row.Bytes, MaxBytes: 3, Padding: row.PadZero}, []string{`"abc"`, `"ab "`, `"ab\u0000"`}, []string{`"ab"`, `""`, `"abcd"`}},
 		"ascii":   {"MAX(CAST(v AS CHAR))", row.Column{Kind: row.Text, MaxChars: 3, Charset: "ascii"}, []string{`"abc"`}, []string{`"ä"`}},
 	} {
 		t.Run(name, func(t *testing.T) {

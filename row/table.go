@@ -28,6 +28,16 @@ const (
 	Datetime             // microseconds since 1970-01-01 00:00:00 UTC
 )
 
+// Padding is what a column of fixed length does to a value.
+type Padding uint8
+
+// The paddings. A value that would come back as another one is no value for the column.
+const (
+	NoPadding Padding = iota
+	PadSpace          // CHAR: spaces at the end are lost
+	PadZero           // BINARY: a value shorter than MaxBytes is filled up with zero bytes
+)
+
 // Column is one column of a target table.
 type Column struct {
 	Name  string
@@ -50,6 +60,8 @@ type Column struct {
 	MinInt, MaxInt int64
 	// Unsigned says that the column takes no number below zero.
 	Unsigned bool
+	// Padding is what a Text or Bytes column does to values that are shorter than the column.
+	Padding Padding
 	// Charset is the character set of a Text column, in MySQL's name; empty where it holds every character.
 	Charset string
 }

@@ -1,0 +1,186 @@
+package mysqlout
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/sluice-etl/sluice/pool"
+)
+
+// Advice that begins with the name of a statement is SQL that can be run as it stands, several statements separated by
+// "; ". Where a check has several findings, their advice is run in the order in which they are printed.
+
+// alter is an ALTER TABLE of the target.
+func (j *judge) alter(format string, args ...any) string {
+	return "ALTER TABLE " + string(appendTableName(nil, j.want)) + " " + fmt.Sprintf(format, args...)
+}
+
+// change is what a column must become. All findings about one column have the same advice, because a MODIFY that keeps
+// half of the column as it was would take back the one before.
+type change struct {
+	typ      string // with character set and collation
+	nullable bool
+	auto     bool
+}
+
+// modify is the MODIFY of a column. It keeps the column's default and comment; ON UPDATE it leaves out.
+func (j *judge) modify(c *column, to change) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "MODIFY %s %s", appendName(nil, c.name), to.typ)
+	if to.nullable {
+		b.WriteString(" NULL")
+	} else {
+		b.WriteString(" NOT NULL")
+	}
+	kind := strings.ToUpper(to.typ)
+	switch {
+	case to.auto:
+		b.WriteString(" AUTO_INCREMENT")
+	case strings.HasPrefix(kind, "TIMESTAMP") && !to.nullable:
+		// Without a default, explicit_defaults_for_timestamp=0 would give it ON UPDATE CURRENT_TIMESTAMP.
+		b.WriteString(" DEFAULT '2000-01-01 00:00:00'")
+	case c.defaultText != "" && !strings.Contains(kind, "TEXT") && !strings.Contains(kind, "BLOB") && !(c.defaultText == "NULL" && !to.nullable):
+		b.WriteString(" DEFAULT " + c.defaultText)
+	}
+	if c.comment != "" {
+		b.WriteString(" COMMENT " + string(appendText(nil, c.comment)))
+	}
+	return j.alter("%s", b.String())
+}
+
+// fullType is a column's type as ALTER TABLE takes it.
+func (c *column) fullType() string {
+	if c.charset == "" {
+		return c.rawType
+	}
+	return c.rawType + " CHARACTER SET " + c.charset + " COLLATE " + c.collation
+}
+
+var lengthOf = regexp.MustCompile(`\((\d+)\)`)
+
+// bytewise is the type of a text column in which texts are compared by their bytes and never padded, of the same length
+// as far as a key may be so long.
+func (j *judge) bytewise(i int, real *column, binary bool) string {
+	key := i < j.want.Keys
+	wanted := columnType(j.server, j.want, i, keyText(j.want))
+	m := lengthOf.FindStringSubmatch(real.columnType)
+	long := strings.Contains(real.dataType, "text") || strings.Contains(real.dataType, "blob")
+	switch {
+	case key && (long || m == nil), m == nil && !long:
+		return wanted
+	case long:
+		size := strings.TrimSuffix(strings.TrimSuffix(strings.ToUpper(real.dataType), "TEXT"), "BLOB")
+		if binary {
+			return size + "BLOB"
+		}
+		return sizedText(j.server, size)
+	case binary:
+		return "VARBINARY(" + m[1] + ")"
+	}
+	n := int(real.characters)
+	if most := keyText(j.want); key && most > 0 {
+		n = min(n, max(most, j.want.Columns[i].MaxChars))
+	}
+	return binaryText(j.server, n)
+}
+
+// addKey makes the GROUP BY columns a unique key.
+func (j *judge) addKey() string {
+	var names []string
+	for _, c := range j.want.Columns[:j.want.Keys] {
+		names = append(names, string(appendName(nil, c.Name)))
+	}
+	kind := "PRIMARY KEY"
+	for _, p := range j.found.uniques["PRIMARY"] {
+		if c := j.found.column(p.column); c != nil && c.auto && j.want.Column(c.name) == nil {
+			kind = "UNIQUE KEY" // beside the ids
+		}
+	}
+	return j.alter("ADD %s (%s)", kind, strings.Join(names, ", "))
+}
+
+// dropKey drops a unique key. An AUTO_INCREMENT column in it must keep a key.
+func (j *judge) dropKey(index string) string {
+	drop := "DROP PRIMARY KEY"
+	if index != "PRIMARY" {
+		drop = "DROP INDEX " + string(appendName(nil, index))
+	}
+	for _, p := range j.found.uniques[index] {
+		if c := j.found.column(p.column); c != nil && c.auto && j.want.Column(c.name) == nil {
+			kind := "UNIQUE KEY"
+			if index == "PRIMARY" {
+				kind = "PRIMARY KEY"
+			}
+			drop += fmt.Sprintf(", ADD %s (%s)", kind, appendName(nil, c.name))
+		}
+	}
+	return j.alter("%s", drop)
+}
+
+// periodColumn is a column that holds the beginning or the end of a row's validity, in SHOW CREATE TABLE.
+var periodColumn = regexp.MustCompile("(?m)^  (`(?:[^`]|``)+`) .* GENERATED ALWAYS AS ROW (?:START|END)")
+
+// systemVersioned is the type of a table WITH SYSTEM VERSIONING in information_schema.
+const systemVersioned = "SYSTEM VERSIONED"
+
+// dropVersioning ends system versioning. Partitions by SYSTEM_TIME must go first (error 4131), and columns of the period
+// with it (4125), which MariaDB allows only where history may be altered (4119).
+func (j *judge) dropVersioning() string {
+	alter := j.alter("DROP SYSTEM VERSIONING")
+	for _, m := range periodColumn.FindAllStringSubmatch(j.found.definition, -1) {
+		alter += ", DROP COLUMN " + m[1]
+	}
+	if strings.Contains(alter, "DROP COLUMN") {
+		alter = "SET STATEMENT system_versioning_alter_history=KEEP FOR " + alter
+	}
+	if strings.Contains(j.found.definition, "PARTITION BY SYSTEM_TIME") {
+		alter = j.alter("REMOVE PARTITIONING") + "; " + alter
+	}
+	return alter
+}
+
+// overlapLine is a key with WITHOUT OVERLAPS, in SHOW CREATE TABLE.
+var overlapLine = regexp.MustCompile("(?m)^  (?:PRIMARY KEY|UNIQUE KEY (`(?:[^`]|``)+`)) \\(.* WITHOUT OVERLAPS\\)")
+
+// withoutOverlaps lists the unique keys that are WITHOUT OVERLAPS, by name.
+func withoutOverlaps(definition string) (keys []string) {
+	for _, m := range overlapLine.FindAllStringSubmatch(definition, -1) {
+		if m[1] == "" {
+			keys = append(keys, "PRIMARY")
+		} else {
+			keys = append(keys, unquoted(m[1]))
+		}
+	}
+	return keys
+}
+
+// addCatchAll adds a partition that takes every value that no other one takes.
+func (j *judge) addCatchAll() string {
+	if strings.HasPrefix(j.found.partitions, "LIST") {
+		if j.server.Dialect != pool.MariaDB {
+			return "partition by RANGE, with a partition VALUES LESS THAN MAXVALUE"
+		}
+		return j.alter("ADD PARTITION (PARTITION p_others DEFAULT)")
+	}
+	most := slices.Repeat([]string{"MAXVALUE"}, max(j.found.partitionColumns, 1))
+	return j.alter("ADD PARTITION (PARTITION p_others VALUES LESS THAN (%s))", strings.Join(most, ", "))
+}
+
+// defaultText is a column's default as ALTER TABLE takes it. MariaDB keeps an expression, MySQL a value without quotes
+// unless extra says DEFAULT_GENERATED.
+func defaultText(server pool.Server, text, extra string) string {
+	upper := strings.ToUpper(text)
+	switch {
+	case server.Dialect == pool.MariaDB:
+		return text
+	case strings.HasPrefix(upper, "CURRENT_TIMESTAMP"):
+		return text
+	case strings.Contains(extra, "default_generated"):
+		return "(" + text + ")"
+	case strings.HasPrefix(text, "b'"):
+		return text
+	}
+	return string(appendText(nil, text))
+}

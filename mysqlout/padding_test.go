@@ -1,0 +1,58 @@
+package mysqlout
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sluice-etl/sluice/internal/mariadbtest"
+	"github.com/sluice-etl/sluice/row"
+)
+
+// Columns of fixed length that are neither keys nor extremes are warned of, and the fold is told what they do to values.
+// What the server gives back for the values that the fold lets through is what was written.
+func TestCheck_paddingOfOtherColumns(t *testing.T) {
+	t.Parallel()
+	f := open(t, mariadbtest.Start(t), testConfig())
+	f.exec(t, "CREATE TABLE target (k BIGINT NOT NULL, name CHAR(5) CHARACTER SET utf8mb4, hash BINARY(4), PRIMARY KEY (k))")
+	table := row.Table{Name: "target", Keys: 1, Columns: []row.Column{
+		{Name: "k", Kind: row.Int, Merge: row.Key}, {Name: "name", Kind: row.Text, Merge: row.Plain, Nullable: true},
+		{Name: "hash", Kind: row.Text, Merge: row.Plain, Nullable: true},
+	}}
+	findings, err := f.sink.Check(t.Context(), []row.Table{table})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var warned []string
+	for _, x := range findings {
+		if strings.HasPrefix(x.Subject, "target") && x.Warning {
+			warned = append(warned, x.Subject+": "+x.Do)
+		}
+	}
+	want := []string{
+		"target.name: ALTER TABLE `target` MODIFY `name` VARCHAR(5) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin NULL DEFAULT NULL",
+		"target.hash: ALTER TABLE `target` MODIFY `hash` VARBINARY(4) NULL DEFAULT NULL",
+	}
+	if !slices.Equal(warned, want) {
+		t.Errorf("got warnings\n%s\nexpected\n%s", strings.Join(warned, "\n"), strings.Join(want, "\n"))
+	}
+	f.prepare(t, table)
+	if c := f.tables[0].Columns; c[1].Padding != row.PadSpace || c[2].Padding != row.PadZero || c[2].MaxBytes != 4 {
+		t.Errorf("columns are %+v, expected PadSpace, and PadZero of 4 bytes", c)
+	}
+	f.exec(t, "INSERT INTO target VALUES (1, ' ä\\t', 'ab\\0\\0'), (2, 'a ', 'ab')")
+	if got := f.text(t, "SELECT name = ' ä\\t', LENGTH(name), HEX(hash) FROM target WHERE k = 1"); got != "1 4 61620000" {
+		t.Errorf("values that the fold lets through are %s", got)
+	}
+	if got := f.text(t, "SELECT LENGTH(name), HEX(hash) FROM target WHERE k = 2"); got != "1 61620000" {
+		t.Errorf("values that the fold does not let through are %s, expected them changed", got)
+	}
+	for _, x := range findings {
+		if strings.HasPrefix(x.Do, "ALTER") {
+			f.exec(t, x.Do)
+		}
+	}
+	if findings, err = f.sink.Check(t.Context(), []row.Table{table}); err != nil || slices.ContainsFunc(findings, func(x Finding) bool { return strings.HasPrefix(x.Subject, "target") }) {
+		t.Errorf("after the advice: got %v %v, expected nothing about the table", findings, err)
+	}
+}
