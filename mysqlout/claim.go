@@ -162,11 +162,11 @@ func (s *Sink) claim(ctx context.Context, topic batch.Topic, partitions []int32)
 
 // missing is what a claim has to insert.
 type missing struct {
-	first   bool     // it is the job's first claim of the topic
-	from    int32    // one behind the last partition that has a checkpoint
-	to      int32    // the last that was claimed and has none, -1 where all have one
-	targets bool     // etl_target does not say what it should
-	absent  []string // the targets that it does not have
+	first   bool  // it is the job's first claim of the topic
+	from    int32 // one behind the last partition that has a checkpoint
+	to      int32 // the last that was claimed and has none, -1 where all have one
+	targets bool  // etl_target does not say what it should
+	owned   owned
 }
 
 // compare looks whether a claim may go on. It changes nothing.
@@ -225,7 +225,7 @@ func (s *Sink) compare(ctx context.Context, tx *pool.Tx, topic batch.Topic, part
 	m.first = m.first && len(rows) == 0 // else somebody has inserted them since
 	if m.first || m.targets {
 		m.targets = true
-		m.absent, err = s.mayBegin(ctx, tx, m.first)
+		m.owned, err = s.mayBegin(ctx, tx, m.first)
 	}
 	return m, err
 }
@@ -292,7 +292,7 @@ func (s *Sink) HasCheckpoint(ctx context.Context, topic string) (bool, error) {
 // duplicate is a race lost.
 func (s *Sink) insertMissing(ctx context.Context, tx *pool.Tx, topic batch.Topic, m missing) error {
 	if m.targets {
-		if err := s.writeTargets(ctx, tx, m.absent); err != nil {
+		if err := s.writeTargets(ctx, tx, m.owned); err != nil {
 			return err
 		}
 	}

@@ -1,86 +1,120 @@
 package mysqlout
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/pool"
+	"github.com/sluice-etl/sluice/row"
 )
 
 // etl_target ties targets to jobs: a renamed job, or a second one, would add the whole history again, and every audit
 // would balance (P3).
 
+// owned is which rows of etl_target a claim writes.
+type owned struct {
+	absent []string // the targets that no job has yet
+	known  []string // the rows of the others
+}
+
 // mayBegin refuses a job to begin on targets that hold rows or belong to another job. first says that the job has no
-// checkpoint yet; else only targets that are new to it are looked at. absent is those that no job has yet.
-func (s *Sink) mayBegin(ctx context.Context, tx *pool.Tx, first bool) (absent []string, err error) {
-	for _, name := range s.targetNames() {
-		owner := ""
-		text := appendText([]byte("SELECT job FROM etl_target WHERE table_name = "), name)
-		if err := tx.Query(ctx, string(append(text, " FOR UPDATE"...)), func(scan func(...any) error) error {
-			return scan(&owner)
-		}); err != nil {
-			return nil, fmt.Errorf("read etl_target: %w", err)
+// checkpoint yet; else only targets that are new to it are looked at.
+func (s *Sink) mayBegin(ctx context.Context, tx *pool.Tx, first bool) (out owned, err error) {
+	stored, err := storedTargets(ctx, tx)
+	if err != nil {
+		return out, err
+	}
+	targets, names := s.boundTargets()
+	for i := range targets {
+		t := &targets[i]
+		known := slices.DeleteFunc(slices.Clone(stored), func(name string) bool { return !names.isStored(t, name) })
+		if len(known) == 0 {
+			known = []string{names.key(t)} // another job may insert it at this moment
+		}
+		owner, others := "", ""
+		for _, name := range known {
+			job := ""
+			text := appendText([]byte("SELECT job FROM etl_target WHERE table_name = "), name)
+			if err := tx.Query(ctx, string(append(text, " FOR UPDATE"...)), func(scan func(...any) error) error {
+				out.known = append(out.known, name)
+				return scan(&job)
+			}); err != nil {
+				return out, fmt.Errorf("read etl_target: %w", err)
+			}
+			if owner = cmp.Or(job, owner); job != s.config.Job {
+				others = cmp.Or(job, others)
+			}
 		}
 		if owner == "" {
-			absent = append(absent, name)
+			out.absent = append(out.absent, names.key(t))
 		}
-		if s.config.Adopt || owner == s.config.Job && !first {
+		if s.config.Adopt || owner != "" && others == "" && !first {
 			continue
 		}
-		if owner != "" && owner != s.config.Job {
-			return nil, &checkpoint.Error{
+		if others != "" {
+			return out, &checkpoint.Error{
 				Class: checkpoint.ErrRefused,
-				Err:   fmt.Errorf("table %s belongs to job %q, this is job %q", name, owner, s.config.Job),
+				Err:   fmt.Errorf("table %s belongs to job %q, this is job %q", t.FullName(), others, s.config.Job),
 				Hint:  "run under that job's name, write to another table, or say --adopt once to add to what is there",
 			}
 		}
 		holds := false
-		if err := tx.Query(ctx, "SELECT 1 FROM "+s.quotedTarget(name)+" LIMIT 1", func(func(...any) error) error {
+		if err := tx.Query(ctx, string(append(appendTableName([]byte("SELECT 1 FROM "), t), " LIMIT 1"...)), func(func(...any) error) error {
 			holds = true
 			return nil
 		}); err != nil {
-			return nil, fmt.Errorf("look whether %s is empty: %w", name, err)
+			return out, fmt.Errorf("look whether %s is empty: %w", t.FullName(), err)
 		}
 		if holds {
-			return nil, &checkpoint.Error{
+			return out, &checkpoint.Error{
 				Class: checkpoint.ErrRefused,
-				Err:   fmt.Errorf("table %s holds rows, and job %q has no checkpoint that would say which records they count", name, s.config.Job),
+				Err:   fmt.Errorf("table %s holds rows, and job %q has no checkpoint that would say which records they count", t.FullName(), s.config.Job),
 				Hint:  "empty the table, write to another one, or say --adopt once to add to what is there",
 			}
 		}
 	}
-	return absent, nil
+	return out, nil
 }
 
-func (s *Sink) targetNames() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	names := make([]string, 0, len(s.targets))
-	for name := range s.targets {
+// storedTargets is the names of all targets in etl_target.
+func storedTargets(ctx context.Context, tx *pool.Tx) (names []string, err error) {
+	err = tx.Query(ctx, "SELECT table_name FROM etl_target WHERE table_name <> ''", func(scan func(...any) error) error {
+		var name string
+		err := scan(&name)
 		names = append(names, name)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read etl_target: %w", err)
 	}
-	slices.Sort(names)
-	return names
+	return names, nil
 }
 
-func (s *Sink) quotedTarget(name string) string {
+// boundTargets is the tables that the job writes, in the order of their names, and how the server tells names apart.
+func (s *Sink) boundTargets() (targets []row.Table, names naming) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return string(appendTableName(nil, &s.targets[name].table))
+	for _, name := range slices.Sorted(maps.Keys(s.targets)) {
+		if name != dedupName { // several jobs may write it, since its rows name their job
+			targets = append(targets, s.targets[name].table)
+		}
+	}
+	return targets, s.names
 }
 
 // writeTargets says that the targets are this job's, and what its query is. Rows that were absent are inserted and
 // nothing else: of two new jobs that found the same empty table, the second gets a duplicate, looks again and is
 // refused. The rows of the others are locked.
-func (s *Sink) writeTargets(ctx context.Context, tx *pool.Tx, absent []string) error {
-	if err := s.putTargets(ctx, tx, absent, ""); err != nil {
+func (s *Sink) writeTargets(ctx context.Context, tx *pool.Tx, o owned) error {
+	if err := s.putTargets(ctx, tx, o.absent, ""); err != nil {
 		return err
 	}
-	known := slices.DeleteFunc(s.targetNames(), func(name string) bool { return slices.Contains(absent, name) })
-	return s.putTargets(ctx, tx, known,
+	return s.putTargets(ctx, tx, o.known,
 		" ON DUPLICATE KEY UPDATE job = VALUES(job), query_hash = VALUES(query_hash), query_text = VALUES(query_text)")
 }
 

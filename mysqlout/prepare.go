@@ -72,6 +72,13 @@ func (s *Sink) create(ctx context.Context, want []row.Table) error {
 		return s.failed("make tables", err)
 	}
 	defer tx.Rollback(ctx)
+	names, err := readNaming(ctx, tx)
+	if err != nil {
+		return s.failed("ask how names of tables are told apart", err)
+	}
+	if names.twice(want) != nil {
+		return nil // look refuses them
+	}
 	for _, o := range s.ownTables(tx.Server) {
 		there, err := s.createOne(ctx, tx, &row.Table{Name: o.name}, o.create())
 		if err == nil && there != nil {
@@ -140,6 +147,14 @@ func (s *Sink) look(ctx context.Context, want []row.Table) (findings []Finding, 
 		return nil, tables, s.failed("check tables", err)
 	}
 	defer tx.Rollback(ctx)
+	names, err := readNaming(ctx, tx)
+	if err != nil {
+		return nil, tables, s.failed("ask how names of tables are told apart", err)
+	}
+	s.mu.Lock()
+	s.names = names
+	s.mu.Unlock()
+	findings = names.twice(want)
 	for _, o := range s.ownTables(tx.Server) {
 		f, text, err := inspectWhole(ctx, tx, &row.Table{Name: o.name})
 		if err != nil {
@@ -160,7 +175,7 @@ func (s *Sink) look(ctx context.Context, want []row.Table) (findings []Finding, 
 	own := !slices.ContainsFunc(findings, func(f Finding) bool { return !f.Warning })
 	begins := slices.ContainsFunc(findings, func(f Finding) bool { return f.Subject == checkpointTable && f.Missing() })
 	for i := range want {
-		if ours := reserved(tx.Server, &want[i]); ours != nil {
+		if ours := reserved(tx.Server, names, &want[i]); ours != nil {
 			tables.targets, findings = append(tables.targets, judged{Table: want[i]}), append(findings, *ours)
 			continue
 		}
@@ -198,10 +213,10 @@ func (s *Sink) look(ctx context.Context, want []row.Table) (findings []Finding, 
 const checkpointTable = "etl_checkpoint"
 
 // reserved refuses a target that is one of our own tables.
-func reserved(server pool.Server, t *row.Table) *Finding {
+func reserved(server pool.Server, names naming, t *row.Table) *Finding {
 	for _, o := range append(everyJobs(server), ownTable{name: dedupName}) {
-		if t.Schema == "" && strings.EqualFold(t.Name, o.name) {
-			return &Finding{Subject: t.Name, Seen: "it is one of Sluice's own tables", Do: "let the query write to another one"}
+		if strings.EqualFold(names.key(t), o.name) {
+			return &Finding{Subject: t.FullName(), Seen: "it is one of Sluice's own tables", Do: "let the query write to another one"}
 		}
 	}
 	return nil

@@ -29,6 +29,7 @@ type Sink struct {
 	targets map[string]*target
 	own     map[string]*target // etl_checkpoint and etl_dead_letter, for the comparison of their definitions
 	rebind  func([]row.Table) error
+	names   naming
 	packet  int  // the server's max_allowed_packet
 	details bool // etl_dead_letter has the column detail
 	stale   bool // an error blamed the tables: their structure is read again before the next commit

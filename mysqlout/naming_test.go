@@ -1,0 +1,178 @@
+package mysqlout
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/internal/mariadbtest"
+	"github.com/sluice-etl/sluice/row"
+)
+
+// tableNamed is the table counts under another name.
+func tableNamed(schema, name string) row.Table {
+	t := countsTable()
+	t.Schema, t.Name = schema, name
+	return t
+}
+
+func TestNaming(t *testing.T) {
+	t.Parallel()
+	exact := naming{setting: "0", database: "Site"}
+	folds := naming{setting: "1", folds: true, database: "site"}
+	for _, c := range []struct {
+		names          naming
+		schema, name   string
+		key            string
+		same, another  []string // table_name in etl_target
+		twice, notSame row.Table
+	}{
+		{exact, "", "Counts", "Counts", []string{"Counts", "Site.Counts"}, []string{"counts", "site.Counts", "Site.counts", ""}, tableNamed("Site", "Counts"), tableNamed("", "counts")},
+		{exact, "Site", "Counts", "Counts", []string{"Counts", "Site.Counts"}, []string{"counts", "site.Counts"}, tableNamed("", "Counts"), tableNamed("site", "Counts")},
+		{exact, "other", "Counts", "other.Counts", []string{"other.Counts"}, []string{"Counts", "Other.Counts", "Site.Counts"}, tableNamed("other", "Counts"), tableNamed("", "Counts")},
+		{folds, "", "Counts", "counts", []string{"Counts", "counts", "COUNTS", "Site.Counts", "site.counts"}, []string{"other.counts", "count", ""}, tableNamed("", "counts"), tableNamed("other", "counts")},
+		{folds, "SITE", "Counts", "counts", []string{"Counts", "counts", "SITE.Counts"}, []string{"other.counts"}, tableNamed("site", "COUNTS"), tableNamed("", "count")},
+		{folds, "Other", "Counts", "other.counts", []string{"Other.Counts", "other.counts"}, []string{"counts", "site.counts"}, tableNamed("oTHER", "cOUNTS"), tableNamed("", "Counts")},
+		{folds, "", "\u00c4hre", "\u00e4hre", []string{"\u00c4hre", "\u00e4hre"}, []string{"ahre"}, tableNamed("", "\u00e4HRE"), tableNamed("", "Ahre")},
+	} {
+		table := tableNamed(c.schema, c.name)
+		if got := c.names.key(&table); got != c.key {
+			t.Errorf("%s: key %q, want %q", table.FullName(), got, c.key)
+		}
+		for _, stored := range append(c.same, c.another...) {
+			want := len(c.same) > 0 && strings.Contains("\x00"+strings.Join(c.same, "\x00")+"\x00", "\x00"+stored+"\x00")
+			if got := c.names.isStored(&table, stored); got != want {
+				t.Errorf("%s is stored as %q: %v, want %v", table.FullName(), stored, got, want)
+			}
+		}
+		if found := c.names.twice([]row.Table{c.notSame, table, c.twice}); len(found) != 1 || found[0].Warning || found[0].Subject != c.twice.FullName() {
+			t.Errorf("%s: found %+v", table.FullName(), found)
+		}
+	}
+}
+
+// P3: a target is one table under all names that the server takes for it. The server is asked, whatever it is set to.
+func TestP3_TableNamesAsTheServerComparesThem(t *testing.T) {
+	t.Parallel()
+	for _, setting := range []string{"0", "1"} {
+		t.Run("lower_case_table_names "+setting, func(t *testing.T) {
+			t.Parallel()
+			server := mariadbtest.Start(t, mariadbtest.Args("--lower-case-table-names="+setting))
+			one := setting == "1" // Counts and counts are one table
+			f := open(t, server, testConfig(), tableNamed("", "counts"))
+			s := f.sink
+			at := mustClaim(t, s, 0)
+			if err := s.Commit(t.Context(), part(1, 2, countsDelta(&f.tables[0], map[string]int64{"a": 2}), at...)); err != nil {
+				t.Fatal(err)
+			}
+			for _, pair := range [][2]row.Table{{tableNamed("", "New"), tableNamed("", "new")}, {tableNamed("", "new"), tableNamed(f.db, "new")}} {
+				_, err := New(testConfig(), f.pool, nil, nil).Prepare(t.Context(), pair[:])
+				if refused := errors.Is(err, checkpoint.ErrRefused); refused != (one || pair[1].Schema != "") || refused && !strings.Contains(err.Error(), "the same table as "+pair[0].FullName()) {
+					t.Errorf("%s and %s: got %v", pair[0].FullName(), pair[1].FullName(), err)
+				}
+			}
+			if _, err := New(testConfig(), f.pool, nil, nil).Prepare(t.Context(), []row.Table{tableNamed(f.db, "etl_target")}); !errors.Is(err, checkpoint.ErrRefused) {
+				t.Errorf("our own table with its schema: got %v", err)
+			}
+
+			// The job's next query writes the name in another way; so does another job.
+			for _, c := range []struct {
+				table row.Table
+				same  bool
+			}{{tableNamed("", "COUNTS"), one}, {tableNamed(f.db, "counts"), true}, {tableNamed(strings.ToUpper(f.db), "Counts"), one}} {
+				if !c.same && c.table.Schema != "" {
+					continue // there is no such schema
+				}
+				next, other := testConfig(), testConfig()
+				next.QueryHash, next.ContinueQuery = [32]byte{byte(len(c.table.FullName()))}, true
+				other.Job = "another job"
+				o := New(other, f.pool, nil, nil)
+				if _, err := o.Prepare(t.Context(), []row.Table{c.table}); err != nil {
+					t.Fatal(err)
+				}
+				err := o.MayStart(t.Context(), topic(8))
+				if c.same != (err != nil && strings.Contains(err.Error(), `belongs to job "job"`)) {
+					t.Errorf("another job that writes %s: got %v", c.table.FullName(), err)
+				}
+				n := New(next, f.pool, nil, nil)
+				if _, err := n.Prepare(t.Context(), []row.Table{c.table}); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := n.Claim(t.Context(), topic(8), []int32{0}); err != nil {
+					t.Errorf("the job's next query writes %s: got %v", c.table.FullName(), err)
+				}
+			}
+			want := "counts"
+			if !one {
+				want = "COUNTS\ncounts"
+			}
+			if got := f.text(t, "SELECT table_name FROM etl_target WHERE table_name <> '' ORDER BY 1"); got != want {
+				t.Errorf("targets are %q, want %q", got, want)
+			}
+
+			// An earlier release wrote the name as its query had it.
+			f.exec(t, "UPDATE etl_target SET table_name = 'Counts' WHERE table_name = 'counts'")
+			other := testConfig()
+			other.Job = "another job"
+			o := New(other, f.pool, nil, nil)
+			if _, err := o.Prepare(t.Context(), []row.Table{tableNamed("", "counts")}); err != nil {
+				t.Fatal(err)
+			}
+			seen := "holds rows"
+			if one {
+				seen = `belongs to job "job"`
+			}
+			if err := o.MayStart(t.Context(), topic(8)); err == nil || !strings.Contains(err.Error(), seen) {
+				t.Errorf("beside the row of an earlier release: got %v, want %q", err, seen)
+			}
+
+			// Rows of either name are added to what is there.
+			c := testConfig()
+			c.QueryHash, c.ContinueQuery = [32]byte{9, 9}, true
+			name := tableNamed("", "counts")
+			if one {
+				name = tableNamed("", "cOUNTS")
+			}
+			n := New(c, f.pool, nil, nil)
+			tables, err := n.Prepare(t.Context(), []row.Table{name})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !one {
+				f.exec(t, "UPDATE etl_target SET table_name = 'counts' WHERE table_name = 'Counts'")
+			}
+			at, err = n.Claim(t.Context(), topic(8), []int32{0})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := n.Commit(t.Context(), part(2, 3, countsDelta(&tables[0], map[string]int64{"a": 3}), at...)); err != nil {
+				t.Fatal(err)
+			}
+			if got := f.text(t, "SELECT item, n FROM counts"); got != "a 5" {
+				t.Errorf("counts are %s, want a 5", got)
+			}
+		})
+	}
+}
+
+// Two jobs of one database may both remember identities: etl_dedup is no target.
+func TestP3_DedupIsNoTarget(t *testing.T) {
+	t.Parallel()
+	c := testConfig()
+	c.Dedup = true
+	f := open(t, mariadbtest.Start(t), c, countsTable())
+	mustClaim(t, f.sink, 0)
+	f.exec(t, "INSERT INTO etl_dedup SELECT job, topic, partition_id, owner, 0, 0 FROM etl_checkpoint")
+	c.Job = "another job"
+	s := New(c, f.pool, nil, nil)
+	if _, err := s.Prepare(t.Context(), []row.Table{tableNamed("", "others")}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Claim(t.Context(), topic(8), []int32{0}); err != nil {
+		t.Errorf("got %v", err)
+	}
+	if got := f.text(t, "SELECT table_name, job FROM etl_target WHERE table_name <> '' ORDER BY 1"); got != "counts job\nothers another job" {
+		t.Errorf("targets are %s", got)
+	}
+}
