@@ -38,11 +38,11 @@ type site struct {
 	every  []string // options of every process
 }
 
-func newSite(t *testing.T) *site {
+func newSite(t *testing.T, server ...mariadbtest.Option) *site {
 	t.Helper()
 	s := &site{dir: t.TempDir(), avro: etltest.FreeAddr(t), broker: startBroker(t)}
 	var err error
-	if s.server, err = mariadbtest.New(mariadbtest.Private()); err != nil {
+	if s.server, err = mariadbtest.New(append(server, mariadbtest.Private())...); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

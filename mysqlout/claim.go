@@ -310,12 +310,20 @@ func (s *Sink) insertMissing(ctx context.Context, tx *pool.Tx, topic batch.Topic
 	if s.config.Dedup && !m.first {
 		s.log.Warn("The topic has got more partitions: identities are divided among them anew, so until the window has passed a copy whose first is in another partition is counted twice", "topic", topic.Name, "first_new", m.from)
 	}
+	usual, _ := s.statementBytes()
 	for id := m.from; int(id) < len(at); id++ {
 		if !m.first && at[id] > 0 {
 			s.log.Warn("Kafka does not have the first records of a partition that is new to the job; they are not counted, and nowhere else",
 				"topic", topic.Name, "partition", id, "begins_at", at[id])
 		}
-		if id == m.from {
+		if len(text) >= usual {
+			// Thousands of partitions would not fit max_allowed_packet.
+			if _, err := tx.Exec(ctx, string(text)); err != nil {
+				return err
+			}
+			text = text[:0]
+		}
+		if len(text) == 0 {
 			text = append(text, "INSERT INTO etl_checkpoint (job, topic, partition_id, topic_id, leader_epoch, next_offset, "+
 				"epoch, owner, connection_id, batch_id, query_hash, first_offset, updated_at) VALUES "...)
 		} else {

@@ -300,6 +300,10 @@ func (s *Sink) lookAtServer(ctx context.Context, tx *pool.Tx) ([]Finding, error)
 		s.mu.Unlock()
 	}
 	var out []Finding
+	if n, err := strconv.Atoi(v["max_allowed_packet"]); err == nil && n < leastPacket {
+		out = append(out, refuse(fmt.Sprintf("max_allowed_packet is %d bytes, must be at least %d: claims and dead letters do not fit", n, leastPacket),
+			"raise it; 16 MiB or more is usual")...)
+	}
 	if v["log_bin"] == "ON" && v["binlog_format"] == "STATEMENT" {
 		out = append(out, refuse("binlog_format is STATEMENT, which READ COMMITTED cannot write (error 1665)", "set it to ROW")...)
 	}

@@ -92,6 +92,10 @@ func (s *Sink) learnPacket(bytes int) bool {
 	return true
 }
 
+// leastPacket is the smallest max_allowed_packet with which every statement fits that cannot be made shorter: those with
+// the longest names of a job, a topic and a table.
+const leastPacket = 16 << 10
+
 // minPacket is the smallest max_allowed_packet that a server can be given.
 const minPacket = 1024
 
