@@ -26,29 +26,47 @@ type Identity struct {
 	ID [16]byte
 	// Address is host:port/database as this process reaches it, for people. It holds no user and no password.
 	Address string
+	// Server tells servers apart that have the same ID, because one was copied from the other or has replicated it; empty
+	// means unknown.
+	Server string
 }
 
 func (i Identity) String() string {
-	address := i.Address
-	if quoted := strconv.Quote(address); quoted != `"`+address+`"` {
-		address = quoted // it came from the network
+	return fmt.Sprintf("%s (identity %x)", printable(i.Address), i.ID[:4])
+}
+
+// printable quotes text of the network where it holds something that is not to be printed.
+func printable(text string) string {
+	if quoted := strconv.Quote(text); quoted != `"`+text+`"` {
+		return quoted
 	}
-	return fmt.Sprintf("%s (identity %x)", address, i.ID[:4])
+	return text
 }
 
 // identityMagic ends a member's user data that carries an identity. In front of it stand the identity's ID, its address
-// and the address's length in two bytes; in front of those, what the balancer wrote.
-const identityMagic = "sluice-identity1"
+// and the address's length in two bytes; in front of those the server, its length in two
+// bytes and serverMagic, where the member says it; in front of those, what the balancer wrote.
+const (
+	identityMagic = "sluice-identity1"
+	serverMagic   = "sluice-server-01"
+)
 
 // maxAliases bounds how many other addresses of the same database are reported.
 const maxAliases = 100
 
-// maxAddress bounds the address in bytes, so that members stay small.
+// maxAddress bounds the address and the server in bytes, each, so that members stay small.
 const maxAddress = 512
 
 func (i Identity) appendTo(userData []byte) []byte {
 	address := i.Address[:min(len(i.Address), maxAddress)]
-	userData = append(slices.Clip(userData), i.ID[:]...)
+	userData = slices.Clip(userData)
+	if i.Server != "" {
+		server := i.Server[:min(len(i.Server), maxAddress)]
+		userData = append(userData, server...)
+		userData = binary.BigEndian.AppendUint16(userData, uint16(len(server)))
+		userData = append(userData, serverMagic...)
+	}
+	userData = append(userData, i.ID[:]...)
 	userData = append(userData, address...)
 	userData = binary.BigEndian.AppendUint16(userData, uint16(len(address)))
 	return append(userData, identityMagic...)
@@ -56,18 +74,29 @@ func (i Identity) appendTo(userData []byte) []byte {
 
 // parseIdentity reads what appendTo wrote. ok is false for members that say nothing, as those of older releases.
 func parseIdentity(userData []byte) (i Identity, ok bool) {
-	rest, ok := bytes.CutSuffix(userData, []byte(identityMagic))
-	if !ok || len(rest) < 2 {
+	address, rest, ok := cutText(userData, identityMagic)
+	if !ok || len(rest) < len(i.ID) {
 		return i, false
+	}
+	i.Address = address
+	at := len(rest) - len(i.ID)
+	copy(i.ID[:], rest[at:])
+	i.Server, _, _ = cutText(rest[:at], serverMagic)
+	return i, true
+}
+
+// cutText cuts a text off the end of b: the text, its length in two bytes, magic.
+func cutText(b []byte, magic string) (text string, rest []byte, ok bool) {
+	rest, ok = bytes.CutSuffix(b, []byte(magic))
+	if !ok || len(rest) < 2 {
+		return "", nil, false
 	}
 	n := int(binary.BigEndian.Uint16(rest[len(rest)-2:]))
 	rest = rest[:len(rest)-2]
-	if n > maxAddress || len(rest) < n+len(i.ID) {
-		return i, false
+	if n > maxAddress || len(rest) < n {
+		return "", nil, false
 	}
-	i.Address = string(rest[len(rest)-n:])
-	copy(i.ID[:], rest[len(rest)-n-len(i.ID):])
-	return i, true
+	return string(rest[len(rest)-n:]), rest[:len(rest)-n], true
 }
 
 // identified is a balancer whose members say which database they count into. Balancers of older releases pass over it.
@@ -214,13 +243,21 @@ func (s *Source) watchForeign(ctx context.Context, cl *kgo.Client) {
 	}
 }
 
-// sawMembers compares the members with this process. aliases are the addresses that were reported before.
+// sawMembers compares the members with this process. aliases are the addresses and servers that were reported before.
+// Members on two servers with one identity are reported and never refused: after a failover, those that started before
+// it still say the old server.
 func (s *Source) sawMembers(members []Identity, aliases map[string]bool) {
 	foreign := 0
 	for _, m := range members {
 		switch {
 		case m.ID != s.own.ID:
 			foreign++
+		case m.Server != "" && s.own.Server != "":
+			if m.Server != s.own.Server && !aliases[m.Server] && len(aliases) < maxAliases {
+				aliases[m.Server] = true
+				s.log.Warn("Group member counts into another server with the same database identity: after a failover this ends when the older process restarts; else one database is a copy, and each counts a part of the records",
+					"ours", s.own.String(), "our_server", s.own.Server, "theirs", m.String(), "their_server", printable(m.Server))
+			}
 		case m.Address != s.own.Address && !aliases[m.Address] && len(aliases) < maxAliases:
 			aliases[m.Address] = true
 			s.log.Warn("Group member has the same database identity at another address; a copied database carries its original's identity",

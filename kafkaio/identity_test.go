@@ -1,9 +1,11 @@
 package kafkaio
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -46,7 +48,9 @@ func awaitEnd(t *testing.T, ended <-chan error) error {
 
 func TestIdentity_roundTrip(t *testing.T) {
 	t.Parallel()
-	for _, i := range []Identity{{}, identity(1, ""), identity(255, "db:3306/stats"), identity(7, strings.Repeat("x", maxAddress))} {
+	withServer := identity(9, "db:3306/stats")
+	withServer.Server = "host:3306 uuid"
+	for _, i := range []Identity{{}, withServer, identity(1, ""), identity(255, "db:3306/stats"), identity(7, strings.Repeat("x", maxAddress))} {
 		for _, before := range []string{"", "\x00\x00\x00\x01", identityMagic} {
 			got, ok := parseIdentity(i.appendTo([]byte(before)))
 			if !ok || got != i {
@@ -176,4 +180,45 @@ func TestP1_runningMemberAlarmsAboutAnotherDatabase(t *testing.T) {
 	cl.Close()
 	<-polled
 	eventually(t, "no alarm any more", func() bool { return a.src.Foreign() == nil })
+}
+
+// A copy of a database has its original's identity. Members on two servers are reported, once, and not refused: after a
+// failover there are two for a while, too. One server at two addresses is nothing to report.
+func TestP1_aCopiedDatabaseIsReported(t *testing.T) {
+	t.Parallel()
+	var text bytes.Buffer
+	s, err := NewSource(testConfig(broker(t)), "job", slog.New(slog.NewTextHandler(&text, nil)), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(address, server string) Identity {
+		i := identity(1, address)
+		i.Server = server
+		return i
+	}
+	s.Identify(at("127.0.0.1:3306/stats", "db1:3306 u1"))
+	aliases := map[string]bool{}
+	for _, c := range []struct {
+		member Identity
+		want   string
+	}{
+		{at("127.0.0.1:3306/stats", "db1:3306 u1"), ""},
+		{at("proxy:3306/stats", "db1:3306 u1"), ""},
+		{at("127.0.0.1:3306/stats", "db2:3306 u2"), `their_server="db2:3306 u2"`},
+		{at("127.0.0.1:3306/stats", "db2:3306 u2"), ""}, // it was reported
+		{at("127.0.0.1:3306/stats", "db3\x1b[2J"), "another server"},
+		{at("proxy:3306/stats", ""), "at another address"}, // of an earlier release
+	} {
+		text.Reset()
+		s.sawMembers([]Identity{c.member}, aliases)
+		if got := text.String(); c.want == "" && got != "" || !strings.Contains(got, c.want) || strings.Contains(got, "\x1b") {
+			t.Errorf("%v %q: got %q, expected %q", c.member, c.member.Server, got, c.want)
+		}
+		if err := s.Foreign(); err != nil {
+			t.Errorf("%v: got %v, expected no refusal", c.member, err)
+		}
+	}
+	if err := refuseForeign("job", s.own, []Identity{at("x", "db2:3306 u2")}); err != nil {
+		t.Errorf("got %v, expected no refusal: it may be a failover", err)
+	}
 }

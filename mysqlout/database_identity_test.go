@@ -1,6 +1,7 @@
 package mysqlout
 
 import (
+	"errors"
 	"testing"
 
 	"golang.org/x/sync/errgroup"
@@ -55,5 +56,20 @@ func TestP1_identityEmbedded(t *testing.T) {
 	again, err2 := s.Identity(t.Context())
 	if err != nil || err2 != nil || id != again {
 		t.Errorf("got %x %v, then %x %v", id, err, again, err2)
+	}
+}
+
+// Two servers have two names, whatever they hold; a server keeps its own.
+func TestP1_serverName(t *testing.T) {
+	t.Parallel()
+	f, other := open(t, mariadbtest.Start(t), testConfig()), open(t, mariadbtest.Start(t, mariadbtest.Private()), testConfig())
+	name, err := f.sink.ServerName(t.Context())
+	again, err2 := f.again(t, testConfig()).ServerName(t.Context())
+	theirs, err3 := other.sink.ServerName(t.Context())
+	if err := errors.Join(err, err2, err3); err != nil {
+		t.Fatal(err)
+	}
+	if len(name) < 3 || name != again || name == theirs {
+		t.Errorf("got %q, %q again, %q for another server", name, again, theirs)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/pool"
@@ -77,4 +78,24 @@ func (s *Sink) makeIdentity(ctx context.Context) error {
 		return err
 	}
 	return tx.Commit(ctx)
+}
+
+// ServerName tells the server from its replicas and from servers that were copied from it, as far as it knows a name and
+// an identifier of its own. It is empty for the embedded server.
+func (s *Sink) ServerName(ctx context.Context) (string, error) {
+	const doing = "ask for the server's name"
+	tx, err := s.pool.Tx(ctx, pool.First)
+	if err != nil {
+		return "", s.failed(doing, err)
+	}
+	defer tx.Rollback(ctx)
+	if tx.Server.Dialect == pool.Embedded {
+		return "", nil
+	}
+	// A copied data folder has its original's server_uuid (MySQL), and MariaDB may have no identifier.
+	v, err := variables(ctx, tx, "hostname", "port", "server_uuid", "server_uid")
+	if err != nil {
+		return "", s.failed(doing, err)
+	}
+	return strings.TrimSpace(v["hostname"] + ":" + v["port"] + " " + v["server_uuid"] + v["server_uid"]), nil
 }

@@ -85,7 +85,11 @@ func (l *loading) run(ctx context.Context, topics *topics) error {
 	}
 	if err := l.patiently(ctx, func() error {
 		id, err := l.sink.Identity(ctx)
-		l.source.Identify(kafkaio.Identity{ID: id, Address: l.cfg.Pool.Address()})
+		if err != nil {
+			return err
+		}
+		server, err := l.sink.ServerName(ctx)
+		l.source.Identify(kafkaio.Identity{ID: id, Address: l.cfg.Pool.Address(), Server: server})
 		return err
 	}); err != nil {
 		return err
