@@ -70,7 +70,7 @@ func (c *Config) Validate() error {
 		errs = append(errs, errors.New("the receiver has no name"))
 	}
 	if c.Listen == "" {
-		errs = append(errs, fmt.Errorf("%s is empty: want host:port or :port", c.listenOption()))
+		errs = append(errs, fmt.Errorf("%s is empty: want host:port or :port", c.AddressOption()))
 	}
 	if c.AckTimeout < time.Millisecond {
 		errs = append(errs, fmt.Errorf("--ack-timeout is %s: the least is 1ms", c.AckTimeout))
@@ -94,4 +94,5 @@ func (c *Config) Validate() error {
 	return errors.Join(append(errs, c.TLS.validate(c.Option))...)
 }
 
-func (c *Config) listenOption() string { return cmp.Or(c.ListenOption, c.Option+"-listen") }
+// AddressOption names the option of the address.
+func (c *Config) AddressOption() string { return cmp.Or(c.ListenOption, c.Option+"-listen") }

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -67,22 +66,10 @@ func (s *Server) Listen(ctx context.Context) (net.Addr, error) {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", s.cfg.Listen)
 	if err != nil {
-		return nil, NotListening(s.cfg.listenOption(), s.cfg.Listen, err)
+		return nil, NotListening(s.cfg.AddressOption(), s.cfg.Listen, err)
 	}
 	s.listener = l
 	return l.Addr(), nil
-}
-
-// NotListening says of an address that could not be taken whose option it is, and what to do.
-func NotListening(option, address string, err error) error {
-	err = fmt.Errorf("%s %s: %w", option, address, err)
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("%w: another process has this port; stop it, or choose another port", err)
-	case errors.Is(err, syscall.EACCES):
-		return fmt.Errorf("%w: ports below 1024 need a privilege; choose a higher one", err)
-	}
-	return fmt.Errorf("%w: want host:port or :port with an address of this machine", err)
 }
 
 // Close gives up a port that Listen opened, where Run was never called.

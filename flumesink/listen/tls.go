@@ -141,7 +141,7 @@ func (c *certificates) current() (*tls.Config, error) {
 func (c *certificates) read() (*tls.Config, error) {
 	pair, err := tls.LoadX509KeyPair(c.cfg.Cert, c.cfg.Key)
 	if err != nil {
-		return nil, fmt.Errorf("read the certificate %s and its key %s: %w: both must be PEM; JKS and PKCS12 must be converted", c.cfg.Cert, c.cfg.Key, err)
+		return nil, unreadable(c.cfg.Cert, c.cfg.Key, err)
 	}
 	oldest, newest := c.cfg.versions()
 	fresh := &tls.Config{MinVersion: oldest, MaxVersion: newest, Certificates: []tls.Certificate{pair}}

@@ -4,6 +4,8 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // inode is the file's number in its file system.
@@ -16,3 +18,8 @@ func inode(i fs.FileInfo) uint64 {
 
 // lock holds f until it is closed, or the process ends.
 func lock(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) }
+
+// writable is an error where this user may not make files in the folder.
+func writable(folder string) error {
+	return unix.Faccessat(unix.AT_FDCWD, folder, unix.W_OK|unix.X_OK, unix.AT_EACCESS)
+}

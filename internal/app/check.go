@@ -23,26 +23,43 @@ type checker struct {
 	refused int // things that a start would refuse
 	failed  int // servers that could not be asked
 	denied  int // rights that Kafka does not give
+	broken  int // ports, certificates and folders with which receiving would not work
 }
 
-// Check reaches every server and compares the tables with the query. It does not wait for a server that is away. The
-// error, after everything was said, is a checkpoint.ErrRefused where a start would be refused.
+// Check reaches every server, compares the tables with the query, and looks at the ports, certificates and folders of the
+// receivers. It does not wait for a server that is away. The error, after everything was said, is a
+// checkpoint.ErrRefused where a start would be refused.
 func Check(ctx context.Context, cfg Config, out io.Writer) error {
 	c := &checker{cfg: cfg, out: out}
-	for _, t := range cfg.Plan.Tables() {
-		c.say("ok", "query", "it writes %s, %d columns, %d of them the key", t.FullName(), len(t.Columns), t.Keys)
+	if cfg.Load {
+		for _, t := range cfg.Plan.Tables() {
+			c.say("ok", "query", "it writes %s, %d columns, %d of them the key", t.FullName(), len(t.Columns), t.Keys)
+		}
 	}
+	c.receivers(ctx)
 	topic, known := c.kafka(ctx)
-	c.mysql(ctx, topic, known)
-	switch {
-	case c.refused > 0:
-		return &checkpoint.Error{Class: checkpoint.ErrRefused, Err: fmt.Errorf("a start would be refused, %s above", several(c.refused, "reason"))}
-	case c.denied > 0:
-		return fmt.Errorf("Kafka does not allow what etl needs, %s above", several(c.denied, "right")) //nolint:staticcheck // a name
-	case c.failed > 0:
-		return fmt.Errorf("%s could not be asked", several(c.failed, "server"))
+	if cfg.Load {
+		c.mysql(ctx, topic, known)
 	}
-	return nil
+	return c.verdict()
+}
+
+// verdict is the error for everything that was said.
+func (c *checker) verdict() error {
+	var errs []error
+	if c.refused > 0 {
+		errs = append(errs, &checkpoint.Error{Class: checkpoint.ErrRefused, Err: fmt.Errorf("a start would be refused, %s above", several(c.refused, "reason"))})
+	}
+	if c.denied > 0 {
+		errs = append(errs, fmt.Errorf("Kafka does not allow what etl needs, %s above", several(c.denied, "right"))) //nolint:staticcheck // a name
+	}
+	if c.broken > 0 {
+		errs = append(errs, fmt.Errorf("receiving would not work, %s above", several(c.broken, "reason")))
+	}
+	if c.failed > 0 {
+		errs = append(errs, fmt.Errorf("%s could not be asked", several(c.failed, "server")))
+	}
+	return errors.Join(errs...)
 }
 
 func several(n int, of string) string {

@@ -86,5 +86,5 @@ func (c Config) Validate() error {
 	if c.Load {
 		errs = append(errs, c.Batch.Validate(), c.Pool.Validate(), c.Sink.Validate(), c.Dedup.Validate())
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.validateListeners()...)...)
 }

@@ -10,22 +10,27 @@ import (
 
 type checkCmd struct {
 	RunOptions `embed:""`
-	DDL        bool `group:"query" name:"ddl" help:"Print every CREATE and GRANT that the job needs."`
+	DDL        bool   `group:"query" name:"ddl" help:"Print every CREATE and GRANT that the job needs."`
+	Command    string `group:"process" enum:"run,ingest,load" default:"run" placeholder:"NAME" help:"Command to check: run, ingest or load (default run). ingest needs no query and no MySQL, load no port of a receiver."`
 }
 
 // Help shows examples.
 func (checkCmd) Help() string {
-	return `Validates options and query, reaches every server, and compares the tables with the query. It changes nothing, and fails at once where a server does not answer. It takes the options of etl run.
+	return `Validates options and query, reaches every server, compares the tables with the query, and looks whether the receivers could start: free ports, certificates and their keys, watched folders. It changes nothing, and fails at once where a server does not answer. It takes the options of etl run. Beside a running etl it reports its ports and its --watch-state as taken.
 
 Examples:
 
 	etl check --mysql-dsn 'etl:secret@tcp(db:3306)/stats' --format combined --query-file hits.sql
+	etl check --command ingest --avro-listen :41414 --avro-tls-cert collector.pem --avro-tls-key collector-key.pem
 	etl check --ddl --mysql-dsn 'etl:secret@tcp(db:3306)/stats' --format combined --query-file hits.sql`
 }
 
 // Run reports on each server, and ends with what is wrong.
 func (c *checkCmd) Run(ctx context.Context, k *kong.Context, s Streams) error {
-	cfg, err := c.Config(k, "")
+	if c.DDL && c.Command == "ingest" {
+		return Usage("--ddl prints what the query needs, and --command ingest has no query: leave one of them out")
+	}
+	cfg, err := c.halves(k, c.Command != "load", c.Command != "ingest", "")
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ type commands struct {
 	Run     runCmd     `cmd:"" help:"Receive and load, in one process."`
 	Ingest  ingestCmd  `cmd:"" help:"Receive only: Flume's events into Kafka."`
 	Load    loadCmd    `cmd:"" help:"Load only: Kafka's records into MySQL."`
-	Check   checkCmd   `cmd:"" help:"Look whether etl run would start, and change nothing."`
+	Check   checkCmd   `cmd:"" help:"Validate options, query, servers and ports without changing anything."`
 	DryRun  dryRunCmd  `cmd:"" help:"Run log files through format and query, and print the rows."`
 	Send    sendCmd    `cmd:"" help:"Send lines of files as Flume events."`
 	Offsets offsetsCmd `cmd:"" help:"Show checkpoints, or move one by hand."`

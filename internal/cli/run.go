@@ -57,9 +57,23 @@ func (c *runCmd) Run(ctx context.Context, k *kong.Context, s Streams) error {
 
 // Config is what the options say. Where no query is given, fallback is taken.
 func (o *RunOptions) Config(k *kong.Context, fallback string) (app.Config, error) {
+	return o.halves(k, true, true, fallback)
+}
+
+// halves is the configuration of etl run, or of one half of it.
+func (o *RunOptions) halves(k *kong.Context, receive, load bool, fallback string) (app.Config, error) {
 	cfg := app.Config{ShutdownTimeout: o.ShutdownTimeout, Status: o.status(), FlumeValues: o.flume()}
 	cfg.Kafka, cfg.Dedup = o.KafkaOptions.config(), o.WindowOptions.config(o.DedupOptions)
-	err := errors.Join(o.receive(&cfg), o.load(&cfg, fallback))
+	var err error
+	if receive {
+		err = o.receive(&cfg)
+	}
+	if load {
+		err = errors.Join(err, o.load(&cfg, fallback))
+	}
+	if !cfg.Receive && !load {
+		return cfg, errors.Join(err, errNothing)
+	}
 	return cfg, errors.Join(err, inOptionsWords(k, cfg.Validate()))
 }
 

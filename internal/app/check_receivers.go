@@ -1,0 +1,88 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/sluice-etl/sluice/flumesink/listen"
+)
+
+// dialTimeout bounds the look at one server that events come from.
+const dialTimeout = 5 * time.Second
+
+// receivers looks at what receiving needs: ports, certificates, folders, and servers that are connected to.
+func (c *checker) receivers(ctx context.Context) {
+	for _, l := range c.cfg.listeners() {
+		if addr, err := l.free(ctx); err != nil {
+			c.broken++
+			c.say("failed", l.network, "%v", err)
+		} else {
+			c.say("ok", l.network, "%s %s: the port is free", l.option, addr)
+		}
+		if l.tls != nil {
+			c.findings(l.tls.Check(l.owner, time.Now()))
+		}
+	}
+	if !c.cfg.Receive {
+		return
+	}
+	if len(c.cfg.Watch.Dirs) > 0 {
+		c.findings(c.cfg.Watch.Check())
+	}
+	for _, sink := range c.cfg.Spark.Sinks {
+		c.server(ctx, "--poll", sink, dialled)
+	}
+	for _, s := range c.cfg.Socket.Servers {
+		c.server(ctx, "--connect-socket", s, resolved) // a connection would take lines away
+	}
+}
+
+func (c *checker) findings(all []listen.Finding) {
+	for _, f := range all {
+		state := "ok"
+		switch f.Level {
+		case listen.Warning:
+			state = "warning"
+		case listen.Failed:
+			c.broken++
+			state = "failed"
+		case listen.Fine:
+		}
+		c.say(state, f.Subject, "%s", f.Text)
+	}
+}
+
+// server reports on one that is connected to. It may be away at a start, which tries again.
+func (c *checker) server(ctx context.Context, option, address string, look func(context.Context, string) (string, error)) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	text, err := look(ctx, address)
+	if err != nil {
+		c.failed++
+		c.say("failed", option, "%s: %v", address, err)
+		return
+	}
+	c.say("ok", option, "%s: %s", address, text)
+}
+
+func dialled(ctx context.Context, address string) (string, error) {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return "", err
+	}
+	return "it takes connections", conn.Close()
+}
+
+func resolved(ctx context.Context, address string) (string, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", err
+	}
+	if _, err := net.DefaultResolver.LookupHost(ctx, host); err != nil {
+		return "", fmt.Errorf("look up its address: %w", err)
+	}
+	return "it is not connected to, because that would take lines away", nil
+}

@@ -1,0 +1,169 @@
+package app
+
+import (
+	"bytes"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sluice-etl/sluice/flumesink/httpsource"
+	"github.com/sluice-etl/sluice/flumesink/netcat"
+	"github.com/sluice-etl/sluice/flumesink/socket"
+	"github.com/sluice-etl/sluice/flumesink/spark"
+	"github.com/sluice-etl/sluice/flumesink/syslog"
+	"github.com/sluice-etl/sluice/flumesink/thrift"
+	"github.com/sluice-etl/sluice/flumesink/watch"
+	"github.com/sluice-etl/sluice/internal/receivertest"
+)
+
+// receivingConfig receives in every way, and loads nothing.
+func receivingConfig(t *testing.T) Config {
+	t.Helper()
+	c := config(t, broker(t).ListenAddrs()[0], "")
+	c.Load, c.Plan = false, nil
+	c.Thrift, c.HTTP, c.Netcat = thrift.DefaultConfig(), httpsource.DefaultConfig(), netcat.DefaultConfig()
+	c.Syslog, c.NetcatUDP, c.SyslogUDP = syslog.DefaultConfig(), netcat.DefaultUDPConfig(), syslog.DefaultUDPConfig()
+	c.Spark, c.Socket, c.Watch = spark.DefaultConfig(), socket.DefaultConfig(), watch.DefaultConfig()
+	for _, listen := range []*string{
+		&c.Avro.Listen, &c.Thrift.Listen, &c.HTTP.Listen, &c.Netcat.Listen, &c.Syslog.Listen, &c.NetcatUDP.Listen, &c.SyslogUDP.Listen,
+	} {
+		*listen = "127.0.0.1:0"
+	}
+	return c
+}
+
+// check returns what etl check says of the configuration.
+func check(t *testing.T, c Config) (string, error) {
+	t.Helper()
+	if err := c.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	err := Check(t.Context(), c, &out)
+	return out.String(), err
+}
+
+func wantLines(t *testing.T, out string, wants ...string) {
+	t.Helper()
+	for _, want := range wants {
+		if !regexp.MustCompile("(?m)^" + want).MatchString(out) {
+			t.Errorf("no line %q:\n%s", want, out)
+		}
+	}
+}
+
+// All is well: each port is free, and is so afterwards.
+func TestCheck_receivers(t *testing.T) {
+	t.Parallel()
+	c := receivingConfig(t)
+	cert, key := receivertest.Certificate(t, 365*24*time.Hour)
+	c.Syslog.TLS.Cert, c.Syslog.TLS.Key = cert, key
+	dir, state := t.TempDir(), filepath.Join(t.TempDir(), "not", "there")
+	c.Watch.Dirs, c.Watch.State = []string{dir}, state
+	c.Spark.Sinks, c.Socket.Servers = c.Kafka.Brokers, []string{closedPort(t)}
+	out, err := check(t, c)
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	wantLines(t, out,
+		`ok       tcp: --admin-listen 127.0.0.1:\d+: the port is free`, `ok       tcp: --avro-listen .* free`, `ok       tcp: --thrift-listen .* free`,
+		`ok       tcp: --http-listen .* free`, `ok       tcp: --netcat-listen .* free`, `ok       tcp: --syslog-tcp-listen .* free`,
+		`ok       udp: --netcat-udp-listen .* free`, `ok       udp: --syslog-udp-listen .* free`,
+		`ok       --syslog-tls-cert: .*valid until`, `ok       --watch-dir: .* it can be read, 0 files`,
+		`ok       --watch-state: .* it is missing, and is made at start`, `ok       --poll: .* it takes connections`,
+		`ok       --connect-socket: .* not connected to`)
+	if _, err := os.Stat(filepath.Dir(state)); !os.IsNotExist(err) {
+		t.Errorf("the folder of the progress was made: %v", err)
+	}
+}
+
+// What is wrong with each receiver is said, all of it at once, and the exit is a failure.
+func TestCheck_receiversThatCannotStart(t *testing.T) {
+	t.Parallel()
+	c := receivingConfig(t)
+	taken, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
+	takenUDP, err := (&net.ListenConfig{}).ListenPacket(t.Context(), "udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = takenUDP.Close() }()
+	c.HTTP.Listen, c.SyslogUDP.Listen, c.Thrift.Listen = taken.Addr().String(), takenUDP.LocalAddr().String(), "192.0.2.1:1"
+	cert, key := receivertest.Certificate(t, 365*24*time.Hour)
+	_, other := receivertest.Certificate(t, time.Hour)
+	c.Avro.TLS.Cert, c.Avro.TLS.Key, c.Avro.TLS.ClientCA = cert, other, key
+	c.Netcat.TLS.Cert, c.Netcat.TLS.Key = "missing.pem", "missing.pem"
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.Watch.Dirs, c.Watch.State = []string{"missing", file}, filepath.Join(file, "state")
+	c.Spark.Sinks, c.Socket.Servers = []string{closedPort(t)}, []string{"host.invalid:1"}
+	out, err := check(t, c)
+	if err == nil || !strings.Contains(err.Error(), "receiving would not work, 9 reasons above") || !strings.Contains(err.Error(), "2 servers could not be asked") {
+		t.Errorf("got %v\n%s", err, out)
+	}
+	wantLines(t, out,
+		`failed   tcp: --http-listen .*address already in use: another process has this port; .*it is "app.test", pid \d+; ss -ltnp 'sport = :\d+' shows`,
+		`failed   udp: --syslog-udp-listen .*it is "app.test", pid \d+; ss -lunp 'sport = :\d+' shows`,
+		`failed   tcp: --thrift-listen 192.0.2.1:1: .*no such address; :1 listens on all`,
+		`failed   --avro-tls-cert: .*does not match.*the key must be the one that the certificate was made for`,
+		`failed   --avro-tls-client-ca: .*holds no PEM certificate`, `failed   --netcat-tls-cert: .*missing.pem.*may read`,
+		`failed   --watch-dir: .*missing: no such file`, `failed   --watch-dir: .*not a directory`, `failed   --watch-state: .*file`,
+		`failed   --poll: .*connection refused`, `failed   --connect-socket: host.invalid:1: look up`)
+}
+
+// The progress is another process's: check says so, and takes nothing away from it.
+func TestCheck_watchStateInUse(t *testing.T) {
+	t.Parallel()
+	c := receivingConfig(t)
+	c.Watch.Dirs, c.Watch.State = []string{t.TempDir()}, t.TempDir()
+	w := watch.New(c.Watch, nil, nil, nil, nil)
+	if _, err := w.Listen(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	out, err := check(t, c)
+	if err == nil {
+		t.Errorf("no error:\n%s", out)
+	}
+	wantLines(t, out, `failed   --watch-state: .* is in use by another process`)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := check(t, c); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// Two of our own options cannot have one port; that is seen before anything is opened.
+func TestConfig_portTwice(t *testing.T) {
+	t.Parallel()
+	for _, one := range []struct {
+		avro, http, udp string
+		want            bool
+	}{
+		{":41414", ":41414", "", true},
+		{":41414", "127.0.0.1:41414", "", true},
+		{"[::]:41414", "0.0.0.0:41414", "", true},
+		{"127.0.0.1:41414", "127.0.0.1:41414", "", true},
+		{"127.0.0.1:41414", "127.0.0.2:41414", "", false},
+		{":41414", ":41415", ":41414", false},
+		{":0", ":0", "", false},
+		{":9414", ":41415", "", true}, // the admin listener's
+	} {
+		c := receivingConfig(t)
+		c.Status.Listen = "127.0.0.1:9414"
+		c.Avro.Listen, c.HTTP.Listen, c.SyslogUDP.Listen = one.avro, one.http, one.udp
+		err := c.Validate()
+		if got := err != nil && strings.Contains(err.Error(), "give each a port of its own"); got != one.want {
+			t.Errorf("%+v: got %v", one, err)
+		}
+	}
+}
