@@ -3,12 +3,15 @@ package migrate
 import (
 	"flag"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/sluice-etl/sluice/internal/quote"
 )
 
 var rewrite = flag.Bool("rewrite", false, "write the goldens and the tables of docs/migration.md")
@@ -131,9 +134,30 @@ func TestParse_properties(t *testing.T) {
 
 func TestQuote(t *testing.T) {
 	t.Parallel()
-	for s, want := range map[string]string{"": "''", "a:1": "a:1", "deny:ip:*": "'deny:ip:*'", "it's": `'it'\''s'`, "a\x1b[2J": "'a\uFFFD[2J'", "$(rm)": "'$(rm)'", "~x": "'~x'"} {
+	for s, want := range map[string]string{"": "''", "a:1": "a:1", "deny:ip:*": "'deny:ip:*'", "it's": `'it'\''s'`, "a\x1b[2J": `'a\x1b[2J'`, "a\u202e\u009b'\n": `'a\u202e\u009b'\''\n'`, "\x9b": `'\x9b'`, "$(rm)": "'$(rm)'", "~x": "'~x'"} {
 		if got := Quote(s); got != want {
 			t.Errorf("Quote(%q) is %s, want %s", s, got, want)
+		}
+	}
+}
+
+// What a file says does nothing to a terminal, and what is printed as a word stays one word to a shell.
+func TestText_hostileText(t *testing.T) {
+	t.Parallel()
+	const hostile = "\x1b]0;owned\x07\x1b[2J\u009b31m\x9b31m\u202eabc\u2066\u2028\x7f\r"
+	conf := "a\u202e.sources = s\na\u202e.sources.s.type = avro\na\u202e.sources.s.port = 1\na\u202e.sources.s.bind = 'x" + strings.TrimSuffix(hostile, "\r") +
+		"\nb.sources = s\nb.sources.s.type = \\u001b[2J\\u009b31m\nb.sources.s.x\\u001b = 1\nstray\\u001b = \\u202e\n"
+	f, err := Parse([]byte(conf))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := Text(f, Plans(f)); quote.Needed(strings.ReplaceAll(text, "\n", "")) {
+		t.Errorf("got %q", text)
+	}
+	for _, s := range []string{hostile, "'" + hostile + "'", "\x1b", "a\nb", "\u202e$(id)"} {
+		out, err := exec.CommandContext(t.Context(), "sh", "-c", "printf %s "+Quote(s)).Output()
+		if err != nil || string(out) != quote.Text(s) {
+			t.Errorf("%q: the shell reads %q, %v", s, out, err)
 		}
 	}
 }

@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"path"
 	"strings"
-	"unicode"
+
+	"github.com/sluice-etl/sluice/internal/quote"
 )
 
-// Quote writes a word as a POSIX shell reads it.
+// Quote writes a word as a POSIX shell reads it. Control characters and their like become escapes that are text to it,
+// because what is printed must do nothing to a terminal.
 func Quote(s string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:,@%+=", r)
@@ -15,7 +17,7 @@ func Quote(s string) string {
 	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
 		return s
 	}
-	return "'" + strings.ReplaceAll(clean(s), "'", `'\''`) + "'"
+	return "'" + strings.ReplaceAll(quote.Text(s), "'", `'\''`) + "'"
 }
 
 // String is the plan for a person: the command line first.
@@ -23,11 +25,11 @@ func (p *Plan) String() string {
 	var w strings.Builder
 	switch {
 	case p.Command == "":
-		fmt.Fprintf(&w, "Agent %s: nothing of it is etl's work as it is.\n", clean(p.Agent))
+		fmt.Fprintf(&w, "Agent %s: nothing of it is etl's work as it is.\n", quote.Text(p.Agent))
 	case p.Replaced:
-		fmt.Fprintf(&w, "Agent %s: etl takes its place.\n", clean(p.Agent))
+		fmt.Fprintf(&w, "Agent %s: etl takes its place.\n", quote.Text(p.Agent))
 	default:
-		fmt.Fprintf(&w, "Agent %s: it stays, and etl takes its events.\n", clean(p.Agent))
+		fmt.Fprintf(&w, "Agent %s: it stays, and etl takes its events.\n", quote.Text(p.Agent))
 	}
 	if p.Command != "" {
 		fmt.Fprintf(&w, "\n    etl %s", p.Command)
@@ -50,7 +52,7 @@ func (p *Plan) String() string {
 	if len(p.Look) > 0 {
 		fmt.Fprint(&w, "\nLook at this:\n")
 		for _, text := range p.Look {
-			fmt.Fprintf(&w, "  - %s\n", clean(text))
+			fmt.Fprintf(&w, "  - %s\n", quote.Text(text))
 		}
 	}
 	list(&w, "Change in the agent", p.Changes)
@@ -74,25 +76,15 @@ func Conversion(store string) []string {
 	}
 }
 
-// clean keeps what a file says from doing anything to a terminal.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, s)
-}
-
 func list(w *strings.Builder, title string, findings []Finding) {
 	if len(findings) == 0 {
 		return
 	}
 	fmt.Fprintf(w, "\n%s:\n", title)
 	for _, f := range findings {
-		fmt.Fprintf(w, "  %s", clean(f.Key))
+		fmt.Fprintf(w, "  %s", quote.Text(f.Key))
 		if f.Text != "" {
-			fmt.Fprintf(w, ": %s", clean(f.Text))
+			fmt.Fprintf(w, ": %s", quote.Text(f.Text))
 		}
 		fmt.Fprintln(w)
 	}

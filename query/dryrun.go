@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
+	terminal "github.com/sluice-etl/sluice/internal/quote"
 	"github.com/sluice-etl/sluice/row"
 )
 
@@ -61,16 +62,16 @@ func DryRun(ctx context.Context, p *Plan, inputs []Input, out io.Writer, maxDead
 	w := bufio.NewWriter(out)
 	for _, rows := range f.Take().Tables {
 		res.Rows += rows.Len()
-		fmt.Fprintf(w, "%s: %d rows\n", rows.Table.FullName(), rows.Len())
+		fmt.Fprintf(w, "%s: %d rows\n", terminal.Text(rows.Table.FullName()), rows.Len())
 		writeTable(w, rows)
 		fmt.Fprintln(w)
 	}
 	if len(dead) > 0 {
 		fmt.Fprintf(w, "dead letters: %d\n", res.Dead)
 		for _, d := range dead {
-			fmt.Fprintf(w, "%s:%d: %s", d.Topic, d.Offset+1, d.Reason)
+			fmt.Fprintf(w, "%s:%d: %s", terminal.Text(d.Topic), d.Offset+1, terminal.Text(d.Reason))
 			if d.Detail != "" {
-				fmt.Fprintf(w, " (%s)", d.Detail)
+				fmt.Fprintf(w, " (%s)", terminal.Text(d.Detail))
 			}
 			fmt.Fprintln(w)
 		}
@@ -124,7 +125,7 @@ func writeTable(w io.Writer, rows *row.Rows) {
 	widths := make([]int, len(t.Columns))
 	var head []string
 	for _, c := range t.Columns {
-		head = append(head, c.Name)
+		head = append(head, terminal.Text(c.Name))
 	}
 	cells = append(cells, head)
 	for _, i := range rows.Sorted() {
@@ -203,7 +204,7 @@ func cellText(v value, c *row.Column) string {
 	if inner := quoted[1 : len(quoted)-1]; inner != string(v.b) && !bytes.ContainsAny(v.b, `"\`) {
 		return inner
 	}
-	if bytes.ContainsFunc(v.b, func(r rune) bool { return r < ' ' || r == 0x7f || r == 0xfffd }) {
+	if terminal.Needed(string(v.b)) {
 		return quoted
 	}
 	return string(v.b)

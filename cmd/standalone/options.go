@@ -11,6 +11,7 @@ import (
 
 	"github.com/sluice-etl/sluice/internal/app"
 	"github.com/sluice-etl/sluice/internal/cli"
+	"github.com/sluice-etl/sluice/internal/quote"
 	"github.com/sluice-etl/sluice/row"
 )
 
@@ -92,7 +93,7 @@ func given(k *kong.Context, flag string) bool {
 
 // quieter logs what a person must act on, and leaves the terminal to the table.
 func quieter(w io.Writer) *slog.Logger {
-	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelError}))
+	return slog.New(slog.NewTextHandler(quote.Writer(w), &slog.HandlerOptions{Level: slog.LevelError}))
 }
 
 // signature is table(column, …).

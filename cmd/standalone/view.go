@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strings"
 
+	"github.com/sluice-etl/sluice/internal/quote"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/row"
 )
@@ -51,16 +52,11 @@ func (v *tableView) draw(ctx context.Context, head string) {
 		fmt.Fprintf(&b, "\x1b[%dA\x1b[J", v.lines)
 	}
 	if !v.rewrite {
-		fmt.Fprintf(&b, "%s; %s has %d rows", head, v.table, total)
-		if len(rows) > 0 {
-			fmt.Fprintf(&b, ", the first: %s", strings.Join(rows[0], " "))
-		}
-		fmt.Fprintf(&b, "; %s\n", v.page)
-		_, _ = v.out.Write(b.Bytes())
+		_, _ = io.WriteString(v.out, oneLine(head, v.table, rows, total, v.page))
 		return
 	}
 	begin := b.Len()
-	fmt.Fprintf(&b, "\n%s; %s has %d rows\n\n", head, v.table, total)
+	fmt.Fprintf(&b, "\n%s; %s has %d rows\n\n", head, quote.Text(v.table), total)
 	writeTable(&b, v.columns, rows)
 	fmt.Fprintf(&b, "\nThe same and more on %s    Ctrl-C stops\n", v.page)
 	v.lines = bytes.Count(b.Bytes()[begin:], []byte{'\n'})
@@ -100,16 +96,33 @@ func (v *tableView) read(ctx context.Context) (rows [][]string, total int) {
 	return rows, total
 }
 
-// writeTable aligns the columns.
+// oneLine is the table where there is no terminal.
+func oneLine(head, table string, rows [][]string, total int, page string) string {
+	line := fmt.Sprintf("%s; %s has %d rows", head, table, total)
+	if len(rows) > 0 {
+		line += ", the first: " + strings.Join(rows[0], " ")
+	}
+	return quote.Text(line+"; "+page) + "\n"
+}
+
+// writeTable aligns the columns. What the values hold does nothing to the terminal.
 func writeTable(w io.Writer, head []string, rows [][]string) {
 	const most = 40
 	width := make([]int, len(head))
+	lines := make([][]string, 0, len(rows)+1)
 	for _, line := range append([][]string{head}, rows...) {
+		safe := make([]string, len(line))
+		for i, s := range line {
+			safe[i] = quote.Text(s)
+		}
+		lines = append(lines, safe)
+	}
+	for _, line := range lines {
 		for i, s := range line {
 			width[i] = min(most, max(width[i], len([]rune(s))))
 		}
 	}
-	for n, line := range append([][]string{head}, rows...) {
+	for n, line := range lines {
 		for i, s := range line {
 			if r := []rune(s); len(r) > most {
 				s = string(r[:most-1]) + "…"

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/internal/quote"
 	"github.com/sluice-etl/sluice/kafkaio"
 	"github.com/sluice-etl/sluice/mysqlout"
 	"github.com/sluice-etl/sluice/pool"
@@ -70,8 +71,8 @@ func several(n int, of string) string {
 }
 
 func (c *checker) say(state, subject, format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
-	fmt.Fprintf(c.out, "%-8s %s: %s\n", state, subject, strings.ReplaceAll(text, "\n", "\n         "))
+	text := quote.Lines(fmt.Sprintf(format, args...))
+	fmt.Fprintf(c.out, "%-8s %s: %s\n", state, quote.Text(subject), strings.ReplaceAll(text, "\n", "\n         "))
 }
 
 // kafka reports on the topics, and returns the one of the events; its ID is zero where it is not there. known is false
@@ -262,9 +263,9 @@ func DDL(ctx context.Context, cfg Config, out io.Writer) error {
 	sink := mysqlout.New(cfg.Sink, conns, nil, nil)
 	if _, err := sink.Check(ctx, cfg.Plan.Tables()); err != nil {
 		if _, ok := conns.Server(); !ok {
-			fmt.Fprintf(out, "-- The server could not be asked, so the types are MySQL 8's: %s\n\n", strings.ReplaceAll(err.Error(), "\n", " "))
+			fmt.Fprintf(out, "-- The server could not be asked, so the types are MySQL 8's: %s\n\n", quote.Text(strings.ReplaceAll(err.Error(), "\n", " ")))
 		}
 	}
-	_, err := io.WriteString(out, sink.DDL(cfg.Plan.Tables()))
+	_, err := io.WriteString(out, quote.Lines(sink.DDL(cfg.Plan.Tables())))
 	return err
 }

@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"github.com/sluice-etl/sluice/internal/quote"
 )
 
 // commands is the grammar of etl.
@@ -52,7 +54,7 @@ func Main(args []string, s Streams) int {
 func Report(w io.Writer, program string, err error) int {
 	code := ExitCode(err)
 	if code != ExitDone {
-		fmt.Fprintln(w, program+": "+strings.ReplaceAll(err.Error(), "\n", "\n"+program+": "))
+		fmt.Fprintln(w, program+": "+strings.ReplaceAll(quote.Lines(err.Error()), "\n", "\n"+program+": "))
 	}
 	return code
 }

@@ -4,6 +4,8 @@ import (
 	"io"
 	"log/slog"
 	"os"
+
+	"github.com/sluice-etl/sluice/internal/quote"
 )
 
 // LogOptions are shared by all commands that work for a while.
@@ -17,10 +19,11 @@ func (o LogOptions) Logger(w io.Writer) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(o.LogLevel)) // the enum lets only levels through
 	opts := &slog.HandlerOptions{Level: level}
+	safe := quote.Writer(w) // slog leaves DEL, and in JSON C1 and bidirectional text, as they are
 	if o.LogFormat == "json" || o.LogFormat == "auto" && !IsTerminal(w) {
-		return slog.New(slog.NewJSONHandler(w, opts))
+		return slog.New(slog.NewJSONHandler(safe, opts))
 	}
-	return slog.New(slog.NewTextHandler(w, opts))
+	return slog.New(slog.NewTextHandler(safe, opts))
 }
 
 // IsTerminal reports whether a person looks at w.

@@ -19,6 +19,7 @@ import (
 	"github.com/sluice-etl/sluice/flumesink/listen"
 	"github.com/sluice-etl/sluice/flumesink/send"
 	"github.com/sluice-etl/sluice/flumesink/thrift"
+	"github.com/sluice-etl/sluice/internal/quote"
 )
 
 type sendCmd struct {
@@ -183,7 +184,7 @@ type progress struct {
 func (p *progress) show(s send.Summary) {
 	line := inWords(s)
 	if t := p.trouble.Load(); t != nil {
-		line += "; " + *t
+		line += "; " + quote.Text(*t)
 	}
 	if !p.rewrite {
 		if s.Elapsed-p.said > progressEvery/2 { // the last word is the summary's

@@ -1,0 +1,115 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sluice-etl/sluice/flumesink/send"
+	"github.com/sluice-etl/sluice/internal/quote"
+)
+
+// hostile sets the title, clears the screen, colours it in three spellings, and turns the line around.
+const hostile = "\x1b]0;owned\x07\x1b[2J\u009b31m\x9b31m\u202eabc\u2066\u2028\x7f\r"
+
+func wantSafe(t *testing.T, what, text string) {
+	t.Helper()
+	if quote.Needed(strings.ReplaceAll(text, "\n", "")) || !strings.Contains(text, `]0;owned`) {
+		t.Errorf("%s: %q", what, text)
+	}
+}
+
+// A server of Thrift that answers each request with an exception whose text is made for the terminal.
+func TestSend_hostileServer(t *testing.T) {
+	withoutEnvironment(t)
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_ = exception(c)
+			_ = c.Close()
+		}
+	}()
+	file := filepath.Join(t.TempDir(), "lines")
+	if err := os.WriteFile(file, []byte("one\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out, errs bytes.Buffer
+	code := Main([]string{"send", "--resend=false", "--thrift-protocol=binary", "--to=thrift://" + l.Addr().String(), file}, Streams{Out: &out, Err: &errs})
+	if code != ExitFailed {
+		t.Errorf("exit code %d", code)
+	}
+	wantSafe(t, "send", errs.String())
+}
+
+// exception answers one request in the binary protocol.
+func exception(c net.Conn) error {
+	head := make([]byte, 12) // length of the frame, version and type, length of the name
+	if _, err := io.ReadFull(c, head); err != nil {
+		return err
+	}
+	rest := make([]byte, binary.BigEndian.Uint32(head)-8)
+	if _, err := io.ReadFull(c, rest); err != nil {
+		return err
+	}
+	name := binary.BigEndian.Uint32(head[8:])
+	reply := append(binary.BigEndian.AppendUint32(nil, 0x80010003), head[8:12]...)
+	reply = append(reply, rest[:name+4]...) // the name and the sequence number
+	reply = binary.BigEndian.AppendUint32(append(reply, 11, 0, 1), uint32(len(hostile)))
+	reply = append(append(reply, hostile...), 8, 0, 2, 0, 0, 0, 0, 0)
+	_, err := c.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(reply))), reply...))
+	return err
+}
+
+// The line of progress quotes what the server said; its own control characters are the ones at its ends.
+func TestProgress_hostileText(t *testing.T) {
+	t.Parallel()
+	for _, rewrite := range []bool{false, true} {
+		var out bytes.Buffer
+		p := &progress{out: &out, rewrite: rewrite}
+		p.note(errors.New(hostile))
+		p.show(send.Summary{Elapsed: time.Minute})
+		wantSafe(t, "progress", strings.TrimPrefix(out.String(), "\r"))
+	}
+}
+
+// Errors have what servers and files say in them; their lines stay lines.
+func TestReport_hostileText(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	if code := Report(&out, "etl", errors.Join(errors.New("one"), errors.New(hostile))); code != ExitFailed {
+		t.Errorf("exit code %d", code)
+	}
+	wantSafe(t, "report", out.String())
+	if !strings.HasPrefix(out.String(), "etl: one\netl: ") {
+		t.Errorf("got %q", out.String())
+	}
+}
+
+// Logs in both forms, in messages' attributes and groups.
+func TestLogger_hostileText(t *testing.T) {
+	t.Parallel()
+	for _, format := range []string{"text", "json"} {
+		var out bytes.Buffer
+		log := LogOptions{LogLevel: "info", LogFormat: format}.Logger(&out)
+		log.With("peer", hostile).WithGroup("g").Info("Said", "err", errors.New(hostile), "DEL", "\x7f", "bidi", "\u202e")
+		wantSafe(t, format, out.String())
+		if strings.Count(out.String(), "\n") != 1 {
+			t.Errorf("%s: %q", format, out.String())
+		}
+	}
+}
