@@ -40,12 +40,17 @@ func (f *jsonFormat) slot(path []step, quoted bool) int {
 	return len(f.fields) - 1
 }
 
-func (f *jsonFormat) parser() parser { return &jsonParser{fields: f.fields} }
+func (f *jsonFormat) parser() parser {
+	p := &jsonParser{fields: f.fields}
+	p.member = p.writeMember
+	return p
+}
 
 type jsonParser struct {
 	fields []jsonField
 	fast   fastjson.Parser
 	text   []byte // numbers, objects and arrays as they are written
+	member func(name []byte, v *fastjson.Value)
 	rest   []byte // the lines after the one at hand, where each is an object
 }
 
@@ -121,39 +126,41 @@ func (p *jsonParser) field(v *fastjson.Value, quoted bool) value {
 
 func (p *jsonParser) written(v *fastjson.Value) []byte {
 	from := len(p.text)
-	p.text = appendJSON(p.text, v)
+	p.write(v)
 	return p.text[from:len(p.text):len(p.text)]
 }
 
-// appendJSON writes a value without white space. Numbers stand as they were written; of texts only what must be
+// write appends a value to p.text, without white space. Numbers stand as they were written; of texts only what must be
 // escaped is. (fastjson's own MarshalTo escapes as Go does, which is no JSON: \x00, \U0010ffff.)
-func appendJSON(dst []byte, v *fastjson.Value) []byte {
+func (p *jsonParser) write(v *fastjson.Value) {
 	switch v.Type() {
 	case fastjson.TypeString:
-		return appendJSONText(dst, v.GetStringBytes())
+		p.text = appendJSONText(p.text, v.GetStringBytes())
 	case fastjson.TypeArray:
-		dst = append(dst, '[')
+		p.text = append(p.text, '[')
 		for i, cell := range v.GetArray() {
 			if i > 0 {
-				dst = append(dst, ',')
+				p.text = append(p.text, ',')
 			}
-			dst = appendJSON(dst, cell)
+			p.write(cell)
 		}
-		return append(dst, ']')
+		p.text = append(p.text, ']')
 	case fastjson.TypeObject:
-		dst = append(dst, '{')
-		first := true
-		v.GetObject().Visit(func(name []byte, member *fastjson.Value) {
-			if !first {
-				dst = append(dst, ',')
-			}
-			first = false
-			dst = append(appendJSONText(dst, name), ':')
-			dst = appendJSON(dst, member)
-		})
-		return append(dst, '}')
+		p.text = append(p.text, '{')
+		v.GetObject().Visit(p.member)
+		p.text = append(p.text, '}')
+	default:
+		p.text = v.MarshalTo(p.text)
 	}
-	return v.MarshalTo(dst)
+}
+
+// writeMember is p.member: it appends one member of an object.
+func (p *jsonParser) writeMember(name []byte, v *fastjson.Value) {
+	if p.text[len(p.text)-1] != '{' {
+		p.text = append(p.text, ',')
+	}
+	p.text = append(appendJSONText(p.text, name), ':')
+	p.write(v)
 }
 
 // appendJSONText writes a text in quotes.
