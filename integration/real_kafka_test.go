@@ -59,7 +59,7 @@ func (r *realKafka) admin(t *testing.T) *kadm.Client { return kadm.NewClient(r.c
 // make makes the topic as etl does at start.
 func (r *realKafka) make(t *testing.T, cfg kafkaio.Config) []kafkaio.TopicReport {
 	t.Helper()
-	reports, err := kafkaio.EnsureTopics(t.Context(), cfg, nil, nil)
+	reports, err := kafkaio.EnsureTopics(t.Context(), cfg, kafkaio.Use{Receive: true}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -43,10 +44,16 @@ const (
 // the leader epoch (P27; KIP-320 says how epochs show that a log was cut back). It returns nil, or an error of class
 // ErrRefused, or ctx's. cause is what the fetching client reported; where it is final, it refuses by itself.
 func (s *Source) check(ctx context.Context, adm *kadm.Client, c claim, cause error) error {
+	if IsDenied(cause) { // it was logged, and needs a person
+		if err := pause(ctx, deniedPause); err != nil {
+			return err
+		}
+		cause = nil
+	}
 	final := cause != nil && finalFetchError(cause)
 	short := 0
 	log := s.log.With("partition", c.ID, "next", c.next)
-	return retry(ctx, log, "Partition cannot be checked or fetched, trying again", func(ctx context.Context) error {
+	return retry(ctx, log, "Partition cannot be checked or fetched, trying again", &s.dials, func(ctx context.Context) error {
 		if err := c.ask(ctx, adm, &short); err != nil {
 			return err
 		}
@@ -60,6 +67,20 @@ func (s *Source) check(ctx context.Context, adm *kadm.Client, c claim, cause err
 		}
 		return nil
 	})
+}
+
+// deniedPause is how long a partition rests that Kafka refuses to give out for want of a right.
+const deniedPause = time.Second
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // shortTries is how often a log that ends too early, or a topic that is missing, is asked for: just after an election a

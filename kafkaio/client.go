@@ -16,12 +16,18 @@ import (
 	"github.com/twmb/franz-go/plugin/kslog"
 )
 
-// dialTimeout bounds one attempt to connect, the TLS handshake included.
-const dialTimeout = 10 * time.Second
+// dialTimeout bounds one attempt to connect, the TLS handshake included. adminWait bounds one request of ours beside
+// records, all of its attempts included: it is long enough for a second broker where the first does not reply.
+const (
+	dialTimeout = 5 * time.Second
+	adminWait   = 10 * time.Second
+)
 
-// options is what all our clients share: addresses, identity, security, log.
-func (c Config) options(log *slog.Logger) []kgo.Opt {
+// options is what all our clients share: addresses, identity, security, log. d learns which brokers cannot be connected
+// to.
+func (c Config) options(log *slog.Logger, d *dials) []kgo.Opt {
 	opts := []kgo.Opt{
+		kgo.WithHooks(d),
 		kgo.SeedBrokers(c.Brokers...),
 		kgo.ClientID(c.ClientID),
 		kgo.WithLogger(kslog.New(slog.New(quiet{log.Handler()}))),
@@ -93,33 +99,43 @@ func (s SASL) password() (string, error) {
 // Reachable asks one broker for its versions and metadata, without trying again, and says which addresses were asked
 // and why they did not answer.
 func Reachable(ctx context.Context, cfg Config, log *slog.Logger) error {
-	cl, err := kgo.NewClient(append(cfg.options(orDiscard(log)), kgo.RequestRetries(0))...)
+	cl, d, err := newReach(cfg, orDiscard(log))
 	if err != nil {
-		return fmt.Errorf("make a kafka client: %w", err)
+		return err
 	}
 	defer cl.Close()
-	return reach(ctx, cfg, cl)
+	return reach(ctx, cfg, cl, d)
 }
 
-// reach gives one attempt at most 10 s.
-func reach(ctx context.Context, cfg Config, cl *kgo.Client) error {
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+// newReach is a client for reach.
+func newReach(cfg Config, log *slog.Logger) (*kgo.Client, *dials, error) {
+	d := &dials{}
+	cl, err := kgo.NewClient(append(cfg.options(log, d), kgo.RequestRetries(0))...)
+	if err != nil {
+		return nil, nil, fmt.Errorf("make a kafka client: %w", err)
+	}
+	return cl, d, nil
+}
+
+// reach tries one address after the other, each for at most dialTimeout.
+func reach(ctx context.Context, cfg Config, cl *kgo.Client, d *dials) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*dialTimeout)
 	defer cancel()
 	if err := cl.Ping(ctx); err != nil {
-		return fmt.Errorf("reach kafka at %s: %w", strings.Join(cfg.Brokers, ","), err)
+		return fmt.Errorf("reach kafka at %s: %w", strings.Join(cfg.Brokers, ","), d.explain(err))
 	}
 	return nil
 }
 
 // waitReachable tries until Kafka answers or ctx ends.
 func waitReachable(ctx context.Context, cfg Config, log *slog.Logger) error {
-	cl, err := kgo.NewClient(append(cfg.options(log), kgo.RequestRetries(0))...)
+	cl, d, err := newReach(cfg, log)
 	if err != nil {
-		return fmt.Errorf("make a kafka client: %w", err)
+		return err
 	}
 	defer cl.Close()
-	return retry(ctx, log, "Kafka is not reachable, trying again", func(ctx context.Context) error {
-		return reach(ctx, cfg, cl)
+	return retry(ctx, log, "Kafka is not reachable, trying again", nil, func(ctx context.Context) error {
+		return reach(ctx, cfg, cl, d)
 	})
 }
 
@@ -136,9 +152,10 @@ type permanent struct{ error }
 func (p permanent) Unwrap() error { return p.error }
 
 // retry calls fn until it returns nil or a permanent error, or ctx ends, with pauses that grow from 100 ms to 5 s. The
-// first error is logged and then at most one in ten seconds.
-func retry(ctx context.Context, log *slog.Logger, what string, fn func(context.Context) error) error {
-	pause := 100 * time.Millisecond
+// first error is logged and then at most one in ten seconds. Errors say what d knows of brokers that cannot be connected
+// to; d may be nil.
+func retry(ctx context.Context, log *slog.Logger, what string, d *dials, fn func(context.Context) error) error {
+	wait := 100 * time.Millisecond
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	<-timer.C
@@ -151,6 +168,9 @@ func retry(ctx context.Context, log *slog.Logger, what string, fn func(context.C
 		if p, ok := errors.AsType[permanent](err); ok {
 			return p.error
 		}
+		if d != nil {
+			err = d.explain(err)
+		}
 		if ctx.Err() != nil {
 			return fmt.Errorf("%w (last: %w)", context.Cause(ctx), err)
 		}
@@ -158,12 +178,12 @@ func retry(ctx context.Context, log *slog.Logger, what string, fn func(context.C
 			log.Warn(what, "err", err, "tries", tries) //nolint:sloglint // every caller gives a constant
 			logged = now
 		}
-		timer.Reset(pause)
+		timer.Reset(wait)
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("%w (last: %w)", context.Cause(ctx), err)
 		case <-timer.C:
 		}
-		pause = min(2*pause, 5*time.Second)
+		wait = min(2*wait, 5*time.Second)
 	}
 }

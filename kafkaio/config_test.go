@@ -129,7 +129,7 @@ func TestSecurity_tlsAndSASL(t *testing.T) {
 			if err := reach(bad); err == nil {
 				t.Error("a broker of another name was believed")
 			}
-			if _, err := EnsureTopics(t.Context(), cfg, nil, nil); err != nil {
+			if _, err := EnsureTopics(t.Context(), cfg, Use{Receive: true}, nil, nil); err != nil {
 				t.Fatal(err)
 			}
 			p, _ := producer(t, cfg)

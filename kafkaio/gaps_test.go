@@ -281,7 +281,7 @@ func TestP27_holesWithoutCompactionStop(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
 	compacted(t, c)
-	adm, err := newAdmin(testConfig(c), orDiscard(nil))
+	adm, err := newAdmin(testConfig(c), orDiscard(nil), &dials{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,7 +40,7 @@ type member struct {
 
 func (m *member) join() error {
 	cfg := m.s.cfg
-	opts := append(cfg.options(m.s.log),
+	opts := append(cfg.options(m.s.log, &m.s.dials),
 		kgo.ConsumerGroup(m.s.group),
 		kgo.ConsumeTopics(cfg.Topic),
 		kgo.Balancers(identified{kgo.CooperativeStickyBalancer(), m.s.own}),
@@ -160,9 +160,10 @@ func (m *member) assign(ctx context.Context) error {
 			looked = true
 		}
 		var topic batch.Topic
-		err := retry(ctx, m.s.log, "The topic's offsets cannot be read, trying again", func(ctx context.Context) error {
+		err := retry(ctx, m.s.log, "The topic's offsets cannot be read, trying again", &m.s.dials, func(ctx context.Context) error {
 			var err error
 			topic, err = m.s.topic(ctx, m.adm)
+			m.s.denial.saw("reading the offsets of topic "+m.s.cfg.Topic, err)
 			if err == nil && len(pending) > 0 && int(slices.Max(pending)) >= len(topic.Starts) {
 				err = fmt.Errorf("partition %d is assigned, but the topic's metadata has %d partitions", slices.Max(pending), len(topic.Starts))
 			}
@@ -274,6 +275,8 @@ func (m *member) watch(ctx context.Context) error {
 			return fmt.Errorf("BUG: the group's client has a fetch position and read %d records", n)
 		}
 		fetches.EachError(func(_ string, _ int32, err error) {
+			m.s.denial.saw("group "+m.s.group, err)
+			err = m.s.dials.explain(err)
 			if now := time.Now(); now.Sub(logged) >= 10*time.Second {
 				m.s.log.Warn("The group cannot be joined or kept, trying again", "err", err)
 				logged = now
@@ -287,7 +290,7 @@ func (m *member) watch(ctx context.Context) error {
 // another. Forcing a rebalance would answer nobody and disturb everybody.
 func (m *member) confirm(ctx context.Context, partitions []checkpoint.Partition) ([]checkpoint.Partition, error) {
 	var ours []checkpoint.Partition
-	err := retry(ctx, m.s.log, "The group does not say whether partitions are still ours, asking again", func(ctx context.Context) error {
+	err := retry(ctx, m.s.log, "The group does not say whether partitions are still ours, asking again", &m.s.dials, func(ctx context.Context) error {
 		denied := 0
 		for {
 			got, word, err := m.ask(ctx, partitions)

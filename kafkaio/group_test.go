@@ -70,7 +70,7 @@ func TestP6_groupOffsetsAreNeverRead(t *testing.T) {
 	o, stop := source(t, testConfig(c))
 	wantOffsets(t, o, 100)
 	o.src.Position([]batch.Position{{Partition: checkpoint.Partition{Topic: "logs"}, Action: batch.Mirror, Next: 60}})
-	adm, err := newAdmin(testConfig(c), orDiscard(nil))
+	adm, err := newAdmin(testConfig(c), orDiscard(nil), &dials{})
 	if err != nil {
 		t.Fatal(err)
 	}

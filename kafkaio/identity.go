@@ -191,7 +191,7 @@ func (s *Source) alone(ctx context.Context, cl *kgo.Client) error {
 	if s.own.ID == [16]byte{} {
 		return nil
 	}
-	return retry(ctx, s.log, "Group members are not known yet, retrying", func(ctx context.Context) error {
+	return retry(ctx, s.log, "Group members are not known yet, retrying", &s.dials, func(ctx context.Context) error {
 		members, stable, err := groupMembers(ctx, cl, s.group)
 		if err != nil {
 			return err
@@ -209,7 +209,7 @@ func (s *Source) alone(ctx context.Context, cl *kgo.Client) error {
 // aloneBefore is alone before the group is joined, so that a process that will be refused disturbs no assignment. A
 // group that is not stable for some seconds is joined all the same, because nothing is claimed before alone was asked.
 func (s *Source) aloneBefore(ctx context.Context, cl *kgo.Client) error {
-	limited, cancel := context.WithTimeout(ctx, min(s.cfg.SessionTimeout, dialTimeout))
+	limited, cancel := context.WithTimeout(ctx, min(s.cfg.SessionTimeout, adminWait))
 	defer cancel()
 	err := s.alone(limited, cl)
 	if errors.Is(err, checkpoint.ErrRefused) {
@@ -233,7 +233,7 @@ func (s *Source) watchForeign(ctx context.Context, cl *kgo.Client) {
 		case <-ctx.Done():
 			return
 		}
-		limited, cancel := context.WithTimeout(ctx, dialTimeout)
+		limited, cancel := context.WithTimeout(ctx, adminWait)
 		members, stable, err := groupMembers(limited, cl, s.group)
 		cancel()
 		if err != nil || !stable {
@@ -276,18 +276,19 @@ func (s *Source) sawMembers(members []Identity, aliases map[string]bool) {
 
 // CheckGroup refuses a start whose group counts into another database, without joining it. It returns who is in it.
 func CheckGroup(ctx context.Context, cfg Config, group string, own Identity, log *slog.Logger) ([]Identity, error) {
-	cl, err := kgo.NewClient(append(cfg.options(orDiscard(log)), kgo.RetryTimeout(dialTimeout))...)
+	d := &dials{}
+	cl, err := kgo.NewClient(append(cfg.options(orDiscard(log), d), kgo.RetryTimeout(adminWait))...)
 	if err != nil {
 		return nil, fmt.Errorf("make a kafka client: %w", err)
 	}
 	defer cl.Close()
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	ctx, cancel := context.WithTimeout(ctx, adminWait)
 	defer cancel()
 	var members []Identity
-	err = retry(ctx, orDiscard(log), "Group members are not known yet, retrying", func(ctx context.Context) error {
+	err = retry(ctx, orDiscard(log), "Group members are not known yet, retrying", d, func(ctx context.Context) error {
 		got, stable, err := groupMembers(ctx, cl, group)
 		if err != nil {
-			return permanent{err}
+			return permanent{d.explain(err)}
 		}
 		if !stable {
 			return fmt.Errorf("group %s is rebalancing", group)

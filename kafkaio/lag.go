@@ -83,7 +83,7 @@ func (s *Source) watchLag(ctx context.Context, adm *kadm.Client) error {
 		if len(s.Lag()) == 0 {
 			continue
 		}
-		limited, cancel := context.WithTimeout(ctx, dialTimeout)
+		limited, cancel := context.WithTimeout(ctx, adminWait)
 		s.watchTopic(limited, adm)
 		ends, err := adm.ListCommittedOffsets(limited, s.cfg.Topic)
 		cancel()

@@ -24,7 +24,7 @@ func (f *fetcher) look(p *part, r checkpoint.Range) {
 	c := p.claim()
 	f.beside(p, func(ctx context.Context) func(*fetcher, *part) {
 		var empty []checkpoint.Range
-		err := retry(ctx, f.s.log.With("partition", p.ID), "Missing offsets cannot be looked into, trying again", func(ctx context.Context) error {
+		err := retry(ctx, f.s.log.With("partition", p.ID), "Missing offsets cannot be looked into, trying again", &f.s.dials, func(ctx context.Context) error {
 			var err error
 			empty, _, err = f.s.look(ctx, f.cl, f.adm, c, r, false)
 			if err != nil {
@@ -210,7 +210,7 @@ func (s *Source) compacted(ctx context.Context, adm *kadm.Client) bool {
 
 // rawFetch asks the partition's leader for what stands from offset on, with read_committed and without a session.
 func rawFetch(ctx context.Context, cl *kgo.Client, c claim, offset int64, maxBytes int32) (*kmsg.FetchResponseTopicPartition, error) {
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	ctx, cancel := context.WithTimeout(ctx, adminWait)
 	defer cancel()
 	leader, _, err := cl.PartitionLeader(c.Topic, c.ID)
 	if err != nil || leader < 0 {

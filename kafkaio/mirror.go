@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -54,11 +55,27 @@ func (r *mirror) run(ctx context.Context, m *member) error {
 		}
 		limited, cancel := context.WithTimeout(ctx, 5*time.Second)
 		m.cl.CommitOffsetsSync(limited, map[string]map[int32]kgo.EpochOffset{m.s.cfg.Topic: offsets},
-			func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, _ *kmsg.OffsetCommitResponse, err error) {
+			func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, err error) {
+				if err == nil {
+					err = firstCommitError(resp)
+				}
+				m.s.denial.saw("committing offsets of group "+m.s.group, err)
 				if err != nil && ctx.Err() == nil {
 					m.s.log.Debug("The group's offsets were not mirrored; the next commit does it", "err", err)
 				}
 			})
 		cancel()
 	}
+}
+
+// firstCommitError is the first error of a partition.
+func firstCommitError(resp *kmsg.OffsetCommitResponse) error {
+	for _, t := range resp.Topics {
+		for _, p := range t.Partitions {
+			if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

@@ -30,16 +30,24 @@ func (f *fetcher) partition(t *kgo.FetchTopic, fp *kgo.FetchPartition) {
 		f.s.met.stale.Add(float64(len(fp.Records)))
 		if p == nil && t.Topic != "" && fp.Err != nil && time.Since(f.logged) >= 10*time.Second {
 			f.logged = time.Now() // of the topic as a whole: the client tries again
+			f.s.denial.saw("fetching topic "+t.Topic, fp.Err)
 			f.s.log.Warn("The topic cannot be fetched now", "err", fp.Err)
 		}
 		return
 	}
 	if fp.Err != nil {
+		if f.s.denial.saw("fetching topic "+p.Topic, fp.Err) && time.Since(f.logged) >= 10*time.Second {
+			f.logged = time.Now()
+			f.s.log.Warn("Kafka does not allow fetching the topic, trying again", "err", fp.Err)
+		}
 		// The client would go on from another place, or spin: take it out first, ask why then (P27).
 		f.withdraw(p)
 		p.abandon()
 		f.check(p, fp.Err)
 		return
+	}
+	if len(fp.Records) > 0 {
+		f.s.denial.over()
 	}
 	p.seen = true
 	f.s.lags.end(p.ID, fp.LastStableOffset)

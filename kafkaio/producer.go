@@ -36,6 +36,9 @@ type Producer struct {
 	pool sync.Pool // of *ProduceBatch
 	redo redoQueue
 
+	dials  dials
+	denial denial
+
 	opened chan struct{} // closed when shared is there
 
 	mu       sync.Mutex // guards what follows
@@ -50,6 +53,7 @@ type Producer struct {
 type sharedClient struct {
 	cl     *kgo.Client
 	limits limits
+	made   time.Time
 	users  sync.WaitGroup
 }
 
@@ -138,10 +142,13 @@ func (p *Producer) close() {
 
 // change makes s the client of all requests from now on; the one before is closed after its last request. It reports
 // false where the producer has ended.
-func (p *Producer) change(s *sharedClient) bool {
+func (p *Producer) change(s *sharedClient) bool { return p.replace(nil, s) }
+
+// replace is change where the client is was, or was is nil.
+func (p *Producer) replace(was, s *sharedClient) bool {
 	p.mu.Lock()
 	old := p.shared
-	if p.closing {
+	if p.closing || was != nil && was != old {
 		p.mu.Unlock()
 		return false
 	}
@@ -201,7 +208,7 @@ func (p *Producer) Produce(ctx context.Context, b *ProduceBatch, gone func() boo
 	b.release = release
 	n := len(b.recs)
 	if err := p.Ready(ctx); err != nil {
-		return p.drop(b, "expired", fmt.Errorf("wait for kafka, %w: %w", ErrNotProduced, err))
+		return p.drop(b, "expired", p.dials.explain(fmt.Errorf("wait for kafka, %w: %w", ErrNotProduced, err)))
 	}
 	if gone != nil && gone() {
 		return p.drop(b, "gone", ErrGone)
@@ -229,7 +236,7 @@ func (p *Producer) Produce(ctx context.Context, b *ProduceBatch, gone func() boo
 		// The gate closes before the batch is let go: else the last word could come in between and nobody would count.
 		p.gate.add(int64(n))
 		if b.state.CompareAndSwap(waiting, abandoned) {
-			return fmt.Errorf("kafka has not acknowledged all of %d records in time, they may still be written: %w", n, context.Cause(ctx))
+			return p.dials.explain(fmt.Errorf("kafka has not acknowledged all of %d records in time, they may still be written: %w", n, context.Cause(ctx)))
 		}
 		p.gate.add(-int64(n))
 		<-b.done
@@ -284,6 +291,9 @@ func (p *Producer) deliver(s *sharedClient, b *ProduceBatch, begun time.Time) {
 			}
 		}
 	}
+	if IsDenied(b.err) {
+		p.afterDenial(s, b.err)
+	}
 	defer s.users.Done() // after the batch is in the queue: Run's end waits for users, then empties the queue
 	p.met.seconds.Observe(time.Since(begun).Seconds())
 	if len(b.refused)+len(b.doomed) > 0 && b.err == nil {
@@ -299,8 +309,10 @@ func (p *Producer) finish(b *ProduceBatch) {
 	if b.err == nil {
 		p.met.records.Add(float64(n - b.dead))
 		p.met.bytes.Add(float64(b.bytes))
+		p.denial.over()
 	} else {
-		p.met.refused.WithLabelValues("kafka").Inc()
+		p.denial.saw("what is produced to topic "+p.cfg.Topic, b.err)
+		p.met.refused.WithLabelValues(reasonOf(b.err)).Inc()
 	}
 	b.release()
 	if b.state.CompareAndSwap(waiting, answered) {
@@ -327,6 +339,40 @@ func (p *Producer) recycle(b *ProduceBatch, release bool) {
 	}
 	b.reset()
 	p.pool.Put(b)
+}
+
+// afterDenial has the right take effect that is granted next. A client that Kafka refused a producer ID fails every record
+// from then on, and one that may not see a topic asks for it rarely.
+func (p *Producer) afterDenial(s *sharedClient, err error) {
+	if !errors.Is(err, kerr.ClusterAuthorizationFailed) {
+		s.cl.ForceMetadataRefresh() // at most a few times a second
+		return
+	}
+	p.mu.Lock()
+	current := p.shared == s && !p.closing
+	p.mu.Unlock()
+	if !current || time.Since(s.made) < renewAfter {
+		return
+	}
+	fresh, err := p.newShared(s.limits)
+	if err != nil {
+		p.log.Error("No new producer client after Kafka refused a producer ID", "err", err)
+		return
+	}
+	if !p.replace(s, fresh) {
+		fresh.cl.Close()
+	}
+}
+
+// renewAfter is how long a client serves that may have been refused a producer ID.
+const renewAfter = 250 * time.Millisecond
+
+// reasonOf is the label of a request that Kafka did not take: the name that Kafka's protocol gives the error, or kafka.
+func reasonOf(err error) string {
+	if e, ok := errors.AsType[*kerr.Error](err); ok {
+		return e.Message
+	}
+	return "kafka"
 }
 
 // refusedForContent reports whether Kafka, or its client, refuses what is in a batch. Everything else, authorisation

@@ -207,7 +207,7 @@ func TestP24_limitFalls(t *testing.T) {
 	c := broker(t)
 	makeTopics(t, c, 1, map[string]string{"max.message.bytes": "1000000"})
 	p, _ := producer(t, testConfig(c))
-	adm, err := newAdmin(testConfig(c), orDiscard(nil))
+	adm, err := newAdmin(testConfig(c), orDiscard(nil), &dials{})
 	if err != nil {
 		t.Fatal(err)
 	}

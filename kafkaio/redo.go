@@ -80,12 +80,12 @@ func (p *Producer) open(ctx context.Context) (limits, error) {
 	if err := waitReachable(ctx, p.cfg, p.log); err != nil {
 		return l, err
 	}
-	adm, err := newAdmin(p.cfg, p.log)
+	adm, err := newAdmin(p.cfg, p.log, &p.dials)
 	if err != nil {
 		return l, err
 	}
 	defer adm.Close()
-	err = retry(ctx, p.log, "The topic's limits cannot be read, trying again", func(ctx context.Context) error {
+	err = retry(ctx, p.log, "The topic's limits cannot be read, trying again", &p.dials, func(ctx context.Context) error {
 		l, err = p.readLimits(ctx, adm)
 		return err
 	})
@@ -129,11 +129,11 @@ func (p *Producer) newShared(l limits) (*sharedClient, error) {
 		return nil, err
 	}
 	p.met.limit.Set(float64(l.data))
-	return &sharedClient{cl: cl, limits: l}, nil
+	return &sharedClient{cl: cl, limits: l, made: time.Now()}, nil
 }
 
 func (p *Producer) newClient(l limits, opts ...kgo.Opt) (*kgo.Client, error) {
-	all := append(p.cfg.options(p.log),
+	all := append(p.cfg.options(p.log, &p.dials),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.ProducerBatchMaxBytesFn(l.batch),
 		kgo.ProducerOnDataLossDetected(func(topic string, partition int32) {
@@ -149,7 +149,7 @@ func (p *Producer) newClient(l limits, opts ...kgo.Opt) (*kgo.Client, error) {
 }
 
 func (p *Producer) redoLoop(ctx context.Context, l limits) error {
-	adm, err := newAdmin(p.cfg, p.log)
+	adm, err := newAdmin(p.cfg, p.log, &p.dials)
 	if err != nil {
 		return err
 	}
@@ -232,7 +232,16 @@ func (r *redoer) record(ctx context.Context, rec *kgo.Record) (dead bool, err er
 func (r *redoer) send(ctx context.Context, recs ...*kgo.Record) error {
 	stop := context.AfterFunc(ctx, r.alone.Close) // fails what it holds
 	defer stop()
-	return r.alone.ProduceSync(context.Background(), recs...).FirstErr()
+	err := r.alone.ProduceSync(context.Background(), recs...).FirstErr()
+	if IsDenied(err) && ctx.Err() == nil { // a client that was refused a producer ID fails every record from then on
+		old := r.alone
+		if again := r.newAlone(); again != nil {
+			r.p.log.Error("No new producer client for single records", "err", again)
+			return err
+		}
+		old.Close()
+	}
+	return err
 }
 
 // refresh reads the limits again, at most once a second, and renews both clients where they have moved. The old shared
@@ -269,6 +278,9 @@ func (r *redoer) refresh(ctx context.Context) {
 
 func (r *redoer) newAlone() (err error) {
 	// A topic that stays unknown ends with an error here, so that one missing dead-letter topic does not hold up others.
-	r.alone, err = r.p.newClient(r.l, kgo.MaxBufferedRecords(lettersAtOnce), kgo.ProducerLinger(0), kgo.UnknownTopicRetries(8))
+	cl, err := r.p.newClient(r.l, kgo.MaxBufferedRecords(lettersAtOnce), kgo.ProducerLinger(0), kgo.UnknownTopicRetries(8))
+	if err == nil {
+		r.alone = cl
+	}
 	return err
 }

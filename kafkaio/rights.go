@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -17,105 +19,190 @@ type Use struct {
 	Group   string // it reads the topic as a member of this group; empty for none
 }
 
+// topics is the topics of use: the dead-letter topic is written by receivers alone.
+func (u Use) topics(cfg Config) []string {
+	if u.Receive {
+		return []string{cfg.Topic, cfg.dlq()}
+	}
+	return []string{cfg.Topic}
+}
+
 // MissingRights names each right that Kafka's authorizer does not give us, as "WRITE on topic logs". It asks Kafka what
-// is allowed and tries nothing. A broker without an authorizer allows everything; one that does not say what it allows
-// gives no answer here. Rights to create a topic are looked at only where it is missing.
+// is allowed and changes nothing. A broker without an authorizer allows everything; one that does not say what it allows
+// gives no answer for topics. Rights to create a topic are looked at only where it is missing.
 func MissingRights(ctx context.Context, cfg Config, use Use) ([]string, error) {
-	adm, err := newAdmin(cfg, orDiscard(nil))
+	a, err := newAsker(cfg, use, orDiscard(nil))
 	if err != nil {
 		return nil, err
 	}
-	defer adm.Close()
-	var missing []string
-	need := []kadm.ACLOperation{kmsg.ACLOperationDescribeConfigs}
-	if use.Receive {
-		need = append(need, kmsg.ACLOperationWrite)
+	defer a.close()
+	meta, err := a.look(ctx)
+	if err != nil {
+		return nil, a.dials.explain(err)
 	}
-	if use.Group != "" {
-		need = append(need, kmsg.ACLOperationRead)
+	r, err := a.rights(ctx, meta)
+	if err == nil {
+		err = r.coordinator
 	}
-	names := map[string][]kadm.ACLOperation{cfg.Topic: need}
-	order := []string{cfg.Topic}
-	if use.Receive { // only receivers write dead letters to Kafka
-		names[cfg.dlq()] = []kadm.ACLOperation{kmsg.ACLOperationDescribeConfigs, kmsg.ACLOperationWrite}
-		order = append(order, cfg.dlq())
-	}
-	for _, name := range order {
-		m, err := missingOnTopic(ctx, cfg, adm, name, names[name])
-		if err != nil {
-			return nil, err
-		}
-		missing = append(missing, m...)
-	}
-	if use.Group != "" {
-		m, err := missingOnGroup(ctx, cfg, use.Group)
-		if err != nil {
-			return nil, err
-		}
-		missing = append(missing, m...)
-	}
-	return missing, nil
+	return append(r.missing, r.reduced...), a.dials.explain(err)
 }
 
-func missingOnTopic(ctx context.Context, cfg Config, adm *kadm.Client, name string, need []kadm.ACLOperation) ([]string, error) {
-	meta, err := metadata(ctx, adm, name)
-	td, ok := meta.Topics[name]
-	switch {
-	case errors.Is(err, kerr.TopicAuthorizationFailed), errors.Is(td.Err, kerr.TopicAuthorizationFailed):
-		return without(nil, append([]kadm.ACLOperation{kmsg.ACLOperationDescribe}, need...), "topic "+name), nil
-	case err != nil:
-		return nil, err
-	case !ok || errors.Is(td.Err, kerr.UnknownTopicOrPartition):
-		return missingToCreate(ctx, cfg, adm, name)
-	case td.Err != nil:
-		return nil, fmt.Errorf("ask for topic %s: %w", name, td.Err)
-	case len(td.AuthorizedOperations) == 0:
-		return nil, nil // the broker does not say
-	}
-	return without(td.AuthorizedOperations, need, "topic "+name), nil
+// asker asks Kafka what it allows and which brokers it has. It is unsafe for concurrent use.
+type asker struct {
+	cfg   Config
+	use   Use
+	cl    *kgo.Client
+	adm   *kadm.Client
+	dials dials
+
+	hasID bool // Kafka gave a producer ID, so that it is not asked again
 }
 
-// missingToCreate asks whether the topic could be created, and creates nothing. The right may stand on the topic or on the
+func newAsker(cfg Config, use Use, log *slog.Logger) (*asker, error) {
+	a := &asker{cfg: cfg, use: use}
+	var err error
+	opts := append(cfg.options(log, &a.dials), kgo.RetryTimeout(adminWait), kgo.RequestTimeoutOverhead(dialTimeout))
+	if a.cl, err = kgo.NewClient(opts...); err != nil {
+		return nil, fmt.Errorf("make a kafka client: %w", err)
+	}
+	a.adm = kadm.NewClient(a.cl)
+	return a, nil
+}
+
+// look asks for the topics of use, in one request: a client that has asked nothing before asks one of Config.Brokers, and
+// later any broker, of which one may not reply.
+func (a *asker) look(ctx context.Context) (*kmsg.MetadataResponse, error) {
+	req := kmsg.NewPtrMetadataRequest()
+	req.IncludeTopicAuthorizedOperations = true
+	for _, name := range a.use.topics(a.cfg) {
+		t := kmsg.NewMetadataRequestTopic()
+		t.Topic = &name
+		req.Topics = append(req.Topics, t)
+	}
+	resp, err := req.RequestWith(ctx, a.cl)
+	if err != nil {
+		return nil, fmt.Errorf("ask for topic %s: %w", a.cfg.Topic, err)
+	}
+	return resp, nil
+}
+
+func (a *asker) close() { a.cl.Close() }
+
+// rights is what Kafka does not allow.
+type rights struct {
+	missing []string // without one of these, nothing works or dead letters cannot be written
+	reduced []string // without one of these, settings of topics are guessed
+	unsaid  bool     // a broker did not say what it allows
+	// coordinator is why the group's coordinator could not be asked.
+	coordinator error
+}
+
+// rights compares what Kafka allows, as look was told, with what is needed.
+func (a *asker) rights(ctx context.Context, meta *kmsg.MetadataResponse) (rights, error) {
+	var r rights
+	absent := false
+	for i := range meta.Topics {
+		t := &meta.Topics[i]
+		var need []kadm.ACLOperation
+		if a.use.Receive {
+			need = append(need, kmsg.ACLOperationWrite)
+		}
+		if a.use.Group != "" && *t.Topic == a.cfg.Topic {
+			need = append(need, kmsg.ACLOperationRead)
+		}
+		is, err := a.onTopic(ctx, t, need, &r)
+		if err != nil {
+			return r, err
+		}
+		absent = absent || !is
+	}
+	if a.use.Group != "" {
+		r.coordinator = a.onGroup(ctx, &r)
+	}
+	if a.use.Receive && len(r.missing) == 0 {
+		a.onProducerID(ctx, absent, &r)
+	}
+	return r, nil
+}
+
+// onTopic reports whether the topic exists, which is yes where that cannot be known.
+func (a *asker) onTopic(ctx context.Context, t *kmsg.MetadataResponseTopic, need []kadm.ACLOperation, r *rights) (bool, error) {
+	on := "topic " + *t.Topic
+	allowed := kadm.DecodeACLOperations(t.AuthorizedOperations)
+	switch err := kerr.ErrorForCode(t.ErrorCode); {
+	case errors.Is(err, kerr.TopicAuthorizationFailed):
+		r.missing = append(r.missing, without(nil, append([]kadm.ACLOperation{kmsg.ACLOperationDescribe}, need...), on)...)
+		r.reduced = append(r.reduced, without(nil, describeConfigs, on)...)
+		return true, nil
+	case errors.Is(err, kerr.UnknownTopicOrPartition):
+		return false, a.toCreate(ctx, *t.Topic, r)
+	case err != nil && len(t.Partitions) == 0:
+		return true, fmt.Errorf("ask for topic %s: %w", *t.Topic, err)
+	case len(allowed) == 0:
+		r.unsaid = true
+		return true, nil
+	}
+	r.missing = append(r.missing, without(allowed, need, on)...)
+	r.reduced = append(r.reduced, without(allowed, describeConfigs, on)...)
+	return true, nil
+}
+
+var describeConfigs = []kadm.ACLOperation{kmsg.ACLOperationDescribeConfigs}
+
+// toCreate asks whether the topic could be created, and creates nothing. The right may stand on the topic or on the
 // cluster, and Kafka shows no rights on a topic that is missing.
-func missingToCreate(ctx context.Context, cfg Config, adm *kadm.Client, name string) ([]string, error) {
-	resps, err := adm.ValidateCreateTopics(ctx, cfg.Partitions, cfg.Replication, nil, name)
+func (a *asker) toCreate(ctx context.Context, name string, r *rights) error {
+	resps, err := a.adm.ValidateCreateTopics(ctx, a.cfg.Partitions, a.cfg.Replication, nil, name)
 	if err == nil {
 		err = resps[name].Err
 	}
 	switch {
 	case errors.Is(err, kerr.TopicAuthorizationFailed), errors.Is(err, kerr.ClusterAuthorizationFailed):
-		return []string{fmt.Sprintf("CREATE on topic %s, which is missing", name)}, nil
+		r.missing = append(r.missing, fmt.Sprintf("CREATE on topic %s, which is missing", name))
 	case err != nil && !errors.Is(err, kerr.TopicAlreadyExists):
-		return nil, fmt.Errorf("ask whether topic %s can be created: %w", name, err)
+		return fmt.Errorf("ask whether topic %s can be created: %w", name, err)
 	}
-	return nil, nil
+	return nil
 }
 
-func missingOnGroup(ctx context.Context, cfg Config, group string) ([]string, error) {
-	adm, err := newAdmin(cfg, orDiscard(nil))
-	if err != nil {
-		return nil, err
+// onGroup sends a heartbeat of nobody, which Kafka's authorizer judges as a member's before it looks for the member. To
+// describe a group is less: it needs no READ, and says nothing of a group that nobody has joined yet.
+func (a *asker) onGroup(ctx context.Context, r *rights) error {
+	req := kmsg.NewPtrHeartbeatRequest()
+	req.Group, req.Generation = a.use.Group, -1
+	resp, err := req.RequestWith(ctx, a.cl)
+	if err == nil {
+		err = kerr.ErrorForCode(resp.ErrorCode)
 	}
-	defer adm.Close()
-	groups, err := adm.DescribeGroups(ctx, group)
-	if g, ok := groups[group]; ok {
-		switch {
-		case errors.Is(g.Err, kerr.GroupAuthorizationFailed):
-			return without(nil, []kadm.ACLOperation{kmsg.ACLOperationRead}, "group "+group), nil
-		case errors.Is(g.Err, kerr.GroupIDNotFound) && len(g.AuthorizedOperations) == 0, len(g.AuthorizedOperations) == 0 && g.Err == nil:
-			return nil, nil
-		case g.Err == nil || errors.Is(g.Err, kerr.GroupIDNotFound):
-			return without(g.AuthorizedOperations, []kadm.ACLOperation{kmsg.ACLOperationRead}, "group "+group), nil
-		}
-		err = g.Err
+	switch e, ok := errors.AsType[*kerr.Error](err); {
+	case errors.Is(err, kerr.GroupAuthorizationFailed):
+		r.missing = append(r.missing, without(nil, []kadm.ACLOperation{kmsg.ACLOperationRead}, "group "+a.use.Group)...)
+	case err != nil && (!ok || kerr.IsRetriable(e)):
+		return fmt.Errorf("ask the coordinator of group %s: %w", a.use.Group, err)
 	}
-	if errors.Is(err, kerr.GroupAuthorizationFailed) {
-		return without(nil, []kadm.ACLOperation{kmsg.ACLOperationRead}, "group "+group), nil
+	return nil // it does not know the member
+}
+
+// onProducerID asks for the ID that idempotent producing begins with. WRITE on a topic is enough since Kafka 2.8, so that
+// only an older broker refuses it here where the topics are there. What else goes wrong with it is no missing right.
+func (a *asker) onProducerID(ctx context.Context, absent bool, r *rights) {
+	if a.hasID {
+		return
 	}
-	if err != nil {
-		return nil, fmt.Errorf("ask for the rights on group %s: %w", group, err)
+	req := kmsg.NewPtrInitProducerIDRequest()
+	req.ProducerID, req.ProducerEpoch = -1, -1
+	resp, err := req.RequestWith(ctx, a.cl)
+	if err == nil {
+		err = kerr.ErrorForCode(resp.ErrorCode)
 	}
-	return nil, nil
+	a.hasID = err == nil
+	switch {
+	case !errors.Is(err, kerr.ClusterAuthorizationFailed):
+	case absent: // Kafka shows no rights on a topic that is missing
+		r.missing = append(r.missing, "WRITE on topic "+a.cfg.Topic+", or with brokers before 2.8 IDEMPOTENT_WRITE on the cluster")
+	default:
+		r.missing = append(r.missing, "IDEMPOTENT_WRITE on the cluster, which these brokers ask for beside WRITE")
+	}
 }
 
 // without is each operation that is needed and not allowed. ALL allows everything.

@@ -1,9 +1,14 @@
 package kafkaio
 
 import (
+	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -32,13 +37,13 @@ func TestMissingRights(t *testing.T) {
 		"loader without .dlq": {acls: loader, use: Use{Group: "job"}},
 		"both":                {acls: slices.Concat(receiver, loader), use: Use{Receive: true, Group: "job"}},
 		"receiver that may only look": {acls: slices.Concat(allow(topic, "logs", describe, configs), allow(topic, "logs.dlq", describe)), use: Use{Receive: true},
-			want: []string{"WRITE on topic logs", "DESCRIBE_CONFIGS on topic logs.dlq", "WRITE on topic logs.dlq"}},
+			want: []string{"WRITE on topic logs", "WRITE on topic logs.dlq", "DESCRIBE_CONFIGS on topic logs.dlq"}},
 		"loader with a receiver's rights": {acls: receiver, use: Use{Group: "job"},
 			want: []string{"READ on topic logs", "READ on group job"}},
 		"another group": {acls: loader, use: Use{Group: "other"}, want: []string{"READ on group other"}},
 		"nothing": {use: Use{Receive: true, Group: "job"}, want: []string{
-			"DESCRIBE on topic logs", "DESCRIBE_CONFIGS on topic logs", "WRITE on topic logs", "READ on topic logs",
-			"DESCRIBE on topic logs.dlq", "DESCRIBE_CONFIGS on topic logs.dlq", "WRITE on topic logs.dlq", "READ on group job"}},
+			"DESCRIBE on topic logs", "WRITE on topic logs", "READ on topic logs", "DESCRIBE on topic logs.dlq",
+			"WRITE on topic logs.dlq", "READ on group job", "DESCRIBE_CONFIGS on topic logs", "DESCRIBE_CONFIGS on topic logs.dlq"}},
 		"missing topics that may be made": {absent: true, use: Use{Receive: true},
 			acls: slices.Concat(receiver, allow(kmsg.ACLResourceTypeCluster, "kafka-cluster", kmsg.ACLOperationCreate, describe))},
 		"missing topics": {absent: true, use: Use{Receive: true}, acls: slices.Concat(receiver, allow(kmsg.ACLResourceTypeCluster, "kafka-cluster", describe)),
@@ -62,5 +67,113 @@ func TestMissingRights(t *testing.T) {
 	makeTopics(t, open, 1, nil)
 	if got, err := MissingRights(t.Context(), testConfig(open), Use{Receive: true, Group: "job"}); err != nil || got != nil {
 		t.Errorf("without an authorizer: got %q %v, expected none", got, err)
+	}
+}
+
+// Brokers before 2.8 want IDEMPOTENT_WRITE on the cluster beside WRITE: it is named where a broker asks for it.
+func TestMissingRights_idempotentWrite(t *testing.T) {
+	t.Parallel()
+	c := broker(t)
+	makeTopics(t, c, 1, nil)
+	old := func() *kfake.FaultHandle {
+		return c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.InitProducerID}, Err: kerr.ClusterAuthorizationFailed, Count: -1})
+	}
+	asked := old()
+	got, err := MissingRights(t.Context(), testConfig(c), Use{Receive: true, Group: "job"})
+	if want := []string{"IDEMPOTENT_WRITE on the cluster, which these brokers ask for beside WRITE"}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %q %v, expected %q", got, err, want)
+	}
+	if got, err := MissingRights(t.Context(), testConfig(c), Use{Group: "job"}); err != nil || got != nil {
+		t.Errorf("a loader does not produce: got %q %v", got, err)
+	}
+	asked.Remove()
+
+	cfg := testConfig(c)
+	m := NewMonitor(cfg, Use{Receive: true}, nil, nil)
+	p, err := NewProducer(cfg, testLog(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.FollowProducer(p)
+	start(t, m.Run)
+	start(t, p.Run)
+	produce := func() error {
+		b := p.NewBatch(1)
+		b.Add([]byte("x"))
+		return p.Produce(t.Context(), b, nil, nil)
+	}
+	if err := produce(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "Kafka can be worked with", func() bool { down, degraded := m.State(); return down+degraded == "" })
+	// The right is taken away while the process runs: such a broker refuses what is produced, too.
+	asked = old()
+	refused := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: "logs", Err: kerr.ClusterAuthorizationFailed, Count: -1})
+	if err := produce(); !errors.Is(err, kerr.ClusterAuthorizationFailed) {
+		t.Fatalf("got %v", err)
+	}
+	eventually(t, "the monitor names the right", func() bool { down, _ := m.State(); return strings.Contains(down, "IDEMPOTENT_WRITE on the cluster") })
+	asked.Remove()
+	refused.Remove()
+	eventually(t, "Kafka can be worked with again", func() bool { down, _ := m.State(); return down == "" })
+	eventually(t, "it is produced", func() bool { return produce() == nil })
+}
+
+// To READ a group that nobody has joined is asked for as well, where only DESCRIBE is given.
+func TestMissingRights_groupWithoutMembers(t *testing.T) {
+	t.Parallel()
+	c := broker(t)
+	makeTopics(t, c, 1, nil)
+	c.ControlKey(int16(kmsg.Heartbeat), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		resp := r.ResponseKind().(*kmsg.HeartbeatResponse)
+		resp.ErrorCode = kerr.GroupAuthorizationFailed.Code
+		return resp, nil, true
+	})
+	if got, err := MissingRights(t.Context(), testConfig(c), Use{Group: "job"}); err != nil || !slices.Equal(got, []string{"READ on group job"}) {
+		t.Errorf("got %q %v", got, err)
+	}
+}
+
+// What Kafka refused to the producer counts at once, and until Kafka says that everything is allowed; where brokers do not
+// say what they allow, until something is acknowledged.
+func TestMonitor_denials(t *testing.T) {
+	t.Parallel()
+	p := &Producer{}
+	m := NewMonitor(DefaultConfig(), Use{Receive: true}, nil, nil)
+	m.FollowProducer(p)
+	down := func() string { d, _ := m.State(); return d }
+	if down() == "" {
+		t.Error("it is ready before Kafka was asked")
+	}
+	began := time.Now()
+	m.last.Store(&finding{began: began, allowed: true})
+	if got := down(); got != "" {
+		t.Errorf("got %q, expected nothing", got)
+	}
+	if p.denial.saw("x", kerr.NotEnoughReplicas) || down() != "" {
+		t.Errorf("a broker in trouble is no missing right: %q", down())
+	}
+	p.denial.saw("what is produced to topic logs", fmt.Errorf("produce: %w", kerr.TopicAuthorizationFailed))
+	if got := down(); !strings.Contains(got, "what is produced to topic logs") || !strings.Contains(got, "TOPIC_AUTHORIZATION_FAILED") {
+		t.Errorf("got %q", got)
+	}
+	later := time.Now().Add(time.Second)
+	m.last.Store(&finding{began: later})
+	if down() == "" {
+		t.Error("the denial is over, although the broker did not say that anything is allowed")
+	}
+	m.last.Store(&finding{began: later, allowed: true})
+	if got := down(); got != "" {
+		t.Errorf("got %q although everything is allowed now", got)
+	}
+	m.last.Store(&finding{began: began})
+	p.denial.over()
+	if got := down(); got != "" {
+		t.Errorf("got %q after something was acknowledged", got)
+	}
+	m.last.Store(&finding{began: began, down: "a", degraded: "b"})
+	if d, g := m.State(); d != "a" || g != "b" {
+		t.Errorf("got %q %q", d, g)
 	}
 }

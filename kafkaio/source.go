@@ -29,6 +29,8 @@ type Source struct {
 	inbox  inbox
 	mirror mirror
 	lags   lags
+	dials  dials
+	denial denial
 
 	own     Identity              // set before Run
 	foreign atomic.Pointer[error] // what watchForeign saw last; nil for nothing
@@ -151,7 +153,7 @@ func (s *Source) doubt() {
 }
 
 func (s *Source) newFetchClient() (*kgo.Client, error) {
-	opts := append(s.cfg.options(s.log),
+	opts := append(s.cfg.options(s.log, &s.dials),
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{}),
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),

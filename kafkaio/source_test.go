@@ -278,7 +278,7 @@ func TestP5_startAndFirsts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		adm, err := newAdmin(cfg, s.log)
+		adm, err := newAdmin(cfg, s.log, &dials{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -297,7 +297,7 @@ func TestSource_partitionAdded(t *testing.T) {
 	makeTopics(t, c, 1, nil)
 	o, _ := source(t, testConfig(c))
 	eventually(t, "the first assignment", func() bool { return len(o.has()) == 1 })
-	adm, err := newAdmin(testConfig(c), orDiscard(nil))
+	adm, err := newAdmin(testConfig(c), orDiscard(nil), &dials{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -334,7 +334,7 @@ func TestP4_topicThatIsGoneStops(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	adm, err := newAdmin(testConfig(c), s.log)
+	adm, err := newAdmin(testConfig(c), s.log, &dials{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,51 +37,54 @@ type TopicReport struct {
 	Warnings         []string
 }
 
-// Check asks for the topics and changes nothing: what `etl check` prints. It fails at once where Kafka does not answer.
-func Check(ctx context.Context, cfg Config, log *slog.Logger) ([]TopicReport, error) {
+// Check asks for the topics of use and changes nothing: what `etl check` prints. It fails at once where Kafka does not
+// answer.
+func Check(ctx context.Context, cfg Config, use Use, log *slog.Logger) ([]TopicReport, error) {
 	log = orDiscard(log)
 	if err := Reachable(ctx, cfg, log); err != nil {
 		return nil, err
 	}
-	adm, err := newAdmin(cfg, log)
+	d := &dials{}
+	adm, err := newAdmin(cfg, log, d)
 	if err != nil {
 		return nil, err
 	}
 	defer adm.Close()
 	var reports []TopicReport
-	for _, name := range []string{cfg.Topic, cfg.dlq()} {
+	for _, name := range use.topics(cfg) {
 		r, err := describe(ctx, adm, name)
 		if err != nil {
-			return nil, fmt.Errorf("look at topic %s: %w", name, err)
+			return nil, fmt.Errorf("look at topic %s: %w", name, d.explain(err))
 		}
 		reports = append(reports, r)
 	}
 	return reports, nil
 }
 
-// EnsureTopics waits for Kafka, makes the data topic and its dead-letter topic where they are missing, and reports on
-// both; the log gets their warnings. mayCreate is asked only when the data topic is missing: it says whether no
+// EnsureTopics waits for Kafka, makes the topics of use where they are missing, and reports on them; the log gets their
+// warnings. The dead-letter topic is a receiver's alone. mayCreate is asked only when the data topic is missing: it says whether no
 // checkpoint of it exists yet. A topic that has checkpoints and is gone is refused, never made again (P26). A nil
 // mayCreate means yes. It is called once, at start.
-func EnsureTopics(ctx context.Context, cfg Config, mayCreate func(context.Context) (bool, error), log *slog.Logger) ([]TopicReport, error) {
+func EnsureTopics(ctx context.Context, cfg Config, use Use, mayCreate func(context.Context) (bool, error), log *slog.Logger) ([]TopicReport, error) {
 	log = orDiscard(log).With("component", "kafka")
 	if err := waitReachable(ctx, cfg, log); err != nil {
 		return nil, err
 	}
-	adm, err := newAdmin(cfg, log)
+	d := &dials{}
+	adm, err := newAdmin(cfg, log, d)
 	if err != nil {
 		return nil, err
 	}
 	defer adm.Close()
 	var reports []TopicReport
-	for _, name := range []string{cfg.Topic, cfg.dlq()} {
+	for _, name := range use.topics(cfg) {
 		allowed := mayCreate
 		if name != cfg.Topic {
 			allowed = nil // no checkpoint ever points into it
 		}
 		var r TopicReport
 		created := false // by one of the tries
-		err := retry(ctx, log.With("topic", name), "Topic cannot be looked at or made, trying again", func(ctx context.Context) error {
+		err := retry(ctx, log.With("topic", name), "Topic cannot be looked at or made, trying again", d, func(ctx context.Context) error {
 			var err error
 			r, err = ensure(ctx, cfg, adm, name, allowed)
 			created = created || r.Created
@@ -101,8 +104,8 @@ func EnsureTopics(ctx context.Context, cfg Config, mayCreate func(context.Contex
 	return reports, nil
 }
 
-func newAdmin(cfg Config, log *slog.Logger) (*kadm.Client, error) {
-	cl, err := kgo.NewClient(append(cfg.options(log), kgo.RetryTimeout(dialTimeout))...)
+func newAdmin(cfg Config, log *slog.Logger, d *dials) (*kadm.Client, error) {
+	cl, err := kgo.NewClient(append(cfg.options(log, d), kgo.RetryTimeout(adminWait), kgo.RequestTimeoutOverhead(dialTimeout))...)
 	if err != nil {
 		return nil, fmt.Errorf("make a kafka client: %w", err)
 	}

@@ -20,7 +20,7 @@ func TestP26_topicsAreMadeAtStart(t *testing.T) {
 	c := broker(t)
 	cfg := testConfig(c)
 	cfg.Partitions = 7
-	reports, err := EnsureTopics(t.Context(), cfg, func(context.Context) (bool, error) { return true, nil }, nil)
+	reports, err := EnsureTopics(t.Context(), cfg, Use{Receive: true}, func(context.Context) (bool, error) { return true, nil }, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +34,7 @@ func TestP26_topicsAreMadeAtStart(t *testing.T) {
 		}
 	}
 	asked := false
-	again, err := EnsureTopics(t.Context(), cfg, func(context.Context) (bool, error) { asked = true; return false, nil }, nil)
+	again, err := EnsureTopics(t.Context(), cfg, Use{Receive: true}, func(context.Context) (bool, error) { asked = true; return false, nil }, nil)
 	if err != nil || asked || again[0].Created || again[0].ID != reports[0].ID {
 		t.Errorf("a second start: %+v, %v, asked for checkpoints: %t", again, err, asked)
 	}
@@ -43,7 +43,7 @@ func TestP26_topicsAreMadeAtStart(t *testing.T) {
 func TestP26_topicWithCheckpointsIsNotMadeAgain(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
-	_, err := EnsureTopics(t.Context(), testConfig(c), func(context.Context) (bool, error) { return false, nil }, nil)
+	_, err := EnsureTopics(t.Context(), testConfig(c), Use{Receive: true}, func(context.Context) (bool, error) { return false, nil }, nil)
 	if !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), "topic logs does not exist") {
 		t.Errorf("got %v, want a refusal", err)
 	}
@@ -56,7 +56,7 @@ func TestTopics_warnings(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
 	makeTopics(t, c, 2, map[string]string{"unclean.leader.election.enable": "true", "retention.ms": "60000"})
-	reports, err := Check(t.Context(), testConfig(c), nil)
+	reports, err := Check(t.Context(), testConfig(c), Use{Receive: true}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func TestTopics_warnings(t *testing.T) {
 func TestCheck_changesNothing(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
-	reports, err := Check(t.Context(), testConfig(c), nil)
+	reports, err := Check(t.Context(), testConfig(c), Use{Receive: true}, nil)
 	if err != nil || !reports[0].Missing || c.TopicInfo("logs") != nil {
 		t.Errorf("got %+v, %v", reports, err)
 	}
@@ -99,7 +99,7 @@ func TestP4_clusterIDStandsIn(t *testing.T) {
 		c := broker(t, kfake.MaxVersions(kversion.V2_7_0()), kfake.ClusterID(name))
 		makeTopics(t, c, 1, nil)
 		fill(t, client(t, c, manual()), 0, 0, 10)
-		reports, err := Check(t.Context(), testConfig(c), nil)
+		reports, err := Check(t.Context(), testConfig(c), Use{Receive: true}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

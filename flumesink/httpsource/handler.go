@@ -34,8 +34,16 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 		return http.NewResponseController(w).Flush()
 	})
 	if err != nil { // told and counted; where 200 was written already this comes to nothing
-		unavailable(w, "not acknowledged by Kafka within --ack-timeout, send it again")
+		unavailable(w, unacknowledged(err))
 	}
+}
+
+// unacknowledged is what a sender is told whose events Kafka may not have: ack-timeout only where it was the reason.
+func unacknowledged(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "not acknowledged by Kafka within --ack-timeout, send it again: " + err.Error()
+	}
+	return "not acknowledged by Kafka, send it again: " + err.Error()
 }
 
 // receive reads the request and finds its events.

@@ -3,6 +3,7 @@ package listen
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -140,7 +141,7 @@ func (c *Conn) Begin(first time.Time, extra int) (*flumesink.Frame, error) {
 	defer cancel()
 	if err := c.ready(ctx); err != nil {
 		if ctx.Err() != nil && c.read.Err() == nil {
-			return nil, &flumesink.Refusal{Reason: flumesink.ReasonLate, Err: errLate}
+			return nil, &flumesink.Refusal{Reason: flumesink.ReasonLate, Err: fmt.Errorf("%w: %w", errLate, err)}
 		}
 		return nil, err
 	}

@@ -37,6 +37,8 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, reg *prometheus.Regi
 	}
 
 	parts := status.Parts{Metrics: reg, Conditions: []status.Condition{running(ctx)}, Sections: cfg.Sections}
+	monitor := kafkaio.NewMonitor(cfg.Kafka, cfg.use(), log, reg)
+	parts.Conditions = append(parts.Conditions, reached(monitor))
 	var producer *kafkaio.Producer
 	var receivers *receiving
 	var load *loading
@@ -45,8 +47,9 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, reg *prometheus.Regi
 		if producer, err = kafkaio.NewProducer(cfg.Kafka, log, reg); err != nil {
 			return err
 		}
-		receivers = newReceiving(&cfg, appender{producer, cfg.FlumeValues}, log, reg)
+		receivers = newReceiving(&cfg, appender{producer, monitor, cfg.FlumeValues}, log, reg)
 		defer receivers.close()
+		monitor.FollowProducer(producer)
 		parts.Conditions = append(parts.Conditions, producing(producer.Ready))
 		parts.Sections = append(parts.Sections, totals("receivers", "etl_receiver_", reg), totals("producer", "etl_produce_", reg))
 		parts.Sections = append(parts.Sections, receivers.sections...)
@@ -56,6 +59,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, reg *prometheus.Regi
 			return err
 		}
 		defer load.close()
+		monitor.FollowSource(load.source)
 		parts.Conditions = append(parts.Conditions, load.conditions()...)
 		parts.Sections = append(parts.Sections, load.sections()...)
 	}
@@ -71,7 +75,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, reg *prometheus.Regi
 	defer stopFront(nil)
 	rear, stopRear := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopRear()
-	topics := newTopics(cfg.Kafka, load, log)
+	topics := newTopics(cfg.Kafka, cfg.use(), load, log)
 
 	var behind errgroup.Group
 	keep := func(run func(context.Context) error) {
@@ -85,7 +89,8 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, reg *prometheus.Regi
 	}
 	keep(admin.Run) // pages and probes
 	ahead, aheadCtx := errgroup.WithContext(front)
-	ahead.Go(func() error { return topics.run(aheadCtx) }) // makes topics, once Kafka answers
+	ahead.Go(func() error { return monitor.Run(aheadCtx) }) // what Kafka allows, and its brokers
+	ahead.Go(func() error { return topics.run(aheadCtx) })  // makes topics, once Kafka answers
 	if producer != nil {
 		keep(func(rear context.Context) error { // events into Kafka, once there is a topic
 			if !topics.wait(aheadCtx) {
@@ -113,6 +118,15 @@ func (c *Config) share() {
 	c.HTTP.ShutdownTimeout = c.ShutdownTimeout
 	c.Socket.ShutdownTimeout, c.Watch.ShutdownTimeout = c.ShutdownTimeout, c.ShutdownTimeout
 	c.Kafka.ShutdownTimeout = max(c.ShutdownTimeout/4, minGoodbye)
+}
+
+// use is what the process does with Kafka.
+func (c *Config) use() kafkaio.Use {
+	use := kafkaio.Use{Receive: c.Receive}
+	if c.Load {
+		use.Group = c.Sink.Job
+	}
+	return use
 }
 
 func (c *Config) listen(ctx context.Context, admin *status.Server, receivers *receiving) error {

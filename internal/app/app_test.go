@@ -224,6 +224,7 @@ func TestRun_mysqlAwayAtStart(t *testing.T) {
 	if err := p.dial(t).Append(t.Context(), events("a b")); err != nil {
 		t.Fatalf("receiving goes on without MySQL: %v", err)
 	}
+	await(t, "Kafka was asked", func() bool { _, states := p.standings(t); return states["kafka"] == status.OK })
 	if code, states := p.standings(t); code != http.StatusOK || states["mysql"] != status.Degraded || states["receivers"] != status.OK {
 		t.Errorf("readyz: %d %v", code, states)
 	}
@@ -254,7 +255,8 @@ func TestRun_ingestNeverConnectsToMySQL(t *testing.T) {
 	if err := p.dial(t).Append(t.Context(), events("a", "b")); err != nil {
 		t.Fatal(err)
 	}
-	if code, states := p.standings(t); code != http.StatusOK || len(states) != 2 {
+	await(t, "it is ready", func() bool { code, _ := p.standings(t); return code == http.StatusOK })
+	if code, states := p.standings(t); code != http.StatusOK || len(states) != 3 {
 		t.Errorf("readyz: %d %v", code, states)
 	}
 	p.stop()

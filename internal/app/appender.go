@@ -13,6 +13,7 @@ import (
 // appender makes Flume's events Kafka's records.
 type appender struct {
 	*kafkaio.Producer
+	kafka *kafkaio.Monitor
 	// flumeValues says that the whole event is the value, in Flume's own encoding; else the body is the value, and headers
 	// stay headers.
 	flumeValues bool
@@ -35,7 +36,21 @@ func (a appender) Append(ctx context.Context, r flumesink.Request) error {
 	}
 	err := a.Produce(ctx, b, r.Gone, r.Release)
 	if errors.Is(err, kafkaio.ErrNotProduced) {
-		return fmt.Errorf("%w (%w)", err, flumesink.ErrNotProduced)
+		return fmt.Errorf("%w (%w)", a.explain(err), flumesink.ErrNotProduced)
+	}
+	return a.explain(err)
+}
+
+// Ready implements flumesink.Appender.
+func (a appender) Ready(ctx context.Context) error { return a.explain(a.Producer.Ready(ctx)) }
+
+// explain adds to a time-out, and to a right that is missing, what is known to be wrong with Kafka.
+func (a appender) explain(err error) error {
+	if !errors.Is(err, context.DeadlineExceeded) && !kafkaio.IsDenied(err) {
+		return err
+	}
+	if why, _ := a.kafka.State(); why != "" {
+		return fmt.Errorf("%w; %s", err, why)
 	}
 	return err
 }

@@ -19,11 +19,16 @@ func TestP23_WhatWasNotProducedIsNotUnanswered(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	released := 0
-	err = appender{p, false}.Append(ctx, flumesink.Request{Events: make([]flumesink.Event, 1), Release: func() { released++ }})
+	err = appender{p, unasked(), false}.Append(ctx, flumesink.Request{Events: make([]flumesink.Event, 1), Release: func() { released++ }})
 	if !errors.Is(err, flumesink.ErrNotProduced) {
 		t.Errorf("error is %v, want one that says that nothing was produced", err)
 	}
 	if released != 1 {
 		t.Errorf("released %d times", released)
 	}
+}
+
+// unasked is a Monitor that has asked nothing.
+func unasked() *kafkaio.Monitor {
+	return kafkaio.NewMonitor(kafkaio.DefaultConfig(), kafkaio.Use{Receive: true}, nil, nil)
 }

@@ -83,10 +83,16 @@ func (c *checker) kafka(ctx context.Context) (topic batch.Topic, known bool) {
 	if w := c.cfg.Kafka.TLS.Warning(); w != "" {
 		c.say("warning", subject, "%s", w)
 	}
-	if !c.rights(ctx, subject) {
+	if err := kafkaio.Reachable(ctx, c.cfg.Kafka, nil); err != nil {
+		c.failed++
+		c.say("failed", subject, "%v", err)
 		return topic, false
 	}
-	reports, err := kafkaio.Check(ctx, c.cfg.Kafka, nil)
+	allowed, reached := c.rights(ctx, subject), c.leaders(ctx, subject)
+	if !allowed || !reached { // what is asked for next would fail
+		return topic, false
+	}
+	reports, err := kafkaio.Check(ctx, c.cfg.Kafka, c.cfg.use(), nil)
 	if err != nil {
 		c.failed++
 		c.say("failed", subject, "%v", err)
@@ -110,28 +116,33 @@ func (c *checker) kafka(ctx context.Context) (topic batch.Topic, known bool) {
 	return topic, true
 }
 
-// rights looks whether Kafka allows what the process will do. It reports false where Kafka cannot be asked, or where a
-// right is missing, because what is asked for next would fail for it.
+// rights looks whether Kafka allows what the process will do. It reports false where a right is missing or where Kafka
+// does not reply.
 func (c *checker) rights(ctx context.Context, subject string) bool {
-	err := kafkaio.Reachable(ctx, c.cfg.Kafka, nil)
-	var missing []string
-	if err == nil {
-		use := kafkaio.Use{Receive: c.cfg.Receive}
-		if c.cfg.Load {
-			use.Group = c.cfg.Sink.Job
-		}
-		missing, err = kafkaio.MissingRights(ctx, c.cfg.Kafka, use)
-	}
+	missing, err := kafkaio.MissingRights(ctx, c.cfg.Kafka, c.cfg.use())
 	if err != nil {
 		c.failed++
 		c.say("failed", subject, "%v", err)
-		return false
 	}
 	for _, m := range missing {
 		c.denied++
 		c.say("failed", subject, "Kafka does not allow %s; add this ACL for the user that etl logs in as", m)
 	}
-	return len(missing) == 0
+	return err == nil && len(missing) == 0
+}
+
+// leaders looks whether every broker that leads a partition of ours replies at the address that it advertises: one of
+// --kafka-brokers may reply where these do not. It reports false where one does not.
+func (c *checker) leaders(ctx context.Context, subject string) bool {
+	lost, err := kafkaio.CheckLeaders(ctx, c.cfg.Kafka, c.cfg.use(), nil)
+	if err != nil {
+		lost = append(lost, err.Error())
+	}
+	for _, l := range lost {
+		c.failed++
+		c.say("failed", subject, "%s", l)
+	}
+	return len(lost) == 0
 }
 
 func (c *checker) mysql(ctx context.Context, topic batch.Topic, known bool) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/kafkaio"
 	"github.com/sluice-etl/sluice/status"
 )
 
@@ -35,6 +36,20 @@ func producing(ready func(context.Context) error) status.Condition {
 		defer cancel()
 		if ready(ctx) != nil {
 			return status.Down, "Kafka has not answered since the start, or has not yet said what became of an unanswered request"
+		}
+		return status.OK, ""
+	}}
+}
+
+// reached is whether Kafka allows what the process does, and whether every broker that leads a partition of ours replies.
+func reached(kafka *kafkaio.Monitor) status.Condition {
+	return status.Condition{Name: "kafka", Func: func() (status.State, string) {
+		down, degraded := kafka.State()
+		switch {
+		case down != "":
+			return status.Down, down
+		case degraded != "":
+			return status.Degraded, degraded
 		}
 		return status.OK, ""
 	}}

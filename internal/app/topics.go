@@ -15,14 +15,15 @@ const minGoodbye = time.Second
 // topics is the step that everything which speaks to Kafka waits for: the topics are there.
 type topics struct {
 	cfg   kafkaio.Config
+	use   kafkaio.Use
 	load  *loading
 	log   *slog.Logger
 	data  batch.Topic   // the topic of the events, without offsets; set before ready is closed
 	ready chan struct{} // closed when the topics are there
 }
 
-func newTopics(cfg kafkaio.Config, load *loading, log *slog.Logger) *topics {
-	return &topics{cfg: cfg, load: load, log: log, ready: make(chan struct{})}
+func newTopics(cfg kafkaio.Config, use kafkaio.Use, load *loading, log *slog.Logger) *topics {
+	return &topics{cfg: cfg, use: use, load: load, log: log, ready: make(chan struct{})}
 }
 
 // run makes what is missing, waiting for Kafka as long as it takes. A process that loads asks MySQL before it makes a
@@ -32,7 +33,7 @@ func (t *topics) run(ctx context.Context) error {
 	if t.load != nil {
 		mayCreate = t.load.mayCreateTopic
 	}
-	reports, err := kafkaio.EnsureTopics(ctx, t.cfg, mayCreate, t.log)
+	reports, err := kafkaio.EnsureTopics(ctx, t.cfg, t.use, mayCreate, t.log)
 	if err != nil {
 		return err
 	}

@@ -172,7 +172,7 @@ func TestP24_encodedSize(t *testing.T) {
 func TestAppender_noMemory(t *testing.T) {
 	t.Parallel()
 	released, none := 0, errors.New("no memory")
-	err := appender{nil, true}.Append(t.Context(), flumesink.Request{
+	err := appender{nil, unasked(), true}.Append(t.Context(), flumesink.Request{
 		Events:  []flumesink.Event{event("hi", "host", "a")},
 		Release: func() { released++ },
 		Memory: func(n int) ([]byte, error) {
@@ -197,7 +197,7 @@ func BenchmarkAppend(b *testing.B) {
 	p, ended := unconnected(b)
 	for _, flumeValues := range []bool{false, true} {
 		b.Run(fmt.Sprintf("flume=%v", flumeValues), func(b *testing.B) {
-			a := appender{p, flumeValues}
+			a := appender{p, unasked(), flumeValues}
 			memory, released, rounds := make([]byte, 0, 1<<20), 0, 0
 			asked := 0
 			r := flumesink.Request{
@@ -236,7 +236,7 @@ func BenchmarkAppend(b *testing.B) {
 // Encoding costs no allocation for an event.
 func TestAppender_allocatesNothingPerEvent(t *testing.T) {
 	p, ended := unconnected(t)
-	a := appender{p, true}
+	a := appender{p, unasked(), true}
 	memory := make([]byte, 0, 1<<20)
 	allocations := func(n int) float64 {
 		es := make([]flumesink.Event, n)

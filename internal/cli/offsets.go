@@ -152,7 +152,7 @@ func (c *offsetsSetCmd) topicID(ctx context.Context, k *kong.Context) (checkpoin
 	if err := inOptionsWords(k, cfg.Validate()); err != nil {
 		return checkpoint.TopicID{}, err
 	}
-	reports, err := kafkaio.Check(ctx, cfg, nil)
+	reports, err := kafkaio.Check(ctx, cfg, kafkaio.Use{}, nil)
 	if err != nil {
 		return checkpoint.TopicID{}, err
 	}

@@ -25,7 +25,7 @@ type KafkaOptions struct {
 	KafkaPassword    string        `group:"kafka" placeholder:"SECRET" help:"Password for --kafka-sasl. Better its file: others can see the arguments of a process."`
 	KafkaPasswordFil string        `group:"kafka" name:"kafka-password-file" placeholder:"FILE" help:"File with the password, read again at each connection."`
 	KafkaMetadataAge time.Duration `group:"kafka" default:"1m" help:"How late an added partition may be noticed."`
-	KafkaLagInterval time.Duration `group:"kafka" default:"5s" help:"How often the ends of the partitions are asked, for the lag."`
+	KafkaLagInterval time.Duration `group:"kafka" default:"5s" help:"How often Kafka is asked for the ends of the partitions, for the lag, for our rights, and whether each partition's leader replies."`
 }
 
 // ValueOptions say what a record's value and its identity are, for commands that write or read them.

@@ -1,0 +1,213 @@
+package kafkaio
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"golang.org/x/sync/errgroup"
+)
+
+// leaderWait bounds the question to one leader. It is longer than one attempt to connect, so that its error is known.
+const leaderWait = dialTimeout + time.Second
+
+// leadersAtOnce bounds how many leaders are asked at the same time.
+const leadersAtOnce = 16
+
+// electionPause is how long a broker that says that it does not lead a partition has until it is asked again, because
+// a leader may have been elected since.
+const electionPause = 500 * time.Millisecond
+
+// CheckLeaders asks each broker that leads a partition of use's topics, at the address that it advertises, and names those
+// that do not reply as a leader does. A bootstrap broker may be reachable where these are not.
+func CheckLeaders(ctx context.Context, cfg Config, use Use, log *slog.Logger) ([]string, error) {
+	a, err := newAsker(cfg, use, orDiscard(log))
+	if err != nil {
+		return nil, err
+	}
+	defer a.close()
+	meta, err := a.look(ctx)
+	if err != nil {
+		return nil, a.dials.explain(err)
+	}
+	l, err := a.leaders(ctx, meta)
+	return append(l.lost, l.vacant...), a.dials.explain(err)
+}
+
+// leaders is what is wrong with the leaders of our partitions.
+type leaders struct {
+	lost   []string // brokers that cannot be reached, or do not lead what Kafka says
+	vacant []string // topics with partitions that have no leader
+}
+
+// leader is a broker and the partitions of ours that it leads.
+type leader struct {
+	id      int32
+	address string
+	twin    string             // says which other broker advertises the same address
+	leads   map[string][]int32 // by topic
+}
+
+// errNotLeader says that a broker replied and does not lead all of what it should.
+var errNotLeader = errors.New("it says that it does not lead them; is this the address of another broker?")
+
+// leaders asks the leaders that look was told of.
+func (a *asker) leaders(ctx context.Context, meta *kmsg.MetadataResponse) (leaders, error) {
+	for again := false; ; again = true {
+		var found leaders
+		var all []leader
+		all, found.vacant = leading(meta)
+		var mu sync.Mutex
+		var g errgroup.Group
+		g.SetLimit(leadersAtOnce)
+		elected := false
+		for _, l := range all {
+			g.Go(func() error {
+				err := a.ask(ctx, l)
+				mu.Lock()
+				defer mu.Unlock()
+				if err != nil {
+					found.lost = append(found.lost, fmt.Sprintf("broker %d, which leads %s, at its advertised address %s%s: %v", l.id, l.names(), l.address, l.twin, err))
+				}
+				elected = elected || errors.Is(err, errNotLeader)
+				return nil
+			})
+		}
+		_ = g.Wait() // nothing in it fails
+		if ctx.Err() != nil {
+			return found, context.Cause(ctx)
+		}
+		if elected && !again {
+			err := pause(ctx, electionPause)
+			if err == nil {
+				meta, err = a.look(ctx)
+			}
+			if err != nil {
+				return found, err
+			}
+			continue
+		}
+		slices.Sort(found.lost)
+		return found, nil
+	}
+}
+
+// leading is the leaders of all partitions of ours, and which topics have partitions without one. Topics that are missing
+// or that we may not see have none.
+func leading(meta *kmsg.MetadataResponse) (all []leader, vacant []string) {
+	byID := map[int32]leader{}
+	for _, t := range meta.Topics {
+		var without []int32
+		for _, p := range t.Partitions {
+			if p.Leader < 0 {
+				without = append(without, p.Partition)
+				continue
+			}
+			l, ok := byID[p.Leader]
+			if !ok {
+				l = leader{id: p.Leader, leads: map[string][]int32{}, address: "unknown"}
+				for _, b := range meta.Brokers {
+					if b.NodeID == p.Leader {
+						l.address = addressOf(b.Host, b.Port)
+					}
+				}
+				for _, b := range meta.Brokers {
+					if b.NodeID != p.Leader && addressOf(b.Host, b.Port) == l.address {
+						l.twin = fmt.Sprintf(", which broker %d advertises as well", b.NodeID)
+					}
+				}
+				byID[p.Leader] = l
+			}
+			l.leads[*t.Topic] = append(l.leads[*t.Topic], p.Partition)
+		}
+		if without != nil {
+			vacant = append(vacant, fmt.Sprintf("%s of topic %s: no broker leads it now", numbers(without), *t.Topic))
+		}
+	}
+	return slices.SortedFunc(maps.Values(byID), func(a, b leader) int { return cmp.Compare(a.id, b.id) }), vacant
+}
+
+func addressOf(host string, port int32) string {
+	return net.JoinHostPort(host, strconv.Itoa(int(port)))
+}
+
+// ask asks a leader for the ends of its partitions. An error of a connection that was there before says only that it was
+// old, so that one more attempt follows it.
+func (a *asker) ask(ctx context.Context, l leader) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, leaderWait, fmt.Errorf("no reply within %s", leaderWait))
+	defer cancel()
+	req := kmsg.NewPtrListOffsetsRequest()
+	for name, ps := range l.leads {
+		t := kmsg.NewListOffsetsRequestTopic()
+		t.Topic = name
+		for _, id := range ps {
+			p := kmsg.NewListOffsetsRequestTopicPartition()
+			p.Partition, p.Timestamp, p.CurrentLeaderEpoch = id, -1, -1
+			t.Partitions = append(t.Partitions, p)
+		}
+		req.Topics = append(req.Topics, t)
+	}
+	resp, err := a.cl.Broker(int(l.id)).Request(ctx, req)
+	if err != nil && a.dials.to(l.address) == nil && ctx.Err() == nil {
+		resp, err = a.cl.Broker(int(l.id)).Request(ctx, req)
+	}
+	if why := a.dials.to(l.address); err != nil && why != nil {
+		return why
+	}
+	if err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return err
+	}
+	for _, t := range resp.(*kmsg.ListOffsetsResponse).Topics {
+		for _, p := range t.Partitions {
+			if err := kerr.ErrorForCode(p.ErrorCode); errors.Is(err, kerr.NotLeaderForPartition) || errors.Is(err, kerr.UnknownTopicOrPartition) {
+				return errNotLeader
+			}
+		}
+	}
+	return nil
+}
+
+// names is "partitions 0-3, 7 of topic logs and …".
+func (l leader) names() string {
+	var texts []string
+	for _, name := range slices.Sorted(maps.Keys(l.leads)) {
+		texts = append(texts, fmt.Sprintf("%s of topic %s", numbers(l.leads[name]), name))
+	}
+	return strings.Join(texts, " and ")
+}
+
+// numbers sorts ps and is the partitions as text, with those that follow one another as a range.
+func numbers(ps []int32) string {
+	slices.Sort(ps)
+	var texts []string
+	for i := 0; i < len(ps); {
+		j := i
+		for j+1 < len(ps) && ps[j+1] == ps[j]+1 {
+			j++
+		}
+		if j > i {
+			texts = append(texts, fmt.Sprintf("%d-%d", ps[i], ps[j]))
+		} else {
+			texts = append(texts, strconv.Itoa(int(ps[i])))
+		}
+		i = j + 1
+	}
+	if len(ps) == 1 {
+		return "partition " + texts[0]
+	}
+	return "partitions " + strings.Join(texts, ", ")
+}

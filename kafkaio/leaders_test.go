@@ -1,0 +1,248 @@
+package kafkaio
+
+import (
+	"context"
+	"errors"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// advertised is a listener that says that it is somewhere else: the address that a broker gives out as its own.
+type advertised struct {
+	net.Listener
+	at atomic.Pointer[elsewhere]
+}
+
+type elsewhere string
+
+func (p elsewhere) Network() string { return "tcp" }
+func (p elsewhere) String() string  { return string(p) }
+
+func (a *advertised) Addr() net.Addr {
+	if at := a.at.Load(); at != nil {
+		return at
+	}
+	return a.Listener.Addr()
+}
+
+// as has the broker advertise an address; empty is its own.
+func (a *advertised) as(address string) {
+	if address == "" {
+		a.at.Store(nil)
+		return
+	}
+	p := elsewhere(address)
+	a.at.Store(&p)
+}
+
+// brokers starts n, of which broker i leads partition i of topics logs and logs.dlq.
+func brokers(t *testing.T, n int) (*kfake.Cluster, []*advertised) {
+	t.Helper()
+	var all []*advertised
+	c := broker(t, kfake.NumBrokers(n), kfake.ListenFn(func(network, address string) (net.Listener, error) {
+		l, err := (&net.ListenConfig{}).Listen(context.Background(), network, address)
+		if err != nil {
+			return nil, err
+		}
+		a := &advertised{Listener: l}
+		all = append(all, a)
+		return a, nil
+	}))
+	makeTopics(t, c, int32(n), nil)
+	for i := range int32(n) {
+		for _, name := range []string{"logs", "logs.dlq"} {
+			if err := c.MoveTopicPartition(name, i, i); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return c, all
+}
+
+// refusing is an address of this machine that refuses connections and that nobody else can take until the test ends: its
+// socket is bound and does not listen.
+func refusing(t *testing.T) string {
+	t.Helper()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Close(fd) })
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	name, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(name.(*syscall.SockaddrInet4).Port))
+}
+
+// listener is one that takes connections and never replies, like a host behind a firewall that swallows what it gets.
+func listener(t *testing.T) net.Listener {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l
+}
+
+// A broker that leads a partition of ours is asked at the address that it advertises, within a bounded time, and named
+// with that address and the reason. One that leads none of ours does not matter.
+func TestCheckLeaders(t *testing.T) {
+	t.Parallel()
+	refused, silent := refusing(t), listener(t).Addr().String()
+	for name, test := range map[string]struct {
+		at      string
+		leads   bool
+		address string
+		why     string
+	}{
+		"all reply":                {leads: true},
+		"unresolvable":             {at: "kafka-2.invalid:9092", leads: true, address: "kafka-2.invalid:9092", why: "lookup kafka-2.invalid"},
+		"refused":                  {at: refused, leads: true, address: refused, why: "connection refused"},
+		"silent":                   {at: silent, leads: true, address: silent, why: "i/o timeout"},
+		"another broker's address": {at: "bootstrap", leads: true, why: "which broker 0 advertises as well"},
+		"it leads nothing of ours": {at: refused},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, all := brokers(t, 3)
+			cfg := testConfig(c)
+			cfg.Brokers = cfg.Brokers[:1]
+			if test.at == "bootstrap" {
+				test.at, test.address = cfg.Brokers[0], cfg.Brokers[0]
+			}
+			if !test.leads {
+				for _, name := range []string{"logs", "logs.dlq"} {
+					if err := c.MoveTopicPartition(name, 2, 1); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			all[2].as(test.at)
+			begun := time.Now()
+			lost, err := CheckLeaders(t.Context(), cfg, Use{Receive: true}, nil)
+			if took := time.Since(begun); took > 2*leaderWait {
+				t.Errorf("it took %s, expected at most %s", took, 2*leaderWait)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if test.why == "" {
+				if lost != nil {
+					t.Errorf("got %q, expected none", lost)
+				}
+				return
+			}
+			if len(lost) != 1 {
+				t.Fatalf("got %q, expected one broker", lost)
+			}
+			for _, want := range []string{"broker 2, which leads partition 2 of topic logs and partition 2 of topic logs.dlq", test.address, test.why} {
+				if !strings.Contains(lost[0], want) {
+					t.Errorf("got %q, expected %q in it", lost[0], want)
+				}
+			}
+		})
+	}
+}
+
+// Without a leader a partition is named; the others are asked all the same.
+func TestCheckLeaders_noTopic(t *testing.T) {
+	t.Parallel()
+	c := broker(t)
+	if lost, err := CheckLeaders(t.Context(), testConfig(c), Use{Receive: true, Group: "job"}, nil); err != nil || lost != nil {
+		t.Errorf("topics that are missing have no leaders: got %q %v", lost, err)
+	}
+	gone := broker(t)
+	cfg := testConfig(gone)
+	gone.Close()
+	if _, err := CheckLeaders(t.Context(), cfg, Use{}, nil); err == nil || !strings.Contains(err.Error(), cfg.Brokers[0]) {
+		t.Errorf("got %v, expected an error with %s", err, cfg.Brokers[0])
+	}
+}
+
+func TestNumbers(t *testing.T) {
+	t.Parallel()
+	for want, ps := range map[string][]int32{
+		"partition 7": {7}, "partitions 0-3, 5, 7-8": {0, 1, 2, 3, 5, 7, 8}, "partitions 1, 3": {1, 3},
+	} {
+		if got := numbers(ps); got != want {
+			t.Errorf("got %q, expected %q", got, want)
+		}
+	}
+}
+
+// What took too long says which broker could not be connected to, and what is connected to again is not named.
+func TestDials(t *testing.T) {
+	t.Parallel()
+	c, all := brokers(t, 2)
+	all[1].as("kafka-1.invalid:9092")
+	cfg := testConfig(c)
+	cfg.Brokers = cfg.Brokers[:1]
+	cfg.AckTimeout = 500 * time.Millisecond
+	cfg.KeyHeader = "key"
+	p, _ := producer(t, cfg)
+	produce := func() error { // to both partitions
+		b := p.NewBatch(10)
+		for i := range byte(10) {
+			b.Add([]byte("x"))
+			b.Header([]byte("key"), []byte{'0' + i})
+		}
+		return p.Produce(t.Context(), b, nil, nil)
+	}
+	if err := produce(); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("got %v, expected a time-out", err)
+	}
+	eventually(t, "the error names host and reason", func() bool {
+		err := produce()
+		return errors.Is(err, context.DeadlineExceeded) && strings.Contains(err.Error(), "kafka-1.invalid:9092") && strings.Contains(err.Error(), "lookup kafka-1.invalid")
+	})
+	all[1].as("")
+	eventually(t, "it is produced again", func() bool { return produce() == nil })
+	if err := p.dials.explain(context.DeadlineExceeded); strings.Contains(err.Error(), "127.0.0.1") || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestUse_topics(t *testing.T) {
+	t.Parallel()
+	cfg := DefaultConfig()
+	if got := (Use{Group: "job"}).topics(cfg); !slices.Equal(got, []string{"logs"}) {
+		t.Errorf("a loader's topics are %q", got)
+	}
+	if got := (Use{Receive: true, Group: "job"}).topics(cfg); !slices.Equal(got, []string{"logs", "logs.dlq"}) {
+		t.Errorf("a receiver's topics are %q", got)
+	}
+}
+
+// A broker that replies and does not lead what Kafka says is named when it says so twice: leaders are elected all the time.
+func TestCheckLeaders_notLeader(t *testing.T) {
+	t.Parallel()
+	c := broker(t)
+	makeTopics(t, c, 3, nil)
+	once := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.ListOffsets}, Topic: "logs", Partitions: []int32{1}, Err: kerr.NotLeaderForPartition, Count: 1})
+	if lost, err := CheckLeaders(t.Context(), testConfig(c), Use{}, nil); err != nil || lost != nil {
+		t.Errorf("after an election: got %q %v, expected none", lost, err)
+	}
+	if once.Hits() != 1 {
+		t.Errorf("it was asked %d times", once.Hits())
+	}
+	c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.ListOffsets}, Topic: "logs", Partitions: []int32{1}, Err: kerr.NotLeaderForPartition, Count: -1})
+	lost, err := CheckLeaders(t.Context(), testConfig(c), Use{}, nil)
+	if err != nil || len(lost) != 1 || !strings.Contains(lost[0], "broker 0, which leads partitions 0-2 of topic logs") || !strings.Contains(lost[0], "it says that it does not lead them") {
+		t.Errorf("got %q %v", lost, err)
+	}
+}
