@@ -1,7 +1,8 @@
 // Package jvmtest gives tests a real Apache Kafka and real Apache Flume agents, as local JVM processes on random ports
 // of 127.0.0.1, each in a temporary folder.
 //
-// [StartBroker] starts Kafka in KRaft mode, broker and controller in one process; [StartAgent] a Flume agent with the
+// [StartBroker] starts Kafka in KRaft mode, broker and controller in one process, [StartSecuredBroker] one with users and
+// an authorizer; [StartAgent] a Flume agent with the
 // properties that it is given. Both can be killed and started again on the same ports and data. A process never
 // outlives the one that started it, not even through SIGKILL: a small shell holds the other end of a pipe, and when
 // that pipe closes it kills the JVM.
