@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/sluice-etl/sluice/internal/mariadbtest"
 	"github.com/sluice-etl/sluice/row"
 )
 
@@ -71,5 +72,16 @@ func TestRights_seesTriggers(t *testing.T) {
 		if got := r.seesTriggers(&table); got != want {
 			t.Errorf("%s: got %v, expected %v", line, got, want)
 		}
+	}
+}
+
+// A server without grant tables has no grants to show; that is no reason against a start.
+func TestCheck_withoutGrantTables(t *testing.T) {
+	t.Parallel()
+	server := mariadbtest.Start(t, mariadbtest.Args("--skip-grant-tables"))
+	f := open(t, server, testConfig(), countsTable())
+	findings, err := f.sink.Check(t.Context(), []row.Table{countsTable()})
+	if err != nil || slices.ContainsFunc(findings, func(x Finding) bool { return x.Subject == "counts" }) {
+		t.Errorf("got %v %v, expected nothing about the table", findings, err)
 	}
 }
