@@ -42,7 +42,7 @@ func TestP29_frameIsKeptUntilTheRefusedAreDead(t *testing.T) {
 	if len(letters) != 1 {
 		t.Fatalf("%d dead letters, want 1", len(letters))
 	}
-	wantLetter(t, letters[0], want[1], kerr.InvalidRecord.Message)
+	wantLetter(t, letters[0], want[1], "Kafka rejects the record: "+kerr.InvalidRecord.Message)
 }
 
 // A request without a deadline waits for --ack-timeout and no longer.
