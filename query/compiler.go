@@ -14,6 +14,7 @@ type compiler struct {
 	zone    *time.Location
 	st      *statement
 	inWhere bool
+	windows int // the number of TUMBLEs of the plan so far
 	err     error
 }
 

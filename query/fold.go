@@ -57,6 +57,7 @@ func (p *Plan) NewFold() batch.Fold[row.Delta] {
 	f := &fold{plan: p, parser: p.format.parser(), keep: p.options.DeadLetterMaxBytes}
 	f.rec.fields = make([]value, p.format.slots())
 	f.rec.zone = p.options.TimeZone
+	f.rec.windows = make([]span, p.windows)
 	f.bind()
 	f.begin()
 	return f

@@ -19,6 +19,7 @@ type Plan struct {
 	programs []*program
 	tables   []row.Table                 // as wanted, in order of their names
 	bound    atomic.Pointer[[]row.Table] // as they are, in the same order; never changed in place
+	windows  int                         // the number of TUMBLEs
 }
 
 // maxQuery bounds the text of a query, in bytes.
@@ -66,8 +67,10 @@ func (p *Plan) compile(number int, text string) (*program, error) {
 		return nil, err
 	}
 	_, json := p.format.(*jsonFormat)
-	c := &compiler{format: p.format, json: json, zone: p.options.TimeZone, st: st}
-	return c.statement(number)
+	c := &compiler{format: p.format, json: json, zone: p.options.TimeZone, st: st, windows: p.windows}
+	prog, err := c.statement(number)
+	p.windows = c.windows
+	return prog, err
 }
 
 // Tables is the tables that the query wants, in the order of their names. The caller may change them.

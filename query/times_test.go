@@ -51,14 +51,50 @@ func TestTumble_windows(t *testing.T) {
 		{"Europe/Berlin", "2026-10-25 01:30:00", "minute", 15, "2026-10-25 01:30:00"},
 		{"Europe/Berlin", "2026-10-25 02:30:00", "hour", 6, "2026-10-24 22:00:00"},
 		{"Europe/Berlin", "2026-10-25 12:00:00", "day", 1, "2026-10-24 22:00:00"},
-		// No midnight on this day.
+		// A window that clocks do not leave when they are set back is one, and longer.
+		{"Europe/Berlin", "2026-10-25 01:30:00", "hour", 2, "2026-10-25 00:00:00"},
+		{"Europe/Berlin", "2026-10-25 01:30:00", "minute", 90, "2026-10-24 23:30:00"},
+		{"Australia/Lord_Howe", "2026-04-04 15:10:00", "hour", 1, "2026-04-04 14:00:00"},
+		// One that they leave is another window, which begins when they were set.
+		{"Europe/Berlin", "2026-10-25 00:59:00", "minute", 45, "2026-10-25 00:15:00"}, // 02:59, first
+		{"Europe/Berlin", "2026-10-25 01:10:00", "minute", 45, "2026-10-25 01:00:00"}, // 02:10, second
+		{"Europe/Berlin", "2026-10-25 01:20:00", "minute", 45, "2026-10-25 01:15:00"},
+		{"Pacific/Chatham", "2026-04-04 12:50:00", "hour", 1, "2026-04-04 12:15:00"},  // 02:35, first
+		{"Pacific/Chatham", "2026-04-04 13:50:00", "hour", 1, "2026-04-04 13:15:00"},  // 03:35, first
+		{"Pacific/Chatham", "2026-04-04 14:10:00", "hour", 1, "2026-04-04 14:00:00"},  // 02:55, second
+		{"Pacific/Chatham", "2026-04-04 14:20:00", "hour", 1, "2026-04-04 14:15:00"},  // 03:05, second
+		{"America/St_Johns", "2010-11-07 02:00:00", "hour", 1, "2010-11-07 01:30:00"}, // 23:30, first
+		{"America/St_Johns", "2010-11-07 02:30:30", "hour", 1, "2010-11-07 02:30:00"}, // 00:00:30, first
+		{"America/St_Johns", "2010-11-07 02:31:00", "hour", 1, "2010-11-07 02:31:00"}, // 23:01, second
+		{"America/St_Johns", "2010-11-07 03:40:00", "hour", 1, "2010-11-07 03:30:00"}, // 00:10, second
+		// A date is one window, however often its midnight comes.
+		{"America/Havana", "2026-11-01 04:30:00", "day", 1, "2026-11-01 04:00:00"},
+		{"America/Havana", "2026-11-01 05:30:00", "day", 1, "2026-11-01 04:00:00"},
+		{"America/Havana", "2026-11-01 05:30:00", "hour", 24, "2026-11-01 04:00:00"},
+		{"America/Havana", "2026-11-01 05:30:00", "hour", 1, "2026-11-01 05:00:00"},
+		{"America/Havana", "2026-11-20 05:30:00", "month", 1, "2026-11-01 04:00:00"},
+		{"Atlantic/Azores", "2026-10-25 01:30:00", "day", 1, "2026-10-25 00:00:00"},
+		{"America/St_Johns", "2010-11-07 02:30:30", "day", 1, "2010-11-07 02:30:00"}, // 00:00:30, first
+		{"America/St_Johns", "2010-11-07 03:00:00", "day", 1, "2010-11-06 02:30:00"}, // 23:30, second
+		{"America/St_Johns", "2010-11-07 12:00:00", "day", 1, "2010-11-07 02:30:00"},
+		// Where clocks never show a window's beginning, it begins when they were set.
 		{"America/Sao_Paulo", "2018-11-04 12:00:00", "day", 1, "2018-11-04 03:00:00"},
+		{"Pacific/Chatham", "2026-09-26 14:10:00", "hour", 1, "2026-09-26 14:00:00"}, // 03:55, from 02:45
+		{"Europe/Berlin", "2026-03-29 01:10:00", "minute", 50, "2026-03-29 01:00:00"},
+		{"Pacific/Apia", "2011-12-30 11:00:00", "day", 1, "2011-12-30 10:00:00"}, // the 31st; there is no 30th
+		{"Pacific/Apia", "2011-12-30 09:00:00", "day", 1, "2011-12-29 10:00:00"},
+		{"Pacific/Apia", "2011-12-30 11:00:00", "day", 2, "2011-12-30 10:00:00"},
+		{"Africa/Monrovia", "1972-01-07 00:50:00", "hour", 1, "1972-01-07 00:44:30"}, // from -00:44:30 to 0
+		{"Europe/Berlin", "1893-03-31 23:06:31", "hour", 1, "1893-03-31 22:06:32"},   // local mean time
+		{"Europe/Berlin", "1893-03-31 23:20:00", "hour", 1, "1893-03-31 23:06:32"},   // from 00:00 to 00:06:32
+		// Windows of a million years are not in DATETIME's range.
+		{"Europe/Berlin", "2026-11-29 00:00:00", "year", 1e6, "0000-12-31 23:06:32"},
 	} {
 		at, ok := parseTime([]byte(c.at), time.UTC)
 		if !ok {
 			t.Fatal(c.at)
 		}
-		got := string(appendTime(nil, windowStart(location(t, c.zone), at, localFloor(c.unit, c.n)), 0))
+		got := string(appendTime(nil, newCalendar(location(t, c.zone), c.unit, c.n).window(at).start, 0))
 		if got != c.want {
 			t.Errorf("%s, %d %s of %s = %s, want %s", c.zone, c.n, c.unit, c.at, got, c.want)
 		}
@@ -74,15 +110,15 @@ func TestTumble_windowsAreInOrder(t *testing.T) {
 		zone := location(t, name)
 		for _, unit := range []string{"second", "minute", "hour", "day", "week", "month", "quarter", "year"} {
 			for _, n := range []int64{1, 2, 6, 15} {
-				floor := localFloor(unit, n)
+				cal := newCalendar(zone, unit, n)
 				for range 100 {
 					at := time.Date(2026, time.Month(1+rng.IntN(12)), 1+rng.IntN(31), rng.IntN(24), rng.IntN(60), rng.IntN(60), 0, time.UTC).UnixMicro()
 					later := at + rng.Int64N(3*hour)
-					a, b := windowStart(zone, at, floor), windowStart(zone, later, floor)
+					a, b := cal.window(at).start, cal.window(later).start
 					if a > at || b < a {
 						t.Fatalf("seed %d: %s %d %s: %d begins at %d, %d at %d", seed, name, n, unit, at, a, later, b)
 					}
-					if again := windowStart(zone, a, floor); again != a {
+					if again := cal.window(a).start; again != a {
 						t.Fatalf("seed %d: %s %d %s: the beginning %s of %s is in the window of %s", seed, name, n, unit,
 							appendTime(nil, a, 0), appendTime(nil, at, 0), appendTime(nil, again, 0))
 					}

@@ -69,6 +69,7 @@ type rec struct {
 	explain bool
 	zone    *time.Location
 	stamp   stampCache
+	windows []span // the window that each TUMBLE of the plan found last
 }
 
 // fail makes the record a dead letter. The first reason stays. The reason is the same for all records that fail alike:
