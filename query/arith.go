@@ -15,11 +15,10 @@ var arithmetic = map[string]func(a, b value) (value, bool){
 // arith compiles + - * / div %, with MySQL's types: integers stay integers except under /, whose quotient has four
 // more digits than the dividend (div_precision_increment); a DOUBLE on either side makes the result one.
 func (c *compiler) arith(e *expr) compiled {
-	a, b := c.expr(e.args[0]), c.expr(e.args[1])
 	if e.args[1].op == opInterval || e.args[0].op == opInterval {
 		return c.fail(e, "times and intervals are not added: group with TUMBLE(time, INTERVAL n unit)")
 	}
-	a, b = c.number(a), c.number(b)
+	a, b := c.number(c.expr(e.args[0])), c.number(c.expr(e.args[1]))
 	x := compiled{constant: a.constant && b.constant, src: e}
 	x.null = a.null || b.null
 	divides := e.name == "/" || e.name == "div" || e.name == "%"
@@ -158,7 +157,11 @@ func alignBig(a, b value) (x, y *big.Int, scale uint8) {
 
 func (c *compiler) doubleArith(x compiled, e *expr, a, b compiled) compiled {
 	if e.name == "div" {
-		return c.fail(e, "DIV of a DOUBLE: write CAST(… AS DECIMAL(p,s)) first")
+		for _, x := range []compiled{a, b} {
+			if x.kind == kDouble {
+				return c.fail(x.src, "is a DOUBLE, and DIV wants exact numbers: write CAST(%s AS DECIMAL(p,s))", x.src.text)
+			}
+		}
 	}
 	a, b = c.double(a), c.double(b)
 	x.kind = kDouble

@@ -2,6 +2,7 @@ package query
 
 import (
 	"bytes"
+	"slices"
 	"sort"
 	"strings"
 	"unicode/utf8"
@@ -45,7 +46,6 @@ var instead = map[string]string{
 	"date":                  "write TUMBLE(time, INTERVAL 1 DAY)",
 	"date_format":           "write TUMBLE(time, INTERVAL n unit), and format when you select",
 	"substring":             "write LEFT(text, n) or SUBSTRING_INDEX(text, delimiter, n)",
-	"row_number":            "use _topic, _partition, _offset and _index",
 }
 
 var sameAdvice = map[string]string{
@@ -90,20 +90,28 @@ func (c *compiler) call(e *expr) compiled {
 	return f.compile(c, e)
 }
 
-// branches compiles expressions of which one gives the value, and makes them all yield one kind.
+// branches compiles expressions of which one gives the value, and makes them all yield one kind. Beside a time a text
+// literal is one too.
 func (c *compiler) branches(e *expr, args []*expr) ([]compiled, typ) {
 	var xs []compiled
+	times := false
+	for _, a := range args {
+		xs = append(xs, c.expr(a))
+		times = times || xs[len(xs)-1].kind == kTime
+	}
 	var t typ
-	for i, a := range args {
-		x := c.expr(a)
-		xs = append(xs, x)
+	for i, x := range xs {
+		if times {
+			x = c.timeLiteral(x)
+			xs[i] = x
+		}
 		if i == 0 {
 			t = x.typ
 			continue
 		}
 		u, ok := unify(t, x.typ)
 		if !ok {
-			c.fail(e, "%s is %s, what stands before it is %s: make them alike with CAST(… AS CHAR), CAST(… AS SIGNED) or CAST(… AS DATETIME)", x.src.text, x.kind, t.kind)
+			c.unlike(xs[:i+1], t.kind)
 			return xs, t
 		}
 		t = u
@@ -112,6 +120,21 @@ func (c *compiler) branches(e *expr, args []*expr) ([]compiled, typ) {
 		xs[i] = c.coerce(xs[i], t)
 	}
 	return xs, t
+}
+
+// unlike says how to make the last branch and those before it alike.
+func (c *compiler) unlike(xs []compiled, before kind) {
+	x := xs[len(xs)-1]
+	if before == kTime || x.kind == kTime {
+		number := xs[slices.IndexFunc(xs, func(x compiled) bool { return x.kind.number() })]
+		c.fail(number.src, "is %s, and another branch is a time; make them alike: write FROM_UNIXTIME(%s) for seconds since 1970", number.kind, number.src.text)
+		return
+	}
+	if x.kind == kText {
+		c.fail(x.src, "is text, what stands before it is %s; make them alike: write CAST(%s AS SIGNED) or CAST(%s AS DECIMAL(p,s))", before, x.src.text, x.src.text)
+		return
+	}
+	c.fail(x.src, "is %s, what stands before it is text; make them alike: write CAST(%s AS CHAR)", x.kind, x.src.text)
 }
 
 func (c *compiler) coalesce(e *expr) compiled {

@@ -53,7 +53,7 @@ func (c *compiler) castDatetime(e *expr, x compiled) compiled {
 		x = c.text(x)
 	}
 	if x.kind != kText && x.kind != kTime && x.kind != kNull {
-		return c.fail(e, "%s is %s: write FROM_UNIXTIME(seconds) for seconds since 1970", x.src.text, x.kind)
+		return c.fail(e, "%s is %s: write FROM_UNIXTIME(%s) for seconds since 1970", x.src.text, x.kind, x.src.text)
 	}
 	digits := max(e.p, 0)
 	out := c.castTime(x, digits)
@@ -264,7 +264,7 @@ func (c *compiler) castDouble(e *expr, x compiled) compiled {
 func (c *compiler) fromUnix(e *expr) compiled {
 	x := c.number(c.expr(e.args[0]))
 	if x.kind == kDouble {
-		return c.fail(e, "%s is a DOUBLE, which cannot hold microseconds: write CAST(… AS DECIMAL(20,6))", e.args[0].text)
+		return c.fail(e.args[0], "is a DOUBLE, which cannot hold microseconds: write CAST(%s AS DECIMAL(20,6))", e.args[0].text)
 	}
 	eval, name := x.eval, e.text
 	out := compiled{typ: typ{kind: kTime, null: x.null}, constant: x.constant, src: e}

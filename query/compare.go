@@ -40,7 +40,7 @@ func (c *compiler) truth(x compiled) func(*rec) tri {
 		return x.test
 	}
 	if x.kind == kText {
-		c.fail(x.src, "is text, and a condition is wanted: write %s <> '' or another comparison; texts are joined by CONCAT(a, b)", x.src.text)
+		c.fail(x.src, "is text, and a condition is wanted: write %s <> ''; texts are joined by CONCAT(a, b)", x.src.text)
 	}
 	if x.kind == kTime {
 		c.fail(x.src, "is a time, and a condition is wanted: compare it with another")

@@ -316,7 +316,7 @@ func (c converter) binary(x *expr, e *sqlparser.BinaryExpr) (*expr, error) {
 func (c converter) call(x *expr, e *sqlparser.FuncExpr) (*expr, error) {
 	x.op, x.name, x.distinct = opCall, e.Name.Lowered(), e.Distinct
 	if e.Over != nil {
-		return nil, fmt.Errorf("%s: window functions are not supported, for they look at other rows: group with TUMBLE instead", x.text)
+		return nil, fmt.Errorf("%s: window functions are not supported, for they look at other rows: group with TUMBLE(time, INTERVAL n unit); _topic, _partition, _offset and _index number the records", x.text)
 	}
 	if !e.Qualifier.IsEmpty() {
 		return nil, unsupported(x)
@@ -387,7 +387,7 @@ func refuse(x *expr, e sqlparser.Expr) error {
 	case *sqlparser.ConvertUsingExpr:
 		return fmt.Errorf("%s: character sets cannot be converted, text is UTF-8: leave it out", x.text)
 	case *sqlparser.SubstrExpr:
-		return fmt.Errorf("%s: write SUBSTRING(text, from, length)", x.text)
+		return fmt.Errorf("%s: not supported: write LEFT(text, n) or SUBSTRING_INDEX(text, delimiter, n)", x.text)
 	}
 	return unsupported(x)
 }

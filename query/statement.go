@@ -244,7 +244,7 @@ func (c *compiler) aggregate(name string, e *expr) output {
 			o.act = actMax
 		}
 		if o.x.kind == kJSON {
-			return bad("%s is a JSON field, and text and numbers compare differently: write CAST(%s AS CHAR), CAST(%s AS SIGNED) or CAST(%s AS DECIMAL(p,s))", arg, arg, arg, arg)
+			return bad("%s is a JSON field, and text and numbers compare differently: write %s(CAST(%s AS CHAR)) or %s(CAST(%s AS DECIMAL(p,s)))", arg, strings.ToUpper(e.name), arg, strings.ToUpper(e.name), arg)
 		}
 		o.kind = o.x.column()
 	}

@@ -16,8 +16,12 @@ func (c *compiler) tumble(e *expr) compiled {
 		x = c.castTime(c.text(x), 6)
 	}
 	x = c.timeLiteral(x)
-	if x.kind != kTime {
-		return c.fail(e, "%s is %s, and a time is wanted: write CAST(… AS DATETIME), or FROM_UNIXTIME(seconds)", e.args[0].text, x.kind)
+	switch x.kind {
+	case kTime:
+	case kNull:
+		return c.fail(x.src, "is NULL, and a time is wanted")
+	default:
+		return c.fail(x.src, "is %s, and a time is wanted: write FROM_UNIXTIME(%s) for seconds since 1970", x.kind, x.src.text)
 	}
 	cal := newCalendar(c.zone, iv.name, n)
 	if cal == nil {

@@ -1,0 +1,370 @@
+package query
+
+import (
+	"go/ast"
+	goparser "go/parser"
+	"go/token"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// advices are queries that are refused, with the part that is to be replaced between « and », and what the error says
+// to write there. What stands for something that only a person knows (filled) is filled in; … stands for the part.
+var advices = []struct{ format, query, write string }{
+	// Keys.
+	{"json", "INSERT INTO t SELECT «TUMBLE(time, INTERVAL 1 DAY)» AS d, COUNT(*) AS n FROM events GROUP BY d", "COALESCE(TUMBLE(`time`, interval 1 DAY), '1970-01-01')"},
+	{"json", "INSERT INTO t SELECT «CAST(time AS DATETIME)» AS d, COUNT(*) AS n FROM events GROUP BY d", "COALESCE(CAST(`time` as DATETIME), '1970-01-01')"},
+	{"json", "INSERT INTO t SELECT «level» AS l, COUNT(*) AS n FROM events GROUP BY l", "COALESCE(`level`, '')"},
+	{"json", "INSERT INTO t SELECT «a->>'$.b[0]'» AS l, COUNT(*) AS n FROM events GROUP BY l", `COALESCE(a ->> '$.b[0]', '')`},
+	{"json", "INSERT INTO t SELECT «`select`.`from`» AS l, COUNT(*) AS n FROM events GROUP BY l", "COALESCE(`select`.`from`, '')"},
+	{"json", "INSERT INTO t SELECT «CAST(x AS SIGNED)» AS l, COUNT(*) AS n FROM events GROUP BY l", "COALESCE(CAST(x as SIGNED), 0)"},
+	{"json", "INSERT INTO t SELECT «CAST(x AS DECIMAL(9,2))» AS l, COUNT(*) AS n FROM events GROUP BY l", "COALESCE(CAST(x as DECIMAL(9, 2)), 0)"},
+	{"json", "INSERT INTO t SELECT «x > 5» AS l, COUNT(*) AS n FROM events GROUP BY l", "COALESCE(x > 5, 0)"},
+	{"json", "INSERT INTO t SELECT «COALESCE(x + 1, 0)» AS l, COUNT(*) AS n FROM events GROUP BY l", "CAST(COALESCE(x + 1, 0) AS DECIMAL(p,s))"},
+	{"json", "INSERT INTO t SELECT «COALESCE(x + 1, 0)» AS l, COUNT(*) AS n FROM events GROUP BY l", "CAST(COALESCE(x + 1, 0) AS SIGNED)"},
+	{"combined", "INSERT INTO t SELECT «bytes» AS l, COUNT(*) AS n FROM events GROUP BY l", "COALESCE(bytes, 0)"},
+	{"combined", "INSERT INTO t SELECT «header('a''b')» AS l, COUNT(*) AS n FROM events GROUP BY l", `COALESCE(header('a\'b'), '')`},
+	{"combined", "INSERT INTO t SELECT «NULL» AS l, COUNT(*) AS n FROM events GROUP BY l", "COALESCE(null, '')"},
+	{"combined", "INSERT INTO t SELECT «CAST(status AS DOUBLE)» AS l, COUNT(*) AS n FROM events GROUP BY l", "CAST(CAST(`status` as DOUBLE) AS DECIMAL(p,s))"},
+	{"combined", "INSERT INTO t SELECT «IF(status = 200, ts, NULL)» AS l, COUNT(*) AS n FROM events GROUP BY l", "COALESCE(IF(`status` = 200, ts, null), '1970-01-01')"},
+	// Times.
+	{"combined", "INSERT INTO t SELECT «ts + INTERVAL 1 HOUR» AS l, COUNT(*) AS n FROM events GROUP BY l", "TUMBLE(time, INTERVAL n unit)"},
+	{"combined", "INSERT INTO t SELECT «TUMBLE(ts, 60)» AS l, COUNT(*) AS n FROM events GROUP BY l", "TUMBLE(time, INTERVAL n unit)"},
+	{"combined", "INSERT INTO t SELECT «TUMBLE(ts, 60)» AS l, COUNT(*) AS n FROM events GROUP BY l", "TUMBLE(ts, INTERVAL 1 MINUTE)"},
+	{"combined", "INSERT INTO t SELECT «ts + 1» AS l, COUNT(*) AS n FROM events GROUP BY l", "TUMBLE(time, INTERVAL n unit)"},
+	{"combined", "INSERT INTO t SELECT «CAST(ts AS SIGNED)» AS l, COUNT(*) AS n FROM events GROUP BY l", "TUMBLE(time, INTERVAL n unit)"},
+	{"combined", "INSERT INTO t SELECT «DATE(ts)» AS l, COUNT(*) AS n FROM events GROUP BY l", "TUMBLE(time, INTERVAL 1 DAY)"},
+	{"combined", "INSERT INTO t SELECT «DATE_FORMAT(ts, '%Y')» AS l, COUNT(*) AS n FROM events GROUP BY l", "TUMBLE(time, INTERVAL n unit)"},
+	{"combined", "INSERT INTO t SELECT «INTERVAL 1 DAY» AS l, COUNT(*) AS n FROM events GROUP BY l", "TUMBLE(time, INTERVAL n unit)"},
+	{"combined", "INSERT INTO t SELECT TUMBLE(«host», INTERVAL 1 DAY) AS l FROM events", "CAST(host AS DATETIME)"},
+	{"combined", "INSERT INTO t SELECT TUMBLE(«status», INTERVAL 1 DAY) AS l FROM events", "FROM_UNIXTIME(`status`)"},
+	{"combined", "INSERT INTO t SELECT «CAST(status AS DATETIME)» AS l FROM events", "FROM_UNIXTIME(`status`)"},
+	{"combined", "INSERT INTO t SELECT FROM_UNIXTIME(«CAST(status AS DOUBLE)») AS l FROM events", "CAST(CAST(`status` as DOUBLE) AS DECIMAL(20,6))"},
+	{"combined", "INSERT INTO t SELECT host FROM events WHERE ts > «path»", "CAST(`path` AS DATETIME)"},
+	{"combined", "INSERT INTO t SELECT IF(status = 200, ts, «host») AS l FROM events", "CAST(host AS DATETIME)"},
+	{"combined", "INSERT INTO t SELECT host FROM events WHERE ts > «'yesterday'»", "'2015-05-17 10:05:03'"},
+	{"combined", "INSERT INTO t SELECT host FROM events WHERE ts > «'yesterday'»", "'2015-05-17 10:05:03+02:00'"},
+	{"combined", "INSERT INTO t SELECT COALESCE(ts, «''») AS l FROM events", "'2015-05-17 10:05:03'"},
+	{"combined", "INSERT INTO t SELECT COALESCE(ts, «status») AS l FROM events", "FROM_UNIXTIME(`status`)"},
+	{"combined", "INSERT INTO t SELECT IF(status > 5, «bytes», ts) AS l FROM events", "FROM_UNIXTIME(bytes)"},
+	{"combined", "INSERT INTO t SELECT LEFT(«ts», 10) AS l FROM events", "CAST(ts AS CHAR)"},
+	// Kinds.
+	{"combined", "INSERT INTO t SELECT «host» + 1 AS l FROM events", "CAST(host AS SIGNED)"},
+	{"combined", "INSERT INTO t SELECT «host» + 1 AS l FROM events", "CAST(host AS DECIMAL(p,s))"},
+	{"combined", "INSERT INTO t SELECT host FROM events WHERE status = «'200'»", "CAST('200' AS SIGNED)"},
+	{"combined", "INSERT INTO t SELECT LEFT(«CAST(status AS DOUBLE)», 10) AS l FROM events", "CAST(CAST(`status` as DOUBLE) AS DECIMAL(p,s))"},
+	{"combined", "INSERT INTO t SELECT «CAST(status AS DOUBLE)» DIV 2 AS l FROM events", "CAST(CAST(`status` as DOUBLE) AS DECIMAL(p,s))"},
+	{"combined", "INSERT INTO t SELECT COALESCE(host, «status») AS l FROM events", "CAST(`status` AS CHAR)"},
+	{"combined", "INSERT INTO t SELECT COALESCE(status, «host») AS l FROM events", "CAST(host AS SIGNED)"},
+	{"combined", "INSERT INTO t SELECT host FROM events WHERE «path»", "`path` <> ''"},
+	{"combined", "INSERT INTO t SELECT «host || path» AS l FROM events", "CONCAT(a, b)"},
+	{"json", "INSERT INTO t SELECT a FROM events WHERE «a» = b", "CAST(a AS CHAR)"},
+	{"json", "INSERT INTO t SELECT a FROM events WHERE «a» = b", "CAST(a AS DECIMAL(p,s))"},
+	{"json", "INSERT INTO t SELECT a FROM events WHERE «a» > ts AND ts > CAST(b AS DATETIME)", "CAST(a AS CHAR)"},
+	// Functions.
+	{"combined", "INSERT INTO t SELECT host, «AVG(bytes)» AS a FROM events GROUP BY host", "SUM(x)"},
+	{"combined", "INSERT INTO t SELECT host, «AVG(bytes)» AS a FROM events GROUP BY host", "COUNT(x)"},
+	{"combined", "INSERT INTO t SELECT host, «STD(bytes)» AS a FROM events GROUP BY host", "SUM(x * x)"},
+	{"combined", "INSERT INTO t SELECT host, «GROUP_CONCAT(path)» AS a FROM events GROUP BY host", "COUNT(*)"},
+	{"combined", "INSERT INTO t SELECT host, «APPROX_COUNT_DISTINCT(path)» AS a FROM events GROUP BY host", "COUNT(*)"},
+	{"combined", "INSERT INTO t SELECT «NOW()» AS a FROM events", "_timestamp"},
+	{"combined", "INSERT INTO t SELECT «UNIX_TIMESTAMP()» AS a FROM events", "_event_time"},
+	{"combined", "INSERT INTO t SELECT «UUID() AS a» FROM events", "_topic, _partition, _offset"},
+	{"combined", "INSERT INTO t SELECT «SUBSTRING(path, 1, 5)» AS a FROM events", "LEFT(text, n)"},
+	{"combined", "INSERT INTO t SELECT «SUBSTRING(path, 1, 5)» AS a FROM events", "SUBSTRING_INDEX(text, delimiter, n)"},
+	{"combined", "INSERT INTO t SELECT «SUBSTR(path, 2)» AS a FROM events", "LEFT(text, n)"},
+	{"combined", "INSERT INTO t SELECT «MID(path, 1, 5)» AS a FROM events", "LEFT(text, n)"},
+	{"combined", "INSERT INTO t SELECT «LEFT(path, bytes)» AS a FROM events", "LEFT(path, 100)"},
+	{"combined", "INSERT INTO t SELECT «SUBSTRING_INDEX(path, host, 1)» AS a FROM events", "SUBSTRING_INDEX(path, '?', 1)"},
+	{"combined", "INSERT INTO t SELECT «header(host)» AS a FROM events", "header('host')"},
+	{"combined", "INSERT INTO t SELECT «ROW_NUMBER() OVER () AS a» FROM events", "_topic, _partition, _offset and _index"},
+	{"combined", "INSERT INTO t SELECT «COUNT(*) OVER ()» AS a FROM events", "TUMBLE(time, INTERVAL n unit)"},
+	{"combined", "INSERT INTO t SELECT host FROM events WHERE «path REGEXP '^a'»", "LIKE"},
+	// Aggregates and groups.
+	{"combined", "INSERT INTO t SELECT host, «SUM(CAST(bytes AS DOUBLE))» AS s FROM events GROUP BY host", "SUM(CAST(CAST(bytes as DOUBLE) AS DECIMAL(p,s)))"},
+	{"json", "INSERT INTO t SELECT COALESCE(h, '') AS h, «MIN(a)» AS s FROM events GROUP BY h", "MIN(CAST(a AS CHAR))"},
+	{"combined", "INSERT INTO t SELECT host, «path» AS s, COUNT(*) AS n FROM events GROUP BY host", "MIN(`path`)"},
+	{"combined", "INSERT INTO t SELECT host, «path» AS s, COUNT(*) AS n FROM events GROUP BY host", "MAX(`path`)"},
+	{"combined", "INSERT INTO t SELECT host, «COUNT(*)» FROM events GROUP BY host", "COUNT(*) AS name"},
+	{"combined", "INSERT INTO t SELECT host«» FROM events GROUP BY host", "COUNT(*) AS n"},
+	{"combined", "INSERT INTO t SELECT «COUNT(*) AS n FROM events»", "SELECT 'all' AS k, … GROUP BY k"},
+	{"combined", "INSERT INTO t SELECT «DISTINCT host FROM events»", "GROUP BY with COUNT(*)"},
+	{"combined", "INSERT INTO t SELECT host, «COUNT(DISTINCT path) AS n FROM events GROUP BY host»", "group by the value too"},
+	// Names.
+	{"combined", "INSERT INTO t SELECT LEFT(path, 9) AS p, COUNT(*) AS n FROM events WHERE «p» = '/' GROUP BY p", "LEFT(`path`, 9)"},
+	{"json", "INSERT INTO t SELECT COALESCE(LEFT(uri, 9), '') AS p, COUNT(*) AS n FROM events WHERE «p» = '/' GROUP BY p", "COALESCE(LEFT(uri, 9), '')"},
+	{"json", "INSERT INTO t SELECT COALESCE(LEFT(uri, 9), '') AS p, COUNT(*) AS n FROM events WHERE «p» = '/' GROUP BY p", "events.p"},
+	{"combined", "INSERT INTO t SELECT LEFT(path, 9) AS p, «p» AS q FROM events", "LEFT(`path`, 9)"},
+	{"combined", "INSERT INTO t SELECT «hots» AS q FROM events", "host"},
+	{"json", "INSERT INTO t SELECT «key» AS q FROM events", "`key`"},
+	{"json", "INSERT INTO t SELECT «a->>'$.user-agent'» AS q FROM events", `$."user-agent"`},
+	// Statements.
+	{"combined", "«REPLACE INTO» t SELECT host FROM events", "INSERT INTO"},
+	{"combined", "«INSERT IGNORE INTO» t SELECT host FROM events", "INSERT INTO"},
+	{"combined", "«WITH a AS (SELECT 1) INSERT INTO t SELECT host FROM events»", "INSERT INTO table SELECT … FROM events"},
+	{"combined", "«SELECT 1»", "INSERT INTO table SELECT … FROM events GROUP BY …"},
+	{"combined", "«INSERT INTO t VALUES (1)»", "INSERT INTO table SELECT … FROM events"},
+	{"combined", "INSERT INTO t SELECT host «FROM logs»", "FROM events"},
+	{"combined", "«»", "INSERT INTO table SELECT … FROM events GROUP BY …"},
+	{"combined", "INSERT INTO t SELECT host, COUNT(*) AS n FROM events GROUP BY host« ON DUPLICATE KEY UPDATE n = 1»", "leave it out"},
+	{"combined", "INSERT INTO t SELECT host FROM events «UNION SELECT path AS host FROM events»", "several statements may write to one table"},
+	{"combined", "INSERT INTO t SELECT «*» FROM events", "name the columns"},
+	{"combined", "INSERT INTO t SELECT LEFT(path, «?») AS l FROM events", "write the value"},
+	{"combined", "INSERT INTO t SELECT host FROM events WHERE status = «0xff»", "write the number or the text"},
+	{"combined", "INSERT INTO t (host«») SELECT host, path FROM events", "lists 1 columns, SELECT has 2"},
+	{"combined", "INSERT INTO t SELECT host, COUNT(*) AS n FROM events GROUP BY host«, host»", "the column is there twice"},
+	{"combined", "INSERT INTO t SELECT host, COUNT(*) AS n FROM events GROUP BY «3»", "SELECT has 2 items"},
+	{"combined", "INSERT INTO t SELECT host«», COUNT(*) AS n FROM events GROUP BY host, path", "add it to SELECT"},
+	{"combined", "INSERT INTO t SELECT host, «SUM(bytes) AS bytes» FROM events GROUP BY host, bytes", "another alias"},
+	{"combined", "INSERT INTO t SELECT host, «SUM(*)» AS s FROM events GROUP BY host", "want COUNT(*), or SUM of an expression"},
+	{"combined", "INSERT INTO t SELECT host AS «_index» FROM events", "write it to another column"},
+	{"combined", "INSERT INTO t SELECT host FROM events; INSERT INTO «T» SELECT host FROM events", "write one name"},
+	{"combined", "INSERT INTO t SELECT host FROM events; INSERT INTO t SELECT «host, path» FROM events", "write the same columns"},
+	{"combined", "INSERT INTO t SELECT host FROM events; INSERT INTO t SELECT «path» FROM events", "write the same columns"},
+	{"combined", "INSERT INTO t SELECT LEFT(path, «900») AS p, host, COUNT(*) AS n FROM events GROUP BY p, host", "cut its texts shorter with LEFT(text, n)"},
+	{"combined", "INSERT INTO t SELECT host, «SUM(bytes) / COUNT(*)» AS a FROM events GROUP BY host", "store each"},
+	{"json", "INSERT INTO t SELECT a->>'$«**.b»' AS l FROM events", "write the whole path"},
+	{"json", "INSERT INTO t SELECT a->>'$«.*»' AS l FROM events", "write the name"},
+	{"json", "INSERT INTO t SELECT a->>'$«[*]»' AS l FROM events", "write [n], [last] or [last-n]"},
+	{"combined", "INSERT INTO t SELECT CAST(status AS «DECIMAL(50,2)») AS l FROM events", "DECIMAL(p,s)"},
+	{"combined", "INSERT INTO t SELECT CAST(ts AS «DATETIME(9)») AS l FROM events", "DATETIME(n)"},
+	{"combined", "INSERT INTO t SELECT CAST(path AS «DATE») AS l FROM events", "SIGNED, UNSIGNED, DECIMAL(p,s), CHAR(n), DATETIME or DOUBLE"},
+}
+
+// otherAdvices are in errors of Bind and in reasons of dead letters.
+var otherAdvices = []struct{ message, format, after string }{
+	{"or write COALESCE within the aggregate", "combined", "INSERT INTO t SELECT host, SUM(COALESCE(bytes, 0)) AS s, MIN(COALESCE(bytes, 0)) AS m FROM events GROUP BY host"},
+	{"write CAST(… AS …) with %d digits, or change the column", "combined", "INSERT INTO t SELECT CAST(_timestamp AS DATETIME(0)) AS s, COUNT(*) AS n FROM events GROUP BY s"},
+	{"(LEFT(text, %d) cuts)", "combined", "INSERT INTO t SELECT LEFT(path, 20) AS s, COUNT(*) AS n FROM events GROUP BY s"},
+	{"CAST(%s AS DECIMAL(p,s)) reads numbers in quotes too", "json", "INSERT INTO t SELECT COALESCE(h, '') AS h, SUM(CAST(`key`.`a b` AS DECIMAL(20,3))) AS s FROM events GROUP BY h"},
+}
+
+// filled is what a person writes for the words of an advice, in the order in which they are replaced.
+var filled = []string{
+	"TUMBLE(time, ", "TUMBLE(ts, ", "n unit", "5 MINUTE", "p,s", "20,3", "(seconds)", "(status)", "CONCAT(a, b)", "CONCAT(host, path)",
+	"(text, n)", "(path, 20)", "(text, delimiter, n)", "(path, '/', 1)", "SUM(x)", "SUM(bytes)", "SUM(x * x)", "SUM(bytes * bytes)",
+	"COUNT(x)", "COUNT(bytes)", "AS name", "AS n",
+}
+
+// asWritten is what stands in the query where an advice is no text to write as it is.
+var asWritten = map[string]string{
+	"COUNT(*) AS n":                          ", COUNT(*) AS n",
+	"SELECT 'all' AS k, … GROUP BY k":        "'all' AS k, COUNT(*) AS n FROM events GROUP BY k",
+	"GROUP BY with COUNT(*)":                 "host, COUNT(*) AS n FROM events GROUP BY host",
+	"group by the value too":                 "path, COUNT(*) AS n FROM events GROUP BY host, path",
+	"LIKE":                                   "path LIKE 'a%'",
+	"INSERT INTO table SELECT … FROM events": "INSERT INTO t SELECT host FROM events",
+	"INSERT INTO table SELECT … FROM events GROUP BY …": "INSERT INTO t SELECT host, COUNT(*) AS n FROM events GROUP BY host",
+	"_topic, _partition, _offset":                       "_topic, _partition AS p, _offset AS o",
+	"_topic, _partition, _offset and _index":            "_topic, _partition AS p, _offset AS o, _index",
+	"leave it out":                                      "",
+	"several statements may write to one table":         "; INSERT INTO t SELECT path AS host FROM events",
+	"name the columns":                                  "host, path",
+	"write the value":                                   "5",
+	"write the number or the text":                      "255",
+	"lists 1 columns, SELECT has 2":                     ", path",
+	"the column is there twice":                         "",
+	"SELECT has 2 items":                                "1",
+	"add it to SELECT":                                  ", path",
+	"another alias":                                     "COALESCE(bytes, 0) AS bytes, SUM(bytes) AS s",
+	"want COUNT(*), or SUM of an expression":            "SUM(bytes)",
+	"write it to another column":                        "i",
+	"write one name":                                    "t",
+	"write the same columns":                            "host",
+	"cut its texts shorter with LEFT(text, n)":          "200",
+	"store each":                                        "SUM(bytes) AS s, COUNT(*)",
+	"write the whole path":                              ".a.b",
+	"write the name":                                    ".a",
+	"write [n], [last] or [last-n]":                     "[last-1]",
+	"DECIMAL(p,s)":                                      "DECIMAL(20,3)",
+	"DATETIME(n)":                                       "DATETIME(3)",
+	"SIGNED, UNSIGNED, DECIMAL(p,s), CHAR(n), DATETIME or DOUBLE": "DATETIME",
+	`$."user-agent"`: `a->>'$."user-agent"'`,
+}
+
+func follow(query, write string) string {
+	before, rest, _ := strings.Cut(query, "«")
+	part, after, _ := strings.Cut(rest, "»")
+	text, ok := asWritten[write]
+	if !ok {
+		text = strings.NewReplacer(append(slices.Clone(filled), "…", part)...).Replace(write)
+	}
+	return before + text + after
+}
+
+// Every advice is in the error of a query, and a query that follows it compiles.
+func TestAdvice_compiles(t *testing.T) {
+	t.Parallel()
+	for _, c := range advices {
+		o := DefaultOptions()
+		o.Format = c.format
+		_, err := Compile(strings.NewReplacer("«", "", "»", "").Replace(c.query), o)
+		if err == nil {
+			t.Errorf("%s: compiles", c.query)
+			continue
+		}
+		if !strings.Contains(err.Error(), c.write) {
+			t.Errorf("%s: the error does not say %q: %v", c.query, c.write, err)
+			continue
+		}
+		after := follow(c.query, c.write)
+		if _, err := Compile(after, o); err != nil {
+			t.Errorf("%s:\n  advised %s\n  so %s\n  refused: %v", c.query, c.write, after, err)
+		}
+	}
+	for _, c := range otherAdvices {
+		o := DefaultOptions()
+		o.Format = c.format
+		if _, err := Compile(c.after, o); err != nil {
+			t.Errorf("advised %s\n  so %s\n  refused: %v", c.message, c.after, err)
+		}
+	}
+}
+
+// noAdvice is text that looks like an advice.
+var noAdvice = []string{
+	"the record's timestamp in Kafka is no time in milliseconds since 1970 between the years 1000 and 9999: its producer may write microseconds or nanoseconds",
+	"it looks like an Avro container file, which Flume does not write to Kafka",
+	"column %s: the value has %d bytes, a BINARY(%d) column fills it up with zero bytes: %s",
+	// The parser refuses these first.
+	"WITH is not supported: write its expressions where they are used",
+	"CHAR(n) takes a number of characters",
+}
+
+var (
+	sqlText = regexp.MustCompile(`\bwrite |\b[A-Z]{3,}(_[A-Z]+)*\(|\b(GROUP BY|COUNT|SUM|INSERT INTO|SELECT)\b`)
+	verb    = regexp.MustCompile(`%(\[\d+\])?[+#.0-9]*[a-z]`)
+)
+
+// No message with SQL in it is without a query in the table of advices.
+func TestAdvice_isComplete(t *testing.T) {
+	t.Parallel()
+	var errs []string
+	for _, c := range advices {
+		o := DefaultOptions()
+		o.Format = c.format
+		if _, err := Compile(strings.NewReplacer("«", "", "»", "").Replace(c.query), o); err != nil {
+			errs = append(errs, err.Error())
+		}
+	}
+	all := strings.Join(errs, "\n")
+	files, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, f := range files {
+		if !strings.HasSuffix(f.Name(), ".go") || strings.HasSuffix(f.Name(), "_test.go") {
+			continue
+		}
+		file, err := goparser.ParseFile(token.NewFileSet(), f.Name(), nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			lit, ok := n.(*ast.BasicLit)
+			if !ok || lit.Kind != token.STRING {
+				return true
+			}
+			text, err := strconv.Unquote(lit.Value)
+			if err != nil || !sqlText.MatchString(text) || slices.Contains(noAdvice, text) {
+				return true
+			}
+			found++
+			parts := verb.Split(text, -1)
+			for i := range parts {
+				parts[i] = regexp.QuoteMeta(parts[i])
+			}
+			other := slices.ContainsFunc(otherAdvices, func(c struct{ message, format, after string }) bool { return strings.Contains(text, c.message) })
+			if !other && !regexp.MustCompile(strings.Join(parts, ".*")).MatchString(all) {
+				t.Errorf("%s: no query in advices is refused with %q", f.Name(), text)
+			}
+			return true
+		})
+	}
+	if found < 30 {
+		t.Errorf("found %d messages, want more", found)
+	}
+}
+
+var advised = regexp.MustCompile(`: write (.+? <> ''|.+?\))(?: or .+\))?(?: first,|, which|, or another|; texts| for seconds|$)`)
+
+// Expressions of all kinds stand in all places of a query. Whoever does what the errors say comes to a query that
+// compiles, or to an error that has no advice for the same expression.
+func TestAdvice_leadsToAQuery(t *testing.T) {
+	t.Parallel()
+	places := []string{
+		"SELECT %s AS c FROM events", "SELECT %s AS c, COUNT(*) AS n FROM events GROUP BY c", "SELECT agent FROM events WHERE %s",
+		"SELECT 'a' AS k, SUM(%s) AS s FROM events GROUP BY k", "SELECT 'a' AS k, MIN(%s) AS s FROM events GROUP BY k",
+		"SELECT TUMBLE(%s, INTERVAL 1 DAY) AS c, COUNT(*) AS n FROM events GROUP BY c", "SELECT LEFT(%s, 3) AS c FROM events",
+		"SELECT FROM_UNIXTIME(%s) AS c FROM events", "SELECT CAST(%s AS DATETIME) AS c, COUNT(*) AS n FROM events GROUP BY c",
+		"SELECT CAST(%s AS SIGNED) AS c FROM events", "SELECT CAST(%s AS DOUBLE) AS c, COUNT(*) AS n FROM events GROUP BY c",
+		"SELECT -%s AS c FROM events", "SELECT agent FROM events WHERE %s LIKE 'a%%'", "SELECT agent FROM events WHERE NOT %s",
+		"SELECT agent FROM events WHERE CASE %s WHEN %s THEN 1 ELSE 0 END", "SELECT %s + %s AS c, COUNT(*) AS n FROM events GROUP BY c",
+		"SELECT %s DIV %s AS c FROM events", "SELECT COALESCE(%s, %s) AS c, COUNT(*) AS n FROM events GROUP BY c",
+		"SELECT IF(_partition = 1, %s, %s) AS c, COUNT(*) AS n FROM events GROUP BY c", "SELECT agent FROM events WHERE %s = %s",
+		"SELECT agent FROM events WHERE %s IN (%s, 5)", "SELECT agent FROM events WHERE %s BETWEEN %s AND 'b'",
+		"SELECT CASE _partition WHEN 1 THEN %s ELSE %s END AS c FROM events", "SELECT NULLIF(%s, %s) AS c, COUNT(*) AS n FROM events GROUP BY c",
+	}
+	kinds := []string{
+		"host", "status", "ts", "bytes", "_timestamp", "_key", "header('a')", "'5'", "'2015-05-17 10:05:03'", "NULL", "5", "2.5", "1e3", "TRUE",
+		"CAST(status AS DOUBLE)", "CAST(host AS DATETIME)", "TUMBLE(ts, INTERVAL 1 HOUR)", "(status > 5)", "(bytes / 3)",
+	}
+	ends := map[string]int{}
+	for _, format := range []string{"combined", "json"} {
+		o := DefaultOptions()
+		o.Format = format
+		for _, place := range places {
+			for _, a := range kinds {
+				for _, b := range kinds {
+					two := strings.Count(place, "%s") == 2
+					if two && (strings.Contains(a, b) || strings.Contains(b, a)) {
+						continue // a text alone does not say which of them the error is about
+					}
+					text := "INSERT INTO t " + strings.Replace(strings.Replace(strings.ReplaceAll(place, "%%", "%"), "%s", a, 1), "%s", b, 1)
+					first := text
+					var path []string
+					for range 8 {
+						_, err := Compile(text, o)
+						if err == nil {
+							ends["compiles"]++
+							path = nil
+							break
+						}
+						path = append(path, err.Error())
+						m := advised.FindStringSubmatch(err.Error())
+						if m == nil {
+							if strings.Contains(err.Error(), "write") || strings.Contains(err.Error(), "syntax") {
+								t.Errorf("%s: cannot be followed:\n%s", first, strings.Join(path, "\n"))
+							}
+							ends["ends"]++
+							path = nil
+							break
+						}
+						if st, err := parseStatement(text); err == nil {
+							text = st.text
+						}
+						old, _, _ := strings.Cut(strings.TrimPrefix(err.Error(), "statement 1: "), ": ")
+						write := strings.ReplaceAll(strings.ReplaceAll(m[1], "…", old), "p,s", "20,3")
+						if !strings.Contains(text, old) {
+							t.Errorf("%s: %s is not in %s", first, old, text)
+							break
+						}
+						text = strings.Replace(text, old, write, 1)
+					}
+					if path != nil {
+						t.Errorf("%s: no end:\n%s", first, strings.Join(path, "\n"))
+					}
+					if !two {
+						break
+					}
+				}
+			}
+		}
+	}
+	t.Log(ends)
+}
