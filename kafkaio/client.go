@@ -89,7 +89,7 @@ func (s SASL) password() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read kafka-password-file: %w", err)
 	}
-	pass := strings.TrimSuffix(string(b), "\n")
+	pass := strings.TrimSuffix(strings.TrimSuffix(strings.TrimPrefix(string(b), byteOrderMark), "\n"), "\r")
 	if pass == "" {
 		return "", fmt.Errorf("read kafka-password-file: %s is empty", s.PasswordFile)
 	}

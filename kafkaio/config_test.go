@@ -115,7 +115,7 @@ func TestSecurity_tlsAndSASL(t *testing.T) {
 			if err := reach(cfg); err == nil {
 				t.Error("a wrong password was taken")
 			}
-			write(t, file, "secret\n") // read again at each connection, one newline cut
+			write(t, file, "\xef\xbb\xbfsecret\r\n") // read again at each connection, without a byte order mark and one line end
 			if err := reach(cfg); err != nil {
 				t.Error(err)
 			}

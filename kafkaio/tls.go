@@ -1,6 +1,7 @@
 package kafkaio
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -77,7 +78,7 @@ func (t TLS) dial(ctx context.Context, network, address string) (net.Conn, error
 func (t TLS) config() (*tls.Config, error) {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
 	if t.CA != "" {
-		pem, err := os.ReadFile(t.CA)
+		pem, err := readPEM(t.CA)
 		if err != nil {
 			return nil, fmt.Errorf("read kafka-tls-ca: %w", err)
 		}
@@ -87,7 +88,7 @@ func (t TLS) config() (*tls.Config, error) {
 		}
 	}
 	if t.Cert != "" {
-		cert, err := tls.LoadX509KeyPair(t.Cert, t.Key)
+		cert, err := keyPair(t.Cert, t.Key)
 		if err != nil {
 			return nil, fmt.Errorf("read kafka-tls-cert and kafka-tls-key: %w", err)
 		}
@@ -119,3 +120,25 @@ func verifyChain(state tls.ConnectionState, roots *x509.CertPool) error {
 	}
 	return nil
 }
+
+// readPEM reads a file without the byte order mark that may stand in front, behind which no PEM block begins.
+func readPEM(path string) ([]byte, error) {
+	text, err := os.ReadFile(path)
+	return bytes.TrimPrefix(text, []byte(byteOrderMark)), err
+}
+
+// keyPair reads a certificate and its key.
+func keyPair(cert, key string) (tls.Certificate, error) {
+	certText, err := readPEM(cert)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	keyText, err := readPEM(key)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.X509KeyPair(certText, keyText)
+}
+
+// byteOrderMark is what some editors write in front of UTF-8.
+const byteOrderMark = "\xef\xbb\xbf"

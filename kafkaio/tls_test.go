@@ -63,7 +63,7 @@ func ca(name string) func(*x509.Certificate) {
 func (i *issued) pem(t *testing.T) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "ca.pem")
-	write(t, file, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: i.der})))
+	write(t, file, byteOrderMark+string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: i.der})))
 	return file
 }
 

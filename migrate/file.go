@@ -87,6 +87,7 @@ func Parse(text []byte) (*File, error) {
 	if before, _, found := bytes.Cut(text, []byte{0}); found {
 		return nil, fmt.Errorf("line %d: a zero byte, expected text: KEY = VALUE", 1+bytes.Count(before, []byte("\n")))
 	}
+	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))       // a byte order mark is no part of the first key
 	text = bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n")) // one line end, in Java, and after a backslash too
 	loader := properties.Loader{Encoding: properties.UTF8, DisableExpansion: true}
 	props, err := loader.LoadBytes(text)

@@ -117,7 +117,7 @@ func TestParse_errors(t *testing.T) {
 func TestParse_properties(t *testing.T) {
 	t.Parallel()
 	const text = "a.sources: r \\\n   s\na.sources.r.port=${PORT}\na.sources.s.bind = caf\\u00e9 \\\n\n"
-	for _, text := range []string{text, strings.ReplaceAll(text, "\n", "\r\n")} {
+	for _, text := range []string{text, strings.ReplaceAll(text, "\n", "\r\n"), "\xef\xbb\xbf" + text} {
 		f, err := Parse([]byte(text))
 		if err != nil {
 			t.Fatal(err)

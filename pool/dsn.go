@@ -122,10 +122,14 @@ func checkParameters(dsn string) error {
 		strings.Join(refused, ", "), strings.Join(leftToDSN, ", "))
 }
 
+// byteOrderMark is what some editors write in front of UTF-8.
+const byteOrderMark = "\xef\xbb\xbf"
+
+// secret reads a file with one line.
 func secret(path string) (string, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return "", err
 	}
-	return strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r"), nil
+	return strings.TrimSuffix(strings.TrimSuffix(strings.TrimPrefix(string(text), byteOrderMark), "\n"), "\r"), nil
 }

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -22,14 +23,14 @@ func (c Config) protect(d *mysql.Config) error {
 	}
 	t := &tls.Config{MinVersion: tls.VersionTLS12}
 	if c.TLSCert != "" {
-		pair, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
+		pair, err := keyPair(c.TLSCert, c.TLSKey)
 		if err != nil {
 			return fmt.Errorf("read mysql-tls-cert and mysql-tls-key: %w", err)
 		}
 		t.Certificates = []tls.Certificate{pair}
 	}
 	if c.TLSCA != "" {
-		text, err := os.ReadFile(c.TLSCA)
+		text, err := readPEM(c.TLSCA)
 		if err != nil {
 			return fmt.Errorf("read mysql-tls-ca: %w", err)
 		}
@@ -72,4 +73,23 @@ func verifyChain(state tls.ConnectionState, roots *x509.CertPool) error {
 		return fmt.Errorf("the server's certificate, of %s: %w: name its authority by --mysql-tls-ca", state.PeerCertificates[0].Subject, err)
 	}
 	return nil
+}
+
+// readPEM reads a file without the byte order mark that may stand in front, behind which no PEM block begins.
+func readPEM(path string) ([]byte, error) {
+	text, err := os.ReadFile(path)
+	return bytes.TrimPrefix(text, []byte(byteOrderMark)), err
+}
+
+// keyPair reads a certificate and its key.
+func keyPair(cert, key string) (tls.Certificate, error) {
+	certText, err := readPEM(cert)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	keyText, err := readPEM(key)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.X509KeyPair(certText, keyText)
 }

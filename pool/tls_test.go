@@ -114,6 +114,7 @@ func TestTLS(t *testing.T) {
 		"name":                  {user: "u", mode: TLSVerifyIdentity, ca: ours.file, host: "localhost"},
 		"another name":          {user: "u", mode: TLSVerifyIdentity, ca: ours.file, want: "127.0.0.1"},
 		"certificate is wanted": {user: "x", mode: TLSVerifyCA, ca: ours.file, want: "Access denied"},
+		"byte order marks":      {user: "x", mode: TLSVerifyCA, ca: marked(t, ours.file), cert: marked(t, mine), key: marked(t, myKey)},
 		"certificate":           {user: "x", mode: TLSVerifyCA, ca: ours.file, cert: mine, key: myKey},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -146,4 +147,18 @@ func TestTLS(t *testing.T) {
 			}
 		})
 	}
+}
+
+// marked is a copy of a file behind a byte order mark.
+func marked(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := filepath.Join(t.TempDir(), "marked")
+	if err := os.WriteFile(to, append([]byte(byteOrderMark), text...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return to
 }

@@ -108,7 +108,7 @@ var (
 // start goes to the first line. A sender may leave a byte order mark in front of it.
 func (p *clfParser) start(r *rec) (bool, error) {
 	b := r.event.Body
-	if n := len(b); n > 0 && bytes.IndexByte(b, '\n') < 0 && b[0] != bom[0] && b[n-1] != '\r' {
+	if n := len(b); n > 0 && bytes.IndexByte(b, '\n') < 0 && b[0] != byteOrderMark[0] && b[n-1] != '\r' {
 		p.rest = nil // nearly every body is one line without a line end
 		return true, p.line((*[clfSlots]value)(r.fields), b)
 	}

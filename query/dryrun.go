@@ -101,7 +101,11 @@ func dryRunInput(ctx context.Context, f batch.Fold[row.Delta], in Input, take fu
 	s.Buffer(make([]byte, 64<<10), maxLine)
 	for s.Scan() {
 		from := len(memory)
-		memory = append(memory, s.Bytes()...)
+		line := s.Bytes()
+		if lines == 0 {
+			line = withoutBOM(line)
+		}
+		memory = append(memory, line...)
 		records = append(records, batch.Record{Offset: lines, Timestamp: now, Value: memory[from:len(memory):len(memory)]})
 		lines++
 		if len(records) == at {

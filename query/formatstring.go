@@ -17,7 +17,7 @@ func newCustom(kind, text string) (*customFormat, error) {
 	fail := func(err error) (*customFormat, error) {
 		return nil, fmt.Errorf("--log-format-string: cannot read the log format of %s: %w", kind, err)
 	}
-	text = strings.TrimSpace(strings.TrimPrefix(text, string(bom)))
+	text = strings.TrimSpace(strings.TrimPrefix(text, byteOrderMark))
 	if text == "" || len(text) > maxFormatString {
 		return fail(fmt.Errorf("got %d bytes, expected 1 to %d: the format as the server's configuration has it", len(text), maxFormatString))
 	}

@@ -6,12 +6,13 @@ import (
 	"unsafe"
 )
 
-var bom = []byte("\xef\xbb\xbf")
+// byteOrderMark is UTF-8's.
+const byteOrderMark = "\xef\xbb\xbf"
 
-// withoutBOM passes over UTF-8's byte order mark.
+// withoutBOM passes over a byte order mark.
 func withoutBOM(b []byte) []byte {
-	if len(b) >= 3 && b[0] == 0xef {
-		return bytes.TrimPrefix(b, bom)
+	if len(b) >= len(byteOrderMark) && b[0] == byteOrderMark[0] && string(b[:len(byteOrderMark)]) == byteOrderMark {
+		return b[len(byteOrderMark):]
 	}
 	return b
 }
@@ -29,6 +30,7 @@ func nextLine(rest *[]byte) (line []byte, ok bool) {
 		for len(line) > 0 && line[len(line)-1] == '\r' {
 			line = line[:len(line)-1]
 		}
+		line = withoutBOM(line) // files that were put together have several
 		if len(line) > 0 {
 			return line, true
 		}

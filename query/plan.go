@@ -31,6 +31,7 @@ func Compile(text string, o Options) (*Plan, error) {
 	if o.TimeZone == nil {
 		o.TimeZone = time.UTC
 	}
+	o.FormatString = strings.TrimPrefix(o.FormatString, byteOrderMark)
 	if o.Format == "" && o.FormatString != "" {
 		o.Format = formatKind(o.FormatString)
 	}
@@ -128,6 +129,9 @@ func split(text string) []string {
 		case c == ';':
 			end()
 			i++
+			continue
+		case strings.HasPrefix(rest, byteOrderMark): // files of queries that were put together have several
+			i += len(byteOrderMark)
 			continue
 		case c == '#':
 			n = until(rest, "\n")

@@ -48,7 +48,7 @@ func certificate(t *testing.T, name string) (cert, key string) {
 	}
 	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	for file, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "PRIVATE KEY", Bytes: pkcs8}} {
-		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+		if err := os.WriteFile(file, append([]byte("\xef\xbb\xbf"), pem.EncodeToMemory(block)...), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -22,6 +22,9 @@ import (
 // readAhead is how much of a stream is taken at once. Every connection holds as much while it is open.
 const readAhead = 16 << 10
 
+// byteOrderMark may stand in front of a stream, and is passed over.
+var byteOrderMark = []byte("\xef\xbb\xbf")
+
 // Cut finds the first piece of b: body is a view on b, and rest follows it. ok is false where no whole piece is there
 // yet. An error ends the connection, after what was cut before it was made safe.
 type Cut func(b []byte) (body, rest []byte, ok bool, err error)
@@ -33,6 +36,7 @@ type Reader struct {
 	limits *flumesink.Limits
 	cut    Cut
 	kept   []byte // what was read and is not in a frame yet: the beginning of a piece that is not whole, or more
+	begun  bool   // the stream's first bytes were looked at
 	keep   bool   // nothing that was read may be dropped
 	full   bool   // the last frame had as many pieces as it may: kept may have whole ones
 	failed error  // what ends the connection once the last frame is safe
@@ -133,6 +137,10 @@ func (r *Reader) fill(f *flumesink.Frame) error {
 		return err
 	}
 	rest := f.Bytes
+	if !r.begun {
+		r.begun = len(rest) >= len(byteOrderMark) || !bytes.HasPrefix(byteOrderMark, rest)
+		rest = bytes.TrimPrefix(rest, byteOrderMark)
+	}
 	r.full = true
 	for len(f.Events) < r.limits.MaxBatchEvents {
 		body, after, ok, err := r.cut(rest)

@@ -185,3 +185,23 @@ func BenchmarkNewline(b *testing.B) {
 		}
 	})
 }
+
+// A byte order mark in front of a stream is passed over, in whatever pieces it comes.
+func TestReader_byteOrderMark(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ chunks, want []string }{
+		{[]string{"\xef\xbb\xbfa\n\xef\xbb\xbfb\n"}, []string{"a", "\xef\xbb\xbfb"}},
+		{[]string{"\xef", "\xbb", "\xbf", "a\nb\n"}, []string{"a", "b"}},
+		{[]string{"\xef\xbb\xbf\n", "b\n"}, []string{"", "b"}},
+		{[]string{"\xef\xbb\n", "b\n"}, []string{"\xef\xbb", "b"}},
+		{[]string{"\n\xef\xbb\xbfb\n"}, []string{"", "\xef\xbb\xbfb"}},
+	} {
+		frames, err := read(t, flumesink.DefaultLimits("--"), 100, c.chunks, c.want[len(c.want)-1])
+		if !errors.Is(err, io.EOF) {
+			t.Error(err)
+		}
+		if all := slices.Concat(frames...); !slices.Equal(all, c.want) {
+			t.Errorf("%q became %q, want %q", c.chunks, all, c.want)
+		}
+	}
+}

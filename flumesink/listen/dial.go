@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 )
 
 // Dialer makes a sender's connection, wrapped as Flume's sinks wrap theirs. The zero Dialer makes plain ones.
@@ -106,7 +105,7 @@ func (d *Dialer) config(host string) (*tls.Config, error) {
 		cfg.ServerName = d.ServerName
 	}
 	if d.CA != "" {
-		pem, err := os.ReadFile(d.CA)
+		pem, err := readPEM(d.CA)
 		if err != nil {
 			return nil, fmt.Errorf("read --tls-ca: %w", err)
 		}
@@ -116,7 +115,7 @@ func (d *Dialer) config(host string) (*tls.Config, error) {
 		}
 	}
 	if d.Cert != "" {
-		pair, err := tls.LoadX509KeyPair(d.Cert, d.Key)
+		pair, err := keyPair(d.Cert, d.Key)
 		if err != nil {
 			return nil, fmt.Errorf("read --tls-cert and --tls-key: %w", err)
 		}

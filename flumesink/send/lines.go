@@ -62,6 +62,9 @@ func (l *lines) readOne(ctx context.Context, in Input) error {
 			if ended {
 				piece = bytes.TrimSuffix(piece, []byte{'\n'})
 			}
+			if number == 1 && length == 0 {
+				piece = bytes.TrimPrefix(piece, []byte("\xef\xbb\xbf")) // a byte order mark
+			}
 			if length += len(piece); length > l.cfg.MaxLineBytes {
 				return fmt.Errorf("%s: line %d is longer than %d bytes: raise --max-line-bytes", in.Name, number, l.cfg.MaxLineBytes)
 			}

@@ -92,6 +92,7 @@ func TestRun_lines(t *testing.T) {
 		"no end at last":   {input("a\nb"), []string{"a", "b"}},
 		"empty lines":      {input("\n\na\n"), []string{"", "", "a"}},
 		"carriage returns": {input("a\r\nb\r\n"), []string{"a\r", "b\r"}},
+		"byte order marks": {input("\xef\xbb\xbfa\n\xef\xbb\xbfb\n", "\xef\xbb\xbf", "\xef\xbb\xbf\nc"), []string{"a", "\xef\xbb\xbfb", "", "c"}},
 		"files":            {input("a", "b\n", "", "c"), []string{"a", "b", "c"}},
 		"long":             {input("a\n" + long + "\nb\n" + long), []string{"a", long, "b", long}},
 	} {

@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,7 @@ type conn struct {
 	work   context.Context // ends when lines that were read are given up
 	buffer []byte
 	cutter cutter
+	begun  bool // a line has come: a byte order mark may only stand in front of the first
 }
 
 // read reads, and makes safe what came before it reads again, until the connection or ctx ends.
@@ -65,6 +67,9 @@ func (c *conn) end(err error) error {
 	}
 	return err
 }
+
+// byteOrderMark may stand in front of what a server writes, and is passed over.
+var byteOrderMark = []byte("\xef\xbb\xbf")
 
 // take makes the lines that b ends safe. Its error is that of a stop.
 func (c *conn) take(b []byte) error {
@@ -112,6 +117,9 @@ func (c *conn) lines(f *flumesink.Frame, b []byte) error {
 		}
 	}
 	err := c.cutter.add(b, func(line []byte) error {
+		if !c.begun {
+			c.begun, line = true, bytes.TrimPrefix(line, byteOrderMark)
+		}
 		if err := f.RoomForEvent(); err != nil {
 			return err
 		}

@@ -188,3 +188,20 @@ func TestReader_longLines(t *testing.T) {
 		t.Errorf("%v lines lost", n)
 	}
 }
+
+// A byte order mark in front of what a server writes is passed over, in whatever pieces it comes.
+func TestReader_byteOrderMark(t *testing.T) {
+	t.Parallel()
+	k := &kafka{}
+	g := start(t, k, nil)
+	c := g.accept("\xef\xbb\xbf\n\xef\xbb\xbfb\n")
+	g.Wants(k.Bodies, "", "\xef\xbb\xbfb")
+	_ = c.Close()
+	c = g.accept("\xef")
+	g.send(c, "\xbb")
+	g.send(c, "\xbfc\n")
+	_ = c.Close()
+	g.Wants(k.Bodies, "", "\xef\xbb\xbfb", "c")
+	g.accept("\xef\xbb\nd\n") // no byte order mark
+	g.Wants(k.Bodies, "", "\xef\xbb\xbfb", "c", "\xef\xbb", "d")
+}

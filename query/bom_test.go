@@ -1,0 +1,78 @@
+package query
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+// dryRunText is the text of a dry run.
+func dryRunText(t *testing.T, format, formatString, text, input string) string {
+	t.Helper()
+	o := DefaultOptions()
+	o.Format, o.FormatString = format, formatString
+	p, err := Compile(text, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if _, err := DryRun(t.Context(), p, []Input{{Name: "in", Reader: strings.NewReader(input)}}, &out, 10); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+// folded is the rows that bodies make, as printed shows them.
+func folded(t *testing.T, p *Plan, bodies ...string) string {
+	t.Helper()
+	f := p.NewFold()
+	if tally := feed(f, bodies...); len(tally.Dead) > 0 {
+		t.Errorf("dead letter: %s", tally.Dead[0].Reason)
+	}
+	return strings.Join(printed(f.Take()), ", ")
+}
+
+// A byte order mark is passed over in front of a body, of each line of one, of a query and of a log format.
+func TestByteOrderMark_isPassedOver(t *testing.T) {
+	t.Parallel()
+	const common = `192.0.2.1 - - [17/May/2015:10:05:03 +0000] "GET / HTTP/1.1" 200 5`
+	const mark = byteOrderMark
+	for _, c := range []struct{ format, formatString, column, body, want string }{
+		{"combined", "", "host", common + ` "-" "x"`, "192.0.2.1"},
+		{"common", "", "host", common, "192.0.2.1"},
+		{"apache", `%h %l %u %t "%r" %>s %b`, "host", common, "192.0.2.1"},
+		{"nginx", "$remote_addr $status", "host", "192.0.2.1 200", "192.0.2.1"},
+		{"json", "", "COALESCE(a, '')", `{"a":"x"}`, "x"},
+		{"words", "", "word", "x", "x"},
+	} {
+		query := "INSERT INTO t SELECT " + c.column + " AS k, COUNT(*) AS n FROM events GROUP BY k"
+		for _, text := range []string{query, mark + query, "\r\n" + mark + query, mark + query + ";" + mark + "\n", mark + "-- counts\n" + query} {
+			o := DefaultOptions()
+			o.Format, o.FormatString = c.format, c.formatString
+			if o.FormatString != "" {
+				o.FormatString = mark + o.FormatString
+			}
+			p, err := Compile(text, o)
+			if err != nil {
+				t.Errorf("%s: %q: %v", c.format, text, err)
+				continue
+			}
+			rows := folded(t, p, c.body, mark+c.body)
+			if rows != "t: "+c.want+" 2" {
+				t.Errorf("%s: %q: rows %s, want %s 2", c.format, text, rows, c.want)
+			}
+			if c.format == "words" {
+				continue // it has no lines
+			}
+			if rows := folded(t, p, mark+c.body+"\n"+mark+c.body+"\r\n"+mark+"\r\n"+c.body); rows != "t: "+c.want+" 3" {
+				t.Errorf("%s, several lines: %q: rows %s, want %s 3", c.format, text, rows, c.want)
+			}
+		}
+	}
+	if got := dryRunText(t, "raw", "", "INSERT INTO t SELECT LEFT(body, 9) AS k, COUNT(*) AS n FROM events GROUP BY k", mark+"x\nx\n"); !strings.Contains(got, "t: 1 rows") {
+		t.Errorf("a dry run does not pass over the mark in front of a file:\n%s", got)
+	}
+	if got := folded(t, plan(t, "words", "INSERT INTO t SELECT CONCAT(word, '"+mark+"') AS k, COUNT(*) AS n FROM events GROUP BY k"), "x"); got != `t: x\ufeff 1` {
+		t.Errorf("a mark within quotes is text, got %q", got)
+	}
+}
