@@ -84,7 +84,7 @@ func (p *Plan) Tables() []row.Table {
 }
 
 // valueEncoding is raised when the same query comes to write the same records differently.
-const valueEncoding = 1
+const valueEncoding = 2
 
 // Fingerprint is the hash of everything that gives rows their meaning, and the text that is hashed (P2): two texts
 // differ where the meanings do.
