@@ -5,12 +5,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/magiconair/properties"
 )
 
 // MaxBytes is the length of the longest file that is read, in bytes: a flume.conf has some kilobytes.
-const MaxBytes = 4 << 20
+const MaxBytes = 256 << 10
 
 // Property is one line of the file.
 type Property struct {
@@ -47,18 +45,18 @@ type Agent struct {
 	Components []*Component // in the order of the file
 	Lists      []Property   // agent.sources and its like
 	Stray      []Property   // what belongs to no component that is listed: Flume ignores it
+
+	byName map[string]*Component // of kind.name
 }
 
 // says reports whether the file has the key.
 func (a *Agent) says(key string) bool {
-	for _, c := range a.Components {
-		for _, p := range c.Properties {
-			if p.Key == key {
-				return true
-			}
-		}
+	parts := strings.SplitN(key, ".", 4)
+	if len(parts) < 4 {
+		return false
 	}
-	return false
+	c := a.component(parts[1], parts[2])
+	return c != nil && slices.ContainsFunc(c.Properties, func(p Property) bool { return p.Key == key })
 }
 
 func (a *Agent) of(kind string) []*Component {
@@ -75,6 +73,15 @@ func (a *Agent) of(kind string) []*Component {
 type File struct {
 	Agents []*Agent
 	Stray  []Property // keys of no agent
+	Twice  []Twice    // keys that stand more than once, with different values
+
+	byName map[string]*Agent
+}
+
+// Twice is a key that stands more than once: the last value counts, in Java and so in Flume.
+type Twice struct {
+	Key   string
+	Lines []int
 }
 
 var kinds = []string{"sources", "channels", "sinks", "sinkgroups", "configfilters"}
@@ -85,70 +92,78 @@ func Parse(text []byte) (*File, error) {
 		return nil, fmt.Errorf("%d bytes, expected a flume.conf of %d at most", len(text), MaxBytes)
 	}
 	if before, _, found := bytes.Cut(text, []byte{0}); found {
-		return nil, fmt.Errorf("line %d: a zero byte, expected text: KEY = VALUE", 1+bytes.Count(before, []byte("\n")))
+		return nil, fmt.Errorf("line %d: a zero byte, expected text in UTF-8: KEY = VALUE", 1+bytes.Count(before, []byte("\n")))
 	}
-	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))       // a byte order mark is no part of the first key
-	text = bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n")) // one line end, in Java, and after a backslash too
-	loader := properties.Loader{Encoding: properties.UTF8, DisableExpansion: true}
-	props, err := loader.LoadBytes(text)
+	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")) // a byte order mark is no part of the first key
+	entries, err := parseProperties(string(text))
 	if err != nil {
-		return nil, fmt.Errorf("%s; expected Java's properties, KEY = VALUE", strings.ToLower(strings.TrimPrefix(err.Error(), "properties: ")))
+		return nil, err
 	}
-	f := &File{}
-	keys := props.Keys()
-	for _, key := range keys {
-		name, kind, ok := strings.Cut(key, ".")
-		if ok && name != "" && slices.Contains(kinds[:3], kind) && f.agent(name) == nil {
-			f.Agents = append(f.Agents, &Agent{Name: name})
+	f := &File{byName: map[string]*Agent{}}
+	entries = f.last(entries)
+	for _, e := range entries {
+		name, kind, ok := strings.Cut(e.key, ".")
+		if ok && name != "" && slices.Contains(kinds[:3], kind) && f.byName[name] == nil {
+			f.byName[name] = &Agent{Name: name, byName: map[string]*Component{}}
+			f.Agents = append(f.Agents, f.byName[name])
 		}
 	}
 	if len(f.Agents) == 0 {
 		return nil, noAgent(text)
 	}
-	for _, key := range keys {
-		name, kind, _ := strings.Cut(key, ".")
-		if a := f.agent(name); a != nil && slices.Contains(kinds, kind) {
-			value, _ := props.Get(key)
-			a.list(kind, Property{Key: key, Name: kind, Value: strings.TrimSpace(value)})
+	for _, e := range entries {
+		name, kind, _ := strings.Cut(e.key, ".")
+		if a := f.byName[name]; a != nil && slices.Contains(kinds, kind) {
+			a.list(kind, Property{Key: e.key, Name: kind, Value: e.value})
 		}
 	}
-	for _, key := range keys {
-		value, _ := props.Get(key)
-		f.add(key, strings.TrimSpace(value))
+	for _, e := range entries {
+		f.add(e.key, e.value)
 	}
 	return f, nil
 }
 
-func (f *File) agent(name string) *Agent {
-	for _, a := range f.Agents {
-		if a.Name == name {
-			return a
+// last keeps the last value of each key, in the order in which the keys come first, and notes which stood twice.
+func (f *File) last(entries []entry) []entry {
+	at := make(map[string]int, len(entries))
+	twice := map[string]int{}
+	var out []entry
+	for _, e := range entries {
+		e.key, e.value = strings.TrimSpace(e.key), strings.TrimSpace(e.value) // as Flume does
+		i, ok := at[e.key]
+		if !ok {
+			at[e.key] = len(out)
+			out = append(out, e)
+			continue
 		}
+		if out[i].value != e.value {
+			j, ok := twice[e.key]
+			if !ok {
+				j, twice[e.key] = len(f.Twice), len(f.Twice)
+				f.Twice = append(f.Twice, Twice{Key: e.key, Lines: []int{out[i].line}})
+			}
+			f.Twice[j].Lines = append(f.Twice[j].Lines, e.line)
+		}
+		out[i].value = e.value
 	}
-	return nil
+	return out
 }
 
 func (a *Agent) list(kind string, p Property) {
 	a.Lists = append(a.Lists, p)
 	for name := range strings.FieldsSeq(p.Value) {
 		if a.component(kind, name) == nil {
-			a.Components = append(a.Components, &Component{Kind: kind, Name: name})
+			c := &Component{Kind: kind, Name: name}
+			a.Components, a.byName[kind+"."+name] = append(a.Components, c), c
 		}
 	}
 }
 
-func (a *Agent) component(kind, name string) *Component {
-	for _, c := range a.Components {
-		if c.Kind == kind && c.Name == name {
-			return c
-		}
-	}
-	return nil
-}
+func (a *Agent) component(kind, name string) *Component { return a.byName[kind+"."+name] }
 
 func (f *File) add(key, value string) {
 	parts := strings.SplitN(key, ".", 4)
-	a := f.agent(parts[0])
+	a := f.byName[parts[0]]
 	switch {
 	case a == nil:
 		f.Stray = append(f.Stray, Property{Key: key, Name: key, Value: value})

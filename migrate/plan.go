@@ -6,10 +6,36 @@ import (
 	"strings"
 )
 
-// Option is one option of etl, with the keys that it was made from.
+// Option is one option of etl. ${NAME} in its value is a variable of the environment.
 type Option struct {
 	Name, Value string
 	Switch      bool // takes no value
+}
+
+// Command is one process of etl, whole but for --mysql-dsn, --format and --query.
+type Command struct {
+	// Verb is run, ingest or load.
+	Verb string
+	// Of are the components whose work it does: sources.in, sinks.k.
+	Of      []string
+	Options []Option
+	// Ask says of each variable that the file has no value for what it must be set to.
+	Ask map[string]string
+}
+
+// Has reports whether the command has the option.
+func (c *Command) Has(name string) bool {
+	return slices.ContainsFunc(c.Options, func(o Option) bool { return o.Name == name })
+}
+
+// Get is the value of an option, or "".
+func (c *Command) Get(name string) string {
+	for _, o := range c.Options {
+		if o.Name == name {
+			return o.Value
+		}
+	}
+	return ""
 }
 
 // Finding is a key of the file, or a beginning of keys that ends in *, and what becomes of it.
@@ -18,11 +44,14 @@ type Finding struct{ Key, Text string }
 // Plan is what etl does in the place of one agent, or beside it.
 type Plan struct {
 	Agent string
-	// Replaced is whether etl takes the agent's place; else the agent stays and sends to etl.
-	Replaced bool
-	// Command is run, or load where nothing is received; "" where nothing of the agent is etl's work.
-	Command string
-	Options []Option
+	// Replaced is whether etl takes the place of some of the agent, Kept whether some of it stays. Where both are,
+	// Removed are the keys of the components whose place etl takes.
+	Replaced, Kept bool
+	Removed        []string
+	// Elsewhere is whether its events come to a command of another agent's plan.
+	Elsewhere bool
+	// Commands are the processes of etl, none where nothing of the agent is etl's work.
+	Commands []Command
 
 	Used         []Finding // what became options
 	Stays        []Finding // what stays in the agent, as it is
@@ -37,52 +66,80 @@ type Plan struct {
 
 // Plans says for each agent of the file what etl does.
 func Plans(f *File) []Plan {
-	rules := Rules()
-	plans := make([]Plan, len(f.Agents))
+	p := newPlanner(f)
+	builders := make([]*builder, len(f.Agents))
 	for i, a := range f.Agents {
-		b := builder{agent: a, rules: rules, done: map[string]bool{}}
-		b.build()
+		builders[i] = newBuilder(p, a)
+	}
+	for _, b := range builders { // first, as agents that stay may send to them
+		b.replace()
+	}
+	for _, b := range builders {
+		b.keep()
+	}
+	p.finish()
+	plans := make([]Plan, len(builders))
+	for i, b := range builders {
+		b.end(f)
 		plans[i] = b.Plan
 	}
 	return plans
 }
 
+// builder makes the plan of one agent.
 type builder struct {
 	Plan
+	*planner
 	agent *Agent
-	rules []Rule
-	done  map[string]bool // keys that are accounted for
-	keyed bool            // a Kafka sink, in whose place etl writes, took keys from a header
+	flows []*flow
+	cur   *unit              // the command that options go to
+	done  map[string]bool    // keys that are accounted for
+	used  map[string]int     // where a key is in Used
+	said  map[string]bool    // texts of Look
+	at    map[string][]*unit // commands that receive or poll, by the channel that is behind
 }
 
-func (b *builder) build() {
-	b.Agent = b.agent.Name
-	b.Replaced = b.replaceable()
-	for _, p := range b.agent.Lists {
-		b.done[p.Key] = true
-		if b.Replaced {
-			b.NotNeeded = append(b.NotNeeded, Finding{p.Key, "etl has no lists: an option that is given is on"})
-		} else {
-			b.Stays = append(b.Stays, Finding{p.Key, ""})
+func newBuilder(p *planner, a *Agent) *builder {
+	b := &builder{
+		planner: p, agent: a, flows: flowsOf(a), cur: &unit{},
+		done: map[string]bool{}, used: map[string]int{}, said: map[string]bool{}, at: map[string][]*unit{},
+	}
+	b.Agent = a.Name
+	for _, fl := range b.flows {
+		fl.replaced = b.replaceable(fl)
+		b.Replaced = b.Replaced || fl.replaced
+		b.Kept = b.Kept || !fl.replaced && fl.starts()
+	}
+	b.Kept = b.Kept || !b.Replaced
+	for _, l := range a.Lists {
+		b.done[l.Key] = true
+		switch {
+		case !b.Replaced:
+			b.Stays = append(b.Stays, Finding{l.Key, ""})
+		case b.Kept:
+			b.Changes = append(b.Changes, Finding{l.Key, "without those whose place etl takes"})
+		default:
+			b.NotNeeded = append(b.NotNeeded, Finding{l.Key, "etl has no lists: an option that is given is on"})
 		}
 	}
+	return b
+}
+
+// end accounts for what is left.
+func (b *builder) end(f *File) {
 	for _, c := range b.agent.Components {
-		switch c.Kind {
-		case "sources":
-			b.source(c)
-		case "channels":
-			b.channel(c)
-		case "sinks":
-			b.sink(c)
-		default:
+		if c.Kind == "sinkgroups" || c.Kind == "configfilters" {
 			b.other(c)
 		}
 	}
 	for _, p := range b.agent.Stray {
 		b.NotNeeded = append(b.NotNeeded, Finding{p.Key, "Flume ignores it: it belongs to nothing that " + b.Agent + " lists"})
 	}
-	b.copies()
-	b.command()
+	for _, t := range f.Twice {
+		if agent, _, _ := strings.Cut(t.Key, "."); agent == b.Agent {
+			b.look("%s stands more than once, in lines %s: the last one counts, in Flume too", t.Key, join(t.Lines))
+		}
+	}
 	for i, u := range b.Used {
 		if !b.agent.says(u.Key) {
 			b.Used[i].Text += " (the file does not say it: Flume's default)"
@@ -90,141 +147,38 @@ func (b *builder) build() {
 	}
 }
 
-// replaceable says whether etl can take the agent's place: it has a source that etl receives, and no SparkSink, which
-// etl asks in its turn.
-func (b *builder) replaceable() bool {
-	for _, c := range b.agent.of("sinks") {
-		if kindOf(c) == ofSparkSink {
-			return false
+func join(lines []int) string {
+	const most = 8
+	var w strings.Builder
+	for i, n := range lines[:min(len(lines), most)] {
+		if i > 0 {
+			w.WriteString(", ")
 		}
+		fmt.Fprint(&w, n)
 	}
-	return slices.ContainsFunc(b.agent.of("sources"), func(c *Component) bool {
-		of := kindOf(c)
-		return of != "" && of != ofSpooldir
-	})
+	if len(lines) > most {
+		w.WriteString(", …")
+	}
+	return w.String()
 }
 
-// command ends the plan: which command, and what depends on that.
-func (b *builder) command() {
-	if !slices.ContainsFunc(b.Options, func(o Option) bool { return o.Name != "--dedup-header" }) {
-		b.Options, b.Stays, b.Used = nil, append(b.Stays, b.Used...), nil // ids alone are nothing to receive
-		for i := range b.Stays {
-			b.Stays[i].Text = strings.TrimSuffix(b.Stays[i].Text, "--dedup-header")
-		}
+// option gives the command an option because of a key.
+func (b *builder) option(key, name, value string) {
+	switch o := (Option{Name: name, Value: value}); {
+	case slices.Contains(b.cur.Options, o):
+	case b.cur.Has(name) && !several(name):
+		b.say(Missing, key, fmt.Sprintf("%s is %s already, of the same component; etl has no second value", name, Quote(b.cur.Get(name))))
 		return
-	}
-	b.Command = "load"
-	for _, o := range b.Options {
-		if strings.HasSuffix(o.Name, "-listen") || o.Name == "--poll" || o.Name == "--watch-dir" {
-			b.Command = "run"
-		}
-	}
-	if b.Command == "run" && !b.has("--avro-listen") {
-		b.Options = append(b.Options, Option{Name: "--avro-listen"})
-	}
-	switch {
-	case !b.keyed || b.Command != "run":
-	case b.has("--dedup-header"):
-		b.look("Flume's Kafka sink took the record's key from the header key; with --dedup-header it is the identity, so that copies meet")
 	default:
-		b.Options = append(b.Options, Option{Name: "--kafka-key", Value: "key"})
-		b.look("--kafka-key key: Flume's Kafka sink takes the record's key from the header key")
-	}
-	for _, o := range b.Options {
-		if strings.Contains(o.Value, "${") {
-			b.look("%s is %s: Flume replaced what is in the braces when it started; write the value", o.Name, o.Value)
-		}
-	}
-	slices.SortStableFunc(b.Options, func(x, y Option) int { return rank(x.Name) - rank(y.Name) })
-}
-
-// copies tells of what would count an event twice.
-func (b *builder) copies() {
-	var loads []string // Kafka's channels and sinks, which etl loads
-	reach := map[string]bool{}
-	for _, c := range b.agent.Components {
-		switch of := kindOf(c); {
-		case of == ofKafkaChannel:
-			reach[c.Name] = true
-			loads = append(loads, c.Key(b.Agent, "*"))
-		case c.Kind == "sinks" && of != "" && !b.behindKafka(c):
-			reach[c.Get("channel")] = true
-			if of == ofKafkaSink {
-				loads = append(loads, c.Key(b.Agent, "*"))
-			}
-		}
-	}
-	if b.Replaced {
-		return
-	}
-	for _, c := range b.agent.of("sources") {
-		var both []string
-		for name := range strings.FieldsSeq(c.Get("channels")) {
-			if reach[name] {
-				both = append(both, name)
-			}
-		}
-		if len(both) > 1 && !strings.EqualFold(c.Get("selector.type"), "multiplexing") {
-			b.look("%s: each event goes into the channels %s, and from each of them to etl: it would be counted as often; let one of them alone reach etl", c.Key(b.Agent, "channels"), strings.Join(both, " and "))
-		}
-	}
-	if !b.has("--dedup-header") {
-		return
-	}
-	for _, key := range loads {
-		if slices.Contains(b.Options, Option{Name: "--kafka-value", Value: "raw"}) {
-			b.look("--dedup-header finds nothing in raw records, which have no headers: have %s write Flume's event format, and say --kafka-value flume", key)
-		}
-		b.look("--dedup-header: copies meet in one partition only where %s has the identity as the record's key: have an interceptor put it into the header key as well", key)
-	}
-}
-
-// behindKafka is whether a sink empties a channel in Kafka, which etl reads itself.
-func (b *builder) behindKafka(c *Component) bool {
-	ch := b.agent.component("channels", c.Get("channel"))
-	return ch != nil && kindOf(ch) == ofKafkaChannel
-}
-
-// rank puts Kafka's options first, then what is received, then the rest.
-func rank(name string) int {
-	switch {
-	case strings.HasPrefix(name, "--kafka-"):
-		return 0
-	case name == "--avro-listen":
-		return 1
-	case strings.HasSuffix(name, "-listen"), name == "--poll", name == "--watch-dir":
-		return 2
-	case name == "--poll-batch":
-		return 3
-	}
-	return 4
-}
-
-func (b *builder) has(name string) bool {
-	return slices.ContainsFunc(b.Options, func(o Option) bool { return o.Name == name })
-}
-
-// option gives etl an option because of a key. One that has another value already keeps it, and the key is told of.
-func (b *builder) option(key, name, value string) bool {
-	b.done[key] = true
-	for _, o := range b.Options {
-		if o.Name != name || o.Value == value || name == "--poll" || name == "--watch-dir" {
-			continue
-		}
-		b.NoEquivalent = append(b.NoEquivalent, Finding{key, fmt.Sprintf("%s has one value and is %s already; run one more etl with %s", name, Quote(o.Value), Quote(value))})
-		return false
-	}
-	if o := (Option{Name: name, Value: value}); !slices.Contains(b.Options, o) {
-		b.Options = append(b.Options, o)
+		b.cur.Options = append(b.cur.Options, o)
 	}
 	b.use(key, name)
-	return true
 }
 
-// on gives etl an option that takes no value.
+// on gives the command an option that takes no value.
 func (b *builder) on(key, name string) {
-	if !b.has(name) {
-		b.Options = append(b.Options, Option{Name: name, Switch: true})
+	if !b.cur.Has(name) {
+		b.cur.Options = append(b.cur.Options, Option{Name: name, Switch: true})
 	}
 	b.use(key, name)
 }
@@ -232,14 +186,13 @@ func (b *builder) on(key, name string) {
 // use says that a key became an option.
 func (b *builder) use(key, name string) {
 	b.done[key] = true
-	for i := range b.Used {
-		if b.Used[i].Key == key {
-			if !slices.Contains(strings.Split(b.Used[i].Text, ", "), name) {
-				b.Used[i].Text += ", " + name
-			}
-			return
+	if i, ok := b.used[key]; ok {
+		if !slices.Contains(strings.Split(b.Used[i].Text, ", "), name) {
+			b.Used[i].Text += ", " + name
 		}
+		return
 	}
+	b.used[key] = len(b.Used)
 	b.Used = append(b.Used, Finding{key, name})
 }
 
@@ -259,7 +212,8 @@ func (b *builder) say(fate Fate, key, text string) {
 }
 
 func (b *builder) look(format string, args ...any) {
-	if text := fmt.Sprintf(format, args...); !slices.Contains(b.Look, text) {
+	if text := fmt.Sprintf(format, args...); !b.said[text] {
+		b.said[text] = true
 		b.Look = append(b.Look, text)
 	}
 }
@@ -267,8 +221,23 @@ func (b *builder) look(format string, args ...any) {
 // all says one thing of every property of a component that nothing was said of yet.
 func (b *builder) all(c *Component, fate Fate, text string) { b.prefix(c, "", fate, text) }
 
+// prefix says one thing of the properties that begin so and of which nothing was said yet.
+func (b *builder) prefix(c *Component, prefix string, fate Fate, text string) {
+	said := false
+	for _, p := range c.Properties {
+		if !strings.HasPrefix(p.Name, prefix) || b.done[p.Key] {
+			continue
+		}
+		b.done[p.Key] = true
+		if !said {
+			b.say(fate, c.Key(b.Agent, prefix+"*"), text)
+			said = true
+		}
+	}
+}
+
 // rest says of each property that nothing was said of yet what the table has.
-func (b *builder) rest(c *Component, of string) {
+func (b *builder) rest(c *Component, of string, replaced bool) {
 	for _, p := range c.Properties {
 		if b.done[p.Key] {
 			continue
@@ -276,7 +245,7 @@ func (b *builder) rest(c *Component, of string) {
 		switch r, ok := lookup(b.rules, of, p.Name); {
 		case !ok:
 			b.say(Missing, p.Key, "docs/migration.md knows no such property; see Flume's guide whether it did anything")
-		case !b.Replaced && (r.Fate == NotNeeded || r.Fate == Becomes):
+		case !replaced && (r.Fate == NotNeeded || r.Fate == Becomes):
 			b.say(Stays, p.Key, "")
 		case r.Fate != Becomes:
 			b.say(r.Fate, p.Key, r.Text)
@@ -298,11 +267,11 @@ func orNothing(s string) string {
 // other accounts for groups of sinks and filters of the file.
 func (b *builder) other(c *Component) {
 	switch {
-	case c.Kind == "sinkgroups" && b.Replaced:
+	case c.Kind == "sinkgroups" && !b.Kept:
 		b.all(c, NotNeeded, "etl writes to one place; Kafka's client finds another broker by itself")
 	case c.Kind == "sinkgroups":
 		b.all(c, Stays, "failover and load balancing between several etl work as between agents")
-	case b.Replaced:
+	case !b.Kept:
 		b.all(c, Missing, "etl reads secrets out of files: --kafka-password-file, --mysql-password-file")
 	default:
 		b.all(c, Stays, "")

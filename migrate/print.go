@@ -23,24 +23,26 @@ func Quote(s string) string {
 // String is the plan for a person: the command line first.
 func (p *Plan) String() string {
 	var w strings.Builder
+	agent := quote.Text(p.Agent)
 	switch {
-	case p.Command == "":
-		fmt.Fprintf(&w, "Agent %s: nothing of it is etl's work as it is.\n", quote.Text(p.Agent))
+	case p.Replaced && !p.Kept:
+		fmt.Fprintf(&w, "Agent %s: etl takes its place.\n", agent)
 	case p.Replaced:
-		fmt.Fprintf(&w, "Agent %s: etl takes its place.\n", quote.Text(p.Agent))
+		fmt.Fprintf(&w, "Agent %s: etl takes the place of %s; the rest of it stays.\n", agent, quote.Text(strings.Join(p.Removed, ", ")))
+	case len(p.Commands) > 0:
+		fmt.Fprintf(&w, "Agent %s: it stays, and etl takes its events.\n", agent)
+	case p.Elsewhere:
+		fmt.Fprintf(&w, "Agent %s: it stays, and the command of another agent takes its events.\n", agent)
 	default:
-		fmt.Fprintf(&w, "Agent %s: it stays, and etl takes its events.\n", quote.Text(p.Agent))
+		fmt.Fprintf(&w, "Agent %s: nothing of it is etl's work as it is.\n", agent)
 	}
-	if p.Command != "" {
-		fmt.Fprintf(&w, "\n    etl %s", p.Command)
-		for _, o := range p.Options {
-			fmt.Fprintf(&w, " \\\n      %s", o.Name)
-			if !o.Switch {
-				fmt.Fprint(&w, " ", Quote(o.Value))
-			}
+	for i := range p.Commands {
+		if len(p.Commands) > 1 {
+			fmt.Fprintf(&w, "\nFor %s:\n", quote.Text(strings.Join(p.Commands[i].Of, ", ")))
 		}
-		fmt.Fprint(&w, "\n\nAdd --mysql-dsn, --format and --query: what to count, and where to, is in no flume.conf.\n")
+		fmt.Fprintf(&w, "\n%s", p.Commands[i].String())
 	}
+	p.add(&w)
 	if len(p.Keystores) > 0 {
 		fmt.Fprint(&w, "\nConvert first (keytool -list names the ALIAS; both ask for the passwords):\n\n")
 		for _, store := range p.Keystores {
@@ -60,6 +62,54 @@ func (p *Plan) String() string {
 	list(&w, "Options", p.Used)
 	list(&w, "Not needed", p.NotNeeded)
 	list(&w, "No equivalent", p.NoEquivalent)
+	return w.String()
+}
+
+// add says what no flume.conf has.
+func (p *Plan) add(w *strings.Builder) {
+	loads := 0
+	for _, c := range p.Commands {
+		if c.Verb != "ingest" {
+			loads++
+		}
+	}
+	switch {
+	case loads > 1:
+		fmt.Fprint(w, "\nAdd --mysql-dsn, --format and --query to each etl run and etl load: what to count, and where to, is in no flume.conf.\n")
+	case loads > 0:
+		fmt.Fprint(w, "\nAdd --mysql-dsn, --format and --query: what to count, and where to, is in no flume.conf.\n")
+	}
+}
+
+// String is the command as it is written into a shell, one option a line. A variable that is not set ends it there.
+func (c *Command) String() string {
+	var w strings.Builder
+	fmt.Fprintf(&w, "    etl %s", c.Verb)
+	for _, o := range c.Options {
+		fmt.Fprintf(&w, " \\\n      %s", o.Name)
+		if !o.Switch {
+			fmt.Fprint(&w, " ", word(o.Value))
+		}
+	}
+	return w.String() + "\n"
+}
+
+// word is a value that may name variables.
+func word(value string) string {
+	at := variable.FindAllStringIndex(value, -1)
+	if at == nil {
+		return Quote(value)
+	}
+	escape := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "`", "\\`", `$`, `\$`)
+	var w strings.Builder
+	w.WriteByte('"')
+	last := 0
+	for _, m := range at {
+		w.WriteString(escape.Replace(quote.Text(value[last:m[0]])))
+		w.WriteString(value[m[0]:m[1]-1] + ":?}")
+		last = m[1]
+	}
+	w.WriteString(escape.Replace(quote.Text(value[last:])) + `"`)
 	return w.String()
 }
 

@@ -48,7 +48,7 @@ const (
 	ofSparkSink, ofKafkaSink    = "sink SparkSink", "sink KafkaSink"
 	serverSuites                = "Go's own choice of ciphers is taken"
 	serverProtocols             = "TLS from 1.2 on is spoken; the receiver's -tls-min-version and -tls-max-version say otherwise"
-	oneTopic                    = "etl writes one topic; run one etl for each"
+	oneTopic                    = "etl writes one topic"
 )
 
 // Rules is what becomes of each property that Flume's user guide names. It is not changed by anybody.
@@ -90,7 +90,7 @@ func Rules() []Rule {
 		opt(ofSyslogTCP, "host", "an address of 0.0.0.0 is left out", "--syslog-tcp-listen"),
 		opt(ofSyslogTCP, "port", "", "--syslog-tcp-listen"),
 		opt(ofMultiport, "host", "an address of 0.0.0.0 is left out", "--syslog-tcp-listen"),
-		opt(ofMultiport, "ports", "the first; send to that one, or run one etl ingest for each", "--syslog-tcp-listen"),
+		opt(ofMultiport, "ports", "a command for each, or send all to the first", "--syslog-tcp-listen"),
 		opt(ofSyslogUDP, "host", "an address of 0.0.0.0 is left out", "--syslog-udp-listen"),
 		opt(ofSyslogUDP, "port", "", "--syslog-udp-listen"),
 
@@ -105,8 +105,8 @@ func Rules() []Rule {
 		say(ofNetcatUDP, "remoteAddress", Missing, "the header of the sender's address; Flume itself breaks where it is not set"),
 
 		opt(ofKafkaSource, "kafka.bootstrap.servers", "", "--kafka-brokers"),
-		opt(ofKafkaSource, "kafka.topics", "one topic; run one etl load for each other", "--kafka-topic"),
-		say(ofKafkaSource, "kafka.topics.regex", Missing, "name the topic with --kafka-topic"),
+		opt(ofKafkaSource, "kafka.topics", "an etl load for each topic, with a job of its own", "--kafka-topic"),
+		say(ofKafkaSource, "kafka.topics.regex", Missing, "an etl load for each topic that it matches, each with a job of its own"),
 		say(ofKafkaSource, "kafka.consumer.group.id", NotNeeded, "progress is kept in MySQL, under the name of --job; nothing is taken over from the group"),
 		opt(ofKafkaSource, "topic", "Flume 1.6's name of kafka.topics", "--kafka-topic"),
 		say(ofKafkaSource, "groupId", NotNeeded, "Flume 1.6's name of kafka.consumer.group.id"),
@@ -215,7 +215,7 @@ func Rules() []Rule {
 		say(ofKafkaSink, "partitionIdHeader", Stays, ""),
 		say(ofKafkaSink, "timestampHeader", Stays, "the query has it as _timestamp"),
 		say(ofKafkaSink, "header.*", Stays, "the query has header('NAME'), under the name that the record's header has"),
-		say(ofKafkaSink, "kafka.producer.acks", Changes, "all, or what a broker loses is lost: Flume's default is 1"),
+		say(ofKafkaSink, "kafka.producer.acks", Changes, "all, or what a broker loses is lost: Flume's default is 1, and a file that does not set it is reported"),
 	}
 	for _, of := range []string{ofSyslogTCP, ofMultiport, ofSyslogUDP} {
 		r = append(r,
@@ -229,7 +229,7 @@ func Rules() []Rule {
 		opt(ofSyslogTCP, "eventSize", "2500 in both where nothing is said", "--syslog-max-line-bytes"),
 		opt(ofMultiport, "eventSize", "2500 in both where nothing is said", "--syslog-max-line-bytes"),
 		say(ofSyslogUDP, "eventSize", NotNeeded, "a datagram is a message, however long"),
-		say(ofMultiport, "portHeader", Missing, "there is one port"),
+		say(ofMultiport, "portHeader", Missing, "the port is not kept; give each port's command a topic and a job of its own where it matters"),
 		say(ofMultiport, "numProcessors", NotNeeded, "connections cost no threads"),
 		say(ofMultiport, "readBufferBytes", NotNeeded, "buffers grow by themselves"),
 		say(ofMultiport, "readBufferSize", NotNeeded, "buffers grow by themselves"),

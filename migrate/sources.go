@@ -2,8 +2,10 @@ package migrate
 
 import (
 	"cmp"
+	"fmt"
 	"net"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -18,26 +20,38 @@ func address(host, port string) string {
 	return net.JoinHostPort(host, port)
 }
 
-// source says what becomes of a source.
-func (b *builder) source(c *Component) {
-	b.interceptors(c)
+// draft begins a command for a component.
+func (b *builder) draft(c *Component) *unit {
+	b.cur = &unit{by: b, name: c.Name, Command: Command{Of: []string{c.Kind + "." + c.Name}}}
+	return b.cur
+}
+
+// received says what becomes of a source whose place etl takes: the commands that do its work, each by itself.
+func (b *builder) received(c *Component, fl *flow) []*unit {
 	of := kindOf(c)
-	if !b.Replaced {
-		b.all(c, Stays, "the agent keeps its sources")
-		return
-	}
-	switch of {
-	case "":
+	if of == "" {
 		b.foreign(c)
-		return
+		return nil
+	}
+	u := b.draft(c)
+	b.interceptors(c)
+	var more []*unit
+	switch of {
 	case ofSpooldir:
 		b.spooldir(c)
-		return
+		return []*unit{u}
+	case ofKafkaSource:
+		more = b.kafkaSource(c, u)
+	case ofMultiport:
+		more = b.multiport(c, u)
+	case ofSyslogTCP:
+		b.listener(c, "syslog-tcp", "host", "port")
+	case ofSyslogUDP:
+		b.listener(c, "syslog-udp", "host", "port")
+	default:
+		b.listener(c, map[string]string{ofAvro: "avro", ofThrift: "thrift", ofHTTP: "http", ofNetcat: "netcat", ofNetcatUDP: "netcat-udp"}[of], "bind", "port")
 	}
-	if !b.opens(c, of) {
-		b.all(c, Missing, "it belongs to that one more etl")
-		return
-	}
+	before := len(u.Options)
 	switch of {
 	case ofThrift:
 		b.kerberos(c)
@@ -57,81 +71,86 @@ func (b *builder) source(c *Component) {
 	if of == ofAvro && isTrue(c.Get("ipFilter")) && c.Get("ipFilterRules") != "" {
 		b.ipFilter(c)
 	}
+	for _, m := range more {
+		if of == ofMultiport { // what else the source has holds for each port
+			m.Options = append(m.Options, u.Options[before:]...)
+		}
+	}
 	for _, name := range []string{"threads", "maxIoWorkers"} {
 		if of == ofAvro && c.Get(name) != "" {
 			b.look("%s: Flume 1.10 and later ignore it as well; the number of connections is bounded by --avro-max-connections", c.Key(b.Agent, name))
 		}
 	}
-	if c.Get("selector.type") != "" || len(strings.Fields(c.Get("channels"))) > 1 {
-		b.look("%s: its events went into several channels by a selector; etl puts all into one topic", c.Key(b.Agent, "*"))
-	}
-	b.rest(c, of)
+	b.selector(c)
+	b.rest(c, of, true)
+	return append([]*unit{u}, more...)
 }
 
-// opens gives the option by which events come in; it is false where that is another source's already.
-func (b *builder) opens(c *Component, of string) bool {
-	switch of {
-	case ofAvro:
-		return b.listener(c, "avro", "bind", "port")
-	case ofThrift:
-		return b.listener(c, "thrift", "bind", "port")
-	case ofHTTP:
-		return b.listener(c, "http", "bind", "port")
-	case ofSyslogTCP:
-		return b.listener(c, "syslog-tcp", "host", "port")
-	case ofMultiport:
-		return b.multiport(c)
-	case ofSyslogUDP:
-		return b.listener(c, "syslog-udp", "host", "port")
-	case ofNetcat:
-		return b.listener(c, "netcat", "bind", "port")
-	case ofNetcatUDP:
-		return b.listener(c, "netcat-udp", "bind", "port")
+// selector tells of what a selector did that etl does not.
+func (b *builder) selector(c *Component) {
+	t := strings.ToLower(c.Get("selector.type"))
+	t = strings.TrimSuffix(t[strings.LastIndexByte(t, '.')+1:], "channelselector")
+	in := channelsOf(c)
+	key := strings.TrimSuffix(c.Key(b.Agent, ""), ".")
+	switch header := cmp.Or(c.Get("selector.header"), "flume.selector.header"); {
+	case t == "multiplexing":
+		text := ""
+		for _, p := range c.Properties {
+			if value, ok := strings.CutPrefix(p.Name, "selector.mapping."); ok && len(text) < 300 {
+				text += fmt.Sprintf("; %s was WHERE header('%s') = '%s'", p.Value, sqlText(header), sqlText(value))
+			}
+		}
+		b.look("%s: a selector put its events into several channels; etl puts all into one topic, and the query tells them apart%s", key, text)
+	case t != "" && t != "replicating":
+		b.look("%s: its events went into several channels by a selector; etl puts all into one topic", key)
+	case len(in) > 1:
+		b.look("%s: each event went into the channels %s; etl has it once, in one topic, which several jobs may read", key, strings.Join(in, " and "))
 	}
-	if !b.kafka(c, "consumer", []string{"kafka.topics", "topic"}, "", "useFlumeEventFormat", false) {
-		return false
-	}
-	b.begin(c)
-	return true
 }
 
-// listener gives the -listen option, of a host and a port; it is false where another source has it.
-func (b *builder) listener(c *Component, receiver, host, port string) bool {
+func sqlText(s string) string {
+	return strings.NewReplacer("'", "''", `\`, `\\`).Replace(s)
+}
+
+// listener gives the -listen option, of a host and a port.
+func (b *builder) listener(c *Component, receiver, host, port string) {
 	p := c.Get(port)
 	name := "--" + receiver + "-listen"
 	if p == "" {
 		b.look("%s is missing: Flume does not start without it; etl's option is %s", c.Key(b.Agent, port), name)
-		return true
+		return
 	}
-	if !b.option(c.Key(b.Agent, port), name, address(c.Get(host), p)) {
-		return false
-	}
+	b.option(c.Key(b.Agent, port), name, address(c.Get(host), p))
 	if c.Get(host) != "" {
 		b.use(c.Key(b.Agent, host), name)
 	}
-	return true
 }
 
-func (b *builder) multiport(c *Component) bool {
+// multiport gives a command for each port after the first.
+func (b *builder) multiport(c *Component, u *unit) (more []*unit) {
 	ports := strings.FieldsFunc(c.Get("ports"), func(r rune) bool { return r == ' ' || r == ',' || r == '\t' })
 	key := c.Key(b.Agent, "ports")
 	if len(ports) == 0 {
 		b.look("%s is missing: Flume does not start without it; etl's option is --syslog-tcp-listen", key)
-		return true
+		return nil
 	}
-	if !b.option(key, "--syslog-tcp-listen", address(c.Get("host"), ports[0])) {
-		if len(ports) > 1 {
-			b.NoEquivalent = append(b.NoEquivalent, Finding{key, "the same for " + strings.Join(ports[1:], ", ")})
-		}
-		return false
-	}
+	b.option(key, "--syslog-tcp-listen", address(c.Get("host"), ports[0]))
 	if c.Get("host") != "" {
 		b.use(c.Key(b.Agent, "host"), "--syslog-tcp-listen")
 	}
-	if len(ports) > 1 {
-		b.NoEquivalent = append(b.NoEquivalent, Finding{key, "etl listens on one port, " + ports[0] + "; send there in place of " + strings.Join(ports[1:], ", ") + ", or run one etl ingest for each"})
+	const most = 16
+	for _, port := range ports[1:min(len(ports), most)] {
+		m := &unit{by: b, name: c.Name + "-" + port, Command: Command{Of: slices.Clone(u.Of)}}
+		m.add("--syslog-tcp-listen", address(c.Get("host"), port))
+		more = append(more, m)
 	}
-	return true
+	if len(ports) > 1 {
+		b.look("%s: one process of etl listens on one port; send all to %s and leave the others out, or start the commands for the others too", key, ports[0])
+	}
+	if len(ports) > most {
+		b.NoEquivalent = append(b.NoEquivalent, Finding{key, "commands are printed for the first 16 ports; start etl ingest likewise for the others, or send to " + ports[0]})
+	}
+	return more
 }
 
 // tls gives the options of a certificate out of a keystore.
@@ -150,20 +169,23 @@ func (b *builder) tls(c *Component, receiver string) {
 		b.look("%s: the keystore is one of the JVM's options or of FLUME_SSL_KEYSTORE_PATH; convert that one", key)
 	} else {
 		key = c.Key(b.Agent, "keystore")
-		b.Keystores = append(b.Keystores, store)
+		b.keystore(store)
 	}
-	if b.option(key, prefix+"cert", base+".pem") {
-		b.option(key, prefix+"key", base+"-key.pem")
-	}
+	b.option(key, prefix+"cert", base+".pem")
+	b.option(key, prefix+"key", base+"-key.pem")
 	b.on(c.Key(b.Agent, ssl), prefix+"required")
 }
 
-func (b *builder) ipFilter(c *Component) {
-	key := c.Key(b.Agent, "ipFilterRules")
-	if b.option(key, "--ip-filter", c.Get("ipFilterRules")) {
-		b.use(c.Key(b.Agent, "ipFilter"), "--ip-filter")
-		b.look("--ip-filter holds for every receiver, not for %s alone", c.Key(b.Agent, "*"))
+// keystore notes a keystore that is to be converted.
+func (b *builder) keystore(store string) {
+	if !slices.Contains(b.Keystores, store) {
+		b.Keystores = append(b.Keystores, store)
 	}
+}
+
+func (b *builder) ipFilter(c *Component) {
+	b.option(c.Key(b.Agent, "ipFilterRules"), "--ip-filter", strings.Join(strings.Fields(c.Get("ipFilterRules")), ""))
+	b.use(c.Key(b.Agent, "ipFilter"), "--ip-filter")
 }
 
 // protocolTrap tells of a choice that Flume takes by case.
@@ -234,7 +256,7 @@ func (b *builder) spooldir(c *Component) {
 	if d := c.Get("deserializer"); d != "" && !strings.EqualFold(d, "LINE") {
 		b.prefix(c, "deserializer", Missing, "etl reads lines of the files; for more than that keep a spooldir agent with an avro sink that points to etl")
 	}
-	b.rest(c, ofSpooldir)
+	b.rest(c, ofSpooldir, true)
 }
 
 // foreign is a component of a type that etl does not know.
@@ -255,64 +277,4 @@ func (b *builder) foreign(c *Component) {
 		return
 	}
 	b.all(c, Missing, text)
-}
-
-// interceptors looks for ids, by which events are told from those sent again.
-func (b *builder) interceptors(c *Component) {
-	for name := range strings.FieldsSeq(c.Get("interceptors")) {
-		p := "interceptors." + name + "."
-		t := c.Get(p + "type")
-		if strings.HasSuffix(t, "UUIDInterceptor$Builder") {
-			b.ids(c, p)
-		} else if b.Replaced {
-			b.prefix(c, p, Missing, b.interceptor(t))
-		}
-	}
-	if b.Replaced && c.Get("interceptors") != "" {
-		b.say(NotNeeded, c.Key(b.Agent, "interceptors"), "a list; each of it is told of by itself")
-	}
-}
-
-// ids is a UUIDInterceptor, whose header names an event.
-func (b *builder) ids(c *Component, p string) {
-	key, header := c.Key(b.Agent, p+"type"), c.Get(p+"headerName")
-	if header == "" {
-		header = "id"
-	} else {
-		b.use(c.Key(b.Agent, p+"headerName"), "--dedup-header")
-	}
-	b.option(key, "--dedup-header", header)
-	if b.Replaced {
-		b.prefix(c, p, NotNeeded, "etl gives events no ids; the header's name is what it needs")
-		b.look("%s: etl gives events no ids; put this interceptor into the agents that send, where an event that is sent again keeps its id", key)
-	}
-}
-
-// prefix says one thing of the properties that begin so and of which nothing was said yet.
-func (b *builder) prefix(c *Component, prefix string, fate Fate, text string) {
-	said := false
-	for _, p := range c.Properties {
-		if !strings.HasPrefix(p.Name, prefix) || b.done[p.Key] {
-			continue
-		}
-		b.done[p.Key] = true
-		if !said {
-			b.say(fate, c.Key(b.Agent, prefix+"*"), text)
-			said = true
-		}
-	}
-}
-
-func (b *builder) interceptor(t string) string {
-	switch t {
-	case "":
-		return "an interceptor without a type: Flume does not start it"
-	case "timestamp":
-		return "the query's _event_time is the header timestamp, and Kafka's time where there is none; put timestamp into the agents that send if that is too late"
-	case "host", "static", "regex_extractor", "search_replace", "remove_header":
-		return "etl changes no event; put " + t + " into the agents that send, or have the query take it out of the line"
-	case "regex_filter":
-		return "filter in the query's WHERE, or put regex_filter into the agents that send"
-	}
-	return "etl runs no interceptor of yours; put " + t + " into the agents that send, or say it in the query"
 }

@@ -76,7 +76,6 @@ var stopsHere = []struct {
 	{"github.com/dolthub/go-mysql-server", []string{"cmd/standalone"}, "68 MB of database for trying out"},
 	{"github.com/dolthub/vitess/go/vt/sqlparser", []string{"query"}, "one file turns its tree into ours"},
 	{"github.com/alecthomas/kong", []string{"internal/cli", "cmd/standalone"}, "packages do not know flags"},
-	{"github.com/magiconair/properties", []string{"migrate"}, "Flume's file is read in one place"},
 	{"github.com/twmb/avro", []string{"flumesink/avro"}, "for handshakes and protocols; the event path is our own"},
 	{"github.com/apache/thrift", []string{"flumesink/thrift"}, "for the client; the event path is our own"},
 	{"github.com/testcontainers/testcontainers-go", nil, "containers are for tests; the product knows of no engine"},

@@ -28,15 +28,20 @@ Examples:
 
 // Run runs the receiving half.
 func (c *ingestCmd) Run(ctx context.Context, k *kong.Context, s Streams) error {
+	cfg, err := c.config(k)
+	if err != nil {
+		return err
+	}
+	return c.start(ctx, cfg, s)
+}
+
+func (c *ingestCmd) config(k *kong.Context) (app.Config, error) {
 	cfg := app.Config{ShutdownTimeout: c.ShutdownTimeout, Status: c.status(), FlumeValues: c.flume()}
 	cfg.Dedup.Header = c.DedupHeader
 	cfg.Kafka = c.KafkaOptions.config()
 	err := c.receive(&cfg)
 	if !cfg.Receive {
-		return errors.Join(err, errNothing)
+		return cfg, errors.Join(err, errNothing)
 	}
-	if err := errors.Join(err, inOptionsWords(k, cfg.Validate())); err != nil {
-		return err
-	}
-	return c.start(ctx, cfg, s)
+	return cfg, errors.Join(err, inOptionsWords(k, cfg.Validate()))
 }

@@ -4,6 +4,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -41,8 +42,10 @@ func TestMigrate_namesOptionsThatAreThere(t *testing.T) {
 		plans := migrate.Plans(f)
 		need("run", migrate.Text(f, plans))
 		for _, p := range plans {
-			for _, o := range p.Options {
-				need(p.Command, o.Name)
+			for _, c := range p.Commands {
+				for _, o := range c.Options {
+					need(c.Verb, o.Name)
+				}
 			}
 		}
 	}
@@ -71,42 +74,96 @@ func flumeConfs(t *testing.T) (all []*migrate.File) {
 	return all
 }
 
-// What etl migrate prints is taken by etl, once what it says is added.
+// Each command that etl migrate prints is read by a shell, and taken by etl once what the plan says is added.
 func TestMigrate_printsCommandsThatStart(t *testing.T) {
 	withoutEnvironment(t)
 	confs := flumeConfs(t)
 	t.Chdir(t.TempDir())
-	if err := os.WriteFile("kafka-password", []byte("x"), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	commandLines := 0
 	for _, f := range confs {
 		for _, p := range migrate.Plans(f) {
-			if p.Command == "" {
-				continue
-			}
-			commandLines++
-			args := []string{p.Command, "--mysql-dsn", "etl@tcp(db:3306)/s", "--format", "combined", "--query", "INSERT INTO h SELECT status, COUNT(*) AS n FROM events GROUP BY status"}
-			for _, o := range p.Options {
-				if o.Switch {
-					args = append(args, o.Name)
-				} else {
-					args = append(args, o.Name+"="+strings.ReplaceAll(o.Value, "${BROKERS}", "k:9092"))
+			for i := range p.Commands {
+				commandLines++
+				args := shellWords(t, &p.Commands[i])
+				files(t, args)
+				if err := takes(args); err != nil {
+					t.Errorf("agent %s: %s: %v", p.Agent, strings.Join(args, " "), err)
 				}
-			}
-			var c commands
-			k, err := etl(&c).Parse(args, Streams{Out: io.Discard, Err: io.Discard})
-			if err == nil && p.Command == "run" {
-				_, err = c.Run.Config(k, "")
-			} else if err == nil {
-				_, err = c.Load.config(k)
-			}
-			if err != nil {
-				t.Errorf("agent %s: %s: %v", p.Agent, strings.Join(args, " "), err)
 			}
 		}
 	}
-	if commandLines < 10 {
+	if commandLines < 50 {
 		t.Errorf("%d commands were looked at", commandLines)
 	}
+}
+
+// A variable that is not set ends the command before etl starts.
+func TestMigrate_asksForWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	f, err := migrate.Parse([]byte("a.sources = s\na.channels = c\na.sources.s.type = avro\na.sources.s.port = 4141\na.sources.s.channels = c\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := migrate.Plans(f)[0].Commands[0]
+	out, err := exec.CommandContext(t.Context(), "sh", "-uc", "etl() { echo started; }; "+c.String()).CombinedOutput()
+	if err == nil || strings.Contains(string(out), "started") || !strings.Contains(string(out), "KAFKA_BROKERS") {
+		t.Errorf("got %v: %s", err, out)
+	}
+}
+
+// shellWords are the words of a printed command as a shell gives them to etl, with what is asked for set.
+func shellWords(t *testing.T, c *migrate.Command) []string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", `etl() { for a in "$@"; do printf '%s\0' "$a"; done; }; `+c.String())
+	cmd.Env = os.Environ()
+	for _, o := range c.Options {
+		for _, m := range regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`).FindAllStringSubmatch(o.Value, -1) {
+			value := "k:9092"
+			if o.Name == "--kafka-topic" || o.Name == "--kafka-user" {
+				value = "words"
+			}
+			if strings.HasSuffix(o.Value, ":"+m[0]) || strings.HasSuffix(o.Name, "-bytes") {
+				value = "7001"
+			}
+			cmd.Env = append(cmd.Env, m[1]+"="+value)
+		}
+	}
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s: %v", c.String(), err)
+	}
+	return strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00")
+}
+
+// files makes those that a plan has a person make.
+func files(t *testing.T, args []string) {
+	t.Helper()
+	for i, a := range args {
+		if a == "--kafka-password-file" {
+			if err := os.WriteFile(args[i+1], []byte("x"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// takes has the real parser read a command, and its options checked as they are when it starts.
+func takes(args []string) error {
+	if args[0] != "ingest" {
+		args = append(args, "--mysql-dsn", "etl@tcp(db:3306)/s", "--format", "combined", "--query", "INSERT INTO h SELECT status, COUNT(*) AS n FROM events GROUP BY status")
+	}
+	var c commands
+	k, err := etl(&c).Parse(args, Streams{Out: io.Discard, Err: io.Discard})
+	if err != nil {
+		return err
+	}
+	switch args[0] {
+	case "run":
+		_, err = c.Run.Config(k, "")
+	case "load":
+		_, err = c.Load.config(k)
+	default:
+		_, err = c.Ingest.config(k)
+	}
+	return err
 }

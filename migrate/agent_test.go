@@ -1,0 +1,267 @@
+package migrate
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// commands are the commands of a file's plans, one line each.
+func commands(t *testing.T, text string) (lines []string) {
+	t.Helper()
+	f, err := Parse([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range Plans(f) {
+		for _, c := range p.Commands {
+			line := c.Verb
+			for _, o := range c.Options {
+				line += " " + strings.TrimSpace(o.Name+" "+o.Value)
+			}
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+const kafkaSource, kafkaSink = "org.apache.flume.source.kafka.KafkaSource", "org.apache.flume.sink.kafka.KafkaSink"
+
+func TestPlans_commands(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		text string
+		want []string
+	}{
+		"brokers that the file does not name are asked for": {
+			"a.sources = k\na.channels = c\na.sources.k.type = " + kafkaSource + "\na.sources.k.zookeeperConnect = zk:2181\na.sources.k.topic = clicks\na.sources.k.channels = c\n",
+			[]string{"load --kafka-brokers ${KAFKA_BROKERS} --kafka-topic clicks --kafka-value raw"},
+		},
+		"those of two ZooKeepers have two names": {
+			"a.sources = k l\na.channels = c d\na.sources.k.type = " + kafkaSource + "\na.sources.k.zookeeperConnect = zk1:2181\na.sources.k.topic = t\na.sources.k.channels = c\n" +
+				"a.sources.l.type = " + kafkaSource + "\na.sources.l.zookeeperConnect = zk2:2181\na.sources.l.topic = t\na.sources.l.channels = d\n",
+			[]string{
+				"load --job t --kafka-brokers ${KAFKA_BROKERS} --kafka-topic t --kafka-value raw",
+				"load --job a-t --kafka-brokers ${KAFKA_BROKERS_2} --kafka-topic t --kafka-value raw --admin-listen 127.0.0.1:9415",
+			},
+		},
+		"a variable of the file is no name of ours": {
+			"a.sources = k l\na.channels = c d\na.sources.k.type = " + kafkaSource + "\na.sources.k.kafka.bootstrap.servers = ${KAFKA_BROKERS}\na.sources.k.kafka.topics = t\na.sources.k.channels = c\n" +
+				"a.sources.l.type = http\na.sources.l.port = 80\na.sources.l.channels = d\n",
+			[]string{
+				"load --job t --kafka-brokers ${KAFKA_BROKERS} --kafka-topic t --kafka-value raw",
+				"run --job l --kafka-brokers ${KAFKA_BROKERS_2} --kafka-topic l --avro-listen off --http-listen :80 --admin-listen 127.0.0.1:9415",
+			},
+		},
+		"from one Kafka to another stays, and the topic that is written is read": {
+			"a.sources = k\na.channels = c\na.sinks = s\na.sources.k.type = " + kafkaSource + "\na.sources.k.kafka.bootstrap.servers = in:9092\na.sources.k.kafka.topics = txn\na.sources.k.channels = c\n" +
+				"a.sinks.s.type = " + kafkaSink + "\na.sinks.s.channel = c\na.sinks.s.kafka.bootstrap.servers = out:9092\na.sinks.s.kafka.topic = auths\n",
+			[]string{"load --kafka-brokers out:9092 --kafka-topic auths --kafka-value raw"},
+		},
+		"two streams have two jobs and two topics": {
+			"a.sources = x y\na.channels = c d\na.sources.x.type = http\na.sources.x.port = 18000\na.sources.x.channels = c\na.sources.y.type = http\na.sources.y.port = 18001\na.sources.y.channels = d\n",
+			[]string{
+				"run --job x --kafka-brokers ${KAFKA_BROKERS} --kafka-topic x --avro-listen off --http-listen :18000",
+				"run --job y --kafka-brokers ${KAFKA_BROKERS} --kafka-topic y --avro-listen off --http-listen :18001 --admin-listen 127.0.0.1:9415",
+			},
+		},
+		"two ports of one stream have one topic, and one of them loads it": {
+			"a.sources = x y\na.channels = c\na.sources.x.type = avro\na.sources.x.bind = h\na.sources.x.port = 1\na.sources.x.channels = c\na.sources.y.type = avro\na.sources.y.bind = h\na.sources.y.port = 2\na.sources.y.channels = c\n",
+			[]string{
+				"run --kafka-brokers ${KAFKA_BROKERS} --avro-listen h:1",
+				"ingest --kafka-brokers ${KAFKA_BROKERS} --avro-listen h:2 --admin-listen 127.0.0.1:9415",
+			},
+		},
+		"two agents that write one topic have one job": {
+			"a.sources = x\na.channels = c\na.sinks = k\na.sources.x.type = http\na.sources.x.port = 1\na.sources.x.channels = c\na.sinks.k.type = " + kafkaSink + "\na.sinks.k.channel = c\na.sinks.k.kafka.bootstrap.servers = k1:9092,k2:9092\na.sinks.k.kafka.topic = t\n" +
+				"b.sources = x\nb.channels = c\nb.sinks = k\nb.sources.x.type = http\nb.sources.x.port = 2\nb.sources.x.channels = c\nb.sinks.k.type = " + kafkaSink + "\nb.sinks.k.channel = c\nb.sinks.k.kafka.bootstrap.servers = k2:9092, k1:9092\nb.sinks.k.kafka.topic = t\n",
+			[]string{
+				"run --kafka-brokers k1:9092,k2:9092 --kafka-topic t --kafka-value raw --kafka-key key --avro-listen off --http-listen :1",
+				"ingest --kafka-brokers k1:9092,k2:9092 --kafka-topic t --kafka-value raw --kafka-key key --avro-listen off --http-listen :2 --admin-listen 127.0.0.1:9415",
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if diff := cmp.Diff(c.want, commands(t, c.text)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// What would lose events, or send them without end, stands in the plan.
+func TestPlans_reports(t *testing.T) {
+	t.Parallel()
+	const head = "a.sources = s\na.channels = c\na.sinks = k\na.sources.s.type = exec\na.sources.s.channels = c\na.channels.c.type = memory\na.sinks.k.channel = c\n"
+	for name, c := range map[string]struct{ text, want, not string }{
+		"acks unset":          {"a.sinks.k.type = " + kafkaSink + "\n", "kafka.producer.acks: all: it is not set", ""},
+		"acks of 1.6":         {"a.sinks.k.type = " + kafkaSink + "\na.sinks.k.requiredAcks = 1\n", "requiredAcks: all instead of 1", ""},
+		"acks all":            {"a.sinks.k.type = " + kafkaSink + "\na.sinks.k.kafka.producer.acks = all\n", "", "acks: all"},
+		"a batch too big":     {"a.sinks.k.type = avro\na.sinks.k.port = 1\na.sinks.k.batch-size = 100001\n", "batch-size: 100000 or less", ""},
+		"a batch that is not": {"a.sinks.k.type = avro\na.sinks.k.port = 1\na.sinks.k.batch-size = 100000\n", "", "or less"},
+		"a thrift batch":      {"a.sinks.k.type = thrift\na.sinks.k.port = 1\na.sinks.k.batch-size = 500000\n", "--thrift-max-batch-events", ""},
+		"an ID that is the key": {
+			"a.sinks.k.type = " + kafkaSink + "\na.sinks.k.useFlumeEventFormat = true\na.sources.s.interceptors = u\na.sources.s.interceptors.u.type = x.UUIDInterceptor$Builder\na.sources.s.interceptors.u.headerName = key\n",
+			"the ID is the key", "have an interceptor put it into the header key",
+		},
+		"an ID that is not the key": {
+			"a.sinks.k.type = " + kafkaSink + "\na.sources.s.interceptors = u\na.sources.s.interceptors.u.type = x.UUIDInterceptor$Builder\n",
+			"have an interceptor put it into the header key", "the ID is the key",
+		},
+		"a topic for each host": {"a.sinks.k.type = " + kafkaSink + "\na.sinks.k.kafka.topic = logs-%{host}\n", "run etl load once for each of them", "etl load \\"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f, err := Parse([]byte(head + c.text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			text := Text(f, Plans(f))
+			if !strings.Contains(text, c.want) || c.not != "" && strings.Contains(text, c.not) {
+				t.Errorf("want %q, not %q:\n%s", c.want, c.not, text)
+			}
+		})
+	}
+}
+
+// Each value names the component that it is of: no command has Kafka's options of two, or receives for two streams, and
+// no source that etl takes the place of is left out.
+func TestPlans_neverMixComponents(t *testing.T) {
+	t.Parallel()
+	owner := regexp.MustCompile(`own([a-z]+[0-9]+)`)
+	for seed := range uint64(1000) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		text := randomAgent(rng)
+		f, err := Parse([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		plans := Plans(f)
+		accounted(t, f, plans)
+		listening := map[string]bool{}
+		for _, c := range plans[0].Commands {
+			kafkas := map[string]bool{}
+			for _, o := range c.Options {
+				if strings.HasSuffix(o.Name, "-listen") {
+					listening[o.Value] = true
+				}
+				if m := owner.FindAllStringSubmatch(o.Value, -1); m != nil && strings.HasPrefix(o.Name, "--kafka-") {
+					for _, m := range m {
+						kafkas[m[1]] = true
+					}
+				}
+			}
+			if len(kafkas) > 1 {
+				t.Fatalf("seed %d: Kafka's options are of %v:\n%s\n%s", seed, kafkas, text, Text(f, plans))
+			}
+			if tls := c.Get("--avro-tls-cert"); tls != "" && !strings.Contains(text, "port = "+strings.TrimPrefix(c.Get("--avro-listen"), ":")+"\n"+certOf(tls)) {
+				t.Fatalf("seed %d: the certificate %s is of another source than %s:\n%s", seed, tls, c.Get("--avro-listen"), text)
+			}
+			if got := flowsWith(t, f, &c); len(got) > 1 {
+				t.Fatalf("seed %d: one command receives for the flows %v:\n%s\n%s", seed, got, text, Text(f, plans))
+			}
+		}
+		for _, fl := range flowsOf(f.Agents[0]) {
+			for _, c := range fl.sources {
+				port := c.Get("port")
+				if fl.starts() && slices.Contains(plans[0].Removed, "a.sources."+c.Name) && port != "" && !listening[":"+port] {
+					t.Fatalf("seed %d: no command listens for %s:\n%s\n%s", seed, c.Name, text, Text(f, plans))
+				}
+			}
+		}
+	}
+}
+
+// certOf are the lines of the source that has a certificate.
+func certOf(pem string) string {
+	own := strings.TrimSuffix(strings.TrimPrefix(pem, "/own"), ".pem")
+	return fmt.Sprintf("a.sources.%s.ssl = true\na.sources.%s.keystore = /own%s.jks\n", own, own, own)
+}
+
+// flowsWith are the flows whose components a command is for.
+func flowsWith(t *testing.T, f *File, c *Command) map[int]bool {
+	t.Helper()
+	of := map[int]bool{}
+	for i, fl := range flowsOf(f.Agents[0]) {
+		for _, x := range slices.Concat(fl.sources, fl.channels, fl.sinks) {
+			if slices.Contains(c.Of, x.Kind+"."+x.Name) {
+				of[i] = true
+			}
+		}
+	}
+	return of
+}
+
+// randomAgent is an agent whose components have values that name them.
+func randomAgent(rng *rand.Rand) string {
+	var w strings.Builder
+	sources, channels, sinks := 1+rng.IntN(4), 1+rng.IntN(4), 1+rng.IntN(4)
+	list := func(name, prefix string, n int) {
+		fmt.Fprintf(&w, "a.%s =", name)
+		for i := range n {
+			fmt.Fprintf(&w, " %s%d", prefix, i)
+		}
+		w.WriteByte('\n')
+	}
+	list("sources", "s", sources)
+	list("channels", "c", channels)
+	list("sinks", "k", sinks)
+	kafka := func(key, own, client string) {
+		fmt.Fprintf(&w, "%s.kafka.bootstrap.servers = own%s:9092\n", key, own)
+		if rng.IntN(2) == 0 {
+			fmt.Fprintf(&w, "%s.kafka.%s.security.protocol = SASL_SSL\n%s.kafka.%s.sasl.mechanism = PLAIN\n%s.kafka.%s.sasl.jaas.config = x username=\"own%s\" password=\"hush\";\n%s.kafka.%s.ssl.truststore.location = /own%s.jks\n",
+				key, client, key, client, key, client, own, key, client, own)
+		}
+	}
+	for i := range sources {
+		key, own := fmt.Sprintf("a.sources.s%d", i), fmt.Sprintf("s%d", i)
+		fmt.Fprintf(&w, "%s.channels = c%d", key, rng.IntN(channels))
+		if rng.IntN(4) == 0 {
+			fmt.Fprintf(&w, " c%d", rng.IntN(channels))
+		}
+		w.WriteByte('\n')
+		switch rng.IntN(5) {
+		case 0:
+			fmt.Fprintf(&w, "%s.type = exec\n", key)
+		case 1:
+			fmt.Fprintf(&w, "%s.type = %s\n%s.kafka.topics = own%s\n", key, kafkaSource, key, own)
+			kafka(key, own, "consumer")
+		case 2:
+			fmt.Fprintf(&w, "%s.type = http\n%s.port = %d\n", key, key, 1000+i)
+		default:
+			fmt.Fprintf(&w, "%s.type = avro\n%s.port = %d\n", key, key, 2000+i)
+			if rng.IntN(2) == 0 {
+				fmt.Fprintf(&w, "%s.ssl = true\n%s.keystore = /own%s.jks\n", key, key, own)
+			}
+		}
+	}
+	for i := range channels {
+		key, own := fmt.Sprintf("a.channels.c%d", i), fmt.Sprintf("c%d", i)
+		if rng.IntN(4) > 0 {
+			fmt.Fprintf(&w, "%s.type = memory\n", key)
+			continue
+		}
+		fmt.Fprintf(&w, "%s.type = org.apache.flume.channel.kafka.KafkaChannel\n%s.kafka.topic = own%s\n", key, key, own)
+		kafka(key, own, "producer")
+	}
+	for i := range sinks {
+		key, own := fmt.Sprintf("a.sinks.k%d", i), fmt.Sprintf("k%d", i)
+		fmt.Fprintf(&w, "%s.channel = c%d\n", key, rng.IntN(channels))
+		switch rng.IntN(4) {
+		case 0:
+			fmt.Fprintf(&w, "%s.type = hdfs\n", key)
+		case 1:
+			fmt.Fprintf(&w, "%s.type = avro\n%s.hostname = next\n%s.port = %d\n", key, key, key, 3000+i)
+		default:
+			fmt.Fprintf(&w, "%s.type = %s\n%s.kafka.topic = own%s\n", key, kafkaSink, key, own)
+			kafka(key, own, "producer")
+		}
+	}
+	return w.String()
+}
