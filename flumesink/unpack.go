@@ -24,6 +24,11 @@ const leastGzip = 20
 
 var gzipReaders sync.Pool // of *gzip.Reader
 
+// mostRatio is the most bytes that come out of one deflated byte: what a trailer says above it is no length.
+const mostRatio = 1032
+
+var errWasted = errors.New("too much was unpacked in vain")
+
 var errTooLarge = errors.New("it unpacks to more than the limit")
 
 // Unpack replaces the bodies that Log4j 2's Flume appender packed with gzip, which it does by default, by what is in
@@ -36,8 +41,9 @@ func (f *Frame) Unpack(l *Limits) error {
 		return nil
 	}
 	var reader *gzip.Reader
-	var spare []byte // of a body that could not be unpacked, already paid for
-	left := l.MaxFrameBytes
+	var spare []byte          // of a body that could not be unpacked, already paid for
+	left := l.MaxFrameBytes   // bytes that bodies may still unpack to
+	wasted := l.MaxFrameBytes // bytes that may still be unpacked in vain
 	for i := range f.Events {
 		e := &f.Events[i]
 		if e.Dead != nil || !isPacked(e) {
@@ -52,7 +58,10 @@ func (f *Frame) Unpack(l *Limits) error {
 			}
 			defer gzipReaders.Put(reader)
 		}
-		body, err := f.gunzip(reader, e.Body, spare[:0], min(l.MaxBodyBytes, left))
+		body, err := spare[:0], errWasted
+		if wasted > 0 {
+			body, err = f.gunzip(reader, e.Body, spare[:0], min(l.MaxBodyBytes, left))
+		}
 		if memory := (*memoryError)(nil); errors.As(err, &memory) {
 			return memory.error
 		}
@@ -61,12 +70,15 @@ func (f *Frame) Unpack(l *Limits) error {
 			left -= len(body)
 			continue
 		}
-		spare = body
+		spare, wasted = body, wasted-len(body)
 		if err := f.Charge(deadBytes); err != nil {
 			return err
 		}
 		e.Dead = &Dead{Label: ReasonGzip, Reason: "the body is packed with gzip and cannot be unpacked"}
-		if errors.Is(err, errTooLarge) {
+		switch {
+		case errors.Is(err, errWasted):
+			e.Dead.Reason = "the body is packed with gzip, and bodies before it in its request, which cannot be unpacked, took as much work as a request may"
+		case errors.Is(err, errTooLarge):
 			e.Dead.Reason = "the body is packed with gzip and has more bytes unpacked than " + l.Option + "body-bytes or " + l.Option + "frame-bytes"
 		}
 	}
@@ -91,6 +103,12 @@ type memoryError struct{ error }
 
 // gunzip unpacks b to at most limit bytes, into out while there is room in it. It returns out with an error too.
 func (f *Frame) gunzip(reader *gzip.Reader, b, out []byte, limit int) ([]byte, error) {
+	if len(b) >= 1<<10 {
+		said := int64(binary.LittleEndian.Uint32(b[len(b)-4:]))
+		if said > int64(limit) && said <= mostRatio*int64(len(b)) {
+			return out, errTooLarge // so its trailer says: nothing is unpacked for it
+		}
+	}
 	if err := reader.Reset(bytes.NewReader(b)); err != nil {
 		return out, err
 	}

@@ -169,3 +169,51 @@ func FuzzUnpack(f *testing.F) {
 		}
 	})
 }
+
+// Bodies that cannot be unpacked are bounded in what is unpacked for them in vain: each was as much work as a body may be,
+// a minute for a request of 64 MiB. Those that are honest about their length cost nothing, and no neighbour suffers.
+func TestUnpack_inVain(t *testing.T) {
+	t.Parallel()
+	l := DefaultLimits("--x-")
+	l.MaxFrameBytes, l.MaxBodyBytes = 4<<20, 2<<20
+	honest := packed(t, strings.Repeat("x", 3<<20))
+	liar := bytes.Clone(honest)
+	copy(liar[len(liar)-4:], []byte{0, 0, 1, 0}) // 64 KiB
+	for name, c := range map[string]struct {
+		body   []byte
+		tried  int // how many of them are unpacked up to the limit
+		after  string
+		reason string
+	}{
+		"honest": {honest, 0, "after", "the body is packed with gzip and has more bytes unpacked than --x-body-bytes or --x-frame-bytes"},
+		"liars":  {liar, 2, string(packed(t, "after")), "the body is packed with gzip, and bodies before it in its request, which cannot be unpacked, took as much work as a request may"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			events := make([]Event, 0, 1001)
+			for range 1000 {
+				events = append(events, log4j(c.body))
+			}
+			f, _ := unpackFrame(t, append(events, log4j(packed(t, "after")))...)
+			before := f.Events[999].Body
+			if err := f.Unpack(&l); err != nil {
+				t.Fatal(err)
+			}
+			if got := f.Events[999]; got.Dead == nil || got.Dead.Reason != c.reason || !bytes.Equal(got.Body, before) {
+				t.Errorf("the last is %v", got.Dead)
+			}
+			if got := string(f.Events[1000].Body); got != c.after {
+				t.Errorf("the neighbour is %q", got)
+			}
+			tried := 0
+			for _, e := range f.Events[:1000] {
+				if name == "liars" && e.Dead.Reason != c.reason {
+					tried++
+				}
+			}
+			if tried != c.tried {
+				t.Errorf("%d were unpacked in vain, want %d", tried, c.tried)
+			}
+		})
+	}
+}

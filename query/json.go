@@ -49,6 +49,7 @@ func (f *jsonFormat) parser() parser {
 type jsonParser struct {
 	fields []jsonField
 	fast   fastjson.Parser
+	large  bool   // fast holds the tree of a large text: it is dropped before the next one
 	text   []byte // numbers, objects and arrays as they are written
 	member func(name []byte, v *fastjson.Value)
 	rest   []byte // the lines after the one at hand, where each is an object
@@ -81,8 +82,47 @@ func (p *jsonParser) start(r *rec) (bool, error) {
 	return true, nil
 }
 
+// maxValues bounds the values of one JSON text: the parser makes a tree, which takes up to 500 bytes for each of them, and
+// so for each two bytes of a text. A text of fewer bytes cannot have more.
+const maxValues = 100_000
+
+// manyValues is how many values a text may have for the parser's memory to be kept.
+const manyValues = 10_000
+
+// hasManyValues reports whether a text may have more than most values: each follows the one comma or bracket before it,
+// or is the whole. Brackets and commas in strings do not count.
+func hasManyValues(b []byte, most int) bool {
+	if len(b) <= most {
+		return false
+	}
+	if bytes.Count(b, []byte{','})+bytes.Count(b, []byte{'['})+bytes.Count(b, []byte{'{'}) < most {
+		return false
+	}
+	n, inside := 1, false
+	for i := 0; i < len(b) && n <= most; i++ {
+		switch b[i] {
+		case '\\':
+			i++
+		case '"':
+			inside = !inside
+		case ',', '[', '{':
+			if !inside {
+				n++
+			}
+		}
+	}
+	return n > most
+}
+
 // object reads the fields of one object.
 func (p *jsonParser) object(r *rec, b []byte) error {
+	if hasManyValues(b, maxValues) {
+		return &formatError{"the JSON has more than 100000 values", fmt.Sprintf("it has %d bytes", len(b))}
+	}
+	if p.large {
+		p.fast, p.large = fastjson.Parser{}, false
+	}
+	p.large = hasManyValues(b, manyValues)
 	v, err := p.fast.ParseBytes(b)
 	if err != nil {
 		if r.explain {

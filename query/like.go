@@ -5,6 +5,9 @@ import (
 	"unicode/utf8"
 )
 
+// maxLike bounds the work of one LIKE whose pattern comes with the record: the product of both lengths.
+const maxLike = 64 << 20
+
 // like compiles text LIKE pattern ESCAPE c: % stands for any text, _ for one character. Letters match themselves
 // only: bytes are compared. (MySQL's default collation would match other cases too.)
 func (c *compiler) like(e *expr) compiled {
@@ -26,6 +29,9 @@ func (c *compiler) like(e *expr) compiled {
 		v, q := eval(r), pattern(r)
 		switch {
 		case !v.set || !q.set:
+			return unknown
+		case !p.constant && len(v.b) > maxLike/(len(q.b)+1):
+			r.fail("LIKE: a text and a pattern of the record are too long: the product of their lengths must be at most %d", maxLike)
 			return unknown
 		case match(v.b, q.b):
 			return hit

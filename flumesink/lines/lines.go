@@ -29,12 +29,17 @@ var byteOrderMark = []byte("\xef\xbb\xbf")
 // yet. An error ends the connection, after what was cut before it was made safe.
 type Cut func(b []byte) (body, rest []byte, ok bool, err error)
 
+// More reports whether a piece may be whole, or too long, once arrived follows kept, of which Cut found no whole piece. It
+// must not go over kept again: a sender of single bytes would make the work the square of a line's length.
+type More func(kept, arrived []byte) bool
+
 // Reader cuts one connection's stream. It is unsafe for concurrent use.
 type Reader struct {
 	c      *listen.Conn
 	in     *bufio.Reader
 	limits *flumesink.Limits
 	cut    Cut
+	more   More
 	kept   []byte // what was read and is not in a frame yet: the beginning of a piece that is not whole, or more
 	begun  bool   // the stream's first bytes were looked at
 	keep   bool   // nothing that was read may be dropped
@@ -43,8 +48,8 @@ type Reader struct {
 }
 
 // NewReader makes a reader; cut bounds how long a piece that is not whole may become, by its error.
-func NewReader(c *listen.Conn, limits *flumesink.Limits, cut Cut) *Reader {
-	return &Reader{c: c, in: bufio.NewReaderSize(c, readAhead), limits: limits, cut: cut}
+func NewReader(c *listen.Conn, limits *flumesink.Limits, cut Cut, more More) *Reader {
+	return &Reader{c: c, in: bufio.NewReaderSize(c, readAhead), limits: limits, cut: cut, more: more}
 }
 
 // Keep has the reader drop nothing that it has read. Frames are for [listen.Conn.Keep] then.
@@ -104,13 +109,24 @@ func (r *Reader) lose(lines int, err error) error {
 	return err
 }
 
-// first waits for what a frame may begin with.
+// first waits for what a frame may begin with. What arrives of a piece that is not whole by it is kept without a frame.
 func (r *Reader) first() error {
 	if r.full {
 		return nil
 	}
-	_, err := r.in.Peek(1)
-	return err
+	for {
+		if _, err := r.in.Peek(1); err != nil {
+			return err
+		}
+		arrived, err := r.in.Peek(r.in.Buffered())
+		if err != nil || len(r.kept) == 0 || r.more(r.kept, arrived) {
+			return err
+		}
+		r.kept = append(r.kept, arrived...)
+		if _, err := r.in.Discard(len(arrived)); err != nil {
+			return err
+		}
+	}
 }
 
 // Unfinished is how many bytes of a piece were read that never became whole.
@@ -170,6 +186,13 @@ func Newline(most int, tooLong error) Cut {
 			return nil, b, false, nil
 		}
 		return b[:at:at], b[at+1:], true, nil
+	}
+}
+
+// NewlineMore is the More of Newline.
+func NewlineMore(most int) More {
+	return func(kept, arrived []byte) bool {
+		return len(kept)+len(arrived) >= most || bytes.IndexByte(arrived, '\n') >= 0
 	}
 }
 

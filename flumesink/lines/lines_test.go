@@ -34,7 +34,7 @@ func read(t *testing.T, limits flumesink.Limits, most int, chunks []string, last
 	cfg := listen.DefaultConfig("lines", "lines")
 	cfg.Listen, cfg.HalfClosed = "127.0.0.1:0", true
 	s := listen.New(cfg, func(c *listen.Conn) error {
-		in := NewReader(c, &limits, Newline(most, tooLong))
+		in := NewReader(c, &limits, Newline(most, tooLong), NewlineMore(most))
 		for {
 			f, err := in.Next()
 			if err != nil {

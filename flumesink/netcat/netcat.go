@@ -73,7 +73,7 @@ var ok = []byte("OK\n")
 // serve answers lines in their order: a request's before the next is read.
 func (r *Receiver) serve(c *listen.Conn) error {
 	tooLong := lines.TooLong("--netcat-max-line-bytes", r.cfg.MaxLineBytes)
-	in := lines.NewReader(c, &r.limits, lines.Newline(r.cfg.MaxLineBytes, tooLong))
+	in := lines.NewReader(c, &r.limits, lines.Newline(r.cfg.MaxLineBytes, tooLong), lines.NewlineMore(r.cfg.MaxLineBytes))
 	for {
 		f, err := in.Next()
 		switch {

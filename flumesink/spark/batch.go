@@ -19,13 +19,16 @@ const protocolText = `{"protocol":"SparkFlumeProtocol","namespace":"org.apache.s
 // serverHash is that of the protocol that released Sparks have, so that they answer BOTH.
 var serverHash = avrorpc.Hash{0x45, 0xf3, 0xc2, 0xc4, 0xaa, 0x53, 0x24, 0x4c, 0xea, 0xac, 0xda, 0x67, 0x31, 0xde, 0xdf, 0xfb}
 
-// eventBatch is what getEventBatch was answered with, beside the events: views on the answer.
+// maxSequence bounds a batch's number, which is copied and given back as it came. Spark's have 40 bytes.
+const maxSequence = 4 << 10
+
+// eventBatch is what getEventBatch was answered with, beside the events: copies, which are bounded.
 type eventBatch struct {
 	errorMsg string // not empty: there is nothing to ack
 	sequence string // to be given back as it came
 }
 
-// decodeBatch decodes an EventBatch, all of b, and its events into f.Events. The texts are copies. With an error it
+// decodeBatch decodes an EventBatch, all of b, and its events into f.Events. The texts are copies, and errorMsg is cut. With an error it
 // returns the sequence number where it was found, so that the batch can be given back.
 func decodeBatch(f *flumesink.Frame, limits *flumesink.Limits, b []byte) (eventBatch, error) {
 	errorMsg, at := avrobin.ReadBytes(b, 0)
@@ -36,7 +39,10 @@ func decodeBatch(f *flumesink.Frame, limits *flumesink.Limits, b []byte) (eventB
 	if at < 0 {
 		return eventBatch{}, flumesink.Malformed("event batch: bad sequenceNumber")
 	}
-	batch := eventBatch{errorMsg: string(errorMsg), sequence: string(sequence)}
+	if len(sequence) > maxSequence {
+		return eventBatch{}, flumesink.Malformed("event batch: a sequenceNumber of %d bytes: the most is %d", len(sequence), maxSequence)
+	}
+	batch := eventBatch{errorMsg: avrorpc.CutText(errorMsg), sequence: string(sequence)}
 	at, err := avro.DecodeEvents(f, limits, b, at)
 	if err == nil && at != len(b) {
 		err = flumesink.Malformed("event batch: %d bytes follow it", len(b)-at)

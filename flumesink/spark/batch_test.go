@@ -139,3 +139,23 @@ func TestDecodeBatch_allocations(t *testing.T) {
 		t.Errorf("%v allocations for a batch of 1,000 events", n)
 	}
 }
+
+// The texts of a batch are copied, and charged to nothing: they are bounded, however large the batch is.
+func TestDecodeBatch_longTexts(t *testing.T) {
+	t.Parallel()
+	limits := flumesink.DefaultLimits("--poll-max-")
+	batch := func(errorMsg, sequence string) []byte {
+		return append(avrobin.AppendBytes(avrobin.AppendBytes(nil, errorMsg), sequence), 0)
+	}
+	got, err := decodeBatch(frame(t), &limits, batch(strings.Repeat("x", 32<<20), "7"))
+	if err != nil || len(got.errorMsg) > 5000 || !strings.HasSuffix(got.errorMsg, "(33554432 bytes)") || got.sequence != "7" {
+		t.Errorf("%d bytes of errorMsg, sequence %q, %v", len(got.errorMsg), got.sequence, err)
+	}
+	if got, err := decodeBatch(frame(t), &limits, batch("", strings.Repeat("7", maxSequence))); err != nil || len(got.sequence) != maxSequence {
+		t.Errorf("a sequence number of %d bytes: %v", len(got.sequence), err)
+	}
+	got, err = decodeBatch(frame(t), &limits, batch("", strings.Repeat("7", maxSequence+1)))
+	if err == nil || got.sequence != "" || !strings.Contains(err.Error(), "a sequenceNumber of 4097 bytes: the most is 4096") {
+		t.Errorf("%d bytes of sequence number, %v", len(got.sequence), err)
+	}
+}

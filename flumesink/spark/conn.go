@@ -196,6 +196,10 @@ func (c *conn) deadline(t time.Time) error {
 	return err
 }
 
+// maxReply bounds the reply to an ack or a nack, which is kept for the next one and charged to nothing: it holds nothing, or
+// an error's text.
+const maxReply = 64 << 10
+
 // say tells the sink what became of a batch, and waits until it has heard.
 func (c *conn) say(message, sequence string) error {
 	if err := c.deadline(time.Now().Add(c.p.cfg.AckTimeout)); err != nil {
@@ -206,6 +210,9 @@ func (c *conn) say(message, sequence string) error {
 		_, _, err = c.rpc.Wait(func(b []byte) ([]byte, error) {
 			if b == nil && c.answer != nil {
 				return c.answer[:0], nil
+			}
+			if len(b) > maxReply {
+				return nil, fmt.Errorf("the reply has more than %d bytes, expected is none but its head", maxReply)
 			}
 			c.answer = append(make([]byte, 0, max(2*len(b), 64)), b...)
 			return c.answer, nil

@@ -34,6 +34,24 @@ func (c *cutter) cut(b []byte) (body, rest []byte, ok bool) {
 	return c.piece(b, piece)
 }
 
+// longestHead bounds what counted looks at.
+const longestHead = 8
+
+// more is the lines.More of cut.
+func (c *cutter) more(kept, arrived []byte) bool {
+	have := len(kept) + len(arrived)
+	if c.left > 0 {
+		return have >= min(c.left, c.most)
+	}
+	if len(kept) < longestHead { // it may be a line or a count yet
+		return true
+	}
+	if n, head := counted(kept); head > 0 {
+		return have >= head+min(n, c.most)
+	}
+	return have > c.most || bytes.IndexByte(arrived, '\n') >= 0
+}
+
 func (c *cutter) piece(b []byte, n int) (body, rest []byte, ok bool) {
 	if c.left > 0 {
 		return b[:n:n], b[n:], true

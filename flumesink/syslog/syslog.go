@@ -91,7 +91,7 @@ func (r *Receiver) serve(c *listen.Conn) error {
 	in := lines.NewReader(c, &r.limits, func(b []byte) (body, rest []byte, ok bool, err error) {
 		body, rest, ok = cutter.cut(b)
 		return body, rest, ok, nil
-	})
+	}, cutter.more)
 	in.Keep()
 	for {
 		f, err := in.Next()

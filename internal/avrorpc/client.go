@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"unicode/utf8"
 
 	"github.com/sluice-etl/sluice/internal/avrobin"
 )
@@ -39,6 +40,21 @@ type SystemError struct{ Text string }
 
 // Error is the server's text.
 func (e *SystemError) Error() string { return "the server answered with an error: " + e.Text }
+
+// maxText is the bytes that are kept of a text which is shown to people: an answer may have as many as MaxAnswer.
+const maxText = 4 << 10
+
+// CutText copies a text of the server's, and says so where it leaves something out.
+func CutText(b []byte) string {
+	if len(b) <= maxText {
+		return string(b)
+	}
+	cut := maxText
+	for cut > maxText-utf8.UTFMax && !utf8.RuneStart(b[cut]) {
+		cut--
+	}
+	return fmt.Sprintf("%s… (%d bytes)", b[:cut], len(b))
+}
 
 // TooLargeError is an answer of more bytes than Protocol.MaxAnswer.
 type TooLargeError struct{ Announced, Most int64 }
@@ -270,7 +286,7 @@ func outcome(answer []byte, at int) ([]byte, error) {
 	text := "unknown"
 	if branch, at := avrobin.ReadLong(answer, at+1); at > 0 && branch == 0 {
 		if t, at := avrobin.ReadBytes(answer, at); at > 0 {
-			text = string(t)
+			text = CutText(t)
 		}
 	}
 	return nil, &SystemError{Text: text}

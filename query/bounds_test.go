@@ -1,0 +1,100 @@
+package query
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// A JSON text's tree takes hundreds of bytes for each value, so that a body of 16 MiB took 3.8 GB, in every process that
+// read it, again after each restart. One with too many values is a dead letter, and what a large one took is given back.
+func TestJSON_manyValues(t *testing.T) {
+	t.Parallel()
+	p := plan(t, "json", "INSERT INTO t SELECT COALESCE(a, '') AS a, COUNT(*) AS n FROM events GROUP BY a")
+	const reason = "the JSON has more than 100000 values"
+	for name, c := range map[string]struct{ body, reason string }{
+		"as many as may be":       {`{"a":1,"b":[` + strings.Repeat("0,", maxValues-4) + `0]}`, ""},
+		"one more":                {`{"a":1,"b":[` + strings.Repeat("0,", maxValues-3) + `0]}`, reason},
+		"objects":                 {`{"a":1,"b":[` + strings.Repeat("{},", maxValues/2) + `0]}`, reason},
+		"names":                   {`{"a":1` + strings.Repeat(`,"b":0`, maxValues) + `}`, reason},
+		"16 MiB of numbers":       {`{"a":1,"b":[` + strings.Repeat("0,", 8<<20) + `0]}`, reason},
+		"nested":                  {`{"a":1,"b":` + strings.Repeat("[", 8<<20) + `}`, reason},
+		"a long text of commas":   {`{"a":1,"b":"` + strings.Repeat(`,[{\"`, 1<<20) + `"}`, ""},
+		"many lines of some each": {strings.Repeat(`{"a":1,"b":2,"c":[3,4]}`+"\n", maxValues/5), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tally := feed(p.NewFold(), c.body)
+			switch {
+			case c.reason == "" && tally.Counted != 1:
+				t.Errorf("%+v", tally.Dead)
+			case c.reason != "" && (len(tally.Dead) != 1 || !strings.Contains(tally.Dead[0].Reason, c.reason)):
+				t.Errorf("%d counted, dead: %+v", tally.Counted, tally.Dead)
+			}
+		})
+	}
+}
+
+func TestJSON_memoryOfALargeTextIsGivenBack(t *testing.T) {
+	t.Parallel()
+	p := (&jsonFormat{fields: []jsonField{{path: []step{{name: "a"}}}}}).parser().(*jsonParser)
+	read := func(body string) {
+		r := &rec{fields: make([]value, 1)}
+		r.event.Body = []byte(body)
+		if _, err := p.start(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	large := `{"a":1,"b":[` + strings.Repeat("0,", manyValues) + `0]}`
+	bytesOf := func(body string) int64 {
+		return testing.Benchmark(func(b *testing.B) {
+			for range b.N {
+				read(body)
+			}
+		}).AllocedBytesPerOp()
+	}
+	read(large)
+	if !p.large {
+		t.Error("the tree of a large text is kept")
+	}
+	read(`{"a":1}`)
+	if p.large {
+		t.Error("a small text after it holds the large one's tree")
+	}
+	if n := bytesOf(`{"a":1}`); n > 1000 {
+		t.Errorf("%d bytes a small text", n)
+	}
+}
+
+// The bound looks at what stands outside of texts.
+func TestHasManyValues(t *testing.T) {
+	t.Parallel()
+	for n := range 40 {
+		text := "[" + strings.Repeat(`"\\",`, n) + `"\"[{,"]`
+		for most := range 50 {
+			if got, want := hasManyValues([]byte(text), most), n+2 > most && len(text) > most; got != want {
+				t.Errorf("%d values, %d may be: %v", n+2, most, got)
+			}
+		}
+	}
+}
+
+// A pattern that comes with the record makes the work the product of two lengths: 16 MiB took days.
+func TestLike_patternOfTheRecord(t *testing.T) {
+	t.Parallel()
+	p := plan(t, "json", "INSERT INTO t SELECT COALESCE(n, '') AS n, COUNT(*) AS c FROM events WHERE a LIKE b GROUP BY n")
+	body := func(a, b string) string { return fmt.Sprintf(`{"n":1,"a":"%s","b":"%s"}`, a, b) }
+	for name, c := range map[string]struct {
+		body string
+		dead bool
+	}{
+		"short":    {body("xay", "%a%"), false},
+		"long":     {body(strings.Repeat("a", 1<<20), "%a"), false},
+		"too long": {body(strings.Repeat("a", 1<<20), "%"+strings.Repeat("a", 100)+"b"), true},
+	} {
+		tally := feed(p.NewFold(), c.body)
+		if c.dead != (len(tally.Dead) == 1 && strings.HasPrefix(tally.Dead[0].Reason, "LIKE: ")) || !c.dead && tally.Counted != 1 {
+			t.Errorf("%s: %+v", name, tally)
+		}
+	}
+}
