@@ -131,13 +131,13 @@ func (p *clfParser) next(r *rec) (bool, error) {
 
 // line reads one line, which has no line end.
 func (p *clfParser) line(f *[clfSlots]value, b []byte) error {
-	i := bytes.IndexByte(b, ' ')
-	if i <= 0 {
-		return errHost
+	i, classes := 0, uint8(0)
+	for i < len(b) && b[i] != ' ' {
+		classes |= byteClass[b[i]]
+		i++
 	}
-	classes := uint8(0)
-	for _, c := range b[:i] {
-		classes |= byteClass[c]
+	if i == 0 || i == len(b) {
+		return errHost
 	}
 	if classes != 0 && (classes&notHost != 0 || !isHost(b[:i])) {
 		return errInFront

@@ -61,7 +61,31 @@ var byteClass = func() (class [256]uint8) {
 // isHost judges a host that holds a colon: only an address does, alone, in brackets or with a port, and nginx's
 // "unix:".
 func isHost(b []byte) bool {
-	return isAddress(b) || string(b) == "unix:"
+	return isPlainIPv6(b) || isAddress(b) || string(b) == "unix:"
+}
+
+// isPlainIPv6 knows nearly all addresses of IPv6 in one pass: groups of hexadecimal digits and colons, nothing else.
+func isPlainIPv6(b []byte) bool {
+	groups, digits, short := 0, 0, false
+	for i, c := range b {
+		switch {
+		case c-'0' <= 9 || c|0x20-'a' <= 5:
+			if digits == 0 {
+				groups++
+			}
+			if digits++; digits > 4 {
+				return false
+			}
+		case c != ':' || i == 0:
+			return false // an address that begins with :: is not plain
+		case digits == 0 && short:
+			return false
+		default:
+			short = short || digits == 0
+			digits = 0
+		}
+	}
+	return (digits > 0 || b[len(b)-2] == ':') && (groups == 8 && !short || groups < 8 && short)
 }
 
 // isAddress reports whether b is an IP address, which may stand in brackets and have a port. It allocates for zones and
