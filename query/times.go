@@ -53,19 +53,23 @@ func offsetAt(zone *time.Location, micros int64) int64 {
 	return int64(off) * second
 }
 
-// resolve is the instant at which a zone's clocks show local (microseconds since 1970 on these clocks). hint is an
-// offset to prefer where clocks show it twice; where they never show it, the instant after the gap is taken.
-func resolve(zone *time.Location, local, hint int64) int64 {
-	at := local - hint
-	off := offsetAt(zone, at)
-	if off == hint {
-		return at
+// resolve is the instant at which a zone's clocks show local (microseconds since 1970 on these clocks): the first one
+// where they show it twice. Where they never show it, it is the instant at which they would, had they not been changed.
+func resolve(zone *time.Location, local int64) int64 {
+	before, after := offsetAt(zone, local-day), offsetAt(zone, local+day)
+	first, found := int64(0), false
+	for _, off := range [...]int64{before, after, offsetAt(zone, local-before), offsetAt(zone, local-after)} {
+		if at := local - off; offsetAt(zone, at) == off && (!found || at < first) {
+			first, found = at, true
+		}
+		if found && before == after {
+			break
+		}
 	}
-	other := local - off
-	if offsetAt(zone, other) == off {
-		return other
+	if !found {
+		return local - min(before, after)
 	}
-	return max(at, other)
+	return first
 }
 
 // stampCache remembers the last minute that was read: log lines come many to the minute.
@@ -87,7 +91,7 @@ func (r *rec) clfTime(b []byte) (micros int64, ok bool) {
 			return 0, false
 		}
 		local += sec * second
-		return resolve(r.zone, local, offsetAt(r.zone, local)), true
+		return resolve(r.zone, local), true
 	}
 	sec, ok := twoDigits(b[18:])
 	if !ok || b[17] != ':' || sec > 60 {
@@ -201,7 +205,7 @@ func parseTime(b []byte, zone *time.Location) (micros int64, ok bool) {
 	}
 	switch {
 	case len(b) == 0:
-		return resolve(zone, local, offsetAt(zone, local)), true
+		return resolve(zone, local), true
 	case len(b) == 1 && b[0] == 'Z':
 		return local, true
 	}

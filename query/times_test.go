@@ -2,6 +2,7 @@ package query
 
 import (
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 	_ "time/tzdata"
@@ -156,5 +157,57 @@ func TestTimes_agreeWithGo(t *testing.T) {
 		if !ok || string(appendTime(nil, got, 0)) != utc {
 			t.Errorf("%s in Berlin is %s, want %s", text, appendTime(nil, got, 0), utc)
 		}
+	}
+}
+
+// A local time is the first instant at which clocks show it, in every zone and around every change of its clocks. The
+// test looks at each quarter of an hour in turn, and subtracts no offset.
+func TestResolve_isTheFirstShowing(t *testing.T) {
+	t.Parallel()
+	const quarter = 15 * 60
+	offset := func(zone *time.Location, at int64) int64 { return wall(zone, at) - at }
+	twice, never := 0, 0
+	for _, name := range strings.Fields(zoneNames) {
+		zone, err := time.LoadLocation(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for at := int64(0); at < 25_000*86400; at += 86400 {
+			if offset(zone, at) == offset(zone, at+7*86400) {
+				at += 6 * 86400
+				continue
+			}
+			if offset(zone, at) == offset(zone, at+86400) {
+				continue
+			}
+			if offset(zone, at)%quarter != 0 || offset(zone, at+86400)%quarter != 0 {
+				continue // not of these quarters
+			}
+			// From a day before to a day after the change, what clocks show, and when they do so first.
+			first := map[int64]int64{}
+			for s := at - 86400; s <= at+2*86400; s += quarter {
+				if w := wall(zone, s); first[w] == 0 {
+					first[w] = s
+				} else if s != first[w] {
+					twice++
+				}
+			}
+			for w := wall(zone, at-10*3600); w <= wall(zone, at+86400+10*3600); w += quarter {
+				want, shown := first[w]
+				got := resolve(zone, w*second) / second
+				switch {
+				case shown && got != want:
+					t.Fatalf("%s: %s is %s, want %s", name, time.Unix(w, 0).UTC().Format(time.DateTime), time.Unix(got, 0).UTC(), time.Unix(want, 0).UTC())
+				case !shown:
+					never++
+					if wall(zone, got) <= w || first[wall(zone, got)] != got {
+						t.Fatalf("%s: %s, which clocks never show, is %s", name, time.Unix(w, 0).UTC().Format(time.DateTime), time.Unix(got, 0).UTC())
+					}
+				}
+			}
+		}
+	}
+	if twice == 0 || never == 0 {
+		t.Errorf("%d were shown twice, %d never: too few to say anything", twice, never)
 	}
 }
