@@ -260,7 +260,8 @@ func (o ownTable) judge(f *found) (out []Finding) {
 		}
 	}
 	for i := range f.triggers {
-		if r := &f.triggers[i]; len(r.assigned()) > 0 {
+		r := &f.triggers[i]
+		if columns, _ := r.assigned(); columns != nil {
 			out = append(out, Finding{Subject: o.name, Seen: "its trigger " + r.name + " changes what is written", Do: "DROP TRIGGER " + string(appendName(nil, r.name))})
 		}
 	}

@@ -10,20 +10,25 @@ import (
 )
 
 // assigned lists the columns of the row that a BEFORE trigger writes in place of what the statement wrote, in lower case:
-// the targets of SET, and what is passed to a procedure, which may have it as OUT parameter. Nothing else can assign to
-// NEW. It reads the trigger's text as words and does not need its grammar: in SET, a target stands behind SET or behind a
-// comma outside of parentheses, and NEW stands there in no other statement (UPDATE … SET has columns there).
-func (r *trigger) assigned() (columns []string) {
+// the targets of SET. A procedure to which such a column is passed may write it too, where that is an OUT parameter, and
+// need not: passed lists those. Nothing else can assign to NEW. It reads the trigger's text as words and does not need its
+// grammar: a target stands behind SET, or behind a comma outside of parentheses; CHARACTER SET and the SET of UPDATE,
+// INSERT and REPLACE have none.
+func (r *trigger) assigned() (columns, passed []string) {
 	if !strings.EqualFold(r.timing, "BEFORE") {
-		return nil
+		return nil, nil
 	}
-	words := sqlWords(r.body, strings.Contains(r.mode, "ANSI_QUOTES"))
-	set, call, depth := false, false, 0
+	words := sqlWords(r.body, strings.Contains(r.mode, "ANSI_QUOTES"), strings.Contains(r.mode, "NO_BACKSLASH_ESCAPES"))
+	set, call, other, depth := false, false, false, 0 // other is a statement whose SET has columns of a table behind it
 	for i, w := range words {
 		switch strings.ToUpper(w) {
 		case ";":
-			set, call, depth = false, false, 0
+			set, call, other, depth = false, false, false, 0
 			continue
+		case "THEN", "ELSE", "DO", "BEGIN", "LOOP", "REPEAT":
+			other = false
+		case "UPDATE", "INSERT", "REPLACE":
+			other = other || i+1 < len(words) && words[i+1] != "(" // else it is a function
 		case "(":
 			depth++
 			continue
@@ -31,7 +36,9 @@ func (r *trigger) assigned() (columns []string) {
 			depth--
 			continue
 		case "SET":
-			set, depth = true, 0
+			if !other && (i == 0 || !strings.EqualFold(words[i-1], "CHARACTER")) {
+				set, depth = true, 0
+			}
 			continue
 		case "CALL":
 			call = true
@@ -41,11 +48,15 @@ func (r *trigger) assigned() (columns []string) {
 			continue
 		}
 		target := set && depth == 0 && i > 0 && (strings.EqualFold(words[i-1], "SET") || words[i-1] == "," || words[i-1] == ":")
-		if target || call || i+3 < len(words) && words[i+3] == ":=" {
-			columns = append(columns, strings.ToLower(unquoted(words[i+2])))
+		column := strings.ToLower(unquoted(words[i+2]))
+		switch {
+		case target || i+3 < len(words) && words[i+3] == ":=":
+			columns = append(columns, column)
+		case call:
+			passed = append(passed, column)
 		}
 	}
-	return columns
+	return columns, passed
 }
 
 func unquoted(word string) string {
@@ -58,7 +69,7 @@ func unquoted(word string) string {
 
 // sqlWords divides SQL into names, numbers, quoted texts and marks. Comments are left out, but for those that the server
 // reads as code. Texts in single quotes become one word that is no name; those in double quotes too, unless ansi.
-func sqlWords(text string, ansi bool) (words []string) {
+func sqlWords(text string, ansi, plainBackslash bool) (words []string) {
 	for i := 0; i < len(text); {
 		rest := text[i:]
 		n := 1
@@ -82,7 +93,7 @@ func sqlWords(text string, ansi bool) (words []string) {
 				n += 4
 			}
 		case c == '\'' || c == '"' || c == '`':
-			n = quotedBytes(rest)
+			n = quotedBytes(rest, plainBackslash)
 			if c == '`' || c == '"' && ansi {
 				words = append(words, rest[:n])
 			} else {
@@ -104,11 +115,12 @@ func sqlWords(text string, ansi bool) (words []string) {
 	return words
 }
 
-// quotedBytes is the length of the quoted text that s begins with.
-func quotedBytes(s string) int {
+// quotedBytes is the length of the quoted text that s begins with. A backslash is a plain character where the trigger was
+// made under NO_BACKSLASH_ESCAPES.
+func quotedBytes(s string, plainBackslash bool) int {
 	for i := 1; i < len(s); i++ {
 		switch {
-		case s[i] == '\\' && s[0] != '`':
+		case s[i] == '\\' && s[0] != '`' && !plainBackslash:
 			i++
 		case s[i] == s[0] && i+1 < len(s) && s[i+1] == s[0]:
 			i++
@@ -135,7 +147,12 @@ func (j *judge) triggers() {
 	others := 0
 	for i := range j.found.triggers {
 		r := &j.found.triggers[i]
-		if c := firstOf(j.want, r.assigned()); c != "" {
+		columns, passed := r.assigned()
+		if c := firstOf(j.want, passed); c != "" {
+			j.warn(name, "make sure that the procedure takes it as an IN parameter",
+				"trigger %s passes NEW.%s to a procedure before each %s: as an OUT parameter the row would not be what the query writes", r.name, c, r.event)
+		}
+		if c := firstOf(j.want, columns); c != "" {
 			j.refuse(name, "DROP TRIGGER "+dropName(j.want, r.name),
 				"trigger %s sets NEW.%s before each %s: the row would not be what the query writes", r.name, c, r.event)
 		} else if !strings.EqualFold(r.event, "DELETE") {

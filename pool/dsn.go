@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/go-sql-driver/mysql"
 )
@@ -62,10 +63,10 @@ func (c Config) address() (*mysql.Config, error) {
 		}
 		d, err := mysql.ParseDSN(dsn)
 		if err != nil {
-			return nil, fmt.Errorf("mysql-dsn is not user:password@tcp(host:port)/database: %w", err)
+			return nil, fmt.Errorf("%s must be user:password@tcp(host:port)/database%s", option, why(err))
 		}
 		if d.Net == "tcp" && !isHostPort(d.Addr) {
-			return nil, fmt.Errorf("%s holds the address %q, must be host:port with a port from 1 to 65535; an IPv6 address stands in brackets", option, d.Addr)
+			return nil, fmt.Errorf("%s %s, must be host:port with a port from 1 to 65535; an IPv6 address stands in brackets", option, inWords(dsn, d.Addr))
 		}
 		if c.TLS != "" && strings.Contains(dsn, "tls=") {
 			return nil, errors.New("mysql-tls and the DSN's tls parameter are both given: two spellings of one thing")
@@ -98,6 +99,24 @@ func isHostPort(address string) bool {
 	return err == nil && badPort == nil && n > 0 && host != "" && !strings.ContainsAny(host, "[]/\"' \t\r\n")
 }
 
+// why is what the driver's parser says of a DSN, where that is one of its fixed texts. Its others quote the DSN, and with it
+// the password of one that is not written as it should be.
+func why(err error) string {
+	if text, ok := strings.CutPrefix(err.Error(), "invalid DSN: "); ok {
+		return ": " + text
+	}
+	return ""
+}
+
+// inWords says which address a DSN holds, or, where nothing in it stands before an @, that it holds one: what was taken
+// for the address may be the password then.
+func inWords(dsn, address string) string {
+	if !strings.Contains(dsn, "@") {
+		return "holds no user, and its address is malformed"
+	}
+	return fmt.Sprintf("holds the address %q", address)
+}
+
 // checkParameters refuses parameters that the pool sets. It reads the DSN itself, for the driver's parser drops the
 // spelling of what it understood.
 func checkParameters(dsn string) error {
@@ -112,6 +131,9 @@ func checkParameters(dsn string) error {
 			name = plain
 		}
 		if name != "" && !slices.Contains(leftToDSN, name) {
+			if strings.IndexFunc(name, func(r rune) bool { return !unicode.IsLetter(r) }) >= 0 {
+				name = "what is no parameter" // and may be the end of a password that holds a slash
+			}
 			refused = append(refused, name)
 		}
 	}

@@ -167,7 +167,7 @@ func TestResolve_isTheFirstShowing(t *testing.T) {
 	const quarter = 15 * 60
 	offset := func(zone *time.Location, at int64) int64 { return wall(zone, at) - at }
 	twice, never := 0, 0
-	for _, name := range strings.Fields(zoneNames) {
+	for name := range strings.FieldsSeq(zoneNames) {
 		zone, err := time.LoadLocation(name)
 		if err != nil {
 			t.Fatal(err)
