@@ -85,6 +85,21 @@ func TestPlans_commands(t *testing.T) {
 				"ingest --kafka-brokers k1:9092,k2:9092 --kafka-topic t --kafka-value raw --kafka-key key --avro-listen off --http-listen :2 --admin-listen 127.0.0.1:9415",
 			},
 		},
+		"a source has the port of the admin listener": {
+			"a.sources = x\na.channels = c\na.sources.x.type = avro\na.sources.x.port = 9414\na.sources.x.channels = c\n",
+			[]string{"run --kafka-brokers ${KAFKA_BROKERS} --avro-listen :9414 --admin-listen 127.0.0.1:9415"},
+		},
+		"a source has the port of another command's admin listener": {
+			"a.sources = x y\na.channels = c d\na.sources.x.type = avro\na.sources.x.port = 9415\na.sources.x.channels = c\na.sources.y.type = http\na.sources.y.port = 9414\na.sources.y.channels = d\n",
+			[]string{
+				"run --job x --kafka-brokers ${KAFKA_BROKERS} --kafka-topic x --avro-listen :9415 --admin-listen 127.0.0.1:9416",
+				"run --job y --kafka-brokers ${KAFKA_BROKERS} --kafka-topic y --avro-listen off --http-listen :9414 --admin-listen 127.0.0.1:9417",
+			},
+		},
+		"a UDP port is not that of the admin listener": {
+			"a.sources = x\na.channels = c\na.sources.x.type = syslogudp\na.sources.x.port = 9414\na.sources.x.channels = c\n",
+			[]string{"run --kafka-brokers ${KAFKA_BROKERS} --avro-listen off --syslog-udp-listen :9414"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

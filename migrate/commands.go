@@ -145,6 +145,9 @@ func jobName(s string) string {
 	return s[:min(len(s), 100)]
 }
 
+// defaultAdmin is the port of --admin-listen where it is not given.
+const defaultAdmin = 9414
+
 // finish gives each command its verb, and a job, a topic and a port of its own where there are several.
 func (p *planner) finish() {
 	p.units = slices.DeleteFunc(p.units, func(u *unit) bool {
@@ -160,14 +163,14 @@ func (p *planner) finish() {
 	}
 	jobs := map[string]bool{}
 	taken := p.ports()
-	admin := 9414
+	admin := defaultAdmin
 	for i, u := range p.units {
 		if u.beside == nil && loading > 1 {
 			p.separate(u, jobs, topics)
 		}
 		u.verb()
 		u.sound()
-		if i > 0 {
+		if i > 0 || taken[strconv.Itoa(defaultAdmin)] {
 			for admin++; taken[strconv.Itoa(admin)]; admin++ {
 			}
 			if admin > 65535 {
@@ -184,7 +187,7 @@ func (p *planner) finish() {
 	}
 }
 
-// ports are those that commands listen on. Two commands with one port cannot run on one host.
+// ports are the TCP ports that commands listen on. Two commands with one port cannot run on one host.
 func (p *planner) ports() map[string]bool {
 	taken := map[string]bool{}
 	by := map[string]*unit{}
@@ -194,10 +197,11 @@ func (p *planner) ports() map[string]bool {
 			if !strings.HasSuffix(o.Name, "-listen") || port == "" {
 				continue
 			}
-			taken[port] = true
 			key := port
 			if strings.Contains(o.Name, "udp") {
 				key = "udp " + port
+			} else {
+				taken[port] = true
 			}
 			if was := by[key]; was != nil {
 				u.by.look("%s: port %s is that of the command for %s too: run the two on two hosts, or give one of them another port, which its senders must know", strings.Join(u.Of, ", "), port, was.where(u.by))
