@@ -96,6 +96,21 @@ func TestPlans_commands(t *testing.T) {
 				"run --job y --kafka-brokers ${KAFKA_BROKERS} --kafka-topic y --avro-listen off --http-listen :9414 --admin-listen 127.0.0.1:9417",
 			},
 		},
+		"host names that Flume does not verify": {
+			"a.sources = k\na.channels = c\na.sources.k.type = " + kafkaSource + "\na.sources.k.kafka.bootstrap.servers = k:9093\na.sources.k.kafka.topics = t\na.sources.k.channels = c\n" +
+				"a.sources.k.kafka.consumer.security.protocol = SSL\na.sources.k.kafka.consumer.ssl.truststore.location = /t.jks\na.sources.k.kafka.consumer.ssl.endpoint.identification.algorithm =\n",
+			[]string{"load --kafka-brokers k:9093 --kafka-topic t --kafka-value raw --kafka-tls --kafka-tls-ca /t.pem --kafka-tls-verify verify-ca"},
+		},
+		"host names that Flume does not verify, without a truststore": {
+			"a.sources = t\na.channels = c\na.sinks = k\na.sources.t.type = exec\na.sources.t.channels = c\na.sinks.k.type = " + kafkaSink + "\na.sinks.k.kafka.bootstrap.servers = k:9093\na.sinks.k.kafka.topic = t\na.sinks.k.channel = c\n" +
+				"a.sinks.k.kafka.producer.security.protocol = SSL\na.sinks.k.kafka.producer.ssl.endpoint.identification.algorithm =\n",
+			[]string{"load --kafka-brokers k:9093 --kafka-topic t --kafka-value raw --kafka-tls --kafka-tls-verify verify-ca --kafka-tls-ca ${KAFKA_TLS_CA}"},
+		},
+		"a channel's consumer does not verify host names, and its producer has the truststore": {
+			"a.sources = t\na.channels = c\na.sources.t.type = exec\na.sources.t.channels = c\na.channels.c.type = org.apache.flume.channel.kafka.KafkaChannel\na.channels.c.kafka.bootstrap.servers = k:9093\na.channels.c.kafka.topic = t\n" +
+				"a.channels.c.kafka.consumer.security.protocol = SSL\na.channels.c.kafka.consumer.ssl.endpoint.identification.algorithm =\na.channels.c.kafka.producer.security.protocol = SSL\na.channels.c.kafka.producer.ssl.truststore.location = /t.p12\n",
+			[]string{"load --kafka-brokers k:9093 --kafka-topic t --kafka-value flume --kafka-tls --kafka-tls-ca /t.pem --kafka-tls-verify verify-ca"},
+		},
 		"a UDP port is not that of the admin listener": {
 			"a.sources = x\na.channels = c\na.sources.x.type = syslogudp\na.sources.x.port = 9414\na.sources.x.channels = c\n",
 			[]string{"run --kafka-brokers ${KAFKA_BROKERS} --avro-listen off --syslog-udp-listen :9414"},
@@ -129,7 +144,9 @@ func TestPlans_reports(t *testing.T) {
 			"a.sinks.k.type = " + kafkaSink + "\na.sources.s.interceptors = u\na.sources.s.interceptors.u.type = x.UUIDInterceptor$Builder\n",
 			"have an interceptor put it into the header key", "the ID is the key",
 		},
-		"a topic for each host": {"a.sinks.k.type = " + kafkaSink + "\na.sinks.k.kafka.topic = logs-%{host}\n", "run etl load once for each of them", "etl load \\"},
+		"host names that are verified": {"a.sinks.k.type = " + kafkaSink + "\na.sinks.k.kafka.producer.security.protocol = SSL\na.sinks.k.kafka.producer.ssl.endpoint.identification.algorithm = https\n", "", "verify-ca"},
+		"no CA is there":               {"a.sinks.k.type = " + kafkaSink + "\na.sinks.k.kafka.producer.security.protocol = SSL\na.sinks.k.kafka.producer.ssl.endpoint.identification.algorithm =\n", "KAFKA_TLS_CA: a.sinks.k.kafka.producer.ssl.endpoint.identification.algorithm is empty", "algorithm: it is empty"},
+		"a topic for each host":        {"a.sinks.k.type = " + kafkaSink + "\na.sinks.k.kafka.topic = logs-%{host}\n", "run etl load once for each of them", "etl load \\"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

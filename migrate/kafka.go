@@ -2,6 +2,7 @@ package migrate
 
 import (
 	"cmp"
+	"fmt"
 	"path"
 	"regexp"
 	"slices"
@@ -41,6 +42,7 @@ func (b *builder) kafkaChannel(c *Component, u *unit, replaced bool) {
 	u.name, u.keyed = c.Name, b.names([]*Component{c})
 	b.kafka(c, u, "consumer", []string{"kafka.topic", "topic"}, "flume-channel", "parseAsFlumeEvent", true)
 	b.kafkaClient(c, "producer")
+	b.kafkaHostNames(c, "consumer", "producer")
 	if !replaced {
 		b.channelAcks(c)
 	}
@@ -64,6 +66,7 @@ func (b *builder) channelAcks(c *Component) {
 func (b *builder) kafkaSink(c *Component, u *unit, replaced bool) {
 	u.name, u.keyed = c.Name, b.names([]*Component{c})
 	b.kafka(c, u, "producer", []string{"kafka.topic", "topic"}, "default-flume-topic", "useFlumeEventFormat", false)
+	b.kafkaHostNames(c, "producer")
 	if c.Get("topicHeader") != "" || !strings.EqualFold(c.Get("allowTopicOverride"), "false") {
 		b.look("%s: an event with a header %q went to the topic of that name; etl knows one topic", c.Key(b.Agent, "*"), cmp.Or(c.Get("topicHeader"), "topic"))
 	}
@@ -140,6 +143,9 @@ func streamOf(brokers, zk, topic string) string {
 	return strings.Join(list, ",") + " " + zk + " " + topic
 }
 
+// hostNames is the property of Kafka's Java client that says how host names are verified; empty turns that off.
+const hostNames = "ssl.endpoint.identification.algorithm"
+
 // kafkaClient gives the options of TLS and login, of the properties of a consumer or a producer.
 func (b *builder) kafkaClient(c *Component, client string) {
 	key := func(name string) string { return c.Key(b.Agent, name) }
@@ -170,6 +176,29 @@ func (b *builder) kafkaClient(c *Component, client string) {
 		b.option(key(p+"ssl.keystore.location"), "--kafka-tls-cert", base+".pem")
 		b.option(key(p+"ssl.keystore.location"), "--kafka-tls-key", base+"-key.pem")
 		b.keystore(store)
+	}
+}
+
+// kafkaHostNames gives --kafka-tls-verify where one of the clients has an empty ssl.endpoint.identification.algorithm,
+// with which Kafka's client does not compare the host name with the broker's certificate. It comes after kafkaClient for
+// all of them, because verify-ca needs a CA: that of any truststore, or else one that the reader is asked for.
+func (b *builder) kafkaHostNames(c *Component, clients ...string) {
+	if !b.cur.Has("--kafka-tls") {
+		return
+	}
+	for _, client := range clients {
+		key := c.Key(b.Agent, "kafka."+client+"."+hostNames)
+		if !b.agent.says(key) || c.Get("kafka."+client+"."+hostNames) != "" {
+			continue
+		}
+		b.option(key, "--kafka-tls-verify", "verify-ca")
+		if b.cur.Has("--kafka-tls-ca") {
+			continue
+		}
+		name := b.planner.names.name("KAFKA_TLS_CA", b.Agent+" "+c.Kind+" "+c.Name)
+		b.cur.ask("--kafka-tls-ca", name, "a PEM file of the CA that signs the brokers' certificates")
+		b.use(key, "--kafka-tls-ca")
+		b.cur.asked = append(b.cur.asked, fmt.Sprintf("%s: %s is empty, so host names are not verified, and the file names no truststore; --kafka-tls-verify verify-ca needs the CA that signs the brokers' certificates; set the variable to its PEM file", name, key))
 	}
 }
 
@@ -242,6 +271,7 @@ func (b *builder) kafkaSource(c *Component, u *unit) (more []*unit) {
 	slices.Sort(topics)
 	topics = slices.Compact(topics)
 	b.kafka(c, u, "consumer", nil, "", "useFlumeEventFormat", false)
+	b.kafkaHostNames(c, "consumer")
 	b.begin(c)
 	key := c.Key(b.Agent, name)
 	if len(topics) == 0 {
@@ -264,6 +294,7 @@ func (b *builder) kafkaSource(c *Component, u *unit) (more []*unit) {
 		m := u
 		if i > 0 {
 			m = &unit{by: b, name: u.name, own: true, zk: u.zk, Command: Command{Of: slices.Clone(u.Of), Options: slices.Clone(base)}}
+			m.takes(u)
 			more = append(more, m)
 		}
 		b.cur = m
