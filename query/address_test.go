@@ -6,6 +6,35 @@ import (
 	"testing"
 )
 
+// IPv4 is judged as the standard library does, without its error.
+func TestIsIPv4(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(2, 0))
+	const letters = "0123455..9a"
+	taken := 0
+	check := func(s string) {
+		a, err := netip.ParseAddr(s)
+		if want := err == nil && a.Is4(); isIPv4([]byte(s)) != want {
+			t.Errorf("%q: %v, want %v", s, !want, want)
+		} else if want {
+			taken++
+		}
+	}
+	for _, s := range []string{"1.2.3.4", "255.255.255.255", "256.1.1.1", "01.2.3.4", "0.0.0.0", "1.2.3", "1.2.3.4.5", "1..2.3", ".1.2.3", "1.2.3.", "cafe.bad.de.ed", "00.1.1.1", "1.2.3.4 "} {
+		check(s)
+	}
+	for range 300_000 {
+		b := make([]byte, 5+random.IntN(9))
+		for i := range b {
+			b[i] = letters[random.IntN(len(letters))]
+		}
+		check(string(b))
+	}
+	if taken < 300 {
+		t.Errorf("%d were taken, too few to say anything", taken)
+	}
+}
+
 // What the short way takes for an address is one, whatever the bytes are, and it takes those that servers write.
 func TestIsPlainIPv6(t *testing.T) {
 	t.Parallel()

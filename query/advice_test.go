@@ -94,6 +94,9 @@ var advices = []struct{ format, query, write string }{
 	{"combined", "INSERT INTO t SELECT «COUNT(*) AS n FROM events»", "SELECT 'all' AS k, … GROUP BY k"},
 	{"combined", "INSERT INTO t SELECT «DISTINCT host FROM events»", "GROUP BY with COUNT(*)"},
 	{"combined", "INSERT INTO t SELECT host, «COUNT(DISTINCT path) AS n FROM events GROUP BY host»", "group by the value too"},
+	{"combined", "INSERT INTO t SELECT host, «AVG(bytes)» AS a, COUNT(*) AS n FROM events GROUP BY host", "SUM(x)"},
+	{"combined", "INSERT INTO t SELECT host, «STDDEV(bytes)» AS a, COUNT(*) AS n FROM events GROUP BY host", "SUM(x * x)"},
+	{"combined", "INSERT INTO t SELECT host, «IFNULL(AVG(bytes), 0)» AS a, COUNT(*) AS n FROM events GROUP BY host", "SUM(x)"},
 	// Names.
 	{"combined", "INSERT INTO t SELECT LEFT(path, 9) AS p, COUNT(*) AS n FROM events WHERE «p» = '/' GROUP BY p", "LEFT(`path`, 9)"},
 	{"json", "INSERT INTO t SELECT COALESCE(LEFT(uri, 9), '') AS p, COUNT(*) AS n FROM events WHERE «p» = '/' GROUP BY p", "COALESCE(LEFT(uri, 9), '')"},

@@ -14,7 +14,7 @@ import (
 //   - Back, and n is whole days, months or years: the window is every instant with a date of the window, so that a date
 //     has one row, even where its midnight comes twice or comes again after the next date has begun.
 //   - Back, and n is something shorter or between: a window is a run of time without interruption. Where clocks are
-//     set from within a window back into the same window, it goes on and is longer. Else what clocks show again is
+//     set from within a window back into the same window, it continues and is longer. Else what clocks show again is
 //     another window, which begins at the moment at which they were set. An hour that is shown twice from its beginning
 //     to its end is two windows, too.
 //

@@ -95,7 +95,7 @@ var (
 	errEmptyLine = errors.New("the line is empty")
 	errHost      = errors.New("want host, ident and user before the time, with a space between them")
 	errInFront   = errors.New("something stands in front of the host, or the fields before the time are not host, ident and user: " +
-		"a syslog tag, a virtual host, a list of addresses or a container's prefix needs --format-string")
+		"a syslog tag, a virtual host, a list of addresses or a container's prefix needs --log-format-string")
 	errTime    = errors.New("want a time in brackets after the user, such as [17/May/2015:10:05:03 +0000]")
 	errRequest = errors.New(`want the request line in quotes after the time, such as "GET / HTTP/1.1"`)
 	errStatus  = errors.New("want a status of three digits after the request line")

@@ -110,6 +110,13 @@ func (p *customParser) line(fields []value, b []byte) error {
 				return errLiteral
 			}
 			n = len(field)
+		case (f.field == fieldHost || p.format.isVhost(f)) && bytes.HasPrefix(pieces[i+1].literal, []byte{':'}):
+			if n = hostBefore(b, pieces[i+1].literal); n < 0 && f.field == fieldText {
+				n = bytes.Index(b, pieces[i+1].literal) // a virtual host's name may be of any form
+			}
+			if n < 0 {
+				return errField
+			}
 		case len(pieces[i+1].literal) > 0: // else this is the last field
 			if n = bytes.Index(b, pieces[i+1].literal); n < 0 {
 				return errLiteral
@@ -177,6 +184,28 @@ func (f *piece) fits(v []byte) bool {
 		return true
 	}
 	return bytes.Count(v, []byte{' '}) <= f.spaces && bytes.IndexByte(v, '\t') < 0
+}
+
+var host = piece{field: fieldHost}
+
+// isVhost reports whether a field is the name of a virtual host.
+func (f *customFormat) isVhost(p *piece) bool {
+	return p.slot >= 0 && strings.HasPrefix(f.cols[p.slot].name, "vhost")
+}
+
+// hostBefore is the length of the host that b begins with, where literal, which begins with a colon, stands behind it. An
+// address of IPv6 holds colons too, so the longest host is taken. -1 says that there is none.
+func hostBefore(b, literal []byte) int {
+	run := 0
+	for run < len(b) && byteClass[b[run]] != notHost {
+		run++
+	}
+	for n := bytes.LastIndexByte(b[:run], ':'); n > 0; n = bytes.LastIndexByte(b[:n], ':') {
+		if bytes.HasPrefix(b[n:], literal) && host.fits(b[:n]) {
+			return n
+		}
+	}
+	return -1
 }
 
 // formatBuilder makes a customFormat of literal text and fields, in their order.

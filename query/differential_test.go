@@ -128,7 +128,7 @@ func diffStatement(n *node) string { return "INSERT INTO t SELECT " + n.ours() +
 // constantFault reports whether a statement is refused for the value of a constant in it. It may stand in a branch
 // that no record takes.
 func constantFault(err error) bool {
-	for _, s := range []string{"is no number", "is out of range", "is not a time such as", "more than 38 digits", "out of a DOUBLE's range", "of NULL is always NULL", "is NULL, and a time is wanted"} {
+	for _, s := range []string{"is no number", "is out of range", "is not a time such as", "more than 38 digits", "out of a DOUBLE's range", "of NULL is always NULL", "of NULL is always 0", "is NULL, and a time is wanted"} {
 		if strings.Contains(err.Error(), s) {
 			return true
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 )
 
 // maxFormatString bounds --log-format-string, in bytes.
@@ -60,23 +61,40 @@ func unwrap(text, directive string) string {
 			return text[1:max(1, n-1)]
 		}
 	}
-	if n := len(text); n > 1 && text[0] == '"' && quotedLength(text) == n && strings.Contains(text, `\"`) {
-		return text[1 : n-1]
+	// One quoted argument, with the name of a format behind it or without. A format that begins with a quoted field, as
+	// "%r" %s does, goes on behind it with more than a name.
+	if text != "" && (text[0] == '"' || text[0] == '\'') {
+		n := quotedLength(text)
+		behind := strings.TrimSpace(text[n:])
+		inside := text[1:max(1, n-1)]
+		whole := text[0] == '\'' || strings.Contains(inside, `\"`) || strings.ContainsFunc(inside, unicode.IsSpace)
+		if whole && !strings.ContainsAny(behind, "%$ \t\"'") {
+			return inside
+		}
 	}
 	return text
+}
+
+// cutSpace divides a text at its first white space, of which configurations have any kind.
+func cutSpace(text string) (word, rest string) {
+	i := strings.IndexFunc(text, unicode.IsSpace)
+	if i < 0 {
+		return text, ""
+	}
+	return text[:i], strings.TrimSpace(text[i:])
 }
 
 // nginxText joins the parts of a log_format: 'a ' 'b'. raw says escape=none.
 func nginxText(text string) (joined string, raw bool) {
 	text = strings.TrimSuffix(text, ";")
 	if rest, ok := strings.CutPrefix(text, "log_format"); ok {
-		_, text, _ = strings.Cut(strings.TrimSpace(rest), " ")
+		_, text = cutSpace(strings.TrimSpace(rest))
 	}
 	text = strings.TrimSpace(text)
 	if rest, ok := strings.CutPrefix(text, "escape="); ok {
 		var how string
-		how, text, _ = strings.Cut(rest, " ")
-		raw, text = how == "none", strings.TrimSpace(text)
+		how, text = cutSpace(rest)
+		raw = how == "none"
 	}
 	if text == "" || text[0] != '\'' {
 		return unwrap(text, "log_format"), raw
@@ -249,7 +267,7 @@ func (b *formatBuilder) time(shown, arg string) error {
 	case "usec":
 		b.field(shown, piece{field: fieldText}, epochColumn("us", 0))
 	case "%d/%b/%Y:%H:%M:%S %z", "%d/%b/%Y:%T %z", "%d/%b/%Y:%H:%M:%S", "%d/%b/%Y:%T":
-		b.field(shown, piece{field: fieldText, spaces: 1}, clfColumn)
+		b.field(shown, piece{field: fieldText, spaces: strings.Count(arg, " ")}, clfColumn)
 	case "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M:%S %z", "%Y-%m-%d %T", "%F %T", "%FT%T", "%FT%T%z", "%FT%TZ", "%F %T %z", "%Y-%m-%dT%T%z":
 		p := piece{field: fieldText, spaces: strings.Count(arg, " ")}
 		b.field(shown, p, isoColumn)

@@ -31,7 +31,7 @@ func nextLine(rest *[]byte) (line []byte, ok bool) {
 			line = line[:len(line)-1]
 		}
 		line = withoutBOM(line) // files that were put together have several
-		if len(line) > 0 {
+		if len(line) > 0 && (line[0] > ' ' || len(trimSpace(line)) > 0) {
 			return line, true
 		}
 	}
@@ -88,8 +88,8 @@ func isPlainIPv6(b []byte) bool {
 	return (digits > 0 || b[len(b)-2] == ':') && (groups == 8 && !short || groups < 8 && short)
 }
 
-// isAddress reports whether b is an IP address, which may stand in brackets and have a port. It allocates for zones and
-// for what is nearly an address alone.
+// isAddress reports whether b is an IP address, which may stand in brackets and have a port. It allocates for what
+// is nearly an address of IPv6.
 func isAddress(b []byte) bool {
 	if len(b) < 2 || len(b) > 80 {
 		return false
@@ -112,10 +112,31 @@ func isAddress(b []byte) bool {
 			return false
 		}
 	}
-	if colons == 1 {
+	switch colons {
+	case 0:
+		return points == 3 && isIPv4(b)
+	case 1:
 		return points == 3 && isParsed(b, netip.ParseAddrPort)
 	}
-	return (colons > 1 || points == 3) && isParsed(b, netip.ParseAddr)
+	return isParsed(b, netip.ParseAddr)
+}
+
+// isIPv4 reports whether b is four numbers up to 255 with points between them, none with a zero in front.
+func isIPv4(b []byte) bool {
+	groups, digits, n := 1, 0, 0
+	for _, c := range b {
+		switch {
+		case c == '.' && digits > 0:
+			groups, digits, n = groups+1, 0, 0
+		case c-'0' > 9 || digits > 0 && n == 0:
+			return false
+		default:
+			if digits, n = digits+1, 10*n+int(c-'0'); n > 255 {
+				return false
+			}
+		}
+	}
+	return groups == 4 && digits > 0
 }
 
 func isParsed[T any](b []byte, parse func(string) (T, error)) bool {

@@ -52,6 +52,8 @@ func TestLines_aRowForEach(t *testing.T) {
 		{"combined", line(200, "1")[:len(line(200, "1"))-1] + "\n" + line(404, "1"), "200@0 404@1"},
 		{"combined", line(200, "1") + "\nnonsense", ""},
 		{"combined", "\n\n", ""},
+		{"combined", " \t\n" + line(200, "1") + "\n  \n" + line(404, "1") + "\n\t", "200@0 404@1"},
+		{"json", "{\"status\":200}\n   \n{\"status\":404}", "200@0 404@1"},
 		{"json", "{\"status\":200}\n{\"status\":404}\r\n\n{\"status\":500}\n", "200@0 404@1 500@2"},
 		{"json", "{\"status\":\n 200\n}", "200@0"},
 		{"json", "\xef\xbb\xbf{\"status\":200}", "200@0"},

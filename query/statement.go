@@ -133,6 +133,9 @@ func (c *compiler) groupedOutputs(p *program, names []string, aggregated bool) e
 		case it.holdsAggregate():
 			c.expr(it.expr) // fails, and says why
 		default:
+			if c.expr(it.expr); c.err != nil {
+				return c.err // an AVG has a better reason than this
+			}
 			return fmt.Errorf("%s: it is neither in GROUP BY nor an aggregate, so that a group has no one value for it: add it to GROUP BY, or write MIN(%s) or MAX(%s)", it.text, it.text, it.text)
 		}
 	}
@@ -249,7 +252,7 @@ func (c *compiler) aggregate(name string, e *expr) output {
 		o.kind = o.x.column()
 	}
 	if o.x.kind == kNull {
-		return bad("%s of NULL is always NULL", strings.ToUpper(e.name))
+		return bad("%s of NULL is always %s", strings.ToUpper(e.name), map[bool]string{true: "0", false: "NULL"}[e.name == "count"])
 	}
 	return o
 }

@@ -57,13 +57,13 @@ func offsetAt(zone *time.Location, micros int64) int64 {
 // where they show it twice. Where they never show it, it is the instant at which they would, had they not been changed.
 func resolve(zone *time.Location, local int64) int64 {
 	before, after := offsetAt(zone, local-day), offsetAt(zone, local+day)
+	if before == after && offsetAt(zone, local-before) == before {
+		return local - before // nearly always
+	}
 	first, found := int64(0), false
 	for _, off := range [...]int64{before, after, offsetAt(zone, local-before), offsetAt(zone, local-after)} {
 		if at := local - off; offsetAt(zone, at) == off && (!found || at < first) {
 			first, found = at, true
-		}
-		if found && before == after {
-			break
 		}
 	}
 	if !found {

@@ -16,7 +16,7 @@ import (
 type QueryOptions struct {
 	Format          string `group:"query" default:"${format}" placeholder:"FORMAT" help:"Format of the events' bodies: words, raw, combined, common, json, apache or nginx."`
 	LogFormatString string `group:"query" placeholder:"STRING" help:"Log format of Apache (LogFormat) or nginx (log_format), as the server's configuration has it. It implies --format apache or nginx."`
-	Query           string `group:"query" placeholder:"SQL" help:"INSERT INTO … SELECT … FROM events; several are parted by semicolons."`
+	Query           string `group:"query" placeholder:"SQL" help:"INSERT INTO … SELECT … FROM events; separate several statements with semicolons."`
 	QueryFile       string `group:"query" placeholder:"FILE" help:"File with the query."`
 	TimeZone        string `group:"query" default:"UTC" placeholder:"ZONE" help:"Zone of times that the logs write without one, and of calendar windows (default UTC). MySQL always gets UTC."`
 }

@@ -40,7 +40,7 @@ func (helpFlag) BeforeReset(ctx *kong.Context) error {
 }
 
 type helpOption struct {
-	Help helpFlag `short:"h" help:"Show what can be said here, and end."`
+	Help helpFlag `short:"h" help:"Show this help and exit."`
 }
 
 // Parse reads args and the environment into the grammar. The error of a command line that cannot be used has exit
