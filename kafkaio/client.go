@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -36,11 +39,11 @@ func (c Config) options(log *slog.Logger, d *dials) []kgo.Opt {
 		kgo.DisableClientMetrics(),
 		kgo.MaxDecompressBatchBytes(c.MaxDecompressBatchBytes),
 	}
+	dial := (&net.Dialer{Timeout: dialTimeout}).DialContext
 	if c.TLS.Enabled {
-		opts = append(opts, kgo.Dialer(c.TLS.dial))
-	} else {
-		opts = append(opts, kgo.DialTimeout(dialTimeout))
+		dial = c.TLS.dial
 	}
+	opts = append(opts, kgo.Dialer(markAborted(dial)))
 	if m := c.SASL.mechanism(); m != nil {
 		opts = append(opts, kgo.SASL(m))
 	}
@@ -96,46 +99,68 @@ func (s SASL) password() (string, error) {
 	return pass, nil
 }
 
-// Reachable asks one broker for its versions and metadata, without trying again, and says which addresses were asked
-// and why they did not answer.
+// Reachable asks all of Config.Brokers at once for their versions and metadata, without retries, and returns nil when the
+// first replies. Its error names the addresses and why each did not reply.
 func Reachable(ctx context.Context, cfg Config, log *slog.Logger) error {
-	cl, d, err := newReach(cfg, orDiscard(log))
-	if err != nil {
-		return err
+	err := reach(ctx, cfg, orDiscard(log))
+	if p, ok := errors.AsType[permanent](err); ok {
+		return p.error
 	}
-	defer cl.Close()
-	return reach(ctx, cfg, cl, d)
+	return err
 }
 
-// newReach is a client for reach.
-func newReach(cfg Config, log *slog.Logger) (*kgo.Client, *dials, error) {
-	d := &dials{}
-	cl, err := kgo.NewClient(append(cfg.options(log, d), kgo.RequestRetries(0))...)
-	if err != nil {
-		return nil, nil, fmt.Errorf("make a kafka client: %w", err)
-	}
-	return cl, d, nil
-}
-
-// reach tries one address after the other, each for at most dialTimeout.
-func reach(ctx context.Context, cfg Config, cl *kgo.Client, d *dials) error {
+// reach asks each address with a client of its own, because one client asks them one after the other and a broker that
+// accepts connections without replying uses up the time of those after it. No client and no goroutine is left when it
+// returns. An address has dialTimeout to connect and dialTimeout to reply.
+func reach(ctx context.Context, cfg Config, log *slog.Logger) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*dialTimeout)
 	defer cancel()
-	if err := cl.Ping(ctx); err != nil {
-		return fmt.Errorf("reach kafka at %s: %w", strings.Join(cfg.Brokers, ","), d.explain(err))
+	var d dials
+	clients := make([]*kgo.Client, len(cfg.Brokers))
+	for i, address := range cfg.Brokers {
+		one := cfg
+		one.Brokers = []string{address}
+		cl, err := kgo.NewClient(append(one.options(log, &d), kgo.RequestRetries(0), kgo.RequestTimeoutOverhead(dialTimeout))...)
+		if err != nil {
+			return permanent{fmt.Errorf("make a kafka client: %w", err)}
+		}
+		defer cl.Close()
+		clients[i] = cl
 	}
-	return nil
+	var reached atomic.Bool
+	errs := make([]error, len(clients))
+	var pings, closing sync.WaitGroup
+	for i, cl := range clients {
+		pings.Go(func() {
+			if errs[i] = cl.Ping(ctx); errs[i] == nil {
+				reached.Store(true)
+				cancel() // the others' replies are not needed
+			}
+		})
+	}
+	closing.Go(func() { // a client that authenticates ends when it is closed, not when ctx ends
+		<-ctx.Done()
+		for _, cl := range clients {
+			cl.Close()
+		}
+	})
+	pings.Wait()
+	err := errs[0]
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	cancel()
+	closing.Wait()
+	if reached.Load() {
+		return nil
+	}
+	return fmt.Errorf("reach kafka at %s: %w", strings.Join(cfg.Brokers, ","), d.explain(err))
 }
 
 // waitReachable tries until Kafka answers or ctx ends.
 func waitReachable(ctx context.Context, cfg Config, log *slog.Logger) error {
-	cl, d, err := newReach(cfg, log)
-	if err != nil {
-		return err
-	}
-	defer cl.Close()
 	return retry(ctx, log, "Kafka is not reachable, trying again", nil, func(ctx context.Context) error {
-		return reach(ctx, cfg, cl, d)
+		return reach(ctx, cfg, log)
 	})
 }
 

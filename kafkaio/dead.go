@@ -28,13 +28,18 @@ const maxReason = 1 << 10
 // cause is why a record is a dead letter.
 type cause struct{ reason, detail string }
 
+// deadLetterError is why dead letters could not be written. Other events are not concerned by it.
+type deadLetterError struct{ error }
+
+func (e deadLetterError) Unwrap() error { return e.error }
+
 // dead writes rec to the dead-letter topic, cut to fit. label is the value of the metric's label. Its error means that
 // the event is nowhere, so that no OK may be sent.
 func (r *redoer) dead(ctx context.Context, rec *kgo.Record, label string, why cause) error {
 	dlq := r.p.cfg.dlq()
 	letter := deadLetter(rec, dlq, why, 0, r.l.record(dlq))
 	if err := r.send(ctx, letter); err != nil {
-		return fmt.Errorf("%s (%s); write it to %s: %w", why.reason, why.detail, dlq, err)
+		return deadLetterError{fmt.Errorf("%s (%s); write it to %s: %w", why.reason, why.detail, dlq, err)}
 	}
 	r.p.met.dead.WithLabelValues(label).Inc()
 	r.logDead(letter, why.reason, len(rec.Value))
@@ -69,7 +74,7 @@ func (r *redoer) doomed(ctx context.Context, b *ProduceBatch) error {
 			letters = append(letters, deadLetter(&b.recs[d.at], dlq, cause{reason: d.reason}, d.dropped, r.l.record(dlq)))
 		}
 		if err := r.send(ctx, letters...); err != nil {
-			return fmt.Errorf("write events that exceed a limit to %s: %w", dlq, err)
+			return deadLetterError{fmt.Errorf("write events that exceed a limit to %s: %w", dlq, err)}
 		}
 		for i, d := range some {
 			b.dead++

@@ -37,10 +37,33 @@ const (
 	maxShown = 3
 )
 
-// OnBrokerConnect is called after each attempt, the TLS handshake and the authentication included.
+// abortedDial is the error of an attempt to connect that ended because its caller's context had ended. It looks like the
+// time-out of a broker that does not reply, and tells nothing about the broker.
+type abortedDial struct{ error }
+
+func (a abortedDial) Unwrap() error { return a.error }
+
+type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
+
+// markAborted returns dial with its errors marked as aborted where ctx has ended.
+func markAborted(dial dialFunc) dialFunc {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err != nil && ctx.Err() != nil {
+			err = abortedDial{err}
+		}
+		return conn, err
+	}
+}
+
+// OnBrokerConnect is called after each attempt, the TLS handshake and the authentication included. An attempt that was
+// given up by its caller does not count against the broker.
 func (d *dials) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
 	if errors.Is(err, context.Canceled) || errors.Is(err, kgo.ErrClientClosed) {
-		return // the attempt was given up, which says nothing of the broker
+		return
+	}
+	if _, ok := errors.AsType[abortedDial](err); ok {
+		return
 	}
 	address := addressOf(meta.Host, meta.Port)
 	d.mu.Lock()

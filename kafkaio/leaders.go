@@ -42,13 +42,15 @@ func CheckLeaders(ctx context.Context, cfg Config, use Use, log *slog.Logger) ([
 		return nil, a.dials.explain(err)
 	}
 	l, err := a.leaders(ctx, meta)
-	return append(l.lost, l.vacant...), a.dials.explain(err)
+	return slices.Concat(l.lost, l.deadLost, l.vacant), a.dials.explain(err)
 }
 
 // leaders is what is wrong with the leaders of our partitions.
 type leaders struct {
-	lost   []string // brokers that cannot be reached, or do not lead what Kafka says
-	vacant []string // topics with partitions that have no leader
+	asked    int      // how many brokers lead partitions of ours
+	lost     []string // brokers that cannot be reached, or do not lead what Kafka says
+	deadLost []string // the same where only partitions of the dead-letter topic are concerned
+	vacant   []string // topics with partitions that have no leader
 }
 
 // leader is a broker and the partitions of ours that it leads.
@@ -62,12 +64,16 @@ type leader struct {
 // errNotLeader says that a broker replied and does not lead all of what it should.
 var errNotLeader = errors.New("it says that it does not lead them; is this the address of another broker?")
 
+// errNotDeadLeader is errNotLeader where it leads what it should of the data topic.
+var errNotDeadLeader = fmt.Errorf("of the dead-letter topic: %w", errNotLeader)
+
 // leaders asks the leaders that look was told of.
 func (a *asker) leaders(ctx context.Context, meta *kmsg.MetadataResponse) (leaders, error) {
 	for again := false; ; again = true {
 		var found leaders
 		var all []leader
 		all, found.vacant = leading(meta)
+		found.asked = len(all)
 		var mu sync.Mutex
 		var g errgroup.Group
 		g.SetLimit(leadersAtOnce)
@@ -78,7 +84,11 @@ func (a *asker) leaders(ctx context.Context, meta *kmsg.MetadataResponse) (leade
 				mu.Lock()
 				defer mu.Unlock()
 				if err != nil {
-					found.lost = append(found.lost, fmt.Sprintf("broker %d, which leads %s, at its advertised address %s%s: %v", l.id, l.names(), l.address, l.twin, err))
+					lost := &found.lost
+					if l.leads[a.cfg.Topic] == nil || errors.Is(err, errNotDeadLeader) {
+						lost = &found.deadLost
+					}
+					*lost = append(*lost, fmt.Sprintf("broker %d, which leads %s, at its advertised address %s%s: %v", l.id, l.names(), l.address, l.twin, err))
 				}
 				elected = elected || errors.Is(err, errNotLeader)
 				return nil
@@ -99,6 +109,7 @@ func (a *asker) leaders(ctx context.Context, meta *kmsg.MetadataResponse) (leade
 			continue
 		}
 		slices.Sort(found.lost)
+		slices.Sort(found.deadLost)
 		return found, nil
 	}
 }
@@ -171,14 +182,18 @@ func (a *asker) ask(ctx context.Context, l leader) error {
 		}
 		return err
 	}
+	var not error
 	for _, t := range resp.(*kmsg.ListOffsetsResponse).Topics {
 		for _, p := range t.Partitions {
 			if err := kerr.ErrorForCode(p.ErrorCode); errors.Is(err, kerr.NotLeaderForPartition) || errors.Is(err, kerr.UnknownTopicOrPartition) {
-				return errNotLeader
+				if t.Topic == a.cfg.Topic {
+					return errNotLeader
+				}
+				not = errNotDeadLeader
 			}
 		}
 	}
-	return nil
+	return not
 }
 
 // names is "partitions 0-3, 7 of topic logs and …".

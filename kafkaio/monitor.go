@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -11,17 +12,23 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Monitor asks Kafka every Config.LagInterval whether the process may do what it needs, and whether it reaches every
-// broker that leads a partition of its topics. In between, a request that Kafka refused to a producer or a source that it
-// follows counts as well. State is safe for concurrent use.
+// Monitor asks Kafka every Config.LagInterval, and more often while something is wrong, whether the process may do what it
+// needs and whether it reaches every broker that leads a partition of its topics. In between, a request that Kafka refused
+// to a producer or a source that it follows counts as well. Trouble with the dead-letter topic alone never takes the
+// process down, because events flow without it. State is safe for concurrent use.
 type Monitor struct {
 	cfg     Config
 	use     Use
 	log     *slog.Logger
 	met     *monitorMetrics
-	denials []*denial // not changed once Run was called
+	denials []*denial // not changed once Run was called, nor is dead
+	dead    []*denial // those of dead letters
 	last    atomic.Pointer[finding]
+	leading int // how many brokers led partitions of ours when that was last known; only Run uses it
 }
+
+// troubledInterval is how long a Monitor waits at most until it asks again while something is wrong.
+const troubledInterval = 2 * time.Second
 
 // finding is what one round of questions gave.
 type finding struct {
@@ -29,7 +36,10 @@ type finding struct {
 	down     string // why the process cannot work, or empty
 	degraded string // what else is wrong, or empty
 	// allowed says that the brokers told what they allow, and that nothing is missing: a denial from before is over.
-	allowed bool
+	allowed     bool
+	deadAllowed bool // the same of dead letters
+	missing     int  // rights that Kafka does not give, below 0 where it could not be asked
+	unreachable int  // brokers that lead partitions of ours and do not reply
 }
 
 // NewMonitor makes a Monitor; Run brings it to life.
@@ -38,7 +48,10 @@ func NewMonitor(cfg Config, use Use, log *slog.Logger, reg prometheus.Registerer
 }
 
 // FollowProducer has what Kafka refuses to the producer count. It comes before Run.
-func (m *Monitor) FollowProducer(p *Producer) { m.denials = append(m.denials, &p.denial) }
+func (m *Monitor) FollowProducer(p *Producer) {
+	m.denials = append(m.denials, &p.denial)
+	m.dead = append(m.dead, &p.deadDenial)
+}
 
 // FollowSource has what Kafka refuses to the source count. It comes before Run.
 func (m *Monitor) FollowSource(s *Source) { m.denials = append(m.denials, &s.denial) }
@@ -50,19 +63,29 @@ func (m *Monitor) State() (down, degraded string) {
 	if f == nil {
 		return "Kafka has not been asked yet", ""
 	}
-	if f.down != "" {
-		return f.down, f.degraded
+	down, degraded = f.down, f.degraded
+	if down == "" {
+		down = f.refused(m.denials, f.allowed)
 	}
+	if degraded == "" {
+		degraded = f.refused(m.dead, f.deadAllowed)
+	}
+	return down, degraded
+}
+
+// refused is the first denial that still counts, or empty. What came before f does not count where everything was allowed
+// then.
+func (f *finding) refused(denials []*denial, allowed bool) string {
 	after := time.Time{}
-	if f.allowed {
+	if allowed {
 		after = f.began
 	}
-	for _, d := range m.denials {
+	for _, d := range denials {
 		if last := d.since(after); last != nil {
-			return fmt.Sprintf("Kafka refuses %s: %v", last.what, last.err), f.degraded
+			return fmt.Sprintf("Kafka refuses %s: %v", last.what, last.err)
 		}
 	}
-	return "", f.degraded
+	return ""
 }
 
 // Run asks until ctx ends.
@@ -72,8 +95,6 @@ func (m *Monitor) Run(ctx context.Context) error {
 		return err
 	}
 	defer func() { a.close() }()
-	tick := time.NewTicker(m.cfg.LagInterval)
-	defer tick.Stop()
 	for {
 		f := m.round(ctx, a)
 		if ctx.Err() != nil {
@@ -88,20 +109,36 @@ func (m *Monitor) Run(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			fresh.hasID = a.hasID
+			fresh.hasID, fresh.seen = a.hasID, a.seen
 			a.close()
 			a = fresh
 		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
+		if !m.wait(ctx) {
 			return nil
 		}
 	}
 }
 
-// report logs what has changed since the last round.
+// wait returns when the next round is due, and reports false where ctx ended before. It looks at State in between, because
+// what Kafka refuses to a producer or a source makes the next round due earlier.
+func (m *Monitor) wait(ctx context.Context) bool {
+	due := time.Now().Add(m.cfg.LagInterval)
+	for {
+		if pause(ctx, min(time.Until(due), troubledInterval)) != nil {
+			return false
+		}
+		if down, degraded := m.State(); down != "" || degraded != "" || !time.Now().Before(due) {
+			return true
+		}
+	}
+}
+
+// report logs what has changed since the last round, and sets the metrics.
 func (m *Monitor) report(f *finding) {
+	m.met.lost.Set(float64(f.unreachable))
+	if f.missing >= 0 {
+		m.met.missing.Set(float64(f.missing))
+	}
 	was := m.last.Load()
 	switch {
 	case f.down != "" && (was == nil || was.down != f.down):
@@ -115,8 +152,8 @@ func (m *Monitor) report(f *finding) {
 }
 
 func (m *Monitor) round(ctx context.Context, a *asker) *finding {
-	f := &finding{began: time.Now()}
-	for _, d := range m.denials {
+	f := &finding{began: time.Now(), missing: -1}
+	for _, d := range slices.Concat(m.denials, m.dead) {
 		if d.since(time.Time{}) != nil {
 			a.hasID = false // perhaps the right to the producer ID was taken away
 		}
@@ -124,32 +161,48 @@ func (m *Monitor) round(ctx context.Context, a *asker) *finding {
 	meta, err := a.look(ctx)
 	if err != nil {
 		f.down = fmt.Sprintf("Kafka does not reply: %v", a.dials.explain(err))
+		f.unreachable = max(m.leading, 1)
 		return f
 	}
 	l, err := a.leaders(ctx, meta)
-	var r rights
-	if err == nil {
-		r, err = a.rights(ctx, meta)
-	}
-	if err != nil {
+	m.leading = l.asked
+	if err != nil { // after an election it was looked again, and Kafka did not reply
 		f.down = strings.Join(append(l.lost, a.dials.explain(err).Error()), "; ")
+		f.unreachable = max(m.leading, 1)
 		return f
 	}
-	m.met.missing.Set(float64(len(r.missing) + len(r.reduced)))
-	m.met.lost.Set(float64(len(l.lost)))
+	f.unreachable = len(l.lost) + len(l.deadLost)
+	r, err := a.rights(ctx, meta)
+	if err != nil {
+		f.down = strings.Join(append(l.lost, a.dials.explain(err).Error()), "; ")
+		f.degraded = strings.Join(append(l.deadLost, l.vacant...), "; ")
+		return f
+	}
+	f.missing = len(r.missing) + len(r.dead) + len(r.reduced)
 	var down, degraded []string
+	if r.absent {
+		down = append(down, "topic "+m.cfg.Topic+" is missing")
+	}
+	if r.deadAbsent {
+		degraded = append(degraded, "topic "+m.cfg.dlq()+" is missing: dead letters cannot be written")
+	}
 	if r.missing != nil {
-		down = append(down, "Kafka does not allow "+strings.Join(r.missing, ", "))
+		down = append(down, "Kafka does not allow "+strings.Join(append(r.missing, r.dead...), ", "))
+	} else {
+		r.reduced = append(r.dead, r.reduced...)
 	}
 	if r.reduced != nil {
 		degraded = append(degraded, "Kafka does not allow "+strings.Join(r.reduced, ", "))
 	}
-	if r.coordinator != nil {
-		degraded = append(degraded, a.dials.explain(r.coordinator).Error())
+	for _, err := range []error{r.deadErr, r.coordinator} {
+		if err != nil {
+			degraded = append(degraded, a.dials.explain(err).Error())
+		}
 	}
 	f.down = strings.Join(append(down, l.lost...), "; ")
-	f.degraded = strings.Join(append(degraded, l.vacant...), "; ")
-	f.allowed = r.missing == nil && !r.unsaid
+	f.degraded = strings.Join(slices.Concat(degraded, l.deadLost, l.vacant), "; ")
+	f.allowed = len(r.missing) == 0 && !r.unsaid
+	f.deadAllowed = len(r.dead) == 0 && !r.deadAbsent && r.deadErr == nil && !r.unsaid
 	return f
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -36,8 +37,11 @@ type Producer struct {
 	pool sync.Pool // of *ProduceBatch
 	redo redoQueue
 
-	dials  dials
-	denial denial
+	dials      dials
+	denial     denial // of the data topic
+	deadDenial denial // of the dead-letter topic
+
+	made atomic.Int32 // how many shared clients were made
 
 	opened chan struct{} // closed when shared is there
 
@@ -53,8 +57,14 @@ type Producer struct {
 type sharedClient struct {
 	cl     *kgo.Client
 	limits limits
-	made   time.Time
 	users  sync.WaitGroup
+
+	// A request that Kafka acknowledged sets worked. The others are guarded by the Producer's mu: from renewAt on a client
+	// that may have been refused a producer ID is replaced, by whoever sets renewing.
+	worked   atomic.Bool
+	renewAt  time.Time
+	pause    time.Duration // between the making of the client and renewAt
+	renewing bool
 }
 
 // NewProducer makes a Producer; Run brings it to life, and until then Produce and Ready wait.
@@ -293,6 +303,8 @@ func (p *Producer) deliver(s *sharedClient, b *ProduceBatch, begun time.Time) {
 	}
 	if IsDenied(b.err) {
 		p.afterDenial(s, b.err)
+	} else if b.err == nil && len(b.refused) < len(b.ptrs) {
+		s.worked.Store(true)
 	}
 	defer s.users.Done() // after the batch is in the queue: Run's end waits for users, then empties the queue
 	p.met.seconds.Observe(time.Since(begun).Seconds())
@@ -309,9 +321,18 @@ func (p *Producer) finish(b *ProduceBatch) {
 	if b.err == nil {
 		p.met.records.Add(float64(n - b.dead))
 		p.met.bytes.Add(float64(b.bytes))
-		p.denial.over()
+		if n > b.dead {
+			p.denial.over()
+		}
+		if b.dead > 0 {
+			p.deadDenial.over()
+		}
 	} else {
-		p.denial.saw("what is produced to topic "+p.cfg.Topic, b.err)
+		if _, ok := errors.AsType[deadLetterError](b.err); ok {
+			p.deadDenial.saw("dead letters to topic "+p.cfg.dlq(), b.err)
+		} else {
+			p.denial.saw("what is produced to topic "+p.cfg.Topic, b.err)
+		}
 		p.met.refused.WithLabelValues(reasonOf(b.err)).Inc()
 	}
 	b.release()
@@ -342,30 +363,43 @@ func (p *Producer) recycle(b *ProduceBatch, release bool) {
 }
 
 // afterDenial has the right take effect that is granted next. A client that Kafka refused a producer ID fails every record
-// from then on, and one that may not see a topic asks for it rarely.
+// from then on, and one that may not see a topic asks for it rarely. Of the requests that fail with a client one replaces
+// it, and each new client serves twice as long as the one before until one has worked.
 func (p *Producer) afterDenial(s *sharedClient, err error) {
 	if !errors.Is(err, kerr.ClusterAuthorizationFailed) {
 		s.cl.ForceMetadataRefresh() // at most a few times a second
 		return
 	}
 	p.mu.Lock()
-	current := p.shared == s && !p.closing
+	mine := p.shared == s && !p.closing && !s.renewing && !time.Now().Before(s.renewAt)
+	s.renewing = s.renewing || mine
 	p.mu.Unlock()
-	if !current || time.Since(s.made) < renewAfter {
+	if !mine {
 		return
 	}
 	fresh, err := p.newShared(s.limits)
 	if err != nil {
 		p.log.Error("No new producer client after Kafka refused a producer ID", "err", err)
+		p.mu.Lock()
+		s.renewing, s.renewAt = false, time.Now().Add(s.pause)
+		p.mu.Unlock()
 		return
+	}
+	if !s.worked.Load() {
+		fresh.pause = min(2*s.pause, maxRenewAfter)
+		fresh.renewAt = time.Now().Add(fresh.pause)
 	}
 	if !p.replace(s, fresh) {
 		fresh.cl.Close()
 	}
 }
 
-// renewAfter is how long a client serves that may have been refused a producer ID.
-const renewAfter = 250 * time.Millisecond
+// renewAfter is how long a client serves at least that may have been refused a producer ID; it doubles up to maxRenewAfter
+// while the right stays missing.
+const (
+	renewAfter    = 250 * time.Millisecond
+	maxRenewAfter = 4 * time.Second
+)
 
 // reasonOf is the label of a request that Kafka did not take: the name that Kafka's protocol gives the error, or kafka.
 func reasonOf(err error) string {

@@ -129,7 +129,8 @@ func (p *Producer) newShared(l limits) (*sharedClient, error) {
 		return nil, err
 	}
 	p.met.limit.Set(float64(l.data))
-	return &sharedClient{cl: cl, limits: l, made: time.Now()}, nil
+	p.made.Add(1)
+	return &sharedClient{cl: cl, limits: l, renewAt: time.Now().Add(renewAfter), pause: renewAfter}, nil
 }
 
 func (p *Producer) newClient(l limits, opts ...kgo.Opt) (*kgo.Client, error) {

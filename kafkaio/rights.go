@@ -42,9 +42,9 @@ func MissingRights(ctx context.Context, cfg Config, use Use) ([]string, error) {
 	}
 	r, err := a.rights(ctx, meta)
 	if err == nil {
-		err = r.coordinator
+		err = errors.Join(r.deadErr, r.coordinator)
 	}
-	return append(r.missing, r.reduced...), a.dials.explain(err)
+	return slices.Concat(r.missing, r.dead, r.reduced), a.dials.explain(err)
 }
 
 // asker asks Kafka what it allows and which brokers it has. It is unsafe for concurrent use.
@@ -56,10 +56,13 @@ type asker struct {
 	dials dials
 
 	hasID bool // Kafka gave a producer ID, so that it is not asked again
+	// seen holds the topics that existed when last looked at. Whether a topic can be created is asked only before that: a
+	// process creates topics at its start alone.
+	seen map[string]bool
 }
 
 func newAsker(cfg Config, use Use, log *slog.Logger) (*asker, error) {
-	a := &asker{cfg: cfg, use: use}
+	a := &asker{cfg: cfg, use: use, seen: map[string]bool{}}
 	var err error
 	opts := append(cfg.options(log, &a.dials), kgo.RetryTimeout(adminWait), kgo.RequestTimeoutOverhead(dialTimeout))
 	if a.cl, err = kgo.NewClient(opts...); err != nil {
@@ -88,11 +91,16 @@ func (a *asker) look(ctx context.Context) (*kmsg.MetadataResponse, error) {
 
 func (a *asker) close() { a.cl.Close() }
 
-// rights is what Kafka does not allow.
+// rights is what Kafka does not allow, and which topics are missing.
 type rights struct {
-	missing []string // without one of these, nothing works or dead letters cannot be written
+	missing []string // without one of these, nothing works
+	dead    []string // without one of these, dead letters cannot be written and everything else works
 	reduced []string // without one of these, settings of topics are guessed
 	unsaid  bool     // a broker did not say what it allows
+	// absent and deadAbsent tell that a topic is missing that existed before.
+	absent, deadAbsent bool
+	// deadErr is why the dead-letter topic could not be asked for.
+	deadErr error
 	// coordinator is why the group's coordinator could not be asked.
 	coordinator error
 }
@@ -100,7 +108,7 @@ type rights struct {
 // rights compares what Kafka allows, as look was told, with what is needed.
 func (a *asker) rights(ctx context.Context, meta *kmsg.MetadataResponse) (rights, error) {
 	var r rights
-	absent := false
+	absent := false // the data topic
 	for i := range meta.Topics {
 		t := &meta.Topics[i]
 		var need []kadm.ACLOperation
@@ -111,10 +119,14 @@ func (a *asker) rights(ctx context.Context, meta *kmsg.MetadataResponse) (rights
 			need = append(need, kmsg.ACLOperationRead)
 		}
 		is, err := a.onTopic(ctx, t, need, &r)
-		if err != nil {
+		switch {
+		case *t.Topic != a.cfg.Topic:
+			r.deadErr = err
+		case err != nil:
 			return r, err
+		default:
+			absent = !is
 		}
-		absent = absent || !is
 	}
 	if a.use.Group != "" {
 		r.coordinator = a.onGroup(ctx, &r)
@@ -128,37 +140,47 @@ func (a *asker) rights(ctx context.Context, meta *kmsg.MetadataResponse) (rights
 // onTopic reports whether the topic exists, which is yes where that cannot be known.
 func (a *asker) onTopic(ctx context.Context, t *kmsg.MetadataResponseTopic, need []kadm.ACLOperation, r *rights) (bool, error) {
 	on := "topic " + *t.Topic
+	missing, absent := &r.missing, &r.absent
+	if *t.Topic != a.cfg.Topic {
+		missing, absent = &r.dead, &r.deadAbsent
+	}
 	allowed := kadm.DecodeACLOperations(t.AuthorizedOperations)
 	switch err := kerr.ErrorForCode(t.ErrorCode); {
 	case errors.Is(err, kerr.TopicAuthorizationFailed):
-		r.missing = append(r.missing, without(nil, append([]kadm.ACLOperation{kmsg.ACLOperationDescribe}, need...), on)...)
+		*missing = append(*missing, without(nil, append([]kadm.ACLOperation{kmsg.ACLOperationDescribe}, need...), on)...)
 		r.reduced = append(r.reduced, without(nil, describeConfigs, on)...)
 		return true, nil
 	case errors.Is(err, kerr.UnknownTopicOrPartition):
-		return false, a.toCreate(ctx, *t.Topic, r)
+		if a.seen[*t.Topic] {
+			*absent = true
+			return false, nil
+		}
+		return false, a.toCreate(ctx, *t.Topic, missing)
 	case err != nil && len(t.Partitions) == 0:
 		return true, fmt.Errorf("ask for topic %s: %w", *t.Topic, err)
-	case len(allowed) == 0:
+	}
+	a.seen[*t.Topic] = true
+	if len(allowed) == 0 {
 		r.unsaid = true
 		return true, nil
 	}
-	r.missing = append(r.missing, without(allowed, need, on)...)
+	*missing = append(*missing, without(allowed, need, on)...)
 	r.reduced = append(r.reduced, without(allowed, describeConfigs, on)...)
 	return true, nil
 }
 
 var describeConfigs = []kadm.ACLOperation{kmsg.ACLOperationDescribeConfigs}
 
-// toCreate asks whether the topic could be created, and creates nothing. The right may stand on the topic or on the
-// cluster, and Kafka shows no rights on a topic that is missing.
-func (a *asker) toCreate(ctx context.Context, name string, r *rights) error {
+// toCreate asks whether the topic could be created, and creates nothing; it adds the right to missing where it could not.
+// The right may stand on the topic or on the cluster, and Kafka shows no rights on a topic that is missing.
+func (a *asker) toCreate(ctx context.Context, name string, missing *[]string) error {
 	resps, err := a.adm.ValidateCreateTopics(ctx, a.cfg.Partitions, a.cfg.Replication, nil, name)
 	if err == nil {
 		err = resps[name].Err
 	}
 	switch {
 	case errors.Is(err, kerr.TopicAuthorizationFailed), errors.Is(err, kerr.ClusterAuthorizationFailed):
-		r.missing = append(r.missing, fmt.Sprintf("CREATE on topic %s, which is missing", name))
+		*missing = append(*missing, fmt.Sprintf("CREATE on topic %s, which is missing", name))
 	case err != nil && !errors.Is(err, kerr.TopicAlreadyExists):
 		return fmt.Errorf("ask whether topic %s can be created: %w", name, err)
 	}

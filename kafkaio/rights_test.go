@@ -42,8 +42,8 @@ func TestMissingRights(t *testing.T) {
 			want: []string{"READ on topic logs", "READ on group job"}},
 		"another group": {acls: loader, use: Use{Group: "other"}, want: []string{"READ on group other"}},
 		"nothing": {use: Use{Receive: true, Group: "job"}, want: []string{
-			"DESCRIBE on topic logs", "WRITE on topic logs", "READ on topic logs", "DESCRIBE on topic logs.dlq",
-			"WRITE on topic logs.dlq", "READ on group job", "DESCRIBE_CONFIGS on topic logs", "DESCRIBE_CONFIGS on topic logs.dlq"}},
+			"DESCRIBE on topic logs", "WRITE on topic logs", "READ on topic logs", "READ on group job", "DESCRIBE on topic logs.dlq",
+			"WRITE on topic logs.dlq", "DESCRIBE_CONFIGS on topic logs", "DESCRIBE_CONFIGS on topic logs.dlq"}},
 		"missing topics that may be made": {absent: true, use: Use{Receive: true},
 			acls: slices.Concat(receiver, allow(kmsg.ACLResourceTypeCluster, "kafka-cluster", kmsg.ACLOperationCreate, describe))},
 		"missing topics": {absent: true, use: Use{Receive: true}, acls: slices.Concat(receiver, allow(kmsg.ACLResourceTypeCluster, "kafka-cluster", describe)),

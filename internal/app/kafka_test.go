@@ -194,7 +194,8 @@ func TestRun_writeDenied(t *testing.T) {
 	}
 }
 
-// Events that go to the dead-letter topic need WRITE there; the client of single records recovers as well.
+// Events that go to the dead-letter topic need WRITE there; the client of single records recovers as well. Without the
+// right, other events flow and the process stays ready.
 func TestRun_deadLettersDenied(t *testing.T) {
 	t.Parallel()
 	k := guard(t, "logs", "logs.dlq")
@@ -213,9 +214,24 @@ func TestRun_deadLettersDenied(t *testing.T) {
 		return code == http.StatusServiceUnavailable && strings.Contains(body, "AUTHORIZATION_FAILED")
 	})
 	k.grant(t, kmsg.ACLOperationWrite, "topic", "logs")
-	p.unready(t, "Kafka does not allow WRITE on topic logs.dlq\"")
+	degraded := func(want string) func() bool {
+		return func() bool {
+			code, body := p.get(t, "/readyz")
+			_, states := p.standings(t)
+			return code == http.StatusOK && states["kafka"] == status.Degraded && strings.Contains(body, want)
+		}
+	}
+	await(t, "it is ready and names the right", degraded("Kafka does not allow WRITE on topic logs.dlq\""))
+	await(t, "another event is acknowledged", func() bool { code, _ := p.post(t, `[{"body":"a"}]`); return code == http.StatusOK })
+	if code, body := p.post(t, large); code != http.StatusServiceUnavailable || !strings.Contains(body, "AUTHORIZATION_FAILED") {
+		t.Errorf("a dead letter without the right: got %d %q", code, body)
+	}
+	if !degraded("WRITE on topic logs.dlq")() {
+		_, body := p.get(t, "/readyz")
+		t.Errorf("a refused dead letter changes readiness: %s", body)
+	}
 	k.grant(t, kmsg.ACLOperationWrite, "topic", "logs.dlq")
-	p.ready(t)
+	await(t, "nothing is degraded", func() bool { _, states := p.standings(t); return states["kafka"] == status.OK })
 	await(t, "a dead letter is acknowledged", func() bool { code, _ := p.post(t, large); return code == http.StatusOK })
 }
 
