@@ -111,6 +111,14 @@ func TestPlans_commands(t *testing.T) {
 				"a.channels.c.kafka.consumer.security.protocol = SSL\na.channels.c.kafka.consumer.ssl.endpoint.identification.algorithm =\na.channels.c.kafka.producer.security.protocol = SSL\na.channels.c.kafka.producer.ssl.truststore.location = /t.p12\n",
 			[]string{"load --kafka-brokers k:9093 --kafka-topic t --kafka-value flume --kafka-tls --kafka-tls-ca /t.pem --kafka-tls-verify verify-ca"},
 		},
+		"a Kafka channel without headers has no IDs": {
+			"a.sources = t\na.channels = c\na.sources.t.type = exec\na.sources.t.channels = c\na.sources.t.interceptors = u\na.sources.t.interceptors.u.type = x.UUIDInterceptor$Builder\na.channels.c.type = org.apache.flume.channel.kafka.KafkaChannel\na.channels.c.kafka.bootstrap.servers = k:9092\na.channels.c.parseAsFlumeEvent = false\n",
+			[]string{"load --kafka-brokers k:9092 --kafka-topic flume-channel --kafka-value raw"},
+		},
+		"a Kafka channel with headers has IDs": {
+			"a.sources = t\na.channels = c\na.sources.t.type = exec\na.sources.t.channels = c\na.sources.t.interceptors = u\na.sources.t.interceptors.u.type = x.UUIDInterceptor$Builder\na.channels.c.type = org.apache.flume.channel.kafka.KafkaChannel\na.channels.c.kafka.bootstrap.servers = k:9092\n",
+			[]string{"load --kafka-brokers k:9092 --kafka-topic flume-channel --kafka-value flume --dedup-header id"},
+		},
 		"a UDP port is not that of the admin listener": {
 			"a.sources = x\na.channels = c\na.sources.x.type = syslogudp\na.sources.x.port = 9414\na.sources.x.channels = c\n",
 			[]string{"run --kafka-brokers ${KAFKA_BROKERS} --avro-listen off --syslog-udp-listen :9414"},
@@ -145,8 +153,16 @@ func TestPlans_reports(t *testing.T) {
 			"have an interceptor put it into the header key", "the ID is the key",
 		},
 		"host names that are verified": {"a.sinks.k.type = " + kafkaSink + "\na.sinks.k.kafka.producer.security.protocol = SSL\na.sinks.k.kafka.producer.ssl.endpoint.identification.algorithm = https\n", "", "verify-ca"},
-		"no CA is there":               {"a.sinks.k.type = " + kafkaSink + "\na.sinks.k.kafka.producer.security.protocol = SSL\na.sinks.k.kafka.producer.ssl.endpoint.identification.algorithm =\n", "KAFKA_TLS_CA: a.sinks.k.kafka.producer.ssl.endpoint.identification.algorithm is empty", "algorithm: it is empty"},
-		"a topic for each host":        {"a.sinks.k.type = " + kafkaSink + "\na.sinks.k.kafka.topic = logs-%{host}\n", "run etl load once for each of them", "etl load \\"},
+		"IDs in raw records of a sink": {
+			"a.sinks.k.type = " + kafkaSink + "\na.sources.s.interceptors = u\na.sources.s.interceptors.u.type = x.UUIDInterceptor$Builder\n",
+			"have a.sinks.k write Flume's event format, useFlumeEventFormat = true, and say --kafka-value flume", "parseAsFlumeEvent",
+		},
+		"IDs in raw records of a channel": {
+			"a.channels.c.type = org.apache.flume.channel.kafka.KafkaChannel\na.channels.c.parseAsFlumeEvent = false\na.sources.s.interceptors = u\na.sources.s.interceptors.u.type = x.UUIDInterceptor$Builder\n",
+			"set a.channels.c.parseAsFlumeEvent = true, --kafka-value flume and --dedup-header id", "useFlumeEventFormat",
+		},
+		"no CA is there":        {"a.sinks.k.type = " + kafkaSink + "\na.sinks.k.kafka.producer.security.protocol = SSL\na.sinks.k.kafka.producer.ssl.endpoint.identification.algorithm =\n", "KAFKA_TLS_CA: a.sinks.k.kafka.producer.ssl.endpoint.identification.algorithm is empty", "algorithm: it is empty"},
+		"a topic for each host": {"a.sinks.k.type = " + kafkaSink + "\na.sinks.k.kafka.topic = logs-%{host}\n", "run etl load once for each of them", "etl load \\"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

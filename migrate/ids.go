@@ -29,7 +29,23 @@ func (b *builder) interceptors(c *Component) {
 }
 
 // keptIDs gives the commands that a source's events come to the header of their IDs.
-func (b *builder) keptIDs(c *Component, reached []*unit) {
+func (b *builder) keptIDs(c *Component, reached []reach) {
+	header := idHeader(c)
+	if header == "" {
+		return
+	}
+	var with []reach
+	for _, r := range reached {
+		switch {
+		case r.withoutHeaders():
+			b.look("%s: etl finds no IDs in raw records, which have no headers: set %s = true, --kafka-value flume and --dedup-header %s", b.names([]*Component{c}), r.from.Key(b.Agent, "parseAsFlumeEvent"), Quote(header))
+		case !slices.ContainsFunc(with, func(was reach) bool { return was.u == r.u }):
+			with = append(with, r)
+		}
+	}
+	if len(with) == 0 {
+		return
+	}
 	found := &unit{by: b, Command: Command{Of: []string{c.Kind + "." + c.Name}}}
 	b.cur = found
 	for name := range strings.FieldsSeq(c.Get("interceptors")) {
@@ -37,20 +53,24 @@ func (b *builder) keptIDs(c *Component, reached []*unit) {
 			b.ids(c, p)
 		}
 	}
-	if len(found.Options) == 0 {
-		return
-	}
-	for i, u := range reached {
-		if slices.Contains(reached[:i], u) {
-			continue
-		}
-		of := u.Of
-		u.merge(found)
-		u.Of = of
-		if u.own {
-			b.idsInKafka(u, found.Get("--dedup-header"))
+	for _, r := range with {
+		of := r.u.Of
+		r.u.merge(found)
+		r.u.Of = of
+		if r.u.own {
+			b.idsInKafka(r.u, found.Get("--dedup-header"))
 		}
 	}
+}
+
+// idHeader is the header of the first interceptor of a source that gives IDs, or "".
+func idHeader(c *Component) string {
+	for name := range strings.FieldsSeq(c.Get("interceptors")) {
+		if p := "interceptors." + name + "."; givesIDs(c.Get(p + "type")) {
+			return cmp.Or(c.Get(p+"headerName"), "id")
+		}
+	}
+	return ""
 }
 
 // idsInKafka tells what the records of a topic that an agent writes must have for IDs to be found.

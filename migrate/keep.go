@@ -35,22 +35,33 @@ func (b *builder) sentOn(fl *flow) {
 	}
 }
 
+// reach is a command that the events of a flow come to, and the channel or the sink from which they come.
+type reach struct {
+	u    *unit
+	from *Component
+}
+
+// withoutHeaders reports whether the events come without headers: a Kafka channel wrote their bodies alone.
+func (r reach) withoutHeaders() bool {
+	return kindOf(r.from) == ofKafkaChannel && r.u.Get("--kafka-value") == "raw"
+}
+
 // stay makes the commands of one flow that stays.
 func (b *builder) stay(fl *flow) {
-	var reached []*unit // commands that its events come to
+	var reached []reach
 	for _, c := range fl.channels {
 		if kindOf(c) == ofKafkaChannel {
 			u := b.draft(c)
 			u.own = true
 			b.kafkaChannel(c, u, false)
-			reached = append(reached, b.stream(u))
+			reached = append(reached, reach{b.stream(u), c})
 			continue
 		}
 		b.all(c, Stays, "the agent keeps its channels")
 	}
 	for _, c := range fl.sinks {
 		if u := b.keptSink(c); u != nil {
-			reached = append(reached, u)
+			reached = append(reached, reach{u, c})
 		}
 	}
 	for _, c := range fl.sources {
@@ -60,8 +71,8 @@ func (b *builder) stay(fl *flow) {
 		}
 		b.all(c, Stays, "the agent keeps its sources")
 	}
-	for _, u := range reached {
-		b.Elsewhere = b.Elsewhere || u.by != b
+	for _, r := range reached {
+		b.Elsewhere = b.Elsewhere || r.u.by != b
 	}
 	b.copies(fl)
 }
