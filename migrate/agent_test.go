@@ -161,6 +161,31 @@ func TestPlans_reports(t *testing.T) {
 			"a.channels.c.type = org.apache.flume.channel.kafka.KafkaChannel\na.channels.c.parseAsFlumeEvent = false\na.sources.s.interceptors = u\na.sources.s.interceptors.u.type = x.UUIDInterceptor$Builder\n",
 			"set a.channels.c.parseAsFlumeEvent = true, --kafka-value flume and --dedup-header id", "useFlumeEventFormat",
 		},
+		"a sink that competes": {
+			"a.sinks.k.type = avro\na.sinks.k.hostname = h1\na.sinks.k.port = 1\na.sinks = k h\na.sinks.h.channel = c\na.sinks.h.type = hdfs\n",
+			"a.channels.c: Flume gives each event of a channel to one of its sinks, so etl gets only those that a.sinks.k takes, and a.sinks.h takes the others: give each a channel of its own", "",
+		},
+		"a sink that competes with a Kafka sink": {
+			"a.sinks.k.type = " + kafkaSink + "\na.sinks = k h\na.sinks.h.channel = c\na.sinks.h.type = null\n",
+			"etl gets only those that a.sinks.k takes, and a.sinks.h takes the others", "",
+		},
+		"a group of sinks": {
+			"a.sinks.k.type = avro\na.sinks.k.hostname = h1\na.sinks.k.port = 1\na.sinks = k h\na.sinks.h.channel = c\na.sinks.h.type = avro\na.sinks.h.hostname = h2\na.sinks.h.port = 1\na.sinkgroups = g\na.sinkgroups.g.sinks = k h\na.sinkgroups.g.processor.type = failover\n",
+			"a.sinkgroups.g", "each event of a channel to one of its sinks",
+		},
+		"a sink with a channel of its own": {
+			"a.channels = c d\na.sinks.k.type = avro\na.sinks.k.port = 1\na.sinks = k h\na.sinks.h.channel = d\na.sinks.h.type = hdfs\n",
+			"", "each event of a channel to one of its sinks",
+		},
+		"a sink without a type, which Flume does not start": {"a.sinks.k.type = avro\na.sinks.k.hostname = h1\na.sinks.k.port = 1\na.sinks = k h\na.sinks.h.channel = c\n", "", "each event of a channel to one of its sinks"},
+		"sinks behind a channel that etl reads": {
+			"a.channels.c.type = org.apache.flume.channel.kafka.KafkaChannel\na.sinks.k.type = avro\na.sinks.k.hostname = h1\na.sinks.k.port = 1\na.sinks = k h\na.sinks.h.channel = c\na.sinks.h.type = hdfs\n",
+			"drop it: etl reads the topic", "each event of a channel to one of its sinks",
+		},
+		"a sink that competes where etl takes the source's place": {
+			"a.sources.s.type = http\na.sources.s.port = 80\na.sinks.k.type = avro\na.sinks.k.hostname = h1\na.sinks.k.port = 1\na.sinks = k h\na.sinks.h.channel = c\na.sinks.h.type = hdfs\n",
+			"", "each event of a channel to one of its sinks",
+		},
 		"no CA is there":        {"a.sinks.k.type = " + kafkaSink + "\na.sinks.k.kafka.producer.security.protocol = SSL\na.sinks.k.kafka.producer.ssl.endpoint.identification.algorithm =\n", "KAFKA_TLS_CA: a.sinks.k.kafka.producer.ssl.endpoint.identification.algorithm is empty", "algorithm: it is empty"},
 		"a topic for each host": {"a.sinks.k.type = " + kafkaSink + "\na.sinks.k.kafka.topic = logs-%{host}\n", "run etl load once for each of them", "etl load \\"},
 	} {

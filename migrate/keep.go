@@ -59,10 +59,16 @@ func (b *builder) stay(fl *flow) {
 		}
 		b.all(c, Stays, "the agent keeps its channels")
 	}
+	taking := map[string]*takers{}
 	for _, c := range fl.sinks {
-		if u := b.keptSink(c); u != nil {
+		u := b.keptSink(c)
+		if u != nil {
 			reached = append(reached, reach{u, c})
 		}
+		b.take(taking, c, u != nil)
+	}
+	for _, c := range fl.channels {
+		b.compete(c, taking[c.Name])
 	}
 	for _, c := range fl.sources {
 		b.unstarted(c)
@@ -75,6 +81,38 @@ func (b *builder) stay(fl *flow) {
 		b.Elsewhere = b.Elsewhere || r.u.by != b
 	}
 	b.copies(fl)
+}
+
+// takers are the sinks of a channel: those whose events reach etl, and those whose events do not.
+type takers struct{ etl, others []*Component }
+
+// take notes a sink under its channel. A sink of a type that etl has which reaches no command is not one of the others: it
+// is not complete, so Flume does not start it, or it writes several topics, for each of which etl has a command.
+func (b *builder) take(taking map[string]*takers, c *Component, reaches bool) {
+	name := c.Get("channel")
+	if taking[name] == nil {
+		taking[name] = &takers{}
+	}
+	switch at := taking[name]; {
+	case reaches:
+		at.etl = append(at.etl, c)
+	case kindOf(c) == "" && c.Type != "":
+		at.others = append(at.others, c)
+	}
+}
+
+// compete tells of a channel's sinks that take events which do not reach etl then.
+func (b *builder) compete(c *Component, at *takers) {
+	if at == nil || len(at.etl) == 0 || len(at.others) == 0 {
+		return
+	}
+	take := func(cs []*Component) string {
+		if len(cs) > 1 {
+			return b.names(cs) + " take"
+		}
+		return b.names(cs) + " takes"
+	}
+	b.look("%s: Flume gives each event of a channel to one of its sinks, so etl gets only those that %s, and %s the others: give each a channel of its own", b.names([]*Component{c}), take(at.etl), take(at.others))
 }
 
 // keptSink is the command that a sink's events come to, or nil.
