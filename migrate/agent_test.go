@@ -119,6 +119,25 @@ func TestPlans_commands(t *testing.T) {
 			"a.sources = t\na.channels = c\na.sources.t.type = exec\na.sources.t.channels = c\na.sources.t.interceptors = u\na.sources.t.interceptors.u.type = x.UUIDInterceptor$Builder\na.channels.c.type = org.apache.flume.channel.kafka.KafkaChannel\na.channels.c.kafka.bootstrap.servers = k:9092\n",
 			[]string{"load --kafka-brokers k:9092 --kafka-topic flume-channel --kafka-value flume --dedup-header id"},
 		},
+		"two sinks send to one port of two hosts": {
+			"a.sources = t\na.channels = c\na.sinks = k l\na.sources.t.type = exec\na.sources.t.channels = c\na.channels.c.type = memory\n" +
+				"a.sinks.k.type = avro\na.sinks.k.channel = c\na.sinks.k.hostname = h1\na.sinks.k.port = 4545\na.sinks.l.type = thrift\na.sinks.l.channel = c\na.sinks.l.hostname = h2\na.sinks.l.port = 4545\n",
+			[]string{
+				"run --kafka-brokers ${KAFKA_BROKERS} --avro-listen :4545",
+				"ingest --kafka-brokers ${KAFKA_BROKERS} --avro-listen off --thrift-listen :4545 --admin-listen 127.0.0.1:9415",
+			},
+		},
+		"a TCP port and a UDP port are of one process": {
+			"a.sources = x y\na.channels = c\na.sources.x.type = syslogtcp\na.sources.x.port = 514\na.sources.x.channels = c\na.sources.y.type = syslogudp\na.sources.y.port = 514\na.sources.y.channels = c\n",
+			[]string{"run --kafka-brokers ${KAFKA_BROKERS} --avro-listen off --syslog-tcp-listen :514 --syslog-udp-listen :514"},
+		},
+		"a port that stands twice": {
+			"a.sources = m\na.channels = c\na.sources.m.type = multiport_syslogtcp\na.sources.m.ports = 6001 6002 6001\na.sources.m.channels = c\n",
+			[]string{
+				"run --kafka-brokers ${KAFKA_BROKERS} --avro-listen off --syslog-tcp-listen :6001",
+				"ingest --kafka-brokers ${KAFKA_BROKERS} --avro-listen off --syslog-tcp-listen :6002 --admin-listen 127.0.0.1:9415",
+			},
+		},
 		"a UDP port is not that of the admin listener": {
 			"a.sources = x\na.channels = c\na.sources.x.type = syslogudp\na.sources.x.port = 9414\na.sources.x.channels = c\n",
 			[]string{"run --kafka-brokers ${KAFKA_BROKERS} --avro-listen off --syslog-udp-listen :9414"},
@@ -130,6 +149,58 @@ func TestPlans_commands(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// Two receivers conflict where their addresses overlap. A process never has two that do, and a note names another command.
+func TestPlans_addresses(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		x, y, second string
+		conflict     bool
+	}{
+		{"10.0.0.1", "10.0.0.2", "avro", false},
+		{"10.0.0.1", "10.0.0.1", "avro", true},
+		{"10.0.0.1", "0.0.0.0", "avro", true},
+		{"::", "10.0.0.1", "http", true},
+		{"Collector1", "collector1", "http", true},
+		{"collector1", "collector2", "http", false},
+		{"localhost", "127.0.0.1", "netcat", true},
+		{"fd00::1", "fd00:0::0:1", "thrift", true},
+		{"${env:IP}", "${env:IP}", "thrift", true},
+		{"", "", "netcatudp", false},
+	} {
+		source := func(name, kind, host, channel string) string {
+			key := "a.sources." + name
+			return key + ".type = " + kind + "\n" + key + ".bind = " + host + "\n" + key + ".port = 4141\n" + key + ".channels = " + channel + "\n"
+		}
+		for _, flow := range []string{"c", "d"} { // of one flow, and of two
+			text := "a.sources = x y\na.channels = c d\n" + source("x", "avro", c.x, "c") + source("y", c.second, c.y, flow)
+			f, err := Parse([]byte(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			plan := Plans(f)[0]
+			if c.second == "avro" && c.x == c.y && flow == "c" {
+				continue // one receiver takes both
+			}
+			want := []string(nil)
+			if c.conflict {
+				want = []string{"sources.y: port 4141 is that of the command for sources.x too: run the two on two hosts, or give one of them another port, which its senders must know"}
+			}
+			var got []string
+			for _, text := range plan.Look {
+				if strings.Contains(text, "is that of the command for") {
+					got = append(got, text)
+				}
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%+v, channel %s: %s", c, flow, diff)
+			}
+			if n := len(plan.Commands); (c.conflict || flow == "d") && n != 2 {
+				t.Errorf("%+v, channel %s: %d commands, want 2", c, flow, n)
+			}
+		}
 	}
 }
 
@@ -161,6 +232,7 @@ func TestPlans_reports(t *testing.T) {
 			"a.channels.c.type = org.apache.flume.channel.kafka.KafkaChannel\na.channels.c.parseAsFlumeEvent = false\na.sources.s.interceptors = u\na.sources.s.interceptors.u.type = x.UUIDInterceptor$Builder\n",
 			"set a.channels.c.parseAsFlumeEvent = true, --kafka-value flume and --dedup-header id", "useFlumeEventFormat",
 		},
+		"one port that stands twice": {"a.sources.s.type = multiport_syslogtcp\na.sources.s.ports = 6001 6001\n", "--syslog-tcp-listen :6001", "the others"},
 		"a sink that competes": {
 			"a.sinks.k.type = avro\na.sinks.k.hostname = h1\na.sinks.k.port = 1\na.sinks = k h\na.sinks.h.channel = c\na.sinks.h.type = hdfs\n",
 			"a.channels.c: Flume gives each event of a channel to one of its sinks, so etl gets only those that a.sinks.k takes, and a.sinks.h takes the others: give each a channel of its own", "",

@@ -3,6 +3,7 @@ package migrate
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strconv"
@@ -58,6 +59,9 @@ func (u *unit) fits(other *unit) bool {
 	}
 	syslog := func(u *unit) bool { return u.Has("--syslog-tcp-listen") || u.Has("--syslog-udp-listen") }
 	if syslog(u) && syslog(other) && u.Get("--syslog-keep-fields") != other.Get("--syslog-keep-fields") {
+		return false
+	}
+	if u.overlap(other) {
 		return false
 	}
 	return !u.listening() || !other.listening() || u.Get("--ip-filter") == other.Get("--ip-filter")
@@ -187,30 +191,89 @@ func (p *planner) finish() {
 	}
 }
 
-// ports are the TCP ports that commands listen on. Two commands with one port cannot run on one host.
+// ports are the TCP ports that commands listen on. Two commands whose addresses overlap cannot run on one host.
 func (p *planner) ports() map[string]bool {
+	type holder struct {
+		socket
+		by *unit
+	}
 	taken := map[string]bool{}
-	by := map[string]*unit{}
+	held := map[string][]holder{} // by network and port
 	for _, u := range p.units {
 		for _, o := range u.Options {
-			port := portOf(o.Value)
-			if !strings.HasSuffix(o.Name, "-listen") || port == "" {
+			s, ok := socketOf(o)
+			if !ok {
 				continue
 			}
-			key := port
-			if strings.Contains(o.Name, "udp") {
-				key = "udp " + port
-			} else {
-				taken[port] = true
+			if s.network == "tcp" {
+				taken[s.port] = true
 			}
-			if was := by[key]; was != nil {
-				u.by.look("%s: port %s is that of the command for %s too: run the two on two hosts, or give one of them another port, which its senders must know", strings.Join(u.Of, ", "), port, was.where(u.by))
+			key := s.network + " " + s.port
+			i := slices.IndexFunc(held[key], func(was holder) bool { return was.by != u && was.overlaps(s) })
+			if i >= 0 {
+				u.by.look("%s: port %s is that of the command for %s too: run the two on two hosts, or give one of them another port, which its senders must know", strings.Join(u.Of, ", "), s.port, held[key][i].by.where(u.by))
 				continue
 			}
-			by[key] = u
+			held[key] = append(held[key], holder{s, u})
 		}
 	}
 	return taken
+}
+
+// socket is an address that a receiver listens on.
+type socket struct {
+	network string // tcp or udp
+	host    string // "" is all addresses of the machine
+	port    string
+}
+
+// socketOf is the address of a -listen option, and false for any other option and for off. Two spellings of one address
+// become the same.
+func socketOf(o Option) (socket, bool) {
+	if !strings.HasSuffix(o.Name, "-listen") {
+		return socket{}, false
+	}
+	host, port, err := net.SplitHostPort(env.ReplaceAllString(o.Value, "$${$1}"))
+	if err != nil || port == "" {
+		return socket{}, false
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err == nil {
+		port = strconv.FormatUint(n, 10)
+	}
+	s := socket{network: "tcp", host: strings.ToLower(host), port: port}
+	if strings.Contains(o.Name, "udp") {
+		s.network = "udp"
+	}
+	if s.host == "localhost" {
+		s.host = "127.0.0.1"
+	}
+	if ip, err := netip.ParseAddr(s.host); err == nil {
+		s.host = ip.Unmap().String()
+		if ip.IsUnspecified() {
+			s.host = ""
+		}
+	}
+	return s, true
+}
+
+// overlaps reports whether one host cannot listen on both. Two names are two addresses: what else they mean DNS would
+// have to say.
+func (s socket) overlaps(other socket) bool {
+	return s.network == other.network && s.port == other.port && (s.host == other.host || s.host == "" || other.host == "")
+}
+
+// overlap reports whether two commands have receivers of two kinds whose addresses overlap, so that no process has both.
+func (u *unit) overlap(other *unit) bool {
+	for _, o := range u.Options {
+		s, ok := socketOf(o)
+		if ok && slices.ContainsFunc(other.Options, func(p Option) bool {
+			t, ok := socketOf(p)
+			return ok && p.Name != o.Name && s.overlaps(t)
+		}) {
+			return true
+		}
+	}
+	return false
 }
 
 // separate gives a command a job of its own, and a topic where the file names none.

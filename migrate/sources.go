@@ -129,6 +129,12 @@ func (b *builder) listener(c *Component, receiver, host, port string) {
 // multiport gives a command for each port after the first.
 func (b *builder) multiport(c *Component, u *unit) (more []*unit) {
 	ports := strings.FieldsFunc(c.Get("ports"), func(r rune) bool { return r == ' ' || r == ',' || r == '\t' })
+	seen := map[string]bool{}
+	ports = slices.DeleteFunc(ports, func(port string) bool {
+		again := seen[port]
+		seen[port] = true
+		return again
+	})
 	key := c.Key(b.Agent, "ports")
 	if len(ports) == 0 {
 		b.look("%s is missing: Flume does not start without it; etl's option is --syslog-tcp-listen", key)
