@@ -75,7 +75,7 @@ func TestDocs_optionsExist(t *testing.T) {
 	}
 	// Those of other programs, and of cmd/standalone, which etl does not have.
 	known = append(known, "--single-transaction", "--ssl-mode", "--demo", "--data-dir", "--kafka-listen", "--mysql-listen",
-		"--quick", "--integration")
+		"--quick", "--integration", "--env-file")
 	kafkas := regexp.MustCompile(`(?m)^ +kafka-acls\.sh .*$`) // has options of its own
 	for doc, text := range readDocs(t) {
 		for _, option := range flag.FindAllString(kafkas.ReplaceAllString(text, ""), -1) {
