@@ -96,20 +96,10 @@ func TestPlans_commands(t *testing.T) {
 				"run --job y --kafka-brokers ${KAFKA_BROKERS} --kafka-topic y --avro-listen off --http-listen :9414 --admin-listen 127.0.0.1:9417",
 			},
 		},
-		"host names that Flume does not verify": {
+		"an empty property, which Flume ignores": {
 			"a.sources = k\na.channels = c\na.sources.k.type = " + kafkaSource + "\na.sources.k.kafka.bootstrap.servers = k:9093\na.sources.k.kafka.topics = t\na.sources.k.channels = c\n" +
 				"a.sources.k.kafka.consumer.security.protocol = SSL\na.sources.k.kafka.consumer.ssl.truststore.location = /t.jks\na.sources.k.kafka.consumer.ssl.endpoint.identification.algorithm =\n",
-			[]string{"load --kafka-brokers k:9093 --kafka-topic t --kafka-value raw --kafka-tls --kafka-tls-ca /t.pem --kafka-tls-verify verify-ca"},
-		},
-		"host names that Flume does not verify, without a truststore": {
-			"a.sources = t\na.channels = c\na.sinks = k\na.sources.t.type = exec\na.sources.t.channels = c\na.sinks.k.type = " + kafkaSink + "\na.sinks.k.kafka.bootstrap.servers = k:9093\na.sinks.k.kafka.topic = t\na.sinks.k.channel = c\n" +
-				"a.sinks.k.kafka.producer.security.protocol = SSL\na.sinks.k.kafka.producer.ssl.endpoint.identification.algorithm =\n",
-			[]string{"load --kafka-brokers k:9093 --kafka-topic t --kafka-value raw --kafka-tls --kafka-tls-verify verify-ca --kafka-tls-ca ${KAFKA_TLS_CA}"},
-		},
-		"a channel's consumer does not verify host names, and its producer has the truststore": {
-			"a.sources = t\na.channels = c\na.sources.t.type = exec\na.sources.t.channels = c\na.channels.c.type = org.apache.flume.channel.kafka.KafkaChannel\na.channels.c.kafka.bootstrap.servers = k:9093\na.channels.c.kafka.topic = t\n" +
-				"a.channels.c.kafka.consumer.security.protocol = SSL\na.channels.c.kafka.consumer.ssl.endpoint.identification.algorithm =\na.channels.c.kafka.producer.security.protocol = SSL\na.channels.c.kafka.producer.ssl.truststore.location = /t.p12\n",
-			[]string{"load --kafka-brokers k:9093 --kafka-topic t --kafka-value flume --kafka-tls --kafka-tls-ca /t.pem --kafka-tls-verify verify-ca"},
+			[]string{"load --kafka-brokers k:9093 --kafka-topic t --kafka-value raw --kafka-tls --kafka-tls-ca /t.pem"},
 		},
 		"a Kafka channel without headers has no IDs": {
 			"a.sources = t\na.channels = c\na.sources.t.type = exec\na.sources.t.channels = c\na.sources.t.interceptors = u\na.sources.t.interceptors.u.type = x.UUIDInterceptor$Builder\na.channels.c.type = org.apache.flume.channel.kafka.KafkaChannel\na.channels.c.kafka.bootstrap.servers = k:9092\na.channels.c.parseAsFlumeEvent = false\n",
@@ -258,8 +248,8 @@ func TestPlans_reports(t *testing.T) {
 			"a.sources.s.type = http\na.sources.s.port = 80\na.sinks.k.type = avro\na.sinks.k.hostname = h1\na.sinks.k.port = 1\na.sinks = k h\na.sinks.h.channel = c\na.sinks.h.type = hdfs\n",
 			"", "each event of a channel to one of its sinks",
 		},
-		"no CA is there":        {"a.sinks.k.type = " + kafkaSink + "\na.sinks.k.kafka.producer.security.protocol = SSL\na.sinks.k.kafka.producer.ssl.endpoint.identification.algorithm =\n", "KAFKA_TLS_CA: a.sinks.k.kafka.producer.ssl.endpoint.identification.algorithm is empty", "algorithm: it is empty"},
-		"a topic for each host": {"a.sinks.k.type = " + kafkaSink + "\na.sinks.k.kafka.topic = logs-%{host}\n", "run etl load once for each of them", "etl load \\"},
+		"host names of an empty property": {"a.sinks.k.type = " + kafkaSink + "\na.sinks.k.kafka.producer.security.protocol = SSL\na.sinks.k.kafka.producer.ssl.endpoint.identification.algorithm =\n", "add --kafka-tls-verify verify-ca", "KAFKA_TLS_CA"},
+		"a topic for each host":           {"a.sinks.k.type = " + kafkaSink + "\na.sinks.k.kafka.topic = logs-%{host}\n", "run etl load once for each of them", "etl load \\"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -2,7 +2,6 @@ package migrate
 
 import (
 	"cmp"
-	"fmt"
 	"path"
 	"regexp"
 	"slices"
@@ -179,26 +178,18 @@ func (b *builder) kafkaClient(c *Component, client string) {
 	}
 }
 
-// kafkaHostNames gives --kafka-tls-verify where one of the clients has an empty ssl.endpoint.identification.algorithm,
-// with which Kafka's client does not compare the host name with the broker's certificate. It comes after kafkaClient for
-// all of them, because verify-ca needs a CA: that of any truststore, or else one that the reader is asked for.
+// kafkaHostNames tells of an empty ssl.endpoint.identification.algorithm, which turns the verification of host names off
+// in Kafka's client. Flume leaves properties without a value out (FlumeConfiguration.addRawProperty of 1.9), so that its
+// client has never seen it.
 func (b *builder) kafkaHostNames(c *Component, clients ...string) {
 	if !b.cur.Has("--kafka-tls") {
 		return
 	}
 	for _, client := range clients {
 		key := c.Key(b.Agent, "kafka."+client+"."+hostNames)
-		if !b.agent.says(key) || c.Get("kafka."+client+"."+hostNames) != "" {
-			continue
+		if b.agent.says(key) && c.Get("kafka."+client+"."+hostNames) == "" {
+			b.look("%s is empty: Flume ignores such a line, so host names are verified, by Kafka's client since 2.0 and by etl; where the brokers' certificates carry none, add --kafka-tls-verify verify-ca and --kafka-tls-ca", key)
 		}
-		b.option(key, "--kafka-tls-verify", "verify-ca")
-		if b.cur.Has("--kafka-tls-ca") {
-			continue
-		}
-		name := b.planner.names.name("KAFKA_TLS_CA", b.Agent+" "+c.Kind+" "+c.Name)
-		b.cur.ask("--kafka-tls-ca", name, "a PEM file of the CA that signs the brokers' certificates")
-		b.use(key, "--kafka-tls-ca")
-		b.cur.asked = append(b.cur.asked, fmt.Sprintf("%s: %s is empty, so host names are not verified, and the file names no truststore; --kafka-tls-verify verify-ca needs the CA that signs the brokers' certificates; set the variable to its PEM file", name, key))
 	}
 }
 

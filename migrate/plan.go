@@ -249,7 +249,7 @@ func (b *builder) rest(c *Component, of string, replaced bool) {
 			b.say(Stays, p.Key, "")
 		case r.Fate != Becomes:
 			b.say(r.Fate, p.Key, r.Text)
-		case p.Name == "ssl" || p.Name == "enableSSL" || p.Name == "ipFilter" || strings.HasSuffix(p.Name, "."+hostNames):
+		case p.Name == "ssl" || p.Name == "enableSSL" || p.Name == "ipFilter":
 			b.say(NotNeeded, p.Key, "it is "+orNothing(p.Value))
 		default:
 			b.say(NotNeeded, p.Key, "it has no effect here ("+strings.Join(r.Options, ", ")+")")

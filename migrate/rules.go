@@ -266,7 +266,7 @@ func Rules() []Rule {
 			opt(k.of, p+"sasl.jaas.config", "user and password; take a file for the password", "--kafka-user", "--kafka-password-file"),
 			opt(k.of, p+"ssl.truststore.location", "convert it to PEM", "--kafka-tls-ca"),
 			opt(k.of, p+"ssl.keystore.location", "convert it to PEM", "--kafka-tls-cert", "--kafka-tls-key"),
-			opt(k.of, p+hostNames, "verify-ca where it is empty and TLS is on; name the brokers' CA then", "--kafka-tls-verify", "--kafka-tls-ca"),
+			say(k.of, p+hostNames, NotNeeded, "host names are verified; --kafka-tls-verify verify-ca turns that off"),
 			say(k.of, p+"*", NotNeeded, "options of Kafka's Java client; the defaults here keep the promises"))
 	}
 	return r
