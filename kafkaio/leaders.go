@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"golang.org/x/sync/errgroup"
 )
@@ -127,7 +128,7 @@ func leading(meta *kmsg.MetadataResponse) (all []leader, vacant []string) {
 			}
 			l, ok := byID[p.Leader]
 			if !ok {
-				l = leader{id: p.Leader, leads: map[string][]int32{}, address: "unknown"}
+				l = leader{id: p.Leader, leads: map[string][]int32{}}
 				for _, b := range meta.Brokers {
 					if b.NodeID == p.Leader {
 						l.address = addressOf(b.Host, b.Port)
@@ -153,11 +154,22 @@ func addressOf(host string, port int32) string {
 	return net.JoinHostPort(host, strconv.Itoa(int(port)))
 }
 
-// ask asks a leader for the ends of its partitions. An error of a connection that was there before says only that it was
-// old, so that one more attempt follows it.
+// ask asks a leader for the ends of its partitions. It does so with a client that knows the leader's address alone: one
+// that knows the cluster lets go of all its brokers when one of them is found at another's address (KIP-1242), and the
+// questions to the others fail with it.
 func (a *asker) ask(ctx context.Context, l leader) error {
+	if l.address == "" {
+		return errors.New("it is not among the cluster's brokers")
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, leaderWait, fmt.Errorf("no reply within %s", leaderWait))
 	defer cancel()
+	cfg := a.cfg
+	cfg.Brokers = []string{l.address}
+	cl, err := kgo.NewClient(append(cfg.options(a.log, &a.dials), kgo.RequestRetries(0), kgo.RequestTimeoutOverhead(dialTimeout))...)
+	if err != nil {
+		return fmt.Errorf("make a kafka client: %w", err)
+	}
+	defer cl.Close()
 	req := kmsg.NewPtrListOffsetsRequest()
 	for name, ps := range l.leads {
 		t := kmsg.NewListOffsetsRequestTopic()
@@ -169,10 +181,7 @@ func (a *asker) ask(ctx context.Context, l leader) error {
 		}
 		req.Topics = append(req.Topics, t)
 	}
-	resp, err := a.cl.Broker(int(l.id)).Request(ctx, req)
-	if err != nil && a.dials.to(l.address) == nil && ctx.Err() == nil {
-		resp, err = a.cl.Broker(int(l.id)).Request(ctx, req)
-	}
+	resp, err := cl.SeedBrokers()[0].Request(ctx, req)
 	if why := a.dials.to(l.address); err != nil && why != nil {
 		return why
 	}

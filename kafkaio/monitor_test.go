@@ -188,10 +188,11 @@ func TestProducer_oneRenewal(t *testing.T) {
 	denied := make(chan struct{})
 	c.ControlKey(int16(kmsg.InitProducerID), func(r kmsg.Request) (kmsg.Response, error, bool) {
 		c.KeepControl()
+		<-all
 		select {
 		case <-denied:
 			return nil, nil, false
-		case <-all:
+		default:
 		}
 		resp := r.ResponseKind().(*kmsg.InitProducerIDResponse)
 		resp.ErrorCode = kerr.ClusterAuthorizationFailed.Code

@@ -51,6 +51,7 @@ func MissingRights(ctx context.Context, cfg Config, use Use) ([]string, error) {
 type asker struct {
 	cfg   Config
 	use   Use
+	log   *slog.Logger
 	cl    *kgo.Client
 	adm   *kadm.Client
 	dials dials
@@ -62,7 +63,7 @@ type asker struct {
 }
 
 func newAsker(cfg Config, use Use, log *slog.Logger) (*asker, error) {
-	a := &asker{cfg: cfg, use: use, seen: map[string]bool{}}
+	a := &asker{cfg: cfg, use: use, log: log, seen: map[string]bool{}}
 	var err error
 	opts := append(cfg.options(log, &a.dials), kgo.RetryTimeout(adminWait), kgo.RequestTimeoutOverhead(dialTimeout))
 	if a.cl, err = kgo.NewClient(opts...); err != nil {

@@ -131,7 +131,7 @@ func checkParameters(dsn string) error {
 			name = plain
 		}
 		if name != "" && !slices.Contains(leftToDSN, name) {
-			if strings.IndexFunc(name, func(r rune) bool { return !unicode.IsLetter(r) }) >= 0 {
+			if strings.IndexFunc(name, func(r rune) bool { return r != '_' && !unicode.IsLetter(r) }) >= 0 {
 				name = "what is no parameter" // and may be the end of a password that holds a slash
 			}
 			refused = append(refused, name)
