@@ -176,10 +176,16 @@ func (f *countFold) Restore(_ context.Context, _ []checkpoint.Checkpoint, refuse
 	return nil
 }
 
-// drive runs an engine over src until done says so, then stops it.
-func drive(t *testing.T, cfg batch.Config, src *logSource, sink *sinktest.Memory, done func(*batch.Engine[sinktest.Delta]) bool) {
+// drive runs an engine over src until done reports true, then stops it.
+func drive(t *testing.T, cfg batch.Config, src *logSource, sink batch.Sink[sinktest.Delta], done func(*batch.Engine[sinktest.Delta]) bool) {
 	t.Helper()
-	e := batch.New(cfg, src, sink, newCountFold, nil, nil)
+	driveFold(t, cfg, src, sink, newCountFold, done)
+}
+
+// driveFold is drive with another fold.
+func driveFold(t *testing.T, cfg batch.Config, src *logSource, sink batch.Sink[sinktest.Delta], newFold func() batch.Fold[sinktest.Delta], done func(*batch.Engine[sinktest.Delta]) bool) {
+	t.Helper()
+	e := batch.New(cfg, src, sink, newFold, nil, nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- e.Run(ctx) }()
@@ -386,24 +392,7 @@ func TestP17_TooLargeBatchIsHalved(t *testing.T) {
 	sink := smallSink{Memory: sinktest.NewMemory(), most: 3}
 	ends := []int64{100}
 	src := newLogSource([][]batch.Record{log}, ends)
-	e := batch.New(testConfig(), src, batch.Sink[sinktest.Delta](&sink), newCountFold, nil, nil)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	ended := make(chan error, 1)
-	go func() { ended <- e.Run(ctx) }()
-	look := time.NewTicker(5 * time.Millisecond)
-	defer look.Stop()
-	for !reached(sink.Memory, ends)(e) {
-		select {
-		case <-look.C:
-		case <-ctx.Done():
-			t.Fatal("not done in time")
-		}
-	}
-	cancel()
-	if err := <-ended; err != nil {
-		t.Fatal(err)
-	}
+	drive(t, testConfig(), src, &sink, reached(sink.Memory, ends))
 	if n := sink.Rows()["x"]; n != 100 {
 		t.Errorf("counted %d, want 100", n)
 	}

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/batch/sinktest"
@@ -55,25 +54,7 @@ func TestP31_AFoldEndsWithinAPiece(t *testing.T) {
 	src := newLogSource([][]batch.Record{log}, []int64{n})
 	src.whole = true
 	sink := &wideSink{Memory: sinktest.NewMemory()}
-	e := batch.New(cfg, src, sink, newCountFold, nil, nil)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	ended := make(chan error, 1)
-	go func() { ended <- e.Run(ctx) }()
-	done := reached(sink.Memory, []int64{n})
-	look := time.NewTicker(5 * time.Millisecond)
-	defer look.Stop()
-	for !done(e) {
-		select {
-		case <-ctx.Done():
-			t.Fatal("not counted in time")
-		case <-look.C:
-		}
-	}
-	cancel()
-	if err := <-ended; err != nil {
-		t.Fatal(err)
-	}
+	drive(t, cfg, src, sink, reached(sink.Memory, []int64{n}))
 	if len(sink.Rows()) != n {
 		t.Errorf("%d rows, want %d", len(sink.Rows()), n)
 	}

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/batch/sinktest"
@@ -72,26 +71,10 @@ func reject(t *testing.T, most int64, values ...string) (sink *fussySink, restor
 	sink = &fussySink{Memory: sinktest.NewMemory(), bad: []string{"b1", "b2", "b3"}}
 	cfg := testConfig()
 	cfg.Tasks, cfg.MaxRecords = 1, most
-	e := batch.New(cfg, newLogSource([][]batch.Record{log}, []int64{end}), sink, func() batch.Fold[sinktest.Delta] {
+	newFold := func() batch.Fold[sinktest.Delta] {
 		return &restoredFold{countFold: countFold{delta: sinktest.Delta{}}, sink: sink, restored: &restored}
-	}, nil, nil)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	ended := make(chan error, 1)
-	go func() { ended <- e.Run(ctx) }()
-	look := time.NewTicker(5 * time.Millisecond)
-	defer look.Stop()
-	for done := reached(sink.Memory, []int64{end}); !done(e); {
-		select {
-		case err := <-ended:
-			t.Fatalf("Run ended: %v", err)
-		case <-look.C:
-		}
 	}
-	cancel()
-	if err := <-ended; err != nil {
-		t.Fatal(err)
-	}
+	driveFold(t, cfg, newLogSource([][]batch.Record{log}, []int64{end}), sink, newFold, reached(sink.Memory, []int64{end}))
 	if n := len(sink.Dead()); n != len(sink.rejected) {
 		t.Errorf("%d dead letters, MySQL rejected %q", n, sink.rejected)
 	}

@@ -80,14 +80,8 @@ func TestContainer_EndToEnd(t *testing.T) {
 	rnd := seed(t)
 	for _, image := range containertest.MySQLImages() {
 		t.Run(image, func(t *testing.T) {
-			server := startMySQL(t, image)
-			kafka, err := containertest.Kafka(t.Context(), containertest.KafkaImage())
-			t.Cleanup(func() { closeContainer(t, kafka) })
-			containertest.Check(t, err)
-			used(t, kafka, "Apache Kafka")
-
+			s := containerSite(t, image)
 			ctx := etltest.Bounded(t, 3*time.Minute)
-			s := containerSite(t, server, kafka)
 			s.proxy.Commits(tenthCommit(rnd))
 			l := &load{seed: rnd, addr: s.avro, batch: 50, total: 20_000, rate: 5_000}
 			sent := s.begin(ctx, t, l)
@@ -102,12 +96,7 @@ func TestContainer_TablesAltered(t *testing.T) {
 	containertest.Check(t, containertest.Engine())
 	for _, image := range containertest.MySQLImages() {
 		t.Run(image, func(t *testing.T) {
-			server := startMySQL(t, image)
-			kafka, err := containertest.Kafka(t.Context(), containertest.KafkaImage())
-			t.Cleanup(func() { closeContainer(t, kafka) })
-			containertest.Check(t, err)
-			used(t, kafka, "Apache Kafka")
-			s := containerSite(t, server, kafka)
+			s := containerSite(t, image)
 			collation := "utf8mb4_nopad_bin"
 			ctx := etltest.Bounded(t, 4*time.Minute)
 			if readNumber(ctx, s.db, "SELECT COUNT(*) FROM information_schema.collations WHERE collation_name = 'utf8mb4_nopad_bin'") != 1 {
@@ -121,11 +110,15 @@ func TestContainer_TablesAltered(t *testing.T) {
 	}
 }
 
-// containerSite is a site whose broker and server run in containers.
-func containerSite(t *testing.T, server *mariadbtest.Server, kafka *containertest.Container) *site {
+// containerSite is a site whose broker and server, of this image, run in containers.
+func containerSite(t *testing.T, image string) *site {
 	t.Helper()
+	server := startMySQL(t, image)
+	kafka, err := containertest.Kafka(t.Context(), containertest.KafkaImage())
+	t.Cleanup(func() { closeContainer(t, kafka) })
+	containertest.Check(t, err)
+	used(t, kafka, "Apache Kafka")
 	s := &site{dir: t.TempDir(), avro: etltest.FreeAddr(t), broker: &broker{addr: kafka.Addr}, server: server, schema: server.Database(t)}
-	var err error
 	if s.db, err = sql.Open("mysql", server.DSN(s.schema)); err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,6 +16,8 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 	"github.com/twmb/franz-go/plugin/kslog"
+
+	"github.com/sluice-etl/sluice/internal/textfile"
 )
 
 // dialTimeout bounds one attempt to connect, the TLS handshake included. adminWait bounds one request of ours beside
@@ -88,11 +89,10 @@ func (s SASL) password() (string, error) {
 	if s.PasswordFile == "" {
 		return s.Password, nil
 	}
-	b, err := os.ReadFile(s.PasswordFile)
+	pass, err := textfile.Secret(s.PasswordFile)
 	if err != nil {
 		return "", fmt.Errorf("read kafka-password-file: %w", err)
 	}
-	pass := strings.TrimSuffix(strings.TrimSuffix(strings.TrimPrefix(string(b), byteOrderMark), "\n"), "\r")
 	if pass == "" {
 		return "", fmt.Errorf("read kafka-password-file: %s is empty", s.PasswordFile)
 	}

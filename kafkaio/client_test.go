@@ -9,13 +9,15 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/sluice-etl/sluice/internal/etltest"
 )
 
 // A broker that accepts connections and never replies does not keep a process from starting where another one replies.
 func TestReachable_silentBrokerFirst(t *testing.T) {
 	t.Parallel()
 	cfg := testConfig(broker(t))
-	cfg.Brokers = append([]string{listener(t).Addr().String(), refusing(t)}, cfg.Brokers...)
+	cfg.Brokers = append([]string{listener(t).Addr().String(), etltest.RefusingAddr(t)}, cfg.Brokers...)
 	for name, ask := range map[string]func() error{
 		"Reachable":     func() error { return Reachable(t.Context(), cfg, nil) },
 		"waitReachable": func() error { return waitReachable(t.Context(), cfg, orDiscard(nil)) },
@@ -33,7 +35,7 @@ func TestReachable_silentBrokerFirst(t *testing.T) {
 // Where none replies, each is named with its reason, within the time of one.
 func TestReachable_none(t *testing.T) {
 	t.Parallel()
-	silent, refused := listener(t).Addr().String(), refusing(t)
+	silent, refused := listener(t).Addr().String(), etltest.RefusingAddr(t)
 	cfg := DefaultConfig()
 	cfg.Brokers = []string{silent, silent, refused}
 	begun := time.Now()

@@ -33,17 +33,10 @@ const electionPause = 500 * time.Millisecond
 // CheckLeaders asks each broker that leads a partition of use's topics, at the address that it advertises, and names those
 // that do not reply as a leader does. A bootstrap broker may be reachable where these are not.
 func CheckLeaders(ctx context.Context, cfg Config, use Use, log *slog.Logger) ([]string, error) {
-	a, err := newAsker(cfg, use, orDiscard(log))
-	if err != nil {
-		return nil, err
-	}
-	defer a.close()
-	meta, err := a.look(ctx)
-	if err != nil {
-		return nil, a.dials.explain(err)
-	}
-	l, err := a.leaders(ctx, meta)
-	return slices.Concat(l.lost, l.deadLost, l.vacant), a.dials.explain(err)
+	return askOnce(ctx, cfg, use, log, func(a *asker, meta *kmsg.MetadataResponse) ([]string, error) {
+		l, err := a.leaders(ctx, meta)
+		return slices.Concat(l.lost, l.deadLost, l.vacant), err
+	})
 }
 
 // leaders is what is wrong with the leaders of our partitions.

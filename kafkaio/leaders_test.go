@@ -5,56 +5,27 @@ import (
 	"errors"
 	"net"
 	"slices"
-	"strconv"
 	"strings"
-	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/sluice-etl/sluice/internal/etltest"
 )
 
-// advertised is a listener that says that it is somewhere else: the address that a broker gives out as its own.
-type advertised struct {
-	net.Listener
-	at atomic.Pointer[elsewhere]
-}
-
-type elsewhere string
-
-func (p elsewhere) Network() string { return "tcp" }
-func (p elsewhere) String() string  { return string(p) }
-
-func (a *advertised) Addr() net.Addr {
-	if at := a.at.Load(); at != nil {
-		return at
-	}
-	return a.Listener.Addr()
-}
-
-// as has the broker advertise an address; empty is its own.
-func (a *advertised) as(address string) {
-	if address == "" {
-		a.at.Store(nil)
-		return
-	}
-	p := elsewhere(address)
-	a.at.Store(&p)
-}
-
 // brokers starts n, of which broker i leads partition i of topics logs and logs.dlq.
-func brokers(t *testing.T, n int) (*kfake.Cluster, []*advertised) {
+func brokers(t *testing.T, n int) (*kfake.Cluster, []*etltest.Advertised) {
 	t.Helper()
-	var all []*advertised
+	var all []*etltest.Advertised
 	c := broker(t, kfake.NumBrokers(n), kfake.ListenFn(func(network, address string) (net.Listener, error) {
 		l, err := (&net.ListenConfig{}).Listen(context.Background(), network, address)
 		if err != nil {
 			return nil, err
 		}
-		a := &advertised{Listener: l}
+		a := &etltest.Advertised{Listener: l}
 		all = append(all, a)
 		return a, nil
 	}))
@@ -67,25 +38,6 @@ func brokers(t *testing.T, n int) (*kfake.Cluster, []*advertised) {
 		}
 	}
 	return c, all
-}
-
-// refusing is an address of this machine that refuses connections and that nobody else can take until the test ends: its
-// socket is bound and does not listen.
-func refusing(t *testing.T) string {
-	t.Helper()
-	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = syscall.Close(fd) })
-	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		t.Fatal(err)
-	}
-	name, err := syscall.Getsockname(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return net.JoinHostPort("127.0.0.1", strconv.Itoa(name.(*syscall.SockaddrInet4).Port))
 }
 
 // listener is one that takes connections and never replies, like a host behind a firewall that swallows what it gets.
@@ -103,7 +55,7 @@ func listener(t *testing.T) net.Listener {
 // with that address and the reason. One that leads none of ours does not matter.
 func TestCheckLeaders(t *testing.T) {
 	t.Parallel()
-	refused, silent := refusing(t), listener(t).Addr().String()
+	refused, silent := etltest.RefusingAddr(t), listener(t).Addr().String()
 	for name, test := range map[string]struct {
 		at      string
 		leads   bool
@@ -132,7 +84,7 @@ func TestCheckLeaders(t *testing.T) {
 					}
 				}
 			}
-			all[2].as(test.at)
+			all[2].As(test.at)
 			begun := time.Now()
 			lost, err := CheckLeaders(t.Context(), cfg, Use{Receive: true}, nil)
 			if took := time.Since(begun); took > 2*leaderWait {
@@ -189,7 +141,7 @@ func TestNumbers(t *testing.T) {
 func TestDials(t *testing.T) {
 	t.Parallel()
 	c, all := brokers(t, 2)
-	all[1].as("kafka-1.invalid:9092")
+	all[1].As("kafka-1.invalid:9092")
 	cfg := testConfig(c)
 	cfg.Brokers = cfg.Brokers[:1]
 	cfg.AckTimeout = 500 * time.Millisecond
@@ -210,7 +162,7 @@ func TestDials(t *testing.T) {
 		err := produce()
 		return errors.Is(err, context.DeadlineExceeded) && strings.Contains(err.Error(), "kafka-1.invalid:9092") && strings.Contains(err.Error(), "lookup kafka-1.invalid")
 	})
-	all[1].as("")
+	all[1].As("")
 	eventually(t, "it is produced again", func() bool { return produce() == nil })
 	if err := p.dials.explain(context.DeadlineExceeded); strings.Contains(err.Error(), "127.0.0.1") || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)

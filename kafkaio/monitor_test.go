@@ -12,6 +12,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/sluice-etl/sluice/internal/etltest"
 )
 
 // says waits until the monitor's reasons have these texts, where an empty text means none at all.
@@ -124,13 +126,13 @@ func TestMonitor_deadLetterLeader(t *testing.T) {
 	cfg := testConfig(c)
 	cfg.Brokers = cfg.Brokers[:1]
 	m := NewMonitor(cfg, Use{Receive: true}, nil, nil)
-	all[1].as(refusing(t))
+	all[1].As(etltest.RefusingAddr(t))
 	start(t, m.Run)
 	says(t, m, "", "broker 1, which leads partition 1 of topic logs.dlq")
 	if got := testutil.ToFloat64(m.met.lost); got != 1 {
 		t.Errorf("etl_kafka_unreachable_leaders is %v, expected 1", got)
 	}
-	all[1].as("")
+	all[1].As("")
 	says(t, m, "", "")
 	c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.ListOffsets}, Topic: "logs.dlq", Partitions: []int32{0}, Err: kerr.NotLeaderForPartition, Count: -1})
 	says(t, m, "", "broker 0, which leads partitions 0-1 of topic logs and partition 0 of topic logs.dlq")

@@ -31,7 +31,19 @@ func (u Use) topics(cfg Config) []string {
 // is allowed and changes nothing. A broker without an authorizer allows everything; one that does not say what it allows
 // gives no answer for topics. Rights to create a topic are looked at only where it is missing.
 func MissingRights(ctx context.Context, cfg Config, use Use) ([]string, error) {
-	a, err := newAsker(cfg, use, orDiscard(nil))
+	return askOnce(ctx, cfg, use, nil, func(a *asker, meta *kmsg.MetadataResponse) ([]string, error) {
+		r, err := a.rights(ctx, meta)
+		if err == nil {
+			err = errors.Join(r.deadErr, r.coordinator)
+		}
+		return slices.Concat(r.missing, r.dead, r.reduced), err
+	})
+}
+
+// askOnce looks at the topics of use with an asker that ask gets, too. Errors carry the last connection errors. log may be
+// nil.
+func askOnce(ctx context.Context, cfg Config, use Use, log *slog.Logger, ask func(*asker, *kmsg.MetadataResponse) ([]string, error)) ([]string, error) {
+	a, err := newAsker(cfg, use, orDiscard(log))
 	if err != nil {
 		return nil, err
 	}
@@ -40,11 +52,8 @@ func MissingRights(ctx context.Context, cfg Config, use Use) ([]string, error) {
 	if err != nil {
 		return nil, a.dials.explain(err)
 	}
-	r, err := a.rights(ctx, meta)
-	if err == nil {
-		err = errors.Join(r.deadErr, r.coordinator)
-	}
-	return slices.Concat(r.missing, r.dead, r.reduced), a.dials.explain(err)
+	found, err := ask(a, meta)
+	return found, a.dials.explain(err)
 }
 
 // asker asks Kafka what it allows and which brokers it has. It is unsafe for concurrent use.

@@ -1,14 +1,14 @@
 package kafkaio
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
-	"os"
+
+	"github.com/sluice-etl/sluice/internal/pemfile"
 )
 
 // How far a broker's certificate is verified: the values of TLS.Verify, which are MySQL's own words for it.
@@ -78,17 +78,14 @@ func (t TLS) dial(ctx context.Context, network, address string) (net.Conn, error
 func (t TLS) config() (*tls.Config, error) {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
 	if t.CA != "" {
-		pem, err := readPEM(t.CA)
+		roots, err := pemfile.CertPool(t.CA)
 		if err != nil {
 			return nil, fmt.Errorf("read kafka-tls-ca: %w", err)
 		}
-		conf.RootCAs = x509.NewCertPool()
-		if !conf.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("read kafka-tls-ca: %s holds no PEM certificate", t.CA)
-		}
+		conf.RootCAs = roots
 	}
 	if t.Cert != "" {
-		cert, err := keyPair(t.Cert, t.Key)
+		cert, err := pemfile.KeyPair(t.Cert, t.Key)
 		if err != nil {
 			return nil, fmt.Errorf("read kafka-tls-cert and kafka-tls-key: %w", err)
 		}
@@ -102,43 +99,14 @@ func (t TLS) config() (*tls.Config, error) {
 	return conf, nil
 }
 
-// verifyChain verifies what crypto/tls would, the name aside: signatures up to a root, dates, and that the certificate is
-// a server's. It runs on resumed sessions too.
+// verifyChain verifies what crypto/tls would, except for the name. It runs on resumed sessions too.
 func verifyChain(state tls.ConnectionState, roots *x509.CertPool) error {
 	if len(state.PeerCertificates) == 0 {
 		return errors.New("the broker showed no certificate")
 	}
-	between := x509.NewCertPool()
-	for _, cert := range state.PeerCertificates[1:] {
-		between.AddCert(cert)
-	}
-	_, err := state.PeerCertificates[0].Verify(x509.VerifyOptions{
-		Roots: roots, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	})
+	err := pemfile.VerifyChain(state.PeerCertificates, roots)
 	if err != nil {
 		return fmt.Errorf("the broker's certificate, of %q: %w: it must be a server's, valid now, of an authority in kafka-tls-ca", state.PeerCertificates[0].Subject, err)
 	}
 	return nil
 }
-
-// readPEM reads a file without the byte order mark that may stand in front, behind which no PEM block begins.
-func readPEM(path string) ([]byte, error) {
-	text, err := os.ReadFile(path)
-	return bytes.TrimPrefix(text, []byte(byteOrderMark)), err
-}
-
-// keyPair reads a certificate and its key.
-func keyPair(cert, key string) (tls.Certificate, error) {
-	certText, err := readPEM(cert)
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	keyText, err := readPEM(key)
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	return tls.X509KeyPair(certText, keyText)
-}
-
-// byteOrderMark is what some editors write in front of UTF-8.
-const byteOrderMark = "\xef\xbb\xbf"

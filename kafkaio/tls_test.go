@@ -1,56 +1,30 @@
 package kafkaio
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
 	"net"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
+
+	"github.com/sluice-etl/sluice/internal/certtest"
+	"github.com/sluice-etl/sluice/internal/textfile"
 )
 
-// issued is a certificate with its key, which may sign others.
-type issued struct {
-	der  []byte
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-}
-
-// issue makes a certificate by the issuer, or one that signs itself where that is nil.
-func issue(t *testing.T, by *issued, change func(*x509.Certificate)) *issued {
+// issue issues a certificate by an issuer, or one that signs itself where that is nil.
+func issue(t *testing.T, by *certtest.Certificate, change func(*x509.Certificate)) *certtest.Certificate {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
 	c := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "broker"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		Subject: pkix.Name{CommonName: "broker"}, KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	if change != nil {
 		change(c)
 	}
-	made := &issued{key: key}
-	if by == nil {
-		by = &issued{cert: c, key: key}
-	}
-	if made.der, err = x509.CreateCertificate(rand.Reader, c, by.cert, key.Public(), by.key); err != nil {
-		t.Fatal(err)
-	}
-	if made.cert, err = x509.ParseCertificate(made.der); err != nil {
-		t.Fatal(err)
-	}
-	return made
+	return certtest.Issue(t, by, c)
 }
 
 // ca makes a certificate one of an authority of that name.
@@ -60,19 +34,13 @@ func ca(name string) func(*x509.Certificate) {
 	}
 }
 
-func (i *issued) pem(t *testing.T) string {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "ca.pem")
-	write(t, file, byteOrderMark+string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: i.der})))
-	return file
-}
-
-func (i *issued) server(between ...*issued) *tls.Config {
-	chain := [][]byte{i.der}
-	for _, b := range between {
-		chain = append(chain, b.der)
+// server is the configuration of a server with a certificate and the intermediates that it shows.
+func server(c *certtest.Certificate, intermediates ...*certtest.Certificate) *tls.Config {
+	pair := c.TLS()
+	for _, i := range intermediates {
+		pair.Certificate = append(pair.Certificate, i.DER)
 	}
-	return &tls.Config{Certificates: []tls.Certificate{{Certificate: chain, PrivateKey: i.key}}, MinVersion: tls.VersionTLS12}
+	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
 }
 
 // With verify-ca the name in a broker's certificate is not compared; everything else of the chain is.
@@ -81,28 +49,28 @@ func TestTLS_verifyCA(t *testing.T) {
 	root := issue(t, nil, ca("ours"))
 	between := issue(t, root, ca("between"))
 	other := issue(t, nil, ca("ours")) // another authority of the same name
-	file := root.pem(t)
+	file, _ := root.Write(t, textfile.BOM)
 	for name, test := range map[string]struct {
 		server *tls.Config
 		name   string // of the error; empty where it is believed
 	}{
-		"no name":                       {issue(t, root, nil).server(), ""},
-		"another name":                  {issue(t, root, func(c *x509.Certificate) { c.DNSNames = []string{"other.test"} }).server(), ""},
-		"by an intermediate":            {issue(t, between, nil).server(between), ""},
-		"an intermediate is not shown":  {issue(t, between, nil).server(), "unknown authority"},
-		"another authority":             {issue(t, other, nil).server(), "authority"},
-		"another authority, shown, too": {issue(t, other, nil).server(other), "authority"},
-		"it signs itself":               {issue(t, nil, nil).server(), "unknown authority"},
-		"by a certificate that is none": {issue(t, issue(t, root, nil), nil).server(issue(t, root, nil)), "unknown authority"},
-		"expired": {issue(t, root, func(c *x509.Certificate) {
+		"no name":                       {server(issue(t, root, nil)), ""},
+		"another name":                  {server(issue(t, root, func(c *x509.Certificate) { c.DNSNames = []string{"other.test"} })), ""},
+		"by an intermediate":            {server(issue(t, between, nil), between), ""},
+		"an intermediate is not shown":  {server(issue(t, between, nil)), "unknown authority"},
+		"another authority":             {server(issue(t, other, nil)), "authority"},
+		"another authority, shown, too": {server(issue(t, other, nil), other), "authority"},
+		"it signs itself":               {server(issue(t, nil, nil)), "unknown authority"},
+		"by a certificate that is none": {server(issue(t, issue(t, root, nil), nil), issue(t, root, nil)), "unknown authority"},
+		"expired": {server(issue(t, root, func(c *x509.Certificate) {
 			c.NotBefore, c.NotAfter = time.Now().Add(-48*time.Hour), time.Now().Add(-24*time.Hour)
-		}).server(), "expired"},
-		"not yet valid": {issue(t, root, func(c *x509.Certificate) {
+		})), "expired"},
+		"not yet valid": {server(issue(t, root, func(c *x509.Certificate) {
 			c.NotBefore, c.NotAfter = time.Now().Add(24*time.Hour), time.Now().Add(48*time.Hour)
-		}).server(), "not yet valid"},
-		"a client's": {issue(t, root, func(c *x509.Certificate) {
+		})), "not yet valid"},
+		"a client's": {server(issue(t, root, func(c *x509.Certificate) {
 			c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
-		}).server(), "incompatible key usage"},
+		})), "incompatible key usage"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -154,9 +122,10 @@ func serveTLS(t *testing.T, conf *tls.Config) string {
 func TestTLS_verifyCAIsWhatTheClientsUse(t *testing.T) {
 	t.Parallel()
 	root := issue(t, nil, ca("ours"))
-	c := broker(t, kfake.TLS(issue(t, root, nil).server()))
+	file, _ := root.Write(t, textfile.BOM)
+	c := broker(t, kfake.TLS(server(issue(t, root, nil))))
 	cfg := testConfig(c)
-	cfg.TLS = TLS{Enabled: true, CA: root.pem(t), Verify: VerifyCA}
+	cfg.TLS = TLS{Enabled: true, CA: file, Verify: VerifyCA}
 	if err := cfg.Validate(); err != nil {
 		t.Fatal(err)
 	}

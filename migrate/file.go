@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/sluice-etl/sluice/internal/textfile"
 )
 
 // MaxBytes is the length of the longest file that is read, in bytes: a flume.conf has some kilobytes.
@@ -94,7 +96,7 @@ func Parse(text []byte) (*File, error) {
 	if before, _, found := bytes.Cut(text, []byte{0}); found {
 		return nil, fmt.Errorf("line %d: a zero byte, expected text in UTF-8: KEY = VALUE", 1+bytes.Count(before, []byte("\n")))
 	}
-	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")) // a byte order mark is no part of the first key
+	text = bytes.TrimPrefix(text, []byte(textfile.BOM)) // no part of the first key
 	entries, err := parseProperties(string(text))
 	if err != nil {
 		return nil, err

@@ -129,8 +129,8 @@ func runAdvice(t *testing.T, server *mariadbtest.Server, having string) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := open(t, server, testConfig())
-			if test.mariadb && serverOf(t, f.pool).Dialect != pool.MariaDB {
-				t.Skip("MySQL has nothing of the kind")
+			if s := serverOf(t, f.pool); test.mariadb && s.Dialect != pool.MariaDB {
+				t.Skipf("NOT RUN: advice about %s: this server, %s, does not have it", name, s)
 			}
 			f.exec(t, "CREATE TABLE parent (page VARCHAR(200) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin PRIMARY KEY)", test.ddl)
 			f.exec(t, test.more...)

@@ -47,7 +47,7 @@ func TestCheck_whatOnlySomeServersHave(t *testing.T) {
 			t.Parallel()
 			f := open(t, server, testConfig())
 			if s := serverOf(t, f.pool); !test.on(s) {
-				t.Skip("not on this server: " + s.Version)
+				t.Skipf("NOT RUN: check of %s: this server, %s, does not have it", name, s)
 			}
 			f.exec(t, test.ddl)
 			var seen string

@@ -6,13 +6,14 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode"
 
 	"github.com/go-sql-driver/mysql"
+
+	"github.com/sluice-etl/sluice/internal/textfile"
 )
 
 // leftToDSN are the only parameters that a DSN may have. Whatever else it could say is set by the pool, and reading one
@@ -48,7 +49,7 @@ func (c Config) driver() (*mysql.Config, error) {
 func (c Config) address() (*mysql.Config, error) {
 	dsn, option := strings.TrimSpace(c.DSN), "mysql-dsn"
 	if c.DSNFile != "" {
-		text, err := secret(c.DSNFile)
+		text, err := textfile.Secret(c.DSNFile)
 		if err != nil {
 			return nil, fmt.Errorf("read mysql-dsn-file: %w", err)
 		}
@@ -80,7 +81,7 @@ func (c Config) address() (*mysql.Config, error) {
 	}
 	d.User, d.Passwd, d.DBName = c.User, c.Password, c.Database
 	if c.PasswordFile != "" {
-		text, err := secret(c.PasswordFile)
+		text, err := textfile.Secret(c.PasswordFile)
 		if err != nil {
 			return nil, fmt.Errorf("read mysql-password-file: %w", err)
 		}
@@ -142,16 +143,4 @@ func checkParameters(dsn string) error {
 	}
 	return fmt.Errorf("mysql-dsn sets %s, which etl sets itself: leave it out; a DSN may say %s",
 		strings.Join(refused, ", "), strings.Join(leftToDSN, ", "))
-}
-
-// byteOrderMark is what some editors write in front of UTF-8.
-const byteOrderMark = "\xef\xbb\xbf"
-
-// secret reads a file with one line.
-func secret(path string) (string, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return "", err
-	}
-	return strings.TrimSuffix(strings.TrimSuffix(strings.TrimPrefix(string(text), byteOrderMark), "\n"), "\r"), nil
 }

@@ -1,15 +1,15 @@
 package pool
 
 import (
-	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
-	"os"
 
 	"github.com/go-sql-driver/mysql"
+
+	"github.com/sluice-etl/sluice/internal/pemfile"
 )
 
 // protect sets TLS as the mode says.
@@ -23,21 +23,18 @@ func (c Config) protect(d *mysql.Config) error {
 	}
 	t := &tls.Config{MinVersion: tls.VersionTLS12}
 	if c.TLSCert != "" {
-		pair, err := keyPair(c.TLSCert, c.TLSKey)
+		pair, err := pemfile.KeyPair(c.TLSCert, c.TLSKey)
 		if err != nil {
 			return fmt.Errorf("read mysql-tls-cert and mysql-tls-key: %w", err)
 		}
 		t.Certificates = []tls.Certificate{pair}
 	}
 	if c.TLSCA != "" {
-		text, err := readPEM(c.TLSCA)
+		roots, err := pemfile.CertPool(c.TLSCA)
 		if err != nil {
 			return fmt.Errorf("read mysql-tls-ca: %w", err)
 		}
-		t.RootCAs = x509.NewCertPool()
-		if !t.RootCAs.AppendCertsFromPEM(text) {
-			return fmt.Errorf("mysql-tls-ca %s holds no PEM certificate", c.TLSCA)
-		}
+		t.RootCAs = roots
 	}
 	switch c.TLS {
 	case TLSPreferred:
@@ -65,31 +62,8 @@ func verifyChain(state tls.ConnectionState, roots *x509.CertPool) error {
 	if len(state.PeerCertificates) == 0 {
 		return errors.New("the server showed no certificate")
 	}
-	between := x509.NewCertPool()
-	for _, cert := range state.PeerCertificates[1:] {
-		between.AddCert(cert)
-	}
-	if _, err := state.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: roots, Intermediates: between}); err != nil {
+	if err := pemfile.VerifyChain(state.PeerCertificates, roots); err != nil {
 		return fmt.Errorf("the server's certificate, of %s: %w: name its authority by --mysql-tls-ca", state.PeerCertificates[0].Subject, err)
 	}
 	return nil
-}
-
-// readPEM reads a file without the byte order mark that may stand in front, behind which no PEM block begins.
-func readPEM(path string) ([]byte, error) {
-	text, err := os.ReadFile(path)
-	return bytes.TrimPrefix(text, []byte(byteOrderMark)), err
-}
-
-// keyPair reads a certificate and its key.
-func keyPair(cert, key string) (tls.Certificate, error) {
-	certText, err := readPEM(cert)
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	keyText, err := readPEM(key)
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	return tls.X509KeyPair(certText, keyText)
 }

@@ -1,28 +1,23 @@
 package pool
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/sluice-etl/sluice/internal/certtest"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
+	"github.com/sluice-etl/sluice/internal/textfile"
 )
 
 // authority signs certificates, and writes them where a server of another user can read them.
 type authority struct {
 	dir  string
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
+	made *certtest.Certificate
 	file string
 }
 
@@ -38,7 +33,7 @@ func newAuthority(t *testing.T, name string) *authority {
 	}
 	a := &authority{dir: dir}
 	a.file, _ = a.sign(t, &x509.Certificate{
-		Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+		Subject: pkix.Name{CommonName: name}, IsCA: true, KeyUsage: x509.KeyUsageCertSign,
 	})
 	return a
 }
@@ -46,38 +41,19 @@ func newAuthority(t *testing.T, name string) *authority {
 // sign writes a certificate and its key; the authority's first is its own.
 func (a *authority) sign(t *testing.T, c *x509.Certificate) (cert, key string) {
 	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
+	made := certtest.Issue(t, a.made, c)
+	if a.made == nil {
+		a.made = made
 	}
-	c.SerialNumber = big.NewInt(time.Now().UnixNano())
-	c.NotBefore, c.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
-	parent, signer := a.cert, a.key
-	if parent == nil {
-		parent, signer = c, private
-	}
-	der, err := x509.CreateCertificate(rand.Reader, c, parent, &private.PublicKey, signer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if a.cert == nil {
-		a.key = private
-		if a.cert, err = x509.ParseCertificate(der); err != nil {
-			t.Fatal(err)
-		}
-	}
-	secret, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	write := func(suffix, kind string, der []byte) string {
+	certText, keyText := made.PEM(t)
+	write := func(suffix string, text []byte) string {
 		name := filepath.Join(a.dir, c.Subject.CommonName+suffix)
-		if err := os.WriteFile(name, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o644); err != nil {
+		if err := os.WriteFile(name, text, 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return name
 	}
-	return write(".pem", "CERTIFICATE", der), write(".key", "PRIVATE KEY", secret)
+	return write(".pem", certText), write(".key", keyText)
 }
 
 // Each mode of --mysql-tls against a server with a private authority: what it connects to, and what it refuses.
@@ -157,7 +133,7 @@ func marked(t *testing.T, file string) string {
 		t.Fatal(err)
 	}
 	to := filepath.Join(t.TempDir(), "marked")
-	if err := os.WriteFile(to, append([]byte(byteOrderMark), text...), 0o600); err != nil {
+	if err := os.WriteFile(to, append([]byte(textfile.BOM), text...), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return to

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/internal/textfile"
 )
 
 // maxDepth bounds how deep members that are ignored may nest.
@@ -28,8 +29,8 @@ type decoder struct {
 // memory ends with.
 func decode(f *flumesink.Frame, limits *flumesink.Limits) error {
 	d := decoder{b: f.Bytes}
-	if bytes.HasPrefix(d.b, []byte("\xef\xbb\xbf")) { // a byte order mark
-		d.at = 3
+	if bytes.HasPrefix(d.b, []byte(textfile.BOM)) {
+		d.at = len(textfile.BOM)
 	}
 	if d.next() != '[' {
 		return d.wrong("an array of events")

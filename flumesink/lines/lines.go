@@ -17,13 +17,14 @@ import (
 
 	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/listen"
+	"github.com/sluice-etl/sluice/internal/textfile"
 )
 
 // readAhead is how much of a stream is taken at once. Every connection holds as much while it is open.
 const readAhead = 16 << 10
 
 // byteOrderMark may stand in front of a stream, and is passed over.
-var byteOrderMark = []byte("\xef\xbb\xbf")
+var byteOrderMark = []byte(textfile.BOM)
 
 // Cut finds the first piece of b: body is a view on b, and rest follows it. ok is false where no whole piece is there
 // yet. An error ends the connection, after what was cut before it was made safe.

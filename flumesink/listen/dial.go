@@ -3,10 +3,11 @@ package listen
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
+
+	"github.com/sluice-etl/sluice/internal/pemfile"
 )
 
 // Dialer makes a sender's connection, wrapped as Flume's sinks wrap theirs. The zero Dialer makes plain ones.
@@ -105,17 +106,14 @@ func (d *Dialer) config(host string) (*tls.Config, error) {
 		cfg.ServerName = d.ServerName
 	}
 	if d.CA != "" {
-		pem, err := readPEM(d.CA)
+		roots, err := pemfile.CertPool(d.CA)
 		if err != nil {
 			return nil, fmt.Errorf("read --tls-ca: %w", err)
 		}
-		cfg.RootCAs = x509.NewCertPool()
-		if !cfg.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("read --tls-ca: %s holds no PEM certificate", d.CA)
-		}
+		cfg.RootCAs = roots
 	}
 	if d.Cert != "" {
-		pair, err := keyPair(d.Cert, d.Key)
+		pair, err := pemfile.KeyPair(d.Cert, d.Key)
 		if err != nil {
 			return nil, fmt.Errorf("read --tls-cert and --tls-key: %w", err)
 		}

@@ -1,14 +1,14 @@
 package listen
 
 import (
-	"bytes"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
 	"sync"
 	"time"
+
+	"github.com/sluice-etl/sluice/internal/pemfile"
 )
 
 // TLS is how a receiver speaks TLS. Files are PEM; they are read again when they change.
@@ -140,43 +140,18 @@ func (c *certificates) current() (*tls.Config, error) {
 }
 
 func (c *certificates) read() (*tls.Config, error) {
-	pair, err := keyPair(c.cfg.Cert, c.cfg.Key)
+	pair, err := pemfile.KeyPair(c.cfg.Cert, c.cfg.Key)
 	if err != nil {
 		return nil, unreadable(c.cfg.Cert, c.cfg.Key, err)
 	}
 	oldest, newest := c.cfg.versions()
 	fresh := &tls.Config{MinVersion: oldest, MaxVersion: newest, Certificates: []tls.Certificate{pair}}
 	if c.cfg.ClientCA != "" {
-		pem, err := readPEM(c.cfg.ClientCA)
+		authorities, err := pemfile.CertPool(c.cfg.ClientCA)
 		if err != nil {
 			return nil, fmt.Errorf("read the clients' authorities: %w", err)
 		}
-		fresh.ClientCAs, fresh.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
-		if !fresh.ClientCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("read the clients' authorities: %s holds no PEM certificate", c.cfg.ClientCA)
-		}
+		fresh.ClientCAs, fresh.ClientAuth = authorities, tls.RequireAndVerifyClientCert
 	}
 	return fresh, nil
 }
-
-// readPEM reads a file without the byte order mark that may stand in front, behind which no PEM block begins.
-func readPEM(path string) ([]byte, error) {
-	text, err := os.ReadFile(path)
-	return bytes.TrimPrefix(text, []byte(byteOrderMark)), err
-}
-
-// keyPair reads a certificate and its key.
-func keyPair(cert, key string) (tls.Certificate, error) {
-	certText, err := readPEM(cert)
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	keyText, err := readPEM(key)
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	return tls.X509KeyPair(certText, keyText)
-}
-
-// byteOrderMark is what some editors write in front of UTF-8.
-const byteOrderMark = "\xef\xbb\xbf"

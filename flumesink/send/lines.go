@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/internal/textfile"
 )
 
 // batch is lines and the events made of them. Its memory is used again.
@@ -63,7 +64,7 @@ func (l *lines) readOne(ctx context.Context, in Input) error {
 				piece = bytes.TrimSuffix(piece, []byte{'\n'})
 			}
 			if number == 1 && length == 0 {
-				piece = bytes.TrimPrefix(piece, []byte("\xef\xbb\xbf")) // a byte order mark
+				piece = bytes.TrimPrefix(piece, []byte(textfile.BOM))
 			}
 			if length += len(piece); length > l.cfg.MaxLineBytes {
 				return fmt.Errorf("%s: line %d is longer than %d bytes: raise --max-line-bytes", in.Name, number, l.cfg.MaxLineBytes)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/listen"
+	"github.com/sluice-etl/sluice/internal/textfile"
 )
 
 // forever is the deadline of lines: nobody waits for an answer, and waiting for Kafka's word makes no copies.
@@ -69,7 +70,7 @@ func (c *conn) end(err error) error {
 }
 
 // byteOrderMark may stand in front of what a server writes, and is passed over.
-var byteOrderMark = []byte("\xef\xbb\xbf")
+var byteOrderMark = []byte(textfile.BOM)
 
 // take makes the lines that b ends safe. Its error is that of a stop.
 func (c *conn) take(b []byte) error {

@@ -13,6 +13,7 @@ import (
 	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/listen"
 	"github.com/sluice-etl/sluice/flumesink/textline"
+	"github.com/sluice-etl/sluice/internal/textfile"
 )
 
 // batchBytes bounds the bytes of a batch, unless one line is longer.
@@ -25,7 +26,7 @@ const forever = 100 * 365 * 24 * time.Hour
 const idBytes = 24 + 1 + 19
 
 var (
-	byteOrderMark = []byte("\xef\xbb\xbf")
+	byteOrderMark = []byte(textfile.BOM)
 	headerFile    = []byte("file")
 	headerBase    = []byte("basename")
 	headerLine    = []byte("sluice.line")

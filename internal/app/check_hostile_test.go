@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sluice-etl/sluice/internal/etltest"
 	"github.com/sluice-etl/sluice/internal/quote"
 )
 
@@ -13,23 +14,11 @@ import (
 func TestCheck_hostileServer(t *testing.T) {
 	t.Parallel()
 	const hostile = "\x1b]0;owned\x07\x1b[2J\u009b31m\x9b31m\u202eabc\u2066\u2028\x7f\r"
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			packet := append([]byte{0xff, 0x69, 0x04}, hostile...) // ERR 1129
-			_, _ = c.Write(append([]byte{byte(len(packet)), 0, 0, 0}, packet...))
-			_ = c.Close()
-		}
-	}()
-	cfg := config(t, broker(t).ListenAddrs()[0], "u:p@tcp("+l.Addr().String()+")/d")
+	packet := append([]byte{0xff, 0x69, 0x04}, hostile...) // ERR 1129
+	addr := etltest.Serve(t, func(c net.Conn) {
+		_, _ = c.Write(append([]byte{byte(len(packet)), 0, 0, 0}, packet...))
+	})
+	cfg := config(t, broker(t).ListenAddrs()[0], "u:p@tcp("+addr+")/d")
 	for what, run := range map[string]func(*bytes.Buffer) error{
 		"check": func(out *bytes.Buffer) error { return Check(t.Context(), cfg, out) },
 		"ddl":   func(out *bytes.Buffer) error { return DDL(t.Context(), cfg, out) },

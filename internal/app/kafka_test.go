@@ -5,11 +5,8 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -20,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 
 	"github.com/sluice-etl/sluice/flumesink/httpsource"
+	"github.com/sluice-etl/sluice/internal/etltest"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 	"github.com/sluice-etl/sluice/kafkaio"
 	"github.com/sluice-etl/sluice/status"
@@ -286,43 +284,6 @@ func TestRun_readDenied(t *testing.T) {
 	await(t, "the last record is counted", total("3"))
 }
 
-// advertised is a listener that says that it is somewhere else.
-type advertised struct {
-	net.Listener
-	at atomic.Pointer[address]
-}
-
-type address string
-
-func (a *address) Network() string { return "tcp" }
-func (a *address) String() string  { return string(*a) }
-
-func (a *advertised) Addr() net.Addr {
-	if at := a.at.Load(); at != nil {
-		return at
-	}
-	return a.Listener.Addr()
-}
-
-// refusing is an address of this machine that refuses connections and that nobody else can take until the test ends: its
-// socket is bound and does not listen.
-func refusing(t *testing.T) string {
-	t.Helper()
-	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = syscall.Close(fd) })
-	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		t.Fatal(err)
-	}
-	name, err := syscall.Getsockname(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return net.JoinHostPort("127.0.0.1", strconv.Itoa(name.(*syscall.SockaddrInet4).Port))
-}
-
 // A broker whose advertised address is wrong: whether it cannot be resolved, refuses or does not reply, receivers, loaders
 // and the check name it with the address and the reason, replies too; with the right address all goes on.
 func TestRun_advertisedAddress(t *testing.T) {
@@ -335,17 +296,17 @@ func TestRun_advertisedAddress(t *testing.T) {
 	db := mariadbtest.Start(t)
 	for name, test := range map[string]struct{ at, why string }{
 		"unresolvable": {"kafka-1.invalid:9092", "lookup kafka-1.invalid"},
-		"refused":      {refusing(t), "connection refused"},
+		"refused":      {etltest.RefusingAddr(t), "connection refused"},
 		"silent":       {silent.Addr().String(), "i/o timeout"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var mu sync.Mutex
-			var all []*advertised
+			var all []*etltest.Advertised
 			k, err := kfake.NewCluster(kfake.NumBrokers(2), kfake.GroupMinSessionTimeout(time.Second), kfake.SeedTopics(4, "logs", "logs.dlq"),
 				kfake.ListenFn(func(network, address string) (net.Listener, error) {
 					l, err := (&net.ListenConfig{}).Listen(context.Background(), network, address)
-					a := &advertised{Listener: l}
+					a := &etltest.Advertised{Listener: l}
 					mu.Lock()
 					defer mu.Unlock()
 					all = append(all, a)
@@ -363,8 +324,7 @@ func TestRun_advertisedAddress(t *testing.T) {
 				}
 			}
 			bootstrap := k.ListenAddrs()[0]
-			wrong := address(test.at)
-			all[1].at.Store(&wrong)
+			all[1].As(test.at)
 			named := []string{"broker 1, which leads partitions 1, 3 of topic logs", "at its advertised address " + test.at, test.why}
 
 			cfg := config(t, bootstrap, db.DSN(db.Database(t)))
@@ -397,7 +357,7 @@ func TestRun_advertisedAddress(t *testing.T) {
 				code, body := receiver.post(t, keys)
 				return code == http.StatusServiceUnavailable && strings.Contains(body, test.at) && strings.Contains(body, test.why)
 			})
-			all[1].at.Store(nil)
+			all[1].As("")
 			receiver.ready(t)
 			loader.ready(t)
 			await(t, "events are acknowledged", func() bool { code, _ := receiver.post(t, keys); return code == http.StatusOK })

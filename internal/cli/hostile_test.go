@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sluice-etl/sluice/flumesink/send"
+	"github.com/sluice-etl/sluice/internal/etltest"
 	"github.com/sluice-etl/sluice/internal/quote"
 )
 
@@ -29,27 +30,13 @@ func wantSafe(t *testing.T, what, text string) {
 // A server of Thrift that answers each request with an exception whose text is made for the terminal.
 func TestSend_hostileServer(t *testing.T) {
 	withoutEnvironment(t)
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			_ = exception(c)
-			_ = c.Close()
-		}
-	}()
+	addr := etltest.Serve(t, func(c net.Conn) { _ = exception(c) })
 	file := filepath.Join(t.TempDir(), "lines")
 	if err := os.WriteFile(file, []byte("one\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	var out, errs bytes.Buffer
-	code := Main([]string{"send", "--resend=false", "--thrift-protocol=binary", "--to=thrift://" + l.Addr().String(), file}, Streams{Out: &out, Err: &errs})
+	code := Main([]string{"send", "--resend=false", "--thrift-protocol=binary", "--to=thrift://" + addr, file}, Streams{Out: &out, Err: &errs})
 	if code != ExitFailed {
 		t.Errorf("exit code %d", code)
 	}

@@ -3,7 +3,6 @@ package etltest
 import (
 	"context"
 	"fmt"
-	"net"
 	"testing"
 	"time"
 )
@@ -48,15 +47,4 @@ func Within(d time.Duration, condition func() bool) bool {
 		}
 	}
 	return true
-}
-
-// FreeAddr is an address of this machine that nobody listens on.
-func FreeAddr(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
