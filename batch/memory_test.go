@@ -11,7 +11,7 @@ import (
 	"github.com/sluice-etl/sluice/batch/sinktest"
 )
 
-// The memory is the process's: all tasks together keep within it, and the two batches of a task within its share.
+// The memory limit is for the process. Tasks share it equally, and a task's two batches stay within the task's share.
 func TestP31_TasksDivideTheMemory(t *testing.T) {
 	t.Parallel()
 	cfg := testConfig()
@@ -26,7 +26,7 @@ func TestP31_TasksDivideTheMemory(t *testing.T) {
 	}
 }
 
-// wideSink remembers the most groups that a batch had.
+// wideSink records the largest number of groups in a batch.
 type wideSink struct {
 	*sinktest.Memory
 	mu   sync.Mutex // guards most
@@ -40,8 +40,8 @@ func (s *wideSink) Commit(ctx context.Context, part *batch.Part[sinktest.Delta])
 	return s.Memory.Commit(ctx, part)
 }
 
-// One piece makes more groups than fit in the memory of a batch: the fold ends within the piece, and goes on with the
-// rest in the next batch.
+// If one fetched piece makes more groups than fit in a batch's memory, the fold ends within the piece and continues with
+// the rest in the next batch.
 func TestP31_AFoldEndsWithinAPiece(t *testing.T) {
 	t.Parallel()
 	const n = 20_000

@@ -8,7 +8,7 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 )
 
-// fetches lists the partitions that the last step has fetched anew.
+// fetches lists the positions from which the last step starts to fetch.
 func (s *script) fetches() (out []batch.Position) {
 	for _, x := range all[batch.DoPosition](s) {
 		if x.Action == batch.Fetch {
@@ -18,8 +18,8 @@ func (s *script) fetches() (out []batch.Position) {
 	return out
 }
 
-// A partition is fetched from its checkpoint, with the leader epoch that stands beside the offset and for the topic that
-// was claimed: after a claim, and after a batch was thrown away behind one that was committed.
+// A partition is fetched from its checkpoint: from its offset, with its leader epoch and topic ID. This holds after a claim,
+// and after a rewind that follows a commit.
 func TestP6_APartitionIsFetchedFromItsCheckpoint(t *testing.T) {
 	t.Parallel()
 	s := &script{t: t, planner: batch.NewPlanner(limits()), session: map[int32]uint64{}}
@@ -44,8 +44,8 @@ func TestP6_APartitionIsFetchedFromItsCheckpoint(t *testing.T) {
 	want(50, 4)
 }
 
-// The group takes a partition away and gives it back while its batch is being committed: whoever waits for its release is
-// told of it, and only then is it claimed anew, since another process may have had it in between.
+// A partition is revoked and assigned again while its batch is being committed. It must be released before it is claimed
+// again, because another process may have owned it in between.
 func TestP8_APartitionThatComesBackIsReleasedFirst(t *testing.T) {
 	t.Parallel()
 	s := newScript(t, limits(), 0)
@@ -65,8 +65,7 @@ func TestP8_APartitionThatComesBackIsReleasedFirst(t *testing.T) {
 	}
 }
 
-// The group takes a partition away, gives it back and takes it away once more, all while its batch is being committed: it
-// is not ours.
+// A partition is revoked, assigned and revoked again while its batch is being committed. It must not be claimed.
 func TestP8_APartitionTakenAwayTwiceIsNotClaimed(t *testing.T) {
 	t.Parallel()
 	s := newScript(t, limits(), 0)
@@ -85,8 +84,8 @@ func TestP8_APartitionTakenAwayTwiceIsNotClaimed(t *testing.T) {
 	}
 }
 
-// A partition of which the group said that it is not ours was not released: when it is given to us again, its task claims
-// it, though another one has fewer.
+// A partition that the group denied is not released yet. When it is assigned again, the same task claims it, although
+// another task has fewer partitions.
 func TestP8_AnOrphanStaysInItsTask(t *testing.T) {
 	t.Parallel()
 	two := limits()
@@ -120,8 +119,8 @@ func TestP8_AnOrphanStaysInItsTask(t *testing.T) {
 	}
 }
 
-// A fold that does not account for its records is thrown away with everything that was folded with it, also where a
-// commit under way has to end first.
+// If a fold does not account for all its records, the whole open batch is discarded, even if a running commit must end
+// first.
 func TestP13_AFoldThatDoesNotAddUpIsNeverCommitted(t *testing.T) {
 	t.Parallel()
 	s := newScript(t, limits(), 0, 1)
@@ -145,9 +144,9 @@ func TestP13_AFoldThatDoesNotAddUpIsNeverCommitted(t *testing.T) {
 	}
 }
 
-// Fetching pauses when more than a quarter of the task's memory waits to be folded, and goes on at half of that: waiting
-// for the last byte would leave the task idle while Kafka answers.
-func TestP31_FetchingGoesOnAtHalfOfItsShare(t *testing.T) {
+// Fetching pauses when more than a quarter of the task's memory is queued, and resumes at half of that. Resuming only when
+// the queue is empty would leave the task idle until Kafka replies.
+func TestP31_FetchingResumesAtHalfOfItsShare(t *testing.T) {
 	t.Parallel()
 	l := limits()
 	l.Memory = 400 // a quarter is 100

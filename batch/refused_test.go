@@ -12,8 +12,8 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 )
 
-// fussySink rejects one row at a time, as a server does: the first one in a batch that it does not like.
-type fussySink struct {
+// rejectingSink rejects one row at a time, as a server does: the first one of a batch that it cannot store.
+type rejectingSink struct {
 	*sinktest.Memory
 	bad []string
 
@@ -21,7 +21,7 @@ type fussySink struct {
 	rejected []string
 }
 
-func (s *fussySink) Commit(ctx context.Context, part *batch.Part[sinktest.Delta]) error {
+func (s *rejectingSink) Commit(ctx context.Context, part *batch.Part[sinktest.Delta]) error {
 	for _, key := range s.bad {
 		if part.Delta[key] == 0 {
 			continue
@@ -31,7 +31,7 @@ func (s *fussySink) Commit(ctx context.Context, part *batch.Part[sinktest.Delta]
 		n := len(s.rejected)
 		s.mu.Unlock()
 		if n > 20 {
-			return errors.New("it goes round and round") // without a class: the process ends
+			return errors.New("the same rows are rejected again and again") // without a class: the process ends
 		}
 		until := map[checkpoint.Partition]int64{}
 		for _, m := range part.Moves {
@@ -45,7 +45,7 @@ func (s *fussySink) Commit(ctx context.Context, part *batch.Part[sinktest.Delta]
 // restoredFold keeps the keys of the rejected rows that it was restored with.
 type restoredFold struct {
 	countFold
-	sink     *fussySink
+	sink     *rejectingSink
 	restored *[][]string
 }
 
@@ -61,14 +61,14 @@ func (f *restoredFold) Restore(ctx context.Context, at []checkpoint.Checkpoint, 
 }
 
 // reject counts a log of values in batches of most records, with a MySQL that rejects b1, b2 and b3.
-func reject(t *testing.T, most int64, values ...string) (sink *fussySink, restored [][]string) {
+func reject(t *testing.T, most int64, values ...string) (sink *rejectingSink, restored [][]string) {
 	t.Helper()
 	var log []batch.Record
 	for o, v := range values {
 		log = append(log, batch.Record{Offset: int64(o), Value: []byte(v)})
 	}
 	end := int64(len(values))
-	sink = &fussySink{Memory: sinktest.NewMemory(), bad: []string{"b1", "b2", "b3"}}
+	sink = &rejectingSink{Memory: sinktest.NewMemory(), bad: []string{"b1", "b2", "b3"}}
 	cfg := testConfig()
 	cfg.Tasks, cfg.MaxRecords = 1, most
 	newFold := func() batch.Fold[sinktest.Delta] {
@@ -81,8 +81,8 @@ func reject(t *testing.T, most int64, values ...string) (sink *fussySink, restor
 	return sink, restored
 }
 
-// MySQL rejects rows of one batch one after another. Each stays rejected, so that the batch is committed after as many
-// tries as it has such rows.
+// If MySQL rejects the rows of a batch one after another, each stays rejected. The batch is committed after as many retries
+// as it has such rows.
 func TestP18_RejectedRowsOfABatchAreKept(t *testing.T) {
 	t.Parallel()
 	sink, _ := reject(t, 1000, "b1", "ok", "b2", "ok", "b3")
@@ -94,12 +94,13 @@ func TestP18_RejectedRowsOfABatchAreKept(t *testing.T) {
 	}
 }
 
-// A rejected row is forgotten when its records have passed: what makes the same row later is MySQL's to judge again.
+// A rejected row is forgotten when the checkpoint has passed its records. If later records make the same row, MySQL decides
+// again.
 func TestP18_RejectedRowsAreForgottenBehindTheirRecords(t *testing.T) {
 	t.Parallel()
 	_, restored := reject(t, 2, "b1", "ok", "b2", "ok")
 	want := [][]string{{}, {"b1"}, {"b2"}, {}} // after the claim, after each rejection, and when the partition is let go
 	if !slices.EqualFunc(restored, want, slices.Equal) {
-		t.Errorf("folds begin anew with %q, want %q", restored, want)
+		t.Errorf("folds are restored with %q, want %q", restored, want)
 	}
 }

@@ -70,7 +70,7 @@ func (f *traffic) end() {
 	f.done.Wait()
 }
 
-// alterLocked carries out statements while nobody else can write the table, and returns its rows as they are then.
+// alterLocked runs statements while no other session can write the table, and returns its rows at that time.
 func alterLocked(ctx context.Context, t *testing.T, db *sql.DB, table string, statements ...string) map[string]string {
 	t.Helper()
 	conn, err := db.Conn(ctx)

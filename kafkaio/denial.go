@@ -18,7 +18,7 @@ type denied struct {
 }
 
 // denialAge is how long a denial counts where nothing says that it is over: the refused request is tried again sooner,
-// or nobody needs it any more.
+// or it is not needed any more.
 const denialAge = 30 * time.Second
 
 // saw keeps err where Kafka's authorizer is its reason, and reports whether it is.

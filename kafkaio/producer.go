@@ -60,7 +60,7 @@ type sharedClient struct {
 	users  sync.WaitGroup
 
 	// A request that Kafka acknowledged sets worked. The others are guarded by the Producer's mu: from renewAt on a client
-	// that may have been refused a producer ID is replaced, by whoever sets renewing.
+	// that may have been refused a producer ID is replaced by the request that sets renewing.
 	worked   atomic.Bool
 	renewAt  time.Time
 	pause    time.Duration // between the making of the client and renewAt

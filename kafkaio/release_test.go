@@ -11,7 +11,7 @@ import (
 )
 
 // The frame under a record that Kafka refuses is kept until the record is in the dead-letter topic, and that under its
-// neighbors until they are produced anew: a receiver that uses the memory again right after its release changes nothing.
+// neighbors until they are produced again. A receiver that reuses the memory right after its release changes nothing.
 func TestP29_frameIsKeptUntilTheRefusedAreDead(t *testing.T) {
 	t.Parallel()
 	c := broker(t)

@@ -197,8 +197,8 @@ func (a *asker) toCreate(ctx context.Context, name string, missing *[]string) er
 	return nil
 }
 
-// onGroup sends a heartbeat of nobody, which Kafka's authorizer judges as a member's before it looks for the member. To
-// describe a group is less: it needs no READ, and says nothing of a group that nobody has joined yet.
+// onGroup sends a heartbeat of an unknown member, which Kafka's authorizer judges as a member's before it looks for the member. To
+// describe a group is less: it needs no READ, and says nothing about a group that has no members yet.
 func (a *asker) onGroup(ctx context.Context, r *rights) error {
 	req := kmsg.NewPtrHeartbeatRequest()
 	req.Group, req.Generation = a.use.Group, -1

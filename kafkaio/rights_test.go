@@ -119,7 +119,7 @@ func TestMissingRights_idempotentWrite(t *testing.T) {
 	eventually(t, "it is produced", func() bool { return produce() == nil })
 }
 
-// To READ a group that nobody has joined is asked for as well, where only DESCRIBE is given.
+// READ on a group without members is checked as well, even if DESCRIBE is granted.
 func TestMissingRights_groupWithoutMembers(t *testing.T) {
 	t.Parallel()
 	c := broker(t)

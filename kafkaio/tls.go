@@ -17,7 +17,7 @@ const (
 	VerifyCA       = "verify-ca"       // the chain alone
 )
 
-// TLS says how brokers are spoken to and believed. Files are read again at each connection.
+// TLS configures connections to brokers. Files are read again at each connection.
 type TLS struct {
 	Enabled bool
 	// CA is a PEM file of the authorities that sign brokers; empty takes the system's.
@@ -47,7 +47,7 @@ func (t TLS) validate() error {
 	switch t.Verify {
 	case "", VerifyIdentity:
 	case VerifyCA:
-		bad(t.CA == "", "kafka-tls-verify is verify-ca, and kafka-tls-ca is empty: the system's authorities sign certificates for anybody, so that any server would be believed; name the brokers' own authority with kafka-tls-ca")
+		bad(t.CA == "", "kafka-tls-verify is verify-ca, and kafka-tls-ca is empty: the system's authorities sign certificates for anybody, so any server would be trusted; name the brokers' own authority with kafka-tls-ca")
 		bad(t.ServerName != "", "kafka-tls-verify is verify-ca, which compares no name, and kafka-tls-server-name is %q; leave one of them out", t.ServerName)
 	default:
 		bad(true, "kafka-tls-verify is %q, must be verify-identity or verify-ca", t.Verify)
@@ -58,7 +58,7 @@ func (t TLS) validate() error {
 // Warning says what the configuration gives up, or is empty.
 func (t TLS) Warning() string {
 	if t.Enabled && t.Verify == VerifyCA {
-		return "kafka-tls-verify is verify-ca: the names in the brokers' certificates are not compared, so that whoever has any certificate of an authority in kafka-tls-ca can pose as a broker, and read and change events; use an authority that signs brokers alone"
+		return "kafka-tls-verify is verify-ca: host names in the brokers' certificates are not compared, so anyone with a certificate of an authority in kafka-tls-ca can impersonate a broker, and read and change events; use an authority that signs brokers alone"
 	}
 	return ""
 }

@@ -52,7 +52,7 @@ func TestTLS_verifyCA(t *testing.T) {
 	file, _ := root.Write(t, textfile.BOM)
 	for name, test := range map[string]struct {
 		server *tls.Config
-		name   string // of the error; empty where it is believed
+		name   string // of the error; empty if the broker is trusted
 	}{
 		"no name":                       {server(issue(t, root, nil)), ""},
 		"another name":                  {server(issue(t, root, func(c *x509.Certificate) { c.DNSNames = []string{"other.test"} })), ""},
@@ -81,7 +81,7 @@ func TestTLS_verifyCA(t *testing.T) {
 			}
 			switch {
 			case test.name == "" && err != nil:
-				t.Errorf("got %v, expected it to be believed", err)
+				t.Errorf("got %v, expected it to be trusted", err)
 			case test.name != "" && (err == nil || !strings.Contains(err.Error(), test.name)):
 				t.Errorf("got %v, expected an error with %q", err, test.name)
 			}
@@ -89,7 +89,7 @@ func TestTLS_verifyCA(t *testing.T) {
 				conn, err := TLS{Enabled: true, CA: file, Verify: verify}.dial(t.Context(), "tcp", address)
 				if err == nil {
 					_ = conn.Close()
-					t.Errorf("with %q a broker without our host's name is believed", verify)
+					t.Errorf("with %q a broker without our host's name is trusted", verify)
 				}
 			}
 		})

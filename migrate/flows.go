@@ -88,7 +88,7 @@ func flowsOf(a *Agent) []*flow {
 }
 
 // replaceable says whether etl can take a flow's place: it has sources that etl receives, or a Kafka source, and nothing
-// that has to go on. A SparkSink is asked by etl. Nothing of etl carries events from Kafka to Kafka, or writes several
+// that has to continue. A SparkSink is asked by etl. Nothing of etl carries events from Kafka to Kafka, or writes several
 // topics, so that a flow which does stays.
 func (b *builder) replaceable(fl *flow) bool {
 	received := slices.ContainsFunc(fl.sources, func(c *Component) bool {

@@ -49,7 +49,7 @@ func (b *builder) kafkaChannel(c *Component, u *unit, replaced bool) {
 	b.rest(c, ofKafkaChannel, replaced)
 }
 
-// channelAcks looks at what a Kafka channel waits for: all replicas where nothing is said.
+// channelAcks looks at what a Kafka channel waits for: all replicas by default.
 func (b *builder) channelAcks(c *Component) {
 	key := c.Key(b.Agent, "kafka.producer.acks")
 	switch c.Get("kafka.producer.acks") {
@@ -90,7 +90,7 @@ func (b *builder) sinkStays(c *Component) {
 	b.rest(c, ofKafkaSink, false)
 }
 
-// sinkAcks looks at what a Kafka sink waits for: one broker where nothing is said.
+// sinkAcks looks at what a Kafka sink waits for: one broker by default.
 func (b *builder) sinkAcks(c *Component) {
 	name, v := named(c, "kafka.producer.acks", "requiredAcks")
 	switch key := c.Key(b.Agent, name); v {
@@ -117,7 +117,7 @@ func named(c *Component, names ...string) (name, value string) {
 }
 
 // kafka gives the options of a Kafka that a source, a channel or a sink names. Topic and format are the names of their
-// properties; flume is whether the format holds where nothing is said.
+// properties; flume is the default of the format.
 func (b *builder) kafka(c *Component, u *unit, client string, topic []string, defaultTopic, format string, flume bool) {
 	name, brokers := named(c, "kafka.bootstrap.servers", "brokerList")
 	brokers = strings.Join(strings.Fields(strings.ReplaceAll(brokers, ",", " ")), ",")

@@ -101,7 +101,7 @@ func unescape(s string) (string, error) {
 		if s[i] == 'u' {
 			unit, err := strconv.ParseUint(s[i+1:min(i+5, len(s))], 16, 16)
 			if err != nil || i+5 > len(s) {
-				return "", fmt.Errorf(`%q is no escape \uXXXX`, s[i-1:min(i+5, len(s))])
+				return "", fmt.Errorf(`%q is not an escape of four hexadecimal digits`, s[i-1:min(i+5, len(s))])
 			}
 			units = append(units, uint16(unit))
 			i += 4

@@ -235,7 +235,7 @@ func (s *Sink) DDL(want []row.Table) string {
 	for i := range want {
 		fmt.Fprintf(&b, "GRANT SELECT, INSERT, UPDATE ON %s TO 'etl'@'%%';\n", appendTableName(nil, &want[i]))
 	}
-	b.WriteString("-- Optional: without it nobody can tell etl of triggers, which may change rows before they are written.\n")
+	b.WriteString("-- Optional: without it etl cannot see triggers, which may change rows before they are written.\n")
 	for i := range want {
 		fmt.Fprintf(&b, "-- GRANT TRIGGER ON %s TO 'etl'@'%%';\n", appendTableName(nil, &want[i]))
 	}

@@ -50,7 +50,7 @@ func tablesOf(found []judged) []row.Table {
 var counter = regexp.MustCompile(` AUTO_INCREMENT=\d+`)
 
 // definition reads how a table is defined: columns with their character sets, keys, options, partitions, triggers. It is
-// "" in the embedded database, which nobody else alters. information_schema is not read for the former because it takes
+// "" in the embedded database, which no other process alters. information_schema is not read for the former because it takes
 // longer, and MySQL does not lock what it reads there.
 func definition(ctx context.Context, tx *pool.Tx, t *row.Table) (text string, err error) {
 	if tx.Server.Dialect == pool.Embedded {

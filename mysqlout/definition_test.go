@@ -347,7 +347,7 @@ func TestP19_DeadLettersOfAnAlteredColumn(t *testing.T) {
 	}
 }
 
-// A claim writes etl_checkpoint, so it looks at its definition first, and goes on by itself when the table is mended.
+// A claim writes etl_checkpoint, so it compares its definition first. It resumes automatically once the table is fixed.
 func TestP19_AClaimComparesToo(t *testing.T) {
 	t.Parallel()
 	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())

@@ -9,7 +9,7 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// Columns of fixed length that are neither keys nor extremes are warned of, and the fold is told what they do to values.
+// Check warns of fixed-length columns that are neither keys nor extremes, and the fold gets their padding.
 // What the server gives back for the values that the fold lets through is what was written.
 func TestCheck_paddingOfOtherColumns(t *testing.T) {
 	t.Parallel()

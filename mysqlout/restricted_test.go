@@ -83,7 +83,7 @@ func TestP19_AlteredTablesAreSeenWithFewRights(t *testing.T) {
 	}
 }
 
-// Without the TRIGGER right nobody can tell whether there are triggers: etl check says so, and does not say "ok".
+// Without the TRIGGER privilege triggers cannot be seen. etl check must report that, and not "ok".
 func TestCheck_triggersThatCannotBeSeen(t *testing.T) {
 	t.Parallel()
 	server := mariadbtest.Start(t)

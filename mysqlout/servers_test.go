@@ -77,7 +77,7 @@ func TestCheck_whatOnlySomeServersHave(t *testing.T) {
 	}
 }
 
-// Our own tables are mended by the advice too.
+// The advice fixes our own tables too.
 func TestCheck_adviceForOwnTables(t *testing.T) {
 	t.Parallel()
 	server := mariadbtest.Start(t)

@@ -210,8 +210,8 @@ func readRights(ctx context.Context, tx *pool.Tx) (r rights, err error) {
 
 var grantLine = regexp.MustCompile("^GRANT (.+?) ON (?:TABLE )?(\\*|`(?:[^`]|``)+`)\\.(\\*|`(?:[^`]|``)+`) TO ")
 
-// seesTriggers reports whether the user has the TRIGGER privilege on a table. Servers show triggers to nobody else, and
-// do not say that there are some. A privilege that comes by a role which SHOW GRANTS does not resolve is not found.
+// seesTriggers reports whether the user has the TRIGGER privilege on a table. Servers hide triggers from all other
+// users, and do not report that there are any. A privilege that comes by a role which SHOW GRANTS does not resolve is not found.
 func (r *rights) seesTriggers(t *row.Table) bool {
 	schema := t.Schema
 	if schema == "" {

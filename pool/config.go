@@ -108,7 +108,7 @@ func (c Config) Validate() error {
 		bad("mysql-tls is %q, must be one of disabled, preferred, required, verify-ca, verify-identity", c.TLS)
 	}
 	if c.TLS == TLSVerifyCA && c.TLSCA == "" {
-		bad("mysql-tls is verify-ca, and mysql-tls-ca is empty: the system's authorities sign certificates for anybody, so that any server would be believed; name the server's own authority with mysql-tls-ca, or say verify-identity")
+		bad("mysql-tls is verify-ca, and mysql-tls-ca is empty: the system's authorities sign certificates for anybody, so any server would be trusted; name the server's own authority with mysql-tls-ca, or say verify-identity")
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		bad("mysql-tls-cert and mysql-tls-key need each other: %q and %q", c.TLSCert, c.TLSKey)

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// What is wrong with a DSN is said without a part of it that may be the password.
+// Errors about a malformed DSN never quote a part of it that may be the password.
 func TestDSN_errorsHoldNoPassword(t *testing.T) {
 	t.Parallel()
 	for _, dsn := range []string{

@@ -296,7 +296,7 @@ func TestAdvice_isComplete(t *testing.T) {
 
 var advised = regexp.MustCompile(`: write (.+? <> ''|.+?\))(?: or .+\))?(?: first,|, which|, or another|; texts| for seconds|$)`)
 
-// Expressions of all kinds stand in all places of a query. Whoever does what the errors say comes to a query that
+// Expressions of all kinds stand in all places of a query. Following the errors leads to a query that
 // compiles, or to an error that has no advice for the same expression.
 func TestAdvice_leadsToAQuery(t *testing.T) {
 	t.Parallel()

@@ -137,7 +137,7 @@ func (o oracle) around(from, to int64, see func(at, start int64)) {
 	for at := from + o.step; at < to; at += o.step {
 		now := wall(o.zone, at)
 		left := o.l.label(now) != o.l.label(last)
-		back := last + o.step - now // by how much clocks were set back
+		back := last + o.step - now // by how much clocks were turned back
 		if left || back > 0 && back >= o.l.fixed() {
 			start, known = at, true
 		}

@@ -110,12 +110,12 @@ func (p *customParser) line(fields []value, b []byte) error {
 				return errLiteral
 			}
 			n = len(field)
-		case (f.field == fieldHost || p.format.isVhost(f)) && bytes.HasPrefix(pieces[i+1].literal, []byte{':'}):
-			if n = hostBefore(b, pieces[i+1].literal); n < 0 && f.field == fieldText {
-				n = bytes.Index(b, pieces[i+1].literal) // a virtual host's name may be of any form
+		case f.spaces == 0 && !f.list && bytes.HasPrefix(pieces[i+1].literal, []byte{':'}):
+			if n = hostBefore(b, pieces[i+1].literal); n < 0 {
+				n = bytes.Index(b, pieces[i+1].literal) // not a host, or one of another form
 			}
 			if n < 0 {
-				return errField
+				return errLiteral
 			}
 		case len(pieces[i+1].literal) > 0: // else this is the last field
 			if n = bytes.Index(b, pieces[i+1].literal); n < 0 {
@@ -188,13 +188,8 @@ func (f *piece) fits(v []byte) bool {
 
 var host = piece{field: fieldHost}
 
-// isVhost reports whether a field is the name of a virtual host.
-func (f *customFormat) isVhost(p *piece) bool {
-	return p.slot >= 0 && strings.HasPrefix(f.cols[p.slot].name, "vhost")
-}
-
-// hostBefore is the length of the host that b begins with, where literal, which begins with a colon, stands behind it. An
-// address of IPv6 holds colons too, so the longest host is taken. -1 says that there is none.
+// hostBefore is the length of the host that b begins with and that literal, which begins with a colon, follows; -1 if there
+// is none. An IPv6 address holds colons too, so the longest host is taken.
 func hostBefore(b, literal []byte) int {
 	run := 0
 	for run < len(b) && byteClass[b[run]] != notHost {

@@ -19,8 +19,8 @@ var (
 	diffPairs = flag.Int("differential.pairs", 100_000, "how many answers the differential test compares")
 )
 
-// differentialSeed is the seed of a run, and prints it. It is the same for every run that names none: a failure is then the
-// fault of what was changed, and not of values that nobody has met before. Look for those with -differential.seed=time.
+// differentialSeed is the seed of a run, and prints it. By default it is the same for every run, so that a failure is
+// caused by a change and not by new random values. Use -differential.seed=time to try others.
 func differentialSeed(t *testing.T) uint64 {
 	t.Helper()
 	seed := uint64(time.Now().UnixNano())

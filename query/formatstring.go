@@ -62,7 +62,7 @@ func unwrap(text, directive string) string {
 		}
 	}
 	// One quoted argument, with the name of a format behind it or without. A format that begins with a quoted field, as
-	// "%r" %s does, goes on behind it with more than a name.
+	// "%r" %s does, has more than a name behind it.
 	if text != "" && (text[0] == '"' || text[0] == '\'') {
 		n := quotedLength(text)
 		behind := strings.TrimSpace(text[n:])

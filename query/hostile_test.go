@@ -8,7 +8,7 @@ import (
 	terminal "github.com/sluice-etl/sluice/internal/quote"
 )
 
-// What a log says does nothing to the terminal of whoever tries a query on it: keys, values, dead letters and the name
+// What a log says has no effect on the terminal: keys, values, dead letters and the name
 // of the file.
 func TestDryRun_hostileText(t *testing.T) {
 	t.Parallel()

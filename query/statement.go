@@ -252,7 +252,11 @@ func (c *compiler) aggregate(name string, e *expr) output {
 		o.kind = o.x.column()
 	}
 	if o.x.kind == kNull {
-		return bad("%s of NULL is always %s", strings.ToUpper(e.name), map[bool]string{true: "0", false: "NULL"}[e.name == "count"])
+		always := "NULL"
+		if e.name == "count" {
+			always = "0"
+		}
+		return bad("%s of NULL is always %s", strings.ToUpper(e.name), always)
 	}
 	return o
 }

@@ -52,7 +52,7 @@ func TestTumble_windows(t *testing.T) {
 		{"Europe/Berlin", "2026-10-25 01:30:00", "minute", 15, "2026-10-25 01:30:00"},
 		{"Europe/Berlin", "2026-10-25 02:30:00", "hour", 6, "2026-10-24 22:00:00"},
 		{"Europe/Berlin", "2026-10-25 12:00:00", "day", 1, "2026-10-24 22:00:00"},
-		// A window that clocks do not leave when they are set back is one, and longer.
+		// A window that clocks do not leave when they are turned back is one, and longer.
 		{"Europe/Berlin", "2026-10-25 01:30:00", "hour", 2, "2026-10-25 00:00:00"},
 		{"Europe/Berlin", "2026-10-25 01:30:00", "minute", 90, "2026-10-24 23:30:00"},
 		{"Australia/Lord_Howe", "2026-04-04 15:10:00", "hour", 1, "2026-04-04 14:00:00"},

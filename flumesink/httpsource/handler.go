@@ -38,7 +38,7 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	}
 }
 
-// unacknowledged is what a sender is told whose events Kafka may not have: ack-timeout only where it was the reason.
+// unacknowledged is the reply for events that Kafka may not have. It names ack-timeout only if that was the reason.
 func unacknowledged(err error) string {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return "not acknowledged by Kafka within --ack-timeout, send it again: " + err.Error()

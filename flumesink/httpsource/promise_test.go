@@ -184,7 +184,7 @@ func TestP29_frameWaitsForRelease(t *testing.T) {
 	}
 	other := client(t)
 	for range 1000 {
-		q := g.request(http.MethodPost, `[{"headers":{"XXXX":"XXXXXX"},"body":"XXXXXXXXXXXX\"\"\"\""},{"body":"XXXXXXX"}]`)
+		q := g.request(http.MethodPost, `[{"headers":{"zzzz":"zzzzzz"},"body":"zzzzzzzzzzzz\"\"\"\""},{"body":"zzzzzzz"}]`)
 		if a := do(t, other, q); a.status != http.StatusOK && a.status != http.StatusServiceUnavailable {
 			t.Fatalf("answer %+v", a)
 		}

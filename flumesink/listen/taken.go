@@ -38,7 +38,7 @@ func portOf(address string) string {
 	return port
 }
 
-// holder is "it is PROCESS; " for whoever listens on the address's port, empty where that cannot be seen.
+// holder is "it is PROCESS; " for the process that listens on the address's port, or empty if that cannot be determined.
 func holder(network, address string) string {
 	port, err := strconv.ParseUint(portOf(address), 10, 16)
 	if err != nil {

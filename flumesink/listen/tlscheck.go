@@ -24,7 +24,7 @@ type Level int
 // The levels.
 const (
 	Fine    Level = iota
-	Warning       // it works, and will not for long, or not for everybody
+	Warning       // it works, but not for long, or not for all clients
 	Failed        // it does not work
 )
 

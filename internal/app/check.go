@@ -45,7 +45,7 @@ func Check(ctx context.Context, cfg Config, out io.Writer) error {
 	return c.verdict()
 }
 
-// verdict is the error for everything that was said.
+// verdict is the error that sums up the findings.
 func (c *checker) verdict() error {
 	var errs []error
 	if c.refused > 0 {

@@ -81,7 +81,7 @@ func TestCheck_receivers(t *testing.T) {
 	}
 }
 
-// What is wrong with each receiver is said, all of it at once, and the exit is a failure.
+// All problems of all receivers are reported in one run, which then fails.
 func TestCheck_receiversThatCannotStart(t *testing.T) {
 	t.Parallel()
 	c := receivingConfig(t)

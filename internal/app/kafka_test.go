@@ -284,8 +284,8 @@ func TestRun_readDenied(t *testing.T) {
 	await(t, "the last record is counted", total("3"))
 }
 
-// A broker whose advertised address is wrong: whether it cannot be resolved, refuses or does not reply, receivers, loaders
-// and the check name it with the address and the reason, replies too; with the right address all goes on.
+// If the address that a broker advertises is wrong, receivers, loaders, etl check and replies name the address and the
+// reason, whether it cannot be resolved, refuses connections or does not reply. They recover once the address is right.
 func TestRun_advertisedAddress(t *testing.T) {
 	t.Parallel()
 	silent, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")

@@ -180,7 +180,7 @@ func TestVariables_otherSpelling(t *testing.T) {
 	}
 }
 
-// What Kubernetes says of services beside us is nobody's option, whatever the services are called.
+// Variables that Kubernetes sets for services are never options, whatever the services are called.
 func TestVariables_kubernetes(t *testing.T) {
 	withoutEnvironment(t)
 	for _, service := range []string{"", "_MYSQL", "_KAFKA", "_KAFKA_BROKERS", "_ADMIN_LISTEN", "_MYSQL_DSN"} {

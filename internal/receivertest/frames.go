@@ -82,7 +82,7 @@ func (d Door) FrameWaitsForRelease(t *testing.T) {
 	c.Closed()
 	r := <-first
 	other := d.Append(t, g)
-	es := []flumesink.Event{{Headers: []flumesink.Header{{Key: []byte("XXXX"), Value: []byte("XXXX")}}, Body: []byte(strings.Repeat("X", 40))}, {Body: []byte("XXXXXX")}}
+	es := []flumesink.Event{{Headers: []flumesink.Header{{Key: []byte("zzzz"), Value: []byte("zzzz")}}, Body: []byte(strings.Repeat("z", 40))}, {Body: []byte("zzzzzz")}}
 	for range 2000 {
 		if err := other(t.Context(), es); err != nil {
 			t.Fatal(err)
