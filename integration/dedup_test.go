@@ -13,10 +13,10 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/avro"
 	"github.com/sluice-etl/sluice/internal/etltest"
 	"github.com/sluice-etl/sluice/internal/failpoint"
+	"github.com/sluice-etl/sluice/receiver"
 )
 
 // twice sends each of n events two times or more, over several connections, each event with an identity of its own; what
@@ -35,9 +35,9 @@ func twice(ctx context.Context, addr string, n int) error {
 			pause := time.NewTicker(20 * time.Millisecond)
 			defer pause.Stop()
 			for first := w * batch; first < n; first += senders * batch {
-				events := make([]flumesink.Event, batch)
+				events := make([]receiver.Event, batch)
 				for i := range events {
-					events[i].Headers = []flumesink.Header{{Key: []byte("id"), Value: fmt.Appendf(nil, "%032x", first+i)}}
+					events[i].Headers = []receiver.Header{{Key: []byte("id"), Value: fmt.Appendf(nil, "%032x", first+i)}}
 					events[i].Body = []byte("a line")
 				}
 				for copies := 0; copies < 2; {

@@ -20,10 +20,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/avro"
 	"github.com/sluice-etl/sluice/internal/etltest"
 	"github.com/sluice-etl/sluice/internal/jvmtest"
+	"github.com/sluice-etl/sluice/receiver"
 )
 
 var rewrite = flag.Bool("rewrite", false, "write the captured bytes to flumesink/avro/testdata")
@@ -151,7 +151,7 @@ type keeper struct {
 	events []string
 }
 
-func (k *keeper) Append(_ context.Context, r flumesink.Request) error {
+func (k *keeper) Append(_ context.Context, r receiver.Request) error {
 	defer r.Release()
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -178,7 +178,7 @@ func receive(t *testing.T, k *keeper) string {
 	t.Helper()
 	cfg := avro.DefaultConfig()
 	cfg.Listen = "127.0.0.1:0"
-	r := avro.New(cfg, k, flumesink.NewFrames(flumesink.NewAdmission(flumesink.DefaultConfig(), nil)), nil, nil)
+	r := avro.New(cfg, k, receiver.NewFrames(receiver.NewAdmission(receiver.DefaultConfig(), nil)), nil, nil)
 	addr, err := r.Listen(t.Context())
 	if err != nil {
 		t.Fatal(err)

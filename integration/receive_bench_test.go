@@ -16,11 +16,11 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/avro"
 	"github.com/sluice-etl/sluice/internal/accesslog"
 	"github.com/sluice-etl/sluice/internal/app"
 	"github.com/sluice-etl/sluice/kafkaio"
+	"github.com/sluice-etl/sluice/receiver"
 	"github.com/sluice-etl/sluice/status"
 )
 
@@ -62,7 +62,7 @@ func benchmarkETL(b *testing.B, bodies [][]byte) {
 	broker := blackhole(b)
 	cfg := app.Config{
 		Receive: true, ShutdownTimeout: 5 * time.Second, Kafka: kafkaio.DefaultConfig(),
-		Admission: flumesink.DefaultConfig(), Avro: avro.DefaultConfig(), Status: status.Config{},
+		Admission: receiver.DefaultConfig(), Avro: avro.DefaultConfig(), Status: status.Config{},
 	}
 	cfg.Kafka.Brokers, cfg.Avro.Listen = []string{broker}, "127.0.0.1:0"
 	at := make(chan app.Addresses, 1)

@@ -11,7 +11,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kfake"
 
-	"github.com/sluice-etl/sluice/flumesink/listen"
+	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
 // broker is the embedded Kafka: one kfake node whose log is kept in a folder, without retention, since the tables are
@@ -26,7 +26,7 @@ func startBroker(ctx context.Context, address, dir string, log *slog.Logger) (*b
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, listen.NotListening("--kafka-listen", address, err)
+		return nil, netserver.NotListening("--kafka-listen", address, err)
 	}
 	cluster, err := kfake.NewCluster(
 		kfake.NumBrokers(1),

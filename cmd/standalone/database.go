@@ -17,7 +17,7 @@ import (
 	"github.com/dolthub/vitess/go/sqltypes"
 	"github.com/sirupsen/logrus"
 
-	"github.com/sluice-etl/sluice/flumesink/listen"
+	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
 // databaseName is the embedded server's one schema.
@@ -39,7 +39,7 @@ func startDatabase(ctx context.Context, address string) (*database, error) {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, listen.NotListening("--mysql-listen", address, err)
+		return nil, netserver.NotListening("--mysql-listen", address, err)
 	}
 	db := memory.NewDatabase(databaseName)
 	db.EnablePrimaryKeyIndexes()

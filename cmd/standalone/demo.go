@@ -10,11 +10,11 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/avro"
 	"github.com/sluice-etl/sluice/internal/accesslog"
 	"github.com/sluice-etl/sluice/internal/app"
 	"github.com/sluice-etl/sluice/internal/cli"
+	"github.com/sluice-etl/sluice/receiver"
 )
 
 // demoBatch is the events of a request, as many as Flume's sink sends by default.
@@ -56,9 +56,9 @@ func (d *demo) send(ctx context.Context) {
 	pace := time.NewTicker(time.Second * demoBatch / time.Duration(d.rate))
 	defer pace.Stop()
 	rng := accesslog.New(rand.Uint64()) //nolint:gosec // lines of a demo
-	header := []flumesink.Header{{Key: []byte("host"), Value: []byte("demo")}}
+	header := []receiver.Header{{Key: []byte("host"), Value: []byte("demo")}}
 	lines := make([][]byte, demoBatch)
-	events := make([]flumesink.Event, demoBatch)
+	events := make([]receiver.Event, demoBatch)
 	var client *avro.Client
 	defer func() {
 		if client != nil {
@@ -68,7 +68,7 @@ func (d *demo) send(ctx context.Context) {
 	for n := 0; ; n += demoBatch {
 		for i := range lines {
 			lines[i] = accesslog.Append(lines[i][:0], rng, n+i)
-			events[i] = flumesink.Event{Headers: header, Body: lines[i]}
+			events[i] = receiver.Event{Headers: header, Body: lines[i]}
 		}
 		for acked := false; !acked; {
 			select {
@@ -87,7 +87,7 @@ func (d *demo) send(ctx context.Context) {
 }
 
 // give sends one batch. A batch without an answer is sent again by the caller, on a new connection.
-func (d *demo) give(ctx context.Context, client *avro.Client, events []flumesink.Event) (*avro.Client, bool) {
+func (d *demo) give(ctx context.Context, client *avro.Client, events []receiver.Event) (*avro.Client, bool) {
 	var err error
 	if client == nil {
 		if client, err = avro.Dial(ctx, avro.DefaultClientConfig(d.to)); err != nil {

@@ -19,11 +19,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/avro"
 	"github.com/sluice-etl/sluice/internal/cli"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 	"github.com/sluice-etl/sluice/pool"
+	"github.com/sluice-etl/sluice/receiver"
 )
 
 // asStandalone makes the test binary the program itself, so that a test can kill it.
@@ -130,7 +130,7 @@ func (p *process) send(t *testing.T, lines ...string) {
 		t.Fatal(err)
 	}
 	defer func() { _ = c.Close() }()
-	events := make([]flumesink.Event, len(lines))
+	events := make([]receiver.Event, len(lines))
 	for i, l := range lines {
 		events[i].Body = []byte(l)
 	}

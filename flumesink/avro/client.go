@@ -8,10 +8,10 @@ import (
 	"net"
 	"time"
 
-	"github.com/sluice-etl/sluice/flumesink"
-	"github.com/sluice-etl/sluice/flumesink/listen"
 	"github.com/sluice-etl/sluice/internal/avrobin"
 	"github.com/sluice-etl/sluice/internal/avrorpc"
+	"github.com/sluice-etl/sluice/receiver"
+	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
 // ClientConfig says where a client sends to and how long it waits; the defaults are those of Flume's Avro sink.
@@ -21,7 +21,7 @@ type ClientConfig struct {
 	// ConnectTimeout bounds the connection's making. The default is 20 s.
 	ConnectTimeout time.Duration
 	// Dialer makes the connection: plain, deflated, by TLS.
-	Dialer listen.Dialer
+	Dialer netserver.Dialer
 	// RequestTimeout bounds a request from its writing to its answer. The default is 20 s.
 	RequestTimeout time.Duration
 }
@@ -46,7 +46,7 @@ func (c ClientConfig) Validate() error {
 	return errors.Join(append(errs, c.Dialer.Validate())...)
 }
 
-// RefusedError is an answer other than OK. It is a [flumesink.ErrRefused]; the connection can be used further.
+// RefusedError is an answer other than OK. It is a [receiver.ErrRefused]; the connection can be used further.
 type RefusedError struct {
 	Status string // FAILED or UNKNOWN; empty for a system error
 	Text   string // a system error's text
@@ -60,8 +60,8 @@ func (e *RefusedError) Error() string {
 	return "the server answered with an error: " + e.Text
 }
 
-// Unwrap is flumesink.ErrRefused.
-func (e *RefusedError) Unwrap() error { return flumesink.ErrRefused }
+// Unwrap is receiver.ErrRefused.
+func (e *RefusedError) Unwrap() error { return receiver.ErrRefused }
 
 // Client is one connection to an Avro source, which it uses as Flume's Avro sink does: appendBatch, one request at a
 // time, the handshake with the first. After any error but a [RefusedError] the connection is of no use; whether the
@@ -100,7 +100,7 @@ func Dial(ctx context.Context, cfg ClientConfig) (*Client, error) {
 func (c *Client) Close() error { return c.conn.Close() }
 
 // Append sends the events in one appendBatch and waits for the answer. nil means that the server has made them safe.
-func (c *Client) Append(ctx context.Context, events []flumesink.Event) error {
+func (c *Client) Append(ctx context.Context, events []receiver.Event) error {
 	if _, err := c.Start(ctx, events); err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func (c *Client) Append(ctx context.Context, events []flumesink.Event) error {
 
 // Start sends the events in one appendBatch and does not wait. Its serial comes back from Wait. The first request of
 // a connection must be answered before the second is started. The events may be used again when Start returns.
-func (c *Client) Start(ctx context.Context, events []flumesink.Event) (serial uint32, err error) {
+func (c *Client) Start(ctx context.Context, events []receiver.Event) (serial uint32, err error) {
 	defer c.watch(ctx)()
 	serial, err = c.rpc.Start("appendBatch", func(dst []byte) []byte { return appendEvents(dst, events) })
 	if err != nil {

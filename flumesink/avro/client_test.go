@@ -13,10 +13,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/sluice-etl/sluice/flumesink"
-	"github.com/sluice-etl/sluice/flumesink/send"
+	"github.com/sluice-etl/sluice/flumeclient"
 	"github.com/sluice-etl/sluice/internal/avrobin"
 	"github.com/sluice-etl/sluice/internal/receivertest"
+	"github.com/sluice-etl/sluice/receiver"
 )
 
 type step = receivertest.Step
@@ -55,7 +55,7 @@ func TestClient_exchange(t *testing.T) {
 	)
 	c := dialTo(t, addr, nil)
 	es := receivertest.Events("hi", "yo")
-	es[0].Headers = []flumesink.Header{header("host", "a")}
+	es[0].Headers = []receiver.Header{header("host", "a")}
 	if err := c.Append(t.Context(), es); err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func TestClient_exchange(t *testing.T) {
 		"", "the server answered FAILED", "the server answered UNKNOWN", "the server answered with an error: java.lang.Exception: x", "",
 	} {
 		err := c.Append(t.Context(), receivertest.Events("x"))
-		if (err == nil) != (want == "") || err != nil && (err.Error() != want || !errors.Is(err, flumesink.ErrRefused)) {
+		if (err == nil) != (want == "") || err != nil && (err.Error() != want || !errors.Is(err, receiver.ErrRefused)) {
 			t.Errorf("call %d: error %v, want %q", i+2, err, want)
 		}
 	}
@@ -200,12 +200,12 @@ func TestClient_allocatesNothingPerEvent(t *testing.T) {
 	}
 }
 
-// The client behind send.Run, against the receiver: all lines arrive, through a server that drops connections.
+// The client behind flumeclient.Run, against the receiver: all lines arrive, through a server that drops connections.
 func TestClient_sendsLines(t *testing.T) {
 	t.Parallel()
 	k := &kafka{}
 	var calls atomic.Int32
-	k.OnAppend = func(ctx context.Context, r flumesink.Request) error {
+	k.OnAppend = func(ctx context.Context, r receiver.Request) error {
 		defer r.Release()
 		if calls.Add(1)%7 == 3 {
 			return errors.New("Kafka is slow")
@@ -218,10 +218,10 @@ func TestClient_sendsLines(t *testing.T) {
 	for range 5000 {
 		in.WriteString("a line\n")
 	}
-	cfg := send.DefaultConfig()
+	cfg := flumeclient.DefaultConfig()
 	cfg.Connections, cfg.Resend = 3, true
-	dial := func(ctx context.Context) (send.Client, error) { return Dial(ctx, DefaultClientConfig(g.Addr)) }
-	sum, err := send.Run(t.Context(), cfg, dial, []send.Input{{Name: "in", Reader: &in}})
+	dial := func(ctx context.Context) (flumeclient.Client, error) { return Dial(ctx, DefaultClientConfig(g.Addr)) }
+	sum, err := flumeclient.Run(t.Context(), cfg, dial, []flumeclient.Input{{Name: "in", Reader: &in}})
 	if err != nil {
 		t.Fatal(err)
 	}

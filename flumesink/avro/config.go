@@ -3,14 +3,14 @@ package avro
 import (
 	"errors"
 
-	"github.com/sluice-etl/sluice/flumesink"
-	"github.com/sluice-etl/sluice/flumesink/listen"
+	"github.com/sluice-etl/sluice/receiver"
+	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
 // Config is a receiver's address, times and limits; its options begin with --avro.
 type Config struct {
-	listen.Config
-	flumesink.Limits
+	netserver.Config
+	receiver.Limits
 	// MaxListLength bounds the buffers of a frame (--avro-max-list-length). Java writes a buffer per 8 KiB, and two
 	// for each larger value: 16,384 is twice what a frame of 64 MiB needs.
 	MaxListLength int
@@ -19,8 +19,8 @@ type Config struct {
 // DefaultConfig is the defaults. Deflated connections are taken.
 func DefaultConfig() Config {
 	c := Config{
-		Config:        listen.DefaultConfig("avro", "Flume's Avro RPC"),
-		Limits:        flumesink.DefaultLimits("--avro-max-"),
+		Config:        netserver.DefaultConfig("avro", "Flume's Avro RPC"),
+		Limits:        receiver.DefaultLimits("--avro-max-"),
 		MaxListLength: 16384,
 	}
 	c.Listen, c.Inflate.Enabled = ":41414", true

@@ -3,15 +3,15 @@ package avro
 import (
 	"errors"
 
-	"github.com/sluice-etl/sluice/flumesink"
-	"github.com/sluice-etl/sluice/flumesink/listen"
 	"github.com/sluice-etl/sluice/internal/avrobin"
+	"github.com/sluice-etl/sluice/receiver"
+	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
 // conn is one sender's connection. Its reading side is one goroutine, serve; each request that is with the Appender is
 // another, which writes its own answer.
 type conn struct {
-	*listen.Conn
+	*netserver.Conn
 	r           *Receiver
 	in          input
 	established bool // BOTH or CLIENT was answered
@@ -52,7 +52,7 @@ func (c *conn) handle(f *frame) error {
 		head = c.r.protocols.appendHandshake(nil, match)
 		if wrong != nil { // say why, so that the sender's own log has it, and close
 			defer f.Release()
-			return errors.Join(&flumesink.Refusal{Reason: reasonProtocol, Err: wrong}, c.reply(f.serial, head, noMeta, systemError(wrong.Error())))
+			return errors.Join(&receiver.Refusal{Reason: reasonProtocol, Err: wrong}, c.reply(f.serial, head, noMeta, systemError(wrong.Error())))
 		}
 		if match == matchNone {
 			defer f.Release()
@@ -63,12 +63,12 @@ func (c *conn) handle(f *frame) error {
 	meta := avrobin.SkipMap(f.Bytes, at)
 	if meta < 0 {
 		f.Release()
-		return flumesink.Malformed("bad call metadata")
+		return receiver.Malformed("bad call metadata")
 	}
 	name, at := avrobin.ReadBytes(f.Bytes, meta)
 	if at < 0 {
 		f.Release()
-		return flumesink.Malformed("bad message name")
+		return receiver.Malformed("bad message name")
 	}
 	var err error
 	switch string(name) {

@@ -7,8 +7,8 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/internal/receivertest"
+	"github.com/sluice-etl/sluice/receiver"
 )
 
 // crowd is bad senders: connections that say nothing, connections that stopped in mid-frame, and one that connects
@@ -92,7 +92,7 @@ func TestReceiver_crowdIsBounded(t *testing.T) {
 		g.Dial().Send(half)
 	}
 	g.Until("all have begun", func() bool { return g.Admission.Used() >= senders*(readAhead+4<<10) })
-	if used := g.Admission.Used(); used > senders*(readAhead+4<<10) || used > flumesink.DefaultConfig().MaxBytesInFlight {
+	if used := g.Admission.Used(); used > senders*(readAhead+4<<10) || used > receiver.DefaultConfig().MaxBytesInFlight {
 		t.Errorf("%d bytes in flight", used)
 	}
 	if err := g.client().Append(t.Context(), receivertest.Events("good")); err != nil {

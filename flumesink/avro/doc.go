@@ -11,7 +11,7 @@
 //  1. The receiver waits until the Appender is ready, and then for the frame's first byte. From here the frame has
 //     ack-timeout to be read, produced and acknowledged.
 //  2. It is read into one contiguous buffer that grows with the bytes that arrive, each growth paid out of the bytes in
-//     flight ([flumesink.Admission]).
+//     flight ([receiver.Admission]).
 //  3. Its events are found: views on the buffer, no copies. Up to here nothing was done; a death loses nothing, since
 //     the sender has no answer.
 //  4. Append gives them to Kafka. The buffer belongs to the Appender until it calls Release. A death from here on may

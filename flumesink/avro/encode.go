@@ -1,12 +1,12 @@
 package avro
 
 import (
-	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/internal/avrobin"
+	"github.com/sluice-etl/sluice/receiver"
 )
 
 // appendEvents appends array<AvroFlumeEvent> in one block.
-func appendEvents(dst []byte, events []flumesink.Event) []byte {
+func appendEvents(dst []byte, events []receiver.Event) []byte {
 	if len(events) > 0 {
 		dst = avrobin.AppendLong(dst, int64(len(events)))
 		for i := range events {
@@ -17,7 +17,7 @@ func appendEvents(dst []byte, events []flumesink.Event) []byte {
 }
 
 // appendEvent appends AvroFlumeEvent.
-func appendEvent(dst []byte, e *flumesink.Event) []byte {
+func appendEvent(dst []byte, e *receiver.Event) []byte {
 	dst = avrobin.AppendEventHead(dst, len(e.Headers))
 	for i := range e.Headers {
 		dst = avrobin.AppendBytes(dst, e.Headers[i].Key)

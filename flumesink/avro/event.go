@@ -1,8 +1,8 @@
 package avro
 
 import (
-	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/internal/avrobin"
+	"github.com/sluice-etl/sluice/receiver"
 )
 
 // Events are found in Avro's binary encoding of flume.avdl's AvroFlumeEvent, record{headers: map<string>, body: bytes}:
@@ -10,7 +10,7 @@ import (
 // Strings are not checked for UTF-8, as Java does not; a header name that comes twice is kept twice.
 
 // decodeEvents decodes array<AvroFlumeEvent>, all of b, into f.Events.
-func decodeEvents(f *flumesink.Frame, limits *flumesink.Limits, b []byte) error {
+func decodeEvents(f *receiver.Frame, limits *receiver.Limits, b []byte) error {
 	at, err := DecodeEvents(f, limits, b, 0)
 	if err != nil {
 		return err
@@ -19,7 +19,7 @@ func decodeEvents(f *flumesink.Frame, limits *flumesink.Limits, b []byte) error 
 }
 
 // decodeEvent decodes one AvroFlumeEvent, all of b, into f.Events.
-func decodeEvent(f *flumesink.Frame, limits *flumesink.Limits, b []byte) error {
+func decodeEvent(f *receiver.Frame, limits *receiver.Limits, b []byte) error {
 	f.Reset()
 	at, err := event(f, limits, b, 0)
 	if err != nil {
@@ -30,20 +30,20 @@ func decodeEvent(f *flumesink.Frame, limits *flumesink.Limits, b []byte) error {
 
 func end(b []byte, at int) error {
 	if at != len(b) {
-		return flumesink.Malformed("%d bytes follow the arguments", len(b)-at)
+		return receiver.Malformed("%d bytes follow the arguments", len(b)-at)
 	}
 	return nil
 }
 
 // DecodeEvents decodes array<record{headers: map<string>, body: bytes}> at b[at:] into f.Events, in place of what was
 // there, and returns the offset after it. The events are views on b. It allocates only where f's slots must grow. The
-// error is a [flumesink.Refusal], or that of f's waiting for memory.
-func DecodeEvents(f *flumesink.Frame, limits *flumesink.Limits, b []byte, at int) (next int, err error) {
+// error is a [receiver.Refusal], or that of f's waiting for memory.
+func DecodeEvents(f *receiver.Frame, limits *receiver.Limits, b []byte, at int) (next int, err error) {
 	f.Reset()
 	for {
 		n, next := avrobin.ReadBlock(b, at, 2)
 		if next < 0 {
-			return 0, flumesink.Malformed("events: bad block at byte %d of %d", at, len(b))
+			return 0, receiver.Malformed("events: bad block at byte %d of %d", at, len(b))
 		}
 		at = next
 		if n == 0 {
@@ -61,13 +61,13 @@ func DecodeEvents(f *flumesink.Frame, limits *flumesink.Limits, b []byte, at int
 }
 
 // event decodes one event at b[at:] and returns the offset after it.
-func event(f *flumesink.Frame, limits *flumesink.Limits, b []byte, at int) (int, error) {
+func event(f *receiver.Frame, limits *receiver.Limits, b []byte, at int) (int, error) {
 	first, total, size := len(f.Headers), 0, 0
 	headers := f.Headers
 	for {
 		n, next := avrobin.ReadBlock(b, at, 2)
 		if next < 0 {
-			return 0, flumesink.Malformed("event %d: bad block of headers at byte %d of %d", len(f.Events), at, len(b))
+			return 0, receiver.Malformed("event %d: bad block of headers at byte %d of %d", len(f.Events), at, len(b))
 		}
 		at = next
 		if n == 0 {
@@ -84,25 +84,25 @@ func event(f *flumesink.Frame, limits *flumesink.Limits, b []byte, at int) (int,
 		for range n {
 			key, next := avrobin.ReadBytes(b, at)
 			if next < 0 {
-				return 0, flumesink.Malformed("event %d: bad header name at byte %d of %d", len(f.Events), at, len(b))
+				return 0, receiver.Malformed("event %d: bad header name at byte %d of %d", len(f.Events), at, len(b))
 			}
 			at = next
 			value, next := avrobin.ReadBytes(b, at)
 			if next < 0 {
-				return 0, flumesink.Malformed("event %d: bad header value at byte %d of %d", len(f.Events), at, len(b))
+				return 0, receiver.Malformed("event %d: bad header value at byte %d of %d", len(f.Events), at, len(b))
 			}
 			at = next
 			size += len(key) + len(value)
 			if size <= limits.MaxHeaderBytes && len(headers)-first < limits.MaxHeaders { // what is left out is counted
-				headers = append(headers, flumesink.Header{Key: key, Value: value})
+				headers = append(headers, receiver.Header{Key: key, Value: value})
 			}
 		}
 	}
 	body, next := avrobin.ReadBytes(b, at)
 	if next < 0 {
-		return 0, flumesink.Malformed("event %d: bad body at byte %d of %d", len(f.Events), at, len(b))
+		return 0, receiver.Malformed("event %d: bad body at byte %d of %d", len(f.Events), at, len(b))
 	}
-	var dead *flumesink.Dead
+	var dead *receiver.Dead
 	if !limits.Fits(total, size, len(body)) {
 		var err error
 		if dead, err = limits.Judge(f, total, len(headers)-first, size, len(body)); err != nil {
@@ -113,6 +113,6 @@ func event(f *flumesink.Frame, limits *flumesink.Limits, b []byte, at int) (int,
 		return 0, err
 	}
 	f.Headers = headers
-	f.Events = append(f.Events, flumesink.Event{Headers: headers[first:len(headers):len(headers)], Body: body, Dead: dead})
+	f.Events = append(f.Events, receiver.Event{Headers: headers[first:len(headers):len(headers)], Body: body, Dead: dead})
 	return next, nil
 }

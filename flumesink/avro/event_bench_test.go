@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/receiver"
 	oracle "github.com/twmb/avro"
 )
 
@@ -20,10 +20,10 @@ type oracleEvent struct {
 
 // benchBatch is 1,000 events with three headers, about 210 KB: an access log as a Flume agent sends it.
 func benchBatch() []byte {
-	events := make([]flumesink.Event, 1000)
+	events := make([]receiver.Event, 1000)
 	for i := range events {
-		events[i] = flumesink.Event{
-			Headers: []flumesink.Header{
+		events[i] = receiver.Event{
+			Headers: []receiver.Header{
 				{Key: []byte("timestamp"), Value: fmt.Appendf(nil, "%d", 1700000000000+i)},
 				{Key: []byte("host"), Value: fmt.Appendf(nil, "web-%02d.example", i%20)},
 				{Key: []byte("basename"), Value: []byte("access.log")},

@@ -9,22 +9,22 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/internal/avrobin"
 	"github.com/sluice-etl/sluice/internal/receivertest"
+	"github.com/sluice-etl/sluice/receiver"
 )
 
 // decoder decodes into a frame of its own.
 type decoder struct {
-	*flumesink.Frame
+	*receiver.Frame
 	cfg    *Config
-	budget *flumesink.Admission
+	budget *receiver.Admission
 }
 
 func newDecoder(tb testing.TB, cfg *Config, budget int64) *decoder {
 	tb.Helper()
-	a := flumesink.NewAdmission(flumesink.Config{MaxBytesInFlight: budget}, nil)
-	f, err := flumesink.NewFrames(a).Begin(tb.Context(), time.Now(), time.Now().Add(time.Hour), 0)
+	a := receiver.NewAdmission(receiver.Config{MaxBytesInFlight: budget}, nil)
+	f, err := receiver.NewFrames(a).Begin(tb.Context(), time.Now(), time.Now().Add(time.Hour), 0)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -39,7 +39,7 @@ func testDecoder(tb testing.TB) *decoder {
 	return newDecoder(tb, &cfg, 1<<40)
 }
 
-func mustDecode(tb testing.TB, frame []byte) []flumesink.Event {
+func mustDecode(tb testing.TB, frame []byte) []receiver.Event {
 	tb.Helper()
 	d := testDecoder(tb)
 	if err := d.batch(frame); err != nil {
@@ -48,8 +48,8 @@ func mustDecode(tb testing.TB, frame []byte) []flumesink.Event {
 	return d.Events
 }
 
-func header(key, value string) flumesink.Header {
-	return flumesink.Header{Key: []byte(key), Value: []byte(value)}
+func header(key, value string) receiver.Header {
+	return receiver.Header{Key: []byte(key), Value: []byte(value)}
 }
 
 // Avro specification 1.11, "Binary Encoding": what follows each name is a sentence of it.
@@ -100,8 +100,8 @@ func TestDecoder_malformed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var refused *flumesink.Refusal
-			if err := testDecoder(t).batch(receivertest.Unhex(t, bytes)); !errors.As(err, &refused) || refused.Reason != flumesink.ReasonMalformed {
+			var refused *receiver.Refusal
+			if err := testDecoder(t).batch(receivertest.Unhex(t, bytes)); !errors.As(err, &refused) || refused.Reason != receiver.ReasonMalformed {
 				t.Errorf("error %v, want malformed", err)
 			}
 		})
@@ -115,12 +115,12 @@ func TestDecoder_limits(t *testing.T) {
 		change(&cfg)
 		return &cfg
 	}
-	one := func(body string, headers ...flumesink.Header) []flumesink.Event {
-		return []flumesink.Event{{Headers: headers, Body: []byte(body)}}
+	one := func(body string, headers ...receiver.Header) []receiver.Event {
+		return []receiver.Event{{Headers: headers, Body: []byte(body)}}
 	}
 	for name, tc := range map[string]struct {
 		cfg       *Config
-		good, bad []flumesink.Event
+		good, bad []receiver.Event
 		want      string
 	}{
 		"events": {
@@ -148,7 +148,7 @@ func TestDecoder_limits(t *testing.T) {
 			}
 			err := d.batch(appendEvents(nil, tc.bad))
 			if name == "events" {
-				if limit := (*flumesink.LimitError)(nil); !errors.As(err, &limit) || err.Error() != tc.want {
+				if limit := (*receiver.LimitError)(nil); !errors.As(err, &limit) || err.Error() != tc.want {
 					t.Errorf("error %v\nwant  %s", err, tc.want)
 				}
 				return
@@ -165,7 +165,7 @@ func TestDecoder_limitsOverBlocks(t *testing.T) {
 	t.Parallel()
 	d := testDecoder(t)
 	d.cfg.MaxBatchEvents, d.cfg.MaxHeaders = 2, 1
-	var limit *flumesink.LimitError
+	var limit *receiver.LimitError
 	if err := d.batch(receivertest.Unhex(t, "02 0000 02 0000 02 0000 00")); !errors.As(err, &limit) {
 		t.Errorf("error %v, want a limit", err)
 	}
@@ -190,18 +190,18 @@ func TestDecoder_chargesWhatItKeeps(t *testing.T) {
 	if err := d.batch(frame); err != nil {
 		t.Fatal(err)
 	}
-	kept := cap(d.Events)*int(unsafe.Sizeof(flumesink.Event{})) + cap(d.Headers)*int(unsafe.Sizeof(flumesink.Header{}))
+	kept := cap(d.Events)*int(unsafe.Sizeof(receiver.Event{})) + cap(d.Headers)*int(unsafe.Sizeof(receiver.Header{}))
 	if charged() < kept*9/10 || charged() > 2*kept {
 		t.Errorf("%d bytes charged, %d kept", charged(), kept)
 	}
 	d = newDecoder(t, d.cfg, 8<<10)
-	var favoured flumesink.Lease // who may go beyond the budget is somebody else
+	var favoured receiver.Lease // who may go beyond the budget is somebody else
 	d.budget.Begin(&favoured)
 	if err := favoured.Grow(t.Context(), time.Now().Add(time.Minute), 8<<10); err != nil {
 		t.Fatal(err)
 	}
 	d.Deadline = time.Now()
-	if err := d.batch(frame); !errors.Is(err, flumesink.ErrNoMemory) {
+	if err := d.batch(frame); !errors.Is(err, receiver.ErrNoMemory) {
 		t.Errorf("error %v, want the budget's", err)
 	}
 }

@@ -13,8 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/internal/receivertest"
+	"github.com/sluice-etl/sluice/receiver"
 )
 
 // What real Flume agents said, byte for byte. The plain and the deflated exchange give the events that the agent read
@@ -67,7 +67,7 @@ func TestReceiver_realAgents(t *testing.T) {
 				g := start(t, k, nil)
 				c := g.Dial()
 				c.Send(parts[name][0].bytes)
-				if log, hint := g.Refused(flumesink.ReasonTLS, 1), "set ssl = false in the Avro sink, or give --avro-tls-cert"; !strings.Contains(log, hint) {
+				if log, hint := g.Refused(receiver.ReasonTLS, 1), "set ssl = false in the Avro sink, or give --avro-tls-cert"; !strings.Contains(log, hint) {
 					t.Errorf("%s: the log does not say %q: %s", name, hint, log)
 				}
 				c.Closed()

@@ -6,8 +6,8 @@ import (
 	"io"
 	"sync"
 
-	"github.com/sluice-etl/sluice/flumesink"
-	"github.com/sluice-etl/sluice/flumesink/listen"
+	"github.com/sluice-etl/sluice/receiver"
+	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
 // readAhead is the size of the buffer between socket and frame: small, since every connection within a frame has one.
@@ -15,7 +15,7 @@ const readAhead = 16 << 10
 
 // frame is one request: its Bytes are the message, the buffers' bytes one after the other.
 type frame struct {
-	*flumesink.Frame
+	*receiver.Frame
 	serial uint32
 }
 
@@ -58,7 +58,7 @@ func (in *input) read(f *frame) error {
 		in.ahead.Reset(in.conn)
 	}
 	if _, err := io.ReadFull(in.ahead, in.head[in.have:]); err != nil {
-		return listen.Within(err)
+		return netserver.Within(err)
 	}
 	f.serial = binary.BigEndian.Uint32(in.head[:])
 	list := binary.BigEndian.Uint32(in.head[4:])
@@ -98,7 +98,7 @@ func (in *input) idle() {
 func (in *input) length() (uint32, error) {
 	b, err := in.ahead.Peek(4)
 	if err != nil {
-		return 0, listen.Within(err)
+		return 0, netserver.Within(err)
 	}
 	n := binary.BigEndian.Uint32(b)
 	_, err = in.ahead.Discard(4)
@@ -118,7 +118,7 @@ func (in *input) buffer(f *frame, length int) error {
 		f.Bytes = f.Bytes[:have+n]
 		length -= n
 		if err != nil {
-			return listen.Within(err)
+			return netserver.Within(err)
 		}
 	}
 	return nil
@@ -126,13 +126,13 @@ func (in *input) buffer(f *frame, length int) error {
 
 // hints say what to do about what a wrong sender looks like.
 var hints = map[string]string{
-	flumesink.ReasonHTTP:    "point it at the right port; health and metrics are at --admin-listen",
-	flumesink.ReasonTLS:     "this port takes plain connections; set ssl = false in the Avro sink, or give --avro-tls-cert",
-	flumesink.ReasonZlib:    "it was deflated twice; set compression-type = deflate or none in the Avro sink",
-	flumesink.ReasonThrift:  "use Flume's Avro sink, or point the Thrift sink at --thrift-listen",
-	flumesink.ReasonProxy:   "turn the PROXY protocol off in the load balancer",
-	flumesink.ReasonText:    "use Flume's Avro sink, or etl send, to send lines",
-	flumesink.ReasonUnknown: "only Flume's Avro sink, or etl send, may talk to this port",
+	receiver.ReasonHTTP:    "point it at the right port; health and metrics are at --admin-listen",
+	receiver.ReasonTLS:     "this port takes plain connections; set ssl = false in the Avro sink, or give --avro-tls-cert",
+	receiver.ReasonZlib:    "it was deflated twice; set compression-type = deflate or none in the Avro sink",
+	receiver.ReasonThrift:  "use Flume's Avro sink, or point the Thrift sink at --thrift-listen",
+	receiver.ReasonProxy:   "turn the PROXY protocol off in the load balancer",
+	receiver.ReasonText:    "use Flume's Avro sink, or etl send, to send lines",
+	receiver.ReasonUnknown: "only Flume's Avro sink, or etl send, may talk to this port",
 }
 
 // implausible says what a head that cannot be a frame's looks like; small numbers at both places are left to the
@@ -141,12 +141,12 @@ func (in *input) implausible(list uint32) error {
 	if !in.any {
 		seen, _ := in.ahead.Peek(min(in.ahead.Buffered(), 16))
 		b := append(in.head[:], seen...)
-		if reason, looks := listen.Looks(b); hints[reason] != "" {
-			return flumesink.Refuse(reason, "the first bytes (% x) look like %s, expected are Flume's Avro RPC frames: %s", b[:8], looks, hints[reason])
+		if reason, looks := netserver.Looks(b); hints[reason] != "" {
+			return receiver.Refuse(reason, "the first bytes (% x) look like %s, expected are Flume's Avro RPC frames: %s", b[:8], looks, hints[reason])
 		}
 	}
 	if list == 0 {
-		return flumesink.Malformed("a frame of no buffers (listSize 0)")
+		return receiver.Malformed("a frame of no buffers (listSize 0)")
 	}
-	return flumesink.TooMuch(reasonListLength, "buffers in a frame", "--avro-max-list-length", int64(list), in.cfg.MaxListLength)
+	return receiver.TooMuch(reasonListLength, "buffers in a frame", "--avro-max-list-length", int64(list), in.cfg.MaxListLength)
 }

@@ -11,9 +11,9 @@ import (
 
 	oracle "github.com/twmb/avro"
 
-	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/internal/avrobin"
 	"github.com/sluice-etl/sluice/internal/receivertest"
+	"github.com/sluice-etl/sluice/receiver"
 )
 
 // seeds reads hexadecimal seeds, one to a line.
@@ -108,7 +108,7 @@ func TestDecoder_mutatedFrames(t *testing.T) {
 	p := newPair(t)
 	accepted, tries := 0, 50_000
 	for range tries {
-		es := make([]flumesink.Event, rng.IntN(4))
+		es := make([]receiver.Event, rng.IntN(4))
 		for i := range es {
 			es[i].Body = make([]byte, rng.IntN(6))
 			for range rng.IntN(3) {
@@ -136,7 +136,7 @@ func TestDecoder_mutatedFrames(t *testing.T) {
 }
 
 // toMap is the headers as a map: of names that come twice the last counts.
-func toMap(headers []flumesink.Header) map[string]string {
+func toMap(headers []receiver.Header) map[string]string {
 	m := make(map[string]string, len(headers))
 	for _, h := range headers {
 		m[string(h.Key)] = string(h.Value)

@@ -9,9 +9,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
-	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/internal/avrobin"
 	"github.com/sluice-etl/sluice/internal/receivertest"
+	"github.com/sluice-etl/sluice/receiver"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -25,7 +25,7 @@ type rig struct {
 	r *Receiver
 }
 
-func start(t *testing.T, a flumesink.Appender, change func(*Config)) *rig {
+func start(t *testing.T, a receiver.Appender, change func(*Config)) *rig {
 	t.Helper()
 	cfg := DefaultConfig()
 	cfg.Listen = "127.0.0.1:0"
@@ -36,7 +36,7 @@ func start(t *testing.T, a flumesink.Appender, change func(*Config)) *rig {
 		t.Fatal(err)
 	}
 	g := &rig{}
-	g.Rig = receivertest.Start(t, func(frames *flumesink.Frames, log *slog.Logger, reg prometheus.Registerer) receivertest.Receiver {
+	g.Rig = receivertest.Start(t, func(frames *receiver.Frames, log *slog.Logger, reg prometheus.Registerer) receivertest.Receiver {
 		g.r = New(cfg, a, frames, log, reg)
 		return g.r
 	})
@@ -54,11 +54,11 @@ func (g *rig) client() *Client {
 }
 
 // firstCall is the frame of an appendBatch that begins a connection.
-func firstCall(serial uint32, es []flumesink.Event) []byte {
+func firstCall(serial uint32, es []receiver.Event) []byte {
 	return frameOf(serial, callHead(true), appendEvents(nil, es))
 }
 
-func laterCall(serial uint32, es []flumesink.Event) []byte {
+func laterCall(serial uint32, es []receiver.Event) []byte {
 	return frameOf(serial, callHead(false), appendEvents(nil, es))
 }
 

@@ -13,11 +13,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/sluice-etl/sluice/flumesink"
-	"github.com/sluice-etl/sluice/flumesink/listen"
 	"github.com/sluice-etl/sluice/internal/certtest"
 	"github.com/sluice-etl/sluice/internal/receivertest"
 	"github.com/sluice-etl/sluice/internal/textfile"
+	"github.com/sluice-etl/sluice/receiver"
+	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
 // certificate writes a self-signed certificate, its own authority, for 127.0.0.1, and its key.
@@ -31,7 +31,7 @@ func certificate(t *testing.T, name string) (cert, key string) {
 }
 
 // wrapped is a client whose connection is wrapped.
-func (g *rig) wrapped(d listen.Dialer) (*Client, error) {
+func (g *rig) wrapped(d netserver.Dialer) (*Client, error) {
 	cfg := DefaultClientConfig(g.Addr)
 	cfg.Dialer = d
 	c, err := Dial(g.T.Context(), cfg)
@@ -48,10 +48,10 @@ func TestLayers_onOnePort(t *testing.T) {
 	cert, key := certificate(t, "receiver")
 	g := start(t, k, func(c *Config) { c.TLS.Cert, c.TLS.Key = cert, key })
 	var want []string
-	for name, d := range map[string]listen.Dialer{
-		"plain": {}, "zlib": {Deflate: listen.DeflateInside}, "TLS": {TLS: true, CA: cert},
-		"TLS(zlib)": {TLS: true, CA: cert, Deflate: listen.DeflateInside},
-		"zlib(TLS)": {TLS: true, CA: cert, Deflate: listen.DeflateOutside},
+	for name, d := range map[string]netserver.Dialer{
+		"plain": {}, "zlib": {Deflate: netserver.DeflateInside}, "TLS": {TLS: true, CA: cert},
+		"TLS(zlib)": {TLS: true, CA: cert, Deflate: netserver.DeflateInside},
+		"zlib(TLS)": {TLS: true, CA: cert, Deflate: netserver.DeflateOutside},
 	} {
 		c, err := g.wrapped(d)
 		if err != nil {
@@ -77,8 +77,8 @@ func TestLayers_required(t *testing.T) {
 	t.Parallel()
 	cert, key := certificate(t, "receiver")
 	client, clientKey := certificate(t, "client")
-	g := start(t, &kafka{}, func(c *Config) { c.TLS = listen.TLS{Cert: cert, Key: key, ClientCA: client} })
-	c, err := g.wrapped(listen.Dialer{TLS: true, CA: cert, Cert: client, Key: clientKey})
+	g := start(t, &kafka{}, func(c *Config) { c.TLS = netserver.TLS{Cert: cert, Key: key, ClientCA: client} })
+	c, err := g.wrapped(netserver.Dialer{TLS: true, CA: cert, Cert: client, Key: clientKey})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,16 +89,16 @@ func TestLayers_required(t *testing.T) {
 	if err := plain.Append(t.Context(), receivertest.Events("a")); err == nil {
 		t.Error("a plain connection was served")
 	}
-	if log := g.Refused(flumesink.ReasonTLS, 1); !strings.Contains(log, "set ssl = true in the sink") {
+	if log := g.Refused(receiver.ReasonTLS, 1); !strings.Contains(log, "set ssl = true in the sink") {
 		t.Error(log)
 	}
-	if c, err := g.wrapped(listen.Dialer{TLS: true, CA: cert}); err == nil { // TLS 1.3 tells a client with its first read
+	if c, err := g.wrapped(netserver.Dialer{TLS: true, CA: cert}); err == nil { // TLS 1.3 tells a client with its first read
 		err = c.Append(t.Context(), receivertest.Events("a"))
 		if err == nil {
 			t.Error("a client without a certificate was served")
 		}
 	}
-	g.Refused(flumesink.ReasonTLS, 2)
+	g.Refused(receiver.ReasonTLS, 2)
 }
 
 // A certificate that is renewed on disk is shown to the next connection; half of a renewal leaves the old one in force.
@@ -120,14 +120,14 @@ func TestLayers_certificateIsReadAgain(t *testing.T) {
 	copyFile(cert, old)
 	copyFile(newCert, cert) // its key is the old one's still
 	g.Until("the half renewal is noticed", func() bool {
-		if _, err := g.wrapped(listen.Dialer{TLS: true, CA: old}); err != nil {
+		if _, err := g.wrapped(netserver.Dialer{TLS: true, CA: old}); err != nil {
 			t.Fatalf("the old certificate is not shown any more: %v", err)
 		}
 		return strings.Contains(g.Log.String(), "Certificates cannot be read again")
 	})
 	copyFile(newKey, key)
 	g.Until("the new certificate is shown", func() bool {
-		_, err := g.wrapped(listen.Dialer{TLS: true, CA: newCert})
+		_, err := g.wrapped(netserver.Dialer{TLS: true, CA: newCert})
 		return err == nil
 	})
 }
@@ -149,7 +149,7 @@ func TestLayers_bomb(t *testing.T) {
 	}
 	c := g.Dial()
 	go func() { _, _ = c.Write(bomb.Bytes()) }() // the receiver closes it in between
-	if log := g.Refused(flumesink.ReasonBomb, 1); !strings.Contains(log, "--avro-max-inflate-ratio") {
+	if log := g.Refused(receiver.ReasonBomb, 1); !strings.Contains(log, "--avro-max-inflate-ratio") {
 		t.Error(log)
 	}
 	if err := g.client().Append(t.Context(), receivertest.Events("a")); err != nil {
@@ -160,13 +160,13 @@ func TestLayers_bomb(t *testing.T) {
 // --ip-filter closes at once, before anything is read.
 func TestReceiver_ipFilter(t *testing.T) {
 	t.Parallel()
-	filter, err := flumesink.ParseIPFilter("deny:ip:127.*")
+	filter, err := receiver.ParseIPFilter("deny:ip:127.*")
 	if err != nil {
 		t.Fatal(err)
 	}
 	g := start(t, &kafka{}, func(c *Config) { c.Filter = filter })
 	g.Dial().Closed()
-	if log := g.Refused(flumesink.ReasonFiltered, 1); !strings.Contains(log, "127.0.0.1 may not send: --ip-filter has deny:ip:127.*") {
+	if log := g.Refused(receiver.ReasonFiltered, 1); !strings.Contains(log, "127.0.0.1 may not send: --ip-filter has deny:ip:127.*") {
 		t.Error(log)
 	}
 }

@@ -4,21 +4,21 @@ import (
 	"context"
 	"testing"
 
-	"github.com/sluice-etl/sluice/flumesink"
-	"github.com/sluice-etl/sluice/flumesink/listen"
 	"github.com/sluice-etl/sluice/internal/receivertest"
+	"github.com/sluice-etl/sluice/receiver"
+	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
 // door is the receiver as the promises see it.
 var door = receivertest.Door{
-	Start: func(t *testing.T, a flumesink.Appender, change func(*listen.Config)) *receivertest.Rig {
+	Start: func(t *testing.T, a receiver.Appender, change func(*netserver.Config)) *receivertest.Rig {
 		return start(t, a, func(c *Config) {
 			if change != nil {
 				change(&c.Config)
 			}
 		}).Rig
 	},
-	Call: func(_ testing.TB, n int, es []flumesink.Event) []byte {
+	Call: func(_ testing.TB, n int, es []receiver.Event) []byte {
 		if n == 1 {
 			return firstCall(1, es)
 		}
@@ -30,7 +30,7 @@ var door = receivertest.Door{
 		}
 		return okLater(uint32(n))
 	},
-	Append: func(t *testing.T, g *receivertest.Rig) func(context.Context, []flumesink.Event) error {
+	Append: func(t *testing.T, g *receivertest.Rig) func(context.Context, []receiver.Event) error {
 		return (&rig{Rig: g}).client().Append
 	},
 	HalfFrame: readAhead + 4<<10,

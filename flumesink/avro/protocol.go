@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/internal/avrobin"
+	"github.com/sluice-etl/sluice/receiver"
 )
 
 // hash is the MD5 of a protocol's text: how Avro's handshake names protocols.
@@ -48,7 +48,7 @@ func (p *protocols) knows(h hash) bool {
 // learn verifies a sender's protocol; wrong says why it is not Flume's. Its cost is charged to f first, and err is that
 // of the waiting for memory. A protocol is remembered under its hash where the hash is that of the text: else anybody
 // could give another sender's hash a meaning.
-func (p *protocols) learn(f *flumesink.Frame, h hash, text []byte) (wrong, err error) {
+func (p *protocols) learn(f *receiver.Frame, h hash, text []byte) (wrong, err error) {
 	cost, wrong := protocolCost(text)
 	if wrong == nil {
 		if err := f.Charge(cost); err != nil {
@@ -79,7 +79,7 @@ type handshake struct {
 // readHandshake reads a HandshakeRequest at the head of b and returns the offset after it.
 func readHandshake(b []byte) (h handshake, at int, err error) {
 	bad := func(what string) (handshake, int, error) {
-		return handshake{}, 0, flumesink.Malformed("handshake: bad %s", what)
+		return handshake{}, 0, receiver.Malformed("handshake: bad %s", what)
 	}
 	if len(b) < len(h.clientHash) {
 		return bad("clientHash")
@@ -119,7 +119,7 @@ const (
 
 // match decides the answer to a handshake (Avro specification, "Handshake"; Responder.handshake of Avro's Java). wrong
 // says why the sender's protocol is not Flume's; err is that of waiting for the memory to read it.
-func (p *protocols) match(f *flumesink.Frame, h *handshake) (answer byte, wrong, err error) {
+func (p *protocols) match(f *receiver.Frame, h *handshake) (answer byte, wrong, err error) {
 	if !p.knows(h.clientHash) {
 		if h.clientText == nil {
 			return matchNone, nil, nil

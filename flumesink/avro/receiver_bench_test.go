@@ -8,13 +8,13 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/internal/receivertest"
+	"github.com/sluice-etl/sluice/receiver"
 )
 
 // discarding makes a receiver in front of d.
-func discarding(d *receivertest.Discard) func(*flumesink.Frames, *slog.Logger, prometheus.Registerer) receivertest.Receiver {
-	return func(frames *flumesink.Frames, log *slog.Logger, reg prometheus.Registerer) receivertest.Receiver {
+func discarding(d *receivertest.Discard) func(*receiver.Frames, *slog.Logger, prometheus.Registerer) receivertest.Receiver {
+	return func(frames *receiver.Frames, log *slog.Logger, reg prometheus.Registerer) receivertest.Receiver {
 		cfg := DefaultConfig()
 		cfg.Listen = "127.0.0.1:0"
 		return New(cfg, d, frames, log, reg)

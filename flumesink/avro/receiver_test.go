@@ -14,10 +14,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/sluice-etl/sluice/flumesink"
-	"github.com/sluice-etl/sluice/flumesink/listen"
 	"github.com/sluice-etl/sluice/internal/avrobin"
 	"github.com/sluice-etl/sluice/internal/receivertest"
+	"github.com/sluice-etl/sluice/receiver"
+	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
 // Requests that are sent without waiting are with the Appender at once, and answered by serial as they are
@@ -30,7 +30,7 @@ func TestReceiver_pipelining(t *testing.T) {
 	for i := range 6 {
 		acks[fmt.Sprint(i)] = make(chan struct{})
 	}
-	k := &kafka{OnAppend: func(ctx context.Context, r flumesink.Request) error {
+	k := &kafka{OnAppend: func(ctx context.Context, r receiver.Request) error {
 		defer r.Release()
 		mu.Lock()
 		under++
@@ -67,7 +67,7 @@ func TestReceiver_pipelining(t *testing.T) {
 func TestReceiver_firstAnswerComesFirst(t *testing.T) {
 	t.Parallel()
 	hold := make(chan struct{})
-	k := &kafka{OnAppend: func(ctx context.Context, r flumesink.Request) error {
+	k := &kafka{OnAppend: func(ctx context.Context, r receiver.Request) error {
 		defer r.Release()
 		if string(r.Events[0].Body) == "first" {
 			<-hold
@@ -90,27 +90,27 @@ func TestReceiver_wrongProtocols(t *testing.T) {
 		reason string
 		says   string
 	}{
-		"HTTP GET":        {[]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), flumesink.ReasonHTTP, "an HTTP request"},
-		"HTTP POST":       {[]byte("POST /v1 HTTP/1.1\r\n\r\n"), flumesink.ReasonHTTP, "--admin-listen"},
-		"HTTP/2":          {[]byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), flumesink.ReasonHTTP, "an HTTP request"},
-		"TLS":             {hello, flumesink.ReasonTLS, "ssl = false"},
-		"TLS, 256 bytes":  {receivertest.Unhex(t, "1603010100010000fc0303"), flumesink.ReasonTLS, "a TLS client hello"},
-		"broken zlib":     {receivertest.Unhex(t, "789c ffffffff"), flumesink.ReasonZlib, "the deflated stream is broken"},
-		"zlib twice":      {deflated(t, deflated(t, []byte("a line of some length"))), flumesink.ReasonZlib, "deflated twice"},
-		"Thrift, compact": {receivertest.Unhex(t, "00000020 822101 0b617070656e644261746368"), flumesink.ReasonThrift, "--thrift-listen"},
-		"Thrift, binary":  {receivertest.Unhex(t, "00000020 80010001 0000000b 617070656e64"), flumesink.ReasonThrift, "--thrift-listen"},
-		"PROXY v1":        {[]byte("PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n"), flumesink.ReasonProxy, "PROXY protocol"},
-		"PROXY v2":        {receivertest.Unhex(t, "0d0a0d0a000d0a515549540a 2111000c"), flumesink.ReasonProxy, "PROXY protocol"},
-		"syslog":          {[]byte("<13>Oct 10 13:55:36 host app: hello\n"), flumesink.ReasonText, "etl send"},
-		"random bytes":    {[]byte{0xdb, 0x61, 0x8f, 0x4d, 0xe8, 0xfb, 0xc3, 0xf9, 1, 2, 3}, flumesink.ReasonUnknown, "nothing known"},
-		"accents":         {[]byte("déjà vu, déjà vu\n"), flumesink.ReasonText, "etl send"},
-		"random":          {receivertest.Unhex(t, "fe81a0037cc2b7f19d33e1"), flumesink.ReasonUnknown, "nothing known"},
-		"listSize 0":      {receivertest.Unhex(t, "00000001 00000000"), flumesink.ReasonMalformed, "listSize 0"},
-		"bad handshake":   {frameOf(1, []byte("not a handshake")), flumesink.ReasonMalformed, "handshake: bad clientHash"},
-		"bad metadata":    {frameOf(1, callHead(true)[:35]), flumesink.ReasonMalformed, "bad call metadata"},
-		"bad name":        {frameOf(1, append(callHead(true)[:36], 0x7e)), flumesink.ReasonMalformed, "bad message name"},
-		"bad events":      {frameOf(1, callHead(true), []byte{2, 1}), flumesink.ReasonMalformed, "events: bad block"},
-		"huge buffer":     {receivertest.Unhex(t, "00000001 00000001 ffffffff"), flumesink.ReasonFrameBytes, "4294967295 bytes in a frame are more than 67108864"},
+		"HTTP GET":        {[]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), receiver.ReasonHTTP, "an HTTP request"},
+		"HTTP POST":       {[]byte("POST /v1 HTTP/1.1\r\n\r\n"), receiver.ReasonHTTP, "--admin-listen"},
+		"HTTP/2":          {[]byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), receiver.ReasonHTTP, "an HTTP request"},
+		"TLS":             {hello, receiver.ReasonTLS, "ssl = false"},
+		"TLS, 256 bytes":  {receivertest.Unhex(t, "1603010100010000fc0303"), receiver.ReasonTLS, "a TLS client hello"},
+		"broken zlib":     {receivertest.Unhex(t, "789c ffffffff"), receiver.ReasonZlib, "the deflated stream is broken"},
+		"zlib twice":      {deflated(t, deflated(t, []byte("a line of some length"))), receiver.ReasonZlib, "deflated twice"},
+		"Thrift, compact": {receivertest.Unhex(t, "00000020 822101 0b617070656e644261746368"), receiver.ReasonThrift, "--thrift-listen"},
+		"Thrift, binary":  {receivertest.Unhex(t, "00000020 80010001 0000000b 617070656e64"), receiver.ReasonThrift, "--thrift-listen"},
+		"PROXY v1":        {[]byte("PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n"), receiver.ReasonProxy, "PROXY protocol"},
+		"PROXY v2":        {receivertest.Unhex(t, "0d0a0d0a000d0a515549540a 2111000c"), receiver.ReasonProxy, "PROXY protocol"},
+		"syslog":          {[]byte("<13>Oct 10 13:55:36 host app: hello\n"), receiver.ReasonText, "etl send"},
+		"random bytes":    {[]byte{0xdb, 0x61, 0x8f, 0x4d, 0xe8, 0xfb, 0xc3, 0xf9, 1, 2, 3}, receiver.ReasonUnknown, "nothing known"},
+		"accents":         {[]byte("déjà vu, déjà vu\n"), receiver.ReasonText, "etl send"},
+		"random":          {receivertest.Unhex(t, "fe81a0037cc2b7f19d33e1"), receiver.ReasonUnknown, "nothing known"},
+		"listSize 0":      {receivertest.Unhex(t, "00000001 00000000"), receiver.ReasonMalformed, "listSize 0"},
+		"bad handshake":   {frameOf(1, []byte("not a handshake")), receiver.ReasonMalformed, "handshake: bad clientHash"},
+		"bad metadata":    {frameOf(1, callHead(true)[:35]), receiver.ReasonMalformed, "bad call metadata"},
+		"bad name":        {frameOf(1, append(callHead(true)[:36], 0x7e)), receiver.ReasonMalformed, "bad message name"},
+		"bad events":      {frameOf(1, callHead(true), []byte{2, 1}), receiver.ReasonMalformed, "events: bad block"},
+		"huge buffer":     {receivertest.Unhex(t, "00000001 00000001 ffffffff"), receiver.ReasonFrameBytes, "4294967295 bytes in a frame are more than 67108864"},
 		"huge list":       {receivertest.Unhex(t, "00000001 00ffffff 00000001"), reasonListLength, "16777215 buffers in a frame are more than 16384"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -163,13 +163,13 @@ func TestReceiver_limits(t *testing.T) {
 	long := strings.Repeat("x", 101)
 	for name, tc := range map[string]struct {
 		change func(*Config)
-		es     []flumesink.Event
+		es     []receiver.Event
 		reason string
 		says   string
 	}{
-		"frame":  {func(c *Config) { c.MaxFrameBytes = 100 }, receivertest.Events(long), flumesink.ReasonFrameBytes, "--avro-max-frame-bytes"},
+		"frame":  {func(c *Config) { c.MaxFrameBytes = 100 }, receivertest.Events(long), receiver.ReasonFrameBytes, "--avro-max-frame-bytes"},
 		"list":   {func(c *Config) { c.MaxListLength = 1 }, receivertest.Events("a"), reasonListLength, "--avro-max-list-length"},
-		"events": {func(c *Config) { c.MaxBatchEvents = 1 }, receivertest.Events("a", "b"), flumesink.ReasonBatchEvents, "--avro-max-batch-events"},
+		"events": {func(c *Config) { c.MaxBatchEvents = 1 }, receivertest.Events("a", "b"), receiver.ReasonBatchEvents, "--avro-max-batch-events"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -194,8 +194,8 @@ func TestReceiver_connectionLimits(t *testing.T) {
 		change func(*Config)
 		reason string
 	}{
-		"in all":      {func(c *Config) { c.MaxConnections = 2 }, flumesink.ReasonConnections},
-		"per address": {func(c *Config) { c.MaxConnectionsPerAddress = 2 }, flumesink.ReasonPerAddress},
+		"in all":      {func(c *Config) { c.MaxConnections = 2 }, receiver.ReasonConnections},
+		"per address": {func(c *Config) { c.MaxConnectionsPerAddress = 2 }, receiver.ReasonPerAddress},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -247,13 +247,13 @@ func TestReceiver_takenPort(t *testing.T) {
 		"192.0.2.1:0": "--avro-listen 192.0.2.1:0: ",
 	} {
 		cfg.Listen = listen
-		r := New(cfg, &kafka{}, flumesink.NewFrames(g.Admission), nil, nil)
+		r := New(cfg, &kafka{}, receiver.NewFrames(g.Admission), nil, nil)
 		if err := r.Run(t.Context()); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("error %v\nwant  %s", err, want)
 		}
 	}
 	cfg.Listen = "127.0.0.1:0"
-	r := New(cfg, &kafka{}, flumesink.NewFrames(g.Admission), nil, nil)
+	r := New(cfg, &kafka{}, receiver.NewFrames(g.Admission), nil, nil)
 	addr, err := r.Listen(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -276,7 +276,7 @@ func TestConfig_validate(t *testing.T) {
 	var bad Config
 	bad.Config.Option, bad.Limits.Option = "--avro", "--avro-max-"
 	bad.AckTimeout, bad.ShutdownTimeout, bad.MaxHeaders, bad.MaxHeaderBytes, bad.MaxBodyBytes = -1, -1, -1, -1, -1
-	bad.TLS = listen.TLS{Key: "k", Required: true, MinVersion: "2", MaxVersion: "4"}
+	bad.TLS = netserver.TLS{Key: "k", Required: true, MinVersion: "2", MaxVersion: "4"}
 	err := bad.Validate()
 	for _, want := range []string{
 		"no name", "--avro-listen is empty", "--ack-timeout is -1ns: the least is 1ms", "--shutdown-timeout is -1ns",
@@ -369,11 +369,11 @@ func TestProtocols_remembersLittle(t *testing.T) {
 func TestReceiver_noMemory(t *testing.T) {
 	t.Parallel()
 	g := start(t, &kafka{}, func(c *Config) { c.AckTimeout = 50 * time.Millisecond })
-	var full, favoured flumesink.Lease
+	var full, favoured receiver.Lease
 	g.Admission.Begin(&full)
 	g.Admission.Begin(&favoured)
-	for _, l := range []*flumesink.Lease{&full, &favoured} {
-		if err := l.Grow(t.Context(), time.Now(), flumesink.DefaultConfig().MaxBytesInFlight); err != nil {
+	for _, l := range []*receiver.Lease{&full, &favoured} {
+		if err := l.Grow(t.Context(), time.Now(), receiver.DefaultConfig().MaxBytesInFlight); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -382,7 +382,7 @@ func TestReceiver_noMemory(t *testing.T) {
 	c.Closed()
 	full.Release()
 	favoured.Release()
-	if log := g.Refused(flumesink.ReasonMemory, 1); !strings.Contains(log, "--max-bytes-in-flight") {
+	if log := g.Refused(receiver.ReasonMemory, 1); !strings.Contains(log, "--max-bytes-in-flight") {
 		t.Error(log)
 	}
 }
@@ -408,13 +408,13 @@ func TestReceiver_paysByBytesReceived(t *testing.T) {
 // The Appender's word that nothing was produced keeps a request out of the bound of duplicates.
 func TestReceiver_notProduced(t *testing.T) {
 	t.Parallel()
-	k := &kafka{OnAppend: func(ctx context.Context, r flumesink.Request) error {
+	k := &kafka{OnAppend: func(ctx context.Context, r receiver.Request) error {
 		r.Release()
-		return fmt.Errorf("waiting for a place: %w", flumesink.ErrNotProduced)
+		return fmt.Errorf("waiting for a place: %w", receiver.ErrNotProduced)
 	}}
 	g := start(t, k, nil)
 	err := g.client().Append(t.Context(), receivertest.Events("a"))
-	if err == nil || errors.Is(err, flumesink.ErrRefused) {
+	if err == nil || errors.Is(err, receiver.ErrRefused) {
 		t.Errorf("error %v, want a closed connection", err)
 	}
 	g.Until("counted as dropped", func() bool { return g.Metric("etl_receiver_requests_total", "dropped") == 1 })

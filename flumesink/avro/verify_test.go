@@ -7,9 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/internal/avrobin"
 	"github.com/sluice-etl/sluice/internal/receivertest"
+	"github.com/sluice-etl/sluice/receiver"
 )
 
 // expanding returns a protocol whose last of n records would have 2^n fields if references were expanded.
@@ -134,7 +134,7 @@ func TestReceiver_hostileProtocols(t *testing.T) {
 		g.Until("it is rejected", func() bool { return g.Metric("etl_receiver_refused_total", reasonProtocol) == float64(n+1) })
 		n++
 		good := g.Dial()
-		good.Send(firstCall(1, []flumesink.Event{{Body: []byte("good")}}))
+		good.Send(firstCall(1, []receiver.Event{{Body: []byte("good")}}))
 		good.Expect(okFirst(1))
 	}
 	g.Until("memory is given back", func() bool { return g.Admission.Used() == 0 })

@@ -1,10 +1,10 @@
 package spark
 
 import (
-	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/avro"
 	"github.com/sluice-etl/sluice/internal/avrobin"
 	"github.com/sluice-etl/sluice/internal/avrorpc"
+	"github.com/sluice-etl/sluice/receiver"
 )
 
 // protocolText is Spark's sparkflume.avdl without its comments: the sink compares what is on the wire, and that is the
@@ -30,22 +30,22 @@ type eventBatch struct {
 
 // decodeBatch decodes an EventBatch, all of b, and its events into f.Events. The texts are copies, and errorMsg is cut. With an error it
 // returns the sequence number where it was found, so that the batch can be given back.
-func decodeBatch(f *flumesink.Frame, limits *flumesink.Limits, b []byte) (eventBatch, error) {
+func decodeBatch(f *receiver.Frame, limits *receiver.Limits, b []byte) (eventBatch, error) {
 	errorMsg, at := avrobin.ReadBytes(b, 0)
 	if at < 0 {
-		return eventBatch{}, flumesink.Malformed("event batch: bad errorMsg")
+		return eventBatch{}, receiver.Malformed("event batch: bad errorMsg")
 	}
 	sequence, at := avrobin.ReadBytes(b, at)
 	if at < 0 {
-		return eventBatch{}, flumesink.Malformed("event batch: bad sequenceNumber")
+		return eventBatch{}, receiver.Malformed("event batch: bad sequenceNumber")
 	}
 	if len(sequence) > maxSequence {
-		return eventBatch{}, flumesink.Malformed("event batch: a sequenceNumber of %d bytes: the most is %d", len(sequence), maxSequence)
+		return eventBatch{}, receiver.Malformed("event batch: a sequenceNumber of %d bytes: the most is %d", len(sequence), maxSequence)
 	}
 	batch := eventBatch{errorMsg: avrorpc.CutText(errorMsg), sequence: string(sequence)}
 	at, err := avro.DecodeEvents(f, limits, b, at)
 	if err == nil && at != len(b) {
-		err = flumesink.Malformed("event batch: %d bytes follow it", len(b)-at)
+		err = receiver.Malformed("event batch: %d bytes follow it", len(b)-at)
 	}
 	if err == nil {
 		err = f.Unpack(limits)

@@ -12,10 +12,10 @@ import (
 
 	oracle "github.com/twmb/avro"
 
-	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/internal/avrobin"
 	"github.com/sluice-etl/sluice/internal/avrorpc"
 	"github.com/sluice-etl/sluice/internal/receivertest"
+	"github.com/sluice-etl/sluice/receiver"
 )
 
 // The text is the one whose hash is known; released Sparks have another, with the licence in it.
@@ -28,10 +28,10 @@ func TestProtocol_hash(t *testing.T) {
 
 func hashed() []byte { h := avrorpc.HashOf(protocolText); return h[:] }
 
-func frame(tb testing.TB) *flumesink.Frame {
+func frame(tb testing.TB) *receiver.Frame {
 	tb.Helper()
-	a := flumesink.NewAdmission(flumesink.Config{MaxBytesInFlight: 1 << 40}, nil)
-	f, err := flumesink.NewFrames(a).Begin(tb.Context(), time.Now(), time.Now().Add(time.Hour), 0)
+	a := receiver.NewAdmission(receiver.Config{MaxBytesInFlight: 1 << 40}, nil)
+	f, err := receiver.NewFrames(a).Begin(tb.Context(), time.Now(), time.Now().Add(time.Hour), 0)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func FuzzDecodeBatch(f *testing.F) {
 		}
 		f.Add(b)
 	}
-	limits := flumesink.Limits{MaxBatchEvents: 1 << 30, MaxHeaders: 1 << 30, MaxHeaderBytes: 1 << 30, MaxBodyBytes: 1 << 30}
+	limits := receiver.Limits{MaxBatchEvents: 1 << 30, MaxHeaders: 1 << 30, MaxHeaderBytes: 1 << 30, MaxBodyBytes: 1 << 30}
 	ours, theirs := frame(f), oracle.MustParse(schema)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var want oracleBatch
@@ -109,7 +109,7 @@ func manyEvents() (b []byte, bodies int) {
 
 func BenchmarkDecodeBatch(b *testing.B) {
 	batch, bodies := manyEvents()
-	f, limits := frame(b), flumesink.DefaultLimits("")
+	f, limits := frame(b), receiver.DefaultLimits("")
 	b.SetBytes(int64(len(batch)))
 	b.ReportAllocs()
 	for b.Loop() {
@@ -130,7 +130,7 @@ func BenchmarkDecodeBatch(b *testing.B) {
 // A batch costs its sequence number's copy, and nothing for each event.
 func TestDecodeBatch_allocations(t *testing.T) {
 	batch, _ := manyEvents()
-	f, limits := frame(t), flumesink.DefaultLimits("")
+	f, limits := frame(t), receiver.DefaultLimits("")
 	if n := testing.AllocsPerRun(100, func() {
 		if _, err := decodeBatch(f, &limits, batch); err != nil {
 			t.Fatal(err)
@@ -143,7 +143,7 @@ func TestDecodeBatch_allocations(t *testing.T) {
 // The texts of a batch are copied, and charged to nothing: they are bounded, however large the batch is.
 func TestDecodeBatch_longTexts(t *testing.T) {
 	t.Parallel()
-	limits := flumesink.DefaultLimits("--poll-max-")
+	limits := receiver.DefaultLimits("--poll-max-")
 	batch := func(errorMsg, sequence string) []byte {
 		return append(avrobin.AppendBytes(avrobin.AppendBytes(nil, errorMsg), sequence), 0)
 	}

@@ -6,7 +6,7 @@ import (
 	"net"
 	"time"
 
-	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/receiver"
 )
 
 // Config is which sinks are polled, and how.
@@ -34,7 +34,7 @@ type Config struct {
 	// batch that was given back, which the sink offers again at once. The default is 6 s.
 	Pause time.Duration
 	// Limits bound a batch (--poll-max-…).
-	flumesink.Limits
+	receiver.Limits
 }
 
 // sinkTimeout is after how long a sink takes a batch back that nobody acked, where its agent says nothing.
@@ -44,7 +44,7 @@ const sinkTimeout = 60 * time.Second
 func DefaultConfig() Config {
 	return Config{
 		Name: "spark", Batch: 1000, Connections: 1, AckTimeout: 15 * time.Second, ShutdownTimeout: 20 * time.Second,
-		ConnectTimeout: 20 * time.Second, Pause: 6 * time.Second, Limits: flumesink.DefaultLimits("--poll-max-"),
+		ConnectTimeout: 20 * time.Second, Pause: 6 * time.Second, Limits: receiver.DefaultLimits("--poll-max-"),
 	}
 }
 

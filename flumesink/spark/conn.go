@@ -10,10 +10,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/sluice-etl/sluice/flumesink"
-	"github.com/sluice-etl/sluice/flumesink/listen"
 	"github.com/sluice-etl/sluice/internal/avrobin"
 	"github.com/sluice-etl/sluice/internal/avrorpc"
+	"github.com/sluice-etl/sluice/receiver"
+	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
 // pauseError is a poll without a batch that was made safe, over a connection that is good: there is nothing to ack, and
@@ -35,7 +35,7 @@ type conn struct {
 
 func newConn(work context.Context, p *Poller, s *sink, nc net.Conn) *conn {
 	protocol := avrorpc.Protocol{Text: protocolText, Server: serverHash, Show: true, MaxAnswer: p.cfg.MaxFrameBytes}
-	return &conn{p: p, s: s, nc: nc, rpc: avrorpc.New(nc, protocol), gone: listen.GoneCheck(nc), work: work}
+	return &conn{p: p, s: s, nc: nc, rpc: avrorpc.New(nc, protocol), gone: netserver.GoneCheck(nc), work: work}
 }
 
 // poll gets one batch, makes it safe, and acks it.
@@ -98,7 +98,7 @@ func (c *conn) ask(ctx context.Context, n int) (first time.Time, err error) {
 }
 
 // receive reads the answer into a frame and finds its events.
-func (c *conn) receive(first time.Time, asked int) (*flumesink.Frame, eventBatch, error) {
+func (c *conn) receive(first time.Time, asked int) (*receiver.Frame, eventBatch, error) {
 	deadline := first.Add(c.p.cfg.AckTimeout)
 	if err := c.deadline(deadline); err != nil {
 		return nil, eventBatch{}, err
@@ -119,7 +119,7 @@ func (c *conn) receive(first time.Time, asked int) (*flumesink.Frame, eventBatch
 		return f, eventBatch{errorMsg: system.Text}, nil
 	}
 	if large, ok := errors.AsType[*avrorpc.TooLargeError](err); ok {
-		err = flumesink.TooMuch(flumesink.ReasonFrameBytes, "bytes of a batch", "--poll-max-frame-bytes", large.Announced, c.p.cfg.MaxFrameBytes)
+		err = receiver.TooMuch(receiver.ReasonFrameBytes, "bytes of a batch", "--poll-max-frame-bytes", large.Announced, c.p.cfg.MaxFrameBytes)
 		c.fewer(asked, 0, "A batch of a SparkSink has more bytes than may be, asking for fewer events from now on; lower --poll-batch or raise --poll-max-frame-bytes")
 	}
 	if err != nil {
@@ -142,7 +142,7 @@ func (c *conn) receive(first time.Time, asked int) (*flumesink.Frame, eventBatch
 // the sink gives it again after its timeout.
 func (c *conn) refuse(err error) error {
 	err = fmt.Errorf("read a batch of the SparkSink %s: %w", c.s.address, err)
-	if _, ok := errors.AsType[*flumesink.Refusal](err); ok {
+	if _, ok := errors.AsType[*receiver.Refusal](err); ok {
 		c.p.says.Refused(c.nc.RemoteAddr(), err)
 	}
 	return err
@@ -157,7 +157,7 @@ func (c *conn) giveBack(b eventBatch, err error) error {
 }
 
 // produce gives the batch to the Appender, and acks it once Kafka has it; else it is given back.
-func (c *conn) produce(f *flumesink.Frame, b eventBatch) error {
+func (c *conn) produce(f *receiver.Frame, b eventBatch) error {
 	first, events := f.First, len(f.Events)
 	var err error
 	if events == 0 {
@@ -168,7 +168,7 @@ func (c *conn) produce(f *flumesink.Frame, b eventBatch) error {
 		cancel()
 	}
 	if err != nil {
-		if errors.Is(err, flumesink.ErrNotProduced) {
+		if errors.Is(err, receiver.ErrNotProduced) {
 			c.p.says.Dropped(c.nc.RemoteAddr(), "", events, err)
 		} else {
 			c.p.says.Unanswered(c.nc.RemoteAddr(), events, err)

@@ -11,24 +11,24 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/sluice-etl/sluice/flumesink"
-	"github.com/sluice-etl/sluice/flumesink/listen"
+	"github.com/sluice-etl/sluice/receiver"
+	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
 // Poller polls SparkSinks and gives their events to the Appender.
 type Poller struct {
 	cfg      Config
-	appender flumesink.Appender
-	frames   *flumesink.Frames
-	metrics  *flumesink.Metrics
-	says     *listen.Says
+	appender receiver.Appender
+	frames   *receiver.Frames
+	metrics  *receiver.Metrics
+	says     *netserver.Says
 	sinks    []*sink
 }
 
 // New makes a poller. cfg must be valid; log and reg may be nil. Nothing is started and nothing is opened.
-func New(cfg Config, appender flumesink.Appender, frames *flumesink.Frames, log *slog.Logger, reg prometheus.Registerer) *Poller {
-	metrics := flumesink.NewMetrics(reg, cfg.Name, flumesink.Reasons())
-	p := &Poller{cfg: cfg, appender: appender, frames: frames, metrics: metrics, says: listen.NewSays(cfg.Name, log, metrics)}
+func New(cfg Config, appender receiver.Appender, frames *receiver.Frames, log *slog.Logger, reg prometheus.Registerer) *Poller {
+	metrics := receiver.NewMetrics(reg, cfg.Name, receiver.Reasons())
+	p := &Poller{cfg: cfg, appender: appender, frames: frames, metrics: metrics, says: netserver.NewSays(cfg.Name, log, metrics)}
 	for _, address := range cfg.Sinks {
 		p.sinks = append(p.sinks, newSink(address, cfg.Batch))
 	}
@@ -55,7 +55,7 @@ func (p *Poller) Status() []Status {
 // them within ShutdownTimeout. A call that a sink has not answered yet is waited for a quarter of that, and given back;
 // after that the connection is closed, and the sink holds what it takes next for its own timeout.
 func (p *Poller) Run(ctx context.Context) error {
-	work, done := listen.Outliving(ctx, p.cfg.ShutdownTimeout)
+	work, done := netserver.Outliving(ctx, p.cfg.ShutdownTimeout)
 	defer done()
 	var polling sync.WaitGroup
 	if len(p.sinks) > 0 && p.cfg.AckTimeout >= sinkTimeout {
@@ -74,7 +74,7 @@ func (p *Poller) Run(ctx context.Context) error {
 // keep polls over one connection after another until ctx ends.
 func (p *Poller) keep(ctx, work context.Context, s *sink) {
 	use := func(nc net.Conn, working func()) error { return p.use(ctx, work, s, nc, working) }
-	listen.Again(ctx, s.address, p.cfg.ConnectTimeout, use, func(err error) {
+	netserver.Again(ctx, s.address, p.cfg.ConnectTimeout, use, func(err error) {
 		s.failed(err)
 		p.says.Warn("connect "+s.address, "A connection to a SparkSink has ended or could not be made, connecting again", "sink", s.address, "err", err)
 	})
@@ -94,7 +94,7 @@ func (p *Poller) use(ctx, work context.Context, s *sink, nc net.Conn, working fu
 	for {
 		err := c.poll(ctx)
 		_, good := errors.AsType[pauseError](err)
-		_, refused := errors.AsType[*flumesink.Refusal](err)
+		_, refused := errors.AsType[*receiver.Refusal](err)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -107,7 +107,7 @@ func (p *Poller) use(ctx, work context.Context, s *sink, nc net.Conn, working fu
 		case !refused:
 			return err
 		}
-		if !listen.Wait(ctx, p.pause()) || !good {
+		if !netserver.Wait(ctx, p.pause()) || !good {
 			return err
 		}
 	}

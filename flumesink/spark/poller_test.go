@@ -15,8 +15,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
-	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/internal/receivertest"
+	"github.com/sluice-etl/sluice/receiver"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -30,7 +30,7 @@ type rig struct {
 	p *Poller
 }
 
-func start(t *testing.T, a flumesink.Appender, change func(*Config), sinks ...string) *rig {
+func start(t *testing.T, a receiver.Appender, change func(*Config), sinks ...string) *rig {
 	t.Helper()
 	cfg := DefaultConfig()
 	cfg.Sinks, cfg.Pause, cfg.ShutdownTimeout = sinks, time.Millisecond, 2*time.Second
@@ -41,7 +41,7 @@ func start(t *testing.T, a flumesink.Appender, change func(*Config), sinks ...st
 		t.Fatal(err)
 	}
 	g := &rig{}
-	g.Rig = receivertest.Start(t, func(f *flumesink.Frames, log *slog.Logger, reg prometheus.Registerer) receivertest.Receiver {
+	g.Rig = receivertest.Start(t, func(f *receiver.Frames, log *slog.Logger, reg prometheus.Registerer) receivertest.Receiver {
 		g.p = New(cfg, a, f, log, reg)
 		return g.p
 	})
@@ -98,12 +98,12 @@ func TestP23_nackWhatKafkaDoesNotHave(t *testing.T) {
 	s := newFakeSink(t, 100, long)
 	const pause = 50 * time.Millisecond
 	var tries []time.Time // by one connection, one after the other
-	k := &kafka{Before: func(context.Context, flumesink.Request) error {
+	k := &kafka{Before: func(context.Context, receiver.Request) error {
 		switch tries = append(tries, time.Now()); len(tries) {
 		case 1:
 			return errors.New("no word from Kafka")
 		case 2:
-			return fmt.Errorf("waiting: %w", flumesink.ErrNotProduced)
+			return fmt.Errorf("waiting: %w", receiver.ErrNotProduced)
 		}
 		return nil
 	}}
@@ -144,7 +144,7 @@ func TestPoller_limits(t *testing.T) {
 	if st := g.p.Status()[0]; st.Batch != 20 {
 		t.Errorf("status %+v", st)
 	}
-	if n := g.Metric("etl_receiver_refused_total", flumesink.ReasonFrameBytes); n != 1 {
+	if n := g.Metric("etl_receiver_refused_total", receiver.ReasonFrameBytes); n != 1 {
 		t.Errorf("%v batches refused", n)
 	}
 
@@ -167,7 +167,7 @@ func TestPoller_connections(t *testing.T) {
 	s := newFakeSink(t, 100, long)
 	hold := make(chan error)
 	var under atomic.Int32
-	k := &kafka{Before: func(ctx context.Context, r flumesink.Request) error {
+	k := &kafka{Before: func(ctx context.Context, r receiver.Request) error {
 		under.Add(1)
 		return receivertest.Wait(hold)(ctx, r)
 	}}
@@ -248,7 +248,7 @@ func TestPoller_oneDeadSink(t *testing.T) {
 	dead.stop()
 	s := newFakeSink(t, 100, 50*time.Millisecond)
 	var once sync.Once
-	k := &kafka{Before: func(context.Context, flumesink.Request) error {
+	k := &kafka{Before: func(context.Context, receiver.Request) error {
 		once.Do(s.cut) // the ack of the first batch is lost
 		return nil
 	}}
@@ -268,7 +268,7 @@ func TestP33_stop(t *testing.T) {
 	t.Parallel()
 	idle, busy := newFakeSink(t, 100, long), newFakeSink(t, 100, long)
 	came, ack := make(chan struct{}), make(chan struct{})
-	k := &kafka{Before: func(context.Context, flumesink.Request) error {
+	k := &kafka{Before: func(context.Context, receiver.Request) error {
 		close(came)
 		<-ack
 		return nil
@@ -295,7 +295,7 @@ func TestP33_silentSink(t *testing.T) {
 	t.Parallel()
 	s := newFakeSink(t, 100, long)
 	came := make(chan struct{})
-	k := &kafka{Before: func(ctx context.Context, _ flumesink.Request) error {
+	k := &kafka{Before: func(ctx context.Context, _ receiver.Request) error {
 		close(came)
 		s.mute()
 		<-ctx.Done()
@@ -341,7 +341,7 @@ func TestConfig_validate(t *testing.T) {
 	if err := good.Validate(); err == nil || !strings.Contains(err.Error(), "more than --poll-max-batch-events") {
 		t.Error(err)
 	}
-	bad := Config{Sinks: []string{"x", "a:1", "a:1"}, Limits: flumesink.Limits{Option: "--poll-max-"}}
+	bad := Config{Sinks: []string{"x", "a:1", "a:1"}, Limits: receiver.Limits{Option: "--poll-max-"}}
 	err := bad.Validate()
 	for _, want := range []string{`--poll is "x": want host:port`, "--poll has a:1 twice", "--poll-batch is 0", "--poll-connections is 0", "--poll-max-frame-bytes is 0", "--ack-timeout is 0s"} {
 		if err == nil || !strings.Contains(err.Error(), want) {

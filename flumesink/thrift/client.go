@@ -10,8 +10,8 @@ import (
 
 	"github.com/apache/thrift/lib/go/thrift"
 
-	"github.com/sluice-etl/sluice/flumesink"
-	"github.com/sluice-etl/sluice/flumesink/listen"
+	"github.com/sluice-etl/sluice/receiver"
+	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
 // Protocol is how messages are encoded.
@@ -33,7 +33,7 @@ type ClientConfig struct {
 	// ConnectTimeout bounds the connection's making. The default is 20 s.
 	ConnectTimeout time.Duration
 	// Dialer makes the connection: plain or by TLS. Flume's Thrift is never deflated.
-	Dialer listen.Dialer
+	Dialer netserver.Dialer
 	// RequestTimeout bounds a request from its writing to its answer. The default is 20 s.
 	RequestTimeout time.Duration
 }
@@ -58,13 +58,13 @@ func (c ClientConfig) Validate() error {
 	if c.RequestTimeout <= 0 {
 		errs = append(errs, fmt.Errorf("request time-out is %s: want more than 0s", c.RequestTimeout))
 	}
-	if c.Dialer.Deflate != "" && c.Dialer.Deflate != listen.NoDeflate {
+	if c.Dialer.Deflate != "" && c.Dialer.Deflate != netserver.NoDeflate {
 		errs = append(errs, fmt.Errorf("--deflate is %s: Flume's Thrift is never deflated; send to avro://HOST:PORT instead", c.Dialer.Deflate))
 	}
 	return errors.Join(append(errs, c.Dialer.Validate())...)
 }
 
-// RefusedError is an answer other than OK. It is a [flumesink.ErrRefused]; the connection can be used further, unless
+// RefusedError is an answer other than OK. It is a [receiver.ErrRefused]; the connection can be used further, unless
 // the server closes it.
 type RefusedError struct {
 	Status string // FAILED, ERROR or UNKNOWN; empty for an exception
@@ -79,8 +79,8 @@ func (e *RefusedError) Error() string {
 	return "the server answered with an exception: " + e.Text
 }
 
-// Unwrap is flumesink.ErrRefused.
-func (e *RefusedError) Unwrap() error { return flumesink.ErrRefused }
+// Unwrap is receiver.ErrRefused.
+func (e *RefusedError) Unwrap() error { return receiver.ErrRefused }
 
 // Client is one connection to a Thrift source, which it uses as Flume's Thrift sink does: appendBatch, one request at a
 // time. After any error but a [RefusedError] the connection is of no use; whether the events of a request without an
@@ -115,7 +115,7 @@ func Dial(ctx context.Context, cfg ClientConfig) (*Client, error) {
 func (c *Client) Close() error { return c.conn.Close() }
 
 // Append sends the events in one appendBatch and waits for the answer. nil means that the server has made them safe.
-func (c *Client) Append(ctx context.Context, events []flumesink.Event) error {
+func (c *Client) Append(ctx context.Context, events []receiver.Event) error {
 	defer c.watch(ctx)()
 	result := &batchResult{status: -1}
 	_, err := c.rpc.Call(ctx, nameBatch, &batchArgs{events: events}, result)

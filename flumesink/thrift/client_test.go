@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sluice-etl/sluice/flumesink"
-	"github.com/sluice-etl/sluice/flumesink/listen"
-	"github.com/sluice-etl/sluice/flumesink/send"
+	"github.com/sluice-etl/sluice/flumeclient"
 	"github.com/sluice-etl/sluice/internal/receivertest"
+	"github.com/sluice-etl/sluice/receiver"
+	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
 type step = receivertest.Step
@@ -39,7 +39,7 @@ func TestClient_exchange(t *testing.T) {
 	t.Parallel()
 	const name = "617070656e644261746368"
 	es := receivertest.Events("hi", "yo")
-	es[0].Headers = []flumesink.Header{header("host", "a")}
+	es[0].Headers = []receiver.Header{header("host", "a")}
 	for p, steps := range map[Protocol][]step{
 		Compact: {
 			{receivertest.Unhex(t, "00000028 8221 01 0b"+name+"19 2c 1b 01 88 04 686f7374 01 61 18 02 6869 00 1b 00 18 02 796f 00 00"), ok(t, Compact, 1)},
@@ -65,7 +65,7 @@ func TestClient_exchange(t *testing.T) {
 				"", "the server answered FAILED", "the server answered ERROR", "the server answered UNKNOWN", "the server answered with an exception: oops", "",
 			} {
 				err := c.Append(t.Context(), es)
-				if (err == nil) != (want == "") || err != nil && (err.Error() != want || !errors.Is(err, flumesink.ErrRefused)) {
+				if (err == nil) != (want == "") || err != nil && (err.Error() != want || !errors.Is(err, receiver.ErrRefused)) {
 					t.Errorf("call %d: error %v, want %q", i+1, err, want)
 				}
 			}
@@ -90,7 +90,7 @@ func TestClient_badAnswers(t *testing.T) {
 			t.Parallel()
 			addr := receivertest.Serve(t, step{call(t, Compact, 1, receivertest.Events("a")), append([]byte{}, tc.answer...)})
 			err := dialTo(t, addr, nil).Append(t.Context(), receivertest.Events("a"))
-			if err == nil || !strings.Contains(err.Error(), tc.want) || errors.Is(err, flumesink.ErrRefused) {
+			if err == nil || !strings.Contains(err.Error(), tc.want) || errors.Is(err, receiver.ErrRefused) {
 				t.Errorf("error %v, want %q", err, tc.want)
 			}
 		})
@@ -139,13 +139,13 @@ func TestClient_allocatesNothingPerEvent(t *testing.T) {
 	}
 }
 
-// The client behind send.Run, against the receiver: all lines arrive, through a server that drops connections.
+// The client behind flumeclient.Run, against the receiver: all lines arrive, through a server that drops connections.
 func TestClient_sendsLines(t *testing.T) {
 	t.Parallel()
 	for _, p := range both {
 		k := &kafka{}
 		var calls atomic.Int32
-		k.OnAppend = func(ctx context.Context, r flumesink.Request) error {
+		k.OnAppend = func(ctx context.Context, r receiver.Request) error {
 			defer r.Release()
 			if calls.Add(1)%7 == 3 {
 				return errors.New("Kafka is slow")
@@ -155,12 +155,12 @@ func TestClient_sendsLines(t *testing.T) {
 		}
 		g := start(t, k, nil)
 		in := strings.NewReader(strings.Repeat("a line\n", 5000))
-		cfg := send.DefaultConfig()
+		cfg := flumeclient.DefaultConfig()
 		cfg.Connections, cfg.Resend = 3, true
 		to := DefaultClientConfig(g.Addr)
 		to.Protocol = p
-		dial := func(ctx context.Context) (send.Client, error) { return Dial(ctx, to) }
-		sum, err := send.Run(t.Context(), cfg, dial, []send.Input{{Name: "in", Reader: in}})
+		dial := func(ctx context.Context) (flumeclient.Client, error) { return Dial(ctx, to) }
+		sum, err := flumeclient.Run(t.Context(), cfg, dial, []flumeclient.Input{{Name: "in", Reader: in}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -175,7 +175,7 @@ func TestClient_sendsLines(t *testing.T) {
 
 func TestClientConfig_validate(t *testing.T) {
 	t.Parallel()
-	err := ClientConfig{Address: "nowhere", Protocol: "json", Dialer: listen.Dialer{Deflate: listen.DeflateInside}}.Validate()
+	err := ClientConfig{Address: "nowhere", Protocol: "json", Dialer: netserver.Dialer{Deflate: netserver.DeflateInside}}.Validate()
 	for _, want := range []string{
 		`address "nowhere"`, "want host:port", "connect time-out is 0s", "request time-out is 0s",
 		`--thrift-protocol is "json": want compact or binary`, "--deflate is inside: Flume's Thrift is never deflated",

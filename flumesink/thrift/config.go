@@ -3,22 +3,22 @@ package thrift
 import (
 	"errors"
 
-	"github.com/sluice-etl/sluice/flumesink"
-	"github.com/sluice-etl/sluice/flumesink/listen"
+	"github.com/sluice-etl/sluice/receiver"
+	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
 // Config is a receiver's address, times and limits; its options begin with --thrift.
 type Config struct {
-	listen.Config
-	flumesink.Limits
+	netserver.Config
+	receiver.Limits
 }
 
 // DefaultConfig is the defaults: not listening. The largest frame is 64 MiB; libthrift's own servers take 16,384,000
 // bytes.
 func DefaultConfig() Config {
 	return Config{
-		Config: listen.DefaultConfig("thrift", "Flume's Thrift RPC"),
-		Limits: flumesink.DefaultLimits("--thrift-max-"),
+		Config: netserver.DefaultConfig("thrift", "Flume's Thrift RPC"),
+		Limits: receiver.DefaultLimits("--thrift-max-"),
 	}
 }
 

@@ -3,19 +3,19 @@ package thrift
 import (
 	"errors"
 
-	"github.com/sluice-etl/sluice/flumesink"
-	"github.com/sluice-etl/sluice/flumesink/listen"
+	"github.com/sluice-etl/sluice/receiver"
+	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
 // conn is one sender's connection, served by one goroutine.
 type conn struct {
-	*listen.Conn
-	limits *flumesink.Limits
+	*netserver.Conn
+	limits *receiver.Limits
 	in     input
 }
 
 // next reads the next frame whole: its Bytes are the message. io.EOF: the sender closed between frames.
-func (c *conn) next() (*flumesink.Frame, error) {
+func (c *conn) next() (*receiver.Frame, error) {
 	f, err := c.Next(c.in.wait, 0)
 	if err != nil {
 		return nil, err
@@ -30,7 +30,7 @@ func (c *conn) next() (*flumesink.Frame, error) {
 
 // handle answers a frame, or gives its events to the Appender and answers when they are safe. An error closes the
 // connection.
-func (c *conn) handle(f *flumesink.Frame) error {
+func (c *conn) handle(f *receiver.Frame) error {
 	r := reader{b: f.Bytes}
 	m, err := r.message()
 	if err != nil {
@@ -50,8 +50,8 @@ func (c *conn) handle(f *flumesink.Frame) error {
 	}
 	if err := arguments(f, c.limits, r, batch); err != nil {
 		defer f.Release()
-		var refused *flumesink.Refusal
-		if errors.As(err, &refused) && refused.Reason == flumesink.ReasonMalformed { // the sender's own log should say why
+		var refused *receiver.Refusal
+		if errors.As(err, &refused) && refused.Reason == receiver.ReasonMalformed { // the sender's own log should say why
 			c.Metrics().SystemError()
 			return errors.Join(err, c.answer(m.exception(nil, protocolError, err.Error())))
 		}

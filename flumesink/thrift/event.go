@@ -1,25 +1,25 @@
 package thrift
 
-import "github.com/sluice-etl/sluice/flumesink"
+import "github.com/sluice-etl/sluice/receiver"
 
 // Events are found as views on the frame, in its slots, which grow with what was found and not with announced numbers.
 // Strings are not checked for UTF-8, as Java does not; a header name that comes twice is kept twice. A field that is
 // not Flume's is passed over, as Thrift's own readers do; of a field that comes twice the last counts.
 
 // arguments decodes the arguments of append, or of appendBatch, which are the rest of r, into f.Events. It allocates
-// only where f's slots must grow. The error is a [flumesink.Refusal], or that of f's waiting for memory.
-func arguments(f *flumesink.Frame, limits *flumesink.Limits, r reader, batch bool) error {
+// only where f's slots must grow. The error is a [receiver.Refusal], or that of f's waiting for memory.
+func arguments(f *receiver.Frame, limits *receiver.Limits, r reader, batch bool) error {
 	f.Reset()
 	found, last := false, int16(0)
 	for {
 		k, id, ok := r.field(last)
 		switch {
 		case !ok:
-			return flumesink.Malformed("arguments: bad field at byte %d of %d", r.at, len(r.b))
+			return receiver.Malformed("arguments: bad field at byte %d of %d", r.at, len(r.b))
 		case k == kindStop && !found:
-			return flumesink.Malformed("arguments: field 1, the events, is missing")
+			return receiver.Malformed("arguments: field 1, the events, is missing")
 		case k == kindStop && r.left() > 0:
-			return flumesink.Malformed("%d bytes follow the arguments", r.left())
+			return receiver.Malformed("%d bytes follow the arguments", r.left())
 		case k == kindStop:
 			return nil
 		case id == 1 && batch && k == kindList:
@@ -36,7 +36,7 @@ func arguments(f *flumesink.Frame, limits *flumesink.Limits, r reader, batch boo
 			}
 		default:
 			if !r.skip(k, maxDepth) {
-				return flumesink.Malformed("arguments: field %d cannot be passed over, at byte %d of %d", id, r.at, len(r.b))
+				return receiver.Malformed("arguments: field %d cannot be passed over, at byte %d of %d", id, r.at, len(r.b))
 			}
 		}
 		last = id
@@ -44,10 +44,10 @@ func arguments(f *flumesink.Frame, limits *flumesink.Limits, r reader, batch boo
 }
 
 // decodeEvents decodes list<ThriftFlumeEvent>.
-func decodeEvents(f *flumesink.Frame, limits *flumesink.Limits, r *reader) error {
+func decodeEvents(f *receiver.Frame, limits *receiver.Limits, r *reader) error {
 	element, n, ok := r.list()
 	if !ok || n > 0 && element != kindStruct {
-		return flumesink.Malformed("events: bad list, or not one of structs, at byte %d of %d", r.at, len(r.b))
+		return receiver.Malformed("events: bad list, or not one of structs, at byte %d of %d", r.at, len(r.b))
 	}
 	if err := limits.CheckEvents(n); err != nil {
 		return err
@@ -61,14 +61,14 @@ func decodeEvents(f *flumesink.Frame, limits *flumesink.Limits, r *reader) error
 }
 
 // decodeEvent decodes one ThriftFlumeEvent.
-func decodeEvent(f *flumesink.Frame, limits *flumesink.Limits, r *reader) error {
+func decodeEvent(f *receiver.Frame, limits *receiver.Limits, r *reader) error {
 	first, total, size := len(f.Headers), 0, 0
 	var body []byte
 	hasHeaders, hasBody, last := false, false, int16(0)
 	for {
 		k, id, ok := r.field(last)
 		if !ok {
-			return flumesink.Malformed("event %d: bad field at byte %d of %d", len(f.Events), r.at, len(r.b))
+			return receiver.Malformed("event %d: bad field at byte %d of %d", len(f.Events), r.at, len(r.b))
 		}
 		if k == kindStop {
 			break
@@ -85,21 +85,21 @@ func decodeEvent(f *flumesink.Frame, limits *flumesink.Limits, r *reader) error 
 		case id == 2 && k == kindString:
 			hasBody = true
 			if body, ok = r.bytes(); !ok {
-				return flumesink.Malformed("event %d: bad body at byte %d of %d", len(f.Events), r.at, len(r.b))
+				return receiver.Malformed("event %d: bad body at byte %d of %d", len(f.Events), r.at, len(r.b))
 			}
 		default:
 			if !r.skip(k, maxDepth) {
-				return flumesink.Malformed("event %d: field %d cannot be passed over, at byte %d of %d", len(f.Events), id, r.at, len(r.b))
+				return receiver.Malformed("event %d: field %d cannot be passed over, at byte %d of %d", len(f.Events), id, r.at, len(r.b))
 			}
 		}
 	}
 	switch {
 	case !hasHeaders:
-		return flumesink.Malformed("event %d: required field 'headers' was not present", len(f.Events))
+		return receiver.Malformed("event %d: required field 'headers' was not present", len(f.Events))
 	case !hasBody:
-		return flumesink.Malformed("event %d: required field 'body' was not present", len(f.Events))
+		return receiver.Malformed("event %d: required field 'body' was not present", len(f.Events))
 	}
-	var dead *flumesink.Dead
+	var dead *receiver.Dead
 	if !limits.Fits(total, size, len(body)) {
 		var err error
 		if dead, err = limits.Judge(f, total, len(f.Headers)-first, size, len(body)); err != nil {
@@ -109,16 +109,16 @@ func decodeEvent(f *flumesink.Frame, limits *flumesink.Limits, r *reader) error 
 	if err := f.RoomForEvent(); err != nil {
 		return err
 	}
-	f.Events = append(f.Events, flumesink.Event{Headers: f.Headers[first:len(f.Headers):len(f.Headers)], Body: body, Dead: dead})
+	f.Events = append(f.Events, receiver.Event{Headers: f.Headers[first:len(f.Headers):len(f.Headers)], Body: body, Dead: dead})
 	return nil
 }
 
 // decodeHeaders decodes map<string, string> into f.Headers, as many as the limits allow, and returns how many there are
 // and how many bytes their names and values have.
-func decodeHeaders(f *flumesink.Frame, limits *flumesink.Limits, r *reader) (total, size int, err error) {
+func decodeHeaders(f *receiver.Frame, limits *receiver.Limits, r *reader) (total, size int, err error) {
 	key, value, n, ok := r.pairs()
 	if !ok || n > 0 && (key != kindString || value != kindString) {
-		return 0, 0, flumesink.Malformed("event %d: bad headers, or not strings to strings, at byte %d of %d", len(f.Events), r.at, len(r.b))
+		return 0, 0, receiver.Malformed("event %d: bad headers, or not strings to strings, at byte %d of %d", len(f.Events), r.at, len(r.b))
 	}
 	if err := f.RoomForHeaders(min(n, limits.MaxHeaders)); err != nil {
 		return 0, 0, err
@@ -128,15 +128,15 @@ func decodeHeaders(f *flumesink.Frame, limits *flumesink.Limits, r *reader) (tot
 	for range n {
 		name, ok := r.bytes()
 		if !ok {
-			return 0, 0, flumesink.Malformed("event %d: bad header name at byte %d of %d", len(f.Events), r.at, len(r.b))
+			return 0, 0, receiver.Malformed("event %d: bad header name at byte %d of %d", len(f.Events), r.at, len(r.b))
 		}
 		text, ok := r.bytes()
 		if !ok {
-			return 0, 0, flumesink.Malformed("event %d: bad header value at byte %d of %d", len(f.Events), r.at, len(r.b))
+			return 0, 0, receiver.Malformed("event %d: bad header value at byte %d of %d", len(f.Events), r.at, len(r.b))
 		}
 		size += len(name) + len(text)
 		if size <= limits.MaxHeaderBytes && len(all)-first < limits.MaxHeaders { // what is left out is counted
-			all = append(all, flumesink.Header{Key: name, Value: text})
+			all = append(all, receiver.Header{Key: name, Value: text})
 		}
 	}
 	f.Headers = all

@@ -13,21 +13,21 @@ import (
 	oracle "github.com/apache/thrift/lib/go/thrift"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/internal/receivertest"
+	"github.com/sluice-etl/sluice/receiver"
 )
 
 // decoder decodes into a frame of its own.
 type decoder struct {
-	*flumesink.Frame
+	*receiver.Frame
 	cfg    *Config
-	budget *flumesink.Admission
+	budget *receiver.Admission
 }
 
 func newDecoder(tb testing.TB, cfg *Config, budget int64) *decoder {
 	tb.Helper()
-	a := flumesink.NewAdmission(flumesink.Config{MaxBytesInFlight: budget}, nil)
-	f, err := flumesink.NewFrames(a).Begin(tb.Context(), time.Now(), time.Now().Add(time.Hour), 0)
+	a := receiver.NewAdmission(receiver.Config{MaxBytesInFlight: budget}, nil)
+	f, err := receiver.NewFrames(a).Begin(tb.Context(), time.Now(), time.Now().Add(time.Hour), 0)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -53,12 +53,12 @@ func (d *decoder) shown() []string {
 	return got
 }
 
-func header(key, value string) flumesink.Header {
-	return flumesink.Header{Key: []byte(key), Value: []byte(value)}
+func header(key, value string) receiver.Header {
+	return receiver.Header{Key: []byte(key), Value: []byte(value)}
 }
 
 // written is events as the arguments of appendBatch, by Apache's library.
-func written(tb testing.TB, p Protocol, es []flumesink.Event) []byte {
+func written(tb testing.TB, p Protocol, es []receiver.Event) []byte {
 	tb.Helper()
 	var out bytes.Buffer
 	w := protocolOn(p, oracle.NewStreamTransportW(&out))
@@ -150,9 +150,9 @@ func TestDecoder_malformed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var refused *flumesink.Refusal
+			var refused *receiver.Refusal
 			err := testDecoder(t).batch(tc.p, receivertest.Unhex(t, tc.bytes))
-			if !errors.As(err, &refused) || refused.Reason != flumesink.ReasonMalformed || !strings.Contains(err.Error(), tc.want) {
+			if !errors.As(err, &refused) || refused.Reason != receiver.ReasonMalformed || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("error %v, want malformed: %s", err, tc.want)
 			}
 		})
@@ -170,12 +170,12 @@ func TestDecoder_limits(t *testing.T) {
 		change(&cfg)
 		return &cfg
 	}
-	one := func(body string, headers ...flumesink.Header) []flumesink.Event {
-		return []flumesink.Event{{Headers: headers, Body: []byte(body)}}
+	one := func(body string, headers ...receiver.Header) []receiver.Event {
+		return []receiver.Event{{Headers: headers, Body: []byte(body)}}
 	}
 	for name, tc := range map[string]struct {
 		cfg       *Config
-		good, bad []flumesink.Event
+		good, bad []receiver.Event
 		want      string
 	}{
 		"events": {
@@ -204,7 +204,7 @@ func TestDecoder_limits(t *testing.T) {
 				}
 				err := d.batch(p, written(t, p, tc.bad))
 				if name == "events" {
-					if limit := (*flumesink.LimitError)(nil); !errors.As(err, &limit) || err.Error() != tc.want {
+					if limit := (*receiver.LimitError)(nil); !errors.As(err, &limit) || err.Error() != tc.want {
 						t.Errorf("error %v\nwant  %s", err, tc.want)
 					}
 					return
@@ -232,7 +232,7 @@ func TestDecoder_chargesWhatItKeeps(t *testing.T) {
 		if err := d.batch(p, b); err != nil {
 			t.Fatal(err)
 		}
-		kept := cap(d.Events)*int(unsafe.Sizeof(flumesink.Event{})) + cap(d.Headers)*int(unsafe.Sizeof(flumesink.Header{}))
+		kept := cap(d.Events)*int(unsafe.Sizeof(receiver.Event{})) + cap(d.Headers)*int(unsafe.Sizeof(receiver.Header{}))
 		if charged() < kept*9/10 || charged() > 2*kept {
 			t.Errorf("%s: %d bytes charged, %d kept", p, charged(), kept)
 		}
@@ -254,11 +254,11 @@ func TestDecoder_allocatesNothing(t *testing.T) {
 }
 
 // benchEvents is 1,000 events with three headers, about 210 KB: an access log as a Flume agent sends it.
-func benchEvents() []flumesink.Event {
-	events := make([]flumesink.Event, 1000)
+func benchEvents() []receiver.Event {
+	events := make([]receiver.Event, 1000)
 	for i := range events {
-		events[i] = flumesink.Event{
-			Headers: []flumesink.Header{
+		events[i] = receiver.Event{
+			Headers: []receiver.Header{
 				{Key: []byte("timestamp"), Value: fmt.Appendf(nil, "%d", 1700000000000+i)},
 				{Key: []byte("host"), Value: fmt.Appendf(nil, "web-%02d.example", i%20)},
 				{Key: []byte("basename"), Value: []byte("access.log")},

@@ -5,11 +5,11 @@ import (
 	"encoding/binary"
 	"io"
 
-	"github.com/sluice-etl/sluice/flumesink"
-	"github.com/sluice-etl/sluice/flumesink/listen"
+	"github.com/sluice-etl/sluice/receiver"
+	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
-// reasonSASL is the receiver's own reason, beside those of flumesink.Reasons, for which a connection is closed.
+// reasonSASL is the receiver's own reason, beside those of receiver.Reasons, for which a connection is closed.
 const reasonSASL = "sasl" // Kerberos is spoken
 
 // leastMessage is the shortest message: compact, with a name of no bytes and no arguments.
@@ -19,7 +19,7 @@ const leastMessage = 5
 // holds no buffer: a frame's bytes go from the socket to where they stay. It is unsafe for concurrent use.
 type input struct {
 	conn   io.Reader
-	limits *flumesink.Limits
+	limits *receiver.Limits
 	head   [8]byte // the length, and the message's first bytes, by which senders of other protocols are known
 	have   int     // bytes in head
 	any    bool    // a whole frame was read before
@@ -36,9 +36,9 @@ func (in *input) wait() error {
 }
 
 // read reads the message of the frame that wait saw begin into f.
-func (in *input) read(f *flumesink.Frame) error {
+func (in *input) read(f *receiver.Frame) error {
 	if _, err := io.ReadFull(in.conn, in.head[in.have:]); err != nil {
-		return listen.Within(err)
+		return netserver.Within(err)
 	}
 	length := int64(binary.BigEndian.Uint32(in.head[:]))
 	if !speaksThrift(in.head[4:]) || length < leastMessage {
@@ -58,7 +58,7 @@ func (in *input) read(f *flumesink.Frame) error {
 		n, err := in.conn.Read(f.Bytes[have:min(cap(f.Bytes), int(length))])
 		f.Bytes = f.Bytes[:have+n]
 		if err != nil && len(f.Bytes) < int(length) {
-			return listen.Within(err)
+			return netserver.Within(err)
 		}
 	}
 	in.any = true
@@ -72,14 +72,14 @@ func speaksThrift(b []byte) bool {
 
 // hints say what to do about what a wrong sender looks like.
 var hints = map[string]string{
-	flumesink.ReasonHTTP:    "point it at the right port; health and metrics are at --admin-listen",
-	flumesink.ReasonTLS:     "this port takes plain connections; set ssl = false in the Thrift sink, or give --thrift-tls-cert",
-	flumesink.ReasonZlib:    "Flume's Thrift is never deflated; use the Avro sink and --avro-listen to deflate",
-	flumesink.ReasonAvro:    "use Flume's Thrift sink, or point the Avro sink at --avro-listen",
-	flumesink.ReasonThrift:  "use TFramedTransport, as Flume's Thrift sink does",
-	flumesink.ReasonProxy:   "turn the PROXY protocol off in the load balancer",
-	flumesink.ReasonText:    "use Flume's Thrift sink, or etl send, to send lines",
-	flumesink.ReasonUnknown: "only Flume's Thrift sink, or etl send --to thrift://HOST:PORT, may talk to this port",
+	receiver.ReasonHTTP:    "point it at the right port; health and metrics are at --admin-listen",
+	receiver.ReasonTLS:     "this port takes plain connections; set ssl = false in the Thrift sink, or give --thrift-tls-cert",
+	receiver.ReasonZlib:    "Flume's Thrift is never deflated; use the Avro sink and --avro-listen to deflate",
+	receiver.ReasonAvro:    "use Flume's Thrift sink, or point the Avro sink at --avro-listen",
+	receiver.ReasonThrift:  "use TFramedTransport, as Flume's Thrift sink does",
+	receiver.ReasonProxy:   "turn the PROXY protocol off in the load balancer",
+	receiver.ReasonText:    "use Flume's Thrift sink, or etl send, to send lines",
+	receiver.ReasonUnknown: "only Flume's Thrift sink, or etl send --to thrift://HOST:PORT, may talk to this port",
 }
 
 // implausible says what a head that cannot be a frame's looks like.
@@ -87,14 +87,14 @@ func (in *input) implausible(length int64) error {
 	b := in.head[:]
 	if !in.any {
 		if b[0] == 1 && bytes.HasPrefix(b[5:], []byte("GSS")) { // TSaslTransport: START, a length, the mechanism GSSAPI
-			return flumesink.Refuse(reasonSASL, "the first bytes (% x) look like a Kerberos handshake, which is not spoken here: set kerberos = false and ssl = true in the Thrift sink, give --thrift-tls-cert, and say by --ip-filter who may send", b)
+			return receiver.Refuse(reasonSASL, "the first bytes (% x) look like a Kerberos handshake, which is not spoken here: set kerberos = false and ssl = true in the Thrift sink, give --thrift-tls-cert, and say by --ip-filter who may send", b)
 		}
-		if reason, looks := listen.Looks(b); hints[reason] != "" && !speaksThrift(b[4:]) {
-			return flumesink.Refuse(reason, "the first bytes (% x) look like %s, expected are Flume's framed Thrift calls: %s", b, looks, hints[reason])
+		if reason, looks := netserver.Looks(b); hints[reason] != "" && !speaksThrift(b[4:]) {
+			return receiver.Refuse(reason, "the first bytes (% x) look like %s, expected are Flume's framed Thrift calls: %s", b, looks, hints[reason])
 		}
 	}
 	if length < leastMessage {
-		return flumesink.Malformed("a frame of %d bytes: the least is %d", length, leastMessage)
+		return receiver.Malformed("a frame of %d bytes: the least is %d", length, leastMessage)
 	}
-	return flumesink.Malformed("a message begins with % x: expected is 82 for the compact protocol or 80 01 for the strict binary one", b[4:])
+	return receiver.Malformed("a message begins with % x: expected is 82 for the compact protocol or 80 01 for the strict binary one", b[4:])
 }

@@ -12,14 +12,14 @@ import (
 
 	oracle "github.com/apache/thrift/lib/go/thrift"
 
-	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/internal/receivertest"
+	"github.com/sluice-etl/sluice/receiver"
 )
 
 // theirs reads the arguments of appendBatch by Apache's library, as its compiler's code does, and holds to what the
 // decoder holds to beyond that: types of elements, and that all is read.
 type theirs struct {
-	events []flumesink.Event
+	events []receiver.Event
 	in     *oracle.TMemoryBuffer
 }
 
@@ -72,7 +72,7 @@ func (o *theirs) read(ctx context.Context, p oracle.TProtocol) error {
 }
 
 func (o *theirs) event(ctx context.Context, p oracle.TProtocol) error {
-	var e flumesink.Event
+	var e receiver.Event
 	headers, body := false, false
 	err := o.fields(ctx, p, func(id int16, typ oracle.TType) (bool, error) {
 		switch {
@@ -174,7 +174,7 @@ func strange(b []byte) bool {
 	return false
 }
 
-func same(t *testing.T, b []byte, got, want []flumesink.Event) {
+func same(t *testing.T, b []byte, got, want []receiver.Event) {
 	t.Helper()
 	if len(got) != len(want) {
 		t.Fatalf("%x: %d events, want %d", b, len(got), len(want))
@@ -264,7 +264,7 @@ func TestDecoder_mutatedBatches(t *testing.T) {
 			x := newPair(t, p)
 			accepted, tries := 0, 30_000
 			for range tries {
-				es := make([]flumesink.Event, rng.IntN(4))
+				es := make([]receiver.Event, rng.IntN(4))
 				for i := range es {
 					es[i].Body = make([]byte, rng.IntN(6))
 					for range rng.IntN(3) {

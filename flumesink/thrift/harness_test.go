@@ -13,8 +13,8 @@ import (
 
 	oracle "github.com/apache/thrift/lib/go/thrift"
 
-	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/internal/receivertest"
+	"github.com/sluice-etl/sluice/receiver"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -28,7 +28,7 @@ type rig struct {
 	r *Receiver
 }
 
-func start(t *testing.T, a flumesink.Appender, change func(*Config)) *rig {
+func start(t *testing.T, a receiver.Appender, change func(*Config)) *rig {
 	t.Helper()
 	cfg := DefaultConfig()
 	cfg.Listen = "127.0.0.1:0"
@@ -39,7 +39,7 @@ func start(t *testing.T, a flumesink.Appender, change func(*Config)) *rig {
 		t.Fatal(err)
 	}
 	g := &rig{}
-	g.Rig = receivertest.Start(t, func(frames *flumesink.Frames, log *slog.Logger, reg prometheus.Registerer) receivertest.Receiver {
+	g.Rig = receivertest.Start(t, func(frames *receiver.Frames, log *slog.Logger, reg prometheus.Registerer) receivertest.Receiver {
 		g.r = New(cfg, a, frames, log, reg)
 		return g.r
 	})
@@ -62,7 +62,7 @@ func (g *rig) client(p Protocol) *Client {
 var both = []Protocol{Compact, Binary}
 
 // call is the frame of an appendBatch, written by Apache's library.
-func call(tb testing.TB, p Protocol, seqid int32, es []flumesink.Event) []byte {
+func call(tb testing.TB, p Protocol, seqid int32, es []receiver.Event) []byte {
 	tb.Helper()
 	return callOf(tb, p, nameBatch, seqid, &batchArgs{events: es})
 }

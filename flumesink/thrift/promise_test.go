@@ -4,23 +4,23 @@ import (
 	"context"
 	"testing"
 
-	"github.com/sluice-etl/sluice/flumesink"
-	"github.com/sluice-etl/sluice/flumesink/listen"
 	"github.com/sluice-etl/sluice/internal/receivertest"
+	"github.com/sluice-etl/sluice/receiver"
+	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
 // door is the receiver as the promises see it, by the compact protocol.
 var door = receivertest.Door{
-	Start: func(t *testing.T, a flumesink.Appender, change func(*listen.Config)) *receivertest.Rig {
+	Start: func(t *testing.T, a receiver.Appender, change func(*netserver.Config)) *receivertest.Rig {
 		return start(t, a, func(c *Config) {
 			if change != nil {
 				change(&c.Config)
 			}
 		}).Rig
 	},
-	Call: func(tb testing.TB, n int, es []flumesink.Event) []byte { return call(tb, Compact, int32(n), es) },
+	Call: func(tb testing.TB, n int, es []receiver.Event) []byte { return call(tb, Compact, int32(n), es) },
 	OK:   func(tb testing.TB, n int) []byte { return ok(tb, Compact, byte(n)) },
-	Append: func(t *testing.T, g *receivertest.Rig) func(context.Context, []flumesink.Event) error {
+	Append: func(t *testing.T, g *receivertest.Rig) func(context.Context, []receiver.Event) error {
 		return (&rig{Rig: g}).client(Compact).Append
 	},
 	HalfFrame: 8 << 10,

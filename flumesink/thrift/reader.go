@@ -3,7 +3,7 @@ package thrift
 import (
 	"encoding/binary"
 
-	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/receiver"
 )
 
 // What messages of the two protocols begin with (thrift/doc/specs, "Thrift Compact protocol" and "Thrift Binary
@@ -80,7 +80,7 @@ type message struct {
 // message reads the message's head.
 func (r *reader) message() (m message, err error) {
 	if len(r.b) < leastMessage || !speaksThrift(r.b) {
-		return m, flumesink.Malformed("no message of the compact or the strict binary protocol")
+		return m, receiver.Malformed("no message of the compact or the strict binary protocol")
 	}
 	r.compact = r.b[0] == compactID
 	var typ byte
@@ -97,11 +97,11 @@ func (r *reader) message() (m message, err error) {
 	m.compact = r.compact
 	switch {
 	case !named || !numbered:
-		return m, flumesink.Malformed("the message's name or number is cut short")
+		return m, receiver.Malformed("the message's name or number is cut short")
 	case typ != messageCall:
-		return m, flumesink.Malformed("a message of type %d: expected is a call, %d", typ, messageCall)
+		return m, receiver.Malformed("a message of type %d: expected is a call, %d", typ, messageCall)
 	case len(m.name) > maxName:
-		return m, flumesink.Malformed("a method's name of %d bytes: the most is %d", len(m.name), maxName)
+		return m, receiver.Malformed("a method's name of %d bytes: the most is %d", len(m.name), maxName)
 	}
 	return m, nil
 }

@@ -10,23 +10,23 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/avro"
 	"github.com/sluice-etl/sluice/internal/avrobin"
 	"github.com/sluice-etl/sluice/internal/receivertest"
+	"github.com/sluice-etl/sluice/receiver"
 )
 
 // discarding makes a receiver in front of d.
-func discarding(d *receivertest.Discard) func(*flumesink.Frames, *slog.Logger, prometheus.Registerer) receivertest.Receiver {
-	return func(frames *flumesink.Frames, log *slog.Logger, reg prometheus.Registerer) receivertest.Receiver {
+func discarding(d *receivertest.Discard) func(*receiver.Frames, *slog.Logger, prometheus.Registerer) receivertest.Receiver {
+	return func(frames *receiver.Frames, log *slog.Logger, reg prometheus.Registerer) receivertest.Receiver {
 		cfg := DefaultConfig()
 		cfg.Listen = "127.0.0.1:0"
 		return New(cfg, d, frames, log, reg)
 	}
 }
 
-func avroDiscarding(d *receivertest.Discard) func(*flumesink.Frames, *slog.Logger, prometheus.Registerer) receivertest.Receiver {
-	return func(frames *flumesink.Frames, log *slog.Logger, reg prometheus.Registerer) receivertest.Receiver {
+func avroDiscarding(d *receivertest.Discard) func(*receiver.Frames, *slog.Logger, prometheus.Registerer) receivertest.Receiver {
+	return func(frames *receiver.Frames, log *slog.Logger, reg prometheus.Registerer) receivertest.Receiver {
 		cfg := avro.DefaultConfig()
 		cfg.Listen = "127.0.0.1:0"
 		return avro.New(cfg, d, frames, log, reg)
@@ -75,7 +75,7 @@ func BenchmarkReceiver(b *testing.B) {
 }
 
 // avroCalls is an empty appendBatch that begins a connection by Avro, and one with the events that follows it.
-func avroCalls(es []flumesink.Event) (hello, request []byte) {
+func avroCalls(es []receiver.Event) (hello, request []byte) {
 	hash, _ := hex.DecodeString("86aadae2c45474c0fe93ffd0f2350a65") // of Flume's protocol
 	frame := func(handshake []byte, arguments []byte) []byte {
 		message := append(avrobin.AppendBytes(append(handshake, 0), nameBatch), arguments...)

@@ -13,10 +13,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/sluice-etl/sluice/flumesink"
-	"github.com/sluice-etl/sluice/flumesink/listen"
 	"github.com/sluice-etl/sluice/internal/certtest"
 	"github.com/sluice-etl/sluice/internal/receivertest"
+	"github.com/sluice-etl/sluice/receiver"
+	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
 // Requests that are sent without waiting are answered in their order, whatever protocol each speaks.
@@ -47,26 +47,26 @@ func TestReceiver_wrongProtocols(t *testing.T) {
 		reason string
 		says   string
 	}{
-		"HTTP GET":           {[]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), flumesink.ReasonHTTP, "an HTTP request"},
-		"HTTP POST":          {[]byte("POST /v1 HTTP/1.1\r\n\r\n"), flumesink.ReasonHTTP, "--admin-listen"},
-		"TLS":                {hello, flumesink.ReasonTLS, "give --thrift-tls-cert"},
-		"zlib":               {receivertest.Unhex(t, "789c ffffffffffffffff"), flumesink.ReasonZlib, "never deflated"},
-		"Avro":               {receivertest.Unhex(t, "00000001 00000002 00000030 86aadae2"), flumesink.ReasonAvro, "--avro-listen"},
-		"Avro, later serial": {receivertest.Unhex(t, "00000107 00000002 0000000d 0016"), flumesink.ReasonAvro, "--avro-listen"},
-		"unframed, compact":  {receivertest.Unhex(t, "822101"+name+"190c00"), flumesink.ReasonThrift, "TFramedTransport"},
-		"unframed, binary":   {receivertest.Unhex(t, "80010001 0000000b 617070656e64"), flumesink.ReasonThrift, "TFramedTransport"},
+		"HTTP GET":           {[]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), receiver.ReasonHTTP, "an HTTP request"},
+		"HTTP POST":          {[]byte("POST /v1 HTTP/1.1\r\n\r\n"), receiver.ReasonHTTP, "--admin-listen"},
+		"TLS":                {hello, receiver.ReasonTLS, "give --thrift-tls-cert"},
+		"zlib":               {receivertest.Unhex(t, "789c ffffffffffffffff"), receiver.ReasonZlib, "never deflated"},
+		"Avro":               {receivertest.Unhex(t, "00000001 00000002 00000030 86aadae2"), receiver.ReasonAvro, "--avro-listen"},
+		"Avro, later serial": {receivertest.Unhex(t, "00000107 00000002 0000000d 0016"), receiver.ReasonAvro, "--avro-listen"},
+		"unframed, compact":  {receivertest.Unhex(t, "822101"+name+"190c00"), receiver.ReasonThrift, "TFramedTransport"},
+		"unframed, binary":   {receivertest.Unhex(t, "80010001 0000000b 617070656e64"), receiver.ReasonThrift, "TFramedTransport"},
 		"Kerberos":           {receivertest.Unhex(t, "01 00000006 475353415049 05 00000010"), reasonSASL, "kerberos = false"},
-		"PROXY v1":           {[]byte("PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n"), flumesink.ReasonProxy, "PROXY protocol"},
-		"syslog":             {[]byte("<13>Oct 10 13:55:36 host app: hello\n"), flumesink.ReasonText, "etl send"},
-		"random bytes":       {receivertest.Unhex(t, "fe81a0037cc2b7f19d33e1"), flumesink.ReasonUnknown, "nothing known"},
-		"JSON protocol":      {append([]byte{0, 0, 0, 40}, `[1,"append",1,1,{}]`...), flumesink.ReasonUnknown, "nothing known"},
-		"an empty frame":     {receivertest.Unhex(t, "00000000 00000000"), flumesink.ReasonMalformed, "a frame of 0 bytes"},
-		"a short frame":      {receivertest.Unhex(t, "00000004 82210100"), flumesink.ReasonMalformed, "a frame of 4 bytes"},
-		"a huge frame":       {receivertest.Unhex(t, "7fffffff 82210100"), flumesink.ReasonFrameBytes, "2147483647 bytes in a frame are more than 67108864"},
-		"a negative frame":   {receivertest.Unhex(t, "ffffffff 82210100"), flumesink.ReasonFrameBytes, "4294967295 bytes in a frame"},
-		"a reply":            {receivertest.Unhex(t, "00000013 824101"+name+"05000000"), flumesink.ReasonMalformed, "a message of type 2"},
-		"a name that is cut": {receivertest.Unhex(t, "00000006 822101 7f6161"), flumesink.ReasonMalformed, "cut short"},
-		"a long name":        {append(receivertest.Unhex(t, "00000135 822101 ac02"), make([]byte, 0x135-5)...), flumesink.ReasonMalformed, "a method's name of 300 bytes"},
+		"PROXY v1":           {[]byte("PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n"), receiver.ReasonProxy, "PROXY protocol"},
+		"syslog":             {[]byte("<13>Oct 10 13:55:36 host app: hello\n"), receiver.ReasonText, "etl send"},
+		"random bytes":       {receivertest.Unhex(t, "fe81a0037cc2b7f19d33e1"), receiver.ReasonUnknown, "nothing known"},
+		"JSON protocol":      {append([]byte{0, 0, 0, 40}, `[1,"append",1,1,{}]`...), receiver.ReasonUnknown, "nothing known"},
+		"an empty frame":     {receivertest.Unhex(t, "00000000 00000000"), receiver.ReasonMalformed, "a frame of 0 bytes"},
+		"a short frame":      {receivertest.Unhex(t, "00000004 82210100"), receiver.ReasonMalformed, "a frame of 4 bytes"},
+		"a huge frame":       {receivertest.Unhex(t, "7fffffff 82210100"), receiver.ReasonFrameBytes, "2147483647 bytes in a frame are more than 67108864"},
+		"a negative frame":   {receivertest.Unhex(t, "ffffffff 82210100"), receiver.ReasonFrameBytes, "4294967295 bytes in a frame"},
+		"a reply":            {receivertest.Unhex(t, "00000013 824101"+name+"05000000"), receiver.ReasonMalformed, "a message of type 2"},
+		"a name that is cut": {receivertest.Unhex(t, "00000006 822101 7f6161"), receiver.ReasonMalformed, "cut short"},
+		"a long name":        {append(receivertest.Unhex(t, "00000135 822101 ac02"), make([]byte, 0x135-5)...), receiver.ReasonMalformed, "a method's name of 300 bytes"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
@@ -102,7 +102,7 @@ func TestReceiver_badFrameAfterGood(t *testing.T) {
 	c.Send(append(call(t, Compact, 1, receivertest.Events("a")), "GET / HTTP/1.1\r\n"...))
 	c.Expect(ok(t, Compact, 1))
 	c.Closed()
-	g.Refused(flumesink.ReasonMalformed, 1)
+	g.Refused(receiver.ReasonMalformed, 1)
 }
 
 // Load balancers connect and close to see whether a port is open: no line, no counter of refusals.
@@ -130,12 +130,12 @@ func TestReceiver_limits(t *testing.T) {
 	long := strings.Repeat("x", 101)
 	for name, tc := range map[string]struct {
 		change func(*Config)
-		es     []flumesink.Event
+		es     []receiver.Event
 		reason string
 		says   string
 	}{
-		"frame":  {func(c *Config) { c.MaxFrameBytes = 100 }, receivertest.Events(long), flumesink.ReasonFrameBytes, "--thrift-max-frame-bytes"},
-		"events": {func(c *Config) { c.MaxBatchEvents = 1 }, receivertest.Events("a", "b"), flumesink.ReasonBatchEvents, "--thrift-max-batch-events"},
+		"frame":  {func(c *Config) { c.MaxFrameBytes = 100 }, receivertest.Events(long), receiver.ReasonFrameBytes, "--thrift-max-frame-bytes"},
+		"events": {func(c *Config) { c.MaxBatchEvents = 1 }, receivertest.Events("a", "b"), receiver.ReasonBatchEvents, "--thrift-max-batch-events"},
 	} {
 		for _, p := range both {
 			t.Run(name+"/"+string(p), func(t *testing.T) {
@@ -198,13 +198,13 @@ func TestReceiver_largeAndSlowFrames(t *testing.T) {
 
 func TestReceiver_notProduced(t *testing.T) {
 	t.Parallel()
-	k := &kafka{OnAppend: func(ctx context.Context, r flumesink.Request) error {
+	k := &kafka{OnAppend: func(ctx context.Context, r receiver.Request) error {
 		r.Release()
-		return fmt.Errorf("waiting for a place: %w", flumesink.ErrNotProduced)
+		return fmt.Errorf("waiting for a place: %w", receiver.ErrNotProduced)
 	}}
 	g := start(t, k, nil)
 	err := g.client(Binary).Append(t.Context(), receivertest.Events("a"))
-	if err == nil || errors.Is(err, flumesink.ErrRefused) {
+	if err == nil || errors.Is(err, receiver.ErrRefused) {
 		t.Errorf("error %v, want a closed connection", err)
 	}
 	g.Until("counted as dropped", func() bool { return g.Metric("etl_receiver_requests_total", "dropped") == 1 })
@@ -218,13 +218,13 @@ func TestReceiver_wrapped(t *testing.T) {
 	t.Parallel()
 	cert, key := certificate(t)
 	k := &kafka{}
-	g := start(t, k, func(c *Config) { c.TLS = listen.TLS{Cert: cert, Key: key} })
+	g := start(t, k, func(c *Config) { c.TLS = netserver.TLS{Cert: cert, Key: key} })
 	for _, p := range both {
 		for _, tls := range []bool{false, true} {
 			cfg := DefaultClientConfig(g.Addr)
 			cfg.Protocol = p
 			if tls {
-				cfg.Dialer = listen.Dialer{TLS: true, CA: cert, ServerName: "etl.example"}
+				cfg.Dialer = netserver.Dialer{TLS: true, CA: cert, ServerName: "etl.example"}
 			}
 			c, err := Dial(t.Context(), cfg)
 			if err != nil {
@@ -239,13 +239,13 @@ func TestReceiver_wrapped(t *testing.T) {
 	if d := cmp.Diff([]string{"compact{}", "compact{}", "binary{}", "binary{}"}, k.Got()); d != "" {
 		t.Error(d)
 	}
-	filter, err := flumesink.ParseIPFilter("deny:ip:127.*")
+	filter, err := receiver.ParseIPFilter("deny:ip:127.*")
 	if err != nil {
 		t.Fatal(err)
 	}
 	g = start(t, k, func(c *Config) { c.Filter = filter })
 	g.Dial().Closed()
-	g.Refused(flumesink.ReasonFiltered, 1)
+	g.Refused(receiver.ReasonFiltered, 1)
 }
 
 // certificate makes a self-signed one for etl.example.
@@ -266,7 +266,7 @@ func TestConfig_validate(t *testing.T) {
 	var bad Config
 	bad.Config.Option, bad.Limits.Option = "--thrift", "--thrift-max-"
 	bad.AckTimeout, bad.MaxHeaders = -1, -1
-	bad.TLS = listen.TLS{Key: "k"}
+	bad.TLS = netserver.TLS{Key: "k"}
 	err := bad.Validate()
 	for _, want := range []string{
 		"--thrift-listen is empty", "--ack-timeout is -1ns: the least is 1ms", "--thrift-max-frame-bytes is 0: want 64 to 1073741824",

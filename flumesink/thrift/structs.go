@@ -6,14 +6,14 @@ import (
 
 	"github.com/apache/thrift/lib/go/thrift"
 
-	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/receiver"
 )
 
 // What Apache's compiler would make of flume.thrift for a client, as far as it is needed: headers are a map there,
 // which would lose names that come twice, and strings, which would be copied.
 
 // batchArgs is the arguments of appendBatch.
-type batchArgs struct{ events []flumesink.Event }
+type batchArgs struct{ events []receiver.Event }
 
 // Write implements thrift.TStruct.
 func (a *batchArgs) Write(ctx context.Context, p thrift.TProtocol) error {
@@ -35,7 +35,7 @@ func (a *batchArgs) Read(context.Context, thrift.TProtocol) error {
 }
 
 // writeEvent writes ThriftFlumeEvent.
-func writeEvent(ctx context.Context, p thrift.TProtocol, e *flumesink.Event) error {
+func writeEvent(ctx context.Context, p thrift.TProtocol, e *receiver.Event) error {
 	err := errors.Join(
 		p.WriteStructBegin(ctx, "ThriftFlumeEvent"), p.WriteFieldBegin(ctx, "headers", thrift.MAP, 1),
 		p.WriteMapBegin(ctx, thrift.STRING, thrift.STRING, len(e.Headers)))

@@ -13,8 +13,8 @@ import (
 	oracle "github.com/apache/thrift/lib/go/thrift"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/internal/receivertest"
+	"github.com/sluice-etl/sluice/receiver"
 )
 
 // said is what one side said before the other one did.
@@ -158,7 +158,7 @@ func TestReceiver_malformedArguments(t *testing.T) {
 					t.Errorf("answer %v", err)
 				}
 				c.Closed()
-				g.Refused(flumesink.ReasonMalformed, 1)
+				g.Refused(receiver.ReasonMalformed, 1)
 				g.Until("counted", func() bool { return g.Metric("etl_receiver_requests_total", "error") == 1 })
 				if len(k.Got()) != 0 {
 					t.Errorf("produced %q", k.Got())
@@ -175,7 +175,7 @@ func TestReceiver_answersAreThrifts(t *testing.T) {
 	g := start(t, k, nil)
 	for _, p := range both {
 		c := g.client(p)
-		for _, es := range [][]flumesink.Event{receivertest.Events("a"), nil, slices.Repeat(receivertest.Events("b"), 300)} {
+		for _, es := range [][]receiver.Event{receivertest.Events("a"), nil, slices.Repeat(receivertest.Events("b"), 300)} {
 			if err := c.Append(t.Context(), es); err != nil {
 				t.Errorf("%s: %v", p, err)
 			}

@@ -11,9 +11,9 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/avro"
 	"github.com/sluice-etl/sluice/internal/etltest"
+	"github.com/sluice-etl/sluice/receiver"
 )
 
 // kept is an Appender that keeps what an agent's Avro sink gives it, as goldens have it: {"k"="v",…} "body", headers
@@ -31,7 +31,7 @@ func keep(t *testing.T) *kept {
 	k := &kept{}
 	cfg := avro.DefaultConfig()
 	cfg.Listen = "127.0.0.1:0"
-	r := avro.New(cfg, k, flumesink.NewFrames(flumesink.NewAdmission(flumesink.DefaultConfig(), nil)), nil, nil)
+	r := avro.New(cfg, k, receiver.NewFrames(receiver.NewAdmission(receiver.DefaultConfig(), nil)), nil, nil)
 	addr, err := r.Listen(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -49,7 +49,7 @@ func keep(t *testing.T) *kept {
 	return k
 }
 
-func (k *kept) Append(_ context.Context, r flumesink.Request) error {
+func (k *kept) Append(_ context.Context, r receiver.Request) error {
 	defer r.Release()
 	k.mu.Lock()
 	defer k.mu.Unlock()

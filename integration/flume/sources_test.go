@@ -161,7 +161,7 @@ func TestReal_SyslogSources(t *testing.T) {
 			}
 		}
 	}
-	golden(t, "../../flumesink/syslog/testdata/flume-1.11.0.txt", text.String(), `"timestamp"="\d+"|made in \d+`)
+	golden(t, "../../receiver/syslog/testdata/flume-1.11.0.txt", text.String(), `"timestamp"="\d+"|made in \d+`)
 }
 
 // golden is etltest.Golden, but for what differs each time.
@@ -251,7 +251,7 @@ func TestReal_HTTPSource(t *testing.T) {
 		}
 	}
 	// A servlet's number has seven digits or eight, and the length of a page says which.
-	golden(t, "../../flumesink/httpsource/testdata/flume-1.11.0.txt", text.String(), `\.java:\d+|FlumeHTTPServlet-[0-9a-f]+|Content-Length: \d+\\r\\nServer`)
+	golden(t, "../../receiver/http/testdata/flume-1.11.0.txt", text.String(), `\.java:\d+|FlumeHTTPServlet-[0-9a-f]+|Content-Length: \d+\\r\\nServer`)
 }
 
 // utf16 is big-endian, of characters in the first plane.
@@ -323,5 +323,5 @@ func TestReal_NetcatSources(t *testing.T) {
 			}
 		}
 	}
-	golden(t, "../../flumesink/netcat/testdata/flume-1.11.0.txt", text.String(), `/127\.0\.0\.1:\d+`)
+	golden(t, "../../receiver/netcat/testdata/flume-1.11.0.txt", text.String(), `/127\.0\.0\.1:\d+`)
 }

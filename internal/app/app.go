@@ -9,8 +9,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/sluice-etl/sluice/flumesink/listen"
 	"github.com/sluice-etl/sluice/kafkaio"
+	"github.com/sluice-etl/sluice/receiver/netserver"
 	"github.com/sluice-etl/sluice/status"
 )
 
@@ -131,7 +131,7 @@ func (c *Config) use() kafkaio.Use {
 
 func (c *Config) listen(ctx context.Context, admin *status.Server, receivers *receiving) error {
 	if err := admin.Listen(ctx); err != nil {
-		return listen.NotListening("--admin-listen", c.Status.Listen, err)
+		return netserver.NotListening("--admin-listen", c.Status.Listen, err)
 	}
 	at := Addresses{Admin: admin.Addr()}
 	if receivers != nil {

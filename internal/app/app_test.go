@@ -20,15 +20,15 @@ import (
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
-	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/avro"
-	"github.com/sluice-etl/sluice/flumesink/httpsource"
 	"github.com/sluice-etl/sluice/flumesink/thrift"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 	"github.com/sluice-etl/sluice/kafkaio"
 	"github.com/sluice-etl/sluice/mysqlout"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/query"
+	"github.com/sluice-etl/sluice/receiver"
+	httpreceiver "github.com/sluice-etl/sluice/receiver/http"
 	"github.com/sluice-etl/sluice/status"
 )
 
@@ -68,7 +68,7 @@ func config(t *testing.T, kafka, dsn string) Config {
 	c := Config{
 		Receive: true, Load: true, ShutdownTimeout: 5 * time.Second,
 		Kafka: kafkaio.DefaultConfig(), Status: status.Config{Listen: "127.0.0.1:0"},
-		Admission: flumesink.DefaultConfig(), Avro: avro.DefaultConfig(),
+		Admission: receiver.DefaultConfig(), Avro: avro.DefaultConfig(),
 		Plan: plan, Batch: batch.DefaultConfig(), Pool: pool.DefaultConfig(), Sink: mysqlout.DefaultConfig(),
 	}
 	c.Kafka.Brokers, c.Kafka.Partitions = []string{kafka}, 3
@@ -196,8 +196,8 @@ func (p *process) dial(t *testing.T) *avro.Client {
 	return c
 }
 
-func events(bodies ...string) []flumesink.Event {
-	out := make([]flumesink.Event, len(bodies))
+func events(bodies ...string) []receiver.Event {
+	out := make([]receiver.Event, len(bodies))
 	for i, b := range bodies {
 		out[i].Body = []byte(b)
 	}
@@ -345,7 +345,7 @@ func TestRun_portTaken(t *testing.T) {
 			c.Avro.Listen, c.Thrift = "", thrift.DefaultConfig()
 			c.Thrift.Listen = l.Addr().String()
 		},
-		"--http-listen": func(c *Config) { c.HTTP = httpsource.DefaultConfig(); c.HTTP.Listen = l.Addr().String() },
+		"--http-listen": func(c *Config) { c.HTTP = httpreceiver.DefaultConfig(); c.HTTP.Listen = l.Addr().String() },
 	} {
 		cfg := config(t, closedPort(t), "")
 		cfg.Load = false

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/internal/avrobin"
 	"github.com/sluice-etl/sluice/kafkaio"
+	"github.com/sluice-etl/sluice/receiver"
 )
 
 // appender makes Flume's events Kafka's records.
@@ -19,14 +19,14 @@ type appender struct {
 	flumeValues bool
 }
 
-// Append implements flumesink.Appender.
-func (a appender) Append(ctx context.Context, r flumesink.Request) error {
+// Append implements receiver.Appender.
+func (a appender) Append(ctx context.Context, r receiver.Request) error {
 	var b *kafkaio.ProduceBatch
 	if a.flumeValues {
 		memory, err := room(&r)
 		if err != nil {
 			r.Release()
-			return fmt.Errorf("%w (%w)", err, flumesink.ErrNotProduced)
+			return fmt.Errorf("%w (%w)", err, receiver.ErrNotProduced)
 		}
 		b = a.NewBatch(len(r.Events))
 		addEvents(b, r.Events, memory)
@@ -36,12 +36,12 @@ func (a appender) Append(ctx context.Context, r flumesink.Request) error {
 	}
 	err := a.Produce(ctx, b, r.Gone, r.Release)
 	if errors.Is(err, kafkaio.ErrNotProduced) {
-		return fmt.Errorf("%w (%w)", a.explain(err), flumesink.ErrNotProduced)
+		return fmt.Errorf("%w (%w)", a.explain(err), receiver.ErrNotProduced)
 	}
 	return a.explain(err)
 }
 
-// Ready implements flumesink.Appender.
+// Ready implements receiver.Appender.
 func (a appender) Ready(ctx context.Context) error { return a.explain(a.Producer.Ready(ctx)) }
 
 // explain adds to a time-out, and to a right that is missing, what is known to be wrong with Kafka.
@@ -56,13 +56,13 @@ func (a appender) explain(err error) error {
 }
 
 // addBodies adds records as KafkaSink writes them, with the headers beside the body.
-func addBodies(b *kafkaio.ProduceBatch, events []flumesink.Event) {
+func addBodies(b *kafkaio.ProduceBatch, events []receiver.Event) {
 	for i := range events {
 		addBody(b, &events[i])
 	}
 }
 
-func addBody(b *kafkaio.ProduceBatch, e *flumesink.Event) {
+func addBody(b *kafkaio.ProduceBatch, e *receiver.Event) {
 	b.Add(e.Body)
 	for _, h := range e.Headers {
 		b.Header(h.Key, h.Value)
@@ -75,7 +75,7 @@ func addBody(b *kafkaio.ProduceBatch, e *flumesink.Event) {
 // addEvents adds records as KafkaChannel writes them, and KafkaSink with useFlumeEventFormat: the event is the value, and
 // Kafka gets no headers. memory holds all values; it has room for them, so that it never moves. A dead letter keeps body
 // and headers apart, since its headers are not all there.
-func addEvents(b *kafkaio.ProduceBatch, events []flumesink.Event, memory []byte) {
+func addEvents(b *kafkaio.ProduceBatch, events []receiver.Event, memory []byte) {
 	for i := range events {
 		e := &events[i]
 		if e.Dead != nil {
@@ -96,7 +96,7 @@ func addEvents(b *kafkaio.ProduceBatch, events []flumesink.Event, memory []byte)
 }
 
 // room is memory for the request's events in Flume's encoding. It lives as long as the request's frame (P29).
-func room(r *flumesink.Request) ([]byte, error) {
+func room(r *receiver.Request) ([]byte, error) {
 	n := 0
 	for i := range r.Events {
 		if r.Events[i].Dead == nil {
@@ -109,7 +109,7 @@ func room(r *flumesink.Request) ([]byte, error) {
 	return r.Memory(n)
 }
 
-func eventSize(e *flumesink.Event) int {
+func eventSize(e *receiver.Event) int {
 	headers := 0
 	for i := range e.Headers {
 		headers += avrobin.BytesSize(len(e.Headers[i].Key)) + avrobin.BytesSize(len(e.Headers[i].Value))

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/kafkaio"
+	"github.com/sluice-etl/sluice/receiver"
 )
 
 // A request that was never given to Kafka adds no copy, and must not be in the number that bounds the copies.
@@ -19,8 +19,8 @@ func TestP23_WhatWasNotProducedIsNotUnanswered(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	released := 0
-	err = appender{p, unasked(), false}.Append(ctx, flumesink.Request{Events: make([]flumesink.Event, 1), Release: func() { released++ }})
-	if !errors.Is(err, flumesink.ErrNotProduced) {
+	err = appender{p, unasked(), false}.Append(ctx, receiver.Request{Events: make([]receiver.Event, 1), Release: func() { released++ }})
+	if !errors.Is(err, receiver.ErrNotProduced) {
 		t.Errorf("error is %v, want one that says that nothing was produced", err)
 	}
 	if released != 1 {

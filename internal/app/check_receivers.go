@@ -6,7 +6,7 @@ import (
 	"net"
 	"time"
 
-	"github.com/sluice-etl/sluice/flumesink/listen"
+	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
 // dialTimeout bounds the look at one server that events come from.
@@ -39,16 +39,16 @@ func (c *checker) receivers(ctx context.Context) {
 	}
 }
 
-func (c *checker) findings(all []listen.Finding) {
+func (c *checker) findings(all []netserver.Finding) {
 	for _, f := range all {
 		state := "ok"
 		switch f.Level {
-		case listen.Warning:
+		case netserver.Warning:
 			state = "warning"
-		case listen.Failed:
+		case netserver.Failed:
 			c.broken++
 			state = "failed"
-		case listen.Fine:
+		case netserver.Fine:
 		}
 		c.say(state, f.Subject, "%s", f.Text)
 	}

@@ -10,14 +10,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sluice-etl/sluice/flumesink/httpsource"
-	"github.com/sluice-etl/sluice/flumesink/netcat"
-	"github.com/sluice-etl/sluice/flumesink/socket"
 	"github.com/sluice-etl/sluice/flumesink/spark"
-	"github.com/sluice-etl/sluice/flumesink/syslog"
 	"github.com/sluice-etl/sluice/flumesink/thrift"
-	"github.com/sluice-etl/sluice/flumesink/watch"
 	"github.com/sluice-etl/sluice/internal/receivertest"
+	"github.com/sluice-etl/sluice/receiver/filewatch"
+	httpreceiver "github.com/sluice-etl/sluice/receiver/http"
+	"github.com/sluice-etl/sluice/receiver/netcat"
+	"github.com/sluice-etl/sluice/receiver/socket"
+	"github.com/sluice-etl/sluice/receiver/syslog"
 )
 
 // receivingConfig receives in every way, and loads nothing.
@@ -25,9 +25,9 @@ func receivingConfig(t *testing.T) Config {
 	t.Helper()
 	c := config(t, broker(t).ListenAddrs()[0], "")
 	c.Load, c.Plan = false, nil
-	c.Thrift, c.HTTP, c.Netcat = thrift.DefaultConfig(), httpsource.DefaultConfig(), netcat.DefaultConfig()
+	c.Thrift, c.HTTP, c.Netcat = thrift.DefaultConfig(), httpreceiver.DefaultConfig(), netcat.DefaultConfig()
 	c.Syslog, c.NetcatUDP, c.SyslogUDP = syslog.DefaultConfig(), netcat.DefaultUDPConfig(), syslog.DefaultUDPConfig()
-	c.Spark, c.Socket, c.Watch = spark.DefaultConfig(), socket.DefaultConfig(), watch.DefaultConfig()
+	c.Spark, c.Socket, c.Watch = spark.DefaultConfig(), socket.DefaultConfig(), filewatch.DefaultConfig()
 	for _, listen := range []*string{
 		&c.Avro.Listen, &c.Thrift.Listen, &c.HTTP.Listen, &c.Netcat.Listen, &c.Syslog.Listen, &c.NetcatUDP.Listen, &c.SyslogUDP.Listen,
 	} {
@@ -125,7 +125,7 @@ func TestCheck_watchStateInUse(t *testing.T) {
 	t.Parallel()
 	c := receivingConfig(t)
 	c.Watch.Dirs, c.Watch.State = []string{t.TempDir()}, t.TempDir()
-	w := watch.New(c.Watch, nil, nil, nil, nil)
+	w := filewatch.New(c.Watch, nil, nil, nil, nil)
 	if _, err := w.Listen(t.Context()); err != nil {
 		t.Fatal(err)
 	}

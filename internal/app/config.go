@@ -7,20 +7,20 @@ import (
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/dedup"
-	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/avro"
-	"github.com/sluice-etl/sluice/flumesink/datagram"
-	"github.com/sluice-etl/sluice/flumesink/httpsource"
-	"github.com/sluice-etl/sluice/flumesink/netcat"
-	"github.com/sluice-etl/sluice/flumesink/socket"
 	"github.com/sluice-etl/sluice/flumesink/spark"
-	"github.com/sluice-etl/sluice/flumesink/syslog"
 	"github.com/sluice-etl/sluice/flumesink/thrift"
-	"github.com/sluice-etl/sluice/flumesink/watch"
 	"github.com/sluice-etl/sluice/kafkaio"
 	"github.com/sluice-etl/sluice/mysqlout"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/query"
+	"github.com/sluice-etl/sluice/receiver"
+	"github.com/sluice-etl/sluice/receiver/filewatch"
+	httpreceiver "github.com/sluice-etl/sluice/receiver/http"
+	"github.com/sluice-etl/sluice/receiver/netcat"
+	"github.com/sluice-etl/sluice/receiver/socket"
+	"github.com/sluice-etl/sluice/receiver/syslog"
+	"github.com/sluice-etl/sluice/receiver/udp"
 	"github.com/sluice-etl/sluice/status"
 )
 
@@ -39,17 +39,17 @@ type Config struct {
 	FlumeValues bool
 
 	// For receiving.
-	Admission flumesink.Config
+	Admission receiver.Config
 	Avro      avro.Config
 	Thrift    thrift.Config
-	HTTP      httpsource.Config
+	HTTP      httpreceiver.Config
 	Spark     spark.Config
 	Netcat    netcat.Config
-	NetcatUDP datagram.Config
+	NetcatUDP udp.Config
 	Syslog    syslog.Config // its format is the datagrams' too
-	SyslogUDP datagram.Config
+	SyslogUDP udp.Config
 	Socket    socket.Config
-	Watch     watch.Config
+	Watch     filewatch.Config
 
 	// For loading. Plan is compiled and not bound; the sink's fingerprint of it is filled in here.
 	Plan  *query.Plan

@@ -12,8 +12,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/sluice-etl/sluice/flumesink/socket"
-	"github.com/sluice-etl/sluice/flumesink/watch"
+	"github.com/sluice-etl/sluice/receiver/filewatch"
+	"github.com/sluice-etl/sluice/receiver/socket"
 )
 
 // records are the first n values in the topic, with what header is given.
@@ -49,7 +49,7 @@ func TestRun_watch(t *testing.T) {
 	dir, state := t.TempDir(), t.TempDir()
 	cfg := config(t, k.ListenAddrs()[0], "")
 	cfg.Load, cfg.Avro.Listen, cfg.Kafka.Partitions = false, "", 1
-	cfg.Watch = watch.DefaultConfig()
+	cfg.Watch = filewatch.DefaultConfig()
 	cfg.Watch.Dirs, cfg.Watch.State = []string{dir}, state
 	var want []string
 	for run := range 2 {

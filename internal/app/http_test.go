@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/sluice-etl/sluice/flumesink/httpsource"
+	httpreceiver "github.com/sluice-etl/sluice/receiver/http"
 )
 
 // Events come in over HTTP, with their headers, and 200 is said when they stand in Kafka.
@@ -19,7 +19,7 @@ func TestRun_http(t *testing.T) {
 	cfg := config(t, k.ListenAddrs()[0], "")
 	cfg.Load, cfg.Kafka.Partitions = false, 1
 	cfg.Avro.Listen = ""
-	cfg.HTTP = httpsource.DefaultConfig()
+	cfg.HTTP = httpreceiver.DefaultConfig()
 	cfg.HTTP.Listen = "127.0.0.1:0"
 	p := start(t, cfg)
 	q, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+p.at.Receivers["http"].String()+"/",

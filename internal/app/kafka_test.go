@@ -16,10 +16,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 
-	"github.com/sluice-etl/sluice/flumesink/httpsource"
 	"github.com/sluice-etl/sluice/internal/etltest"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 	"github.com/sluice-etl/sluice/kafkaio"
+	httpreceiver "github.com/sluice-etl/sluice/receiver/http"
 	"github.com/sluice-etl/sluice/status"
 )
 
@@ -81,7 +81,7 @@ func (g *guarded) config(t *testing.T, dsn string) Config {
 // overHTTP has the process receive by HTTP alone.
 func overHTTP(cfg *Config) {
 	cfg.Avro.Listen = ""
-	cfg.HTTP = httpsource.DefaultConfig()
+	cfg.HTTP = httpreceiver.DefaultConfig()
 	cfg.HTTP.Listen = "127.0.0.1:0"
 }
 

@@ -7,10 +7,10 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 	"github.com/sluice-etl/sluice/kafkaio"
 	"github.com/sluice-etl/sluice/query"
+	"github.com/sluice-etl/sluice/receiver"
 )
 
 // Records that fail in every way that the formats, the language, the columns and MySQL know, each of them three times with
@@ -61,7 +61,7 @@ func TestDeadLetters_reasonsHoldNothingOfTheRecord(t *testing.T) {
 			}
 			const marker = "MARKER"
 			p := start(t, cfg)
-			var events []flumesink.Event
+			var events []receiver.Event
 			for i := range 3 {
 				for _, body := range c.bodies {
 					args := any(fmt.Sprint(marker, strings.Repeat("1", i)))

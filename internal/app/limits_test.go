@@ -10,10 +10,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/avro"
 	"github.com/sluice-etl/sluice/internal/receivertest"
 	"github.com/sluice-etl/sluice/kafkaio"
+	"github.com/sluice-etl/sluice/receiver"
 )
 
 // An Avro batch good, bad, good is acknowledged, the good ones are in the topic and the bad one is in the dead-letter
@@ -34,8 +34,8 @@ func TestP24_anEventAboveALimitBlocksNobody(t *testing.T) {
 			}
 			defer c.Close()
 			bad := receivertest.EventsAboveLimits()
-			for _, label := range []string{flumesink.ReasonHeaders, flumesink.ReasonHeaderBytes, flumesink.ReasonBodyBytes} {
-				if err := c.Append(t.Context(), []flumesink.Event{{Body: []byte("before " + label)}, bad[label], {Body: []byte("after " + label)}}); err != nil {
+			for _, label := range []string{receiver.ReasonHeaders, receiver.ReasonHeaderBytes, receiver.ReasonBodyBytes} {
+				if err := c.Append(t.Context(), []receiver.Event{{Body: []byte("before " + label)}, bad[label], {Body: []byte("after " + label)}}); err != nil {
 					t.Fatalf("%s: %v", label, err)
 				}
 			}
@@ -51,7 +51,7 @@ func TestP24_anEventAboveALimitBlocksNobody(t *testing.T) {
 				{kafkaio.HeaderReason: "the event's headers have more bytes than --avro-max-header-bytes", kafkaio.HeaderLength: "3", kafkaio.HeaderDropped: "2"},
 				{kafkaio.HeaderReason: "the event's body has more bytes than --avro-max-body-bytes", kafkaio.HeaderLength: "16777218", kafkaio.HeaderDropped: "0"},
 			}
-			for i, label := range []string{flumesink.ReasonHeaders, flumesink.ReasonHeaderBytes, flumesink.ReasonBodyBytes} {
+			for i, label := range []string{receiver.ReasonHeaders, receiver.ReasonHeaderBytes, receiver.ReasonBodyBytes} {
 				sum := sha256.Sum256(bad[label].Body)
 				want[i][kafkaio.HeaderHash], want[i][kafkaio.HeaderTopic] = hex.EncodeToString(sum[:]), cfg.Kafka.Topic
 			}

@@ -7,8 +7,8 @@ import (
 	"net"
 	"net/netip"
 
-	"github.com/sluice-etl/sluice/flumesink/datagram"
-	"github.com/sluice-etl/sluice/flumesink/listen"
+	"github.com/sluice-etl/sluice/receiver/netserver"
+	"github.com/sluice-etl/sluice/receiver/udp"
 )
 
 // listener is an address that the process will listen on.
@@ -16,8 +16,8 @@ type listener struct {
 	option  string
 	network string // tcp or udp
 	address string
-	tls     *listen.TLS // nil where it is not spoken
-	owner   string      // begins the names of the options of TLS
+	tls     *netserver.TLS // nil where it is not spoken
+	owner   string         // begins the names of the options of TLS
 }
 
 // listeners are all addresses that are turned on, in the order in which they are taken.
@@ -32,10 +32,10 @@ func (c *Config) listeners() []listener {
 	if !c.Receive {
 		return all
 	}
-	for _, r := range []*listen.Config{&c.Avro.Config, &c.Thrift.Config, &c.HTTP.Config, &c.Netcat.Config, &c.Syslog.Config} {
+	for _, r := range []*netserver.Config{&c.Avro.Config, &c.Thrift.Config, &c.HTTP.Config, &c.Netcat.Config, &c.Syslog.Config} {
 		add(listener{r.AddressOption(), "tcp", r.Listen, &r.TLS, r.Option})
 	}
-	for _, r := range []*datagram.Config{&c.NetcatUDP, &c.SyslogUDP} {
+	for _, r := range []*udp.Config{&c.NetcatUDP, &c.SyslogUDP} {
 		add(listener{option: r.Option, network: "udp", address: r.Listen})
 	}
 	return all
@@ -77,13 +77,13 @@ func (l listener) free(ctx context.Context) (net.Addr, error) {
 	if l.network == "udp" {
 		p, err := lc.ListenPacket(ctx, "udp", l.address)
 		if err != nil {
-			return nil, listen.NotListening(l.option, l.address, err)
+			return nil, netserver.NotListening(l.option, l.address, err)
 		}
 		return p.LocalAddr(), p.Close()
 	}
 	s, err := lc.Listen(ctx, "tcp", l.address)
 	if err != nil {
-		return nil, listen.NotListening(l.option, l.address, err)
+		return nil, netserver.NotListening(l.option, l.address, err)
 	}
 	return s.Addr(), s.Close()
 }

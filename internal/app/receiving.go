@@ -9,20 +9,20 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/avro"
-	"github.com/sluice-etl/sluice/flumesink/httpsource"
-	"github.com/sluice-etl/sluice/flumesink/netcat"
-	"github.com/sluice-etl/sluice/flumesink/socket"
 	"github.com/sluice-etl/sluice/flumesink/spark"
-	"github.com/sluice-etl/sluice/flumesink/syslog"
 	"github.com/sluice-etl/sluice/flumesink/thrift"
-	"github.com/sluice-etl/sluice/flumesink/watch"
+	"github.com/sluice-etl/sluice/receiver"
+	"github.com/sluice-etl/sluice/receiver/filewatch"
+	httpreceiver "github.com/sluice-etl/sluice/receiver/http"
+	"github.com/sluice-etl/sluice/receiver/netcat"
+	"github.com/sluice-etl/sluice/receiver/socket"
+	"github.com/sluice-etl/sluice/receiver/syslog"
 	"github.com/sluice-etl/sluice/status"
 )
 
-// receiver is one way in. One that does not listen has a Listen that returns nil.
-type receiver interface {
+// eventReceiver is one receiver. One that does not listen has a Listen that returns nil.
+type eventReceiver interface {
 	Listen(ctx context.Context) (net.Addr, error)
 	Close() error
 	Run(ctx context.Context) error
@@ -31,7 +31,7 @@ type receiver interface {
 // receiving is every way in that is turned on, by the name that its metrics have.
 type receiving struct {
 	names []string
-	all   []receiver
+	all   []eventReceiver
 
 	sections []status.Section
 }
@@ -74,8 +74,8 @@ func (c *Config) validateReceivers() error {
 }
 
 // newReceiving makes the receivers; nothing is opened.
-func newReceiving(cfg *Config, to flumesink.Appender, log *slog.Logger, reg prometheus.Registerer) *receiving {
-	frames := flumesink.NewFrames(flumesink.NewAdmission(cfg.Admission, reg))
+func newReceiving(cfg *Config, to receiver.Appender, log *slog.Logger, reg prometheus.Registerer) *receiving {
+	frames := receiver.NewFrames(receiver.NewAdmission(cfg.Admission, reg))
 	r := &receiving{}
 	if cfg.Avro.Listen != "" {
 		r.add(cfg.Avro.Name, avro.New(cfg.Avro, to, frames, log, reg))
@@ -84,7 +84,7 @@ func newReceiving(cfg *Config, to flumesink.Appender, log *slog.Logger, reg prom
 		r.add(cfg.Thrift.Name, thrift.New(cfg.Thrift, to, frames, log, reg))
 	}
 	if cfg.HTTP.Listen != "" {
-		r.add(cfg.HTTP.Name, httpsource.New(cfg.HTTP, to, frames, log, reg))
+		r.add(cfg.HTTP.Name, httpreceiver.New(cfg.HTTP, to, frames, log, reg))
 	}
 	if cfg.Netcat.Listen != "" {
 		r.add(cfg.Netcat.Name, netcat.New(cfg.Netcat, to, frames, log, reg))
@@ -109,14 +109,14 @@ func newReceiving(cfg *Config, to flumesink.Appender, log *slog.Logger, reg prom
 		r.sections = append(r.sections, status.Section{Name: "servers", Func: func() any { return s.Status() }})
 	}
 	if len(cfg.Watch.Dirs) > 0 {
-		w := watch.New(cfg.Watch, to, frames, log, reg)
+		w := filewatch.New(cfg.Watch, to, frames, log, reg)
 		r.add(cfg.Watch.Name, w)
 		r.sections = append(r.sections, status.Section{Name: "folders", Func: func() any { return w.Status() }})
 	}
 	return r
 }
 
-func (r *receiving) add(name string, one receiver) {
+func (r *receiving) add(name string, one eventReceiver) {
 	r.names, r.all = append(r.names, name), append(r.all, one)
 }
 

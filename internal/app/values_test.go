@@ -13,18 +13,18 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/sluice-etl/sluice/checkpoint"
-	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/internal/avrobin"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 	"github.com/sluice-etl/sluice/kafkaio"
 	"github.com/sluice-etl/sluice/query"
+	"github.com/sluice-etl/sluice/receiver"
 )
 
 // event makes one; headers are names and values in turn.
-func event(body string, headers ...string) flumesink.Event {
-	e := flumesink.Event{Body: []byte(body)}
+func event(body string, headers ...string) receiver.Event {
+	e := receiver.Event{Body: []byte(body)}
 	for i := 0; i < len(headers); i += 2 {
-		e.Headers = append(e.Headers, flumesink.Header{Key: []byte(headers[i]), Value: []byte(headers[i+1])})
+		e.Headers = append(e.Headers, receiver.Header{Key: []byte(headers[i]), Value: []byte(headers[i+1])})
 	}
 	return e
 }
@@ -90,7 +90,7 @@ func TestRun_flumeValues(t *testing.T) {
 	cfg.Kafka.Partitions, cfg.Kafka.KeyHeader = 1, "host"
 	cfg.FlumeValues, cfg.Plan = true, byHost(t, true)
 	p := start(t, cfg)
-	err := p.dial(t).Append(t.Context(), []flumesink.Event{
+	err := p.dial(t).Append(t.Context(), []receiver.Event{
 		event("hi", "host", "a"), event("yo"), event("ho", "timestamp", "1431857103250", "host", "a"), event("", "host", "b"), event("no", "host", "a"),
 	})
 	if err != nil {
@@ -160,7 +160,7 @@ func TestP24_encodedSize(t *testing.T) {
 	cfg.Load, cfg.FlumeValues = false, true
 	p := start(t, cfg)
 	large := event("small", "h", strings.Repeat("x", 2000))
-	if err := p.dial(t).Append(t.Context(), []flumesink.Event{event("a"), large, event("b")}); err != nil {
+	if err := p.dial(t).Append(t.Context(), []receiver.Event{event("a"), large, event("b")}); err != nil {
 		t.Fatal(err)
 	}
 	if n, dead := k.PartitionInfo("logs", 0).HighWatermark, k.PartitionInfo("logs.dlq", 0).HighWatermark; n != 2 || dead != 1 {
@@ -172,8 +172,8 @@ func TestP24_encodedSize(t *testing.T) {
 func TestAppender_noMemory(t *testing.T) {
 	t.Parallel()
 	released, none := 0, errors.New("no memory")
-	err := appender{nil, unasked(), true}.Append(t.Context(), flumesink.Request{
-		Events:  []flumesink.Event{event("hi", "host", "a")},
+	err := appender{nil, unasked(), true}.Append(t.Context(), receiver.Request{
+		Events:  []receiver.Event{event("hi", "host", "a")},
 		Release: func() { released++ },
 		Memory: func(n int) ([]byte, error) {
 			if n != 12 {
@@ -182,7 +182,7 @@ func TestAppender_noMemory(t *testing.T) {
 			return nil, none
 		},
 	})
-	if !errors.Is(err, none) || !errors.Is(err, flumesink.ErrNotProduced) || released != 1 {
+	if !errors.Is(err, none) || !errors.Is(err, receiver.ErrNotProduced) || released != 1 {
 		t.Errorf("got %v, released %d times", err, released)
 	}
 }
@@ -190,7 +190,7 @@ func TestAppender_noMemory(t *testing.T) {
 // BenchmarkAppend makes records of 1,000 events of three headers, up to where they would be given to Kafka.
 func BenchmarkAppend(b *testing.B) {
 	const n = 1000
-	es := make([]flumesink.Event, n)
+	es := make([]receiver.Event, n)
 	for i := range es {
 		es[i] = event(strings.Repeat("m", 200), "timestamp", fmt.Sprint(1431857103250+i), "host", fmt.Sprintf("web-%02d", i%20), "basename", "access.log")
 	}
@@ -200,13 +200,13 @@ func BenchmarkAppend(b *testing.B) {
 			a := appender{p, unasked(), flumeValues}
 			memory, released, rounds := make([]byte, 0, 1<<20), 0, 0
 			asked := 0
-			r := flumesink.Request{
+			r := receiver.Request{
 				Events: es, Release: func() { released++ },
 				Memory: func(n int) ([]byte, error) { asked = n; return memory, nil },
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := a.Append(ended, r); !errors.Is(err, flumesink.ErrNotProduced) {
+				if err := a.Append(ended, r); !errors.Is(err, receiver.ErrNotProduced) {
 					b.Fatal(err)
 				}
 				rounds++
@@ -239,11 +239,11 @@ func TestAppender_allocatesNothingPerEvent(t *testing.T) {
 	a := appender{p, unasked(), true}
 	memory := make([]byte, 0, 1<<20)
 	allocations := func(n int) float64 {
-		es := make([]flumesink.Event, n)
+		es := make([]receiver.Event, n)
 		for i := range es {
 			es[i] = event("body", "host", "a", "id", "7")
 		}
-		r := flumesink.Request{Events: es, Release: func() {}, Memory: func(int) ([]byte, error) { return memory, nil }}
+		r := receiver.Request{Events: es, Release: func() {}, Memory: func(int) ([]byte, error) { return memory, nil }}
 		return testing.AllocsPerRun(100, func() { _ = a.Append(ended, r) })
 	}
 	allocations(5000) // the slabs grow

@@ -12,20 +12,20 @@ import (
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/dedup"
-	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/flumeclient"
 	"github.com/sluice-etl/sluice/flumesink/avro"
-	"github.com/sluice-etl/sluice/flumesink/httpsource"
-	"github.com/sluice-etl/sluice/flumesink/netcat"
-	"github.com/sluice-etl/sluice/flumesink/send"
-	"github.com/sluice-etl/sluice/flumesink/socket"
 	"github.com/sluice-etl/sluice/flumesink/spark"
-	"github.com/sluice-etl/sluice/flumesink/syslog"
 	"github.com/sluice-etl/sluice/flumesink/thrift"
-	"github.com/sluice-etl/sluice/flumesink/watch"
 	"github.com/sluice-etl/sluice/kafkaio"
 	"github.com/sluice-etl/sluice/mysqlout"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/query"
+	"github.com/sluice-etl/sluice/receiver"
+	"github.com/sluice-etl/sluice/receiver/filewatch"
+	httpreceiver "github.com/sluice-etl/sluice/receiver/http"
+	"github.com/sluice-etl/sluice/receiver/netcat"
+	"github.com/sluice-etl/sluice/receiver/socket"
+	"github.com/sluice-etl/sluice/receiver/syslog"
 	"github.com/sluice-etl/sluice/status"
 )
 
@@ -75,7 +75,7 @@ func TestDefaults(t *testing.T) {
 		got, want any
 	}{
 		{"kafkaio", kafka, kafkaio.DefaultConfig()},
-		{"flumesink", o.admission(), flumesink.DefaultConfig()},
+		{"flumesink", o.admission(), receiver.DefaultConfig()},
 		{"avro", o.avro(nil, shutdown), avroDefaults()},
 		{"thrift", o.thrift(nil, shutdown), thriftDefaults()},
 		{"http", o.http(nil, shutdown), httpDefaults()},
@@ -84,7 +84,7 @@ func TestDefaults(t *testing.T) {
 		{"syslog fields", o.syslog(nil, shutdown).KeepFields, syslog.DefaultConfig().KeepFields},
 		{"spark", o.spark(shutdown), spark.DefaultConfig()},
 		{"socket", o.socket(o.AckTimeout, shutdown), socket.DefaultConfig()},
-		{"watch", o.watch(o.AckTimeout, shutdown), watch.DefaultConfig()},
+		{"watch", o.watch(o.AckTimeout, shutdown), filewatch.DefaultConfig()},
 		{"batch", o.BatchOptions.config(shutdown), batch.DefaultConfig()},
 		{"pool", conns, pool.DefaultConfig()},
 		{"mysqlout", o.JobOptions.config(), mysqlout.DefaultConfig()},
@@ -105,7 +105,7 @@ func TestDefaults_send(t *testing.T) {
 	withoutEnvironment(t)
 	var c commands
 	parse(t, &c, "send", "-")
-	got, want := c.Send, send.DefaultConfig()
+	got, want := c.Send, flumeclient.DefaultConfig()
 	if got.BatchSize != want.Batch || got.Connections != want.Connections || int(got.MaxLineBytes) != want.MaxLineBytes ||
 		got.AnswerTimeout != avro.DefaultClientConfig("").RequestTimeout || !got.Resend ||
 		thrift.Protocol(got.ThriftProtocol) != thrift.DefaultClientConfig("").Protocol {
@@ -148,8 +148,8 @@ func TestFlags(t *testing.T) {
 }
 
 // httpDefaults is the receiver's, with the version of TLS that stands in the help.
-func httpDefaults() httpsource.Config {
-	c := httpsource.DefaultConfig()
+func httpDefaults() httpreceiver.Config {
+	c := httpreceiver.DefaultConfig()
 	c.TLS.MinVersion = "1.2"
 	return c
 }

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sluice-etl/sluice/flumesink/send"
+	"github.com/sluice-etl/sluice/flumeclient"
 	"github.com/sluice-etl/sluice/internal/etltest"
 	"github.com/sluice-etl/sluice/internal/quote"
 )
@@ -69,7 +69,7 @@ func TestProgress_hostileText(t *testing.T) {
 		var out bytes.Buffer
 		p := &progress{out: &out, rewrite: rewrite}
 		p.note(errors.New(hostile))
-		p.show(send.Summary{Elapsed: time.Minute})
+		p.show(flumeclient.Summary{Elapsed: time.Minute})
 		wantSafe(t, "progress", strings.TrimPrefix(out.String(), "\r"))
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sluice-etl/sluice/flumesink/listen"
+	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
 // What a receiver's errors name as options, the command has.
@@ -19,14 +19,14 @@ func TestErrorsNameOptions(t *testing.T) {
 	}
 	o := c.Run.ReceiverOptions
 	name := regexp.MustCompile(`--[a-z][a-z-]*[a-z]`)
-	bad := func(c *listen.Config) {
+	bad := func(c *netserver.Config) {
 		c.Listen, c.MaxConnections, c.MaxConnectionsPerAddress, c.AckTimeout = "", 0, 0, 0
-		c.TLS = listen.TLS{Cert: "x", Required: true, ClientCA: "x", MinVersion: "9", MaxVersion: "9"}
+		c.TLS = netserver.TLS{Cert: "x", Required: true, ClientCA: "x", MinVersion: "9", MaxVersion: "9"}
 	}
 	avro, thrift, http := o.avro(nil, time.Second), o.thrift(nil, time.Second), o.http(nil, time.Second)
 	netcat, syslog := o.netcat(nil, time.Second), o.syslog(nil, time.Second)
 	for receiver, r := range map[string]struct {
-		c        *listen.Config
+		c        *netserver.Config
 		validate func() error
 	}{
 		"avro":   {&avro.Config, avro.Validate},

@@ -3,8 +3,8 @@ package cli
 import (
 	"time"
 
-	"github.com/sluice-etl/sluice/flumesink/socket"
-	"github.com/sluice-etl/sluice/flumesink/watch"
+	"github.com/sluice-etl/sluice/receiver/filewatch"
+	"github.com/sluice-etl/sluice/receiver/socket"
 )
 
 // FileOptions say which servers of lines are connected to, and which folders are watched for files.
@@ -25,8 +25,8 @@ func (o FileOptions) socket(ack, shutdown time.Duration) socket.Config {
 	return c
 }
 
-func (o FileOptions) watch(ack, shutdown time.Duration) watch.Config {
-	c := watch.DefaultConfig()
+func (o FileOptions) watch(ack, shutdown time.Duration) filewatch.Config {
+	c := filewatch.DefaultConfig()
 	c.Dirs, c.State, c.Interval, c.Batch, c.MaxLineBytes = o.WatchDir, o.WatchState, o.WatchInterval, o.WatchBatch, int(o.WatchMaxLine)
 	c.AckTimeout, c.ShutdownTimeout = ack, shutdown
 	return c

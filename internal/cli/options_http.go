@@ -3,8 +3,8 @@ package cli
 import (
 	"time"
 
-	"github.com/sluice-etl/sluice/flumesink"
-	"github.com/sluice-etl/sluice/flumesink/httpsource"
+	"github.com/sluice-etl/sluice/receiver"
+	httpreceiver "github.com/sluice-etl/sluice/receiver/http"
 )
 
 // HTTPOptions say where events come in over HTTP, as Flume's HTTP source takes them.
@@ -22,8 +22,8 @@ type AddressLimits struct {
 	PerAddress  int `group:"receivers" name:"connections-per-address" default:"1000" help:"Open connections of one address."`
 }
 
-func (o ReceiverOptions) http(filter *flumesink.IPFilter, shutdown time.Duration) httpsource.Config {
-	c := httpsource.DefaultConfig()
+func (o ReceiverOptions) http(filter *receiver.IPFilter, shutdown time.Duration) httpreceiver.Config {
+	c := httpreceiver.DefaultConfig()
 	o.common(&c.Config, filter, shutdown)
 	o.HTTPMax.apply(&c.Limits)
 	c.KeepPacked = o.GunzipBodies == "off"

@@ -3,10 +3,10 @@ package cli
 import (
 	"time"
 
-	"github.com/sluice-etl/sluice/flumesink"
-	"github.com/sluice-etl/sluice/flumesink/datagram"
-	"github.com/sluice-etl/sluice/flumesink/netcat"
-	"github.com/sluice-etl/sluice/flumesink/syslog"
+	"github.com/sluice-etl/sluice/receiver"
+	"github.com/sluice-etl/sluice/receiver/netcat"
+	"github.com/sluice-etl/sluice/receiver/syslog"
+	"github.com/sluice-etl/sluice/receiver/udp"
 )
 
 // LineOptions say where lines come in, as Flume's netcat and syslog sources take them.
@@ -24,7 +24,7 @@ type LineOptions struct {
 	SyslogTLS       TLSOptions    `embed:"" prefix:"syslog-tls-"`
 }
 
-func (o ReceiverOptions) netcat(filter *flumesink.IPFilter, shutdown time.Duration) netcat.Config {
+func (o ReceiverOptions) netcat(filter *receiver.IPFilter, shutdown time.Duration) netcat.Config {
 	c := netcat.DefaultConfig()
 	o.common(&c.Config, filter, shutdown)
 	c.MaxConnections, c.MaxConnectionsPerAddress = o.NetcatConns.Connections, o.NetcatConns.PerAddress
@@ -33,7 +33,7 @@ func (o ReceiverOptions) netcat(filter *flumesink.IPFilter, shutdown time.Durati
 	return c
 }
 
-func (o ReceiverOptions) syslog(filter *flumesink.IPFilter, shutdown time.Duration) syslog.Config {
+func (o ReceiverOptions) syslog(filter *receiver.IPFilter, shutdown time.Duration) syslog.Config {
 	c := syslog.DefaultConfig()
 	o.common(&c.Config, filter, shutdown)
 	c.MaxConnections, c.MaxConnectionsPerAddress = o.SyslogConns.Connections, o.SyslogConns.PerAddress
@@ -44,7 +44,7 @@ func (o ReceiverOptions) syslog(filter *flumesink.IPFilter, shutdown time.Durati
 }
 
 // datagrams is what the receivers of datagrams have alike.
-func (o ReceiverOptions) datagrams(c datagram.Config, address string, filter *flumesink.IPFilter, shutdown time.Duration) datagram.Config {
+func (o ReceiverOptions) datagrams(c udp.Config, address string, filter *receiver.IPFilter, shutdown time.Duration) udp.Config {
 	c.Listen, c.AckTimeout, c.ShutdownTimeout, c.Filter = address, o.AckTimeout, shutdown, filter
 	return c
 }

@@ -5,14 +5,14 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/sluice-etl/sluice/flumesink"
 	"github.com/sluice-etl/sluice/flumesink/avro"
-	"github.com/sluice-etl/sluice/flumesink/listen"
-	"github.com/sluice-etl/sluice/flumesink/netcat"
 	"github.com/sluice-etl/sluice/flumesink/spark"
-	"github.com/sluice-etl/sluice/flumesink/syslog"
 	"github.com/sluice-etl/sluice/flumesink/thrift"
 	"github.com/sluice-etl/sluice/internal/app"
+	"github.com/sluice-etl/sluice/receiver"
+	"github.com/sluice-etl/sluice/receiver/netcat"
+	"github.com/sluice-etl/sluice/receiver/netserver"
+	"github.com/sluice-etl/sluice/receiver/syslog"
 )
 
 // ReceiverOptions say where events come in, and what a sender may ask of us.
@@ -50,7 +50,7 @@ type LimitOptions struct {
 	BodyBytes   Bytes `group:"receivers" default:"16MiB" help:"Bytes of an event's body."`
 }
 
-func (o LimitOptions) apply(l *flumesink.Limits) {
+func (o LimitOptions) apply(l *receiver.Limits) {
 	l.MaxFrameBytes, l.MaxBatchEvents, l.MaxHeaders = int(o.FrameBytes), o.BatchEvents, o.Headers
 	l.MaxHeaderBytes, l.MaxBodyBytes = int(o.HeaderBytes), int(o.BodyBytes)
 }
@@ -62,7 +62,7 @@ type ConnOptions struct {
 	Pipelined   int `group:"receivers" default:"8" help:"Requests of one connection under way at once."`
 }
 
-func (o ConnOptions) apply(c *listen.Config) {
+func (o ConnOptions) apply(c *netserver.Config) {
 	c.MaxConnections, c.MaxConnectionsPerAddress, c.MaxPipelined = o.Connections, o.PerAddress, o.Pipelined
 }
 
@@ -77,25 +77,25 @@ type TLSOptions struct {
 }
 
 // apply leaves the receiver's own newest version where none is given.
-func (o TLSOptions) apply(c *listen.TLS) {
+func (o TLSOptions) apply(c *netserver.TLS) {
 	c.Cert, c.Key, c.ClientCA, c.Required, c.MinVersion = o.Cert, o.Key, o.ClientCA, o.Required, o.MinVersion
 	if o.MaxVersion != "" {
 		c.MaxVersion = o.MaxVersion
 	}
 }
 
-func (o ReceiverOptions) admission() flumesink.Config {
-	c := flumesink.DefaultConfig()
+func (o ReceiverOptions) admission() receiver.Config {
+	c := receiver.DefaultConfig()
 	c.MaxBytesInFlight = int64(o.MaxBytesInFlight)
 	return c
 }
 
 // common is what all receivers that listen have alike.
-func (o ReceiverOptions) common(c *listen.Config, filter *flumesink.IPFilter, shutdown time.Duration) {
+func (o ReceiverOptions) common(c *netserver.Config, filter *receiver.IPFilter, shutdown time.Duration) {
 	c.AckTimeout, c.ShutdownTimeout, c.Filter = o.AckTimeout, shutdown, filter
 }
 
-func (o ReceiverOptions) avro(filter *flumesink.IPFilter, shutdown time.Duration) avro.Config {
+func (o ReceiverOptions) avro(filter *receiver.IPFilter, shutdown time.Duration) avro.Config {
 	c := avro.DefaultConfig()
 	o.common(&c.Config, filter, shutdown)
 	o.AvroConns.apply(&c.Config)
@@ -106,7 +106,7 @@ func (o ReceiverOptions) avro(filter *flumesink.IPFilter, shutdown time.Duration
 	return c
 }
 
-func (o ReceiverOptions) thrift(filter *flumesink.IPFilter, shutdown time.Duration) thrift.Config {
+func (o ReceiverOptions) thrift(filter *receiver.IPFilter, shutdown time.Duration) thrift.Config {
 	c := thrift.DefaultConfig()
 	o.common(&c.Config, filter, shutdown)
 	o.ThriftMax.apply(&c.Limits)
@@ -127,7 +127,7 @@ func (o ReceiverOptions) spark(shutdown time.Duration) spark.Config {
 
 // receive puts what the options say into cfg, and turns receiving on where there is anything to receive by.
 func (o *ReceiverOptions) receive(cfg *app.Config) error {
-	filter, err := flumesink.ParseIPFilter(o.IPFilter)
+	filter, err := receiver.ParseIPFilter(o.IPFilter)
 	if err != nil {
 		err = usageError{err}
 	}

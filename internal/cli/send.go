@@ -14,12 +14,12 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/flumeclient"
 	"github.com/sluice-etl/sluice/flumesink/avro"
-	"github.com/sluice-etl/sluice/flumesink/listen"
-	"github.com/sluice-etl/sluice/flumesink/send"
 	"github.com/sluice-etl/sluice/flumesink/thrift"
 	"github.com/sluice-etl/sluice/internal/quote"
+	"github.com/sluice-etl/sluice/receiver"
+	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
 type sendCmd struct {
@@ -63,7 +63,7 @@ func (c *sendCmd) Run(ctx context.Context, k *kong.Context, s Streams) error {
 	}
 	p := &progress{out: s.Err, rewrite: IsTerminal(s.Err)}
 	dial = p.watch(dial)
-	cfg := send.DefaultConfig()
+	cfg := flumeclient.DefaultConfig()
 	cfg.Batch, cfg.Connections, cfg.Resend = c.BatchSize, c.Connections, c.Resend
 	cfg.MaxLineBytes = int(c.MaxLineBytes)
 	cfg.Progress, cfg.ProgressEvery = p.show, progressEvery
@@ -71,7 +71,7 @@ func (c *sendCmd) Run(ctx context.Context, k *kong.Context, s Streams) error {
 		cfg.ProgressEvery = 200 * time.Millisecond
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
-		cfg.Headers = append(cfg.Headers, flumesink.Header{Key: []byte(name), Value: []byte(c.Headers[name])})
+		cfg.Headers = append(cfg.Headers, receiver.Header{Key: []byte(name), Value: []byte(c.Headers[name])})
 	}
 	if err := inOptionsWords(k, cfg.Validate()); err != nil {
 		return err
@@ -81,7 +81,7 @@ func (c *sendCmd) Run(ctx context.Context, k *kong.Context, s Streams) error {
 		return err
 	}
 	defer closeAll()
-	sum, err := send.Run(ctx, cfg, dial, inputs)
+	sum, err := flumeclient.Run(ctx, cfg, dial, inputs)
 	p.end()
 	fmt.Fprintln(s.Out, inWords(sum))
 	if err != nil && ctx.Err() != nil {
@@ -91,7 +91,7 @@ func (c *sendCmd) Run(ctx context.Context, k *kong.Context, s Streams) error {
 }
 
 // dialer is how to reach --to.
-func (c *sendCmd) dialer(k *kong.Context) (send.Dial, error) {
+func (c *sendCmd) dialer(k *kong.Context) (flumeclient.Dial, error) {
 	if c.To == "" {
 		return nil, usageError{errors.New("--to is empty, must be avro://HOST:PORT or thrift://HOST:PORT")}
 	}
@@ -115,26 +115,26 @@ func (c *sendCmd) dialer(k *kong.Context) (send.Dial, error) {
 		if err := cfg.Validate(); err != nil {
 			return nil, usageError{fmt.Errorf("--to or what belongs to it: %w", err)}
 		}
-		return func(ctx context.Context) (send.Client, error) { return thrift.Dial(ctx, cfg) }, nil
+		return func(ctx context.Context) (flumeclient.Client, error) { return thrift.Dial(ctx, cfg) }, nil
 	}
 	cfg := avro.DefaultClientConfig(u.Host)
 	cfg.RequestTimeout, cfg.Dialer = c.AnswerTimeout, wrapped
 	if err := cfg.Validate(); err != nil {
 		return nil, usageError{fmt.Errorf("--to or what belongs to it: %w", err)}
 	}
-	return func(ctx context.Context) (send.Client, error) { return avro.Dial(ctx, cfg) }, nil
+	return func(ctx context.Context) (flumeclient.Client, error) { return avro.Dial(ctx, cfg) }, nil
 }
 
 // wrapped is how the connection is made.
-func (c *sendCmd) wrapped() listen.Dialer {
-	return listen.Dialer{
+func (c *sendCmd) wrapped() netserver.Dialer {
+	return netserver.Dialer{
 		TLS: c.TLS, CA: c.TLSCA, ServerName: c.TLSServerName, Insecure: c.TLSInsecure, Cert: c.TLSCert, Key: c.TLSKey,
-		Deflate: listen.Deflate(c.Deflate),
+		Deflate: netserver.Deflate(c.Deflate),
 	}
 }
 
 // openAll opens every file before the first line is read, so that a name that is wrong costs nothing.
-func openAll(names []string, stdin io.Reader) (inputs []send.Input, closeAll func(), err error) {
+func openAll(names []string, stdin io.Reader) (inputs []flumeclient.Input, closeAll func(), err error) {
 	var open []*os.File
 	closeAll = func() {
 		for _, f := range open {
@@ -143,7 +143,7 @@ func openAll(names []string, stdin io.Reader) (inputs []send.Input, closeAll fun
 	}
 	for _, name := range names {
 		if name == "-" {
-			inputs = append(inputs, send.Input{Name: "standard input", Reader: stdin})
+			inputs = append(inputs, flumeclient.Input{Name: "standard input", Reader: stdin})
 			continue
 		}
 		f, err := os.Open(name)
@@ -156,13 +156,13 @@ func openAll(names []string, stdin io.Reader) (inputs []send.Input, closeAll fun
 			return nil, nil, usageError{errors.Join(fmt.Errorf("%s is a folder: name its files", name), f.Close())}
 		}
 		open = append(open, f)
-		inputs = append(inputs, send.Input{Name: name, Reader: f})
+		inputs = append(inputs, flumeclient.Input{Name: name, Reader: f})
 	}
 	return inputs, closeAll, nil
 }
 
 // inWords is a summary in one line.
-func inWords(s send.Summary) string {
+func inWords(s flumeclient.Summary) string {
 	return fmt.Sprintf("%d sent, %d acked, %d sent again in %.1fs: %.0f events/s, %.1f MB/s, answers in %s (p50) and %s (p99)",
 		s.Sent, s.Acked, s.Resent, s.Elapsed.Seconds(), s.Rate, float64(s.Bytes)/1e6/max(s.Elapsed.Seconds(), 1e-9),
 		s.P50.Round(10*time.Microsecond), s.P99.Round(10*time.Microsecond))
@@ -181,7 +181,7 @@ type progress struct {
 	trouble atomic.Pointer[string]
 }
 
-func (p *progress) show(s send.Summary) {
+func (p *progress) show(s flumeclient.Summary) {
 	line := inWords(s)
 	if t := p.trouble.Load(); t != nil {
 		line += "; " + quote.Text(*t)
@@ -205,8 +205,8 @@ func (p *progress) end() {
 }
 
 // watch takes note of what goes wrong on the connections.
-func (p *progress) watch(dial send.Dial) send.Dial {
-	return func(ctx context.Context) (send.Client, error) {
+func (p *progress) watch(dial flumeclient.Dial) flumeclient.Dial {
+	return func(ctx context.Context) (flumeclient.Client, error) {
 		c, err := dial(ctx)
 		if err != nil {
 			p.note(err)
@@ -226,12 +226,12 @@ func (p *progress) note(err error) {
 }
 
 type watched struct {
-	send.Client
+	flumeclient.Client
 	progress *progress
 }
 
-// Append implements send.Client.
-func (w watched) Append(ctx context.Context, events []flumesink.Event) error {
+// Append implements flumeclient.Client.
+func (w watched) Append(ctx context.Context, events []receiver.Event) error {
 	err := w.Client.Append(ctx, events)
 	w.progress.note(err)
 	return err

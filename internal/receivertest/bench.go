@@ -11,14 +11,14 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/receiver"
 )
 
 // Discard is an Appender that counts events and acknowledges at once.
 type Discard struct{ events, bytes atomic.Int64 }
 
-// Append implements flumesink.Appender. It looks at every event, as one that produces does.
-func (d *Discard) Append(_ context.Context, r flumesink.Request) error {
+// Append implements receiver.Appender. It looks at every event, as one that produces does.
+func (d *Discard) Append(_ context.Context, r receiver.Request) error {
 	n := 0
 	for i := range r.Events {
 		n += len(r.Events[i].Body)
@@ -29,7 +29,7 @@ func (d *Discard) Append(_ context.Context, r flumesink.Request) error {
 	return nil
 }
 
-// Ready implements flumesink.Appender.
+// Ready implements receiver.Appender.
 func (*Discard) Ready(context.Context) error { return nil }
 
 // Arrived fails a benchmark where another number of events has arrived.
@@ -42,9 +42,9 @@ func (d *Discard) Arrived(tb testing.TB, want int) {
 
 // Run runs the receiver that of makes, without a log and metrics, until the test or benchmark ends, and returns its
 // address.
-func Run(tb testing.TB, of func(*flumesink.Frames, *slog.Logger, prometheus.Registerer) Receiver) string {
+func Run(tb testing.TB, of func(*receiver.Frames, *slog.Logger, prometheus.Registerer) Receiver) string {
 	tb.Helper()
-	r := of(flumesink.NewFrames(flumesink.NewAdmission(flumesink.DefaultConfig(), nil)), nil, nil)
+	r := of(receiver.NewFrames(receiver.NewAdmission(receiver.DefaultConfig(), nil)), nil, nil)
 	addr, err := r.Listen(tb.Context())
 	if err != nil {
 		tb.Fatal(err)

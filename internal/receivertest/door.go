@@ -10,20 +10,20 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/sluice-etl/sluice/flumesink"
-	"github.com/sluice-etl/sluice/flumesink/listen"
+	"github.com/sluice-etl/sluice/receiver"
+	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
 // Door is a receiver of Flume's RPC as the promises see it: by its protocol's bytes. Its methods are the tests of what
 // every such receiver promises; each package calls them by the names of the rules.
 type Door struct {
 	// Start runs a receiver on a free port; change may be nil.
-	Start func(t *testing.T, a flumesink.Appender, change func(*listen.Config)) *Rig
+	Start func(t *testing.T, a receiver.Appender, change func(*netserver.Config)) *Rig
 	// Call is request number n of a connection, from 1, and OK its answer.
-	Call func(tb testing.TB, n int, es []flumesink.Event) []byte
+	Call func(tb testing.TB, n int, es []receiver.Event) []byte
 	OK   func(tb testing.TB, n int) []byte
 	// Append sends events by a client of the package's own.
-	Append func(t *testing.T, g *Rig) func(context.Context, []flumesink.Event) error
+	Append func(t *testing.T, g *Rig) func(context.Context, []receiver.Event) error
 	// HalfFrame is more bytes than a connection that waits for a frame holds, and less than one in a frame does.
 	HalfFrame int64
 }
@@ -32,7 +32,7 @@ type Door struct {
 func (d Door) AckTimeoutClosesUnanswered(t *testing.T) {
 	t.Parallel()
 	k := Hold()
-	g := d.Start(t, k, func(c *listen.Config) { c.AckTimeout = 100 * time.Millisecond })
+	g := d.Start(t, k, func(c *netserver.Config) { c.AckTimeout = 100 * time.Millisecond })
 	c := g.Dial()
 	begun := time.Now()
 	c.Send(d.Call(t, 1, Events("a", "b")))
@@ -56,12 +56,12 @@ func (d Door) AckTimeoutClosesUnanswered(t *testing.T) {
 func (d Door) LateAckIsNotAnswered(t *testing.T) {
 	t.Parallel()
 	closed := make(chan struct{})
-	k := &Kafka{OnAppend: func(ctx context.Context, r flumesink.Request) error {
+	k := &Kafka{OnAppend: func(ctx context.Context, r receiver.Request) error {
 		defer r.Release()
 		<-closed
 		return nil
 	}}
-	g := d.Start(t, k, func(c *listen.Config) { c.AckTimeout = 50 * time.Millisecond })
+	g := d.Start(t, k, func(c *netserver.Config) { c.AckTimeout = 50 * time.Millisecond })
 	c := g.Dial()
 	c.Send(d.Call(t, 1, Events("a")))
 	c.Closed()
@@ -76,13 +76,13 @@ func (d Door) LateAckIsNotAnswered(t *testing.T) {
 func (d Door) TimeoutFromTheFirstByte(t *testing.T) {
 	t.Parallel()
 	deadlines := make(chan time.Time, 1)
-	k := &Kafka{OnAppend: func(ctx context.Context, r flumesink.Request) error {
+	k := &Kafka{OnAppend: func(ctx context.Context, r receiver.Request) error {
 		defer r.Release()
 		d, _ := ctx.Deadline()
 		deadlines <- d
 		return nil
 	}}
-	g := d.Start(t, k, func(c *listen.Config) { c.AckTimeout = 5 * time.Second })
+	g := d.Start(t, k, func(c *netserver.Config) { c.AckTimeout = 5 * time.Second })
 	c := g.Dial()
 	frame := d.Call(t, 1, Events("a"))
 	begun := time.Now()
@@ -145,7 +145,7 @@ func (d Door) OutageLongerThanAckTimeout(t *testing.T) {
 		}
 		return nil
 	}}
-	g := d.Start(t, k, func(c *listen.Config) { c.AckTimeout = time.Second })
+	g := d.Start(t, k, func(c *netserver.Config) { c.AckTimeout = time.Second })
 	idle := g.Dial()
 	idle.Send(d.Call(t, 1, Events("before")))
 	idle.Expect(d.OK(t, 1))
@@ -162,7 +162,7 @@ func (d Door) OutageLongerThanAckTimeout(t *testing.T) {
 	close(gate)
 	fresh.Expect(d.OK(t, 1))
 	idle.Closed()
-	g.Refused(flumesink.ReasonLate, 1)
+	g.Refused(receiver.ReasonLate, 1)
 	if d := cmp.Diff([]string{"before{}", "fresh{}"}, k.Got()); d != "" {
 		t.Error(d)
 	}
@@ -228,7 +228,7 @@ func (d Door) AppenderCanAskForTheSender(t *testing.T) {
 	c.Close()
 	g.Until("the sender is seen to have gone", r.Gone)
 	r.Release()
-	k.Ack <- flumesink.ErrNotProduced
+	k.Ack <- receiver.ErrNotProduced
 }
 
 // What senders leave behind in a long outage is cleared away, though nothing is read from it.

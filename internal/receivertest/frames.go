@@ -10,8 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/sluice-etl/sluice/flumesink"
-	"github.com/sluice-etl/sluice/flumesink/listen"
+	"github.com/sluice-etl/sluice/receiver"
+	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
 // A sender in the middle of a frame has ack-timeout to finish it; a silent one has for ever, and nobody waits for
@@ -19,7 +19,7 @@ import (
 func (d Door) SlowLoris(t *testing.T) {
 	t.Parallel()
 	k := &Kafka{}
-	g := d.Start(t, k, func(c *listen.Config) { c.AckTimeout = time.Second })
+	g := d.Start(t, k, func(c *netserver.Config) { c.AckTimeout = time.Second })
 	silent, used := g.Dial(), g.Dial()
 	used.Send(d.Call(t, 1, Events("a")))
 	used.Expect(d.OK(t, 1))
@@ -34,7 +34,7 @@ func (d Door) SlowLoris(t *testing.T) {
 	for _, c := range slow {
 		c.Closed()
 	}
-	if log := g.Refused(flumesink.ReasonSlow, senders); strings.Count(log, "WARN") != 1 {
+	if log := g.Refused(receiver.ReasonSlow, senders); strings.Count(log, "WARN") != 1 {
 		t.Errorf("want one line: %s", log)
 	}
 	silent.Send(frame)
@@ -54,7 +54,7 @@ func (d Door) TruncatedFrame(t *testing.T) {
 		c.Send(frame[:cut])
 		c.Close()
 	}
-	g.Refused(flumesink.ReasonTruncated, len(frame)-1)
+	g.Refused(receiver.ReasonTruncated, len(frame)-1)
 	if len(k.Got()) != 0 {
 		t.Errorf("produced %q", k.Got())
 	}
@@ -64,9 +64,9 @@ func (d Door) TruncatedFrame(t *testing.T) {
 // and thousands of frames have been received since.
 func (d Door) FrameWaitsForRelease(t *testing.T) {
 	t.Parallel()
-	first := make(chan flumesink.Request, 1)
+	first := make(chan receiver.Request, 1)
 	k := &Kafka{}
-	k.OnAppend = func(ctx context.Context, r flumesink.Request) error {
+	k.OnAppend = func(ctx context.Context, r receiver.Request) error {
 		if string(r.Events[0].Body[:4]) == "keep" {
 			first <- r
 			<-ctx.Done()
@@ -75,14 +75,14 @@ func (d Door) FrameWaitsForRelease(t *testing.T) {
 		r.Release()
 		return nil
 	}
-	g := d.Start(t, k, func(c *listen.Config) { c.AckTimeout = 2 * time.Second })
+	g := d.Start(t, k, func(c *netserver.Config) { c.AckTimeout = 2 * time.Second })
 	c := g.Dial()
-	keep := []flumesink.Event{{Headers: []flumesink.Header{{Key: []byte("host"), Value: []byte("kept")}}, Body: []byte("keep me")}, {Body: []byte("me too")}}
+	keep := []receiver.Event{{Headers: []receiver.Header{{Key: []byte("host"), Value: []byte("kept")}}, Body: []byte("keep me")}, {Body: []byte("me too")}}
 	c.Send(d.Call(t, 1, keep))
 	c.Closed()
 	r := <-first
 	other := d.Append(t, g)
-	es := []flumesink.Event{{Headers: []flumesink.Header{{Key: []byte("zzzz"), Value: []byte("zzzz")}}, Body: []byte(strings.Repeat("z", 40))}, {Body: []byte("zzzzzz")}}
+	es := []receiver.Event{{Headers: []receiver.Header{{Key: []byte("zzzz"), Value: []byte("zzzz")}}, Body: []byte(strings.Repeat("z", 40))}, {Body: []byte("zzzzzz")}}
 	for range 2000 {
 		if err := other(t.Context(), es); err != nil {
 			t.Fatal(err)
@@ -138,7 +138,7 @@ func (d Door) GracefulStop(t *testing.T) {
 func (d Door) ShutdownTimeoutClosesUnanswered(t *testing.T) {
 	t.Parallel()
 	k := Hold()
-	g := d.Start(t, k, func(c *listen.Config) { c.ShutdownTimeout = 50 * time.Millisecond })
+	g := d.Start(t, k, func(c *netserver.Config) { c.ShutdownTimeout = 50 * time.Millisecond })
 	c := g.Dial()
 	c.Send(d.Call(t, 1, Events("a", "b")))
 	r := <-k.Came
@@ -172,7 +172,7 @@ func (d Door) StopWhileNotReady(t *testing.T) {
 // Any error of Append means no answer.
 func (d Door) NoAnswerAfterAnError(t *testing.T) {
 	t.Parallel()
-	k := &Kafka{OnAppend: func(ctx context.Context, r flumesink.Request) error {
+	k := &Kafka{OnAppend: func(ctx context.Context, r receiver.Request) error {
 		r.Release()
 		return errors.New("not authorised")
 	}}

@@ -9,31 +9,31 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/sluice-etl/sluice/flumesink"
-	"github.com/sluice-etl/sluice/flumesink/listen"
+	"github.com/sluice-etl/sluice/receiver"
+	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
 // EventsAboveLimits returns one event for each limit of an event in the defaults, by the limit's label.
-func EventsAboveLimits() map[string]flumesink.Event {
-	limits := flumesink.DefaultLimits("")
-	var many []flumesink.Header
+func EventsAboveLimits() map[string]receiver.Event {
+	limits := receiver.DefaultLimits("")
+	var many []receiver.Header
 	for i := range limits.MaxHeaders + 44 {
-		many = append(many, flumesink.Header{Key: fmt.Appendf(nil, "k%d", i), Value: []byte("v")})
+		many = append(many, receiver.Header{Key: fmt.Appendf(nil, "k%d", i), Value: []byte("v")})
 	}
-	return map[string]flumesink.Event{
-		flumesink.ReasonHeaders: {Headers: many, Body: []byte("bad")},
-		flumesink.ReasonHeaderBytes: {Headers: []flumesink.Header{
+	return map[string]receiver.Event{
+		receiver.ReasonHeaders: {Headers: many, Body: []byte("bad")},
+		receiver.ReasonHeaderBytes: {Headers: []receiver.Header{
 			{Key: []byte("host"), Value: []byte("web")}, {Key: []byte("large"), Value: bytes.Repeat([]byte("x"), 70_000)}, {Key: []byte("b"), Value: []byte("c")},
 		}, Body: []byte("bad")},
-		flumesink.ReasonBodyBytes: {Headers: []flumesink.Header{{Key: []byte("host"), Value: []byte("web")}}, Body: bytes.Repeat([]byte("bad"), limits.MaxBodyBytes/3+1)},
+		receiver.ReasonBodyBytes: {Headers: []receiver.Header{{Key: []byte("host"), Value: []byte("web")}}, Body: bytes.Repeat([]byte("bad"), limits.MaxBodyBytes/3+1)},
 	}
 }
 
 // keptOf is how many headers of such an event are kept.
-var keptOf = map[string]int{flumesink.ReasonHeaders: 256, flumesink.ReasonHeaderBytes: 1, flumesink.ReasonBodyBytes: 1}
+var keptOf = map[string]int{receiver.ReasonHeaders: 256, receiver.ReasonHeaderBytes: 1, receiver.ReasonBodyBytes: 1}
 
 // WantDead compares an event with what becomes of the one above the limit: whole body, the headers that fit, the reason.
-func WantDead(t *testing.T, label string, got flumesink.Event) {
+func WantDead(t *testing.T, label string, got receiver.Event) {
 	t.Helper()
 	bad, kept := EventsAboveLimits()[label], keptOf[label]
 	if got.Dead == nil {
@@ -60,7 +60,7 @@ func (d Door) EventAboveALimitIsADeadLetter(t *testing.T) {
 			k := &Kafka{}
 			g := d.Start(t, k, nil)
 			c := g.Dial()
-			c.Send(d.Call(t, 1, []flumesink.Event{{Body: []byte("before")}, bad, {Body: []byte("after")}}))
+			c.Send(d.Call(t, 1, []receiver.Event{{Body: []byte("before")}, bad, {Body: []byte("after")}}))
 			c.Expect(d.OK(t, 1))
 			c.Send(d.Call(t, 2, Events("next")))
 			c.Expect(d.OK(t, 2))
@@ -82,12 +82,12 @@ func (d Door) EventAboveALimitIsADeadLetter(t *testing.T) {
 func (d Door) FrameAboveALimitCloses(t *testing.T) {
 	t.Parallel()
 	k := &Kafka{}
-	g := d.Start(t, k, func(c *listen.Config) { c.AckTimeout = Patience })
+	g := d.Start(t, k, func(c *netserver.Config) { c.AckTimeout = Patience })
 	c := g.Dial()
-	many := make([]flumesink.Event, flumesink.DefaultLimits("").MaxBatchEvents+1)
+	many := make([]receiver.Event, receiver.DefaultLimits("").MaxBatchEvents+1)
 	c.Send(d.Call(t, 1, many))
 	c.Closed()
-	g.Refused(flumesink.ReasonBatchEvents, 1)
+	g.Refused(receiver.ReasonBatchEvents, 1)
 	if n := len(k.Events()); n != 0 {
 		t.Errorf("%d events produced, want none", n)
 	}
@@ -107,8 +107,8 @@ func (d Door) PackedBodiesAreUnpacked(t *testing.T) {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	id := []flumesink.Header{{Key: []byte("guId"), Value: []byte("1")}}
-	c.Send(d.Call(t, 1, []flumesink.Event{{Headers: id, Body: b.Bytes()}, {Body: b.Bytes()}, {Headers: id, Body: b.Bytes()[:15]}, {Headers: id, Body: []byte("plain")}}))
+	id := []receiver.Header{{Key: []byte("guId"), Value: []byte("1")}}
+	c.Send(d.Call(t, 1, []receiver.Event{{Headers: id, Body: b.Bytes()}, {Body: b.Bytes()}, {Headers: id, Body: b.Bytes()[:15]}, {Headers: id, Body: []byte("plain")}}))
 	c.Expect(d.OK(t, 1))
 	want := []string{"a line{guId=1}", b.String() + "{}", b.String()[:15] + "{guId=1}dead:gzip", "plain{guId=1}"}
 	if d := cmp.Diff(want, k.Got()); d != "" {

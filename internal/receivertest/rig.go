@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/sluice-etl/sluice/flumesink"
+	"github.com/sluice-etl/sluice/receiver"
 )
 
 // Patience is how long a test waits for what must come.
@@ -29,7 +29,7 @@ type Rig struct {
 	T         *testing.T
 	Addr      string
 	Reg       *prometheus.Registry
-	Admission *flumesink.Admission
+	Admission *receiver.Admission
 	Log       Log
 	// Cancel ends Run's context.
 	Cancel context.CancelFunc
@@ -38,11 +38,11 @@ type Rig struct {
 
 // Start runs the receiver that of makes of memory, a log and metrics. It ends with the test, and must then have given all
 // memory back.
-func Start(t *testing.T, of func(*flumesink.Frames, *slog.Logger, prometheus.Registerer) Receiver) *Rig {
+func Start(t *testing.T, of func(*receiver.Frames, *slog.Logger, prometheus.Registerer) Receiver) *Rig {
 	t.Helper()
 	g := &Rig{T: t, Reg: prometheus.NewPedanticRegistry(), done: make(chan error, 1)}
-	g.Admission = flumesink.NewAdmission(flumesink.DefaultConfig(), g.Reg)
-	r := of(flumesink.NewFrames(g.Admission), slog.New(slog.NewTextHandler(&g.Log, nil)), g.Reg)
+	g.Admission = receiver.NewAdmission(receiver.DefaultConfig(), g.Reg)
+	r := of(receiver.NewFrames(g.Admission), slog.New(slog.NewTextHandler(&g.Log, nil)), g.Reg)
 	addr, err := r.Listen(t.Context())
 	if err != nil {
 		t.Fatal(err)

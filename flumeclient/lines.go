@@ -1,0 +1,149 @@
+package flumeclient
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/sluice-etl/sluice/internal/textfile"
+	"github.com/sluice-etl/sluice/receiver"
+)
+
+// batch is lines and the events made of them. Its memory is used again.
+type batch struct {
+	arena  []byte // the lines, one after the other
+	ends   []int  // of each line in the arena
+	events []receiver.Event
+	since  time.Time // its first line
+}
+
+// seal makes the events; the arena does not move any more.
+func (b *batch) seal(headers []receiver.Header) {
+	b.events = b.events[:0]
+	from := 0
+	for _, to := range b.ends {
+		b.events = append(b.events, receiver.Event{Headers: headers, Body: b.arena[from:to:to]})
+		from = to
+	}
+}
+
+// lines cuts the input into batches. Its reading half blocks in Read; the other half hands over a batch that has
+// waited long enough for more.
+type lines struct {
+	cfg  Config
+	full chan *batch
+	free sync.Pool // of *batch
+
+	mu  sync.Mutex // guards now, and keeps batches in order
+	now *batch
+}
+
+// read reads all inputs and returns at their end, at an error, or when ctx ends and Read returns.
+func (l *lines) read(ctx context.Context, inputs []Input) error {
+	for _, in := range inputs {
+		if err := l.readOne(ctx, in); err != nil {
+			return err
+		}
+	}
+	return l.handOver(ctx, 0)
+}
+
+func (l *lines) readOne(ctx context.Context, in Input) error {
+	r := bufio.NewReaderSize(in.Reader, 256<<10)
+	for number := 1; ; number++ {
+		length := 0
+		for {
+			piece, err := r.ReadSlice('\n')
+			ended := err == nil
+			if ended {
+				piece = bytes.TrimSuffix(piece, []byte{'\n'})
+			}
+			if number == 1 && length == 0 {
+				piece = bytes.TrimPrefix(piece, []byte(textfile.BOM))
+			}
+			if length += len(piece); length > l.cfg.MaxLineBytes {
+				return fmt.Errorf("%s: line %d is longer than %d bytes: raise --max-line-bytes", in.Name, number, l.cfg.MaxLineBytes)
+			}
+			if err != nil && !errors.Is(err, bufio.ErrBufferFull) && !errors.Is(err, io.EOF) {
+				return fmt.Errorf("read %s: %w", in.Name, err)
+			}
+			end := ended || errors.Is(err, io.EOF)
+			if ended || length > 0 {
+				if err := l.add(ctx, piece, end); err != nil {
+					return err
+				}
+			}
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			if ended {
+				break
+			}
+		}
+	}
+}
+
+// add appends a piece of a line. A batch that a line has begun in is not handed over before the line's end.
+func (l *lines) add(ctx context.Context, piece []byte, end bool) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.now == nil {
+		l.now, _ = l.free.Get().(*batch)
+		if l.now == nil {
+			l.now = new(batch)
+		}
+		l.now.arena, l.now.ends, l.now.since = l.now.arena[:0], l.now.ends[:0], time.Now()
+	}
+	l.now.arena = append(l.now.arena, piece...)
+	if !end {
+		return nil
+	}
+	l.now.ends = append(l.now.ends, len(l.now.arena))
+	if len(l.now.ends) < l.cfg.Batch {
+		return nil
+	}
+	return l.give(ctx)
+}
+
+// handOver gives the batch away where its first line is older than age and its last is whole.
+func (l *lines) handOver(ctx context.Context, age time.Duration) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b := l.now
+	if b == nil || len(b.ends) == 0 || b.ends[len(b.ends)-1] != len(b.arena) || time.Since(b.since) < age {
+		return nil
+	}
+	return l.give(ctx)
+}
+
+// give is called with mu held.
+func (l *lines) give(ctx context.Context) error {
+	b := l.now
+	b.seal(l.cfg.Headers)
+	select {
+	case l.full <- b:
+		l.now = nil
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// linger hands slow batches over until ctx ends.
+func (l *lines) linger(ctx context.Context) {
+	tick := time.NewTicker(l.cfg.Linger)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			_ = l.handOver(ctx, l.cfg.Linger) // fails only when ctx has ended
+		}
+	}
+}

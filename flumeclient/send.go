@@ -1,0 +1,147 @@
+package flumeclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sluice-etl/sluice/receiver"
+)
+
+// Run sends every line of the inputs, one after the other, and returns what was done when all are acked, at the first
+// error, or when ctx ends. A line's end, \n, is not sent; a last line without one is. cfg must be valid.
+//
+// A Read that blocks when ctx ends is not waited for: its goroutine ends when Read returns.
+func Run(ctx context.Context, cfg Config, dial Dial, inputs []Input) (Summary, error) {
+	t := &tally{begun: time.Now()}
+	l := &lines{cfg: cfg, full: make(chan *batch, cfg.Connections)}
+	g, ctx := errgroup.WithContext(ctx)
+	tending, stop := context.WithCancel(ctx)
+	defer stop()
+
+	input := make(chan error, 1)
+	go func() { input <- l.read(ctx, inputs) }()
+	g.Go(func() error {
+		select {
+		case err := <-input:
+			if err == nil {
+				close(l.full) // the senders end when it is empty; linger has nothing left to give
+			}
+			return err
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	})
+	for range cfg.Connections {
+		g.Go(func() error { return (&sender{cfg: cfg, dial: dial, lines: l, tally: t}).run(ctx) })
+	}
+	var tenders errgroup.Group
+	tenders.Go(func() error { l.linger(tending); return nil })
+	if cfg.Progress != nil {
+		tenders.Go(func() error { progress(tending, cfg, t); return nil })
+	}
+	err := g.Wait()
+	stop()
+	_ = tenders.Wait() // they return nil
+	s := t.summary()
+	if cfg.Progress != nil {
+		cfg.Progress(s)
+	}
+	return s, err
+}
+
+func progress(ctx context.Context, cfg Config, t *tally) {
+	tick := time.NewTicker(cfg.ProgressEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			cfg.Progress(t.summary())
+		}
+	}
+}
+
+// sender is one connection.
+type sender struct {
+	cfg    Config
+	dial   Dial
+	lines  *lines
+	tally  *tally
+	client Client
+}
+
+func (s *sender) run(ctx context.Context) error {
+	defer s.close()
+	for {
+		select {
+		case b, ok := <-s.lines.full:
+			if !ok {
+				return nil
+			}
+			if err := s.send(ctx, b); err != nil {
+				return err
+			}
+			s.lines.free.Put(b)
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// send sends one batch until it is acked, where Resend says so.
+func (s *sender) send(ctx context.Context, b *batch) error {
+	tries := 0
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval, pause.MaxInterval = 50*time.Millisecond, 5*time.Second
+	for {
+		err := s.once(ctx, b, &tries)
+		if err == nil {
+			return nil
+		}
+		if !s.cfg.Resend || ctx.Err() != nil {
+			return fmt.Errorf("send %d events: %w", len(b.events), err)
+		}
+		timer := time.NewTimer(pause.NextBackOff())
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return errors.Join(context.Cause(ctx), err)
+		case <-timer.C:
+		}
+	}
+}
+
+// once tries once; tries counts the times that the batch was given to a connection.
+func (s *sender) once(ctx context.Context, b *batch, tries *int) error {
+	if s.client == nil {
+		client, err := s.dial(ctx)
+		if err != nil {
+			return err
+		}
+		s.client = client
+	}
+	s.tally.sending(len(b.events), *tries > 0)
+	*tries++
+	begun := time.Now()
+	err := s.client.Append(ctx, b.events)
+	switch {
+	case err == nil:
+		s.tally.acked(b, time.Since(begun))
+	case !errors.Is(err, receiver.ErrRefused):
+		s.close()
+	}
+	return err
+}
+
+func (s *sender) close() {
+	if s.client != nil {
+		_ = s.client.Close() // what was answered was answered
+		s.client = nil
+	}
+}

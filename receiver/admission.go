@@ -1,0 +1,156 @@
+package receiver
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// ErrNoMemory is returned by [Lease.Grow] when the budget had no room before the deadline.
+var ErrNoMemory = errors.New("no room in the bytes in flight")
+
+// Admission is the budget of bytes in flight over all receivers of a process: memory of frames from their first bytes
+// to their Release. It is safe for concurrent use.
+//
+// A receiver takes memory as bytes arrive, never by a length that was announced. So many frames can be half received
+// when the budget is used up, each waiting for what the others hold. Therefore one lease, the oldest that waits, is
+// favoured: it is given what it asks for beyond the budget until it is released, then the next oldest is. So there is
+// always a frame that can be finished, and memory is bounded by the budget plus one largest frame, with what the Appender takes for it. A favoured sender
+// that falls silent keeps the favour no longer than its receiver's mid-frame time-out, which releases the lease.
+// Waiters are served by the age of their frames, so none is overtaken for ever.
+type Admission struct {
+	limit   int64
+	metrics admissionMetrics
+
+	mu       sync.Mutex // guards what follows
+	used     int64
+	born     uint64    // leases begun so far
+	waiting  []*waiter // in order of their leases' age
+	favoured *Lease
+}
+
+type waiter struct {
+	lease *Lease
+	n     int64
+	given chan struct{} // closed when n was added to the lease
+}
+
+// NewAdmission makes the budget. cfg must be valid; reg may be nil.
+func NewAdmission(cfg Config, reg prometheus.Registerer) *Admission {
+	a := &Admission{limit: cfg.MaxBytesInFlight, metrics: newAdmissionMetrics(reg)}
+	a.metrics.limit.Set(float64(a.limit))
+	return a
+}
+
+// Used is the bytes in flight now.
+func (a *Admission) Used() int64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.used
+}
+
+// Lease is one frame's part of the budget. It begins with [Admission.Begin]; its age is the frame's place in the
+// queue. It is unsafe for concurrent use.
+type Lease struct {
+	a    *Admission
+	born uint64
+	held int64
+}
+
+// Begin starts l anew, empty. l must not hold anything.
+func (a *Admission) Begin(l *Lease) {
+	if l.held != 0 {
+		panic("BUG: lease begun while it holds memory")
+	}
+	a.mu.Lock()
+	a.born++
+	l.a, l.born = a, a.born
+	a.mu.Unlock()
+}
+
+// Grow takes n more bytes. It blocks while there is no room: until ctx ends (its error is returned) or the deadline is
+// reached ([ErrNoMemory]). Nothing is taken then; what the lease held before it still holds.
+func (l *Lease) Grow(ctx context.Context, deadline time.Time, n int64) error {
+	a := l.a
+	a.mu.Lock()
+	if len(a.waiting) == 0 && a.used+n <= a.limit || a.favoured == l {
+		a.take(l, n)
+		a.mu.Unlock()
+		return nil
+	}
+	w := &waiter{lease: l, n: n, given: make(chan struct{})}
+	at, _ := slices.BinarySearchFunc(a.waiting, l.born, func(w *waiter, born uint64) int {
+		if w.lease.born < born {
+			return -1
+		}
+		return 1
+	})
+	a.waiting = slices.Insert(a.waiting, at, w)
+	a.serve()
+	a.mu.Unlock()
+
+	timer := time.NewTimer(time.Until(deadline))
+	defer timer.Stop()
+	var err error
+	select {
+	case <-w.given:
+		return nil
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-timer.C:
+		err = ErrNoMemory
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if i := slices.Index(a.waiting, w); i >= 0 {
+		a.waiting = slices.Delete(a.waiting, i, i+1)
+		a.serve()
+		return err
+	}
+	return nil // given in the meantime
+}
+
+// Release gives everything back, and the favour with it. It may be called again.
+func (l *Lease) Release() {
+	a := l.a
+	if a == nil {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.used -= l.held
+	l.held, l.a = 0, nil
+	if a.favoured == l {
+		a.favoured = nil
+	}
+	a.serve()
+}
+
+// take is called with mu held.
+func (a *Admission) take(l *Lease, n int64) {
+	l.held += n
+	a.used += n
+	a.metrics.used.Set(float64(a.used))
+}
+
+// serve gives waiters what there is room for, oldest first, and the favour where nobody has it. Called with mu held.
+func (a *Admission) serve() {
+	for len(a.waiting) > 0 {
+		w := a.waiting[0]
+		if a.used+w.n > a.limit {
+			if a.favoured != nil {
+				break
+			}
+			a.favoured = w.lease
+		}
+		a.waiting = slices.Delete(a.waiting, 0, 1)
+		a.take(w.lease, w.n)
+		close(w.given)
+	}
+	a.metrics.used.Set(float64(a.used))
+	a.metrics.waiting.Set(float64(len(a.waiting)))
+}

@@ -1,0 +1,121 @@
+package filewatch
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/sluice-etl/sluice/receiver/netserver"
+)
+
+// The options, as findings name them.
+const (
+	optionDir   = "--watch-dir"
+	optionState = "--watch-state"
+)
+
+// mostLooked is how many files of a folder Check looks at.
+const mostLooked = 10_000
+
+// Check looks whether the folders can be read, and whether the progress can be kept; nothing is changed. A running
+// process that keeps its progress in the same folder is found too.
+func (c *Config) Check() []netserver.Finding {
+	var all []netserver.Finding
+	for _, dir := range c.Dirs {
+		all = append(all, checkDir(absolute(dir)))
+	}
+	state := absolute(c.State)
+	kept := checkState(state)
+	all = append(all, kept)
+	if kept.Level == netserver.Failed {
+		return all
+	}
+	for _, dir := range c.Dirs {
+		if _, err := newStore(state, absolute(dir)).load(absolute(dir)); err != nil {
+			all = append(all, netserver.Finding{Subject: optionState, Text: err.Error(), Level: netserver.Failed})
+		}
+	}
+	return all
+}
+
+func checkDir(dir string) netserver.Finding {
+	failed := func(format string, args ...any) netserver.Finding {
+		return netserver.Finding{Subject: optionDir, Text: fmt.Sprintf(format, args...), Level: netserver.Failed}
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return failed("%v: must be a folder that this user may read", err)
+	}
+	defer func() { _ = root.Close() }() // only read from
+	entries, err := fs.ReadDir(root.FS(), ".")
+	if err != nil {
+		return failed("%s: %v: must be a folder that this user may read", dir, err)
+	}
+	files, bad, why := 0, 0, error(nil)
+	for _, e := range entries[:min(len(entries), mostLooked)] {
+		if !e.Type().IsRegular() {
+			continue
+		}
+		files++
+		h, err := openIn(root, e.Name())
+		if err == nil {
+			err = h.Close()
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			bad++
+			why = err
+		}
+	}
+	if bad > 0 {
+		return netserver.Finding{Subject: optionDir, Text: fmt.Sprintf("%s: %d of %d files cannot be read, the last: %v", dir, bad, files, why), Level: netserver.Warning}
+	}
+	return netserver.Finding{Subject: optionDir, Text: fmt.Sprintf("%s: it can be read, %d files", dir, files)}
+}
+
+func checkState(at string) netserver.Finding {
+	failed := func(format string, args ...any) netserver.Finding {
+		return netserver.Finding{Subject: optionState, Text: fmt.Sprintf(format, args...), Level: netserver.Failed}
+	}
+	info, err := os.Stat(at)
+	if errors.Is(err, fs.ErrNotExist) {
+		above := at
+		for errors.Is(err, fs.ErrNotExist) && above != filepath.Dir(above) {
+			above = filepath.Dir(above)
+			info, err = os.Stat(above)
+		}
+		if err == nil && !info.IsDir() {
+			err = errors.New("it is no folder")
+		}
+		if err == nil {
+			err = writable(above)
+		}
+		if err != nil {
+			return failed("%s: it cannot be made: %s: %v", at, above, err)
+		}
+		return netserver.Finding{Subject: optionState, Text: at + ": it is missing, and is made at start"}
+	}
+	switch {
+	case err != nil:
+		return failed("%v", err)
+	case !info.IsDir():
+		return failed("%s: it is no folder: must be one in which this user may write", at)
+	}
+	if err := writable(at); err != nil {
+		return failed("%s: it cannot be written to: %v: must be a folder in which this user may write", at, err)
+	}
+	f, err := os.OpenFile(filepath.Join(at, "lock"), os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return netserver.Finding{Subject: optionState, Text: at + ": it can be written to"}
+	}
+	if err != nil {
+		return failed("%v", err)
+	}
+	err = lock(f)
+	_ = f.Close() // gives the lock back
+	if err != nil {
+		return failed("%s is in use by another process: %v; give each process its own, and its own --watch-dir", at, err)
+	}
+	return netserver.Finding{Subject: optionState, Text: at + ": it can be written to"}
+}

@@ -1,0 +1,89 @@
+package filewatch
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+)
+
+// Config is which folders are watched, and how.
+type Config struct {
+	// Name is the value of the label receiver in metrics, and the component in logs.
+	Name string
+	// Dirs are the folders (--watch-dir).
+	Dirs []string
+	// State is the folder in which progress is kept (--watch-state): one file for each of Dirs, and a lock that keeps a
+	// second process out. It is made where it is not there. It has no default: a folder that is lost with a container
+	// would mean that everything is read again.
+	State string
+	// Interval is how often a folder is looked at (--watch-interval). The default is 1 s, Spark's batch interval at its
+	// least.
+	Interval time.Duration
+	// Batch is how many lines are given to Kafka at once (--watch-batch), no more than 1 MiB of them: what may come twice
+	// after a death. The default is 5,000.
+	Batch int
+	// MaxLineBytes bounds a line (--watch-max-line-bytes). A longer one is left out, logged and counted. The default is
+	// 1 MiB.
+	MaxLineBytes int
+	// AckTimeout bounds the wait for room in the bytes in flight (--ack-timeout); then it is tried again. The default is
+	// 15 s.
+	AckTimeout time.Duration
+	// ShutdownTimeout bounds the stop (--shutdown-timeout). The default is 20 s.
+	ShutdownTimeout time.Duration
+}
+
+// DefaultConfig is the defaults; it watches nothing.
+func DefaultConfig() Config {
+	return Config{
+		Name: "watch", Interval: time.Second, Batch: 5000, MaxLineBytes: 1 << 20, AckTimeout: 15 * time.Second,
+		ShutdownTimeout: 20 * time.Second,
+	}
+}
+
+// Validate names every violated bound.
+func (c *Config) Validate() error {
+	var errs []error
+	if c.State == "" {
+		errs = append(errs, errors.New("--watch-state is missing: --watch-dir needs a folder that outlives the process, in which it keeps how far it has come"))
+	}
+	seen := map[string]bool{}
+	for _, dir := range c.Dirs {
+		at := absolute(dir)
+		switch {
+		case dir == "":
+			errs = append(errs, errors.New("--watch-dir is empty: want the path of a folder"))
+		case seen[at]:
+			errs = append(errs, fmt.Errorf("--watch-dir has %s twice: give it once", at))
+		case c.State != "" && at == absolute(c.State):
+			errs = append(errs, fmt.Errorf("--watch-state is %s, which is watched: want another folder", at))
+		}
+		seen[at] = true
+	}
+	if c.Interval < time.Millisecond {
+		errs = append(errs, fmt.Errorf("--watch-interval is %s: the least is 1ms", c.Interval))
+	}
+	if c.AckTimeout < time.Millisecond {
+		errs = append(errs, fmt.Errorf("--ack-timeout is %s: the least is 1ms", c.AckTimeout))
+	}
+	for _, n := range []struct {
+		option          string
+		value, min, max int
+	}{
+		{"--watch-batch", c.Batch, 1, 1 << 20},
+		{"--watch-max-line-bytes", c.MaxLineBytes, 1, 1 << 30},
+	} {
+		if n.value < n.min || n.value > n.max {
+			errs = append(errs, fmt.Errorf("%s is %d: want %d to %d", n.option, n.value, n.min, n.max))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// absolute is the whole path, or the path as it is where the working folder cannot be found.
+func absolute(path string) string {
+	if at, err := filepath.Abs(path); err == nil {
+		return at
+	}
+	return filepath.Clean(path)
+}

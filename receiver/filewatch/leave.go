@@ -1,0 +1,108 @@
+package filewatch
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"syscall"
+)
+
+// reasonLeft is the reason, in metrics, of a file that is not read because of what it is.
+const reasonLeft = "left"
+
+// Why a file is left where it is. A warning carries one of these, once for each file.
+const (
+	leftLink    = "a symbolic link that leads out of the folder"
+	leftSpecial = "a FIFO, a socket or a device"
+)
+
+// remark is what a file was that has been warned of.
+type remark struct {
+	why            string
+	inode          uint64
+	size, modified int64
+}
+
+func remarkOn(why string, i fs.FileInfo) remark {
+	if i == nil {
+		return remark{why: why}
+	}
+	return remark{why, inode(i), i.Size(), i.ModTime().UnixNano()}
+}
+
+// leave warns once of a file that is not read; info is nil where it was not opened.
+func (f *folder) leave(file, why string, info fs.FileInfo) {
+	r := remarkOn(why, info)
+	if f.left[file] == r {
+		return
+	}
+	f.left[file] = r
+	f.w.says.Log().Warn("A file in a watched folder is not read", "dir", f.dir, "file", file, "why", why)
+	f.w.metrics.Refused(reasonLeft)
+}
+
+// isLeft reports whether the file is one that was opened and left, and has not changed since.
+func (f *folder) isLeft(file string, info fs.FileInfo) bool {
+	r, ok := f.left[file]
+	return ok && r == remarkOn(r.why, info)
+}
+
+// forget drops the remarks on files that are not in the folder any more.
+func (f *folder) forget(present map[string]bool) {
+	for file := range f.left {
+		if !present[file] {
+			delete(f.left, file)
+		}
+	}
+}
+
+// escapes reports whether an error of an os.Root is that the path leads out of it. The error has no exported value.
+func escapes(err error) bool {
+	pathErr, ok := errors.AsType[*fs.PathError](err)
+	return ok && strings.Contains(pathErr.Err.Error(), "escapes")
+}
+
+// openIn opens a file of the folder. It does not block, whatever the file has become since the folder was listed: the
+// caller looks at what was opened. A path that leads out of the folder is an error, see escapes.
+func openIn(root *os.Root, file string) (*os.File, error) {
+	return root.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+}
+
+// packings are how packed files begin. None of them is the beginning of a text.
+var packings = []struct{ name, magic string }{
+	{"gzip", "\x1f\x8b"},
+	{"compress", "\x1f\x9d"},
+	{"bzip2", "BZh?1AY&SY"},
+	{"bzip2", "BZh?\x17\x72\x45\x38\x50\x90"},
+	{"xz", "\xfd7zXZ\x00"},
+	{"zstd", "\x28\xb5\x2f\xfd"},
+	{"lz4", "\x04\x22\x4d\x18"},
+	{"7z", "7z\xbc\xaf\x27\x1c"},
+	{"zip", "PK\x03\x04"},
+	{"zip", "PK\x05\x06"},
+	{"zip", "PK\x07\x08"},
+	{"snappy", "\xff\x06\x00\x00sNaPpY"},
+}
+
+// packed names what the file is packed with, by its first bytes, and is empty where it is not packed. Its name does not
+// matter.
+func packed(h io.ReaderAt) (string, error) {
+	var b [10]byte
+	n, err := h.ReadAt(b[:], 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", err
+	}
+	head := b[:n]
+	if n > 3 && bytes.HasPrefix(head, []byte("BZh")) {
+		b[3] = '?' // the block size
+	}
+	for _, p := range packings {
+		if bytes.HasPrefix(head, []byte(p.magic)) {
+			return p.name, nil
+		}
+	}
+	return "", nil
+}

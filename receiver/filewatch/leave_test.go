@@ -1,0 +1,154 @@
+package filewatch
+
+import (
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sluice-etl/sluice/internal/receivertest"
+)
+
+// What is no regular file of the folder is left with one warning, and holds up no other.
+func TestWatcher_leavesWhatIsNoFileOfTheFolder(t *testing.T) {
+	t.Parallel()
+	dir, k := t.TempDir(), &kafka{}
+	outside := filepath.Join(t.TempDir(), "outside")
+	if err := os.WriteFile(outside, []byte("secret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	outer := filepath.Join(t.TempDir(), "outer")
+	if err := os.Mkdir(outer, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	up, err := filepath.Rel(dir, outside)
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket, err := net.Listen("unix", filepath.Join(dir, "socket"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = socket.Close() }()
+	put(t, dir, "inside", "1\n", time.Hour)
+	for link, to := range map[string]string{
+		"absolute": outside, "relative": up, "folder": outer, "device": "/dev/zero", "within": "inside", "same-folder": ".",
+		"through": "through-folder/../inside",
+	} {
+		if err := os.Symlink(to, filepath.Join(dir, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(outer, filepath.Join(dir, "through-folder")); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(filepath.Join(dir, "fifo"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("fifo", filepath.Join(dir, "fifo-link")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "sub"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	put(t, dir, "last", "2\n", -time.Hour)
+	g := start(t, k, dir, t.TempDir(), nil, nil)
+	g.Wants(k.got, "inside: 1", "within: 1", "last: 2")
+	g.idle()
+	put(t, dir, "later", "3\n", -2*time.Hour)
+	g.Wants(k.got, "inside: 1", "within: 1", "last: 2", "later: 3") // the folder was looked at again
+	log := g.Log.String()
+	for file, why := range map[string]string{
+		"absolute": leftLink, "relative": leftLink, "folder": leftLink, "device": leftLink, "through-folder": leftLink,
+		"fifo": leftSpecial, "fifo-link": leftSpecial, "socket": leftSpecial, "through": leftLink,
+	} {
+		if n := strings.Count(log, "file="+file+` why="`+why+`"`); n != 1 {
+			t.Errorf("%d warnings of %s, want 1: %s", n, file, why)
+		}
+	}
+	if n := g.Metric("etl_receiver_refused_total", reasonLeft); n != 9 {
+		t.Errorf("%v files counted as left, want 9; log: %s", n, log)
+	}
+	if bodies := k.Bodies(); slices.Contains(bodies, "secret") {
+		t.Errorf("a file outside of the folder was read: %q", bodies)
+	}
+}
+
+// A file that becomes a FIFO, or a link out of the folder, after the folder was listed does not block and is not read.
+func TestWatcher_whatIsOpenedCounts(t *testing.T) {
+	t.Parallel()
+	dir, k := t.TempDir(), &kafka{}
+	g := start(t, k, dir, t.TempDir(), func(c *Config) { c.Interval = time.Hour }, nil)
+	if err := syscall.Mkfifo(filepath.Join(dir, "fifo"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("/etc/hostname", filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = root.Close() }()
+	f := newFolder(g.w, dir)
+	f.state = &state{dir: dir, files: map[string]*file{}}
+	f.root = root
+	done := make(chan error, 2)
+	go func() {
+		for _, name := range []string{"fifo", "link"} {
+			done <- f.open(context.Background(), context.Background(), name)
+		}
+	}()
+	late := time.NewTimer(receivertest.Patience)
+	defer late.Stop()
+	for range 2 {
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Error(err)
+			}
+		case <-late.C:
+			t.Fatal("open blocks")
+		}
+	}
+	if f.left["fifo"].why != leftSpecial || f.left["link"].why != leftLink || len(f.state.files) != 0 || len(k.Events()) != 0 {
+		t.Errorf("left %v, known %v, events %v", f.left, f.state.files, k.got())
+	}
+}
+
+// Packed files are left, told by their first bytes and not by their names; one that is replaced by a text is read.
+func TestWatcher_leavesPackedFiles(t *testing.T) {
+	t.Parallel()
+	dir, at, k := t.TempDir(), t.TempDir(), &kafka{}
+	packedFiles := map[string]string{
+		"a.log": "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\n\n", "b.gz": "\x1f\x8b", "c.Z": "\x1f\x9d\x90", "d.bz2": "BZh91AY&SY\n\n",
+		"e.bz2": "BZh9\x17rE8P\x90\x00\x00", "f.xz": "\xfd7zXZ\x00\x00", "g.zst": "\x28\xb5\x2f\xfd\x04", "h.zip": "PK\x03\x04\n\n",
+		"i.zip": "PK\x05\x06\x00\x00", "j.lz4": "\x04\x22\x4d\x18\n", "k.7z": "7z\xbc\xaf\x27\x1c\n", "l.sz": "\xff\x06\x00\x00sNaPpY\n",
+	}
+	for name, text := range packedFiles {
+		put(t, dir, name, text, time.Hour)
+	}
+	put(t, dir, "plain.gz", "a text\n", 3*time.Minute)
+	put(t, dir, "BZh.log", "BZh9 is a text\n", 2*time.Minute)
+	put(t, dir, "PK.log", "PK is a text\n", time.Minute)
+	want := []string{"plain.gz: a text", "BZh.log: BZh9 is a text", "PK.log: PK is a text"}
+	g := start(t, k, dir, at, nil, nil)
+	g.Wants(k.got, want...)
+	put(t, dir, "b.gz", "now a text\n", 0)
+	want = append(want, "b.gz: now a text")
+	g.Wants(k.got, want...)
+	g.idle()
+	if n := g.Metric("etl_receiver_refused_total", reasonLeft); n != float64(len(packedFiles)) {
+		t.Errorf("%v files counted as left, want %d; log %s", n, len(packedFiles), g.Log.String())
+	}
+	for _, kind := range []string{"gzip", "compress", "bzip2", "xz", "zstd", "zip", "lz4", "7z", "snappy"} {
+		if !strings.Contains(g.Log.String(), "packed with "+kind+",") {
+			t.Errorf("no warning of %s", kind)
+		}
+	}
+}

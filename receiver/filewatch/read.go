@@ -1,0 +1,236 @@
+package filewatch
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/sluice-etl/sluice/internal/textfile"
+	"github.com/sluice-etl/sluice/receiver"
+	"github.com/sluice-etl/sluice/receiver/lines"
+	"github.com/sluice-etl/sluice/receiver/netserver"
+)
+
+// batchBytes bounds the bytes of a batch, unless one line is longer.
+const batchBytes = 1 << 20
+
+// forever is the deadline of a batch: nobody waits for an answer, and waiting for Kafka's word makes no copies.
+const forever = 100 * 365 * 24 * time.Hour
+
+// idBytes is room for a line's name: identity, hyphen, offset.
+const idBytes = 24 + 1 + 19
+
+var (
+	byteOrderMark = []byte(textfile.BOM)
+	headerFile    = []byte("file")
+	headerBase    = []byte("basename")
+	headerLine    = []byte("sluice.line")
+)
+
+// batch reads up to Config.Batch lines from known.Offset on, makes them safe, and keeps the new offset on disk. An error
+// of h is an fs.PathError with its name.
+func (f *folder) batch(ctx, work context.Context, h *os.File, known *file) error {
+	if err := f.w.appender.Ready(ctx); err != nil {
+		return err
+	}
+	now := time.Now()
+	fr, err := f.w.frames.Begin(ctx, now, now.Add(f.w.cfg.AckTimeout), 0)
+	if err != nil {
+		return f.noRoom(err)
+	}
+	next, err := f.read(fr, h, known)
+	if err != nil || len(fr.Events) == 0 {
+		fr.Release()
+		if err != nil {
+			return f.noRoom(err)
+		}
+		return f.advance(ctx, work, known, next) // a mark, or a line that was left out
+	}
+	events, size := len(fr.Events), next-known.Offset
+	deadline, cancel := context.WithDeadline(work, now.Add(forever))
+	err = f.w.appender.Append(deadline, fr.Request(nil))
+	cancel()
+	if err != nil {
+		if errors.Is(err, receiver.ErrNotProduced) {
+			f.w.metrics.Dropped()
+		} else {
+			f.w.metrics.Unanswered(events)
+			f.warn("unanswered", "Kafka may have lines that are read again, with the same sluice.line", "file", string(known.Name), "offset", known.Offset, "events", events, "err", err)
+		}
+		return err
+	}
+	f.w.metrics.Received(int(size))
+	f.w.metrics.Answered(events, time.Since(now))
+	f.seen.change(func(s *Status) { s.Events += int64(events) })
+	return f.advance(ctx, work, known, next)
+}
+
+func (f *folder) noRoom(err error) error {
+	if refused, ok := errors.AsType[*receiver.Refusal](err); ok {
+		f.w.metrics.Refused(refused.Reason)
+	}
+	return err
+}
+
+// advance keeps the new offset on disk. It tries until that works, so that no more than one batch is ever at stake, or
+// until we stop.
+func (f *folder) advance(ctx, work context.Context, known *file, next int64) error {
+	known.Offset = next
+	for {
+		err := f.store.save(f.state)
+		if err == nil {
+			return nil
+		}
+		f.seen.failed(err)
+		f.warn("progress", "Progress cannot be written, nothing more is read of this folder before it is; after a death now the last batch comes again", "file", string(known.Name), "offset", next, "err", err)
+		if !netserver.Wait(ctx, f.w.cfg.Interval) {
+			return errors.Join(err, context.Cause(work))
+		}
+	}
+}
+
+// read fills the frame with whole lines from known.Offset on, and says where the next batch begins.
+func (f *folder) read(fr *receiver.Frame, h *os.File, known *file) (next int64, err error) {
+	want := int64(batchBytes)
+	for {
+		last, err := f.fill(fr, h, known, want)
+		if err != nil {
+			return 0, err
+		}
+		b := fr.Bytes
+		from := 0
+		if known.Offset == 0 && bytes.HasPrefix(b, byteOrderMark) {
+			from = len(byteOrderMark)
+		}
+		used, err := f.lines(fr, known, from, last)
+		if err != nil {
+			return 0, err
+		}
+		if used > 0 || last {
+			return known.Offset + int64(used), nil
+		}
+		if len(b) > f.w.cfg.MaxLineBytes+len(byteOrderMark)+1 {
+			return f.skip(fr, h, known)
+		}
+		want = min(2*want, int64(f.w.cfg.MaxLineBytes)+int64(len(byteOrderMark))+2)
+	}
+}
+
+// fill reads into fr.Bytes until it holds want bytes from known.Offset on; last says that the file ends there. A file
+// that is shorter than it was is read to its new end.
+func (f *folder) fill(fr *receiver.Frame, h *os.File, known *file, want int64) (last bool, err error) {
+	left := known.Size - known.Offset
+	for int64(len(fr.Bytes)) < min(want, left) {
+		if len(fr.Bytes) == cap(fr.Bytes) {
+			if err := fr.Room(); err != nil {
+				return false, err
+			}
+		}
+		to := int(min(int64(cap(fr.Bytes)), want, left))
+		n, err := h.ReadAt(fr.Bytes[len(fr.Bytes):to], known.Offset+int64(len(fr.Bytes)))
+		fr.Bytes = fr.Bytes[:len(fr.Bytes)+n]
+		if errors.Is(err, io.EOF) && len(fr.Bytes) < to {
+			f.shorter(known, known.Offset+int64(len(fr.Bytes)))
+			return true, nil
+		}
+		if err != nil && !errors.Is(err, io.EOF) {
+			return false, err
+		}
+	}
+	return int64(len(fr.Bytes)) == left, nil
+}
+
+// lines makes events of the lines in fr.Bytes from there on, and says how many bytes they take.
+func (f *folder) lines(fr *receiver.Frame, known *file, from int, last bool) (used int, err error) {
+	b := fr.Bytes
+	path, base := []byte(filepath.Join(f.dir, string(known.Name))), []byte(known.Name)
+	count := 0
+	for at := from; at < len(b) && count < f.w.cfg.Batch; count++ {
+		_, next, ok := lines.CutLine(b[at:])
+		if !ok {
+			break
+		}
+		at += next
+	}
+	count++ // the last line of a file may have no end
+	if err := fr.RoomForHeaders(3 * count); err != nil {
+		return 0, err
+	}
+	if err := fr.Charge(idBytes * count); err != nil {
+		return 0, err
+	}
+	ids := make([]byte, 0, idBytes*count)
+	for at := from; at < len(b) && len(fr.Events) < f.w.cfg.Batch; used = at {
+		end, next, ok := lines.CutLine(b[at:])
+		switch {
+		case !ok && !last:
+			return used, nil
+		case !ok:
+			end, next = len(b)-at, len(b)-at
+		case !last && at+next == len(b) && lines.EndsWithCR(b):
+			return used, nil // a \n may follow
+		}
+		if end > f.w.cfg.MaxLineBytes {
+			f.tooLong(known, known.Offset+int64(at))
+			at += next
+			continue
+		}
+		if err := fr.RoomForEvent(); err != nil {
+			return 0, err
+		}
+		id := len(ids)
+		ids = append(append(ids, known.ID...), '-')
+		ids = strconv.AppendInt(ids, known.Offset+int64(at), 10)
+		first := len(fr.Headers)
+		fr.Headers = append(fr.Headers,
+			receiver.Header{Key: headerFile, Value: path},
+			receiver.Header{Key: headerBase, Value: base},
+			receiver.Header{Key: headerLine, Value: ids[id:len(ids):len(ids)]})
+		fr.Events = append(fr.Events, receiver.Event{Headers: fr.Headers[first:len(fr.Headers):len(fr.Headers)], Body: b[at : at+end : at+end]})
+		at += next
+	}
+	return max(used, from), nil
+}
+
+// shorter notes that a file ends at size, before the end that it had.
+func (f *folder) shorter(known *file, size int64) {
+	f.warn("truncated", "A file was truncated while it was read", "file", string(known.Name), "was", known.Size, "size", size)
+	known.end(size)
+}
+
+func (f *folder) tooLong(known *file, offset int64) {
+	f.warn("long", "A line is longer than --watch-max-line-bytes and was left out", "file", string(known.Name), "offset", offset, "limit", f.w.cfg.MaxLineBytes)
+	f.w.metrics.Refused(receiver.ReasonBodyBytes)
+}
+
+// skip finds the end of a line that is too long, and says where the next one begins. fr.Bytes is its beginning.
+func (f *folder) skip(fr *receiver.Frame, h *os.File, known *file) (next int64, err error) {
+	f.tooLong(known, known.Offset)
+	at := known.Offset + int64(len(fr.Bytes))
+	if lines.EndsWithCR(fr.Bytes) {
+		at-- // the end may be \r\n
+	}
+	b := fr.Bytes[:cap(fr.Bytes)]
+	for at < known.Size {
+		n, err := h.ReadAt(b[:min(int64(len(b)), known.Size-at)], at)
+		if _, next, ok := lines.CutLine(b[:n]); ok {
+			if next == n && lines.EndsWithCR(b[:n]) && n > 1 && at+int64(n) < known.Size {
+				at += int64(n) - 1 // look at the \r again, with what follows
+				continue
+			}
+			return at + int64(next), nil
+		}
+		at += int64(n)
+		if errors.Is(err, io.EOF) && at < known.Size {
+			f.shorter(known, at)
+		} else if err != nil && !errors.Is(err, io.EOF) {
+			return 0, err
+		}
+	}
+	return known.Size, nil
+}

@@ -1,0 +1,93 @@
+package filewatch
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// store keeps one folder's state on disk.
+type store struct {
+	path  string
+	write func(path string, b []byte) error // writeDurably, or a test's
+}
+
+// newStore is the store of the watched folder dir (absolute) in the folder at.
+func newStore(at, dir string) *store {
+	sum := sha256.Sum256([]byte(dir))
+	return &store{filepath.Join(at, filepath.Base(dir)+"-"+hex.EncodeToString(sum[:6])+".json"), writeDurably}
+}
+
+// load reads the state; where there is none it is empty.
+func (s *store) load(dir string) (*state, error) {
+	b, err := os.ReadFile(s.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &state{dir: dir, files: map[string]*file{}}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read how far --watch-dir %s has come: %w", dir, err)
+	}
+	st, err := decode(b)
+	if err == nil && st.dir != dir {
+		err = fmt.Errorf("it belongs to %s", st.dir)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("how far --watch-dir %s has come cannot be read from %s: %w; put a good copy there, or take the file away and every file in the folder is read from its beginning", dir, s.path, err)
+	}
+	return st, nil
+}
+
+// save returns when the state is on disk.
+func (s *store) save(st *state) error {
+	b, err := st.encode()
+	if err != nil {
+		return err
+	}
+	if err := s.write(s.path, b); err != nil {
+		return fmt.Errorf("keep how far --watch-dir %s has come: %w", st.dir, err)
+	}
+	return nil
+}
+
+// writeDurably puts b at path, whole or not at all, and returns when it outlives a loss of power.
+func writeDurably(path string, b []byte) error {
+	part, err := os.OpenFile(path+".part", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = part.Write(b)
+	if err == nil {
+		err = part.Sync()
+	}
+	if err = errors.Join(err, part.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(path+".part", path); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// openState makes the folder where it is not there, and locks it.
+func openState(at string) (*os.File, error) {
+	if err := os.MkdirAll(at, 0o700); err != nil {
+		return nil, fmt.Errorf("--watch-state: %w", err)
+	}
+	path := filepath.Join(at, "lock")
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("--watch-state: %w", err)
+	}
+	if err := lock(f); err != nil {
+		return nil, errors.Join(fmt.Errorf("--watch-state %s is in use by another process (%s): %w; give each process its own, and its own --watch-dir", at, path, err), f.Close())
+	}
+	return f, nil
+}

@@ -1,0 +1,413 @@
+package filewatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
+	"github.com/sluice-etl/sluice/internal/receivertest"
+	"github.com/sluice-etl/sluice/receiver"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+type kafka struct{ receivertest.Kafka }
+
+// got is what Kafka has, each line after its file's name.
+func (k *kafka) got() (lines []string) {
+	for _, e := range k.Events() {
+		headers := map[string]string{}
+		for _, h := range e.Headers {
+			headers[string(h.Key)] = string(h.Value)
+		}
+		line := headers["basename"] + ": " + string(e.Body)
+		if len(headers) != 3 || headers["sluice.line"] == "" || filepath.Base(headers["file"]) != headers["basename"] {
+			line = receivertest.Show(e)
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// names are what the lines are told apart by.
+func (k *kafka) names() (names []string) {
+	for _, e := range k.Events() {
+		names = append(names, string(e.Headers[len(e.Headers)-1].Value))
+	}
+	return names
+}
+
+type rig struct {
+	*receivertest.Rig
+	w *Watcher
+}
+
+// start watches dir; change sees the watcher before it listens.
+func start(t *testing.T, a receiver.Appender, dir, at string, configure func(*Config), change func(*Watcher)) *rig {
+	t.Helper()
+	cfg := DefaultConfig()
+	cfg.Dirs, cfg.State, cfg.Interval, cfg.ShutdownTimeout = []string{dir}, at, 2*time.Millisecond, 10*time.Second
+	if configure != nil {
+		configure(&cfg)
+	}
+	if err := cfg.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	g := &rig{}
+	g.Rig = receivertest.Start(t, func(f *receiver.Frames, log *slog.Logger, reg prometheus.Registerer) receivertest.Receiver {
+		g.w = New(cfg, a, f, log, reg)
+		if change != nil {
+			change(g.w)
+		}
+		return g.w
+	})
+	return g
+}
+
+// idle waits until the folder was looked at again.
+func (g *rig) idle() {
+	g.T.Helper()
+	g.Until("all is read", func() bool {
+		s := g.w.Status()[0]
+		return s.Waiting == 0 && s.File == "" && s.Files > 0
+	})
+}
+
+// put moves a file into dir, as old as it is said to be.
+func put(t *testing.T, dir, file, text string, age time.Duration) {
+	t.Helper()
+	at := filepath.Join(t.TempDir(), file)
+	if err := os.WriteFile(at, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	when := time.Now().Add(-age)
+	if err := os.Chtimes(at, when, when); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(at, filepath.Join(dir, file)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestWatcher_readsWhatIsMovedIn(t *testing.T) {
+	t.Parallel()
+	dir, at, k := t.TempDir(), t.TempDir(), &kafka{}
+	put(t, dir, "new", "n1\nn2", time.Minute)
+	put(t, dir, "old", "\xef\xbb\xbfo1\r\no2\ro3\n\n", time.Hour)
+	put(t, dir, ".hidden", "h\n", time.Hour)
+	put(t, dir, "_hidden", "h\n", time.Hour)
+	if err := os.MkdirAll(filepath.Join(dir, "sub", "x"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	g := start(t, k, dir, at, func(c *Config) { c.Batch = 2 }, nil)
+	want := []string{"old: o1", "old: o2", "old: o3", "old: ", "new: n1", "new: n2"}
+	g.Wants(k.got, want...)
+	put(t, dir, "later", "l\n", 2*time.Hour)
+	want = append(want, "later: l")
+	g.Wants(k.got, want...)
+	g.idle()
+	s := g.w.Status()[0]
+	if s.Files != 3 || s.Events != 7 || s.LastError != "" {
+		t.Errorf("status %+v", s)
+	}
+	seen := k.names()
+	slices.Sort(seen)
+	if n := len(slices.Compact(seen)); n != 7 {
+		t.Errorf("%d different names of 7 lines: %v", n, k.names())
+	}
+	g.Stop()
+
+	// A restart repeats nothing, and goes on.
+	g = start(t, k, dir, at, nil, nil)
+	put(t, dir, "more", "m\n", 0)
+	g.Wants(k.got, append(want, "more: m")...)
+}
+
+// A second process is kept out; a folder whose progress cannot be read ends the start.
+func TestWatcher_listen(t *testing.T) {
+	t.Parallel()
+	dir, at := t.TempDir(), t.TempDir()
+	g := start(t, &kafka{}, dir, at, nil, nil)
+	other := New(g.w.cfg, &kafka{}, nil, nil, nil)
+	if _, err := other.Listen(t.Context()); err == nil || !strings.Contains(err.Error(), "in use by another process") {
+		t.Errorf("got %v", err)
+	}
+	path := g.w.folders[0].store.path
+	g.Stop()
+	if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.Listen(t.Context()); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Progress is written after Kafka's word, and never before: whatever is on disk while a batch is under way is behind it.
+func TestP23_progressAfterTheAck(t *testing.T) {
+	t.Parallel()
+	dir, at := t.TempDir(), t.TempDir()
+	fail := true
+	var path string
+	k := &kafka{receivertest.Kafka{Before: func(_ context.Context, r receiver.Request) error {
+		first := string(r.Events[0].Body)
+		s, err := (&store{path: path}).load(dir)
+		if err != nil {
+			t.Error(err)
+		}
+		if known := s.files["f"]; first == "1" && known != nil || first == "3" && (known == nil || known.Offset != 4) {
+			t.Errorf("before the batch of %s Kafka has, on disk is %+v", first, known)
+		}
+		if first == "3" && fail {
+			fail = false
+			return fmt.Errorf("%w: no", receiver.ErrNotProduced)
+		}
+		return nil
+	}}}
+	put(t, dir, "f", "1\n2\n3\n4\n", 0)
+	g := start(t, k, dir, at, func(c *Config) { c.Batch = 2 }, func(w *Watcher) { path = w.folders[0].store.path })
+	g.Wants(k.got, "f: 1", "f: 2", "f: 3", "f: 4")
+	g.idle()
+}
+
+// A death between Kafka's word and the progress repeats that batch alone, each line under the same name.
+func TestP23_deathBeforeProgress(t *testing.T) {
+	t.Parallel()
+	dir, at, k := t.TempDir(), t.TempDir(), &kafka{}
+	put(t, dir, "f", "1\n2\n3\n4\n5\n6\n", 0)
+	writes := 0
+	dead := make(chan struct{})
+	g := start(t, k, dir, at, func(c *Config) { c.Batch = 2 }, func(w *Watcher) {
+		w.folders[0].store.write = func(path string, b []byte) error {
+			if writes++; writes == 2 {
+				close(dead)
+			}
+			if writes >= 2 {
+				return errors.New("the disk is full")
+			}
+			return writeDurably(path, b)
+		}
+	})
+	<-dead
+	g.Logs("Progress cannot be written")
+	g.Stop()
+	if n := len(k.got()); n != 4 {
+		t.Errorf("%d lines went on to Kafka without progress", n)
+	}
+	g = start(t, k, dir, at, func(c *Config) { c.Batch = 2 }, nil)
+	g.Wants(k.got, "f: 1", "f: 2", "f: 3", "f: 4", "f: 3", "f: 4", "f: 5", "f: 6")
+	g.Stop()
+	if d := cmp.Diff(k.names()[2:4], k.names()[4:6]); d != "" {
+		t.Errorf("a line has two names: %s", d)
+	}
+}
+
+// A stop waits for the batch under way, and writes it down.
+func TestP33_stop(t *testing.T) {
+	t.Parallel()
+	dir, at := t.TempDir(), t.TempDir()
+	came, ack := make(chan struct{}), make(chan struct{})
+	k := &kafka{receivertest.Kafka{Before: func(context.Context, receiver.Request) error {
+		close(came)
+		<-ack
+		return nil
+	}}}
+	put(t, dir, "f", "1\n2\n3\n", 0)
+	g := start(t, k, dir, at, func(c *Config) { c.Batch = 2 }, nil)
+	<-came
+	g.Cancel()
+	close(ack)
+	g.Stop()
+	k.Before = nil
+	g = start(t, k, dir, at, nil, nil)
+	g.Wants(k.got, "f: 1", "f: 2", "f: 3")
+}
+
+// Kafka has no word until the stop is over: the batch is given up, and comes again.
+func TestP33_noWord(t *testing.T) {
+	t.Parallel()
+	dir, at := t.TempDir(), t.TempDir()
+	came := make(chan struct{})
+	k := &kafka{receivertest.Kafka{Before: func(ctx context.Context, _ receiver.Request) error {
+		close(came)
+		<-ctx.Done()
+		return context.Cause(ctx)
+	}}}
+	put(t, dir, "f", "1\n", 0)
+	g := start(t, k, dir, at, func(c *Config) { c.ShutdownTimeout = time.Millisecond }, nil)
+	<-came
+	g.Stop()
+	g.Logs("Kafka may have lines that are read again")
+	k.Before = nil
+	start(t, k, dir, at, nil, nil).Wants(k.got, "f: 1")
+}
+
+func TestWatcher_filesThatChange(t *testing.T) {
+	t.Parallel()
+	dir, at, k := t.TempDir(), t.TempDir(), &kafka{}
+	put(t, dir, "f", "1\n2\n", time.Hour)
+	g := start(t, k, dir, at, nil, nil)
+	g.Wants(k.got, "f: 1", "f: 2")
+	g.idle()
+
+	h, err := os.OpenFile(filepath.Join(dir, "f"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.WriteString("3\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+	g.Logs("A file grew")
+	if err := os.WriteFile(filepath.Join(dir, "f"), []byte("x\n"), 0o600); err != nil { // in place
+		t.Fatal(err)
+	}
+	g.Wants(k.got, "f: 1", "f: 2", "f: x")
+	g.Logs("A file was replaced")
+	g.idle()
+	put(t, dir, "f", "y\nz\n", time.Minute)
+	g.Wants(k.got, "f: 1", "f: 2", "f: x", "f: y", "f: z")
+	g.idle()
+	if err := os.Remove(filepath.Join(dir, "f")); err != nil {
+		t.Fatal(err)
+	}
+	put(t, dir, "g", "g\n", 0)
+	g.Wants(k.got, "f: 1", "f: 2", "f: x", "f: y", "f: z", "g: g")
+}
+
+// rewrite writes a file anew in place, with another time.
+func rewrite(t *testing.T, dir, file, text string, age time.Duration) {
+	t.Helper()
+	at, when := filepath.Join(dir, file), time.Now().Add(-age)
+	if err := errors.Join(os.WriteFile(at, []byte(text), 0o600), os.Chtimes(at, when, when)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A file that was written again to the same size and with the same beginning is told by its end, and read whole.
+func TestWatcher_sameSizeAndBeginning(t *testing.T) {
+	t.Parallel()
+	dir, k := t.TempDir(), &kafka{}
+	banner := strings.Repeat("#", 2*headBytes)
+	put(t, dir, "f", banner+"\n1\n", time.Hour)
+	g := start(t, k, dir, t.TempDir(), nil, nil)
+	g.Wants(k.got, "f: "+banner, "f: 1")
+	g.idle()
+	rewrite(t, dir, "f", banner+"\n1\n", time.Minute)
+	g.Logs("taken for the same")
+	rewrite(t, dir, "f", banner+"\n2\n", 30*time.Minute)
+	g.Logs("A file was replaced")
+	g.Wants(k.got, "f: "+banner, "f: 1", "f: "+banner, "f: 2")
+	if names := k.names(); names[0] == names[2] {
+		t.Error("lines of two files have one name")
+	}
+}
+
+// A file that is emptied before it was read to its end is given up, with a word, and waits no more.
+func TestWatcher_emptied(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var once sync.Once
+	k := &kafka{receivertest.Kafka{Before: func(context.Context, receiver.Request) error {
+		err := error(nil)
+		once.Do(func() {
+			rewrite(t, dir, "f", "", 0)
+			err = fmt.Errorf("no: %w", receiver.ErrNotProduced)
+		})
+		return err
+	}}}
+	put(t, dir, "f", "1\n2\n", time.Hour)
+	put(t, dir, "empty", "", time.Hour)
+	g := start(t, k, dir, t.TempDir(), nil, nil)
+	g.Logs("A file was emptied")
+	g.idle()
+	rewrite(t, dir, "f", "3\n", 0)
+	g.Wants(k.got, "f: 3")
+	if n := g.w.Status()[0].Files; n != 1 {
+		t.Errorf("%d files, want 1", n)
+	}
+}
+
+// A batch that Kafka takes a part of and never the rest is tried less and less often: each try makes copies.
+func TestWatcher_waitsLonger(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	tries := make(chan time.Time, 100)
+	k := &kafka{receivertest.Kafka{Before: func(context.Context, receiver.Request) error {
+		tries <- time.Now()
+		return errors.New("one record is too large, and the dead letter topic is closed")
+	}}}
+	put(t, dir, "f", "1\n", 0)
+	start(t, k, dir, t.TempDir(), nil, nil)
+	first := <-tries
+	var last time.Time
+	for range 9 {
+		last = <-tries
+	}
+	if d := last.Sub(first); d < 60*time.Millisecond { // 150 ms less jitter; 18 ms without longer pauses
+		t.Errorf("ten tries within %s", d)
+	}
+}
+
+// A file that cannot be read holds up no other, and is tried again.
+func TestWatcher_unreadable(t *testing.T) {
+	t.Parallel()
+	dir, at, k := t.TempDir(), t.TempDir(), &kafka{}
+	if err := os.Symlink("loop", filepath.Join(dir, "loop")); err != nil {
+		t.Fatal(err)
+	}
+	put(t, dir, "f", "1\n", 0)
+	g := start(t, k, dir, at, nil, nil)
+	g.Wants(k.got, "f: 1")
+	g.Logs("A file cannot be read")
+	if err := os.Remove(filepath.Join(dir, "loop")); err != nil {
+		t.Fatal(err)
+	}
+	put(t, dir, "loop", "2\n", 0)
+	g.Wants(k.got, "f: 1", "loop: 2")
+}
+
+// A line that is too long is left out and counted, wherever it stands and however it ends.
+func TestWatcher_longLines(t *testing.T) {
+	t.Parallel()
+	for _, end := range []string{"\n", "\r", "\r\n"} {
+		for _, long := range []int{11, 4000, batchBytes - 1, batchBytes, batchBytes + 1, 3*batchBytes + 7} {
+			dir, k := t.TempDir(), &kafka{}
+			text := "a" + end + strings.Repeat("x", long) + end + "1234567890" + end + strings.Repeat("y", long) + end + "b" + end + strings.Repeat("z", long)
+			put(t, dir, "f", text, 0)
+			g := start(t, k, dir, t.TempDir(), func(c *Config) { c.MaxLineBytes = 10 }, nil)
+			g.Wants(k.got, "f: a", "f: 1234567890", "f: b")
+			g.idle()
+			g.Stop()
+			if s := g.w.folders[0].state.files["f"]; s.Offset != int64(len(text)) {
+				t.Errorf("%q, %d: read to %d of %d", end, long, s.Offset, len(text))
+			}
+			if n := g.Metric("etl_receiver_refused_total"); n != 3 {
+				t.Errorf("%q, %d: %v lines counted as too long", end, long, n)
+			}
+		}
+	}
+}
+
+// A line longer than a batch's bytes is read, where it may be so long.
+func TestWatcher_lineLongerThanABatch(t *testing.T) {
+	t.Parallel()
+	dir, k := t.TempDir(), &kafka{}
+	line := strings.Repeat("x", 3*batchBytes)
+	put(t, dir, "f", line+"\n"+line+"\r\nend", 0)
+	g := start(t, k, dir, t.TempDir(), func(c *Config) { c.MaxLineBytes = len(line) }, nil)
+	g.Wants(k.got, "f: "+line, "f: "+line, "f: end")
+}

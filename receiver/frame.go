@@ -1,0 +1,217 @@
+package receiver
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unsafe"
+)
+
+// A frame's buffer goes up these sizes as bytes arrive, and beyond the last by doubling. Buffers of these sizes are
+// kept for the next frame, larger ones are left to the garbage collector.
+var bufferSizes = [...]int{4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20}
+
+// maxKeptSlots bounds the event and header slots that a frame keeps for the next one: 3 MiB of each.
+const maxKeptSlots = 1 << 16
+
+const (
+	eventSize  = int(unsafe.Sizeof(Event{}))
+	headerSize = int(unsafe.Sizeof(Header{}))
+)
+
+// Frames keeps frames and their memory between uses, and pays for them out of the bytes in flight. It is safe for
+// concurrent use.
+type Frames struct {
+	admission *Admission
+	bytes     [len(bufferSizes)]sync.Pool // of *[]byte
+	frames    sync.Pool                   // of *Frame
+}
+
+// NewFrames makes the pool.
+func NewFrames(a *Admission) *Frames { return &Frames{admission: a} }
+
+// Frame is the memory of one request: its bytes as they arrived, and the events that were found in them, in slices
+// that are used again for the next frame. All of it is paid out of the bytes in flight, and grows by what arrived and
+// was found, never by what was announced. From Append to Release it belongs to the Appender (P29); before that it is
+// unsafe for concurrent use.
+type Frame struct {
+	Bytes    []byte    // its capacity is paid for; [Frame.Room] makes it larger
+	Events   []Event   // views on Bytes and Headers
+	Headers  []Header  // of all events, one after the other
+	First    time.Time // when the request's first byte arrived
+	Deadline time.Time // until when its events must be in Kafka
+
+	ctx   context.Context // of the receiver's reading: ends the waiting for memory
+	box   *[]byte
+	more  *[]byte // what Memory gave
+	moved bool    // events have views on header slots that are no longer Headers'
+	lease Lease
+	pool  *Frames
+	held  atomic.Bool // false once released
+}
+
+// Begin takes a frame whose first byte arrived at first. extra is bytes that the caller holds for it beside the frame.
+// Where there is no room before the deadline the error is a [Refusal]; where ctx ends it is that.
+func (p *Frames) Begin(ctx context.Context, first, deadline time.Time, extra int) (*Frame, error) {
+	f, _ := p.frames.Get().(*Frame)
+	if f == nil {
+		f = &Frame{pool: p}
+	}
+	f.ctx, f.First, f.Deadline = ctx, first, deadline
+	f.held.Store(true)
+	f.Reset()
+	p.admission.Begin(&f.lease)
+	kept := extra + bufferSizes[0] + cap(f.Events)*eventSize + cap(f.Headers)*headerSize
+	if err := f.Charge(kept); err != nil {
+		f.Release()
+		return nil, err
+	}
+	f.Bytes, f.box = p.take(bufferSizes[0])
+	return f, nil
+}
+
+// Charge takes n more bytes out of the bytes in flight; they are given back by Release.
+func (f *Frame) Charge(n int) error {
+	err := f.lease.Grow(f.ctx, f.Deadline, int64(n))
+	if errors.Is(err, ErrNoMemory) {
+		return Refuse(ReasonMemory, "%w within ack-timeout: raise --max-bytes-in-flight, or see why Kafka is slow", err)
+	}
+	return err
+}
+
+// Room makes Bytes, which is full, larger by one size: as much as has arrived, not as much as was announced. Views on
+// Bytes from before are void.
+func (f *Frame) Room() error {
+	size := 2 * cap(f.Bytes)
+	for _, s := range bufferSizes {
+		if s > cap(f.Bytes) {
+			size = s
+			break
+		}
+	}
+	if err := f.Charge(size - cap(f.Bytes)); err != nil {
+		return err
+	}
+	larger, box := f.pool.take(size)
+	larger = append(larger, f.Bytes...)
+	f.pool.put(f.box)
+	f.Bytes, f.box = larger, box
+	return nil
+}
+
+// Memory is [Request.Memory]: an empty buffer with room for n bytes, paid for as the frame is and given back with it.
+func (f *Frame) Memory(n int) ([]byte, error) {
+	size := n
+	for _, s := range bufferSizes {
+		if s >= n {
+			size = s
+			break
+		}
+	}
+	if err := f.Charge(size); err != nil {
+		return nil, err
+	}
+	var b []byte
+	b, f.more = f.pool.take(size)
+	return b, nil
+}
+
+// Request is the frame's events for an Appender, to which the frame belongs from then on (P29). gone is
+// [Request.Gone].
+func (f *Frame) Request(gone func() bool) Request {
+	return Request{Events: f.Events, Release: f.Release, Memory: f.Memory, Gone: gone}
+}
+
+// Reset forgets the events; their slots stay.
+func (f *Frame) Reset() { f.Events, f.Headers = f.Events[:0], f.Headers[:0] }
+
+// RoomForHeaders makes room for n more headers. n must be within a limit, and no more than the bytes that arrived.
+func (f *Frame) RoomForHeaders(n int) error {
+	if len(f.Headers)+n <= cap(f.Headers) {
+		return nil
+	}
+	if len(f.Events) > 0 { // they have views on the slots that were, which so live until Release
+		if err := f.Charge(cap(f.Headers) * headerSize); err != nil {
+			return err
+		}
+		f.moved = true
+	}
+	var err error
+	f.Headers, err = grow(f, f.Headers, n, headerSize)
+	return err
+}
+
+// RoomForEvent makes room for one more event.
+func (f *Frame) RoomForEvent() error {
+	if len(f.Events) < cap(f.Events) {
+		return nil
+	}
+	var err error
+	f.Events, err = grow(f, f.Events, 1, eventSize)
+	return err
+}
+
+// grow makes room for n more items, and for as many again as there are.
+func grow[T any](f *Frame, s []T, n, size int) ([]T, error) {
+	more := max(n, cap(s), 64)
+	if err := f.Charge(more * size); err != nil {
+		return s, err
+	}
+	larger := make([]T, len(s), cap(s)+more) // exactly what was charged, which slices.Grow would not keep to
+	copy(larger, s)
+	return larger, nil
+}
+
+// Release gives all memory of the frame back. It is the Release of the frame's request: called exactly once, from any
+// goroutine; nobody may look at the frame or at its views afterwards.
+func (f *Frame) Release() {
+	if !f.held.CompareAndSwap(true, false) {
+		panic("BUG: a request was released twice")
+	}
+	switch {
+	case cap(f.Events) > maxKeptSlots:
+		f.Events = nil
+	case f.box == nil || f.moved: // what is not kept must not be held by old views
+		clear(f.Events[:cap(f.Events)])
+	}
+	switch {
+	case cap(f.Headers) > maxKeptSlots:
+		f.Headers = nil
+	case f.box == nil:
+		clear(f.Headers)
+	}
+	f.moved = false
+	f.pool.put(f.box)
+	f.pool.put(f.more)
+	f.Bytes, f.box, f.more, f.ctx = nil, nil, nil, nil
+	f.lease.Release()
+	f.pool.frames.Put(f)
+}
+
+// take gives an empty buffer of one of bufferSizes, or of more than the last.
+func (p *Frames) take(size int) ([]byte, *[]byte) {
+	for i, s := range bufferSizes {
+		if s == size {
+			if box, _ := p.bytes[i].Get().(*[]byte); box != nil {
+				return (*box)[:0], box
+			}
+			b := make([]byte, 0, size)
+			return b, &b
+		}
+	}
+	return make([]byte, 0, size), nil
+}
+
+// put keeps a buffer that take gave.
+func (p *Frames) put(box *[]byte) {
+	if box == nil {
+		return
+	}
+	for i, s := range bufferSizes {
+		if s == cap(*box) {
+			p.bytes[i].Put(box)
+		}
+	}
+}

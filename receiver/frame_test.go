@@ -1,0 +1,88 @@
+package receiver
+
+import (
+	"errors"
+	"testing"
+)
+
+// P29: the Appender's memory of a request is paid for out of the bytes in flight, and lives until Release.
+func TestP29_appendersMemory(t *testing.T) {
+	t.Parallel()
+	const limit = 64 << 10
+	a := budget(limit)
+	frames := NewFrames(a)
+	f, err := frames.Begin(t.Context(), soon(), late(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := a.Used()
+	r := f.Request(nil)
+	m, err := r.Memory(5000)
+	if err != nil || len(m) != 0 || cap(m) < 5000 {
+		t.Fatalf("%d of %d bytes, %v", len(m), cap(m), err)
+	}
+	if got := a.Used() - before; got != int64(cap(m)) {
+		t.Errorf("%d bytes were paid for, want %d", got, cap(m))
+	}
+	r.Release()
+	if got := a.Used(); got != 0 {
+		t.Errorf("%d bytes are still paid for", got)
+	}
+}
+
+// The memory is used again, and costs nothing then but the method values of a request.
+func TestFrame_memoryIsUsedAgain(t *testing.T) {
+	frames := NewFrames(budget(1 << 20))
+	once := func() {
+		f, err := frames.Begin(t.Context(), soon(), late(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m, err := f.Memory(60_000); err != nil || cap(m) != 64<<10 {
+			t.Fatal(cap(m), err)
+		}
+		f.Release()
+	}
+	once()
+	if n := testing.AllocsPerRun(100, once); n > 1 { // a garbage collection may empty the pool
+		t.Errorf("%v allocations a request", n)
+	}
+}
+
+// Header slots that events have views on are paid for after Headers has moved to larger ones, and a frame that is used
+// again holds none of them.
+func TestFrame_headersThatMoved(t *testing.T) {
+	t.Parallel()
+	a := budget(64 << 20)
+	frames := NewFrames(a)
+	f, err := frames.Begin(t.Context(), soon(), late(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := a.Used()
+	seen := map[*Header]int{} // slots that are alive, by their first
+	const each = 100
+	for range 1000 {
+		if err := errors.Join(f.RoomForHeaders(each), f.RoomForEvent()); err != nil {
+			t.Fatal(err)
+		}
+		n := len(f.Headers)
+		f.Headers = f.Headers[:n+each]
+		seen[&f.Headers[0]] = cap(f.Headers)
+		f.Events = append(f.Events, Event{Headers: f.Headers[n : n+each : n+each]})
+	}
+	alive := cap(f.Events) * eventSize
+	for _, slots := range seen {
+		alive += slots * headerSize
+	}
+	if paid := int(a.Used() - start); paid < alive || paid > 2*alive {
+		t.Errorf("%d bytes are paid for, %d are alive", paid, alive)
+	}
+	events := f.Events
+	f.Release()
+	for i := range events {
+		if events[i].Headers != nil {
+			t.Fatalf("event %d of a released frame holds its headers", i)
+		}
+	}
+}

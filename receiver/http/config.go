@@ -1,0 +1,44 @@
+package http
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sluice-etl/sluice/receiver"
+	"github.com/sluice-etl/sluice/receiver/netserver"
+)
+
+// Reasons of this protocol.
+const (
+	reasonMethod   = "method"   // neither POST nor GET
+	reasonCharset  = "charset"  // not UTF-8, UTF-16 or UTF-32
+	reasonEncoding = "encoding" // a Content-Encoding
+)
+
+// Config is a receiver's address, times and limits; its options begin with --http.
+type Config struct {
+	netserver.Config
+	receiver.Limits
+	// IdleTimeout is how long a connection without a request stays open (--http-idle-timeout). It should be above that
+	// of a load balancer in front. The default is 75 s.
+	IdleTimeout time.Duration
+}
+
+// DefaultConfig is the defaults: no address.
+func DefaultConfig() Config {
+	return Config{
+		Config:      netserver.DefaultConfig("http", "Flume's HTTP source's JSON"),
+		Limits:      receiver.DefaultLimits("--http-max-"),
+		IdleTimeout: 75 * time.Second,
+	}
+}
+
+// Validate names every violated bound.
+func (c *Config) Validate() error {
+	var idle error
+	if c.IdleTimeout < time.Millisecond {
+		idle = fmt.Errorf("--http-idle-timeout is %s: the least is 1ms", c.IdleTimeout)
+	}
+	return errors.Join(c.Config.Validate(), c.Limits.Validate(), idle)
+}

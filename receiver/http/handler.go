@@ -1,0 +1,180 @@
+package http
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+
+	"golang.org/x/text/encoding/unicode"
+	"golang.org/x/text/encoding/unicode/utf32"
+
+	"github.com/sluice-etl/sluice/receiver"
+	"github.com/sluice-etl/sluice/receiver/netserver"
+)
+
+// held is what net/http and we hold for a request beside its frame: buffers for reading and writing, 4 KiB each, and
+// as much again where a charset is turned into UTF-8.
+const held = 16 << 10
+
+// ServeHTTP answers one request.
+func (r *Receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
+	c := q.Context().Value(connKey{}).(*netserver.Handed)
+	f, err := r.receive(c, w, q)
+	if err != nil {
+		refuse(c, w, err)
+		return
+	}
+	err = c.Submit(f, func() error {
+		w.Header().Set("Content-Length", "0")
+		w.WriteHeader(http.StatusOK)
+		return http.NewResponseController(w).Flush()
+	})
+	if err != nil { // told and counted; where 200 was written already this comes to nothing
+		unavailable(w, unacknowledged(err))
+	}
+}
+
+// unacknowledged is the reply for events that Kafka may not have. It names ack-timeout only if that was the reason.
+func unacknowledged(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "not acknowledged by Kafka within --ack-timeout, send it again: " + err.Error()
+	}
+	return "not acknowledged by Kafka, send it again: " + err.Error()
+}
+
+// receive reads the request and finds its events.
+func (r *Receiver) receive(c *netserver.Handed, w http.ResponseWriter, q *http.Request) (*receiver.Frame, error) {
+	if q.Method != http.MethodPost && q.Method != http.MethodGet {
+		w.Header().Set("Allow", "GET, POST")
+		return nil, receiver.Refuse(reasonMethod, "the method is %.20q: want POST", q.Method)
+	}
+	if coding := q.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		w.Header().Set("Accept-Encoding", "identity")
+		return nil, receiver.Refuse(reasonEncoding, "the Content-Encoding is %.40q: send the body as it is", coding)
+	}
+	if err := r.cfg.CheckFrame(q.ContentLength); err != nil {
+		return nil, err
+	}
+	body, err := inUTF8(q)
+	if err != nil {
+		return nil, err
+	}
+	f, err := c.Begin(c.First(), held)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.read(f, body); err != nil {
+		f.Release()
+		return nil, c.Explain(err)
+	}
+	c.Metrics().Received(len(f.Bytes))
+	err = decode(f, &r.cfg.Limits)
+	if err == nil {
+		err = f.Unpack(&r.cfg.Limits)
+	}
+	if err != nil {
+		f.Release()
+		return nil, err
+	}
+	return f, nil
+}
+
+// inUTF8 is the body, turned into UTF-8 where it comes in UTF-16 or UTF-32: big-endian unless it begins with a byte
+// order mark, as in Java.
+func inUTF8(q *http.Request) (io.Reader, error) {
+	charset := charsetOf(q.Header.Get("Content-Type"))
+	switch strings.ReplaceAll(strings.ReplaceAll(strings.ToLower(charset), "-", ""), "_", "") {
+	case "", "utf8":
+		return q.Body, nil
+	case "utf16":
+		return unicode.UTF16(unicode.BigEndian, unicode.UseBOM).NewDecoder().Reader(q.Body), nil
+	case "utf32":
+		return utf32.UTF32(utf32.BigEndian, utf32.UseBOM).NewDecoder().Reader(q.Body), nil
+	}
+	return nil, receiver.Refuse(reasonCharset, "the charset is %.40q: want UTF-8, UTF-16 or UTF-32", charset)
+}
+
+// charsetOf returns the charset that a Content-Type names, empty where it names none. As in Flume's own server nothing
+// else of it matters, and one that cannot be parsed names none.
+func charsetOf(contentType string) string {
+	for parameter := range strings.SplitSeq(contentType, ";") {
+		name, value, _ := strings.Cut(parameter, "=")
+		if strings.EqualFold(strings.TrimSpace(name), "charset") {
+			return strings.Trim(strings.TrimSpace(value), "\"'")
+		}
+	}
+	return ""
+}
+
+// read reads the body into the frame. Memory is taken as it arrives.
+func (r *Receiver) read(f *receiver.Frame, body io.Reader) error {
+	for {
+		if len(f.Bytes) == cap(f.Bytes) {
+			if err := f.Room(); err != nil {
+				return err
+			}
+		}
+		n, err := body.Read(f.Bytes[len(f.Bytes):cap(f.Bytes)])
+		f.Bytes = f.Bytes[:len(f.Bytes)+n]
+		if err := r.cfg.CheckFrame(int64(len(f.Bytes))); err != nil {
+			return err
+		}
+		if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// refuse answers a request that was not read whole, or not taken, and closes the connection: what follows on it may be
+// the rest of the body.
+func refuse(c *netserver.Handed, w http.ResponseWriter, err error) {
+	var refused *receiver.Refusal
+	var network net.Error
+	switch {
+	case errors.Is(err, netserver.ErrStopping), errors.Is(err, context.Canceled):
+		w.Header().Set("Connection", "close")
+		unavailable(w, "the receiver is stopping, send it again")
+		return
+	case errors.As(err, &refused):
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &network) && !errors.Is(err, os.ErrDeadlineExceeded):
+		c.Says().Ended(c.RemoteAddr(), err)
+		panic(http.ErrAbortHandler) // the sender has gone; net/http closes the connection
+	default: // net/http's own of a body in chunks that are none
+		refused = &receiver.Refusal{Reason: receiver.ReasonMalformed, Err: err}
+	}
+	c.Says().Refused(c.RemoteAddr(), refused)
+	w.Header().Set("Connection", "close")
+	var limit *receiver.LimitError
+	status := http.StatusInternalServerError
+	switch {
+	case errors.As(refused, &limit):
+		status = http.StatusRequestEntityTooLarge
+	case refused.Reason == receiver.ReasonMalformed:
+		status = http.StatusBadRequest
+	case refused.Reason == reasonMethod:
+		status = http.StatusMethodNotAllowed
+	case refused.Reason == reasonEncoding:
+		status = http.StatusUnsupportedMediaType
+	case refused.Reason == receiver.ReasonSlow:
+		status = http.StatusRequestTimeout
+	case refused.Reason == receiver.ReasonLate, refused.Reason == receiver.ReasonMemory:
+		unavailable(w, refused.Error())
+		return
+	default:
+		c.Metrics().SystemError()
+	}
+	http.Error(w, refused.Error(), status)
+}
+
+// unavailable says that the same request may be taken later.
+func unavailable(w http.ResponseWriter, why string) {
+	w.Header().Set("Retry-After", "1")
+	http.Error(w, why, http.StatusServiceUnavailable)
+}

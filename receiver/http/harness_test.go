@@ -1,0 +1,129 @@
+package http
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
+	"github.com/sluice-etl/sluice/internal/receivertest"
+	"github.com/sluice-etl/sluice/receiver"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// Short names for what tests of receivers share.
+type (
+	kafka = receivertest.Kafka
+	raw   = receivertest.Raw
+)
+
+// rig is a receiver that runs.
+type rig struct {
+	*receivertest.Rig
+	r *Receiver
+}
+
+func start(t *testing.T, a receiver.Appender, change func(*Config)) *rig {
+	t.Helper()
+	cfg := DefaultConfig()
+	cfg.Listen = "127.0.0.1:0"
+	if change != nil {
+		change(&cfg)
+	}
+	if err := cfg.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	g := &rig{}
+	g.Rig = receivertest.Start(t, func(frames *receiver.Frames, log *slog.Logger, reg prometheus.Registerer) receivertest.Receiver {
+		g.r = New(cfg, a, frames, log, reg)
+		return g.r
+	})
+	return g
+}
+
+// answer is what a request came back with.
+type answer struct {
+	status int
+	body   string
+	header http.Header
+}
+
+// client is an HTTP client with connections of its own, closed with the test.
+func client(t *testing.T) *http.Client {
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport, Timeout: receivertest.Patience}
+}
+
+func do(t *testing.T, c *http.Client, q *http.Request) answer {
+	t.Helper()
+	r, err := c.Do(q)
+	if err != nil {
+		t.Error(err)
+		return answer{}
+	}
+	defer r.Body.Close()
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Error(err)
+	}
+	return answer{r.StatusCode, string(body), r.Header}
+}
+
+// request is one to the receiver; fields are names and values of its header.
+func (g *rig) request(method, body string, fields ...string) *http.Request {
+	g.T.Helper()
+	q, err := http.NewRequestWithContext(g.T.Context(), method, "http://"+g.Addr+"/any/path?q=1", strings.NewReader(body))
+	if err != nil {
+		g.T.Fatal(err)
+	}
+	for i := 0; i < len(fields); i += 2 {
+		q.Header.Set(fields[i], fields[i+1])
+	}
+	return q
+}
+
+func (g *rig) post(body string, fields ...string) answer {
+	g.T.Helper()
+	return do(g.T, client(g.T), g.request(http.MethodPost, body, fields...))
+}
+
+// raw text of a POST.
+func postOf(body string) []byte {
+	return fmt.Appendf(nil, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+}
+
+// status reads one answer, whole, and expects its status.
+func status(c raw, want int) {
+	c.T.Helper()
+	_ = c.SetReadDeadline(time.Now().Add(receivertest.Patience))
+	var head []byte // byte by byte, so that the next answer's stay
+	for !bytes.HasSuffix(head, []byte("\r\n\r\n")) {
+		var b [1]byte
+		if _, err := c.Read(b[:]); err != nil {
+			c.T.Fatalf("answer %q: %v; want status %d", head, err, want)
+		}
+		head = append(head, b[0])
+	}
+	r, err := http.ReadResponse(bufio.NewReader(io.MultiReader(bytes.NewReader(head), c)), nil)
+	if err != nil {
+		c.T.Fatal(err)
+	}
+	defer r.Body.Close()
+	body := make([]byte, max(r.ContentLength, 0))
+	if _, err := io.ReadFull(r.Body, body); err != nil {
+		c.T.Fatal(err)
+	}
+	if r.StatusCode != want {
+		c.T.Fatalf("status %d, %q: want %d", r.StatusCode, body, want)
+	}
+}

@@ -1,0 +1,96 @@
+package http
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sluice-etl/sluice/receiver"
+	"github.com/sluice-etl/sluice/receiver/netserver"
+)
+
+// maxHead bounds a request's line and header fields, to which net/http adds 4 KiB.
+const maxHead = 12 << 10
+
+// Receiver is an HTTP source: it listens, gives events to the Appender, and answers 200 when they are safe.
+type Receiver struct {
+	cfg     Config
+	server  *netserver.Server
+	handoff *netserver.Handoff
+	http    http.Server
+}
+
+// connKey finds a request's connection in its context.
+type connKey struct{}
+
+// New makes a receiver. cfg must be valid; log and reg may be nil. Nothing is started and nothing is opened.
+func New(cfg Config, appender receiver.Appender, frames *receiver.Frames, log *slog.Logger, reg prometheus.Registerer) *Receiver {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	r := &Receiver{cfg: cfg}
+	cfg.Reasons = []string{reasonMethod, reasonCharset, reasonEncoding}
+	r.server = netserver.New(cfg.Config, r.serve, appender, frames, log, reg)
+	r.handoff = netserver.NewHandoff(r.server)
+	r.http = http.Server{
+		Handler:                      r,
+		ReadHeaderTimeout:            cfg.AckTimeout,
+		IdleTimeout:                  cfg.IdleTimeout,
+		MaxHeaderBytes:               maxHead,
+		DisableGeneralOptionsHandler: true,
+		ErrorLog:                     slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, connKey{}, c)
+		},
+		ConnState: func(c net.Conn, s http.ConnState) {
+			if h, ok := c.(*netserver.Handed); ok && s == http.StateIdle {
+				h.Idle()
+			}
+		},
+	}
+	return r
+}
+
+// Listen opens the port, as netserver.Server does.
+func (r *Receiver) Listen(ctx context.Context) (net.Addr, error) { return r.server.Listen(ctx) }
+
+// Close gives up a port that Listen opened, where Run was never called.
+func (r *Receiver) Close() error { return r.server.Close() }
+
+// Run serves until ctx ends, and returns nil then; it stops as P33 says. It may be called once.
+func (r *Receiver) Run(ctx context.Context) error {
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = r.http.Serve(r.handoff) }) // ends when the handoff is closed, and only then
+	err := r.server.Run(ctx)
+	_ = r.handoff.Close()
+	serving.Wait()
+	return err
+}
+
+// serve hands a connection to net/http once its first byte is there, and the layers before it are off.
+func (r *Receiver) serve(c *netserver.Conn) error {
+	if err := c.SetReadDeadline(time.Now().Add(r.cfg.IdleTimeout)); err != nil {
+		return err
+	}
+	head := make([]byte, 1)
+	if _, err := c.Read(head); err != nil {
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return nil // it was silent
+		}
+		return err
+	}
+	if head[0] == 0x16 {
+		return receiver.Refuse(receiver.ReasonTLS, "the connection speaks TLS, and this receiver does not: set --http-tls-cert, or send to http://")
+	}
+	if head[0] < 'A' || head[0] > 'Z' {
+		return receiver.Refuse(receiver.ReasonUnknown, "the connection does not begin with an HTTP method, but with %#02x: want POST with Flume's JSON", head[0])
+	}
+	return r.handoff.Give(c, head)
+}

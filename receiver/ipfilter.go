@@ -1,0 +1,158 @@
+package receiver
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+)
+
+// IPFilter is which addresses may send, in the syntax and with the meaning of Flume's ipFilterRules (PatternRule of its
+// Avro source): rules are looked at from left to right, the first that matches decides, and what no rule matches may
+// send. It is safe for concurrent use; nil lets everybody send.
+type IPFilter struct {
+	rules []ipRule
+	names nameCache
+}
+
+type ipRule struct {
+	text      string
+	allow     bool
+	name      bool // the pattern is of a host name
+	localhost bool // name:localhost, which asks no DNS
+	pattern   *regexp.Regexp
+}
+
+// ParseIPFilter reads rules, comma-separated: {allow|deny}:{ip|name}:PATTERN. In a pattern * is any run and ? any one
+// character, and a dot is itself; everything after the second colon is the pattern, so that it may hold IPv6 addresses.
+// An empty text is no filter: nil.
+func ParseIPFilter(text string) (*IPFilter, error) {
+	if strings.TrimSpace(text) == "" {
+		return nil, nil //nolint:nilnil // a nil filter lets everybody send
+	}
+	f := &IPFilter{}
+	for rule := range strings.SplitSeq(text, ",") {
+		rule = strings.TrimSpace(rule)
+		bad := func(why string) error {
+			return fmt.Errorf("--ip-filter has the rule %q: %s: want allow:ip:PATTERN, deny:ip:PATTERN, allow:name:PATTERN or deny:name:PATTERN, all lower case", rule, why)
+		}
+		parts := strings.SplitN(rule, ":", 3)
+		if len(parts) != 3 || parts[2] == "" {
+			return nil, bad("it has no three parts")
+		}
+		if parts[0] != "allow" && parts[0] != "deny" {
+			return nil, bad("its first part is neither allow nor deny")
+		}
+		if parts[1] != "ip" && parts[1] != "name" {
+			return nil, bad("its second part is neither ip nor name")
+		}
+		r := ipRule{text: rule, allow: parts[0] == "allow", name: parts[1] == "name"}
+		r.localhost = r.name && parts[2] == "localhost"
+		var err error
+		r.pattern, err = regexp.Compile("^(?:" + strings.NewReplacer(".", `\.`, "*", ".*", "?", ".").Replace(parts[2]) + ")$")
+		if err != nil {
+			return nil, bad(err.Error())
+		}
+		f.rules = append(f.rules, r)
+	}
+	return f, nil
+}
+
+// Check is nil where the address may send, else a [Refusal] that names the rule. A rule by name looks the address up in
+// DNS, at most for five seconds; an address without a name has itself for one, as in Java. ctx ends the waiting.
+func (f *IPFilter) Check(ctx context.Context, addr netip.Addr) error {
+	if f == nil {
+		return nil
+	}
+	addr = addr.Unmap().WithZone("")
+	for i := range f.rules {
+		r := &f.rules[i]
+		if !f.matches(ctx, r, addr) {
+			continue
+		}
+		if r.allow {
+			return nil
+		}
+		return Refuse(ReasonFiltered, "%s may not send: --ip-filter has %s", addr, r.text)
+	}
+	return nil
+}
+
+func (f *IPFilter) matches(ctx context.Context, r *ipRule, addr netip.Addr) bool {
+	switch {
+	case r.localhost:
+		return addr == netip.AddrFrom4([4]byte{127, 0, 0, 1}) || f.names.own(ctx, addr)
+	case r.name:
+		return r.pattern.MatchString(f.names.of(ctx, addr))
+	}
+	return r.pattern.MatchString(addr.String()) || addr.Is6() && r.pattern.MatchString(javaIPv6(addr))
+}
+
+// javaIPv6 is the address as Java's getHostAddress writes it, and so as Flume's patterns were made for it.
+func javaIPv6(addr netip.Addr) string {
+	b := addr.As16()
+	var s strings.Builder
+	for i := 0; i < 16; i += 2 {
+		if i > 0 {
+			s.WriteByte(':')
+		}
+		fmt.Fprintf(&s, "%x", int(b[i])<<8|int(b[i+1]))
+	}
+	return s.String()
+}
+
+// nameCache remembers host names for a minute, so that a flood of connections, or of datagrams, is no flood of DNS.
+type nameCache struct {
+	mu    sync.Mutex // guards known
+	known map[netip.Addr]knownName
+}
+
+type knownName struct {
+	name  string
+	own   bool // the address is one of this machine's host name
+	until time.Time
+}
+
+const (
+	namesKept  = 10_000
+	nameAge    = time.Minute
+	lookUpWait = 5 * time.Second
+)
+
+func (c *nameCache) of(ctx context.Context, addr netip.Addr) string { return c.look(ctx, addr).name }
+
+func (c *nameCache) own(ctx context.Context, addr netip.Addr) bool { return c.look(ctx, addr).own }
+
+func (c *nameCache) look(ctx context.Context, addr netip.Addr) knownName {
+	now := time.Now()
+	c.mu.Lock()
+	k, ok := c.known[addr]
+	c.mu.Unlock()
+	if ok && now.Before(k.until) {
+		return k
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookUpWait)
+	defer cancel()
+	k = knownName{name: addr.String(), until: now.Add(nameAge)}
+	if names, err := net.DefaultResolver.LookupAddr(ctx, addr.String()); err == nil && len(names) > 0 {
+		k.name = strings.TrimSuffix(names[0], ".")
+	}
+	if host, err := os.Hostname(); err == nil {
+		addrs, _ := net.DefaultResolver.LookupNetIP(ctx, "ip", host) // a host without an address owns none
+		for _, a := range addrs {
+			k.own = k.own || a.Unmap().WithZone("") == addr
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.known == nil || len(c.known) >= namesKept {
+		c.known = make(map[netip.Addr]knownName)
+	}
+	c.known[addr] = k
+	return k
+}

@@ -1,0 +1,52 @@
+package receiver
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+)
+
+// The rules of Flume's user guide and of PatternRule: the first that matches decides, none lets everybody send.
+func TestIPFilter(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		rules, addr string
+		ok          bool
+	}{
+		{"", "192.0.2.1", true},
+		{"allow:ip:127.*,deny:ip:*", "127.0.0.1", true},
+		{"allow:ip:127.*,deny:ip:*", "192.0.2.1", false},
+		{"allow:ip:127.*,allow:name:localhost,deny:ip:*", "127.0.0.1", true},
+		{"allow:name:localhost,deny:ip:*", "127.0.0.1", true},
+		{"deny:name:localhost,allow:ip:*", "127.0.0.1", false},
+		{"deny:ip:10.*", "10.1.2.3", false},
+		{"deny:ip:10.*", "101.2.3.4", true}, // a dot is a dot
+		{"deny:ip:192.0.2.?", "192.0.2.7", false},
+		{"deny:ip:192.0.2.?", "192.0.2.77", true},
+		{" deny:ip:192.0.2.1 , allow:ip:192.* ", "192.0.2.1", false},
+		{"deny:ip:::1", "::1", false},
+		{"deny:ip:0:0:0:0:0:0:0:1", "::1", false}, // as Java writes it
+		{"deny:ip:192.0.2.1", "::ffff:192.0.2.1", false},
+		{"deny:ip:192.0.2.(1|2)", "192.0.2.2", false}, // other signs pass through
+	} {
+		f, err := ParseIPFilter(tc.rules)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Check(t.Context(), netip.MustParseAddr(tc.addr)); (err == nil) != tc.ok {
+			t.Errorf("%q, %s: %v", tc.rules, tc.addr, err)
+		}
+	}
+}
+
+func TestIPFilter_bad(t *testing.T) {
+	t.Parallel()
+	for rules, want := range map[string]string{
+		"127.0.0.1": "no three parts", "allow:ip:": "no three parts", "Allow:ip:*": "neither allow nor deny",
+		"allow:host:*": "neither ip nor name", "deny:ip:*,": "no three parts", "deny:ip:(": "missing closing",
+	} {
+		if _, err := ParseIPFilter(rules); err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "--ip-filter has the rule ") {
+			t.Errorf("%q: %v, want %q", rules, err, want)
+		}
+	}
+}

@@ -1,0 +1,100 @@
+package receiver
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Limits bound one request of a receiver, whatever its protocol. A request above MaxFrameBytes or MaxBatchEvents is
+// rejected. An event above one of the other limits becomes a dead letter, and the rest of its request is unaffected.
+type Limits struct {
+	// Option begins the names of the options that set the limits, as in "--avro-max-"; errors name them.
+	Option string
+	// MaxFrameBytes bounds the bytes of a request. The default, 64 MiB, is 100,000 events of 640 bytes.
+	MaxFrameBytes int
+	// MaxBatchEvents bounds the events of a request. Flume sends 100 by default, and no more than its channel's
+	// transactionCapacity, 10,000. The default is 100,000.
+	MaxBatchEvents int
+	// MaxHeaders bounds the headers of an event. The default is 256.
+	MaxHeaders int
+	// MaxHeaderBytes bounds the names and values of an event's headers together. The default is 64 KiB.
+	MaxHeaderBytes int
+	// MaxBodyBytes bounds an event's body. The default is 16 MiB, far above what Kafka takes (1 MiB by default).
+	MaxBodyBytes int
+	// KeepPacked turns [Frame.Unpack] off.
+	KeepPacked bool
+}
+
+// DefaultLimits is the defaults for the receiver whose options begin with option.
+func DefaultLimits(option string) Limits {
+	return Limits{
+		Option: option, MaxFrameBytes: 64 << 20, MaxBatchEvents: 100_000, MaxHeaders: 256, MaxHeaderBytes: 64 << 10,
+		MaxBodyBytes: 16 << 20,
+	}
+}
+
+// Validate names every violated bound.
+func (l *Limits) Validate() error {
+	return errors.Join(
+		l.Within("frame-bytes", l.MaxFrameBytes, 64, 1<<30),
+		l.Within("batch-events", l.MaxBatchEvents, 1, 1<<24),
+		l.Within("headers", l.MaxHeaders, 0, 1<<20),
+		l.Within("header-bytes", l.MaxHeaderBytes, 0, 1<<30),
+		l.Within("body-bytes", l.MaxBodyBytes, 0, 1<<30),
+	)
+}
+
+// Within says of a value that is out of its bounds which option it is.
+func (l *Limits) Within(name string, value, least, most int) error {
+	if value < least || value > most {
+		return fmt.Errorf("%s%s is %d: want %d to %d", l.Option, name, value, least, most)
+	}
+	return nil
+}
+
+// CheckFrame refuses a request of more bytes than the limit, before they are believed.
+func (l *Limits) CheckFrame(bytes int64) error {
+	if bytes > int64(l.MaxFrameBytes) {
+		return TooMuch(ReasonFrameBytes, "bytes in a frame", l.Option+"frame-bytes", bytes, l.MaxFrameBytes)
+	}
+	return nil
+}
+
+// CheckEvents refuses a request of more events.
+func (l *Limits) CheckEvents(events int) error {
+	if events > l.MaxBatchEvents {
+		return TooMuch(ReasonBatchEvents, "events in a batch", l.Option+"batch-events", int64(events), l.MaxBatchEvents)
+	}
+	return nil
+}
+
+// Fits reports whether an event of so many headers and bytes is within the limits of an event.
+func (l *Limits) Fits(headers, headerBytes, bodyBytes int) bool {
+	return headers <= l.MaxHeaders && headerBytes <= l.MaxHeaderBytes && bodyBytes <= l.MaxBodyBytes
+}
+
+// deadBytes is what a Dead and its reason take in memory, rounded up.
+const deadBytes = 256
+
+// Judge returns why an event of so many headers and bytes is a dead letter, and nil for one that fits. kept is how many
+// of its headers were kept. The error is that of f's waiting for memory.
+//
+// An event above a limit does not close the connection: its sender would send the whole batch again, without end (P24).
+func (l *Limits) Judge(f *Frame, headers, kept, headerBytes, bodyBytes int) (*Dead, error) {
+	if l.Fits(headers, headerBytes, bodyBytes) {
+		return nil, nil
+	}
+	d := &Dead{Dropped: headers - kept}
+	switch {
+	case headers > l.MaxHeaders:
+		d.Label, d.Reason = ReasonHeaders, "the event has more headers than "+l.Option+"headers"
+	case headerBytes > l.MaxHeaderBytes:
+		d.Label, d.Reason = ReasonHeaderBytes, "the event's headers have more bytes than "+l.Option+"header-bytes"
+	default:
+		d.Label, d.Reason = ReasonBodyBytes, "the event's body has more bytes than "+l.Option+"body-bytes"
+	}
+	if err := f.Charge(deadBytes); err != nil {
+		return nil, err
+	}
+	return d, nil
+}

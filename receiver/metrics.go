@@ -1,0 +1,127 @@
+package receiver
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+type admissionMetrics struct {
+	used, limit, waiting prometheus.Gauge
+}
+
+func newAdmissionMetrics(reg prometheus.Registerer) admissionMetrics {
+	gauge := func(name, help string) prometheus.Gauge {
+		return promauto.With(reg).NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
+	}
+	return admissionMetrics{
+		used:    gauge("etl_receiver_in_flight_bytes", "Memory of frames being received or not yet released by the producer, over all receivers."),
+		limit:   gauge("etl_receiver_in_flight_limit_bytes", "The budget of bytes in flight (--max-bytes-in-flight)."),
+		waiting: gauge("etl_receiver_in_flight_waiting", "Frames that wait for room in the budget of bytes in flight."),
+	}
+}
+
+// Outcomes of a request, the values of the label outcome.
+const (
+	outcomeOK         = "ok"         // answered OK: Kafka has every event
+	outcomeUnanswered = "unanswered" // Kafka may have its events; the sender was not told
+	outcomeDropped    = "dropped"    // nothing was produced, nothing answered
+	outcomeError      = "error"      // answered with a system error
+)
+
+// Metrics counts what one receiver does; the label receiver tells receivers apart. It is safe for concurrent use.
+type Metrics struct {
+	ok, unanswered, dropped, errors prometheus.Counter
+	events, bytes, unansweredEvents prometheus.Counter
+	lost                            prometheus.Counter
+	accepted                        prometheus.Counter
+	connections                     prometheus.Gauge
+	refused                         map[string]prometheus.Counter
+	ack                             prometheus.Histogram
+}
+
+// NewMetrics makes the metrics of the receiver of that name. reasons is every value that [Metrics.Refused] will be
+// given. reg may be nil.
+func NewMetrics(reg prometheus.Registerer, receiver string, reasons []string) *Metrics {
+	if reg != nil {
+		reg = prometheus.WrapRegistererWith(prometheus.Labels{"receiver": receiver}, reg)
+	}
+	f := promauto.With(reg)
+	counter := func(name, help string) prometheus.Counter {
+		return f.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+	}
+	requests := f.NewCounterVec(prometheus.CounterOpts{
+		Name: "etl_receiver_requests_total",
+		Help: "Requests by outcome: ok (answered OK), unanswered (Kafka may have them), dropped (never produced), error (answered with a system error).",
+	}, []string{"outcome"})
+	refused := f.NewCounterVec(prometheus.CounterOpts{
+		Name: "etl_receiver_refused_total",
+		Help: "Connections closed, or not taken, by reason.",
+	}, []string{"reason"})
+	m := &Metrics{
+		ok:               requests.WithLabelValues(outcomeOK),
+		unanswered:       requests.WithLabelValues(outcomeUnanswered),
+		dropped:          requests.WithLabelValues(outcomeDropped),
+		errors:           requests.WithLabelValues(outcomeError),
+		events:           counter("etl_receiver_events_total", "Events answered OK."),
+		bytes:            counter("etl_receiver_bytes_total", "Bytes of whole frames received."),
+		unansweredEvents: counter("etl_receiver_unanswered_events_total", "Events that Kafka may have and whose sender got no answer: the bound of the duplicates that this process made."),
+		lost:             counter("etl_receiver_lost_events_total", "Events of senders that cannot send again, which may not be in Kafka: the process stopped before Kafka had them, or a datagram was refused."),
+		accepted:         counter("etl_receiver_connections_total", "Connections accepted."),
+		connections:      f.NewGauge(prometheus.GaugeOpts{Name: "etl_receiver_connections", Help: "Connections open now."}),
+		refused:          make(map[string]prometheus.Counter, len(reasons)),
+		ack: f.NewHistogram(prometheus.HistogramOpts{
+			Name:    "etl_receiver_ack_seconds",
+			Help:    "From a frame's first byte to its answer OK.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 15, 20},
+		}),
+	}
+	for _, reason := range reasons {
+		m.refused[reason] = refused.WithLabelValues(reason)
+	}
+	return m
+}
+
+// Answered counts a request answered OK.
+func (m *Metrics) Answered(events int, took time.Duration) {
+	m.ok.Inc()
+	m.events.Add(float64(events))
+	m.ack.Observe(took.Seconds())
+}
+
+// Unanswered counts a request whose events Kafka may have and whose sender got no answer.
+func (m *Metrics) Unanswered(events int) {
+	m.unanswered.Inc()
+	m.unansweredEvents.Add(float64(events))
+}
+
+// Lost counts events that may not be in Kafka and that nobody will send again.
+func (m *Metrics) Lost(events int) { m.lost.Add(float64(events)) }
+
+// Dropped counts a request of which nothing was produced.
+func (m *Metrics) Dropped() { m.dropped.Inc() }
+
+// SystemError counts a request answered with a system error.
+func (m *Metrics) SystemError() { m.errors.Inc() }
+
+// Received counts the bytes of a whole frame.
+func (m *Metrics) Received(bytes int) { m.bytes.Add(float64(bytes)) }
+
+// Connected counts a connection taken.
+func (m *Metrics) Connected() {
+	m.accepted.Inc()
+	m.connections.Inc()
+}
+
+// Disconnected counts a taken connection's end.
+func (m *Metrics) Disconnected() { m.connections.Dec() }
+
+// Refused counts a connection closed, or not taken, for one of the reasons given to NewMetrics.
+func (m *Metrics) Refused(reason string) {
+	c := m.refused[reason]
+	if c == nil {
+		panic("BUG: unknown reason " + reason)
+	}
+	c.Inc()
+}

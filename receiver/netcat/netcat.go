@@ -1,0 +1,99 @@
+// Package netcat is Flume's netcat source: each line that comes in over TCP is an event, answered "OK" once Kafka has
+// it; each datagram, up to its first line's end, is one over UDP (see package datagram).
+//
+// As in Flume, a line without its end is dropped when the connection ends, a carriage return stays in the body, and a
+// line that is too long is answered with Flume's own words and ends the connection. Other than in Flume, a body is any
+// bytes, UTF-8 or not, and what Kafka does not acknowledge in time ends the connection without an answer.
+package netcat
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sluice-etl/sluice/receiver"
+	"github.com/sluice-etl/sluice/receiver/lines"
+	"github.com/sluice-etl/sluice/receiver/netserver"
+)
+
+// Config is a receiver's address, times and limits; its options begin with --netcat.
+type Config struct {
+	netserver.Config
+	// MaxLineBytes bounds a line, its end included (--netcat-max-line-bytes). The default is 512, as in Flume.
+	MaxLineBytes int
+}
+
+// DefaultConfig is the defaults; it listens nowhere.
+func DefaultConfig() Config {
+	c := Config{Config: netserver.DefaultConfig("netcat", "lines, as Flume's netcat source does"), MaxLineBytes: 512}
+	c.HalfClosed = true
+	return c
+}
+
+// Validate names every violated bound.
+func (c *Config) Validate() error {
+	err := c.Config.Validate()
+	if c.MaxLineBytes < 2 || c.MaxLineBytes > 1<<20 {
+		err = errors.Join(err, fmt.Errorf("--netcat-max-line-bytes is %d: want 2 to 1048576", c.MaxLineBytes))
+	}
+	return err
+}
+
+// Receiver is a netcat source over TCP.
+type Receiver struct {
+	cfg    Config
+	limits receiver.Limits
+	server *netserver.Server
+}
+
+// New makes a receiver. cfg must be valid; log and reg may be nil. Nothing is opened.
+func New(cfg Config, appender receiver.Appender, frames *receiver.Frames, log *slog.Logger, reg prometheus.Registerer) *Receiver {
+	r := &Receiver{cfg: cfg, limits: receiver.DefaultLimits("--netcat-max-")}
+	r.server = netserver.New(cfg.Config, r.serve, appender, frames, log, reg)
+	return r
+}
+
+// Listen opens the port, as netserver.Server does.
+func (r *Receiver) Listen(ctx context.Context) (net.Addr, error) { return r.server.Listen(ctx) }
+
+// Close gives up a port that Listen opened, where Run was never called.
+func (r *Receiver) Close() error { return r.server.Close() }
+
+// Run serves until ctx ends, and returns nil then; it stops as P33 says. It may be called once.
+func (r *Receiver) Run(ctx context.Context) error { return r.server.Run(ctx) }
+
+var ok = []byte("OK\n")
+
+// serve answers lines in their order: a request's before the next is read.
+func (r *Receiver) serve(c *netserver.Conn) error {
+	tooLong := lines.TooLong("--netcat-max-line-bytes", r.cfg.MaxLineBytes)
+	in := lines.NewReader(c, &r.limits, lines.Newline(r.cfg.MaxLineBytes, tooLong), lines.NewlineMore(r.cfg.MaxLineBytes))
+	for {
+		f, err := in.Next()
+		switch {
+		case errors.Is(err, tooLong):
+			_, writing := fmt.Fprintf(c, "FAILED: Event exceeds the maximum length (%d chars, including newline)\n", r.cfg.MaxLineBytes)
+			return errors.Join(err, writing)
+		case errors.Is(err, io.EOF) && in.Unfinished() > 0:
+			return receiver.Refuse(receiver.ReasonTruncated, "the connection ended within a line, of which %d bytes are dropped, as Flume does", in.Unfinished())
+		case err != nil:
+			return err
+		}
+		n := len(f.Events)
+		answered := false
+		c.Append(f, func() error {
+			answered = true
+			_, err := c.Write(bytes.Repeat(ok, n))
+			return err
+		})
+		if !answered {
+			return nil // it was told, and the connection is closed
+		}
+	}
+}

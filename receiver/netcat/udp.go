@@ -1,0 +1,31 @@
+package netcat
+
+import (
+	"bytes"
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sluice-etl/sluice/receiver"
+	"github.com/sluice-etl/sluice/receiver/udp"
+)
+
+// DefaultUDPConfig is the defaults of the receiver of datagrams; it listens nowhere.
+func DefaultUDPConfig() udp.Config {
+	return udp.DefaultConfig("netcat_udp", "--netcat-udp-listen", "datagrams, as Flume's netcatudp source does")
+}
+
+// NewUDP makes a receiver of datagrams: each is an event up to its first line's end, and what follows that is left out,
+// as in Flume.
+func NewUDP(cfg udp.Config, appender receiver.Appender, frames *receiver.Frames, log *slog.Logger, reg prometheus.Registerer) *udp.Receiver {
+	return udp.New(cfg, firstLines, appender, frames, log, reg)
+}
+
+func firstLines(f *receiver.Frame) error {
+	for i := range f.Events {
+		if at := bytes.IndexByte(f.Events[i].Body, '\n'); at >= 0 {
+			f.Events[i].Body = f.Events[i].Body[:at:at]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,98 @@
+package netserver
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sluice-etl/sluice/receiver"
+)
+
+// Config is a server's address, times and limits. The options that set its fields begin with Option.
+type Config struct {
+	// Name is the value of the label receiver in metrics, and the component in logs.
+	Name string
+	// Option begins the names of this receiver's options, as in "--avro"; errors name them.
+	Option string
+	// ListenOption is the address's, where it is not Option-listen.
+	ListenOption string
+	// Says is what the receiver receives, for the log: "Flume's Avro RPC".
+	Says string
+	// Listen is the TCP address (Option-listen); port 0 takes a free one.
+	Listen string
+
+	// AckTimeout bounds a request from its first byte to Kafka's acknowledgement (--ack-timeout). Then the connection
+	// is closed unanswered. It must be below the sender's own time-out, 20 s in Flume. The default is 15 s.
+	AckTimeout time.Duration
+	// ShutdownTimeout is how long requests in Kafka's hands are waited for when the receiver stops
+	// (--shutdown-timeout). The default is 20 s.
+	ShutdownTimeout time.Duration
+
+	// MaxConnections bounds the open connections (Option-max-connections). The default is 10,000.
+	MaxConnections int
+	// MaxConnectionsPerAddress bounds those of one remote address (Option-max-connections-per-address). Behind a proxy
+	// or NAT many senders share an address. The default is 1,000.
+	MaxConnectionsPerAddress int
+	// MaxPipelined bounds the requests of one connection that are with the Appender at once (Option-max-pipelined);
+	// further ones are not read. Flume's own clients send one at a time. The default is 8.
+	MaxPipelined int
+
+	// HalfClosed says that senders may end their side of a connection before they are answered, or need no answer, as
+	// printf | nc does: a FIN does not mean then that the sender has gone, and what it sent is produced.
+	HalfClosed bool
+
+	// TLS is how TLS is spoken; without a certificate it is not.
+	TLS TLS
+	// Inflate takes zlib streams too (Option-…).
+	Inflate Inflate
+	// Filter is which addresses may connect (--ip-filter); nil lets everybody.
+	Filter *receiver.IPFilter
+
+	// Reasons are the protocol's own values of the label reason, beside [receiver.Reasons].
+	Reasons []string
+}
+
+// DefaultConfig is the defaults of the receiver of that name, whose options begin with "--" and the name.
+func DefaultConfig(name, says string) Config {
+	return Config{
+		Name: name, Option: "--" + name, Says: says,
+		AckTimeout: 15 * time.Second, ShutdownTimeout: 20 * time.Second,
+		MaxConnections: 10_000, MaxConnectionsPerAddress: 1_000, MaxPipelined: 8,
+		Inflate: Inflate{MaxRatio: 500},
+	}
+}
+
+// Validate names every violated bound.
+func (c *Config) Validate() error {
+	var errs []error
+	if c.Name == "" {
+		errs = append(errs, errors.New("the receiver has no name"))
+	}
+	if c.Listen == "" {
+		errs = append(errs, fmt.Errorf("%s is empty: want host:port or :port", c.AddressOption()))
+	}
+	if c.AckTimeout < time.Millisecond {
+		errs = append(errs, fmt.Errorf("--ack-timeout is %s: the least is 1ms", c.AckTimeout))
+	}
+	if c.ShutdownTimeout < 0 {
+		errs = append(errs, fmt.Errorf("--shutdown-timeout is %s: the least is 0s", c.ShutdownTimeout))
+	}
+	for _, n := range []struct {
+		name             string
+		value, min, most int
+	}{
+		{"max-connections", c.MaxConnections, 1, 1 << 24},
+		{"max-connections-per-address", c.MaxConnectionsPerAddress, 1, 1 << 24},
+		{"max-pipelined", c.MaxPipelined, 1, 1 << 10},
+		{"max-inflate-ratio", c.Inflate.MaxRatio, 1, 1 << 20},
+	} {
+		if n.value < n.min || n.value > n.most {
+			errs = append(errs, fmt.Errorf("%s-%s is %d: want %d to %d", c.Option, n.name, n.value, n.min, n.most))
+		}
+	}
+	return errors.Join(append(errs, c.TLS.validate(c.Option))...)
+}
+
+// AddressOption names the option of the address.
+func (c *Config) AddressOption() string { return cmp.Or(c.ListenOption, c.Option+"-listen") }

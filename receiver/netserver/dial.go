@@ -1,0 +1,123 @@
+package netserver
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/sluice-etl/sluice/internal/pemfile"
+)
+
+// Dialer makes a sender's connection, wrapped as Flume's sinks wrap theirs. The zero Dialer makes plain ones.
+type Dialer struct {
+	// TLS speaks TLS. CA is a PEM file of the authorities that sign the server; empty takes the system's. Flume's sinks
+	// hold no host name against the certificate; this does, unless Insecure, which verifies nothing.
+	TLS        bool
+	CA         string
+	ServerName string // replaces the address's host
+	Insecure   bool
+	// Cert and Key are the client's own, PEM, both or neither.
+	Cert, Key string
+	// Deflate wraps frames in a zlib stream.
+	Deflate Deflate
+}
+
+// Deflate is whether a zlib stream is spoken, and on which side of TLS.
+type Deflate string
+
+// Without TLS, Inside and Outside are the same.
+const (
+	NoDeflate      Deflate = "none"
+	DeflateInside  Deflate = "inside"  // TLS(zlib(frames)): Flume up to 1.9
+	DeflateOutside Deflate = "outside" // zlib(TLS(frames)): Flume from 1.10 on
+)
+
+// Validate names every violated bound.
+func (d *Dialer) Validate() error {
+	var errs []error
+	switch d.Deflate {
+	case "", NoDeflate, DeflateInside, DeflateOutside:
+	default:
+		errs = append(errs, fmt.Errorf("--deflate is %q: want none, inside or outside", d.Deflate))
+	}
+	if (d.Cert == "") != (d.Key == "") {
+		errs = append(errs, fmt.Errorf("--tls-cert is %q and --tls-key is %q: give both or neither", d.Cert, d.Key))
+	}
+	if !d.TLS && (d.CA != "" || d.Cert != "" || d.ServerName != "" || d.Insecure) {
+		errs = append(errs, errors.New("--tls is off, but its files, server name or --tls-insecure are given: turn it on"))
+	}
+	return errors.Join(errs...)
+}
+
+// Dial connects to host:port within ctx, the TLS handshake included. A Read of what the server deflates inflates it
+// without a bound on the ratio: the server is whom the caller chose.
+func (d *Dialer) Dial(ctx context.Context, address string) (net.Conn, error) {
+	var nd net.Dialer
+	conn, err := nd.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	top := conn
+	if d.TLS && d.Deflate == DeflateOutside {
+		top = newInflater(top, 1<<20, "")
+	}
+	if d.TLS {
+		if top, err = d.handshake(ctx, top, address); err != nil {
+			return nil, errors.Join(err, conn.Close())
+		}
+	}
+	if d.Deflate == DeflateInside || d.Deflate == DeflateOutside && !d.TLS {
+		top = newInflater(top, 1<<20, "")
+	}
+	return top, nil
+}
+
+func (d *Dialer) handshake(ctx context.Context, conn net.Conn, address string) (net.Conn, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := d.config(host)
+	if err != nil {
+		return nil, err
+	}
+	t := tls.Client(conn, cfg)
+	if err := t.HandshakeContext(ctx); err != nil {
+		return nil, fmt.Errorf("TLS handshake: %w", err)
+	}
+	return t, nil
+}
+
+// Check is Validate, and reads the files that are named, as each Dial does: what is wrong with them no other attempt
+// mends.
+func (d *Dialer) Check() error {
+	err := d.Validate()
+	if err == nil {
+		_, err = d.config("")
+	}
+	return err
+}
+
+func (d *Dialer) config(host string) (*tls.Config, error) {
+	cfg := &tls.Config{ServerName: host, InsecureSkipVerify: d.Insecure, MinVersion: tls.VersionTLS10} //nolint:gosec // G402: a person asked for it by --tls-insecure, and old servers are what this is for
+	if d.ServerName != "" {
+		cfg.ServerName = d.ServerName
+	}
+	if d.CA != "" {
+		roots, err := pemfile.CertPool(d.CA)
+		if err != nil {
+			return nil, fmt.Errorf("read --tls-ca: %w", err)
+		}
+		cfg.RootCAs = roots
+	}
+	if d.Cert != "" {
+		pair, err := pemfile.KeyPair(d.Cert, d.Key)
+		if err != nil {
+			return nil, fmt.Errorf("read --tls-cert and --tls-key: %w", err)
+		}
+		cfg.Certificates = []tls.Certificate{pair}
+	}
+	return cfg, nil
+}

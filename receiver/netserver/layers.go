@@ -1,0 +1,118 @@
+package netserver
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"time"
+
+	"github.com/sluice-etl/sluice/receiver"
+)
+
+// layers is what lies between the wire and a request. Flume up to 1.9 wraps deflated frames in TLS, Flume from 1.10 on
+// deflates TLS records; each layer's first byte tells it apart: 0x16 begins a TLS handshake, 0x78 a zlib stream of any
+// level, and neither can begin a request, whose length or serial would be absurd.
+type layers struct {
+	top     net.Conn // innermost: what requests are read from and answers are written to
+	tls     bool     // taken off
+	zlib    bool     // taken off
+	settled bool     // what top reads are requests
+}
+
+// unwrap reads the first bytes into p, and takes off the layers that they begin. The sender may be silent before each
+// layer for as long as it likes: Flume up to 1.9 begins its handshake with the first event.
+func (c *Conn) unwrap(p []byte) (int, error) {
+	l := &c.inside
+	for {
+		n, err := l.top.Read(p)
+		if n == 0 {
+			return 0, err
+		}
+		switch {
+		case p[0] == 0x16 && c.s.tls != nil && !l.tls:
+			l.tls = true
+			err = c.promptly(func() error { return l.takeTLS(c.read, c.s.tls, p[:n]) })
+		case p[0] == 0x78 && c.s.cfg.Inflate.Enabled && !l.zlib:
+			l.zlib = true
+			l.top = newInflater(&prefixed{Conn: l.top, head: append([]byte(nil), p[:n]...)}, c.s.cfg.Inflate.MaxRatio, c.s.cfg.Option+"-max-inflate-ratio")
+		case c.s.cfg.TLS.required() && !l.tls:
+			return 0, receiver.Refuse(receiver.ReasonTLS, "the connection does not speak TLS (its first byte is %#02x), which %s-tls-required or -client-ca asks for: set ssl = true in the sink", p[0], c.s.cfg.Option)
+		default:
+			l.settled = true
+			return n, err
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+}
+
+// promptly gives what do reads ack-timeout, and then takes up the deadline that was there before.
+func (c *Conn) promptly(do func() error) error {
+	c.mu.Lock()
+	until := c.until
+	c.mu.Unlock()
+	deadline := time.Now().Add(c.s.cfg.AckTimeout)
+	if !c.setDeadline(deadline) {
+		return ErrStopping
+	}
+	_ = c.nc.SetWriteDeadline(deadline) // fails only where the connection is closed; do says so
+	if err := do(); err != nil {
+		return err
+	}
+	if !c.setDeadline(until) {
+		return ErrStopping
+	}
+	return nil
+}
+
+func (l *layers) takeTLS(ctx context.Context, certs *certificates, head []byte) error {
+	conn := tls.Server(&prefixed{Conn: l.top, head: append([]byte(nil), head...)}, certs.serverConfig())
+	if err := conn.HandshakeContext(ctx); err != nil {
+		return tlsError("the TLS handshake failed", err)
+	}
+	l.top = tlsLayer{conn}
+	return nil
+}
+
+// prefixed is a connection whose first bytes were read already. It is read by one goroutine.
+type prefixed struct {
+	net.Conn
+	head []byte
+}
+
+// Read gives head first.
+func (p *prefixed) Read(b []byte) (int, error) {
+	if len(p.head) > 0 {
+		n := copy(b, p.head)
+		p.head = p.head[n:]
+		return n, nil
+	}
+	return p.Conn.Read(b)
+}
+
+// tlsLayer tells what is TLS's fault from what is the connection's.
+type tlsLayer struct{ *tls.Conn }
+
+// Read reads what was encrypted.
+func (t tlsLayer) Read(p []byte) (int, error) {
+	n, err := t.Conn.Read(p)
+	if err != nil {
+		err = tlsError("TLS", err)
+	}
+	return n, err
+}
+
+// tlsError makes a refusal of an error of TLS's own; those of the connection stay as they are.
+func tlsError(doing string, err error) error {
+	var network net.Error
+	var alert tls.AlertError
+	switch {
+	case errors.As(err, &alert):
+		return receiver.Refuse(receiver.ReasonTLS, "%s: %w", doing, err)
+	case quiet(err), errors.As(err, &network):
+		return err
+	}
+	return receiver.Refuse(receiver.ReasonTLS, "%s: %w", doing, err)
+}

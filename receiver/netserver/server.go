@@ -1,0 +1,182 @@
+package netserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sluice-etl/sluice/receiver"
+)
+
+// Server accepts connections and has each served by the receiver's function.
+type Server struct {
+	cfg      Config
+	serve    func(*Conn) error
+	appender receiver.Appender
+	frames   *receiver.Frames
+	says     *Says
+	metrics  *receiver.Metrics
+	tls      *certificates // nil where TLS is not spoken
+	conns    conns
+
+	mu       sync.Mutex // guards listener
+	listener net.Listener
+}
+
+// New makes a server. serve reads requests from a connection until it ends, and returns why; it is called once for
+// each, on a goroutine of its own. cfg must be valid; log and reg may be nil. Nothing is started or opened.
+func New(cfg Config, serve func(*Conn) error, appender receiver.Appender, frames *receiver.Frames, log *slog.Logger, reg prometheus.Registerer) *Server {
+	s := &Server{
+		cfg:      cfg,
+		serve:    serve,
+		appender: appender,
+		frames:   frames,
+		metrics:  receiver.NewMetrics(reg, cfg.Name, append(receiver.Reasons(), cfg.Reasons...)),
+	}
+	s.says = NewSays(cfg.Name, log, s.metrics)
+	s.tls = newCertificates(cfg.TLS, s.says)
+	s.conns = newConns(&s.cfg)
+	return s
+}
+
+// Metrics counts what the receiver does.
+func (s *Server) Metrics() *receiver.Metrics { return s.metrics }
+
+// Listen opens the port, so that a port that is taken is an error before anything runs, and returns the address that
+// was bound. Run then accepts on it. Senders may connect from now on; they are served once Run is called. Certificates
+// that cannot be read are an error too.
+func (s *Server) Listen(ctx context.Context) (net.Addr, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.listener != nil {
+		return s.listener.Addr(), nil
+	}
+	if s.tls != nil {
+		if _, err := s.tls.current(); err != nil {
+			return nil, fmt.Errorf("%s-tls-…: %w", s.cfg.Option, err)
+		}
+	}
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", s.cfg.Listen)
+	if err != nil {
+		return nil, NotListening(s.cfg.AddressOption(), s.cfg.Listen, err)
+	}
+	s.listener = l
+	return l.Addr(), nil
+}
+
+// Close gives up a port that Listen opened, where Run was never called.
+func (s *Server) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.listener == nil {
+		return nil
+	}
+	err := s.listener.Close()
+	s.listener = nil
+	return err
+}
+
+// Run serves until ctx ends, and returns nil then. It stops as P33 says: no more connections are accepted and nothing
+// more is read; requests that the Appender has are answered as they are acknowledged; after ShutdownTimeout the rest
+// is closed unanswered. Run may be called once.
+func (s *Server) Run(ctx context.Context) error {
+	addr, err := s.Listen(ctx)
+	if err != nil {
+		return err
+	}
+	s.says.log.Info("Receiving", "what", s.cfg.Says, "address", addr.String())
+	reading, stop := context.WithCancel(ctx)
+	defer stop()
+	work, giveUp := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer giveUp(nil)
+
+	var serving, tending sync.WaitGroup
+	tending.Go(func() { // stop accepting and reading
+		<-reading.Done()
+		_ = s.Close() // the accept loop ends by this
+		s.conns.each((*Conn).stopReading)
+	})
+	tending.Go(func() { s.sweep(reading) })
+	err = s.accept(reading, work, &serving)
+	stop()
+	tending.Wait()
+
+	late := time.AfterFunc(s.cfg.ShutdownTimeout, func() { giveUp(ErrStopping) })
+	defer late.Stop()
+	serving.Wait()
+	return err
+}
+
+// accept takes connections until reading ends.
+func (s *Server) accept(reading, work context.Context, serving *sync.WaitGroup) error {
+	s.mu.Lock()
+	l := s.listener
+	s.mu.Unlock()
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval, pause.MaxInterval = 5*time.Millisecond, time.Second
+	for {
+		nc, err := l.Accept()
+		switch {
+		case err == nil:
+			pause.Reset()
+			s.take(reading, work, nc, serving)
+		case reading.Err() != nil:
+			return nil
+		case errors.Is(err, net.ErrClosed):
+			return fmt.Errorf("accept connections: %w", err)
+		default: // too many open files, or a connection that was reset before it was taken
+			s.says.Warn("accept", "Could not accept a connection", "err", err)
+			timer := time.NewTimer(pause.NextBackOff())
+			select {
+			case <-reading.Done():
+			case <-timer.C:
+			}
+			timer.Stop()
+		}
+	}
+}
+
+// take serves a new connection, unless it is one too many. A name in --ip-filter is looked up on the connection's own
+// goroutine, since DNS may be slow.
+func (s *Server) take(reading, work context.Context, nc net.Conn, serving *sync.WaitGroup) {
+	c := newConn(work, s, nc)
+	c.read, c.cancel = context.WithCancel(reading)
+	err := s.conns.add(c)
+	if err != nil {
+		c.Close()
+		s.says.Refused(nc.RemoteAddr(), err)
+		return
+	}
+	if reading.Err() != nil {
+		c.stopReading()
+	}
+	s.metrics.Connected()
+	serving.Go(c.run)
+}
+
+// sweep closes the connections that nothing is read from, and whose sender has gone: during a long outage senders time
+// out and connect again, and what they leave behind must not use up the limits.
+func (s *Server) sweep(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			s.conns.each(func(c *Conn) {
+				if c.waiting.Load() && c.gone() {
+					c.Close()
+				}
+			})
+		}
+	}
+}

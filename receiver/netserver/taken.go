@@ -1,0 +1,51 @@
+package netserver
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// NotListening says of an address that could not be taken whose option it is, who has it where the system tells, and
+// what to do.
+func NotListening(option, address string, err error) error {
+	seen := fmt.Errorf("%s %s: %w", option, address, err)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		network := "tcp"
+		if op, ok := errors.AsType[*net.OpError](err); ok {
+			network = strings.TrimRight(op.Net, "46")
+		}
+		return fmt.Errorf("%w: another process has this port; stop it, or choose another port; %sss -l%snp 'sport = :%s' shows who has it; "+
+			"where that is an etl that is stopping, start again with a growing pause (systemd: RestartSec=1s, RestartSteps=5, RestartMaxDelaySec=30s)",
+			seen, holder(network, address), network[:1], portOf(address))
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("%w: ports below 1024 need a privilege; choose a higher one", seen)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Errorf("%w: this machine has no such address; :%s listens on all that it has", seen, portOf(address))
+	}
+	return fmt.Errorf("%w: must be host:port or :port with an address of this machine", seen)
+}
+
+func portOf(address string) string {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return ""
+	}
+	return port
+}
+
+// holder is "it is PROCESS; " for the process that listens on the address's port, or empty if that cannot be determined.
+func holder(network, address string) string {
+	port, err := strconv.ParseUint(portOf(address), 10, 16)
+	if err != nil {
+		return ""
+	}
+	if who := whoListens(network, uint16(port)); who != "" {
+		return "it is " + who + "; "
+	}
+	return ""
+}

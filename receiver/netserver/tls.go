@@ -1,0 +1,157 @@
+package netserver
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/sluice-etl/sluice/internal/pemfile"
+)
+
+// TLS is how a receiver speaks TLS. Files are PEM; they are read again when they change.
+type TLS struct {
+	// Cert and Key are the receiver's certificate, chain included, and its key (Option-tls-cert, -tls-key): both or
+	// neither. Without them TLS is not spoken.
+	Cert, Key string
+	// ClientCA is the authorities that sign clients' certificates (Option-tls-client-ca). With it every client must
+	// show one, so plain connections are refused.
+	ClientCA string
+	// Required refuses plain connections (Option-tls-required).
+	Required bool
+	// MinVersion is the oldest version that is spoken (Option-tls-min-version): 1.0, 1.1, 1.2 or 1.3; empty is 1.2. A
+	// Flume on Java 7 speaks 1.0 alone.
+	MinVersion string
+	// MaxVersion is the newest version that is spoken (Option-tls-max-version); empty is the newest that there is.
+	MaxVersion string
+}
+
+var tlsVersions = map[string]uint16{"1.0": tls.VersionTLS10, "1.1": tls.VersionTLS11, "1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13}
+
+func (t *TLS) enabled() bool  { return t.Cert != "" }
+func (t *TLS) required() bool { return t.enabled() && (t.Required || t.ClientCA != "") }
+
+func (t *TLS) validate(option string) error {
+	var errs []error
+	if (t.Cert == "") != (t.Key == "") {
+		errs = append(errs, fmt.Errorf("%s-tls-cert is %q and %s-tls-key is %q: give both or neither", option, t.Cert, option, t.Key))
+	}
+	if !t.enabled() && (t.ClientCA != "" || t.Required) {
+		errs = append(errs, fmt.Errorf("%s-tls-cert is missing: %s-tls-client-ca and -tls-required need it", option, option))
+	}
+	for _, v := range []struct{ option, version string }{{"min", t.MinVersion}, {"max", t.MaxVersion}} {
+		if _, ok := tlsVersions[v.version]; v.version != "" && !ok {
+			errs = append(errs, fmt.Errorf("%s-tls-%s-version is %q: want 1.0, 1.1, 1.2 or 1.3", option, v.option, v.version))
+		}
+	}
+	if oldest, newest := t.versions(); len(errs) == 0 && oldest > newest {
+		errs = append(errs, fmt.Errorf("%s-tls-min-version is %q, and -tls-max-version %q: no version is left", option, t.MinVersion, t.MaxVersion))
+	}
+	return errors.Join(errs...)
+}
+
+// versions are the oldest and the newest that are spoken.
+func (t *TLS) versions() (oldest, newest uint16) {
+	oldest, newest = tls.VersionTLS12, tls.VersionTLS13
+	if t.MinVersion != "" {
+		oldest = tlsVersions[t.MinVersion]
+	}
+	if t.MaxVersion != "" {
+		newest = tlsVersions[t.MaxVersion]
+	}
+	return oldest, newest
+}
+
+// lookEvery is how often files are looked at, at most.
+const lookEvery = time.Second
+
+// certificates is the TLS configuration as the files have it now. It is safe for concurrent use.
+type certificates struct {
+	cfg  TLS
+	says *Says
+
+	mu     sync.Mutex // guards what follows
+	now    *tls.Config
+	stamps [3]stamp
+	looked time.Time
+}
+
+// stamp tells whether a file has changed.
+type stamp struct {
+	at   time.Time
+	size int64
+}
+
+// newCertificates is nil where TLS is not spoken.
+func newCertificates(cfg TLS, says *Says) *certificates {
+	if !cfg.enabled() {
+		return nil
+	}
+	return &certificates{cfg: cfg, says: says}
+}
+
+// serverConfig is for one connection's handshake; the files are looked at in it.
+func (c *certificates) serverConfig() *tls.Config {
+	oldest, newest := c.cfg.versions()
+	return &tls.Config{
+		MinVersion: oldest, MaxVersion: newest,
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+			return c.current()
+		},
+	}
+}
+
+// current reads the files again where they have changed. Files that cannot be read leave what was read before in
+// force, with a warning: half of a certificate's renewal must not shut senders out.
+func (c *certificates) current() (*tls.Config, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.now != nil && time.Since(c.looked) < lookEvery {
+		return c.now, nil
+	}
+	c.looked = time.Now()
+	var stamps [3]stamp
+	for i, name := range []string{c.cfg.Cert, c.cfg.Key, c.cfg.ClientCA} {
+		if name == "" {
+			continue
+		}
+		if info, err := os.Stat(name); err == nil {
+			stamps[i] = stamp{info.ModTime(), info.Size()}
+		}
+	}
+	if c.now != nil && stamps == c.stamps {
+		return c.now, nil
+	}
+	fresh, err := c.read()
+	if err != nil {
+		if c.now == nil {
+			return nil, err
+		}
+		c.says.Warn("certificates", "Certificates cannot be read again, the ones from before stay in force", "err", err)
+		return c.now, nil
+	}
+	if c.now != nil {
+		c.says.log.Info("Certificates were read again", "cert", c.cfg.Cert)
+	}
+	c.now, c.stamps = fresh, stamps
+	return c.now, nil
+}
+
+func (c *certificates) read() (*tls.Config, error) {
+	pair, err := pemfile.KeyPair(c.cfg.Cert, c.cfg.Key)
+	if err != nil {
+		return nil, unreadable(c.cfg.Cert, c.cfg.Key, err)
+	}
+	oldest, newest := c.cfg.versions()
+	fresh := &tls.Config{MinVersion: oldest, MaxVersion: newest, Certificates: []tls.Certificate{pair}}
+	if c.cfg.ClientCA != "" {
+		authorities, err := pemfile.CertPool(c.cfg.ClientCA)
+		if err != nil {
+			return nil, fmt.Errorf("read the clients' authorities: %w", err)
+		}
+		fresh.ClientCAs, fresh.ClientAuth = authorities, tls.RequireAndVerifyClientCert
+	}
+	return fresh, nil
+}

@@ -1,0 +1,132 @@
+package netserver
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+)
+
+// Finding is what a look at something that a receiver needs has shown.
+type Finding struct {
+	Subject string // the option
+	Text    string
+	Level   Level
+}
+
+// Level is how bad a finding is.
+type Level int
+
+// The levels.
+const (
+	Fine    Level = iota
+	Warning       // it works, but not for long, or not for all clients
+	Failed        // it does not work
+)
+
+// soon is how long before its end a certificate is warned of.
+const soon = 30 * 24 * time.Hour
+
+// Check reads the files as the first connection would, and looks at the times of the certificates. option is the
+// receiver's, as in Config.Option.
+func (t *TLS) Check(option string, now time.Time) []Finding {
+	if !t.enabled() {
+		return nil
+	}
+	cert := option + "-tls-cert"
+	var all []Finding
+	pair, err := tls.LoadX509KeyPair(t.Cert, t.Key)
+	if err != nil {
+		all = append(all, Finding{cert, unreadable(t.Cert, t.Key, err).Error(), Failed})
+	} else {
+		all = append(all, judge(cert, t.Cert, pair.Leaf, now))
+		for _, der := range pair.Certificate[1:] {
+			if c, err := x509.ParseCertificate(der); err == nil {
+				if f := judge(cert, t.Cert+", its chain", c, now); f.Level != Fine {
+					all = append(all, f)
+				}
+			}
+		}
+	}
+	if t.ClientCA != "" {
+		all = append(all, t.checkAuthorities(option+"-tls-client-ca", now)...)
+	}
+	return all
+}
+
+// checkAuthorities looks at those that sign clients: one that serves is enough.
+func (t *TLS) checkAuthorities(option string, now time.Time) []Finding {
+	text, err := os.ReadFile(t.ClientCA)
+	if err != nil {
+		return []Finding{{option, err.Error(), Failed}}
+	}
+	var all []Finding
+	good := 0
+	for len(text) > 0 {
+		var block *pem.Block
+		if block, text = pem.Decode(text); block == nil {
+			break
+		}
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			all = append(all, Finding{option, fmt.Sprintf("%s: a certificate cannot be read: %v", t.ClientCA, err), Warning})
+			continue
+		}
+		f := judge(option, t.ClientCA, c, now)
+		if f.Level != Failed && c.BasicConstraintsValid && !c.IsCA {
+			f = Finding{option, fmt.Sprintf("%s: %q is no authority: a client's certificate that it signed is not taken", t.ClientCA, c.Subject), Warning}
+		}
+		if f.Level == Failed {
+			f.Level = Warning
+		} else {
+			good++
+		}
+		all = append(all, f)
+	}
+	if good == 0 {
+		all = append(all, Finding{option, t.ClientCA + " holds no PEM certificate of an authority that is valid now: no client could connect", Failed})
+	}
+	return all
+}
+
+// judge looks at the times of a certificate.
+func judge(option, file string, c *x509.Certificate, now time.Time) Finding {
+	const day = "2006-01-02 15:04 UTC"
+	from, until := c.NotBefore.UTC().Format(day), c.NotAfter.UTC().Format(day)
+	switch {
+	case now.After(c.NotAfter):
+		return Finding{option, fmt.Sprintf("%s: the certificate of %q expired at %s: renew it; etl reads it again by itself", file, c.Subject, until), Failed}
+	case now.Before(c.NotBefore):
+		return Finding{option, fmt.Sprintf("%s: the certificate of %q is valid from %s on: wait, or set the clock", file, c.Subject, from), Failed}
+	case now.Add(soon).After(c.NotAfter):
+		return Finding{option, fmt.Sprintf("%s: the certificate of %q expires at %s: renew it; etl reads it again by itself", file, c.Subject, until), Warning}
+	}
+	return Finding{option, fmt.Sprintf("%s: %q, valid until %s", file, c.Subject, until), Fine}
+}
+
+// unreadable says why a certificate and its key cannot be used.
+func unreadable(cert, key string, err error) error {
+	do := "both must be PEM; JKS and PKCS12 must be converted"
+	switch {
+	case errors.Is(err, os.ErrNotExist), errors.Is(err, os.ErrPermission):
+		do = "both must be files that this user may read"
+	case strings.Contains(err.Error(), "does not match"):
+		do = "the key must be the one that the certificate was made for"
+	case isEncrypted(key):
+		do = "the key is encrypted, must be without a password: openssl pkey -in KEY -out PLAIN"
+	}
+	return fmt.Errorf("read the certificate %s and its key %s: %w: %s", cert, key, err, do)
+}
+
+// isEncrypted reports whether a password protects the key in the file.
+func isEncrypted(file string) bool {
+	text, err := os.ReadFile(file)
+	return err == nil && strings.Contains(string(text), "ENCRYPTED")
+}

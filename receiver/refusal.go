@@ -1,0 +1,79 @@
+package receiver
+
+import "fmt"
+
+// Reasons for which any receiver closes a connection or does not take it: values of the label reason. A receiver adds
+// those of its own protocol.
+const (
+	ReasonFrameBytes  = "frame_bytes"
+	ReasonBatchEvents = "batch_events"
+	ReasonHeaders     = "headers"
+	ReasonHeaderBytes = "header_bytes"
+	ReasonBodyBytes   = "body_bytes"
+	ReasonConnections = "connections"
+	ReasonPerAddress  = "connections_per_address"
+	ReasonFiltered    = "ip_filter"  // --ip-filter denies the address
+	ReasonMemory      = "memory"     // no room in the bytes in flight before ack-timeout
+	ReasonSlow        = "slow_frame" // a frame was not received within ack-timeout of its first byte
+	ReasonLate        = "late"       // a frame was ready for Kafka only after ack-timeout
+	ReasonGone        = "gone"       // the sender had gone before its request was produced
+	ReasonTruncated   = "truncated"  // the connection ended within a frame
+	ReasonMalformed   = "malformed"  // a frame that is not what the protocol says
+	ReasonTLS         = "tls"        // TLS where none is spoken, none where it must be, or a handshake that failed
+	ReasonZlib        = "zlib"       // a deflated stream where none is taken, or a broken one
+	ReasonBomb        = "inflate"    // a stream that inflates to more than is believed
+	ReasonHTTP        = "http"       // what follows is what a wrong protocol looked like
+	ReasonAvro        = "avro"
+	ReasonThrift      = "thrift"
+	ReasonProxy       = "proxy"
+	ReasonText        = "text"
+	ReasonUnknown     = "unknown"
+)
+
+// Reasons is all of the above.
+func Reasons() []string {
+	return []string{
+		ReasonFrameBytes, ReasonBatchEvents, ReasonHeaders, ReasonHeaderBytes, ReasonBodyBytes, ReasonConnections,
+		ReasonPerAddress, ReasonFiltered, ReasonMemory, ReasonSlow, ReasonLate, ReasonGone, ReasonTruncated,
+		ReasonMalformed, ReasonTLS, ReasonZlib, ReasonBomb, ReasonHTTP, ReasonAvro, ReasonThrift, ReasonProxy,
+		ReasonText, ReasonUnknown,
+	}
+}
+
+// Refusal is why a connection is closed or not taken, with its reason for metrics and the throttling of logs.
+type Refusal struct {
+	Reason string
+	Err    error
+}
+
+// Error is Err's text.
+func (r *Refusal) Error() string { return r.Err.Error() }
+
+// Unwrap is Err.
+func (r *Refusal) Unwrap() error { return r.Err }
+
+// Refuse is a Refusal with a text.
+func Refuse(reason, format string, args ...any) error {
+	return &Refusal{reason, fmt.Errorf(format, args...)}
+}
+
+// Malformed refuses bytes that are not what the protocol says.
+func Malformed(format string, args ...any) error { return Refuse(ReasonMalformed, format, args...) }
+
+// LimitError is a request that broke a limit.
+type LimitError struct {
+	What   string // what is limited, as in "event body bytes"
+	Option string // the option that sets the limit
+	Value  int64
+	Limit  int64
+}
+
+// Error names value, limit and option.
+func (e *LimitError) Error() string {
+	return fmt.Sprintf("%d %s are more than %d: send less at once, or raise %s", e.Value, e.What, e.Limit, e.Option)
+}
+
+// TooMuch refuses what breaks a limit.
+func TooMuch(reason, what, option string, value int64, limit int) error {
+	return &Refusal{reason, &LimitError{What: what, Option: option, Value: value, Limit: int64(limit)}}
+}

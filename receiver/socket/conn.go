@@ -1,0 +1,167 @@
+package socket
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/sluice-etl/sluice/internal/textfile"
+	"github.com/sluice-etl/sluice/receiver"
+	"github.com/sluice-etl/sluice/receiver/netserver"
+)
+
+// forever is the deadline of lines: nobody waits for an answer, and waiting for Kafka's word makes no copies.
+const forever = 100 * 365 * 24 * time.Hour
+
+// conn is one connection to a server. It belongs to one goroutine.
+type conn struct {
+	r      *Reader
+	s      *server
+	nc     net.Conn
+	work   context.Context // ends when lines that were read are given up
+	buffer []byte
+	cutter cutter
+	begun  bool // a line has come: a byte order mark may only stand in front of the first
+}
+
+// read reads, and makes safe what came before it reads again, until the connection or ctx ends.
+func (c *conn) read(ctx context.Context, working func()) error {
+	for {
+		if err := c.r.appender.Ready(ctx); err != nil {
+			return c.end(err)
+		}
+		n, err := c.nc.Read(c.buffer)
+		if n > 0 {
+			working()
+			c.r.metrics.Received(n)
+			if err := c.take(c.buffer[:n]); err != nil {
+				return err
+			}
+		}
+		switch {
+		case ctx.Err() != nil:
+			return c.end(ctx.Err())
+		case errors.Is(err, io.EOF):
+			if c.cutter.unfinished() { // its end is that of the connection
+				if err := c.take([]byte{'\n'}); err != nil {
+					return err
+				}
+			}
+			return fmt.Errorf("--connect-socket %s has closed the connection", c.s.address)
+		case err != nil:
+			return c.end(fmt.Errorf("read from --connect-socket %s: %w", c.s.address, err))
+		}
+	}
+}
+
+// end gives up an unfinished line.
+func (c *conn) end(err error) error {
+	if c.cutter.unfinished() {
+		c.r.metrics.Refused(receiver.ReasonTruncated)
+		c.r.lose(c.s, 1, "the end of a line had not come", err)
+	}
+	return err
+}
+
+// byteOrderMark may stand in front of what a server writes, and is passed over.
+var byteOrderMark = []byte(textfile.BOM)
+
+// take makes the lines that b ends safe. Its error is that of a stop.
+func (c *conn) take(b []byte) error {
+	f, err := c.frame()
+	if err != nil {
+		return err
+	}
+	h := newHold(f)
+	defer h.let()
+	err = c.lines(f, b)
+	if err != nil || len(f.Events) == 0 {
+		return err
+	}
+	events := len(f.Events)
+	c.s.change(func(st *Status) { st.Held = events })
+	defer c.s.change(func(st *Status) { st.Held = 0 })
+	return c.append(h, events)
+}
+
+// frame waits for room as long as it takes: what was read cannot be given back.
+func (c *conn) frame() (*receiver.Frame, error) {
+	for {
+		now := time.Now()
+		f, err := c.r.frames.Begin(c.work, now, now.Add(c.r.cfg.AckTimeout), len(c.buffer)+cap(c.cutter.rest))
+		if err == nil {
+			f.Deadline = now.Add(forever)
+			return f, nil
+		}
+		if c.work.Err() != nil {
+			c.r.lose(c.s, 1, "no room in the bytes in flight before the stop; what was read last, at most 64 KiB", err)
+			return nil, err
+		}
+		c.s.failed(err)
+		c.r.metrics.Refused(receiver.ReasonMemory)
+		c.r.says.Warn("memory", "Lines wait for room in the bytes in flight", "server", c.s.address, "err", err)
+	}
+}
+
+// lines cuts b and makes events of its lines: copies in f.Bytes.
+func (c *conn) lines(f *receiver.Frame, b []byte) error {
+	for cap(f.Bytes) < len(b)+len(c.cutter.rest) {
+		if err := f.Room(); err != nil {
+			c.r.lose(c.s, 1, "no room in the bytes in flight before the stop; what was read last, at most 64 KiB", err)
+			return err
+		}
+	}
+	err := c.cutter.add(b, func(line []byte) error {
+		if !c.begun {
+			c.begun, line = true, bytes.TrimPrefix(line, byteOrderMark)
+		}
+		if err := f.RoomForEvent(); err != nil {
+			return err
+		}
+		from := len(f.Bytes)
+		f.Bytes = append(f.Bytes, line...) // has room, so views stay
+		f.Events = append(f.Events, receiver.Event{Body: f.Bytes[from:len(f.Bytes):len(f.Bytes)]})
+		return nil
+	}, func() {
+		c.r.metrics.Refused(receiver.ReasonBodyBytes)
+		c.r.lose(c.s, 1, "longer than --socket-max-line-bytes", nil)
+	})
+	if err != nil {
+		c.r.lose(c.s, len(f.Events)+1, "no room in the bytes in flight before the stop", err)
+	}
+	return err
+}
+
+// append gives the lines to Kafka until it takes them, or the stop is over.
+func (c *conn) append(h *hold, events int) error {
+	ctx, cancel := context.WithDeadline(c.work, h.frame.Deadline)
+	defer cancel()
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval, pause.MaxInterval = 100*time.Millisecond, 10*time.Second
+	first := time.Now()
+	for {
+		err := c.r.appender.Append(ctx, h.request())
+		if err == nil {
+			c.r.metrics.Answered(events, time.Since(first))
+			c.s.change(func(st *Status) { st.Events, st.LastEvents = st.Events+int64(events), stamp() })
+			return nil
+		}
+		c.s.failed(err)
+		if errors.Is(err, receiver.ErrNotProduced) {
+			c.r.metrics.Dropped()
+		} else {
+			c.r.metrics.Unanswered(events)
+		}
+		c.r.says.Warn("held "+c.s.address, "Kafka has not taken lines, they are held and given to it again", "server", c.s.address, "lines", events, "err", err)
+		if !netserver.Wait(c.work, pause.NextBackOff()) {
+			c.r.lose(c.s, events, "no word from Kafka before the stop", err)
+			return err
+		}
+	}
+}

@@ -1,0 +1,56 @@
+package socket
+
+import "github.com/sluice-etl/sluice/receiver/lines"
+
+// readBytes is how much is read at once, and so the most that is held beside an unfinished line.
+const readBytes = 64 << 10
+
+// cutter cuts what a connection brings into lines. It keeps an unfinished line, up to limit bytes of it.
+type cutter struct {
+	limit   int
+	rest    []byte // an unfinished line
+	skipLF  bool   // a \n that comes now belongs to the \r before it
+	tooLong bool   // the unfinished line was longer than limit; rest is empty
+}
+
+// add calls line for each line that b ends, with views on b or rest that hold until it returns, and long for each that
+// was too long. After an error of line it must not be used again.
+func (c *cutter) add(b []byte, line func([]byte) error, long func()) error {
+	for len(b) > 0 {
+		if c.skipLF && b[0] == '\n' {
+			b = b[1:]
+		}
+		c.skipLF = false
+		end, next, ok := lines.CutLine(b)
+		if !ok {
+			c.keep(b)
+			return nil
+		}
+		c.skipLF = next == len(b) && lines.EndsWithCR(b)
+		body := b[:end]
+		if len(c.rest) > 0 || c.tooLong {
+			c.keep(body)
+			body = c.rest
+		}
+		if c.tooLong || len(body) > c.limit {
+			long()
+		} else if err := line(body); err != nil {
+			return err
+		}
+		c.rest, c.tooLong = c.rest[:0], false
+		b = b[next:]
+	}
+	return nil
+}
+
+// keep appends to the unfinished line.
+func (c *cutter) keep(b []byte) {
+	if c.tooLong = c.tooLong || len(c.rest)+len(b) > c.limit; c.tooLong {
+		c.rest = c.rest[:0]
+		return
+	}
+	c.rest = append(c.rest, b...)
+}
+
+// unfinished reports whether a line has begun and not ended.
+func (c *cutter) unfinished() bool { return len(c.rest) > 0 || c.tooLong }

@@ -1,0 +1,101 @@
+package socket
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/sluice-etl/sluice/receiver"
+	"github.com/sluice-etl/sluice/receiver/netserver"
+)
+
+// Reader reads lines from servers and gives them to the Appender.
+type Reader struct {
+	cfg      Config
+	appender receiver.Appender
+	frames   *receiver.Frames
+	metrics  *receiver.Metrics
+	lost     prometheus.Counter
+	says     *netserver.Says
+	servers  []*server
+}
+
+// New makes a reader. cfg must be valid; log and reg may be nil. Nothing is started and nothing is opened.
+func New(cfg Config, appender receiver.Appender, frames *receiver.Frames, log *slog.Logger, reg prometheus.Registerer) *Reader {
+	metrics := receiver.NewMetrics(reg, cfg.Name, []string{receiver.ReasonBodyBytes, receiver.ReasonMemory, receiver.ReasonTruncated})
+	r := &Reader{
+		cfg: cfg, appender: appender, frames: frames, metrics: metrics, says: netserver.NewSays(cfg.Name, log, metrics),
+		lost: promauto.With(reg).NewCounter(prometheus.CounterOpts{
+			Name: "etl_socket_lost_events_total",
+			Help: "Lines of --connect-socket that were read and are not known to be in Kafka: too long, without an end, or without Kafka's word before the stop.",
+		}),
+	}
+	for _, address := range cfg.Servers {
+		r.servers = append(r.servers, newServer(address))
+	}
+	return r
+}
+
+// Listen returns nil: a reader connects. It is there because receivers have one.
+func (*Reader) Listen(context.Context) (net.Addr, error) { return nil, nil } //nolint:nilnil // nothing is listened on
+
+// Close does nothing.
+func (*Reader) Close() error { return nil }
+
+// Status is how it stands with each server, in the order of Config.Servers. It is safe for concurrent use.
+func (r *Reader) Status() []Status {
+	all := make([]Status, len(r.servers))
+	for i, s := range r.servers {
+		all[i] = s.status()
+	}
+	return all
+}
+
+// Run reads until ctx ends, and returns nil then. Each server is its own goroutine, so that one that is away holds up no
+// other. A stop (P33) reads nothing more; lines that were read have ShutdownTimeout to reach Kafka.
+func (r *Reader) Run(ctx context.Context) error {
+	work, done := netserver.Outliving(ctx, r.cfg.ShutdownTimeout)
+	defer done()
+	var reading sync.WaitGroup
+	for _, s := range r.servers {
+		r.says.Log().Info("Reading lines from a server", "server", s.address)
+		reading.Go(func() { r.keep(ctx, work, s) })
+	}
+	reading.Wait()
+	return nil
+}
+
+// keep reads over one connection after another until ctx ends.
+func (r *Reader) keep(ctx, work context.Context, s *server) {
+	use := func(nc net.Conn, working func()) error { return r.use(ctx, work, s, nc, working) }
+	netserver.Again(ctx, s.address, r.cfg.ConnectTimeout, use, func(err error) {
+		s.failed(err)
+		r.says.Warn("connect "+s.address, "A server of lines is away, connecting again", "server", s.address, "err", err)
+	})
+}
+
+// use reads over one connection until it ends; working is called when it has brought something.
+func (r *Reader) use(ctx, work context.Context, s *server, nc net.Conn, working func()) error {
+	r.metrics.Connected()
+	s.change(func(st *Status) { st.Connected = true })
+	wake := context.AfterFunc(ctx, func() { _ = nc.SetReadDeadline(time.Unix(1, 0)) }) // fails only where it is closed
+	defer func() {
+		wake()
+		s.change(func(st *Status) { st.Connected = false })
+		r.metrics.Disconnected()
+	}()
+	c := &conn{r: r, s: s, nc: nc, work: work, buffer: make([]byte, readBytes), cutter: cutter{limit: r.cfg.MaxLineBytes}}
+	return c.read(ctx, working)
+}
+
+// lose counts lines that will not be in Kafka, or are not known to be.
+func (r *Reader) lose(s *server, lines int, why string, err error) {
+	r.says.Warn("lost "+s.address, "Lines were read and are lost, the server cannot be asked again", "server", s.address, "lines", lines, "why", why, "err", err)
+	r.lost.Add(float64(lines))
+	s.change(func(st *Status) { st.Lost += int64(lines) })
+}

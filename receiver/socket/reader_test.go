@@ -1,0 +1,207 @@
+package socket
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
+	"github.com/sluice-etl/sluice/internal/receivertest"
+	"github.com/sluice-etl/sluice/receiver"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+type kafka = receivertest.Kafka
+
+type rig struct {
+	*receivertest.Rig
+	r *Reader
+	l net.Listener
+}
+
+func start(t *testing.T, a receiver.Appender, configure func(*Config)) *rig {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	cfg := DefaultConfig()
+	cfg.Servers, cfg.ShutdownTimeout = []string{l.Addr().String()}, 10*time.Second
+	if configure != nil {
+		configure(&cfg)
+	}
+	if err := cfg.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	g := &rig{l: l}
+	g.Rig = receivertest.Start(t, func(f *receiver.Frames, log *slog.Logger, reg prometheus.Registerer) receivertest.Receiver {
+		g.r = New(cfg, a, f, log, reg)
+		return g.r
+	})
+	return g
+}
+
+// accept is the next connection, which the server has sent text over.
+func (g *rig) accept(text string) net.Conn {
+	g.T.Helper()
+	c, err := g.l.Accept()
+	if err != nil {
+		g.T.Fatal(err)
+	}
+	g.T.Cleanup(func() { _ = c.Close() })
+	g.send(c, text)
+	return c
+}
+
+func (g *rig) send(c net.Conn, text string) {
+	g.T.Helper()
+	if _, err := c.Write([]byte(text)); err != nil {
+		g.T.Fatal(err)
+	}
+}
+
+// Lines in whatever pieces they come, the last one without an end; then the server is connected to again.
+func TestReader_lines(t *testing.T) {
+	t.Parallel()
+	k := &kafka{}
+	g := start(t, k, nil)
+	c := g.accept("a\r\nb\rc\n\nd")
+	g.Wants(k.Bodies, "a", "b", "c", "")
+	g.send(c, "e\r")
+	g.Wants(k.Bodies, "a", "b", "c", "", "de")
+	g.send(c, "\nf")
+	_ = c.Close()
+	g.Wants(k.Bodies, "a", "b", "c", "", "de", "f")
+	g.accept("g\n")
+	g.Wants(k.Bodies, "a", "b", "c", "", "de", "f", "g")
+	if !strings.Contains(g.Log.String(), "has closed the connection") {
+		t.Error(g.Log.String())
+	}
+	g.Until("the status is there", func() bool { s := g.r.Status()[0]; return s.Connected && s.Events == 7 && s.Held == 0 })
+	if n := g.Metric("etl_socket_lost_events_total"); n != 0 {
+		t.Errorf("%v lines lost", n)
+	}
+}
+
+// What Kafka does not take is held, the same bytes, and nothing more is read before it takes them.
+func TestP23_heldUntilKafkaTakesThem(t *testing.T) {
+	t.Parallel()
+	tries := 0
+	k := &kafka{Before: func(_ context.Context, r receiver.Request) error {
+		if b, err := r.Memory(100); err != nil || len(b) != 0 || cap(b) < 100 {
+			t.Errorf("memory of %d, %v", cap(b), err)
+		}
+		if tries++; tries < 3 {
+			if string(r.Events[0].Body) != "a" || len(r.Events) != 2 {
+				t.Errorf("try %d: %d events, the first is %q", tries, len(r.Events), r.Events[0].Body)
+			}
+		}
+		switch tries {
+		case 1:
+			return fmt.Errorf("away: %w", receiver.ErrNotProduced)
+		case 2:
+			return errors.New("refused")
+		}
+		return nil
+	}}
+	g := start(t, k, nil)
+	c := g.accept("a\nb\n")
+	g.Until("it is held", func() bool { return g.r.Status()[0].Held == 2 })
+	g.send(c, "c\n")
+	g.Wants(k.Bodies, "a", "b", "c")
+	if n := g.Metric("etl_receiver_unanswered_events_total"); n != 2 {
+		t.Errorf("%v events may be copies, want the 2 of the refusal", n)
+	}
+	if n := g.Metric("etl_socket_lost_events_total"); n != 0 {
+		t.Errorf("%v lines lost", n)
+	}
+}
+
+// A stop waits for what was read, and gives up the line whose end has not come.
+func TestP33_stop(t *testing.T) {
+	t.Parallel()
+	came, ack := make(chan struct{}), make(chan struct{})
+	k := &kafka{Before: func(context.Context, receiver.Request) error {
+		close(came)
+		<-ack
+		return nil
+	}}
+	g := start(t, k, nil)
+	g.accept("a\nunfinished")
+	<-came
+	g.Cancel()
+	close(ack)
+	g.Stop()
+	g.Wants(k.Bodies, "a")
+	if n := g.Metric("etl_socket_lost_events_total"); n != 1 {
+		t.Errorf("%v lines lost, want the unfinished one", n)
+	}
+}
+
+// Kafka's word does not come before the stop is over: lost, counted and logged; its memory is given back when Kafka's
+// client lets go of it (P29).
+func TestP33_noWord(t *testing.T) {
+	t.Parallel()
+	came := make(chan struct{})
+	held := make(chan func(), 1)
+	g := start(t, &kafka{OnAppend: func(ctx context.Context, r receiver.Request) error {
+		close(came)
+		<-ctx.Done()
+		held <- r.Release
+		return context.Cause(ctx)
+	}}, func(c *Config) { c.ShutdownTimeout = time.Millisecond })
+	g.accept("a\nb\n")
+	<-came
+	g.Cancel()
+	release := <-held
+	g.Until("they are lost", func() bool { return g.Metric("etl_socket_lost_events_total") == 2 })
+	if g.Admission.Used() == 0 {
+		t.Error("the frame was released while Kafka's client had it")
+	}
+	release()
+	g.Stop()
+	if log := g.Log.String(); !strings.Contains(log, "no word from Kafka before the stop") {
+		t.Error(log)
+	}
+}
+
+// A line that is too long is left out, logged and counted; those around it are not.
+func TestReader_longLines(t *testing.T) {
+	t.Parallel()
+	k := &kafka{}
+	g := start(t, k, func(c *Config) { c.MaxLineBytes = 10 })
+	g.accept("a\n" + strings.Repeat("x", 3*readBytes) + "\r\n1234567890\n12345678901\nb\n")
+	g.Wants(k.Bodies, "a", "1234567890", "b")
+	if n := g.Metric("etl_receiver_refused_total"); n != 2 {
+		t.Errorf("%v lines refused", n)
+	}
+	if n := g.Metric("etl_socket_lost_events_total"); n != 2 {
+		t.Errorf("%v lines lost", n)
+	}
+}
+
+// A byte order mark in front of what a server writes is passed over, in whatever pieces it comes.
+func TestReader_byteOrderMark(t *testing.T) {
+	t.Parallel()
+	k := &kafka{}
+	g := start(t, k, nil)
+	c := g.accept("\xef\xbb\xbf\n\xef\xbb\xbfb\n")
+	g.Wants(k.Bodies, "", "\xef\xbb\xbfb")
+	_ = c.Close()
+	c = g.accept("\xef")
+	g.send(c, "\xbb")
+	g.send(c, "\xbfc\n")
+	_ = c.Close()
+	g.Wants(k.Bodies, "", "\xef\xbb\xbfb", "c")
+	g.accept("\xef\xbb\nd\n") // no byte order mark
+	g.Wants(k.Bodies, "", "\xef\xbb\xbfb", "c", "\xef\xbb", "d")
+}

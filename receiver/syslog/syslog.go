@@ -1,0 +1,197 @@
+// Package syslog is Flume's syslog sources: lines over TCP, and datagrams over UDP (see package datagram), of RFC 3164
+// and RFC 5424, with the headers that Flume gives them: Facility, Severity, priority, version, timestamp (milliseconds),
+// host, and flume.syslog.status where a message is Invalid or Incomplete.
+//
+// Other than Flume it takes counted octets (RFC 6587) too, heeds the zone of a timestamp, gives no priority to what has
+// none (Flume gives that of the message before), drops the carriage return before a line's end, and keeps bytes that are
+// no UTF-8 as they are.
+//
+// Syslog has no answer, so a sender cannot send again: what was read is kept until Kafka has it, however long that
+// takes, and while it waits nothing more is read. What the process still holds when a stop's time is over is counted as
+// lost. There are libraries for syslog; they parse a message whole or refuse it, where Flume takes its head off and
+// keeps the rest as it came.
+package syslog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sluice-etl/sluice/receiver"
+	"github.com/sluice-etl/sluice/receiver/lines"
+	"github.com/sluice-etl/sluice/receiver/netserver"
+	"github.com/sluice-etl/sluice/receiver/udp"
+)
+
+// Format is how messages become events.
+type Format struct {
+	// KeepFields keeps the whole line as the body (--syslog-keep-fields all); else what follows the host.
+	KeepFields bool
+	// Zone is for dates without one (RFC 3164). The default is the process's own.
+	Zone *time.Location
+}
+
+// Config is a receiver's address, times and limits; its options begin with --syslog-tcp and --syslog.
+type Config struct {
+	netserver.Config
+	Format
+	// MaxLineBytes bounds a message (--syslog-max-line-bytes); a longer one becomes several. The default is 2,500, as in
+	// Flume.
+	MaxLineBytes int
+}
+
+// DefaultConfig is the defaults; it listens nowhere.
+func DefaultConfig() Config {
+	c := Config{Config: netserver.DefaultConfig("syslog_tcp", "syslog over TCP"), MaxLineBytes: 2500}
+	c.Option, c.ListenOption, c.HalfClosed, c.Zone = "--syslog", "--syslog-tcp-listen", true, time.Local //nolint:gosmopolitan // as Flume has it
+	return c
+}
+
+// Validate names every violated bound.
+func (c *Config) Validate() error {
+	err := c.Config.Validate()
+	if c.MaxLineBytes < 10 || c.MaxLineBytes > 1<<20 {
+		err = errors.Join(err, fmt.Errorf("--syslog-max-line-bytes is %d: want 10 to 1048576", c.MaxLineBytes))
+	}
+	return err
+}
+
+// Receiver is a syslog source over TCP.
+type Receiver struct {
+	cfg    Config
+	limits receiver.Limits
+	server *netserver.Server
+}
+
+// New makes a receiver. cfg must be valid; log and reg may be nil. Nothing is opened.
+func New(cfg Config, appender receiver.Appender, frames *receiver.Frames, log *slog.Logger, reg prometheus.Registerer) *Receiver {
+	r := &Receiver{cfg: cfg, limits: receiver.DefaultLimits("--syslog-max-")}
+	r.server = netserver.New(cfg.Config, r.serve, appender, frames, log, reg)
+	return r
+}
+
+// Listen opens the port, as netserver.Server does.
+func (r *Receiver) Listen(ctx context.Context) (net.Addr, error) { return r.server.Listen(ctx) }
+
+// Close gives up a port that Listen opened, where Run was never called.
+func (r *Receiver) Close() error { return r.server.Close() }
+
+// Run serves until ctx ends, and returns nil then; it stops as P33 says. It may be called once.
+func (r *Receiver) Run(ctx context.Context) error { return r.server.Run(ctx) }
+
+func (r *Receiver) serve(c *netserver.Conn) error {
+	cutter := cutter{most: r.cfg.MaxLineBytes}
+	in := lines.NewReader(c, &r.limits, func(b []byte) (body, rest []byte, ok bool, err error) {
+		body, rest, ok = cutter.cut(b)
+		return body, rest, ok, nil
+	}, cutter.more)
+	in.Keep()
+	for {
+		f, err := in.Next()
+		switch {
+		case errors.Is(err, io.EOF) && in.Unfinished() > 0:
+			return receiver.Refuse(receiver.ReasonTruncated, "the connection ended within a message, of which %d bytes are dropped, as Flume does", in.Unfinished())
+		case err != nil:
+			return err
+		}
+		if err := r.cfg.finish(f, r.cfg.MaxLineBytes, time.Now()); err != nil {
+			c.Says().Lost(c.RemoteAddr(), len(f.Events), err)
+			f.Release()
+			return err
+		}
+		if err := c.Keep(f); err != nil {
+			return nil //nolint:nilerr // it was counted and logged
+		}
+	}
+}
+
+// DefaultUDPConfig is the defaults of the receiver of datagrams; it listens nowhere.
+func DefaultUDPConfig() udp.Config {
+	return udp.DefaultConfig("syslog_udp", "--syslog-udp-listen", "syslog over UDP")
+}
+
+// NewUDP makes a receiver of datagrams, each a message up to its first line's end.
+func NewUDP(cfg udp.Config, format Format, appender receiver.Appender, frames *receiver.Frames, log *slog.Logger, reg prometheus.Registerer) *udp.Receiver {
+	finish := func(f *receiver.Frame) error {
+		for i := range f.Events {
+			if body, _, ok := (&cutter{most: 64 << 10}).cut(f.Events[i].Body); ok {
+				f.Events[i].Body = body
+			}
+		}
+		return format.finish(f, 64<<10, time.Now())
+	}
+	return udp.New(cfg, finish, appender, frames, log, reg)
+}
+
+// The headers' names and the status values, Flume's own.
+var (
+	nameFacility, nameSeverity, namePriority = []byte("Facility"), []byte("Severity"), []byte("priority")
+	nameVersion, nameTimestamp, nameHost     = []byte("version"), []byte("timestamp"), []byte("host")
+	nameStatus, invalid, incomplete          = []byte("flume.syslog.status"), []byte("Invalid"), []byte("Incomplete")
+)
+
+const (
+	headersEach = 7
+	digitsEach  = 3 + 1 + 20 // facility, severity, timestamp
+)
+
+// finish makes events of a frame's raw messages; empty ones go. A message of most bytes is one that was cut there.
+func (c *Format) finish(f *receiver.Frame, most int, now time.Time) error {
+	if err := f.RoomForHeaders(headersEach * len(f.Events)); err != nil {
+		return err
+	}
+	if err := f.Charge(digitsEach * len(f.Events)); err != nil {
+		return err
+	}
+	digits := make([]byte, 0, digitsEach*len(f.Events))
+	number := func(n int64) []byte {
+		from := len(digits)
+		digits = strconv.AppendInt(digits, n, 10)
+		return digits[from:len(digits):len(digits)]
+	}
+	kept := f.Events[:0]
+	for _, e := range f.Events {
+		if len(e.Body) == 0 {
+			continue
+		}
+		m := parse(e.Body, now, c.Zone)
+		first := len(f.Headers)
+		add := func(name, value []byte) {
+			f.Headers = append(f.Headers, receiver.Header{Key: name, Value: value})
+		}
+		add(nameFacility, number(int64(m.priority/8)))
+		add(nameSeverity, number(int64(m.priority%8)))
+		if m.valid {
+			add(namePriority, m.text)
+		}
+		if len(m.version) > 0 {
+			add(nameVersion, m.version)
+		}
+		if m.timed {
+			add(nameTimestamp, number(m.at))
+		}
+		if len(m.host) > 0 {
+			add(nameHost, m.host)
+		}
+		switch {
+		case !m.valid:
+			add(nameStatus, invalid)
+		case len(e.Body) == most:
+			add(nameStatus, incomplete)
+		}
+		body := m.body
+		if c.KeepFields {
+			body = e.Body
+		}
+		kept = append(kept, receiver.Event{Headers: f.Headers[first:len(f.Headers):len(f.Headers)], Body: body})
+	}
+	f.Events = kept
+	return nil
+}

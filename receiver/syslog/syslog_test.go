@@ -1,0 +1,363 @@
+package syslog
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
+	"github.com/sluice-etl/sluice/internal/receivertest"
+	"github.com/sluice-etl/sluice/receiver"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// now is when the golden was made.
+var now = time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+
+func frames() *receiver.Frames {
+	return receiver.NewFrames(receiver.NewAdmission(receiver.Config{MaxBytesInFlight: 1 << 30}, nil))
+}
+
+func show(e receiver.Event) string {
+	headers := map[string]string{}
+	for _, h := range e.Headers {
+		headers[string(h.Key)] = string(h.Value)
+	}
+	return shown(headers, string(e.Body))
+}
+
+func shown(headers map[string]string, body string) string {
+	var parts []string
+	for _, k := range slices.Sorted(maps.Keys(headers)) {
+		parts = append(parts, fmt.Sprintf("%q=%q", k, headers[k]))
+	}
+	return "{" + strings.Join(parts, ",") + "} " + strconv.Quote(body)
+}
+
+// made is what we make of a stream.
+func made(t testing.TB, c Format, stream string, most int) (events []string) {
+	t.Helper()
+	f, err := frames().Begin(t.Context(), time.Now(), time.Now().Add(time.Hour), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Release()
+	cutter := cutter{most: most}
+	for rest := []byte(stream); ; {
+		body, after, ok := cutter.cut(rest)
+		if !ok {
+			if len(after) != 0 {
+				t.Errorf("%q was left of %q", after, stream)
+			}
+			break
+		}
+		rest = after
+		f.Events = append(f.Events, receiver.Event{Body: body})
+	}
+	if err := c.finish(f, most, now); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range f.Events {
+		events = append(events, show(e))
+	}
+	return events
+}
+
+// golden reads what a real Flume made: section to inputs with their events.
+func golden(t *testing.T, section string) (inputs []string, events map[string][]string) {
+	t.Helper()
+	text, err := os.ReadFile("testdata/flume-1.11.0.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	events = map[string][]string{}
+	_, part, ok := strings.Cut(string(text), "== "+section+"\n")
+	if !ok {
+		t.Fatalf("the golden has no section %s", section)
+	}
+	part, _, _ = strings.Cut(part, "\n== ")
+	input := ""
+	for line := range strings.Lines(part) {
+		line = strings.TrimSpace(line)
+		switch {
+		case strings.HasPrefix(line, "> "):
+			if input, err = strconv.Unquote(line[2:]); err != nil {
+				t.Fatal(err)
+			}
+			inputs = append(inputs, input)
+		case strings.HasPrefix(line, "< "):
+			events[input] = append(events[input], line[2:])
+		}
+	}
+	return inputs, events
+}
+
+// otherwise is where we differ from Flume on purpose: the package's comment says how and why.
+var otherwise = map[string]string{
+	"-07:00 192.0.2.1": `{"Facility"="20","Severity"="5","host"="192.0.2.1","priority"="165","timestamp"="1061727255000","version"="1"} "myproc 8710 - - %% It's time to make the do-nuts."`,
+	"+02:00 nover":     `{"Facility"="4","Severity"="2","host"="nover","priority"="34","timestamp"="1065903255003"} "message without a version"`,
+	"no priority":      `{"Facility"="0","Severity"="0","flume.syslog.status"="Invalid"} "no priority at all"`,
+	"letters for":      `{"Facility"="0","Severity"="0","flume.syslog.status"="Invalid"} "<abc>Oct 11 22:14:15 host letters for a priority"`,
+	"empty priority":   `{"Facility"="0","Severity"="0","flume.syslog.status"="Invalid"} "<>Oct 11 22:14:15 host empty priority"`,
+	"four digits":      `{"Facility"="0","Severity"="0","flume.syslog.status"="Invalid"} "<1234>Oct 11 22:14:15 host four digits"`,
+	"no date here":     `{"Facility"="4","Severity"="2","priority"="34"} "<34>no date here"`,
+	"is no UTF-8":      `{"Facility"="4","Severity"="2","host"="host","priority"="34","timestamp"="1791756855000"} "byte \xff\xfe that is no UTF-8"`,
+	"carriage return":  `{"Facility"="4","Severity"="2","host"="host","priority"="34","timestamp"="1791756855000"} "carriage return"`,
+	"counted octets":   `{"Facility"="4","Severity"="2","host"="host","priority"="34","timestamp"="1065910455003","version"="1"} "app - - - counted octets"`,
+}
+
+// What a real Flume makes of each message, we make, but for what is better otherwise.
+func TestFlume(t *testing.T) {
+	t.Parallel()
+	inputs, events := golden(t, "syslogtcp")
+	if len(inputs) < 20 {
+		t.Fatalf("the golden has %d inputs", len(inputs))
+	}
+	seen := map[string]bool{}
+	for _, input := range inputs {
+		want := events[input]
+		for part, ours := range otherwise {
+			if strings.Contains(input, part) {
+				want, seen[part] = []string{ours}, true
+			}
+		}
+		switch {
+		case input == "<34>":
+			want = []string{`{"Facility"="4","Severity"="2","priority"="34"} "<34>"`}
+		case strings.Contains(input, " long xxx"):
+			head, _, _ := strings.Cut(want[0], `} "`)
+			if got := made(t, Format{Zone: time.UTC}, input+"\n", 2500); len(got) != 2 || !strings.HasPrefix(got[0], head) || !strings.HasPrefix(got[1], `{"Facility"="0","Severity"="0","flume.syslog.status"="Invalid"}`) {
+				t.Errorf("a long line became %.200q", got)
+			}
+			continue
+		}
+		stream := input + "\n"
+		if strings.Contains(input, "counted octets") {
+			stream = fmt.Sprintf("%d %s", len(input)-3, input[3:])
+		}
+		if d := cmp.Diff(want, made(t, Format{Zone: time.UTC}, stream, 2500)); d != "" {
+			t.Errorf("%q (-Flume +ours):\n%s", input, d)
+		}
+	}
+	for part := range otherwise {
+		if !seen[part] {
+			t.Errorf("no input of the golden has %q", part)
+		}
+	}
+}
+
+// With keepFields = all the body is the whole line.
+func TestFormat_keepFields(t *testing.T) {
+	t.Parallel()
+	inputs, events := golden(t, "syslogtcp, keepFields = all")
+	for _, input := range inputs[:3] {
+		if d := cmp.Diff(events[input], made(t, Format{KeepFields: true, Zone: time.UTC}, input+"\n", 2500)); d != "" {
+			t.Errorf("%q (-Flume +ours):\n%s", input, d)
+		}
+	}
+}
+
+// Lines and counted octets follow each other on one connection; a counted message may hold line ends.
+func TestCut(t *testing.T) {
+	t.Parallel()
+	got := made(t, Format{Zone: time.UTC}, "<1>a\n7 <2>b\nc\n<3>d\r\n\n4 <4>e", 100)
+	var bodies []string
+	for _, e := range got {
+		_, body, _ := strings.Cut(e, "} ")
+		bodies = append(bodies, body)
+	}
+	if d := cmp.Diff([]string{`"<1>a"`, `"<2>b\nc"`, `"<3>d"`, `"<4>e"`}, bodies); d != "" {
+		t.Error(d)
+	}
+}
+
+// A counted message that is longer than may be becomes several, and those after it are as they were.
+func TestCut_longCount(t *testing.T) {
+	t.Parallel()
+	long := "<1>" + strings.Repeat("x", 22)
+	var bodies []string
+	for _, e := range made(t, Format{Zone: time.UTC, KeepFields: true}, "25 "+long+"5 <2>bc25 "+long[:24]+"\n5 <4>ef", 10) {
+		_, body, _ := strings.Cut(e, "} ")
+		bodies = append(bodies, body)
+	}
+	pieces := []string{`"<1>xxxxxxx"`, `"xxxxxxxxxx"`}
+	want := slices.Concat(pieces, []string{`"xxxxx"`, `"<2>bc"`}, pieces, []string{`"xxxx"`, `"<4>ef"`})
+	if d := cmp.Diff(want, bodies); d != "" {
+		t.Error(d)
+	}
+}
+
+// What was read while Kafka was about to go away waits for it as well, however long, and a stop gives it its time; what
+// is given up then counts as lost.
+func TestP23_keptWhileNotReady(t *testing.T) {
+	t.Parallel()
+	for _, returns := range []bool{true, false} {
+		gate, asked := make(chan struct{}), make(chan int, 10)
+		calls := 0
+		k := &receivertest.Kafka{OnReady: func(ctx context.Context) error { // by one connection
+			calls++
+			asked <- calls
+			if calls != 2 { // the first is before the connection is idle
+				return nil
+			}
+			select {
+			case <-gate:
+				return nil
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}}
+		cfg := DefaultConfig()
+		cfg.Listen, cfg.AckTimeout, cfg.ShutdownTimeout, cfg.Zone = "127.0.0.1:0", 20*time.Millisecond, 50*time.Millisecond, time.UTC
+		if returns {
+			cfg.ShutdownTimeout = receivertest.Patience
+		}
+		g := receivertest.Start(t, func(f *receiver.Frames, log *slog.Logger, reg prometheus.Registerer) receivertest.Receiver {
+			return New(cfg, k, f, log, reg)
+		})
+		c := g.Dial()
+		<-asked
+		c.Send([]byte("<34>1 - h - - - - one\n<34>1 - h - - - - two\nunfinished"))
+		<-asked
+		timer := time.NewTimer(3 * cfg.AckTimeout)
+		<-timer.C
+		g.Cancel()
+		lost := 3.0
+		if returns {
+			close(gate)
+			lost = 1
+		}
+		g.Stop()
+		if returns {
+			g.Wants(k.Bodies, "- - - - one", "- - - - two")
+		}
+		if n := g.Metric("etl_receiver_lost_events_total"); n != lost {
+			t.Errorf("Kafka returns: %v; %v lines lost, want %v", returns, n, lost)
+		}
+	}
+}
+
+// shows is what Kafka has, as [show] has it.
+func shows(k *receivertest.Kafka) func() []string {
+	return func() (all []string) {
+		for _, e := range k.Events() {
+			all = append(all, show(e))
+		}
+		return all
+	}
+}
+
+// A sender that says its lines and goes is heard, though Kafka takes its time: it cannot say them again.
+func TestReceiver_senderMayGo(t *testing.T) {
+	t.Parallel()
+	ack := make(chan error)
+	k := &receivertest.Kafka{Before: receivertest.Wait(ack)}
+	cfg := DefaultConfig()
+	cfg.Listen, cfg.AckTimeout, cfg.Zone = "127.0.0.1:0", 50*time.Millisecond, time.UTC
+	g := receivertest.Start(t, func(f *receiver.Frames, log *slog.Logger, reg prometheus.Registerer) receivertest.Receiver {
+		return New(cfg, k, f, log, reg)
+	})
+	c := g.Dial()
+	c.Send([]byte("<34>1 - h - - - - one\n<34>1 - h - - - - two\n"))
+	c.Close()
+	timer := time.NewTimer(2 * cfg.AckTimeout)
+	<-timer.C
+	close(ack)
+	g.Wants(k.Bodies, "- - - - one", "- - - - two")
+}
+
+func TestUDP(t *testing.T) {
+	t.Parallel()
+	k := &receivertest.Kafka{}
+	cfg := DefaultUDPConfig()
+	cfg.Listen = "127.0.0.1:0"
+	g := receivertest.Start(t, func(f *receiver.Frames, log *slog.Logger, reg prometheus.Registerer) receivertest.Receiver {
+		return NewUDP(cfg, Format{Zone: time.UTC}, k, f, log, reg)
+	})
+	c := g.DialUDP()
+	for _, m := range []string{"<34>1 - h - - - - one", "<34>1 - h - - - - two\nthree", "no priority"} {
+		c.Send([]byte(m))
+	}
+	g.Wants(shows(k),
+		`{"Facility"="4","Severity"="2","host"="h","priority"="34","version"="1"} "- - - - one"`,
+		`{"Facility"="4","Severity"="2","host"="h","priority"="34","version"="1"} "- - - - two"`,
+		`{"Facility"="0","Severity"="0","flume.syslog.status"="Invalid"} "no priority"`)
+}
+
+// FuzzParse: whatever comes, the body is part of it, nothing is cut twice, and all of a stream is cut or kept.
+func FuzzParse(f *testing.F) {
+	text, err := os.ReadFile("testdata/flume-1.11.0.txt")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if quoted, ok := strings.CutPrefix(strings.TrimSpace(line), "> "); ok {
+			if input, err := strconv.Unquote(quoted); err == nil && len(input) < 300 {
+				f.Add([]byte(input + "\n"))
+			}
+		}
+	}
+	f.Add([]byte("7 <2>b\nc\n4 <4>e"))
+	f.Fuzz(func(t *testing.T, stream []byte) {
+		const most = 40
+		used := 0
+		cutter := cutter{most: most}
+		for rest := stream; ; {
+			body, after, ok := cutter.cut(rest)
+			if !ok {
+				if len(after) > most+8 || used+len(after) != len(stream) {
+					t.Fatalf("%q: %d bytes kept after %d", stream, len(after), used)
+				}
+				return
+			}
+			if len(after) >= len(rest) {
+				t.Fatalf("%q: nothing was cut of %q", stream, rest)
+			}
+			used += len(rest) - len(after)
+			rest = after
+			m := parse(body, now, time.UTC)
+			if !bytes.Contains(body, m.body) || !bytes.Contains(body, m.host) || m.priority > 999 {
+				t.Fatalf("%q: %+v", body, m)
+			}
+		}
+	})
+}
+
+func BenchmarkFinish(b *testing.B) {
+	const n = 1000
+	line := []byte("<165>1 2003-10-11T22:14:15.003Z mymachine.example.com evntslog - ID47 [exampleSDID@32473 iut=\"3\"] An application event log entry")
+	f, err := frames().Begin(b.Context(), time.Now(), time.Now().Add(time.Hour), 0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	c := Format{Zone: time.UTC}
+	raw := make([]receiver.Event, n)
+	for i := range raw {
+		raw[i].Body = line
+	}
+	b.SetBytes(int64(n * len(line)))
+	b.ReportAllocs()
+	for b.Loop() {
+		f.Reset()
+		f.Events = append(f.Events, raw...)
+		if err := c.finish(f, 2500, now); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/event")
+	if len(f.Events) != n || len(f.Events[n-1].Headers) != 6 {
+		b.Fatalf("%d events, the last %s", len(f.Events), show(f.Events[n-1]))
+	}
+}

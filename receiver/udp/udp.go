@@ -1,0 +1,239 @@
+// Package udp receives events over UDP, for netcat and syslog: each datagram is one event, and nobody is answered.
+//
+// What arrives within a moment is one request to the Appender; Kafka is waited for however long it takes, with some
+// requests under way. While there are that many, and while records of earlier ones have no final word (P23), nothing is
+// read: then the kernel's buffer fills, and what does not fit is dropped by the kernel, unseen by anybody, as is the way
+// of UDP. What was read is in Kafka, or counted as lost.
+package udp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sluice-etl/sluice/receiver"
+	"github.com/sluice-etl/sluice/receiver/netserver"
+)
+
+// Config is a receiver's address and bounds. The option that sets the address is Option.
+type Config struct {
+	// Name is the value of the label receiver in metrics, and the component in logs.
+	Name string
+	// Option is the option of the address, as in "--netcat-udp-listen"; errors name it.
+	Option string
+	// Says is what the receiver receives, for the log.
+	Says string
+	// Listen is the UDP address; port 0 takes a free one.
+	Listen string
+	// AckTimeout bounds the waiting for memory (--ack-timeout).
+	AckTimeout time.Duration
+	// ShutdownTimeout is how long requests in Kafka's hands are waited for when the receiver stops.
+	ShutdownTimeout time.Duration
+	// Filter is who may send (--ip-filter); nil lets everybody.
+	Filter *receiver.IPFilter
+}
+
+// DefaultConfig is the defaults; it listens nowhere.
+func DefaultConfig(name, option, says string) Config {
+	return Config{Name: name, Option: option, Says: says, AckTimeout: 15 * time.Second, ShutdownTimeout: 20 * time.Second}
+}
+
+const (
+	largest  = 64 << 10              // a datagram
+	moment   = 20 * time.Millisecond // how long company is waited for
+	together = 1000                  // datagrams to a request
+	enough   = 256 << 10             // bytes to a request
+	underWay = 8                     // requests
+)
+
+// Receiver receives datagrams.
+type Receiver struct {
+	cfg      Config
+	finish   func(*receiver.Frame) error
+	appender receiver.Appender
+	frames   *receiver.Frames
+	says     *netserver.Says
+	metrics  *receiver.Metrics
+
+	mu   sync.Mutex // guards conn
+	conn *net.UDPConn
+}
+
+// New makes a receiver. finish is given a frame whose events are the datagrams as they came, and makes events of them.
+// cfg must have an address; log and reg may be nil. Nothing is opened.
+func New(cfg Config, finish func(*receiver.Frame) error, appender receiver.Appender, frames *receiver.Frames, log *slog.Logger, reg prometheus.Registerer) *Receiver {
+	metrics := receiver.NewMetrics(reg, cfg.Name, receiver.Reasons())
+	return &Receiver{cfg: cfg, finish: finish, appender: appender, frames: frames, says: netserver.NewSays(cfg.Name, log, metrics), metrics: metrics}
+}
+
+// Listen opens the port and returns the address that was bound.
+func (r *Receiver) Listen(ctx context.Context) (net.Addr, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.conn == nil {
+		var lc net.ListenConfig
+		conn, err := lc.ListenPacket(ctx, "udp", r.cfg.Listen)
+		if err != nil {
+			return nil, netserver.NotListening(r.cfg.Option, r.cfg.Listen, err)
+		}
+		r.conn = conn.(*net.UDPConn)
+	}
+	return r.conn.LocalAddr(), nil
+}
+
+// Close gives up the port.
+func (r *Receiver) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.conn == nil {
+		return nil
+	}
+	err := r.conn.Close()
+	r.conn = nil
+	return err
+}
+
+// Run receives until ctx ends, and returns nil then; requests under way are waited for as P33 says.
+func (r *Receiver) Run(ctx context.Context) error {
+	addr, err := r.Listen(ctx)
+	if err != nil {
+		return err
+	}
+	r.says.Log().Info("Receiving", "what", r.cfg.Says, "address", addr.String())
+	r.mu.Lock()
+	conn := r.conn
+	r.mu.Unlock()
+	work, done := netserver.Outliving(ctx, r.cfg.ShutdownTimeout)
+	defer done()
+	stop := context.AfterFunc(ctx, func() { _ = r.Close() }) // the reading ends by this
+	defer stop()
+
+	var requests sync.WaitGroup
+	slots := make(chan struct{}, underWay)
+	b := &batch{r: r, conn: conn, buffer: make([]byte, largest)}
+	for err == nil {
+		var f *receiver.Frame
+		if f, err = b.next(ctx); err == nil && f != nil {
+			slots <- struct{}{} // freed in time by a stop too: it ends work
+			requests.Go(func() {
+				_ = netserver.Keep(work, r.appender, r.says, addr, f) // it is counted and logged there
+				<-slots
+			})
+		}
+	}
+	late := time.AfterFunc(r.cfg.ShutdownTimeout, done) // where the socket failed, and nothing stops
+	defer late.Stop()
+	requests.Wait()
+	if ctx.Err() != nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", r.cfg.Option, err)
+}
+
+// batch collects datagrams.
+type batch struct {
+	r      *Receiver
+	conn   *net.UDPConn
+	buffer []byte
+	ends   []int // of each datagram in the frame's bytes
+}
+
+// next waits for a datagram, and takes what follows it within a moment. A nil frame is one that was refused.
+func (b *batch) next(ctx context.Context) (*receiver.Frame, error) {
+	r := b.r
+	if err := r.appender.Ready(ctx); err != nil {
+		return nil, err
+	}
+	n, err := b.read(ctx, time.Time{})
+	if err != nil {
+		return nil, err
+	}
+	first := time.Now()
+	f, err := r.frames.Begin(ctx, first, first.Add(r.cfg.AckTimeout), 0)
+	if err != nil {
+		return nil, b.refuse(ctx, nil, 1, err)
+	}
+	b.ends = b.ends[:0]
+	for {
+		if err := b.add(f, b.buffer[:n]); err != nil {
+			return nil, b.refuse(ctx, f, len(b.ends)+1, err)
+		}
+		if len(b.ends) == together || len(f.Bytes) >= enough {
+			break
+		}
+		n, err = b.read(ctx, first.Add(moment))
+		if errors.Is(err, os.ErrDeadlineExceeded) || err != nil && ctx.Err() != nil {
+			break // what was read before a stop is produced
+		}
+		if err != nil {
+			return nil, b.refuse(ctx, f, len(b.ends), err)
+		}
+	}
+	r.metrics.Received(len(f.Bytes))
+	from := 0
+	for _, end := range b.ends {
+		if err := f.RoomForEvent(); err != nil {
+			return nil, b.refuse(ctx, f, len(b.ends), err)
+		}
+		f.Events = append(f.Events, receiver.Event{Body: f.Bytes[from:end:end]})
+		from = end
+	}
+	if err := r.finish(f); err != nil {
+		return nil, b.refuse(ctx, f, len(b.ends), err)
+	}
+	return f, nil
+}
+
+// read reads one datagram of somebody who may send.
+func (b *batch) read(ctx context.Context, deadline time.Time) (int, error) {
+	if err := b.conn.SetReadDeadline(deadline); err != nil {
+		return 0, err
+	}
+	for {
+		n, from, err := b.conn.ReadFromUDPAddrPort(b.buffer)
+		if err != nil {
+			return 0, err
+		}
+		if err := b.r.cfg.Filter.Check(ctx, from.Addr()); err != nil {
+			b.r.says.Refused(net.UDPAddrFromAddrPort(netip.AddrPortFrom(from.Addr().Unmap(), from.Port())), err)
+			continue
+		}
+		return n, nil
+	}
+}
+
+// add appends a datagram to the frame.
+func (b *batch) add(f *receiver.Frame, datagram []byte) error {
+	for len(datagram) > 0 {
+		if len(f.Bytes) == cap(f.Bytes) {
+			if err := f.Room(); err != nil {
+				return err
+			}
+		}
+		n := copy(f.Bytes[len(f.Bytes):cap(f.Bytes)], datagram)
+		f.Bytes, datagram = f.Bytes[:len(f.Bytes)+n], datagram[n:]
+	}
+	b.ends = append(b.ends, len(f.Bytes))
+	return nil
+}
+
+// refuse counts datagrams that cannot be taken as lost, and ends the receiver only where its socket is at fault.
+func (b *batch) refuse(ctx context.Context, f *receiver.Frame, events int, err error) error {
+	if f != nil {
+		f.Release()
+	}
+	b.r.says.Lost(b.conn.LocalAddr(), events, err)
+	var refused *receiver.Refusal
+	if ctx.Err() != nil || errors.As(err, &refused) {
+		return ctx.Err()
+	}
+	return err
+}

@@ -1,0 +1,210 @@
+package udp
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
+	"github.com/sluice-etl/sluice/internal/receivertest"
+	"github.com/sluice-etl/sluice/receiver"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+type kafka = receivertest.Kafka
+
+// rig is a receiver that runs, and a socket to it.
+type rig struct {
+	*receivertest.Rig
+	conn receivertest.Raw
+}
+
+func start(t *testing.T, k *kafka, change func(*Config)) *rig {
+	t.Helper()
+	cfg := DefaultConfig("test_udp", "--test-listen", "tests")
+	cfg.Listen = "127.0.0.1:0"
+	if change != nil {
+		change(&cfg)
+	}
+	g := &rig{Rig: receivertest.Start(t, func(f *receiver.Frames, log *slog.Logger, reg prometheus.Registerer) receivertest.Receiver {
+		return New(cfg, func(*receiver.Frame) error { return nil }, k, f, log, reg)
+	})}
+	g.conn = g.DialUDP()
+	return g
+}
+
+func (g *rig) send(datagrams ...string) {
+	g.T.Helper()
+	for _, d := range datagrams {
+		g.conn.Send([]byte(d))
+	}
+}
+
+func (g *rig) lost() float64 { return g.Metric("etl_receiver_lost_events_total") }
+
+// Each datagram is an event, whatever is in it, and those that come together are one request.
+func TestReceiver_events(t *testing.T) {
+	t.Parallel()
+	open := make(chan struct{})
+	var requests atomic.Int32
+	k := &kafka{
+		OnReady: func(ctx context.Context) error {
+			select {
+			case <-open:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		},
+		Before: func(context.Context, receiver.Request) error { requests.Add(1); return nil },
+	}
+	g := start(t, k, nil)
+	want := []string{"one", "two\nlines\n", "", "\x00\xff", strings.Repeat("x", 60_000), "last"}
+	g.send(want...)
+	close(open)
+	g.Wants(k.Bodies, want...)
+	g.Stop()
+	if n := requests.Load(); n != 1 {
+		t.Errorf("%d requests, want one of all that waited", n)
+	}
+}
+
+// full sends datagrams, each a request of its own, until as many are with the Appender as may be, and one more that is
+// read and waits.
+func (g *rig) full(began *atomic.Int32) {
+	g.T.Helper()
+	for i := range underWay {
+		g.send("under way")
+		g.Until("it is with the Appender", func() bool { return began.Load() == int32(i+1) })
+	}
+	g.send("waits")
+	read := float64(underWay*len("under way") + len("waits"))
+	g.Until("the last is read", func() bool { return g.Metric("etl_receiver_bytes_total") == read })
+}
+
+// While as many requests are under way as may be, nothing more is read; when Kafka has answered, it goes on (P23).
+func TestReceiver_waitsForKafka(t *testing.T) {
+	t.Parallel()
+	ack := make(chan error)
+	var began atomic.Int32
+	k := &kafka{Before: func(ctx context.Context, r receiver.Request) error {
+		began.Add(1)
+		return receivertest.Wait(ack)(ctx, r)
+	}}
+	g := start(t, k, nil)
+	g.full(&began)
+	g.send("is not read")
+	if n := began.Load(); n != underWay {
+		t.Errorf("%d requests began, want %d", n, underWay)
+	}
+	close(ack)
+	g.Until("all have come", func() bool { return len(k.Bodies()) == underWay+2 })
+	if n := g.lost(); n != 0 {
+		t.Errorf("%v were lost", n)
+	}
+}
+
+// A stop while Kafka is away and all requests wait for it ends in time too, and what was read counts as lost (P33).
+func TestP33_stopWhileFull(t *testing.T) {
+	t.Parallel()
+	var began atomic.Int32
+	k := &kafka{Before: func(ctx context.Context, r receiver.Request) error {
+		began.Add(1)
+		return receivertest.Wait(nil)(ctx, r)
+	}}
+	g := start(t, k, func(c *Config) { c.ShutdownTimeout = 50 * time.Millisecond })
+	g.full(&began)
+	g.Stop()
+	if n := g.lost(); n != underWay+1 {
+		t.Errorf("%v were lost, want %d", n, underWay+1)
+	}
+}
+
+// What Kafka refuses is counted as lost, and what follows is received.
+func TestReceiver_lost(t *testing.T) {
+	t.Parallel()
+	ack := make(chan error, 1)
+	k := &kafka{Before: receivertest.Wait(ack)}
+	g := start(t, k, nil)
+	ack <- errors.New("not authorised")
+	g.send("refused")
+	g.Until("it is counted as lost", func() bool { return g.lost() == 1 })
+	ack <- nil
+	g.send("taken")
+	g.Wants(k.Bodies, "taken")
+}
+
+// Who may not send is not heard, and costs the others nothing.
+func TestReceiver_filter(t *testing.T) {
+	t.Parallel()
+	filter, err := receiver.ParseIPFilter("deny:ip:127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := &kafka{}
+	g := start(t, k, func(c *Config) { c.Filter = filter })
+	g.send("denied")
+	other, err := (&net.Dialer{LocalAddr: &net.UDPAddr{IP: net.IPv4(127, 0, 0, 2)}}).Dial("udp", g.conn.RemoteAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if _, err := other.Write([]byte("allowed")); err != nil {
+		t.Fatal(err)
+	}
+	g.Wants(k.Bodies, "allowed")
+}
+
+// A stop waits for what Kafka has, for as long as it may, and counts the rest as lost (P33).
+func TestP33_stop(t *testing.T) {
+	t.Parallel()
+	t.Run("Kafka answers", func(t *testing.T) {
+		t.Parallel()
+		ack := make(chan error)
+		k := &kafka{Before: receivertest.Wait(ack)}
+		g := start(t, k, nil)
+		g.send("read before the stop")
+		ack <- nil // it is in Kafka's hands
+		g.Stop()
+		g.Wants(k.Bodies, "read before the stop")
+	})
+	t.Run("Kafka says nothing", func(t *testing.T) {
+		t.Parallel()
+		begun := make(chan struct{}, 1)
+		k := &kafka{Before: receivertest.Wait(nil)}
+		k.OnReady = func(context.Context) error {
+			select {
+			case begun <- struct{}{}:
+			default:
+			}
+			return nil
+		}
+		g := start(t, k, func(c *Config) { c.ShutdownTimeout = 50 * time.Millisecond })
+		g.send("never answered")
+		<-begun
+		g.Until("it is read, and the next is waited for", func() bool { return len(begun) == 1 })
+		g.Stop()
+		if n := g.lost(); n != 1 {
+			t.Errorf("%v were lost, want 1", n)
+		}
+	})
+}
+
+func TestReceiver_portIsTaken(t *testing.T) {
+	t.Parallel()
+	g := start(t, &kafka{}, nil)
+	cfg := DefaultConfig("other", "--other-listen", "tests")
+	cfg.Listen = g.conn.RemoteAddr().String()
+	_, err := New(cfg, nil, &kafka{}, nil, nil, nil).Listen(t.Context())
+	if err == nil || !strings.HasPrefix(err.Error(), "--other-listen "+cfg.Listen+": ") {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,219 @@
+package receiver
+
+import (
+	"bytes"
+	"compress/gzip"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+)
+
+func packed(tb testing.TB, text string) []byte {
+	tb.Helper()
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	if _, err := w.Write([]byte(text)); err != nil {
+		tb.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		tb.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func unpackFrame(tb testing.TB, events ...Event) (*Frame, *Admission) {
+	tb.Helper()
+	a := NewAdmission(DefaultConfig(), nil)
+	f, err := NewFrames(a).Begin(tb.Context(), time.Now(), time.Now().Add(time.Hour), 0)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	f.Events = append(f.Events, events...)
+	return f, a
+}
+
+// log4j is an event as Log4j 2's Flume appender makes it.
+func log4j(body []byte) Event {
+	return Event{Body: body, Headers: []Header{
+		{Key: []byte("timeStamp"), Value: []byte("1431857103250")}, {Key: []byte("guId"), Value: []byte("0b5c1d9e-8f5f-11f0-9d0c-2a7d6a3f1c11")},
+	}}
+}
+
+func TestUnpack(t *testing.T) {
+	t.Parallel()
+	whole := packed(t, "a line")
+	large := strings.Repeat("x", 1001)
+	broken := bytes.Clone(whole)
+	broken[len(broken)-5] ^= 1 // the checksum
+	for name, tc := range map[string]struct {
+		event        Event
+		body, reason string
+	}{
+		"packed by Log4j 2":        {log4j(whole), "a line", ""},
+		"an empty text":            {log4j(packed(t, "")), "", ""},
+		"two members":              {log4j(append(bytes.Clone(whole), whole...)), "a linea line", ""},
+		"at the limit":             {log4j(packed(t, large[:1000])), large[:1000], ""},
+		"not packed by Log4j 2":    {log4j([]byte("a line")), "a line", ""},
+		"gzip of another sender":   {Event{Body: whole}, string(whole), ""},
+		"another header":           {Event{Body: whole, Headers: []Header{{Key: []byte("guid")}}}, string(whole), ""},
+		"above the limit":          {log4j(packed(t, large)), string(packed(t, large)), "the body is packed with gzip and has more bytes unpacked than --x-body-bytes or --x-frame-bytes"},
+		"cut":                      {log4j(whole[:len(whole)-9]), string(whole[:len(whole)-9]), "the body is packed with gzip and cannot be unpacked"},
+		"without its trailer":      {log4j(whole[:len(whole)-1]), string(whole[:len(whole)-1]), "the body is packed with gzip and cannot be unpacked"},
+		"only its beginning":       {log4j(whole[:3]), string(whole[:3]), "the body is packed with gzip and cannot be unpacked"},
+		"another checksum":         {log4j(broken), string(broken), "the body is packed with gzip and cannot be unpacked"},
+		"more behind it":           {log4j(append(bytes.Clone(whole), "more"...)), string(whole) + "more", "the body is packed with gzip and cannot be unpacked"},
+		"a dead letter already is": {Event{Body: whole, Headers: log4j(nil).Headers, Dead: &Dead{Reason: "why"}}, string(whole), "why"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f, _ := unpackFrame(t, Event{Body: []byte("before")}, tc.event, log4j(packed(t, "after")))
+			l := DefaultLimits("--x-")
+			l.MaxBodyBytes = 1000
+			if err := f.Unpack(&l); err != nil {
+				t.Fatal(err)
+			}
+			if string(f.Events[0].Body) != "before" || string(f.Events[2].Body) != "after" || f.Events[0].Dead != nil || f.Events[2].Dead != nil {
+				t.Errorf("its neighbours are %q and %q", f.Events[0].Body, f.Events[2].Body)
+			}
+			e := f.Events[1]
+			reason := ""
+			if e.Dead != nil {
+				reason = e.Dead.Reason
+			}
+			if string(e.Body) != tc.body || reason != tc.reason {
+				t.Errorf("body %q, reason %q: want %q, %q", e.Body, reason, tc.body, tc.reason)
+			}
+		})
+	}
+}
+
+// The option turns it off.
+func TestUnpack_off(t *testing.T) {
+	t.Parallel()
+	whole := packed(t, "a line")
+	f, _ := unpackFrame(t, log4j(whole))
+	l := DefaultLimits("")
+	l.KeepPacked = true
+	if err := f.Unpack(&l); err != nil || !bytes.Equal(f.Events[0].Body, whole) {
+		t.Errorf("error %v, body %q", err, f.Events[0].Body)
+	}
+}
+
+// Small bodies that unpack to much are bounded for the whole request, and paid for.
+func TestUnpack_bomb(t *testing.T) {
+	t.Parallel()
+	bomb := packed(t, strings.Repeat("\x00", 1<<20))
+	var events []Event
+	for range 100 {
+		events = append(events, log4j(bomb))
+	}
+	f, a := unpackFrame(t, events...)
+	before := a.Used()
+	l := DefaultLimits("--x-")
+	l.MaxFrameBytes = 5 << 20
+	if err := f.Unpack(&l); err != nil {
+		t.Fatal(err)
+	}
+	unpacked, dead := 0, 0
+	for _, e := range f.Events {
+		if e.Dead != nil {
+			dead++
+		} else {
+			unpacked += len(e.Body)
+		}
+	}
+	if unpacked != 5<<20 || dead != 95 {
+		t.Errorf("%d bytes unpacked, %d dead letters: want %d and 95", unpacked, dead, 5<<20)
+	}
+	if used := a.Used() - before; used < int64(unpacked) || used > int64(4*unpacked) {
+		t.Errorf("%d bytes paid for, %d unpacked", used, unpacked)
+	}
+}
+
+// FuzzUnpack holds the unpacking to compress/gzip: what it reads whole is the body, all else is a dead letter.
+func FuzzUnpack(f *testing.F) {
+	f.Add(packed(f, "a line"))
+	f.Add(packed(f, "")[:12])
+	f.Add([]byte("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03"))
+	noise := make([]byte, 100)
+	for i := range noise {
+		noise[i] = byte(rand.Uint32())
+	}
+	f.Add(append([]byte("\x1f\x8b\x08\x1f"), noise...))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		fr, _ := unpackFrame(t, log4j(body))
+		l := DefaultLimits("")
+		l.MaxBodyBytes = 1 << 16
+		before := bytes.Clone(body)
+		if err := fr.Unpack(&l); err != nil {
+			t.Fatal(err)
+		}
+		e := fr.Events[0]
+		if !bytes.HasPrefix(before, []byte("\x1f\x8b\x08")) {
+			if e.Dead != nil || !bytes.Equal(e.Body, before) {
+				t.Fatal("a body that is not packed was changed")
+			}
+			return
+		}
+		var want bytes.Buffer
+		r, err := gzip.NewReader(bytes.NewReader(before))
+		if err == nil {
+			_, err = want.ReadFrom(r)
+		}
+		if (err == nil && want.Len() <= l.MaxBodyBytes) != (e.Dead == nil) {
+			t.Fatalf("compress/gzip says %v with %d bytes, we say %v", err, want.Len(), e.Dead)
+		}
+		if e.Dead == nil && !bytes.Equal(e.Body, want.Bytes()) || e.Dead != nil && !bytes.Equal(e.Body, before) {
+			t.Fatal("the body is another")
+		}
+	})
+}
+
+// Bodies that cannot be unpacked are bounded in what is unpacked for them in vain: each was as much work as a body may be,
+// a minute for a request of 64 MiB. Those that are honest about their length cost nothing, and no neighbour suffers.
+func TestUnpack_inVain(t *testing.T) {
+	t.Parallel()
+	l := DefaultLimits("--x-")
+	l.MaxFrameBytes, l.MaxBodyBytes = 4<<20, 2<<20
+	honest := packed(t, strings.Repeat("x", 3<<20))
+	liar := bytes.Clone(honest)
+	copy(liar[len(liar)-4:], []byte{0, 0, 1, 0}) // 64 KiB
+	for name, c := range map[string]struct {
+		body   []byte
+		tried  int // how many of them are unpacked up to the limit
+		after  string
+		reason string
+	}{
+		"honest": {honest, 0, "after", "the body is packed with gzip and has more bytes unpacked than --x-body-bytes or --x-frame-bytes"},
+		"liars":  {liar, 2, string(packed(t, "after")), "the body is packed with gzip, and bodies before it in its request, which cannot be unpacked, took as much work as a request may"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			events := make([]Event, 0, 1001)
+			for range 1000 {
+				events = append(events, log4j(c.body))
+			}
+			f, _ := unpackFrame(t, append(events, log4j(packed(t, "after")))...)
+			before := f.Events[999].Body
+			if err := f.Unpack(&l); err != nil {
+				t.Fatal(err)
+			}
+			if got := f.Events[999]; got.Dead == nil || got.Dead.Reason != c.reason || !bytes.Equal(got.Body, before) {
+				t.Errorf("the last is %v", got.Dead)
+			}
+			if got := string(f.Events[1000].Body); got != c.after {
+				t.Errorf("the neighbour is %q", got)
+			}
+			tried := 0
+			for _, e := range f.Events[:1000] {
+				if name == "liars" && e.Dead.Reason != c.reason {
+					tried++
+				}
+			}
+			if tried != c.tried {
+				t.Errorf("%d were unpacked in vain, want %d", tried, c.tried)
+			}
+		})
+	}
+}
