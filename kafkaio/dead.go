@@ -62,7 +62,7 @@ const lettersAtOnce = 500
 
 // doomed writes the dead letters of the records that their receiver found to exceed a limit. An error means that some of
 // them may be nowhere, so that no OK may be sent.
-func (r *redoer) doomed(ctx context.Context, b *ProduceBatch) error {
+func (r *redoer) doomed(ctx context.Context, b *Batch) error {
 	dlq := r.p.cfg.dlq()
 	letters := make([]*kgo.Record, 0, min(len(b.doomed), lettersAtOnce))
 	for some := range slices.Chunk(b.doomed, lettersAtOnce) {

@@ -105,7 +105,7 @@ func TestP23_gateClosesWhileUnanswered(t *testing.T) {
 		t.Errorf("%d produce requests, want the first alone", n)
 	}
 	end()
-	if err := <-done; !errors.Is(err, ErrGone) {
+	if err := <-done; !errors.Is(err, ErrPeerClosed) {
 		t.Errorf("third: %v", err)
 	}
 	if err := <-fourth; err != nil {

@@ -18,11 +18,12 @@ import (
 )
 
 var (
-	// ErrNotProduced is in every error of a request of which nothing was given to Kafka: sent again, it is no copy.
+	// ErrNotProduced is wrapped by every error that guarantees that no record of the request was handed to Kafka, so that
+	// a retry cannot create a duplicate.
 	ErrNotProduced = errors.New("nothing was produced")
-	// ErrGone says that a request's sender has gone and nothing of the request was produced.
-	ErrGone = fmt.Errorf("the sender has gone; %w", ErrNotProduced)
-	// ErrClosed says that the producer has ended.
+	// ErrPeerClosed means that the sender closed its connection before its request was produced. It wraps ErrNotProduced.
+	ErrPeerClosed = fmt.Errorf("the sender closed the connection; %w", ErrNotProduced)
+	// ErrClosed means that the producer is closed.
 	ErrClosed = errors.New("the producer is closed")
 )
 
@@ -34,7 +35,7 @@ type Producer struct {
 	log  *slog.Logger
 	met  *produceMetrics
 	gate gate
-	pool sync.Pool // of *ProduceBatch
+	pool sync.Pool // of *Batch
 	redo redoQueue
 
 	dials      dials
@@ -82,7 +83,7 @@ func NewProducer(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Prod
 	}
 	p.gate.gauge = p.met.unanswered
 	p.redo.wake = make(chan struct{}, 1)
-	p.pool.New = func() any { return &ProduceBatch{keyHeader: cfg.KeyHeader, done: make(chan struct{}, 1)} }
+	p.pool.New = func() any { return &Batch{keyHeader: cfg.KeyHeader, done: make(chan struct{}, 1)} }
 	return p, nil
 }
 
@@ -178,8 +179,8 @@ func (p *Producer) replace(was, s *sharedClient) bool {
 }
 
 // NewBatch is an empty batch for about n records.
-func (p *Producer) NewBatch(n int) *ProduceBatch {
-	b := p.pool.Get().(*ProduceBatch)
+func (p *Producer) NewBatch(n int) *Batch {
+	b := p.pool.Get().(*Batch)
 	if cap(b.recs) < n {
 		b.recs = make([]kgo.Record, 0, n)
 		b.starts = make([]int32, 0, n+1)
@@ -206,7 +207,7 @@ func (p *Producer) Ready(ctx context.Context) error {
 //
 // The frame under the records belongs to the producer until it calls release, exactly once and from any goroutine,
 // perhaps long after Produce returned (P29). b must not be touched after the call. gone and release may be nil.
-func (p *Producer) Produce(ctx context.Context, b *ProduceBatch, gone func() bool, release func()) error {
+func (p *Producer) Produce(ctx context.Context, b *Batch, gone func() bool, release func()) error {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, p.cfg.AckTimeout)
@@ -221,7 +222,7 @@ func (p *Producer) Produce(ctx context.Context, b *ProduceBatch, gone func() boo
 		return p.drop(b, "expired", p.dials.explain(fmt.Errorf("wait for kafka, %w: %w", ErrNotProduced, err)))
 	}
 	if gone != nil && gone() {
-		return p.drop(b, "gone", ErrGone)
+		return p.drop(b, "gone", ErrPeerClosed)
 	}
 	if err := over(ctx); err != nil {
 		return p.drop(b, "expired", fmt.Errorf("%w: %w", ErrNotProduced, err))
@@ -269,7 +270,7 @@ func over(ctx context.Context) error {
 	return nil
 }
 
-func (p *Producer) drop(b *ProduceBatch, reason string, err error) error {
+func (p *Producer) drop(b *Batch, reason string, err error) error {
 	p.met.dropped.WithLabelValues(reason).Inc()
 	p.recycle(b, true)
 	return err
@@ -289,7 +290,7 @@ func (p *Producer) acquire() *sharedClient {
 
 // deliver waits for the last word on every record. It is one goroutine for each request, since the client cannot be
 // asked to stop waiting; their number is bounded by the receivers' bytes in flight, and Run's end waits for all.
-func (p *Producer) deliver(s *sharedClient, b *ProduceBatch, begun time.Time) {
+func (p *Producer) deliver(s *sharedClient, b *Batch, begun time.Time) {
 	if len(b.ptrs) > 0 {
 		for _, r := range s.cl.ProduceSync(context.Background(), b.ptrs...) {
 			switch {
@@ -316,7 +317,7 @@ func (p *Producer) deliver(s *sharedClient, b *ProduceBatch, begun time.Time) {
 }
 
 // finish is called once for each batch, when every record has its final word.
-func (p *Producer) finish(b *ProduceBatch) {
+func (p *Producer) finish(b *Batch) {
 	n := len(b.recs)
 	if b.err == nil {
 		p.met.records.Add(float64(n - b.dead))
@@ -354,7 +355,7 @@ func (p *Producer) finish(b *ProduceBatch) {
 	p.mu.Unlock()
 }
 
-func (p *Producer) recycle(b *ProduceBatch, release bool) {
+func (p *Producer) recycle(b *Batch, release bool) {
 	if release {
 		b.release()
 	}

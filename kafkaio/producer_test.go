@@ -45,7 +45,7 @@ func noise(n int) []byte {
 }
 
 // request is a batch of n records whose values are name/0 to name/n-1, and counts its releases.
-func request(p *Producer, name string, n int) (b *ProduceBatch, released *atomic.Int32, release func()) {
+func request(p *Producer, name string, n int) (b *Batch, released *atomic.Int32, release func()) {
 	b = p.NewBatch(n)
 	for i := range n {
 		b.Add(fmt.Appendf(nil, "%s/%d", name, i))

@@ -38,11 +38,11 @@ func (l limits) record(topic string) int64 { return int64(l.batch(topic)) - 1 }
 // bytes in flight.
 type redoQueue struct {
 	mu      sync.Mutex
-	batches []*ProduceBatch
+	batches []*Batch
 	wake    chan struct{} // holds a token when there may be something
 }
 
-func (q *redoQueue) push(b *ProduceBatch) {
+func (q *redoQueue) push(b *Batch) {
 	q.mu.Lock()
 	q.batches = append(q.batches, b)
 	q.mu.Unlock()
@@ -52,7 +52,7 @@ func (q *redoQueue) push(b *ProduceBatch) {
 	}
 }
 
-func (q *redoQueue) take() []*ProduceBatch {
+func (q *redoQueue) take() []*Batch {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	b := q.batches
@@ -180,7 +180,7 @@ func (p *Producer) redoLoop(ctx context.Context, l limits) error {
 var errTooLate = errors.New("the request's time is over; what kafka had refused was not produced again")
 
 // batch brings the last word on every refused record of b.
-func (r *redoer) batch(ctx context.Context, b *ProduceBatch) {
+func (r *redoer) batch(ctx context.Context, b *Batch) {
 	for _, f := range b.refused {
 		if errors.Is(f.err, kerr.MessageTooLarge) {
 			r.refresh(ctx)

@@ -50,7 +50,7 @@ func TestP23_WhatWasNotProducedSaysSo(t *testing.T) {
 	makeTopics(t, c, 1, nil)
 	p, stop := producer(t, testConfig(c))
 	b, _, release := request(p, "gone", 1)
-	if err := p.Produce(t.Context(), b, func() bool { return true }, release); !errors.Is(err, ErrNotProduced) || !errors.Is(err, ErrGone) {
+	if err := p.Produce(t.Context(), b, func() bool { return true }, release); !errors.Is(err, ErrNotProduced) || !errors.Is(err, ErrPeerClosed) {
 		t.Errorf("gone: %v", err)
 	}
 	stop()

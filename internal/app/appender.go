@@ -21,12 +21,12 @@ type appender struct {
 
 // Append implements receiver.Appender.
 func (a appender) Append(ctx context.Context, r receiver.Request) error {
-	var b *kafkaio.ProduceBatch
+	var b *kafkaio.Batch
 	if a.flumeValues {
 		memory, err := room(&r)
 		if err != nil {
 			r.Release()
-			return fmt.Errorf("%w (%w)", err, receiver.ErrNotProduced)
+			return fmt.Errorf("%w; %w", err, receiver.ErrNotProduced)
 		}
 		b = a.NewBatch(len(r.Events))
 		addEvents(b, r.Events, memory)
@@ -36,10 +36,15 @@ func (a appender) Append(ctx context.Context, r receiver.Request) error {
 	}
 	err := a.Produce(ctx, b, r.Gone, r.Release)
 	if errors.Is(err, kafkaio.ErrNotProduced) {
-		return fmt.Errorf("%w (%w)", a.explain(err), receiver.ErrNotProduced)
+		return notProduced{a.explain(err)}
 	}
 	return a.explain(err)
 }
+
+// notProduced wraps receiver.ErrNotProduced as well, and leaves the text as it is: kafkaio's error has the same words.
+type notProduced struct{ error }
+
+func (e notProduced) Unwrap() []error { return []error{e.error, receiver.ErrNotProduced} }
 
 // Ready implements receiver.Appender.
 func (a appender) Ready(ctx context.Context) error { return a.explain(a.Producer.Ready(ctx)) }
@@ -56,13 +61,13 @@ func (a appender) explain(err error) error {
 }
 
 // addBodies adds records as KafkaSink writes them, with the headers beside the body.
-func addBodies(b *kafkaio.ProduceBatch, events []receiver.Event) {
+func addBodies(b *kafkaio.Batch, events []receiver.Event) {
 	for i := range events {
 		addBody(b, &events[i])
 	}
 }
 
-func addBody(b *kafkaio.ProduceBatch, e *receiver.Event) {
+func addBody(b *kafkaio.Batch, e *receiver.Event) {
 	b.Add(e.Body)
 	for _, h := range e.Headers {
 		b.Header(h.Key, h.Value)
@@ -75,7 +80,7 @@ func addBody(b *kafkaio.ProduceBatch, e *receiver.Event) {
 // addEvents adds records as KafkaChannel writes them, and KafkaSink with useFlumeEventFormat: the event is the value, and
 // Kafka gets no headers. memory holds all values; it has room for them, so that it never moves. A dead letter keeps body
 // and headers apart, since its headers are not all there.
-func addEvents(b *kafkaio.ProduceBatch, events []receiver.Event, memory []byte) {
+func addEvents(b *kafkaio.Batch, events []receiver.Event, memory []byte) {
 	for i := range events {
 		e := &events[i]
 		if e.Dead != nil {

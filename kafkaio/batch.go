@@ -8,10 +8,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// ProduceBatch is the records of one request, in slabs that are used again: a record costs no allocation of ours. It
+// Batch is the records of one request, in slabs that are used again: a record costs no allocation of ours. It
 // belongs to one goroutine until it is given to Produce, and to the producer from then on. Its bytes are views on the
 // request's frame.
-type ProduceBatch struct {
+type Batch struct {
 	keyHeader string
 	recs      []kgo.Record
 	starts    []int32 // of each record's headers in headers
@@ -29,7 +29,7 @@ type ProduceBatch struct {
 	done    chan struct{} // holds one token when state has become answered
 }
 
-// The states of a ProduceBatch: it leaves waiting once, by whichever comes first.
+// The states of a Batch: it leaves waiting once, by whichever comes first.
 const (
 	waiting   int32 = iota
 	answered        // every record has its final word, and Produce will take note
@@ -51,12 +51,12 @@ type doom struct {
 
 // Dead makes the record that was begun last a dead letter: it is never offered to the data topic. label is the value of
 // the metric's label, reason the text of the header [HeaderReason], dropped how many of its headers were left out.
-func (b *ProduceBatch) Dead(label, reason string, dropped int) {
+func (b *Batch) Dead(label, reason string, dropped int) {
 	b.doomed = append(b.doomed, doom{len(b.recs) - 1, label, reason, dropped})
 }
 
 // Add begins a record. value is its Kafka value, a view; an empty one is an empty value, never a tombstone.
-func (b *ProduceBatch) Add(value []byte) {
+func (b *Batch) Add(value []byte) {
 	if value == nil {
 		value = []byte{}
 	}
@@ -66,7 +66,7 @@ func (b *ProduceBatch) Add(value []byte) {
 
 // Header adds a header to the record that was begun last. Both are views. The value of the header that Config.KeyHeader
 // names becomes the Kafka key too.
-func (b *ProduceBatch) Header(key, value []byte) {
+func (b *Batch) Header(key, value []byte) {
 	if value == nil {
 		value = []byte{}
 	}
@@ -77,7 +77,7 @@ func (b *ProduceBatch) Header(key, value []byte) {
 
 // Key makes value, a view, the Kafka key of the record that was begun last if key is the name in Config.KeyHeader. It adds
 // no header.
-func (b *ProduceBatch) Key(key, value []byte) {
+func (b *Batch) Key(key, value []byte) {
 	if b.keyHeader != "" && string(key) == b.keyHeader {
 		if value == nil {
 			value = []byte{}
@@ -87,11 +87,11 @@ func (b *ProduceBatch) Key(key, value []byte) {
 }
 
 // Len is the number of records.
-func (b *ProduceBatch) Len() int { return len(b.recs) }
+func (b *Batch) Len() int { return len(b.recs) }
 
 // prepare gives the records their headers and divides them by size: a record of limit bytes or more goes to refused.
 // The slabs do not grow any more, so that pointers into them hold.
-func (b *ProduceBatch) prepare(topic string, limit int64) {
+func (b *Batch) prepare(topic string, limit int64) {
 	b.starts = append(b.starts, int32(len(b.headers)))
 	doomed := b.doomed
 	for i := range b.recs {
@@ -113,7 +113,7 @@ func (b *ProduceBatch) prepare(topic string, limit int64) {
 }
 
 // reset makes the slabs ready for another request; nothing of the last one is kept.
-func (b *ProduceBatch) reset() {
+func (b *Batch) reset() {
 	clear(b.recs)
 	clear(b.headers)
 	clear(b.ptrs)
