@@ -16,7 +16,7 @@ import (
 )
 
 // Engine performs what its Planner decides: it gives fetched records to the tasks' folds, and parts to the sink. It is
-// the Owner that its Source calls.
+// the RebalanceListener that its Source calls.
 type Engine[D any] struct {
 	cfg    Config
 	source Source
@@ -36,9 +36,9 @@ type Engine[D any] struct {
 	workers []*worker[D]
 	pieces  map[uint64]*held
 	token   uint64
-	parts   []*Part[D]  // by task: what is being committed
-	began   []time.Time // by task: when its commit began
-	refused [][]Refused // by task: rows whose records are dead when they come again
+	parts   []*TaskBatch[D] // by task: what is being committed
+	began   []time.Time     // by task: when its commit began
+	refused [][]RejectedRow // by task: rows whose records are dead when they come again
 	waiting map[checkpoint.Partition][]*departure
 	effects []Effect
 	recent  recent
@@ -76,7 +76,7 @@ func New[D any](cfg Config, source Source, sink Sink[D], newFold func() Fold[D],
 			DeadLetterStop: cfg.DeadLetterStop, Recheck: cfg.Recheck,
 		}),
 		pieces: map[uint64]*held{}, waiting: map[checkpoint.Partition][]*departure{},
-		parts: make([]*Part[D], cfg.Tasks), began: make([]time.Time, cfg.Tasks), refused: make([][]Refused, cfg.Tasks),
+		parts: make([]*TaskBatch[D], cfg.Tasks), began: make([]time.Time, cfg.Tasks), refused: make([][]RejectedRow, cfg.Tasks),
 	}
 	dead := &limiter{rate: cfg.DeadLetterRate}
 	for n := range cfg.Tasks {
@@ -88,7 +88,7 @@ func New[D any](cfg Config, source Source, sink Sink[D], newFold func() Fold[D],
 	return e
 }
 
-// Assigned implements Owner.
+// Assigned implements RebalanceListener.
 func (e *Engine[D]) Assigned(topic Topic, partitions []int32) {
 	e.topic.Store(&topic)
 	e.joined.Store(true)
@@ -99,7 +99,7 @@ func (e *Engine[D]) Assigned(topic Topic, partitions []int32) {
 	e.inbox.put(ev)
 }
 
-// Revoked implements Owner.
+// Revoked implements RebalanceListener.
 func (e *Engine[D]) Revoked(ctx context.Context, partitions []checkpoint.Partition, lost bool) {
 	if len(partitions) == 0 {
 		return
@@ -117,7 +117,7 @@ func (e *Engine[D]) Revoked(ctx context.Context, partitions []checkpoint.Partiti
 	}
 }
 
-// Fetched implements Owner.
+// Fetched implements RebalanceListener.
 func (e *Engine[D]) Fetched(f Fetched) {
 	if f.Err == nil {
 		failpoint.Hit(failpoint.Polled)

@@ -40,7 +40,7 @@ func newLogSource(logs [][]batch.Record, ends []int64) *logSource {
 	}
 }
 
-func (s *logSource) Run(ctx context.Context, owner batch.Owner) error {
+func (s *logSource) Run(ctx context.Context, owner batch.RebalanceListener) error {
 	var ids []int32
 	var all []checkpoint.Partition
 	for id := range s.logs {
@@ -135,7 +135,7 @@ func (s *logSource) Position(moves []batch.Position) {
 // countFold counts values; "bad" ones are dead, "skip" ones filtered.
 type countFold struct {
 	delta   sinktest.Delta
-	refused []batch.Refused
+	refused []batch.RejectedRow
 }
 
 func newCountFold() batch.Fold[sinktest.Delta] { return &countFold{delta: sinktest.Delta{}} }
@@ -171,7 +171,7 @@ func (f *countFold) Take() sinktest.Delta {
 	return d
 }
 
-func (f *countFold) Restore(_ context.Context, _ []checkpoint.Checkpoint, refused []batch.Refused) error {
+func (f *countFold) Restore(_ context.Context, _ []checkpoint.Checkpoint, refused []batch.RejectedRow) error {
 	f.delta, f.refused = sinktest.Delta{}, refused
 	return nil
 }
@@ -264,7 +264,7 @@ func TestP2_EngineCountsOnceUnderFaults(t *testing.T) {
 		ends = append(ends, 4000)
 	}
 	sink := sinktest.NewMemory()
-	sink.Refuse(func(key string) string {
+	sink.Reject(func(key string) string {
 		if key == "word7" {
 			return "no sevens"
 		}
@@ -403,9 +403,9 @@ type smallSink struct {
 	most int64
 }
 
-func (s *smallSink) Commit(ctx context.Context, part *batch.Part[sinktest.Delta]) error {
+func (s *smallSink) Commit(ctx context.Context, part *batch.TaskBatch[sinktest.Delta]) error {
 	var n int64
-	for _, m := range part.Moves {
+	for _, m := range part.Advances {
 		n += m.Len()
 	}
 	if n > s.most {
@@ -499,17 +499,17 @@ func TestAudit_LostRecordStops(t *testing.T) {
 // losingSource drops the third record of partition 0.
 type losingSource struct{ *logSource }
 
-func (s *losingSource) Run(ctx context.Context, owner batch.Owner) error {
+func (s *losingSource) Run(ctx context.Context, owner batch.RebalanceListener) error {
 	return s.logSource.Run(ctx, losingOwner{owner})
 }
 
-type losingOwner struct{ batch.Owner }
+type losingOwner struct{ batch.RebalanceListener }
 
 func (o losingOwner) Fetched(f batch.Fetched) {
 	if f.ID == 0 && f.Err == nil {
 		f.Records = append(f.Records[:2:2], f.Records[3:]...)
 	}
-	o.Owner.Fetched(f)
+	o.RebalanceListener.Fetched(f)
 }
 
 func logTo(w *strings.Builder) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }

@@ -97,16 +97,16 @@ type (
 	}
 	// DoCommit: take the fold's rows and Sink.Commit them; Again means the same part once more.
 	DoCommit struct {
-		Task  int
-		Op    uint64
-		Again bool
-		Moves []Move
+		Task     int
+		Op       uint64
+		Again    bool
+		Advances []Advance
 	}
 	// DoResolve: Sink.Resolve for the part that was committed last.
 	DoResolve struct {
-		Task  int
-		Op    uint64
-		Moves []Move
+		Task     int
+		Op       uint64
+		Advances []Advance
 	}
 	// DoConfirm: Source.Confirm.
 	DoConfirm struct {
@@ -153,9 +153,9 @@ type (
 	}
 	// Advanced: a part was committed.
 	Advanced struct {
-		Task    int
-		Moves   []Move
-		Records int64
+		Task     int
+		Advances []Advance
+		Records  int64
 	}
 	// Fatal: the process must stop.
 	Fatal struct{ Err error }

@@ -55,7 +55,7 @@ func (t *task) folded(e FoldedEvent) {
 		}
 	}
 	if at < 0 && e.Next > c.First {
-		m := Move{Range: c.Range, LeaderEpoch: q.at.LeaderEpoch, Epoch: q.at.Epoch, Owner: q.at.Owner}
+		m := Advance{Range: c.Range, LeaderEpoch: q.at.LeaderEpoch, Epoch: q.at.Epoch, Owner: q.at.Owner}
 		if f := t.flight; f != nil {
 			for i := range f.moves {
 				if f.moves[i].Partition == q.Partition {

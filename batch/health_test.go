@@ -40,7 +40,7 @@ type awaySink struct {
 	back atomic.Bool
 }
 
-func (s *awaySink) Commit(ctx context.Context, part *batch.Part[sinktest.Delta]) error {
+func (s *awaySink) Commit(ctx context.Context, part *batch.TaskBatch[sinktest.Delta]) error {
 	if !s.back.Load() {
 		return &checkpoint.Error{Class: checkpoint.ErrRetry, Err: errors.New("connection refused")}
 	}

@@ -33,7 +33,7 @@ type wideSink struct {
 	most int
 }
 
-func (s *wideSink) Commit(ctx context.Context, part *batch.Part[sinktest.Delta]) error {
+func (s *wideSink) Commit(ctx context.Context, part *batch.TaskBatch[sinktest.Delta]) error {
 	s.mu.Lock()
 	s.most = max(s.most, len(part.Delta))
 	s.mu.Unlock()

@@ -27,7 +27,7 @@ type metrics struct {
 var results = map[error]string{
 	checkpoint.ErrRetry: "retry", checkpoint.ErrFenced: "fenced", checkpoint.ErrUnknown: "unknown",
 	checkpoint.ErrTooLarge: "too_large", checkpoint.ErrStale: "stale", checkpoint.ErrBlocked: "blocked", checkpoint.ErrRefused: "refused",
-	checkpoint.ErrGone: "gone",
+	checkpoint.ErrCheckpointLost: "gone",
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -77,7 +77,7 @@ func (m *metrics) commit(err error, took time.Duration) {
 		result = "other"
 		if r, ok := results[classOf(err)]; ok {
 			result = r
-		} else if _, refused := errors.AsType[*RefusedRows](err); refused {
+		} else if _, refused := errors.AsType[*RejectedRows](err); refused {
 			result = "rows_refused"
 		}
 	}

@@ -42,7 +42,7 @@ type process struct {
 	pieces  map[uint64]*modelPiece
 	token   uint64
 	delta   []sinktest.Delta // open, by task
-	parts   []*batch.Part[sinktest.Delta]
+	parts   []*batch.TaskBatch[sinktest.Delta]
 	gen     []uint64
 	away    map[checkpoint.Partition]func() // what the group does when a partition is released
 	drained bool
@@ -74,7 +74,7 @@ func (w *world) start() *process {
 	p := &process{
 		w: w, planner: batch.NewPlanner(w.limit), sink: w.db.Peer(),
 		at: map[checkpoint.Partition]*place{}, pieces: map[uint64]*modelPiece{}, orders: make([][]func(), n),
-		parts: make([]*batch.Part[sinktest.Delta], n), gen: make([]uint64, n), away: map[checkpoint.Partition]func(){},
+		parts: make([]*batch.TaskBatch[sinktest.Delta], n), gen: make([]uint64, n), away: map[checkpoint.Partition]func(){},
 	}
 	for range n {
 		p.delta = append(p.delta, sinktest.Delta{})
@@ -218,13 +218,13 @@ func (p *process) perform(x batch.Effect) {
 			commit()
 			return
 		}
-		moves := x.Moves
+		moves := x.Advances
 		p.orders[x.Task] = append(p.orders[x.Task], func() {
-			part := &batch.Part[sinktest.Delta]{Moves: moves, Delta: p.delta[x.Task]}
+			part := &batch.TaskBatch[sinktest.Delta]{Advances: moves, Delta: p.delta[x.Task]}
 			copy(part.ID[:], fmt.Sprint(x.Op, p.w.now))
 			p.delta[x.Task] = sinktest.Delta{}
 			p.parts[x.Task] = part
-			if err := sinktest.CheckPart(part); err != nil {
+			if err := sinktest.CheckTaskBatch(part); err != nil {
 				p.w.fail("part: %v", err)
 			}
 			commit()
@@ -235,7 +235,7 @@ func (p *process) perform(x batch.Effect) {
 			id = part.ID
 		}
 		p.pending = append(p.pending, func() {
-			o, err := p.sink.Resolve(context.Background(), id, x.Moves)
+			o, err := p.sink.Resolve(context.Background(), id, x.Advances)
 			p.post(batch.ResolvedEvent{Task: x.Task, Op: x.Op, Outcome: o, Err: err})
 		})
 	case batch.DoConfirm:
@@ -268,7 +268,7 @@ func (p *process) perform(x batch.Effect) {
 			p.w.fail("stopped: %v", x.Err)
 		}
 	case batch.Fatal:
-		if !errors.Is(x.Err, checkpoint.ErrGone) {
+		if !errors.Is(x.Err, checkpoint.ErrCheckpointLost) {
 			p.w.fail("fatal: %v", x.Err)
 		}
 	case batch.Drained:

@@ -91,15 +91,15 @@ func TestP27_AnUnknownLeaderEpochKeepsTheOneBefore(t *testing.T) {
 	s.step(batch.CommittedEvent{Op: commit.Op})
 	s.step(batch.TickEvent{})
 	commit = the[batch.DoCommit](s)
-	if commit.Moves[0].LeaderEpoch != 7 {
-		t.Errorf("commits leader epoch %d behind a batch under way, want 7", commit.Moves[0].LeaderEpoch)
+	if commit.Advances[0].LeaderEpoch != 7 {
+		t.Errorf("commits leader epoch %d behind a batch under way, want 7", commit.Advances[0].LeaderEpoch)
 	}
 	s.step(batch.CommittedEvent{Op: commit.Op})
 	s.fetch(0, 6, 7, -1)
 	s.folded(6, 7, true, true)
 	s.step(batch.TickEvent{})
-	if commit = the[batch.DoCommit](s); commit.Moves[0].LeaderEpoch != 7 {
-		t.Errorf("commits leader epoch %d behind a committed batch, want 7", commit.Moves[0].LeaderEpoch)
+	if commit = the[batch.DoCommit](s); commit.Advances[0].LeaderEpoch != 7 {
+		t.Errorf("commits leader epoch %d behind a committed batch, want 7", commit.Advances[0].LeaderEpoch)
 	}
 }
 
@@ -117,8 +117,8 @@ func TestP31_ABatchEndsAtItsBytes(t *testing.T) {
 	s.fetch(0, 1, 2, 0)
 	s.folded(1, 2, true, false)
 	s.fetch(0, 2, 3, 0) // the third does not fit
-	if commit := the[batch.DoCommit](s); commit.Moves[0].Next != 2 {
-		t.Errorf("commits up to %d, want 2", commit.Moves[0].Next)
+	if commit := the[batch.DoCommit](s); commit.Advances[0].Next != 2 {
+		t.Errorf("commits up to %d, want 2", commit.Advances[0].Next)
 	}
 }
 

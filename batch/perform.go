@@ -19,7 +19,7 @@ func (e *Engine[D]) perform(x Effect) {
 		if x.Again {
 			e.commit(x.Task, x.Op)
 		} else {
-			e.workers[x.Task].orders.put(takeOrder{op: x.Op, moves: x.Moves})
+			e.workers[x.Task].orders.put(takeOrder{op: x.Op, moves: x.Advances})
 		}
 	case DoResolve:
 		var id checkpoint.BatchID // zero where nothing is being committed, and the question is whether all is as it was
@@ -27,7 +27,7 @@ func (e *Engine[D]) perform(x Effect) {
 			id = part.ID
 		}
 		e.beside(func(ctx context.Context) any {
-			outcome, err := e.sink.Resolve(ctx, id, x.Moves)
+			outcome, err := e.sink.Resolve(ctx, id, x.Advances)
 			return ResolvedEvent{Task: x.Task, Op: x.Op, Outcome: outcome, Err: err}
 		})
 	case DoConfirm:
@@ -155,12 +155,12 @@ func (e *Engine[D]) restore(x DoRestore) {
 		}
 	}
 	e.refused[x.Task] = kept
-	w.orders.put(restoreOrder{gen: x.Gen, checkpoints: x.Checkpoints, refused: append([]Refused(nil), kept...)})
+	w.orders.put(restoreOrder{gen: x.Gen, checkpoints: x.Checkpoints, refused: append([]RejectedRow(nil), kept...)})
 	e.m.thrownAway.Inc()
 }
 
 // ahead says that records which make this row will come again.
-func ahead(r Refused, at []checkpoint.Checkpoint) bool {
+func ahead(r RejectedRow, at []checkpoint.Checkpoint) bool {
 	for _, c := range at {
 		if until, ok := r.Until[c.Partition]; ok && c.Next < until {
 			return true
@@ -188,7 +188,7 @@ func (e *Engine[D]) released(p checkpoint.Partition) {
 func (e *Engine[D]) observe(ev Event) {
 	switch ev := ev.(type) {
 	case CommittedEvent:
-		if rows, refused := errors.AsType[*RefusedRows](ev.Err); refused {
+		if rows, refused := errors.AsType[*RejectedRows](ev.Err); refused {
 			e.log.Warn("MySQL rejected rows; folding their records again to find the dead letters", "task", ev.Task, "rows", len(rows.Rows), "err", rows)
 			e.refused[ev.Task] = append(e.refused[ev.Task], rows.Rows...)
 		}
@@ -216,7 +216,7 @@ func (e *Engine[D]) observe(ev Event) {
 
 func (e *Engine[D]) advanced(x Advanced) {
 	b := Stat{Task: x.Task, At: time.Now(), Records: x.Records, Seconds: time.Since(e.began[x.Task]).Seconds()}
-	for _, m := range x.Moves {
+	for _, m := range x.Advances {
 		b.Audit = b.Audit.Plus(m.Audit)
 	}
 	if rows, ok := any(e.parts[x.Task].Delta).(interface{ Len() int }); ok {

@@ -303,7 +303,7 @@ func (q *part) stop(err error) {
 // classOf finds the class of an error, nil where it has none.
 func classOf(err error) error {
 	for _, class := range []error{
-		checkpoint.ErrGone, checkpoint.ErrRefused, checkpoint.ErrFenced, checkpoint.ErrUnknown,
+		checkpoint.ErrCheckpointLost, checkpoint.ErrRefused, checkpoint.ErrFenced, checkpoint.ErrUnknown,
 		checkpoint.ErrTooLarge, checkpoint.ErrStale, checkpoint.ErrBlocked, checkpoint.ErrRetry,
 	} {
 		if errors.Is(err, class) {

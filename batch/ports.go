@@ -18,11 +18,11 @@ type Topic struct {
 }
 
 // Source gives membership of the job's group and the records of the partitions that the engine positions. The source
-// calls the engine ([Owner]) and not the other way round, so that neither needs the other to be made.
+// calls the engine ([RebalanceListener]) and not the other way round, so that neither needs the other to be made.
 type Source interface {
 	// Run joins the group and fetches until ctx ends; then it leaves the group and returns. It calls owner from its
 	// own goroutines, never two calls of Fetched at once.
-	Run(ctx context.Context, owner Owner) error
+	Run(ctx context.Context, listener RebalanceListener) error
 	// Confirm asks the group, with a heartbeat of its own, which of the partitions are still ours (P14). It waits for
 	// a rebalance under way and asks again. It may block until ctx ends; it is safe for concurrent use.
 	Confirm(ctx context.Context, partitions []checkpoint.Partition) ([]checkpoint.Partition, error)
@@ -60,8 +60,8 @@ type Position struct {
 	TopicID     checkpoint.TopicID // for Fetch: what the topic must still be
 }
 
-// Owner is told by a Source what it owns and what was fetched. The Engine is one.
-type Owner interface {
+// RebalanceListener is told by a Source what it owns and what was fetched. The Engine is one.
+type RebalanceListener interface {
 	// Assigned: the group gave us these partitions. It does not wait for MySQL.
 	Assigned(topic Topic, partitions []int32)
 	// Revoked: the group takes these partitions away. It returns when nothing of them will be sent to MySQL any more
@@ -82,19 +82,19 @@ type Fold[D any] interface {
 	Take() D
 	// Restore forgets all that was folded and not taken. The task's partitions stand at these checkpoints now; rows in
 	// refused make their records dead when they come again.
-	Restore(ctx context.Context, checkpoints []checkpoint.Checkpoint, refused []Refused) error
+	Restore(ctx context.Context, checkpoints []checkpoint.Checkpoint, refused []RejectedRow) error
 }
 
-// Part is a task's part of a batch, committed in one transaction.
-type Part[D any] struct {
-	ID    checkpoint.BatchID
-	Moves []Move // in order of partition; only partitions whose offset moves
-	Delta D
-	Dead  []DeadLetter
+// TaskBatch is a task's part of a batch, committed in one transaction.
+type TaskBatch[D any] struct {
+	ID       checkpoint.BatchID
+	Advances []Advance // in order of partition; only partitions whose offset moves
+	Delta    D
+	Dead     []DeadLetter
 }
 
-// Move is how far a part takes one partition, and as whom.
-type Move struct {
+// Advance is how far a part takes one partition, and as whom.
+type Advance struct {
 	checkpoint.Range                  // from First, which the fence compares, to Next
 	LeaderEpoch      int32            // of the last offset counted
 	Epoch            checkpoint.Epoch // mine
@@ -107,8 +107,8 @@ type Outcome uint8
 
 // The outcomes.
 const (
-	// Other: neither; throw away and claim again.
-	Other Outcome = iota
+	// Superseded: neither; throw away and claim again.
+	Superseded Outcome = iota
 	Committed
 	NotCommitted
 )
@@ -120,21 +120,21 @@ type Sink[D any] interface {
 	// P7). Where topic and job are new, it inserts a checkpoint for every partition of the topic. ErrRefused names
 	// the partitions that stop; nothing was changed then.
 	Claim(ctx context.Context, topic Topic, partitions []int32) ([]checkpoint.Checkpoint, error)
-	// Commit writes a part (P9 to P11). Beside the classes of checkpoint it may return a *RefusedRows: nothing was
+	// Commit writes a part (P9 to P11). Beside the classes of checkpoint it may return a *RejectedRows: nothing was
 	// written, and these rows are why.
-	Commit(ctx context.Context, part *Part[D]) error
+	Commit(ctx context.Context, part *TaskBatch[D]) error
 	// Resolve answers for a part whose Commit returned ErrUnknown, with a locking read (P12). ErrRetry means that
 	// there is no answer yet.
-	Resolve(ctx context.Context, id checkpoint.BatchID, moves []Move) (Outcome, error)
+	Resolve(ctx context.Context, id checkpoint.BatchID, moves []Advance) (Outcome, error)
 }
 
-// RefusedRows is the error of a Commit that MySQL refused because of these rows' own values (P18).
-type RefusedRows struct {
-	Rows []Refused
+// RejectedRows is the error of a Commit that MySQL refused because of these rows' own values (P18).
+type RejectedRows struct {
+	Rows []RejectedRow
 }
 
 // Error names the first row's reason.
-func (e *RefusedRows) Error() string {
+func (e *RejectedRows) Error() string {
 	if len(e.Rows) == 0 {
 		return "BUG: no row was refused"
 	}

@@ -72,11 +72,11 @@ type Tally struct {
 	Dead       []DeadLetter
 }
 
-// Refused is a row that MySQL rejects, found when a batch was committed. It says what becomes of the records that
+// RejectedRow is a row that MySQL rejects, found when a batch was committed. It says what becomes of the records that
 // make this row, up to and not including Until, when they are folded again: of a Merged row each makes a row of its own,
 // so that the next refusal names records; of a row with a Source that one record is a dead letter, and its neighbors are
 // counted; else all of them are dead letters.
-type Refused struct {
+type RejectedRow struct {
 	Table  string // as row.Table.FullName writes it
 	Key    []byte // the row's encoded key
 	Reason string // the same for all rows that are rejected alike

@@ -21,7 +21,7 @@ type rejectingSink struct {
 	rejected []string
 }
 
-func (s *rejectingSink) Commit(ctx context.Context, part *batch.Part[sinktest.Delta]) error {
+func (s *rejectingSink) Commit(ctx context.Context, part *batch.TaskBatch[sinktest.Delta]) error {
 	for _, key := range s.bad {
 		if part.Delta[key] == 0 {
 			continue
@@ -34,10 +34,10 @@ func (s *rejectingSink) Commit(ctx context.Context, part *batch.Part[sinktest.De
 			return errors.New("the same rows are rejected again and again") // without a class: the process ends
 		}
 		until := map[checkpoint.Partition]int64{}
-		for _, m := range part.Moves {
+		for _, m := range part.Advances {
 			until[m.Partition] = m.Next
 		}
-		return &batch.RefusedRows{Rows: []batch.Refused{{Table: sinktest.TableName, Key: []byte(key), Reason: "it is " + key, Until: until}}}
+		return &batch.RejectedRows{Rows: []batch.RejectedRow{{Table: sinktest.TableName, Key: []byte(key), Reason: "it is " + key, Until: until}}}
 	}
 	return s.Memory.Commit(ctx, part)
 }
@@ -49,7 +49,7 @@ type restoredFold struct {
 	restored *[][]string
 }
 
-func (f *restoredFold) Restore(ctx context.Context, at []checkpoint.Checkpoint, refused []batch.Refused) error {
+func (f *restoredFold) Restore(ctx context.Context, at []checkpoint.Checkpoint, refused []batch.RejectedRow) error {
 	keys := []string{}
 	for _, r := range refused {
 		keys = append(keys, string(r.Key))

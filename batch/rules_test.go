@@ -126,7 +126,7 @@ func TestP34_AnIdleTaskWhosePartitionsStopAsksNothing(t *testing.T) {
 	s.step(batch.WaitedEvent{Op: wait.Op})
 	for _, x := range s.out {
 		if r, ok := x.(batch.DoResolve); ok {
-			t.Fatalf("asks about %d partitions", len(r.Moves))
+			t.Fatalf("asks about %d partitions", len(r.Advances))
 		}
 	}
 	// A person acts: it goes on.
@@ -146,7 +146,7 @@ func TestP18_ABatchAfterARefusalIsNotLarger(t *testing.T) {
 	s.folded(0, 10, true, false)
 	s.step(batch.TickEvent{})
 	commit := the[batch.DoCommit](s)
-	s.step(batch.CommittedEvent{Op: commit.Op, Err: &batch.RefusedRows{Rows: []batch.Refused{{
+	s.step(batch.CommittedEvent{Op: commit.Op, Err: &batch.RejectedRows{Rows: []batch.RejectedRow{{
 		Table: "hits", Until: map[checkpoint.Partition]int64{partition(0): 10},
 	}}}})
 	s.fetch(0, 0, 50, 0) // the log has grown
@@ -155,7 +155,7 @@ func TestP18_ABatchAfterARefusalIsNotLarger(t *testing.T) {
 	}
 	s.folded(0, 10, false, false)
 	commit = the[batch.DoCommit](s)
-	if m := commit.Moves[0]; m.First != 0 || m.Next != 10 {
+	if m := commit.Advances[0]; m.First != 0 || m.Next != 10 {
 		t.Errorf("commits %v", m.Range)
 	}
 	s.step(batch.CommittedEvent{Op: commit.Op})
@@ -181,7 +181,7 @@ func TestP19_AStaleBatchIsFoldedAgain(t *testing.T) {
 	s.folded(0, 10, true, false)
 	s.step(batch.TickEvent{})
 	commit = the[batch.DoCommit](s)
-	if m := commit.Moves[0]; commit.Again || m.First != 0 || m.Next != 10 {
+	if m := commit.Advances[0]; commit.Again || m.First != 0 || m.Next != 10 {
 		t.Errorf("commits %v, again %v; expected 0 to 10, folded again", m.Range, commit.Again)
 	}
 	s.step(batch.CommittedEvent{Op: commit.Op})
@@ -198,7 +198,7 @@ func TestP27_TheLeaderEpochIsThatOfTheLastOffsetAccountedFor(t *testing.T) {
 	s.folded(10, 11, true, true)
 	s.step(batch.TickEvent{})
 	commit := the[batch.DoCommit](s)
-	if m := commit.Moves[0]; m.Next != 11 || m.LeaderEpoch != 5 {
+	if m := commit.Advances[0]; m.Next != 11 || m.LeaderEpoch != 5 {
 		t.Errorf("commits %v with leader epoch %d, want 5", m.Range, m.LeaderEpoch)
 	}
 }
@@ -380,8 +380,8 @@ func TestP20_JunkAfterACountedRecordStopsNothing(t *testing.T) {
 			s.foldedAs(junk.Total(), junk)
 			s.step(batch.TickEvent{})
 			if !test.stops {
-				if commit := the[batch.DoCommit](s); commit.Moves[0].Audit != junk {
-					t.Errorf("commits %+v, want %+v", commit.Moves[0].Audit, junk)
+				if commit := the[batch.DoCommit](s); commit.Advances[0].Audit != junk {
+					t.Errorf("commits %+v, want %+v", commit.Advances[0].Audit, junk)
 				}
 				return
 			}
@@ -397,7 +397,7 @@ func (s *script) checked(want ...int32) batch.DoResolve {
 	s.t.Helper()
 	check := the[batch.DoResolve](s)
 	var got []int32
-	for _, m := range check.Moves {
+	for _, m := range check.Advances {
 		if m.First != m.Next {
 			s.t.Errorf("the check moves %v", m.Range)
 		}
@@ -422,8 +422,8 @@ func TestP2_AQuietPartitionOfABusyTaskIsCompared(t *testing.T) {
 		s.now += 17 * time.Millisecond
 		s.step(batch.TickEvent{})
 		commit := the[batch.DoCommit](s)
-		if len(commit.Moves) != 1 || commit.Moves[0].Range != (checkpoint.Range{Partition: partition(0), First: offset, Next: offset + 1}) {
-			t.Fatalf("commits %+v, want offset %d of partition 0 alone", commit.Moves, offset)
+		if len(commit.Advances) != 1 || commit.Advances[0].Range != (checkpoint.Range{Partition: partition(0), First: offset, Next: offset + 1}) {
+			t.Fatalf("commits %+v, want offset %d of partition 0 alone", commit.Advances, offset)
 		}
 		s.step(batch.CommittedEvent{Op: commit.Op})
 		for _, x := range s.out {
@@ -431,8 +431,8 @@ func TestP2_AQuietPartitionOfABusyTaskIsCompared(t *testing.T) {
 				continue
 			}
 			check := s.checked(0, 1)
-			if check.Moves[0].Next != offset+1 || check.Moves[1].Next != 0 {
-				t.Errorf("expects partitions at %d and %d, want %d and 0", check.Moves[0].Next, check.Moves[1].Next, offset+1)
+			if check.Advances[0].Next != offset+1 || check.Advances[1].Next != 0 {
+				t.Errorf("expects partitions at %d and %d, want %d and 0", check.Advances[0].Next, check.Advances[1].Next, offset+1)
 			}
 			if s.now-last > l.Recheck {
 				t.Errorf("partition 1 was not compared for %s", s.now-last)
@@ -477,7 +477,7 @@ func TestP2_AQuietPartitionOfABlockedTaskIsCompared(t *testing.T) {
 	s.step(batch.TickEvent{})
 	s.step(batch.WaitedEvent{Op: wait.Op})
 	check = s.checked(0, 1)
-	s.step(batch.ResolvedEvent{Op: check.Op, Outcome: batch.Other}) // a person moved partition 1
+	s.step(batch.ResolvedEvent{Op: check.Op, Outcome: batch.Superseded}) // a person moved partition 1
 	if f := the[batch.Fenced](s); !errors.Is(f.Err, checkpoint.ErrFenced) {
 		t.Errorf("fenced by %v", f.Err)
 	}
@@ -495,13 +495,13 @@ func TestP12_NoCheckWhileAnOutcomeIsUnknown(t *testing.T) {
 	s.step(batch.TickEvent{}) // a check is due now
 	s.step(batch.CommittedEvent{Op: commit.Op, Err: &checkpoint.Error{Class: checkpoint.ErrUnknown, Err: errors.New("no reply")}})
 	ask := the[batch.DoResolve](s)
-	if len(ask.Moves) != 1 || ask.Moves[0].Next != 10 {
-		t.Fatalf("resolves %+v, want offsets 0 to 10 of partition 0", ask.Moves)
+	if len(ask.Advances) != 1 || ask.Advances[0].Next != 10 {
+		t.Fatalf("resolves %+v, want offsets 0 to 10 of partition 0", ask.Advances)
 	}
 	s.step(batch.ResolvedEvent{Op: ask.Op, Outcome: batch.Committed})
 	the[batch.Advanced](s)
 	check := s.checked(0, 1)
-	if check.Moves[0].Next != 10 {
-		t.Errorf("expects partition 0 at %d, want 10", check.Moves[0].Next)
+	if check.Advances[0].Next != 10 {
+		t.Errorf("expects partition 0 at %d, want 10", check.Advances[0].Next)
 	}
 }

@@ -17,7 +17,7 @@ type slowSink struct {
 	letGo chan struct{}
 }
 
-func (s *slowSink) Commit(ctx context.Context, part *batch.Part[sinktest.Delta]) error {
+func (s *slowSink) Commit(ctx context.Context, part *batch.TaskBatch[sinktest.Delta]) error {
 	select {
 	case s.began <- struct{}{}:
 	default:

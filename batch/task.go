@@ -54,7 +54,7 @@ type piece struct {
 
 // bundle is the moves of one batch.
 type bundle struct {
-	moves   []Move
+	moves   []Advance
 	records int64
 	bytes   int64
 	size    int64
@@ -66,12 +66,12 @@ type bundle struct {
 
 func newBundle() *bundle      { return &bundle{} }
 func (b *bundle) empty() bool { return len(b.moves) == 0 }
-func (b *bundle) sorted() []Move {
+func (b *bundle) sorted() []Advance {
 	slices.SortFunc(b.moves, byPartition)
 	return b.moves
 }
 
-func byPartition(x, y Move) int {
+func byPartition(x, y Advance) int {
 	if x.Partition.Less(y.Partition) {
 		return -1
 	}
@@ -102,15 +102,15 @@ func (t *task) operate() {
 	p := t.planner
 	switch {
 	case t.flight != nil && t.ask:
-		p.do(DoResolve{Task: t.n, Op: t.begin(resolves), Moves: t.flight.moves})
+		p.do(DoResolve{Task: t.n, Op: t.begin(resolves), Advances: t.flight.moves})
 	case t.check && t.in(owned) == nil: // all have stopped meanwhile: there is nothing to ask about
 		t.check = false
 		t.operate()
 	case t.check:
-		p.do(DoResolve{Task: t.n, Op: t.begin(resolves), Moves: t.standing()})
+		p.do(DoResolve{Task: t.n, Op: t.begin(resolves), Advances: t.standing()})
 		t.check, t.checking = false, true
 	case t.flight != nil:
-		p.do(DoCommit{Task: t.n, Op: t.begin(commits), Again: true, Moves: t.flight.moves})
+		p.do(DoCommit{Task: t.n, Op: t.begin(commits), Again: true, Advances: t.flight.moves})
 	case t.in(doubtful) != nil && !p.drain:
 		p.do(DoConfirm{Task: t.n, Op: t.begin(confirms), Partitions: ids(t.in(doubtful))})
 	case !t.open.empty() && !t.folding && (t.due || t.claimsWait()):
@@ -129,10 +129,10 @@ func (t *task) operate() {
 
 // standing is moves that do not move: where the task thinks that its partitions are. It is right whenever the outcome
 // of every COMMIT is known, whatever is folded or waits for another try.
-func (t *task) standing() (moves []Move) {
+func (t *task) standing() (moves []Advance) {
 	for _, q := range t.parts {
 		if q.phase == owned && !q.leaving {
-			moves = append(moves, Move{
+			moves = append(moves, Advance{
 				Range:       checkpoint.Range{Partition: q.Partition, First: q.at.Next, Next: q.at.Next},
 				LeaderEpoch: q.at.LeaderEpoch, Epoch: q.at.Epoch, Owner: q.at.Owner,
 			})
@@ -145,7 +145,7 @@ func (t *task) standing() (moves []Move) {
 // fences reports whether the batch under way or the open one, which the tick commits, moves the partition: each try to
 // commit it compares the partition with MySQL.
 func (t *task) fences(q *part) bool {
-	moves := func(m Move) bool { return m.Partition == q.Partition }
+	moves := func(m Advance) bool { return m.Partition == q.Partition }
 	return t.flight != nil && slices.ContainsFunc(t.flight.moves, moves) || slices.ContainsFunc(t.open.moves, moves)
 }
 
@@ -172,7 +172,7 @@ func (t *task) commit() {
 	b.sorted()
 	t.flight, t.open = b, newBundle()
 	t.due, t.ask = false, false
-	p.do(DoCommit{Task: t.n, Op: t.begin(commits), Moves: b.moves})
+	p.do(DoCommit{Task: t.n, Op: t.begin(commits), Advances: b.moves})
 }
 
 // in lists the partitions in a phase that are not leaving.
@@ -311,7 +311,7 @@ func (t *task) claimed(e ClaimedEvent) {
 		}
 		t.throwAway(setBack)
 		return
-	case errors.Is(e.Err, checkpoint.ErrGone):
+	case errors.Is(e.Err, checkpoint.ErrCheckpointLost):
 		p.do(Fatal{Err: e.Err})
 	case errors.Is(e.Err, checkpoint.ErrRefused):
 		for _, q := range t.parts {
@@ -336,7 +336,7 @@ func (t *task) claimed(e ClaimedEvent) {
 
 func (t *task) committed(err error) {
 	p := t.planner
-	var rows *RefusedRows
+	var rows *RejectedRows
 	switch {
 	case err == nil:
 		t.moved()
@@ -346,7 +346,7 @@ func (t *task) committed(err error) {
 		t.throwAway(setBack)
 	case errors.Is(err, checkpoint.ErrStale):
 		t.throwAway(setBack)
-	case errors.Is(err, checkpoint.ErrGone):
+	case errors.Is(err, checkpoint.ErrCheckpointLost):
 		p.do(Fatal{Err: err})
 	case errors.Is(err, checkpoint.ErrFenced):
 		t.fenced(err)
@@ -385,7 +385,7 @@ func (t *task) moved() {
 		q.at.Next, q.at.LeaderEpoch, q.at.Audit = m.Next, m.LeaderEpoch, q.at.Audit.Plus(m.Audit)
 		q.compared = t.began
 	}
-	p.do(Advanced{Task: t.n, Moves: b.moves, Records: b.records})
+	p.do(Advanced{Task: t.n, Advances: b.moves, Records: b.records})
 	for _, m := range b.moves {
 		p.do(DoPosition{Position{Partition: m.Partition, Action: Mirror, Next: m.Next}})
 	}
@@ -397,11 +397,11 @@ func (t *task) moved() {
 
 func (t *task) resolved(e ResolvedEvent) {
 	switch {
-	case e.Err != nil && errors.Is(e.Err, checkpoint.ErrGone):
+	case e.Err != nil && errors.Is(e.Err, checkpoint.ErrCheckpointLost):
 		t.planner.do(Fatal{Err: e.Err})
 	case e.Err != nil && classOf(e.Err) == nil:
 		t.planner.do(Fatal{Err: e.Err})
-	case e.Err == nil && e.Outcome != Other && t.checking:
+	case e.Err == nil && e.Outcome != Superseded && t.checking:
 		for _, q := range t.in(owned) {
 			q.compared = t.began
 		}

@@ -46,17 +46,17 @@ type (
 	}
 	takeOrder struct {
 		op    uint64
-		moves []Move
+		moves []Advance
 	}
 	restoreOrder struct {
 		gen         uint64
 		checkpoints []checkpoint.Checkpoint
-		refused     []Refused
+		refused     []RejectedRow
 	}
 	taken[D any] struct {
 		task int
 		op   uint64
-		part *Part[D]
+		part *TaskBatch[D]
 	}
 )
 
@@ -73,7 +73,7 @@ func (w *worker[D]) run(ctx context.Context) {
 			case foldOrder:
 				w.post(w.piece(o))
 			case takeOrder:
-				p := &Part[D]{Moves: o.moves, Delta: w.fold.Take(), Dead: w.dead.take()}
+				p := &TaskBatch[D]{Advances: o.moves, Delta: w.fold.Take(), Dead: w.dead.take()}
 				if _, err := rand.Read(p.ID[:]); err != nil {
 					panic("BUG: no random bytes: " + err.Error()) // crypto/rand does not fail
 				}

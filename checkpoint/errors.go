@@ -26,8 +26,8 @@ var (
 	// ErrRefused: going on would harm data that is not ours: another topic, another query, another job's table. The
 	// partitions named stop; at start the process ends with exit code 3.
 	ErrRefused = errors.New("refused to protect the data")
-	// ErrGone: a checkpoint that this process held is gone. The process stops.
-	ErrGone = errors.New("checkpoint is gone")
+	// ErrCheckpointLost: a checkpoint that this process held is gone. The process stops.
+	ErrCheckpointLost = errors.New("checkpoint is gone")
 )
 
 // Error is an error with its class, and what an operator can do about it.

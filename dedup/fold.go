@@ -107,7 +107,7 @@ func (f *fold) Take() row.Delta {
 }
 
 // Restore implements batch.Fold: memory becomes what the store has.
-func (f *fold) Restore(ctx context.Context, checkpoints []checkpoint.Checkpoint, refused []batch.Refused) error {
+func (f *fold) Restore(ctx context.Context, checkpoints []checkpoint.Checkpoint, refused []batch.RejectedRow) error {
 	f.begin()
 	windows := make(map[checkpoint.Partition]*window, len(checkpoints))
 	for i := range checkpoints {

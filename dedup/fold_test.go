@@ -38,7 +38,7 @@ func (f *inner) Take() row.Delta {
 	return row.Delta{}
 }
 
-func (f *inner) Restore(context.Context, []checkpoint.Checkpoint, []batch.Refused) error {
+func (f *inner) Restore(context.Context, []checkpoint.Checkpoint, []batch.RejectedRow) error {
 	f.counted = nil
 	return nil
 }
@@ -164,7 +164,7 @@ func (f *nothing) Add(_ checkpoint.Partition, records []batch.Record, _ *batch.T
 	return 0
 }
 func (*nothing) Take() row.Delta { return row.Delta{} }
-func (*nothing) Restore(context.Context, []checkpoint.Checkpoint, []batch.Refused) error {
+func (*nothing) Restore(context.Context, []checkpoint.Checkpoint, []batch.RejectedRow) error {
 	return nil
 }
 

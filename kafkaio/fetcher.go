@@ -22,7 +22,7 @@ type fetcher struct {
 	s     *Source
 	cl    *kgo.Client
 	adm   *kadm.Client
-	owner batch.Owner
+	owner batch.RebalanceListener
 	parts map[int32]*part
 	slabs slabs
 	// topicID is what the client was last given partitions of.
@@ -63,7 +63,7 @@ const (
 	stopped // until it is positioned again
 )
 
-func newFetcher(ctx context.Context, g *errgroup.Group, s *Source, cl *kgo.Client, adm *kadm.Client, owner batch.Owner) *fetcher {
+func newFetcher(ctx context.Context, g *errgroup.Group, s *Source, cl *kgo.Client, adm *kadm.Client, owner batch.RebalanceListener) *fetcher {
 	return &fetcher{
 		s: s, cl: cl, adm: adm, owner: owner,
 		parts: make(map[int32]*part),

@@ -26,7 +26,7 @@ type member struct {
 	s     *Source
 	cl    *kgo.Client
 	adm   *kadm.Client // of the fetching client
-	owner batch.Owner
+	owner batch.RebalanceListener
 	wake  chan struct{} // holds a token when assign may have something to tell
 
 	tell sync.Mutex // held while the owner is told, so that Assigned and Revoked do not cross

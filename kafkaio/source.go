@@ -67,7 +67,7 @@ func NewSource(cfg Config, group string, log *slog.Logger, reg prometheus.Regist
 
 // Run waits for Kafka and the topic, joins the group and fetches until ctx ends. Then it stops fetching, leaves the
 // group within Config.ShutdownTimeout, which gives the owner its last Revoked, and returns nil.
-func (s *Source) Run(ctx context.Context, owner batch.Owner) error {
+func (s *Source) Run(ctx context.Context, owner batch.RebalanceListener) error {
 	if err := waitReachable(ctx, s.cfg, s.log); err != nil {
 		if ctx.Err() != nil {
 			return nil

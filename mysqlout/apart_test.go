@@ -40,9 +40,9 @@ func merged(table *row.Table, key string, n, m int64) row.Delta {
 	return row.Delta{Tables: []*row.Rows{r}}
 }
 
-func refusedBy(t *testing.T, err error) []batch.Refused {
+func refusedBy(t *testing.T, err error) []batch.RejectedRow {
 	t.Helper()
-	refused, ok := errors.AsType[*batch.RefusedRows](err)
+	refused, ok := errors.AsType[*batch.RejectedRows](err)
 	if !ok {
 		t.Fatalf("error is %v, want refused rows", err)
 	}

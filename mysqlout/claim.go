@@ -232,7 +232,7 @@ func (s *Sink) compare(ctx context.Context, tx *pool.Tx, topic batch.Topic, part
 
 func errGone(partitions []checkpoint.Partition) error {
 	return &checkpoint.Error{
-		Class: checkpoint.ErrGone, Partitions: partitions,
+		Class: checkpoint.ErrCheckpointLost, Partitions: partitions,
 		Err:  fmt.Errorf("the checkpoint of %v, which this process held, is gone", partitions[0]),
 		Hint: "somebody deleted it, or the database went back to before the job's first claim; put etl_checkpoint and the targets back together from one backup",
 	}

@@ -31,8 +31,8 @@ type piece struct {
 }
 
 // Commit writes a part in one transaction (P9 to P11).
-func (s *Sink) Commit(ctx context.Context, part *batch.Part[row.Delta]) error {
-	if err := checkMoves(part.Moves); err != nil {
+func (s *Sink) Commit(ctx context.Context, part *batch.TaskBatch[row.Delta]) error {
+	if err := checkMoves(part.Advances); err != nil {
 		return err
 	}
 	if err := s.lookAgain(ctx); err != nil {
@@ -42,7 +42,7 @@ func (s *Sink) Commit(ctx context.Context, part *batch.Part[row.Delta]) error {
 	if err != nil {
 		return err
 	}
-	what := "commit " + describe(part.Moves)
+	what := "commit " + describe(part.Advances)
 	tx, err := s.pool.Tx(ctx, pool.Second)
 	if err != nil {
 		return s.failed(what, err)
@@ -78,16 +78,16 @@ func (s *Sink) failed(doing string, err error) error {
 
 // write is everything between the transaction's begin and its COMMIT. Each statement is sent after the reply to the
 // one before was read.
-func (s *Sink) write(ctx context.Context, tx *pool.Tx, part *batch.Part[row.Delta], pieces []piece) error {
+func (s *Sink) write(ctx context.Context, tx *pool.Tx, part *batch.TaskBatch[row.Delta], pieces []piece) error {
 	if err := s.lockUnaltered(ctx, tx, s.compared(part, pieces)); err != nil {
 		return err
 	}
-	matched, err := tx.Exec(ctx, string(s.appendFence(nil, part.ID, part.Moves)))
+	matched, err := tx.Exec(ctx, string(s.appendFence(nil, part.ID, part.Advances)))
 	if err != nil {
 		return fmt.Errorf("fence: %w", err)
 	}
-	if matched != int64(len(part.Moves)) {
-		return s.fenced(ctx, tx, part.Moves, matched)
+	if matched != int64(len(part.Advances)) {
+		return s.fenced(ctx, tx, part.Advances, matched)
 	}
 	failpoint.Hit(failpoint.Fenced)
 	for i := range pieces {
@@ -98,15 +98,15 @@ func (s *Sink) write(ctx context.Context, tx *pool.Tx, part *batch.Part[row.Delt
 	if err := s.writeDead(ctx, tx, part); err != nil {
 		return err
 	}
-	matched, err = tx.Exec(ctx, string(s.appendClosing(nil, part.ID, part.Moves)))
+	matched, err = tx.Exec(ctx, string(s.appendClosing(nil, part.ID, part.Advances)))
 	if err != nil {
 		return fmt.Errorf("closing check: %w", err)
 	}
-	if matched != int64(len(part.Moves)) {
+	if matched != int64(len(part.Advances)) {
 		return &checkpoint.Error{
 			Class: checkpoint.ErrFenced,
 			Err: fmt.Errorf("closing check: %d of %d partitions match: the transaction was lost between the fence and here",
-				matched, len(part.Moves)),
+				matched, len(part.Advances)),
 			Hint: "a proxy that changes its connection in mid-transaction does this; nothing was committed by us",
 		}
 	}
@@ -242,7 +242,7 @@ func cut(text string, n int) string {
 	return text[:at]
 }
 
-func describe(moves []batch.Move) string {
+func describe(moves []batch.Advance) string {
 	var b bytes.Buffer
 	b.WriteString(moves[0].Range.String())
 	if n := len(moves) - 1; n > 0 {
@@ -251,7 +251,7 @@ func describe(moves []batch.Move) string {
 	return b.String()
 }
 
-func checkMoves(moves []batch.Move) error {
+func checkMoves(moves []batch.Advance) error {
 	if err := checkOrder(moves); err != nil {
 		return err
 	}
@@ -263,7 +263,7 @@ func checkMoves(moves []batch.Move) error {
 	return nil
 }
 
-func checkOrder(moves []batch.Move) error {
+func checkOrder(moves []batch.Advance) error {
 	if len(moves) == 0 {
 		return bug("a part without moves")
 	}

@@ -30,7 +30,7 @@ func deadText(details bool) (head, tail string) {
 
 // writeDead writes dead letters so that they cannot be refused: an upsert, with values, details and reasons cut to fit
 // their columns and max_allowed_packet.
-func (s *Sink) writeDead(ctx context.Context, tx *pool.Tx, part *batch.Part[row.Delta]) error {
+func (s *Sink) writeDead(ctx context.Context, tx *pool.Tx, part *batch.TaskBatch[row.Delta]) error {
 	dead := slices.Clone(part.Dead)
 	slices.SortFunc(dead, compareDead)
 	usual, most := s.statementBytes()

@@ -49,7 +49,7 @@ func TestP20_DeadLettersByTheCompressedProtocol(t *testing.T) {
 						Reason: strings.Repeat("'", maxReason), Detail: strings.Repeat("\\", maxDetail), Value: value, Length: int64(len(value)),
 					})
 				}
-				p.Moves[0].Audit = checkpoint.Audit{Counted: 4, Dead: 4}
+				p.Advances[0].Audit = checkpoint.Audit{Counted: 4, Dead: 4}
 				err = f.sink.Commit(t.Context(), p)
 				for tries := 0; errors.Is(err, checkpoint.ErrRetry) && tries < 30; tries++ {
 					err = f.sink.Commit(t.Context(), p)

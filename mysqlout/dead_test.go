@@ -43,7 +43,7 @@ func TestP20_ADeadLetterIsAlwaysWritten(t *testing.T) {
 						Value: bytes.Repeat([]byte{0, 0xff, '\''}, 8<<20/3+1)[:length], Length: int64(length),
 					})
 				}
-				p.Moves[0].Audit = checkpoint.Audit{Counted: 4, Dead: 12}
+				p.Advances[0].Audit = checkpoint.Audit{Counted: 4, Dead: 12}
 				err, tries := f.sink.Commit(t.Context(), p), 1
 				for ; errors.Is(err, checkpoint.ErrRetry) && tries < 30; tries++ {
 					err = f.sink.Commit(t.Context(), p)

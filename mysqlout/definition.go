@@ -108,7 +108,7 @@ func appendLock(dst []byte, t *row.Table) []byte {
 
 // compared lists the tables that a part writes, and those whose columns made its dead letters, in order of name: the
 // columns may have been altered since, so that they would take the values now.
-func (s *Sink) compared(part *batch.Part[row.Delta], pieces []piece) []*target {
+func (s *Sink) compared(part *batch.TaskBatch[row.Delta], pieces []piece) []*target {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := []*target{s.own[checkpointTable]}

@@ -333,7 +333,7 @@ func TestP19_DeadLettersOfAnAlteredColumn(t *testing.T) {
 	at := mustClaim(t, f.sink, 0)
 	none := row.NewRows(&f.tables[0])
 	p := part(1, 1, row.Delta{Tables: []*row.Rows{none}}, at...)
-	p.Moves[0].Audit = checkpoint.Audit{Dead: 1}
+	p.Advances[0].Audit = checkpoint.Audit{Dead: 1}
 	p.Dead = []batch.DeadLetter{{Partition: at[0].Partition, Offset: 0, Statement: 1, Table: "counts", Reason: "column item: too long", Value: []byte("x"), Length: 1, Records: 1}}
 	f.exec(t, "ALTER TABLE counts MODIFY item VARCHAR(300) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin NOT NULL")
 	if err := f.sink.Commit(t.Context(), p); !errors.Is(err, checkpoint.ErrRetry) || !strings.Contains(err.Error(), "was altered") {

@@ -84,7 +84,7 @@ func withDead(t *testing.T, s *Sink, at []checkpoint.Checkpoint) error {
 	p := part(byte(at[0].Next+1), 1, row.Delta{}, at...)
 	p.Dead = []batch.DeadLetter{{Partition: at[0].Partition, Offset: at[0].Next, Statement: -1,
 		Reason: "want a number", Detail: strings.Repeat("\u00e4", 3000), Value: []byte("x"), Length: 1}}
-	p.Moves[0].Audit = checkpoint.Audit{Dead: 1}
+	p.Advances[0].Audit = checkpoint.Audit{Dead: 1}
 	return s.Commit(t.Context(), p)
 }
 

@@ -48,7 +48,7 @@ func TestSinktest_embedded(t *testing.T) {
 		c.DSN = dsn
 		harness := sqlHarness(t, openPool(t, c), openDB(t, dsn))
 		harness.Writers = 1
-		harness.Refused = strings.Repeat("x", 201) // longer than its column
+		harness.Rejected = strings.Repeat("x", 201) // longer than its column
 		return harness
 	})
 }

@@ -256,10 +256,10 @@ func TestE10_P12_OlderState(t *testing.T) {
 	}
 	var outcome batch.Outcome
 	eventually(t, "an answer", 20*time.Second, func() bool {
-		outcome, err = f.sink.Resolve(t.Context(), lost.ID, lost.Moves)
+		outcome, err = f.sink.Resolve(t.Context(), lost.ID, lost.Advances)
 		return err == nil
 	})
-	if outcome != batch.Other {
+	if outcome != batch.Superseded {
 		t.Errorf("outcome is %d, want Other", outcome)
 	}
 	if err := f.sink.Commit(t.Context(), lost); !errors.Is(err, checkpoint.ErrFenced) {

@@ -11,7 +11,7 @@ import (
 // number, and IN over the primary key, so that nobody else's rows are touched.
 
 // appendCase appends a value that differs by partition; where it is the same for all, that value alone.
-func appendCase(dst []byte, moves []batch.Move, value func([]byte, *batch.Move) []byte) []byte {
+func appendCase(dst []byte, moves []batch.Advance, value func([]byte, *batch.Advance) []byte) []byte {
 	first := string(value(nil, &moves[0]))
 	same := true
 	for i := range moves[1:] {
@@ -33,17 +33,17 @@ func appendCase(dst []byte, moves []batch.Move, value func([]byte, *batch.Move) 
 	return append(dst, " END"...)
 }
 
-func appendInt(n func(*batch.Move) int64) func([]byte, *batch.Move) []byte {
-	return func(dst []byte, m *batch.Move) []byte { return strconv.AppendInt(dst, n(m), 10) }
+func appendInt(n func(*batch.Advance) int64) func([]byte, *batch.Advance) []byte {
+	return func(dst []byte, m *batch.Advance) []byte { return strconv.AppendInt(dst, n(m), 10) }
 }
 
-func appendOwner(dst []byte, m *batch.Move) []byte { return appendBytes(dst, m.Owner[:]) }
+func appendOwner(dst []byte, m *batch.Advance) []byte { return appendBytes(dst, m.Owner[:]) }
 
 // appendMine appends the conditions of both statements: these partitions, under my epoch and owner.
-func (s *Sink) appendMine(dst []byte, moves []batch.Move) []byte {
+func (s *Sink) appendMine(dst []byte, moves []batch.Advance) []byte {
 	dst = s.appendRows(dst, moves[0].Topic, len(moves), func(i int) int32 { return moves[i].ID })
 	dst = append(dst, " AND epoch = "...)
-	dst = appendCase(dst, moves, appendInt(func(m *batch.Move) int64 { return int64(m.Epoch) }))
+	dst = appendCase(dst, moves, appendInt(func(m *batch.Advance) int64 { return int64(m.Epoch) }))
 	dst = append(dst, " AND owner = "...)
 	return appendCase(dst, moves, appendOwner)
 }
@@ -65,32 +65,32 @@ func (s *Sink) appendRows(dst []byte, topic string, n int, id func(int) int32) [
 }
 
 // appendFence appends the statement that opens a commit (P9).
-func (s *Sink) appendFence(dst []byte, id checkpoint.BatchID, moves []batch.Move) []byte {
+func (s *Sink) appendFence(dst []byte, id checkpoint.BatchID, moves []batch.Advance) []byte {
 	dst = append(dst, "UPDATE etl_checkpoint SET next_offset = "...)
-	dst = appendCase(dst, moves, appendInt(func(m *batch.Move) int64 { return m.Next }))
+	dst = appendCase(dst, moves, appendInt(func(m *batch.Advance) int64 { return m.Next }))
 	dst = append(dst, ", batch_id = "...)
 	dst = appendBytes(dst, id[:])
 	dst = s.appendMine(dst, moves)
 	dst = append(dst, " AND next_offset = "...)
-	dst = appendCase(dst, moves, appendInt(func(m *batch.Move) int64 { return m.First }))
+	dst = appendCase(dst, moves, appendInt(func(m *batch.Advance) int64 { return m.First }))
 	dst = append(dst, " AND query_hash = "...)
 	return appendBytes(dst, s.config.QueryHash[:])
 }
 
 // appendClosing appends the statement that closes a commit (P11).
-func (s *Sink) appendClosing(dst []byte, id checkpoint.BatchID, moves []batch.Move) []byte {
+func (s *Sink) appendClosing(dst []byte, id checkpoint.BatchID, moves []batch.Advance) []byte {
 	dst = append(dst, "UPDATE etl_checkpoint SET leader_epoch = "...)
-	dst = appendCase(dst, moves, appendInt(func(m *batch.Move) int64 { return int64(m.LeaderEpoch) }))
+	dst = appendCase(dst, moves, appendInt(func(m *batch.Advance) int64 { return int64(m.LeaderEpoch) }))
 	for _, c := range [...]struct {
 		name string
-		of   func(*batch.Move) int64
+		of   func(*batch.Advance) int64
 	}{
-		{"counted", func(m *batch.Move) int64 { return m.Audit.Counted }},
-		{"filtered", func(m *batch.Move) int64 { return m.Audit.Filtered }},
-		{"dead", func(m *batch.Move) int64 { return m.Audit.Dead }},
-		{"gaps", func(m *batch.Move) int64 { return m.Audit.Gaps }},
-		{"duplicates", func(m *batch.Move) int64 { return m.Audit.Duplicates }},
-		{"skipped", func(m *batch.Move) int64 { return m.Audit.Skipped }},
+		{"counted", func(m *batch.Advance) int64 { return m.Audit.Counted }},
+		{"filtered", func(m *batch.Advance) int64 { return m.Audit.Filtered }},
+		{"dead", func(m *batch.Advance) int64 { return m.Audit.Dead }},
+		{"gaps", func(m *batch.Advance) int64 { return m.Audit.Gaps }},
+		{"duplicates", func(m *batch.Advance) int64 { return m.Audit.Duplicates }},
+		{"skipped", func(m *batch.Advance) int64 { return m.Audit.Skipped }},
 	} {
 		dst = append(dst, ", "...)
 		dst = append(dst, c.name...)

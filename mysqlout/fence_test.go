@@ -27,13 +27,13 @@ func TestP9_EachPartitionHasItsOwnValue(t *testing.T) {
 		{[]int64{5, 9, 5}, "CASE partition_id WHEN 0 THEN 5 WHEN 1 THEN 9 WHEN 2 THEN 5 END"},
 		{[]int64{5, 5, 9}, "CASE partition_id WHEN 0 THEN 5 WHEN 1 THEN 5 WHEN 2 THEN 9 END"},
 	} {
-		var moves []batch.Move
+		var moves []batch.Advance
 		for id, next := range c.next {
-			moves = append(moves, batch.Move{Range: checkpoint.Range{
+			moves = append(moves, batch.Advance{Range: checkpoint.Range{
 				Partition: checkpoint.Partition{Topic: "logs", ID: int32(id)}, Next: next,
 			}})
 		}
-		got := string(appendCase(nil, moves, appendInt(func(m *batch.Move) int64 { return m.Next })))
+		got := string(appendCase(nil, moves, appendInt(func(m *batch.Advance) int64 { return m.Next })))
 		if strings.TrimSpace(got) != c.want {
 			t.Errorf("%v is written %q, want %q", c.next, got, c.want)
 		}
@@ -100,9 +100,9 @@ func TestP11_EachCounterHasItsColumn(t *testing.T) {
 	at := mustClaim(t, f.sink, 0, 1)
 	for range 2 {
 		p := part(1, 21, countsDelta(&f.tables[0], map[string]int64{"a": 1}), at...)
-		p.Moves[0].Audit = checkpoint.Audit{Counted: 1, Filtered: 2, Dead: 3, Gaps: 4, Duplicates: 5, Skipped: 6}
-		p.Moves[1].Audit = checkpoint.Audit{Counted: 6, Filtered: 5, Dead: 4, Gaps: 3, Duplicates: 2, Skipped: 1}
-		p.Moves[0].LeaderEpoch, p.Moves[1].LeaderEpoch = 7, 8
+		p.Advances[0].Audit = checkpoint.Audit{Counted: 1, Filtered: 2, Dead: 3, Gaps: 4, Duplicates: 5, Skipped: 6}
+		p.Advances[1].Audit = checkpoint.Audit{Counted: 6, Filtered: 5, Dead: 4, Gaps: 3, Duplicates: 2, Skipped: 1}
+		p.Advances[0].LeaderEpoch, p.Advances[1].LeaderEpoch = 7, 8
 		if err := f.sink.Commit(t.Context(), p); err != nil {
 			t.Fatal(err)
 		}

@@ -169,10 +169,10 @@ func mustClaim(t testing.TB, s *Sink, partitions ...int32) []checkpoint.Checkpoi
 }
 
 // part takes checkpoints n offsets on.
-func part(id byte, n int64, delta row.Delta, at ...checkpoint.Checkpoint) *batch.Part[row.Delta] {
-	p := &batch.Part[row.Delta]{ID: checkpoint.BatchID{id, 0xba}, Delta: delta}
+func part(id byte, n int64, delta row.Delta, at ...checkpoint.Checkpoint) *batch.TaskBatch[row.Delta] {
+	p := &batch.TaskBatch[row.Delta]{ID: checkpoint.BatchID{id, 0xba}, Delta: delta}
 	for _, c := range at {
-		p.Moves = append(p.Moves, batch.Move{
+		p.Advances = append(p.Advances, batch.Advance{
 			Range:       checkpoint.Range{Partition: c.Partition, First: c.Next, Next: c.Next + n},
 			LeaderEpoch: 1, Epoch: c.Epoch, Owner: c.Owner, Audit: checkpoint.Audit{Counted: n},
 		})

@@ -71,29 +71,29 @@ func TestP12_ResolveComparesTheOwner(t *testing.T) {
 	if err := f.sink.Commit(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
-	standing := make([]batch.Move, len(p.Moves))
-	for i, m := range p.Moves {
+	standing := make([]batch.Advance, len(p.Advances))
+	for i, m := range p.Advances {
 		standing[i] = m
 		standing[i].First = m.Next
 	}
 	for _, c := range []struct {
 		name  string
-		moves []batch.Move
+		moves []batch.Advance
 		want  batch.Outcome
-	}{{"the commit", p.Moves, batch.Committed}, {"where the checkpoints stand", standing, batch.Committed}} {
+	}{{"the commit", p.Advances, batch.Committed}, {"where the checkpoints stand", standing, batch.Committed}} {
 		if got, err := f.sink.Resolve(t.Context(), p.ID, c.moves); err != nil || got != c.want {
 			t.Errorf("%s: outcome %v, %v, expected %v", c.name, got, err, c.want)
 		}
 	}
 	f.exec(t, "UPDATE etl_checkpoint SET owner = x'77' WHERE partition_id = 1")
-	for name, moves := range map[string][]batch.Move{"the commit": p.Moves, "where the checkpoints stand": standing} {
-		if got, err := f.sink.Resolve(t.Context(), p.ID, moves); err != nil || got != batch.Other {
+	for name, moves := range map[string][]batch.Advance{"the commit": p.Advances, "where the checkpoints stand": standing} {
+		if got, err := f.sink.Resolve(t.Context(), p.ID, moves); err != nil || got != batch.Superseded {
 			t.Errorf("%s, with another owner: outcome %v, %v, expected Other", name, got, err)
 		}
 	}
 	// Not committed, under another owner: not ours to send again.
 	p2 := part(2, 4, countsDelta(&f.tables[0], map[string]int64{"a": 8}), advance(at, 4)...)
-	if got, err := f.sink.Resolve(t.Context(), p2.ID, p2.Moves); err != nil || got != batch.Other {
+	if got, err := f.sink.Resolve(t.Context(), p2.ID, p2.Advances); err != nil || got != batch.Superseded {
 		t.Errorf("a commit that was not carried out, with another owner: outcome %v, %v, expected Other", got, err)
 	}
 }

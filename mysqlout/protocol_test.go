@@ -36,7 +36,7 @@ func TestP9_OpenTransactionIsNeverGivenBack(t *testing.T) {
 	f.prepare(t, table)
 	// Whatever went wrong in the middle, nothing of it is there for whoever comes next on any connection.
 	err := f.sink.Commit(t.Context(), part(1, 2, countsDelta(&table, map[string]int64{"a": 1, "bad": 1}), at...))
-	if _, ok := errors.AsType[*batch.RefusedRows](err); !ok {
+	if _, ok := errors.AsType[*batch.RejectedRows](err); !ok {
 		t.Fatalf("error is %v, want refused rows", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -109,14 +109,14 @@ func TestP12_HeldCommitIsNotAnswered(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- s.Commit(context.Background(), p) }()
 	eventually(t, "COMMIT is held", 5*time.Second, func() bool { return proxy.Done(mysqlproxy.Hold) == 1 })
-	outcome, err := f.sink.Resolve(t.Context(), p.ID, p.Moves)
+	outcome, err := f.sink.Resolve(t.Context(), p.ID, p.Advances)
 	if !errors.Is(err, checkpoint.ErrRetry) {
 		t.Errorf("while COMMIT was held the answer was %d, %v; want none", outcome, err)
 	}
 	proxy.Release()
 	err = <-done
 	for range 10 {
-		if outcome, err2 := f.sink.Resolve(t.Context(), p.ID, p.Moves); err2 == nil {
+		if outcome, err2 := f.sink.Resolve(t.Context(), p.ID, p.Advances); err2 == nil {
 			want := batch.Committed
 			if err != nil { // the hold outlasted R, and I
 				want = batch.NotCommitted
@@ -142,7 +142,7 @@ func TestP12_SwallowedAnswer(t *testing.T) {
 	if err := s.Commit(t.Context(), p); !errors.Is(err, checkpoint.ErrUnknown) {
 		t.Fatalf("error is %v, want unknown", err)
 	}
-	outcome, err := s.Resolve(t.Context(), p.ID, p.Moves)
+	outcome, err := s.Resolve(t.Context(), p.ID, p.Advances)
 	if err != nil || outcome != batch.Committed {
 		t.Errorf("outcome %d, %v; want committed", outcome, err)
 	}
@@ -224,7 +224,7 @@ func TestP18_EachCode(t *testing.T) {
 					}
 				})
 			err := f.sink.Commit(t.Context(), part(1, rows, row.Delta{Tables: []*row.Rows{r}}, at...))
-			var refused *batch.RefusedRows
+			var refused *batch.RejectedRows
 			if !errors.As(err, &refused) {
 				t.Fatalf("error is %v, want refused rows", err)
 			}

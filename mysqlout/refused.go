@@ -14,16 +14,16 @@ import (
 )
 
 // refused finds the rows that MySQL rejects, from where the commit failed to its end, and returns them as
-// *batch.RefusedRows. Nothing stays of the search: each try is a transaction that is rolled back. A row that is
+// *batch.RejectedRows. Nothing stays of the search: each try is a transaction that is rolled back. A row that is
 // not of one record is returned as merged, unless its key alone is at fault, and the fold makes a row for each of its
 // records when they come again. A row of one record is returned with that record as its source, if the record itself is
 // at fault. Where the fault is no row's own, the error is a class of checkpoint.
-func (s *Sink) refused(ctx context.Context, part *batch.Part[row.Delta], pieces []piece, at *valueError) error {
+func (s *Sink) refused(ctx context.Context, part *batch.TaskBatch[row.Delta], pieces []piece, at *valueError) error {
 	until := map[checkpoint.Partition]int64{}
-	for _, m := range part.Moves {
+	for _, m := range part.Advances {
 		until[m.Partition] = m.Next
 	}
-	out := &batch.RefusedRows{}
+	out := &batch.RejectedRows{}
 	for i := at.piece; i < len(pieces); i++ {
 		p := &pieces[i]
 		f := finder{sink: s, piece: p}
@@ -35,14 +35,14 @@ func (s *Sink) refused(ctx context.Context, part *batch.Part[row.Delta], pieces 
 			return s.failed("look for the rows that "+p.table.FullName()+" refuses", err)
 		}
 		for _, bad := range f.found {
-			refused := batch.Refused{
+			refused := batch.RejectedRow{
 				Table: p.table.FullName(), Key: append([]byte(nil), p.rows.Key(bad.row)...),
 				Reason: cut(bad.reason, maxReason), Detail: cut(bad.detail, maxDetail), Until: until, Version: p.table.Version,
 			}
 			if from, ok := p.rows.Origin(bad.row); !ok {
 				refused.Merged = !bad.key
 			} else {
-				source := checkpoint.Partition{Topic: part.Moves[0].Topic, ID: from.Partition}
+				source := checkpoint.Partition{Topic: part.Advances[0].Topic, ID: from.Partition}
 				refused.Source = &batch.RecordID{Partition: source, Offset: from.Offset}
 			}
 			out.Rows = append(out.Rows, refused)

@@ -14,9 +14,9 @@ import (
 // while the server is still carrying the COMMIT out. A lock wait time-out is no answer.
 //
 // Moves of no length ask whether the checkpoints are still as they were; any answer but Other means that they are.
-func (s *Sink) Resolve(ctx context.Context, id checkpoint.BatchID, moves []batch.Move) (batch.Outcome, error) {
+func (s *Sink) Resolve(ctx context.Context, id checkpoint.BatchID, moves []batch.Advance) (batch.Outcome, error) {
 	if err := checkOrder(moves); err != nil {
-		return batch.Other, err
+		return batch.Superseded, err
 	}
 	tx, err := s.pool.Tx(ctx, pool.First)
 	if err == nil {
@@ -29,10 +29,10 @@ func (s *Sink) Resolve(ctx context.Context, id checkpoint.BatchID, moves []batch
 	}
 	s.metrics.questions.WithLabelValues("none").Inc()
 	err = s.failed("ask whether "+describe(moves)+" was committed", err)
-	return batch.Other, &checkpoint.Error{Class: checkpoint.ErrRetry, Err: err}
+	return batch.Superseded, &checkpoint.Error{Class: checkpoint.ErrRetry, Err: err}
 }
 
-func (s *Sink) answer(id checkpoint.BatchID, moves []batch.Move, rows []stored) batch.Outcome {
+func (s *Sink) answer(id checkpoint.BatchID, moves []batch.Advance, rows []stored) batch.Outcome {
 	committed, not := 0, 0
 	at := 0
 	for i := range moves {
@@ -54,7 +54,7 @@ func (s *Sink) answer(id checkpoint.BatchID, moves []batch.Move, rows []stored) 
 			not++
 		}
 	}
-	outcome, label := batch.Other, "other"
+	outcome, label := batch.Superseded, "other"
 	switch len(moves) {
 	case committed:
 		outcome, label = batch.Committed, "committed"
@@ -65,7 +65,7 @@ func (s *Sink) answer(id checkpoint.BatchID, moves []batch.Move, rows []stored) 
 	return outcome
 }
 
-func partitionsOf(moves []batch.Move) []int32 {
+func partitionsOf(moves []batch.Advance) []int32 {
 	out := make([]int32, len(moves))
 	for i := range moves {
 		out[i] = moves[i].ID
@@ -75,7 +75,7 @@ func partitionsOf(moves []batch.Move) []int32 {
 
 // fenced says who is in the way: which partitions do not match, and their owner now. A checkpoint that is not there at
 // all is ErrGone.
-func (s *Sink) fenced(ctx context.Context, tx *pool.Tx, moves []batch.Move, matched int64) error {
+func (s *Sink) fenced(ctx context.Context, tx *pool.Tx, moves []batch.Advance, matched int64) error {
 	seen := fmt.Errorf("fence: %d of %d partitions match", matched, len(moves))
 	// The read sees our own UPDATE of the rows that did match: their epoch, owner and hash are mine all the same.
 	rows, err := s.read(ctx, tx, moves[0].Topic, partitionsOf(moves), false)

@@ -30,7 +30,7 @@ func TestSinktest_mariadb(t *testing.T) {
 		h := openDB(t, server.DSN(db))
 		p := openPool(t, c)
 		harness, server := sqlHarness(t, p, h), serverOf(t, p)
-		harness.Refused = "bad"
+		harness.Rejected = "bad"
 		for _, text := range []string{
 			"CREATE TABLE counts (item VARCHAR(200) COLLATE utf8mb4_nopad_bin PRIMARY KEY, n BIGINT NOT NULL)", refuseBad(server),
 		} {

@@ -74,7 +74,7 @@ func TestP16_columnsAreTakenOverAtRestore(t *testing.T) {
 	t.Parallel()
 	p := plan(t, "json", "INSERT INTO t SELECT CAST(COALESCE(k, 0) AS SIGNED) AS k, SUM(CAST(v AS DECIMAL(20,3))) AS s FROM events GROUP BY k")
 	f := p.NewFold()
-	restore := func(refused ...batch.Refused) {
+	restore := func(refused ...batch.RejectedRow) {
 		t.Helper()
 		at := checkpoint.Checkpoint{Range: checkpoint.Range{Partition: part}}
 		if err := f.Restore(context.Background(), []checkpoint.Checkpoint{at}, refused); err != nil {
@@ -98,7 +98,7 @@ func TestP16_columnsAreTakenOverAtRestore(t *testing.T) {
 	}
 	feed(f, record)
 	take(0, "t: 15 2.888")
-	refused := batch.Refused{Table: "t", Key: row.AppendKeyNumber(nil, row.FromInt(15)), Reason: "check", Until: map[checkpoint.Partition]int64{part: 9}}
+	refused := batch.RejectedRow{Table: "t", Key: row.AppendKeyNumber(nil, row.FromInt(15)), Reason: "check", Until: map[checkpoint.Partition]int64{part: 9}}
 	restore(refused)
 	if tally := feed(f, record, record); len(tally.Dead) != 0 {
 		t.Errorf("a refusal of the version before makes dead letters: %+v", tally)

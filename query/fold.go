@@ -262,7 +262,7 @@ func (f *fold) Take() row.Delta {
 }
 
 // Restore implements batch.Fold.
-func (f *fold) Restore(_ context.Context, checkpoints []checkpoint.Checkpoint, refused []batch.Refused) error {
+func (f *fold) Restore(_ context.Context, checkpoints []checkpoint.Checkpoint, refused []batch.RejectedRow) error {
 	f.bind()
 	f.begin()
 	f.refused.restore(*f.bound, checkpoints, refused)

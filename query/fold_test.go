@@ -210,8 +210,8 @@ func TestP18_refusedRowsComeBackDead(t *testing.T) {
 	f.Take()
 	key := row.AppendKeyBytes(nil, []byte("bad"))
 	at := checkpoint.Checkpoint{Range: checkpoint.Range{Partition: part, Next: 0}}
-	refused := batch.Refused{Table: "t", Key: key, Reason: "check constraint", Until: map[checkpoint.Partition]int64{part: 3}}
-	if err := f.Restore(context.Background(), []checkpoint.Checkpoint{at}, []batch.Refused{refused}); err != nil {
+	refused := batch.RejectedRow{Table: "t", Key: key, Reason: "check constraint", Until: map[checkpoint.Partition]int64{part: 3}}
+	if err := f.Restore(context.Background(), []checkpoint.Checkpoint{at}, []batch.RejectedRow{refused}); err != nil {
 		t.Fatal(err)
 	}
 	tally := feed(f, "bad", "good", "bad good", "bad")
@@ -239,8 +239,8 @@ func TestP18_neighborsOfARefusedRecordAreCounted(t *testing.T) {
 	want(t, printed(d), "t: a 3 99", "t: b 1 1")
 	at := checkpoint.Checkpoint{Range: checkpoint.Range{Partition: part, Next: 0}}
 	until := map[checkpoint.Partition]int64{part: 4}
-	merged := batch.Refused{Table: "t", Key: row.AppendKeyBytes(nil, []byte("a")), Reason: "check", Until: until, Merged: true}
-	restore := func(refused ...batch.Refused) {
+	merged := batch.RejectedRow{Table: "t", Key: row.AppendKeyBytes(nil, []byte("a")), Reason: "check", Until: until, Merged: true}
+	restore := func(refused ...batch.RejectedRow) {
 		t.Helper()
 		if err := f.Restore(context.Background(), []checkpoint.Checkpoint{at}, refused); err != nil {
 			t.Fatal(err)

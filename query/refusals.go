@@ -46,7 +46,7 @@ func (r *refusals) find(table string, key []byte, p checkpoint.Partition, offset
 
 // restore adds rows, and forgets those whose offsets the checkpoints have passed and those of other versions of the
 // tables.
-func (r *refusals) restore(tables []row.Table, checkpoints []checkpoint.Checkpoint, refused []batch.Refused) {
+func (r *refusals) restore(tables []row.Table, checkpoints []checkpoint.Checkpoint, refused []batch.RejectedRow) {
 	if r.rows == nil {
 		r.rows = map[refusedKey]*refusal{}
 	}
@@ -85,7 +85,7 @@ func (r *refusals) restore(tables []row.Table, checkpoints []checkpoint.Checkpoi
 	}
 }
 
-func (r *refusals) add(refused *batch.Refused) {
+func (r *refusals) add(refused *batch.RejectedRow) {
 	k := refusedKey{refused.Table, string(refused.Key)}
 	row := r.rows[k]
 	if row == nil {

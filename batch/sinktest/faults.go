@@ -50,11 +50,11 @@ func (m *Memory) Faults(choose func(Op) Fault) {
 	m.db.fault = choose
 }
 
-// Refuse makes the database refuse rows: reason is empty for a key that it takes.
-func (m *Memory) Refuse(reason func(key string) string) {
+// Reject makes the database reject rows: reason is empty for a key that it takes.
+func (m *Memory) Reject(reason func(key string) string) {
 	m.db.mu.Lock()
 	defer m.db.mu.Unlock()
-	m.db.refuse = reason
+	m.db.reject = reason
 }
 
 // Steal claims partitions as a stranger would: what their owner commits next is fenced.

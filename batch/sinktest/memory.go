@@ -16,7 +16,7 @@ import (
 // Delta is the rows that a batch adds to a [Memory]: what is added, by key.
 type Delta map[string]int64
 
-// TableName is the one table of a Memory, as it stands in batch.Refused.
+// TableName is the one table of a Memory, as it stands in batch.RejectedRow.
 const TableName = "counts"
 
 // Memory is a batch.Sink on a database that is a few maps. Several Memories made by [Memory.Peer] are several
@@ -31,7 +31,7 @@ type Memory struct {
 type database struct {
 	mu     sync.Mutex
 	fault  func(Op) Fault
-	refuse func(key string) string
+	reject func(key string) string
 	last   uint64 // the last owner made
 	calls  map[OpKind]int
 	states
@@ -56,7 +56,7 @@ type deadKey struct {
 
 // transaction is one whose COMMIT was lost and that the server still holds open.
 type transaction struct {
-	part    *batch.Part[Delta]
+	part    *batch.TaskBatch[Delta]
 	asked   int  // how often somebody waited for it in vain
 	applied bool // how it ends
 }
@@ -115,7 +115,7 @@ func (m *Memory) Claim(ctx context.Context, topic batch.Topic, partitions []int3
 		c, found := db.checkpoints[p]
 		switch {
 		case !found && m.held[p]:
-			return nil, classed(checkpoint.ErrGone, "the checkpoint that this process held is gone", []checkpoint.Partition{p})
+			return nil, classed(checkpoint.ErrCheckpointLost, "the checkpoint that this process held is gone", []checkpoint.Partition{p})
 		case found && c.TopicID != topic.ID:
 			refused = append(refused, p)
 		case !found && int(p.ID) >= len(topic.Starts):
@@ -168,14 +168,14 @@ func (db *database) insert(topic batch.Topic, id int32, at int64) {
 }
 
 // Commit is batch.Sink's. A part that the engine should never have made is an error without a class.
-func (m *Memory) Commit(ctx context.Context, part *batch.Part[Delta]) error {
-	if err := CheckPart(part); err != nil {
+func (m *Memory) Commit(ctx context.Context, part *batch.TaskBatch[Delta]) error {
+	if err := CheckTaskBatch(part); err != nil {
 		return err
 	}
 	db := m.db
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	ours := partitionsOf(part.Moves)
+	ours := partitionsOf(part.Advances)
 	fault := db.next(Op{Kind: Commit, Partitions: ours, Batch: part.ID})
 	switch fault {
 	case Retry:
@@ -193,7 +193,7 @@ func (m *Memory) Commit(ctx context.Context, part *batch.Part[Delta]) error {
 	if db.waits(ours) {
 		return classed(checkpoint.ErrRetry, "lock wait time-out", ours)
 	}
-	if err := db.fence(m.query, part.Moves); err != nil {
+	if err := db.fence(m.query, part.Advances); err != nil {
 		return err
 	}
 	if err := db.refusals(part); err != nil {
@@ -214,16 +214,16 @@ func (m *Memory) Commit(ctx context.Context, part *batch.Part[Delta]) error {
 }
 
 // Resolve is batch.Sink's.
-func (m *Memory) Resolve(ctx context.Context, id checkpoint.BatchID, moves []batch.Move) (batch.Outcome, error) {
+func (m *Memory) Resolve(ctx context.Context, id checkpoint.BatchID, moves []batch.Advance) (batch.Outcome, error) {
 	db := m.db
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	ours := partitionsOf(moves)
 	if fault := db.next(Op{Kind: Resolve, Partitions: ours, Batch: id}); fault != None || ctx.Err() != nil {
-		return batch.Other, classed(checkpoint.ErrRetry, "no answer", ours)
+		return batch.Superseded, classed(checkpoint.ErrRetry, "no answer", ours)
 	}
 	if db.waits(ours) {
-		return batch.Other, classed(checkpoint.ErrRetry, "lock wait time-out", ours)
+		return batch.Superseded, classed(checkpoint.ErrRetry, "lock wait time-out", ours)
 	}
 	committed, not := 0, 0
 	for _, mv := range moves {
@@ -245,16 +245,16 @@ func (m *Memory) Resolve(ctx context.Context, id checkpoint.BatchID, moves []bat
 	case not:
 		return batch.NotCommitted, nil
 	}
-	return batch.Other, nil
+	return batch.Superseded, nil
 }
 
 // fence is P9 and P11 in one: nothing can come between them here.
-func (db *database) fence(query string, moves []batch.Move) error {
+func (db *database) fence(query string, moves []batch.Advance) error {
 	var lost []checkpoint.Partition
 	for _, mv := range moves {
 		c, found := db.checkpoints[mv.Partition]
 		if !found {
-			return classed(checkpoint.ErrGone, "the checkpoint is gone", []checkpoint.Partition{mv.Partition})
+			return classed(checkpoint.ErrCheckpointLost, "the checkpoint is gone", []checkpoint.Partition{mv.Partition})
 		}
 		if c.Epoch != mv.Epoch || c.Owner != mv.Owner || c.Next != mv.First || db.query != query {
 			lost = append(lost, mv.Partition)
@@ -266,28 +266,28 @@ func (db *database) fence(query string, moves []batch.Move) error {
 	return nil
 }
 
-func (db *database) refusals(part *batch.Part[Delta]) error {
-	if db.refuse == nil {
+func (db *database) refusals(part *batch.TaskBatch[Delta]) error {
+	if db.reject == nil {
 		return nil
 	}
 	until := map[checkpoint.Partition]int64{}
-	for _, mv := range part.Moves {
+	for _, mv := range part.Advances {
 		until[mv.Partition] = mv.Next
 	}
-	var rows []batch.Refused
+	var rows []batch.RejectedRow
 	for _, key := range slices.Sorted(maps.Keys(part.Delta)) {
-		if reason := db.refuse(key); reason != "" {
-			rows = append(rows, batch.Refused{Table: TableName, Key: []byte(key), Reason: reason, Until: until})
+		if reason := db.reject(key); reason != "" {
+			rows = append(rows, batch.RejectedRow{Table: TableName, Key: []byte(key), Reason: reason, Until: until})
 		}
 	}
 	if rows != nil {
-		return &batch.RefusedRows{Rows: rows}
+		return &batch.RejectedRows{Rows: rows}
 	}
 	return nil
 }
 
-func (db *database) apply(part *batch.Part[Delta]) {
-	for _, mv := range part.Moves {
+func (db *database) apply(part *batch.TaskBatch[Delta]) {
+	for _, mv := range part.Advances {
 		c := db.checkpoints[mv.Partition]
 		c.Next, c.LeaderEpoch, c.Batch, c.Audit = mv.Next, mv.LeaderEpoch, part.ID, c.Audit.Plus(mv.Audit)
 		db.checkpoints[mv.Partition] = c
@@ -317,7 +317,7 @@ func (db *database) steal(partitions []checkpoint.Partition) {
 // that the server has ended it.
 func (db *database) waits(partitions []checkpoint.Partition) bool {
 	for i, t := range db.open {
-		if !slices.ContainsFunc(t.part.Moves, func(mv batch.Move) bool { return slices.Contains(partitions, mv.Partition) }) {
+		if !slices.ContainsFunc(t.part.Advances, func(mv batch.Advance) bool { return slices.Contains(partitions, mv.Partition) }) {
 			continue
 		}
 		if t.asked++; t.asked < 3 {
@@ -345,13 +345,13 @@ func (db *database) next(op Op) Fault {
 	return db.fault(op)
 }
 
-func clone(part *batch.Part[Delta]) *batch.Part[Delta] {
-	return &batch.Part[Delta]{
-		ID: part.ID, Moves: slices.Clone(part.Moves), Delta: maps.Clone(part.Delta), Dead: slices.Clone(part.Dead),
+func clone(part *batch.TaskBatch[Delta]) *batch.TaskBatch[Delta] {
+	return &batch.TaskBatch[Delta]{
+		ID: part.ID, Advances: slices.Clone(part.Advances), Delta: maps.Clone(part.Delta), Dead: slices.Clone(part.Dead),
 	}
 }
 
-func partitionsOf(moves []batch.Move) []checkpoint.Partition {
+func partitionsOf(moves []batch.Advance) []checkpoint.Partition {
 	var out []checkpoint.Partition
 	for _, mv := range moves {
 		out = append(out, mv.Partition)
@@ -363,18 +363,18 @@ func classed(class error, text string, partitions []checkpoint.Partition) error 
 	return &checkpoint.Error{Class: class, Err: errors.New(text), Partitions: partitions}
 }
 
-// CheckPart returns an error where a part breaks what batch.Part promises: moves in ascending order of partition, each
+// CheckTaskBatch returns an error where a part breaks what batch.TaskBatch promises: moves in ascending order of partition, each
 // a step forward, every audit accounting for its range, dead letters of records within a range.
-func CheckPart[D any](part *batch.Part[D]) error {
-	if len(part.Moves) == 0 {
+func CheckTaskBatch[D any](part *batch.TaskBatch[D]) error {
+	if len(part.Advances) == 0 {
 		return errors.New("BUG: a part without moves")
 	}
 	ranges := map[checkpoint.Partition]checkpoint.Range{}
 	dead := map[checkpoint.Partition]int64{}
-	for i, mv := range part.Moves {
+	for i, mv := range part.Advances {
 		switch {
-		case i > 0 && !part.Moves[i-1].Partition.Less(mv.Partition):
-			return fmt.Errorf("BUG: move %v after %v", mv.Range, part.Moves[i-1].Range)
+		case i > 0 && !part.Advances[i-1].Partition.Less(mv.Partition):
+			return fmt.Errorf("BUG: move %v after %v", mv.Range, part.Advances[i-1].Range)
 		case mv.First < 0 || mv.Next <= mv.First:
 			return fmt.Errorf("BUG: move %v goes nowhere", mv.Range)
 		case mv.Audit.Total() != mv.Len():

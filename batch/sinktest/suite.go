@@ -36,8 +36,8 @@ type Harness[D any] struct {
 	Lose func(carriedOut bool)
 	// Copy keeps the state of the database, and returns a function that puts it back.
 	Copy func() (restore func())
-	// Refused is a key that the database refuses, empty where there is none.
-	Refused string
+	// Rejected is a key that the database refuses, empty where there is none.
+	Rejected string
 	// Writers is how many tasks the suite runs at once; 0 means 4.
 	Writers int
 }
@@ -94,11 +94,11 @@ func (b *bench[D]) claim(t *testing.T, s batch.Sink[D], partitions ...int32) []c
 }
 
 // part takes each checkpoint n offsets on, all counted.
-func (b *bench[D]) part(n int64, counts map[string]int64, from ...checkpoint.Checkpoint) *batch.Part[D] {
+func (b *bench[D]) part(n int64, counts map[string]int64, from ...checkpoint.Checkpoint) *batch.TaskBatch[D] {
 	b.made++
-	p := &batch.Part[D]{ID: checkpoint.BatchID{0xba, b.made}, Delta: b.Delta(counts)}
+	p := &batch.TaskBatch[D]{ID: checkpoint.BatchID{0xba, b.made}, Delta: b.Delta(counts)}
 	for _, c := range from {
-		p.Moves = append(p.Moves, batch.Move{
+		p.Advances = append(p.Advances, batch.Advance{
 			Range:       checkpoint.Range{Partition: c.Partition, First: c.Next, Next: c.Next + n},
 			LeaderEpoch: 7, Epoch: c.Epoch, Owner: c.Owner, Audit: checkpoint.Audit{Counted: n},
 		})
@@ -188,7 +188,7 @@ func (b *bench[D]) commits(t *testing.T) {
 	s := b.Open()
 	at := b.claim(t, s, 0, 1)
 	p := b.part(6, map[string]int64{"a": 4, "b": 3}, at...)
-	p.Moves[1].Audit = checkpoint.Audit{Counted: 1, Filtered: 1, Dead: 1, Gaps: 1, Duplicates: 1, Skipped: 1}
+	p.Advances[1].Audit = checkpoint.Audit{Counted: 1, Filtered: 1, Dead: 1, Gaps: 1, Duplicates: 1, Skipped: 1}
 	p.Dead = []batch.DeadLetter{{Partition: b.at(1), Offset: 52, Statement: -1, Reason: "no word", Value: []byte{0xff, 0, '\''}, Length: 3}}
 	if err := s.Commit(t.Context(), p); err != nil {
 		t.Fatal(err)
@@ -196,7 +196,7 @@ func (b *bench[D]) commits(t *testing.T) {
 	b.wantRows(t, map[string]int64{"a": 4, "b": 3})
 	b.wantNext(t, 106, 56, 0)
 	c := b.Checkpoints(b.topic.Name)[1]
-	if c.Audit != p.Moves[1].Audit || c.LeaderEpoch != 7 || c.Batch != p.ID || c.First != 50 {
+	if c.Audit != p.Advances[1].Audit || c.LeaderEpoch != 7 || c.Batch != p.ID || c.First != 50 {
 		t.Errorf("checkpoint %+v", c)
 	}
 	if n := b.DeadLetters(); n != 1 {
@@ -254,18 +254,18 @@ func (b *bench[D]) gone(t *testing.T) {
 	s := b.Open()
 	at := b.claim(t, s, 0, 1)
 	b.Delete(b.at(0))
-	wantClass(t, s.Commit(t.Context(), b.part(1, map[string]int64{"a": 2}, at...)), checkpoint.ErrGone, b.at(0))
+	wantClass(t, s.Commit(t.Context(), b.part(1, map[string]int64{"a": 2}, at...)), checkpoint.ErrCheckpointLost, b.at(0))
 	_, err := s.Claim(t.Context(), b.topic, []int32{0, 1})
-	wantClass(t, err, checkpoint.ErrGone, b.at(0))
+	wantClass(t, err, checkpoint.ErrCheckpointLost, b.at(0))
 	b.wantRows(t, map[string]int64{})
 }
 
-func (b *bench[D]) wantOutcome(t *testing.T, s batch.Sink[D], p *batch.Part[D], want batch.Outcome) {
+func (b *bench[D]) wantOutcome(t *testing.T, s batch.Sink[D], p *batch.TaskBatch[D], want batch.Outcome) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	for {
-		got, err := s.Resolve(ctx, p.ID, p.Moves)
+		got, err := s.Resolve(ctx, p.ID, p.Advances)
 		if err == nil {
 			if got != want {
 				t.Errorf("outcome %d, want %d", got, want)
@@ -288,7 +288,7 @@ func (b *bench[D]) answers(t *testing.T) {
 	}
 	b.wantOutcome(t, s, p, batch.Committed)
 	b.claim(t, b.Open(), 1)
-	b.wantOutcome(t, s, p, batch.Other)
+	b.wantOutcome(t, s, p, batch.Superseded)
 	b.wantRows(t, map[string]int64{"a": 20})
 }
 
@@ -300,13 +300,13 @@ func (b *bench[D]) standing(t *testing.T) {
 	if err := s.Commit(t.Context(), b.part(10, map[string]int64{"a": 10}, at[0])); err != nil {
 		t.Fatal(err)
 	}
-	var moves []batch.Move
+	var moves []batch.Advance
 	for i, c := range at {
 		next := c.Next
 		if i == 0 {
 			next += 10
 		}
-		moves = append(moves, batch.Move{
+		moves = append(moves, batch.Advance{
 			Range: checkpoint.Range{Partition: c.Partition, First: next, Next: next}, Epoch: c.Epoch, Owner: c.Owner,
 		})
 	}
@@ -317,11 +317,11 @@ func (b *bench[D]) standing(t *testing.T) {
 		}
 		return got
 	}
-	if got := ask(); got == batch.Other {
+	if got := ask(); got == batch.Superseded {
 		t.Error("checkpoints that stand were said to be others")
 	}
 	moves[0].First, moves[0].Next = moves[0].First+1, moves[0].Next+1
-	if got := ask(); got != batch.Other {
+	if got := ask(); got != batch.Superseded {
 		t.Errorf("a checkpoint that went back: outcome %d, want Other", got)
 	}
 }
@@ -362,7 +362,7 @@ func (b *bench[D]) older(t *testing.T) {
 	}
 	third := b.part(10, map[string]int64{"a": 10}, b.Checkpoints(b.topic.Name)[0])
 	restore()
-	b.wantOutcome(t, s, third, batch.Other)
+	b.wantOutcome(t, s, third, batch.Superseded)
 	wantClass(t, s.Commit(t.Context(), third), checkpoint.ErrFenced)
 	now := b.claim(t, s, 0)
 	if now[0].Next != 110 {
@@ -375,13 +375,13 @@ func (b *bench[D]) older(t *testing.T) {
 }
 
 func (b *bench[D]) refused(t *testing.T) {
-	if b.Refused == "" {
+	if b.Rejected == "" {
 		t.Skip("NOT RUN: this sink's database refuses no row")
 	}
 	s := b.Open()
 	at := b.claim(t, s, 0)
-	err := s.Commit(t.Context(), b.part(3, map[string]int64{"a": 1, b.Refused: 1, "z": 1}, at...))
-	var refused *batch.RefusedRows
+	err := s.Commit(t.Context(), b.part(3, map[string]int64{"a": 1, b.Rejected: 1, "z": 1}, at...))
+	var refused *batch.RejectedRows
 	if !errors.As(err, &refused) || len(refused.Rows) != 1 {
 		t.Fatalf("error is %v, want one refused row", err)
 	}
@@ -391,7 +391,7 @@ func (b *bench[D]) refused(t *testing.T) {
 	b.wantRows(t, map[string]int64{})
 	b.wantNext(t, 100, 50, 0)
 	p := b.part(3, map[string]int64{"a": 1, "z": 1}, at...)
-	p.Moves[0].Audit = checkpoint.Audit{Counted: 2, Dead: 1}
+	p.Advances[0].Audit = checkpoint.Audit{Counted: 2, Dead: 1}
 	p.Dead = []batch.DeadLetter{{Partition: b.at(0), Offset: 101, Row: true, Table: refused.Rows[0].Table, Reason: refused.Rows[0].Reason}}
 	if err := s.Commit(t.Context(), p); err != nil {
 		t.Fatal(err)
@@ -412,10 +412,10 @@ func (b *bench[D]) together(t *testing.T) {
 		at := b.claim(t, s, int32(w))[0]
 		wg.Go(func() {
 			for n := range parts {
-				p := &batch.Part[D]{
+				p := &batch.TaskBatch[D]{
 					ID:    checkpoint.BatchID{byte(w), byte(n), 1},
 					Delta: b.Delta(map[string]int64{"a": 1, "b": 2, fmt.Sprint("k", w): 1}),
-					Moves: []batch.Move{{
+					Advances: []batch.Advance{{
 						Range: checkpoint.Range{Partition: at.Partition, First: at.Next, Next: at.Next + 4},
 						Epoch: at.Epoch, Owner: at.Owner, Audit: checkpoint.Audit{Counted: 4},
 					}},

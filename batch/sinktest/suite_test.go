@@ -16,7 +16,7 @@ func TestMemory(t *testing.T) {
 	t.Parallel()
 	Run(t, func(*testing.T) Harness[Delta] {
 		m := NewMemory()
-		m.Refuse(func(key string) string {
+		m.Reject(func(key string) string {
 			if key == "bad" {
 				return "too bad"
 			}
@@ -48,7 +48,7 @@ func TestMemory(t *testing.T) {
 				s := m.Copy()
 				return func() { m.Restore(s) }
 			},
-			Refused: "bad",
+			Rejected: "bad",
 		}
 	})
 }

@@ -18,7 +18,7 @@ func TestP34_exitCodes(t *testing.T) {
 		{nil, 0},
 		{errDone, 0},
 		{errors.New("x"), 1},
-		{&checkpoint.Error{Class: checkpoint.ErrGone, Err: errors.New("x")}, 1},
+		{&checkpoint.Error{Class: checkpoint.ErrCheckpointLost, Err: errors.New("x")}, 1},
 		{Usage("x"), 2},
 		{errors.Join(errors.New("x"), Usage("y")), 2},
 		{fmt.Errorf("start: %w", refused), 3},
