@@ -57,11 +57,11 @@ func (c Config) Validate() error {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	bad(c.Interval >= 10*time.Millisecond, "batch-interval is %s, the least is 10ms", c.Interval)
+	bad(c.Interval >= 10*time.Millisecond, "batch-interval is %s, must be at least 10ms", c.Interval)
 	bad(c.Tasks >= 1 && c.Tasks <= 256, "tasks is %d, must be from 1 to 256", c.Tasks)
-	bad(c.MaxRecords >= 1, "max-batch-records is %d, the least is 1", c.MaxRecords)
-	bad(c.MaxBytes >= 1<<10, "max-batch-bytes is %d, the least is 1024", c.MaxBytes)
-	bad(c.Memory >= 16<<20, "memory is %d bytes, the least is 16777216 (16 MiB)", c.Memory)
+	bad(c.MaxRecords >= 1, "max-batch-records is %d, must be at least 1", c.MaxRecords)
+	bad(c.MaxBytes >= 1<<10, "max-batch-bytes is %d, must be at least 1024", c.MaxBytes)
+	bad(c.Memory >= 16<<20, "memory is %d bytes, must be at least 16777216 (16 MiB)", c.Memory)
 	bad(c.DeadLetterStop >= 0 && c.DeadLetterStop <= 1, "dead-letter-stop is %g, must be from 0%% to 100%%", c.DeadLetterStop*100)
 	bad(c.DeadLetterRate >= 0 && c.DeadLetterRate <= 1e9, "dead-letter-rate is %d, must be from 0 to 1000000000", c.DeadLetterRate)
 	bad(c.ShutdownTimeout > 0, "shutdown-timeout is %s, must be above 0", c.ShutdownTimeout)

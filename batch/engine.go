@@ -202,7 +202,7 @@ func (e *Engine[D]) loop(ctx context.Context, leave func(), left <-chan struct{}
 				return err
 			}
 		case <-grace.C:
-			e.log.Warn("Batches under way are abandoned, their records will be counted after the next start",
+			e.log.Warn("Shutdown timeout reached; abandoning uncommitted batches, whose records are read again after the next start",
 				"timeout", e.cfg.ShutdownTimeout)
 			leave()
 		case <-e.inbox.ready:

@@ -491,7 +491,7 @@ func TestAudit_LostRecordStops(t *testing.T) {
 	if at := sink.Checkpoints()[0]; at.Next != 0 {
 		t.Errorf("the partition with a lost record moved to %d", at.Next)
 	}
-	if !strings.Contains(text.String(), "BUG: of logs/0 [0,50) up to 50 there were 49 records and 0 gaps") {
+	if !strings.Contains(text.String(), "BUG: logs/0 [0,50) up to 50 holds 49 records and 0 gaps") {
 		t.Errorf("log: %s", text.String())
 	}
 }

@@ -40,8 +40,8 @@ func (t *task) folded(e FoldedEvent) {
 	c := &t.queue[0]
 	q := c.part
 	if e.Next-c.First != e.Records+e.Gaps || e.Audit.Total() != e.Records || e.Done != (e.Next == c.Next) {
-		q.stop(fmt.Errorf("BUG: of %s up to %d there were %d records and %d gaps, and the fold accounts for %d: "+
-			"nothing of it is counted", c.Range, e.Next, e.Records, e.Gaps, e.Audit.Total()))
+		q.stop(fmt.Errorf("BUG: %s up to %d holds %d records and %d gaps, but the fold accounts for %d records; "+
+			"none of them is counted", c.Range, e.Next, e.Records, e.Gaps, e.Audit.Total()))
 		t.throwAwaySoon()
 		t.advance()
 		return

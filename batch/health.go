@@ -50,7 +50,7 @@ func (h *health) asked(task int, err error, log *slog.Logger) {
 		h.waiting[task] = trouble{was.since, err}
 	case waited:
 		delete(h.waiting, task)
-		log.Info("The task goes on", "task", task, "after", time.Since(was.since).Round(time.Millisecond).String())
+		log.Info("Task resumed", "task", task, "after", time.Since(was.since).Round(time.Millisecond).String())
 	}
 }
 

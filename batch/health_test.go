@@ -78,7 +78,7 @@ func TestHealth_sinkAwayAndBack(t *testing.T) {
 	sink.back.Store(true)
 	await("the sink is back", func() bool { return e.Health().Sink == nil })
 	await("the record is counted", func() bool { return reached(sink.Memory, ends)(e) })
-	await("the log says so", func() bool { return strings.Contains(log.String(), "The task goes on") })
+	await("the log says so", func() bool { return strings.Contains(log.String(), "Task resumed") })
 	if !strings.Contains(log.String(), "partitions=[0] next=[0] epochs=[1]") {
 		t.Errorf("the claim is not in the log:\n%s", log.String())
 	}

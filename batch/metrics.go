@@ -10,17 +10,17 @@ import (
 )
 
 type metrics struct {
-	fetched    prometheus.Counter
-	fates      *prometheus.CounterVec
-	commits    *prometheus.CounterVec
-	seconds    prometheus.Histogram
-	records    prometheus.Histogram
-	rows       prometheus.Counter
-	last       prometheus.Gauge
-	thrownAway prometheus.Counter
-	fenced     prometheus.Counter
-	stopped    prometheus.Counter
-	notStored  prometheus.Counter
+	fetched   prometheus.Counter
+	fates     *prometheus.CounterVec
+	commits   *prometheus.CounterVec
+	seconds   prometheus.Histogram
+	records   prometheus.Histogram
+	rows      prometheus.Counter
+	last      prometheus.Gauge
+	restarts  prometheus.Counter
+	fenced    prometheus.Counter
+	stopped   prometheus.Counter
+	notStored prometheus.Counter
 }
 
 // results are the labels of etl_commit_tries_total.
@@ -33,28 +33,28 @@ var results = map[error]string{
 func newMetrics(reg prometheus.Registerer) *metrics {
 	m := &metrics{
 		fetched: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "etl_batch_fetched_records_total", Help: "Records given to tasks; more than are committed when batches are thrown away."}),
+			Name: "etl_batch_fetched_records_total", Help: "Records passed to tasks. A discarded batch is read again, so this can exceed the records committed."}),
 		fates: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "etl_batch_records_total", Help: "Offsets committed by this process, by what became of them."}, []string{"fate"}),
+			Name: "etl_batch_records_total", Help: "Offsets committed by this process, by their fate."}, []string{"fate"}),
 		commits: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "etl_commit_tries_total", Help: "Transactions tried, by how they ended."}, []string{"result"}),
+			Name: "etl_commit_tries_total", Help: "Commit attempts, by result."}, []string{"result"}),
 		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "etl_commit_seconds", Help: "Time that a transaction took.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 15)}),
+			Name: "etl_commit_seconds", Help: "Duration of a commit attempt.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 15)}),
 		records: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "etl_batch_records", Help: "Records in a task's batch.", Buckets: prometheus.ExponentialBuckets(1, 4, 11)}),
+			Name: "etl_batch_records", Help: "Records in a committed task batch.", Buckets: prometheus.ExponentialBuckets(1, 4, 11)}),
 		rows: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "etl_batch_rows_total", Help: "Rows that committed batches added."}),
+			Name: "etl_batch_rows_total", Help: "Rows inserted or merged by committed batches."}),
 		last: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "etl_commit_last_timestamp_seconds", Help: "When a batch was committed last, 0 for never."}),
-		thrownAway: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "etl_batch_restarts_total", Help: "Times that a task began anew from its checkpoints."}),
+			Name: "etl_commit_last_timestamp_seconds", Help: "Time of the last commit, 0 if there was none."}),
+		restarts: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "etl_batch_restarts_total", Help: "Times a task discarded its batch and was rewound to its checkpoints, claims included."}),
 		fenced: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "etl_commit_fenced_total", Help: "Batches thrown away because a fence did not match."}),
+			Name: "etl_commit_fenced_total", Help: "Batches discarded because a fence did not match."}),
 		stopped: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "etl_batch_stopped_partitions_total", Help: "Times that a partition stopped until a person acts."}),
+			Name: "etl_batch_stopped_partitions_total", Help: "Times a partition stopped until an operator acts."}),
 	}
 	m.notStored = prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "etl_dead_letter_not_stored_total", Help: "Dead records committed without a dead letter of their own, above --dead-letter-rate."})
+		Name: "etl_dead_letter_not_stored_total", Help: "Dead records committed without a dead letter of their own, because they exceeded --dead-letter-rate."})
 	for _, f := range []string{"counted", "filtered", "dead", "gap", "duplicate"} {
 		m.fates.WithLabelValues(f)
 	}
@@ -65,7 +65,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		m.commits.WithLabelValues(r)
 	}
 	if reg != nil {
-		reg.MustRegister(m.fetched, m.fates, m.commits, m.seconds, m.records, m.rows, m.last, m.thrownAway, m.fenced, m.stopped, m.notStored)
+		reg.MustRegister(m.fetched, m.fates, m.commits, m.seconds, m.records, m.rows, m.last, m.restarts, m.fenced, m.stopped, m.notStored)
 	}
 	return m
 }

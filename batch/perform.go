@@ -61,14 +61,14 @@ func (e *Engine[D]) perform(x Effect) {
 	case Stopped:
 		e.m.stopped.Inc()
 		e.health.stop(x.Partition, x.Err)
-		e.log.Error("Partition stopped, the others go on", "topic", x.Partition.Topic, "partition", x.Partition.ID, "err", x.Err)
+		e.log.Error("Partition stopped; other partitions continue", "topic", x.Partition.Topic, "partition", x.Partition.ID, "err", x.Err)
 	case Fenced:
 		e.m.fenced.Inc()
 		if x.Times >= 3 {
-			e.log.Error("Fenced again and again: is another process working under the same job in another group?",
+			e.log.Error("Commit fenced repeatedly; check whether another process runs the same job in another consumer group",
 				"task", x.Task, "times_in_a_minute", x.Times, "err", x.Err)
 		} else {
-			e.log.Warn("Fenced: the batch is thrown away, the group is asked what is still ours", "task", x.Task, "err", x.Err)
+			e.log.Warn("Commit fenced; discarding batch and re-checking assignment", "task", x.Task, "err", x.Err)
 		}
 	case Advanced:
 		e.advanced(x)
@@ -121,10 +121,10 @@ func (e *Engine[D]) commit(task int, op uint64) {
 func (e *Engine[D]) wait(x DoWait) {
 	if x.Attempt&(x.Attempt-1) == 0 && !errors.Is(x.Cause, context.Canceled) {
 		if errors.Is(x.Cause, checkpoint.ErrBlocked) {
-			e.log.Error("Task is blocked, nothing is lost; it goes on by itself when this is mended",
+			e.log.Error("Task blocked; no data lost, resumes automatically once fixed",
 				"task", x.Task, "attempt", x.Attempt, "err", x.Cause)
 		} else {
-			e.log.Warn("Task tries again", "task", x.Task, "attempt", x.Attempt, "err", x.Cause)
+			e.log.Warn("Task retrying", "task", x.Task, "attempt", x.Attempt, "err", x.Cause)
 		}
 	}
 	e.beside(func(ctx context.Context) any {
@@ -156,7 +156,7 @@ func (e *Engine[D]) restore(x DoRestore) {
 	}
 	e.refused[x.Task] = kept
 	w.orders.put(restoreOrder{gen: x.Gen, checkpoints: x.Checkpoints, refused: append([]RejectedRow(nil), kept...)})
-	e.m.thrownAway.Inc()
+	e.m.restarts.Inc()
 }
 
 // ahead says that records which make this row will come again.
@@ -189,7 +189,7 @@ func (e *Engine[D]) observe(ev Event) {
 	switch ev := ev.(type) {
 	case CommittedEvent:
 		if rows, refused := errors.AsType[*RejectedRows](ev.Err); refused {
-			e.log.Warn("MySQL rejected rows; folding their records again to find the dead letters", "task", ev.Task, "rows", len(rows.Rows), "err", rows)
+			e.log.Warn("MySQL rejected rows; reading their records again to find the dead letters", "task", ev.Task, "rows", len(rows.Rows), "err", rows)
 			e.refused[ev.Task] = append(e.refused[ev.Task], rows.Rows...)
 		}
 		e.m.commit(ev.Err, time.Since(e.began[ev.Task]))
@@ -208,9 +208,9 @@ func (e *Engine[D]) observe(ev Event) {
 		if check {
 			return
 		}
-		e.log.Warn("The reply to a COMMIT was lost; the checkpoint was asked", "task", ev.Task, "outcome", ev.Outcome, "err", ev.Err)
+		e.log.Warn("Reply to COMMIT lost; read the outcome from the checkpoint", "task", ev.Task, "outcome", ev.Outcome, "err", ev.Err)
 	case ConfirmedEvent:
-		e.log.Info("The group was asked what is ours", "task", ev.Task, "ours", len(ev.Partitions), "err", ev.Err)
+		e.log.Info("Assignment re-checked with the group", "task", ev.Task, "assigned", len(ev.Partitions), "err", ev.Err)
 	}
 }
 

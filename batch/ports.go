@@ -136,7 +136,7 @@ type RejectedRows struct {
 // Error names the first row's reason.
 func (e *RejectedRows) Error() string {
 	if len(e.Rows) == 0 {
-		return "BUG: no row was refused"
+		return "BUG: no row was rejected"
 	}
-	return "row refused by " + e.Rows[0].Table + ": " + e.Rows[0].Reason
+	return "row rejected by " + e.Rows[0].Table + ": " + e.Rows[0].Reason
 }

@@ -160,8 +160,8 @@ func (t *task) commit() {
 	if b.counted == 0 && !p.counted && b.judged >= 1000 && float64(b.dead) > p.limits.DeadLetterStop*float64(b.judged) {
 		err := &checkpoint.Error{
 			Class: checkpoint.ErrRefused,
-			Err:   fmt.Errorf("nothing was counted yet, and %d of %d records are dead letters, the first because: %s", b.dead, b.judged, b.reason),
-			Hint:  "check --format and --query; if these records are to be dead letters, start once with --dead-letter-stop=100%",
+			Err:   fmt.Errorf("no record was counted yet, and %d of %d records are dead letters; reason of the first: %s", b.dead, b.judged, b.reason),
+			Hint:  "check --format and --query; if these records are expected to be dead letters, start once with --dead-letter-stop=100%",
 		}
 		for _, m := range b.moves {
 			p.parts[m.Partition].stop(err)
@@ -420,7 +420,7 @@ func (t *task) resolved(e ResolvedEvent) {
 	case e.Outcome == NotCommitted:
 		t.ask = false
 	default:
-		t.fenced(fmt.Errorf("a checkpoint is not where we left it: %w", checkpoint.ErrFenced))
+		t.fenced(fmt.Errorf("a checkpoint in MySQL differs from the one that this process wrote last: %w", checkpoint.ErrFenced))
 	}
 }
 

@@ -133,7 +133,7 @@ func (w *worker[D]) restore(ctx context.Context, o restoreOrder) {
 		if err == nil || ctx.Err() != nil || w.gen.Load() != o.gen {
 			return
 		}
-		w.log.Warn("State of a task cannot be read yet", "task", w.task, "attempt", attempt, "err", err)
+		w.log.Warn("Task state cannot be read; retrying", "task", w.task, "attempt", attempt, "err", err)
 		timer := time.NewTimer(pause(attempt))
 		select {
 		case <-ctx.Done():

@@ -10,24 +10,24 @@ import (
 var (
 	// ErrRetry: nothing is wrong with the batch; try the same again after a pause, for as long as the partitions are
 	// ours. Deadlocks, lock waits, lost connections before COMMIT was sent, read-only, full or saturated servers.
-	ErrRetry = errors.New("try again")
+	ErrRetry = errors.New("temporary failure, retry")
 	// ErrFenced: a fence or closing check did not match. Somebody else has claimed the partition, or the database is
 	// in an older state. Throw away, ask the group, claim again.
 	ErrFenced = errors.New("fenced")
 	// ErrUnknown: COMMIT was sent and its outcome is not known. Ask before anything else.
-	ErrUnknown = errors.New("outcome of COMMIT unknown")
+	ErrUnknown = errors.New("COMMIT outcome unknown")
 	// ErrTooLarge: the transaction is larger than the server takes. Throw away, take a smaller batch.
 	ErrTooLarge = errors.New("batch too large")
 	// ErrStale: a table was altered since the batch was folded for its columns. Discard the batch and fold its records
 	// again: Fold.Restore finds the columns as they are now.
-	ErrStale = errors.New("folded for columns that were altered since")
+	ErrStale = errors.New("table altered since the batch was built")
 	// ErrBlocked: the table's fault or its structure's, never a record's. Wait, say why, try again.
-	ErrBlocked = errors.New("blocked")
+	ErrBlocked = errors.New("blocked by the table or its schema")
 	// ErrRefused: going on would harm data that is not ours: another topic, another query, another job's table. The
 	// partitions named stop; at start the process ends with exit code 3.
-	ErrRefused = errors.New("refused to protect the data")
+	ErrRefused = errors.New("refused to protect existing data")
 	// ErrCheckpointLost: a checkpoint that this process held is gone. The process stops.
-	ErrCheckpointLost = errors.New("checkpoint is gone")
+	ErrCheckpointLost = errors.New("checkpoint lost")
 )
 
 // Error is an error with its class, and what an operator can do about it.

@@ -32,10 +32,10 @@ func (c Config) Validate() error {
 	}
 	var errs []error
 	if c.Window < time.Second {
-		errs = append(errs, fmt.Errorf("--dedup-window is %s: the least is 1s", c.Window))
+		errs = append(errs, fmt.Errorf("--dedup-window is %s, must be at least 1s", c.Window))
 	}
 	if c.Records < 1 || c.Records > 100_000_000 {
-		errs = append(errs, fmt.Errorf("--dedup-records is %d: want 1 to 100000000", c.Records))
+		errs = append(errs, fmt.Errorf("--dedup-records is %d, must be from 1 to 100000000", c.Records))
 	}
 	return errors.Join(errs...)
 }

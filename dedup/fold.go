@@ -115,7 +115,7 @@ func (f *fold) Restore(ctx context.Context, checkpoints []checkpoint.Checkpoint,
 		w := newWindow(f.d.cfg)
 		err := f.d.store.Remembered(ctx, c.Partition, c.Next, f.d.cfg.Records, func(id [16]byte, at int64) { w.add(id, at) })
 		if err != nil {
-			return fmt.Errorf("read the identities of %v: %w", c.Partition, err)
+			return fmt.Errorf("load the event IDs of %v: %w", c.Partition, err)
 		}
 		windows[c.Partition] = w
 	}

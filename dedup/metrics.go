@@ -20,7 +20,7 @@ func New(cfg Config, job string, table row.Table, store Store, header func(*batc
 		return promauto.With(reg).NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	}
 	return &Dedup{cfg: cfg, job: job, table: table, store: store, header: header, metrics: &metrics{
-		duplicates: counter("etl_batch_duplicates_total", "Records that were copies of one within the window (--dedup-header); those of a batch that is folded again are counted again."),
-		anonymous:  counter("etl_batch_without_id_total", "Records without the header that --dedup-header names: counted, and no copy of them is noticed."),
+		duplicates: counter("etl_batch_duplicates_total", "Duplicate records dropped (--dedup-header). A batch that is processed again counts its duplicates again."),
+		anonymous:  counter("etl_batch_without_id_total", "Records without the header that --dedup-header names. They are counted, and their duplicates are not detected."),
 	}}
 }
