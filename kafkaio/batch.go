@@ -18,32 +18,32 @@ type Batch struct {
 	headers   []kgo.RecordHeader
 
 	// What follows is the producer's.
-	ptrs    []*kgo.Record // all that are given to the shared client
-	refused []refusal     // what is produced alone, or dead
-	doomed  []doom        // what is a dead letter without being tried
-	bytes   int64
-	dead    int // of refused, those that became dead letters
-	release func()
-	err     error // the first failure that no dead letter makes good
-	state   atomic.Int32
-	done    chan struct{} // holds one token when state has become answered
+	ptrs      []*kgo.Record   // all that are given to the shared client
+	rejected  []rejection     // what is produced alone, or dead
+	overLimit []limitExceeded // what is a dead letter without being tried
+	bytes     int64
+	dead      int // of refused, those that became dead letters
+	release   func()
+	err       error // the first failure that no dead letter makes good
+	state     atomic.Int32
+	done      chan struct{} // holds one token when state has become answered
 }
 
 // The states of a Batch: it leaves waiting once, by whichever comes first.
 const (
-	waiting   int32 = iota
-	answered        // every record has its final word, and Produce will take note
-	abandoned       // Produce has returned; whoever brings the final word cleans up
+	statePending   int32 = iota
+	stateDone            // every record has its final word, and Produce will take note
+	stateAbandoned       // Produce has returned; whoever brings the final word cleans up
 )
 
 // refusal is a record that the shared client did not deliver; err is nil where we judged it too large ourselves.
-type refusal struct {
+type rejection struct {
 	rec *kgo.Record
 	err error
 }
 
 // doom is a record that its receiver found to exceed a limit.
-type doom struct {
+type limitExceeded struct {
 	at            int // its place in recs
 	label, reason string
 	dropped       int
@@ -52,7 +52,7 @@ type doom struct {
 // Dead makes the record that was begun last a dead letter: it is never offered to the data topic. label is the value of
 // the metric's label, reason the text of the header [HeaderReason], dropped how many of its headers were left out.
 func (b *Batch) Dead(label, reason string, dropped int) {
-	b.doomed = append(b.doomed, doom{len(b.recs) - 1, label, reason, dropped})
+	b.overLimit = append(b.overLimit, limitExceeded{len(b.recs) - 1, label, reason, dropped})
 }
 
 // Add begins a record. value is its Kafka value, a view; an empty one is an empty value, never a tombstone.
@@ -93,19 +93,19 @@ func (b *Batch) Len() int { return len(b.recs) }
 // The slabs do not grow any more, so that pointers into them hold.
 func (b *Batch) prepare(topic string, limit int64) {
 	b.starts = append(b.starts, int32(len(b.headers)))
-	doomed := b.doomed
+	overLimit := b.overLimit
 	for i := range b.recs {
 		r := &b.recs[i]
 		r.Topic = topic
 		from, to := b.starts[i], b.starts[i+1]
 		r.Headers = b.headers[from:to:to]
 		b.bytes += userBytes(r)
-		if len(doomed) > 0 && doomed[0].at == i {
-			doomed = doomed[1:]
+		if len(overLimit) > 0 && overLimit[0].at == i {
+			overLimit = overLimit[1:]
 			continue
 		}
 		if batchBytes(r) > limit {
-			b.refused = append(b.refused, refusal{rec: r})
+			b.rejected = append(b.rejected, rejection{rec: r})
 			continue
 		}
 		b.ptrs = append(b.ptrs, r)
@@ -117,12 +117,12 @@ func (b *Batch) reset() {
 	clear(b.recs)
 	clear(b.headers)
 	clear(b.ptrs)
-	clear(b.refused)
-	b.doomed = b.doomed[:0]
+	clear(b.rejected)
+	b.overLimit = b.overLimit[:0]
 	b.recs, b.starts, b.headers = b.recs[:0], b.starts[:0], b.headers[:0]
-	b.ptrs, b.refused = b.ptrs[:0], b.refused[:0]
+	b.ptrs, b.rejected = b.ptrs[:0], b.rejected[:0]
 	b.bytes, b.dead, b.release, b.err = 0, 0, nil, nil
-	b.state.Store(waiting)
+	b.state.Store(statePending)
 }
 
 func userBytes(r *kgo.Record) int64 {

@@ -207,15 +207,15 @@ func TestDeliver_allocatesNothingPerRecord(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fetcher{s: s, owner: releases{}}
-	p := &part{Partition: checkpoint.Partition{Topic: "logs"}}
+	f := &fetcher{s: s, listener: releases{}}
+	p := &partition{Partition: checkpoint.Partition{Topic: "logs"}}
 	var records []*kgo.Record
 	for i := range 1000 {
 		records = append(records, &kgo.Record{Offset: int64(i), Headers: []kgo.RecordHeader{{Key: "k"}}})
 	}
 	n := testing.AllocsPerRun(100, func() {
 		p.next = 0
-		if done, err := f.deliver(p, records); done != 1000 || err != nil {
+		if done, err := f.deliverRecords(p, records); done != 1000 || err != nil {
 			t.Fatal(done, err)
 		}
 	})

@@ -14,7 +14,7 @@ import (
 )
 
 // claim is what a checkpoint says of a partition, to be held against what Kafka says.
-type claim struct {
+type storedPosition struct {
 	checkpoint.Partition
 	next        int64
 	leaderEpoch int32 // of the record before next, -1 unknown
@@ -22,7 +22,7 @@ type claim struct {
 }
 
 // refuse is an error that stops the partition until a person acts.
-func (c claim) refuse(hint, format string, args ...any) error {
+func (c storedPosition) refused(hint, format string, args ...any) error {
 	return &checkpoint.Error{
 		Class:      checkpoint.ErrRefused,
 		Err:        fmt.Errorf("partition %s: %w", c.Partition, fmt.Errorf(format, args...)),
@@ -43,7 +43,7 @@ const (
 // check holds c against Kafka until there is an answer: the topic's id, the log's first offset and end, and the end of
 // the leader epoch (P27; KIP-320 says how epochs show that a log was cut back). It returns nil, or an error of class
 // ErrRefused, or ctx's. cause is what the fetching client reported; where it is final, it refuses by itself.
-func (s *Source) check(ctx context.Context, adm *kadm.Client, c claim, cause error) error {
+func (s *Source) check(ctx context.Context, adm *kadm.Client, c storedPosition, cause error) error {
 	if IsDenied(cause) { // it was logged, and needs a person
 		if err := pause(ctx, deniedPause); err != nil {
 			return err
@@ -54,11 +54,11 @@ func (s *Source) check(ctx context.Context, adm *kadm.Client, c claim, cause err
 	short := 0
 	log := s.log.With("partition", c.ID, "next", c.next)
 	return retry(ctx, log, "Partition cannot be checked or fetched, trying again", &s.dials, func(ctx context.Context) error {
-		if err := c.ask(ctx, adm, &short); err != nil {
+		if err := c.verify(ctx, adm, &short); err != nil {
 			return err
 		}
 		if final {
-			return permanent{c.refuse(hintBroken, "stopped at offset %d: %w", c.next, cause)}
+			return permanent{c.refused(hintBroken, "stopped at offset %d: %w", c.next, cause)}
 		}
 		if cause != nil { // once more from the same offset, after a pause
 			err := cause
@@ -87,14 +87,14 @@ func pause(ctx context.Context, d time.Duration) error {
 // leader may not know its end for a moment, and a broker that has just started not its topics. The pauses add up to 3 s.
 const shortTries = 6
 
-func (c claim) ask(ctx context.Context, adm *kadm.Client, short *int) error {
+func (c storedPosition) verify(ctx context.Context, adm *kadm.Client, short *int) error {
 	meta, err := metadata(ctx, adm, c.Topic)
 	if err != nil {
 		return err
 	}
 	td := meta.Topics[c.Topic]
 	if errors.Is(td.Err, kerr.UnknownTopicOrPartition) {
-		err := c.refuse(hintTopic, "topic %s does not exist any more", c.Topic)
+		err := c.refused(hintTopic, "topic %s does not exist any more", c.Topic)
 		if *short++; *short < shortTries {
 			return err
 		}
@@ -104,21 +104,21 @@ func (c claim) ask(ctx context.Context, adm *kadm.Client, short *int) error {
 		return fmt.Errorf("ask for topic %s: %w", c.Topic, td.Err)
 	}
 	if id, _ := topicID(meta, td); c.topicID != (checkpoint.TopicID{}) && id != c.topicID {
-		return permanent{c.refuse(hintTopic, "topic id is %s, the checkpoint was made with %s", id, c.topicID)}
+		return permanent{c.refused(hintTopic, "topic id is %s, the checkpoint was made with %s", id, c.topicID)}
 	}
-	first, err := one(adm.ListStartOffsets(ctx, c.Topic))(c)
+	first, err := partitionOffset(adm.ListStartOffsets(ctx, c.Topic))(c)
 	if err != nil {
 		return err
 	}
 	if first.Offset > c.next {
-		return permanent{c.refuse(hintGone, "records %d..%d are gone, the log begins at %d", c.next, first.Offset-1, first.Offset)}
+		return permanent{c.refused(hintGone, "records %d..%d are gone, the log begins at %d", c.next, first.Offset-1, first.Offset)}
 	}
-	end, err := one(adm.ListEndOffsets(ctx, c.Topic))(c)
+	end, err := partitionOffset(adm.ListEndOffsets(ctx, c.Topic))(c)
 	if err != nil {
 		return err
 	}
 	if end.Offset < c.next {
-		err := c.refuse(hintCut, "the log ends at %d, but everything before %d has been counted: records %d..%d vanished", end.Offset, c.next, end.Offset, c.next-1)
+		err := c.refused(hintCut, "the log ends at %d, but everything before %d has been counted: records %d..%d vanished", end.Offset, c.next, end.Offset, c.next-1)
 		if *short++; *short < shortTries {
 			return err
 		}
@@ -127,12 +127,12 @@ func (c claim) ask(ctx context.Context, adm *kadm.Client, short *int) error {
 	if c.leaderEpoch < 0 {
 		return nil
 	}
-	return c.askEpoch(ctx, adm)
+	return c.verifyEpoch(ctx, adm)
 }
 
-// askEpoch wants the stored epoch back, with an end at or past next. A smaller one, or none, says that the log holds no
+// verifyEpoch wants the stored epoch back, with an end at or past next. A smaller one, or none, says that the log holds no
 // record of that epoch: it was cut back and grew again.
-func (c claim) askEpoch(ctx context.Context, adm *kadm.Client) error {
+func (c storedPosition) verifyEpoch(ctx context.Context, adm *kadm.Client) error {
 	var req kadm.OffsetForLeaderEpochRequest
 	req.Add(c.Topic, c.ID, c.leaderEpoch)
 	resp, err := adm.OffsetForLeaderEpoch(ctx, req)
@@ -148,16 +148,16 @@ func (c claim) askEpoch(ctx context.Context, adm *kadm.Client) error {
 	case got.Err != nil:
 		return fmt.Errorf("ask for the end of leader epoch %d of %s: %w", c.leaderEpoch, c.Partition, got.Err)
 	case got.LeaderEpoch != c.leaderEpoch:
-		return permanent{c.refuse(hintCut, "the record before offset %d was read in leader epoch %d, which Kafka does not know any more (it answers %d)", c.next, c.leaderEpoch, got.LeaderEpoch)}
+		return permanent{c.refused(hintCut, "the record before offset %d was read in leader epoch %d, which Kafka does not know any more (it answers %d)", c.next, c.leaderEpoch, got.LeaderEpoch)}
 	case got.EndOffset < c.next:
-		return permanent{c.refuse(hintCut, "leader epoch %d ends at %d, but records up to %d were counted in it: records %d..%d vanished or were replaced", c.leaderEpoch, got.EndOffset, c.next-1, got.EndOffset, c.next-1)}
+		return permanent{c.refused(hintCut, "leader epoch %d ends at %d, but records up to %d were counted in it: records %d..%d vanished or were replaced", c.leaderEpoch, got.EndOffset, c.next-1, got.EndOffset, c.next-1)}
 	}
 	return nil
 }
 
 // one picks a partition's answer out of a listing.
-func one(listed kadm.ListedOffsets, err error) func(claim) (kadm.ListedOffset, error) {
-	return func(c claim) (kadm.ListedOffset, error) {
+func partitionOffset(listed kadm.ListedOffsets, err error) func(storedPosition) (kadm.ListedOffset, error) {
+	return func(c storedPosition) (kadm.ListedOffset, error) {
 		o, ok := listed.Lookup(c.Topic, c.ID)
 		switch {
 		case ok && o.Err == nil: // another partition's trouble is not ours

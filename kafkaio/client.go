@@ -34,7 +34,7 @@ func (c Config) options(log *slog.Logger, d *dials) []kgo.Opt {
 		kgo.WithHooks(d),
 		kgo.SeedBrokers(c.Brokers...),
 		kgo.ClientID(c.ClientID),
-		kgo.WithLogger(kslog.New(slog.New(quiet{log.Handler()}))),
+		kgo.WithLogger(kslog.New(slog.New(debugOnly{log.Handler()}))),
 		kgo.MetadataMaxAge(c.MetadataMaxAge),
 		kgo.MetadataMinAge(min(c.MetadataMaxAge, 250*time.Millisecond)),
 		kgo.DisableClientMetrics(),
@@ -53,13 +53,13 @@ func (c Config) options(log *slog.Logger, d *dials) []kgo.Opt {
 
 // quiet makes of the library's lines what they are to an operator: its warnings and errors are retried by it or
 // returned to us, who log what comes of them, so they are debug; its debug lines are per request and are dropped.
-type quiet struct{ slog.Handler }
+type debugOnly struct{ slog.Handler }
 
-func (q quiet) Enabled(ctx context.Context, level slog.Level) bool {
+func (q debugOnly) Enabled(ctx context.Context, level slog.Level) bool {
 	return level >= slog.LevelWarn && q.Handler.Enabled(ctx, slog.LevelDebug)
 }
 
-func (q quiet) Handle(ctx context.Context, r slog.Record) error {
+func (q debugOnly) Handle(ctx context.Context, r slog.Record) error {
 	r.Level = slog.LevelDebug
 	return q.Handler.Handle(ctx, r)
 }
@@ -102,7 +102,7 @@ func (s SASL) password() (string, error) {
 // Reachable asks all of Config.Brokers at once for their versions and metadata, without retries, and returns nil when the
 // first replies. Its error names the addresses and why each did not reply.
 func Reachable(ctx context.Context, cfg Config, log *slog.Logger) error {
-	err := reach(ctx, cfg, orDiscard(log))
+	err := pingBrokers(ctx, cfg, orDiscard(log))
 	if p, ok := errors.AsType[permanent](err); ok {
 		return p.error
 	}
@@ -112,7 +112,7 @@ func Reachable(ctx context.Context, cfg Config, log *slog.Logger) error {
 // reach asks each address with a client of its own, because one client asks them one after the other and a broker that
 // accepts connections without replying uses up the time of those after it. No client and no goroutine is left when it
 // returns. An address has dialTimeout to connect and dialTimeout to reply.
-func reach(ctx context.Context, cfg Config, log *slog.Logger) error {
+func pingBrokers(ctx context.Context, cfg Config, log *slog.Logger) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*dialTimeout)
 	defer cancel()
 	var d dials
@@ -160,7 +160,7 @@ func reach(ctx context.Context, cfg Config, log *slog.Logger) error {
 // waitReachable tries until Kafka answers or ctx ends.
 func waitReachable(ctx context.Context, cfg Config, log *slog.Logger) error {
 	return retry(ctx, log, "Kafka is not reachable, trying again", nil, func(ctx context.Context) error {
-		return reach(ctx, cfg, log)
+		return pingBrokers(ctx, cfg, log)
 	})
 }
 

@@ -60,14 +60,14 @@ func (r *redoer) logDead(letter *kgo.Record, text string, size int) {
 // one after the other they would take longer than ack-timeout.
 const lettersAtOnce = 500
 
-// doomed writes the dead letters of the records that their receiver found to exceed a limit. An error means that some of
+// overLimit writes the dead letters of the records that their receiver found to exceed a limit. An error means that some of
 // them may be nowhere, so that no OK may be sent.
-func (r *redoer) doomed(ctx context.Context, b *Batch) error {
+func (r *redoer) overLimit(ctx context.Context, b *Batch) error {
 	dlq := r.p.cfg.dlq()
-	letters := make([]*kgo.Record, 0, min(len(b.doomed), lettersAtOnce))
-	for some := range slices.Chunk(b.doomed, lettersAtOnce) {
-		if b.state.Load() == abandoned {
-			return errTooLate
+	letters := make([]*kgo.Record, 0, min(len(b.overLimit), lettersAtOnce))
+	for some := range slices.Chunk(b.overLimit, lettersAtOnce) {
+		if b.state.Load() == stateAbandoned {
+			return errDeadlinePassed
 		}
 		letters = letters[:0]
 		for _, d := range some {

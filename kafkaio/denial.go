@@ -22,7 +22,7 @@ type denied struct {
 const denialAge = 30 * time.Second
 
 // saw keeps err where Kafka's authorizer is its reason, and reports whether it is.
-func (d *denial) saw(what string, err error) bool {
+func (d *denial) note(what string, err error) bool {
 	if !IsDenied(err) {
 		return false
 	}
@@ -31,7 +31,7 @@ func (d *denial) saw(what string, err error) bool {
 }
 
 // over is called when a request of the same kind succeeded. It costs a load.
-func (d *denial) over() {
+func (d *denial) clear() {
 	if d.last.Load() != nil {
 		d.last.Store(nil)
 	}

@@ -19,13 +19,13 @@ func TestP27_APieceHasOneLeaderEpoch(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := &pieces{}
-	p := &part{Partition: checkpoint.Partition{Topic: "logs"}, next: 10, leaderEpoch: -1, state: fetching}
-	f := &fetcher{s: s, owner: o, parts: map[int32]*part{0: p}}
+	p := &partition{Partition: checkpoint.Partition{Topic: "logs"}, next: 10, leaderEpoch: -1, state: fetching}
+	f := &fetcher{s: s, listener: o, partitions: map[int32]*partition{0: p}}
 	fetched := kgo.FetchPartition{}
 	for i, epoch := range []int32{3, 3, 5, 5, 6} {
 		fetched.Records = append(fetched.Records, &kgo.Record{Offset: int64(10 + i), LeaderEpoch: epoch})
 	}
-	f.partition(&kgo.FetchTopic{Topic: "logs"}, &fetched)
+	f.polledPartition(&kgo.FetchTopic{Topic: "logs"}, &fetched)
 	want := [][3]int64{{10, 12, 3}, {12, 14, 5}, {14, 15, 6}}
 	if diff := cmp.Diff(want, o.got); diff != "" {
 		t.Errorf("pieces as first, next, leader epoch (-want +got):\n%s", diff)

@@ -19,12 +19,12 @@ import (
 // has made old. What takes a round trip (checks, looks) runs beside it and comes back through the inbox under the
 // session that it was begun for.
 type fetcher struct {
-	s     *Source
-	cl    *kgo.Client
-	adm   *kadm.Client
-	owner batch.RebalanceListener
-	parts map[int32]*part
-	slabs slabs
+	s          *Source
+	cl         *kgo.Client
+	adm        *kadm.Client
+	listener   batch.RebalanceListener
+	partitions map[int32]*partition
+	slabs      slabs
 	// topicID is what the client was last given partitions of.
 	topicID checkpoint.TopicID
 	// nudgeAt is when the client is to be nudged, zero for never.
@@ -35,7 +35,7 @@ type fetcher struct {
 }
 
 // part is one positioned partition.
-type part struct {
+type partition struct {
 	checkpoint.Partition
 	session     uint64
 	next        int64 // the offset to hand on next
@@ -44,7 +44,7 @@ type part struct {
 	state       partState
 	paused      bool               // by the engine
 	added       bool               // the fetching client has it
-	seen        bool               // and has returned records of it since, so that SetOffsets reaches its cursor
+	hasCursor   bool               // and has returned records of it since, so that SetOffsets reaches its cursor
 	idleAt      int64              // where it stood at the last tick of the lag's clock
 	errand      int                // counts what was begun beside
 	cancel      context.CancelFunc // ends the last of them, nil when it came back or was given up
@@ -59,14 +59,14 @@ type partState uint8
 const (
 	checking partState = iota // Kafka is asked whether next still means what it meant
 	fetching
-	looking // records are missing, and a raw fetch is to show why
-	stopped // until it is positioned again
+	scanning // records are missing, and a raw fetch is to show why
+	stopped  // until it is positioned again
 )
 
-func newFetcher(ctx context.Context, g *errgroup.Group, s *Source, cl *kgo.Client, adm *kadm.Client, owner batch.RebalanceListener) *fetcher {
+func newFetcher(ctx context.Context, g *errgroup.Group, s *Source, cl *kgo.Client, adm *kadm.Client, listener batch.RebalanceListener) *fetcher {
 	return &fetcher{
-		s: s, cl: cl, adm: adm, owner: owner,
-		parts: make(map[int32]*part),
+		s: s, cl: cl, adm: adm, listener: listener,
+		partitions: make(map[int32]*partition),
 		spawn: func(fn func(context.Context)) context.CancelFunc {
 			ctx, cancel := context.WithCancel(ctx)
 			g.Go(func() error { fn(ctx); return nil })
@@ -99,7 +99,7 @@ func (f *fetcher) run(ctx context.Context) error {
 			f.nudge()
 		}
 	}
-	for id := range f.parts {
+	for id := range f.partitions {
 		f.remove(id)
 	}
 	return nil
@@ -111,7 +111,7 @@ const nudgeAfter = 200 * time.Millisecond
 // stir notes that the client's partitions were changed. The change ends its fetching session and begins another; a
 // broker's fetching goroutine that was just starting for the old one then ends without seeing the new, and nothing is
 // fetched from that broker until something wakes it. So it is woken once more a little later.
-func (f *fetcher) stir() { f.nudgeAt = time.Now().Add(nudgeAfter) }
+func (f *fetcher) scheduleNudge() { f.nudgeAt = time.Now().Add(nudgeAfter) }
 
 // nudge wakes every broker's fetching goroutine, which resuming does whether or not anything was paused.
 func (f *fetcher) nudge() {
@@ -120,21 +120,21 @@ func (f *fetcher) nudge() {
 }
 
 // move carries out one Position.
-func (f *fetcher) move(m batch.Position) {
-	p := f.parts[m.ID]
+func (f *fetcher) apply(m batch.Position) {
+	p := f.partitions[m.ID]
 	switch m.Action {
 	case batch.Fetch:
 		f.fetch(p, m)
 	case batch.Pause:
 		if p != nil && !p.paused {
 			p.paused = true
-			f.cl.PauseFetchPartitions(p.tp())
+			f.cl.PauseFetchPartitions(p.topicPartitions())
 		}
 	case batch.Resume:
 		if p != nil && p.paused {
 			p.paused = false
-			if p.state != looking {
-				f.cl.ResumeFetchPartitions(p.tp())
+			if p.state != scanning {
+				f.cl.ResumeFetchPartitions(p.topicPartitions())
 			}
 		}
 	case batch.Remove:
@@ -147,29 +147,29 @@ func (f *fetcher) move(m batch.Position) {
 // fetch sets a partition that is fetched to another offset at once, and has any other checked first. The client
 // carries out SetOffsets only where it has a cursor, which is sure once it has returned records; before that the
 // partition is taken out and put in again.
-func (f *fetcher) fetch(p *part, m batch.Position) {
+func (f *fetcher) fetch(p *partition, m batch.Position) {
 	if p == nil {
-		p = &part{Partition: m.Partition}
-		f.parts[m.ID] = p
+		p = &partition{Partition: m.Partition}
+		f.partitions[m.ID] = p
 	}
-	p.abandon()
-	direct := p.added && p.seen && (p.state == fetching || p.state == looking)
+	p.cancelAsync()
+	direct := p.added && p.hasCursor && (p.state == fetching || p.state == scanning)
 	p.session, p.next, p.leaderEpoch, p.topicID, p.paused = m.Session, m.Next, m.LeaderEpoch, m.TopicID, false
 	p.idleAt = -1
 	f.s.lags.position(m.ID, m.Next)
 	if direct {
 		f.cl.SetOffsets(map[string]map[int32]kgo.EpochOffset{p.Topic: {p.ID: {Epoch: m.LeaderEpoch, Offset: m.Next}}})
-		f.stir()
-		f.cl.ResumeFetchPartitions(p.tp())
+		f.scheduleNudge()
+		f.cl.ResumeFetchPartitions(p.topicPartitions())
 		p.state = fetching
 		return
 	}
-	f.withdraw(p)
+	f.removeFromClient(p)
 	f.check(p, nil)
 }
 
 // abandon ends what runs beside for p and drops what waits for it.
-func (p *part) abandon() {
+func (p *partition) cancelAsync() {
 	if p.cancel != nil {
 		p.cancel()
 		p.cancel = nil
@@ -178,29 +178,29 @@ func (p *part) abandon() {
 }
 
 // withdraw takes p out of the fetching client, with what that has buffered.
-func (f *fetcher) withdraw(p *part) {
+func (f *fetcher) removeFromClient(p *partition) {
 	if p.added {
-		f.cl.RemoveConsumePartitions(p.tp())
-		f.stir()
-		f.cl.ResumeFetchPartitions(p.tp()) // a pause would outlive it
-		p.added, p.seen = false, false
+		f.cl.RemoveConsumePartitions(p.topicPartitions())
+		f.scheduleNudge()
+		f.cl.ResumeFetchPartitions(p.topicPartitions()) // a pause would outlive it
+		p.added, p.hasCursor = false, false
 	}
 }
 
 func (f *fetcher) remove(id int32) {
-	p := f.parts[id]
+	p := f.partitions[id]
 	if p == nil {
 		return
 	}
-	p.abandon()
-	f.withdraw(p)
-	delete(f.parts, id)
+	p.cancelAsync()
+	f.removeFromClient(p)
+	delete(f.partitions, id)
 	f.s.lags.forget(id)
 	f.s.met.forget(strconv.Itoa(int(id)))
 }
 
 // beside runs fn for p off this goroutine, and then brings what it returns back to it, if p still waits for it.
-func (f *fetcher) beside(p *part, fn func(context.Context) func(*fetcher, *part)) {
+func (f *fetcher) beside(p *partition, fn func(context.Context) func(*fetcher, *partition)) {
 	if p.cancel != nil {
 		p.cancel()
 	}
@@ -209,7 +209,7 @@ func (f *fetcher) beside(p *part, fn func(context.Context) func(*fetcher, *part)
 	p.cancel = f.spawn(func(ctx context.Context) {
 		then := fn(ctx)
 		f.s.inbox.put(func(f *fetcher) {
-			if f.parts[p.ID] == p && p.errand == errand && p.cancel != nil {
+			if f.partitions[p.ID] == p && p.errand == errand && p.cancel != nil {
 				p.cancel()
 				p.cancel = nil
 				then(f, p)
@@ -220,44 +220,44 @@ func (f *fetcher) beside(p *part, fn func(context.Context) func(*fetcher, *part)
 
 // check asks Kafka whether p may be fetched from where it stands, and then begins. cause is why the client stopped
 // fetching it, nil at first: where Kafka finds nothing wrong, it stops p all the same, unless trying again may help.
-func (f *fetcher) check(p *part, cause error) {
+func (f *fetcher) check(p *partition, cause error) {
 	p.state = checking
-	c := claim{Partition: p.Partition, next: p.next, leaderEpoch: p.leaderEpoch, topicID: p.topicID}
-	f.beside(p, func(ctx context.Context) func(*fetcher, *part) {
+	c := storedPosition{Partition: p.Partition, next: p.next, leaderEpoch: p.leaderEpoch, topicID: p.topicID}
+	f.beside(p, func(ctx context.Context) func(*fetcher, *partition) {
 		err := f.s.check(ctx, f.adm, c, cause)
-		return func(f *fetcher, p *part) {
+		return func(f *fetcher, p *partition) {
 			if err != nil {
 				f.stop(p, err)
 				return
 			}
-			f.begin(p)
+			f.startFetching(p)
 		}
 	})
 }
 
 // begin puts p into the fetching client, which asks for the end of the leader epoch once more by itself.
-func (f *fetcher) begin(p *part) {
+func (f *fetcher) startFetching(p *partition) {
 	if p.topicID != f.topicID {
 		f.purge(p)
 	}
-	p.state, p.added, p.seen = fetching, true, false
+	p.state, p.added, p.hasCursor = fetching, true, false
 	if p.paused {
-		f.cl.PauseFetchPartitions(p.tp())
+		f.cl.PauseFetchPartitions(p.topicPartitions())
 	}
 	f.cl.AddConsumePartitions(map[string]map[int32]kgo.Offset{
 		p.Topic: {p.ID: kgo.NewOffset().At(p.next).WithEpoch(p.leaderEpoch)},
 	})
-	f.stir()
+	f.scheduleNudge()
 }
 
 // purge has the client forget a topic that was made anew, for it would ask for the old one's id for ever. Partitions
 // that stood in the old one are checked, which stops them.
-func (f *fetcher) purge(p *part) {
+func (f *fetcher) purge(p *partition) {
 	if f.topicID != (checkpoint.TopicID{}) {
-		for _, q := range f.parts {
+		for _, q := range f.partitions {
 			if q.added && q.topicID != p.topicID {
-				f.withdraw(q)
-				q.abandon()
+				f.removeFromClient(q)
+				q.cancelAsync()
 				f.check(q, nil)
 			}
 		}
@@ -267,13 +267,13 @@ func (f *fetcher) purge(p *part) {
 }
 
 // stop takes p from the client and tells the engine why; nothing more comes until it is positioned again.
-func (f *fetcher) stop(p *part, err error) {
-	p.abandon()
-	f.withdraw(p)
+func (f *fetcher) stop(p *partition, err error) {
+	p.cancelAsync()
+	f.removeFromClient(p)
 	p.state = stopped
 	f.s.met.stops.Inc()
-	f.s.doubt()
-	f.owner.Fetched(batch.Fetched{
+	f.s.invalidateTopic()
+	f.listener.Fetched(batch.Fetched{
 		Range:       checkpoint.Range{Partition: p.Partition, First: p.next, Next: p.next},
 		Session:     p.session,
 		LeaderEpoch: p.leaderEpoch,
@@ -281,4 +281,4 @@ func (f *fetcher) stop(p *part, err error) {
 	})
 }
 
-func (p *part) tp() map[string][]int32 { return map[string][]int32{p.Topic: {p.ID}} }
+func (p *partition) topicPartitions() map[string][]int32 { return map[string][]int32{p.Topic: {p.ID}} }

@@ -110,13 +110,13 @@ func TestP27_tailIsLookedAt(t *testing.T) {
 	transaction(t, txn, 50, kgo.TryAbort) // 50..99, marker 100
 	fill(t, plain, 0, 0, 5)               // 101..105
 	eventually(t, "the tail's gaps", func() bool { return o.at(0).next == 101 })
-	o.src.inbox.put(func(f *fetcher) { f.cl.ResumeFetchPartitions(f.parts[0].tp()) })
+	o.src.inbox.put(func(f *fetcher) { f.cl.ResumeFetchPartitions(f.partitions[0].topicPartitions()) })
 	wantOffsets(t, o, 106, [2]int64{50, 101})
 }
 
 func pauseClient(t *testing.T, s *Source) {
 	t.Helper()
-	s.inbox.put(func(f *fetcher) { f.cl.PauseFetchPartitions(f.parts[0].tp()) })
+	s.inbox.put(func(f *fetcher) { f.cl.PauseFetchPartitions(f.partitions[0].topicPartitions()) })
 	settle(t, s)
 }
 
@@ -125,9 +125,9 @@ func inject(s *Source, offsets ...int64) {
 	s.inbox.put(func(f *fetcher) {
 		fp := kgo.FetchPartition{}
 		for _, o := range offsets {
-			fp.Records = append(fp.Records, &kgo.Record{Offset: o, LeaderEpoch: f.parts[0].leaderEpoch})
+			fp.Records = append(fp.Records, &kgo.Record{Offset: o, LeaderEpoch: f.partitions[0].leaderEpoch})
 		}
-		f.partition(&kgo.FetchTopic{Topic: "logs"}, &fp)
+		f.polledPartition(&kgo.FetchTopic{Topic: "logs"}, &fp)
 	})
 }
 
@@ -195,8 +195,8 @@ func TestP27_errorTakesThePartitionOut(t *testing.T) {
 	o, _ := source(t, testConfig(c))
 	wantOffsets(t, o, 100)
 	o.src.inbox.put(func(f *fetcher) {
-		f.partition(&kgo.FetchTopic{Topic: "logs"}, &kgo.FetchPartition{Err: &kgo.ErrDataLoss{Topic: "logs", ConsumedTo: 100, ResetTo: 90}})
-		if p := f.parts[0]; p.added || p.state != checking {
+		f.polledPartition(&kgo.FetchTopic{Topic: "logs"}, &kgo.FetchPartition{Err: &kgo.ErrDataLoss{Topic: "logs", ConsumedTo: 100, ResetTo: 90}})
+		if p := f.partitions[0]; p.added || p.state != checking {
 			t.Errorf("after an error the client has the partition: %t, state %d", p.added, p.state)
 		}
 	})
@@ -221,8 +221,8 @@ func TestP27_offsetsAndEpochsNeverGoDown(t *testing.T) {
 			o, _ := source(t, testConfig(c))
 			wantOffsets(t, o, 100)
 			o.src.inbox.put(func(f *fetcher) {
-				f.parts[0].leaderEpoch = 3
-				f.partition(&kgo.FetchTopic{Topic: "logs"}, &kgo.FetchPartition{Records: []*kgo.Record{&test.record}})
+				f.partitions[0].leaderEpoch = 3
+				f.polledPartition(&kgo.FetchTopic{Topic: "logs"}, &kgo.FetchPartition{Records: []*kgo.Record{&test.record}})
 			})
 			wantStop(t, o, 100, test.text)
 		})
@@ -237,7 +237,7 @@ func TestP27_otherTopicIDStops(t *testing.T) {
 	o, _ := source(t, testConfig(c))
 	wantOffsets(t, o, 100)
 	o.src.inbox.put(func(f *fetcher) {
-		f.partition(&kgo.FetchTopic{Topic: "logs", TopicID: [16]byte{9}}, &kgo.FetchPartition{Records: []*kgo.Record{{Offset: 100}}})
+		f.polledPartition(&kgo.FetchTopic{Topic: "logs", TopicID: [16]byte{9}}, &kgo.FetchPartition{Records: []*kgo.Record{{Offset: 100}}})
 	})
 	wantStop(t, o, 100, "fetched records of topic id 09")
 }

@@ -23,19 +23,19 @@ import (
 //
 // Lock order: tell before mu.
 type member struct {
-	s     *Source
-	cl    *kgo.Client
-	adm   *kadm.Client // of the fetching client
-	owner batch.RebalanceListener
-	wake  chan struct{} // holds a token when assign may have something to tell
+	s        *Source
+	cl       *kgo.Client
+	adm      *kadm.Client // of the fetching client
+	listener batch.RebalanceListener
+	wake     chan struct{} // holds a token when assign may have something to tell
 
-	tell sync.Mutex // held while the owner is told, so that Assigned and Revoked do not cross
+	announcing sync.Mutex // held while the owner is told, so that Assigned and Revoked do not cross
 
-	mu      sync.Mutex     // guards what follows
-	ours    map[int32]bool // as the group's last word has it
-	told    map[int32]bool // those of them that the owner knows
-	changed chan struct{}  // closed and made new at each callback
-	stale   bool           // what the owner knows of the topic may not be true any more
+	mu         sync.Mutex     // guards what follows
+	owned      map[int32]bool // as the group's last word has it
+	announced  map[int32]bool // those of them that the owner knows
+	changed    chan struct{}  // closed and made new at each callback
+	topicStale bool           // what the owner knows of the topic may not be true any more
 }
 
 func (m *member) join() error {
@@ -43,7 +43,7 @@ func (m *member) join() error {
 	opts := append(cfg.options(m.s.log, &m.s.dials),
 		kgo.ConsumerGroup(m.s.group),
 		kgo.ConsumeTopics(cfg.Topic),
-		kgo.Balancers(identified{kgo.CooperativeStickyBalancer(), m.s.own}),
+		kgo.Balancers(identityBalancer{kgo.CooperativeStickyBalancer(), m.s.own}),
 		kgo.DisableAutoCommit(),
 		kgo.SessionTimeout(cfg.SessionTimeout),
 		kgo.HeartbeatInterval(cfg.Heartbeat),
@@ -51,9 +51,9 @@ func (m *member) join() error {
 		kgo.AdjustFetchOffsetsFn(func(context.Context, map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
 			return nil, nil
 		}),
-		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, ps map[string][]int32) { m.assigned(ps[cfg.Topic]) }),
-		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, ps map[string][]int32) { m.revoked(ps[cfg.Topic], false) }),
-		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, ps map[string][]int32) { m.revoked(ps[cfg.Topic], true) }),
+		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, ps map[string][]int32) { m.onAssigned(ps[cfg.Topic]) }),
+		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, ps map[string][]int32) { m.onRevoked(ps[cfg.Topic], false) }),
+		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, ps map[string][]int32) { m.onRevoked(ps[cfg.Topic], true) }),
 	)
 	var err error
 	if m.cl, err = kgo.NewClient(opts...); err != nil {
@@ -73,13 +73,13 @@ func (m *member) leave(ctx context.Context) {
 	m.cl.Close()
 }
 
-func (m *member) assigned(ps []int32) {
+func (m *member) onAssigned(ps []int32) {
 	m.mu.Lock()
 	for _, p := range ps {
-		m.ours[p] = true
+		m.owned[p] = true
 	}
-	n := len(m.ours)
-	m.rebalanced()
+	n := len(m.owned)
+	m.notifyChanged()
 	m.mu.Unlock()
 	m.s.met.groups.WithLabelValues("assigned").Add(float64(len(ps)))
 	m.s.met.owned.Set(float64(n))
@@ -90,32 +90,32 @@ func (m *member) assigned(ps []int32) {
 }
 
 // rebalanced tells those who wait in confirm. m.mu is held.
-func (m *member) rebalanced() {
+func (m *member) notifyChanged() {
 	close(m.changed)
 	m.changed = make(chan struct{})
 }
 
 // revoked takes partitions away. It waits for the owner at most a quarter of the rebalance time-out: past that the
 // fence keeps things right (U10).
-func (m *member) revoked(ps []int32, lost bool) {
+func (m *member) onRevoked(ps []int32, lost bool) {
 	kind := "revoked"
 	if lost {
 		kind = "lost"
 	}
 	m.s.met.groups.WithLabelValues(kind).Add(float64(len(ps)))
-	m.tell.Lock()
-	defer m.tell.Unlock()
+	m.announcing.Lock()
+	defer m.announcing.Unlock()
 	var known []checkpoint.Partition
 	m.mu.Lock()
 	for _, p := range ps {
-		delete(m.ours, p)
-		if m.told[p] {
-			delete(m.told, p)
+		delete(m.owned, p)
+		if m.announced[p] {
+			delete(m.announced, p)
 			known = append(known, checkpoint.Partition{Topic: m.s.cfg.Topic, ID: p})
 		}
 	}
-	n := len(m.ours)
-	m.rebalanced()
+	n := len(m.owned)
+	m.notifyChanged()
 	m.mu.Unlock()
 	m.s.met.owned.Set(float64(n))
 	if len(known) == 0 {
@@ -124,7 +124,7 @@ func (m *member) revoked(ps []int32, lost bool) {
 	m.s.log.Info("Partitions are taken away", "partitions", ps, "lost", lost)
 	ctx, cancel := context.WithTimeout(context.Background(), m.s.cfg.RebalanceTimeout/4)
 	defer cancel()
-	m.owner.Revoked(ctx, known, lost)
+	m.listener.Revoked(ctx, known, lost)
 	m.s.inbox.put(func(f *fetcher) {
 		for _, p := range known {
 			f.remove(p.ID)
@@ -134,7 +134,7 @@ func (m *member) revoked(ps []int32, lost bool) {
 
 // assign tells the owner of new partitions. What it must ask Kafka for is asked here and not in the group's callback;
 // partitions that were taken away meanwhile are not told of.
-func (m *member) assign(ctx context.Context) error {
+func (m *member) announceLoop(ctx context.Context) error {
 	looked := false // the group was seen to count into one database
 	for {
 		select {
@@ -143,15 +143,15 @@ func (m *member) assign(ctx context.Context) error {
 			return nil
 		}
 		m.mu.Lock()
-		n := len(m.ours)
-		pending, stale := m.pending(), m.stale
-		m.stale = false
+		n := len(m.owned)
+		pending, stale := m.pending(), m.topicStale
+		m.topicStale = false
 		m.mu.Unlock()
 		if n > 0 && len(pending) == 0 && !stale {
 			continue
 		}
 		if !looked { // nothing is claimed before
-			if err := m.s.alone(ctx, m.cl); err != nil {
+			if err := m.s.requireSoleDatabase(ctx, m.cl); err != nil {
 				if ctx.Err() != nil {
 					return nil
 				}
@@ -163,7 +163,7 @@ func (m *member) assign(ctx context.Context) error {
 		err := retry(ctx, m.s.log, "The topic's offsets cannot be read, trying again", &m.s.dials, func(ctx context.Context) error {
 			var err error
 			topic, err = m.s.topic(ctx, m.adm)
-			m.s.denial.saw("reading the offsets of topic "+m.s.cfg.Topic, err)
+			m.s.denial.note("reading the offsets of topic "+m.s.cfg.Topic, err)
 			if err == nil && len(pending) > 0 && int(slices.Max(pending)) >= len(topic.Starts) {
 				err = fmt.Errorf("partition %d is assigned, but the topic's metadata has %d partitions", slices.Max(pending), len(topic.Starts))
 			}
@@ -175,19 +175,19 @@ func (m *member) assign(ctx context.Context) error {
 			}
 			return err
 		}
-		m.tell.Lock()
+		m.announcing.Lock()
 		m.mu.Lock()
 		fresh := slices.DeleteFunc(m.pending(), func(p int32) bool { return !slices.Contains(pending, p) })
 		left := len(m.pending()) - len(fresh)
 		for _, p := range fresh {
-			m.told[p] = true
+			m.announced[p] = true
 		}
 		m.mu.Unlock()
 		if len(fresh) > 0 || n == 0 {
 			m.s.log.Info("Partitions are assigned", "partitions", fresh, "of", len(topic.Starts))
 		}
-		m.owner.Assigned(topic, fresh)
-		m.tell.Unlock()
+		m.listener.Assigned(topic, fresh)
+		m.announcing.Unlock()
 		if left > 0 {
 			select {
 			case m.wake <- struct{}{}:
@@ -199,9 +199,9 @@ func (m *member) assign(ctx context.Context) error {
 
 // doubt has the owner told anew what the topic is: a claim that is made when a person has put things right must not be
 // held against the id of a topic that was deleted long ago (P4).
-func (m *member) doubt() {
+func (m *member) invalidateTopic() {
 	m.mu.Lock()
-	m.stale = true
+	m.topicStale = true
 	m.mu.Unlock()
 	select {
 	case m.wake <- struct{}{}:
@@ -212,8 +212,8 @@ func (m *member) doubt() {
 // pending is the partitions that are ours and that the owner does not know, in order. m.mu is held.
 func (m *member) pending() []int32 {
 	var ps []int32
-	for p := range m.ours {
-		if !m.told[p] {
+	for p := range m.owned {
+		if !m.announced[p] {
 			ps = append(ps, p)
 		}
 	}
@@ -275,7 +275,7 @@ func (m *member) watch(ctx context.Context) error {
 			return fmt.Errorf("BUG: the group's client has a fetch position and read %d records", n)
 		}
 		fetches.EachError(func(_ string, _ int32, err error) {
-			m.s.denial.saw("group "+m.s.group, err)
+			m.s.denial.note("group "+m.s.group, err)
 			err = m.s.dials.explain(err)
 			if now := time.Now(); now.Sub(logged) >= 10*time.Second {
 				m.s.log.Warn("The group cannot be joined or kept, trying again", "err", err)
@@ -293,13 +293,13 @@ func (m *member) confirm(ctx context.Context, partitions []checkpoint.Partition)
 	err := retry(ctx, m.s.log, "The group does not say whether partitions are still ours, asking again", &m.s.dials, func(ctx context.Context) error {
 		denied := 0
 		for {
-			got, word, err := m.ask(ctx, partitions)
+			got, result, err := m.heartbeat(ctx, partitions)
 			switch {
 			case err != nil:
 				return err
-			case word == denies:
+			case result == heartbeatDenied:
 				denied++
-			case word == answers:
+			case result == heartbeatConfirmed:
 				ours = got
 				return nil
 			default:
@@ -318,58 +318,58 @@ func (m *member) confirm(ctx context.Context, partitions []checkpoint.Partition)
 }
 
 // word is what one heartbeat comes to.
-type word uint8
+type heartbeatResult uint8
 
 const (
-	answers word = iota // the partitions returned are ours
-	unsure              // the answer belongs to an assignment that has passed, or there is none yet
-	denies              // the group does not know this member and generation
+	heartbeatConfirmed    heartbeatResult = iota // the partitions returned are ours
+	heartbeatInconclusive                        // the answer belongs to an assignment that has passed, or there is none yet
+	heartbeatDenied                              // the group does not know this member and generation
 )
 
 // ask is one heartbeat. A denial alone proves nothing: between the end of a rebalance on the broker and its word to our
 // client, our generation is an old one. So after a denial it waits for the client to learn of a change; a client that
 // learns of none, and is denied again, is out.
-func (m *member) ask(ctx context.Context, partitions []checkpoint.Partition) (ours []checkpoint.Partition, w word, err error) {
+func (m *member) heartbeat(ctx context.Context, partitions []checkpoint.Partition) (ours []checkpoint.Partition, result heartbeatResult, err error) {
 	id, generation := m.cl.GroupMetadata()
 	m.mu.Lock()
 	changed := m.changed
 	for _, p := range partitions {
-		if m.ours[p.ID] && p.Topic == m.s.cfg.Topic {
+		if m.owned[p.ID] && p.Topic == m.s.cfg.Topic {
 			ours = append(ours, p)
 		}
 	}
 	m.mu.Unlock()
 	if len(ours) == 0 {
-		return nil, answers, nil
+		return nil, heartbeatConfirmed, nil
 	}
 	req := kmsg.NewPtrHeartbeatRequest()
 	req.Group, req.MemberID, req.Generation = m.s.group, id, generation
 	resp, err := req.RequestWith(ctx, m.cl)
 	if err != nil {
-		return nil, unsure, fmt.Errorf("send a heartbeat: %w", err)
+		return nil, heartbeatInconclusive, fmt.Errorf("send a heartbeat: %w", err)
 	}
 	err = kerr.ErrorForCode(resp.ErrorCode)
 	switch {
 	case err == nil && isClosed(changed):
-		return nil, unsure, nil
+		return nil, heartbeatInconclusive, nil
 	case err == nil:
-		return ours, answers, nil
+		return ours, heartbeatConfirmed, nil
 	case errors.Is(err, kerr.RebalanceInProgress):
-		return nil, unsure, m.await(ctx, changed)
+		return nil, heartbeatInconclusive, m.awaitChange(ctx, changed)
 	case errors.Is(err, kerr.UnknownMemberID), errors.Is(err, kerr.IllegalGeneration), errors.Is(err, kerr.FencedInstanceID), errors.Is(err, kerr.GroupIDNotFound):
-		if err := m.await(ctx, changed); err != nil {
-			return nil, unsure, err
+		if err := m.awaitChange(ctx, changed); err != nil {
+			return nil, heartbeatInconclusive, err
 		}
 		if id2, generation2 := m.cl.GroupMetadata(); id2 != id || generation2 != generation || isClosed(changed) {
-			return nil, unsure, nil
+			return nil, heartbeatInconclusive, nil
 		}
-		return nil, denies, nil
+		return nil, heartbeatDenied, nil
 	}
-	return nil, unsure, fmt.Errorf("heartbeat: %w", err)
+	return nil, heartbeatInconclusive, fmt.Errorf("heartbeat: %w", err)
 }
 
 // await waits for the next callback, or two heartbeats, by which the client has learned what the group knows.
-func (m *member) await(ctx context.Context, changed <-chan struct{}) error {
+func (m *member) awaitChange(ctx context.Context, changed <-chan struct{}) error {
 	timer := time.NewTimer(min(2*m.s.cfg.Heartbeat, 3*time.Second))
 	defer timer.Stop()
 	select {

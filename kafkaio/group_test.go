@@ -145,7 +145,7 @@ func TestP14_assignmentIsComparedAfter(t *testing.T) {
 	eventually(t, "the assignment", func() bool { return len(o.has()) == 2 })
 	c.ControlKey(int16(kmsg.Heartbeat), func(kmsg.Request) (kmsg.Response, error, bool) {
 		c.DropControl()
-		o.src.member.revoked([]int32{0}, false)
+		o.src.member.onRevoked([]int32{0}, false)
 		return nil, nil, false
 	})
 	got, err := o.src.Confirm(t.Context(), all(2))

@@ -100,13 +100,13 @@ func cutText(b []byte, magic string) (text string, rest []byte, ok bool) {
 }
 
 // identified is a balancer whose members say which database they count into. Balancers of older releases pass over it.
-type identified struct {
+type identityBalancer struct {
 	kgo.GroupBalancer
 	own Identity
 }
 
 // JoinGroupMetadata adds the identity to the balancer's own metadata.
-func (b identified) JoinGroupMetadata(topics []string, current map[string][]int32, generation int32) []byte {
+func (b identityBalancer) JoinGroupMetadata(topics []string, current map[string][]int32, generation int32) []byte {
 	raw := b.GroupBalancer.JoinGroupMetadata(topics, current, generation)
 	var meta kmsg.ConsumerMemberMetadata
 	if b.own.ID == [16]byte{} || meta.ReadFrom(raw) != nil {
@@ -166,8 +166,8 @@ func groupMembers(ctx context.Context, cl *kgo.Client, group string) (found []Id
 	return found, true, nil
 }
 
-// refuseForeign is the refusal of a group in which others count into another database, or nil.
-func refuseForeign(group string, own Identity, members []Identity) error {
+// foreignDatabaseError is the refusal of a group in which others count into another database, or nil.
+func foreignDatabaseError(group string, own Identity, members []Identity) error {
 	var others []string
 	for _, m := range members {
 		if m.ID != own.ID {
@@ -187,7 +187,7 @@ func refuseForeign(group string, own Identity, members []Identity) error {
 
 // alone looks at the group until it is stable and returns a refusal where it counts into another database, too. A group
 // that does not become stable before ctx ends gives ctx's error.
-func (s *Source) alone(ctx context.Context, cl *kgo.Client) error {
+func (s *Source) requireSoleDatabase(ctx context.Context, cl *kgo.Client) error {
 	if s.own.ID == [16]byte{} {
 		return nil
 	}
@@ -199,28 +199,28 @@ func (s *Source) alone(ctx context.Context, cl *kgo.Client) error {
 		if !stable {
 			return errors.New("the group is rebalancing")
 		}
-		if err := refuseForeign(s.group, s.own, members); err != nil {
+		if err := foreignDatabaseError(s.group, s.own, members); err != nil {
 			return permanent{err}
 		}
 		return nil
 	})
 }
 
-// aloneBefore is alone before the group is joined, so that a process that will be refused disturbs no assignment. A
+// requireSoleDatabaseBeforeJoin is alone before the group is joined, so that a process that will be refused disturbs no assignment. A
 // group that is not stable for some seconds is joined all the same, because nothing is claimed before alone was asked.
-func (s *Source) aloneBefore(ctx context.Context, cl *kgo.Client) error {
+func (s *Source) requireSoleDatabaseBeforeJoin(ctx context.Context, cl *kgo.Client) error {
 	limited, cancel := context.WithTimeout(ctx, min(s.cfg.SessionTimeout, adminWait))
 	defer cancel()
-	err := s.alone(limited, cl)
+	err := s.requireSoleDatabase(limited, cl)
 	if errors.Is(err, checkpoint.ErrRefused) {
 		return err
 	}
 	return nil
 }
 
-// watchForeign looks at the group while this process is a member: a process that the refusal at start does not stop, of
+// watchGroup looks at the group while this process is a member: a process that the refusal at start does not stop, of
 // another build say, is an alarm. It stops nothing, since this process was there first.
-func (s *Source) watchForeign(ctx context.Context, cl *kgo.Client) {
+func (s *Source) watchGroup(ctx context.Context, cl *kgo.Client) {
 	if s.own.ID == [16]byte{} {
 		return
 	}
@@ -239,14 +239,14 @@ func (s *Source) watchForeign(ctx context.Context, cl *kgo.Client) {
 		if err != nil || !stable {
 			continue
 		}
-		s.sawMembers(members, aliases)
+		s.checkMembers(members, aliases)
 	}
 }
 
-// sawMembers compares the members with this process. aliases are the addresses and servers that were reported before.
+// checkMembers compares the members with this process. aliases are the addresses and servers that were reported before.
 // Members on two servers with one identity are reported and never refused: after a failover, those that started before
 // it still say the old server.
-func (s *Source) sawMembers(members []Identity, aliases map[string]bool) {
+func (s *Source) checkMembers(members []Identity, aliases map[string]bool) {
 	foreign := 0
 	for _, m := range members {
 		switch {
@@ -265,7 +265,7 @@ func (s *Source) sawMembers(members []Identity, aliases map[string]bool) {
 		}
 	}
 	s.met.foreign.Set(float64(foreign))
-	err := refuseForeign(s.group, s.own, members)
+	err := foreignDatabaseError(s.group, s.own, members)
 	if err == nil {
 		s.foreign.Store(nil)
 		return
@@ -299,5 +299,5 @@ func CheckGroup(ctx context.Context, cfg Config, group string, own Identity, log
 	if err != nil {
 		return nil, err
 	}
-	return members, refuseForeign(group, own, members)
+	return members, foreignDatabaseError(group, own, members)
 }

@@ -166,7 +166,7 @@ func TestP1_runningMemberAlarmsAboutAnotherDatabase(t *testing.T) {
 	eventually(t, "all partitions", func() bool { return len(a.has()) == 2 })
 	cl := client(t, c, kgo.ConsumerGroup("job"), kgo.ConsumeTopics("logs"), kgo.DisableAutoCommit(),
 		kgo.HeartbeatInterval(testConfig(c).Heartbeat),
-		kgo.Balancers(identified{kgo.CooperativeStickyBalancer(), identity(2, "staging:3306/stats")}))
+		kgo.Balancers(identityBalancer{kgo.CooperativeStickyBalancer(), identity(2, "staging:3306/stats")}))
 	polled := make(chan struct{})
 	go func() {
 		defer close(polled)
@@ -210,7 +210,7 @@ func TestP1_aCopiedDatabaseIsReported(t *testing.T) {
 		{at("proxy:3306/stats", ""), "at another address"}, // of an earlier release
 	} {
 		text.Reset()
-		s.sawMembers([]Identity{c.member}, aliases)
+		s.checkMembers([]Identity{c.member}, aliases)
 		if got := text.String(); c.want == "" && got != "" || !strings.Contains(got, c.want) || strings.Contains(got, "\x1b") {
 			t.Errorf("%v %q: got %q, expected %q", c.member, c.member.Server, got, c.want)
 		}
@@ -218,7 +218,7 @@ func TestP1_aCopiedDatabaseIsReported(t *testing.T) {
 			t.Errorf("%v: got %v, expected no refusal", c.member, err)
 		}
 	}
-	if err := refuseForeign("job", s.own, []Identity{at("x", "db2:3306 u2")}); err != nil {
+	if err := foreignDatabaseError("job", s.own, []Identity{at("x", "db2:3306 u2")}); err != nil {
 		t.Errorf("got %v, expected no refusal: it may be a failover", err)
 	}
 }

@@ -26,8 +26,8 @@ func (l Lag) Records() int64 { return max(l.End-l.Next, 0) }
 func (s *Source) Lag() []Lag {
 	s.lags.mu.Lock()
 	defer s.lags.mu.Unlock()
-	all := make([]Lag, 0, len(s.lags.parts))
-	for id, l := range s.lags.parts {
+	all := make([]Lag, 0, len(s.lags.partitions))
+	for id, l := range s.lags.partitions {
 		l.Partition = checkpoint.Partition{Topic: s.cfg.Topic, ID: id}
 		all = append(all, l)
 	}
@@ -36,37 +36,37 @@ func (s *Source) Lag() []Lag {
 }
 
 type lags struct {
-	mu    sync.Mutex
-	parts map[int32]Lag
+	mu         sync.Mutex
+	partitions map[int32]Lag
 }
 
 func (l *lags) position(partition int32, next int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.parts == nil {
-		l.parts = make(map[int32]Lag)
+	if l.partitions == nil {
+		l.partitions = make(map[int32]Lag)
 	}
-	at, ok := l.parts[partition]
+	at, ok := l.partitions[partition]
 	if !ok {
 		at.End = -1
 	}
 	at.Next = next
-	l.parts[partition] = at
+	l.partitions[partition] = at
 }
 
 func (l *lags) end(partition int32, end int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if at, ok := l.parts[partition]; ok {
+	if at, ok := l.partitions[partition]; ok {
 		at.End = max(at.End, end)
-		l.parts[partition] = at
+		l.partitions[partition] = at
 	}
 }
 
 func (l *lags) forget(partition int32) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.parts, partition)
+	delete(l.partitions, partition)
 }
 
 // watchLag asks for the ends of all logs every Config.LagInterval, since a paused partition's fetches say nothing, and
@@ -102,7 +102,7 @@ func (s *Source) watchLag(ctx context.Context, adm *kadm.Client) error {
 				s.met.lag.WithLabelValues(label).Set(float64(l.Records()))
 			}
 			if l.Records() > 0 {
-				s.inbox.put(func(f *fetcher) { f.tail(l) })
+				s.inbox.put(func(f *fetcher) { f.checkTail(l) })
 			}
 		}
 	}
@@ -118,10 +118,10 @@ func (s *Source) watchTopic(ctx context.Context, adm *kadm.Client) {
 	}
 	id, _ := topicID(meta, td)
 	s.inbox.put(func(f *fetcher) {
-		for _, p := range f.parts {
+		for _, p := range f.partitions {
 			if p.topicID != (checkpoint.TopicID{}) && p.topicID != id && p.state != stopped && p.state != checking {
-				p.abandon()
-				f.withdraw(p)
+				p.cancelAsync()
+				f.removeFromClient(p)
 				f.check(p, nil)
 			}
 		}

@@ -33,26 +33,26 @@ const electionPause = 500 * time.Millisecond
 // CheckLeaders asks each broker that leads a partition of use's topics, at the address that it advertises, and names those
 // that do not reply as a leader does. A bootstrap broker may be reachable where these are not.
 func CheckLeaders(ctx context.Context, cfg Config, use Use, log *slog.Logger) ([]string, error) {
-	return askOnce(ctx, cfg, use, log, func(a *asker, meta *kmsg.MetadataResponse) ([]string, error) {
-		l, err := a.leaders(ctx, meta)
-		return slices.Concat(l.lost, l.deadLost, l.vacant), err
+	return probeOnce(ctx, cfg, use, log, func(a *prober, meta *kmsg.MetadataResponse) ([]string, error) {
+		l, err := a.checkLeaders(ctx, meta)
+		return slices.Concat(l.unreachable, l.deadUnreachable, l.leaderless), err
 	})
 }
 
 // leaders is what is wrong with the leaders of our partitions.
 type leaders struct {
-	asked    int      // how many brokers lead partitions of ours
-	lost     []string // brokers that cannot be reached, or do not lead what Kafka says
-	deadLost []string // the same where only partitions of the dead-letter topic are concerned
-	vacant   []string // topics with partitions that have no leader
+	asked           int      // how many brokers lead partitions of ours
+	unreachable     []string // brokers that cannot be reached, or do not lead what Kafka says
+	deadUnreachable []string // the same where only partitions of the dead-letter topic are concerned
+	leaderless      []string // topics with partitions that have no leader
 }
 
 // leader is a broker and the partitions of ours that it leads.
 type leader struct {
-	id      int32
-	address string
-	twin    string             // says which other broker advertises the same address
-	leads   map[string][]int32 // by topic
+	id            int32
+	address       string
+	sharedAddress string             // says which other broker advertises the same address
+	leads         map[string][]int32 // by topic
 }
 
 // errNotLeader says that a broker replied and does not lead all of what it should.
@@ -62,11 +62,11 @@ var errNotLeader = errors.New("it says that it does not lead them; is this the a
 var errNotDeadLeader = fmt.Errorf("of the dead-letter topic: %w", errNotLeader)
 
 // leaders asks the leaders that look was told of.
-func (a *asker) leaders(ctx context.Context, meta *kmsg.MetadataResponse) (leaders, error) {
+func (a *prober) checkLeaders(ctx context.Context, meta *kmsg.MetadataResponse) (leaders, error) {
 	for again := false; ; again = true {
 		var found leaders
 		var all []leader
-		all, found.vacant = leading(meta)
+		all, found.leaderless = leading(meta)
 		found.asked = len(all)
 		var mu sync.Mutex
 		var g errgroup.Group
@@ -74,15 +74,15 @@ func (a *asker) leaders(ctx context.Context, meta *kmsg.MetadataResponse) (leade
 		elected := false
 		for _, l := range all {
 			g.Go(func() error {
-				err := a.ask(ctx, l)
+				err := a.askLeader(ctx, l)
 				mu.Lock()
 				defer mu.Unlock()
 				if err != nil {
-					lost := &found.lost
+					lost := &found.unreachable
 					if l.leads[a.cfg.Topic] == nil || errors.Is(err, errNotDeadLeader) {
-						lost = &found.deadLost
+						lost = &found.deadUnreachable
 					}
-					*lost = append(*lost, fmt.Sprintf("broker %d, which leads %s, at its advertised address %s%s: %v", l.id, l.names(), l.address, l.twin, err))
+					*lost = append(*lost, fmt.Sprintf("broker %d, which leads %s, at its advertised address %s%s: %v", l.id, l.names(), l.address, l.sharedAddress, err))
 				}
 				elected = elected || errors.Is(err, errNotLeader)
 				return nil
@@ -95,22 +95,22 @@ func (a *asker) leaders(ctx context.Context, meta *kmsg.MetadataResponse) (leade
 		if elected && !again {
 			err := pause(ctx, electionPause)
 			if err == nil {
-				meta, err = a.look(ctx)
+				meta, err = a.metadata(ctx)
 			}
 			if err != nil {
 				return found, err
 			}
 			continue
 		}
-		slices.Sort(found.lost)
-		slices.Sort(found.deadLost)
+		slices.Sort(found.unreachable)
+		slices.Sort(found.deadUnreachable)
 		return found, nil
 	}
 }
 
 // leading is the leaders of all partitions of ours, and which topics have partitions without one. Topics that are missing
 // or that we may not see have none.
-func leading(meta *kmsg.MetadataResponse) (all []leader, vacant []string) {
+func leading(meta *kmsg.MetadataResponse) (all []leader, leaderless []string) {
 	byID := map[int32]leader{}
 	for _, t := range meta.Topics {
 		var without []int32
@@ -129,7 +129,7 @@ func leading(meta *kmsg.MetadataResponse) (all []leader, vacant []string) {
 				}
 				for _, b := range meta.Brokers {
 					if b.NodeID != p.Leader && addressOf(b.Host, b.Port) == l.address {
-						l.twin = fmt.Sprintf(", which broker %d advertises as well", b.NodeID)
+						l.sharedAddress = fmt.Sprintf(", which broker %d advertises as well", b.NodeID)
 					}
 				}
 				byID[p.Leader] = l
@@ -137,10 +137,10 @@ func leading(meta *kmsg.MetadataResponse) (all []leader, vacant []string) {
 			l.leads[*t.Topic] = append(l.leads[*t.Topic], p.Partition)
 		}
 		if without != nil {
-			vacant = append(vacant, fmt.Sprintf("%s of topic %s: no broker leads it now", numbers(without), *t.Topic))
+			leaderless = append(leaderless, fmt.Sprintf("%s of topic %s: no broker leads it now", numbers(without), *t.Topic))
 		}
 	}
-	return slices.SortedFunc(maps.Values(byID), func(a, b leader) int { return cmp.Compare(a.id, b.id) }), vacant
+	return slices.SortedFunc(maps.Values(byID), func(a, b leader) int { return cmp.Compare(a.id, b.id) }), leaderless
 }
 
 func addressOf(host string, port int32) string {
@@ -150,7 +150,7 @@ func addressOf(host string, port int32) string {
 // ask asks a leader for the ends of its partitions. It does so with a client that knows the leader's address alone: one
 // that knows the cluster lets go of all its brokers when one of them is found at another's address (KIP-1242), and the
 // questions to the others fail with it.
-func (a *asker) ask(ctx context.Context, l leader) error {
+func (a *prober) askLeader(ctx context.Context, l leader) error {
 	if l.address == "" {
 		return errors.New("it is not among the cluster's brokers")
 	}

@@ -17,37 +17,37 @@ import (
 )
 
 // look has the offsets of r looked at with a raw fetch, while the fetching client waits. What it shows to hold no
-// record is explained; the rest is judged by handOn.
-func (f *fetcher) look(p *part, r checkpoint.Range) {
-	p.state = looking
-	f.cl.PauseFetchPartitions(p.tp())
-	c := p.claim()
-	f.beside(p, func(ctx context.Context) func(*fetcher, *part) {
+// record is explained; the rest is judged by deliver.
+func (f *fetcher) look(p *partition, r checkpoint.Range) {
+	p.state = scanning
+	f.cl.PauseFetchPartitions(p.topicPartitions())
+	c := p.stored()
+	f.beside(p, func(ctx context.Context) func(*fetcher, *partition) {
 		var empty []checkpoint.Range
 		err := retry(ctx, f.s.log.With("partition", p.ID), "Missing offsets cannot be looked into, trying again", &f.s.dials, func(ctx context.Context) error {
 			var err error
 			empty, _, err = f.s.look(ctx, f.cl, f.adm, c, r, false)
 			if err != nil {
-				f.s.met.looks.WithLabelValues("error").Inc()
+				f.s.met.scans.WithLabelValues("error").Inc()
 			}
 			return err
 		})
-		return func(f *fetcher, p *part) {
+		return func(f *fetcher, p *partition) {
 			p.state = fetching
 			if !p.paused {
-				f.cl.ResumeFetchPartitions(p.tp())
+				f.cl.ResumeFetchPartitions(p.topicPartitions())
 			}
 			if err != nil {
-				f.s.met.looks.WithLabelValues("stopped").Inc()
+				f.s.met.scans.WithLabelValues("stopped").Inc()
 				f.stop(p, err)
 				return
 			}
 			p.explained, p.explainedTo = empty, r.Next
-			f.handOn(p)
+			f.deliver(p)
 			if p.state == stopped {
-				f.s.met.looks.WithLabelValues("stopped").Inc()
+				f.s.met.scans.WithLabelValues("stopped").Inc()
 			} else {
-				f.s.met.looks.WithLabelValues("gaps").Inc()
+				f.s.met.scans.WithLabelValues("gaps").Inc()
 			}
 		}
 	})
@@ -56,8 +56,8 @@ func (f *fetcher) look(p *part, r checkpoint.Range) {
 // tail is told every Config.LagInterval that the log goes on behind what was handed on. Where nothing has come since
 // the last time, the offsets that follow are looked at: markers and aborted batches at the end of a log must not leave
 // lag for ever. Those that hold no record are handed on as gaps, and the client is set behind them.
-func (f *fetcher) tail(l Lag) {
-	p := f.parts[l.ID]
+func (f *fetcher) checkTail(l Lag) {
+	p := f.partitions[l.ID]
 	if p == nil || p.state != fetching || p.paused || p.next != l.Next || p.cancel != nil {
 		return
 	}
@@ -66,10 +66,10 @@ func (f *fetcher) tail(l Lag) {
 		return
 	}
 	f.nudge()
-	c, r := p.claim(), checkpoint.Range{Partition: p.Partition, First: l.Next, Next: l.End}
-	f.beside(p, func(ctx context.Context) func(*fetcher, *part) {
+	c, r := p.stored(), checkpoint.Range{Partition: p.Partition, First: l.Next, Next: l.End}
+	f.beside(p, func(ctx context.Context) func(*fetcher, *partition) {
 		empty, epoch, err := f.s.look(ctx, f.cl, f.adm, c, r, true)
-		return func(f *fetcher, p *part) {
+		return func(f *fetcher, p *partition) {
 			if err != nil || p.state != fetching || p.next != r.First || !covered(empty, checkpoint.Range{First: r.First, Next: r.First + 1}) {
 				return
 			}
@@ -79,26 +79,26 @@ func (f *fetcher) tail(l Lag) {
 					to = e.Next
 				}
 			}
-			f.pass(p, to, epoch)
+			f.skipGap(p, to, epoch)
 		}
 	})
 }
 
 // pass hands on [p.next, to) as a gap and has the client go on behind it. epoch is that of the gap's last batch: with an
 // older one the next claim would find the offset past the epoch's end.
-func (f *fetcher) pass(p *part, to int64, epoch int32) {
+func (f *fetcher) skipGap(p *partition, to int64, epoch int32) {
 	gap := checkpoint.Range{Partition: p.Partition, First: p.next, Next: to}
 	p.next, p.leaderEpoch = to, max(p.leaderEpoch, epoch)
-	if p.seen {
+	if p.hasCursor {
 		f.cl.SetOffsets(map[string]map[int32]kgo.EpochOffset{p.Topic: {p.ID: {Epoch: p.leaderEpoch, Offset: to}}})
-		f.stir()
+		f.scheduleNudge()
 	} else {
-		f.withdraw(p)
-		f.begin(p)
+		f.removeFromClient(p)
+		f.startFetching(p)
 	}
 	f.s.lags.position(p.ID, to)
 	f.s.met.gaps.Add(float64(gap.Len()))
-	f.owner.Fetched(batch.Fetched{
+	f.listener.Fetched(batch.Fetched{
 		Range: gap, Session: p.session, LeaderEpoch: p.leaderEpoch, Gaps: []checkpoint.Range{gap},
 	})
 }
@@ -108,7 +108,7 @@ func (f *fetcher) pass(p *part, to int64, epoch int32) {
 // has. Ascending; epoch is the leader epoch of the last batch among them. A tail ends at the first batch that holds
 // records: those are still to be fetched. An error of class ErrRefused says that r is not there any more; others may be
 // tried again.
-func (s *Source) look(ctx context.Context, cl *kgo.Client, adm *kadm.Client, c claim, r checkpoint.Range, tail bool) (empty []checkpoint.Range, epoch int32, err error) {
+func (s *Source) look(ctx context.Context, cl *kgo.Client, adm *kadm.Client, c storedPosition, r checkpoint.Range, tail bool) (empty []checkpoint.Range, epoch int32, err error) {
 	var (
 		txns    = aborted{}
 		compact *bool
@@ -127,7 +127,7 @@ func (s *Source) look(ctx context.Context, cl *kgo.Client, adm *kadm.Client, c c
 			return nil, -1, err
 		}
 		if resp.LogStartOffset > r.First {
-			return nil, -1, permanent{c.refuse(hintGone, "records %d..%d are gone, the log begins at %d", r.First, resp.LogStartOffset-1, resp.LogStartOffset)}
+			return nil, -1, permanent{c.refused(hintGone, "records %d..%d are gone, the log begins at %d", r.First, resp.LogStartOffset-1, resp.LogStartOffset)}
 		}
 		for _, t := range resp.AbortedTransactions {
 			txns.add(t.ProducerID, t.FirstOffset)
@@ -136,7 +136,7 @@ func (s *Source) look(ctx context.Context, cl *kgo.Client, adm *kadm.Client, c c
 		for in := resp.RecordBatches; at < r.Next; {
 			h, rest, ok, err := nextBatch(in)
 			if err != nil {
-				return nil, -1, permanent{c.refuse(hintBroken, "look at offset %d: %w", at, err)}
+				return nil, -1, permanent{c.refused(hintBroken, "look at offset %d: %w", at, err)}
 			}
 			if !ok {
 				break
@@ -180,7 +180,7 @@ func (s *Source) look(ctx context.Context, cl *kgo.Client, adm *kadm.Client, c c
 }
 
 // holes reports the offsets of h that none of its records has.
-func holes(resp *kmsg.FetchResponseTopicPartition, c claim, h batchHead, seen func(first, next int64)) {
+func holes(resp *kmsg.FetchResponseTopicPartition, c storedPosition, h batchHead, seen func(first, next int64)) {
 	opts := kgo.ProcessFetchPartitionOpts{KeepControlRecords: true, Offset: h.first, Topic: c.Topic, Partition: c.ID}
 	fp, _ := kgo.ProcessFetchPartition(opts, resp, kgo.DefaultDecompressor(), nil)
 	at := h.first
@@ -209,7 +209,7 @@ func (s *Source) compacted(ctx context.Context, adm *kadm.Client) bool {
 }
 
 // rawFetch asks the partition's leader for what stands from offset on, with read_committed and without a session.
-func rawFetch(ctx context.Context, cl *kgo.Client, c claim, offset int64, maxBytes int32) (*kmsg.FetchResponseTopicPartition, error) {
+func rawFetch(ctx context.Context, cl *kgo.Client, c storedPosition, offset int64, maxBytes int32) (*kmsg.FetchResponseTopicPartition, error) {
 	ctx, cancel := context.WithTimeout(ctx, adminWait)
 	defer cancel()
 	leader, _, err := cl.PartitionLeader(c.Topic, c.ID)
@@ -248,7 +248,7 @@ func rawFetch(ctx context.Context, cl *kgo.Client, c claim, offset int64, maxByt
 			case err == nil:
 				return rp, nil
 			case errors.Is(err, kerr.OffsetOutOfRange):
-				return nil, permanent{c.refuse(hintGone, "offset %d is not in the log any more, which begins at %d", offset, rp.LogStartOffset)}
+				return nil, permanent{c.refused(hintGone, "offset %d is not in the log any more, which begins at %d", offset, rp.LogStartOffset)}
 			}
 			cl.ForceMetadataRefresh()
 			return nil, fmt.Errorf("look at offset %d of %s: %w", offset, c.Partition, err)

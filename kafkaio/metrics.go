@@ -8,8 +8,8 @@ type produceMetrics struct {
 	bytes      prometheus.Counter
 	seconds    prometheus.Histogram
 	dropped    *prometheus.CounterVec // by reason: gone, expired
-	refused    *prometheus.CounterVec // requests that got no OK, by reason: kafka, closed
-	alone      prometheus.Counter
+	failed     *prometheus.CounterVec // requests that got no OK, by reason: kafka, closed
+	single     prometheus.Counter
 	dead       *prometheus.CounterVec // by reason: size and content are Kafka's, the others a receiver's limits
 	unanswered prometheus.Gauge
 	limit      prometheus.Gauge
@@ -22,8 +22,8 @@ func newProduceMetrics(reg prometheus.Registerer) *produceMetrics {
 		bytes:      prometheus.NewCounter(prometheus.CounterOpts{Name: "etl_produce_bytes_total", Help: "Bytes of keys, values and headers of requests whose records are all acknowledged, before compression."}),
 		seconds:    prometheus.NewHistogram(prometheus.HistogramOpts{Name: "etl_produce_seconds", Help: "Time from giving a request's records to Kafka's client to their last word.", Buckets: prometheus.ExponentialBuckets(0.001, 2.5, 12)}),
 		dropped:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "etl_produce_dropped_requests_total", Help: "Requests dropped before anything of them was produced."}, []string{"reason"}),
-		refused:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "etl_produce_failed_requests_total", Help: "Requests of which Kafka did not take every record; they get no OK."}, []string{"reason"}),
-		alone:      prometheus.NewCounter(prometheus.CounterOpts{Name: "etl_produce_alone_records_total", Help: "Records produced a second time, each alone, because Kafka refused their batch for its content."}),
+		failed:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "etl_produce_failed_requests_total", Help: "Requests of which Kafka did not take every record; they get no OK."}, []string{"reason"}),
+		single:     prometheus.NewCounter(prometheus.CounterOpts{Name: "etl_produce_alone_records_total", Help: "Records produced a second time, each alone, because Kafka refused their batch for its content."}),
 		dead:       prometheus.NewCounterVec(prometheus.CounterOpts{Name: "etl_produce_dead_records_total", Help: "Records written to the dead-letter topic."}, []string{"reason"}),
 		unanswered: prometheus.NewGauge(prometheus.GaugeOpts{Name: "etl_produce_unanswered_records", Help: "Records of unanswered requests that have no final word from Kafka; while above 0 nothing more is produced."}),
 		limit:      prometheus.NewGauge(prometheus.GaugeOpts{Name: "etl_produce_limit_bytes", Help: "The topic's max.message.bytes as last read."}),
@@ -33,13 +33,13 @@ func newProduceMetrics(reg prometheus.Registerer) *produceMetrics {
 		m.dropped.WithLabelValues(r)
 	}
 	for _, r := range []string{"kafka", "closed"} {
-		m.refused.WithLabelValues(r)
+		m.failed.WithLabelValues(r)
 	}
 	for _, r := range []string{"size", "content", "headers", "header_bytes", "body_bytes", "gzip"} {
 		m.dead.WithLabelValues(r)
 	}
 	if reg != nil {
-		reg.MustRegister(m.records, m.bytes, m.seconds, m.dropped, m.refused, m.alone, m.dead, m.unanswered, m.limit, m.dataLoss)
+		reg.MustRegister(m.records, m.bytes, m.seconds, m.dropped, m.failed, m.single, m.dead, m.unanswered, m.limit, m.dataLoss)
 	}
 	return m
 }
@@ -50,7 +50,7 @@ type consumeMetrics struct {
 	bytes    prometheus.Counter
 	gaps     prometheus.Counter
 	stale    prometheus.Counter
-	looks    *prometheus.CounterVec // by outcome: gaps, stopped, error
+	scans    *prometheus.CounterVec // by outcome: gaps, stopped, error
 	stops    prometheus.Counter
 	groups   *prometheus.CounterVec // by kind: assigned, revoked, lost
 	owned    prometheus.Gauge
@@ -67,7 +67,7 @@ func newConsumeMetrics(reg prometheus.Registerer) *consumeMetrics {
 		bytes:    prometheus.NewCounter(prometheus.CounterOpts{Name: "etl_consume_bytes_total", Help: "Bytes of keys, values and headers of records handed on."}),
 		gaps:     prometheus.NewCounter(prometheus.CounterOpts{Name: "etl_consume_gaps_total", Help: "Offsets seen to hold no record: control records, aborted transactions, compaction."}),
 		stale:    prometheus.NewCounter(prometheus.CounterOpts{Name: "etl_consume_stale_records_total", Help: "Records dropped because their partition was positioned anew or taken away."}),
-		looks:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "etl_consume_looks_total", Help: "Raw fetches made to learn why offsets are missing."}, []string{"outcome"}),
+		scans:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "etl_consume_looks_total", Help: "Raw fetches made to learn why offsets are missing."}, []string{"outcome"}),
 		stops:    prometheus.NewCounter(prometheus.CounterOpts{Name: "etl_consume_stops_total", Help: "Partitions stopped to protect the data."}),
 		groups:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "etl_consume_group_partitions_total", Help: "Partitions given and taken by the group."}, []string{"kind"}),
 		owned:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "etl_consume_owned_partitions", Help: "Partitions that the group gives this process."}),
@@ -77,13 +77,13 @@ func newConsumeMetrics(reg prometheus.Registerer) *consumeMetrics {
 		end:      prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "etl_consume_end_offset", Help: "The end of the log that readers of committed records may see."}, partition),
 	}
 	for _, o := range []string{"gaps", "stopped", "error"} {
-		m.looks.WithLabelValues(o)
+		m.scans.WithLabelValues(o)
 	}
 	for _, k := range []string{"assigned", "revoked", "lost"} {
 		m.groups.WithLabelValues(k)
 	}
 	if reg != nil {
-		reg.MustRegister(m.records, m.bytes, m.gaps, m.stale, m.looks, m.stops, m.groups, m.owned, m.foreign, m.lag, m.position, m.end)
+		reg.MustRegister(m.records, m.bytes, m.gaps, m.stale, m.scans, m.stops, m.groups, m.owned, m.foreign, m.lag, m.position, m.end)
 	}
 	return m
 }

@@ -45,7 +45,7 @@ func (r *mirror) run(ctx context.Context, m *member) error {
 		offsets := make(map[int32]kgo.EpochOffset, len(pending))
 		m.mu.Lock()
 		for p, next := range pending {
-			if m.ours[p] {
+			if m.owned[p] {
 				offsets[p] = kgo.EpochOffset{Epoch: -1, Offset: next}
 			}
 		}
@@ -59,7 +59,7 @@ func (r *mirror) run(ctx context.Context, m *member) error {
 				if err == nil {
 					err = firstCommitError(resp)
 				}
-				m.s.denial.saw("committing offsets of group "+m.s.group, err)
+				m.s.denial.note("committing offsets of group "+m.s.group, err)
 				if err != nil && ctx.Err() == nil {
 					m.s.log.Debug("The group's offsets were not mirrored; the next commit does it", "err", err)
 				}

@@ -90,7 +90,7 @@ func (f *finding) refused(denials []*denial, allowed bool) string {
 
 // Run asks until ctx ends.
 func (m *Monitor) Run(ctx context.Context) error {
-	a, err := newAsker(m.cfg, m.use, m.log)
+	a, err := newProber(m.cfg, m.use, m.log)
 	if err != nil {
 		return err
 	}
@@ -105,7 +105,7 @@ func (m *Monitor) Run(ctx context.Context) error {
 		if f.down != "" || f.degraded != "" {
 			// A client that has asked nothing yet asks Config.Brokers: it learns of addresses that were put right, and does
 			// not wait for brokers that do not reply.
-			fresh, err := newAsker(m.cfg, m.use, m.log)
+			fresh, err := newProber(m.cfg, m.use, m.log)
 			if err != nil {
 				return err
 			}
@@ -151,31 +151,31 @@ func (m *Monitor) report(f *finding) {
 	}
 }
 
-func (m *Monitor) round(ctx context.Context, a *asker) *finding {
+func (m *Monitor) round(ctx context.Context, a *prober) *finding {
 	f := &finding{began: time.Now(), missing: -1}
 	for _, d := range slices.Concat(m.denials, m.dead) {
 		if d.since(time.Time{}) != nil {
 			a.hasID = false // perhaps the right to the producer ID was taken away
 		}
 	}
-	meta, err := a.look(ctx)
+	meta, err := a.metadata(ctx)
 	if err != nil {
 		f.down = fmt.Sprintf("Kafka does not reply: %v", a.dials.explain(err))
 		f.unreachable = max(m.leading, 1)
 		return f
 	}
-	l, err := a.leaders(ctx, meta)
+	l, err := a.checkLeaders(ctx, meta)
 	m.leading = l.asked
 	if err != nil { // after an election it was looked again, and Kafka did not reply
-		f.down = strings.Join(append(l.lost, a.dials.explain(err).Error()), "; ")
+		f.down = strings.Join(append(l.unreachable, a.dials.explain(err).Error()), "; ")
 		f.unreachable = max(m.leading, 1)
 		return f
 	}
-	f.unreachable = len(l.lost) + len(l.deadLost)
-	r, err := a.rights(ctx, meta)
+	f.unreachable = len(l.unreachable) + len(l.deadUnreachable)
+	r, err := a.checkRights(ctx, meta)
 	if err != nil {
-		f.down = strings.Join(append(l.lost, a.dials.explain(err).Error()), "; ")
-		f.degraded = strings.Join(append(l.deadLost, l.vacant...), "; ")
+		f.down = strings.Join(append(l.unreachable, a.dials.explain(err).Error()), "; ")
+		f.degraded = strings.Join(append(l.deadUnreachable, l.leaderless...), "; ")
 		return f
 	}
 	f.missing = len(r.missing) + len(r.dead) + len(r.reduced)
@@ -199,10 +199,10 @@ func (m *Monitor) round(ctx context.Context, a *asker) *finding {
 			degraded = append(degraded, a.dials.explain(err).Error())
 		}
 	}
-	f.down = strings.Join(append(down, l.lost...), "; ")
-	f.degraded = strings.Join(slices.Concat(degraded, l.deadLost, l.vacant), "; ")
-	f.allowed = len(r.missing) == 0 && !r.unsaid
-	f.deadAllowed = len(r.dead) == 0 && !r.deadAbsent && r.deadErr == nil && !r.unsaid
+	f.down = strings.Join(append(down, l.unreachable...), "; ")
+	f.degraded = strings.Join(slices.Concat(degraded, l.deadUnreachable, l.leaderless), "; ")
+	f.allowed = len(r.missing) == 0 && !r.unknown
+	f.deadAllowed = len(r.dead) == 0 && !r.deadAbsent && r.deadErr == nil && !r.unknown
 	return f
 }
 

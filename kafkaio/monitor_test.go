@@ -49,7 +49,7 @@ func TestMonitor_asksSoonWhileTroubled(t *testing.T) {
 	fault.Remove()
 	says(t, m, "", "")
 	first := m.last.Load()
-	p.denial.saw("what is produced to topic logs", kerr.TopicAuthorizationFailed)
+	p.denial.note("what is produced to topic logs", kerr.TopicAuthorizationFailed)
 	says(t, m, "", "") // a round after the denial finds that everything is allowed
 	if m.last.Load() == first {
 		t.Error("the monitor did not ask again after a denial")
@@ -84,18 +84,18 @@ func TestAsker_createAtStart(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
 	denied := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.CreateTopics}, Err: kerr.TopicAuthorizationFailed, Count: -1})
-	a, err := newAsker(testConfig(c), Use{Receive: true}, orDiscard(nil))
+	a, err := newProber(testConfig(c), Use{Receive: true}, orDiscard(nil))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer a.close()
 	ask := func() rights {
 		t.Helper()
-		meta, err := a.look(t.Context())
+		meta, err := a.metadata(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		r, err := a.rights(t.Context(), meta)
+		r, err := a.checkRights(t.Context(), meta)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -146,7 +146,7 @@ func TestMonitor_deadLetterDenial(t *testing.T) {
 	m.FollowProducer(p)
 	began := time.Now()
 	m.last.Store(&finding{began: began, allowed: true, deadAllowed: true})
-	p.deadDenial.saw("dead letters to topic logs.dlq", kerr.TopicAuthorizationFailed)
+	p.deadDenial.note("dead letters to topic logs.dlq", kerr.TopicAuthorizationFailed)
 	if down, degraded := m.State(); down != "" || !strings.Contains(degraded, "Kafka refuses dead letters to topic logs.dlq: TOPIC_AUTHORIZATION_FAILED") {
 		t.Errorf("got %q %q", down, degraded)
 	}
@@ -216,7 +216,7 @@ func TestProducer_oneRenewal(t *testing.T) {
 	eventually(t, "all requests are with the client", func() bool {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		return p.inWork == many
+		return p.inFlight == many
 	})
 	close(all)
 	for range many {
@@ -224,7 +224,7 @@ func TestProducer_oneRenewal(t *testing.T) {
 			t.Errorf("got %v, expected a denial", err)
 		}
 	}
-	if got := p.made.Load(); got != 2 {
+	if got := p.clientsMade.Load(); got != 2 {
 		t.Errorf("%d clients were made, expected 2", got)
 	}
 
@@ -237,9 +237,9 @@ func TestProducer_oneRenewal(t *testing.T) {
 		}
 		s.renewAt, s.renewing = time.Now(), true // as while another request replaces it
 		p.mu.Unlock()
-		made := p.made.Load()
+		made := p.clientsMade.Load()
 		p.afterDenial(s, kerr.ClusterAuthorizationFailed)
-		if got := p.made.Load(); got != made {
+		if got := p.clientsMade.Load(); got != made {
 			t.Errorf("%d clients were made while another request made one, expected none", got-made)
 		}
 		p.mu.Lock()

@@ -18,59 +18,59 @@ func (f *fetcher) polled(fetches kgo.Fetches) {
 		for j := range fetches[i].Topics {
 			t := &fetches[i].Topics[j]
 			for k := range t.Partitions {
-				f.partition(t, &t.Partitions[k])
+				f.polledPartition(t, &t.Partitions[k])
 			}
 		}
 	}
 }
 
-func (f *fetcher) partition(t *kgo.FetchTopic, fp *kgo.FetchPartition) {
-	p := f.parts[fp.Partition]
-	if p == nil || t.Topic != p.Topic || (p.state != fetching && p.state != looking) {
+func (f *fetcher) polledPartition(t *kgo.FetchTopic, fp *kgo.FetchPartition) {
+	p := f.partitions[fp.Partition]
+	if p == nil || t.Topic != p.Topic || (p.state != fetching && p.state != scanning) {
 		f.s.met.stale.Add(float64(len(fp.Records)))
 		if p == nil && t.Topic != "" && fp.Err != nil && time.Since(f.logged) >= 10*time.Second {
 			f.logged = time.Now() // of the topic as a whole: the client tries again
-			f.s.denial.saw("fetching topic "+t.Topic, fp.Err)
+			f.s.denial.note("fetching topic "+t.Topic, fp.Err)
 			f.s.log.Warn("The topic cannot be fetched now", "err", fp.Err)
 		}
 		return
 	}
 	if fp.Err != nil {
-		if f.s.denial.saw("fetching topic "+p.Topic, fp.Err) && time.Since(f.logged) >= 10*time.Second {
+		if f.s.denial.note("fetching topic "+p.Topic, fp.Err) && time.Since(f.logged) >= 10*time.Second {
 			f.logged = time.Now()
 			f.s.log.Warn("Kafka does not allow fetching the topic, trying again", "err", fp.Err)
 		}
 		// The client would go on from another place, or spin: take it out first, ask why then (P27).
-		f.withdraw(p)
-		p.abandon()
+		f.removeFromClient(p)
+		p.cancelAsync()
 		f.check(p, fp.Err)
 		return
 	}
 	if len(fp.Records) > 0 {
-		f.s.denial.over()
+		f.s.denial.clear()
 	}
-	p.seen = true
+	p.hasCursor = true
 	f.s.lags.end(p.ID, fp.LastStableOffset)
 	if id := checkpoint.TopicID(t.TopicID); id != (checkpoint.TopicID{}) && p.topicID != (checkpoint.TopicID{}) && id != p.topicID {
-		f.stop(p, p.claim().refuse(hintTopic, "fetched records of topic id %s, the checkpoint was made with %s", id, p.topicID))
+		f.stop(p, p.stored().refused(hintTopic, "fetched records of topic id %s, the checkpoint was made with %s", id, p.topicID))
 		return
 	}
 	p.held = append(p.held, *fp)
 	if p.state == fetching {
-		f.handOn(p)
+		f.deliver(p)
 	}
 }
 
-func (p *part) claim() claim {
-	return claim{Partition: p.Partition, next: p.next, leaderEpoch: p.leaderEpoch, topicID: p.topicID}
+func (p *partition) stored() storedPosition {
+	return storedPosition{Partition: p.Partition, next: p.next, leaderEpoch: p.leaderEpoch, topicID: p.topicID}
 }
 
-// handOn gives what is held to the engine, up to the first jump that is not explained. The jump is looked into once;
+// deliver gives what is held to the engine, up to the first jump that is not explained. The jump is looked into once;
 // what the look leaves unexplained stops the partition.
-func (f *fetcher) handOn(p *part) {
+func (f *fetcher) deliver(p *partition) {
 	for len(p.held) > 0 {
 		fp := &p.held[0]
-		done, err := f.deliver(p, fp.Records)
+		done, err := f.deliverRecords(p, fp.Records)
 		fp.Records = fp.Records[done:]
 		var jump *jumpError
 		switch {
@@ -97,7 +97,7 @@ func (e *jumpError) Error() string { return "offsets " + e.Range.String() + " ar
 
 // deliver hands on records from the first on, as far as they follow one another under one leader, and returns how many
 // it has dealt with. Offsets are accounted for one by one: a record, a control record, or a piece of p.explained.
-func (f *fetcher) deliver(p *part, records []*kgo.Record) (done int, err error) {
+func (f *fetcher) deliverRecords(p *partition, records []*kgo.Record) (done int, err error) {
 	if len(records) == 0 {
 		return 0, nil
 	}
@@ -107,7 +107,7 @@ func (f *fetcher) deliver(p *part, records []*kgo.Record) (done int, err error) 
 		if p.next > first && r.LeaderEpoch > p.leaderEpoch {
 			break // one leader epoch for each piece, for a batch may end behind any of its records
 		}
-		if err = p.follows(r, s); err != nil {
+		if err = p.checkNext(r, s); err != nil {
 			break
 		}
 		done++
@@ -132,7 +132,7 @@ func (f *fetcher) deliver(p *part, records []*kgo.Record) (done int, err error) 
 	f.s.met.records.Add(float64(len(s.records)))
 	f.s.met.gaps.Add(float64(gaps))
 	f.s.met.bytes.Add(float64(payload))
-	f.owner.Fetched(batch.Fetched{
+	f.listener.Fetched(batch.Fetched{
 		Range:       checkpoint.Range{Partition: p.Partition, First: first, Next: p.next},
 		Session:     p.session,
 		LeaderEpoch: p.leaderEpoch,
@@ -149,12 +149,12 @@ func (f *fetcher) deliver(p *part, records []*kgo.Record) (done int, err error) 
 const recordBytes = int64(unsafe.Sizeof(batch.Record{})) + 16
 
 // follows reports whether r comes next, and adds the gaps before it. Offsets and leader epochs never go down (P27).
-func (p *part) follows(r *kgo.Record, s *slab) error {
+func (p *partition) checkNext(r *kgo.Record, s *slab) error {
 	if r.Offset < p.next {
-		return p.claim().refuse(hintCut, "offset %d came where %d was expected: the log was cut back", r.Offset, p.next)
+		return p.stored().refused(hintCut, "offset %d came where %d was expected: the log was cut back", r.Offset, p.next)
 	}
 	if r.LeaderEpoch >= 0 && r.LeaderEpoch < p.leaderEpoch {
-		return p.claim().refuse(hintCut, "the record at offset %d has leader epoch %d, after one of epoch %d: the log was cut back", r.Offset, r.LeaderEpoch, p.leaderEpoch)
+		return p.stored().refused(hintCut, "the record at offset %d has leader epoch %d, after one of epoch %d: the log was cut back", r.Offset, r.LeaderEpoch, p.leaderEpoch)
 	}
 	if r.Offset == p.next {
 		return nil
@@ -162,7 +162,7 @@ func (p *part) follows(r *kgo.Record, s *slab) error {
 	jump := checkpoint.Range{Partition: p.Partition, First: p.next, Next: r.Offset}
 	if !covered(p.explained, jump) {
 		if jump.Next <= p.explainedTo {
-			return p.claim().refuse(hintMissing, "offsets %d..%d hold records that were not delivered, or nothing says what became of them", jump.First, jump.Next-1)
+			return p.stored().refused(hintMissing, "offsets %d..%d hold records that were not delivered, or nothing says what became of them", jump.First, jump.Next-1)
 		}
 		return &jumpError{jump}
 	}

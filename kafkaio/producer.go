@@ -42,7 +42,7 @@ type Producer struct {
 	denial     denial // of the data topic
 	deadDenial denial // of the dead-letter topic
 
-	made atomic.Int32 // how many shared clients were made
+	clientsMade atomic.Int32 // how many shared clients were made
 
 	opened chan struct{} // closed when shared is there
 
@@ -50,8 +50,8 @@ type Producer struct {
 	shared   *sharedClient
 	clients  map[*sharedClient]struct{} // shared, and older ones that still have requests
 	closing  bool
-	inWork   int           // requests whose records have no final word
-	workDone chan struct{} // closed when closing and inWork is 0
+	inFlight int           // requests whose records have no final word
+	drained  chan struct{} // closed when closing and inFlight is 0
 }
 
 // sharedClient is a client and how many requests it still works for, so that an old one is closed after its last.
@@ -74,12 +74,12 @@ func NewProducer(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Prod
 		return nil, err
 	}
 	p := &Producer{
-		cfg:      cfg,
-		log:      orDiscard(log).With("component", "producer"),
-		met:      newProduceMetrics(reg),
-		opened:   make(chan struct{}),
-		workDone: make(chan struct{}),
-		clients:  make(map[*sharedClient]struct{}),
+		cfg:     cfg,
+		log:     orDiscard(log).With("component", "producer"),
+		met:     newProduceMetrics(reg),
+		opened:  make(chan struct{}),
+		drained: make(chan struct{}),
+		clients: make(map[*sharedClient]struct{}),
 	}
 	p.gate.gauge = p.met.unanswered
 	p.redo.wake = make(chan struct{}, 1)
@@ -117,14 +117,14 @@ func (p *Producer) Run(ctx context.Context) error {
 func (p *Producer) drain() bool {
 	p.mu.Lock()
 	p.closing = true
-	if p.inWork == 0 {
-		close(p.workDone)
+	if p.inFlight == 0 {
+		close(p.drained)
 	}
 	p.mu.Unlock()
 	timer := time.NewTimer(p.cfg.ShutdownTimeout)
 	defer timer.Stop()
 	select {
-	case <-p.workDone:
+	case <-p.drained:
 		return true
 	case <-timer.C:
 		return false
@@ -153,10 +153,10 @@ func (p *Producer) close() {
 
 // change makes s the client of all requests from now on; the one before is closed after its last request. It reports
 // false where the producer has ended.
-func (p *Producer) change(s *sharedClient) bool { return p.replace(nil, s) }
+func (p *Producer) setShared(s *sharedClient) bool { return p.replaceShared(nil, s) }
 
 // replace is change where the client is was, or was is nil.
-func (p *Producer) replace(was, s *sharedClient) bool {
+func (p *Producer) replaceShared(was, s *sharedClient) bool {
 	p.mu.Lock()
 	old := p.shared
 	if p.closing || was != nil && was != old {
@@ -224,7 +224,7 @@ func (p *Producer) Produce(ctx context.Context, b *Batch, gone func() bool, rele
 	if gone != nil && gone() {
 		return p.drop(b, "gone", ErrPeerClosed)
 	}
-	if err := over(ctx); err != nil {
+	if err := deadlineError(ctx); err != nil {
 		return p.drop(b, "expired", fmt.Errorf("%w: %w", ErrNotProduced, err))
 	}
 	if n == 0 {
@@ -233,12 +233,12 @@ func (p *Producer) Produce(ctx context.Context, b *Batch, gone func() bool, rele
 	}
 	s := p.acquire()
 	if s == nil {
-		p.met.refused.WithLabelValues("closed").Inc()
+		p.met.failed.WithLabelValues("closed").Inc()
 		p.recycle(b, true)
 		return fmt.Errorf("%w: %w", ErrClosed, ErrNotProduced)
 	}
 	b.prepare(p.cfg.Topic, s.limits.record(p.cfg.Topic))
-	go p.deliver(s, b, time.Now())
+	go p.awaitAcks(s, b, time.Now())
 	failpoint.Hit(failpoint.Produced)
 
 	select {
@@ -246,7 +246,7 @@ func (p *Producer) Produce(ctx context.Context, b *Batch, gone func() bool, rele
 	case <-ctx.Done():
 		// The gate closes before the batch is let go: else the last word could come in between and nobody would count.
 		p.gate.add(int64(n))
-		if b.state.CompareAndSwap(waiting, abandoned) {
+		if b.state.CompareAndSwap(statePending, stateAbandoned) {
 			return p.dials.explain(fmt.Errorf("kafka has not acknowledged all of %d records in time, they may still be written: %w", n, context.Cause(ctx)))
 		}
 		p.gate.add(-int64(n))
@@ -260,7 +260,7 @@ func (p *Producer) Produce(ctx context.Context, b *Batch, gone func() bool, rele
 
 // over says why ctx has ended. A process that was frozen looks at the clock itself: the timer that ends ctx may run later
 // than we do.
-func over(ctx context.Context) error {
+func deadlineError(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -283,20 +283,20 @@ func (p *Producer) acquire() *sharedClient {
 	if p.closing || p.shared == nil {
 		return nil
 	}
-	p.inWork++
+	p.inFlight++
 	p.shared.users.Add(1)
 	return p.shared
 }
 
 // deliver waits for the last word on every record. It is one goroutine for each request, since the client cannot be
 // asked to stop waiting; their number is bounded by the receivers' bytes in flight, and Run's end waits for all.
-func (p *Producer) deliver(s *sharedClient, b *Batch, begun time.Time) {
+func (p *Producer) awaitAcks(s *sharedClient, b *Batch, begun time.Time) {
 	if len(b.ptrs) > 0 {
 		for _, r := range s.cl.ProduceSync(context.Background(), b.ptrs...) {
 			switch {
 			case r.Err == nil:
-			case refusedForContent(r.Err):
-				b.refused = append(b.refused, refusal{r.Record, r.Err})
+			case isContentError(r.Err):
+				b.rejected = append(b.rejected, rejection{r.Record, r.Err})
 			case b.err == nil:
 				b.err = fmt.Errorf("produce to %s: %w", p.cfg.Topic, r.Err)
 			}
@@ -304,12 +304,12 @@ func (p *Producer) deliver(s *sharedClient, b *Batch, begun time.Time) {
 	}
 	if IsDenied(b.err) {
 		p.afterDenial(s, b.err)
-	} else if b.err == nil && len(b.refused) < len(b.ptrs) {
+	} else if b.err == nil && len(b.rejected) < len(b.ptrs) {
 		s.worked.Store(true)
 	}
 	defer s.users.Done() // after the batch is in the queue: Run's end waits for users, then empties the queue
 	p.met.seconds.Observe(time.Since(begun).Seconds())
-	if len(b.refused)+len(b.doomed) > 0 && b.err == nil {
+	if len(b.rejected)+len(b.overLimit) > 0 && b.err == nil {
 		p.redo.push(b)
 		return
 	}
@@ -323,33 +323,33 @@ func (p *Producer) finish(b *Batch) {
 		p.met.records.Add(float64(n - b.dead))
 		p.met.bytes.Add(float64(b.bytes))
 		if n > b.dead {
-			p.denial.over()
+			p.denial.clear()
 		}
 		if b.dead > 0 {
-			p.deadDenial.over()
+			p.deadDenial.clear()
 		}
 	} else {
 		if _, ok := errors.AsType[deadLetterError](b.err); ok {
-			p.deadDenial.saw("dead letters to topic "+p.cfg.dlq(), b.err)
+			p.deadDenial.note("dead letters to topic "+p.cfg.dlq(), b.err)
 		} else {
-			p.denial.saw("what is produced to topic "+p.cfg.Topic, b.err)
+			p.denial.note("what is produced to topic "+p.cfg.Topic, b.err)
 		}
-		p.met.refused.WithLabelValues(reasonOf(b.err)).Inc()
+		p.met.failed.WithLabelValues(reasonOf(b.err)).Inc()
 	}
 	b.release()
-	if b.state.CompareAndSwap(waiting, answered) {
+	if b.state.CompareAndSwap(statePending, stateDone) {
 		b.done <- struct{}{} // from here on b is Produce's
 	} else {
 		p.gate.add(-int64(n))
 		p.recycle(b, false)
 	}
 	p.mu.Lock()
-	p.inWork--
-	if p.closing && p.inWork == 0 {
+	p.inFlight--
+	if p.closing && p.inFlight == 0 {
 		select {
-		case <-p.workDone:
+		case <-p.drained:
 		default:
-			close(p.workDone)
+			close(p.drained)
 		}
 	}
 	p.mu.Unlock()
@@ -390,7 +390,7 @@ func (p *Producer) afterDenial(s *sharedClient, err error) {
 		fresh.pause = min(2*s.pause, maxRenewAfter)
 		fresh.renewAt = time.Now().Add(fresh.pause)
 	}
-	if !p.replace(s, fresh) {
+	if !p.replaceShared(s, fresh) {
 		fresh.cl.Close()
 	}
 }
@@ -410,9 +410,9 @@ func reasonOf(err error) string {
 	return "kafka"
 }
 
-// refusedForContent reports whether Kafka, or its client, refuses what is in a batch. Everything else, authorisation
+// isContentError reports whether Kafka, or its client, refuses what is in a batch. Everything else, authorisation
 // and unknown topics included, is no record's fault (P24).
-func refusedForContent(err error) bool { return contentError(err) != nil }
+func isContentError(err error) bool { return contentError(err) != nil }
 
 // contentError is Kafka's error of err that a record's content causes, nil where there is none.
 func contentError(err error) *kerr.Error {

@@ -117,7 +117,7 @@ func TestP24_smallLimit(t *testing.T) {
 	if n := len(readAll(t, c, "logs")); n != 2000 {
 		t.Errorf("%d records, want 2000", n)
 	}
-	if n := testutil.ToFloat64(p.met.alone); n != 0 {
+	if n := testutil.ToFloat64(p.met.single); n != 0 {
 		t.Errorf("%v records were refused with their batch first", n)
 	}
 	if hw := c.PartitionInfo("logs.dlq", 0).HighWatermark; hw != 0 {

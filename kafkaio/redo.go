@@ -64,11 +64,11 @@ func (q *redoQueue) take() []*Batch {
 // is one goroutine with a client of its own that never has more than one record of the data topic, so that what is refused
 // is refused for itself. A record produced again may stand behind later ones of its partition.
 type redoer struct {
-	p     *Producer
-	adm   *kadm.Client
-	alone *kgo.Client
-	l     limits
-	read  time.Time // when l was read
+	p      *Producer
+	adm    *kadm.Client
+	single *kgo.Client
+	l      limits
+	read   time.Time // when l was read
 
 	logged   time.Time // when a dead letter was last logged
 	unlogged int       // dead letters since
@@ -96,7 +96,7 @@ func (p *Producer) open(ctx context.Context) (limits, error) {
 	if err != nil {
 		return l, err
 	}
-	p.change(s)
+	p.setShared(s)
 	close(p.opened)
 	return l, nil
 }
@@ -129,7 +129,7 @@ func (p *Producer) newShared(l limits) (*sharedClient, error) {
 		return nil, err
 	}
 	p.met.limit.Set(float64(l.data))
-	p.made.Add(1)
+	p.clientsMade.Add(1)
 	return &sharedClient{cl: cl, limits: l, renewAt: time.Now().Add(renewAfter), pause: renewAfter}, nil
 }
 
@@ -156,10 +156,10 @@ func (p *Producer) redoLoop(ctx context.Context, l limits) error {
 	}
 	defer adm.Close()
 	r := &redoer{p: p, adm: adm, l: l, read: time.Now()}
-	if err := r.newAlone(); err != nil {
+	if err := r.newSingle(); err != nil {
 		return err
 	}
-	defer func() { r.alone.Close() }()
+	defer func() { r.single.Close() }()
 	for {
 		select {
 		case <-p.redo.wake:
@@ -177,23 +177,23 @@ func (p *Producer) redoLoop(ctx context.Context, l limits) error {
 	}
 }
 
-var errTooLate = errors.New("the request's time is over; what kafka had refused was not produced again")
+var errDeadlinePassed = errors.New("the request's time is over; what kafka had refused was not produced again")
 
 // batch brings the last word on every refused record of b.
 func (r *redoer) batch(ctx context.Context, b *Batch) {
-	for _, f := range b.refused {
+	for _, f := range b.rejected {
 		if errors.Is(f.err, kerr.MessageTooLarge) {
 			r.refresh(ctx)
 			break
 		}
 	}
-	if b.err = r.doomed(ctx, b); b.err != nil {
+	if b.err = r.overLimit(ctx, b); b.err != nil {
 		return
 	}
-	for _, f := range b.refused {
-		if b.state.Load() == abandoned {
+	for _, f := range b.rejected {
+		if b.state.Load() == stateAbandoned {
 			// Its sender sends it again: what is not in Kafka yet would be a copy (P23), and hold up those who wait.
-			b.err = errTooLate
+			b.err = errDeadlinePassed
 			return
 		}
 		dead, err := r.record(ctx, f.rec)
@@ -217,12 +217,12 @@ func (r *redoer) record(ctx context.Context, rec *kgo.Record) (dead bool, err er
 		return true, r.dead(ctx, rec, "size", cause{"the record is larger than the topic takes (max.message.bytes)",
 			fmt.Sprintf("the record takes %d bytes, topic %s takes less than %d", size, topic, r.l.data)})
 	}
-	r.p.met.alone.Inc()
+	r.p.met.single.Inc()
 	err = r.send(ctx, rec)
 	switch {
 	case err == nil:
 		return false, nil
-	case refusedForContent(err):
+	case isContentError(err):
 		return true, r.dead(ctx, rec, "content", cause{"Kafka rejects the record: " + contentError(err).Message, err.Error()})
 	}
 	return false, fmt.Errorf("produce to %s: %w", topic, err)
@@ -231,12 +231,12 @@ func (r *redoer) record(ctx context.Context, rec *kgo.Record) (dead bool, err er
 // send waits for Kafka's final result of the records and returns the first error; only the end of the producer ends it
 // early.
 func (r *redoer) send(ctx context.Context, recs ...*kgo.Record) error {
-	stop := context.AfterFunc(ctx, r.alone.Close) // fails what it holds
+	stop := context.AfterFunc(ctx, r.single.Close) // fails what it holds
 	defer stop()
-	err := r.alone.ProduceSync(context.Background(), recs...).FirstErr()
+	err := r.single.ProduceSync(context.Background(), recs...).FirstErr()
 	if IsDenied(err) && ctx.Err() == nil { // a client that was refused a producer ID fails every record from then on
-		old := r.alone
-		if again := r.newAlone(); again != nil {
+		old := r.single
+		if again := r.newSingle(); again != nil {
 			r.p.log.Error("No new producer client for single records", "err", again)
 			return err
 		}
@@ -267,21 +267,21 @@ func (r *redoer) refresh(ctx context.Context) {
 	}
 	r.p.log.Info("The topic's max.message.bytes has changed", "was", r.l.data, "is", l.data, "dlq_was", r.l.dlq, "dlq_is", l.dlq)
 	r.l = l
-	if !r.p.change(s) {
+	if !r.p.setShared(s) {
 		s.cl.Close()
 		return
 	}
-	r.alone.Close()
-	if err := r.newAlone(); err != nil {
+	r.single.Close()
+	if err := r.newSingle(); err != nil {
 		r.p.log.Error("No new producer client for single records", "err", err)
 	}
 }
 
-func (r *redoer) newAlone() (err error) {
+func (r *redoer) newSingle() (err error) {
 	// A topic that stays unknown ends with an error here, so that one missing dead-letter topic does not hold up others.
 	cl, err := r.p.newClient(r.l, kgo.MaxBufferedRecords(lettersAtOnce), kgo.ProducerLinger(0), kgo.UnknownTopicRetries(8))
 	if err == nil {
-		r.alone = cl
+		r.single = cl
 	}
 	return err
 }

@@ -27,12 +27,12 @@ func TestP23_AnAbandonedRequestIsNotProducedAgain(t *testing.T) {
 	b.release = release
 	b.prepare("logs", 1<<20)
 	for _, r := range b.ptrs {
-		b.refused = append(b.refused, refusal{rec: r})
+		b.rejected = append(b.rejected, rejection{rec: r})
 	}
-	b.state.Store(abandoned)
+	b.state.Store(stateAbandoned)
 	p.gate.add(5)
 	p.mu.Lock()
-	p.inWork++
+	p.inFlight++
 	p.mu.Unlock()
 	p.redo.push(b)
 	eventually(t, "the release", func() bool { return released.Load() == 1 })

@@ -31,8 +31,8 @@ func (u Use) topics(cfg Config) []string {
 // is allowed and changes nothing. A broker without an authorizer allows everything; one that does not say what it allows
 // gives no answer for topics. Rights to create a topic are looked at only where it is missing.
 func MissingRights(ctx context.Context, cfg Config, use Use) ([]string, error) {
-	return askOnce(ctx, cfg, use, nil, func(a *asker, meta *kmsg.MetadataResponse) ([]string, error) {
-		r, err := a.rights(ctx, meta)
+	return probeOnce(ctx, cfg, use, nil, func(a *prober, meta *kmsg.MetadataResponse) ([]string, error) {
+		r, err := a.checkRights(ctx, meta)
 		if err == nil {
 			err = errors.Join(r.deadErr, r.coordinator)
 		}
@@ -40,15 +40,15 @@ func MissingRights(ctx context.Context, cfg Config, use Use) ([]string, error) {
 	})
 }
 
-// askOnce looks at the topics of use with an asker that ask gets, too. Errors carry the last connection errors. log may be
+// probeOnce looks at the topics of use with an prober that ask gets, too. Errors carry the last connection errors. log may be
 // nil.
-func askOnce(ctx context.Context, cfg Config, use Use, log *slog.Logger, ask func(*asker, *kmsg.MetadataResponse) ([]string, error)) ([]string, error) {
-	a, err := newAsker(cfg, use, orDiscard(log))
+func probeOnce(ctx context.Context, cfg Config, use Use, log *slog.Logger, ask func(*prober, *kmsg.MetadataResponse) ([]string, error)) ([]string, error) {
+	a, err := newProber(cfg, use, orDiscard(log))
 	if err != nil {
 		return nil, err
 	}
 	defer a.close()
-	meta, err := a.look(ctx)
+	meta, err := a.metadata(ctx)
 	if err != nil {
 		return nil, a.dials.explain(err)
 	}
@@ -57,7 +57,7 @@ func askOnce(ctx context.Context, cfg Config, use Use, log *slog.Logger, ask fun
 }
 
 // asker asks Kafka what it allows and which brokers it has. It is unsafe for concurrent use.
-type asker struct {
+type prober struct {
 	cfg   Config
 	use   Use
 	log   *slog.Logger
@@ -71,8 +71,8 @@ type asker struct {
 	seen map[string]bool
 }
 
-func newAsker(cfg Config, use Use, log *slog.Logger) (*asker, error) {
-	a := &asker{cfg: cfg, use: use, log: log, seen: map[string]bool{}}
+func newProber(cfg Config, use Use, log *slog.Logger) (*prober, error) {
+	a := &prober{cfg: cfg, use: use, log: log, seen: map[string]bool{}}
 	var err error
 	opts := append(cfg.options(log, &a.dials), kgo.RetryTimeout(adminWait), kgo.RequestTimeoutOverhead(dialTimeout))
 	if a.cl, err = kgo.NewClient(opts...); err != nil {
@@ -84,7 +84,7 @@ func newAsker(cfg Config, use Use, log *slog.Logger) (*asker, error) {
 
 // look asks for the topics of use, in one request: a client that has asked nothing before asks one of Config.Brokers, and
 // later any broker, of which one may not reply.
-func (a *asker) look(ctx context.Context) (*kmsg.MetadataResponse, error) {
+func (a *prober) metadata(ctx context.Context) (*kmsg.MetadataResponse, error) {
 	req := kmsg.NewPtrMetadataRequest()
 	req.IncludeTopicAuthorizedOperations = true
 	for _, name := range a.use.topics(a.cfg) {
@@ -99,14 +99,14 @@ func (a *asker) look(ctx context.Context) (*kmsg.MetadataResponse, error) {
 	return resp, nil
 }
 
-func (a *asker) close() { a.cl.Close() }
+func (a *prober) close() { a.cl.Close() }
 
 // rights is what Kafka does not allow, and which topics are missing.
 type rights struct {
 	missing []string // without one of these, nothing works
 	dead    []string // without one of these, dead letters cannot be written and everything else works
 	reduced []string // without one of these, settings of topics are guessed
-	unsaid  bool     // a broker did not say what it allows
+	unknown bool     // a broker did not say what it allows
 	// absent and deadAbsent tell that a topic is missing that existed before.
 	absent, deadAbsent bool
 	// deadErr is why the dead-letter topic could not be asked for.
@@ -116,7 +116,7 @@ type rights struct {
 }
 
 // rights compares what Kafka allows, as look was told, with what is needed.
-func (a *asker) rights(ctx context.Context, meta *kmsg.MetadataResponse) (rights, error) {
+func (a *prober) checkRights(ctx context.Context, meta *kmsg.MetadataResponse) (rights, error) {
 	var r rights
 	absent := false // the data topic
 	for i := range meta.Topics {
@@ -128,7 +128,7 @@ func (a *asker) rights(ctx context.Context, meta *kmsg.MetadataResponse) (rights
 		if a.use.Group != "" && *t.Topic == a.cfg.Topic {
 			need = append(need, kmsg.ACLOperationRead)
 		}
-		is, err := a.onTopic(ctx, t, need, &r)
+		is, err := a.checkTopic(ctx, t, need, &r)
 		switch {
 		case *t.Topic != a.cfg.Topic:
 			r.deadErr = err
@@ -139,16 +139,16 @@ func (a *asker) rights(ctx context.Context, meta *kmsg.MetadataResponse) (rights
 		}
 	}
 	if a.use.Group != "" {
-		r.coordinator = a.onGroup(ctx, &r)
+		r.coordinator = a.checkGroupRead(ctx, &r)
 	}
 	if a.use.Receive && len(r.missing) == 0 {
-		a.onProducerID(ctx, absent, &r)
+		a.checkProducerID(ctx, absent, &r)
 	}
 	return r, nil
 }
 
-// onTopic reports whether the topic exists, which is yes where that cannot be known.
-func (a *asker) onTopic(ctx context.Context, t *kmsg.MetadataResponseTopic, need []kadm.ACLOperation, r *rights) (bool, error) {
+// checkTopic reports whether the topic exists, which is yes where that cannot be known.
+func (a *prober) checkTopic(ctx context.Context, t *kmsg.MetadataResponseTopic, need []kadm.ACLOperation, r *rights) (bool, error) {
 	on := "topic " + *t.Topic
 	missing, absent := &r.missing, &r.absent
 	if *t.Topic != a.cfg.Topic {
@@ -157,33 +157,33 @@ func (a *asker) onTopic(ctx context.Context, t *kmsg.MetadataResponseTopic, need
 	allowed := kadm.DecodeACLOperations(t.AuthorizedOperations)
 	switch err := kerr.ErrorForCode(t.ErrorCode); {
 	case errors.Is(err, kerr.TopicAuthorizationFailed):
-		*missing = append(*missing, without(nil, append([]kadm.ACLOperation{kmsg.ACLOperationDescribe}, need...), on)...)
-		r.reduced = append(r.reduced, without(nil, describeConfigs, on)...)
+		*missing = append(*missing, missingOps(nil, append([]kadm.ACLOperation{kmsg.ACLOperationDescribe}, need...), on)...)
+		r.reduced = append(r.reduced, missingOps(nil, describeConfigs, on)...)
 		return true, nil
 	case errors.Is(err, kerr.UnknownTopicOrPartition):
 		if a.seen[*t.Topic] {
 			*absent = true
 			return false, nil
 		}
-		return false, a.toCreate(ctx, *t.Topic, missing)
+		return false, a.checkCreate(ctx, *t.Topic, missing)
 	case err != nil && len(t.Partitions) == 0:
 		return true, fmt.Errorf("ask for topic %s: %w", *t.Topic, err)
 	}
 	a.seen[*t.Topic] = true
 	if len(allowed) == 0 {
-		r.unsaid = true
+		r.unknown = true
 		return true, nil
 	}
-	*missing = append(*missing, without(allowed, need, on)...)
-	r.reduced = append(r.reduced, without(allowed, describeConfigs, on)...)
+	*missing = append(*missing, missingOps(allowed, need, on)...)
+	r.reduced = append(r.reduced, missingOps(allowed, describeConfigs, on)...)
 	return true, nil
 }
 
 var describeConfigs = []kadm.ACLOperation{kmsg.ACLOperationDescribeConfigs}
 
-// toCreate asks whether the topic could be created, and creates nothing; it adds the right to missing where it could not.
+// checkCreate asks whether the topic could be created, and creates nothing; it adds the right to missing where it could not.
 // The right may stand on the topic or on the cluster, and Kafka shows no rights on a topic that is missing.
-func (a *asker) toCreate(ctx context.Context, name string, missing *[]string) error {
+func (a *prober) checkCreate(ctx context.Context, name string, missing *[]string) error {
 	resps, err := a.adm.ValidateCreateTopics(ctx, a.cfg.Partitions, a.cfg.Replication, nil, name)
 	if err == nil {
 		err = resps[name].Err
@@ -197,9 +197,9 @@ func (a *asker) toCreate(ctx context.Context, name string, missing *[]string) er
 	return nil
 }
 
-// onGroup sends a heartbeat of an unknown member, which Kafka's authorizer judges as a member's before it looks for the member. To
+// checkGroupRead sends a heartbeat of an unknown member, which Kafka's authorizer judges as a member's before it looks for the member. To
 // describe a group is less: it needs no READ, and says nothing about a group that has no members yet.
-func (a *asker) onGroup(ctx context.Context, r *rights) error {
+func (a *prober) checkGroupRead(ctx context.Context, r *rights) error {
 	req := kmsg.NewPtrHeartbeatRequest()
 	req.Group, req.Generation = a.use.Group, -1
 	resp, err := req.RequestWith(ctx, a.cl)
@@ -208,16 +208,16 @@ func (a *asker) onGroup(ctx context.Context, r *rights) error {
 	}
 	switch e, ok := errors.AsType[*kerr.Error](err); {
 	case errors.Is(err, kerr.GroupAuthorizationFailed):
-		r.missing = append(r.missing, without(nil, []kadm.ACLOperation{kmsg.ACLOperationRead}, "group "+a.use.Group)...)
+		r.missing = append(r.missing, missingOps(nil, []kadm.ACLOperation{kmsg.ACLOperationRead}, "group "+a.use.Group)...)
 	case err != nil && (!ok || kerr.IsRetriable(e)):
 		return fmt.Errorf("ask the coordinator of group %s: %w", a.use.Group, err)
 	}
 	return nil // it does not know the member
 }
 
-// onProducerID asks for the ID that idempotent producing begins with. WRITE on a topic is enough since Kafka 2.8, so that
+// checkProducerID asks for the ID that idempotent producing begins with. WRITE on a topic is enough since Kafka 2.8, so that
 // only an older broker refuses it here where the topics are there. What else goes wrong with it is no missing right.
-func (a *asker) onProducerID(ctx context.Context, absent bool, r *rights) {
+func (a *prober) checkProducerID(ctx context.Context, absent bool, r *rights) {
 	if a.hasID {
 		return
 	}
@@ -238,7 +238,7 @@ func (a *asker) onProducerID(ctx context.Context, absent bool, r *rights) {
 }
 
 // without is each operation that is needed and not allowed. ALL allows everything.
-func without(allowed, need []kadm.ACLOperation, on string) []string {
+func missingOps(allowed, need []kadm.ACLOperation, on string) []string {
 	var missing []string
 	for _, op := range need {
 		if !slices.Contains(allowed, op) && !slices.Contains(allowed, kmsg.ACLOperationAll) {

@@ -151,10 +151,10 @@ func TestMonitor_denials(t *testing.T) {
 	if got := down(); got != "" {
 		t.Errorf("got %q, expected nothing", got)
 	}
-	if p.denial.saw("x", kerr.NotEnoughReplicas) || down() != "" {
+	if p.denial.note("x", kerr.NotEnoughReplicas) || down() != "" {
 		t.Errorf("a broker in trouble is no missing right: %q", down())
 	}
-	p.denial.saw("what is produced to topic logs", fmt.Errorf("produce: %w", kerr.TopicAuthorizationFailed))
+	p.denial.note("what is produced to topic logs", fmt.Errorf("produce: %w", kerr.TopicAuthorizationFailed))
 	if got := down(); !strings.Contains(got, "what is produced to topic logs") || !strings.Contains(got, "TOPIC_AUTHORIZATION_FAILED") {
 		t.Errorf("got %q", got)
 	}
@@ -168,7 +168,7 @@ func TestMonitor_denials(t *testing.T) {
 		t.Errorf("got %q although everything is allowed now", got)
 	}
 	m.last.Store(&finding{began: began})
-	p.denial.over()
+	p.denial.clear()
 	if got := down(); got != "" {
 		t.Errorf("got %q after something was acknowledged", got)
 	}

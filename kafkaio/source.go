@@ -33,7 +33,7 @@ type Source struct {
 	denial denial
 
 	own     Identity              // set before Run
-	foreign atomic.Pointer[error] // what watchForeign saw last; nil for nothing
+	foreign atomic.Pointer[error] // what watchGroup saw last; nil for nothing
 
 	mu     sync.Mutex // guards member
 	member *member    // nil before Run has made the group client
@@ -67,7 +67,7 @@ func NewSource(cfg Config, group string, log *slog.Logger, reg prometheus.Regist
 
 // Run waits for Kafka and the topic, joins the group and fetches until ctx ends. Then it stops fetching, leaves the
 // group within Config.ShutdownTimeout, which gives the owner its last Revoked, and returns nil.
-func (s *Source) Run(ctx context.Context, owner batch.RebalanceListener) error {
+func (s *Source) Run(ctx context.Context, listener batch.RebalanceListener) error {
 	if err := waitReachable(ctx, s.cfg, s.log); err != nil {
 		if ctx.Err() != nil {
 			return nil
@@ -80,11 +80,11 @@ func (s *Source) Run(ctx context.Context, owner batch.RebalanceListener) error {
 	}
 	defer fetch.Close()
 	adm := kadm.NewClient(fetch)
-	if err := s.aloneBefore(ctx, fetch); err != nil {
+	if err := s.requireSoleDatabaseBeforeJoin(ctx, fetch); err != nil {
 		return err
 	}
 
-	m := &member{s: s, adm: adm, owner: owner, ours: map[int32]bool{}, told: map[int32]bool{}, changed: make(chan struct{}), wake: make(chan struct{}, 1)}
+	m := &member{s: s, adm: adm, listener: listener, owned: map[int32]bool{}, announced: map[int32]bool{}, changed: make(chan struct{}), wake: make(chan struct{}, 1)}
 	if err := m.join(); err != nil {
 		return err
 	}
@@ -93,13 +93,13 @@ func (s *Source) Run(ctx context.Context, owner batch.RebalanceListener) error {
 	s.mu.Unlock()
 
 	g, gctx := errgroup.WithContext(ctx)
-	f := newFetcher(gctx, g, s, fetch, adm, owner)
+	f := newFetcher(gctx, g, s, fetch, adm, listener)
 	g.Go(func() error { return f.run(gctx) })
-	g.Go(func() error { return m.assign(gctx) })
+	g.Go(func() error { return m.announceLoop(gctx) })
 	g.Go(func() error { return m.watch(gctx) })
 	g.Go(func() error { return s.mirror.run(gctx, m) })
 	g.Go(func() error { return s.watchLag(gctx, adm) })
-	g.Go(func() error { s.watchForeign(gctx, fetch); return nil })
+	g.Go(func() error { s.watchGroup(gctx, fetch); return nil })
 	err = g.Wait()
 	m.leave(ctx)
 	if err != nil && ctx.Err() == nil {
@@ -127,7 +127,7 @@ func (s *Source) Position(moves []batch.Position) {
 	}
 	s.inbox.put(func(f *fetcher) {
 		for _, m := range now {
-			f.move(m)
+			f.apply(m)
 		}
 	})
 }
@@ -143,12 +143,12 @@ func (s *Source) Confirm(ctx context.Context, partitions []checkpoint.Partition)
 	return m.confirm(ctx, partitions)
 }
 
-func (s *Source) doubt() {
+func (s *Source) invalidateTopic() {
 	s.mu.Lock()
 	m := s.member
 	s.mu.Unlock()
 	if m != nil {
-		m.doubt()
+		m.invalidateTopic()
 	}
 }
 

@@ -201,11 +201,11 @@ func TestP13_setBackBeforeTheCursor(t *testing.T) {
 	m := batch.Position{Partition: checkpoint.Partition{Topic: "logs"}, Action: batch.Fetch, Session: o.session, Next: 10, LeaderEpoch: -1}
 	o.mu.Unlock()
 	o.src.inbox.put(func(f *fetcher) {
-		p := f.parts[0]
-		p.abandon()
-		f.withdraw(p)
-		f.begin(p)
-		f.move(m)
+		p := f.partitions[0]
+		p.cancelAsync()
+		f.removeFromClient(p)
+		f.startFetching(p)
+		f.apply(m)
 	})
 	eventually(t, "the records from the new position", func() bool { return o.at(0).next == 100 || o.at(0).err != nil })
 	if got := o.at(0); got.err != nil || len(got.offsets) != 90 {
@@ -342,7 +342,7 @@ func TestP4_topicThatIsGoneStops(t *testing.T) {
 	if err := c.DeleteTopic("logs"); err != nil {
 		t.Fatal(err)
 	}
-	err = s.check(t.Context(), adm, claim{Partition: checkpoint.Partition{Topic: "logs"}}, nil)
+	err = s.check(t.Context(), adm, storedPosition{Partition: checkpoint.Partition{Topic: "logs"}}, nil)
 	if !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), "does not exist any more") {
 		t.Errorf("got %v", err)
 	}
