@@ -66,7 +66,7 @@ func (c Config) Validate() error {
 		{"--max-line-bytes", c.MaxLineBytes, 1, 1 << 30},
 	} {
 		if n.value < n.min || n.value > n.max {
-			errs = append(errs, fmt.Errorf("%s is %d: want %d to %d", n.option, n.value, n.min, n.max))
+			errs = append(errs, fmt.Errorf("%s is %d: must be %d to %d", n.option, n.value, n.min, n.max))
 		}
 	}
 	if c.Linger <= 0 || c.ProgressEvery <= 0 {

@@ -11,7 +11,7 @@ import (
 )
 
 // ErrNoMemory is returned by [Lease.Grow] when the budget had no room before the deadline.
-var ErrNoMemory = errors.New("no room in the bytes in flight")
+var ErrNoMemory = errors.New("no memory left in the budget of bytes in flight")
 
 // Admission is the budget of bytes in flight over all receivers of a process: memory of frames from their first bytes
 // to their Release. It is safe for concurrent use.

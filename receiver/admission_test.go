@@ -228,16 +228,16 @@ func TestMetrics_exposition(t *testing.T) {
 	m.Received(1000)
 	m.Refused("http")
 	want := `
-# HELP etl_receiver_unanswered_events_total Events that Kafka may have and whose sender got no answer: the bound of the duplicates that this process made.
+# HELP etl_receiver_unanswered_events_total Events that Kafka may have and whose sender got no reply: the upper bound of the duplicates that this process caused.
 # TYPE etl_receiver_unanswered_events_total counter
 etl_receiver_unanswered_events_total{receiver="avro"} 7
 etl_receiver_unanswered_events_total{receiver="thrift"} 0
-# HELP etl_receiver_refused_total Connections closed, or not taken, by reason.
+# HELP etl_receiver_refused_total Connections that were closed or not accepted, by reason.
 # TYPE etl_receiver_refused_total counter
 etl_receiver_refused_total{reason="gone",receiver="avro"} 0
 etl_receiver_refused_total{reason="http",receiver="avro"} 1
 etl_receiver_refused_total{reason="http",receiver="thrift"} 0
-# HELP etl_receiver_requests_total Requests by outcome: ok (answered OK), unanswered (Kafka may have them), dropped (never produced), error (answered with a system error).
+# HELP etl_receiver_requests_total Requests by outcome: ok (replied OK), unanswered (no reply; Kafka may have the events), dropped (never produced), error (replied with a system error).
 # TYPE etl_receiver_requests_total counter
 etl_receiver_requests_total{outcome="dropped",receiver="avro"} 1
 etl_receiver_requests_total{outcome="error",receiver="avro"} 1
@@ -247,7 +247,7 @@ etl_receiver_requests_total{outcome="dropped",receiver="thrift"} 0
 etl_receiver_requests_total{outcome="error",receiver="thrift"} 0
 etl_receiver_requests_total{outcome="ok",receiver="thrift"} 0
 etl_receiver_requests_total{outcome="unanswered",receiver="thrift"} 0
-# HELP etl_receiver_in_flight_limit_bytes The budget of bytes in flight (--max-bytes-in-flight).
+# HELP etl_receiver_in_flight_limit_bytes Limit of the bytes in flight (--max-bytes-in-flight).
 # TYPE etl_receiver_in_flight_limit_bytes gauge
 etl_receiver_in_flight_limit_bytes 2.68435456e+08
 `

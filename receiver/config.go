@@ -17,7 +17,7 @@ func DefaultConfig() Config { return Config{MaxBytesInFlight: 256 << 20} }
 // Validate names every violated bound.
 func (c Config) Validate() error {
 	if c.MaxBytesInFlight < 1<<20 {
-		return fmt.Errorf("--max-bytes-in-flight is %d: the least is %d (1 MiB)", c.MaxBytesInFlight, 1<<20)
+		return fmt.Errorf("--max-bytes-in-flight is %d: must be at least %d (1 MiB)", c.MaxBytesInFlight, 1<<20)
 	}
 	return nil
 }

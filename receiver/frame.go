@@ -76,7 +76,7 @@ func (p *Frames) Begin(ctx context.Context, first, deadline time.Time, extra int
 func (f *Frame) Charge(n int) error {
 	err := f.lease.Grow(f.ctx, f.Deadline, int64(n))
 	if errors.Is(err, ErrNoMemory) {
-		return Refuse(ReasonMemory, "%w within ack-timeout: raise --max-bytes-in-flight, or see why Kafka is slow", err)
+		return Refuse(ReasonMemory, "%w within --ack-timeout: raise --max-bytes-in-flight, or check why Kafka is slow", err)
 	}
 	return err
 }

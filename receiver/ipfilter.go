@@ -39,17 +39,17 @@ func ParseIPFilter(text string) (*IPFilter, error) {
 	for rule := range strings.SplitSeq(text, ",") {
 		rule = strings.TrimSpace(rule)
 		bad := func(why string) error {
-			return fmt.Errorf("--ip-filter has the rule %q: %s: want allow:ip:PATTERN, deny:ip:PATTERN, allow:name:PATTERN or deny:name:PATTERN, all lower case", rule, why)
+			return fmt.Errorf("--ip-filter has the rule %q: %s: must be allow:ip:PATTERN, deny:ip:PATTERN, allow:name:PATTERN or deny:name:PATTERN, in lower case", rule, why)
 		}
 		parts := strings.SplitN(rule, ":", 3)
 		if len(parts) != 3 || parts[2] == "" {
-			return nil, bad("it has no three parts")
+			return nil, bad("it does not have three fields")
 		}
 		if parts[0] != "allow" && parts[0] != "deny" {
-			return nil, bad("its first part is neither allow nor deny")
+			return nil, bad("its first field is neither allow nor deny")
 		}
 		if parts[1] != "ip" && parts[1] != "name" {
-			return nil, bad("its second part is neither ip nor name")
+			return nil, bad("its second field is neither ip nor name")
 		}
 		r := ipRule{text: rule, allow: parts[0] == "allow", name: parts[1] == "name"}
 		r.localhost = r.name && parts[2] == "localhost"
@@ -78,7 +78,7 @@ func (f *IPFilter) Check(ctx context.Context, addr netip.Addr) error {
 		if r.allow {
 			return nil
 		}
-		return Refuse(ReasonFiltered, "%s may not send: --ip-filter has %s", addr, r.text)
+		return Refuse(ReasonFiltered, "%s is denied by the --ip-filter rule %s", addr, r.text)
 	}
 	return nil
 }

@@ -42,8 +42,8 @@ func TestIPFilter(t *testing.T) {
 func TestIPFilter_bad(t *testing.T) {
 	t.Parallel()
 	for rules, want := range map[string]string{
-		"127.0.0.1": "no three parts", "allow:ip:": "no three parts", "Allow:ip:*": "neither allow nor deny",
-		"allow:host:*": "neither ip nor name", "deny:ip:*,": "no three parts", "deny:ip:(": "missing closing",
+		"127.0.0.1": "does not have three fields", "allow:ip:": "does not have three fields", "Allow:ip:*": "neither allow nor deny",
+		"allow:host:*": "neither ip nor name", "deny:ip:*,": "does not have three fields", "deny:ip:(": "missing closing",
 	} {
 		if _, err := ParseIPFilter(rules); err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "--ip-filter has the rule ") {
 			t.Errorf("%q: %v, want %q", rules, err, want)

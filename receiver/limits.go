@@ -47,7 +47,7 @@ func (l *Limits) Validate() error {
 // Within says of a value that is out of its bounds which option it is.
 func (l *Limits) Within(name string, value, least, most int) error {
 	if value < least || value > most {
-		return fmt.Errorf("%s%s is %d: want %d to %d", l.Option, name, value, least, most)
+		return fmt.Errorf("%s%s is %d: must be %d to %d", l.Option, name, value, least, most)
 	}
 	return nil
 }

@@ -16,9 +16,9 @@ func newAdmissionMetrics(reg prometheus.Registerer) admissionMetrics {
 		return promauto.With(reg).NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
 	}
 	return admissionMetrics{
-		used:    gauge("etl_receiver_in_flight_bytes", "Memory of frames being received or not yet released by the producer, over all receivers."),
-		limit:   gauge("etl_receiver_in_flight_limit_bytes", "The budget of bytes in flight (--max-bytes-in-flight)."),
-		waiting: gauge("etl_receiver_in_flight_waiting", "Frames that wait for room in the budget of bytes in flight."),
+		used:    gauge("etl_receiver_in_flight_bytes", "Memory of requests that are being received or that the producer has not released yet, over all receivers."),
+		limit:   gauge("etl_receiver_in_flight_limit_bytes", "Limit of the bytes in flight (--max-bytes-in-flight)."),
+		waiting: gauge("etl_receiver_in_flight_waiting", "Requests that wait for memory in the budget of bytes in flight."),
 	}
 }
 
@@ -53,27 +53,27 @@ func NewMetrics(reg prometheus.Registerer, receiver string, reasons []string) *M
 	}
 	requests := f.NewCounterVec(prometheus.CounterOpts{
 		Name: "etl_receiver_requests_total",
-		Help: "Requests by outcome: ok (answered OK), unanswered (Kafka may have them), dropped (never produced), error (answered with a system error).",
+		Help: "Requests by outcome: ok (replied OK), unanswered (no reply; Kafka may have the events), dropped (never produced), error (replied with a system error).",
 	}, []string{"outcome"})
 	refused := f.NewCounterVec(prometheus.CounterOpts{
 		Name: "etl_receiver_refused_total",
-		Help: "Connections closed, or not taken, by reason.",
+		Help: "Connections that were closed or not accepted, by reason.",
 	}, []string{"reason"})
 	m := &Metrics{
 		ok:               requests.WithLabelValues(outcomeOK),
 		unanswered:       requests.WithLabelValues(outcomeUnanswered),
 		dropped:          requests.WithLabelValues(outcomeDropped),
 		errors:           requests.WithLabelValues(outcomeError),
-		events:           counter("etl_receiver_events_total", "Events answered OK."),
-		bytes:            counter("etl_receiver_bytes_total", "Bytes of whole frames received."),
-		unansweredEvents: counter("etl_receiver_unanswered_events_total", "Events that Kafka may have and whose sender got no answer: the bound of the duplicates that this process made."),
-		lost:             counter("etl_receiver_lost_events_total", "Events of senders that cannot send again, which may not be in Kafka: the process stopped before Kafka had them, or a datagram was refused."),
+		events:           counter("etl_receiver_events_total", "Events acknowledged to their senders."),
+		bytes:            counter("etl_receiver_bytes_total", "Bytes of complete requests received."),
+		unansweredEvents: counter("etl_receiver_unanswered_events_total", "Events that Kafka may have and whose sender got no reply: the upper bound of the duplicates that this process caused."),
+		lost:             counter("etl_receiver_lost_events_total", "Events of senders that cannot resend which may not be in Kafka: the process stopped before Kafka acknowledged them, or a datagram was rejected."),
 		accepted:         counter("etl_receiver_connections_total", "Connections accepted."),
 		connections:      f.NewGauge(prometheus.GaugeOpts{Name: "etl_receiver_connections", Help: "Connections open now."}),
 		refused:          make(map[string]prometheus.Counter, len(reasons)),
 		ack: f.NewHistogram(prometheus.HistogramOpts{
 			Name:    "etl_receiver_ack_seconds",
-			Help:    "From a frame's first byte to its answer OK.",
+			Help:    "Time from a request's first byte to the reply OK.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 15, 20},
 		}),
 	}

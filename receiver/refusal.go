@@ -14,10 +14,10 @@ const (
 	ReasonPerAddress  = "connections_per_address"
 	ReasonFiltered    = "ip_filter"  // --ip-filter denies the address
 	ReasonMemory      = "memory"     // no room in the bytes in flight before ack-timeout
-	ReasonSlow        = "slow_frame" // a frame was not received within ack-timeout of its first byte
+	ReasonSlow        = "slow_frame" // the request was not received within --ack-timeout of its first byte
 	ReasonLate        = "late"       // a frame was ready for Kafka only after ack-timeout
 	ReasonGone        = "gone"       // the sender had gone before its request was produced
-	ReasonTruncated   = "truncated"  // the connection ended within a frame
+	ReasonTruncated   = "truncated"  // the connection ended in the middle of a request
 	ReasonMalformed   = "malformed"  // a frame that is not what the protocol says
 	ReasonTLS         = "tls"        // TLS where none is spoken, none where it must be, or a handshake that failed
 	ReasonZlib        = "zlib"       // a deflated stream where none is taken, or a broken one
@@ -70,7 +70,7 @@ type LimitError struct {
 
 // Error names value, limit and option.
 func (e *LimitError) Error() string {
-	return fmt.Sprintf("%d %s are more than %d: send less at once, or raise %s", e.Value, e.What, e.Limit, e.Option)
+	return fmt.Sprintf("%d %s exceed the limit of %d: send smaller requests, or raise %s", e.Value, e.What, e.Limit, e.Option)
 }
 
 // TooMuch refuses what breaks a limit.

@@ -27,9 +27,9 @@ var gzipReaders sync.Pool // of *gzip.Reader
 // mostRatio is the most bytes that come out of one deflated byte: what a trailer says above it is no length.
 const mostRatio = 1032
 
-var errWasted = errors.New("too much was unpacked in vain")
+var errWasted = errors.New("too much work was spent on bodies that cannot be decompressed")
 
-var errTooLarge = errors.New("it unpacks to more than the limit")
+var errTooLarge = errors.New("it decompresses to more than the limit")
 
 // Unpack replaces the bodies that Log4j 2's Flume appender packed with gzip, which it does by default, by what is in
 // them. Such an event has the header guId and a body that begins as gzip does; no other body is touched. One that cannot
@@ -74,12 +74,12 @@ func (f *Frame) Unpack(l *Limits) error {
 		if err := f.Charge(deadBytes); err != nil {
 			return err
 		}
-		e.Dead = &Dead{Label: ReasonGzip, Reason: "the body is packed with gzip and cannot be unpacked"}
+		e.Dead = &Dead{Label: ReasonGzip, Reason: "the body is compressed with gzip and cannot be decompressed"}
 		switch {
 		case errors.Is(err, errWasted):
-			e.Dead.Reason = "the body is packed with gzip, and bodies before it in its request, which cannot be unpacked, took as much work as a request may"
+			e.Dead.Reason = "the body is compressed with gzip, and earlier bodies of its request that cannot be decompressed used up the work that a request may cause"
 		case errors.Is(err, errTooLarge):
-			e.Dead.Reason = "the body is packed with gzip and has more bytes unpacked than " + l.Option + "body-bytes or " + l.Option + "frame-bytes"
+			e.Dead.Reason = "the body is compressed with gzip and decompresses to more bytes than " + l.Option + "body-bytes or " + l.Option + "frame-bytes"
 		}
 	}
 	return nil

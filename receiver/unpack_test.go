@@ -57,12 +57,12 @@ func TestUnpack(t *testing.T) {
 		"not packed by Log4j 2":    {log4j([]byte("a line")), "a line", ""},
 		"gzip of another sender":   {Event{Body: whole}, string(whole), ""},
 		"another header":           {Event{Body: whole, Headers: []Header{{Key: []byte("guid")}}}, string(whole), ""},
-		"above the limit":          {log4j(packed(t, large)), string(packed(t, large)), "the body is packed with gzip and has more bytes unpacked than --x-body-bytes or --x-frame-bytes"},
-		"cut":                      {log4j(whole[:len(whole)-9]), string(whole[:len(whole)-9]), "the body is packed with gzip and cannot be unpacked"},
-		"without its trailer":      {log4j(whole[:len(whole)-1]), string(whole[:len(whole)-1]), "the body is packed with gzip and cannot be unpacked"},
-		"only its beginning":       {log4j(whole[:3]), string(whole[:3]), "the body is packed with gzip and cannot be unpacked"},
-		"another checksum":         {log4j(broken), string(broken), "the body is packed with gzip and cannot be unpacked"},
-		"more behind it":           {log4j(append(bytes.Clone(whole), "more"...)), string(whole) + "more", "the body is packed with gzip and cannot be unpacked"},
+		"above the limit":          {log4j(packed(t, large)), string(packed(t, large)), "the body is compressed with gzip and decompresses to more bytes than --x-body-bytes or --x-frame-bytes"},
+		"cut":                      {log4j(whole[:len(whole)-9]), string(whole[:len(whole)-9]), "the body is compressed with gzip and cannot be decompressed"},
+		"without its trailer":      {log4j(whole[:len(whole)-1]), string(whole[:len(whole)-1]), "the body is compressed with gzip and cannot be decompressed"},
+		"only its beginning":       {log4j(whole[:3]), string(whole[:3]), "the body is compressed with gzip and cannot be decompressed"},
+		"another checksum":         {log4j(broken), string(broken), "the body is compressed with gzip and cannot be decompressed"},
+		"more behind it":           {log4j(append(bytes.Clone(whole), "more"...)), string(whole) + "more", "the body is compressed with gzip and cannot be decompressed"},
 		"a dead letter already is": {Event{Body: whole, Headers: log4j(nil).Headers, Dead: &Dead{Reason: "why"}}, string(whole), "why"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -185,8 +185,8 @@ func TestUnpack_inVain(t *testing.T) {
 		after  string
 		reason string
 	}{
-		"honest": {honest, 0, "after", "the body is packed with gzip and has more bytes unpacked than --x-body-bytes or --x-frame-bytes"},
-		"liars":  {liar, 2, string(packed(t, "after")), "the body is packed with gzip, and bodies before it in its request, which cannot be unpacked, took as much work as a request may"},
+		"honest": {honest, 0, "after", "the body is compressed with gzip and decompresses to more bytes than --x-body-bytes or --x-frame-bytes"},
+		"liars":  {liar, 2, string(packed(t, "after")), "the body is compressed with gzip, and earlier bodies of its request that cannot be decompressed used up the work that a request may cause"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

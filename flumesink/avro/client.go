@@ -35,13 +35,13 @@ func DefaultClientConfig(address string) ClientConfig {
 func (c ClientConfig) Validate() error {
 	var errs []error
 	if _, _, err := net.SplitHostPort(c.Address); err != nil {
-		errs = append(errs, fmt.Errorf("address %q: %w: want host:port", c.Address, err))
+		errs = append(errs, fmt.Errorf("address %q: %w: must be host:port", c.Address, err))
 	}
 	if c.ConnectTimeout <= 0 {
-		errs = append(errs, fmt.Errorf("connect time-out is %s: want more than 0s", c.ConnectTimeout))
+		errs = append(errs, fmt.Errorf("the connect timeout is %s: must be more than 0s", c.ConnectTimeout))
 	}
 	if c.RequestTimeout <= 0 {
-		errs = append(errs, fmt.Errorf("request time-out is %s: want more than 0s", c.RequestTimeout))
+		errs = append(errs, fmt.Errorf("the request timeout is %s: must be more than 0s", c.RequestTimeout))
 	}
 	return errors.Join(append(errs, c.Dialer.Validate())...)
 }
@@ -55,9 +55,9 @@ type RefusedError struct {
 // Error says what the server answered.
 func (e *RefusedError) Error() string {
 	if e.Status != "" {
-		return "the server answered " + e.Status
+		return "the server replied " + e.Status
 	}
-	return "the server answered with an error: " + e.Text
+	return "the server replied with an error: " + e.Text
 }
 
 // Unwrap is receiver.ErrRefused.
@@ -129,7 +129,7 @@ func (c *Client) Wait(ctx context.Context) (serial uint32, err error) {
 	case errors.As(err, &refused):
 		return 0, &RefusedError{Text: refused.Text}
 	case err != nil:
-		return 0, c.explain(ctx, "read the answer", err)
+		return 0, c.explain(ctx, "read the reply", err)
 	}
 	return serial, status(result)
 }
@@ -171,7 +171,7 @@ func (c *Client) explain(ctx context.Context, doing string, err error) error {
 func status(result []byte) error {
 	switch status, at := avrobin.ReadLong(result, 0); {
 	case at < 0:
-		return errors.New("the answer holds no status")
+		return errors.New("the reply holds no status")
 	case status == 0:
 		return nil
 	case status == 1:

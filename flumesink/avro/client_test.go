@@ -60,7 +60,7 @@ func TestClient_exchange(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, want := range []string{
-		"", "the server answered FAILED", "the server answered UNKNOWN", "the server answered with an error: java.lang.Exception: x", "",
+		"", "the server replied FAILED", "the server replied UNKNOWN", "the server replied with an error: java.lang.Exception: x", "",
 	} {
 		err := c.Append(t.Context(), receivertest.Events("x"))
 		if (err == nil) != (want == "") || err != nil && (err.Error() != want || !errors.Is(err, receiver.ErrRefused)) {
@@ -107,11 +107,11 @@ func TestClient_badAnswers(t *testing.T) {
 		want   string
 	}{
 		"closed":         {nil, "the server closed the connection"},
-		"HTTP":           {[]byte("HTTP/1.1 400 Bad Request\r\n\r\n"), "is this Avro's RPC, without TLS and compression?"},
-		"no handshake":   {frameOf(1, []byte{9}), "the answer holds no handshake"},
-		"no result":      {frameOf(1, []byte{0, 0, 0, 0}, noMeta), "the answer holds no result"},
-		"no status":      {frameOf(1, []byte{0, 0, 0, 0}, noMeta, []byte{0}), "the answer holds no status"},
-		"huge":           {receivertest.Unhex(t, "00000001 00000001 7fffffff"), "an answer of more than"},
+		"HTTP":           {[]byte("HTTP/1.1 400 Bad Request\r\n\r\n"), "is this Avro RPC, without TLS and compression?"},
+		"no handshake":   {frameOf(1, []byte{9}), "the reply holds no handshake"},
+		"no result":      {frameOf(1, []byte{0, 0, 0, 0}, noMeta), "the reply holds no result"},
+		"no status":      {frameOf(1, []byte{0, 0, 0, 0}, noMeta, []byte{0}), "the reply holds no status"},
+		"huge":           {receivertest.Unhex(t, "00000001 00000001 7fffffff"), "the reply exceeds"},
 		"other protocol": {frameOf(1, slices.Concat([]byte{matchClient, 2}, avrobin.AppendBytes(nil, `{"messages":{}}`), []byte{2}, p.own[:], []byte{0}), noMeta, statusOK), "the server's protocol is not Flume's"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -236,7 +236,7 @@ func TestClient_sendsLines(t *testing.T) {
 func TestClientConfig_validate(t *testing.T) {
 	t.Parallel()
 	err := ClientConfig{Address: "nowhere"}.Validate()
-	for _, want := range []string{`address "nowhere"`, "want host:port", "connect time-out is 0s", "request time-out is 0s"} {
+	for _, want := range []string{`address "nowhere"`, "must be host:port", "connect timeout is 0s", "request timeout is 0s"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v does not say %q", err, want)
 		}

@@ -126,13 +126,13 @@ func (in *input) buffer(f *frame, length int) error {
 
 // hints say what to do about what a wrong sender looks like.
 var hints = map[string]string{
-	receiver.ReasonHTTP:    "point it at the right port; health and metrics are at --admin-listen",
-	receiver.ReasonTLS:     "this port takes plain connections; set ssl = false in the Avro sink, or give --avro-tls-cert",
-	receiver.ReasonZlib:    "it was deflated twice; set compression-type = deflate or none in the Avro sink",
+	receiver.ReasonHTTP:    "use the right port; health and metrics are at --admin-listen",
+	receiver.ReasonTLS:     "this port accepts plain connections only; set ssl = false in the Avro sink, or set --avro-tls-cert",
+	receiver.ReasonZlib:    "the data was deflated twice; set compression-type = deflate or none in the Avro sink",
 	receiver.ReasonThrift:  "use Flume's Avro sink, or point the Thrift sink at --thrift-listen",
 	receiver.ReasonProxy:   "turn the PROXY protocol off in the load balancer",
 	receiver.ReasonText:    "use Flume's Avro sink, or etl send, to send lines",
-	receiver.ReasonUnknown: "only Flume's Avro sink, or etl send, may talk to this port",
+	receiver.ReasonUnknown: "this port accepts only Flume's Avro sink and etl send",
 }
 
 // implausible says what a head that cannot be a frame's looks like; small numbers at both places are left to the
@@ -142,11 +142,11 @@ func (in *input) implausible(list uint32) error {
 		seen, _ := in.ahead.Peek(min(in.ahead.Buffered(), 16))
 		b := append(in.head[:], seen...)
 		if reason, looks := netserver.Looks(b); hints[reason] != "" {
-			return receiver.Refuse(reason, "the first bytes (% x) look like %s, expected are Flume's Avro RPC frames: %s", b[:8], looks, hints[reason])
+			return receiver.Refuse(reason, "the first bytes (% x) look like %s, expected Flume's Avro RPC frames: %s", b[:8], looks, hints[reason])
 		}
 	}
 	if list == 0 {
-		return receiver.Malformed("a frame of no buffers (listSize 0)")
+		return receiver.Malformed("a frame without buffers (listSize 0)")
 	}
 	return receiver.TooMuch(reasonListLength, "buffers in a frame", "--avro-max-list-length", int64(list), in.cfg.MaxListLength)
 }

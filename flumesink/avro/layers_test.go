@@ -123,7 +123,7 @@ func TestLayers_certificateIsReadAgain(t *testing.T) {
 		if _, err := g.wrapped(netserver.Dialer{TLS: true, CA: old}); err != nil {
 			t.Fatalf("the old certificate is not shown any more: %v", err)
 		}
-		return strings.Contains(g.Log.String(), "Certificates cannot be read again")
+		return strings.Contains(g.Log.String(), "Reloading certificates failed")
 	})
 	copyFile(newKey, key)
 	g.Until("the new certificate is shown", func() bool {
@@ -166,7 +166,7 @@ func TestReceiver_ipFilter(t *testing.T) {
 	}
 	g := start(t, &kafka{}, func(c *Config) { c.Filter = filter })
 	g.Dial().Closed()
-	if log := g.Refused(receiver.ReasonFiltered, 1); !strings.Contains(log, "127.0.0.1 may not send: --ip-filter has deny:ip:127.*") {
+	if log := g.Refused(receiver.ReasonFiltered, 1); !strings.Contains(log, "127.0.0.1 is denied by the --ip-filter rule deny:ip:127.*") {
 		t.Error(log)
 	}
 }

@@ -95,23 +95,23 @@ func TestReceiver_wrongProtocols(t *testing.T) {
 		"HTTP/2":          {[]byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), receiver.ReasonHTTP, "an HTTP request"},
 		"TLS":             {hello, receiver.ReasonTLS, "ssl = false"},
 		"TLS, 256 bytes":  {receivertest.Unhex(t, "1603010100010000fc0303"), receiver.ReasonTLS, "a TLS client hello"},
-		"broken zlib":     {receivertest.Unhex(t, "789c ffffffff"), receiver.ReasonZlib, "the deflated stream is broken"},
+		"broken zlib":     {receivertest.Unhex(t, "789c ffffffff"), receiver.ReasonZlib, "the zlib stream is corrupt"},
 		"zlib twice":      {deflated(t, deflated(t, []byte("a line of some length"))), receiver.ReasonZlib, "deflated twice"},
 		"Thrift, compact": {receivertest.Unhex(t, "00000020 822101 0b617070656e644261746368"), receiver.ReasonThrift, "--thrift-listen"},
 		"Thrift, binary":  {receivertest.Unhex(t, "00000020 80010001 0000000b 617070656e64"), receiver.ReasonThrift, "--thrift-listen"},
 		"PROXY v1":        {[]byte("PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n"), receiver.ReasonProxy, "PROXY protocol"},
 		"PROXY v2":        {receivertest.Unhex(t, "0d0a0d0a000d0a515549540a 2111000c"), receiver.ReasonProxy, "PROXY protocol"},
 		"syslog":          {[]byte("<13>Oct 10 13:55:36 host app: hello\n"), receiver.ReasonText, "etl send"},
-		"random bytes":    {[]byte{0xdb, 0x61, 0x8f, 0x4d, 0xe8, 0xfb, 0xc3, 0xf9, 1, 2, 3}, receiver.ReasonUnknown, "nothing known"},
+		"random bytes":    {[]byte{0xdb, 0x61, 0x8f, 0x4d, 0xe8, 0xfb, 0xc3, 0xf9, 1, 2, 3}, receiver.ReasonUnknown, "no known protocol"},
 		"accents":         {[]byte("déjà vu, déjà vu\n"), receiver.ReasonText, "etl send"},
-		"random":          {receivertest.Unhex(t, "fe81a0037cc2b7f19d33e1"), receiver.ReasonUnknown, "nothing known"},
+		"random":          {receivertest.Unhex(t, "fe81a0037cc2b7f19d33e1"), receiver.ReasonUnknown, "no known protocol"},
 		"listSize 0":      {receivertest.Unhex(t, "00000001 00000000"), receiver.ReasonMalformed, "listSize 0"},
 		"bad handshake":   {frameOf(1, []byte("not a handshake")), receiver.ReasonMalformed, "handshake: bad clientHash"},
 		"bad metadata":    {frameOf(1, callHead(true)[:35]), receiver.ReasonMalformed, "bad call metadata"},
 		"bad name":        {frameOf(1, append(callHead(true)[:36], 0x7e)), receiver.ReasonMalformed, "bad message name"},
 		"bad events":      {frameOf(1, callHead(true), []byte{2, 1}), receiver.ReasonMalformed, "events: bad block"},
-		"huge buffer":     {receivertest.Unhex(t, "00000001 00000001 ffffffff"), receiver.ReasonFrameBytes, "4294967295 bytes in a frame are more than 67108864"},
-		"huge list":       {receivertest.Unhex(t, "00000001 00ffffff 00000001"), reasonListLength, "16777215 buffers in a frame are more than 16384"},
+		"huge buffer":     {receivertest.Unhex(t, "00000001 00000001 ffffffff"), receiver.ReasonFrameBytes, "4294967295 bytes in a frame exceed the limit of 67108864"},
+		"huge list":       {receivertest.Unhex(t, "00000001 00ffffff 00000001"), reasonListLength, "16777215 buffers in a frame exceed the limit of 16384"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -242,7 +242,7 @@ func TestReceiver_takenPort(t *testing.T) {
 	g := start(t, &kafka{}, nil)
 	cfg := DefaultConfig()
 	for listen, want := range map[string]string{
-		g.Addr:        "--avro-listen " + g.Addr + ": listen tcp " + g.Addr + ": bind: address already in use: another process has this port; stop it, or choose another port",
+		g.Addr:        "--avro-listen " + g.Addr + ": listen tcp " + g.Addr + ": bind: address already in use: another process uses this port; stop it, or choose another port",
 		"nonsense":    "--avro-listen nonsense: ",
 		"192.0.2.1:0": "--avro-listen 192.0.2.1:0: ",
 	} {
@@ -279,11 +279,11 @@ func TestConfig_validate(t *testing.T) {
 	bad.TLS = netserver.TLS{Key: "k", Required: true, MinVersion: "2", MaxVersion: "4"}
 	err := bad.Validate()
 	for _, want := range []string{
-		"no name", "--avro-listen is empty", "--ack-timeout is -1ns: the least is 1ms", "--shutdown-timeout is -1ns",
-		"--avro-max-frame-bytes is 0: want 64 to 1073741824", "--avro-max-list-length is 0", "--avro-max-batch-events is 0",
+		"no name", "--avro-listen is empty", "--ack-timeout is -1ns: must be at least 1ms", "--shutdown-timeout is -1ns",
+		"--avro-max-frame-bytes is 0: must be 64 to 1073741824", "--avro-max-list-length is 0", "--avro-max-batch-events is 0",
 		"--avro-max-headers is -1", "--avro-max-header-bytes is -1", "--avro-max-body-bytes is -1",
 		"--avro-max-connections is 0", "--avro-max-connections-per-address is 0", "--avro-max-pipelined is 0",
-		"--avro-max-inflate-ratio is 0", `--avro-tls-cert is "" and --avro-tls-key is "k"`, "--avro-tls-client-ca and -tls-required need it",
+		"--avro-max-inflate-ratio is 0", `--avro-tls-cert is "" and --avro-tls-key is "k"`, "--avro-tls-client-ca and -tls-required require it",
 		`--avro-tls-min-version is "2"`, `--avro-tls-max-version is "4"`,
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -295,7 +295,7 @@ func TestConfig_validate(t *testing.T) {
 func TestConfig_noTLSVersionIsLeft(t *testing.T) {
 	c := DefaultConfig()
 	c.TLS.MinVersion = "1.3"
-	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), `--avro-tls-min-version is "1.3", and -tls-max-version "1.2"`) {
+	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), `--avro-tls-min-version is "1.3" and -tls-max-version is "1.2"`) {
 		t.Error(err)
 	}
 	c.TLS.MaxVersion = "1.3"
@@ -331,7 +331,7 @@ func TestProtocols_verify(t *testing.T) {
 		"fields exchanged": {change(`{"name":"headers","type":{"type":"map","values":"string"}},{"name":"body","type":"bytes"}`, `{"name":"body","type":"bytes"},{"name":"headers","type":{"type":"map","values":"string"}}`), "events are not"},
 		"other headers":    {change(`"values":"string"`, `"values":"long"`), "events are not"},
 		"other status":     {change(`"OK","FAILED"`, `"FAILED","OK"`), "the response is not"},
-		"two parameters":   {change(`[{"name":"event","type":"AvroFlumeEvent"}]`, `[]`), "want one parameter"},
+		"two parameters":   {change(`[{"name":"event","type":"AvroFlumeEvent"}]`, `[]`), "expected one parameter"},
 		"unknown type":     {change(`"items":"AvroFlumeEvent"`, `"items":"Nobody"`), "events are not"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -65,7 +65,7 @@ func verifyProtocol(text []byte) error {
 	}
 	protocol, ok := tree.(object)
 	if !ok {
-		return errors.New("it is no JSON object")
+		return errors.New("it is not a JSON object")
 	}
 	messages, _ := protocol["messages"].(object)
 	s := schemas{named: map[string]named{}}
@@ -100,7 +100,7 @@ func verifyProtocol(text []byte) error {
 		found = true
 		request, _ := m["request"].([]any)
 		if oneWay, _ := m["one-way"].(bool); oneWay || len(request) != 1 {
-			return fmt.Errorf("message %s: want one parameter and an answer", name)
+			return fmt.Errorf("message %s: expected one parameter and a reply", name)
 		}
 		parameter, _ := request[0].(object)
 		event := s.resolve(parameter["type"], space)

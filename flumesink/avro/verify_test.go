@@ -104,9 +104,9 @@ func TestVerifyProtocol_names(t *testing.T) {
 		"a nullable body":               {of("", status, strings.Replace(event, `"bytes"`, `["null","bytes"]`, 1), `"S"`), "events are not"},
 		"a fixed body":                  {of("", status, strings.Replace(event, `"bytes"`, `{"type":"fixed","name":"F","size":8}`, 1), `"S"`), "events are not"},
 		"names are compared with case":  {strings.Replace(of("", event+","+status, `"E"`, `"S"`), "messages", "Messages", 1), "neither append nor appendBatch"},
-		"one-way":                       {strings.Replace(of("", status, event, `"S"`), `"response"`, `"one-way":true,"response"`, 1), "want one parameter and an answer"},
+		"one-way":                       {strings.Replace(of("", status, event, `"S"`), `"response"`, `"one-way":true,"response"`, 1), "expected one parameter and a reply"},
 		"more after the text":           {of("", event+","+status, `"E"`, `"S"`) + "{}", "invalid character"},
-		"a list":                        {"[]", "it is no JSON object"},
+		"a list":                        {"[]", "it is not a JSON object"},
 		"not UTF-8 in a name":           {"{\"\xff\":1}", "it has neither"},
 		"the response is a status list": {of("", event+","+status, `"E"`, `["S"]`), "the response is not"},
 	} {

@@ -40,12 +40,12 @@ func decodeBatch(f *receiver.Frame, limits *receiver.Limits, b []byte) (eventBat
 		return eventBatch{}, receiver.Malformed("event batch: bad sequenceNumber")
 	}
 	if len(sequence) > maxSequence {
-		return eventBatch{}, receiver.Malformed("event batch: a sequenceNumber of %d bytes: the most is %d", len(sequence), maxSequence)
+		return eventBatch{}, receiver.Malformed("event batch: sequenceNumber has %d bytes, the limit is %d", len(sequence), maxSequence)
 	}
 	batch := eventBatch{errorMsg: avrorpc.CutText(errorMsg), sequence: string(sequence)}
 	at, err := avro.DecodeEvents(f, limits, b, at)
 	if err == nil && at != len(b) {
-		err = receiver.Malformed("event batch: %d bytes follow it", len(b)-at)
+		err = receiver.Malformed("event batch: %d bytes follow the last field", len(b)-at)
 	}
 	if err == nil {
 		err = f.Unpack(limits)

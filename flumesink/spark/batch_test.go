@@ -155,7 +155,7 @@ func TestDecodeBatch_longTexts(t *testing.T) {
 		t.Errorf("a sequence number of %d bytes: %v", len(got.sequence), err)
 	}
 	got, err = decodeBatch(frame(t), &limits, batch("", strings.Repeat("7", maxSequence+1)))
-	if err == nil || got.sequence != "" || !strings.Contains(err.Error(), "a sequenceNumber of 4097 bytes: the most is 4096") {
+	if err == nil || got.sequence != "" || !strings.Contains(err.Error(), "sequenceNumber has 4097 bytes, the limit is 4096") {
 		t.Errorf("%d bytes of sequence number, %v", len(got.sequence), err)
 	}
 }

@@ -54,10 +54,10 @@ func (c *Config) Validate() error {
 	seen := map[string]bool{}
 	for _, s := range c.Sinks {
 		if host, port, err := net.SplitHostPort(s); err != nil || host == "" || port == "" {
-			errs = append(errs, fmt.Errorf("--poll is %q: want host:port of a SparkSink", s))
+			errs = append(errs, fmt.Errorf("--poll is %q: must be host:port of a SparkSink", s))
 		}
 		if seen[s] {
-			errs = append(errs, fmt.Errorf("--poll has %s twice: give it once, and --poll-connections for more at a time", s))
+			errs = append(errs, fmt.Errorf("--poll has %s twice: must be given once; use --poll-connections for more connections", s))
 		}
 		seen[s] = true
 	}
@@ -69,14 +69,14 @@ func (c *Config) Validate() error {
 		{"--poll-connections", c.Connections, 1, 1 << 10},
 	} {
 		if n.value < n.min || n.value > n.max {
-			errs = append(errs, fmt.Errorf("%s is %d: want %d to %d", n.option, n.value, n.min, n.max))
+			errs = append(errs, fmt.Errorf("%s is %d: must be %d to %d", n.option, n.value, n.min, n.max))
 		}
 	}
 	if c.Batch > c.MaxBatchEvents && c.MaxBatchEvents > 0 {
-		errs = append(errs, fmt.Errorf("--poll-batch is %d, more than --poll-max-batch-events, %d: no batch would be taken; lower the one or raise the other", c.Batch, c.MaxBatchEvents))
+		errs = append(errs, fmt.Errorf("--poll-batch is %d and --poll-max-batch-events is %d, so every batch would be rejected: --poll-batch must not exceed --poll-max-batch-events", c.Batch, c.MaxBatchEvents))
 	}
 	if c.AckTimeout < time.Millisecond {
-		errs = append(errs, fmt.Errorf("--ack-timeout is %s: the least is 1ms", c.AckTimeout))
+		errs = append(errs, fmt.Errorf("--ack-timeout is %s: must be at least 1ms", c.AckTimeout))
 	}
 	return errors.Join(append(errs, c.Limits.Validate())...)
 }

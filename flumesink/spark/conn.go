@@ -73,7 +73,7 @@ func (c *conn) ask(ctx context.Context, n int) (first time.Time, err error) {
 		return first, err
 	}
 	if _, err := c.rpc.Start("getEventBatch", func(dst []byte) []byte { return avrobin.AppendLong(dst, int64(n)) }); err != nil {
-		return first, fmt.Errorf("ask the SparkSink %s: %w", c.s.address, err)
+		return first, fmt.Errorf("request events from SparkSink %s: %w", c.s.address, err)
 	}
 	var came atomic.Bool
 	ended := make(chan struct{})
@@ -90,9 +90,9 @@ func (c *conn) ask(ctx context.Context, n int) (first time.Time, err error) {
 	}
 	if err != nil {
 		if ctx.Err() != nil {
-			c.p.says.Log().Info("Stopped while a SparkSink had nothing to give; it holds what it takes next for its own timeout, and gives it to the next poller", "sink", c.s.address, "events", n)
+			c.p.says.Log().Info("Stopped while a SparkSink had no events; it holds the next events for its own timeout and then offers them again", "sink", c.s.address, "events", n)
 		}
-		return first, fmt.Errorf("wait for the SparkSink %s: %w", c.s.address, err)
+		return first, fmt.Errorf("wait for events from SparkSink %s: %w", c.s.address, err)
 	}
 	return time.Now(), nil
 }
@@ -119,8 +119,8 @@ func (c *conn) receive(first time.Time, asked int) (*receiver.Frame, eventBatch,
 		return f, eventBatch{errorMsg: system.Text}, nil
 	}
 	if large, ok := errors.AsType[*avrorpc.TooLargeError](err); ok {
-		err = receiver.TooMuch(receiver.ReasonFrameBytes, "bytes of a batch", "--poll-max-frame-bytes", large.Announced, c.p.cfg.MaxFrameBytes)
-		c.fewer(asked, 0, "A batch of a SparkSink has more bytes than may be, asking for fewer events from now on; lower --poll-batch or raise --poll-max-frame-bytes")
+		err = receiver.TooMuch(receiver.ReasonFrameBytes, "bytes in a batch", "--poll-max-frame-bytes", large.Announced, c.p.cfg.MaxFrameBytes)
+		c.fewer(asked, 0, "Batch of a SparkSink exceeds --poll-max-frame-bytes; requesting fewer events from now on; lower --poll-batch or raise --poll-max-frame-bytes")
 	}
 	if err != nil {
 		f.Release()
@@ -141,7 +141,7 @@ func (c *conn) receive(first time.Time, asked int) (*receiver.Frame, eventBatch,
 // refuse counts a batch that breaks a limit or is no batch. Where it cannot be given back the connection is closed, and
 // the sink gives it again after its timeout.
 func (c *conn) refuse(err error) error {
-	err = fmt.Errorf("read a batch of the SparkSink %s: %w", c.s.address, err)
+	err = fmt.Errorf("read a batch from SparkSink %s: %w", c.s.address, err)
 	if _, ok := errors.AsType[*receiver.Refusal](err); ok {
 		c.p.says.Refused(c.nc.RemoteAddr(), err)
 	}
@@ -173,7 +173,7 @@ func (c *conn) produce(f *receiver.Frame, b eventBatch) error {
 		} else {
 			c.p.says.Unanswered(c.nc.RemoteAddr(), events, err)
 		}
-		return c.giveBack(b, fmt.Errorf("a batch of the SparkSink %s was given back: %w", c.s.address, err))
+		return c.giveBack(b, fmt.Errorf("a batch was returned to SparkSink %s: %w", c.s.address, err))
 	}
 	if err := c.say("ack", b.sequence); err != nil {
 		c.p.says.Unanswered(c.nc.RemoteAddr(), events, err)
@@ -212,14 +212,14 @@ func (c *conn) say(message, sequence string) error {
 				return c.answer[:0], nil
 			}
 			if len(b) > maxReply {
-				return nil, fmt.Errorf("the reply has more than %d bytes, expected is none but its head", maxReply)
+				return nil, fmt.Errorf("the reply exceeds %d bytes, expected an empty reply", maxReply)
 			}
 			c.answer = append(make([]byte, 0, max(2*len(b), 64)), b...)
 			return c.answer, nil
 		})
 	}
 	if err != nil {
-		return fmt.Errorf("%s a batch of the SparkSink %s: %w", message, c.s.address, err)
+		return fmt.Errorf("%s a batch of SparkSink %s: %w", message, c.s.address, err)
 	}
 	return nil
 }
@@ -232,12 +232,12 @@ var takeListFull = regexp.MustCompile(`Take list for \w+, capacity (\d+) full`)
 func (c *conn) fault(asked int, text string) error {
 	if m := takeListFull.FindStringSubmatch(text); m != nil {
 		capacity, _ := strconv.Atoi(m[1]) // 0 where it is absurd
-		c.fewer(asked, capacity, "The sink's channel gives fewer events in a transaction than were asked for, asking for fewer from now on; lower --poll-batch or raise its transactionCapacity")
+		c.fewer(asked, capacity, "Requested batch exceeds the transactionCapacity of the sink's channel; requesting fewer events from now on; lower --poll-batch or raise transactionCapacity")
 	} else {
-		c.p.says.Warn("fault "+c.s.address, "A SparkSink answered with an error", "sink", c.s.address, "err", text)
+		c.p.says.Warn("fault "+c.s.address, "SparkSink replied with an error", "sink", c.s.address, "err", text)
 	}
 	c.p.metrics.SystemError()
-	return pauseError{fmt.Errorf("the SparkSink %s has no events to give: %s", c.s.address, text)}
+	return pauseError{fmt.Errorf("SparkSink %s returned an error instead of events: %s", c.s.address, text)}
 }
 
 // fewer asks for capacity events from now on, or for half as many as asked where it is 0, and says why.

@@ -59,10 +59,10 @@ func (p *Poller) Run(ctx context.Context) error {
 	defer done()
 	var polling sync.WaitGroup
 	if len(p.sinks) > 0 && p.cfg.AckTimeout >= sinkTimeout {
-		p.says.Log().Warn("--ack-timeout is not below the timeout of SparkSinks, 60 s unless they say otherwise: a batch that is acked after it was taken back is counted, and comes again", "ack_timeout", p.cfg.AckTimeout)
+		p.says.Log().Warn("--ack-timeout is not below the timeout of SparkSinks (60 s by default): a batch that is acked after the sink took it back is counted and sent again", "ack_timeout", p.cfg.AckTimeout)
 	}
 	for _, s := range p.sinks {
-		p.says.Log().Info("Polling a SparkSink", "sink", s.address, "batch", p.cfg.Batch, "connections", p.cfg.Connections)
+		p.says.Log().Info("Polling SparkSink", "sink", s.address, "batch", p.cfg.Batch, "connections", p.cfg.Connections)
 		for range p.cfg.Connections {
 			polling.Go(func() { p.keep(ctx, work, s) })
 		}
@@ -76,7 +76,7 @@ func (p *Poller) keep(ctx, work context.Context, s *sink) {
 	use := func(nc net.Conn, working func()) error { return p.use(ctx, work, s, nc, working) }
 	netserver.Again(ctx, s.address, p.cfg.ConnectTimeout, use, func(err error) {
 		s.failed(err)
-		p.says.Warn("connect "+s.address, "A connection to a SparkSink has ended or could not be made, connecting again", "sink", s.address, "err", err)
+		p.says.Warn("connect "+s.address, "Connection to a SparkSink failed; reconnecting", "sink", s.address, "err", err)
 	})
 }
 

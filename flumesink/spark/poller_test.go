@@ -285,7 +285,7 @@ func TestP33_stop(t *testing.T) {
 			t.Errorf("said %v", busy.said)
 		}
 	})
-	if log := g.Log.String(); !strings.Contains(log, "Stopped while a SparkSink had nothing to give") || strings.Contains(log, "WARN") {
+	if log := g.Log.String(); !strings.Contains(log, "Stopped while a SparkSink had no events") || strings.Contains(log, "WARN") {
 		t.Error(log)
 	}
 }
@@ -338,12 +338,12 @@ func TestConfig_validate(t *testing.T) {
 		t.Error(err)
 	}
 	good.Batch = good.MaxBatchEvents + 1
-	if err := good.Validate(); err == nil || !strings.Contains(err.Error(), "more than --poll-max-batch-events") {
+	if err := good.Validate(); err == nil || !strings.Contains(err.Error(), "must not exceed --poll-max-batch-events") {
 		t.Error(err)
 	}
 	bad := Config{Sinks: []string{"x", "a:1", "a:1"}, Limits: receiver.Limits{Option: "--poll-max-"}}
 	err := bad.Validate()
-	for _, want := range []string{`--poll is "x": want host:port`, "--poll has a:1 twice", "--poll-batch is 0", "--poll-connections is 0", "--poll-max-frame-bytes is 0", "--ack-timeout is 0s"} {
+	for _, want := range []string{`--poll is "x": must be host:port`, "--poll has a:1 twice", "--poll-batch is 0", "--poll-connections is 0", "--poll-max-frame-bytes is 0", "--ack-timeout is 0s"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v\ndoes not say %q", err, want)
 		}

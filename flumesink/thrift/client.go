@@ -47,16 +47,16 @@ func DefaultClientConfig(address string) ClientConfig {
 func (c ClientConfig) Validate() error {
 	var errs []error
 	if _, _, err := net.SplitHostPort(c.Address); err != nil {
-		errs = append(errs, fmt.Errorf("address %q: %w: want host:port", c.Address, err))
+		errs = append(errs, fmt.Errorf("address %q: %w: must be host:port", c.Address, err))
 	}
 	if c.Protocol != Compact && c.Protocol != Binary {
-		errs = append(errs, fmt.Errorf("--thrift-protocol is %q: want compact or binary", c.Protocol))
+		errs = append(errs, fmt.Errorf("--thrift-protocol is %q: must be compact or binary", c.Protocol))
 	}
 	if c.ConnectTimeout <= 0 {
-		errs = append(errs, fmt.Errorf("connect time-out is %s: want more than 0s", c.ConnectTimeout))
+		errs = append(errs, fmt.Errorf("the connect timeout is %s: must be more than 0s", c.ConnectTimeout))
 	}
 	if c.RequestTimeout <= 0 {
-		errs = append(errs, fmt.Errorf("request time-out is %s: want more than 0s", c.RequestTimeout))
+		errs = append(errs, fmt.Errorf("the request timeout is %s: must be more than 0s", c.RequestTimeout))
 	}
 	if c.Dialer.Deflate != "" && c.Dialer.Deflate != netserver.NoDeflate {
 		errs = append(errs, fmt.Errorf("--deflate is %s: Flume's Thrift is never deflated; send to avro://HOST:PORT instead", c.Dialer.Deflate))
@@ -74,9 +74,9 @@ type RefusedError struct {
 // Error says what the server answered.
 func (e *RefusedError) Error() string {
 	if e.Status != "" {
-		return "the server answered " + e.Status
+		return "the server replied " + e.Status
 	}
-	return "the server answered with an exception: " + e.Text
+	return "the server replied with an exception: " + e.Text
 }
 
 // Unwrap is receiver.ErrRefused.
@@ -136,7 +136,7 @@ func (c *Client) Append(ctx context.Context, events []receiver.Event) error {
 	case 3:
 		return &RefusedError{Status: "UNKNOWN"}
 	}
-	return c.explain(ctx, errors.New("the answer holds no status"))
+	return c.explain(ctx, errors.New("the reply holds no status"))
 }
 
 // aboutTheCall reports whether an exception of that type is what the server says, and not what Apache's library makes

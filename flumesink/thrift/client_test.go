@@ -62,7 +62,7 @@ func TestClient_exchange(t *testing.T) {
 			t.Parallel()
 			c := dialTo(t, receivertest.Serve(t, steps...), func(c *ClientConfig) { c.Protocol = p })
 			for i, want := range []string{
-				"", "the server answered FAILED", "the server answered ERROR", "the server answered UNKNOWN", "the server answered with an exception: oops", "",
+				"", "the server replied FAILED", "the server replied ERROR", "the server replied UNKNOWN", "the server replied with an exception: oops", "",
 			} {
 				err := c.Append(t.Context(), es)
 				if (err == nil) != (want == "") || err != nil && (err.Error() != want || !errors.Is(err, receiver.ErrRefused)) {
@@ -83,7 +83,7 @@ func TestClient_badAnswers(t *testing.T) {
 		"closed":         {nil, "the server closed the connection"},
 		"HTTP":           {[]byte("HTTP/1.1 400 Bad Request\r\n\r\n"), "frame size"},
 		"another call's": {ok(t, Compact, 9), "out of order"},
-		"no status":      {receivertest.Unhex(t, "00000010 8241 01 0b 617070656e644261746368 00"), "the answer holds no status"},
+		"no status":      {receivertest.Unhex(t, "00000010 8241 01 0b 617070656e644261746368 00"), "the reply holds no status"},
 		"binary":         {ok(t, Binary, 1), "Expected protocol id"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -177,8 +177,8 @@ func TestClientConfig_validate(t *testing.T) {
 	t.Parallel()
 	err := ClientConfig{Address: "nowhere", Protocol: "json", Dialer: netserver.Dialer{Deflate: netserver.DeflateInside}}.Validate()
 	for _, want := range []string{
-		`address "nowhere"`, "want host:port", "connect time-out is 0s", "request time-out is 0s",
-		`--thrift-protocol is "json": want compact or binary`, "--deflate is inside: Flume's Thrift is never deflated",
+		`address "nowhere"`, "must be host:port", "connect timeout is 0s", "request timeout is 0s",
+		`--thrift-protocol is "json": must be compact or binary`, "--deflate is inside: Flume's Thrift is never deflated",
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v does not say %q", err, want)

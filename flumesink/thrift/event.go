@@ -36,7 +36,7 @@ func arguments(f *receiver.Frame, limits *receiver.Limits, r reader, batch bool)
 			}
 		default:
 			if !r.skip(k, maxDepth) {
-				return receiver.Malformed("arguments: field %d cannot be passed over, at byte %d of %d", id, r.at, len(r.b))
+				return receiver.Malformed("arguments: field %d cannot be skipped, at byte %d of %d", id, r.at, len(r.b))
 			}
 		}
 		last = id
@@ -47,7 +47,7 @@ func arguments(f *receiver.Frame, limits *receiver.Limits, r reader, batch bool)
 func decodeEvents(f *receiver.Frame, limits *receiver.Limits, r *reader) error {
 	element, n, ok := r.list()
 	if !ok || n > 0 && element != kindStruct {
-		return receiver.Malformed("events: bad list, or not one of structs, at byte %d of %d", r.at, len(r.b))
+		return receiver.Malformed("events: bad list, or not a list of structs, at byte %d of %d", r.at, len(r.b))
 	}
 	if err := limits.CheckEvents(n); err != nil {
 		return err
@@ -89,7 +89,7 @@ func decodeEvent(f *receiver.Frame, limits *receiver.Limits, r *reader) error {
 			}
 		default:
 			if !r.skip(k, maxDepth) {
-				return receiver.Malformed("event %d: field %d cannot be passed over, at byte %d of %d", len(f.Events), id, r.at, len(r.b))
+				return receiver.Malformed("event %d: field %d cannot be skipped, at byte %d of %d", len(f.Events), id, r.at, len(r.b))
 			}
 		}
 	}
@@ -118,7 +118,7 @@ func decodeEvent(f *receiver.Frame, limits *receiver.Limits, r *reader) error {
 func decodeHeaders(f *receiver.Frame, limits *receiver.Limits, r *reader) (total, size int, err error) {
 	key, value, n, ok := r.pairs()
 	if !ok || n > 0 && (key != kindString || value != kindString) {
-		return 0, 0, receiver.Malformed("event %d: bad headers, or not strings to strings, at byte %d of %d", len(f.Events), r.at, len(r.b))
+		return 0, 0, receiver.Malformed("event %d: bad headers, or not a map of strings to strings, at byte %d of %d", len(f.Events), r.at, len(r.b))
 	}
 	if err := f.RoomForHeaders(min(n, limits.MaxHeaders)); err != nil {
 		return 0, 0, err

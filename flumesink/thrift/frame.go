@@ -72,14 +72,14 @@ func speaksThrift(b []byte) bool {
 
 // hints say what to do about what a wrong sender looks like.
 var hints = map[string]string{
-	receiver.ReasonHTTP:    "point it at the right port; health and metrics are at --admin-listen",
-	receiver.ReasonTLS:     "this port takes plain connections; set ssl = false in the Thrift sink, or give --thrift-tls-cert",
+	receiver.ReasonHTTP:    "use the right port; health and metrics are at --admin-listen",
+	receiver.ReasonTLS:     "this port accepts plain connections only; set ssl = false in the Thrift sink, or set --thrift-tls-cert",
 	receiver.ReasonZlib:    "Flume's Thrift is never deflated; use the Avro sink and --avro-listen to deflate",
 	receiver.ReasonAvro:    "use Flume's Thrift sink, or point the Avro sink at --avro-listen",
 	receiver.ReasonThrift:  "use TFramedTransport, as Flume's Thrift sink does",
 	receiver.ReasonProxy:   "turn the PROXY protocol off in the load balancer",
 	receiver.ReasonText:    "use Flume's Thrift sink, or etl send, to send lines",
-	receiver.ReasonUnknown: "only Flume's Thrift sink, or etl send --to thrift://HOST:PORT, may talk to this port",
+	receiver.ReasonUnknown: "this port accepts only Flume's Thrift sink and etl send --to thrift://HOST:PORT",
 }
 
 // implausible says what a head that cannot be a frame's looks like.
@@ -87,14 +87,14 @@ func (in *input) implausible(length int64) error {
 	b := in.head[:]
 	if !in.any {
 		if b[0] == 1 && bytes.HasPrefix(b[5:], []byte("GSS")) { // TSaslTransport: START, a length, the mechanism GSSAPI
-			return receiver.Refuse(reasonSASL, "the first bytes (% x) look like a Kerberos handshake, which is not spoken here: set kerberos = false and ssl = true in the Thrift sink, give --thrift-tls-cert, and say by --ip-filter who may send", b)
+			return receiver.Refuse(reasonSASL, "the first bytes (% x) look like a Kerberos handshake, which is not supported: set kerberos = false and ssl = true in the Thrift sink, and set --thrift-tls-cert and --ip-filter", b)
 		}
 		if reason, looks := netserver.Looks(b); hints[reason] != "" && !speaksThrift(b[4:]) {
-			return receiver.Refuse(reason, "the first bytes (% x) look like %s, expected are Flume's framed Thrift calls: %s", b, looks, hints[reason])
+			return receiver.Refuse(reason, "the first bytes (% x) look like %s, expected Flume's framed Thrift calls: %s", b, looks, hints[reason])
 		}
 	}
 	if length < leastMessage {
-		return receiver.Malformed("a frame of %d bytes: the least is %d", length, leastMessage)
+		return receiver.Malformed("a frame of %d bytes: must be at least %d", length, leastMessage)
 	}
-	return receiver.Malformed("a message begins with % x: expected is 82 for the compact protocol or 80 01 for the strict binary one", b[4:])
+	return receiver.Malformed("a message begins with % x, expected 82 (compact protocol) or 80 01 (strict binary protocol)", b[4:])
 }

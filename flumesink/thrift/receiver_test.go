@@ -49,7 +49,7 @@ func TestReceiver_wrongProtocols(t *testing.T) {
 	}{
 		"HTTP GET":           {[]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), receiver.ReasonHTTP, "an HTTP request"},
 		"HTTP POST":          {[]byte("POST /v1 HTTP/1.1\r\n\r\n"), receiver.ReasonHTTP, "--admin-listen"},
-		"TLS":                {hello, receiver.ReasonTLS, "give --thrift-tls-cert"},
+		"TLS":                {hello, receiver.ReasonTLS, "set --thrift-tls-cert"},
 		"zlib":               {receivertest.Unhex(t, "789c ffffffffffffffff"), receiver.ReasonZlib, "never deflated"},
 		"Avro":               {receivertest.Unhex(t, "00000001 00000002 00000030 86aadae2"), receiver.ReasonAvro, "--avro-listen"},
 		"Avro, later serial": {receivertest.Unhex(t, "00000107 00000002 0000000d 0016"), receiver.ReasonAvro, "--avro-listen"},
@@ -58,11 +58,11 @@ func TestReceiver_wrongProtocols(t *testing.T) {
 		"Kerberos":           {receivertest.Unhex(t, "01 00000006 475353415049 05 00000010"), reasonSASL, "kerberos = false"},
 		"PROXY v1":           {[]byte("PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n"), receiver.ReasonProxy, "PROXY protocol"},
 		"syslog":             {[]byte("<13>Oct 10 13:55:36 host app: hello\n"), receiver.ReasonText, "etl send"},
-		"random bytes":       {receivertest.Unhex(t, "fe81a0037cc2b7f19d33e1"), receiver.ReasonUnknown, "nothing known"},
-		"JSON protocol":      {append([]byte{0, 0, 0, 40}, `[1,"append",1,1,{}]`...), receiver.ReasonUnknown, "nothing known"},
+		"random bytes":       {receivertest.Unhex(t, "fe81a0037cc2b7f19d33e1"), receiver.ReasonUnknown, "no known protocol"},
+		"JSON protocol":      {append([]byte{0, 0, 0, 40}, `[1,"append",1,1,{}]`...), receiver.ReasonUnknown, "no known protocol"},
 		"an empty frame":     {receivertest.Unhex(t, "00000000 00000000"), receiver.ReasonMalformed, "a frame of 0 bytes"},
 		"a short frame":      {receivertest.Unhex(t, "00000004 82210100"), receiver.ReasonMalformed, "a frame of 4 bytes"},
-		"a huge frame":       {receivertest.Unhex(t, "7fffffff 82210100"), receiver.ReasonFrameBytes, "2147483647 bytes in a frame are more than 67108864"},
+		"a huge frame":       {receivertest.Unhex(t, "7fffffff 82210100"), receiver.ReasonFrameBytes, "2147483647 bytes in a frame exceed the limit of 67108864"},
 		"a negative frame":   {receivertest.Unhex(t, "ffffffff 82210100"), receiver.ReasonFrameBytes, "4294967295 bytes in a frame"},
 		"a reply":            {receivertest.Unhex(t, "00000013 824101"+name+"05000000"), receiver.ReasonMalformed, "a message of type 2"},
 		"a name that is cut": {receivertest.Unhex(t, "00000006 822101 7f6161"), receiver.ReasonMalformed, "cut short"},
@@ -269,7 +269,7 @@ func TestConfig_validate(t *testing.T) {
 	bad.TLS = netserver.TLS{Key: "k"}
 	err := bad.Validate()
 	for _, want := range []string{
-		"--thrift-listen is empty", "--ack-timeout is -1ns: the least is 1ms", "--thrift-max-frame-bytes is 0: want 64 to 1073741824",
+		"--thrift-listen is empty", "--ack-timeout is -1ns: must be at least 1ms", "--thrift-max-frame-bytes is 0: must be 64 to 1073741824",
 		"--thrift-max-batch-events is 0", "--thrift-max-headers is -1", "--thrift-max-connections is 0", `--thrift-tls-cert is ""`,
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {

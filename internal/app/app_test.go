@@ -351,7 +351,7 @@ func TestRun_portTaken(t *testing.T) {
 		cfg.Load = false
 		take(&cfg)
 		err := Run(t.Context(), cfg, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
-		if err == nil || !strings.Contains(err.Error(), option) || !strings.Contains(err.Error(), "in use: another process has this port") {
+		if err == nil || !strings.Contains(err.Error(), option) || !strings.Contains(err.Error(), "in use: another process uses this port") {
 			t.Errorf("%s: got %v", option, err)
 		}
 	}

@@ -73,7 +73,7 @@ func dialled(ctx context.Context, address string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return "it takes connections", conn.Close()
+	return "it accepts connections", conn.Close()
 }
 
 func resolved(ctx context.Context, address string) (string, error) {
@@ -82,7 +82,7 @@ func resolved(ctx context.Context, address string) (string, error) {
 		return "", err
 	}
 	if _, err := net.DefaultResolver.LookupHost(ctx, host); err != nil {
-		return "", fmt.Errorf("look up its address: %w", err)
+		return "", fmt.Errorf("resolve its address: %w", err)
 	}
-	return "it is not connected to, because that would take lines away", nil
+	return "not connected, because that would consume lines", nil
 }

@@ -73,9 +73,9 @@ func TestCheck_receivers(t *testing.T) {
 		`ok       tcp: --admin-listen 127.0.0.1:\d+: the port is free`, `ok       tcp: --avro-listen .* free`, `ok       tcp: --thrift-listen .* free`,
 		`ok       tcp: --http-listen .* free`, `ok       tcp: --netcat-listen .* free`, `ok       tcp: --syslog-tcp-listen .* free`,
 		`ok       udp: --netcat-udp-listen .* free`, `ok       udp: --syslog-udp-listen .* free`,
-		`ok       --syslog-tls-cert: .*valid until`, `ok       --watch-dir: .* it can be read, 0 files`,
-		`ok       --watch-state: .* it is missing, and is made at start`, `ok       --poll: .* it takes connections`,
-		`ok       --connect-socket: .* not connected to`)
+		`ok       --syslog-tls-cert: .*valid until`, `ok       --watch-dir: .* readable, 0 files`,
+		`ok       --watch-state: .* does not exist yet; it is created at start`, `ok       --poll: .* it accepts connections`,
+		`ok       --connect-socket: .* not connected`)
 	if _, err := os.Stat(filepath.Dir(state)); !os.IsNotExist(err) {
 		t.Errorf("the folder of the progress was made: %v", err)
 	}
@@ -111,13 +111,13 @@ func TestCheck_receiversThatCannotStart(t *testing.T) {
 		t.Errorf("got %v\n%s", err, out)
 	}
 	wantLines(t, out,
-		`failed   tcp: --http-listen .*address already in use: another process has this port; .*it is "app.test", pid \d+; ss -ltnp 'sport = :\d+' shows`,
+		`failed   tcp: --http-listen .*address already in use: another process uses this port; .*it is "app.test", pid \d+; ss -ltnp 'sport = :\d+' shows`,
 		`failed   udp: --syslog-udp-listen .*it is "app.test", pid \d+; ss -lunp 'sport = :\d+' shows`,
-		`failed   tcp: --thrift-listen 192.0.2.1:1: .*no such address; :1 listens on all`,
-		`failed   --avro-tls-cert: .*does not match.*the key must be the one that the certificate was made for`,
-		`failed   --avro-tls-client-ca: .*holds no PEM certificate`, `failed   --netcat-tls-cert: .*missing.pem.*may read`,
+		`failed   tcp: --thrift-listen 192.0.2.1:1: .*does not have this address; :1 listens on all`,
+		`failed   --avro-tls-cert: .*does not match.*the key must be the one that belongs to the certificate`,
+		`failed   --avro-tls-client-ca: .*holds no currently valid PEM certificate`, `failed   --netcat-tls-cert: .*missing.pem.*can read`,
 		`failed   --watch-dir: .*missing: no such file`, `failed   --watch-dir: .*not a directory`, `failed   --watch-state: .*file`,
-		`failed   --poll: .*connection refused`, `failed   --connect-socket: host.invalid:1: look up`)
+		`failed   --poll: .*connection refused`, `failed   --connect-socket: host.invalid:1: resolve`)
 }
 
 // The progress is another process's: check says so, and takes nothing away from it.
@@ -162,7 +162,7 @@ func TestConfig_portTwice(t *testing.T) {
 		c.Status.Listen = "127.0.0.1:9414"
 		c.Avro.Listen, c.HTTP.Listen, c.SyslogUDP.Listen = one.avro, one.http, one.udp
 		err := c.Validate()
-		if got := err != nil && strings.Contains(err.Error(), "give each a port of its own"); got != one.want {
+		if got := err != nil && strings.Contains(err.Error(), "must be different ports"); got != one.want {
 			t.Errorf("%+v: got %v", one, err)
 		}
 	}

@@ -78,7 +78,7 @@ type Addresses struct {
 func (c Config) Validate() error {
 	errs := []error{c.Kafka.Validate(), c.Status.Validate()}
 	if !c.Receive && !c.Load {
-		errs = append(errs, errors.New("there is nothing to do: neither a receiver nor loading is on"))
+		errs = append(errs, errors.New("nothing to do: neither a receiver nor loading is enabled"))
 	}
 	if c.Receive {
 		errs = append(errs, c.validateReceivers())

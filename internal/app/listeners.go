@@ -47,7 +47,7 @@ func (c *Config) validateListeners() (errs []error) {
 	for i, l := range all {
 		for _, other := range all[:i] {
 			if l.network == other.network && collide(l.address, other.address) {
-				errs = append(errs, fmt.Errorf("%s is %s, and %s is %s: give each a port of its own", l.option, l.address, other.option, other.address))
+				errs = append(errs, fmt.Errorf("%s is %s and %s is %s: must be different ports", l.option, l.address, other.option, other.address))
 			}
 		}
 	}

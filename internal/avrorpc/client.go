@@ -39,7 +39,7 @@ type Protocol struct {
 type SystemError struct{ Text string }
 
 // Error is the server's text.
-func (e *SystemError) Error() string { return "the server answered with an error: " + e.Text }
+func (e *SystemError) Error() string { return "the server replied with an error: " + e.Text }
 
 // maxText is the bytes that are kept of a text which is shown to people: an answer may have as many as MaxAnswer.
 const maxText = 4 << 10
@@ -61,7 +61,7 @@ type TooLargeError struct{ Announced, Most int64 }
 
 // Error names both.
 func (e *TooLargeError) Error() string {
-	return fmt.Sprintf("an answer of more than %d bytes: at least %d are announced", e.Most, e.Announced)
+	return fmt.Sprintf("the reply exceeds %d bytes: at least %d are announced", e.Most, e.Announced)
 }
 
 // Room gives b, which is full, more capacity and the same contents; b is nil at first. Its error ends the reading.
@@ -100,7 +100,7 @@ func (c *Client) Established() bool { return c.established }
 // Start makes a call and does not wait; args appends the call's arguments. Its serial comes back from Wait.
 func (c *Client) Start(message string, args func(dst []byte) []byte) (serial uint32, err error) {
 	if !c.established && c.pending > 0 {
-		return 0, errors.New("the connection's first request has no answer yet")
+		return 0, errors.New("the connection's first request has no reply yet")
 	}
 	c.begin(message)
 	c.out = args(c.out)
@@ -113,7 +113,7 @@ func (c *Client) Start(message string, args func(dst []byte) []byte) (serial uin
 func (c *Client) Wait(room Room) (serial uint32, result []byte, err error) {
 	for {
 		if c.pending == 0 {
-			return 0, nil, errors.New("no request is under way")
+			return 0, nil, errors.New("no request is in flight")
 		}
 		serial, answer, err := c.read(room)
 		if err != nil {
@@ -192,7 +192,7 @@ func (c *Client) read(room Room) (serial uint32, answer []byte, err error) {
 	serial = binary.BigEndian.Uint32(head[:])
 	list := binary.BigEndian.Uint32(head[4:])
 	if list == 0 || list > 1<<16 {
-		return 0, nil, fmt.Errorf("an answer of %d buffers: is this Avro's RPC, without TLS and compression?", list)
+		return 0, nil, fmt.Errorf("a reply of %d buffers: is this Avro RPC, without TLS and compression?", list)
 	}
 	total := int64(0)
 	for range list {
@@ -230,7 +230,7 @@ func within(err error) error {
 // handshake reads the HandshakeResponse at the head of an answer; again means that nothing was carried out.
 func (c *Client) handshake(answer []byte) (at int, again bool, err error) {
 	const none = 2
-	bad := errors.New("the answer holds no handshake")
+	bad := errors.New("the reply holds no handshake")
 	match, at := avrobin.ReadLong(answer, 0)
 	if at < 0 || match < 0 || match > none {
 		return 0, false, bad
@@ -266,7 +266,7 @@ func (c *Client) handshake(answer []byte) (at int, again bool, err error) {
 	}
 	if match == none {
 		if c.sendText {
-			return 0, false, errors.New("the server does not take our protocol")
+			return 0, false, errors.New("the server does not accept our protocol")
 		}
 		c.sendText = true
 		return at, true, nil
@@ -278,7 +278,7 @@ func (c *Client) handshake(answer []byte) (at int, again bool, err error) {
 func outcome(answer []byte, at int) ([]byte, error) {
 	at = avrobin.SkipMap(answer, at)
 	if at < 0 || at >= len(answer) {
-		return nil, errors.New("the answer holds no result")
+		return nil, errors.New("the reply holds no result")
 	}
 	if answer[at] == 0 {
 		return answer[at+1:], nil

@@ -46,12 +46,12 @@ func checkDir(dir string) netserver.Finding {
 	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return failed("%v: must be a folder that this user may read", err)
+		return failed("%v: must be a directory that this user can read", err)
 	}
 	defer func() { _ = root.Close() }() // only read from
 	entries, err := fs.ReadDir(root.FS(), ".")
 	if err != nil {
-		return failed("%s: %v: must be a folder that this user may read", dir, err)
+		return failed("%s: %v: must be a directory that this user can read", dir, err)
 	}
 	files, bad, why := 0, 0, error(nil)
 	for _, e := range entries[:min(len(entries), mostLooked)] {
@@ -69,9 +69,9 @@ func checkDir(dir string) netserver.Finding {
 		}
 	}
 	if bad > 0 {
-		return netserver.Finding{Subject: optionDir, Text: fmt.Sprintf("%s: %d of %d files cannot be read, the last: %v", dir, bad, files, why), Level: netserver.Warning}
+		return netserver.Finding{Subject: optionDir, Text: fmt.Sprintf("%s: %d of %d files cannot be read, last error: %v", dir, bad, files, why), Level: netserver.Warning}
 	}
-	return netserver.Finding{Subject: optionDir, Text: fmt.Sprintf("%s: it can be read, %d files", dir, files)}
+	return netserver.Finding{Subject: optionDir, Text: fmt.Sprintf("%s: readable, %d files", dir, files)}
 }
 
 func checkState(at string) netserver.Finding {
@@ -86,28 +86,28 @@ func checkState(at string) netserver.Finding {
 			info, err = os.Stat(above)
 		}
 		if err == nil && !info.IsDir() {
-			err = errors.New("it is no folder")
+			err = errors.New("it is not a directory")
 		}
 		if err == nil {
 			err = writable(above)
 		}
 		if err != nil {
-			return failed("%s: it cannot be made: %s: %v", at, above, err)
+			return failed("%s: cannot be created: %s: %v", at, above, err)
 		}
-		return netserver.Finding{Subject: optionState, Text: at + ": it is missing, and is made at start"}
+		return netserver.Finding{Subject: optionState, Text: at + ": does not exist yet; it is created at start"}
 	}
 	switch {
 	case err != nil:
 		return failed("%v", err)
 	case !info.IsDir():
-		return failed("%s: it is no folder: must be one in which this user may write", at)
+		return failed("%s: must be a directory that this user can write to", at)
 	}
 	if err := writable(at); err != nil {
-		return failed("%s: it cannot be written to: %v: must be a folder in which this user may write", at, err)
+		return failed("%s: not writable: %v: must be a directory that this user can write to", at, err)
 	}
 	f, err := os.OpenFile(filepath.Join(at, "lock"), os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {
-		return netserver.Finding{Subject: optionState, Text: at + ": it can be written to"}
+		return netserver.Finding{Subject: optionState, Text: at + ": writable"}
 	}
 	if err != nil {
 		return failed("%v", err)
@@ -115,7 +115,7 @@ func checkState(at string) netserver.Finding {
 	err = lock(f)
 	_ = f.Close() // gives the lock back
 	if err != nil {
-		return failed("%s is in use by another process: %v; give each process its own, and its own --watch-dir", at, err)
+		return failed("%s is in use by another process: %v; give each process its own --watch-state and its own --watch-dir", at, err)
 	}
-	return netserver.Finding{Subject: optionState, Text: at + ": it can be written to"}
+	return netserver.Finding{Subject: optionState, Text: at + ": writable"}
 }

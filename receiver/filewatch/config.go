@@ -45,26 +45,26 @@ func DefaultConfig() Config {
 func (c *Config) Validate() error {
 	var errs []error
 	if c.State == "" {
-		errs = append(errs, errors.New("--watch-state is missing: --watch-dir needs a folder that outlives the process, in which it keeps how far it has come"))
+		errs = append(errs, errors.New("--watch-state is missing: --watch-dir needs a persistent directory for its progress"))
 	}
 	seen := map[string]bool{}
 	for _, dir := range c.Dirs {
 		at := absolute(dir)
 		switch {
 		case dir == "":
-			errs = append(errs, errors.New("--watch-dir is empty: want the path of a folder"))
+			errs = append(errs, errors.New("--watch-dir is empty: must be the path of a directory"))
 		case seen[at]:
-			errs = append(errs, fmt.Errorf("--watch-dir has %s twice: give it once", at))
+			errs = append(errs, fmt.Errorf("--watch-dir has %s twice: must be given once", at))
 		case c.State != "" && at == absolute(c.State):
-			errs = append(errs, fmt.Errorf("--watch-state is %s, which is watched: want another folder", at))
+			errs = append(errs, fmt.Errorf("--watch-state is %s, which is a --watch-dir: must be another directory", at))
 		}
 		seen[at] = true
 	}
 	if c.Interval < time.Millisecond {
-		errs = append(errs, fmt.Errorf("--watch-interval is %s: the least is 1ms", c.Interval))
+		errs = append(errs, fmt.Errorf("--watch-interval is %s: must be at least 1ms", c.Interval))
 	}
 	if c.AckTimeout < time.Millisecond {
-		errs = append(errs, fmt.Errorf("--ack-timeout is %s: the least is 1ms", c.AckTimeout))
+		errs = append(errs, fmt.Errorf("--ack-timeout is %s: must be at least 1ms", c.AckTimeout))
 	}
 	for _, n := range []struct {
 		option          string
@@ -74,7 +74,7 @@ func (c *Config) Validate() error {
 		{"--watch-max-line-bytes", c.MaxLineBytes, 1, 1 << 30},
 	} {
 		if n.value < n.min || n.value > n.max {
-			errs = append(errs, fmt.Errorf("%s is %d: want %d to %d", n.option, n.value, n.min, n.max))
+			errs = append(errs, fmt.Errorf("%s is %d: must be %d to %d", n.option, n.value, n.min, n.max))
 		}
 	}
 	return errors.Join(errs...)

@@ -32,7 +32,7 @@
 //     lost.
 //   - is deleted before it was read to its end: the rest is lost. One that is open is read to its end first.
 //   - cannot be opened or read: it is tried again at each look at the folder; the others go on.
-//   - is no text file of the folder: a FIFO, a socket, a device, a symbolic link that leads out of the folder (one with an
+//   - is no text file of the folder: a FIFO, a socket, a device, a symbolic link that leads out of the directory (one with an
 //     absolute path always does), or a packed file (gzip, zip and the like, by its first bytes). It is left, with one
 //     warning.
 //

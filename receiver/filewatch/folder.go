@@ -68,7 +68,7 @@ func (f *folder) watch(ctx, work context.Context) {
 			pause.Reset()
 		case ctx.Err() == nil:
 			f.seen.failed(err)
-			f.warn("folder", "A watched folder makes no progress, trying again", "err", err)
+			f.warn("folder", "Reading a watched directory failed; retrying", "err", err)
 			wait = pause.NextBackOff()
 		}
 		if !netserver.Wait(ctx, wait) {
@@ -127,7 +127,7 @@ func (f *folder) list() (found []candidate, there map[string]bool, err error) {
 
 func (f *folder) unreadable(file string, err error) {
 	f.seen.failed(err)
-	f.warn("unreadable", "A file cannot be read, the others go on and it is tried again", "file", file, "err", err)
+	f.warn("unreadable", "File cannot be read; retrying it, other files are not affected", "file", file, "err", err)
 }
 
 // look goes once over the folder, and reads what is new.
@@ -143,7 +143,7 @@ func (f *folder) look(ctx, work context.Context) error {
 		return err
 	}
 	changed := f.state.miss(there, time.Now(), func(lost *file) {
-		f.warn("deleted", "A file was deleted before it was read to its end, the rest is lost", "file", string(lost.Name), "offset", lost.Offset, "size", lost.Size)
+		f.warn("deleted", "File deleted before it was read to its end; the rest is lost", "file", string(lost.Name), "offset", lost.Offset, "size", lost.Size)
 	})
 	if changed {
 		if err := f.store.save(f.state); err != nil {
@@ -177,7 +177,7 @@ func (f *folder) look(ctx, work context.Context) error {
 
 // emptied gives up what was still to be read of a file that has no bytes any more.
 func (f *folder) emptied(known *file) error {
-	f.warn("truncated", "A file was emptied before it was read to its end, the rest is lost", "file", string(known.Name), "offset", known.Offset, "was", known.Size)
+	f.warn("truncated", "File emptied before it was read to its end; the rest is lost", "file", string(known.Name), "offset", known.Offset, "was", known.Size)
 	known.end(known.Offset)
 	f.show()
 	return f.store.save(f.state)
@@ -212,7 +212,7 @@ func (f *folder) open(ctx, work context.Context, n string) error {
 		kind, err = packed(h)
 	}
 	if kind != "" {
-		f.leave(n, "it is packed with "+kind+", unpack it and move the text in", info)
+		f.leave(n, "it is compressed with "+kind+"; decompress it and move the text file in", info)
 		return nil
 	}
 	var known *file
@@ -269,17 +269,17 @@ func (f *folder) identify(h io.ReaderAt, n string, info fs.FileInfo) (*file, err
 		if same {
 			switch {
 			case size > known.Size:
-				f.warn("grown", "A file grew after it was first seen, what was added is not read; write elsewhere and move whole files in", "file", n, "read_to", known.Size, "size", size)
+				f.warn("grown", "File grew after it was first seen; the added part is not read; write files elsewhere and move complete files in", "file", n, "read_to", known.Size, "size", size)
 			case size < known.Size:
-				f.warn("truncated", "A file was truncated after it was first seen", "file", n, "offset", known.Offset, "was", known.Size, "size", size)
+				f.warn("truncated", "File truncated after it was first seen", "file", n, "offset", known.Offset, "was", known.Size, "size", size)
 				known.end(max(size, known.Offset))
 			case modified != known.Modified:
-				f.warn("touched", "A file has another time than when it was first seen, and the same size, beginning and end: it is taken for the same", "file", n)
+				f.warn("touched", "File modification time changed, but size, beginning and end did not; treating it as the same file", "file", n)
 			}
 			known.Inode, known.notedSize, known.notedModified = inode(info), size, modified
 			return known, nil
 		}
-		f.warn("replaced", "A file was replaced by another of its name, which is read whole", "file", n, "offset", known.Offset, "was", known.Size, "size", size)
+		f.warn("replaced", "File replaced by another of the same name; reading the new one from its beginning", "file", n, "offset", known.Offset, "was", known.Size, "size", size)
 	}
 	ends := min(size, headBytes)
 	head, ok, err := part(h, 0, ends)
@@ -291,7 +291,7 @@ func (f *folder) identify(h io.ReaderAt, n string, info fs.FileInfo) (*file, err
 		return nil, err
 	}
 	if !ok || !alsoOK {
-		return nil, errors.New("it became shorter while it was looked at")
+		return nil, errors.New("it was truncated while it was inspected")
 	}
 	id := sha256.Sum256(fmt.Appendf(nil, "%q %q %d %d %s", f.dir, n, size, modified, head))
 	return &file{

@@ -15,7 +15,7 @@ const reasonLeft = "left"
 
 // Why a file is left where it is. A warning carries one of these, once for each file.
 const (
-	leftLink    = "a symbolic link that leads out of the folder"
+	leftLink    = "a symbolic link that leads out of the directory"
 	leftSpecial = "a FIFO, a socket or a device"
 )
 
@@ -40,7 +40,7 @@ func (f *folder) leave(file, why string, info fs.FileInfo) {
 		return
 	}
 	f.left[file] = r
-	f.w.says.Log().Warn("A file in a watched folder is not read", "dir", f.dir, "file", file, "why", why)
+	f.w.says.Log().Warn("File in a watched directory is not read", "dir", f.dir, "file", file, "why", why)
 	f.w.metrics.Refused(reasonLeft)
 }
 

@@ -147,7 +147,7 @@ func TestWatcher_leavesPackedFiles(t *testing.T) {
 		t.Errorf("%v files counted as left, want %d; log %s", n, len(packedFiles), g.Log.String())
 	}
 	for _, kind := range []string{"gzip", "compress", "bzip2", "xz", "zstd", "zip", "lz4", "7z", "snappy"} {
-		if !strings.Contains(g.Log.String(), "packed with "+kind+",") {
+		if !strings.Contains(g.Log.String(), "compressed with "+kind+";") {
 			t.Errorf("no warning of %s", kind)
 		}
 	}

@@ -60,7 +60,7 @@ func (f *folder) batch(ctx, work context.Context, h *os.File, known *file) error
 			f.w.metrics.Dropped()
 		} else {
 			f.w.metrics.Unanswered(events)
-			f.warn("unanswered", "Kafka may have lines that are read again, with the same sluice.line", "file", string(known.Name), "offset", known.Offset, "events", events, "err", err)
+			f.warn("unanswered", "No acknowledgement from Kafka; the lines will be read again with the same sluice.line", "file", string(known.Name), "offset", known.Offset, "events", events, "err", err)
 		}
 		return err
 	}
@@ -87,7 +87,7 @@ func (f *folder) advance(ctx, work context.Context, known *file, next int64) err
 			return nil
 		}
 		f.seen.failed(err)
-		f.warn("progress", "Progress cannot be written, nothing more is read of this folder before it is; after a death now the last batch comes again", "file", string(known.Name), "offset", next, "err", err)
+		f.warn("progress", "Progress cannot be written; reading of this directory is blocked, and a crash now repeats the last batch", "file", string(known.Name), "offset", next, "err", err)
 		if !netserver.Wait(ctx, f.w.cfg.Interval) {
 			return errors.Join(err, context.Cause(work))
 		}
@@ -199,12 +199,12 @@ func (f *folder) lines(fr *receiver.Frame, known *file, from int, last bool) (us
 
 // shorter notes that a file ends at size, before the end that it had.
 func (f *folder) shorter(known *file, size int64) {
-	f.warn("truncated", "A file was truncated while it was read", "file", string(known.Name), "was", known.Size, "size", size)
+	f.warn("truncated", "File truncated while it was read", "file", string(known.Name), "was", known.Size, "size", size)
 	known.end(size)
 }
 
 func (f *folder) tooLong(known *file, offset int64) {
-	f.warn("long", "A line is longer than --watch-max-line-bytes and was left out", "file", string(known.Name), "offset", offset, "limit", f.w.cfg.MaxLineBytes)
+	f.warn("long", "Line exceeds --watch-max-line-bytes; skipped", "file", string(known.Name), "offset", offset, "limit", f.w.cfg.MaxLineBytes)
 	f.w.metrics.Refused(receiver.ReasonBodyBytes)
 }
 

@@ -98,16 +98,16 @@ func decode(b []byte) (*state, error) {
 	var d document
 	dec := json.NewDecoder(bytes.NewReader(b))
 	if err := dec.Decode(&d); err != nil {
-		return nil, fmt.Errorf("no progress of --watch-dir: %w", err)
+		return nil, fmt.Errorf("not a --watch-dir progress file: %w", err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("more follows the progress")
+		return nil, errors.New("data follows the progress")
 	}
 	if d.Version != formatVersion {
-		return nil, fmt.Errorf("version %d of the format, this process reads %d", d.Version, formatVersion)
+		return nil, fmt.Errorf("format version is %d, expected %d", d.Version, formatVersion)
 	}
 	if sum := checksum(d.Files); sum != d.Sum {
-		return nil, fmt.Errorf("the checksum is %s, and %s is written", sum, d.Sum)
+		return nil, fmt.Errorf("the checksum is %s, but the file says %s", sum, d.Sum)
 	}
 	var list []*file
 	if err := json.Unmarshal(d.Files, &list); err != nil {
@@ -117,11 +117,11 @@ func decode(b []byte) (*state, error) {
 	for _, f := range list {
 		switch {
 		case f == nil || f.Name == "" || f.ID == "":
-			return nil, errors.New("a file without a name or identity")
+			return nil, errors.New("a file entry without a name or ID")
 		case f.Size < 0 || f.Offset < 0 || f.Offset > f.Size || f.HeadBytes < 0 || f.HeadBytes > headBytes:
 			return nil, fmt.Errorf("file %q: offset %d of %d, head of %d", f.Name, f.Offset, f.Size, f.HeadBytes)
 		case s.files[string(f.Name)] != nil:
-			return nil, fmt.Errorf("file %q is there twice", f.Name)
+			return nil, fmt.Errorf("file %q is listed twice", f.Name)
 		}
 		s.files[string(f.Name)] = f
 	}

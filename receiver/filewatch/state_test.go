@@ -30,7 +30,7 @@ func TestState_roundTrip(t *testing.T) {
 	if d := cmp.Diff(some(), got, cmp.AllowUnexported(state{}, file{})); d != "" {
 		t.Error(d)
 	}
-	if _, err := s.load("/other"); err == nil || !strings.Contains(err.Error(), "it belongs to /spool/") {
+	if _, err := s.load("/other"); err == nil || !strings.Contains(err.Error(), "it belongs to --watch-dir /spool/") {
 		t.Errorf("got %v", err)
 	}
 	b, err := os.ReadFile(s.path)

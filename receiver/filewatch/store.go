@@ -29,14 +29,14 @@ func (s *store) load(dir string) (*state, error) {
 		return &state{dir: dir, files: map[string]*file{}}, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read how far --watch-dir %s has come: %w", dir, err)
+		return nil, fmt.Errorf("read the progress of --watch-dir %s: %w", dir, err)
 	}
 	st, err := decode(b)
 	if err == nil && st.dir != dir {
-		err = fmt.Errorf("it belongs to %s", st.dir)
+		err = fmt.Errorf("it belongs to --watch-dir %s", st.dir)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("how far --watch-dir %s has come cannot be read from %s: %w; put a good copy there, or take the file away and every file in the folder is read from its beginning", dir, s.path, err)
+		return nil, fmt.Errorf("the progress of --watch-dir %s cannot be read from %s: %w; restore a good copy, or remove the file to read every file in the directory from its beginning", dir, s.path, err)
 	}
 	return st, nil
 }
@@ -48,7 +48,7 @@ func (s *store) save(st *state) error {
 		return err
 	}
 	if err := s.write(s.path, b); err != nil {
-		return fmt.Errorf("keep how far --watch-dir %s has come: %w", st.dir, err)
+		return fmt.Errorf("save the progress of --watch-dir %s: %w", st.dir, err)
 	}
 	return nil
 }
@@ -87,7 +87,7 @@ func openState(at string) (*os.File, error) {
 		return nil, fmt.Errorf("--watch-state: %w", err)
 	}
 	if err := lock(f); err != nil {
-		return nil, errors.Join(fmt.Errorf("--watch-state %s is in use by another process (%s): %w; give each process its own, and its own --watch-dir", at, path, err), f.Close())
+		return nil, errors.Join(fmt.Errorf("--watch-state %s is in use by another process (%s): %w; give each process its own --watch-state and its own --watch-dir", at, path, err), f.Close())
 	}
 	return f, nil
 }

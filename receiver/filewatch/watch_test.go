@@ -248,7 +248,7 @@ func TestP33_noWord(t *testing.T) {
 	g := start(t, k, dir, at, func(c *Config) { c.ShutdownTimeout = time.Millisecond }, nil)
 	<-came
 	g.Stop()
-	g.Logs("Kafka may have lines that are read again")
+	g.Logs("No acknowledgement from Kafka; the lines will be read again")
 	k.Before = nil
 	start(t, k, dir, at, nil, nil).Wants(k.got, "f: 1")
 }
@@ -271,12 +271,12 @@ func TestWatcher_filesThatChange(t *testing.T) {
 	if err := h.Close(); err != nil {
 		t.Fatal(err)
 	}
-	g.Logs("A file grew")
+	g.Logs("File grew")
 	if err := os.WriteFile(filepath.Join(dir, "f"), []byte("x\n"), 0o600); err != nil { // in place
 		t.Fatal(err)
 	}
 	g.Wants(k.got, "f: 1", "f: 2", "f: x")
-	g.Logs("A file was replaced")
+	g.Logs("File replaced")
 	g.idle()
 	put(t, dir, "f", "y\nz\n", time.Minute)
 	g.Wants(k.got, "f: 1", "f: 2", "f: x", "f: y", "f: z")
@@ -307,9 +307,9 @@ func TestWatcher_sameSizeAndBeginning(t *testing.T) {
 	g.Wants(k.got, "f: "+banner, "f: 1")
 	g.idle()
 	rewrite(t, dir, "f", banner+"\n1\n", time.Minute)
-	g.Logs("taken for the same")
+	g.Logs("treating it as the same file")
 	rewrite(t, dir, "f", banner+"\n2\n", 30*time.Minute)
-	g.Logs("A file was replaced")
+	g.Logs("File replaced")
 	g.Wants(k.got, "f: "+banner, "f: 1", "f: "+banner, "f: 2")
 	if names := k.names(); names[0] == names[2] {
 		t.Error("lines of two files have one name")
@@ -332,7 +332,7 @@ func TestWatcher_emptied(t *testing.T) {
 	put(t, dir, "f", "1\n2\n", time.Hour)
 	put(t, dir, "empty", "", time.Hour)
 	g := start(t, k, dir, t.TempDir(), nil, nil)
-	g.Logs("A file was emptied")
+	g.Logs("File emptied")
 	g.idle()
 	rewrite(t, dir, "f", "3\n", 0)
 	g.Wants(k.got, "f: 3")
@@ -372,7 +372,7 @@ func TestWatcher_unreadable(t *testing.T) {
 	put(t, dir, "f", "1\n", 0)
 	g := start(t, k, dir, at, nil, nil)
 	g.Wants(k.got, "f: 1")
-	g.Logs("A file cannot be read")
+	g.Logs("File cannot be read")
 	if err := os.Remove(filepath.Join(dir, "loop")); err != nil {
 		t.Fatal(err)
 	}

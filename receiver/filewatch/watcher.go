@@ -78,7 +78,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 	defer done()
 	var watching sync.WaitGroup
 	for _, f := range w.folders {
-		w.says.Log().Info("Watching a folder", "dir", f.dir, "progress", f.store.path)
+		w.says.Log().Info("Watching directory", "dir", f.dir, "progress", f.store.path)
 		watching.Go(func() { f.watch(ctx, work) })
 	}
 	watching.Wait()

@@ -38,7 +38,7 @@ func DefaultConfig() Config {
 func (c *Config) Validate() error {
 	var idle error
 	if c.IdleTimeout < time.Millisecond {
-		idle = fmt.Errorf("--http-idle-timeout is %s: the least is 1ms", c.IdleTimeout)
+		idle = fmt.Errorf("--http-idle-timeout is %s: must be at least 1ms", c.IdleTimeout)
 	}
 	return errors.Join(c.Config.Validate(), c.Limits.Validate(), idle)
 }

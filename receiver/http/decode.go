@@ -429,7 +429,7 @@ func (d *decoder) unit() (rune, error) {
 // wrong says where, what was found, and what was expected.
 func (d *decoder) wrong(want string) error {
 	if d.at >= len(d.b) {
-		return receiver.Malformed("event %d: the body ends at byte %d: want %s", d.event, len(d.b), want)
+		return receiver.Malformed("event %d: the body ends at byte %d, expected %s", d.event, len(d.b), want)
 	}
-	return receiver.Malformed("event %d, byte %d of %d: found %q: want %s", d.event, d.at, len(d.b), d.b[d.at:min(d.at+1, len(d.b))], want)
+	return receiver.Malformed("event %d, byte %d of %d: got %q, expected %s", d.event, d.at, len(d.b), d.b[d.at:min(d.at+1, len(d.b))], want)
 }

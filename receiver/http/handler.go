@@ -41,20 +41,20 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 // unacknowledged is the reply for events that Kafka may not have. It names ack-timeout only if that was the reason.
 func unacknowledged(err error) string {
 	if errors.Is(err, context.DeadlineExceeded) {
-		return "not acknowledged by Kafka within --ack-timeout, send it again: " + err.Error()
+		return "not acknowledged by Kafka within --ack-timeout; retry: " + err.Error()
 	}
-	return "not acknowledged by Kafka, send it again: " + err.Error()
+	return "not acknowledged by Kafka; retry: " + err.Error()
 }
 
 // receive reads the request and finds its events.
 func (r *Receiver) receive(c *netserver.Handed, w http.ResponseWriter, q *http.Request) (*receiver.Frame, error) {
 	if q.Method != http.MethodPost && q.Method != http.MethodGet {
 		w.Header().Set("Allow", "GET, POST")
-		return nil, receiver.Refuse(reasonMethod, "the method is %.20q: want POST", q.Method)
+		return nil, receiver.Refuse(reasonMethod, "the method is %.20q: must be POST", q.Method)
 	}
 	if coding := q.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
 		w.Header().Set("Accept-Encoding", "identity")
-		return nil, receiver.Refuse(reasonEncoding, "the Content-Encoding is %.40q: send the body as it is", coding)
+		return nil, receiver.Refuse(reasonEncoding, "the Content-Encoding is %.40q: send the body without an encoding", coding)
 	}
 	if err := r.cfg.CheckFrame(q.ContentLength); err != nil {
 		return nil, err
@@ -95,7 +95,7 @@ func inUTF8(q *http.Request) (io.Reader, error) {
 	case "utf32":
 		return utf32.UTF32(utf32.BigEndian, utf32.UseBOM).NewDecoder().Reader(q.Body), nil
 	}
-	return nil, receiver.Refuse(reasonCharset, "the charset is %.40q: want UTF-8, UTF-16 or UTF-32", charset)
+	return nil, receiver.Refuse(reasonCharset, "the charset is %.40q: must be UTF-8, UTF-16 or UTF-32", charset)
 }
 
 // charsetOf returns the charset that a Content-Type names, empty where it names none. As in Flume's own server nothing
@@ -140,7 +140,7 @@ func refuse(c *netserver.Handed, w http.ResponseWriter, err error) {
 	switch {
 	case errors.Is(err, netserver.ErrStopping), errors.Is(err, context.Canceled):
 		w.Header().Set("Connection", "close")
-		unavailable(w, "the receiver is stopping, send it again")
+		unavailable(w, "the receiver is stopping; retry")
 		return
 	case errors.As(err, &refused):
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &network) && !errors.Is(err, os.ErrDeadlineExceeded):

@@ -87,10 +87,10 @@ func (r *Receiver) serve(c *netserver.Conn) error {
 		return err
 	}
 	if head[0] == 0x16 {
-		return receiver.Refuse(receiver.ReasonTLS, "the connection speaks TLS, and this receiver does not: set --http-tls-cert, or send to http://")
+		return receiver.Refuse(receiver.ReasonTLS, "the connection uses TLS, which is not enabled: set --http-tls-cert, or send to http://")
 	}
 	if head[0] < 'A' || head[0] > 'Z' {
-		return receiver.Refuse(receiver.ReasonUnknown, "the connection does not begin with an HTTP method, but with %#02x: want POST with Flume's JSON", head[0])
+		return receiver.Refuse(receiver.ReasonUnknown, "the connection begins with %#02x, which is not an HTTP method: expected POST with Flume's JSON", head[0])
 	}
 	return r.handoff.Give(c, head)
 }

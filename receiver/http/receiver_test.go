@@ -29,16 +29,16 @@ func TestP24_badRequestsAndEventsAboveLimits(t *testing.T) {
 		status             int
 		says, reason       string
 	}{
-		{"not JSON", "POST", "x", nil, 400, `event 0, byte 0 of 1: found "x": want an array of events`, "malformed"},
-		{"second event", "POST", `[{"body":"good"},{"body":[]}]`, nil, 400, `event 1, byte 25 of 29: found "[": want the body, a string`, "malformed"},
+		{"not JSON", "POST", "x", nil, 400, `event 0, byte 0 of 1: got "x", expected an array of events`, "malformed"},
+		{"second event", "POST", `[{"body":"good"},{"body":[]}]`, nil, 400, `event 1, byte 25 of 29: got "[", expected the body, a string`, "malformed"},
 		{"nothing", "GET", "", nil, 400, "the body ends at byte 0", "malformed"},
-		{"frame", "POST", long, nil, 413, "10002 bytes in a frame are more than 10000: send less at once, or raise --http-max-frame-bytes", "frame_bytes"},
+		{"frame", "POST", long, nil, 413, "10002 bytes in a frame exceed the limit of 10000: send smaller requests, or raise --http-max-frame-bytes", "frame_bytes"},
 		{"events", "POST", `[{},{},{},{}]`, nil, 413, "--http-max-batch-events", "batch_events"},
-		{"gzip", "POST", "x", []string{"Content-Encoding", "gzip"}, 415, "send the body as it is", "encoding"},
-		{"charset", "POST", "[]", []string{"Content-Type", "application/json; charset=latin1"}, 500, "want UTF-8, UTF-16 or UTF-32", "charset"},
-		{"PUT", "PUT", "[]", nil, 405, "want POST", "method"},
-		{"TRACE", "TRACE", "", nil, 405, "want POST", "method"},
-		{"OPTIONS", "OPTIONS", "", nil, 405, "want POST", "method"},
+		{"gzip", "POST", "x", []string{"Content-Encoding", "gzip"}, 415, "send the body without an encoding", "encoding"},
+		{"charset", "POST", "[]", []string{"Content-Type", "application/json; charset=latin1"}, 500, "must be UTF-8, UTF-16 or UTF-32", "charset"},
+		{"PUT", "PUT", "[]", nil, 405, "must be POST", "method"},
+		{"TRACE", "TRACE", "", nil, 405, "must be POST", "method"},
+		{"OPTIONS", "OPTIONS", "", nil, 405, "must be POST", "method"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			before := g.Metric("etl_receiver_refused_total", c.reason)

@@ -199,5 +199,5 @@ func NewlineMore(most int) More {
 
 // TooLong is the refusal of a line, which names the option.
 func TooLong(option string, most int) error {
-	return receiver.Refuse(receiver.ReasonBodyBytes, "a line is longer than %d bytes, its end included: send shorter ones, or raise %s", most, option)
+	return receiver.Refuse(receiver.ReasonBodyBytes, "a line is longer than %d bytes, including its line end: send shorter lines, or raise %s", most, option)
 }

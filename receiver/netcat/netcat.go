@@ -40,7 +40,7 @@ func DefaultConfig() Config {
 func (c *Config) Validate() error {
 	err := c.Config.Validate()
 	if c.MaxLineBytes < 2 || c.MaxLineBytes > 1<<20 {
-		err = errors.Join(err, fmt.Errorf("--netcat-max-line-bytes is %d: want 2 to 1048576", c.MaxLineBytes))
+		err = errors.Join(err, fmt.Errorf("--netcat-max-line-bytes is %d: must be 2 to 1048576", c.MaxLineBytes))
 	}
 	return err
 }
@@ -81,7 +81,7 @@ func (r *Receiver) serve(c *netserver.Conn) error {
 			_, writing := fmt.Fprintf(c, "FAILED: Event exceeds the maximum length (%d chars, including newline)\n", r.cfg.MaxLineBytes)
 			return errors.Join(err, writing)
 		case errors.Is(err, io.EOF) && in.Unfinished() > 0:
-			return receiver.Refuse(receiver.ReasonTruncated, "the connection ended within a line, of which %d bytes are dropped, as Flume does", in.Unfinished())
+			return receiver.Refuse(receiver.ReasonTruncated, "the connection ended in the middle of a line; its %d bytes are dropped, as in Flume", in.Unfinished())
 		case err != nil:
 			return err
 		}

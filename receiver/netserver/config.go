@@ -70,13 +70,13 @@ func (c *Config) Validate() error {
 		errs = append(errs, errors.New("the receiver has no name"))
 	}
 	if c.Listen == "" {
-		errs = append(errs, fmt.Errorf("%s is empty: want host:port or :port", c.AddressOption()))
+		errs = append(errs, fmt.Errorf("%s is empty: must be host:port or :port", c.AddressOption()))
 	}
 	if c.AckTimeout < time.Millisecond {
-		errs = append(errs, fmt.Errorf("--ack-timeout is %s: the least is 1ms", c.AckTimeout))
+		errs = append(errs, fmt.Errorf("--ack-timeout is %s: must be at least 1ms", c.AckTimeout))
 	}
 	if c.ShutdownTimeout < 0 {
-		errs = append(errs, fmt.Errorf("--shutdown-timeout is %s: the least is 0s", c.ShutdownTimeout))
+		errs = append(errs, fmt.Errorf("--shutdown-timeout is %s: must be at least 0s", c.ShutdownTimeout))
 	}
 	for _, n := range []struct {
 		name             string
@@ -88,7 +88,7 @@ func (c *Config) Validate() error {
 		{"max-inflate-ratio", c.Inflate.MaxRatio, 1, 1 << 20},
 	} {
 		if n.value < n.min || n.value > n.most {
-			errs = append(errs, fmt.Errorf("%s-%s is %d: want %d to %d", c.Option, n.name, n.value, n.min, n.most))
+			errs = append(errs, fmt.Errorf("%s-%s is %d: must be %d to %d", c.Option, n.name, n.value, n.min, n.most))
 		}
 	}
 	return errors.Join(append(errs, c.TLS.validate(c.Option))...)

@@ -15,9 +15,9 @@ import (
 )
 
 // ErrStopping says that a source stops: nothing more is read.
-var ErrStopping = errors.New("this source is stopping")
+var ErrStopping = errors.New("the receiver is stopping")
 
-var errLate = errors.New("the request is older than ack-timeout: Kafka was away or slow")
+var errLate = errors.New("the request is older than --ack-timeout: Kafka was unavailable or slow")
 
 // Conn is one sender's connection, its layers taken off. Its reading side, Next and Read, belongs to the goroutine
 // that serves it; Append, Write and Close may be called from others. All goroutines that Go started end before the
@@ -134,7 +134,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return c.inside.top.Read(p)
 }
 
-// Explain says what a read that ran into its deadline means, and that the connection ended within a frame where
+// Explain says what a read that ran into its deadline means, and that the connection ended in the middle of a request where
 // io.EOF was wrapped as io.ErrUnexpectedEOF.
 func (c *Conn) Explain(err error) error {
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -145,7 +145,7 @@ func (c *Conn) Explain(err error) error {
 	if c.stopping {
 		return ErrStopping
 	}
-	return receiver.Refuse(receiver.ReasonSlow, "a frame was not received within ack-timeout of its first byte")
+	return receiver.Refuse(receiver.ReasonSlow, "the request was not received within --ack-timeout of its first byte")
 }
 
 // Within makes the end of the connection within a frame an error of its own.

@@ -40,13 +40,13 @@ func (d *Dialer) Validate() error {
 	switch d.Deflate {
 	case "", NoDeflate, DeflateInside, DeflateOutside:
 	default:
-		errs = append(errs, fmt.Errorf("--deflate is %q: want none, inside or outside", d.Deflate))
+		errs = append(errs, fmt.Errorf("--deflate is %q: must be none, inside or outside", d.Deflate))
 	}
 	if (d.Cert == "") != (d.Key == "") {
-		errs = append(errs, fmt.Errorf("--tls-cert is %q and --tls-key is %q: give both or neither", d.Cert, d.Key))
+		errs = append(errs, fmt.Errorf("--tls-cert is %q and --tls-key is %q: set both or neither", d.Cert, d.Key))
 	}
 	if !d.TLS && (d.CA != "" || d.Cert != "" || d.ServerName != "" || d.Insecure) {
-		errs = append(errs, errors.New("--tls is off, but its files, server name or --tls-insecure are given: turn it on"))
+		errs = append(errs, errors.New("--tls is off, but its files, its server name or --tls-insecure are set: turn it on"))
 	}
 	return errors.Join(errs...)
 }

@@ -56,7 +56,7 @@ func (z *inflater) Read(p []byte) (int, error) {
 	n, err := z.z.Read(p)
 	z.made += int64(n)
 	if z.made > ratioFrom && z.made > z.max*z.in.n {
-		return 0, receiver.Refuse(receiver.ReasonBomb, "%d bytes inflated to %d, more than 1 to %d: if these are logs, raise %s", z.in.n, z.made, z.max, z.option)
+		return 0, receiver.Refuse(receiver.ReasonBomb, "%d bytes inflated to %d, a ratio above 1 to %d: if these are logs, raise %s", z.in.n, z.made, z.max, z.option)
 	}
 	if n > 0 {
 		return n, nil // an error comes again
@@ -106,5 +106,5 @@ func zlibError(err error, in *counter) error {
 	case in.ended:
 		return io.EOF
 	}
-	return receiver.Refuse(receiver.ReasonZlib, "the deflated stream is broken: %w", err)
+	return receiver.Refuse(receiver.ReasonZlib, "the zlib stream is corrupt: %w", err)
 }

@@ -54,7 +54,7 @@ func TestP23_tooOldIsNeverProduced(t *testing.T) {
 		theirs.Close()
 	}
 	want := `
-# HELP etl_receiver_requests_total Requests by outcome: ok (answered OK), unanswered (Kafka may have them), dropped (never produced), error (answered with a system error).
+# HELP etl_receiver_requests_total Requests by outcome: ok (replied OK), unanswered (no reply; Kafka may have the events), dropped (never produced), error (replied with a system error).
 # TYPE etl_receiver_requests_total counter
 etl_receiver_requests_total{outcome="dropped",receiver="test"} 1
 etl_receiver_requests_total{outcome="error",receiver="test"} 0

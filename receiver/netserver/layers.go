@@ -37,7 +37,7 @@ func (c *Conn) unwrap(p []byte) (int, error) {
 			l.zlib = true
 			l.top = newInflater(&prefixed{Conn: l.top, head: append([]byte(nil), p[:n]...)}, c.s.cfg.Inflate.MaxRatio, c.s.cfg.Option+"-max-inflate-ratio")
 		case c.s.cfg.TLS.required() && !l.tls:
-			return 0, receiver.Refuse(receiver.ReasonTLS, "the connection does not speak TLS (its first byte is %#02x), which %s-tls-required or -client-ca asks for: set ssl = true in the sink", p[0], c.s.cfg.Option)
+			return 0, receiver.Refuse(receiver.ReasonTLS, "the connection is not TLS (its first byte is %#02x), but %s-tls-required or -tls-client-ca requires TLS: set ssl = true in the sink", p[0], c.s.cfg.Option)
 		default:
 			l.settled = true
 			return n, err

@@ -28,7 +28,7 @@ func Looks(b []byte) (reason, looks string) {
 	case isText(b[:8]):
 		return receiver.ReasonText, "text"
 	case b[0] != 0 || b[4] != 0:
-		return receiver.ReasonUnknown, "nothing known"
+		return receiver.ReasonUnknown, "no known protocol"
 	}
 	return "", ""
 }

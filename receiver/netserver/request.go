@@ -104,7 +104,7 @@ func Keep(ctx context.Context, to receiver.Appender, says *Says, remote net.Addr
 // pointless reports why a whole request must not be produced any more (P23).
 func (c *Conn) pointless(f *receiver.Frame) (reason string, err error) {
 	if c.gone() {
-		return receiver.ReasonGone, errors.New("the sender has gone")
+		return receiver.ReasonGone, errors.New("the sender closed the connection")
 	}
 	if !time.Now().Before(f.Deadline) {
 		return receiver.ReasonLate, errLate

@@ -39,7 +39,7 @@ func (s *Says) Ended(remote net.Addr, err error) {
 	case errors.As(err, &refused):
 		s.Refused(remote, refused)
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		s.Refused(remote, receiver.Refuse(receiver.ReasonTruncated, "the connection ended within a frame"))
+		s.Refused(remote, receiver.Refuse(receiver.ReasonTruncated, "the connection ended in the middle of a request"))
 	case quiet(err):
 	default:
 		s.log.Debug("Connection ended", "remote", remote.String(), "err", err)
@@ -52,13 +52,13 @@ func (s *Says) Refused(remote net.Addr, err error) {
 	if !errors.As(err, &why) {
 		panic("BUG: refused without a reason: " + err.Error())
 	}
-	s.Warn(why.Reason, "Connection closed", "remote", remote.String(), "reason", why.Reason, "err", why.Err)
+	s.Warn(why.Reason, "Connection rejected", "remote", remote.String(), "reason", why.Reason, "err", why.Err)
 	s.metrics.Refused(why.Reason)
 }
 
 // Dropped says that nothing of a request was produced. reason is empty where the Appender dropped it.
 func (s *Says) Dropped(remote net.Addr, reason string, events int, err error) {
-	s.Warn("dropped", "Request dropped, not produced", "remote", remote.String(), "events", events, "err", err)
+	s.Warn("dropped", "Request dropped before anything was produced", "remote", remote.String(), "events", events, "err", err)
 	s.metrics.Dropped()
 	if reason != "" {
 		s.metrics.Refused(reason)
@@ -67,13 +67,13 @@ func (s *Says) Dropped(remote net.Addr, reason string, events int, err error) {
 
 // Unanswered says that Kafka may have a request's events, and that its sender got no answer.
 func (s *Says) Unanswered(remote net.Addr, events int, err error) {
-	s.Warn("unanswered", "Request left unanswered, its sender will send it again", "remote", remote.String(), "events", events, "err", err)
+	s.Warn("unanswered", "No reply sent; the sender will resend the request", "remote", remote.String(), "events", events, "err", err)
 	s.metrics.Unanswered(events)
 }
 
 // Lost says that events may not be in Kafka and that nobody will send them again.
 func (s *Says) Lost(remote net.Addr, events int, err error) {
-	s.Warn("lost", "Events may be lost: their sender cannot send them again", "remote", remote.String(), "events", events, "err", err)
+	s.Warn("lost", "Events may be lost; the sender cannot resend them", "remote", remote.String(), "events", events, "err", err)
 	s.metrics.Lost(events)
 }
 

@@ -92,7 +92,7 @@ func (s *Server) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.says.log.Info("Receiving", "what", s.cfg.Says, "address", addr.String())
+	s.says.log.Info("Receiver started", "receives", s.cfg.Says, "address", addr.String())
 	reading, stop := context.WithCancel(ctx)
 	defer stop()
 	work, giveUp := context.WithCancelCause(context.WithoutCancel(ctx))
@@ -133,7 +133,7 @@ func (s *Server) accept(reading, work context.Context, serving *sync.WaitGroup) 
 		case errors.Is(err, net.ErrClosed):
 			return fmt.Errorf("accept connections: %w", err)
 		default: // too many open files, or a connection that was reset before it was taken
-			s.says.Warn("accept", "Could not accept a connection", "err", err)
+			s.says.Warn("accept", "Accepting a connection failed", "err", err)
 			timer := time.NewTimer(pause.NextBackOff())
 			select {
 			case <-reading.Done():

@@ -19,13 +19,13 @@ func NotListening(option, address string, err error) error {
 		if op, ok := errors.AsType[*net.OpError](err); ok {
 			network = strings.TrimRight(op.Net, "46")
 		}
-		return fmt.Errorf("%w: another process has this port; stop it, or choose another port; %sss -l%snp 'sport = :%s' shows who has it; "+
-			"where that is an etl that is stopping, start again with a growing pause (systemd: RestartSec=1s, RestartSteps=5, RestartMaxDelaySec=30s)",
+		return fmt.Errorf("%w: another process uses this port; stop it, or choose another port; %sss -l%snp 'sport = :%s' shows which process uses it; "+
+			"if that is an etl that is stopping, restart with a growing delay (systemd: RestartSec=1s, RestartSteps=5, RestartMaxDelaySec=30s)",
 			seen, holder(network, address), network[:1], portOf(address))
 	case errors.Is(err, syscall.EACCES):
-		return fmt.Errorf("%w: ports below 1024 need a privilege; choose a higher one", seen)
+		return fmt.Errorf("%w: ports below 1024 need a privilege; choose a higher port", seen)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return fmt.Errorf("%w: this machine has no such address; :%s listens on all that it has", seen, portOf(address))
+		return fmt.Errorf("%w: this machine does not have this address; :%s listens on all its addresses", seen, portOf(address))
 	}
 	return fmt.Errorf("%w: must be host:port or :port with an address of this machine", seen)
 }

@@ -36,18 +36,18 @@ func (t *TLS) required() bool { return t.enabled() && (t.Required || t.ClientCA 
 func (t *TLS) validate(option string) error {
 	var errs []error
 	if (t.Cert == "") != (t.Key == "") {
-		errs = append(errs, fmt.Errorf("%s-tls-cert is %q and %s-tls-key is %q: give both or neither", option, t.Cert, option, t.Key))
+		errs = append(errs, fmt.Errorf("%s-tls-cert is %q and %s-tls-key is %q: set both or neither", option, t.Cert, option, t.Key))
 	}
 	if !t.enabled() && (t.ClientCA != "" || t.Required) {
-		errs = append(errs, fmt.Errorf("%s-tls-cert is missing: %s-tls-client-ca and -tls-required need it", option, option))
+		errs = append(errs, fmt.Errorf("%s-tls-cert is missing: %s-tls-client-ca and -tls-required require it", option, option))
 	}
 	for _, v := range []struct{ option, version string }{{"min", t.MinVersion}, {"max", t.MaxVersion}} {
 		if _, ok := tlsVersions[v.version]; v.version != "" && !ok {
-			errs = append(errs, fmt.Errorf("%s-tls-%s-version is %q: want 1.0, 1.1, 1.2 or 1.3", option, v.option, v.version))
+			errs = append(errs, fmt.Errorf("%s-tls-%s-version is %q: must be 1.0, 1.1, 1.2 or 1.3", option, v.option, v.version))
 		}
 	}
 	if oldest, newest := t.versions(); len(errs) == 0 && oldest > newest {
-		errs = append(errs, fmt.Errorf("%s-tls-min-version is %q, and -tls-max-version %q: no version is left", option, t.MinVersion, t.MaxVersion))
+		errs = append(errs, fmt.Errorf("%s-tls-min-version is %q and -tls-max-version is %q: no version is left", option, t.MinVersion, t.MaxVersion))
 	}
 	return errors.Join(errs...)
 }
@@ -129,11 +129,11 @@ func (c *certificates) current() (*tls.Config, error) {
 		if c.now == nil {
 			return nil, err
 		}
-		c.says.Warn("certificates", "Certificates cannot be read again, the ones from before stay in force", "err", err)
+		c.says.Warn("certificates", "Reloading certificates failed; keeping the previous ones", "err", err)
 		return c.now, nil
 	}
 	if c.now != nil {
-		c.says.log.Info("Certificates were read again", "cert", c.cfg.Cert)
+		c.says.log.Info("Certificates reloaded", "cert", c.cfg.Cert)
 	}
 	c.now, c.stamps = fresh, stamps
 	return c.now, nil
@@ -149,7 +149,7 @@ func (c *certificates) read() (*tls.Config, error) {
 	if c.cfg.ClientCA != "" {
 		authorities, err := pemfile.CertPool(c.cfg.ClientCA)
 		if err != nil {
-			return nil, fmt.Errorf("read the clients' authorities: %w", err)
+			return nil, fmt.Errorf("read the client CA: %w", err)
 		}
 		fresh.ClientCAs, fresh.ClientAuth = authorities, tls.RequireAndVerifyClientCert
 	}

@@ -76,12 +76,12 @@ func (t *TLS) checkAuthorities(option string, now time.Time) []Finding {
 		}
 		c, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
-			all = append(all, Finding{option, fmt.Sprintf("%s: a certificate cannot be read: %v", t.ClientCA, err), Warning})
+			all = append(all, Finding{option, fmt.Sprintf("%s: a certificate cannot be parsed: %v", t.ClientCA, err), Warning})
 			continue
 		}
 		f := judge(option, t.ClientCA, c, now)
 		if f.Level != Failed && c.BasicConstraintsValid && !c.IsCA {
-			f = Finding{option, fmt.Sprintf("%s: %q is no authority: a client's certificate that it signed is not taken", t.ClientCA, c.Subject), Warning}
+			f = Finding{option, fmt.Sprintf("%s: %q is not a CA: client certificates that it signed are rejected", t.ClientCA, c.Subject), Warning}
 		}
 		if f.Level == Failed {
 			f.Level = Warning
@@ -91,7 +91,7 @@ func (t *TLS) checkAuthorities(option string, now time.Time) []Finding {
 		all = append(all, f)
 	}
 	if good == 0 {
-		all = append(all, Finding{option, t.ClientCA + " holds no PEM certificate of an authority that is valid now: no client could connect", Failed})
+		all = append(all, Finding{option, t.ClientCA + " holds no currently valid PEM certificate of a CA: no client could connect", Failed})
 	}
 	return all
 }
@@ -102,25 +102,25 @@ func judge(option, file string, c *x509.Certificate, now time.Time) Finding {
 	from, until := c.NotBefore.UTC().Format(day), c.NotAfter.UTC().Format(day)
 	switch {
 	case now.After(c.NotAfter):
-		return Finding{option, fmt.Sprintf("%s: the certificate of %q expired at %s: renew it; etl reads it again by itself", file, c.Subject, until), Failed}
+		return Finding{option, fmt.Sprintf("%s: the certificate of %q expired at %s: renew it; etl reloads it automatically", file, c.Subject, until), Failed}
 	case now.Before(c.NotBefore):
-		return Finding{option, fmt.Sprintf("%s: the certificate of %q is valid from %s on: wait, or set the clock", file, c.Subject, from), Failed}
+		return Finding{option, fmt.Sprintf("%s: the certificate of %q is not valid before %s: wait, or set the clock", file, c.Subject, from), Failed}
 	case now.Add(soon).After(c.NotAfter):
-		return Finding{option, fmt.Sprintf("%s: the certificate of %q expires at %s: renew it; etl reads it again by itself", file, c.Subject, until), Warning}
+		return Finding{option, fmt.Sprintf("%s: the certificate of %q expires at %s: renew it; etl reloads it automatically", file, c.Subject, until), Warning}
 	}
 	return Finding{option, fmt.Sprintf("%s: %q, valid until %s", file, c.Subject, until), Fine}
 }
 
 // unreadable says why a certificate and its key cannot be used.
 func unreadable(cert, key string, err error) error {
-	do := "both must be PEM; JKS and PKCS12 must be converted"
+	do := "both must be PEM; convert JKS and PKCS12 files"
 	switch {
 	case errors.Is(err, os.ErrNotExist), errors.Is(err, os.ErrPermission):
-		do = "both must be files that this user may read"
+		do = "both must be files that this user can read"
 	case strings.Contains(err.Error(), "does not match"):
-		do = "the key must be the one that the certificate was made for"
+		do = "the key must be the one that belongs to the certificate"
 	case isEncrypted(key):
-		do = "the key is encrypted, must be without a password: openssl pkey -in KEY -out PLAIN"
+		do = "the key is encrypted and must have no password: openssl pkey -in KEY -out PLAIN"
 	}
 	return fmt.Errorf("read the certificate %s and its key %s: %w: %s", cert, key, err, do)
 }

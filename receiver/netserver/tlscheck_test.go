@@ -49,11 +49,11 @@ func TestTLS_Check(t *testing.T) {
 		{netserver.TLS{Cert: key, Key: cert}, now, "2 --avro-tls-cert: read the certificate {cert} and its key {key}: tls: "},
 		{netserver.TLS{Cert: cert, Key: encrypted}, now, "2 --avro-tls-cert: read the certificate {cert} and its key {key}: tls: failed to parse private key: the key is encrypted"},
 		{netserver.TLS{Cert: expired, Key: expiredKey}, now, "2 --avro-tls-cert: {cert}: the certificate of \"CN=receiver\" expired at "},
-		{netserver.TLS{Cert: cert, Key: key}, now.Add(-year), "2 --avro-tls-cert: {cert}: the certificate of \"CN=receiver\" is valid from "},
+		{netserver.TLS{Cert: cert, Key: key}, now.Add(-year), "2 --avro-tls-cert: {cert}: the certificate of \"CN=receiver\" is not valid before "},
 		{netserver.TLS{Cert: soon, Key: soonKey}, now, "1 --avro-tls-cert: {cert}: the certificate of \"CN=receiver\" expires at "},
 		{netserver.TLS{Cert: cert, Key: key, ClientCA: "nowhere.pem"}, now, "2 --avro-tls-client-ca: open nowhere.pem: no such file"},
-		{netserver.TLS{Cert: cert, Key: key, ClientCA: key}, now, "2 --avro-tls-client-ca: {key} holds no PEM certificate of an authority that is valid now"},
-		{netserver.TLS{Cert: cert, Key: key, ClientCA: expired}, now, "2 --avro-tls-client-ca: " + expired + " holds no PEM certificate of an authority that is valid now"},
+		{netserver.TLS{Cert: cert, Key: key, ClientCA: key}, now, "2 --avro-tls-client-ca: {key} holds no currently valid PEM certificate of a CA"},
+		{netserver.TLS{Cert: cert, Key: key, ClientCA: expired}, now, "2 --avro-tls-client-ca: " + expired + " holds no currently valid PEM certificate of a CA"},
 		{netserver.TLS{Cert: cert, Key: key, ClientCA: both}, now, "1 --avro-tls-client-ca: " + both + ": the certificate of \"CN=receiver\" expired at "},
 	} {
 		var worst string

@@ -36,18 +36,18 @@ func (c *Config) Validate() error {
 	seen := map[string]bool{}
 	for _, s := range c.Servers {
 		if host, port, err := net.SplitHostPort(s); err != nil || host == "" || port == "" {
-			errs = append(errs, fmt.Errorf("--connect-socket is %q: want host:port of a server that sends lines", s))
+			errs = append(errs, fmt.Errorf("--connect-socket is %q: must be host:port of a server that sends lines", s))
 		}
 		if seen[s] {
-			errs = append(errs, fmt.Errorf("--connect-socket has %s twice: each line would come twice; give it once", s))
+			errs = append(errs, fmt.Errorf("--connect-socket has %s twice, which would duplicate each line: must be given once", s))
 		}
 		seen[s] = true
 	}
 	if c.MaxLineBytes < 1 || c.MaxLineBytes > 1<<30 {
-		errs = append(errs, fmt.Errorf("--socket-max-line-bytes is %d: want 1 to %d", c.MaxLineBytes, 1<<30))
+		errs = append(errs, fmt.Errorf("--socket-max-line-bytes is %d: must be 1 to %d", c.MaxLineBytes, 1<<30))
 	}
 	if c.AckTimeout < time.Millisecond {
-		errs = append(errs, fmt.Errorf("--ack-timeout is %s: the least is 1ms", c.AckTimeout))
+		errs = append(errs, fmt.Errorf("--ack-timeout is %s: must be at least 1ms", c.AckTimeout))
 	}
 	return errors.Join(errs...)
 }

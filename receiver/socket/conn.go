@@ -53,7 +53,7 @@ func (c *conn) read(ctx context.Context, working func()) error {
 					return err
 				}
 			}
-			return fmt.Errorf("--connect-socket %s has closed the connection", c.s.address)
+			return fmt.Errorf("--connect-socket %s closed the connection", c.s.address)
 		case err != nil:
 			return c.end(fmt.Errorf("read from --connect-socket %s: %w", c.s.address, err))
 		}
@@ -64,7 +64,7 @@ func (c *conn) read(ctx context.Context, working func()) error {
 func (c *conn) end(err error) error {
 	if c.cutter.unfinished() {
 		c.r.metrics.Refused(receiver.ReasonTruncated)
-		c.r.lose(c.s, 1, "the end of a line had not come", err)
+		c.r.lose(c.s, 1, "the last line was unterminated", err)
 	}
 	return err
 }
@@ -100,12 +100,12 @@ func (c *conn) frame() (*receiver.Frame, error) {
 			return f, nil
 		}
 		if c.work.Err() != nil {
-			c.r.lose(c.s, 1, "no room in the bytes in flight before the stop; what was read last, at most 64 KiB", err)
+			c.r.lose(c.s, 1, "no memory left in the budget of bytes in flight before the stop; affects the last read, at most 64 KiB", err)
 			return nil, err
 		}
 		c.s.failed(err)
 		c.r.metrics.Refused(receiver.ReasonMemory)
-		c.r.says.Warn("memory", "Lines wait for room in the bytes in flight", "server", c.s.address, "err", err)
+		c.r.says.Warn("memory", "Lines wait for memory in the budget of bytes in flight", "server", c.s.address, "err", err)
 	}
 }
 
@@ -113,7 +113,7 @@ func (c *conn) frame() (*receiver.Frame, error) {
 func (c *conn) lines(f *receiver.Frame, b []byte) error {
 	for cap(f.Bytes) < len(b)+len(c.cutter.rest) {
 		if err := f.Room(); err != nil {
-			c.r.lose(c.s, 1, "no room in the bytes in flight before the stop; what was read last, at most 64 KiB", err)
+			c.r.lose(c.s, 1, "no memory left in the budget of bytes in flight before the stop; affects the last read, at most 64 KiB", err)
 			return err
 		}
 	}
@@ -133,7 +133,7 @@ func (c *conn) lines(f *receiver.Frame, b []byte) error {
 		c.r.lose(c.s, 1, "longer than --socket-max-line-bytes", nil)
 	})
 	if err != nil {
-		c.r.lose(c.s, len(f.Events)+1, "no room in the bytes in flight before the stop", err)
+		c.r.lose(c.s, len(f.Events)+1, "no memory left in the budget of bytes in flight before the stop", err)
 	}
 	return err
 }
@@ -158,9 +158,9 @@ func (c *conn) append(h *hold, events int) error {
 		} else {
 			c.r.metrics.Unanswered(events)
 		}
-		c.r.says.Warn("held "+c.s.address, "Kafka has not taken lines, they are held and given to it again", "server", c.s.address, "lines", events, "err", err)
+		c.r.says.Warn("held "+c.s.address, "Kafka did not acknowledge lines; holding them and retrying", "server", c.s.address, "lines", events, "err", err)
 		if !netserver.Wait(c.work, pause.NextBackOff()) {
-			c.r.lose(c.s, events, "no word from Kafka before the stop", err)
+			c.r.lose(c.s, events, "not acknowledged by Kafka before the stop", err)
 			return err
 		}
 	}

@@ -32,7 +32,7 @@ func New(cfg Config, appender receiver.Appender, frames *receiver.Frames, log *s
 		cfg: cfg, appender: appender, frames: frames, metrics: metrics, says: netserver.NewSays(cfg.Name, log, metrics),
 		lost: promauto.With(reg).NewCounter(prometheus.CounterOpts{
 			Name: "etl_socket_lost_events_total",
-			Help: "Lines of --connect-socket that were read and are not known to be in Kafka: too long, without an end, or without Kafka's word before the stop.",
+			Help: "Lines of --connect-socket that were read and are not known to be in Kafka: too long, unterminated, or not acknowledged by Kafka before the stop.",
 		}),
 	}
 	for _, address := range cfg.Servers {
@@ -63,7 +63,7 @@ func (r *Reader) Run(ctx context.Context) error {
 	defer done()
 	var reading sync.WaitGroup
 	for _, s := range r.servers {
-		r.says.Log().Info("Reading lines from a server", "server", s.address)
+		r.says.Log().Info("Reading lines from server", "server", s.address)
 		reading.Go(func() { r.keep(ctx, work, s) })
 	}
 	reading.Wait()
@@ -75,7 +75,7 @@ func (r *Reader) keep(ctx, work context.Context, s *server) {
 	use := func(nc net.Conn, working func()) error { return r.use(ctx, work, s, nc, working) }
 	netserver.Again(ctx, s.address, r.cfg.ConnectTimeout, use, func(err error) {
 		s.failed(err)
-		r.says.Warn("connect "+s.address, "A server of lines is away, connecting again", "server", s.address, "err", err)
+		r.says.Warn("connect "+s.address, "Connection to a line server failed; reconnecting", "server", s.address, "err", err)
 	})
 }
 
@@ -95,7 +95,7 @@ func (r *Reader) use(ctx, work context.Context, s *server, nc net.Conn, working 
 
 // lose counts lines that will not be in Kafka, or are not known to be.
 func (r *Reader) lose(s *server, lines int, why string, err error) {
-	r.says.Warn("lost "+s.address, "Lines were read and are lost, the server cannot be asked again", "server", s.address, "lines", lines, "why", why, "err", err)
+	r.says.Warn("lost "+s.address, "Lines lost; the server cannot resend them", "server", s.address, "lines", lines, "why", why, "err", err)
 	r.lost.Add(float64(lines))
 	s.change(func(st *Status) { st.Lost += int64(lines) })
 }

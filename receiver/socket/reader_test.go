@@ -83,7 +83,7 @@ func TestReader_lines(t *testing.T) {
 	g.Wants(k.Bodies, "a", "b", "c", "", "de", "f")
 	g.accept("g\n")
 	g.Wants(k.Bodies, "a", "b", "c", "", "de", "f", "g")
-	if !strings.Contains(g.Log.String(), "has closed the connection") {
+	if !strings.Contains(g.Log.String(), "closed the connection") {
 		t.Error(g.Log.String())
 	}
 	g.Until("the status is there", func() bool { s := g.r.Status()[0]; return s.Connected && s.Events == 7 && s.Held == 0 })
@@ -169,7 +169,7 @@ func TestP33_noWord(t *testing.T) {
 	}
 	release()
 	g.Stop()
-	if log := g.Log.String(); !strings.Contains(log, "no word from Kafka before the stop") {
+	if log := g.Log.String(); !strings.Contains(log, "not acknowledged by Kafka before the stop") {
 		t.Error(log)
 	}
 }

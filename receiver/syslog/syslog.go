@@ -58,7 +58,7 @@ func DefaultConfig() Config {
 func (c *Config) Validate() error {
 	err := c.Config.Validate()
 	if c.MaxLineBytes < 10 || c.MaxLineBytes > 1<<20 {
-		err = errors.Join(err, fmt.Errorf("--syslog-max-line-bytes is %d: want 10 to 1048576", c.MaxLineBytes))
+		err = errors.Join(err, fmt.Errorf("--syslog-max-line-bytes is %d: must be 10 to 1048576", c.MaxLineBytes))
 	}
 	return err
 }
@@ -97,7 +97,7 @@ func (r *Receiver) serve(c *netserver.Conn) error {
 		f, err := in.Next()
 		switch {
 		case errors.Is(err, io.EOF) && in.Unfinished() > 0:
-			return receiver.Refuse(receiver.ReasonTruncated, "the connection ended within a message, of which %d bytes are dropped, as Flume does", in.Unfinished())
+			return receiver.Refuse(receiver.ReasonTruncated, "the connection ended in the middle of a message; its %d bytes are dropped, as in Flume", in.Unfinished())
 		case err != nil:
 			return err
 		}

@@ -107,7 +107,7 @@ func (r *Receiver) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.says.Log().Info("Receiving", "what", r.cfg.Says, "address", addr.String())
+	r.says.Log().Info("Receiver started", "receives", r.cfg.Says, "address", addr.String())
 	r.mu.Lock()
 	conn := r.conn
 	r.mu.Unlock()
