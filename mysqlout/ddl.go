@@ -9,9 +9,6 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// maxKeyBytes is what InnoDB takes in one index.
-const maxKeyBytes = 3072
-
 // binaryText is the type of strings that are compared by their bytes and never padded.
 func binaryText(s pool.Server, characters int) string {
 	switch {
@@ -144,25 +141,11 @@ func nullable(t *row.Table, i int) bool { return i >= t.Keys && t.Columns[i].Nul
 
 // keyText is how many characters each text of the key may have, such that the key fits an index.
 func keyText(t *row.Table) int {
-	left, texts := maxKeyBytes, 0
-	for i := range t.Keys {
-		switch c := &t.Columns[i]; c.Kind {
-		case row.Text, row.Bytes:
-			if c.Kind == row.Text && c.MaxChars > 0 {
-				left -= 4 * c.MaxChars
-				continue
-			}
-			texts++
-		case row.Decimal:
-			left -= 20
-		default:
-			left -= 8
-		}
-	}
-	if texts == 0 {
+	chars, open := t.KeyChars()
+	if open == 0 {
 		return 0
 	}
-	return max(left/texts/4, 1)
+	return max(chars, 1)
 }
 
 func columnType(s pool.Server, t *row.Table, i, texts int) string {
@@ -190,7 +173,7 @@ func columnType(s pool.Server, t *row.Table, i, texts int) string {
 			}
 			return binaryText(s, texts)
 		}
-		if c.Merge == row.Plain {
+		if c.Traits().Once {
 			return sizedText(s, "MEDIUM")
 		}
 		return sizedText(s, "")
@@ -198,7 +181,7 @@ func columnType(s pool.Server, t *row.Table, i, texts int) string {
 	if i < t.Keys {
 		return fmt.Sprintf("VARBINARY(%d)", 4*texts)
 	}
-	if c.Merge == row.Plain {
+	if c.Traits().Once {
 		return "MEDIUMBLOB"
 	}
 	return "BLOB"

@@ -198,7 +198,7 @@ func (j *judge) kind(c *row.Column, real *column, subject string, i int, to *cha
 	}
 	switch c.Kind {
 	case row.Int, row.Decimal:
-		if c.Merge == row.Add && slices.Contains([]string{"tinyint", "smallint", "mediumint", "int"}, real.dataType) {
+		if c.Traits().Total && slices.Contains([]string{"tinyint", "smallint", "mediumint", "int"}, real.dataType) {
 			to.typ = "BIGINT"
 			if strings.Contains(real.columnType, "unsigned") {
 				to.typ = "BIGINT UNSIGNED"
@@ -208,13 +208,13 @@ func (j *judge) kind(c *row.Column, real *column, subject string, i int, to *cha
 		}
 		if !numberBounds(c, real) {
 			wrong("BIGINT or DECIMAL")
-		} else if scale := j.want.Column(c.Name).Scale; key && c.Kind == row.Decimal && int(real.scale) < scale {
+		} else if scale := j.want.Columns[i].Scale; key && j.want.Columns[i].MergesKeys(int(real.scale)) {
 			to.typ = fmt.Sprintf("DECIMAL(%d,%d)", min(max(real.precision, 20)+int64(scale)-real.scale, 65), scale)
 			j.refuse(subject, "", "its type is %s, the query groups by %d digits after the point: different values would become one row",
 				real.columnType, scale)
 		}
 	case row.Double:
-		if c.Merge == row.Add {
+		if c.Traits().Total {
 			j.refuse(subject, "write SUM(CAST(… AS DECIMAL(38,6)))", "a sum of DOUBLE depends on the order of adding, so it cannot be exact")
 		}
 		if real.dataType != "double" || strings.Contains(real.columnType, "(") {
@@ -224,7 +224,7 @@ func (j *judge) kind(c *row.Column, real *column, subject string, i int, to *cha
 	case row.Datetime:
 		if real.dataType != "datetime" && real.dataType != "timestamp" {
 			wrong("DATETIME")
-		} else if key && int(real.fraction) < c.Scale {
+		} else if key && c.MergesKeys(int(real.fraction)) {
 			to.typ = fmt.Sprintf("%s(%d)", strings.ToUpper(real.dataType), c.Scale)
 			j.refuse(subject, "", "it keeps %d digits of a second's fraction, the query groups by %d: different times would become one row", real.fraction, c.Scale)
 		}
@@ -304,7 +304,7 @@ func (j *judge) text(c *row.Column, real *column, subject string, i int, to *cha
 		}
 	}
 	pads := real.dataType == "char" || real.dataType == "binary"
-	if !key && c.Merge != row.Min && c.Merge != row.Max {
+	if !key && !c.Traits().Ordered {
 		if pads {
 			to.typ = j.bytewise(i, real, binary)
 			c.Padding = map[bool]row.Padding{false: row.PadSpace, true: row.PadZero}[binary]

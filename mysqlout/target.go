@@ -1,8 +1,6 @@
 package mysqlout
 
 import (
-	"math"
-	"math/big"
 	"slices"
 
 	"github.com/sluice-etl/sluice/row"
@@ -34,16 +32,15 @@ func newTarget(t row.Table) *target {
 		out.tail = string(appendMerge([]byte(" ON DUPLICATE KEY UPDATE "), &t))
 		adds := t
 		adds.Columns = slices.DeleteFunc(slices.Clone(t.Columns), func(c row.Column) bool {
-			return c.Merge != row.Key && c.Merge != row.Add
+			return !c.Traits().Key && !c.Traits().Total
 		})
 		out.totals = string(appendMerge([]byte(" ON DUPLICATE KEY UPDATE "), &adds))
 	}
 	return out
 }
 
-// appendMerge appends how a row joins the one that is there (P15): NULL is "nothing yet" on either side. VALUES() is
-// deprecated in MySQL 8, but the row alias that replaces it is a syntax error in MariaDB, and this text is right in
-// both.
+// appendMerge appends how a row joins the one that is there. VALUES() is deprecated in MySQL 8, but the row alias that
+// replaces it is a syntax error in MariaDB, and this text is right in both.
 func appendMerge(dst []byte, t *row.Table) []byte {
 	if t.Keys == len(t.Columns) {
 		// Nothing but a key: a row that is there stays as it is.
@@ -56,26 +53,8 @@ func appendMerge(dst []byte, t *row.Table) []byte {
 		}
 		c := &t.Columns[i]
 		name := string(appendName(nil, c.Name))
-		dst = append(dst, name...)
-		dst = append(dst, " = "...)
-		theirs := "VALUES(" + name + ")"
-		var joined string
-		switch c.Merge {
-		case row.Add:
-			joined = name + " + " + theirs
-			if !c.Nullable {
-				dst = append(dst, joined...)
-				continue
-			}
-		case row.Min:
-			joined = "LEAST(" + name + ", " + theirs + ")"
-		case row.Max:
-			joined = "GREATEST(" + name + ", " + theirs + ")"
-		case row.Last, row.Plain, row.Key:
-			dst = append(dst, "COALESCE("+theirs+", "+name+")"...)
-			continue
-		}
-		dst = append(dst, "COALESCE("+joined+", "+name+", "+theirs+")"...)
+		dst = append(append(dst, name...), " = "...)
+		dst = c.Merge.(row.Additive).AppendUpsert(dst, name, "VALUES("+name+")", c.Nullable)
 	}
 	return dst
 }
@@ -110,7 +89,7 @@ func (t *target) misfit(r *row.Rows, i int) string {
 		case row.Int, row.Decimal:
 			var n row.Number
 			n, key = row.KeyNumber(key)
-			if !fits(c, &r.Table.Columns[k], n) {
+			if _, why := c.FitNumber(n, r.Table.Columns[k].Scale); why != row.Fits {
 				return "out of range for key column " + c.Name
 			}
 		case row.Datetime:
@@ -122,30 +101,12 @@ func (t *target) misfit(r *row.Rows, i int) string {
 	for j, cell := range r.Cells(i) {
 		c := &t.table.Columns[t.table.Keys+j]
 		number := c.Kind == row.Int || c.Kind == row.Decimal
-		if cell.Set && number && c.Merge != row.Add && !fits(c, &r.Table.Columns[t.table.Keys+j], cell.Number) {
+		if !cell.Set || !number || c.Traits().Total {
+			continue
+		}
+		if _, why := c.FitNumber(cell.Number, r.Table.Columns[t.table.Keys+j].Scale); why != row.Fits {
 			return "out of range for column " + c.Name
 		}
 	}
 	return ""
-}
-
-// fits judges a number that is scaled as the folded column says by the real column.
-func fits(real, folded *row.Column, n row.Number) bool {
-	if real.Precision > 0 {
-		// |n| < 10^(digits before the point + folded scale)
-		limit := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(real.Precision-real.Scale+folded.Scale)), nil)
-		if n.Big().CmpAbs(limit) >= 0 {
-			return false
-		}
-	}
-	if real.MinInt == 0 && real.MaxInt == 0 {
-		return true
-	}
-	unit := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(folded.Scale)), nil)
-	whole := new(big.Int).Quo(n.Big(), unit)
-	most := big.NewInt(real.MaxInt)
-	if real.Unsigned && real.MaxInt == math.MaxInt64 {
-		most.SetUint64(math.MaxUint64)
-	}
-	return whole.Cmp(big.NewInt(real.MinInt)) >= 0 && whole.Cmp(most) <= 0
 }

@@ -21,7 +21,8 @@ func TestP16_WhatIsAddedCannotWrapATotal(t *testing.T) {
 				largest = largest.Neg()
 			}
 			v, r := value{num: largest, set: true}, rec{}
-			fitNumber(&r, &v, &column)
+			l := newLimits(&column)
+			l.fit(&r, &v, kDecimal)
 			if taken := r.fault == ""; taken != c.taken {
 				t.Errorf("%d digits, sign %d: taken is %v, expected %v (%s)", c.digits, sign, taken, c.taken, r.fault)
 			}
@@ -42,7 +43,8 @@ func TestP16_WhatIsAddedCannotWrapATotal(t *testing.T) {
 		column.Merge = merge
 		largest, _ := row.Pow10(38).Plus(row.FromInt(-1))
 		v, r := value{num: largest, set: true}, rec{}
-		if fitNumber(&r, &v, &column); r.fault != "" {
+		l := newLimits(&column)
+		if l.fit(&r, &v, kDecimal); r.fault != "" {
 			t.Errorf("merge %v: 38 digits are refused: %s", merge, r.fault)
 		}
 	}

@@ -214,44 +214,21 @@ func (f *fold) merge(p *pending) {
 	vals := f.vals[p.vals:]
 	for j := range p.stmt.cells {
 		c := &p.stmt.cells[j]
-		cell := &cells[c.cell]
-		if c.act == actCount {
-			addTo(cell, row.Number{Lo: 1})
-			continue
-		}
-		v := &vals[0]
-		vals = vals[1:]
+		in := row.Value{Set: true}
 		switch c.act {
+		case actCount:
+			in.Lo = 1
 		case actCountSet:
-			n := row.Number{}
-			if v.set {
-				n.Lo = 1
+			if vals[0].set {
+				in.Lo = 1
 			}
-			addTo(cell, n)
-		case actSum:
-			if v.set {
-				addTo(cell, v.num)
-			}
+			vals = vals[1:]
 		default:
-			if v.set && (!cell.Set || c.act == actPlain || better(rows, cell, v, c)) {
-				set(rows, cell, v, c.Kind)
-			}
+			in.Number, in.Bytes, in.Set = vals[0].num, vals[0].b, vals[0].set
+			vals = vals[1:]
 		}
+		c.Merge.Fold(rows, &cells[c.cell], c.Kind, in)
 	}
-}
-
-func addTo(cell *row.Cell, n row.Number) {
-	cell.Number, _ = cell.Plus(n) // fitNumber bounds what is added, so that it fits
-	cell.Set = true
-}
-
-// better reports whether v is smaller (MIN) or larger (MAX) than what the cell holds.
-func better(rows *row.Rows, cell *row.Cell, v *value, c *cellColumn) bool {
-	order := compareCell(rows, cell, v, c.Kind)
-	if c.act == actMin {
-		return order < 0
-	}
-	return order > 0
 }
 
 // Take implements batch.Fold.

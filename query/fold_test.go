@@ -407,23 +407,7 @@ func (m *model) apply(d row.Delta) {
 			cells := to.Cells(at)
 			for j, c := range from.Cells(i) {
 				col := from.Table.Columns[from.Table.Keys+j]
-				if !c.Set {
-					continue
-				}
-				v := value{num: c.Number, set: true}
-				if col.Kind == row.Text {
-					v.b = from.Bytes(&c)
-				}
-				switch order := 0; {
-				case !cells[j].Set:
-					set(to, &cells[j], &v, col.Kind)
-				case col.Merge == row.Add:
-					addTo(&cells[j], v.num)
-				default:
-					if order = compareCell(to, &cells[j], &v, col.Kind); order < 0 == (col.Merge == row.Min) {
-						set(to, &cells[j], &v, col.Kind)
-					}
-				}
+				col.Merge.Fold(to, &cells[j], col.Kind, row.Value{Number: c.Number, Bytes: from.Bytes(&c), Set: c.Set})
 			}
 		}
 	}

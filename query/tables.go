@@ -8,9 +8,6 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// maxKey is InnoDB's bound for an index, in bytes, with the 16 KiB pages that are the default.
-const maxKey = 3072
-
 // wanted makes the tables that the statements write. Statements into one table must write the same columns.
 func wanted(programs []*program) ([]row.Table, error) {
 	var tables []row.Table
@@ -99,26 +96,14 @@ func join(t *row.Table, more row.Table) error {
 // sizeKeys gives every key column of text a length, such that the whole key fits an index at 4 bytes to a character.
 // Texts whose longest value is known get that; the others share what is left.
 func sizeKeys(t *row.Table) error {
-	room, open := maxKey, 0
-	for i := range t.Columns[:t.Keys] {
-		switch c := &t.Columns[i]; {
-		case c.Kind == row.Text && c.MaxChars == 0:
-			open++
-		case c.Kind == row.Text:
-			room -= 4 * c.MaxChars
-		case c.Kind == row.Decimal:
-			room -= 20
-		default:
-			room -= 8
-		}
-	}
 	const least = 16
-	if room < 0 || room < open*4*least {
-		return fmt.Errorf("the key of %s does not fit an index of %d bytes, at 4 bytes to a character: cut its texts shorter with LEFT(text, n)", t.FullName(), maxKey)
+	chars, open := t.KeyChars()
+	if chars < 0 || open > 0 && chars < least {
+		return fmt.Errorf("the key of %s does not fit an index of %d bytes, at 4 bytes to a character: cut its texts shorter with LEFT(text, n)", t.FullName(), row.MaxKeyBytes)
 	}
 	for i := range t.Columns[:t.Keys] {
 		if c := &t.Columns[i]; c.Kind == row.Text && c.MaxChars == 0 {
-			c.MaxChars = room / open / 4
+			c.MaxChars = chars
 		}
 	}
 	return nil

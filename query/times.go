@@ -2,6 +2,8 @@ package query
 
 import (
 	"time"
+
+	"github.com/sluice-etl/sluice/row"
 )
 
 const (
@@ -12,10 +14,7 @@ const (
 )
 
 // The range of MySQL's DATETIME, in microseconds since 1970 UTC.
-var (
-	minTime = time.Date(1000, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
-	maxTime = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro() - 1
-)
+var minTime, maxTime = row.MinDatetime, row.MaxDatetime
 
 // civilDays is the number of days from 1970-01-01 to a date of the Gregorian calendar. The month may be out of its
 // range.

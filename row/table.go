@@ -1,20 +1,5 @@
 package row
 
-// Merge says how a column of a batch's row joins the same column of the row that is there already. A NULL on either
-// side leaves the other ("nothing yet").
-type Merge uint8
-
-// The ways to merge. A grouped table has Key columns and the others; an ungrouped one has Key columns and Plain ones,
-// and its rows are written by plain INSERT.
-const (
-	Key   Merge = iota // identifies the row; never NULL
-	Add                // COUNT, SUM
-	Min                // the smaller
-	Max                // the larger
-	Last               // the newest replaces
-	Plain              // a value of a row that is written once
-)
-
 // Kind is what a column holds, and how a Cell or a key part holds it.
 type Kind uint8
 
@@ -40,8 +25,9 @@ const (
 
 // Column is one column of a target table.
 type Column struct {
-	Name  string
-	Kind  Kind
+	Name string
+	Kind Kind
+	// Merge is how the column's values join; part of the key has Key.
 	Merge Merge
 	// Scale is the number of digits after the point of a Decimal, 0 to 30; values are rounded half away from zero to
 	// it before they are added. For Datetime it is the digits of a second's fraction that the column keeps, 0 to 6.
@@ -64,6 +50,14 @@ type Column struct {
 	Padding Padding
 	// Charset is the character set of a Text column, in MySQL's name; empty where it holds every character.
 	Charset string
+}
+
+// Traits is those of the column's Merge.
+func (c *Column) Traits() Traits {
+	if c.Merge == nil {
+		return Key.Traits()
+	}
+	return c.Merge.Traits()
 }
 
 // Table is a target table as the query writes it.

@@ -1,13 +1,13 @@
-package query
+package row
 
 import (
 	"slices"
 	"unicode/utf8"
 )
 
-// outside reports whether a text holds a character that a column's character set does not have. It knows the character
-// sets that are common in old tables; a character outside any other one is found by the server (P18).
-func outside(charset string, text []byte) bool {
+// lacksCharacter reports whether text holds a character that a MySQL character set does not have. It knows the character
+// sets that are common in old tables. For any other set it returns false: there the server finds such characters (P18).
+func lacksCharacter(charset string, text []byte) bool {
 	for i := 0; i < len(text); {
 		if text[i] < utf8.RuneSelf {
 			i++

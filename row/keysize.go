@@ -1,0 +1,31 @@
+package row
+
+// MaxKeyBytes is how long an InnoDB index entry can be, with pages of 16 KiB, the default.
+const MaxKeyBytes = 3072
+
+// BytesPerChar is how many bytes MySQL reserves in an index for each character of utf8mb4.
+const BytesPerChar = 4
+
+// KeyChars divides MaxKeyBytes among the key columns. It returns how many characters each Text column without MaxChars,
+// and each Bytes column, may have so that the whole key fits an index. Columns of known size get their own size first.
+// open is the number of columns that share the rest; chars is 0 where there are none, and may be 0 or less where the
+// others leave nothing.
+func (t *Table) KeyChars() (chars, open int) {
+	left := MaxKeyBytes
+	for i := range t.Columns[:t.Keys] {
+		switch c := &t.Columns[i]; {
+		case c.Kind == Text && c.MaxChars > 0:
+			left -= BytesPerChar * c.MaxChars
+		case c.Kind == Text, c.Kind == Bytes:
+			open++
+		case c.Kind == Decimal:
+			left -= 20
+		default:
+			left -= 8
+		}
+	}
+	if open == 0 {
+		return min(left, 0), 0
+	}
+	return left / BytesPerChar / open, open
+}

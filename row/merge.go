@@ -1,0 +1,186 @@
+package row
+
+import (
+	"bytes"
+	"cmp"
+	"math"
+)
+
+// Merge says how the values of one column join: a record's value into the cell of a batch's row, and that cell into the
+// column of the row that is in the table already. It is the one place that knows its kind: the fold, the checks of a
+// table, the DDL and the sink ask it.
+//
+// A Merge is Additive or Stateful. An implementation is a small comparable value, so that == tells kinds apart, and is
+// safe for concurrent use. A nil Merge in a Column is Key.
+type Merge interface {
+	// String is the kind's name, for messages.
+	String() string
+	// Traits is what the checks of a table and the DDL must know.
+	Traits() Traits
+	// Fold joins a record's value into a cell of a batch. It is called for each record and allocates nothing but the
+	// arena's growth. It cannot fail: v was judged by the Fit functions of the column before. k is the column's kind.
+	Fold(rows *Rows, to *Cell, k Kind, v Value)
+}
+
+// Additive is a Merge whose result the server can compute from the stored value and the batch's value: SQL text in the
+// upsert. Nothing is read.
+type Additive interface {
+	Merge
+	// AppendUpsert appends the SQL expression of the column's new value. stored and added are SQL expressions of the
+	// column's value in the table and in the batch's row. Where the column is nullable, a NULL on either side leaves the
+	// other: it is "nothing yet" (P15).
+	AppendUpsert(dst []byte, stored, added string, nullable bool) []byte
+}
+
+// Stateful is a Merge whose result cannot be written as SQL text. The column is of kind Bytes and holds a state. In the
+// transaction of the batch, the sink reads the state of each row with a locking read, joins it in Go and writes it back.
+type Stateful interface {
+	Merge
+	// Join joins the state of a batch's row to the stored one and appends the result to dst. replaces reports whether
+	// the row's Replace columns take the values of the batch's row; else they keep the stored values. An error means
+	// that a state cannot be decoded; it is the stored one's fault, because the fold made the other.
+	Join(dst, stored, added []byte) (state []byte, replaces bool, err error)
+	// MaxState is how many bytes a state may have: the size of the column.
+	MaxState() int
+}
+
+// Traits is what a table check, the DDL and the Fit functions must know of a Merge.
+type Traits struct {
+	// Key identifies the row. Such a column is never NULL.
+	Key bool
+	// Total adds: the result grows with every record and may pass what each value fits, so the column must be wide, an
+	// out-of-range result is no record's fault, and the order of adding must not matter.
+	Total bool
+	// Ordered compares values: the column must tell any two values apart, so it has a binary collation and no padding.
+	Ordered bool
+	// Once says that the row is written once, by a plain INSERT: nothing is merged, and a value may be as long as a
+	// record.
+	Once bool
+	// Follows says that the column takes the value of the row that a Stateful column of the same row chooses. Other
+	// Stateful columns say nothing about it.
+	Follows bool
+	// ByPartition says that a batch must keep a row for each partition of one key (Rows.FindIn).
+	ByPartition bool
+}
+
+// Value is a record's value for a cell, held as Cell says. Bytes is a view that Fold copies.
+type Value struct {
+	Number
+	Bytes []byte
+	Set   bool // false is NULL
+}
+
+// The merges that a query's functions use. They have no fields, so that each is equal to itself alone.
+var (
+	Key   Merge = keyMerge{}   // identifies the row; never NULL
+	Add   Merge = addMerge{}   // COUNT, SUM
+	Min   Merge = minMerge{}   // the smallest
+	Max   Merge = maxMerge{}   // the largest
+	Last  Merge = lastMerge{}  // the newest that is not NULL, in the order in which batches commit
+	Plain Merge = plainMerge{} // a value of a row that is written once
+)
+
+type keyMerge struct{}
+
+func (keyMerge) String() string                 { return "key" }
+func (keyMerge) Traits() Traits                 { return Traits{Key: true, Ordered: true} }
+func (keyMerge) Fold(*Rows, *Cell, Kind, Value) { panic("BUG: a key column has no cell") }
+func (keyMerge) AppendUpsert(dst []byte, stored, _ string, _ bool) []byte {
+	return append(dst, stored...)
+}
+
+type addMerge struct{}
+
+func (addMerge) String() string { return "total" }
+func (addMerge) Traits() Traits { return Traits{Total: true} }
+
+func (addMerge) Fold(_ *Rows, to *Cell, _ Kind, v Value) {
+	if v.Set {
+		to.Number, _ = to.Plus(v.Number) // MaxAddedDigits bounds what is added, so the sum fits
+		to.Set = true
+	}
+}
+
+func (addMerge) AppendUpsert(dst []byte, stored, added string, nullable bool) []byte {
+	if !nullable {
+		return append(dst, stored+" + "+added...)
+	}
+	return appendNullSafe(dst, stored+" + "+added, stored, added)
+}
+
+type minMerge struct{}
+
+func (minMerge) String() string { return "minimum" }
+func (minMerge) Traits() Traits { return Traits{Ordered: true} }
+
+func (minMerge) Fold(rows *Rows, to *Cell, k Kind, v Value) {
+	if v.Set && (!to.Set || compare(rows, to, k, v) < 0) {
+		set(rows, to, k, v)
+	}
+}
+
+func (minMerge) AppendUpsert(dst []byte, stored, added string, _ bool) []byte {
+	return appendNullSafe(dst, "LEAST("+stored+", "+added+")", stored, added)
+}
+
+type maxMerge struct{}
+
+func (maxMerge) String() string { return "maximum" }
+func (maxMerge) Traits() Traits { return Traits{Ordered: true} }
+
+func (maxMerge) Fold(rows *Rows, to *Cell, k Kind, v Value) {
+	if v.Set && (!to.Set || compare(rows, to, k, v) > 0) {
+		set(rows, to, k, v)
+	}
+}
+
+func (maxMerge) AppendUpsert(dst []byte, stored, added string, _ bool) []byte {
+	return appendNullSafe(dst, "GREATEST("+stored+", "+added+")", stored, added)
+}
+
+type lastMerge struct{}
+
+func (lastMerge) String() string { return "last value" }
+func (lastMerge) Traits() Traits { return Traits{} }
+
+func (lastMerge) Fold(rows *Rows, to *Cell, k Kind, v Value) {
+	if v.Set {
+		set(rows, to, k, v)
+	}
+}
+
+func (lastMerge) AppendUpsert(dst []byte, stored, added string, _ bool) []byte {
+	return append(dst, "COALESCE("+added+", "+stored+")"...)
+}
+
+type plainMerge struct{ lastMerge }
+
+func (plainMerge) String() string { return "plain value" }
+func (plainMerge) Traits() Traits { return Traits{Once: true} }
+
+// appendNullSafe appends joined, which is NULL where either side is, such that a NULL leaves the other side.
+func appendNullSafe(dst []byte, joined, stored, added string) []byte {
+	return append(dst, "COALESCE("+joined+", "+stored+", "+added+")"...)
+}
+
+// set makes a cell hold a value that is not NULL.
+func set(rows *Rows, to *Cell, k Kind, v Value) {
+	if k == Text || k == Bytes {
+		rows.SetBytes(to, v.Bytes)
+		return
+	}
+	to.Number, to.Set = v.Number, true
+}
+
+// compare compares a value with what a cell holds; neither is NULL.
+func compare(rows *Rows, to *Cell, k Kind, v Value) int {
+	switch k {
+	case Text, Bytes:
+		return bytes.Compare(v.Bytes, rows.Bytes(to))
+	case Datetime:
+		return cmp.Compare(int64(v.Lo), int64(to.Lo))
+	case Double:
+		return cmp.Compare(math.Float64frombits(v.Lo), math.Float64frombits(to.Lo))
+	}
+	return v.Compare(to.Number)
+}
