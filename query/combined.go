@@ -122,6 +122,9 @@ func (p *clfParser) start(r *rec) (bool, error) {
 
 // next reads the next line that is not blank: one event may hold several lines, each a row.
 func (p *clfParser) next(r *rec) (bool, error) {
+	if len(p.rest) == 0 {
+		return false, nil
+	}
 	b, more := nextLine(&p.rest)
 	if !more {
 		return false, nil
@@ -131,15 +134,11 @@ func (p *clfParser) next(r *rec) (bool, error) {
 
 // line reads one line, which has no line end.
 func (p *clfParser) line(f *[clfSlots]value, b []byte) error {
-	i, classes := 0, uint8(0)
-	for i < len(b) && b[i] != ' ' {
-		classes |= byteClass[b[i]]
-		i++
-	}
-	if i == 0 || i == len(b) {
+	i := bytes.IndexByte(b, ' ')
+	if i <= 0 {
 		return errHost
 	}
-	if classes != 0 && (classes&notHost != 0 || !isHost(b[:i])) {
+	if !isDottedDigits(b, i) && !isHost(b[:i]) {
 		return errInFront
 	}
 	f[clfHost].b, f[clfHost].set = b[:i], true
@@ -199,11 +198,7 @@ func (p *clfParser) numbers(f *[clfSlots]value, b []byte) error {
 	status := uint64(b[1]-'0')*100 + uint64(b[2]-'0')*10 + uint64(b[3]-'0')
 	f[clfStatus].num, f[clfStatus].set = row.Number{Lo: status}, true
 	b = b[5:]
-	i, size := 0, uint64(0)
-	for i < len(b) && b[i]-'0' < 10 {
-		size = size*10 + uint64(b[i]-'0')
-		i++
-	}
+	size, i := leadingNumber(b)
 	f[clfBytes].num, f[clfBytes].set = row.Number{Lo: size}, true
 	if i == 0 {
 		if len(b) == 0 || b[0] != '-' {

@@ -172,11 +172,7 @@ var listColon = []byte(" : ")
 func (f *piece) fits(v []byte) bool {
 	switch f.field {
 	case fieldHost:
-		classes := uint8(0)
-		for _, c := range v {
-			classes |= byteClass[c]
-		}
-		return len(v) > 0 && (classes == 0 || classes == colon && isHost(v))
+		return len(v) > 0 && isHost(v)
 	case fieldUser:
 		return isUser(v) || f.quoted
 	}

@@ -58,10 +58,17 @@ var byteClass = func() (class [256]uint8) {
 	return class
 }()
 
-// isHost judges a host that holds a colon: only an address does, alone, in brackets or with a port, and nginx's
-// "unix:".
+// isHost reports whether b, which is not empty, can be a host: the name or address of one. Only an address holds a
+// colon (alone, in brackets or with a port), and nginx's "unix:".
 func isHost(b []byte) bool {
-	return isPlainIPv6(b) || isAddress(b) || string(b) == "unix:"
+	classes := uint8(0)
+	for _, c := range b {
+		classes |= byteClass[c]
+	}
+	if classes&notHost != 0 {
+		return false
+	}
+	return classes == 0 || isPlainIPv6(b) || isAddress(b) || string(b) == "unix:"
 }
 
 // isPlainIPv6 knows nearly all addresses of IPv6 in one pass: groups of hexadecimal digits and colons, nothing else.
