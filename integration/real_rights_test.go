@@ -245,10 +245,10 @@ func TestReal_Rights(t *testing.T) {
 	load.Stop(ctx, t)
 }
 
-// documented is the ACLs of docs/operations.md: topic or group, name, operation.
+// documented is the ACLs of docs/security.md: topic or group, name, operation.
 func documented(t *testing.T) (acls [][3]string) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("..", "docs", "operations.md"))
+	text, err := os.ReadFile(filepath.Join("..", "docs", "security.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,7 +258,7 @@ func documented(t *testing.T) (acls [][3]string) {
 		}
 	}
 	if len(acls) != 7 {
-		t.Fatalf("docs/operations.md has %d ACLs, expected 7: %q", len(acls), acls)
+		t.Fatalf("docs/security.md has %d ACLs, expected 7: %q", len(acls), acls)
 	}
 	return acls
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/sluice-etl/sluice/internal/quote"
 )
 
-var rewrite = flag.Bool("rewrite", false, "write the goldens and the tables of docs/migration.md")
+var rewrite = flag.Bool("rewrite", false, "write the goldens and docs/flume-properties.md")
 
 func golden(t *testing.T, file, got string) {
 	t.Helper()

@@ -244,7 +244,7 @@ func (b *builder) rest(c *Component, of string, replaced bool) {
 		}
 		switch r, ok := lookup(b.rules, of, p.Name); {
 		case !ok:
-			b.say(Missing, p.Key, "docs/migration.md knows no such property; see Flume's guide whether it did anything")
+			b.say(Missing, p.Key, "not in docs/flume-properties.md; see Flume's guide whether it has an effect")
 		case !replaced && (r.Fate == NotNeeded || r.Fate == Becomes):
 			b.say(Stays, p.Key, "")
 		case r.Fate != Becomes:
