@@ -14,7 +14,7 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// addressKind is what an option's address has to look like.
+// addressKind is the syntax of an option's address.
 type addressKind int
 
 const (
@@ -23,7 +23,7 @@ const (
 	kindSwitch                    // the same, or off
 	kindHost                      // a host alone, or the path of a socket
 	kindURL                       // avro://HOST:PORT or thrift://HOST:PORT
-	kindDSN                       // a DSN, which package pool judges
+	kindDSN                       // a DSN, which package pool validates
 )
 
 // addressOptions are the options that hold an address, or a list of them.
@@ -46,10 +46,10 @@ var addressOptions = map[string]addressKind{
 	"to":                kindURL,
 }
 
-// off is what turns a listener off where an empty value cannot, as in a variable.
+// off disables a listener where an empty value cannot, as in a variable.
 const off = "off"
 
-// trimAddresses takes off the white space around every address, and makes off the empty address of a listener.
+// trimAddresses removes white space around every address, and replaces off by the empty address of a disabled listener.
 func trimAddresses(ctx *kong.Context) {
 	for _, f := range ctx.Flags() {
 		kind, ok := addressOptions[f.Name]
@@ -77,7 +77,7 @@ func trimAddresses(ctx *kong.Context) {
 	}
 }
 
-// judgeAddresses names every address that cannot be one, in the order of the options, by option.
+// judgeAddresses returns an error text for every invalid address, in the order of the options, and the set of these options.
 func judgeAddresses(ctx *kong.Context) (lines []string, bad map[*kong.Flag]bool) {
 	bad = map[*kong.Flag]bool{}
 	for _, f := range ctx.Flags() {
@@ -91,7 +91,7 @@ func judgeAddresses(ctx *kong.Context) (lines []string, bad map[*kong.Flag]bool)
 		}
 		for _, v := range values {
 			if v == "" && verb == "is" && kind != kindListen {
-				continue // it is off, or missing, which others judge
+				continue // off or missing, which is validated elsewhere
 			}
 			if text := kind.judge(v); text != "" {
 				bad[f] = true
@@ -102,7 +102,7 @@ func judgeAddresses(ctx *kong.Context) (lines []string, bad map[*kong.Flag]bool)
 	return lines, bad
 }
 
-// judge says what is wrong with an address; it is empty where nothing is.
+// judge returns what is wrong with an address, "" if it is valid.
 func (k addressKind) judge(v string) string {
 	want := map[addressKind]string{
 		kindServer: "must be host:port", kindListen: "must be host:port or :port", kindHost: "must be a host, or the path of a socket",
@@ -110,7 +110,7 @@ func (k addressKind) judge(v string) string {
 		kindURL:    "must be avro://HOST:PORT or thrift://HOST:PORT",
 	}[k]
 	if isQuoted(v) {
-		return want + ": leave the quotes out, they are part of the value here"
+		return want + ": remove the quotes, they are part of the value here"
 	}
 	var wrong string
 	switch k {
@@ -140,15 +140,15 @@ func isQuoted(v string) bool {
 	return strings.HasPrefix(v, `"`) || strings.HasSuffix(v, `"`) || strings.HasPrefix(v, "'") || strings.HasSuffix(v, "'")
 }
 
-// hostPort says what is wrong with host:port. With a least port of 0 it is to listen on, and needs no host.
+// hostPort returns what is wrong with host:port. A least port of 0 means an address to listen on, which needs no host.
 func hostPort(v string, least int) string {
 	if scheme, _, ok := strings.Cut(v, "://"); ok {
-		return "leave " + strconv.Quote(scheme+"://") + " out"
+		return "remove " + strconv.Quote(scheme+"://")
 	}
 	host, port, err := net.SplitHostPort(v)
 	switch {
 	case err != nil && strings.Count(v, ":") > 1 && !strings.HasPrefix(v, "["):
-		return "an IPv6 address stands in brackets, [::1]:9092"
+		return "write an IPv6 address in brackets, [::1]:9092"
 	case err != nil && (!strings.Contains(v, ":") || strings.HasSuffix(v, "]")):
 		return "the port is missing"
 	case err != nil:
@@ -166,7 +166,7 @@ func hostPort(v string, least int) string {
 		}
 	case bracketed:
 		if ip, err := netip.ParseAddr(host); err != nil || !ip.Is6() {
-			return "what stands in brackets is no IPv6 address"
+			return "the text in brackets is not an IPv6 address"
 		}
 	default:
 		if text := hostName(host); text != "" {
@@ -180,25 +180,25 @@ func hostPort(v string, least int) string {
 	return ""
 }
 
-// hostAlone says what is wrong with a host that has its port elsewhere.
+// hostAlone returns what is wrong with a host without a port.
 func hostAlone(v string) string {
 	if strings.HasPrefix(v, "/") {
 		return ""
 	}
 	if scheme, _, ok := strings.Cut(v, "://"); ok {
-		return "leave " + strconv.Quote(scheme+"://") + " out"
+		return "remove " + strconv.Quote(scheme+"://")
 	}
 	if ip, err := netip.ParseAddr(v); err == nil && ip.Is6() {
 		return ""
 	}
 	if strings.Contains(v, ":") {
-		return "give the port by --mysql-port"
+		return "give the port with --mysql-port"
 	}
 	return hostName(v)
 }
 
-// hostName says what is wrong with a name or an IPv4 address. Underscores are no part of DNS's names, but of those of
-// containers.
+// hostName returns what is wrong with a host name or an IPv4 address. Underscores are allowed, because names of containers
+// have them.
 func hostName(host string) string {
 	numeric := true
 	for _, r := range host {
@@ -206,16 +206,16 @@ func hostName(host string) string {
 			numeric = false
 		}
 		if r != '.' && r != '-' && r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) {
-			return fmt.Sprintf("a host has no %q", r)
+			return fmt.Sprintf("a host name must not have %q", r)
 		}
 	}
 	if numeric {
 		if _, err := netip.ParseAddr(host); err != nil {
-			return "this is no IPv4 address"
+			return "this is not an IPv4 address"
 		}
 	}
 	if strings.HasPrefix(host, ".") || strings.Contains(host, "..") || len(host) > 253 {
-		return "this is no host name"
+		return "this is not a host name"
 	}
 	return ""
 }

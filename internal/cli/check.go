@@ -10,13 +10,13 @@ import (
 
 type checkCmd struct {
 	RunOptions `embed:""`
-	DDL        bool   `group:"query" name:"ddl" help:"Print every CREATE and GRANT that the job needs."`
-	Command    string `group:"process" enum:"run,ingest,load" default:"run" placeholder:"NAME" help:"Command to check: run, ingest or load (default run). ingest needs no query and no MySQL, load no port of a receiver."`
+	DDL        bool   `group:"query" name:"ddl" help:"Print every CREATE and GRANT statement that the job needs."`
+	Command    string `group:"process" enum:"run,ingest,load" default:"run" placeholder:"NAME" help:"Command to check: run, ingest or load (default run). ingest needs neither query nor MySQL; load needs no receiver ports."`
 }
 
 // Help shows examples.
 func (checkCmd) Help() string {
-	return `Validates options and query, reaches every server, compares the tables with the query, and looks whether the receivers could start: free ports, certificates and their keys, watched folders. It changes nothing, and fails at once where a server does not answer. It takes the options of etl run. Beside a running etl it reports its ports and its --watch-state as taken.
+	return `Validates options and query, connects to every server, compares the tables with the query, and checks whether the receivers could start: free ports, certificates and their keys, watched directories. It changes nothing, and fails at once if a server does not reply. It takes the options of etl run. If etl is already running, it reports its ports and its --watch-state as in use.
 
 Examples:
 
@@ -25,10 +25,10 @@ Examples:
 	etl check --ddl --mysql-dsn 'etl:secret@tcp(db:3306)/stats' --format combined --query-file hits.sql`
 }
 
-// Run reports on each server, and ends with what is wrong.
+// Run reports on each server, and returns an error that sums up what is wrong.
 func (c *checkCmd) Run(ctx context.Context, k *kong.Context, s Streams) error {
 	if c.DDL && c.Command == "ingest" {
-		return Usage("--ddl prints what the query needs, and --command ingest has no query: leave one of them out")
+		return Usage("--ddl prints what the query needs, but --command ingest has no query: omit one of them")
 	}
 	cfg, err := c.halves(k, c.Command != "load", c.Command != "ingest", "")
 	if err != nil {

@@ -12,25 +12,26 @@ import (
 
 // commands is the grammar of etl.
 type commands struct {
-	Run     runCmd     `cmd:"" help:"Receive and load, in one process."`
-	Ingest  ingestCmd  `cmd:"" help:"Receive only: Flume's events into Kafka."`
-	Load    loadCmd    `cmd:"" help:"Load only: Kafka's records into MySQL."`
+	Run     runCmd     `cmd:"" help:"Receive and load in one process."`
+	Ingest  ingestCmd  `cmd:"" help:"Receive only: events from Flume into Kafka."`
+	Load    loadCmd    `cmd:"" help:"Load only: records from Kafka into MySQL."`
 	Check   checkCmd   `cmd:"" help:"Validate options, query, servers and ports without changing anything."`
-	DryRun  dryRunCmd  `cmd:"" help:"Run log files through format and query, and print the rows."`
-	Send    sendCmd    `cmd:"" help:"Send lines of files as Flume events."`
-	Offsets offsetsCmd `cmd:"" help:"Show checkpoints, or move one by hand."`
-	Migrate migrateCmd `cmd:"" help:"Read a flume.conf, and print the options that do its work."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	DryRun  dryRunCmd  `cmd:"" help:"Run log files through format and query, and print the resulting rows."`
+	Send    sendCmd    `cmd:"" help:"Send the lines of files as Flume events."`
+	Offsets offsetsCmd `cmd:"" help:"Show checkpoints, or move one."`
+	Migrate migrateCmd `cmd:"" help:"Read a flume.conf, and print the equivalent etl options."`
+	Version versionCmd `cmd:"" help:"Print the version and exit."`
 }
 
-const description = `Sluice takes log events from Apache Flume, counts them as an SQL query says, and keeps the counts in MySQL.
+const description = `Sluice receives log events from Apache Flume, aggregates them by an SQL query, and stores the results in MySQL.
 
-An option is a flag and a variable, --kafka-brokers and ETL_KAFKA_BROKERS; the flag wins, and an empty variable is not set.
-Exit codes: 0 done, 1 failed, 2 usage, 3 refused at start to protect the data.
+Each option is a flag and an environment variable, for example --kafka-brokers and ETL_KAFKA_BROKERS. The flag takes
+precedence; an empty variable counts as unset.
+Exit codes: 0 success, 1 failure, 2 usage error, 3 start refused to protect the data.
 
-Run "etl COMMAND --help" for what a command does and its options.`
+Run "etl COMMAND --help" to see what a command does and its options.`
 
-// etl is the program.
+// etl is the command line of the program.
 func etl(grammar any) Program {
 	return Program{Name: "etl", Description: description, Grammar: grammar, Vars: map[string]string{
 		"job": "etl", "format": "", "avro_listen": ":41414",
@@ -38,7 +39,7 @@ func etl(grammar any) Program {
 	}}
 }
 
-// Main runs etl with these arguments, and returns its exit code. A second signal ends the process from within.
+// Main runs etl with these arguments, and returns its exit code. On a second signal the process exits without returning.
 func Main(args []string, s Streams) int {
 	ctx, release := UntilSignal(context.Background(), os.Exit)
 	defer release()
@@ -50,7 +51,8 @@ func Main(args []string, s Streams) int {
 	return Report(s.Err, "etl", err)
 }
 
-// Report tells a person why the program ends, and returns its exit code.
+// Report prints why the program ends, each line prefixed with its name, and returns its exit code. Control characters are
+// escaped.
 func Report(w io.Writer, program string, err error) int {
 	code := ExitCode(err)
 	if code != ExitDone {

@@ -1,15 +1,15 @@
-// Package cli reads options and environment, and runs the commands of etl: one file to a command, the options that
-// several share in options_*.go. What a command does lives in the package that it is about.
+// Package cli reads options and environment, and runs the commands of etl. Each command has a file; the options that
+// several commands share are in options_*.go. The work of a command is done by the packages that it calls.
 //
-// The rules of options, the same for every command:
+// All commands follow the same rules for options:
 //
-//   - An option is a flag, --kafka-brokers, and a variable, ETL_KAFKA_BROKERS. A variable is not read where the flag is
-//     given. One that is empty is not set; white space around a value does not count. What Kubernetes says of a service,
-//     ETL_MYSQL_PORT=tcp://10.0.0.1:3306, is no option.
-//   - Addresses are judged before anything is opened.
-//   - An unknown flag or ETL_ variable is an error that names the nearest one that exists.
-//   - A value that does not fit is an error that names the option, the value and the bound.
-//   - Two spellings of one thing at the same level, say --mysql-dsn and --mysql-host, are an error. Flags put aside
-//     what variables say in another spelling.
+//   - An option is a flag, --kafka-brokers, and a variable, ETL_KAFKA_BROKERS. A variable is not read if the flag is
+//     given. An empty variable counts as unset; white space around a value is ignored. The variables by which Kubernetes
+//     describes a service, ETL_MYSQL_PORT=tcp://10.0.0.1:3306, are not options.
+//   - Addresses are validated before anything is opened.
+//   - An unknown flag or ETL_ variable is an error that suggests the nearest one that exists.
+//   - An invalid value is an error that names the option, the value and the bound.
+//   - Two alternatives at the same level, such as --mysql-dsn and --mysql-host, are an error. A flag takes precedence
+//     over the variables of its alternatives.
 //   - Nothing is started after an error.
 package cli

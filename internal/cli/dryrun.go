@@ -12,12 +12,12 @@ type dryRunCmd struct {
 	Files []string `arg:"" name:"file" help:"Log files; - is standard input."`
 
 	QueryOptions `embed:""`
-	MaxDead      int `group:"query" default:"20" help:"Dead letters to print; all are counted. -1 prints all."`
+	MaxDead      int `group:"query" default:"20" help:"Maximum dead letters to print; all are counted. -1 prints all."`
 }
 
 // Help shows examples.
 func (dryRunCmd) Help() string {
-	return `Runs log files through format and query as etl run would, and prints the rows that would be written and the dead letters. It connects to no server: values are checked against the columns of the tables that --create-tables creates.
+	return `Runs log files through format and query as etl run would, and prints the rows that would be written and the dead letters. It connects to no server. Values are checked against the columns of the tables that --create-tables creates.
 
 Examples:
 

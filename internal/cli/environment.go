@@ -13,9 +13,9 @@ import (
 // envPrefix begins every variable that is an option.
 const envPrefix = "ETL_"
 
-// foreign reports whether an ETL_ variable is not ours: tests are told of their servers by ETL_TEST_ ones, and Kubernetes
-// describes a service named etl, or etl-mysql, by such variables in every pod beside it. Those are known by their values
-// too, since one of them, ETL_MYSQL_PORT=tcp://10.0.0.1:3306, has the name of an option.
+// foreign reports whether an ETL_ variable is not an option: tests find their servers by ETL_TEST_ variables, and
+// Kubernetes describes a service named etl, or etl-mysql, by such variables in every pod of the namespace. The latter are
+// recognized by their values too, because one of them, ETL_MYSQL_PORT=tcp://10.0.0.1:3306, has the name of an option.
 func foreign(name, value string) bool {
 	if strings.HasPrefix(name, envPrefix+"TEST_") {
 		return true
@@ -28,7 +28,7 @@ func foreign(name, value string) bool {
 	return false
 }
 
-// ofKubernetes are the variables of a service, each with what its value looks like.
+// ofKubernetes are the patterns of the variables that Kubernetes sets for a service, and of their values.
 var ofKubernetes = []struct{ name, value *regexp.Regexp }{
 	{regexp.MustCompile(`^ETL(_.*)?_SERVICE_HOST$`), ipAddress},
 	{regexp.MustCompile(`^ETL(_.*)?_SERVICE_PORT(_[A-Z0-9_]+)?$`), digits},
@@ -44,8 +44,8 @@ var (
 	ipAddress = regexp.MustCompile(`^[0-9A-Fa-f.:]+$`)
 )
 
-// checkEnvironment reports each variable that looks like an option and is none of any command: a typing error here
-// would leave a default in force in silence.
+// checkEnvironment reports each ETL_ variable that is not an option of any command, because a typing error would silently
+// leave a default in force.
 func checkEnvironment(model *kong.Application, environ []string) error {
 	known := map[string]bool{}
 	for _, flags := range flagsByCommand(model.Node) {
@@ -70,7 +70,7 @@ func checkEnvironment(model *kong.Application, environ []string) error {
 	return usageError{fmt.Errorf("%s", strings.Join(errs, "\n"))}
 }
 
-// flagsByCommand is every command's flags, those of the nodes above it included, by the command's path.
+// flagsByCommand returns the flags of each command, including those of its parents, by the command's path.
 func flagsByCommand(root *kong.Node) map[string][]*kong.Flag {
 	all := map[string][]*kong.Flag{}
 	var walk func(n *kong.Node, path string, above []*kong.Flag)
@@ -85,8 +85,8 @@ func flagsByCommand(root *kong.Node) map[string][]*kong.Flag {
 	return all
 }
 
-// didYouMean is ", did you mean X?" for the nearest candidates, or nothing where none is near: at most two letters
-// differ, or a quarter of a long name.
+// didYouMean returns ", did you mean X?" for the nearest candidates, or "" if none is near. Near is an edit distance of at
+// most two, or a quarter of a long name.
 func didYouMean(name string, candidates []string) string {
 	limit := max(2, len(name)/4)
 	best, near := limit+1, []string(nil)

@@ -12,21 +12,21 @@ const (
 	ExitDone    = 0
 	ExitFailed  = 1
 	ExitUsage   = 2
-	ExitRefused = 3 // refused at start to protect the data
+	ExitRefused = 3 // start refused to protect the data
 )
 
-// usageError is an error of whoever wrote the command line.
+// usageError is an error in the options: exit code 2.
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
-// Usage is an error of whoever wrote the command line: exit code 2.
+// Usage returns an error in the options: exit code 2.
 func Usage(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
-// errDone ends parsing where nothing is left to do: help was printed.
+// errDone ends parsing when nothing is left to do, because help was printed.
 var errDone = errors.New("done")
 
-// ExitCode is the process's exit code for the error that ended it.
+// ExitCode returns the process's exit code for the error that ended it.
 func ExitCode(err error) int {
 	var usage usageError
 	switch {

@@ -18,7 +18,7 @@ type ingestCmd struct {
 
 // Help shows examples.
 func (ingestCmd) Help() string {
-	return `Receives Flume's events into Kafka. It never connects to MySQL; any number may run.
+	return `Receives events from Flume and writes them to Kafka. It never connects to MySQL. Any number of processes may run.
 
 Examples:
 

@@ -18,7 +18,7 @@ type loadCmd struct {
 
 // Help shows examples.
 func (loadCmd) Help() string {
-	return `Loads Kafka's records into MySQL. It opens no port but the admin listener's; any number may run, and they share the partitions.
+	return `Loads records from Kafka into MySQL. It opens no port except the admin listener's. Any number of processes may run; they share the partitions.
 
 Examples:
 

@@ -8,25 +8,25 @@ import (
 	"github.com/sluice-etl/sluice/internal/quote"
 )
 
-// LogOptions are shared by all commands that work for a while.
+// LogOptions are the options of commands that write a log.
 type LogOptions struct {
-	LogLevel  string `group:"process" enum:"debug,info,warn,error" default:"info" help:"What is logged: debug, info, warn or error."`
-	LogFormat string `group:"process" enum:"auto,text,json" default:"auto" help:"How lines are written: text or json; auto is text on a terminal."`
+	LogLevel  string `group:"process" enum:"debug,info,warn,error" default:"info" help:"Least severe level to log: debug, info, warn or error."`
+	LogFormat string `group:"process" enum:"auto,text,json" default:"auto" help:"Format of log lines: text, json, or auto, which is text on a terminal and else json."`
 }
 
-// Logger writes to w, as the options say.
+// Logger returns a logger that writes to w. Control characters in messages and attributes are escaped.
 func (o LogOptions) Logger(w io.Writer) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(o.LogLevel)) // the enum lets only levels through
 	opts := &slog.HandlerOptions{Level: level}
-	safe := quote.Writer(w) // slog leaves DEL, and in JSON C1 and bidirectional text, as they are
+	safe := quote.Writer(w) // slog does not escape DEL, nor C1 and bidirectional text in JSON
 	if o.LogFormat == "json" || o.LogFormat == "auto" && !IsTerminal(w) {
 		return slog.New(slog.NewJSONHandler(safe, opts))
 	}
 	return slog.New(slog.NewTextHandler(safe, opts))
 }
 
-// IsTerminal reports whether a person looks at w.
+// IsTerminal reports whether w is a terminal.
 func IsTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	if !ok {

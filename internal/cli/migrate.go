@@ -10,13 +10,13 @@ import (
 )
 
 type migrateCmd struct {
-	File  string `arg:"" name:"file" help:"A flume.conf; - is standard input."`
-	Agent string `group:"process" placeholder:"NAME" help:"Name of the agent; else all agents of the file."`
+	File  string `arg:"" name:"file" help:"Path of a flume.conf; - is standard input."`
+	Agent string `group:"process" placeholder:"NAME" help:"Name of the agent to migrate (default: all agents of the file)."`
 }
 
 // Help shows examples.
 func (migrateCmd) Help() string {
-	return `Reads Flume's configuration and prints, for each agent in it, the command line of etl that does its work, what to change in the agent, and each property that is not needed or has no equivalent. It changes nothing and speaks to no server. Passwords are not printed.
+	return `Reads a Flume configuration and prints, for each agent in it, the etl command line that replaces it, what to change in the agent, and each property that is not needed or has no equivalent. It changes nothing and connects to no server. Passwords are not printed.
 
 Examples:
 
@@ -50,7 +50,7 @@ func (c *migrateCmd) Run(s Streams) error {
 	return err
 }
 
-// only is the plan of the agent that was asked for.
+// only returns the plan of the agent that --agent names.
 func (c *migrateCmd) only(plans []migrate.Plan) ([]migrate.Plan, error) {
 	var names []string
 	for i := range plans {
@@ -59,5 +59,5 @@ func (c *migrateCmd) only(plans []migrate.Plan) ([]migrate.Plan, error) {
 		}
 		names = append(names, plans[i].Agent)
 	}
-	return nil, usageError{errors.New("--agent is " + c.Agent + ", and the agents of " + c.File + " are " + strings.Join(names, ", "))}
+	return nil, usageError{errors.New("--agent is " + c.Agent + ", must be one of the agents of " + c.File + ": " + strings.Join(names, ", "))}
 }

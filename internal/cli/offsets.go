@@ -17,17 +17,17 @@ import (
 )
 
 type offsetsCmd struct {
-	Show offsetsShowCmd `cmd:"" help:"Show the job's checkpoints and what became of the records."`
-	Set  offsetsSetCmd  `cmd:"" help:"Move a checkpoint by hand; a dry run unless --apply is given."`
+	Show offsetsShowCmd `cmd:"" help:"Show the checkpoints of a job and what became of its records."`
+	Set  offsetsSetCmd  `cmd:"" help:"Move a checkpoint; a dry run unless --apply is given."`
 }
 
-// checkpointOptions say whose checkpoints, and where they are.
+// checkpointOptions select the job and the MySQL server that holds its checkpoints.
 type checkpointOptions struct {
 	Job          string `group:"query" default:"${job}" placeholder:"NAME" help:"Name of the job (default ${job})."`
 	MySQLOptions `embed:""`
 }
 
-// sink reaches the checkpoints; nothing is dialled yet. The function that it returns ends the pool.
+// sink returns access to the checkpoints, without dialing, and a function that closes the pool.
 func (o *checkpointOptions) sink(k *kong.Context) (*mysqlout.Sink, func(), error) {
 	cfg := mysqlout.DefaultConfig()
 	cfg.Job = o.Job
@@ -46,7 +46,7 @@ type offsetsShowCmd struct {
 
 // Help shows an example.
 func (offsetsShowCmd) Help() string {
-	return "Reads MySQL alone; it needs no Kafka.\n\nExamples:\n\n\tetl offsets show --job etl --mysql-dsn 'etl:secret@tcp(db:3306)/stats'"
+	return "Connects only to MySQL.\n\nExamples:\n\n\tetl offsets show --job etl --mysql-dsn 'etl:secret@tcp(db:3306)/stats'"
 }
 
 // Run prints a line for each partition.
@@ -61,7 +61,7 @@ func (c *offsetsShowCmd) Run(ctx context.Context, k *kong.Context, s Streams) er
 		return err
 	}
 	if len(offsets) == 0 {
-		return fmt.Errorf("job %s has no checkpoint of topic %s", c.Job, c.KafkaTopic)
+		return fmt.Errorf("job %s has no checkpoint for topic %s", c.Job, c.KafkaTopic)
 	}
 	w := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "PARTITION\tFIRST\tNEXT\tCOUNTED\tFILTERED\tDEAD\tGAPS\tDUPLICATES\tSKIPPED\tEPOCH\tAUDIT\t")
@@ -79,17 +79,17 @@ func (c *offsetsShowCmd) Run(ctx context.Context, k *kong.Context, s Streams) er
 type offsetsSetCmd struct {
 	checkpointOptions `embed:""`
 	KafkaOptions      `embed:""`
-	Partition         int32         `group:"query" required:"" placeholder:"N" help:"Number of the partition."`
+	Partition         int32         `group:"query" required:"" placeholder:"N" help:"Partition number."`
 	Offset            int64         `group:"query" required:"" placeholder:"N" help:"Offset to read next."`
-	Reason            string        `group:"query" required:"" placeholder:"TEXT" help:"Why; it is kept in etl_dead_letter for ever."`
-	NewTopic          bool          `group:"query" help:"The topic was made anew: take on the id that Kafka gives it now, and begin the audit anew."`
-	Apply             bool          `group:"query" help:"Change it; else what would change is printed."`
-	Timeout           time.Duration `group:"process" default:"15s" help:"How long Kafka and MySQL are waited for."`
+	Reason            string        `group:"query" required:"" placeholder:"TEXT" help:"Reason for the move. It is stored permanently in etl_dead_letter."`
+	NewTopic          bool          `group:"query" help:"The topic was recreated: adopt the topic ID that Kafka reports now, and start a new audit."`
+	Apply             bool          `group:"query" help:"Apply the change (default: print what would change)."`
+	Timeout           time.Duration `group:"process" default:"15s" help:"Timeout for Kafka and MySQL."`
 }
 
 // Help shows examples.
 func (offsetsSetCmd) Help() string {
-	return `Moves the place from which a partition is read on. Records that are passed over are counted as skipped; records that are gone back to are counted a second time. The epoch is raised, so that a running etl throws its batch away and goes on from the new place by itself.
+	return `Moves the offset from which a partition is read next. Records that the move passes over are counted as skipped; records before the old offset are counted a second time. The epoch is raised, so that a running etl discards its batch and continues from the new offset by itself.
 
 Examples:
 
@@ -97,7 +97,7 @@ Examples:
 	etl offsets set --partition 3 --offset 812345 --reason 'as above' --apply --mysql-dsn 'etl:secret@tcp(db:3306)/stats'`
 }
 
-// Run prints the checkpoint as it was and as it is, or would be.
+// Run moves the checkpoint if --apply is given, and prints it before and after.
 func (c *offsetsSetCmd) Run(ctx context.Context, k *kong.Context, s Streams) error {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
@@ -106,7 +106,7 @@ func (c *offsetsSetCmd) Run(ctx context.Context, k *kong.Context, s Streams) err
 		Next:      c.Offset, Reason: c.Reason, DryRun: !c.Apply,
 	}
 	if change.Next < 0 || change.ID < 0 || change.Reason == "" {
-		return usageError{fmt.Errorf("--partition is %d, --offset is %d, --reason is %q: want numbers of 0 or more, and a reason", c.Partition, c.Offset, c.Reason)}
+		return usageError{fmt.Errorf("--partition is %d, --offset is %d, --reason is %q: must be numbers from 0, and a reason that is not empty", c.Partition, c.Offset, c.Reason)}
 	}
 	sink, done, err := c.sink(k)
 	if err != nil {
@@ -126,7 +126,7 @@ func (c *offsetsSetCmd) Run(ctx context.Context, k *kong.Context, s Streams) err
 	}
 	fmt.Fprintf(s.Out, "%s was at %d, epoch %d, %d skipped\n", change.Partition, was.Next, was.Epoch, was.Audit.Skipped)
 	if !c.Apply {
-		fmt.Fprintf(s.Out, "%s would be at %d, epoch %d, %d skipped%s: nothing was changed, say --apply to do it\n",
+		fmt.Fprintf(s.Out, "%s would be at %d, epoch %d, %d skipped%s: nothing was changed; give --apply to change it\n",
 			change.Partition, is.Next, is.Epoch, is.Audit.Skipped, consequence(was, is))
 		return nil
 	}
@@ -134,13 +134,13 @@ func (c *offsetsSetCmd) Run(ctx context.Context, k *kong.Context, s Streams) err
 	return nil
 }
 
-// consequence says what becomes of the records between two checkpoints.
+// consequence describes what happens to the records between two checkpoints.
 func consequence(was, is checkpoint.Checkpoint) string {
 	switch n := is.Next - was.Next; {
 	case is.TopicID != was.TopicID:
-		return ", of the topic as it is now"
+		return ", for the topic as it is now"
 	case n > 0:
-		return fmt.Sprintf(", %d records are passed over", n)
+		return fmt.Sprintf(", %d records are skipped", n)
 	case n < 0:
 		return fmt.Sprintf(", %d records are read again, and counted a second time if they were counted", -n)
 	}
@@ -161,5 +161,5 @@ func (c *offsetsSetCmd) topicID(ctx context.Context, k *kong.Context) (checkpoin
 			return r.ID, nil
 		}
 	}
-	return checkpoint.TopicID{}, fmt.Errorf("there is no topic %s in Kafka at %v", c.KafkaTopic, c.KafkaBrokers)
+	return checkpoint.TopicID{}, fmt.Errorf("topic %s does not exist in Kafka at %v", c.KafkaTopic, c.KafkaBrokers)
 }

@@ -8,16 +8,16 @@ import (
 	"github.com/sluice-etl/sluice/batch"
 )
 
-// BatchOptions say how records are taken together.
+// BatchOptions control how records are batched and committed.
 type BatchOptions struct {
 	BatchInterval   time.Duration `group:"batches" default:"5s" help:"Time between commits."`
-	Tasks           int           `group:"batches" default:"0" help:"Shares of the partitions, each with a transaction of its own; 0 is one for each core."`
-	MaxBatchRecords int64         `group:"batches" default:"1000000" help:"Records after which a task's batch ends early."`
-	MaxBatchBytes   Bytes         `group:"batches" default:"128MiB" help:"Bytes of records after which a task's batch ends early."`
-	Memory          Bytes         `group:"batches" default:"512MiB" help:"Memory of fetched records, groups and SQL text, all tasks together."`
-	DeadLetterStop  Percent       `group:"batches" default:"50%" help:"Share of dead records in a batch of 1,000 or more above which its partitions stop, while nothing was counted since the start; 100% is never."`
-	DeadLetterRate  int64         `group:"batches" default:"1000" help:"Dead letters stored per second, on average over 10 seconds; above it one stands for several; 0 stores all."`
-	Recheck         time.Duration `group:"batches" default:"30s" help:"Time after which a stopped partition is claimed again, and within which every partition is compared with its checkpoint."`
+	Tasks           int           `group:"batches" default:"0" help:"Number of tasks. Each task loads its share of the partitions in transactions of its own; 0 is one per core."`
+	MaxBatchRecords int64         `group:"batches" default:"1000000" help:"Records after which a task's batch is committed early."`
+	MaxBatchBytes   Bytes         `group:"batches" default:"128MiB" help:"Bytes of records after which a task's batch is committed early."`
+	Memory          Bytes         `group:"batches" default:"512MiB" help:"Memory limit for fetched records, groups and SQL text, over all tasks."`
+	DeadLetterStop  Percent       `group:"batches" default:"50%" help:"Share of dead letters in a batch of 1,000 or more records above which its partitions stop, as long as no record has been counted since the start; 100% never stops them."`
+	DeadLetterRate  int64         `group:"batches" default:"1000" help:"Dead letters stored per second, averaged over 10 seconds; above it, one stored dead letter represents several. 0 stores all."`
+	Recheck         time.Duration `group:"batches" default:"30s" help:"Interval at which a stopped partition is claimed again and every partition is compared with its checkpoint."`
 }
 
 func (o BatchOptions) config(shutdown time.Duration) batch.Config {
@@ -32,5 +32,5 @@ func (o BatchOptions) config(shutdown time.Duration) batch.Config {
 	return c
 }
 
-// clamp32 keeps a size that is too large for 32 bits at the largest, which Validate judges.
+// clamp32 limits a size to 32 bits; Validate judges the result.
 func clamp32(b Bytes) int32 { return int32(min(int64(b), math.MaxInt32)) }

@@ -7,15 +7,16 @@ import (
 	"github.com/sluice-etl/sluice/receiver/socket"
 )
 
-// FileOptions say which servers of lines are connected to, and which folders are watched for files.
+// FileOptions configure the socket receiver, which connects to servers of lines, and the file receiver, which watches
+// directories.
 type FileOptions struct {
-	ConnectSocket []string      `group:"receivers" placeholder:"HOST:PORT" help:"A server to connect to, each line of which is an event; give it again for each further one."`
-	SocketMaxLine Bytes         `group:"receivers" name:"socket-max-line-bytes" default:"1MiB" help:"Bytes of a line of such a server; a longer one is left out, logged and counted."`
-	WatchDir      []string      `group:"receivers" placeholder:"DIR" help:"A folder whose new files are read, line by line; give it again for each further one. Files are moved in whole and not changed afterwards."`
-	WatchState    string        `group:"receivers" placeholder:"DIR" help:"Where it is kept how far the files in --watch-dir are read; needed with it, and one process's own."`
-	WatchInterval time.Duration `group:"receivers" default:"1s" help:"How often a watched folder is looked at."`
-	WatchBatch    int           `group:"receivers" default:"5000" help:"Lines of a file given to Kafka at once: what may come twice after the process was killed."`
-	WatchMaxLine  Bytes         `group:"receivers" name:"watch-max-line-bytes" default:"1MiB" help:"Bytes of a line; a longer one is left out, logged and counted."`
+	ConnectSocket []string      `group:"receivers" placeholder:"HOST:PORT" help:"Server to connect to; each line that it sends is an event. Repeat the option for further servers."`
+	SocketMaxLine Bytes         `group:"receivers" name:"socket-max-line-bytes" default:"1MiB" help:"Longest line of such a server; a longer one is skipped, logged and counted."`
+	WatchDir      []string      `group:"receivers" placeholder:"DIR" help:"Directory whose new files are read line by line. Move files in whole and do not change them afterwards. Repeat the option for further directories."`
+	WatchState    string        `group:"receivers" placeholder:"DIR" help:"Directory for --watch-dir progress. Required with --watch-dir; one process per directory."`
+	WatchInterval time.Duration `group:"receivers" default:"1s" help:"Interval at which a watched directory is scanned."`
+	WatchBatch    int           `group:"receivers" default:"5000" help:"Lines of a file produced to Kafka at once. This many may be duplicated after a crash."`
+	WatchMaxLine  Bytes         `group:"receivers" name:"watch-max-line-bytes" default:"1MiB" help:"Longest line of a file; a longer one is skipped, logged and counted."`
 }
 
 func (o FileOptions) socket(ack, shutdown time.Duration) socket.Config {

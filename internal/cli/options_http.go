@@ -7,19 +7,19 @@ import (
 	httpreceiver "github.com/sluice-etl/sluice/receiver/http"
 )
 
-// HTTPOptions say where events come in over HTTP, as Flume's HTTP source takes them.
+// HTTPOptions configure the HTTP receiver, which speaks the protocol of Flume's HTTP source.
 type HTTPOptions struct {
-	HTTPListen string        `group:"receivers" name:"http-listen" placeholder:"HOST:PORT" help:"Address of the HTTP receiver, which takes Flume's JSON by POST (default off)."`
-	HTTPIdle   time.Duration `group:"receivers" name:"http-idle-timeout" default:"75s" help:"How long a connection without a request stays open: longer than a load balancer in front keeps it."`
+	HTTPListen string        `group:"receivers" name:"http-listen" placeholder:"HOST:PORT" help:"Address of the HTTP receiver, which takes POST requests in the JSON format of Flume's HTTP source (default off)."`
+	HTTPIdle   time.Duration `group:"receivers" name:"http-idle-timeout" default:"75s" help:"Idle timeout of a connection between requests. Set it longer than the idle timeout of a load balancer in front."`
 	HTTPMax    LimitOptions  `embed:"" prefix:"http-max-"`
 	HTTPConns  AddressLimits `embed:"" prefix:"http-max-"`
 	HTTPTLS    TLSOptions    `embed:"" prefix:"http-tls-"`
 }
 
-// AddressLimits bound the connections of a receiver whose requests follow each other.
+// AddressLimits limit the connections of a receiver that handles one request of a connection at a time.
 type AddressLimits struct {
-	Connections int `group:"receivers" default:"10000" help:"Open connections."`
-	PerAddress  int `group:"receivers" name:"connections-per-address" default:"1000" help:"Open connections of one address."`
+	Connections int `group:"receivers" default:"10000" help:"Maximum open connections."`
+	PerAddress  int `group:"receivers" name:"connections-per-address" default:"1000" help:"Maximum open connections from one address."`
 }
 
 func (o ReceiverOptions) http(filter *receiver.IPFilter, shutdown time.Duration) httpreceiver.Config {

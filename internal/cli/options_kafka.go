@@ -7,71 +7,71 @@ import (
 	"github.com/sluice-etl/sluice/kafkaio"
 )
 
-// KafkaOptions say which Kafka, who we are and which topic. Every command that speaks to Kafka has them.
+// KafkaOptions name the cluster, the credentials and the topic. Every command that connects to Kafka has them.
 type KafkaOptions struct {
-	KafkaBrokers     []string      `group:"kafka" default:"${kafka_brokers}" placeholder:"HOST:PORT" help:"Brokers to ask first (${kafka_brokers_help})."`
-	KafkaTopic       string        `group:"kafka" default:"logs" help:"Topic of the events; TOPIC.dlq takes those that Kafka refuses."`
-	KafkaPartitions  int32         `group:"kafka" default:"12" help:"Partitions of the topic where etl makes it."`
-	KafkaReplication int16         `group:"kafka" default:"-1" help:"Replication factor of topics that etl makes; -1 is the broker's default."`
-	KafkaClientID    string        `group:"kafka" name:"kafka-client-id" default:"sluice" help:"Name of this process in the brokers' logs."`
-	KafkaTLS         bool          `group:"kafka" name:"kafka-tls" help:"Speak TLS to the brokers, and verify them."`
-	KafkaTLSCA       string        `group:"kafka" name:"kafka-tls-ca" placeholder:"FILE" help:"Authorities that sign the brokers, PEM; else the system's."`
-	KafkaTLSCert     string        `group:"kafka" name:"kafka-tls-cert" placeholder:"FILE" help:"Our own certificate, PEM."`
-	KafkaTLSKey      string        `group:"kafka" name:"kafka-tls-key" placeholder:"FILE" help:"The key of our certificate, PEM."`
-	KafkaTLSName     string        `group:"kafka" name:"kafka-tls-server-name" placeholder:"NAME" help:"Name that the brokers' certificates must carry; else the host's."`
-	KafkaTLSVerify   string        `group:"kafka" name:"kafka-tls-verify" enum:"verify-identity,verify-ca" default:"verify-identity" placeholder:"MODE" help:"How far brokers' certificates are verified: verify-identity, chain and host name; or verify-ca, the chain alone, for certificates without host names, which needs --kafka-tls-ca (default verify-identity)."`
-	KafkaSASL        string        `group:"kafka" name:"kafka-sasl" placeholder:"MECHANISM" help:"PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."`
+	KafkaBrokers     []string      `group:"kafka" default:"${kafka_brokers}" placeholder:"HOST:PORT" help:"Bootstrap brokers (${kafka_brokers_help})."`
+	KafkaTopic       string        `group:"kafka" default:"logs" help:"Topic of the events. Events that Kafka rejects go to TOPIC.dlq."`
+	KafkaPartitions  int32         `group:"kafka" default:"12" help:"Partitions of the topic when etl creates it."`
+	KafkaReplication int16         `group:"kafka" default:"-1" help:"Replication factor of topics that etl creates; -1 is the broker's default."`
+	KafkaClientID    string        `group:"kafka" name:"kafka-client-id" default:"sluice" help:"Client ID of this process in the brokers' logs and quotas."`
+	KafkaTLS         bool          `group:"kafka" name:"kafka-tls" help:"Connect to the brokers over TLS and verify their certificates."`
+	KafkaTLSCA       string        `group:"kafka" name:"kafka-tls-ca" placeholder:"FILE" help:"PEM file with the certificate authorities of the brokers (default: the system's)."`
+	KafkaTLSCert     string        `group:"kafka" name:"kafka-tls-cert" placeholder:"FILE" help:"PEM file with the client certificate."`
+	KafkaTLSKey      string        `group:"kafka" name:"kafka-tls-key" placeholder:"FILE" help:"PEM file with the key of the client certificate."`
+	KafkaTLSName     string        `group:"kafka" name:"kafka-tls-server-name" placeholder:"NAME" help:"Name that the brokers' certificates must carry (default: the broker's host)."`
+	KafkaTLSVerify   string        `group:"kafka" name:"kafka-tls-verify" enum:"verify-identity,verify-ca" default:"verify-identity" placeholder:"MODE" help:"How broker certificates are verified: verify-identity checks chain and host name; verify-ca checks the chain alone, for certificates without host names, and needs --kafka-tls-ca (default verify-identity)."`
+	KafkaSASL        string        `group:"kafka" name:"kafka-sasl" placeholder:"MECHANISM" help:"SASL mechanism: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."`
 	KafkaUser        string        `group:"kafka" placeholder:"NAME" help:"User for --kafka-sasl."`
-	KafkaPassword    string        `group:"kafka" placeholder:"SECRET" help:"Password for --kafka-sasl. Better its file: others can see the arguments of a process."`
-	KafkaPasswordFil string        `group:"kafka" name:"kafka-password-file" placeholder:"FILE" help:"File with the password, read again at each connection."`
-	KafkaMetadataAge time.Duration `group:"kafka" default:"1m" help:"How late an added partition may be noticed."`
-	KafkaLagInterval time.Duration `group:"kafka" default:"5s" help:"How often Kafka is asked for the ends of the partitions, for the lag, for our rights, and whether each partition's leader replies."`
+	KafkaPassword    string        `group:"kafka" placeholder:"SECRET" help:"Password for --kafka-sasl. Prefer --kafka-password-file, because other users can see the arguments of a process."`
+	KafkaPasswordFil string        `group:"kafka" name:"kafka-password-file" placeholder:"FILE" help:"File with the password for --kafka-sasl. It is read again for each connection."`
+	KafkaMetadataAge time.Duration `group:"kafka" default:"1m" help:"Maximum age of cached metadata, and so the longest delay until a new partition is noticed."`
+	KafkaLagInterval time.Duration `group:"kafka" default:"5s" help:"Interval at which Kafka is queried for end offsets (lag), missing permissions and unreachable partition leaders."`
 }
 
-// ValueOptions say what a record's value and its identity are, for commands that write or read them.
+// ValueOptions set the encoding of a record's value and its event ID, for commands that write or read records.
 type ValueOptions struct {
 	DedupOptions `embed:""`
-	KafkaValue   string `group:"kafka" enum:"raw,flume" default:"raw" placeholder:"ENCODING" help:"What a record's value is: raw, an event's body, its headers beside it; or flume, Flume's own event, as KafkaChannel and KafkaSink with useFlumeEventFormat have it (default raw)."`
+	KafkaValue   string `group:"kafka" enum:"raw,flume" default:"raw" placeholder:"ENCODING" help:"Encoding of a record's value: raw is the event's body, with its headers as record headers; flume is Flume's own event encoding, as KafkaChannel and KafkaSink with useFlumeEventFormat write it (default raw)."`
 }
 
 func (o ValueOptions) flume() bool { return o.KafkaValue == "flume" }
 
-// DedupOptions say how copies are known. Receiving and loading must be told the same header.
+// DedupOptions set how duplicates are recognized. Receiving and loading processes must have the same header.
 type DedupOptions struct {
-	DedupHeader string `group:"query" placeholder:"HEADER" help:"Event header that identifies an event, as Flume's UUID interceptor sets id: a copy of what was counted within the window is counted as a duplicate and nothing else. The header becomes the record's key. It costs a row in MySQL for each event; see docs/dedup.md."`
+	DedupHeader string `group:"query" placeholder:"HEADER" help:"Event header that holds a unique event ID, such as id of Flume's UUID interceptor. Duplicates within the window are dropped and counted as duplicates. The header becomes the record's key. Costs one MySQL row per event; see docs/dedup.md."`
 }
 
-// WindowOptions say how long identities are remembered.
+// WindowOptions set how long event IDs are remembered.
 type WindowOptions struct {
-	DedupWindow  time.Duration `group:"query" default:"1h" help:"How long an event is remembered, by Kafka's time."`
-	DedupRecords int           `group:"query" default:"100000" help:"How many events of a partition are remembered at most; each takes about 100 bytes of memory."`
+	DedupWindow  time.Duration `group:"query" default:"1h" help:"How long an event ID is remembered, by Kafka's timestamps."`
+	DedupRecords int           `group:"query" default:"100000" help:"Maximum event IDs remembered per partition, at about 100 bytes of memory each."`
 }
 
 func (o WindowOptions) config(d DedupOptions) dedup.Config {
 	return dedup.Config{Header: d.DedupHeader, Window: o.DedupWindow, Records: o.DedupRecords}
 }
 
-// ProduceOptions say how events become records.
+// ProduceOptions set how events are produced to Kafka.
 type ProduceOptions struct {
 	KafkaKey    string        `group:"receivers" placeholder:"HEADER" help:"Event header whose value becomes the record's key."`
-	AckTimeout  time.Duration `group:"receivers" default:"15s" help:"How long a request waits for Kafka, from its first byte; then its connection is closed unanswered, and Flume sends it again."`
-	KafkaLinger time.Duration `group:"receivers" default:"5ms" help:"How long a record waits for company before it is sent."`
+	AckTimeout  time.Duration `group:"receivers" default:"15s" help:"How long a request may wait for the acknowledgement of Kafka, from its first byte. After it the connection is closed without a reply, and Flume sends the request again."`
+	KafkaLinger time.Duration `group:"receivers" default:"5ms" help:"Producer linger: how long to wait to fill a batch."`
 }
 
-// ConsumeOptions say how records are read.
+// ConsumeOptions set how records are consumed.
 type ConsumeOptions struct {
-	Start                 string        `group:"batches" default:"earliest" help:"Where a job without a checkpoint begins: earliest, latest, or a time, 2026-01-31T00:00:00Z."`
-	KafkaSessionTimeout   time.Duration `group:"batches" default:"10s" help:"How long the group waits for a process that is silent."`
-	KafkaHeartbeat        time.Duration `group:"batches" default:"1s" help:"How often the process shows the group that it lives."`
-	KafkaRebalanceTimeout time.Duration `group:"batches" default:"1m" help:"How long the group waits for a process to give up partitions."`
-	KafkaFetchBytes       Bytes         `group:"batches" default:"32MiB" help:"Bytes of one answer of one broker, at most."`
-	KafkaPartitionBytes   Bytes         `group:"batches" name:"kafka-fetch-partition-bytes" default:"4MiB" help:"Bytes of one partition in it, at most."`
-	KafkaFetchWait        time.Duration `group:"batches" default:"300ms" help:"How long a broker holds a fetch for data."`
-	KafkaFetches          int           `group:"batches" name:"kafka-concurrent-fetches" default:"4" help:"Answers on the way or not yet taken, at most."`
-	KafkaDecompressed     Bytes         `group:"batches" name:"kafka-decompressed-batch-bytes" default:"64MiB" help:"What one record batch may unpack to."`
+	Start                 string        `group:"batches" default:"earliest" help:"Where a job without a checkpoint starts: earliest, latest, or a time such as 2026-01-31T00:00:00Z."`
+	KafkaSessionTimeout   time.Duration `group:"batches" default:"10s" help:"Consumer group session timeout."`
+	KafkaHeartbeat        time.Duration `group:"batches" default:"1s" help:"Consumer group heartbeat interval."`
+	KafkaRebalanceTimeout time.Duration `group:"batches" default:"1m" help:"Consumer group rebalance timeout."`
+	KafkaFetchBytes       Bytes         `group:"batches" default:"32MiB" help:"Maximum bytes of one fetch response."`
+	KafkaPartitionBytes   Bytes         `group:"batches" name:"kafka-fetch-partition-bytes" default:"4MiB" help:"Maximum bytes of one partition in a fetch response."`
+	KafkaFetchWait        time.Duration `group:"batches" default:"300ms" help:"How long a broker may wait for data before it answers a fetch."`
+	KafkaFetches          int           `group:"batches" name:"kafka-concurrent-fetches" default:"4" help:"Maximum fetch responses in flight or not yet processed."`
+	KafkaDecompressed     Bytes         `group:"batches" name:"kafka-decompressed-batch-bytes" default:"64MiB" help:"Maximum size of one record batch after decompression."`
 }
 
-// config is what the options say; those of produce, consume and shutdown are added by the commands that have them.
+// config returns the configuration that the options select. Commands that produce or consume add theirs.
 func (o KafkaOptions) config() kafkaio.Config {
 	c := kafkaio.DefaultConfig()
 	c.Brokers, c.Topic = o.KafkaBrokers, o.KafkaTopic

@@ -9,17 +9,17 @@ import (
 	"github.com/sluice-etl/sluice/receiver/udp"
 )
 
-// LineOptions say where lines come in, as Flume's netcat and syslog sources take them.
+// LineOptions configure the receivers of lines, which speak the protocols of Flume's netcat and syslog sources.
 type LineOptions struct {
-	NetcatListen    string        `group:"receivers" placeholder:"HOST:PORT" help:"Address of the netcat receiver: each line is an event, answered OK once Kafka has it."`
-	NetcatLine      Bytes         `group:"receivers" name:"netcat-max-line-bytes" default:"512" help:"Longest line, its end included; Flume's default is 512."`
+	NetcatListen    string        `group:"receivers" placeholder:"HOST:PORT" help:"Address of the netcat receiver. Each line is an event, and the reply is OK after Kafka has acknowledged it."`
+	NetcatLine      Bytes         `group:"receivers" name:"netcat-max-line-bytes" default:"512" help:"Longest line including its line end; 512 is also Flume's default."`
 	NetcatConns     AddressLimits `embed:"" prefix:"netcat-max-"`
 	NetcatTLS       TLSOptions    `embed:"" prefix:"netcat-tls-"`
-	NetcatUDPListen string        `group:"receivers" name:"netcat-udp-listen" placeholder:"HOST:PORT" help:"UDP address of the netcat receiver: each datagram is an event up to its first line's end."`
-	SyslogTCPListen string        `group:"receivers" name:"syslog-tcp-listen" placeholder:"HOST:PORT" help:"Address of the syslog receiver: RFC 3164 and RFC 5424, by lines and by counted octets."`
+	NetcatUDPListen string        `group:"receivers" name:"netcat-udp-listen" placeholder:"HOST:PORT" help:"UDP address of the netcat receiver. The first line of each datagram is an event."`
+	SyslogTCPListen string        `group:"receivers" name:"syslog-tcp-listen" placeholder:"HOST:PORT" help:"Address of the syslog receiver: RFC 3164 and RFC 5424, newline-delimited or with octet counts."`
 	SyslogUDPListen string        `group:"receivers" name:"syslog-udp-listen" placeholder:"HOST:PORT" help:"UDP address of the syslog receiver."`
-	SyslogLine      Bytes         `group:"receivers" name:"syslog-max-line-bytes" default:"2500" help:"Longest message over TCP; a longer one becomes several, as in Flume."`
-	SyslogFields    string        `group:"receivers" name:"syslog-keep-fields" enum:"none,all" default:"none" help:"What stays in the body: none of the head's fields, which are headers, or all, the whole line."`
+	SyslogLine      Bytes         `group:"receivers" name:"syslog-max-line-bytes" default:"2500" help:"Longest message over TCP; a longer one becomes several events, as in Flume."`
+	SyslogFields    string        `group:"receivers" name:"syslog-keep-fields" enum:"none,all" default:"none" help:"Which header fields stay in the body: none (they become event headers), or all (the body is the whole line)."`
 	SyslogConns     AddressLimits `embed:"" prefix:"syslog-max-"`
 	SyslogTLS       TLSOptions    `embed:"" prefix:"syslog-tls-"`
 }
@@ -43,7 +43,7 @@ func (o ReceiverOptions) syslog(filter *receiver.IPFilter, shutdown time.Duratio
 	return c
 }
 
-// datagrams is what the receivers of datagrams have alike.
+// datagrams adds to c what all UDP receivers have in common.
 func (o ReceiverOptions) datagrams(c udp.Config, address string, filter *receiver.IPFilter, shutdown time.Duration) udp.Config {
 	c.Listen, c.AckTimeout, c.ShutdownTimeout, c.Filter = address, o.AckTimeout, shutdown, filter
 	return c

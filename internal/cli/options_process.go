@@ -8,10 +8,10 @@ import (
 	"github.com/sluice-etl/sluice/status"
 )
 
-// ProcessOptions are those of commands that run until they are stopped.
+// ProcessOptions are the options of commands that run until they are stopped.
 type ProcessOptions struct {
-	AdminListen     string        `group:"process" default:"127.0.0.1:9414" placeholder:"HOST:PORT" help:"Web page, /metrics, /healthz, /readyz, /api/v1/status (default 127.0.0.1:9414); off turns it off."`
-	ShutdownTimeout time.Duration `group:"process" default:"20s" help:"How long a stop may take; a second signal ends the process at once."`
+	AdminListen     string        `group:"process" default:"127.0.0.1:9414" placeholder:"HOST:PORT" help:"Address of the web page, /metrics, /healthz, /readyz and /api/v1/status (default 127.0.0.1:9414); off disables it."`
+	ShutdownTimeout time.Duration `group:"process" default:"20s" help:"Grace period for a stop. A second signal ends the process at once."`
 	LogOptions      `embed:""`
 }
 

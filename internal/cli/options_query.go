@@ -12,37 +12,37 @@ import (
 	"github.com/sluice-etl/sluice/query"
 )
 
-// QueryOptions say what is counted.
+// QueryOptions set the query and the format of the events that it reads.
 type QueryOptions struct {
 	Format          string `group:"query" default:"${format}" placeholder:"FORMAT" help:"Format of the events' bodies: words, raw, combined, common, json, apache or nginx."`
-	LogFormatString string `group:"query" placeholder:"STRING" help:"Log format of Apache (LogFormat) or nginx (log_format), as the server's configuration has it. It implies --format apache or nginx."`
+	LogFormatString string `group:"query" placeholder:"STRING" help:"Log format of Apache (LogFormat) or nginx (log_format), copied from the server's configuration. Implies --format apache or nginx."`
 	Query           string `group:"query" placeholder:"SQL" help:"INSERT INTO … SELECT … FROM events; separate several statements with semicolons."`
 	QueryFile       string `group:"query" placeholder:"FILE" help:"File with the query."`
-	TimeZone        string `group:"query" default:"UTC" placeholder:"ZONE" help:"Zone of times that the logs write without one, and of calendar windows (default UTC). MySQL always gets UTC."`
+	TimeZone        string `group:"query" default:"UTC" placeholder:"ZONE" help:"Time zone of log times without a zone, and of calendar windows (default UTC). Times in MySQL are always UTC."`
 }
 
-// JobOptions say whose checkpoints and tables they are.
+// JobOptions set the job, which owns checkpoints and tables.
 type JobOptions struct {
-	Job                string `group:"query" default:"${job}" placeholder:"NAME" help:"Name of checkpoint and consumer group (default ${job})."`
-	CreateTables       bool   `group:"query" default:"true" help:"Make tables that are missing; --create-tables=false turns it off."`
-	QueryChange        string `group:"query" enum:"refuse,continue" default:"refuse" help:"What a changed query does: refuse to start, or continue from the checkpoints of the old one."`
-	Adopt              bool   `group:"query" help:"Let a new job begin on tables that hold rows or belong to another job."`
-	DeadLetterMaxBytes Bytes  `group:"query" default:"64KiB" help:"How much of a dead letter's value is kept."`
-	DeadLetterKeep     Age    `group:"query" default:"14d" help:"How long dead letters are kept; 0s is for ever."`
+	Job                string `group:"query" default:"${job}" placeholder:"NAME" help:"Name of the job: of its checkpoints and its consumer group (default ${job})."`
+	CreateTables       bool   `group:"query" default:"true" help:"Create missing tables; --create-tables=false disables it."`
+	QueryChange        string `group:"query" enum:"refuse,continue" default:"refuse" help:"What to do when the query has changed: refuse to start, or continue from the checkpoints of the old query."`
+	Adopt              bool   `group:"query" help:"Let a new job start on tables that hold rows or belong to another job."`
+	DeadLetterMaxBytes Bytes  `group:"query" default:"64KiB" help:"Maximum stored bytes of a dead letter's value."`
+	DeadLetterKeep     Age    `group:"query" default:"14d" help:"How long dead letters are kept; 0s keeps them permanently."`
 }
 
-// options are those of compiling.
+// options returns the options of compiling.
 func (o QueryOptions) options() (query.Options, error) {
 	opts := query.DefaultOptions()
 	zone, err := time.LoadLocation(o.TimeZone)
 	if err != nil || o.TimeZone == "" || o.TimeZone == "Local" {
-		return opts, usageError{fmt.Errorf("--time-zone is %q: want UTC or a name of the IANA time zone database, Europe/Vienna say", o.TimeZone)}
+		return opts, usageError{fmt.Errorf("--time-zone is %q, must be UTC or a name of the IANA time zone database, for example Europe/Vienna", o.TimeZone)}
 	}
 	opts.Format, opts.FormatString, opts.TimeZone = o.Format, o.LogFormatString, zone
 	return opts, nil
 }
 
-// text is the query's text, from the option or the file.
+// text returns the query's text, from the option or the file.
 func (o QueryOptions) text(fallback string) (string, error) {
 	switch {
 	case o.QueryFile != "":
@@ -56,7 +56,7 @@ func (o QueryOptions) text(fallback string) (string, error) {
 	case fallback != "":
 		return fallback, nil
 	}
-	return "", usageError{errors.New(`--query or --query-file is missing: what should be counted? Example:
+	return "", usageError{errors.New(`--query or --query-file is missing. Example:
   --query 'INSERT INTO word_count SELECT word, COUNT(*) AS n FROM events GROUP BY word' --format words`)}
 }
 

@@ -15,39 +15,39 @@ import (
 	"github.com/sluice-etl/sluice/receiver/syslog"
 )
 
-// ReceiverOptions say where events come in, and what a sender may ask of us.
+// ReceiverOptions configure the receivers and the limits on what a client may send.
 type ReceiverOptions struct {
-	AvroListen       string `group:"receivers" default:"${avro_listen}" placeholder:"HOST:PORT" help:"Address of the Avro receiver (default ${avro_listen}); off turns it off. It takes plain and deflated connections, and TLS with --avro-tls-cert."`
+	AvroListen       string `group:"receivers" default:"${avro_listen}" placeholder:"HOST:PORT" help:"Address of the Avro receiver (default ${avro_listen}); off disables it. It takes plain and deflated connections, and TLS with --avro-tls-cert."`
 	ProduceOptions   `embed:""`
-	IPFilter         string       `group:"receivers" name:"ip-filter" placeholder:"RULES" help:"Who may send, in the syntax of Flume's ipFilterRules: allow:ip:10.*,allow:name:localhost,deny:ip:*. The first rule that matches decides; what no rule matches may send. For all receivers that listen."`
-	MaxBytesInFlight Bytes        `group:"receivers" default:"256MiB" help:"Memory of events on the way to Kafka, over all receivers."`
-	GunzipBodies     string       `group:"receivers" enum:"auto,off" default:"auto" placeholder:"WHEN" help:"When bodies are unpacked: auto, those that Log4j 2's Flume appender packed with gzip (it sets the header guId); or off (default auto)."`
+	IPFilter         string       `group:"receivers" name:"ip-filter" placeholder:"RULES" help:"Which addresses may send, in the syntax of Flume's ipFilterRules: allow:ip:10.*,allow:name:localhost,deny:ip:*. The first matching rule decides; an address that no rule matches may send. Applies to all receivers that listen."`
+	MaxBytesInFlight Bytes        `group:"receivers" default:"256MiB" help:"Memory limit for events in flight to Kafka, over all receivers."`
+	GunzipBodies     string       `group:"receivers" enum:"auto,off" default:"auto" placeholder:"WHEN" help:"Whether bodies are decompressed: auto decompresses those that Log4j 2's Flume appender compressed with gzip (it sets the header guId); off decompresses none (default auto)."`
 	AvroMax          LimitOptions `embed:"" prefix:"avro-max-"`
-	AvroListLength   int          `group:"receivers" name:"avro-max-list-length" default:"16384" help:"Buffers of a request."`
-	AvroRatio        int          `group:"receivers" name:"avro-max-inflate-ratio" default:"500" help:"Bytes that may come out of one deflated byte, over a connection; logs make 5 to 30, zlib's most is 1032."`
+	AvroListLength   int          `group:"receivers" name:"avro-max-list-length" default:"16384" help:"Maximum buffers in a request."`
+	AvroRatio        int          `group:"receivers" name:"avro-max-inflate-ratio" default:"500" help:"Maximum ratio of decompressed to deflated bytes over a connection. Logs have 5 to 30; the maximum of zlib is 1032."`
 	AvroConns        ConnOptions  `embed:"" prefix:"avro-max-"`
 	AvroTLS          TLSOptions   `embed:"" prefix:"avro-tls-"`
-	ThriftListen     string       `group:"receivers" placeholder:"HOST:PORT" help:"Address of the Thrift receiver, as in :4142. It takes the compact and the binary protocol, framed, and TLS with --thrift-tls-cert."`
+	ThriftListen     string       `group:"receivers" placeholder:"HOST:PORT" help:"Address of the Thrift receiver, for example :4142. It takes the compact and the binary protocol, framed, and TLS with --thrift-tls-cert."`
 	ThriftMax        LimitOptions `embed:"" prefix:"thrift-max-"`
-	ThriftConns      int          `group:"receivers" name:"thrift-max-connections" default:"10000" help:"Open connections."`
-	ThriftPerAddress int          `group:"receivers" name:"thrift-max-connections-per-address" default:"1000" help:"Open connections of one address."`
+	ThriftConns      int          `group:"receivers" name:"thrift-max-connections" default:"10000" help:"Maximum open connections."`
+	ThriftPerAddress int          `group:"receivers" name:"thrift-max-connections-per-address" default:"1000" help:"Maximum open connections from one address."`
 	ThriftTLS        TLSOptions   `embed:"" prefix:"thrift-tls-"`
-	Poll             []string     `group:"receivers" placeholder:"HOST:PORT" help:"A SparkSink to poll; give it again for each further one."`
-	PollBatch        int          `group:"receivers" default:"1000" help:"Events asked of a SparkSink at once: no more than its channel's transactionCapacity, which is 100 where nothing is said."`
-	PollConnections  int          `group:"receivers" default:"1" help:"Connections to each SparkSink: no more than its threads."`
+	Poll             []string     `group:"receivers" placeholder:"HOST:PORT" help:"Address of a SparkSink to poll. Repeat the option for further ones."`
+	PollBatch        int          `group:"receivers" default:"1000" help:"Events requested from a SparkSink at once. Must not exceed the transactionCapacity of its channel, which is 100 by default."`
+	PollConnections  int          `group:"receivers" default:"1" help:"Connections to each SparkSink. Must not exceed its threads."`
 	PollMax          LimitOptions `embed:"" prefix:"poll-max-"`
 	HTTPOptions      `embed:""`
 	LineOptions      `embed:""`
 	FileOptions      `embed:""`
 }
 
-// LimitOptions bound a request.
+// LimitOptions limit a request.
 type LimitOptions struct {
-	FrameBytes  Bytes `group:"receivers" default:"64MiB" help:"Bytes of a request."`
-	BatchEvents int   `group:"receivers" default:"100000" help:"Events of a request."`
-	Headers     int   `group:"receivers" default:"256" help:"Headers of an event. An event above this or the next two limits becomes a dead letter."`
-	HeaderBytes Bytes `group:"receivers" default:"64KiB" help:"Bytes of an event's headers."`
-	BodyBytes   Bytes `group:"receivers" default:"16MiB" help:"Bytes of an event's body."`
+	FrameBytes  Bytes `group:"receivers" default:"64MiB" help:"Maximum bytes of a request."`
+	BatchEvents int   `group:"receivers" default:"100000" help:"Maximum events of a request."`
+	Headers     int   `group:"receivers" default:"256" help:"Maximum headers of an event. An event above this or one of the next two limits becomes a dead letter."`
+	HeaderBytes Bytes `group:"receivers" default:"64KiB" help:"Maximum bytes of an event's headers."`
+	BodyBytes   Bytes `group:"receivers" default:"16MiB" help:"Maximum bytes of an event's body."`
 }
 
 func (o LimitOptions) apply(l *receiver.Limits) {
@@ -55,28 +55,28 @@ func (o LimitOptions) apply(l *receiver.Limits) {
 	l.MaxHeaderBytes, l.MaxBodyBytes = int(o.HeaderBytes), int(o.BodyBytes)
 }
 
-// ConnOptions bound a receiver's connections.
+// ConnOptions limit a receiver's connections.
 type ConnOptions struct {
-	Connections int `group:"receivers" default:"10000" help:"Open connections."`
-	PerAddress  int `group:"receivers" name:"connections-per-address" default:"1000" help:"Open connections of one address."`
-	Pipelined   int `group:"receivers" default:"8" help:"Requests of one connection under way at once."`
+	Connections int `group:"receivers" default:"10000" help:"Maximum open connections."`
+	PerAddress  int `group:"receivers" name:"connections-per-address" default:"1000" help:"Maximum open connections from one address."`
+	Pipelined   int `group:"receivers" default:"8" help:"Maximum concurrent requests of one connection."`
 }
 
 func (o ConnOptions) apply(c *netserver.Config) {
 	c.MaxConnections, c.MaxConnectionsPerAddress, c.MaxPipelined = o.Connections, o.PerAddress, o.Pipelined
 }
 
-// TLSOptions say how a receiver speaks TLS. Files are read again when they change.
+// TLSOptions configure TLS of a receiver. Files are read again when they change.
 type TLSOptions struct {
-	Cert       string `group:"receivers" placeholder:"FILE" help:"The receiver's certificate with its chain, PEM. With it the port takes TLS beside plain connections."`
-	Key        string `group:"receivers" placeholder:"FILE" help:"The certificate's key, PEM."`
-	ClientCA   string `group:"receivers" name:"client-ca" placeholder:"FILE" help:"Authorities that sign clients, PEM: every client must then show a certificate, and plain connections are refused."`
-	Required   bool   `group:"receivers" help:"Refuse plain connections."`
-	MinVersion string `group:"receivers" default:"1.2" placeholder:"1.2" help:"Oldest version of TLS that is spoken: 1.0, 1.1, 1.2 or 1.3 (default 1.2). A Flume on Java 7 speaks 1.0."`
-	MaxVersion string `group:"receivers" placeholder:"1.3" help:"Newest version of TLS that is spoken (default 1.3, of the Avro receiver 1.2: an Avro sink of Flume up to 1.9 on a newer Java offers 1.3, and then often hangs in the handshake)."`
+	Cert       string `group:"receivers" placeholder:"FILE" help:"PEM file with the certificate of the receiver and its chain. With it the port takes TLS beside plain connections."`
+	Key        string `group:"receivers" placeholder:"FILE" help:"PEM file with the key of the certificate."`
+	ClientCA   string `group:"receivers" name:"client-ca" placeholder:"FILE" help:"PEM file with the certificate authorities of clients. With it every client must present a certificate, and plain connections are rejected."`
+	Required   bool   `group:"receivers" help:"Reject plain connections."`
+	MinVersion string `group:"receivers" default:"1.2" placeholder:"1.2" help:"Oldest TLS version to accept: 1.0, 1.1, 1.2 or 1.3 (default 1.2). Flume on Java 7 needs 1.0."`
+	MaxVersion string `group:"receivers" placeholder:"1.3" help:"Newest TLS version to accept (default 1.3; 1.2 for the Avro receiver, because an Avro sink of Flume up to 1.9 on a newer Java offers 1.3 and then often hangs in the handshake)."`
 }
 
-// apply leaves the receiver's own newest version where none is given.
+// apply keeps the receiver's own default newest version if none is given.
 func (o TLSOptions) apply(c *netserver.TLS) {
 	c.Cert, c.Key, c.ClientCA, c.Required, c.MinVersion = o.Cert, o.Key, o.ClientCA, o.Required, o.MinVersion
 	if o.MaxVersion != "" {
@@ -90,7 +90,7 @@ func (o ReceiverOptions) admission() receiver.Config {
 	return c
 }
 
-// common is what all receivers that listen have alike.
+// common sets what all receivers that listen have in common.
 func (o ReceiverOptions) common(c *netserver.Config, filter *receiver.IPFilter, shutdown time.Duration) {
 	c.AckTimeout, c.ShutdownTimeout, c.Filter = o.AckTimeout, shutdown, filter
 }
@@ -125,7 +125,7 @@ func (o ReceiverOptions) spark(shutdown time.Duration) spark.Config {
 	return c
 }
 
-// receive puts what the options say into cfg, and turns receiving on where there is anything to receive by.
+// receive sets the configuration of receiving in cfg, and turns receiving on if at least one receiver is enabled.
 func (o *ReceiverOptions) receive(cfg *app.Config) error {
 	filter, err := receiver.ParseIPFilter(o.IPFilter)
 	if err != nil {
@@ -134,7 +134,7 @@ func (o *ReceiverOptions) receive(cfg *app.Config) error {
 	o.ProduceOptions.apply(&cfg.Kafka)
 	if id := cfg.Dedup.Header; id != "" {
 		if key := cfg.Kafka.KeyHeader; key != "" && key != id {
-			err = errors.Join(err, usageError{fmt.Errorf("--kafka-key is %q and --dedup-header is %q: copies of an event meet in one partition only where its identity is the key; leave --kafka-key out", key, id)})
+			err = errors.Join(err, usageError{fmt.Errorf("--kafka-key is %q and --dedup-header is %q: duplicates of an event reach the same partition only if its ID is the key; omit --kafka-key", key, id)})
 		}
 		cfg.Kafka.KeyHeader = id
 	}
@@ -151,5 +151,5 @@ func (o *ReceiverOptions) receive(cfg *app.Config) error {
 	return err
 }
 
-// errNothing is the error of a receiving process without receivers.
-var errNothing = usageError{errors.New("--avro-listen is empty or off, and no other -listen, --poll, --connect-socket or --watch-dir is given: there is nothing to receive")}
+// errNothing is the error of a receiving process without an enabled receiver.
+var errNothing = usageError{errors.New("--avro-listen is empty or off, and no other receiver is enabled: give --avro-listen, another …-listen option, --poll, --connect-socket or --watch-dir")}

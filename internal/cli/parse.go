@@ -12,24 +12,24 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// Program is a command line: of etl, or of standalone.
+// Program is the command line of etl or of standalone.
 type Program struct {
 	Name        string
 	Description string
 	// Grammar is a pointer to the struct of flags and commands, as kong reads it.
 	Grammar any
-	// Vars are put into the grammar's tags: defaults that differ between programs.
+	// Vars are interpolated into the grammar's tags: defaults that differ between programs.
 	Vars map[string]string
 }
 
-// Streams is what a command reads and writes beside its servers.
+// Streams are the standard streams of a command.
 type Streams struct {
 	In  io.Reader
 	Out io.Writer
 	Err io.Writer
 }
 
-// helpFlag prints help in place of doing anything.
+// helpFlag prints help instead of running a command.
 type helpFlag bool
 
 func (helpFlag) BeforeReset(ctx *kong.Context) error {
@@ -40,11 +40,11 @@ func (helpFlag) BeforeReset(ctx *kong.Context) error {
 }
 
 type helpOption struct {
-	Help helpFlag `short:"h" help:"Show this help and exit."`
+	Help helpFlag `short:"h" help:"Show help and exit."`
 }
 
-// Parse reads args and the environment into the grammar. The error of a command line that cannot be used has exit
-// code 2; after --help it has exit code 0.
+// Parse reads args and the environment into the grammar. An invalid command line is an error with exit code 2;
+// after --help the error has exit code 0.
 func (p Program) Parse(args []string, s Streams) (*kong.Context, error) {
 	k, err := p.parser(s)
 	if err != nil {
@@ -53,7 +53,7 @@ func (p Program) Parse(args []string, s Streams) (*kong.Context, error) {
 	return p.parse(k, args)
 }
 
-// parser reads the grammar; it may parse several times.
+// parser builds the parser of the grammar. It may parse several times.
 func (p Program) parser(s Streams) (*kong.Kong, error) {
 	k, err := kong.New(p.Grammar,
 		kong.Name(p.Name), kong.Description(p.Description), kong.Vars(p.Vars),
@@ -83,7 +83,7 @@ func (p Program) parse(k *kong.Kong, args []string) (*kong.Context, error) {
 
 var unknownFlag = regexp.MustCompile(`^unknown flag --?([^\s,=]+)`)
 
-// explain makes a usage error of what kong says, with the nearest flag, or the commands that have this one.
+// explain turns an error of kong into a usage error that suggests the nearest flag, or names the commands that have it.
 func (p Program) explain(k *kong.Kong, err error) error {
 	if ExitCode(err) == ExitDone {
 		return err
@@ -99,7 +99,7 @@ func (p Program) explain(k *kong.Kong, err error) error {
 		text = text[:at] + ": a value is missing"
 	}
 	text += sourceOf(err, text)
-	return usageError{fmt.Errorf("%s\nRun \"%s\" to see what can be said", text, p.helpCommand(err))}
+	return usageError{fmt.Errorf("%s\nRun \"%s\" to see the options", text, p.helpCommand(err))}
 }
 
 func (p Program) nearest(k *kong.Kong, err error, name string) string {
@@ -127,7 +127,7 @@ func (p Program) nearest(k *kong.Kong, err error, name string) string {
 
 var optionOfValue = regexp.MustCompile(`^--([a-z0-9-]+)(?:: | must be one of )`)
 
-// sourceOf names the variable whose value an error of kong is about.
+// sourceOf names the variable that set the value which an error of kong is about.
 func sourceOf(err error, text string) string {
 	m, ctx := optionOfValue.FindStringSubmatch(text), contextOf(err)
 	if m == nil || ctx == nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/sluice-etl/sluice/query"
 )
 
-// RunOptions are all options of etl run; standalone has them too.
+// RunOptions are all options of etl run and of standalone.
 type RunOptions struct {
 	LoadOptions     `embed:""`
 	ReceiverOptions `embed:""`
@@ -22,7 +22,7 @@ type RunOptions struct {
 	ProcessOptions  `embed:""`
 }
 
-// LoadOptions are those of loading, Kafka and process aside.
+// LoadOptions are the options of loading, except those of Kafka and of the process.
 type LoadOptions struct {
 	QueryOptions   `embed:""`
 	JobOptions     `embed:""`
@@ -38,7 +38,7 @@ type runCmd struct {
 
 // Help shows examples.
 func (runCmd) Help() string {
-	return `Receives Flume's events into Kafka, and loads Kafka's records into MySQL, in one process.
+	return `Receives events from Flume into Kafka, and loads records from Kafka into MySQL, in one process.
 
 Examples:
 
@@ -55,12 +55,12 @@ func (c *runCmd) Run(ctx context.Context, k *kong.Context, s Streams) error {
 	return c.start(ctx, cfg, s)
 }
 
-// Config is what the options say. Where no query is given, fallback is taken.
+// Config returns the configuration that the options select. If no query is given, fallback is used.
 func (o *RunOptions) Config(k *kong.Context, fallback string) (app.Config, error) {
 	return o.halves(k, true, true, fallback)
 }
 
-// halves is the configuration of etl run, or of one half of it.
+// halves returns the configuration of etl run, or of one half of it.
 func (o *RunOptions) halves(k *kong.Context, receive, load bool, fallback string) (app.Config, error) {
 	cfg := app.Config{ShutdownTimeout: o.ShutdownTimeout, Status: o.status(), FlumeValues: o.flume()}
 	cfg.Kafka, cfg.Dedup = o.KafkaOptions.config(), o.WindowOptions.config(o.DedupOptions)
@@ -92,12 +92,12 @@ func (o *LoadOptions) load(cfg *app.Config, fallback string) error {
 	return err
 }
 
-// plan compiles the query: what cannot be compiled is wrong on the command line. more is the options that are not the
-// query's own.
+// plan compiles the query; a query that does not compile is a usage error. more holds the options that are not among
+// QueryOptions.
 func (o *QueryOptions) plan(fallback string, more query.Options) (*query.Plan, error) {
 	text, err := o.text(fallback)
 	if o.Format == "" && o.LogFormatString == "" {
-		err = errors.Join(err, usageError{fmt.Errorf("--format is missing: how should a line be read? One of %s", formats())})
+		err = errors.Join(err, usageError{fmt.Errorf("--format is missing, must be one of %s", formats())})
 	}
 	if err != nil {
 		return nil, err

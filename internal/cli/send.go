@@ -27,24 +27,24 @@ type sendCmd struct {
 
 	To             string            `group:"send" default:"avro://localhost:41414" placeholder:"URL" help:"Where to send: avro://HOST:PORT or thrift://HOST:PORT (default avro://localhost:41414)."`
 	BatchSize      int               `group:"send" default:"100" help:"Events of a request, as in Flume."`
-	Connections    int               `group:"send" default:"1" help:"Connections that send at once. Lines of different connections may arrive in any order."`
+	Connections    int               `group:"send" default:"1" help:"Concurrent connections. Lines of different connections may arrive in any order."`
 	Headers        map[string]string `group:"send" mapsep:"," placeholder:"KEY=VALUE,..." help:"Headers of each event."`
-	Resend         bool              `group:"send" default:"true" help:"Send again what was not answered OK, until it is; --resend=false ends at the first."`
+	Resend         bool              `group:"send" default:"true" help:"Send a batch again until the reply is OK; --resend=false ends at the first failure."`
 	MaxLineBytes   Bytes             `group:"send" default:"1MiB" help:"Longest line."`
-	AnswerTimeout  time.Duration     `group:"send" default:"20s" help:"How long an answer is waited for."`
-	Deflate        string            `group:"send" enum:"none,inside,outside" default:"none" help:"Deflate what is sent: none, inside TLS as Flume up to 1.9 does, or outside TLS as Flume from 1.10 on; without TLS these two are the same."`
-	ThriftProtocol string            `group:"send" enum:"compact,binary" default:"compact" help:"How thrift:// is encoded: compact or binary."`
-	TLS            bool              `group:"send" name:"tls" help:"Speak TLS."`
-	TLSCA          string            `group:"send" name:"tls-ca" placeholder:"FILE" help:"Authorities that sign the receiver, PEM; else the system's."`
-	TLSCert        string            `group:"send" name:"tls-cert" placeholder:"FILE" help:"Our own certificate, PEM."`
-	TLSKey         string            `group:"send" name:"tls-key" placeholder:"FILE" help:"The key of our certificate, PEM."`
-	TLSServerName  string            `group:"send" name:"tls-server-name" placeholder:"NAME" help:"Name that the receiver's certificate must carry; else the host's."`
-	TLSInsecure    bool              `group:"send" name:"tls-insecure" help:"Verify nothing: anybody on the way can read what is sent."`
+	AnswerTimeout  time.Duration     `group:"send" default:"20s" help:"How long to wait for a reply."`
+	Deflate        string            `group:"send" enum:"none,inside,outside" default:"none" help:"Compression: none; inside TLS, as Flume up to 1.9 does; or outside TLS, as Flume from 1.10 on does. Without TLS these two are the same."`
+	ThriftProtocol string            `group:"send" enum:"compact,binary" default:"compact" help:"Protocol of thrift://: compact or binary."`
+	TLS            bool              `group:"send" name:"tls" help:"Connect over TLS."`
+	TLSCA          string            `group:"send" name:"tls-ca" placeholder:"FILE" help:"PEM file with the certificate authorities of the receiver (default: the system's)."`
+	TLSCert        string            `group:"send" name:"tls-cert" placeholder:"FILE" help:"PEM file with the client certificate."`
+	TLSKey         string            `group:"send" name:"tls-key" placeholder:"FILE" help:"PEM file with the key of the client certificate."`
+	TLSServerName  string            `group:"send" name:"tls-server-name" placeholder:"NAME" help:"Name that the receiver's certificate must carry (default: the host's)."`
+	TLSInsecure    bool              `group:"send" name:"tls-insecure" help:"Do not verify the certificate: anyone on the path can read and change what is sent."`
 }
 
 // Help shows examples.
 func (sendCmd) Help() string {
-	return `Sends each line as a Flume event, as Flume's Avro or Thrift sink does, and prints how many were acked, the rate and the latency. What is not answered OK is sent again, so that everything arrives at least once.
+	return `Sends each line as a Flume event, as Flume's Avro or Thrift sink does, and prints the number of acknowledged events, the rate and the latency. A batch is sent again until the reply is OK, so that every line arrives at least once.
 
 Examples:
 
@@ -90,7 +90,7 @@ func (c *sendCmd) Run(ctx context.Context, k *kong.Context, s Streams) error {
 	return err
 }
 
-// dialer is how to reach --to.
+// dialer returns how to connect to --to.
 func (c *sendCmd) dialer(k *kong.Context) (flumeclient.Dial, error) {
 	if c.To == "" {
 		return nil, usageError{errors.New("--to is empty, must be avro://HOST:PORT or thrift://HOST:PORT")}
@@ -103,7 +103,7 @@ func (c *sendCmd) dialer(k *kong.Context) (flumeclient.Dial, error) {
 		return nil, usageError{fmt.Errorf("--to: %w", err)}
 	}
 	if c.AnswerTimeout <= 0 {
-		return nil, usageError{fmt.Errorf("--answer-timeout is %s: want more than 0s", c.AnswerTimeout)}
+		return nil, usageError{fmt.Errorf("--answer-timeout is %s, must be more than 0s", c.AnswerTimeout)}
 	}
 	wrapped := c.wrapped()
 	if err := wrapped.Check(); err != nil {
@@ -113,19 +113,19 @@ func (c *sendCmd) dialer(k *kong.Context) (flumeclient.Dial, error) {
 		cfg := thrift.DefaultClientConfig(u.Host)
 		cfg.RequestTimeout, cfg.Dialer, cfg.Protocol = c.AnswerTimeout, wrapped, thrift.Protocol(c.ThriftProtocol)
 		if err := cfg.Validate(); err != nil {
-			return nil, usageError{fmt.Errorf("--to or what belongs to it: %w", err)}
+			return nil, usageError{fmt.Errorf("--to: %w", err)}
 		}
 		return func(ctx context.Context) (flumeclient.Client, error) { return thrift.Dial(ctx, cfg) }, nil
 	}
 	cfg := avro.DefaultClientConfig(u.Host)
 	cfg.RequestTimeout, cfg.Dialer = c.AnswerTimeout, wrapped
 	if err := cfg.Validate(); err != nil {
-		return nil, usageError{fmt.Errorf("--to or what belongs to it: %w", err)}
+		return nil, usageError{fmt.Errorf("--to: %w", err)}
 	}
 	return func(ctx context.Context) (flumeclient.Client, error) { return avro.Dial(ctx, cfg) }, nil
 }
 
-// wrapped is how the connection is made.
+// wrapped returns how to open the connection: TLS and compression.
 func (c *sendCmd) wrapped() netserver.Dialer {
 	return netserver.Dialer{
 		TLS: c.TLS, CA: c.TLSCA, ServerName: c.TLSServerName, Insecure: c.TLSInsecure, Cert: c.TLSCert, Key: c.TLSKey,
@@ -133,7 +133,7 @@ func (c *sendCmd) wrapped() netserver.Dialer {
 	}
 }
 
-// openAll opens every file before the first line is read, so that a name that is wrong costs nothing.
+// openAll opens every file before the first line is read, so that a wrong name is reported before anything is sent.
 func openAll(names []string, stdin io.Reader) (inputs []flumeclient.Input, closeAll func(), err error) {
 	var open []*os.File
 	closeAll = func() {
@@ -153,7 +153,7 @@ func openAll(names []string, stdin io.Reader) (inputs []flumeclient.Input, close
 		}
 		if info, err := f.Stat(); err == nil && info.IsDir() {
 			closeAll()
-			return nil, nil, usageError{errors.Join(fmt.Errorf("%s is a folder: name its files", name), f.Close())}
+			return nil, nil, usageError{errors.Join(fmt.Errorf("%s is a directory: name its files", name), f.Close())}
 		}
 		open = append(open, f)
 		inputs = append(inputs, flumeclient.Input{Name: name, Reader: f})
@@ -161,23 +161,23 @@ func openAll(names []string, stdin io.Reader) (inputs []flumeclient.Input, close
 	return inputs, closeAll, nil
 }
 
-// inWords is a summary in one line.
+// inWords formats a summary as one line.
 func inWords(s flumeclient.Summary) string {
-	return fmt.Sprintf("%d sent, %d acked, %d sent again in %.1fs: %.0f events/s, %.1f MB/s, answers in %s (p50) and %s (p99)",
+	return fmt.Sprintf("%d sent, %d acked, %d sent again in %.1fs: %.0f events/s, %.1f MB/s, latency %s (p50) and %s (p99)",
 		s.Sent, s.Acked, s.Resent, s.Elapsed.Seconds(), s.Rate, float64(s.Bytes)/1e6/max(s.Elapsed.Seconds(), 1e-9),
 		s.P50.Round(10*time.Microsecond), s.P99.Round(10*time.Microsecond))
 }
 
-// progressEvery is the time between lines where there is no terminal.
+// progressEvery is the time between lines of progress when the output is not a terminal.
 const progressEvery = 5 * time.Second
 
-// progress writes one line that is rewritten on a terminal, and a line each time elsewhere, with the newest error since
-// the last answer: who resends for ever should know why.
+// progress writes one line that is rewritten on a terminal, and new lines elsewhere. The line has the newest error since
+// the last OK, so that a user sees why etl send keeps resending.
 type progress struct {
 	out     io.Writer
 	rewrite bool
 	width   int
-	said    time.Duration // when the last line was written
+	shown   time.Duration // when the last line was written
 	trouble atomic.Pointer[string]
 }
 
@@ -187,8 +187,8 @@ func (p *progress) show(s flumeclient.Summary) {
 		line += "; " + quote.Text(*t)
 	}
 	if !p.rewrite {
-		if s.Elapsed-p.said > progressEvery/2 { // the last word is the summary's
-			p.said = s.Elapsed
+		if s.Elapsed-p.shown > progressEvery/2 { // the summary follows the last line
+			p.shown = s.Elapsed
 			fmt.Fprintln(p.out, line)
 		}
 		return
@@ -204,7 +204,7 @@ func (p *progress) end() {
 	}
 }
 
-// watch takes note of what goes wrong on the connections.
+// watch notes the errors of connections.
 func (p *progress) watch(dial flumeclient.Dial) flumeclient.Dial {
 	return func(ctx context.Context) (flumeclient.Client, error) {
 		c, err := dial(ctx)

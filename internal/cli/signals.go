@@ -11,8 +11,8 @@ import (
 // errStopped is the cause of a context that ended by a signal.
 var errStopped = errors.New("stopped by a signal")
 
-// UntilSignal ends the context at the first SIGINT or SIGTERM, and the process at the second (P33). The function that
-// it returns gives the signals back.
+// UntilSignal cancels the context at the first SIGINT or SIGTERM, and calls exit at the second (P33). The returned function
+// restores the default handling of signals.
 func UntilSignal(ctx context.Context, exit func(int)) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 2)

@@ -8,8 +8,8 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// spellings lists what can be said in several ways: of each group at most one alternative may be used at one level.
-// An alternative is a set of flags that go together.
+// spellings lists the groups of alternative options: at one level (flags, or variables) at most one alternative of a
+// group may be used. An alternative is a set of flags that go together.
 var spellings = [][][]string{
 	{
 		{"mysql-dsn"},
@@ -21,7 +21,7 @@ var spellings = [][][]string{
 	{{"query"}, {"query-file"}},
 }
 
-// checkSpellings finds two spellings of one thing at the same level.
+// checkSpellings reports two alternatives of a group that are used at the same level.
 func checkSpellings(ctx *kong.Context) error {
 	flags := map[string]*kong.Flag{}
 	for _, f := range ctx.Flags() {
@@ -46,8 +46,8 @@ func checkSpellings(ctx *kong.Context) error {
 	return nil
 }
 
-// isPutAside reports whether flags on the command line choose another spelling of what this option says, so that its
-// variable is not read.
+// isPutAside reports whether flags on the command line choose another alternative than the one that this option belongs
+// to, so that its variable is not read.
 func isPutAside(ctx *kong.Context, name string) bool {
 	for _, group := range spellings {
 		mine, other := false, false
@@ -67,7 +67,7 @@ func isPutAside(ctx *kong.Context, name string) bool {
 	return false
 }
 
-// choose returns the alternative of which something is set, nil where none is.
+// choose returns the alternative of which an option is set, nil if there is none.
 func choose(group [][]string, set func(string) bool, name func(string) string) ([]string, error) {
 	var chosen []string
 	var said string
@@ -77,7 +77,7 @@ func choose(group [][]string, set func(string) bool, name func(string) string) (
 			continue
 		}
 		if chosen != nil {
-			return nil, usageError{fmt.Errorf("%s and %s say the same thing: give one of them", said, name(alternative[i]))}
+			return nil, usageError{fmt.Errorf("%s and %s exclude each other: give only one of them", said, name(alternative[i]))}
 		}
 		chosen, said = alternative, name(alternative[i])
 	}

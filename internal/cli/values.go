@@ -19,7 +19,7 @@ var byteUnits = []struct {
 	{"kB", 1e3}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}, {"B", 1}, {"", 1},
 }
 
-// UnmarshalText reads a size.
+// UnmarshalText parses a size.
 func (b *Bytes) UnmarshalText(text []byte) error {
 	s := strings.TrimSpace(string(text))
 	for _, u := range byteUnits {
@@ -34,13 +34,13 @@ func (b *Bytes) UnmarshalText(text []byte) error {
 		*b = Bytes(v * u.factor)
 		return nil
 	}
-	return fmt.Errorf("%q is not a size: write bytes, or a number with KiB, MiB, GiB, kB, MB or GB", s)
+	return fmt.Errorf("%q is not a size, must be a number of bytes, or a number with KiB, MiB, GiB, kB, MB or GB", s)
 }
 
 // Percent is a share, written 50% or 0.5.
 type Percent float64
 
-// UnmarshalText reads a share.
+// UnmarshalText parses a share.
 func (p *Percent) UnmarshalText(text []byte) error {
 	s := strings.TrimSpace(string(text))
 	number, ok := strings.CutSuffix(s, "%")
@@ -49,7 +49,7 @@ func (p *Percent) UnmarshalText(text []byte) error {
 		v /= 100
 	}
 	if err != nil || math.IsNaN(v) || v < 0 || v > 1 {
-		return fmt.Errorf("%q is not a share: write 0%% to 100%%, or 0 to 1", s)
+		return fmt.Errorf("%q is not a share, must be 0%% to 100%%, or 0 to 1", s)
 	}
 	*p = Percent(v)
 	return nil
@@ -58,10 +58,10 @@ func (p *Percent) UnmarshalText(text []byte) error {
 // Age is a duration that may be written in days: 14d, 36h, 1d12h.
 type Age time.Duration
 
-// UnmarshalText reads an age.
+// UnmarshalText parses an age.
 func (a *Age) UnmarshalText(text []byte) error {
 	s := strings.TrimSpace(string(text))
-	bad := fmt.Errorf("%q is not an age: write 14d, 36h or 1d12h", s)
+	bad := fmt.Errorf("%q is not an age, must be like 14d, 36h or 1d12h", s)
 	days, rest, ok := strings.Cut(s, "d")
 	var d time.Duration
 	if ok {

@@ -8,18 +8,18 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// variables gives kong the values of flags that are not on the command line. kong's own way of reading the environment
-// is turned off, because it reads a variable even where the flag is given, and takes an empty variable for a value.
+// variables gives kong the values of flags that are not on the command line. kong's own reading of the environment is
+// disabled, because it reads a variable even if the flag is given, and takes an empty variable as a value.
 func variables(ctx *kong.Context, _ *kong.Path, f *kong.Flag) (any, error) {
 	_, value, ok := variable(ctx, f)
 	if !ok {
-		return nil, nil //nolint:nilnil // kong's way to say that there is none
+		return nil, nil //nolint:nilnil // kong's contract for a flag without a value
 	}
 	return value, nil
 }
 
-// withoutEnvars keeps kong from reading the environment: each flag keeps the names of its variables in Envs, where help
-// and the functions here find them.
+// withoutEnvars keeps kong from reading the environment. The names of the variables stay in each flag's Envs, for help
+// and for the functions here.
 func withoutEnvars(k *kong.Kong) {
 	for _, flags := range flagsByCommand(k.Model.Node) {
 		for _, f := range flags {
@@ -28,7 +28,7 @@ func withoutEnvars(k *kong.Kong) {
 	}
 }
 
-// helpOf is an option's help with the name of its variable.
+// helpOf returns an option's help with the name of its variable.
 func helpOf(v *kong.Value) string {
 	if v.Flag == nil || len(v.Flag.Envs) == 0 {
 		return v.Help
@@ -36,8 +36,8 @@ func helpOf(v *kong.Value) string {
 	return strings.TrimSuffix(v.Help, ".") + " ($" + strings.Join(v.Flag.Envs, ", $") + ")."
 }
 
-// variable is the variable that sets the flag, and its value. There is none where the flag, or another spelling of what
-// it says, is on the command line, where the variable is empty or all spaces, and where it is not ours.
+// variable returns the variable that sets the flag, and its value. There is none if the flag or one of its alternatives is
+// on the command line, or if the variable is empty, all white space, or not an option of etl.
 func variable(ctx *kong.Context, f *kong.Flag) (name, value string, ok bool) {
 	if given(ctx, f) || isPutAside(ctx, f.Name) {
 		return "", "", false
@@ -51,10 +51,10 @@ func variable(ctx *kong.Context, f *kong.Flag) (name, value string, ok bool) {
 	return "", "", false
 }
 
-// fromVariable says where the flag's value is from, where that is a variable, as it stands behind an error.
+// fromVariable returns the suffix of an error that names the variable from which the flag's value comes, if any.
 func fromVariable(ctx *kong.Context, f *kong.Flag) string {
 	if name, _, ok := variable(ctx, f); ok {
-		return " (it is from " + name + ")"
+		return " (from " + name + ")"
 	}
 	return ""
 }
@@ -64,11 +64,11 @@ func given(ctx *kong.Context, f *kong.Flag) bool {
 	return slices.ContainsFunc(ctx.Path, func(p *kong.Path) bool { return p.Flag == f && !p.Resolved })
 }
 
-// verbatim are the options whose values may begin or end with spaces that count. They lose only the ends of lines that
-// files and secrets put behind a value.
+// verbatim are the options whose values may begin or end with significant spaces. Only line ends are removed, which files
+// and secrets append to a value.
 var verbatim = []string{"mysql-password", "kafka-password", "log-format-string"}
 
-// clean takes off what surrounds a variable's value, and each value in a list; empty places in a list are left out.
+// clean removes white space around a variable's value and around each value of a list; empty values of a list are dropped.
 func clean(f *kong.Flag, value string) string {
 	if slices.Contains(verbatim, f.Name) {
 		return strings.TrimRight(value, "\r\n")
@@ -86,7 +86,7 @@ func clean(f *kong.Flag, value string) string {
 	return kong.JoinEscaped(trimmed(kong.SplitEscaped(value, sep)), sep)
 }
 
-// trimmed is the list without what surrounds its values, and without the empty ones.
+// trimmed returns the list without white space around its values, and without the empty ones.
 func trimmed(list []string) []string {
 	kept := make([]string, 0, len(list))
 	for _, s := range list {

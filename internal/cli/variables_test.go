@@ -144,7 +144,7 @@ func everyOption(t *testing.T, p parser, command string, f *kong.Flag) {
 	same("the flag is given", want, line(command, f, "--"+f.Name+"="+good))
 	if bad != "" {
 		_, err := p.valueOf(f.Name, line(command, f))
-		if ExitCode(err) != ExitUsage || !strings.Contains(err.Error(), "--"+f.Name) || !strings.Contains(err.Error(), "(it is from "+variable+")") {
+		if ExitCode(err) != ExitUsage || !strings.Contains(err.Error(), "--"+f.Name) || !strings.Contains(err.Error(), "(from "+variable+")") {
 			t.Errorf("%s=%s: got %v", variable, bad, err)
 		}
 	}

@@ -17,7 +17,7 @@ func (versionCmd) Run(s Streams) error {
 	return err
 }
 
-// Version is the module's version, the commit where the build knows it, Go's version and the platform.
+// Version returns the module's version, the commit if the build recorded it, Go's version and the platform.
 func Version() string {
 	version, commit := "devel", ""
 	if info, ok := debug.ReadBuildInfo(); ok {
