@@ -80,7 +80,7 @@ func TestP1_TwoDatabasesOneGroup(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if code, text := s.startAt(ctx, staging.Addr(), "check"); code != 0 || !strings.Contains(text, "a member counts into this database") {
+	if code, text := s.startAt(ctx, staging.Addr(), "check"); code != 0 || !strings.Contains(text, "a member loads into this database") {
 		t.Errorf("etl check of a copy with its original's identity: exit code %d\n%s", code, text)
 	}
 	if err := staging.Exec(s.schema, "DELETE FROM etl_target WHERE table_name = ''"); err != nil {

@@ -5,16 +5,16 @@ import (
 	"net"
 )
 
-// Config says where the admin listener listens.
+// Config is the configuration of the admin listener.
 type Config struct {
-	// Listen is the address, host:port; empty turns the listener off. Port 0 takes a free one.
+	// Listen is the address, host:port; empty disables the listener. Port 0 selects a free port.
 	Listen string
 }
 
-// DefaultConfig is the configuration of a process without options.
+// DefaultConfig returns the configuration of a process without options.
 func DefaultConfig() Config { return Config{Listen: "127.0.0.1:9414"} }
 
-// Validate reports an address that cannot be listened on.
+// Validate reports an invalid address.
 func (c Config) Validate() error {
 	if c.Listen == "" {
 		return nil

@@ -3,10 +3,10 @@
 //
 //	GET /               the web page, one file without a build step; it asks /api/v1/status every two seconds
 //	GET /metrics        Prometheus text
-//	GET /healthz        200 while the process is alive; it asks no other server
-//	GET /readyz         200 where no condition is down, else 503; degraded is 200
+//	GET /healthz        200 while the process is alive; contacts no other server
+//	GET /readyz         200 if no condition is down, else 503; degraded is 200
 //	GET /api/v1/status  every section and condition as JSON
 //
-// What is shown comes from the parts as a [Section] or a [Condition]; this package knows none of them and imports
-// nothing of this project. No request changes anything, and profiles are not served.
+// The components of the process contribute [Section] and [Condition] values; this package knows none of the components.
+// No request changes anything, and profiles are not served.
 package status

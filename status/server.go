@@ -18,7 +18,7 @@ import (
 //go:embed page.html
 var page []byte
 
-// Times of the HTTP server: a request is a few bytes, an answer a few hundred kilobytes of metrics.
+// Timeouts of the HTTP server. A request is a few bytes, a response a few hundred kilobytes of metrics.
 const (
 	readTimeout  = 10 * time.Second
 	writeTimeout = 30 * time.Second
@@ -26,8 +26,8 @@ const (
 	stopTimeout  = 2 * time.Second
 )
 
-// Parts is what the server shows.
-type Parts struct {
+// Sources are the contents that the server shows.
+type Sources struct {
 	Metrics    prometheus.Gatherer
 	Sections   []Section
 	Conditions []Condition
@@ -36,21 +36,21 @@ type Parts struct {
 // Server is the admin listener.
 type Server struct {
 	cfg      Config
-	parts    Parts
+	sources  Sources
 	log      *slog.Logger
 	listener net.Listener
 }
 
-// New makes a server; nil log means discard.
-func New(cfg Config, parts Parts, log *slog.Logger) *Server {
+// New returns a server; a nil log discards.
+func New(cfg Config, sources Sources, log *slog.Logger) *Server {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Server{cfg: cfg, parts: parts, log: log.With("component", "status")}
+	return &Server{cfg: cfg, sources: sources, log: log.With("component", "status")}
 }
 
-// Listen takes the address, so that one that is taken is known before anything else begins. It does nothing where the
-// listener is turned off.
+// Listen binds the address, so that an address in use is reported before anything else starts. It does nothing if the
+// listener is disabled.
 func (s *Server) Listen(ctx context.Context) error {
 	if s.cfg.Listen == "" {
 		return nil
@@ -61,7 +61,7 @@ func (s *Server) Listen(ctx context.Context) error {
 	return err
 }
 
-// Addr is the address taken by Listen, nil before it and where the listener is turned off.
+// Addr returns the address bound by Listen, nil before Listen and if the listener is disabled.
 func (s *Server) Addr() net.Addr {
 	if s.listener == nil {
 		return nil
@@ -69,14 +69,14 @@ func (s *Server) Addr() net.Addr {
 	return s.listener.Addr()
 }
 
-// Close gives up an address that Listen took, where Run was never called.
+// Close releases the address bound by Listen, for the case that Run is never called. Closing twice is harmless.
 func (s *Server) Close() {
 	if s.listener != nil {
-		_ = s.listener.Close() // closed already where Run has ended
+		_ = s.listener.Close() // already closed if Run has returned
 	}
 }
 
-// Run serves until ctx ends. Listen goes before it.
+// Run serves until ctx ends. Listen must be called before.
 func (s *Server) Run(ctx context.Context) error {
 	if s.listener == nil {
 		<-ctx.Done()
@@ -101,7 +101,7 @@ func (s *Server) Run(ctx context.Context) error {
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
 	if err := srv.Shutdown(stop); err != nil {
-		s.log.Warn("Admin listener closed with requests open", "err", err)
+		s.log.Warn("Admin listener closed with open requests", "err", err)
 		_ = srv.Close()
 	}
 	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
@@ -110,15 +110,15 @@ func (s *Server) Run(ctx context.Context) error {
 	return nil
 }
 
-// Handler answers the requests of the admin listener.
+// Handler returns the handler of all requests of the admin listener.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.page)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.HandleFunc("GET /api/v1/status", s.status)
-	if s.parts.Metrics != nil {
-		mux.Handle("GET /metrics", promhttp.HandlerFor(s.parts.Metrics, promhttp.HandlerOpts{
+	if s.sources.Metrics != nil {
+		mux.Handle("GET /metrics", promhttp.HandlerFor(s.sources.Metrics, promhttp.HandlerOpts{
 			ErrorLog:      slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 			ErrorHandling: promhttp.ContinueOnError,
 		}))
@@ -138,7 +138,7 @@ func (s *Server) page(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
-	r := readiness(s.parts.Conditions)
+	r := readiness(s.sources.Conditions)
 	code := http.StatusOK
 	if r.State == Down {
 		code = http.StatusServiceUnavailable
@@ -146,7 +146,7 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 	s.json(w, code, r)
 }
 
-// view is the answer of /api/v1/status. Names are only ever added.
+// view is the response of /api/v1/status. Fields are only ever added.
 type view struct {
 	Time      time.Time     `json:"time"`
 	Readiness Readiness     `json:"readiness"`
@@ -159,22 +159,22 @@ type sectionView struct {
 }
 
 func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
-	v := view{Time: time.Now().UTC(), Readiness: readiness(s.parts.Conditions)}
-	v.Sections = make([]sectionView, 0, len(s.parts.Sections))
-	for _, sec := range s.parts.Sections {
+	v := view{Time: time.Now().UTC(), Readiness: readiness(s.sources.Conditions)}
+	v.Sections = make([]sectionView, 0, len(s.sources.Sections))
+	for _, sec := range s.sources.Sections {
 		v.Sections = append(v.Sections, sectionView{Name: sec.Name, Data: sec.Func()})
 	}
 	s.json(w, http.StatusOK, v)
 }
 
-// json encodes before it writes, so that what cannot be encoded is an error and not half an answer.
+// json encodes before it writes, so that an encoding error is reported instead of half a response.
 func (s *Server) json(w http.ResponseWriter, code int, v any) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetIndent("", "  ")
 	if err := enc.Encode(v); err != nil {
-		s.log.Error("Status cannot be written as JSON", "err", err)
-		http.Error(w, "status cannot be written as JSON: "+err.Error(), http.StatusInternalServerError)
+		s.log.Error("Encoding status failed", "err", err)
+		http.Error(w, "encoding status failed: "+err.Error(), http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")

@@ -45,7 +45,7 @@ func TestReadyz(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			h := New(Config{}, Parts{Conditions: c.conditions}, nil).Handler()
+			h := New(Config{}, Sources{Conditions: c.conditions}, nil).Handler()
 			code, body, _ := get(t, h, "GET", "/readyz")
 			var r Readiness
 			if err := json.Unmarshal([]byte(body), &r); err != nil {
@@ -72,7 +72,7 @@ func TestStatus(t *testing.T) {
 	c := prometheus.NewCounter(prometheus.CounterOpts{Name: "etl_test_total", Help: "A test."})
 	reg.MustRegister(c)
 	c.Add(3)
-	h := New(Config{}, Parts{
+	h := New(Config{}, Sources{
 		Metrics:    reg,
 		Sections:   []Section{{"tasks", func() any { return []task{{1, 20}} }}, {"none", func() any { return nil }}},
 		Conditions: []Condition{condition("group", OK, "")},
@@ -107,7 +107,7 @@ func TestStatus(t *testing.T) {
 
 func TestHandler_changesNothing(t *testing.T) {
 	t.Parallel()
-	h := New(Config{}, Parts{}, nil).Handler()
+	h := New(Config{}, Sources{}, nil).Handler()
 	for _, method := range []string{"POST", "PUT", "DELETE", "PATCH"} {
 		for _, path := range []string{"/", "/readyz", "/healthz", "/api/v1/status"} {
 			if code, _, _ := get(t, h, method, path); code != http.StatusMethodNotAllowed {
@@ -122,7 +122,7 @@ func TestHandler_changesNothing(t *testing.T) {
 
 func TestStatus_whatCannotBeEncoded(t *testing.T) {
 	t.Parallel()
-	h := New(Config{}, Parts{Sections: []Section{{"bad", func() any { return math.NaN() }}}}, nil).Handler()
+	h := New(Config{}, Sources{Sections: []Section{{"bad", func() any { return math.NaN() }}}}, nil).Handler()
 	if code, body, _ := get(t, h, "GET", "/api/v1/status"); code != 500 || !strings.Contains(body, "NaN") {
 		t.Errorf("got %d %q", code, body)
 	}
@@ -130,11 +130,11 @@ func TestStatus_whatCannotBeEncoded(t *testing.T) {
 
 func TestServer_runs(t *testing.T) {
 	t.Parallel()
-	s := New(Config{Listen: "127.0.0.1:0"}, Parts{}, nil)
+	s := New(Config{Listen: "127.0.0.1:0"}, Sources{}, nil)
 	if err := s.Listen(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	other := New(Config{Listen: s.Addr().String()}, Parts{}, nil)
+	other := New(Config{Listen: s.Addr().String()}, Sources{}, nil)
 	if err := other.Listen(t.Context()); err == nil || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("a taken port: got %v", err)
 	}
@@ -163,7 +163,7 @@ func TestServer_runs(t *testing.T) {
 
 func TestServer_turnedOff(t *testing.T) {
 	t.Parallel()
-	s := New(Config{}, Parts{}, nil)
+	s := New(Config{}, Sources{}, nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := s.Listen(ctx); err != nil || s.Addr() != nil || s.Run(ctx) != nil {

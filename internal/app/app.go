@@ -14,31 +14,32 @@ import (
 	"github.com/sluice-etl/sluice/status"
 )
 
-// Run is the process: it builds the parts bottom up, runs them until ctx ends or one of them cannot go on, and stops
-// them in order (P33):
+// Run runs the process. It builds the components bottom up, runs them until ctx ends or one of them fails permanently,
+// and stops them in order (P33):
 //
-//  1. ctx ends. /readyz says 503.
-//  2. The front stops: receivers accept and read nothing more, answer what Kafka acknowledges within ShutdownTimeout,
-//     and close the rest unanswered; batches are finished or rolled back, and the group is left.
-//  3. The rear stops: the producer, then the pool. The admin listener answers until then.
+//  1. ctx ends. /readyz returns 503.
+//  2. The front stops: receivers accept and read no more, reply to the requests that Kafka acknowledges within
+//     ShutdownTimeout, and close the other connections without a reply; batches are committed or rolled back, and the
+//     process leaves the consumer group.
+//  3. The rear stops: the producer, then the pool. The admin listener serves requests until then.
 //
-// A death anywhere in here costs duplicates of what was not answered, and nothing else: rows and checkpoints move
-// together, and nothing was answered that Kafka does not have.
+// A crash at any point costs duplicates of unacknowledged requests and nothing else, because rows and checkpoints are
+// committed together, and no reply is sent before Kafka has acknowledged.
 //
-// It returns nil where it was told to stop. A checkpoint.ErrRefused is a start that would have harmed data.
+// It returns nil if ctx ended. An error that wraps checkpoint.ErrRefused is a start that would have harmed data.
 func Run(ctx context.Context, cfg Config, log *slog.Logger, reg *prometheus.Registry) error {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	cfg.share()
+	cfg.distributeShutdownTimeout()
 	if w := cfg.Kafka.TLS.Warning(); w != "" {
-		log.Warn("Brokers are verified by their certificates' chain alone", "why", w)
+		log.Warn("Broker certificates are verified without host names", "why", w)
 	}
 
-	parts := status.Parts{Metrics: reg, Conditions: []status.Condition{running(ctx)}, Sections: cfg.Sections}
+	shown := status.Sources{Metrics: reg, Conditions: []status.Condition{running(ctx)}, Sections: cfg.Sections}
 	monitor := kafkaio.NewMonitor(cfg.Kafka, cfg.use(), log, reg)
-	parts.Conditions = append(parts.Conditions, reached(monitor))
+	shown.Conditions = append(shown.Conditions, reached(monitor))
 	var producer *kafkaio.Producer
 	var receivers *receiving
 	var load *loading
@@ -50,9 +51,9 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, reg *prometheus.Regi
 		receivers = newReceiving(&cfg, appender{producer, monitor, cfg.FlumeValues}, log, reg)
 		defer receivers.close()
 		monitor.FollowProducer(producer)
-		parts.Conditions = append(parts.Conditions, producing(producer.Ready))
-		parts.Sections = append(parts.Sections, totals("receivers", "etl_receiver_", reg), totals("producer", "etl_produce_", reg))
-		parts.Sections = append(parts.Sections, receivers.sections...)
+		shown.Conditions = append(shown.Conditions, producing(producer.Ready))
+		shown.Sections = append(shown.Sections, totals("receivers", "etl_receiver_", reg), totals("producer", "etl_produce_", reg))
+		shown.Sections = append(shown.Sections, receivers.sections...)
 	}
 	if cfg.Load {
 		if load, err = newLoading(cfg, log, reg); err != nil {
@@ -60,12 +61,12 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, reg *prometheus.Regi
 		}
 		defer load.close()
 		monitor.FollowSource(load.source)
-		parts.Conditions = append(parts.Conditions, load.conditions()...)
-		parts.Sections = append(parts.Sections, load.sections()...)
+		shown.Conditions = append(shown.Conditions, load.conditions()...)
+		shown.Sections = append(shown.Sections, load.sections()...)
 	}
 
-	// A port that is taken ends the start before anything else is done.
-	admin := status.New(cfg.Status, parts, log)
+	// A port that is in use must fail the start before anything else is done.
+	admin := status.New(cfg.Status, shown, log)
 	defer admin.Close()
 	if err := cfg.listen(ctx, admin, receivers); err != nil {
 		return err
@@ -89,10 +90,10 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, reg *prometheus.Regi
 	}
 	keep(admin.Run) // pages and probes
 	ahead, aheadCtx := errgroup.WithContext(front)
-	ahead.Go(func() error { return monitor.Run(aheadCtx) }) // what Kafka allows, and its brokers
-	ahead.Go(func() error { return topics.run(aheadCtx) })  // makes topics, once Kafka answers
+	ahead.Go(func() error { return monitor.Run(aheadCtx) }) // permissions in Kafka, and its brokers
+	ahead.Go(func() error { return topics.run(aheadCtx) })  // creates topics once Kafka is reachable
 	if producer != nil {
-		keep(func(rear context.Context) error { // events into Kafka, once there is a topic
+		keep(func(rear context.Context) error { // events into Kafka, once the topic exists
 			if !topics.wait(aheadCtx) {
 				return nil
 			}
@@ -108,19 +109,19 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, reg *prometheus.Regi
 	return errors.Join(err, ended(ctx, behind.Wait()))
 }
 
-// share gives every part its piece of the time to stop: the receivers and batches all of it, and what comes after them,
-// the goodbyes to Kafka, a quarter.
-func (c *Config) share() {
+// distributeShutdownTimeout sets the grace period of each component: all of it for receivers and batches, and a quarter
+// for what follows them, which is leaving the consumer group and closing the producer.
+func (c *Config) distributeShutdownTimeout() {
 	c.Avro.ShutdownTimeout, c.Spark.ShutdownTimeout, c.Batch.ShutdownTimeout = c.ShutdownTimeout, c.ShutdownTimeout, c.ShutdownTimeout
 	c.Thrift.ShutdownTimeout = c.ShutdownTimeout
 	c.Netcat.ShutdownTimeout, c.NetcatUDP.ShutdownTimeout = c.ShutdownTimeout, c.ShutdownTimeout
 	c.Syslog.ShutdownTimeout, c.SyslogUDP.ShutdownTimeout = c.ShutdownTimeout, c.ShutdownTimeout
 	c.HTTP.ShutdownTimeout = c.ShutdownTimeout
 	c.Socket.ShutdownTimeout, c.Watch.ShutdownTimeout = c.ShutdownTimeout, c.ShutdownTimeout
-	c.Kafka.ShutdownTimeout = max(c.ShutdownTimeout/4, minGoodbye)
+	c.Kafka.ShutdownTimeout = max(c.ShutdownTimeout/4, minLeaveTimeout)
 }
 
-// use is what the process does with Kafka.
+// use returns what the process does with Kafka, which determines the permissions that it needs.
 func (c *Config) use() kafkaio.Use {
 	use := kafkaio.Use{Receive: c.Receive}
 	if c.Load {
@@ -145,7 +146,7 @@ func (c *Config) listen(ctx context.Context, admin *status.Server, receivers *re
 	return nil
 }
 
-// ended is nil where the parts ended because they were told to.
+// ended returns nil if the components ended because ctx did, else err.
 func ended(ctx context.Context, err error) error {
 	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx))) {
 		return nil

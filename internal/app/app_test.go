@@ -214,7 +214,7 @@ func TestRun_mysqlAwayAtStart(t *testing.T) {
 		return c
 	}())
 	// The topic is missing, and MySQL cannot say that no checkpoint of it exists: it is not made (P26).
-	await(t, "the wait for MySQL is logged", func() bool { return strings.Contains(p.log.String(), "MySQL does not take the job yet") })
+	await(t, "the wait for MySQL is logged", func() bool { return strings.Contains(p.log.String(), "Cannot start the job in MySQL yet") })
 	if !strings.Contains(p.log.String(), away) {
 		t.Errorf("the log does not name %s:\n%s", away, p.log)
 	}

@@ -17,24 +17,24 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// checker looks at everything that a start needs, and changes nothing. It says on out what it sees, a line to a thing.
+// checker checks everything that a start needs, and changes nothing. It writes a line to out for each finding.
 type checker struct {
 	cfg     Config
 	out     io.Writer
-	refused int // things that a start would refuse
-	failed  int // servers that could not be asked
-	denied  int // rights that Kafka does not give
-	broken  int // ports, certificates and folders with which receiving would not work
+	refused int // reasons to refuse a start
+	failed  int // servers that could not be reached
+	denied  int // missing permissions in Kafka
+	broken  int // unusable ports, certificates and directories of receivers
 }
 
-// Check reaches every server, compares the tables with the query, and looks at the ports, certificates and folders of the
-// receivers. It does not wait for a server that is away. The error, after everything was said, is a
-// checkpoint.ErrRefused where a start would be refused.
+// Check connects to every server, compares the tables with the query, and checks the ports, certificates and directories
+// of the receivers. It does not wait for an unreachable server. After all findings are written to out it returns an error
+// that sums them up, which wraps checkpoint.ErrRefused if a start would be refused.
 func Check(ctx context.Context, cfg Config, out io.Writer) error {
 	c := &checker{cfg: cfg, out: out}
 	if cfg.Load {
 		for _, t := range cfg.Plan.Tables() {
-			c.say("ok", "query", "it writes %s, %d columns, %d of them the key", t.FullName(), len(t.Columns), t.Keys)
+			c.say("ok", "query", "writes to %s, %d columns, %d of them in the key", t.FullName(), len(t.Columns), t.Keys)
 		}
 	}
 	c.receivers(ctx)
@@ -45,20 +45,20 @@ func Check(ctx context.Context, cfg Config, out io.Writer) error {
 	return c.verdict()
 }
 
-// verdict is the error that sums up the findings.
+// verdict returns the error that sums up the findings.
 func (c *checker) verdict() error {
 	var errs []error
 	if c.refused > 0 {
-		errs = append(errs, &checkpoint.Error{Class: checkpoint.ErrRefused, Err: fmt.Errorf("a start would be refused, %s above", several(c.refused, "reason"))})
+		errs = append(errs, &checkpoint.Error{Class: checkpoint.ErrRefused, Err: fmt.Errorf("a start would be refused for the %s above", several(c.refused, "reason"))})
 	}
 	if c.denied > 0 {
-		errs = append(errs, fmt.Errorf("Kafka does not allow what etl needs, %s above", several(c.denied, "right"))) //nolint:staticcheck // a name
+		errs = append(errs, fmt.Errorf("missing permissions in Kafka: the %s above", several(c.denied, "permission")))
 	}
 	if c.broken > 0 {
-		errs = append(errs, fmt.Errorf("receiving would not work, %s above", several(c.broken, "reason")))
+		errs = append(errs, fmt.Errorf("receivers would fail for the %s above", several(c.broken, "reason")))
 	}
 	if c.failed > 0 {
-		errs = append(errs, fmt.Errorf("%s could not be asked", several(c.failed, "server")))
+		errs = append(errs, fmt.Errorf("%s could not be reached", several(c.failed, "server")))
 	}
 	return errors.Join(errs...)
 }
@@ -75,8 +75,8 @@ func (c *checker) say(state, subject, format string, args ...any) {
 	fmt.Fprintf(c.out, "%-8s %s: %s\n", state, quote.Text(subject), strings.ReplaceAll(text, "\n", "\n         "))
 }
 
-// kafka reports on the topics, and returns the one of the events; its ID is zero where it is not there. known is false
-// where Kafka could not be asked.
+// kafka checks the brokers and the topics, and returns the topic of the events, whose ID is zero if it does not exist.
+// known is false if Kafka could not be asked.
 func (c *checker) kafka(ctx context.Context) (topic batch.Topic, known bool) {
 	topic = batch.Topic{Name: c.cfg.Kafka.Topic}
 	subject := "kafka " + strings.Join(c.cfg.Kafka.Brokers, ",")
@@ -89,7 +89,7 @@ func (c *checker) kafka(ctx context.Context) (topic batch.Topic, known bool) {
 		return topic, false
 	}
 	allowed, reached := c.rights(ctx, subject), c.leaders(ctx, subject)
-	if !allowed || !reached { // what is asked for next would fail
+	if !allowed || !reached { // the next request would fail
 		return topic, false
 	}
 	reports, err := kafkaio.Check(ctx, c.cfg.Kafka, c.cfg.use(), nil)
@@ -98,11 +98,11 @@ func (c *checker) kafka(ctx context.Context) (topic batch.Topic, known bool) {
 		c.say("failed", subject, "%v", err)
 		return topic, false
 	}
-	c.say("ok", subject, "it answers")
+	c.say("ok", subject, "reachable")
 	for _, r := range reports {
 		subject := "topic " + r.Name
 		if r.Missing {
-			c.say("note", subject, "it is missing, and is made at start with %d partitions", c.cfg.Kafka.Partitions)
+			c.say("note", subject, "does not exist, and will be created at start with %d partitions", c.cfg.Kafka.Partitions)
 			continue
 		}
 		if r.Name == topic.Name {
@@ -116,8 +116,7 @@ func (c *checker) kafka(ctx context.Context) (topic batch.Topic, known bool) {
 	return topic, true
 }
 
-// rights looks whether Kafka allows what the process will do. It reports false where a right is missing or where Kafka
-// does not reply.
+// rights checks the permissions that the process needs. It reports false if one is missing or Kafka does not reply.
 func (c *checker) rights(ctx context.Context, subject string) bool {
 	missing, err := kafkaio.MissingRights(ctx, c.cfg.Kafka, c.cfg.use())
 	if err != nil {
@@ -126,13 +125,13 @@ func (c *checker) rights(ctx context.Context, subject string) bool {
 	}
 	for _, m := range missing {
 		c.denied++
-		c.say("failed", subject, "Kafka does not allow %s; add this ACL for the user that etl logs in as", m)
+		c.say("failed", subject, "Kafka does not allow %s; add this ACL for the user of etl", m)
 	}
 	return err == nil && len(missing) == 0
 }
 
-// leaders looks whether every broker that leads a partition of ours replies at the address that it advertises: one of
-// --kafka-brokers may reply where these do not. It reports false where one does not.
+// leaders checks whether every broker that leads one of the partitions replies at the address that it advertises, which a
+// bootstrap broker's reply does not show. It reports false if one does not.
 func (c *checker) leaders(ctx context.Context, subject string) bool {
 	lost, err := kafkaio.CheckLeaders(ctx, c.cfg.Kafka, c.cfg.use(), nil)
 	if err != nil {
@@ -147,7 +146,7 @@ func (c *checker) leaders(ctx context.Context, subject string) bool {
 
 func (c *checker) mysql(ctx context.Context, topic batch.Topic, known bool) {
 	conns := pool.New(c.cfg.Pool, nil, nil)
-	defer func() { _ = conns.Close() }() // nothing is open any more
+	defer func() { _ = conns.Close() }() // no connection is open any more
 	cfg := c.cfg.Sink
 	cfg.QueryHash, cfg.QueryText = c.cfg.Plan.Fingerprint()
 	cfg.CreateTables, cfg.Dedup = false, c.cfg.Dedup.Enabled()
@@ -165,12 +164,12 @@ func (c *checker) mysql(ctx context.Context, topic batch.Topic, known bool) {
 	for _, f := range findings {
 		switch {
 		case f.Warning:
-			c.say("warning", f.Subject, "%s", said(f))
+			c.say("warning", f.Subject, "%s", findingText(f))
 		case f.Missing() && c.cfg.Sink.CreateTables:
 			missing[f.Subject] = true
-			c.say("note", f.Subject, "it is missing, and is made at start")
+			c.say("note", f.Subject, "does not exist, and will be created at start")
 		default:
-			c.refuse(f.Subject, "%s", said(f))
+			c.refuse(f.Subject, "%s", findingText(f))
 		}
 	}
 	if c.refused == refused {
@@ -178,8 +177,8 @@ func (c *checker) mysql(ctx context.Context, topic batch.Topic, known bool) {
 	}
 }
 
-// tables looks whether query and tables fit, and whether the job may start on them. A table that is missing will be as
-// the query wants it. Where tables of our own are missing, the sink has looked already whether the job may begin.
+// tables checks whether query and tables match, and whether the job may start on them. A missing table will be created as
+// the query needs it. If tables of Sluice's own are missing, sink.Check has already checked whether the job may start.
 func (c *checker) tables(ctx context.Context, sink *mysqlout.Sink, topic batch.Topic, known bool, missing map[string]bool) {
 	want := c.cfg.Plan.Tables()
 	there := slices.DeleteFunc(slices.Clone(want), func(t row.Table) bool { return missing[t.FullName()] })
@@ -201,7 +200,7 @@ func (c *checker) tables(ctx context.Context, sink *mysqlout.Sink, topic batch.T
 	}
 	switch {
 	case err == nil:
-		c.say("ok", "tables", "they fit the query")
+		c.say("ok", "tables", "match the query")
 		if known && len(missing) == 0 {
 			c.group(ctx, sink)
 		}
@@ -213,7 +212,7 @@ func (c *checker) tables(ctx context.Context, sink *mysqlout.Sink, topic batch.T
 	}
 }
 
-// group looks whether processes that count into another database use the job's consumer group. It is not joined.
+// group checks, without joining the job's consumer group, whether processes that load into another database are in it.
 func (c *checker) group(ctx context.Context, sink *mysqlout.Sink) {
 	subject := "group " + c.cfg.Sink.Job
 	id, ok, err := sink.ReadIdentity(ctx)
@@ -232,10 +231,10 @@ func (c *checker) group(ctx context.Context, sink *mysqlout.Sink) {
 		c.say("failed", subject, "%v", err)
 	default:
 		for _, m := range members {
-			c.say("ok", subject, "a member counts into this database, which it reaches at %s", m)
+			c.say("ok", subject, "a member loads into this database, at address %s", m)
 		}
 		if !ok {
-			c.say("note", subject, "the database has no identity yet, and gets one at start")
+			c.say("note", subject, "the database has no identity yet; one will be created at start")
 		}
 	}
 }
@@ -247,8 +246,8 @@ func (c *checker) mayStart(ctx context.Context, sink *mysqlout.Sink, topic batch
 			return err
 		case has:
 			return &checkpoint.Error{Class: checkpoint.ErrRefused,
-				Err:  fmt.Errorf("topic %s is missing, and job %s has counted records of it", topic.Name, c.cfg.Sink.Job),
-				Hint: "is this the right Kafka? Else give the job another name, or make the topic and say etl offsets set --new-topic"}
+				Err:  fmt.Errorf("topic %s does not exist, but job %s has counted records of it", topic.Name, c.cfg.Sink.Job),
+				Hint: "is this the right Kafka cluster? If so, give the job another name, or create the topic and run etl offsets set --new-topic"}
 		}
 	}
 	return sink.MayStart(ctx, topic)
@@ -259,22 +258,23 @@ func (c *checker) refuse(subject, format string, args ...any) {
 	c.say("refused", subject, format, args...)
 }
 
-func said(f mysqlout.Finding) string {
+func findingText(f mysqlout.Finding) string {
 	if f.Do == "" {
 		return f.Seen
 	}
 	return f.Seen + ": " + f.Do
 }
 
-// DDL prints every CREATE and GRANT that the job needs, for the server that answers, else for MySQL 8.
+// DDL prints every CREATE and GRANT that the job needs, for the version of the configured server, or for MySQL 8 if the
+// server is unreachable.
 func DDL(ctx context.Context, cfg Config, out io.Writer) error {
 	conns := pool.New(cfg.Pool, nil, nil)
-	defer func() { _ = conns.Close() }() // nothing is open any more
+	defer func() { _ = conns.Close() }() // no connection is open any more
 	cfg.Sink.Dedup = cfg.Dedup.Enabled()
 	sink := mysqlout.New(cfg.Sink, conns, nil, nil)
 	if _, err := sink.Check(ctx, cfg.Plan.Tables()); err != nil {
 		if _, ok := conns.Server(); !ok {
-			fmt.Fprintf(out, "-- The server could not be asked, so the types are MySQL 8's: %s\n\n", quote.Text(strings.ReplaceAll(err.Error(), "\n", " ")))
+			fmt.Fprintf(out, "-- The server could not be reached, so the types are those of MySQL 8: %s\n\n", quote.Text(strings.ReplaceAll(err.Error(), "\n", " ")))
 		}
 	}
 	_, err := io.WriteString(out, quote.Lines(sink.DDL(cfg.Plan.Tables())))

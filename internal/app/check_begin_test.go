@@ -65,5 +65,5 @@ func TestCheck_beforeTheFirstStart(t *testing.T) {
 	refused(counts+"; INSERT INTO missing SELECT word, COUNT(*) AS n FROM events GROUP BY word", `table words belongs to job "other"`)
 	exec("DELETE FROM words", "INSERT INTO etl_checkpoint (job, topic, partition_id, topic_id, next_offset, epoch, owner, batch_id, query_hash, first_offset, updated_at) "+
 		"VALUES ('etl', 'logs', 0, x'', 1, 1, x'', x'', x'', 0, UTC_TIMESTAMP(6))")
-	refused(counts, "topic logs is missing, and job etl has counted records of it")
+	refused(counts, "topic logs does not exist, but job etl has counted records of it")
 }

@@ -107,7 +107,7 @@ func TestCheck_receiversThatCannotStart(t *testing.T) {
 	c.Watch.Dirs, c.Watch.State = []string{"missing", file}, filepath.Join(file, "state")
 	c.Spark.Sinks, c.Socket.Servers = []string{closedPort(t)}, []string{"host.invalid:1"}
 	out, err := check(t, c)
-	if err == nil || !strings.Contains(err.Error(), "receiving would not work, 9 reasons above") || !strings.Contains(err.Error(), "2 servers could not be asked") {
+	if err == nil || !strings.Contains(err.Error(), "receivers would fail for the 9 reasons above") || !strings.Contains(err.Error(), "2 servers could not be reached") {
 		t.Errorf("got %v\n%s", err, out)
 	}
 	wantLines(t, out,

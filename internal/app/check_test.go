@@ -21,7 +21,7 @@ func TestCheck(t *testing.T) {
 	if err := Check(t.Context(), cfg, &out); err != nil {
 		t.Errorf("everything can be made: %v\n%s", err, &out)
 	}
-	for _, want := range []string{"note     topic logs: it is missing", "note     words: it is missing", "ok       mysql: M"} {
+	for _, want := range []string{"note     topic logs: does not exist", "note     words: does not exist", "ok       mysql: M"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("it does not say %q:\n%s", want, &out)
 		}
@@ -48,7 +48,7 @@ func TestCheck(t *testing.T) {
 		}
 	}
 	out.Reset()
-	if err := Check(t.Context(), cfg, &out); err != nil || !strings.Contains(out.String(), "ok       tables: they fit the query") {
+	if err := Check(t.Context(), cfg, &out); err != nil || !strings.Contains(out.String(), "ok       tables: match the query") {
 		t.Errorf("got %v\n%s", err, &out)
 	}
 }

@@ -24,18 +24,18 @@ import (
 	"github.com/sluice-etl/sluice/status"
 )
 
-// Config is a process: which halves it has, and every part's own configuration.
+// Config is the configuration of a process: which halves it has, and the configuration of every component.
 type Config struct {
 	// Receive and Load are the two halves; at least one is on.
 	Receive, Load bool
 
 	Kafka  kafkaio.Config
 	Status status.Config
-	// ShutdownTimeout bounds the stop (P33).
+	// ShutdownTimeout is the grace period of a stop (P33).
 	ShutdownTimeout time.Duration
 
-	// FlumeValues says that receivers write Flume's own events, headers and body in Avro's encoding, as the values of
-	// Kafka's records; else bodies, with the headers beside them. The plan's own option says what loading reads.
+	// FlumeValues makes receivers write whole Flume events (headers and body in Avro's encoding) as record values. If it is
+	// false, the value is the body, and headers become record headers. What loading reads is an option of the plan.
 	FlumeValues bool
 
 	// For receiving.
@@ -46,35 +46,35 @@ type Config struct {
 	Spark     spark.Config
 	Netcat    netcat.Config
 	NetcatUDP udp.Config
-	Syslog    syslog.Config // its format is the datagrams' too
+	Syslog    syslog.Config // its format applies to SyslogUDP too
 	SyslogUDP udp.Config
 	Socket    socket.Config
 	Watch     filewatch.Config
 
-	// For loading. Plan is compiled and not bound; the sink's fingerprint of it is filled in here.
+	// For loading. Plan is compiled and not bound to tables. Run sets the query's fingerprint in Sink.
 	Plan  *query.Plan
 	Batch batch.Config
 	Pool  pool.Config
 	Sink  mysqlout.Config
-	// Dedup counts copies once; its header is the plan's, and the receivers' key.
+	// Dedup drops duplicates. Its header must be the plan's and the key header of the receivers.
 	Dedup dedup.Config
-	// DeadLetterKeep is how long dead letters are kept; 0 is for ever.
+	// DeadLetterKeep is how long dead letters are kept; 0 keeps them permanently.
 	DeadLetterKeep time.Duration
 
-	// Sections are shown beside those of the parts.
+	// Sections are added to those of the components on the status page.
 	Sections []status.Section
-	// Listening, where not nil, is told the addresses once all are taken, before anything is received.
+	// Listening, if not nil, is called with the addresses once all are bound, before anything is received.
 	Listening func(Addresses)
 }
 
-// Addresses is where a process listens; nil where it does not. Receivers is every receiver's by the name of its
-// metrics, Avro's too.
+// Addresses are the addresses on which a process listens, nil if it does not. Receivers maps the name of each receiver in
+// the metrics to its address, including Avro's.
 type Addresses struct {
 	Avro, Admin net.Addr
 	Receivers   map[string]net.Addr
 }
 
-// Validate reports whatever the parts that are on find wrong with theirs.
+// Validate reports all errors in the configuration of the enabled components.
 func (c Config) Validate() error {
 	errs := []error{c.Kafka.Validate(), c.Status.Validate()}
 	if !c.Receive && !c.Load {

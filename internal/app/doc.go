@@ -1,3 +1,3 @@
-// Package app assembles the parts of etl, bottom up, and stops them in order: [Run] on one page, the adapters between
-// the parts, and what etl check looks at. It decides nothing about data; the protocol is batch's.
+// Package app assembles the components of etl, bottom up, and stops them in order. It holds [Run], the adapters between
+// the components, and [Check]. It makes no decisions about data; the commit protocol is in package batch.
 package app

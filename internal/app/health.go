@@ -16,10 +16,10 @@ import (
 	"github.com/sluice-etl/sluice/status"
 )
 
-// glance is how long a condition may look at something that can block.
-const glance = 20 * time.Millisecond
+// probeTimeout limits how long a condition waits for a component.
+const probeTimeout = 20 * time.Millisecond
 
-// running is down from the moment at which the process was told to stop, so that no new work is sent here.
+// running is down as soon as the process is stopping, so that a load balancer sends no new work.
 func running(ctx context.Context) status.Condition {
 	return status.Condition{Name: "running", Func: func() (status.State, string) {
 		if ctx.Err() != nil {
@@ -29,19 +29,19 @@ func running(ctx context.Context) status.Condition {
 	}}
 }
 
-// producing is whether receivers can give events to Kafka.
+// producing is down while receivers cannot produce to Kafka.
 func producing(ready func(context.Context) error) status.Condition {
 	return status.Condition{Name: "receivers", Func: func() (status.State, string) {
-		ctx, cancel := context.WithTimeout(context.Background(), glance)
+		ctx, cancel := context.WithTimeout(context.Background(), probeTimeout)
 		defer cancel()
 		if ready(ctx) != nil {
-			return status.Down, "Kafka has not answered since the start, or has not yet said what became of an unanswered request"
+			return status.Down, "Kafka has not replied since the start, or the outcome of an unacknowledged request is not known yet"
 		}
 		return status.OK, ""
 	}}
 }
 
-// reached is whether Kafka allows what the process does, and whether every broker that leads a partition of ours replies.
+// reached reports missing permissions in Kafka, and partition leaders that do not reply.
 func reached(kafka *kafkaio.Monitor) status.Condition {
 	return status.Condition{Name: "kafka", Func: func() (status.State, string) {
 		down, degraded := kafka.State()
@@ -55,38 +55,38 @@ func reached(kafka *kafkaio.Monitor) status.Condition {
 	}}
 }
 
-// standing is a condition that somebody else sets.
-type standing struct {
-	now atomic.Pointer[status.Standing]
+// health is a state that one goroutine sets and others read.
+type health struct {
+	now atomic.Pointer[status.Health]
 }
 
-func newStanding(state status.State, reason string) *standing {
-	s := &standing{}
+func newHealth(state status.State, reason string) *health {
+	s := &health{}
 	s.set(state, reason)
 	return s
 }
 
-func (s *standing) set(state status.State, reason string) {
-	s.now.Store(&status.Standing{State: state, Reason: reason})
+func (s *health) set(state status.State, reason string) {
+	s.now.Store(&status.Health{State: state, Reason: reason})
 }
 
-// taking is whether MySQL takes what is loaded: at start as ready says, then as the engine hears from it.
-func taking(ready *standing, health func() batch.Health) status.Condition {
+// mysqlCondition reports whether MySQL accepts commits: ready before the engine runs, then the engine's last result.
+func mysqlCondition(ready *health, engine func() batch.Health) status.Condition {
 	return status.Condition{Name: "mysql", Func: func() (status.State, string) {
 		if s := ready.now.Load(); s.State != status.OK {
 			return s.State, s.Reason
 		}
-		if err := health().Sink; err != nil {
+		if err := engine().Sink; err != nil {
 			return status.Degraded, err.Error()
 		}
 		return status.OK, ""
 	}}
 }
 
-// going is whether partitions have stopped. Restarting the process would not help, so it is never down for that.
-func going(health func() batch.Health) status.Condition {
+// partitionsCondition is degraded if partitions have stopped. It is never down, because a restart would not help.
+func partitionsCondition(engine func() batch.Health) status.Condition {
 	return status.Condition{Name: "partitions", Func: func() (status.State, string) {
-		stopped := health().Stopped
+		stopped := engine().Stopped
 		if len(stopped) == 0 {
 			return status.OK, ""
 		}
@@ -94,6 +94,6 @@ func going(health func() batch.Health) status.Condition {
 			return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.ID, b.ID))
 		})
 		why := strings.TrimPrefix(stopped[first].Error(), fmt.Sprintf("partition %v: ", first))
-		return status.Degraded, fmt.Sprintf("%d stopped and wait for a person, the others go on; %v: %s", len(stopped), first, why)
+		return status.Degraded, fmt.Sprintf("%d stopped until an operator acts, the others continue; %v: %s", len(stopped), first, why)
 	}}
 }

@@ -47,7 +47,7 @@ func TestP1_twoDatabasesInOneGroup(t *testing.T) {
 		t.Errorf("etl check: got %v\n%s", err, &out)
 	}
 	out.Reset()
-	if err := Check(t.Context(), cfg, &out); err != nil || !strings.Contains(out.String(), "a member counts into this database") {
+	if err := Check(t.Context(), cfg, &out); err != nil || !strings.Contains(out.String(), "a member loads into this database") {
 		t.Errorf("etl check of the first: got %v\n%s", err, &out)
 	}
 	second := start(t, cfg)

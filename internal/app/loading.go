@@ -23,14 +23,14 @@ import (
 	"github.com/sluice-etl/sluice/status"
 )
 
-// sayAgain is how often a wait for MySQL at start is logged.
-const sayAgain = 10 * time.Second
+// waitLogInterval is how often a wait for MySQL at start is logged.
+const waitLogInterval = 10 * time.Second
 
 // pruneEvery is how often old dead letters are removed.
 const pruneEvery = time.Hour
 
-// pruneIDsEvery is how often identities that have left the window are removed: rarely enough to cost little, and often
-// enough that their table holds not much more than the window.
+// pruneIDsEvery is how often expired event IDs are removed: rarely enough to cost little, and often enough that their
+// table holds not much more than the window.
 const pruneIDsEvery = 2 * time.Minute
 
 // loading is the half from Kafka to MySQL.
@@ -41,8 +41,8 @@ type loading struct {
 	conns  *pool.Pool
 	sink   *mysqlout.Sink
 	source *kafkaio.Source
-	engine atomic.Pointer[batch.Engine[row.Delta]] // nil before the tables and topics are there
-	mysql  *standing
+	engine atomic.Pointer[batch.Engine[row.Delta]] // nil until tables and topics exist
+	mysql  *health
 }
 
 func newLoading(cfg Config, log *slog.Logger, reg *prometheus.Registry) (*loading, error) {
@@ -55,19 +55,19 @@ func newLoading(cfg Config, log *slog.Logger, reg *prometheus.Registry) (*loadin
 	if err != nil {
 		return nil, err
 	}
-	conns := pool.New(cfg.Pool, log, reg) // dials nothing
+	conns := pool.New(cfg.Pool, log, reg) // does not dial yet
 	return &loading{
 		cfg: cfg, log: log, reg: reg, conns: conns, source: source,
 		sink:  mysqlout.New(cfg.Sink, conns, log, reg),
-		mysql: newStanding(status.Degraded, "not asked yet"),
+		mysql: newHealth(status.Degraded, "not contacted yet"),
 	}, nil
 }
 
-// run prepares the tables, waits for the topics, looks whether the job may start, and works until ctx ends. What would
-// harm data ends the process here; later only partitions stop (P34).
+// run prepares the tables, waits for the topics, checks whether the job may start, and loads until ctx ends. A condition
+// that would harm data ends the process here; later it only stops partitions (P34).
 func (l *loading) run(ctx context.Context, topics *topics) error {
 	var actual []row.Table
-	if err := l.patiently(ctx, func() (err error) {
+	if err := l.retryMySQL(ctx, func() (err error) {
 		actual, err = l.sink.Prepare(ctx, l.cfg.Plan.Tables())
 		return err
 	}); err != nil {
@@ -80,10 +80,10 @@ func (l *loading) run(ctx context.Context, topics *topics) error {
 	if !topics.wait(ctx) {
 		return nil
 	}
-	if err := l.patiently(ctx, func() error { return l.sink.MayStart(ctx, topics.data) }); err != nil {
+	if err := l.retryMySQL(ctx, func() error { return l.sink.MayStart(ctx, topics.data) }); err != nil {
 		return err
 	}
-	if err := l.patiently(ctx, func() error {
+	if err := l.retryMySQL(ctx, func() error {
 		id, err := l.sink.Identity(ctx)
 		if err != nil {
 			return err
@@ -106,7 +106,7 @@ func (l *loading) run(ctx context.Context, topics *topics) error {
 	return g.Wait()
 }
 
-// newFold is how a task's fold is made: the query's, behind one that keeps copies from it where that is asked for.
+// newFold returns the constructor of a task's fold: the query's, behind one that drops duplicates if that is enabled.
 func (l *loading) newFold() func() batch.Fold[row.Delta] {
 	if !l.cfg.Dedup.Enabled() {
 		return l.cfg.Plan.NewFold
@@ -116,7 +116,7 @@ func (l *loading) newFold() func() batch.Fold[row.Delta] {
 	return func() batch.Fold[row.Delta] { return d.NewFold(l.cfg.Plan.NewFold()) }
 }
 
-// pruneIDs removes identities that have left the window, at the start and then every few minutes.
+// pruneIDs removes expired event IDs at the start and then every pruneIDsEvery.
 func (l *loading) pruneIDs(ctx context.Context) {
 	tick := time.NewTicker(pruneIDsEvery)
 	defer tick.Stop()
@@ -126,9 +126,9 @@ func (l *loading) pruneIDs(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
-			l.log.Warn("Identities that have left the window could not be removed, trying again later", "err", err)
+			l.log.Warn("Cannot remove expired event IDs; retrying later", "err", err)
 		case removed > 0:
-			l.log.Debug("Removed identities that have left the window", "removed", removed)
+			l.log.Debug("Removed expired event IDs", "removed", removed)
 		}
 		select {
 		case <-ctx.Done():
@@ -138,7 +138,7 @@ func (l *loading) pruneIDs(ctx context.Context) {
 	}
 }
 
-// prune removes dead letters that are older than DeadLetterKeep, at the start and then every hour.
+// prune removes dead letters that are older than DeadLetterKeep, at the start and then every pruneEvery.
 func (l *loading) prune(ctx context.Context) {
 	if l.cfg.DeadLetterKeep == 0 {
 		return
@@ -151,7 +151,7 @@ func (l *loading) prune(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
-			l.log.Warn("Old dead letters could not be removed, trying again in an hour", "err", err)
+			l.log.Warn("Cannot remove old dead letters; retrying in an hour", "err", err)
 		case removed > 0:
 			l.log.Info("Removed old dead letters", "removed", removed, "older_than", l.cfg.DeadLetterKeep.String())
 		}
@@ -163,12 +163,13 @@ func (l *loading) prune(ctx context.Context) {
 	}
 }
 
-// patiently does what asks MySQL until it is done. It waits for a server that is away or refuses us as long as it
-// takes, for receiving goes on meanwhile, and says so now and then; any other error ends it.
-func (l *loading) patiently(ctx context.Context, do func() error) error {
+// retryMySQL calls do until it succeeds. Errors of the classes checkpoint.ErrRetry and checkpoint.ErrBlocked are retried
+// without a time limit, because receiving continues meanwhile, and logged every waitLogInterval. Any other error is
+// returned.
+func (l *loading) retryMySQL(ctx context.Context, do func() error) error {
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = 200*time.Millisecond, 5*time.Second
-	var said time.Time
+	var logged time.Time
 	for {
 		err := do()
 		if err == nil {
@@ -181,9 +182,9 @@ func (l *loading) patiently(ctx context.Context, do func() error) error {
 			return err
 		}
 		l.mysql.set(status.Degraded, err.Error())
-		if time.Since(said) >= sayAgain {
-			l.log.Warn("MySQL does not take the job yet, trying again", "err", err)
-			said = time.Now()
+		if time.Since(logged) >= waitLogInterval {
+			l.log.Warn("Cannot start the job in MySQL yet; retrying", "err", err)
+			logged = time.Now()
 		}
 		timer := time.NewTimer(pause.NextBackOff())
 		select {
@@ -194,29 +195,29 @@ func (l *loading) patiently(ctx context.Context, do func() error) error {
 	}
 }
 
-// bind fits the plan to the real tables. A table that cannot hold what the query writes is refused, not worked around.
+// bind binds the plan to the real tables. A table that cannot hold what the query writes is refused.
 func bind(plan *query.Plan, actual []row.Table) error {
 	if err := plan.Bind(actual); err != nil {
-		return &checkpoint.Error{Class: checkpoint.ErrRefused, Err: fmt.Errorf("the query and its tables do not fit: %w", err)}
+		return &checkpoint.Error{Class: checkpoint.ErrRefused, Err: fmt.Errorf("the query does not match its tables: %w", err)}
 	}
 	return nil
 }
 
-// mayCreateTopic says whether the topic may be made: not where the job has a checkpoint of it (P26).
+// mayCreateTopic reports whether the topic may be created, which it must not if the job has a checkpoint of it (P26).
 func (l *loading) mayCreateTopic(ctx context.Context) (bool, error) {
 	has, err := l.sink.HasCheckpoint(ctx, l.cfg.Kafka.Topic)
 	return !has, err
 }
 
-// close ends the pool, which is the last to go.
+// close closes the pool, which is the last step of a stop.
 func (l *loading) close() {
 	if err := l.conns.Close(); err != nil {
-		l.log.Warn("Connections to MySQL ended badly", "err", err)
+		l.log.Warn("Closing MySQL connections failed", "err", err)
 	}
 }
 
-// conditions: loading is ready once the group has given an assignment, be it empty. MySQL being away is degraded, for
-// receiving must go on.
+// conditions returns the conditions of loading. It is ready once the group has assigned partitions, even none. An
+// unreachable MySQL is only degraded, because receiving must continue.
 func (l *loading) conditions() []status.Condition {
 	group := status.Condition{Name: "group", Func: func() (status.State, string) {
 		if err := l.source.Foreign(); err != nil {
@@ -226,11 +227,11 @@ func (l *loading) conditions() []status.Condition {
 			return status.OK, ""
 		}
 		if l.cfg.Receive {
-			return status.Degraded, "the consumer group is not joined yet"
+			return status.Degraded, "consumer group not joined yet"
 		}
-		return status.Down, "the consumer group is not joined yet"
+		return status.Down, "consumer group not joined yet"
 	}}
-	return []status.Condition{group, taking(l.mysql, l.health), going(l.health)}
+	return []status.Condition{group, mysqlCondition(l.mysql, l.health), partitionsCondition(l.health)}
 }
 
 func (l *loading) health() batch.Health {

@@ -31,8 +31,8 @@ func TestCheck_kafkaRights(t *testing.T) {
 	cfg := config(t, k.ListenAddrs()[0], db.DSN(db.Database(t)))
 	cfg.Kafka.SASL = kafkaio.SASL{Mechanism: kafkaio.Plain, User: "etl", Password: "secret"}
 	var out bytes.Buffer
-	if err := Check(t.Context(), cfg, &out); err == nil || !strings.Contains(err.Error(), "4 rights") {
-		t.Errorf("got %v, expected 4 missing rights\n%s", err, &out)
+	if err := Check(t.Context(), cfg, &out); err == nil || !strings.Contains(err.Error(), "4 permissions") {
+		t.Errorf("got %v, expected 4 missing permissions\n%s", err, &out)
 	}
 	for _, want := range []string{"WRITE on topic logs;", "READ on topic logs;", "WRITE on topic logs.dlq;", "READ on group etl;"} {
 		if !strings.Contains(out.String(), "Kafka does not allow "+want) {

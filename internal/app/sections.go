@@ -15,8 +15,8 @@ import (
 	"github.com/sluice-etl/sluice/status"
 )
 
-// totals is a section of the counters and gauges whose names begin with prefix, each summed over its labels: what a
-// person wants to see first of what /metrics has in full.
+// totals returns a section with the counters and gauges whose names begin with prefix, each summed over its labels: an
+// overview of what /metrics has in detail.
 func totals(name, prefix string, g prometheus.Gatherer) status.Section {
 	return status.Section{Name: name, Func: func() any {
 		families, err := g.Gather()
@@ -39,14 +39,14 @@ func totals(name, prefix string, g prometheus.Gatherer) status.Section {
 	}}
 }
 
-// partitionView is one partition as the page shows it. Names are only ever added.
+// partitionView is one partition in the status JSON. Fields are only ever added.
 type partitionView struct {
 	Partition  string `json:"partition"`
 	Task       int    `json:"task"`
 	State      string `json:"state"`
 	Next       int64  `json:"next_offset"`
 	Fetched    int64  `json:"fetched_offset"`
-	Lag        *int64 `json:"lag"` // nil where the end is not known
+	Lag        *int64 `json:"lag"` // nil if the end offset is not known
 	Epoch      int64  `json:"epoch"`
 	Counted    int64  `json:"counted"`
 	Filtered   int64  `json:"filtered"`
@@ -56,7 +56,7 @@ type partitionView struct {
 	Skipped    int64  `json:"skipped"`
 }
 
-// batchView is one committed part of a batch.
+// batchView is one committed task batch.
 type batchView struct {
 	At       string  `json:"at"`
 	Task     int     `json:"task"`
@@ -68,7 +68,7 @@ type batchView struct {
 	Dead     int64   `json:"dead"`
 }
 
-// sections of loading: where its partitions stand, and what its last batches did.
+// sections returns the sections of loading: its partitions, its last batches, the query, and totals.
 func (l *loading) sections() []status.Section {
 	return []status.Section{
 		{Name: "partitions", Func: func() any { return l.partitions() }},
@@ -85,13 +85,13 @@ func (l *loading) sections() []status.Section {
 	}
 }
 
-// glimpse asks the engine, which answers between two of its steps.
-func (l *loading) glimpse() batch.Status {
+// engineStatus asks the engine, which replies between two steps. It is empty if the engine does not run or is busy.
+func (l *loading) engineStatus() batch.Status {
 	e := l.engine.Load()
 	if e == nil {
 		return batch.Status{}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 50*glance)
+	ctx, cancel := context.WithTimeout(context.Background(), 50*probeTimeout)
 	defer cancel()
 	return e.Status(ctx)
 }
@@ -104,7 +104,7 @@ func (l *loading) partitions() []partitionView {
 		}
 	}
 	views := []partitionView{}
-	for _, p := range l.glimpse().Partitions {
+	for _, p := range l.engineStatus().Partitions {
 		at := checkpoint.Partition{Topic: p.Topic, ID: p.Partition}
 		v := partitionView{
 			Partition: at.String(), Task: p.Task, State: p.State, Next: p.Next, Fetched: p.Fetched, Epoch: int64(p.Epoch),
@@ -112,7 +112,7 @@ func (l *loading) partitions() []partitionView {
 			Duplicates: p.Audit.Duplicates, Skipped: p.Audit.Skipped,
 		}
 		if end, ok := lag[at]; ok {
-			behind := max(end-p.Next, 0) // of what is committed, not of what is fetched
+			behind := max(end-p.Next, 0) // behind the committed offset, not the fetched one
 			v.Lag = &behind
 		}
 		views = append(views, v)
@@ -125,7 +125,7 @@ func (l *loading) partitions() []partitionView {
 
 func (l *loading) batches() []batchView {
 	views := []batchView{}
-	for _, b := range l.glimpse().Recent {
+	for _, b := range l.engineStatus().Recent {
 		views = append(views, batchView{
 			At: b.At.UTC().Format(time.RFC3339), Task: b.Task, Records: b.Records, Rows: b.Rows, Seconds: b.Seconds,
 			Counted: b.Audit.Counted, Filtered: b.Audit.Filtered, Dead: b.Audit.Dead,

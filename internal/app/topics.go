@@ -9,25 +9,26 @@ import (
 	"github.com/sluice-etl/sluice/kafkaio"
 )
 
-// minGoodbye is the least that leaving the group and ending the producer get.
-const minGoodbye = time.Second
+// minLeaveTimeout is the minimum grace period for leaving the group and closing the producer.
+const minLeaveTimeout = time.Second
 
-// topics is the step that everything which speaks to Kafka waits for: the topics are there.
+// topics creates the topics. Every component that uses Kafka waits for it.
 type topics struct {
 	cfg   kafkaio.Config
 	use   kafkaio.Use
 	load  *loading
 	log   *slog.Logger
 	data  batch.Topic   // the topic of the events, without offsets; set before ready is closed
-	ready chan struct{} // closed when the topics are there
+	ready chan struct{} // closed when the topics exist
 }
 
 func newTopics(cfg kafkaio.Config, use kafkaio.Use, load *loading, log *slog.Logger) *topics {
 	return &topics{cfg: cfg, use: use, load: load, log: log, ready: make(chan struct{})}
 }
 
-// run makes what is missing, waiting for Kafka as long as it takes. A process that loads asks MySQL before it makes a
-// topic; one that only receives must not, and its loaders refuse a topic that is not the one they counted (P4, P26).
+// run creates missing topics, and waits for Kafka without a time limit. A process that loads checks in MySQL that the job
+// has no checkpoint of a topic before it creates that topic. A process that only receives has no MySQL; the loading
+// processes refuse a topic other than the one that they have counted (P4, P26).
 func (t *topics) run(ctx context.Context) error {
 	var mayCreate func(context.Context) (bool, error)
 	if t.load != nil {
@@ -46,7 +47,7 @@ func (t *topics) run(ctx context.Context) error {
 	return nil
 }
 
-// wait reports whether the topics came to be there before ctx ended.
+// wait blocks until the topics exist, and reports false if ctx ended first.
 func (t *topics) wait(ctx context.Context) bool {
 	select {
 	case <-t.ready:

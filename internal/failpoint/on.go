@@ -11,7 +11,7 @@ import (
 	"syscall"
 )
 
-// Enabled says whether this build has failpoints.
+// Enabled reports whether this build has failpoints.
 const Enabled = true
 
 var armed = parse(os.Getenv("SLUICE_FAILPOINT"))
@@ -35,7 +35,7 @@ func parse(s string) *point {
 	}
 	switch {
 	case err != nil || len(f) < 2 || len(f) > 3 || n < 1:
-		panic("SLUICE_FAILPOINT=" + s + ": want NAME:kill|stop[:N]")
+		panic("SLUICE_FAILPOINT=" + s + ": must be NAME:kill|stop[:N]")
 	case f[1] == "kill":
 		p.signal = syscall.SIGKILL
 	case f[1] == "stop":
@@ -47,7 +47,7 @@ func parse(s string) *point {
 	return p
 }
 
-// Hit passes the point of that name, and carries out its action where it is due.
+// Hit marks that execution reaches the named point, and carries out its action if it is armed and due.
 func Hit(name string) {
 	if armed == nil || armed.name != name || armed.left.Add(-1) != 0 {
 		return
@@ -57,6 +57,6 @@ func Hit(name string) {
 		panic(err)
 	}
 	if armed.signal == syscall.SIGKILL {
-		select {} // nothing more may happen before the signal arrives
+		select {} // nothing must happen until the signal arrives
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/sluice-etl/sluice/internal/textfile"
 )
 
-// CertPool reads the certificates of a file, of which there must be at least one.
+// CertPool reads the certificates of a PEM file, of which there must be at least one.
 func CertPool(path string) (*x509.CertPool, error) {
 	text, err := textfile.Read(path)
 	if err != nil {
@@ -17,12 +17,12 @@ func CertPool(path string) (*x509.CertPool, error) {
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("%s holds no PEM certificate", path)
+		return nil, fmt.Errorf("%s has no PEM certificate", path)
 	}
 	return pool, nil
 }
 
-// KeyPair reads a certificate, with its chain, and its key.
+// KeyPair reads a certificate with its chain, and its key.
 func KeyPair(cert, key string) (tls.Certificate, error) {
 	certText, err := textfile.Read(cert)
 	if err != nil {
@@ -36,8 +36,8 @@ func KeyPair(cert, key string) (tls.Certificate, error) {
 }
 
 // VerifyChain verifies a server's certificate as crypto/tls does, except for its name: signatures up to one of the roots,
-// dates, and that it is a server's certificate. The first of certs is the server's, which must be there; the others are
-// intermediates. Nil roots are the system's.
+// validity dates, and that it is a server certificate. certs must not be empty; the first is the server's, the others are
+// intermediates. Nil roots mean the system's.
 func VerifyChain(certs []*x509.Certificate, roots *x509.CertPool) error {
 	intermediates := x509.NewCertPool()
 	for _, cert := range certs[1:] {

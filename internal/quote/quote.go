@@ -1,6 +1,6 @@
-// Package quote makes text from outside safe to show on a terminal. A server's reply, a record, a file's name or a
-// certificate may hold the control sequences that set a terminal's title, clear its screen or type into it, and
-// characters that change the order in which a line is read.
+// Package quote makes untrusted text safe to show on a terminal. A server's reply, a record, a file name or a certificate
+// may contain control sequences that set a terminal's title, clear its screen or type into it, and characters that change
+// the order in which a line is read.
 package quote
 
 import (
@@ -11,12 +11,12 @@ import (
 	"unicode/utf8"
 )
 
-// Text is s as one line: control characters (C0, DEL and C1), what is no UTF-8, line and paragraph separators, and
-// characters that cannot be seen, those of bidirectional text among them, are written as escapes, \x1b or \u202e. What
-// needs none is returned as it is.
+// Text returns s as one line: control characters (C0, DEL and C1), invalid UTF-8, line and paragraph separators, and
+// invisible characters including those of bidirectional text are written as escapes, \x1b or \u202e. Text that needs no
+// escapes is returned unchanged.
 func Text(s string) string { return escape(s, "") }
 
-// Lines is the same for text of several lines: line feeds and tabs stay.
+// Lines is Text for several lines: it keeps line feeds and tabs.
 func Lines(s string) string { return escape(s, "\n\t") }
 
 // Needed reports whether Text would change s.
@@ -29,8 +29,8 @@ func Needed(s string) bool {
 	return false
 }
 
-// Writer writes what is written to it to w, with escapes as JSON has them: \u001b. Line feeds and tabs stay. It is for
-// logs, text or JSON, each line of which comes in one Write.
+// Writer returns a writer that escapes as JSON does, \u001b, and writes to w. It keeps line feeds and tabs. It is for logs,
+// text or JSON, each line of which must come in one Write.
 func Writer(w io.Writer) io.Writer { return writer{w} }
 
 type writer struct{ w io.Writer }
@@ -75,7 +75,7 @@ func escape(s, keep string) string {
 	})
 }
 
-// mapUnsafe has each unsafe character written by escape, which is given its bytes and itself.
+// mapUnsafe replaces each unsafe character by what escape writes; escape gets its bytes and the rune.
 func mapUnsafe(s, keep string, escape func(w *strings.Builder, seen string, r rune)) string {
 	if !Needed(s) {
 		return s
@@ -98,8 +98,8 @@ func isInvalid(s string) bool {
 	return n == 1
 }
 
-// isUnsafe reports whether a character does something to a terminal or to the text beside it. What joins letters and
-// emoji, or marks where a word may be cut, stays.
+// isUnsafe reports whether a character affects a terminal or the text beside it. Joiners of letters and emoji, and soft
+// hyphens, are safe.
 func isUnsafe(r rune) bool {
 	switch r {
 	case '\u00ad', '\u200c', '\u200d':

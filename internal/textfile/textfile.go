@@ -1,5 +1,5 @@
-// Package textfile reads small text files that people write: secrets, certificates, configuration. Editors put byte order
-// marks and line ends into them that are no part of what was meant.
+// Package textfile reads small text files: secrets, certificates, configuration. It removes the byte order marks and line
+// ends that editors add.
 package textfile
 
 import (
