@@ -56,7 +56,7 @@ func TestLeadingNumber(t *testing.T) {
 		for at := range 8 {
 			b := []byte("12345678 ")
 			b[at] = byte(c)
-			want, _ := strconv.ParseUint(string(b[:at]), 10, 64) //nolint:errcheck // no digit is the number 0
+			want, _ := strconv.ParseUint(string(b[:at]), 10, 64)
 			if n, count := leadingNumber(b); n != want || count != at {
 				t.Errorf("leadingNumber(%q) is %d of %d digits, expected %d of %d", b, n, count, want, at)
 			}
