@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sluice-etl/sluice/batch/planner"
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/failpoint"
 )
@@ -32,7 +33,7 @@ type Engine[D any] struct {
 
 	// Only the loop touches what follows.
 	start   time.Time
-	planner *Planner
+	planner *planner.Planner
 	workers []*worker[D]
 	pieces  map[uint64]*held
 	token   uint64
@@ -40,7 +41,7 @@ type Engine[D any] struct {
 	began   []time.Time     // by task: when its commit began
 	refused [][]RejectedRow // by task: rows whose records are dead when they come again
 	waiting map[checkpoint.Partition][]*departure
-	effects []Effect
+	effects []planner.Output
 	recent  recent
 	group   *errgroup.Group
 	work    context.Context //nolint:containedctx // the lifetime of what the loop starts, set once by Run
@@ -59,6 +60,11 @@ type (
 		partitions []checkpoint.Partition
 		departure  *departure
 	}
+	// resolved is the result of a ResolveRequest, with the request's Check.
+	resolved struct {
+		planner.ResolveResult
+		check bool
+	}
 	statusOrder struct{ reply chan<- Status }
 )
 
@@ -71,7 +77,7 @@ func New[D any](cfg Config, source Source, sink Sink[D], newFold func() Fold[D],
 	e := &Engine[D]{
 		cfg: cfg, source: source, sink: sink, log: log.With("component", "batch"), m: newMetrics(reg),
 		inbox: newMailbox[any](), ended: make(chan struct{}),
-		planner: NewPlanner(Limits{
+		planner: planner.New(planner.Limits{
 			Tasks: cfg.Tasks, MaxRecords: cfg.MaxRecords, MaxBytes: cfg.MaxBytes, Memory: share,
 			DeadLetterStop: cfg.DeadLetterStop, Recheck: cfg.Recheck,
 		}),
@@ -92,7 +98,7 @@ func New[D any](cfg Config, source Source, sink Sink[D], newFold func() Fold[D],
 func (e *Engine[D]) Assigned(topic Topic, partitions []int32) {
 	e.topic.Store(&topic)
 	e.joined.Store(true)
-	ev := AssignedEvent{}
+	ev := planner.Assigned{}
 	for _, id := range partitions {
 		ev.Partitions = append(ev.Partitions, checkpoint.Partition{Topic: topic.Name, ID: id})
 	}
@@ -158,7 +164,7 @@ func (e *Engine[D]) Run(ctx context.Context) error {
 	return err
 }
 
-// tick posts a TickEvent at the end of each interval. The wall clock chooses the phase, shifted at random so that
+// tick posts a planner.Tick at the end of each interval. The wall clock chooses the phase, shifted at random so that
 // processes do not meet on the same rows; the length is monotonic, and missed ticks are dropped.
 func (e *Engine[D]) tick() {
 	grid := e.cfg.Interval - time.Duration(time.Now().UnixNano())%e.cfg.Interval
@@ -169,7 +175,7 @@ func (e *Engine[D]) tick() {
 		return
 	case <-first.C:
 	}
-	e.inbox.put(TickEvent{})
+	e.inbox.put(planner.Tick{})
 	t := time.NewTicker(e.cfg.Interval)
 	defer t.Stop()
 	for {
@@ -177,7 +183,7 @@ func (e *Engine[D]) tick() {
 		case <-e.work.Done():
 			return
 		case <-t.C:
-			e.inbox.put(TickEvent{})
+			e.inbox.put(planner.Tick{})
 		}
 	}
 }
@@ -198,7 +204,7 @@ func (e *Engine[D]) loop(ctx context.Context, leave func(), left <-chan struct{}
 		case <-stopping:
 			stopping = nil
 			grace.Reset(e.cfg.ShutdownTimeout)
-			if err := e.step(DrainEvent{}, leave); err != nil {
+			if err := e.step(planner.Drain{}, leave); err != nil {
 				return err
 			}
 		case <-grace.C:
@@ -216,9 +222,12 @@ func (e *Engine[D]) loop(ctx context.Context, leave func(), left <-chan struct{}
 }
 
 func (e *Engine[D]) handle(item any, leave func()) error {
-	var ev Event
+	var ev planner.Input
 	switch item := item.(type) {
-	case Event:
+	case resolved:
+		e.resolved(item.ResolveResult, item.check)
+		ev = item.ResolveResult
+	case planner.Input:
 		ev = item
 	case fetchedOrder:
 		ev = e.hold(item.Fetched)
@@ -226,7 +235,7 @@ func (e *Engine[D]) handle(item any, leave func()) error {
 		for _, p := range item.partitions {
 			e.waiting[p] = append(e.waiting[p], item.departure)
 		}
-		ev = RevokedEvent{Partitions: item.partitions}
+		ev = planner.Revoked{Partitions: item.partitions}
 	case taken[D]:
 		e.parts[item.task] = item.part
 		e.commit(item.task, item.op)
@@ -237,7 +246,7 @@ func (e *Engine[D]) handle(item any, leave func()) error {
 	default:
 		return fmt.Errorf("BUG: order of type %T", item)
 	}
-	if f, ok := ev.(FoldedEvent); ok {
+	if f, ok := ev.(planner.FoldResult); ok {
 		e.unfold(f)
 	}
 	e.observe(ev)
@@ -245,8 +254,8 @@ func (e *Engine[D]) handle(item any, leave func()) error {
 }
 
 // hold keeps fetched records under a token.
-func (e *Engine[D]) hold(f Fetched) FetchedEvent {
-	ev := FetchedEvent{Range: f.Range, Session: f.Session, LeaderEpoch: f.LeaderEpoch, Bytes: f.Bytes, Err: f.Err}
+func (e *Engine[D]) hold(f Fetched) planner.Fetched {
+	ev := planner.Fetched{Range: f.Range, Session: f.Session, LeaderEpoch: f.LeaderEpoch, Bytes: f.Bytes, Err: f.Err}
 	if f.Err == nil {
 		e.token++
 		ev.Token = e.token
@@ -263,7 +272,7 @@ func (h *held) release() {
 }
 
 // unfold takes a piece back from its worker, and gives its memory back when nothing of it is needed any more.
-func (e *Engine[D]) unfold(f FoldedEvent) {
+func (e *Engine[D]) unfold(f planner.FoldResult) {
 	h := e.pieces[f.Token]
 	h.folding = false
 	if f.Done || h.dropped {
@@ -272,13 +281,13 @@ func (e *Engine[D]) unfold(f FoldedEvent) {
 	}
 }
 
-func (e *Engine[D]) step(ev Event, leave func()) error {
+func (e *Engine[D]) step(ev planner.Input, leave func()) error {
 	e.effects = e.planner.Step(time.Since(e.start), ev, e.effects[:0])
 	for _, x := range e.effects {
 		switch x := x.(type) {
-		case Fatal:
+		case planner.Fatal:
 			return x.Err
-		case Drained:
+		case planner.Drained:
 			leave()
 		default:
 			e.perform(x)

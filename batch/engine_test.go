@@ -19,6 +19,18 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+const topicName = "logs"
+
+func partition(id int) checkpoint.Partition {
+	return checkpoint.Partition{Topic: topicName, ID: int32(id)}
+}
+
+// place is where a partition is fetched.
+type place struct {
+	session, next uint64
+	paused        bool
+}
+
 // logSource is a Source on logs in memory: it gives all partitions at once, and delivers what is positioned.
 type logSource struct {
 	topic batch.Topic

@@ -6,42 +6,43 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/sluice-etl/sluice/batch/planner"
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/failpoint"
 )
 
 // perform carries out one effect. What takes time runs beside the loop and posts its event.
-func (e *Engine[D]) perform(x Effect) {
+func (e *Engine[D]) perform(x planner.Output) {
 	switch x := x.(type) {
-	case DoClaim:
+	case planner.ClaimRequest:
 		e.claim(x)
-	case DoCommit:
+	case planner.CommitRequest:
 		if x.Again {
 			e.commit(x.Task, x.Op)
 		} else {
 			e.workers[x.Task].orders.put(takeOrder{op: x.Op, moves: x.Advances})
 		}
-	case DoResolve:
+	case planner.ResolveRequest:
 		var id checkpoint.BatchID // zero where nothing is being committed, and the question is whether all is as it was
 		if part := e.parts[x.Task]; part != nil {
 			id = part.ID
 		}
 		e.beside(func(ctx context.Context) any {
 			outcome, err := e.sink.Resolve(ctx, id, x.Advances)
-			return ResolvedEvent{Task: x.Task, Op: x.Op, Outcome: outcome, Err: err}
+			return resolved{planner.ResolveResult{Task: x.Task, Op: x.Op, Outcome: outcome, Err: err}, x.Check}
 		})
-	case DoConfirm:
+	case planner.ConfirmRequest:
 		e.beside(func(ctx context.Context) any {
 			ours, err := e.source.Confirm(ctx, x.Partitions)
-			return ConfirmedEvent{Task: x.Task, Op: x.Op, Partitions: ours, Err: err}
+			return planner.ConfirmResult{Task: x.Task, Op: x.Op, Partitions: ours, Err: err}
 		})
-	case DoWait:
+	case planner.WaitRequest:
 		e.wait(x)
-	case DoFold:
+	case planner.FoldRequest:
 		h := e.pieces[x.Token]
 		h.folding = true
 		e.workers[x.Task].orders.put(foldOrder{gen: x.Gen, token: x.Token, piece: h, max: x.MaxRecords})
-	case DoDrop:
+	case planner.DropRequest:
 		if h := e.pieces[x.Token]; h != nil {
 			h.dropped = true
 			if !h.folding {
@@ -49,20 +50,20 @@ func (e *Engine[D]) perform(x Effect) {
 				h.release()
 			}
 		}
-	case DoRestore:
+	case planner.RestoreRequest:
 		e.restore(x)
-	case DoPosition:
+	case planner.PositionRequest:
 		if x.Action == Mirror {
 			failpoint.Hit(failpoint.BeforeMirror)
 		}
 		e.source.Position([]Position{x.Position})
-	case Released:
+	case planner.Released:
 		e.released(x.Partition)
-	case Stopped:
+	case planner.Stopped:
 		e.m.stopped.Inc()
 		e.health.stop(x.Partition, x.Err)
 		e.log.Error("Partition stopped; other partitions continue", "topic", x.Partition.Topic, "partition", x.Partition.ID, "err", x.Err)
-	case Fenced:
+	case planner.Fenced:
 		e.m.fenced.Inc()
 		if x.Times >= 3 {
 			e.log.Error("Commit fenced repeatedly; check whether another process runs the same job in another consumer group",
@@ -70,7 +71,7 @@ func (e *Engine[D]) perform(x Effect) {
 		} else {
 			e.log.Warn("Commit fenced; discarding batch and re-checking assignment", "task", x.Task, "err", x.Err)
 		}
-	case Advanced:
+	case planner.Advanced:
 		e.advanced(x)
 	}
 }
@@ -83,7 +84,7 @@ func (e *Engine[D]) beside(f func(context.Context) any) {
 	})
 }
 
-func (e *Engine[D]) claim(x DoClaim) {
+func (e *Engine[D]) claim(x planner.ClaimRequest) {
 	topic := *e.topic.Load() // there is one: partitions come with it
 	ids := make([]int32, len(x.Partitions))
 	for i, p := range x.Partitions {
@@ -95,7 +96,7 @@ func (e *Engine[D]) claim(x DoClaim) {
 			failpoint.Hit(failpoint.ClaimDone)
 			e.log.Info("Partitions claimed", claimed(x.Task, at)...)
 		}
-		return ClaimedEvent{Task: x.Task, Op: x.Op, Checkpoints: at, Err: err}
+		return planner.ClaimResult{Task: x.Task, Op: x.Op, Checkpoints: at, Err: err}
 	})
 }
 
@@ -113,12 +114,12 @@ func (e *Engine[D]) commit(task int, op uint64) {
 	part := e.parts[task]
 	e.began[task] = time.Now()
 	e.beside(func(ctx context.Context) any {
-		return CommittedEvent{Task: task, Op: op, Err: e.sink.Commit(ctx, part)}
+		return planner.CommitResult{Task: task, Op: op, Err: e.sink.Commit(ctx, part)}
 	})
 }
 
 // wait pauses a task's operation. The cause is logged at the first try, and then whenever the tries have doubled.
-func (e *Engine[D]) wait(x DoWait) {
+func (e *Engine[D]) wait(x planner.WaitRequest) {
 	if x.Attempt&(x.Attempt-1) == 0 && !errors.Is(x.Cause, context.Canceled) {
 		if errors.Is(x.Cause, checkpoint.ErrBlocked) {
 			e.log.Error("Task blocked; no data lost, resumes automatically once fixed",
@@ -134,7 +135,7 @@ func (e *Engine[D]) wait(x DoWait) {
 		case <-ctx.Done():
 		case <-t.C:
 		}
-		return WaitedEvent{Task: x.Task, Op: x.Op}
+		return planner.WaitResult{Task: x.Task, Op: x.Op}
 	})
 }
 
@@ -144,7 +145,7 @@ func pause(attempt int) time.Duration {
 	return d/2 + rand.N(d/2+1) //nolint:gosec // spreads tries, hides nothing
 }
 
-func (e *Engine[D]) restore(x DoRestore) {
+func (e *Engine[D]) restore(x planner.RestoreRequest) {
 	e.parts[x.Task] = nil
 	w := e.workers[x.Task]
 	w.gen.Store(x.Gen)
@@ -171,9 +172,9 @@ func ahead(r RejectedRow, at []checkpoint.Checkpoint) bool {
 
 func (e *Engine[D]) released(p checkpoint.Partition) {
 	e.health.goOn(p)
-	for _, t := range e.planner.tasks {
-		if len(t.parts) == 0 {
-			e.health.forget(t.n)
+	for task, t := range e.planner.Status().Tasks {
+		if len(t.Partitions) == 0 {
+			e.health.forget(task)
 		}
 	}
 	for _, d := range e.waiting[p] {
@@ -185,36 +186,37 @@ func (e *Engine[D]) released(p checkpoint.Partition) {
 }
 
 // observe takes from an event what the planner has no use for.
-func (e *Engine[D]) observe(ev Event) {
+func (e *Engine[D]) observe(ev planner.Input) {
 	switch ev := ev.(type) {
-	case CommittedEvent:
+	case planner.CommitResult:
 		if rows, refused := errors.AsType[*RejectedRows](ev.Err); refused {
 			e.log.Warn("MySQL rejected rows; reading their records again to find the dead letters", "task", ev.Task, "rows", len(rows.Rows), "err", rows)
 			e.refused[ev.Task] = append(e.refused[ev.Task], rows.Rows...)
 		}
 		e.m.commit(ev.Err, time.Since(e.began[ev.Task]))
 		e.health.asked(ev.Task, ev.Err, e.log)
-	case ClaimedEvent:
+	case planner.ClaimResult:
 		e.health.asked(ev.Task, ev.Err, e.log)
 		for _, c := range ev.Checkpoints {
 			e.health.goOn(c.Partition)
 		}
-	case ResolvedEvent:
-		check := e.planner.tasks[ev.Task].checking
-		if check && ev.Err == nil && e.parts[ev.Task] != nil {
-			return // the checkpoints stand; that does not say that the blocked batch can be committed
-		}
-		e.health.asked(ev.Task, ev.Err, e.log)
-		if check {
-			return
-		}
-		e.log.Warn("Reply to COMMIT lost; read the outcome from the checkpoint", "task", ev.Task, "outcome", ev.Outcome, "err", ev.Err)
-	case ConfirmedEvent:
+	case planner.ConfirmResult:
 		e.log.Info("Assignment re-checked with the group", "task", ev.Task, "assigned", len(ev.Partitions), "err", ev.Err)
 	}
 }
 
-func (e *Engine[D]) advanced(x Advanced) {
+// resolved takes note of the answer to a ResolveRequest.
+func (e *Engine[D]) resolved(r planner.ResolveResult, check bool) {
+	if check && r.Err == nil && e.parts[r.Task] != nil {
+		return // the checkpoints are unchanged; that does not say that the blocked batch can be committed
+	}
+	e.health.asked(r.Task, r.Err, e.log)
+	if !check {
+		e.log.Warn("Reply to COMMIT lost; read the outcome from the checkpoint", "task", r.Task, "outcome", r.Outcome, "err", r.Err)
+	}
+}
+
+func (e *Engine[D]) advanced(x planner.Advanced) {
 	b := Stat{Task: x.Task, At: time.Now(), Records: x.Records, Seconds: time.Since(e.began[x.Task]).Seconds()}
 	for _, m := range x.Advances {
 		b.Audit = b.Audit.Plus(m.Audit)

@@ -3,6 +3,7 @@ package batch
 import (
 	"context"
 
+	"github.com/sluice-etl/sluice/batch/planner"
 	"github.com/sluice-etl/sluice/checkpoint"
 )
 
@@ -31,34 +32,20 @@ type Source interface {
 	Position(moves []Position)
 }
 
-// Action is what a Position asks for.
-type Action uint8
+// Position tells a Source what to do with one partition.
+type Position = planner.Position
+
+// Action is what a Position requests.
+type Action = planner.Action
 
 // The actions.
 const (
-	// Fetch from Next, under a new Session. Whatever was fetched before is dropped. For a partition that is not being
-	// fetched yet, the source first asks Kafka for the end of LeaderEpoch and stops the partition when the log was
-	// cut back (P27).
-	Fetch Action = iota
-	// Pause fetching, keep the place.
-	Pause
-	// Resume after Pause.
-	Resume
-	// Remove the partition from the fetching client.
-	Remove
-	// Mirror tells the group that Next is committed, for lag tools; nothing is ever read from it.
-	Mirror
+	Fetch  = planner.Fetch
+	Pause  = planner.Pause
+	Resume = planner.Resume
+	Remove = planner.Remove
+	Mirror = planner.Mirror
 )
-
-// Position tells a Source what to do with one partition.
-type Position struct {
-	checkpoint.Partition
-	Action      Action
-	Session     uint64             // for Fetch
-	Next        int64              // for Fetch and Mirror
-	LeaderEpoch int32              // for Fetch: of the record before Next, -1 unknown
-	TopicID     checkpoint.TopicID // for Fetch: what the topic must still be
-}
 
 // RebalanceListener is told by a Source what it owns and what was fetched. The Engine is one.
 type RebalanceListener interface {
@@ -93,24 +80,17 @@ type TaskBatch[D any] struct {
 	Dead     []DeadLetter
 }
 
-// Advance is how far a part takes one partition, and as whom.
-type Advance struct {
-	checkpoint.Range                  // from First, which the fence compares, to Next
-	LeaderEpoch      int32            // of the last offset counted
-	Epoch            checkpoint.Epoch // mine
-	Owner            checkpoint.Owner // mine
-	Audit            checkpoint.Audit // what became of the range; its Total is the range's length
-}
+// Advance is how far a task batch takes one partition, and as which owner.
+type Advance = planner.Advance
 
-// Outcome is the answer to "was my COMMIT carried out?".
-type Outcome uint8
+// Outcome is whether a COMMIT was applied.
+type Outcome = planner.Outcome
 
 // The outcomes.
 const (
-	// Superseded: neither; throw away and claim again.
-	Superseded Outcome = iota
-	Committed
-	NotCommitted
+	Superseded   = planner.Superseded
+	Committed    = planner.Committed
+	NotCommitted = planner.NotCommitted
 )
 
 // Sink keeps rows and checkpoints in one transaction. All methods are safe for concurrent use by tasks with disjoint
@@ -140,3 +120,6 @@ func (e *RejectedRows) Error() string {
 	}
 	return "row rejected by " + e.Rows[0].Table + ": " + e.Rows[0].Reason
 }
+
+// Unwrap has the planner see what kind of error it is.
+func (e *RejectedRows) Unwrap() error { return planner.ErrRowsRejected }

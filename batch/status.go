@@ -18,7 +18,7 @@ type PartitionStatus struct {
 	Topic     string
 	Partition int32
 	Task      int
-	State     string // unclaimed, claiming, owned, doubtful, orphan, stopped
+	State     string // unclaimed, claiming, owned, unconfirmed, lost or stopped
 	Next      int64  // the offset to read next, as MySQL has it
 	Fetched   int64  // the offset up to which records were fetched
 	Epoch     checkpoint.Epoch
@@ -54,8 +54,6 @@ func (r *recent) newest() []Stat {
 	return out
 }
 
-var phases = [...]string{"unclaimed", "claiming", "owned", "doubtful", "orphan", "stopped"}
-
 // Status asks the engine what it is doing. It returns the zero Status when ctx ends first or Run has ended. It is safe
 // for concurrent use.
 func (e *Engine[D]) Status(ctx context.Context) Status {
@@ -72,11 +70,12 @@ func (e *Engine[D]) Status(ctx context.Context) Status {
 
 func (e *Engine[D]) status() Status {
 	s := Status{Partitions: []PartitionStatus{}, Recent: e.recent.newest()}
-	for _, t := range e.planner.tasks {
-		for _, q := range t.parts {
+	for task, t := range e.planner.Status().Tasks {
+		for _, p := range t.Partitions {
+			at := p.Checkpoint
 			s.Partitions = append(s.Partitions, PartitionStatus{
-				Topic: q.Topic, Partition: q.ID, Task: t.n, State: phases[q.phase],
-				Next: q.at.Next, Fetched: q.fetched, Epoch: q.at.Epoch, Audit: q.at.Audit,
+				Topic: at.Topic, Partition: at.ID, Task: task, State: p.State,
+				Next: at.Next, Fetched: p.Fetched, Epoch: at.Epoch, Audit: at.Audit,
 			})
 		}
 	}

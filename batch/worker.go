@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sluice-etl/sluice/batch/planner"
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/failpoint"
 )
@@ -86,9 +87,9 @@ func (w *worker[D]) run(ctx context.Context) {
 }
 
 // piece folds the piece up to its end, the order's bound, or the fold's share of memory.
-func (w *worker[D]) piece(o foldOrder) FoldedEvent {
+func (w *worker[D]) piece(o foldOrder) planner.FoldResult {
 	h := o.piece
-	e := FoldedEvent{Task: w.task, Gen: o.gen, Token: o.token}
+	e := planner.FoldResult{Task: w.task, Gen: o.gen, Token: o.token}
 	tally := Tally{Dead: w.dead.kept}
 	dead := int64(0)
 	records := h.Records[h.at:]

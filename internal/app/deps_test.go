@@ -48,7 +48,8 @@ var direction = []struct {
 	{"receiver/syslog", []string{"receiver", "receiver/netserver", "receiver/lines", "receiver/udp"}, "one protocol of Flume's"},
 	{"flumeclient", []string{"receiver", "internal/textfile"}, "sends lines by whatever client it is given"},
 	{"migrate", []string{"internal/quote", "internal/textfile"}, "Flume's configuration in, options out: text, and nothing else"},
-	{"batch", []string{"checkpoint", "internal/failpoint"}, "alone knows the protocol; generic in what a batch yields, so it knows no rows"},
+	{"batch/planner", []string{"checkpoint"}, "the engine's decisions, as a pure function of its inputs"},
+	{"batch", []string{"batch/planner", "checkpoint", "internal/failpoint"}, "alone knows the protocol; generic in what a batch yields, so it knows no rows"},
 	{"kafkaio", []string{"batch", "checkpoint", "internal/failpoint", "internal/pemfile", "internal/textfile"}, "implements batch.Source; knows nothing of MySQL"},
 	{"dedup", []string{"batch", "checkpoint", "row"}, "wraps a batch.Fold; does no I/O"},
 	{"query", []string{"internal/quote", "batch", "checkpoint", "row", "internal/avrobin"}, "implements batch.Fold; does no I/O"},
@@ -159,6 +160,33 @@ func TestDirection_parserInOneFile(t *testing.T) {
 	}
 	if len(files) != 1 {
 		t.Errorf("the SQL parser is imported by %v, want one file", files)
+	}
+}
+
+// The planner is a pure function of its inputs, so its scenarios can be written as text: it has no clock, lock, log,
+// network or random source.
+func TestDirection_plannerIsPure(t *testing.T) {
+	t.Parallel()
+	p := packages(t)["batch/planner"]
+	for _, imp := range p.Imports {
+		if !slices.Contains([]string{"errors", "fmt", "slices", "strings", "time", module + "checkpoint"}, imp) {
+			t.Errorf("batch/planner imports %s", imp)
+		}
+	}
+	for _, f := range p.GoFiles {
+		fset := token.NewFileSet()
+		parsed, err := parser.ParseFile(fset, filepath.Join(p.Dir, f), nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(parsed, func(n ast.Node) bool {
+			if sel, ok := n.(*ast.SelectorExpr); ok {
+				if x, ok := sel.X.(*ast.Ident); ok && x.Name == "time" && sel.Sel.Name != "Duration" && sel.Sel.Name != "Minute" {
+					t.Errorf("%s: time.%s, expected only durations", fset.Position(sel.Pos()), sel.Sel.Name)
+				}
+			}
+			return true
+		})
 	}
 }
 

@@ -1,4 +1,4 @@
-package batch_test
+package planner_test
 
 import (
 	"errors"
@@ -7,23 +7,24 @@ import (
 	"time"
 
 	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/batch/planner"
 	"github.com/sluice-etl/sluice/checkpoint"
 )
 
 // script drives a planner of one task by hand.
 type script struct {
 	t       *testing.T
-	planner *batch.Planner
+	planner *planner.Planner
 	now     time.Duration
-	out     []batch.Effect
+	out     []planner.Output
 	session map[int32]uint64
 	token   uint64
 }
 
-func newScript(t *testing.T, limits batch.Limits, partitions ...int32) *script {
+func newScript(t *testing.T, limits planner.Limits, partitions ...int32) *script {
 	t.Helper()
-	s := &script{t: t, planner: batch.NewPlanner(limits), session: map[int32]uint64{}}
-	e := batch.AssignedEvent{}
+	s := &script{t: t, planner: planner.New(limits), session: map[int32]uint64{}}
+	e := planner.Assigned{}
 	for _, id := range partitions {
 		e.Partitions = append(e.Partitions, partition(int(id)))
 	}
@@ -33,24 +34,24 @@ func newScript(t *testing.T, limits batch.Limits, partitions ...int32) *script {
 }
 
 // step gives the planner an event and keeps what it wants done.
-func (s *script) step(e batch.Event) {
+func (s *script) step(e planner.Input) {
 	s.t.Helper()
 	s.now += time.Millisecond
 	s.out = s.planner.Step(s.now, e, nil)
 	for _, x := range s.out {
 		switch x := x.(type) {
-		case batch.DoPosition:
-			if x.Action == batch.Fetch {
+		case planner.PositionRequest:
+			if x.Action == planner.Fetch {
 				s.session[x.ID] = x.Session
 			}
-		case batch.Fatal:
+		case planner.Fatal:
 			s.t.Fatalf("the process ends: %v", x.Err)
 		}
 	}
 }
 
 // the finds the one effect of type E of the last step.
-func the[E batch.Effect](s *script) E {
+func the[E planner.Output](s *script) E {
 	s.t.Helper()
 	var found []E
 	for _, x := range s.out {
@@ -67,8 +68,8 @@ func the[E batch.Effect](s *script) E {
 // claimed answers the claim that the last step asked for; every partition stands at 0.
 func (s *script) claimed() {
 	s.t.Helper()
-	claim := the[batch.DoClaim](s)
-	e := batch.ClaimedEvent{Op: claim.Op}
+	claim := the[planner.ClaimRequest](s)
+	e := planner.ClaimResult{Op: claim.Op}
 	for _, p := range claim.Partitions {
 		c := checkpoint.Checkpoint{Range: checkpoint.Range{Partition: p}, LeaderEpoch: -1, Epoch: 1, Owner: checkpoint.Owner{1}}
 		e.Checkpoints = append(e.Checkpoints, c)
@@ -80,7 +81,7 @@ func (s *script) claimed() {
 func (s *script) fetch(id int32, first, next int64, leaderEpoch int32) {
 	s.t.Helper()
 	s.token++
-	s.step(batch.FetchedEvent{
+	s.step(planner.Fetched{
 		Range:   checkpoint.Range{Partition: partition(int(id)), First: first, Next: next},
 		Session: s.session[id], Token: s.token, LeaderEpoch: leaderEpoch, Bytes: 1,
 	})
@@ -89,8 +90,8 @@ func (s *script) fetch(id int32, first, next int64, leaderEpoch int32) {
 // folded answers the fold that the last step asked for: up to next, every offset being a record, or none being one.
 func (s *script) folded(first, next int64, done, gap bool) {
 	s.t.Helper()
-	f := the[batch.DoFold](s)
-	e := batch.FoldedEvent{Gen: f.Gen, Token: f.Token, Next: next, Done: done, Size: 1}
+	f := the[planner.FoldRequest](s)
+	e := planner.FoldResult{Gen: f.Gen, Token: f.Token, Next: next, Done: done, Size: 1}
 	if gap {
 		e.Gaps = next - first
 	} else {
@@ -100,8 +101,8 @@ func (s *script) folded(first, next int64, done, gap bool) {
 	s.step(e)
 }
 
-func limits() batch.Limits {
-	return batch.Limits{
+func limits() planner.Limits {
+	return planner.Limits{
 		Tasks: 1, MaxRecords: 1000, MaxBytes: 1 << 20, Memory: 1 << 20, DeadLetterStop: 1, Recheck: 10 * time.Millisecond,
 	}
 }
@@ -114,27 +115,27 @@ func TestP34_AnIdleTaskWhosePartitionsStopAsksNothing(t *testing.T) {
 	t.Parallel()
 	s := newScript(t, limits(), 0)
 	s.now += time.Second
-	s.step(batch.TickEvent{})
-	ask := the[batch.DoResolve](s)
-	s.step(batch.ResolvedEvent{Op: ask.Op, Err: errAway})
-	wait := the[batch.DoWait](s)
-	s.step(batch.FetchedEvent{
+	s.step(planner.Tick{})
+	ask := the[planner.ResolveRequest](s)
+	s.step(planner.ResolveResult{Op: ask.Op, Err: errAway})
+	wait := the[planner.WaitRequest](s)
+	s.step(planner.Fetched{
 		Range: checkpoint.Range{Partition: partition(0)}, Session: s.session[0],
 		Err: &checkpoint.Error{Class: checkpoint.ErrRefused, Err: errors.New("records are gone")},
 	})
-	the[batch.Stopped](s)
-	s.step(batch.WaitedEvent{Op: wait.Op})
+	the[planner.Stopped](s)
+	s.step(planner.WaitResult{Op: wait.Op})
 	for _, x := range s.out {
-		if r, ok := x.(batch.DoResolve); ok {
+		if r, ok := x.(planner.ResolveRequest); ok {
 			t.Fatalf("asks about %d partitions", len(r.Advances))
 		}
 	}
 	// A person acts: it goes on.
 	s.now += time.Second
-	s.step(batch.TickEvent{})
+	s.step(planner.Tick{})
 	s.claimed()
 	s.fetch(0, 0, 10, 0)
-	the[batch.DoFold](s)
+	the[planner.FoldRequest](s)
 }
 
 // A row that MySQL refuses comes in every batch. The records that make it are dead up to where the refused batch ended;
@@ -144,21 +145,21 @@ func TestP18_ABatchAfterARefusalIsNotLarger(t *testing.T) {
 	s := newScript(t, limits(), 0)
 	s.fetch(0, 0, 10, 0)
 	s.folded(0, 10, true, false)
-	s.step(batch.TickEvent{})
-	commit := the[batch.DoCommit](s)
-	s.step(batch.CommittedEvent{Op: commit.Op, Err: &batch.RejectedRows{Rows: []batch.RejectedRow{{
+	s.step(planner.Tick{})
+	commit := the[planner.CommitRequest](s)
+	s.step(planner.CommitResult{Op: commit.Op, Err: &batch.RejectedRows{Rows: []batch.RejectedRow{{
 		Table: "hits", Until: map[checkpoint.Partition]int64{partition(0): 10},
 	}}}})
 	s.fetch(0, 0, 50, 0) // the log has grown
-	if f := the[batch.DoFold](s); f.MaxRecords > 10 {
+	if f := the[planner.FoldRequest](s); f.MaxRecords > 10 {
 		t.Errorf("folds up to %d records, the refused batch had 10", f.MaxRecords)
 	}
 	s.folded(0, 10, false, false)
-	commit = the[batch.DoCommit](s)
+	commit = the[planner.CommitRequest](s)
 	if m := commit.Advances[0]; m.First != 0 || m.Next != 10 {
 		t.Errorf("commits %v", m.Range)
 	}
-	s.step(batch.CommittedEvent{Op: commit.Op})
+	s.step(planner.CommitResult{Op: commit.Op})
 }
 
 // P19: a batch that was folded for columns that were altered since is discarded, with the one behind it, and its records are
@@ -168,23 +169,23 @@ func TestP19_AStaleBatchIsFoldedAgain(t *testing.T) {
 	s := newScript(t, limits(), 0)
 	s.fetch(0, 0, 10, 0)
 	s.folded(0, 10, true, false)
-	s.step(batch.TickEvent{})
-	commit := the[batch.DoCommit](s)
-	s.step(batch.CommittedEvent{Op: commit.Op, Err: classed(checkpoint.ErrStale)})
-	if n := len(all[batch.DoRestore](s)); n != 1 {
+	s.step(planner.Tick{})
+	commit := the[planner.CommitRequest](s)
+	s.step(planner.CommitResult{Op: commit.Op, Err: classed(checkpoint.ErrStale)})
+	if n := len(all[planner.RestoreRequest](s)); n != 1 {
 		t.Fatalf("got %d restores, expected one: %+v", n, s.out)
 	}
-	if n := len(all[batch.DoCommit](s)) + len(all[batch.DoWait](s)) + len(all[batch.Stopped](s)); n != 0 {
+	if n := len(all[planner.CommitRequest](s)) + len(all[planner.WaitRequest](s)) + len(all[planner.Stopped](s)); n != 0 {
 		t.Fatalf("got %+v, expected no other try of the same rows, no pause and no stop", s.out)
 	}
 	s.fetch(0, 0, 10, 0)
 	s.folded(0, 10, true, false)
-	s.step(batch.TickEvent{})
-	commit = the[batch.DoCommit](s)
+	s.step(planner.Tick{})
+	commit = the[planner.CommitRequest](s)
 	if m := commit.Advances[0]; commit.Again || m.First != 0 || m.Next != 10 {
 		t.Errorf("commits %v, again %v; expected 0 to 10, folded again", m.Range, commit.Again)
 	}
-	s.step(batch.CommittedEvent{Op: commit.Op})
+	s.step(planner.CommitResult{Op: commit.Op})
 }
 
 // Offsets that hold no record move next_offset too. Under a new leader their epoch must be kept: the older one ends
@@ -196,8 +197,8 @@ func TestP27_TheLeaderEpochIsThatOfTheLastOffsetAccountedFor(t *testing.T) {
 	s.folded(0, 10, true, false)
 	s.fetch(0, 10, 11, 5) // the marker of a transaction, written by the next leader
 	s.folded(10, 11, true, true)
-	s.step(batch.TickEvent{})
-	commit := the[batch.DoCommit](s)
+	s.step(planner.Tick{})
+	commit := the[planner.CommitRequest](s)
 	if m := commit.Advances[0]; m.Next != 11 || m.LeaderEpoch != 5 {
 		t.Errorf("commits %v with leader epoch %d, want 5", m.Range, m.LeaderEpoch)
 	}
@@ -209,18 +210,18 @@ func TestP8_APartitionStaysInItsTask(t *testing.T) {
 	t.Parallel()
 	two := limits()
 	two.Tasks = 2
-	p := batch.NewPlanner(two)
+	p := planner.New(two)
 	now, at := time.Duration(0), map[checkpoint.Partition]int{}
-	step := func(e batch.Event) {
+	step := func(e planner.Input) {
 		t.Helper()
 		now += time.Millisecond
-		for events := []batch.Event{e}; len(events) > 0; events = events[1:] {
+		for events := []planner.Input{e}; len(events) > 0; events = events[1:] {
 			for _, x := range p.Step(now, events[0], nil) {
 				switch x := x.(type) {
-				case batch.Released:
+				case planner.Released:
 					delete(at, x.Partition)
-				case batch.DoClaim:
-					claimed := batch.ClaimedEvent{Task: x.Task, Op: x.Op}
+				case planner.ClaimRequest:
+					claimed := planner.ClaimResult{Task: x.Task, Op: x.Op}
 					for _, q := range x.Partitions {
 						if was, ok := at[q]; ok && was != x.Task {
 							t.Errorf("%s moves from task %d to task %d without a release", q, was, x.Task)
@@ -233,7 +234,7 @@ func TestP8_APartitionStaysInItsTask(t *testing.T) {
 			}
 		}
 	}
-	step(batch.AssignedEvent{Partitions: []checkpoint.Partition{partition(0), partition(1), partition(2), partition(3)}})
+	step(planner.Assigned{Partitions: []checkpoint.Partition{partition(0), partition(1), partition(2), partition(3)}})
 	if len(at) != 4 {
 		t.Fatalf("claimed %v", at)
 	}
@@ -244,9 +245,9 @@ func TestP8_APartitionStaysInItsTask(t *testing.T) {
 			leave = append(leave, q)
 		}
 	}
-	step(batch.RevokedEvent{Partitions: leave})
-	step(batch.TickEvent{})
-	step(batch.AssignedEvent{Partitions: []checkpoint.Partition{partition(4), partition(5)}})
+	step(planner.Revoked{Partitions: leave})
+	step(planner.Tick{})
+	step(planner.Assigned{Partitions: []checkpoint.Partition{partition(4), partition(5)}})
 	if at[partition(4)] != 0 || at[partition(5)] != 0 {
 		t.Errorf("new partitions went to tasks %d and %d, want 0", at[partition(4)], at[partition(5)])
 	}
@@ -260,28 +261,28 @@ func TestP14_AfterAFenceTheGroupIsAskedFirst(t *testing.T) {
 	for times := 1; times <= 3; times++ {
 		s.fetch(0, 0, 10, 0)
 		s.folded(0, 10, true, false)
-		s.step(batch.TickEvent{})
-		commit := the[batch.DoCommit](s)
-		s.step(batch.CommittedEvent{Op: commit.Op, Err: &checkpoint.Error{Class: checkpoint.ErrFenced, Err: errors.New("another owner")}})
-		if f := the[batch.Fenced](s); f.Times != times {
+		s.step(planner.Tick{})
+		commit := the[planner.CommitRequest](s)
+		s.step(planner.CommitResult{Op: commit.Op, Err: &checkpoint.Error{Class: checkpoint.ErrFenced, Err: errors.New("another owner")}})
+		if f := the[planner.Fenced](s); f.Times != times {
 			t.Errorf("fence %d is told as %d", times, f.Times)
 		}
-		wait := the[batch.DoWait](s)
+		wait := the[planner.WaitRequest](s)
 		if wait.Attempt != times {
 			t.Errorf("waits for attempt %d after fence %d", wait.Attempt, times)
 		}
-		s.step(batch.WaitedEvent{Op: wait.Op})
-		confirm := the[batch.DoConfirm](s)
+		s.step(planner.WaitResult{Op: wait.Op})
+		confirm := the[planner.ConfirmRequest](s)
 		if len(confirm.Partitions) != 2 {
 			t.Errorf("asks the group about %v", confirm.Partitions)
 		}
-		s.step(batch.ConfirmedEvent{Op: confirm.Op, Partitions: []checkpoint.Partition{partition(0)}})
-		if claim := the[batch.DoClaim](s); len(claim.Partitions) != 1 || claim.Partitions[0] != partition(0) {
+		s.step(planner.ConfirmResult{Op: confirm.Op, Partitions: []checkpoint.Partition{partition(0)}})
+		if claim := the[planner.ClaimRequest](s); len(claim.Partitions) != 1 || claim.Partitions[0] != partition(0) {
 			t.Errorf("claims %v, the group gives it logs/0 alone", claim.Partitions)
 		}
 		s.claimed()
-		s.step(batch.RevokedEvent{Partitions: []checkpoint.Partition{partition(1)}})
-		s.step(batch.AssignedEvent{Partitions: []checkpoint.Partition{partition(1)}})
+		s.step(planner.Revoked{Partitions: []checkpoint.Partition{partition(1)}})
+		s.step(planner.Assigned{Partitions: []checkpoint.Partition{partition(1)}})
 		s.claimed()
 	}
 }
@@ -289,8 +290,8 @@ func TestP14_AfterAFenceTheGroupIsAskedFirst(t *testing.T) {
 // foldedAs answers the fold that the last step asked for with these fates.
 func (s *script) foldedAs(next int64, a checkpoint.Audit) {
 	s.t.Helper()
-	f := the[batch.DoFold](s)
-	s.step(batch.FoldedEvent{
+	f := the[planner.FoldRequest](s)
+	s.step(planner.FoldResult{
 		Task: f.Task, Gen: f.Gen, Token: f.Token, Next: next, Done: true, Records: a.Total(), Reason: "no JSON", Audit: a,
 	})
 }
@@ -321,20 +322,20 @@ func TestP20_TheShareOfDeadThatStops(t *testing.T) {
 			s := newScript(t, l, 0)
 			s.fetch(0, 0, test.audit.Total(), 0)
 			s.foldedAs(test.audit.Total(), test.audit)
-			s.step(batch.TickEvent{})
+			s.step(planner.Tick{})
 			if !test.stops {
-				the[batch.DoCommit](s)
+				the[planner.CommitRequest](s)
 				return
 			}
-			if stop := the[batch.Stopped](s); !errors.Is(stop.Err, checkpoint.ErrRefused) {
+			if stop := the[planner.Stopped](s); !errors.Is(stop.Err, checkpoint.ErrRefused) {
 				t.Errorf("stops with %v", stop.Err)
 			}
-			s.step(batch.TickEvent{}) // 1 ms later: it does not try again at once
+			s.step(planner.Tick{}) // 1 ms later: it does not try again at once
 			if len(s.out) != 0 {
 				t.Errorf("goes on with %+v", s.out)
 			}
 			s.now += time.Second
-			s.step(batch.TickEvent{})
+			s.step(planner.Tick{})
 			s.claimed()
 		})
 	}
@@ -360,11 +361,11 @@ func TestP20_JunkAfterACountedRecordStopsNothing(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			l := limits()
 			l.Tasks, l.DeadLetterStop, l.MaxRecords = 2, 0.5, 5000
-			s := &script{t: t, planner: batch.NewPlanner(l), session: map[int32]uint64{}}
+			s := &script{t: t, planner: planner.New(l), session: map[int32]uint64{}}
 			for id := range 2 {
-				s.step(batch.AssignedEvent{Partitions: []checkpoint.Partition{partition(id)}})
-				claim := the[batch.DoClaim](s)
-				s.step(batch.ClaimedEvent{Task: claim.Task, Op: claim.Op, Checkpoints: []checkpoint.Checkpoint{{
+				s.step(planner.Assigned{Partitions: []checkpoint.Partition{partition(id)}})
+				claim := the[planner.ClaimRequest](s)
+				s.step(planner.ClaimResult{Task: claim.Task, Op: claim.Op, Checkpoints: []checkpoint.Checkpoint{{
 					Range: checkpoint.Range{Partition: partition(id)}, LeaderEpoch: -1, Epoch: 1, Owner: checkpoint.Owner{1},
 				}}})
 			}
@@ -373,19 +374,19 @@ func TestP20_JunkAfterACountedRecordStopsNothing(t *testing.T) {
 			}
 			s.fetch(0, 0, test.first.Total(), 0)
 			s.foldedAs(test.first.Total(), test.first)
-			s.step(batch.TickEvent{})
-			commit := the[batch.DoCommit](s)
-			s.step(batch.CommittedEvent{Task: commit.Task, Op: commit.Op, Err: test.err})
+			s.step(planner.Tick{})
+			commit := the[planner.CommitRequest](s)
+			s.step(planner.CommitResult{Task: commit.Task, Op: commit.Op, Err: test.err})
 			s.fetch(1, 0, junk.Total(), 0)
 			s.foldedAs(junk.Total(), junk)
-			s.step(batch.TickEvent{})
+			s.step(planner.Tick{})
 			if !test.stops {
-				if commit := the[batch.DoCommit](s); commit.Advances[0].Audit != junk {
+				if commit := the[planner.CommitRequest](s); commit.Advances[0].Audit != junk {
 					t.Errorf("commits %+v, want %+v", commit.Advances[0].Audit, junk)
 				}
 				return
 			}
-			if stop := the[batch.Stopped](s); stop.Partition != partition(1) {
+			if stop := the[planner.Stopped](s); stop.Partition != partition(1) {
 				t.Errorf("%v stops", stop.Partition)
 			}
 		})
@@ -393,9 +394,9 @@ func TestP20_JunkAfterACountedRecordStopsNothing(t *testing.T) {
 }
 
 // checked answers the commit under way, expects the check that follows it, and returns the check.
-func (s *script) checked(want ...int32) batch.DoResolve {
+func (s *script) checked(want ...int32) planner.ResolveRequest {
 	s.t.Helper()
-	check := the[batch.DoResolve](s)
+	check := the[planner.ResolveRequest](s)
 	var got []int32
 	for _, m := range check.Advances {
 		if m.First != m.Next {
@@ -420,14 +421,14 @@ func TestP2_AQuietPartitionOfABusyTaskIsCompared(t *testing.T) {
 		s.fetch(0, offset, offset+1, 0)
 		s.folded(offset, offset+1, true, false)
 		s.now += 17 * time.Millisecond
-		s.step(batch.TickEvent{})
-		commit := the[batch.DoCommit](s)
+		s.step(planner.Tick{})
+		commit := the[planner.CommitRequest](s)
 		if len(commit.Advances) != 1 || commit.Advances[0].Range != (checkpoint.Range{Partition: partition(0), First: offset, Next: offset + 1}) {
 			t.Fatalf("commits %+v, want offset %d of partition 0 alone", commit.Advances, offset)
 		}
-		s.step(batch.CommittedEvent{Op: commit.Op})
+		s.step(planner.CommitResult{Op: commit.Op})
 		for _, x := range s.out {
-			if _, ok := x.(batch.DoResolve); !ok {
+			if _, ok := x.(planner.ResolveRequest); !ok {
 				continue
 			}
 			check := s.checked(0, 1)
@@ -438,7 +439,7 @@ func TestP2_AQuietPartitionOfABusyTaskIsCompared(t *testing.T) {
 				t.Errorf("partition 1 was not compared for %s", s.now-last)
 			}
 			last, checks = s.now, checks+1
-			s.step(batch.ResolvedEvent{Op: check.Op, Outcome: batch.Committed})
+			s.step(planner.ResolveResult{Op: check.Op, Outcome: planner.Committed})
 		}
 	}
 	if s.now-last > l.Recheck || checks < 8 || checks > 13 { // 50 ticks of 20 ms
@@ -453,32 +454,32 @@ func TestP2_AQuietPartitionOfABlockedTaskIsCompared(t *testing.T) {
 	s := newScript(t, limits(), 0, 1)
 	s.fetch(0, 0, 10, 0)
 	s.folded(0, 10, true, false)
-	s.step(batch.TickEvent{})
-	commit := the[batch.DoCommit](s)
+	s.step(planner.Tick{})
+	commit := the[planner.CommitRequest](s)
 	blocked := &checkpoint.Error{Class: checkpoint.ErrBlocked, Err: errors.New("no such table")}
-	s.step(batch.CommittedEvent{Op: commit.Op, Err: blocked})
-	wait := the[batch.DoWait](s)
+	s.step(planner.CommitResult{Op: commit.Op, Err: blocked})
+	wait := the[planner.WaitRequest](s)
 	s.now += 20 * time.Millisecond
-	s.step(batch.TickEvent{})
-	s.step(batch.WaitedEvent{Op: wait.Op})
+	s.step(planner.Tick{})
+	s.step(planner.WaitResult{Op: wait.Op})
 	check := s.checked(0, 1)
-	s.step(batch.ResolvedEvent{Op: check.Op, Err: errAway}) // no answer: ask again
-	wait = the[batch.DoWait](s)
-	s.step(batch.WaitedEvent{Op: wait.Op})
+	s.step(planner.ResolveResult{Op: check.Op, Err: errAway}) // no answer: ask again
+	wait = the[planner.WaitRequest](s)
+	s.step(planner.WaitResult{Op: wait.Op})
 	check = s.checked(0, 1)
-	s.step(batch.ResolvedEvent{Op: check.Op, Outcome: batch.Committed}) // it stands
-	commit = the[batch.DoCommit](s)
+	s.step(planner.ResolveResult{Op: check.Op, Outcome: planner.Committed}) // it stands
+	commit = the[planner.CommitRequest](s)
 	if !commit.Again {
 		t.Error("a check made the batch a new one")
 	}
-	s.step(batch.CommittedEvent{Op: commit.Op, Err: blocked})
-	wait = the[batch.DoWait](s)
+	s.step(planner.CommitResult{Op: commit.Op, Err: blocked})
+	wait = the[planner.WaitRequest](s)
 	s.now += 20 * time.Millisecond
-	s.step(batch.TickEvent{})
-	s.step(batch.WaitedEvent{Op: wait.Op})
+	s.step(planner.Tick{})
+	s.step(planner.WaitResult{Op: wait.Op})
 	check = s.checked(0, 1)
-	s.step(batch.ResolvedEvent{Op: check.Op, Outcome: batch.Superseded}) // a person moved partition 1
-	if f := the[batch.Fenced](s); !errors.Is(f.Err, checkpoint.ErrFenced) {
+	s.step(planner.ResolveResult{Op: check.Op, Outcome: planner.Superseded}) // a person moved partition 1
+	if f := the[planner.Fenced](s); !errors.Is(f.Err, checkpoint.ErrFenced) {
 		t.Errorf("fenced by %v", f.Err)
 	}
 }
@@ -489,17 +490,17 @@ func TestP12_NoCheckWhileAnOutcomeIsUnknown(t *testing.T) {
 	s := newScript(t, limits(), 0, 1)
 	s.fetch(0, 0, 10, 0)
 	s.folded(0, 10, true, false)
-	s.step(batch.TickEvent{})
-	commit := the[batch.DoCommit](s)
+	s.step(planner.Tick{})
+	commit := the[planner.CommitRequest](s)
 	s.now += time.Second
-	s.step(batch.TickEvent{}) // a check is due now
-	s.step(batch.CommittedEvent{Op: commit.Op, Err: &checkpoint.Error{Class: checkpoint.ErrUnknown, Err: errors.New("no reply")}})
-	ask := the[batch.DoResolve](s)
+	s.step(planner.Tick{}) // a check is due now
+	s.step(planner.CommitResult{Op: commit.Op, Err: &checkpoint.Error{Class: checkpoint.ErrUnknown, Err: errors.New("no reply")}})
+	ask := the[planner.ResolveRequest](s)
 	if len(ask.Advances) != 1 || ask.Advances[0].Next != 10 {
 		t.Fatalf("resolves %+v, want offsets 0 to 10 of partition 0", ask.Advances)
 	}
-	s.step(batch.ResolvedEvent{Op: ask.Op, Outcome: batch.Committed})
-	the[batch.Advanced](s)
+	s.step(planner.ResolveResult{Op: ask.Op, Outcome: planner.Committed})
+	the[planner.Advanced](s)
 	check := s.checked(0, 1)
 	if check.Advances[0].Next != 10 {
 		t.Errorf("expects partition 0 at %d, want 10", check.Advances[0].Next)

@@ -1,4 +1,4 @@
-package batch_test
+package planner_test
 
 import (
 	"flag"
@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/batch/planner"
 	"github.com/sluice-etl/sluice/batch/sinktest"
 )
 
@@ -40,7 +40,7 @@ func settle(w *world) {
 				p.fetch(id, 50)
 			}
 			if round%3 == 0 {
-				p.post(batch.TickEvent{})
+				p.post(planner.Tick{})
 			}
 		}
 		w.now += 10 * time.Millisecond
@@ -117,9 +117,9 @@ func interleave(t *testing.T, seed uint64) {
 	r := rand.New(rand.NewPCG(seed, 0))
 	fail := func(format string, args ...any) {
 		t.Helper()
-		t.Fatalf("seed %d (again: go test ./batch -run TestP2_ -seed %d): %s", seed, seed, fmt.Sprintf(format, args...))
+		t.Fatalf("seed %d (again: go test ./batch/planner -run TestP2_ -seed %d): %s", seed, seed, fmt.Sprintf(format, args...))
 	}
-	limit := batch.Limits{
+	limit := planner.Limits{
 		Tasks: 1 + r.IntN(3), MaxRecords: 1 + r.Int64N(60), MaxBytes: 1 << 20, Memory: 2000 + r.Int64N(40000),
 		DeadLetterStop: 0.5, Recheck: 5 * time.Millisecond,
 	}
@@ -153,7 +153,7 @@ func interleave(t *testing.T, seed uint64) {
 			p.fetch(r.IntN(len(w.owner)), 1+r.Int64N(40))
 			lost = false
 		case n < 95:
-			p.post(batch.TickEvent{})
+			p.post(planner.Tick{})
 		case n < 98:
 			w.move(r.IntN(len(w.owner)), r.IntN(len(w.procs)+1)-1, r.IntN(2) == 0)
 		case n < 99:
@@ -175,7 +175,7 @@ func interleave(t *testing.T, seed uint64) {
 // TestP33_DrainCommitsWhatIsFolded: told to stop, a process commits what it has folded and begins nothing new.
 func TestP33_DrainCommitsWhatIsFolded(t *testing.T) {
 	t.Parallel()
-	w := newWorld(2, 1, 100, batch.Limits{Tasks: 1, MaxRecords: 1000, MaxBytes: 1 << 20, Memory: 1 << 20, DeadLetterStop: 1, Recheck: time.Second}, t.Fatalf)
+	w := newWorld(2, 1, 100, planner.Limits{Tasks: 1, MaxRecords: 1000, MaxBytes: 1 << 20, Memory: 1 << 20, DeadLetterStop: 1, Recheck: time.Second}, t.Fatalf)
 	w.move(0, 0, false)
 	w.move(1, 0, false)
 	p := w.procs[0]
@@ -193,7 +193,7 @@ func TestP33_DrainCommitsWhatIsFolded(t *testing.T) {
 	p.work(0) // restore
 	p.work(0) // the first piece is folded
 	p.read()
-	p.step(batch.DrainEvent{})
+	p.step(planner.Drain{})
 	p.work(0) // the second piece was with the worker
 	p.read()
 	if p.drained {

@@ -1,4 +1,4 @@
-package batch
+package planner
 
 import (
 	"errors"
@@ -48,7 +48,7 @@ type task struct {
 }
 
 type piece struct {
-	FetchedEvent
+	Fetched
 	part *part
 }
 
@@ -87,7 +87,7 @@ func (t *task) begin(d doing) uint64 {
 
 func (t *task) wait(cause error) {
 	t.attempt++
-	t.planner.do(DoWait{Task: t.n, Op: t.begin(waits), Attempt: t.attempt, Cause: cause})
+	t.planner.do(WaitRequest{Task: t.n, Op: t.begin(waits), Attempt: t.attempt, Cause: cause})
 }
 
 // advance begins whatever can be begun now: one operation with MySQL or the group, and folding beside it.
@@ -102,17 +102,17 @@ func (t *task) operate() {
 	p := t.planner
 	switch {
 	case t.flight != nil && t.ask:
-		p.do(DoResolve{Task: t.n, Op: t.begin(resolves), Advances: t.flight.moves})
+		p.do(ResolveRequest{Task: t.n, Op: t.begin(resolves), Advances: t.flight.moves})
 	case t.check && t.in(owned) == nil: // all have stopped meanwhile: there is nothing to ask about
 		t.check = false
 		t.operate()
 	case t.check:
-		p.do(DoResolve{Task: t.n, Op: t.begin(resolves), Advances: t.standing()})
+		p.do(ResolveRequest{Task: t.n, Op: t.begin(resolves), Check: true, Advances: t.standing()})
 		t.check, t.checking = false, true
 	case t.flight != nil:
-		p.do(DoCommit{Task: t.n, Op: t.begin(commits), Again: true, Advances: t.flight.moves})
+		p.do(CommitRequest{Task: t.n, Op: t.begin(commits), Again: true, Advances: t.flight.moves})
 	case t.in(doubtful) != nil && !p.drain:
-		p.do(DoConfirm{Task: t.n, Op: t.begin(confirms), Partitions: ids(t.in(doubtful))})
+		p.do(ConfirmRequest{Task: t.n, Op: t.begin(confirms), Partitions: ids(t.in(doubtful))})
 	case !t.open.empty() && !t.folding && (t.due || t.claimsWait()):
 		t.commit()
 		if t.op == 0 {
@@ -123,7 +123,7 @@ func (t *task) operate() {
 		for _, q := range waiting {
 			q.phase = claiming
 		}
-		p.do(DoClaim{Task: t.n, Op: t.begin(claims), Partitions: ids(waiting)})
+		p.do(ClaimRequest{Task: t.n, Op: t.begin(claims), Partitions: ids(waiting)})
 	}
 }
 
@@ -172,7 +172,7 @@ func (t *task) commit() {
 	b.sorted()
 	t.flight, t.open = b, newBundle()
 	t.due, t.ask = false, false
-	p.do(DoCommit{Task: t.n, Op: t.begin(commits), Advances: b.moves})
+	p.do(CommitRequest{Task: t.n, Op: t.begin(commits), Advances: b.moves})
 }
 
 // in lists the partitions in a phase that are not leaving.
@@ -248,7 +248,7 @@ func (t *task) throwAway(reclaim bool) {
 			at = append(at, q.at)
 		}
 	}
-	p.do(DoRestore{Task: t.n, Gen: t.gen, Checkpoints: at})
+	p.do(RestoreRequest{Task: t.n, Gen: t.gen, Checkpoints: at})
 	for _, id := range back {
 		if other := p.add(id); other != t {
 			other.advance()
@@ -279,7 +279,7 @@ func (t *task) dropQueue() {
 		keep = 1
 	}
 	for _, c := range t.queue[keep:] {
-		t.planner.do(DoDrop{Token: c.Token})
+		t.planner.do(DropRequest{Token: c.Token})
 	}
 	t.queue, t.queued = t.queue[:keep], 0
 	for _, c := range t.queue {
@@ -299,7 +299,7 @@ func (t *task) fenced(err error) {
 	}
 }
 
-func (t *task) claimed(e ClaimedEvent) {
+func (t *task) claimed(e ClaimResult) {
 	p := t.planner
 	switch {
 	case e.Err == nil:
@@ -319,7 +319,7 @@ func (t *task) claimed(e ClaimedEvent) {
 				q.stop(e.Err)
 			}
 		}
-	case classOf(e.Err) == nil:
+	case checkpoint.ClassOf(e.Err) == nil:
 		p.do(Fatal{Err: e.Err})
 	default:
 		t.wait(e.Err)
@@ -336,11 +336,10 @@ func (t *task) claimed(e ClaimedEvent) {
 
 func (t *task) committed(err error) {
 	p := t.planner
-	var rows *RejectedRows
 	switch {
 	case err == nil:
 		t.moved()
-	case errors.As(err, &rows):
+	case errors.Is(err, ErrRowsRejected):
 		// No larger than this one: what came behind it may hold the same row, and would be refused again and again.
 		t.maxRecords = max(1, min(t.maxRecords, t.flight.records))
 		t.throwAway(setBack)
@@ -365,7 +364,7 @@ func (t *task) committed(err error) {
 	case errors.Is(err, checkpoint.ErrTooLarge) && t.flight.records > 1:
 		t.maxRecords = max(1, min(t.maxRecords, t.flight.records)/2)
 		t.throwAway(setBack)
-	case classOf(err) == nil:
+	case checkpoint.ClassOf(err) == nil:
 		p.do(Fatal{Err: err})
 	case t.mustThrow():
 		t.throwAway(setBack)
@@ -387,7 +386,7 @@ func (t *task) moved() {
 	}
 	p.do(Advanced{Task: t.n, Advances: b.moves, Records: b.records})
 	for _, m := range b.moves {
-		p.do(DoPosition{Position{Partition: m.Partition, Action: Mirror, Next: m.Next}})
+		p.do(PositionRequest{Position{Partition: m.Partition, Action: Mirror, Next: m.Next}})
 	}
 	if t.mustThrow() {
 		t.throwAway(setBack)
@@ -395,11 +394,11 @@ func (t *task) moved() {
 	t.regulate()
 }
 
-func (t *task) resolved(e ResolvedEvent) {
+func (t *task) resolved(e ResolveResult) {
 	switch {
 	case e.Err != nil && errors.Is(e.Err, checkpoint.ErrCheckpointLost):
 		t.planner.do(Fatal{Err: e.Err})
-	case e.Err != nil && classOf(e.Err) == nil:
+	case e.Err != nil && checkpoint.ClassOf(e.Err) == nil:
 		t.planner.do(Fatal{Err: e.Err})
 	case e.Err == nil && e.Outcome != Superseded && t.checking:
 		for _, q := range t.in(owned) {
@@ -424,7 +423,7 @@ func (t *task) resolved(e ResolvedEvent) {
 	}
 }
 
-func (t *task) confirmed(e ConfirmedEvent) {
+func (t *task) confirmed(e ConfirmResult) {
 	if e.Err != nil {
 		t.wait(e.Err)
 		return

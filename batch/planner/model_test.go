@@ -1,4 +1,4 @@
-package batch_test
+package planner_test
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/batch/planner"
 	"github.com/sluice-etl/sluice/batch/sinktest"
 	"github.com/sluice-etl/sluice/checkpoint"
 )
@@ -26,17 +27,17 @@ type world struct {
 	end   int64 // of every partition's log
 	now   time.Duration
 	db    *sinktest.Memory
-	limit batch.Limits
+	limit planner.Limits
 	fail  func(format string, args ...any)
 	lose  func() bool // the source loses a record of the piece that it makes
 }
 
 type process struct {
 	w       *world
-	planner *batch.Planner
+	planner *planner.Planner
 	sink    *sinktest.Memory
 	at      map[checkpoint.Partition]*place
-	inbox   []batch.Event
+	inbox   []planner.Input
 	pending []func() // operations under way; each posts its event
 	orders  [][]func()
 	pieces  map[uint64]*modelPiece
@@ -58,7 +59,7 @@ type modelPiece struct {
 	lost int64 // an offset whose record went missing, -1 for none
 }
 
-func newWorld(partitions, processes int, end int64, limit batch.Limits, fail func(string, ...any)) *world {
+func newWorld(partitions, processes int, end int64, limit planner.Limits, fail func(string, ...any)) *world {
 	w := &world{end: end, db: sinktest.NewMemory(), limit: limit, fail: fail, lose: func() bool { return false }}
 	for range partitions {
 		w.owner = append(w.owner, -1)
@@ -72,7 +73,7 @@ func newWorld(partitions, processes int, end int64, limit batch.Limits, fail fun
 func (w *world) start() *process {
 	n := w.limit.Tasks
 	p := &process{
-		w: w, planner: batch.NewPlanner(w.limit), sink: w.db.Peer(),
+		w: w, planner: planner.New(w.limit), sink: w.db.Peer(),
 		at: map[checkpoint.Partition]*place{}, pieces: map[uint64]*modelPiece{}, orders: make([][]func(), n),
 		parts: make([]*batch.TaskBatch[sinktest.Delta], n), gen: make([]uint64, n), away: map[checkpoint.Partition]func(){},
 	}
@@ -96,7 +97,7 @@ func (w *world) move(id, to int, graceful bool) {
 	assign := func() {
 		w.owner[id] = to
 		if to >= 0 {
-			w.procs[to].post(batch.AssignedEvent{Partitions: []checkpoint.Partition{partition(id)}})
+			w.procs[to].post(planner.Assigned{Partitions: []checkpoint.Partition{partition(id)}})
 		}
 	}
 	if from < 0 {
@@ -110,7 +111,7 @@ func (w *world) move(id, to int, graceful bool) {
 	} else {
 		assign()
 	}
-	old.post(batch.RevokedEvent{Partitions: []checkpoint.Partition{partition(id)}})
+	old.post(planner.Revoked{Partitions: []checkpoint.Partition{partition(id)}})
 }
 
 // moving says that a graceful move of the partition is under way.
@@ -137,7 +138,7 @@ func (w *world) crash(i int) {
 	}
 }
 
-func (p *process) post(e batch.Event) { p.inbox = append(p.inbox, e) }
+func (p *process) post(e planner.Input) { p.inbox = append(p.inbox, e) }
 
 // read handles the oldest event of the inbox.
 func (p *process) read() bool {
@@ -150,7 +151,7 @@ func (p *process) read() bool {
 	return true
 }
 
-func (p *process) step(e batch.Event) {
+func (p *process) step(e planner.Input) {
 	p.w.now += time.Millisecond
 	for _, x := range p.planner.Step(p.w.now, e, nil) {
 		p.perform(x)
@@ -190,13 +191,13 @@ func (p *process) fetch(id int, n int64) bool {
 	p.token++
 	p.pieces[p.token] = piece
 	at.next = uint64(next)
-	p.post(batch.FetchedEvent{Range: piece.Range, Session: at.session, Token: p.token, Bytes: 100 * (next - first)})
+	p.post(planner.Fetched{Range: piece.Range, Session: at.session, Token: p.token, Bytes: 100 * (next - first)})
 	return true
 }
 
-func (p *process) perform(x batch.Effect) {
+func (p *process) perform(x planner.Output) {
 	switch x := x.(type) {
-	case batch.DoClaim:
+	case planner.ClaimRequest:
 		var ids []int32
 		for _, id := range x.Partitions {
 			ids = append(ids, id.ID)
@@ -205,13 +206,13 @@ func (p *process) perform(x batch.Effect) {
 			n := len(p.w.owner)
 			topic := batch.Topic{Name: topicName, ID: checkpoint.TopicID{1}, Starts: make([]int64, n), Firsts: make([]int64, n)}
 			at, err := p.sink.Claim(context.Background(), topic, ids)
-			p.post(batch.ClaimedEvent{Task: x.Task, Op: x.Op, Checkpoints: at, Err: err})
+			p.post(planner.ClaimResult{Task: x.Task, Op: x.Op, Checkpoints: at, Err: err})
 		})
-	case batch.DoCommit:
+	case planner.CommitRequest:
 		commit := func() {
 			part := p.parts[x.Task]
 			p.pending = append(p.pending, func() {
-				p.post(batch.CommittedEvent{Task: x.Task, Op: x.Op, Err: p.sink.Commit(context.Background(), part)})
+				p.post(planner.CommitResult{Task: x.Task, Op: x.Op, Err: p.sink.Commit(context.Background(), part)})
 			})
 		}
 		if x.Again {
@@ -229,16 +230,16 @@ func (p *process) perform(x batch.Effect) {
 			}
 			commit()
 		})
-	case batch.DoResolve:
+	case planner.ResolveRequest:
 		var id checkpoint.BatchID
 		if part := p.parts[x.Task]; part != nil {
 			id = part.ID
 		}
 		p.pending = append(p.pending, func() {
 			o, err := p.sink.Resolve(context.Background(), id, x.Advances)
-			p.post(batch.ResolvedEvent{Task: x.Task, Op: x.Op, Outcome: o, Err: err})
+			p.post(planner.ResolveResult{Task: x.Task, Op: x.Op, Outcome: o, Err: err})
 		})
-	case batch.DoConfirm:
+	case planner.ConfirmRequest:
 		p.pending = append(p.pending, func() {
 			var ours []checkpoint.Partition
 			for _, id := range x.Partitions {
@@ -246,54 +247,54 @@ func (p *process) perform(x batch.Effect) {
 					ours = append(ours, id)
 				}
 			}
-			p.post(batch.ConfirmedEvent{Task: x.Task, Op: x.Op, Partitions: ours})
+			p.post(planner.ConfirmResult{Task: x.Task, Op: x.Op, Partitions: ours})
 		})
-	case batch.DoWait:
-		p.pending = append(p.pending, func() { p.post(batch.WaitedEvent{Task: x.Task, Op: x.Op}) })
-	case batch.DoFold:
+	case planner.WaitRequest:
+		p.pending = append(p.pending, func() { p.post(planner.WaitResult{Task: x.Task, Op: x.Op}) })
+	case planner.FoldRequest:
 		piece := p.pieces[x.Token]
 		p.orders[x.Task] = append(p.orders[x.Task], func() { p.fold(x, piece) })
-	case batch.DoRestore:
+	case planner.RestoreRequest:
 		p.gen[x.Task] = x.Gen
 		p.orders[x.Task] = append(p.orders[x.Task], func() { p.delta[x.Task], p.parts[x.Task] = sinktest.Delta{}, nil })
-	case batch.DoPosition:
+	case planner.PositionRequest:
 		p.position(x.Position)
-	case batch.Released:
+	case planner.Released:
 		if assign := p.away[x.Partition]; assign != nil {
 			delete(p.away, x.Partition)
 			assign()
 		}
-	case batch.Stopped:
+	case planner.Stopped:
 		if strings.Contains(x.Err.Error(), "BUG: fetched") {
 			p.w.fail("stopped: %v", x.Err)
 		}
-	case batch.Fatal:
+	case planner.Fatal:
 		if !errors.Is(x.Err, checkpoint.ErrCheckpointLost) {
 			p.w.fail("fatal: %v", x.Err)
 		}
-	case batch.Drained:
+	case planner.Drained:
 		p.drained = true
 	}
 }
 
-func (p *process) position(x batch.Position) {
+func (p *process) position(x planner.Position) {
 	switch at := p.at[x.Partition]; x.Action {
-	case batch.Fetch:
+	case planner.Fetch:
 		paused := at != nil && at.paused
 		p.at[x.Partition] = &place{session: x.Session, next: uint64(x.Next), paused: paused}
-	case batch.Remove:
+	case planner.Remove:
 		delete(p.at, x.Partition)
-	case batch.Pause, batch.Resume:
+	case planner.Pause, planner.Resume:
 		if at != nil {
-			at.paused = x.Action == batch.Pause
+			at.paused = x.Action == planner.Pause
 		}
-	case batch.Mirror:
+	case planner.Mirror:
 	}
 }
 
 // fold counts each record by its own key, so that a record counted twice shows as a 2.
-func (p *process) fold(x batch.DoFold, piece *modelPiece) {
-	e := batch.FoldedEvent{Task: x.Task, Gen: x.Gen, Token: x.Token}
+func (p *process) fold(x planner.FoldRequest, piece *modelPiece) {
+	e := planner.FoldResult{Task: x.Task, Gen: x.Gen, Token: x.Token}
 	o := piece.First
 	for ; o < piece.Next && (e.Records < x.MaxRecords || isGap(o)) && p.gen[x.Task] == x.Gen; o++ {
 		switch {

@@ -1,10 +1,10 @@
-package batch_test
+package planner_test
 
 import (
 	"testing"
 	"time"
 
-	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/batch/planner"
 )
 
 // rest performs everything that is under way in a process.
@@ -27,7 +27,7 @@ func (p *process) rest() {
 func TestP2_AnOlderStateOfAQuietPartition(t *testing.T) {
 	t.Parallel()
 	const recheck, tick, older, newer = 200 * time.Millisecond, 10 * time.Millisecond, 40, 60
-	w := newWorld(2, 1, 10_000, batch.Limits{
+	w := newWorld(2, 1, 10_000, planner.Limits{
 		Tasks: 1, MaxRecords: 1000, MaxBytes: 1 << 20, Memory: 1 << 20, DeadLetterStop: 1, Recheck: recheck,
 	}, t.Fatalf)
 	w.move(0, 0, false)
@@ -38,7 +38,7 @@ func TestP2_AnOlderStateOfAQuietPartition(t *testing.T) {
 		p.fetch(id, n)
 		p.rest()
 		w.now += tick
-		p.post(batch.TickEvent{})
+		p.post(planner.Tick{})
 		p.rest()
 	}
 	count(0, older)

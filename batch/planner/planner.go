@@ -1,4 +1,4 @@
-package batch
+package planner
 
 import (
 	"errors"
@@ -32,7 +32,7 @@ type Planner struct {
 	limits  Limits
 	tasks   []*task
 	parts   map[checkpoint.Partition]*part
-	out     []Effect
+	out     []Output
 	now     time.Duration
 	ops     uint64
 	session uint64
@@ -42,8 +42,8 @@ type Planner struct {
 	drained bool
 }
 
-// NewPlanner makes a planner that owns nothing.
-func NewPlanner(l Limits) *Planner {
+// New makes a planner that owns nothing.
+func New(l Limits) *Planner {
 	p := &Planner{limits: l, parts: map[checkpoint.Partition]*part{}}
 	for n := range l.Tasks {
 		p.tasks = append(p.tasks, &task{planner: p, n: n, open: newBundle(), maxRecords: l.MaxRecords})
@@ -51,46 +51,49 @@ func NewPlanner(l Limits) *Planner {
 	return p
 }
 
+// Limits returns the limits that the planner was created with.
+func (p *Planner) Limits() Limits { return p.limits }
+
 // Step takes one event, which happened at now on any clock that does not go back, and appends what is to be done to
 // effects.
-func (p *Planner) Step(now time.Duration, e Event, effects []Effect) []Effect {
+func (p *Planner) Step(now time.Duration, e Input, effects []Output) []Output {
 	p.now, p.out = now, effects
 	switch e := e.(type) {
-	case AssignedEvent:
+	case Assigned:
 		p.assigned(e.Partitions)
-	case RevokedEvent:
+	case Revoked:
 		p.revoked(e.Partitions)
-	case FetchedEvent:
+	case Fetched:
 		p.fetched(e)
-	case FoldedEvent:
+	case FoldResult:
 		p.tasks[e.Task].folded(e)
-	case ClaimedEvent:
+	case ClaimResult:
 		if t := p.ended(e.Task, e.Op); t != nil {
 			t.claimed(e)
 			t.advance()
 		}
-	case CommittedEvent:
+	case CommitResult:
 		if t := p.ended(e.Task, e.Op); t != nil {
 			t.committed(e.Err)
 			t.advance()
 		}
-	case ResolvedEvent:
+	case ResolveResult:
 		if t := p.ended(e.Task, e.Op); t != nil {
 			t.resolved(e)
 			t.advance()
 		}
-	case ConfirmedEvent:
+	case ConfirmResult:
 		if t := p.ended(e.Task, e.Op); t != nil {
 			t.confirmed(e)
 			t.advance()
 		}
-	case WaitedEvent:
+	case WaitResult:
 		if t := p.ended(e.Task, e.Op); t != nil {
 			t.advance()
 		}
-	case TickEvent:
+	case Tick:
 		p.tick()
-	case DrainEvent:
+	case Drain:
 		p.drainAll()
 	}
 	if p.drain && !p.drained && p.quiet() {
@@ -102,7 +105,7 @@ func (p *Planner) Step(now time.Duration, e Event, effects []Effect) []Effect {
 	return out
 }
 
-func (p *Planner) do(e Effect) { p.out = append(p.out, e) }
+func (p *Planner) do(e Output) { p.out = append(p.out, e) }
 
 // ended returns the task whose operation has ended, or nil where that operation was called off.
 func (p *Planner) ended(task int, op uint64) *task {
@@ -174,16 +177,16 @@ func (p *Planner) advance(touched map[*task]bool) {
 	}
 }
 
-func (p *Planner) fetched(e FetchedEvent) {
+func (p *Planner) fetched(e Fetched) {
 	q := p.parts[e.Partition]
 	if q == nil || q.leaving || q.phase != owned || e.Session != q.session || p.drain {
 		if e.Err == nil {
-			p.do(DoDrop{Token: e.Token})
+			p.do(DropRequest{Token: e.Token})
 		}
 		return
 	}
 	if e.Err == nil && (e.First != q.fetched || e.Next < e.First) {
-		p.do(DoDrop{Token: e.Token})
+		p.do(DropRequest{Token: e.Token})
 		e.Err = fmt.Errorf("BUG: fetched %s, expected it to begin at offset %d", e.Range, q.fetched)
 	}
 	if e.Err != nil {
@@ -192,7 +195,7 @@ func (p *Planner) fetched(e FetchedEvent) {
 	}
 	q.fetched = e.Next
 	t := q.task
-	t.queue = append(t.queue, piece{part: q, FetchedEvent: e})
+	t.queue = append(t.queue, piece{part: q, Fetched: e})
 	t.queued += e.Bytes
 	t.regulate()
 	t.advance()
@@ -275,13 +278,13 @@ func (q *part) position() {
 	p := q.task.planner
 	p.session++
 	q.session, q.fetched = p.session, q.at.Next
-	p.do(DoPosition{Position{
+	p.do(PositionRequest{Position{
 		Partition: q.Partition, Action: Fetch, Session: q.session,
 		Next: q.at.Next, LeaderEpoch: q.at.LeaderEpoch, TopicID: q.at.TopicID,
 	}})
 	if q.paused {
 		q.paused = false
-		p.do(DoPosition{Position{Partition: q.Partition, Action: Resume}})
+		p.do(PositionRequest{Position{Partition: q.Partition, Action: Resume}})
 	}
 }
 
@@ -289,7 +292,7 @@ func (q *part) position() {
 func (q *part) unposition() {
 	if q.session != 0 {
 		q.session, q.paused = 0, false
-		q.task.planner.do(DoPosition{Position{Partition: q.Partition, Action: Remove}})
+		q.task.planner.do(PositionRequest{Position{Partition: q.Partition, Action: Remove}})
 	}
 }
 
@@ -298,19 +301,6 @@ func (q *part) stop(err error) {
 	q.unposition()
 	q.phase, q.retryAt = stopped, p.now+p.limits.Recheck
 	p.do(Stopped{Partition: q.Partition, Err: err})
-}
-
-// classOf finds the class of an error, nil where it has none.
-func classOf(err error) error {
-	for _, class := range []error{
-		checkpoint.ErrCheckpointLost, checkpoint.ErrRefused, checkpoint.ErrFenced, checkpoint.ErrUnknown,
-		checkpoint.ErrTooLarge, checkpoint.ErrStale, checkpoint.ErrBlocked, checkpoint.ErrRetry,
-	} {
-		if errors.Is(err, class) {
-			return class
-		}
-	}
-	return nil
 }
 
 // named lists the partitions that an error names, nil where it concerns all.

@@ -1,4 +1,4 @@
-package batch
+package planner
 
 import "fmt"
 
@@ -22,7 +22,7 @@ func (t *task) fold() {
 		return
 	}
 	t.folding = true
-	t.planner.do(DoFold{Task: t.n, Gen: t.gen, Token: t.queue[0].Token, MaxRecords: t.maxRecords - t.open.records})
+	t.planner.do(FoldRequest{Task: t.n, Gen: t.gen, Token: t.queue[0].Token, MaxRecords: t.maxRecords - t.open.records})
 }
 
 // full says that the open batch ends before its tick.
@@ -32,7 +32,7 @@ func (t *task) full() bool {
 }
 
 // folded takes note of what a fold made of a piece, after checking that it accounts for every offset.
-func (t *task) folded(e FoldedEvent) {
+func (t *task) folded(e FoldResult) {
 	if e.Gen != t.gen || !t.folding {
 		return
 	}
@@ -108,7 +108,7 @@ func (t *task) regulate() {
 	for _, q := range t.parts {
 		if q.phase == owned && q.session != 0 && q.paused != (action == Pause) {
 			q.paused = action == Pause
-			t.planner.do(DoPosition{Position{Partition: q.Partition, Action: action}})
+			t.planner.do(PositionRequest{Position{Partition: q.Partition, Action: action}})
 		}
 	}
 }

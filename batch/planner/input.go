@@ -1,0 +1,109 @@
+package planner
+
+import "github.com/sluice-etl/sluice/checkpoint"
+
+// Input is what happened. The driver passes inputs to [Planner.Step] one at a time, in the order in which they happened.
+//
+// Inputs whose name ends in Result answer the [Output] of the same name that ends in Request. A request with an Op gets
+// exactly one result, with the same Op, whenever that is. The planner ignores a result whose request it has called off.
+type Input interface{ input() }
+
+// The inputs.
+type (
+	// Assigned: the consumer group assigned these partitions to this process. A partition that the planner already has
+	// is ignored, unless it was revoked or denied since.
+	Assigned struct{ Partitions []checkpoint.Partition }
+
+	// Revoked: the consumer group revokes these partitions, or this process has lost them. The planner answers each with
+	// a [Released], as soon as it is certain that no new commit for it can start.
+	Revoked struct{ Partitions []checkpoint.Partition }
+
+	// Fetched: one poll's result for one partition, called a piece. With Err the source has stopped the partition at
+	// Range.First, and there is no piece.
+	Fetched struct {
+		// Range is half-open. Its First is the Next of the piece before, or of the [PositionRequest] with this Session.
+		checkpoint.Range
+		// Session is that of the PositionRequest under which the piece was fetched. Pieces of older sessions are dropped.
+		Session uint64
+		// Token names the piece to the driver. It must be new; 0 with Err.
+		Token uint64
+		// LeaderEpoch is Kafka's, of the last offset in Range; -1 if unknown.
+		LeaderEpoch int32
+		// Bytes is about the memory that the piece occupies.
+		Bytes int64
+		Err   error
+	}
+
+	// FoldResult: a worker has folded a piece up to Next: to its end, to the request's MaxRecords, or as far as the
+	// worker's share of memory allowed.
+	FoldResult struct {
+		Task    int
+		Gen     uint64 // of the request
+		Token   uint64 // of the request
+		Next    int64  // the offset after the last one folded
+		Done    bool   // the piece has no more offsets
+		Records int64  // records in what was folded
+		Gaps    int64  // offsets in what was folded that were seen to hold no record
+		// Audit is the fates of the records; its Gaps and Skipped are 0. Its total must be Records.
+		Audit  checkpoint.Audit
+		Size   int64  // bytes that the rows of the open batch occupy now
+		Reason string // of the open batch's first dead letter, empty if it has none
+	}
+
+	// ClaimResult answers a [ClaimRequest]: the checkpoints as claimed, or the error. With an error nothing was claimed.
+	ClaimResult struct {
+		Task        int
+		Op          uint64
+		Checkpoints []checkpoint.Checkpoint
+		Err         error
+	}
+
+	// CommitResult answers a [CommitRequest]. Err is nil if the transaction was committed, wraps checkpoint.ErrUnknown
+	// if that is not known, and otherwise guarantees that it was not.
+	CommitResult struct {
+		Task int
+		Op   uint64
+		Err  error
+	}
+
+	// ResolveResult answers a [ResolveRequest]. With Err there is no outcome yet.
+	ResolveResult struct {
+		Task    int
+		Op      uint64
+		Outcome Outcome
+		Err     error
+	}
+
+	// ConfirmResult answers a [ConfirmRequest]: those of its partitions that the group still assigns to this process.
+	ConfirmResult struct {
+		Task       int
+		Op         uint64
+		Partitions []checkpoint.Partition
+		Err        error
+	}
+
+	// WaitResult answers a [WaitRequest]: the pause is over.
+	WaitResult struct {
+		Task int
+		Op   uint64
+	}
+
+	// Tick: a batch interval has ended.
+	Tick struct{}
+
+	// Drain: the process is to stop. Commit what is folded, and start nothing new. The planner outputs [Drained] when no
+	// batch is left. There is no way back.
+	Drain struct{}
+)
+
+func (Assigned) input()      {}
+func (Revoked) input()       {}
+func (Fetched) input()       {}
+func (FoldResult) input()    {}
+func (ClaimResult) input()   {}
+func (CommitResult) input()  {}
+func (ResolveResult) input() {}
+func (ConfirmResult) input() {}
+func (WaitResult) input()    {}
+func (Tick) input()          {}
+func (Drain) input()         {}
