@@ -3,6 +3,7 @@ package query
 import (
 	"testing"
 
+	"github.com/sluice-etl/sluice/fold/value"
 	"github.com/sluice-etl/sluice/row"
 )
 
@@ -20,11 +21,11 @@ func TestP16_WhatIsAddedCannotWrapATotal(t *testing.T) {
 			if sign < 0 {
 				largest = largest.Neg()
 			}
-			v, r := value{num: largest, set: true}, rec{}
+			v, r := value.Value{Number: largest, Set: true}, rec{}
 			l := newLimits(&column)
-			l.fit(&r, &v, kDecimal)
-			if taken := r.fault == ""; taken != c.taken {
-				t.Errorf("%d digits, sign %d: taken is %v, expected %v (%s)", c.digits, sign, taken, c.taken, r.fault)
+			l.fit(&r, &v, value.KindDecimal)
+			if taken := r.Reason == ""; taken != c.taken {
+				t.Errorf("%d digits, sign %d: taken is %v, expected %v (%s)", c.digits, sign, taken, c.taken, r.Reason)
 			}
 			if !c.taken {
 				continue
@@ -42,10 +43,10 @@ func TestP16_WhatIsAddedCannotWrapATotal(t *testing.T) {
 	for _, merge := range []row.Merge{row.Key, row.Max, row.Plain} {
 		column.Merge = merge
 		largest, _ := row.Pow10(38).Plus(row.FromInt(-1))
-		v, r := value{num: largest, set: true}, rec{}
+		v, r := value.Value{Number: largest, Set: true}, rec{}
 		l := newLimits(&column)
-		if l.fit(&r, &v, kDecimal); r.fault != "" {
-			t.Errorf("merge %v: 38 digits are refused: %s", merge, r.fault)
+		if l.fit(&r, &v, value.KindDecimal); r.Reason != "" {
+			t.Errorf("merge %v: 38 digits are refused: %s", merge, r.Reason)
 		}
 	}
 }

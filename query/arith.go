@@ -2,14 +2,14 @@ package query
 
 import (
 	"math"
-	"math/big"
 
+	"github.com/sluice-etl/sluice/fold/value"
 	"github.com/sluice-etl/sluice/row"
 )
 
 // arithmetic holds the operators, on integers and decimals.
-var arithmetic = map[string]func(a, b value) (value, bool){
-	"+": add, "-": subtract, "*": multiply, "/": divide, "div": divideWhole, "%": modulo,
+var arithmetic = map[string]func(a, b value.Value) (value.Value, bool){
+	"+": value.Add, "-": value.Subtract, "*": value.Multiply, "/": value.Divide, "div": value.DivideWhole, "%": value.Modulo,
 }
 
 // arith compiles + - * / div %, with MySQL's types: integers stay integers except under /, whose quotient has four
@@ -20,46 +20,46 @@ func (c *compiler) arith(e *expr) compiled {
 	}
 	a, b := c.number(c.expr(e.args[0])), c.number(c.expr(e.args[1]))
 	x := compiled{constant: a.constant && b.constant, src: e}
-	x.null = a.null || b.null
+	x.Nullable = a.Nullable || b.Nullable
 	divides := e.name == "/" || e.name == "div" || e.name == "%"
-	if divides && !(b.constant && !b.null && !isZero(b)) {
-		x.null = true
+	if divides && !(b.constant && !b.Nullable && !isZero(b)) {
+		x.Nullable = true
 	}
-	if a.kind == kNull || b.kind == kNull {
-		x.kind, x.null = kNull, true
-		x.eval = func(*rec) value { return null }
+	if a.Kind == value.KindNull || b.Kind == value.KindNull {
+		x.Kind, x.Nullable = value.KindNull, true
+		x.eval = func(*rec) value.Value { return value.Null }
 		return x
 	}
-	if a.kind == kDouble || b.kind == kDouble {
+	if a.Kind == value.KindDouble || b.Kind == value.KindDouble {
 		return c.doubleArith(x, e, a, b)
 	}
-	x.kind = max(a.kind, b.kind)
+	x.Kind = max(a.Kind, b.Kind)
 	switch e.name {
 	case "/":
-		x.kind, x.scale = kDecimal, min(a.scale+4, maxScale)
+		x.Kind, x.Scale = value.KindDecimal, min(a.Scale+4, value.MaxScale)
 	case "div":
-		x.kind = kInt
+		x.Kind = value.KindInt
 	case "*":
-		x.scale = min(a.scale+b.scale, maxScale)
+		x.Scale = min(a.Scale+b.Scale, value.MaxScale)
 	default:
-		x.scale = max(a.scale, b.scale)
+		x.Scale = max(a.Scale, b.Scale)
 	}
-	if x.kind == kDecimal && (a.scale == anyScale || b.scale == anyScale) {
-		x.scale = anyScale
+	if x.Kind == value.KindDecimal && (a.Scale == value.AnyScale || b.Scale == value.AnyScale) {
+		x.Scale = value.AnyScale
 	}
 	fn, left, right, text := arithmetic[e.name], a.eval, b.eval, e.text
-	x.eval = func(r *rec) value {
+	x.eval = func(r *rec) value.Value {
 		p := left(r)
-		if !p.set {
-			return null
+		if !p.Set {
+			return value.Null
 		}
 		q := right(r)
-		if !q.set || divides && q.num.Sign() == 0 {
-			return null
+		if !q.Set || divides && q.Number.Sign() == 0 {
+			return value.Null
 		}
 		v, ok := fn(p, q)
 		if !ok {
-			return r.fail("%s: the result has more than %d digits", text, row.MaxDigits)
+			return r.Fail("%s: the result has more than %d digits", text, row.MaxDigits)
 		}
 		return v
 	}
@@ -68,114 +68,33 @@ func (c *compiler) arith(e *expr) compiled {
 
 func isZero(x compiled) bool {
 	v := x.eval(&rec{})
-	if x.kind == kDouble {
-		return v.double() == 0
+	if x.Kind == value.KindDouble {
+		return v.Double() == 0
 	}
-	return v.num.Sign() == 0
-}
-
-func decimalValue(n row.Number, scale int, ok bool) (value, bool) {
-	if scale > maxScale && ok {
-		n, ok = n.Rescale(scale, maxScale)
-		scale = maxScale
-	}
-	return value{num: n, scale: uint8(scale), set: true}, ok && n.Digits(row.MaxDigits)
-}
-
-func add(a, b value) (value, bool) {
-	x, y, scale, ok := align(a, b)
-	if !ok {
-		return null, false
-	}
-	n, ok := x.Plus(y)
-	return decimalValue(n, int(scale), ok)
-}
-
-func subtract(a, b value) (value, bool) {
-	b.num = b.num.Neg()
-	return add(a, b)
-}
-
-func multiply(a, b value) (value, bool) {
-	n, ok := a.num.Times(b.num)
-	return decimalValue(n, int(a.scale)+int(b.scale), ok)
-}
-
-// divide holds as many digits as MySQL holds within an expression: it counts in groups of nine, at least four digits
-// past the dividend's, and cuts what follows.
-func divide(a, b value) (value, bool) {
-	nines := func(n int) int { return (n + 8) / 9 * 9 }
-	sa, sb := int(a.scale), int(b.scale)
-	fa, fb := nines(sa), nines(sb)
-	scale := min(nines(fa+fb+max(0, 4-(fa-sa)-(fb-sb))), maxScale)
-	up := scale + sb - sa
-	if up >= 0 && up <= row.MaxDigits {
-		if n, ok := a.num.Times(row.Pow10(up)); ok {
-			n, _ = n.QuoRem(b.num)
-			return decimalValue(n, scale, true)
-		}
-	}
-	n := a.num.Big()
-	if up >= 0 {
-		n.Mul(n, new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(up)), nil))
-	} else {
-		n.Quo(n, new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(-up)), nil))
-	}
-	q, ok := row.FromBig(n.Quo(n, b.num.Big()))
-	return decimalValue(q, scale, ok)
-}
-
-func divideWhole(a, b value) (value, bool) {
-	if x, y, _, ok := align(a, b); ok {
-		n, _ := x.QuoRem(y)
-		return decimalValue(n, 0, true)
-	}
-	x, y, _ := alignBig(a, b)
-	n, ok := row.FromBig(x.Quo(x, y))
-	return decimalValue(n, 0, ok)
-}
-
-func modulo(a, b value) (value, bool) {
-	if x, y, scale, ok := align(a, b); ok {
-		_, n := x.QuoRem(y)
-		return decimalValue(n, int(scale), true)
-	}
-	x, y, scale := alignBig(a, b)
-	n, ok := row.FromBig(x.Rem(x, y))
-	return decimalValue(n, int(scale), ok)
-}
-
-// alignBig gives two decimals one scale, as align does, where the digits pass 128 bits.
-func alignBig(a, b value) (x, y *big.Int, scale uint8) {
-	scale = max(a.scale, b.scale)
-	up := func(v value) *big.Int {
-		n := v.num.Big()
-		return n.Mul(n, new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(scale-v.scale)), nil))
-	}
-	return up(a), up(b), scale
+	return v.Number.Sign() == 0
 }
 
 func (c *compiler) doubleArith(x compiled, e *expr, a, b compiled) compiled {
 	if e.name == "div" {
 		for _, x := range []compiled{a, b} {
-			if x.kind == kDouble {
+			if x.Kind == value.KindDouble {
 				return c.fail(x.src, "is a DOUBLE, and DIV wants exact numbers: write CAST(%s AS DECIMAL(p,s))", x.src.text)
 			}
 		}
 	}
 	a, b = c.double(a), c.double(b)
-	x.kind = kDouble
+	x.Kind = value.KindDouble
 	left, right, op, text := a.eval, b.eval, e.name[0], e.text
-	x.eval = func(r *rec) value {
+	x.eval = func(r *rec) value.Value {
 		p := left(r)
-		if !p.set {
-			return null
+		if !p.Set {
+			return value.Null
 		}
 		q := right(r)
-		if !q.set {
-			return null
+		if !q.Set {
+			return value.Null
 		}
-		f, g := p.double(), q.double()
+		f, g := p.Double(), q.Double()
 		switch op {
 		case '+':
 			f += g
@@ -185,7 +104,7 @@ func (c *compiler) doubleArith(x compiled, e *expr, a, b compiled) compiled {
 			f *= g
 		default:
 			if g == 0 {
-				return null
+				return value.Null
 			}
 			if op == '/' {
 				f /= g
@@ -194,23 +113,23 @@ func (c *compiler) doubleArith(x compiled, e *expr, a, b compiled) compiled {
 			}
 		}
 		if math.IsInf(f, 0) || math.IsNaN(f) {
-			return r.fail("%s: the result is out of a DOUBLE's range", text)
+			return r.Fail("%s: the result is out of a DOUBLE's range", text)
 		}
-		return doubleValue(f)
+		return value.Double(f)
 	}
 	return x
 }
 
 func (c *compiler) negate(e *expr) compiled {
 	x := c.number(c.expr(e.args[0]))
-	eval, double := x.eval, x.kind == kDouble
+	eval, double := x.eval, x.Kind == value.KindDouble
 	x.src = e
-	x.eval = func(r *rec) value {
+	x.eval = func(r *rec) value.Value {
 		v := eval(r)
-		if double && v.set {
-			return doubleValue(-v.double())
+		if double && v.Set {
+			return value.Double(-v.Double())
 		}
-		v.num = v.num.Neg()
+		v.Number = v.Number.Neg()
 		return v
 	}
 	return x

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/sluice-etl/sluice/fold/value"
 	"github.com/sluice-etl/sluice/row"
 )
 
@@ -46,29 +47,29 @@ func newLimits(c *row.Column) limits {
 
 // fit makes a value what its column will hold, or makes the record a dead letter with the reason. What passes here is
 // not the record's fault when MySQL rejects the total. k is the expression's kind.
-func (l *limits) fit(r *rec, v *value, k kind) {
-	if small := int64(v.num.Lo); v.set && v.scale == 0 && small >= l.low && small <= l.high && v.num.Hi == small>>63 {
+func (l *limits) fit(r *rec, v *value.Value, k value.Kind) {
+	if small := int64(v.Number.Lo); v.Set && v.Scale == 0 && small >= l.low && small <= l.high && v.Number.Hi == small>>63 {
 		return // nearly every number
 	}
 	var why row.Misfit
 	switch {
-	case !v.set:
+	case !v.Set:
 		why = l.FitNull()
 	case l.Kind == row.Int || l.Kind == row.Decimal:
 		var n row.Number
-		if n, why = l.FitNumber(v.num, int(v.scale)); why == row.Fits {
-			v.num, v.scale = n, uint8(l.Scale)
+		if n, why = l.FitNumber(v.Number, int(v.Scale)); why == row.Fits {
+			v.Number, v.Scale = n, uint8(l.Scale)
 		}
-		k = kDecimal
+		k = value.KindDecimal
 	case l.Kind == row.Text || l.Kind == row.Bytes:
-		why = l.FitBytes(v.b)
+		why = l.FitBytes(v.Bytes)
 	case l.Kind == row.Datetime:
 		var micros int64
-		if micros, why = l.FitDatetime(v.micros()); why == row.Fits {
-			v.num.Lo = uint64(micros)
+		if micros, why = l.FitDatetime(v.Micros()); why == row.Fits {
+			v.Number.Lo = uint64(micros)
 		}
 	case l.Kind == row.Double:
-		why = l.FitDouble(v.double())
+		why = l.FitDouble(v.Double())
 	}
 	if why != row.Fits {
 		misfit(r, v, k, l.Column, why)
@@ -76,41 +77,41 @@ func (l *limits) fit(r *rec, v *value, k kind) {
 }
 
 // misfit makes the record a dead letter, with the reason why col does not take v.
-func misfit(r *rec, v *value, k kind, col *row.Column, why row.Misfit) {
+func misfit(r *rec, v *value.Value, k value.Kind, col *row.Column, why row.Misfit) {
 	switch why {
 	case row.NullInNotNull:
-		r.fail("column %s is NOT NULL, the record's value is NULL", col.Name)
+		r.Fail("column %s is NOT NULL, the record's value is NULL", col.Name)
 	case row.Negative:
-		r.fail("column %s: %s is out of range: the column is UNSIGNED", col.Name, shown(*v, kDecimal))
+		r.Fail("column %s: %s is out of range: the column is UNSIGNED", col.Name, value.Show(*v, value.KindDecimal))
 	case row.OutOfRange:
 		beyondRange(r, v, k, col)
 	case row.TooManyDigits:
-		r.fail("column %s: %s is out of range: want at most %d digits, %d of them after the point", col.Name, shown(*v, kDecimal), col.Digits(), col.Scale)
+		r.Fail("column %s: %s is out of range: want at most %d digits, %d of them after the point", col.Name, value.Show(*v, value.KindDecimal), col.Digits(), col.Scale)
 	case row.TooManyBytes:
-		r.fail("column %s: the value has %d bytes, the column takes %d: %s", col.Name, recordNumber{len(v.b)}, col.MaxBytes, quote(v.b))
+		r.Fail("column %s: the value has %d bytes, the column takes %d: %s", col.Name, value.RecordNumber(len(v.Bytes)), col.MaxBytes, value.Quote(v.Bytes))
 	case row.TooManyChars:
-		r.fail("column %s: the value has %d characters, the column takes %d (LEFT(text, %d) cuts): %s", col.Name, recordNumber{utf8.RuneCount(v.b)}, col.MaxChars, col.MaxChars, quote(v.b))
+		r.Fail("column %s: the value has %d characters, the column takes %d (LEFT(text, %d) cuts): %s", col.Name, value.RecordNumber(utf8.RuneCount(v.Bytes)), col.MaxChars, col.MaxChars, value.Quote(v.Bytes))
 	case row.TrailingSpace:
-		r.fail("column %s: the value ends with a space, which a CHAR column loses: %s", col.Name, quote(v.b))
+		r.Fail("column %s: the value ends with a space, which a CHAR column loses: %s", col.Name, value.Quote(v.Bytes))
 	case row.TooFewBytes:
-		r.fail("column %s: the value has %d bytes, a BINARY(%d) column fills it up with zero bytes: %s", col.Name, recordNumber{len(v.b)}, col.MaxBytes, quote(v.b))
+		r.Fail("column %s: the value has %d bytes, a BINARY(%d) column fills it up with zero bytes: %s", col.Name, value.RecordNumber(len(v.Bytes)), col.MaxBytes, value.Quote(v.Bytes))
 	case row.InvalidUTF8:
-		r.fail("column %s: the value is not valid UTF-8: %s", col.Name, quote(v.b))
+		r.Fail("column %s: the value is not valid UTF-8: %s", col.Name, value.Quote(v.Bytes))
 	case row.NotInCharset:
-		r.fail("column %s: the column's character set %s does not hold every character of the value: %s", col.Name, col.Charset, quote(v.b))
+		r.Fail("column %s: the column's character set %s does not hold every character of the value: %s", col.Name, col.Charset, value.Quote(v.Bytes))
 	case row.Fits:
 	}
 }
 
-func beyondRange(r *rec, v *value, k kind, col *row.Column) {
+func beyondRange(r *rec, v *value.Value, k value.Kind, col *row.Column) {
 	switch col.Kind {
 	case row.Datetime:
 		low, high := col.DatetimeRange()
-		r.fail("column %s: the time %s is out of range: want %s to %s", col.Name, shown(*v, k), appendTime(nil, low, 0), appendTime(nil, high, 0))
+		r.Fail("column %s: the time %s is out of range: want %s to %s", col.Name, value.Show(*v, k), value.AppendTime(nil, low, 0), value.AppendTime(nil, high, 0))
 	case row.Double:
-		r.fail("column %s: the DOUBLE is out of range: %g", col.Name, recordNumber{v.double()})
+		r.Fail("column %s: the DOUBLE is out of range: %g", col.Name, value.RecordNumber(v.Double()))
 	default:
-		r.fail("column %s: %s is out of range: want %d to %d", col.Name, shown(*v, kDecimal), col.MinInt, col.MaxInt)
+		r.Fail("column %s: %s is out of range: want %d to %d", col.Name, value.Show(*v, value.KindDecimal), col.MinInt, col.MaxInt)
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/sluice-etl/sluice/fold/value"
 )
 
 // A JSON text's tree takes hundreds of bytes for each value, so that a body of 16 MiB took 3.8 GB, in every process that
@@ -39,7 +41,7 @@ func TestJSON_memoryOfALargeTextIsGivenBack(t *testing.T) {
 	t.Parallel()
 	p := (&jsonFormat{fields: []jsonField{{path: []step{{name: "a"}}}}}).parser().(*jsonParser)
 	read := func(body string) {
-		r := &rec{fields: make([]value, 1)}
+		r := &rec{fields: fields{values: make([]value.Value, 1)}}
 		r.event.Body = []byte(body)
 		if _, err := p.start(r); err != nil {
 			t.Fatal(err)

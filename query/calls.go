@@ -6,6 +6,8 @@ import (
 	"sort"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/sluice-etl/sluice/fold/value"
 )
 
 // function compiles a call whose number of arguments was checked.
@@ -92,26 +94,26 @@ func (c *compiler) call(e *expr) compiled {
 
 // branches compiles expressions of which one gives the value, and makes them all yield one kind. Beside a time a text
 // literal is one too.
-func (c *compiler) branches(e *expr, args []*expr) ([]compiled, typ) {
+func (c *compiler) branches(e *expr, args []*expr) ([]compiled, value.Type) {
 	var xs []compiled
 	times := false
 	for _, a := range args {
 		xs = append(xs, c.expr(a))
-		times = times || xs[len(xs)-1].kind == kTime
+		times = times || xs[len(xs)-1].Kind == value.KindTime
 	}
-	var t typ
+	var t value.Type
 	for i, x := range xs {
 		if times {
 			x = c.timeLiteral(x)
 			xs[i] = x
 		}
 		if i == 0 {
-			t = x.typ
+			t = x.Type
 			continue
 		}
-		u, ok := unify(t, x.typ)
+		u, ok := unify(t, x.Type)
 		if !ok {
-			c.unlike(xs[:i+1], t.kind)
+			c.unlike(xs[:i+1], t.Kind)
 			return xs, t
 		}
 		t = u
@@ -123,47 +125,47 @@ func (c *compiler) branches(e *expr, args []*expr) ([]compiled, typ) {
 }
 
 // unlike says how to make the last branch and those before it alike.
-func (c *compiler) unlike(xs []compiled, before kind) {
+func (c *compiler) unlike(xs []compiled, before value.Kind) {
 	x := xs[len(xs)-1]
-	if before == kTime || x.kind == kTime {
-		number := xs[slices.IndexFunc(xs, func(x compiled) bool { return x.kind.number() })]
-		c.fail(number.src, "is %s, and another branch is a time; make them alike: write FROM_UNIXTIME(%s) for seconds since 1970", number.kind, number.src.text)
+	if before == value.KindTime || x.Kind == value.KindTime {
+		number := xs[slices.IndexFunc(xs, func(x compiled) bool { return x.Kind.IsNumber() })]
+		c.fail(number.src, "is %s, and another branch is a time; make them alike: write FROM_UNIXTIME(%s) for seconds since 1970", number.Kind, number.src.text)
 		return
 	}
-	if x.kind == kText {
+	if x.Kind == value.KindText {
 		c.fail(x.src, "is text, what stands before it is %s; make them alike: write CAST(%s AS SIGNED) or CAST(%s AS DECIMAL(p,s))", before, x.src.text, x.src.text)
 		return
 	}
-	c.fail(x.src, "is %s, what stands before it is text; make them alike: write CAST(%s AS CHAR)", x.kind, x.src.text)
+	c.fail(x.src, "is %s, what stands before it is text; make them alike: write CAST(%s AS CHAR)", x.Kind, x.src.text)
 }
 
 func (c *compiler) coalesce(e *expr) compiled {
 	xs, t := c.branches(e, e.args)
-	x := compiled{typ: t, constant: true, src: e}
-	evals := make([]func(*rec) value, len(xs))
-	x.null = true
+	x := compiled{Type: t, constant: true, src: e}
+	evals := make([]func(*rec) value.Value, len(xs))
+	x.Nullable = true
 	for i := range xs {
 		evals[i] = xs[i].eval
-		x.null = x.null && xs[i].null
+		x.Nullable = x.Nullable && xs[i].Nullable
 		x.constant = x.constant && xs[i].constant
 	}
 	if len(evals) == 2 {
 		first, second := evals[0], evals[1]
-		x.eval = func(r *rec) value {
-			if v := first(r); v.set {
+		x.eval = func(r *rec) value.Value {
+			if v := first(r); v.Set {
 				return v
 			}
 			return second(r)
 		}
 		return x
 	}
-	x.eval = func(r *rec) value {
+	x.eval = func(r *rec) value.Value {
 		for _, eval := range evals {
-			if v := eval(r); v.set {
+			if v := eval(r); v.Set {
 				return v
 			}
 		}
-		return null
+		return value.Null
 	}
 	return x
 }
@@ -173,8 +175,8 @@ func (c *compiler) ifThen(e *expr) compiled {
 	test := c.truth(cond)
 	xs, t := c.branches(e, e.args[1:])
 	then, otherwise := xs[0].eval, xs[1].eval
-	return compiled{typ: t, constant: cond.constant && xs[0].constant && xs[1].constant, src: e, eval: func(r *rec) value {
-		if test(r) == yes {
+	return compiled{Type: t, constant: cond.constant && xs[0].constant && xs[1].constant, src: e, eval: func(r *rec) value.Value {
+		if test(r) == value.Yes {
 			return then(r)
 		}
 		return otherwise(r)
@@ -188,11 +190,11 @@ func (c *compiler) nullIf(e *expr) compiled {
 	compare := c.comparator(&a, &b)
 	first, left, right := raw.eval, a.eval, b.eval
 	x := raw
-	x.src, x.null, x.constant = e, true, raw.constant && b.constant
-	x.eval = func(r *rec) value {
+	x.src, x.Nullable, x.constant = e, true, raw.constant && b.constant
+	x.eval = func(r *rec) value.Value {
 		p, q := left(r), right(r)
-		if p.set && q.set && compare(p, q) == 0 {
-			return null
+		if p.Set && q.Set && compare(p, q) == 0 {
+			return value.Null
 		}
 		return first(r)
 	}
@@ -202,7 +204,7 @@ func (c *compiler) nullIf(e *expr) compiled {
 // caseWhen compiles both forms of CASE.
 func (c *compiler) caseWhen(e *expr) compiled {
 	var results []*expr
-	var tests []func(*rec) tri
+	var tests []func(*rec) value.Truth
 	constant := true
 	n := len(e.args)
 	for i := 1; i+1 < n; i += 2 {
@@ -220,13 +222,13 @@ func (c *compiler) caseWhen(e *expr) compiled {
 		last = &expr{op: opNull, text: "null"}
 	}
 	xs, t := c.branches(e, append(results, last))
-	x := compiled{typ: t, constant: constant, src: e}
+	x := compiled{Type: t, constant: constant, src: e}
 	for i := range xs {
 		x.constant = x.constant && xs[i].constant
 	}
-	x.eval = func(r *rec) value {
+	x.eval = func(r *rec) value.Value {
 		for i, test := range tests {
-			if test(r) == yes {
+			if test(r) == value.Yes {
 				return xs[i].eval(r)
 			}
 		}
@@ -238,58 +240,58 @@ func (c *compiler) caseWhen(e *expr) compiled {
 // left is the first characters of a text.
 func (c *compiler) left(e *expr) compiled {
 	a, n := c.text(c.expr(e.args[0])), c.number(c.expr(e.args[1]))
-	if n.kind != kInt || !n.constant || n.null {
+	if n.Kind != value.KindInt || !n.constant || n.Nullable {
 		return c.fail(e, "LEFT takes a text and a number of characters, such as LEFT(path, 100)")
 	}
-	chars, ok := n.eval(nil).num.Int64()
+	chars, ok := n.eval(nil).Number.Int64()
 	chars = max(chars, 0)
 	if !ok || chars > 1<<30 {
 		return c.fail(e, "LEFT cuts to at most 2^30 characters")
 	}
 	eval := a.eval
-	x := compiled{typ: a.typ, constant: a.constant, src: e}
-	if x.chars == 0 || int(chars) < x.chars {
-		x.chars = max(1, int(chars))
+	x := compiled{Type: a.Type, constant: a.constant, src: e}
+	if x.MaxChars == 0 || int(chars) < x.MaxChars {
+		x.MaxChars = max(1, int(chars))
 	}
-	x.eval = func(r *rec) value {
+	x.eval = func(r *rec) value.Value {
 		v := eval(r)
-		v.b = cut(v.b, int(chars))
+		v.Bytes = value.Cut(v.Bytes, int(chars))
 		return v
 	}
 	return x
 }
 
 func (c *compiler) concat(e *expr) compiled {
-	x := compiled{typ: typ{kind: kText}, constant: true, src: e}
-	var evals []func(*rec) value
+	x := compiled{Type: value.Type{Kind: value.KindText}, constant: true, src: e}
+	var evals []func(*rec) value.Value
 	bounded := true
 	for _, arg := range e.args {
 		a := c.text(c.expr(arg))
 		evals = append(evals, a.eval)
-		x.null = x.null || a.null
+		x.Nullable = x.Nullable || a.Nullable
 		x.constant = x.constant && a.constant
-		bounded = bounded && a.chars > 0
-		x.chars += a.chars
+		bounded = bounded && a.MaxChars > 0
+		x.MaxChars += a.MaxChars
 	}
 	if !bounded {
-		x.chars = 0
+		x.MaxChars = 0
 	}
-	x.eval = func(r *rec) value {
+	x.eval = func(r *rec) value.Value {
 		// The parts may put texts of their own into r.text, so that all are evaluated before the first is copied.
-		var room [8]value
+		var room [8]value.Value
 		parts := room[:0]
 		for _, eval := range evals {
 			v := eval(r)
-			if !v.set {
-				return null
+			if !v.Set {
+				return value.Null
 			}
 			parts = append(parts, v)
 		}
 		from := len(r.text)
 		for _, v := range parts {
-			r.text = append(r.text, v.b...)
+			r.text = append(r.text, v.Bytes...)
 		}
-		return textValue(r.text[from:len(r.text):len(r.text)])
+		return value.Text(r.text[from:len(r.text):len(r.text)])
 	}
 	return x
 }
@@ -298,34 +300,34 @@ func (c *compiler) concat(e *expr) compiled {
 func (c *compiler) length(e *expr) compiled {
 	a := c.text(c.expr(e.args[0]))
 	eval, chars := a.eval, e.name != "length"
-	return compiled{typ: typ{kind: kInt, null: a.null}, constant: a.constant, src: e, eval: func(r *rec) value {
+	return compiled{Type: value.Type{Kind: value.KindInt, Nullable: a.Nullable}, constant: a.constant, src: e, eval: func(r *rec) value.Value {
 		v := eval(r)
 		switch {
-		case !v.set:
-			return null
+		case !v.Set:
+			return value.Null
 		case chars:
-			return intValue(int64(utf8.RuneCount(v.b)))
+			return value.Int(int64(utf8.RuneCount(v.Bytes)))
 		}
-		return intValue(int64(len(v.b)))
+		return value.Int(int64(len(v.Bytes)))
 	}}
 }
 
 // substringIndex compiles SUBSTRING_INDEX(text, delimiter, n).
 func (c *compiler) substringIndex(e *expr) compiled {
 	a, d, n := c.text(c.expr(e.args[0])), c.text(c.expr(e.args[1])), c.number(c.expr(e.args[2]))
-	if !d.constant || d.null || n.kind != kInt || !n.constant || n.null {
+	if !d.constant || d.Nullable || n.Kind != value.KindInt || !n.constant || n.Nullable {
 		return c.fail(e, "SUBSTRING_INDEX takes a text, a delimiter and a number, such as SUBSTRING_INDEX(path, '?', 1)")
 	}
-	delim := d.eval(&rec{}).b
-	count, ok := n.eval(nil).num.Int64()
+	delim := d.eval(&rec{}).Bytes
+	count, ok := n.eval(nil).Number.Int64()
 	if !ok {
 		return c.fail(e, "the number is out of range")
 	}
 	eval := a.eval
-	x := compiled{typ: a.typ, constant: a.constant, src: e}
-	x.eval = func(r *rec) value {
+	x := compiled{Type: a.Type, constant: a.constant, src: e}
+	x.eval = func(r *rec) value.Value {
 		v := eval(r)
-		v.b = substringIndex(v.b, delim, count)
+		v.Bytes = substringIndex(v.Bytes, delim, count)
 		return v
 	}
 	return x
@@ -368,5 +370,5 @@ func (c *compiler) header(e *expr) compiled {
 		return c.fail(e, "header takes a name in quotes, such as header('host')")
 	}
 	name := e.args[0].name
-	return compiled{typ: typ{kind: kText, null: true}, src: e, eval: func(r *rec) value { return findHeader(r, name) }}
+	return compiled{Type: value.Type{Kind: value.KindText, Nullable: true}, src: e, eval: func(r *rec) value.Value { return findHeader(r, name) }}
 }

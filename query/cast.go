@@ -1,10 +1,10 @@
 package query
 
 import (
-	"fmt"
 	"math"
 	"strconv"
 
+	"github.com/sluice-etl/sluice/fold/value"
 	"github.com/sluice-etl/sluice/row"
 )
 
@@ -27,11 +27,11 @@ func (c *compiler) cast(e *expr) compiled {
 }
 
 func (c *compiler) castSigned(e *expr, x compiled) compiled {
-	return c.castNumber(e, x, kInt, row.MaxDigits, 0, math.MinInt64, math.MaxInt64)
+	return c.castNumber(e, x, value.KindInt, row.MaxDigits, 0, math.MinInt64, math.MaxInt64)
 }
 
 func (c *compiler) castUnsigned(e *expr, x compiled) compiled {
-	return c.castNumber(e, x, kInt, row.MaxDigits, 0, 0, math.MaxUint64)
+	return c.castNumber(e, x, value.KindInt, row.MaxDigits, 0, 0, math.MaxUint64)
 }
 
 func (c *compiler) castDecimal(e *expr, x compiled) compiled {
@@ -39,94 +39,94 @@ func (c *compiler) castDecimal(e *expr, x compiled) compiled {
 	if p == -1 {
 		p = 10
 	}
-	if p < 1 || p > row.MaxDigits || s > maxScale || s > p {
-		return c.fail(e, "DECIMAL(p,s) takes p from 1 to %d and s from 0 to %d, not above p", row.MaxDigits, maxScale)
+	if p < 1 || p > row.MaxDigits || s > value.MaxScale || s > p {
+		return c.fail(e, "DECIMAL(p,s) takes p from 1 to %d and s from 0 to %d, not above p", row.MaxDigits, value.MaxScale)
 	}
-	return c.castNumber(e, x, kDecimal, p, s, 0, 0)
+	return c.castNumber(e, x, value.KindDecimal, p, s, 0, 0)
 }
 
 func (c *compiler) castDatetime(e *expr, x compiled) compiled {
 	if e.p > 6 || e.p < -1 {
 		return c.fail(e, "DATETIME(n) takes n from 0 to 6")
 	}
-	if x.kind == kJSON {
+	if x.Kind == value.KindJSON {
 		x = c.text(x)
 	}
-	if x.kind != kText && x.kind != kTime && x.kind != kNull {
-		return c.fail(e, "%s is %s: write FROM_UNIXTIME(%s) for seconds since 1970", x.src.text, x.kind, x.src.text)
+	if x.Kind != value.KindText && x.Kind != value.KindTime && x.Kind != value.KindNull {
+		return c.fail(e, "%s is %s: write FROM_UNIXTIME(%s) for seconds since 1970", x.src.text, x.Kind, x.src.text)
 	}
 	digits := max(e.p, 0)
 	out := c.castTime(x, digits)
-	out.src, out.typ = e, typ{kind: kTime, null: x.null, scale: digits} // of NULL, too
+	out.src, out.Type = e, value.Type{Kind: value.KindTime, Nullable: x.Nullable, Scale: digits} // of NULL, too
 	return out
 }
 
 // castNumber casts to an integer between low and high, or to a decimal of p digits with s after the point.
-func (c *compiler) castNumber(e *expr, x compiled, to kind, p, s int, low int64, high uint64) compiled {
-	out := compiled{typ: typ{kind: to, null: x.null, scale: s}, constant: x.constant, src: e}
-	if to == kDecimal {
-		out.prec = p
+func (c *compiler) castNumber(e *expr, x compiled, to value.Kind, p, s int, low int64, high uint64) compiled {
+	out := compiled{Type: value.Type{Kind: to, Nullable: x.Nullable, Scale: s}, constant: x.constant, src: e}
+	if to == value.KindDecimal {
+		out.Precision = p
 	}
-	if x.kind == kTime {
+	if x.Kind == value.KindTime {
 		return c.fail(e, "%s is a time: times are compared, and grouped by TUMBLE(time, INTERVAL n unit)", x.src.text)
 	}
-	eval, from, name := x.eval, x.kind, e.text
+	eval, from, name := x.eval, x.Kind, e.text
 	bottom, top := row.FromInt(low), row.Number{Lo: high}
-	out.eval = func(r *rec) value {
+	out.eval = func(r *rec) value.Value {
 		v := eval(r)
-		if !v.set {
-			return null
+		if !v.Set {
+			return value.Null
 		}
-		n, scale, ok := numberOf(v, from, to == kInt)
-		if !ok && from != kDouble {
-			return r.fail("%s: %s is no number", name, shown(v, from))
+		n, scale, ok := numberOf(v, from, to == value.KindInt)
+		if !ok && from != value.KindDouble {
+			return r.Fail("%s: %s is no number", name, value.Show(v, from))
 		}
 		if ok {
 			n, ok = n.Rescale(scale, s)
 		}
-		if ok && to == kInt {
+		if ok && to == value.KindInt {
 			ok = n.Compare(bottom) >= 0 && n.Compare(top) <= 0
 		} else if ok {
 			ok = n.Digits(p)
 		}
 		if !ok {
-			return r.fail("%s: %s is out of range", name, shown(v, from))
+			return r.Fail("%s: %s is out of range", name, value.Show(v, from))
 		}
-		return value{num: n, scale: uint8(s), set: true}
+		return value.Value{Number: n, Scale: uint8(s), Set: true}
 	}
 	return out
 }
 
 // numberOf reads any value as a number. whole says that an integer is wanted: MySQL rounds a DOUBLE to the nearest
 // even one then, and takes no text with a point or an exponent.
-func numberOf(v value, k kind, whole bool) (n row.Number, scale int, ok bool) {
+func numberOf(v value.Value, k value.Kind, whole bool) (n row.Number, scale int, ok bool) {
 	switch k {
-	case kInt, kDecimal:
-		return v.num, int(v.scale), true
-	case kDouble:
-		f := v.double()
+	case value.KindInt, value.KindDecimal:
+		return v.Number, int(v.Scale), true
+	case value.KindDouble:
+		f := v.Double()
 		if whole {
-			n, ok = wholeNumber(math.RoundToEven(f))
+			n, ok = value.WholeNumber(math.RoundToEven(f))
 			return n, 0, ok
 		}
 		var room [64]byte
-		return parseDecimal(strconv.AppendFloat(room[:0], f, 'g', -1, 64))
-	case kJSON:
-		switch v.tag {
-		case tagTrue:
+		return value.ParseDecimal(strconv.AppendFloat(room[:0], f, 'g', -1, 64))
+	case value.KindJSON:
+		switch v.Tag {
+		case value.TagTrue:
 			return row.FromInt(1), 0, true
-		case tagFalse:
+		case value.TagFalse:
 			return row.FromInt(0), 0, true
-		case tagOther:
+		case value.TagOther:
 			return n, 0, false
-		case tagNumber:
-			return parseDecimal(v.b)
+		case value.TagNumber:
+			return value.ParseDecimal(v.Bytes)
 		}
 	}
-	if whole && !isWhole(v.b) {
+	if whole && !isWhole(v.Bytes) {
 		return n, 0, false
 	}
-	return parseDecimal(v.b)
+	return value.ParseDecimal(v.Bytes)
 }
 
 // isWhole reports whether a text has no point and no exponent.
@@ -139,39 +139,21 @@ func isWhole(b []byte) bool {
 	return true
 }
 
-// shown is a value as a reason shows it.
-func shown(v value, k kind) recordText {
-	text := ""
-	switch k {
-	case kInt, kDecimal:
-		text = string(v.num.AppendText(nil, int(v.scale)))
-	case kDouble:
-		text = strconv.FormatFloat(v.double(), 'g', -1, 64)
-	case kJSON:
-		return quote(jsonText(v).b)
-	case kTime:
-		return recordText{string(appendTime(nil, v.micros(), 6)), "a time"}
-	default:
-		return quote(v.b)
-	}
-	return recordText{text, fmt.Sprintf("the number has %d characters", len(text))}
-}
-
 func (c *compiler) castChar(e *expr, x compiled) compiled {
 	if e.p < -1 {
 		return c.fail(e, "CHAR(n) takes a number of characters")
 	}
-	if x.kind == kTime {
-		eval, scale := x.eval, x.scale
-		x.typ = typ{kind: kText, null: x.null, chars: 26}
-		x.eval = func(r *rec) value {
+	if x.Kind == value.KindTime {
+		eval, scale := x.eval, x.Scale
+		x.Type = value.Type{Kind: value.KindText, Nullable: x.Nullable, MaxChars: 26}
+		x.eval = func(r *rec) value.Value {
 			v := eval(r)
-			if !v.set {
-				return null
+			if !v.Set {
+				return value.Null
 			}
 			from := len(r.text)
-			r.text = appendTime(r.text, v.micros(), scale)
-			return textValue(r.text[from:len(r.text):len(r.text)])
+			r.text = value.AppendTime(r.text, v.Micros(), scale)
+			return value.Text(r.text[from:len(r.text):len(r.text)])
 		}
 	} else {
 		x = c.text(x)
@@ -179,12 +161,12 @@ func (c *compiler) castChar(e *expr, x compiled) compiled {
 	x.src = e
 	if e.p >= 0 {
 		eval, n := x.eval, e.p
-		if x.chars == 0 || n < x.chars {
-			x.chars = max(1, n)
+		if x.MaxChars == 0 || n < x.MaxChars {
+			x.MaxChars = max(1, n)
 		}
-		x.eval = func(r *rec) value {
+		x.eval = func(r *rec) value.Value {
 			v := eval(r)
-			v.b = cut(v.b, n)
+			v.Bytes = value.Cut(v.Bytes, n)
 			return v
 		}
 	}
@@ -193,69 +175,67 @@ func (c *compiler) castChar(e *expr, x compiled) compiled {
 
 // castTime reads text as a time, and cuts a time to digits of the second's fraction.
 func (c *compiler) castTime(x compiled, digits int) compiled {
-	unit := second
+	unit := value.Second
 	for range digits {
 		unit /= 10
 	}
-	eval, text, name := x.eval, x.kind == kText, ""
+	eval, text, name := x.eval, x.Kind == value.KindText, ""
 	if x.src != nil {
 		name = x.src.text
 	}
-	if x.kind != kNull {
-		x.typ = typ{kind: kTime, null: x.null, scale: digits}
+	if x.Kind != value.KindNull {
+		x.Type = value.Type{Kind: value.KindTime, Nullable: x.Nullable, Scale: digits}
 	}
-	x.eval = func(r *rec) value {
+	x.eval = func(r *rec) value.Value {
 		v := eval(r)
-		if !v.set {
-			return null
+		if !v.Set {
+			return value.Null
 		}
-		micros := v.micros()
+		micros := v.Micros()
 		if text {
 			var ok bool
-			if micros, ok = parseTime(v.b, r.zone); !ok {
-				return r.fail("%s: %s is not a time such as 2015-05-17 10:05:03", name, quote(v.b))
+			if micros, ok = value.ParseTime(v.Bytes, r.times.Zone); !ok {
+				return r.Fail("%s: %s is not a time such as 2015-05-17 10:05:03", name, value.Quote(v.Bytes))
 			}
 		}
-		return timeValue(micros - modFloor(micros, unit))
+		return value.Time(micros - value.FloorMod(micros, unit))
 	}
 	return x
 }
 
-func modFloor(a, b int64) int64 { return a - floorDiv(a, b)*b }
-
 func (c *compiler) castDouble(e *expr, x compiled) compiled {
-	if x.kind == kTime {
+	if x.Kind == value.KindTime {
 		return c.fail(e, "%s is a time, no number", x.src.text)
 	}
-	eval, from, name := x.eval, x.kind, e.text
+	eval, from, name := x.eval, x.Kind, e.text
 	x.src = e
-	x.typ = typ{kind: kDouble, null: x.null}
-	x.eval = func(r *rec) value {
+	x.Type = value.Type{Kind: value.KindDouble, Nullable: x.Nullable}
+	x.eval = func(r *rec) value.Value {
 		v := eval(r)
 		switch {
-		case !v.set:
-			return null
-		case from == kDouble:
+		case !v.Set:
+			return value.Null
+		case from == value.KindDouble:
 			return v
-		case from == kInt || from == kDecimal:
-			return doubleValue(toDouble(v.num, int(v.scale)))
+		case from == value.KindInt || from == value.KindDecimal:
+			return value.Double(value.ToDouble(v.Number, int(v.Scale)))
 		}
-		if from == kJSON {
-			switch v.tag {
-			case tagTrue:
-				return doubleValue(1)
-			case tagFalse:
-				return doubleValue(0)
-			case tagOther:
-				return r.fail("%s: %s is no number of a DOUBLE's range", name, shown(v, from))
+		if from == value.KindJSON {
+			switch v.Tag {
+			case value.TagTrue:
+				return value.Double(1)
+			case value.TagFalse:
+				return value.Double(0)
+			case value.TagOther:
+				return r.Fail("%s: %s is no number of a DOUBLE's range", name, value.Show(v, from))
 			}
-			v = jsonText(v)
+			v = value.JSONText(v)
 		}
-		f, ok := parseDouble(v.b)
+		f, ok := value.ParseDouble(v.Bytes)
 		if !ok {
-			return r.fail("%s: %s is no number of a DOUBLE's range", name, quote(v.b))
+			return r.Fail("%s: %s is no number of a DOUBLE's range", name, value.Quote(v.Bytes))
 		}
-		return doubleValue(f)
+		return value.Double(f)
 	}
 	return x
 }
@@ -263,33 +243,33 @@ func (c *compiler) castDouble(e *expr, x compiled) compiled {
 // fromUnix is the time of a number of seconds since 1970 UTC; digits past the sixth behind the point are cut.
 func (c *compiler) fromUnix(e *expr) compiled {
 	x := c.number(c.expr(e.args[0]))
-	if x.kind == kDouble {
+	if x.Kind == value.KindDouble {
 		return c.fail(e.args[0], "is a DOUBLE, which cannot hold microseconds: write CAST(%s AS DECIMAL(20,6))", e.args[0].text)
 	}
 	eval, name := x.eval, e.text
-	out := compiled{typ: typ{kind: kTime, null: x.null}, constant: x.constant, src: e}
+	out := compiled{Type: value.Type{Kind: value.KindTime, Nullable: x.Nullable}, constant: x.constant, src: e}
 	switch {
-	case x.kind == kDecimal && x.scale != anyScale:
-		out.scale = min(x.scale, 6)
-	case x.kind != kInt:
-		out.scale = 6
+	case x.Kind == value.KindDecimal && x.Scale != value.AnyScale:
+		out.Scale = min(x.Scale, 6)
+	case x.Kind != value.KindInt:
+		out.Scale = 6
 	}
-	out.eval = func(r *rec) value {
+	out.eval = func(r *rec) value.Value {
 		v := eval(r)
-		if !v.set {
-			return null
+		if !v.Set {
+			return value.Null
 		}
-		n, ok := v.num, true
-		if v.scale <= 6 {
-			n, ok = n.Rescale(int(v.scale), 6)
+		n, ok := v.Number, true
+		if v.Scale <= 6 {
+			n, ok = n.Rescale(int(v.Scale), 6)
 		} else {
-			n, _ = n.QuoRem(row.Pow10(int(v.scale) - 6))
+			n, _ = n.QuoRem(row.Pow10(int(v.Scale) - 6))
 		}
 		micros, fits := n.Int64()
-		if !ok || !fits || v.num.Sign() < 0 || micros > maxTime {
-			return r.fail("%s: %s is out of range: want seconds since 1970", name, shown(v, kDecimal))
+		if !ok || !fits || v.Number.Sign() < 0 || micros > value.MaxTime {
+			return r.Fail("%s: %s is out of range: want seconds since 1970", name, value.Show(v, value.KindDecimal))
 		}
-		return timeValue(micros)
+		return value.Time(micros)
 	}
 	return out
 }

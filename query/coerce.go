@@ -1,8 +1,7 @@
 package query
 
 import (
-	"unicode/utf8"
-
+	"github.com/sluice-etl/sluice/fold/value"
 	"github.com/sluice-etl/sluice/row"
 )
 
@@ -17,14 +16,14 @@ import (
 // number wants a number. A JSON field becomes a DECIMAL.
 func (c *compiler) number(x compiled) compiled {
 	switch {
-	case x.kind.number() || x.kind == kNull:
+	case x.Kind.IsNumber() || x.Kind == value.KindNull:
 		return x
-	case x.kind == kJSON:
+	case x.Kind == value.KindJSON:
 		eval, name := x.eval, x.src.text
-		x.typ = jsonAs(kDecimal)
-		x.eval = func(r *rec) value { return jsonNumber(r, eval(r), name) }
+		x.Type = jsonAs(value.KindDecimal)
+		x.eval = func(r *rec) value.Value { return jsonNumber(r, eval(r), name) }
 		return x
-	case x.kind == kTime:
+	case x.Kind == value.KindTime:
 		return c.fail(x.src, "is a time, and a number is wanted: times are compared, and grouped by TUMBLE(time, INTERVAL n unit)")
 	}
 	return c.fail(x.src, "is text, and a number is wanted: write CAST(%s AS SIGNED) or CAST(%s AS DECIMAL(p,s))", x.src.text, x.src.text)
@@ -33,17 +32,17 @@ func (c *compiler) number(x compiled) compiled {
 // double wants a number, and makes it a DOUBLE.
 func (c *compiler) double(x compiled) compiled {
 	x = c.number(x)
-	if x.kind != kInt && x.kind != kDecimal {
+	if x.Kind != value.KindInt && x.Kind != value.KindDecimal {
 		return x
 	}
 	eval := x.eval
-	x.kind = kDouble
-	x.eval = func(r *rec) value {
+	x.Kind = value.KindDouble
+	x.eval = func(r *rec) value.Value {
 		v := eval(r)
-		if v.set {
-			return doubleValue(toDouble(v.num, int(v.scale)))
+		if v.Set {
+			return value.Double(value.ToDouble(v.Number, int(v.Scale)))
 		}
-		return null
+		return value.Null
 	}
 	return x
 }
@@ -51,59 +50,59 @@ func (c *compiler) double(x compiled) compiled {
 // text wants text. Integers and decimals are written as MySQL writes them.
 func (c *compiler) text(x compiled) compiled {
 	eval := x.eval
-	switch x.kind {
-	case kText, kNull:
+	switch x.Kind {
+	case value.KindText, value.KindNull:
 		return x
-	case kJSON:
-		x.typ = typ{kind: kText, null: x.null}
-		x.eval = func(r *rec) value { return jsonText(eval(r)) }
+	case value.KindJSON:
+		x.Type = value.Type{Kind: value.KindText, Nullable: x.Nullable}
+		x.eval = func(r *rec) value.Value { return value.JSONText(eval(r)) }
 		return x
-	case kInt, kDecimal:
-		shown := x.scale
-		x.typ = typ{kind: kText, null: x.null, chars: row.MaxDigits + 3}
-		x.eval = func(r *rec) value {
+	case value.KindInt, value.KindDecimal:
+		shown := x.Scale
+		x.Type = value.Type{Kind: value.KindText, Nullable: x.Nullable, MaxChars: row.MaxDigits + 3}
+		x.eval = func(r *rec) value.Value {
 			v := eval(r)
-			if !v.set {
-				return null
+			if !v.Set {
+				return value.Null
 			}
 			return numberText(r, v, shown)
 		}
 		return x
-	case kTime:
+	case value.KindTime:
 		return c.fail(x.src, "is a time, and text is wanted: write CAST(%s AS CHAR), which is in UTC", x.src.text)
 	}
 	return c.fail(x.src, "is a DOUBLE, and text is wanted: write CAST(%s AS DECIMAL(p,s)) first, for servers write DOUBLEs differently", x.src.text)
 }
 
 // numberText writes a decimal with the digits that its type shows.
-func numberText(r *rec, v value, shown int) value {
-	n, scale := v.num, int(v.scale)
-	if shown != anyScale {
+func numberText(r *rec, v value.Value, shown int) value.Value {
+	n, scale := v.Number, int(v.Scale)
+	if shown != value.AnyScale {
 		var ok bool
 		if n, ok = n.Rescale(scale, shown); !ok {
-			return r.fail("a number with %d digits after its point has more than 38 digits", shown)
+			return r.Fail("a number with %d digits after its point has more than 38 digits", shown)
 		}
 		scale = shown
 	}
 	from := len(r.text)
 	r.text = n.AppendText(r.text, scale)
-	return textValue(r.text[from:len(r.text):len(r.text)])
+	return value.Text(r.text[from:len(r.text):len(r.text)])
 }
 
 // coerce makes x yield values of type to, which unify found.
-func (c *compiler) coerce(x compiled, to typ) compiled {
-	if x.kind == kNull || x.kind == to.kind {
+func (c *compiler) coerce(x compiled, to value.Type) compiled {
+	if x.Kind == value.KindNull || x.Kind == to.Kind {
 		return x
 	}
-	switch to.kind {
-	case kDouble:
+	switch to.Kind {
+	case value.KindDouble:
 		return c.double(x)
-	case kInt, kDecimal:
+	case value.KindInt, value.KindDecimal:
 		return c.number(x)
-	case kText:
+	case value.KindText:
 		return c.text(x)
-	case kTime:
-		if x.kind == kJSON {
+	case value.KindTime:
+		if x.Kind == value.KindJSON {
 			return c.castTime(c.text(x), 6)
 		}
 	}
@@ -112,41 +111,44 @@ func (c *compiler) coerce(x compiled, to typ) compiled {
 
 // timeLiteral reads a text literal beside a time.
 func (c *compiler) timeLiteral(x compiled) compiled {
-	if x.kind != kText {
+	if x.Kind != value.KindText {
 		return x
 	}
 	if !x.constant {
 		return c.fail(x.src, "is text beside a time: write CAST(%s AS DATETIME)", x.src.text)
 	}
-	b := x.eval(&rec{zone: c.zone}).b
-	micros, ok := parseTime(b, c.zone)
+	b := x.eval(constantRec(c.zone)).Bytes
+	micros, ok := value.ParseTime(b, c.zone)
 	if !ok {
 		return c.fail(x.src, "want a time such as '2015-05-17 10:05:03', which is in --time-zone, or with a zone '2015-05-17 10:05:03+02:00'")
 	}
-	v := timeValue(micros)
+	v := value.Time(micros)
 	scale := 0
-	if micros%second != 0 {
+	if micros%value.Second != 0 {
 		scale = 6
 	}
-	return compiled{typ: typ{kind: kTime, scale: scale}, constant: true, src: x.src, eval: func(*rec) value { return v }}
+	return compiled{Type: value.Type{Kind: value.KindTime, Scale: scale}, constant: true, src: x.src, eval: func(*rec) value.Value { return v }}
 }
 
-// runeCount is the number of characters; a byte that is no UTF-8 counts as one.
-func runeCount(b []byte) int { return utf8.RuneCount(b) }
-
-// cut is the first n characters.
-func cut(b []byte, n int) []byte {
-	if len(b) <= n {
-		return b
+// jsonNumber reads a JSON field where a number is wanted.
+func jsonNumber(r *rec, v value.Value, name string) value.Value {
+	if !v.Set {
+		return value.Null
 	}
-	at := 0
-	for ; n > 0 && at < len(b); n-- {
-		if b[at] < utf8.RuneSelf {
-			at++
-			continue
+	switch v.Tag {
+	case value.TagTrue:
+		return value.Int(1)
+	case value.TagFalse:
+		return value.Int(0)
+	case value.TagNumber:
+		n, scale, ok := value.ParseDecimal(v.Bytes)
+		if !ok {
+			return r.Fail("%s: %s has more than 38 digits, or is no number", name, value.Quote(v.Bytes))
 		}
-		_, size := utf8.DecodeRune(b[at:])
-		at += size
+		return value.Value{Number: n, Scale: uint8(scale), Set: true}
+	case value.TagText:
+		return r.Fail("%s: want a number, the record has the text %s; CAST(%s AS DECIMAL(p,s)) reads numbers in quotes too", name, value.Quote(v.Bytes), name)
 	}
-	return b[:at:at]
+	// TagQuoted is text, too.
+	return r.Fail("%s: want a number, the record has %s", name, value.Quote(v.Bytes))
 }

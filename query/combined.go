@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/sluice-etl/sluice/fold/value"
 	"github.com/sluice-etl/sluice/row"
 )
 
@@ -58,25 +59,25 @@ func (f *clfFormat) column(path []string) (c formatColumn, ok bool) {
 		if !strings.EqualFold(path[0], name) {
 			continue
 		}
-		c = formatColumn{typ: typ{kind: kText}, slot: slot}
+		c = formatColumn{Type: value.Type{Kind: value.KindText}, slot: slot}
 		switch slot {
 		case clfTime:
-			c.kind = kTime
-			c.read = func(r *rec, v value) value {
-				micros, ok := r.clfTime(v.b)
+			c.Kind = value.KindTime
+			c.read = func(r *rec, v value.Value) value.Value {
+				micros, ok := r.times.Parse(v.Bytes)
 				if !ok {
-					return r.fail("ts %s is not a time such as 17/May/2015:10:05:03 +0000", quote(v.b))
+					return r.Fail("ts %s is not a time such as 17/May/2015:10:05:03 +0000", value.Quote(v.Bytes))
 				}
-				return timeValue(micros)
+				return value.Time(micros)
 			}
 		case clfMethod, clfPath, clfProtocol:
 			f.request = true
 		case clfAgent:
 			f.agent = true
 		case clfStatus:
-			c.kind = kInt
+			c.Kind = value.KindInt
 		case clfBytes:
-			c.kind, c.null = kInt, true
+			c.Kind, c.Nullable = value.KindInt, true
 		}
 		return c, true
 	}
@@ -110,7 +111,7 @@ func (p *clfParser) start(r *rec) (bool, error) {
 	b := r.event.Body
 	if n := len(b); n > 0 && bytes.IndexByte(b, '\n') < 0 && b[0] != byteOrderMark[0] && b[n-1] != '\r' {
 		p.rest = nil // nearly every body is one line without a line end
-		return true, p.line((*[clfSlots]value)(r.fields), b)
+		return true, p.line((*[clfSlots]value.Value)(r.values), b)
 	}
 	p.rest = withoutBOM(b)
 	more, err := p.next(r)
@@ -129,11 +130,11 @@ func (p *clfParser) next(r *rec) (bool, error) {
 	if !more {
 		return false, nil
 	}
-	return true, p.line((*[clfSlots]value)(r.fields), b)
+	return true, p.line((*[clfSlots]value.Value)(r.values), b)
 }
 
 // line reads one line, which has no line end.
-func (p *clfParser) line(f *[clfSlots]value, b []byte) error {
+func (p *clfParser) line(f *[clfSlots]value.Value, b []byte) error {
 	i := bytes.IndexByte(b, ' ')
 	if i <= 0 {
 		return errHost
@@ -141,12 +142,12 @@ func (p *clfParser) line(f *[clfSlots]value, b []byte) error {
 	if !isDottedDigits(b, i) && !isHost(b[:i]) {
 		return errInFront
 	}
-	f[clfHost].b, f[clfHost].set = b[:i], true
+	f[clfHost].Bytes, f[clfHost].Set = b[:i], true
 	b = b[i+1:]
 	// Nearly every line continues with two hyphens.
 	if len(b) >= 5 && b[0] == '-' && b[1] == ' ' && b[2] == '-' && b[3] == ' ' && b[4] == '[' {
-		f[clfIdent].b, f[clfIdent].set = b[:1], true
-		f[clfUser].b, f[clfUser].set = b[2:3], true
+		f[clfIdent].Bytes, f[clfIdent].Set = b[:1], true
+		f[clfUser].Bytes, f[clfUser].Set = b[2:3], true
 		b = b[5:]
 	} else {
 		i = bytes.IndexByte(b, ' ')
@@ -165,8 +166,8 @@ func (p *clfParser) line(f *[clfSlots]value, b []byte) error {
 		if !isIdent(ident) || !isUser(user) {
 			return errInFront
 		}
-		f[clfIdent].b, f[clfIdent].set = ident, true
-		f[clfUser].b, f[clfUser].set = user, true
+		f[clfIdent].Bytes, f[clfIdent].Set = ident, true
+		f[clfUser].Bytes, f[clfUser].Set = user, true
 		b = b[i+j+2:]
 	}
 	i = 26
@@ -175,7 +176,7 @@ func (p *clfParser) line(f *[clfSlots]value, b []byte) error {
 			return errTime
 		}
 	}
-	f[clfTime].b, f[clfTime].set = b[:i], true
+	f[clfTime].Bytes, f[clfTime].Set = b[:i], true
 	b = b[i+1:]
 	if len(b) < 2 || b[0] != ' ' || b[1] != '"' {
 		return errRequest
@@ -191,20 +192,20 @@ func (p *clfParser) line(f *[clfSlots]value, b []byte) error {
 }
 
 // numbers reads what follows the request line.
-func (p *clfParser) numbers(f *[clfSlots]value, b []byte) error {
+func (p *clfParser) numbers(f *[clfSlots]value.Value, b []byte) error {
 	if len(b) < 5 || b[0] != ' ' || b[4] != ' ' || b[1]-'0' > 9 || b[2]-'0' > 9 || b[3]-'0' > 9 {
 		return errStatus
 	}
 	status := uint64(b[1]-'0')*100 + uint64(b[2]-'0')*10 + uint64(b[3]-'0')
-	f[clfStatus].num, f[clfStatus].set = row.Number{Lo: status}, true
+	f[clfStatus].Number, f[clfStatus].Set = row.Number{Lo: status}, true
 	b = b[5:]
 	size, i := leadingNumber(b)
-	f[clfBytes].num, f[clfBytes].set = row.Number{Lo: size}, true
+	f[clfBytes].Number, f[clfBytes].Set = row.Number{Lo: size}, true
 	if i == 0 {
 		if len(b) == 0 || b[0] != '-' {
 			return errBytes
 		}
-		i, f[clfBytes].set = 1, false
+		i, f[clfBytes].Set = 1, false
 	}
 	if i > 18 {
 		return errSize
@@ -231,12 +232,12 @@ func (p *clfParser) numbers(f *[clfSlots]value, b []byte) error {
 	if len(b) < 2 || b[0] != ' ' || b[1] != '"' {
 		return errAgent
 	}
-	f[clfReferer].b, f[clfReferer].set = referer, true
+	f[clfReferer].Bytes, f[clfReferer].Set = referer, true
 	// The agent is the last field: where the line was cut within it, what is there is taken. So nothing about it can be
 	// wrong, and it is looked at only where it is used.
 	if p.format.agent {
 		agent, _, _ := quoted(b[2:])
-		f[clfAgent].b, f[clfAgent].set = agent, true
+		f[clfAgent].Bytes, f[clfAgent].Set = agent, true
 	}
 	return nil
 }
@@ -264,7 +265,7 @@ func quoted(b []byte) (field, rest []byte, ok bool) {
 }
 
 // splitRequest divides METHOD path PROTOCOL. Only what begins with HTTP/ is a protocol; a path may hold spaces.
-func splitRequest(f *[clfSlots]value, request []byte) {
+func splitRequest(f *[clfSlots]value.Value, request []byte) {
 	method, path, protocol := request[:0], request, request[:0]
 	if i := bytes.IndexByte(request, ' '); i > 0 && isMethod(request[:i]) {
 		method, path = request[:i], request[i+1:]
@@ -272,9 +273,9 @@ func splitRequest(f *[clfSlots]value, request []byte) {
 			path, protocol = path[:j], path[j+1:]
 		}
 	}
-	f[clfMethod].b, f[clfMethod].set = method, true
-	f[clfPath].b, f[clfPath].set = path, true
-	f[clfProtocol].b, f[clfProtocol].set = protocol, true
+	f[clfMethod].Bytes, f[clfMethod].Set = method, true
+	f[clfPath].Bytes, f[clfPath].Set = path, true
+	f[clfProtocol].Bytes, f[clfProtocol].Set = protocol, true
 }
 
 // isMethod tells a token of letters and hyphens (RFC 9110 allows more, nobody uses them) from stray bytes.

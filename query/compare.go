@@ -3,106 +3,92 @@ package query
 import (
 	"bytes"
 	"cmp"
+
+	"github.com/sluice-etl/sluice/fold/value"
 )
-
-// tri is a truth value of SQL.
-type tri int8
-
-const (
-	no tri = iota
-	yes
-	unknown
-)
-
-func triOf(b bool) tri {
-	if b {
-		return yes
-	}
-	return no
-}
 
 // condition makes an expression of a truth value.
-func condition(e *expr, nullable, constant bool, test func(*rec) tri) compiled {
-	return compiled{typ: typ{kind: kInt, null: nullable}, constant: constant, src: e, test: test, eval: func(r *rec) value {
+func condition(e *expr, nullable, constant bool, test func(*rec) value.Truth) compiled {
+	return compiled{Type: value.Type{Kind: value.KindInt, Nullable: nullable}, constant: constant, src: e, test: test, eval: func(r *rec) value.Value {
 		switch test(r) {
-		case yes:
-			return boolValue(true)
-		case no:
-			return boolValue(false)
+		case value.Yes:
+			return value.Bool(true)
+		case value.No:
+			return value.Bool(false)
 		}
-		return null
+		return value.Null
 	}}
 }
 
 // truth wants a truth value: a number that is not zero is true.
-func (c *compiler) truth(x compiled) func(*rec) tri {
+func (c *compiler) truth(x compiled) func(*rec) value.Truth {
 	if x.test != nil {
 		return x.test
 	}
-	if x.kind == kText {
+	if x.Kind == value.KindText {
 		c.fail(x.src, "is text, and a condition is wanted: write %s <> ''; texts are joined by CONCAT(a, b)", x.src.text)
 	}
-	if x.kind == kTime {
+	if x.Kind == value.KindTime {
 		c.fail(x.src, "is a time, and a condition is wanted: compare it with another")
 	}
 	x = c.number(x)
-	eval, double := x.eval, x.kind == kDouble
-	return func(r *rec) tri {
+	eval, double := x.eval, x.Kind == value.KindDouble
+	return func(r *rec) value.Truth {
 		v := eval(r)
 		switch {
-		case !v.set:
-			return unknown
+		case !v.Set:
+			return value.Unknown
 		case double:
-			return triOf(v.double() != 0)
+			return value.TruthOf(v.Double() != 0)
 		}
-		return triOf(v.num.Lo != 0 || v.num.Hi != 0)
+		return value.TruthOf(v.Number.Lo != 0 || v.Number.Hi != 0)
 	}
 }
 
 // comparator finds how two expressions compare, and makes both yield values of that kind.
-func (c *compiler) comparator(a, b *compiled) func(x, y value) int {
+func (c *compiler) comparator(a, b *compiled) func(x, y value.Value) int {
 	switch {
-	case a.kind == kJSON && b.kind == kJSON:
+	case a.Kind == value.KindJSON && b.Kind == value.KindJSON:
 		c.fail(a.src, "and %s are JSON fields: say as what they are compared, with CAST(%s AS CHAR) or CAST(%s AS DECIMAL(p,s))", b.src.text, a.src.text, a.src.text)
-	case a.kind == kJSON && b.kind != kNull:
-		*a = c.beside(c.unquoted(*a), b.kind)
-	case b.kind == kJSON && a.kind != kNull:
-		*b = c.beside(c.unquoted(*b), a.kind)
+	case a.Kind == value.KindJSON && b.Kind != value.KindNull:
+		*a = c.beside(c.unquoted(*a), b.Kind)
+	case b.Kind == value.KindJSON && a.Kind != value.KindNull:
+		*b = c.beside(c.unquoted(*b), a.Kind)
 	}
 	switch {
-	case a.kind == kNull || b.kind == kNull:
-		return func(value, value) int { return 0 } // at least one of them is NULL always
-	case a.kind == kTime || b.kind == kTime:
+	case a.Kind == value.KindNull || b.Kind == value.KindNull:
+		return func(value.Value, value.Value) int { return 0 } // at least one of them is NULL always
+	case a.Kind == value.KindTime || b.Kind == value.KindTime:
 		*a, *b = c.timeLiteral(*a), c.timeLiteral(*b)
-		if a.kind != b.kind {
+		if a.Kind != b.Kind {
 			c.number(*a)
 			c.number(*b)
 		}
-		return func(x, y value) int { return cmp.Compare(x.micros(), y.micros()) }
-	case a.kind == kText && b.kind == kText:
-		return func(x, y value) int { return bytes.Compare(x.b, y.b) }
-	case a.kind == kDouble || b.kind == kDouble:
+		return func(x, y value.Value) int { return cmp.Compare(x.Micros(), y.Micros()) }
+	case a.Kind == value.KindText && b.Kind == value.KindText:
+		return func(x, y value.Value) int { return bytes.Compare(x.Bytes, y.Bytes) }
+	case a.Kind == value.KindDouble || b.Kind == value.KindDouble:
 		*a, *b = c.double(*a), c.double(*b)
-		return func(x, y value) int { return cmp.Compare(x.double(), y.double()) }
+		return func(x, y value.Value) int { return cmp.Compare(x.Double(), y.Double()) }
 	}
 	*a, *b = c.number(*a), c.number(*b)
-	return compareDecimals
+	return value.CompareDecimals
 }
 
 // beside makes a JSON field yield what it is compared with.
-func (c *compiler) beside(x compiled, k kind) compiled {
+func (c *compiler) beside(x compiled, k value.Kind) compiled {
 	switch k {
-	case kText:
+	case value.KindText:
 		return c.text(x)
-	case kTime:
+	case value.KindTime:
 		return c.castTime(c.text(x), 6)
 	}
 	return c.number(x)
 }
 
 // comparisons holds what each operator makes of an order of -1, 0 and +1; <=> is = where neither side is NULL.
-var comparisons = map[string][3]tri{
-	"=": {no, yes, no}, "<>": {yes, no, yes}, "<": {yes, no, no}, "<=": {yes, yes, no}, ">": {no, no, yes}, ">=": {no, yes, yes}, "<=>": {no, yes, no},
+var comparisons = map[string][3]value.Truth{
+	"=": {value.No, value.Yes, value.No}, "<>": {value.Yes, value.No, value.Yes}, "<": {value.Yes, value.No, value.No}, "<=": {value.Yes, value.Yes, value.No}, ">": {value.No, value.No, value.Yes}, ">=": {value.No, value.Yes, value.Yes}, "<=>": {value.No, value.Yes, value.No},
 }
 
 func (c *compiler) compare(e *expr) compiled {
@@ -111,32 +97,32 @@ func (c *compiler) compare(e *expr) compiled {
 	left, right := a.eval, b.eval
 	constant := a.constant && b.constant
 	if e.name == "<=>" {
-		return condition(e, false, constant, func(r *rec) tri {
+		return condition(e, false, constant, func(r *rec) value.Truth {
 			p, q := left(r), right(r)
-			if !p.set || !q.set {
-				return triOf(p.set == q.set)
+			if !p.Set || !q.Set {
+				return value.TruthOf(p.Set == q.Set)
 			}
-			return triOf(compare(p, q) == 0)
+			return value.TruthOf(compare(p, q) == 0)
 		})
 	}
-	if e.name == "=" && a.kind == kText && b.kind == kText {
-		return condition(e, a.null || b.null, constant, func(r *rec) tri {
+	if e.name == "=" && a.Kind == value.KindText && b.Kind == value.KindText {
+		return condition(e, a.Nullable || b.Nullable, constant, func(r *rec) value.Truth {
 			p, q := left(r), right(r)
-			if !p.set || !q.set {
-				return unknown
+			if !p.Set || !q.Set {
+				return value.Unknown
 			}
-			return triOf(bytes.Equal(p.b, q.b))
+			return value.TruthOf(bytes.Equal(p.Bytes, q.Bytes))
 		})
 	}
 	want := comparisons[e.name]
-	return condition(e, a.null || b.null, constant, func(r *rec) tri {
+	return condition(e, a.Nullable || b.Nullable, constant, func(r *rec) value.Truth {
 		p := left(r)
-		if !p.set {
-			return unknown
+		if !p.Set {
+			return value.Unknown
 		}
 		q := right(r)
-		if !q.set {
-			return unknown
+		if !q.Set {
+			return value.Unknown
 		}
 		return want[1+sign(compare(p, q))]
 	})
@@ -146,34 +132,34 @@ func sign(n int) int { return cmp.Compare(n, 0) }
 
 func (c *compiler) in(e *expr) compiled {
 	x := c.expr(e.args[0])
-	nullable, constant := x.null, x.constant
+	nullable, constant := x.Nullable, x.constant
 	type member struct {
-		x, v    func(*rec) value
-		compare func(x, y value) int
+		x, v    func(*rec) value.Value
+		compare func(x, y value.Value) int
 	}
 	var members []member
 	for _, arg := range e.args[1:] {
 		a, b := x, c.expr(arg)
 		compare := c.comparator(&a, &b)
-		nullable = nullable || b.null
+		nullable = nullable || b.Nullable
 		constant = constant && b.constant
 		members = append(members, member{a.eval, b.eval, compare})
 	}
-	found, missing := yes, no
+	found, missing := value.Yes, value.No
 	if e.not {
-		found, missing = no, yes
+		found, missing = value.No, value.Yes
 	}
 	raw := x.eval
-	return condition(e, nullable, constant, func(r *rec) tri {
-		if !raw(r).set {
-			return unknown
+	return condition(e, nullable, constant, func(r *rec) value.Truth {
+		if !raw(r).Set {
+			return value.Unknown
 		}
 		result := missing
 		for i := range members {
 			m := &members[i]
 			p, q := m.x(r), m.v(r)
-			if !p.set || !q.set {
-				result = unknown
+			if !p.Set || !q.Set {
+				result = value.Unknown
 			} else if m.compare(p, q) == 0 {
 				return found
 			}
@@ -197,44 +183,44 @@ func (c *compiler) is(e *expr) compiled {
 	x := c.expr(e.args[0])
 	if e.name == "null" {
 		eval, want := x.eval, e.not
-		return condition(e, false, x.constant, func(r *rec) tri { return triOf(eval(r).set == want) })
+		return condition(e, false, x.constant, func(r *rec) value.Truth { return value.TruthOf(eval(r).Set == want) })
 	}
-	test, want := c.truth(x), triOf(e.name == "true")
-	return condition(e, false, x.constant, func(r *rec) tri { return triOf((test(r) == want) != e.not) })
+	test, want := c.truth(x), value.TruthOf(e.name == "true")
+	return condition(e, false, x.constant, func(r *rec) value.Truth { return value.TruthOf((test(r) == want) != e.not) })
 }
 
 func (c *compiler) logic(e *expr) compiled {
 	a := c.expr(e.args[0])
 	left := c.truth(a)
 	if e.op == opNot {
-		return condition(e, a.null, a.constant, func(r *rec) tri {
+		return condition(e, a.Nullable, a.constant, func(r *rec) value.Truth {
 			switch left(r) {
-			case yes:
-				return no
-			case no:
-				return yes
+			case value.Yes:
+				return value.No
+			case value.No:
+				return value.Yes
 			}
-			return unknown
+			return value.Unknown
 		})
 	}
 	b := c.expr(e.args[1])
 	right := c.truth(b)
-	nullable, constant := a.null || b.null, a.constant && b.constant
+	nullable, constant := a.Nullable || b.Nullable, a.constant && b.constant
 	if e.op == opXor {
-		return condition(e, nullable, constant, func(r *rec) tri {
+		return condition(e, nullable, constant, func(r *rec) value.Truth {
 			p, q := left(r), right(r)
-			if p == unknown || q == unknown {
-				return unknown
+			if p == value.Unknown || q == value.Unknown {
+				return value.Unknown
 			}
-			return triOf(p != q)
+			return value.TruthOf(p != q)
 		})
 	}
 	// decides is what one side decides alone: false for AND, true for OR. The right side is not evaluated then.
-	decides, other := no, yes
+	decides, other := value.No, value.Yes
 	if e.op == opOr {
-		decides, other = yes, no
+		decides, other = value.Yes, value.No
 	}
-	return condition(e, nullable, constant, func(r *rec) tri {
+	return condition(e, nullable, constant, func(r *rec) value.Truth {
 		p := left(r)
 		if p == decides {
 			return decides
@@ -243,8 +229,8 @@ func (c *compiler) logic(e *expr) compiled {
 		switch {
 		case q == decides:
 			return decides
-		case p == unknown || q == unknown:
-			return unknown
+		case p == value.Unknown || q == value.Unknown:
+			return value.Unknown
 		}
 		return other
 	})

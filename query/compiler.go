@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
+
+	"github.com/sluice-etl/sluice/fold/value"
 )
 
 // compiler turns the expressions of one statement into closures. The first error stays; what is compiled after it is
@@ -23,7 +26,7 @@ func (c *compiler) fail(e *expr, format string, args ...any) compiled {
 	if c.err == nil {
 		c.err = fmt.Errorf("%s: %w", e.text, fmt.Errorf(format, args...))
 	}
-	return compiled{typ: typ{kind: kNull, null: true}, eval: func(*rec) value { return null }, src: e}
+	return compiled{Type: value.Type{Kind: value.KindNull, Nullable: true}, eval: func(*rec) value.Value { return value.Null }, src: e}
 }
 
 // expr compiles, and computes what does not depend on the record at once.
@@ -38,13 +41,13 @@ func (c *compiler) expr(e *expr) compiled {
 	if !x.constant || c.err != nil || e.op == opText {
 		return x
 	}
-	r := &rec{zone: c.zone, explain: true}
+	r := constantRec(c.zone)
 	v := x.eval(r)
-	if r.fault != "" {
-		return c.fail(e, "%s", r.fault)
+	if r.Reason != "" {
+		return c.fail(e, "%s", r.Reason)
 	}
-	x.eval, x.test = func(*rec) value { return v }, nil
-	x.null = !v.set
+	x.eval, x.test = func(*rec) value.Value { return v }, nil
+	x.Nullable = !v.Set
 	return x
 }
 
@@ -82,35 +85,35 @@ func (c *compiler) compile(e *expr) compiled {
 
 func (c *compiler) literal(e *expr) compiled {
 	x := compiled{constant: true}
-	var v value
+	var v value.Value
 	switch e.op {
 	case opText:
-		v = textValue([]byte(e.name))
-		x.kind, x.chars = kText, max(1, runeCount(v.b))
+		v = value.Text([]byte(e.name))
+		x.Kind, x.MaxChars = value.KindText, max(1, utf8.RuneCount(v.Bytes))
 	case opBool:
-		v = boolValue(!e.not)
-		x.kind = kInt
+		v = value.Bool(!e.not)
+		x.Kind = value.KindInt
 	case opNull:
-		x.kind, x.null = kNull, true
+		x.Kind, x.Nullable = value.KindNull, true
 	case opDouble:
-		f, ok := parseDouble([]byte(e.name))
+		f, ok := value.ParseDouble([]byte(e.name))
 		if !ok {
 			return c.fail(e, "want a number of a DOUBLE's range")
 		}
-		v = doubleValue(f)
-		x.kind = kDouble
+		v = value.Double(f)
+		x.Kind = value.KindDouble
 	default:
-		n, scale, ok := parseDecimal([]byte(e.name))
+		n, scale, ok := value.ParseDecimal([]byte(e.name))
 		if !ok {
 			return c.fail(e, "want a number of at most 38 digits")
 		}
-		v.num, v.scale, v.set = n, uint8(scale), true
-		x.kind, x.scale = kInt, scale
+		v.Number, v.Scale, v.Set = n, uint8(scale), true
+		x.Kind, x.Scale = value.KindInt, scale
 		if e.op == opDecimal {
-			x.kind = kDecimal
+			x.Kind = value.KindDecimal
 		}
 	}
-	x.eval = func(*rec) value { return v }
+	x.eval = func(*rec) value.Value { return v }
 	return x
 }
 
@@ -141,13 +144,13 @@ func (c *compiler) column(e *expr) compiled {
 		return c.unknown(e, path)
 	}
 	slot, read := f.slot, f.read
-	x := compiled{typ: f.typ, eval: func(r *rec) value { return r.fields[slot] }}
+	x := compiled{Type: f.Type, eval: func(r *rec) value.Value { return r.values[slot] }}
 	if read != nil {
-		x.eval = func(r *rec) value {
-			if v := r.fields[slot]; v.set {
+		x.eval = func(r *rec) value.Value {
+			if v := r.values[slot]; v.Set {
 				return read(r, v)
 			}
-			return null
+			return value.Null
 		}
 	}
 	return x
@@ -160,13 +163,13 @@ func (c *compiler) jsonPath(e *expr, path []string) compiled {
 		return c.fail(e, "a JSON path reads a field of --format json, which this format is not")
 	}
 	slot := f.slot(append(names(path), e.steps...), e.quoted)
-	return compiled{typ: typ{kind: kJSON, null: true}, src: e, eval: func(r *rec) value { return r.fields[slot] }}
+	return compiled{Type: value.Type{Kind: value.KindJSON, Nullable: true}, src: e, eval: func(r *rec) value.Value { return r.values[slot] }}
 }
 
 // unquoted is what the operator -> reads as the operator ->> does: a text beside a text is compared without quotes, as
 // in MySQL, which makes a JSON text of the other.
 func (c *compiler) unquoted(x compiled) compiled {
-	if x.src == nil || !x.src.quoted || x.kind != kJSON {
+	if x.src == nil || !x.src.quoted || x.Kind != value.KindJSON {
 		return x
 	}
 	e := *x.src
@@ -212,38 +215,38 @@ const maxTopic = 249
 //
 // Where every name is a field (json), names are compared with their case, as fields' names are: _Topic is a field.
 func virtual(name string, json bool) (x compiled, ok bool) {
-	x.kind = kInt
+	x.Kind = value.KindInt
 	if !json {
 		name = strings.ToLower(name)
 	}
 	switch name {
 	case "_topic":
-		x.kind, x.chars = kText, maxTopic
-		x.eval = func(r *rec) value {
+		x.Kind, x.MaxChars = value.KindText, maxTopic
+		x.eval = func(r *rec) value.Value {
 			from := len(r.text)
 			r.text = append(r.text, r.part.Topic...)
-			return textValue(r.text[from:len(r.text):len(r.text)])
+			return value.Text(r.text[from:len(r.text):len(r.text)])
 		}
 	case "_partition":
-		x.eval = func(r *rec) value { return intValue(int64(r.part.ID)) }
+		x.eval = func(r *rec) value.Value { return value.Int(int64(r.part.ID)) }
 	case "_offset":
-		x.eval = func(r *rec) value { return intValue(r.in.Offset) }
+		x.eval = func(r *rec) value.Value { return value.Int(r.in.Offset) }
 	case "_index":
-		x.eval = func(r *rec) value { return intValue(r.index) }
+		x.eval = func(r *rec) value.Value { return value.Int(r.index) }
 	case "_timestamp":
-		x.kind, x.scale = kTime, 3
-		x.rareNull = true
+		x.Kind, x.Scale = value.KindTime, 3
+		x.RarelyNull = true
 		x.eval = kafkaTime
 	case "_event_time":
-		x.kind, x.scale = kTime, 3
-		x.rareNull = true
+		x.Kind, x.Scale = value.KindTime, 3
+		x.RarelyNull = true
 		x.eval = eventTime
 	case "_key":
-		x.kind, x.null = kText, true
-		x.eval = func(r *rec) value { return value{b: r.in.Key, set: r.in.Key != nil} }
+		x.Kind, x.Nullable = value.KindText, true
+		x.eval = func(r *rec) value.Value { return value.Value{Bytes: r.in.Key, Set: r.in.Key != nil} }
 	case "_body":
-		x.kind = kText
-		x.eval = func(r *rec) value { return textValue(r.event.Body) }
+		x.Kind = value.KindText
+		x.eval = func(r *rec) value.Value { return value.Text(r.event.Body) }
 	default:
 		return x, false
 	}
@@ -251,43 +254,43 @@ func virtual(name string, json bool) (x compiled, ok bool) {
 }
 
 // kafkaTime is the record's time in Kafka; NULL where it has none, which Kafka writes as -1.
-func kafkaTime(r *rec) value {
+func kafkaTime(r *rec) value.Value {
 	ms := r.in.Timestamp
 	if ms == -1 {
-		return null
+		return value.Null
 	}
-	if ms < minTime/1000 || ms > maxTime/1000 {
-		return r.fail("the record's timestamp in Kafka is no time in milliseconds since 1970 between the years 1000 and 9999: its producer may write microseconds or nanoseconds")
+	if ms < value.MinTime/1000 || ms > value.MaxTime/1000 {
+		return r.Fail("the record's timestamp in Kafka is no time in milliseconds since 1970 between the years 1000 and 9999: its producer may write microseconds or nanoseconds")
 	}
-	return timeValue(ms * 1000)
+	return value.Time(ms * 1000)
 }
 
 // eventTime is the header timestamp, in milliseconds since 1970 as Flume's interceptors write it, else the header
 // timeStamp, as Log4j 2's Flume appender does, else Kafka's time.
-func eventTime(r *rec) value {
+func eventTime(r *rec) value.Value {
 	v := findHeader(r, "timestamp")
-	if !v.set {
+	if !v.Set {
 		v = findHeader(r, "timeStamp")
 	}
-	if !v.set {
+	if !v.Set {
 		return kafkaTime(r)
 	}
-	ms, ok := parseSmall(v.b)
-	if !ok || ms < minTime/1000 || ms > maxTime/1000 {
-		return r.fail("header timestamp: want milliseconds since 1970, the record has %s", quote(v.b))
+	ms, ok := value.ParseDigits(v.Bytes)
+	if !ok || ms < value.MinTime/1000 || ms > value.MaxTime/1000 {
+		return r.Fail("header timestamp: want milliseconds since 1970, the record has %s", value.Quote(v.Bytes))
 	}
-	return timeValue(ms * 1000)
+	return value.Time(ms * 1000)
 }
 
 // findHeader looks among the event's own headers, then among Kafka's.
-func findHeader(r *rec, name string) value {
+func findHeader(r *rec, name string) value.Value {
 	if v := r.event.Headers.Get(name); v != nil {
-		return textValue(v)
+		return value.Text(v)
 	}
 	for i := range r.in.Headers {
 		if h := &r.in.Headers[i]; h.Key == name {
-			return value{b: h.Value, set: h.Value != nil}
+			return value.Value{Bytes: h.Value, Set: h.Value != nil}
 		}
 	}
-	return null
+	return value.Null
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/sluice-etl/sluice/fold/value"
 )
 
 // customFormat reads the lines that a web server writes with a log format of its own (Apache's LogFormat, nginx's
@@ -38,8 +40,8 @@ const (
 
 type customColumn struct {
 	name string
-	typ  typ
-	read func(r *rec, v value) value
+	typ  value.Type
+	read func(r *rec, v value.Value) value.Value
 }
 
 func (f *customFormat) names() []string {
@@ -55,7 +57,7 @@ func (f *customFormat) slots() int { return len(f.cols) }
 func (f *customFormat) column(path []string) (c formatColumn, ok bool) {
 	for i, col := range f.cols {
 		if len(path) == 1 && strings.EqualFold(col.name, path[0]) {
-			return formatColumn{typ: col.typ, slot: i, read: col.read}, true
+			return formatColumn{Type: col.typ, slot: i, read: col.read}, true
 		}
 	}
 	return c, false
@@ -88,10 +90,10 @@ func (p *customParser) next(r *rec) (bool, error) {
 	if !more {
 		return false, nil
 	}
-	return true, p.line(r.fields, b)
+	return true, p.line(r.values, b)
 }
 
-func (p *customParser) line(fields []value, b []byte) error {
+func (p *customParser) line(fields []value.Value, b []byte) error {
 	pieces := p.format.pieces
 	for i := range pieces {
 		f := &pieces[i]
@@ -149,13 +151,13 @@ func (p *customParser) line(fields []value, b []byte) error {
 		switch {
 		case f.slot < 0:
 		case f.field == fieldRequest:
-			var parts [clfSlots]value
+			var parts [clfSlots]value.Value
 			splitRequest(&parts, v)
 			copy(fields[f.slot:f.slot+3], parts[clfMethod:clfProtocol+1])
 		default:
-			fields[f.slot] = textValue(v)
-			if p.format.cols[f.slot].typ.null && len(v) == 1 && v[0] == '-' {
-				fields[f.slot].set = false
+			fields[f.slot] = value.Text(v)
+			if p.format.cols[f.slot].typ.Nullable && len(v) == 1 && v[0] == '-' {
+				fields[f.slot].Set = false
 			}
 		}
 	}

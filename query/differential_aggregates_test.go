@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sluice-etl/sluice/fold/value"
 	"github.com/sluice-etl/sluice/row"
 )
 
@@ -127,13 +128,13 @@ func (d *differential) agreeing(t *testing.T, expressions ...*node) (rows []int)
 func keyText(rows *row.Rows, i int) string {
 	c := &rows.Table.Columns[0]
 	key := rows.Key(i)
-	v := value{set: true}
+	v := value.Value{Set: true}
 	switch c.Kind {
 	case row.Int, row.Decimal:
-		v.num, _ = row.KeyNumber(key)
+		v.Number, _ = row.KeyNumber(key)
 	case row.Datetime:
 		micros, _ := row.KeyDatetime(key)
-		v = timeValue(micros)
+		v = value.Time(micros)
 	default:
 		b, _ := row.KeyBytes(nil, key)
 		return string(b)

@@ -226,7 +226,7 @@ func evaluateJSON(t *testing.T, form string, docs []string) []answer {
 	t.Helper()
 	p := plan(t, "json", "INSERT INTO t SELECT "+form+" AS x FROM events")
 	f := p.NewFold().(*fold)
-	f.rec.explain = true
+	f.rec.Explain = true
 	records := make([]batch.Record, len(docs))
 	for i, d := range docs {
 		records[i] = batch.Record{Offset: int64(i), Value: []byte(d)}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sluice-etl/sluice/fold/value"
 )
 
 // difference is an expression for which the answers differ though those for its parts agree.
@@ -43,10 +45,10 @@ var diffRules = []diffRule{
 	{"30 digits after the point", func(d *difference) bool {
 		ours, ok1 := new(big.Rat).SetString(d.ours.text)
 		theirs, ok2 := new(big.Rat).SetString(d.theirs.text)
-		if !ok1 || !ok2 || d.theirs.refused != "" || len(d.theirs.text)-strings.IndexByte(d.theirs.text, '.')-1 <= maxScale {
+		if !ok1 || !ok2 || d.theirs.refused != "" || len(d.theirs.text)-strings.IndexByte(d.theirs.text, '.')-1 <= value.MaxScale {
 			return false
 		}
-		unit := new(big.Rat).SetFrac(big.NewInt(1), new(big.Int).Exp(big.NewInt(10), big.NewInt(maxScale), nil))
+		unit := new(big.Rat).SetFrac(big.NewInt(1), new(big.Int).Exp(big.NewInt(10), big.NewInt(value.MaxScale), nil))
 		return ours.Sub(ours, theirs).Abs(ours).Cmp(unit) < 0
 	}},
 	{"Zero has no sign", func(d *difference) bool {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/fold/value"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 	"github.com/sluice-etl/sluice/row"
 )
@@ -45,7 +46,7 @@ type diffFormat struct{ rows []diffRow }
 func (f *diffFormat) column(path []string) (c formatColumn, ok bool) {
 	for i := range diffColumns {
 		if len(path) == 1 && path[0] == diffColumns[i].name {
-			return formatColumn{typ: diffColumns[i].typ, slot: i}, true
+			return formatColumn{Type: diffColumns[i].typ, slot: i}, true
 		}
 	}
 	return c, false
@@ -56,7 +57,7 @@ func (f *diffFormat) parser() parser  { return f }
 
 func (f *diffFormat) start(r *rec) (bool, error) {
 	for i := range diffColumns {
-		r.fields[i] = f.rows[r.in.Offset].value(i)
+		r.values[i] = f.rows[r.in.Offset].value(i)
 	}
 	return true, nil
 }
@@ -95,7 +96,7 @@ func (f *diffFormat) record(i int) batch.Record {
 // fold runs a plan over some rows. dead holds the reasons by row.
 func (f *diffFormat) fold(p *Plan, rows []int) (out *row.Rows, dead map[int]string) {
 	fold := p.NewFold().(*fold)
-	fold.rec.explain = true
+	fold.rec.Explain = true
 	records := make([]batch.Record, len(rows))
 	for i, n := range rows {
 		records[i] = f.record(n)
@@ -132,7 +133,7 @@ func cellAnswer(rows *row.Rows, cell *row.Cell, c *row.Column) answer {
 	if c.Kind == row.Text || c.Kind == row.Bytes {
 		return answer{set: true, text: string(rows.Bytes(cell))}
 	}
-	return answer{set: true, text: cellText(value{num: cell.Number, set: true}, c)}
+	return answer{set: true, text: cellText(value.Value{Number: cell.Number, Set: true}, c)}
 }
 
 // diffServer is the other side.

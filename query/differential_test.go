@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sluice-etl/sluice/fold/window"
 )
 
 var (
@@ -302,7 +304,7 @@ func (d *differential) covered(t *testing.T) {
 		want = append(want, fmt.Sprintf("op %d %s", opCast, name))
 	}
 	for _, unit := range []string{"microsecond", "second", "minute", "hour", "day", "week", "month", "quarter", "year"} {
-		if newCalendar(time.UTC, unit, 1) != nil {
+		if window.NewCalendar(time.UTC, unit, 1) != nil {
 			want = append(want, fmt.Sprintf("op %d %s", opInterval, unit))
 		}
 	}

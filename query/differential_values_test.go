@@ -8,13 +8,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sluice-etl/sluice/fold/value"
 	"github.com/sluice-etl/sluice/row"
 )
 
 // diffColumn is a column of the table that both sides read: theirs in a table of the server, ours in diffFormat.
 type diffColumn struct {
 	name   string
-	typ    typ
+	typ    value.Type
 	theirs string                   // its type on the server
 	header bool                     // ours reads it by header('name')
 	draw   func(*rand.Rand) *string // a value as SQL literals hold it, without quotes; nil is NULL
@@ -23,24 +24,24 @@ type diffColumn struct {
 const diffText = "LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin"
 
 var diffColumns = []diffColumn{
-	{name: "i1", typ: typ{kind: kInt, null: true}, theirs: "BIGINT", draw: drawInt(math.MinInt64, math.MaxInt64)},
-	{name: "i2", typ: typ{kind: kInt, null: true}, theirs: "BIGINT", draw: drawInt(math.MinInt64, math.MaxInt64)},
-	{name: "n1", typ: typ{kind: kInt, null: true}, theirs: "BIGINT", draw: drawFrom("-3", "-2", "-1", "0", "1", "2", "3", "4", "7", "10", "12")},
-	{name: "u1", typ: typ{kind: kInt, null: true}, theirs: "BIGINT UNSIGNED", draw: drawInt(0, math.MaxUint64)},
-	{name: "d1", typ: typ{kind: kDecimal, null: true, scale: 6, prec: 20}, theirs: "DECIMAL(20,6)", draw: drawDecimal(20, 6)},
-	{name: "d2", typ: typ{kind: kDecimal, null: true, scale: 10, prec: 28}, theirs: "DECIMAL(28,10)", draw: drawDecimal(28, 10)},
-	{name: "d3", typ: typ{kind: kDecimal, null: true, scale: 1, prec: 5}, theirs: "DECIMAL(5,1)", draw: drawDecimal(5, 1)},
-	{name: "d4", typ: typ{kind: kDecimal, null: true, prec: 38}, theirs: "DECIMAL(38,0)", draw: drawDecimal(38, 0)},
-	{name: "d5", typ: typ{kind: kDecimal, null: true, scale: 5, prec: 9}, theirs: "DECIMAL(9,5)", draw: drawDecimal(9, 5)},
-	{name: "f1", typ: typ{kind: kDouble, null: true}, theirs: "DOUBLE", draw: drawDouble},
-	{name: "f2", typ: typ{kind: kDouble, null: true}, theirs: "DOUBLE", draw: drawDouble},
-	{name: "s1", typ: typ{kind: kText, null: true}, theirs: diffText, draw: drawText},
-	{name: "s2", typ: typ{kind: kText, null: true}, theirs: diffText, draw: drawText},
-	{name: "x1", typ: typ{kind: kText, null: true}, theirs: diffText, draw: drawNumberText},
-	{name: "y1", typ: typ{kind: kText, null: true}, theirs: diffText, draw: drawTimeText},
-	{name: "h1", typ: typ{kind: kText, null: true}, theirs: diffText, draw: drawText, header: true},
-	{name: "t1", typ: typ{kind: kTime, null: true, scale: 6}, theirs: "DATETIME(6)", draw: drawTime},
-	{name: "t2", typ: typ{kind: kTime, null: true, scale: 6}, theirs: "DATETIME(6)", draw: drawTime},
+	{name: "i1", typ: value.Type{Kind: value.KindInt, Nullable: true}, theirs: "BIGINT", draw: drawInt(math.MinInt64, math.MaxInt64)},
+	{name: "i2", typ: value.Type{Kind: value.KindInt, Nullable: true}, theirs: "BIGINT", draw: drawInt(math.MinInt64, math.MaxInt64)},
+	{name: "n1", typ: value.Type{Kind: value.KindInt, Nullable: true}, theirs: "BIGINT", draw: drawFrom("-3", "-2", "-1", "0", "1", "2", "3", "4", "7", "10", "12")},
+	{name: "u1", typ: value.Type{Kind: value.KindInt, Nullable: true}, theirs: "BIGINT UNSIGNED", draw: drawInt(0, math.MaxUint64)},
+	{name: "d1", typ: value.Type{Kind: value.KindDecimal, Nullable: true, Scale: 6, Precision: 20}, theirs: "DECIMAL(20,6)", draw: drawDecimal(20, 6)},
+	{name: "d2", typ: value.Type{Kind: value.KindDecimal, Nullable: true, Scale: 10, Precision: 28}, theirs: "DECIMAL(28,10)", draw: drawDecimal(28, 10)},
+	{name: "d3", typ: value.Type{Kind: value.KindDecimal, Nullable: true, Scale: 1, Precision: 5}, theirs: "DECIMAL(5,1)", draw: drawDecimal(5, 1)},
+	{name: "d4", typ: value.Type{Kind: value.KindDecimal, Nullable: true, Precision: 38}, theirs: "DECIMAL(38,0)", draw: drawDecimal(38, 0)},
+	{name: "d5", typ: value.Type{Kind: value.KindDecimal, Nullable: true, Scale: 5, Precision: 9}, theirs: "DECIMAL(9,5)", draw: drawDecimal(9, 5)},
+	{name: "f1", typ: value.Type{Kind: value.KindDouble, Nullable: true}, theirs: "DOUBLE", draw: drawDouble},
+	{name: "f2", typ: value.Type{Kind: value.KindDouble, Nullable: true}, theirs: "DOUBLE", draw: drawDouble},
+	{name: "s1", typ: value.Type{Kind: value.KindText, Nullable: true}, theirs: diffText, draw: drawText},
+	{name: "s2", typ: value.Type{Kind: value.KindText, Nullable: true}, theirs: diffText, draw: drawText},
+	{name: "x1", typ: value.Type{Kind: value.KindText, Nullable: true}, theirs: diffText, draw: drawNumberText},
+	{name: "y1", typ: value.Type{Kind: value.KindText, Nullable: true}, theirs: diffText, draw: drawTimeText},
+	{name: "h1", typ: value.Type{Kind: value.KindText, Nullable: true}, theirs: diffText, draw: drawText, header: true},
+	{name: "t1", typ: value.Type{Kind: value.KindTime, Nullable: true, Scale: 6}, theirs: "DATETIME(6)", draw: drawTime},
+	{name: "t2", typ: value.Type{Kind: value.KindTime, Nullable: true, Scale: 6}, theirs: "DATETIME(6)", draw: drawTime},
 }
 
 func pick[T any](rng *rand.Rand, from ...T) T { return from[rng.IntN(len(from))] }
@@ -195,7 +196,7 @@ func diffTime(rng *rand.Rand) time.Time {
 			time.Date(2000, 2, 29, 12, 0, 0, 0, time.UTC), time.Date(1900, 3, 1, 0, 0, 0, 0, time.UTC), time.Date(2038, 1, 19, 3, 14, 7, 0, time.UTC), time.Date(2038, 1, 19, 3, 14, 8, 0, time.UTC),
 			time.Date(2015, 12, 31, 23, 59, 59, 500000000, time.UTC), time.Date(2016, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2015, 5, 17, 10, 5, 3, 250000000, time.UTC), time.Date(1582, 10, 10, 0, 0, 0, 0, time.UTC))
 	case 1:
-		return time.UnixMicro(rng.Int64N(maxTime-minTime) + minTime).UTC()
+		return time.UnixMicro(rng.Int64N(value.MaxTime-value.MinTime) + value.MinTime).UTC()
 	case 2:
 		return time.Unix(rng.Int64N(1<<31), 0).UTC()
 	}
@@ -245,40 +246,40 @@ func (r diffRow) literal(i int) string {
 	switch c := &diffColumns[i]; {
 	case r[i] == nil:
 		return "NULL"
-	case c.typ.kind == kText || c.typ.kind == kTime:
+	case c.typ.Kind == value.KindText || c.typ.Kind == value.KindTime:
 		return sqlQuote(*r[i])
 	}
 	return *r[i]
 }
 
 // value is a column's value as ours reads it.
-func (r diffRow) value(i int) value {
+func (r diffRow) value(i int) value.Value {
 	if r[i] == nil {
-		return null
+		return value.Null
 	}
 	b := []byte(*r[i])
-	switch diffColumns[i].typ.kind {
-	case kText:
-		return textValue(b)
-	case kDouble:
+	switch diffColumns[i].typ.Kind {
+	case value.KindText:
+		return value.Text(b)
+	case value.KindDouble:
 		f, err := strconv.ParseFloat(*r[i], 64)
 		if err != nil {
 			panic(err)
 		}
-		return doubleValue(f)
-	case kTime:
-		micros, ok := parseTime(b, time.UTC)
+		return value.Double(f)
+	case value.KindTime:
+		micros, ok := value.ParseTime(b, time.UTC)
 		if !ok {
 			panic(fmt.Sprintf("%q is no time", b))
 		}
-		return timeValue(micros)
+		return value.Time(micros)
 	}
-	n, scale, ok := parseDecimal(b)
+	n, scale, ok := value.ParseDecimal(b)
 	if ok {
-		n, ok = n.Rescale(scale, diffColumns[i].typ.scale)
+		n, ok = n.Rescale(scale, diffColumns[i].typ.Scale)
 	}
 	if !ok {
 		panic(fmt.Sprintf("%q is no number of the column", b))
 	}
-	return value{num: n, scale: uint8(diffColumns[i].typ.scale), set: true}
+	return value.Value{Number: n, Scale: uint8(diffColumns[i].typ.Scale), Set: true}
 }

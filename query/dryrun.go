@@ -10,9 +10,11 @@ import (
 	"math"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/fold/value"
 	terminal "github.com/sluice-etl/sluice/internal/quote"
 	"github.com/sluice-etl/sluice/row"
 )
@@ -39,7 +41,7 @@ const maxLine = 16 << 20
 func DryRun(ctx context.Context, p *Plan, inputs []Input, out io.Writer, maxDead int) (res DryRunResult, err error) {
 	f := p.NewFold()
 	if f, ok := f.(*fold); ok {
-		f.rec.explain = true // the files are the person's own
+		f.rec.Explain = true // the files are the person's own
 	}
 	var dead []batch.DeadLetter
 	take := func(tally *batch.Tally) {
@@ -137,14 +139,14 @@ func writeTable(w io.Writer, rows *row.Rows) {
 	}
 	for _, line := range cells {
 		for i, s := range line {
-			widths[i] = max(widths[i], runeCount([]byte(s)))
+			widths[i] = max(widths[i], utf8.RuneCount([]byte(s)))
 		}
 	}
 	var b bytes.Buffer
 	for _, line := range cells {
 		b.Reset()
 		for i, s := range line {
-			pad := widths[i] - runeCount([]byte(s))
+			pad := widths[i] - utf8.RuneCount([]byte(s))
 			if i > 0 {
 				b.WriteString("  ")
 			}
@@ -167,49 +169,49 @@ func rowText(rows *row.Rows, i int) []string {
 	key := rows.Key(i)
 	for k := range t.Columns[:t.Keys] {
 		c := &t.Columns[k]
-		var v value
+		var v value.Value
 		switch c.Kind {
 		case row.Int, row.Decimal:
-			v.num, key = row.KeyNumber(key)
+			v.Number, key = row.KeyNumber(key)
 		case row.Datetime:
 			var micros int64
 			micros, key = row.KeyDatetime(key)
-			v = timeValue(micros)
+			v = value.Time(micros)
 		default:
-			v.b, key = row.KeyBytes(nil, key)
+			v.Bytes, key = row.KeyBytes(nil, key)
 		}
-		v.set = true
+		v.Set = true
 		line = append(line, cellText(v, c))
 	}
 	for j, cell := range rows.Cells(i) {
 		c := &t.Columns[t.Keys+j]
-		v := value{num: cell.Number, set: cell.Set}
-		if v.set && (c.Kind == row.Text || c.Kind == row.Bytes) {
-			v.b = rows.Bytes(&cell)
+		v := value.Value{Number: cell.Number, Set: cell.Set}
+		if v.Set && (c.Kind == row.Text || c.Kind == row.Bytes) {
+			v.Bytes = rows.Bytes(&cell)
 		}
 		line = append(line, cellText(v, c))
 	}
 	return line
 }
 
-func cellText(v value, c *row.Column) string {
-	if !v.set {
+func cellText(v value.Value, c *row.Column) string {
+	if !v.Set {
 		return "NULL"
 	}
 	switch c.Kind {
 	case row.Int, row.Decimal:
-		return string(v.num.AppendText(nil, c.Scale))
+		return string(v.Number.AppendText(nil, c.Scale))
 	case row.Double:
-		return strconv.FormatFloat(math.Float64frombits(v.num.Lo), 'g', -1, 64)
+		return strconv.FormatFloat(math.Float64frombits(v.Number.Lo), 'g', -1, 64)
 	case row.Datetime:
-		return string(appendTime(nil, v.micros(), c.Scale))
+		return string(value.AppendTime(nil, v.Micros(), c.Scale))
 	}
-	quoted := strconv.Quote(string(v.b))
-	if inner := quoted[1 : len(quoted)-1]; inner != string(v.b) && !bytes.ContainsAny(v.b, `"\`) {
+	quoted := strconv.Quote(string(v.Bytes))
+	if inner := quoted[1 : len(quoted)-1]; inner != string(v.Bytes) && !bytes.ContainsAny(v.Bytes, `"\`) {
 		return inner
 	}
-	if terminal.Needed(string(v.b)) {
+	if terminal.Needed(string(v.Bytes)) {
 		return quoted
 	}
-	return string(v.b)
+	return string(v.Bytes)
 }

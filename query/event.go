@@ -77,6 +77,6 @@ func (p *Plan) Header(name string) func(*batch.Record) []byte {
 			}
 			r.event = e
 		}
-		return findHeader(&r, name).b
+		return findHeader(&r, name).Bytes
 	}
 }

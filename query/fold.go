@@ -6,6 +6,8 @@ import (
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/fold/value"
+	"github.com/sluice-etl/sluice/fold/window"
 	"github.com/sluice-etl/sluice/row"
 )
 
@@ -17,9 +19,9 @@ type fold struct {
 	bound   *[]row.Table // the plan's tables as the fold took them over last
 	rows    []*row.Rows  // one for each of bound
 	rec     rec
-	pending []pending // of the record at hand
-	keys    []byte    // their keys
-	vals    []value   // their cells
+	pending []pending     // of the record at hand
+	keys    []byte        // their keys
+	vals    []value.Value // their cells
 	refused refusals
 	keep    int // bytes of a dead letter's value
 }
@@ -55,9 +57,9 @@ type pending struct {
 // NewFold makes a fold for one task. Call it after Bind.
 func (p *Plan) NewFold() batch.Fold[row.Delta] {
 	f := &fold{plan: p, parser: p.format.parser(), keep: p.options.DeadLetterMaxBytes}
-	f.rec.fields = make([]value, p.format.slots())
-	f.rec.zone = p.options.TimeZone
-	f.rec.windows = make([]span, p.windows)
+	f.rec.values = make([]value.Value, p.format.slots())
+	f.rec.times.Zone = p.options.TimeZone
+	f.rec.windows = make([]window.Span, p.windows)
 	f.bind()
 	f.begin()
 	return f
@@ -116,7 +118,7 @@ func (f *fold) add(in *batch.Record, tally *batch.Tally) {
 		tally.Filtered++ // a tombstone: there is no event
 		return
 	}
-	r.in, r.index, r.text, r.fault, r.detail = in, 0, r.text[:0], "", ""
+	r.in, r.index, r.text, r.Reason, r.Detail = in, 0, r.text[:0], "", ""
 	f.pending, f.keys, f.vals = f.pending[:0], f.keys[:0], f.vals[:0]
 	more, err := false, r.open(f.plan.options.FlumeValues)
 	if err == nil {
@@ -126,8 +128,8 @@ func (f *fold) add(in *batch.Record, tally *batch.Tally) {
 		for i := range f.stmts {
 			s := &f.stmts[i]
 			row := f.evaluate(s)
-			if r.fault != "" {
-				tally.Dead = append(tally.Dead, f.deadLetter(s.number, row, (*f.bound)[s.table].FullName(), r.fault, r.detail))
+			if r.Reason != "" {
+				tally.Dead = append(tally.Dead, f.deadLetter(s.number, row, (*f.bound)[s.table].FullName(), r.Reason, r.Detail))
 				return
 			}
 		}
@@ -136,9 +138,9 @@ func (f *fold) add(in *batch.Record, tally *batch.Tally) {
 	}
 	if err != nil {
 		if bad, ok := errors.AsType[*formatError](err); ok {
-			r.detail = bad.detail
+			r.Detail = bad.detail
 		}
-		tally.Dead = append(tally.Dead, f.deadLetter(-1, false, "", err.Error(), r.detail))
+		tally.Dead = append(tally.Dead, f.deadLetter(-1, false, "", err.Error(), r.Detail))
 		return
 	}
 	if len(f.pending) == 0 {
@@ -151,17 +153,17 @@ func (f *fold) add(in *batch.Record, tally *batch.Tally) {
 	tally.Counted++
 }
 
-// evaluate makes at most one pending row. On failure it leaves the reason in rec.fault; row says that it is MySQL's.
+// evaluate makes at most one pending row. On failure it leaves the reason in rec.reason; row says that it is MySQL's.
 func (f *fold) evaluate(s *stmt) (row bool) {
 	r := &f.rec
-	if s.where != nil && s.where(r) != yes {
+	if s.where != nil && s.where(r) != value.Yes {
 		return false
 	}
 	key, vals := len(f.keys), len(f.vals)
 	for i := range s.keys {
 		k := &s.keys[i]
 		v := k.x.eval(r)
-		k.fit(r, &v, k.x.kind)
+		k.fit(r, &v, k.x.Kind)
 		f.keys = appendKey(f.keys, &v, k.Kind)
 	}
 	for i := range s.cells {
@@ -172,10 +174,10 @@ func (f *fold) evaluate(s *stmt) (row bool) {
 			f.vals = append(f.vals, c.x.eval(r))
 		default:
 			f.vals = append(f.vals, c.x.eval(r))
-			c.fit(r, &f.vals[len(f.vals)-1], c.x.kind)
+			c.fit(r, &f.vals[len(f.vals)-1], c.x.Kind)
 		}
 	}
-	if r.fault != "" {
+	if r.Reason != "" {
 		return false
 	}
 	apart := false
@@ -183,7 +185,7 @@ func (f *fold) evaluate(s *stmt) (row bool) {
 		var dead why
 		dead, apart = f.refused.find((*f.bound)[s.table].FullName(), f.keys[key:], r.part, r.in.Offset)
 		if dead.reason != "" {
-			r.fault, r.detail = dead.reason, dead.detail
+			r.Reason, r.Detail = dead.reason, dead.detail
 			return true
 		}
 	}
@@ -199,14 +201,14 @@ func (f *fold) evaluate(s *stmt) (row bool) {
 	return false
 }
 
-func appendKey(dst []byte, v *value, k row.Kind) []byte {
+func appendKey(dst []byte, v *value.Value, k row.Kind) []byte {
 	switch k {
 	case row.Int, row.Decimal:
-		return row.AppendKeyNumber(dst, v.num)
+		return row.AppendKeyNumber(dst, v.Number)
 	case row.Datetime:
-		return row.AppendKeyDatetime(dst, v.micros())
+		return row.AppendKeyDatetime(dst, v.Micros())
 	}
-	return row.AppendKeyBytes(dst, v.b)
+	return row.AppendKeyBytes(dst, v.Bytes)
 }
 
 // merge adds a pending row to the delta. It cannot fail.
@@ -227,12 +229,12 @@ func (f *fold) merge(p *pending) {
 		case actCount:
 			in.Lo = 1
 		case actCountSet:
-			if vals[0].set {
+			if vals[0].Set {
 				in.Lo = 1
 			}
 			vals = vals[1:]
 		default:
-			in.Number, in.Bytes, in.Set = vals[0].num, vals[0].b, vals[0].set
+			in.Number, in.Bytes, in.Set = vals[0].Number, vals[0].Bytes, vals[0].Set
 			vals = vals[1:]
 		}
 		c.Merge.Fold(rows, &cells[c.cell], c.Kind, in)

@@ -4,15 +4,17 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/sluice-etl/sluice/fold/value"
 )
 
 // format is how a record's bytes are read. While a query is compiled it is asked for columns; then it makes parsers.
 type format interface {
-	// column finds a field by the path it is written with. slot is its place in rec.fields.
+	// column finds a field by the path it is written with. slot is its place in rec.values.
 	column(path []string) (c formatColumn, ok bool)
 	// names are the columns that there are, for the error that misses one.
 	names() []string
-	// slots is the length of rec.fields; it is final when the query is compiled.
+	// slots is the length of rec.values; it is final when the query is compiled.
 	slots() int
 	// parser makes a parser for one fold.
 	parser() parser
@@ -20,13 +22,13 @@ type format interface {
 
 // formatColumn is a field as a query sees it.
 type formatColumn struct {
-	typ
+	value.Type
 	slot int
 	// read, where not nil, makes the value from the field's text when it is needed.
-	read func(r *rec, v value) value
+	read func(r *rec, v value.Value) value.Value
 }
 
-// parser reads one record at a time into rec.fields. The values are views on the record or on the parser's memory,
+// parser reads one record at a time into rec.values. The values are views on the record or on the parser's memory,
 // valid until the next start.
 type parser interface {
 	// start takes up r.event.Body and goes to its first row; it reports false where it has none. The error is why the
@@ -70,7 +72,7 @@ type rawFormat struct{}
 
 func (rawFormat) column(path []string) (formatColumn, bool) {
 	if len(path) == 1 && strings.EqualFold(path[0], "body") {
-		return formatColumn{typ: typ{kind: kText}}, true
+		return formatColumn{Type: value.Type{Kind: value.KindText}}, true
 	}
 	return formatColumn{}, false
 }
@@ -81,7 +83,7 @@ func (rawFormat) parser() parser  { return new(rawParser) }
 type rawParser struct{}
 
 func (*rawParser) start(r *rec) (bool, error) {
-	r.fields[0] = textValue(r.event.Body)
+	r.values[0] = value.Text(r.event.Body)
 	return true, nil
 }
 
@@ -92,7 +94,7 @@ type wordsFormat struct{}
 
 func (wordsFormat) column(path []string) (formatColumn, bool) {
 	if len(path) == 1 && strings.EqualFold(path[0], "word") {
-		return formatColumn{typ: typ{kind: kText}}, true
+		return formatColumn{Type: value.Type{Kind: value.KindText}}, true
 	}
 	return formatColumn{}, false
 }
@@ -110,15 +112,15 @@ func (p *wordsParser) start(r *rec) (bool, error) {
 func (p *wordsParser) next(r *rec) (bool, error) {
 	b := p.rest
 	i := 0
-	for i < len(b) && isSpace(b[i]) {
+	for i < len(b) && value.IsSpace(b[i]) {
 		i++
 	}
 	from := i
-	for i < len(b) && !isSpace(b[i]) {
+	for i < len(b) && !value.IsSpace(b[i]) {
 		i++
 	}
 	p.rest = b[i:]
-	r.fields[0] = textValue(b[from:i])
+	r.values[0] = value.Text(b[from:i])
 	return i > from, nil
 }
 

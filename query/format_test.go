@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/fold/value"
 	"github.com/sluice-etl/sluice/row"
 )
 
@@ -69,8 +70,8 @@ func TestCombined_lines(t *testing.T) {
 			var fields []string
 			for j, cell := range rows.Cells(0) {
 				col := rows.Table.Columns[4+j]
-				v := value{num: cell.Number, set: cell.Set}
-				if v.set && col.Kind == row.Text {
+				v := value.Value{Number: cell.Number, Set: cell.Set}
+				if v.Set && col.Kind == row.Text {
 					fields = append(fields, string(rows.Bytes(&cell)))
 					continue
 				}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+
+	"github.com/sluice-etl/sluice/fold/value"
 )
 
 // maxFormatString bounds --log-format-string, in bytes.
@@ -57,14 +59,14 @@ func unwrap(text, directive string) string {
 	if len(text) > len(directive) && strings.EqualFold(text[:len(directive)], directive) {
 		text = strings.TrimSpace(text[len(directive):])
 		if text != "" && (text[0] == '"' || text[0] == '\'') {
-			n := quotedLength(text)
+			n := value.QuotedLength(text)
 			return text[1:max(1, n-1)]
 		}
 	}
 	// One quoted argument, with the name of a format behind it or without. A format that begins with a quoted field, as
 	// "%r" %s does, has more than a name behind it.
 	if text != "" && (text[0] == '"' || text[0] == '\'') {
-		n := quotedLength(text)
+		n := value.QuotedLength(text)
 		behind := strings.TrimSpace(text[n:])
 		inside := text[1:max(1, n-1)]
 		whole := text[0] == '\'' || strings.Contains(inside, `\"`) || strings.ContainsFunc(inside, unicode.IsSpace)
@@ -100,7 +102,7 @@ func nginxText(text string) (joined string, raw bool) {
 		return unwrap(text, "log_format"), raw
 	}
 	for rest := text; rest != "" && (rest[0] == '\'' || rest[0] == '"'); {
-		n := quotedLength(rest)
+		n := value.QuotedLength(rest)
 		joined += unescape(rest[1:max(1, n-1)])
 		rest = strings.TrimSpace(rest[n:])
 	}
@@ -351,7 +353,7 @@ func (b *formatBuilder) variable(shown, name string) {
 		}
 		list := strings.HasPrefix(name, "upstream_") || strings.HasSuffix(name, "_x_forwarded_for")
 		c := textColumn(columnName(strings.TrimPrefix(name, "http_")))
-		c.typ.null = strings.HasPrefix(name, "upstream_")
+		c.typ.Nullable = strings.HasPrefix(name, "upstream_")
 		b.field(shown, piece{field: fieldText, list: list}, c)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"github.com/valyala/fastjson"
+
+	"github.com/sluice-etl/sluice/fold/value"
 )
 
 // jsonFormat reads one JSON object per record, or one per line of it. Every name is a field; one that the object lacks
@@ -26,10 +28,10 @@ func (f *jsonFormat) names() []string { return nil }
 func (f *jsonFormat) slots() int      { return len(f.fields) }
 
 func (f *jsonFormat) column(path []string) (formatColumn, bool) {
-	return formatColumn{typ: typ{kind: kJSON, null: true}, slot: f.slot(names(path), false)}, true
+	return formatColumn{Type: value.Type{Kind: value.KindJSON, Nullable: true}, slot: f.slot(names(path), false)}, true
 }
 
-// slot is the place in rec.fields of what stands at a path.
+// slot is the place in rec.values of what stands at a path.
 func (f *jsonFormat) slot(path []step, quoted bool) int {
 	for i, g := range f.fields {
 		if g.quoted == quoted && slices.Equal(g.path, path) {
@@ -125,7 +127,7 @@ func (p *jsonParser) object(r *rec, b []byte) error {
 	p.large = hasManyValues(b, manyValues)
 	v, err := p.fast.ParseBytes(b)
 	if err != nil {
-		if r.explain {
+		if r.Explain {
 			return fmt.Errorf("want a JSON object: %w", err)
 		}
 		return &formatError{errNoObject.Error(), fmt.Sprintf("%d bytes are not one JSON value", len(b))}
@@ -136,32 +138,32 @@ func (p *jsonParser) object(r *rec, b []byte) error {
 	escapes := bytes.IndexByte(b, '\\') >= 0
 	for i := range p.fields {
 		f := &p.fields[i]
-		r.fields[i] = p.field(find(v, f.path, escapes), f.quoted)
+		r.values[i] = p.field(find(v, f.path, escapes), f.quoted)
 	}
 	return nil
 }
 
-func (p *jsonParser) field(v *fastjson.Value, quoted bool) value {
+func (p *jsonParser) field(v *fastjson.Value, quoted bool) value.Value {
 	if v == nil {
-		return null
+		return value.Null
 	}
 	switch v.Type() {
 	case fastjson.TypeNull:
-		return null
+		return value.Null
 	case fastjson.TypeString:
 		if quoted {
-			return value{tag: tagQuoted, b: p.written(v), set: true}
+			return value.Value{Tag: value.TagQuoted, Bytes: p.written(v), Set: true}
 		}
 		b, _ := v.StringBytes() // never an error for this type
-		return textValue(b)
+		return value.Text(b)
 	case fastjson.TypeTrue:
-		return value{tag: tagTrue, set: true}
+		return value.Value{Tag: value.TagTrue, Set: true}
 	case fastjson.TypeFalse:
-		return value{tag: tagFalse, set: true}
+		return value.Value{Tag: value.TagFalse, Set: true}
 	case fastjson.TypeNumber:
-		return value{tag: tagNumber, b: p.written(v), set: true}
+		return value.Value{Tag: value.TagNumber, Bytes: p.written(v), Set: true}
 	}
-	return value{tag: tagOther, b: p.written(v), set: true}
+	return value.Value{Tag: value.TagOther, Bytes: p.written(v), Set: true}
 }
 
 func (p *jsonParser) written(v *fastjson.Value) []byte {
@@ -228,43 +230,4 @@ func appendJSONText(dst, text []byte) []byte {
 		}
 	}
 	return append(dst, '"')
-}
-
-// jsonNumber reads a JSON field where a number is wanted.
-func jsonNumber(r *rec, v value, name string) value {
-	if !v.set {
-		return null
-	}
-	switch v.tag {
-	case tagTrue:
-		return intValue(1)
-	case tagFalse:
-		return intValue(0)
-	case tagNumber:
-		n, scale, ok := parseDecimal(v.b)
-		if !ok {
-			return r.fail("%s: %s has more than 38 digits, or is no number", name, quote(v.b))
-		}
-		return value{num: n, scale: uint8(scale), set: true}
-	case tagText:
-		return r.fail("%s: want a number, the record has the text %s; CAST(%s AS DECIMAL(p,s)) reads numbers in quotes too", name, quote(v.b), name)
-	}
-	// tagQuoted is text, too.
-	return r.fail("%s: want a number, the record has %s", name, quote(v.b))
-}
-
-var jsonTrue, jsonFalse = []byte("true"), []byte("false")
-
-// jsonText reads a JSON field where text is wanted: a string's value, else what is written.
-func jsonText(v value) value {
-	if !v.set {
-		return null
-	}
-	switch v.tag {
-	case tagTrue:
-		return textValue(jsonTrue)
-	case tagFalse:
-		return textValue(jsonFalse)
-	}
-	return textValue(v.b)
 }

@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/valyala/fastjson"
+
+	"github.com/sluice-etl/sluice/fold/value"
 )
 
 // step is one leg of a JSON path: a member of an object by its name, or a cell of an array.
@@ -117,7 +119,7 @@ func (p *pathParser) member() (s step, err error) {
 		return s, errors.New(".* names several values, and a field is one: write the name")
 	}
 	if strings.HasPrefix(p.rest, `"`) {
-		n := quotedLength(p.rest)
+		n := value.QuotedLength(p.rest)
 		if err := json.Unmarshal([]byte(p.rest[:n]), &s.name); err != nil {
 			return s, errors.New("the name in quotes must be a JSON string")
 		}

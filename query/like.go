@@ -3,6 +3,8 @@ package query
 import (
 	"bytes"
 	"unicode/utf8"
+
+	"github.com/sluice-etl/sluice/fold/value"
 )
 
 // maxLike bounds the work of one LIKE whose pattern comes with the record: the product of both lengths.
@@ -16,24 +18,24 @@ func (c *compiler) like(e *expr) compiled {
 	if e.name != "" {
 		escape = []byte(e.name)
 	}
-	eval, hit, miss := a.eval, yes, no
+	eval, hit, miss := a.eval, value.Yes, value.No
 	if e.not {
-		hit, miss = no, yes
+		hit, miss = value.No, value.Yes
 	}
 	match := func(b, pattern []byte) bool { return likeMatch(b, pattern, escape) }
 	if p.constant {
-		match = likePattern(p.eval(&rec{}).b, escape)
+		match = likePattern(p.eval(&rec{}).Bytes, escape)
 	}
 	pattern := p.eval
-	return condition(e, a.null || p.null, a.constant && p.constant, func(r *rec) tri {
+	return condition(e, a.Nullable || p.Nullable, a.constant && p.constant, func(r *rec) value.Truth {
 		v, q := eval(r), pattern(r)
 		switch {
-		case !v.set || !q.set:
-			return unknown
-		case !p.constant && len(v.b) > maxLike/(len(q.b)+1):
-			r.fail("LIKE: a text and a pattern of the record are too long: the product of their lengths must be at most %d", maxLike)
-			return unknown
-		case match(v.b, q.b):
+		case !v.Set || !q.Set:
+			return value.Unknown
+		case !p.constant && len(v.Bytes) > maxLike/(len(q.Bytes)+1):
+			r.Fail("LIKE: a text and a pattern of the record are too long: the product of their lengths must be at most %d", maxLike)
+			return value.Unknown
+		case match(v.Bytes, q.Bytes):
 			return hit
 		}
 		return miss

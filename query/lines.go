@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"net/netip"
 	"unsafe"
+
+	"github.com/sluice-etl/sluice/fold/value"
 )
 
 // byteOrderMark is UTF-8's.
@@ -31,7 +33,7 @@ func nextLine(rest *[]byte) (line []byte, ok bool) {
 			line = line[:len(line)-1]
 		}
 		line = withoutBOM(line) // files that were put together have several
-		if len(line) > 0 && (line[0] > ' ' || len(trimSpace(line)) > 0) {
+		if len(line) > 0 && (line[0] > ' ' || len(value.TrimSpace(line)) > 0) {
 			return line, true
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sluice-etl/sluice/fold/value"
 	"github.com/sluice-etl/sluice/row"
 )
 
@@ -136,7 +137,7 @@ func split(text string) []string {
 		case c == '#':
 			n = until(rest, "\n")
 		case strings.HasPrefix(rest, "--"):
-			if len(rest) > 2 && !isSpace(rest[2]) && !isControl(rest[2]) {
+			if len(rest) > 2 && !value.IsSpace(rest[2]) && !isControl(rest[2]) {
 				b.WriteString("- ")
 				solid = true
 				i++
@@ -146,14 +147,14 @@ func split(text string) []string {
 		case strings.HasPrefix(rest, "/*"):
 			n = min(len(rest), 2+until(rest[2:], "*/")+2)
 		case c == '\'' || c == '"' || c == '`':
-			n = quotedLength(rest)
+			n = value.QuotedLength(rest)
 			solid = true
 			if c != '`' {
 				b.WriteString(likeEscapes.Replace(rest[:n]))
 				i += n
 				continue
 			}
-		case !isSpace(c):
+		case !value.IsSpace(c):
 			solid = true
 		}
 		b.WriteString(rest[:n])
@@ -167,19 +168,6 @@ func isControl(c byte) bool { return c < ' ' || c == 0x7f }
 
 // The first pair keeps an escaped backslash from being seen as the beginning of an escape.
 var likeEscapes = strings.NewReplacer(`\\`, `\\`, `\%`, `\\%`, `\_`, `\\_`)
-
-// quotedLength is the length of the quoted text that s begins with, its quotes included.
-func quotedLength(s string) int {
-	for i := 1; i < len(s); i++ {
-		switch {
-		case s[i] == s[0]:
-			return i + 1
-		case s[i] == '\\' && s[0] != '`':
-			i++
-		}
-	}
-	return len(s)
-}
 
 // until is where stop begins, or the end.
 func until(s, stop string) int {

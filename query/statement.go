@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/sluice-etl/sluice/fold/value"
 	"github.com/sluice-etl/sluice/row"
 )
 
@@ -40,7 +41,7 @@ type program struct {
 	number  int // from 0
 	st      *statement
 	grouped bool
-	where   func(*rec) tri // nil takes every record
+	where   func(*rec) value.Truth // nil takes every record
 	keys    []output
 	cells   []output
 }
@@ -184,19 +185,19 @@ func (st *statement) unqualified(path []string) []string {
 func (c *compiler) key(name string, e *expr) output {
 	x := c.expr(e)
 	x.src = e
-	if x.kind == kJSON {
+	if x.Kind == value.KindJSON {
 		x = c.text(x)
 	}
 	switch {
-	case x.null:
-		instead := map[kind]string{kText: "''", kTime: "'1970-01-01'", kNull: "''"}[x.kind]
+	case x.Nullable:
+		instead := map[value.Kind]string{value.KindText: "''", value.KindTime: "'1970-01-01'", value.KindNull: "''"}[x.Kind]
 		if instead == "" {
 			instead = "0"
 		}
 		c.fail(e, "can be NULL, and a group's key cannot, for MySQL holds no two NULLs equal in a unique key: write COALESCE(%s, %s)", e.text, instead)
-	case x.kind == kDouble:
+	case x.Kind == value.KindDouble:
 		c.fail(e, "is a DOUBLE, which has no exact key: write CAST(%s AS DECIMAL(p,s))", e.text)
-	case x.kind == kDecimal && x.scale == anyScale:
+	case x.Kind == value.KindDecimal && x.Scale == value.AnyScale:
 		c.fail(e, "is a number of any scale, and a key has one: write CAST(%s AS SIGNED) or CAST(%s AS DECIMAL(p,s))", e.text, e.text)
 	}
 	return output{name: name, act: actKey, x: x, kind: x.column()}
@@ -231,12 +232,12 @@ func (c *compiler) aggregate(name string, e *expr) output {
 	switch e.name {
 	case "count":
 		o.act = actCountSet
-		if !o.x.null {
+		if !o.x.Nullable {
 			o.act = actCount
 		}
 	case "sum":
 		o.act = actSum
-		if o.x.kind == kDouble {
+		if o.x.Kind == value.KindDouble {
 			return bad("a sum of DOUBLEs depends on their order, and batches have none: write SUM(CAST(%s AS DECIMAL(p,s)))", arg)
 		}
 		o.x = c.number(o.x)
@@ -246,12 +247,12 @@ func (c *compiler) aggregate(name string, e *expr) output {
 		if e.name == "max" {
 			o.act = actMax
 		}
-		if o.x.kind == kJSON {
+		if o.x.Kind == value.KindJSON {
 			return bad("%s is a JSON field, and text and numbers compare differently: write %s(CAST(%s AS CHAR)) or %s(CAST(%s AS DECIMAL(p,s)))", arg, strings.ToUpper(e.name), arg, strings.ToUpper(e.name), arg)
 		}
 		o.kind = o.x.column()
 	}
-	if o.x.kind == kNull {
+	if o.x.Kind == value.KindNull {
 		always := "NULL"
 		if e.name == "count" {
 			always = "0"
@@ -278,10 +279,10 @@ func (c *compiler) plainOutputs(p *program, names []string) {
 		}
 		x := c.expr(it.expr)
 		x.src = it.expr
-		if x.kind == kJSON || x.kind == kNull {
-			null := x.null
+		if x.Kind == value.KindJSON || x.Kind == value.KindNull {
+			null := x.Nullable
 			x = c.text(x)
-			x.kind, x.null = kText, null
+			x.Kind, x.Nullable = value.KindText, null
 		}
 		p.cells = append(p.cells, output{name: names[i], act: actPlain, x: x, kind: x.column()})
 	}
@@ -289,14 +290,14 @@ func (c *compiler) plainOutputs(p *program, names []string) {
 
 // column is the kind of column that an expression wants.
 func (x compiled) column() row.Kind {
-	switch x.kind {
-	case kInt:
+	switch x.Kind {
+	case value.KindInt:
 		return row.Int
-	case kDecimal:
+	case value.KindDecimal:
 		return row.Decimal
-	case kDouble:
+	case value.KindDouble:
 		return row.Double
-	case kTime:
+	case value.KindTime:
 		return row.Datetime
 	}
 	return row.Text

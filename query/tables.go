@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sluice-etl/sluice/fold/value"
 	"github.com/sluice-etl/sluice/row"
 )
 
@@ -40,7 +41,7 @@ func (p *program) table() row.Table {
 }
 
 func (o output) column() row.Column {
-	c := row.Column{Name: o.name, Kind: o.kind, Merge: o.act.merge(), Nullable: o.x.null || o.act == actPlain && o.x.rareNull}
+	c := row.Column{Name: o.name, Kind: o.kind, Merge: o.act.merge(), Nullable: o.x.Nullable || o.act == actPlain && o.x.RarelyNull}
 	switch o.act {
 	case actCount, actCountSet:
 		c.Nullable = false
@@ -48,17 +49,17 @@ func (o output) column() row.Column {
 	}
 	switch o.kind {
 	case row.Decimal:
-		c.Scale, c.Precision = o.x.scale, o.x.prec
-		if o.x.scale == anyScale {
+		c.Scale, c.Precision = o.x.Scale, o.x.Precision
+		if o.x.Scale == value.AnyScale {
 			c.Scale = defaultScale
 		}
 		if c.Precision == 0 || o.act == actSum {
 			c.Precision = row.MaxDigits
 		}
 	case row.Datetime:
-		c.Scale = o.x.scale
+		c.Scale = o.x.Scale
 	case row.Text:
-		c.MaxChars = o.x.chars
+		c.MaxChars = o.x.MaxChars
 	}
 	return c
 }

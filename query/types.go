@@ -1,96 +1,64 @@
 package query
 
-// kind is what an expression yields, known when it is compiled.
-type kind uint8
+import "github.com/sluice-etl/sluice/fold/value"
 
-const (
-	kNull kind = iota // the literal NULL alone
-	kInt
-	kDecimal
-	kDouble
-	kText
-	kTime
-	kJSON // a JSON field: what it holds is known at run time, what is wanted of it by its surroundings
-)
-
-func (k kind) String() string {
-	return [...]string{"NULL", "an integer", "a DECIMAL", "a DOUBLE", "text", "a time", "a JSON field"}[k]
-}
-
-func (k kind) number() bool { return k == kInt || k == kDecimal || k == kDouble }
-
-// typ is an expression's type.
-type typ struct {
-	kind kind
-	null bool // it can be NULL
-	// rareNull says that it is NULL only for records without a time. Such a value can be a key, and the rare record is a
-	// dead letter.
-	rareNull bool
-	scale    int // of a kDecimal: digits after the point that MySQL would show, anyScale where only the value says; of a kTime: digits of the second's fraction
-	prec     int // of a kDecimal: digits in all, 0 where not bounded
-	chars    int // of a kText: at most so many characters, 0 where not bounded
-}
-
-// anyScale is the scale of a JSON number.
-const anyScale = -1
-
-// defaultScale is the scale of the column made for a decimal of anyScale.
+// defaultScale is the scale of the column made for a decimal of AnyScale.
 const defaultScale = 6
 
 // compiled is an expression ready to run.
 type compiled struct {
-	typ
-	eval func(*rec) value
+	value.Type
+	eval func(*rec) value.Value
 	// test, where not nil, is eval as a truth value: conditions are asked for it.
-	test func(*rec) tri
+	test func(*rec) value.Truth
 	// constant says that eval does not look at the record; it may be called with a nil rec then.
 	constant bool
 	src      *expr
 }
 
 // unify finds the type that can hold both branches of COALESCE, IF or CASE; ok is false where a person has to say.
-func unify(a, b typ) (t typ, ok bool) {
-	t.null = a.null || b.null
+func unify(a, b value.Type) (t value.Type, ok bool) {
+	t.Nullable = a.Nullable || b.Nullable
 	switch {
-	case a.kind == kNull:
-		b.null = true
+	case a.Kind == value.KindNull:
+		b.Nullable = true
 		return b, true
-	case b.kind == kNull:
-		a.null = true
+	case b.Kind == value.KindNull:
+		a.Nullable = true
 		return a, true
-	case a.kind == kJSON && b.kind == kJSON:
-		t.kind = kJSON
-	case a.kind == kJSON:
-		return unify(jsonAs(b.kind), b)
-	case b.kind == kJSON:
-		return unify(a, jsonAs(a.kind))
-	case a.kind == b.kind:
-		t.kind = a.kind
-	case a.kind.number() && b.kind.number():
-		t.kind = max(a.kind, b.kind)
+	case a.Kind == value.KindJSON && b.Kind == value.KindJSON:
+		t.Kind = value.KindJSON
+	case a.Kind == value.KindJSON:
+		return unify(jsonAs(b.Kind), b)
+	case b.Kind == value.KindJSON:
+		return unify(a, jsonAs(a.Kind))
+	case a.Kind == b.Kind:
+		t.Kind = a.Kind
+	case a.Kind.IsNumber() && b.Kind.IsNumber():
+		t.Kind = max(a.Kind, b.Kind)
 	default:
 		return t, false
 	}
-	switch t.kind {
-	case kTime:
-		t.scale = max(a.scale, b.scale)
-	case kDecimal:
-		t.scale = max(a.scale, b.scale)
-		if a.scale == anyScale || b.scale == anyScale {
-			t.scale = anyScale
+	switch t.Kind {
+	case value.KindTime:
+		t.Scale = max(a.Scale, b.Scale)
+	case value.KindDecimal:
+		t.Scale = max(a.Scale, b.Scale)
+		if a.Scale == value.AnyScale || b.Scale == value.AnyScale {
+			t.Scale = value.AnyScale
 		}
-	case kText:
-		if a.chars > 0 && b.chars > 0 {
-			t.chars = max(a.chars, b.chars)
+	case value.KindText:
+		if a.MaxChars > 0 && b.MaxChars > 0 {
+			t.MaxChars = max(a.MaxChars, b.MaxChars)
 		}
 	}
 	return t, true
 }
 
 // jsonAs is the type that a JSON field takes on beside a value of kind k.
-func jsonAs(k kind) typ {
-	if k == kInt {
-		k = kDecimal
+func jsonAs(k value.Kind) value.Type {
+	if k == value.KindInt {
+		k = value.KindDecimal
 	}
-	return typ{kind: k, null: true, scale: anyScale}
+	return value.Type{Kind: k, Nullable: true, Scale: value.AnyScale}
 }

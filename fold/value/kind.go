@@ -1,0 +1,41 @@
+package value
+
+// Kind is the kind of an expression's values, which is known before any record is read. It says which fields of a value
+// hold it.
+type Kind uint8
+
+// The kinds, in the order in which numbers widen: where two of them meet, the result has the later one.
+const (
+	KindNull    Kind = iota // the literal NULL alone
+	KindInt                 // num
+	KindDecimal             // num and scale
+	KindDouble              // the bits of a binary64 in num.Lo
+	KindText                // b
+	KindTime                // microseconds since 1970-01-01 UTC in num.Lo
+	KindJSON                // a field of a JSON object, in tag and b: only the record says what it holds
+)
+
+// String is the kind as errors name it.
+func (k Kind) String() string {
+	return [...]string{"NULL", "an integer", "a DECIMAL", "a DOUBLE", "text", "a time", "a JSON field"}[k]
+}
+
+// IsNumber reports whether values of this kind are numbers.
+func (k Kind) IsNumber() bool { return k == KindInt || k == KindDecimal || k == KindDouble }
+
+// Type is an expression's type.
+type Type struct {
+	Kind     Kind
+	Nullable bool // it can be NULL
+	// rareNull says that it is NULL only for records without a time. Such a value can be part of a key; a record whose
+	// value is NULL becomes a dead letter.
+	RarelyNull bool
+	// scale is, for KindDecimal, the number of digits after the point that MySQL would show, or AnyScale where it is known
+	// only with the value; for KindTime it is the number of digits of the second's fraction, 0 to 6.
+	Scale     int
+	Precision int // for KindDecimal: the most digits in all; 0 is no bound
+	MaxChars  int // for KindText: the most characters; 0 is no bound
+}
+
+// AnyScale is the scale of a number whose values have different scales, such as a number in JSON.
+const AnyScale = -1

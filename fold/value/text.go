@@ -1,0 +1,48 @@
+package value
+
+import "unicode/utf8"
+
+// Cut is the first n characters of a text.
+func Cut(b []byte, n int) []byte {
+	if len(b) <= n {
+		return b
+	}
+	at := 0
+	for ; n > 0 && at < len(b); n-- {
+		if b[at] < utf8.RuneSelf {
+			at++
+			continue
+		}
+		_, size := utf8.DecodeRune(b[at:])
+		at += size
+	}
+	return b[:at:at]
+}
+
+// TrimSpace is a text without the ASCII white space around it.
+func TrimSpace(b []byte) []byte {
+	for len(b) > 0 && IsSpace(b[0]) {
+		b = b[1:]
+	}
+	for len(b) > 0 && IsSpace(b[len(b)-1]) {
+		b = b[:len(b)-1]
+	}
+	return b
+}
+
+// IsSpace reports whether a byte is ASCII white space: a space, tab, line feed, vertical tab, form feed or carriage return.
+func IsSpace(c byte) bool { return c == ' ' || c-'\t' < 5 }
+
+// QuotedLength is the length of the quoted text that s begins with, both quotes included. A backslash escapes the next
+// character, except in backticks. Where the closing quote is missing, it is the length of s.
+func QuotedLength(s string) int {
+	for i := 1; i < len(s); i++ {
+		switch {
+		case s[i] == s[0]:
+			return i + 1
+		case s[i] == '\\' && s[0] != '`':
+			i++
+		}
+	}
+	return len(s)
+}

@@ -1,0 +1,18 @@
+package value
+
+// Truth is a truth value of SQL, which has three.
+type Truth uint8
+
+const (
+	No Truth = iota
+	Yes
+	Unknown
+)
+
+// TruthOf is yes for true and no for false.
+func TruthOf(b bool) Truth {
+	if b {
+		return Yes
+	}
+	return No
+}

@@ -1,0 +1,80 @@
+package value
+
+import (
+	"math"
+
+	"github.com/sluice-etl/sluice/row"
+)
+
+// Value is one value: a field of a record, or what an expression yields for it. Which of its fields hold the value
+// depends on its kind, which is not stored because it is the same for all records.
+type Value struct {
+	Number row.Number
+	// b is text, or JSON. It is a view on the record or on memory of the evaluation, and valid until the next record.
+	Bytes []byte
+	Scale uint8 // digits after the point of a decimal; it may differ from value to value
+	Tag   Tag   // of a KindJSON
+	Set   bool  // false is NULL
+}
+
+// Tag is what a value of JSON is.
+type Tag uint8
+
+// What a value of JSON can be.
+const (
+	TagText   Tag = iota // b is a string's text, without quotes and escapes
+	TagNumber            // b is the number as it is written
+	TagTrue
+	TagFalse
+	TagOther  // an object or array; b is its JSON
+	TagQuoted // a string; b is its JSON, with quotes and escapes
+)
+
+// Null is NULL, of every kind.
+var Null Value
+
+// Int makes an integer.
+func Int(v int64) Value { return Value{Number: row.FromInt(v), Set: true} }
+
+// Text makes a text that is a view on b.
+func Text(b []byte) Value { return Value{Bytes: b, Set: true} }
+
+// Time makes a time of microseconds since 1970-01-01 UTC.
+func Time(micros int64) Value {
+	return Value{Number: row.Number{Lo: uint64(micros)}, Set: true}
+}
+
+// Double makes a DOUBLE.
+func Double(f float64) Value {
+	return Value{Number: row.Number{Lo: math.Float64bits(f)}, Set: true}
+}
+
+// Bool makes the integer 1 or 0, which is how MySQL writes truth values.
+func Bool(b bool) Value {
+	if b {
+		return Value{Number: row.Number{Lo: 1}, Set: true}
+	}
+	return Value{Set: true}
+}
+
+// Micros is what a time holds: microseconds since 1970-01-01 UTC.
+func (v Value) Micros() int64 { return int64(v.Number.Lo) }
+
+// Double is what a DOUBLE holds.
+func (v Value) Double() float64 { return math.Float64frombits(v.Number.Lo) }
+
+var jsonTrue, jsonFalse = []byte("true"), []byte("false")
+
+// JSONText reads a value of JSON as text: a string's text, and everything else as it is written.
+func JSONText(v Value) Value {
+	if !v.Set {
+		return Null
+	}
+	switch v.Tag {
+	case TagTrue:
+		return Text(jsonTrue)
+	case TagFalse:
+		return Text(jsonFalse)
+	}
+	return Text(v.Bytes)
+}
