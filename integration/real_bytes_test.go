@@ -178,11 +178,11 @@ func receive(t *testing.T, k *keeper) string {
 	t.Helper()
 	cfg := avro.DefaultConfig()
 	cfg.Listen = "127.0.0.1:0"
-	r := avro.New(cfg, k, receiver.NewFrames(receiver.NewAdmission(receiver.DefaultConfig(), nil)), nil, nil)
-	addr, err := r.Listen(t.Context())
-	if err != nil {
+	r := avro.New(cfg, receiver.NewRuntime(receiver.DefaultConfig(), k, nil, nil))
+	if err := r.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	addr := r.Addr()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx) }()

@@ -62,7 +62,7 @@ func benchmarkETL(b *testing.B, bodies [][]byte) {
 	broker := blackhole(b)
 	cfg := app.Config{
 		Receive: true, ShutdownTimeout: 5 * time.Second, Kafka: kafkaio.DefaultConfig(),
-		Admission: receiver.DefaultConfig(), Avro: avro.DefaultConfig(), Status: status.Config{},
+		Shared: receiver.DefaultConfig(), Avro: avro.DefaultConfig(), Status: status.Config{},
 	}
 	cfg.Kafka.Brokers, cfg.Avro.Listen = []string{broker}, "127.0.0.1:0"
 	at := make(chan app.Addresses, 1)

@@ -257,13 +257,3 @@ etl_receiver_in_flight_limit_bytes 2.68435456e+08
 		t.Error(err)
 	}
 }
-
-func TestConfig_validate(t *testing.T) {
-	t.Parallel()
-	if err := DefaultConfig().Validate(); err != nil {
-		t.Error(err)
-	}
-	if err := (Config{MaxBytesInFlight: 5}).Validate(); err == nil || !strings.Contains(err.Error(), "--max-bytes-in-flight is 5") {
-		t.Errorf("error %v", err)
-	}
-}

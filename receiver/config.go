@@ -1,23 +1,45 @@
 package receiver
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+	"time"
+)
 
-// Config bounds what all receivers of a process share.
+// Config is what all receivers of a process share.
 type Config struct {
 	// MaxBytesInFlight bounds the memory of frames that are being received or that the Appender has not released yet,
 	// over all receivers (--max-bytes-in-flight). The frame that is next in turn may go beyond it, so that many
 	// half-received frames cannot lock each other out: the true bound is this plus one largest frame. The default is
 	// 256 MiB.
 	MaxBytesInFlight int64
+	// AckTimeout bounds a request from its first byte to Kafka's acknowledgement (--ack-timeout). After it the connection
+	// is closed without a reply. It must be below the sender's own timeout, which is 20 s in Flume. Receivers whose
+	// senders cannot resend wait for Kafka without limit; for them it bounds one wait for memory. The default is 15 s.
+	AckTimeout time.Duration
+	// ShutdownTimeout is how long a stop waits for requests that the Appender has (--shutdown-timeout). The default is
+	// 20 s.
+	ShutdownTimeout time.Duration
+	// Filter decides which addresses may send (--ip-filter); nil lets all.
+	Filter *IPFilter
 }
 
-// DefaultConfig is the defaults.
-func DefaultConfig() Config { return Config{MaxBytesInFlight: 256 << 20} }
+// DefaultConfig returns the defaults.
+func DefaultConfig() Config {
+	return Config{MaxBytesInFlight: 256 << 20, AckTimeout: 15 * time.Second, ShutdownTimeout: 20 * time.Second}
+}
 
 // Validate names every violated bound.
 func (c Config) Validate() error {
+	var errs []error
 	if c.MaxBytesInFlight < 1<<20 {
-		return fmt.Errorf("--max-bytes-in-flight is %d: must be at least %d (1 MiB)", c.MaxBytesInFlight, 1<<20)
+		errs = append(errs, fmt.Errorf("--max-bytes-in-flight is %d: must be at least %d (1 MiB)", c.MaxBytesInFlight, 1<<20))
 	}
-	return nil
+	if c.AckTimeout < time.Millisecond {
+		errs = append(errs, fmt.Errorf("--ack-timeout is %s: must be at least 1ms", c.AckTimeout))
+	}
+	if c.ShutdownTimeout < 0 {
+		errs = append(errs, fmt.Errorf("--shutdown-timeout is %s: must be at least 0s", c.ShutdownTimeout))
+	}
+	return errors.Join(errs...)
 }

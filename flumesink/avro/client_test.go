@@ -183,7 +183,7 @@ func TestClient_pipelines(t *testing.T) {
 }
 
 func TestClient_allocatesNothingPerEvent(t *testing.T) {
-	addr := receivertest.Run(t, discarding(&receivertest.Discard{}))
+	addr := receivertest.Run(t, &receivertest.Discard{}, onAnyPort)
 	c := dialTo(t, addr, nil)
 	es := mustDecode(t, benchBatch())
 	ctx := context.Background()

@@ -64,7 +64,7 @@ func BenchmarkReceiver_crowd(b *testing.B) {
 	for name, bad := range map[string]int{"alone": 0, "crowd": 9000} {
 		b.Run(name, func(b *testing.B) {
 			d := &receivertest.Discard{}
-			addr := receivertest.Run(b, discarding(d))
+			addr := receivertest.Run(b, d, onAnyPort)
 			if bad > 0 {
 				defer crowd(b, addr, bad)()
 			}
@@ -85,7 +85,7 @@ func BenchmarkReceiver_crowd(b *testing.B) {
 func TestReceiver_crowdIsBounded(t *testing.T) {
 	t.Parallel()
 	k := &kafka{}
-	g := start(t, k, func(c *Config) { c.MaxConnectionsPerAddress = 10_000 })
+	g := start(t, k, func(c *Config, _ *receiver.Runtime) { c.MaxConnectionsPerAddress = 10_000 })
 	half := firstCall(1, receivertest.Events(strings.Repeat("x", 1000)))[:500]
 	const senders = 2000
 	for range senders {

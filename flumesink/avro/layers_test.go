@@ -46,7 +46,7 @@ func TestLayers_onOnePort(t *testing.T) {
 	t.Parallel()
 	k := &kafka{}
 	cert, key := certificate(t, "receiver")
-	g := start(t, k, func(c *Config) { c.TLS.Cert, c.TLS.Key = cert, key })
+	g := start(t, k, func(c *Config, _ *receiver.Runtime) { c.TLS.Cert, c.TLS.Key = cert, key })
 	var want []string
 	for name, d := range map[string]netserver.Dialer{
 		"plain": {}, "zlib": {Deflate: netserver.DeflateInside}, "TLS": {TLS: true, CA: cert},
@@ -77,7 +77,7 @@ func TestLayers_required(t *testing.T) {
 	t.Parallel()
 	cert, key := certificate(t, "receiver")
 	client, clientKey := certificate(t, "client")
-	g := start(t, &kafka{}, func(c *Config) { c.TLS = netserver.TLS{Cert: cert, Key: key, ClientCA: client} })
+	g := start(t, &kafka{}, func(c *Config, _ *receiver.Runtime) { c.TLS = netserver.TLS{Cert: cert, Key: key, ClientCA: client} })
 	c, err := g.wrapped(netserver.Dialer{TLS: true, CA: cert, Cert: client, Key: clientKey})
 	if err != nil {
 		t.Fatal(err)
@@ -106,7 +106,7 @@ func TestLayers_certificateIsReadAgain(t *testing.T) {
 	t.Parallel()
 	cert, key := certificate(t, "old")
 	newCert, newKey := certificate(t, "new")
-	g := start(t, &kafka{}, func(c *Config) { c.TLS.Cert, c.TLS.Key = cert, key })
+	g := start(t, &kafka{}, func(c *Config, _ *receiver.Runtime) { c.TLS.Cert, c.TLS.Key = cert, key })
 	copyFile := func(from, to string) {
 		b, err := os.ReadFile(from)
 		if err != nil {
@@ -164,7 +164,7 @@ func TestReceiver_ipFilter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := start(t, &kafka{}, func(c *Config) { c.Filter = filter })
+	g := start(t, &kafka{}, func(_ *Config, rt *receiver.Runtime) { rt.Filter = filter })
 	g.Dial().Closed()
 	if log := g.Refused(receiver.ReasonFiltered, 1); !strings.Contains(log, "127.0.0.1 is denied by the --ip-filter rule deny:ip:127.*") {
 		t.Error(log)

@@ -3,22 +3,17 @@ package avro
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"testing"
-
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sluice-etl/sluice/internal/receivertest"
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// discarding makes a receiver in front of d.
-func discarding(d *receivertest.Discard) func(*receiver.Frames, *slog.Logger, prometheus.Registerer) receivertest.Receiver {
-	return func(frames *receiver.Frames, log *slog.Logger, reg prometheus.Registerer) receivertest.Receiver {
-		cfg := DefaultConfig()
-		cfg.Listen = "127.0.0.1:0"
-		return New(cfg, d, frames, log, reg)
-	}
+// onAnyPort makes a receiver on a free port.
+func onAnyPort(rt receiver.Runtime) receiver.Receiver {
+	cfg := DefaultConfig()
+	cfg.Listen = "127.0.0.1:0"
+	return New(cfg, rt)
 }
 
 // BenchmarkReceiver sends the batches of BenchmarkDecode over loopback, from one client on each connection that waits
@@ -32,7 +27,7 @@ func BenchmarkReceiver(b *testing.B) {
 			size := int64(len(laterCall(1, es)))
 			b.Run(fmt.Sprintf("avro/%dx%d", connections, n), func(b *testing.B) {
 				d := &receivertest.Discard{}
-				addr := receivertest.Run(b, discarding(d))
+				addr := receivertest.Run(b, d, onAnyPort)
 				receivertest.Measure(b, connections, n, size, func() (func() error, func()) {
 					c, err := Dial(b.Context(), DefaultClientConfig(addr))
 					if err != nil {

@@ -43,7 +43,7 @@ func TestReceiver_pipelining(t *testing.T) {
 		mu.Unlock()
 		return nil
 	}}
-	g := start(t, k, func(c *Config) { c.MaxPipelined = 3 })
+	g := start(t, k, func(c *Config, _ *receiver.Runtime) { c.MaxPipelined = 3 })
 	close(acks["0"])
 	c := g.Dial()
 	c.Send(firstCall(10, receivertest.Events("0")))
@@ -162,14 +162,14 @@ func TestReceiver_limits(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 101)
 	for name, tc := range map[string]struct {
-		change func(*Config)
+		change func(*Config, *receiver.Runtime)
 		es     []receiver.Event
 		reason string
 		says   string
 	}{
-		"frame":  {func(c *Config) { c.MaxFrameBytes = 100 }, receivertest.Events(long), receiver.ReasonFrameBytes, "--avro-max-frame-bytes"},
-		"list":   {func(c *Config) { c.MaxListLength = 1 }, receivertest.Events("a"), reasonListLength, "--avro-max-list-length"},
-		"events": {func(c *Config) { c.MaxBatchEvents = 1 }, receivertest.Events("a", "b"), receiver.ReasonBatchEvents, "--avro-max-batch-events"},
+		"frame":  {func(c *Config, _ *receiver.Runtime) { c.MaxFrameBytes = 100 }, receivertest.Events(long), receiver.ReasonFrameBytes, "--avro-max-frame-bytes"},
+		"list":   {func(c *Config, _ *receiver.Runtime) { c.MaxListLength = 1 }, receivertest.Events("a"), reasonListLength, "--avro-max-list-length"},
+		"events": {func(c *Config, _ *receiver.Runtime) { c.MaxBatchEvents = 1 }, receivertest.Events("a", "b"), receiver.ReasonBatchEvents, "--avro-max-batch-events"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -191,11 +191,11 @@ func TestReceiver_limits(t *testing.T) {
 func TestReceiver_connectionLimits(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		change func(*Config)
+		change func(*Config, *receiver.Runtime)
 		reason string
 	}{
-		"in all":      {func(c *Config) { c.MaxConnections = 2 }, receiver.ReasonConnections},
-		"per address": {func(c *Config) { c.MaxConnectionsPerAddress = 2 }, receiver.ReasonPerAddress},
+		"in all":      {func(c *Config, _ *receiver.Runtime) { c.MaxConnections = 2 }, receiver.ReasonConnections},
+		"per address": {func(c *Config, _ *receiver.Runtime) { c.MaxConnectionsPerAddress = 2 }, receiver.ReasonPerAddress},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -247,17 +247,17 @@ func TestReceiver_takenPort(t *testing.T) {
 		"192.0.2.1:0": "--avro-listen 192.0.2.1:0: ",
 	} {
 		cfg.Listen = listen
-		r := New(cfg, &kafka{}, receiver.NewFrames(g.Admission), nil, nil)
+		r := New(cfg, receiver.NewRuntime(receiver.DefaultConfig(), &kafka{}, nil, nil))
 		if err := r.Run(t.Context()); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("error %v\nwant  %s", err, want)
 		}
 	}
 	cfg.Listen = "127.0.0.1:0"
-	r := New(cfg, &kafka{}, receiver.NewFrames(g.Admission), nil, nil)
-	addr, err := r.Listen(t.Context())
-	if err != nil {
+	r := New(cfg, receiver.NewRuntime(receiver.DefaultConfig(), &kafka{}, nil, nil))
+	if err := r.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	addr := r.Addr()
 	if err := r.Close(); err != nil {
 		t.Error(err)
 	}
@@ -275,11 +275,11 @@ func TestConfig_validate(t *testing.T) {
 	}
 	var bad Config
 	bad.Config.Option, bad.Limits.Option = "--avro", "--avro-max-"
-	bad.AckTimeout, bad.ShutdownTimeout, bad.MaxHeaders, bad.MaxHeaderBytes, bad.MaxBodyBytes = -1, -1, -1, -1, -1
+	bad.MaxHeaders, bad.MaxHeaderBytes, bad.MaxBodyBytes = -1, -1, -1
 	bad.TLS = netserver.TLS{Key: "k", Required: true, MinVersion: "2", MaxVersion: "4"}
 	err := bad.Validate()
 	for _, want := range []string{
-		"no name", "--avro-listen is empty", "--ack-timeout is -1ns: must be at least 1ms", "--shutdown-timeout is -1ns",
+		"no name", "--avro-listen is empty",
 		"--avro-max-frame-bytes is 0: must be 64 to 1073741824", "--avro-max-list-length is 0", "--avro-max-batch-events is 0",
 		"--avro-max-headers is -1", "--avro-max-header-bytes is -1", "--avro-max-body-bytes is -1",
 		"--avro-max-connections is 0", "--avro-max-connections-per-address is 0", "--avro-max-pipelined is 0",
@@ -368,7 +368,7 @@ func TestProtocols_remembersLittle(t *testing.T) {
 // The budget of bytes in flight is everybody's: who finds no room before ack-timeout is closed, and said why.
 func TestReceiver_noMemory(t *testing.T) {
 	t.Parallel()
-	g := start(t, &kafka{}, func(c *Config) { c.AckTimeout = 50 * time.Millisecond })
+	g := start(t, &kafka{}, func(_ *Config, rt *receiver.Runtime) { rt.AckTimeout = 50 * time.Millisecond })
 	var full, favoured receiver.Lease
 	g.Admission.Begin(&full)
 	g.Admission.Begin(&favoured)

@@ -22,11 +22,6 @@ type Config struct {
 	// Connections is how many connections each sink gets (--poll-connections): no more than the sink's threads, 10 by
 	// default, nor twice its agent's cores. The default is 1.
 	Connections int
-	// AckTimeout bounds a batch from its answer's first byte to Kafka's acknowledgement (--ack-timeout); then it is
-	// given back. It must be below the sink's timeout, which is 60 s unless the sink says otherwise. The default is 15 s.
-	AckTimeout time.Duration
-	// ShutdownTimeout bounds the stop (--shutdown-timeout). The default is 20 s.
-	ShutdownTimeout time.Duration
 	// ConnectTimeout bounds the making of a connection. The default is 20 s.
 	ConnectTimeout time.Duration
 	// Pause is waited, by each connection as often as there are connections, after an error of the sink: the thread that
@@ -43,7 +38,7 @@ const sinkTimeout = 60 * time.Second
 // DefaultConfig is the defaults; it polls nobody.
 func DefaultConfig() Config {
 	return Config{
-		Name: "spark", Batch: 1000, Connections: 1, AckTimeout: 15 * time.Second, ShutdownTimeout: 20 * time.Second,
+		Name: "spark", Batch: 1000, Connections: 1,
 		ConnectTimeout: 20 * time.Second, Pause: 6 * time.Second, Limits: receiver.DefaultLimits("--poll-max-"),
 	}
 }
@@ -74,9 +69,6 @@ func (c *Config) Validate() error {
 	}
 	if c.Batch > c.MaxBatchEvents && c.MaxBatchEvents > 0 {
 		errs = append(errs, fmt.Errorf("--poll-batch is %d and --poll-max-batch-events is %d, so every batch would be rejected: --poll-batch must not exceed --poll-max-batch-events", c.Batch, c.MaxBatchEvents))
-	}
-	if c.AckTimeout < time.Millisecond {
-		errs = append(errs, fmt.Errorf("--ack-timeout is %s: must be at least 1ms", c.AckTimeout))
 	}
 	return errors.Join(append(errs, c.Limits.Validate())...)
 }

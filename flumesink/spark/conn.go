@@ -40,7 +40,7 @@ func newConn(work context.Context, p *Poller, s *sink, nc net.Conn) *conn {
 
 // poll gets one batch, makes it safe, and acks it.
 func (c *conn) poll(ctx context.Context) error {
-	if err := c.p.appender.Ready(ctx); err != nil {
+	if err := c.p.rt.Appender.Ready(ctx); err != nil {
 		return err
 	}
 	asked := c.s.batch()
@@ -66,7 +66,7 @@ func (c *conn) poll(ctx context.Context) error {
 // ask sends getEventBatch and waits for the first byte of its answer, as long as that takes: a deadline would mean to
 // connect again, and to leave a transaction behind. Once ctx has ended it waits a quarter of ShutdownTimeout more.
 func (c *conn) ask(ctx context.Context, n int) (first time.Time, err error) {
-	if err := c.nc.SetWriteDeadline(time.Now().Add(c.p.cfg.AckTimeout)); err != nil {
+	if err := c.nc.SetWriteDeadline(time.Now().Add(c.p.rt.AckTimeout)); err != nil {
 		return first, err
 	}
 	if err := c.nc.SetReadDeadline(time.Time{}); err != nil {
@@ -80,7 +80,7 @@ func (c *conn) ask(ctx context.Context, n int) (first time.Time, err error) {
 	stop := context.AfterFunc(ctx, func() {
 		defer close(ended)
 		if !came.Load() {
-			_ = c.nc.SetReadDeadline(time.Now().Add(c.p.cfg.ShutdownTimeout / 4)) // fails only where it is closed
+			_ = c.nc.SetReadDeadline(time.Now().Add(c.p.rt.ShutdownTimeout / 4)) // fails only where it is closed
 		}
 	})
 	err = c.rpc.First()
@@ -99,11 +99,11 @@ func (c *conn) ask(ctx context.Context, n int) (first time.Time, err error) {
 
 // receive reads the answer into a frame and finds its events.
 func (c *conn) receive(first time.Time, asked int) (*receiver.Frame, eventBatch, error) {
-	deadline := first.Add(c.p.cfg.AckTimeout)
+	deadline := first.Add(c.p.rt.AckTimeout)
 	if err := c.deadline(deadline); err != nil {
 		return nil, eventBatch{}, err
 	}
-	f, err := c.p.frames.Begin(c.work, first, deadline, 0)
+	f, err := c.p.rt.Frames.Begin(c.work, first, deadline, 0)
 	if err != nil {
 		return nil, eventBatch{}, c.refuse(err)
 	}
@@ -164,7 +164,7 @@ func (c *conn) produce(f *receiver.Frame, b eventBatch) error {
 		f.Release()
 	} else {
 		ctx, cancel := context.WithDeadline(c.work, f.Deadline)
-		err = c.p.appender.Append(ctx, f.Request(c.gone))
+		err = c.p.rt.Appender.Append(ctx, f.Request(c.gone))
 		cancel()
 	}
 	if err != nil {
@@ -202,7 +202,7 @@ const maxReply = 64 << 10
 
 // say tells the sink what became of a batch, and waits until it has heard.
 func (c *conn) say(message, sequence string) error {
-	if err := c.deadline(time.Now().Add(c.p.cfg.AckTimeout)); err != nil {
+	if err := c.deadline(time.Now().Add(c.p.rt.AckTimeout)); err != nil {
 		return err
 	}
 	_, err := c.rpc.Start(message, func(dst []byte) []byte { return avrobin.AppendBytes(dst, sequence) })

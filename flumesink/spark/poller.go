@@ -3,13 +3,10 @@ package spark
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"math/rand/v2"
 	"net"
 	"sync"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sluice-etl/sluice/receiver"
 	"github.com/sluice-etl/sluice/receiver/netserver"
@@ -17,29 +14,28 @@ import (
 
 // Poller polls SparkSinks and gives their events to the Appender.
 type Poller struct {
-	cfg      Config
-	appender receiver.Appender
-	frames   *receiver.Frames
-	metrics  *receiver.Metrics
-	says     *netserver.Says
-	sinks    []*sink
+	cfg     Config
+	rt      receiver.Runtime
+	metrics *receiver.Metrics
+	says    *netserver.Says
+	sinks   []*sink
 }
 
-// New makes a poller. cfg must be valid; log and reg may be nil. Nothing is started and nothing is opened.
-func New(cfg Config, appender receiver.Appender, frames *receiver.Frames, log *slog.Logger, reg prometheus.Registerer) *Poller {
-	metrics := receiver.NewMetrics(reg, cfg.Name, receiver.Reasons())
-	p := &Poller{cfg: cfg, appender: appender, frames: frames, metrics: metrics, says: netserver.NewSays(cfg.Name, log, metrics)}
+// New makes a poller. cfg must be valid. Nothing is started and nothing is opened.
+func New(cfg Config, rt receiver.Runtime) *Poller {
+	metrics := receiver.NewMetrics(rt.Registry, cfg.Name, receiver.Reasons())
+	p := &Poller{cfg: cfg, rt: rt, metrics: metrics, says: netserver.NewSays(cfg.Name, rt.Log, metrics)}
 	for _, address := range cfg.Sinks {
 		p.sinks = append(p.sinks, newSink(address, cfg.Batch))
 	}
 	return p
 }
 
-// Listen returns nil: a poller connects. It is there because receivers have one.
-func (p *Poller) Listen(context.Context) (net.Addr, error) { return nil, nil } //nolint:nilnil // nothing is listened on
+// Open has nothing to take: a poller connects.
+func (*Poller) Open(context.Context) error { return nil }
 
-// Close does nothing.
-func (p *Poller) Close() error { return nil }
+// Close has nothing to give up.
+func (*Poller) Close() error { return nil }
 
 // Status is how it stands with each sink, in the order of Config.Sinks. It is safe for concurrent use.
 func (p *Poller) Status() []Status {
@@ -50,16 +46,19 @@ func (p *Poller) Status() []Status {
 	return all
 }
 
+// StatusSection implements receiver.StatusReporter.
+func (p *Poller) StatusSection() (name string, value any) { return "sinks", p.Status() }
+
 // Run polls until ctx ends, and returns nil then. Each connection is its own goroutine, so that a sink that is dead
 // holds up no other. A stop (P33) asks for nothing more; batches with the Appender are acked as Kafka acknowledges
 // them within ShutdownTimeout. A call that a sink has not answered yet is waited for a quarter of that, and given back;
 // after that the connection is closed, and the sink holds what it takes next for its own timeout.
 func (p *Poller) Run(ctx context.Context) error {
-	work, done := netserver.Outliving(ctx, p.cfg.ShutdownTimeout)
+	work, done := netserver.Outliving(ctx, p.rt.ShutdownTimeout)
 	defer done()
 	var polling sync.WaitGroup
-	if len(p.sinks) > 0 && p.cfg.AckTimeout >= sinkTimeout {
-		p.says.Log().Warn("--ack-timeout is not below the timeout of SparkSinks (60 s by default): a batch that is acked after the sink took it back is counted and sent again", "ack_timeout", p.cfg.AckTimeout)
+	if len(p.sinks) > 0 && p.rt.AckTimeout >= sinkTimeout {
+		p.says.Log().Warn("--ack-timeout is not below the timeout of SparkSinks (60 s by default): a batch that is acked after the sink took it back is counted and sent again", "ack_timeout", p.rt.AckTimeout)
 	}
 	for _, s := range p.sinks {
 		p.says.Log().Info("Polling SparkSink", "sink", s.address, "batch", p.cfg.Batch, "connections", p.cfg.Connections)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -12,7 +11,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
 	"github.com/sluice-etl/sluice/internal/receivertest"
@@ -30,19 +28,20 @@ type rig struct {
 	p *Poller
 }
 
-func start(t *testing.T, a receiver.Appender, change func(*Config), sinks ...string) *rig {
+func start(t *testing.T, a receiver.Appender, change func(*Config, *receiver.Runtime), sinks ...string) *rig {
 	t.Helper()
 	cfg := DefaultConfig()
-	cfg.Sinks, cfg.Pause, cfg.ShutdownTimeout = sinks, time.Millisecond, 2*time.Second
-	if change != nil {
-		change(&cfg)
-	}
-	if err := cfg.Validate(); err != nil {
-		t.Fatal(err)
-	}
+	cfg.Sinks, cfg.Pause = sinks, time.Millisecond
 	g := &rig{}
-	g.Rig = receivertest.Start(t, func(f *receiver.Frames, log *slog.Logger, reg prometheus.Registerer) receivertest.Receiver {
-		g.p = New(cfg, a, f, log, reg)
+	g.Rig = receivertest.Start(t, a, func(rt receiver.Runtime) receiver.Receiver {
+		rt.ShutdownTimeout = 2 * time.Second
+		if change != nil {
+			change(&cfg, &rt)
+		}
+		if err := cfg.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		g.p = New(cfg, rt)
 		return g.p
 	})
 	return g
@@ -70,7 +69,7 @@ func TestPoller_acksWhatKafkaHas(t *testing.T) {
 		s := newFakeSink(t, 100, long)
 		s.none = other
 		k := &kafka{}
-		g := start(t, k, func(c *Config) { c.Batch = 7 }, s.addr())
+		g := start(t, k, func(c *Config, _ *receiver.Runtime) { c.Batch = 7 }, s.addr())
 		s.put(numbered(20)...)
 		g.acked(s, 20)
 		var want []string
@@ -108,7 +107,7 @@ func TestP23_nackWhatKafkaDoesNotHave(t *testing.T) {
 		return nil
 	}}
 	s.put("a", "b")
-	g := start(t, k, func(c *Config) { c.Pause = pause }, s.addr())
+	g := start(t, k, func(c *Config, _ *receiver.Runtime) { c.Pause = pause }, s.addr())
 	g.acked(s, 2)
 	s.look(func() {
 		if said := strings.Join(s.said[:6], ", "); said != "get 1000, nack AbCdEfGh1, get 1000, nack AbCdEfGh2, get 1000, ack AbCdEfGh3" {
@@ -138,7 +137,7 @@ func TestPoller_limits(t *testing.T) {
 		bodies = append(bodies, strings.Repeat("x", 1000))
 	}
 	s.put(bodies...)
-	g := start(t, &kafka{}, func(c *Config) { c.Batch, c.MaxFrameBytes = 40, 25_000 }, s.addr())
+	g := start(t, &kafka{}, func(c *Config, _ *receiver.Runtime) { c.Batch, c.MaxFrameBytes = 40, 25_000 }, s.addr())
 	g.acked(s, 40)
 	g.Logs("--poll-max-frame-bytes")
 	if st := g.p.Status()[0]; st.Batch != 20 {
@@ -151,7 +150,7 @@ func TestPoller_limits(t *testing.T) {
 	s = newFakeSink(t, 1000, long)
 	s.put("ok", strings.Repeat("x", 1001))
 	k := &kafka{}
-	g = start(t, k, func(c *Config) { c.MaxBodyBytes = 1000 }, s.addr())
+	g = start(t, k, func(c *Config, _ *receiver.Runtime) { c.MaxBodyBytes = 1000 }, s.addr())
 	g.acked(s, 2)
 	if es := k.Events(); receivertest.Show(es[0]) != "ok{k=v}" || es[1].Dead == nil || es[1].Dead.Reason != "the event's body has more bytes than --poll-max-body-bytes" {
 		t.Errorf("got %v", k.Got())
@@ -171,7 +170,7 @@ func TestPoller_connections(t *testing.T) {
 		under.Add(1)
 		return receivertest.Wait(hold)(ctx, r)
 	}}
-	g := start(t, k, func(c *Config) { c.Connections, c.Batch = 2, 5 }, s.addr())
+	g := start(t, k, func(c *Config, _ *receiver.Runtime) { c.Connections, c.Batch = 2, 5 }, s.addr())
 	s.put(numbered(10)...)
 	g.Until("two batches are under way", func() bool { return under.Load() == 2 })
 	close(hold)
@@ -301,7 +300,7 @@ func TestP33_silentSink(t *testing.T) {
 		<-ctx.Done()
 		return ctx.Err()
 	}}
-	g := start(t, k, func(c *Config) { c.ShutdownTimeout, c.AckTimeout = 50*time.Millisecond, long }, s.addr())
+	g := start(t, k, func(_ *Config, rt *receiver.Runtime) { rt.ShutdownTimeout, rt.AckTimeout = 50*time.Millisecond, long }, s.addr())
 	s.put("a")
 	<-came
 	begun := time.Now()
@@ -316,7 +315,7 @@ func TestP33_givesBackWhatComesLate(t *testing.T) {
 	t.Parallel()
 	s := newFakeSink(t, 100, long)
 	k := &kafka{}
-	g := start(t, k, func(c *Config) { c.ShutdownTimeout = 40 * time.Second }, s.addr())
+	g := start(t, k, func(_ *Config, rt *receiver.Runtime) { rt.ShutdownTimeout = 40 * time.Second }, s.addr())
 	g.Until("it is asked", func() bool { n := 0; s.look(func() { n = len(s.said) }); return n == 1 })
 	g.Cancel()
 	s.put("a")
@@ -343,7 +342,7 @@ func TestConfig_validate(t *testing.T) {
 	}
 	bad := Config{Sinks: []string{"x", "a:1", "a:1"}, Limits: receiver.Limits{Option: "--poll-max-"}}
 	err := bad.Validate()
-	for _, want := range []string{`--poll is "x": must be host:port`, "--poll has a:1 twice", "--poll-batch is 0", "--poll-connections is 0", "--poll-max-frame-bytes is 0", "--ack-timeout is 0s"} {
+	for _, want := range []string{`--poll is "x": must be host:port`, "--poll has a:1 twice", "--poll-batch is 0", "--poll-connections is 0", "--poll-max-frame-bytes is 0"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v\ndoes not say %q", err, want)
 		}

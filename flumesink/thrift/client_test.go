@@ -120,7 +120,7 @@ func TestClient_timeouts(t *testing.T) {
 }
 
 func TestClient_allocatesNothingPerEvent(t *testing.T) {
-	addr := receivertest.Run(t, discarding(&receivertest.Discard{}))
+	addr := receivertest.Run(t, &receivertest.Discard{}, onAnyPort)
 	es := benchEvents()
 	for _, p := range both {
 		c := dialTo(t, addr, func(c *ClientConfig) { c.Protocol = p })

@@ -5,10 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"testing"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
 	oracle "github.com/apache/thrift/lib/go/thrift"
@@ -28,19 +26,19 @@ type rig struct {
 	r *Receiver
 }
 
-func start(t *testing.T, a receiver.Appender, change func(*Config)) *rig {
+func start(t *testing.T, a receiver.Appender, change func(*Config, *receiver.Runtime)) *rig {
 	t.Helper()
 	cfg := DefaultConfig()
 	cfg.Listen = "127.0.0.1:0"
-	if change != nil {
-		change(&cfg)
-	}
-	if err := cfg.Validate(); err != nil {
-		t.Fatal(err)
-	}
 	g := &rig{}
-	g.Rig = receivertest.Start(t, func(frames *receiver.Frames, log *slog.Logger, reg prometheus.Registerer) receivertest.Receiver {
-		g.r = New(cfg, a, frames, log, reg)
+	g.Rig = receivertest.Start(t, a, func(rt receiver.Runtime) receiver.Receiver {
+		if change != nil {
+			change(&cfg, &rt)
+		}
+		if err := cfg.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		g.r = New(cfg, rt)
 		return g.r
 	})
 	return g

@@ -6,15 +6,14 @@ import (
 
 	"github.com/sluice-etl/sluice/internal/receivertest"
 	"github.com/sluice-etl/sluice/receiver"
-	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
 // door is the receiver as the promises see it, by the compact protocol.
 var door = receivertest.Door{
-	Start: func(t *testing.T, a receiver.Appender, change func(*netserver.Config)) *receivertest.Rig {
-		return start(t, a, func(c *Config) {
+	Start: func(t *testing.T, a receiver.Appender, change func(*receiver.Runtime)) *receivertest.Rig {
+		return start(t, a, func(_ *Config, rt *receiver.Runtime) {
 			if change != nil {
-				change(&c.Config)
+				change(rt)
 			}
 		}).Rig
 	},

@@ -4,11 +4,8 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
-	"log/slog"
 	"slices"
 	"testing"
-
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sluice-etl/sluice/flumesink/avro"
 	"github.com/sluice-etl/sluice/internal/avrobin"
@@ -16,21 +13,17 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// discarding makes a receiver in front of d.
-func discarding(d *receivertest.Discard) func(*receiver.Frames, *slog.Logger, prometheus.Registerer) receivertest.Receiver {
-	return func(frames *receiver.Frames, log *slog.Logger, reg prometheus.Registerer) receivertest.Receiver {
-		cfg := DefaultConfig()
-		cfg.Listen = "127.0.0.1:0"
-		return New(cfg, d, frames, log, reg)
-	}
+// onAnyPort makes a receiver on a free port.
+func onAnyPort(rt receiver.Runtime) receiver.Receiver {
+	cfg := DefaultConfig()
+	cfg.Listen = "127.0.0.1:0"
+	return New(cfg, rt)
 }
 
-func avroDiscarding(d *receivertest.Discard) func(*receiver.Frames, *slog.Logger, prometheus.Registerer) receivertest.Receiver {
-	return func(frames *receiver.Frames, log *slog.Logger, reg prometheus.Registerer) receivertest.Receiver {
-		cfg := avro.DefaultConfig()
-		cfg.Listen = "127.0.0.1:0"
-		return avro.New(cfg, d, frames, log, reg)
-	}
+func avroOnAnyPort(rt receiver.Runtime) receiver.Receiver {
+	cfg := avro.DefaultConfig()
+	cfg.Listen = "127.0.0.1:0"
+	return avro.New(cfg, rt)
 }
 
 // BenchmarkReceiver sends the batches of BenchmarkDecode over loopback, from one client on each connection that waits
@@ -47,7 +40,7 @@ func BenchmarkReceiver(b *testing.B) {
 				request := call(b, p, 1, es)
 				b.Run(string(p)+size, func(b *testing.B) {
 					d := &receivertest.Discard{}
-					addr := receivertest.Run(b, discarding(d))
+					addr := receivertest.Run(b, d, onAnyPort)
 					receivertest.Measure(b, connections, n, int64(len(request)), func() (func() error, func()) {
 						return receivertest.Exchange(b, addr, nil, 0, request, len(ok(b, p, 1)))
 					})
@@ -57,7 +50,7 @@ func BenchmarkReceiver(b *testing.B) {
 			hello, request := avroCalls(es)
 			b.Run("avro"+size, func(b *testing.B) {
 				d := &receivertest.Discard{}
-				addr := receivertest.Run(b, avroDiscarding(d))
+				addr := receivertest.Run(b, d, avroOnAnyPort)
 				receivertest.Measure(b, connections, n, int64(len(request)), func() (func() error, func()) {
 					return receivertest.Exchange(b, addr, hello, 27, request, 23)
 				})

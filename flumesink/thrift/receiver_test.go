@@ -129,13 +129,13 @@ func TestReceiver_limits(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 101)
 	for name, tc := range map[string]struct {
-		change func(*Config)
+		change func(*Config, *receiver.Runtime)
 		es     []receiver.Event
 		reason string
 		says   string
 	}{
-		"frame":  {func(c *Config) { c.MaxFrameBytes = 100 }, receivertest.Events(long), receiver.ReasonFrameBytes, "--thrift-max-frame-bytes"},
-		"events": {func(c *Config) { c.MaxBatchEvents = 1 }, receivertest.Events("a", "b"), receiver.ReasonBatchEvents, "--thrift-max-batch-events"},
+		"frame":  {func(c *Config, _ *receiver.Runtime) { c.MaxFrameBytes = 100 }, receivertest.Events(long), receiver.ReasonFrameBytes, "--thrift-max-frame-bytes"},
+		"events": {func(c *Config, _ *receiver.Runtime) { c.MaxBatchEvents = 1 }, receivertest.Events("a", "b"), receiver.ReasonBatchEvents, "--thrift-max-batch-events"},
 	} {
 		for _, p := range both {
 			t.Run(name+"/"+string(p), func(t *testing.T) {
@@ -218,7 +218,7 @@ func TestReceiver_wrapped(t *testing.T) {
 	t.Parallel()
 	cert, key := certificate(t)
 	k := &kafka{}
-	g := start(t, k, func(c *Config) { c.TLS = netserver.TLS{Cert: cert, Key: key} })
+	g := start(t, k, func(c *Config, _ *receiver.Runtime) { c.TLS = netserver.TLS{Cert: cert, Key: key} })
 	for _, p := range both {
 		for _, tls := range []bool{false, true} {
 			cfg := DefaultClientConfig(g.Addr)
@@ -243,7 +243,7 @@ func TestReceiver_wrapped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g = start(t, k, func(c *Config) { c.Filter = filter })
+	g = start(t, k, func(_ *Config, rt *receiver.Runtime) { rt.Filter = filter })
 	g.Dial().Closed()
 	g.Refused(receiver.ReasonFiltered, 1)
 }
@@ -265,11 +265,11 @@ func TestConfig_validate(t *testing.T) {
 	}
 	var bad Config
 	bad.Config.Option, bad.Limits.Option = "--thrift", "--thrift-max-"
-	bad.AckTimeout, bad.MaxHeaders = -1, -1
+	bad.MaxHeaders = -1
 	bad.TLS = netserver.TLS{Key: "k"}
 	err := bad.Validate()
 	for _, want := range []string{
-		"--thrift-listen is empty", "--ack-timeout is -1ns: must be at least 1ms", "--thrift-max-frame-bytes is 0: must be 64 to 1073741824",
+		"--thrift-listen is empty", "--thrift-max-frame-bytes is 0: must be 64 to 1073741824",
 		"--thrift-max-batch-events is 0", "--thrift-max-headers is -1", "--thrift-max-connections is 0", `--thrift-tls-cert is ""`,
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {

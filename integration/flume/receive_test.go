@@ -31,11 +31,11 @@ func keep(t *testing.T) *kept {
 	k := &kept{}
 	cfg := avro.DefaultConfig()
 	cfg.Listen = "127.0.0.1:0"
-	r := avro.New(cfg, k, receiver.NewFrames(receiver.NewAdmission(receiver.DefaultConfig(), nil)), nil, nil)
-	addr, err := r.Listen(t.Context())
-	if err != nil {
+	r := avro.New(cfg, receiver.NewRuntime(receiver.DefaultConfig(), k, nil, nil))
+	if err := r.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	addr := r.Addr()
 	k.addr = addr.String()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

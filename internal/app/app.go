@@ -32,7 +32,8 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, reg *prometheus.Regi
 		return err
 	}
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	cfg.distributeShutdownTimeout()
+	// A stop takes at most ShutdownTimeout; what comes after receivers and batches, leaving Kafka, has a quarter of it.
+	cfg.Batch.ShutdownTimeout, cfg.Kafka.ShutdownTimeout = cfg.ShutdownTimeout, max(cfg.ShutdownTimeout/4, minLeaveTimeout)
 	if w := cfg.Kafka.TLS.Warning(); w != "" {
 		log.Warn("Broker certificates are verified without host names", "why", w)
 	}
@@ -109,18 +110,6 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, reg *prometheus.Regi
 	return errors.Join(err, ended(ctx, behind.Wait()))
 }
 
-// distributeShutdownTimeout sets the grace period of each component: all of it for receivers and batches, and a quarter
-// for what follows them, which is leaving the consumer group and closing the producer.
-func (c *Config) distributeShutdownTimeout() {
-	c.Avro.ShutdownTimeout, c.Spark.ShutdownTimeout, c.Batch.ShutdownTimeout = c.ShutdownTimeout, c.ShutdownTimeout, c.ShutdownTimeout
-	c.Thrift.ShutdownTimeout = c.ShutdownTimeout
-	c.Netcat.ShutdownTimeout, c.NetcatUDP.ShutdownTimeout = c.ShutdownTimeout, c.ShutdownTimeout
-	c.Syslog.ShutdownTimeout, c.SyslogUDP.ShutdownTimeout = c.ShutdownTimeout, c.ShutdownTimeout
-	c.HTTP.ShutdownTimeout = c.ShutdownTimeout
-	c.Socket.ShutdownTimeout, c.Watch.ShutdownTimeout = c.ShutdownTimeout, c.ShutdownTimeout
-	c.Kafka.ShutdownTimeout = max(c.ShutdownTimeout/4, minLeaveTimeout)
-}
-
 // use returns what the process does with Kafka, which determines the permissions that it needs.
 func (c *Config) use() kafkaio.Use {
 	use := kafkaio.Use{Receive: c.Receive}
@@ -136,7 +125,7 @@ func (c *Config) listen(ctx context.Context, admin *status.Server, receivers *re
 	}
 	at := Addresses{Admin: admin.Addr()}
 	if receivers != nil {
-		if err := receivers.listen(ctx, &at); err != nil {
+		if err := receivers.open(ctx, &at); err != nil {
 			return err
 		}
 	}

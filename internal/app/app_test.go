@@ -68,7 +68,7 @@ func config(t *testing.T, kafka, dsn string) Config {
 	c := Config{
 		Receive: true, Load: true, ShutdownTimeout: 5 * time.Second,
 		Kafka: kafkaio.DefaultConfig(), Status: status.Config{Listen: "127.0.0.1:0"},
-		Admission: receiver.DefaultConfig(), Avro: avro.DefaultConfig(),
+		Shared: receiver.DefaultConfig(), Avro: avro.DefaultConfig(),
 		Plan: plan, Batch: batch.DefaultConfig(), Pool: pool.DefaultConfig(), Sink: mysqlout.DefaultConfig(),
 	}
 	c.Kafka.Brokers, c.Kafka.Partitions = []string{kafka}, 3

@@ -9,10 +9,10 @@ import (
 	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
-// dialTimeout bounds the look at one server that events come from.
+// dialTimeout bounds the check of one server that events come from.
 const dialTimeout = 5 * time.Second
 
-// receivers looks at what receiving needs: ports, certificates, folders, and servers that are connected to.
+// receivers checks what receivers need: ports, certificates, directories, and the servers that they connect to.
 func (c *checker) receivers(ctx context.Context) {
 	for _, l := range c.cfg.listeners() {
 		if addr, err := l.free(ctx); err != nil {
@@ -22,20 +22,16 @@ func (c *checker) receivers(ctx context.Context) {
 			c.say("ok", l.network, "%s %s: the port is free", l.option, addr)
 		}
 		if l.tls != nil {
-			c.findings(l.tls.Check(l.owner, time.Now()))
+			c.findings(l.tls.Check(l.prefix, time.Now()))
 		}
 	}
 	if !c.cfg.Receive {
 		return
 	}
-	if len(c.cfg.Watch.Dirs) > 0 {
-		c.findings(c.cfg.Watch.Check())
-	}
-	for _, sink := range c.cfg.Spark.Sinks {
-		c.server(ctx, "--poll", sink, dialled)
-	}
-	for _, s := range c.cfg.Socket.Servers {
-		c.server(ctx, "--connect-socket", s, resolved) // a connection would take lines away
+	for _, r := range c.cfg.receivers() {
+		if r.enabled && r.check != nil {
+			r.check(ctx, c)
+		}
 	}
 }
 
@@ -54,7 +50,7 @@ func (c *checker) findings(all []netserver.Finding) {
 	}
 }
 
-// server reports on one that is connected to. It may be away at a start, which tries again.
+// server checks a server that a receiver connects to. The server may be unavailable at start, because receivers retry.
 func (c *checker) server(ctx context.Context, option, address string, look func(context.Context, string) (string, error)) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()

@@ -13,6 +13,7 @@ import (
 	"github.com/sluice-etl/sluice/flumesink/spark"
 	"github.com/sluice-etl/sluice/flumesink/thrift"
 	"github.com/sluice-etl/sluice/internal/receivertest"
+	"github.com/sluice-etl/sluice/receiver"
 	"github.com/sluice-etl/sluice/receiver/filewatch"
 	httpreceiver "github.com/sluice-etl/sluice/receiver/http"
 	"github.com/sluice-etl/sluice/receiver/netcat"
@@ -125,8 +126,8 @@ func TestCheck_watchStateInUse(t *testing.T) {
 	t.Parallel()
 	c := receivingConfig(t)
 	c.Watch.Dirs, c.Watch.State = []string{t.TempDir()}, t.TempDir()
-	w := filewatch.New(c.Watch, nil, nil, nil, nil)
-	if _, err := w.Listen(t.Context()); err != nil {
+	w := filewatch.New(c.Watch, receiver.Runtime{})
+	if err := w.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	out, err := check(t, c)

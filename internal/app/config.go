@@ -39,7 +39,7 @@ type Config struct {
 	FlumeValues bool
 
 	// For receiving.
-	Admission receiver.Config
+	Shared    receiver.Config // what all receivers share; ShutdownTimeout above replaces its own
 	Avro      avro.Config
 	Thrift    thrift.Config
 	HTTP      httpreceiver.Config

@@ -348,7 +348,7 @@ func TestRun_advertisedAddress(t *testing.T) {
 			load.Receive, load.Avro.Listen = false, ""
 			cfg.Load = false
 			overHTTP(&cfg)
-			cfg.HTTP.AckTimeout = time.Second
+			cfg.Shared.AckTimeout = time.Second
 			loader, receiver := start(t, load), start(t, cfg)
 			receiver.unready(t, named...)
 			loader.unready(t, named...)

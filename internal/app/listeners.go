@@ -8,7 +8,6 @@ import (
 	"net/netip"
 
 	"github.com/sluice-etl/sluice/receiver/netserver"
-	"github.com/sluice-etl/sluice/receiver/udp"
 )
 
 // listener is an address that the process will listen on.
@@ -16,32 +15,28 @@ type listener struct {
 	option  string
 	network string // tcp or udp
 	address string
-	tls     *netserver.TLS // nil where it is not spoken
-	owner   string         // begins the names of the options of TLS
+	tls     *netserver.TLS // nil where the receiver has no TLS
+	prefix  string         // begins the names of the TLS options, as in "--avro"
 }
 
-// listeners are all addresses that are turned on, in the order in which they are taken.
+// listeners returns all addresses that are enabled, in the order in which they are opened.
 func (c *Config) listeners() []listener {
 	var all []listener
-	add := func(l listener) {
-		if l.address != "" {
-			all = append(all, l)
-		}
+	if c.Status.Listen != "" {
+		all = append(all, listener{option: "--admin-listen", network: "tcp", address: c.Status.Listen})
 	}
-	add(listener{option: "--admin-listen", network: "tcp", address: c.Status.Listen})
 	if !c.Receive {
 		return all
 	}
-	for _, r := range []*netserver.Config{&c.Avro.Config, &c.Thrift.Config, &c.HTTP.Config, &c.Netcat.Config, &c.Syslog.Config} {
-		add(listener{r.AddressOption(), "tcp", r.Listen, &r.TLS, r.Option})
-	}
-	for _, r := range []*udp.Config{&c.NetcatUDP, &c.SyslogUDP} {
-		add(listener{option: r.Option, network: "udp", address: r.Listen})
+	for _, r := range c.receivers() {
+		if r.enabled && r.listener != nil {
+			all = append(all, *r.listener)
+		}
 	}
 	return all
 }
 
-// validateListeners reports ports that two of our own listeners want.
+// validateListeners reports addresses of our own that overlap.
 func (c *Config) validateListeners() (errs []error) {
 	all := c.listeners()
 	for i, l := range all {
@@ -54,8 +49,8 @@ func (c *Config) validateListeners() (errs []error) {
 	return errs
 }
 
-// collide reports whether two addresses cannot both be listened on. A name that is not an address collides with its like
-// and with all addresses; what else it means DNS would have to say.
+// collide reports whether two addresses cannot both be listened on. A host name collides with the same name and with
+// wildcard addresses; what else it may collide with only DNS could tell.
 func collide(a, b string) bool {
 	hostA, portA, errA := net.SplitHostPort(a)
 	hostB, portB, errB := net.SplitHostPort(b)
@@ -71,7 +66,7 @@ func isAll(host string) bool {
 	return err == nil && ip.IsUnspecified()
 }
 
-// free takes the address and gives it up again.
+// free binds the address and closes it again.
 func (l listener) free(ctx context.Context) (net.Addr, error) {
 	var lc net.ListenConfig
 	if l.network == "udp" {

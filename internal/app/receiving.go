@@ -9,134 +9,79 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/sluice-etl/sluice/flumesink/avro"
-	"github.com/sluice-etl/sluice/flumesink/spark"
-	"github.com/sluice-etl/sluice/flumesink/thrift"
 	"github.com/sluice-etl/sluice/receiver"
-	"github.com/sluice-etl/sluice/receiver/filewatch"
-	httpreceiver "github.com/sluice-etl/sluice/receiver/http"
-	"github.com/sluice-etl/sluice/receiver/netcat"
-	"github.com/sluice-etl/sluice/receiver/socket"
-	"github.com/sluice-etl/sluice/receiver/syslog"
 	"github.com/sluice-etl/sluice/status"
 )
 
-// eventReceiver is one receiver. One that does not listen has a Listen that returns nil.
-type eventReceiver interface {
-	Listen(ctx context.Context) (net.Addr, error)
-	Close() error
-	Run(ctx context.Context) error
-}
-
-// receiving is every way in that is turned on, by the name that its metrics have.
+// receiving is every receiver that is enabled.
 type receiving struct {
-	names []string
-	all   []eventReceiver
-
+	names    []string // the receivers' names in metrics, in the order of all
+	all      []receiver.Receiver
 	sections []status.Section
 }
 
-// Receives reports whether any receiver is turned on.
+// Receives reports whether any receiver is enabled.
 func (c *Config) Receives() bool {
-	return c.Avro.Listen != "" || c.Thrift.Listen != "" || c.HTTP.Listen != "" || c.Netcat.Listen != "" ||
-		c.NetcatUDP.Listen != "" || c.Syslog.Listen != "" || c.SyslogUDP.Listen != "" || len(c.Spark.Sinks) > 0 ||
-		len(c.Watch.Dirs) > 0 || len(c.Socket.Servers) > 0
+	for _, r := range c.receivers() {
+		if r.enabled {
+			return true
+		}
+	}
+	return false
 }
 
-// validateReceivers reports whatever the receivers that are on find wrong.
+// shared is the configuration that all receivers share.
+func (c *Config) shared() receiver.Config {
+	shared := c.Shared
+	shared.ShutdownTimeout = c.ShutdownTimeout
+	return shared
+}
+
+// validateReceivers reports every violated bound of the receivers that are enabled.
 func (c *Config) validateReceivers() error {
-	errs := []error{c.Admission.Validate()}
-	if c.Avro.Listen != "" {
-		errs = append(errs, c.Avro.Validate())
-	}
-	if c.Thrift.Listen != "" {
-		errs = append(errs, c.Thrift.Validate())
-	}
-	if c.HTTP.Listen != "" {
-		errs = append(errs, c.HTTP.Validate())
-	}
-	if c.Netcat.Listen != "" {
-		errs = append(errs, c.Netcat.Validate())
-	}
-	if c.Syslog.Listen != "" {
-		errs = append(errs, c.Syslog.Validate())
-	}
-	if len(c.Spark.Sinks) > 0 {
-		errs = append(errs, c.Spark.Validate())
-	}
-	if len(c.Socket.Servers) > 0 {
-		errs = append(errs, c.Socket.Validate())
-	}
-	if len(c.Watch.Dirs) > 0 {
-		errs = append(errs, c.Watch.Validate())
+	errs := []error{c.shared().Validate()}
+	for _, r := range c.receivers() {
+		if r.enabled {
+			errs = append(errs, r.validate())
+		}
 	}
 	return errors.Join(errs...)
 }
 
-// newReceiving makes the receivers; nothing is opened.
+// newReceiving makes the enabled receivers; nothing is opened.
 func newReceiving(cfg *Config, to receiver.Appender, log *slog.Logger, reg prometheus.Registerer) *receiving {
-	frames := receiver.NewFrames(receiver.NewAdmission(cfg.Admission, reg))
-	r := &receiving{}
-	if cfg.Avro.Listen != "" {
-		r.add(cfg.Avro.Name, avro.New(cfg.Avro, to, frames, log, reg))
+	rt := receiver.NewRuntime(cfg.shared(), to, log, reg)
+	all := &receiving{}
+	for _, r := range cfg.receivers() {
+		if !r.enabled {
+			continue
+		}
+		one := r.new(rt)
+		all.names, all.all = append(all.names, r.name), append(all.all, one)
+		if s, ok := one.(receiver.StatusReporter); ok {
+			name, _ := s.StatusSection()
+			all.sections = append(all.sections, status.Section{Name: name, Func: func() any { _, v := s.StatusSection(); return v }})
+		}
 	}
-	if cfg.Thrift.Listen != "" {
-		r.add(cfg.Thrift.Name, thrift.New(cfg.Thrift, to, frames, log, reg))
-	}
-	if cfg.HTTP.Listen != "" {
-		r.add(cfg.HTTP.Name, httpreceiver.New(cfg.HTTP, to, frames, log, reg))
-	}
-	if cfg.Netcat.Listen != "" {
-		r.add(cfg.Netcat.Name, netcat.New(cfg.Netcat, to, frames, log, reg))
-	}
-	if cfg.NetcatUDP.Listen != "" {
-		r.add(cfg.NetcatUDP.Name, netcat.NewUDP(cfg.NetcatUDP, to, frames, log, reg))
-	}
-	if cfg.Syslog.Listen != "" {
-		r.add(cfg.Syslog.Name, syslog.New(cfg.Syslog, to, frames, log, reg))
-	}
-	if cfg.SyslogUDP.Listen != "" {
-		r.add(cfg.SyslogUDP.Name, syslog.NewUDP(cfg.SyslogUDP, cfg.Syslog.Format, to, frames, log, reg))
-	}
-	if len(cfg.Spark.Sinks) > 0 {
-		p := spark.New(cfg.Spark, to, frames, log, reg)
-		r.add(cfg.Spark.Name, p)
-		r.sections = append(r.sections, status.Section{Name: "sinks", Func: func() any { return p.Status() }})
-	}
-	if len(cfg.Socket.Servers) > 0 {
-		s := socket.New(cfg.Socket, to, frames, log, reg)
-		r.add(cfg.Socket.Name, s)
-		r.sections = append(r.sections, status.Section{Name: "servers", Func: func() any { return s.Status() }})
-	}
-	if len(cfg.Watch.Dirs) > 0 {
-		w := filewatch.New(cfg.Watch, to, frames, log, reg)
-		r.add(cfg.Watch.Name, w)
-		r.sections = append(r.sections, status.Section{Name: "folders", Func: func() any { return w.Status() }})
-	}
-	return r
+	return all
 }
 
-func (r *receiving) add(name string, one eventReceiver) {
-	r.names, r.all = append(r.names, name), append(r.all, one)
-}
-
-// listen takes every port, and tells at which addresses.
-func (r *receiving) listen(ctx context.Context, at *Addresses) error {
+// open opens every receiver, and fills in the addresses of those that listen.
+func (r *receiving) open(ctx context.Context, at *Addresses) error {
 	at.Receivers = make(map[string]net.Addr, len(r.all))
 	for i, one := range r.all {
-		addr, err := one.Listen(ctx)
-		if err != nil {
+		if err := one.Open(ctx); err != nil {
 			return err
 		}
-		if addr != nil {
-			at.Receivers[r.names[i]] = addr
+		if l, ok := one.(receiver.Listener); ok {
+			at.Receivers[r.names[i]] = l.Addr()
 		}
 	}
 	at.Avro = at.Receivers["avro"]
 	return nil
 }
 
-// run serves until ctx ends or one receiver cannot go on.
+// run receives until ctx ends or one receiver fails.
 func (r *receiving) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, one := range r.all {
@@ -145,7 +90,7 @@ func (r *receiving) run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// close gives up the ports, where run was never called.
+// close gives up what open took where run is never called.
 func (r *receiving) close() {
 	for _, one := range r.all {
 		_ = one.Close() // the process is ending

@@ -3,7 +3,6 @@ package cli
 import (
 	"regexp"
 	"testing"
-	"time"
 
 	"github.com/sluice-etl/sluice/receiver/netserver"
 )
@@ -18,13 +17,13 @@ func TestErrorsNameOptions(t *testing.T) {
 		known["--"+f.Name] = true
 	}
 	o := c.Run.ReceiverOptions
+	o.AckTimeout = 0
 	name := regexp.MustCompile(`--[a-z][a-z-]*[a-z]`)
 	bad := func(c *netserver.Config) {
-		c.Listen, c.MaxConnections, c.MaxConnectionsPerAddress, c.AckTimeout = "", 0, 0, 0
+		c.Listen, c.MaxConnections, c.MaxConnectionsPerAddress = "", 0, 0
 		c.TLS = netserver.TLS{Cert: "x", Required: true, ClientCA: "x", MinVersion: "9", MaxVersion: "9"}
 	}
-	avro, thrift, http := o.avro(nil, time.Second), o.thrift(nil, time.Second), o.http(nil, time.Second)
-	netcat, syslog := o.netcat(nil, time.Second), o.syslog(nil, time.Second)
+	avro, thrift, http, netcat, syslog := o.avro(), o.thrift(), o.http(), o.netcat(), o.syslog()
 	for receiver, r := range map[string]struct {
 		c        *netserver.Config
 		validate func() error
@@ -34,6 +33,7 @@ func TestErrorsNameOptions(t *testing.T) {
 		"http":   {&http.Config, http.Validate},
 		"netcat": {&netcat.Config, netcat.Validate},
 		"syslog": {&syslog.Config, syslog.Validate},
+		"shared": {&netserver.Config{}, o.shared(nil, -1).Validate},
 	} {
 		bad(r.c)
 		err := r.validate()

@@ -19,16 +19,14 @@ type FileOptions struct {
 	WatchMaxLine  Bytes         `group:"receivers" name:"watch-max-line-bytes" default:"1MiB" help:"Longest line of a file; a longer one is skipped, logged and counted."`
 }
 
-func (o FileOptions) socket(ack, shutdown time.Duration) socket.Config {
+func (o FileOptions) socket() socket.Config {
 	c := socket.DefaultConfig()
 	c.Servers, c.MaxLineBytes = o.ConnectSocket, int(o.SocketMaxLine)
-	c.AckTimeout, c.ShutdownTimeout = ack, shutdown
 	return c
 }
 
-func (o FileOptions) watch(ack, shutdown time.Duration) filewatch.Config {
+func (o FileOptions) watch() filewatch.Config {
 	c := filewatch.DefaultConfig()
 	c.Dirs, c.State, c.Interval, c.Batch, c.MaxLineBytes = o.WatchDir, o.WatchState, o.WatchInterval, o.WatchBatch, int(o.WatchMaxLine)
-	c.AckTimeout, c.ShutdownTimeout = ack, shutdown
 	return c
 }

@@ -3,7 +3,6 @@ package cli
 import (
 	"time"
 
-	"github.com/sluice-etl/sluice/receiver"
 	httpreceiver "github.com/sluice-etl/sluice/receiver/http"
 )
 
@@ -22,9 +21,8 @@ type AddressLimits struct {
 	PerAddress  int `group:"receivers" name:"connections-per-address" default:"1000" help:"Maximum open connections from one address."`
 }
 
-func (o ReceiverOptions) http(filter *receiver.IPFilter, shutdown time.Duration) httpreceiver.Config {
+func (o ReceiverOptions) http() httpreceiver.Config {
 	c := httpreceiver.DefaultConfig()
-	o.common(&c.Config, filter, shutdown)
 	o.HTTPMax.apply(&c.Limits)
 	c.KeepPacked = o.GunzipBodies == "off"
 	c.MaxConnections, c.MaxConnectionsPerAddress = o.HTTPConns.Connections, o.HTTPConns.PerAddress

@@ -1,12 +1,8 @@
 package cli
 
 import (
-	"time"
-
-	"github.com/sluice-etl/sluice/receiver"
 	"github.com/sluice-etl/sluice/receiver/netcat"
 	"github.com/sluice-etl/sluice/receiver/syslog"
-	"github.com/sluice-etl/sluice/receiver/udp"
 )
 
 // LineOptions configure the receivers of lines, which speak the protocols of Flume's netcat and syslog sources.
@@ -24,27 +20,19 @@ type LineOptions struct {
 	SyslogTLS       TLSOptions    `embed:"" prefix:"syslog-tls-"`
 }
 
-func (o ReceiverOptions) netcat(filter *receiver.IPFilter, shutdown time.Duration) netcat.Config {
+func (o ReceiverOptions) netcat() netcat.Config {
 	c := netcat.DefaultConfig()
-	o.common(&c.Config, filter, shutdown)
 	c.MaxConnections, c.MaxConnectionsPerAddress = o.NetcatConns.Connections, o.NetcatConns.PerAddress
 	o.NetcatTLS.apply(&c.TLS)
 	c.Listen, c.MaxLineBytes = o.NetcatListen, int(o.NetcatLine)
 	return c
 }
 
-func (o ReceiverOptions) syslog(filter *receiver.IPFilter, shutdown time.Duration) syslog.Config {
+func (o ReceiverOptions) syslog() syslog.Config {
 	c := syslog.DefaultConfig()
-	o.common(&c.Config, filter, shutdown)
 	c.MaxConnections, c.MaxConnectionsPerAddress = o.SyslogConns.Connections, o.SyslogConns.PerAddress
 	o.SyslogTLS.apply(&c.TLS)
 	c.Listen, c.MaxLineBytes = o.SyslogTCPListen, int(o.SyslogLine)
 	c.KeepFields = o.SyslogFields == "all"
-	return c
-}
-
-// datagrams adds to c what all UDP receivers have in common.
-func (o ReceiverOptions) datagrams(c udp.Config, address string, filter *receiver.IPFilter, shutdown time.Duration) udp.Config {
-	c.Listen, c.AckTimeout, c.ShutdownTimeout, c.Filter = address, o.AckTimeout, shutdown, filter
 	return c
 }

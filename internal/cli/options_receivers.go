@@ -84,20 +84,13 @@ func (o TLSOptions) apply(c *netserver.TLS) {
 	}
 }
 
-func (o ReceiverOptions) admission() receiver.Config {
-	c := receiver.DefaultConfig()
-	c.MaxBytesInFlight = int64(o.MaxBytesInFlight)
-	return c
+// shared is what all receivers share.
+func (o ReceiverOptions) shared(filter *receiver.IPFilter, shutdown time.Duration) receiver.Config {
+	return receiver.Config{MaxBytesInFlight: int64(o.MaxBytesInFlight), AckTimeout: o.AckTimeout, ShutdownTimeout: shutdown, Filter: filter}
 }
 
-// common sets what all receivers that listen have in common.
-func (o ReceiverOptions) common(c *netserver.Config, filter *receiver.IPFilter, shutdown time.Duration) {
-	c.AckTimeout, c.ShutdownTimeout, c.Filter = o.AckTimeout, shutdown, filter
-}
-
-func (o ReceiverOptions) avro(filter *receiver.IPFilter, shutdown time.Duration) avro.Config {
+func (o ReceiverOptions) avro() avro.Config {
 	c := avro.DefaultConfig()
-	o.common(&c.Config, filter, shutdown)
 	o.AvroConns.apply(&c.Config)
 	o.AvroMax.apply(&c.Limits)
 	c.KeepPacked = o.GunzipBodies == "off"
@@ -106,9 +99,8 @@ func (o ReceiverOptions) avro(filter *receiver.IPFilter, shutdown time.Duration)
 	return c
 }
 
-func (o ReceiverOptions) thrift(filter *receiver.IPFilter, shutdown time.Duration) thrift.Config {
+func (o ReceiverOptions) thrift() thrift.Config {
 	c := thrift.DefaultConfig()
-	o.common(&c.Config, filter, shutdown)
 	o.ThriftMax.apply(&c.Limits)
 	c.KeepPacked = o.GunzipBodies == "off"
 	o.ThriftTLS.apply(&c.TLS)
@@ -116,10 +108,9 @@ func (o ReceiverOptions) thrift(filter *receiver.IPFilter, shutdown time.Duratio
 	return c
 }
 
-func (o ReceiverOptions) spark(shutdown time.Duration) spark.Config {
+func (o ReceiverOptions) spark() spark.Config {
 	c := spark.DefaultConfig()
 	c.Sinks, c.Batch, c.Connections = o.Poll, o.PollBatch, o.PollConnections
-	c.AckTimeout, c.ShutdownTimeout = o.AckTimeout, shutdown
 	o.PollMax.apply(&c.Limits)
 	c.KeepPacked = o.GunzipBodies == "off"
 	return c
@@ -139,14 +130,11 @@ func (o *ReceiverOptions) receive(cfg *app.Config) error {
 		cfg.Kafka.KeyHeader = id
 	}
 	cfg.Kafka.ShutdownTimeout = cfg.ShutdownTimeout
-	cfg.Admission, cfg.Avro = o.admission(), o.avro(filter, cfg.ShutdownTimeout)
-	cfg.Thrift, cfg.Spark = o.thrift(filter, cfg.ShutdownTimeout), o.spark(cfg.ShutdownTimeout)
-	cfg.HTTP = o.http(filter, cfg.ShutdownTimeout)
-	cfg.Socket = o.socket(o.AckTimeout, cfg.ShutdownTimeout)
-	cfg.Watch = o.watch(o.AckTimeout, cfg.ShutdownTimeout)
-	cfg.Netcat, cfg.Syslog = o.netcat(filter, cfg.ShutdownTimeout), o.syslog(filter, cfg.ShutdownTimeout)
-	cfg.NetcatUDP = o.datagrams(netcat.DefaultUDPConfig(), o.NetcatUDPListen, filter, cfg.ShutdownTimeout)
-	cfg.SyslogUDP = o.datagrams(syslog.DefaultUDPConfig(), o.SyslogUDPListen, filter, cfg.ShutdownTimeout)
+	cfg.Shared = o.shared(filter, cfg.ShutdownTimeout)
+	cfg.Avro, cfg.Thrift, cfg.HTTP, cfg.Spark = o.avro(), o.thrift(), o.http(), o.spark()
+	cfg.Netcat, cfg.Syslog, cfg.Socket, cfg.Watch = o.netcat(), o.syslog(), o.socket(), o.watch()
+	cfg.NetcatUDP, cfg.SyslogUDP = netcat.DefaultUDPConfig(), syslog.DefaultUDPConfig()
+	cfg.NetcatUDP.Listen, cfg.SyslogUDP.Listen = o.NetcatUDPListen, o.SyslogUDPListen
 	cfg.Receive = cfg.Receives()
 	return err
 }

@@ -3,13 +3,10 @@ package receivertest
 import (
 	"context"
 	"io"
-	"log/slog"
 	"net"
 	"sync"
 	"sync/atomic"
 	"testing"
-
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sluice-etl/sluice/receiver"
 )
@@ -40,15 +37,15 @@ func (d *Discard) Arrived(tb testing.TB, want int) {
 	}
 }
 
-// Run runs the receiver that of makes, without a log and metrics, until the test or benchmark ends, and returns its
-// address.
-func Run(tb testing.TB, of func(*receiver.Frames, *slog.Logger, prometheus.Registerer) Receiver) string {
+// Run runs the receiver that construct makes, without a log and metrics, until the test or benchmark ends, and returns
+// the address that it listens on.
+func Run(tb testing.TB, a receiver.Appender, construct func(receiver.Runtime) receiver.Receiver) string {
 	tb.Helper()
-	r := of(receiver.NewFrames(receiver.NewAdmission(receiver.DefaultConfig(), nil)), nil, nil)
-	addr, err := r.Listen(tb.Context())
-	if err != nil {
+	r := construct(receiver.NewRuntime(receiver.DefaultConfig(), a, nil, nil))
+	if err := r.Open(tb.Context()); err != nil {
 		tb.Fatal(err)
 	}
+	addr := r.(receiver.Listener).Addr()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx) }()

@@ -11,14 +11,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluice-etl/sluice/receiver"
-	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
 // Door is a receiver of Flume's RPC as the promises see it: by its protocol's bytes. Its methods are the tests of what
 // every such receiver promises; each package calls them by the names of the rules.
 type Door struct {
 	// Start runs a receiver on a free port; change may be nil.
-	Start func(t *testing.T, a receiver.Appender, change func(*netserver.Config)) *Rig
+	Start func(t *testing.T, a receiver.Appender, change func(*receiver.Runtime)) *Rig
 	// Call is request number n of a connection, from 1, and OK its answer.
 	Call func(tb testing.TB, n int, es []receiver.Event) []byte
 	OK   func(tb testing.TB, n int) []byte
@@ -32,7 +31,7 @@ type Door struct {
 func (d Door) AckTimeoutClosesUnanswered(t *testing.T) {
 	t.Parallel()
 	k := Hold()
-	g := d.Start(t, k, func(c *netserver.Config) { c.AckTimeout = 100 * time.Millisecond })
+	g := d.Start(t, k, func(rt *receiver.Runtime) { rt.AckTimeout = 100 * time.Millisecond })
 	c := g.Dial()
 	begun := time.Now()
 	c.Send(d.Call(t, 1, Events("a", "b")))
@@ -61,7 +60,7 @@ func (d Door) LateAckIsNotAnswered(t *testing.T) {
 		<-closed
 		return nil
 	}}
-	g := d.Start(t, k, func(c *netserver.Config) { c.AckTimeout = 50 * time.Millisecond })
+	g := d.Start(t, k, func(rt *receiver.Runtime) { rt.AckTimeout = 50 * time.Millisecond })
 	c := g.Dial()
 	c.Send(d.Call(t, 1, Events("a")))
 	c.Closed()
@@ -82,7 +81,7 @@ func (d Door) TimeoutFromTheFirstByte(t *testing.T) {
 		deadlines <- d
 		return nil
 	}}
-	g := d.Start(t, k, func(c *netserver.Config) { c.AckTimeout = 5 * time.Second })
+	g := d.Start(t, k, func(rt *receiver.Runtime) { rt.AckTimeout = 5 * time.Second })
 	c := g.Dial()
 	frame := d.Call(t, 1, Events("a"))
 	begun := time.Now()
@@ -145,7 +144,7 @@ func (d Door) OutageLongerThanAckTimeout(t *testing.T) {
 		}
 		return nil
 	}}
-	g := d.Start(t, k, func(c *netserver.Config) { c.AckTimeout = time.Second })
+	g := d.Start(t, k, func(rt *receiver.Runtime) { rt.AckTimeout = time.Second })
 	idle := g.Dial()
 	idle.Send(d.Call(t, 1, Events("before")))
 	idle.Expect(d.OK(t, 1))

@@ -11,7 +11,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluice-etl/sluice/receiver"
-	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
 // A sender in the middle of a frame has ack-timeout to finish it; a silent one has for ever, and nobody waits for
@@ -19,7 +18,7 @@ import (
 func (d Door) SlowLoris(t *testing.T) {
 	t.Parallel()
 	k := &Kafka{}
-	g := d.Start(t, k, func(c *netserver.Config) { c.AckTimeout = time.Second })
+	g := d.Start(t, k, func(rt *receiver.Runtime) { rt.AckTimeout = time.Second })
 	silent, used := g.Dial(), g.Dial()
 	used.Send(d.Call(t, 1, Events("a")))
 	used.Expect(d.OK(t, 1))
@@ -75,7 +74,7 @@ func (d Door) FrameWaitsForRelease(t *testing.T) {
 		r.Release()
 		return nil
 	}
-	g := d.Start(t, k, func(c *netserver.Config) { c.AckTimeout = 2 * time.Second })
+	g := d.Start(t, k, func(rt *receiver.Runtime) { rt.AckTimeout = 2 * time.Second })
 	c := g.Dial()
 	keep := []receiver.Event{{Headers: []receiver.Header{{Key: []byte("host"), Value: []byte("kept")}}, Body: []byte("keep me")}, {Body: []byte("me too")}}
 	c.Send(d.Call(t, 1, keep))
@@ -138,7 +137,7 @@ func (d Door) GracefulStop(t *testing.T) {
 func (d Door) ShutdownTimeoutClosesUnanswered(t *testing.T) {
 	t.Parallel()
 	k := Hold()
-	g := d.Start(t, k, func(c *netserver.Config) { c.ShutdownTimeout = 50 * time.Millisecond })
+	g := d.Start(t, k, func(rt *receiver.Runtime) { rt.ShutdownTimeout = 50 * time.Millisecond })
 	c := g.Dial()
 	c.Send(d.Call(t, 1, Events("a", "b")))
 	r := <-k.Came

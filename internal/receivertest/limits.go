@@ -10,7 +10,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluice-etl/sluice/receiver"
-	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
 // EventsAboveLimits returns one event for each limit of an event in the defaults, by the limit's label.
@@ -82,7 +81,7 @@ func (d Door) EventAboveALimitIsADeadLetter(t *testing.T) {
 func (d Door) FrameAboveALimitCloses(t *testing.T) {
 	t.Parallel()
 	k := &Kafka{}
-	g := d.Start(t, k, func(c *netserver.Config) { c.AckTimeout = Patience })
+	g := d.Start(t, k, func(rt *receiver.Runtime) { rt.AckTimeout = Patience })
 	c := g.Dial()
 	many := make([]receiver.Event, receiver.DefaultLimits("").MaxBatchEvents+1)
 	c.Send(d.Call(t, 1, many))

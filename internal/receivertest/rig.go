@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -18,12 +17,6 @@ import (
 // Patience is how long a test waits for what must come.
 const Patience = 10 * time.Second
 
-// Receiver is what all receivers are.
-type Receiver interface {
-	Listen(ctx context.Context) (net.Addr, error)
-	Run(ctx context.Context) error
-}
-
 // Rig is a receiver that runs, with all that a test looks at.
 type Rig struct {
 	T         *testing.T
@@ -36,19 +29,20 @@ type Rig struct {
 	done   chan error
 }
 
-// Start runs the receiver that of makes of memory, a log and metrics. It ends with the test, and must then have given all
-// memory back.
-func Start(t *testing.T, of func(*receiver.Frames, *slog.Logger, prometheus.Registerer) Receiver) *Rig {
+// Start runs the receiver that construct makes of a runtime with the default configuration, which it may change. The
+// receiver ends with the test, and must then have given all memory back.
+func Start(t *testing.T, a receiver.Appender, construct func(receiver.Runtime) receiver.Receiver) *Rig {
 	t.Helper()
 	g := &Rig{T: t, Reg: prometheus.NewPedanticRegistry(), done: make(chan error, 1)}
 	g.Admission = receiver.NewAdmission(receiver.DefaultConfig(), g.Reg)
-	r := of(receiver.NewFrames(g.Admission), slog.New(slog.NewTextHandler(&g.Log, nil)), g.Reg)
-	addr, err := r.Listen(t.Context())
-	if err != nil {
+	rt := receiver.NewRuntime(receiver.DefaultConfig(), a, slog.New(slog.NewTextHandler(&g.Log, nil)), nil)
+	rt.Frames, rt.Registry = receiver.NewFrames(g.Admission), g.Reg
+	r := construct(rt)
+	if err := r.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if addr != nil { // a source that connects has none
-		g.Addr = addr.String()
+	if l, ok := r.(receiver.Listener); ok {
+		g.Addr = l.Addr().String()
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	g.Cancel = cancel

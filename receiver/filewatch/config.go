@@ -26,18 +26,12 @@ type Config struct {
 	// MaxLineBytes bounds a line (--watch-max-line-bytes). A longer one is left out, logged and counted. The default is
 	// 1 MiB.
 	MaxLineBytes int
-	// AckTimeout bounds the wait for room in the bytes in flight (--ack-timeout); then it is tried again. The default is
-	// 15 s.
-	AckTimeout time.Duration
-	// ShutdownTimeout bounds the stop (--shutdown-timeout). The default is 20 s.
-	ShutdownTimeout time.Duration
 }
 
 // DefaultConfig is the defaults; it watches nothing.
 func DefaultConfig() Config {
 	return Config{
-		Name: "watch", Interval: time.Second, Batch: 5000, MaxLineBytes: 1 << 20, AckTimeout: 15 * time.Second,
-		ShutdownTimeout: 20 * time.Second,
+		Name: "watch", Interval: time.Second, Batch: 5000, MaxLineBytes: 1 << 20,
 	}
 }
 
@@ -62,9 +56,6 @@ func (c *Config) Validate() error {
 	}
 	if c.Interval < time.Millisecond {
 		errs = append(errs, fmt.Errorf("--watch-interval is %s: must be at least 1ms", c.Interval))
-	}
-	if c.AckTimeout < time.Millisecond {
-		errs = append(errs, fmt.Errorf("--ack-timeout is %s: must be at least 1ms", c.AckTimeout))
 	}
 	for _, n := range []struct {
 		option          string

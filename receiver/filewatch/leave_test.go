@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sluice-etl/sluice/internal/receivertest"
+	"github.com/sluice-etl/sluice/receiver"
 )
 
 // What is no regular file of the folder is left with one warning, and holds up no other.
@@ -83,7 +84,7 @@ func TestWatcher_leavesWhatIsNoFileOfTheFolder(t *testing.T) {
 func TestWatcher_whatIsOpenedCounts(t *testing.T) {
 	t.Parallel()
 	dir, k := t.TempDir(), &kafka{}
-	g := start(t, k, dir, t.TempDir(), func(c *Config) { c.Interval = time.Hour }, nil)
+	g := start(t, k, dir, t.TempDir(), func(c *Config, _ *receiver.Runtime) { c.Interval = time.Hour }, nil)
 	if err := syscall.Mkfifo(filepath.Join(dir, "fifo"), 0o600); err != nil {
 		t.Fatal(err)
 	}

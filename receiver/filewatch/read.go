@@ -35,11 +35,11 @@ var (
 // batch reads up to Config.Batch lines from known.Offset on, makes them safe, and keeps the new offset on disk. An error
 // of h is an fs.PathError with its name.
 func (f *folder) batch(ctx, work context.Context, h *os.File, known *file) error {
-	if err := f.w.appender.Ready(ctx); err != nil {
+	if err := f.w.rt.Appender.Ready(ctx); err != nil {
 		return err
 	}
 	now := time.Now()
-	fr, err := f.w.frames.Begin(ctx, now, now.Add(f.w.cfg.AckTimeout), 0)
+	fr, err := f.w.rt.Frames.Begin(ctx, now, now.Add(f.w.rt.AckTimeout), 0)
 	if err != nil {
 		return f.noRoom(err)
 	}
@@ -53,7 +53,7 @@ func (f *folder) batch(ctx, work context.Context, h *os.File, known *file) error
 	}
 	events, size := len(fr.Events), next-known.Offset
 	deadline, cancel := context.WithDeadline(work, now.Add(forever))
-	err = f.w.appender.Append(deadline, fr.Request(nil))
+	err = f.w.rt.Appender.Append(deadline, fr.Request(nil))
 	cancel()
 	if err != nil {
 		if errors.Is(err, receiver.ErrNotProduced) {

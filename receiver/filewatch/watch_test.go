@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,7 +13,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
 	"github.com/sluice-etl/sluice/internal/receivertest"
@@ -55,19 +53,20 @@ type rig struct {
 }
 
 // start watches dir; change sees the watcher before it listens.
-func start(t *testing.T, a receiver.Appender, dir, at string, configure func(*Config), change func(*Watcher)) *rig {
+func start(t *testing.T, a receiver.Appender, dir, at string, configure func(*Config, *receiver.Runtime), change func(*Watcher)) *rig {
 	t.Helper()
 	cfg := DefaultConfig()
-	cfg.Dirs, cfg.State, cfg.Interval, cfg.ShutdownTimeout = []string{dir}, at, 2*time.Millisecond, 10*time.Second
-	if configure != nil {
-		configure(&cfg)
-	}
-	if err := cfg.Validate(); err != nil {
-		t.Fatal(err)
-	}
+	cfg.Dirs, cfg.State, cfg.Interval = []string{dir}, at, 2*time.Millisecond
 	g := &rig{}
-	g.Rig = receivertest.Start(t, func(f *receiver.Frames, log *slog.Logger, reg prometheus.Registerer) receivertest.Receiver {
-		g.w = New(cfg, a, f, log, reg)
+	g.Rig = receivertest.Start(t, a, func(rt receiver.Runtime) receiver.Receiver {
+		rt.ShutdownTimeout = 10 * time.Second
+		if configure != nil {
+			configure(&cfg, &rt)
+		}
+		if err := cfg.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		g.w = New(cfg, rt)
 		if change != nil {
 			change(g.w)
 		}
@@ -111,7 +110,7 @@ func TestWatcher_readsWhatIsMovedIn(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dir, "sub", "x"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	g := start(t, k, dir, at, func(c *Config) { c.Batch = 2 }, nil)
+	g := start(t, k, dir, at, func(c *Config, _ *receiver.Runtime) { c.Batch = 2 }, nil)
 	want := []string{"old: o1", "old: o2", "old: o3", "old: ", "new: n1", "new: n2"}
 	g.Wants(k.got, want...)
 	put(t, dir, "later", "l\n", 2*time.Hour)
@@ -140,8 +139,8 @@ func TestWatcher_listen(t *testing.T) {
 	t.Parallel()
 	dir, at := t.TempDir(), t.TempDir()
 	g := start(t, &kafka{}, dir, at, nil, nil)
-	other := New(g.w.cfg, &kafka{}, nil, nil, nil)
-	if _, err := other.Listen(t.Context()); err == nil || !strings.Contains(err.Error(), "in use by another process") {
+	other := New(g.w.cfg, receiver.Runtime{})
+	if err := other.Open(t.Context()); err == nil || !strings.Contains(err.Error(), "in use by another process") {
 		t.Errorf("got %v", err)
 	}
 	path := g.w.folders[0].store.path
@@ -149,7 +148,7 @@ func TestWatcher_listen(t *testing.T) {
 	if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := other.Listen(t.Context()); err == nil || !strings.Contains(err.Error(), path) {
+	if err := other.Open(t.Context()); err == nil || !strings.Contains(err.Error(), path) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -176,7 +175,7 @@ func TestP23_progressAfterTheAck(t *testing.T) {
 		return nil
 	}}}
 	put(t, dir, "f", "1\n2\n3\n4\n", 0)
-	g := start(t, k, dir, at, func(c *Config) { c.Batch = 2 }, func(w *Watcher) { path = w.folders[0].store.path })
+	g := start(t, k, dir, at, func(c *Config, _ *receiver.Runtime) { c.Batch = 2 }, func(w *Watcher) { path = w.folders[0].store.path })
 	g.Wants(k.got, "f: 1", "f: 2", "f: 3", "f: 4")
 	g.idle()
 }
@@ -188,7 +187,7 @@ func TestP23_deathBeforeProgress(t *testing.T) {
 	put(t, dir, "f", "1\n2\n3\n4\n5\n6\n", 0)
 	writes := 0
 	dead := make(chan struct{})
-	g := start(t, k, dir, at, func(c *Config) { c.Batch = 2 }, func(w *Watcher) {
+	g := start(t, k, dir, at, func(c *Config, _ *receiver.Runtime) { c.Batch = 2 }, func(w *Watcher) {
 		w.folders[0].store.write = func(path string, b []byte) error {
 			if writes++; writes == 2 {
 				close(dead)
@@ -205,7 +204,7 @@ func TestP23_deathBeforeProgress(t *testing.T) {
 	if n := len(k.got()); n != 4 {
 		t.Errorf("%d lines went on to Kafka without progress", n)
 	}
-	g = start(t, k, dir, at, func(c *Config) { c.Batch = 2 }, nil)
+	g = start(t, k, dir, at, func(c *Config, _ *receiver.Runtime) { c.Batch = 2 }, nil)
 	g.Wants(k.got, "f: 1", "f: 2", "f: 3", "f: 4", "f: 3", "f: 4", "f: 5", "f: 6")
 	g.Stop()
 	if d := cmp.Diff(k.names()[2:4], k.names()[4:6]); d != "" {
@@ -224,7 +223,7 @@ func TestP33_stop(t *testing.T) {
 		return nil
 	}}}
 	put(t, dir, "f", "1\n2\n3\n", 0)
-	g := start(t, k, dir, at, func(c *Config) { c.Batch = 2 }, nil)
+	g := start(t, k, dir, at, func(c *Config, _ *receiver.Runtime) { c.Batch = 2 }, nil)
 	<-came
 	g.Cancel()
 	close(ack)
@@ -245,7 +244,7 @@ func TestP33_noWord(t *testing.T) {
 		return context.Cause(ctx)
 	}}}
 	put(t, dir, "f", "1\n", 0)
-	g := start(t, k, dir, at, func(c *Config) { c.ShutdownTimeout = time.Millisecond }, nil)
+	g := start(t, k, dir, at, func(_ *Config, rt *receiver.Runtime) { rt.ShutdownTimeout = time.Millisecond }, nil)
 	<-came
 	g.Stop()
 	g.Logs("No acknowledgement from Kafka; the lines will be read again")
@@ -388,7 +387,7 @@ func TestWatcher_longLines(t *testing.T) {
 			dir, k := t.TempDir(), &kafka{}
 			text := "a" + end + strings.Repeat("x", long) + end + "1234567890" + end + strings.Repeat("y", long) + end + "b" + end + strings.Repeat("z", long)
 			put(t, dir, "f", text, 0)
-			g := start(t, k, dir, t.TempDir(), func(c *Config) { c.MaxLineBytes = 10 }, nil)
+			g := start(t, k, dir, t.TempDir(), func(c *Config, _ *receiver.Runtime) { c.MaxLineBytes = 10 }, nil)
 			g.Wants(k.got, "f: a", "f: 1234567890", "f: b")
 			g.idle()
 			g.Stop()
@@ -408,6 +407,6 @@ func TestWatcher_lineLongerThanABatch(t *testing.T) {
 	dir, k := t.TempDir(), &kafka{}
 	line := strings.Repeat("x", 3*batchBytes)
 	put(t, dir, "f", line+"\n"+line+"\r\nend", 0)
-	g := start(t, k, dir, t.TempDir(), func(c *Config) { c.MaxLineBytes = len(line) }, nil)
+	g := start(t, k, dir, t.TempDir(), func(c *Config, _ *receiver.Runtime) { c.MaxLineBytes = len(line) }, nil)
 	g.Wants(k.got, "f: "+line, "f: "+line, "f: end")
 }

@@ -3,12 +3,8 @@ package filewatch
 import (
 	"context"
 	"errors"
-	"log/slog"
-	"net"
 	"os"
 	"sync"
-
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sluice-etl/sluice/receiver"
 	"github.com/sluice-etl/sluice/receiver/netserver"
@@ -16,38 +12,40 @@ import (
 
 // Watcher watches folders and gives their files' lines to the Appender.
 type Watcher struct {
-	cfg      Config
-	appender receiver.Appender
-	frames   *receiver.Frames
-	metrics  *receiver.Metrics
-	says     *netserver.Says
-	folders  []*folder
-	lock     *os.File
+	cfg     Config
+	rt      receiver.Runtime
+	metrics *receiver.Metrics
+	says    *netserver.Says
+	folders []*folder
+	lock    *os.File
 }
 
-// New makes a watcher. cfg must be valid; log and reg may be nil. Nothing is started and nothing is opened.
-func New(cfg Config, appender receiver.Appender, frames *receiver.Frames, log *slog.Logger, reg prometheus.Registerer) *Watcher {
-	metrics := receiver.NewMetrics(reg, cfg.Name, []string{receiver.ReasonBodyBytes, receiver.ReasonMemory, reasonLeft})
-	w := &Watcher{cfg: cfg, appender: appender, frames: frames, metrics: metrics, says: netserver.NewSays(cfg.Name, log, metrics)}
+// New makes a watcher. cfg must be valid. Nothing is started and nothing is opened.
+func New(cfg Config, rt receiver.Runtime) *Watcher {
+	metrics := receiver.NewMetrics(rt.Registry, cfg.Name, []string{receiver.ReasonBodyBytes, receiver.ReasonMemory, reasonLeft})
+	w := &Watcher{cfg: cfg, rt: rt, metrics: metrics, says: netserver.NewSays(cfg.Name, rt.Log, metrics)}
 	for _, dir := range cfg.Dirs {
 		w.folders = append(w.folders, newFolder(w, absolute(dir)))
 	}
 	return w
 }
 
-// Listen takes the folder of the progress, and reads it; there is no address. What cannot be read ends the start.
-func (w *Watcher) Listen(context.Context) (net.Addr, error) {
+// Open locks the directory of the progress, and reads the progress. What cannot be read ends the start.
+func (w *Watcher) Open(context.Context) error {
+	if w.lock != nil {
+		return nil
+	}
 	var err error
 	if w.lock, err = openState(w.cfg.State); err != nil {
-		return nil, err
+		return err
 	}
 	for _, f := range w.folders {
 		if f.state, err = f.store.load(f.dir); err != nil {
-			return nil, errors.Join(err, w.Close())
+			return errors.Join(err, w.Close())
 		}
 		f.show()
 	}
-	return nil, nil //nolint:nilnil // nothing is listened on
+	return nil
 }
 
 // Close gives the folder of the progress up. It may be called again.
@@ -69,12 +67,18 @@ func (w *Watcher) Status() []Status {
 	return all
 }
 
-// Run reads until ctx ends, and returns nil then; Listen comes before. Each folder is its own goroutine. A stop (P33)
+// StatusSection implements receiver.StatusReporter.
+func (w *Watcher) StatusSection() (name string, value any) { return "folders", w.Status() }
+
+// Run reads until ctx ends, and returns nil then. Each folder is its own goroutine. A stop (P33)
 // reads nothing more; a batch with the Appender has ShutdownTimeout to reach Kafka and to be written down, and is read
 // again after the next start where it does not.
 func (w *Watcher) Run(ctx context.Context) error {
+	if err := w.Open(ctx); err != nil {
+		return err
+	}
 	defer func() { _ = w.Close() }() // it was only read from
-	work, done := netserver.Outliving(ctx, w.cfg.ShutdownTimeout)
+	work, done := netserver.Outliving(ctx, w.rt.ShutdownTimeout)
 	defer done()
 	var watching sync.WaitGroup
 	for _, f := range w.folders {

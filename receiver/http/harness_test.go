@@ -5,13 +5,11 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
 	"github.com/sluice-etl/sluice/internal/receivertest"
@@ -32,19 +30,19 @@ type rig struct {
 	r *Receiver
 }
 
-func start(t *testing.T, a receiver.Appender, change func(*Config)) *rig {
+func start(t *testing.T, a receiver.Appender, change func(*Config, *receiver.Runtime)) *rig {
 	t.Helper()
 	cfg := DefaultConfig()
 	cfg.Listen = "127.0.0.1:0"
-	if change != nil {
-		change(&cfg)
-	}
-	if err := cfg.Validate(); err != nil {
-		t.Fatal(err)
-	}
 	g := &rig{}
-	g.Rig = receivertest.Start(t, func(frames *receiver.Frames, log *slog.Logger, reg prometheus.Registerer) receivertest.Receiver {
-		g.r = New(cfg, a, frames, log, reg)
+	g.Rig = receivertest.Start(t, a, func(rt receiver.Runtime) receiver.Receiver {
+		if change != nil {
+			change(&cfg, &rt)
+		}
+		if err := cfg.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		g.r = New(cfg, rt)
 		return g.r
 	})
 	return g

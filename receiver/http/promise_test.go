@@ -38,7 +38,7 @@ func TestP23_answersWhenKafkaHasIt(t *testing.T) {
 func TestP23_unavailableAfterAckTimeout(t *testing.T) {
 	t.Parallel()
 	k := receivertest.Hold()
-	g := start(t, k, func(c *Config) { c.AckTimeout = 100 * time.Millisecond })
+	g := start(t, k, func(_ *Config, rt *receiver.Runtime) { rt.AckTimeout = 100 * time.Millisecond })
 	begun := time.Now()
 	a := g.post(`[{"body":"a"},{"body":"b"}]`)
 	if a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") != "1" || !strings.Contains(a.body, "--ack-timeout") {
@@ -64,7 +64,7 @@ func TestP23_lateAckIsNotOK(t *testing.T) {
 		<-ctx.Done()
 		return nil
 	}}
-	g := start(t, k, func(c *Config) { c.AckTimeout = 50 * time.Millisecond })
+	g := start(t, k, func(_ *Config, rt *receiver.Runtime) { rt.AckTimeout = 50 * time.Millisecond })
 	if a := g.post(`[{}]`); a.status != http.StatusServiceUnavailable {
 		t.Errorf("answer %+v", a)
 	}
@@ -100,7 +100,7 @@ func TestP23_notReady(t *testing.T) {
 			return ctx.Err()
 		}
 	}}
-	short := start(t, k, func(c *Config) { c.AckTimeout = 50 * time.Millisecond })
+	short := start(t, k, func(_ *Config, rt *receiver.Runtime) { rt.AckTimeout = 50 * time.Millisecond })
 	a := short.post(`[{}]`)
 	if a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") != "1" {
 		t.Errorf("answer %+v", a)
@@ -174,7 +174,7 @@ func TestP29_frameWaitsForRelease(t *testing.T) {
 		r.Release()
 		return nil
 	}}
-	g := start(t, k, func(c *Config) { c.AckTimeout = 100 * time.Millisecond })
+	g := start(t, k, func(_ *Config, rt *receiver.Runtime) { rt.AckTimeout = 100 * time.Millisecond })
 	c := g.Dial()
 	c.Send(postOf(`[{"headers":{"host":"k\u0065pt"},"body":"keep \"me\""},{"body":"me too"}]`))
 	status(c, http.StatusServiceUnavailable)
@@ -237,7 +237,7 @@ func TestP33_gracefulStop(t *testing.T) {
 func TestP33_shutdownTimeout(t *testing.T) {
 	t.Parallel()
 	k := receivertest.Hold()
-	g := start(t, k, func(c *Config) { c.ShutdownTimeout = 50 * time.Millisecond })
+	g := start(t, k, func(_ *Config, rt *receiver.Runtime) { rt.ShutdownTimeout = 50 * time.Millisecond })
 	c := g.Dial()
 	c.Send(postOf(`[{},{}]`))
 	r := <-k.Came
@@ -255,16 +255,16 @@ func TestReceiver_portIsTaken(t *testing.T) {
 	g := start(t, &kafka{}, nil)
 	cfg := DefaultConfig()
 	cfg.Listen = g.Addr
-	r := New(cfg, &kafka{}, newFrames(), nil, nil)
+	r := New(cfg, receiver.NewRuntime(receiver.DefaultConfig(), &kafka{}, nil, nil))
 	if err := r.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "--http-listen") {
 		t.Errorf("Run: %v", err)
 	}
 	cfg.Listen = "127.0.0.1:0"
-	r = New(cfg, &kafka{}, newFrames(), nil, nil)
-	addr, err := r.Listen(t.Context())
-	if err != nil {
+	r = New(cfg, receiver.NewRuntime(receiver.DefaultConfig(), &kafka{}, nil, nil))
+	if err := r.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	addr := r.Addr()
 	if err := r.Close(); err != nil {
 		t.Error(err)
 	}

@@ -10,8 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/sluice-etl/sluice/receiver"
 	"github.com/sluice-etl/sluice/receiver/netserver"
 )
@@ -21,8 +19,8 @@ const maxHead = 12 << 10
 
 // Receiver is an HTTP source: it listens, gives events to the Appender, and answers 200 when they are safe.
 type Receiver struct {
+	*netserver.Server
 	cfg     Config
-	server  *netserver.Server
 	handoff *netserver.Handoff
 	http    http.Server
 }
@@ -30,18 +28,19 @@ type Receiver struct {
 // connKey finds a request's connection in its context.
 type connKey struct{}
 
-// New makes a receiver. cfg must be valid; log and reg may be nil. Nothing is started and nothing is opened.
-func New(cfg Config, appender receiver.Appender, frames *receiver.Frames, log *slog.Logger, reg prometheus.Registerer) *Receiver {
+// New makes a receiver. cfg must be valid. Nothing is started and nothing is opened.
+func New(cfg Config, rt receiver.Runtime) *Receiver {
+	log := rt.Log
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
 	r := &Receiver{cfg: cfg}
 	cfg.Reasons = []string{reasonMethod, reasonCharset, reasonEncoding}
-	r.server = netserver.New(cfg.Config, r.serve, appender, frames, log, reg)
-	r.handoff = netserver.NewHandoff(r.server)
+	r.Server = netserver.New(cfg.Config, r.serve, rt)
+	r.handoff = netserver.NewHandoff(r.Server)
 	r.http = http.Server{
 		Handler:                      r,
-		ReadHeaderTimeout:            cfg.AckTimeout,
+		ReadHeaderTimeout:            rt.AckTimeout,
 		IdleTimeout:                  cfg.IdleTimeout,
 		MaxHeaderBytes:               maxHead,
 		DisableGeneralOptionsHandler: true,
@@ -58,17 +57,11 @@ func New(cfg Config, appender receiver.Appender, frames *receiver.Frames, log *s
 	return r
 }
 
-// Listen opens the port, as netserver.Server does.
-func (r *Receiver) Listen(ctx context.Context) (net.Addr, error) { return r.server.Listen(ctx) }
-
-// Close gives up a port that Listen opened, where Run was never called.
-func (r *Receiver) Close() error { return r.server.Close() }
-
 // Run serves until ctx ends, and returns nil then; it stops as P33 says. It may be called once.
 func (r *Receiver) Run(ctx context.Context) error {
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = r.http.Serve(r.handoff) }) // ends when the handoff is closed, and only then
-	err := r.server.Run(ctx)
+	err := r.Server.Run(ctx)
 	_ = r.handoff.Close()
 	serving.Wait()
 	return err

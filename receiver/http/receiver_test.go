@@ -19,7 +19,7 @@ import (
 func TestP24_badRequestsAndEventsAboveLimits(t *testing.T) {
 	t.Parallel()
 	k := &kafka{}
-	g := start(t, k, func(c *Config) {
+	g := start(t, k, func(c *Config, _ *receiver.Runtime) {
 		c.MaxFrameBytes, c.MaxBatchEvents, c.MaxHeaders, c.MaxHeaderBytes, c.MaxBodyBytes = 10_000, 3, 2, 8, 10
 	})
 	long := "[" + strings.Repeat(" ", 10_000) + "]"
@@ -142,7 +142,7 @@ func TestReceiver_charsets(t *testing.T) {
 func TestReceiver_unpacks(t *testing.T) {
 	t.Parallel()
 	k := &kafka{}
-	g := start(t, k, func(c *Config) { c.MaxBodyBytes = 1000 })
+	g := start(t, k, func(c *Config, _ *receiver.Runtime) { c.MaxBodyBytes = 1000 })
 	packed := func(text string) string { // in JSON, whose strings are bytes here
 		var b bytes.Buffer
 		w := gzip.NewWriter(&b)
@@ -182,7 +182,7 @@ func TestReceiver_oneConnection(t *testing.T) {
 
 func TestReceiver_limitsOfConnections(t *testing.T) {
 	t.Parallel()
-	g := start(t, &kafka{}, func(c *Config) { c.MaxConnections = 1 })
+	g := start(t, &kafka{}, func(c *Config, _ *receiver.Runtime) { c.MaxConnections = 1 })
 	first := g.Dial()
 	first.Send(postOf(`[]`))
 	status(first, 200)
@@ -202,14 +202,14 @@ func TestReceiver_ipFilter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := start(t, &kafka{}, func(c *Config) { c.Filter = filter })
+	g := start(t, &kafka{}, func(_ *Config, rt *receiver.Runtime) { rt.Filter = filter })
 	g.Dial().Closed()
 	g.Until("counted", func() bool { return g.Metric("etl_receiver_refused_total", receiver.ReasonFiltered) == 1 })
 }
 
 func TestReceiver_idleConnectionsEnd(t *testing.T) {
 	t.Parallel()
-	g := start(t, &kafka{}, func(c *Config) { c.IdleTimeout = 50 * time.Millisecond })
+	g := start(t, &kafka{}, func(c *Config, _ *receiver.Runtime) { c.IdleTimeout = 50 * time.Millisecond })
 	silent, used := g.Dial(), g.Dial()
 	used.Send(postOf(`[]`))
 	status(used, 200)
@@ -220,7 +220,7 @@ func TestReceiver_idleConnectionsEnd(t *testing.T) {
 // A sender in the middle of a body has ack-timeout from the request's first byte; one in the middle of a head too.
 func TestReceiver_slowLoris(t *testing.T) {
 	t.Parallel()
-	g := start(t, &kafka{}, func(c *Config) { c.AckTimeout = 100 * time.Millisecond })
+	g := start(t, &kafka{}, func(_ *Config, rt *receiver.Runtime) { rt.AckTimeout = 100 * time.Millisecond })
 	body, head := g.Dial(), g.Dial()
 	body.Send([]byte("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n["))
 	head.Send([]byte("POST / HTTP/1.1\r\nHost: x"))

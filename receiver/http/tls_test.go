@@ -47,7 +47,9 @@ func TestReceiver_tls(t *testing.T) {
 	for name, required := range map[string]bool{"beside plain": false, "required": true} {
 		t.Run(name, func(t *testing.T) {
 			k := &kafka{}
-			g := start(t, k, func(c *Config) { c.TLS.Cert, c.TLS.Key, c.TLS.Required = certFile, keyFile, required })
+			g := start(t, k, func(c *Config, _ *receiver.Runtime) {
+				c.TLS.Cert, c.TLS.Key, c.TLS.Required = certFile, keyFile, required
+			})
 			for range 2 {
 				q := g.request(http.MethodPost, `[{"body":"x"}]`)
 				q.URL.Scheme = "https"
@@ -79,7 +81,9 @@ func TestReceiver_tls(t *testing.T) {
 func TestReceiver_silentAfterTheHandshake(t *testing.T) {
 	t.Parallel()
 	_, certFile, keyFile := lend(t)
-	g := start(t, &kafka{}, func(c *Config) { c.TLS.Cert, c.TLS.Key, c.IdleTimeout = certFile, keyFile, 500*time.Millisecond })
+	g := start(t, &kafka{}, func(c *Config, _ *receiver.Runtime) {
+		c.TLS.Cert, c.TLS.Key, c.IdleTimeout = certFile, keyFile, 500*time.Millisecond
+	})
 	silent, err := tls.Dial("tcp", g.Addr, &tls.Config{InsecureSkipVerify: true})
 	if err != nil {
 		t.Fatal(err)

@@ -54,11 +54,11 @@ func read(t *testing.T, limits receiver.Limits, most int, chunks []string, last 
 			}
 			f.Release()
 		}
-	}, kafka{}, receiver.NewFrames(receiver.NewAdmission(receiver.DefaultConfig(), nil)), nil, nil)
-	addr, err := s.Listen(t.Context())
-	if err != nil {
+	}, receiver.NewRuntime(receiver.DefaultConfig(), kafka{}, nil, nil))
+	if err := s.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	addr := s.Addr()
 	ctx, cancel := context.WithCancel(context.Background())
 	stopped := make(chan error, 1)
 	go func() { stopped <- s.Run(ctx) }()

@@ -8,14 +8,9 @@ package netcat
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"net"
-
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sluice-etl/sluice/receiver"
 	"github.com/sluice-etl/sluice/receiver/lines"
@@ -47,26 +42,17 @@ func (c *Config) Validate() error {
 
 // Receiver is a netcat source over TCP.
 type Receiver struct {
+	*netserver.Server
 	cfg    Config
 	limits receiver.Limits
-	server *netserver.Server
 }
 
-// New makes a receiver. cfg must be valid; log and reg may be nil. Nothing is opened.
-func New(cfg Config, appender receiver.Appender, frames *receiver.Frames, log *slog.Logger, reg prometheus.Registerer) *Receiver {
+// New makes a receiver. cfg must be valid. Nothing is opened.
+func New(cfg Config, rt receiver.Runtime) *Receiver {
 	r := &Receiver{cfg: cfg, limits: receiver.DefaultLimits("--netcat-max-")}
-	r.server = netserver.New(cfg.Config, r.serve, appender, frames, log, reg)
+	r.Server = netserver.New(cfg.Config, r.serve, rt)
 	return r
 }
-
-// Listen opens the port, as netserver.Server does.
-func (r *Receiver) Listen(ctx context.Context) (net.Addr, error) { return r.server.Listen(ctx) }
-
-// Close gives up a port that Listen opened, where Run was never called.
-func (r *Receiver) Close() error { return r.server.Close() }
-
-// Run serves until ctx ends, and returns nil then; it stops as P33 says. It may be called once.
-func (r *Receiver) Run(ctx context.Context) error { return r.server.Run(ctx) }
 
 var ok = []byte("OK\n")
 

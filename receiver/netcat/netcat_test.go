@@ -3,7 +3,6 @@ package netcat
 import (
 	"errors"
 	"io"
-	"log/slog"
 	"net"
 	"os"
 	"slices"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
 	"github.com/sluice-etl/sluice/internal/receivertest"
@@ -25,18 +23,18 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 type kafka = receivertest.Kafka
 
-func start(t *testing.T, k *kafka, change func(*Config)) *receivertest.Rig {
+func start(t *testing.T, k *kafka, change func(*Config, *receiver.Runtime)) *receivertest.Rig {
 	t.Helper()
 	cfg := DefaultConfig()
 	cfg.Listen = "127.0.0.1:0"
-	if change != nil {
-		change(&cfg)
-	}
-	if err := cfg.Validate(); err != nil {
-		t.Fatal(err)
-	}
-	return receivertest.Start(t, func(f *receiver.Frames, log *slog.Logger, reg prometheus.Registerer) receivertest.Receiver {
-		return New(cfg, k, f, log, reg)
+	return receivertest.Start(t, k, func(rt receiver.Runtime) receiver.Receiver {
+		if change != nil {
+			change(&cfg, &rt)
+		}
+		if err := cfg.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		return New(cfg, rt)
 	})
 }
 
@@ -116,7 +114,7 @@ func TestP23_okAfterKafka(t *testing.T) {
 	t.Parallel()
 	ack := make(chan error)
 	k := &kafka{Before: receivertest.Wait(ack)}
-	g := start(t, k, func(c *Config) { c.AckTimeout = 10 * time.Second })
+	g := start(t, k, func(_ *Config, rt *receiver.Runtime) { rt.AckTimeout = 10 * time.Second })
 	c := g.Dial()
 	c.Send([]byte("a line\n"))
 	c.Open(100 * time.Millisecond)
@@ -149,8 +147,8 @@ func TestUDP_firstLine(t *testing.T) {
 	k := &kafka{}
 	cfg := DefaultUDPConfig()
 	cfg.Listen = "127.0.0.1:0"
-	g := receivertest.Start(t, func(f *receiver.Frames, log *slog.Logger, reg prometheus.Registerer) receivertest.Receiver {
-		return NewUDP(cfg, k, f, log, reg)
+	g := receivertest.Start(t, k, func(rt receiver.Runtime) receiver.Receiver {
+		return NewUDP(cfg, rt)
 	})
 	c := g.DialUDP()
 	for _, m := range []string{"one", "two\nthree", ""} {

@@ -2,9 +2,6 @@ package netcat
 
 import (
 	"bytes"
-	"log/slog"
-
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sluice-etl/sluice/receiver"
 	"github.com/sluice-etl/sluice/receiver/udp"
@@ -17,8 +14,8 @@ func DefaultUDPConfig() udp.Config {
 
 // NewUDP makes a receiver of datagrams: each is an event up to its first line's end, and what follows that is left out,
 // as in Flume.
-func NewUDP(cfg udp.Config, appender receiver.Appender, frames *receiver.Frames, log *slog.Logger, reg prometheus.Registerer) *udp.Receiver {
-	return udp.New(cfg, firstLines, appender, frames, log, reg)
+func NewUDP(cfg udp.Config, rt receiver.Runtime) *udp.Receiver {
+	return udp.New(cfg, firstLines, rt)
 }
 
 func firstLines(f *receiver.Frame) error {

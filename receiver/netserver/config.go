@@ -4,9 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"time"
-
-	"github.com/sluice-etl/sluice/receiver"
 )
 
 // Config is a server's address, times and limits. The options that set its fields begin with Option.
@@ -21,13 +18,6 @@ type Config struct {
 	Says string
 	// Listen is the TCP address (Option-listen); port 0 takes a free one.
 	Listen string
-
-	// AckTimeout bounds a request from its first byte to Kafka's acknowledgement (--ack-timeout). Then the connection
-	// is closed unanswered. It must be below the sender's own time-out, 20 s in Flume. The default is 15 s.
-	AckTimeout time.Duration
-	// ShutdownTimeout is how long requests in Kafka's hands are waited for when the receiver stops
-	// (--shutdown-timeout). The default is 20 s.
-	ShutdownTimeout time.Duration
 
 	// MaxConnections bounds the open connections (Option-max-connections). The default is 10,000.
 	MaxConnections int
@@ -46,9 +36,6 @@ type Config struct {
 	TLS TLS
 	// Inflate takes zlib streams too (Option-…).
 	Inflate Inflate
-	// Filter is which addresses may connect (--ip-filter); nil lets everybody.
-	Filter *receiver.IPFilter
-
 	// Reasons are the protocol's own values of the label reason, beside [receiver.Reasons].
 	Reasons []string
 }
@@ -57,7 +44,6 @@ type Config struct {
 func DefaultConfig(name, says string) Config {
 	return Config{
 		Name: name, Option: "--" + name, Says: says,
-		AckTimeout: 15 * time.Second, ShutdownTimeout: 20 * time.Second,
 		MaxConnections: 10_000, MaxConnectionsPerAddress: 1_000, MaxPipelined: 8,
 		Inflate: Inflate{MaxRatio: 500},
 	}
@@ -71,12 +57,6 @@ func (c *Config) Validate() error {
 	}
 	if c.Listen == "" {
 		errs = append(errs, fmt.Errorf("%s is empty: must be host:port or :port", c.AddressOption()))
-	}
-	if c.AckTimeout < time.Millisecond {
-		errs = append(errs, fmt.Errorf("--ack-timeout is %s: must be at least 1ms", c.AckTimeout))
-	}
-	if c.ShutdownTimeout < 0 {
-		errs = append(errs, fmt.Errorf("--shutdown-timeout is %s: must be at least 0s", c.ShutdownTimeout))
 	}
 	for _, n := range []struct {
 		name             string

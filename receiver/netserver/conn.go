@@ -56,7 +56,7 @@ func newConn(work context.Context, s *Server, nc net.Conn) *Conn {
 
 // run serves the connection to its end. Requests that are with the Appender then are still answered.
 func (c *Conn) run() {
-	err := c.s.cfg.Filter.Check(c.read, c.addr)
+	err := c.s.rt.Filter.Check(c.read, c.addr)
 	if err == nil {
 		err = c.s.serve(c)
 	}
@@ -88,7 +88,7 @@ func (c *Conn) Next(first func() error, extra int) (*receiver.Frame, error) {
 	if err := c.ready(c.read); err != nil {
 		return nil, err
 	}
-	deadline := now.Add(c.s.cfg.AckTimeout)
+	deadline := now.Add(c.s.rt.AckTimeout)
 	if !time.Now().Before(deadline) {
 		return nil, &receiver.Refusal{Reason: receiver.ReasonLate, Err: errLate}
 	}
@@ -97,7 +97,7 @@ func (c *Conn) Next(first func() error, extra int) (*receiver.Frame, error) {
 	}
 	c.waiting.Store(true)
 	defer c.waiting.Store(false)
-	return c.s.frames.Begin(c.read, now, deadline, extra)
+	return c.s.rt.Frames.Begin(c.read, now, deadline, extra)
 }
 
 // idle waits until the Appender is ready, and then as long as it takes until first has read something.
@@ -119,7 +119,7 @@ func (c *Conn) idle(first func() error) error {
 func (c *Conn) ready(ctx context.Context) error {
 	c.waiting.Store(true)
 	defer c.waiting.Store(false)
-	err := c.s.appender.Ready(ctx)
+	err := c.s.rt.Appender.Ready(ctx)
 	if err != nil && c.read.Err() != nil {
 		return ErrStopping
 	}
@@ -161,7 +161,7 @@ func Within(err error) error {
 func (c *Conn) Write(p []byte) (int, error) {
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	if err := c.nc.SetWriteDeadline(time.Now().Add(c.s.cfg.AckTimeout)); err != nil {
+	if err := c.nc.SetWriteDeadline(time.Now().Add(c.s.rt.AckTimeout)); err != nil {
 		return 0, err
 	}
 	return c.inside.top.Write(p)

@@ -55,15 +55,8 @@ func (h *Handoff) Close() error {
 	return nil
 }
 
-// Addr is where the server listens; nil before its Listen.
-func (h *Handoff) Addr() net.Addr {
-	h.server.mu.Lock()
-	defer h.server.mu.Unlock()
-	if h.server.listener == nil {
-		return nil
-	}
-	return h.server.listener.Addr()
-}
+// Addr is where the server listens; nil before its Open.
+func (h *Handoff) Addr() net.Addr { return h.server.Addr() }
 
 // Handed is a Conn as a net.Conn, in the hands of a library.
 type Handed struct {
@@ -136,7 +129,7 @@ func (c *Conn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }
 // Begin is [Conn.Next] for a request whose first byte was read already, at first: it waits until the Appender is ready
 // (P23), for ack-timeout from first and no longer, and what is read next has as long.
 func (c *Conn) Begin(first time.Time, extra int) (*receiver.Frame, error) {
-	deadline := first.Add(c.s.cfg.AckTimeout)
+	deadline := first.Add(c.s.rt.AckTimeout)
 	ctx, cancel := context.WithDeadline(c.read, deadline)
 	defer cancel()
 	if err := c.ready(ctx); err != nil {
@@ -150,5 +143,5 @@ func (c *Conn) Begin(first time.Time, extra int) (*receiver.Frame, error) {
 	if !c.setDeadline(deadline) {
 		return nil, ErrStopping
 	}
-	return c.s.frames.Begin(c.read, first, deadline, extra)
+	return c.s.rt.Frames.Begin(c.read, first, deadline, extra)
 }

@@ -31,16 +31,17 @@ func (*safe) Ready(context.Context) error { return nil }
 func TestP23_tooOldIsNeverProduced(t *testing.T) {
 	t.Parallel()
 	k, reg := &safe{}, prometheus.NewPedanticRegistry()
-	frames := receiver.NewFrames(receiver.NewAdmission(receiver.DefaultConfig(), nil))
-	s := New(DefaultConfig("test", "tests"), nil, k, frames, nil, reg)
+	rt := receiver.NewRuntime(receiver.DefaultConfig(), k, nil, nil)
+	rt.Registry = reg
+	s := New(DefaultConfig("test", "tests"), nil, rt)
 	for _, tc := range []struct {
 		age  time.Duration
 		want int
-	}{{s.cfg.AckTimeout, 0}, {0, 1}} {
+	}{{rt.AckTimeout, 0}, {0, 1}} {
 		ours, theirs := net.Pipe()
 		c := newConn(t.Context(), s, ours)
 		c.cancel = func() {}
-		f, err := frames.Begin(t.Context(), time.Now(), time.Now().Add(s.cfg.AckTimeout), 0)
+		f, err := rt.Frames.Begin(t.Context(), time.Now(), time.Now().Add(rt.AckTimeout), 0)
 		if err != nil {
 			t.Fatal(err)
 		}

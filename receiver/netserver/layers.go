@@ -53,7 +53,7 @@ func (c *Conn) promptly(do func() error) error {
 	c.mu.Lock()
 	until := c.until
 	c.mu.Unlock()
-	deadline := time.Now().Add(c.s.cfg.AckTimeout)
+	deadline := time.Now().Add(c.s.rt.AckTimeout)
 	if !c.setDeadline(deadline) {
 		return ErrStopping
 	}

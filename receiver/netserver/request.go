@@ -40,7 +40,7 @@ func (c *Conn) submit(f *receiver.Frame, answer func() error, failed func()) err
 	ctx, cancel := context.WithDeadline(c.work, f.Deadline)
 	defer cancel()
 	inTime := context.AfterFunc(ctx, failed)
-	err := c.s.appender.Append(ctx, f.Request(c.gone))
+	err := c.s.rt.Appender.Append(ctx, f.Request(c.gone))
 	if !inTime() && err == nil {
 		err = context.Cause(ctx) // acknowledged too late: nobody waits for the answer any more
 	}
@@ -65,7 +65,7 @@ func (c *Conn) submit(f *receiver.Frame, answer func() error, failed func()) err
 // what is nobody's fault but Kafka's; the events are counted as lost then, since they may not be in Kafka. A nil error
 // means that they are.
 func (c *Conn) Keep(f *receiver.Frame) error {
-	return Keep(c.work, c.s.appender, c.s.says, c.nc.RemoteAddr(), f)
+	return Keep(c.work, c.s.rt.Appender, c.s.says, c.nc.RemoteAddr(), f)
 }
 
 // NextKept is [Conn.Next] for such a sender: what first has read waits for the Appender and for memory however long that
@@ -74,11 +74,11 @@ func (c *Conn) NextKept(first func() error, extra int) (*receiver.Frame, error) 
 	if err := c.idle(first); err != nil {
 		return nil, err
 	}
-	if err := c.s.appender.Ready(c.work); err != nil {
+	if err := c.s.rt.Appender.Ready(c.work); err != nil {
 		return nil, err
 	}
 	now := time.Now()
-	return c.s.frames.Begin(c.work, now, now.Add(patience), extra)
+	return c.s.rt.Frames.Begin(c.work, now, now.Add(patience), extra)
 }
 
 // patience is how long Kafka is waited for where nobody sends again: for ever, in the Appender's terms.

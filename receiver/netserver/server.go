@@ -4,43 +4,39 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sluice-etl/sluice/receiver"
 )
 
 // Server accepts connections and has each served by the receiver's function.
 type Server struct {
-	cfg      Config
-	serve    func(*Conn) error
-	appender receiver.Appender
-	frames   *receiver.Frames
-	says     *Says
-	metrics  *receiver.Metrics
-	tls      *certificates // nil where TLS is not spoken
-	conns    conns
+	cfg     Config
+	serve   func(*Conn) error
+	rt      receiver.Runtime
+	says    *Says
+	metrics *receiver.Metrics
+	tls     *certificates // nil where TLS is not spoken
+	conns   conns
 
 	mu       sync.Mutex // guards listener
 	listener net.Listener
 }
 
 // New makes a server. serve reads requests from a connection until it ends, and returns why; it is called once for
-// each, on a goroutine of its own. cfg must be valid; log and reg may be nil. Nothing is started or opened.
-func New(cfg Config, serve func(*Conn) error, appender receiver.Appender, frames *receiver.Frames, log *slog.Logger, reg prometheus.Registerer) *Server {
+// each, on a goroutine of its own. cfg must be valid. Nothing is started or opened.
+func New(cfg Config, serve func(*Conn) error, rt receiver.Runtime) *Server {
 	s := &Server{
-		cfg:      cfg,
-		serve:    serve,
-		appender: appender,
-		frames:   frames,
-		metrics:  receiver.NewMetrics(reg, cfg.Name, append(receiver.Reasons(), cfg.Reasons...)),
+		cfg:     cfg,
+		serve:   serve,
+		rt:      rt,
+		metrics: receiver.NewMetrics(rt.Registry, cfg.Name, append(receiver.Reasons(), cfg.Reasons...)),
 	}
-	s.says = NewSays(cfg.Name, log, s.metrics)
+	s.says = NewSays(cfg.Name, rt.Log, s.metrics)
 	s.tls = newCertificates(cfg.TLS, s.says)
 	s.conns = newConns(&s.cfg)
 	return s
@@ -49,30 +45,39 @@ func New(cfg Config, serve func(*Conn) error, appender receiver.Appender, frames
 // Metrics counts what the receiver does.
 func (s *Server) Metrics() *receiver.Metrics { return s.metrics }
 
-// Listen opens the port, so that a port that is taken is an error before anything runs, and returns the address that
-// was bound. Run then accepts on it. Senders may connect from now on; they are served once Run is called. Certificates
-// that cannot be read are an error too.
-func (s *Server) Listen(ctx context.Context) (net.Addr, error) {
+// Open implements receiver.Receiver: it opens the port, on which senders may connect from now on; they are served once
+// Run is called. Certificates that cannot be read are an error too.
+func (s *Server) Open(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.listener != nil {
-		return s.listener.Addr(), nil
+		return nil
 	}
 	if s.tls != nil {
 		if _, err := s.tls.current(); err != nil {
-			return nil, fmt.Errorf("%s-tls-…: %w", s.cfg.Option, err)
+			return fmt.Errorf("%s-tls-…: %w", s.cfg.Option, err)
 		}
 	}
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", s.cfg.Listen)
 	if err != nil {
-		return nil, NotListening(s.cfg.AddressOption(), s.cfg.Listen, err)
+		return NotListening(s.cfg.AddressOption(), s.cfg.Listen, err)
 	}
 	s.listener = l
-	return l.Addr(), nil
+	return nil
 }
 
-// Close gives up a port that Listen opened, where Run was never called.
+// Addr is the address that Open bound; nil before.
+func (s *Server) Addr() net.Addr {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.listener == nil {
+		return nil
+	}
+	return s.listener.Addr()
+}
+
+// Close gives up a port that Open took where Run is never called.
 func (s *Server) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -88,11 +93,10 @@ func (s *Server) Close() error {
 // more is read; requests that the Appender has are answered as they are acknowledged; after ShutdownTimeout the rest
 // is closed unanswered. Run may be called once.
 func (s *Server) Run(ctx context.Context) error {
-	addr, err := s.Listen(ctx)
-	if err != nil {
+	if err := s.Open(ctx); err != nil {
 		return err
 	}
-	s.says.log.Info("Receiver started", "receives", s.cfg.Says, "address", addr.String())
+	s.says.log.Info("Receiver started", "receives", s.cfg.Says, "address", s.Addr().String())
 	reading, stop := context.WithCancel(ctx)
 	defer stop()
 	work, giveUp := context.WithCancelCause(context.WithoutCancel(ctx))
@@ -105,11 +109,11 @@ func (s *Server) Run(ctx context.Context) error {
 		s.conns.each((*Conn).stopReading)
 	})
 	tending.Go(func() { s.sweep(reading) })
-	err = s.accept(reading, work, &serving)
+	err := s.accept(reading, work, &serving)
 	stop()
 	tending.Wait()
 
-	late := time.AfterFunc(s.cfg.ShutdownTimeout, func() { giveUp(ErrStopping) })
+	late := time.AfterFunc(s.rt.ShutdownTimeout, func() { giveUp(ErrStopping) })
 	defer late.Stop()
 	serving.Wait()
 	return err

@@ -18,16 +18,11 @@ type Config struct {
 	MaxLineBytes int
 	// ConnectTimeout bounds the making of a connection. The default is 20 s.
 	ConnectTimeout time.Duration
-	// AckTimeout bounds the wait for room in the bytes in flight (--ack-timeout); then it is tried again. The default is
-	// 15 s.
-	AckTimeout time.Duration
-	// ShutdownTimeout bounds the stop (--shutdown-timeout). The default is 20 s.
-	ShutdownTimeout time.Duration
 }
 
 // DefaultConfig is the defaults; it connects to nobody.
 func DefaultConfig() Config {
-	return Config{Name: "socket", MaxLineBytes: 1 << 20, ConnectTimeout: 20 * time.Second, AckTimeout: 15 * time.Second, ShutdownTimeout: 20 * time.Second}
+	return Config{Name: "socket", MaxLineBytes: 1 << 20, ConnectTimeout: 20 * time.Second}
 }
 
 // Validate names every violated bound.
@@ -45,9 +40,6 @@ func (c *Config) Validate() error {
 	}
 	if c.MaxLineBytes < 1 || c.MaxLineBytes > 1<<30 {
 		errs = append(errs, fmt.Errorf("--socket-max-line-bytes is %d: must be 1 to %d", c.MaxLineBytes, 1<<30))
-	}
-	if c.AckTimeout < time.Millisecond {
-		errs = append(errs, fmt.Errorf("--ack-timeout is %s: must be at least 1ms", c.AckTimeout))
 	}
 	return errors.Join(errs...)
 }

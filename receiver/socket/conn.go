@@ -33,7 +33,7 @@ type conn struct {
 // read reads, and makes safe what came before it reads again, until the connection or ctx ends.
 func (c *conn) read(ctx context.Context, working func()) error {
 	for {
-		if err := c.r.appender.Ready(ctx); err != nil {
+		if err := c.r.rt.Appender.Ready(ctx); err != nil {
 			return c.end(err)
 		}
 		n, err := c.nc.Read(c.buffer)
@@ -94,7 +94,7 @@ func (c *conn) take(b []byte) error {
 func (c *conn) frame() (*receiver.Frame, error) {
 	for {
 		now := time.Now()
-		f, err := c.r.frames.Begin(c.work, now, now.Add(c.r.cfg.AckTimeout), len(c.buffer)+cap(c.cutter.rest))
+		f, err := c.r.rt.Frames.Begin(c.work, now, now.Add(c.r.rt.AckTimeout), len(c.buffer)+cap(c.cutter.rest))
 		if err == nil {
 			f.Deadline = now.Add(forever)
 			return f, nil
@@ -146,7 +146,7 @@ func (c *conn) append(h *hold, events int) error {
 	pause.InitialInterval, pause.MaxInterval = 100*time.Millisecond, 10*time.Second
 	first := time.Now()
 	for {
-		err := c.r.appender.Append(ctx, h.request())
+		err := c.r.rt.Appender.Append(ctx, h.request())
 		if err == nil {
 			c.r.metrics.Answered(events, time.Since(first))
 			c.s.change(func(st *Status) { st.Events, st.LastEvents = st.Events+int64(events), stamp() })

@@ -2,7 +2,6 @@ package socket
 
 import (
 	"context"
-	"log/slog"
 	"net"
 	"sync"
 	"time"
@@ -16,21 +15,20 @@ import (
 
 // Reader reads lines from servers and gives them to the Appender.
 type Reader struct {
-	cfg      Config
-	appender receiver.Appender
-	frames   *receiver.Frames
-	metrics  *receiver.Metrics
-	lost     prometheus.Counter
-	says     *netserver.Says
-	servers  []*server
+	cfg     Config
+	rt      receiver.Runtime
+	metrics *receiver.Metrics
+	lost    prometheus.Counter
+	says    *netserver.Says
+	servers []*server
 }
 
-// New makes a reader. cfg must be valid; log and reg may be nil. Nothing is started and nothing is opened.
-func New(cfg Config, appender receiver.Appender, frames *receiver.Frames, log *slog.Logger, reg prometheus.Registerer) *Reader {
-	metrics := receiver.NewMetrics(reg, cfg.Name, []string{receiver.ReasonBodyBytes, receiver.ReasonMemory, receiver.ReasonTruncated})
+// New makes a reader. cfg must be valid. Nothing is started and nothing is opened.
+func New(cfg Config, rt receiver.Runtime) *Reader {
+	metrics := receiver.NewMetrics(rt.Registry, cfg.Name, []string{receiver.ReasonBodyBytes, receiver.ReasonMemory, receiver.ReasonTruncated})
 	r := &Reader{
-		cfg: cfg, appender: appender, frames: frames, metrics: metrics, says: netserver.NewSays(cfg.Name, log, metrics),
-		lost: promauto.With(reg).NewCounter(prometheus.CounterOpts{
+		cfg: cfg, rt: rt, metrics: metrics, says: netserver.NewSays(cfg.Name, rt.Log, metrics),
+		lost: promauto.With(rt.Registry).NewCounter(prometheus.CounterOpts{
 			Name: "etl_socket_lost_events_total",
 			Help: "Lines of --connect-socket that were read and are not known to be in Kafka: too long, unterminated, or not acknowledged by Kafka before the stop.",
 		}),
@@ -41,10 +39,10 @@ func New(cfg Config, appender receiver.Appender, frames *receiver.Frames, log *s
 	return r
 }
 
-// Listen returns nil: a reader connects. It is there because receivers have one.
-func (*Reader) Listen(context.Context) (net.Addr, error) { return nil, nil } //nolint:nilnil // nothing is listened on
+// Open has nothing to take: a reader connects.
+func (*Reader) Open(context.Context) error { return nil }
 
-// Close does nothing.
+// Close has nothing to give up.
 func (*Reader) Close() error { return nil }
 
 // Status is how it stands with each server, in the order of Config.Servers. It is safe for concurrent use.
@@ -56,10 +54,13 @@ func (r *Reader) Status() []Status {
 	return all
 }
 
+// StatusSection implements receiver.StatusReporter.
+func (r *Reader) StatusSection() (name string, value any) { return "servers", r.Status() }
+
 // Run reads until ctx ends, and returns nil then. Each server is its own goroutine, so that one that is away holds up no
 // other. A stop (P33) reads nothing more; lines that were read have ShutdownTimeout to reach Kafka.
 func (r *Reader) Run(ctx context.Context) error {
-	work, done := netserver.Outliving(ctx, r.cfg.ShutdownTimeout)
+	work, done := netserver.Outliving(ctx, r.rt.ShutdownTimeout)
 	defer done()
 	var reading sync.WaitGroup
 	for _, s := range r.servers {

@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
 	"github.com/sluice-etl/sluice/internal/receivertest"
@@ -27,7 +25,7 @@ type rig struct {
 	l net.Listener
 }
 
-func start(t *testing.T, a receiver.Appender, configure func(*Config)) *rig {
+func start(t *testing.T, a receiver.Appender, configure func(*Config, *receiver.Runtime)) *rig {
 	t.Helper()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -35,16 +33,17 @@ func start(t *testing.T, a receiver.Appender, configure func(*Config)) *rig {
 	}
 	t.Cleanup(func() { _ = l.Close() })
 	cfg := DefaultConfig()
-	cfg.Servers, cfg.ShutdownTimeout = []string{l.Addr().String()}, 10*time.Second
-	if configure != nil {
-		configure(&cfg)
-	}
-	if err := cfg.Validate(); err != nil {
-		t.Fatal(err)
-	}
+	cfg.Servers = []string{l.Addr().String()}
 	g := &rig{l: l}
-	g.Rig = receivertest.Start(t, func(f *receiver.Frames, log *slog.Logger, reg prometheus.Registerer) receivertest.Receiver {
-		g.r = New(cfg, a, f, log, reg)
+	g.Rig = receivertest.Start(t, a, func(rt receiver.Runtime) receiver.Receiver {
+		rt.ShutdownTimeout = 10 * time.Second
+		if configure != nil {
+			configure(&cfg, &rt)
+		}
+		if err := cfg.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		g.r = New(cfg, rt)
 		return g.r
 	})
 	return g
@@ -158,7 +157,7 @@ func TestP33_noWord(t *testing.T) {
 		<-ctx.Done()
 		held <- r.Release
 		return context.Cause(ctx)
-	}}, func(c *Config) { c.ShutdownTimeout = time.Millisecond })
+	}}, func(_ *Config, rt *receiver.Runtime) { rt.ShutdownTimeout = time.Millisecond })
 	g.accept("a\nb\n")
 	<-came
 	g.Cancel()
@@ -178,7 +177,7 @@ func TestP33_noWord(t *testing.T) {
 func TestReader_longLines(t *testing.T) {
 	t.Parallel()
 	k := &kafka{}
-	g := start(t, k, func(c *Config) { c.MaxLineBytes = 10 })
+	g := start(t, k, func(c *Config, _ *receiver.Runtime) { c.MaxLineBytes = 10 })
 	g.accept("a\n" + strings.Repeat("x", 3*readBytes) + "\r\n1234567890\n12345678901\nb\n")
 	g.Wants(k.Bodies, "a", "1234567890", "b")
 	if n := g.Metric("etl_receiver_refused_total"); n != 2 {

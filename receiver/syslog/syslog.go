@@ -13,16 +13,11 @@
 package syslog
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"net"
 	"strconv"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sluice-etl/sluice/receiver"
 	"github.com/sluice-etl/sluice/receiver/lines"
@@ -65,26 +60,17 @@ func (c *Config) Validate() error {
 
 // Receiver is a syslog source over TCP.
 type Receiver struct {
+	*netserver.Server
 	cfg    Config
 	limits receiver.Limits
-	server *netserver.Server
 }
 
-// New makes a receiver. cfg must be valid; log and reg may be nil. Nothing is opened.
-func New(cfg Config, appender receiver.Appender, frames *receiver.Frames, log *slog.Logger, reg prometheus.Registerer) *Receiver {
+// New makes a receiver. cfg must be valid. Nothing is opened.
+func New(cfg Config, rt receiver.Runtime) *Receiver {
 	r := &Receiver{cfg: cfg, limits: receiver.DefaultLimits("--syslog-max-")}
-	r.server = netserver.New(cfg.Config, r.serve, appender, frames, log, reg)
+	r.Server = netserver.New(cfg.Config, r.serve, rt)
 	return r
 }
-
-// Listen opens the port, as netserver.Server does.
-func (r *Receiver) Listen(ctx context.Context) (net.Addr, error) { return r.server.Listen(ctx) }
-
-// Close gives up a port that Listen opened, where Run was never called.
-func (r *Receiver) Close() error { return r.server.Close() }
-
-// Run serves until ctx ends, and returns nil then; it stops as P33 says. It may be called once.
-func (r *Receiver) Run(ctx context.Context) error { return r.server.Run(ctx) }
 
 func (r *Receiver) serve(c *netserver.Conn) error {
 	cutter := cutter{most: r.cfg.MaxLineBytes}
@@ -118,7 +104,7 @@ func DefaultUDPConfig() udp.Config {
 }
 
 // NewUDP makes a receiver of datagrams, each a message up to its first line's end.
-func NewUDP(cfg udp.Config, format Format, appender receiver.Appender, frames *receiver.Frames, log *slog.Logger, reg prometheus.Registerer) *udp.Receiver {
+func NewUDP(cfg udp.Config, format Format, rt receiver.Runtime) *udp.Receiver {
 	finish := func(f *receiver.Frame) error {
 		for i := range f.Events {
 			if body, _, ok := (&cutter{most: 64 << 10}).cut(f.Events[i].Body); ok {
@@ -127,7 +113,7 @@ func NewUDP(cfg udp.Config, format Format, appender receiver.Appender, frames *r
 		}
 		return format.finish(f, 64<<10, time.Now())
 	}
-	return udp.New(cfg, finish, appender, frames, log, reg)
+	return udp.New(cfg, finish, rt)
 }
 
 // The headers' names and the status values, Flume's own.

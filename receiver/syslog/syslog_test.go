@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"log/slog"
 	"maps"
 	"os"
 	"slices"
@@ -14,7 +13,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
 	"github.com/sluice-etl/sluice/internal/receivertest"
@@ -220,18 +218,20 @@ func TestP23_keptWhileNotReady(t *testing.T) {
 			}
 		}}
 		cfg := DefaultConfig()
-		cfg.Listen, cfg.AckTimeout, cfg.ShutdownTimeout, cfg.Zone = "127.0.0.1:0", 20*time.Millisecond, 50*time.Millisecond, time.UTC
-		if returns {
-			cfg.ShutdownTimeout = receivertest.Patience
-		}
-		g := receivertest.Start(t, func(f *receiver.Frames, log *slog.Logger, reg prometheus.Registerer) receivertest.Receiver {
-			return New(cfg, k, f, log, reg)
+		cfg.Listen, cfg.Zone = "127.0.0.1:0", time.UTC
+		const ackTimeout = 20 * time.Millisecond
+		g := receivertest.Start(t, k, func(rt receiver.Runtime) receiver.Receiver {
+			rt.AckTimeout, rt.ShutdownTimeout = ackTimeout, 50*time.Millisecond
+			if returns {
+				rt.ShutdownTimeout = receivertest.Patience
+			}
+			return New(cfg, rt)
 		})
 		c := g.Dial()
 		<-asked
 		c.Send([]byte("<34>1 - h - - - - one\n<34>1 - h - - - - two\nunfinished"))
 		<-asked
-		timer := time.NewTimer(3 * cfg.AckTimeout)
+		timer := time.NewTimer(3 * ackTimeout)
 		<-timer.C
 		g.Cancel()
 		lost := 3.0
@@ -265,14 +265,16 @@ func TestReceiver_senderMayGo(t *testing.T) {
 	ack := make(chan error)
 	k := &receivertest.Kafka{Before: receivertest.Wait(ack)}
 	cfg := DefaultConfig()
-	cfg.Listen, cfg.AckTimeout, cfg.Zone = "127.0.0.1:0", 50*time.Millisecond, time.UTC
-	g := receivertest.Start(t, func(f *receiver.Frames, log *slog.Logger, reg prometheus.Registerer) receivertest.Receiver {
-		return New(cfg, k, f, log, reg)
+	cfg.Listen, cfg.Zone = "127.0.0.1:0", time.UTC
+	const ackTimeout = 50 * time.Millisecond
+	g := receivertest.Start(t, k, func(rt receiver.Runtime) receiver.Receiver {
+		rt.AckTimeout = ackTimeout
+		return New(cfg, rt)
 	})
 	c := g.Dial()
 	c.Send([]byte("<34>1 - h - - - - one\n<34>1 - h - - - - two\n"))
 	c.Close()
-	timer := time.NewTimer(2 * cfg.AckTimeout)
+	timer := time.NewTimer(2 * ackTimeout)
 	<-timer.C
 	close(ack)
 	g.Wants(k.Bodies, "- - - - one", "- - - - two")
@@ -283,8 +285,8 @@ func TestUDP(t *testing.T) {
 	k := &receivertest.Kafka{}
 	cfg := DefaultUDPConfig()
 	cfg.Listen = "127.0.0.1:0"
-	g := receivertest.Start(t, func(f *receiver.Frames, log *slog.Logger, reg prometheus.Registerer) receivertest.Receiver {
-		return NewUDP(cfg, Format{Zone: time.UTC}, k, f, log, reg)
+	g := receivertest.Start(t, k, func(rt receiver.Runtime) receiver.Receiver {
+		return NewUDP(cfg, Format{Zone: time.UTC}, rt)
 	})
 	c := g.DialUDP()
 	for _, m := range []string{"<34>1 - h - - - - one", "<34>1 - h - - - - two\nthree", "no priority"} {

@@ -10,14 +10,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/netip"
 	"os"
 	"sync"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sluice-etl/sluice/receiver"
 	"github.com/sluice-etl/sluice/receiver/netserver"
@@ -33,17 +30,19 @@ type Config struct {
 	Says string
 	// Listen is the UDP address; port 0 takes a free one.
 	Listen string
-	// AckTimeout bounds the waiting for memory (--ack-timeout).
-	AckTimeout time.Duration
-	// ShutdownTimeout is how long requests in Kafka's hands are waited for when the receiver stops.
-	ShutdownTimeout time.Duration
-	// Filter is who may send (--ip-filter); nil lets everybody.
-	Filter *receiver.IPFilter
 }
 
 // DefaultConfig is the defaults; it listens nowhere.
 func DefaultConfig(name, option, says string) Config {
-	return Config{Name: name, Option: option, Says: says, AckTimeout: 15 * time.Second, ShutdownTimeout: 20 * time.Second}
+	return Config{Name: name, Option: option, Says: says}
+}
+
+// Validate names every violated bound.
+func (c *Config) Validate() error {
+	if c.Listen == "" {
+		return fmt.Errorf("%s is empty: must be host:port or :port", c.Option)
+	}
+	return nil
 }
 
 const (
@@ -56,37 +55,46 @@ const (
 
 // Receiver receives datagrams.
 type Receiver struct {
-	cfg      Config
-	finish   func(*receiver.Frame) error
-	appender receiver.Appender
-	frames   *receiver.Frames
-	says     *netserver.Says
-	metrics  *receiver.Metrics
+	cfg     Config
+	finish  func(*receiver.Frame) error
+	rt      receiver.Runtime
+	says    *netserver.Says
+	metrics *receiver.Metrics
 
 	mu   sync.Mutex // guards conn
 	conn *net.UDPConn
 }
 
 // New makes a receiver. finish is given a frame whose events are the datagrams as they came, and makes events of them.
-// cfg must have an address; log and reg may be nil. Nothing is opened.
-func New(cfg Config, finish func(*receiver.Frame) error, appender receiver.Appender, frames *receiver.Frames, log *slog.Logger, reg prometheus.Registerer) *Receiver {
-	metrics := receiver.NewMetrics(reg, cfg.Name, receiver.Reasons())
-	return &Receiver{cfg: cfg, finish: finish, appender: appender, frames: frames, says: netserver.NewSays(cfg.Name, log, metrics), metrics: metrics}
+// cfg must have an address. Nothing is opened.
+func New(cfg Config, finish func(*receiver.Frame) error, rt receiver.Runtime) *Receiver {
+	metrics := receiver.NewMetrics(rt.Registry, cfg.Name, receiver.Reasons())
+	return &Receiver{cfg: cfg, finish: finish, rt: rt, says: netserver.NewSays(cfg.Name, rt.Log, metrics), metrics: metrics}
 }
 
-// Listen opens the port and returns the address that was bound.
-func (r *Receiver) Listen(ctx context.Context) (net.Addr, error) {
+// Open implements receiver.Receiver: it opens the port.
+func (r *Receiver) Open(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.conn == nil {
 		var lc net.ListenConfig
 		conn, err := lc.ListenPacket(ctx, "udp", r.cfg.Listen)
 		if err != nil {
-			return nil, netserver.NotListening(r.cfg.Option, r.cfg.Listen, err)
+			return netserver.NotListening(r.cfg.Option, r.cfg.Listen, err)
 		}
 		r.conn = conn.(*net.UDPConn)
 	}
-	return r.conn.LocalAddr(), nil
+	return nil
+}
+
+// Addr is the address that Open bound; nil before.
+func (r *Receiver) Addr() net.Addr {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.conn == nil {
+		return nil
+	}
+	return r.conn.LocalAddr()
 }
 
 // Close gives up the port.
@@ -103,15 +111,15 @@ func (r *Receiver) Close() error {
 
 // Run receives until ctx ends, and returns nil then; requests under way are waited for as P33 says.
 func (r *Receiver) Run(ctx context.Context) error {
-	addr, err := r.Listen(ctx)
-	if err != nil {
+	if err := r.Open(ctx); err != nil {
 		return err
 	}
+	addr := r.Addr()
 	r.says.Log().Info("Receiver started", "receives", r.cfg.Says, "address", addr.String())
 	r.mu.Lock()
 	conn := r.conn
 	r.mu.Unlock()
-	work, done := netserver.Outliving(ctx, r.cfg.ShutdownTimeout)
+	work, done := netserver.Outliving(ctx, r.rt.ShutdownTimeout)
 	defer done()
 	stop := context.AfterFunc(ctx, func() { _ = r.Close() }) // the reading ends by this
 	defer stop()
@@ -119,17 +127,18 @@ func (r *Receiver) Run(ctx context.Context) error {
 	var requests sync.WaitGroup
 	slots := make(chan struct{}, underWay)
 	b := &batch{r: r, conn: conn, buffer: make([]byte, largest)}
+	var err error
 	for err == nil {
 		var f *receiver.Frame
 		if f, err = b.next(ctx); err == nil && f != nil {
 			slots <- struct{}{} // freed in time by a stop too: it ends work
 			requests.Go(func() {
-				_ = netserver.Keep(work, r.appender, r.says, addr, f) // it is counted and logged there
+				_ = netserver.Keep(work, r.rt.Appender, r.says, addr, f) // it is counted and logged there
 				<-slots
 			})
 		}
 	}
-	late := time.AfterFunc(r.cfg.ShutdownTimeout, done) // where the socket failed, and nothing stops
+	late := time.AfterFunc(r.rt.ShutdownTimeout, done) // where the socket failed, and nothing stops
 	defer late.Stop()
 	requests.Wait()
 	if ctx.Err() != nil {
@@ -149,7 +158,7 @@ type batch struct {
 // next waits for a datagram, and takes what follows it within a moment. A nil frame is one that was refused.
 func (b *batch) next(ctx context.Context) (*receiver.Frame, error) {
 	r := b.r
-	if err := r.appender.Ready(ctx); err != nil {
+	if err := r.rt.Appender.Ready(ctx); err != nil {
 		return nil, err
 	}
 	n, err := b.read(ctx, time.Time{})
@@ -157,7 +166,7 @@ func (b *batch) next(ctx context.Context) (*receiver.Frame, error) {
 		return nil, err
 	}
 	first := time.Now()
-	f, err := r.frames.Begin(ctx, first, first.Add(r.cfg.AckTimeout), 0)
+	f, err := r.rt.Frames.Begin(ctx, first, first.Add(r.rt.AckTimeout), 0)
 	if err != nil {
 		return nil, b.refuse(ctx, nil, 1, err)
 	}
@@ -202,7 +211,7 @@ func (b *batch) read(ctx context.Context, deadline time.Time) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		if err := b.r.cfg.Filter.Check(ctx, from.Addr()); err != nil {
+		if err := b.r.rt.Filter.Check(ctx, from.Addr()); err != nil {
 			b.r.says.Refused(net.UDPAddrFromAddrPort(netip.AddrPortFrom(from.Addr().Unmap(), from.Port())), err)
 			continue
 		}

@@ -3,14 +3,12 @@ package udp
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
 	"github.com/sluice-etl/sluice/internal/receivertest"
@@ -27,15 +25,15 @@ type rig struct {
 	conn receivertest.Raw
 }
 
-func start(t *testing.T, k *kafka, change func(*Config)) *rig {
+func start(t *testing.T, k *kafka, change func(*Config, *receiver.Runtime)) *rig {
 	t.Helper()
 	cfg := DefaultConfig("test_udp", "--test-listen", "tests")
 	cfg.Listen = "127.0.0.1:0"
-	if change != nil {
-		change(&cfg)
-	}
-	g := &rig{Rig: receivertest.Start(t, func(f *receiver.Frames, log *slog.Logger, reg prometheus.Registerer) receivertest.Receiver {
-		return New(cfg, func(*receiver.Frame) error { return nil }, k, f, log, reg)
+	g := &rig{Rig: receivertest.Start(t, k, func(rt receiver.Runtime) receiver.Receiver {
+		if change != nil {
+			change(&cfg, &rt)
+		}
+		return New(cfg, func(*receiver.Frame) error { return nil }, rt)
 	})}
 	g.conn = g.DialUDP()
 	return g
@@ -120,7 +118,7 @@ func TestP33_stopWhileFull(t *testing.T) {
 		began.Add(1)
 		return receivertest.Wait(nil)(ctx, r)
 	}}
-	g := start(t, k, func(c *Config) { c.ShutdownTimeout = 50 * time.Millisecond })
+	g := start(t, k, func(_ *Config, rt *receiver.Runtime) { rt.ShutdownTimeout = 50 * time.Millisecond })
 	g.full(&began)
 	g.Stop()
 	if n := g.lost(); n != underWay+1 {
@@ -150,7 +148,7 @@ func TestReceiver_filter(t *testing.T) {
 		t.Fatal(err)
 	}
 	k := &kafka{}
-	g := start(t, k, func(c *Config) { c.Filter = filter })
+	g := start(t, k, func(_ *Config, rt *receiver.Runtime) { rt.Filter = filter })
 	g.send("denied")
 	other, err := (&net.Dialer{LocalAddr: &net.UDPAddr{IP: net.IPv4(127, 0, 0, 2)}}).Dial("udp", g.conn.RemoteAddr().String())
 	if err != nil {
@@ -187,7 +185,7 @@ func TestP33_stop(t *testing.T) {
 			}
 			return nil
 		}
-		g := start(t, k, func(c *Config) { c.ShutdownTimeout = 50 * time.Millisecond })
+		g := start(t, k, func(_ *Config, rt *receiver.Runtime) { rt.ShutdownTimeout = 50 * time.Millisecond })
 		g.send("never answered")
 		<-begun
 		g.Until("it is read, and the next is waited for", func() bool { return len(begun) == 1 })
@@ -203,7 +201,7 @@ func TestReceiver_portIsTaken(t *testing.T) {
 	g := start(t, &kafka{}, nil)
 	cfg := DefaultConfig("other", "--other-listen", "tests")
 	cfg.Listen = g.conn.RemoteAddr().String()
-	_, err := New(cfg, nil, &kafka{}, nil, nil, nil).Listen(t.Context())
+	err := New(cfg, nil, receiver.Runtime{}).Open(t.Context())
 	if err == nil || !strings.HasPrefix(err.Error(), "--other-listen "+cfg.Listen+": ") {
 		t.Error(err)
 	}
