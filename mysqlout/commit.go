@@ -149,6 +149,9 @@ func (e *valueError) Unwrap() error { return e.err }
 // was read. The next one's text is made while the server works.
 func (s *Sink) writeRows(ctx context.Context, tx *pool.Tx, pieces []piece, at int) error {
 	p := &pieces[at]
+	if p.states > 0 {
+		return s.writeStateful(ctx, tx, pieces, at)
+	}
 	usual, most := s.statementBytes()
 	now, then := s.buffers.Get().(*[]byte), s.buffers.Get().(*[]byte)
 	defer func() { s.buffers.Put(now); s.buffers.Put(then) }()

@@ -181,7 +181,7 @@ func columnType(s pool.Server, t *row.Table, i, texts int) string {
 	if i < t.Keys {
 		return fmt.Sprintf("VARBINARY(%d)", 4*texts)
 	}
-	if c.Traits().Once {
+	if c.Traits().Once || c.IsState() {
 		return "MEDIUMBLOB"
 	}
 	return "BLOB"

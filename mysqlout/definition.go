@@ -36,6 +36,7 @@ import (
 type judged struct {
 	row.Table
 	definition string // as SHOW CREATE TABLE prints it, without what changes by itself; "" where it is not compared
+	index      string // the unique index of the query's key
 }
 
 func tablesOf(found []judged) []row.Table {

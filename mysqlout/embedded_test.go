@@ -46,7 +46,7 @@ func TestSinktest_embedded(t *testing.T) {
 		dsn := embedded(t)
 		c := pool.DefaultConfig()
 		c.DSN = dsn
-		harness := sqlHarness(t, openPool(t, c), openDB(t, dsn))
+		harness := sqlHarness(t, openPool(t, c), openDB(t, dsn), countsTable(), countsDelta)
 		harness.Writers = 1
 		harness.Rejected = strings.Repeat("x", 201) // longer than its column
 		return harness

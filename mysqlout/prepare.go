@@ -51,7 +51,7 @@ func (s *Sink) bind(want []row.Table, tables seen) {
 	targets, own := map[string]*target{}, map[string]*target{}
 	for _, t := range tables.targets {
 		targets[t.FullName()] = newTarget(t.Table)
-		targets[t.FullName()].definition = t.definition
+		targets[t.FullName()].definition, targets[t.FullName()].index = t.definition, t.index
 	}
 	for name, text := range tables.own {
 		own[name] = &target{table: row.Table{Name: name}, definition: text}
@@ -185,7 +185,7 @@ func (s *Sink) look(ctx context.Context, want []row.Table) (findings []Finding, 
 		}
 		f.hidden = f.kind == "BASE TABLE" && !granted.seesTriggers(&want[i])
 		j := judge{want: &want[i], found: f, server: tx.Server}
-		tables.targets = append(tables.targets, judged{j.table(), text})
+		tables.targets = append(tables.targets, judged{j.table(), text, j.index})
 		findings = append(findings, j.findings...)
 		if begins && f.kind == "BASE TABLE" && !s.config.Adopt {
 			rows, err := s.rowsBeforeTheFirstCheckpoint(ctx, tx, &want[i])

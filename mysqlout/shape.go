@@ -35,6 +35,7 @@ type judge struct {
 	want     *row.Table
 	found    *found
 	server   pool.Server
+	index    string // the unique key that is the query's key, as far as one was found
 	findings []Finding
 }
 
@@ -125,6 +126,7 @@ func (j *judge) keys() {
 		}
 		if exact {
 			right = true
+			j.index = index
 			continue
 		}
 		if at := slices.IndexFunc(parts, func(p indexPart) bool { return p.prefix }); at >= 0 {
@@ -302,6 +304,11 @@ func (j *judge) text(c *row.Column, real *column, subject string, i int, to *cha
 		if real.charset == "utf8mb4" {
 			c.Charset = ""
 		}
+	}
+	if c.IsState() && real.bytes < 1<<16-1 {
+		to.typ = columnType(j.server, j.want, i, keyText(j.want))
+		j.refuse(subject, "", "its type is %s, which is too small for a state; it must be %s", real.columnType, to.typ)
+		return
 	}
 	pads := real.dataType == "char" || real.dataType == "binary"
 	if !key && !c.Traits().Ordered {

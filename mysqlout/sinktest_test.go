@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"github.com/sluice-etl/sluice/batch"
@@ -17,6 +18,25 @@ import (
 
 func TestSinktest_mariadb(t *testing.T) {
 	t.Parallel()
+	runSinktest(t, "CREATE TABLE counts (item VARCHAR(200) COLLATE utf8mb4_nopad_bin PRIMARY KEY, n BIGINT NOT NULL)",
+		countsTable(), countsDelta)
+}
+
+// The same protocol holds for a table with a state, whose rows are read, joined and written back.
+func TestSinktest_stateful(t *testing.T) {
+	t.Parallel()
+	var offset atomic.Int64
+	runSinktest(t, "CREATE TABLE counts (item VARCHAR(200) COLLATE utf8mb4_nopad_bin PRIMARY KEY, n BIGINT NOT NULL, "+
+		"latest BIGINT NULL, position MEDIUMBLOB NOT NULL)", latestTable(), func(table *row.Table, counts map[string]int64) row.Delta {
+		r := row.NewRows(table)
+		for key, n := range counts {
+			foldLatest(r, record{0, offset.Add(1), 0}, key, row.Value{Number: row.FromInt(n), Set: true}, row.Value{})
+		}
+		return row.Delta{Tables: []*row.Rows{r}}
+	})
+}
+
+func runSinktest(t *testing.T, create string, table row.Table, delta func(*row.Table, map[string]int64) row.Delta) {
 	server := mariadbtest.Start(t)
 	sinktest.Run(t, func(t *testing.T) sinktest.Harness[row.Delta] {
 		proxy, err := mysqlproxy.Start(server.Addr())
@@ -29,11 +49,9 @@ func TestSinktest_mariadb(t *testing.T) {
 		c.DSN = server.DSNVia(proxy.Addr(), db)
 		h := openDB(t, server.DSN(db))
 		p := openPool(t, c)
-		harness, server := sqlHarness(t, p, h), serverOf(t, p)
+		harness, server := sqlHarness(t, p, h, table, delta), serverOf(t, p)
 		harness.Rejected = "bad"
-		for _, text := range []string{
-			"CREATE TABLE counts (item VARCHAR(200) COLLATE utf8mb4_nopad_bin PRIMARY KEY, n BIGINT NOT NULL)", refuseBad(server),
-		} {
+		for _, text := range []string{create, refuseBad(server)} {
 			if _, err := h.Exec(adapt(server, text)); err != nil {
 				t.Fatal(err)
 			}
@@ -50,8 +68,9 @@ func TestSinktest_mariadb(t *testing.T) {
 }
 
 // sqlHarness is a Harness on a database that SQL reaches.
-func sqlHarness(t *testing.T, p *pool.Pool, h *sql.DB) sinktest.Harness[row.Delta] {
-	table := countsTable()
+func sqlHarness(
+	t *testing.T, p *pool.Pool, h *sql.DB, table row.Table, delta func(*row.Table, map[string]int64) row.Delta,
+) sinktest.Harness[row.Delta] {
 	do := func(text string) {
 		t.Helper()
 		if _, err := h.Exec(text); err != nil {
@@ -73,7 +92,7 @@ func sqlHarness(t *testing.T, p *pool.Pool, h *sql.DB) sinktest.Harness[row.Delt
 			c.QueryHash, c.QueryText = [32]byte{9}, "another"
 			return make1(c)
 		},
-		Delta: func(counts map[string]int64) row.Delta { return countsDelta(&table, counts) },
+		Delta: func(counts map[string]int64) row.Delta { return delta(&table, counts) },
 		Rows: func() map[string]int64 {
 			t.Helper()
 			out := map[string]int64{}

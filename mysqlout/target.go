@@ -13,6 +13,11 @@ type target struct {
 	tail  string // ON DUPLICATE KEY UPDATE …, empty for tables that are not grouped
 	// totals is tail for the columns that are added alone.
 	totals string
+	// keep is tail for a row whose key has a later record in the table; empty for tables without a state.
+	keep string
+	// states is the number of state columns, and index the name of the key's unique index, for the locking read of states.
+	states int
+	index  string
 	// definition is how the table was defined when it was judged, "" where it is not compared.
 	definition string
 }
@@ -29,14 +34,26 @@ func newTarget(t row.Table) *target {
 	head = append(head, ") VALUES "...)
 	out := &target{table: t, head: string(head)}
 	if t.Grouped {
-		out.tail = string(appendMerge([]byte(" ON DUPLICATE KEY UPDATE "), &t))
-		adds := t
-		adds.Columns = slices.DeleteFunc(slices.Clone(t.Columns), func(c row.Column) bool {
-			return !c.Traits().Key && !c.Traits().Total
-		})
-		out.totals = string(appendMerge([]byte(" ON DUPLICATE KEY UPDATE "), &adds))
+		out.tail = upsertOf(t, func(row.Traits) bool { return true })
+		out.totals = upsertOf(t, func(c row.Traits) bool { return c.Total })
+		for i := range t.Columns {
+			if t.Columns[i].IsState() {
+				out.states++
+			}
+		}
+		if out.states > 0 {
+			out.keep = upsertOf(t, func(c row.Traits) bool { return !c.Follows })
+		}
 	}
 	return out
+}
+
+// upsertOf is the ON DUPLICATE KEY UPDATE of the columns that merges chooses.
+func upsertOf(t row.Table, merges func(row.Traits) bool) string {
+	t.Columns = slices.DeleteFunc(slices.Clone(t.Columns), func(c row.Column) bool {
+		return !c.Traits().Key && !merges(c.Traits())
+	})
+	return string(appendMerge([]byte(" ON DUPLICATE KEY UPDATE "), &t))
 }
 
 // appendMerge appends how a row joins the one that is there. VALUES() is deprecated in MySQL 8, but the row alias that
@@ -54,7 +71,11 @@ func appendMerge(dst []byte, t *row.Table) []byte {
 		c := &t.Columns[i]
 		name := string(appendName(nil, c.Name))
 		dst = append(append(dst, name...), " = "...)
-		dst = c.Merge.(row.Additive).AppendUpsert(dst, name, "VALUES("+name+")", c.Nullable)
+		if additive, ok := c.Merge.(row.Additive); ok {
+			dst = additive.AppendUpsert(dst, name, "VALUES("+name+")", c.Nullable)
+			continue
+		}
+		dst = append(dst, "VALUES("+name+")"...) // a state, and what follows it, were merged before
 	}
 	return dst
 }

@@ -218,7 +218,7 @@ func (f *fold) merge(p *pending) {
 	if key := f.keys[p.key:p.end]; p.apart {
 		i = rows.Apart(key, row.Origin{Partition: f.rec.part.ID, Offset: f.rec.in.Offset})
 	} else {
-		i, _ = rows.Find(key)
+		i, _ = rows.FindIn(f.rec.part.ID, key)
 	}
 	cells := rows.Cells(i)
 	vals := f.vals[p.vals:]

@@ -176,7 +176,8 @@ func (c *Column) MergesKeys(digits int) bool {
 // LosesNulls reports whether c, a column of the query, can be NULL in a way that no record is to blame for: a group in
 // which every value is NULL. The table's column must then be NULL, too. A row of one record is that record's own.
 func (c *Column) LosesNulls(actual *Column) bool {
-	return c.Nullable && !actual.Nullable && !c.Traits().Once
+	t := c.Traits()
+	return c.Nullable && !actual.Nullable && !t.Once && !t.Follows
 }
 
 // Takes compares t, a table as the query writes it, with the table as it is, and returns nil where actual takes every

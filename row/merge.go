@@ -38,10 +38,10 @@ type Stateful interface {
 	Merge
 	// Join joins the state of a batch's row to the stored one and appends the result to dst. replaces reports whether
 	// the row's Replace columns take the values of the batch's row; else they keep the stored values. An error means
-	// that a state cannot be decoded; it is the stored one's fault, because the fold made the other.
+	// that a state cannot be decoded; it is the stored one's fault, because the fold made the other. stored is empty
+	// where there is no row yet, or one without a state. The result must not depend on how records are divided into
+	// batches, nor on the order in which tasks commit them.
 	Join(dst, stored, added []byte) (state []byte, replaces bool, err error)
-	// MaxState is how many bytes a state may have: the size of the column.
-	MaxState() int
 }
 
 // Traits is what a table check, the DDL and the Fit functions must know of a Merge.

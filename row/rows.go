@@ -29,6 +29,9 @@ type Rows struct {
 	slots []int32        // open addressing: row number + 1, 0 is free
 	apart map[int]Origin // the rows that are made by one record each, usually nil
 	seed  maphash.Seed
+
+	byPartition bool
+	partitions  []int32 // of each row; empty unless byPartition
 }
 
 // Origin is the record that made a row which is kept apart from the other rows of its key.
@@ -41,7 +44,9 @@ type span struct{ off, len int }
 
 // NewRows makes an empty set of rows for t.
 func NewRows(t *Table) *Rows {
-	return &Rows{Table: t, width: len(t.Columns) - t.Keys, slots: make([]int32, 64), seed: maphash.MakeSeed()}
+	return &Rows{
+		Table: t, width: len(t.Columns) - t.Keys, slots: make([]int32, 64), seed: maphash.MakeSeed(), byPartition: t.ByPartition(),
+	}
 }
 
 // Len is the number of rows.
@@ -49,7 +54,7 @@ func (r *Rows) Len() int { return len(r.keys) }
 
 // Size is about the memory held, in bytes.
 func (r *Rows) Size() int64 {
-	return int64(cap(r.arena) + cap(r.keys)*16 + cap(r.hash)*8 + cap(r.cells)*40 + cap(r.slots)*4 + len(r.apart)*64)
+	return int64(cap(r.arena) + cap(r.keys)*16 + cap(r.hash)*8 + cap(r.cells)*40 + cap(r.slots)*4 + cap(r.partitions)*4 + len(r.apart)*64)
 }
 
 // Key is the encoded key of row i, a view that must not be changed.
@@ -77,8 +82,15 @@ func (r *Rows) SetBytes(c *Cell, v []byte) {
 }
 
 // Find returns the number of the row with this key, or adds one whose cells are all NULL. It copies key.
-func (r *Rows) Find(key []byte) (i int, fresh bool) {
+func (r *Rows) Find(key []byte) (i int, fresh bool) { return r.FindIn(0, key) }
+
+// FindIn is Find among the rows of one partition's records, where the table tells them apart; elsewhere it is Find. Rows
+// of several partitions may then have the same key.
+func (r *Rows) FindIn(partition int32, key []byte) (i int, fresh bool) {
 	h := maphash.Bytes(r.seed, key)
+	if r.byPartition {
+		h ^= uint64(uint32(partition)) * 0x9e3779b97f4a7c15
+	}
 	mask := uint64(len(r.slots) - 1)
 	for at := h & mask; ; at = (at + 1) & mask {
 		s := r.slots[at]
@@ -86,11 +98,11 @@ func (r *Rows) Find(key []byte) (i int, fresh bool) {
 			r.slots[at] = int32(len(r.keys) + 1)
 			break
 		}
-		if i := int(s - 1); r.hash[i] == h && bytes.Equal(r.Key(i), key) {
+		if i := int(s - 1); r.hash[i] == h && (!r.byPartition || r.partitions[i] == partition) && bytes.Equal(r.Key(i), key) {
 			return i, false
 		}
 	}
-	i = r.add(key, h)
+	i = r.add(partition, key, h)
 	if len(r.keys)*4 > len(r.slots)*3 {
 		r.grow()
 	}
@@ -98,13 +110,16 @@ func (r *Rows) Find(key []byte) (i int, fresh bool) {
 }
 
 // add appends a row whose cells are all NULL.
-func (r *Rows) add(key []byte, hash uint64) int {
+func (r *Rows) add(partition int32, key []byte, hash uint64) int {
 	i := len(r.keys)
 	r.keys = append(r.keys, span{len(r.arena), len(key)})
 	r.arena = append(r.arena, key...)
 	r.hash = append(r.hash, hash)
 	for range r.width {
 		r.cells = append(r.cells, Cell{})
+	}
+	if r.byPartition {
+		r.partitions = append(r.partitions, partition)
 	}
 	return i
 }
@@ -116,7 +131,7 @@ func (r *Rows) Apart(key []byte, from Origin) int {
 	if r.apart == nil {
 		r.apart = map[int]Origin{}
 	}
-	i := r.add(key, 0)
+	i := r.add(from.Partition, key, 0)
 	r.apart[i] = from
 	return i
 }

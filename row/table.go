@@ -60,6 +60,12 @@ func (c *Column) Traits() Traits {
 	return c.Merge.Traits()
 }
 
+// IsState reports whether the column holds a Stateful merge's state.
+func (c *Column) IsState() bool {
+	_, ok := c.Merge.(Stateful)
+	return ok
+}
+
 // Table is a target table as the query writes it.
 type Table struct {
 	// Name as written in the query, without quotes; Schema is empty for the connection's own database.
@@ -91,6 +97,16 @@ func (t *Table) Column(name string) *Column {
 		}
 	}
 	return nil
+}
+
+// ByPartition reports whether the rows of a batch are each of one partition (Traits.ByPartition).
+func (t *Table) ByPartition() bool {
+	for i := range t.Columns {
+		if t.Columns[i].Traits().ByPartition {
+			return true
+		}
+	}
+	return false
 }
 
 func equalFold(a, b string) bool {

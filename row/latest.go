@@ -1,0 +1,152 @@
+package row
+
+import (
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"slices"
+)
+
+// Latest and Replace together keep, for each key, the values of its last record. A table that uses them has one Latest
+// column, the state, and Replace columns, whose values are all of one record: that which the state chooses.
+//
+// Which record is the last must depend on the records alone: not on how they were divided into batches, on the order in
+// which tasks commit, or on what is read again after a crash. Within a partition the offset is that order. Between
+// partitions Kafka has none, and a timestamp alone does not do, because a producer's clock may go back: a later record
+// of the partition may have an earlier time. Comparing by offset within a partition and by time between partitions is no
+// order at all (a < b by offset, b < c and c < a by time), so the result would depend on the order of merging.
+//
+// So the state has an entry for each partition that wrote the key:
+//
+//	offset   the highest offset of the partition's records of this key
+//	time     the highest timestamp of these records, which is not always that of the last one
+//
+// The last record of the key is the last one (by offset) of the partition with the highest (time, partition).
+//
+// Invariants:
+//
+//   - Both parts of an entry are maxima, so joining states is commutative, associative and idempotent: batches may be
+//     divided and repeated in any way.
+//   - The Replace columns hold the values of the record that the state chooses. A join of one partition's entry raises
+//     the time of that partition alone. So the chosen partition stays the same, or becomes the joined one; in the first
+//     case the values are there already, unless the joined entry has a higher offset of that partition, and in the second
+//     they are those of the joined row. The values of a partition that is not chosen are never needed again: it can be
+//     chosen only by a record of its own that raises its time, and that record brings the partition's newest values.
+//   - The second invariant holds only if a row of a batch is of one partition. Rows.FindIn sees to it.
+//
+// A record without a timestamp has time -1. Offsets begin again when a topic is recreated, so a table must then be
+// emptied; a job does not go on with a recreated topic by itself either.
+
+// The merges that keep the values of the last record.
+var (
+	Latest  Merge = latestMerge{}  // the state: kind Bytes, never NULL
+	Replace Merge = replaceMerge{} // a value of the record that the state chooses; NULL replaces too
+)
+
+// positionSize is the size of one entry of a state: partition, offset and time, each big-endian. Entries stand in
+// ascending order of partition.
+const positionSize = 4 + 8 + 8
+
+type position struct {
+	partition    int32
+	offset, time int64
+}
+
+// AppendPosition appends the state of one record, which is the value that a Latest cell is folded from. time is the
+// record's Kafka timestamp in milliseconds, -1 where it has none.
+func AppendPosition(dst []byte, partition int32, offset, time int64) []byte {
+	return position{partition, offset, time}.append(dst)
+}
+
+func (p position) append(dst []byte) []byte {
+	dst = binary.BigEndian.AppendUint32(dst, uint32(p.partition))
+	dst = binary.BigEndian.AppendUint64(dst, uint64(p.offset))
+	return binary.BigEndian.AppendUint64(dst, uint64(p.time))
+}
+
+// nextPosition takes the first entry off a state whose length is a multiple of positionSize, and not 0.
+func nextPosition(state []byte) (p position, rest []byte) {
+	p.partition = int32(binary.BigEndian.Uint32(state))
+	p.offset = int64(binary.BigEndian.Uint64(state[4:]))
+	p.time = int64(binary.BigEndian.Uint64(state[12:]))
+	return p, state[positionSize:]
+}
+
+// join is the entry of all records of two entries of one partition.
+func (p position) join(o position) position {
+	return position{p.partition, max(p.offset, o.offset), max(p.time, o.time)}
+}
+
+// later orders entries of different partitions by their last records.
+func (p position) later(o position) int {
+	return cmp.Or(cmp.Compare(p.time, o.time), cmp.Compare(p.partition, o.partition))
+}
+
+type latestMerge struct{}
+
+func (latestMerge) String() string { return "position of the last record" }
+func (latestMerge) Traits() Traits { return Traits{ByPartition: true} }
+
+func (latestMerge) Fold(rows *Rows, to *Cell, _ Kind, v Value) {
+	if !to.Set {
+		rows.SetBytes(to, v.Bytes)
+		return
+	}
+	held := rows.Bytes(to)
+	a, _ := nextPosition(held)
+	b, _ := nextPosition(v.Bytes)
+	if a.partition != b.partition {
+		panic("BUG: records of two partitions in one row of a table that keeps the last record")
+	}
+	a.join(b).append(held[:0])
+}
+
+var errState = errors.New("the state column does not hold positions of records")
+
+func (latestMerge) Join(dst, stored, added []byte) (state []byte, replaces bool, err error) {
+	if len(stored)%positionSize != 0 || len(added)%positionSize != 0 || len(added) == 0 {
+		return dst, false, errState
+	}
+	var all []position
+	for rest := stored; len(rest) > 0; {
+		var p position
+		p, rest = nextPosition(rest)
+		all = append(all, p)
+	}
+	if !slices.IsSortedFunc(all, func(a, b position) int { return cmp.Compare(a.partition, b.partition) }) {
+		return dst, false, errState
+	}
+	newest := map[int32]bool{} // partitions whose last record is the batch's
+	for rest := added; len(rest) > 0; {
+		var p position
+		p, rest = nextPosition(rest)
+		at, found := slices.BinarySearchFunc(all, p.partition, func(q position, id int32) int { return cmp.Compare(q.partition, id) })
+		if !found {
+			all = slices.Insert(all, at, p)
+			newest[p.partition] = true
+			continue
+		}
+		// An equal offset is the record that is stored, read again: its values are written again.
+		newest[p.partition] = p.offset >= all[at].offset
+		all[at] = all[at].join(p)
+	}
+	for _, p := range all {
+		dst = p.append(dst)
+	}
+	return dst, newest[slices.MaxFunc(all, position.later).partition], nil
+}
+
+type replaceMerge struct{}
+
+func (replaceMerge) String() string { return "value of the last record" }
+func (replaceMerge) Traits() Traits { return Traits{Follows: true} }
+
+// Fold takes each value, because a batch has the records of a partition in order of offset and each of its rows is of
+// one partition.
+func (replaceMerge) Fold(rows *Rows, to *Cell, k Kind, v Value) {
+	if !v.Set {
+		*to = Cell{}
+		return
+	}
+	set(rows, to, k, v)
+}
