@@ -222,12 +222,12 @@ func realDeleted(t *testing.T, r *realKafka) {
 	}
 	cut(250)
 	m.source.Position([]batch.Position{{Partition: p, Action: batch.Resume}})
-	wantStopped(ctx, t, l, rest, fmt.Sprintf("records %d..249 are gone, the log begins at 250", rest))
+	wantStopped(ctx, t, l, rest, fmt.Sprintf("records %d..249 are deleted, the log begins at 250", rest))
 
 	l2 := newLedger(t)
 	l2.parts[0] = &account{next: 100, epoch: 0}
 	m2 := l2.join(cfg, "deleted-job-2")
-	wantStopped(ctx, t, l2, 100, "records 100..249 are gone, the log begins at 250")
+	wantStopped(ctx, t, l2, 100, "records 100..249 are deleted, the log begins at 250")
 	l2.mu.Lock()
 	l2.parts[0].next = 250
 	m2.claim("deleted", 0, l2.parts[0])
@@ -240,8 +240,8 @@ func realDeleted(t *testing.T, r *realKafka) {
 		text string
 	}{
 		{"beyond the end", account{next: 900, epoch: -1}, "records 300..899 vanished"},
-		{"an epoch that never was", account{next: 260, epoch: 7}, "leader epoch 7, which Kafka does not know any more"},
-		{"another topic id", account{next: 260, epoch: 0, topic: checkpoint.TopicID{1}}, "topic id is"},
+		{"an epoch that never was", account{next: 260, epoch: 7}, "leader epoch 7, which Kafka no longer knows"},
+		{"another topic id", account{next: 260, epoch: 0, topic: checkpoint.TopicID{1}}, "topic ID is"},
 	} {
 		l := newLedger(t)
 		l.parts[0] = &test.a
@@ -272,7 +272,7 @@ func realMadeAgain(t *testing.T, r *realKafka) {
 		return err == nil
 	})
 	fill(t, r.client(t), "again", 0, 500, 800)
-	wantStopped(ctx, t, l, 100, "topic id is")
+	wantStopped(ctx, t, l, 100, "topic ID is")
 	if n := len(l.at(0).values); n != 100 {
 		t.Errorf("%d records were taken, want the first topic's 100", n)
 	}

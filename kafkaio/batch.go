@@ -8,32 +8,32 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// Batch is the records of one request, in slabs that are used again: a record costs no allocation of ours. It
-// belongs to one goroutine until it is given to Produce, and to the producer from then on. Its bytes are views on the
+// Batch holds the records of one request in reused slices, so that a record costs no allocation here. One goroutine owns
+// it until it is passed to Produce, and the producer owns it from then on. Keys, values and headers are views of the
 // request's frame.
 type Batch struct {
 	keyHeader string
 	recs      []kgo.Record
-	starts    []int32 // of each record's headers in headers
+	starts    []int32 // where each record's headers begin in headers
 	headers   []kgo.RecordHeader
 
-	// What follows is the producer's.
-	ptrs      []*kgo.Record   // all that are given to the shared client
-	rejected  []rejection     // what is produced alone, or dead
-	overLimit []limitExceeded // what is a dead letter without being tried
+	// The producer's fields.
+	ptrs      []*kgo.Record   // records for the shared client
+	rejected  []rejection     // records to produce singly, or to write as dead letters
+	overLimit []limitExceeded // records that become dead letters without being produced
 	bytes     int64
-	dead      int // of refused, those that became dead letters
+	dead      int // how many records became dead letters
 	release   func()
-	err       error // the first failure that no dead letter makes good
+	err       error // the first failure that is not handled by a dead letter
 	state     atomic.Int32
-	done      chan struct{} // holds one token when state has become answered
+	done      chan struct{} // holds one token once state is stateDone
 }
 
-// The states of a Batch: it leaves waiting once, by whichever comes first.
+// The states of a Batch. It leaves statePending exactly once: when its records are done or when Produce gives up waiting.
 const (
 	statePending   int32 = iota
-	stateDone            // every record has its final word, and Produce will take note
-	stateAbandoned       // Produce has returned; whoever brings the final word cleans up
+	stateDone            // every record is acknowledged or failed, and Produce returns the result
+	stateAbandoned       // Produce has returned; finish recycles the batch
 )
 
 // refusal is a record that the shared client did not deliver; err is nil where we judged it too large ourselves.
@@ -44,18 +44,18 @@ type rejection struct {
 
 // doom is a record that its receiver found to exceed a limit.
 type limitExceeded struct {
-	at            int // its place in recs
+	at            int // index in recs
 	label, reason string
-	dropped       int
+	dropped       int // headers left out
 }
 
-// Dead makes the record that was begun last a dead letter: it is never offered to the data topic. label is the value of
-// the metric's label, reason the text of the header [HeaderReason], dropped how many of its headers were left out.
+// Dead marks the record added last as a dead letter: it is never produced to the data topic. label is the value of the
+// metric's label, reason the text of the header [HeaderReason], dropped how many of its headers were left out.
 func (b *Batch) Dead(label, reason string, dropped int) {
 	b.overLimit = append(b.overLimit, limitExceeded{len(b.recs) - 1, label, reason, dropped})
 }
 
-// Add begins a record. value is its Kafka value, a view; an empty one is an empty value, never a tombstone.
+// Add adds a record. value is its Kafka value, a view; an empty one is an empty value, never a tombstone.
 func (b *Batch) Add(value []byte) {
 	if value == nil {
 		value = []byte{}
@@ -64,19 +64,19 @@ func (b *Batch) Add(value []byte) {
 	b.starts = append(b.starts, int32(len(b.headers)))
 }
 
-// Header adds a header to the record that was begun last. Both are views. The value of the header that Config.KeyHeader
-// names becomes the Kafka key too.
+// Header adds a header to the record added last. Both are views. The value of the header named by Config.KeyHeader also
+// becomes the Kafka key.
 func (b *Batch) Header(key, value []byte) {
 	if value == nil {
 		value = []byte{}
 	}
-	name := unsafe.String(unsafe.SliceData(key), len(key)) //nolint:gosec // G103: the frame is nobody else's until release (P29)
+	name := unsafe.String(unsafe.SliceData(key), len(key)) //nolint:gosec // G103: nothing else writes to the frame before release (P29)
 	b.headers = append(b.headers, kgo.RecordHeader{Key: name, Value: value})
 	b.Key(key, value)
 }
 
-// Key makes value, a view, the Kafka key of the record that was begun last if key is the name in Config.KeyHeader. It adds
-// no header.
+// Key sets value, a view, as the Kafka key of the record added last if key is the name in Config.KeyHeader. It adds no
+// header.
 func (b *Batch) Key(key, value []byte) {
 	if b.keyHeader != "" && string(key) == b.keyHeader {
 		if value == nil {
@@ -89,8 +89,8 @@ func (b *Batch) Key(key, value []byte) {
 // Len is the number of records.
 func (b *Batch) Len() int { return len(b.recs) }
 
-// prepare gives the records their headers and divides them by size: a record of limit bytes or more goes to refused.
-// The slabs do not grow any more, so that pointers into them hold.
+// prepare sets the records' headers and splits them by size: a record of more than limit bytes goes to rejected. The
+// slices do not grow afterwards, so pointers into them stay valid.
 func (b *Batch) prepare(topic string, limit int64) {
 	b.starts = append(b.starts, int32(len(b.headers)))
 	overLimit := b.overLimit
@@ -112,7 +112,7 @@ func (b *Batch) prepare(topic string, limit int64) {
 	}
 }
 
-// reset makes the slabs ready for another request; nothing of the last one is kept.
+// reset empties the batch for the next request and keeps no reference to this one's memory.
 func (b *Batch) reset() {
 	clear(b.recs)
 	clear(b.headers)
@@ -133,9 +133,9 @@ func userBytes(r *kgo.Record) int64 {
 	return int64(n)
 }
 
-// batchBytes is the size of a record batch that holds r alone, uncompressed: Kafka's format, "Record Batch" and
-// "Record". 61 is the batch's own head; 16 is what a record's length, attributes, time and offset deltas take at most.
-// The client is of the same mind and refuses what is not below its limit.
+// batchBytes is the size of a record batch that holds only r, uncompressed: Kafka's format, "Record Batch" and
+// "Record". 61 is the batch header; 16 is what a record's length, attributes, time and offset deltas take at most.
+// The client computes the same size and rejects what is not below its limit.
 func batchBytes(r *kgo.Record) int64 {
 	n := 61 + 16 + 1 + varint(len(r.Key)) + len(r.Key) + varint(len(r.Value)) + len(r.Value) + varint(len(r.Headers))
 	for i := range r.Headers {

@@ -20,15 +20,14 @@ import (
 	"github.com/sluice-etl/sluice/internal/textfile"
 )
 
-// dialTimeout bounds one attempt to connect, the TLS handshake included. adminWait bounds one request of ours beside
-// records, all of its attempts included: it is long enough for a second broker where the first does not reply.
+// dialTimeout is the limit of one attempt to connect, including the TLS handshake. adminWait is the limit of one request
+// that carries no records, including retries: it leaves time for a second broker if the first does not reply.
 const (
 	dialTimeout = 5 * time.Second
 	adminWait   = 10 * time.Second
 )
 
-// options is what all our clients share: addresses, identity, security, log. d learns which brokers cannot be connected
-// to.
+// options are the options that all clients share: addresses, identity, security, log. d records failed connection attempts.
 func (c Config) options(log *slog.Logger, d *dials) []kgo.Opt {
 	opts := []kgo.Opt{
 		kgo.WithHooks(d),
@@ -51,8 +50,8 @@ func (c Config) options(log *slog.Logger, d *dials) []kgo.Opt {
 	return opts
 }
 
-// quiet makes of the library's lines what they are to an operator: its warnings and errors are retried by it or
-// returned to us, who log what comes of them, so they are debug; its debug lines are per request and are dropped.
+// debugOnly logs the library's warnings and errors at debug level, because the library retries or returns what they report,
+// and this package logs the outcome. The library's other lines are per request and are dropped.
 type debugOnly struct{ slog.Handler }
 
 func (q debugOnly) Enabled(ctx context.Context, level slog.Level) bool {
@@ -64,7 +63,7 @@ func (q debugOnly) Handle(ctx context.Context, r slog.Record) error {
 	return q.Handler.Handle(ctx, r)
 }
 
-// mechanism is nil where SASL is off. The password is looked up at each connection.
+// mechanism returns nil if SASL is off. The password file is read at each connection.
 func (s SASL) mechanism() sasl.Mechanism {
 	switch s.Mechanism {
 	case Plain:
@@ -99,8 +98,8 @@ func (s SASL) password() (string, error) {
 	return pass, nil
 }
 
-// Reachable asks all of Config.Brokers at once for their versions and metadata, without retries, and returns nil when the
-// first replies. Its error names the addresses and why each did not reply.
+// Reachable asks all of Config.Brokers concurrently for their versions and metadata, without retries, and returns nil when
+// the first replies. Its error names the addresses and why each did not reply.
 func Reachable(ctx context.Context, cfg Config, log *slog.Logger) error {
 	err := pingBrokers(ctx, cfg, orDiscard(log))
 	if p, ok := errors.AsType[permanent](err); ok {
@@ -109,9 +108,9 @@ func Reachable(ctx context.Context, cfg Config, log *slog.Logger) error {
 	return err
 }
 
-// reach asks each address with a client of its own, because one client asks them one after the other and a broker that
-// accepts connections without replying uses up the time of those after it. No client and no goroutine is left when it
-// returns. An address has dialTimeout to connect and dialTimeout to reply.
+// pingBrokers uses one client for each address, because one client asks them one after another, and a broker that accepts
+// connections without replying would use up the time of those after it. No client and no goroutine is left when it returns.
+// An address has dialTimeout to connect and dialTimeout to reply.
 func pingBrokers(ctx context.Context, cfg Config, log *slog.Logger) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*dialTimeout)
 	defer cancel()
@@ -122,7 +121,7 @@ func pingBrokers(ctx context.Context, cfg Config, log *slog.Logger) error {
 		one.Brokers = []string{address}
 		cl, err := kgo.NewClient(append(one.options(log, &d), kgo.RequestRetries(0), kgo.RequestTimeoutOverhead(dialTimeout))...)
 		if err != nil {
-			return permanent{fmt.Errorf("make a kafka client: %w", err)}
+			return permanent{fmt.Errorf("create a kafka client: %w", err)}
 		}
 		defer cl.Close()
 		clients[i] = cl
@@ -138,7 +137,7 @@ func pingBrokers(ctx context.Context, cfg Config, log *slog.Logger) error {
 			}
 		})
 	}
-	closing.Go(func() { // a client that authenticates ends when it is closed, not when ctx ends
+	closing.Go(func() { // ctx does not interrupt authentication; closing the client does
 		<-ctx.Done()
 		for _, cl := range clients {
 			cl.Close()
@@ -157,9 +156,9 @@ func pingBrokers(ctx context.Context, cfg Config, log *slog.Logger) error {
 	return fmt.Errorf("reach kafka at %s: %w", strings.Join(cfg.Brokers, ","), d.explain(err))
 }
 
-// waitReachable tries until Kafka answers or ctx ends.
+// waitReachable retries until Kafka replies or ctx is done.
 func waitReachable(ctx context.Context, cfg Config, log *slog.Logger) error {
-	return retry(ctx, log, "Kafka is not reachable, trying again", nil, func(ctx context.Context) error {
+	return retry(ctx, log, "Kafka is not reachable; retrying", nil, func(ctx context.Context) error {
 		return pingBrokers(ctx, cfg, log)
 	})
 }
@@ -171,14 +170,14 @@ func orDiscard(log *slog.Logger) *slog.Logger {
 	return log
 }
 
-// permanent marks an error that trying again does not change.
+// permanent marks an error that a retry does not fix.
 type permanent struct{ error }
 
 func (p permanent) Unwrap() error { return p.error }
 
-// retry calls fn until it returns nil or a permanent error, or ctx ends, with pauses that grow from 100 ms to 5 s. The
-// first error is logged and then at most one in ten seconds. Errors say what d knows of brokers that cannot be connected
-// to; d may be nil.
+// retry calls fn until it returns nil or a permanent error, or ctx is done, with pauses that grow from 100 ms to 5 s. It logs
+// the first error and then at most one in ten seconds, with the constant message what. Errors include the connection errors
+// that d has recorded; d may be nil.
 func retry(ctx context.Context, log *slog.Logger, what string, d *dials, fn func(context.Context) error) error {
 	wait := 100 * time.Millisecond
 	timer := time.NewTimer(0)

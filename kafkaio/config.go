@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// Config is the options of producer, source and topics.
+// Config holds the options of producer, source and topics.
 type Config struct {
-	// Brokers are the addresses asked first, host:port each.
+	// Brokers are the bootstrap addresses, host:port each.
 	Brokers []string
-	// Topic holds the events; Topic + ".dlq" those that Kafka refuses.
+	// Topic is the topic of the events; Topic + ".dlq" is that of the dead letters.
 	Topic string
-	// Partitions is how many partitions the topic gets where it is made, at least 1.
+	// Partitions is the number of partitions of topics that are created, at least 1.
 	Partitions int32
-	// Replication is the replication factor of topics that are made; -1 takes the broker's default.
+	// Replication is the replication factor of topics that are created; -1 means the broker's default.
 	Replication int16
 	// ClientID names this process in the brokers' logs.
 	ClientID string
@@ -26,46 +26,46 @@ type Config struct {
 
 	// KeyHeader names the event header whose value becomes the Kafka key; empty means no key.
 	KeyHeader string
-	// AckTimeout is how long a request may wait for Kafka, from the first byte of its frame (P23). A deadline on the
-	// context of Produce goes first.
+	// AckTimeout is how long a request may wait for Kafka's acknowledgements, from the first byte of its frame (P23). It
+	// applies where the context of Produce has no deadline.
 	AckTimeout time.Duration
-	// ProduceLinger is how long a partition waits for company before its batch is sent. A request that is produced ends
-	// the wait of the partitions it touched.
+	// ProduceLinger is how long to wait to fill a batch before it is sent. A request that waits for its acknowledgements ends
+	// the wait of the partitions that it has written to.
 	ProduceLinger time.Duration
 
-	// Start says where a job without a checkpoint begins: earliest, latest, or an RFC 3339 time.
+	// Start is where a job without a checkpoint begins: earliest, latest, or an RFC 3339 time.
 	Start string
-	// SessionTimeout is how long the group waits for a silent member.
+	// SessionTimeout is the consumer group's session timeout.
 	SessionTimeout time.Duration
-	// Heartbeat is how often the member shows that it lives, below a third of SessionTimeout.
+	// Heartbeat is the consumer group's heartbeat interval, at most a third of SessionTimeout.
 	Heartbeat time.Duration
-	// RebalanceTimeout is how long the group waits for a member to give partitions up.
+	// RebalanceTimeout is how long a rebalance waits for a member to release partitions.
 	RebalanceTimeout time.Duration
-	// MetadataMaxAge bounds how late an added partition is noticed.
+	// MetadataMaxAge is how long metadata is cached: an added partition is detected within this time.
 	MetadataMaxAge time.Duration
-	// FetchMaxBytes bounds one answer of one broker, FetchMaxPartitionBytes the part of one partition in it.
+	// FetchMaxBytes limits one fetch response of one broker, FetchMaxPartitionBytes each partition in it.
 	FetchMaxBytes          int32
 	FetchMaxPartitionBytes int32
-	// FetchMaxWait is how long a broker holds a fetch for data. A partition that is added waits behind it, so it is
-	// short.
+	// FetchMaxWait is how long a broker waits for data before it replies to a fetch. A partition that is added waits for the
+	// previous fetch, so it should be short.
 	FetchMaxWait time.Duration
-	// MaxConcurrentFetches bounds how many answers are on the way or not yet taken.
+	// MaxConcurrentFetches limits the number of fetch responses that are in flight or buffered.
 	MaxConcurrentFetches int
-	// MaxDecompressBatchBytes bounds what one record batch may decompress to.
+	// MaxDecompressBatchBytes limits the decompressed size of one record batch.
 	MaxDecompressBatchBytes int
-	// LagInterval is how often the end of every partition's log is asked.
+	// LagInterval is how often the end of every partition's log is read.
 	LagInterval time.Duration
 
-	// ShutdownTimeout bounds what is waited for at the end: records without an answer, the group's goodbye.
+	// ShutdownTimeout limits the wait for unacknowledged records at shutdown, and for leaving the group.
 	ShutdownTimeout time.Duration
 }
 
-// SASL says who we are. Mechanism is empty for nobody, else PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.
+// SASL configures authentication. Mechanism is empty for none, or PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.
 type SASL struct {
 	Mechanism string
 	User      string
 	Password  string
-	// PasswordFile is read at each connection, one trailing newline cut. It excludes Password.
+	// PasswordFile is read at each connection, without its trailing newline (LF or CRLF). It excludes Password.
 	PasswordFile string
 }
 
@@ -76,7 +76,7 @@ const (
 	ScramSHA512 = "SCRAM-SHA-512"
 )
 
-// DefaultConfig is the options where nothing is said.
+// DefaultConfig returns the default options.
 func DefaultConfig() Config {
 	return Config{
 		Brokers:                 []string{"localhost:9092"},
@@ -102,10 +102,11 @@ func DefaultConfig() Config {
 	}
 }
 
-// topicName is what Kafka takes as the name of a topic; four bytes are left for ".dlq" out of its 249.
+// topicName matches what Kafka accepts as the name of a topic. Of the 249 bytes that it may have, four are left for
+// ".dlq".
 var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,245}$`)
 
-// Validate reports every option that is out of its bounds.
+// Validate returns an error for each option that is out of its range, joined.
 func (c Config) Validate() error {
 	var errs []error
 	bad := func(ok bool, format string, args ...any) {
@@ -124,7 +125,7 @@ func (c Config) Validate() error {
 	bad(topicName.MatchString(c.Topic) && c.Topic != "." && c.Topic != "..",
 		"kafka-topic is %q, must be 1 to 245 of the characters a-z A-Z 0-9 . _ -", c.Topic)
 	bad(c.Partitions >= 1 && c.Partitions <= 10_000, "kafka-partitions is %d, must be from 1 to 10000", c.Partitions)
-	bad(c.Replication == -1 || c.Replication >= 1, "kafka-replication is %d, must be -1 (the broker's) or at least 1", c.Replication)
+	bad(c.Replication == -1 || c.Replication >= 1, "kafka-replication is %d, must be -1 (the broker's default) or at least 1", c.Replication)
 	within("ack-timeout", c.AckTimeout, time.Millisecond, time.Hour)
 	within("kafka linger", c.ProduceLinger, 0, time.Second)
 	if _, err := parseStart(c.Start); err != nil {
@@ -132,14 +133,14 @@ func (c Config) Validate() error {
 	}
 	within("kafka-session-timeout", c.SessionTimeout, time.Second, 30*time.Minute)
 	bad(c.Heartbeat > 0 && c.Heartbeat <= c.SessionTimeout/3,
-		"kafka heartbeat is %s, must be above 0 and at most a third of the session time-out %s", c.Heartbeat, c.SessionTimeout)
-	within("kafka rebalance time-out", c.RebalanceTimeout, time.Second, time.Hour)
+		"kafka heartbeat is %s, must be above 0 and at most a third of the session timeout %s", c.Heartbeat, c.SessionTimeout)
+	within("kafka rebalance timeout", c.RebalanceTimeout, time.Second, time.Hour)
 	within("kafka metadata age", c.MetadataMaxAge, 10*time.Millisecond, time.Hour)
-	bad(c.FetchMaxBytes >= 1<<10, "kafka fetch bytes is %d, the least is 1024", c.FetchMaxBytes)
+	bad(c.FetchMaxBytes >= 1<<10, "kafka fetch bytes is %d, must be at least 1024", c.FetchMaxBytes)
 	bad(c.FetchMaxPartitionBytes >= 1<<10 && c.FetchMaxPartitionBytes <= c.FetchMaxBytes,
 		"kafka fetch bytes of a partition is %d, must be from 1024 to those of the whole fetch, %d", c.FetchMaxPartitionBytes, c.FetchMaxBytes)
 	within("kafka fetch wait", c.FetchMaxWait, 10*time.Millisecond, 5*time.Second)
-	bad(c.MaxConcurrentFetches >= 1, "kafka concurrent fetches is %d, the least is 1", c.MaxConcurrentFetches)
+	bad(c.MaxConcurrentFetches >= 1, "kafka concurrent fetches is %d, must be at least 1", c.MaxConcurrentFetches)
 	bad(c.MaxDecompressBatchBytes >= 1<<20 && c.MaxDecompressBatchBytes <= 1<<30,
 		"kafka decompressed batch bytes is %d, must be from 1048576 to 1073741824", c.MaxDecompressBatchBytes)
 	within("kafka lag interval", c.LagInterval, 10*time.Millisecond, time.Hour)
@@ -169,7 +170,7 @@ func (s SASL) validate() error {
 	return errors.Join(errs...)
 }
 
-// startAt is what --start means: a kind, and a time for the third.
+// startAt is the parsed Config.Start: a kind, and a time for startTime.
 type startAt struct {
 	kind   startKind
 	millis int64 // since 1970 UTC, for startTime
@@ -197,5 +198,5 @@ func parseStart(s string) (startAt, error) {
 	return startAt{kind: startTime, millis: t.UnixMilli()}, nil
 }
 
-// dlq names the topic of the events that Kafka refuses.
+// dlq is the name of the dead-letter topic.
 func (c Config) dlq() string { return c.Topic + ".dlq" }

@@ -12,34 +12,34 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// The headers that a dead letter gets in front of the event's own.
+// The headers of a dead letter, before the event's own.
 const (
-	HeaderTopic   = "sluice.topic"           // the topic that it was meant for
-	HeaderReason  = "sluice.reason"          // why it is not there, the same for all events that fail alike
-	HeaderDetail  = "sluice.detail"          // what is particular; only where there is something
+	HeaderTopic   = "sluice.topic"           // the topic that the record was meant for
+	HeaderReason  = "sluice.reason"          // why it is not there; constant for each kind of failure
+	HeaderDetail  = "sluice.detail"          // details of this record; absent where there are none
 	HeaderLength  = "sluice.value.length"    // the value's full length in bytes, decimal
 	HeaderHash    = "sluice.value.sha256"    // of the full value, hexadecimal
 	HeaderDropped = "sluice.headers.dropped" // how many of the event's headers did not fit, decimal
 )
 
-// maxReason bounds the reason and the detail, each, so that they cannot be what does not fit.
+// maxReason bounds the reason and the detail, each in bytes, so that they always fit into the record.
 const maxReason = 1 << 10
 
 // cause is why a record is a dead letter.
 type cause struct{ reason, detail string }
 
-// deadLetterError is why dead letters could not be written. Other events are not concerned by it.
+// deadLetterError is why dead letters could not be written. It does not affect other events.
 type deadLetterError struct{ error }
 
 func (e deadLetterError) Unwrap() error { return e.error }
 
-// dead writes rec to the dead-letter topic, cut to fit. label is the value of the metric's label. Its error means that
-// the event is nowhere, so that no OK may be sent.
+// dead writes rec to the dead-letter topic, truncated to fit. label is the value of the metric's label. An error means
+// that the event is in neither topic, so the sender must not get an OK.
 func (r *redoer) dead(ctx context.Context, rec *kgo.Record, label string, why cause) error {
 	dlq := r.p.cfg.dlq()
 	letter := deadLetter(rec, dlq, why, 0, r.l.record(dlq))
 	if err := r.send(ctx, letter); err != nil {
-		return deadLetterError{fmt.Errorf("%s (%s); write it to %s: %w", why.reason, why.detail, dlq, err)}
+		return deadLetterError{fmt.Errorf("%s (%s); write the dead letter to %s: %w", why.reason, why.detail, dlq, err)}
 	}
 	r.p.met.dead.WithLabelValues(label).Inc()
 	r.logDead(letter, why.reason, len(rec.Value))
@@ -50,18 +50,18 @@ func (r *redoer) dead(ctx context.Context, rec *kgo.Record, label string, why ca
 func (r *redoer) logDead(letter *kgo.Record, text string, size int) {
 	r.unlogged++
 	if now := time.Now(); now.Sub(r.logged) >= time.Second {
-		r.p.log.Warn("Events are kept as dead letters", "events", r.unlogged, "topic", letter.Topic,
+		r.p.log.Warn("Dead letters written", "events", r.unlogged, "topic", letter.Topic,
 			"last_partition", letter.Partition, "last_offset", letter.Offset, "last_reason", text, "last_bytes", size)
 		r.logged, r.unlogged = now, 0
 	}
 }
 
 // lettersAtOnce is how many dead letters of a request are written at once. A request may consist of nothing else, and
-// one after the other they would take longer than ack-timeout.
+// writing them one after another would take longer than ack-timeout.
 const lettersAtOnce = 500
 
-// overLimit writes the dead letters of the records that their receiver found to exceed a limit. An error means that some of
-// them may be nowhere, so that no OK may be sent.
+// overLimit writes the dead letters of the records that exceed a limit of their receiver. An error means that some of them
+// may be in neither topic, so the sender must not get an OK.
 func (r *redoer) overLimit(ctx context.Context, b *Batch) error {
 	dlq := r.p.cfg.dlq()
 	letters := make([]*kgo.Record, 0, min(len(b.overLimit), lettersAtOnce))
@@ -74,7 +74,7 @@ func (r *redoer) overLimit(ctx context.Context, b *Batch) error {
 			letters = append(letters, deadLetter(&b.recs[d.at], dlq, cause{reason: d.reason}, d.dropped, r.l.record(dlq)))
 		}
 		if err := r.send(ctx, letters...); err != nil {
-			return deadLetterError{fmt.Errorf("write events that exceed a limit to %s: %w", dlq, err)}
+			return deadLetterError{fmt.Errorf("write dead letters of events that exceed a limit to %s: %w", dlq, err)}
 		}
 		for i, d := range some {
 			b.dead++
@@ -85,8 +85,9 @@ func (r *redoer) overLimit(ctx context.Context, b *Batch) error {
 	return nil
 }
 
-// deadLetter is rec cut to a batch of at most limit bytes: first the event's headers go, from the first that does not
-// fit in half of the room, then the value's end, then the key. dropped is how many headers rec does not have any more.
+// deadLetter returns rec truncated to a batch of at most limit bytes. The event's headers get at most half of the room:
+// they are dropped from the first that does not fit. The key is dropped if it takes more than half of what is left, and the
+// value is cut to the rest. dropped is how many headers rec has lost already.
 func deadLetter(rec *kgo.Record, topic string, why cause, dropped int, limit int64) *kgo.Record {
 	sum := sha256.Sum256(rec.Value)
 	letter := &kgo.Record{Topic: topic, Headers: []kgo.RecordHeader{
@@ -110,7 +111,7 @@ func deadLetter(rec *kgo.Record, topic string, why cause, dropped int, limit int
 		kept++
 	}
 	letter.Headers[dropping].Value = strconv.AppendInt(nil, int64(len(rec.Headers)-kept+dropped), 10)
-	const lengths = 8 // what the varints of key and value grow by
+	const lengths = 8 // how much the varints of key and value can grow
 	if room := limit - batchBytes(letter) - lengths; int64(len(rec.Key)) <= room/2 {
 		letter.Key = rec.Key
 	}

@@ -8,20 +8,19 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 )
 
-// denial is the last request that Kafka refused for want of a right. It is safe for concurrent use.
+// denial holds the last request that Kafka denied because a right is missing. It is safe for concurrent use.
 type denial struct{ last atomic.Pointer[denied] }
 
 type denied struct {
 	at   time.Time
-	what string // as in "producing to topic logs"
+	what string // such as "producing to topic logs"
 	err  error
 }
 
-// denialAge is how long a denial counts where nothing says that it is over: the refused request is tried again sooner,
-// or it is not needed any more.
+// denialAge is how long a denial counts if nothing clears it: a denied request that is still needed is retried sooner.
 const denialAge = 30 * time.Second
 
-// saw keeps err where Kafka's authorizer is its reason, and reports whether it is.
+// note stores err if Kafka's authorizer caused it, and reports whether it did.
 func (d *denial) note(what string, err error) bool {
 	if !IsDenied(err) {
 		return false
@@ -30,14 +29,14 @@ func (d *denial) note(what string, err error) bool {
 	return true
 }
 
-// over is called when a request of the same kind succeeded. It costs a load.
+// clear is called when a request of the same kind succeeds. It usually costs one atomic load.
 func (d *denial) clear() {
 	if d.last.Load() != nil {
 		d.last.Store(nil)
 	}
 }
 
-// since is the denial that came after a moment and still counts, or nil.
+// since returns the denial if it is later than t and still counts, or nil.
 func (d *denial) since(t time.Time) *denied {
 	if last := d.last.Load(); last != nil && last.at.After(t) && time.Since(last.at) < denialAge {
 		return last
@@ -45,7 +44,7 @@ func (d *denial) since(t time.Time) *denied {
 	return nil
 }
 
-// IsDenied reports whether Kafka refused what err is about for want of a right.
+// IsDenied reports whether err is Kafka's error for a missing right.
 func IsDenied(err error) bool {
 	for _, e := range []error{
 		kerr.TopicAuthorizationFailed, kerr.GroupAuthorizationFailed, kerr.ClusterAuthorizationFailed,

@@ -14,12 +14,12 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// dials knows of each broker why the last attempt to connect to it failed. The client itself often reports only that a
-// request took too long, and a produced record is retried without any error. It is a hook of one or more clients, and
-// safe for concurrent use.
+// dials records why the last attempt to connect to each broker failed. The client itself often reports only that a request
+// timed out, and retries a produced record without any error. It is a hook of one or more clients, and safe for concurrent
+// use.
 type dials struct {
 	mu     sync.Mutex
-	failed map[string]failedDial // by host:port; a connection that is made removes its entry
+	failed map[string]failedDial // by host:port; a successful connection removes the entry
 }
 
 type failedDial struct {
@@ -29,23 +29,23 @@ type failedDial struct {
 
 var _ kgo.HookBrokerConnect = (*dials)(nil)
 
-// A failed attempt is reported for dialAge: a client that needs a broker tries again long before. At most maxDials are
-// kept and maxShown shown, because the addresses come from Kafka.
+// A failed attempt is reported for dialAge: a client that needs the broker retries much sooner. At most maxDials are stored
+// and maxShown reported, because the addresses come from Kafka.
 const (
 	dialAge  = time.Minute
 	maxDials = 100
 	maxShown = 3
 )
 
-// abortedDial is the error of an attempt to connect that ended because its caller's context had ended. It looks like the
-// time-out of a broker that does not reply, and tells nothing about the broker.
+// abortedDial is the error of an attempt to connect that ended because its caller's context was done. It looks like the
+// timeout of a broker that does not reply, but says nothing about the broker.
 type abortedDial struct{ error }
 
 func (a abortedDial) Unwrap() error { return a.error }
 
 type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
 
-// markAborted returns dial with its errors marked as aborted where ctx has ended.
+// markAborted wraps dial so that an error is an abortedDial if ctx is done.
 func markAborted(dial dialFunc) dialFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := dial(ctx, network, address)
@@ -56,8 +56,8 @@ func markAborted(dial dialFunc) dialFunc {
 	}
 }
 
-// OnBrokerConnect is called after each attempt, the TLS handshake and the authentication included. An attempt that was
-// given up by its caller does not count against the broker.
+// OnBrokerConnect is called after each attempt, including the TLS handshake and authentication. An attempt that its caller
+// aborted is ignored.
 func (d *dials) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
 	if errors.Is(err, context.Canceled) || errors.Is(err, kgo.ErrClientClosed) {
 		return
@@ -82,7 +82,7 @@ func (d *dials) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration, _ net.
 	}
 }
 
-// to is why the broker at the address cannot be connected to, or nil.
+// to returns why the last attempt to connect to the address failed, or nil.
 func (d *dials) to(address string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -92,8 +92,8 @@ func (d *dials) to(address string) error {
 	return nil
 }
 
-// explain adds the last connection error of each broker that cannot be connected to, with its address, unless err says it
-// already.
+// explain adds the last connection error of each broker that cannot be connected to, with its address, unless err contains
+// it already.
 func (d *dials) explain(err error) error {
 	if err == nil {
 		return nil
@@ -107,8 +107,8 @@ func (d *dials) explain(err error) error {
 			continue
 		}
 		text := fmt.Sprintf("broker %s: %v", address, f.err)
-		switch said := err.Error(); {
-		case strings.Contains(said, address) && strings.Contains(said, f.err.Error()):
+		switch whole := err.Error(); {
+		case strings.Contains(whole, address) && strings.Contains(whole, f.err.Error()):
 		case len(texts) == maxShown:
 			texts = append(texts, "and others")
 		case len(texts) < maxShown:

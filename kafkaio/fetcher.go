@@ -15,9 +15,16 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 )
 
-// fetcher is one goroutine that positions partitions and polls them, in turns: so a poll never holds what a position
-// has made old. What takes a round trip (checks, looks) runs beside it and comes back through the inbox under the
-// session that it was begun for.
+// fetcher positions partitions and polls them. It is one goroutine that alternates between its inbox and polling, so that
+// no records that were polled before a positioning are delivered after it. Work that takes a round trip (position checks,
+// gap scans) runs in goroutines of its own, and each result comes back through the inbox as an asyncResult.
+//
+// Invariants, between two inbox entries:
+//   - A partition has at most one async call. In states checking and scanning it has exactly one, in state fetching it
+//     may have one (a tail scan), in state stopped it has none.
+//   - A result is applied only if its call is still the partition's current one: repositioning, removing or stopping a
+//     partition cancels the call.
+//   - The client has the partition (added) in states fetching and scanning only.
 type fetcher struct {
 	s          *Source
 	cl         *kgo.Client
@@ -25,43 +32,53 @@ type fetcher struct {
 	listener   batch.RebalanceListener
 	partitions map[int32]*partition
 	slabs      slabs
-	// topicID is what the client was last given partitions of.
+	// topicID is the topic ID under which the client has its partitions.
 	topicID checkpoint.TopicID
-	// nudgeAt is when the client is to be nudged, zero for never.
+	// nudgeAt is when the client must be nudged, zero for never.
 	nudgeAt time.Time
 	// logged is when an error of the topic as a whole was last logged.
 	logged time.Time
 	spawn  func(func(context.Context)) context.CancelFunc // in Run's group, under Run's context
 }
 
-// part is one positioned partition.
+// partition is one positioned partition.
 type partition struct {
 	checkpoint.Partition
 	session     uint64
-	next        int64 // the offset to hand on next
-	leaderEpoch int32 // of the record before it, -1 unknown; never goes down
+	next        int64 // the next offset to deliver
+	leaderEpoch int32 // of the record before next, -1 unknown; never decreases
 	topicID     checkpoint.TopicID
-	state       partState
-	paused      bool               // by the engine
-	added       bool               // the fetching client has it
-	hasCursor   bool               // and has returned records of it since, so that SetOffsets reaches its cursor
-	idleAt      int64              // where it stood at the last tick of the lag's clock
-	errand      int                // counts what was begun beside
-	cancel      context.CancelFunc // ends the last of them, nil when it came back or was given up
-	// held is what was polled of it and waits for a look. It is explained up to explainedTo.
+	state       partitionState
+	paused      bool  // by the engine
+	added       bool  // the fetching client has it
+	hasCursor   bool  // the client has returned records of it since it was added, so that SetOffsets works
+	idleAt      int64 // next at the last lag interval, to find partitions whose tail brings no records; -1 unknown
+	call        asyncCall
+	// held is what was polled and not delivered yet: it waits for a gap scan. explained are the ranges below explainedTo
+	// that the scan has shown to hold no record.
 	held        []kgo.FetchPartition
 	explained   []checkpoint.Range
 	explainedTo int64
 }
 
-type partState uint8
+type partitionState uint8
 
 const (
-	checking partState = iota // Kafka is asked whether next still means what it meant
+	checking partitionState = iota // verifying with Kafka that next still refers to the same record
 	fetching
-	scanning // records are missing, and a raw fetch is to show why
+	scanning // offsets are missing, and a raw fetch is to show why; what is polled is held
 	stopped  // until it is positioned again
 )
+
+// asyncCall is a partition's outstanding call, if cancel is not nil. id increases with each call, so that a late result of an
+// earlier one is recognized.
+type asyncCall struct {
+	id     int
+	cancel context.CancelFunc
+}
+
+// asyncResult is the result of an async call. apply runs on the fetcher's goroutine.
+type asyncResult interface{ apply(*fetcher, *partition) }
 
 func newFetcher(ctx context.Context, g *errgroup.Group, s *Source, cl *kgo.Client, adm *kadm.Client, listener batch.RebalanceListener) *fetcher {
 	return &fetcher{
@@ -75,7 +92,7 @@ func newFetcher(ctx context.Context, g *errgroup.Group, s *Source, cl *kgo.Clien
 	}
 }
 
-// run alternates between the inbox and polling until ctx ends.
+// run alternates between the inbox and polling until ctx is done.
 func (f *fetcher) run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		poll, interrupt := context.WithCancel(ctx)
@@ -90,7 +107,7 @@ func (f *fetcher) run(ctx context.Context) error {
 			fetches := f.cl.PollFetches(poll)
 			if fetches.IsClientClosed() {
 				interrupt()
-				return errors.New("BUG: the fetching client was closed under way")
+				return errors.New("BUG: the fetching client was closed while in use")
 			}
 			f.polled(fetches)
 		}
@@ -105,21 +122,21 @@ func (f *fetcher) run(ctx context.Context) error {
 	return nil
 }
 
-// nudgeAfter is how long after a change the client is nudged; any time that its goroutines have run by will do.
+// nudgeAfter is how long after a change the client is nudged. Its goroutines must have run once by then.
 const nudgeAfter = 200 * time.Millisecond
 
-// stir notes that the client's partitions were changed. The change ends its fetching session and begins another; a
-// broker's fetching goroutine that was just starting for the old one then ends without seeing the new, and nothing is
-// fetched from that broker until something wakes it. So it is woken once more a little later.
+// scheduleNudge is called after a change to the client's partitions. The change ends the client's fetch session and begins
+// another. A goroutine of the client that was just starting a fetch for the old session then ends without seeing the new
+// one, and nothing is fetched from its broker until something wakes it. The nudge wakes it.
 func (f *fetcher) scheduleNudge() { f.nudgeAt = time.Now().Add(nudgeAfter) }
 
-// nudge wakes every broker's fetching goroutine, which resuming does whether or not anything was paused.
+// nudge wakes the client's fetching goroutine of every broker: resuming does so whether or not anything was paused.
 func (f *fetcher) nudge() {
 	f.nudgeAt = time.Time{}
 	f.cl.ResumeFetchPartitions(nil)
 }
 
-// move carries out one Position.
+// apply carries out one Position.
 func (f *fetcher) apply(m batch.Position) {
 	p := f.partitions[m.ID]
 	switch m.Action {
@@ -144,15 +161,15 @@ func (f *fetcher) apply(m batch.Position) {
 	}
 }
 
-// fetch sets a partition that is fetched to another offset at once, and has any other checked first. The client
-// carries out SetOffsets only where it has a cursor, which is sure once it has returned records; before that the
-// partition is taken out and put in again.
+// fetch moves a partition that is being fetched to another offset at once, and checks the position of any other first. The
+// client carries out SetOffsets only for a partition with a cursor, which exists for certain once records were returned;
+// before that the partition is removed and added again.
 func (f *fetcher) fetch(p *partition, m batch.Position) {
 	if p == nil {
 		p = &partition{Partition: m.Partition}
 		f.partitions[m.ID] = p
 	}
-	p.cancelAsync()
+	p.cancelCall()
 	direct := p.added && p.hasCursor && (p.state == fetching || p.state == scanning)
 	p.session, p.next, p.leaderEpoch, p.topicID, p.paused = m.Session, m.Next, m.LeaderEpoch, m.TopicID, false
 	p.idleAt = -1
@@ -168,74 +185,84 @@ func (f *fetcher) fetch(p *partition, m batch.Position) {
 	f.check(p, nil)
 }
 
-// abandon ends what runs beside for p and drops what waits for it.
-func (p *partition) cancelAsync() {
-	if p.cancel != nil {
-		p.cancel()
-		p.cancel = nil
+// cancelCall cancels p's async call and drops the records that wait for it.
+func (p *partition) cancelCall() {
+	if p.call.cancel != nil {
+		p.call.cancel()
+		p.call.cancel = nil
 	}
 	p.held, p.explained, p.explainedTo = nil, nil, 0
 }
 
-// withdraw takes p out of the fetching client, with what that has buffered.
+// removeFromClient removes p from the fetching client, with the records that the client has buffered.
 func (f *fetcher) removeFromClient(p *partition) {
 	if p.added {
 		f.cl.RemoveConsumePartitions(p.topicPartitions())
 		f.scheduleNudge()
-		f.cl.ResumeFetchPartitions(p.topicPartitions()) // a pause would outlive it
+		f.cl.ResumeFetchPartitions(p.topicPartitions()) // the client would remember the pause when p is added again
 		p.added, p.hasCursor = false, false
 	}
 }
 
+// remove forgets a partition. Nothing of it is delivered afterwards.
 func (f *fetcher) remove(id int32) {
 	p := f.partitions[id]
 	if p == nil {
 		return
 	}
-	p.cancelAsync()
+	p.cancelCall()
 	f.removeFromClient(p)
 	delete(f.partitions, id)
 	f.s.lags.forget(id)
 	f.s.met.forget(strconv.Itoa(int(id)))
 }
 
-// beside runs fn for p off this goroutine, and then brings what it returns back to it, if p still waits for it.
-func (f *fetcher) beside(p *partition, fn func(context.Context) func(*fetcher, *partition)) {
-	if p.cancel != nil {
-		p.cancel()
+// async runs work for p on a goroutine of its own, in place of p's current call. Its result is applied on the fetcher's
+// goroutine, unless p was removed or the call was cancelled or replaced meanwhile.
+func (f *fetcher) async(p *partition, work func(context.Context) asyncResult) {
+	if p.call.cancel != nil {
+		p.call.cancel()
 	}
-	p.errand++
-	errand := p.errand
-	p.cancel = f.spawn(func(ctx context.Context) {
-		then := fn(ctx)
-		f.s.inbox.put(func(f *fetcher) {
-			if f.partitions[p.ID] == p && p.errand == errand && p.cancel != nil {
-				p.cancel()
-				p.cancel = nil
-				then(f, p)
-			}
-		})
+	p.call.id++
+	id := p.call.id
+	p.call.cancel = f.spawn(func(ctx context.Context) {
+		result := work(ctx)
+		f.s.inbox.put(func(f *fetcher) { f.complete(p, id, result) })
 	})
 }
 
-// check asks Kafka whether p may be fetched from where it stands, and then begins. cause is why the client stopped
-// fetching it, nil at first: where Kafka finds nothing wrong, it stops p all the same, unless trying again may help.
+// complete applies the result of call id if that is p's current call.
+func (f *fetcher) complete(p *partition, id int, result asyncResult) {
+	if f.partitions[p.ID] != p || p.call.id != id || p.call.cancel == nil {
+		return
+	}
+	p.call.cancel()
+	p.call.cancel = nil
+	result.apply(f, p)
+}
+
+// checked is the result of a position check: nil if p may be fetched.
+type checked struct{ err error }
+
+// check verifies p's position with Kafka and then starts fetching. cause is why the client stopped fetching p, or nil: even
+// if the position is valid, a final cause stops p; see Source.check.
 func (f *fetcher) check(p *partition, cause error) {
 	p.state = checking
-	c := storedPosition{Partition: p.Partition, next: p.next, leaderEpoch: p.leaderEpoch, topicID: p.topicID}
-	f.beside(p, func(ctx context.Context) func(*fetcher, *partition) {
-		err := f.s.check(ctx, f.adm, c, cause)
-		return func(f *fetcher, p *partition) {
-			if err != nil {
-				f.stop(p, err)
-				return
-			}
-			f.startFetching(p)
-		}
+	c := p.stored()
+	f.async(p, func(ctx context.Context) asyncResult {
+		return checked{f.s.check(ctx, f.adm, c, cause)}
 	})
 }
 
-// begin puts p into the fetching client, which asks for the end of the leader epoch once more by itself.
+func (r checked) apply(f *fetcher, p *partition) {
+	if r.err != nil {
+		f.stop(p, r.err)
+		return
+	}
+	f.startFetching(p)
+}
+
+// startFetching adds p to the fetching client, which verifies the end of the leader epoch once more itself.
 func (f *fetcher) startFetching(p *partition) {
 	if p.topicID != f.topicID {
 		f.purge(p)
@@ -250,14 +277,14 @@ func (f *fetcher) startFetching(p *partition) {
 	f.scheduleNudge()
 }
 
-// purge has the client forget a topic that was made anew, for it would ask for the old one's id for ever. Partitions
-// that stood in the old one are checked, which stops them.
+// purge makes the client forget a topic that was recreated; otherwise it would keep requesting the old topic ID. Partitions
+// that are positioned in the old topic are checked, which stops them.
 func (f *fetcher) purge(p *partition) {
 	if f.topicID != (checkpoint.TopicID{}) {
 		for _, q := range f.partitions {
 			if q.added && q.topicID != p.topicID {
 				f.removeFromClient(q)
-				q.cancelAsync()
+				q.cancelCall()
 				f.check(q, nil)
 			}
 		}
@@ -266,9 +293,9 @@ func (f *fetcher) purge(p *partition) {
 	f.topicID = p.topicID
 }
 
-// stop takes p from the client and tells the engine why; nothing more comes until it is positioned again.
+// stop removes p from the client and reports err to the engine. Nothing more is delivered until p is positioned again.
 func (f *fetcher) stop(p *partition, err error) {
-	p.cancelAsync()
+	p.cancelCall()
 	f.removeFromClient(p)
 	p.state = stopped
 	f.s.met.stops.Inc()
@@ -279,6 +306,11 @@ func (f *fetcher) stop(p *partition, err error) {
 		LeaderEpoch: p.leaderEpoch,
 		Err:         err,
 	})
+}
+
+// stored is p's position as a checkpoint has it.
+func (p *partition) stored() storedPosition {
+	return storedPosition{Partition: p.Partition, next: p.next, leaderEpoch: p.leaderEpoch, topicID: p.topicID}
 }
 
 func (p *partition) topicPartitions() map[string][]int32 { return map[string][]int32{p.Topic: {p.ID}} }

@@ -53,7 +53,7 @@ func wantOffsets(t *testing.T, o *owner, end int64, gaps ...[2]int64) {
 		want = append(want, checkpoint.Range{First: g[0], Next: g[1]})
 	}
 	if all := offsetsWithout(end, want); !slices.Equal(got.offsets, all) {
-		t.Errorf("handed on offsets %v, want %v", got.offsets, all)
+		t.Errorf("delivered offsets %v, want %v", got.offsets, all)
 	}
 }
 
@@ -210,8 +210,8 @@ func TestP27_offsetsAndEpochsNeverGoDown(t *testing.T) {
 		record kgo.Record
 		text   string
 	}{
-		{"offset", kgo.Record{Offset: 99}, "offset 99 came where 100 was expected"},
-		{"leader epoch", kgo.Record{Offset: 100, LeaderEpoch: 2}, "has leader epoch 2, after one of epoch 3"},
+		{"offset", kgo.Record{Offset: 99}, "got offset 99, expected 100"},
+		{"leader epoch", kgo.Record{Offset: 100, LeaderEpoch: 2}, "has leader epoch 2 after a record of epoch 3"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -239,7 +239,7 @@ func TestP27_otherTopicIDStops(t *testing.T) {
 	o.src.inbox.put(func(f *fetcher) {
 		f.polledPartition(&kgo.FetchTopic{Topic: "logs", TopicID: [16]byte{9}}, &kgo.FetchPartition{Records: []*kgo.Record{{Offset: 100}}})
 	})
-	wantStop(t, o, 100, "fetched records of topic id 09")
+	wantStop(t, o, 100, "fetched records have topic ID 09")
 }
 
 // compacted fills a topic so that its cleaner takes single offsets and whole batches.
@@ -290,7 +290,7 @@ func TestP27_holesWithoutCompactionStop(t *testing.T) {
 	o, _ := source(t, testConfig(c))
 	eventually(t, "the stop", func() bool { return o.at(0).err != nil })
 	if got := o.at(0); len(got.gaps) != 0 {
-		t.Errorf("gaps %v were handed on", got.gaps)
+		t.Errorf("gaps %v were delivered", got.gaps)
 	}
 }
 

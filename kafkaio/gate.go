@@ -7,10 +7,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// gate counts the records of unanswered requests; it is open while there are none.
+// gate counts the records of unanswered requests that Kafka has neither acknowledged nor failed. It is open while there
+// are none.
 type gate struct {
 	mu    sync.Mutex
-	count int64         // may be below 0 for a moment, when a last word overtakes its request's end
+	count int64         // briefly negative when an ack arrives before its request returns
 	open  chan struct{} // made when the gate closes, closed when it opens
 	gauge prometheus.Gauge
 }

@@ -17,25 +17,26 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 )
 
-// member is our place in the group. Its client never gets a fetch position: AdjustFetchOffsetsFn takes them all away,
-// so it fetches nothing, and nothing that the group has stored can move us (P6). The callbacks hand on and wait for no
-// claim, so that MySQL being away causes no rebalance.
+// member is this process's membership in the group. Its client never gets a fetch position: AdjustFetchOffsetsFn removes
+// them all, so that it fetches nothing, and no offset stored in the group can affect the job (P6). The callbacks forward
+// assignments without waiting for claims, so that a MySQL outage causes no rebalance.
 //
-// Lock order: tell before mu.
+// Invariant: announced is a subset of owned at every release of announcing, except for partitions whose revocation is about
+// to be announced. Lock order: announcing before mu.
 type member struct {
 	s        *Source
 	cl       *kgo.Client
 	adm      *kadm.Client // of the fetching client
 	listener batch.RebalanceListener
-	wake     chan struct{} // holds a token when assign may have something to tell
+	wake     chan struct{} // holds a token when announceLoop may have something to announce
 
-	announcing sync.Mutex // held while the owner is told, so that Assigned and Revoked do not cross
+	announcing sync.Mutex // held while the listener is called, so that Assigned and Revoked are never concurrent
 
-	mu         sync.Mutex     // guards what follows
-	owned      map[int32]bool // as the group's last word has it
-	announced  map[int32]bool // those of them that the owner knows
-	changed    chan struct{}  // closed and made new at each callback
-	topicStale bool           // what the owner knows of the topic may not be true any more
+	mu         sync.Mutex     // guards the fields below
+	owned      map[int32]bool // as of the group's last callback
+	announced  map[int32]bool // those of owned that the listener knows
+	changed    chan struct{}  // closed and replaced at each callback
+	topicStale bool           // the topic that the listener knows may have changed
 }
 
 func (m *member) join() error {
@@ -57,17 +58,17 @@ func (m *member) join() error {
 	)
 	var err error
 	if m.cl, err = kgo.NewClient(opts...); err != nil {
-		return fmt.Errorf("make the group's kafka client: %w", err)
+		return fmt.Errorf("create the group's kafka client: %w", err)
 	}
 	return nil
 }
 
-// leave says goodbye to the group, which calls revoked for the last time, and closes the client.
+// leave leaves the group, which calls onRevoked for the last time, and closes the client.
 func (m *member) leave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), m.s.cfg.ShutdownTimeout)
 	defer cancel()
 	if err := m.cl.LeaveGroupContext(ctx); err != nil {
-		m.s.log.Warn("The group was not left properly; its partitions rest until the session time-out", "err", err,
+		m.s.log.Warn("Leaving the group failed; its partitions stay unassigned until the session times out", "err", err,
 			"session_timeout", m.s.cfg.SessionTimeout.String())
 	}
 	m.cl.Close()
@@ -89,14 +90,14 @@ func (m *member) onAssigned(ps []int32) {
 	}
 }
 
-// rebalanced tells those who wait in confirm. m.mu is held.
+// notifyChanged wakes the goroutines that wait in awaitChange. m.mu must be held.
 func (m *member) notifyChanged() {
 	close(m.changed)
 	m.changed = make(chan struct{})
 }
 
-// revoked takes partitions away. It waits for the owner at most a quarter of the rebalance time-out: past that the
-// fence keeps things right (U10).
+// onRevoked removes partitions and announces it. It waits for the listener at most a quarter of the rebalance timeout: the
+// group excludes a member that blocks longer, and returning early is safe because the fence rejects late commits.
 func (m *member) onRevoked(ps []int32, lost bool) {
 	kind := "revoked"
 	if lost {
@@ -121,7 +122,7 @@ func (m *member) onRevoked(ps []int32, lost bool) {
 	if len(known) == 0 {
 		return
 	}
-	m.s.log.Info("Partitions are taken away", "partitions", ps, "lost", lost)
+	m.s.log.Info("Partitions revoked", "partitions", ps, "lost", lost)
 	ctx, cancel := context.WithTimeout(context.Background(), m.s.cfg.RebalanceTimeout/4)
 	defer cancel()
 	m.listener.Revoked(ctx, known, lost)
@@ -132,10 +133,10 @@ func (m *member) onRevoked(ps []int32, lost bool) {
 	})
 }
 
-// assign tells the owner of new partitions. What it must ask Kafka for is asked here and not in the group's callback;
-// partitions that were taken away meanwhile are not told of.
+// announceLoop announces new partitions to the listener. It reads what it needs from Kafka here rather than in the group's
+// callback, because a callback that blocks delays the rebalance. Partitions that are revoked meanwhile are not announced.
 func (m *member) announceLoop(ctx context.Context) error {
-	looked := false // the group was seen to count into one database
+	sole := false // all members of the group count into this job's database
 	for {
 		select {
 		case <-m.wake:
@@ -150,17 +151,17 @@ func (m *member) announceLoop(ctx context.Context) error {
 		if n > 0 && len(pending) == 0 && !stale {
 			continue
 		}
-		if !looked { // nothing is claimed before
+		if !sole { // before anything is claimed
 			if err := m.s.requireSoleDatabase(ctx, m.cl); err != nil {
 				if ctx.Err() != nil {
 					return nil
 				}
 				return err
 			}
-			looked = true
+			sole = true
 		}
 		var topic batch.Topic
-		err := retry(ctx, m.s.log, "The topic's offsets cannot be read, trying again", &m.s.dials, func(ctx context.Context) error {
+		err := retry(ctx, m.s.log, "Cannot read the topic's offsets; retrying", &m.s.dials, func(ctx context.Context) error {
 			var err error
 			topic, err = m.s.topic(ctx, m.adm)
 			m.s.denial.note("reading the offsets of topic "+m.s.cfg.Topic, err)
@@ -184,7 +185,7 @@ func (m *member) announceLoop(ctx context.Context) error {
 		}
 		m.mu.Unlock()
 		if len(fresh) > 0 || n == 0 {
-			m.s.log.Info("Partitions are assigned", "partitions", fresh, "of", len(topic.Starts))
+			m.s.log.Info("Partitions assigned", "partitions", fresh, "of", len(topic.Starts))
 		}
 		m.listener.Assigned(topic, fresh)
 		m.announcing.Unlock()
@@ -197,8 +198,8 @@ func (m *member) announceLoop(ctx context.Context) error {
 	}
 }
 
-// doubt has the owner told anew what the topic is: a claim that is made when a person has put things right must not be
-// held against the id of a topic that was deleted long ago (P4).
+// invalidateTopic makes announceLoop announce the topic again: a claim that is made after an operator has fixed the topic
+// must not be compared with the ID of a topic that was deleted (P4).
 func (m *member) invalidateTopic() {
 	m.mu.Lock()
 	m.topicStale = true
@@ -209,7 +210,7 @@ func (m *member) invalidateTopic() {
 	}
 }
 
-// pending is the partitions that are ours and that the owner does not know, in order. m.mu is held.
+// pending returns the owned partitions that the listener does not know, in ascending order. m.mu must be held.
 func (m *member) pending() []int32 {
 	var ps []int32
 	for p := range m.owned {
@@ -221,7 +222,8 @@ func (m *member) pending() []int32 {
 	return ps
 }
 
-// topic reads what an assignment carries: the id, where --start is in every partition, and where every log begins.
+// topic reads what an assignment carries: the topic ID, the offset of Config.Start in every partition, and where each log
+// begins.
 func (s *Source) topic(ctx context.Context, adm *kadm.Client) (batch.Topic, error) {
 	t := batch.Topic{Name: s.cfg.Topic}
 	meta, err := metadata(ctx, adm, t.Name)
@@ -230,22 +232,22 @@ func (s *Source) topic(ctx context.Context, adm *kadm.Client) (batch.Topic, erro
 	}
 	td := meta.Topics[t.Name]
 	if td.Err != nil {
-		return t, fmt.Errorf("ask for topic %s: %w", t.Name, td.Err)
+		return t, fmt.Errorf("read metadata of topic %s: %w", t.Name, td.Err)
 	}
 	t.ID, _ = topicID(meta, td)
 	firsts, err := adm.ListStartOffsets(ctx, t.Name)
 	if err != nil {
-		return t, fmt.Errorf("ask where the logs of topic %s begin: %w", t.Name, err)
+		return t, fmt.Errorf("read the first offsets of topic %s: %w", t.Name, err)
 	}
 	starts := firsts
 	switch s.start.kind {
 	case startLatest:
 		starts, err = adm.ListEndOffsets(ctx, t.Name)
-	case startTime: // a time after the last record gives the end
+	case startTime: // Kafka returns the end for a time after the last record
 		starts, err = adm.ListOffsetsAfterMilli(ctx, s.start.millis, t.Name)
 	}
 	if err != nil {
-		return t, fmt.Errorf("ask where %s is in topic %s: %w", s.cfg.Start, t.Name, err)
+		return t, fmt.Errorf("read the offsets of %s in topic %s: %w", s.cfg.Start, t.Name, err)
 	}
 	t.Firsts = make([]int64, len(td.Partitions))
 	t.Starts = make([]int64, len(td.Partitions))
@@ -253,14 +255,14 @@ func (s *Source) topic(ctx context.Context, adm *kadm.Client) (batch.Topic, erro
 		first, ok := firsts.Lookup(t.Name, p)
 		start, ok2 := starts.Lookup(t.Name, p)
 		if err := errors.Join(first.Err, start.Err); err != nil || !ok || !ok2 {
-			return t, fmt.Errorf("ask for the offsets of %s/%d: no answer: %w", t.Name, p, err)
+			return t, fmt.Errorf("read the offsets of %s/%d: not in the response: %w", t.Name, p, err)
 		}
 		t.Firsts[p], t.Starts[p] = first.Offset, max(start.Offset, first.Offset)
 	}
 	return t, nil
 }
 
-// watch takes what the group client has to say besides the callbacks: errors of joining, which it tries again itself.
+// watch logs the errors that the group client reports besides the callbacks: those of joining, which the client retries.
 func (m *member) watch(ctx context.Context) error {
 	var logged time.Time
 	for {
@@ -269,28 +271,28 @@ func (m *member) watch(ctx context.Context) error {
 			return nil
 		}
 		if fetches.IsClientClosed() {
-			return errors.New("BUG: the group's client was closed under way")
+			return errors.New("BUG: the group's client was closed while in use")
 		}
 		if n := fetches.NumRecords(); n > 0 {
 			return fmt.Errorf("BUG: the group's client has a fetch position and read %d records", n)
 		}
 		fetches.EachError(func(_ string, _ int32, err error) {
-			m.s.denial.note("group "+m.s.group, err)
+			m.s.denial.note("joining group "+m.s.group, err)
 			err = m.s.dials.explain(err)
 			if now := time.Now(); now.Sub(logged) >= 10*time.Second {
-				m.s.log.Warn("The group cannot be joined or kept, trying again", "err", err)
+				m.s.log.Warn("Cannot join the group or stay in it; retrying", "err", err)
 				logged = now
 			}
 		})
 	}
 }
 
-// confirm asks the group, with a heartbeat of our own, which of the partitions are still ours (P14). Member id and
-// generation are read before it, and the assignment before and after: a yes for one generation says nothing of
-// another. Forcing a rebalance would answer nobody and disturb everybody.
+// confirm asks the group, with a heartbeat of its own, which of the partitions are still assigned to this member (P14). The
+// member ID and generation are read before the heartbeat and the assignment before and after it, because a confirmation of
+// one generation says nothing about another. Forcing a rebalance instead would disturb all members and confirm nothing.
 func (m *member) confirm(ctx context.Context, partitions []checkpoint.Partition) ([]checkpoint.Partition, error) {
 	var ours []checkpoint.Partition
-	err := retry(ctx, m.s.log, "The group does not say whether partitions are still ours, asking again", &m.s.dials, func(ctx context.Context) error {
+	err := retry(ctx, m.s.log, "Cannot confirm the assignment with the group; retrying", &m.s.dials, func(ctx context.Context) error {
 		denied := 0
 		for {
 			got, result, err := m.heartbeat(ctx, partitions)
@@ -312,23 +314,23 @@ func (m *member) confirm(ctx context.Context, partitions []checkpoint.Partition)
 		}
 	})
 	if err != nil {
-		return nil, fmt.Errorf("ask the group whether partitions are still ours: %w", err)
+		return nil, fmt.Errorf("confirm the assignment with the group: %w", err)
 	}
 	return ours, nil
 }
 
-// word is what one heartbeat comes to.
+// heartbeatResult is what one heartbeat shows.
 type heartbeatResult uint8
 
 const (
-	heartbeatConfirmed    heartbeatResult = iota // the partitions returned are ours
-	heartbeatInconclusive                        // the answer belongs to an assignment that has passed, or there is none yet
+	heartbeatConfirmed    heartbeatResult = iota // the partitions returned are assigned to this member
+	heartbeatInconclusive                        // the reply concerns an earlier assignment, or there is none yet
 	heartbeatDenied                              // the group does not know this member and generation
 )
 
-// ask is one heartbeat. A denial alone proves nothing: between the end of a rebalance on the broker and its word to our
-// client, our generation is an old one. So after a denial it waits for the client to learn of a change; a client that
-// learns of none, and is denied again, is out.
+// heartbeat sends one heartbeat. A single denial proves nothing: after the end of a rebalance on the broker, and until the
+// client hears of it, this member's generation is an old one. So after a denial it waits for the client to learn of a
+// change. A client that learns of none, and is denied again, is no longer a member.
 func (m *member) heartbeat(ctx context.Context, partitions []checkpoint.Partition) (ours []checkpoint.Partition, result heartbeatResult, err error) {
 	id, generation := m.cl.GroupMetadata()
 	m.mu.Lock()
@@ -368,7 +370,7 @@ func (m *member) heartbeat(ctx context.Context, partitions []checkpoint.Partitio
 	return nil, heartbeatInconclusive, fmt.Errorf("heartbeat: %w", err)
 }
 
-// await waits for the next callback, or two heartbeats, by which the client has learned what the group knows.
+// awaitChange waits for the next callback, or for two heartbeat intervals, within which the client learns of every change.
 func (m *member) awaitChange(ctx context.Context, changed <-chan struct{}) error {
 	timer := time.NewTimer(min(2*m.s.cfg.Heartbeat, 3*time.Second))
 	defer timer.Stop()

@@ -19,15 +19,15 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 )
 
-// Identity is the database that a member of the group counts into. Two databases in one group would each count a part
-// of the records, and both audits would balance.
+// Identity identifies the database that a member of the group counts into. Two databases in one group would each count some
+// of the records, and the audits of both would balance.
 type Identity struct {
-	// ID is made once for a database's checkpoints and kept beside them; zero means unknown.
+	// ID is created once for a database's checkpoints and stored beside them; zero means unknown.
 	ID [16]byte
-	// Address is host:port/database as this process reaches it, for people. It holds no user and no password.
+	// Address is host:port/database as this process reaches it, for display. It holds no user and no password.
 	Address string
-	// Server tells servers apart that have the same ID, because one was copied from the other or has replicated it; empty
-	// means unknown.
+	// Server distinguishes servers with the same ID, one of which was copied from the other or replicates it; empty means
+	// unknown.
 	Server string
 }
 
@@ -35,7 +35,7 @@ func (i Identity) String() string {
 	return fmt.Sprintf("%s (identity %x)", printable(i.Address), i.ID[:4])
 }
 
-// printable quotes text of the network where it holds something that is not to be printed.
+// printable quotes text from the network if it contains characters that must not be printed.
 func printable(text string) string {
 	if quoted := strconv.Quote(text); quoted != `"`+text+`"` {
 		return quoted
@@ -43,18 +43,18 @@ func printable(text string) string {
 	return text
 }
 
-// identityMagic ends a member's user data that carries an identity. In front of it stand the identity's ID, its address
-// and the address's length in two bytes; in front of those the server, its length in two
-// bytes and serverMagic, where the member says it; in front of those, what the balancer wrote.
+// identityMagic ends a member's user data that carries an identity. The user data is, in this order: the balancer's own
+// bytes; if the server is known, the server, its length in two bytes and serverMagic; the ID; the address, its length in two
+// bytes and identityMagic.
 const (
 	identityMagic = "sluice-identity1"
 	serverMagic   = "sluice-server-01"
 )
 
-// maxAliases bounds how many other addresses of the same database are reported.
+// maxAliases is how many other addresses of the same database are reported at most.
 const maxAliases = 100
 
-// maxAddress bounds the address and the server in bytes, each, so that members stay small.
+// maxAddress is the maximum length in bytes of the address and of the server, each, so that member metadata stays small.
 const maxAddress = 512
 
 func (i Identity) appendTo(userData []byte) []byte {
@@ -72,7 +72,7 @@ func (i Identity) appendTo(userData []byte) []byte {
 	return append(userData, identityMagic...)
 }
 
-// parseIdentity reads what appendTo wrote. ok is false for members that say nothing, as those of older releases.
+// parseIdentity reads what appendTo wrote. ok is false for members without an identity, such as those of older releases.
 func parseIdentity(userData []byte) (i Identity, ok bool) {
 	address, rest, ok := cutText(userData, identityMagic)
 	if !ok || len(rest) < len(i.ID) {
@@ -85,7 +85,7 @@ func parseIdentity(userData []byte) (i Identity, ok bool) {
 	return i, true
 }
 
-// cutText cuts a text off the end of b: the text, its length in two bytes, magic.
+// cutText removes a text, its length in two bytes and magic from the end of b.
 func cutText(b []byte, magic string) (text string, rest []byte, ok bool) {
 	rest, ok = bytes.CutSuffix(b, []byte(magic))
 	if !ok || len(rest) < 2 {
@@ -99,7 +99,7 @@ func cutText(b []byte, magic string) (text string, rest []byte, ok bool) {
 	return string(rest[len(rest)-n:]), rest[:len(rest)-n], true
 }
 
-// identified is a balancer whose members say which database they count into. Balancers of older releases pass over it.
+// identityBalancer adds the identity to the member's user data. Balancers of older releases ignore it.
 type identityBalancer struct {
 	kgo.GroupBalancer
 	own Identity
@@ -116,11 +116,11 @@ func (b identityBalancer) JoinGroupMetadata(topics []string, current map[string]
 	return meta.AppendTo(nil)
 }
 
-// Identify says which database the records are counted into. It comes before Run; without it, the group is not looked
-// at.
+// Identify sets the database that the records are counted into. It must be called before Run; without it, the group's other
+// members are not checked.
 func (s *Source) Identify(own Identity) { s.own = own }
 
-// Foreign is what is wrong with the group: nil, or members that count into another database, as last seen.
+// Foreign returns an error that names the members that count into another database, as last seen, or nil.
 func (s *Source) Foreign() error {
 	if err := s.foreign.Load(); err != nil {
 		return *err
@@ -128,9 +128,8 @@ func (s *Source) Foreign() error {
 	return nil
 }
 
-// groupMembers is the databases that members of the group count into, each once, in the order of their addresses.
-// Members of older releases do not say. stable is false while the group is between two assignments: Kafka then does not
-// show what members said.
+// groupMembers returns the databases that members of the group count into, each once, ordered by address. Members of older
+// releases are left out. stable is false during a rebalance, when Kafka does not return the members' metadata.
 func groupMembers(ctx context.Context, cl *kgo.Client, group string) (found []Identity, stable bool, err error) {
 	req := kmsg.NewPtrDescribeGroupsRequest()
 	req.Groups = []string{group}
@@ -166,7 +165,8 @@ func groupMembers(ctx context.Context, cl *kgo.Client, group string) (found []Id
 	return found, true, nil
 }
 
-// foreignDatabaseError is the refusal of a group in which others count into another database, or nil.
+// foreignDatabaseError returns an error of class ErrRefused if other members of the group count into another database, or
+// nil.
 func foreignDatabaseError(group string, own Identity, members []Identity) error {
 	var others []string
 	for _, m := range members {
@@ -179,19 +179,19 @@ func foreignDatabaseError(group string, own Identity, members []Identity) error 
 	}
 	return &checkpoint.Error{
 		Class: checkpoint.ErrRefused,
-		Err: fmt.Errorf("consumer group %s counts into another database: this process into %s, other members into %s; each would count a part of the records",
+		Err: fmt.Errorf("consumer group %s counts into another database: this process counts into %s, other members into %s; each would count some of the records",
 			group, own, strings.Join(others, ", ")),
-		Hint: "give this job another --job, or another Kafka; if the other process has ended, wait for --kafka-session-timeout",
+		Hint: "use another --job, or another Kafka cluster; if the other process has ended, wait for --kafka-session-timeout",
 	}
 }
 
-// alone looks at the group until it is stable and returns a refusal where it counts into another database, too. A group
-// that does not become stable before ctx ends gives ctx's error.
+// requireSoleDatabase waits until the group is stable and returns an error of class ErrRefused if a member counts into
+// another database. If the group does not become stable before ctx is done, it returns ctx's error.
 func (s *Source) requireSoleDatabase(ctx context.Context, cl *kgo.Client) error {
 	if s.own.ID == [16]byte{} {
 		return nil
 	}
-	return retry(ctx, s.log, "Group members are not known yet, retrying", &s.dials, func(ctx context.Context) error {
+	return retry(ctx, s.log, "Group members not known yet; retrying", &s.dials, func(ctx context.Context) error {
 		members, stable, err := groupMembers(ctx, cl, s.group)
 		if err != nil {
 			return err
@@ -206,8 +206,9 @@ func (s *Source) requireSoleDatabase(ctx context.Context, cl *kgo.Client) error 
 	})
 }
 
-// requireSoleDatabaseBeforeJoin is alone before the group is joined, so that a process that will be refused disturbs no assignment. A
-// group that is not stable for some seconds is joined all the same, because nothing is claimed before alone was asked.
+// requireSoleDatabaseBeforeJoin is the same check before the group is joined, so that a process that will be refused
+// causes no rebalance. A group that is not stable within some seconds is joined anyway, because nothing is claimed before
+// requireSoleDatabase has returned.
 func (s *Source) requireSoleDatabaseBeforeJoin(ctx context.Context, cl *kgo.Client) error {
 	limited, cancel := context.WithTimeout(ctx, min(s.cfg.SessionTimeout, adminWait))
 	defer cancel()
@@ -218,8 +219,8 @@ func (s *Source) requireSoleDatabaseBeforeJoin(ctx context.Context, cl *kgo.Clie
 	return nil
 }
 
-// watchGroup looks at the group while this process is a member: a process that the refusal at start does not stop, of
-// another build say, is an alarm. It stops nothing, since this process was there first.
+// watchGroup checks the group while this process is a member, and reports a process that was not refused at its start, such
+// as one of another release. It does not stop this process, which joined first.
 func (s *Source) watchGroup(ctx context.Context, cl *kgo.Client) {
 	if s.own.ID == [16]byte{} {
 		return
@@ -244,8 +245,8 @@ func (s *Source) watchGroup(ctx context.Context, cl *kgo.Client) {
 }
 
 // checkMembers compares the members with this process. aliases are the addresses and servers that were reported before.
-// Members on two servers with one identity are reported and never refused: after a failover, those that started before
-// it still say the old server.
+// Members on two servers with the same identity are reported but never refused: after a failover, those that started before
+// it still name the old server.
 func (s *Source) checkMembers(members []Identity, aliases map[string]bool) {
 	foreign := 0
 	for _, m := range members {
@@ -255,12 +256,12 @@ func (s *Source) checkMembers(members []Identity, aliases map[string]bool) {
 		case m.Server != "" && s.own.Server != "":
 			if m.Server != s.own.Server && !aliases[m.Server] && len(aliases) < maxAliases {
 				aliases[m.Server] = true
-				s.log.Warn("Group member counts into another server with the same database identity: after a failover this ends when the older process restarts; else one database is a copy, and each counts a part of the records",
+				s.log.Warn("Group member counts into another server with the same database identity; after a failover this ends when the older process restarts, otherwise one database is a copy and each counts some of the records",
 					"ours", s.own.String(), "our_server", s.own.Server, "theirs", m.String(), "their_server", printable(m.Server))
 			}
 		case m.Address != s.own.Address && !aliases[m.Address] && len(aliases) < maxAliases:
 			aliases[m.Address] = true
-			s.log.Warn("Group member has the same database identity at another address; a copied database carries its original's identity",
+			s.log.Warn("Group member has the same database identity at another address; a copied database has its original's identity",
 				"ours", s.own.String(), "theirs", m.String())
 		}
 	}
@@ -274,18 +275,19 @@ func (s *Source) checkMembers(members []Identity, aliases map[string]bool) {
 	s.log.Error("Consumer group is shared with another database", "err", err)
 }
 
-// CheckGroup refuses a start whose group counts into another database, without joining it. It returns who is in it.
+// CheckGroup returns the databases that the group's members count into, and an error of class ErrRefused if one of them is
+// not own. It does not join the group.
 func CheckGroup(ctx context.Context, cfg Config, group string, own Identity, log *slog.Logger) ([]Identity, error) {
 	d := &dials{}
 	cl, err := kgo.NewClient(append(cfg.options(orDiscard(log), d), kgo.RetryTimeout(adminWait))...)
 	if err != nil {
-		return nil, fmt.Errorf("make a kafka client: %w", err)
+		return nil, fmt.Errorf("create a kafka client: %w", err)
 	}
 	defer cl.Close()
 	ctx, cancel := context.WithTimeout(ctx, adminWait)
 	defer cancel()
 	var members []Identity
-	err = retry(ctx, orDiscard(log), "Group members are not known yet, retrying", d, func(ctx context.Context) error {
+	err = retry(ctx, orDiscard(log), "Group members not known yet; retrying", d, func(ctx context.Context) error {
 		got, stable, err := groupMembers(ctx, cl, group)
 		if err != nil {
 			return permanent{d.explain(err)}

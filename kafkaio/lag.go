@@ -12,17 +12,17 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 )
 
-// Lag is how far one partition that is being fetched has come.
+// Lag is the position of one partition that the engine has positioned, and the end of its log.
 type Lag struct {
 	checkpoint.Partition
-	Next int64 // the offset to hand on next
-	End  int64 // of the log, as far as readers of committed records may see; -1 before it was asked
+	Next int64 // the next offset to deliver
+	End  int64 // of the log for a reader of committed records; -1 until it is known
 }
 
-// Records is how many offsets lie between, 0 where the end is not known.
+// Records is the number of offsets between Next and End, 0 if End is not known.
 func (l Lag) Records() int64 { return max(l.End-l.Next, 0) }
 
-// Lag is every partition that the engine has positioned, in order.
+// Lag returns the lag of every partition that the engine has positioned, ordered by partition.
 func (s *Source) Lag() []Lag {
 	s.lags.mu.Lock()
 	defer s.lags.mu.Unlock()
@@ -69,8 +69,8 @@ func (l *lags) forget(partition int32) {
 	delete(l.partitions, partition)
 }
 
-// watchLag asks for the ends of all logs every Config.LagInterval, since a paused partition's fetches say nothing, and
-// has tails looked into that never come as records.
+// watchLag reads the ends of all logs every Config.LagInterval, because paused partitions are not fetched, and has the tails
+// of logs scanned that hold no records; see fetcher.checkTail.
 func (s *Source) watchLag(ctx context.Context, adm *kadm.Client) error {
 	tick := time.NewTicker(s.cfg.LagInterval)
 	defer tick.Stop()
@@ -88,7 +88,7 @@ func (s *Source) watchLag(ctx context.Context, adm *kadm.Client) error {
 		ends, err := adm.ListCommittedOffsets(limited, s.cfg.Topic)
 		cancel()
 		if err != nil {
-			s.log.Debug("The ends of the logs are not known now", "err", err)
+			s.log.Debug("Cannot read the ends of the logs", "err", err)
 		}
 		for _, l := range s.Lag() {
 			if end, ok := ends.Lookup(l.Topic, l.ID); ok && end.Err == nil {
@@ -108,8 +108,8 @@ func (s *Source) watchLag(ctx context.Context, adm *kadm.Client) error {
 	}
 }
 
-// watchTopic looks whether the topic is still the one that is being read. The fetching client learns it too, but only
-// after some seconds of trying again, and not at all of paused partitions.
+// watchTopic checks whether the topic still has the ID under which it is read. The fetching client notices a change too, but
+// only after some seconds of retries, and not at all for paused partitions.
 func (s *Source) watchTopic(ctx context.Context, adm *kadm.Client) {
 	meta, err := metadata(ctx, adm, s.cfg.Topic)
 	td, ok := meta.Topics[s.cfg.Topic]
@@ -120,7 +120,7 @@ func (s *Source) watchTopic(ctx context.Context, adm *kadm.Client) {
 	s.inbox.put(func(f *fetcher) {
 		for _, p := range f.partitions {
 			if p.topicID != (checkpoint.TopicID{}) && p.topicID != id && p.state != stopped && p.state != checking {
-				p.cancelAsync()
+				p.cancelCall()
 				f.removeFromClient(p)
 				f.check(p, nil)
 			}

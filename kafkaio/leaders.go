@@ -20,18 +20,19 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// leaderWait bounds the question to one leader. It is longer than one attempt to connect, so that its error is known.
+// leaderWait is the limit of the request to one leader. It is longer than dialTimeout, so that a connection error is
+// reported rather than a timeout.
 const leaderWait = dialTimeout + time.Second
 
-// leadersAtOnce bounds how many leaders are asked at the same time.
+// leadersAtOnce is how many leaders are asked concurrently at most.
 const leadersAtOnce = 16
 
-// electionPause is how long a broker that says that it does not lead a partition has until it is asked again, because
-// a leader may have been elected since.
+// electionPause is how long to wait before a broker that denies leading a partition is asked again, because another leader
+// may have been elected meanwhile.
 const electionPause = 500 * time.Millisecond
 
-// CheckLeaders asks each broker that leads a partition of use's topics, at the address that it advertises, and names those
-// that do not reply as a leader does. A bootstrap broker may be reachable where these are not.
+// CheckLeaders sends a request to each broker that leads a partition of use's topics, at its advertised address, and names
+// those that do not reply as a leader does. A bootstrap broker may be reachable while these are not.
 func CheckLeaders(ctx context.Context, cfg Config, use Use, log *slog.Logger) ([]string, error) {
 	return probeOnce(ctx, cfg, use, log, func(a *prober, meta *kmsg.MetadataResponse) ([]string, error) {
 		l, err := a.checkLeaders(ctx, meta)
@@ -39,29 +40,30 @@ func CheckLeaders(ctx context.Context, cfg Config, use Use, log *slog.Logger) ([
 	})
 }
 
-// leaders is what is wrong with the leaders of our partitions.
+// leaders is the state of the leaders of our topics' partitions.
 type leaders struct {
-	asked           int      // how many brokers lead partitions of ours
+	asked           int      // how many brokers lead partitions of our topics
 	unreachable     []string // brokers that cannot be reached, or do not lead what Kafka says
-	deadUnreachable []string // the same where only partitions of the dead-letter topic are concerned
+	deadUnreachable []string // the same if only partitions of the dead-letter topic are affected
 	leaderless      []string // topics with partitions that have no leader
 }
 
-// leader is a broker and the partitions of ours that it leads.
+// leader is a broker and the partitions of our topics that it leads.
 type leader struct {
 	id            int32
 	address       string
-	sharedAddress string             // says which other broker advertises the same address
+	sharedAddress string             // text that names another broker with the same address, or empty
 	leads         map[string][]int32 // by topic
 }
 
-// errNotLeader says that a broker replied and does not lead all of what it should.
-var errNotLeader = errors.New("it says that it does not lead them; is this the address of another broker?")
+// errNotLeader means that a broker replied and does not lead all partitions that the metadata lists for it.
+var errNotLeader = errors.New("it replies that it does not lead them; is this the address of another broker?")
 
-// errNotDeadLeader is errNotLeader where it leads what it should of the data topic.
+// errNotDeadLeader is errNotLeader if only partitions of the dead-letter topic are affected.
 var errNotDeadLeader = fmt.Errorf("of the dead-letter topic: %w", errNotLeader)
 
-// leaders asks the leaders that look was told of.
+// checkLeaders asks all leaders in meta concurrently. If one denies its leadership, all are asked once more with new
+// metadata after electionPause.
 func (a *prober) checkLeaders(ctx context.Context, meta *kmsg.MetadataResponse) (leaders, error) {
 	for again := false; ; again = true {
 		var found leaders
@@ -88,7 +90,7 @@ func (a *prober) checkLeaders(ctx context.Context, meta *kmsg.MetadataResponse) 
 				return nil
 			})
 		}
-		_ = g.Wait() // nothing in it fails
+		_ = g.Wait() // no function in the group returns an error
 		if ctx.Err() != nil {
 			return found, context.Cause(ctx)
 		}
@@ -108,8 +110,8 @@ func (a *prober) checkLeaders(ctx context.Context, meta *kmsg.MetadataResponse) 
 	}
 }
 
-// leading is the leaders of all partitions of ours, and which topics have partitions without one. Topics that are missing
-// or that we may not see have none.
+// leading returns the leaders of all partitions in meta, ordered by ID, and texts that name the partitions without a leader.
+// Topics that are missing, or for which DESCRIBE is denied, have no partitions in meta.
 func leading(meta *kmsg.MetadataResponse) (all []leader, leaderless []string) {
 	byID := map[int32]leader{}
 	for _, t := range meta.Topics {
@@ -147,12 +149,12 @@ func addressOf(host string, port int32) string {
 	return net.JoinHostPort(host, strconv.Itoa(int(port)))
 }
 
-// ask asks a leader for the ends of its partitions. It does so with a client that knows the leader's address alone: one
-// that knows the cluster lets go of all its brokers when one of them is found at another's address (KIP-1242), and the
-// questions to the others fail with it.
+// askLeader requests the end offsets of a leader's partitions. It uses a client that knows only the leader's address: a
+// client that knows the cluster drops all its brokers when one of them is found at another's address (KIP-1242), and the
+// requests to the others fail with it.
 func (a *prober) askLeader(ctx context.Context, l leader) error {
 	if l.address == "" {
-		return errors.New("it is not among the cluster's brokers")
+		return errors.New("the metadata does not list it among the cluster's brokers")
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, leaderWait, fmt.Errorf("no reply within %s", leaderWait))
 	defer cancel()
@@ -160,7 +162,7 @@ func (a *prober) askLeader(ctx context.Context, l leader) error {
 	cfg.Brokers = []string{l.address}
 	cl, err := kgo.NewClient(append(cfg.options(a.log, &a.dials), kgo.RequestRetries(0), kgo.RequestTimeoutOverhead(dialTimeout))...)
 	if err != nil {
-		return fmt.Errorf("make a kafka client: %w", err)
+		return fmt.Errorf("create a kafka client: %w", err)
 	}
 	defer cl.Close()
 	req := kmsg.NewPtrListOffsetsRequest()
@@ -198,7 +200,7 @@ func (a *prober) askLeader(ctx context.Context, l leader) error {
 	return not
 }
 
-// names is "partitions 0-3, 7 of topic logs and …".
+// names returns a text such as "partitions 0-3, 7 of topic logs and …".
 func (l leader) names() string {
 	var texts []string
 	for _, name := range slices.Sorted(maps.Keys(l.leads)) {
@@ -207,7 +209,7 @@ func (l leader) names() string {
 	return strings.Join(texts, " and ")
 }
 
-// numbers sorts ps and is the partitions as text, with those that follow one another as a range.
+// numbers sorts ps and returns them as text, with consecutive partitions as a range.
 func numbers(ps []int32) string {
 	slices.Sort(ps)
 	var texts []string

@@ -194,7 +194,7 @@ func TestCheckLeaders_notLeader(t *testing.T) {
 	}
 	c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.ListOffsets}, Topic: "logs", Partitions: []int32{1}, Err: kerr.NotLeaderForPartition, Count: -1})
 	lost, err := CheckLeaders(t.Context(), testConfig(c), Use{}, nil)
-	if err != nil || len(lost) != 1 || !strings.Contains(lost[0], "broker 0, which leads partitions 0-2 of topic logs") || !strings.Contains(lost[0], "it says that it does not lead them") {
+	if err != nil || len(lost) != 1 || !strings.Contains(lost[0], "broker 0, which leads partitions 0-2 of topic logs") || !strings.Contains(lost[0], "it replies that it does not lead them") {
 		t.Errorf("got %q %v", lost, err)
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// mirror tells the group how far we are, for lag tools. Nothing is ever read from it, a lost one is made good by the
-// next, and it waits for nobody.
+// mirror commits our offsets to the group, for lag tools only. Nothing is ever read from there, a lost commit is replaced by
+// the next one, and nothing waits for it.
 type mirror struct {
 	mu      sync.Mutex
 	pending map[int32]int64
@@ -61,14 +61,14 @@ func (r *mirror) run(ctx context.Context, m *member) error {
 				}
 				m.s.denial.note("committing offsets of group "+m.s.group, err)
 				if err != nil && ctx.Err() == nil {
-					m.s.log.Debug("The group's offsets were not mirrored; the next commit does it", "err", err)
+					m.s.log.Debug("Offsets not mirrored to the group; the next commit retries", "err", err)
 				}
 			})
 		cancel()
 	}
 }
 
-// firstCommitError is the first error of a partition.
+// firstCommitError returns the first error of any partition, or nil.
 func firstCommitError(resp *kmsg.OffsetCommitResponse) error {
 	for _, t := range resp.Topics {
 		for _, p := range t.Partitions {

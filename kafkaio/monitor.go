@@ -12,83 +12,83 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Monitor asks Kafka every Config.LagInterval, and more often while something is wrong, whether the process may do what it
-// needs and whether it reaches every broker that leads a partition of its topics. In between, a request that Kafka refused
-// to a producer or a source that it follows counts as well. Trouble with the dead-letter topic alone never takes the
-// process down, because events flow without it. State is safe for concurrent use.
+// Monitor checks every Config.LagInterval, and more often while something is wrong, whether Kafka gives the process the
+// rights that it needs and whether every broker that leads a partition of its topics replies. Between two checks, a denied
+// request of a followed producer or source counts as well. A problem with the dead-letter topic alone never makes the process
+// unready, because events flow without it. State is safe for concurrent use.
 type Monitor struct {
 	cfg     Config
 	use     Use
 	log     *slog.Logger
 	met     *monitorMetrics
-	denials []*denial // not changed once Run was called, nor is dead
-	dead    []*denial // those of dead letters
+	denials []*denial // not changed after Run was called, nor is dead
+	dead    []*denial // denials of dead letters
 	last    atomic.Pointer[finding]
-	leading int // how many brokers led partitions of ours when that was last known; only Run uses it
+	leading int // how many brokers led partitions of our topics when last known; only Run uses it
 }
 
-// troubledInterval is how long a Monitor waits at most until it asks again while something is wrong.
+// troubledInterval is the maximum time between two checks while something is wrong.
 const troubledInterval = 2 * time.Second
 
-// finding is what one round of questions gave.
+// finding is the result of one check.
 type finding struct {
 	began    time.Time
 	down     string // why the process cannot work, or empty
 	degraded string // what else is wrong, or empty
-	// allowed says that the brokers told what they allow, and that nothing is missing: a denial from before is over.
+	// allowed means that the brokers reported what they allow, and that no right is missing: earlier denials no longer count.
 	allowed     bool
-	deadAllowed bool // the same of dead letters
-	missing     int  // rights that Kafka does not give, below 0 where it could not be asked
-	unreachable int  // brokers that lead partitions of ours and do not reply
+	deadAllowed bool // the same for dead letters
+	missing     int  // the number of missing rights, below 0 if unknown
+	unreachable int  // brokers that lead partitions of our topics and do not reply
 }
 
-// NewMonitor makes a Monitor; Run brings it to life.
+// NewMonitor returns a Monitor that checks nothing until Run.
 func NewMonitor(cfg Config, use Use, log *slog.Logger, reg prometheus.Registerer) *Monitor {
 	return &Monitor{cfg: cfg, use: use, log: orDiscard(log).With("component", "kafka"), met: newMonitorMetrics(reg)}
 }
 
-// FollowProducer has what Kafka refuses to the producer count. It comes before Run.
+// FollowProducer makes denied requests of the producer count. It must be called before Run.
 func (m *Monitor) FollowProducer(p *Producer) {
 	m.denials = append(m.denials, &p.denial)
 	m.dead = append(m.dead, &p.deadDenial)
 }
 
-// FollowSource has what Kafka refuses to the source count. It comes before Run.
+// FollowSource makes denied requests of the source count. It must be called before Run.
 func (m *Monitor) FollowSource(s *Source) { m.denials = append(m.denials, &s.denial) }
 
-// State is why the process cannot work with Kafka, and what else is wrong; both are empty where nothing is. Before Kafka
-// replied for the first time the process cannot work.
+// State returns why the process cannot work with Kafka, and what else is wrong; both are empty if nothing is. Until the first
+// check the process cannot work.
 func (m *Monitor) State() (down, degraded string) {
 	f := m.last.Load()
 	if f == nil {
-		return "Kafka has not been asked yet", ""
+		return "Kafka has not been checked yet", ""
 	}
 	down, degraded = f.down, f.degraded
 	if down == "" {
-		down = f.refused(m.denials, f.allowed)
+		down = f.denied(m.denials, f.allowed)
 	}
 	if degraded == "" {
-		degraded = f.refused(m.dead, f.deadAllowed)
+		degraded = f.denied(m.dead, f.deadAllowed)
 	}
 	return down, degraded
 }
 
-// refused is the first denial that still counts, or empty. What came before f does not count where everything was allowed
-// then.
-func (f *finding) refused(denials []*denial, allowed bool) string {
+// denied returns the first denial that still counts, or an empty text. Denials before f do not count if f has found that
+// everything is allowed.
+func (f *finding) denied(denials []*denial, allowed bool) string {
 	after := time.Time{}
 	if allowed {
 		after = f.began
 	}
 	for _, d := range denials {
 		if last := d.since(after); last != nil {
-			return fmt.Sprintf("Kafka refuses %s: %v", last.what, last.err)
+			return fmt.Sprintf("Kafka denies %s: %v", last.what, last.err)
 		}
 	}
 	return ""
 }
 
-// Run asks until ctx ends.
+// Run checks until ctx is done.
 func (m *Monitor) Run(ctx context.Context) error {
 	a, err := newProber(m.cfg, m.use, m.log)
 	if err != nil {
@@ -103,8 +103,8 @@ func (m *Monitor) Run(ctx context.Context) error {
 		m.report(f)
 		m.last.Store(f)
 		if f.down != "" || f.degraded != "" {
-			// A client that has asked nothing yet asks Config.Brokers: it learns of addresses that were put right, and does
-			// not wait for brokers that do not reply.
+			// A new client asks Config.Brokers: it learns of corrected addresses, and does not wait for brokers that do not
+			// reply.
 			fresh, err := newProber(m.cfg, m.use, m.log)
 			if err != nil {
 				return err
@@ -119,8 +119,8 @@ func (m *Monitor) Run(ctx context.Context) error {
 	}
 }
 
-// wait returns when the next round is due, and reports false where ctx ended before. It looks at State in between, because
-// what Kafka refuses to a producer or a source makes the next round due earlier.
+// wait waits until the next check is due, and reports false if ctx ends before. It reads State meanwhile, because a denied
+// request of a producer or a source makes the next check due earlier.
 func (m *Monitor) wait(ctx context.Context) bool {
 	due := time.Now().Add(m.cfg.LagInterval)
 	for {
@@ -133,7 +133,7 @@ func (m *Monitor) wait(ctx context.Context) bool {
 	}
 }
 
-// report logs what has changed since the last round, and sets the metrics.
+// report logs what has changed since the last check, and sets the metrics.
 func (m *Monitor) report(f *finding) {
 	m.met.lost.Set(float64(f.unreachable))
 	if f.missing >= 0 {
@@ -142,12 +142,12 @@ func (m *Monitor) report(f *finding) {
 	was := m.last.Load()
 	switch {
 	case f.down != "" && (was == nil || was.down != f.down):
-		m.log.Error("Kafka cannot be worked with", "why", f.down)
+		m.log.Error("Kafka unusable", "why", f.down)
 	case f.down == "" && was != nil && was.down != "":
-		m.log.Info("Kafka can be worked with again")
+		m.log.Info("Kafka usable again")
 	}
 	if f.degraded != "" && (was == nil || was.degraded != f.degraded) {
-		m.log.Warn("Kafka can be worked with in part", "why", f.degraded)
+		m.log.Warn("Kafka partly usable", "why", f.degraded)
 	}
 }
 
@@ -155,7 +155,7 @@ func (m *Monitor) round(ctx context.Context, a *prober) *finding {
 	f := &finding{began: time.Now(), missing: -1}
 	for _, d := range slices.Concat(m.denials, m.dead) {
 		if d.since(time.Time{}) != nil {
-			a.hasID = false // perhaps the right to the producer ID was taken away
+			a.hasID = false // the right to a producer ID may have been revoked
 		}
 	}
 	meta, err := a.metadata(ctx)
@@ -166,7 +166,7 @@ func (m *Monitor) round(ctx context.Context, a *prober) *finding {
 	}
 	l, err := a.checkLeaders(ctx, meta)
 	m.leading = l.asked
-	if err != nil { // after an election it was looked again, and Kafka did not reply
+	if err != nil { // Kafka did not reply to the second attempt after an election
 		f.down = strings.Join(append(l.unreachable, a.dials.explain(err).Error()), "; ")
 		f.unreachable = max(m.leading, 1)
 		return f
@@ -211,8 +211,8 @@ type monitorMetrics struct{ missing, lost prometheus.Gauge }
 
 func newMonitorMetrics(reg prometheus.Registerer) *monitorMetrics {
 	m := &monitorMetrics{
-		missing: prometheus.NewGauge(prometheus.GaugeOpts{Name: "etl_kafka_missing_rights", Help: "Rights that the process needs and that Kafka does not give it, as last asked."}),
-		lost:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "etl_kafka_unreachable_leaders", Help: "Brokers that lead partitions of our topics and do not reply at the address that they advertise, as last asked."}),
+		missing: prometheus.NewGauge(prometheus.GaugeOpts{Name: "etl_kafka_missing_rights", Help: "Rights that the process needs and does not have in Kafka, as of the last check."}),
+		lost:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "etl_kafka_unreachable_leaders", Help: "Brokers that lead partitions of the job's topics and do not reply at their advertised address, as of the last check."}),
 	}
 	if reg != nil {
 		reg.MustRegister(m.missing, m.lost)

@@ -45,11 +45,11 @@ func TestMonitor_asksSoonWhileTroubled(t *testing.T) {
 	p := &Producer{}
 	m.FollowProducer(p)
 	start(t, m.Run)
-	says(t, m, "it says that it does not lead them", "")
+	says(t, m, "it replies that it does not lead them", "")
 	fault.Remove()
 	says(t, m, "", "")
 	first := m.last.Load()
-	p.denial.note("what is produced to topic logs", kerr.TopicAuthorizationFailed)
+	p.denial.note("producing to topic logs", kerr.TopicAuthorizationFailed)
 	says(t, m, "", "") // a round after the denial finds that everything is allowed
 	if m.last.Load() == first {
 		t.Error("the monitor did not ask again after a denial")
@@ -146,8 +146,8 @@ func TestMonitor_deadLetterDenial(t *testing.T) {
 	m.FollowProducer(p)
 	began := time.Now()
 	m.last.Store(&finding{began: began, allowed: true, deadAllowed: true})
-	p.deadDenial.note("dead letters to topic logs.dlq", kerr.TopicAuthorizationFailed)
-	if down, degraded := m.State(); down != "" || !strings.Contains(degraded, "Kafka refuses dead letters to topic logs.dlq: TOPIC_AUTHORIZATION_FAILED") {
+	p.deadDenial.note("writing dead letters to topic logs.dlq", kerr.TopicAuthorizationFailed)
+	if down, degraded := m.State(); down != "" || !strings.Contains(degraded, "Kafka denies writing dead letters to topic logs.dlq: TOPIC_AUTHORIZATION_FAILED") {
 		t.Errorf("got %q %q", down, degraded)
 	}
 	m.last.Store(&finding{began: time.Now().Add(time.Second), allowed: true, deadAllowed: true})

@@ -12,7 +12,7 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 )
 
-// polled takes what a poll brought, partition by partition.
+// polled processes the result of a poll, partition by partition.
 func (f *fetcher) polled(fetches kgo.Fetches) {
 	for i := range fetches {
 		for j := range fetches[i].Topics {
@@ -29,20 +29,20 @@ func (f *fetcher) polledPartition(t *kgo.FetchTopic, fp *kgo.FetchPartition) {
 	if p == nil || t.Topic != p.Topic || (p.state != fetching && p.state != scanning) {
 		f.s.met.stale.Add(float64(len(fp.Records)))
 		if p == nil && t.Topic != "" && fp.Err != nil && time.Since(f.logged) >= 10*time.Second {
-			f.logged = time.Now() // of the topic as a whole: the client tries again
+			f.logged = time.Now() // an error of the topic as a whole; the client retries
 			f.s.denial.note("fetching topic "+t.Topic, fp.Err)
-			f.s.log.Warn("The topic cannot be fetched now", "err", fp.Err)
+			f.s.log.Warn("Cannot fetch the topic; retrying", "err", fp.Err)
 		}
 		return
 	}
 	if fp.Err != nil {
 		if f.s.denial.note("fetching topic "+p.Topic, fp.Err) && time.Since(f.logged) >= 10*time.Second {
 			f.logged = time.Now()
-			f.s.log.Warn("Kafka does not allow fetching the topic, trying again", "err", fp.Err)
+			f.s.log.Warn("Kafka denies fetching the topic; retrying", "err", fp.Err)
 		}
-		// The client would go on from another place, or spin: take it out first, ask why then (P27).
+		// The client would continue from another offset, or retry in a loop: remove the partition first, then check why (P27).
 		f.removeFromClient(p)
-		p.cancelAsync()
+		p.cancelCall()
 		f.check(p, fp.Err)
 		return
 	}
@@ -52,7 +52,7 @@ func (f *fetcher) polledPartition(t *kgo.FetchTopic, fp *kgo.FetchPartition) {
 	p.hasCursor = true
 	f.s.lags.end(p.ID, fp.LastStableOffset)
 	if id := checkpoint.TopicID(t.TopicID); id != (checkpoint.TopicID{}) && p.topicID != (checkpoint.TopicID{}) && id != p.topicID {
-		f.stop(p, p.stored().refused(hintTopic, "fetched records of topic id %s, the checkpoint was made with %s", id, p.topicID))
+		f.stop(p, p.stored().refused(hintTopic, "fetched records have topic ID %s, the checkpoint was written for topic ID %s", id, p.topicID))
 		return
 	}
 	p.held = append(p.held, *fp)
@@ -61,26 +61,22 @@ func (f *fetcher) polledPartition(t *kgo.FetchTopic, fp *kgo.FetchPartition) {
 	}
 }
 
-func (p *partition) stored() storedPosition {
-	return storedPosition{Partition: p.Partition, next: p.next, leaderEpoch: p.leaderEpoch, topicID: p.topicID}
-}
-
-// deliver gives what is held to the engine, up to the first jump that is not explained. The jump is looked into once;
-// what the look leaves unexplained stops the partition.
+// deliver passes the held records to the engine, up to the first gap that is not explained. A gap is scanned once; offsets
+// that the scan leaves unexplained stop the partition.
 func (f *fetcher) deliver(p *partition) {
 	for len(p.held) > 0 {
 		fp := &p.held[0]
 		done, err := f.deliverRecords(p, fp.Records)
 		fp.Records = fp.Records[done:]
-		var jump *jumpError
+		var gap *gapError
 		switch {
 		case err == nil:
 			if len(fp.Records) == 0 {
 				p.held = p.held[1:]
 			}
-		case errors.As(err, &jump) && jump.Next > p.explainedTo:
+		case errors.As(err, &gap) && gap.Next > p.explainedTo:
 			last := fp.Records[len(fp.Records)-1].Offset
-			f.look(p, checkpoint.Range{Partition: p.Partition, First: p.next, Next: last})
+			f.scanGap(p, checkpoint.Range{Partition: p.Partition, First: p.next, Next: last})
 			return
 		default:
 			f.stop(p, err)
@@ -90,13 +86,14 @@ func (f *fetcher) deliver(p *partition) {
 	p.held = nil
 }
 
-// jumpError is a jump over offsets that nothing explains yet.
-type jumpError struct{ checkpoint.Range }
+// gapError is a range of missing offsets that nothing explains yet.
+type gapError struct{ checkpoint.Range }
 
-func (e *jumpError) Error() string { return "offsets " + e.Range.String() + " are missing" }
+func (e *gapError) Error() string { return "offsets " + e.Range.String() + " are missing" }
 
-// deliver hands on records from the first on, as far as they follow one another under one leader, and returns how many
-// it has dealt with. Offsets are accounted for one by one: a record, a control record, or a piece of p.explained.
+// deliverRecords passes records to the engine as one batch.Fetched, as far as they are contiguous and of one leader epoch,
+// and returns how many of them it has processed. Each offset of the Fetched is accounted for: by a record, a control
+// record, or a range in p.explained.
 func (f *fetcher) deliverRecords(p *partition, records []*kgo.Record) (done int, err error) {
 	if len(records) == 0 {
 		return 0, nil
@@ -105,7 +102,7 @@ func (f *fetcher) deliverRecords(p *partition, records []*kgo.Record) (done int,
 	first, gaps, payload := p.next, int64(0), int64(0)
 	for _, r := range records {
 		if p.next > first && r.LeaderEpoch > p.leaderEpoch {
-			break // one leader epoch for each piece, for a batch may end behind any of its records
+			break // one leader epoch in each Fetched, because a batch may end after any of its records
 		}
 		if err = p.checkNext(r, s); err != nil {
 			break
@@ -144,33 +141,34 @@ func (f *fetcher) deliverRecords(p *partition, records []*kgo.Record) (done int,
 	return done, err
 }
 
-// recordBytes is what a record costs beside its payload: our view of it, and the lengths around it in the decompressed
-// batch, which lives as long as any of its records.
+// recordBytes is a record's memory besides its payload: the batch.Record, and the lengths in the decompressed batch, which
+// is kept as long as any of its records.
 const recordBytes = int64(unsafe.Sizeof(batch.Record{})) + 16
 
-// follows reports whether r comes next, and adds the gaps before it. Offsets and leader epochs never go down (P27).
+// checkNext returns nil if r is the next record, and adds the explained gap before it. Offsets and leader epochs never
+// decrease (P27).
 func (p *partition) checkNext(r *kgo.Record, s *slab) error {
 	if r.Offset < p.next {
-		return p.stored().refused(hintCut, "offset %d came where %d was expected: the log was cut back", r.Offset, p.next)
+		return p.stored().refused(hintCut, "got offset %d, expected %d: the log was truncated", r.Offset, p.next)
 	}
 	if r.LeaderEpoch >= 0 && r.LeaderEpoch < p.leaderEpoch {
-		return p.stored().refused(hintCut, "the record at offset %d has leader epoch %d, after one of epoch %d: the log was cut back", r.Offset, r.LeaderEpoch, p.leaderEpoch)
+		return p.stored().refused(hintCut, "the record at offset %d has leader epoch %d after a record of epoch %d: the log was truncated", r.Offset, r.LeaderEpoch, p.leaderEpoch)
 	}
 	if r.Offset == p.next {
 		return nil
 	}
-	jump := checkpoint.Range{Partition: p.Partition, First: p.next, Next: r.Offset}
-	if !covered(p.explained, jump) {
-		if jump.Next <= p.explainedTo {
-			return p.stored().refused(hintMissing, "offsets %d..%d hold records that were not delivered, or nothing says what became of them", jump.First, jump.Next-1)
+	gap := checkpoint.Range{Partition: p.Partition, First: p.next, Next: r.Offset}
+	if !covered(p.explained, gap) {
+		if gap.Next <= p.explainedTo {
+			return p.stored().refused(hintMissing, "offsets %d..%d hold records that were not delivered, or are missing for an unknown reason", gap.First, gap.Next-1)
 		}
-		return &jumpError{jump}
+		return &gapError{gap}
 	}
-	s.gap(jump)
+	s.gap(gap)
 	return nil
 }
 
-// covered reports whether ranges, ascending, hold every offset of r between them.
+// covered reports whether ranges, in ascending order, together contain every offset of r.
 func covered(ranges []checkpoint.Range, r checkpoint.Range) bool {
 	at := r.First
 	for _, e := range ranges {
@@ -181,24 +179,24 @@ func covered(ranges []checkpoint.Range, r checkpoint.Range) bool {
 	return at >= r.Next
 }
 
-// headers sees the client's headers as ours: both are a string and a slice of bytes, in this order.
+// headers converts the client's headers without copying: both types are a string and a byte slice, in this order.
 func headers(hs []kgo.RecordHeader) []batch.Header {
 	if len(hs) == 0 {
 		return nil
 	}
-	return unsafe.Slice((*batch.Header)(unsafe.Pointer(unsafe.SliceData(hs))), len(hs)) //nolint:gosec // G103: the next line holds the layouts together
+	return unsafe.Slice((*batch.Header)(unsafe.Pointer(unsafe.SliceData(hs))), len(hs)) //nolint:gosec // G103: the declaration below ties the layouts together
 }
 
 var _ = batch.Header(kgo.RecordHeader{}) // compiles only while the two have the same fields
 
-// slab is the memory of one Fetched beside the records' own bytes. It is used again after Release.
+// slab is the memory of one Fetched besides the records' bytes. It is reused after Release.
 type slab struct {
 	records []batch.Record
 	gaps    []checkpoint.Range
 	release func()
 }
 
-// gap adds a gap; one that continues the last is joined to it.
+// gap adds a gap, merging it with the previous one if they are adjacent.
 func (s *slab) gap(r checkpoint.Range) {
 	if n := len(s.gaps); n > 0 && s.gaps[n-1].Next == r.First {
 		s.gaps[n-1].Next = r.Next
@@ -214,7 +212,7 @@ func (p *slabs) take(n int) *slab {
 	if s == nil {
 		s = &slab{}
 		s.release = func() {
-			clear(s.records) // let go of the client's memory
+			clear(s.records) // drop the references to the client's memory
 			s.records, s.gaps = s.records[:0], s.gaps[:0]
 			p.pool.Put(s)
 		}

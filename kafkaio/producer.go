@@ -27,9 +27,13 @@ var (
 	ErrClosed = errors.New("the producer is closed")
 )
 
-// Producer makes events safe in Kafka: acks=all, idempotent, through one client that all receivers share. Records are
-// never cancelled, timed out or given up; what ends early is only the waiting for them. All methods are safe for
-// concurrent use, except that Run is called once.
+// Producer writes events to Kafka durably: acks=all, idempotent, through one client that all receivers share. Records are
+// never cancelled and have no delivery timeout; only waiting for them can end early. All methods are safe for concurrent
+// use, except that Run is called once.
+//
+// Every request that acquire admitted is finished exactly once, by finish, when each of its records is acknowledged, is
+// a dead letter that is acknowledged, or has failed. The shared client in use may be replaced at any time; a request stays
+// with the client that it started with.
 type Producer struct {
 	cfg  Config
 	log  *slog.Logger
@@ -44,31 +48,17 @@ type Producer struct {
 
 	clientsMade atomic.Int32 // how many shared clients were made
 
-	opened chan struct{} // closed when shared is there
+	opened chan struct{} // closed when shared is set, and when the producer closes
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	shared   *sharedClient
 	clients  map[*sharedClient]struct{} // shared, and older ones that still have requests
 	closing  bool
-	inFlight int           // requests whose records have no final word
-	drained  chan struct{} // closed when closing and inFlight is 0
+	inFlight int           // requests whose records are not all acknowledged or failed
+	drained  chan struct{} // closed when closing is set and inFlight is 0
 }
 
-// sharedClient is a client and how many requests it still works for, so that an old one is closed after its last.
-type sharedClient struct {
-	cl     *kgo.Client
-	limits limits
-	users  sync.WaitGroup
-
-	// A request that Kafka acknowledged sets worked. The others are guarded by the Producer's mu: from renewAt on a client
-	// that may have been refused a producer ID is replaced by the request that sets renewing.
-	worked   atomic.Bool
-	renewAt  time.Time
-	pause    time.Duration // between the making of the client and renewAt
-	renewing bool
-}
-
-// NewProducer makes a Producer; Run brings it to life, and until then Produce and Ready wait.
+// NewProducer returns a Producer that does nothing until Run: until then Produce and Ready wait.
 func NewProducer(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Producer, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -87,9 +77,9 @@ func NewProducer(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Prod
 	return p, nil
 }
 
-// Run connects, trying until Kafka answers, and serves Produce until ctx ends. Then it takes nothing new, waits up to
-// Config.ShutdownTimeout for the records that it was given, and closes. Whoever stops the receivers first loses
-// nothing by it.
+// Run connects, retrying until Kafka replies, and serves Produce until ctx is done. Then it accepts no new request, waits up
+// to Config.ShutdownTimeout for the records in flight, and closes. If the receivers are stopped first, no request fails
+// because of the shutdown.
 func (p *Producer) Run(ctx context.Context) error {
 	defer p.close()
 	l, err := p.open(ctx)
@@ -106,14 +96,14 @@ func (p *Producer) Run(ctx context.Context) error {
 
 	<-ctx.Done()
 	if !p.drain() {
-		p.log.Warn("Records were left without a word from Kafka; their senders got no answer", "after", p.cfg.ShutdownTimeout.String())
+		p.log.Warn("Producer closed with unacknowledged records; their senders got no reply", "after", p.cfg.ShutdownTimeout.String())
 	}
 	p.close()
 	cancel()
 	return g.Wait()
 }
 
-// drain stops taking requests and reports whether all that were taken got their last word in time.
+// drain stops accepting requests and reports whether all accepted ones were finished within Config.ShutdownTimeout.
 func (p *Producer) drain() bool {
 	p.mu.Lock()
 	p.closing = true
@@ -131,7 +121,7 @@ func (p *Producer) drain() bool {
 	}
 }
 
-// close ends the shared client: records without a final word fail now, and their bytes are let go of.
+// close closes all shared clients: records that are not acknowledged fail now, and their frames are released.
 func (p *Producer) close() {
 	p.mu.Lock()
 	p.closing, p.shared = true, nil
@@ -142,7 +132,7 @@ func (p *Producer) close() {
 	select {
 	case <-p.opened:
 	default:
-		close(p.opened) // so that nobody waits for what will not come
+		close(p.opened) // unblocks Ready, which would wait for a client that will never be made
 	}
 	p.mu.Unlock()
 	for _, s := range clients {
@@ -151,34 +141,7 @@ func (p *Producer) close() {
 	}
 }
 
-// change makes s the client of all requests from now on; the one before is closed after its last request. It reports
-// false where the producer has ended.
-func (p *Producer) setShared(s *sharedClient) bool { return p.replaceShared(nil, s) }
-
-// replace is change where the client is was, or was is nil.
-func (p *Producer) replaceShared(was, s *sharedClient) bool {
-	p.mu.Lock()
-	old := p.shared
-	if p.closing || was != nil && was != old {
-		p.mu.Unlock()
-		return false
-	}
-	p.shared = s
-	p.clients[s] = struct{}{}
-	p.mu.Unlock()
-	if old != nil {
-		go func() { // ends with the old client's last request, or when Run's end closes the client
-			old.users.Wait()
-			old.cl.Close()
-			p.mu.Lock()
-			delete(p.clients, old)
-			p.mu.Unlock()
-		}()
-	}
-	return true
-}
-
-// NewBatch is an empty batch for about n records.
+// NewBatch returns an empty batch with room for about n records.
 func (p *Producer) NewBatch(n int) *Batch {
 	b := p.pool.Get().(*Batch)
 	if cap(b.recs) < n {
@@ -189,8 +152,8 @@ func (p *Producer) NewBatch(n int) *Batch {
 	return b
 }
 
-// Ready blocks while nothing more may be read from senders, because a record of an unanswered request has no final
-// word from Kafka yet (P23) or because Kafka has not been reached since the start; or until ctx ends.
+// Ready blocks while nothing more may be read from senders: until Kafka has been reached once, and while a record of an
+// unanswered request is neither acknowledged nor failed (P23). It returns early with ctx's error.
 func (p *Producer) Ready(ctx context.Context) error {
 	select {
 	case <-p.opened:
@@ -200,14 +163,15 @@ func (p *Producer) Ready(ctx context.Context) error {
 	return p.gate.wait(ctx)
 }
 
-// Produce gives the batch's records to Kafka and returns nil when each is acknowledged or is a dead letter that is
-// acknowledged. It waits until Ready, then drops the request where gone reports that its sender has gone, or where ctx
-// has ended. ctx carries the request's deadline, counted from its first byte; where it has none, Config.AckTimeout is
-// taken. When ctx ends later, the records stay with the client and may still be written; the error says so.
+// Produce hands the batch's records to Kafka and returns nil when each is acknowledged or is a dead letter that is
+// acknowledged. It waits for Ready first, because the gate may have closed since the receiver last asked, and then drops the
+// request if peerClosed reports that the sender has closed its connection, or if ctx is done. ctx carries the request's
+// deadline, counted from its first byte; without one, Config.AckTimeout is used. If ctx ends later, the records stay with
+// the client and may still be written; the error says so.
 //
 // The frame under the records belongs to the producer until it calls release, exactly once and from any goroutine,
-// perhaps long after Produce returned (P29). b must not be touched after the call. gone and release may be nil.
-func (p *Producer) Produce(ctx context.Context, b *Batch, gone func() bool, release func()) error {
+// possibly long after Produce returned (P29). b must not be used after the call. peerClosed and release may be nil.
+func (p *Producer) Produce(ctx context.Context, b *Batch, peerClosed func() bool, release func()) error {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, p.cfg.AckTimeout)
@@ -221,7 +185,7 @@ func (p *Producer) Produce(ctx context.Context, b *Batch, gone func() bool, rele
 	if err := p.Ready(ctx); err != nil {
 		return p.drop(b, "expired", p.dials.explain(fmt.Errorf("wait for kafka, %w: %w", ErrNotProduced, err)))
 	}
-	if gone != nil && gone() {
+	if peerClosed != nil && peerClosed() {
 		return p.drop(b, "gone", ErrPeerClosed)
 	}
 	if err := deadlineError(ctx); err != nil {
@@ -244,7 +208,7 @@ func (p *Producer) Produce(ctx context.Context, b *Batch, gone func() bool, rele
 	select {
 	case <-b.done:
 	case <-ctx.Done():
-		// The gate closes before the batch is let go: else the last word could come in between and nobody would count.
+		// Close the gate before giving the batch up: otherwise its records could be acknowledged in between, uncounted.
 		p.gate.add(int64(n))
 		if b.state.CompareAndSwap(statePending, stateAbandoned) {
 			return p.dials.explain(fmt.Errorf("kafka has not acknowledged all of %d records in time, they may still be written: %w", n, context.Cause(ctx)))
@@ -258,8 +222,8 @@ func (p *Producer) Produce(ctx context.Context, b *Batch, gone func() bool, rele
 	return err
 }
 
-// over says why ctx has ended. A process that was frozen looks at the clock itself: the timer that ends ctx may run later
-// than we do.
+// deadlineError returns why ctx is done, or nil. It compares the deadline with the clock itself, because in a process that
+// was frozen the timer that ends ctx may fire only after this code runs.
 func deadlineError(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -276,20 +240,8 @@ func (p *Producer) drop(b *Batch, reason string, err error) error {
 	return err
 }
 
-// acquire is the shared client for one more request, or nil when the producer has ended.
-func (p *Producer) acquire() *sharedClient {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closing || p.shared == nil {
-		return nil
-	}
-	p.inFlight++
-	p.shared.users.Add(1)
-	return p.shared
-}
-
-// deliver waits for the last word on every record. It is one goroutine for each request, since the client cannot be
-// asked to stop waiting; their number is bounded by the receivers' bytes in flight, and Run's end waits for all.
+// awaitAcks waits until every record is acknowledged or failed. It is one goroutine for each request, because the client
+// offers no way to stop waiting. Their number is bounded by the receivers' bytes in flight, and close waits for all.
 func (p *Producer) awaitAcks(s *sharedClient, b *Batch, begun time.Time) {
 	if len(b.ptrs) > 0 {
 		for _, r := range s.cl.ProduceSync(context.Background(), b.ptrs...) {
@@ -307,7 +259,7 @@ func (p *Producer) awaitAcks(s *sharedClient, b *Batch, begun time.Time) {
 	} else if b.err == nil && len(b.rejected) < len(b.ptrs) {
 		s.worked.Store(true)
 	}
-	defer s.users.Done() // after the batch is in the queue: Run's end waits for users, then empties the queue
+	defer s.users.Done() // after the push: close waits for users, and redoLoop then empties the queue
 	p.met.seconds.Observe(time.Since(begun).Seconds())
 	if len(b.rejected)+len(b.overLimit) > 0 && b.err == nil {
 		p.redo.push(b)
@@ -316,7 +268,7 @@ func (p *Producer) awaitAcks(s *sharedClient, b *Batch, begun time.Time) {
 	p.finish(b)
 }
 
-// finish is called once for each batch, when every record has its final word.
+// finish is called once for each batch, when every record is acknowledged, dead or failed.
 func (p *Producer) finish(b *Batch) {
 	n := len(b.recs)
 	if b.err == nil {
@@ -330,15 +282,15 @@ func (p *Producer) finish(b *Batch) {
 		}
 	} else {
 		if _, ok := errors.AsType[deadLetterError](b.err); ok {
-			p.deadDenial.note("dead letters to topic "+p.cfg.dlq(), b.err)
+			p.deadDenial.note("writing dead letters to topic "+p.cfg.dlq(), b.err)
 		} else {
-			p.denial.note("what is produced to topic "+p.cfg.Topic, b.err)
+			p.denial.note("producing to topic "+p.cfg.Topic, b.err)
 		}
 		p.met.failed.WithLabelValues(reasonOf(b.err)).Inc()
 	}
 	b.release()
 	if b.state.CompareAndSwap(statePending, stateDone) {
-		b.done <- struct{}{} // from here on b is Produce's
+		b.done <- struct{}{} // b belongs to Produce again
 	} else {
 		p.gate.add(-int64(n))
 		p.recycle(b, false)
@@ -363,46 +315,7 @@ func (p *Producer) recycle(b *Batch, release bool) {
 	p.pool.Put(b)
 }
 
-// afterDenial has the right take effect that is granted next. A client that Kafka refused a producer ID fails every record
-// from then on, and one that may not see a topic asks for it rarely. Of the requests that fail with a client one replaces
-// it, and each new client serves twice as long as the one before until one has worked.
-func (p *Producer) afterDenial(s *sharedClient, err error) {
-	if !errors.Is(err, kerr.ClusterAuthorizationFailed) {
-		s.cl.ForceMetadataRefresh() // at most a few times a second
-		return
-	}
-	p.mu.Lock()
-	mine := p.shared == s && !p.closing && !s.renewing && !time.Now().Before(s.renewAt)
-	s.renewing = s.renewing || mine
-	p.mu.Unlock()
-	if !mine {
-		return
-	}
-	fresh, err := p.newShared(s.limits)
-	if err != nil {
-		p.log.Error("No new producer client after Kafka refused a producer ID", "err", err)
-		p.mu.Lock()
-		s.renewing, s.renewAt = false, time.Now().Add(s.pause)
-		p.mu.Unlock()
-		return
-	}
-	if !s.worked.Load() {
-		fresh.pause = min(2*s.pause, maxRenewAfter)
-		fresh.renewAt = time.Now().Add(fresh.pause)
-	}
-	if !p.replaceShared(s, fresh) {
-		fresh.cl.Close()
-	}
-}
-
-// renewAfter is how long a client serves at least that may have been refused a producer ID; it doubles up to maxRenewAfter
-// while the right stays missing.
-const (
-	renewAfter    = 250 * time.Millisecond
-	maxRenewAfter = 4 * time.Second
-)
-
-// reasonOf is the label of a request that Kafka did not take: the name that Kafka's protocol gives the error, or kafka.
+// reasonOf returns the metric label of a failed request: the name of the error in Kafka's protocol, or "kafka".
 func reasonOf(err error) string {
 	if e, ok := errors.AsType[*kerr.Error](err); ok {
 		return e.Message
@@ -410,11 +323,11 @@ func reasonOf(err error) string {
 	return "kafka"
 }
 
-// isContentError reports whether Kafka, or its client, refuses what is in a batch. Everything else, authorisation
-// and unknown topics included, is no record's fault (P24).
+// isContentError reports whether Kafka, or its client, rejected a batch for its content. No other error, authorization and
+// unknown topics included, is caused by a record (P24).
 func isContentError(err error) bool { return contentError(err) != nil }
 
-// contentError is Kafka's error of err that a record's content causes, nil where there is none.
+// contentError returns the error of Kafka in err that a record's content causes, or nil.
 func contentError(err error) *kerr.Error {
 	for _, e := range []*kerr.Error{kerr.MessageTooLarge, kerr.RecordListTooLarge, kerr.InvalidRecord, kerr.InvalidTimestamp, kerr.CorruptMessage} {
 		if errors.Is(err, e) {

@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// batchHead is what a look reads of a record batch: Kafka's message format version 2, "Record Batch". Record batches of
-// version 0 and 1 have no transactions; they count as data.
+// batchHead is the part of a record batch's header that a gap scan needs: Kafka's message format version 2, "Record
+// Batch". Batches of versions 0 and 1 have no transactions and count as data.
 type batchHead struct {
 	first, last   int64 // offsets, both included
 	leaderEpoch   int32
@@ -28,7 +28,8 @@ const (
 
 var errBadBatch = errors.New("record batch cannot be read")
 
-// nextBatch takes the first batch off b. A batch that is cut off at the end, as Kafka may send, gives ok false.
+// nextBatch reads the first batch of b and returns the bytes after it. ok is false if b ends within the batch, which Kafka
+// permits for the last batch of a response.
 func nextBatch(b []byte) (h batchHead, rest []byte, ok bool, err error) {
 	if len(b) < 17 {
 		return h, nil, false, nil
@@ -47,7 +48,7 @@ func nextBatch(b []byte) (h batchHead, rest []byte, ok bool, err error) {
 		return h, rest, true, nil
 	}
 	if len(one) < headBytes {
-		return h, nil, false, fmt.Errorf("%w: %d bytes, its head alone has %d", errBadBatch, len(one), headBytes)
+		return h, nil, false, fmt.Errorf("%w: got %d bytes, its header takes %d", errBadBatch, len(one), headBytes)
 	}
 	attrs := binary.BigEndian.Uint16(one[21:])
 	delta := int32(binary.BigEndian.Uint32(one[23:]))
@@ -65,9 +66,9 @@ func nextBatch(b []byte) (h batchHead, rest []byte, ok bool, err error) {
 	return h, rest, true, nil
 }
 
-// isAbort reads the key of a control batch's only record: version and type, 16 bits each; type 0 is abort.
+// isAbort reads the key of a control batch's only record: version and type, 16 bits each. Type 0 is abort.
 func isAbort(record []byte) bool {
-	for i := range 4 { // length, attributes, time delta, offset delta
+	for i := range 4 { // length, attributes, timestamp delta, offset delta
 		n := 1
 		if i != 1 {
 			if _, n = binary.Varint(record); n <= 0 {
@@ -86,8 +87,9 @@ func isAbort(record []byte) bool {
 	return binary.BigEndian.Uint16(record[n+2:]) == 0
 }
 
-// aborted tells the batches of aborted transactions from others, as KIP-98 has it: a fetch's answer lists producer and
-// first offset of each aborted transaction in its reach; the transaction ends with the producer's abort marker.
+// aborted tells the batches of aborted transactions from others (KIP-98): for each producer ID, the first offsets of its
+// aborted transactions in ascending order, as fetch responses list them. A transaction ends with the producer's abort
+// marker.
 type aborted map[int64][]int64
 
 func (a aborted) add(producer, first int64) {
@@ -96,7 +98,8 @@ func (a aborted) add(producer, first int64) {
 	}
 }
 
-// holds reports whether h belongs to an aborted transaction. Batches are shown to it in order of offset.
+// holds reports whether h belongs to an aborted transaction. It must be called for every batch in offset order, because it
+// removes the transactions that h ends.
 func (a aborted) holds(h batchHead) bool {
 	firsts := a[h.producer]
 	if len(firsts) == 0 {

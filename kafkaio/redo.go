@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"sync"
 	"time"
 
@@ -13,29 +12,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// defaultLimit is Kafka's own default of max.message.bytes, taken where the topic's cannot be read.
-const defaultLimit = 1048588
-
-// limits are max.message.bytes of the data topic and of the dead-letter topic.
-type limits struct {
-	topic     string
-	data, dlq int64
-}
-
-// batch is how large a produced batch may become, before compression. The client writes no request above 100 MiB.
-func (l limits) batch(topic string) int32 {
-	n := l.dlq
-	if topic == l.topic {
-		n = l.data
-	}
-	return int32(min(n, 99<<20))
-}
-
-// record is how large a batch of one record may be: the client refuses a record that is not below its limit.
-func (l limits) record(topic string) int64 { return int64(l.batch(topic)) - 1 }
-
-// redoQueue holds the batches with refused records. It has no bound of its own: what is in it is in the receivers'
-// bytes in flight.
+// redoQueue holds the batches with rejected records. It needs no limit of its own, because the receivers' bytes in flight
+// bound it.
 type redoQueue struct {
 	mu      sync.Mutex
 	batches []*Batch
@@ -60,9 +38,9 @@ func (q *redoQueue) take() []*Batch {
 	return b
 }
 
-// redoer produces refused records each alone, writes dead letters, and renews the clients when the limit has moved. It
-// is one goroutine with a client of its own that never has more than one record of the data topic, so that what is refused
-// is refused for itself. A record produced again may stand behind later ones of its partition.
+// redoer produces rejected records one at a time, writes dead letters, and replaces the clients when a topic's limit has
+// changed. It is one goroutine with a client of its own that never holds more than one record of the data topic, so that a
+// rejection always concerns that record. A record that is produced again may end up behind later ones of its partition.
 type redoer struct {
 	p      *Producer
 	adm    *kadm.Client
@@ -74,81 +52,7 @@ type redoer struct {
 	unlogged int       // dead letters since
 }
 
-// open waits for Kafka and makes the shared client.
-func (p *Producer) open(ctx context.Context) (limits, error) {
-	var l limits
-	if err := waitReachable(ctx, p.cfg, p.log); err != nil {
-		return l, err
-	}
-	adm, err := newAdmin(p.cfg, p.log, &p.dials)
-	if err != nil {
-		return l, err
-	}
-	defer adm.Close()
-	err = retry(ctx, p.log, "The topic's limits cannot be read, trying again", &p.dials, func(ctx context.Context) error {
-		l, err = p.readLimits(ctx, adm)
-		return err
-	})
-	if err != nil {
-		return l, err
-	}
-	s, err := p.newShared(l)
-	if err != nil {
-		return l, err
-	}
-	p.setShared(s)
-	close(p.opened)
-	return l, nil
-}
-
-func (p *Producer) readLimits(ctx context.Context, adm *kadm.Client) (limits, error) {
-	l := limits{topic: p.cfg.Topic}
-	for _, t := range []struct {
-		name string
-		to   *int64
-	}{{p.cfg.Topic, &l.data}, {p.cfg.dlq(), &l.dlq}} {
-		r, err := describe(ctx, adm, t.name)
-		if err != nil {
-			return l, err
-		}
-		if r.Missing && t.name == p.cfg.Topic {
-			return l, fmt.Errorf("topic %s does not exist", t.name)
-		}
-		*t.to = r.MaxMessageBytes
-		if r.MaxMessageBytes <= 0 {
-			*t.to = defaultLimit
-		}
-	}
-	return l, nil
-}
-
-func (p *Producer) newShared(l limits) (*sharedClient, error) {
-	// Receivers bound the bytes in flight; a bound on records here would block Produce without regard to its deadline.
-	cl, err := p.newClient(l, kgo.MaxBufferedRecords(math.MaxInt32), kgo.ProducerLinger(p.cfg.ProduceLinger), kgo.UnknownTopicRetries(-1))
-	if err != nil {
-		return nil, err
-	}
-	p.met.limit.Set(float64(l.data))
-	p.clientsMade.Add(1)
-	return &sharedClient{cl: cl, limits: l, renewAt: time.Now().Add(renewAfter), pause: renewAfter}, nil
-}
-
-func (p *Producer) newClient(l limits, opts ...kgo.Opt) (*kgo.Client, error) {
-	all := append(p.cfg.options(p.log, &p.dials),
-		kgo.RequiredAcks(kgo.AllISRAcks()),
-		kgo.ProducerBatchMaxBytesFn(l.batch),
-		kgo.ProducerOnDataLossDetected(func(topic string, partition int32) {
-			p.met.dataLoss.Inc()
-			p.log.Error("Kafka lost records that it had acknowledged", "topic", topic, "partition", partition)
-		}),
-	)
-	cl, err := kgo.NewClient(append(all, opts...)...)
-	if err != nil {
-		return nil, fmt.Errorf("make a kafka producer: %w", err)
-	}
-	return cl, nil
-}
-
+// redoLoop processes the queue until ctx is done. Batches that are left then fail with ErrClosed.
 func (p *Producer) redoLoop(ctx context.Context, l limits) error {
 	adm, err := newAdmin(p.cfg, p.log, &p.dials)
 	if err != nil {
@@ -177,9 +81,9 @@ func (p *Producer) redoLoop(ctx context.Context, l limits) error {
 	}
 }
 
-var errDeadlinePassed = errors.New("the request's time is over; what kafka had refused was not produced again")
+var errDeadlinePassed = errors.New("the request's deadline has passed; the records that kafka had rejected were not produced again")
 
-// batch brings the last word on every refused record of b.
+// batch produces every rejected record of b or writes its dead letter, and sets b.err and b.dead.
 func (r *redoer) batch(ctx context.Context, b *Batch) {
 	for _, f := range b.rejected {
 		if errors.Is(f.err, kerr.MessageTooLarge) {
@@ -192,7 +96,8 @@ func (r *redoer) batch(ctx context.Context, b *Batch) {
 	}
 	for _, f := range b.rejected {
 		if b.state.Load() == stateAbandoned {
-			// Its sender sends it again: what is not in Kafka yet would be a copy (P23), and hold up those who wait.
+			// The sender sends the request again. Producing the rest now would create duplicates (P23) and delay requests
+			// whose senders still wait.
 			b.err = errDeadlinePassed
 			return
 		}
@@ -207,7 +112,7 @@ func (r *redoer) batch(ctx context.Context, b *Batch) {
 	}
 }
 
-// record produces rec alone. Without an error it is acknowledged, or its dead letter is.
+// record produces rec alone. Without an error, rec is acknowledged, or its dead letter is.
 func (r *redoer) record(ctx context.Context, rec *kgo.Record) (dead bool, err error) {
 	topic := r.p.cfg.Topic
 	if batchBytes(rec) > r.l.record(topic) {
@@ -228,16 +133,16 @@ func (r *redoer) record(ctx context.Context, rec *kgo.Record) (dead bool, err er
 	return false, fmt.Errorf("produce to %s: %w", topic, err)
 }
 
-// send waits for Kafka's final result of the records and returns the first error; only the end of the producer ends it
-// early.
+// send waits until the records are acknowledged or failed and returns the first error. Only the end of ctx, when the
+// producer closes, ends it early.
 func (r *redoer) send(ctx context.Context, recs ...*kgo.Record) error {
-	stop := context.AfterFunc(ctx, r.single.Close) // fails what it holds
+	stop := context.AfterFunc(ctx, r.single.Close) // fails the records that it holds
 	defer stop()
 	err := r.single.ProduceSync(context.Background(), recs...).FirstErr()
-	if IsDenied(err) && ctx.Err() == nil { // a client that was refused a producer ID fails every record from then on
+	if IsDenied(err) && ctx.Err() == nil { // a client that was denied a producer ID fails every later record
 		old := r.single
 		if again := r.newSingle(); again != nil {
-			r.p.log.Error("No new producer client for single records", "err", again)
+			r.p.log.Error("Cannot replace the producer client for single records", "err", again)
 			return err
 		}
 		old.Close()
@@ -245,7 +150,7 @@ func (r *redoer) send(ctx context.Context, recs ...*kgo.Record) error {
 	return err
 }
 
-// refresh reads the limits again, at most once a second, and renews both clients where they have moved. The old shared
+// refresh reads the limits again, at most once a second, and replaces both clients if they have changed. The previous shared
 // client is closed after its last request.
 func (r *redoer) refresh(ctx context.Context) {
 	if time.Since(r.read) < time.Second {
@@ -254,7 +159,7 @@ func (r *redoer) refresh(ctx context.Context) {
 	r.read = time.Now()
 	l, err := r.p.readLimits(ctx, r.adm)
 	if err != nil {
-		r.p.log.Warn("The topic's limits cannot be read again", "err", err)
+		r.p.log.Warn("Cannot read the topic's limits again", "err", err)
 		return
 	}
 	if l == r.l {
@@ -262,23 +167,26 @@ func (r *redoer) refresh(ctx context.Context) {
 	}
 	s, err := r.p.newShared(l)
 	if err != nil {
-		r.p.log.Error("No new producer client for the topic's new limit", "err", err)
+		r.p.log.Error("Cannot create a producer client for the topic's new limit", "err", err)
 		return
 	}
-	r.p.log.Info("The topic's max.message.bytes has changed", "was", r.l.data, "is", l.data, "dlq_was", r.l.dlq, "dlq_is", l.dlq)
+	r.p.log.Info("Topic's max.message.bytes changed", "was", r.l.data, "is", l.data, "dlq_was", r.l.dlq, "dlq_is", l.dlq)
 	r.l = l
 	if !r.p.setShared(s) {
 		s.cl.Close()
 		return
 	}
-	r.single.Close()
+	old := r.single
 	if err := r.newSingle(); err != nil {
-		r.p.log.Error("No new producer client for single records", "err", err)
+		r.p.log.Error("Cannot replace the producer client for single records", "err", err)
+		return
 	}
+	old.Close()
 }
 
+// newSingle replaces r.single, and leaves it unchanged on an error. The caller closes the old one.
 func (r *redoer) newSingle() (err error) {
-	// A topic that stays unknown ends with an error here, so that one missing dead-letter topic does not hold up others.
+	// With a limit on retries, a missing dead-letter topic fails its request and does not hold up others.
 	cl, err := r.p.newClient(r.l, kgo.MaxBufferedRecords(lettersAtOnce), kgo.ProducerLinger(0), kgo.UnknownTopicRetries(8))
 	if err == nil {
 		r.single = cl

@@ -13,13 +13,13 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// Use is what a process does with Kafka, which decides what rights it needs.
+// Use is what a process does with Kafka, which determines the rights that it needs.
 type Use struct {
-	Receive bool   // it produces to the topic and to its dead-letter topic
-	Group   string // it reads the topic as a member of this group; empty for none
+	Receive bool   // produces to the topic and to its dead-letter topic
+	Group   string // consumes the topic as a member of this group; empty for none
 }
 
-// topics is the topics of use: the dead-letter topic is written by receivers alone.
+// topics are the topics that are used. Only receivers write to the dead-letter topic.
 func (u Use) topics(cfg Config) []string {
 	if u.Receive {
 		return []string{cfg.Topic, cfg.dlq()}
@@ -27,9 +27,9 @@ func (u Use) topics(cfg Config) []string {
 	return []string{cfg.Topic}
 }
 
-// MissingRights names each right that Kafka's authorizer does not give us, as "WRITE on topic logs". It asks Kafka what
-// is allowed and changes nothing. A broker without an authorizer allows everything; one that does not say what it allows
-// gives no answer for topics. Rights to create a topic are looked at only where it is missing.
+// MissingRights names each right that Kafka's authorizer does not give this process, such as "WRITE on topic logs". It asks
+// Kafka what is allowed and changes nothing. A broker without an authorizer allows everything. For a broker that does not
+// report what it allows, no right on topics is named. Rights to create a topic are checked only if it is missing.
 func MissingRights(ctx context.Context, cfg Config, use Use) ([]string, error) {
 	return probeOnce(ctx, cfg, use, nil, func(a *prober, meta *kmsg.MetadataResponse) ([]string, error) {
 		r, err := a.checkRights(ctx, meta)
@@ -40,9 +40,9 @@ func MissingRights(ctx context.Context, cfg Config, use Use) ([]string, error) {
 	})
 }
 
-// probeOnce looks at the topics of use with an prober that ask gets, too. Errors carry the last connection errors. log may be
-// nil.
-func probeOnce(ctx context.Context, cfg Config, use Use, log *slog.Logger, ask func(*prober, *kmsg.MetadataResponse) ([]string, error)) ([]string, error) {
+// probeOnce reads the topics' metadata with a new prober and passes both to probe. Errors include the last connection
+// errors. log may be nil.
+func probeOnce(ctx context.Context, cfg Config, use Use, log *slog.Logger, probe func(*prober, *kmsg.MetadataResponse) ([]string, error)) ([]string, error) {
 	a, err := newProber(cfg, use, orDiscard(log))
 	if err != nil {
 		return nil, err
@@ -52,11 +52,11 @@ func probeOnce(ctx context.Context, cfg Config, use Use, log *slog.Logger, ask f
 	if err != nil {
 		return nil, a.dials.explain(err)
 	}
-	found, err := ask(a, meta)
+	found, err := probe(a, meta)
 	return found, a.dials.explain(err)
 }
 
-// asker asks Kafka what it allows and which brokers it has. It is unsafe for concurrent use.
+// prober asks Kafka what it allows and whether the leaders reply. It is not safe for concurrent use.
 type prober struct {
 	cfg   Config
 	use   Use
@@ -65,9 +65,9 @@ type prober struct {
 	adm   *kadm.Client
 	dials dials
 
-	hasID bool // Kafka gave a producer ID, so that it is not asked again
-	// seen holds the topics that existed when last looked at. Whether a topic can be created is asked only before that: a
-	// process creates topics at its start alone.
+	hasID bool // Kafka has returned a producer ID; do not request another
+	// seen holds the topics that have existed. Whether a missing topic can be created is checked only for others, because a
+	// process creates topics only at its start.
 	seen map[string]bool
 }
 
@@ -76,14 +76,14 @@ func newProber(cfg Config, use Use, log *slog.Logger) (*prober, error) {
 	var err error
 	opts := append(cfg.options(log, &a.dials), kgo.RetryTimeout(adminWait), kgo.RequestTimeoutOverhead(dialTimeout))
 	if a.cl, err = kgo.NewClient(opts...); err != nil {
-		return nil, fmt.Errorf("make a kafka client: %w", err)
+		return nil, fmt.Errorf("create a kafka client: %w", err)
 	}
 	a.adm = kadm.NewClient(a.cl)
 	return a, nil
 }
 
-// look asks for the topics of use, in one request: a client that has asked nothing before asks one of Config.Brokers, and
-// later any broker, of which one may not reply.
+// metadata reads the topics' metadata in one request. A new client sends it to one of Config.Brokers, and a used client to
+// any broker, including one that does not reply.
 func (a *prober) metadata(ctx context.Context) (*kmsg.MetadataResponse, error) {
 	req := kmsg.NewPtrMetadataRequest()
 	req.IncludeTopicAuthorizedOperations = true
@@ -94,28 +94,28 @@ func (a *prober) metadata(ctx context.Context) (*kmsg.MetadataResponse, error) {
 	}
 	resp, err := req.RequestWith(ctx, a.cl)
 	if err != nil {
-		return nil, fmt.Errorf("ask for topic %s: %w", a.cfg.Topic, err)
+		return nil, fmt.Errorf("read metadata of topic %s: %w", a.cfg.Topic, err)
 	}
 	return resp, nil
 }
 
 func (a *prober) close() { a.cl.Close() }
 
-// rights is what Kafka does not allow, and which topics are missing.
+// rights holds the rights that are missing, and which topics are missing.
 type rights struct {
-	missing []string // without one of these, nothing works
+	missing []string // required: without one of these, nothing works
 	dead    []string // without one of these, dead letters cannot be written and everything else works
 	reduced []string // without one of these, settings of topics are guessed
-	unknown bool     // a broker did not say what it allows
-	// absent and deadAbsent tell that a topic is missing that existed before.
+	unknown bool     // a broker did not report what it allows
+	// absent and deadAbsent mean that the data topic or the dead-letter topic existed before and is missing now.
 	absent, deadAbsent bool
-	// deadErr is why the dead-letter topic could not be asked for.
+	// deadErr is why the dead-letter topic could not be checked.
 	deadErr error
-	// coordinator is why the group's coordinator could not be asked.
+	// coordinator is why the group's coordinator could not be reached.
 	coordinator error
 }
 
-// rights compares what Kafka allows, as look was told, with what is needed.
+// checkRights compares what Kafka allows, according to meta, with what is needed.
 func (a *prober) checkRights(ctx context.Context, meta *kmsg.MetadataResponse) (rights, error) {
 	var r rights
 	absent := false // the data topic
@@ -147,7 +147,7 @@ func (a *prober) checkRights(ctx context.Context, meta *kmsg.MetadataResponse) (
 	return r, nil
 }
 
-// checkTopic reports whether the topic exists, which is yes where that cannot be known.
+// checkTopic reports whether the topic exists, and true if that is not known.
 func (a *prober) checkTopic(ctx context.Context, t *kmsg.MetadataResponseTopic, need []kadm.ACLOperation, r *rights) (bool, error) {
 	on := "topic " + *t.Topic
 	missing, absent := &r.missing, &r.absent
@@ -167,7 +167,7 @@ func (a *prober) checkTopic(ctx context.Context, t *kmsg.MetadataResponseTopic, 
 		}
 		return false, a.checkCreate(ctx, *t.Topic, missing)
 	case err != nil && len(t.Partitions) == 0:
-		return true, fmt.Errorf("ask for topic %s: %w", *t.Topic, err)
+		return true, fmt.Errorf("read metadata of topic %s: %w", *t.Topic, err)
 	}
 	a.seen[*t.Topic] = true
 	if len(allowed) == 0 {
@@ -181,8 +181,8 @@ func (a *prober) checkTopic(ctx context.Context, t *kmsg.MetadataResponseTopic, 
 
 var describeConfigs = []kadm.ACLOperation{kmsg.ACLOperationDescribeConfigs}
 
-// checkCreate asks whether the topic could be created, and creates nothing; it adds the right to missing where it could not.
-// The right may stand on the topic or on the cluster, and Kafka shows no rights on a topic that is missing.
+// checkCreate asks whether the topic could be created, and creates nothing. If the right is missing it adds it to missing.
+// The right may be granted on the topic or on the cluster, and Kafka reports no rights on a missing topic.
 func (a *prober) checkCreate(ctx context.Context, name string, missing *[]string) error {
 	resps, err := a.adm.ValidateCreateTopics(ctx, a.cfg.Partitions, a.cfg.Replication, nil, name)
 	if err == nil {
@@ -192,13 +192,13 @@ func (a *prober) checkCreate(ctx context.Context, name string, missing *[]string
 	case errors.Is(err, kerr.TopicAuthorizationFailed), errors.Is(err, kerr.ClusterAuthorizationFailed):
 		*missing = append(*missing, fmt.Sprintf("CREATE on topic %s, which is missing", name))
 	case err != nil && !errors.Is(err, kerr.TopicAlreadyExists):
-		return fmt.Errorf("ask whether topic %s can be created: %w", name, err)
+		return fmt.Errorf("check whether topic %s can be created: %w", name, err)
 	}
 	return nil
 }
 
-// checkGroupRead sends a heartbeat of an unknown member, which Kafka's authorizer judges as a member's before it looks for the member. To
-// describe a group is less: it needs no READ, and says nothing about a group that has no members yet.
+// checkGroupRead sends a heartbeat of an unknown member: Kafka authorizes it as a member's before it looks the member up.
+// Describing the group would not do: it does not need READ, and fails for a group that has no members yet.
 func (a *prober) checkGroupRead(ctx context.Context, r *rights) error {
 	req := kmsg.NewPtrHeartbeatRequest()
 	req.Group, req.Generation = a.use.Group, -1
@@ -210,13 +210,13 @@ func (a *prober) checkGroupRead(ctx context.Context, r *rights) error {
 	case errors.Is(err, kerr.GroupAuthorizationFailed):
 		r.missing = append(r.missing, missingOps(nil, []kadm.ACLOperation{kmsg.ACLOperationRead}, "group "+a.use.Group)...)
 	case err != nil && (!ok || kerr.IsRetriable(e)):
-		return fmt.Errorf("ask the coordinator of group %s: %w", a.use.Group, err)
+		return fmt.Errorf("reach the coordinator of group %s: %w", a.use.Group, err)
 	}
-	return nil // it does not know the member
+	return nil // expected: the coordinator does not know the member
 }
 
-// checkProducerID asks for the ID that idempotent producing begins with. WRITE on a topic is enough since Kafka 2.8, so that
-// only an older broker refuses it here where the topics are there. What else goes wrong with it is no missing right.
+// checkProducerID requests a producer ID, as an idempotent producer does. WRITE on a topic suffices since Kafka 2.8, so if
+// the topics exist, only an older broker denies it here. Any other error is not a missing right.
 func (a *prober) checkProducerID(ctx context.Context, absent bool, r *rights) {
 	if a.hasID {
 		return
@@ -230,14 +230,14 @@ func (a *prober) checkProducerID(ctx context.Context, absent bool, r *rights) {
 	a.hasID = err == nil
 	switch {
 	case !errors.Is(err, kerr.ClusterAuthorizationFailed):
-	case absent: // Kafka shows no rights on a topic that is missing
+	case absent: // Kafka reports no rights on a missing topic
 		r.missing = append(r.missing, "WRITE on topic "+a.cfg.Topic+", or with brokers before 2.8 IDEMPOTENT_WRITE on the cluster")
 	default:
-		r.missing = append(r.missing, "IDEMPOTENT_WRITE on the cluster, which these brokers ask for beside WRITE")
+		r.missing = append(r.missing, "IDEMPOTENT_WRITE on the cluster, which these brokers require besides WRITE")
 	}
 }
 
-// without is each operation that is needed and not allowed. ALL allows everything.
+// missingOps names each operation that is needed and not allowed. ALL allows everything.
 func missingOps(allowed, need []kadm.ACLOperation, on string) []string {
 	var missing []string
 	for _, op := range need {

@@ -80,7 +80,7 @@ func TestMissingRights_idempotentWrite(t *testing.T) {
 	}
 	asked := old()
 	got, err := MissingRights(t.Context(), testConfig(c), Use{Receive: true, Group: "job"})
-	if want := []string{"IDEMPOTENT_WRITE on the cluster, which these brokers ask for beside WRITE"}; err != nil || !slices.Equal(got, want) {
+	if want := []string{"IDEMPOTENT_WRITE on the cluster, which these brokers require besides WRITE"}; err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %q %v, expected %q", got, err, want)
 	}
 	if got, err := MissingRights(t.Context(), testConfig(c), Use{Group: "job"}); err != nil || got != nil {
@@ -154,8 +154,8 @@ func TestMonitor_denials(t *testing.T) {
 	if p.denial.note("x", kerr.NotEnoughReplicas) || down() != "" {
 		t.Errorf("a broker in trouble is no missing right: %q", down())
 	}
-	p.denial.note("what is produced to topic logs", fmt.Errorf("produce: %w", kerr.TopicAuthorizationFailed))
-	if got := down(); !strings.Contains(got, "what is produced to topic logs") || !strings.Contains(got, "TOPIC_AUTHORIZATION_FAILED") {
+	p.denial.note("producing to topic logs", fmt.Errorf("produce: %w", kerr.TopicAuthorizationFailed))
+	if got := down(); !strings.Contains(got, "producing to topic logs") || !strings.Contains(got, "TOPIC_AUTHORIZATION_FAILED") {
 		t.Errorf("got %q", got)
 	}
 	later := time.Now().Add(time.Second)

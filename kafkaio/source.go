@@ -17,8 +17,8 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 )
 
-// Source is the job's membership in its group, and the records of the partitions that the engine positions. It
-// implements batch.Source.
+// Source is the job's member of its consumer group, and fetches the partitions that the engine positions. It implements
+// batch.Source.
 type Source struct {
 	cfg   Config
 	group string
@@ -32,8 +32,8 @@ type Source struct {
 	dials  dials
 	denial denial
 
-	own     Identity              // set before Run
-	foreign atomic.Pointer[error] // what watchGroup saw last; nil for nothing
+	own     Identity              // set before Run; the zero ID for unknown
+	foreign atomic.Pointer[error] // the last result of watchGroup; nil if no member counts into another database
 
 	mu     sync.Mutex // guards member
 	member *member    // nil before Run has made the group client
@@ -41,13 +41,13 @@ type Source struct {
 
 var _ batch.Source = (*Source)(nil)
 
-// NewSource makes a Source for the consumer group of that name; Run brings it to life.
+// NewSource returns a Source for the named consumer group. It does nothing until Run.
 func NewSource(cfg Config, group string, log *slog.Logger, reg prometheus.Registerer) (*Source, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	if group == "" {
-		return nil, errors.New("the group's name is empty, must be the job's")
+		return nil, errors.New("the consumer group's name is empty, must be the job's name")
 	}
 	start, err := parseStart(cfg.Start)
 	if err != nil {
@@ -65,8 +65,8 @@ func NewSource(cfg Config, group string, log *slog.Logger, reg prometheus.Regist
 	return s, nil
 }
 
-// Run waits for Kafka and the topic, joins the group and fetches until ctx ends. Then it stops fetching, leaves the
-// group within Config.ShutdownTimeout, which gives the owner its last Revoked, and returns nil.
+// Run waits for Kafka and the topic, joins the group and fetches until ctx is done. Then it stops fetching, leaves the group
+// within Config.ShutdownTimeout, which gives the listener its last Revoked, and returns nil.
 func (s *Source) Run(ctx context.Context, listener batch.RebalanceListener) error {
 	if err := waitReachable(ctx, s.cfg, s.log); err != nil {
 		if ctx.Err() != nil {
@@ -108,8 +108,8 @@ func (s *Source) Run(ctx context.Context, listener batch.RebalanceListener) erro
 	return nil
 }
 
-// Position hands the moves to the fetching goroutine, which carries them out in order, and mirrors to the group. It
-// does not block. A move of another topic than the source's is a fault of ours.
+// Position passes the positions to the fetching goroutine, which applies them in order, and Mirror ones to the mirror. It
+// does not block. A position of any other topic is a bug and panics.
 func (s *Source) Position(moves []batch.Position) {
 	var now []batch.Position
 	for _, m := range moves {
@@ -132,7 +132,8 @@ func (s *Source) Position(moves []batch.Position) {
 	})
 }
 
-// Confirm asks the group which of the partitions are still ours; see member.confirm. Before Run has joined, none is.
+// Confirm asks the group which of the partitions are still assigned to this process; see member.confirm. Before Run has
+// joined the group, none is.
 func (s *Source) Confirm(ctx context.Context, partitions []checkpoint.Partition) ([]checkpoint.Partition, error) {
 	s.mu.Lock()
 	m := s.member
@@ -143,6 +144,7 @@ func (s *Source) Confirm(ctx context.Context, partitions []checkpoint.Partition)
 	return m.confirm(ctx, partitions)
 }
 
+// invalidateTopic makes the group's member report the topic again; see member.invalidateTopic.
 func (s *Source) invalidateTopic() {
 	s.mu.Lock()
 	m := s.member
@@ -165,12 +167,12 @@ func (s *Source) newFetchClient() (*kgo.Client, error) {
 	)
 	cl, err := kgo.NewClient(opts...)
 	if err != nil {
-		return nil, fmt.Errorf("make the fetching kafka client: %w", err)
+		return nil, fmt.Errorf("create the fetching kafka client: %w", err)
 	}
 	return cl, nil
 }
 
-// inbox is what the fetching goroutine has to do, in order. put interrupts its waiting for records.
+// inbox holds work for the fetching goroutine, in order. put interrupts a poll that is waiting for records.
 type inbox struct {
 	mu        sync.Mutex
 	todo      []func(*fetcher)
@@ -185,7 +187,7 @@ func (b *inbox) put(fn func(*fetcher)) {
 	interrupt()
 }
 
-// take empties the inbox. What comes after it calls interrupt.
+// take empties the inbox. Every put after it calls interrupt.
 func (b *inbox) take(interrupt func()) []func(*fetcher) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

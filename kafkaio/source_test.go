@@ -77,16 +77,16 @@ func TestP27_checkedBeforeFetched(t *testing.T) {
 		m    batch.Position
 		text string
 	}{
-		{"log start passed", batch.Position{Next: 100, LeaderEpoch: epoch}, "records 100..149 are gone"},
-		{"log cut back", batch.Position{Next: 500, LeaderEpoch: -1}, "records 200..499 vanished"},
-		{"W8 unknown epoch", batch.Position{Next: 160, LeaderEpoch: 7}, "leader epoch 7, which Kafka does not know"},
-		{"P4 another topic", batch.Position{Next: 160, LeaderEpoch: epoch, TopicID: checkpoint.TopicID{1}}, "topic id is"},
+		{"log start passed", batch.Position{Next: 100, LeaderEpoch: epoch}, "records 100..149 are deleted"},
+		{"log truncated", batch.Position{Next: 500, LeaderEpoch: -1}, "records 200..499 are missing"},
+		{"unknown leader epoch", batch.Position{Next: 160, LeaderEpoch: 7}, "leader epoch 7, which Kafka no longer knows"},
+		{"P4 another topic ID", batch.Position{Next: 160, LeaderEpoch: epoch, TopicID: checkpoint.TopicID{1}}, "topic ID is"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			o := atStart(t, testConfig(c), test.m)
 			wantStop(t, o, test.m.Next, test.text)
 			if n := len(o.at(0).offsets); n != 0 {
-				t.Errorf("%d records were handed on", n)
+				t.Errorf("%d records were delivered", n)
 			}
 		})
 	}
@@ -99,7 +99,7 @@ func TestP27_epochEndsBeforeNext(t *testing.T) {
 	fill(t, client(t, c, manual()), 0, 0, 200)
 	answerEpoch(c, 0, 90)
 	o := atStart(t, testConfig(c), batch.Position{Next: 100, LeaderEpoch: 0})
-	wantStop(t, o, 100, "records 90..99 vanished or were replaced")
+	wantStop(t, o, 100, "records 90..99 are missing or were replaced")
 }
 
 func TestP27_logStartPassedUnderWay(t *testing.T) {
@@ -116,7 +116,7 @@ func TestP27_logStartPassedUnderWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	fetchAgain()
-	wantStop(t, o, 100, "records 100..149 are gone")
+	wantStop(t, o, 100, "records 100..149 are deleted")
 
 	// A person moves the checkpoint: it goes on from there.
 	o.mu.Lock()
@@ -139,9 +139,9 @@ func TestP4_topicMadeAgainUnderWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	fill(t, client(t, c, manual()), 0, 0, 300)
-	wantStop(t, o, 100, "topic id is")
+	wantStop(t, o, 100, "topic ID is")
 	if n := len(o.at(0).offsets); n != 100 {
-		t.Errorf("%d records were handed on, want the first topic's 100", n)
+		t.Errorf("%d records were delivered, want the first topic's 100", n)
 	}
 	// A person takes on the new topic while the process runs: its next claim must be of that one.
 	want := checkpoint.TopicID(c.TopicInfo("logs").TopicID)
@@ -202,7 +202,7 @@ func TestP13_setBackBeforeTheCursor(t *testing.T) {
 	o.mu.Unlock()
 	o.src.inbox.put(func(f *fetcher) {
 		p := f.partitions[0]
-		p.cancelAsync()
+		p.cancelCall()
 		f.removeFromClient(p)
 		f.startFetching(p)
 		f.apply(m)
@@ -227,7 +227,7 @@ func TestSource_pauseKeepsThePlace(t *testing.T) {
 	fill(t, cl, 0, 100, 200)
 	eventually(t, "the lag is known while paused", func() bool { l := o.src.Lag(); return len(l) == 1 && l[0].Records() == 100 })
 	if next := o.at(0).next; next != 100 {
-		t.Errorf("paused, and handed on up to %d", next)
+		t.Errorf("paused, and delivered up to %d", next)
 	}
 	o.src.Position([]batch.Position{{Partition: p, Action: batch.Resume}})
 	eventually(t, "the rest", func() bool { return o.at(0).next == 200 })
@@ -343,7 +343,7 @@ func TestP4_topicThatIsGoneStops(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = s.check(t.Context(), adm, storedPosition{Partition: checkpoint.Partition{Topic: "logs"}}, nil)
-	if !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), "does not exist any more") {
+	if !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), "no longer exists") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -6,12 +6,12 @@ import (
 	"github.com/sluice-etl/sluice/batch"
 )
 
-// millis is a record's timestamp in milliseconds as it was written. The client computes milliseconds times 1e6 in 64
-// bits, which wraps for what is not between 1677 and 2262. Milliseconds cannot have a rest of nanoseconds, so the rest
-// tells how often it wrapped. Of numbers that wrapped more often than a time of a year up to 9999 can (micro- and
-// nanoseconds, say), nothing but batch.BadTimestamp is returned.
+// millis returns a record's timestamp in milliseconds, as it was written. The client computes milliseconds times 1e6 in 64
+// bits, which wraps for times outside 1677 to 2262. A whole number of milliseconds has no remainder of nanoseconds, so the
+// remainder tells how often the product wrapped. For numbers that wrapped more often than a time up to the year 9999 can
+// (microseconds or nanoseconds written as milliseconds), millis returns batch.BadTimestamp.
 //
-// The rest repeats after 15,625 turns: numbers within 292 years of a multiple of 2^58 ms cannot be told from a time.
+// The remainder repeats after 15,625 wraps: numbers within 292 years of a multiple of 2^58 ms look like valid times.
 func millis(t time.Time) int64 {
 	const (
 		unit  = 1_000_000

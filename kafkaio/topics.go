@@ -16,29 +16,28 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 )
 
-// TopicReport is what Kafka says of one topic, and what an operator should know of it.
+// TopicReport is one topic's state in Kafka, with warnings for the operator.
 type TopicReport struct {
 	Name       string
-	Missing    bool // nothing below is set
+	Missing    bool // the fields below are not set
 	Created    bool
 	ID         checkpoint.TopicID
 	Partitions int
-	// Replicas and InSync are the fewest that a partition has.
+	// Replicas and InSync are the minimum over all partitions.
 	Replicas, InSync int
 	MinInSync        int
 	UncleanElection  bool
 	TimestampType    string        // CreateTime or LogAppendTime
-	Retention        time.Duration // below 0 means without limit
-	RetentionBytes   int64         // of a partition, below 0 means without limit
+	Retention        time.Duration // below 0 means unlimited
+	RetentionBytes   int64         // of a partition, below 0 means unlimited
 	CleanupPolicy    string
 	MaxMessageBytes  int64
-	ConfigUnreadable string // why the settings above could not be read; empty where they could
-	NoTopicIDs       bool   // the brokers have none; ID is made from the cluster's
+	ConfigUnreadable string // why the settings above could not be read, or empty
+	NoTopicIDs       bool   // the brokers have none; ID is derived from the cluster ID
 	Warnings         []string
 }
 
-// Check asks for the topics of use and changes nothing: what `etl check` prints. It fails at once where Kafka does not
-// answer.
+// Check reports on the topics of use and changes nothing. It fails at once if Kafka does not reply.
 func Check(ctx context.Context, cfg Config, use Use, log *slog.Logger) ([]TopicReport, error) {
 	log = orDiscard(log)
 	if err := Reachable(ctx, cfg, log); err != nil {
@@ -54,17 +53,17 @@ func Check(ctx context.Context, cfg Config, use Use, log *slog.Logger) ([]TopicR
 	for _, name := range use.topics(cfg) {
 		r, err := describe(ctx, adm, name)
 		if err != nil {
-			return nil, fmt.Errorf("look at topic %s: %w", name, d.explain(err))
+			return nil, fmt.Errorf("inspect topic %s: %w", name, d.explain(err))
 		}
 		reports = append(reports, r)
 	}
 	return reports, nil
 }
 
-// EnsureTopics waits for Kafka, makes the topics of use where they are missing, and reports on them; the log gets their
-// warnings. The dead-letter topic is a receiver's alone. mayCreate is asked only when the data topic is missing: it says whether no
-// checkpoint of it exists yet. A topic that has checkpoints and is gone is refused, never made again (P26). A nil
-// mayCreate means yes. It is called once, at start.
+// EnsureTopics waits for Kafka, creates the topics of use that are missing, reports on them and logs their warnings. It is
+// called once, at start. Only receivers use the dead-letter topic. mayCreate is called only if the data topic is missing: it
+// reports whether no checkpoint of the topic exists. A missing topic that has checkpoints gives ErrRefused and is never
+// recreated (P26). A nil mayCreate means true.
 func EnsureTopics(ctx context.Context, cfg Config, use Use, mayCreate func(context.Context) (bool, error), log *slog.Logger) ([]TopicReport, error) {
 	log = orDiscard(log).With("component", "kafka")
 	if err := waitReachable(ctx, cfg, log); err != nil {
@@ -80,11 +79,11 @@ func EnsureTopics(ctx context.Context, cfg Config, use Use, mayCreate func(conte
 	for _, name := range use.topics(cfg) {
 		allowed := mayCreate
 		if name != cfg.Topic {
-			allowed = nil // no checkpoint ever points into it
+			allowed = nil // checkpoints never refer to it
 		}
 		var r TopicReport
-		created := false // by one of the tries
-		err := retry(ctx, log.With("topic", name), "Topic cannot be looked at or made, trying again", d, func(ctx context.Context) error {
+		created := false // by one of the attempts
+		err := retry(ctx, log.With("topic", name), "Cannot inspect or create the topic; retrying", d, func(ctx context.Context) error {
 			var err error
 			r, err = ensure(ctx, cfg, adm, name, allowed)
 			created = created || r.Created
@@ -97,7 +96,7 @@ func EnsureTopics(ctx context.Context, cfg Config, use Use, mayCreate func(conte
 		log.Info("Topic", "topic", name, "created", r.Created, "partitions", r.Partitions, "replicas", r.Replicas,
 			"retention", r.Retention.String(), "retention_bytes", r.RetentionBytes, "max_message_bytes", r.MaxMessageBytes)
 		for _, w := range r.Warnings {
-			log.Warn("Topic is weaker than it sounds", "topic", name, "why", w)
+			log.Warn("Topic settings weaken durability", "topic", name, "why", w)
 		}
 		reports = append(reports, r)
 	}
@@ -107,7 +106,7 @@ func EnsureTopics(ctx context.Context, cfg Config, use Use, mayCreate func(conte
 func newAdmin(cfg Config, log *slog.Logger, d *dials) (*kadm.Client, error) {
 	cl, err := kgo.NewClient(append(cfg.options(log, d), kgo.RetryTimeout(adminWait), kgo.RequestTimeoutOverhead(dialTimeout))...)
 	if err != nil {
-		return nil, fmt.Errorf("make a kafka client: %w", err)
+		return nil, fmt.Errorf("create a kafka client: %w", err)
 	}
 	return kadm.NewClient(cl), nil
 }
@@ -120,27 +119,27 @@ func ensure(ctx context.Context, cfg Config, adm *kadm.Client, name string, mayC
 	if mayCreate != nil {
 		ok, err := mayCreate(ctx)
 		if err != nil {
-			return r, fmt.Errorf("ask whether topic %s has checkpoints: %w", name, err)
+			return r, fmt.Errorf("check whether topic %s has checkpoints: %w", name, err)
 		}
 		if !ok {
 			return r, permanent{&checkpoint.Error{
 				Class: checkpoint.ErrRefused,
 				Err:   fmt.Errorf("topic %s does not exist, but the job has checkpoints for it", name),
-				Hint:  "it was deleted or these are other brokers; look at kafka-brokers and kafka-topic, or begin a new job",
+				Hint:  "it was deleted or these are other brokers; check kafka-brokers and kafka-topic, or start a new job",
 			}}
 		}
 	}
-	// LogAppendTime: the record's time is Kafka's, so that old events are not deleted by retention at once (P25).
+	// LogAppendTime: Kafka sets the record's time, so that retention does not delete old events at once (P25).
 	configs := map[string]*string{"message.timestamp.type": new("LogAppendTime")}
 	_, err = adm.CreateTopic(ctx, cfg.Partitions, cfg.Replication, configs, name)
 	if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
-		return r, fmt.Errorf("make topic %s with %d partitions and replication %d: %w", name, cfg.Partitions, cfg.Replication, err)
+		return r, fmt.Errorf("create topic %s with %d partitions and replication factor %d: %w", name, cfg.Partitions, cfg.Replication, err)
 	}
 	created := err == nil
 	r, err = describe(ctx, adm, name)
 	r.Created = created
 	if err == nil && r.Missing {
-		err = fmt.Errorf("topic %s was made and is not to be seen yet", name)
+		err = fmt.Errorf("topic %s was created but is not in the metadata yet", name)
 	}
 	return r, err
 }
@@ -157,7 +156,7 @@ func describe(ctx context.Context, adm *kadm.Client, name string) (TopicReport, 
 		return r, nil
 	}
 	if td.Err != nil {
-		return r, fmt.Errorf("ask for topic %s: %w", name, td.Err)
+		return r, fmt.Errorf("read metadata of topic %s: %w", name, td.Err)
 	}
 	r.ID, r.NoTopicIDs = topicID(meta, td)
 	r.Partitions = len(td.Partitions)
@@ -178,26 +177,26 @@ func describe(ctx context.Context, adm *kadm.Client, name string) (TopicReport, 
 	return r, nil
 }
 
-// metadata asks Kafka for one topic. With authorised operations asked for, the client does not answer from its cache,
-// which may know a topic of the same name that is gone.
+// metadata reads one topic's metadata from Kafka. It requests the authorized operations because the client then bypasses its
+// cache, which may contain a deleted topic of the same name.
 func metadata(ctx context.Context, adm *kadm.Client, name string) (kadm.Metadata, error) {
 	meta, err := adm.Metadata(kadm.WithAuthorizedOps(ctx), name)
 	if err != nil {
-		return meta, fmt.Errorf("ask for topic %s: %w", name, err)
+		return meta, fmt.Errorf("read metadata of topic %s: %w", name, err)
 	}
 	return meta, nil
 }
 
-// topicID is Kafka's id of the topic, or, where brokers have none, one made from the cluster's id: it then tells
-// clusters apart, but not a topic from its namesake that was made again.
-func topicID(meta kadm.Metadata, td kadm.TopicDetail) (id checkpoint.TopicID, made bool) {
+// topicID returns Kafka's ID of the topic or, if the brokers have none, one derived from the cluster ID. The latter
+// distinguishes clusters, but not a topic from a recreated one of the same name.
+func topicID(meta kadm.Metadata, td kadm.TopicDetail) (id checkpoint.TopicID, derived bool) {
 	if td.ID != (kadm.TopicID{}) {
 		return checkpoint.TopicID(td.ID), false
 	}
 	return clusterID(meta.Cluster), true
 }
 
-// topicConfigs are the settings of a topic, by key.
+// topicConfigs returns the settings of a topic by key.
 func topicConfigs(ctx context.Context, adm *kadm.Client, name string) (map[string]string, error) {
 	rcs, err := adm.DescribeTopicConfigs(ctx, name)
 	if err != nil {
@@ -245,17 +244,17 @@ func (r *TopicReport) warn() {
 		}
 	}
 	warn(r.ConfigUnreadable != "", "its settings cannot be read: %s", r.ConfigUnreadable)
-	warn(r.Replicas < 2, "it has %d replica: what Kafka acknowledged is lost with one disk; 3 are usual", r.Replicas)
+	warn(r.Replicas < 2, "it has %d replica: acknowledged records are lost with one disk; 3 are usual", r.Replicas)
 	warn(r.MinInSync == 1 && r.Replicas > 1, "min.insync.replicas is 1: acks=all then waits for one replica only; 2 is usual with 3 replicas")
 	warn(r.MinInSync > r.Replicas, "min.insync.replicas is %d with %d replicas: nothing can be produced", r.MinInSync, r.Replicas)
-	warn(r.UncleanElection, "unclean.leader.election.enable is true: a replica that was behind may become leader, and acknowledged records vanish")
+	warn(r.UncleanElection, "unclean.leader.election.enable is true: a replica that is behind may become leader, and acknowledged records are lost")
 	warn(r.TimestampType == "CreateTime", "message.timestamp.type is CreateTime: events of other producers that carry old or future times are deleted early or never; LogAppendTime avoids that")
-	warn(r.Retention >= 0 && r.Retention < time.Hour, "retention.ms is %s: a loader that stands still for longer loses records", r.Retention)
-	warn(r.NoTopicIDs, "these brokers have no topic ids: a topic that is deleted and made again is not noticed by its id")
+	warn(r.Retention >= 0 && r.Retention < time.Hour, "retention.ms is %s: a loader that is stopped for longer loses records", r.Retention)
+	warn(r.NoTopicIDs, "these brokers have no topic IDs: a topic that is deleted and recreated is not detected by its ID")
 }
 
-// clusterID stands in for a topic id where brokers have none. It is zero, which says nothing, where they do not name
-// their cluster either.
+// clusterID derives a substitute for the topic ID from the cluster ID. It is zero, which means unknown, if the brokers do
+// not report a cluster ID either.
 func clusterID(cluster string) checkpoint.TopicID {
 	var id checkpoint.TopicID
 	if cluster != "" {
