@@ -1,0 +1,113 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// documents are the Markdown files of this repository, by path from its root.
+func documents(t *testing.T) map[string]string {
+	t.Helper()
+	docs := map[string]string{}
+	root := filepath.Join("..", "..")
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && path != root && strings.HasPrefix(d.Name(), "."):
+			return filepath.SkipDir
+		case d.IsDir() || filepath.Ext(path) != ".md":
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(root, path)
+		docs[filepath.ToSlash(name)] = string(text)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(docs) < 15 {
+		t.Fatalf("found %d documents, expected 15 or more", len(docs))
+	}
+	return docs
+}
+
+// A line of a document has at most 120 columns, so a table cannot hold sentences.
+func TestDocs_lineWidth(t *testing.T) {
+	t.Parallel()
+	for name, text := range documents(t) {
+		for i, line := range strings.Split(text, "\n") {
+			if n := utf8.RuneCountInString(line); n > 120 {
+				t.Errorf("%s:%d has %d columns, must be at most 120: %s", name, i+1, n, line)
+			}
+		}
+	}
+}
+
+// Each etl command in a block of a document is one that a shell splits and etl's parser takes.
+func TestDocs_commandsParse(t *testing.T) {
+	withoutEnvironment(t)
+	commands := 0
+	for name, text := range documents(t) {
+		for _, command := range etlCommands(text) {
+			commands++
+			args, err := splitByShell(t.Context(), command)
+			if err != nil {
+				t.Errorf("%s: %s: %v", name, command, err)
+				continue
+			}
+			if err := parses(args); err != nil {
+				t.Errorf("%s: %s: %v", name, command, err)
+			}
+		}
+	}
+	if commands < 15 {
+		t.Errorf("found %d commands, expected 15 or more", commands)
+	}
+}
+
+// etlCommands are the lines of a document's indented blocks that run etl, with the lines that continue them.
+func etlCommands(text string) (all []string) {
+	begins := regexp.MustCompile(`^ {4}(?:\./)?etl [a-z]`)
+	lines := strings.Split(text, "\n")
+	for i := 0; i < len(lines); i++ {
+		if !begins.MatchString(lines[i]) {
+			continue
+		}
+		command := lines[i]
+		for i+1 < len(lines) && (strings.HasSuffix(command, `\`) || strings.Count(command, "'")%2 == 1) {
+			i++
+			command += "\n" + lines[i]
+		}
+		all = append(all, strings.TrimPrefix(strings.TrimSpace(command), "./"))
+	}
+	return all
+}
+
+// splitByShell returns a command's words after etl, without an ellipsis at the end, which stands for more options.
+func splitByShell(ctx context.Context, command string) ([]string, error) {
+	out, err := exec.CommandContext(ctx, "sh", "-c", `etl() { for a in "$@"; do printf '%s\0' "$a"; done; }; `+command).Output()
+	args := strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00")
+	if n := len(args) - 1; args[n] == "…" {
+		args = args[:n]
+	}
+	return args, err
+}
+
+func parses(args []string) error {
+	var c commands
+	_, err := etl(&c).Parse(args, Streams{In: strings.NewReader(""), Out: io.Discard, Err: io.Discard})
+	return err
+}
