@@ -2,112 +2,121 @@ package planner
 
 import "fmt"
 
-// A task's share of memory is divided so: a quarter for what is fetched and waits, and three eighths each for the
-// groups of the open batch and of the one being committed. Fetching pauses above the quarter and resumes below half
-// of it.
+// A task's share of memory is divided so: a quarter for what is fetched and queued, and three eighths each for the rows
+// of the open batch and of the closed one. Fetching pauses above the quarter and resumes at half of it.
 
-// fold gives the next piece to the driver, if the task may fold now.
-func (t *task) fold() {
-	if t.folding || len(t.queue) == 0 || t.planner.drain || t.claimsWait() || t.mustThrow() {
-		return
-	}
-	if t.full() {
-		if !t.due {
-			t.due = true
-			if t.op == 0 {
-				t.operate()
-			}
-			t.fold()
-		}
-		return
-	}
-	t.folding = true
-	t.planner.do(FoldRequest{Task: t.n, Gen: t.gen, Token: t.queue[0].Token, MaxRecords: t.maxRecords - t.open.records})
+// queue is what is fetched and not folded, in the order in which it came.
+type queue struct {
+	pieces  []piece
+	bytes   int64 // of pieces
+	folding bool  // the first piece is with the worker
 }
 
-// full says that the open batch ends before its tick.
+// piece is fetched records of one partition. Its First moves on as it is folded.
+type piece struct {
+	Fetched
+	partition *partition
+}
+
+// startFold has the next piece folded, if the task may fold now. A full batch is committed at once if that is possible,
+// which makes room for the next.
+func (t *task) startFold() {
+	if t.canFold() && t.full() && !t.open.due {
+		t.open.due = true
+		t.startNext()
+	}
+	if t.canFold() && !t.full() {
+		t.queue.folding = true
+		t.planner.do(FoldRequest{Task: t.n, Gen: t.gen, Token: t.queue.pieces[0].Token, MaxRecords: t.maxRecords - t.open.records})
+	}
+}
+
+// canFold reports whether there is something to fold that would not be discarded anyway.
+func (t *task) canFold() bool {
+	return !t.queue.folding && len(t.queue.pieces) > 0 && !t.planner.drain && !t.hasClaims() && !t.mustDiscard(t.op)
+}
+
+// full reports whether the open batch ends before its tick.
 func (t *task) full() bool {
 	b, l := t.open, t.planner.limits
 	return !b.empty() && (b.records >= t.maxRecords || b.bytes >= l.MaxBytes || b.size >= l.Memory*3/8)
 }
 
-// folded takes note of what a fold made of a piece, after checking that it accounts for every offset.
-func (t *task) folded(e FoldResult) {
-	if e.Gen != t.gen || !t.folding {
+// folded adds what was folded of a piece to the open batch, if it accounts for every offset.
+func (t *task) folded(r FoldResult) {
+	if r.Gen != t.gen || !t.queue.folding {
 		return
 	}
-	t.folding = false
-	c := &t.queue[0]
-	q := c.part
-	if e.Next-c.First != e.Records+e.Gaps || e.Audit.Total() != e.Records || e.Done != (e.Next == c.Next) {
-		q.stop(fmt.Errorf("BUG: %s up to %d holds %d records and %d gaps, but the fold accounts for %d records; "+
-			"none of them is counted", c.Range, e.Next, e.Records, e.Gaps, e.Audit.Total()))
-		t.throwAwaySoon()
+	t.queue.folding = false
+	c := &t.queue.pieces[0]
+	if err := c.mismatch(r); err != nil {
+		c.partition.stop(err)
+		t.discardSoon()
 		t.advance()
 		return
 	}
-	e.Audit.Gaps = e.Gaps
-	b := t.open
-	at := -1
-	for i := range b.moves {
-		if b.moves[i].Partition == q.Partition {
-			at = i
-		}
-	}
-	if at < 0 && e.Next > c.First {
-		m := Advance{Range: c.Range, LeaderEpoch: q.at.LeaderEpoch, Epoch: q.at.Epoch, Owner: q.at.Owner}
-		if f := t.flight; f != nil {
-			for i := range f.moves {
-				if f.moves[i].Partition == q.Partition {
-					m.LeaderEpoch = f.moves[i].LeaderEpoch
-				}
-			}
-		}
-		b.moves = append(b.moves, m)
-		at = len(b.moves) - 1
-	}
-	if at >= 0 {
-		m := &b.moves[at]
-		m.Next = e.Next
-		m.Audit = m.Audit.Plus(e.Audit)
-		m.LeaderEpoch = max(m.LeaderEpoch, c.LeaderEpoch)
-	}
-	b.records += e.Records
-	b.dead += e.Audit.Dead
-	b.counted += e.Audit.Counted
-	b.judged += e.Records - e.Audit.Filtered
-	b.size = e.Size
-	if b.reason == "" {
-		b.reason = e.Reason
-	}
-	c.First = e.Next
-	if e.Done {
-		b.bytes += c.Bytes
-		t.queued -= c.Bytes
-		t.queue = t.queue[1:]
+	t.open.add(c, r, t.firstAdvance(c))
+	c.First = r.Next
+	if r.Done {
+		t.queue.bytes -= c.Bytes
+		t.queue.pieces = t.queue.pieces[1:]
 	}
 	if t.planner.drain {
 		t.dropQueue()
-		t.due = !b.empty()
+		t.open.due = !t.open.empty()
 	}
 	t.regulate()
 	t.advance()
 }
 
-// regulate pauses fetching while too much waits to be folded, and resumes it.
+// mismatch is the error of a result that does not account for every offset up to its Next: records that were lost on the
+// way would otherwise never be counted.
+func (c *piece) mismatch(r FoldResult) error {
+	if r.Next-c.First == r.Records+r.Gaps && r.Audit.Total() == r.Records && r.Done == (r.Next == c.Next) {
+		return nil
+	}
+	return fmt.Errorf("BUG: %s up to %d holds %d records and %d gaps, but the fold accounts for %d records; "+
+		"none of them is counted", c.Range, r.Next, r.Records, r.Gaps, r.Audit.Total())
+}
+
+// firstAdvance is what the open batch begins with for the partition of a piece. Its leader epoch is that of the offset
+// before the piece: of the closed batch, or of the checkpoint. Offsets without a leader epoch keep it (P27).
+func (t *task) firstAdvance(c *piece) Advance {
+	q := c.partition
+	a := Advance{Range: c.Range, LeaderEpoch: q.at.LeaderEpoch, Epoch: q.at.Epoch, Owner: q.at.Owner}
+	if before := t.closedTaskBatch().advance(q.Partition); before != nil {
+		a.LeaderEpoch = before.LeaderEpoch
+	}
+	return a
+}
+
+// dropQueue drops what is fetched, except a piece that is with the worker.
+func (t *task) dropQueue() {
+	keep := 0
+	if t.queue.folding {
+		keep = 1
+	}
+	for _, c := range t.queue.pieces[keep:] {
+		t.planner.do(DropRequest{Token: c.Token})
+		t.queue.bytes -= c.Bytes
+	}
+	t.queue.pieces = t.queue.pieces[:keep]
+}
+
+// regulate pauses fetching while too much is queued, and resumes it.
 func (t *task) regulate() {
 	share := t.planner.limits.Memory / 4
 	action := Pause
 	switch {
-	case t.queued > share:
-	case t.queued <= share/2:
+	case t.queue.bytes > share:
+	case t.queue.bytes <= share/2:
 		action = Resume
 	default:
 		return
 	}
-	for _, q := range t.parts {
-		if q.phase == owned && q.session != 0 && q.paused != (action == Pause) {
-			q.paused = action == Pause
+	for _, q := range t.partitions {
+		if f := q.fetch(); f != nil && f.paused != (action == Pause) {
+			f.paused = action == Pause
 			t.planner.do(PositionRequest{Position{Partition: q.Partition, Action: action}})
 		}
 	}

@@ -1,52 +1,49 @@
 package planner
 
 import (
-	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/sluice-etl/sluice/checkpoint"
 )
 
-// Limits is what bounds a Planner's batches.
+// Limits bounds the batches of a Planner. See batch.Config for the options of the same names.
 type Limits struct {
-	Tasks          int           // number of tasks
-	MaxRecords     int64         // records in a task's batch
-	MaxBytes       int64         // fetched bytes in a task's batch
+	Tasks          int           // number of tasks, at least 1
+	MaxRecords     int64         // records in a task batch, at least 1
+	MaxBytes       int64         // fetched bytes in a task batch
 	Memory         int64         // one task's share of memory, in bytes
-	DeadLetterStop float64       // see Config
-	Recheck        time.Duration // see Config
+	DeadLetterStop float64       // share of dead records above which a batch stops its partitions, from 0 to 1
+	Recheck        time.Duration // pause of a stopped partition, and longest time between two comparisons with MySQL
 }
 
-// Planner makes the engine's decisions. It sees ranges, sizes and outcomes; it holds no records and has no clock,
-// network, random source or goroutine. It is not safe for concurrent use.
+// Planner makes the engine's decisions. It is not safe for concurrent use.
 //
-// Invariants, for each partition that is owned:
+// Invariants, for each owned partition that is fetched:
 //
-//	checkpoint.Next <= end of the part being committed <= end of the open batch <= end of what is queued = fetched
+//	checkpoint.Next <= end of its closed batch <= end of its open batch <= end of what is queued = fetched
 //
-// and these pieces touch each other without a hole. A task has at most one operation under way, and folds only pieces
-// of its present generation.
+// and these ranges touch each other without a hole. Each task has at most one operation under way (see task), and counts
+// only what was folded since its last discard.
 type Planner struct {
-	limits  Limits
-	tasks   []*task
-	parts   map[checkpoint.Partition]*part
-	out     []Output
-	now     time.Duration
-	ops     uint64
-	session uint64
-	ticked  time.Duration // the last tick
-	counted bool          // a record was counted since the process began
-	drain   bool
-	drained bool
+	limits     Limits
+	tasks      []*task
+	partitions map[checkpoint.Partition]*partition
+	out        []Output      // of the present step
+	now        time.Duration // of the present step
+	ops        uint64        // the last operation's number
+	session    uint64        // the last fetch session's number
+	ticked     time.Duration // the last tick
+	counted    bool          // a counted record was committed since the process began
+	drain      bool          // Drain was passed
+	drained    bool          // Drained was output
 }
 
-// New makes a planner that owns nothing.
+// New returns a planner that owns nothing.
 func New(l Limits) *Planner {
-	p := &Planner{limits: l, parts: map[checkpoint.Partition]*part{}}
+	p := &Planner{limits: l, partitions: map[checkpoint.Partition]*partition{}}
 	for n := range l.Tasks {
-		p.tasks = append(p.tasks, &task{planner: p, n: n, open: newBundle(), maxRecords: l.MaxRecords})
+		p.tasks = append(p.tasks, &task{planner: p, n: n, open: &taskBatch{}, maxRecords: l.MaxRecords})
 	}
 	return p
 }
@@ -54,80 +51,69 @@ func New(l Limits) *Planner {
 // Limits returns the limits that the planner was created with.
 func (p *Planner) Limits() Limits { return p.limits }
 
-// Step takes one event, which happened at now on any clock that does not go back, and appends what is to be done to
-// effects.
-func (p *Planner) Step(now time.Duration, e Input, effects []Output) []Output {
-	p.now, p.out = now, effects
-	switch e := e.(type) {
+// Step takes one input, which happened at now on any clock that does not go back, and appends what the driver must do to
+// out. The same inputs at the same times give the same outputs.
+func (p *Planner) Step(now time.Duration, in Input, out []Output) []Output {
+	p.now, p.out = now, out
+	switch in := in.(type) {
 	case Assigned:
-		p.assigned(e.Partitions)
+		p.assigned(in.Partitions)
 	case Revoked:
-		p.revoked(e.Partitions)
+		p.revoked(in.Partitions)
 	case Fetched:
-		p.fetched(e)
+		p.fetched(in)
 	case FoldResult:
-		p.tasks[e.Task].folded(e)
+		p.tasks[in.Task].folded(in)
 	case ClaimResult:
-		if t := p.ended(e.Task, e.Op); t != nil {
-			t.claimed(e)
-			t.advance()
-		}
+		p.finish(in.Task, in.Op, func(t *task, op operation) { t.claimed(op, in) })
 	case CommitResult:
-		if t := p.ended(e.Task, e.Op); t != nil {
-			t.committed(e.Err)
-			t.advance()
-		}
+		p.finish(in.Task, in.Op, func(t *task, op operation) { t.committed(op, in.Err) })
 	case ResolveResult:
-		if t := p.ended(e.Task, e.Op); t != nil {
-			t.resolved(e)
-			t.advance()
-		}
+		p.finish(in.Task, in.Op, func(t *task, op operation) { t.resolved(op, in) })
 	case ConfirmResult:
-		if t := p.ended(e.Task, e.Op); t != nil {
-			t.confirmed(e)
-			t.advance()
-		}
+		p.finish(in.Task, in.Op, func(t *task, _ operation) { t.confirmed(in) })
 	case WaitResult:
-		if t := p.ended(e.Task, e.Op); t != nil {
-			t.advance()
-		}
+		p.finish(in.Task, in.Op, func(*task, operation) {})
 	case Tick:
 		p.tick()
 	case Drain:
-		p.drainAll()
+		p.startDrain()
 	}
-	if p.drain && !p.drained && p.quiet() {
+	if p.drain && !p.drained && p.isQuiet() {
 		p.drained = true
 		p.do(Drained{})
 	}
-	out := p.out
+	result := p.out
 	p.out = nil
-	return out
+	return result
 }
 
-func (p *Planner) do(e Output) { p.out = append(p.out, e) }
+func (p *Planner) do(o Output) { p.out = append(p.out, o) }
 
-// ended returns the task whose operation has ended, or nil where that operation was called off.
-func (p *Planner) ended(task int, op uint64) *task {
-	t := p.tasks[task]
-	if t.op != op {
-		return nil
+// finish ends a task's operation: take deals with its result, and then the task advances. A result of an operation that
+// was called off is ignored.
+func (p *Planner) finish(n int, id uint64, take func(*task, operation)) {
+	t := p.tasks[n]
+	if t.op.id != id {
+		return
 	}
-	t.op, t.doing = 0, nothing
-	return t
+	op := t.op
+	t.op = operation{}
+	take(t, op)
+	t.advance()
 }
 
 func (p *Planner) assigned(partitions []checkpoint.Partition) {
 	touched := map[*task]bool{}
 	for _, id := range partitions {
-		q := p.parts[id]
+		q := p.partitions[id]
 		switch {
 		case q == nil:
 			touched[p.add(id)] = true
-		case q.leaving:
-			q.again = true
-		case q.phase == orphan:
-			q.phase = unclaimed
+		case q.membership != member:
+			q.membership = returning
+		case in[lost](q):
+			q.state = unclaimed{}
 			touched[q.task] = true
 		}
 	}
@@ -138,37 +124,37 @@ func (p *Planner) assigned(partitions []checkpoint.Partition) {
 func (p *Planner) add(id checkpoint.Partition) *task {
 	best := p.tasks[0]
 	for _, t := range p.tasks[1:] {
-		if len(t.parts) < len(best.parts) {
+		if len(t.partitions) < len(best.partitions) {
 			best = t
 		}
 	}
-	q := &part{Partition: id, task: best}
-	p.parts[id] = q
-	best.parts = append(best.parts, q)
+	q := &partition{Partition: id, task: best, state: unclaimed{}}
+	p.partitions[id] = q
+	best.partitions = append(best.partitions, q)
 	return best
 }
 
 func (p *Planner) revoked(partitions []checkpoint.Partition) {
 	touched := map[*task]bool{}
 	for _, id := range partitions {
-		q := p.parts[id]
+		q := p.partitions[id]
 		if q == nil {
 			p.do(Released{Partition: id})
 			continue
 		}
-		q.leaving, q.again = true, false
-		q.unposition()
+		q.membership = leaving
+		q.endFetch()
 		touched[q.task] = true
 	}
 	for _, t := range p.tasks {
 		if touched[t] {
-			t.throwAwaySoon()
+			t.discardSoon()
 		}
 	}
 	p.advance(touched)
 }
 
-// advance goes through the tasks in their order, so that the same events give the same effects.
+// advance goes through the tasks in their order, so that the same inputs give the same outputs.
 func (p *Planner) advance(touched map[*task]bool) {
 	for _, t := range p.tasks {
 		if touched[t] {
@@ -177,30 +163,32 @@ func (p *Planner) advance(touched map[*task]bool) {
 	}
 }
 
-func (p *Planner) fetched(e Fetched) {
-	q := p.parts[e.Partition]
-	if q == nil || q.leaving || q.phase != owned || e.Session != q.session || p.drain {
-		if e.Err == nil {
-			p.do(DropRequest{Token: e.Token})
+// fetched queues a piece, unless it is of a session that has ended.
+func (p *Planner) fetched(f Fetched) {
+	q := p.partitions[f.Partition]
+	if q == nil || !in[*owned](q) || q.fetch() == nil || f.Session != q.fetch().session || p.drain {
+		if f.Err == nil {
+			p.do(DropRequest{Token: f.Token})
 		}
 		return
 	}
-	if e.Err == nil && (e.First != q.fetched || e.Next < e.First) {
-		p.do(DropRequest{Token: e.Token})
-		e.Err = fmt.Errorf("BUG: fetched %s, expected it to begin at offset %d", e.Range, q.fetched)
+	if f.Err == nil && (f.First != q.fetched || f.Next < f.First) {
+		p.do(DropRequest{Token: f.Token})
+		f.Err = fmt.Errorf("BUG: fetched %s, expected it to begin at offset %d", f.Range, q.fetched)
 	}
-	if e.Err != nil {
-		q.stop(e.Err)
+	if f.Err != nil {
+		q.stop(f.Err)
 		return
 	}
-	q.fetched = e.Next
+	q.fetched = f.Next
 	t := q.task
-	t.queue = append(t.queue, piece{part: q, Fetched: e})
-	t.queued += e.Bytes
+	t.queue.pieces = append(t.queue.pieces, piece{Fetched: f, partition: q})
+	t.queue.bytes += f.Bytes
 	t.regulate()
 	t.advance()
 }
 
+// tick commits what is open, has stopped partitions claimed again, and has quiet partitions compared with MySQL.
 func (p *Planner) tick() {
 	next := p.now // about when the next tick comes
 	if p.ticked > 0 {
@@ -208,105 +196,37 @@ func (p *Planner) tick() {
 	}
 	p.ticked = p.now
 	for _, t := range p.tasks {
-		for _, q := range t.parts {
-			if q.phase == stopped && !q.leaving && p.now >= q.retryAt {
-				q.phase = unclaimed
+		for _, q := range allIn[stopped](t) {
+			if p.now >= q.state.(stopped).retryAt {
+				q.state = unclaimed{}
 			}
 		}
-		t.due = !t.open.empty()
-		t.advance() // what is due is committed first, and its fence compares the partitions in it
-		t.check = t.check || !p.drain && slices.ContainsFunc(t.in(owned), func(q *part) bool {
-			return next-q.compared > p.limits.Recheck && !t.fences(q)
-		})
+		t.open.due = !t.open.empty()
+		t.advance() // commits the open batch first, whose fence compares the partitions in it
+		t.compareLate(next)
 		t.advance()
 	}
 }
 
-func (p *Planner) drainAll() {
+func (p *Planner) startDrain() {
 	p.drain = true
 	for _, t := range p.tasks {
-		for _, q := range t.parts {
-			q.unposition()
+		for _, q := range t.partitions {
+			q.endFetch()
 		}
-		t.check = false
+		t.checkDue = false
 		t.dropQueue()
-		t.due = !t.open.empty()
+		t.open.due = !t.open.empty()
 		t.advance()
 	}
 }
 
-func (p *Planner) quiet() bool {
+// isQuiet reports whether no batch is left, and nothing is under way.
+func (p *Planner) isQuiet() bool {
 	for _, t := range p.tasks {
-		if t.op != 0 || t.folding || t.flight != nil || !t.open.empty() {
+		if t.op.state != idle || t.queue.folding || t.closed != nil || !t.open.empty() {
 			return false
 		}
 	}
 	return true
-}
-
-// phase is where a partition stands between assignment and release.
-type phase uint8
-
-const (
-	unclaimed phase = iota // ours by the group's word; to be claimed
-	claiming               // a claim is under way
-	owned                  // claimed, fetched, folded, committed
-	doubtful               // a fence did not match; the group is asked
-	orphan                 // the group said that it is not ours any more; its callback will follow
-	stopped                // needs a person
-)
-
-// part is one partition that the group gave us.
-type part struct {
-	checkpoint.Partition
-	task    *task
-	phase   phase
-	at      checkpoint.Checkpoint // as MySQL has it, from the claim and the commits since
-	session uint64
-	fetched int64 // where the next piece begins
-	paused  bool
-	leaving bool          // revoked; goes as soon as the task can let go
-	again   bool          // assigned anew while it was leaving
-	retryAt time.Duration // while stopped
-
-	// compared is a time at or before the last comparison of at with MySQL: by a claim, a fence or a check.
-	compared time.Duration
-}
-
-// position has the partition fetched from its checkpoint, under a new session.
-func (q *part) position() {
-	p := q.task.planner
-	p.session++
-	q.session, q.fetched = p.session, q.at.Next
-	p.do(PositionRequest{Position{
-		Partition: q.Partition, Action: Fetch, Session: q.session,
-		Next: q.at.Next, LeaderEpoch: q.at.LeaderEpoch, TopicID: q.at.TopicID,
-	}})
-	if q.paused {
-		q.paused = false
-		p.do(PositionRequest{Position{Partition: q.Partition, Action: Resume}})
-	}
-}
-
-// unposition takes the partition from the fetching client.
-func (q *part) unposition() {
-	if q.session != 0 {
-		q.session, q.paused = 0, false
-		q.task.planner.do(PositionRequest{Position{Partition: q.Partition, Action: Remove}})
-	}
-}
-
-func (q *part) stop(err error) {
-	p := q.task.planner
-	q.unposition()
-	q.phase, q.retryAt = stopped, p.now+p.limits.Recheck
-	p.do(Stopped{Partition: q.Partition, Err: err})
-}
-
-// named lists the partitions that an error names, nil where it concerns all.
-func named(err error) []checkpoint.Partition {
-	if e, ok := errors.AsType[*checkpoint.Error](err); ok {
-		return e.Partitions
-	}
-	return nil
 }

@@ -62,7 +62,7 @@ func settle(w *world) {
 		}
 	}
 	for i, p := range w.procs {
-		report += fmt.Sprintf("\nprocess %d, %d under way:%s", i, len(p.pending), p.planner.Dump())
+		report += fmt.Sprintf("\nprocess %d, %d under way:%s", i, len(p.pending), fmt.Sprintf("%+v", p.planner.Status()))
 	}
 	w.fail("no rest after settling:%s", report)
 }

@@ -2,36 +2,56 @@ package planner
 
 import "github.com/sluice-etl/sluice/checkpoint"
 
-// Status is a copy of what a planner knows. It stays as it is when the planner goes on.
+// Status is a copy of a planner's state. It does not change with the planner.
 type Status struct {
-	Tasks []TaskStatus // by number
+	Draining bool
+	Tasks    []TaskStatus // by number
 }
 
-// TaskStatus is one task.
+// TaskStatus is the state of one task.
 type TaskStatus struct {
-	Partitions []PartitionStatus // in the order in which the task got them
+	State          string            // idle, claiming, committing, resolving, checking, confirming or backing off
+	Partitions     []PartitionStatus // in the order in which they were assigned
+	Open           int64             // records in the open batch
+	Closed         int64             // records in the batch that is to be committed, -1 if there is none
+	OutcomeUnknown bool              // whether a COMMIT of that batch was sent and not answered
+	Folding        bool              // whether a piece is with the worker
+	Queued         int64             // bytes that are fetched and not folded
+	MaxRecords     int64             // records that a batch may have at present
 }
 
-// PartitionStatus is one partition that the group assigned to this process.
+// PartitionStatus is the state of one partition that the group assigned to this process.
 type PartitionStatus struct {
-	State      string                // unclaimed, claiming, owned, unconfirmed, lost or stopped
-	Checkpoint checkpoint.Checkpoint // as last read or written by this process; only Partition is set before the first claim
-	Fetched    int64                 // the offset up to which records were fetched
+	State   string // unclaimed, claiming, owned, unconfirmed, lost or stopped
+	Leaving bool   // whether it was revoked and is not released yet
+	// Checkpoint is as this process read or wrote it last. Before the first claim only its Partition is set.
+	Checkpoint checkpoint.Checkpoint
+	Fetched    int64 // the offset up to which records were fetched
 }
-
-var phases = [...]string{"unclaimed", "claiming", "owned", "unconfirmed", "lost", "stopped"}
 
 // Status copies the planner's state.
 func (p *Planner) Status() Status {
-	s := Status{Tasks: make([]TaskStatus, len(p.tasks))}
-	for i, t := range p.tasks {
-		for _, q := range t.parts {
-			at := q.at
-			at.Partition = q.Partition
-			s.Tasks[i].Partitions = append(s.Tasks[i].Partitions, PartitionStatus{
-				State: phases[q.phase], Checkpoint: at, Fetched: q.fetched,
-			})
-		}
+	s := Status{Draining: p.drain}
+	for _, t := range p.tasks {
+		s.Tasks = append(s.Tasks, t.status())
+	}
+	return s
+}
+
+func (t *task) status() TaskStatus {
+	s := TaskStatus{
+		State: taskStates[t.op.state], Open: t.open.records, Closed: -1, OutcomeUnknown: t.outcomeUnknown(),
+		Folding: t.queue.folding, Queued: t.queue.bytes, MaxRecords: t.maxRecords,
+	}
+	if t.closed != nil {
+		s.Closed = t.closed.records
+	}
+	for _, q := range t.partitions {
+		at := q.at
+		at.Partition = q.Partition
+		s.Partitions = append(s.Partitions, PartitionStatus{
+			State: q.state.name(), Leaving: q.membership != member, Checkpoint: at, Fetched: q.fetched,
+		})
 	}
 	return s
 }

@@ -1,0 +1,100 @@
+package planner
+
+import (
+	"slices"
+	"time"
+
+	"github.com/sluice-etl/sluice/checkpoint"
+)
+
+// kept is what becomes of the owned partitions that a task keeps when it discards.
+type kept uint8
+
+const (
+	rewind  kept = iota // fetch them again from their checkpoints
+	reclaim             // it is not known where their checkpoints are: ask the group, and claim them again
+)
+
+// mustDiscard reports whether the task's batches must be discarded once op has ended: a fold went wrong, or a partition
+// is leaving.
+func (t *task) mustDiscard(op operation) bool {
+	return op.discardAfter || slices.ContainsFunc(t.partitions, func(q *partition) bool { return q.membership != member })
+}
+
+// discardSoon discards at once; or, while an operation with MySQL is under way, when its result has come: the result says
+// where the partitions are.
+func (t *task) discardSoon() {
+	switch t.op.state {
+	case claiming, committing, resolving, checking:
+		t.op.discardAfter = true
+		return
+	}
+	t.op = operation{} // a pause or a question to the group is called off: its result will be ignored
+	if t.outcomeUnknown() {
+		t.discard(reclaim)
+	} else {
+		t.discard(rewind)
+	}
+}
+
+// discard drops everything that is not committed, releases the leaving partitions, and rewinds the others (P13). It
+// concerns the whole task, because folded rows cannot be divided among partitions. No operation with MySQL may be under
+// way. The order of the outputs matters: partitions are released before they are claimed again, and the fold is restored
+// before anything of the new sessions is folded.
+func (t *task) discard(then kept) {
+	p := t.planner
+	t.gen++
+	t.checkDue, t.queue.folding = false, false
+	t.open, t.closed = &taskBatch{}, nil
+	t.dropQueue()
+	returned := t.release()
+	var at []checkpoint.Checkpoint
+	for _, q := range t.partitions {
+		switch {
+		case q.owned() == nil:
+		case then == reclaim:
+			q.endFetch()
+			q.state = unconfirmed{}
+		case p.drain:
+			q.endFetch()
+		default:
+			q.startFetch()
+			at = append(at, q.at)
+		}
+	}
+	p.do(RestoreRequest{Task: t.n, Gen: t.gen, Checkpoints: at})
+	for _, id := range returned {
+		if other := p.add(id); other != t { // t itself advances when this step's cause is dealt with
+			other.advance()
+		}
+	}
+}
+
+// release releases the leaving partitions, and returns those that were assigned again meanwhile.
+func (t *task) release() (returned []checkpoint.Partition) {
+	t.partitions = slices.DeleteFunc(t.partitions, func(q *partition) bool {
+		if q.membership == member {
+			return false
+		}
+		delete(t.planner.partitions, q.Partition)
+		t.planner.do(Released{Partition: q.Partition})
+		if q.membership == returning {
+			returned = append(returned, q.Partition)
+		}
+		return true
+	})
+	return returned
+}
+
+// fenced discards the task's batches because another owner has claimed a partition or the database is in an older state
+// (P14). The more fences there were within a minute, the longer it waits before it asks the group.
+func (t *task) fenced(err error) {
+	p := t.planner
+	t.fencedAt = append(slices.DeleteFunc(t.fencedAt, func(at time.Duration) bool { return p.now-at >= time.Minute }), p.now)
+	p.do(Fenced{Task: t.n, Times: len(t.fencedAt), Err: err})
+	t.discard(reclaim)
+	if !p.drain {
+		t.attempt = len(t.fencedAt) - 1
+		t.wait(err)
+	}
+}
