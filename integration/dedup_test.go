@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/sluice-etl/sluice/flumesink/avro"
+	avroclient "github.com/sluice-etl/sluice/flumeclient/avro"
 	"github.com/sluice-etl/sluice/internal/etltest"
 	"github.com/sluice-etl/sluice/internal/failpoint"
 	"github.com/sluice-etl/sluice/receiver"
@@ -26,7 +26,7 @@ func twice(ctx context.Context, addr string, n int) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for w := range senders {
 		g.Go(func() error {
-			var c *avro.Client
+			var c *avroclient.Client
 			defer func() {
 				if c != nil {
 					_ = c.Close() // what was answered was answered
@@ -48,7 +48,7 @@ func twice(ctx context.Context, addr string, n int) error {
 					}
 					var err error
 					if c == nil {
-						if c, err = avro.Dial(ctx, avro.DefaultClientConfig(addr)); err != nil {
+						if c, err = avroclient.Dial(ctx, avroclient.DefaultConfig(addr)); err != nil {
 							c = nil
 							continue
 						}

@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/sluice-etl/sluice/flumesink/avro"
+	avroclient "github.com/sluice-etl/sluice/flumeclient/avro"
 	"github.com/sluice-etl/sluice/internal/accesslog"
 	"github.com/sluice-etl/sluice/internal/app"
 	"github.com/sluice-etl/sluice/internal/cli"
@@ -59,7 +59,7 @@ func (d *demo) send(ctx context.Context) {
 	header := []receiver.Header{{Key: []byte("host"), Value: []byte("demo")}}
 	lines := make([][]byte, demoBatch)
 	events := make([]receiver.Event, demoBatch)
-	var client *avro.Client
+	var client *avroclient.Client
 	defer func() {
 		if client != nil {
 			_ = client.Close() // nothing is on the way any more
@@ -87,10 +87,10 @@ func (d *demo) send(ctx context.Context) {
 }
 
 // give sends one batch. A batch without an answer is sent again by the caller, on a new connection.
-func (d *demo) give(ctx context.Context, client *avro.Client, events []receiver.Event) (*avro.Client, bool) {
+func (d *demo) give(ctx context.Context, client *avroclient.Client, events []receiver.Event) (*avroclient.Client, bool) {
 	var err error
 	if client == nil {
-		if client, err = avro.Dial(ctx, avro.DefaultClientConfig(d.to)); err != nil {
+		if client, err = avroclient.Dial(ctx, avroclient.DefaultConfig(d.to)); err != nil {
 			d.warn(ctx, err)
 			return nil, false
 		}

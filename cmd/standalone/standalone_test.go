@@ -19,7 +19,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/sluice-etl/sluice/flumesink/avro"
+	avroclient "github.com/sluice-etl/sluice/flumeclient/avro"
 	"github.com/sluice-etl/sluice/internal/cli"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 	"github.com/sluice-etl/sluice/pool"
@@ -125,7 +125,7 @@ func (p *process) send(t *testing.T, lines ...string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	c, err := avro.Dial(ctx, avro.DefaultClientConfig(p.avro))
+	c, err := avroclient.Dial(ctx, avroclient.DefaultConfig(p.avro))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 
+	avroclient "github.com/sluice-etl/sluice/flumeclient/avro"
 	"github.com/sluice-etl/sluice/internal/receivertest"
 	"github.com/sluice-etl/sluice/receiver"
 )
@@ -69,7 +70,7 @@ func BenchmarkReceiver_crowd(b *testing.B) {
 				defer crowd(b, addr, bad)()
 			}
 			receivertest.Measure(b, 1, len(es), size, func() (func() error, func()) {
-				c, err := Dial(b.Context(), DefaultClientConfig(addr))
+				c, err := avroclient.Dial(b.Context(), avroclient.DefaultConfig(addr))
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -1,5 +1,5 @@
-// Package avro speaks Flume's Avro RPC over plain TCP: the [Receiver] that Flume's Avro sinks push events to, and a
-// [Client] that does what such a sink does.
+// Package avro receives Flume's Avro RPC: its [Receiver] is what Flume's Avro sinks push events to. The client is
+// flumeclient/avro.
 //
 // A connection carries NettyDataPack frames: a serial, a number of buffers, and the buffers, whose boundaries mean
 // nothing. A frame's message is a request of Avro's IPC (specification, "Protocol Wire Format"): the handshake, until

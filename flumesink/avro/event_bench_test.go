@@ -1,12 +1,12 @@
 package avro
 
 import (
-	"fmt"
-	"strings"
 	"testing"
 
-	"github.com/sluice-etl/sluice/receiver"
 	oracle "github.com/twmb/avro"
+
+	"github.com/sluice-etl/sluice/internal/flumeavro"
+	"github.com/sluice-etl/sluice/internal/receivertest"
 )
 
 const eventSchema = `{"type":"record","name":"AvroFlumeEvent","namespace":"org.apache.flume.source.avro","fields":[
@@ -18,21 +18,8 @@ type oracleEvent struct {
 	Body    []byte            `avro:"body"`
 }
 
-// benchBatch is 1,000 events with three headers, about 210 KB: an access log as a Flume agent sends it.
-func benchBatch() []byte {
-	events := make([]receiver.Event, 1000)
-	for i := range events {
-		events[i] = receiver.Event{
-			Headers: []receiver.Header{
-				{Key: []byte("timestamp"), Value: fmt.Appendf(nil, "%d", 1700000000000+i)},
-				{Key: []byte("host"), Value: fmt.Appendf(nil, "web-%02d.example", i%20)},
-				{Key: []byte("basename"), Value: []byte("access.log")},
-			},
-			Body: fmt.Appendf(nil, `192.0.2.%d - - [10/Oct/2024:13:55:%02d +0000] "GET /a/%04d HTTP/1.1" 200 2326 "-" "%s"`, i%250, i%60, i, strings.Repeat("m", 62)),
-		}
-	}
-	return appendEvents(nil, events)
-}
+// benchBatch is receivertest.BenchEvents, encoded.
+func benchBatch() []byte { return flumeavro.AppendEvents(nil, receivertest.BenchEvents()) }
 
 // BenchmarkDecode compares the decoder with twmb/avro on the same bytes, and with the least that any decoder does:
 // walking the lengths without checks and without keeping anything.

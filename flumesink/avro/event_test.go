@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluice-etl/sluice/internal/avrobin"
+	"github.com/sluice-etl/sluice/internal/flumeavro"
 	"github.com/sluice-etl/sluice/internal/receivertest"
 	"github.com/sluice-etl/sluice/receiver"
 )
@@ -143,10 +144,10 @@ func TestDecoder_limits(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			d := newDecoder(t, tc.cfg, 1<<40)
-			if err := d.batch(appendEvents(nil, tc.good)); err != nil {
+			if err := d.batch(flumeavro.AppendEvents(nil, tc.good)); err != nil {
 				t.Errorf("at the limit: %v", err)
 			}
-			err := d.batch(appendEvents(nil, tc.bad))
+			err := d.batch(flumeavro.AppendEvents(nil, tc.bad))
 			if name == "events" {
 				if limit := (*receiver.LimitError)(nil); !errors.As(err, &limit) || err.Error() != tc.want {
 					t.Errorf("error %v\nwant  %s", err, tc.want)

@@ -12,6 +12,7 @@ import (
 	oracle "github.com/twmb/avro"
 
 	"github.com/sluice-etl/sluice/internal/avrobin"
+	"github.com/sluice-etl/sluice/internal/flumeavro"
 	"github.com/sluice-etl/sluice/internal/receivertest"
 	"github.com/sluice-etl/sluice/receiver"
 )
@@ -83,7 +84,7 @@ func (p *pair) compare(t *testing.T, b []byte) (accepted bool) {
 		}
 	}
 	// What we write of it, the oracle reads alike.
-	again := appendEvents(nil, d.Events)
+	again := flumeavro.AppendEvents(nil, d.Events)
 	var twice []oracleEvent
 	if rest, err := p.oracle.Decode(again, &twice); err != nil || len(rest) != 0 || len(twice) != len(want) {
 		t.Fatalf("%x written again as %x: %v", b, again, err)
@@ -115,7 +116,7 @@ func TestDecoder_mutatedFrames(t *testing.T) {
 				es[i].Headers = append(es[i].Headers, header(string(rune('a'+rng.IntN(3))), "value"[:rng.IntN(6)]))
 			}
 		}
-		b := appendEvents(nil, es)
+		b := flumeavro.AppendEvents(nil, es)
 		for range rng.IntN(3) {
 			switch at := rng.IntN(len(b)); rng.IntN(3) {
 			case 0:
@@ -186,7 +187,7 @@ func FuzzHandshake(f *testing.F) {
 
 // FuzzVerifyProtocol: a sender's protocol text, whatever it is, never does more than be refused.
 func FuzzVerifyProtocol(f *testing.F) {
-	f.Add(protocolText)
+	f.Add(flumeavro.ProtocolText)
 	text, err := os.ReadFile("testdata/docless.json")
 	if err != nil {
 		f.Fatal(err)
@@ -197,7 +198,7 @@ func FuzzVerifyProtocol(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		if err := verifyProtocol([]byte(text)); err == nil && !strings.Contains(text, "append") && !strings.Contains(text, `\u`) {
+		if err := flumeavro.Verify([]byte(text)); err == nil && !strings.Contains(text, "append") && !strings.Contains(text, `\u`) {
 			t.Fatalf("%q was taken for Flume's protocol", text)
 		}
 	})

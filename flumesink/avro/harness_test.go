@@ -7,7 +7,9 @@ import (
 
 	"go.uber.org/goleak"
 
+	avroclient "github.com/sluice-etl/sluice/flumeclient/avro"
 	"github.com/sluice-etl/sluice/internal/avrobin"
+	"github.com/sluice-etl/sluice/internal/flumeavro"
 	"github.com/sluice-etl/sluice/internal/receivertest"
 	"github.com/sluice-etl/sluice/receiver"
 )
@@ -41,9 +43,9 @@ func start(t *testing.T, a receiver.Appender, change func(*Config, *receiver.Run
 	return g
 }
 
-func (g *rig) client() *Client {
+func (g *rig) client() *avroclient.Client {
 	g.T.Helper()
-	c, err := Dial(g.T.Context(), DefaultClientConfig(g.Addr))
+	c, err := avroclient.Dial(g.T.Context(), avroclient.DefaultConfig(g.Addr))
 	if err != nil {
 		g.T.Fatal(err)
 	}
@@ -53,11 +55,11 @@ func (g *rig) client() *Client {
 
 // firstCall is the frame of an appendBatch that begins a connection.
 func firstCall(serial uint32, es []receiver.Event) []byte {
-	return frameOf(serial, callHead(true), appendEvents(nil, es))
+	return frameOf(serial, callHead(true), flumeavro.AppendEvents(nil, es))
 }
 
 func laterCall(serial uint32, es []receiver.Event) []byte {
-	return frameOf(serial, callHead(false), appendEvents(nil, es))
+	return frameOf(serial, callHead(false), flumeavro.AppendEvents(nil, es))
 }
 
 func callHead(handshake bool) []byte {

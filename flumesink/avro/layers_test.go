@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	avroclient "github.com/sluice-etl/sluice/flumeclient/avro"
 	"github.com/sluice-etl/sluice/internal/certtest"
 	"github.com/sluice-etl/sluice/internal/receivertest"
 	"github.com/sluice-etl/sluice/internal/textfile"
@@ -31,10 +32,10 @@ func certificate(t *testing.T, name string) (cert, key string) {
 }
 
 // wrapped is a client whose connection is wrapped.
-func (g *rig) wrapped(d netserver.Dialer) (*Client, error) {
-	cfg := DefaultClientConfig(g.Addr)
+func (g *rig) wrapped(d netserver.Dialer) (*avroclient.Client, error) {
+	cfg := avroclient.DefaultConfig(g.Addr)
 	cfg.Dialer = d
-	c, err := Dial(g.T.Context(), cfg)
+	c, err := avroclient.Dial(g.T.Context(), cfg)
 	if err == nil {
 		g.T.Cleanup(func() { c.Close() })
 	}

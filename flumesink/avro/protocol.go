@@ -2,12 +2,12 @@ package avro
 
 import (
 	"crypto/md5" //nolint:gosec // the hash that Avro's handshake defines; nothing is protected by it
-	_ "embed"
 	"encoding/hex"
 	"fmt"
 	"sync"
 
 	"github.com/sluice-etl/sluice/internal/avrobin"
+	"github.com/sluice-etl/sluice/internal/flumeavro"
 	"github.com/sluice-etl/sluice/receiver"
 )
 
@@ -15,13 +15,6 @@ import (
 type hash [16]byte
 
 func (h hash) String() string { return hex.EncodeToString(h[:]) }
-
-// protocolText is Flume's protocol exactly as Avro's own compiler renders flume.avdl (Protocol.toString): the licence
-// in the file's head comment is its doc, and so part of the hash. Every Flume 1.x has this text, so that its senders
-// are answered BOTH at once.
-//
-//go:embed protocol.json
-var protocolText string
 
 // maxKnownProtocols bounds the hashes that are remembered; beyond it a sender supplies its text once per connection.
 const maxKnownProtocols = 1000
@@ -35,7 +28,7 @@ type protocols struct {
 }
 
 func newProtocols() *protocols {
-	own := hash(md5.Sum([]byte(protocolText)))
+	own := hash(md5.Sum([]byte(flumeavro.ProtocolText)))
 	return &protocols{own: own, known: map[hash]bool{own: true}}
 }
 
@@ -49,12 +42,12 @@ func (p *protocols) knows(h hash) bool {
 // of the waiting for memory. A protocol is remembered under its hash where the hash is that of the text: else anybody
 // could give another sender's hash a meaning.
 func (p *protocols) learn(f *receiver.Frame, h hash, text []byte) (wrong, err error) {
-	cost, wrong := protocolCost(text)
+	cost, wrong := flumeavro.Cost(text)
 	if wrong == nil {
 		if err := f.Charge(cost); err != nil {
 			return nil, err
 		}
-		wrong = verifyProtocol(text)
+		wrong = flumeavro.Verify(text)
 	}
 	if wrong != nil {
 		return fmt.Errorf("the sender's protocol %s is not Flume's: %w", h, wrong), nil
@@ -141,7 +134,7 @@ func (p *protocols) appendHandshake(dst []byte, match byte) []byte {
 		return append(dst, matchBoth, 0, 0, 0)
 	}
 	dst = append(dst, match, 2)
-	dst = avrobin.AppendBytes(dst, protocolText)
+	dst = avrobin.AppendBytes(dst, flumeavro.ProtocolText)
 	dst = append(dst, 2)
 	dst = append(dst, p.own[:]...)
 	return append(dst, 0)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"testing"
 
+	avroclient "github.com/sluice-etl/sluice/flumeclient/avro"
 	"github.com/sluice-etl/sluice/internal/receivertest"
 	"github.com/sluice-etl/sluice/receiver"
 )
@@ -29,7 +30,7 @@ func BenchmarkReceiver(b *testing.B) {
 				d := &receivertest.Discard{}
 				addr := receivertest.Run(b, d, onAnyPort)
 				receivertest.Measure(b, connections, n, size, func() (func() error, func()) {
-					c, err := Dial(b.Context(), DefaultClientConfig(addr))
+					c, err := avroclient.Dial(b.Context(), avroclient.DefaultConfig(addr))
 					if err != nil {
 						b.Fatal(err)
 					}

@@ -14,7 +14,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	avroclient "github.com/sluice-etl/sluice/flumeclient/avro"
 	"github.com/sluice-etl/sluice/internal/avrobin"
+	"github.com/sluice-etl/sluice/internal/flumeavro"
 	"github.com/sluice-etl/sluice/internal/receivertest"
 	"github.com/sluice-etl/sluice/receiver"
 	"github.com/sluice-etl/sluice/receiver/netserver"
@@ -201,7 +203,7 @@ func TestReceiver_connectionLimits(t *testing.T) {
 			t.Parallel()
 			g := start(t, &kafka{}, tc.change)
 			a, b := g.client(), g.client()
-			for _, c := range []*Client{a, b} {
+			for _, c := range []*avroclient.Client{a, b} {
 				if err := c.Append(t.Context(), receivertest.Events("x")); err != nil {
 					t.Fatal(err)
 				}
@@ -221,13 +223,13 @@ func TestReceiver_connectionLimits(t *testing.T) {
 func TestReceiver_otherProtocol(t *testing.T) {
 	t.Parallel()
 	g := start(t, &kafka{}, nil)
-	text := strings.Replace(protocolText, `{"name":"body","type":"bytes"}`, `{"name":"body","type":"bytes"},{"name":"n","type":"long"}`, 1)
+	text := strings.Replace(flumeavro.ProtocolText, `{"name":"body","type":"bytes"}`, `{"name":"body","type":"bytes"},{"name":"n","type":"long"}`, 1)
 	sum := md5.Sum([]byte(text))
 	own := g.r.protocols.own
 	head := append(avrobin.AppendBytes(append(sum[:], 2), text), own[:]...)
 	head = append(head, 0)
 	c := g.Dial()
-	c.Send(frameOf(1, head, callHead(false), appendEvents(nil, receivertest.Events("a"))))
+	c.Send(frameOf(1, head, callHead(false), flumeavro.AppendEvents(nil, receivertest.Events("a"))))
 	why := fmt.Sprintf("the sender's protocol %s is not Flume's: message append: events are not record {map<string> headers, bytes body}", hash(sum))
 	c.Expect(frameOf(1, []byte{0, 0, 0, 0}, noMeta, systemError(why)))
 	c.Closed()
@@ -307,21 +309,21 @@ func TestConfig_noTLSVersionIsLeft(t *testing.T) {
 // The texts' hashes are those that Avro's compiler gives them.
 func TestProtocols_hashes(t *testing.T) {
 	t.Parallel()
-	if own := newProtocols().own.String(); own != "86aadae2c45474c0fe93ffd0f2350a65" || len(protocolText) != 1334 {
-		t.Errorf("our protocol's hash is %s, of %d bytes", own, len(protocolText))
+	if own := newProtocols().own.String(); own != "86aadae2c45474c0fe93ffd0f2350a65" || len(flumeavro.ProtocolText) != 1334 {
+		t.Errorf("our protocol's hash is %s, of %d bytes", own, len(flumeavro.ProtocolText))
 	}
 }
 
 func TestProtocols_verify(t *testing.T) {
 	t.Parallel()
 	change := func(from, to string) string {
-		if !strings.Contains(protocolText, from) {
+		if !strings.Contains(flumeavro.ProtocolText, from) {
 			t.Fatal(from)
 		}
-		return strings.ReplaceAll(protocolText, from, to)
+		return strings.ReplaceAll(flumeavro.ProtocolText, from, to)
 	}
 	for name, tc := range map[string]struct{ text, want string }{
-		"itself":           {protocolText, ""},
+		"itself":           {flumeavro.ProtocolText, ""},
 		"another name":     {change(`AvroFlumeEvent`, `Event`), ""},
 		"full names":       {change(`"items":"AvroFlumeEvent"`, `"items":"org.apache.flume.source.avro.AvroFlumeEvent"`), ""},
 		"Java's strings":   {change(`"string"`, `{"type":"string","avro.java.string":"String"}`), ""},
@@ -336,7 +338,7 @@ func TestProtocols_verify(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			err := verifyProtocol([]byte(tc.text))
+			err := flumeavro.Verify([]byte(tc.text))
 			if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("error %v, want %q", err, tc.want)
 			}
@@ -348,14 +350,14 @@ func TestProtocols_verify(t *testing.T) {
 func TestProtocols_remembersLittle(t *testing.T) {
 	t.Parallel()
 	p, d := newProtocols(), testDecoder(t)
-	if wrong, err := p.learn(d.Frame, hash{1}, []byte(protocolText)); wrong != nil || err != nil || p.knows(hash{1}) {
+	if wrong, err := p.learn(d.Frame, hash{1}, []byte(flumeavro.ProtocolText)); wrong != nil || err != nil || p.knows(hash{1}) {
 		t.Errorf("%v, error %v, known %v", wrong, err, p.knows(hash{1}))
 	}
-	if wrong, err := p.learn(d.Frame, hash{2}, make([]byte, maxProtocolText+1)); wrong == nil || err != nil {
+	if wrong, err := p.learn(d.Frame, hash{2}, make([]byte, flumeavro.MaxText+1)); wrong == nil || err != nil {
 		t.Error("a huge text was taken")
 	}
 	for i := range maxKnownProtocols + 10 {
-		text := strings.Replace(protocolText, "Licensed", fmt.Sprintf("Licensed %d", i), 1)
+		text := strings.Replace(flumeavro.ProtocolText, "Licensed", fmt.Sprintf("Licensed %d", i), 1)
 		if wrong, err := p.learn(d.Frame, md5.Sum([]byte(text)), []byte(text)); wrong != nil || err != nil {
 			t.Fatal(wrong, err)
 		}

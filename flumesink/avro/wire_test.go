@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sluice-etl/sluice/internal/flumeavro"
 	"github.com/sluice-etl/sluice/internal/receivertest"
 )
 
@@ -25,7 +26,7 @@ func TestReceiver_exchanges(t *testing.T) {
 			g := start(t, &kafka{}, nil)
 			c := g.Dial()
 			for line := range strings.SplitSeq(strings.TrimSpace(steps), "\n") {
-				bytes := strings.Replace(line[1:], "{text}", hexOf(protocolText), 1)
+				bytes := strings.Replace(line[1:], "{text}", hexOf(flumeavro.ProtocolText), 1)
 				switch line[0] {
 				case '>':
 					c.Send(receivertest.Unhex(t, bytes))
@@ -62,7 +63,7 @@ func TestReceiver_buffersCutAnywhere(t *testing.T) {
 	g := start(t, k, nil)
 	es := receivertest.Events("hi", strings.Repeat("y", 100))
 	es[0].Headers = append(es[0].Headers, header("host", "a"))
-	message := append(callHead(true), appendEvents(nil, es)...)
+	message := append(callHead(true), flumeavro.AppendEvents(nil, es)...)
 	want := []string{"hi{host=a}", strings.Repeat("y", 100) + "{}"}
 	var all []string
 	for cut := range len(message) + 1 {
@@ -92,7 +93,7 @@ func TestReceiver_largeFrames(t *testing.T) {
 	k := &kafka{}
 	g := start(t, k, nil)
 	large := strings.Repeat("0123456789abcdef", 600<<10) // 9.4 MiB
-	message := append(callHead(true), appendEvents(nil, receivertest.Events(large, "z"))...)
+	message := append(callHead(true), flumeavro.AppendEvents(nil, receivertest.Events(large, "z"))...)
 	var buffers [][]byte
 	for rest := message; len(rest) > 0; {
 		n := min(8192, len(rest))

@@ -1,5 +1,5 @@
-// Package thrift speaks Flume's Thrift RPC over plain TCP: the [Receiver] that Flume's Thrift sinks push events to, and
-// a [Client] that does what such a sink does.
+// Package thrift receives Flume's Thrift RPC: its [Receiver] is what Flume's Thrift sinks push events to. The client is
+// flumeclient/thrift.
 //
 // A connection carries frames: a length of four bytes, big-endian, and a message in Thrift's compact or strict binary
 // protocol (thrift/doc/specs), which the message's first byte tells apart; each is answered in its own. The service is

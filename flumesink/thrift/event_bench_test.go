@@ -7,12 +7,15 @@ import (
 	"testing"
 
 	oracle "github.com/apache/thrift/lib/go/thrift"
+
+	thriftclient "github.com/sluice-etl/sluice/flumeclient/thrift"
+	"github.com/sluice-etl/sluice/internal/receivertest"
 )
 
 // BenchmarkDecode compares the decoder with apache/thrift on the same bytes, and with the least that any decoder does:
 // walking the lengths without checks and without keeping anything.
 func BenchmarkDecode(b *testing.B) {
-	es := benchEvents()
+	es := receivertest.BenchEvents()
 	body, header := 0, 0
 	for _, e := range es {
 		body += len(e.Body)
@@ -74,10 +77,10 @@ func BenchmarkDecode(b *testing.B) {
 }
 
 // walk adds up the lengths in a batch of events with three headers that is known to be well formed.
-func walk(p Protocol, b []byte) (sum int) {
+func walk(p thriftclient.Protocol, b []byte) (sum int) {
 	at := 0
 	next := func() int {
-		if p == Binary {
+		if p == thriftclient.Binary {
 			at += 4
 			return int(binary.BigEndian.Uint32(b[at-4:]))
 		}
@@ -91,17 +94,17 @@ func walk(p Protocol, b []byte) (sum int) {
 		sum += n
 	}
 	field, types := 1, 1 // bytes of a field's header, and of what a map's types are
-	if p == Binary {
+	if p == thriftclient.Binary {
 		field, types = 3, 2
 	}
 	at += field + 1 // the list's type, and in the compact protocol that its count follows
 	for range next() {
 		at += field
-		if p == Binary {
+		if p == thriftclient.Binary {
 			at += types
 		}
 		headers := next()
-		if p == Compact {
+		if p == thriftclient.Compact {
 			at += types
 		}
 		for range 2 * headers {

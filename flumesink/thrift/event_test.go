@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +12,8 @@ import (
 	oracle "github.com/apache/thrift/lib/go/thrift"
 	"github.com/google/go-cmp/cmp"
 
+	thriftclient "github.com/sluice-etl/sluice/flumeclient/thrift"
+	"github.com/sluice-etl/sluice/internal/flumethrift"
 	"github.com/sluice-etl/sluice/internal/receivertest"
 	"github.com/sluice-etl/sluice/receiver"
 )
@@ -41,8 +42,8 @@ func testDecoder(tb testing.TB) *decoder {
 }
 
 // batch decodes the arguments of an appendBatch.
-func (d *decoder) batch(p Protocol, b []byte) error {
-	return arguments(d.Frame, &d.cfg.Limits, reader{b: b, compact: p == Compact}, true)
+func (d *decoder) batch(p thriftclient.Protocol, b []byte) error {
+	return arguments(d.Frame, &d.cfg.Limits, reader{b: b, compact: p == thriftclient.Compact}, true)
 }
 
 func (d *decoder) shown() []string {
@@ -58,11 +59,11 @@ func header(key, value string) receiver.Header {
 }
 
 // written is events as the arguments of appendBatch, by Apache's library.
-func written(tb testing.TB, p Protocol, es []receiver.Event) []byte {
+func written(tb testing.TB, p thriftclient.Protocol, es []receiver.Event) []byte {
 	tb.Helper()
 	var out bytes.Buffer
 	w := protocolOn(p, oracle.NewStreamTransportW(&out))
-	if err := errors.Join((&batchArgs{events: es}).Write(context.Background(), w), w.Flush(context.Background())); err != nil {
+	if err := errors.Join((&flumethrift.BatchArgs{Events: es}).Write(context.Background(), w), w.Flush(context.Background())); err != nil {
 		tb.Fatal(err)
 	}
 	return out.Bytes()
@@ -74,26 +75,26 @@ func TestDecoder_spec(t *testing.T) {
 	const event = "1b01 88 0161 0162  18 0178 00" // {a: b}, "x"
 	const binaryEvent = "0d0001 0b0b 00000001 00000001 61 00000001 62 0b0002 00000001 78 00"
 	for name, tc := range map[string]struct {
-		p     Protocol
+		p     thriftclient.Protocol
 		bytes string
 		want  []string
 	}{
-		"an empty list":                            {Compact, "190c 00", nil},
-		"an empty list of something else":          {Compact, "1905 00", nil},
-		"a long list's count follows":              {Compact, "19fc 01" + event + "00", []string{"x{a=b}"}},
-		"a field's number follows its type":        {Compact, "0902 1c" + event + "00", []string{"x{a=b}"}},
-		"an empty map has no types":                {Compact, "191c 1b00 180178 00 00", []string{"x{}"}},
-		"body before headers":                      {Compact, "191c 280178 0b02 00 00 00", []string{"x{}"}},
-		"a number of more bytes than it needs":     {Compact, "191c 1b8000 18818000 78 00 00", []string{"x{}"}},
-		"a name that comes twice":                  {Compact, "191c 1b02 88 0161 0162 0161 0163 18 00 00 00", []string{"{a=b,a=c}"}},
-		"a field that comes twice":                 {Compact, "191c 1b01 88 0161 0162 0b02 00 18 0178 0804 0179 00 00", []string{"y{}"}},
-		"a list that comes twice":                  {Compact, "191c" + event + "0902 2c" + event + event + "00", []string{"x{a=b}", "x{a=b}"}},
-		"fields of every type, and true and false": {Compact, "191c" + strings.TrimSuffix(event, "00") + "11 12 13ff 14ff01 1501 16ffffffffffffffffff01 17" + strings.Repeat("5a", 8) + "18 0161 1925 0102 1a11 01 1b01 5801 0161 1c 1100 1d" + strings.Repeat("5a", 16) + "00 00", []string{"x{a=b}"}},
-		"an argument that is not ours":             {Compact, "1501 0902 1c" + event + "00", []string{"x{a=b}"}},
-		"binary: an empty list":                    {Binary, "0f0001 0c 00000000 00", nil},
-		"binary: one event":                        {Binary, "0f0001 0c 00000001" + binaryEvent + "00", []string{"x{a=b}"}},
-		"binary: an empty map may say any types":   {Binary, "0f0001 0c 00000001 0d0001 0000 00000000 0b0002 00000000 00 00", []string{"{}"}},
-		"binary: fields of every type":             {Binary, "0f0001 0c 00000001" + strings.TrimSuffix(binaryEvent, "00") + "020003 01 030004 ff 060005 0001 080006 00000001 0a0007" + strings.Repeat("00", 8) + "040008" + strings.Repeat("00", 8) + "0b0009 00000001 61 0c000a 02000101 00 0d000b 0308 00000001 01 00000002 0e000c 02 00000001 01 0f000d 0b 00000001 00000001 61 10000e" + strings.Repeat("00", 16) + "00 00", []string{"x{a=b}"}},
+		"an empty list":                            {thriftclient.Compact, "190c 00", nil},
+		"an empty list of something else":          {thriftclient.Compact, "1905 00", nil},
+		"a long list's count follows":              {thriftclient.Compact, "19fc 01" + event + "00", []string{"x{a=b}"}},
+		"a field's number follows its type":        {thriftclient.Compact, "0902 1c" + event + "00", []string{"x{a=b}"}},
+		"an empty map has no types":                {thriftclient.Compact, "191c 1b00 180178 00 00", []string{"x{}"}},
+		"body before headers":                      {thriftclient.Compact, "191c 280178 0b02 00 00 00", []string{"x{}"}},
+		"a number of more bytes than it needs":     {thriftclient.Compact, "191c 1b8000 18818000 78 00 00", []string{"x{}"}},
+		"a name that comes twice":                  {thriftclient.Compact, "191c 1b02 88 0161 0162 0161 0163 18 00 00 00", []string{"{a=b,a=c}"}},
+		"a field that comes twice":                 {thriftclient.Compact, "191c 1b01 88 0161 0162 0b02 00 18 0178 0804 0179 00 00", []string{"y{}"}},
+		"a list that comes twice":                  {thriftclient.Compact, "191c" + event + "0902 2c" + event + event + "00", []string{"x{a=b}", "x{a=b}"}},
+		"fields of every type, and true and false": {thriftclient.Compact, "191c" + strings.TrimSuffix(event, "00") + "11 12 13ff 14ff01 1501 16ffffffffffffffffff01 17" + strings.Repeat("5a", 8) + "18 0161 1925 0102 1a11 01 1b01 5801 0161 1c 1100 1d" + strings.Repeat("5a", 16) + "00 00", []string{"x{a=b}"}},
+		"an argument that is not ours":             {thriftclient.Compact, "1501 0902 1c" + event + "00", []string{"x{a=b}"}},
+		"binary: an empty list":                    {thriftclient.Binary, "0f0001 0c 00000000 00", nil},
+		"binary: one event":                        {thriftclient.Binary, "0f0001 0c 00000001" + binaryEvent + "00", []string{"x{a=b}"}},
+		"binary: an empty map may say any types":   {thriftclient.Binary, "0f0001 0c 00000001 0d0001 0000 00000000 0b0002 00000000 00 00", []string{"{}"}},
+		"binary: fields of every type":             {thriftclient.Binary, "0f0001 0c 00000001" + strings.TrimSuffix(binaryEvent, "00") + "020003 01 030004 ff 060005 0001 080006 00000001 0a0007" + strings.Repeat("00", 8) + "040008" + strings.Repeat("00", 8) + "0b0009 00000001 61 0c000a 02000101 00 0d000b 0308 00000001 01 00000002 0e000c 02 00000001 01 0f000d 0b 00000001 00000001 61 10000e" + strings.Repeat("00", 16) + "00 00", []string{"x{a=b}"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -112,41 +113,41 @@ func TestDecoder_malformed(t *testing.T) {
 	t.Parallel()
 	deep := func(n int) string { return strings.Repeat("1c", n) + strings.Repeat("00", n) }
 	for name, tc := range map[string]struct {
-		p     Protocol
+		p     thriftclient.Protocol
 		bytes string
 		want  string
 	}{
-		"nothing":                           {Compact, "", "bad field at byte 0 of 0"},
-		"no events":                         {Compact, "00", "field 1, the events, is missing"},
-		"events of another type":            {Compact, "1c 00 00", "field 1, the events, is missing"},
-		"bytes after the end":               {Compact, "190c 00 00", "1 bytes follow"},
-		"a list of numbers":                 {Compact, "1915 02 00", "or not a list of structs"},
-		"more events than bytes":            {Compact, "19fc ffffffff0f 00", "bad list"},
-		"a count of 33 bits":                {Compact, "19fc 8180808010 00", "bad list"},
-		"a count of six bytes":              {Compact, "19fc 808080808000 00", "bad list"},
-		"no end of the list":                {Compact, "193c 1b00 1800 00", "event 1: bad field"},
-		"no headers":                        {Compact, "191c 2800 00 00", "required field 'headers' was not present"},
-		"no body":                           {Compact, "191c 1b00 00 00", "required field 'body' was not present"},
-		"headers of another type":           {Compact, "191c 1902 18 00 00", "required field 'headers'"},
-		"headers to numbers":                {Compact, "191c 1b01 85 0161 02 1800 00 00", "or not a map of strings to strings"},
-		"more headers than bytes":           {Compact, "191c 1b0f 88 0161 0162 1800 00 00", "bad headers"},
-		"a header name that is cut":         {Compact, "191c 1b01 88 0561 00 00", "bad header name"},
-		"a header value that is cut":        {Compact, "191c 1b01 88 0161 7f 00 00", "bad header value"},
-		"a body longer than the rest":       {Compact, "191c 1b00 18 0478 00 00", "bad body"},
-		"a type that is none":               {Compact, "1e 190c 00", "cannot be skipped"},
-		"an element that is none":           {Compact, "291e 00 00", "cannot be skipped"},
-		"too deep":                          {Compact, deep(maxDepth+1) + "00", "cannot be skipped"},
-		"binary: nothing":                   {Binary, "", "bad field"},
-		"binary: a field that is cut":       {Binary, "0f00", "bad field"},
-		"binary: a negative count":          {Binary, "0f0001 0c ffffffff 00", "bad list"},
-		"binary: a map that is cut":         {Binary, "0f0001 0c 00000001 0d0001 0b", "bad headers"},
-		"binary: a negative length":         {Binary, "0f0001 0c 00000001 0b0002 ffffffff 00 00", "bad body"},
-		"binary: a type that is none":       {Binary, "050002 00 00", "cannot be skipped"},
-		"binary: a field of our own types":  {Binary, "fe0002 00", "cannot be skipped"},
-		"binary: elements of our own types": {Binary, "0f0002 fe 00000001 00 00", "cannot be skipped"},
-		"binary: names of our own types":    {Binary, "0d0002 fe0b 00000001 00000000 00 00", "cannot be skipped"},
-		"binary: values of our own types":   {Binary, "0d0002 0bfe 00000001 00000000 00 00", "cannot be skipped"},
-		"binary: a set longer than all":     {Binary, "0e0002 02 00000009 01 00", "cannot be skipped"},
+		"nothing":                           {thriftclient.Compact, "", "bad field at byte 0 of 0"},
+		"no events":                         {thriftclient.Compact, "00", "field 1, the events, is missing"},
+		"events of another type":            {thriftclient.Compact, "1c 00 00", "field 1, the events, is missing"},
+		"bytes after the end":               {thriftclient.Compact, "190c 00 00", "1 bytes follow"},
+		"a list of numbers":                 {thriftclient.Compact, "1915 02 00", "or not a list of structs"},
+		"more events than bytes":            {thriftclient.Compact, "19fc ffffffff0f 00", "bad list"},
+		"a count of 33 bits":                {thriftclient.Compact, "19fc 8180808010 00", "bad list"},
+		"a count of six bytes":              {thriftclient.Compact, "19fc 808080808000 00", "bad list"},
+		"no end of the list":                {thriftclient.Compact, "193c 1b00 1800 00", "event 1: bad field"},
+		"no headers":                        {thriftclient.Compact, "191c 2800 00 00", "required field 'headers' was not present"},
+		"no body":                           {thriftclient.Compact, "191c 1b00 00 00", "required field 'body' was not present"},
+		"headers of another type":           {thriftclient.Compact, "191c 1902 18 00 00", "required field 'headers'"},
+		"headers to numbers":                {thriftclient.Compact, "191c 1b01 85 0161 02 1800 00 00", "or not a map of strings to strings"},
+		"more headers than bytes":           {thriftclient.Compact, "191c 1b0f 88 0161 0162 1800 00 00", "bad headers"},
+		"a header name that is cut":         {thriftclient.Compact, "191c 1b01 88 0561 00 00", "bad header name"},
+		"a header value that is cut":        {thriftclient.Compact, "191c 1b01 88 0161 7f 00 00", "bad header value"},
+		"a body longer than the rest":       {thriftclient.Compact, "191c 1b00 18 0478 00 00", "bad body"},
+		"a type that is none":               {thriftclient.Compact, "1e 190c 00", "cannot be skipped"},
+		"an element that is none":           {thriftclient.Compact, "291e 00 00", "cannot be skipped"},
+		"too deep":                          {thriftclient.Compact, deep(maxDepth+1) + "00", "cannot be skipped"},
+		"binary: nothing":                   {thriftclient.Binary, "", "bad field"},
+		"binary: a field that is cut":       {thriftclient.Binary, "0f00", "bad field"},
+		"binary: a negative count":          {thriftclient.Binary, "0f0001 0c ffffffff 00", "bad list"},
+		"binary: a map that is cut":         {thriftclient.Binary, "0f0001 0c 00000001 0d0001 0b", "bad headers"},
+		"binary: a negative length":         {thriftclient.Binary, "0f0001 0c 00000001 0b0002 ffffffff 00 00", "bad body"},
+		"binary: a type that is none":       {thriftclient.Binary, "050002 00 00", "cannot be skipped"},
+		"binary: a field of our own types":  {thriftclient.Binary, "fe0002 00", "cannot be skipped"},
+		"binary: elements of our own types": {thriftclient.Binary, "0f0002 fe 00000001 00 00", "cannot be skipped"},
+		"binary: names of our own types":    {thriftclient.Binary, "0d0002 fe0b 00000001 00000000 00 00", "cannot be skipped"},
+		"binary: values of our own types":   {thriftclient.Binary, "0d0002 0bfe 00000001 00000000 00 00", "cannot be skipped"},
+		"binary: a set longer than all":     {thriftclient.Binary, "0e0002 02 00000009 01 00", "cannot be skipped"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -158,7 +159,7 @@ func TestDecoder_malformed(t *testing.T) {
 		})
 	}
 	// One level less is passed over.
-	if err := testDecoder(t).batch(Compact, receivertest.Unhex(t, deep(maxDepth)+"00")); err == nil || !strings.Contains(err.Error(), "is missing") {
+	if err := testDecoder(t).batch(thriftclient.Compact, receivertest.Unhex(t, deep(maxDepth)+"00")); err == nil || !strings.Contains(err.Error(), "is missing") {
 		t.Errorf("error %v, want that events are missing", err)
 	}
 }
@@ -224,11 +225,11 @@ func TestDecoder_chargesWhatItKeeps(t *testing.T) {
 		d := testDecoder(t)
 		before := d.budget.Used()
 		charged := func() int { return int(d.budget.Used() - before) }
-		announced := receivertest.Unhex(t, map[Protocol]string{Compact: "19fcc0843d", Binary: "0f00010c000f4240"}[p])
+		announced := receivertest.Unhex(t, map[thriftclient.Protocol]string{thriftclient.Compact: "19fcc0843d", thriftclient.Binary: "0f00010c000f4240"}[p])
 		if err := d.batch(p, append(announced, make([]byte, 10)...)); err == nil || charged() != 0 {
 			t.Errorf("%s: error %v, %d bytes charged for a number", p, err, charged())
 		}
-		b := written(t, p, benchEvents())
+		b := written(t, p, receivertest.BenchEvents())
 		if err := d.batch(p, b); err != nil {
 			t.Fatal(err)
 		}
@@ -241,7 +242,7 @@ func TestDecoder_chargesWhatItKeeps(t *testing.T) {
 
 func TestDecoder_allocatesNothing(t *testing.T) {
 	for _, p := range both {
-		b := written(t, p, benchEvents())
+		b := written(t, p, receivertest.BenchEvents())
 		d := testDecoder(t)
 		if n := testing.AllocsPerRun(100, func() {
 			if err := d.batch(p, b); err != nil {
@@ -251,20 +252,4 @@ func TestDecoder_allocatesNothing(t *testing.T) {
 			t.Errorf("%s: %v allocations for a batch of 1,000 events, want 0", p, n)
 		}
 	}
-}
-
-// benchEvents is 1,000 events with three headers, about 210 KB: an access log as a Flume agent sends it.
-func benchEvents() []receiver.Event {
-	events := make([]receiver.Event, 1000)
-	for i := range events {
-		events[i] = receiver.Event{
-			Headers: []receiver.Header{
-				{Key: []byte("timestamp"), Value: fmt.Appendf(nil, "%d", 1700000000000+i)},
-				{Key: []byte("host"), Value: fmt.Appendf(nil, "web-%02d.example", i%20)},
-				{Key: []byte("basename"), Value: []byte("access.log")},
-			},
-			Body: fmt.Appendf(nil, `192.0.2.%d - - [10/Oct/2024:13:55:%02d +0000] "GET /a/%04d HTTP/1.1" 200 2326 "-" "%s"`, i%250, i%60, i, strings.Repeat("m", 62)),
-		}
-	}
-	return events
 }

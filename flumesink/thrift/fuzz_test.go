@@ -12,6 +12,8 @@ import (
 
 	oracle "github.com/apache/thrift/lib/go/thrift"
 
+	thriftclient "github.com/sluice-etl/sluice/flumeclient/thrift"
+	"github.com/sluice-etl/sluice/internal/flumethrift"
 	"github.com/sluice-etl/sluice/internal/receivertest"
 	"github.com/sluice-etl/sluice/receiver"
 )
@@ -111,11 +113,11 @@ func (o *theirs) event(ctx context.Context, p oracle.TProtocol) error {
 
 // pair is the decoder and its oracle. Our limits are set so wide that they do not count.
 type pair struct {
-	p    Protocol
+	p    thriftclient.Protocol
 	ours *decoder
 }
 
-func newPair(tb testing.TB, p Protocol) *pair {
+func newPair(tb testing.TB, p thriftclient.Protocol) *pair {
 	tb.Helper()
 	cfg := DefaultConfig()
 	cfg.MaxBatchEvents, cfg.MaxHeaders, cfg.MaxHeaderBytes, cfg.MaxBodyBytes = 1<<30, 1<<30, 1<<30, 1<<30
@@ -139,7 +141,7 @@ func (x *pair) compare(t *testing.T, b []byte) (accepted bool) {
 		if err := d.batch(x.p, written(t, x.p, o.events)); err != nil {
 			t.Fatalf("%x: apache/thrift takes it, and what it makes of it is refused: %v", b, err)
 		}
-		if x.p == Binary || !strange(b) {
+		if x.p == thriftclient.Binary || !strange(b) {
 			t.Fatalf("%x: ours says %v, apache/thrift takes it", b, err)
 		}
 		return false
@@ -208,14 +210,14 @@ func seeds(f *testing.F, file string) {
 // FuzzCompact holds the decoder of the compact protocol to Apache's library: both find the same bodies and headers.
 func FuzzCompact(f *testing.F) {
 	seeds(f, "testdata/compact.txt")
-	x := newPair(f, Compact)
+	x := newPair(f, thriftclient.Compact)
 	f.Fuzz(func(t *testing.T, b []byte) { x.compare(t, b) })
 }
 
 // FuzzBinary does the same for the binary protocol.
 func FuzzBinary(f *testing.F) {
 	seeds(f, "testdata/binary.txt")
-	x := newPair(f, Binary)
+	x := newPair(f, thriftclient.Binary)
 	f.Fuzz(func(t *testing.T, b []byte) { x.compare(t, b) })
 }
 
@@ -228,9 +230,9 @@ func FuzzMessage(f *testing.F) {
 		if err != nil {
 			return
 		}
-		p := Binary
+		p := thriftclient.Binary
 		if m.compact {
-			p = Compact
+			p = thriftclient.Compact
 		}
 		ctx := context.Background()
 		in := protocolOn(p, &oracle.TMemoryBuffer{Buffer: bytes.NewBuffer(bytes.Clone(b))})
@@ -240,8 +242,8 @@ func FuzzMessage(f *testing.F) {
 		}
 		answers := m.exception(m.ok(nil), unknownMethod, "no")
 		out := protocolOn(p, oracle.NewTFramedTransportConf(oracle.NewStreamTransportR(bytes.NewReader(answers)), nil))
-		var result batchResult
-		if err := oracle.NewTStandardClient(out, out).Recv(ctx, out, seqid, name, &result); err != nil || result.status != statusOK {
+		var result flumethrift.BatchResult
+		if err := oracle.NewTStandardClient(out, out).Recv(ctx, out, seqid, name, &result); err != nil || result.Status != statusOK {
 			t.Fatalf("%x: answered by %x: %v", b, answers, err)
 		}
 		var exception oracle.TApplicationException

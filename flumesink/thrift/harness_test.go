@@ -7,10 +7,11 @@ import (
 	"fmt"
 	"testing"
 
+	oracle "github.com/apache/thrift/lib/go/thrift"
 	"go.uber.org/goleak"
 
-	oracle "github.com/apache/thrift/lib/go/thrift"
-
+	thriftclient "github.com/sluice-etl/sluice/flumeclient/thrift"
+	"github.com/sluice-etl/sluice/internal/flumethrift"
 	"github.com/sluice-etl/sluice/internal/receivertest"
 	"github.com/sluice-etl/sluice/receiver"
 )
@@ -44,11 +45,11 @@ func start(t *testing.T, a receiver.Appender, change func(*Config, *receiver.Run
 	return g
 }
 
-func (g *rig) client(p Protocol) *Client {
+func (g *rig) client(p thriftclient.Protocol) *thriftclient.Client {
 	g.T.Helper()
-	cfg := DefaultClientConfig(g.Addr)
+	cfg := thriftclient.DefaultConfig(g.Addr)
 	cfg.Protocol = p
-	c, err := Dial(g.T.Context(), cfg)
+	c, err := thriftclient.Dial(g.T.Context(), cfg)
 	if err != nil {
 		g.T.Fatal(err)
 	}
@@ -57,15 +58,15 @@ func (g *rig) client(p Protocol) *Client {
 }
 
 // both are the two protocols.
-var both = []Protocol{Compact, Binary}
+var both = []thriftclient.Protocol{thriftclient.Compact, thriftclient.Binary}
 
 // call is the frame of an appendBatch, written by Apache's library.
-func call(tb testing.TB, p Protocol, seqid int32, es []receiver.Event) []byte {
+func call(tb testing.TB, p thriftclient.Protocol, seqid int32, es []receiver.Event) []byte {
 	tb.Helper()
-	return callOf(tb, p, nameBatch, seqid, &batchArgs{events: es})
+	return callOf(tb, p, nameBatch, seqid, &flumethrift.BatchArgs{Events: es})
 }
 
-func callOf(tb testing.TB, p Protocol, name string, seqid int32, args interface {
+func callOf(tb testing.TB, p thriftclient.Protocol, name string, seqid int32, args interface {
 	Write(context.Context, oracle.TProtocol) error
 }) []byte {
 	tb.Helper()
@@ -80,18 +81,18 @@ func callOf(tb testing.TB, p Protocol, name string, seqid int32, args interface 
 	return out.Bytes()
 }
 
-func protocolOn(p Protocol, t oracle.TTransport) oracle.TProtocol {
-	if p == Binary {
+func protocolOn(p thriftclient.Protocol, t oracle.TTransport) oracle.TProtocol {
+	if p == thriftclient.Binary {
 		return oracle.NewTBinaryProtocolConf(t, nil)
 	}
 	return oracle.NewTCompactProtocolConf(t, nil)
 }
 
 // ok is the answer to an appendBatch, from the facts of Flume's own server.
-func ok(tb testing.TB, p Protocol, seqid byte) []byte {
+func ok(tb testing.TB, p thriftclient.Protocol, seqid byte) []byte {
 	tb.Helper()
 	const name = "617070656e644261746368"
-	if p == Binary {
+	if p == thriftclient.Binary {
 		return receivertest.Unhex(tb, fmt.Sprintf("0000001f 80010002 0000000b %s 000000%02x 080000 00000000 00", name, seqid))
 	}
 	return receivertest.Unhex(tb, fmt.Sprintf("00000013 8241 %02x 0b %s 050000 00", seqid, name))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	thriftclient "github.com/sluice-etl/sluice/flumeclient/thrift"
 	"github.com/sluice-etl/sluice/internal/receivertest"
 	"github.com/sluice-etl/sluice/receiver"
 )
@@ -17,10 +18,12 @@ var door = receivertest.Door{
 			}
 		}).Rig
 	},
-	Call: func(tb testing.TB, n int, es []receiver.Event) []byte { return call(tb, Compact, int32(n), es) },
-	OK:   func(tb testing.TB, n int) []byte { return ok(tb, Compact, byte(n)) },
+	Call: func(tb testing.TB, n int, es []receiver.Event) []byte {
+		return call(tb, thriftclient.Compact, int32(n), es)
+	},
+	OK: func(tb testing.TB, n int) []byte { return ok(tb, thriftclient.Compact, byte(n)) },
 	Append: func(t *testing.T, g *receivertest.Rig) func(context.Context, []receiver.Event) error {
-		return (&rig{Rig: g}).client(Compact).Append
+		return (&rig{Rig: g}).client(thriftclient.Compact).Append
 	},
 	HalfFrame: 8 << 10,
 }

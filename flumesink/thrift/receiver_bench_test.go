@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	thriftclient "github.com/sluice-etl/sluice/flumeclient/thrift"
 	"github.com/sluice-etl/sluice/flumesink/avro"
 	"github.com/sluice-etl/sluice/internal/avrobin"
 	"github.com/sluice-etl/sluice/internal/receivertest"
@@ -31,7 +32,7 @@ func avroOnAnyPort(rt receiver.Runtime) receiver.Receiver {
 // before, so that receivers are compared and not clients. The ceiling is a server that reads as many bytes and answers
 // as many, without looking at any.
 func BenchmarkReceiver(b *testing.B) {
-	all := benchEvents()
+	all := receivertest.BenchEvents()
 	for _, connections := range []int{1, 4} {
 		for _, n := range []int{100, 1000} {
 			es := all[:n]
@@ -57,7 +58,7 @@ func BenchmarkReceiver(b *testing.B) {
 				d.Arrived(b, b.N*n)
 			})
 			b.Run("ceiling"+size, func(b *testing.B) {
-				request, answer := call(b, Compact, 1, es), ok(b, Compact, 1)
+				request, answer := call(b, thriftclient.Compact, 1, es), ok(b, thriftclient.Compact, 1)
 				addr := receivertest.Echo(b, len(request), answer)
 				receivertest.Measure(b, connections, n, int64(len(request)), func() (func() error, func()) {
 					return receivertest.Exchange(b, addr, nil, 0, request, len(answer))

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	thriftclient "github.com/sluice-etl/sluice/flumeclient/thrift"
 	"github.com/sluice-etl/sluice/internal/certtest"
 	"github.com/sluice-etl/sluice/internal/receivertest"
 	"github.com/sluice-etl/sluice/receiver"
@@ -71,7 +72,7 @@ func TestReceiver_wrongProtocols(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			g := start(t, &kafka{}, nil)
-			good := g.client(Compact)
+			good := g.client(thriftclient.Compact)
 			if err := good.Append(t.Context(), receivertest.Events("a")); err != nil {
 				t.Fatal(err)
 			}
@@ -99,8 +100,8 @@ func TestReceiver_badFrameAfterGood(t *testing.T) {
 	t.Parallel()
 	g := start(t, &kafka{}, nil)
 	c := g.Dial()
-	c.Send(append(call(t, Compact, 1, receivertest.Events("a")), "GET / HTTP/1.1\r\n"...))
-	c.Expect(ok(t, Compact, 1))
+	c.Send(append(call(t, thriftclient.Compact, 1, receivertest.Events("a")), "GET / HTTP/1.1\r\n"...))
+	c.Expect(ok(t, thriftclient.Compact, 1))
 	c.Closed()
 	g.Refused(receiver.ReasonMalformed, 1)
 }
@@ -203,7 +204,7 @@ func TestReceiver_notProduced(t *testing.T) {
 		return fmt.Errorf("waiting for a place: %w", receiver.ErrNotProduced)
 	}}
 	g := start(t, k, nil)
-	err := g.client(Binary).Append(t.Context(), receivertest.Events("a"))
+	err := g.client(thriftclient.Binary).Append(t.Context(), receivertest.Events("a"))
 	if err == nil || errors.Is(err, receiver.ErrRefused) {
 		t.Errorf("error %v, want a closed connection", err)
 	}
@@ -221,12 +222,12 @@ func TestReceiver_wrapped(t *testing.T) {
 	g := start(t, k, func(c *Config, _ *receiver.Runtime) { c.TLS = netserver.TLS{Cert: cert, Key: key} })
 	for _, p := range both {
 		for _, tls := range []bool{false, true} {
-			cfg := DefaultClientConfig(g.Addr)
+			cfg := thriftclient.DefaultConfig(g.Addr)
 			cfg.Protocol = p
 			if tls {
 				cfg.Dialer = netserver.Dialer{TLS: true, CA: cert, ServerName: "etl.example"}
 			}
-			c, err := Dial(t.Context(), cfg)
+			c, err := thriftclient.Dial(t.Context(), cfg)
 			if err != nil {
 				t.Fatal(err)
 			}

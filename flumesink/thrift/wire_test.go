@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strconv"
@@ -13,6 +14,8 @@ import (
 	oracle "github.com/apache/thrift/lib/go/thrift"
 	"github.com/google/go-cmp/cmp"
 
+	thriftclient "github.com/sluice-etl/sluice/flumeclient/thrift"
+	"github.com/sluice-etl/sluice/internal/flumethrift"
 	"github.com/sluice-etl/sluice/internal/receivertest"
 	"github.com/sluice-etl/sluice/receiver"
 )
@@ -109,9 +112,9 @@ func TestClient_saysWhatAgentsSay(t *testing.T) {
 	t.Parallel()
 	for _, version := range []string{"flume-1.9.0", "flume-1.11.0"} {
 		for name, steps := range readExchanges(t, "testdata/"+version+".txt") {
-			p := Compact
+			p := thriftclient.Compact
 			if strings.Contains(name, "binary") {
-				p = Binary
+				p = thriftclient.Binary
 			}
 			for i, s := range steps {
 				if !s.sender {
@@ -174,18 +177,27 @@ func TestReceiver_answersAreThrifts(t *testing.T) {
 	k := &kafka{}
 	g := start(t, k, nil)
 	for _, p := range both {
-		c := g.client(p)
+		both := protocolOn(p, oracle.NewTFramedTransportConf(oracle.NewStreamTransportRW(g.Dial()), nil))
+		rpc := oracle.NewTStandardClient(both, both)
+		send := func(es []receiver.Event) error {
+			result := flumethrift.BatchResult{Status: -1}
+			_, err := rpc.Call(t.Context(), nameBatch, &flumethrift.BatchArgs{Events: es}, &result)
+			if err == nil && result.Status != statusOK {
+				err = fmt.Errorf("status %d", result.Status)
+			}
+			return err
+		}
 		for _, es := range [][]receiver.Event{receivertest.Events("a"), nil, slices.Repeat(receivertest.Events("b"), 300)} {
-			if err := c.Append(t.Context(), es); err != nil {
+			if err := send(es); err != nil {
 				t.Errorf("%s: %v", p, err)
 			}
 		}
-		_, err := c.rpc.Call(t.Context(), "close", &batchArgs{}, &batchResult{})
+		_, err := rpc.Call(t.Context(), "close", &flumethrift.BatchArgs{}, &flumethrift.BatchResult{})
 		var exception oracle.TApplicationException
 		if !errors.As(err, &exception) || exception.TypeId() != oracle.UNKNOWN_METHOD || exception.Error() != "Invalid method name: 'close'" {
 			t.Errorf("%s: answer %v", p, err)
 		}
-		if err := c.Append(t.Context(), receivertest.Events("c")); err != nil {
+		if err := send(receivertest.Events("c")); err != nil {
 			t.Errorf("%s: after an unknown method: %v", p, err)
 		}
 	}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
+	avroclient "github.com/sluice-etl/sluice/flumeclient/avro"
 	"github.com/sluice-etl/sluice/flumesink/avro"
 	"github.com/sluice-etl/sluice/flumesink/thrift"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
@@ -186,9 +187,9 @@ func await(t *testing.T, what string, condition func() bool) {
 	}
 }
 
-func (p *process) dial(t *testing.T) *avro.Client {
+func (p *process) dial(t *testing.T) *avroclient.Client {
 	t.Helper()
-	c, err := avro.Dial(t.Context(), avro.DefaultClientConfig(p.at.Avro.String()))
+	c, err := avroclient.Dial(t.Context(), avroclient.DefaultConfig(p.at.Avro.String()))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/sluice-etl/sluice/flumesink/avro"
+	avroclient "github.com/sluice-etl/sluice/flumeclient/avro"
 	"github.com/sluice-etl/sluice/internal/receivertest"
 	"github.com/sluice-etl/sluice/kafkaio"
 	"github.com/sluice-etl/sluice/receiver"
@@ -28,7 +28,7 @@ func TestP24_anEventAboveALimitBlocksNobody(t *testing.T) {
 			cfg.Load, cfg.Kafka.Partitions = false, 1
 			cfg.FlumeValues = format != "bodies"
 			p := start(t, cfg)
-			c, err := avro.Dial(t.Context(), avro.DefaultClientConfig(p.at.Receivers["avro"].String()))
+			c, err := avroclient.Dial(t.Context(), avroclient.DefaultConfig(p.at.Receivers["avro"].String()))
 			if err != nil {
 				t.Fatal(err)
 			}

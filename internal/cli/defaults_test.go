@@ -13,6 +13,8 @@ import (
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/dedup"
 	"github.com/sluice-etl/sluice/flumeclient"
+	avroclient "github.com/sluice-etl/sluice/flumeclient/avro"
+	thriftclient "github.com/sluice-etl/sluice/flumeclient/thrift"
 	"github.com/sluice-etl/sluice/flumesink/avro"
 	"github.com/sluice-etl/sluice/flumesink/spark"
 	"github.com/sluice-etl/sluice/flumesink/thrift"
@@ -107,8 +109,8 @@ func TestDefaults_send(t *testing.T) {
 	parse(t, &c, "send", "-")
 	got, want := c.Send, flumeclient.DefaultConfig()
 	if got.BatchSize != want.Batch || got.Connections != want.Connections || int(got.MaxLineBytes) != want.MaxLineBytes ||
-		got.AnswerTimeout != avro.DefaultClientConfig("").RequestTimeout || !got.Resend ||
-		thrift.Protocol(got.ThriftProtocol) != thrift.DefaultClientConfig("").Protocol {
+		got.AnswerTimeout != avroclient.DefaultConfig("").RequestTimeout || !got.Resend ||
+		thriftclient.Protocol(got.ThriftProtocol) != thriftclient.DefaultConfig("").Protocol {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/sluice-etl/sluice/flumeclient"
-	"github.com/sluice-etl/sluice/flumesink/avro"
-	"github.com/sluice-etl/sluice/flumesink/thrift"
+	avroclient "github.com/sluice-etl/sluice/flumeclient/avro"
+	thriftclient "github.com/sluice-etl/sluice/flumeclient/thrift"
 	"github.com/sluice-etl/sluice/internal/quote"
 	"github.com/sluice-etl/sluice/receiver"
 	"github.com/sluice-etl/sluice/receiver/netserver"
@@ -110,19 +110,19 @@ func (c *sendCmd) dialer(k *kong.Context) (flumeclient.Dial, error) {
 		return nil, usageError{err}
 	}
 	if u.Scheme == "thrift" {
-		cfg := thrift.DefaultClientConfig(u.Host)
-		cfg.RequestTimeout, cfg.Dialer, cfg.Protocol = c.AnswerTimeout, wrapped, thrift.Protocol(c.ThriftProtocol)
+		cfg := thriftclient.DefaultConfig(u.Host)
+		cfg.RequestTimeout, cfg.Dialer, cfg.Protocol = c.AnswerTimeout, wrapped, thriftclient.Protocol(c.ThriftProtocol)
 		if err := cfg.Validate(); err != nil {
 			return nil, usageError{fmt.Errorf("--to: %w", err)}
 		}
-		return func(ctx context.Context) (flumeclient.Client, error) { return thrift.Dial(ctx, cfg) }, nil
+		return func(ctx context.Context) (flumeclient.Client, error) { return thriftclient.Dial(ctx, cfg) }, nil
 	}
-	cfg := avro.DefaultClientConfig(u.Host)
+	cfg := avroclient.DefaultConfig(u.Host)
 	cfg.RequestTimeout, cfg.Dialer = c.AnswerTimeout, wrapped
 	if err := cfg.Validate(); err != nil {
 		return nil, usageError{fmt.Errorf("--to: %w", err)}
 	}
-	return func(ctx context.Context) (flumeclient.Client, error) { return avro.Dial(ctx, cfg) }, nil
+	return func(ctx context.Context) (flumeclient.Client, error) { return avroclient.Dial(ctx, cfg) }, nil
 }
 
 // wrapped returns how to open the connection: TLS and compression.

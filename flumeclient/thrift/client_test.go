@@ -17,9 +17,9 @@ import (
 
 type step = receivertest.Step
 
-func dialTo(t *testing.T, addr string, change func(*ClientConfig)) *Client {
+func dialTo(t *testing.T, addr string, change func(*Config)) *Client {
 	t.Helper()
-	cfg := DefaultClientConfig(addr)
+	cfg := DefaultConfig(addr)
 	if change != nil {
 		change(&cfg)
 	}
@@ -39,7 +39,7 @@ func TestClient_exchange(t *testing.T) {
 	t.Parallel()
 	const name = "617070656e644261746368"
 	es := receivertest.Events("hi", "yo")
-	es[0].Headers = []receiver.Header{header("host", "a")}
+	es[0].Headers = []receiver.Header{receivertest.Header("host", "a")}
 	for p, steps := range map[Protocol][]step{
 		Compact: {
 			{receivertest.Unhex(t, "00000028 8221 01 0b"+name+"19 2c 1b 01 88 04 686f7374 01 61 18 02 6869 00 1b 00 18 02 796f 00 00"), ok(t, Compact, 1)},
@@ -60,7 +60,7 @@ func TestClient_exchange(t *testing.T) {
 	} {
 		t.Run(string(p), func(t *testing.T) {
 			t.Parallel()
-			c := dialTo(t, receivertest.Serve(t, steps...), func(c *ClientConfig) { c.Protocol = p })
+			c := dialTo(t, receivertest.Serve(t, steps...), func(c *Config) { c.Protocol = p })
 			for i, want := range []string{
 				"", "the server replied FAILED", "the server replied ERROR", "the server replied UNKNOWN", "the server replied with an exception: oops", "",
 			} {
@@ -100,7 +100,7 @@ func TestClient_badAnswers(t *testing.T) {
 func TestClient_timeouts(t *testing.T) {
 	t.Parallel()
 	addr := receivertest.Serve(t, step{call(t, Compact, 1, receivertest.Events("a")), nil})
-	err := dialTo(t, addr, func(c *ClientConfig) { c.RequestTimeout = 20 * time.Millisecond }).Append(t.Context(), receivertest.Events("a"))
+	err := dialTo(t, addr, func(c *Config) { c.RequestTimeout = 20 * time.Millisecond }).Append(t.Context(), receivertest.Events("a"))
 	var timeout net.Error
 	if !errors.As(err, &timeout) || !timeout.Timeout() {
 		t.Errorf("error %v, want a time-out", err)
@@ -121,9 +121,9 @@ func TestClient_timeouts(t *testing.T) {
 
 func TestClient_allocatesNothingPerEvent(t *testing.T) {
 	addr := receivertest.Run(t, &receivertest.Discard{}, onAnyPort)
-	es := benchEvents()
+	es := receivertest.BenchEvents()
 	for _, p := range both {
-		c := dialTo(t, addr, func(c *ClientConfig) { c.Protocol = p })
+		c := dialTo(t, addr, func(c *Config) { c.Protocol = p })
 		ctx := context.Background()
 		if err := c.Append(ctx, es); err != nil {
 			t.Fatal(err)
@@ -143,7 +143,7 @@ func TestClient_allocatesNothingPerEvent(t *testing.T) {
 func TestClient_sendsLines(t *testing.T) {
 	t.Parallel()
 	for _, p := range both {
-		k := &kafka{}
+		k := &receivertest.Kafka{}
 		var calls atomic.Int32
 		k.OnAppend = func(ctx context.Context, r receiver.Request) error {
 			defer r.Release()
@@ -153,11 +153,11 @@ func TestClient_sendsLines(t *testing.T) {
 			k.Keep(r)
 			return nil
 		}
-		g := start(t, k, nil)
+		g := receivertest.Start(t, k, onAnyPort)
 		in := strings.NewReader(strings.Repeat("a line\n", 5000))
 		cfg := flumeclient.DefaultConfig()
 		cfg.Connections, cfg.Resend = 3, true
-		to := DefaultClientConfig(g.Addr)
+		to := DefaultConfig(g.Addr)
 		to.Protocol = p
 		dial := func(ctx context.Context) (flumeclient.Client, error) { return Dial(ctx, to) }
 		sum, err := flumeclient.Run(t.Context(), cfg, dial, []flumeclient.Input{{Name: "in", Reader: in}})
@@ -173,9 +173,9 @@ func TestClient_sendsLines(t *testing.T) {
 	}
 }
 
-func TestClientConfig_validate(t *testing.T) {
+func TestConfig_validate(t *testing.T) {
 	t.Parallel()
-	err := ClientConfig{Address: "nowhere", Protocol: "json", Dialer: netserver.Dialer{Deflate: netserver.DeflateInside}}.Validate()
+	err := (&Config{Protocol: "json", ConnConfig: flumeclient.ConnConfig{Address: "nowhere", Dialer: netserver.Dialer{Deflate: netserver.DeflateInside}}}).Validate()
 	for _, want := range []string{
 		`address "nowhere"`, "must be host:port", "connect timeout is 0s", "request timeout is 0s",
 		`--thrift-protocol is "json": must be compact or binary`, "--deflate is inside: Flume's Thrift is never deflated",

@@ -15,15 +15,17 @@ import (
 
 	"github.com/sluice-etl/sluice/flumeclient"
 	"github.com/sluice-etl/sluice/internal/avrobin"
+	"github.com/sluice-etl/sluice/internal/avrorpc"
+	"github.com/sluice-etl/sluice/internal/flumeavro"
 	"github.com/sluice-etl/sluice/internal/receivertest"
 	"github.com/sluice-etl/sluice/receiver"
 )
 
 type step = receivertest.Step
 
-func dialTo(t *testing.T, addr string, change func(*ClientConfig)) *Client {
+func dialTo(t *testing.T, addr string, change func(*flumeclient.ConnConfig)) *Client {
 	t.Helper()
-	cfg := DefaultClientConfig(addr)
+	cfg := DefaultConfig(addr)
 	if change != nil {
 		change(&cfg)
 	}
@@ -55,7 +57,7 @@ func TestClient_exchange(t *testing.T) {
 	)
 	c := dialTo(t, addr, nil)
 	es := receivertest.Events("hi", "yo")
-	es[0].Headers = []receiver.Header{header("host", "a")}
+	es[0].Headers = []receiver.Header{receivertest.Header("host", "a")}
 	if err := c.Append(t.Context(), es); err != nil {
 		t.Fatal(err)
 	}
@@ -72,13 +74,11 @@ func TestClient_exchange(t *testing.T) {
 // A server with another hash: NONE, the same call with our text and its hash, then CLIENT.
 func TestClient_handshakes(t *testing.T) {
 	t.Parallel()
-	p := newProtocols()
-	theirs := hash{1, 2, 3}
-	other := &protocols{own: theirs}
-	args := appendEvents(nil, receivertest.Events("x"))
+	theirs := avrorpc.Hash{1, 2, 3}
+	args := flumeavro.AppendEvents(nil, receivertest.Events("x"))
 	call := avrobin.AppendBytes([]byte{0}, "appendBatch")
-	head := func(text string, server hash) []byte {
-		b := append([]byte(nil), p.own[:]...)
+	head := func(text string, server avrorpc.Hash) []byte {
+		b := append([]byte(nil), ownHash[:]...)
 		if text == "" {
 			b = append(b, 0)
 		} else {
@@ -87,8 +87,8 @@ func TestClient_handshakes(t *testing.T) {
 		return append(append(append(b, server[:]...), 2, 0), call...)
 	}
 	addr := receivertest.Serve(t,
-		step{frameOf(1, head("", p.own), args), frameOf(1, other.appendHandshake(nil, matchNone))},
-		step{frameOf(2, head(protocolText, theirs), args), frameOf(2, other.appendHandshake(nil, matchClient), noMeta, statusOK)},
+		step{frameOf(1, head("", ownHash), args), frameOf(1, handshake(matchNone, theirs))},
+		step{frameOf(2, head(flumeavro.ProtocolText, theirs), args), frameOf(2, handshake(matchClient, theirs), noMeta, statusOK)},
 		step{frameOf(3, call, args), okLater(3)},
 	)
 	c := dialTo(t, addr, nil)
@@ -101,7 +101,6 @@ func TestClient_handshakes(t *testing.T) {
 
 func TestClient_badAnswers(t *testing.T) {
 	t.Parallel()
-	p := newProtocols()
 	for name, tc := range map[string]struct {
 		answer []byte
 		want   string
@@ -112,7 +111,7 @@ func TestClient_badAnswers(t *testing.T) {
 		"no result":      {frameOf(1, []byte{0, 0, 0, 0}, noMeta), "the reply holds no result"},
 		"no status":      {frameOf(1, []byte{0, 0, 0, 0}, noMeta, []byte{0}), "the reply holds no status"},
 		"huge":           {receivertest.Unhex(t, "00000001 00000001 7fffffff"), "the reply exceeds"},
-		"other protocol": {frameOf(1, slices.Concat([]byte{matchClient, 2}, avrobin.AppendBytes(nil, `{"messages":{}}`), []byte{2}, p.own[:], []byte{0}), noMeta, statusOK), "the server's protocol is not Flume's"},
+		"other protocol": {frameOf(1, slices.Concat([]byte{matchClient, 2}, avrobin.AppendBytes(nil, `{"messages":{}}`), []byte{2}, ownHash[:], []byte{0}), noMeta, statusOK), "the server's protocol is not Flume's"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -128,7 +127,7 @@ func TestClient_badAnswers(t *testing.T) {
 func TestClient_timeouts(t *testing.T) {
 	t.Parallel()
 	addr := receivertest.Serve(t, step{firstCall(1, receivertest.Events("a")), nil})
-	err := dialTo(t, addr, func(c *ClientConfig) { c.RequestTimeout = 20 * time.Millisecond }).Append(t.Context(), receivertest.Events("a"))
+	err := dialTo(t, addr, func(c *flumeclient.ConnConfig) { c.RequestTimeout = 20 * time.Millisecond }).Append(t.Context(), receivertest.Events("a"))
 	var timeout net.Error
 	if !errors.As(err, &timeout) || !timeout.Timeout() {
 		t.Errorf("error %v, want a time-out", err)
@@ -143,9 +142,9 @@ func TestClient_timeouts(t *testing.T) {
 
 func TestClient_pipelines(t *testing.T) {
 	t.Parallel()
-	k := &kafka{}
-	g := start(t, k, nil)
-	c := g.client()
+	k := &receivertest.Kafka{}
+	g := receivertest.Start(t, k, onAnyPort)
+	c := dialTo(t, g.Addr, nil)
 	if _, err := c.Start(t.Context(), receivertest.Events("first")); err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +184,7 @@ func TestClient_pipelines(t *testing.T) {
 func TestClient_allocatesNothingPerEvent(t *testing.T) {
 	addr := receivertest.Run(t, &receivertest.Discard{}, onAnyPort)
 	c := dialTo(t, addr, nil)
-	es := mustDecode(t, benchBatch())
+	es := receivertest.BenchEvents()
 	ctx := context.Background()
 	if err := c.Append(ctx, es); err != nil {
 		t.Fatal(err)
@@ -203,7 +202,7 @@ func TestClient_allocatesNothingPerEvent(t *testing.T) {
 // The client behind flumeclient.Run, against the receiver: all lines arrive, through a server that drops connections.
 func TestClient_sendsLines(t *testing.T) {
 	t.Parallel()
-	k := &kafka{}
+	k := &receivertest.Kafka{}
 	var calls atomic.Int32
 	k.OnAppend = func(ctx context.Context, r receiver.Request) error {
 		defer r.Release()
@@ -213,14 +212,14 @@ func TestClient_sendsLines(t *testing.T) {
 		k.Keep(r)
 		return nil
 	}
-	g := start(t, k, nil)
+	g := receivertest.Start(t, k, onAnyPort)
 	var in bytes.Buffer
 	for range 5000 {
 		in.WriteString("a line\n")
 	}
 	cfg := flumeclient.DefaultConfig()
 	cfg.Connections, cfg.Resend = 3, true
-	dial := func(ctx context.Context) (flumeclient.Client, error) { return Dial(ctx, DefaultClientConfig(g.Addr)) }
+	dial := func(ctx context.Context) (flumeclient.Client, error) { return Dial(ctx, DefaultConfig(g.Addr)) }
 	sum, err := flumeclient.Run(t.Context(), cfg, dial, []flumeclient.Input{{Name: "in", Reader: &in}})
 	if err != nil {
 		t.Fatal(err)
@@ -233,9 +232,9 @@ func TestClient_sendsLines(t *testing.T) {
 	}
 }
 
-func TestClientConfig_validate(t *testing.T) {
+func TestConnConfig_validate(t *testing.T) {
 	t.Parallel()
-	err := ClientConfig{Address: "nowhere"}.Validate()
+	err := (&flumeclient.ConnConfig{Address: "nowhere"}).Validate()
 	for _, want := range []string{`address "nowhere"`, "must be host:port", "connect timeout is 0s", "request timeout is 0s"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v does not say %q", err, want)

@@ -1,4 +1,7 @@
-package thrift
+// Package flumethrift is Flume's appendBatch as Apache's library reads and writes it: what its compiler would make of
+// flume.thrift for a client, as far as it is needed. The compiler's own code would make maps of headers, which lose names
+// that come twice, and strings, which are copies.
+package flumethrift
 
 import (
 	"context"
@@ -9,19 +12,22 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// What Apache's compiler would make of flume.thrift for a client, as far as it is needed: headers are a map there,
-// which would lose names that come twice, and strings, which would be copied.
+// AppendBatch is the method's name.
+const AppendBatch = "appendBatch"
 
-// batchArgs is the arguments of appendBatch.
-type batchArgs struct{ events []receiver.Event }
+// StatusOK is flume.thrift's Status OK. Flume's Thrift numbers are not its Avro ones.
+const StatusOK = 0
+
+// BatchArgs is the arguments of appendBatch; a client only writes them.
+type BatchArgs struct{ Events []receiver.Event }
 
 // Write implements thrift.TStruct.
-func (a *batchArgs) Write(ctx context.Context, p thrift.TProtocol) error {
+func (a *BatchArgs) Write(ctx context.Context, p thrift.TProtocol) error {
 	err := errors.Join(
 		p.WriteStructBegin(ctx, "appendBatch_args"), p.WriteFieldBegin(ctx, "events", thrift.LIST, 1),
-		p.WriteListBegin(ctx, thrift.STRUCT, len(a.events)))
-	for i := 0; i < len(a.events) && err == nil; i++ {
-		err = writeEvent(ctx, p, &a.events[i])
+		p.WriteListBegin(ctx, thrift.STRUCT, len(a.Events)))
+	for i := 0; i < len(a.Events) && err == nil; i++ {
+		err = writeEvent(ctx, p, &a.Events[i])
 	}
 	if err != nil {
 		return err
@@ -30,7 +36,7 @@ func (a *batchArgs) Write(ctx context.Context, p thrift.TProtocol) error {
 }
 
 // Read is not needed: a client only writes arguments.
-func (a *batchArgs) Read(context.Context, thrift.TProtocol) error {
+func (a *BatchArgs) Read(context.Context, thrift.TProtocol) error {
 	panic("BUG: arguments are read by the receiver's own decoder")
 }
 
@@ -50,16 +56,16 @@ func writeEvent(ctx context.Context, p thrift.TProtocol, e *receiver.Event) erro
 		p.WriteFieldEnd(ctx), p.WriteFieldStop(ctx), p.WriteStructEnd(ctx))
 }
 
-// batchResult is the result of appendBatch: field 0, a Status.
-type batchResult struct{ status int32 }
+// BatchResult is the result of appendBatch: field 0, a Status; a client only reads it.
+type BatchResult struct{ Status int32 }
 
 // Write is not needed: a client only reads results.
-func (r *batchResult) Write(context.Context, thrift.TProtocol) error {
+func (r *BatchResult) Write(context.Context, thrift.TProtocol) error {
 	panic("BUG: results are written by the receiver's own code")
 }
 
 // Read implements thrift.TStruct.
-func (r *batchResult) Read(ctx context.Context, p thrift.TProtocol) error {
+func (r *BatchResult) Read(ctx context.Context, p thrift.TProtocol) error {
 	if _, err := p.ReadStructBegin(ctx); err != nil {
 		return err
 	}
@@ -71,7 +77,7 @@ func (r *batchResult) Read(ctx context.Context, p thrift.TProtocol) error {
 		case typ == thrift.STOP:
 			return p.ReadStructEnd(ctx)
 		case id == 0 && typ == thrift.I32:
-			r.status, err = p.ReadI32(ctx)
+			r.Status, err = p.ReadI32(ctx)
 		default:
 			err = p.Skip(ctx, typ)
 		}

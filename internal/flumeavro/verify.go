@@ -1,4 +1,4 @@
-package avro
+package flumeavro
 
 import (
 	"encoding/json"
@@ -8,23 +8,23 @@ import (
 	"strings"
 )
 
-// The bounds of a protocol's text, which is checked before anything is built from it. Flume's has 1,334 bytes, 50 JSON
-// values and a depth of 7.
+// MaxText bounds a protocol's text, in bytes, which is checked before anything is built from it, as are the numbers of
+// values and levels. Flume's text has 1,334 bytes, 50 JSON values and a depth of 7.
 const (
-	maxProtocolText   = 64 << 10
-	maxProtocolValues = 2000
-	maxProtocolDepth  = 32
+	MaxText   = 64 << 10
+	maxValues = 2000
+	maxDepth  = 32
 )
 
 // valueBytes is more than a JSON value of a protocol takes in memory, its share of a map or slice and its entry in the
 // table of names included; its text is counted apart.
 const valueBytes = 384
 
-// protocolCost returns how many bytes verifyProtocol allocates at most for the text. It allocates nothing itself. An
+// Cost returns how many bytes [Verify] allocates at most for the text. It allocates nothing itself. An
 // error means that the text exceeds a bound.
-func protocolCost(text []byte) (int, error) {
-	if len(text) > maxProtocolText {
-		return 0, fmt.Errorf("its text has %d bytes, the limit is %d", len(text), maxProtocolText)
+func Cost(text []byte) (int, error) {
+	if len(text) > MaxText {
+		return 0, fmt.Errorf("its text has %d bytes, the limit is %d", len(text), MaxText)
 	}
 	values, depth, quoted := 1, 0, false
 	for i := 0; i < len(text); i++ {
@@ -42,21 +42,21 @@ func protocolCost(text []byte) (int, error) {
 		case c == ',' || c == ':':
 			values++
 		}
-		if values > maxProtocolValues {
-			return 0, fmt.Errorf("it has more than %d JSON values", maxProtocolValues)
+		if values > maxValues {
+			return 0, fmt.Errorf("it has more than %d JSON values", maxValues)
 		}
-		if depth > maxProtocolDepth {
-			return 0, fmt.Errorf("it is nested more than %d levels deep", maxProtocolDepth)
+		if depth > maxDepth {
+			return 0, fmt.Errorf("it is nested more than %d levels deep", maxDepth)
 		}
 	}
 	return 4*len(text) + values*valueBytes, nil
 }
 
-// verifyProtocol reports whether events and Status of another protocol are the same bytes as in ours. Names and docs
+// Verify returns an error unless events and Status of another protocol are the same bytes as in ours. Names and docs
 // may differ, because they are not on the wire. Only the types of our messages are looked at, and a reference is
 // followed once and never expanded: the cost grows with the text and not with what the text describes.
-func verifyProtocol(text []byte) error {
-	if _, err := protocolCost(text); err != nil {
+func Verify(text []byte) error {
+	if _, err := Cost(text); err != nil {
 		return err
 	}
 	var tree any

@@ -1,12 +1,12 @@
-package avro
+package flumeavro
 
 import (
 	"github.com/sluice-etl/sluice/internal/avrobin"
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// appendEvents appends array<AvroFlumeEvent> in one block.
-func appendEvents(dst []byte, events []receiver.Event) []byte {
+// AppendEvents appends array<AvroFlumeEvent> to dst, in one block.
+func AppendEvents(dst []byte, events []receiver.Event) []byte {
 	if len(events) > 0 {
 		dst = avrobin.AppendLong(dst, int64(len(events)))
 		for i := range events {
