@@ -194,7 +194,7 @@ func (c *compiler) castTime(x compiled, digits int) compiled {
 		micros := v.Micros()
 		if text {
 			var ok bool
-			if micros, ok = value.ParseTime(v.Bytes, r.times.Zone); !ok {
+			if micros, ok = value.ParseTime(v.Bytes, r.Times.Zone); !ok {
 				return r.Fail("%s: %s is not a time such as 2015-05-17 10:05:03", name, value.Quote(v.Bytes))
 			}
 		}

@@ -147,8 +147,8 @@ func jsonNumber(r *rec, v value.Value, name string) value.Value {
 		}
 		return value.Value{Number: n, Scale: uint8(scale), Set: true}
 	case value.TagText:
-		return r.Fail("%s: want a number, the record has the text %s; CAST(%s AS DECIMAL(p,s)) reads numbers in quotes too", name, value.Quote(v.Bytes), name)
+		return r.Fail("%s: expected a number, the record has the text %s; CAST(%s AS DECIMAL(p,s)) reads numbers in quotes too", name, value.Quote(v.Bytes), name)
 	}
 	// TagQuoted is text, too.
-	return r.Fail("%s: want a number, the record has %s", name, value.Quote(v.Bytes))
+	return r.Fail("%s: expected a number, the record has %s", name, value.Quote(v.Bytes))
 }

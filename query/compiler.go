@@ -6,13 +6,15 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/sluice-etl/sluice/fold/format"
+	"github.com/sluice-etl/sluice/fold/jsonpath"
 	"github.com/sluice-etl/sluice/fold/value"
 )
 
 // compiler turns the expressions of one statement into closures. The first error stays; what is compiled after it is
 // thrown away.
 type compiler struct {
-	format  format
+	format  format.Format
 	json    bool
 	zone    *time.Location
 	st      *statement
@@ -139,16 +141,16 @@ func (c *compiler) column(e *expr) compiled {
 			return c.fail(e, "is an alias of SELECT, and WHERE is evaluated before SELECT: write %s, or %s.%s if a field of this name is meant", it.text, c.st.from, name)
 		}
 	}
-	f, ok := c.format.column(path)
+	f, ok := c.format.Column(path)
 	if !ok {
 		return c.unknown(e, path)
 	}
-	slot, read := f.slot, f.read
-	x := compiled{Type: f.Type, eval: func(r *rec) value.Value { return r.values[slot] }}
+	slot, read := f.Slot, f.Read
+	x := compiled{Type: f.Type, eval: func(r *rec) value.Value { return r.Values[slot] }}
 	if read != nil {
 		x.eval = func(r *rec) value.Value {
-			if v := r.values[slot]; v.Set {
-				return read(r, v)
+			if v := r.Values[slot]; v.Set {
+				return read(&r.Fields, v)
 			}
 			return value.Null
 		}
@@ -158,12 +160,12 @@ func (c *compiler) column(e *expr) compiled {
 
 // jsonPath compiles name->'$…' and name->>'$…'. The name is always a field.
 func (c *compiler) jsonPath(e *expr, path []string) compiled {
-	f, ok := c.format.(*jsonFormat)
+	f, ok := c.format.(format.PathFormat)
 	if !ok {
 		return c.fail(e, "a JSON path reads a field of --format json, which this format is not")
 	}
-	slot := f.slot(append(names(path), e.steps...), e.quoted)
-	return compiled{Type: value.Type{Kind: value.KindJSON, Nullable: true}, src: e, eval: func(r *rec) value.Value { return r.values[slot] }}
+	slot := f.Path(append(jsonpath.Members(path), e.steps...), e.quoted)
+	return compiled{Type: value.Type{Kind: value.KindJSON, Nullable: true}, src: e, eval: func(r *rec) value.Value { return r.Values[slot] }}
 }
 
 // unquoted is what the operator -> reads as the operator ->> does: a text beside a text is compared without quotes, as
@@ -183,7 +185,7 @@ func (c *compiler) unknown(e *expr, path []string) compiled {
 	if len(path) > 1 {
 		return c.fail(e, "no such column; a name with a point is a field within a field, which only --format json has")
 	}
-	names := append(append([]string(nil), c.format.names()...), virtualNames...)
+	names := append(append([]string(nil), c.format.Names()...), virtualNames...)
 	if it := c.st.aliased(path[0]); it != nil {
 		if c.inWhere {
 			return c.fail(e, "is an alias of SELECT, and WHERE is evaluated before SELECT: write %s", it.text)

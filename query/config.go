@@ -6,11 +6,13 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/sluice-etl/sluice/fold/format"
 )
 
 // Options says how records are read. They are part of what rows mean, except DeadLetterMaxBytes.
 type Options struct {
-	// Format is the log format, one of Formats().
+	// Format is the log format, one of Names().
 	Format string
 	// FormatString is the log format of Apache or nginx where Format is apache or nginx, as the server's configuration
 	// has it. Else it is empty.
@@ -36,10 +38,10 @@ func DefaultOptions() Options {
 func (o Options) Validate() error {
 	var errs []error
 	if o.Format == "" && o.FormatString != "" {
-		o.Format = formatKind(o.FormatString)
+		o.Format = format.Guess(o.FormatString)
 	}
-	if !slices.Contains(Formats(), o.Format) {
-		errs = append(errs, fmt.Errorf("log format %q: want one of %s", o.Format, strings.Join(Formats(), ", ")))
+	if !slices.Contains(format.Names(), o.Format) {
+		errs = append(errs, fmt.Errorf("log format %q: want one of %s", o.Format, strings.Join(format.Names(), ", ")))
 	}
 	if o.DeadLetterMaxBytes < 1 || o.DeadLetterMaxBytes > 16<<20 {
 		errs = append(errs, fmt.Errorf("dead letters cut to %d bytes: want 1 to %d", o.DeadLetterMaxBytes, 16<<20))

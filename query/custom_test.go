@@ -38,7 +38,7 @@ func TestCustom_lines(t *testing.T) {
 		{"vhost_combined", "vhost, port, host, bytes_sent", `shop.example:80 203.0.113.7 - -` + nginxTail, "shop.example 80 203.0.113.7 571"},
 		{apacheCombined, "host", "nginx: 203.0.113.7 - -" + nginxTail, "!"},
 		{apacheCombined, "host", "shop.example:80 203.0.113.7 - -" + nginxTail, "!"},
-		{apacheCombined, "host", "203.0.113.7 - -" + nginxTail + " more", "!text stands behind"},
+		{apacheCombined, "host", "203.0.113.7 - -" + nginxTail + " more", "!the line continues"},
 		{`%{X-Forwarded-For}i %h %l %u %t "%r" %>s %b`, "x_forwarded_for, host", `10.0.0.2, 10.0.0.1 203.0.113.7 - - [07/Dec/2016:11:05:07 +0100] "-" 400 0`, "10.0.0.2, 10.0.0.1 203.0.113.7"},
 		{`%h %D %T %{ms}T %I %O %k %P %X "%f"`, "duration_us, duration_s, duration_ms, bytes_received, bytes_sent, keepalive, pid, connection, filename", `h 1200 0 1 200 300 2 77 + "/a b"`, "1200 0 1 200 300 2 77 + /a b"},
 		{`%a %A %v %U%%%q %m %H %L "%{Accept-Language}i" "%{X-Id}o" "%{V}e" "%{sid}C" "%{n}n"`, "client_ip, local_ip, vhost, url_path, query_string, method, protocol, log_id, accept_language, out_x_id, env_v, cookie_sid, note_n",
@@ -104,7 +104,7 @@ func TestCustom_lines(t *testing.T) {
 func TestCustom_refused(t *testing.T) {
 	t.Parallel()
 	for format, reason := range map[string]string{
-		"%h%u": "without text between", "$a$b": "without text between", "%h %": "ends within", "%h %{a": "has no }", "%h %Y": "not a directive", "%{}i x": "has no name", "${a": "has no }", "$ x": "without the name",
+		"%h%u": "without text between", "$a$b": "without text between", "%h %": "ends within", "%h %{a": "has no }", "%h %Y": "not a known directive", "%{}i x": "has no name", "${a": "has no }", "$ x": "without the name",
 		"%{%c}t": "time format is not supported", "%^FB": "not supported", "plain": "no field", "%{x}T": "expected {ms}", " ": "expected 1 to", "$_ x": "no field",
 	} {
 		o := DefaultOptions()

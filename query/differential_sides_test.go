@@ -15,6 +15,7 @@ import (
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/fold/format"
 	"github.com/sluice-etl/sluice/fold/value"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 	"github.com/sluice-etl/sluice/row"
@@ -40,28 +41,31 @@ func (a answer) String() string {
 	return fmt.Sprintf("%q", a.text)
 }
 
-// diffFormat gives diffColumns of the row whose number is the record's offset.
+// diffFormat gives diffColumns of the row whose number is the record's body.
 type diffFormat struct{ rows []diffRow }
 
-func (f *diffFormat) column(path []string) (c formatColumn, ok bool) {
+func (f *diffFormat) Column(path []string) (c format.Column, ok bool) {
 	for i := range diffColumns {
 		if len(path) == 1 && path[0] == diffColumns[i].name {
-			return formatColumn{Type: diffColumns[i].typ, slot: i}, true
+			return format.Column{Type: diffColumns[i].typ, Slot: i}, true
 		}
 	}
 	return c, false
 }
-func (f *diffFormat) names() []string { return nil }
-func (f *diffFormat) slots() int      { return len(diffColumns) }
-func (f *diffFormat) parser() parser  { return f }
+func (f *diffFormat) Names() []string                 { return nil }
+func (f *diffFormat) NewParser() (format.Parser, int) { return f, len(diffColumns) }
 
-func (f *diffFormat) start(r *rec) (bool, error) {
+func (f *diffFormat) Start(body []byte, r *format.Fields) (bool, error) {
+	n, err := strconv.Atoi(string(body))
+	if err != nil {
+		return false, err
+	}
 	for i := range diffColumns {
-		r.values[i] = f.rows[r.in.Offset].value(i)
+		r.Values[i] = f.rows[n].value(i)
 	}
 	return true, nil
 }
-func (f *diffFormat) next(*rec) (bool, error) { return false, nil }
+func (f *diffFormat) Next(*format.Fields) (bool, error) { return false, nil }
 
 // compileDiff compiles a statement over diffFormat.
 func (f *diffFormat) compile(text string) (*Plan, error) {
@@ -84,7 +88,7 @@ func (f *diffFormat) compile(text string) (*Plan, error) {
 }
 
 func (f *diffFormat) record(i int) batch.Record {
-	in := batch.Record{Offset: int64(i), Value: []byte{}}
+	in := batch.Record{Offset: int64(i), Value: strconv.AppendInt(nil, int64(i), 10)}
 	for c := range diffColumns {
 		if v := f.rows[i][c]; diffColumns[c].header && v != nil {
 			in.Headers = append(in.Headers, batch.Header{Key: diffColumns[c].name, Value: []byte(*v)})

@@ -129,7 +129,7 @@ GET     1     10
 HEAD    1   NULL
 
 dead letters: 1
-a.log:2: want host, ident and user before the time, with a space between them
+a.log:2: expected host, ident and user before the time, separated by spaces
 
 3 lines: 2 counted, 0 filtered, 1 dead; 2 rows
 `

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/fold/format"
 	"github.com/sluice-etl/sluice/internal/avrobin"
 )
 
@@ -31,7 +32,7 @@ func notFlume(v []byte, at int, bad string) error {
 	if bad != "" {
 		why = fmt.Sprintf("bad %s at byte %d of %d", bad, at, len(v))
 	}
-	return &formatError{"--kafka-value flume: the value is not one Flume event in Avro's encoding; " + looksLike(v), why}
+	return &format.Error{Reason: "--kafka-value flume: the value is not one Flume event in Avro's encoding; " + looksLike(v), Detail: why}
 }
 
 // looksLike guesses what a value is that is no event, for whoever chose the encoding.

@@ -1,6 +1,10 @@
 package query
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/sluice-etl/sluice/fold/jsonpath"
+)
 
 // op is what an expression does.
 type op uint8
@@ -35,10 +39,10 @@ const (
 type expr struct {
 	op       op
 	name     string
-	path     []string // of a column: its name, in front of it what qualifies it
-	steps    []step   // of a JSON path, behind path
-	jsonPath bool     // a JSON path follows the name
-	quoted   bool     // the JSON operator ->, which keeps the quotes of a text
+	path     []string        // of a column: its name, in front of it what qualifies it
+	steps    []jsonpath.Step // of a JSON path, behind path
+	jsonPath bool            // a JSON path follows the name
+	quoted   bool            // the JSON operator ->, which keeps the quotes of a text
 	args     []*expr
 	not      bool // NOT LIKE, NOT IN, NOT BETWEEN, IS NOT
 	star     bool // COUNT(*)
@@ -71,8 +75,8 @@ func (e *expr) aggregate() bool { return e.op == opCall && aggregates[e.name] }
 // columnName is the last name of a column and its JSON path.
 func (e *expr) columnName() string {
 	for _, s := range slices.Backward(e.steps) {
-		if !s.cell {
-			return s.name
+		if !s.IsCell {
+			return s.Name
 		}
 	}
 	return e.path[len(e.path)-1]

@@ -6,6 +6,7 @@ import (
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/fold/format"
 	"github.com/sluice-etl/sluice/fold/value"
 	"github.com/sluice-etl/sluice/fold/window"
 	"github.com/sluice-etl/sluice/row"
@@ -14,7 +15,7 @@ import (
 // fold runs a plan over the records of one task.
 type fold struct {
 	plan    *Plan
-	parser  parser
+	parser  format.Parser
 	stmts   []stmt
 	bound   *[]row.Table // the plan's tables as the fold took them over last
 	rows    []*row.Rows  // one for each of bound
@@ -56,9 +57,10 @@ type pending struct {
 
 // NewFold makes a fold for one task. Call it after Bind.
 func (p *Plan) NewFold() batch.Fold[row.Delta] {
-	f := &fold{plan: p, parser: p.format.parser(), keep: p.options.DeadLetterMaxBytes}
-	f.rec.values = make([]value.Value, p.format.slots())
-	f.rec.times.Zone = p.options.TimeZone
+	parser, slots := p.format.NewParser()
+	f := &fold{plan: p, parser: parser, keep: p.options.DeadLetterMaxBytes}
+	f.rec.Values = make([]value.Value, slots)
+	f.rec.Times.Zone = p.options.TimeZone
 	f.rec.windows = make([]window.Span, p.windows)
 	f.bind()
 	f.begin()
@@ -122,7 +124,7 @@ func (f *fold) add(in *batch.Record, tally *batch.Tally) {
 	f.pending, f.keys, f.vals = f.pending[:0], f.keys[:0], f.vals[:0]
 	more, err := false, r.open(f.plan.options.FlumeValues)
 	if err == nil {
-		more, err = f.parser.start(r)
+		more, err = f.parser.Start(r.event.Body, &r.Fields)
 	}
 	for more && err == nil {
 		for i := range f.stmts {
@@ -134,11 +136,11 @@ func (f *fold) add(in *batch.Record, tally *batch.Tally) {
 			}
 		}
 		r.index++
-		more, err = f.parser.next(r)
+		more, err = f.parser.Next(&r.Fields)
 	}
 	if err != nil {
-		if bad, ok := errors.AsType[*formatError](err); ok {
-			r.Detail = bad.detail
+		if bad, ok := errors.AsType[*format.Error](err); ok {
+			r.Detail = bad.Detail
 		}
 		tally.Dead = append(tally.Dead, f.deadLetter(-1, false, "", err.Error(), r.Detail))
 		return

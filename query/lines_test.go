@@ -24,7 +24,7 @@ func TestCombined_nothingInFrontOfTheHost(t *testing.T) {
 		} {
 			f := p.NewFold()
 			tally := feed(f, front+afterHost)
-			if len(tally.Dead) != 1 || tally.Dead[0].Reason != errInFront.Error() {
+			if len(tally.Dead) != 1 || !strings.HasPrefix(tally.Dead[0].Reason, "something stands in front of the host") {
 				t.Errorf("%s: %s: %+v, rows %q", format, front, tally, printed(f.Take()))
 			}
 		}
@@ -171,16 +171,4 @@ func TestFold_kafkaTimestamps(t *testing.T) {
 	if len(tally.Dead) != 1 || !strings.Contains(tally.Dead[0].Reason, "NULL") {
 		t.Errorf("%+v", tally)
 	}
-}
-
-func FuzzJSONPath(f *testing.F) {
-	for _, s := range []string{"$", "$.a", `$."a\"b"[0]`, "$[last-1]", "$**.a", "$[1 to 2]", "$ . a [ 1 ]"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		steps, err := parsePath(s)
-		if err == nil && len(steps) == 0 && !strings.Contains(s, "$") {
-			t.Errorf("%q is read as $", s)
-		}
-	})
 }

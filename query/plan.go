@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sluice-etl/sluice/fold/format"
 	"github.com/sluice-etl/sluice/fold/value"
 	"github.com/sluice-etl/sluice/row"
 )
@@ -16,7 +17,7 @@ import (
 // Plan is a compiled query. It is safe for concurrent use, Bind included; each fold made of it belongs to one task.
 type Plan struct {
 	options  Options
-	format   format
+	format   format.Format
 	programs []*program
 	tables   []row.Table                 // as wanted, in order of their names
 	bound    atomic.Pointer[[]row.Table] // as they are, in the same order; never changed in place
@@ -32,9 +33,9 @@ func Compile(text string, o Options) (*Plan, error) {
 	if o.TimeZone == nil {
 		o.TimeZone = time.UTC
 	}
-	o.FormatString = strings.TrimPrefix(o.FormatString, byteOrderMark)
+	o.FormatString = strings.TrimPrefix(o.FormatString, format.ByteOrderMark)
 	if o.Format == "" && o.FormatString != "" {
-		o.Format = formatKind(o.FormatString)
+		o.Format = format.Guess(o.FormatString)
 	}
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -42,7 +43,7 @@ func Compile(text string, o Options) (*Plan, error) {
 	if len(text) > maxQuery {
 		return nil, fmt.Errorf("the query has %d bytes: want at most %d", len(text), maxQuery)
 	}
-	f, err := newFormat(o.Format, o.FormatString)
+	f, err := format.New(o.Format, o.FormatString)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +69,7 @@ func (p *Plan) compile(number int, text string) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, json := p.format.(*jsonFormat)
+	_, json := p.format.(format.PathFormat)
 	c := &compiler{format: p.format, json: json, zone: p.options.TimeZone, st: st, windows: p.windows}
 	prog, err := c.statement(number)
 	p.windows = c.windows
@@ -131,8 +132,8 @@ func split(text string) []string {
 			end()
 			i++
 			continue
-		case strings.HasPrefix(rest, byteOrderMark): // files of queries that were put together have several
-			i += len(byteOrderMark)
+		case strings.HasPrefix(rest, format.ByteOrderMark): // files of queries that were put together have several
+			i += len(format.ByteOrderMark)
 			continue
 		case c == '#':
 			n = until(rest, "\n")

@@ -5,6 +5,7 @@ import (
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/fold/format"
 	"github.com/sluice-etl/sluice/fold/value"
 	"github.com/sluice-etl/sluice/fold/window"
 	"github.com/sluice-etl/sluice/internal/avrobin"
@@ -12,7 +13,7 @@ import (
 
 // rec is the record that is being evaluated, and the memory that its evaluation uses. One rec belongs to one fold.
 type rec struct {
-	fields
+	format.Fields
 	part    checkpoint.Partition
 	in      *batch.Record
 	event   avrobin.Event // what in holds: its body, and what headers it has beside Kafka's
@@ -24,5 +25,5 @@ type rec struct {
 // constantRec is a rec without a record, for evaluating what depends on none. Its failures show the whole text, because
 // it is the query's.
 func constantRec(zone *time.Location) *rec {
-	return &rec{fields: fields{Fault: value.Fault{Explain: true}, times: value.LogTimes{Zone: zone}}}
+	return &rec{Fields: format.Fields{Fault: value.Fault{Explain: true}, Times: value.LogTimes{Zone: zone}}}
 }

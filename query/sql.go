@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/dolthub/vitess/go/vt/sqlparser"
+
+	"github.com/sluice-etl/sluice/fold/jsonpath"
 )
 
 // This file alone knows the SQL parser: it turns its tree into ours, and its errors into ours.
@@ -294,7 +296,7 @@ func (c converter) binary(x *expr, e *sqlparser.BinaryExpr) (*expr, error) {
 		if !ok || lit.Type != sqlparser.StrVal || left.op != opColumn || left.jsonPath {
 			return nil, fmt.Errorf("%s: want field->>'$.name.name'", x.text)
 		}
-		if x.steps, err = parsePath(string(lit.Val)); err != nil {
+		if x.steps, err = jsonpath.Parse(string(lit.Val)); err != nil {
 			return nil, fmt.Errorf("%s: %w", x.text, err)
 		}
 		x.op, x.path, x.jsonPath, x.quoted = opColumn, left.path, true, e.Operator == sqlparser.JSONExtractOp

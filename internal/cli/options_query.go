@@ -8,6 +8,7 @@ import (
 	"time"
 	_ "time/tzdata" // time zones where the system has none, as in small containers
 
+	"github.com/sluice-etl/sluice/fold/format"
 	"github.com/sluice-etl/sluice/mysqlout"
 	"github.com/sluice-etl/sluice/query"
 )
@@ -68,4 +69,4 @@ func (o JobOptions) config() mysqlout.Config {
 	return c
 }
 
-func formats() string { return strings.Join(query.Formats(), ", ") }
+func formats() string { return strings.Join(format.Names(), ", ") }

@@ -1,4 +1,4 @@
-package query
+package jsonpath
 
 import (
 	"encoding/json"
@@ -9,71 +9,32 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/valyala/fastjson"
-
 	"github.com/sluice-etl/sluice/fold/value"
 )
 
-// step is one leg of a JSON path: a member of an object by its name, or a cell of an array.
-type step struct {
-	name  string
-	cell  bool
-	last  bool // index counts from the array's last cell backwards
-	index int
+// Step is one leg of a path: a member of an object by its name, or a cell of an array by its index.
+type Step struct {
+	Name    string
+	IsCell  bool
+	FromEnd bool // Index counts back from the array's last cell, which is 0
+	Index   int
 }
 
-func names(path []string) []step {
-	steps := make([]step, len(path))
+// Members is the path of a field's names, from the outermost to the innermost.
+func Members(path []string) []Step {
+	steps := make([]Step, len(path))
 	for i, n := range path {
-		steps[i].name = n
+		steps[i].Name = n
 	}
 	return steps
 }
 
-// find follows a path, as MySQL does: a cell 0 or last of what is no array is the value itself. It returns nil where
-// there is nothing. escapes says that names may be written with escapes.
-func find(v *fastjson.Value, path []step, escapes bool) *fastjson.Value {
-	for i := range path {
-		s := &path[i]
-		if !s.cell {
-			o, err := v.Object()
-			if err != nil {
-				return nil
-			}
-			if escapes {
-				// Get alone would look for a name without escapes first, wherever it stands. Visit undoes all of them.
-				o.Visit(func([]byte, *fastjson.Value) {})
-			}
-			if v = o.Get(s.name); v == nil {
-				return nil
-			}
-			continue
-		}
-		if v.Type() != fastjson.TypeArray {
-			if s.index != 0 {
-				return nil
-			}
-			continue
-		}
-		cells := v.GetArray()
-		at := s.index
-		if s.last {
-			at = len(cells) - 1 - s.index
-		}
-		if at < 0 || at >= len(cells) {
-			return nil
-		}
-		v = cells[at]
-	}
-	return v
-}
-
-// pathParser reads MySQL's JSON path syntax ("JSON Path Syntax" in its manual).
+// pathParser holds what is still to be read.
 type pathParser struct{ rest string }
 
-// parsePath reads a path that names one place. Those that name several ($.*, $[*], $**.a, $[0 to 2]) are refused: a
+// Parse reads a path that names one value. A path that can name several ($.*, $[*], $**.a, $[0 to 2]) is an error, because a
 // column holds one value.
-func parsePath(text string) (steps []step, err error) {
+func Parse(text string) (steps []Step, err error) {
 	p := pathParser{text}
 	defer func() {
 		if err != nil {
@@ -85,7 +46,7 @@ func parsePath(text string) (steps []step, err error) {
 		return nil, errors.New("must begin with $")
 	}
 	for p.space(); p.rest != ""; p.space() {
-		var s step
+		var s Step
 		switch {
 		case strings.HasPrefix(p.rest, "**"):
 			return nil, errors.New("** names several values, and a field is one: write the whole path")
@@ -113,14 +74,14 @@ func (p *pathParser) take(s string) (ok bool) {
 	return ok
 }
 
-func (p *pathParser) member() (s step, err error) {
+func (p *pathParser) member() (s Step, err error) {
 	p.space()
 	if strings.HasPrefix(p.rest, "*") {
 		return s, errors.New(".* names several values, and a field is one: write the name")
 	}
 	if strings.HasPrefix(p.rest, `"`) {
 		n := value.QuotedLength(p.rest)
-		if err := json.Unmarshal([]byte(p.rest[:n]), &s.name); err != nil {
+		if err := json.Unmarshal([]byte(p.rest[:n]), &s.Name); err != nil {
 			return s, errors.New("the name in quotes must be a JSON string")
 		}
 		p.rest = p.rest[n:]
@@ -137,29 +98,29 @@ func (p *pathParser) member() (s step, err error) {
 	if n == 0 {
 		return s, errors.New(`expected a name; one that is not of letters and digits, beginning with a letter, needs quotes: $."user-agent"`)
 	}
-	s.name, p.rest = p.rest[:n], p.rest[n:]
+	s.Name, p.rest = p.rest[:n], p.rest[n:]
 	if p.rest != "" && !strings.ContainsRune(".[* \t\r\n", rune(p.rest[0])) {
 		return s, errors.New(`a name that is not of letters and digits needs quotes: $."user-agent"`)
 	}
 	return s, nil
 }
 
-func (p *pathParser) cell() (s step, err error) {
-	s.cell = true
+func (p *pathParser) cell() (s Step, err error) {
+	s.IsCell = true
 	several := errors.New("[*] and [n to m] name several values, and a field is one: write [n], [last] or [last-n]")
 	p.space()
 	switch {
 	case strings.HasPrefix(p.rest, "*"):
 		return s, several
 	case p.take("last"):
-		s.last = true
+		s.FromEnd = true
 		p.space()
 		if p.take("-") {
 			p.space()
-			s.index, err = p.number()
+			s.Index, err = p.number()
 		}
 	default:
-		s.index, err = p.number()
+		s.Index, err = p.number()
 	}
 	if err != nil {
 		return s, err

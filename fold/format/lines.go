@@ -1,4 +1,4 @@
-package query
+package format
 
 import (
 	"bytes"
@@ -8,19 +8,19 @@ import (
 	"github.com/sluice-etl/sluice/fold/value"
 )
 
-// byteOrderMark is UTF-8's.
-const byteOrderMark = "\xef\xbb\xbf"
+// ByteOrderMark is the byte order mark of UTF-8.
+const ByteOrderMark = "\xef\xbb\xbf"
 
-// withoutBOM passes over a byte order mark.
-func withoutBOM(b []byte) []byte {
-	if len(b) >= len(byteOrderMark) && b[0] == byteOrderMark[0] && string(b[:len(byteOrderMark)]) == byteOrderMark {
-		return b[len(byteOrderMark):]
+// TrimBOM is b without a byte order mark in front.
+func TrimBOM(b []byte) []byte {
+	if len(b) >= len(ByteOrderMark) && b[0] == ByteOrderMark[0] && string(b[:len(ByteOrderMark)]) == ByteOrderMark {
+		return b[len(ByteOrderMark):]
 	}
 	return b
 }
 
-// nextLine takes the next line that is not blank from rest, without its line end (LF, CRLF, or CR at the end of all).
-// It reports false where there is none.
+// nextLine removes the next line that is not blank from rest, and returns it without its line ending: LF, CRLF, or CR at
+// the end of rest. ok is false where there is none.
 func nextLine(rest *[]byte) (line []byte, ok bool) {
 	for b := *rest; len(b) > 0; b = *rest {
 		line = b
@@ -32,7 +32,7 @@ func nextLine(rest *[]byte) (line []byte, ok bool) {
 		for len(line) > 0 && line[len(line)-1] == '\r' {
 			line = line[:len(line)-1]
 		}
-		line = withoutBOM(line) // files that were put together have several
+		line = TrimBOM(line) // concatenated files have several
 		if len(line) > 0 && (line[0] > ' ' || len(value.TrimSpace(line)) > 0) {
 			return line, true
 		}
@@ -40,13 +40,14 @@ func nextLine(rest *[]byte) (line []byte, ok bool) {
 	return nil, false
 }
 
-// The classes of bytes of a host that need a look; 0 is a byte of host names and IPv4 addresses.
+// The classes of bytes that a host can be checked by; 0 is a byte of host names and IPv4 addresses.
 const (
 	notHost = 1
 	colon   = 2
 )
 
-// byteClass knows the bytes of host names, of addresses of both families and their zones, and of nginx's "unix:".
+// byteClass is the class of each byte: of host names, of addresses of both families and their zones, and of nginx's
+// "unix:".
 var byteClass = func() (class [256]uint8) {
 	for c := range class {
 		if c < 0x80 && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
@@ -73,7 +74,7 @@ func isHost(b []byte) bool {
 	return classes == 0 || isPlainIPv6(b) || isAddress(b) || string(b) == "unix:"
 }
 
-// isPlainIPv6 knows nearly all addresses of IPv6 in one pass: groups of hexadecimal digits and colons, nothing else.
+// isPlainIPv6 recognizes nearly all addresses of IPv6 in one pass: groups of hexadecimal digits and colons, nothing else.
 func isPlainIPv6(b []byte) bool {
 	groups, digits, short := 0, 0, false
 	for i, c := range b {
@@ -97,8 +98,8 @@ func isPlainIPv6(b []byte) bool {
 	return (digits > 0 || b[len(b)-2] == ':') && (groups == 8 && !short || groups < 8 && short)
 }
 
-// isAddress reports whether b is an IP address, which may stand in brackets and have a port. It allocates for what
-// is nearly an address of IPv6.
+// isAddress reports whether b is an IP address, with or without brackets and a port. It allocates for texts that are almost
+// an IPv6 address.
 func isAddress(b []byte) bool {
 	if len(b) < 2 || len(b) > 80 {
 		return false
@@ -130,7 +131,7 @@ func isAddress(b []byte) bool {
 	return isParsed(b, netip.ParseAddr)
 }
 
-// isIPv4 reports whether b is four numbers up to 255 with points between them, none with a zero in front.
+// isIPv4 reports whether b is four numbers up to 255, separated by points and without leading zeros.
 func isIPv4(b []byte) bool {
 	groups, digits, n := 1, 0, 0
 	for _, c := range b {
@@ -153,13 +154,14 @@ func isParsed[T any](b []byte, parse func(string) (T, error)) bool {
 	return err == nil
 }
 
-// isIdent tells an identity that identd gave from a field that came there because something stands before the host.
+// isIdent reports whether b can be an identity that identd gave, rather than a field that was shifted there because the
+// line has something in front of the host.
 func isIdent(b []byte) bool {
 	return len(b) > 0 && !bytes.ContainsAny(b, ":,|\"[]{}<>") && !isAddress(b)
 }
 
-// isUser tells a user's name, which may hold spaces, from what comes there when something stands before the host: a
-// hyphen, an address or a syslog tag among its words.
+// isUser reports whether b can be a user's name, which may contain spaces, rather than fields that were shifted there
+// because the line has something in front of the host: these contain a hyphen, an address or a syslog tag as a word.
 func isUser(b []byte) bool {
 	if string(b) == "-" {
 		return true

@@ -1,4 +1,4 @@
-package query
+package format
 
 import (
 	"bytes"
@@ -8,31 +8,31 @@ import (
 
 	"github.com/valyala/fastjson"
 
+	"github.com/sluice-etl/sluice/fold/jsonpath"
 	"github.com/sluice-etl/sluice/fold/value"
 )
 
-// jsonFormat reads one JSON object per record, or one per line of it. Every name is a field; one that the object lacks
-// is NULL, and so is JSON's null. Names compare by their bytes, after escapes are undone. Where an object has a name
-// twice, the first counts.
+// jsonFormat reads one JSON object per record, or one per line of it. Every name is a field; it is NULL if the object
+// lacks it or has null there. Names compare by their bytes, after escapes are decoded. Of a name that an object has twice,
+// the first counts.
 type jsonFormat struct {
 	fields []jsonField
 }
 
 // jsonField is a place in an object.
 type jsonField struct {
-	path   []step
+	path   []jsonpath.Step
 	quoted bool // a text is read with its quotes
 }
 
-func (f *jsonFormat) names() []string { return nil }
-func (f *jsonFormat) slots() int      { return len(f.fields) }
+func (f *jsonFormat) Names() []string { return nil }
 
-func (f *jsonFormat) column(path []string) (formatColumn, bool) {
-	return formatColumn{Type: value.Type{Kind: value.KindJSON, Nullable: true}, slot: f.slot(names(path), false)}, true
+func (f *jsonFormat) Column(path []string) (Column, bool) {
+	return Column{Type: value.Type{Kind: value.KindJSON, Nullable: true}, Slot: f.Path(jsonpath.Members(path), false)}, true
 }
 
-// slot is the place in rec.values of what stands at a path.
-func (f *jsonFormat) slot(path []step, quoted bool) int {
+// Path implements PathFormat.
+func (f *jsonFormat) Path(path []jsonpath.Step, quoted bool) (slot int) {
 	for i, g := range f.fields {
 		if g.quoted == quoted && slices.Equal(g.path, path) {
 			return i
@@ -42,10 +42,10 @@ func (f *jsonFormat) slot(path []step, quoted bool) int {
 	return len(f.fields) - 1
 }
 
-func (f *jsonFormat) parser() parser {
+func (f *jsonFormat) NewParser() (Parser, int) {
 	p := &jsonParser{fields: f.fields}
 	p.member = p.writeMember
-	return p
+	return p, len(p.fields)
 }
 
 type jsonParser struct {
@@ -54,10 +54,10 @@ type jsonParser struct {
 	large  bool   // fast holds the tree of a large text: it is dropped before the next one
 	text   []byte // numbers, objects and arrays as they are written
 	member func(name []byte, v *fastjson.Value)
-	rest   []byte // the lines after the one at hand, where each is an object
+	rest   []byte // the lines after the current one, if each line is an object
 }
 
-func (p *jsonParser) next(r *rec) (bool, error) {
+func (p *jsonParser) Next(r *Fields) (bool, error) {
 	line, more := nextLine(&p.rest)
 	if !more {
 		return false, nil
@@ -65,34 +65,34 @@ func (p *jsonParser) next(r *rec) (bool, error) {
 	return true, p.object(r, line)
 }
 
-var errNoObject = errors.New("want a JSON object")
+var errNoObject = errors.New("expected a JSON object")
 
-// start reads one object, on one line or several. Where the body is no JSON and holds several lines, each line is an
+// Start reads one object, on one line or several. Where the body is no JSON and holds several lines, each line is an
 // object (NDJSON), and a row.
-func (p *jsonParser) start(r *rec) (bool, error) {
-	body := withoutBOM(r.event.Body)
+func (p *jsonParser) Start(body []byte, r *Fields) (bool, error) {
+	body = TrimBOM(body)
 	p.rest, p.text = nil, p.text[:0]
 	err := p.object(r, body)
 	if err == nil || bytes.IndexByte(body, '\n') < 0 {
 		return err == nil, err
 	}
 	p.rest = body
-	more, lineErr := p.next(r)
+	more, lineErr := p.Next(r)
 	if !more || lineErr != nil {
 		return false, err // of the whole: its first line alone is no object either
 	}
 	return true, nil
 }
 
-// maxValues bounds the values of one JSON text: the parser makes a tree, which takes up to 500 bytes for each of them, and
-// so for each two bytes of a text. A text of fewer bytes cannot have more.
+// maxValues is the most values that one JSON text can have. The parser builds a tree of up to 500 bytes for each value, and
+// a value can be as short as two bytes of text.
 const maxValues = 100_000
 
-// manyValues is how many values a text may have for the parser's memory to be kept.
+// manyValues is the most values of a text after which the parser's memory is kept for the next one.
 const manyValues = 10_000
 
-// hasManyValues reports whether a text may have more than most values: each follows the one comma or bracket before it,
-// or is the whole. Brackets and commas in strings do not count.
+// hasManyValues reports whether a text may have more than most values. Each value but the outermost follows a comma or an
+// opening bracket, outside of strings, so these are counted.
 func hasManyValues(b []byte, most int) bool {
 	if len(b) <= most {
 		return false
@@ -117,9 +117,9 @@ func hasManyValues(b []byte, most int) bool {
 }
 
 // object reads the fields of one object.
-func (p *jsonParser) object(r *rec, b []byte) error {
+func (p *jsonParser) object(r *Fields, b []byte) error {
 	if hasManyValues(b, maxValues) {
-		return &formatError{"the JSON has more than 100000 values", fmt.Sprintf("it has %d bytes", len(b))}
+		return &Error{"the JSON has more than 100000 values", fmt.Sprintf("it has %d bytes", len(b))}
 	}
 	if p.large {
 		p.fast, p.large = fastjson.Parser{}, false
@@ -128,17 +128,17 @@ func (p *jsonParser) object(r *rec, b []byte) error {
 	v, err := p.fast.ParseBytes(b)
 	if err != nil {
 		if r.Explain {
-			return fmt.Errorf("want a JSON object: %w", err)
+			return fmt.Errorf("expected a JSON object: %w", err)
 		}
-		return &formatError{errNoObject.Error(), fmt.Sprintf("%d bytes are not one JSON value", len(b))}
+		return &Error{errNoObject.Error(), fmt.Sprintf("%d bytes are not one JSON value", len(b))}
 	}
 	if v.Type() != fastjson.TypeObject {
-		return &formatError{errNoObject.Error(), fmt.Sprintf("the value is of type %s", v.Type())}
+		return &Error{errNoObject.Error(), fmt.Sprintf("the value is of type %s", v.Type())}
 	}
 	escapes := bytes.IndexByte(b, '\\') >= 0
 	for i := range p.fields {
 		f := &p.fields[i]
-		r.values[i] = p.field(find(v, f.path, escapes), f.quoted)
+		r.Values[i] = p.field(find(v, f.path, escapes), f.quoted)
 	}
 	return nil
 }
@@ -230,4 +230,43 @@ func appendJSONText(dst, text []byte) []byte {
 		}
 	}
 	return append(dst, '"')
+}
+
+// find follows a path, as MySQL does: cell 0 or last of a value that is no array is the value itself. It returns nil where
+// there is nothing. escapes says that the text has escapes, so names may be
+// written with them.
+func find(v *fastjson.Value, path []jsonpath.Step, escapes bool) *fastjson.Value {
+	for i := range path {
+		s := &path[i]
+		if !s.IsCell {
+			o, err := v.Object()
+			if err != nil {
+				return nil
+			}
+			if escapes {
+				// Get alone would look for a name without escapes first, wherever it stands. Visit undoes all of them.
+				o.Visit(func([]byte, *fastjson.Value) {})
+			}
+			if v = o.Get(s.Name); v == nil {
+				return nil
+			}
+			continue
+		}
+		if v.Type() != fastjson.TypeArray {
+			if s.Index != 0 {
+				return nil
+			}
+			continue
+		}
+		cells := v.GetArray()
+		at := s.Index
+		if s.FromEnd {
+			at = len(cells) - 1 - s.Index
+		}
+		if at < 0 || at >= len(cells) {
+			return nil
+		}
+		v = cells[at]
+	}
+	return v
 }

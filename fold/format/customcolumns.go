@@ -1,15 +1,16 @@
-package query
+package format
 
 import "github.com/sluice-etl/sluice/fold/value"
 
-// The columns of log formats. Their values are read when a query uses them; a hyphen is NULL in those that can be NULL.
+// The columns of configured log formats. Their values are read from the fields when they are used. A hyphen is NULL in
+// columns that can be NULL.
 
 func textColumn(name string) customColumn {
 	return customColumn{name: name, typ: value.Type{Kind: value.KindText}}
 }
 
 func intColumn(name string, null bool) customColumn {
-	return customColumn{name, value.Type{Kind: value.KindInt, Nullable: null}, func(r *rec, v value.Value) value.Value {
+	return customColumn{name, value.Type{Kind: value.KindInt, Nullable: null}, func(r *Fields, v value.Value) value.Value {
 		n, scale, ok := digits(v.Bytes)
 		if !ok || scale != 0 {
 			return r.Fail(name+" must be a whole number, got %s", value.Quote(v.Bytes))
@@ -19,7 +20,7 @@ func intColumn(name string, null bool) customColumn {
 }
 
 func decimalColumn(name string) customColumn {
-	return customColumn{name, value.Type{Kind: value.KindDecimal, Nullable: true, Scale: 3, Precision: 18}, func(r *rec, v value.Value) value.Value {
+	return customColumn{name, value.Type{Kind: value.KindDecimal, Nullable: true, Scale: 3, Precision: 18}, func(r *Fields, v value.Value) value.Value {
 		n, scale, ok := digits(v.Bytes)
 		if !ok {
 			return r.Fail(name+" must be a number, got %s", value.Quote(v.Bytes))
@@ -43,16 +44,16 @@ func digits(b []byte) (v value.Value, scale int, ok bool) {
 	return v, scale, ok
 }
 
-var clfColumn = customColumn{"ts", value.Type{Kind: value.KindTime}, func(r *rec, v value.Value) value.Value {
-	micros, ok := r.times.Parse(v.Bytes)
+var clfColumn = customColumn{"ts", value.Type{Kind: value.KindTime}, func(r *Fields, v value.Value) value.Value {
+	micros, ok := r.Times.Parse(v.Bytes)
 	if !ok {
 		return r.Fail("ts %s is not a time such as 17/May/2015:10:05:03 +0000", value.Quote(v.Bytes))
 	}
 	return value.Time(micros)
 }}
 
-var isoColumn = customColumn{"ts", value.Type{Kind: value.KindTime}, func(r *rec, v value.Value) value.Value {
-	micros, ok := value.ParseTime(v.Bytes, r.times.Zone)
+var isoColumn = customColumn{"ts", value.Type{Kind: value.KindTime}, func(r *Fields, v value.Value) value.Value {
+	micros, ok := value.ParseTime(v.Bytes, r.Times.Zone)
 	if !ok {
 		return r.Fail("ts %s is not a time such as 2015-05-17T10:05:03+00:00", value.Quote(v.Bytes))
 	}
@@ -62,7 +63,7 @@ var isoColumn = customColumn{"ts", value.Type{Kind: value.KindTime}, func(r *rec
 // epochColumn reads units since 1970; 10^exponent microseconds are one.
 func epochColumn(unit string, exponent int) customColumn {
 	scale := map[string]int{"s": 3, "ms": 3, "us": 6}[unit]
-	return customColumn{"ts", value.Type{Kind: value.KindTime, Scale: scale}, func(r *rec, v value.Value) value.Value {
+	return customColumn{"ts", value.Type{Kind: value.KindTime, Scale: scale}, func(r *Fields, v value.Value) value.Value {
 		n, digits, ok := digits(v.Bytes)
 		at := n.Number
 		if ok {

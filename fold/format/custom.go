@@ -1,4 +1,4 @@
-package query
+package format
 
 import (
 	"bytes"
@@ -9,23 +9,23 @@ import (
 	"github.com/sluice-etl/sluice/fold/value"
 )
 
-// customFormat reads the lines that a web server writes with a log format of its own (Apache's LogFormat, nginx's
-// log_format). The format's literal text must stand in a line as it is, and the line must end where the format does; so
-// a field that holds what it should not makes a dead letter, and fields are never shifted.
+// customFormat reads the lines of a configured log format (Apache's LogFormat, nginx's log_format). A line must contain the
+// format's literal text as it is, and end where the format ends. So a field that holds what it should not makes a dead
+// letter, and never shifts the fields after it.
 type customFormat struct {
 	pieces []piece
 	cols   []customColumn
 	raw    bool // backslashes escape nothing (escape=none)
 }
 
-// piece is literal text and the field behind it.
+// piece is literal text and the field after it.
 type piece struct {
 	literal []byte
 	field   fieldKind
-	slot    int // -1: the field is passed over
+	slot    int // -1: the field is skipped
 	spaces  int // how many spaces the field may hold outside of quotes; -1 is any number
 	quoted  bool
-	list    bool // pieces separated by ", " and " : "
+	list    bool // the field is a list, separated by ", " and " : "
 }
 
 type fieldKind uint8
@@ -41,10 +41,10 @@ const (
 type customColumn struct {
 	name string
 	typ  value.Type
-	read func(r *rec, v value.Value) value.Value
+	read func(r *Fields, v value.Value) value.Value
 }
 
-func (f *customFormat) names() []string {
+func (f *customFormat) Names() []string {
 	var names []string
 	for _, c := range f.cols {
 		names = append(names, c.name)
@@ -52,18 +52,16 @@ func (f *customFormat) names() []string {
 	return names
 }
 
-func (f *customFormat) slots() int { return len(f.cols) }
-
-func (f *customFormat) column(path []string) (c formatColumn, ok bool) {
+func (f *customFormat) Column(path []string) (c Column, ok bool) {
 	for i, col := range f.cols {
 		if len(path) == 1 && strings.EqualFold(col.name, path[0]) {
-			return formatColumn{Type: col.typ, slot: i, read: col.read}, true
+			return Column{Type: col.typ, Slot: i, Read: col.read}, true
 		}
 	}
 	return c, false
 }
 
-func (f *customFormat) parser() parser { return &customParser{format: f} }
+func (f *customFormat) NewParser() (Parser, int) { return &customParser{format: f}, len(f.cols) }
 
 type customParser struct {
 	format *customFormat
@@ -73,24 +71,24 @@ type customParser struct {
 var (
 	errLiteral = errors.New("the line does not have the literal text that the log format has between its fields")
 	errField   = errors.New("a field of the line holds what it cannot: spaces, or no host or user where the log format has one")
-	errBehind  = errors.New("text stands behind the last field of the log format")
+	errBehind  = errors.New("the line continues after the last field of the log format")
 )
 
-func (p *customParser) start(r *rec) (bool, error) {
-	p.rest = withoutBOM(r.event.Body)
-	more, err := p.next(r)
+func (p *customParser) Start(body []byte, r *Fields) (bool, error) {
+	p.rest = TrimBOM(body)
+	more, err := p.Next(r)
 	if !more && err == nil {
 		err = errEmptyLine
 	}
 	return more, err
 }
 
-func (p *customParser) next(r *rec) (bool, error) {
+func (p *customParser) Next(r *Fields) (bool, error) {
 	b, more := nextLine(&p.rest)
 	if !more {
 		return false, nil
 	}
-	return true, p.line(r.values, b)
+	return true, p.line(r.Values, b)
 }
 
 func (p *customParser) line(fields []value.Value, b []byte) error {
@@ -123,7 +121,7 @@ func (p *customParser) line(fields []value.Value, b []byte) error {
 			if n = bytes.Index(b, pieces[i+1].literal); n < 0 {
 				return errLiteral
 			}
-			// A time with spaces in it ends at the space after so many.
+			// A time that contains spaces ends at the space after them.
 			for left := f.spaces; left > 0 && pieces[i+1].literal[0] == ' '; left-- {
 				more := bytes.Index(b[n+1:], pieces[i+1].literal)
 				if more < 0 {
@@ -167,10 +165,11 @@ func (p *customParser) line(fields []value.Value, b []byte) error {
 	return nil
 }
 
-// listColon divides the groups of servers in the lists of nginx's upstream variables.
+// listColon separates groups of servers in the lists of nginx's upstream variables.
 var listColon = []byte(" : ")
 
-// fits judges a field where nothing but its neighbours' literal text bounds it.
+// fits reports whether a field can have this value: it was cut at its neighbours' literal text, which a wrong line may
+// contain elsewhere.
 func (f *piece) fits(v []byte) bool {
 	switch f.field {
 	case fieldHost:
@@ -212,7 +211,7 @@ type formatBuilder struct {
 // field adds a field behind the literal text so far.
 func (b *formatBuilder) field(text string, p piece, cols ...customColumn) {
 	if n := len(b.f.pieces); n > 0 && len(b.literal) == 0 && b.err == nil {
-		b.err = fmt.Errorf("%s follows another field without text between them, so that a line cannot be divided: put a space or a quote between them", text)
+		b.err = fmt.Errorf("%s follows another field without text between them, so a line cannot be split there: put a space or a quote between them", text)
 	}
 	p.literal, b.literal = b.literal, nil
 	p.slot = -1

@@ -1,4 +1,4 @@
-package query
+package format
 
 import (
 	"errors"
@@ -9,18 +9,22 @@ import (
 	"github.com/sluice-etl/sluice/fold/value"
 )
 
-// maxFormatString bounds --log-format-string, in bytes.
+// maxFormatString is the most bytes that the text of a log format can have.
 const maxFormatString = 8 << 10
 
-// vhostCombined is the format that Debian's Apache names so.
+// vhostCombined is the format that Debian's configuration of Apache calls vhost_combined.
 const vhostCombined = `%v:%p %h %l %u %t "%r" %>s %O "%{Referer}i" "%{User-Agent}i"`
 
+func newApache(text string) (Format, error) { return newCustom("apache", text) }
+
+func newNginx(text string) (Format, error) { return newCustom("nginx", text) }
+
 // newCustom compiles a log format of Apache or nginx.
-func newCustom(kind, text string) (*customFormat, error) {
-	fail := func(err error) (*customFormat, error) {
+func newCustom(kind, text string) (Format, error) {
+	fail := func(err error) (Format, error) {
 		return nil, fmt.Errorf("--log-format-string: cannot read the log format of %s: %w", kind, err)
 	}
-	text = strings.TrimSpace(strings.TrimPrefix(text, byteOrderMark))
+	text = strings.TrimSpace(strings.TrimPrefix(text, ByteOrderMark))
 	if text == "" || len(text) > maxFormatString {
 		return fail(fmt.Errorf("got %d bytes, expected 1 to %d: the format as the server's configuration has it", len(text), maxFormatString))
 	}
@@ -46,15 +50,15 @@ func newCustom(kind, text string) (*customFormat, error) {
 	return f, nil
 }
 
-// formatKind guesses whose log format a text is.
-func formatKind(text string) string {
+// Guess names the log format that a text of a server's configuration most likely is: apache or nginx.
+func Guess(text string) string {
 	if strings.Contains(text, "$") && !strings.Contains(text, "%") {
 		return "nginx"
 	}
 	return "apache"
 }
 
-// unwrap takes a directive's name and the quotes off, and what follows the quoted text.
+// unwrap removes a directive's name, the quotes and what follows the quoted text.
 func unwrap(text, directive string) string {
 	if len(text) > len(directive) && strings.EqualFold(text[:len(directive)], directive) {
 		text = strings.TrimSpace(text[len(directive):])
@@ -63,8 +67,8 @@ func unwrap(text, directive string) string {
 			return text[1:max(1, n-1)]
 		}
 	}
-	// One quoted argument, with the name of a format behind it or without. A format that begins with a quoted field, as
-	// "%r" %s does, has more than a name behind it.
+	// This is one quoted argument, perhaps followed by the name of the format. A format that begins with a quoted field, as
+	// "%r" %s does, is followed by more than a name.
 	if text != "" && (text[0] == '"' || text[0] == '\'') {
 		n := value.QuotedLength(text)
 		behind := strings.TrimSpace(text[n:])
@@ -77,7 +81,7 @@ func unwrap(text, directive string) string {
 	return text
 }
 
-// cutSpace divides a text at its first white space, of which configurations have any kind.
+// cutSpace splits a text at its first white space, which may be of any kind in a configuration.
 func cutSpace(text string) (word, rest string) {
 	i := strings.IndexFunc(text, unicode.IsSpace)
 	if i < 0 {
@@ -86,7 +90,7 @@ func cutSpace(text string) (word, rest string) {
 	return text[:i], strings.TrimSpace(text[i:])
 }
 
-// nginxText joins the parts of a log_format: 'a ' 'b'. raw says escape=none.
+// nginxText joins the quoted strings of a log_format: 'a ' 'b'. raw reports escape=none.
 func nginxText(text string) (joined string, raw bool) {
 	text = strings.TrimSuffix(text, ";")
 	if rest, ok := strings.CutPrefix(text, "log_format"); ok {
@@ -111,7 +115,7 @@ func nginxText(text string) (joined string, raw bool) {
 
 var unescape = strings.NewReplacer(`\"`, `"`, `\'`, `'`, `\t`, "\t", `\n`, "\n", `\r`, "\r", `\\`, `\`).Replace
 
-// apache reads LogFormat (Apache's mod_log_config, "Custom Log Formats").
+// apache reads LogFormat (Apache's mod_log_config, "Custom Log Names").
 func (b *formatBuilder) apache(text string) error {
 	text = unescape(text)
 	for text != "" {
@@ -194,7 +198,7 @@ func (b *formatBuilder) directive(shown string, c byte, arg string) error {
 		}
 		name := apacheTexts[c]
 		if name == "" {
-			return fmt.Errorf("%s is not a directive that is known", shown)
+			return fmt.Errorf("%s is not a known directive", shown)
 		}
 		b.field(shown, piece{field: fieldText}, textColumn(name))
 	}
@@ -305,7 +309,7 @@ func (b *formatBuilder) nginx(text string) error {
 			name, rest = text[1:n], text[n:]
 		}
 		if name == "" {
-			return errors.New("$ stands without the name of a variable")
+			return errors.New("$ without the name of a variable")
 		}
 		b.variable("$"+name, name)
 		text = rest

@@ -1,4 +1,4 @@
-package query
+package format
 
 import (
 	"bytes"
@@ -9,19 +9,19 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// clfFormat reads Apache's and nginx's access logs: the common format
+// clfFormat reads access logs of Apache and nginx: the common format
 //
 //	host ident user [17/May/2015:10:05:03 +0000] "GET /path HTTP/1.1" 200 1234
 //
 // and the combined one, which adds "referer" "agent". Fields stay as they are written: escapes such as \" and \xe4
-// are not undone, and an absent text is a hyphen; an absent number of bytes is NULL. A request line that is none
-// stands whole in path, with method and protocol empty. What follows the last field is passed over up to the end of
-// the line. Each line of an event is a row.
+// are not undone, and an absent text is a hyphen; an absent number of bytes is NULL. Where the request line is
+// not one, path is the whole of it, and method and protocol are empty. What follows the last field on the line is
+// ignored. Each line of a body is a row.
 //
-// Fields in front of the host would shift all that follow, so a host, ident or user that cannot be one is an error.
+// A field in front of the host would shift all others, so a host, ident or user that cannot be one is an error.
 type clfFormat struct {
 	combined bool
-	request  bool // method, path or protocol are used
+	request  bool // method, path or protocol is used
 	agent    bool // agent is used
 }
 
@@ -44,27 +44,27 @@ var clfNames = [clfSlots]string{
 	"host", "ident", "user", "ts", "method", "path", "protocol", "status", "bytes", "referer", "agent",
 }
 
-func (f *clfFormat) names() []string {
+func (f *clfFormat) Names() []string {
 	if f.combined {
 		return clfNames[:]
 	}
 	return clfNames[:clfReferer]
 }
 
-func (f *clfFormat) column(path []string) (c formatColumn, ok bool) {
+func (f *clfFormat) Column(path []string) (c Column, ok bool) {
 	if len(path) != 1 {
 		return c, false
 	}
-	for slot, name := range f.names() {
+	for slot, name := range f.Names() {
 		if !strings.EqualFold(path[0], name) {
 			continue
 		}
-		c = formatColumn{Type: value.Type{Kind: value.KindText}, slot: slot}
+		c = Column{Type: value.Type{Kind: value.KindText}, Slot: slot}
 		switch slot {
 		case clfTime:
 			c.Kind = value.KindTime
-			c.read = func(r *rec, v value.Value) value.Value {
-				micros, ok := r.times.Parse(v.Bytes)
+			c.Read = func(r *Fields, v value.Value) value.Value {
+				micros, ok := r.Times.Parse(v.Bytes)
 				if !ok {
 					return r.Fail("ts %s is not a time such as 17/May/2015:10:05:03 +0000", value.Quote(v.Bytes))
 				}
@@ -84,45 +84,43 @@ func (f *clfFormat) column(path []string) (c formatColumn, ok bool) {
 	return c, false
 }
 
-func (f *clfFormat) slots() int     { return clfSlots }
-func (f *clfFormat) parser() parser { return &clfParser{format: *f} }
+func (f *clfFormat) NewParser() (Parser, int) { return &clfParser{format: *f}, clfSlots }
 
 type clfParser struct {
 	format clfFormat
-	rest   []byte // the lines after the one at hand
+	rest   []byte // the lines after the current one
 }
 
 var (
 	errEmptyLine = errors.New("the line is empty")
-	errHost      = errors.New("want host, ident and user before the time, with a space between them")
+	errHost      = errors.New("expected host, ident and user before the time, separated by spaces")
 	errInFront   = errors.New("something stands in front of the host, or the fields before the time are not host, ident and user: " +
 		"a syslog tag, a virtual host, a list of addresses or a container's prefix needs --log-format-string")
-	errTime    = errors.New("want a time in brackets after the user, such as [17/May/2015:10:05:03 +0000]")
-	errRequest = errors.New(`want the request line in quotes after the time, such as "GET / HTTP/1.1"`)
-	errStatus  = errors.New("want a status of three digits after the request line")
-	errBytes   = errors.New("want a number of bytes or a hyphen after the status")
+	errTime    = errors.New("expected a time in brackets after the user, such as [17/May/2015:10:05:03 +0000]")
+	errRequest = errors.New(`expected the request line in quotes after the time, such as "GET / HTTP/1.1"`)
+	errStatus  = errors.New("expected a status of three digits after the request line")
+	errBytes   = errors.New("expected a number of bytes or a hyphen after the status")
 	errSize    = errors.New("the number of bytes has more than 18 digits")
-	errReferer = errors.New("want the referer in quotes after the bytes; --format common has none")
-	errAgent   = errors.New("want the user agent in quotes after the referer")
+	errReferer = errors.New("expected the referer in quotes after the bytes; --format common has none")
+	errAgent   = errors.New("expected the user agent in quotes after the referer")
 )
 
-// start goes to the first line. A sender may leave a byte order mark in front of it.
-func (p *clfParser) start(r *rec) (bool, error) {
-	b := r.event.Body
-	if n := len(b); n > 0 && bytes.IndexByte(b, '\n') < 0 && b[0] != byteOrderMark[0] && b[n-1] != '\r' {
-		p.rest = nil // nearly every body is one line without a line end
-		return true, p.line((*[clfSlots]value.Value)(r.values), b)
+// Start implements Parser. A sender may leave a byte order mark in front of the first line.
+func (p *clfParser) Start(body []byte, r *Fields) (bool, error) {
+	if n := len(body); n > 0 && bytes.IndexByte(body, '\n') < 0 && body[0] != ByteOrderMark[0] && body[n-1] != '\r' {
+		p.rest = nil // nearly every body is one line without a line ending
+		return true, p.line((*[clfSlots]value.Value)(r.Values), body)
 	}
-	p.rest = withoutBOM(b)
-	more, err := p.next(r)
+	p.rest = TrimBOM(body)
+	more, err := p.Next(r)
 	if !more && err == nil {
 		err = errEmptyLine
 	}
 	return more, err
 }
 
-// next reads the next line that is not blank: one event may hold several lines, each a row.
-func (p *clfParser) next(r *rec) (bool, error) {
+// Next implements Parser: it reads the next line that is not blank.
+func (p *clfParser) Next(r *Fields) (bool, error) {
 	if len(p.rest) == 0 {
 		return false, nil
 	}
@@ -130,10 +128,10 @@ func (p *clfParser) next(r *rec) (bool, error) {
 	if !more {
 		return false, nil
 	}
-	return true, p.line((*[clfSlots]value.Value)(r.values), b)
+	return true, p.line((*[clfSlots]value.Value)(r.Values), b)
 }
 
-// line reads one line, which has no line end.
+// line reads one line without its line ending.
 func (p *clfParser) line(f *[clfSlots]value.Value, b []byte) error {
 	i := bytes.IndexByte(b, ' ')
 	if i <= 0 {
@@ -233,8 +231,8 @@ func (p *clfParser) numbers(f *[clfSlots]value.Value, b []byte) error {
 		return errAgent
 	}
 	f[clfReferer].Bytes, f[clfReferer].Set = referer, true
-	// The agent is the last field: where the line was cut within it, what is there is taken. So nothing about it can be
-	// wrong, and it is looked at only where it is used.
+	// The agent is the last field. If the line was cut within it, its value is what is there. So it is never an error, and
+	// it is read only where a query uses it.
 	if p.format.agent {
 		agent, _, _ := quoted(b[2:])
 		f[clfAgent].Bytes, f[clfAgent].Set = agent, true
@@ -242,7 +240,7 @@ func (p *clfParser) numbers(f *[clfSlots]value.Value, b []byte) error {
 	return nil
 }
 
-// quoted takes text up to the next quote that no backslash escapes. Where there is none, ok is false and field is all.
+// quoted reads up to the next quote that no backslash escapes. Where there is none, ok is false and field is all of b.
 func quoted(b []byte) (field, rest []byte, ok bool) {
 	for from := 0; ; {
 		i := bytes.IndexByte(b[from:], '"')
@@ -264,7 +262,7 @@ func quoted(b []byte) (field, rest []byte, ok bool) {
 	}
 }
 
-// splitRequest divides METHOD path PROTOCOL. Only what begins with HTTP/ is a protocol; a path may hold spaces.
+// splitRequest splits METHOD path PROTOCOL. Only what begins with HTTP/ is a protocol; a path may hold spaces.
 func splitRequest(f *[clfSlots]value.Value, request []byte) {
 	method, path, protocol := request[:0], request, request[:0]
 	if i := bytes.IndexByte(request, ' '); i > 0 && isMethod(request[:i]) {
@@ -278,7 +276,7 @@ func splitRequest(f *[clfSlots]value.Value, request []byte) {
 	f[clfProtocol].Bytes, f[clfProtocol].Set = protocol, true
 }
 
-// isMethod tells a token of letters and hyphens (RFC 9110 allows more, nobody uses them) from stray bytes.
+// isMethod reports whether b is made of letters, hyphens and underscores. RFC 9110 allows more, which no method uses.
 func isMethod(b []byte) bool {
 	for _, c := range b {
 		if c|0x20-'a' > 25 && c != '-' && c != '_' {

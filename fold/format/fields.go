@@ -1,0 +1,20 @@
+package format
+
+import "github.com/sluice-etl/sluice/fold/value"
+
+// Fields holds the fields of one row of a record, and what reading them needs. One belongs to each fold. It is unsafe for
+// concurrent use.
+type Fields struct {
+	value.Fault
+	Values []value.Value // by slot, as the format's columns have them
+	Times  value.LogTimes
+}
+
+// Error says why a body is not in its format.
+type Error struct {
+	Reason string // the same text for all bodies that fail alike
+	Detail string
+}
+
+// Error implements error: the reason alone.
+func (e *Error) Error() string { return e.Reason }

@@ -1,0 +1,149 @@
+package format
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/sluice-etl/sluice/fold/jsonpath"
+	"github.com/sluice-etl/sluice/fold/value"
+)
+
+// Format says how the body of a record is read. While a program is compiled, it is asked for columns; then parsers are made
+// of it. It is unsafe for concurrent use until the last column has been asked for, and safe after that.
+type Format interface {
+	// column finds a column by the path that it is written with: one name, or a field's names from the outermost to the
+	// innermost. ok is false where there is none.
+	Column(path []string) (c Column, ok bool)
+	// names lists the columns, for errors that miss one. It is empty where every name is a column.
+	Names() []string
+	// newParser makes a parser, to be called when all columns have been asked for, and says how many slots its fields have.
+	NewParser() (p Parser, slots int)
+}
+
+// PathFormat is a format in which every name is a field, and fields hold objects and arrays.
+type PathFormat interface {
+	Format
+	// path finds the slot of the value at a path, whose first step is a name. quoted says that a string is read as JSON,
+	// with its quotes and escapes.
+	Path(path []jsonpath.Step, quoted bool) (slot int)
+}
+
+// Column is a column of a format.
+type Column struct {
+	value.Type
+	Slot int // where its field stands in fields.values
+	// read, where not nil, makes the column's value from the field, which is not NULL. It is called when the value is
+	// needed.
+	Read func(r *Fields, v value.Value) value.Value
+}
+
+// Parser reads one record at a time into fields. The values are views on the body or on the parser's memory, valid until
+// the next start. It belongs to one fold and is unsafe for concurrent use.
+type Parser interface {
+	// start begins a body and reads its first row. more is false where it has no row. The error says why the body is not
+	// in the format: a *Error, or an error whose text is the same for all bodies that fail alike.
+	Start(body []byte, r *Fields) (more bool, err error)
+	// next reads the body's next row. more is false where there is none. The error is as start's.
+	Next(r *Fields) (more bool, err error)
+}
+
+// logFormat is an entry of the registry.
+type logFormat struct {
+	name string
+	// make makes the format. text is the log format as a server's configuration has it, and empty unless configured is
+	// true.
+	make       func(text string) (Format, error)
+	configured bool // it needs the text of a server's configuration
+}
+
+// logFormats is the registry: a format's name, options and columns are known nowhere else.
+var logFormats = []logFormat{
+	{name: "words", make: func(string) (Format, error) { return wordsFormat{}, nil }},
+	{name: "raw", make: func(string) (Format, error) { return rawFormat{}, nil }},
+	{name: "combined", make: func(string) (Format, error) { return &clfFormat{combined: true}, nil }},
+	{name: "common", make: func(string) (Format, error) { return &clfFormat{}, nil }},
+	{name: "json", make: func(string) (Format, error) { return &jsonFormat{}, nil }},
+	{name: "apache", make: newApache, configured: true},
+	{name: "nginx", make: newNginx, configured: true},
+}
+
+// Names lists the names of the log formats.
+func Names() []string {
+	var names []string
+	for _, f := range logFormats {
+		names = append(names, f.name)
+	}
+	return names
+}
+
+// New makes the log format of that name. text is the log format as the server's configuration has it, for those
+// that need it; for others it must be empty.
+func New(name, text string) (Format, error) {
+	for _, f := range logFormats {
+		switch {
+		case f.name != name:
+			continue
+		case f.configured && text == "":
+			return nil, fmt.Errorf("log format %s needs --log-format-string: the log format as the server's configuration has it", name)
+		case !f.configured && text != "":
+			return nil, fmt.Errorf("--log-format-string needs log format apache or nginx, got %s", name)
+		}
+		return f.make(text)
+	}
+	return nil, fmt.Errorf("log format %q: must be one of %s", name, strings.Join(Names(), ", "))
+}
+
+// rawFormat has one column, body: the bytes of the body.
+type rawFormat struct{}
+
+func (rawFormat) Column(path []string) (Column, bool) {
+	if len(path) == 1 && strings.EqualFold(path[0], "body") {
+		return Column{Type: value.Type{Kind: value.KindText}}, true
+	}
+	return Column{}, false
+}
+func (rawFormat) Names() []string          { return []string{"body"} }
+func (rawFormat) NewParser() (Parser, int) { return new(rawParser), 1 }
+
+type rawParser struct{}
+
+func (*rawParser) Start(body []byte, r *Fields) (bool, error) {
+	r.Values[0] = value.Text(body)
+	return true, nil
+}
+
+func (*rawParser) Next(*Fields) (bool, error) { return false, nil }
+
+// wordsFormat makes a row of each word: of what stands between ASCII white space.
+type wordsFormat struct{}
+
+func (wordsFormat) Column(path []string) (Column, bool) {
+	if len(path) == 1 && strings.EqualFold(path[0], "word") {
+		return Column{Type: value.Type{Kind: value.KindText}}, true
+	}
+	return Column{}, false
+}
+func (wordsFormat) Names() []string          { return []string{"word"} }
+func (wordsFormat) NewParser() (Parser, int) { return new(wordsParser), 1 }
+
+type wordsParser struct{ rest []byte }
+
+func (p *wordsParser) Start(body []byte, r *Fields) (bool, error) {
+	p.rest = TrimBOM(body)
+	return p.Next(r)
+}
+
+func (p *wordsParser) Next(r *Fields) (bool, error) {
+	b := p.rest
+	i := 0
+	for i < len(b) && value.IsSpace(b[i]) {
+		i++
+	}
+	from := i
+	for i < len(b) && !value.IsSpace(b[i]) {
+		i++
+	}
+	p.rest = b[i:]
+	r.Values[0] = value.Text(b[from:i])
+	return i > from, nil
+}

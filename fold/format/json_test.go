@@ -1,0 +1,52 @@
+package format
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/sluice-etl/sluice/fold/jsonpath"
+	"github.com/sluice-etl/sluice/fold/value"
+)
+
+func TestJSON_memoryOfALargeTextIsGivenBack(t *testing.T) {
+	t.Parallel()
+	parser, _ := (&jsonFormat{fields: []jsonField{{path: []jsonpath.Step{{Name: "a"}}}}}).NewParser()
+	p := parser.(*jsonParser)
+	read := func(body string) {
+		if _, err := p.Start([]byte(body), &Fields{Values: make([]value.Value, 1)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	large := `{"a":1,"b":[` + strings.Repeat("0,", manyValues) + `0]}`
+	bytesOf := func(body string) int64 {
+		return testing.Benchmark(func(b *testing.B) {
+			for range b.N {
+				read(body)
+			}
+		}).AllocedBytesPerOp()
+	}
+	read(large)
+	if !p.large {
+		t.Error("the tree of a large text is kept")
+	}
+	read(`{"a":1}`)
+	if p.large {
+		t.Error("a small text after it holds the large one's tree")
+	}
+	if n := bytesOf(`{"a":1}`); n > 1000 {
+		t.Errorf("%d bytes a small text", n)
+	}
+}
+
+// The bound looks at what stands outside of texts.
+func TestHasManyValues(t *testing.T) {
+	t.Parallel()
+	for n := range 40 {
+		text := "[" + strings.Repeat(`"\\",`, n) + `"\"[{,"]`
+		for most := range 50 {
+			if got, want := hasManyValues([]byte(text), most), n+2 > most && len(text) > most; got != want {
+				t.Errorf("%d values, %d may be: %v", n+2, most, got)
+			}
+		}
+	}
+}
