@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"runtime"
 	"time"
+
+	"github.com/sluice-etl/sluice/internal/option"
 )
 
 // Config is the engine's options.
@@ -51,20 +53,18 @@ func DefaultConfig() Config {
 
 // Validate reports every option that is out of its bounds.
 func (c Config) Validate() error {
-	var errs []error
-	bad := func(ok bool, format string, args ...any) {
-		if !ok {
-			errs = append(errs, fmt.Errorf(format, args...))
-		}
+	errs := []error{
+		option.Least("batch-interval", c.Interval, 10*time.Millisecond),
+		option.Range("tasks", c.Tasks, 1, 256),
+		option.Least("max-batch-records", c.MaxRecords, 1),
+		option.Least("max-batch-bytes", c.MaxBytes, 1<<10),
+		option.Least("memory", c.Memory, 16<<20),
+		option.Range("dead-letter-rate", c.DeadLetterRate, 0, 1e9),
+		option.Least("shutdown-timeout", c.ShutdownTimeout, time.Nanosecond),
+		option.Least("recheck", c.Recheck, time.Nanosecond),
 	}
-	bad(c.Interval >= 10*time.Millisecond, "batch-interval is %s, must be at least 10ms", c.Interval)
-	bad(c.Tasks >= 1 && c.Tasks <= 256, "tasks is %d, must be from 1 to 256", c.Tasks)
-	bad(c.MaxRecords >= 1, "max-batch-records is %d, must be at least 1", c.MaxRecords)
-	bad(c.MaxBytes >= 1<<10, "max-batch-bytes is %d, must be at least 1024", c.MaxBytes)
-	bad(c.Memory >= 16<<20, "memory is %d bytes, must be at least 16777216 (16 MiB)", c.Memory)
-	bad(c.DeadLetterStop >= 0 && c.DeadLetterStop <= 1, "dead-letter-stop is %g, must be from 0%% to 100%%", c.DeadLetterStop*100)
-	bad(c.DeadLetterRate >= 0 && c.DeadLetterRate <= 1e9, "dead-letter-rate is %d, must be from 0 to 1000000000", c.DeadLetterRate)
-	bad(c.ShutdownTimeout > 0, "shutdown-timeout is %s, must be above 0", c.ShutdownTimeout)
-	bad(c.Recheck > 0, "recheck is %s, must be above 0", c.Recheck)
+	if c.DeadLetterStop < 0 || c.DeadLetterStop > 1 {
+		errs = append(errs, option.Error("dead-letter-stop", fmt.Sprintf("%g%%", c.DeadLetterStop*100), "must be from 0%% to 100%%"))
+	}
 	return errors.Join(errs...)
 }

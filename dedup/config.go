@@ -2,8 +2,9 @@ package dedup
 
 import (
 	"errors"
-	"fmt"
 	"time"
+
+	"github.com/sluice-etl/sluice/internal/option"
 )
 
 // Config names the identity and bounds the window. An identity is remembered while it is among the newest Records of
@@ -30,12 +31,8 @@ func (c Config) Validate() error {
 	if !c.Enabled() {
 		return nil
 	}
-	var errs []error
-	if c.Window < time.Second {
-		errs = append(errs, fmt.Errorf("--dedup-window is %s, must be at least 1s", c.Window))
-	}
-	if c.Records < 1 || c.Records > 100_000_000 {
-		errs = append(errs, fmt.Errorf("--dedup-records is %d, must be from 1 to 100000000", c.Records))
-	}
-	return errors.Join(errs...)
+	return errors.Join(
+		option.Least("dedup-window", c.Window, time.Second),
+		option.Range("dedup-records", c.Records, 1, 100_000_000),
+	)
 }

@@ -3,10 +3,10 @@ package flumeclient
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"time"
 
+	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/receiver"
 )
 
@@ -61,12 +61,12 @@ func (c Config) Validate() error {
 		option          string
 		value, min, max int
 	}{
-		{"--batch-size", c.Batch, 1, 1 << 20},
-		{"--connections", c.Connections, 1, 1 << 14},
-		{"--max-line-bytes", c.MaxLineBytes, 1, 1 << 30},
+		{"batch-size", c.Batch, 1, 1 << 20},
+		{"connections", c.Connections, 1, 1 << 14},
+		{"max-line-bytes", c.MaxLineBytes, 1, 1 << 30},
 	} {
 		if n.value < n.min || n.value > n.max {
-			errs = append(errs, fmt.Errorf("%s is %d: must be %d to %d", n.option, n.value, n.min, n.max))
+			errs = append(errs, option.Range(n.option, n.value, n.min, n.max))
 		}
 	}
 	if c.Linger <= 0 || c.ProgressEvery <= 0 {

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/internal/textfile"
 	"github.com/sluice-etl/sluice/receiver"
 )
@@ -67,7 +68,7 @@ func (l *lines) readOne(ctx context.Context, in Input) error {
 				piece = bytes.TrimPrefix(piece, []byte(textfile.BOM))
 			}
 			if length += len(piece); length > l.cfg.MaxLineBytes {
-				return fmt.Errorf("%s: line %d is longer than %d bytes: raise --max-line-bytes", in.Name, number, l.cfg.MaxLineBytes)
+				return fmt.Errorf("%s: line %d is longer than %d bytes: raise %s", in.Name, number, l.cfg.MaxLineBytes, option.Ref("max-line-bytes"))
 			}
 			if err != nil && !errors.Is(err, bufio.ErrBufferFull) && !errors.Is(err, io.EOF) {
 				return fmt.Errorf("read %s: %w", in.Name, err)

@@ -17,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 	"github.com/twmb/franz-go/plugin/kslog"
 
+	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/internal/textfile"
 )
 
@@ -90,10 +91,10 @@ func (s SASL) password() (string, error) {
 	}
 	pass, err := textfile.Secret(s.PasswordFile)
 	if err != nil {
-		return "", fmt.Errorf("read kafka-password-file: %w", err)
+		return "", fmt.Errorf("read %s: %w", option.Ref("kafka-password-file"), err)
 	}
 	if pass == "" {
-		return "", fmt.Errorf("read kafka-password-file: %s is empty", s.PasswordFile)
+		return "", fmt.Errorf("read %s: %s is empty", option.Ref("kafka-password-file"), s.PasswordFile)
 	}
 	return pass, nil
 }

@@ -2,11 +2,12 @@ package kafkaio
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/sluice-etl/sluice/internal/option"
 )
 
 // Config holds the options of producer, source and topics.
@@ -109,41 +110,41 @@ var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,245}$`)
 // Validate returns an error for each option that is out of its range, joined.
 func (c Config) Validate() error {
 	var errs []error
-	bad := func(ok bool, format string, args ...any) {
+	bad := func(ok bool, name string, value any, want string, args ...any) {
 		if !ok {
-			errs = append(errs, fmt.Errorf(format, args...))
+			errs = append(errs, option.Error(name, value, want, args...))
 		}
 	}
 	within := func(name string, d, least, most time.Duration) {
-		bad(d >= least && d <= most, "%s is %s, must be from %s to %s", name, d, least, most)
+		errs = append(errs, option.Range(name, d, least, most))
 	}
-	bad(len(c.Brokers) > 0, "kafka-brokers is empty, must name at least one host:port")
+	bad(len(c.Brokers) > 0, "kafka-brokers", "", "must name at least one host:port")
 	for _, b := range c.Brokers {
 		host, port, err := net.SplitHostPort(b)
-		bad(err == nil && host != "" && port != "", "kafka-brokers holds %q, must be host:port", b)
+		bad(err == nil && host != "" && port != "", "kafka-brokers", b, "must be host:port")
 	}
 	bad(topicName.MatchString(c.Topic) && c.Topic != "." && c.Topic != "..",
-		"kafka-topic is %q, must be 1 to 245 of the characters a-z A-Z 0-9 . _ -", c.Topic)
-	bad(c.Partitions >= 1 && c.Partitions <= 10_000, "kafka-partitions is %d, must be from 1 to 10000", c.Partitions)
-	bad(c.Replication == -1 || c.Replication >= 1, "kafka-replication is %d, must be -1 (the broker's default) or at least 1", c.Replication)
+		"kafka-topic", c.Topic, "must be 1 to 245 of the characters a-z A-Z 0-9 . _ -")
+	bad(c.Partitions >= 1 && c.Partitions <= 10_000, "kafka-partitions", c.Partitions, "must be from 1 to 10000")
+	bad(c.Replication == -1 || c.Replication >= 1, "kafka-replication", c.Replication, "must be -1 (the broker's default) or at least 1")
 	within("ack-timeout", c.AckTimeout, time.Millisecond, time.Hour)
-	within("kafka linger", c.ProduceLinger, 0, time.Second)
+	within("kafka-linger", c.ProduceLinger, 0, time.Second)
 	if _, err := parseStart(c.Start); err != nil {
 		errs = append(errs, err)
 	}
 	within("kafka-session-timeout", c.SessionTimeout, time.Second, 30*time.Minute)
 	bad(c.Heartbeat > 0 && c.Heartbeat <= c.SessionTimeout/3,
-		"kafka heartbeat is %s, must be above 0 and at most a third of the session timeout %s", c.Heartbeat, c.SessionTimeout)
-	within("kafka rebalance timeout", c.RebalanceTimeout, time.Second, time.Hour)
-	within("kafka metadata age", c.MetadataMaxAge, 10*time.Millisecond, time.Hour)
-	bad(c.FetchMaxBytes >= 1<<10, "kafka fetch bytes is %d, must be at least 1024", c.FetchMaxBytes)
+		"kafka-heartbeat", c.Heartbeat, "must be above 0s and at most a third of %s, %s", option.Ref("kafka-session-timeout"), c.SessionTimeout)
+	within("kafka-rebalance-timeout", c.RebalanceTimeout, time.Second, time.Hour)
+	within("kafka-metadata-age", c.MetadataMaxAge, 10*time.Millisecond, time.Hour)
+	bad(c.FetchMaxBytes >= 1<<10, "kafka-fetch-bytes", c.FetchMaxBytes, "must be at least 1024")
 	bad(c.FetchMaxPartitionBytes >= 1<<10 && c.FetchMaxPartitionBytes <= c.FetchMaxBytes,
-		"kafka fetch bytes of a partition is %d, must be from 1024 to those of the whole fetch, %d", c.FetchMaxPartitionBytes, c.FetchMaxBytes)
-	within("kafka fetch wait", c.FetchMaxWait, 10*time.Millisecond, 5*time.Second)
-	bad(c.MaxConcurrentFetches >= 1, "kafka concurrent fetches is %d, must be at least 1", c.MaxConcurrentFetches)
+		"kafka-fetch-partition-bytes", c.FetchMaxPartitionBytes, "must be from 1024 to %s, %d", option.Ref("kafka-fetch-bytes"), c.FetchMaxBytes)
+	within("kafka-fetch-wait", c.FetchMaxWait, 10*time.Millisecond, 5*time.Second)
+	bad(c.MaxConcurrentFetches >= 1, "kafka-concurrent-fetches", c.MaxConcurrentFetches, "must be at least 1")
 	bad(c.MaxDecompressBatchBytes >= 1<<20 && c.MaxDecompressBatchBytes <= 1<<30,
-		"kafka decompressed batch bytes is %d, must be from 1048576 to 1073741824", c.MaxDecompressBatchBytes)
-	within("kafka lag interval", c.LagInterval, 10*time.Millisecond, time.Hour)
+		"kafka-decompressed-batch-bytes", c.MaxDecompressBatchBytes, "must be from 1048576 to 1073741824")
+	within("kafka-lag-interval", c.LagInterval, 10*time.Millisecond, time.Hour)
 	within("shutdown-timeout", c.ShutdownTimeout, time.Millisecond, time.Hour)
 	errs = append(errs, c.TLS.validate(), c.SASL.validate())
 	return errors.Join(errs...)
@@ -153,19 +154,19 @@ func (s SASL) validate() error {
 	switch s.Mechanism {
 	case "":
 		if s.User != "" || s.Password != "" || s.PasswordFile != "" {
-			return fmt.Errorf("kafka-sasl is empty, but a user or password is given; choose one of %s, %s, %s", Plain, ScramSHA256, ScramSHA512)
+			return option.Error("kafka-sasl", "", "must be one of %s, %s, %s, because a user or password is given", Plain, ScramSHA256, ScramSHA512)
 		}
 		return nil
 	case Plain, ScramSHA256, ScramSHA512:
 	default:
-		return fmt.Errorf("kafka-sasl is %q, must be one of %s, %s, %s, or empty", s.Mechanism, Plain, ScramSHA256, ScramSHA512)
+		return option.Error("kafka-sasl", s.Mechanism, "must be one of %s, %s, %s, or empty", Plain, ScramSHA256, ScramSHA512)
 	}
 	var errs []error
 	if s.User == "" {
-		errs = append(errs, errors.New("kafka-user is empty, must be given with kafka-sasl"))
+		errs = append(errs, option.Error("kafka-user", "", "must be given with %s", option.Ref("kafka-sasl")))
 	}
 	if (s.Password == "") == (s.PasswordFile == "") {
-		errs = append(errs, errors.New("kafka-password and kafka-password-file: exactly one of them must be given with kafka-sasl"))
+		errs = append(errs, option.Conflict("kafka-password", "or %s must be given with %s, but not both", option.Ref("kafka-password-file"), option.Ref("kafka-sasl")))
 	}
 	return errors.Join(errs...)
 }
@@ -193,7 +194,7 @@ func parseStart(s string) (startAt, error) {
 	}
 	t, err := time.Parse(time.RFC3339, s)
 	if err != nil || t.UnixMilli() < 0 {
-		return startAt{}, fmt.Errorf("start is %q, must be earliest, latest or a time since 1970 like 2026-11-21T08:00:00Z", s)
+		return startAt{}, option.Error("start", s, "must be earliest, latest or a time since 1970 like 2026-11-21T08:00:00Z")
 	}
 	return startAt{kind: startTime, millis: t.UnixMilli()}, nil
 }

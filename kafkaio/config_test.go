@@ -41,7 +41,7 @@ func TestConfig_validateNamesEveryViolation(t *testing.T) {
 		t.Fatal("accepted")
 	}
 	for _, want := range []string{`"localhost"`, `"a b"`, "kafka-partitions is 0", "kafka-replication is 0", `"yesterday"`, "9s", "33554433",
-		"both or neither", "kafka-tls is off", `"GSSAPI"`} {
+		"both or neither", "kafka-tls is false", `"GSSAPI"`} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("no %s in:\n%v", want, err)
 		}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 
+	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/internal/pemfile"
 )
 
@@ -33,21 +34,22 @@ type TLS struct {
 
 func (t TLS) validate() error {
 	var errs []error
-	bad := func(when bool, format string, args ...any) {
+	bad := func(when bool, err error) {
 		if when {
-			errs = append(errs, fmt.Errorf(format, args...))
+			errs = append(errs, err)
 		}
 	}
-	bad((t.Cert == "") != (t.Key == ""), "kafka-tls-cert is %q and kafka-tls-key is %q, must be given both or neither", t.Cert, t.Key)
+	ref := option.Ref
+	bad((t.Cert == "") != (t.Key == ""), option.Error("kafka-tls-cert", t.Cert, "and %s is %q: set both or neither", ref("kafka-tls-key"), t.Key))
 	bad(!t.Enabled && (t.CA != "" || t.Cert != "" || t.ServerName != "" || t.Verify == VerifyCA),
-		"kafka-tls is off, but its files, server name or kafka-tls-verify are given; turn it on")
+		option.Error("kafka-tls", t.Enabled, "must be true if its files, its server name or %s are given", ref("kafka-tls-verify")))
 	switch t.Verify {
 	case "", VerifyIdentity:
 	case VerifyCA:
-		bad(t.CA == "", "kafka-tls-verify is verify-ca, and kafka-tls-ca is empty: the system's CAs sign certificates for anyone, so any server would be trusted; give the CA of the brokers with kafka-tls-ca")
-		bad(t.ServerName != "", "kafka-tls-verify is verify-ca, which compares no name, and kafka-tls-server-name is %q; leave one of them out", t.ServerName)
+		bad(t.CA == "", option.Error("kafka-tls-ca", "", "must name the brokers' own CA if %s is verify-ca: the system's CAs sign certificates for anyone, so any server would be trusted", ref("kafka-tls-verify")))
+		bad(t.ServerName != "", option.Error("kafka-tls-server-name", t.ServerName, "must be empty if %s is verify-ca, which compares no name", ref("kafka-tls-verify")))
 	default:
-		bad(true, "kafka-tls-verify is %q, must be verify-identity or verify-ca", t.Verify)
+		bad(true, option.Error("kafka-tls-verify", t.Verify, "must be verify-identity or verify-ca"))
 	}
 	return errors.Join(errs...)
 }
@@ -55,7 +57,8 @@ func (t TLS) validate() error {
 // Warning returns what the configuration does not protect against, or an empty text.
 func (t TLS) Warning() string {
 	if t.Enabled && t.Verify == VerifyCA {
-		return "kafka-tls-verify is verify-ca: host names in the brokers' certificates are not compared, so anyone with a certificate of a CA in kafka-tls-ca can impersonate a broker, and read and change events; use a CA that signs only brokers' certificates"
+		return option.Ref("kafka-tls-verify") + " is verify-ca: host names in the brokers' certificates are not compared, so anyone with a certificate of a CA in " +
+			option.Ref("kafka-tls-ca") + " can impersonate a broker, and read and change events; use a CA that signs only brokers' certificates"
 	}
 	return ""
 }
@@ -77,14 +80,14 @@ func (t TLS) config() (*tls.Config, error) {
 	if t.CA != "" {
 		roots, err := pemfile.CertPool(t.CA)
 		if err != nil {
-			return nil, fmt.Errorf("read kafka-tls-ca: %w", err)
+			return nil, fmt.Errorf("read %s: %w", option.Ref("kafka-tls-ca"), err)
 		}
 		conf.RootCAs = roots
 	}
 	if t.Cert != "" {
 		cert, err := pemfile.KeyPair(t.Cert, t.Key)
 		if err != nil {
-			return nil, fmt.Errorf("read kafka-tls-cert and kafka-tls-key: %w", err)
+			return nil, fmt.Errorf("read %s and %s: %w", option.Ref("kafka-tls-cert"), option.Ref("kafka-tls-key"), err)
 		}
 		conf.Certificates = []tls.Certificate{cert}
 	}
@@ -103,7 +106,7 @@ func verifyChain(state tls.ConnectionState, roots *x509.CertPool) error {
 	}
 	err := pemfile.VerifyChain(state.PeerCertificates, roots)
 	if err != nil {
-		return fmt.Errorf("the broker's certificate, of %q: %w: it must be a server's, valid now, of an authority in kafka-tls-ca", state.PeerCertificates[0].Subject, err)
+		return fmt.Errorf("the broker's certificate, of %q: %w: must be a server certificate, valid now, of a CA in %s", state.PeerCertificates[0].Subject, err, option.Ref("kafka-tls-ca"))
 	}
 	return nil
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"unicode/utf8"
+
+	"github.com/sluice-etl/sluice/internal/option"
 )
 
 // Config is what a Sink needs to know of the job.
@@ -46,11 +48,9 @@ func DefaultConfig() Config {
 func (c Config) Validate() error {
 	var errs []error
 	if n := utf8.RuneCountInString(c.Job); n < 1 || n > maxJob || !utf8.ValidString(c.Job) {
-		errs = append(errs, fmt.Errorf("job is %q, must be 1 to %d characters of UTF-8", c.Job, maxJob))
+		errs = append(errs, option.Error("job", c.Job, "must be 1 to %d characters of UTF-8", maxJob))
 	}
-	if c.DeadLetterMaxBytes < 0 || c.DeadLetterMaxBytes > 8<<20 {
-		errs = append(errs, fmt.Errorf("dead-letter-max-bytes is %d, must be 0 to %d", c.DeadLetterMaxBytes, 8<<20))
-	}
+	errs = append(errs, option.Range("dead-letter-max-bytes", c.DeadLetterMaxBytes, 0, 8<<20))
 	if c.StatementBytes < 1<<10 || c.StatementBytes > 16<<20 {
 		errs = append(errs, fmt.Errorf("statement bytes is %d, must be %d to %d", c.StatementBytes, 1<<10, 16<<20))
 	}

@@ -2,8 +2,9 @@ package pool
 
 import (
 	"errors"
-	"fmt"
 	"time"
+
+	"github.com/sluice-etl/sluice/internal/option"
 )
 
 // Config says which server to reach, and how. Either DSN or DSNFile, or the parts apart.
@@ -83,44 +84,45 @@ const (
 // Validate joins everything that is wrong with the configuration.
 func (c Config) Validate() error {
 	var errs []error
-	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	bad := func(name string, value any, want string, args ...any) {
+		errs = append(errs, option.Error(name, value, want, args...))
+	}
 	apart := c.Host != "" || c.User != "" || c.Password != "" || c.PasswordFile != "" || c.Database != ""
 	switch {
 	case c.DSN != "" && c.DSNFile != "":
-		bad("mysql-dsn and mysql-dsn-file are both given; one is enough")
+		errs = append(errs, option.Conflict("mysql-dsn", "must not be given together with %s", option.Ref("mysql-dsn-file")))
 	case c.DSN != "" || c.DSNFile != "":
 		if apart {
-			bad("mysql-dsn and one of mysql-host, -user, -password, -database are both given: two spellings of one thing")
+			errs = append(errs, option.Conflict("mysql-dsn", "must not be given together with %s, %s, %s or %s",
+				option.Ref("mysql-host"), option.Ref("mysql-user"), option.Ref("mysql-password"), option.Ref("mysql-database")))
 		}
 	case c.Host == "":
-		bad("no MySQL server: give mysql-dsn, or mysql-host, mysql-user and mysql-database")
+		errs = append(errs, option.Conflict("mysql-dsn", "is missing: give it, or %s, %s and %s", option.Ref("mysql-host"), option.Ref("mysql-user"), option.Ref("mysql-database")))
 	case c.Database == "":
-		bad("mysql-database is empty: checkpoints need a database to be kept in")
+		bad("mysql-database", "", "must be set, because checkpoints are stored in it")
 	case c.Host[0] != '/' && (c.Port < 1 || c.Port > 65535):
-		bad("mysql-port is %d, must be 1 to 65535", c.Port)
+		bad("mysql-port", c.Port, "must be from 1 to 65535")
 	}
 	if c.Password != "" && c.PasswordFile != "" {
-		bad("mysql-password and mysql-password-file are both given; one is enough")
+		errs = append(errs, option.Conflict("mysql-password", "must not be given together with %s", option.Ref("mysql-password-file")))
 	}
 	switch c.TLS {
 	case "", TLSDisabled, TLSPreferred, TLSRequired, TLSVerifyCA, TLSVerifyIdentity:
 	default:
-		bad("mysql-tls is %q, must be one of disabled, preferred, required, verify-ca, verify-identity", c.TLS)
+		bad("mysql-tls", c.TLS, "must be one of disabled, preferred, required, verify-ca, verify-identity")
 	}
 	if c.TLS == TLSVerifyCA && c.TLSCA == "" {
-		bad("mysql-tls is verify-ca, and mysql-tls-ca is empty: the system's authorities sign certificates for anybody, so any server would be trusted; name the server's own authority with mysql-tls-ca, or say verify-identity")
+		bad("mysql-tls-ca", "", "must name the server's own authority if %s is verify-ca: the system's authorities sign certificates for anyone, so any server would be trusted; or use verify-identity", option.Ref("mysql-tls"))
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
-		bad("mysql-tls-cert and mysql-tls-key need each other: %q and %q", c.TLSCert, c.TLSKey)
+		bad("mysql-tls-cert", c.TLSCert, "and %s is %q: set both or neither", option.Ref("mysql-tls-key"), c.TLSKey)
 	}
 	if c.TLSCA+c.TLSCert != "" && (c.TLS == "" || c.TLS == TLSDisabled) {
-		bad("mysql-tls-ca or mysql-tls-cert is given, but mysql-tls is %q: say verify-identity", c.TLS)
+		bad("mysql-tls", c.TLS, "must be a mode that uses certificates, such as verify-identity, because %s or %s is given", option.Ref("mysql-tls-ca"), option.Ref("mysql-tls-cert"))
 	}
-	if c.Connections < 1 || c.Connections > 1000 {
-		bad("mysql-connections is %d, must be 1 to 1000", c.Connections)
-	}
+	errs = append(errs, option.Range("mysql-connections", c.Connections, 1, 1000))
 	errs = append(errs, c.validateTimes()...)
-	if len(errs) == 0 {
+	if errors.Join(errs...) == nil {
 		if _, err := c.driver(); err != nil {
 			errs = append(errs, err)
 		}
@@ -134,31 +136,34 @@ func (c Config) Validate() error {
 
 // validateTimes holds a statement's time < L < R < I, and I + L < the rebalance time-out (P21).
 func (c Config) validateTimes() (errs []error) {
-	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	const lockWait, answer, idle = "mysql-lock-wait", "mysql-answer-timeout", "mysql-idle-transaction"
+	bad := func(name string, value time.Duration, want string, args ...any) {
+		errs = append(errs, option.Error(name, value, want, args...))
+	}
 	if c.LockWait < time.Second || c.LockWait%time.Second != 0 {
-		bad("mysql-lock-wait (L) is %v, must be whole seconds, 1 or more", c.LockWait)
+		bad(lockWait, c.LockWait, "must be a whole number of seconds, at least 1s")
 	}
 	if c.IdleTransaction%time.Second != 0 {
-		bad("mysql-idle-transaction (I) is %v, must be whole seconds", c.IdleTransaction)
+		bad(idle, c.IdleTransaction, "must be a whole number of seconds")
 	}
 	if c.Answer <= c.LockWait {
-		bad("mysql-answer-timeout (R) is %v, must be above mysql-lock-wait (L), %v: else a wait for a row looks like a lost connection", c.Answer, c.LockWait)
+		bad(answer, c.Answer, "must be above %s, %v: else a lock wait would look like a lost connection", option.Ref(lockWait), c.LockWait)
 	}
 	if c.IdleTransaction <= c.Answer {
-		bad("mysql-idle-transaction (I) is %v, must be above mysql-answer-timeout (R), %v: else the server ends what we still wait for", c.IdleTransaction, c.Answer)
+		bad(idle, c.IdleTransaction, "must be above %s, %v: else the server would end a transaction whose reply is still awaited", option.Ref(answer), c.Answer)
 	}
 	if c.IdleTransaction+c.LockWait >= c.Rebalance {
-		bad("mysql-idle-transaction (I) + mysql-lock-wait (L) is %v, must be below kafka-rebalance-timeout, %v: else who claims is thrown out of the group before a frozen owner's rows are free",
-			c.IdleTransaction+c.LockWait, c.Rebalance)
+		bad(idle, c.IdleTransaction, "and %s is %v: their sum must be below %s, %v: else a claim could still wait for the rows of a frozen owner when the group removes the claiming member",
+			option.Ref(lockWait), c.LockWait, option.Ref("kafka-rebalance-timeout"), c.Rebalance)
 	}
 	if c.MaxIdleTime < 0 || c.MaxIdleTime >= c.IdleTransaction && c.MaxIdleTime != 0 {
-		bad("mysql-max-idle-time is %v, must be below mysql-idle-transaction (I), %v", c.MaxIdleTime, c.IdleTransaction)
+		bad("mysql-max-idle-time", c.MaxIdleTime, "must be below %s, %v", option.Ref(idle), c.IdleTransaction)
 	}
 	if c.MaxLifetime < time.Second {
-		bad("mysql-max-lifetime is %v, must be 1s or more", c.MaxLifetime)
+		bad("mysql-max-lifetime", c.MaxLifetime, "must be at least 1s")
 	}
 	if c.ConnectTimeout <= 0 {
-		bad("mysql-connect-timeout is %v, must be above 0", c.ConnectTimeout)
+		bad("mysql-connect-timeout", c.ConnectTimeout, "must be above 0s")
 	}
 	return errs
 }

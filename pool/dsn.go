@@ -1,7 +1,6 @@
 package pool
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 
+	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/internal/textfile"
 )
 
@@ -30,7 +30,7 @@ func (c Config) driver() (*mysql.Config, error) {
 		return nil, err
 	}
 	if d.DBName == "" {
-		return nil, errors.New("mysql-dsn names no database: checkpoints need one to be kept in")
+		return nil, option.Conflict("mysql-dsn", "names no database, but checkpoints are stored in it")
 	}
 	if err := c.protect(d); err != nil {
 		return nil, err
@@ -47,30 +47,30 @@ func (c Config) driver() (*mysql.Config, error) {
 }
 
 func (c Config) address() (*mysql.Config, error) {
-	dsn, option := strings.TrimSpace(c.DSN), "mysql-dsn"
+	dsn, name := strings.TrimSpace(c.DSN), "mysql-dsn"
 	if c.DSNFile != "" {
 		text, err := textfile.Secret(c.DSNFile)
 		if err != nil {
-			return nil, fmt.Errorf("read mysql-dsn-file: %w", err)
+			return nil, fmt.Errorf("read %s: %w", option.Ref("mysql-dsn-file"), err)
 		}
-		dsn, option = strings.TrimSpace(text), "mysql-dsn-file"
+		dsn, name = strings.TrimSpace(text), "mysql-dsn-file"
 	}
 	if dsn != "" {
 		if strings.ContainsAny(dsn[:1], `"'`) || strings.ContainsAny(dsn[len(dsn)-1:], `"'`) {
-			return nil, fmt.Errorf("%s is in quotes, must stand without them", option)
+			return nil, option.Conflict(name, "is in quotes, must be without them")
 		}
 		if err := checkParameters(dsn); err != nil {
 			return nil, err
 		}
 		d, err := mysql.ParseDSN(dsn)
 		if err != nil {
-			return nil, fmt.Errorf("%s must be user:password@tcp(host:port)/database%s", option, why(err))
+			return nil, option.Conflict(name, "must be user:password@tcp(host:port)/database%s", why(err))
 		}
 		if d.Net == "tcp" && !isHostPort(d.Addr) {
-			return nil, fmt.Errorf("%s %s, must be host:port with a port from 1 to 65535; an IPv6 address stands in brackets", option, inWords(dsn, d.Addr))
+			return nil, option.Conflict(name, "%s, must be host:port with a port from 1 to 65535; write an IPv6 address in brackets", inWords(dsn, d.Addr))
 		}
 		if c.TLS != "" && strings.Contains(dsn, "tls=") {
-			return nil, errors.New("mysql-tls and the DSN's tls parameter are both given: two spellings of one thing")
+			return nil, option.Conflict("mysql-tls", "must not be given together with the tls parameter of the DSN")
 		}
 		return d, nil
 	}
@@ -83,7 +83,7 @@ func (c Config) address() (*mysql.Config, error) {
 	if c.PasswordFile != "" {
 		text, err := textfile.Secret(c.PasswordFile)
 		if err != nil {
-			return nil, fmt.Errorf("read mysql-password-file: %w", err)
+			return nil, fmt.Errorf("read %s: %w", option.Ref("mysql-password-file"), err)
 		}
 		d.Passwd = text
 	}
@@ -141,6 +141,6 @@ func checkParameters(dsn string) error {
 	if refused == nil {
 		return nil
 	}
-	return fmt.Errorf("mysql-dsn sets %s, which etl sets itself: leave it out; a DSN may say %s",
+	return option.Conflict("mysql-dsn", "sets %s, which etl sets itself: remove it; a DSN may set %s",
 		strings.Join(refused, ", "), strings.Join(leftToDSN, ", "))
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 
+	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/internal/pemfile"
 )
 
@@ -63,7 +64,7 @@ func verifyChain(state tls.ConnectionState, roots *x509.CertPool) error {
 		return errors.New("the server showed no certificate")
 	}
 	if err := pemfile.VerifyChain(state.PeerCertificates, roots); err != nil {
-		return fmt.Errorf("the server's certificate, of %s: %w: name its authority by --mysql-tls-ca", state.PeerCertificates[0].Subject, err)
+		return fmt.Errorf("the server's certificate, of %s: %w: name its authority with %s", state.PeerCertificates[0].Subject, err, option.Ref("mysql-tls-ca"))
 	}
 	return nil
 }

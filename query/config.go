@@ -2,12 +2,12 @@ package query
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/sluice-etl/sluice/fold/format"
+	"github.com/sluice-etl/sluice/internal/option"
 )
 
 // Options says how records are read. They are part of what rows mean, except DeadLetterMaxBytes.
@@ -41,10 +41,10 @@ func (o Options) Validate() error {
 		o.Format = format.Guess(o.FormatString)
 	}
 	if !slices.Contains(format.Names(), o.Format) {
-		errs = append(errs, fmt.Errorf("log format %q: want one of %s", o.Format, strings.Join(format.Names(), ", ")))
+		errs = append(errs, option.Error("format", o.Format, "must be one of %s", strings.Join(format.Names(), ", ")))
 	}
 	if o.DeadLetterMaxBytes < 1 || o.DeadLetterMaxBytes > 16<<20 {
-		errs = append(errs, fmt.Errorf("dead letters cut to %d bytes: want 1 to %d", o.DeadLetterMaxBytes, 16<<20))
+		errs = append(errs, option.Range("dead-letter-max-bytes", o.DeadLetterMaxBytes, 1, 16<<20))
 	}
 	return errors.Join(errs...)
 }

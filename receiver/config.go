@@ -2,8 +2,9 @@ package receiver
 
 import (
 	"errors"
-	"fmt"
 	"time"
+
+	"github.com/sluice-etl/sluice/internal/option"
 )
 
 // Config is what all receivers of a process share.
@@ -31,15 +32,9 @@ func DefaultConfig() Config {
 
 // Validate names every violated bound.
 func (c Config) Validate() error {
-	var errs []error
-	if c.MaxBytesInFlight < 1<<20 {
-		errs = append(errs, fmt.Errorf("--max-bytes-in-flight is %d: must be at least %d (1 MiB)", c.MaxBytesInFlight, 1<<20))
-	}
-	if c.AckTimeout < time.Millisecond {
-		errs = append(errs, fmt.Errorf("--ack-timeout is %s: must be at least 1ms", c.AckTimeout))
-	}
-	if c.ShutdownTimeout < 0 {
-		errs = append(errs, fmt.Errorf("--shutdown-timeout is %s: must be at least 0s", c.ShutdownTimeout))
-	}
-	return errors.Join(errs...)
+	return errors.Join(
+		option.Least("max-bytes-in-flight", c.MaxBytesInFlight, 1<<20),
+		option.Least("ack-timeout", c.AckTimeout, time.Millisecond),
+		option.Least("shutdown-timeout", c.ShutdownTimeout, 0),
+	)
 }

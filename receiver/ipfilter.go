@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/sluice-etl/sluice/internal/option"
 )
 
 // IPFilter is which addresses may send, in the syntax and with the meaning of Flume's ipFilterRules (PatternRule of its
@@ -39,7 +41,7 @@ func ParseIPFilter(text string) (*IPFilter, error) {
 	for rule := range strings.SplitSeq(text, ",") {
 		rule = strings.TrimSpace(rule)
 		bad := func(why string) error {
-			return fmt.Errorf("--ip-filter has the rule %q: %s: must be allow:ip:PATTERN, deny:ip:PATTERN, allow:name:PATTERN or deny:name:PATTERN, in lower case", rule, why)
+			return option.Conflict("ip-filter", "has the rule %q: %s: must be allow:ip:PATTERN, deny:ip:PATTERN, allow:name:PATTERN or deny:name:PATTERN, in lower case", rule, why)
 		}
 		parts := strings.SplitN(rule, ":", 3)
 		if len(parts) != 3 || parts[2] == "" {

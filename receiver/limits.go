@@ -2,7 +2,8 @@ package receiver
 
 import (
 	"errors"
-	"fmt"
+
+	"github.com/sluice-etl/sluice/internal/option"
 )
 
 // Limits bound one request of a receiver, whatever its protocol. A request above MaxFrameBytes or MaxBatchEvents is
@@ -46,10 +47,7 @@ func (l *Limits) Validate() error {
 
 // Within says of a value that is out of its bounds which option it is.
 func (l *Limits) Within(name string, value, least, most int) error {
-	if value < least || value > most {
-		return fmt.Errorf("%s%s is %d: must be %d to %d", l.Option, name, value, least, most)
-	}
-	return nil
+	return option.Range(l.Option+name, value, least, most)
 }
 
 // CheckFrame refuses a request of more bytes than the limit, before they are believed.

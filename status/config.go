@@ -1,8 +1,9 @@
 package status
 
 import (
-	"fmt"
 	"net"
+
+	"github.com/sluice-etl/sluice/internal/option"
 )
 
 // Config is the configuration of the admin listener.
@@ -20,7 +21,7 @@ func (c Config) Validate() error {
 		return nil
 	}
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
-		return fmt.Errorf("admin-listen is %q, must be host:port, or off: %w", c.Listen, err)
+		return option.Error("admin-listen", c.Listen, "must be host:port, or off: %v", err)
 	}
 	return nil
 }

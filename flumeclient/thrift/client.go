@@ -5,12 +5,12 @@ package thrift
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/apache/thrift/lib/go/thrift"
 
 	"github.com/sluice-etl/sluice/flumeclient"
 	"github.com/sluice-etl/sluice/internal/flumethrift"
+	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/receiver"
 	"github.com/sluice-etl/sluice/receiver/netserver"
 )
@@ -42,10 +42,10 @@ func DefaultConfig(address string) Config {
 func (c *Config) Validate() error {
 	errs := []error{c.ConnConfig.Validate()}
 	if c.Protocol != Compact && c.Protocol != Binary {
-		errs = append(errs, fmt.Errorf("--thrift-protocol is %q: must be compact or binary", c.Protocol))
+		errs = append(errs, option.Error("thrift-protocol", string(c.Protocol), "must be compact or binary"))
 	}
 	if c.Dialer.Deflate != "" && c.Dialer.Deflate != netserver.NoDeflate {
-		errs = append(errs, fmt.Errorf("--deflate is %s: Flume's Thrift is never deflated; send to avro://HOST:PORT instead", c.Dialer.Deflate))
+		errs = append(errs, option.Error("deflate", string(c.Dialer.Deflate), "must be none, because Flume's Thrift is never deflated; or send to avro://HOST:PORT"))
 	}
 	return errors.Join(errs...)
 }

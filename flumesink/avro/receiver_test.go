@@ -282,10 +282,10 @@ func TestConfig_validate(t *testing.T) {
 	err := bad.Validate()
 	for _, want := range []string{
 		"no name", "--avro-listen is empty",
-		"--avro-max-frame-bytes is 0: must be 64 to 1073741824", "--avro-max-list-length is 0", "--avro-max-batch-events is 0",
+		"--avro-max-frame-bytes is 0, must be from 64 to 1073741824", "--avro-max-list-length is 0", "--avro-max-batch-events is 0",
 		"--avro-max-headers is -1", "--avro-max-header-bytes is -1", "--avro-max-body-bytes is -1",
 		"--avro-max-connections is 0", "--avro-max-connections-per-address is 0", "--avro-max-pipelined is 0",
-		"--avro-max-inflate-ratio is 0", `--avro-tls-cert is "" and --avro-tls-key is "k"`, "--avro-tls-client-ca and -tls-required require it",
+		"--avro-max-inflate-ratio is 0", `--avro-tls-cert is empty, and --avro-tls-key is "k"`, "--avro-tls-client-ca and -tls-required require it",
 		`--avro-tls-min-version is "2"`, `--avro-tls-max-version is "4"`,
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -297,7 +297,7 @@ func TestConfig_validate(t *testing.T) {
 func TestConfig_noTLSVersionIsLeft(t *testing.T) {
 	c := DefaultConfig()
 	c.TLS.MinVersion = "1.3"
-	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), `--avro-tls-min-version is "1.3" and -tls-max-version is "1.2"`) {
+	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), `--avro-tls-min-version is "1.3", must not be above --avro-tls-max-version, "1.2"`) {
 		t.Error(err)
 	}
 	c.TLS.MaxVersion = "1.3"

@@ -2,10 +2,10 @@ package spark
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"time"
 
+	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/receiver"
 )
 
@@ -49,10 +49,10 @@ func (c *Config) Validate() error {
 	seen := map[string]bool{}
 	for _, s := range c.Sinks {
 		if host, port, err := net.SplitHostPort(s); err != nil || host == "" || port == "" {
-			errs = append(errs, fmt.Errorf("--poll is %q: must be host:port of a SparkSink", s))
+			errs = append(errs, option.Error("poll", s, "must be host:port of a SparkSink"))
 		}
 		if seen[s] {
-			errs = append(errs, fmt.Errorf("--poll has %s twice: must be given once; use --poll-connections for more connections", s))
+			errs = append(errs, option.Conflict("poll", "has %s twice, must be given once; use %s for more connections", s, option.Ref("poll-connections")))
 		}
 		seen[s] = true
 	}
@@ -60,15 +60,15 @@ func (c *Config) Validate() error {
 		option          string
 		value, min, max int
 	}{
-		{"--poll-batch", c.Batch, 1, 1 << 20},
-		{"--poll-connections", c.Connections, 1, 1 << 10},
+		{"poll-batch", c.Batch, 1, 1 << 20},
+		{"poll-connections", c.Connections, 1, 1 << 10},
 	} {
 		if n.value < n.min || n.value > n.max {
-			errs = append(errs, fmt.Errorf("%s is %d: must be %d to %d", n.option, n.value, n.min, n.max))
+			errs = append(errs, option.Range(n.option, n.value, n.min, n.max))
 		}
 	}
 	if c.Batch > c.MaxBatchEvents && c.MaxBatchEvents > 0 {
-		errs = append(errs, fmt.Errorf("--poll-batch is %d and --poll-max-batch-events is %d, so every batch would be rejected: --poll-batch must not exceed --poll-max-batch-events", c.Batch, c.MaxBatchEvents))
+		errs = append(errs, option.Error("poll-batch", c.Batch, "must not exceed %s, %d, or every batch would be rejected", option.Ref("poll-max-batch-events"), c.MaxBatchEvents))
 	}
 	return errors.Join(append(errs, c.Limits.Validate())...)
 }

@@ -342,7 +342,7 @@ func TestConfig_validate(t *testing.T) {
 	}
 	bad := Config{Sinks: []string{"x", "a:1", "a:1"}, Limits: receiver.Limits{Option: "--poll-max-"}}
 	err := bad.Validate()
-	for _, want := range []string{`--poll is "x": must be host:port`, "--poll has a:1 twice", "--poll-batch is 0", "--poll-connections is 0", "--poll-max-frame-bytes is 0"} {
+	for _, want := range []string{`--poll is "x", must be host:port`, "--poll has a:1 twice", "--poll-batch is 0", "--poll-connections is 0", "--poll-max-frame-bytes is 0"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v\ndoes not say %q", err, want)
 		}

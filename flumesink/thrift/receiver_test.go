@@ -270,8 +270,8 @@ func TestConfig_validate(t *testing.T) {
 	bad.TLS = netserver.TLS{Key: "k"}
 	err := bad.Validate()
 	for _, want := range []string{
-		"--thrift-listen is empty", "--thrift-max-frame-bytes is 0: must be 64 to 1073741824",
-		"--thrift-max-batch-events is 0", "--thrift-max-headers is -1", "--thrift-max-connections is 0", `--thrift-tls-cert is ""`,
+		"--thrift-listen is empty", "--thrift-max-frame-bytes is 0, must be from 64 to 1073741824",
+		"--thrift-max-batch-events is 0", "--thrift-max-headers is -1", "--thrift-max-connections is 0", `--thrift-tls-cert is empty`,
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v\ndoes not say %q", err, want)

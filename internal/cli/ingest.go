@@ -43,5 +43,5 @@ func (c *ingestCmd) config(k *kong.Context) (app.Config, error) {
 	if !cfg.Receive {
 		return cfg, errors.Join(err, errNothing)
 	}
-	return cfg, errors.Join(err, inOptionsWords(k, cfg.Validate()))
+	return cfg, errors.Join(err, optionErrors(k, cfg.Validate()))
 }

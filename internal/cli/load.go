@@ -39,5 +39,5 @@ func (c *loadCmd) config(k *kong.Context) (app.Config, error) {
 	cfg := app.Config{ShutdownTimeout: c.ShutdownTimeout, Status: c.status(), FlumeValues: c.flume(), Kafka: c.KafkaOptions.config()}
 	cfg.Dedup = c.WindowOptions.config(c.DedupOptions)
 	err := c.load(&cfg, "")
-	return cfg, errors.Join(err, inOptionsWords(k, cfg.Validate()))
+	return cfg, errors.Join(err, optionErrors(k, cfg.Validate()))
 }

@@ -32,7 +32,7 @@ func (o *checkpointOptions) sink(k *kong.Context) (*mysqlout.Sink, func(), error
 	cfg := mysqlout.DefaultConfig()
 	cfg.Job = o.Job
 	conns := o.MySQLOptions.config(kafkaio.DefaultConfig().RebalanceTimeout)
-	if err := inOptionsWords(k, errors.Join(cfg.Validate(), conns.Validate())); err != nil {
+	if err := optionErrors(k, errors.Join(cfg.Validate(), conns.Validate())); err != nil {
 		return nil, nil, err
 	}
 	p := pool.New(conns, slog.New(slog.DiscardHandler), nil)
@@ -149,7 +149,7 @@ func consequence(was, is checkpoint.Checkpoint) string {
 
 func (c *offsetsSetCmd) topicID(ctx context.Context, k *kong.Context) (checkpoint.TopicID, error) {
 	cfg := c.KafkaOptions.config()
-	if err := inOptionsWords(k, cfg.Validate()); err != nil {
+	if err := optionErrors(k, cfg.Validate()); err != nil {
 		return checkpoint.TopicID{}, err
 	}
 	reports, err := kafkaio.Check(ctx, cfg, kafkaio.Use{}, nil)

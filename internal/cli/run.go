@@ -74,7 +74,7 @@ func (o *RunOptions) halves(k *kong.Context, receive, load bool, fallback string
 	if !cfg.Receive && !load {
 		return cfg, errors.Join(err, errNothing)
 	}
-	return cfg, errors.Join(err, inOptionsWords(k, cfg.Validate()))
+	return cfg, errors.Join(err, optionErrors(k, cfg.Validate()))
 }
 
 func (o *LoadOptions) load(cfg *app.Config, fallback string) error {

@@ -73,7 +73,7 @@ func (c *sendCmd) Run(ctx context.Context, k *kong.Context, s Streams) error {
 	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
 		cfg.Headers = append(cfg.Headers, receiver.Header{Key: []byte(name), Value: []byte(c.Headers[name])})
 	}
-	if err := inOptionsWords(k, cfg.Validate()); err != nil {
+	if err := optionErrors(k, cfg.Validate()); err != nil {
 		return err
 	}
 	inputs, closeAll, err := openAll(c.Files, s.In)
@@ -95,7 +95,7 @@ func (c *sendCmd) dialer(k *kong.Context) (flumeclient.Dial, error) {
 	if c.To == "" {
 		return nil, usageError{errors.New("--to is empty, must be avro://HOST:PORT or thrift://HOST:PORT")}
 	}
-	if err := inOptionsWords(k, nil); err != nil {
+	if err := optionErrors(k, nil); err != nil {
 		return nil, err
 	}
 	u, err := url.Parse(c.To)

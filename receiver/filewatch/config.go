@@ -2,9 +2,10 @@ package filewatch
 
 import (
 	"errors"
-	"fmt"
 	"path/filepath"
 	"time"
+
+	"github.com/sluice-etl/sluice/internal/option"
 )
 
 // Config is which folders are watched, and how.
@@ -39,33 +40,33 @@ func DefaultConfig() Config {
 func (c *Config) Validate() error {
 	var errs []error
 	if c.State == "" {
-		errs = append(errs, errors.New("--watch-state is missing: --watch-dir needs a persistent directory for its progress"))
+		errs = append(errs, option.Error("watch-state", nil, "must be a persistent directory for the progress of %s", option.Ref("watch-dir")))
 	}
 	seen := map[string]bool{}
 	for _, dir := range c.Dirs {
 		at := absolute(dir)
 		switch {
 		case dir == "":
-			errs = append(errs, errors.New("--watch-dir is empty: must be the path of a directory"))
+			errs = append(errs, option.Error("watch-dir", "", "must be the path of a directory"))
 		case seen[at]:
-			errs = append(errs, fmt.Errorf("--watch-dir has %s twice: must be given once", at))
+			errs = append(errs, option.Conflict("watch-dir", "has %s twice, must be given once", at))
 		case c.State != "" && at == absolute(c.State):
-			errs = append(errs, fmt.Errorf("--watch-state is %s, which is a --watch-dir: must be another directory", at))
+			errs = append(errs, option.Error("watch-state", at, "must not be a %s", option.Ref("watch-dir")))
 		}
 		seen[at] = true
 	}
 	if c.Interval < time.Millisecond {
-		errs = append(errs, fmt.Errorf("--watch-interval is %s: must be at least 1ms", c.Interval))
+		errs = append(errs, option.Error("watch-interval", c.Interval, "must be at least 1ms"))
 	}
 	for _, n := range []struct {
 		option          string
 		value, min, max int
 	}{
-		{"--watch-batch", c.Batch, 1, 1 << 20},
-		{"--watch-max-line-bytes", c.MaxLineBytes, 1, 1 << 30},
+		{"watch-batch", c.Batch, 1, 1 << 20},
+		{"watch-max-line-bytes", c.MaxLineBytes, 1, 1 << 30},
 	} {
 		if n.value < n.min || n.value > n.max {
-			errs = append(errs, fmt.Errorf("%s is %d: must be %d to %d", n.option, n.value, n.min, n.max))
+			errs = append(errs, option.Range(n.option, n.value, n.min, n.max))
 		}
 	}
 	return errors.Join(errs...)

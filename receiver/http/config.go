@@ -2,9 +2,9 @@ package http
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
+	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/receiver"
 	"github.com/sluice-etl/sluice/receiver/netserver"
 )
@@ -38,7 +38,7 @@ func DefaultConfig() Config {
 func (c *Config) Validate() error {
 	var idle error
 	if c.IdleTimeout < time.Millisecond {
-		idle = fmt.Errorf("--http-idle-timeout is %s: must be at least 1ms", c.IdleTimeout)
+		idle = option.Error("http-idle-timeout", c.IdleTimeout, "must be at least 1ms")
 	}
 	return errors.Join(c.Config.Validate(), c.Limits.Validate(), idle)
 }

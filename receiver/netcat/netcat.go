@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/receiver"
 	"github.com/sluice-etl/sluice/receiver/lines"
 	"github.com/sluice-etl/sluice/receiver/netserver"
@@ -35,7 +36,7 @@ func DefaultConfig() Config {
 func (c *Config) Validate() error {
 	err := c.Config.Validate()
 	if c.MaxLineBytes < 2 || c.MaxLineBytes > 1<<20 {
-		err = errors.Join(err, fmt.Errorf("--netcat-max-line-bytes is %d: must be 2 to 1048576", c.MaxLineBytes))
+		err = errors.Join(err, option.Range("netcat-max-line-bytes", c.MaxLineBytes, 2, 1<<20))
 	}
 	return err
 }

@@ -3,7 +3,8 @@ package netserver
 import (
 	"cmp"
 	"errors"
-	"fmt"
+
+	"github.com/sluice-etl/sluice/internal/option"
 )
 
 // Config is a server's address, times and limits. The options that set its fields begin with Option.
@@ -56,7 +57,7 @@ func (c *Config) Validate() error {
 		errs = append(errs, errors.New("the receiver has no name"))
 	}
 	if c.Listen == "" {
-		errs = append(errs, fmt.Errorf("%s is empty: must be host:port or :port", c.AddressOption()))
+		errs = append(errs, option.Error(c.AddressOption(), "", "must be host:port or :port"))
 	}
 	for _, n := range []struct {
 		name             string
@@ -68,7 +69,7 @@ func (c *Config) Validate() error {
 		{"max-inflate-ratio", c.Inflate.MaxRatio, 1, 1 << 20},
 	} {
 		if n.value < n.min || n.value > n.most {
-			errs = append(errs, fmt.Errorf("%s-%s is %d: must be %d to %d", c.Option, n.name, n.value, n.min, n.most))
+			errs = append(errs, option.Range(c.Option+"-"+n.name, n.value, n.min, n.most))
 		}
 	}
 	return errors.Join(append(errs, c.TLS.validate(c.Option))...)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 
+	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/internal/pemfile"
 )
 
@@ -40,13 +41,13 @@ func (d *Dialer) Validate() error {
 	switch d.Deflate {
 	case "", NoDeflate, DeflateInside, DeflateOutside:
 	default:
-		errs = append(errs, fmt.Errorf("--deflate is %q: must be none, inside or outside", d.Deflate))
+		errs = append(errs, option.Error("deflate", string(d.Deflate), "must be none, inside or outside"))
 	}
 	if (d.Cert == "") != (d.Key == "") {
-		errs = append(errs, fmt.Errorf("--tls-cert is %q and --tls-key is %q: set both or neither", d.Cert, d.Key))
+		errs = append(errs, option.Error("tls-cert", d.Cert, "and %s is %q: set both or neither", option.Ref("tls-key"), d.Key))
 	}
 	if !d.TLS && (d.CA != "" || d.Cert != "" || d.ServerName != "" || d.Insecure) {
-		errs = append(errs, errors.New("--tls is off, but its files, its server name or --tls-insecure are set: turn it on"))
+		errs = append(errs, option.Error("tls", d.TLS, "must be true if its files, its server name or %s are set", option.Ref("tls-insecure")))
 	}
 	return errors.Join(errs...)
 }
@@ -108,14 +109,14 @@ func (d *Dialer) config(host string) (*tls.Config, error) {
 	if d.CA != "" {
 		roots, err := pemfile.CertPool(d.CA)
 		if err != nil {
-			return nil, fmt.Errorf("read --tls-ca: %w", err)
+			return nil, fmt.Errorf("read %s: %w", option.Ref("tls-ca"), err)
 		}
 		cfg.RootCAs = roots
 	}
 	if d.Cert != "" {
 		pair, err := pemfile.KeyPair(d.Cert, d.Key)
 		if err != nil {
-			return nil, fmt.Errorf("read --tls-cert and --tls-key: %w", err)
+			return nil, fmt.Errorf("read %s and %s: %w", option.Ref("tls-cert"), option.Ref("tls-key"), err)
 		}
 		cfg.Certificates = []tls.Certificate{pair}
 	}

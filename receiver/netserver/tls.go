@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/internal/pemfile"
 )
 
@@ -33,21 +34,21 @@ var tlsVersions = map[string]uint16{"1.0": tls.VersionTLS10, "1.1": tls.VersionT
 func (t *TLS) enabled() bool  { return t.Cert != "" }
 func (t *TLS) required() bool { return t.enabled() && (t.Required || t.ClientCA != "") }
 
-func (t *TLS) validate(option string) error {
+func (t *TLS) validate(prefix string) error {
 	var errs []error
 	if (t.Cert == "") != (t.Key == "") {
-		errs = append(errs, fmt.Errorf("%s-tls-cert is %q and %s-tls-key is %q: set both or neither", option, t.Cert, option, t.Key))
+		errs = append(errs, option.Error(prefix+"-tls-cert", t.Cert, "and %s-tls-key is %q: set both or neither", prefix, t.Key))
 	}
 	if !t.enabled() && (t.ClientCA != "" || t.Required) {
-		errs = append(errs, fmt.Errorf("%s-tls-cert is missing: %s-tls-client-ca and -tls-required require it", option, option))
+		errs = append(errs, option.Error(prefix+"-tls-cert", nil, "must be set, because %s-tls-client-ca and -tls-required require it", prefix))
 	}
 	for _, v := range []struct{ option, version string }{{"min", t.MinVersion}, {"max", t.MaxVersion}} {
 		if _, ok := tlsVersions[v.version]; v.version != "" && !ok {
-			errs = append(errs, fmt.Errorf("%s-tls-%s-version is %q: must be 1.0, 1.1, 1.2 or 1.3", option, v.option, v.version))
+			errs = append(errs, option.Error(prefix+"-tls-"+v.option+"-version", v.version, "must be 1.0, 1.1, 1.2 or 1.3"))
 		}
 	}
 	if oldest, newest := t.versions(); len(errs) == 0 && oldest > newest {
-		errs = append(errs, fmt.Errorf("%s-tls-min-version is %q and -tls-max-version is %q: no version is left", option, t.MinVersion, t.MaxVersion))
+		errs = append(errs, option.Error(prefix+"-tls-min-version", t.MinVersion, "must not be above %s-tls-max-version, %q", prefix, t.MaxVersion))
 	}
 	return errors.Join(errs...)
 }

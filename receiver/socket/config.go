@@ -2,9 +2,10 @@ package socket
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"time"
+
+	"github.com/sluice-etl/sluice/internal/option"
 )
 
 // Config is which servers are connected to, and how.
@@ -31,15 +32,15 @@ func (c *Config) Validate() error {
 	seen := map[string]bool{}
 	for _, s := range c.Servers {
 		if host, port, err := net.SplitHostPort(s); err != nil || host == "" || port == "" {
-			errs = append(errs, fmt.Errorf("--connect-socket is %q: must be host:port of a server that sends lines", s))
+			errs = append(errs, option.Error("connect-socket", s, "must be host:port of a server that sends lines"))
 		}
 		if seen[s] {
-			errs = append(errs, fmt.Errorf("--connect-socket has %s twice, which would duplicate each line: must be given once", s))
+			errs = append(errs, option.Conflict("connect-socket", "has %s twice, which would duplicate each line: must be given once", s))
 		}
 		seen[s] = true
 	}
 	if c.MaxLineBytes < 1 || c.MaxLineBytes > 1<<30 {
-		errs = append(errs, fmt.Errorf("--socket-max-line-bytes is %d: must be 1 to %d", c.MaxLineBytes, 1<<30))
+		errs = append(errs, option.Range("socket-max-line-bytes", c.MaxLineBytes, 1, 1<<30))
 	}
 	return errors.Join(errs...)
 }

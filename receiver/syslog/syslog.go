@@ -14,11 +14,11 @@ package syslog
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"strconv"
 	"time"
 
+	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/receiver"
 	"github.com/sluice-etl/sluice/receiver/lines"
 	"github.com/sluice-etl/sluice/receiver/netserver"
@@ -53,7 +53,7 @@ func DefaultConfig() Config {
 func (c *Config) Validate() error {
 	err := c.Config.Validate()
 	if c.MaxLineBytes < 10 || c.MaxLineBytes > 1<<20 {
-		err = errors.Join(err, fmt.Errorf("--syslog-max-line-bytes is %d: must be 10 to 1048576", c.MaxLineBytes))
+		err = errors.Join(err, option.Range("syslog-max-line-bytes", c.MaxLineBytes, 10, 1<<20))
 	}
 	return err
 }
