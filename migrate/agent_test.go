@@ -142,7 +142,7 @@ func TestPlans_commands(t *testing.T) {
 	}
 }
 
-// Two receivers conflict where their addresses overlap. A process never has two that do, and a note names another command.
+// Two receivers conflict if their addresses overlap. They are never in one process, and a note names the other command.
 func TestPlans_addresses(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -176,11 +176,11 @@ func TestPlans_addresses(t *testing.T) {
 			}
 			want := []string(nil)
 			if c.conflict {
-				want = []string{"sources.y: port 4141 is that of the command for sources.x too: run the two on two hosts, or give one of them another port, which its senders must know"}
+				want = []string{"sources.y: port 4141 is also used by the command for sources.x: run the two on different hosts, or change the port of one of them and of its senders"}
 			}
 			var got []string
-			for _, text := range plan.Look {
-				if strings.Contains(text, "is that of the command for") {
+			for _, text := range plan.Notes {
+				if strings.Contains(text, "is also used by the command for") {
 					got = append(got, text)
 				}
 			}
@@ -194,42 +194,42 @@ func TestPlans_addresses(t *testing.T) {
 	}
 }
 
-// What would lose events, or send them without end, stands in the plan.
+// The plan reports settings that would lose events, or send them again indefinitely.
 func TestPlans_reports(t *testing.T) {
 	t.Parallel()
 	const head = "a.sources = s\na.channels = c\na.sinks = k\na.sources.s.type = exec\na.sources.s.channels = c\na.channels.c.type = memory\na.sinks.k.channel = c\n"
 	for name, c := range map[string]struct{ text, want, not string }{
-		"acks unset":          {"a.sinks.k.type = " + kafkaSink + "\n", "kafka.producer.acks: all: it is not set", ""},
-		"acks of 1.6":         {"a.sinks.k.type = " + kafkaSink + "\na.sinks.k.requiredAcks = 1\n", "requiredAcks: all instead of 1", ""},
-		"acks all":            {"a.sinks.k.type = " + kafkaSink + "\na.sinks.k.kafka.producer.acks = all\n", "", "acks: all"},
-		"a batch too big":     {"a.sinks.k.type = avro\na.sinks.k.port = 1\na.sinks.k.batch-size = 100001\n", "batch-size: 100000 or less", ""},
+		"acks unset":          {"a.sinks.k.type = " + kafkaSink + "\n", "kafka.producer.acks: set it to all: it is not set", ""},
+		"acks of 1.6":         {"a.sinks.k.type = " + kafkaSink + "\na.sinks.k.requiredAcks = 1\n", "requiredAcks: set it to all instead of 1", ""},
+		"acks all":            {"a.sinks.k.type = " + kafkaSink + "\na.sinks.k.kafka.producer.acks = all\n", "", "set it to all"},
+		"a batch too big":     {"a.sinks.k.type = avro\na.sinks.k.port = 1\na.sinks.k.batch-size = 100001\n", "batch-size: set it to 100000 or less", ""},
 		"a batch that is not": {"a.sinks.k.type = avro\na.sinks.k.port = 1\na.sinks.k.batch-size = 100000\n", "", "or less"},
 		"a thrift batch":      {"a.sinks.k.type = thrift\na.sinks.k.port = 1\na.sinks.k.batch-size = 500000\n", "--thrift-max-batch-events", ""},
 		"an ID that is the key": {
 			"a.sinks.k.type = " + kafkaSink + "\na.sinks.k.useFlumeEventFormat = true\na.sources.s.interceptors = u\na.sources.s.interceptors.u.type = x.UUIDInterceptor$Builder\na.sources.s.interceptors.u.headerName = key\n",
-			"the ID is the key", "have an interceptor put it into the header key",
+			"the event ID is the key", "make an interceptor write it to the header key",
 		},
 		"an ID that is not the key": {
 			"a.sinks.k.type = " + kafkaSink + "\na.sources.s.interceptors = u\na.sources.s.interceptors.u.type = x.UUIDInterceptor$Builder\n",
-			"have an interceptor put it into the header key", "the ID is the key",
+			"make an interceptor write it to the header key", "the event ID is the key",
 		},
 		"host names that are verified": {"a.sinks.k.type = " + kafkaSink + "\na.sinks.k.kafka.producer.security.protocol = SSL\na.sinks.k.kafka.producer.ssl.endpoint.identification.algorithm = https\n", "", "verify-ca"},
 		"IDs in raw records of a sink": {
 			"a.sinks.k.type = " + kafkaSink + "\na.sources.s.interceptors = u\na.sources.s.interceptors.u.type = x.UUIDInterceptor$Builder\n",
-			"have a.sinks.k write Flume's event format, useFlumeEventFormat = true, and say --kafka-value flume", "parseAsFlumeEvent",
+			"make a.sinks.k write Flume's event format with useFlumeEventFormat = true, and set --kafka-value flume", "parseAsFlumeEvent",
 		},
 		"IDs in raw records of a channel": {
 			"a.channels.c.type = org.apache.flume.channel.kafka.KafkaChannel\na.channels.c.parseAsFlumeEvent = false\na.sources.s.interceptors = u\na.sources.s.interceptors.u.type = x.UUIDInterceptor$Builder\n",
 			"set a.channels.c.parseAsFlumeEvent = true, --kafka-value flume and --dedup-header id", "useFlumeEventFormat",
 		},
-		"one port that stands twice": {"a.sources.s.type = multiport_syslogtcp\na.sources.s.ports = 6001 6001\n", "--syslog-tcp-listen :6001", "the others"},
+		"one port that is listed twice": {"a.sources.s.type = multiport_syslogtcp\na.sources.s.ports = 6001 6001\n", "--syslog-tcp-listen :6001", "the other commands"},
 		"a sink that competes": {
 			"a.sinks.k.type = avro\na.sinks.k.hostname = h1\na.sinks.k.port = 1\na.sinks = k h\na.sinks.h.channel = c\na.sinks.h.type = hdfs\n",
-			"a.channels.c: Flume gives each event of a channel to one of its sinks, so etl gets only those that a.sinks.k takes, and a.sinks.h takes the others: give each a channel of its own", "",
+			"a.channels.c: Flume delivers each event of a channel to one of its sinks, so etl gets only the events that a.sinks.k takes, and a.sinks.h takes the others: give each sink its own channel", "",
 		},
 		"a sink that competes with a Kafka sink": {
 			"a.sinks.k.type = " + kafkaSink + "\na.sinks = k h\na.sinks.h.channel = c\na.sinks.h.type = null\n",
-			"etl gets only those that a.sinks.k takes, and a.sinks.h takes the others", "",
+			"etl gets only the events that a.sinks.k takes, and a.sinks.h takes the others", "",
 		},
 		"a group of sinks": {
 			"a.sinks.k.type = avro\na.sinks.k.hostname = h1\na.sinks.k.port = 1\na.sinks = k h\na.sinks.h.channel = c\na.sinks.h.type = avro\na.sinks.h.hostname = h2\na.sinks.h.port = 1\na.sinkgroups = g\na.sinkgroups.g.sinks = k h\na.sinkgroups.g.processor.type = failover\n",
@@ -242,14 +242,14 @@ func TestPlans_reports(t *testing.T) {
 		"a sink without a type, which Flume does not start": {"a.sinks.k.type = avro\na.sinks.k.hostname = h1\na.sinks.k.port = 1\na.sinks = k h\na.sinks.h.channel = c\n", "", "each event of a channel to one of its sinks"},
 		"sinks behind a channel that etl reads": {
 			"a.channels.c.type = org.apache.flume.channel.kafka.KafkaChannel\na.sinks.k.type = avro\na.sinks.k.hostname = h1\na.sinks.k.port = 1\na.sinks = k h\na.sinks.h.channel = c\na.sinks.h.type = hdfs\n",
-			"drop it: etl reads the topic", "each event of a channel to one of its sinks",
+			"remove it: etl reads its channel's topic", "each event of a channel to one of its sinks",
 		},
 		"a sink that competes where etl takes the source's place": {
 			"a.sources.s.type = http\na.sources.s.port = 80\na.sinks.k.type = avro\na.sinks.k.hostname = h1\na.sinks.k.port = 1\na.sinks = k h\na.sinks.h.channel = c\na.sinks.h.type = hdfs\n",
 			"", "each event of a channel to one of its sinks",
 		},
 		"host names of an empty property": {"a.sinks.k.type = " + kafkaSink + "\na.sinks.k.kafka.producer.security.protocol = SSL\na.sinks.k.kafka.producer.ssl.endpoint.identification.algorithm =\n", "add --kafka-tls-verify verify-ca", "KAFKA_TLS_CA"},
-		"a topic for each host":           {"a.sinks.k.type = " + kafkaSink + "\na.sinks.k.kafka.topic = logs-%{host}\n", "run etl load once for each of them", "etl load \\"},
+		"a topic for each host":           {"a.sinks.k.type = " + kafkaSink + "\na.sinks.k.kafka.topic = logs-%{host}\n", "run one etl load for each topic", "etl load \\"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -265,8 +265,8 @@ func TestPlans_reports(t *testing.T) {
 	}
 }
 
-// Each value names the component that it is of: no command has Kafka's options of two, or receives for two streams, and
-// no source that etl takes the place of is left out.
+// In the random agents each value names its component: no command has the Kafka options of two components or receives for
+// two flows, and every replaced source has a command.
 func TestPlans_neverMixComponents(t *testing.T) {
 	t.Parallel()
 	owner := regexp.MustCompile(`own([a-z]+[0-9]+)`)
@@ -313,13 +313,13 @@ func TestPlans_neverMixComponents(t *testing.T) {
 	}
 }
 
-// certOf are the lines of the source that has a certificate.
+// certOf returns the lines of the source that has the certificate.
 func certOf(pem string) string {
 	own := strings.TrimSuffix(strings.TrimPrefix(pem, "/own"), ".pem")
 	return fmt.Sprintf("a.sources.%s.ssl = true\na.sources.%s.keystore = /own%s.jks\n", own, own, own)
 }
 
-// flowsWith are the flows whose components a command is for.
+// flowsWith returns the flows whose components a command is for.
 func flowsWith(t *testing.T, f *File, c *Command) map[int]bool {
 	t.Helper()
 	of := map[int]bool{}
@@ -333,7 +333,7 @@ func flowsWith(t *testing.T, f *File, c *Command) map[int]bool {
 	return of
 }
 
-// randomAgent is an agent whose components have values that name them.
+// randomAgent returns an agent whose components have values that name them.
 func randomAgent(rng *rand.Rand) string {
 	var w strings.Builder
 	sources, channels, sinks := 1+rng.IntN(4), 1+rng.IntN(4), 1+rng.IntN(4)

@@ -10,25 +10,25 @@ import (
 	"strings"
 )
 
-// unit is a command while it is made.
+// unit is a command under construction.
 type unit struct {
 	Command
-	by     *builder // whose plan has it
-	name   string   // what job and topic are called where the file has no better name
-	own    bool     // it reads a topic by itself, and receives nothing
-	stream string   // the topic that it reads or writes, with its brokers; "" is one of etl's own
-	zk     string   // ZooKeeper's address, where the file knows no more of the brokers
-	beside *unit    // the command whose topic it writes too, on one more port
-	keyed  string   // the Kafka sink or channel that made the topic's keys
-	asked  []string // texts for Look, of what is to be set
+	by     *builder // the plan that contains it
+	name   string   // the name for the job and the topic if the file has no better one
+	own    bool     // it only reads a topic, and receives nothing
+	stream string   // the topic that it reads or writes, with its brokers; "" for a new one
+	zk     string   // ZooKeeper's address, if the file does not name the brokers
+	beside *unit    // the command to whose topic it writes too, from another port
+	keyed  string   // the Kafka sink or channel that set the records' keys
+	asked  []string // notes about variables to set
 }
 
-// planner has the commands of all agents of the file.
+// planner holds the commands of all agents of the file.
 type planner struct {
 	rules   []Rule
 	units   []*unit
-	listens map[string][]*unit // in an agent's place, by receiver:port
-	sends   map[string]*unit   // beside agents that stay, by receiver:host:port
+	listens map[string][]*unit // commands of replaced agents, by receiver:port
+	sends   map[string]*unit   // commands for agents that stay, by receiver:host:port
 	reads   map[string]*unit   // by stream
 	names   variables
 }
@@ -50,7 +50,7 @@ func (u *unit) receives() bool {
 
 func several(name string) bool { return name == "--poll" || name == "--watch-dir" }
 
-// fits reports whether one process can do the work of both without an option of one holding for the other.
+// fits reports whether one process can replace both commands without an option of one affecting the other.
 func (u *unit) fits(other *unit) bool {
 	for _, o := range other.Options {
 		if u.Has(o.Name) && u.Get(o.Name) != o.Value && !several(o.Name) && o.Name != "--dedup-header" && o.Name != "--poll-batch" {
@@ -67,10 +67,10 @@ func (u *unit) fits(other *unit) bool {
 	return !u.listening() || !other.listening() || u.Get("--ip-filter") == other.Get("--ip-filter")
 }
 
-// merge takes over another's options. Where both have one, that of u stays; --poll-batch is the smaller.
+// merge adds another command's options. If both have an option, that of u is kept; --poll-batch is the smaller one.
 func (u *unit) merge(other *unit) {
 	u.Of = append(u.Of, other.Of...)
-	u.takes(other)
+	u.needsOf(other)
 	for _, o := range other.Options {
 		switch i := slices.IndexFunc(u.Options, func(was Option) bool { return was.Name == o.Name }); {
 		case i < 0, several(o.Name) && !slices.Contains(u.Options, o):
@@ -81,21 +81,21 @@ func (u *unit) merge(other *unit) {
 				u.Options[i].Value = o.Value
 			}
 		case o.Name == "--dedup-header" && o.Value != u.Options[i].Value:
-			u.by.NoEquivalent = append(u.by.NoEquivalent, Finding{strings.Join(other.Of, ", "), fmt.Sprintf("its events have their id in the header %s, and --dedup-header is %s already: let all interceptors write one header", o.Value, u.Options[i].Value)})
+			u.by.NoEquivalent = append(u.by.NoEquivalent, Finding{strings.Join(other.Of, ", "), fmt.Sprintf("its events have their ID in the header %s, but --dedup-header is already %s: make all interceptors use the same header", o.Value, u.Options[i].Value)})
 		}
 	}
 }
 
-// adopt takes over the Kafka that a flow's events go into.
+// adopt adds the options of the Kafka that a flow writes to.
 func (u *unit) adopt(to *unit) {
 	u.Options = append(slices.Clone(to.Options), u.Options...)
 	u.Of = append(u.Of, to.Of...)
 	u.stream, u.keyed = to.stream, to.keyed
 	u.zk = to.zk
-	u.takes(to)
+	u.needsOf(to)
 }
 
-// where names a command to the reader of an agent's plan.
+// where names a command for the reader of b's plan.
 func (u *unit) where(b *builder) string {
 	text := strings.Join(u.Of, ", ")
 	if u.by != b {
@@ -104,12 +104,12 @@ func (u *unit) where(b *builder) string {
 	return text
 }
 
-// add is an option with which nothing of the file has to do.
+// add adds an option that does not come from the file.
 func (u *unit) add(name, value string) {
 	u.Options = append(u.Options, Option{Name: name, Value: value})
 }
 
-// needs notes a variable that is to be set.
+// needs records a variable that the operator must set.
 func (u *unit) needs(variable, what string) {
 	if u.Ask == nil {
 		u.Ask = map[string]string{}
@@ -117,15 +117,15 @@ func (u *unit) needs(variable, what string) {
 	u.Ask[variable] = what
 }
 
-// takes has u need what another command's options need.
-func (u *unit) takes(other *unit) {
+// needsOf adds the variables that another command's options need.
+func (u *unit) needsOf(other *unit) {
 	for name, what := range other.Ask {
 		u.needs(name, what)
 	}
 	u.asked = append(u.asked, other.asked...)
 }
 
-// ask gives an option a variable that is to be set. Two commands that may need different values have two names.
+// ask sets an option to a variable that the operator must set. Commands that may need different values use different names.
 func (u *unit) ask(option, variable, what string) {
 	u.needs(variable, what)
 	value := "${" + variable + "}"
@@ -140,7 +140,7 @@ func (u *unit) ask(option, variable, what string) {
 
 var notOfNames = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
 
-// jobName makes a name of a job or a topic of any text.
+// jobName converts any text to the name of a job or a topic.
 func jobName(s string) string {
 	s = strings.Trim(notOfNames.ReplaceAllString(s, "-"), "-.")
 	if s == "" {
@@ -149,10 +149,10 @@ func jobName(s string) string {
 	return s[:min(len(s), 100)]
 }
 
-// defaultAdmin is the port of --admin-listen where it is not given.
+// defaultAdmin is the default port of --admin-listen.
 const defaultAdmin = 9414
 
-// finish gives each command its verb, and a job, a topic and a port of its own where there are several.
+// finish sets the verb of each command and, if there are several, distinct jobs, topics and admin ports.
 func (p *planner) finish() {
 	p.units = slices.DeleteFunc(p.units, func(u *unit) bool {
 		return !slices.ContainsFunc(u.Options, func(o Option) bool { return o.Name != "--dedup-header" })
@@ -173,7 +173,7 @@ func (p *planner) finish() {
 			p.separate(u, jobs, topics)
 		}
 		u.verb()
-		u.sound()
+		u.replaceInvalid()
 		if i > 0 || taken[strconv.Itoa(defaultAdmin)] {
 			for admin++; taken[strconv.Itoa(admin)]; admin++ {
 			}
@@ -185,13 +185,14 @@ func (p *planner) finish() {
 		}
 		slices.SortStableFunc(u.Options, func(x, y Option) int { return rank(x.Name) - rank(y.Name) })
 		for _, text := range u.asked {
-			u.by.look("%s", text)
+			u.by.note("%s", text)
 		}
 		u.by.Commands = append(u.by.Commands, u.Command)
 	}
 }
 
-// ports are the TCP ports that commands listen on. Two commands whose addresses overlap cannot run on one host.
+// ports returns the TCP ports that commands listen on, and notes commands whose addresses overlap, which cannot run on one
+// host.
 func (p *planner) ports() map[string]bool {
 	type holder struct {
 		socket
@@ -211,7 +212,7 @@ func (p *planner) ports() map[string]bool {
 			key := s.network + " " + s.port
 			i := slices.IndexFunc(held[key], func(was holder) bool { return was.by != u && was.overlaps(s) })
 			if i >= 0 {
-				u.by.look("%s: port %s is that of the command for %s too: run the two on two hosts, or give one of them another port, which its senders must know", strings.Join(u.Of, ", "), s.port, held[key][i].by.where(u.by))
+				u.by.note("%s: port %s is also used by the command for %s: run the two on different hosts, or change the port of one of them and of its senders", strings.Join(u.Of, ", "), s.port, held[key][i].by.where(u.by))
 				continue
 			}
 			held[key] = append(held[key], holder{s, u})
@@ -223,12 +224,12 @@ func (p *planner) ports() map[string]bool {
 // socket is an address that a receiver listens on.
 type socket struct {
 	network string // tcp or udp
-	host    string // "" is all addresses of the machine
+	host    string // "" for all addresses of the host
 	port    string
 }
 
-// socketOf is the address of a -listen option, and false for any other option and for off. Two spellings of one address
-// become the same.
+// socketOf returns the address of a -listen option, and false for any other option and for off. It normalizes spellings of
+// the same address.
 func socketOf(o Option) (socket, bool) {
 	if !strings.HasSuffix(o.Name, "-listen") {
 		return socket{}, false
@@ -256,13 +257,14 @@ func socketOf(o Option) (socket, bool) {
 	return s, true
 }
 
-// overlaps reports whether one host cannot listen on both. Two names are two addresses: what else they mean DNS would
-// have to say.
+// overlaps reports whether one host cannot listen on both. Different names count as different addresses, because resolving
+// them would need DNS.
 func (s socket) overlaps(other socket) bool {
 	return s.network == other.network && s.port == other.port && (s.host == other.host || s.host == "" || other.host == "")
 }
 
-// overlap reports whether two commands have receivers of two kinds whose addresses overlap, so that no process has both.
+// overlap reports whether two commands have receivers of different kinds whose addresses overlap, so that one process cannot
+// have both.
 func (u *unit) overlap(other *unit) bool {
 	for _, o := range u.Options {
 		s, ok := socketOf(o)
@@ -276,7 +278,7 @@ func (u *unit) overlap(other *unit) bool {
 	return false
 }
 
-// separate gives a command a job of its own, and a topic where the file names none.
+// separate gives a command its own job, and its own topic if the file names none.
 func (p *planner) separate(u *unit, jobs, topics map[string]bool) {
 	topic := u.Get("--kafka-topic")
 	base := jobName(u.name)
@@ -302,18 +304,18 @@ func (p *planner) separate(u *unit, jobs, topics map[string]bool) {
 	}
 }
 
-// verb chooses the command, and turns off what it would do without being told.
+// verb chooses the command, and turns off what it does by default but the agent did not.
 func (u *unit) verb() {
 	switch {
 	case u.beside != nil:
 		u.Verb = "ingest"
-		u.like(u.beside)
+		u.writeLike(u.beside)
 		if i := slices.IndexFunc(u.Options, func(o Option) bool { return o.Name == "--watch-state" }); i >= 0 {
 			u.Options[i].Value += "-" + jobName(u.name)
 		}
 	case u.receives():
 		u.Verb = "run"
-		u.keys()
+		u.recordKeys()
 	default:
 		u.Verb = "load"
 	}
@@ -325,19 +327,19 @@ func (u *unit) verb() {
 	}
 	name := u.by.planner.names.name("KAFKA_BROKERS", u.zk)
 	if u.zk == "" {
-		u.ask("--kafka-brokers", name, "HOST:PORT of Kafka's brokers")
-		u.asked = append(u.asked, name+": the file names no brokers for what etl receives; set it to those of the Kafka that etl is to use, HOST:PORT,HOST:PORT")
+		u.ask("--kafka-brokers", name, "HOST:PORT of the Kafka brokers")
+		u.asked = append(u.asked, name+": the file names no Kafka brokers for the events that etl receives; set the variable to the brokers to use, HOST:PORT,HOST:PORT")
 		return
 	}
-	u.ask("--kafka-brokers", name, "HOST:PORT of Kafka's brokers")
-	u.asked = append(u.asked, fmt.Sprintf("%s: %s names ZooKeeper alone, %s, and etl asks brokers; set it to those of that Kafka, HOST:PORT,HOST:PORT; zookeeper-shell.sh %s get /brokers/ids/ID shows one's", name, strings.Join(u.Of, ", "), u.zk, Quote(u.zk)))
+	u.ask("--kafka-brokers", name, "HOST:PORT of the Kafka brokers")
+	u.asked = append(u.asked, fmt.Sprintf("%s: %s names only ZooKeeper, %s, and etl needs the brokers; set the variable to the brokers of that Kafka, HOST:PORT,HOST:PORT; zookeeper-shell.sh %s get /brokers/ids/ID shows a broker's address", name, strings.Join(u.Of, ", "), u.zk, Quote(u.zk)))
 }
 
-// like has a command that only receives write as the one does that loads.
-func (u *unit) like(to *unit) {
+// writeLike makes a command that only receives write in the same way as the one that loads.
+func (u *unit) writeLike(to *unit) {
 	if mine, want := u.Get("--dedup-header"), to.Get("--dedup-header"); mine != want && mine != "" {
 		u.Options = slices.DeleteFunc(u.Options, func(o Option) bool { return o.Name == "--dedup-header" })
-		u.by.look("%s: its events have their id in the header %s, and the command for %s, which reads the topic, has --dedup-header %s: let all interceptors write one header", strings.Join(u.Of, ", "), mine, to.where(u.by), Quote(want))
+		u.by.note("%s: its events have their ID in the header %s, but the command for %s, which reads the topic, has --dedup-header %s: make all interceptors use the same header", strings.Join(u.Of, ", "), mine, to.where(u.by), Quote(want))
 	}
 	for _, o := range to.Options {
 		if (strings.HasPrefix(o.Name, "--kafka-") || o.Name == "--dedup-header") && !u.Has(o.Name) {
@@ -351,23 +353,23 @@ func (u *unit) like(to *unit) {
 	}
 }
 
-// keys has a command that writes in the place of Flume's Kafka sink or channel take the same keys.
-func (u *unit) keys() {
+// recordKeys makes a command that replaces a Kafka sink or channel write the same keys.
+func (u *unit) recordKeys() {
 	if u.keyed == "" {
 		return
 	}
 	switch u.Get("--dedup-header") {
 	case "":
 		u.add("--kafka-key", keyHeader)
-		u.by.look("--kafka-key key: %s takes the record's key from the header key", u.keyed)
+		u.by.note("--kafka-key key: %s takes the record's key from the header key", u.keyed)
 	case keyHeader:
-		u.by.look("--dedup-header key: the ID is the record's key, as %s has it: duplicates of an event meet in one partition, and events of one host or user are spread over all", u.keyed)
+		u.by.note("--dedup-header key: the event ID is the record's key, as in %s: duplicates go to the same partition, and events of one host or user are spread over all partitions", u.keyed)
 	default:
-		u.by.look("%s took the record's key from the header key; with --dedup-header it is the ID, so that duplicates meet", u.keyed)
+		u.by.note("%s took the record's key from the header key; with --dedup-header the key is the event ID, so that duplicates go to the same partition", u.keyed)
 	}
 }
 
-// portOf is the port of an address, or "".
+// portOf returns the port of an address, or "".
 func portOf(address string) string {
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -376,7 +378,7 @@ func portOf(address string) string {
 	return port
 }
 
-// rank puts the job first, then Kafka's options, then what is received, then the rest.
+// rank orders options: the job, Kafka, the receivers, the rest.
 func rank(name string) int {
 	switch {
 	case name == "--job":

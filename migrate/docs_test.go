@@ -12,7 +12,7 @@ import (
 	"unicode/utf8"
 )
 
-// docs/flume-properties.md has every rule of Rules, by component; -rewrite writes it.
+// docs/flume-properties.md lists every rule, by component; -rewrite writes it.
 func TestRules_areTheDocuments(t *testing.T) {
 	t.Parallel()
 	const file = "../docs/flume-properties.md"
@@ -28,7 +28,7 @@ func TestRules_areTheDocuments(t *testing.T) {
 	golden(t, file, head+begin+ruleList())
 }
 
-// ruleList is Rules in Markdown: a list for each component, with one item for the properties that share an outcome.
+// ruleList returns the rules as Markdown: a list for each component, with one item for the properties that share an outcome.
 func ruleList() string {
 	var w strings.Builder
 	var components []string
@@ -44,8 +44,8 @@ func ruleList() string {
 		var outcomes []string
 		keys := map[string][]string{}
 		for _, r := range rules[of] {
-			outcome := "*" + r.Fate.String() + "*"
-			if r.Fate == Becomes {
+			outcome := "*" + r.Outcome.String() + "*"
+			if r.Outcome == Translated {
 				outcome = "`" + strings.Join(r.Options, "`, `") + "`"
 			}
 			if r.Text != "" {
@@ -84,7 +84,7 @@ func wrap(item string) string {
 	return w.String() + "\n"
 }
 
-// A key has one rule, each rule that is an option names it, and each that is not there says why.
+// Each key has one rule, each translated one names its options, and each without an equivalent has a text.
 func TestRules(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
@@ -94,13 +94,13 @@ func TestRules(t *testing.T) {
 			t.Errorf("%s: two rules", key)
 		}
 		seen[key] = true
-		if (r.Fate == Becomes) != (len(r.Options) > 0) || r.Text == "" && (r.Fate == NotNeeded || r.Fate == Missing || r.Fate == Changes) {
-			t.Errorf("%s: %v %v %q", key, r.Fate, r.Options, r.Text)
+		if (r.Outcome == Translated) != (len(r.Options) > 0) || r.Text == "" && (r.Outcome == NotNeeded || r.Outcome == NoEquivalent || r.Outcome == Change) {
+			t.Errorf("%s: %v %v %q", key, r.Outcome, r.Options, r.Text)
 		}
 	}
 }
 
-// The commands that are printed make files which a Go server loads, of both kinds of keystore.
+// The printed commands convert both kinds of keystore to files that a Go server loads.
 func TestConversion(t *testing.T) {
 	t.Parallel()
 	for _, tool := range []string{"keytool", "openssl", "sh"} {

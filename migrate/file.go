@@ -9,12 +9,12 @@ import (
 	"github.com/sluice-etl/sluice/internal/textfile"
 )
 
-// MaxBytes is the length of the longest file that is read, in bytes: a flume.conf has some kilobytes.
+// MaxBytes is the maximum length of a file in bytes: a flume.conf has some kilobytes.
 const MaxBytes = 256 << 10
 
 // Property is one line of the file.
 type Property struct {
-	// Key is the whole key, Name what follows the component: agent.sources.r1.port and port.
+	// Key is the whole key, Name the part after the component: agent.sources.r1.port and port.
 	Key, Name, Value string
 }
 
@@ -22,11 +22,11 @@ type Property struct {
 type Component struct {
 	Kind       string // sources, channels, sinks, sinkgroups, configfilters
 	Name       string
-	Type       string // as it is written
+	Type       string // as written in the file
 	Properties []Property
 }
 
-// Get is the value of a property, or "".
+// Get returns the value of a property, or "".
 func (c *Component) Get(name string) string {
 	for _, p := range c.Properties {
 		if p.Name == name {
@@ -36,7 +36,7 @@ func (c *Component) Get(name string) string {
 	return ""
 }
 
-// Key is the whole key of a property of the component of this agent.
+// Key returns the whole key of a property of the component in the agent.
 func (c *Component) Key(agent, name string) string {
 	return agent + "." + c.Kind + "." + c.Name + "." + name
 }
@@ -44,15 +44,15 @@ func (c *Component) Key(agent, name string) string {
 // Agent is one agent of the file.
 type Agent struct {
 	Name       string
-	Components []*Component // in the order of the file
-	Lists      []Property   // agent.sources and its like
-	Stray      []Property   // what belongs to no component that is listed: Flume ignores it
+	Components []*Component // in file order
+	Lists      []Property   // agent.sources, agent.channels and so on
+	Stray      []Property   // properties of components that are not listed, which Flume ignores
 
-	byName map[string]*Component // of kind.name
+	byName map[string]*Component // by kind.name
 }
 
-// says reports whether the file has the key.
-func (a *Agent) says(key string) bool {
+// hasKey reports whether the file contains the key.
+func (a *Agent) hasKey(key string) bool {
 	parts := strings.SplitN(key, ".", 4)
 	if len(parts) < 4 {
 		return false
@@ -75,12 +75,12 @@ func (a *Agent) of(kind string) []*Component {
 type File struct {
 	Agents []*Agent
 	Stray  []Property // keys of no agent
-	Twice  []Twice    // keys that stand more than once, with different values
+	Twice  []Twice    // keys that occur more than once, with different values
 
 	byName map[string]*Agent
 }
 
-// Twice is a key that stands more than once: the last value counts, in Java and so in Flume.
+// Twice is a key that occurs more than once: the last value is used, in Java and therefore in Flume.
 type Twice struct {
 	Key   string
 	Lines []int
@@ -91,12 +91,12 @@ var kinds = []string{"sources", "channels", "sinks", "sinkgroups", "configfilter
 // Parse reads a flume.conf. An error names the line.
 func Parse(text []byte) (*File, error) {
 	if len(text) > MaxBytes {
-		return nil, fmt.Errorf("%d bytes, expected a flume.conf of %d at most", len(text), MaxBytes)
+		return nil, fmt.Errorf("got %d bytes, expected a flume.conf of at most %d bytes", len(text), MaxBytes)
 	}
 	if before, _, found := bytes.Cut(text, []byte{0}); found {
-		return nil, fmt.Errorf("line %d: a zero byte, expected text in UTF-8: KEY = VALUE", 1+bytes.Count(before, []byte("\n")))
+		return nil, fmt.Errorf("line %d: got a zero byte, expected UTF-8 text of the form KEY = VALUE", 1+bytes.Count(before, []byte("\n")))
 	}
-	text = bytes.TrimPrefix(text, []byte(textfile.BOM)) // no part of the first key
+	text = bytes.TrimPrefix(text, []byte(textfile.BOM)) // not part of the first key
 	entries, err := parseProperties(string(text))
 	if err != nil {
 		return nil, err
@@ -125,7 +125,7 @@ func Parse(text []byte) (*File, error) {
 	return f, nil
 }
 
-// last keeps the last value of each key, in the order in which the keys come first, and notes which stood twice.
+// last returns the last value of each key, in the order of the keys' first occurrence, and records repeated keys in Twice.
 func (f *File) last(entries []entry) []entry {
 	at := make(map[string]int, len(entries))
 	twice := map[string]int{}
@@ -171,7 +171,7 @@ func (f *File) add(key, value string) {
 		f.Stray = append(f.Stray, Property{Key: key, Name: key, Value: value})
 		return
 	case len(parts) == 2 && slices.Contains(kinds, parts[1]):
-		return // a list, which is there
+		return // a list, which Parse has read already
 	case len(parts) == 4:
 		if c := a.component(parts[1], parts[2]); c != nil {
 			c.Properties = append(c.Properties, Property{Key: key, Name: parts[3], Value: value})
@@ -184,7 +184,7 @@ func (f *File) add(key, value string) {
 	a.Stray = append(a.Stray, Property{Key: key, Name: key, Value: value})
 }
 
-// noAgent is the error of a file that is none of Flume's.
+// noAgent returns the error for a file that is not a flume.conf.
 func noAgent(text []byte) error {
 	n := 0
 	for line := range strings.Lines(string(text)) {
@@ -193,8 +193,8 @@ func noAgent(text []byte) error {
 			if len(line) > 60 {
 				line = line[:60]
 			}
-			return fmt.Errorf("line %d: %q, and no agent in the file; expected lines like AGENT.sources = NAME", n, line)
+			return fmt.Errorf("line %d: got %q, and no agent in the file; expected lines such as AGENT.sources = NAME", n, line)
 		}
 	}
-	return fmt.Errorf("line %d: the end, and no agent in the file; expected lines like AGENT.sources = NAME", n+1)
+	return fmt.Errorf("line %d: got the end of the file, and no agent; expected lines such as AGENT.sources = NAME", n+1)
 }

@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// flow is the part of an agent that hangs together: sources, the channels that they fill, and the sinks behind those.
-// Two flows of one agent have nothing in common but the process, so that no command of etl has options of both.
+// flow is a connected part of an agent: sources, the channels that they fill, and the sinks that empty those. Two flows of
+// one agent share only the process, so no etl command has options of both.
 type flow struct {
 	sources, channels, sinks []*Component
-	replaced                 bool // etl takes its place
+	replaced                 bool // by etl
 }
 
 func (fl *flow) kinds(of ...string) (out []*Component) {
@@ -22,12 +22,12 @@ func (fl *flow) kinds(of ...string) (out []*Component) {
 	return out
 }
 
-// starts reports whether Flume starts anything of the flow: a source or a sink with a channel.
+// starts reports whether Flume starts any component of the flow: a source or a sink with a channel.
 func (fl *flow) starts() bool {
 	return slices.ContainsFunc(slices.Concat(fl.sources, fl.sinks), func(c *Component) bool { return len(channelsOf(c)) > 0 })
 }
 
-// channelsOf are the channels of a source, or the one of a sink.
+// channelsOf returns the channels of a source, or the channel of a sink.
 func channelsOf(c *Component) []string {
 	if c.Kind == "sources" {
 		return strings.Fields(c.Get("channels"))
@@ -35,7 +35,7 @@ func channelsOf(c *Component) []string {
 	return strings.Fields(c.Get("channel"))
 }
 
-// flowsOf takes an agent apart. What names no channel, which Flume does not start, is one flow.
+// flowsOf splits an agent into flows. All components without a channel, which Flume does not start, are one flow.
 func flowsOf(a *Agent) []*flow {
 	up := map[string]string{} // union-find over names of channels
 	find := func(name string) string {
@@ -87,9 +87,9 @@ func flowsOf(a *Agent) []*flow {
 	return out
 }
 
-// replaceable says whether etl can take a flow's place: it has sources that etl receives, or a Kafka source, and nothing
-// that has to continue. A SparkSink is asked by etl. Nothing of etl carries events from Kafka to Kafka, or writes several
-// topics, so that a flow which does stays.
+// replaceable reports whether etl can replace a flow: the flow has a source with a receiver in etl, or a Kafka source, and
+// nothing that must remain. A SparkSink remains, because etl polls it. A flow that copies events from Kafka to Kafka, or
+// writes to several topics, remains, because etl does neither.
 func (b *builder) replaceable(fl *flow) bool {
 	received := slices.ContainsFunc(fl.sources, func(c *Component) bool {
 		of := kindOf(c)
@@ -103,7 +103,7 @@ func (b *builder) replaceable(fl *flow) bool {
 	for _, c := range sinks {
 		topic, fixed := sinkTopic(c)
 		if !fixed {
-			b.look("%s: it writes several topics, which etl does not; the flow that it belongs to stays", c.Key(b.Agent, "*"))
+			b.note("%s: it writes to several topics, which etl does not do; keep the flow that it belongs to", c.Key(b.Agent, "*"))
 			return false
 		}
 		_, brokers := named(c, "kafka.bootstrap.servers", "brokerList")
@@ -111,16 +111,16 @@ func (b *builder) replaceable(fl *flow) bool {
 	}
 	switch {
 	case len(fl.kinds(ofKafkaSource)) > 0 && len(channels)+len(sinks) > 0:
-		b.look("%s stay: they carry events from Kafka to Kafka, which etl does not", b.names(slices.Concat(fl.kinds(ofKafkaSource), channels, sinks)))
+		b.note("keep %s: they copy events from Kafka to Kafka, which etl does not do", b.names(slices.Concat(fl.kinds(ofKafkaSource), channels, sinks)))
 		return false
 	case len(places)+len(channels) > 1:
-		b.look("%s: they write several topics, and one etl writes one, so that they stay", b.names(slices.Concat(channels, sinks)))
+		b.note("keep %s: they write to several topics, and one etl writes to one", b.names(slices.Concat(channels, sinks)))
 		return false
 	}
 	return true
 }
 
-// names are the keys of components, as one text.
+// names returns the keys of components as one text.
 func (b *builder) names(cs []*Component) string {
 	const most = 8
 	var keys []string
@@ -133,7 +133,7 @@ func (b *builder) names(cs []*Component) string {
 	return strings.Join(keys, " and ")
 }
 
-// replace makes the commands that do the work of the flows whose place etl takes.
+// replace creates the commands for the flows that etl replaces.
 func (b *builder) replace() {
 	for _, fl := range b.flows {
 		if !fl.replaced {
@@ -141,21 +141,21 @@ func (b *builder) replace() {
 		}
 		for _, c := range slices.Concat(fl.sources, fl.channels, fl.sinks) {
 			b.Removed = append(b.Removed, strings.TrimSuffix(c.Key(b.Agent, ""), "."))
-			b.unstarted(c)
+			b.noteUnstarted(c)
 		}
 		to := b.kafkaOf(fl)
-		var commands []*unit // of this flow, but for those that read other topics
+		var commands []*unit // of this flow, except those that read other topics
 		for _, c := range fl.sources {
 			for _, u := range b.received(c, fl) {
 				commands = b.place(commands, u)
 			}
 		}
 		b.write(commands, to)
-		b.drains(fl)
+		b.noteUndrained(fl)
 	}
 }
 
-// write has the commands of a flow write one topic: the first reads it too, unless another command does.
+// write makes the commands of a flow write to one topic. The first one reads the topic too, unless another command does.
 func (b *builder) write(commands []*unit, to *unit) {
 	for i, u := range commands {
 		was := b.reads[to.stream]
@@ -163,9 +163,9 @@ func (b *builder) write(commands []*unit, to *unit) {
 		case i > 0:
 			u.beside = cmp.Or(commands[0].beside, commands[0])
 		case to.stream != "" && was != nil:
-			b.look("%s: the topic %s is read by the command for %s", strings.Join(to.Of, ", "), to.Get("--kafka-topic"), was.where(b))
+			b.note("%s: the topic %s is read by the command for %s", strings.Join(to.Of, ", "), to.Get("--kafka-topic"), was.where(b))
 			if was.Get("--kafka-value") != to.Get("--kafka-value") {
-				b.look("%s: the topic %s holds records of two kinds, which no command reads: have all that write it agree on Flume's event format, or on raw", strings.Join(to.Of, ", "), to.Get("--kafka-topic"))
+				b.note("%s: the topic %s contains records in two formats, which no command can read: make all its writers use Flume's event format, or raw", strings.Join(to.Of, ", "), to.Get("--kafka-topic"))
 			}
 			u.beside = was
 		default:
@@ -183,7 +183,7 @@ func (b *builder) write(commands []*unit, to *unit) {
 	}
 }
 
-// place gives what a source needs to a command of its flow that it fits, or makes one more.
+// place merges what a source needs into a command of its flow that it fits, or adds a command.
 func (b *builder) place(commands []*unit, u *unit) []*unit {
 	if len(u.Options) == 0 {
 		return commands
@@ -192,7 +192,7 @@ func (b *builder) place(commands []*unit, u *unit) []*unit {
 		b.stream(u)
 		return commands
 	}
-	const most = 16 // commands of a flow that are looked at: more than anybody has ports
+	const most = 16 // commands of a flow to try: more than any real flow has ports
 	for _, other := range commands[:min(len(commands), most)] {
 		if other.fits(u) {
 			other.merge(u)
@@ -202,13 +202,13 @@ func (b *builder) place(commands []*unit, u *unit) []*unit {
 	return append(commands, u)
 }
 
-// stream gives the planner a command that reads a topic, unless there is one that reads the same.
+// stream adds a command that reads a topic to the planner, unless another command reads the same topic.
 func (b *builder) stream(u *unit) *unit {
 	if was := b.reads[u.stream]; was != nil && u.stream != "" {
 		if was.Get("--kafka-value") != u.Get("--kafka-value") {
-			b.look("%s: the topic %s holds records of two kinds, which no command reads: have all that write it agree on Flume's event format, or on raw", strings.Join(u.Of, ", "), u.Get("--kafka-topic"))
+			b.note("%s: the topic %s contains records in two formats, which no command can read: make all its writers use Flume's event format, or raw", strings.Join(u.Of, ", "), u.Get("--kafka-topic"))
 		}
-		b.look("%s: the topic %s is read by the command for %s", strings.Join(u.Of, ", "), u.Get("--kafka-topic"), was.where(b))
+		b.note("%s: the topic %s is read by the command for %s", strings.Join(u.Of, ", "), u.Get("--kafka-topic"), was.where(b))
 		return was
 	}
 	if u.stream != "" {
@@ -219,31 +219,31 @@ func (b *builder) stream(u *unit) *unit {
 	return u
 }
 
-// drains tells of events that are in a channel when etl takes its place.
-func (b *builder) drains(fl *flow) {
+// noteUndrained notes channels that may still hold events when etl replaces them.
+func (b *builder) noteUndrained(fl *flow) {
 	for _, c := range fl.channels {
 		if kindOf(c) == ofKafkaChannel {
 			continue
 		}
-		b.all(c, NotNeeded, "Kafka takes the channel's place: an event has its OK when Kafka has it")
+		b.all(c, NotNeeded, "Kafka replaces the channel: etl replies OK to an event when Kafka has acknowledged it")
 		if t := strings.ToLower(c.Type); t == "file" || t == "jdbc" || t == "spillablememory" || strings.HasSuffix(t, "filechannel") {
-			b.look("%s: etl does not read what is in it; turn the senders to etl first, and stop the agent once the channel is empty", strings.TrimSuffix(c.Key(b.Agent, ""), "."))
+			b.note("%s: etl does not read the events that are still in it; first switch the senders to etl, and stop the agent when the channel is empty", strings.TrimSuffix(c.Key(b.Agent, ""), "."))
 		}
 	}
 }
 
-// unstarted tells of what Flume does not start because it has no channel.
-func (b *builder) unstarted(c *Component) {
+// noteUnstarted notes components that Flume does not start because they have no channel.
+func (b *builder) noteUnstarted(c *Component) {
 	if c.Kind == "channels" || len(c.Properties) == 0 {
 		return
 	}
 	in := channelsOf(c)
 	if len(in) == 0 {
-		b.look("%s names no channel: Flume does not start it", strings.TrimSuffix(c.Key(b.Agent, ""), "."))
+		b.note("%s names no channel: Flume does not start it", strings.TrimSuffix(c.Key(b.Agent, ""), "."))
 	}
 	for _, name := range in {
 		if b.agent.component("channels", name) == nil {
-			b.look("%s names the channel %s, which %s.channels does not list: Flume does not use it", strings.TrimSuffix(c.Key(b.Agent, ""), "."), name, b.Agent)
+			b.note("%s names the channel %s, which %s.channels does not list: Flume does not use it", strings.TrimSuffix(c.Key(b.Agent, ""), "."), name, b.Agent)
 		}
 	}
 }

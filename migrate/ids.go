@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// keyHeader is the header whose value Flume's Kafka sink and channel take as the record's key.
+// keyHeader is the header whose value Flume's Kafka sink and channel use as the record's key.
 const keyHeader = "key"
 
-// interceptors tells of the interceptors of a source whose place etl takes, and looks among them for one that gives IDs.
+// interceptors reports the interceptors of a source that etl replaces, and translates those that assign event IDs.
 func (b *builder) interceptors(c *Component) {
 	if c.Get("interceptors") == "" {
 		return
@@ -18,17 +18,17 @@ func (b *builder) interceptors(c *Component) {
 		p := "interceptors." + name + "."
 		t := c.Get(p + "type")
 		if !givesIDs(t) {
-			b.prefix(c, p, Missing, interceptor(t))
+			b.prefix(c, p, NoEquivalent, interceptor(t))
 			continue
 		}
 		b.ids(c, p)
-		b.prefix(c, p, NotNeeded, "etl gives events no ids; the header's name is what it needs")
-		b.look("%s: etl gives events no ids; put this interceptor into the agents that send, where an event that is sent again keeps its id", c.Key(b.Agent, p+"type"))
+		b.prefix(c, p, NotNeeded, "etl does not assign event IDs; it only needs the header's name")
+		b.note("%s: etl does not assign event IDs; move this interceptor to the sending agents, where an event that is sent again keeps its ID", c.Key(b.Agent, p+"type"))
 	}
-	b.say(NotNeeded, c.Key(b.Agent, "interceptors"), "a list; each of it has a line of its own")
+	b.report(NotNeeded, c.Key(b.Agent, "interceptors"), "a list; each interceptor has its own line")
 }
 
-// keptIDs gives the commands that a source's events come to the header of their IDs.
+// keptIDs sets --dedup-header for the commands that a source's events reach, if an interceptor assigns event IDs.
 func (b *builder) keptIDs(c *Component, reached []reach) {
 	header := idHeader(c)
 	if header == "" {
@@ -38,7 +38,7 @@ func (b *builder) keptIDs(c *Component, reached []reach) {
 	for _, r := range reached {
 		switch {
 		case r.withoutHeaders():
-			b.look("%s: etl finds no IDs in raw records, which have no headers: set %s = true, --kafka-value flume and --dedup-header %s", b.names([]*Component{c}), r.from.Key(b.Agent, "parseAsFlumeEvent"), Quote(header))
+			b.note("%s: raw records have no headers, so etl finds no event IDs in them: set %s = true, --kafka-value flume and --dedup-header %s", b.names([]*Component{c}), r.from.Key(b.Agent, "parseAsFlumeEvent"), Quote(header))
 		case !slices.ContainsFunc(with, func(was reach) bool { return was.u == r.u }):
 			with = append(with, r)
 		}
@@ -63,7 +63,7 @@ func (b *builder) keptIDs(c *Component, reached []reach) {
 	}
 }
 
-// idHeader is the header of the first interceptor of a source that gives IDs, or "".
+// idHeader returns the header of a source's first interceptor that assigns event IDs, or "".
 func idHeader(c *Component) string {
 	for name := range strings.FieldsSeq(c.Get("interceptors")) {
 		if p := "interceptors." + name + "."; givesIDs(c.Get(p + "type")) {
@@ -73,21 +73,21 @@ func idHeader(c *Component) string {
 	return ""
 }
 
-// idsInKafka tells what the records of a topic that an agent writes must have for IDs to be found.
+// idsInKafka notes what the records of a topic that an agent writes need for event IDs to be found.
 func (b *builder) idsInKafka(u *unit, header string) {
 	if u.Get("--kafka-value") == "raw" {
-		b.look("--dedup-header finds nothing in raw records, which have no headers: have %s write Flume's event format, useFlumeEventFormat = true, and say --kafka-value flume", u.keyed)
+		b.note("raw records have no headers, so --dedup-header finds no event IDs: make %s write Flume's event format with useFlumeEventFormat = true, and set --kafka-value flume", u.keyed)
 	}
 	if header == keyHeader {
-		b.look("--dedup-header %s: %s takes the record's key from that header, so that the ID is the key, and duplicates of an event meet in one partition; records of one host or user are not kept in order then", header, u.keyed)
+		b.note("--dedup-header %s: %s takes the record's key from that header, so the event ID is the key and duplicates go to the same partition; records of one host or user are then not in order", header, u.keyed)
 		return
 	}
-	b.look("--dedup-header: duplicates meet in one partition only where %s has the ID as the record's key: have an interceptor put it into the header key as well", u.keyed)
+	b.note("--dedup-header: duplicates go to the same partition only if %s uses the event ID as the record's key: make an interceptor write it to the header key as well", u.keyed)
 }
 
 func givesIDs(t string) bool { return strings.HasSuffix(t, "UUIDInterceptor$Builder") }
 
-// ids is a UUIDInterceptor, whose header names an event.
+// ids translates a UUIDInterceptor, whose header holds the event ID.
 func (b *builder) ids(c *Component, p string) {
 	name := cmp.Or(c.Get(p+"headerName"), "id")
 	if c.Get(p+"headerName") != "" {
@@ -95,25 +95,25 @@ func (b *builder) ids(c *Component, p string) {
 	}
 	key := c.Key(b.Agent, p+"type")
 	if was := b.cur.Get("--dedup-header"); was != "" && was != name {
-		b.say(Missing, key, "events have a second id in the header "+name+", and --dedup-header is "+was+" already")
+		b.report(NoEquivalent, key, "events have a second ID in the header "+name+", but --dedup-header is already "+was)
 		return
 	}
 	b.option(key, "--dedup-header", name)
 	if v := c.Get(p + "preserveExisting"); v != "" && !isTrue(v) {
-		b.look("%s: each agent on the way gives an event another id, so that duplicates are not found; leave it true", c.Key(b.Agent, p+"preserveExisting"))
+		b.note("%s: each agent on the path assigns another ID, so duplicates are not detected; set it to true", c.Key(b.Agent, p+"preserveExisting"))
 	}
 }
 
 func interceptor(t string) string {
 	switch t {
 	case "":
-		return "an interceptor without a type: Flume does not start it"
+		return "an interceptor without a type; Flume does not start it"
 	case "timestamp":
-		return "the query's _event_time is the header timestamp, and Kafka's time where there is none; put timestamp into the agents that send if that is too late"
+		return "_event_time in the query is the header timestamp, or Kafka's time if there is none; if that is too late, move the timestamp interceptor to the sending agents"
 	case "host", "static", "regex_extractor", "search_replace", "remove_header":
-		return "etl changes no event; put " + t + " into the agents that send, or have the query take it out of the line"
+		return "etl does not modify events; move " + t + " to the sending agents, or extract the value from the line in the query"
 	case "regex_filter":
-		return "filter in the query's WHERE, or put regex_filter into the agents that send"
+		return "filter with WHERE in the query, or move regex_filter to the sending agents"
 	}
-	return "etl runs no interceptor of yours; put " + t + " into the agents that send, or say it in the query"
+	return "etl does not run custom interceptors; move " + t + " to the sending agents, or do its work in the query"
 }

@@ -5,48 +5,48 @@ import (
 	"strings"
 )
 
-// keep makes the commands that take the events of the flows that stay, and tells of what the others sent on.
+// keep creates the commands that receive the events of the flows that stay, and notes where the others forwarded theirs.
 func (b *builder) keep() {
 	for _, fl := range b.flows {
 		if fl.replaced {
-			b.sentOn(fl)
+			b.noteForwarding(fl)
 		} else {
 			b.stay(fl)
 		}
 	}
 }
 
-// sentOn tells of the sinks that went with a flow whose place etl takes. Kafka's were told of with its topic.
-func (b *builder) sentOn(fl *flow) {
+// noteForwarding notes the sinks of a flow that etl replaces. Kafka sinks were translated with their topic.
+func (b *builder) noteForwarding(fl *flow) {
 	for _, c := range fl.sinks {
 		switch of := kindOf(c); {
 		case of == ofKafkaSink:
 		case of != "" && b.inKafka(c):
-			b.all(c, NotNeeded, "etl reads the topic that its channel is")
+			b.all(c, NotNeeded, "etl reads its channel's topic directly")
 		case of == ofAvroSink || of == ofThriftSink:
-			b.all(c, Missing, "etl does not send on: events go into Kafka, and their counts into MySQL; if the next hop is an agent of yours, let etl take that one's place in its stead")
+			b.all(c, NoEquivalent, "etl does not forward events: they go to Kafka, and their counts to MySQL; if the next hop is an agent, replace that one with etl instead")
 			receiver := strings.TrimPrefix(of, "sink ")
 			if next := b.receiverOf(receiver, c); next != nil && next.by != b {
-				b.look("%s sends to agent %s, whose place etl takes too: either keep %s as it is and leave out its commands, or start both, which count each event once", b.names([]*Component{c}), next.by.Agent, b.Agent)
+				b.note("%s sends to agent %s, which etl replaces too: either keep %s as it is and omit its commands, or start both, which count each event once", b.names([]*Component{c}), next.by.Agent, b.Agent)
 			}
 		default:
-			b.foreign(c)
+			b.unknownType(c)
 		}
 	}
 }
 
-// reach is a command that the events of a flow come to, and the channel or the sink from which they come.
+// reach is a command that receives the events of a flow, and the channel or the sink from which they come.
 type reach struct {
 	u    *unit
 	from *Component
 }
 
-// withoutHeaders reports whether the events come without headers: a Kafka channel wrote their bodies alone.
+// withoutHeaders reports whether the events come without headers: a Kafka channel wrote only their bodies.
 func (r reach) withoutHeaders() bool {
 	return kindOf(r.from) == ofKafkaChannel && r.u.Get("--kafka-value") == "raw"
 }
 
-// stay makes the commands of one flow that stays.
+// stay creates the commands for one flow that stays.
 func (b *builder) stay(fl *flow) {
 	var reached []reach
 	for _, c := range fl.channels {
@@ -57,7 +57,7 @@ func (b *builder) stay(fl *flow) {
 			reached = append(reached, reach{b.stream(u), c})
 			continue
 		}
-		b.all(c, Stays, "the agent keeps its channels")
+		b.all(c, Keep, "")
 	}
 	taking := map[string]*takers{}
 	for _, c := range fl.sinks {
@@ -65,30 +65,30 @@ func (b *builder) stay(fl *flow) {
 		if u != nil {
 			reached = append(reached, reach{u, c})
 		}
-		b.take(taking, c, u != nil)
+		b.noteTaker(taking, c, u != nil)
 	}
 	for _, c := range fl.channels {
-		b.compete(c, taking[c.Name])
+		b.noteCompetingSinks(c, taking[c.Name])
 	}
 	for _, c := range fl.sources {
-		b.unstarted(c)
+		b.noteUnstarted(c)
 		if len(reached) > 0 {
 			b.keptIDs(c, reached)
 		}
-		b.all(c, Stays, "the agent keeps its sources")
+		b.all(c, Keep, "")
 	}
 	for _, r := range reached {
 		b.Elsewhere = b.Elsewhere || r.u.by != b
 	}
-	b.copies(fl)
+	b.noteSeveralPaths(fl)
 }
 
-// takers are the sinks of a channel: those whose events reach etl, and those whose events do not.
+// takers are the sinks of a channel: those whose events reach etl, and the others.
 type takers struct{ etl, others []*Component }
 
-// take notes a sink under its channel. A sink of a type that etl has which reaches no command is not one of the others: it
-// is not complete, so Flume does not start it, or it writes several topics, for each of which etl has a command.
-func (b *builder) take(taking map[string]*takers, c *Component, reaches bool) {
+// noteTaker adds a sink to its channel's takers. A sink of a supported type that reaches no command does not count as one of
+// the others: it is incomplete, so Flume does not start it, or it writes to several topics, each with its own command.
+func (b *builder) noteTaker(taking map[string]*takers, c *Component, reaches bool) {
 	name := c.Get("channel")
 	if taking[name] == nil {
 		taking[name] = &takers{}
@@ -101,8 +101,8 @@ func (b *builder) take(taking map[string]*takers, c *Component, reaches bool) {
 	}
 }
 
-// compete tells of a channel's sinks that take events which do not reach etl then.
-func (b *builder) compete(c *Component, at *takers) {
+// noteCompetingSinks notes sinks that take some of a channel's events, which then do not reach etl.
+func (b *builder) noteCompetingSinks(c *Component, at *takers) {
 	if at == nil || len(at.etl) == 0 || len(at.others) == 0 {
 		return
 	}
@@ -112,22 +112,22 @@ func (b *builder) compete(c *Component, at *takers) {
 		}
 		return b.names(cs) + " takes"
 	}
-	b.look("%s: Flume gives each event of a channel to one of its sinks, so etl gets only those that %s, and %s the others: give each a channel of its own", b.names([]*Component{c}), take(at.etl), take(at.others))
+	b.note("%s: Flume delivers each event of a channel to one of its sinks, so etl gets only the events that %s, and %s the others: give each sink its own channel", b.names([]*Component{c}), take(at.etl), take(at.others))
 }
 
-// keptSink is the command that a sink's events come to, or nil.
+// keptSink returns the command that receives a sink's events, or nil.
 func (b *builder) keptSink(c *Component) *unit {
-	b.unstarted(c)
+	b.noteUnstarted(c)
 	of := kindOf(c)
 	switch {
 	case of != "" && b.inKafka(c):
-		b.all(c, Changes, "drop it: etl reads the topic that its channel is, and would count what it sends once more")
+		b.all(c, Change, "remove it: etl reads its channel's topic directly, and would count the events that it sends twice")
 		return nil
 	case of == ofKafkaSink:
-		b.batchTrap(c)
+		b.checkBatchSize(c)
 		if _, fixed := sinkTopic(c); !fixed {
 			name, _ := named(c, "kafka.topic", "topic")
-			b.say(Missing, c.Key(b.Agent, name), "it has an escape, so that there are several topics; run etl load once for each of them, with a --job of its own")
+			b.report(NoEquivalent, c.Key(b.Agent, name), "it contains an escape sequence, so there are several topics; run one etl load for each topic, each with its own --job")
 			b.sinkAcks(c)
 			b.sinkStays(c)
 			return nil
@@ -137,36 +137,36 @@ func (b *builder) keptSink(c *Component) *unit {
 		b.kafkaSink(c, u, false)
 		return b.stream(u)
 	case of == ofAvroSink, of == ofThriftSink:
-		b.batchTrap(c)
+		b.checkBatchSize(c)
 		u := b.sendsTo(c, strings.TrimPrefix(of, "sink "))
 		if of == ofThriftSink {
 			b.kerberos(c)
-			b.protocolTrap(c)
+			b.checkProtocol(c)
 		}
-		b.rest(c, of, false)
+		b.remaining(c, of, false)
 		return u
 	case of == ofSparkSink:
 		u := b.spark(c)
-		b.rest(c, of, false)
+		b.remaining(c, of, false)
 		return b.behind(c, u)
 	}
-	b.foreign(c)
+	b.unknownType(c)
 	return nil
 }
 
-// inKafka reports whether a sink's channel is in Kafka, so that etl reads its events there.
+// inKafka reports whether a sink's channel is a Kafka channel, whose topic etl reads directly.
 func (b *builder) inKafka(c *Component) bool {
 	ch := b.agent.component("channels", c.Get("channel"))
 	return ch != nil && kindOf(ch) == ofKafkaChannel
 }
 
-// sendsTo is the command that an Avro or a Thrift sink sends to: that of the agent which listens there now, that of
-// another sink with the same address, or one of its own.
+// sendsTo returns the command that an Avro or Thrift sink sends to: that of the agent which listens there now, that of
+// another sink with the same address, or a new one.
 func (b *builder) sendsTo(c *Component, receiver string) *unit {
 	if u := b.receiverOf(receiver, c); u != nil {
 		port := portOf(u.Get("--" + receiver + "-listen"))
 		b.use(c.Key(b.Agent, "port"), "--"+receiver+"-listen")
-		b.look("%s: it sends to the command for %s, which listens on port %s", b.names([]*Component{c}), u.where(b), port)
+		b.note("%s: it sends to the command for %s, which listens on port %s", b.names([]*Component{c}), u.where(b), port)
 		return u
 	}
 	u := b.rpc(c, receiver)
@@ -185,8 +185,8 @@ func (b *builder) sendsTo(c *Component, receiver string) *unit {
 	return u
 }
 
-// receiverOf is the command in an agent's place that listens where a sink sends to. Of several it is the one whose agent
-// or address the host names.
+// receiverOf returns the command of a replaced agent that listens where a sink sends to, or nil. Of several it returns the
+// one whose agent or address the host names.
 func (b *builder) receiverOf(receiver string, c *Component) *unit {
 	host, port := strings.ToLower(c.Get("hostname")), c.Get("port")
 	all := b.listens[receiver+":"+port]
@@ -202,12 +202,12 @@ func (b *builder) receiverOf(receiver string, c *Component) *unit {
 			return u
 		}
 	}
-	b.look("%s: several commands listen on port %s, and the file does not say whether one of them is %s; if it is, leave this sink's own command out, and send to that one", b.names([]*Component{c}), port, c.Get("hostname"))
+	b.note("%s: several commands listen on port %s, and the file does not tell whether one of them runs on %s; if so, omit this sink's own command and send to that one", b.names([]*Component{c}), port, c.Get("hostname"))
 	return nil
 }
 
-// behind gives the planner a command for what comes out of a channel. All that do so share one job: where one process
-// cannot have the options of both, the further one only receives.
+// behind adds a command for the events from a channel to the planner, or merges it into another one. All commands for a
+// channel share one job: if one process cannot have the options of both, the later command only receives.
 func (b *builder) behind(c *Component, u *unit) *unit {
 	if len(u.Options) == 0 {
 		return nil
@@ -235,8 +235,8 @@ func (b *builder) behind(c *Component, u *unit) *unit {
 	return u
 }
 
-// copies tells of sources whose events reach etl out of several channels.
-func (b *builder) copies(fl *flow) {
+// noteSeveralPaths notes sources whose events reach etl through several channels.
+func (b *builder) noteSeveralPaths(fl *flow) {
 	reach := map[string]bool{}
 	for _, c := range fl.channels {
 		reach[c.Name] = kindOf(c) == ofKafkaChannel
@@ -254,7 +254,7 @@ func (b *builder) copies(fl *flow) {
 			}
 		}
 		if t := strings.ToLower(c.Get("selector.type")); len(both) > 1 && !strings.HasSuffix(strings.TrimSuffix(t, "channelselector"), "multiplexing") {
-			b.look("%s: each event goes into the channels %s, and from each of them to etl: jobs that write one table would count it as often; let one of them alone reach etl, or give each job a table of its own", c.Key(b.Agent, "channels"), strings.Join(both, " and "))
+			b.note("%s: each event goes to the channels %s, and from each of them to etl, so jobs that write to one table would count it several times; let only one of them reach etl, or give each job its own table", c.Key(b.Agent, "channels"), strings.Join(both, " and "))
 		}
 	}
 }

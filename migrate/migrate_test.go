@@ -65,7 +65,7 @@ func TestPlans(t *testing.T) {
 	}
 }
 
-// Nothing of the file is passed over, and no secret is printed.
+// Every key of the file has an outcome, and no secret is printed.
 func TestPlans_accountForEveryKey(t *testing.T) {
 	t.Parallel()
 	for _, file := range confs(t) {
@@ -82,7 +82,7 @@ func accounted(t *testing.T, f *File, plans []Plan) {
 	t.Helper()
 	for i, a := range f.Agents {
 		p := plans[i]
-		said := slices.Concat(p.Used, p.Stays, p.Changes, p.NotNeeded, p.NoEquivalent)
+		said := slices.Concat(p.Used, p.Keep, p.Change, p.NotNeeded, p.NoEquivalent)
 		keys := slices.Concat(a.Lists, a.Stray)
 		for _, c := range a.Components {
 			keys = append(keys, c.Properties...)
@@ -92,7 +92,7 @@ func accounted(t *testing.T, f *File, plans []Plan) {
 				prefix, all := strings.CutSuffix(f.Key, "*")
 				return f.Key == k.Key || all && strings.HasPrefix(k.Key, prefix)
 			}) {
-				t.Errorf("nothing is said of %q", k.Key)
+				t.Errorf("no outcome for %q", k.Key)
 			}
 		}
 	}
@@ -101,10 +101,10 @@ func accounted(t *testing.T, f *File, plans []Plan) {
 func TestParse_errors(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ text, want string }{
-		{"", "line 1: the end, and no agent"},
-		{"# a comment\n\n<configuration>\n", `line 3: "<configuration>", and no agent`},
+		{"", "line 1: got the end of the file, and no agent"},
+		{"# a comment\n\n<configuration>\n", `line 3: got "<configuration>", and no agent`},
 		{"a.sources = r\na.sources.r.type = \\u12zz\n", "line 2: "},
-		{"a.sources = r\n\x00", "line 2: a zero byte"},
+		{"a.sources = r\n\x00", "line 2: got a zero byte"},
 		{strings.Repeat("x", MaxBytes+1), "expected a flume.conf of"},
 	} {
 		if _, err := Parse([]byte(c.text)); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -113,7 +113,7 @@ func TestParse_errors(t *testing.T) {
 	}
 }
 
-// Java's escapes and continued lines, and ${…}, which is Flume's affair.
+// Java's escapes and continued lines are parsed; ${…} is left as it is.
 func TestParse_properties(t *testing.T) {
 	t.Parallel()
 	const text = "a.sources: r \\\n   s\na.sources.r.port=${PORT}\na.sources.s.bind = caf\\u00e9 \\\n\n"
@@ -141,7 +141,7 @@ func TestQuote(t *testing.T) {
 	}
 }
 
-// What a file says does nothing to a terminal, and what is printed as a word stays one word to a shell.
+// The file's text cannot affect a terminal, and a quoted word stays one word in a shell.
 func TestText_hostileText(t *testing.T) {
 	t.Parallel()
 	const hostile = "\x1b]0;owned\x07\x1b[2J\u009b31m\x9b31m\u202eabc\u2066\u2028\x7f\r"

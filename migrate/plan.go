@@ -6,20 +6,20 @@ import (
 	"strings"
 )
 
-// Option is one option of etl. ${NAME} in its value is a variable of the environment.
+// Option is one option of etl. ${NAME} in its value is an environment variable.
 type Option struct {
 	Name, Value string
 	Switch      bool // takes no value
 }
 
-// Command is one process of etl, whole but for --mysql-dsn, --format and --query.
+// Command is the command line of one etl process, complete except for --mysql-dsn, --format and --query.
 type Command struct {
 	// Verb is run, ingest or load.
 	Verb string
-	// Of are the components whose work it does: sources.in, sinks.k.
+	// Of are the components that it replaces or reads from: sources.in, sinks.k.
 	Of      []string
 	Options []Option
-	// Ask says of each variable that the file has no value for what it must be set to.
+	// Ask describes the value of each variable that the operator must set.
 	Ask map[string]string
 }
 
@@ -28,7 +28,7 @@ func (c *Command) Has(name string) bool {
 	return slices.ContainsFunc(c.Options, func(o Option) bool { return o.Name == name })
 }
 
-// Get is the value of an option, or "".
+// Get returns the value of an option, or "".
 func (c *Command) Get(name string) string {
 	for _, o := range c.Options {
 		if o.Name == name {
@@ -38,40 +38,40 @@ func (c *Command) Get(name string) string {
 	return ""
 }
 
-// Finding is a key of the file, or a beginning of keys that ends in *, and what becomes of it.
+// Finding is a key of the file, or a prefix of keys that ends in *, with its outcome or the reason for it.
 type Finding struct{ Key, Text string }
 
-// Plan is what etl does in the place of one agent, or beside it.
+// Plan is how etl replaces one agent, or receives its events.
 type Plan struct {
 	Agent string
-	// Replaced is whether etl takes the place of some of the agent, Kept whether some of it stays. Where both are,
-	// Removed are the keys of the components whose place etl takes.
+	// Replaced is whether etl replaces components of the agent, Kept whether some components stay. Removed are the keys of
+	// the components that etl replaces.
 	Replaced, Kept bool
 	Removed        []string
-	// Elsewhere is whether its events come to a command of another agent's plan.
+	// Elsewhere is whether a command in another agent's plan receives its events.
 	Elsewhere bool
-	// Commands are the processes of etl, none where nothing of the agent is etl's work.
+	// Commands are the etl processes, none if etl can neither replace the agent nor receive its events.
 	Commands []Command
 
-	Used         []Finding // what became options
-	Stays        []Finding // what stays in the agent, as it is
-	Changes      []Finding // what is to be changed in the agent
+	Used         []Finding // translated to options
+	Keep         []Finding // keep in the agent as it is
+	Change       []Finding // change in the agent
 	NotNeeded    []Finding
 	NoEquivalent []Finding
-	// Look is what a person should know before they start it.
-	Look []string
-	// Keystores are those to be converted to PEM, under the names that the options have.
+	// Notes is what the operator should know before starting the commands.
+	Notes []string
+	// Keystores are the Java keystores to convert to PEM, under the names that the options use.
 	Keystores []string
 }
 
-// Plans says for each agent of the file what etl does.
+// Plans returns a plan for each agent of the file.
 func Plans(f *File) []Plan {
 	p := newPlanner(f)
 	builders := make([]*builder, len(f.Agents))
 	for i, a := range f.Agents {
 		builders[i] = newBuilder(p, a)
 	}
-	for _, b := range builders { // first, as agents that stay may send to them
+	for _, b := range builders { // first, because agents that stay may send to these commands
 		b.replace()
 	}
 	for _, b := range builders {
@@ -80,29 +80,29 @@ func Plans(f *File) []Plan {
 	p.finish()
 	plans := make([]Plan, len(builders))
 	for i, b := range builders {
-		b.end(f)
+		b.finish(f)
 		plans[i] = b.Plan
 	}
 	return plans
 }
 
-// builder makes the plan of one agent.
+// builder builds the plan of one agent.
 type builder struct {
 	Plan
 	*planner
 	agent *Agent
 	flows []*flow
-	cur   *unit              // the command that options go to
-	done  map[string]bool    // keys that are accounted for
-	used  map[string]int     // where a key is in Used
-	said  map[string]bool    // texts of Look
-	at    map[string][]*unit // commands that receive or poll, by the channel that is behind
+	cur   *unit              // the command that gets the options
+	done  map[string]bool    // keys with an outcome
+	used  map[string]int     // the index of a key in Used
+	noted map[string]bool    // texts in Notes
+	at    map[string][]*unit // commands that receive or poll, by the channel that the events come from
 }
 
 func newBuilder(p *planner, a *Agent) *builder {
 	b := &builder{
 		planner: p, agent: a, flows: flowsOf(a), cur: &unit{},
-		done: map[string]bool{}, used: map[string]int{}, said: map[string]bool{}, at: map[string][]*unit{},
+		done: map[string]bool{}, used: map[string]int{}, noted: map[string]bool{}, at: map[string][]*unit{},
 	}
 	b.Agent = a.Name
 	for _, fl := range b.flows {
@@ -115,34 +115,34 @@ func newBuilder(p *planner, a *Agent) *builder {
 		b.done[l.Key] = true
 		switch {
 		case !b.Replaced:
-			b.Stays = append(b.Stays, Finding{l.Key, ""})
+			b.Keep = append(b.Keep, Finding{l.Key, ""})
 		case b.Kept:
-			b.Changes = append(b.Changes, Finding{l.Key, "without those whose place etl takes"})
+			b.Change = append(b.Change, Finding{l.Key, "remove the components that etl replaces"})
 		default:
-			b.NotNeeded = append(b.NotNeeded, Finding{l.Key, "etl has no lists: an option that is given is on"})
+			b.NotNeeded = append(b.NotNeeded, Finding{l.Key, "etl has no lists; each option that is given is active"})
 		}
 	}
 	return b
 }
 
-// end accounts for what is left.
-func (b *builder) end(f *File) {
+// finish reports what has no outcome yet.
+func (b *builder) finish(f *File) {
 	for _, c := range b.agent.Components {
 		if c.Kind == "sinkgroups" || c.Kind == "configfilters" {
-			b.other(c)
+			b.groupOrFilter(c)
 		}
 	}
 	for _, p := range b.agent.Stray {
-		b.NotNeeded = append(b.NotNeeded, Finding{p.Key, "Flume ignores it: it belongs to nothing that " + b.Agent + " lists"})
+		b.NotNeeded = append(b.NotNeeded, Finding{p.Key, "Flume ignores it: " + b.Agent + " lists no such component"})
 	}
 	for _, t := range f.Twice {
 		if agent, _, _ := strings.Cut(t.Key, "."); agent == b.Agent {
-			b.look("%s stands more than once, in lines %s: the last one counts, in Flume too", t.Key, join(t.Lines))
+			b.note("%s occurs more than once, in lines %s: the last value is used, as in Flume", t.Key, join(t.Lines))
 		}
 	}
 	for i, u := range b.Used {
-		if !b.agent.says(u.Key) {
-			b.Used[i].Text += " (the file does not say it: Flume's default)"
+		if !b.agent.hasKey(u.Key) {
+			b.Used[i].Text += " (not in the file: Flume's default)"
 		}
 	}
 }
@@ -162,12 +162,12 @@ func join(lines []int) string {
 	return w.String()
 }
 
-// option gives the command an option because of a key.
+// option adds an option to the command and records that it comes from key.
 func (b *builder) option(key, name, value string) {
 	switch o := (Option{Name: name, Value: value}); {
 	case slices.Contains(b.cur.Options, o):
 	case b.cur.Has(name) && !several(name):
-		b.say(Missing, key, fmt.Sprintf("%s is %s already, of the same component; etl has no second value", name, Quote(b.cur.Get(name))))
+		b.report(NoEquivalent, key, fmt.Sprintf("%s is already %s for the same component; etl accepts one value", name, Quote(b.cur.Get(name))))
 		return
 	default:
 		b.cur.Options = append(b.cur.Options, o)
@@ -175,15 +175,15 @@ func (b *builder) option(key, name, value string) {
 	b.use(key, name)
 }
 
-// on gives the command an option that takes no value.
-func (b *builder) on(key, name string) {
+// addSwitch adds an option that takes no value.
+func (b *builder) addSwitch(key, name string) {
 	if !b.cur.Has(name) {
 		b.cur.Options = append(b.cur.Options, Option{Name: name, Switch: true})
 	}
 	b.use(key, name)
 }
 
-// use says that a key became an option.
+// use records that a key was translated to an option.
 func (b *builder) use(key, name string) {
 	b.done[key] = true
 	if i, ok := b.used[key]; ok {
@@ -196,14 +196,14 @@ func (b *builder) use(key, name string) {
 	b.Used = append(b.Used, Finding{key, name})
 }
 
-func (b *builder) say(fate Fate, key, text string) {
+func (b *builder) report(outcome Outcome, key, text string) {
 	b.done[key] = true
 	f := Finding{key, text}
-	switch fate {
-	case Stays:
-		b.Stays = append(b.Stays, f)
-	case Changes:
-		b.Changes = append(b.Changes, f)
+	switch outcome {
+	case Keep:
+		b.Keep = append(b.Keep, f)
+	case Change:
+		b.Change = append(b.Change, f)
 	case NotNeeded:
 		b.NotNeeded = append(b.NotNeeded, f)
 	default:
@@ -211,18 +211,18 @@ func (b *builder) say(fate Fate, key, text string) {
 	}
 }
 
-func (b *builder) look(format string, args ...any) {
-	if text := fmt.Sprintf(format, args...); !b.said[text] {
-		b.said[text] = true
-		b.Look = append(b.Look, text)
+func (b *builder) note(format string, args ...any) {
+	if text := fmt.Sprintf(format, args...); !b.noted[text] {
+		b.noted[text] = true
+		b.Notes = append(b.Notes, text)
 	}
 }
 
-// all says one thing of every property of a component that nothing was said of yet.
-func (b *builder) all(c *Component, fate Fate, text string) { b.prefix(c, "", fate, text) }
+// all reports one outcome for all properties of a component that have none yet.
+func (b *builder) all(c *Component, outcome Outcome, text string) { b.prefix(c, "", outcome, text) }
 
-// prefix says one thing of the properties that begin so and of which nothing was said yet.
-func (b *builder) prefix(c *Component, prefix string, fate Fate, text string) {
+// prefix reports one outcome for all properties with the prefix that have none yet.
+func (b *builder) prefix(c *Component, prefix string, outcome Outcome, text string) {
 	said := false
 	for _, p := range c.Properties {
 		if !strings.HasPrefix(p.Name, prefix) || b.done[p.Key] {
@@ -230,50 +230,50 @@ func (b *builder) prefix(c *Component, prefix string, fate Fate, text string) {
 		}
 		b.done[p.Key] = true
 		if !said {
-			b.say(fate, c.Key(b.Agent, prefix+"*"), text)
+			b.report(outcome, c.Key(b.Agent, prefix+"*"), text)
 			said = true
 		}
 	}
 }
 
-// rest says of each property that nothing was said of yet what the table has.
-func (b *builder) rest(c *Component, of string, replaced bool) {
+// remaining reports the outcome in the rules for each property that has none yet.
+func (b *builder) remaining(c *Component, of string, replaced bool) {
 	for _, p := range c.Properties {
 		if b.done[p.Key] {
 			continue
 		}
 		switch r, ok := lookup(b.rules, of, p.Name); {
 		case !ok:
-			b.say(Missing, p.Key, "not in docs/flume-properties.md; see Flume's guide whether it has an effect")
-		case !replaced && (r.Fate == NotNeeded || r.Fate == Becomes):
-			b.say(Stays, p.Key, "")
-		case r.Fate != Becomes:
-			b.say(r.Fate, p.Key, r.Text)
+			b.report(NoEquivalent, p.Key, "not in docs/flume-properties.md; check in Flume's user guide whether it has an effect")
+		case !replaced && (r.Outcome == NotNeeded || r.Outcome == Translated):
+			b.report(Keep, p.Key, "")
+		case r.Outcome != Translated:
+			b.report(r.Outcome, p.Key, r.Text)
 		case p.Name == "ssl" || p.Name == "enableSSL" || p.Name == "ipFilter":
-			b.say(NotNeeded, p.Key, "it is "+orNothing(p.Value))
+			b.report(NotNeeded, p.Key, "its value is "+orEmpty(p.Value))
 		default:
-			b.say(NotNeeded, p.Key, "it has no effect here ("+strings.Join(r.Options, ", ")+")")
+			b.report(NotNeeded, p.Key, "it has no effect here ("+strings.Join(r.Options, ", ")+")")
 		}
 	}
 }
 
-func orNothing(s string) string {
+func orEmpty(s string) string {
 	if s == "" {
 		return "empty"
 	}
 	return s
 }
 
-// other accounts for groups of sinks and filters of the file.
-func (b *builder) other(c *Component) {
+// groupOrFilter reports the outcome of a sink group or a configuration filter.
+func (b *builder) groupOrFilter(c *Component) {
 	switch {
 	case c.Kind == "sinkgroups" && !b.Kept:
-		b.all(c, NotNeeded, "etl writes to one place; Kafka's client finds another broker by itself")
+		b.all(c, NotNeeded, "etl writes only to Kafka; its client switches brokers automatically")
 	case c.Kind == "sinkgroups":
-		b.all(c, Stays, "failover and load balancing between several etl work as between agents")
+		b.all(c, Keep, "failover and load balancing between several etl processes work as between agents")
 	case !b.Kept:
-		b.all(c, Missing, "etl reads secrets out of files: --kafka-password-file, --mysql-password-file")
+		b.all(c, NoEquivalent, "etl reads secrets from files: --kafka-password-file, --mysql-password-file")
 	default:
-		b.all(c, Stays, "")
+		b.all(c, Keep, "")
 	}
 }

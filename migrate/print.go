@@ -8,8 +8,8 @@ import (
 	"github.com/sluice-etl/sluice/internal/quote"
 )
 
-// Quote writes a word as a POSIX shell reads it. Control characters and their like become escapes that are text to it,
-// because what is printed must do nothing to a terminal.
+// Quote quotes a word for a POSIX shell. Control characters and similar ones become escapes that the shell treats as text,
+// because the output must not affect a terminal.
 func Quote(s string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:,@%+=", r)
@@ -20,21 +20,21 @@ func Quote(s string) string {
 	return "'" + strings.ReplaceAll(quote.Text(s), "'", `'\''`) + "'"
 }
 
-// String is the plan for a person: the command line first.
+// String returns the plan as text, the command lines first.
 func (p *Plan) String() string {
 	var w strings.Builder
 	agent := quote.Text(p.Agent)
 	switch {
 	case p.Replaced && !p.Kept:
-		fmt.Fprintf(&w, "Agent %s: etl takes its place.\n", agent)
+		fmt.Fprintf(&w, "Agent %s: etl replaces it.\n", agent)
 	case p.Replaced:
-		fmt.Fprintf(&w, "Agent %s: etl takes the place of %s; the rest of it stays.\n", agent, quote.Text(strings.Join(p.Removed, ", ")))
+		fmt.Fprintf(&w, "Agent %s: etl replaces %s; keep the rest.\n", agent, quote.Text(strings.Join(p.Removed, ", ")))
 	case len(p.Commands) > 0:
-		fmt.Fprintf(&w, "Agent %s: it stays, and etl takes its events.\n", agent)
+		fmt.Fprintf(&w, "Agent %s: keep it; etl receives its events.\n", agent)
 	case p.Elsewhere:
-		fmt.Fprintf(&w, "Agent %s: it stays, and the command of another agent takes its events.\n", agent)
+		fmt.Fprintf(&w, "Agent %s: keep it; the command for another agent receives its events.\n", agent)
 	default:
-		fmt.Fprintf(&w, "Agent %s: nothing of it is etl's work as it is.\n", agent)
+		fmt.Fprintf(&w, "Agent %s: etl cannot replace any of it as it is.\n", agent)
 	}
 	for i := range p.Commands {
 		if len(p.Commands) > 1 {
@@ -44,28 +44,28 @@ func (p *Plan) String() string {
 	}
 	p.add(&w)
 	if len(p.Keystores) > 0 {
-		fmt.Fprint(&w, "\nConvert first (keytool -list names the ALIAS; both ask for the passwords):\n\n")
+		fmt.Fprint(&w, "\nFirst convert the keystores (keytool -list shows the ALIAS; keytool and openssl ask for the passwords):\n\n")
 		for _, store := range p.Keystores {
 			for _, line := range Conversion(store) {
 				fmt.Fprintf(&w, "    %s\n", line)
 			}
 		}
 	}
-	if len(p.Look) > 0 {
-		fmt.Fprint(&w, "\nLook at this:\n")
-		for _, text := range p.Look {
+	if len(p.Notes) > 0 {
+		fmt.Fprint(&w, "\nNotes:\n")
+		for _, text := range p.Notes {
 			fmt.Fprintf(&w, "  - %s\n", quote.Text(text))
 		}
 	}
-	list(&w, "Change in the agent", p.Changes)
-	list(&w, "Stays in the agent", p.Stays)
+	list(&w, "Change in the agent", p.Change)
+	list(&w, "Keep in the agent", p.Keep)
 	list(&w, "Options", p.Used)
 	list(&w, "Not needed", p.NotNeeded)
 	list(&w, "No equivalent", p.NoEquivalent)
 	return w.String()
 }
 
-// add says what no flume.conf has.
+// add names the options that no flume.conf determines.
 func (p *Plan) add(w *strings.Builder) {
 	loads := 0
 	for _, c := range p.Commands {
@@ -75,13 +75,13 @@ func (p *Plan) add(w *strings.Builder) {
 	}
 	switch {
 	case loads > 1:
-		fmt.Fprint(w, "\nAdd --mysql-dsn, --format and --query to each etl run and etl load: what to count, and where to, is in no flume.conf.\n")
+		fmt.Fprint(w, "\nAdd --mysql-dsn, --format and --query to each etl run and etl load: no flume.conf contains them.\n")
 	case loads > 0:
-		fmt.Fprint(w, "\nAdd --mysql-dsn, --format and --query: what to count, and where to, is in no flume.conf.\n")
+		fmt.Fprint(w, "\nAdd --mysql-dsn, --format and --query: no flume.conf contains them.\n")
 	}
 }
 
-// String is the command as it is written into a shell, one option a line. A variable that is not set ends it there.
+// String returns the command for a shell, one option per line. The shell aborts it if a variable is not set.
 func (c *Command) String() string {
 	var w strings.Builder
 	fmt.Fprintf(&w, "    etl %s", c.Verb)
@@ -94,7 +94,7 @@ func (c *Command) String() string {
 	return w.String() + "\n"
 }
 
-// word is a value that may name variables.
+// word quotes a value that may contain variables.
 func word(value string) string {
 	at := variable.FindAllStringIndex(value, -1)
 	if at == nil {
@@ -113,8 +113,8 @@ func word(value string) string {
 	return w.String()
 }
 
-// Conversion is the commands that make FILE.pem and FILE-key.pem of a Java keystore FILE.jks. ALIAS in them is to be
-// replaced; the chain comes with its entry, and certificates of others that the keystore trusts do not.
+// Conversion returns the commands that convert a Java keystore FILE.jks to FILE.pem and FILE-key.pem. The operator replaces
+// ALIAS. The entry's chain is included; other certificates that the keystore trusts are not.
 func Conversion(store string) []string {
 	base := strings.TrimSuffix(store, path.Ext(store))
 	p12 := Quote(base + "-migrate.p12")
@@ -140,7 +140,7 @@ func list(w *strings.Builder, title string, findings []Finding) {
 	}
 }
 
-// Text is all plans, one after the other, and the keys of the file that belong to no agent.
+// Text returns all plans, one after another, and the keys of the file that belong to no agent.
 func Text(f *File, plans []Plan) string {
 	parts := make([]string, len(plans))
 	for i := range plans {
@@ -150,8 +150,8 @@ func Text(f *File, plans []Plan) string {
 	fmt.Fprint(&w, strings.Join(parts, "\n"))
 	var stray []Finding
 	for _, p := range f.Stray {
-		stray = append(stray, Finding{p.Key, "Flume ignores it: it belongs to no agent of the file"})
+		stray = append(stray, Finding{p.Key, "Flume ignores it: it belongs to no agent in the file"})
 	}
-	list(&w, "Not needed, of no agent", stray)
+	list(&w, "Not needed, belongs to no agent", stray)
 	return w.String()
 }

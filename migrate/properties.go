@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// entry is one key of a file of Java's properties, with the line on which it begins.
+// entry is one key of a Java properties file, with the line on which it begins.
 type entry struct {
 	key, value string
 	line       int
@@ -17,10 +17,10 @@ type entry struct {
 const blanks = " \t\f"
 
 // parseProperties reads the format of java.util.Properties.load: comments, continued lines, escapes, and =, : or white
-// space between key and value. A key that stands twice is there twice. Text that is not UTF-8 becomes U+FFFD.
+// space between key and value. Repeated keys are all returned. Bytes that are not UTF-8 become U+FFFD.
 func parseProperties(text string) ([]entry, error) {
 	text = strings.ToValidUTF8(strings.TrimPrefix(text, "\uFEFF"), string(utf8.RuneError))
-	text = strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(text) // one line end, in Java, and after a backslash too
+	text = strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(text) // Java treats CRLF and CR as one line end, after a backslash too
 	lines := strings.Split(text, "\n")
 	var out []entry
 	for i := 0; i < len(lines); i++ {
@@ -49,19 +49,19 @@ func parseProperties(text string) ([]entry, error) {
 			e.value, err = unescape(value)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("line %d: %w; expected Java's properties, KEY = VALUE", first+1, err)
+			return nil, fmt.Errorf("line %d: %w; expected a Java properties file, KEY = VALUE", first+1, err)
 		}
 		out = append(out, e)
 	}
 	return out, nil
 }
 
-// continues reports whether the next line belongs to this one: it ends with an odd number of backslashes.
+// continues reports whether the line is continued on the next one: it ends with an odd number of backslashes.
 func continues(line string) bool {
 	return (len(line)-len(strings.TrimRight(line, `\`)))%2 == 1
 }
 
-// separate cuts a logical line at the first =, : or white space that no backslash precedes.
+// separate splits a logical line at the first =, : or white space that is not escaped.
 func separate(line string) (key, value string) {
 	end := len(line)
 	for i := 0; i < len(line); i++ {
@@ -84,7 +84,7 @@ func unescape(s string) (string, error) {
 		return s, nil
 	}
 	var w strings.Builder
-	var units []uint16 // a pair of \u escapes may be one character
+	var units []uint16 // two \u escapes may be a surrogate pair
 	flush := func() {
 		w.WriteString(string(utf16.Decode(units)))
 		units = units[:0]

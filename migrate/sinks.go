@@ -7,20 +7,20 @@ import (
 	"strings"
 )
 
-// What Flume takes where the file says nothing.
+// Flume's defaults.
 const (
 	memoryTransaction = 100
 	fileTransaction   = 10_000
 	rpcBatch          = 100
 )
 
-// What etl takes where its options say nothing.
+// etl's defaults.
 const (
 	pollBatch   = 1000
 	batchEvents = 100_000
 )
 
-// transaction is the number of events that one transaction of a channel holds, and whether it is known.
+// transaction returns the maximum number of events in one transaction of a channel, and whether it is known.
 func transaction(c *Component) (int, bool) {
 	if c == nil {
 		return 0, false
@@ -37,8 +37,8 @@ func transaction(c *Component) (int, bool) {
 	return 0, false
 }
 
-// batchTrap tells of a batch that no transaction of the channel holds, or that etl does not take.
-func (b *builder) batchTrap(c *Component) {
+// checkBatchSize reports a batch size that exceeds the channel's transaction, or that etl rejects.
+func (b *builder) checkBatchSize(c *Component) {
 	of := kindOf(c)
 	name, v := "batch-size", c.Get("batch-size")
 	if of == ofKafkaSink {
@@ -50,19 +50,19 @@ func (b *builder) batchTrap(c *Component) {
 	}
 	ch := b.agent.component("channels", c.Get("channel"))
 	if most, ok := transaction(ch); ok && n > most {
-		b.look("%s is %d, and a transaction of channel %s holds %d: Flume fails when so many events wait; make transactionCapacity as large", c.Key(b.Agent, name), n, ch.Name, most)
+		b.note("%s is %d, but a transaction of channel %s holds %d: Flume fails when that many events are waiting; increase transactionCapacity to this size", c.Key(b.Agent, name), n, ch.Name, most)
 	}
 	if n > batchEvents && (of == ofAvroSink || of == ofThriftSink) {
 		receiver := map[string]string{ofAvroSink: "avro", ofThriftSink: "thrift"}[of]
-		b.say(Changes, c.Key(b.Agent, name), fmt.Sprintf("%d or less: etl takes no request of more events unless --%s-max-batch-events says so, and the agent would send it again without end; some hundreds or thousands are best", batchEvents, receiver))
+		b.report(Change, c.Key(b.Agent, name), fmt.Sprintf("set it to %d or less: etl rejects larger requests unless --%s-max-batch-events allows them, and the agent would retry them indefinitely; some hundreds or thousands are best", batchEvents, receiver))
 	}
 }
 
-// rpc is the command that an Avro or a Thrift sink sends to, with nothing but its address and TLS.
+// rpc returns the command that an Avro or Thrift sink sends to, with only its address and TLS.
 func (b *builder) rpc(c *Component, receiver string) *unit {
 	u := b.draft(c)
 	if port := c.Get("port"); port == "" {
-		b.look("%s is missing: Flume does not start without it", c.Key(b.Agent, "port"))
+		b.note("%s is missing: Flume does not start without it", c.Key(b.Agent, "port"))
 	} else {
 		b.option(c.Key(b.Agent, "port"), "--"+receiver+"-listen", ":"+port)
 	}
@@ -70,17 +70,17 @@ func (b *builder) rpc(c *Component, receiver string) *unit {
 		key := c.Key(b.Agent, "ssl")
 		b.option(key, "--"+receiver+"-tls-cert", receiver+".pem")
 		b.option(key, "--"+receiver+"-tls-key", receiver+"-key.pem")
-		b.look("%s: etl needs a certificate that the agent trusts; take that of the collector which it sends to now, and convert it to PEM", key)
+		b.note("%s: etl needs a certificate that the agent trusts; use that of the collector which it sends to now, converted to PEM", key)
 	}
 	return u
 }
 
-// spark is the command that asks a SparkSink.
+// spark returns the command that polls a SparkSink.
 func (b *builder) spark(c *Component) *unit {
 	u := b.draft(c)
 	host, port := c.Get("hostname"), c.Get("port")
 	if port == "" {
-		b.look("%s is missing: the sink does not start without it", c.Key(b.Agent, "port"))
+		b.note("%s is missing: the sink does not start without it", c.Key(b.Agent, "port"))
 		return u
 	}
 	key := c.Key(b.Agent, "port")
@@ -88,7 +88,7 @@ func (b *builder) spark(c *Component) *unit {
 	if strings.HasPrefix(at, ":") || !hostPort(at) {
 		name := b.planner.names.name(b.Agent+"_"+c.Name, b.Agent+" "+c.Name)
 		u.Ask = map[string]string{name: "HOST:PORT of the SparkSink " + c.Name}
-		u.asked = append(u.asked, fmt.Sprintf("%s: %s listens at %q; set it to the host that etl reaches, and the port", name, b.names([]*Component{c}), cmp.Or(host, "0.0.0.0")+":"+port))
+		u.asked = append(u.asked, fmt.Sprintf("%s: %s listens on %q; set the variable to a host that etl can reach, and the port", name, b.names([]*Component{c}), cmp.Or(host, "0.0.0.0")+":"+port))
 		at = "${" + name + "}"
 	}
 	b.option(key, "--poll", at)
@@ -99,13 +99,13 @@ func (b *builder) spark(c *Component) *unit {
 	n, ok := transaction(ch)
 	switch {
 	case !ok:
-		b.look("--poll-batch: %d may be more than a transaction of channel %q holds; it must not be", pollBatch, c.Get("channel"))
+		b.note("--poll-batch: must be at most what a transaction of channel %[2]q holds; the default is %[1]d", pollBatch, c.Get("channel"))
 	case n < pollBatch:
 		key := ch.Key(b.Agent, "transactionCapacity")
 		if ch.Get("transactionCapacity") == "" {
 			key = c.Key(b.Agent, "channel")
 		}
-		b.look("--poll-batch is %d: each request for more than a transaction of channel %s holds would fail", n, ch.Name)
+		b.note("--poll-batch is %d: requests for more than a transaction of channel %s holds would fail", n, ch.Name)
 		b.option(key, "--poll-batch", strconv.Itoa(n))
 	}
 	return u

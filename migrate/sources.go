@@ -11,7 +11,7 @@ import (
 
 func isTrue(s string) bool { return strings.EqualFold(s, "true") }
 
-// address is what a -listen option takes: an address that stands for all is left out.
+// address returns the value of a -listen option: an address that means all addresses is omitted.
 func address(host, port string) string {
 	switch host {
 	case "0.0.0.0", "::", "0:0:0:0:0:0:0:0", "*":
@@ -20,17 +20,17 @@ func address(host, port string) string {
 	return net.JoinHostPort(host, port)
 }
 
-// draft begins a command for a component.
+// draft starts a command for a component.
 func (b *builder) draft(c *Component) *unit {
 	b.cur = &unit{by: b, name: c.Name, Command: Command{Of: []string{c.Kind + "." + c.Name}}}
 	return b.cur
 }
 
-// received says what becomes of a source whose place etl takes: the commands that do its work, each by itself.
+// received translates a source that etl replaces, and returns its commands.
 func (b *builder) received(c *Component, fl *flow) []*unit {
 	of := kindOf(c)
 	if of == "" {
-		b.foreign(c)
+		b.unknownType(c)
 		return nil
 	}
 	u := b.draft(c)
@@ -55,7 +55,7 @@ func (b *builder) received(c *Component, fl *flow) []*unit {
 	switch of {
 	case ofThrift:
 		b.kerberos(c)
-		b.protocolTrap(c)
+		b.checkProtocol(c)
 	case ofHTTP:
 		b.handler(c)
 	case ofSyslogTCP, ofMultiport, ofSyslogUDP:
@@ -72,21 +72,21 @@ func (b *builder) received(c *Component, fl *flow) []*unit {
 		b.ipFilter(c)
 	}
 	for _, m := range more {
-		if of == ofMultiport { // what else the source has holds for each port
+		if of == ofMultiport { // the source's other options apply to each port
 			m.Options = append(m.Options, u.Options[before:]...)
 		}
 	}
 	for _, name := range []string{"threads", "maxIoWorkers"} {
 		if of == ofAvro && c.Get(name) != "" {
-			b.look("%s: Flume 1.10 and later ignore it as well; the number of connections is bounded by --avro-max-connections", c.Key(b.Agent, name))
+			b.note("%s: Flume 1.10 and later ignore it as well; --avro-max-connections limits the number of connections", c.Key(b.Agent, name))
 		}
 	}
 	b.selector(c)
-	b.rest(c, of, true)
+	b.remaining(c, of, true)
 	return append([]*unit{u}, more...)
 }
 
-// selector tells of what a selector did that etl does not.
+// selector notes a channel selector, which etl does not have.
 func (b *builder) selector(c *Component) {
 	t := strings.ToLower(c.Get("selector.type"))
 	t = strings.TrimSuffix(t[strings.LastIndexByte(t, '.')+1:], "channelselector")
@@ -97,14 +97,14 @@ func (b *builder) selector(c *Component) {
 		text := ""
 		for _, p := range c.Properties {
 			if value, ok := strings.CutPrefix(p.Name, "selector.mapping."); ok && len(text) < 300 {
-				text += fmt.Sprintf("; %s was WHERE header('%s') = '%s'", p.Value, sqlText(header), sqlText(value))
+				text += fmt.Sprintf("; for channel %s: WHERE header('%s') = '%s'", p.Value, sqlText(header), sqlText(value))
 			}
 		}
-		b.look("%s: a selector put its events into several channels; etl puts all into one topic, and the query tells them apart%s", key, text)
+		b.note("%s: a selector distributed its events over several channels; etl writes all to one topic, and the query distinguishes them%s", key, text)
 	case t != "" && t != "replicating":
-		b.look("%s: its events went into several channels by a selector; etl puts all into one topic", key)
+		b.note("%s: a selector distributed its events over several channels; etl writes all to one topic", key)
 	case len(in) > 1:
-		b.look("%s: each event went into the channels %s; etl has it once, in one topic, which several jobs may read", key, strings.Join(in, " and "))
+		b.note("%s: each event went to the channels %s; etl writes it once, to one topic, which several jobs may read", key, strings.Join(in, " and "))
 	}
 }
 
@@ -112,12 +112,12 @@ func sqlText(s string) string {
 	return strings.NewReplacer("'", "''", `\`, `\\`).Replace(s)
 }
 
-// listener gives the -listen option, of a host and a port.
+// listener adds the -listen option from a host and a port.
 func (b *builder) listener(c *Component, receiver, host, port string) {
 	p := c.Get(port)
 	name := "--" + receiver + "-listen"
 	if p == "" {
-		b.look("%s is missing: Flume does not start without it; etl's option is %s", c.Key(b.Agent, port), name)
+		b.note("%s is missing: Flume does not start without it; etl's option is %s", c.Key(b.Agent, port), name)
 		return
 	}
 	b.option(c.Key(b.Agent, port), name, address(c.Get(host), p))
@@ -126,7 +126,7 @@ func (b *builder) listener(c *Component, receiver, host, port string) {
 	}
 }
 
-// multiport gives a command for each port after the first.
+// multiport creates a command for each port after the first.
 func (b *builder) multiport(c *Component, u *unit) (more []*unit) {
 	ports := strings.FieldsFunc(c.Get("ports"), func(r rune) bool { return r == ' ' || r == ',' || r == '\t' })
 	seen := map[string]bool{}
@@ -137,7 +137,7 @@ func (b *builder) multiport(c *Component, u *unit) (more []*unit) {
 	})
 	key := c.Key(b.Agent, "ports")
 	if len(ports) == 0 {
-		b.look("%s is missing: Flume does not start without it; etl's option is --syslog-tcp-listen", key)
+		b.note("%s is missing: Flume does not start without it; etl's option is --syslog-tcp-listen", key)
 		return nil
 	}
 	b.option(key, "--syslog-tcp-listen", address(c.Get("host"), ports[0]))
@@ -151,15 +151,15 @@ func (b *builder) multiport(c *Component, u *unit) (more []*unit) {
 		more = append(more, m)
 	}
 	if len(ports) > 1 {
-		b.look("%s: one process of etl listens on one port; send all to %s and leave the others out, or start the commands for the others too", key, ports[0])
+		b.note("%s: one etl process listens on one port; send everything to %s and omit the other commands, or start them too", key, ports[0])
 	}
 	if len(ports) > most {
-		b.NoEquivalent = append(b.NoEquivalent, Finding{key, "commands are printed for the first 16 ports; start etl ingest likewise for the others, or send to " + ports[0]})
+		b.NoEquivalent = append(b.NoEquivalent, Finding{key, "commands are printed for the first 16 ports; start etl ingest in the same way for the others, or send to " + ports[0]})
 	}
 	return more
 }
 
-// tls gives the options of a certificate out of a keystore.
+// tls adds the options for a certificate from a keystore.
 func (b *builder) tls(c *Component, receiver string) {
 	ssl := "ssl"
 	if c.Get(ssl) == "" && c.Get("enableSSL") != "" {
@@ -172,17 +172,17 @@ func (b *builder) tls(c *Component, receiver string) {
 	base := strings.TrimSuffix(store, path.Ext(store))
 	if store == "" {
 		base = receiver
-		b.look("%s: the keystore is one of the JVM's options or of FLUME_SSL_KEYSTORE_PATH; convert that one", key)
+		b.note("%s: the keystore is given by the JVM's options or by FLUME_SSL_KEYSTORE_PATH; convert that one", key)
 	} else {
 		key = c.Key(b.Agent, "keystore")
 		b.keystore(store)
 	}
 	b.option(key, prefix+"cert", base+".pem")
 	b.option(key, prefix+"key", base+"-key.pem")
-	b.on(c.Key(b.Agent, ssl), prefix+"required")
+	b.addSwitch(c.Key(b.Agent, ssl), prefix+"required")
 }
 
-// keystore notes a keystore that is to be converted.
+// keystore records a keystore that must be converted.
 func (b *builder) keystore(store string) {
 	if !slices.Contains(b.Keystores, store) {
 		b.Keystores = append(b.Keystores, store)
@@ -194,27 +194,27 @@ func (b *builder) ipFilter(c *Component) {
 	b.use(c.Key(b.Agent, "ipFilter"), "--ip-filter")
 }
 
-// protocolTrap tells of a choice that Flume takes by case.
-func (b *builder) protocolTrap(c *Component) {
+// checkProtocol notes a protocol name that Flume compares with regard to case.
+func (b *builder) checkProtocol(c *Component) {
 	if p := c.Get("protocol"); p != "binary" && strings.EqualFold(p, "binary") {
-		b.look("%s = %s means compact: Flume knows binary in small letters only; etl takes both", c.Key(b.Agent, "protocol"), p)
+		b.note("%s = %s means compact: Flume recognizes binary only in lower case; etl accepts both protocols", c.Key(b.Agent, "protocol"), p)
 	}
 }
 
 func (b *builder) kerberos(c *Component) {
 	if c.Get("kerberos") != "" && !isTrue(c.Get("kerberos")) {
-		b.say(NotNeeded, c.Key(b.Agent, "kerberos"), "it is "+c.Get("kerberos"))
+		b.report(NotNeeded, c.Key(b.Agent, "kerberos"), "its value is "+c.Get("kerberos"))
 	}
 }
 
 func (b *builder) handler(c *Component) {
 	h := c.Get("handler")
 	if h != "" && !strings.HasSuffix(h, ".JSONHandler") {
-		text := "etl reads JSONHandler's form, [{\"headers\":{…},\"body\":\"…\"}]; have the senders write that"
+		text := "etl reads JSONHandler's format, [{\"headers\":{…},\"body\":\"…\"}]; make the senders use it"
 		if strings.HasSuffix(h, ".BLOBHandler") || strings.HasSuffix(h, ".BlobHandler") {
-			text = "a body as one event is not there; " + text
+			text = "a body as one event is not supported; " + text
 		}
-		b.say(Missing, c.Key(b.Agent, "handler"), text)
+		b.report(NoEquivalent, c.Key(b.Agent, "handler"), text)
 	}
 }
 
@@ -228,9 +228,9 @@ func (b *builder) syslog(c *Component, tcp bool) {
 	case "true", "all":
 		b.option(key, "--syslog-keep-fields", "all")
 	case "false", "none":
-		b.say(NotNeeded, key, "it is "+v)
+		b.report(NotNeeded, key, "its value is "+v)
 	default:
-		b.say(Missing, key, "--syslog-keep-fields is none or all; the query has the fields as header('host') and so on")
+		b.report(NoEquivalent, key, "--syslog-keep-fields must be none or all; the fields are also available in the query, as header('host') and so on")
 	}
 }
 
@@ -239,48 +239,48 @@ func (b *builder) netcat(c *Component) {
 		b.option(c.Key(b.Agent, "max-line-length"), "--netcat-max-line-bytes", v)
 	}
 	if v := c.Get("ack-every-event"); v != "" && !isTrue(v) {
-		b.say(Missing, c.Key(b.Agent, "ack-every-event"), "etl answers each line with OK; the sender may leave it unread")
+		b.report(NoEquivalent, c.Key(b.Agent, "ack-every-event"), "etl replies OK to each line; the sender may ignore it")
 	}
 	if v := c.Get("encoding"); v != "" && !strings.EqualFold(v, "utf-8") && !strings.EqualFold(v, "utf8") {
-		b.say(Missing, c.Key(b.Agent, "encoding"), "bytes are kept as they come; have senders write UTF-8")
+		b.report(NoEquivalent, c.Key(b.Agent, "encoding"), "etl does not convert text; make the senders write UTF-8")
 	}
 }
 
 func (b *builder) spooldir(c *Component) {
 	dir := c.Get("spoolDir")
 	if dir == "" {
-		b.look("%s is missing: Flume does not start without it", c.Key(b.Agent, "spoolDir"))
+		b.note("%s is missing: Flume does not start without it", c.Key(b.Agent, "spoolDir"))
 	} else {
 		key := c.Key(b.Agent, "spoolDir")
 		b.option(key, "--watch-dir", dir)
 		b.option(key, "--watch-state", "/var/lib/etl")
-		b.look("--watch-state is where the progress is kept: a folder on a disk that stays")
+		b.note("--watch-state stores the progress: use a folder on a persistent disk")
 		if !strings.EqualFold(c.Get("deletePolicy"), "immediate") {
-			b.look("%s: Flume leaves files that it has read in the folder, as *%s; move them away before etl starts, which would read them once more", key, cmp.Or(c.Get("fileSuffix"), ".COMPLETED"))
+			b.note("%s: Flume leaves the files that it has read in the folder, as *%s; move them elsewhere before etl starts, otherwise it reads them again", key, cmp.Or(c.Get("fileSuffix"), ".COMPLETED"))
 		}
 	}
 	if d := c.Get("deserializer"); d != "" && !strings.EqualFold(d, "LINE") {
-		b.prefix(c, "deserializer", Missing, "etl reads lines of the files; for more than that keep a spooldir agent with an avro sink that points to etl")
+		b.prefix(c, "deserializer", NoEquivalent, "etl reads files line by line; for any other format keep a spooldir agent with an avro sink that sends to etl")
 	}
-	b.rest(c, ofSpooldir, true)
+	b.remaining(c, ofSpooldir, true)
 }
 
-// foreign is a component of a type that etl does not know.
-func (b *builder) foreign(c *Component) {
-	key, text := c.Key(b.Agent, "*"), without(c)
+// unknownType reports a component whose type has no equivalent.
+func (b *builder) unknownType(c *Component) {
+	key, text := c.Key(b.Agent, "*"), alternative(c)
 	what := strings.TrimSuffix(c.Kind, "s")
 	switch {
 	case c.Type == "":
-		text = "a " + what + " without a type: Flume does not start it"
+		text = "a " + what + " without a type; Flume does not start it"
 	case text == "":
-		text = "etl does not know a " + what + " of type " + c.Type
+		text = "etl has no equivalent of " + what + " type " + c.Type
 		if what == "source" {
-			text += "; keep it in an agent with an avro sink that points to etl"
+			text += "; keep it in an agent with an avro sink that sends to etl"
 		}
 	}
 	if len(c.Properties) == 0 {
-		b.say(Missing, key, text)
+		b.report(NoEquivalent, key, text)
 		return
 	}
-	b.all(c, Missing, text)
+	b.all(c, NoEquivalent, text)
 }

@@ -2,7 +2,7 @@ package migrate
 
 import "strings"
 
-// kindOf is the name under which Rules knows a component, or "" where it knows none.
+// kindOf returns the component's section in the rules, such as "source avro", or "" if there is none.
 func kindOf(c *Component) string {
 	t := strings.ToLower(c.Type)
 	switch c.Kind {
@@ -48,8 +48,8 @@ func kindOf(c *Component) string {
 	return ""
 }
 
-// without are the types of Flume's own that have no equivalent, and what to do instead.
-func without(c *Component) string {
+// alternative returns what to do instead of a component of Flume's that has no equivalent, or "" for an unknown type.
+func alternative(c *Component) string {
 	t := strings.ToLower(c.Type)
 	t = t[strings.LastIndexByte(t, '.')+1:]
 	for _, suffix := range []string{"source", "sink", "eventsink"} {
@@ -60,21 +60,21 @@ func without(c *Component) string {
 	if c.Kind == "sources" {
 		switch t {
 		case "exec", "taildir", "jms", "scribe", "twitter":
-			return "etl reads no " + c.Type + " source; keep this source in an agent with an avro sink that points to etl"
+			return "etl has no " + c.Type + " source; keep this source in an agent with an avro sink that sends to etl"
 		case "seq", "stress", "sequencegenerator":
-			return "it makes events for trying out; etl send does that"
+			return "it generates test events; use etl send"
 		}
 		return ""
 	}
 	switch t {
 	case "hdfs", "file_roll", "rollingfile":
-		return "etl writes no files; what must be kept whole is in Kafka, for as long as Kafka keeps it"
+		return "etl writes no files; Kafka stores the complete events for as long as its retention allows"
 	case "logger", "null", "irc":
-		return "it was for trying out; etl writes rows into MySQL"
+		return "it was for testing; etl writes rows to MySQL"
 	case "hive", "hbase", "hbase2", "asynchbase", "elasticsearch", "morphlinesolr", "dataset":
-		return "etl writes counts into MySQL, by --query; for this store, read the topic with another program"
+		return "etl writes counts to MySQL, as --query defines them; for this store, read the topic with another program"
 	case "http":
-		return "etl calls nobody; read the topic with another program"
+		return "etl sends no requests; read the topic with another program"
 	}
 	return ""
 }

@@ -19,7 +19,7 @@ var (
 	rule       = regexp.MustCompile(`^(allow|deny):(ip|name):[^:,\s]\S*$`)
 )
 
-// identifier makes a variable's name of any text.
+// identifier converts any text to the name of a variable.
 func identifier(s string) string {
 	s = strings.ToUpper(regexp.MustCompile(`[^A-Za-z0-9]+`).ReplaceAllString(s, "_"))
 	s = strings.Trim(s, "_")
@@ -29,13 +29,14 @@ func identifier(s string) string {
 	return s[:min(len(s), 40)]
 }
 
-// variables are the names of what a person is to set. Two that may need different values have two names.
+// variables holds the names of the environment variables that the operator must set. Values that may differ get different
+// names.
 type variables struct {
 	taken map[string]bool
 	of    map[string]string
 }
 
-// variablesOf takes the names that the file has itself.
+// variablesOf returns variables in which the names that the file itself uses are taken.
 func variablesOf(f *File) variables {
 	v := variables{taken: map[string]bool{}, of: map[string]string{}}
 	for _, a := range f.Agents {
@@ -50,7 +51,7 @@ func variablesOf(f *File) variables {
 	return v
 }
 
-// name is the variable for what needs one value; it is called base, or nearly so.
+// name returns the variable for what, which identifies the value. Its name is base, with a number if base is taken.
 func (v *variables) name(base, what string) string {
 	base = identifier(base)
 	if name, ok := v.of[base+" "+what]; ok {
@@ -64,8 +65,8 @@ func (v *variables) name(base, what string) string {
 	return name
 }
 
-// sound puts a variable in the place of each value that etl would not take.
-func (u *unit) sound() {
+// replaceInvalid replaces each value that etl would not accept with a variable.
+func (u *unit) replaceInvalid() {
 	for _, o := range slices.Clone(u.Options) {
 		if o.Switch || several(o.Name) && strings.Contains(o.Value, "${") {
 			continue
@@ -75,25 +76,25 @@ func (u *unit) sound() {
 		if rest := variable.ReplaceAllString(value, ""); lookups.MatchString(value) && !lookups.MatchString(rest) {
 			u.Options[i].Value = value
 			if u.Ask[strings.Trim(value, "${}")] == "" {
-				u.asked = append(u.asked, fmt.Sprintf("%s is %s: Flume replaced what is in the braces when it started; have the variable set where etl is started, or write the value", o.Name, value))
+				u.asked = append(u.asked, fmt.Sprintf("%s is %s: Flume replaced the variable when it started; set the variable in etl's environment, or write the value", o.Name, value))
 			}
 			continue
 		}
 		what := ""
 		if lookups.MatchString(value) {
-			what = "the value that Flume's filter put in the place of " + value
-		} else if what = wrong(o.Name, value); what == "" {
+			what = "the value that Flume's filter replaced " + value + " with"
+		} else if what = invalid(o.Name, value); what == "" {
 			continue
 		}
 		name := u.by.planner.names.name(strings.TrimPrefix(o.Name, "--"), u.by.Agent+" "+u.name+" "+value)
 		u.needs(name, "a value for "+o.Name)
 		u.Options[i].Value = "${" + name + "}"
-		u.asked = append(u.asked, fmt.Sprintf("%s: the file has %q for %s; set it to %s", name, value, o.Name, what))
+		u.asked = append(u.asked, fmt.Sprintf("%s: the file has %q for %s, which etl does not accept; set the variable to %s", name, value, o.Name, what))
 	}
 }
 
-// wrong says what an option takes that would not take the value.
-func wrong(option, value string) string {
+// invalid returns a description of the values that the option accepts if value is not one of them, or "".
+func invalid(option, value string) string {
 	switch {
 	case option == "--avro-listen" && value == "off":
 		return ""
