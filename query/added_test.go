@@ -39,7 +39,7 @@ func TestP16_WhatIsAddedCannotWrapATotal(t *testing.T) {
 			}
 		}
 	}
-	// A key and a maximum are not added: they take all that their column takes.
+	// A key and a maximum cannot be added: they take all that their column takes.
 	for _, merge := range []row.Merge{row.Key, row.Max, row.Plain} {
 		column.Merge = merge
 		largest, _ := row.Pow10(38).Plus(row.FromInt(-1))

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/sluice-etl/sluice/fold/value"
+	"github.com/sluice-etl/sluice/query/ast"
 	"github.com/sluice-etl/sluice/row"
 )
 
@@ -14,14 +15,14 @@ var arithmetic = map[string]func(a, b value.Value) (value.Value, bool){
 
 // arith compiles + - * / div %, with MySQL's types: integers stay integers except under /, whose quotient has four
 // more digits than the dividend (div_precision_increment); a DOUBLE on either side makes the result one.
-func (c *compiler) arith(e *expr) compiled {
-	if e.args[1].op == opInterval || e.args[0].op == opInterval {
-		return c.fail(e, "times and intervals are not added: group with TUMBLE(time, INTERVAL n unit)")
+func (c *compiler) arith(e *ast.Expr) compiled {
+	if e.Args[1].Op == ast.OpInterval || e.Args[0].Op == ast.OpInterval {
+		return c.fail(e, "times and intervals cannot be added: group with TUMBLE(time, INTERVAL n unit)")
 	}
-	a, b := c.number(c.expr(e.args[0])), c.number(c.expr(e.args[1]))
+	a, b := c.number(c.expr(e.Args[0])), c.number(c.expr(e.Args[1]))
 	x := compiled{constant: a.constant && b.constant, src: e}
 	x.Nullable = a.Nullable || b.Nullable
-	divides := e.name == "/" || e.name == "div" || e.name == "%"
+	divides := e.Name == "/" || e.Name == "div" || e.Name == "%"
 	if divides && !(b.constant && !b.Nullable && !isZero(b)) {
 		x.Nullable = true
 	}
@@ -34,7 +35,7 @@ func (c *compiler) arith(e *expr) compiled {
 		return c.doubleArith(x, e, a, b)
 	}
 	x.Kind = max(a.Kind, b.Kind)
-	switch e.name {
+	switch e.Name {
 	case "/":
 		x.Kind, x.Scale = value.KindDecimal, min(a.Scale+4, value.MaxScale)
 	case "div":
@@ -47,7 +48,7 @@ func (c *compiler) arith(e *expr) compiled {
 	if x.Kind == value.KindDecimal && (a.Scale == value.AnyScale || b.Scale == value.AnyScale) {
 		x.Scale = value.AnyScale
 	}
-	fn, left, right, text := arithmetic[e.name], a.eval, b.eval, e.text
+	fn, left, right, text := arithmetic[e.Name], a.eval, b.eval, e.Text
 	x.eval = func(r *rec) value.Value {
 		p := left(r)
 		if !p.Set {
@@ -74,17 +75,17 @@ func isZero(x compiled) bool {
 	return v.Number.Sign() == 0
 }
 
-func (c *compiler) doubleArith(x compiled, e *expr, a, b compiled) compiled {
-	if e.name == "div" {
+func (c *compiler) doubleArith(x compiled, e *ast.Expr, a, b compiled) compiled {
+	if e.Name == "div" {
 		for _, x := range []compiled{a, b} {
 			if x.Kind == value.KindDouble {
-				return c.fail(x.src, "is a DOUBLE, and DIV wants exact numbers: write CAST(%s AS DECIMAL(p,s))", x.src.text)
+				return c.fail(x.src, "is a DOUBLE, but DIV needs exact numbers: write CAST(%s AS DECIMAL(p,s))", x.src.Text)
 			}
 		}
 	}
 	a, b = c.double(a), c.double(b)
 	x.Kind = value.KindDouble
-	left, right, op, text := a.eval, b.eval, e.name[0], e.text
+	left, right, op, text := a.eval, b.eval, e.Name[0], e.Text
 	x.eval = func(r *rec) value.Value {
 		p := left(r)
 		if !p.Set {
@@ -120,8 +121,8 @@ func (c *compiler) doubleArith(x compiled, e *expr, a, b compiled) compiled {
 	return x
 }
 
-func (c *compiler) negate(e *expr) compiled {
-	x := c.number(c.expr(e.args[0]))
+func (c *compiler) negate(e *ast.Expr) compiled {
+	x := c.number(c.expr(e.Args[0]))
 	eval, double := x.eval, x.Kind == value.KindDouble
 	x.src = e
 	x.eval = func(r *rec) value.Value {

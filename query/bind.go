@@ -21,7 +21,7 @@ func (p *Plan) Bind(actual []row.Table) error {
 		want := &p.tables[i]
 		j := slices.IndexFunc(actual, func(t row.Table) bool { return t.FullName() == want.FullName() })
 		if j < 0 {
-			return fmt.Errorf("table %s is not among those that were looked at", want.FullName())
+			return fmt.Errorf("table %s was not inspected", want.FullName())
 		}
 		if err := want.Takes(&actual[j]); err != nil {
 			return fmt.Errorf("table %s: %w", want.FullName(), err)
@@ -86,7 +86,7 @@ func misfit(r *rec, v *value.Value, k value.Kind, col *row.Column, why row.Misfi
 	case row.OutOfRange:
 		beyondRange(r, v, k, col)
 	case row.TooManyDigits:
-		r.Fail("column %s: %s is out of range: want at most %d digits, %d of them after the point", col.Name, value.Show(*v, value.KindDecimal), col.Digits(), col.Scale)
+		r.Fail("column %s: %s is out of range: it must have at most %d digits, %d of them after the point", col.Name, value.Show(*v, value.KindDecimal), col.Digits(), col.Scale)
 	case row.TooManyBytes:
 		r.Fail("column %s: the value has %d bytes, the column takes %d: %s", col.Name, value.RecordNumber(len(v.Bytes)), col.MaxBytes, value.Quote(v.Bytes))
 	case row.TooManyChars:
@@ -107,11 +107,11 @@ func beyondRange(r *rec, v *value.Value, k value.Kind, col *row.Column) {
 	switch col.Kind {
 	case row.Datetime:
 		low, high := col.DatetimeRange()
-		r.Fail("column %s: the time %s is out of range: want %s to %s", col.Name, value.Show(*v, k), value.AppendTime(nil, low, 0), value.AppendTime(nil, high, 0))
+		r.Fail("column %s: the time %s is out of range: it must be from %s to %s", col.Name, value.Show(*v, k), value.AppendTime(nil, low, 0), value.AppendTime(nil, high, 0))
 	case row.Double:
 		r.Fail("column %s: the DOUBLE is out of range: %g", col.Name, value.RecordNumber(v.Double()))
 	default:
-		r.Fail("column %s: %s is out of range: want %d to %d", col.Name, value.Show(*v, value.KindDecimal), col.MinInt, col.MaxInt)
+		r.Fail("column %s: %s is out of range: it must be from %d to %d", col.Name, value.Show(*v, value.KindDecimal), col.MinInt, col.MaxInt)
 	}
 }
 

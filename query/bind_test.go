@@ -33,7 +33,7 @@ func TestBind(t *testing.T) {
 		"cannot hold":               func(t *row.Table) { t.Columns[1].Kind = row.Text },
 		"make the column NULL":      func(t *row.Table) { t.Columns[3].Nullable = false },
 		"the query writes 5":        func(t *row.Table) { t.Columns = slices.Delete(t.Columns, 4, 5) },
-		"not among those that were": func(t *row.Table) { t.Name = "other" },
+		"table t was not inspected": func(t *row.Table) { t.Name = "other" },
 	} {
 		tab := ok()
 		change(&tab)

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sluice-etl/sluice/fold/format"
+	"github.com/sluice-etl/sluice/fold/value"
 )
 
 // dryRunText is the text of a dry run.
@@ -38,7 +38,7 @@ func folded(t *testing.T, p *Plan, bodies ...string) string {
 func TestByteOrderMark_isPassedOver(t *testing.T) {
 	t.Parallel()
 	const common = `192.0.2.1 - - [17/May/2015:10:05:03 +0000] "GET / HTTP/1.1" 200 5`
-	const mark = format.ByteOrderMark
+	const mark = value.ByteOrderMark
 	for _, c := range []struct{ format, formatString, column, body, want string }{
 		{"combined", "", "host", common + ` "-" "x"`, "192.0.2.1"},
 		{"common", "", "host", common, "192.0.2.1"},

@@ -8,12 +8,13 @@ import (
 	"unicode/utf8"
 
 	"github.com/sluice-etl/sluice/fold/value"
+	"github.com/sluice-etl/sluice/query/ast"
 )
 
 // function compiles a call whose number of arguments was checked.
 type function struct {
 	least, most int // arguments; most -1 is any number
-	compile     func(c *compiler, e *expr) compiled
+	compile     func(c *compiler, e *ast.Expr) compiled
 }
 
 func (c *compiler) functions() map[string]function {
@@ -36,15 +37,15 @@ func (c *compiler) functions() map[string]function {
 
 // instead says what to write for functions that people expect.
 var instead = map[string]string{
-	"avg":                   "an average cannot be kept by adding to a row: store SUM(x) and COUNT(x), and divide when you select",
-	"std":                   "it cannot be kept by adding to a row: store COUNT(x), SUM(x) and SUM(x * x), and compute it when you select",
-	"group_concat":          "it cannot be kept by adding to a row: group by the value, with COUNT(*)",
-	"approx_count_distinct": "it cannot be kept by adding to a row: group by the value, with COUNT(*), and count rows when you select",
-	"lower":                 "letters have other cases in other versions of Unicode and MySQL: keep the text as it is, and use LOWER when you select",
-	"upper":                 "letters have other cases in other versions of Unicode and MySQL: keep the text as it is, and use UPPER when you select",
-	"now":                   "the query would give other rows when it is run again: use _timestamp or _event_time",
-	"rand":                  "the query would give other rows when it is run again",
-	"uuid":                  "the query would give other rows when it is run again: use _topic, _partition, _offset",
+	"avg":                   "an average cannot be computed by adding to a row: store SUM(x) and COUNT(x), and divide when you select",
+	"std":                   "it cannot be computed by adding to a row: store COUNT(x), SUM(x) and SUM(x * x), and compute it when you select",
+	"group_concat":          "it cannot be computed by adding to a row: group by the value, with COUNT(*)",
+	"approx_count_distinct": "it cannot be computed by adding to a row: group by the value, with COUNT(*), and count rows when you select",
+	"lower":                 "case mapping depends on the versions of Unicode and MySQL: store the text as it is, and use LOWER when you select",
+	"upper":                 "case mapping depends on the versions of Unicode and MySQL: store the text as it is, and use UPPER when you select",
+	"now":                   "the query would give different rows when it runs again: use _timestamp or _event_time",
+	"rand":                  "the query would give different rows when it runs again",
+	"uuid":                  "the query would give different rows when it runs again: use _topic, _partition, _offset",
 	"date":                  "write TUMBLE(time, INTERVAL 1 DAY)",
 	"date_format":           "write TUMBLE(time, INTERVAL n unit), and format when you select",
 	"substring":             "write LEFT(text, n) or SUBSTRING_INDEX(text, delimiter, n)",
@@ -56,45 +57,45 @@ var sameAdvice = map[string]string{
 	"utc_timestamp": "now", "substr": "substring", "mid": "substring",
 }
 
-func (c *compiler) call(e *expr) compiled {
-	if e.aggregate() {
+func (c *compiler) call(e *ast.Expr) compiled {
+	if e.IsAggregate() {
 		if c.inWhere {
-			return c.fail(e, "an aggregate cannot stand in WHERE, which is evaluated for each record")
+			return c.fail(e, "an aggregate cannot be in WHERE, which is evaluated for each record")
 		}
-		return c.fail(e, "an aggregate stands alone in SELECT, for a row's columns are added to one by one: store each, and compute with them when you select")
+		return c.fail(e, "an aggregate must be a whole item of SELECT, because each column of a row is added to by itself: store each, and compute with them when you select")
 	}
 	all := c.functions()
-	f, ok := all[e.name]
+	f, ok := all[e.Name]
 	if !ok {
-		name := e.name
+		name := e.Name
 		if s := sameAdvice[name]; s != "" {
 			name = s
 		}
 		if advice := instead[name]; advice != "" {
 			return c.fail(e, "not supported: %s", advice)
 		}
-		names := []string{"count", "sum", "min", "max"}
+		names := slices.Clone(ast.Aggregates)
 		for n := range all {
 			names = append(names, n)
 		}
 		sort.Strings(names)
-		if n := nearest(e.name, names); n != "" {
+		if n := nearest(e.Name, names); n != "" {
 			return c.fail(e, "no such function; did you mean %s?", strings.ToUpper(n))
 		}
 		return c.fail(e, "no such function; there are %s", strings.ToUpper(strings.Join(names, ", ")))
 	}
-	if e.star || e.distinct || len(e.args) < f.least || f.most >= 0 && len(e.args) > f.most {
+	if e.Star || e.Distinct || len(e.Args) < f.least || f.most >= 0 && len(e.Args) > f.most {
 		if f.least == f.most {
-			return c.fail(e, "%s takes %d arguments", strings.ToUpper(e.name), f.least)
+			return c.fail(e, "%s takes %d arguments", strings.ToUpper(e.Name), f.least)
 		}
-		return c.fail(e, "%s takes at least %d arguments", strings.ToUpper(e.name), f.least)
+		return c.fail(e, "%s takes at least %d arguments", strings.ToUpper(e.Name), f.least)
 	}
 	return f.compile(c, e)
 }
 
 // branches compiles expressions of which one gives the value, and makes them all yield one kind. Beside a time a text
 // literal is one too.
-func (c *compiler) branches(e *expr, args []*expr) ([]compiled, value.Type) {
+func (c *compiler) branches(e *ast.Expr, args []*ast.Expr) ([]compiled, value.Type) {
 	var xs []compiled
 	times := false
 	for _, a := range args {
@@ -129,18 +130,18 @@ func (c *compiler) unlike(xs []compiled, before value.Kind) {
 	x := xs[len(xs)-1]
 	if before == value.KindTime || x.Kind == value.KindTime {
 		number := xs[slices.IndexFunc(xs, func(x compiled) bool { return x.Kind.IsNumber() })]
-		c.fail(number.src, "is %s, and another branch is a time; make them alike: write FROM_UNIXTIME(%s) for seconds since 1970", number.Kind, number.src.text)
+		c.fail(number.src, "is %s, but another branch is a time; convert it: write FROM_UNIXTIME(%s) for seconds since 1970", number.Kind, number.src.Text)
 		return
 	}
 	if x.Kind == value.KindText {
-		c.fail(x.src, "is text, what stands before it is %s; make them alike: write CAST(%s AS SIGNED) or CAST(%s AS DECIMAL(p,s))", before, x.src.text, x.src.text)
+		c.fail(x.src, "is text, but the branch before it is %s; convert it: write CAST(%s AS SIGNED) or CAST(%s AS DECIMAL(p,s))", before, x.src.Text, x.src.Text)
 		return
 	}
-	c.fail(x.src, "is %s, what stands before it is text; make them alike: write CAST(%s AS CHAR)", x.Kind, x.src.text)
+	c.fail(x.src, "is %s, but the branch before it is text; convert it: write CAST(%s AS CHAR)", x.Kind, x.src.Text)
 }
 
-func (c *compiler) coalesce(e *expr) compiled {
-	xs, t := c.branches(e, e.args)
+func (c *compiler) coalesce(e *ast.Expr) compiled {
+	xs, t := c.branches(e, e.Args)
 	x := compiled{Type: t, constant: true, src: e}
 	evals := make([]func(*rec) value.Value, len(xs))
 	x.Nullable = true
@@ -170,10 +171,10 @@ func (c *compiler) coalesce(e *expr) compiled {
 	return x
 }
 
-func (c *compiler) ifThen(e *expr) compiled {
-	cond := c.expr(e.args[0])
+func (c *compiler) ifThen(e *ast.Expr) compiled {
+	cond := c.expr(e.Args[0])
 	test := c.truth(cond)
-	xs, t := c.branches(e, e.args[1:])
+	xs, t := c.branches(e, e.Args[1:])
 	then, otherwise := xs[0].eval, xs[1].eval
 	return compiled{Type: t, constant: cond.constant && xs[0].constant && xs[1].constant, src: e, eval: func(r *rec) value.Value {
 		if test(r) == value.Yes {
@@ -184,8 +185,8 @@ func (c *compiler) ifThen(e *expr) compiled {
 }
 
 // nullIf is NULL where both are equal, else the first.
-func (c *compiler) nullIf(e *expr) compiled {
-	raw, b := c.expr(e.args[0]), c.expr(e.args[1])
+func (c *compiler) nullIf(e *ast.Expr) compiled {
+	raw, b := c.expr(e.Args[0]), c.expr(e.Args[1])
 	a := raw
 	compare := c.comparator(&a, &b)
 	first, left, right := raw.eval, a.eval, b.eval
@@ -202,24 +203,24 @@ func (c *compiler) nullIf(e *expr) compiled {
 }
 
 // caseWhen compiles both forms of CASE.
-func (c *compiler) caseWhen(e *expr) compiled {
-	var results []*expr
+func (c *compiler) caseWhen(e *ast.Expr) compiled {
+	var results []*ast.Expr
 	var tests []func(*rec) value.Truth
 	constant := true
-	n := len(e.args)
+	n := len(e.Args)
 	for i := 1; i+1 < n; i += 2 {
-		when := e.args[i]
-		if e.args[0] != nil {
-			when = &expr{op: opCompare, name: "=", args: []*expr{e.args[0], when}, text: e.text}
+		when := e.Args[i]
+		if e.Args[0] != nil {
+			when = &ast.Expr{Op: ast.OpCompare, Name: "=", Args: []*ast.Expr{e.Args[0], when}, Text: e.Text}
 		}
 		x := c.expr(when)
 		tests = append(tests, c.truth(x))
 		constant = constant && x.constant
-		results = append(results, e.args[i+1])
+		results = append(results, e.Args[i+1])
 	}
-	last := e.args[n-1]
+	last := e.Args[n-1]
 	if last == nil {
-		last = &expr{op: opNull, text: "null"}
+		last = &ast.Expr{Op: ast.OpNull, Text: "null"}
 	}
 	xs, t := c.branches(e, append(results, last))
 	x := compiled{Type: t, constant: constant, src: e}
@@ -238,8 +239,8 @@ func (c *compiler) caseWhen(e *expr) compiled {
 }
 
 // left is the first characters of a text.
-func (c *compiler) left(e *expr) compiled {
-	a, n := c.text(c.expr(e.args[0])), c.number(c.expr(e.args[1]))
+func (c *compiler) left(e *ast.Expr) compiled {
+	a, n := c.text(c.expr(e.Args[0])), c.number(c.expr(e.Args[1]))
 	if n.Kind != value.KindInt || !n.constant || n.Nullable {
 		return c.fail(e, "LEFT takes a text and a number of characters, such as LEFT(path, 100)")
 	}
@@ -261,11 +262,11 @@ func (c *compiler) left(e *expr) compiled {
 	return x
 }
 
-func (c *compiler) concat(e *expr) compiled {
+func (c *compiler) concat(e *ast.Expr) compiled {
 	x := compiled{Type: value.Type{Kind: value.KindText}, constant: true, src: e}
 	var evals []func(*rec) value.Value
 	bounded := true
-	for _, arg := range e.args {
+	for _, arg := range e.Args {
 		a := c.text(c.expr(arg))
 		evals = append(evals, a.eval)
 		x.Nullable = x.Nullable || a.Nullable
@@ -297,9 +298,9 @@ func (c *compiler) concat(e *expr) compiled {
 }
 
 // length counts bytes (LENGTH) or characters (CHAR_LENGTH).
-func (c *compiler) length(e *expr) compiled {
-	a := c.text(c.expr(e.args[0]))
-	eval, chars := a.eval, e.name != "length"
+func (c *compiler) length(e *ast.Expr) compiled {
+	a := c.text(c.expr(e.Args[0]))
+	eval, chars := a.eval, e.Name != "length"
 	return compiled{Type: value.Type{Kind: value.KindInt, Nullable: a.Nullable}, constant: a.constant, src: e, eval: func(r *rec) value.Value {
 		v := eval(r)
 		switch {
@@ -313,8 +314,8 @@ func (c *compiler) length(e *expr) compiled {
 }
 
 // substringIndex compiles SUBSTRING_INDEX(text, delimiter, n).
-func (c *compiler) substringIndex(e *expr) compiled {
-	a, d, n := c.text(c.expr(e.args[0])), c.text(c.expr(e.args[1])), c.number(c.expr(e.args[2]))
+func (c *compiler) substringIndex(e *ast.Expr) compiled {
+	a, d, n := c.text(c.expr(e.Args[0])), c.text(c.expr(e.Args[1])), c.number(c.expr(e.Args[2]))
 	if !d.constant || d.Nullable || n.Kind != value.KindInt || !n.constant || n.Nullable {
 		return c.fail(e, "SUBSTRING_INDEX takes a text, a delimiter and a number, such as SUBSTRING_INDEX(path, '?', 1)")
 	}
@@ -365,10 +366,10 @@ func endOf(b, delim []byte, n int64) int {
 }
 
 // header is the value of a Kafka record's header, which is where a Flume event's headers are. The first of that name.
-func (c *compiler) header(e *expr) compiled {
-	if e.args[0].op != opText {
+func (c *compiler) header(e *ast.Expr) compiled {
+	if e.Args[0].Op != ast.OpText {
 		return c.fail(e, "header takes a name in quotes, such as header('host')")
 	}
-	name := e.args[0].name
+	name := e.Args[0].Name
 	return compiled{Type: value.Type{Kind: value.KindText, Nullable: true}, src: e, eval: func(r *rec) value.Value { return findHeader(r, name) }}
 }

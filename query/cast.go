@@ -5,11 +5,12 @@ import (
 	"strconv"
 
 	"github.com/sluice-etl/sluice/fold/value"
+	"github.com/sluice-etl/sluice/query/ast"
 	"github.com/sluice-etl/sluice/row"
 )
 
 // casts holds the types of CAST, as the parser names them: SIGNED INTEGER is signed.
-var casts = map[string]func(c *compiler, e *expr, x compiled) compiled{
+var casts = map[string]func(c *compiler, e *ast.Expr, x compiled) compiled{
 	"signed": (*compiler).castSigned, "unsigned": (*compiler).castUnsigned, "decimal": (*compiler).castDecimal,
 	"char": (*compiler).castChar, "nchar": (*compiler).castChar, "datetime": (*compiler).castDatetime,
 	"double": (*compiler).castDouble, "float": (*compiler).castDouble, "real": (*compiler).castDouble,
@@ -17,25 +18,25 @@ var casts = map[string]func(c *compiler, e *expr, x compiled) compiled{
 
 // cast compiles CAST(x AS type). What MySQL would cut or bend with a warning makes the record a dead letter, as it
 // makes an INSERT fail in strict mode.
-func (c *compiler) cast(e *expr) compiled {
-	x := c.expr(e.args[0])
-	x.src = e.args[0]
-	if to := casts[e.name]; to != nil {
+func (c *compiler) cast(e *ast.Expr) compiled {
+	x := c.expr(e.Args[0])
+	x.src = e.Args[0]
+	if to := casts[e.Name]; to != nil {
 		return to(c, e, x)
 	}
-	return c.fail(e, "want CAST to SIGNED, UNSIGNED, DECIMAL(p,s), CHAR(n), DATETIME or DOUBLE")
+	return c.fail(e, "expected CAST to SIGNED, UNSIGNED, DECIMAL(p,s), CHAR(n), DATETIME or DOUBLE")
 }
 
-func (c *compiler) castSigned(e *expr, x compiled) compiled {
+func (c *compiler) castSigned(e *ast.Expr, x compiled) compiled {
 	return c.castNumber(e, x, value.KindInt, row.MaxDigits, 0, math.MinInt64, math.MaxInt64)
 }
 
-func (c *compiler) castUnsigned(e *expr, x compiled) compiled {
+func (c *compiler) castUnsigned(e *ast.Expr, x compiled) compiled {
 	return c.castNumber(e, x, value.KindInt, row.MaxDigits, 0, 0, math.MaxUint64)
 }
 
-func (c *compiler) castDecimal(e *expr, x compiled) compiled {
-	p, s := e.p, max(e.s, 0)
+func (c *compiler) castDecimal(e *ast.Expr, x compiled) compiled {
+	p, s := e.Precision, max(e.Scale, 0)
 	if p == -1 {
 		p = 10
 	}
@@ -45,32 +46,32 @@ func (c *compiler) castDecimal(e *expr, x compiled) compiled {
 	return c.castNumber(e, x, value.KindDecimal, p, s, 0, 0)
 }
 
-func (c *compiler) castDatetime(e *expr, x compiled) compiled {
-	if e.p > 6 || e.p < -1 {
+func (c *compiler) castDatetime(e *ast.Expr, x compiled) compiled {
+	if e.Precision > 6 || e.Precision < -1 {
 		return c.fail(e, "DATETIME(n) takes n from 0 to 6")
 	}
 	if x.Kind == value.KindJSON {
 		x = c.text(x)
 	}
 	if x.Kind != value.KindText && x.Kind != value.KindTime && x.Kind != value.KindNull {
-		return c.fail(e, "%s is %s: write FROM_UNIXTIME(%s) for seconds since 1970", x.src.text, x.Kind, x.src.text)
+		return c.fail(e, "%s is %s: write FROM_UNIXTIME(%s) for seconds since 1970", x.src.Text, x.Kind, x.src.Text)
 	}
-	digits := max(e.p, 0)
+	digits := max(e.Precision, 0)
 	out := c.castTime(x, digits)
 	out.src, out.Type = e, value.Type{Kind: value.KindTime, Nullable: x.Nullable, Scale: digits} // of NULL, too
 	return out
 }
 
 // castNumber casts to an integer between low and high, or to a decimal of p digits with s after the point.
-func (c *compiler) castNumber(e *expr, x compiled, to value.Kind, p, s int, low int64, high uint64) compiled {
+func (c *compiler) castNumber(e *ast.Expr, x compiled, to value.Kind, p, s int, low int64, high uint64) compiled {
 	out := compiled{Type: value.Type{Kind: to, Nullable: x.Nullable, Scale: s}, constant: x.constant, src: e}
 	if to == value.KindDecimal {
 		out.Precision = p
 	}
 	if x.Kind == value.KindTime {
-		return c.fail(e, "%s is a time: times are compared, and grouped by TUMBLE(time, INTERVAL n unit)", x.src.text)
+		return c.fail(e, "%s is a time: times are compared, and grouped by TUMBLE(time, INTERVAL n unit)", x.src.Text)
 	}
-	eval, from, name := x.eval, x.Kind, e.text
+	eval, from, name := x.eval, x.Kind, e.Text
 	bottom, top := row.FromInt(low), row.Number{Lo: high}
 	out.eval = func(r *rec) value.Value {
 		v := eval(r)
@@ -79,7 +80,7 @@ func (c *compiler) castNumber(e *expr, x compiled, to value.Kind, p, s int, low 
 		}
 		n, scale, ok := numberOf(v, from, to == value.KindInt)
 		if !ok && from != value.KindDouble {
-			return r.Fail("%s: %s is no number", name, value.Show(v, from))
+			return r.Fail("%s: %s is not a number", name, value.Show(v, from))
 		}
 		if ok {
 			n, ok = n.Rescale(scale, s)
@@ -139,8 +140,8 @@ func isWhole(b []byte) bool {
 	return true
 }
 
-func (c *compiler) castChar(e *expr, x compiled) compiled {
-	if e.p < -1 {
+func (c *compiler) castChar(e *ast.Expr, x compiled) compiled {
+	if e.Precision < -1 {
 		return c.fail(e, "CHAR(n) takes a number of characters")
 	}
 	if x.Kind == value.KindTime {
@@ -159,8 +160,8 @@ func (c *compiler) castChar(e *expr, x compiled) compiled {
 		x = c.text(x)
 	}
 	x.src = e
-	if e.p >= 0 {
-		eval, n := x.eval, e.p
+	if e.Precision >= 0 {
+		eval, n := x.eval, e.Precision
 		if x.MaxChars == 0 || n < x.MaxChars {
 			x.MaxChars = max(1, n)
 		}
@@ -181,7 +182,7 @@ func (c *compiler) castTime(x compiled, digits int) compiled {
 	}
 	eval, text, name := x.eval, x.Kind == value.KindText, ""
 	if x.src != nil {
-		name = x.src.text
+		name = x.src.Text
 	}
 	if x.Kind != value.KindNull {
 		x.Type = value.Type{Kind: value.KindTime, Nullable: x.Nullable, Scale: digits}
@@ -203,11 +204,11 @@ func (c *compiler) castTime(x compiled, digits int) compiled {
 	return x
 }
 
-func (c *compiler) castDouble(e *expr, x compiled) compiled {
+func (c *compiler) castDouble(e *ast.Expr, x compiled) compiled {
 	if x.Kind == value.KindTime {
-		return c.fail(e, "%s is a time, no number", x.src.text)
+		return c.fail(e, "%s is a time, not a number", x.src.Text)
 	}
-	eval, from, name := x.eval, x.Kind, e.text
+	eval, from, name := x.eval, x.Kind, e.Text
 	x.src = e
 	x.Type = value.Type{Kind: value.KindDouble, Nullable: x.Nullable}
 	x.eval = func(r *rec) value.Value {
@@ -227,13 +228,13 @@ func (c *compiler) castDouble(e *expr, x compiled) compiled {
 			case value.TagFalse:
 				return value.Double(0)
 			case value.TagOther:
-				return r.Fail("%s: %s is no number of a DOUBLE's range", name, value.Show(v, from))
+				return r.Fail("%s: %s is not a number in the range of a DOUBLE", name, value.Show(v, from))
 			}
 			v = value.JSONText(v)
 		}
 		f, ok := value.ParseDouble(v.Bytes)
 		if !ok {
-			return r.Fail("%s: %s is no number of a DOUBLE's range", name, value.Quote(v.Bytes))
+			return r.Fail("%s: %s is not a number in the range of a DOUBLE", name, value.Quote(v.Bytes))
 		}
 		return value.Double(f)
 	}
@@ -241,12 +242,12 @@ func (c *compiler) castDouble(e *expr, x compiled) compiled {
 }
 
 // fromUnix is the time of a number of seconds since 1970 UTC; digits past the sixth behind the point are cut.
-func (c *compiler) fromUnix(e *expr) compiled {
-	x := c.number(c.expr(e.args[0]))
+func (c *compiler) fromUnix(e *ast.Expr) compiled {
+	x := c.number(c.expr(e.Args[0]))
 	if x.Kind == value.KindDouble {
-		return c.fail(e.args[0], "is a DOUBLE, which cannot hold microseconds: write CAST(%s AS DECIMAL(20,6))", e.args[0].text)
+		return c.fail(e.Args[0], "is a DOUBLE, which cannot hold microseconds: write CAST(%s AS DECIMAL(20,6))", e.Args[0].Text)
 	}
-	eval, name := x.eval, e.text
+	eval, name := x.eval, e.Text
 	out := compiled{Type: value.Type{Kind: value.KindTime, Nullable: x.Nullable}, constant: x.constant, src: e}
 	switch {
 	case x.Kind == value.KindDecimal && x.Scale != value.AnyScale:
@@ -267,7 +268,7 @@ func (c *compiler) fromUnix(e *expr) compiled {
 		}
 		micros, fits := n.Int64()
 		if !ok || !fits || v.Number.Sign() < 0 || micros > value.MaxTime {
-			return r.Fail("%s: %s is out of range: want seconds since 1970", name, value.Show(v, value.KindDecimal))
+			return r.Fail("%s: %s is out of range: expected seconds since 1970", name, value.Show(v, value.KindDecimal))
 		}
 		return value.Time(micros)
 	}

@@ -19,14 +19,14 @@ func (c *compiler) number(x compiled) compiled {
 	case x.Kind.IsNumber() || x.Kind == value.KindNull:
 		return x
 	case x.Kind == value.KindJSON:
-		eval, name := x.eval, x.src.text
+		eval, name := x.eval, x.src.Text
 		x.Type = jsonAs(value.KindDecimal)
 		x.eval = func(r *rec) value.Value { return jsonNumber(r, eval(r), name) }
 		return x
 	case x.Kind == value.KindTime:
-		return c.fail(x.src, "is a time, and a number is wanted: times are compared, and grouped by TUMBLE(time, INTERVAL n unit)")
+		return c.fail(x.src, "is a time, but a number is expected: times are compared, and grouped by TUMBLE(time, INTERVAL n unit)")
 	}
-	return c.fail(x.src, "is text, and a number is wanted: write CAST(%s AS SIGNED) or CAST(%s AS DECIMAL(p,s))", x.src.text, x.src.text)
+	return c.fail(x.src, "is text, but a number is expected: write CAST(%s AS SIGNED) or CAST(%s AS DECIMAL(p,s))", x.src.Text, x.src.Text)
 }
 
 // double wants a number, and makes it a DOUBLE.
@@ -69,9 +69,9 @@ func (c *compiler) text(x compiled) compiled {
 		}
 		return x
 	case value.KindTime:
-		return c.fail(x.src, "is a time, and text is wanted: write CAST(%s AS CHAR), which is in UTC", x.src.text)
+		return c.fail(x.src, "is a time, but text is expected: write CAST(%s AS CHAR), which is in UTC", x.src.Text)
 	}
-	return c.fail(x.src, "is a DOUBLE, and text is wanted: write CAST(%s AS DECIMAL(p,s)) first, for servers write DOUBLEs differently", x.src.text)
+	return c.fail(x.src, "is a DOUBLE, but text is expected: write CAST(%s AS DECIMAL(p,s)) first, because servers write DOUBLEs differently", x.src.Text)
 }
 
 // numberText writes a decimal with the digits that its type shows.
@@ -115,12 +115,12 @@ func (c *compiler) timeLiteral(x compiled) compiled {
 		return x
 	}
 	if !x.constant {
-		return c.fail(x.src, "is text beside a time: write CAST(%s AS DATETIME)", x.src.text)
+		return c.fail(x.src, "is text beside a time: write CAST(%s AS DATETIME)", x.src.Text)
 	}
 	b := x.eval(constantRec(c.zone)).Bytes
 	micros, ok := value.ParseTime(b, c.zone)
 	if !ok {
-		return c.fail(x.src, "want a time such as '2015-05-17 10:05:03', which is in --time-zone, or with a zone '2015-05-17 10:05:03+02:00'")
+		return c.fail(x.src, "expected a time such as '2015-05-17 10:05:03', which is in --time-zone, or with a zone '2015-05-17 10:05:03+02:00'")
 	}
 	v := value.Time(micros)
 	scale := 0
@@ -143,12 +143,12 @@ func jsonNumber(r *rec, v value.Value, name string) value.Value {
 	case value.TagNumber:
 		n, scale, ok := value.ParseDecimal(v.Bytes)
 		if !ok {
-			return r.Fail("%s: %s has more than 38 digits, or is no number", name, value.Quote(v.Bytes))
+			return r.Fail("%s: %s has more than 38 digits, or is not a number", name, value.Quote(v.Bytes))
 		}
 		return value.Value{Number: n, Scale: uint8(scale), Set: true}
 	case value.TagText:
-		return r.Fail("%s: expected a number, the record has the text %s; CAST(%s AS DECIMAL(p,s)) reads numbers in quotes too", name, value.Quote(v.Bytes), name)
+		return r.Fail("%s: expected a number, got the text %s; CAST(%s AS DECIMAL(p,s)) reads numbers in quotes too", name, value.Quote(v.Bytes), name)
 	}
 	// TagQuoted is text, too.
-	return r.Fail("%s: expected a number, the record has %s", name, value.Quote(v.Bytes))
+	return r.Fail("%s: expected a number, got %s", name, value.Quote(v.Bytes))
 }

@@ -5,10 +5,11 @@ import (
 	"cmp"
 
 	"github.com/sluice-etl/sluice/fold/value"
+	"github.com/sluice-etl/sluice/query/ast"
 )
 
 // condition makes an expression of a truth value.
-func condition(e *expr, nullable, constant bool, test func(*rec) value.Truth) compiled {
+func condition(e *ast.Expr, nullable, constant bool, test func(*rec) value.Truth) compiled {
 	return compiled{Type: value.Type{Kind: value.KindInt, Nullable: nullable}, constant: constant, src: e, test: test, eval: func(r *rec) value.Value {
 		switch test(r) {
 		case value.Yes:
@@ -26,10 +27,10 @@ func (c *compiler) truth(x compiled) func(*rec) value.Truth {
 		return x.test
 	}
 	if x.Kind == value.KindText {
-		c.fail(x.src, "is text, and a condition is wanted: write %s <> ''; texts are joined by CONCAT(a, b)", x.src.text)
+		c.fail(x.src, "is text, but a condition is expected: write %s <> ''; CONCAT(a, b) joins texts", x.src.Text)
 	}
 	if x.Kind == value.KindTime {
-		c.fail(x.src, "is a time, and a condition is wanted: compare it with another")
+		c.fail(x.src, "is a time, but a condition is expected: compare it with another")
 	}
 	x = c.number(x)
 	eval, double := x.eval, x.Kind == value.KindDouble
@@ -49,7 +50,7 @@ func (c *compiler) truth(x compiled) func(*rec) value.Truth {
 func (c *compiler) comparator(a, b *compiled) func(x, y value.Value) int {
 	switch {
 	case a.Kind == value.KindJSON && b.Kind == value.KindJSON:
-		c.fail(a.src, "and %s are JSON fields: say as what they are compared, with CAST(%s AS CHAR) or CAST(%s AS DECIMAL(p,s))", b.src.text, a.src.text, a.src.text)
+		c.fail(a.src, "and %s are JSON fields: choose how they are compared, with CAST(%s AS CHAR) or CAST(%s AS DECIMAL(p,s))", b.src.Text, a.src.Text, a.src.Text)
 	case a.Kind == value.KindJSON && b.Kind != value.KindNull:
 		*a = c.beside(c.unquoted(*a), b.Kind)
 	case b.Kind == value.KindJSON && a.Kind != value.KindNull:
@@ -91,12 +92,12 @@ var comparisons = map[string][3]value.Truth{
 	"=": {value.No, value.Yes, value.No}, "<>": {value.Yes, value.No, value.Yes}, "<": {value.Yes, value.No, value.No}, "<=": {value.Yes, value.Yes, value.No}, ">": {value.No, value.No, value.Yes}, ">=": {value.No, value.Yes, value.Yes}, "<=>": {value.No, value.Yes, value.No},
 }
 
-func (c *compiler) compare(e *expr) compiled {
-	a, b := c.expr(e.args[0]), c.expr(e.args[1])
+func (c *compiler) compare(e *ast.Expr) compiled {
+	a, b := c.expr(e.Args[0]), c.expr(e.Args[1])
 	compare := c.comparator(&a, &b)
 	left, right := a.eval, b.eval
 	constant := a.constant && b.constant
-	if e.name == "<=>" {
+	if e.Name == "<=>" {
 		return condition(e, false, constant, func(r *rec) value.Truth {
 			p, q := left(r), right(r)
 			if !p.Set || !q.Set {
@@ -105,7 +106,7 @@ func (c *compiler) compare(e *expr) compiled {
 			return value.TruthOf(compare(p, q) == 0)
 		})
 	}
-	if e.name == "=" && a.Kind == value.KindText && b.Kind == value.KindText {
+	if e.Name == "=" && a.Kind == value.KindText && b.Kind == value.KindText {
 		return condition(e, a.Nullable || b.Nullable, constant, func(r *rec) value.Truth {
 			p, q := left(r), right(r)
 			if !p.Set || !q.Set {
@@ -114,7 +115,7 @@ func (c *compiler) compare(e *expr) compiled {
 			return value.TruthOf(bytes.Equal(p.Bytes, q.Bytes))
 		})
 	}
-	want := comparisons[e.name]
+	want := comparisons[e.Name]
 	return condition(e, a.Nullable || b.Nullable, constant, func(r *rec) value.Truth {
 		p := left(r)
 		if !p.Set {
@@ -130,15 +131,15 @@ func (c *compiler) compare(e *expr) compiled {
 
 func sign(n int) int { return cmp.Compare(n, 0) }
 
-func (c *compiler) in(e *expr) compiled {
-	x := c.expr(e.args[0])
+func (c *compiler) in(e *ast.Expr) compiled {
+	x := c.expr(e.Args[0])
 	nullable, constant := x.Nullable, x.constant
 	type member struct {
 		x, v    func(*rec) value.Value
 		compare func(x, y value.Value) int
 	}
 	var members []member
-	for _, arg := range e.args[1:] {
+	for _, arg := range e.Args[1:] {
 		a, b := x, c.expr(arg)
 		compare := c.comparator(&a, &b)
 		nullable = nullable || b.Nullable
@@ -146,7 +147,7 @@ func (c *compiler) in(e *expr) compiled {
 		members = append(members, member{a.eval, b.eval, compare})
 	}
 	found, missing := value.Yes, value.No
-	if e.not {
+	if e.Not {
 		found, missing = value.No, value.Yes
 	}
 	raw := x.eval
@@ -169,30 +170,30 @@ func (c *compiler) in(e *expr) compiled {
 }
 
 // between is x >= from AND x <= to.
-func (c *compiler) between(e *expr) compiled {
-	low := &expr{op: opCompare, name: ">=", args: []*expr{e.args[0], e.args[1]}, text: e.text}
-	high := &expr{op: opCompare, name: "<=", args: []*expr{e.args[0], e.args[2]}, text: e.text}
-	both := &expr{op: opAnd, args: []*expr{low, high}, text: e.text}
-	if e.not {
-		both = &expr{op: opNot, args: []*expr{both}, text: e.text}
+func (c *compiler) between(e *ast.Expr) compiled {
+	low := &ast.Expr{Op: ast.OpCompare, Name: ">=", Args: []*ast.Expr{e.Args[0], e.Args[1]}, Text: e.Text}
+	high := &ast.Expr{Op: ast.OpCompare, Name: "<=", Args: []*ast.Expr{e.Args[0], e.Args[2]}, Text: e.Text}
+	both := &ast.Expr{Op: ast.OpAnd, Args: []*ast.Expr{low, high}, Text: e.Text}
+	if e.Not {
+		both = &ast.Expr{Op: ast.OpNot, Args: []*ast.Expr{both}, Text: e.Text}
 	}
 	return c.expr(both)
 }
 
-func (c *compiler) is(e *expr) compiled {
-	x := c.expr(e.args[0])
-	if e.name == "null" {
-		eval, want := x.eval, e.not
+func (c *compiler) is(e *ast.Expr) compiled {
+	x := c.expr(e.Args[0])
+	if e.Name == "null" {
+		eval, want := x.eval, e.Not
 		return condition(e, false, x.constant, func(r *rec) value.Truth { return value.TruthOf(eval(r).Set == want) })
 	}
-	test, want := c.truth(x), value.TruthOf(e.name == "true")
-	return condition(e, false, x.constant, func(r *rec) value.Truth { return value.TruthOf((test(r) == want) != e.not) })
+	test, want := c.truth(x), value.TruthOf(e.Name == "true")
+	return condition(e, false, x.constant, func(r *rec) value.Truth { return value.TruthOf((test(r) == want) != e.Not) })
 }
 
-func (c *compiler) logic(e *expr) compiled {
-	a := c.expr(e.args[0])
+func (c *compiler) logic(e *ast.Expr) compiled {
+	a := c.expr(e.Args[0])
 	left := c.truth(a)
-	if e.op == opNot {
+	if e.Op == ast.OpNot {
 		return condition(e, a.Nullable, a.constant, func(r *rec) value.Truth {
 			switch left(r) {
 			case value.Yes:
@@ -203,10 +204,10 @@ func (c *compiler) logic(e *expr) compiled {
 			return value.Unknown
 		})
 	}
-	b := c.expr(e.args[1])
+	b := c.expr(e.Args[1])
 	right := c.truth(b)
 	nullable, constant := a.Nullable || b.Nullable, a.constant && b.constant
-	if e.op == opXor {
+	if e.Op == ast.OpXor {
 		return condition(e, nullable, constant, func(r *rec) value.Truth {
 			p, q := left(r), right(r)
 			if p == value.Unknown || q == value.Unknown {
@@ -217,7 +218,7 @@ func (c *compiler) logic(e *expr) compiled {
 	}
 	// decides is what one side decides alone: false for AND, true for OR. The right side is not evaluated then.
 	decides, other := value.No, value.Yes
-	if e.op == opOr {
+	if e.Op == ast.OpOr {
 		decides, other = value.Yes, value.No
 	}
 	return condition(e, nullable, constant, func(r *rec) value.Truth {

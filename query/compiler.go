@@ -9,6 +9,7 @@ import (
 	"github.com/sluice-etl/sluice/fold/format"
 	"github.com/sluice-etl/sluice/fold/jsonpath"
 	"github.com/sluice-etl/sluice/fold/value"
+	"github.com/sluice-etl/sluice/query/ast"
 )
 
 // compiler turns the expressions of one statement into closures. The first error stays; what is compiled after it is
@@ -17,30 +18,30 @@ type compiler struct {
 	format  format.Format
 	json    bool
 	zone    *time.Location
-	st      *statement
+	st      *ast.Statement
 	inWhere bool
 	windows int // the number of TUMBLEs of the plan so far
 	err     error
 }
 
 // fail keeps the first error and returns something to go on with.
-func (c *compiler) fail(e *expr, format string, args ...any) compiled {
+func (c *compiler) fail(e *ast.Expr, format string, args ...any) compiled {
 	if c.err == nil {
-		c.err = fmt.Errorf("%s: %w", e.text, fmt.Errorf(format, args...))
+		c.err = fmt.Errorf("%s: %w", e.Text, fmt.Errorf(format, args...))
 	}
 	return compiled{Type: value.Type{Kind: value.KindNull, Nullable: true}, eval: func(*rec) value.Value { return value.Null }, src: e}
 }
 
 // expr compiles, and computes what does not depend on the record at once.
-func (c *compiler) expr(e *expr) compiled {
+func (c *compiler) expr(e *ast.Expr) compiled {
 	x := c.compile(e)
 	if x.src == nil {
 		x.src = e
 	}
-	if e.op < opCompare || e.op > opNot {
-		x.test = nil // what is made of a condition is none any more
+	if !e.Op.IsCondition() {
+		x.test = nil // a value made of a condition is not a condition
 	}
-	if !x.constant || c.err != nil || e.op == opText {
+	if !x.constant || c.err != nil || e.Op == ast.OpText {
 		return x
 	}
 	r := constantRec(c.zone)
@@ -53,65 +54,65 @@ func (c *compiler) expr(e *expr) compiled {
 	return x
 }
 
-func (c *compiler) compile(e *expr) compiled {
-	switch e.op {
-	case opColumn:
+func (c *compiler) compile(e *ast.Expr) compiled {
+	switch e.Op {
+	case ast.OpColumn:
 		return c.column(e)
-	case opInt, opDecimal, opDouble, opText, opBool, opNull:
+	case ast.OpInt, ast.OpDecimal, ast.OpDouble, ast.OpText, ast.OpBool, ast.OpNull:
 		return c.literal(e)
-	case opCall:
+	case ast.OpCall:
 		return c.call(e)
-	case opArith:
+	case ast.OpArith:
 		return c.arith(e)
-	case opNegate:
+	case ast.OpNegate:
 		return c.negate(e)
-	case opCompare:
+	case ast.OpCompare:
 		return c.compare(e)
-	case opLike:
+	case ast.OpLike:
 		return c.like(e)
-	case opIn:
+	case ast.OpIn:
 		return c.in(e)
-	case opBetween:
+	case ast.OpBetween:
 		return c.between(e)
-	case opIs:
+	case ast.OpIs:
 		return c.is(e)
-	case opAnd, opOr, opXor, opNot:
+	case ast.OpAnd, ast.OpOr, ast.OpXor, ast.OpNot:
 		return c.logic(e)
-	case opCase:
+	case ast.OpCase:
 		return c.caseWhen(e)
-	case opCast:
+	case ast.OpCast:
 		return c.cast(e)
 	}
-	return c.fail(e, "an INTERVAL stands in TUMBLE(time, INTERVAL n unit) alone")
+	return c.fail(e, "an INTERVAL can only be in TUMBLE(time, INTERVAL n unit)")
 }
 
-func (c *compiler) literal(e *expr) compiled {
+func (c *compiler) literal(e *ast.Expr) compiled {
 	x := compiled{constant: true}
 	var v value.Value
-	switch e.op {
-	case opText:
-		v = value.Text([]byte(e.name))
+	switch e.Op {
+	case ast.OpText:
+		v = value.Text([]byte(e.Name))
 		x.Kind, x.MaxChars = value.KindText, max(1, utf8.RuneCount(v.Bytes))
-	case opBool:
-		v = value.Bool(!e.not)
+	case ast.OpBool:
+		v = value.Bool(!e.Not)
 		x.Kind = value.KindInt
-	case opNull:
+	case ast.OpNull:
 		x.Kind, x.Nullable = value.KindNull, true
-	case opDouble:
-		f, ok := value.ParseDouble([]byte(e.name))
+	case ast.OpDouble:
+		f, ok := value.ParseDouble([]byte(e.Name))
 		if !ok {
-			return c.fail(e, "want a number of a DOUBLE's range")
+			return c.fail(e, "expected a number in the range of a DOUBLE")
 		}
 		v = value.Double(f)
 		x.Kind = value.KindDouble
 	default:
-		n, scale, ok := value.ParseDecimal([]byte(e.name))
+		n, scale, ok := value.ParseDecimal([]byte(e.Name))
 		if !ok {
-			return c.fail(e, "want a number of at most 38 digits")
+			return c.fail(e, "expected a number of at most 38 digits")
 		}
 		v.Number, v.Scale, v.Set = n, uint8(scale), true
 		x.Kind, x.Scale = value.KindInt, scale
-		if e.op == opDecimal {
+		if e.Op == ast.OpDecimal {
 			x.Kind = value.KindDecimal
 		}
 	}
@@ -120,15 +121,15 @@ func (c *compiler) literal(e *expr) compiled {
 }
 
 // column finds a name: Kafka's columns first, then the format's.
-func (c *compiler) column(e *expr) compiled {
-	path := e.path
+func (c *compiler) column(e *ast.Expr) compiled {
+	path := e.Path
 	// A name that FROM's name qualifies is always a field: events._index is the record's own.
-	qualified := len(path) > 1 && strings.EqualFold(path[0], c.st.from)
+	qualified := len(path) > 1 && strings.EqualFold(path[0], c.st.From)
 	if qualified {
 		path = path[1:]
 	}
 	name := path[len(path)-1]
-	if e.jsonPath {
+	if e.JSONPath {
 		return c.jsonPath(e, path)
 	}
 	if len(path) == 1 {
@@ -137,8 +138,8 @@ func (c *compiler) column(e *expr) compiled {
 		}
 		// Where every name is a field, an alias in WHERE would be a field that no record has, in silence; unless the
 		// alias is made of a field of this name.
-		if it := c.st.aliased(name); it != nil && c.inWhere && c.json && len(e.path) == 1 && !it.mentions(name) {
-			return c.fail(e, "is an alias of SELECT, and WHERE is evaluated before SELECT: write %s, or %s.%s if a field of this name is meant", it.text, c.st.from, name)
+		if it := c.st.Aliased(name); it != nil && c.inWhere && c.json && len(e.Path) == 1 && !it.Mentions(name) {
+			return c.fail(e, "is an alias of SELECT, and WHERE is evaluated before SELECT: write %s, or %s.%s if a field of this name is meant", it.Text, c.st.From, name)
 		}
 	}
 	f, ok := c.format.Column(path)
@@ -159,53 +160,43 @@ func (c *compiler) column(e *expr) compiled {
 }
 
 // jsonPath compiles name->'$…' and name->>'$…'. The name is always a field.
-func (c *compiler) jsonPath(e *expr, path []string) compiled {
+func (c *compiler) jsonPath(e *ast.Expr, path []string) compiled {
 	f, ok := c.format.(format.PathFormat)
 	if !ok {
 		return c.fail(e, "a JSON path reads a field of --format json, which this format is not")
 	}
-	slot := f.Path(append(jsonpath.Members(path), e.steps...), e.quoted)
+	slot := f.Path(append(jsonpath.Members(path), e.Steps...), e.Quoted)
 	return compiled{Type: value.Type{Kind: value.KindJSON, Nullable: true}, src: e, eval: func(r *rec) value.Value { return r.Values[slot] }}
 }
 
 // unquoted is what the operator -> reads as the operator ->> does: a text beside a text is compared without quotes, as
 // in MySQL, which makes a JSON text of the other.
 func (c *compiler) unquoted(x compiled) compiled {
-	if x.src == nil || !x.src.quoted || x.Kind != value.KindJSON {
+	if x.src == nil || !x.src.Quoted || x.Kind != value.KindJSON {
 		return x
 	}
 	e := *x.src
-	e.quoted = false
+	e.Quoted = false
 	y := c.column(&e)
 	y.src = x.src
 	return y
 }
 
-func (c *compiler) unknown(e *expr, path []string) compiled {
+func (c *compiler) unknown(e *ast.Expr, path []string) compiled {
 	if len(path) > 1 {
-		return c.fail(e, "no such column; a name with a point is a field within a field, which only --format json has")
+		return c.fail(e, "no such column; a name with a point is a field of a field, which only --format json has")
 	}
 	names := append(append([]string(nil), c.format.Names()...), virtualNames...)
-	if it := c.st.aliased(path[0]); it != nil {
+	if it := c.st.Aliased(path[0]); it != nil {
 		if c.inWhere {
-			return c.fail(e, "is an alias of SELECT, and WHERE is evaluated before SELECT: write %s", it.text)
+			return c.fail(e, "is an alias of SELECT, and WHERE is evaluated before SELECT: write %s", it.Text)
 		}
-		return c.fail(e, "is an alias of SELECT, which only GROUP BY can use: write %s", it.text)
+		return c.fail(e, "is an alias of SELECT, which only GROUP BY can use: write %s", it.Text)
 	}
 	if n := nearest(path[0], names); n != "" {
 		return c.fail(e, "no such column; did you mean %s? There are %s", n, strings.Join(names, ", "))
 	}
 	return c.fail(e, "no such column; there are %s", strings.Join(names, ", "))
-}
-
-// aliased finds the SELECT item of an alias.
-func (st *statement) aliased(name string) *item {
-	for i := range st.items {
-		if strings.EqualFold(st.items[i].alias, name) {
-			return &st.items[i]
-		}
-	}
-	return nil
 }
 
 var virtualNames = []string{"_topic", "_partition", "_offset", "_index", "_timestamp", "_event_time", "_key", "_body"}
@@ -262,7 +253,7 @@ func kafkaTime(r *rec) value.Value {
 		return value.Null
 	}
 	if ms < value.MinTime/1000 || ms > value.MaxTime/1000 {
-		return r.Fail("the record's timestamp in Kafka is no time in milliseconds since 1970 between the years 1000 and 9999: its producer may write microseconds or nanoseconds")
+		return r.Fail("the record's timestamp in Kafka is not a time in milliseconds since 1970 between the years 1000 and 9999: its producer may write microseconds or nanoseconds")
 	}
 	return value.Time(ms * 1000)
 }
@@ -279,7 +270,7 @@ func eventTime(r *rec) value.Value {
 	}
 	ms, ok := value.ParseDigits(v.Bytes)
 	if !ok || ms < value.MinTime/1000 || ms > value.MaxTime/1000 {
-		return r.Fail("header timestamp: want milliseconds since 1970, the record has %s", value.Quote(v.Bytes))
+		return r.Fail("header timestamp: expected milliseconds since 1970, got %s", value.Quote(v.Bytes))
 	}
 	return value.Time(ms * 1000)
 }

@@ -44,15 +44,15 @@ func (d *differential) aggregate(t *testing.T) {
 		return
 	}
 	d.expressions += len(functions)
-	for _, it := range p.programs[0].st.items {
-		d.note(it.expr)
+	for _, it := range p.programs[0].st.Items {
+		d.note(it.Expr)
 	}
-	d.note(p.programs[0].st.where)
+	d.note(p.programs[0].st.Where)
 	rows := d.agreeing(t, x, cond, key)
 	out, dead := d.format.fold(p, rows)
 	rows = slices.DeleteFunc(rows, func(n int) bool {
 		reason, is := dead[n]
-		if is && !strings.Contains(reason, "is out of range: want at most 28 digits") && !strings.Contains(reason, "38 digits") {
+		if is && !strings.Contains(reason, "is out of range: it must have at most 28 digits") && !strings.Contains(reason, "38 digits") {
 			d.fail(t, "%s: row %d is dead: %s", items, n, reason)
 		}
 		return is

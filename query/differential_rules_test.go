@@ -91,10 +91,10 @@ var diffRules = []diffRule{
 		return m != nil && d.ours.set && strings.HasPrefix(documentedValue(m[1]), d.ours.text)
 	}},
 	{"Times before the year 1000", func(d *difference) bool {
-		return d.stricter("is out of range: want 1000-01-01") && d.theirs.text < "1000" || strings.Contains(d.theirs.refused, "datetime field overflow") // of DATE_ADD, which stands for TUMBLE
+		return d.stricter("is out of range: it must be from 1000-01-01") && d.theirs.text < "1000" || strings.Contains(d.theirs.refused, "datetime field overflow") // of DATE_ADD, which stands for TUMBLE
 	}},
 	{"FROM_UNIXTIME", func(d *difference) bool {
-		return strings.HasPrefix(d.form, "FROM_UNIXTIME(") && (d.stricter("want seconds since 1970") && !d.theirs.set || strings.Contains(d.theirs.refused, "incorrect unixtime value") && d.ours.text > "2038-01-19 03:14:07")
+		return strings.HasPrefix(d.form, "FROM_UNIXTIME(") && (d.stricter("expected seconds since 1970") && !d.theirs.set || strings.Contains(d.theirs.refused, "incorrect unixtime value") && d.ours.text > "2038-01-19 03:14:07")
 	}},
 	// aggregate makes no sums of quotients.
 	{"Sums of quotients", func(*difference) bool { return false }},

@@ -18,6 +18,7 @@ import (
 	"github.com/sluice-etl/sluice/fold/format"
 	"github.com/sluice-etl/sluice/fold/value"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
+	"github.com/sluice-etl/sluice/query/parse"
 	"github.com/sluice-etl/sluice/row"
 )
 
@@ -72,7 +73,7 @@ func (f *diffFormat) compile(text string) (*Plan, error) {
 	o := DefaultOptions()
 	o.TimeZone = time.UTC
 	p := &Plan{options: o, format: f}
-	parts := split(text)
+	parts := parse.Split(text)
 	if len(parts) != 1 {
 		return nil, fmt.Errorf("%q is %d statements", text, len(parts))
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/sluice-etl/sluice/fold/window"
+	"github.com/sluice-etl/sluice/query/ast"
 )
 
 var (
@@ -108,7 +109,7 @@ func (d *differential) expression(t *testing.T, n *node) bool {
 		return false
 	}
 	d.expressions++
-	d.note(p.programs[0].st.items[0].expr)
+	d.note(p.programs[0].st.Items[0].Expr)
 	all := make([]int, len(d.format.rows))
 	for i := range all {
 		all[i] = i
@@ -130,7 +131,7 @@ func diffStatement(n *node) string { return "INSERT INTO t SELECT " + n.ours() +
 // constantFault reports whether a statement is refused for the value of a constant in it. It may stand in a branch
 // that no record takes.
 func constantFault(err error) bool {
-	for _, s := range []string{"is no number", "is out of range", "is not a time such as", "more than 38 digits", "out of a DOUBLE's range", "of NULL is always NULL", "of NULL is always 0", "is NULL, and a time is wanted"} {
+	for _, s := range []string{"is not a number", "is out of range", "is not a time such as", "more than 38 digits", "out of a DOUBLE's range", "of NULL is always NULL", "of NULL is always 0", "is NULL, but a time is expected"} {
 		if strings.Contains(err.Error(), s) {
 			return true
 		}
@@ -267,16 +268,16 @@ func (d *differential) fail(t *testing.T, format string, args ...any) {
 }
 
 // note counts what an expression is made of.
-func (d *differential) note(e *expr) {
+func (d *differential) note(e *ast.Expr) {
 	if e == nil {
 		return
 	}
-	d.seen[fmt.Sprintf("op %d", e.op)] += diffRows
-	switch e.op {
-	case opCall, opArith, opCompare, opCast, opInterval, opIs:
-		d.seen[fmt.Sprintf("op %d %s", e.op, e.name)] += diffRows
+	d.seen[fmt.Sprintf("op %d", e.Op)] += diffRows
+	switch e.Op {
+	case ast.OpCall, ast.OpArith, ast.OpCompare, ast.OpCast, ast.OpInterval, ast.OpIs:
+		d.seen[fmt.Sprintf("op %d %s", e.Op, e.Name)] += diffRows
 	}
-	for _, a := range e.args {
+	for _, a := range e.Args {
 		d.note(a)
 	}
 }
@@ -285,27 +286,27 @@ func (d *differential) note(e *expr) {
 func (d *differential) covered(t *testing.T) {
 	t.Helper()
 	var want []string
-	for name := range aggregates {
-		want = append(want, fmt.Sprintf("op %d %s", opCall, name))
+	for _, name := range ast.Aggregates {
+		want = append(want, fmt.Sprintf("op %d %s", ast.OpCall, name))
 	}
-	for op := range opEnd {
+	for op := range ast.OpEnd {
 		want = append(want, fmt.Sprintf("op %d", op))
 	}
 	for name := range (&compiler{}).functions() {
-		want = append(want, fmt.Sprintf("op %d %s", opCall, name))
+		want = append(want, fmt.Sprintf("op %d %s", ast.OpCall, name))
 	}
 	for name := range arithmetic {
-		want = append(want, fmt.Sprintf("op %d %s", opArith, name))
+		want = append(want, fmt.Sprintf("op %d %s", ast.OpArith, name))
 	}
 	for name := range comparisons {
-		want = append(want, fmt.Sprintf("op %d %s", opCompare, name))
+		want = append(want, fmt.Sprintf("op %d %s", ast.OpCompare, name))
 	}
 	for name := range casts {
-		want = append(want, fmt.Sprintf("op %d %s", opCast, name))
+		want = append(want, fmt.Sprintf("op %d %s", ast.OpCast, name))
 	}
 	for _, unit := range []string{"microsecond", "second", "minute", "hour", "day", "week", "month", "quarter", "year"} {
 		if window.NewCalendar(time.UTC, unit, 1) != nil {
-			want = append(want, fmt.Sprintf("op %d %s", opInterval, unit))
+			want = append(want, fmt.Sprintf("op %d %s", ast.OpInterval, unit))
 		}
 	}
 	for _, w := range want {

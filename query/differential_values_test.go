@@ -279,7 +279,7 @@ func (r diffRow) value(i int) value.Value {
 		n, ok = n.Rescale(scale, diffColumns[i].typ.Scale)
 	}
 	if !ok {
-		panic(fmt.Sprintf("%q is no number of the column", b))
+		panic(fmt.Sprintf("%q is not a number of the column", b))
 	}
 	return value.Value{Number: n, Scale: uint8(diffColumns[i].typ.Scale), Set: true}
 }

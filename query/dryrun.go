@@ -14,7 +14,6 @@ import (
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
-	"github.com/sluice-etl/sluice/fold/format"
 	"github.com/sluice-etl/sluice/fold/value"
 	terminal "github.com/sluice-etl/sluice/internal/quote"
 	"github.com/sluice-etl/sluice/row"
@@ -106,7 +105,7 @@ func dryRunInput(ctx context.Context, f batch.Fold[row.Delta], in Input, take fu
 		from := len(memory)
 		line := s.Bytes()
 		if lines == 0 {
-			line = format.TrimBOM(line)
+			line = value.TrimBOM(line)
 		}
 		memory = append(memory, line...)
 		records = append(records, batch.Record{Offset: lines, Timestamp: now, Value: memory[from:len(memory):len(memory)]})

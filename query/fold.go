@@ -76,7 +76,7 @@ func (f *fold) bind() {
 	f.bound, f.stmts = bound, nil
 	for _, prog := range f.plan.programs {
 		s := stmt{program: prog}
-		full := (&row.Table{Schema: prog.st.schema, Name: prog.st.table}).FullName()
+		full := (&row.Table{Schema: prog.st.Schema, Name: prog.st.Table}).FullName()
 		for i := range *bound {
 			if (*bound)[i].FullName() == full {
 				s.table = i

@@ -106,7 +106,7 @@ func TestJSON_fields(t *testing.T) {
 		{`{"a":"5"}`, "a = '5'", "1"}, {`{"a":5}`, "a = '5'", "1"}, {`{"a":"é\u0041"}`, "CHAR_LENGTH(a)", "2"}, {`{"a":5}`, "a IN (1, 5)", "1"}, {`{"a":5}`, "a BETWEEN 1 AND 5", "1"},
 		{`{"a":5}`, "COALESCE(a, 0)", "5.000000"}, {`{"b":5}`, "COALESCE(a, b)", "5"}, {`{"b":5}`, "COALESCE(a, 'none')", "none"}, {`{"A":5}`, "a", "NULL"},
 		{`{"a":"2015-05-17T10:05:03Z"}`, "TUMBLE(a, INTERVAL 1 HOUR)", "2015-05-17 10:00:00"}, {`{"a":1431857103.25}`, "FROM_UNIXTIME(a)", "2015-05-17 10:05:03.250000"},
-		{`{"a":"x"}`, "a + 1", "!expected a number, the record has the text"}, {`{"a":[1]}`, "a + 1", "!expected a number"}, {`{"a":"x"}`, "CAST(a AS SIGNED)", "!is no number"},
+		{`{"a":"x"}`, "a + 1", "!expected a number, got the text"}, {`{"a":[1]}`, "a + 1", "!expected a number"}, {`{"a":"x"}`, "CAST(a AS SIGNED)", "!is not a number"},
 		{`[1]`, "a", "!expected a JSON object"}, {`{"a":1} x`, "a", "!expected a JSON object"}, {`{"a":`, "a", "!expected a JSON object"}, {``, "a", "!expected a JSON object"}, {`5`, "a", "!expected a JSON object"},
 		{`{"a":123456789012345678901234567890123456789}`, "a + 1", "!more than 38 digits"}, {`{"a":"b","a":"c"}`, "a", "b"},
 		{`{"a":-1}`, "CAST(a AS UNSIGNED)", "!out of range"}, {`{"a":1.5}`, "CAST(a AS DOUBLE) * 2", "3"}, {`{"a":1.005}`, "CAST(a AS DECIMAL(10,2))", "1.01"},

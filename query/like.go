@@ -5,6 +5,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/sluice-etl/sluice/fold/value"
+	"github.com/sluice-etl/sluice/query/ast"
 )
 
 // maxLike bounds the work of one LIKE whose pattern comes with the record: the product of both lengths.
@@ -12,14 +13,14 @@ const maxLike = 64 << 20
 
 // like compiles text LIKE pattern ESCAPE c: % stands for any text, _ for one character. Letters match themselves
 // only: bytes are compared. (MySQL's default collation would match other cases too.)
-func (c *compiler) like(e *expr) compiled {
-	a, p := c.text(c.expr(e.args[0])), c.text(c.expr(e.args[1]))
+func (c *compiler) like(e *ast.Expr) compiled {
+	a, p := c.text(c.expr(e.Args[0])), c.text(c.expr(e.Args[1]))
 	var escape []byte
-	if e.name != "" {
-		escape = []byte(e.name)
+	if e.Name != "" {
+		escape = []byte(e.Name)
 	}
 	eval, hit, miss := a.eval, value.Yes, value.No
-	if e.not {
+	if e.Not {
 		hit, miss = value.No, value.Yes
 	}
 	match := func(b, pattern []byte) bool { return likeMatch(b, pattern, escape) }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sluice-etl/sluice/fold/format"
 	"github.com/sluice-etl/sluice/fold/value"
+	"github.com/sluice-etl/sluice/query/parse"
 	"github.com/sluice-etl/sluice/row"
 )
 
@@ -33,7 +34,7 @@ func Compile(text string, o Options) (*Plan, error) {
 	if o.TimeZone == nil {
 		o.TimeZone = time.UTC
 	}
-	o.FormatString = strings.TrimPrefix(o.FormatString, format.ByteOrderMark)
+	o.FormatString = strings.TrimPrefix(o.FormatString, value.ByteOrderMark)
 	if o.Format == "" && o.FormatString != "" {
 		o.Format = format.Guess(o.FormatString)
 	}
@@ -41,14 +42,14 @@ func Compile(text string, o Options) (*Plan, error) {
 		return nil, err
 	}
 	if len(text) > maxQuery {
-		return nil, fmt.Errorf("the query has %d bytes: want at most %d", len(text), maxQuery)
+		return nil, fmt.Errorf("the query has %d bytes, but it must have at most %d", len(text), maxQuery)
 	}
 	f, err := format.New(o.Format, o.FormatString)
 	if err != nil {
 		return nil, err
 	}
 	p := &Plan{options: o, format: f}
-	for i, text := range split(text) {
+	for i, text := range parse.Split(text) {
 		prog, err := p.compile(i, text)
 		if err != nil {
 			return nil, fmt.Errorf("statement %d: %w", i+1, err)
@@ -56,7 +57,7 @@ func Compile(text string, o Options) (*Plan, error) {
 		p.programs = append(p.programs, prog)
 	}
 	if len(p.programs) == 0 {
-		return nil, errors.New("the query is empty: want INSERT INTO table SELECT … FROM events GROUP BY …")
+		return nil, errors.New("the query is empty: expected INSERT INTO table SELECT … FROM events GROUP BY …")
 	}
 	if p.tables, err = wanted(p.programs); err != nil {
 		return nil, err
@@ -65,7 +66,7 @@ func Compile(text string, o Options) (*Plan, error) {
 }
 
 func (p *Plan) compile(number int, text string) (*program, error) {
-	st, err := parseStatement(text)
+	st, err := parse.Statement(text)
 	if err != nil {
 		return nil, err
 	}
@@ -103,77 +104,8 @@ func (p *Plan) Fingerprint() (hash [32]byte, text string) {
 		fmt.Fprintf(&b, "copies by header %q\n", p.options.DedupHeader)
 	}
 	for _, prog := range p.programs {
-		fmt.Fprintf(&b, "%s;\n", prog.st.text)
+		fmt.Fprintf(&b, "%s;\n", prog.st.Text)
 	}
 	text = b.String()
 	return sha256.Sum256([]byte(text)), text
-}
-
-// split divides a text at the semicolons that stand outside of quotes and comments, and leaves out what holds no
-// statement. In quotes it doubles the backslash of \% and \_, which MySQL hands on to LIKE and the parser does not.
-// Two hyphens begin a comment only before white space, a control character or the end, as in MySQL; the parser takes
-// any two for one, so that others are separated by a space: 1--1 is 2.
-func split(text string) []string {
-	var parts []string
-	var b strings.Builder
-	solid := false
-	end := func() {
-		if solid {
-			parts = append(parts, b.String())
-		}
-		b.Reset()
-		solid = false
-	}
-	for i := 0; i < len(text); {
-		rest := text[i:]
-		n := 1
-		switch c := text[i]; {
-		case c == ';':
-			end()
-			i++
-			continue
-		case strings.HasPrefix(rest, format.ByteOrderMark): // files of queries that were put together have several
-			i += len(format.ByteOrderMark)
-			continue
-		case c == '#':
-			n = until(rest, "\n")
-		case strings.HasPrefix(rest, "--"):
-			if len(rest) > 2 && !value.IsSpace(rest[2]) && !isControl(rest[2]) {
-				b.WriteString("- ")
-				solid = true
-				i++
-				continue
-			}
-			n = until(rest, "\n")
-		case strings.HasPrefix(rest, "/*"):
-			n = min(len(rest), 2+until(rest[2:], "*/")+2)
-		case c == '\'' || c == '"' || c == '`':
-			n = value.QuotedLength(rest)
-			solid = true
-			if c != '`' {
-				b.WriteString(likeEscapes.Replace(rest[:n]))
-				i += n
-				continue
-			}
-		case !value.IsSpace(c):
-			solid = true
-		}
-		b.WriteString(rest[:n])
-		i += n
-	}
-	end()
-	return parts
-}
-
-func isControl(c byte) bool { return c < ' ' || c == 0x7f }
-
-// The first pair keeps an escaped backslash from being seen as the beginning of an escape.
-var likeEscapes = strings.NewReplacer(`\\`, `\\`, `\%`, `\\%`, `\_`, `\\_`)
-
-// until is where stop begins, or the end.
-func until(s, stop string) int {
-	if i := strings.Index(s, stop); i >= 0 {
-		return i
-	}
-	return len(s)
 }

@@ -47,7 +47,7 @@ func TestDryRun_reasonsShowTheText(t *testing.T) {
 	if _, err := DryRun(t.Context(), p, []Input{{Name: "f", Reader: strings.NewReader(`{"a":"one"}`)}}, &out, -1); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(out.String(), `the record has the text "one"`) {
+	if !strings.Contains(out.String(), `got the text "one"`) {
 		t.Error(out.String())
 	}
 }

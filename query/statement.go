@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/sluice-etl/sluice/fold/value"
+	"github.com/sluice-etl/sluice/query/ast"
 	"github.com/sluice-etl/sluice/row"
 )
 
@@ -39,7 +40,7 @@ type output struct {
 // program is one compiled statement.
 type program struct {
 	number  int // from 0
-	st      *statement
+	st      *ast.Statement
 	grouped bool
 	where   func(*rec) value.Truth // nil takes every record
 	keys    []output
@@ -49,18 +50,18 @@ type program struct {
 // compile checks a statement's shape and compiles its expressions.
 func (c *compiler) statement(number int) (*program, error) {
 	st := c.st
-	names, err := st.columnNames()
+	names, err := columnNames(st)
 	if err != nil {
 		return nil, err
 	}
 	p := &program{number: number, st: st}
-	if st.where != nil {
+	if st.Where != nil {
 		c.inWhere = true
-		p.where = c.truth(c.expr(st.where))
+		p.where = c.truth(c.expr(st.Where))
 		c.inWhere = false
 	}
-	grouped := slices.ContainsFunc(st.items, func(it item) bool { return it.holdsAggregate() })
-	p.grouped = grouped || len(st.group) > 0
+	grouped := slices.ContainsFunc(st.Items, func(it ast.Item) bool { return it.HasAggregate() })
+	p.grouped = grouped || len(st.Group) > 0
 	if p.grouped {
 		err = c.groupedOutputs(p, names, grouped)
 	} else {
@@ -73,26 +74,26 @@ func (c *compiler) statement(number int) (*program, error) {
 }
 
 // columnNames finds the target column of each SELECT item.
-func (st *statement) columnNames() ([]string, error) {
-	if st.columns != nil && len(st.columns) != len(st.items) {
-		return nil, fmt.Errorf("INSERT INTO %s lists %d columns, SELECT has %d", st.table, len(st.columns), len(st.items))
+func columnNames(st *ast.Statement) ([]string, error) {
+	if st.Columns != nil && len(st.Columns) != len(st.Items) {
+		return nil, fmt.Errorf("INSERT INTO %s lists %d columns, SELECT has %d", st.Table, len(st.Columns), len(st.Items))
 	}
 	var names []string
-	for i, it := range st.items {
-		name := it.alias
+	for i, it := range st.Items {
+		name := it.Alias
 		switch {
-		case st.columns != nil:
-			name = st.columns[i]
-		case name == "" && it.op == opColumn:
-			name = it.columnName()
+		case st.Columns != nil:
+			name = st.Columns[i]
+		case name == "" && it.Op == ast.OpColumn:
+			name = it.ColumnName()
 		case name == "":
-			return nil, fmt.Errorf("%s: which column of %s is it for? Columns are matched by name: write %s AS name", it.text, st.table, it.text)
+			return nil, fmt.Errorf("%s: which column of %s is it for? Columns are matched by name: write %s AS name", it.Text, st.Table, it.Text)
 		}
 		if slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) }) {
 			return nil, fmt.Errorf("column %s is written twice", name)
 		}
 		if name == "" || len(name) > 64 {
-			return nil, fmt.Errorf("column name %q: want 1 to 64 bytes", name)
+			return nil, fmt.Errorf("column name %q: it must have 1 to 64 bytes", name)
 		}
 		names = append(names, name)
 	}
@@ -103,86 +104,78 @@ func (st *statement) columnNames() ([]string, error) {
 func (c *compiler) groupedOutputs(p *program, names []string, aggregated bool) error {
 	st := c.st
 	if !aggregated {
-		for _, it := range st.items {
-			c.expr(it.expr) // an AVG has a better reason than this
+		for _, it := range st.Items {
+			c.expr(it.Expr) // an AVG has a better reason than this
 		}
 		if c.err != nil {
 			return c.err
 		}
 		return fmt.Errorf("GROUP BY without an aggregate: add COUNT(*) AS n to SELECT")
 	}
-	if len(st.group) == 0 {
+	if len(st.Group) == 0 {
 		return fmt.Errorf("aggregates without GROUP BY give one row without a key, which cannot be added to: write SELECT 'all' AS k, … GROUP BY k")
 	}
-	keyOf := make([]bool, len(st.items))
-	for _, g := range st.group {
-		i, err := st.groupItem(g)
+	keyOf := make([]bool, len(st.Items))
+	for _, g := range st.Group {
+		i, err := groupItem(st, g)
 		if err != nil {
 			return err
 		}
 		if keyOf[i] {
-			return fmt.Errorf("GROUP BY %s: the column is there twice", g.text)
+			return fmt.Errorf("GROUP BY %s: the column is listed twice", g.Text)
 		}
 		keyOf[i] = true
-		p.keys = append(p.keys, c.key(names[i], st.items[i].expr))
+		p.keys = append(p.keys, c.key(names[i], st.Items[i].Expr))
 	}
-	for i, it := range st.items {
+	for i, it := range st.Items {
 		switch {
 		case keyOf[i]:
-		case it.aggregate():
-			p.cells = append(p.cells, c.aggregate(names[i], it.expr))
-		case it.holdsAggregate():
-			c.expr(it.expr) // fails, and says why
+		case it.IsAggregate():
+			p.cells = append(p.cells, c.aggregate(names[i], it.Expr))
+		case it.HasAggregate():
+			c.expr(it.Expr) // fails, and says why
 		default:
-			if c.expr(it.expr); c.err != nil {
+			if c.expr(it.Expr); c.err != nil {
 				return c.err // an AVG has a better reason than this
 			}
-			return fmt.Errorf("%s: it is neither in GROUP BY nor an aggregate, so that a group has no one value for it: add it to GROUP BY, or write MIN(%s) or MAX(%s)", it.text, it.text, it.text)
+			return fmt.Errorf("%s: it is neither in GROUP BY nor an aggregate, so a group has no single value for it: add it to GROUP BY, or write MIN(%s) or MAX(%s)", it.Text, it.Text, it.Text)
 		}
 	}
 	return nil
 }
 
 // groupItem finds what a GROUP BY expression stands for: a position, an alias, a selected expression, in this order.
-func (st *statement) groupItem(g *expr) (int, error) {
+func groupItem(st *ast.Statement, g *ast.Expr) (int, error) {
 	found := -1
-	if g.op == opInt {
-		n, err := strconv.Atoi(g.name)
-		if err != nil || n < 1 || n > len(st.items) {
-			return 0, fmt.Errorf("GROUP BY %s: SELECT has %d items", g.text, len(st.items))
+	if g.Op == ast.OpInt {
+		n, err := strconv.Atoi(g.Name)
+		if err != nil || n < 1 || n > len(st.Items) {
+			return 0, fmt.Errorf("GROUP BY %s: SELECT has %d items", g.Text, len(st.Items))
 		}
 		found = n - 1
 	}
-	if found < 0 && g.op == opColumn && len(g.path) == 1 {
-		found = slices.IndexFunc(st.items, func(it item) bool { return strings.EqualFold(it.alias, g.path[0]) })
+	if found < 0 && g.Op == ast.OpColumn && len(g.Path) == 1 {
+		found = slices.IndexFunc(st.Items, func(it ast.Item) bool { return strings.EqualFold(it.Alias, g.Path[0]) })
 	}
 	if found < 0 {
-		found = slices.IndexFunc(st.items, func(it item) bool {
-			if it.op == opColumn && g.op == opColumn {
-				return slices.EqualFunc(st.unqualified(it.path), st.unqualified(g.path), strings.EqualFold)
+		found = slices.IndexFunc(st.Items, func(it ast.Item) bool {
+			if it.Op == ast.OpColumn && g.Op == ast.OpColumn {
+				return slices.EqualFunc(st.Unqualified(it.Path), st.Unqualified(g.Path), strings.EqualFold)
 			}
-			return it.text == g.text
+			return it.Text == g.Text
 		})
 	}
 	if found < 0 {
-		return 0, fmt.Errorf("GROUP BY %s: it is not in SELECT, so that the table would not tell its groups apart: add it to SELECT", g.text)
+		return 0, fmt.Errorf("GROUP BY %s: it is not in SELECT, so the table could not distinguish its groups: add it to SELECT", g.Text)
 	}
-	if st.items[found].holdsAggregate() {
-		return 0, fmt.Errorf("GROUP BY %s: it is the aggregate %s; give the aggregate another alias if the field is meant", g.text, st.items[found].text)
+	if st.Items[found].HasAggregate() {
+		return 0, fmt.Errorf("GROUP BY %s: it is the aggregate %s; give the aggregate another alias if the field is meant", g.Text, st.Items[found].Text)
 	}
 	return found, nil
 }
 
-// unqualified is a column's path without the name of events.
-func (st *statement) unqualified(path []string) []string {
-	if len(path) > 1 && strings.EqualFold(path[0], st.from) {
-		return path[1:]
-	}
-	return path
-}
-
 // key compiles a column of the group's key.
-func (c *compiler) key(name string, e *expr) output {
+func (c *compiler) key(name string, e *ast.Expr) output {
 	x := c.expr(e)
 	x.src = e
 	if x.Kind == value.KindJSON {
@@ -194,42 +187,42 @@ func (c *compiler) key(name string, e *expr) output {
 		if instead == "" {
 			instead = "0"
 		}
-		c.fail(e, "can be NULL, and a group's key cannot, for MySQL holds no two NULLs equal in a unique key: write COALESCE(%s, %s)", e.text, instead)
+		c.fail(e, "can be NULL, but a group's key cannot, because in a unique key of MySQL no two NULLs are equal: write COALESCE(%s, %s)", e.Text, instead)
 	case x.Kind == value.KindDouble:
-		c.fail(e, "is a DOUBLE, which has no exact key: write CAST(%s AS DECIMAL(p,s))", e.text)
+		c.fail(e, "is a DOUBLE, which has no exact key: write CAST(%s AS DECIMAL(p,s))", e.Text)
 	case x.Kind == value.KindDecimal && x.Scale == value.AnyScale:
-		c.fail(e, "is a number of any scale, and a key has one: write CAST(%s AS SIGNED) or CAST(%s AS DECIMAL(p,s))", e.text, e.text)
+		c.fail(e, "is a number of any scale, but a key column has one scale: write CAST(%s AS SIGNED) or CAST(%s AS DECIMAL(p,s))", e.Text, e.Text)
 	}
 	return output{name: name, act: actKey, x: x, kind: x.column()}
 }
 
 // aggregate compiles COUNT, SUM, MIN or MAX.
-func (c *compiler) aggregate(name string, e *expr) output {
+func (c *compiler) aggregate(name string, e *ast.Expr) output {
 	o := output{name: name, kind: row.Int}
 	bad := func(format string, args ...any) output {
 		c.fail(e, format, args...)
 		return o
 	}
-	if e.distinct && e.name != "min" && e.name != "max" {
-		return bad("DISTINCT cannot be kept by adding to a row: group by the value too, and count the rows when you select")
+	if e.Distinct && e.Name != "min" && e.Name != "max" {
+		return bad("DISTINCT cannot be computed by adding to a row: group by the value too, and count the rows when you select")
 	}
-	if e.star {
-		if e.name != "count" {
-			return bad("want COUNT(*), or %s of an expression", strings.ToUpper(e.name))
+	if e.Star {
+		if e.Name != "count" {
+			return bad("expected COUNT(*), or %s of an expression", strings.ToUpper(e.Name))
 		}
 		o.act = actCount
 		return o
 	}
-	if len(e.args) != 1 {
-		return bad("%s takes one argument", strings.ToUpper(e.name))
+	if len(e.Args) != 1 {
+		return bad("%s takes one argument", strings.ToUpper(e.Name))
 	}
-	if e.args[0].holdsAggregate() {
-		return bad("an aggregate cannot stand within another")
+	if e.Args[0].HasAggregate() {
+		return bad("an aggregate cannot contain another")
 	}
-	o.x = c.expr(e.args[0])
-	o.x.src = e.args[0]
-	arg := e.args[0].text
-	switch e.name {
+	o.x = c.expr(e.Args[0])
+	o.x.src = e.Args[0]
+	arg := e.Args[0].Text
+	switch e.Name {
 	case "count":
 		o.act = actCountSet
 		if !o.x.Nullable {
@@ -238,26 +231,26 @@ func (c *compiler) aggregate(name string, e *expr) output {
 	case "sum":
 		o.act = actSum
 		if o.x.Kind == value.KindDouble {
-			return bad("a sum of DOUBLEs depends on their order, and batches have none: write SUM(CAST(%s AS DECIMAL(p,s)))", arg)
+			return bad("a sum of DOUBLEs depends on their order, which is not defined: write SUM(CAST(%s AS DECIMAL(p,s)))", arg)
 		}
 		o.x = c.number(o.x)
 		o.kind = row.Decimal
 	default:
 		o.act = actMin
-		if e.name == "max" {
+		if e.Name == "max" {
 			o.act = actMax
 		}
 		if o.x.Kind == value.KindJSON {
-			return bad("%s is a JSON field, and text and numbers compare differently: write %s(CAST(%s AS CHAR)) or %s(CAST(%s AS DECIMAL(p,s)))", arg, strings.ToUpper(e.name), arg, strings.ToUpper(e.name), arg)
+			return bad("%s is a JSON field, and text and numbers compare differently: write %s(CAST(%s AS CHAR)) or %s(CAST(%s AS DECIMAL(p,s)))", arg, strings.ToUpper(e.Name), arg, strings.ToUpper(e.Name), arg)
 		}
 		o.kind = o.x.column()
 	}
 	if o.x.Kind == value.KindNull {
 		always := "NULL"
-		if e.name == "count" {
+		if e.Name == "count" {
 			always = "0"
 		}
-		return bad("%s of NULL is always %s", strings.ToUpper(e.name), always)
+		return bad("%s of NULL is always %s", strings.ToUpper(e.Name), always)
 	}
 	return o
 }
@@ -267,18 +260,18 @@ func (c *compiler) plainOutputs(p *program, names []string) {
 	places := []string{"_topic", "_partition", "_offset", "_index"}
 	for _, place := range places {
 		x, _ := virtual(place, true)
-		x.src = &expr{op: opColumn, path: []string{place}, text: place}
+		x.src = &ast.Expr{Op: ast.OpColumn, Path: []string{place}, Text: place}
 		p.keys = append(p.keys, output{name: place, act: actKey, x: x, kind: x.column()})
 	}
-	for i, it := range c.st.items {
+	for i, it := range c.st.Items {
 		if i := slices.Index(places, strings.ToLower(names[i])); i >= 0 {
-			if it.op != opColumn || !strings.EqualFold(it.path[len(it.path)-1], places[i]) {
-				c.fail(it.expr, "column %s is part of the key of a row per record: write it to another column", places[i])
+			if it.Op != ast.OpColumn || !strings.EqualFold(it.Path[len(it.Path)-1], places[i]) {
+				c.fail(it.Expr, "column %s is part of the key of a row per record: write it to another column", places[i])
 			}
 			continue
 		}
-		x := c.expr(it.expr)
-		x.src = it.expr
+		x := c.expr(it.Expr)
+		x.src = it.Expr
 		if x.Kind == value.KindJSON || x.Kind == value.KindNull {
 			null := x.Nullable
 			x = c.text(x)

@@ -33,7 +33,7 @@ func wanted(programs []*program) ([]row.Table, error) {
 }
 
 func (p *program) table() row.Table {
-	t := row.Table{Schema: p.st.schema, Name: p.st.table, Keys: len(p.keys), Grouped: p.grouped}
+	t := row.Table{Schema: p.st.Schema, Name: p.st.Table, Keys: len(p.keys), Grouped: p.grouped}
 	for _, o := range slices.Concat(p.keys, p.cells) {
 		t.Columns = append(t.Columns, o.column())
 	}
@@ -67,20 +67,20 @@ func (o output) column() row.Column {
 // join makes t wide enough for a second statement.
 func join(t *row.Table, more row.Table) error {
 	if t.FullName() != more.FullName() {
-		return fmt.Errorf("tables %s and %s differ in their letters' case alone, which some servers take for one: write one name", t.FullName(), more.FullName())
+		return fmt.Errorf("tables %s and %s differ only in the case of letters, and are one table on some servers: write one name", t.FullName(), more.FullName())
 	}
 	if t.Grouped != more.Grouped || t.Keys != more.Keys || len(t.Columns) != len(more.Columns) {
-		return fmt.Errorf("it writes other columns of %s than a statement before it: statements into one table write the same columns", t.FullName())
+		return fmt.Errorf("it writes other columns of %s than an earlier statement: statements into one table write the same columns", t.FullName())
 	}
 	for _, m := range more.Columns {
 		c := t.Column(m.Name)
 		switch {
 		case c == nil:
-			return fmt.Errorf("it writes column %s of %s, which a statement before it does not: statements into one table write the same columns", m.Name, t.FullName())
+			return fmt.Errorf("it writes column %s of %s, which an earlier statement does not: statements into one table write the same columns", m.Name, t.FullName())
 		case c.Merge != m.Merge:
-			return fmt.Errorf("column %s of %s is merged in another way by a statement before it: both must group by it, or both add, or both keep the smaller or the larger", m.Name, t.FullName())
+			return fmt.Errorf("column %s of %s is merged in another way by an earlier statement: both must group by it, or both add, or both keep the smaller or the larger", m.Name, t.FullName())
 		case c.Kind != m.Kind:
-			return fmt.Errorf("column %s of %s holds values of another kind in a statement before it: make them alike with CAST", m.Name, t.FullName())
+			return fmt.Errorf("column %s of %s holds values of another kind in an earlier statement: convert one with CAST", m.Name, t.FullName())
 		}
 		c.Nullable = c.Nullable || m.Nullable
 		c.Scale = max(c.Scale, m.Scale)

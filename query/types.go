@@ -1,6 +1,9 @@
 package query
 
-import "github.com/sluice-etl/sluice/fold/value"
+import (
+	"github.com/sluice-etl/sluice/fold/value"
+	"github.com/sluice-etl/sluice/query/ast"
+)
 
 // defaultScale is the scale of the column made for a decimal of AnyScale.
 const defaultScale = 6
@@ -13,7 +16,7 @@ type compiled struct {
 	test func(*rec) value.Truth
 	// constant says that eval does not look at the record; it may be called with a nil rec then.
 	constant bool
-	src      *expr
+	src      *ast.Expr
 }
 
 // unify finds the type that can hold both branches of COALESCE, IF or CASE; ok is false where a person has to say.

@@ -107,11 +107,11 @@ var (
 
 // Start implements Parser. A sender may leave a byte order mark in front of the first line.
 func (p *clfParser) Start(body []byte, r *Fields) (bool, error) {
-	if n := len(body); n > 0 && bytes.IndexByte(body, '\n') < 0 && body[0] != ByteOrderMark[0] && body[n-1] != '\r' {
+	if n := len(body); n > 0 && bytes.IndexByte(body, '\n') < 0 && body[0] != value.ByteOrderMark[0] && body[n-1] != '\r' {
 		p.rest = nil // nearly every body is one line without a line ending
 		return true, p.line((*[clfSlots]value.Value)(r.Values), body)
 	}
-	p.rest = TrimBOM(body)
+	p.rest = value.TrimBOM(body)
 	more, err := p.Next(r)
 	if !more && err == nil {
 		err = errEmptyLine

@@ -75,7 +75,7 @@ var (
 )
 
 func (p *customParser) Start(body []byte, r *Fields) (bool, error) {
-	p.rest = TrimBOM(body)
+	p.rest = value.TrimBOM(body)
 	more, err := p.Next(r)
 	if !more && err == nil {
 		err = errEmptyLine

@@ -129,7 +129,7 @@ func (wordsFormat) NewParser() (Parser, int) { return new(wordsParser), 1 }
 type wordsParser struct{ rest []byte }
 
 func (p *wordsParser) Start(body []byte, r *Fields) (bool, error) {
-	p.rest = TrimBOM(body)
+	p.rest = value.TrimBOM(body)
 	return p.Next(r)
 }
 

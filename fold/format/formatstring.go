@@ -24,7 +24,7 @@ func newCustom(kind, text string) (Format, error) {
 	fail := func(err error) (Format, error) {
 		return nil, fmt.Errorf("--log-format-string: cannot read the log format of %s: %w", kind, err)
 	}
-	text = strings.TrimSpace(strings.TrimPrefix(text, ByteOrderMark))
+	text = strings.TrimSpace(strings.TrimPrefix(text, value.ByteOrderMark))
 	if text == "" || len(text) > maxFormatString {
 		return fail(fmt.Errorf("got %d bytes, expected 1 to %d: the format as the server's configuration has it", len(text), maxFormatString))
 	}

@@ -70,7 +70,7 @@ var errNoObject = errors.New("expected a JSON object")
 // Start reads one object, on one line or several. Where the body is no JSON and holds several lines, each line is an
 // object (NDJSON), and a row.
 func (p *jsonParser) Start(body []byte, r *Fields) (bool, error) {
-	body = TrimBOM(body)
+	body = value.TrimBOM(body)
 	p.rest, p.text = nil, p.text[:0]
 	err := p.object(r, body)
 	if err == nil || bytes.IndexByte(body, '\n') < 0 {

@@ -8,17 +8,6 @@ import (
 	"github.com/sluice-etl/sluice/fold/value"
 )
 
-// ByteOrderMark is the byte order mark of UTF-8.
-const ByteOrderMark = "\xef\xbb\xbf"
-
-// TrimBOM is b without a byte order mark in front.
-func TrimBOM(b []byte) []byte {
-	if len(b) >= len(ByteOrderMark) && b[0] == ByteOrderMark[0] && string(b[:len(ByteOrderMark)]) == ByteOrderMark {
-		return b[len(ByteOrderMark):]
-	}
-	return b
-}
-
 // nextLine removes the next line that is not blank from rest, and returns it without its line ending: LF, CRLF, or CR at
 // the end of rest. ok is false where there is none.
 func nextLine(rest *[]byte) (line []byte, ok bool) {
@@ -32,7 +21,7 @@ func nextLine(rest *[]byte) (line []byte, ok bool) {
 		for len(line) > 0 && line[len(line)-1] == '\r' {
 			line = line[:len(line)-1]
 		}
-		line = TrimBOM(line) // concatenated files have several
+		line = value.TrimBOM(line) // concatenated files have several
 		if len(line) > 0 && (line[0] > ' ' || len(value.TrimSpace(line)) > 0) {
 			return line, true
 		}

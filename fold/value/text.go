@@ -46,3 +46,14 @@ func QuotedLength(s string) int {
 	}
 	return len(s)
 }
+
+// ByteOrderMark is the byte order mark of UTF-8.
+const ByteOrderMark = "\xef\xbb\xbf"
+
+// TrimBOM is b without a byte order mark in front.
+func TrimBOM(b []byte) []byte {
+	if len(b) >= len(ByteOrderMark) && b[0] == ByteOrderMark[0] && string(b[:len(ByteOrderMark)]) == ByteOrderMark {
+		return b[len(ByteOrderMark):]
+	}
+	return b
+}

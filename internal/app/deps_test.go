@@ -61,7 +61,9 @@ var direction = []struct {
 	{"fold/window", []string{"fold/value"}, "divides time; knows no records"},
 	{"fold/jsonpath", []string{"fold/value"}, "a syntax, and nothing else"},
 	{"fold/format", []string{"row", "fold/jsonpath", "fold/value"}, "log formats: the bytes of a body into fields; knows no Kafka"},
-	{"query", []string{"internal/quote", "batch", "checkpoint", "row", "fold/format", "fold/jsonpath", "fold/value", "fold/window", "internal/avrobin", "internal/option"}, "implements batch.Fold; does no I/O"},
+	{"query/ast", []string{"fold/jsonpath"}, "the tree of a query"},
+	{"query/parse", []string{"query/ast", "fold/jsonpath", "fold/value"}, "text into the tree; alone knows the SQL parser"},
+	{"query", []string{"query/ast", "query/parse", "internal/option", "internal/quote", "batch", "checkpoint", "row", "fold/format", "fold/jsonpath", "fold/value", "fold/window", "internal/avrobin", "internal/option"}, "implements batch.Fold; does no I/O"},
 	{"mysqlout", []string{"batch", "checkpoint", "row", "pool", "internal/failpoint", "internal/option"}, "implements batch.Sink; knows nothing of Kafka"},
 	{"internal/app", []string{"internal/quote", "batch", "checkpoint", "dedup", "receiver", "receiver/netserver", "receiver/udp", "receiver/netcat", "receiver/syslog", "flumesink/avro", "receiver/http", "flumesink/spark", "flumesink/thrift", "kafkaio", "mysqlout", "pool", "query", "row", "status", "internal/avrobin", "internal/failpoint", "receiver/filewatch", "receiver/socket", "internal/option"}, "assembles all of it"},
 	{"internal/cli", []string{"internal/quote", "batch", "checkpoint", "dedup", "receiver", "receiver/netserver", "receiver/udp", "receiver/netcat", "receiver/syslog", "flumesink/avro", "receiver/http", "flumesink/spark", "flumesink/thrift", "kafkaio", "mysqlout", "pool", "query", "fold/format", "row", "status", "internal/app", "flumeclient", "flumeclient/avro", "flumeclient/thrift", "migrate", "receiver/filewatch", "receiver/socket", "internal/option"}, "reads every package's options"},
@@ -85,7 +87,7 @@ var stopsHere = []struct {
 	{"github.com/twmb/franz-go/pkg/kfake", []string{"cmd/standalone"}, "a broker for trying out and for tests"},
 	{"github.com/twmb/franz-go", []string{"kafkaio", "cmd/standalone"}, "Kafka's types stop at kafkaio"},
 	{"github.com/dolthub/go-mysql-server", []string{"cmd/standalone"}, "68 MB of database for trying out"},
-	{"github.com/dolthub/vitess/go/vt/sqlparser", []string{"query"}, "one file turns its tree into ours"},
+	{"github.com/dolthub/vitess/go/vt/sqlparser", []string{"query/parse"}, "one file turns its tree into ours"},
 	{"github.com/alecthomas/kong", []string{"internal/cli", "cmd/standalone"}, "packages do not know flags"},
 	{"github.com/twmb/avro", nil, "what our own decoders are tested against"},
 	{"github.com/apache/thrift", []string{"flumeclient/thrift", "internal/flumethrift"}, "for the client; the receiver has its own decoder"},
@@ -157,7 +159,7 @@ func TestDirection(t *testing.T) {
 func TestDirection_parserInOneFile(t *testing.T) {
 	t.Parallel()
 	var files []string
-	p := packages(t)["query"]
+	p := packages(t)["query/parse"]
 	for _, f := range p.GoFiles {
 		parsed, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, f), nil, parser.ImportsOnly)
 		if err != nil {

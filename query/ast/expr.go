@@ -1,0 +1,140 @@
+package ast
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/sluice-etl/sluice/fold/jsonpath"
+)
+
+// Op is what an expression does.
+type Op uint8
+
+// The operators. What an expression's fields hold for each is beside it. From OpCompare to OpNot, they are conditions.
+const (
+	OpColumn   Op = iota // path, and perhaps a JSON path
+	OpInt                // name: a literal without a point
+	OpDecimal            // name: a literal with a point
+	OpDouble             // name: a literal with an exponent
+	OpText               // name: a literal's value
+	OpBool               // not says FALSE
+	OpNull               // the literal NULL
+	OpCall               // name(args)
+	OpArith              // name is + - * / div %
+	OpNegate             // -args[0]
+	OpCompare            // name is = <> < <= > >= <=>
+	OpLike               // args[0] LIKE args[1] ESCAPE name
+	OpIn                 // args[0] IN (args[1:])
+	OpBetween            // args[0] BETWEEN args[1] AND args[2]
+	OpIs                 // args[0] IS name, which is null, true or false
+	OpAnd                // args[0] AND args[1]
+	OpOr                 // args[0] OR args[1]
+	OpXor                // args[0] XOR args[1]
+	OpNot                // NOT args[0]
+	OpCase               // args: a value or nil, then pairs of condition and result, then the ELSE or nil
+	OpCast               // CAST(args[0] AS name(precision, scale))
+	OpInterval           // INTERVAL args[0] name, the unit
+	OpEnd                // the number of operators
+)
+
+// IsCondition reports whether an operator yields a truth value.
+func (o Op) IsCondition() bool { return o >= OpCompare && o <= OpNot }
+
+// Expr is an expression: an operator and what it works on. Which fields are set depends on the operator.
+type Expr struct {
+	Op               Op
+	Name             string
+	Path             []string        // of a column: its name, after the names that qualify it
+	Steps            []jsonpath.Step // of a JSON path: what follows path
+	JSONPath         bool            // a JSON path follows the column's name
+	Quoted           bool            // the operator is ->, which keeps the quotes of a string, not ->>
+	Args             []*Expr
+	Not              bool   // NOT LIKE, NOT IN, NOT BETWEEN, IS NOT
+	Star             bool   // COUNT(*)
+	Distinct         bool   // COUNT(DISTINCT x)
+	Precision, Scale int    // of a cast: precision (or length) and scale, -1 where there is none
+	Text             string // the expression as SQL in normal form: for errors, and to recognize equal expressions
+}
+
+// Item is one expression of a SELECT.
+type Item struct {
+	*Expr
+	Alias string
+}
+
+// Statement is INSERT INTO schema.table (columns) SELECT items FROM events AS from WHERE where GROUP BY group.
+type Statement struct {
+	Schema, Table string
+	Columns       []string
+	Items         []Item
+	From          string // what qualifies columns of events: its alias, or its name
+	Where         *Expr  // nil where there is none
+	Group         []*Expr
+	Text          string // the statement as SQL in normal form
+}
+
+// Aggregates lists the functions of several records.
+var Aggregates = []string{"count", "sum", "min", "max"}
+
+// IsAggregate reports whether e is a call of an aggregate.
+func (e *Expr) IsAggregate() bool { return e.Op == OpCall && slices.Contains(Aggregates, e.Name) }
+
+// ColumnName is the last name of a column and its JSON path: the name that its value has in the table, without an alias.
+func (e *Expr) ColumnName() string {
+	for _, s := range slices.Backward(e.Steps) {
+		if !s.IsCell {
+			return s.Name
+		}
+	}
+	return e.Path[len(e.Path)-1]
+}
+
+// Mentions reports whether e, which may be nil, contains a column of that name.
+func (e *Expr) Mentions(name string) bool {
+	if e == nil {
+		return false
+	}
+	if e.Op == OpColumn && e.Path[len(e.Path)-1] == name {
+		return true
+	}
+	for _, a := range e.Args {
+		if a.Mentions(name) {
+			return true
+		}
+	}
+	return false
+}
+
+// HasAggregate reports whether e, which may be nil, contains an aggregate.
+func (e *Expr) HasAggregate() bool {
+	if e == nil {
+		return false
+	}
+	if e.IsAggregate() {
+		return true
+	}
+	for _, a := range e.Args {
+		if a.HasAggregate() {
+			return true
+		}
+	}
+	return false
+}
+
+// Unqualified is a column's path without the name that qualifies columns of events.
+func (st *Statement) Unqualified(path []string) []string {
+	if len(path) > 1 && strings.EqualFold(path[0], st.From) {
+		return path[1:]
+	}
+	return path
+}
+
+// Aliased finds the SELECT item of an alias; nil where there is none.
+func (st *Statement) Aliased(name string) *Item {
+	for i := range st.Items {
+		if strings.EqualFold(st.Items[i].Alias, name) {
+			return &st.Items[i]
+		}
+	}
+	return nil
+}
