@@ -12,6 +12,9 @@ import (
 // it until it is passed to Produce, and the producer owns it from then on. Keys, values and headers are views of the
 // request's frame.
 type Batch struct {
+	// Unlimited says that Produce waits for Kafka until its context is done, if that has no deadline.
+	Unlimited bool
+
 	keyHeader string
 	recs      []kgo.Record
 	starts    []int32 // where each record's headers begin in headers
@@ -114,6 +117,7 @@ func (b *Batch) prepare(topic string, limit int64) {
 
 // reset empties the batch for the next request and keeps no reference to this one's memory.
 func (b *Batch) reset() {
+	b.Unlimited = false
 	clear(b.recs)
 	clear(b.headers)
 	clear(b.ptrs)

@@ -166,13 +166,13 @@ func (p *Producer) Ready(ctx context.Context) error {
 // Produce hands the batch's records to Kafka and returns nil when each is acknowledged or is a dead letter that is
 // acknowledged. It waits for Ready first, because the gate may have closed since the receiver last asked, and then drops the
 // request if peerClosed reports that the sender has closed its connection, or if ctx is done. ctx carries the request's
-// deadline, counted from its first byte; without one, Config.AckTimeout is used. If ctx ends later, the records stay with
+// deadline, counted from its first byte; without one, Config.AckTimeout is used unless b.Unlimited. If ctx ends later, the records stay with
 // the client and may still be written; the error says so.
 //
 // The frame under the records belongs to the producer until it calls release, exactly once and from any goroutine,
 // possibly long after Produce returned (P29). b must not be used after the call. peerClosed and release may be nil.
 func (p *Producer) Produce(ctx context.Context, b *Batch, peerClosed func() bool, release func()) error {
-	if _, ok := ctx.Deadline(); !ok {
+	if _, ok := ctx.Deadline(); !ok && !b.Unlimited {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, p.cfg.AckTimeout)
 		defer cancel()

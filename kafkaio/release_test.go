@@ -70,3 +70,31 @@ func TestP23_ARequestWithoutADeadlineHasAckTimeout(t *testing.T) {
 		t.Error("still waits after 20 s")
 	}
 }
+
+// An unlimited request without a deadline waits for Kafka however long that takes.
+func TestP23_AnUnlimitedRequestWaitsForKafka(t *testing.T) {
+	t.Parallel()
+	c := broker(t)
+	makeTopics(t, c, 1, nil)
+	cfg := testConfig(c)
+	cfg.AckTimeout = 50 * time.Millisecond
+	p, _ := producer(t, cfg)
+	if err := p.Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	end, _ := silence(t, c)
+	defer end()
+	done := make(chan error, 1)
+	b, _, release := request(p, "a", 1)
+	b.Unlimited = true
+	go func() { done <- p.Produce(context.WithoutCancel(t.Context()), b, nil, release) }()
+	select {
+	case err := <-done:
+		t.Fatalf("returned %v while Kafka did not answer", err)
+	case <-time.After(4 * cfg.AckTimeout):
+	}
+	end()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}

@@ -73,7 +73,7 @@ func (a *Admission) Begin(l *Lease) {
 }
 
 // Grow takes n more bytes. It blocks while there is no room: until ctx ends (its error is returned) or the deadline is
-// reached ([ErrNoMemory]). Nothing is taken then; what the lease held before it still holds.
+// reached ([ErrNoMemory]); a zero deadline is none. Nothing is taken then; what the lease held before it still holds.
 func (l *Lease) Grow(ctx context.Context, deadline time.Time, n int64) error {
 	a := l.a
 	a.mu.Lock()
@@ -93,15 +93,19 @@ func (l *Lease) Grow(ctx context.Context, deadline time.Time, n int64) error {
 	a.serve()
 	a.mu.Unlock()
 
-	timer := time.NewTimer(time.Until(deadline))
-	defer timer.Stop()
+	var late <-chan time.Time // never, without a deadline
+	if !deadline.IsZero() {
+		timer := time.NewTimer(time.Until(deadline))
+		defer timer.Stop()
+		late = timer.C
+	}
 	var err error
 	select {
 	case <-w.given:
 		return nil
 	case <-ctx.Done():
 		err = ctx.Err()
-	case <-timer.C:
+	case <-late:
 		err = ErrNoMemory
 	}
 	a.mu.Lock()

@@ -41,7 +41,7 @@ type Frame struct {
 	Events   []Event   // views on Bytes and Headers
 	Headers  []Header  // of all events, one after the other
 	First    time.Time // when the request's first byte arrived
-	Deadline time.Time // until when its events must be in Kafka
+	Deadline time.Time // until when its events must be in Kafka; zero for no limit
 
 	ctx   context.Context // of the receiver's reading: ends the waiting for memory
 	box   *[]byte
@@ -53,6 +53,7 @@ type Frame struct {
 }
 
 // Begin takes a frame whose first byte arrived at first. extra is bytes that the caller holds for it beside the frame.
+// A zero deadline is none.
 // Where there is no room before the deadline the error is a [Refusal]; where ctx ends it is that.
 func (p *Frames) Begin(ctx context.Context, first, deadline time.Time, extra int) (*Frame, error) {
 	f, _ := p.frames.Get().(*Frame)

@@ -55,7 +55,7 @@ type Request struct {
 // Appender makes events safe. It is safe for concurrent use.
 type Appender interface {
 	// Append returns nil when Kafka has acknowledged every event. ctx carries the deadline of the request, counted
-	// from its first byte. Any error means that no OK may be sent: the connection is closed unanswered. An error of
+	// from its first byte; without a deadline Append waits for Kafka until ctx is done. Any error means that no OK may be sent: the connection is closed unanswered. An error of
 	// ctx after the records were given to the producer leaves them with it: they may still be written.
 	Append(ctx context.Context, r Request) error
 	// Ready blocks while nothing more may be read, because a record of an unanswered request has no final word from

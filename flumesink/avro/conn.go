@@ -2,6 +2,7 @@ package avro
 
 import (
 	"errors"
+	"time"
 
 	"github.com/sluice-etl/sluice/internal/avrobin"
 	"github.com/sluice-etl/sluice/receiver"
@@ -19,11 +20,17 @@ type conn struct {
 
 // next reads the next frame whole. io.EOF: the sender closed between frames.
 func (c *conn) next() (*frame, error) {
-	memory, err := c.Next(c.in.wait, readAhead)
+	if err := c.WaitReady(); err != nil {
+		return nil, err
+	}
+	if err := c.in.wait(); err != nil {
+		return nil, c.Explain(err)
+	}
+	request, err := c.Begin(time.Now(), readAhead)
 	if err != nil {
 		return nil, err
 	}
-	f := &frame{Frame: memory}
+	f := &frame{Request: request}
 	if err := c.in.read(f); err != nil {
 		f.Release()
 		return nil, c.Explain(err)
@@ -92,14 +99,21 @@ func (c *conn) handle(f *frame) error {
 		f.Release()
 		return err
 	}
-	serial := f.serial
-	ok := func() error { return c.reply(serial, head, noMeta, statusOK) }
 	if first { // the client may not have seen that the connection is established before this answer
-		c.Append(f.Frame, ok)
+		c.finish(f, head)
 		return nil
 	}
-	c.Go(func() { c.Append(f.Frame, ok) })
+	c.Go(func() { c.finish(f, head) })
 	return nil
+}
+
+// finish replies OK once Kafka has the frame's events. head is the handshake of the reply.
+func (c *conn) finish(f *frame, head []byte) {
+	err := f.Append()
+	if err == nil {
+		err = c.reply(f.serial, head, noMeta, statusOK)
+	}
+	f.End(err)
 }
 
 // reply writes one answer.

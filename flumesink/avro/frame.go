@@ -15,7 +15,7 @@ const readAhead = 16 << 10
 
 // frame is one request: its Bytes are the message, the buffers' bytes one after the other.
 type frame struct {
-	*receiver.Frame
+	netserver.Request
 	serial uint32
 }
 

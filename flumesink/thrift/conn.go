@@ -2,6 +2,7 @@ package thrift
 
 import (
 	"errors"
+	"time"
 
 	"github.com/sluice-etl/sluice/receiver"
 	"github.com/sluice-etl/sluice/receiver/netserver"
@@ -15,14 +16,20 @@ type conn struct {
 }
 
 // next reads the next frame whole: its Bytes are the message. io.EOF: the sender closed between frames.
-func (c *conn) next() (*receiver.Frame, error) {
-	f, err := c.Next(c.in.wait, 0)
-	if err != nil {
-		return nil, err
+func (c *conn) next() (netserver.Request, error) {
+	if err := c.WaitReady(); err != nil {
+		return netserver.Request{}, err
 	}
-	if err := c.in.read(f); err != nil {
+	if err := c.in.wait(); err != nil {
+		return netserver.Request{}, c.Explain(err)
+	}
+	f, err := c.Begin(time.Now(), 0)
+	if err != nil {
+		return netserver.Request{}, err
+	}
+	if err := c.in.read(f.Frame); err != nil {
 		f.Release()
-		return nil, c.Explain(err)
+		return netserver.Request{}, c.Explain(err)
 	}
 	c.Metrics().Received(len(f.Bytes))
 	return f, nil
@@ -30,7 +37,7 @@ func (c *conn) next() (*receiver.Frame, error) {
 
 // handle answers a frame, or gives its events to the Appender and answers when they are safe. An error closes the
 // connection.
-func (c *conn) handle(f *receiver.Frame) error {
+func (c *conn) handle(f netserver.Request) error {
 	r := reader{b: f.Bytes}
 	m, err := r.message()
 	if err != nil {
@@ -48,7 +55,7 @@ func (c *conn) handle(f *receiver.Frame) error {
 		c.Metrics().SystemError()
 		return c.answer(m.exception(nil, unknownMethod, "Invalid method name: '"+string(m.name)+"'"))
 	}
-	if err := arguments(f, c.limits, r, batch); err != nil {
+	if err := arguments(f.Frame, c.limits, r, batch); err != nil {
 		defer f.Release()
 		var refused *receiver.Refusal
 		if errors.As(err, &refused) && refused.Reason == receiver.ReasonMalformed { // the sender's own log should say why
@@ -61,7 +68,11 @@ func (c *conn) handle(f *receiver.Frame) error {
 		f.Release()
 		return err
 	}
-	c.Append(f, func() error { return c.answer(m.ok(nil)) })
+	err = f.Append()
+	if err == nil {
+		err = c.answer(m.ok(nil))
+	}
+	f.End(err)
 	return nil
 }
 

@@ -34,6 +34,8 @@ func (a appender) Append(ctx context.Context, r receiver.Request) error {
 		b = a.NewBatch(len(r.Events))
 		addBodies(b, r.Events)
 	}
+	_, limited := ctx.Deadline()
+	b.Unlimited = !limited
 	err := a.Produce(ctx, b, r.Gone, r.Release)
 	if errors.Is(err, kafkaio.ErrNotProduced) {
 		return notProduced{a.explain(err)}

@@ -19,9 +19,6 @@ import (
 // batchBytes bounds the bytes of a batch, unless one line is longer.
 const batchBytes = 1 << 20
 
-// forever is the deadline of a batch: nobody waits for an answer, and waiting for Kafka's word makes no copies.
-const forever = 100 * 365 * 24 * time.Hour
-
 // idBytes is room for a line's name: identity, hyphen, offset.
 const idBytes = 24 + 1 + 19
 
@@ -52,9 +49,8 @@ func (f *folder) batch(ctx, work context.Context, h *os.File, known *file) error
 		return f.advance(ctx, work, known, next) // a mark, or a line that was left out
 	}
 	events, size := len(fr.Events), next-known.Offset
-	deadline, cancel := context.WithDeadline(work, now.Add(forever))
-	err = f.w.rt.Appender.Append(deadline, fr.Request(nil))
-	cancel()
+	// No deadline: no sender waits for a reply, and waiting for Kafka makes no duplicates.
+	err = f.w.rt.Appender.Append(work, fr.Request(nil))
 	if err != nil {
 		if errors.Is(err, receiver.ErrNotProduced) {
 			f.w.metrics.Dropped()

@@ -27,11 +27,13 @@ type Config struct {
 
 // DefaultConfig is the defaults: no address.
 func DefaultConfig() Config {
-	return Config{
+	c := Config{
 		Config:      netserver.DefaultConfig("http", "Flume's HTTP source's JSON"),
 		Limits:      receiver.DefaultLimits("--http-max-"),
 		IdleTimeout: 75 * time.Second,
 	}
+	c.RepliesErrors = true
+	return c
 }
 
 // Validate names every violated bound.

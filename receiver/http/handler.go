@@ -28,12 +28,13 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 		refuse(c, w, err)
 		return
 	}
-	err = c.Submit(f, func() error {
+	if err = f.Append(); err == nil {
 		w.Header().Set("Content-Length", "0")
 		w.WriteHeader(http.StatusOK)
-		return http.NewResponseController(w).Flush()
-	})
-	if err != nil { // told and counted; where 200 was written already this comes to nothing
+		err = http.NewResponseController(w).Flush()
+	}
+	f.End(err)
+	if err != nil { // has no effect where 200 was written already
 		unavailable(w, unacknowledged(err))
 	}
 }
@@ -47,38 +48,38 @@ func unacknowledged(err error) string {
 }
 
 // receive reads the request and finds its events.
-func (r *Receiver) receive(c *netserver.Handed, w http.ResponseWriter, q *http.Request) (*receiver.Frame, error) {
+func (r *Receiver) receive(c *netserver.Handed, w http.ResponseWriter, q *http.Request) (netserver.Request, error) {
 	if q.Method != http.MethodPost && q.Method != http.MethodGet {
 		w.Header().Set("Allow", "GET, POST")
-		return nil, receiver.Refuse(reasonMethod, "the method is %.20q: must be POST", q.Method)
+		return netserver.Request{}, receiver.Refuse(reasonMethod, "the method is %.20q: must be POST", q.Method)
 	}
 	if coding := q.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
 		w.Header().Set("Accept-Encoding", "identity")
-		return nil, receiver.Refuse(reasonEncoding, "the Content-Encoding is %.40q: send the body without an encoding", coding)
+		return netserver.Request{}, receiver.Refuse(reasonEncoding, "the Content-Encoding is %.40q: send the body without an encoding", coding)
 	}
 	if err := r.cfg.CheckFrame(q.ContentLength); err != nil {
-		return nil, err
+		return netserver.Request{}, err
 	}
 	body, err := inUTF8(q)
 	if err != nil {
-		return nil, err
+		return netserver.Request{}, err
 	}
 	f, err := c.Begin(c.First(), held)
 	if err != nil {
-		return nil, err
+		return netserver.Request{}, err
 	}
-	if err := r.read(f, body); err != nil {
+	if err := r.read(f.Frame, body); err != nil {
 		f.Release()
-		return nil, c.Explain(err)
+		return netserver.Request{}, c.Explain(err)
 	}
 	c.Metrics().Received(len(f.Bytes))
-	err = decode(f, &r.cfg.Limits)
+	err = decode(f.Frame, &r.cfg.Limits)
 	if err == nil {
 		err = f.Unpack(&r.cfg.Limits)
 	}
 	if err != nil {
 		f.Release()
-		return nil, err
+		return netserver.Request{}, err
 	}
 	return f, nil
 }

@@ -5,8 +5,8 @@
 // is not whole yet is kept for the next frame. So a sender that writes a line at a time has each line on its way at
 // once, and one that writes much has many lines to a request. Nothing is read while Kafka is away (P23).
 //
-// Of a sender that is not answered, and so sends nothing again, what was read is kept ([Reader.Keep]): it waits for Kafka
-// and for memory until the receiver's stop is over, and what is given up then is counted as lost.
+// Of a sender that never resends ([netserver.Policy]), what was read is kept: it waits for Kafka and for memory until the
+// receiver's stop is over, and what is given up then counts as lost.
 package lines
 
 import (
@@ -14,6 +14,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"time"
 
 	"github.com/sluice-etl/sluice/internal/textfile"
 	"github.com/sluice-etl/sluice/receiver"
@@ -50,28 +51,21 @@ type Reader struct {
 
 // NewReader makes a reader; cut bounds how long a piece that is not whole may become, by its error.
 func NewReader(c *netserver.Conn, limits *receiver.Limits, cut SplitFunc, more More) *Reader {
-	return &Reader{c: c, in: bufio.NewReaderSize(c, readAhead), limits: limits, cut: cut, more: more}
+	return &Reader{c: c, in: bufio.NewReaderSize(c, readAhead), limits: limits, cut: cut, more: more, keep: c.Policy().PeerForgets}
 }
 
-// Keep has the reader drop nothing that it has read. Frames are for [netserver.Conn.Keep] then.
-func (r *Reader) Keep() { r.keep = true }
-
-// Next returns the next frame with at least one event, whose bodies are views on it, and no headers. io.EOF means that
+// Next returns the next request with at least one event, whose bodies are views on it, and no headers. io.EOF means that
 // the sender closed the connection. A [receiver.Refusal] of the cut's comes after the frame with what was cut before it.
-func (r *Reader) Next() (*receiver.Frame, error) {
+func (r *Reader) Next() (netserver.Request, error) {
 	for r.failed == nil {
-		next := r.c.Next
-		if r.keep {
-			next = r.c.NextKept
-		}
-		f, err := next(r.first, readAhead)
+		f, err := r.begin()
 		if err != nil {
-			return nil, r.lose(r.held(), err)
+			return netserver.Request{}, r.lose(r.held(), err)
 		}
 		held := r.held()
-		if err := r.fill(f); err != nil {
+		if err := r.fill(f.Frame); err != nil {
 			f.Release()
-			return nil, r.lose(held, err)
+			return netserver.Request{}, r.lose(held, err)
 		}
 		if len(f.Events) > 0 {
 			r.c.Metrics().Received(len(f.Bytes))
@@ -79,7 +73,18 @@ func (r *Reader) Next() (*receiver.Frame, error) {
 		}
 		f.Release()
 	}
-	return nil, r.failed
+	return netserver.Request{}, r.failed
+}
+
+// begin waits for something to cut, and begins a request for it.
+func (r *Reader) begin() (netserver.Request, error) {
+	if err := r.c.WaitReady(); err != nil {
+		return netserver.Request{}, err
+	}
+	if err := r.first(); err != nil {
+		return netserver.Request{}, r.c.Explain(err)
+	}
+	return r.c.Begin(time.Now(), readAhead)
 }
 
 // held is how many lines were read and are in no frame, one without its end among them.

@@ -73,14 +73,12 @@ func (r *Receiver) serve(c *netserver.Conn) error {
 			return err
 		}
 		n := len(f.Events)
-		answered := false
-		c.Append(f, func() error {
-			answered = true
-			_, err := c.Write(bytes.Repeat(ok, n))
-			return err
-		})
-		if !answered {
-			return nil // it was told, and the connection is closed
+		if err = f.Append(); err == nil {
+			_, err = c.Write(bytes.Repeat(ok, n))
+		}
+		f.End(err)
+		if err != nil {
+			return nil //nolint:nilerr // End reported it, and the connection is closed
 		}
 	}
 }

@@ -29,9 +29,8 @@ type Config struct {
 	// further ones are not read. Flume's own clients send one at a time. The default is 8.
 	MaxPipelined int
 
-	// HalfClosed says that senders may end their side of a connection before they are answered, or need no answer, as
-	// printf | nc does: a FIN does not mean then that the sender has gone, and what it sent is produced.
-	HalfClosed bool
+	// Policy is what the protocol's senders do.
+	Policy
 
 	// TLS is how TLS is spoken; without a certificate it is not.
 	TLS TLS
@@ -39,6 +38,22 @@ type Config struct {
 	Inflate Inflate
 	// Reasons are the protocol's own values of the label reason, beside [receiver.Reasons].
 	Reasons []string
+}
+
+// Policy is what a protocol's senders do. It decides how long a request may take, and what becomes of one that fails.
+// The zero Policy is that of Flume's RPC: a sender resends what was not acknowledged, and a request that fails closes its
+// connection, which is how the sender learns of it.
+type Policy struct {
+	// PeerForgets says that a sender never resends, as in syslog. Then its requests have no deadline: what was read waits
+	// for memory and for Kafka until the stop is over, and counts as lost where it is given up. Otherwise a request has
+	// ack-timeout from its first byte, and is dropped where its sender has closed the connection or the time is over.
+	PeerForgets bool
+	// RepliesErrors says that the protocol can reply that a request failed, as HTTP does. Then the connection stays open,
+	// and [Conn.Begin] waits for the Appender no longer than ack-timeout, so that the reply finds the sender waiting.
+	RepliesErrors bool
+	// HalfClosed says that senders may end their side of a connection before the reply, or need none, as printf | nc
+	// does: a FIN then does not mean that the sender has gone, and what it sent is produced.
+	HalfClosed bool
 }
 
 // DefaultConfig is the defaults of the receiver of that name, whose options begin with "--" and the name.

@@ -19,9 +19,9 @@ var ErrStopping = errors.New("the receiver is stopping")
 
 var errLate = errors.New("the request is older than --ack-timeout: Kafka was unavailable or slow")
 
-// Conn is one sender's connection, its layers taken off. Its reading side, Next and Read, belongs to the goroutine
-// that serves it; Append, Write and Close may be called from others. All goroutines that Go started end before the
-// connection's end is told.
+// Conn is one sender's connection, its layers taken off. Its reading side, WaitReady, Read and Begin, belongs to the
+// goroutine that serves it; a Request's Append and End, Write and Close may be called from others. All goroutines that Go
+// started end before the connection's end is reported.
 type Conn struct {
 	s    *Server
 	nc   net.Conn // the bytes on the wire
@@ -73,43 +73,20 @@ func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
 // Metrics counts for the receiver.
 func (c *Conn) Metrics() *receiver.Metrics { return c.s.metrics }
 
+// Policy is what the receiver's senders do.
+func (c *Conn) Policy() Policy { return c.s.cfg.Policy }
+
 // Says logs for the receiver.
 func (c *Conn) Says() *Says { return c.s.says }
 
-// Next waits for the next request: until the Appender is ready (P23), and then until first returns without an error,
-// having read the request's first byte; an error of first is returned as [Conn.Explain] has it. The frame has
-// ack-timeout from now, and so has whatever is read next. extra is bytes that the caller holds for the frame.
-func (c *Conn) Next(first func() error, extra int) (*receiver.Frame, error) {
-	if err := c.idle(first); err != nil {
-		return nil, err
-	}
-	now := time.Now()
-	// An idle connection has waited in its read; Kafka may have fallen silent meanwhile.
-	if err := c.ready(c.read); err != nil {
-		return nil, err
-	}
-	deadline := now.Add(c.s.rt.AckTimeout)
-	if !time.Now().Before(deadline) {
-		return nil, &receiver.Refusal{Reason: receiver.ReasonLate, Err: errLate}
-	}
-	if !c.setDeadline(deadline) {
-		return nil, ErrStopping
-	}
-	c.waiting.Store(true)
-	defer c.waiting.Store(false)
-	return c.s.rt.Frames.Begin(c.read, now, deadline, extra)
-}
-
-// idle waits until the Appender is ready, and then as long as it takes until first has read something.
-func (c *Conn) idle(first func() error) error {
+// WaitReady waits until more may be read: until the Appender is ready (P23). Reads have no deadline then, so that the
+// first byte of the next request may take as long as it likes.
+func (c *Conn) WaitReady() error {
 	if err := c.ready(c.read); err != nil {
 		return err
 	}
 	if !c.setDeadline(time.Time{}) {
 		return ErrStopping
-	}
-	if err := first(); err != nil {
-		return c.Explain(err)
 	}
 	return nil
 }

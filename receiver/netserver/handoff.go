@@ -1,15 +1,11 @@
 package netserver
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"net"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/sluice-etl/sluice/receiver"
 )
 
 // Handoff is a server's connections as a net.Listener, for a library that accepts and reads for itself, such as
@@ -125,23 +121,3 @@ func (c *Conn) SetWriteDeadline(time.Time) error { return nil }
 
 // SetDeadline is SetReadDeadline.
 func (c *Conn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }
-
-// Begin is [Conn.Next] for a request whose first byte was read already, at first: it waits until the Appender is ready
-// (P23), for ack-timeout from first and no longer, and what is read next has as long.
-func (c *Conn) Begin(first time.Time, extra int) (*receiver.Frame, error) {
-	deadline := first.Add(c.s.rt.AckTimeout)
-	ctx, cancel := context.WithDeadline(c.read, deadline)
-	defer cancel()
-	if err := c.ready(ctx); err != nil {
-		if ctx.Err() != nil && c.read.Err() == nil {
-			return nil, &receiver.Refusal{Reason: receiver.ReasonLate, Err: fmt.Errorf("%w: %w", errLate, err)}
-		}
-		return nil, err
-	}
-	c.waiting.Store(true)
-	defer c.waiting.Store(false)
-	if !c.setDeadline(deadline) {
-		return nil, ErrStopping
-	}
-	return c.s.rt.Frames.Begin(c.read, first, deadline, extra)
-}

@@ -47,7 +47,8 @@ func TestP23_tooOldIsNeverProduced(t *testing.T) {
 		}
 		f.Deadline = f.Deadline.Add(-tc.age)
 		f.Events = append(f.Events[:0], receiver.Event{Body: []byte("x")})
-		c.Append(f, func() error { return nil })
+		r := Request{Frame: f, c: c}
+		r.End(r.Append())
 		if k.events != tc.want {
 			t.Errorf("%d events produced of a request %s old, want %d", k.events, tc.age, tc.want)
 		}

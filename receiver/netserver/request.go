@@ -3,111 +3,159 @@ package netserver
 import (
 	"context"
 	"errors"
-	"net"
+	"fmt"
 	"time"
 
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// Append gives the frame's events to the Appender and calls answer when they are safe; answer writes OK. The frame
-// belongs to whoever holds its Release from here on. What goes wrong closes the connection, counted and logged; the
-// read loop sees that. A frame without events is answered at once.
-func (c *Conn) Append(f *receiver.Frame, answer func() error) { _ = c.submit(f, answer, c.Close) }
+// Request is one request of a connection, with its memory. A receiver takes these steps, in this order:
+//
+//	c.WaitReady()                      // the Appender is ready
+//	…                                  // read the first byte, however long that takes
+//	r, err := c.Begin(first, extra)    // from here on r has ack-timeout, unless Policy.PeerForgets
+//	…                                  // read into r.Frame, find its events; on an error r.Release()
+//	err = r.Append()                   // nil: Kafka has acknowledged every event
+//	…                                  // reply OK where err is nil
+//	r.End(err)                         // counts, logs, and closes where the protocol cannot reply an error
+//
+// Append takes the frame: nothing of it may be used afterwards. It is unsafe for concurrent use, but the steps after Begin
+// may run on another goroutine than those before.
+type Request struct {
+	*receiver.Frame
+	c *Conn
 
-// Submit is Append for a protocol that can say that something went wrong: the connection stays, and where answer was
-// not called, or failed, the error is why. It is counted and logged.
-func (c *Conn) Submit(f *receiver.Frame, answer func() error) error {
-	return c.submit(f, answer, func() {})
+	// What End needs to know of the frame, which by then is the Appender's.
+	first  time.Time
+	events int
 }
 
-// submit calls failed before what went wrong is told, and when the request's time is over.
-func (c *Conn) submit(f *receiver.Frame, answer func() error, failed func()) error {
-	first, events := f.First, len(f.Events)
-	if events == 0 {
-		f.Release()
-		err := answer()
-		if err == nil {
-			c.s.metrics.Answered(0, time.Since(first))
-		}
-		return err
+// Begin begins a request whose first byte arrived at first; what is read next has the request's deadline too. It waits
+// until the Appender is ready (P23), since an idle connection has waited in its read, during which Kafka may have become
+// unavailable, and for memory. extra is bytes that the caller holds for the request beside the frame. The error is a
+// [receiver.Refusal] where the deadline passed, [ErrStopping] at a stop.
+func (c *Conn) Begin(first time.Time, extra int) (Request, error) {
+	if c.s.cfg.PeerForgets {
+		return c.beginUnlimited(extra)
 	}
-	if reason, err := c.pointless(f); err != nil {
+	deadline := first.Add(c.s.rt.AckTimeout)
+	if err := c.readyBy(deadline); err != nil {
+		return Request{}, err
+	}
+	if !time.Now().Before(deadline) {
+		return Request{}, &receiver.Refusal{Reason: receiver.ReasonLate, Err: errLate}
+	}
+	if !c.setDeadline(deadline) {
+		return Request{}, ErrStopping
+	}
+	c.waiting.Store(true)
+	defer c.waiting.Store(false)
+	f, err := c.s.rt.Frames.Begin(c.read, first, deadline, extra)
+	return Request{Frame: f, c: c}, err
+}
+
+// beginUnlimited is Begin for a sender that never resends: what was read waits until the stop is over.
+func (c *Conn) beginUnlimited(extra int) (Request, error) {
+	if err := c.s.rt.Appender.Ready(c.work); err != nil {
+		return Request{}, err
+	}
+	f, err := c.s.rt.Frames.Begin(c.read, time.Now(), time.Time{}, extra)
+	return Request{Frame: f, c: c}, err
+}
+
+// readyBy waits for the Appender. Only where the protocol can reply an error does the deadline end the waiting: the
+// others have nothing to reply, and a context with a deadline would cost each of their requests two allocations.
+func (c *Conn) readyBy(deadline time.Time) error {
+	if !c.s.cfg.RepliesErrors {
+		return c.ready(c.read)
+	}
+	ctx, cancel := context.WithDeadline(c.read, deadline)
+	defer cancel()
+	err := c.ready(ctx)
+	if err != nil && ctx.Err() != nil && c.read.Err() == nil {
+		return &receiver.Refusal{Reason: receiver.ReasonLate, Err: fmt.Errorf("%w: %w", errLate, err)}
+	}
+	return err
+}
+
+// Append gives the request's events to the Appender, and returns nil when Kafka has acknowledged every event in time: only
+// then may OK be replied. It neither logs nor counts; End does. A request without events is acknowledged at once. Where the
+// protocol cannot reply an error, the connection is closed as soon as the deadline passes, even while the Appender still
+// works on the request.
+func (r *Request) Append() error {
+	f, c := r.Frame, r.c
+	r.first, r.events, r.Frame = f.First, len(f.Events), nil
+	if r.events == 0 {
 		f.Release()
-		c.s.says.Dropped(c.nc.RemoteAddr(), reason, events, err)
-		failed()
+		return nil
+	}
+	if c.s.cfg.PeerForgets {
+		return c.s.rt.Appender.Append(c.work, f.Request(nil))
+	}
+	if err := c.expired(f); err != nil {
+		f.Release()
 		return err
 	}
 	ctx, cancel := context.WithDeadline(c.work, f.Deadline)
 	defer cancel()
-	inTime := context.AfterFunc(ctx, failed)
+	inTime := func() bool { return ctx.Err() == nil }
+	if !c.s.cfg.RepliesErrors {
+		inTime = context.AfterFunc(ctx, c.Close)
+	}
 	err := c.s.rt.Appender.Append(ctx, f.Request(c.gone))
 	if !inTime() && err == nil {
-		err = context.Cause(ctx) // acknowledged too late: nobody waits for the answer any more
+		err = context.Cause(ctx) // acknowledged too late: the sender no longer waits for the reply
 	}
-	if err == nil {
-		err = answer()
-	}
-	if err == nil {
-		c.s.metrics.Answered(events, time.Since(first))
-		return nil
-	}
-	failed()
-	if errors.Is(err, receiver.ErrNotProduced) {
-		c.s.says.Dropped(c.nc.RemoteAddr(), "", events, err)
-		return err
-	}
-	c.s.says.Unanswered(c.nc.RemoteAddr(), events, err)
 	return err
 }
 
-// Keep gives the frame's events to the Appender for a sender that has no answer and so cannot send again: Kafka is
-// waited for however long it takes, and whether the sender has gone is not asked. Only the receiver's stop ends it, or
-// what is nobody's fault but Kafka's; the events are counted as lost then, since they may not be in Kafka. A nil error
-// means that they are.
-func (c *Conn) Keep(f *receiver.Frame) error {
-	return Keep(c.work, c.s.rt.Appender, c.s.says, c.nc.RemoteAddr(), f)
+// End ends the request: err is Append's, or that of writing the reply. It is counted and logged here, and only here.
+func (r *Request) End(err error) {
+	c := r.c
+	switch {
+	case err == nil:
+		c.s.metrics.Answered(r.events, time.Since(r.first))
+		return
+	case r.events == 0:
+		return // the connection broke, which its reader reports
+	}
+	if !c.s.cfg.RepliesErrors {
+		c.Close()
+	}
+	var expired *expiredError
+	switch {
+	case c.s.cfg.PeerForgets:
+		c.s.says.Lost(c.nc.RemoteAddr(), r.events, err)
+	case errors.As(err, &expired):
+		c.s.says.Dropped(c.nc.RemoteAddr(), expired.reason, r.events, err)
+	case errors.Is(err, receiver.ErrNotProduced):
+		c.s.says.Dropped(c.nc.RemoteAddr(), "", r.events, err)
+	default:
+		c.s.says.Unanswered(c.nc.RemoteAddr(), r.events, err)
+	}
 }
 
-// NextKept is [Conn.Next] for such a sender: what first has read waits for the Appender and for memory however long that
-// takes, and a stop gives it as long as what Keep has.
-func (c *Conn) NextKept(first func() error, extra int) (*receiver.Frame, error) {
-	if err := c.idle(first); err != nil {
-		return nil, err
-	}
-	if err := c.s.rt.Appender.Ready(c.work); err != nil {
-		return nil, err
-	}
-	now := time.Now()
-	return c.s.rt.Frames.Begin(c.work, now, now.Add(patience), extra)
+// expiredError is why a whole request is not produced any more.
+type expiredError struct {
+	reason string // as a value of the label reason
+	error
 }
 
-// patience is how long Kafka is waited for where nobody sends again: for ever, in the Appender's terms.
-const patience = 10 * 365 * 24 * time.Hour
+// Is reports that nothing was produced.
+func (e *expiredError) Is(target error) bool { return target == receiver.ErrNotProduced }
 
-// Keep is [Conn.Keep] for whoever has no Conn; ctx ends the waiting.
-func Keep(ctx context.Context, to receiver.Appender, says *Says, remote net.Addr, f *receiver.Frame) error {
-	first, events := f.First, len(f.Events)
-	if events == 0 {
-		f.Release()
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	if err := to.Append(ctx, f.Request(nil)); err != nil {
-		says.Lost(remote, events, err)
-		return err
-	}
-	says.metrics.Answered(events, time.Since(first))
-	return nil
-}
+// Unwrap is the error without its reason.
+func (e *expiredError) Unwrap() error { return e.error }
 
-// pointless reports why a whole request must not be produced any more (P23).
-func (c *Conn) pointless(f *receiver.Frame) (reason string, err error) {
+var errGone = errors.New("the sender closed the connection")
+
+// expired returns why a request must not be produced any more (P23), or nil.
+func (c *Conn) expired(f *receiver.Frame) error {
 	if c.gone() {
-		return receiver.ReasonGone, errors.New("the sender closed the connection")
+		return &expiredError{receiver.ReasonGone, errGone}
 	}
 	if !time.Now().Before(f.Deadline) {
-		return receiver.ReasonLate, errLate
+		return &expiredError{receiver.ReasonLate, errLate}
 	}
-	return "", nil
+	return nil
 }

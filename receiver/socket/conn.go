@@ -16,9 +16,6 @@ import (
 	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
-// forever is the deadline of lines: nobody waits for an answer, and waiting for Kafka's word makes no copies.
-const forever = 100 * 365 * 24 * time.Hour
-
 // conn is one connection to a server. It belongs to one goroutine.
 type conn struct {
 	r      *Reader
@@ -96,7 +93,7 @@ func (c *conn) frame() (*receiver.Frame, error) {
 		now := time.Now()
 		f, err := c.r.rt.Frames.Begin(c.work, now, now.Add(c.r.rt.AckTimeout), len(c.buffer)+cap(c.cutter.rest))
 		if err == nil {
-			f.Deadline = now.Add(forever)
+			f.Deadline = time.Time{} // no limit: the server cannot resend, and waiting for Kafka makes no duplicates
 			return f, nil
 		}
 		if c.work.Err() != nil {
@@ -140,13 +137,11 @@ func (c *conn) lines(f *receiver.Frame, b []byte) error {
 
 // append gives the lines to Kafka until it takes them, or the stop is over.
 func (c *conn) append(h *hold, events int) error {
-	ctx, cancel := context.WithDeadline(c.work, h.frame.Deadline)
-	defer cancel()
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = 100*time.Millisecond, 10*time.Second
 	first := time.Now()
 	for {
-		err := c.r.rt.Appender.Append(ctx, h.request())
+		err := c.r.rt.Appender.Append(c.work, h.request())
 		if err == nil {
 			c.r.metrics.Answered(events, time.Since(first))
 			c.s.change(func(st *Status) { st.Events, st.LastEvents = st.Events+int64(events), stamp() })

@@ -46,6 +46,7 @@ type Config struct {
 func DefaultConfig() Config {
 	c := Config{Config: netserver.DefaultConfig("syslog_tcp", "syslog over TCP"), MaxLineBytes: 2500}
 	c.Option, c.ListenOption, c.HalfClosed, c.Zone = "--syslog", "--syslog-tcp-listen", true, time.Local //nolint:gosmopolitan // as Flume has it
+	c.PeerForgets = true
 	return c
 }
 
@@ -78,7 +79,6 @@ func (r *Receiver) serve(c *netserver.Conn) error {
 		body, rest, ok = cutter.cut(b)
 		return body, rest, ok, nil
 	}, cutter.more)
-	in.Keep()
 	for {
 		f, err := in.Next()
 		switch {
@@ -87,13 +87,15 @@ func (r *Receiver) serve(c *netserver.Conn) error {
 		case err != nil:
 			return err
 		}
-		if err := r.cfg.finish(f, r.cfg.MaxLineBytes, time.Now()); err != nil {
+		if err := r.cfg.finish(f.Frame, r.cfg.MaxLineBytes, time.Now()); err != nil {
 			c.Says().Lost(c.RemoteAddr(), len(f.Events), err)
 			f.Release()
 			return err
 		}
-		if err := c.Keep(f); err != nil {
-			return nil //nolint:nilerr // it was counted and logged
+		err = f.Append()
+		f.End(err)
+		if err != nil {
+			return nil //nolint:nilerr // End reported it
 		}
 	}
 }

@@ -133,7 +133,7 @@ func (r *Receiver) Run(ctx context.Context) error {
 		if f, err = b.next(ctx); err == nil && f != nil {
 			slots <- struct{}{} // freed in time by a stop too: it ends work
 			requests.Go(func() {
-				_ = netserver.Keep(work, r.rt.Appender, r.says, addr, f) // it is counted and logged there
+				r.append(work, addr, f)
 				<-slots
 			})
 		}
@@ -145,6 +145,21 @@ func (r *Receiver) Run(ctx context.Context) error {
 		return nil
 	}
 	return fmt.Errorf("%s: %w", r.cfg.Option, err)
+}
+
+// append gives the frame's events to the Appender. It has no deadline, because senders of datagrams never resend: only the
+// end of work gives the events up, and then they count as lost.
+func (r *Receiver) append(work context.Context, addr net.Addr, f *receiver.Frame) {
+	first, events := f.First, len(f.Events)
+	if events == 0 {
+		f.Release()
+		return
+	}
+	if err := r.rt.Appender.Append(work, f.Request(nil)); err != nil {
+		r.says.Lost(addr, events, err)
+		return
+	}
+	r.metrics.Answered(events, time.Since(first))
 }
 
 // batch collects datagrams.
