@@ -33,9 +33,9 @@ type trouble struct {
 	err   error
 }
 
-// asked takes note of how the sink answered a task. Only where it did not take the work, and the task will ask again,
-// is that trouble: a fence or a refused row is an answer.
-func (h *health) asked(task int, err error, log *slog.Logger) {
+// result takes note of a result of the sink. It is a failure only if the task will retry as it is: after a fence or rejected
+// rows the sink is at work.
+func (h *health) result(task int, err error, log *slog.Logger) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	was, waited := h.waiting[task]
@@ -70,8 +70,8 @@ func (h *health) stop(p checkpoint.Partition, err error) {
 	h.stopped[p] = err
 }
 
-// goOn forgets that a partition had stopped: it was claimed anew, or let go.
-func (h *health) goOn(p checkpoint.Partition) {
+// resumed forgets that a partition had stopped, because it was claimed again or released.
+func (h *health) resumed(p checkpoint.Partition) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.stopped, p)

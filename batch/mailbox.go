@@ -3,12 +3,12 @@ package batch
 import "sync"
 
 // mailbox is a queue whose put never blocks, so that the engine's loop and its workers can post to each other without
-// a cycle of waiting. What is in it is bounded by what the planner lets be under way: one operation and one fold for
-// each task, and what was fetched before a pause took hold.
+// waiting in a circle. Its length is bounded by what the planner lets be under way: one operation and one fold for each
+// task, and what was fetched before a pause took effect. It is safe for concurrent use.
 type mailbox[T any] struct {
 	mu    sync.Mutex // guards items
 	items []T
-	ready chan struct{} // holds a token while items may be there
+	ready chan struct{} // holds a token if there may be items
 }
 
 func newMailbox[T any]() *mailbox[T] { return &mailbox[T]{ready: make(chan struct{}, 1)} }

@@ -11,97 +11,92 @@ import (
 	"github.com/sluice-etl/sluice/internal/failpoint"
 )
 
-// perform carries out one effect. What takes time runs beside the loop and posts its event.
-func (e *Engine[D]) perform(x planner.Output) {
-	switch x := x.(type) {
+// perform takes one output. What may block runs in a goroutine of its own, and posts its result.
+func (e *Engine[D]) perform(ctx context.Context, o planner.Output) {
+	switch o := o.(type) {
 	case planner.ClaimRequest:
-		e.claim(x)
+		e.claim(ctx, o)
 	case planner.CommitRequest:
-		if x.Again {
-			e.commit(x.Task, x.Op)
+		if o.Again {
+			e.commit(ctx, o.Task, o.Op)
 		} else {
-			e.workers[x.Task].orders.put(takeOrder{op: x.Op, moves: x.Advances})
+			e.workers[o.Task].orders.put(closeOrder[D]{op: o.Op, advances: o.Advances})
 		}
 	case planner.ResolveRequest:
-		var id checkpoint.BatchID // zero where nothing is being committed, and the question is whether all is as it was
-		if part := e.parts[x.Task]; part != nil {
-			id = part.ID
-		}
-		e.beside(func(ctx context.Context) any {
-			outcome, err := e.sink.Resolve(ctx, id, x.Advances)
-			return resolved{planner.ResolveResult{Task: x.Task, Op: x.Op, Outcome: outcome, Err: err}, x.Check}
-		})
+		e.resolve(ctx, o)
 	case planner.ConfirmRequest:
-		e.beside(func(ctx context.Context) any {
-			ours, err := e.source.Confirm(ctx, x.Partitions)
-			return planner.ConfirmResult{Task: x.Task, Op: x.Op, Partitions: ours, Err: err}
+		e.async(ctx, func(ctx context.Context) message[D] {
+			ours, err := e.source.Confirm(ctx, o.Partitions)
+			return confirmed[D]{planner.ConfirmResult{Task: o.Task, Op: o.Op, Partitions: ours, Err: err}}
 		})
 	case planner.WaitRequest:
-		e.wait(x)
+		e.wait(ctx, o)
 	case planner.FoldRequest:
-		h := e.pieces[x.Token]
+		h := e.pieces[o.Token]
 		h.folding = true
-		e.workers[x.Task].orders.put(foldOrder{gen: x.Gen, token: x.Token, piece: h, max: x.MaxRecords})
+		e.workers[o.Task].orders.put(foldOrder[D]{gen: o.Gen, token: o.Token, piece: h, max: o.MaxRecords})
 	case planner.DropRequest:
-		if h := e.pieces[x.Token]; h != nil {
-			h.dropped = true
-			if !h.folding {
-				delete(e.pieces, x.Token)
-				h.release()
-			}
-		}
+		e.drop(o.Token)
 	case planner.RestoreRequest:
-		e.restore(x)
+		e.restore(o)
 	case planner.PositionRequest:
-		if x.Action == Mirror {
+		if o.Action == Mirror {
 			failpoint.Hit(failpoint.BeforeMirror)
 		}
-		e.source.Position([]Position{x.Position})
-	case planner.Released:
-		e.released(x.Partition)
-	case planner.Stopped:
-		e.m.stopped.Inc()
-		e.health.stop(x.Partition, x.Err)
-		e.log.Error("Partition stopped; other partitions continue", "topic", x.Partition.Topic, "partition", x.Partition.ID, "err", x.Err)
-	case planner.Fenced:
-		e.m.fenced.Inc()
-		if x.Times >= 3 {
-			e.log.Error("Commit fenced repeatedly; check whether another process runs the same job in another consumer group",
-				"task", x.Task, "times_in_a_minute", x.Times, "err", x.Err)
-		} else {
-			e.log.Warn("Commit fenced; discarding batch and re-checking assignment", "task", x.Task, "err", x.Err)
-		}
-	case planner.Advanced:
-		e.advanced(x)
+		e.source.Position([]Position{o.Position})
+	default:
+		e.notice(o)
 	}
 }
 
-// beside runs f without holding up the loop, and posts the event that it returns.
-func (e *Engine[D]) beside(f func(context.Context) any) {
+// notice takes an output that requests nothing.
+func (e *Engine[D]) notice(o planner.Output) {
+	switch o := o.(type) {
+	case planner.Released:
+		e.released(o.Partition)
+	case planner.Stopped:
+		e.m.stopped.Inc()
+		e.health.stop(o.Partition, o.Err)
+		e.log.Error("Partition stopped; other partitions continue", "topic", o.Partition.Topic, "partition", o.Partition.ID, "err", o.Err)
+	case planner.Fenced:
+		e.m.fenced.Inc()
+		if o.Times >= 3 {
+			e.log.Error("Commit fenced repeatedly; check whether another process runs the same job in another consumer group",
+				"task", o.Task, "times_in_a_minute", o.Times, "err", o.Err)
+		} else {
+			e.log.Warn("Commit fenced; discarding batch and re-checking assignment", "task", o.Task, "err", o.Err)
+		}
+	case planner.Advanced:
+		e.advanced(o)
+	}
+}
+
+// async runs call without blocking the loop, and posts the message that it returns.
+func (e *Engine[D]) async(ctx context.Context, call func(context.Context) message[D]) {
 	e.group.Go(func() error {
-		e.inbox.put(f(e.work))
+		e.inbox.put(call(ctx))
 		return nil
 	})
 }
 
-func (e *Engine[D]) claim(x planner.ClaimRequest) {
+func (e *Engine[D]) claim(ctx context.Context, r planner.ClaimRequest) {
 	topic := *e.topic.Load() // there is one: partitions come with it
-	ids := make([]int32, len(x.Partitions))
-	for i, p := range x.Partitions {
+	ids := make([]int32, len(r.Partitions))
+	for i, p := range r.Partitions {
 		ids[i] = p.ID
 	}
-	e.beside(func(ctx context.Context) any {
+	e.async(ctx, func(ctx context.Context) message[D] {
 		at, err := e.sink.Claim(ctx, topic, ids)
 		if err == nil {
 			failpoint.Hit(failpoint.ClaimDone)
-			e.log.Info("Partitions claimed", claimed(x.Task, at)...)
+			e.log.Info("Partitions claimed", claimAttrs(r.Task, at)...)
 		}
-		return planner.ClaimResult{Task: x.Task, Op: x.Op, Checkpoints: at, Err: err}
+		return claimed[D]{planner.ClaimResult{Task: r.Task, Op: r.Op, Checkpoints: at, Err: err}}
 	})
 }
 
-// claimed is what a claim found, in one line: the partitions, and beside each its next offset and its epoch.
-func claimed(task int, at []checkpoint.Checkpoint) []any {
+// claimAttrs is what a claim found, for one line of log: the partitions, with the next offset and the epoch of each.
+func claimAttrs(task int, at []checkpoint.Checkpoint) []any {
 	ids, next, epochs := make([]int32, len(at)), make([]int64, len(at)), make([]checkpoint.Epoch, len(at))
 	topic := ""
 	for i, c := range at {
@@ -110,58 +105,83 @@ func claimed(task int, at []checkpoint.Checkpoint) []any {
 	return []any{"task", task, "topic", topic, "partitions", ids, "next", next, "epochs", epochs}
 }
 
-func (e *Engine[D]) commit(task int, op uint64) {
-	part := e.parts[task]
+// commit commits the task's closed batch.
+func (e *Engine[D]) commit(ctx context.Context, task int, op uint64) {
+	b := e.batches[task]
 	e.began[task] = time.Now()
-	e.beside(func(ctx context.Context) any {
-		return planner.CommitResult{Task: task, Op: op, Err: e.sink.Commit(ctx, part)}
+	e.async(ctx, func(ctx context.Context) message[D] {
+		return committed[D]{planner.CommitResult{Task: task, Op: op, Err: e.sink.Commit(ctx, b)}}
 	})
 }
 
-// wait pauses a task's operation. The cause is logged at the first try, and then whenever the tries have doubled.
-func (e *Engine[D]) wait(x planner.WaitRequest) {
-	if x.Attempt&(x.Attempt-1) == 0 && !errors.Is(x.Cause, context.Canceled) {
-		if errors.Is(x.Cause, checkpoint.ErrBlocked) {
-			e.log.Error("Task blocked; no data lost, resumes automatically once fixed",
-				"task", x.Task, "attempt", x.Attempt, "err", x.Cause)
+func (e *Engine[D]) resolve(ctx context.Context, r planner.ResolveRequest) {
+	var id checkpoint.BatchID // zero for a check while there is no closed batch
+	if b := e.batches[r.Task]; b != nil {
+		id = b.ID
+	}
+	e.async(ctx, func(ctx context.Context) message[D] {
+		outcome, err := e.sink.Resolve(ctx, id, r.Advances)
+		return resolved[D]{planner.ResolveResult{Task: r.Task, Op: r.Op, Outcome: outcome, Err: err}, r.Check}
+	})
+}
+
+// wait pauses a task's operation. The cause is logged at the first attempt, and then whenever the attempts have doubled.
+func (e *Engine[D]) wait(ctx context.Context, r planner.WaitRequest) {
+	if r.Attempt&(r.Attempt-1) == 0 && !errors.Is(r.Cause, context.Canceled) {
+		if errors.Is(r.Cause, checkpoint.ErrBlocked) {
+			e.log.Error("Task blocked; no data lost, resumes automatically once fixed", "task", r.Task, "attempt", r.Attempt, "err", r.Cause)
 		} else {
-			e.log.Warn("Task retrying", "task", x.Task, "attempt", x.Attempt, "err", x.Cause)
+			e.log.Warn("Task retrying", "task", r.Task, "attempt", r.Attempt, "err", r.Cause)
 		}
 	}
-	e.beside(func(ctx context.Context) any {
-		t := time.NewTimer(pause(x.Attempt))
+	e.async(ctx, func(ctx context.Context) message[D] {
+		t := time.NewTimer(pause(r.Attempt))
 		defer t.Stop()
 		select {
 		case <-ctx.Done():
 		case <-t.C:
 		}
-		return planner.WaitResult{Task: x.Task, Op: x.Op}
+		return input[D]{planner.WaitResult{Task: r.Task, Op: r.Op}}
 	})
 }
 
 // pause grows from about 20 ms to about 5 s, half of it by chance.
 func pause(attempt int) time.Duration {
 	d := min(20*time.Millisecond<<min(attempt, 10), 5*time.Second)
-	return d/2 + rand.N(d/2+1) //nolint:gosec // spreads tries, hides nothing
+	return d/2 + rand.N(d/2+1) //nolint:gosec // spreads retries, hides nothing
 }
 
-func (e *Engine[D]) restore(x planner.RestoreRequest) {
-	e.parts[x.Task] = nil
-	w := e.workers[x.Task]
-	w.gen.Store(x.Gen)
-	kept := e.refused[x.Task][:0]
-	for _, r := range e.refused[x.Task] {
-		if ahead(r, x.Checkpoints) {
-			kept = append(kept, r)
+// drop releases a piece, or has it released when its worker has ended with it.
+func (e *Engine[D]) drop(token uint64) {
+	h := e.pieces[token]
+	if h == nil {
+		return
+	}
+	h.dropped = true
+	if !h.folding {
+		delete(e.pieces, token)
+		h.release()
+	}
+}
+
+// restore discards the task's closed batch, and has its worker discard the open one.
+func (e *Engine[D]) restore(r planner.RestoreRequest) {
+	e.batches[r.Task] = nil
+	w := e.workers[r.Task]
+	w.gen.Store(r.Gen)
+	kept := e.rejected[r.Task][:0]
+	for _, row := range e.rejected[r.Task] {
+		if isAhead(row, r.Checkpoints) {
+			kept = append(kept, row)
 		}
 	}
-	e.refused[x.Task] = kept
-	w.orders.put(restoreOrder{gen: x.Gen, checkpoints: x.Checkpoints, refused: append([]RejectedRow(nil), kept...)})
+	e.rejected[r.Task] = kept
+	w.orders.put(restoreOrder[D]{gen: r.Gen, checkpoints: r.Checkpoints, rejected: append([]RejectedRow(nil), kept...)})
 	e.m.restarts.Inc()
 }
 
-// ahead says that records which make this row will come again.
-func ahead(r RejectedRow, at []checkpoint.Checkpoint) bool {
+// isAhead reports whether records that make the row will be folded again.
+func isAhead(r RejectedRow, at []checkpoint.Checkpoint) bool {
 	for _, c := range at {
 		if until, ok := r.Until[c.Partition]; ok && c.Next < until {
 			return true
@@ -170,63 +190,35 @@ func ahead(r RejectedRow, at []checkpoint.Checkpoint) bool {
 	return false
 }
 
+// released ends the calls of Revoked that wait for the partition alone.
 func (e *Engine[D]) released(p checkpoint.Partition) {
-	e.health.goOn(p)
+	e.health.resumed(p)
 	for task, t := range e.planner.Status().Tasks {
 		if len(t.Partitions) == 0 {
 			e.health.forget(task)
 		}
 	}
-	for _, d := range e.waiting[p] {
-		if d.left--; d.left == 0 {
-			close(d.done)
+	for _, r := range e.revocations[p] {
+		if r.left--; r.left == 0 {
+			close(r.done)
 		}
 	}
-	delete(e.waiting, p)
+	delete(e.revocations, p)
 }
 
-// observe takes from an event what the planner has no use for.
-func (e *Engine[D]) observe(ev planner.Input) {
-	switch ev := ev.(type) {
-	case planner.CommitResult:
-		if rows, refused := errors.AsType[*RejectedRows](ev.Err); refused {
-			e.log.Warn("MySQL rejected rows; reading their records again to find the dead letters", "task", ev.Task, "rows", len(rows.Rows), "err", rows)
-			e.refused[ev.Task] = append(e.refused[ev.Task], rows.Rows...)
-		}
-		e.m.commit(ev.Err, time.Since(e.began[ev.Task]))
-		e.health.asked(ev.Task, ev.Err, e.log)
-	case planner.ClaimResult:
-		e.health.asked(ev.Task, ev.Err, e.log)
-		for _, c := range ev.Checkpoints {
-			e.health.goOn(c.Partition)
-		}
-	case planner.ConfirmResult:
-		e.log.Info("Assignment re-checked with the group", "task", ev.Task, "assigned", len(ev.Partitions), "err", ev.Err)
+// advanced reports a committed batch.
+func (e *Engine[D]) advanced(a planner.Advanced) {
+	b := e.batches[a.Task]
+	e.batches[a.Task] = nil
+	s := Stat{Task: a.Task, At: time.Now(), Records: a.Records, Seconds: time.Since(e.began[a.Task]).Seconds()}
+	for _, x := range a.Advances {
+		s.Audit = s.Audit.Plus(x.Audit)
 	}
-}
-
-// resolved takes note of the answer to a ResolveRequest.
-func (e *Engine[D]) resolved(r planner.ResolveResult, check bool) {
-	if check && r.Err == nil && e.parts[r.Task] != nil {
-		return // the checkpoints are unchanged; that does not say that the blocked batch can be committed
+	if rows, ok := any(b.Delta).(interface{ Len() int }); ok {
+		s.Rows = rows.Len()
 	}
-	e.health.asked(r.Task, r.Err, e.log)
-	if !check {
-		e.log.Warn("Reply to COMMIT lost; read the outcome from the checkpoint", "task", r.Task, "outcome", r.Outcome, "err", r.Err)
-	}
-}
-
-func (e *Engine[D]) advanced(x planner.Advanced) {
-	b := Stat{Task: x.Task, At: time.Now(), Records: x.Records, Seconds: time.Since(e.began[x.Task]).Seconds()}
-	for _, m := range x.Advances {
-		b.Audit = b.Audit.Plus(m.Audit)
-	}
-	if rows, ok := any(e.parts[x.Task].Delta).(interface{ Len() int }); ok {
-		b.Rows = rows.Len()
-	}
-	e.m.notStored.Add(float64(notStored(e.parts[x.Task].Dead)))
-	e.parts[x.Task] = nil
-	e.recent.add(b)
-	e.m.advance(b)
-	e.log.Debug("Batch committed", "task", x.Task, "records", b.Records, "rows", b.Rows, "seconds", b.Seconds)
+	e.m.notStored.Add(float64(notStored(b.Dead)))
+	e.recent.add(s)
+	e.m.advance(s)
+	e.log.Debug("Batch committed", "task", a.Task, "records", s.Records, "rows", s.Rows, "seconds", s.Seconds)
 }

@@ -13,51 +13,63 @@ import (
 	"github.com/sluice-etl/sluice/internal/failpoint"
 )
 
-// slice is how many records are folded between two looks at the memory that the fold holds.
-const slice = 512
+// foldStep is how many records are folded between two checks of the memory that the fold occupies.
+const foldStep = 512
 
-// held is a piece that the engine holds for the planner, named by its token.
-type held struct {
+// heldPiece is a piece that the engine holds for the planner, which names it by its token. While folding is set, the
+// task's worker owns Fetched, at and next; the loop owns them otherwise, and always owns folding and dropped.
+type heldPiece struct {
 	Fetched
 	at      int   // the first record that is not folded
 	next    int64 // the first offset that is not folded
-	folding bool  // with a worker
-	dropped bool  // to be released when the worker is done
+	folding bool  // with the worker
+	dropped bool  // to be released when the worker has ended with it
 }
 
-// worker folds for one task. It does one order after the other, and posts what came of each.
+// release gives the piece's memory back to the source.
+func (h *heldPiece) release() {
+	if h.Release != nil {
+		h.Release()
+	}
+}
+
+// worker folds for one task. It does its orders one after the other, and posts the result of each. Only its run touches
+// fold and dead.
 type worker[D any] struct {
 	task   int
 	fold   Fold[D]
 	memory int64 // bytes at which a fold ends early
-	orders *mailbox[any]
-	post   func(any)
+	orders *mailbox[order[D]]
+	post   func(message[D])
 	log    *slog.Logger
-	gen    atomic.Uint64 // the planner's; folding of an older generation ends early
+	gen    atomic.Uint64 // the planner's; orders of an older generation end early
 
 	dead sample // of the open batch
 }
 
-// The orders of a worker, and what they come to.
+// order is what the engine's loop posts to a worker.
+type order[D any] interface {
+	do(ctx context.Context, w *worker[D])
+}
+
+// The orders.
 type (
-	foldOrder struct {
+	// foldOrder: fold a piece, max records at most.
+	foldOrder[D any] struct {
 		gen, token uint64
-		piece      *held
+		piece      *heldPiece
 		max        int64
 	}
-	takeOrder struct {
-		op    uint64
-		moves []Advance
+	// closeOrder: make a task batch of what was folded since the last one.
+	closeOrder[D any] struct {
+		op       uint64
+		advances []Advance
 	}
-	restoreOrder struct {
+	// restoreOrder: discard what was folded, and restore the fold.
+	restoreOrder[D any] struct {
 		gen         uint64
 		checkpoints []checkpoint.Checkpoint
-		refused     []RejectedRow
-	}
-	taken[D any] struct {
-		task int
-		op   uint64
-		part *TaskBatch[D]
+		rejected    []RejectedRow
 	}
 )
 
@@ -70,67 +82,64 @@ func (w *worker[D]) run(ctx context.Context) {
 		case <-w.orders.ready:
 		}
 		for _, o := range w.orders.take() {
-			switch o := o.(type) {
-			case foldOrder:
-				w.post(w.piece(o))
-			case takeOrder:
-				p := &TaskBatch[D]{Advances: o.moves, Delta: w.fold.Take(), Dead: w.dead.take()}
-				if _, err := rand.Read(p.ID[:]); err != nil {
-					panic("BUG: no random bytes: " + err.Error()) // crypto/rand does not fail
-				}
-				w.post(taken[D]{task: w.task, op: o.op, part: p})
-			case restoreOrder:
-				w.restore(ctx, o)
-			}
+			o.do(ctx, w)
 		}
 	}
 }
 
-// piece folds the piece up to its end, the order's bound, or the fold's share of memory.
-func (w *worker[D]) piece(o foldOrder) planner.FoldResult {
+func (o closeOrder[D]) do(_ context.Context, w *worker[D]) {
+	b := &TaskBatch[D]{Advances: o.advances, Delta: w.fold.Take(), Dead: w.dead.take()}
+	if _, err := rand.Read(b.ID[:]); err != nil {
+		panic("BUG: no random bytes: " + err.Error()) // crypto/rand does not fail
+	}
+	w.post(closed[D]{task: w.task, op: o.op, batch: b})
+}
+
+// do folds the piece up to its end, the order's maximum, or the fold's share of memory.
+func (o foldOrder[D]) do(_ context.Context, w *worker[D]) {
 	h := o.piece
-	e := planner.FoldResult{Task: w.task, Gen: o.gen, Token: o.token}
+	r := planner.FoldResult{Task: w.task, Gen: o.gen, Token: o.token}
 	tally := Tally{Dead: w.dead.kept}
 	dead := int64(0)
 	records := h.Records[h.at:]
-	for int64(len(records)) > 0 && e.Records < o.max && w.gen.Load() == o.gen {
-		n := int(min(slice, int64(len(records)), o.max-e.Records))
+	for int64(len(records)) > 0 && r.Records < o.max && w.gen.Load() == o.gen {
+		n := int(min(foldStep, int64(len(records)), o.max-r.Records))
 		kept := len(tally.Dead)
-		e.Size = w.fold.Add(h.Partition, records[:n], &tally)
+		r.Size = w.fold.Add(h.Partition, records[:n], &tally)
 		dead += int64(len(tally.Dead) - kept)
 		w.dead.add(tally.Dead, kept)
 		tally.Dead = w.dead.kept
 		records = records[n:]
-		e.Records += int64(n)
+		r.Records += int64(n)
 		h.at += n
-		if e.Size >= w.memory {
+		if r.Size >= w.memory {
 			break
 		}
 	}
 	failpoint.Hit(failpoint.Folded)
 	first := h.next
 	if len(records) == 0 {
-		e.Done, h.next = true, h.Next
-	} else if e.Records > 0 {
+		r.Done, h.next = true, h.Next
+	} else if r.Records > 0 {
 		h.next = h.Records[h.at-1].Offset + 1
 	}
-	e.Next = h.next
-	e.Gaps = overlap(h.Gaps, first, h.next)
-	e.Audit = checkpoint.Audit{
+	r.Next = h.next
+	r.Gaps = overlap(h.Gaps, first, h.next)
+	r.Audit = checkpoint.Audit{
 		Counted: tally.Counted, Filtered: tally.Filtered, Duplicates: tally.Duplicates,
 		Dead: dead,
 	}
 	if len(w.dead.kept) > 0 {
-		e.Reason = w.dead.kept[0].Reason
+		r.Reason = w.dead.kept[0].Reason
 	}
-	return e
+	w.post(folded[D]{r})
 }
 
-// restore sets the fold back, and tries again until it is done or a newer generation begins.
-func (w *worker[D]) restore(ctx context.Context, o restoreOrder) {
+// do restores the fold, and retries until that succeeds or a newer generation begins.
+func (o restoreOrder[D]) do(ctx context.Context, w *worker[D]) {
 	w.dead.take()
 	for attempt := 1; ; attempt++ {
-		err := w.fold.Restore(ctx, o.checkpoints, o.refused)
+		err := w.fold.Restore(ctx, o.checkpoints, o.rejected)
 		if err == nil || ctx.Err() != nil || w.gen.Load() != o.gen {
 			return
 		}
