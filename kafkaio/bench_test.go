@@ -20,9 +20,9 @@ const (
 	benchSenders = 8
 )
 
-// BenchmarkProduce is the way of requests of 100 events of 500 bytes from 8 senders to Kafka's acknowledgement. raw is
-// its ceiling: the same bytes from as many goroutines by the client's own ProduceSync. The broker acknowledges and
-// throws away, so that it is not what is measured.
+// BenchmarkProduce measures requests of 100 events of 500 bytes from 8 senders until Kafka acknowledges them. raw is the
+// ceiling: the same bytes from as many goroutines through the client's ProduceSync. The broker acknowledges and discards, so
+// that its own work is not measured.
 func BenchmarkProduce(b *testing.B) {
 	data := noise(benchEvents * benchBytes)
 	c := broker(b, kfake.BlackholeProduce())
@@ -95,8 +95,8 @@ func send(b *testing.B, c *kfake.Cluster, one func()) int64 {
 	return done.Load()
 }
 
-// BenchmarkConsume is the way of records of 500 bytes from Kafka to an owner that checks every offset. raw is its
-// ceiling: the client's own polls, and nothing done with the records.
+// BenchmarkConsume measures records of 500 bytes from Kafka to a listener that checks every offset. raw is the ceiling: the
+// client's own polls, without using the records.
 func BenchmarkConsume(b *testing.B) {
 	const perBatch = 1000
 	c := broker(b, kfake.SyntheticFetch(kfake.SyntheticBatch{Records: perBatch, RecordBytes: benchBytes}))
@@ -144,7 +144,7 @@ func BenchmarkConsume(b *testing.B) {
 	})
 }
 
-// counter is an owner that counts, and keeps only where each partition stands.
+// counter is a listener that counts records and stores only each partition's next offset.
 type counter struct {
 	src     *Source
 	want    int64
@@ -179,8 +179,8 @@ func (o *counter) Fetched(f batch.Fetched) {
 	f.Release()
 }
 
-// A record costs no allocation of ours on its way in or out.
-func TestProduceBatch_allocatesNothing(t *testing.T) {
+// Neither producing nor consuming a record costs an allocation in this package.
+func TestBatch_allocatesNothing(t *testing.T) {
 	cfg := DefaultConfig()
 	cfg.KeyHeader = "host"
 	p, err := NewProducer(cfg, nil, nil)

@@ -13,7 +13,7 @@ import (
 	"github.com/sluice-etl/sluice/internal/etltest"
 )
 
-// A broker that accepts connections and never replies does not keep a process from starting where another one replies.
+// A broker that accepts connections and never replies does not prevent a start if another one replies.
 func TestReachable_silentBrokerFirst(t *testing.T) {
 	t.Parallel()
 	cfg := testConfig(broker(t))
@@ -32,7 +32,7 @@ func TestReachable_silentBrokerFirst(t *testing.T) {
 	}
 }
 
-// Where none replies, each is named with its reason, within the time of one.
+// If no broker replies, the error names each with its reason, within the time limit of one.
 func TestReachable_none(t *testing.T) {
 	t.Parallel()
 	silent, refused := listener(t).Addr().String(), etltest.RefusingAddr(t)
@@ -53,7 +53,7 @@ func TestReachable_none(t *testing.T) {
 	}
 }
 
-// An attempt that ended with its caller's deadline says nothing about the broker; one that the dialer ended does.
+// An attempt that its caller's deadline ended says nothing about the broker; one that the dialer's timeout ended does.
 func TestDials_callersDeadline(t *testing.T) {
 	t.Parallel()
 	var timeout net.Error = &net.DNSError{Err: "i/o timeout", IsTimeout: true}

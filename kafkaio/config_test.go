@@ -68,7 +68,7 @@ func TestSASL_validate(t *testing.T) {
 	}
 }
 
-// authority makes a CA and a certificate for name by it, as PEM files, and the server's TLS configuration.
+// authority creates a CA and a certificate for name signed by it, as PEM files, and the server's TLS configuration.
 func authority(t *testing.T, name string) (ca string, server *tls.Config) {
 	t.Helper()
 	issued := certtest.Issue(t, nil, &x509.Certificate{
@@ -97,7 +97,7 @@ func TestSecurity_tlsAndSASL(t *testing.T) {
 			}
 			write(t, file, "wrong\n")
 			if err := reach(cfg); err == nil {
-				t.Error("a wrong password was taken")
+				t.Error("a wrong password was accepted")
 			}
 			write(t, file, "\xef\xbb\xbfsecret\r\n") // read again at each connection, without a byte order mark and one line end
 			if err := reach(cfg); err != nil {
@@ -111,7 +111,7 @@ func TestSecurity_tlsAndSASL(t *testing.T) {
 			bad = cfg
 			bad.TLS.ServerName = "other.test"
 			if err := reach(bad); err == nil {
-				t.Error("a broker of another name was believed")
+				t.Error("a broker with another name was trusted")
 			}
 			if _, err := EnsureTopics(t.Context(), cfg, Use{Receive: true}, nil, nil); err != nil {
 				t.Fatal(err)

@@ -10,10 +10,10 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 )
 
-// One fetch brings records of two leaders, and a batch ends between them. With the second leader's epoch stored beside
-// an offset of the first one's, the next record would have an epoch below the stored one, and the partition would stop
-// for a log that was never cut back.
-func TestP27_APieceHasOneLeaderEpoch(t *testing.T) {
+// One fetch returns records of two leaders, and a batch ends between them. If the second leader's epoch were stored with an
+// offset of the first one's, the next record would have an epoch below the stored one, and the partition would stop
+// although the log was never truncated.
+func TestP27_oneLeaderEpochPerFetched(t *testing.T) {
 	s, err := NewSource(DefaultConfig(), "job", nil, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -28,14 +28,14 @@ func TestP27_APieceHasOneLeaderEpoch(t *testing.T) {
 	f.polledPartition(&kgo.FetchTopic{Topic: "logs"}, &fetched)
 	want := [][3]int64{{10, 12, 3}, {12, 14, 5}, {14, 15, 6}}
 	if diff := cmp.Diff(want, o.got); diff != "" {
-		t.Errorf("pieces as first, next, leader epoch (-want +got):\n%s", diff)
+		t.Errorf("deliveries as first, next, leader epoch (-want +got):\n%s", diff)
 	}
 	if len(p.held) != 0 {
 		t.Errorf("%d fetches are still held", len(p.held))
 	}
 }
 
-// pieces keeps first, next and leader epoch of what is handed on.
+// pieces stores first, next and leader epoch of each Fetched.
 type pieces struct {
 	releases
 	got [][3]int64

@@ -11,7 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// answerEpoch has the broker say that whatever epoch is asked for is epoch, and ends at end.
+// answerEpoch makes the broker reply with epoch and end to every request for the end of a leader epoch.
 func answerEpoch(c *kfake.Cluster, epoch int32, end int64) {
 	c.ControlKey(int16(kmsg.OffsetForLeaderEpoch), func(kreq kmsg.Request) (kmsg.Response, error, bool) {
 		c.KeepControl()
@@ -31,7 +31,7 @@ func answerEpoch(c *kfake.Cluster, epoch int32, end int64) {
 	})
 }
 
-// denyFetch refuses two fetches for lack of rights.
+// denyFetch makes the broker deny two fetches for missing rights.
 func denyFetch(c *kfake.Cluster) {
 	c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: "logs", Err: kerr.TopicAuthorizationFailed, Count: 2})
 }
@@ -44,8 +44,8 @@ func setConfig(tb testing.TB, adm *kadm.Client, topic, key, value string) {
 	}
 }
 
-// holdFetches has the broker hang up on every fetch until the function that it returns is called. It returns when no
-// fetch waits at the broker any more.
+// holdFetches makes the broker close the connection on every fetch until the returned function is called. It returns when no
+// fetch is waiting at the broker.
 func holdFetches(t *testing.T, c *kfake.Cluster) (fetchAgain func()) {
 	t.Helper()
 	var held, refused atomic.Bool
@@ -58,7 +58,7 @@ func holdFetches(t *testing.T, c *kfake.Cluster) (fetchAgain func()) {
 		refused.Store(true)
 		return nil, errors.New("held"), true
 	})
-	// The client sends its next fetch when the one before was answered.
+	// The client sends its next fetch after the reply to the previous one.
 	eventually(t, "a fetch is refused", refused.Load)
 	return func() { held.Store(false) }
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 )
 
-// transaction produces n records in one and ends it.
+// transaction produces n records in one transaction and ends it.
 func transaction(t *testing.T, cl *kgo.Client, n int, end kgo.TransactionEndTry) {
 	t.Helper()
 	begin(t, cl, n)
@@ -30,7 +30,7 @@ func begin(t *testing.T, cl *kgo.Client, n int) {
 	fill(t, cl, 0, 0, n)
 }
 
-// offsetsWithout is the offsets below end, without the gaps.
+// offsetsWithout returns the offsets below end that are not in the gaps.
 func offsetsWithout(end int64, gaps []checkpoint.Range) []int64 {
 	var all []int64
 	for o := range end {
@@ -79,7 +79,7 @@ func TestP27_abortedTransactionsAreGaps(t *testing.T) {
 	wantOffsets(t, o, 130, [2]int64{100, 110}, [2]int64{116, 118}, [2]int64{119, 123}, [2]int64{128, 129})
 }
 
-// E11: markers and aborted batches at the end of the log leave no lag.
+// Transaction markers and aborted batches at the end of the log leave no lag.
 func TestP27_tailLeavesNoLag(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
@@ -96,8 +96,8 @@ func TestP27_tailLeavesNoLag(t *testing.T) {
 	eventually(t, "no lag", func() bool { l := o.src.Lag(); return l[0].End == 109 && l[0].Records() == 0 })
 }
 
-// The client's own way to show markers is not relied on: a tail that never comes as records is looked at.
-func TestP27_tailIsLookedAt(t *testing.T) {
+// A tail from which the client returns no records is scanned, without relying on the client to return markers.
+func TestP27_tailIsScanned(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
 	makeTopics(t, c, 1, nil)
@@ -105,7 +105,7 @@ func TestP27_tailIsLookedAt(t *testing.T) {
 	fill(t, plain, 0, 0, 50)
 	o, _ := source(t, testConfig(c))
 	wantOffsets(t, o, 50)
-	// The client alone is paused: the source still thinks that it fetches.
+	// Only the client is paused; the source's state is still fetching.
 	pauseClient(t, o.src)
 	transaction(t, txn, 50, kgo.TryAbort) // 50..99, marker 100
 	fill(t, plain, 0, 0, 5)               // 101..105
@@ -120,7 +120,7 @@ func pauseClient(t *testing.T, s *Source) {
 	settle(t, s)
 }
 
-// inject gives the fetching goroutine records as if a poll had brought them.
+// inject passes records to the fetching goroutine as if a poll had returned them.
 func inject(s *Source, offsets ...int64) {
 	s.inbox.put(func(f *fetcher) {
 		fp := kgo.FetchPartition{}
@@ -131,7 +131,7 @@ func inject(s *Source, offsets ...int64) {
 	})
 }
 
-// A record that is lost between poll and engine is a jump that nothing explains.
+// A record that is lost between poll and engine is a gap that nothing explains.
 func TestP27_lostRecordStops(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -169,7 +169,7 @@ func TestP27_lostRecordStops(t *testing.T) {
 	}
 }
 
-func TestP27_logStartPassedInsideAJump(t *testing.T) {
+func TestP27_logStartPassedInsideAGap(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
 	makeTopics(t, c, 1, nil)
@@ -186,8 +186,8 @@ func TestP27_logStartPassedInsideAJump(t *testing.T) {
 	wantStop(t, o, 100, "begins at 110")
 }
 
-// The client spins on a partition error until the partition is taken out.
-func TestP27_errorTakesThePartitionOut(t *testing.T) {
+// The client retries a partition error in a loop until the partition is removed.
+func TestP27_errorRemovesThePartition(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
 	makeTopics(t, c, 1, nil)
@@ -203,7 +203,7 @@ func TestP27_errorTakesThePartitionOut(t *testing.T) {
 	wantStop(t, o, 100, "reset to offset 90")
 }
 
-func TestP27_offsetsAndEpochsNeverGoDown(t *testing.T) {
+func TestP27_offsetsAndEpochsNeverDecrease(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name   string
@@ -242,7 +242,7 @@ func TestP27_otherTopicIDStops(t *testing.T) {
 	wantStop(t, o, 100, "fetched records have topic ID 09")
 }
 
-// compacted fills a topic so that its cleaner takes single offsets and whole batches.
+// compacted fills a topic so that its cleaner removes single offsets and whole batches.
 func compacted(t *testing.T, c *kfake.Cluster) (end int64) {
 	t.Helper()
 	makeTopics(t, c, 1, map[string]string{"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0", "segment.bytes": "2000", "max.compaction.lag.ms": "1"})
@@ -276,7 +276,7 @@ func TestP27_compactedOffsetsAreGaps(t *testing.T) {
 	t.Logf("%d records, %d gaps of %d offsets", len(got.offsets), len(got.gaps), end)
 }
 
-// The same holes in a topic that is not compacted are records that somebody lost.
+// The same holes in a topic that is not compacted are lost records.
 func TestP27_holesWithoutCompactionStop(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
@@ -294,8 +294,8 @@ func TestP27_holesWithoutCompactionStop(t *testing.T) {
 	}
 }
 
-// Behind a tail that was passed over, the checkpoint's epoch is the one that holds there: a new claim finds nothing wrong.
-func TestP27_claimBehindATail(t *testing.T) {
+// After a skipped tail the checkpoint has the epoch of the tail's last batch, so a new claim finds the position valid.
+func TestP27_claimAfterASkippedTail(t *testing.T) {
 	t.Parallel()
 	c := broker(t, kfake.NumBrokers(2))
 	makeTopics(t, c, 1, nil)
@@ -313,7 +313,7 @@ func TestP27_claimBehindATail(t *testing.T) {
 	eventually(t, "the tail's gaps", func() bool { return o.at(0).next == 101 })
 	at := o.at(0)
 	if at.epoch <= 0 {
-		t.Errorf("epoch %d behind the tail, want the newer one", at.epoch)
+		t.Errorf("epoch %d after the tail, want the newer one", at.epoch)
 	}
 	stop()
 	o2 := atStart(t, testConfig(c), batch.Position{Next: at.next, LeaderEpoch: at.epoch})
@@ -324,7 +324,7 @@ func TestP27_claimBehindATail(t *testing.T) {
 	}
 }
 
-// FuzzNextBatch: what a broker sends never makes the look panic, run for ever, or go backward.
+// FuzzNextBatch: no bytes from a broker make the gap scan panic, loop infinitely, or go backward.
 func FuzzNextBatch(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in []byte) {
 		txns := aborted{}

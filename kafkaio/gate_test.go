@@ -14,7 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// silence keeps produce requests unanswered until the returned function is called.
+// silence makes the broker not reply to produce requests until the returned function is called.
 func silence(tb testing.TB, c *kfake.Cluster) (end func(), asked *atomic.Int32) {
 	tb.Helper()
 	over := make(chan struct{})
@@ -50,7 +50,7 @@ func TestP29_releasedOnceAfterTimeout(t *testing.T) {
 	end()
 	eventually(t, "the release", func() bool { return released.Load() == 1 })
 	if n := len(readAll(t, c, "logs")); n != 10 {
-		t.Errorf("%d records in the log, want the 10 that were given away", n)
+		t.Errorf("%d records in the log, want the 10 that were handed to the client", n)
 	}
 	if err := p.Ready(t.Context()); err != nil {
 		t.Error(err)
@@ -78,23 +78,23 @@ func TestP23_gateClosesWhileUnanswered(t *testing.T) {
 	ctx, cancel = short()
 	defer cancel()
 	if err := p.Ready(ctx); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("ready while 5 records have no final word: %v", err)
+		t.Errorf("ready while 5 records are unacknowledged: %v", err)
 	}
-	// A second one waits at the gate, and nothing of it is produced when its time is over.
+	// A second one waits at the gate, and none of it is produced after its deadline.
 	ctx, cancel = short()
 	defer cancel()
 	b, released, release := request(p, "second", 5)
 	if err := p.Produce(ctx, b, nil, release); !errors.Is(err, context.DeadlineExceeded) || released.Load() != 1 {
 		t.Errorf("second: %v, released %d times", err, released.Load())
 	}
-	// A third one waits longer, but its sender goes meanwhile.
+	// A third one waits longer, but its sender closes the connection meanwhile.
 	var gone atomic.Bool
 	done := make(chan error, 1)
 	go func() {
 		b, _, release := request(p, "third", 5)
 		done <- p.Produce(t.Context(), b, gone.Load, release)
 	}()
-	// A fourth waits and goes through when the gate opens.
+	// A fourth waits and is produced when the gate opens.
 	fourth := make(chan error, 1)
 	go func() {
 		b, _, release := request(p, "fourth", 5)
@@ -102,7 +102,7 @@ func TestP23_gateClosesWhileUnanswered(t *testing.T) {
 	}()
 	gone.Store(true)
 	if n := asked.Load(); n != 1 {
-		t.Errorf("%d produce requests, want the first alone", n)
+		t.Errorf("%d produce requests, want only the first", n)
 	}
 	end()
 	if err := <-done; !errors.Is(err, ErrPeerClosed) {
@@ -121,10 +121,11 @@ func TestP23_gateClosesWhileUnanswered(t *testing.T) {
 	}
 }
 
-// E7, scaled: Kafka is silent for 2 s, requests are given 50 ms and sent again 10 ms later; one Flume batch of 10 from
-// each of 4 senders. Each sender leaves at most one copy more than its acknowledged one, for the whole outage. The 50 ms
-// hold while Kafka is silent only: what a busy machine takes longer for afterwards is another outage's copy.
-func TestP23_outageAddsOneCopy(t *testing.T) {
+// An outage, scaled down: Kafka does not reply for 2 s, requests have a deadline of 50 ms and are sent again 10 ms later, with
+// one Flume batch of 10 from each of 4 senders. For the whole outage each event has at most one duplicate besides the
+// acknowledged record. The deadline is 50 ms only during the outage, because a slow machine that exceeds it later would add
+// the duplicate of another outage.
+func TestP23_outageAddsOneDuplicate(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
 	makeTopics(t, c, 1, nil)
@@ -175,16 +176,16 @@ func TestP23_outageAddsOneCopy(t *testing.T) {
 	}
 	for e, n := range copies {
 		if n > 2 {
-			t.Errorf("%d copies of %s, want at most 2", n, e)
+			t.Errorf("%d records of %s, want at most 2", n, e)
 		}
 	}
 	if tries.Load() < 20 {
-		t.Errorf("only %d tries failed, the outage was none", tries.Load())
+		t.Errorf("only %d attempts failed; there was no outage", tries.Load())
 	}
 }
 
-// Nothing hangs, and every frame is let go of, when the producer ends while Kafka is silent.
-func TestP33_endWhileKafkaIsSilent(t *testing.T) {
+// If the producer closes while Kafka does not reply, nothing hangs and every frame is released.
+func TestP33_closeWhileKafkaDoesNotReply(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
 	makeTopics(t, c, 1, nil)
@@ -196,7 +197,7 @@ func TestP33_endWhileKafkaIsSilent(t *testing.T) {
 	defer cancel()
 	b, released, release := request(p, "a", 10)
 	if err := p.Produce(ctx, b, nil, release); err == nil {
-		t.Error("acknowledged by a silent Kafka")
+		t.Error("acknowledged although Kafka does not reply")
 	}
 	stop()
 	if released.Load() != 1 {
@@ -208,8 +209,8 @@ func TestP33_endWhileKafkaIsSilent(t *testing.T) {
 	}
 }
 
-// What was given to the producer before its end is acknowledged within the shutdown time-out.
-func TestP33_endWaitsForAcknowledgement(t *testing.T) {
+// Requests that the producer accepted before it closes are acknowledged within the shutdown timeout.
+func TestP33_closeWaitsForAcks(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
 	makeTopics(t, c, 1, nil)

@@ -134,8 +134,8 @@ func TestP14_confirm(t *testing.T) {
 	}
 }
 
-// An answer that was overtaken by a callback is none.
-func TestP14_assignmentIsComparedAfter(t *testing.T) {
+// A heartbeat's reply does not count if a callback changed the assignment meanwhile.
+func TestP14_assignmentIsComparedAfterTheHeartbeat(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
 	makeTopics(t, c, 2, nil)
@@ -154,8 +154,8 @@ func TestP14_assignmentIsComparedAfter(t *testing.T) {
 	}
 }
 
-// W1, E5: a member that the group has dropped learns it by asking, and the partition is not confirmed on the strength
-// of what it remembers.
+// A member that the group has removed learns it by a heartbeat, and its partitions are not confirmed from its own memory.
+// Otherwise it could commit for partitions that another member owns.
 func TestP14_droppedMemberIsNotConfirmed(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
@@ -168,12 +168,12 @@ func TestP14_droppedMemberIsNotConfirmed(t *testing.T) {
 	got, err := o.src.Confirm(t.Context(), all(1))
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if err != nil || len(got) != 0 && o.revokes == 0 { // after the callback it may have been given it anew
+	if err != nil || len(got) != 0 && o.revokes == 0 { // after the callback it may have been assigned again
 		t.Errorf("confirmed %v, %v; want nothing: another may own it", got, err)
 	}
 }
 
-// kick removes the source's member from the group behind its back.
+// kick removes the source's member from the group without the member's knowledge.
 func kick(t *testing.T, c *kfake.Cluster, s *Source) {
 	t.Helper()
 	id, _ := s.member.cl.GroupMetadata()
@@ -188,7 +188,7 @@ func kick(t *testing.T, c *kfake.Cluster, s *Source) {
 	}
 }
 
-// During a rebalance there is no answer yet: Confirm waits for its end.
+// During a rebalance nothing can be confirmed: Confirm waits for its end.
 func TestP14_confirmWaitsForTheRebalance(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
@@ -198,7 +198,7 @@ func TestP14_confirmWaitsForTheRebalance(t *testing.T) {
 	a, _ := source(t, cfg)
 	eventually(t, "the assignment", func() bool { return len(a.has()) == 4 })
 	b, _ := source(t, cfg)
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(testTimeout)
 	for len(a.has()) != 2 || len(b.has()) != 2 {
 		got, err := a.src.Confirm(t.Context(), all(4))
 		if err != nil {
@@ -217,7 +217,7 @@ func TestP14_confirmWaitsForTheRebalance(t *testing.T) {
 	}
 }
 
-// MySQL being away means that nothing is claimed: the group must not notice.
+// A MySQL outage means that nothing is claimed; it must not cause a rebalance.
 func TestP6_nothingClaimedIsNoRebalance(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
@@ -232,7 +232,7 @@ func TestP6_nothingClaimedIsNoRebalance(t *testing.T) {
 	start(t, func(ctx context.Context) error { return s.Run(ctx, o) })
 	select {
 	case <-o.assigned:
-	case <-time.After(patience):
+	case <-time.After(testTimeout):
 		t.Fatal("no assignment")
 	}
 	_, generation := s.member.cl.GroupMetadata()
@@ -251,7 +251,7 @@ func (o *idle) Assigned(_ batch.Topic, ps []int32)                    { o.assign
 func (o *idle) Revoked(context.Context, []checkpoint.Partition, bool) {}
 func (o *idle) Fetched(batch.Fetched)                                 {}
 
-// An owner that does not let go is waited for a quarter of the rebalance time-out, not longer (U10).
+// A listener that blocks in Revoked delays the rebalance by at most a quarter of the rebalance timeout.
 func TestP6_revokedIsBounded(t *testing.T) {
 	t.Parallel()
 	c := broker(t)

@@ -19,9 +19,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const patience = 15 * time.Second
+const testTimeout = 15 * time.Second
 
-// broker starts an embedded one that ends with the test.
+// broker starts an embedded broker that is closed with the test.
 func broker(tb testing.TB, opts ...kfake.Opt) *kfake.Cluster {
 	tb.Helper()
 	c, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1), kfake.GroupMinSessionTimeout(time.Millisecond)}, opts...)...)
@@ -32,7 +32,7 @@ func broker(tb testing.TB, opts ...kfake.Opt) *kfake.Cluster {
 	return c
 }
 
-// testConfig is quick, and speaks to c.
+// testConfig has short intervals, and c's addresses.
 func testConfig(c *kfake.Cluster) Config {
 	cfg := DefaultConfig()
 	cfg.Brokers = c.ListenAddrs()
@@ -47,7 +47,7 @@ func testConfig(c *kfake.Cluster) Config {
 	return cfg
 }
 
-// testLog writes to stderr with -v, else nowhere.
+// testLog writes to stderr with -v, and discards otherwise.
 func testLog() *slog.Logger {
 	if os.Getenv("KAFKAIO_TEST_LOG") == "" {
 		return nil
@@ -64,7 +64,7 @@ func makeTopics(tb testing.TB, c *kfake.Cluster, partitions int32, configs map[s
 	}
 }
 
-// client is a plain one for the test's own needs.
+// client is a plain Kafka client for the test's own use.
 func client(tb testing.TB, c *kfake.Cluster, opts ...kgo.Opt) *kgo.Client {
 	tb.Helper()
 	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(c.ListenAddrs()...), kgo.DefaultProduceTopic("logs"), kgo.MetadataMinAge(10 * time.Millisecond)}, opts...)...)
@@ -75,14 +75,14 @@ func client(tb testing.TB, c *kfake.Cluster, opts ...kgo.Opt) *kgo.Client {
 	return cl
 }
 
-// fill produces records named from..to-1 to a partition, in one batch where they fit.
+// fill produces records with the values from..to-1 to a partition, in one batch if they fit.
 func fill(tb testing.TB, cl *kgo.Client, partition int32, from, to int) {
 	tb.Helper()
 	var rs []*kgo.Record
 	for i := from; i < to; i++ {
 		rs = append(rs, &kgo.Record{Partition: partition, Value: fmt.Appendf(nil, "record %d", i)})
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
 	defer cancel()
 	if err := cl.ProduceSync(ctx, rs...).FirstErr(); err != nil {
 		tb.Fatal(err)
@@ -91,7 +91,7 @@ func fill(tb testing.TB, cl *kgo.Client, partition int32, from, to int) {
 
 func manual() kgo.Opt { return kgo.RecordPartitioner(kgo.ManualPartitioner()) }
 
-// readAll is every record of a topic, until no more comes for a while.
+// readAll returns every record of a topic. It stops when no more arrive for a while.
 func readAll(tb testing.TB, c *kfake.Cluster, topic string, opts ...kgo.Opt) []*kgo.Record {
 	tb.Helper()
 	cl := client(tb, c, append([]kgo.Opt{kgo.ConsumeTopics(topic), kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(50 * time.Millisecond)}, opts...)...)
@@ -100,7 +100,7 @@ func readAll(tb testing.TB, c *kfake.Cluster, topic string, opts ...kgo.Opt) []*
 		want += pi.HighWatermark
 	}
 	var all []*kgo.Record
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
 	defer cancel()
 	for int64(len(all)) < want && ctx.Err() == nil {
 		all = append(all, cl.PollFetches(ctx).Records()...)
@@ -110,12 +110,12 @@ func readAll(tb testing.TB, c *kfake.Cluster, topic string, opts ...kgo.Opt) []*
 
 func eventually(tb testing.TB, what string, is func() bool) {
 	tb.Helper()
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(testTimeout)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for !is() {
 		if time.Now().After(deadline) {
-			tb.Fatalf("not within %s: %s", patience, what)
+			tb.Fatalf("not within %s: %s", testTimeout, what)
 		}
 		<-tick.C
 	}
@@ -136,7 +136,7 @@ func start(tb testing.TB, fn func(context.Context) error) (stop func()) {
 				if err != nil {
 					tb.Errorf("run: %v", err)
 				}
-			case <-time.After(2 * patience):
+			case <-time.After(2 * testTimeout):
 				tb.Error("run did not end")
 			}
 		})
@@ -145,7 +145,7 @@ func start(tb testing.TB, fn func(context.Context) error) (stop func()) {
 	return stop
 }
 
-// place is what a test owner was given of one partition under one session.
+// place is what a test listener received of one partition under one session.
 type place struct {
 	session uint64
 	first   int64
@@ -157,8 +157,8 @@ type place struct {
 	err     error
 }
 
-// owner is an engine that claims nothing: it positions what it is assigned from the offsets that it was told, and
-// checks every Fetched against the contract.
+// owner is a batch.RebalanceListener that claims nothing: it positions assigned partitions at the given offsets, and checks
+// every Fetched against the contract.
 type owner struct {
 	tb   testing.TB
 	src  *Source
@@ -194,7 +194,7 @@ func (o *owner) Assigned(t batch.Topic, ps []int32) {
 	}
 }
 
-// position begins a session. o.mu is held.
+// position begins a session. o.mu must be held.
 func (o *owner) position(p int32, m batch.Position) {
 	o.session++
 	m.Partition, m.Action, m.Session = checkpoint.Partition{Topic: o.topic.Name, ID: p}, batch.Fetch, o.session
@@ -259,7 +259,7 @@ func (o *owner) Fetched(f batch.Fetched) {
 	}
 }
 
-// at is a copy of what partition p was given.
+// at returns a copy of what partition p received.
 func (o *owner) at(p int32) place {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -280,7 +280,7 @@ func (o *owner) has() map[int32]bool {
 	return m
 }
 
-// source runs a Source for the job and returns its owner.
+// source runs a Source for the job and returns its listener.
 func source(tb testing.TB, cfg Config) (*owner, func()) {
 	tb.Helper()
 	s, err := NewSource(cfg, "job", testLog(), nil)

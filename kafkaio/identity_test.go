@@ -19,7 +19,7 @@ import (
 
 func identity(b byte, address string) Identity { return Identity{ID: [16]byte{b}, Address: address} }
 
-// identifiedSource is a source whose end the test waits for itself.
+// identifiedSource is a source with an identity; the test waits for its end itself.
 func identifiedSource(t *testing.T, cfg Config, own Identity) (o *owner, ended chan error, stop context.CancelFunc) {
 	t.Helper()
 	s, err := NewSource(cfg, "job", testLog(), nil)
@@ -40,8 +40,8 @@ func awaitEnd(t *testing.T, ended <-chan error) error {
 	select {
 	case err := <-ended:
 		return err
-	case <-time.After(patience):
-		t.Fatal("the source did not end, expected a refusal")
+	case <-time.After(testTimeout):
+		t.Fatal("the source still runs, expected ErrRefused")
 		return nil
 	}
 }
@@ -73,8 +73,8 @@ func TestIdentity_roundTrip(t *testing.T) {
 	}
 }
 
-// Production and staging with the same job share one group: the second is refused before it gets a partition, with both
-// addresses, and the first keeps all of its partitions.
+// Production and staging with the same job share one group: the second start is refused before it gets a partition, with
+// both addresses in the error, and the first keeps all its partitions.
 func TestP1_anotherDatabaseInTheGroupIsRefused(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
@@ -107,7 +107,7 @@ func TestP1_anotherDatabaseInTheGroupIsRefused(t *testing.T) {
 	}
 }
 
-// Members that were not stopped by the look before joining are refused after it, before they claim anything.
+// Members that the check before joining did not stop are refused after joining, before they claim anything.
 func TestP1_anotherDatabaseIsRefusedAfterJoining(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
@@ -143,7 +143,7 @@ func TestP1_anotherDatabaseIsRefusedAfterJoining(t *testing.T) {
 	eventually(t, "all partitions back", func() bool { return len(first.has()) == 4 })
 }
 
-// The same database by another name, and members of releases that say nothing, are no other database.
+// The same database at another address, and members of releases without an identity, do not count as another database.
 func TestP1_sameDatabaseAndOlderReleasesShareTheGroup(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
@@ -157,8 +157,8 @@ func TestP1_sameDatabaseAndOlderReleasesShareTheGroup(t *testing.T) {
 	}
 }
 
-// A member of another database that appears all the same is an alarm, until it has gone.
-func TestP1_runningMemberAlarmsAboutAnotherDatabase(t *testing.T) {
+// A member of another database that joins nevertheless is reported until it has left.
+func TestP1_runningMemberReportsAnotherDatabase(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
 	makeTopics(t, c, 2, nil)
@@ -182,8 +182,8 @@ func TestP1_runningMemberAlarmsAboutAnotherDatabase(t *testing.T) {
 	eventually(t, "no alarm any more", func() bool { return a.src.Foreign() == nil })
 }
 
-// A copy of a database has its original's identity. Members on two servers are reported, once, and not refused: after a
-// failover there are two for a while, too. One server at two addresses is nothing to report.
+// A copy of a database has its original's identity. Members on two servers are reported once and not refused, because a
+// failover temporarily causes the same. One server at two addresses is not reported.
 func TestP1_aCopiedDatabaseIsReported(t *testing.T) {
 	t.Parallel()
 	var text bytes.Buffer

@@ -16,7 +16,7 @@ import (
 	"github.com/sluice-etl/sluice/internal/etltest"
 )
 
-// brokers starts n, of which broker i leads partition i of topics logs and logs.dlq.
+// brokers starts n brokers; broker i leads partition i of the topics logs and logs.dlq.
 func brokers(t *testing.T, n int) (*kfake.Cluster, []*etltest.Advertised) {
 	t.Helper()
 	var all []*etltest.Advertised
@@ -40,7 +40,7 @@ func brokers(t *testing.T, n int) (*kfake.Cluster, []*etltest.Advertised) {
 	return c, all
 }
 
-// listener is one that takes connections and never replies, like a host behind a firewall that swallows what it gets.
+// listener accepts connections and never replies, like a host behind a firewall that drops packets.
 func listener(t *testing.T) net.Listener {
 	t.Helper()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -51,8 +51,8 @@ func listener(t *testing.T) net.Listener {
 	return l
 }
 
-// A broker that leads a partition of ours is asked at the address that it advertises, within a bounded time, and named
-// with that address and the reason. One that leads none of ours does not matter.
+// Each broker that leads a partition of our topics is asked at its advertised address, within a time limit, and named with
+// that address and the reason if it does not reply. Other brokers do not matter.
 func TestCheckLeaders(t *testing.T) {
 	t.Parallel()
 	refused, silent := etltest.RefusingAddr(t), listener(t).Addr().String()
@@ -111,7 +111,7 @@ func TestCheckLeaders(t *testing.T) {
 	}
 }
 
-// Without a leader a partition is named; the others are asked all the same.
+// A partition without a leader is named; the leaders of the others are still asked.
 func TestCheckLeaders_noTopic(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
@@ -137,7 +137,7 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
-// What took too long says which broker could not be connected to, and what is connected to again is not named.
+// A timeout names the broker that could not be connected to, until a connection to it succeeds.
 func TestDials(t *testing.T) {
 	t.Parallel()
 	c, all := brokers(t, 2)
@@ -156,7 +156,7 @@ func TestDials(t *testing.T) {
 		return p.Produce(t.Context(), b, nil, nil)
 	}
 	if err := produce(); !errors.Is(err, context.DeadlineExceeded) {
-		t.Fatalf("got %v, expected a time-out", err)
+		t.Fatalf("got %v, expected a timeout", err)
 	}
 	eventually(t, "the error names host and reason", func() bool {
 		err := produce()
@@ -180,7 +180,7 @@ func TestUse_topics(t *testing.T) {
 	}
 }
 
-// A broker that replies and does not lead what Kafka says is named when it says so twice: leaders are elected all the time.
+// A broker that denies leading its partitions is named only after a second attempt, because leaders may be elected anytime.
 func TestCheckLeaders_notLeader(t *testing.T) {
 	t.Parallel()
 	c := broker(t)

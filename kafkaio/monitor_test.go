@@ -16,7 +16,7 @@ import (
 	"github.com/sluice-etl/sluice/internal/etltest"
 )
 
-// says waits until the monitor's reasons have these texts, where an empty text means none at all.
+// says waits until the monitor's reasons contain these texts; an empty text means no reason.
 func says(t *testing.T, m *Monitor, down, degraded string) {
 	t.Helper()
 	is := func(got, want string) bool { return (got == "") == (want == "") && strings.Contains(got, want) }
@@ -32,9 +32,9 @@ func says(t *testing.T, m *Monitor, down, degraded string) {
 	})
 }
 
-// After a fault the monitor asks again soon, however long --kafka-lag-interval is, and also where only a request was
-// refused.
-func TestMonitor_asksSoonWhileTroubled(t *testing.T) {
+// After a failure the monitor checks again soon, even if --kafka-lag-interval is long, and also if only a request was
+// denied.
+func TestMonitor_checksSoonAfterAFailure(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
 	makeTopics(t, c, 1, nil)
@@ -52,11 +52,11 @@ func TestMonitor_asksSoonWhileTroubled(t *testing.T) {
 	p.denial.note("producing to topic logs", kerr.TopicAuthorizationFailed)
 	says(t, m, "", "") // a round after the denial finds that everything is allowed
 	if m.last.Load() == first {
-		t.Error("the monitor did not ask again after a denial")
+		t.Error("the monitor did not check again after a denial")
 	}
 }
 
-// A topic that is deleted while the process runs is reported as missing. Without the dead-letter topic events flow.
+// A topic that is deleted while the process runs is reported as missing. Events flow without the dead-letter topic.
 func TestMonitor_topicMissing(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
@@ -79,8 +79,8 @@ func TestMonitor_topicMissing(t *testing.T) {
 	says(t, m, "", "")
 }
 
-// Whether a topic can be created is asked at start alone.
-func TestAsker_createAtStart(t *testing.T) {
+// Whether a topic can be created is checked only at start.
+func TestProber_createAtStart(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
 	denied := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.CreateTopics}, Err: kerr.TopicAuthorizationFailed, Count: -1})
@@ -116,7 +116,8 @@ func TestAsker_createAtStart(t *testing.T) {
 	}
 }
 
-// A broker that leads partitions of the dead-letter topic alone, or is no leader of them, does not take the process down.
+// The process stays ready if a broker that leads only partitions of the dead-letter topic does not reply, or denies leading
+// them.
 func TestMonitor_deadLetterLeader(t *testing.T) {
 	t.Parallel()
 	c, all := brokers(t, 2)
@@ -138,7 +139,7 @@ func TestMonitor_deadLetterLeader(t *testing.T) {
 	says(t, m, "", "broker 0, which leads partitions 0-1 of topic logs and partition 0 of topic logs.dlq")
 }
 
-// A dead letter that Kafka refuses is no reason to take no events.
+// A denied dead letter does not make the process unready.
 func TestMonitor_deadLetterDenial(t *testing.T) {
 	t.Parallel()
 	p := &Producer{}
@@ -156,7 +157,7 @@ func TestMonitor_deadLetterDenial(t *testing.T) {
 	}
 }
 
-// Where no broker replies, each that led partitions before counts as unreachable; without one known it is 1.
+// If no broker replies, each that led partitions before counts as unreachable; if none is known, the gauge is 1.
 func TestMonitor_unreachableGauge(t *testing.T) {
 	t.Parallel()
 	c, _ := brokers(t, 3)
@@ -179,7 +180,8 @@ func TestMonitor_unreachableGauge(t *testing.T) {
 	}
 }
 
-// Of many requests that a client fails one replaces it, and the pause until the next replacement grows until one succeeds.
+// Of many requests that fail with one client, exactly one replaces it, and the pause until the next replacement grows until
+// a request succeeds.
 func TestProducer_oneRenewal(t *testing.T) {
 	t.Parallel()
 	c := broker(t)

@@ -28,7 +28,7 @@ func producer(tb testing.TB, cfg Config) (*Producer, func()) {
 		tb.Fatal(err)
 	}
 	stop := start(tb, p.Run)
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
 	defer cancel()
 	if err := p.Ready(ctx); err != nil {
 		tb.Fatal(err)
@@ -36,7 +36,7 @@ func producer(tb testing.TB, cfg Config) (*Producer, func()) {
 	return p, stop
 }
 
-// noise is n bytes that do not compress.
+// noise returns n bytes that do not compress.
 func noise(n int) []byte {
 	r := rand.NewChaCha8([32]byte{1})
 	b := make([]byte, n)
@@ -44,7 +44,7 @@ func noise(n int) []byte {
 	return b
 }
 
-// request is a batch of n records whose values are name/0 to name/n-1, and counts its releases.
+// request returns a batch of n records with the values name/0 to name/n-1, and a counter of its releases.
 func request(p *Producer, name string, n int) (b *Batch, released *atomic.Int32, release func()) {
 	b = p.NewBatch(n)
 	for i := range n {
@@ -100,7 +100,7 @@ func TestProduce_emptyValueIsNoTombstone(t *testing.T) {
 	}
 }
 
-// E6: a topic whose limit is below the client's default. All 2,000 events are in it, none is dead.
+// The topic's limit is below the client's default. All 2,000 events are in the topic, and none is a dead letter.
 func TestP24_smallLimit(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
@@ -118,14 +118,14 @@ func TestP24_smallLimit(t *testing.T) {
 		t.Errorf("%d records, want 2000", n)
 	}
 	if n := testutil.ToFloat64(p.met.single); n != 0 {
-		t.Errorf("%v records were refused with their batch first", n)
+		t.Errorf("%v records were first rejected with their batch", n)
 	}
 	if hw := c.PartitionInfo("logs.dlq", 0).HighWatermark; hw != 0 {
 		t.Errorf("%d dead letters", hw)
 	}
 }
 
-// tooLarge is the reason of every event that is larger than its topic takes, however large it is.
+// tooLarge is the reason of every event that exceeds its topic's limit, whatever its size.
 const tooLarge = "the record is larger than the topic takes (max.message.bytes)"
 
 func wantLetter(t *testing.T, r *kgo.Record, value []byte, reason string) {
@@ -139,12 +139,12 @@ func wantLetter(t *testing.T, r *kgo.Record, value []byte, reason string) {
 		t.Errorf("dead letter's headers are %v", h)
 	}
 	if len(r.Value) == 0 || !strings.HasPrefix(string(value), string(r.Value)) {
-		t.Errorf("dead letter's value of %d bytes is no beginning of the event's", len(r.Value))
+		t.Errorf("dead letter's value of %d bytes is not a prefix of the event's", len(r.Value))
 	}
 }
 
-// Every size around the limit: what we judge to fit, the client takes, and what we judge too large is dead.
-func TestP24_sizeIsJudgedBeforeProducing(t *testing.T) {
+// For every size around the limit: the client accepts what this package considers to fit, and the rest are dead letters.
+func TestP24_sizeIsCheckedBeforeProducing(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
 	makeTopics(t, c, 1, map[string]string{"max.message.bytes": "20000"})
@@ -164,7 +164,7 @@ func TestP24_sizeIsJudgedBeforeProducing(t *testing.T) {
 		if alone.Hits() > before {
 			dead++
 		} else if dead > 0 {
-			t.Errorf("size %d went through after a smaller one was dead", size)
+			t.Errorf("size %d was produced after a smaller one became a dead letter", size)
 		}
 	}
 	letters := readAll(t, c, "logs.dlq")
@@ -177,7 +177,7 @@ func TestP24_sizeIsJudgedBeforeProducing(t *testing.T) {
 	}
 }
 
-func TestP24_hugeHeadersAreCut(t *testing.T) {
+func TestP24_hugeHeadersAreDropped(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
 	makeTopics(t, c, 1, map[string]string{"max.message.bytes": "20000"})
@@ -200,8 +200,8 @@ func TestP24_hugeHeadersAreCut(t *testing.T) {
 	}
 }
 
-// A limit that falls while running: the batches under way are refused, nothing in them is lost or dead, and later
-// batches stay under the new limit.
+// The limit decreases while running: batches in flight are rejected, none of their records is lost or becomes a dead letter,
+// and later batches stay below the new limit.
 func TestP24_limitFalls(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
@@ -238,7 +238,7 @@ func TestP24_limitFalls(t *testing.T) {
 	}
 }
 
-// refuse answers produce requests that hold the poison with the error, as a broker does that dislikes one record.
+// refuse makes the broker reply with the error to produce requests that contain the poison, as for one bad record.
 func refuse(c *kfake.Cluster, topic, poison string, with *kerr.Error) {
 	id := c.TopicInfo(topic).TopicID
 	c.ControlKey(int16(kmsg.Produce), func(kreq kmsg.Request) (kmsg.Response, error, bool) {
@@ -264,7 +264,7 @@ func refuse(c *kfake.Cluster, topic, poison string, with *kerr.Error) {
 	})
 }
 
-func TestP24_onlyTheRefusedRecordIsDead(t *testing.T) {
+func TestP24_onlyTheRejectedRecordIsDead(t *testing.T) {
 	t.Parallel()
 	for _, code := range []*kerr.Error{kerr.MessageTooLarge, kerr.InvalidRecord, kerr.InvalidTimestamp, kerr.CorruptMessage} {
 		t.Run(code.Message, func(t *testing.T) {
@@ -299,7 +299,7 @@ func TestP24_onlyTheRefusedRecordIsDead(t *testing.T) {
 	}
 }
 
-// What is nobody's fault, or the dead-letter topic's, gets no OK.
+// Errors that no record causes, and errors of the dead-letter topic, give no OK.
 func TestP24_noOKWithoutADeadLetter(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
@@ -316,7 +316,7 @@ func TestP24_noOKWithoutADeadLetter(t *testing.T) {
 	}
 }
 
-func TestP24_authorisationIsNoRecordsFault(t *testing.T) {
+func TestP24_authorizationIsNoContentError(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
 	makeTopics(t, c, 1, nil)

@@ -13,8 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
-// Kafka refused a batch for one record of it, and the others are produced again one by one. That takes its time: a
-// request whose sender was given up meanwhile, and sends again, is not produced after that.
+// Kafka rejected a batch for one of its records, and the others are produced again one by one. If the request's deadline
+// passes meanwhile, the rest is not produced, because the sender sends the request again.
 func TestP23_AnAbandonedRequestIsNotProducedAgain(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
@@ -40,11 +40,11 @@ func TestP23_AnAbandonedRequestIsNotProducedAgain(t *testing.T) {
 		t.Error(err)
 	}
 	if n := len(readAll(t, c, "logs")); n != 0 {
-		t.Errorf("%d records were produced after their request's end", n)
+		t.Errorf("%d records were produced after their request's deadline", n)
 	}
 }
 
-func TestP23_WhatWasNotProducedSaysSo(t *testing.T) {
+func TestP23_errorsWrapErrNotProduced(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
 	makeTopics(t, c, 1, nil)
@@ -60,7 +60,7 @@ func TestP23_WhatWasNotProducedSaysSo(t *testing.T) {
 	}
 }
 
-// thawed is a context whose deadline has passed while the process was frozen: its timer has not run yet.
+// thawed is a context whose deadline passed while the process was frozen: its timer has not fired yet.
 type thawed struct{ context.Context }
 
 func (thawed) Deadline() (time.Time, bool) { return time.Now().Add(-time.Second), true }
@@ -76,9 +76,9 @@ func TestP23_ARequestThatWasFrozenIsNotProduced(t *testing.T) {
 	}
 }
 
-// An event that its receiver found too large is a dead letter with the constant reason, the value's whole length and hash,
-// and the number of headers that are missing; its neighbours are in the topic, and the request is acknowledged. A request
-// of nothing but such events is acknowledged within ack-timeout too.
+// An event above a limit of its receiver becomes a dead letter with the constant reason, the value's full length and hash,
+// and the number of dropped headers; its neighbours are in the topic, and the request is acknowledged. A request of only such
+// events is acknowledged within ack-timeout too.
 func TestP24_EventsAboveALimitAreDeadLetters(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
@@ -113,7 +113,7 @@ func TestP24_EventsAboveALimitAreDeadLetters(t *testing.T) {
 		t.Error(d)
 	}
 	if v := letters[0].Value; len(v) == 0 || len(v) >= len(large) || !bytes.Equal(v, large[:len(v)]) {
-		t.Errorf("the dead letter has %d bytes that are not the beginning of the value", len(v))
+		t.Errorf("the dead letter has %d bytes that are not a prefix of the value", len(v))
 	}
 	if n := testutil.ToFloat64(p.met.dead.WithLabelValues("headers")); n != 1 {
 		t.Errorf("%v dead letters are counted, want 1", n)

@@ -10,9 +10,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 )
 
-// The frame under a record that Kafka refuses is kept until the record is in the dead-letter topic, and that under its
-// neighbors until they are produced again. A receiver that reuses the memory right after its release changes nothing.
-func TestP29_frameIsKeptUntilTheRefusedAreDead(t *testing.T) {
+// The frame of a record that Kafka rejects is kept until the record is in the dead-letter topic and its neighbours are
+// produced again. A receiver that reuses the memory right after the release changes no record.
+func TestP29_frameIsKeptUntilRejectedRecordsAreDead(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
 	makeTopics(t, c, 1, nil)
@@ -45,7 +45,7 @@ func TestP29_frameIsKeptUntilTheRefusedAreDead(t *testing.T) {
 	wantLetter(t, letters[0], want[1], "Kafka rejects the record: "+kerr.InvalidRecord.Message)
 }
 
-// A request without a deadline waits for --ack-timeout and no longer.
+// A request without a deadline waits for at most Config.AckTimeout.
 func TestP23_ARequestWithoutADeadlineHasAckTimeout(t *testing.T) {
 	t.Parallel()
 	c := broker(t)

@@ -70,7 +70,7 @@ func TestMissingRights(t *testing.T) {
 	}
 }
 
-// Brokers before 2.8 want IDEMPOTENT_WRITE on the cluster beside WRITE: it is named where a broker asks for it.
+// Brokers before 2.8 require IDEMPOTENT_WRITE on the cluster besides WRITE: it is named if a broker requires it.
 func TestMissingRights_idempotentWrite(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
@@ -106,7 +106,7 @@ func TestMissingRights_idempotentWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "Kafka can be worked with", func() bool { down, degraded := m.State(); return down+degraded == "" })
-	// The right is taken away while the process runs: such a broker refuses what is produced, too.
+	// The right is revoked while the process runs: such a broker denies produce requests, too.
 	asked = old()
 	refused := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: "logs", Err: kerr.ClusterAuthorizationFailed, Count: -1})
 	if err := produce(); !errors.Is(err, kerr.ClusterAuthorizationFailed) {
@@ -135,8 +135,8 @@ func TestMissingRights_groupWithoutMembers(t *testing.T) {
 	}
 }
 
-// What Kafka refused to the producer counts at once, and until Kafka says that everything is allowed; where brokers do not
-// say what they allow, until something is acknowledged.
+// A denied request of the producer counts at once, until Kafka reports that everything is allowed, or, if brokers do not
+// report what they allow, until a record is acknowledged.
 func TestMonitor_denials(t *testing.T) {
 	t.Parallel()
 	p := &Producer{}
@@ -144,7 +144,7 @@ func TestMonitor_denials(t *testing.T) {
 	m.FollowProducer(p)
 	down := func() string { d, _ := m.State(); return d }
 	if down() == "" {
-		t.Error("it is ready before Kafka was asked")
+		t.Error("ready before the first check")
 	}
 	began := time.Now()
 	m.last.Store(&finding{began: began, allowed: true})
@@ -152,7 +152,7 @@ func TestMonitor_denials(t *testing.T) {
 		t.Errorf("got %q, expected nothing", got)
 	}
 	if p.denial.note("x", kerr.NotEnoughReplicas) || down() != "" {
-		t.Errorf("a broker in trouble is no missing right: %q", down())
+		t.Errorf("another error of a broker is not a missing right: %q", down())
 	}
 	p.denial.note("producing to topic logs", fmt.Errorf("produce: %w", kerr.TopicAuthorizationFailed))
 	if got := down(); !strings.Contains(got, "producing to topic logs") || !strings.Contains(got, "TOPIC_AUTHORIZATION_FAILED") {
@@ -161,7 +161,7 @@ func TestMonitor_denials(t *testing.T) {
 	later := time.Now().Add(time.Second)
 	m.last.Store(&finding{began: later})
 	if down() == "" {
-		t.Error("the denial is over, although the broker did not say that anything is allowed")
+		t.Error("the denial is cleared, although the broker did not report that anything is allowed")
 	}
 	m.last.Store(&finding{began: later, allowed: true})
 	if got := down(); got != "" {

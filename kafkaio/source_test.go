@@ -34,7 +34,7 @@ func TestSource_reads(t *testing.T) {
 	}
 }
 
-// atStart positions partition 0 once at what it is told.
+// atStart positions partition 0 once at the given position.
 func atStart(t *testing.T, cfg Config, m batch.Position) *owner {
 	t.Helper()
 	s, err := NewSource(cfg, "job", testLog(), nil)
@@ -102,7 +102,7 @@ func TestP27_epochEndsBeforeNext(t *testing.T) {
 	wantStop(t, o, 100, "records 90..99 are missing or were replaced")
 }
 
-func TestP27_logStartPassedUnderWay(t *testing.T) {
+func TestP27_logStartPassedWhileRunning(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
 	makeTopics(t, c, 1, nil)
@@ -118,14 +118,14 @@ func TestP27_logStartPassedUnderWay(t *testing.T) {
 	fetchAgain()
 	wantStop(t, o, 100, "records 100..149 are deleted")
 
-	// A person moves the checkpoint: it goes on from there.
+	// An operator moves the checkpoint: fetching continues from there.
 	o.mu.Lock()
 	o.position(0, batch.Position{Next: 150, LeaderEpoch: -1})
 	o.mu.Unlock()
 	eventually(t, "the rest", func() bool { return o.at(0).next == 200 })
 }
 
-func TestP4_topicMadeAgainUnderWay(t *testing.T) {
+func TestP4_topicRecreatedWhileRunning(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
 	makeTopics(t, c, 1, nil)
@@ -143,7 +143,7 @@ func TestP4_topicMadeAgainUnderWay(t *testing.T) {
 	if n := len(o.at(0).offsets); n != 100 {
 		t.Errorf("%d records were delivered, want the first topic's 100", n)
 	}
-	// A person takes on the new topic while the process runs: its next claim must be of that one.
+	// An operator accepts the new topic while the process runs: the next claim must be of that topic.
 	want := checkpoint.TopicID(c.TopicInfo("logs").TopicID)
 	eventually(t, "the new topic's id", func() bool {
 		o.mu.Lock()
@@ -156,7 +156,7 @@ func TestP4_topicMadeAgainUnderWay(t *testing.T) {
 	eventually(t, "the new topic's records", func() bool { return o.at(0).next == 300 })
 }
 
-func TestP13_setBackOverBufferedData(t *testing.T) {
+func TestP13_rewindOverBufferedRecords(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
 	makeTopics(t, c, 1, nil)
@@ -170,7 +170,7 @@ func TestP13_setBackOverBufferedData(t *testing.T) {
 	for i := range 100 {
 		eventually(t, "progress", func() bool { return o.at(0).next > 100 || o.at(0).err != nil })
 		if err := o.at(0).err; err != nil {
-			t.Fatalf("after %d set-backs: %v", i, err)
+			t.Fatalf("after %d rewinds: %v", i, err)
 		}
 		o.mu.Lock()
 		back := max(o.places[0].next-int64(137*i%1500), 0)
@@ -183,12 +183,12 @@ func TestP13_setBackOverBufferedData(t *testing.T) {
 	eventually(t, "the end", func() bool { return o.at(0).next == 5000 || o.at(0).err != nil })
 	got := o.at(0)
 	if got.err != nil || len(got.offsets) != 4993 || got.offsets[0] != 7 || len(got.gaps) != 0 {
-		t.Errorf("after the last set-back: %d records, gaps %v, error %v", len(got.offsets), got.gaps, got.err)
+		t.Errorf("after the last rewind: %d records, gaps %v, error %v", len(got.offsets), got.gaps, got.err)
 	}
 }
 
-// A position that comes before the client has a cursor, which SetOffsets would pass over in silence.
-func TestP13_setBackBeforeTheCursor(t *testing.T) {
+// A position arrives before the client has a cursor; SetOffsets would silently ignore it.
+func TestP13_rewindBeforeTheCursor(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
 	makeTopics(t, c, 1, nil)
@@ -213,7 +213,7 @@ func TestP13_setBackBeforeTheCursor(t *testing.T) {
 	}
 }
 
-func TestSource_pauseKeepsThePlace(t *testing.T) {
+func TestSource_pauseKeepsThePosition(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
 	makeTopics(t, c, 1, nil)
@@ -238,15 +238,15 @@ func TestSource_pauseKeepsThePlace(t *testing.T) {
 	}
 }
 
-// settle waits until what was put in the inbox before is done.
+// settle waits until the inbox's earlier entries are processed.
 func settle(t *testing.T, s *Source) {
 	t.Helper()
 	done := make(chan struct{})
 	s.inbox.put(func(*fetcher) { close(done) })
 	select {
 	case <-done:
-	case <-time.After(patience):
-		t.Fatal("the fetching goroutine does not come round")
+	case <-time.After(testTimeout):
+		t.Fatal("the fetching goroutine does not read its inbox")
 	}
 }
 
@@ -310,7 +310,7 @@ func TestSource_partitionAdded(t *testing.T) {
 	eventually(t, "records of a new one", func() bool { return o.at(2).next == 50 })
 }
 
-func TestSource_transientFetchErrorIsTriedAgain(t *testing.T) {
+func TestSource_transientFetchErrorIsRetried(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
 	makeTopics(t, c, 1, nil)
@@ -326,7 +326,7 @@ func TestSource_transientFetchErrorIsTriedAgain(t *testing.T) {
 	}
 }
 
-func TestP4_topicThatIsGoneStops(t *testing.T) {
+func TestP4_deletedTopicStops(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
 	makeTopics(t, c, 1, nil)

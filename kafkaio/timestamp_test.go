@@ -7,7 +7,7 @@ import (
 	"github.com/sluice-etl/sluice/batch"
 )
 
-// The client's time is milliseconds times 1e6 in 64 bits.
+// The client's time is milliseconds times 1e6 in 64 bits, which wraps.
 func TestMillis(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ wrote, want int64 }{

@@ -15,7 +15,7 @@ import (
 	"github.com/sluice-etl/sluice/internal/textfile"
 )
 
-// issue issues a certificate by an issuer, or one that signs itself where that is nil.
+// issue creates a certificate signed by issuer, or a self-signed one if issuer is nil.
 func issue(t *testing.T, by *certtest.Certificate, change func(*x509.Certificate)) *certtest.Certificate {
 	t.Helper()
 	c := &x509.Certificate{
@@ -27,14 +27,14 @@ func issue(t *testing.T, by *certtest.Certificate, change func(*x509.Certificate
 	return certtest.Issue(t, by, c)
 }
 
-// ca makes a certificate one of an authority of that name.
+// ca makes the certificate a CA certificate with that name.
 func ca(name string) func(*x509.Certificate) {
 	return func(c *x509.Certificate) {
 		c.Subject.CommonName, c.IsCA, c.KeyUsage, c.ExtKeyUsage = name, true, x509.KeyUsageCertSign, nil
 	}
 }
 
-// server is the configuration of a server with a certificate and the intermediates that it shows.
+// server returns the configuration of a server with a certificate and the intermediates that it sends.
 func server(c *certtest.Certificate, intermediates ...*certtest.Certificate) *tls.Config {
 	pair := c.TLS()
 	for _, i := range intermediates {
@@ -43,7 +43,7 @@ func server(c *certtest.Certificate, intermediates ...*certtest.Certificate) *tl
 	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
 }
 
-// With verify-ca the name in a broker's certificate is not compared; everything else of the chain is.
+// With verify-ca the name in a broker's certificate is not verified; the rest of the chain is.
 func TestTLS_verifyCA(t *testing.T) {
 	t.Parallel()
 	root := issue(t, nil, ca("ours"))
@@ -119,7 +119,7 @@ func serveTLS(t *testing.T, conf *tls.Config) string {
 	return l.Addr().(*net.TCPAddr).String()
 }
 
-func TestTLS_verifyCAIsWhatTheClientsUse(t *testing.T) {
+func TestTLS_clientsUseVerifyCA(t *testing.T) {
 	t.Parallel()
 	root := issue(t, nil, ca("ours"))
 	file, _ := root.Write(t, textfile.BOM)
@@ -134,7 +134,7 @@ func TestTLS_verifyCAIsWhatTheClientsUse(t *testing.T) {
 	}
 	cfg.TLS.Verify = VerifyIdentity
 	if err := Reachable(t.Context(), cfg, nil); err == nil || !strings.Contains(err.Error(), "127.0.0.1") {
-		t.Errorf("got %v, expected an error that names the host that the certificate does not carry", err)
+		t.Errorf("got %v, expected an error that names the host that the certificate does not contain", err)
 	}
 }
 

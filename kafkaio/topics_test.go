@@ -15,7 +15,7 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 )
 
-func TestP26_topicsAreMadeAtStart(t *testing.T) {
+func TestP26_topicsAreCreatedAtStart(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
 	cfg := testConfig(c)
@@ -28,7 +28,7 @@ func TestP26_topicsAreMadeAtStart(t *testing.T) {
 		t.Fatalf("reports %+v", reports)
 	}
 	for _, r := range reports {
-		// P25: Kafka's time, so that old events are not deleted at once.
+		// P25: Kafka sets the time, so that old events are not deleted at once.
 		if !r.Created || r.Partitions != 7 || r.TimestampType != "LogAppendTime" || r.ID == (checkpoint.TopicID{}) || r.MaxMessageBytes == 0 {
 			t.Errorf("report %+v", r)
 		}
@@ -40,7 +40,7 @@ func TestP26_topicsAreMadeAtStart(t *testing.T) {
 	}
 }
 
-func TestP26_topicWithCheckpointsIsNotMadeAgain(t *testing.T) {
+func TestP26_topicWithCheckpointsIsNotRecreated(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
 	_, err := EnsureTopics(t.Context(), testConfig(c), Use{Receive: true}, func(context.Context) (bool, error) { return false, nil }, nil)
@@ -48,7 +48,7 @@ func TestP26_topicWithCheckpointsIsNotMadeAgain(t *testing.T) {
 		t.Errorf("got %v, want a refusal", err)
 	}
 	if c.TopicInfo("logs") != nil {
-		t.Error("the topic was made")
+		t.Error("the topic was created")
 	}
 }
 
@@ -91,8 +91,8 @@ func TestReachable_failsAtOnce(t *testing.T) {
 	}
 }
 
-// P4: brokers without topic ids are told apart by their cluster's id.
-func TestP4_clusterIDStandsIn(t *testing.T) {
+// Brokers without topic IDs are distinguished by their cluster ID.
+func TestP4_clusterIDReplacesTopicID(t *testing.T) {
 	t.Parallel()
 	ids := map[checkpoint.TopicID]bool{}
 	for _, name := range []string{"one", "two"} {
@@ -124,7 +124,7 @@ func TestMetrics_names(t *testing.T) {
 	m.forget("3")
 	n, err := testutil.GatherAndCount(reg, "etl_produce_records_total", "etl_produce_seconds", "etl_produce_dead_records_total", "etl_consume_records_total", "etl_consume_lag_records", "etl_consume_gaps_total")
 	if err != nil || n != 10 {
-		t.Errorf("%d series, %v; want 10: the dead letters' six reasons, and no lag of a partition that left", n, err)
+		t.Errorf("%d series, %v; want 10: the dead letters' six reasons, and no lag of a removed partition", n, err)
 	}
 	problems, err := testutil.GatherAndLint(reg)
 	if err != nil || len(problems) != 0 {
