@@ -130,7 +130,7 @@ func TestClient_timeouts(t *testing.T) {
 	err := dialTo(t, addr, func(c *flumeclient.ConnConfig) { c.RequestTimeout = 20 * time.Millisecond }).Append(t.Context(), receivertest.Events("a"))
 	var timeout net.Error
 	if !errors.As(err, &timeout) || !timeout.Timeout() {
-		t.Errorf("error %v, want a time-out", err)
+		t.Errorf("got error %v, expected a timeout", err)
 	}
 	addr = receivertest.Serve(t, step{firstCall(1, receivertest.Events("a")), nil})
 	ctx, cancel := context.WithCancel(t.Context())

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -52,6 +53,39 @@ func TestDocs_lineWidth(t *testing.T) {
 			if n := utf8.RuneCountInString(line); n > 120 {
 				t.Errorf("%s:%d has %d columns, must be at most 120: %s", name, i+1, n, line)
 			}
+		}
+	}
+}
+
+// A message that docs/troubleshooting.md explains is one of the program: it stands, with any text for each ellipsis, in
+// one line of code that is not a test's.
+func TestDocs_troubleshootingTexts(t *testing.T) {
+	t.Parallel()
+	var code []string
+	root := filepath.Join("..", "..")
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		code = append(code, strings.Split(string(text), "\n")...)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	messages := regexp.MustCompile("\\*\\*`([^`]+)`\\*\\*").FindAllStringSubmatch(documents(t)["docs/troubleshooting.md"], -1)
+	if len(messages) < 40 {
+		t.Errorf("found %d messages, expected 40 or more", len(messages))
+	}
+	for _, m := range messages {
+		pieces := strings.Split(strings.ReplaceAll(m[1], "\n", " "), "…")
+		for i, p := range pieces {
+			pieces[i] = regexp.QuoteMeta(strings.Join(strings.Fields(p), " "))
+		}
+		pattern := regexp.MustCompile(strings.Join(pieces, ".*"))
+		if !slices.ContainsFunc(code, pattern.MatchString) {
+			t.Errorf("docs/troubleshooting.md explains %q, which is in no line of code", m[1])
 		}
 	}
 }
