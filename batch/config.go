@@ -9,34 +9,36 @@ import (
 	"github.com/sluice-etl/sluice/internal/option"
 )
 
-// Config is the engine's options.
+// Config is the engine's configuration.
 type Config struct {
 	// Interval between the ticks at which batches are committed. From 10ms.
 	Interval time.Duration
-	// Tasks is how many shares a process divides its partitions into, each with a transaction of its own. From 1 to 256.
+	// Tasks is how many tasks the process divides its partitions among. Each commits transactions of its own. From 1 to
+	// 256.
 	Tasks int
-	// MaxRecords and MaxBytes end a task's batch before its tick.
+	// MaxRecords and MaxBytes (of fetched records) end a task's batch before its tick.
 	MaxRecords int64
 	MaxBytes   int64
-	// Memory is the bytes that fetched records, groups and SQL text of all tasks may take, both batches included.
+	// Memory is how many bytes the fetched records, folded rows and SQL text of all tasks may occupy. Each task has an open
+	// and a closed batch.
 	Memory int64
 	// DeadLetterStop is the share of dead records above which the partitions of a task's batch stop, from 0 to 1; 1
 	// means never. A batch is judged only if it has 1,000 records or more that were not filtered, and if neither it nor
-	// any batch that this process committed has a counted record: it is to catch a wrong format or query.
+	// any batch that this process committed has a counted record: its purpose is to detect a wrong format or query.
 	DeadLetterStop float64
 	// DeadLetterRate is how many dead letters per second the process stores, averaged over 10 seconds; 0 stores all.
-	// Above it a stored one stands for others too, see DeadLetter.Records.
+	// Above it a stored one represents others too, see DeadLetter.Records.
 	DeadLetterRate int64
-	// ShutdownTimeout bounds the commits that are under way when the engine is told to stop.
+	// ShutdownTimeout bounds how long a stop waits for batches to be committed.
 	ShutdownTimeout time.Duration
-	// Recheck is how long a stopped partition rests before it is claimed again, to see whether a person has acted. It is
-	// also the longest time between two comparisons of an owned partition with its checkpoint in MySQL, or Interval
-	// where that is longer. Without it, a database restored to an older state would be noticed only with the
+	// Recheck is how long a stopped partition waits before it is claimed again, so that an operator's fix is noticed. It is
+	// also the longest time between two comparisons of an owned partition with its checkpoint in MySQL (or Interval if
+	// that is longer). Without it, a database that was restored to an older state would be noticed only with the
 	// partition's next record.
 	Recheck time.Duration
 }
 
-// DefaultConfig is the engine's options where nothing is said.
+// DefaultConfig is the engine's default configuration.
 func DefaultConfig() Config {
 	return Config{
 		Interval:        5 * time.Second,

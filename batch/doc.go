@@ -1,22 +1,23 @@
-// Package batch is the micro-batch engine: it alone decides when to claim, fold, commit, ask, retry and throw away.
+// Package batch is the micro-batch engine: it alone decides when to claim, fold, commit, resolve, retry and discard.
 //
-// A process owns partitions; they are shared out among its tasks, and a partition stays in its task from claim to
-// release. A task does one thing with MySQL at a time, and goes through these steps:
+// A process owns partitions. They are divided among its tasks, and a partition stays in its task from claim to release.
+// A task does one thing with MySQL at a time. Its steps:
 //
-//  1. Claim. Newly assigned partitions are claimed in one transaction, which raises their epochs; only then are they
-//     given to the fetching client, at the checkpoint's offset.
-//  2. Fold. What is fetched is folded, in order, into the rows that the open batch adds. Each piece must account for
-//     every offset that it covers: records folded + gaps seen = offsets passed. If not, the partition stops.
+//  1. Claim. Newly assigned partitions are claimed in one transaction, which raises their epochs. Only then are they
+//     fetched, from their checkpoints' offsets.
+//  2. Fold. Fetched records are folded, in order, into the rows that the open task batch adds. Each fold must account for
+//     every offset that it covers: records folded + gaps seen = offsets passed. Otherwise the partition stops.
 //  3. Commit. At the tick, or when the batch is full, its rows and checkpoints go into one transaction. Meanwhile the
-//     next batch is fetched and folded. There is no barrier between tasks.
-//  4. Ask. Where the reply to COMMIT was lost, a locking read says whether it was carried out.
-//  5. Throw away. A fence that does not match, a partition that is taken away, a batch that is too large: folded rows
-//     cannot be divided, so everything of the task that is not committed goes, and every partition that it keeps is
-//     set back to its checkpoint. After a fence, the group is asked what is still ours, and that is claimed again.
+//     next batch is fetched and folded. Tasks do not wait for each other.
+//  4. Resolve. If the reply to COMMIT was lost, a locking read tells whether the COMMIT was applied.
+//  5. Discard. After a fence that did not match, a revoked partition, or a batch that was too large, the task discards
+//     everything that is not committed, because folded rows cannot be divided among partitions. Every partition that it
+//     keeps is rewound to its checkpoint. After a fence, the task asks the group which partitions are still assigned to
+//     this process, and claims those again.
 //
-// If the process dies between any two of these, nothing is lost or counted twice: memory is a function of the
+// If the process crashes between any two of these, nothing is lost or counted twice: what is in memory follows from the
 // checkpoints, and rows and checkpoints move together.
 //
-// The decisions are made by the [Planner], which has no records, clock, network, randomness or goroutine: events go
-// in, effects come out. The [Engine] performs the effects. [Source], [Sink] and [Fold] are what it calls.
+// The decisions are made by package planner, which sees no records and does no I/O. The [Engine] drives it. [Source],
+// [Sink] and [Fold] are what the engine calls.
 package batch

@@ -10,55 +10,56 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 )
 
-// Health is what stands between the engine and its work. The zero Health is nothing.
+// Health is what keeps the engine from working. The zero Health is healthy.
 type Health struct {
-	// Sink is why the sink does not take a task's work, the newest reason of one of the tasks that wait for it.
+	// Sink is the error that a task is retrying, nil if none is. Of several tasks it is that of the one that failed last.
 	Sink error
-	// Stopped are the partitions that wait for a person, and why.
+	// Stopped is the partitions that wait for an operator, with the error of each.
 	Stopped map[checkpoint.Partition]error
 }
 
-// Health is for probes: it asks nobody and does not wait. It is safe for concurrent use.
+// Health is for probes: it does not wait. It is safe for concurrent use.
 func (e *Engine[D]) Health() Health { return e.health.get() }
 
-// health is the loop's notes for Health.
+// health is what the loop knows for Health.
 type health struct {
-	mu      sync.Mutex
-	waiting map[int]trouble // by task
+	mu      sync.Mutex      // guards what follows
+	failing map[int]failure // by task
 	stopped map[checkpoint.Partition]error
 }
 
-type trouble struct {
+// failure is that of a task which is retrying.
+type failure struct {
 	since time.Time
 	err   error
 }
 
-// result takes note of a result of the sink. It is a failure only if the task will retry as it is: after a fence or rejected
-// rows the sink is at work.
+// result takes note of a result of the sink. Only an error that the task retries as it is counts as a failure: a fence or
+// rejected rows show that the sink works.
 func (h *health) result(task int, err error, log *slog.Logger) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	was, waited := h.waiting[task]
+	before, failed := h.failing[task]
 	switch {
 	case errors.Is(err, checkpoint.ErrRetry), errors.Is(err, checkpoint.ErrBlocked), errors.Is(err, checkpoint.ErrUnknown):
-		if !waited {
-			was.since = time.Now()
+		if !failed {
+			before.since = time.Now()
 		}
-		if h.waiting == nil {
-			h.waiting = map[int]trouble{}
+		if h.failing == nil {
+			h.failing = map[int]failure{}
 		}
-		h.waiting[task] = trouble{was.since, err}
-	case waited:
-		delete(h.waiting, task)
-		log.Info("Task resumed", "task", task, "after", time.Since(was.since).Round(time.Millisecond).String())
+		h.failing[task] = failure{before.since, err}
+	case failed:
+		delete(h.failing, task)
+		log.Info("Task resumed", "task", task, "after", time.Since(before.since).Round(time.Millisecond).String())
 	}
 }
 
-// forget is for a task that has no partitions any more: nothing will be asked for it.
+// forget is for a task without partitions, which will not retry.
 func (h *health) forget(task int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.waiting, task)
+	delete(h.failing, task)
 }
 
 func (h *health) stop(p checkpoint.Partition, err error) {
@@ -82,7 +83,7 @@ func (h *health) get() Health {
 	defer h.mu.Unlock()
 	out := Health{Stopped: maps.Clone(h.stopped)}
 	var newest time.Time
-	for _, t := range h.waiting {
+	for _, t := range h.failing {
 		if t.since.After(newest) {
 			newest, out.Sink = t.since, t.err
 		}

@@ -7,7 +7,7 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 )
 
-// burst is for how many seconds' worth of dead letters a sampler saves up while there are few.
+// burst is how many seconds' worth of unused rate a limiter accumulates.
 const burst = 10
 
 // limiter is a token bucket: it allows a number of dead letters per second, on average over burst seconds. It is safe
@@ -17,7 +17,7 @@ type limiter struct {
 
 	mu     sync.Mutex
 	tokens float64
-	at     time.Time // when tokens was right; zero before the first use
+	at     time.Time // when tokens was computed; zero before the first use
 }
 
 // allow takes one token, if there is one.
@@ -41,9 +41,9 @@ func (l *limiter) allow(now time.Time) bool {
 	return true
 }
 
-// sample is the dead letters that a worker keeps of its open batch. Where the limiter does not allow one, the letter
-// before it of the same partition stands for it too. The first letter of a partition is always kept, so that the sum of
-// Records over the letters of a batch is the number of its dead records.
+// sample is the dead letters that a worker keeps of its open batch. If the limiter does not allow one, the letter before
+// it of the same partition represents it too. The first letter of a partition is always kept, so that the sum of Records
+// over the letters of a batch is the number of its dead records.
 type sample struct {
 	limiter *limiter
 	kept    []DeadLetter
@@ -71,17 +71,17 @@ func (s *sample) add(letters []DeadLetter, n int) {
 		s.last[d.Partition] = len(s.kept)
 		s.kept = append(s.kept, d) // in place: no more are kept than were added
 	}
-	clear(letters[len(s.kept):]) // what is not kept is not held in memory
+	clear(letters[len(s.kept):]) // release what is not kept
 }
 
-// take hands over the letters and begins a new batch.
+// take returns the letters and starts a new batch.
 func (s *sample) take() []DeadLetter {
 	kept := s.kept
 	s.kept, s.last = nil, nil
 	return kept
 }
 
-// notStored is how many dead records have no letter of their own.
+// notStored counts the dead records without a letter of their own.
 func notStored(kept []DeadLetter) (n int64) {
 	for i := range kept {
 		n += max(kept[i].Records, 1) - 1

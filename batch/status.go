@@ -7,13 +7,13 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 )
 
-// Status is what the engine is doing, for people.
+// Status is what the engine is doing, for the status page. Its slices belong to the caller.
 type Status struct {
 	Partitions []PartitionStatus
 	Recent     []Stat // the newest first
 }
 
-// PartitionStatus is one partition that this process owns.
+// PartitionStatus is one partition that the group assigned to this process.
 type PartitionStatus struct {
 	Topic     string
 	Partition int32
@@ -25,13 +25,13 @@ type PartitionStatus struct {
 	Audit     checkpoint.Audit
 }
 
-// Stat is one task's part of one batch, committed.
+// Stat is one committed task batch.
 type Stat struct {
 	Task    int
 	At      time.Time
 	Records int64
 	Rows    int
-	Seconds float64 // that its transaction took
+	Seconds float64 // from the start of its commit, retries excluded, to its result
 	Audit   checkpoint.Audit
 }
 
@@ -54,8 +54,8 @@ func (r *recent) newest() []Stat {
 	return out
 }
 
-// Status asks the engine what it is doing. It returns the zero Status when ctx ends first or Run has ended. It is safe
-// for concurrent use.
+// Status returns what the engine is doing. It waits for the loop, and returns the zero Status when ctx or Run ends first.
+// It is safe for concurrent use.
 func (e *Engine[D]) Status(ctx context.Context) Status {
 	reply := make(chan Status, 1)
 	e.inbox.put(statusQuery[D]{reply})
