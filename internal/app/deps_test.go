@@ -66,7 +66,7 @@ var direction = []struct {
 	{"query", []string{"query/ast", "query/parse", "internal/option", "internal/quote", "batch", "checkpoint", "row", "fold/format", "fold/jsonpath", "fold/value", "fold/window", "internal/avrobin", "internal/option"}, "implements batch.Fold; does no I/O"},
 	{"mysqlout", []string{"batch", "checkpoint", "row", "pool", "internal/failpoint", "internal/option"}, "implements batch.Sink; knows nothing of Kafka"},
 	{"internal/app", []string{"internal/quote", "batch", "checkpoint", "dedup", "receiver", "receiver/netserver", "receiver/udp", "receiver/netcat", "receiver/syslog", "flumesink/avro", "receiver/http", "flumesink/spark", "flumesink/thrift", "kafkaio", "mysqlout", "pool", "query", "row", "status", "internal/avrobin", "internal/failpoint", "receiver/filewatch", "receiver/socket", "internal/option"}, "assembles all of it"},
-	{"internal/cli", []string{"internal/quote", "batch", "checkpoint", "dedup", "receiver", "receiver/netserver", "receiver/udp", "receiver/netcat", "receiver/syslog", "flumesink/avro", "receiver/http", "flumesink/spark", "flumesink/thrift", "kafkaio", "mysqlout", "pool", "query", "fold/format", "row", "status", "internal/app", "flumeclient", "flumeclient/avro", "flumeclient/thrift", "migrate", "receiver/filewatch", "receiver/socket", "internal/option"}, "reads every package's options"},
+	{"internal/cli", []string{"internal/quote", "batch", "checkpoint", "dedup", "receiver", "receiver/netserver", "receiver/udp", "receiver/netcat", "receiver/syslog", "flumesink/avro", "receiver/http", "flumesink/spark", "flumesink/thrift", "kafkaio", "mysqlout", "pool", "query", "fold/format", "row", "status", "internal/app", "flumeclient", "flumeclient/avro", "flumeclient/thrift", "migrate", "receiver/filewatch", "receiver/socket", "internal/option", "internal/textfile"}, "reads every package's options"},
 	{"cmd/etl", []string{"internal/cli"}, "ten lines"},
 	{"cmd/standalone", []string{"internal/quote", "internal/cli", "receiver/netserver", "internal/app", "internal/accesslog", "receiver", "flumeclient/avro", "pool", "row", "status"}, "embedded servers and a demo around the same; the demo reads its table through a pool of its own"},
 }
@@ -88,6 +88,7 @@ var stopsHere = []struct {
 	{"github.com/twmb/franz-go", []string{"kafkaio", "cmd/standalone"}, "Kafka's types stop at kafkaio"},
 	{"github.com/dolthub/go-mysql-server", []string{"cmd/standalone"}, "68 MB of database for trying out"},
 	{"github.com/dolthub/vitess/go/vt/sqlparser", []string{"query/parse"}, "one file turns its tree into ours"},
+	{"go.yaml.in/yaml/v3", []string{"internal/cli"}, "the configuration file"},
 	{"github.com/alecthomas/kong", []string{"internal/cli", "cmd/standalone"}, "packages do not know flags"},
 	{"github.com/twmb/avro", nil, "what our own decoders are tested against"},
 	{"github.com/apache/thrift", []string{"flumeclient/thrift", "internal/flumethrift"}, "for the client; the receiver has its own decoder"},

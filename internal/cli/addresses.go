@@ -95,7 +95,7 @@ func judgeAddresses(ctx *kong.Context) (lines []string, bad map[*kong.Flag]bool)
 			}
 			if text := kind.judge(v); text != "" {
 				bad[f] = true
-				lines = append(lines, fmt.Sprintf("--%s %s %q, %s%s", f.Name, verb, v, text, fromVariable(ctx, f)))
+				lines = append(lines, fmt.Sprintf("--%s %s %q, %s%s", f.Name, verb, v, text, fromOrigin(ctx, f)))
 			}
 		}
 	}

@@ -10,17 +10,16 @@ import (
 
 type checkCmd struct {
 	RunOptions `embed:""`
-	DDL        bool   `group:"query" name:"ddl" help:"Print every CREATE and GRANT statement that the job needs."`
-	Command    string `group:"process" enum:"run,ingest,load" default:"run" placeholder:"NAME" help:"Command to check: run, ingest or load (default run). ingest needs neither query nor MySQL; load needs no receiver ports."`
+	DDL        bool   `group:"query" common:"Print the CREATE and GRANT statements." name:"ddl" help:"Print every CREATE and GRANT statement that the job needs."`
+	Command    string `group:"process" common:"Command to check: run, ingest or load." enum:"run,ingest,load" default:"run" placeholder:"NAME" help:"Command to check: run, ingest or load (default run). ingest needs neither query nor MySQL; load needs no receiver ports."`
 }
 
 // Help shows examples.
 func (checkCmd) Help() string {
-	return `Validates options and query, connects to every server, compares the tables with the query, and checks whether the receivers could start: free ports, certificates and their keys, watched directories. It changes nothing, and fails at once if a server does not reply. It takes the options of etl run. If etl is already running, it reports its ports and its --watch-state as in use.
+	return `Takes the options of etl run. Ports and --watch-state of a running etl are reported as in use.
 
 Examples:
 
-	etl check --mysql-dsn 'etl:secret@tcp(db:3306)/stats' --format combined --query-file hits.sql
 	etl check --command ingest --avro-listen :41414 --avro-tls-cert collector.pem --avro-tls-key collector-key.pem
 	etl check --ddl --mysql-dsn 'etl:secret@tcp(db:3306)/stats' --format combined --query-file hits.sql`
 }

@@ -16,6 +16,7 @@ type commands struct {
 	Ingest  ingestCmd  `cmd:"" help:"Receive only: events from Flume into Kafka."`
 	Load    loadCmd    `cmd:"" help:"Load only: records from Kafka into MySQL."`
 	Check   checkCmd   `cmd:"" help:"Validate options, query, servers and ports without changing anything."`
+	Config  configCmd  `cmd:"" help:"Print the options in force, as a configuration file."`
 	DryRun  dryRunCmd  `cmd:"" help:"Run log files through format and query, and print the resulting rows."`
 	Send    sendCmd    `cmd:"" help:"Send the lines of files as Flume events."`
 	Offsets offsetsCmd `cmd:"" help:"Show checkpoints, or move one."`
@@ -25,8 +26,9 @@ type commands struct {
 
 const description = `Sluice receives log events from Apache Flume, aggregates them by an SQL query, and stores the results in MySQL.
 
-Each option is a flag and an environment variable, for example --kafka-brokers and ETL_KAFKA_BROKERS. The flag takes
-precedence; an empty variable counts as unset.
+Each option is a flag, an environment variable and a key of the file that --config names: --kafka-brokers,
+ETL_KAFKA_BROKERS, kafka-brokers. A flag takes precedence over a variable, and a variable over the file. An empty
+variable counts as unset.
 Exit codes: 0 success, 1 failure, 2 usage error, 3 start refused to protect the data.
 
 Run "etl COMMAND --help" to see what a command does and its options.`

@@ -31,7 +31,7 @@ import (
 	"github.com/sluice-etl/sluice/status"
 )
 
-// withoutEnvironment takes the ETL_ variables of whoever runs the test out of its way.
+// withoutEnvironment unsets the ETL_ variables of the developer's environment for the test.
 func withoutEnvironment(t *testing.T) {
 	t.Helper()
 	for _, kv := range os.Environ() {
@@ -123,7 +123,7 @@ func TestFlags(t *testing.T) {
 	seen := map[string]string{}
 	for command, flags := range flagsByCommand(k.Model.Node) {
 		for _, f := range flags {
-			if f.Name == "help" {
+			if f.Name == "help" || f.Name == "help-all" {
 				continue
 			}
 			if len(f.Envs) != 1 || f.Envs[0] != envName(f.Name) {

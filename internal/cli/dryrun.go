@@ -12,7 +12,7 @@ type dryRunCmd struct {
 	Files []string `arg:"" name:"file" help:"Log files; - is standard input."`
 
 	QueryOptions `embed:""`
-	MaxDead      int `group:"query" default:"20" help:"Maximum dead letters to print; all are counted. -1 prints all."`
+	MaxDead      int `group:"query" common:"Dead letters to print." default:"20" help:"Maximum dead letters to print; all are counted. -1 prints all."`
 }
 
 // Help shows examples.

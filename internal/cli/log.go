@@ -10,7 +10,7 @@ import (
 
 // LogOptions are the options of commands that write a log.
 type LogOptions struct {
-	LogLevel  string `group:"process" enum:"debug,info,warn,error" default:"info" help:"Least severe level to log: debug, info, warn or error."`
+	LogLevel  string `group:"process" common:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info" help:"Least severe level to log: debug, info, warn or error."`
 	LogFormat string `group:"process" enum:"auto,text,json" default:"auto" help:"Format of log lines: text, json, or auto, which is text on a terminal and else json."`
 }
 

@@ -23,7 +23,7 @@ type offsetsCmd struct {
 
 // checkpointOptions select the job and the MySQL server that holds its checkpoints.
 type checkpointOptions struct {
-	Job          string `group:"query" default:"${job}" placeholder:"NAME" help:"Name of the job (default ${job})."`
+	Job          string `group:"query" common:"Name of the job and its consumer group." default:"${job}" placeholder:"NAME" help:"Name of the job (default ${job})."`
 	MySQLOptions `embed:""`
 }
 
@@ -41,7 +41,7 @@ func (o *checkpointOptions) sink(k *kong.Context) (*mysqlout.Sink, func(), error
 
 type offsetsShowCmd struct {
 	checkpointOptions `embed:""`
-	KafkaTopic        string `group:"kafka" default:"logs" help:"Topic of the events."`
+	KafkaTopic        string `group:"kafka" common:"Topic of the events." default:"logs" help:"Topic of the events."`
 }
 
 // Help shows an example.
@@ -79,12 +79,12 @@ func (c *offsetsShowCmd) Run(ctx context.Context, k *kong.Context, s Streams) er
 type offsetsSetCmd struct {
 	checkpointOptions `embed:""`
 	KafkaOptions      `embed:""`
-	Partition         int32         `group:"query" required:"" placeholder:"N" help:"Partition number."`
-	Offset            int64         `group:"query" required:"" placeholder:"N" help:"Offset to read next."`
-	Reason            string        `group:"query" required:"" placeholder:"TEXT" help:"Reason for the move. It is stored permanently in etl_dead_letter."`
-	NewTopic          bool          `group:"query" help:"The topic was recreated: adopt the topic ID that Kafka reports now, and start a new audit."`
-	Apply             bool          `group:"query" help:"Apply the change (default: print what would change)."`
-	Timeout           time.Duration `group:"process" default:"15s" help:"Timeout for Kafka and MySQL."`
+	Partition         int32         `group:"query" common:"Partition number." required:"" placeholder:"N" help:"Partition number."`
+	Offset            int64         `group:"query" common:"Offset to read next." required:"" placeholder:"N" help:"Offset to read next."`
+	Reason            string        `group:"query" common:"Reason, stored in etl_dead_letter." required:"" placeholder:"TEXT" help:"Reason for the move. It is stored permanently in etl_dead_letter."`
+	NewTopic          bool          `group:"query" common:"Adopt a recreated topic." help:"The topic was recreated: adopt the topic ID that Kafka reports now, and start a new audit."`
+	Apply             bool          `group:"query" common:"Apply the change." help:"Apply the change (default: print what would change)."`
+	Timeout           time.Duration `group:"process" common:"Timeout for Kafka and MySQL." default:"15s" help:"Timeout for Kafka and MySQL."`
 }
 
 // Help shows examples.

@@ -8,7 +8,7 @@ import (
 
 // HTTPOptions configure the HTTP receiver, which speaks the protocol of Flume's HTTP source.
 type HTTPOptions struct {
-	HTTPListen string        `group:"receivers" name:"http-listen" placeholder:"HOST:PORT" help:"Address of the HTTP receiver, which takes POST requests in the JSON format of Flume's HTTP source (default off)."`
+	HTTPListen string        `group:"receivers" common:"HTTP receiver." name:"http-listen" placeholder:"HOST:PORT" help:"Address of the HTTP receiver, which takes POST requests in the JSON format of Flume's HTTP source (default off)."`
 	HTTPIdle   time.Duration `group:"receivers" name:"http-idle-timeout" default:"75s" help:"Idle timeout of a connection between requests. Set it longer than the idle timeout of a load balancer in front."`
 	HTTPMax    LimitOptions  `embed:"" prefix:"http-max-"`
 	HTTPConns  AddressLimits `embed:"" prefix:"http-max-"`

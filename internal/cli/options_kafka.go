@@ -9,18 +9,18 @@ import (
 
 // KafkaOptions name the cluster, the credentials and the topic. Every command that connects to Kafka has them.
 type KafkaOptions struct {
-	KafkaBrokers     []string      `group:"kafka" default:"${kafka_brokers}" placeholder:"HOST:PORT" help:"Bootstrap brokers (${kafka_brokers_help})."`
-	KafkaTopic       string        `group:"kafka" default:"logs" help:"Topic of the events. Events that Kafka rejects go to TOPIC.dlq."`
+	KafkaBrokers     []string      `group:"kafka" common:"Bootstrap brokers." default:"${kafka_brokers}" placeholder:"HOST:PORT" help:"Bootstrap brokers (${kafka_brokers_help})."`
+	KafkaTopic       string        `group:"kafka" common:"Topic of the events." default:"logs" help:"Topic of the events. Events that Kafka rejects go to TOPIC.dlq."`
 	KafkaPartitions  int32         `group:"kafka" default:"12" help:"Partitions of the topic when etl creates it."`
 	KafkaReplication int16         `group:"kafka" default:"-1" help:"Replication factor of topics that etl creates; -1 is the broker's default."`
 	KafkaClientID    string        `group:"kafka" name:"kafka-client-id" default:"sluice" help:"Client ID of this process in the brokers' logs and quotas."`
-	KafkaTLS         bool          `group:"kafka" name:"kafka-tls" help:"Connect to the brokers over TLS and verify their certificates."`
+	KafkaTLS         bool          `group:"kafka" common:"Connect over TLS." name:"kafka-tls" help:"Connect to the brokers over TLS and verify their certificates."`
 	KafkaTLSCA       string        `group:"kafka" name:"kafka-tls-ca" placeholder:"FILE" help:"PEM file with the certificate authorities of the brokers (default: the system's)."`
 	KafkaTLSCert     string        `group:"kafka" name:"kafka-tls-cert" placeholder:"FILE" help:"PEM file with the client certificate."`
 	KafkaTLSKey      string        `group:"kafka" name:"kafka-tls-key" placeholder:"FILE" help:"PEM file with the key of the client certificate."`
 	KafkaTLSName     string        `group:"kafka" name:"kafka-tls-server-name" placeholder:"NAME" help:"Name that the brokers' certificates must carry (default: the broker's host)."`
 	KafkaTLSVerify   string        `group:"kafka" name:"kafka-tls-verify" enum:"verify-identity,verify-ca" default:"verify-identity" placeholder:"MODE" help:"How broker certificates are verified: verify-identity checks chain and host name; verify-ca checks the chain alone, for certificates without host names, and needs --kafka-tls-ca (default verify-identity)."`
-	KafkaSASL        string        `group:"kafka" name:"kafka-sasl" placeholder:"MECHANISM" help:"SASL mechanism: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."`
+	KafkaSASL        string        `group:"kafka" common:"PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512." name:"kafka-sasl" placeholder:"MECHANISM" help:"SASL mechanism: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."`
 	KafkaUser        string        `group:"kafka" placeholder:"NAME" help:"User for --kafka-sasl."`
 	KafkaPassword    string        `group:"kafka" placeholder:"SECRET" help:"Password for --kafka-sasl. Prefer --kafka-password-file, because other users can see the arguments of a process."`
 	KafkaPasswordFil string        `group:"kafka" name:"kafka-password-file" placeholder:"FILE" help:"File with the password for --kafka-sasl. It is read again for each connection."`
@@ -60,7 +60,7 @@ type ProduceOptions struct {
 
 // ConsumeOptions set how records are consumed.
 type ConsumeOptions struct {
-	Start                 string        `group:"batches" default:"earliest" help:"Where a job without a checkpoint starts: earliest, latest, or a time such as 2026-01-31T00:00:00Z."`
+	Start                 string        `group:"query" common:"Where a new job starts: earliest, latest, time." default:"earliest" help:"Where a job without a checkpoint starts: earliest, latest, or a time such as 2026-01-31T00:00:00Z."`
 	KafkaSessionTimeout   time.Duration `group:"batches" default:"10s" help:"Consumer group session timeout."`
 	KafkaHeartbeat        time.Duration `group:"batches" default:"1s" help:"Consumer group heartbeat interval."`
 	KafkaRebalanceTimeout time.Duration `group:"batches" default:"1m" help:"Consumer group rebalance timeout."`

@@ -12,7 +12,7 @@ type LineOptions struct {
 	NetcatConns     AddressLimits `embed:"" prefix:"netcat-max-"`
 	NetcatTLS       TLSOptions    `embed:"" prefix:"netcat-tls-"`
 	NetcatUDPListen string        `group:"receivers" name:"netcat-udp-listen" placeholder:"HOST:PORT" help:"UDP address of the netcat receiver. The first line of each datagram is an event."`
-	SyslogTCPListen string        `group:"receivers" name:"syslog-tcp-listen" placeholder:"HOST:PORT" help:"Address of the syslog receiver: RFC 3164 and RFC 5424, newline-delimited or with octet counts."`
+	SyslogTCPListen string        `group:"receivers" common:"Syslog receiver." name:"syslog-tcp-listen" placeholder:"HOST:PORT" help:"Address of the syslog receiver: RFC 3164 and RFC 5424, newline-delimited or with octet counts."`
 	SyslogUDPListen string        `group:"receivers" name:"syslog-udp-listen" placeholder:"HOST:PORT" help:"UDP address of the syslog receiver."`
 	SyslogLine      Bytes         `group:"receivers" name:"syslog-max-line-bytes" default:"2500" help:"Longest message over TCP; a longer one becomes several events, as in Flume."`
 	SyslogFields    string        `group:"receivers" name:"syslog-keep-fields" enum:"none,all" default:"none" help:"Which header fields stay in the body: none (they become event headers), or all (the body is the whole line)."`

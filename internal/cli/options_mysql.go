@@ -8,8 +8,8 @@ import (
 
 // MySQLOptions name the server, the credentials and the timeouts.
 type MySQLOptions struct {
-	MysqlDSN          string        `group:"mysql" name:"mysql-dsn" placeholder:"USER:PASSWORD@tcp(HOST:3306)/DB" help:"Server in the DSN syntax of go-sql-driver. Or use --mysql-host and the options after it."`
-	MysqlDSNFile      string        `group:"mysql" name:"mysql-dsn-file" placeholder:"FILE" help:"File with the DSN. It is read again for each connection."`
+	MysqlDSN          string        `group:"mysql" common:"USER:PASSWORD@tcp(HOST:3306)/DB." name:"mysql-dsn" placeholder:"DSN" help:"Server in the DSN syntax of go-sql-driver, USER:PASSWORD@tcp(HOST:3306)/DB. Or use --mysql-host and the options after it."`
+	MysqlDSNFile      string        `group:"mysql" common:"File with the DSN." name:"mysql-dsn-file" placeholder:"FILE" help:"File with the DSN. It is read again for each connection."`
 	MysqlHost         string        `group:"mysql" placeholder:"HOST" help:"Host, or path of a Unix socket."`
 	MysqlPort         int           `group:"mysql" default:"3306" help:"Port of --mysql-host."`
 	MysqlUser         string        `group:"mysql" placeholder:"NAME" help:"User."`

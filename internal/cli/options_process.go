@@ -10,7 +10,7 @@ import (
 
 // ProcessOptions are the options of commands that run until they are stopped.
 type ProcessOptions struct {
-	AdminListen     string        `group:"process" default:"127.0.0.1:9414" placeholder:"HOST:PORT" help:"Address of the web page, /metrics, /healthz, /readyz and /api/v1/status (default 127.0.0.1:9414); off disables it."`
+	AdminListen     string        `group:"process" common:"Web page, metrics and probes." default:"127.0.0.1:9414" placeholder:"HOST:PORT" help:"Address of the web page, /metrics, /healthz, /readyz and /api/v1/status (default 127.0.0.1:9414); off disables it."`
 	ShutdownTimeout time.Duration `group:"process" default:"20s" help:"Grace period for a stop. A second signal ends the process at once."`
 	LogOptions      `embed:""`
 }
@@ -19,6 +19,7 @@ func (o ProcessOptions) status() status.Config { return status.Config{Listen: o.
 
 // groups are the headings of --help, in their order.
 var groups = []kong.Group{
+	{Key: "global", Title: "Global"},
 	{Key: "query", Title: "Query"},
 	{Key: "receivers", Title: "Receivers"},
 	{Key: "kafka", Title: "Kafka"},

@@ -15,17 +15,17 @@ import (
 
 // QueryOptions set the query and the format of the events that it reads.
 type QueryOptions struct {
-	Format          string `group:"query" default:"${format}" placeholder:"FORMAT" help:"Format of the events' bodies: words, raw, combined, common, json, apache or nginx."`
+	Format          string `group:"query" common:"words, raw, combined, common, json, apache or nginx." default:"${format}" placeholder:"FORMAT" help:"Format of the events' bodies: words, raw, combined, common, json, apache or nginx."`
 	LogFormatString string `group:"query" placeholder:"STRING" help:"Log format of Apache (LogFormat) or nginx (log_format), copied from the server's configuration. Implies --format apache or nginx."`
-	Query           string `group:"query" placeholder:"SQL" help:"INSERT INTO … SELECT … FROM events; separate several statements with semicolons."`
-	QueryFile       string `group:"query" placeholder:"FILE" help:"File with the query."`
+	Query           string `group:"query" common:"INSERT INTO … SELECT … FROM events." placeholder:"SQL" help:"INSERT INTO … SELECT … FROM events; separate several statements with semicolons."`
+	QueryFile       string `group:"query" common:"File with the query." placeholder:"FILE" help:"File with the query."`
 	TimeZone        string `group:"query" default:"UTC" placeholder:"ZONE" help:"Time zone of log times without a zone, and of calendar windows (default UTC). Times in MySQL are always UTC."`
 }
 
 // JobOptions set the job, which owns checkpoints and tables.
 type JobOptions struct {
-	Job                string `group:"query" default:"${job}" placeholder:"NAME" help:"Name of the job: of its checkpoints and its consumer group (default ${job})."`
-	CreateTables       bool   `group:"query" default:"true" help:"Create missing tables; --create-tables=false disables it."`
+	Job                string `group:"query" common:"Name of the job and its consumer group." default:"${job}" placeholder:"NAME" help:"Name of the job: of its checkpoints and its consumer group (default ${job})."`
+	CreateTables       bool   `group:"query" common:"Create missing tables." default:"true" help:"Create missing tables; --create-tables=false disables it."`
 	QueryChange        string `group:"query" enum:"refuse,continue" default:"refuse" help:"What to do when the query has changed: refuse to start, or continue from the checkpoints of the old query."`
 	Adopt              bool   `group:"query" help:"Let a new job start on tables that hold rows or belong to another job."`
 	DeadLetterMaxBytes Bytes  `group:"query" default:"64KiB" help:"Maximum stored bytes of a dead letter's value."`

@@ -17,7 +17,7 @@ import (
 
 // ReceiverOptions configure the receivers and the limits on what a client may send.
 type ReceiverOptions struct {
-	AvroListen       string `group:"receivers" default:"${avro_listen}" placeholder:"HOST:PORT" help:"Address of the Avro receiver (default ${avro_listen}); off disables it. It takes plain and deflated connections, and TLS with --avro-tls-cert."`
+	AvroListen       string `group:"receivers" common:"Avro receiver; off disables it." default:"${avro_listen}" placeholder:"HOST:PORT" help:"Address of the Avro receiver (default ${avro_listen}); off disables it. It takes plain and deflated connections, and TLS with --avro-tls-cert."`
 	ProduceOptions   `embed:""`
 	IPFilter         string       `group:"receivers" name:"ip-filter" placeholder:"RULES" help:"Which addresses may send, in the syntax of Flume's ipFilterRules: allow:ip:10.*,allow:name:localhost,deny:ip:*. The first matching rule decides; an address that no rule matches may send. Applies to all receivers that listen."`
 	MaxBytesInFlight Bytes        `group:"receivers" default:"256MiB" help:"Memory limit for events in flight to Kafka, over all receivers."`
@@ -27,12 +27,12 @@ type ReceiverOptions struct {
 	AvroRatio        int          `group:"receivers" name:"avro-max-inflate-ratio" default:"500" help:"Maximum ratio of decompressed to deflated bytes over a connection. Logs have 5 to 30; the maximum of zlib is 1032."`
 	AvroConns        ConnOptions  `embed:"" prefix:"avro-max-"`
 	AvroTLS          TLSOptions   `embed:"" prefix:"avro-tls-"`
-	ThriftListen     string       `group:"receivers" placeholder:"HOST:PORT" help:"Address of the Thrift receiver, for example :4142. It takes the compact and the binary protocol, framed, and TLS with --thrift-tls-cert."`
+	ThriftListen     string       `group:"receivers" common:"Thrift receiver." placeholder:"HOST:PORT" help:"Address of the Thrift receiver, for example :4142. It takes the compact and the binary protocol, framed, and TLS with --thrift-tls-cert."`
 	ThriftMax        LimitOptions `embed:"" prefix:"thrift-max-"`
 	ThriftConns      int          `group:"receivers" name:"thrift-max-connections" default:"10000" help:"Maximum open connections."`
 	ThriftPerAddress int          `group:"receivers" name:"thrift-max-connections-per-address" default:"1000" help:"Maximum open connections from one address."`
 	ThriftTLS        TLSOptions   `embed:"" prefix:"thrift-tls-"`
-	Poll             []string     `group:"receivers" placeholder:"HOST:PORT" help:"Address of a SparkSink to poll. Repeat the option for further ones."`
+	Poll             []string     `group:"receivers" common:"SparkSink to poll." placeholder:"HOST:PORT" help:"Address of a SparkSink to poll. Repeat the option for further ones."`
 	PollBatch        int          `group:"receivers" default:"1000" help:"Events requested from a SparkSink at once. Must not exceed the transactionCapacity of its channel, which is 100 by default."`
 	PollConnections  int          `group:"receivers" default:"1" help:"Connections to each SparkSink. Must not exceed its threads."`
 	PollMax          LimitOptions `embed:"" prefix:"poll-max-"`

@@ -29,21 +29,7 @@ type Streams struct {
 	Err io.Writer
 }
 
-// helpFlag prints help instead of running a command.
-type helpFlag bool
-
-func (helpFlag) BeforeReset(ctx *kong.Context) error {
-	if err := ctx.PrintUsage(false); err != nil {
-		return err
-	}
-	return errDone
-}
-
-type helpOption struct {
-	Help helpFlag `short:"h" help:"Show help and exit."`
-}
-
-// Parse reads args and the environment into the grammar. An invalid command line is an error with exit code 2;
+// Parse reads args, the environment and the configuration file into the grammar. An invalid command line is an error with exit code 2;
 // after --help the error has exit code 0.
 func (p Program) Parse(args []string, s Streams) (*kong.Context, error) {
 	k, err := p.parser(s)
@@ -55,10 +41,11 @@ func (p Program) Parse(args []string, s Streams) (*kong.Context, error) {
 
 // parser builds the parser of the grammar. It may parse several times.
 func (p Program) parser(s Streams) (*kong.Kong, error) {
+	own := &settings{}
 	k, err := kong.New(p.Grammar,
 		kong.Name(p.Name), kong.Description(p.Description), kong.Vars(p.Vars),
-		kong.NoDefaultHelp(), kong.Embed(&helpOption{}), kong.DefaultEnvars(strings.TrimSuffix(envPrefix, "_")),
-		kong.Resolvers(kong.ResolverFunc(variables)), kong.ValueFormatter(helpOf),
+		kong.NoDefaultHelp(), kong.Embed(&globalOptions{}), kong.Bind(own), kong.DefaultEnvars(strings.TrimSuffix(envPrefix, "_")),
+		kong.Resolvers(own), kong.ValueFormatter(own.optionHelp),
 		kong.Writers(s.Out, s.Err), kong.ExplicitGroups(groups),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110, NoAppDescFormat: true}),
 	)
@@ -71,6 +58,16 @@ func (p Program) parser(s Streams) (*kong.Kong, error) {
 
 func (p Program) parse(k *kong.Kong, args []string) (*kong.Context, error) {
 	ctx, err := k.Parse(args)
+	if parsed := ctx; ExitCode(err) != ExitDone || err == nil {
+		if parsed == nil {
+			parsed = contextOf(err)
+		}
+		if parsed != nil {
+			if s := settingsOf(parsed); s.ctx == parsed && s.err != nil {
+				return nil, usageError{s.err}
+			}
+		}
+	}
 	if err != nil {
 		return nil, p.explain(k, err)
 	}
@@ -127,7 +124,7 @@ func (p Program) nearest(k *kong.Kong, err error, name string) string {
 
 var optionOfValue = regexp.MustCompile(`^--([a-z0-9-]+)(?:: | must be one of )`)
 
-// sourceOf names the variable that set the value which an error of kong is about.
+// sourceOf names the variable or the line of the file that set the value which an error of kong is about.
 func sourceOf(err error, text string) string {
 	m, ctx := optionOfValue.FindStringSubmatch(text), contextOf(err)
 	if m == nil || ctx == nil {
@@ -135,7 +132,7 @@ func sourceOf(err error, text string) string {
 	}
 	for _, f := range ctx.Flags() {
 		if f.Name == m[1] {
-			return fromVariable(ctx, f)
+			return fromOrigin(ctx, f)
 		}
 	}
 	return ""

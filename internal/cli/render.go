@@ -10,7 +10,7 @@ import (
 )
 
 // optionErrors turns the errors of a configuration into one usage error, a line for each. Lines about one option say
-// which variable set it, if one did. Invalid addresses among the options come first. It returns nil if nothing is wrong.
+// which variable or line of the configuration file set it, if one did. Invalid addresses among the options come first. It returns nil if nothing is wrong.
 func optionErrors(ctx *kong.Context, err error) error {
 	lines, judged := judgeAddresses(ctx) // several packages may validate one option
 	reported := map[[2]string]bool{}     // options with their values
@@ -29,7 +29,7 @@ func optionErrors(ctx *kong.Context, err error) error {
 			continue
 		}
 		reported[value] = true
-		lines = append(lines, err.Error()+fromVariable(ctx, f))
+		lines = append(lines, err.Error()+fromOrigin(ctx, f))
 	}
 	if lines == nil {
 		return nil

@@ -38,9 +38,7 @@ type runCmd struct {
 
 // Help shows examples.
 func (runCmd) Help() string {
-	return `Receives events from Flume into Kafka, and loads records from Kafka into MySQL, in one process.
-
-Examples:
+	return `Examples:
 
 	etl run --mysql-dsn 'etl:secret@tcp(db:3306)/stats' --format words --query 'INSERT INTO word_count SELECT word, COUNT(*) AS n FROM events GROUP BY word'
 	etl run --kafka-brokers k1:9092,k2:9092 --mysql-host db --mysql-user etl --mysql-password-file /run/secrets/mysql --mysql-database stats --format combined --query-file hits.sql`

@@ -50,7 +50,6 @@ Examples:
 
 	etl send access.log
 	etl send --to avro://collector:41414 --batch-size 1000 --connections 4 access.log access.log.1
-	etl send --to thrift://collector:4142 access.log
 	etl send --to avro://collector:41414 --tls --tls-ca ca.pem --deflate outside access.log
 	tail -f access.log | etl send --headers host=web1,app=shop -`
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// spellings lists the groups of alternative options: at one level (flags, or variables) at most one alternative of a
-// group may be used. An alternative is a set of flags that go together.
+// spellings lists the groups of alternative options: at one level (flags, variables, or the file) at most one alternative
+// of a group may be used. An alternative is a set of flags that go together.
 var spellings = [][][]string{
 	{
 		{"mysql-dsn"},
@@ -23,65 +23,66 @@ var spellings = [][][]string{
 
 // checkSpellings reports two alternatives of a group that are used at the same level.
 func checkSpellings(ctx *kong.Context) error {
-	flags := map[string]*kong.Flag{}
+	s := settingsOf(ctx)
+	origins := map[string]origin{}
 	for _, f := range ctx.Flags() {
-		flags[f.Name] = f
-	}
-	onLine := func(name string) bool { return flags[name] != nil && given(ctx, flags[name]) }
-	inVariable := func(name string) bool {
-		if flags[name] == nil {
-			return false
+		o, err := s.origin(ctx, f)
+		if err != nil {
+			return usageError{err}
 		}
-		_, _, ok := variable(ctx, flags[name])
-		return ok
+		origins[f.Name] = o
 	}
 	for _, group := range spellings {
-		if _, err := choose(group, onLine, func(n string) string { return "--" + n }); err != nil {
-			return err
-		}
-		if _, err := choose(group, inVariable, envName); err != nil {
-			return err
+		for _, l := range []level{byFlag, byVariable, byFile} {
+			set := func(name string) bool { return origins[name].level == l }
+			name := func(name string) string {
+				if l == byFile {
+					return name + " (" + origins[name].name + ")"
+				}
+				return origins[name].name
+			}
+			if err := chooseOne(group, set, name); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-// isPutAside reports whether flags on the command line choose another alternative than the one that this option belongs
-// to, so that its variable is not read.
-func isPutAside(ctx *kong.Context, name string) bool {
+// isPutAside reports whether another alternative is set than the one that the option belongs to. set reports whether a
+// flag is set at a higher level.
+func isPutAside(ctx *kong.Context, name string, set func(*kong.Flag) bool) bool {
 	for _, group := range spellings {
-		mine, other := false, false
+		mine := slices.ContainsFunc(group, func(alternative []string) bool { return slices.Contains(alternative, name) })
+		if !mine {
+			continue
+		}
 		for _, alternative := range group {
 			if slices.Contains(alternative, name) {
-				mine = true
-			} else if slices.ContainsFunc(ctx.Path, func(p *kong.Path) bool {
-				return p.Flag != nil && !p.Resolved && slices.Contains(alternative, p.Flag.Name)
-			}) {
-				other = true
+				continue
 			}
-		}
-		if mine && other {
-			return true
+			if slices.ContainsFunc(ctx.Flags(), func(f *kong.Flag) bool { return slices.Contains(alternative, f.Name) && set(f) }) {
+				return true
+			}
 		}
 	}
 	return false
 }
 
-// choose returns the alternative of which an option is set, nil if there is none.
-func choose(group [][]string, set func(string) bool, name func(string) string) ([]string, error) {
-	var chosen []string
-	var said string
+// chooseOne returns an error if options of more than one alternative of the group are set.
+func chooseOne(group [][]string, set func(string) bool, name func(string) string) error {
+	chosen := ""
 	for _, alternative := range group {
 		i := slices.IndexFunc(alternative, set)
-		if i < 0 {
-			continue
+		switch {
+		case i < 0:
+		case chosen != "":
+			return usageError{fmt.Errorf("%s and %s exclude each other: give only one of them", chosen, name(alternative[i]))}
+		default:
+			chosen = name(alternative[i])
 		}
-		if chosen != nil {
-			return nil, usageError{fmt.Errorf("%s and %s exclude each other: give only one of them", said, name(alternative[i]))}
-		}
-		chosen, said = alternative, name(alternative[i])
 	}
-	return chosen, nil
+	return nil
 }
 
 func envName(flag string) string {

@@ -37,6 +37,19 @@ func (b *Bytes) UnmarshalText(text []byte) error {
 	return fmt.Errorf("%q is not a size, must be a number of bytes, or a number with KiB, MiB, GiB, kB, MB or GB", s)
 }
 
+// String returns the size in the largest binary unit of which it is a multiple.
+func (b Bytes) String() string {
+	for _, u := range []struct {
+		suffix string
+		factor Bytes
+	}{{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}} {
+		if b != 0 && b%u.factor == 0 {
+			return strconv.FormatInt(int64(b/u.factor), 10) + u.suffix
+		}
+	}
+	return strconv.FormatInt(int64(b), 10)
+}
+
 // Percent is a share, written 50% or 0.5.
 type Percent float64
 
@@ -54,6 +67,9 @@ func (p *Percent) UnmarshalText(text []byte) error {
 	*p = Percent(v)
 	return nil
 }
+
+// String returns the share as a number from 0 to 1.
+func (p Percent) String() string { return strconv.FormatFloat(float64(p), 'g', -1, 64) }
 
 // Age is a duration that may be written in days: 14d, 36h, 1d12h.
 type Age time.Duration
@@ -84,4 +100,13 @@ func (a *Age) UnmarshalText(text []byte) error {
 	}
 	*a = Age(d)
 	return nil
+}
+
+// String returns the age in days if it is a whole number of them.
+func (a Age) String() string {
+	const day = 24 * time.Hour
+	if d := time.Duration(a); d != 0 && d%day == 0 {
+		return strconv.FormatInt(int64(d/day), 10) + "d"
+	}
+	return time.Duration(a).String()
 }
