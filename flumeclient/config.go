@@ -12,7 +12,7 @@ import (
 
 // Client is one connection to a receiver. It is used by one goroutine at a time.
 type Client interface {
-	// Append sends the events and returns nil when the server answered OK. An error that is receiver.ErrRefused is an
+	// Append sends the events and returns nil when the server answered OK. An error that is receiver.ErrRejected is an
 	// answer; after any other the client is closed and another one dialled. It blocks until ctx ends.
 	Append(ctx context.Context, events []receiver.Event) error
 	Close() error

@@ -44,7 +44,7 @@ func (c *ConnConfig) Validate() error {
 	return errors.Join(append(errs, c.Dialer.Validate())...)
 }
 
-// StatusError is a reply other than OK. It is a [receiver.ErrRefused]; the connection can be used further.
+// StatusError is a reply other than OK. It is a [receiver.ErrRejected]; the connection can be used further.
 type StatusError struct {
 	Status string // the protocol's own, such as FAILED; empty where the server replied with an error
 	Kind   string // what the server replied with where Status is empty: "an error", "an exception"
@@ -59,8 +59,8 @@ func (e *StatusError) Error() string {
 	return "the server replied with " + e.Kind + ": " + e.Text
 }
 
-// Unwrap is receiver.ErrRefused.
-func (e *StatusError) Unwrap() error { return receiver.ErrRefused }
+// Unwrap is receiver.ErrRejected.
+func (e *StatusError) Unwrap() error { return receiver.ErrRejected }
 
 // Conn is a client's connection, with the timeouts and the errors that all protocols share. It is unsafe for concurrent
 // use.

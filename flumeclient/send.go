@@ -133,7 +133,7 @@ func (s *sender) once(ctx context.Context, b *batch, tries *int) error {
 	switch {
 	case err == nil:
 		s.tally.acked(b, time.Since(begun))
-	case !errors.Is(err, receiver.ErrRefused):
+	case !errors.Is(err, receiver.ErrRejected):
 		s.close()
 	}
 	return err

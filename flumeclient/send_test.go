@@ -174,7 +174,7 @@ func TestRun_resend(t *testing.T) {
 		case 2:
 			return broken
 		case 3:
-			return fmt.Errorf("FAILED: %w", receiver.ErrRefused)
+			return fmt.Errorf("FAILED: %w", receiver.ErrRejected)
 		}
 		return nil
 	}}

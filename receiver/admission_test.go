@@ -226,7 +226,7 @@ func TestMetrics_exposition(t *testing.T) {
 	m.Dropped()
 	m.SystemError()
 	m.Received(1000)
-	m.Refused("http")
+	m.Rejected("http")
 	want := `
 # HELP etl_receiver_unanswered_events_total Events that Kafka may have and whose sender got no reply: the upper bound of the duplicates that this process caused.
 # TYPE etl_receiver_unanswered_events_total counter

@@ -37,7 +37,7 @@ func NewFrames(a *Admission) *Frames { return &Frames{admission: a} }
 // was found, never by what was announced. From Append to Release it belongs to the Appender (P29); before that it is
 // unsafe for concurrent use.
 type Frame struct {
-	Bytes    []byte    // its capacity is paid for; [Frame.Room] makes it larger
+	Bytes    []byte    // its capacity is paid for; [Frame.Grow] makes it larger
 	Events   []Event   // views on Bytes and Headers
 	Headers  []Header  // of all events, one after the other
 	First    time.Time // when the request's first byte arrived
@@ -54,7 +54,7 @@ type Frame struct {
 
 // Begin takes a frame whose first byte arrived at first. extra is bytes that the caller holds for it beside the frame.
 // A zero deadline is none.
-// Where there is no room before the deadline the error is a [Refusal]; where ctx ends it is that.
+// Where there is no room before the deadline the error is a [RejectError]; where ctx ends it is that.
 func (p *Frames) Begin(ctx context.Context, first, deadline time.Time, extra int) (*Frame, error) {
 	f, _ := p.frames.Get().(*Frame)
 	if f == nil {
@@ -77,14 +77,14 @@ func (p *Frames) Begin(ctx context.Context, first, deadline time.Time, extra int
 func (f *Frame) Charge(n int) error {
 	err := f.lease.Grow(f.ctx, f.Deadline, int64(n))
 	if errors.Is(err, ErrNoMemory) {
-		return Refuse(ReasonMemory, "%w within --ack-timeout: raise --max-bytes-in-flight, or check why Kafka is slow", err)
+		return Reject(ReasonMemory, "%w within --ack-timeout: raise --max-bytes-in-flight, or check why Kafka is slow", err)
 	}
 	return err
 }
 
-// Room makes Bytes, which is full, larger by one size: as much as has arrived, not as much as was announced. Views on
+// Grow makes Bytes, which is full, larger by one size: as much as has arrived, not as much as was announced. Views on
 // Bytes from before are void.
-func (f *Frame) Room() error {
+func (f *Frame) Grow() error {
 	size := 2 * cap(f.Bytes)
 	for _, s := range bufferSizes {
 		if s > cap(f.Bytes) {
@@ -119,17 +119,17 @@ func (f *Frame) Memory(n int) ([]byte, error) {
 	return b, nil
 }
 
-// Request is the frame's events for an Appender, to which the frame belongs from then on (P29). gone is
-// [Request.Gone].
-func (f *Frame) Request(gone func() bool) Request {
-	return Request{Events: f.Events, Release: f.Release, Memory: f.Memory, Gone: gone}
+// Request is the frame's events for an Appender, to which the frame belongs from then on (P29). peerClosed
+// is [Request.PeerClosed].
+func (f *Frame) Request(peerClosed func() bool) Request {
+	return Request{Events: f.Events, Release: f.Release, Memory: f.Memory, PeerClosed: peerClosed}
 }
 
 // Reset forgets the events; their slots stay.
 func (f *Frame) Reset() { f.Events, f.Headers = f.Events[:0], f.Headers[:0] }
 
-// RoomForHeaders makes room for n more headers. n must be within a limit, and no more than the bytes that arrived.
-func (f *Frame) RoomForHeaders(n int) error {
+// GrowHeaders makes room for n more headers. n must be within a limit, and no more than the bytes that arrived.
+func (f *Frame) GrowHeaders(n int) error {
 	if len(f.Headers)+n <= cap(f.Headers) {
 		return nil
 	}
@@ -144,8 +144,8 @@ func (f *Frame) RoomForHeaders(n int) error {
 	return err
 }
 
-// RoomForEvent makes room for one more event.
-func (f *Frame) RoomForEvent() error {
+// GrowEvents makes room for one more event.
+func (f *Frame) GrowEvents() error {
 	if len(f.Events) < cap(f.Events) {
 		return nil
 	}

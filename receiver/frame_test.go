@@ -63,7 +63,7 @@ func TestFrame_headersThatMoved(t *testing.T) {
 	seen := map[*Header]int{} // slots that are alive, by their first
 	const each = 100
 	for range 1000 {
-		if err := errors.Join(f.RoomForHeaders(each), f.RoomForEvent()); err != nil {
+		if err := errors.Join(f.GrowHeaders(each), f.GrowEvents()); err != nil {
 			t.Fatal(err)
 		}
 		n := len(f.Headers)

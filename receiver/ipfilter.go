@@ -65,7 +65,7 @@ func ParseIPFilter(text string) (*IPFilter, error) {
 	return f, nil
 }
 
-// Check is nil where the address may send, else a [Refusal] that names the rule. A rule by name looks the address up in
+// Check is nil where the address may send, else a [RejectError] that names the rule. A rule by name looks the address up in
 // DNS, at most for five seconds; an address without a name has itself for one, as in Java. ctx ends the waiting.
 func (f *IPFilter) Check(ctx context.Context, addr netip.Addr) error {
 	if f == nil {
@@ -80,7 +80,7 @@ func (f *IPFilter) Check(ctx context.Context, addr netip.Addr) error {
 		if r.allow {
 			return nil
 		}
-		return Refuse(ReasonFiltered, "%s is denied by the --ip-filter rule %s", addr, r.text)
+		return Reject(ReasonFiltered, "%s is denied by the --ip-filter rule %s", addr, r.text)
 	}
 	return nil
 }

@@ -53,7 +53,7 @@ func (l *Limits) Within(name string, value, least, most int) error {
 // CheckFrame refuses a request of more bytes than the limit, before they are believed.
 func (l *Limits) CheckFrame(bytes int64) error {
 	if bytes > int64(l.MaxFrameBytes) {
-		return TooMuch(ReasonFrameBytes, "bytes in a frame", l.Option+"frame-bytes", bytes, l.MaxFrameBytes)
+		return LimitExceeded(ReasonFrameBytes, "bytes in a frame", l.Option+"frame-bytes", bytes, l.MaxFrameBytes)
 	}
 	return nil
 }
@@ -61,7 +61,7 @@ func (l *Limits) CheckFrame(bytes int64) error {
 // CheckEvents refuses a request of more events.
 func (l *Limits) CheckEvents(events int) error {
 	if events > l.MaxBatchEvents {
-		return TooMuch(ReasonBatchEvents, "events in a batch", l.Option+"batch-events", int64(events), l.MaxBatchEvents)
+		return LimitExceeded(ReasonBatchEvents, "events in a batch", l.Option+"batch-events", int64(events), l.MaxBatchEvents)
 	}
 	return nil
 }

@@ -37,11 +37,11 @@ type Metrics struct {
 	lost                            prometheus.Counter
 	accepted                        prometheus.Counter
 	connections                     prometheus.Gauge
-	refused                         map[string]prometheus.Counter
+	rejected                        map[string]prometheus.Counter
 	ack                             prometheus.Histogram
 }
 
-// NewMetrics makes the metrics of the receiver of that name. reasons is every value that [Metrics.Refused] will be
+// NewMetrics makes the metrics of the receiver of that name. reasons is every value that [Metrics.Rejected] will be
 // given. reg may be nil.
 func NewMetrics(reg prometheus.Registerer, receiver string, reasons []string) *Metrics {
 	if reg != nil {
@@ -55,7 +55,7 @@ func NewMetrics(reg prometheus.Registerer, receiver string, reasons []string) *M
 		Name: "etl_receiver_requests_total",
 		Help: "Requests by outcome: ok (replied OK), unanswered (no reply; Kafka may have the events), dropped (never produced), error (replied with a system error).",
 	}, []string{"outcome"})
-	refused := f.NewCounterVec(prometheus.CounterOpts{
+	rejected := f.NewCounterVec(prometheus.CounterOpts{
 		Name: "etl_receiver_refused_total",
 		Help: "Connections that were closed or not accepted, by reason.",
 	}, []string{"reason"})
@@ -70,7 +70,7 @@ func NewMetrics(reg prometheus.Registerer, receiver string, reasons []string) *M
 		lost:             counter("etl_receiver_lost_events_total", "Events of senders that cannot resend which may not be in Kafka: the process stopped before Kafka acknowledged them, or a datagram was rejected."),
 		accepted:         counter("etl_receiver_connections_total", "Connections accepted."),
 		connections:      f.NewGauge(prometheus.GaugeOpts{Name: "etl_receiver_connections", Help: "Connections open now."}),
-		refused:          make(map[string]prometheus.Counter, len(reasons)),
+		rejected:         make(map[string]prometheus.Counter, len(reasons)),
 		ack: f.NewHistogram(prometheus.HistogramOpts{
 			Name:    "etl_receiver_ack_seconds",
 			Help:    "Time from a request's first byte to the reply OK.",
@@ -78,7 +78,7 @@ func NewMetrics(reg prometheus.Registerer, receiver string, reasons []string) *M
 		}),
 	}
 	for _, reason := range reasons {
-		m.refused[reason] = refused.WithLabelValues(reason)
+		m.rejected[reason] = rejected.WithLabelValues(reason)
 	}
 	return m
 }
@@ -117,9 +117,9 @@ func (m *Metrics) Connected() {
 // Disconnected counts a taken connection's end.
 func (m *Metrics) Disconnected() { m.connections.Dec() }
 
-// Refused counts a connection closed, or not taken, for one of the reasons given to NewMetrics.
-func (m *Metrics) Refused(reason string) {
-	c := m.refused[reason]
+// Rejected counts a connection closed, or not taken, for one of the reasons given to NewMetrics.
+func (m *Metrics) Rejected(reason string) {
+	c := m.rejected[reason]
 	if c == nil {
 		panic("BUG: unknown reason " + reason)
 	}

@@ -15,8 +15,8 @@ import (
 // then no duplicate, and the request is not counted among the unanswered events.
 var ErrNotProduced = errors.New("nothing was produced")
 
-// ErrRefused is what a client's Append wraps when the server answered, and the answer was not OK.
-var ErrRefused = errors.New("refused by the server")
+// ErrRejected is what a client's Append wraps when the server answered, and the answer was not OK.
+var ErrRejected = errors.New("refused by the server")
 
 // Event is one Flume event as views on the frame that it came in: valid until the request's Release.
 type Event struct {
@@ -47,9 +47,9 @@ type Request struct {
 	// Memory gives the Appender so many bytes of room of its own until Release, paid out of the bytes in flight; it may
 	// wait for them. It is called at most once. Where it is nil the Appender makes its own.
 	Memory func(n int) ([]byte, error)
-	// Gone reports whether the sender is known to have gone (FIN or RST, where the system tells); its request is then
+	// PeerClosed reports whether the sender is known to have gone (FIN or RST, where the system tells); its request is then
 	// dropped and never produced (P23). It may be nil.
-	Gone func() bool
+	PeerClosed func() bool
 }
 
 // Appender makes events safe. It is safe for concurrent use.

@@ -106,7 +106,7 @@ func (f *Frame) gunzip(reader *gzip.Reader, b, out []byte, limit int) ([]byte, e
 	if len(b) >= 1<<10 {
 		said := int64(binary.LittleEndian.Uint32(b[len(b)-4:]))
 		if said > int64(limit) && said <= mostRatio*int64(len(b)) {
-			return out, errTooLarge // so its trailer says: nothing is unpacked for it
+			return out, errTooLarge // so its trailer report: nothing is unpacked for it
 		}
 	}
 	if err := reader.Reset(bytes.NewReader(b)); err != nil {

@@ -26,7 +26,7 @@ func startBroker(ctx context.Context, address, dir string, log *slog.Logger) (*b
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, netserver.NotListening("--kafka-listen", address, err)
+		return nil, netserver.ListenError("--kafka-listen", address, err)
 	}
 	cluster, err := kfake.NewCluster(
 		kfake.NumBrokers(1),

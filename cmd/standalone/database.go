@@ -39,7 +39,7 @@ func startDatabase(ctx context.Context, address string) (*database, error) {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, netserver.NotListening("--mysql-listen", address, err)
+		return nil, netserver.ListenError("--mysql-listen", address, err)
 	}
 	db := memory.NewDatabase(databaseName)
 	db.EnablePrimaryKeyIndexes()

@@ -65,7 +65,7 @@ func TestClient_exchange(t *testing.T) {
 		"", "the server replied FAILED", "the server replied UNKNOWN", "the server replied with an error: java.lang.Exception: x", "",
 	} {
 		err := c.Append(t.Context(), receivertest.Events("x"))
-		if (err == nil) != (want == "") || err != nil && (err.Error() != want || !errors.Is(err, receiver.ErrRefused)) {
+		if (err == nil) != (want == "") || err != nil && (err.Error() != want || !errors.Is(err, receiver.ErrRejected)) {
 			t.Errorf("call %d: error %v, want %q", i+2, err, want)
 		}
 	}

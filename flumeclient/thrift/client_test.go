@@ -65,7 +65,7 @@ func TestClient_exchange(t *testing.T) {
 				"", "the server replied FAILED", "the server replied ERROR", "the server replied UNKNOWN", "the server replied with an exception: oops", "",
 			} {
 				err := c.Append(t.Context(), es)
-				if (err == nil) != (want == "") || err != nil && (err.Error() != want || !errors.Is(err, receiver.ErrRefused)) {
+				if (err == nil) != (want == "") || err != nil && (err.Error() != want || !errors.Is(err, receiver.ErrRejected)) {
 					t.Errorf("call %d: error %v, want %q", i+1, err, want)
 				}
 			}
@@ -90,7 +90,7 @@ func TestClient_badAnswers(t *testing.T) {
 			t.Parallel()
 			addr := receivertest.Serve(t, step{call(t, Compact, 1, receivertest.Events("a")), append([]byte{}, tc.answer...)})
 			err := dialTo(t, addr, nil).Append(t.Context(), receivertest.Events("a"))
-			if err == nil || !strings.Contains(err.Error(), tc.want) || errors.Is(err, receiver.ErrRefused) {
+			if err == nil || !strings.Contains(err.Error(), tc.want) || errors.Is(err, receiver.ErrRejected) {
 				t.Errorf("error %v, want %q", err, tc.want)
 			}
 		})

@@ -59,7 +59,7 @@ func (c *conn) handle(f *frame) error {
 		head = c.r.protocols.appendHandshake(nil, match)
 		if wrong != nil { // say why, so that the sender's own log has it, and close
 			defer f.Release()
-			return errors.Join(&receiver.Refusal{Reason: reasonProtocol, Err: wrong}, c.reply(f.serial, head, noMeta, systemError(wrong.Error())))
+			return errors.Join(&receiver.RejectError{Reason: reasonProtocol, Err: wrong}, c.reply(f.serial, head, noMeta, systemError(wrong.Error())))
 		}
 		if match == matchNone {
 			defer f.Release()

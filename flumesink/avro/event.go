@@ -37,7 +37,7 @@ func end(b []byte, at int) error {
 
 // DecodeEvents decodes array<record{headers: map<string>, body: bytes}> at b[at:] into f.Events, in place of what was
 // there, and returns the offset after it. The events are views on b. It allocates only where f's slots must grow. The
-// error is a [receiver.Refusal], or that of f's waiting for memory.
+// error is a [receiver.RejectError], or that of f's waiting for memory.
 func DecodeEvents(f *receiver.Frame, limits *receiver.Limits, b []byte, at int) (next int, err error) {
 	f.Reset()
 	for {
@@ -76,7 +76,7 @@ func event(f *receiver.Frame, limits *receiver.Limits, b []byte, at int) (int, e
 		total += n
 		if keep := min(n, limits.MaxHeaders-(len(headers)-first)); len(headers)+keep > cap(headers) {
 			f.Headers = headers
-			if err := f.RoomForHeaders(keep); err != nil {
+			if err := f.GrowHeaders(keep); err != nil {
 				return 0, err
 			}
 			headers = f.Headers
@@ -109,7 +109,7 @@ func event(f *receiver.Frame, limits *receiver.Limits, b []byte, at int) (int, e
 			return 0, err
 		}
 	}
-	if err := f.RoomForEvent(); err != nil {
+	if err := f.GrowEvents(); err != nil {
 		return 0, err
 	}
 	f.Headers = headers

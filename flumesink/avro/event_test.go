@@ -101,8 +101,8 @@ func TestDecoder_malformed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var refused *receiver.Refusal
-			if err := testDecoder(t).batch(receivertest.Unhex(t, bytes)); !errors.As(err, &refused) || refused.Reason != receiver.ReasonMalformed {
+			var rejected *receiver.RejectError
+			if err := testDecoder(t).batch(receivertest.Unhex(t, bytes)); !errors.As(err, &rejected) || rejected.Reason != receiver.ReasonMalformed {
 				t.Errorf("error %v, want malformed", err)
 			}
 		})

@@ -58,7 +58,7 @@ func (in *input) read(f *frame) error {
 		in.ahead.Reset(in.conn)
 	}
 	if _, err := io.ReadFull(in.ahead, in.head[in.have:]); err != nil {
-		return netserver.Within(err)
+		return netserver.UnexpectedEOF(err)
 	}
 	f.serial = binary.BigEndian.Uint32(in.head[:])
 	list := binary.BigEndian.Uint32(in.head[4:])
@@ -98,7 +98,7 @@ func (in *input) idle() {
 func (in *input) length() (uint32, error) {
 	b, err := in.ahead.Peek(4)
 	if err != nil {
-		return 0, netserver.Within(err)
+		return 0, netserver.UnexpectedEOF(err)
 	}
 	n := binary.BigEndian.Uint32(b)
 	_, err = in.ahead.Discard(4)
@@ -110,7 +110,7 @@ func (in *input) buffer(f *frame, length int) error {
 	for length > 0 {
 		have := len(f.Bytes)
 		if have == cap(f.Bytes) {
-			if err := f.Room(); err != nil {
+			if err := f.Grow(); err != nil {
 				return err
 			}
 		}
@@ -118,7 +118,7 @@ func (in *input) buffer(f *frame, length int) error {
 		f.Bytes = f.Bytes[:have+n]
 		length -= n
 		if err != nil {
-			return netserver.Within(err)
+			return netserver.UnexpectedEOF(err)
 		}
 	}
 	return nil
@@ -141,12 +141,12 @@ func (in *input) implausible(list uint32) error {
 	if !in.any {
 		seen, _ := in.ahead.Peek(min(in.ahead.Buffered(), 16))
 		b := append(in.head[:], seen...)
-		if reason, looks := netserver.Looks(b); hints[reason] != "" {
-			return receiver.Refuse(reason, "the first bytes (% x) look like %s, expected Flume's Avro RPC frames: %s", b[:8], looks, hints[reason])
+		if reason, looks := netserver.SniffProtocol(b); hints[reason] != "" {
+			return receiver.Reject(reason, "the first bytes (% x) look like %s, expected Flume's Avro RPC frames: %s", b[:8], looks, hints[reason])
 		}
 	}
 	if list == 0 {
 		return receiver.Malformed("a frame without buffers (listSize 0)")
 	}
-	return receiver.TooMuch(reasonListLength, "buffers in a frame", "--avro-max-list-length", int64(list), in.cfg.MaxListLength)
+	return receiver.LimitExceeded(reasonListLength, "buffers in a frame", "--avro-max-list-length", int64(list), in.cfg.MaxListLength)
 }

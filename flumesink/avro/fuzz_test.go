@@ -185,7 +185,7 @@ func FuzzHandshake(f *testing.F) {
 	})
 }
 
-// FuzzVerifyProtocol: a sender's protocol text, whatever it is, never does more than be refused.
+// FuzzVerifyProtocol: a sender's protocol text, whatever it is, never does more than be rejected.
 func FuzzVerifyProtocol(f *testing.F) {
 	f.Add(flumeavro.ProtocolText)
 	text, err := os.ReadFile("testdata/docless.json")

@@ -32,7 +32,7 @@ func certificate(t *testing.T, name string) (cert, key string) {
 }
 
 // wrapped is a client whose connection is wrapped.
-func (g *rig) wrapped(d netserver.Dialer) (*avroclient.Client, error) {
+func (g *fixture) wrapped(d netserver.Dialer) (*avroclient.Client, error) {
 	cfg := avroclient.DefaultConfig(g.Addr)
 	cfg.Dialer = d
 	c, err := avroclient.Dial(g.T.Context(), cfg)
@@ -90,7 +90,7 @@ func TestLayers_required(t *testing.T) {
 	if err := plain.Append(t.Context(), receivertest.Events("a")); err == nil {
 		t.Error("a plain connection was served")
 	}
-	if log := g.Refused(receiver.ReasonTLS, 1); !strings.Contains(log, "set ssl = true in the sink") {
+	if log := g.Rejected(receiver.ReasonTLS, 1); !strings.Contains(log, "set ssl = true in the sink") {
 		t.Error(log)
 	}
 	if c, err := g.wrapped(netserver.Dialer{TLS: true, CA: cert}); err == nil { // TLS 1.3 tells a client with its first read
@@ -99,7 +99,7 @@ func TestLayers_required(t *testing.T) {
 			t.Error("a client without a certificate was served")
 		}
 	}
-	g.Refused(receiver.ReasonTLS, 2)
+	g.Rejected(receiver.ReasonTLS, 2)
 }
 
 // A certificate that is renewed on disk is shown to the next connection; half of a renewal leaves the old one in force.
@@ -150,7 +150,7 @@ func TestLayers_bomb(t *testing.T) {
 	}
 	c := g.Dial()
 	go func() { _, _ = c.Write(bomb.Bytes()) }() // the receiver closes it in between
-	if log := g.Refused(receiver.ReasonBomb, 1); !strings.Contains(log, "--avro-max-inflate-ratio") {
+	if log := g.Rejected(receiver.ReasonBomb, 1); !strings.Contains(log, "--avro-max-inflate-ratio") {
 		t.Error(log)
 	}
 	if err := g.client().Append(t.Context(), receivertest.Events("a")); err != nil {
@@ -167,7 +167,7 @@ func TestReceiver_ipFilter(t *testing.T) {
 	}
 	g := start(t, &kafka{}, func(_ *Config, rt *receiver.Runtime) { rt.Filter = filter })
 	g.Dial().Closed()
-	if log := g.Refused(receiver.ReasonFiltered, 1); !strings.Contains(log, "127.0.0.1 is denied by the --ip-filter rule deny:ip:127.*") {
+	if log := g.Rejected(receiver.ReasonFiltered, 1); !strings.Contains(log, "127.0.0.1 is denied by the --ip-filter rule deny:ip:127.*") {
 		t.Error(log)
 	}
 }

@@ -8,14 +8,14 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// door is the receiver as the promises see it.
-var door = receivertest.Door{
-	Start: func(t *testing.T, a receiver.Appender, change func(*receiver.Runtime)) *receivertest.Rig {
+// suite is the receiver as the promises see it.
+var suite = receivertest.Suite{
+	Start: func(t *testing.T, a receiver.Appender, change func(*receiver.Runtime)) *receivertest.Fixture {
 		return start(t, a, func(_ *Config, rt *receiver.Runtime) {
 			if change != nil {
 				change(rt)
 			}
-		}).Rig
+		}).Fixture
 	},
 	Call: func(_ testing.TB, n int, es []receiver.Event) []byte {
 		if n == 1 {
@@ -29,29 +29,29 @@ var door = receivertest.Door{
 		}
 		return okLater(uint32(n))
 	},
-	Append: func(t *testing.T, g *receivertest.Rig) func(context.Context, []receiver.Event) error {
-		return (&rig{Rig: g}).client().Append
+	Append: func(t *testing.T, g *receivertest.Fixture) func(context.Context, []receiver.Event) error {
+		return (&fixture{Fixture: g}).client().Append
 	},
 	HalfFrame: readAhead + 4<<10,
 }
 
-func TestP23_ackTimeoutClosesUnanswered(t *testing.T) { door.AckTimeoutClosesUnanswered(t) }
-func TestP23_lateAckIsNotAnswered(t *testing.T)       { door.LateAckIsNotAnswered(t) }
-func TestP23_timeoutFromTheFirstByte(t *testing.T)    { door.TimeoutFromTheFirstByte(t) }
-func TestP23_nothingIsReadWhileNotReady(t *testing.T) { door.NothingIsReadWhileNotReady(t) }
-func TestP23_outageLongerThanAckTimeout(t *testing.T) { door.OutageLongerThanAckTimeout(t) }
-func TestP23_goneSenderIsDropped(t *testing.T)        { door.GoneSenderIsDropped(t) }
-func TestP23_appenderCanAskForTheSender(t *testing.T) { door.AppenderCanAskForTheSender(t) }
+func TestP23_ackTimeoutClosesUnanswered(t *testing.T) { suite.AckTimeoutClosesUnanswered(t) }
+func TestP23_lateAckIsNotAnswered(t *testing.T)       { suite.LateAckIsNotAnswered(t) }
+func TestP23_timeoutFromTheFirstByte(t *testing.T)    { suite.TimeoutFromTheFirstByte(t) }
+func TestP23_nothingIsReadWhileNotReady(t *testing.T) { suite.NothingIsReadWhileNotReady(t) }
+func TestP23_outageLongerThanAckTimeout(t *testing.T) { suite.OutageLongerThanAckTimeout(t) }
+func TestP23_goneSenderIsDropped(t *testing.T)        { suite.GoneSenderIsDropped(t) }
+func TestP23_appenderCanAskForTheSender(t *testing.T) { suite.AppenderCanAskForTheSender(t) }
 func TestP23_goneConnectionsAreSweptWhileNotReady(t *testing.T) {
-	door.GoneConnectionsAreSweptWhileNotReady(t)
+	suite.GoneConnectionsAreSweptWhileNotReady(t)
 }
-func TestReceiver_slowLoris(t *testing.T)                  { door.SlowLoris(t) }
-func TestReceiver_truncatedFrame(t *testing.T)             { door.TruncatedFrame(t) }
-func TestP29_frameWaitsForRelease(t *testing.T)            { door.FrameWaitsForRelease(t) }
-func TestP33_gracefulStop(t *testing.T)                    { door.GracefulStop(t) }
-func TestP33_shutdownTimeoutClosesUnanswered(t *testing.T) { door.ShutdownTimeoutClosesUnanswered(t) }
-func TestP33_stopWhileNotReady(t *testing.T)               { door.StopWhileNotReady(t) }
-func TestReceiver_noAnswerAfterAnError(t *testing.T)       { door.NoAnswerAfterAnError(t) }
-func TestP24_eventAboveALimitIsADeadLetter(t *testing.T)   { door.EventAboveALimitIsADeadLetter(t) }
-func TestReceiver_frameAboveALimitCloses(t *testing.T)     { door.FrameAboveALimitCloses(t) }
-func TestReceiver_packedBodiesAreUnpacked(t *testing.T)    { door.PackedBodiesAreUnpacked(t) }
+func TestReceiver_slowLoris(t *testing.T)                  { suite.SlowLoris(t) }
+func TestReceiver_truncatedFrame(t *testing.T)             { suite.TruncatedFrame(t) }
+func TestP29_frameWaitsForRelease(t *testing.T)            { suite.FrameWaitsForRelease(t) }
+func TestP33_gracefulStop(t *testing.T)                    { suite.GracefulStop(t) }
+func TestP33_shutdownTimeoutClosesUnanswered(t *testing.T) { suite.ShutdownTimeoutClosesUnanswered(t) }
+func TestP33_stopWhileNotReady(t *testing.T)               { suite.StopWhileNotReady(t) }
+func TestReceiver_noAnswerAfterAnError(t *testing.T)       { suite.NoAnswerAfterAnError(t) }
+func TestP24_eventAboveALimitIsADeadLetter(t *testing.T)   { suite.EventAboveALimitIsADeadLetter(t) }
+func TestReceiver_frameAboveALimitCloses(t *testing.T)     { suite.FrameAboveALimitCloses(t) }
+func TestReceiver_packedBodiesAreUnpacked(t *testing.T)    { suite.PackedBodiesAreUnpacked(t) }

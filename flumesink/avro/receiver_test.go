@@ -127,7 +127,7 @@ func TestReceiver_wrongProtocols(t *testing.T) {
 				c.Send(tc.bytes)
 				c.Closed()
 			}
-			log := g.Refused(tc.reason, 3)
+			log := g.Rejected(tc.reason, 3)
 			if n := strings.Count(log, "WARN"); n != 1 {
 				t.Errorf("%d log lines, want 1: %s", n, log)
 			}
@@ -180,7 +180,7 @@ func TestReceiver_limits(t *testing.T) {
 			c := g.Dial()
 			c.Send(firstCall(1, tc.es))
 			c.Closed()
-			if log := g.Refused(tc.reason, 1); !strings.Contains(log, tc.says) {
+			if log := g.Rejected(tc.reason, 1); !strings.Contains(log, tc.says) {
 				t.Errorf("the log does not say %q: %s", tc.says, log)
 			}
 			if len(k.Got()) != 0 {
@@ -209,7 +209,7 @@ func TestReceiver_connectionLimits(t *testing.T) {
 				}
 			}
 			g.Dial().Closed()
-			g.Refused(tc.reason, 1)
+			g.Rejected(tc.reason, 1)
 			a.Close() // its place is free again
 			g.Until("a connection ended", func() bool { return g.Metric("etl_receiver_connections") == 1 })
 			if err := g.client().Append(t.Context(), receivertest.Events("y")); err != nil {
@@ -233,7 +233,7 @@ func TestReceiver_otherProtocol(t *testing.T) {
 	why := fmt.Sprintf("the sender's protocol %s is not Flume's: message append: events are not record {map<string> headers, bytes body}", hash(sum))
 	c.Expect(frameOf(1, []byte{0, 0, 0, 0}, noMeta, systemError(why)))
 	c.Closed()
-	g.Refused(reasonProtocol, 1)
+	g.Rejected(reasonProtocol, 1)
 	if g.r.protocols.knows(hash(sum)) {
 		t.Error("it was remembered")
 	}
@@ -384,7 +384,7 @@ func TestReceiver_noMemory(t *testing.T) {
 	c.Closed()
 	full.Release()
 	favoured.Release()
-	if log := g.Refused(receiver.ReasonMemory, 1); !strings.Contains(log, "--max-bytes-in-flight") {
+	if log := g.Rejected(receiver.ReasonMemory, 1); !strings.Contains(log, "--max-bytes-in-flight") {
 		t.Error(log)
 	}
 }
@@ -416,7 +416,7 @@ func TestReceiver_notProduced(t *testing.T) {
 	}}
 	g := start(t, k, nil)
 	err := g.client().Append(t.Context(), receivertest.Events("a"))
-	if err == nil || errors.Is(err, receiver.ErrRefused) {
+	if err == nil || errors.Is(err, receiver.ErrRejected) {
 		t.Errorf("error %v, want a closed connection", err)
 	}
 	g.Until("counted as dropped", func() bool { return g.Metric("etl_receiver_requests_total", "dropped") == 1 })

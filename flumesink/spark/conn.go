@@ -35,7 +35,7 @@ type conn struct {
 
 func newConn(work context.Context, p *Poller, s *sink, nc net.Conn) *conn {
 	protocol := avrorpc.Protocol{Text: protocolText, Server: serverHash, Show: true, MaxAnswer: p.cfg.MaxFrameBytes}
-	return &conn{p: p, s: s, nc: nc, rpc: avrorpc.New(nc, protocol), gone: netserver.GoneCheck(nc), work: work}
+	return &conn{p: p, s: s, nc: nc, rpc: avrorpc.New(nc, protocol), gone: netserver.PeerClosed(nc), work: work}
 }
 
 // poll gets one batch, makes it safe, and acks it.
@@ -90,7 +90,7 @@ func (c *conn) ask(ctx context.Context, n int) (first time.Time, err error) {
 	}
 	if err != nil {
 		if ctx.Err() != nil {
-			c.p.says.Log().Info("Stopped while a SparkSink had no events; it holds the next events for its own timeout and then offers them again", "sink", c.s.address, "events", n)
+			c.p.report.Log().Info("Stopped while a SparkSink had no events; it holds the next events for its own timeout and then offers them again", "sink", c.s.address, "events", n)
 		}
 		return first, fmt.Errorf("wait for events from SparkSink %s: %w", c.s.address, err)
 	}
@@ -105,32 +105,32 @@ func (c *conn) receive(first time.Time, asked int) (*receiver.Frame, eventBatch,
 	}
 	f, err := c.p.rt.Frames.Begin(c.work, first, deadline, 0)
 	if err != nil {
-		return nil, eventBatch{}, c.refuse(err)
+		return nil, eventBatch{}, c.rejected(err)
 	}
 	_, result, err := c.rpc.Wait(func(b []byte) ([]byte, error) {
 		if b == nil {
 			return f.Bytes[:0], nil
 		}
 		f.Bytes = b
-		err := f.Room()
+		err := f.Grow()
 		return f.Bytes, err
 	})
 	if system, ok := errors.AsType[*avrorpc.SystemError](err); ok { // the sink could not even say its error: its text was null
 		return f, eventBatch{errorMsg: system.Text}, nil
 	}
 	if large, ok := errors.AsType[*avrorpc.TooLargeError](err); ok {
-		err = receiver.TooMuch(receiver.ReasonFrameBytes, "bytes in a batch", "--poll-max-frame-bytes", large.Announced, c.p.cfg.MaxFrameBytes)
+		err = receiver.LimitExceeded(receiver.ReasonFrameBytes, "bytes in a batch", "--poll-max-frame-bytes", large.Announced, c.p.cfg.MaxFrameBytes)
 		c.fewer(asked, 0, "Batch of a SparkSink exceeds --poll-max-frame-bytes; requesting fewer events from now on; lower --poll-batch or raise --poll-max-frame-bytes")
 	}
 	if err != nil {
 		f.Release()
-		return nil, eventBatch{}, c.refuse(err)
+		return nil, eventBatch{}, c.rejected(err)
 	}
 	c.p.metrics.Received(len(result))
 	b, err := decodeBatch(f, &c.p.cfg.Limits, result)
 	if err != nil {
 		f.Release()
-		if err = c.refuse(err); b.sequence != "" && b.errorMsg == "" {
+		if err = c.rejected(err); b.sequence != "" && b.errorMsg == "" {
 			err = c.giveBack(b, err)
 		}
 		return nil, eventBatch{}, err
@@ -138,14 +138,25 @@ func (c *conn) receive(first time.Time, asked int) (*receiver.Frame, eventBatch,
 	return f, b, nil
 }
 
-// refuse counts a batch that breaks a limit or is no batch. Where it cannot be given back the connection is closed, and
-// the sink gives it again after its timeout.
-func (c *conn) refuse(err error) error {
-	err = fmt.Errorf("read a batch from SparkSink %s: %w", c.s.address, err)
-	if _, ok := errors.AsType[*receiver.Refusal](err); ok {
-		c.p.says.Refused(c.nc.RemoteAddr(), err)
+// rejected wraps the error of a batch that was not received whole, breaks a limit, or is no batch. Where it cannot be
+// returned, the connection is closed, and the sink offers it again after its timeout.
+func (c *conn) rejected(err error) error {
+	return batchError{fmt.Errorf("read a batch from SparkSink %s: %w", c.s.address, err)}
+}
+
+// batchError is a batch that could not be read.
+type batchError struct{ error }
+
+func (e batchError) Unwrap() error { return e.error }
+
+// isRejected reports whether the receiver rejected a batch that it read.
+func isRejected(err error) bool {
+	unread, ok := errors.AsType[batchError](err)
+	if !ok {
+		return false
 	}
-	return err
+	_, ok = errors.AsType[*receiver.RejectError](unread)
+	return ok
 }
 
 // giveBack has the sink offer the batch again, because of err.
@@ -169,14 +180,14 @@ func (c *conn) produce(f *receiver.Frame, b eventBatch) error {
 	}
 	if err != nil {
 		if errors.Is(err, receiver.ErrNotProduced) {
-			c.p.says.Dropped(c.nc.RemoteAddr(), "", events, err)
+			c.p.report.Dropped(c.nc.RemoteAddr(), "", events, err)
 		} else {
-			c.p.says.Unanswered(c.nc.RemoteAddr(), events, err)
+			c.p.report.Unanswered(c.nc.RemoteAddr(), events, err)
 		}
 		return c.giveBack(b, fmt.Errorf("a batch was returned to SparkSink %s: %w", c.s.address, err))
 	}
 	if err := c.say("ack", b.sequence); err != nil {
-		c.p.says.Unanswered(c.nc.RemoteAddr(), events, err)
+		c.p.report.Unanswered(c.nc.RemoteAddr(), events, err)
 		return err
 	}
 	c.p.metrics.Answered(events, time.Since(first))
@@ -234,7 +245,7 @@ func (c *conn) fault(asked int, text string) error {
 		capacity, _ := strconv.Atoi(m[1]) // 0 where it is absurd
 		c.fewer(asked, capacity, "Requested batch exceeds the transactionCapacity of the sink's channel; requesting fewer events from now on; lower --poll-batch or raise transactionCapacity")
 	} else {
-		c.p.says.Warn("fault "+c.s.address, "SparkSink replied with an error", "sink", c.s.address, "err", text)
+		c.p.report.Warn("fault "+c.s.address, "SparkSink replied with an error", "sink", c.s.address, "err", text)
 	}
 	c.p.metrics.SystemError()
 	return pauseError{fmt.Errorf("SparkSink %s returned an error instead of events: %s", c.s.address, text)}
@@ -243,5 +254,5 @@ func (c *conn) fault(asked int, text string) error {
 // fewer asks for capacity events from now on, or for half as many as asked where it is 0, and says why.
 func (c *conn) fewer(asked, capacity int, why string) {
 	now := c.s.fewer(asked, capacity)
-	c.p.says.Warn("fewer "+c.s.address, why, "sink", c.s.address, "asked", asked, "now", now, "capacity", capacity)
+	c.p.report.Warn("fewer "+c.s.address, why, "sink", c.s.address, "asked", asked, "now", now, "capacity", capacity)
 }

@@ -17,14 +17,14 @@ type Poller struct {
 	cfg     Config
 	rt      receiver.Runtime
 	metrics *receiver.Metrics
-	says    *netserver.Says
+	report  *netserver.Reporter
 	sinks   []*sink
 }
 
 // New makes a poller. cfg must be valid. Nothing is started and nothing is opened.
 func New(cfg Config, rt receiver.Runtime) *Poller {
 	metrics := receiver.NewMetrics(rt.Registry, cfg.Name, receiver.Reasons())
-	p := &Poller{cfg: cfg, rt: rt, metrics: metrics, says: netserver.NewSays(cfg.Name, rt.Log, metrics)}
+	p := &Poller{cfg: cfg, rt: rt, metrics: metrics, report: netserver.NewReporter(cfg.Name, rt.Log, metrics)}
 	for _, address := range cfg.Sinks {
 		p.sinks = append(p.sinks, newSink(address, cfg.Batch))
 	}
@@ -54,14 +54,14 @@ func (p *Poller) StatusSection() (name string, value any) { return "sinks", p.St
 // them within ShutdownTimeout. A call that a sink has not answered yet is waited for a quarter of that, and given back;
 // after that the connection is closed, and the sink holds what it takes next for its own timeout.
 func (p *Poller) Run(ctx context.Context) error {
-	work, done := netserver.Outliving(ctx, p.rt.ShutdownTimeout)
+	work, done := netserver.WithGracePeriod(ctx, p.rt.ShutdownTimeout)
 	defer done()
 	var polling sync.WaitGroup
 	if len(p.sinks) > 0 && p.rt.AckTimeout >= sinkTimeout {
-		p.says.Log().Warn("--ack-timeout is not below the timeout of SparkSinks (60 s by default): a batch that is acked after the sink took it back is counted and sent again", "ack_timeout", p.rt.AckTimeout)
+		p.report.Log().Warn("--ack-timeout is not below the timeout of SparkSinks (60 s by default): a batch that is acked after the sink took it back is counted and sent again", "ack_timeout", p.rt.AckTimeout)
 	}
 	for _, s := range p.sinks {
-		p.says.Log().Info("Polling SparkSink", "sink", s.address, "batch", p.cfg.Batch, "connections", p.cfg.Connections)
+		p.report.Log().Info("Polling SparkSink", "sink", s.address, "batch", p.cfg.Batch, "connections", p.cfg.Connections)
 		for range p.cfg.Connections {
 			polling.Go(func() { p.keep(ctx, work, s) })
 		}
@@ -73,9 +73,12 @@ func (p *Poller) Run(ctx context.Context) error {
 // keep polls over one connection after another until ctx ends.
 func (p *Poller) keep(ctx, work context.Context, s *sink) {
 	use := func(nc net.Conn, working func()) error { return p.use(ctx, work, s, nc, working) }
-	netserver.Again(ctx, s.address, p.cfg.ConnectTimeout, use, func(err error) {
+	netserver.Reconnect(ctx, s.address, p.cfg.ConnectTimeout, use, func(err error) {
 		s.failed(err)
-		p.says.Warn("connect "+s.address, "Connection to a SparkSink failed; reconnecting", "sink", s.address, "err", err)
+		if isRejected(err) {
+			return // use has reported it
+		}
+		p.report.Warn("connect "+s.address, "Connection to a SparkSink failed; reconnecting", "sink", s.address, "err", err)
 	})
 }
 
@@ -93,7 +96,10 @@ func (p *Poller) use(ctx, work context.Context, s *sink, nc net.Conn, working fu
 	for {
 		err := c.poll(ctx)
 		_, good := errors.AsType[pauseError](err)
-		_, refused := errors.AsType[*receiver.Refusal](err)
+		_, rejected := errors.AsType[*receiver.RejectError](err)
+		if isRejected(err) {
+			p.report.Rejected(nc.RemoteAddr(), err)
+		}
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -103,7 +109,7 @@ func (p *Poller) use(ctx, work context.Context, s *sink, nc net.Conn, working fu
 		case good:
 			working()
 			s.failed(err)
-		case !refused:
+		case !rejected:
 			return err
 		}
 		if !netserver.Wait(ctx, p.pause()) || !good {

@@ -23,17 +23,17 @@ const long = time.Minute // longer than any test
 
 type kafka = receivertest.Kafka
 
-type rig struct {
-	*receivertest.Rig
+type fixture struct {
+	*receivertest.Fixture
 	p *Poller
 }
 
-func start(t *testing.T, a receiver.Appender, change func(*Config, *receiver.Runtime), sinks ...string) *rig {
+func start(t *testing.T, a receiver.Appender, change func(*Config, *receiver.Runtime), sinks ...string) *fixture {
 	t.Helper()
 	cfg := DefaultConfig()
 	cfg.Sinks, cfg.Pause = sinks, time.Millisecond
-	g := &rig{}
-	g.Rig = receivertest.Start(t, a, func(rt receiver.Runtime) receiver.Receiver {
+	g := &fixture{}
+	g.Fixture = receivertest.Start(t, a, func(rt receiver.Runtime) receiver.Receiver {
 		rt.ShutdownTimeout = 2 * time.Second
 		if change != nil {
 			change(&cfg, &rt)
@@ -48,13 +48,13 @@ func start(t *testing.T, a receiver.Appender, change func(*Config, *receiver.Run
 }
 
 // acked waits until the sink has had as many events acked.
-func (g *rig) acked(s *fakeSink, n int) {
+func (g *fixture) acked(s *fakeSink, n int) {
 	g.T.Helper()
 	g.Until(fmt.Sprintf("%d are acked", n), func() (all bool) { s.look(func() { all = len(s.acked) == n }); return all })
 }
 
 // unanswered is the bound of the copies.
-func (g *rig) unanswered() float64 { return g.Metric("etl_receiver_unanswered_events_total") }
+func (g *fixture) unanswered() float64 { return g.Metric("etl_receiver_unanswered_events_total") }
 
 func numbered(n int) (events []string) {
 	for i := range n {

@@ -57,8 +57,8 @@ func (c *conn) handle(f netserver.Request) error {
 	}
 	if err := arguments(f.Frame, c.limits, r, batch); err != nil {
 		defer f.Release()
-		var refused *receiver.Refusal
-		if errors.As(err, &refused) && refused.Reason == receiver.ReasonMalformed { // the sender's own log should say why
+		var rejected *receiver.RejectError
+		if errors.As(err, &rejected) && rejected.Reason == receiver.ReasonMalformed { // the sender's own log should say why
 			c.Metrics().SystemError()
 			return errors.Join(err, c.answer(m.exception(nil, protocolError, err.Error())))
 		}

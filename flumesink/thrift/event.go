@@ -7,7 +7,7 @@ import "github.com/sluice-etl/sluice/receiver"
 // not Flume's is passed over, as Thrift's own readers do; of a field that comes twice the last counts.
 
 // arguments decodes the arguments of append, or of appendBatch, which are the rest of r, into f.Events. It allocates
-// only where f's slots must grow. The error is a [receiver.Refusal], or that of f's waiting for memory.
+// only where f's slots must grow. The error is a [receiver.RejectError], or that of f's waiting for memory.
 func arguments(f *receiver.Frame, limits *receiver.Limits, r reader, batch bool) error {
 	f.Reset()
 	found, last := false, int16(0)
@@ -106,7 +106,7 @@ func decodeEvent(f *receiver.Frame, limits *receiver.Limits, r *reader) error {
 			return err
 		}
 	}
-	if err := f.RoomForEvent(); err != nil {
+	if err := f.GrowEvents(); err != nil {
 		return err
 	}
 	f.Events = append(f.Events, receiver.Event{Headers: f.Headers[first:len(f.Headers):len(f.Headers)], Body: body, Dead: dead})
@@ -120,7 +120,7 @@ func decodeHeaders(f *receiver.Frame, limits *receiver.Limits, r *reader) (total
 	if !ok || n > 0 && (key != kindString || value != kindString) {
 		return 0, 0, receiver.Malformed("event %d: bad headers, or not a map of strings to strings, at byte %d of %d", len(f.Events), r.at, len(r.b))
 	}
-	if err := f.RoomForHeaders(min(n, limits.MaxHeaders)); err != nil {
+	if err := f.GrowHeaders(min(n, limits.MaxHeaders)); err != nil {
 		return 0, 0, err
 	}
 	first := len(f.Headers)

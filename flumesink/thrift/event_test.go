@@ -151,9 +151,9 @@ func TestDecoder_malformed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var refused *receiver.Refusal
+			var rejected *receiver.RejectError
 			err := testDecoder(t).batch(tc.p, receivertest.Unhex(t, tc.bytes))
-			if !errors.As(err, &refused) || refused.Reason != receiver.ReasonMalformed || !strings.Contains(err.Error(), tc.want) {
+			if !errors.As(err, &rejected) || rejected.Reason != receiver.ReasonMalformed || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("error %v, want malformed: %s", err, tc.want)
 			}
 		})

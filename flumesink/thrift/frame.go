@@ -38,7 +38,7 @@ func (in *input) wait() error {
 // read reads the message of the frame that wait saw begin into f.
 func (in *input) read(f *receiver.Frame) error {
 	if _, err := io.ReadFull(in.conn, in.head[in.have:]); err != nil {
-		return netserver.Within(err)
+		return netserver.UnexpectedEOF(err)
 	}
 	length := int64(binary.BigEndian.Uint32(in.head[:]))
 	if !speaksThrift(in.head[4:]) || length < leastMessage {
@@ -51,14 +51,14 @@ func (in *input) read(f *receiver.Frame) error {
 	for len(f.Bytes) < int(length) {
 		have := len(f.Bytes)
 		if have == cap(f.Bytes) {
-			if err := f.Room(); err != nil {
+			if err := f.Grow(); err != nil {
 				return err
 			}
 		}
 		n, err := in.conn.Read(f.Bytes[have:min(cap(f.Bytes), int(length))])
 		f.Bytes = f.Bytes[:have+n]
 		if err != nil && len(f.Bytes) < int(length) {
-			return netserver.Within(err)
+			return netserver.UnexpectedEOF(err)
 		}
 	}
 	in.any = true
@@ -87,10 +87,10 @@ func (in *input) implausible(length int64) error {
 	b := in.head[:]
 	if !in.any {
 		if b[0] == 1 && bytes.HasPrefix(b[5:], []byte("GSS")) { // TSaslTransport: START, a length, the mechanism GSSAPI
-			return receiver.Refuse(reasonSASL, "the first bytes (% x) look like a Kerberos handshake, which is not supported: set kerberos = false and ssl = true in the Thrift sink, and set --thrift-tls-cert and --ip-filter", b)
+			return receiver.Reject(reasonSASL, "the first bytes (% x) look like a Kerberos handshake, which is not supported: set kerberos = false and ssl = true in the Thrift sink, and set --thrift-tls-cert and --ip-filter", b)
 		}
-		if reason, looks := netserver.Looks(b); hints[reason] != "" && !speaksThrift(b[4:]) {
-			return receiver.Refuse(reason, "the first bytes (% x) look like %s, expected Flume's framed Thrift calls: %s", b, looks, hints[reason])
+		if reason, looks := netserver.SniffProtocol(b); hints[reason] != "" && !speaksThrift(b[4:]) {
+			return receiver.Reject(reason, "the first bytes (% x) look like %s, expected Flume's framed Thrift calls: %s", b, looks, hints[reason])
 		}
 	}
 	if length < leastMessage {

@@ -139,7 +139,7 @@ func (x *pair) compare(t *testing.T, b []byte) (accepted bool) {
 	if err != nil && oracleErr == nil {
 		// Written again as the library writes it, it must be good.
 		if err := d.batch(x.p, written(t, x.p, o.events)); err != nil {
-			t.Fatalf("%x: apache/thrift takes it, and what it makes of it is refused: %v", b, err)
+			t.Fatalf("%x: apache/thrift takes it, and what it makes of it is rejected: %v", b, err)
 		}
 		if x.p == thriftclient.Binary || !strange(b) {
 			t.Fatalf("%x: ours says %v, apache/thrift takes it", b, err)

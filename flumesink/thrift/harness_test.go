@@ -21,18 +21,18 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // kafka is an Appender that keeps what it is given.
 type kafka = receivertest.Kafka
 
-// rig is a receiver that runs.
-type rig struct {
-	*receivertest.Rig
+// fixture is a receiver that runs.
+type fixture struct {
+	*receivertest.Fixture
 	r *Receiver
 }
 
-func start(t *testing.T, a receiver.Appender, change func(*Config, *receiver.Runtime)) *rig {
+func start(t *testing.T, a receiver.Appender, change func(*Config, *receiver.Runtime)) *fixture {
 	t.Helper()
 	cfg := DefaultConfig()
 	cfg.Listen = "127.0.0.1:0"
-	g := &rig{}
-	g.Rig = receivertest.Start(t, a, func(rt receiver.Runtime) receiver.Receiver {
+	g := &fixture{}
+	g.Fixture = receivertest.Start(t, a, func(rt receiver.Runtime) receiver.Receiver {
 		if change != nil {
 			change(&cfg, &rt)
 		}
@@ -45,7 +45,7 @@ func start(t *testing.T, a receiver.Appender, change func(*Config, *receiver.Run
 	return g
 }
 
-func (g *rig) client(p thriftclient.Protocol) *thriftclient.Client {
+func (g *fixture) client(p thriftclient.Protocol) *thriftclient.Client {
 	g.T.Helper()
 	cfg := thriftclient.DefaultConfig(g.Addr)
 	cfg.Protocol = p

@@ -81,7 +81,7 @@ func TestReceiver_wrongProtocols(t *testing.T) {
 				c.Send(tc.bytes)
 				c.Closed()
 			}
-			log := g.Refused(tc.reason, 3)
+			log := g.Rejected(tc.reason, 3)
 			if n := strings.Count(log, "WARN"); n != 1 {
 				t.Errorf("%d log lines, want 1: %s", n, log)
 			}
@@ -103,7 +103,7 @@ func TestReceiver_badFrameAfterGood(t *testing.T) {
 	c.Send(append(call(t, thriftclient.Compact, 1, receivertest.Events("a")), "GET / HTTP/1.1\r\n"...))
 	c.Expect(ok(t, thriftclient.Compact, 1))
 	c.Closed()
-	g.Refused(receiver.ReasonMalformed, 1)
+	g.Rejected(receiver.ReasonMalformed, 1)
 }
 
 // Load balancers connect and close to see whether a port is open: no line, no counter of refusals.
@@ -146,7 +146,7 @@ func TestReceiver_limits(t *testing.T) {
 				c := g.Dial()
 				c.Send(call(t, p, 1, tc.es))
 				c.Closed()
-				if log := g.Refused(tc.reason, 1); !strings.Contains(log, tc.says) {
+				if log := g.Rejected(tc.reason, 1); !strings.Contains(log, tc.says) {
 					t.Errorf("the log does not say %q: %s", tc.says, log)
 				}
 				if len(k.Got()) != 0 {
@@ -205,7 +205,7 @@ func TestReceiver_notProduced(t *testing.T) {
 	}}
 	g := start(t, k, nil)
 	err := g.client(thriftclient.Binary).Append(t.Context(), receivertest.Events("a"))
-	if err == nil || errors.Is(err, receiver.ErrRefused) {
+	if err == nil || errors.Is(err, receiver.ErrRejected) {
 		t.Errorf("error %v, want a closed connection", err)
 	}
 	g.Until("counted as dropped", func() bool { return g.Metric("etl_receiver_requests_total", "dropped") == 1 })
@@ -246,7 +246,7 @@ func TestReceiver_wrapped(t *testing.T) {
 	}
 	g = start(t, k, func(_ *Config, rt *receiver.Runtime) { rt.Filter = filter })
 	g.Dial().Closed()
-	g.Refused(receiver.ReasonFiltered, 1)
+	g.Rejected(receiver.ReasonFiltered, 1)
 }
 
 // certificate makes a self-signed one for etl.example.

@@ -57,7 +57,7 @@ func readExchanges(t *testing.T, name string) map[string][]said {
 }
 
 // replay sends what the sender said and expects the answers.
-func (g *rig) replay(steps []said) {
+func (g *fixture) replay(steps []said) {
 	g.T.Helper()
 	c := g.Dial()
 	for _, s := range steps {
@@ -161,7 +161,7 @@ func TestReceiver_malformedArguments(t *testing.T) {
 					t.Errorf("answer %v", err)
 				}
 				c.Closed()
-				g.Refused(receiver.ReasonMalformed, 1)
+				g.Rejected(receiver.ReasonMalformed, 1)
 				g.Until("counted", func() bool { return g.Metric("etl_receiver_requests_total", "error") == 1 })
 				if len(k.Got()) != 0 {
 					t.Errorf("produced %q", k.Got())

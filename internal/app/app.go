@@ -121,7 +121,7 @@ func (c *Config) use() kafkaio.Use {
 
 func (c *Config) listen(ctx context.Context, admin *status.Server, receivers *receiving) error {
 	if err := admin.Listen(ctx); err != nil {
-		return netserver.NotListening("--admin-listen", c.Status.Listen, err)
+		return netserver.ListenError("--admin-listen", c.Status.Listen, err)
 	}
 	at := Addresses{Admin: admin.Addr()}
 	if receivers != nil {

@@ -36,7 +36,7 @@ func (a appender) Append(ctx context.Context, r receiver.Request) error {
 	}
 	_, limited := ctx.Deadline()
 	b.Unlimited = !limited
-	err := a.Produce(ctx, b, r.Gone, r.Release)
+	err := a.Produce(ctx, b, r.PeerClosed, r.Release)
 	if errors.Is(err, kafkaio.ErrNotProduced) {
 		return notProduced{a.explain(err)}
 	}

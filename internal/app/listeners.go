@@ -72,13 +72,13 @@ func (l listener) free(ctx context.Context) (net.Addr, error) {
 	if l.network == "udp" {
 		p, err := lc.ListenPacket(ctx, "udp", l.address)
 		if err != nil {
-			return nil, netserver.NotListening(l.option, l.address, err)
+			return nil, netserver.ListenError(l.option, l.address, err)
 		}
 		return p.LocalAddr(), p.Close()
 	}
 	s, err := lc.Listen(ctx, "tcp", l.address)
 	if err != nil {
-		return nil, netserver.NotListening(l.option, l.address, err)
+		return nil, netserver.ListenError(l.option, l.address, err)
 	}
 	return s.Addr(), s.Close()
 }

@@ -15,7 +15,7 @@ import (
 
 // A sender in the middle of a frame has ack-timeout to finish it; a silent one has for ever, and nobody waits for
 // either.
-func (d Door) SlowLoris(t *testing.T) {
+func (d Suite) SlowLoris(t *testing.T) {
 	t.Parallel()
 	k := &Kafka{}
 	g := d.Start(t, k, func(rt *receiver.Runtime) { rt.AckTimeout = time.Second })
@@ -33,7 +33,7 @@ func (d Door) SlowLoris(t *testing.T) {
 	for _, c := range slow {
 		c.Closed()
 	}
-	if log := g.Refused(receiver.ReasonSlow, senders); strings.Count(log, "WARN") != 1 {
+	if log := g.Rejected(receiver.ReasonSlow, senders); strings.Count(log, "WARN") != 1 {
 		t.Errorf("want one line: %s", log)
 	}
 	silent.Send(frame)
@@ -43,7 +43,7 @@ func (d Door) SlowLoris(t *testing.T) {
 }
 
 // A connection that ends within a frame produces nothing of it.
-func (d Door) TruncatedFrame(t *testing.T) {
+func (d Suite) TruncatedFrame(t *testing.T) {
 	t.Parallel()
 	k := &Kafka{}
 	g := d.Start(t, k, nil)
@@ -53,7 +53,7 @@ func (d Door) TruncatedFrame(t *testing.T) {
 		c.Send(frame[:cut])
 		c.Close()
 	}
-	g.Refused(receiver.ReasonTruncated, len(frame)-1)
+	g.Rejected(receiver.ReasonTruncated, len(frame)-1)
 	if len(k.Got()) != 0 {
 		t.Errorf("produced %q", k.Got())
 	}
@@ -61,7 +61,7 @@ func (d Door) TruncatedFrame(t *testing.T) {
 
 // A frame that was given to the Appender is not touched before its Release, not even when its request has timed out
 // and thousands of frames have been received since.
-func (d Door) FrameWaitsForRelease(t *testing.T) {
+func (d Suite) FrameWaitsForRelease(t *testing.T) {
 	t.Parallel()
 	first := make(chan receiver.Request, 1)
 	k := &Kafka{}
@@ -102,7 +102,7 @@ func (d Door) FrameWaitsForRelease(t *testing.T) {
 }
 
 // The order of a stop: nothing new, what Kafka acknowledges in time is answered, the rest is closed unanswered.
-func (d Door) GracefulStop(t *testing.T) {
+func (d Suite) GracefulStop(t *testing.T) {
 	t.Parallel()
 	k := Hold()
 	g := d.Start(t, k, nil)
@@ -134,7 +134,7 @@ func (d Door) GracefulStop(t *testing.T) {
 }
 
 // A stop gives up what Kafka has not acknowledged within shutdown-timeout, unanswered and counted.
-func (d Door) ShutdownTimeoutClosesUnanswered(t *testing.T) {
+func (d Suite) ShutdownTimeoutClosesUnanswered(t *testing.T) {
 	t.Parallel()
 	k := Hold()
 	g := d.Start(t, k, func(rt *receiver.Runtime) { rt.ShutdownTimeout = 50 * time.Millisecond })
@@ -154,7 +154,7 @@ func (d Door) ShutdownTimeoutClosesUnanswered(t *testing.T) {
 }
 
 // A stop does not wait for the gate, nor for senders that are silent.
-func (d Door) StopWhileNotReady(t *testing.T) {
+func (d Suite) StopWhileNotReady(t *testing.T) {
 	t.Parallel()
 	k := &Kafka{OnReady: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}
 	g := d.Start(t, k, nil)
@@ -169,7 +169,7 @@ func (d Door) StopWhileNotReady(t *testing.T) {
 }
 
 // Any error of Append means no answer.
-func (d Door) NoAnswerAfterAnError(t *testing.T) {
+func (d Suite) NoAnswerAfterAnError(t *testing.T) {
 	t.Parallel()
 	k := &Kafka{OnAppend: func(ctx context.Context, r receiver.Request) error {
 		r.Release()

@@ -51,7 +51,7 @@ func WantDead(t *testing.T, label string, got receiver.Event) {
 
 // An event above a limit is a dead letter, its neighbours are unaffected, the request is answered and the connection
 // stays open.
-func (d Door) EventAboveALimitIsADeadLetter(t *testing.T) {
+func (d Suite) EventAboveALimitIsADeadLetter(t *testing.T) {
 	t.Parallel()
 	for label, bad := range EventsAboveLimits() {
 		t.Run(label, func(t *testing.T) {
@@ -78,7 +78,7 @@ func (d Door) EventAboveALimitIsADeadLetter(t *testing.T) {
 }
 
 // A request above a limit of a frame closes the connection, and nothing of it is produced.
-func (d Door) FrameAboveALimitCloses(t *testing.T) {
+func (d Suite) FrameAboveALimitCloses(t *testing.T) {
 	t.Parallel()
 	k := &Kafka{}
 	g := d.Start(t, k, func(rt *receiver.Runtime) { rt.AckTimeout = Patience })
@@ -86,14 +86,14 @@ func (d Door) FrameAboveALimitCloses(t *testing.T) {
 	many := make([]receiver.Event, receiver.DefaultLimits("").MaxBatchEvents+1)
 	c.Send(d.Call(t, 1, many))
 	c.Closed()
-	g.Refused(receiver.ReasonBatchEvents, 1)
+	g.Rejected(receiver.ReasonBatchEvents, 1)
 	if n := len(k.Events()); n != 0 {
 		t.Errorf("%d events produced, want none", n)
 	}
 }
 
 // Bodies that Log4j 2's Flume appender packed are unpacked; one that cannot be is a dead letter.
-func (d Door) PackedBodiesAreUnpacked(t *testing.T) {
+func (d Suite) PackedBodiesAreUnpacked(t *testing.T) {
 	t.Parallel()
 	k := &Kafka{}
 	g := d.Start(t, k, nil)

@@ -19,12 +19,12 @@ type Raw struct {
 }
 
 // Dial connects; the connection ends with the test.
-func (g *Rig) Dial() Raw { return g.dial("tcp") }
+func (g *Fixture) Dial() Raw { return g.dial("tcp") }
 
 // DialUDP is Dial for a receiver of datagrams, each of which is one Send.
-func (g *Rig) DialUDP() Raw { return g.dial("udp") }
+func (g *Fixture) DialUDP() Raw { return g.dial("udp") }
 
-func (g *Rig) dial(network string) Raw {
+func (g *Fixture) dial(network string) Raw {
 	g.T.Helper()
 	c, err := net.Dial(network, g.Addr)
 	if err != nil {

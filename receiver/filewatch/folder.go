@@ -51,7 +51,7 @@ func (f *folder) show() {
 
 // warn says what is wrong with a file or the folder; the log's lines of one kind are throttled.
 func (f *folder) warn(kind, message string, args ...any) {
-	f.w.says.Warn(kind+" "+f.dir, message, append([]any{"dir", f.dir}, args...)...)
+	f.w.report.Warn(kind+" "+f.dir, message, append([]any{"dir", f.dir}, args...)...)
 }
 
 // watch looks at the folder again and again until ctx ends. After an error it waits longer each time: where Kafka takes

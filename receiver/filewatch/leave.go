@@ -40,8 +40,8 @@ func (f *folder) leave(file, why string, info fs.FileInfo) {
 		return
 	}
 	f.left[file] = r
-	f.w.says.Log().Warn("File in a watched directory is not read", "dir", f.dir, "file", file, "why", why)
-	f.w.metrics.Refused(reasonLeft)
+	f.w.report.Log().Warn("File in a watched directory is not read", "dir", f.dir, "file", file, "why", why)
+	f.w.metrics.Rejected(reasonLeft)
 }
 
 // isLeft reports whether the file is one that was opened and left, and has not changed since.

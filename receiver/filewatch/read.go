@@ -67,8 +67,8 @@ func (f *folder) batch(ctx, work context.Context, h *os.File, known *file) error
 }
 
 func (f *folder) noRoom(err error) error {
-	if refused, ok := errors.AsType[*receiver.Refusal](err); ok {
-		f.w.metrics.Refused(refused.Reason)
+	if rejected, ok := errors.AsType[*receiver.RejectError](err); ok {
+		f.w.metrics.Rejected(rejected.Reason)
 	}
 	return err
 }
@@ -123,7 +123,7 @@ func (f *folder) fill(fr *receiver.Frame, h *os.File, known *file, want int64) (
 	left := known.Size - known.Offset
 	for int64(len(fr.Bytes)) < min(want, left) {
 		if len(fr.Bytes) == cap(fr.Bytes) {
-			if err := fr.Room(); err != nil {
+			if err := fr.Grow(); err != nil {
 				return false, err
 			}
 		}
@@ -154,7 +154,7 @@ func (f *folder) lines(fr *receiver.Frame, known *file, from int, last bool) (us
 		at += next
 	}
 	count++ // the last line of a file may have no end
-	if err := fr.RoomForHeaders(3 * count); err != nil {
+	if err := fr.GrowHeaders(3 * count); err != nil {
 		return 0, err
 	}
 	if err := fr.Charge(idBytes * count); err != nil {
@@ -176,7 +176,7 @@ func (f *folder) lines(fr *receiver.Frame, known *file, from int, last bool) (us
 			at += next
 			continue
 		}
-		if err := fr.RoomForEvent(); err != nil {
+		if err := fr.GrowEvents(); err != nil {
 			return 0, err
 		}
 		id := len(ids)
@@ -201,7 +201,7 @@ func (f *folder) shorter(known *file, size int64) {
 
 func (f *folder) tooLong(known *file, offset int64) {
 	f.warn("long", "Line exceeds --watch-max-line-bytes; skipped", "file", string(known.Name), "offset", offset, "limit", f.w.cfg.MaxLineBytes)
-	f.w.metrics.Refused(receiver.ReasonBodyBytes)
+	f.w.metrics.Rejected(receiver.ReasonBodyBytes)
 }
 
 // skip finds the end of a line that is too long, and says where the next one begins. fr.Bytes is its beginning.

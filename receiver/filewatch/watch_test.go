@@ -47,18 +47,18 @@ func (k *kafka) names() (names []string) {
 	return names
 }
 
-type rig struct {
-	*receivertest.Rig
+type fixture struct {
+	*receivertest.Fixture
 	w *Watcher
 }
 
 // start watches dir; change sees the watcher before it listens.
-func start(t *testing.T, a receiver.Appender, dir, at string, configure func(*Config, *receiver.Runtime), change func(*Watcher)) *rig {
+func start(t *testing.T, a receiver.Appender, dir, at string, configure func(*Config, *receiver.Runtime), change func(*Watcher)) *fixture {
 	t.Helper()
 	cfg := DefaultConfig()
 	cfg.Dirs, cfg.State, cfg.Interval = []string{dir}, at, 2*time.Millisecond
-	g := &rig{}
-	g.Rig = receivertest.Start(t, a, func(rt receiver.Runtime) receiver.Receiver {
+	g := &fixture{}
+	g.Fixture = receivertest.Start(t, a, func(rt receiver.Runtime) receiver.Receiver {
 		rt.ShutdownTimeout = 10 * time.Second
 		if configure != nil {
 			configure(&cfg, &rt)
@@ -76,7 +76,7 @@ func start(t *testing.T, a receiver.Appender, dir, at string, configure func(*Co
 }
 
 // idle waits until the folder was looked at again.
-func (g *rig) idle() {
+func (g *fixture) idle() {
 	g.T.Helper()
 	g.Until("all is read", func() bool {
 		s := g.w.Status()[0]

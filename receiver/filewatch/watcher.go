@@ -15,7 +15,7 @@ type Watcher struct {
 	cfg     Config
 	rt      receiver.Runtime
 	metrics *receiver.Metrics
-	says    *netserver.Says
+	report  *netserver.Reporter
 	folders []*folder
 	lock    *os.File
 }
@@ -23,7 +23,7 @@ type Watcher struct {
 // New makes a watcher. cfg must be valid. Nothing is started and nothing is opened.
 func New(cfg Config, rt receiver.Runtime) *Watcher {
 	metrics := receiver.NewMetrics(rt.Registry, cfg.Name, []string{receiver.ReasonBodyBytes, receiver.ReasonMemory, reasonLeft})
-	w := &Watcher{cfg: cfg, rt: rt, metrics: metrics, says: netserver.NewSays(cfg.Name, rt.Log, metrics)}
+	w := &Watcher{cfg: cfg, rt: rt, metrics: metrics, report: netserver.NewReporter(cfg.Name, rt.Log, metrics)}
 	for _, dir := range cfg.Dirs {
 		w.folders = append(w.folders, newFolder(w, absolute(dir)))
 	}
@@ -78,11 +78,11 @@ func (w *Watcher) Run(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = w.Close() }() // it was only read from
-	work, done := netserver.Outliving(ctx, w.rt.ShutdownTimeout)
+	work, done := netserver.WithGracePeriod(ctx, w.rt.ShutdownTimeout)
 	defer done()
 	var watching sync.WaitGroup
 	for _, f := range w.folders {
-		w.says.Log().Info("Watching directory", "dir", f.dir, "progress", f.store.path)
+		w.report.Log().Info("Watching directory", "dir", f.dir, "progress", f.store.path)
 		watching.Go(func() { f.watch(ctx, work) })
 	}
 	watching.Wait()

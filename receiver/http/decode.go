@@ -25,7 +25,7 @@ type decoder struct {
 	seen   [64]uint64 // bits of their hashes
 }
 
-// decode finds the events in f.Bytes, which is changed by it. An error is a [receiver.Refusal], or what the frame's
+// decode finds the events in f.Bytes, which is changed by it. An error is a [receiver.RejectError], or what the frame's
 // memory ends with.
 func decode(f *receiver.Frame, limits *receiver.Limits) error {
 	d := decoder{b: f.Bytes}
@@ -101,7 +101,7 @@ func (d *decoder) readEvent(f *receiver.Frame, limits *receiver.Limits) error {
 	if err != nil {
 		return err
 	}
-	if err := f.RoomForEvent(); err != nil {
+	if err := f.GrowEvents(); err != nil {
 		return err
 	}
 	f.Events = append(f.Events, receiver.Event{Headers: f.Headers[first:len(f.Headers):len(f.Headers)], Body: body, Dead: dead})
@@ -128,7 +128,7 @@ func (d *decoder) headers(f *receiver.Frame, limits *receiver.Limits, first int)
 		if size > limits.MaxHeaderBytes || total > limits.MaxHeaders { // what is left out is counted
 			return nil
 		}
-		if err := f.RoomForHeaders(1); err != nil {
+		if err := f.GrowHeaders(1); err != nil {
 			return err
 		}
 		f.Headers = append(f.Headers, receiver.Header{Key: name, Value: value})

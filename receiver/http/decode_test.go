@@ -25,7 +25,7 @@ func frame(tb testing.TB, frames *receiver.Frames, text []byte) *receiver.Frame 
 		tb.Fatal(err)
 	}
 	for cap(f.Bytes) < len(text) {
-		if err := f.Room(); err != nil {
+		if err := f.Grow(); err != nil {
 			tb.Fatal(err)
 		}
 	}
@@ -100,8 +100,8 @@ func TestDecode(t *testing.T) {
 			f := frame(t, frames, []byte(c.text))
 			defer f.Release()
 			if err := decode(f, &limits); err != nil {
-				var refused *receiver.Refusal
-				if !errors.As(err, &refused) || c.want == "" || !strings.Contains(err.Error(), c.want) {
+				var rejected *receiver.RejectError
+				if !errors.As(err, &rejected) || c.want == "" || !strings.Contains(err.Error(), c.want) {
 					t.Errorf("got %v, want %s", err, c.want)
 				}
 				return

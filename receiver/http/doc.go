@@ -18,7 +18,7 @@
 // knows none of either; 500 a charset that is not UTF-8, UTF-16 or UTF-32.
 //
 // As Flume (and Gson, which it reads JSON with) does: headers and body may be missing or null, a number or a boolean
-// stands for its text, other members are ignored, a header that is there twice is refused, control characters may stand
+// stands for its text, other members are ignored, a header that is there twice is rejected, control characters may stand
 // in strings, strings may stand in single quotes, a byte order mark is passed over, and of a Content-Type only the
 // charset matters. Unlike it: what else Gson forgives (comments, names without quotes, '=' and ';') is refused with 400,
 // as are an empty body, null, and an event that is null, which make 500 there; and bodies are UTF-8 in Kafka whatever

@@ -22,10 +22,10 @@ const held = 16 << 10
 
 // ServeHTTP answers one request.
 func (r *Receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
-	c := q.Context().Value(connKey{}).(*netserver.Handed)
+	c := q.Context().Value(connKey{}).(*netserver.ServedConn)
 	f, err := r.receive(c, w, q)
 	if err != nil {
-		refuse(c, w, err)
+		reject(c, w, err)
 		return
 	}
 	if err = f.Append(); err == nil {
@@ -48,14 +48,14 @@ func unacknowledged(err error) string {
 }
 
 // receive reads the request and finds its events.
-func (r *Receiver) receive(c *netserver.Handed, w http.ResponseWriter, q *http.Request) (netserver.Request, error) {
+func (r *Receiver) receive(c *netserver.ServedConn, w http.ResponseWriter, q *http.Request) (netserver.Request, error) {
 	if q.Method != http.MethodPost && q.Method != http.MethodGet {
 		w.Header().Set("Allow", "GET, POST")
-		return netserver.Request{}, receiver.Refuse(reasonMethod, "the method is %.20q: must be POST", q.Method)
+		return netserver.Request{}, receiver.Reject(reasonMethod, "the method is %.20q: must be POST", q.Method)
 	}
 	if coding := q.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
 		w.Header().Set("Accept-Encoding", "identity")
-		return netserver.Request{}, receiver.Refuse(reasonEncoding, "the Content-Encoding is %.40q: send the body without an encoding", coding)
+		return netserver.Request{}, receiver.Reject(reasonEncoding, "the Content-Encoding is %.40q: send the body without an encoding", coding)
 	}
 	if err := r.cfg.CheckFrame(q.ContentLength); err != nil {
 		return netserver.Request{}, err
@@ -96,7 +96,7 @@ func inUTF8(q *http.Request) (io.Reader, error) {
 	case "utf32":
 		return utf32.UTF32(utf32.BigEndian, utf32.UseBOM).NewDecoder().Reader(q.Body), nil
 	}
-	return nil, receiver.Refuse(reasonCharset, "the charset is %.40q: must be UTF-8, UTF-16 or UTF-32", charset)
+	return nil, receiver.Reject(reasonCharset, "the charset is %.40q: must be UTF-8, UTF-16 or UTF-32", charset)
 }
 
 // charsetOf returns the charset that a Content-Type names, empty where it names none. As in Flume's own server nothing
@@ -115,7 +115,7 @@ func charsetOf(contentType string) string {
 func (r *Receiver) read(f *receiver.Frame, body io.Reader) error {
 	for {
 		if len(f.Bytes) == cap(f.Bytes) {
-			if err := f.Room(); err != nil {
+			if err := f.Grow(); err != nil {
 				return err
 			}
 		}
@@ -133,45 +133,45 @@ func (r *Receiver) read(f *receiver.Frame, body io.Reader) error {
 	}
 }
 
-// refuse answers a request that was not read whole, or not taken, and closes the connection: what follows on it may be
+// reject answers a request that was not read whole, or not taken, and closes the connection: what follows on it may be
 // the rest of the body.
-func refuse(c *netserver.Handed, w http.ResponseWriter, err error) {
-	var refused *receiver.Refusal
+func reject(c *netserver.ServedConn, w http.ResponseWriter, err error) {
+	var rejected *receiver.RejectError
 	var network net.Error
 	switch {
 	case errors.Is(err, netserver.ErrStopping), errors.Is(err, context.Canceled):
 		w.Header().Set("Connection", "close")
 		unavailable(w, "the receiver is stopping; retry")
 		return
-	case errors.As(err, &refused):
+	case errors.As(err, &rejected):
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &network) && !errors.Is(err, os.ErrDeadlineExceeded):
-		c.Says().Ended(c.RemoteAddr(), err)
+		c.Reporter().Ended(c.RemoteAddr(), err)
 		panic(http.ErrAbortHandler) // the sender has gone; net/http closes the connection
 	default: // net/http's own of a body in chunks that are none
-		refused = &receiver.Refusal{Reason: receiver.ReasonMalformed, Err: err}
+		rejected = &receiver.RejectError{Reason: receiver.ReasonMalformed, Err: err}
 	}
-	c.Says().Refused(c.RemoteAddr(), refused)
+	c.Reporter().Rejected(c.RemoteAddr(), rejected)
 	w.Header().Set("Connection", "close")
 	var limit *receiver.LimitError
 	status := http.StatusInternalServerError
 	switch {
-	case errors.As(refused, &limit):
+	case errors.As(rejected, &limit):
 		status = http.StatusRequestEntityTooLarge
-	case refused.Reason == receiver.ReasonMalformed:
+	case rejected.Reason == receiver.ReasonMalformed:
 		status = http.StatusBadRequest
-	case refused.Reason == reasonMethod:
+	case rejected.Reason == reasonMethod:
 		status = http.StatusMethodNotAllowed
-	case refused.Reason == reasonEncoding:
+	case rejected.Reason == reasonEncoding:
 		status = http.StatusUnsupportedMediaType
-	case refused.Reason == receiver.ReasonSlow:
+	case rejected.Reason == receiver.ReasonSlow:
 		status = http.StatusRequestTimeout
-	case refused.Reason == receiver.ReasonLate, refused.Reason == receiver.ReasonMemory:
-		unavailable(w, refused.Error())
+	case rejected.Reason == receiver.ReasonLate, rejected.Reason == receiver.ReasonMemory:
+		unavailable(w, rejected.Error())
 		return
 	default:
 		c.Metrics().SystemError()
 	}
-	http.Error(w, refused.Error(), status)
+	http.Error(w, rejected.Error(), status)
 }
 
 // unavailable says that the same request may be taken later.

@@ -24,18 +24,18 @@ type (
 	raw   = receivertest.Raw
 )
 
-// rig is a receiver that runs.
-type rig struct {
-	*receivertest.Rig
+// fixture is a receiver that runs.
+type fixture struct {
+	*receivertest.Fixture
 	r *Receiver
 }
 
-func start(t *testing.T, a receiver.Appender, change func(*Config, *receiver.Runtime)) *rig {
+func start(t *testing.T, a receiver.Appender, change func(*Config, *receiver.Runtime)) *fixture {
 	t.Helper()
 	cfg := DefaultConfig()
 	cfg.Listen = "127.0.0.1:0"
-	g := &rig{}
-	g.Rig = receivertest.Start(t, a, func(rt receiver.Runtime) receiver.Receiver {
+	g := &fixture{}
+	g.Fixture = receivertest.Start(t, a, func(rt receiver.Runtime) receiver.Receiver {
 		if change != nil {
 			change(&cfg, &rt)
 		}
@@ -78,7 +78,7 @@ func do(t *testing.T, c *http.Client, q *http.Request) answer {
 }
 
 // request is one to the receiver; fields are names and values of its header.
-func (g *rig) request(method, body string, fields ...string) *http.Request {
+func (g *fixture) request(method, body string, fields ...string) *http.Request {
 	g.T.Helper()
 	q, err := http.NewRequestWithContext(g.T.Context(), method, "http://"+g.Addr+"/any/path?q=1", strings.NewReader(body))
 	if err != nil {
@@ -90,7 +90,7 @@ func (g *rig) request(method, body string, fields ...string) *http.Request {
 	return q
 }
 
-func (g *rig) post(body string, fields ...string) answer {
+func (g *fixture) post(body string, fields ...string) answer {
 	g.T.Helper()
 	return do(g.T, client(g.T), g.request(http.MethodPost, body, fields...))
 }

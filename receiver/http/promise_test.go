@@ -150,11 +150,11 @@ func TestP23_goneSender(t *testing.T) {
 	c := g.Dial()
 	c.Send(postOf(`[{}]`))
 	r := <-k.Came
-	if r.Gone() {
+	if r.PeerClosed() {
 		t.Error("gone, though it waits for its answer")
 	}
 	c.Close()
-	g.Until("the sender is seen to have gone", r.Gone)
+	g.Until("the sender is seen to have gone", r.PeerClosed)
 	r.Release()
 	k.Ack <- receiver.ErrNotProduced
 	g.Until("the connection ended", func() bool { return g.Metric("etl_receiver_connections") == 0 })

@@ -20,9 +20,9 @@ const maxHead = 12 << 10
 // Receiver is an HTTP source: it listens, gives events to the Appender, and answers 200 when they are safe.
 type Receiver struct {
 	*netserver.Server
-	cfg     Config
-	handoff *netserver.Handoff
-	http    http.Server
+	cfg   Config
+	conns *netserver.ConnListener
+	http  http.Server
 }
 
 // connKey finds a request's connection in its context.
@@ -37,7 +37,7 @@ func New(cfg Config, rt receiver.Runtime) *Receiver {
 	r := &Receiver{cfg: cfg}
 	cfg.Reasons = []string{reasonMethod, reasonCharset, reasonEncoding}
 	r.Server = netserver.New(cfg.Config, r.serve, rt)
-	r.handoff = netserver.NewHandoff(r.Server)
+	r.conns = netserver.NewConnListener(r.Server)
 	r.http = http.Server{
 		Handler:                      r,
 		ReadHeaderTimeout:            rt.AckTimeout,
@@ -49,7 +49,7 @@ func New(cfg Config, rt receiver.Runtime) *Receiver {
 			return context.WithValue(ctx, connKey{}, c)
 		},
 		ConnState: func(c net.Conn, s http.ConnState) {
-			if h, ok := c.(*netserver.Handed); ok && s == http.StateIdle {
+			if h, ok := c.(*netserver.ServedConn); ok && s == http.StateIdle {
 				h.Idle()
 			}
 		},
@@ -60,9 +60,9 @@ func New(cfg Config, rt receiver.Runtime) *Receiver {
 // Run serves until ctx ends, and returns nil then; it stops as P33 says. It may be called once.
 func (r *Receiver) Run(ctx context.Context) error {
 	var serving sync.WaitGroup
-	serving.Go(func() { _ = r.http.Serve(r.handoff) }) // ends when the handoff is closed, and only then
+	serving.Go(func() { _ = r.http.Serve(r.conns) }) // ends when the handoff is closed, and only then
 	err := r.Server.Run(ctx)
-	_ = r.handoff.Close()
+	_ = r.conns.Close()
 	serving.Wait()
 	return err
 }
@@ -80,10 +80,10 @@ func (r *Receiver) serve(c *netserver.Conn) error {
 		return err
 	}
 	if head[0] == 0x16 {
-		return receiver.Refuse(receiver.ReasonTLS, "the connection uses TLS, which is not enabled: set --http-tls-cert, or send to http://")
+		return receiver.Reject(receiver.ReasonTLS, "the connection uses TLS, which is not enabled: set --http-tls-cert, or send to http://")
 	}
 	if head[0] < 'A' || head[0] > 'Z' {
-		return receiver.Refuse(receiver.ReasonUnknown, "the connection begins with %#02x, which is not an HTTP method: expected POST with Flume's JSON", head[0])
+		return receiver.Reject(receiver.ReasonUnknown, "the connection begins with %#02x, which is not an HTTP method: expected POST with Flume's JSON", head[0])
 	}
-	return r.handoff.Give(c, head)
+	return r.conns.Serve(c, head)
 }

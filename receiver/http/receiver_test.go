@@ -227,7 +227,7 @@ func TestReceiver_slowLoris(t *testing.T) {
 	status(body, 408)
 	body.Closed()
 	head.Closed()
-	g.Refused(receiver.ReasonSlow, 1)
+	g.Rejected(receiver.ReasonSlow, 1)
 }
 
 func TestReceiver_truncated(t *testing.T) {
@@ -237,7 +237,7 @@ func TestReceiver_truncated(t *testing.T) {
 	c := g.Dial()
 	c.Send([]byte("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n[{}]"))
 	c.Close()
-	g.Refused(receiver.ReasonTruncated, 1)
+	g.Rejected(receiver.ReasonTruncated, 1)
 	if len(k.Got()) != 0 {
 		t.Errorf("produced %q", k.Got())
 	}

@@ -55,7 +55,7 @@ func NewReader(c *netserver.Conn, limits *receiver.Limits, cut SplitFunc, more M
 }
 
 // Next returns the next request with at least one event, whose bodies are views on it, and no headers. io.EOF means that
-// the sender closed the connection. A [receiver.Refusal] of the cut's comes after the frame with what was cut before it.
+// the sender closed the connection. A [receiver.RejectError] of the cut's comes after the frame with what was cut before it.
 func (r *Reader) Next() (netserver.Request, error) {
 	for r.failed == nil {
 		f, err := r.begin()
@@ -110,7 +110,7 @@ func (r *Reader) held() (n int) {
 // unfinished.
 func (r *Reader) lose(lines int, err error) error {
 	if lines > 0 && !errors.Is(err, io.EOF) {
-		r.c.Says().Lost(r.c.RemoteAddr(), lines, err)
+		r.c.Reporter().Lost(r.c.RemoteAddr(), lines, err)
 	}
 	return err
 }
@@ -147,7 +147,7 @@ func (r *Reader) fill(f *receiver.Frame) error {
 	for _, piece := range [][]byte{r.kept, arrived} {
 		for len(piece) > 0 {
 			if len(f.Bytes) == cap(f.Bytes) {
-				if err := f.Room(); err != nil {
+				if err := f.Grow(); err != nil {
 					return err
 				}
 			}
@@ -171,7 +171,7 @@ func (r *Reader) fill(f *receiver.Frame) error {
 			break
 		}
 		rest = after
-		if err := f.RoomForEvent(); err != nil {
+		if err := f.GrowEvents(); err != nil {
 			return err
 		}
 		f.Events = append(f.Events, receiver.Event{Body: body})
@@ -204,5 +204,5 @@ func NewlineMore(most int) More {
 
 // TooLong is the refusal of a line, which names the option.
 func TooLong(option string, most int) error {
-	return receiver.Refuse(receiver.ReasonBodyBytes, "a line is longer than %d bytes, including its line end: send shorter lines, or raise %s", most, option)
+	return receiver.Reject(receiver.ReasonBodyBytes, "a line is longer than %d bytes, including its line end: send shorter lines, or raise %s", most, option)
 }

@@ -119,8 +119,8 @@ func TestReader_moreThanARequest(t *testing.T) {
 func TestReader_tooLong(t *testing.T) {
 	t.Parallel()
 	frames, err := read(t, receiver.DefaultLimits("--"), 10, []string{"123456789\nab\n1234567890\nafter\n"}, "")
-	var refused *receiver.Refusal
-	if !errors.As(err, &refused) || refused.Reason != receiver.ReasonBodyBytes || !strings.Contains(err.Error(), "longer than 10 bytes, including its line end: send shorter lines, or raise --most") {
+	var rejected *receiver.RejectError
+	if !errors.As(err, &rejected) || rejected.Reason != receiver.ReasonBodyBytes || !strings.Contains(err.Error(), "longer than 10 bytes, including its line end: send shorter lines, or raise --most") {
 		t.Error(err)
 	}
 	if all := slices.Concat(frames...); !slices.Equal(all, []string{"123456789", "ab"}) {

@@ -68,7 +68,7 @@ func (r *Receiver) serve(c *netserver.Conn) error {
 			_, writing := fmt.Fprintf(c, "FAILED: Event exceeds the maximum length (%d chars, including newline)\n", r.cfg.MaxLineBytes)
 			return errors.Join(err, writing)
 		case errors.Is(err, io.EOF) && in.Unfinished() > 0:
-			return receiver.Refuse(receiver.ReasonTruncated, "the connection ended in the middle of a line; its %d bytes are dropped, as in Flume", in.Unfinished())
+			return receiver.Reject(receiver.ReasonTruncated, "the connection ended in the middle of a line; its %d bytes are dropped, as in Flume", in.Unfinished())
 		case err != nil:
 			return err
 		}

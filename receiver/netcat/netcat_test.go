@@ -23,7 +23,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 type kafka = receivertest.Kafka
 
-func start(t *testing.T, k *kafka, change func(*Config, *receiver.Runtime)) *receivertest.Rig {
+func start(t *testing.T, k *kafka, change func(*Config, *receiver.Runtime)) *receivertest.Fixture {
 	t.Helper()
 	cfg := DefaultConfig()
 	cfg.Listen = "127.0.0.1:0"

@@ -15,8 +15,8 @@ type Config struct {
 	Option string
 	// ListenOption is the address's, where it is not Option-listen.
 	ListenOption string
-	// Says is what the receiver receives, for the log: "Flume's Avro RPC".
-	Says string
+	// Reporter is what the receiver receives, for the log: "Flume's Avro RPC".
+	Description string
 	// Listen is the TCP address (Option-listen); port 0 takes a free one.
 	Listen string
 
@@ -57,9 +57,9 @@ type Policy struct {
 }
 
 // DefaultConfig is the defaults of the receiver of that name, whose options begin with "--" and the name.
-func DefaultConfig(name, says string) Config {
+func DefaultConfig(name, description string) Config {
 	return Config{
-		Name: name, Option: "--" + name, Says: says,
+		Name: name, Option: "--" + name, Description: description,
 		MaxConnections: 10_000, MaxConnectionsPerAddress: 1_000, MaxPipelined: 8,
 		Inflate: Inflate{MaxRatio: 500},
 	}

@@ -46,7 +46,7 @@ type Conn struct {
 }
 
 func newConn(work context.Context, s *Server, nc net.Conn) *Conn {
-	c := &Conn{s: s, nc: nc, addr: RemoteAddr(nc), gone: GoneCheck(nc), work: work, slots: make(chan struct{}, s.cfg.MaxPipelined)}
+	c := &Conn{s: s, nc: nc, addr: RemoteAddr(nc), gone: PeerClosed(nc), work: work, slots: make(chan struct{}, s.cfg.MaxPipelined)}
 	if s.cfg.HalfClosed {
 		c.gone = func() bool { return false }
 	}
@@ -64,7 +64,7 @@ func (c *Conn) run() {
 	c.Close()
 	c.s.conns.remove(c)
 	c.s.metrics.Disconnected()
-	c.s.says.Ended(c.nc.RemoteAddr(), err)
+	c.s.report.Ended(c.nc.RemoteAddr(), err)
 }
 
 // RemoteAddr is the sender's address.
@@ -76,8 +76,8 @@ func (c *Conn) Metrics() *receiver.Metrics { return c.s.metrics }
 // Policy is what the receiver's senders do.
 func (c *Conn) Policy() Policy { return c.s.cfg.Policy }
 
-// Says logs for the receiver.
-func (c *Conn) Says() *Says { return c.s.says }
+// Reporter logs for the receiver.
+func (c *Conn) Reporter() *Reporter { return c.s.report }
 
 // WaitReady waits until more may be read: until the Appender is ready (P23). Reads have no deadline then, so that the
 // first byte of the next request may take as long as it likes.
@@ -122,11 +122,11 @@ func (c *Conn) Explain(err error) error {
 	if c.stopping {
 		return ErrStopping
 	}
-	return receiver.Refuse(receiver.ReasonSlow, "the request was not received within --ack-timeout of its first byte")
+	return receiver.Reject(receiver.ReasonSlow, "the request was not received within --ack-timeout of its first byte")
 }
 
 // Within makes the end of the connection within a frame an error of its own.
-func Within(err error) error {
+func UnexpectedEOF(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}

@@ -26,10 +26,10 @@ func (t *conns) add(c *Conn) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if most := t.cfg.MaxConnections; len(t.open) >= most {
-		return receiver.Refuse(receiver.ReasonConnections, "%d connections are open, which is the limit: raise %s-max-connections, or add a receiver", most, t.cfg.Option)
+		return receiver.Reject(receiver.ReasonConnections, "%d connections are open, which is the limit: raise %s-max-connections, or add a receiver", most, t.cfg.Option)
 	}
 	if most := t.cfg.MaxConnectionsPerAddress; t.addresses[c.addr] >= most {
-		return receiver.Refuse(receiver.ReasonPerAddress, "%d connections from %s are open, which is the limit: raise %s-max-connections-per-address if many senders share an address", most, c.addr, t.cfg.Option)
+		return receiver.Reject(receiver.ReasonPerAddress, "%d connections from %s are open, which is the limit: raise %s-max-connections-per-address if many senders share an address", most, c.addr, t.cfg.Option)
 	}
 	t.open[c] = struct{}{}
 	t.addresses[c.addr]++

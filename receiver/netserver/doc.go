@@ -1,5 +1,5 @@
 // Package netserver is the TCP server that receivers share: what is the same for Avro, Thrift, syslog and lines of text;
-// and what sources that connect share: [Again] and [Outliving].
+// and what sources that connect share: [Reconnect] and [WithGracePeriod].
 //
 // A [Server] accepts connections within limits, overall and for each address, and within --ip-filter. A [Conn] is one
 // of them with its layers taken off: TLS and zlib are told apart by first bytes, layer by layer, so that one port takes

@@ -56,7 +56,7 @@ func (z *inflater) Read(p []byte) (int, error) {
 	n, err := z.z.Read(p)
 	z.made += int64(n)
 	if z.made > ratioFrom && z.made > z.max*z.in.n {
-		return 0, receiver.Refuse(receiver.ReasonBomb, "%d bytes inflated to %d, a ratio above 1 to %d: if these are logs, raise %s", z.in.n, z.made, z.max, z.option)
+		return 0, receiver.Reject(receiver.ReasonBomb, "%d bytes inflated to %d, a ratio above 1 to %d: if these are logs, raise %s", z.in.n, z.made, z.max, z.option)
 	}
 	if n > 0 {
 		return n, nil // an error comes again
@@ -99,12 +99,12 @@ func (c *counter) Read(p []byte) (int, error) {
 // zlibError makes a refusal of a broken stream; the connection's own errors stay as they are.
 func zlibError(err error, in *counter) error {
 	var network net.Error
-	var refused *receiver.Refusal
+	var rejected *receiver.RejectError
 	switch {
-	case err == nil, errors.As(err, &refused), errors.As(err, &network), errors.Is(err, os.ErrDeadlineExceeded):
+	case err == nil, errors.As(err, &rejected), errors.As(err, &network), errors.Is(err, os.ErrDeadlineExceeded):
 		return err
 	case in.ended:
 		return io.EOF
 	}
-	return receiver.Refuse(receiver.ReasonZlib, "the zlib stream is corrupt: %w", err)
+	return receiver.Reject(receiver.ReasonZlib, "the zlib stream is corrupt: %w", err)
 }

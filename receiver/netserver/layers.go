@@ -37,7 +37,7 @@ func (c *Conn) unwrap(p []byte) (int, error) {
 			l.zlib = true
 			l.top = newInflater(&prefixed{Conn: l.top, head: append([]byte(nil), p[:n]...)}, c.s.cfg.Inflate.MaxRatio, c.s.cfg.Option+"-max-inflate-ratio")
 		case c.s.cfg.TLS.required() && !l.tls:
-			return 0, receiver.Refuse(receiver.ReasonTLS, "the connection is not TLS (its first byte is %#02x), but %s-tls-required or -tls-client-ca requires TLS: set ssl = true in the sink", p[0], c.s.cfg.Option)
+			return 0, receiver.Reject(receiver.ReasonTLS, "the connection is not TLS (its first byte is %#02x), but %s-tls-required or -tls-client-ca requires TLS: set ssl = true in the sink", p[0], c.s.cfg.Option)
 		default:
 			l.settled = true
 			return n, err
@@ -110,9 +110,9 @@ func tlsError(doing string, err error) error {
 	var alert tls.AlertError
 	switch {
 	case errors.As(err, &alert):
-		return receiver.Refuse(receiver.ReasonTLS, "%s: %w", doing, err)
+		return receiver.Reject(receiver.ReasonTLS, "%s: %w", doing, err)
 	case quiet(err), errors.As(err, &network):
 		return err
 	}
-	return receiver.Refuse(receiver.ReasonTLS, "%s: %w", doing, err)
+	return receiver.Reject(receiver.ReasonTLS, "%s: %w", doing, err)
 }

@@ -33,7 +33,7 @@ type Request struct {
 // Begin begins a request whose first byte arrived at first; what is read next has the request's deadline too. It waits
 // until the Appender is ready (P23), since an idle connection has waited in its read, during which Kafka may have become
 // unavailable, and for memory. extra is bytes that the caller holds for the request beside the frame. The error is a
-// [receiver.Refusal] where the deadline passed, [ErrStopping] at a stop.
+// [receiver.RejectError] where the deadline passed, [ErrStopping] at a stop.
 func (c *Conn) Begin(first time.Time, extra int) (Request, error) {
 	if c.s.cfg.PeerForgets {
 		return c.beginUnlimited(extra)
@@ -43,7 +43,7 @@ func (c *Conn) Begin(first time.Time, extra int) (Request, error) {
 		return Request{}, err
 	}
 	if !time.Now().Before(deadline) {
-		return Request{}, &receiver.Refusal{Reason: receiver.ReasonLate, Err: errLate}
+		return Request{}, &receiver.RejectError{Reason: receiver.ReasonLate, Err: errLate}
 	}
 	if !c.setDeadline(deadline) {
 		return Request{}, ErrStopping
@@ -73,7 +73,7 @@ func (c *Conn) readyBy(deadline time.Time) error {
 	defer cancel()
 	err := c.ready(ctx)
 	if err != nil && ctx.Err() != nil && c.read.Err() == nil {
-		return &receiver.Refusal{Reason: receiver.ReasonLate, Err: fmt.Errorf("%w: %w", errLate, err)}
+		return &receiver.RejectError{Reason: receiver.ReasonLate, Err: fmt.Errorf("%w: %w", errLate, err)}
 	}
 	return err
 }
@@ -125,13 +125,13 @@ func (r *Request) End(err error) {
 	var expired *expiredError
 	switch {
 	case c.s.cfg.PeerForgets:
-		c.s.says.Lost(c.nc.RemoteAddr(), r.events, err)
+		c.s.report.Lost(c.nc.RemoteAddr(), r.events, err)
 	case errors.As(err, &expired):
-		c.s.says.Dropped(c.nc.RemoteAddr(), expired.reason, r.events, err)
+		c.s.report.Dropped(c.nc.RemoteAddr(), expired.reason, r.events, err)
 	case errors.Is(err, receiver.ErrNotProduced):
-		c.s.says.Dropped(c.nc.RemoteAddr(), "", r.events, err)
+		c.s.report.Dropped(c.nc.RemoteAddr(), "", r.events, err)
 	default:
-		c.s.says.Unanswered(c.nc.RemoteAddr(), r.events, err)
+		c.s.report.Unanswered(c.nc.RemoteAddr(), r.events, err)
 	}
 }
 

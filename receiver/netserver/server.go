@@ -18,7 +18,7 @@ type Server struct {
 	cfg     Config
 	serve   func(*Conn) error
 	rt      receiver.Runtime
-	says    *Says
+	report  *Reporter
 	metrics *receiver.Metrics
 	tls     *certificates // nil where TLS is not spoken
 	conns   conns
@@ -36,8 +36,8 @@ func New(cfg Config, serve func(*Conn) error, rt receiver.Runtime) *Server {
 		rt:      rt,
 		metrics: receiver.NewMetrics(rt.Registry, cfg.Name, append(receiver.Reasons(), cfg.Reasons...)),
 	}
-	s.says = NewSays(cfg.Name, rt.Log, s.metrics)
-	s.tls = newCertificates(cfg.TLS, s.says)
+	s.report = NewReporter(cfg.Name, rt.Log, s.metrics)
+	s.tls = newCertificates(cfg.TLS, s.report)
 	s.conns = newConns(&s.cfg)
 	return s
 }
@@ -61,7 +61,7 @@ func (s *Server) Open(ctx context.Context) error {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", s.cfg.Listen)
 	if err != nil {
-		return NotListening(s.cfg.AddressOption(), s.cfg.Listen, err)
+		return ListenError(s.cfg.AddressOption(), s.cfg.Listen, err)
 	}
 	s.listener = l
 	return nil
@@ -89,14 +89,14 @@ func (s *Server) Close() error {
 	return err
 }
 
-// Run serves until ctx ends, and returns nil then. It stops as P33 says: no more connections are accepted and nothing
+// Run serves until ctx ends, and returns nil then. It stops as P33 report: no more connections are accepted and nothing
 // more is read; requests that the Appender has are answered as they are acknowledged; after ShutdownTimeout the rest
 // is closed unanswered. Run may be called once.
 func (s *Server) Run(ctx context.Context) error {
 	if err := s.Open(ctx); err != nil {
 		return err
 	}
-	s.says.log.Info("Receiver started", "receives", s.cfg.Says, "address", s.Addr().String())
+	s.report.log.Info("Receiver started", "receives", s.cfg.Description, "address", s.Addr().String())
 	reading, stop := context.WithCancel(ctx)
 	defer stop()
 	work, giveUp := context.WithCancelCause(context.WithoutCancel(ctx))
@@ -137,7 +137,7 @@ func (s *Server) accept(reading, work context.Context, serving *sync.WaitGroup) 
 		case errors.Is(err, net.ErrClosed):
 			return fmt.Errorf("accept connections: %w", err)
 		default: // too many open files, or a connection that was reset before it was taken
-			s.says.Warn("accept", "Accepting a connection failed", "err", err)
+			s.report.Warn("accept", "Accepting a connection failed", "err", err)
 			timer := time.NewTimer(pause.NextBackOff())
 			select {
 			case <-reading.Done():
@@ -156,7 +156,7 @@ func (s *Server) take(reading, work context.Context, nc net.Conn, serving *sync.
 	err := s.conns.add(c)
 	if err != nil {
 		c.Close()
-		s.says.Refused(nc.RemoteAddr(), err)
+		s.report.Rejected(nc.RemoteAddr(), err)
 		return
 	}
 	if reading.Err() != nil {

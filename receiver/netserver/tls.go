@@ -18,7 +18,7 @@ type TLS struct {
 	// neither. Without them TLS is not spoken.
 	Cert, Key string
 	// ClientCA is the authorities that sign clients' certificates (Option-tls-client-ca). With it every client must
-	// show one, so plain connections are refused.
+	// show one, so plain connections are rejected.
 	ClientCA string
 	// Required refuses plain connections (Option-tls-required).
 	Required bool
@@ -70,8 +70,8 @@ const lookEvery = time.Second
 
 // certificates is the TLS configuration as the files have it now. It is safe for concurrent use.
 type certificates struct {
-	cfg  TLS
-	says *Says
+	cfg    TLS
+	report *Reporter
 
 	mu     sync.Mutex // guards what follows
 	now    *tls.Config
@@ -86,11 +86,11 @@ type stamp struct {
 }
 
 // newCertificates is nil where TLS is not spoken.
-func newCertificates(cfg TLS, says *Says) *certificates {
+func newCertificates(cfg TLS, report *Reporter) *certificates {
 	if !cfg.enabled() {
 		return nil
 	}
-	return &certificates{cfg: cfg, says: says}
+	return &certificates{cfg: cfg, report: report}
 }
 
 // serverConfig is for one connection's handshake; the files are looked at in it.
@@ -130,11 +130,11 @@ func (c *certificates) current() (*tls.Config, error) {
 		if c.now == nil {
 			return nil, err
 		}
-		c.says.Warn("certificates", "Reloading certificates failed; keeping the previous ones", "err", err)
+		c.report.Warn("certificates", "Reloading certificates failed; keeping the previous ones", "err", err)
 		return c.now, nil
 	}
 	if c.now != nil {
-		c.says.log.Info("Certificates reloaded", "cert", c.cfg.Cert)
+		c.report.log.Info("Certificates reloaded", "cert", c.cfg.Cert)
 	}
 	c.now, c.stamps = fresh, stamps
 	return c.now, nil

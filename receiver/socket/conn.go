@@ -60,7 +60,7 @@ func (c *conn) read(ctx context.Context, working func()) error {
 // end gives up an unfinished line.
 func (c *conn) end(err error) error {
 	if c.cutter.unfinished() {
-		c.r.metrics.Refused(receiver.ReasonTruncated)
+		c.r.metrics.Rejected(receiver.ReasonTruncated)
 		c.r.lose(c.s, 1, "the last line was unterminated", err)
 	}
 	return err
@@ -101,15 +101,15 @@ func (c *conn) frame() (*receiver.Frame, error) {
 			return nil, err
 		}
 		c.s.failed(err)
-		c.r.metrics.Refused(receiver.ReasonMemory)
-		c.r.says.Warn("memory", "Lines wait for memory in the budget of bytes in flight", "server", c.s.address, "err", err)
+		c.r.metrics.Rejected(receiver.ReasonMemory)
+		c.r.report.Warn("memory", "Lines wait for memory in the budget of bytes in flight", "server", c.s.address, "err", err)
 	}
 }
 
 // lines cuts b and makes events of its lines: copies in f.Bytes.
 func (c *conn) lines(f *receiver.Frame, b []byte) error {
 	for cap(f.Bytes) < len(b)+len(c.cutter.rest) {
-		if err := f.Room(); err != nil {
+		if err := f.Grow(); err != nil {
 			c.r.lose(c.s, 1, "no memory left in the budget of bytes in flight before the stop; affects the last read, at most 64 KiB", err)
 			return err
 		}
@@ -118,7 +118,7 @@ func (c *conn) lines(f *receiver.Frame, b []byte) error {
 		if !c.begun {
 			c.begun, line = true, bytes.TrimPrefix(line, byteOrderMark)
 		}
-		if err := f.RoomForEvent(); err != nil {
+		if err := f.GrowEvents(); err != nil {
 			return err
 		}
 		from := len(f.Bytes)
@@ -126,7 +126,7 @@ func (c *conn) lines(f *receiver.Frame, b []byte) error {
 		f.Events = append(f.Events, receiver.Event{Body: f.Bytes[from:len(f.Bytes):len(f.Bytes)]})
 		return nil
 	}, func() {
-		c.r.metrics.Refused(receiver.ReasonBodyBytes)
+		c.r.metrics.Rejected(receiver.ReasonBodyBytes)
 		c.r.lose(c.s, 1, "longer than --socket-max-line-bytes", nil)
 	})
 	if err != nil {
@@ -153,7 +153,7 @@ func (c *conn) append(h *hold, events int) error {
 		} else {
 			c.r.metrics.Unanswered(events)
 		}
-		c.r.says.Warn("held "+c.s.address, "Kafka did not acknowledge lines; holding them and retrying", "server", c.s.address, "lines", events, "err", err)
+		c.r.report.Warn("held "+c.s.address, "Kafka did not acknowledge lines; holding them and retrying", "server", c.s.address, "lines", events, "err", err)
 		if !netserver.Wait(c.work, pause.NextBackOff()) {
 			c.r.lose(c.s, events, "not acknowledged by Kafka before the stop", err)
 			return err

@@ -19,7 +19,7 @@ type Reader struct {
 	rt      receiver.Runtime
 	metrics *receiver.Metrics
 	lost    prometheus.Counter
-	says    *netserver.Says
+	report  *netserver.Reporter
 	servers []*server
 }
 
@@ -27,7 +27,7 @@ type Reader struct {
 func New(cfg Config, rt receiver.Runtime) *Reader {
 	metrics := receiver.NewMetrics(rt.Registry, cfg.Name, []string{receiver.ReasonBodyBytes, receiver.ReasonMemory, receiver.ReasonTruncated})
 	r := &Reader{
-		cfg: cfg, rt: rt, metrics: metrics, says: netserver.NewSays(cfg.Name, rt.Log, metrics),
+		cfg: cfg, rt: rt, metrics: metrics, report: netserver.NewReporter(cfg.Name, rt.Log, metrics),
 		lost: promauto.With(rt.Registry).NewCounter(prometheus.CounterOpts{
 			Name: "etl_socket_lost_events_total",
 			Help: "Lines of --connect-socket that were read and are not known to be in Kafka: too long, unterminated, or not acknowledged by Kafka before the stop.",
@@ -60,11 +60,11 @@ func (r *Reader) StatusSection() (name string, value any) { return "servers", r.
 // Run reads until ctx ends, and returns nil then. Each server is its own goroutine, so that one that is away holds up no
 // other. A stop (P33) reads nothing more; lines that were read have ShutdownTimeout to reach Kafka.
 func (r *Reader) Run(ctx context.Context) error {
-	work, done := netserver.Outliving(ctx, r.rt.ShutdownTimeout)
+	work, done := netserver.WithGracePeriod(ctx, r.rt.ShutdownTimeout)
 	defer done()
 	var reading sync.WaitGroup
 	for _, s := range r.servers {
-		r.says.Log().Info("Reading lines from server", "server", s.address)
+		r.report.Log().Info("Reading lines from server", "server", s.address)
 		reading.Go(func() { r.keep(ctx, work, s) })
 	}
 	reading.Wait()
@@ -74,9 +74,9 @@ func (r *Reader) Run(ctx context.Context) error {
 // keep reads over one connection after another until ctx ends.
 func (r *Reader) keep(ctx, work context.Context, s *server) {
 	use := func(nc net.Conn, working func()) error { return r.use(ctx, work, s, nc, working) }
-	netserver.Again(ctx, s.address, r.cfg.ConnectTimeout, use, func(err error) {
+	netserver.Reconnect(ctx, s.address, r.cfg.ConnectTimeout, use, func(err error) {
 		s.failed(err)
-		r.says.Warn("connect "+s.address, "Connection to a line server failed; reconnecting", "server", s.address, "err", err)
+		r.report.Warn("connect "+s.address, "Connection to a line server failed; reconnecting", "server", s.address, "err", err)
 	})
 }
 
@@ -96,7 +96,7 @@ func (r *Reader) use(ctx, work context.Context, s *server, nc net.Conn, working 
 
 // lose counts lines that will not be in Kafka, or are not known to be.
 func (r *Reader) lose(s *server, lines int, why string, err error) {
-	r.says.Warn("lost "+s.address, "Lines lost; the server cannot resend them", "server", s.address, "lines", lines, "why", why, "err", err)
+	r.report.Warn("lost "+s.address, "Lines lost; the server cannot resend them", "server", s.address, "lines", lines, "why", why, "err", err)
 	r.lost.Add(float64(lines))
 	s.change(func(st *Status) { st.Lost += int64(lines) })
 }

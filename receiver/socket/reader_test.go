@@ -19,13 +19,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 type kafka = receivertest.Kafka
 
-type rig struct {
-	*receivertest.Rig
+type fixture struct {
+	*receivertest.Fixture
 	r *Reader
 	l net.Listener
 }
 
-func start(t *testing.T, a receiver.Appender, configure func(*Config, *receiver.Runtime)) *rig {
+func start(t *testing.T, a receiver.Appender, configure func(*Config, *receiver.Runtime)) *fixture {
 	t.Helper()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -34,8 +34,8 @@ func start(t *testing.T, a receiver.Appender, configure func(*Config, *receiver.
 	t.Cleanup(func() { _ = l.Close() })
 	cfg := DefaultConfig()
 	cfg.Servers = []string{l.Addr().String()}
-	g := &rig{l: l}
-	g.Rig = receivertest.Start(t, a, func(rt receiver.Runtime) receiver.Receiver {
+	g := &fixture{l: l}
+	g.Fixture = receivertest.Start(t, a, func(rt receiver.Runtime) receiver.Receiver {
 		rt.ShutdownTimeout = 10 * time.Second
 		if configure != nil {
 			configure(&cfg, &rt)
@@ -50,7 +50,7 @@ func start(t *testing.T, a receiver.Appender, configure func(*Config, *receiver.
 }
 
 // accept is the next connection, which the server has sent text over.
-func (g *rig) accept(text string) net.Conn {
+func (g *fixture) accept(text string) net.Conn {
 	g.T.Helper()
 	c, err := g.l.Accept()
 	if err != nil {
@@ -61,7 +61,7 @@ func (g *rig) accept(text string) net.Conn {
 	return c
 }
 
-func (g *rig) send(c net.Conn, text string) {
+func (g *fixture) send(c net.Conn, text string) {
 	g.T.Helper()
 	if _, err := c.Write([]byte(text)); err != nil {
 		g.T.Fatal(err)

@@ -83,12 +83,12 @@ func (r *Receiver) serve(c *netserver.Conn) error {
 		f, err := in.Next()
 		switch {
 		case errors.Is(err, io.EOF) && in.Unfinished() > 0:
-			return receiver.Refuse(receiver.ReasonTruncated, "the connection ended in the middle of a message; its %d bytes are dropped, as in Flume", in.Unfinished())
+			return receiver.Reject(receiver.ReasonTruncated, "the connection ended in the middle of a message; its %d bytes are dropped, as in Flume", in.Unfinished())
 		case err != nil:
 			return err
 		}
 		if err := r.cfg.finish(f.Frame, r.cfg.MaxLineBytes, time.Now()); err != nil {
-			c.Says().Lost(c.RemoteAddr(), len(f.Events), err)
+			c.Reporter().Lost(c.RemoteAddr(), len(f.Events), err)
 			f.Release()
 			return err
 		}
@@ -132,7 +132,7 @@ const (
 
 // finish makes events of a frame's raw messages; empty ones go. A message of most bytes is one that was cut there.
 func (c *Format) finish(f *receiver.Frame, most int, now time.Time) error {
-	if err := f.RoomForHeaders(headersEach * len(f.Events)); err != nil {
+	if err := f.GrowHeaders(headersEach * len(f.Events)); err != nil {
 		return err
 	}
 	if err := f.Charge(digitsEach * len(f.Events)); err != nil {

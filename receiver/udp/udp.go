@@ -26,15 +26,15 @@ type Config struct {
 	Name string
 	// Option is the option of the address, as in "--netcat-udp-listen"; errors name it.
 	Option string
-	// Says is what the receiver receives, for the log.
-	Says string
+	// Description is what the receiver receives, for the log.
+	Description string
 	// Listen is the UDP address; port 0 takes a free one.
 	Listen string
 }
 
 // DefaultConfig is the defaults; it listens nowhere.
-func DefaultConfig(name, option, says string) Config {
-	return Config{Name: name, Option: option, Says: says}
+func DefaultConfig(name, option, description string) Config {
+	return Config{Name: name, Option: option, Description: description}
 }
 
 // Validate names every violated bound.
@@ -58,7 +58,7 @@ type Receiver struct {
 	cfg     Config
 	finish  func(*receiver.Frame) error
 	rt      receiver.Runtime
-	says    *netserver.Says
+	report  *netserver.Reporter
 	metrics *receiver.Metrics
 
 	mu   sync.Mutex // guards conn
@@ -69,7 +69,7 @@ type Receiver struct {
 // cfg must have an address. Nothing is opened.
 func New(cfg Config, finish func(*receiver.Frame) error, rt receiver.Runtime) *Receiver {
 	metrics := receiver.NewMetrics(rt.Registry, cfg.Name, receiver.Reasons())
-	return &Receiver{cfg: cfg, finish: finish, rt: rt, says: netserver.NewSays(cfg.Name, rt.Log, metrics), metrics: metrics}
+	return &Receiver{cfg: cfg, finish: finish, rt: rt, report: netserver.NewReporter(cfg.Name, rt.Log, metrics), metrics: metrics}
 }
 
 // Open implements receiver.Receiver: it opens the port.
@@ -80,7 +80,7 @@ func (r *Receiver) Open(ctx context.Context) error {
 		var lc net.ListenConfig
 		conn, err := lc.ListenPacket(ctx, "udp", r.cfg.Listen)
 		if err != nil {
-			return netserver.NotListening(r.cfg.Option, r.cfg.Listen, err)
+			return netserver.ListenError(r.cfg.Option, r.cfg.Listen, err)
 		}
 		r.conn = conn.(*net.UDPConn)
 	}
@@ -115,11 +115,11 @@ func (r *Receiver) Run(ctx context.Context) error {
 		return err
 	}
 	addr := r.Addr()
-	r.says.Log().Info("Receiver started", "receives", r.cfg.Says, "address", addr.String())
+	r.report.Log().Info("Receiver started", "receives", r.cfg.Description, "address", addr.String())
 	r.mu.Lock()
 	conn := r.conn
 	r.mu.Unlock()
-	work, done := netserver.Outliving(ctx, r.rt.ShutdownTimeout)
+	work, done := netserver.WithGracePeriod(ctx, r.rt.ShutdownTimeout)
 	defer done()
 	stop := context.AfterFunc(ctx, func() { _ = r.Close() }) // the reading ends by this
 	defer stop()
@@ -156,7 +156,7 @@ func (r *Receiver) append(work context.Context, addr net.Addr, f *receiver.Frame
 		return
 	}
 	if err := r.rt.Appender.Append(work, f.Request(nil)); err != nil {
-		r.says.Lost(addr, events, err)
+		r.report.Lost(addr, events, err)
 		return
 	}
 	r.metrics.Answered(events, time.Since(first))
@@ -170,7 +170,7 @@ type batch struct {
 	ends   []int // of each datagram in the frame's bytes
 }
 
-// next waits for a datagram, and takes what follows it within a moment. A nil frame is one that was refused.
+// next waits for a datagram, and takes what follows it within a moment. A nil frame is one that was rejected.
 func (b *batch) next(ctx context.Context) (*receiver.Frame, error) {
 	r := b.r
 	if err := r.rt.Appender.Ready(ctx); err != nil {
@@ -183,12 +183,12 @@ func (b *batch) next(ctx context.Context) (*receiver.Frame, error) {
 	first := time.Now()
 	f, err := r.rt.Frames.Begin(ctx, first, first.Add(r.rt.AckTimeout), 0)
 	if err != nil {
-		return nil, b.refuse(ctx, nil, 1, err)
+		return nil, b.lose(ctx, nil, 1, err)
 	}
 	b.ends = b.ends[:0]
 	for {
 		if err := b.add(f, b.buffer[:n]); err != nil {
-			return nil, b.refuse(ctx, f, len(b.ends)+1, err)
+			return nil, b.lose(ctx, f, len(b.ends)+1, err)
 		}
 		if len(b.ends) == together || len(f.Bytes) >= enough {
 			break
@@ -198,20 +198,20 @@ func (b *batch) next(ctx context.Context) (*receiver.Frame, error) {
 			break // what was read before a stop is produced
 		}
 		if err != nil {
-			return nil, b.refuse(ctx, f, len(b.ends), err)
+			return nil, b.lose(ctx, f, len(b.ends), err)
 		}
 	}
 	r.metrics.Received(len(f.Bytes))
 	from := 0
 	for _, end := range b.ends {
-		if err := f.RoomForEvent(); err != nil {
-			return nil, b.refuse(ctx, f, len(b.ends), err)
+		if err := f.GrowEvents(); err != nil {
+			return nil, b.lose(ctx, f, len(b.ends), err)
 		}
 		f.Events = append(f.Events, receiver.Event{Body: f.Bytes[from:end:end]})
 		from = end
 	}
 	if err := r.finish(f); err != nil {
-		return nil, b.refuse(ctx, f, len(b.ends), err)
+		return nil, b.lose(ctx, f, len(b.ends), err)
 	}
 	return f, nil
 }
@@ -227,7 +227,7 @@ func (b *batch) read(ctx context.Context, deadline time.Time) (int, error) {
 			return 0, err
 		}
 		if err := b.r.rt.Filter.Check(ctx, from.Addr()); err != nil {
-			b.r.says.Refused(net.UDPAddrFromAddrPort(netip.AddrPortFrom(from.Addr().Unmap(), from.Port())), err)
+			b.r.report.Rejected(net.UDPAddrFromAddrPort(netip.AddrPortFrom(from.Addr().Unmap(), from.Port())), err)
 			continue
 		}
 		return n, nil
@@ -238,7 +238,7 @@ func (b *batch) read(ctx context.Context, deadline time.Time) (int, error) {
 func (b *batch) add(f *receiver.Frame, datagram []byte) error {
 	for len(datagram) > 0 {
 		if len(f.Bytes) == cap(f.Bytes) {
-			if err := f.Room(); err != nil {
+			if err := f.Grow(); err != nil {
 				return err
 			}
 		}
@@ -249,14 +249,14 @@ func (b *batch) add(f *receiver.Frame, datagram []byte) error {
 	return nil
 }
 
-// refuse counts datagrams that cannot be taken as lost, and ends the receiver only where its socket is at fault.
-func (b *batch) refuse(ctx context.Context, f *receiver.Frame, events int, err error) error {
+// lose counts datagrams that cannot be taken as lost, and ends the receiver only where its socket is at fault.
+func (b *batch) lose(ctx context.Context, f *receiver.Frame, events int, err error) error {
 	if f != nil {
 		f.Release()
 	}
-	b.r.says.Lost(b.conn.LocalAddr(), events, err)
-	var refused *receiver.Refusal
-	if ctx.Err() != nil || errors.As(err, &refused) {
+	b.r.report.Lost(b.conn.LocalAddr(), events, err)
+	var rejected *receiver.RejectError
+	if ctx.Err() != nil || errors.As(err, &rejected) {
 		return ctx.Err()
 	}
 	return err

@@ -19,17 +19,17 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 type kafka = receivertest.Kafka
 
-// rig is a receiver that runs, and a socket to it.
-type rig struct {
-	*receivertest.Rig
+// fixture is a receiver that runs, and a socket to it.
+type fixture struct {
+	*receivertest.Fixture
 	conn receivertest.Raw
 }
 
-func start(t *testing.T, k *kafka, change func(*Config, *receiver.Runtime)) *rig {
+func start(t *testing.T, k *kafka, change func(*Config, *receiver.Runtime)) *fixture {
 	t.Helper()
 	cfg := DefaultConfig("test_udp", "--test-listen", "tests")
 	cfg.Listen = "127.0.0.1:0"
-	g := &rig{Rig: receivertest.Start(t, k, func(rt receiver.Runtime) receiver.Receiver {
+	g := &fixture{Fixture: receivertest.Start(t, k, func(rt receiver.Runtime) receiver.Receiver {
 		if change != nil {
 			change(&cfg, &rt)
 		}
@@ -39,14 +39,14 @@ func start(t *testing.T, k *kafka, change func(*Config, *receiver.Runtime)) *rig
 	return g
 }
 
-func (g *rig) send(datagrams ...string) {
+func (g *fixture) send(datagrams ...string) {
 	g.T.Helper()
 	for _, d := range datagrams {
 		g.conn.Send([]byte(d))
 	}
 }
 
-func (g *rig) lost() float64 { return g.Metric("etl_receiver_lost_events_total") }
+func (g *fixture) lost() float64 { return g.Metric("etl_receiver_lost_events_total") }
 
 // Each datagram is an event, whatever is in it, and those that come together are one request.
 func TestReceiver_events(t *testing.T) {
@@ -77,7 +77,7 @@ func TestReceiver_events(t *testing.T) {
 
 // full sends datagrams, each a request of its own, until as many are with the Appender as may be, and one more that is
 // read and waits.
-func (g *rig) full(began *atomic.Int32) {
+func (g *fixture) full(began *atomic.Int32) {
 	g.T.Helper()
 	for i := range underWay {
 		g.send("under way")

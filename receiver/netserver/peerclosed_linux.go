@@ -6,10 +6,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// GoneCheck returns a function that reports whether the peer is known to have closed or reset the connection, also
+// PeerClosed returns a function that reports whether the peer is known to have closed or reset the connection, also
 // where bytes that it sent before are still unread (poll(2), POLLRDHUP). A cut link is not seen, nor a FIN that waits
 // behind bytes that do not fit the socket's buffers.
-func GoneCheck(c net.Conn) func() bool {
+func PeerClosed(c net.Conn) func() bool {
 	tcp, ok := c.(*net.TCPConn)
 	if !ok {
 		return neverGone

@@ -8,24 +8,24 @@ import (
 	"time"
 )
 
-// Handoff is a server's connections as a net.Listener, for a library that accepts and reads for itself, such as
+// ConnListener is a server's connections as a net.Listener, for a library that accepts and reads for itself, such as
 // net/http: they went through the server's limits and filter, their layers are off, and they stop as the server does.
 // It is safe for concurrent use.
-type Handoff struct {
+type ConnListener struct {
 	server *Server
-	conns  chan *Handed
+	conns  chan *ServedConn
 	closed chan struct{} // closed by Close
 	once   sync.Once
 }
 
-// NewHandoff makes one for the connections of s. Whoever reads it closes it once s has stopped.
-func NewHandoff(s *Server) *Handoff {
-	return &Handoff{server: s, conns: make(chan *Handed), closed: make(chan struct{})}
+// NewConnListener makes one for the connections of s. Whoever reads it closes it once s has stopped.
+func NewConnListener(s *Server) *ConnListener {
+	return &ConnListener{server: s, conns: make(chan *ServedConn), closed: make(chan struct{})}
 }
 
-// Give hands c over, with bytes that were read from it already, and waits until the library closes it.
-func (h *Handoff) Give(c *Conn, head []byte) error {
-	handed := &Handed{Conn: c, head: head, closed: make(chan struct{})}
+// Serve hands c over, with bytes that were read from it already, and waits until the library closes it.
+func (h *ConnListener) Serve(c *Conn, head []byte) error {
+	handed := &ServedConn{Conn: c, head: head, closed: make(chan struct{})}
 	select {
 	case h.conns <- handed:
 		<-handed.closed
@@ -35,8 +35,8 @@ func (h *Handoff) Give(c *Conn, head []byte) error {
 	}
 }
 
-// Accept waits for the next connection, a [*Handed].
-func (h *Handoff) Accept() (net.Conn, error) {
+// Accept waits for the next connection, a [*ServedConn].
+func (h *ConnListener) Accept() (net.Conn, error) {
 	select {
 	case c := <-h.conns:
 		return c, nil
@@ -46,16 +46,16 @@ func (h *Handoff) Accept() (net.Conn, error) {
 }
 
 // Close ends Accept.
-func (h *Handoff) Close() error {
+func (h *ConnListener) Close() error {
 	h.once.Do(func() { close(h.closed) })
 	return nil
 }
 
 // Addr is where the server listens; nil before its Open.
-func (h *Handoff) Addr() net.Addr { return h.server.Addr() }
+func (h *ConnListener) Addr() net.Addr { return h.server.Addr() }
 
-// Handed is a Conn as a net.Conn, in the hands of a library.
-type Handed struct {
+// ServedConn is a Conn as a net.Conn, in the hands of a library.
+type ServedConn struct {
 	*Conn
 	head   []byte
 	first  atomic.Int64 // when the first byte since Idle arrived, in nanoseconds since 1970; 0 while there is none
@@ -64,10 +64,10 @@ type Handed struct {
 }
 
 // Idle says that the next byte will be the first of a request.
-func (h *Handed) Idle() { h.first.Store(0) }
+func (h *ServedConn) Idle() { h.first.Store(0) }
 
 // First is when the first byte since Idle arrived, or now, where it was read together with the request before.
-func (h *Handed) First() time.Time {
+func (h *ServedConn) First() time.Time {
 	if n := h.first.Load(); n != 0 {
 		return time.Unix(0, n)
 	}
@@ -75,7 +75,7 @@ func (h *Handed) First() time.Time {
 }
 
 // Read reads what is inside the layers.
-func (h *Handed) Read(p []byte) (int, error) {
+func (h *ServedConn) Read(p []byte) (int, error) {
 	n := copy(p, h.head)
 	h.head = h.head[n:]
 	var err error
@@ -89,7 +89,7 @@ func (h *Handed) Read(p []byte) (int, error) {
 }
 
 // Close closes the connection, and ends Give's waiting.
-func (h *Handed) Close() error {
+func (h *ServedConn) Close() error {
 	h.Conn.Close()
 	h.once.Do(func() { close(h.closed) })
 	return nil
@@ -97,7 +97,7 @@ func (h *Handed) Close() error {
 
 // CloseWrite says to the sender that nothing more comes, so that it can read the last answer although what it still
 // sends is not read.
-func (h *Handed) CloseWrite() error {
+func (h *ServedConn) CloseWrite() error {
 	w, ok := h.inside.top.(interface{ CloseWrite() error })
 	if !ok {
 		return errors.ErrUnsupported

@@ -17,8 +17,8 @@ import (
 // Patience is how long a test waits for what must come.
 const Patience = 10 * time.Second
 
-// Rig is a receiver that runs, with all that a test looks at.
-type Rig struct {
+// Fixture is a receiver that runs, with all that a test looks at.
+type Fixture struct {
 	T         *testing.T
 	Addr      string
 	Reg       *prometheus.Registry
@@ -31,9 +31,9 @@ type Rig struct {
 
 // Start runs the receiver that construct makes of a runtime with the default configuration, which it may change. The
 // receiver ends with the test, and must then have given all memory back.
-func Start(t *testing.T, a receiver.Appender, construct func(receiver.Runtime) receiver.Receiver) *Rig {
+func Start(t *testing.T, a receiver.Appender, construct func(receiver.Runtime) receiver.Receiver) *Fixture {
 	t.Helper()
-	g := &Rig{T: t, Reg: prometheus.NewPedanticRegistry(), done: make(chan error, 1)}
+	g := &Fixture{T: t, Reg: prometheus.NewPedanticRegistry(), done: make(chan error, 1)}
 	g.Admission = receiver.NewAdmission(receiver.DefaultConfig(), g.Reg)
 	rt := receiver.NewRuntime(receiver.DefaultConfig(), a, slog.New(slog.NewTextHandler(&g.Log, nil)), nil)
 	rt.Frames, rt.Registry = receiver.NewFrames(g.Admission), g.Reg
@@ -57,7 +57,7 @@ func Start(t *testing.T, a receiver.Appender, construct func(receiver.Runtime) r
 }
 
 // Stop ends the receiver and waits for it.
-func (g *Rig) Stop() {
+func (g *Fixture) Stop() {
 	g.Cancel()
 	late := time.NewTimer(30 * time.Second)
 	defer late.Stop()
@@ -73,7 +73,7 @@ func (g *Rig) Stop() {
 }
 
 // Metric is the sum of a counter or gauge, over the series that carry the label value, where one is given.
-func (g *Rig) Metric(name string, label ...string) float64 {
+func (g *Fixture) Metric(name string, label ...string) float64 {
 	g.T.Helper()
 	families, err := g.Reg.Gather()
 	if err != nil {
@@ -106,13 +106,13 @@ func (g *Rig) Metric(name string, label ...string) float64 {
 }
 
 // Until waits for a condition.
-func (g *Rig) Until(what string, ok func() bool) {
+func (g *Fixture) Until(what string, ok func() bool) {
 	g.T.Helper()
 	Until(g.T, what, ok)
 }
 
 // Wants waits until Kafka has as many events as are wanted, and wants those: in got's words, one of Kafka's methods.
-func (g *Rig) Wants(got func() []string, want ...string) {
+func (g *Fixture) Wants(got func() []string, want ...string) {
 	g.T.Helper()
 	g.Until("the events are there; log: "+g.Log.String(), func() bool { return len(got()) >= len(want) })
 	if d := cmp.Diff(want, got()); d != "" {
@@ -121,9 +121,9 @@ func (g *Rig) Wants(got func() []string, want ...string) {
 }
 
 // Logs waits until the log has the text.
-func (g *Rig) Logs(text string) {
+func (g *Fixture) Logs(text string) {
 	g.T.Helper()
-	g.Until("the log says: "+text, func() bool { return strings.Contains(g.Log.String(), text) })
+	g.Until("the log report: "+text, func() bool { return strings.Contains(g.Log.String(), text) })
 }
 
 // Until waits for a condition; what is the sentence that a failure ends with.
@@ -138,8 +138,8 @@ func Until(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-// Refused waits until connections were closed for the reason, and returns the log.
-func (g *Rig) Refused(reason string, times int) string {
+// Rejected waits until connections were closed for the reason, and returns the log.
+func (g *Fixture) Rejected(reason string, times int) string {
 	g.T.Helper()
 	g.Until(fmt.Sprintf("%d times refused for %s; log: %s", times, reason, g.Log.String()), func() bool {
 		return g.Metric("etl_receiver_refused_total", reason) == float64(times)

@@ -7,9 +7,9 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// Looks says what the first bytes of a connection, at least 8, look like, given that they cannot begin a frame of the
+// SniffProtocol says what the first bytes of a connection, at least 8, look like, given that they cannot begin a frame of the
 // receiver's own protocol: one of the reasons, and words for it. The reason is empty where nothing is known of them.
-func Looks(b []byte) (reason, looks string) {
+func SniffProtocol(b []byte) (reason, looks string) {
 	switch {
 	case isHTTP(b):
 		return receiver.ReasonHTTP, "an HTTP request"

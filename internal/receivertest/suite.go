@@ -13,22 +13,22 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// Door is a receiver of Flume's RPC as the promises see it: by its protocol's bytes. Its methods are the tests of what
+// Suite is a receiver of Flume's RPC as the promises see it: by its protocol's bytes. Its methods are the tests of what
 // every such receiver promises; each package calls them by the names of the rules.
-type Door struct {
+type Suite struct {
 	// Start runs a receiver on a free port; change may be nil.
-	Start func(t *testing.T, a receiver.Appender, change func(*receiver.Runtime)) *Rig
+	Start func(t *testing.T, a receiver.Appender, change func(*receiver.Runtime)) *Fixture
 	// Call is request number n of a connection, from 1, and OK its answer.
 	Call func(tb testing.TB, n int, es []receiver.Event) []byte
 	OK   func(tb testing.TB, n int) []byte
 	// Append sends events by a client of the package's own.
-	Append func(t *testing.T, g *Rig) func(context.Context, []receiver.Event) error
+	Append func(t *testing.T, g *Fixture) func(context.Context, []receiver.Event) error
 	// HalfFrame is more bytes than a connection that waits for a frame holds, and less than one in a frame does.
 	HalfFrame int64
 }
 
 // What is not acknowledged within ack-timeout is not answered, and counted; its memory stays until Release.
-func (d Door) AckTimeoutClosesUnanswered(t *testing.T) {
+func (d Suite) AckTimeoutClosesUnanswered(t *testing.T) {
 	t.Parallel()
 	k := Hold()
 	g := d.Start(t, k, func(rt *receiver.Runtime) { rt.AckTimeout = 100 * time.Millisecond })
@@ -52,7 +52,7 @@ func (d Door) AckTimeoutClosesUnanswered(t *testing.T) {
 }
 
 // An acknowledgement that comes after ack-timeout is not answered, although Append returned nil.
-func (d Door) LateAckIsNotAnswered(t *testing.T) {
+func (d Suite) LateAckIsNotAnswered(t *testing.T) {
 	t.Parallel()
 	closed := make(chan struct{})
 	k := &Kafka{OnAppend: func(ctx context.Context, r receiver.Request) error {
@@ -72,7 +72,7 @@ func (d Door) LateAckIsNotAnswered(t *testing.T) {
 }
 
 // ack-timeout counts from a frame's first byte, not from its last.
-func (d Door) TimeoutFromTheFirstByte(t *testing.T) {
+func (d Suite) TimeoutFromTheFirstByte(t *testing.T) {
 	t.Parallel()
 	deadlines := make(chan time.Time, 1)
 	k := &Kafka{OnAppend: func(ctx context.Context, r receiver.Request) error {
@@ -95,7 +95,7 @@ func (d Door) TimeoutFromTheFirstByte(t *testing.T) {
 }
 
 // While the Appender is not ready nothing is read, and connections stay.
-func (d Door) NothingIsReadWhileNotReady(t *testing.T) {
+func (d Suite) NothingIsReadWhileNotReady(t *testing.T) {
 	t.Parallel()
 	var open atomic.Bool
 	gate := make(chan struct{})
@@ -132,7 +132,7 @@ func (d Door) NothingIsReadWhileNotReady(t *testing.T) {
 
 // A frame that was not begun to be read while the Appender was not ready has its whole ack-timeout afterwards, and is
 // answered if its sender still waits; one whose first byte was read before is too old by then, and is never produced.
-func (d Door) OutageLongerThanAckTimeout(t *testing.T) {
+func (d Suite) OutageLongerThanAckTimeout(t *testing.T) {
 	t.Parallel()
 	var open atomic.Bool
 	gate, asked := make(chan struct{}), make(chan struct{}, 10)
@@ -161,7 +161,7 @@ func (d Door) OutageLongerThanAckTimeout(t *testing.T) {
 	close(gate)
 	fresh.Expect(d.OK(t, 1))
 	idle.Closed()
-	g.Refused(receiver.ReasonLate, 1)
+	g.Rejected(receiver.ReasonLate, 1)
 	if d := cmp.Diff([]string{"before{}", "fresh{}"}, k.Got()); d != "" {
 		t.Error(d)
 	}
@@ -172,7 +172,7 @@ func (d Door) OutageLongerThanAckTimeout(t *testing.T) {
 
 // A sender that gave up while nothing was read is dropped: its request, which lies in the socket, is never produced,
 // and its connection does not count any more.
-func (d Door) GoneSenderIsDropped(t *testing.T) {
+func (d Suite) GoneSenderIsDropped(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
 		t.Log("this system does not tell when a sender has gone; nothing to see")
@@ -209,7 +209,7 @@ func (d Door) GoneSenderIsDropped(t *testing.T) {
 }
 
 // The Appender can ask, at the moment of producing, whether the sender is still there.
-func (d Door) AppenderCanAskForTheSender(t *testing.T) {
+func (d Suite) AppenderCanAskForTheSender(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
 		t.Log("this system does not tell when a sender has gone; nothing to see")
@@ -220,18 +220,18 @@ func (d Door) AppenderCanAskForTheSender(t *testing.T) {
 	c := g.Dial()
 	c.Send(d.Call(t, 1, Events("a")))
 	r := <-k.Came
-	if r.Gone() {
+	if r.PeerClosed() {
 		t.Error("gone, though it waits for its answer")
 	}
 	c.Send([]byte("more")) // unread bytes do not hide the FIN
 	c.Close()
-	g.Until("the sender is seen to have gone", r.Gone)
+	g.Until("the sender is seen to have gone", r.PeerClosed)
 	r.Release()
 	k.Ack <- receiver.ErrNotProduced
 }
 
 // What senders leave behind in a long outage is cleared away, though nothing is read from it.
-func (d Door) GoneConnectionsAreSweptWhileNotReady(t *testing.T) {
+func (d Suite) GoneConnectionsAreSweptWhileNotReady(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
 		t.Log("this system does not tell when a sender has gone; nothing to see")

@@ -9,9 +9,9 @@ import (
 	"syscall"
 )
 
-// NotListening says of an address that could not be taken whose option it is, who has it where the system tells, and
+// ListenError says of an address that could not be taken whose option it is, who has it where the system tells, and
 // what to do.
-func NotListening(option, address string, err error) error {
+func ListenError(option, address string, err error) error {
 	seen := fmt.Errorf("%s %s: %w", option, address, err)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):

@@ -40,25 +40,25 @@ func Reasons() []string {
 	}
 }
 
-// Refusal is why a connection is closed or not taken, with its reason for metrics and the throttling of logs.
-type Refusal struct {
+// RejectError is why a connection is closed or not taken, with its reason for metrics and the throttling of logs.
+type RejectError struct {
 	Reason string
 	Err    error
 }
 
 // Error is Err's text.
-func (r *Refusal) Error() string { return r.Err.Error() }
+func (r *RejectError) Error() string { return r.Err.Error() }
 
 // Unwrap is Err.
-func (r *Refusal) Unwrap() error { return r.Err }
+func (r *RejectError) Unwrap() error { return r.Err }
 
-// Refuse is a Refusal with a text.
-func Refuse(reason, format string, args ...any) error {
-	return &Refusal{reason, fmt.Errorf(format, args...)}
+// Reject is a RejectError with a text.
+func Reject(reason, format string, args ...any) error {
+	return &RejectError{reason, fmt.Errorf(format, args...)}
 }
 
 // Malformed refuses bytes that are not what the protocol says.
-func Malformed(format string, args ...any) error { return Refuse(ReasonMalformed, format, args...) }
+func Malformed(format string, args ...any) error { return Reject(ReasonMalformed, format, args...) }
 
 // LimitError is a request that broke a limit.
 type LimitError struct {
@@ -73,7 +73,7 @@ func (e *LimitError) Error() string {
 	return fmt.Sprintf("%d %s exceed the limit of %d: send smaller requests, or raise %s", e.Value, e.What, e.Limit, e.Option)
 }
 
-// TooMuch refuses what breaks a limit.
-func TooMuch(reason, what, option string, value int64, limit int) error {
-	return &Refusal{reason, &LimitError{What: what, Option: option, Value: value, Limit: int64(limit)}}
+// LimitExceeded refuses what breaks a limit.
+func LimitExceeded(reason, what, option string, value int64, limit int) error {
+	return &RejectError{reason, &LimitError{What: what, Option: option, Value: value, Limit: int64(limit)}}
 }

@@ -1,8 +1,0 @@
-//go:build !linux
-
-package netserver
-
-import "net"
-
-// GoneCheck cannot tell on this system: a sender that has gone is noticed when it is read from or answered.
-func GoneCheck(net.Conn) func() bool { return func() bool { return false } }
