@@ -3,6 +3,7 @@ package query
 import (
 	"math"
 
+	"github.com/sluice-etl/sluice/fold"
 	"github.com/sluice-etl/sluice/fold/value"
 	"github.com/sluice-etl/sluice/query/ast"
 	"github.com/sluice-etl/sluice/row"
@@ -28,7 +29,7 @@ func (c *compiler) arith(e *ast.Expr) compiled {
 	}
 	if a.Kind == value.KindNull || b.Kind == value.KindNull {
 		x.Kind, x.Nullable = value.KindNull, true
-		x.eval = func(*rec) value.Value { return value.Null }
+		x.eval = func(*fold.Env) value.Value { return value.Null }
 		return x
 	}
 	if a.Kind == value.KindDouble || b.Kind == value.KindDouble {
@@ -49,7 +50,7 @@ func (c *compiler) arith(e *ast.Expr) compiled {
 		x.Scale = value.AnyScale
 	}
 	fn, left, right, text := arithmetic[e.Name], a.eval, b.eval, e.Text
-	x.eval = func(r *rec) value.Value {
+	x.eval = func(r *fold.Env) value.Value {
 		p := left(r)
 		if !p.Set {
 			return value.Null
@@ -68,7 +69,7 @@ func (c *compiler) arith(e *ast.Expr) compiled {
 }
 
 func isZero(x compiled) bool {
-	v := x.eval(&rec{})
+	v := x.eval(&fold.Env{})
 	if x.Kind == value.KindDouble {
 		return v.Double() == 0
 	}
@@ -86,7 +87,7 @@ func (c *compiler) doubleArith(x compiled, e *ast.Expr, a, b compiled) compiled 
 	a, b = c.double(a), c.double(b)
 	x.Kind = value.KindDouble
 	left, right, op, text := a.eval, b.eval, e.Name[0], e.Text
-	x.eval = func(r *rec) value.Value {
+	x.eval = func(r *fold.Env) value.Value {
 		p := left(r)
 		if !p.Set {
 			return value.Null
@@ -125,7 +126,7 @@ func (c *compiler) negate(e *ast.Expr) compiled {
 	x := c.number(c.expr(e.Args[0]))
 	eval, double := x.eval, x.Kind == value.KindDouble
 	x.src = e
-	x.eval = func(r *rec) value.Value {
+	x.eval = func(r *fold.Env) value.Value {
 		v := eval(r)
 		if double && v.Set {
 			return value.Double(-v.Double())

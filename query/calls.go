@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/sluice-etl/sluice/fold"
 	"github.com/sluice-etl/sluice/fold/value"
 	"github.com/sluice-etl/sluice/query/ast"
 )
@@ -143,7 +144,7 @@ func (c *compiler) unlike(xs []compiled, before value.Kind) {
 func (c *compiler) coalesce(e *ast.Expr) compiled {
 	xs, t := c.branches(e, e.Args)
 	x := compiled{Type: t, constant: true, src: e}
-	evals := make([]func(*rec) value.Value, len(xs))
+	evals := make([]func(*fold.Env) value.Value, len(xs))
 	x.Nullable = true
 	for i := range xs {
 		evals[i] = xs[i].eval
@@ -152,7 +153,7 @@ func (c *compiler) coalesce(e *ast.Expr) compiled {
 	}
 	if len(evals) == 2 {
 		first, second := evals[0], evals[1]
-		x.eval = func(r *rec) value.Value {
+		x.eval = func(r *fold.Env) value.Value {
 			if v := first(r); v.Set {
 				return v
 			}
@@ -160,7 +161,7 @@ func (c *compiler) coalesce(e *ast.Expr) compiled {
 		}
 		return x
 	}
-	x.eval = func(r *rec) value.Value {
+	x.eval = func(r *fold.Env) value.Value {
 		for _, eval := range evals {
 			if v := eval(r); v.Set {
 				return v
@@ -176,7 +177,7 @@ func (c *compiler) ifThen(e *ast.Expr) compiled {
 	test := c.truth(cond)
 	xs, t := c.branches(e, e.Args[1:])
 	then, otherwise := xs[0].eval, xs[1].eval
-	return compiled{Type: t, constant: cond.constant && xs[0].constant && xs[1].constant, src: e, eval: func(r *rec) value.Value {
+	return compiled{Type: t, constant: cond.constant && xs[0].constant && xs[1].constant, src: e, eval: func(r *fold.Env) value.Value {
 		if test(r) == value.Yes {
 			return then(r)
 		}
@@ -192,7 +193,7 @@ func (c *compiler) nullIf(e *ast.Expr) compiled {
 	first, left, right := raw.eval, a.eval, b.eval
 	x := raw
 	x.src, x.Nullable, x.constant = e, true, raw.constant && b.constant
-	x.eval = func(r *rec) value.Value {
+	x.eval = func(r *fold.Env) value.Value {
 		p, q := left(r), right(r)
 		if p.Set && q.Set && compare(p, q) == 0 {
 			return value.Null
@@ -205,7 +206,7 @@ func (c *compiler) nullIf(e *ast.Expr) compiled {
 // caseWhen compiles both forms of CASE.
 func (c *compiler) caseWhen(e *ast.Expr) compiled {
 	var results []*ast.Expr
-	var tests []func(*rec) value.Truth
+	var tests []func(*fold.Env) value.Truth
 	constant := true
 	n := len(e.Args)
 	for i := 1; i+1 < n; i += 2 {
@@ -227,7 +228,7 @@ func (c *compiler) caseWhen(e *ast.Expr) compiled {
 	for i := range xs {
 		x.constant = x.constant && xs[i].constant
 	}
-	x.eval = func(r *rec) value.Value {
+	x.eval = func(r *fold.Env) value.Value {
 		for i, test := range tests {
 			if test(r) == value.Yes {
 				return xs[i].eval(r)
@@ -254,7 +255,7 @@ func (c *compiler) left(e *ast.Expr) compiled {
 	if x.MaxChars == 0 || int(chars) < x.MaxChars {
 		x.MaxChars = max(1, int(chars))
 	}
-	x.eval = func(r *rec) value.Value {
+	x.eval = func(r *fold.Env) value.Value {
 		v := eval(r)
 		v.Bytes = value.Cut(v.Bytes, int(chars))
 		return v
@@ -264,7 +265,7 @@ func (c *compiler) left(e *ast.Expr) compiled {
 
 func (c *compiler) concat(e *ast.Expr) compiled {
 	x := compiled{Type: value.Type{Kind: value.KindText}, constant: true, src: e}
-	var evals []func(*rec) value.Value
+	var evals []func(*fold.Env) value.Value
 	bounded := true
 	for _, arg := range e.Args {
 		a := c.text(c.expr(arg))
@@ -277,8 +278,8 @@ func (c *compiler) concat(e *ast.Expr) compiled {
 	if !bounded {
 		x.MaxChars = 0
 	}
-	x.eval = func(r *rec) value.Value {
-		// The parts may put texts of their own into r.text, so that all are evaluated before the first is copied.
+	x.eval = func(r *fold.Env) value.Value {
+		// The parts may put texts of their own into r.Text, so that all are evaluated before the first is copied.
 		var room [8]value.Value
 		parts := room[:0]
 		for _, eval := range evals {
@@ -288,11 +289,11 @@ func (c *compiler) concat(e *ast.Expr) compiled {
 			}
 			parts = append(parts, v)
 		}
-		from := len(r.text)
+		from := len(r.Text)
 		for _, v := range parts {
-			r.text = append(r.text, v.Bytes...)
+			r.Text = append(r.Text, v.Bytes...)
 		}
-		return value.Text(r.text[from:len(r.text):len(r.text)])
+		return value.Text(r.Text[from:len(r.Text):len(r.Text)])
 	}
 	return x
 }
@@ -301,7 +302,7 @@ func (c *compiler) concat(e *ast.Expr) compiled {
 func (c *compiler) length(e *ast.Expr) compiled {
 	a := c.text(c.expr(e.Args[0]))
 	eval, chars := a.eval, e.Name != "length"
-	return compiled{Type: value.Type{Kind: value.KindInt, Nullable: a.Nullable}, constant: a.constant, src: e, eval: func(r *rec) value.Value {
+	return compiled{Type: value.Type{Kind: value.KindInt, Nullable: a.Nullable}, constant: a.constant, src: e, eval: func(r *fold.Env) value.Value {
 		v := eval(r)
 		switch {
 		case !v.Set:
@@ -319,14 +320,14 @@ func (c *compiler) substringIndex(e *ast.Expr) compiled {
 	if !d.constant || d.Nullable || n.Kind != value.KindInt || !n.constant || n.Nullable {
 		return c.fail(e, "SUBSTRING_INDEX takes a text, a delimiter and a number, such as SUBSTRING_INDEX(path, '?', 1)")
 	}
-	delim := d.eval(&rec{}).Bytes
+	delim := d.eval(&fold.Env{}).Bytes
 	count, ok := n.eval(nil).Number.Int64()
 	if !ok {
 		return c.fail(e, "the number is out of range")
 	}
 	eval := a.eval
 	x := compiled{Type: a.Type, constant: a.constant, src: e}
-	x.eval = func(r *rec) value.Value {
+	x.eval = func(r *fold.Env) value.Value {
 		v := eval(r)
 		v.Bytes = substringIndex(v.Bytes, delim, count)
 		return v
@@ -371,5 +372,5 @@ func (c *compiler) header(e *ast.Expr) compiled {
 		return c.fail(e, "header takes a name in quotes, such as header('host')")
 	}
 	name := e.Args[0].Name
-	return compiled{Type: value.Type{Kind: value.KindText, Nullable: true}, src: e, eval: func(r *rec) value.Value { return findHeader(r, name) }}
+	return compiled{Type: value.Type{Kind: value.KindText, Nullable: true}, src: e, eval: func(r *fold.Env) value.Value { return r.Header(name) }}
 }

@@ -4,6 +4,7 @@ import (
 	"math"
 	"strconv"
 
+	"github.com/sluice-etl/sluice/fold"
 	"github.com/sluice-etl/sluice/fold/value"
 	"github.com/sluice-etl/sluice/query/ast"
 	"github.com/sluice-etl/sluice/row"
@@ -73,7 +74,7 @@ func (c *compiler) castNumber(e *ast.Expr, x compiled, to value.Kind, p, s int, 
 	}
 	eval, from, name := x.eval, x.Kind, e.Text
 	bottom, top := row.FromInt(low), row.Number{Lo: high}
-	out.eval = func(r *rec) value.Value {
+	out.eval = func(r *fold.Env) value.Value {
 		v := eval(r)
 		if !v.Set {
 			return value.Null
@@ -147,14 +148,14 @@ func (c *compiler) castChar(e *ast.Expr, x compiled) compiled {
 	if x.Kind == value.KindTime {
 		eval, scale := x.eval, x.Scale
 		x.Type = value.Type{Kind: value.KindText, Nullable: x.Nullable, MaxChars: 26}
-		x.eval = func(r *rec) value.Value {
+		x.eval = func(r *fold.Env) value.Value {
 			v := eval(r)
 			if !v.Set {
 				return value.Null
 			}
-			from := len(r.text)
-			r.text = value.AppendTime(r.text, v.Micros(), scale)
-			return value.Text(r.text[from:len(r.text):len(r.text)])
+			from := len(r.Text)
+			r.Text = value.AppendTime(r.Text, v.Micros(), scale)
+			return value.Text(r.Text[from:len(r.Text):len(r.Text)])
 		}
 	} else {
 		x = c.text(x)
@@ -165,7 +166,7 @@ func (c *compiler) castChar(e *ast.Expr, x compiled) compiled {
 		if x.MaxChars == 0 || n < x.MaxChars {
 			x.MaxChars = max(1, n)
 		}
-		x.eval = func(r *rec) value.Value {
+		x.eval = func(r *fold.Env) value.Value {
 			v := eval(r)
 			v.Bytes = value.Cut(v.Bytes, n)
 			return v
@@ -187,7 +188,7 @@ func (c *compiler) castTime(x compiled, digits int) compiled {
 	if x.Kind != value.KindNull {
 		x.Type = value.Type{Kind: value.KindTime, Nullable: x.Nullable, Scale: digits}
 	}
-	x.eval = func(r *rec) value.Value {
+	x.eval = func(r *fold.Env) value.Value {
 		v := eval(r)
 		if !v.Set {
 			return value.Null
@@ -211,7 +212,7 @@ func (c *compiler) castDouble(e *ast.Expr, x compiled) compiled {
 	eval, from, name := x.eval, x.Kind, e.Text
 	x.src = e
 	x.Type = value.Type{Kind: value.KindDouble, Nullable: x.Nullable}
-	x.eval = func(r *rec) value.Value {
+	x.eval = func(r *fold.Env) value.Value {
 		v := eval(r)
 		switch {
 		case !v.Set:
@@ -255,7 +256,7 @@ func (c *compiler) fromUnix(e *ast.Expr) compiled {
 	case x.Kind != value.KindInt:
 		out.Scale = 6
 	}
-	out.eval = func(r *rec) value.Value {
+	out.eval = func(r *fold.Env) value.Value {
 		v := eval(r)
 		if !v.Set {
 			return value.Null

@@ -1,6 +1,7 @@
 package query
 
 import (
+	"github.com/sluice-etl/sluice/fold"
 	"github.com/sluice-etl/sluice/fold/value"
 	"github.com/sluice-etl/sluice/row"
 )
@@ -21,7 +22,7 @@ func (c *compiler) number(x compiled) compiled {
 	case x.Kind == value.KindJSON:
 		eval, name := x.eval, x.src.Text
 		x.Type = jsonAs(value.KindDecimal)
-		x.eval = func(r *rec) value.Value { return jsonNumber(r, eval(r), name) }
+		x.eval = func(r *fold.Env) value.Value { return jsonNumber(r, eval(r), name) }
 		return x
 	case x.Kind == value.KindTime:
 		return c.fail(x.src, "is a time, but a number is expected: times are compared, and grouped by TUMBLE(time, INTERVAL n unit)")
@@ -37,7 +38,7 @@ func (c *compiler) double(x compiled) compiled {
 	}
 	eval := x.eval
 	x.Kind = value.KindDouble
-	x.eval = func(r *rec) value.Value {
+	x.eval = func(r *fold.Env) value.Value {
 		v := eval(r)
 		if v.Set {
 			return value.Double(value.ToDouble(v.Number, int(v.Scale)))
@@ -55,12 +56,12 @@ func (c *compiler) text(x compiled) compiled {
 		return x
 	case value.KindJSON:
 		x.Type = value.Type{Kind: value.KindText, Nullable: x.Nullable}
-		x.eval = func(r *rec) value.Value { return value.JSONText(eval(r)) }
+		x.eval = func(r *fold.Env) value.Value { return value.JSONText(eval(r)) }
 		return x
 	case value.KindInt, value.KindDecimal:
 		shown := x.Scale
 		x.Type = value.Type{Kind: value.KindText, Nullable: x.Nullable, MaxChars: row.MaxDigits + 3}
-		x.eval = func(r *rec) value.Value {
+		x.eval = func(r *fold.Env) value.Value {
 			v := eval(r)
 			if !v.Set {
 				return value.Null
@@ -75,7 +76,7 @@ func (c *compiler) text(x compiled) compiled {
 }
 
 // numberText writes a decimal with the digits that its type shows.
-func numberText(r *rec, v value.Value, shown int) value.Value {
+func numberText(r *fold.Env, v value.Value, shown int) value.Value {
 	n, scale := v.Number, int(v.Scale)
 	if shown != value.AnyScale {
 		var ok bool
@@ -84,9 +85,9 @@ func numberText(r *rec, v value.Value, shown int) value.Value {
 		}
 		scale = shown
 	}
-	from := len(r.text)
-	r.text = n.AppendText(r.text, scale)
-	return value.Text(r.text[from:len(r.text):len(r.text)])
+	from := len(r.Text)
+	r.Text = n.AppendText(r.Text, scale)
+	return value.Text(r.Text[from:len(r.Text):len(r.Text)])
 }
 
 // coerce makes x yield values of type to, which unify found.
@@ -117,7 +118,7 @@ func (c *compiler) timeLiteral(x compiled) compiled {
 	if !x.constant {
 		return c.fail(x.src, "is text beside a time: write CAST(%s AS DATETIME)", x.src.Text)
 	}
-	b := x.eval(constantRec(c.zone)).Bytes
+	b := x.eval(fold.Constant(c.zone)).Bytes
 	micros, ok := value.ParseTime(b, c.zone)
 	if !ok {
 		return c.fail(x.src, "expected a time such as '2015-05-17 10:05:03', which is in --time-zone, or with a zone '2015-05-17 10:05:03+02:00'")
@@ -127,11 +128,11 @@ func (c *compiler) timeLiteral(x compiled) compiled {
 	if micros%value.Second != 0 {
 		scale = 6
 	}
-	return compiled{Type: value.Type{Kind: value.KindTime, Scale: scale}, constant: true, src: x.src, eval: func(*rec) value.Value { return v }}
+	return compiled{Type: value.Type{Kind: value.KindTime, Scale: scale}, constant: true, src: x.src, eval: func(*fold.Env) value.Value { return v }}
 }
 
 // jsonNumber reads a JSON field where a number is wanted.
-func jsonNumber(r *rec, v value.Value, name string) value.Value {
+func jsonNumber(r *fold.Env, v value.Value, name string) value.Value {
 	if !v.Set {
 		return value.Null
 	}

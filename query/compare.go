@@ -4,13 +4,14 @@ import (
 	"bytes"
 	"cmp"
 
+	"github.com/sluice-etl/sluice/fold"
 	"github.com/sluice-etl/sluice/fold/value"
 	"github.com/sluice-etl/sluice/query/ast"
 )
 
 // condition makes an expression of a truth value.
-func condition(e *ast.Expr, nullable, constant bool, test func(*rec) value.Truth) compiled {
-	return compiled{Type: value.Type{Kind: value.KindInt, Nullable: nullable}, constant: constant, src: e, test: test, eval: func(r *rec) value.Value {
+func condition(e *ast.Expr, nullable, constant bool, test func(*fold.Env) value.Truth) compiled {
+	return compiled{Type: value.Type{Kind: value.KindInt, Nullable: nullable}, constant: constant, src: e, test: test, eval: func(r *fold.Env) value.Value {
 		switch test(r) {
 		case value.Yes:
 			return value.Bool(true)
@@ -22,7 +23,7 @@ func condition(e *ast.Expr, nullable, constant bool, test func(*rec) value.Truth
 }
 
 // truth wants a truth value: a number that is not zero is true.
-func (c *compiler) truth(x compiled) func(*rec) value.Truth {
+func (c *compiler) truth(x compiled) func(*fold.Env) value.Truth {
 	if x.test != nil {
 		return x.test
 	}
@@ -34,7 +35,7 @@ func (c *compiler) truth(x compiled) func(*rec) value.Truth {
 	}
 	x = c.number(x)
 	eval, double := x.eval, x.Kind == value.KindDouble
-	return func(r *rec) value.Truth {
+	return func(r *fold.Env) value.Truth {
 		v := eval(r)
 		switch {
 		case !v.Set:
@@ -98,7 +99,7 @@ func (c *compiler) compare(e *ast.Expr) compiled {
 	left, right := a.eval, b.eval
 	constant := a.constant && b.constant
 	if e.Name == "<=>" {
-		return condition(e, false, constant, func(r *rec) value.Truth {
+		return condition(e, false, constant, func(r *fold.Env) value.Truth {
 			p, q := left(r), right(r)
 			if !p.Set || !q.Set {
 				return value.TruthOf(p.Set == q.Set)
@@ -107,7 +108,7 @@ func (c *compiler) compare(e *ast.Expr) compiled {
 		})
 	}
 	if e.Name == "=" && a.Kind == value.KindText && b.Kind == value.KindText {
-		return condition(e, a.Nullable || b.Nullable, constant, func(r *rec) value.Truth {
+		return condition(e, a.Nullable || b.Nullable, constant, func(r *fold.Env) value.Truth {
 			p, q := left(r), right(r)
 			if !p.Set || !q.Set {
 				return value.Unknown
@@ -116,7 +117,7 @@ func (c *compiler) compare(e *ast.Expr) compiled {
 		})
 	}
 	want := comparisons[e.Name]
-	return condition(e, a.Nullable || b.Nullable, constant, func(r *rec) value.Truth {
+	return condition(e, a.Nullable || b.Nullable, constant, func(r *fold.Env) value.Truth {
 		p := left(r)
 		if !p.Set {
 			return value.Unknown
@@ -135,7 +136,7 @@ func (c *compiler) in(e *ast.Expr) compiled {
 	x := c.expr(e.Args[0])
 	nullable, constant := x.Nullable, x.constant
 	type member struct {
-		x, v    func(*rec) value.Value
+		x, v    func(*fold.Env) value.Value
 		compare func(x, y value.Value) int
 	}
 	var members []member
@@ -151,7 +152,7 @@ func (c *compiler) in(e *ast.Expr) compiled {
 		found, missing = value.No, value.Yes
 	}
 	raw := x.eval
-	return condition(e, nullable, constant, func(r *rec) value.Truth {
+	return condition(e, nullable, constant, func(r *fold.Env) value.Truth {
 		if !raw(r).Set {
 			return value.Unknown
 		}
@@ -184,17 +185,17 @@ func (c *compiler) is(e *ast.Expr) compiled {
 	x := c.expr(e.Args[0])
 	if e.Name == "null" {
 		eval, want := x.eval, e.Not
-		return condition(e, false, x.constant, func(r *rec) value.Truth { return value.TruthOf(eval(r).Set == want) })
+		return condition(e, false, x.constant, func(r *fold.Env) value.Truth { return value.TruthOf(eval(r).Set == want) })
 	}
 	test, want := c.truth(x), value.TruthOf(e.Name == "true")
-	return condition(e, false, x.constant, func(r *rec) value.Truth { return value.TruthOf((test(r) == want) != e.Not) })
+	return condition(e, false, x.constant, func(r *fold.Env) value.Truth { return value.TruthOf((test(r) == want) != e.Not) })
 }
 
 func (c *compiler) logic(e *ast.Expr) compiled {
 	a := c.expr(e.Args[0])
 	left := c.truth(a)
 	if e.Op == ast.OpNot {
-		return condition(e, a.Nullable, a.constant, func(r *rec) value.Truth {
+		return condition(e, a.Nullable, a.constant, func(r *fold.Env) value.Truth {
 			switch left(r) {
 			case value.Yes:
 				return value.No
@@ -208,7 +209,7 @@ func (c *compiler) logic(e *ast.Expr) compiled {
 	right := c.truth(b)
 	nullable, constant := a.Nullable || b.Nullable, a.constant && b.constant
 	if e.Op == ast.OpXor {
-		return condition(e, nullable, constant, func(r *rec) value.Truth {
+		return condition(e, nullable, constant, func(r *fold.Env) value.Truth {
 			p, q := left(r), right(r)
 			if p == value.Unknown || q == value.Unknown {
 				return value.Unknown
@@ -221,7 +222,7 @@ func (c *compiler) logic(e *ast.Expr) compiled {
 	if e.Op == ast.OpOr {
 		decides, other = value.Yes, value.No
 	}
-	return condition(e, nullable, constant, func(r *rec) value.Truth {
+	return condition(e, nullable, constant, func(r *fold.Env) value.Truth {
 		p := left(r)
 		if p == decides {
 			return decides

@@ -6,6 +6,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/sluice-etl/sluice/fold"
 	"github.com/sluice-etl/sluice/fold/format"
 	"github.com/sluice-etl/sluice/fold/jsonpath"
 	"github.com/sluice-etl/sluice/fold/value"
@@ -29,7 +30,7 @@ func (c *compiler) fail(e *ast.Expr, format string, args ...any) compiled {
 	if c.err == nil {
 		c.err = fmt.Errorf("%s: %w", e.Text, fmt.Errorf(format, args...))
 	}
-	return compiled{Type: value.Type{Kind: value.KindNull, Nullable: true}, eval: func(*rec) value.Value { return value.Null }, src: e}
+	return compiled{Type: value.Type{Kind: value.KindNull, Nullable: true}, eval: func(*fold.Env) value.Value { return value.Null }, src: e}
 }
 
 // expr compiles, and computes what does not depend on the record at once.
@@ -44,12 +45,12 @@ func (c *compiler) expr(e *ast.Expr) compiled {
 	if !x.constant || c.err != nil || e.Op == ast.OpText {
 		return x
 	}
-	r := constantRec(c.zone)
+	r := fold.Constant(c.zone)
 	v := x.eval(r)
 	if r.Reason != "" {
 		return c.fail(e, "%s", r.Reason)
 	}
-	x.eval, x.test = func(*rec) value.Value { return v }, nil
+	x.eval, x.test = func(*fold.Env) value.Value { return v }, nil
 	x.Nullable = !v.Set
 	return x
 }
@@ -116,7 +117,7 @@ func (c *compiler) literal(e *ast.Expr) compiled {
 			x.Kind = value.KindDecimal
 		}
 	}
-	x.eval = func(*rec) value.Value { return v }
+	x.eval = func(*fold.Env) value.Value { return v }
 	return x
 }
 
@@ -147,9 +148,9 @@ func (c *compiler) column(e *ast.Expr) compiled {
 		return c.unknown(e, path)
 	}
 	slot, read := f.Slot, f.Read
-	x := compiled{Type: f.Type, eval: func(r *rec) value.Value { return r.Values[slot] }}
+	x := compiled{Type: f.Type, eval: func(r *fold.Env) value.Value { return r.Values[slot] }}
 	if read != nil {
-		x.eval = func(r *rec) value.Value {
+		x.eval = func(r *fold.Env) value.Value {
 			if v := r.Values[slot]; v.Set {
 				return read(&r.Fields, v)
 			}
@@ -166,7 +167,7 @@ func (c *compiler) jsonPath(e *ast.Expr, path []string) compiled {
 		return c.fail(e, "a JSON path reads a field of --format json, which this format is not")
 	}
 	slot := f.Path(append(jsonpath.Members(path), e.Steps...), e.Quoted)
-	return compiled{Type: value.Type{Kind: value.KindJSON, Nullable: true}, src: e, eval: func(r *rec) value.Value { return r.Values[slot] }}
+	return compiled{Type: value.Type{Kind: value.KindJSON, Nullable: true}, src: e, eval: func(r *fold.Env) value.Value { return r.Values[slot] }}
 }
 
 // unquoted is what the operator -> reads as the operator ->> does: a text beside a text is compared without quotes, as
@@ -215,17 +216,17 @@ func virtual(name string, json bool) (x compiled, ok bool) {
 	switch name {
 	case "_topic":
 		x.Kind, x.MaxChars = value.KindText, maxTopic
-		x.eval = func(r *rec) value.Value {
-			from := len(r.text)
-			r.text = append(r.text, r.part.Topic...)
-			return value.Text(r.text[from:len(r.text):len(r.text)])
+		x.eval = func(r *fold.Env) value.Value {
+			from := len(r.Text)
+			r.Text = append(r.Text, r.Partition.Topic...)
+			return value.Text(r.Text[from:len(r.Text):len(r.Text)])
 		}
 	case "_partition":
-		x.eval = func(r *rec) value.Value { return value.Int(int64(r.part.ID)) }
+		x.eval = func(r *fold.Env) value.Value { return value.Int(int64(r.Partition.ID)) }
 	case "_offset":
-		x.eval = func(r *rec) value.Value { return value.Int(r.in.Offset) }
+		x.eval = func(r *fold.Env) value.Value { return value.Int(r.Record.Offset) }
 	case "_index":
-		x.eval = func(r *rec) value.Value { return value.Int(r.index) }
+		x.eval = func(r *fold.Env) value.Value { return value.Int(r.Index) }
 	case "_timestamp":
 		x.Kind, x.Scale = value.KindTime, 3
 		x.RarelyNull = true
@@ -236,10 +237,10 @@ func virtual(name string, json bool) (x compiled, ok bool) {
 		x.eval = eventTime
 	case "_key":
 		x.Kind, x.Nullable = value.KindText, true
-		x.eval = func(r *rec) value.Value { return value.Value{Bytes: r.in.Key, Set: r.in.Key != nil} }
+		x.eval = func(r *fold.Env) value.Value { return value.Value{Bytes: r.Record.Key, Set: r.Record.Key != nil} }
 	case "_body":
 		x.Kind = value.KindText
-		x.eval = func(r *rec) value.Value { return value.Text(r.event.Body) }
+		x.eval = func(r *fold.Env) value.Value { return value.Text(r.Body) }
 	default:
 		return x, false
 	}
@@ -247,8 +248,8 @@ func virtual(name string, json bool) (x compiled, ok bool) {
 }
 
 // kafkaTime is the record's time in Kafka; NULL where it has none, which Kafka writes as -1.
-func kafkaTime(r *rec) value.Value {
-	ms := r.in.Timestamp
+func kafkaTime(r *fold.Env) value.Value {
+	ms := r.Record.Timestamp
 	if ms == -1 {
 		return value.Null
 	}
@@ -260,10 +261,10 @@ func kafkaTime(r *rec) value.Value {
 
 // eventTime is the header timestamp, in milliseconds since 1970 as Flume's interceptors write it, else the header
 // timeStamp, as Log4j 2's Flume appender does, else Kafka's time.
-func eventTime(r *rec) value.Value {
-	v := findHeader(r, "timestamp")
+func eventTime(r *fold.Env) value.Value {
+	v := r.Header("timestamp")
 	if !v.Set {
-		v = findHeader(r, "timeStamp")
+		v = r.Header("timeStamp")
 	}
 	if !v.Set {
 		return kafkaTime(r)
@@ -273,17 +274,4 @@ func eventTime(r *rec) value.Value {
 		return r.Fail("header timestamp: expected milliseconds since 1970, got %s", value.Quote(v.Bytes))
 	}
 	return value.Time(ms * 1000)
-}
-
-// findHeader looks among the event's own headers, then among Kafka's.
-func findHeader(r *rec, name string) value.Value {
-	if v := r.event.Headers.Get(name); v != nil {
-		return value.Text(v)
-	}
-	for i := range r.in.Headers {
-		if h := &r.in.Headers[i]; h.Key == name {
-			return value.Value{Bytes: h.Value, Set: h.Value != nil}
-		}
-	}
-	return value.Null
 }

@@ -225,8 +225,8 @@ func castForm(theirs string) string {
 func evaluateJSON(t *testing.T, form string, docs []string) []answer {
 	t.Helper()
 	p := plan(t, "json", "INSERT INTO t SELECT "+form+" AS x FROM events")
-	f := p.NewFold().(*fold)
-	f.rec.Explain = true
+	f := p.newFold()
+	f.Explain()
 	records := make([]batch.Record, len(docs))
 	for i, d := range docs {
 		records[i] = batch.Record{Offset: int64(i), Value: []byte(d)}

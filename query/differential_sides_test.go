@@ -100,19 +100,19 @@ func (f *diffFormat) record(i int) batch.Record {
 
 // fold runs a plan over some rows. dead holds the reasons by row.
 func (f *diffFormat) fold(p *Plan, rows []int) (out *row.Rows, dead map[int]string) {
-	fold := p.NewFold().(*fold)
-	fold.rec.Explain = true
+	run := p.newFold()
+	run.Explain()
 	records := make([]batch.Record, len(rows))
 	for i, n := range rows {
 		records[i] = f.record(n)
 	}
 	var tally batch.Tally
-	fold.Add(checkpoint.Partition{Topic: "t"}, records, &tally)
+	run.Add(checkpoint.Partition{Topic: "t"}, records, &tally)
 	dead = map[int]string{}
 	for _, d := range tally.Dead {
 		dead[int(d.Offset)] = d.Reason
 	}
-	return fold.Take().Tables[0], dead
+	return run.Take().Tables[0], dead
 }
 
 // evaluate computes a SELECT item for some rows.

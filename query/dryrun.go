@@ -39,10 +39,8 @@ const maxLine = 16 << 20
 // MySQL shows them, then dead letters with file, line and reason (at most maxDead of them; 0 is none, less is all),
 // then the totals. Nothing else is touched. It returns ctx's error when that ends first.
 func DryRun(ctx context.Context, p *Plan, inputs []Input, out io.Writer, maxDead int) (res DryRunResult, err error) {
-	f := p.NewFold()
-	if f, ok := f.(*fold); ok {
-		f.rec.Explain = true // the files are the person's own
-	}
+	f := p.newFold()
+	f.Explain() // the files are the person's own
 	var dead []batch.DeadLetter
 	take := func(tally *batch.Tally) {
 		res.Counted += tally.Counted

@@ -7,26 +7,28 @@ import (
 	"unicode/utf8"
 
 	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/fold"
 	"github.com/sluice-etl/sluice/fold/format"
 	"github.com/sluice-etl/sluice/internal/avrobin"
 )
 
-// open finds the event in the record at hand: its body, and the headers that it has of its own beside Kafka's. The error
-// is why the value is no event.
-func (r *rec) open(flumeValues bool) error {
-	if !flumeValues {
-		r.event.Body = r.in.Value
+// flumeOpener returns a function that finds the event in a record whose value is one of Flume's events: its body, and its
+// own headers. The function belongs to one fold. Its error says why the value is no event.
+func flumeOpener() func(*fold.Env) error {
+	headers := new(avrobin.Headers)
+	return func(env *fold.Env) error {
+		v := env.Record.Value
+		e, at, bad := avrobin.ReadEvent(v, 0)
+		if bad != "" || at != len(v) {
+			return notFlume(v, at, bad)
+		}
+		*headers = e.Headers
+		env.Body, env.Headers = e.Body, headers
 		return nil
 	}
-	e, at, bad := avrobin.ReadEvent(r.in.Value, 0)
-	if bad != "" || at != len(r.in.Value) {
-		return notFlume(r.in.Value, at, bad)
-	}
-	r.event = e
-	return nil
 }
 
-// notFlume says why a value is not exactly one of Flume's events, and what it looks like.
+// notFlume is the error for a value that is not exactly one of Flume's events: why it is not, and what it looks like.
 func notFlume(v []byte, at int, bad string) error {
 	why := fmt.Sprintf("%d bytes follow the event, which ends at byte %d of %d", len(v)-at, at, len(v))
 	if bad != "" {
@@ -35,7 +37,7 @@ func notFlume(v []byte, at int, bad string) error {
 	return &format.Error{Reason: "--kafka-value flume: the value is not one Flume event in Avro's encoding; " + looksLike(v), Detail: why}
 }
 
-// looksLike guesses what a value is that is no event, for whoever chose the encoding.
+// looksLike guesses what a value that is no event is, for the person who configured the encoding.
 func looksLike(v []byte) string {
 	switch {
 	case len(v) == 0:
@@ -48,7 +50,7 @@ func looksLike(v []byte) string {
 	return "it is neither text nor a container file: if the events' bodies look so, --kafka-value raw is meant"
 }
 
-// plainText judges by the first kilobyte, which may be cut within a letter.
+// plainText reports whether a value looks like text, by its first kilobyte, which may end within a character.
 func plainText(v []byte) bool {
 	for v = v[:min(len(v), 1024)]; len(v) > 0; {
 		c, n := utf8.DecodeRune(v)
@@ -63,21 +65,22 @@ func plainText(v []byte) bool {
 	return true
 }
 
-// Header is a function that finds the header of that name in a record, as header('…') does in a query: first among the
-// event's own where values are Flume's, then among Kafka's. It returns a view on the record; nil where there is no such
-// header or the value is no event, and not nil where the header is empty. It allocates nothing and is safe for
-// concurrent use.
+// Header returns a function that finds the header of that name in a record, as header('…') does in a query: if values are
+// Flume's events, first among the event's own headers, then among the record's. The function returns a view on the record,
+// which is nil if there is no such header or the value is no event, and not nil if the header is empty. It allocates
+// nothing and is safe for concurrent use.
 func (p *Plan) Header(name string) func(*batch.Record) []byte {
 	flumeValues := p.options.FlumeValues
 	return func(in *batch.Record) []byte {
-		r := rec{in: in}
 		if flumeValues {
 			e, at, bad := avrobin.ReadEvent(in.Value, 0)
 			if bad != "" || at != len(in.Value) {
 				return nil
 			}
-			r.event = e
+			if v := e.Headers.Get(name); v != nil {
+				return v
+			}
 		}
-		return findHeader(&r, name).Bytes
+		return fold.RecordHeader(in, name).Bytes
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"unicode/utf8"
 
+	"github.com/sluice-etl/sluice/fold"
 	"github.com/sluice-etl/sluice/fold/value"
 	"github.com/sluice-etl/sluice/query/ast"
 )
@@ -25,10 +26,10 @@ func (c *compiler) like(e *ast.Expr) compiled {
 	}
 	match := func(b, pattern []byte) bool { return likeMatch(b, pattern, escape) }
 	if p.constant {
-		match = likePattern(p.eval(&rec{}).Bytes, escape)
+		match = likePattern(p.eval(&fold.Env{}).Bytes, escape)
 	}
 	pattern := p.eval
-	return condition(e, a.Nullable || p.Nullable, a.constant && p.constant, func(r *rec) value.Truth {
+	return condition(e, a.Nullable || p.Nullable, a.constant && p.constant, func(r *fold.Env) value.Truth {
 		v, q := eval(r), pattern(r)
 		switch {
 		case !v.Set || !q.Set:

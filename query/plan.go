@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/fold"
 	"github.com/sluice-etl/sluice/fold/format"
 	"github.com/sluice-etl/sluice/fold/value"
 	"github.com/sluice-etl/sluice/query/parse"
@@ -75,6 +77,26 @@ func (p *Plan) compile(number int, text string) (*program, error) {
 	prog, err := c.statement(number)
 	p.windows = c.windows
 	return prog, err
+}
+
+// NewFold makes a fold for one task. Call it after Bind.
+func (p *Plan) NewFold() batch.Fold[row.Delta] { return p.newFold() }
+
+func (p *Plan) newFold() *fold.Fold {
+	c := fold.Config{
+		Tables:             p.bound.Load,
+		Zone:               p.options.TimeZone,
+		Windows:            p.windows,
+		DeadLetterMaxBytes: p.options.DeadLetterMaxBytes,
+	}
+	for _, prog := range p.programs {
+		c.Statements = append(c.Statements, prog.statement())
+	}
+	c.Parser, c.Slots = p.format.NewParser()
+	if p.options.FlumeValues {
+		c.Open = flumeOpener()
+	}
+	return fold.New(c)
 }
 
 // Tables is the tables that the query wants, in the order of their names. The caller may change them.

@@ -6,35 +6,50 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/sluice-etl/sluice/fold"
+	"github.com/sluice-etl/sluice/fold/aggregate"
 	"github.com/sluice-etl/sluice/fold/value"
 	"github.com/sluice-etl/sluice/query/ast"
 	"github.com/sluice-etl/sluice/row"
 )
 
-// action is how a value joins its cell.
-type action uint8
-
-const (
-	actKey      action = iota
-	actCount           // COUNT(*)
-	actCountSet        // COUNT(x)
-	actSum
-	actMin
-	actMax
-	actPlain
-)
-
-// merges says what a column's merge is.
-func (a action) merge() row.Merge {
-	return [...]row.Merge{row.Key, row.Add, row.Add, row.Add, row.Min, row.Max, row.Plain}[a]
-}
-
 // output is one column of a statement's rows.
 type output struct {
 	name string
-	act  action
-	x    compiled // what is counted, added or kept; unset for COUNT(*)
-	kind row.Kind // of the column that it wants
+	key  bool
+	// aggregate is what a column that is not part of the key computes.
+	aggregate aggregate.Func
+	x         compiled // what is counted, added or kept; unset for COUNT(*)
+	kind      row.Kind // of the column that it wants
+}
+
+// mergeKind is how the column's values join.
+func (o *output) mergeKind() row.Merge {
+	if o.key {
+		return row.Key
+	}
+	return o.aggregate.Merge()
+}
+
+// column is the column as a fold computes it.
+func (o *output) columnOf() fold.Column {
+	return fold.Column{Name: o.name, Aggregate: o.aggregate, Kind: o.x.Kind, Eval: o.x.eval}
+}
+
+// statement is the program as a fold runs it.
+func (p *program) statement() fold.Statement {
+	s := fold.Statement{
+		Number: p.number,
+		Table:  (&row.Table{Schema: p.st.Schema, Name: p.st.Table}).FullName(),
+		Where:  p.where,
+	}
+	for i := range p.keys {
+		s.Keys = append(s.Keys, p.keys[i].columnOf())
+	}
+	for i := range p.cells {
+		s.Cells = append(s.Cells, p.cells[i].columnOf())
+	}
+	return s
 }
 
 // program is one compiled statement.
@@ -42,7 +57,7 @@ type program struct {
 	number  int // from 0
 	st      *ast.Statement
 	grouped bool
-	where   func(*rec) value.Truth // nil takes every record
+	where   func(*fold.Env) value.Truth // nil takes every record
 	keys    []output
 	cells   []output
 }
@@ -193,7 +208,7 @@ func (c *compiler) key(name string, e *ast.Expr) output {
 	case x.Kind == value.KindDecimal && x.Scale == value.AnyScale:
 		c.fail(e, "is a number of any scale, but a key column has one scale: write CAST(%s AS SIGNED) or CAST(%s AS DECIMAL(p,s))", e.Text, e.Text)
 	}
-	return output{name: name, act: actKey, x: x, kind: x.column()}
+	return output{name: name, key: true, x: x, kind: x.column()}
 }
 
 // aggregate compiles COUNT, SUM, MIN or MAX.
@@ -210,7 +225,7 @@ func (c *compiler) aggregate(name string, e *ast.Expr) output {
 		if e.Name != "count" {
 			return bad("expected COUNT(*), or %s of an expression", strings.ToUpper(e.Name))
 		}
-		o.act = actCount
+		o.aggregate = aggregate.Count
 		return o
 	}
 	if len(e.Args) != 1 {
@@ -224,21 +239,21 @@ func (c *compiler) aggregate(name string, e *ast.Expr) output {
 	arg := e.Args[0].Text
 	switch e.Name {
 	case "count":
-		o.act = actCountSet
+		o.aggregate = aggregate.CountValues
 		if !o.x.Nullable {
-			o.act = actCount
+			o.aggregate = aggregate.Count
 		}
 	case "sum":
-		o.act = actSum
+		o.aggregate = aggregate.Sum
 		if o.x.Kind == value.KindDouble {
 			return bad("a sum of DOUBLEs depends on their order, which is not defined: write SUM(CAST(%s AS DECIMAL(p,s)))", arg)
 		}
 		o.x = c.number(o.x)
 		o.kind = row.Decimal
 	default:
-		o.act = actMin
+		o.aggregate = aggregate.Min
 		if e.Name == "max" {
-			o.act = actMax
+			o.aggregate = aggregate.Max
 		}
 		if o.x.Kind == value.KindJSON {
 			return bad("%s is a JSON field, and text and numbers compare differently: write %s(CAST(%s AS CHAR)) or %s(CAST(%s AS DECIMAL(p,s)))", arg, strings.ToUpper(e.Name), arg, strings.ToUpper(e.Name), arg)
@@ -261,7 +276,7 @@ func (c *compiler) plainOutputs(p *program, names []string) {
 	for _, place := range places {
 		x, _ := virtual(place, true)
 		x.src = &ast.Expr{Op: ast.OpColumn, Path: []string{place}, Text: place}
-		p.keys = append(p.keys, output{name: place, act: actKey, x: x, kind: x.column()})
+		p.keys = append(p.keys, output{name: place, key: true, x: x, kind: x.column()})
 	}
 	for i, it := range c.st.Items {
 		if i := slices.Index(places, strings.ToLower(names[i])); i >= 0 {
@@ -277,7 +292,7 @@ func (c *compiler) plainOutputs(p *program, names []string) {
 			x = c.text(x)
 			x.Kind, x.Nullable = value.KindText, null
 		}
-		p.cells = append(p.cells, output{name: names[i], act: actPlain, x: x, kind: x.column()})
+		p.cells = append(p.cells, output{name: names[i], aggregate: aggregate.Keep, x: x, kind: x.column()})
 	}
 }
 

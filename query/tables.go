@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sluice-etl/sluice/fold/aggregate"
 	"github.com/sluice-etl/sluice/fold/value"
 	"github.com/sluice-etl/sluice/row"
 )
@@ -41,9 +42,8 @@ func (p *program) table() row.Table {
 }
 
 func (o output) column() row.Column {
-	c := row.Column{Name: o.name, Kind: o.kind, Merge: o.act.merge(), Nullable: o.x.Nullable || o.act == actPlain && o.x.RarelyNull}
-	switch o.act {
-	case actCount, actCountSet:
+	c := row.Column{Name: o.name, Kind: o.kind, Merge: o.mergeKind(), Nullable: o.x.Nullable || !o.key && o.aggregate == aggregate.Keep && o.x.RarelyNull}
+	if !o.key && !o.aggregate.WritesArgument() {
 		c.Nullable = false
 		return c
 	}
@@ -53,7 +53,7 @@ func (o output) column() row.Column {
 		if o.x.Scale == value.AnyScale {
 			c.Scale = defaultScale
 		}
-		if c.Precision == 0 || o.act == actSum {
+		if c.Precision == 0 || !o.key && o.aggregate == aggregate.Sum {
 			c.Precision = row.MaxDigits
 		}
 	case row.Datetime:

@@ -1,6 +1,7 @@
 package query
 
 import (
+	"github.com/sluice-etl/sluice/fold"
 	"github.com/sluice-etl/sluice/fold/value"
 	"github.com/sluice-etl/sluice/fold/window"
 	"github.com/sluice-etl/sluice/query/ast"
@@ -37,15 +38,15 @@ func (c *compiler) tumble(e *ast.Expr) compiled {
 	eval, slot := x.eval, c.windows
 	c.windows++
 	out := compiled{Type: value.Type{Kind: value.KindTime, Nullable: x.Nullable}, constant: x.constant, src: e}
-	out.eval = func(r *rec) value.Value {
+	out.eval = func(r *fold.Env) value.Value {
 		v := eval(r)
 		if !v.Set {
 			return v
 		}
-		if slot >= len(r.windows) {
+		if slot >= len(r.Windows) {
 			return value.Time(cal.Find(v.Micros()).Start) // a constant of the query
 		}
-		w := &r.windows[slot]
+		w := &r.Windows[slot]
 		if at := v.Micros(); at < w.From || at >= w.Until {
 			*w = cal.Find(at)
 		}

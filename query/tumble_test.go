@@ -23,7 +23,7 @@ func TestTumble_keepsTheLastWindow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := p.NewFold().(*fold)
+	f := p.NewFold()
 	var want [3]map[int64]int64
 	for i := range want {
 		want[i] = map[int64]int64{}
@@ -40,7 +40,7 @@ func TestTumble_keepsTheLastWindow(t *testing.T) {
 			want[i][cal.Find(at*value.Second).Start]++
 		}
 		var tally batch.Tally
-		f.add(&batch.Record{Value: []byte("x"), Timestamp: at * 1000}, &tally)
+		f.Add(part, []batch.Record{{Value: []byte("x"), Timestamp: at * 1000}}, &tally)
 		if tally.Counted != 1 {
 			t.Fatalf("%+v", tally)
 		}

@@ -1,6 +1,7 @@
 package query
 
 import (
+	"github.com/sluice-etl/sluice/fold"
 	"github.com/sluice-etl/sluice/fold/value"
 	"github.com/sluice-etl/sluice/query/ast"
 )
@@ -11,9 +12,9 @@ const defaultScale = 6
 // compiled is an expression ready to run.
 type compiled struct {
 	value.Type
-	eval func(*rec) value.Value
+	eval func(*fold.Env) value.Value
 	// test, where not nil, is eval as a truth value: conditions are asked for it.
-	test func(*rec) value.Truth
+	test func(*fold.Env) value.Truth
 	// constant says that eval does not look at the record; it may be called with a nil rec then.
 	constant bool
 	src      *ast.Expr

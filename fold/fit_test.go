@@ -1,4 +1,4 @@
-package query
+package fold
 
 import (
 	"testing"
@@ -21,7 +21,7 @@ func TestP16_WhatIsAddedCannotWrapATotal(t *testing.T) {
 			if sign < 0 {
 				largest = largest.Neg()
 			}
-			v, r := value.Value{Number: largest, Set: true}, rec{}
+			v, r := value.Value{Number: largest, Set: true}, Env{}
 			l := newLimits(&column)
 			l.fit(&r, &v, value.KindDecimal)
 			if taken := r.Reason == ""; taken != c.taken {
@@ -43,7 +43,7 @@ func TestP16_WhatIsAddedCannotWrapATotal(t *testing.T) {
 	for _, merge := range []row.Merge{row.Key, row.Max, row.Plain} {
 		column.Merge = merge
 		largest, _ := row.Pow10(38).Plus(row.FromInt(-1))
-		v, r := value.Value{Number: largest, Set: true}, rec{}
+		v, r := value.Value{Number: largest, Set: true}, Env{}
 		l := newLimits(&column)
 		if l.fit(&r, &v, value.KindDecimal); r.Reason != "" {
 			t.Errorf("merge %v: 38 digits are refused: %s", merge, r.Reason)

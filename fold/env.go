@@ -1,0 +1,58 @@
+package fold
+
+import (
+	"time"
+
+	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/fold/format"
+	"github.com/sluice-etl/sluice/fold/value"
+	"github.com/sluice-etl/sluice/fold/window"
+)
+
+// Env is what the functions of a program see: one row of one record, and the memory that its evaluation uses. An Env belongs
+// to one fold and is unsafe for concurrent use. What a function returns may be a view on it, valid until the next record.
+type Env struct {
+	format.Fields
+	Partition checkpoint.Partition
+	Record    *batch.Record
+	Body      []byte  // the event's body, which the format reads
+	Headers   Headers // headers of the event beside the record's own; nil where there are none
+	Index     int64   // the row's number within the record, from 0
+
+	// Text holds texts that functions make. They append to it, and it is emptied before each record.
+	Text []byte
+	// Windows holds the window that each window function of the program found last; most records are in the window of the
+	// record before. The number of windows is Config.Windows.
+	Windows []window.Span
+}
+
+// Headers finds a header of an event by its name: a view, which is nil where there is none, and not nil where it is empty.
+type Headers interface {
+	Get(name string) []byte
+}
+
+// Constant makes an Env without a record, for evaluating what depends on none. Its failures show values as they are.
+func Constant(zone *time.Location) *Env {
+	return &Env{Fields: format.Fields{Fault: value.Fault{Explain: true}, Times: value.LogTimes{Zone: zone}}}
+}
+
+// Header is the value of a header, NULL where there is none. The event's own headers come before the record's.
+func (e *Env) Header(name string) value.Value {
+	if e.Headers != nil {
+		if v := e.Headers.Get(name); v != nil {
+			return value.Text(v)
+		}
+	}
+	return RecordHeader(e.Record, name)
+}
+
+// RecordHeader is the value of a header of a record, NULL where there is none. Of a name that comes twice, the first counts.
+func RecordHeader(in *batch.Record, name string) value.Value {
+	for i := range in.Headers {
+		if h := &in.Headers[i]; h.Key == name {
+			return value.Value{Bytes: h.Value, Set: h.Value != nil}
+		}
+	}
+	return value.Null
+}

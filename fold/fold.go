@@ -1,0 +1,262 @@
+package fold
+
+import (
+	"context"
+	"errors"
+
+	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/fold/format"
+	"github.com/sluice-etl/sluice/fold/value"
+	"github.com/sluice-etl/sluice/fold/window"
+	"github.com/sluice-etl/sluice/row"
+)
+
+// Fold runs a program over the records of one task. It is a batch.Fold, and unsafe for concurrent use.
+type Fold struct {
+	config     Config
+	statements []boundStatement
+	bound      *[]row.Table // the tables as the fold took them over last
+	rows       []*row.Rows  // one for each of bound
+	env        Env
+	rejections rejections
+
+	// Of the current record:
+	pending []pending
+	keys    []byte        // the keys of pending rows
+	vals    []value.Value // the arguments of their cells
+
+	// Of the current statement, for emit:
+	current  *boundStatement
+	emit     func()
+	rejected bool // the current statement made a row that MySQL rejected earlier
+}
+
+// pending is a row that a statement makes of the current record. Nothing is merged until all statements have succeeded.
+type pending struct {
+	statement *boundStatement
+	key, end  int  // in Fold.keys
+	vals      int  // the first in Fold.vals
+	apart     bool // the row is not merged with others of its key, because MySQL rejected the merged row
+}
+
+// New makes a fold for one task.
+func New(c Config) *Fold {
+	f := &Fold{config: c}
+	f.env.Values = make([]value.Value, c.Slots)
+	f.env.Times.Zone = c.Zone
+	f.env.Windows = make([]window.Span, c.Windows)
+	f.emit = func() {
+		if f.env.Reason == "" {
+			f.rejected = f.addRow(f.current)
+		}
+	}
+	f.bind()
+	f.begin()
+	return f
+}
+
+// Explain has the reasons of dead letters show the record's text. It is for a person's own files.
+func (f *Fold) Explain() { f.env.Explain = true }
+
+// bind takes over the tables as they are now.
+func (f *Fold) bind() {
+	bound := f.config.Tables()
+	if bound == f.bound {
+		return
+	}
+	f.bound, f.statements = bound, nil
+	for i := range f.config.Statements {
+		f.statements = append(f.statements, bindStatement(&f.config.Statements[i], *bound))
+	}
+}
+
+// begin begins an empty delta.
+func (f *Fold) begin() {
+	f.rows = make([]*row.Rows, len(*f.bound))
+	for i := range f.rows {
+		f.rows[i] = row.NewRows(&(*f.bound)[i])
+	}
+}
+
+// Add implements batch.Fold.
+func (f *Fold) Add(p checkpoint.Partition, records []batch.Record, tally *batch.Tally) (size int64) {
+	f.env.Partition = p
+	for i := range records {
+		f.add(&records[i], tally)
+	}
+	for _, r := range f.rows {
+		size += r.Size()
+	}
+	return size
+}
+
+// add decides the fate of one record: counted, filtered or dead.
+func (f *Fold) add(in *batch.Record, tally *batch.Tally) {
+	e := &f.env
+	if in.Value == nil {
+		tally.Filtered++ // a tombstone: there is no event
+		return
+	}
+	e.Record, e.Index, e.Text, e.Reason, e.Detail = in, 0, e.Text[:0], "", ""
+	f.pending, f.keys, f.vals = f.pending[:0], f.keys[:0], f.vals[:0]
+	e.Body = in.Value
+	var more bool
+	var err error
+	if f.config.Open != nil {
+		err = f.config.Open(e)
+	}
+	if err == nil {
+		more, err = f.config.Parser.Start(e.Body, &e.Fields)
+	}
+	for more && err == nil {
+		for i := range f.statements {
+			s := &f.statements[i]
+			rejected := false
+			switch {
+			case s.Where != nil && s.Where(e) != value.Yes:
+			case s.Rows == nil:
+				rejected = f.addRow(s)
+			default:
+				rejected = f.addRows(s)
+			}
+			if e.Reason != "" {
+				tally.Dead = append(tally.Dead, f.deadLetter(s.Number, rejected, s.Table, e.Reason, e.Detail))
+				return
+			}
+		}
+		e.Index++
+		more, err = f.config.Parser.Next(&e.Fields)
+	}
+	if err != nil {
+		if bad, ok := errors.AsType[*format.Error](err); ok {
+			e.Detail = bad.Detail
+		}
+		tally.Dead = append(tally.Dead, f.deadLetter(-1, false, "", err.Error(), e.Detail))
+		return
+	}
+	if len(f.pending) == 0 {
+		tally.Filtered++
+		return
+	}
+	for i := range f.pending {
+		f.merge(&f.pending[i])
+	}
+	tally.Counted++
+}
+
+// addRows makes the pending rows of a statement that makes several of one row. On failure the reason is in Env; rejected
+// says that it is MySQL's.
+func (f *Fold) addRows(s *boundStatement) (rejected bool) {
+	f.current, f.rejected = s, false
+	s.Rows(&f.env, f.emit)
+	return f.rejected
+}
+
+// addRow makes one pending row of a statement. On failure the reason is in Env; rejected says that it is MySQL's.
+func (f *Fold) addRow(s *boundStatement) (rejected bool) {
+	e := &f.env
+	key, vals := len(f.keys), len(f.vals)
+	for i := range s.keys {
+		k := &s.keys[i]
+		v := k.eval(e)
+		k.fit(e, &v, k.kind)
+		f.keys = appendKey(f.keys, &v, k.Kind)
+	}
+	for i := range s.cells {
+		c := &s.cells[i]
+		if !c.aggregate.HasArgument() {
+			continue
+		}
+		f.vals = append(f.vals, c.eval(e))
+		if c.aggregate.WritesArgument() {
+			c.fit(e, &f.vals[len(f.vals)-1], c.kind)
+		}
+	}
+	if e.Reason != "" {
+		return false
+	}
+	apart := false
+	if f.rejections.any() {
+		var dead why
+		dead, apart = f.rejections.find(s.Table, f.keys[key:], e.Partition, e.Record.Offset)
+		if dead.reason != "" {
+			e.Reason, e.Detail = dead.reason, dead.detail
+			return true
+		}
+	}
+	n := len(f.pending)
+	if n == cap(f.pending) {
+		f.pending = append(f.pending, pending{})
+	}
+	f.pending = f.pending[:n+1]
+	// Field by field: to build the struct first and copy it costs 4 ns a record, because the copy has to wait for the
+	// stores of the fields.
+	p := &f.pending[n]
+	p.statement, p.key, p.end, p.vals, p.apart = s, key, len(f.keys), vals, apart
+	return false
+}
+
+// appendKey appends a value to a row's key, in the encoding of its column.
+func appendKey(dst []byte, v *value.Value, k row.Kind) []byte {
+	switch k {
+	case row.Int, row.Decimal:
+		return row.AppendKeyNumber(dst, v.Number)
+	case row.Datetime:
+		return row.AppendKeyDatetime(dst, v.Micros())
+	}
+	return row.AppendKeyBytes(dst, v.Bytes)
+}
+
+// merge adds a pending row to the delta. It cannot fail.
+func (f *Fold) merge(p *pending) {
+	rows := f.rows[p.statement.table]
+	var i int
+	if key := f.keys[p.key:p.end]; p.apart {
+		i = rows.Apart(key, row.Origin{Partition: f.env.Partition.ID, Offset: f.env.Record.Offset})
+	} else {
+		i, _ = rows.FindIn(f.env.Partition.ID, key)
+	}
+	cells := rows.Cells(i)
+	vals := f.vals[p.vals:]
+	for j := range p.statement.cells {
+		c := &p.statement.cells[j]
+		var v *value.Value
+		if c.aggregate.HasArgument() {
+			v, vals = &vals[0], vals[1:]
+		}
+		c.Merge.Fold(rows, &cells[c.cell], c.Kind, c.aggregate.Input(v))
+	}
+}
+
+// Take implements batch.Fold.
+func (f *Fold) Take() row.Delta {
+	d := row.Delta{Tables: f.rows}
+	f.begin()
+	return d
+}
+
+// Restore implements batch.Fold.
+func (f *Fold) Restore(_ context.Context, checkpoints []checkpoint.Checkpoint, rejected []batch.RejectedRow) error {
+	f.bind()
+	f.begin()
+	f.rejections.restore(*f.bound, checkpoints, rejected)
+	return nil
+}
+
+// deadLetter makes a dead letter of the current record, with a copy of its bytes.
+func (f *Fold) deadLetter(statement int, rejected bool, table, reason, detail string) batch.DeadLetter {
+	in := f.env.Record
+	kept := in.Value[:min(len(in.Value), f.config.DeadLetterMaxBytes)]
+	return batch.DeadLetter{
+		Partition: f.env.Partition,
+		Offset:    in.Offset,
+		Statement: statement,
+		Row:       rejected,
+		Table:     table,
+		Reason:    reason,
+		Detail:    detail,
+		Value:     append([]byte(nil), kept...),
+		Length:    int64(len(in.Value)),
+	}
+}

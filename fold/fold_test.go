@@ -1,0 +1,84 @@
+package fold
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/fold/aggregate"
+	"github.com/sluice-etl/sluice/fold/format"
+	"github.com/sluice-etl/sluice/fold/value"
+	"github.com/sluice-etl/sluice/row"
+)
+
+// windows is a program that counts each record in three windows: at its Index, which is the current window's number.
+func windows(t *testing.T) *Fold {
+	t.Helper()
+	raw, err := format.New("raw", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tables := []row.Table{{Name: "t", Keys: 1, Grouped: true, Columns: []row.Column{
+		{Name: "w", Kind: row.Int, Merge: row.Key}, {Name: "n", Kind: row.Int, Merge: row.Add}, {Name: "bytes", Kind: row.Int, Merge: row.Add},
+	}}}
+	window := int64(0)
+	parser, slots := raw.NewParser()
+	return New(Config{
+		Tables: func() *[]row.Table { return &tables },
+		Parser: parser,
+		Slots:  slots,
+		Statements: []Statement{{
+			Table: "t",
+			Rows: func(e *Env, row func()) {
+				for window = range 3 {
+					row()
+				}
+			},
+			Keys: []Column{{Name: "w", Kind: value.KindInt, Eval: func(*Env) value.Value { return value.Int(window) }}},
+			Cells: []Column{
+				{Name: "n", Aggregate: aggregate.Count},
+				{Name: "bytes", Aggregate: aggregate.Sum, Kind: value.KindInt, Eval: func(e *Env) value.Value {
+					if window == 1 && string(e.Body) == "bad" {
+						return e.Fail("bytes: not in window %d", window)
+					}
+					return value.Int(int64(len(e.Body)))
+				}},
+			},
+		}},
+		DeadLetterMaxBytes: 100,
+	})
+}
+
+// A statement makes several rows of one record. A record whose second row fails makes none (P22).
+func TestP22_severalRowsOfARecord(t *testing.T) {
+	t.Parallel()
+	f := windows(t)
+	var tally batch.Tally
+	records := []batch.Record{{Offset: 0, Value: []byte("a")}, {Offset: 1, Value: []byte("bad")}, {Offset: 2, Value: []byte("bb")}}
+	f.Add(checkpoint.Partition{Topic: "t"}, records, &tally)
+	if tally.Counted != 2 || len(tally.Dead) != 1 || tally.Dead[0].Offset != 1 || tally.Dead[0].Reason != "bytes: not in window 1" {
+		t.Errorf("got %+v", tally)
+	}
+	rows := f.Take().Tables[0]
+	got := map[uint64][2]uint64{}
+	for i := range rows.Len() {
+		key, _ := row.KeyNumber(rows.Key(i))
+		got[key.Lo] = [2]uint64{rows.Cells(i)[0].Lo, rows.Cells(i)[1].Lo}
+	}
+	if diff := cmp.Diff(map[uint64][2]uint64{0: {2, 3}, 1: {2, 3}, 2: {2, 3}}, got); diff != "" {
+		t.Errorf("rows (-want +got):\n%s", diff)
+	}
+}
+
+// Several rows of a record cost no allocation either.
+func TestFold_severalRowsAllocateNothing(t *testing.T) {
+	f := windows(t)
+	var tally batch.Tally
+	records := []batch.Record{{Value: []byte("a")}}
+	f.Add(checkpoint.Partition{}, records, &tally)
+	if n := testing.AllocsPerRun(100, func() { f.Add(checkpoint.Partition{}, records, &tally) }); n != 0 {
+		t.Errorf("got %g allocations, expected none", n)
+	}
+}

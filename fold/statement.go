@@ -1,0 +1,93 @@
+package fold
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sluice-etl/sluice/fold/aggregate"
+	"github.com/sluice-etl/sluice/fold/format"
+	"github.com/sluice-etl/sluice/fold/value"
+	"github.com/sluice-etl/sluice/row"
+)
+
+// Config is the program of a fold. All of it but the Parser can be shared by several folds, if its functions can.
+type Config struct {
+	Statements []Statement
+	// Tables returns the tables as they are now, which hold every column of the statements. A fold takes them over when it is
+	// made and at each Restore. What it returns is never changed; new tables are a new slice.
+	Tables func() *[]row.Table
+	// Parser reads bodies into Slots fields. It belongs to this fold alone.
+	Parser format.Parser
+	Slots  int
+	// Zone is for times that are written without one.
+	Zone *time.Location
+	// Windows is the number of Env.Windows.
+	Windows int
+	// Open finds the event in Env.Record and sets Env.Body and Env.Headers. Its error says why the record holds no event, as
+	// format.Parser's does. Where Open is nil, the record's value is the body.
+	Open func(*Env) error
+	// DeadLetterMaxBytes is how much of a dead letter's value is kept, in bytes.
+	DeadLetterMaxBytes int
+}
+
+// Statement computes rows of one table. Its functions are called once for each row of a record; they must not allocate, and
+// report what cannot be evaluated by Env.Fail.
+type Statement struct {
+	Number int    // for dead letters
+	Table  string // the table's full name
+	// Where reports whether the row is taken; nil takes every row.
+	Where func(*Env) value.Truth
+	// Rows calls row once for each row of the table that the record's row makes: so a record is in several windows. Between
+	// the calls it changes what the columns' functions read of Env. Where Rows is nil, there is one row.
+	Rows func(e *Env, row func())
+	// Keys and Cells are the columns, in any order. Keys have no Aggregate.
+	Keys, Cells []Column
+}
+
+// Column computes one column of a statement's rows.
+type Column struct {
+	Name      string
+	Aggregate aggregate.Func
+	Kind      value.Kind             // of what Eval returns
+	Eval      func(*Env) value.Value // nil where the aggregate has no argument
+}
+
+// boundStatement is a statement with the columns of its table.
+type boundStatement struct {
+	*Statement
+	table int // in Fold.rows
+	keys  []keyColumn
+	cells []cellColumn
+}
+
+type keyColumn struct {
+	limits
+	eval func(*Env) value.Value
+	kind value.Kind
+}
+
+type cellColumn struct {
+	limits
+	aggregate aggregate.Func
+	cell      int // its place in the row's cells
+	eval      func(*Env) value.Value
+	kind      value.Kind
+}
+
+// bindStatement finds the columns of a statement in the tables: its keys in the table's order, and the place of each cell.
+func bindStatement(s *Statement, tables []row.Table) boundStatement {
+	b := boundStatement{Statement: s}
+	b.table = slices.IndexFunc(tables, func(t row.Table) bool { return t.FullName() == s.Table })
+	t := &tables[b.table]
+	for i := range t.Columns[:t.Keys] {
+		c := &t.Columns[i]
+		k := &s.Keys[slices.IndexFunc(s.Keys, func(k Column) bool { return strings.EqualFold(k.Name, c.Name) })]
+		b.keys = append(b.keys, keyColumn{newLimits(c), k.Eval, k.Kind})
+	}
+	for _, k := range s.Cells {
+		at := slices.IndexFunc(t.Columns[t.Keys:], func(c row.Column) bool { return strings.EqualFold(k.Name, c.Name) })
+		b.cells = append(b.cells, cellColumn{newLimits(&t.Columns[t.Keys+at]), k.Aggregate, at, k.Eval, k.Kind})
+	}
+	return b
+}
