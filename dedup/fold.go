@@ -12,15 +12,15 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// Store is where identities are kept between processes: what the rows of [Dedup.Table] were written to.
+// Store is where event IDs are kept between processes: the table to which the rows of a Dedup are written.
 type Store interface {
-	// Remembered calls each for the newest identities of a partition's records before that offset, at most so many, in
-	// ascending order of offset. at is Kafka's time of the record in milliseconds. It may block until ctx ends; it is
-	// safe for concurrent use.
-	Remembered(ctx context.Context, p checkpoint.Partition, before int64, most int, each func(id [16]byte, at int64)) error
+	// LoadIDs calls each for the event IDs of a partition's newest records below offset before, most records at most, in
+	// ascending order of offset. at is Kafka's time of the record, in milliseconds since 1970 UTC. It may block until ctx
+	// ends; it is safe for concurrent use.
+	LoadIDs(ctx context.Context, p checkpoint.Partition, before int64, most int, each func(id [16]byte, at int64)) error
 }
 
-// Dedup makes folds that count copies once. It is safe for concurrent use; each fold belongs to one task.
+// Dedup makes folds that drop duplicates. It is safe for concurrent use; each fold belongs to one task.
 type Dedup struct {
 	cfg     Config
 	job     string
@@ -30,40 +30,44 @@ type Dedup struct {
 	metrics *metrics
 }
 
-// fold is a batch.Fold around another one.
+// fold wraps another batch.Fold.
+//
+// Invariant: the window of a partition holds the event IDs of its newest records up to the last one that was passed to
+// Add, and ids holds those among them that no Take has returned.
 type fold struct {
 	d       *Dedup
 	inner   batch.Fold[row.Delta]
 	windows map[checkpoint.Partition]*window
-	ids     *row.Rows // remembered since the last Take
+	ids     *row.Rows // new since the last Take
 	key     []byte
 }
 
-// NewFold makes a fold that keeps copies from inner, for one task.
+// NewFold makes a fold that passes records to inner without their duplicates, for one task.
 func (d *Dedup) NewFold(inner batch.Fold[row.Delta]) batch.Fold[row.Delta] {
 	f := &fold{d: d, inner: inner, windows: map[checkpoint.Partition]*window{}}
 	f.begin()
 	return f
 }
 
+// begin starts a new delta of event IDs.
 func (f *fold) begin() { f.ids = row.NewRows(&f.d.table) }
 
-// Add implements batch.Fold. Records between copies go to the inner fold as they are. The window is not part of the
-// size: it is bounded by itself, and no commit makes it smaller.
+// Add implements batch.Fold. Runs of records between duplicates are passed to the inner fold as they are. The window is
+// not part of the size: it has a bound of its own, and no commit makes it smaller.
 func (f *fold) Add(p checkpoint.Partition, records []batch.Record, tally *batch.Tally) (size int64) {
 	w := f.windows[p]
 	if w == nil {
 		panic(fmt.Sprintf("BUG: records of %v before its window was read", p))
 	}
-	from, copies, anonymous := 0, 0, 0
+	from, duplicates, withoutID := 0, 0, 0
 	for i := range records {
 		r := &records[i]
-		identity := f.d.header(r)
-		if len(identity) == 0 {
-			anonymous++
+		value := f.d.header(r)
+		if len(value) == 0 {
+			withoutID++
 			continue
 		}
-		sum := sha256.Sum256(identity)
+		sum := sha256.Sum256(value)
 		id := ID(sum[:16])
 		if w.add(id, r.Timestamp) {
 			f.remember(p, id, r)
@@ -73,15 +77,16 @@ func (f *fold) Add(p checkpoint.Partition, records []batch.Record, tally *batch.
 			f.inner.Add(p, records[from:i], tally)
 		}
 		from = i + 1
-		copies++
+		duplicates++
 	}
-	tally.Duplicates += int64(copies)
-	f.d.metrics.duplicates.Add(float64(copies))
-	f.d.metrics.anonymous.Add(float64(anonymous))
+	tally.Duplicates += int64(duplicates)
+	f.d.metrics.duplicates.Add(float64(duplicates))
+	f.d.metrics.withoutID.Add(float64(withoutID))
 	return f.inner.Add(p, records[from:], tally) + f.ids.Size()
 }
 
-// remember adds a row to the delta. One that the table still has from before the window is moved to the new offset.
+// remember adds a row to the delta. If the table still has the event ID from before the window, its row is updated to the
+// new offset.
 func (f *fold) remember(p checkpoint.Partition, id ID, r *batch.Record) {
 	f.key = row.AppendKeyBytes(f.key[:0], []byte(f.d.job))
 	f.key = row.AppendKeyBytes(f.key, []byte(p.Topic))
@@ -106,19 +111,19 @@ func (f *fold) Take() row.Delta {
 	return delta
 }
 
-// Restore implements batch.Fold: memory becomes what the store has.
-func (f *fold) Restore(ctx context.Context, checkpoints []checkpoint.Checkpoint, refused []batch.RejectedRow) error {
+// Restore implements batch.Fold: memory becomes what the store holds.
+func (f *fold) Restore(ctx context.Context, checkpoints []checkpoint.Checkpoint, rejected []batch.RejectedRow) error {
 	f.begin()
 	windows := make(map[checkpoint.Partition]*window, len(checkpoints))
 	for i := range checkpoints {
 		c := &checkpoints[i]
 		w := newWindow(f.d.cfg)
-		err := f.d.store.Remembered(ctx, c.Partition, c.Next, f.d.cfg.Records, func(id [16]byte, at int64) { w.add(id, at) })
+		err := f.d.store.LoadIDs(ctx, c.Partition, c.Next, f.d.cfg.Records, func(id [16]byte, at int64) { w.add(id, at) })
 		if err != nil {
 			return fmt.Errorf("load the event IDs of %v: %w", c.Partition, err)
 		}
 		windows[c.Partition] = w
 	}
 	f.windows = windows
-	return f.inner.Restore(ctx, checkpoints, refused)
+	return f.inner.Restore(ctx, checkpoints, rejected)
 }

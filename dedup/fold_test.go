@@ -14,7 +14,7 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// table is the shape of etl_dedup.
+// table has the columns of etl_dedup.
 func table() row.Table {
 	return row.Table{Name: "etl_dedup", Keys: 4, Grouped: true, Columns: []row.Column{
 		{Name: "job", Kind: row.Text}, {Name: "topic", Kind: row.Text}, {Name: "partition_id", Kind: row.Int}, {Name: "id", Kind: row.Bytes},
@@ -22,7 +22,7 @@ func table() row.Table {
 	}}
 }
 
-// inner counts the records that it is given, by value.
+// inner counts the records that are passed to it, by value.
 type inner struct{ counted, taken []string }
 
 func (f *inner) Add(_ checkpoint.Partition, records []batch.Record, tally *batch.Tally) int64 {
@@ -49,7 +49,7 @@ type store struct {
 	err error
 }
 
-func (s *store) Remembered(_ context.Context, _ checkpoint.Partition, before int64, most int, each func([16]byte, int64)) error {
+func (s *store) LoadIDs(_ context.Context, _ checkpoint.Partition, before int64, most int, each func([16]byte, int64)) error {
 	for i, id := range s.ids {
 		if int64(i) < before && i >= int(before)-most && id != "" {
 			sum := sha256.Sum256([]byte(id))
@@ -90,8 +90,8 @@ func restore(t testing.TB, f *fold, next int64) {
 	}
 }
 
-// Copies within a piece, across pieces, across batches, and of what was committed before the claim.
-func TestP28_copiesAreCountedOnce(t *testing.T) {
+// Duplicates within a piece, across pieces, across batches, and of records that were committed before the claim.
+func TestP28_duplicatesAreCountedOnce(t *testing.T) {
 	t.Parallel()
 	f, in := begin(t, &store{ids: []string{"old", ""}}, 2)
 	var tally batch.Tally
@@ -109,11 +109,12 @@ func TestP28_copiesAreCountedOnce(t *testing.T) {
 		t.Errorf("%+v", tally)
 	}
 	if len(delta.Tables) != 1 || delta.Tables[0].Len() != 3 || delta.Tables[0].Table.Name != "etl_dedup" {
-		t.Errorf("%d identities are to be written, want those of a, b and c", delta.Len())
+		t.Errorf("got %d event IDs to write, expected those of a, b and c", delta.Len())
 	}
 }
 
-// What is thrown away is forgotten, be it folded or in a part that was not committed; what was committed is not.
+// What is discarded is forgotten, whether it was folded or in a task batch that was not committed. What was committed is
+// remembered.
 func TestP28_restoreForgets(t *testing.T) {
 	t.Parallel()
 	s := &store{}
@@ -131,7 +132,7 @@ func TestP28_restoreForgets(t *testing.T) {
 	if d := cmp.Diff([]string{"b@1", "c@2"}, in.counted); d != "" {
 		t.Error(d)
 	}
-	// The database went back to before everything.
+	// The database was restored to a state before all of this.
 	s.ids = nil
 	restore(t, f, 0)
 	f.Add(at, records(0, "a"), &tally)
@@ -144,19 +145,19 @@ func TestP28_restoreForgets(t *testing.T) {
 	}
 }
 
-// An identity costs no allocation once its memory is there.
+// An event ID needs no allocation once the window has its memory.
 func TestAdd_allocatesNothing(t *testing.T) {
 	f, in := begin(t, &store{}, 0)
-	copies := records(0, "a", "b", "c", "a", "b", "c")
+	duplicates := records(0, "a", "b", "c", "a", "b", "c")
 	var tally batch.Tally
-	f.Add(at, copies, &tally)
+	f.Add(at, duplicates, &tally)
 	in.counted = nil
-	if n := testing.AllocsPerRun(100, func() { f.Add(at, copies, &tally) }); n != 0 {
-		t.Errorf("%v allocations for 6 copies", n)
+	if n := testing.AllocsPerRun(100, func() { f.Add(at, duplicates, &tally) }); n != 0 {
+		t.Errorf("%v allocations for 6 duplicates", n)
 	}
 }
 
-// nothing is a fold that costs nothing, so that what is measured is ours.
+// nothing is a fold that does nothing, so that only the deduplication is measured.
 type nothing struct{ records int64 }
 
 func (f *nothing) Add(_ checkpoint.Partition, records []batch.Record, _ *batch.Tally) int64 {
@@ -168,8 +169,8 @@ func (*nothing) Restore(context.Context, []checkpoint.Checkpoint, []batch.Reject
 	return nil
 }
 
-// BenchmarkAdd is what an identity costs in memory, with the row that is made for it, while the window is full; the
-// ceiling is the hash alone.
+// BenchmarkAdd measures an event ID in memory, with the row that is made for it, while the window is full. The ceiling is
+// the hash alone.
 func BenchmarkAdd(b *testing.B) {
 	const piece = 1000
 	ids := make([]string, 100*piece)
@@ -179,7 +180,7 @@ func BenchmarkAdd(b *testing.B) {
 	all := records(0, ids...)
 	b.Run("fresh", func(b *testing.B) {
 		c := DefaultConfig()
-		c.Header, c.Records = "id", 50*piece // each identity has left the window when it comes again
+		c.Header, c.Records = "id", 50*piece // each event ID has left the window when it comes again
 		in := &nothing{}
 		f := New(c, "etl", table(), &store{}, key, nil).NewFold(in).(*fold)
 		restore(b, f, 0)
@@ -195,7 +196,7 @@ func BenchmarkAdd(b *testing.B) {
 		}
 		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n)/piece, "ns/record")
 		if in.records != int64(n)*piece || tally.Duplicates != 0 {
-			b.Fatalf("%d records of %d, %d copies", in.records, n*piece, tally.Duplicates)
+			b.Fatalf("%d records of %d, %d duplicates", in.records, n*piece, tally.Duplicates)
 		}
 	})
 	b.Run("ceiling", func(b *testing.B) {

@@ -1,11 +1,11 @@
 package dedup
 
-// ID is the hash of an event's identity.
+// ID is the first 16 bytes of the SHA-256 of an event ID.
 type ID [16]byte
 
-// window is the identities of one partition that are remembered. It is unsafe for concurrent use.
+// window is the event IDs of one partition that are remembered. It is not safe for concurrent use.
 type window struct {
-	records int   // the most that are remembered
+	records int   // how many are remembered at most
 	age     int64 // milliseconds
 
 	known map[ID]struct{}
@@ -23,9 +23,10 @@ func newWindow(c Config) *window {
 	return &window{records: c.Records, age: c.Window.Milliseconds(), known: map[ID]struct{}{}, ring: make([]entry, 16)}
 }
 
-// add remembers an identity, and reports whether it is new. What has left the window by now, by number or by age, is
-// forgotten first, so that the answer depends on the records before this one alone. Age is by this record's own time: one
-// that is far ahead of the others ends what was remembered, and not what will be.
+// add remembers an event ID, and reports whether it is new. at is Kafka's time of the record in milliseconds. Event IDs
+// that have left the window by now, by number or by age, are forgotten first, so that the result depends only on the
+// records before this one. Age is relative to this record's own time: a record far in the future expires what was
+// remembered before it, and not what comes after it.
 func (w *window) add(id ID, at int64) (fresh bool) {
 	for w.n > 0 && w.ring[w.first].at < at-w.age {
 		w.forget()

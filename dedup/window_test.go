@@ -11,7 +11,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// The window against the simplest thing that does the same: a list that is searched.
+// The window behaves as the simplest implementation: a list that is searched.
 func TestWindow_model(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -37,16 +37,16 @@ func TestWindow_model(t *testing.T) {
 				model = append(model, entry{id, now})
 			}
 			if got := w.add(id, now); got != want {
-				t.Fatalf("id %d at %d: fresh is %v, want %v; the window holds %v", id[0], now, got, want, model)
+				t.Fatalf("id %d at %d: fresh is %v, expected %v; the window holds %v", id[0], now, got, want, model)
 			}
 			if w.n != len(model) || len(w.known) != len(model) || len(w.ring) > max(c.Records, 16) {
-				t.Fatalf("%d in the ring of %d, %d known, want %d", w.n, len(w.ring), len(w.known), len(model))
+				t.Fatalf("%d in the ring of %d, %d known, expected %d", w.n, len(w.ring), len(w.known), len(model))
 			}
 		}
 	})
 }
 
-// A record from the future ends what was remembered before it once, and copies of what comes after it are found.
+// A record from the future ends what was remembered before it once, and duplicates of what comes after it are detected.
 func TestWindow_fromTheFuture(t *testing.T) {
 	t.Parallel()
 	w := newWindow(Config{Records: 10, Window: time.Second})
@@ -58,7 +58,7 @@ func TestWindow_fromTheFuture(t *testing.T) {
 			t.Fatalf("%d is new", i)
 		}
 		if w.add(ID{3, i}, now) || i > 0 && w.add(ID{3, i - 1}, now) {
-			t.Fatalf("a copy of %d or of the one before it was counted", i)
+			t.Fatalf("a duplicate of %d or of the one before it is new", i)
 		}
 	}
 }
@@ -69,7 +69,7 @@ func TestConfig_validate(t *testing.T) {
 		t.Error(err)
 	}
 	if err := (Config{Header: "id"}).Validate(); err == nil {
-		t.Error("a window of nothing was taken")
+		t.Error("an empty window was accepted")
 	}
 	c := DefaultConfig()
 	c.Header = "id"

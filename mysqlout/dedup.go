@@ -28,8 +28,8 @@ func DedupTable() row.Table {
 	}}
 }
 
-// Remembered implements dedup.Store. It reads what is committed: after a claim, nobody older can add to it.
-func (s *Sink) Remembered(ctx context.Context, p checkpoint.Partition, before int64, most int, each func(id [16]byte, at int64)) error {
+// LoadIDs implements dedup.Store. It reads what is committed: after a claim, nobody older can add to it.
+func (s *Sink) LoadIDs(ctx context.Context, p checkpoint.Partition, before int64, most int, each func(id [16]byte, at int64)) error {
 	const doing = "read remembered identities"
 	tx, err := s.pool.Tx(ctx, pool.First)
 	if err != nil {

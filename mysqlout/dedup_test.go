@@ -49,7 +49,7 @@ func TestP28_idsGoWithTheRows(t *testing.T) {
 	}
 	remembered := func(before int64, most int) (offsets []int64) {
 		t.Helper()
-		if err := f.sink.Remembered(t.Context(), at[0].Partition, before, most, func(id [16]byte, ms int64) {
+		if err := f.sink.LoadIDs(t.Context(), at[0].Partition, before, most, func(id [16]byte, ms int64) {
 			if id != idOf(ms/1000) {
 				t.Errorf("the id at %d is %x", ms, id)
 			}
