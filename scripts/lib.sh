@@ -1,4 +1,4 @@
-# What the scripts share. Sourced, from the project's own folder; it changes nothing.
+# Functions that the scripts share. Source it from the repository's root; it changes nothing.
 
 LINTER_VERSION=v2.15.0
 LINTER="${XDG_CACHE_HOME:-$HOME/.cache}/sluice/golangci-lint-$LINTER_VERSION/golangci-lint"
@@ -11,7 +11,7 @@ mariadb_version() {
 	PATH="$PATH:/usr/sbin" mariadbd --version | grep -o '[0-9][0-9.]*-MariaDB' | head -n 1
 }
 
-# fuzz_targets prints a line for each fuzz target: its package's folder and its name.
+# fuzz_targets prints a line for each fuzz target: its package's directory and its name.
 fuzz_targets() {
 	grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . |
 		sed -E 's,^(.*)/[^/]*:func (.*)$,\1 \2,' | sort
@@ -22,7 +22,7 @@ failpoint_packages() {
 	grep -rl --include='*_test.go' '^//go:build failpoint' . | xargs -r -n 1 dirname | sort -u
 }
 
-# machine prints one line about this machine.
+# machine prints one line that describes this machine.
 machine() {
 	local cpu
 	cpu=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo 2>/dev/null | head -n 1)
