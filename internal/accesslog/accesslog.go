@@ -1,8 +1,8 @@
-// Package accesslog makes web access-log lines in Apache's combined format: for the demo, for tests and for
-// benchmarks. The lines are as odd as real ones: sizes that are absent, hosts of both address families, paths with
-// query strings, escaped quotes, escaped bytes, user agents of every length, request lines that are none.
+// Package accesslog generates web access-log lines in Apache's combined format for the demo, tests and benchmarks. The
+// lines are as irregular as real ones: missing sizes, hosts of both address families, paths with query strings, escaped
+// quotes, escaped bytes, user agents of any length, invalid request lines.
 //
-// The same seed and numbers give the same bytes, so that a test can count them by other means and compare.
+// The same seed and numbers give the same bytes, so that a test can count the lines independently and compare.
 package accesslog
 
 import (
@@ -14,13 +14,13 @@ import (
 // start is the time of line 0. Line n is n/20 seconds later: 1,200 lines to the minute.
 var start = time.Date(2026, time.March, 28, 22, 0, 0, 0, time.UTC)
 
-// New makes the source of randomness that Append draws from.
+// New returns the random source for Append.
 func New(seed uint64) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15)) //nolint:gosec // made-up log lines, the same for the same seed
 }
 
-// Append appends line number n, without a line feed. It draws from rng, so that equal seeds and equal sequences of n
-// give equal lines.
+// Append appends line number n, without a line feed. It uses rng, so that equal seeds and equal sequences of n give
+// equal lines.
 func Append(dst []byte, rng *rand.Rand, n int) []byte {
 	dst = appendHost(dst, rng)
 	dst = append(dst, " - "...)

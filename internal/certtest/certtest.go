@@ -22,8 +22,8 @@ type Certificate struct {
 	Key  *ecdsa.PrivateKey
 }
 
-// Issue issues the certificate that template describes, signed by another one or, where by is nil, by itself. It sets the
-// serial number and, where the template has no dates, a validity from an hour ago to an hour from now.
+// Issue creates the certificate that template describes, signed by the certificate by, or self-signed if by is nil. It
+// sets the serial number and, if the template has no dates, a validity from an hour ago to an hour from now.
 func Issue(t testing.TB, by *Certificate, template *x509.Certificate) *Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -51,12 +51,12 @@ func Issue(t testing.TB, by *Certificate, template *x509.Certificate) *Certifica
 	return c
 }
 
-// TLS is the certificate as crypto/tls takes it.
+// TLS returns the certificate in crypto/tls's form.
 func (c *Certificate) TLS() tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{c.DER}, PrivateKey: c.Key}
 }
 
-// PEM is the certificate and its key, PKCS #8, in PEM.
+// PEM returns the certificate and its PKCS #8 key as PEM.
 func (c *Certificate) PEM(t testing.TB) (cert, key []byte) {
 	t.Helper()
 	der, err := x509.MarshalPKCS8PrivateKey(c.Key)
@@ -66,7 +66,7 @@ func (c *Certificate) PEM(t testing.TB) (cert, key []byte) {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.DER}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
 }
 
-// Write writes the PEM files cert.pem and key.pem into a temporary directory, each with prefix in front.
+// Write writes the PEM files cert.pem and key.pem, their names prefixed with prefix, to a temporary directory.
 func (c *Certificate) Write(t testing.TB, prefix string) (cert, key string) {
 	t.Helper()
 	dir := t.TempDir()

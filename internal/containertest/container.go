@@ -21,17 +21,17 @@ import (
 )
 
 const (
-	engineWait = 10 * time.Second // for the engine's answer to anything but a pull and a start
-	pullWait   = 10 * time.Minute // for an image to come
-	pullTries  = 2                // of a registry that fails: testcontainers alone would go on for 15 minutes
-	startWait  = 3 * time.Minute  // for the server in the container to answer
+	engineWait = 10 * time.Second // for the engine's reply to anything but a pull or a start
+	pullWait   = 10 * time.Minute // to pull an image
+	pullTries  = 2                // if the registry fails; testcontainers alone would retry for 15 minutes
+	startWait  = 3 * time.Minute  // for the server in the container to reply
 	pollEvery  = 200 * time.Millisecond
 )
 
-// ErrUnavailable says that there is no engine, or that it cannot have the image.
+// ErrUnavailable means that there is no engine, or that it cannot pull the image.
 var ErrUnavailable = errors.New("no container")
 
-// Container is a running server. Its methods are not safe for concurrent use; what it serves is.
+// Container is a running server. Its methods are not safe for concurrent use; the server is.
 type Container struct {
 	Image string
 	Addr  string // host:port of the server as tests reach it
@@ -42,7 +42,7 @@ type Container struct {
 	guardIn io.Closer
 }
 
-// Check skips the test where err wraps ErrUnavailable, with the line that scripts/test lists, and fails it on any other
+// Check skips the test if err wraps ErrUnavailable, with the line that scripts/test lists, and fails it on any other
 // error.
 func Check(t testing.TB, err error) {
 	t.Helper()
@@ -55,11 +55,11 @@ func Check(t testing.TB, err error) {
 	}
 }
 
-// engine asks for the engine, once for a test binary: where there is none, nobody waits for it twice.
+// engine looks for the engine once per test binary, so that tests without one do not wait repeatedly.
 var engine = sync.OnceValue(func() (err error) {
-	defer func() { // testcontainers panics where it finds no host to ask
+	defer func() { // testcontainers panics if it finds no engine host
 		if v := recover(); v != nil {
-			err = fmt.Errorf("%w: no Docker engine answers: %v", ErrUnavailable, v)
+			err = fmt.Errorf("%w: no Docker engine replies: %v", ErrUnavailable, v)
 		}
 	}()
 	if _, is := os.LookupEnv("TESTCONTAINERS_RYUK_DISABLED"); !is {
@@ -75,18 +75,18 @@ var engine = sync.OnceValue(func() (err error) {
 		err = p.Health(ctx)
 	}
 	if err != nil {
-		return fmt.Errorf("%w: no Docker engine answers: %s", ErrUnavailable, oneLine(err.Error()))
+		return fmt.Errorf("%w: no Docker engine replies: %s", ErrUnavailable, oneLine(err.Error()))
 	}
 	return nil
 })
 
-// oneLine is a text of several lines as one: scripts/test lists lines.
+// oneLine joins the lines of a text, because scripts/test lists single lines.
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
-// Engine asks whether a Docker engine answers. Its error wraps ErrUnavailable.
+// Engine checks whether a Docker engine replies. Its error wraps ErrUnavailable.
 func Engine() error { return engine() }
 
-// start starts a container. Whatever the error, a container that is not nil is to be closed.
+// start starts a container. The caller must close a container that is not nil, even if there is an error.
 func start(ctx context.Context, image, port string, opts ...testcontainers.ContainerCustomizer) (*Container, error) {
 	if err := Engine(); err != nil {
 		return nil, err
@@ -113,7 +113,7 @@ func start(ctx context.Context, image, port string, opts ...testcontainers.Conta
 	return c, nil
 }
 
-// pull gets the image where the engine has not got it.
+// pull pulls the image if the engine does not have it.
 func pull(ctx context.Context, image string) error {
 	ctx, cancel := context.WithTimeout(ctx, pullWait)
 	defer cancel()
@@ -129,14 +129,14 @@ func pull(ctx context.Context, image string) error {
 	if err := p.PullImage(ctx, image); err != nil {
 		why := err.Error()
 		if tries.last != "" {
-			why = tries.last // the tries were ended by us
+			why = tries.last // pulling has stopped the retries
 		}
-		return fmt.Errorf("%w: image %s is not here and does not come: %s", ErrUnavailable, image, oneLine(why))
+		return fmt.Errorf("%w: image %s cannot be pulled: %s", ErrUnavailable, image, oneLine(why))
 	}
 	return nil
 }
 
-// pulling hears of failed tries, and ends them.
+// pulling is notified of failed attempts, and stops the retries.
 type pulling struct {
 	stop   context.CancelFunc
 	failed int
@@ -159,9 +159,9 @@ var _ log.Logger = silent{}
 
 func (silent) Printf(string, ...any) {}
 
-// reach is the address under which this machine reaches a port of the container. testcontainers takes the default
-// gateway for the engine's host where this machine looks like a container itself, which is wrong where the engine runs
-// in it: so loopback is tried too, unless TESTCONTAINERS_HOST_OVERRIDE has decided.
+// reach returns the address at which this machine reaches a port of the container. If this machine looks like a
+// container itself, testcontainers uses the default gateway as the engine's host, which is wrong if the engine runs in
+// it: so loopback is tried too, unless TESTCONTAINERS_HOST_OVERRIDE is set.
 func reach(ctx context.Context, c *testcontainers.DockerContainer, port string) (string, error) {
 	host, err := c.Host(ctx)
 	if err != nil {
@@ -178,10 +178,10 @@ func reach(ctx context.Context, c *testcontainers.DockerContainer, port string) 
 			return addr, conn.Close()
 		}
 	}
-	return usual, nil // the engine may open the port only when the server does
+	return usual, nil // the engine may open the port only when the server listens
 }
 
-// await polls until the server answers; one that has ended will not.
+// await polls until the server replies. It fails early if the server has exited.
 func (c *Container) await(ctx context.Context, answers func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, startWait)
 	defer cancel()
@@ -193,17 +193,17 @@ func (c *Container) await(ctx context.Context, answers func() error) error {
 			return nil
 		}
 		if state, stateErr := c.ctr.State(ctx); stateErr == nil && !state.Running {
-			return fmt.Errorf("the server of %s ended at start, with exit code %d:\n%s", c.Image, state.ExitCode, c.Log())
+			return fmt.Errorf("the server of %s exited at start with code %d:\n%s", c.Image, state.ExitCode, c.Log())
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("the server of %s did not answer at %s within %v: %w:\n%s", c.Image, c.Addr, startWait, err, c.Log())
+			return fmt.Errorf("the server of %s did not reply at %s within %v: %w:\n%s", c.Image, c.Addr, startWait, err, c.Log())
 		}
 	}
 }
 
-// Log is the end of what the server printed.
+// Log returns the end of the server's output.
 func (c *Container) Log() string {
 	const most = 4000
 	ctx, cancel := context.WithTimeout(context.Background(), engineWait)
@@ -220,7 +220,7 @@ func (c *Container) Log() string {
 	return string(out[max(0, len(out)-most):])
 }
 
-// Close removes the container with its data. It may be called again.
+// Close removes the container with its data. It may be called more than once.
 func (c *Container) Close() error {
 	if c == nil {
 		return nil
@@ -239,11 +239,11 @@ func (c *Container) Close() error {
 	return err
 }
 
-// startGuard starts the shell that removes the container, whatever ends us. It does so by the container's name, so that
-// it is there before the container is.
+// startGuard starts the shell that removes the container even if this process is killed. The shell uses the container's
+// name, so that it can start before the container.
 func (c *Container) startGuard() error {
 	if _, err := exec.LookPath("docker"); err != nil {
-		return nil // Close alone has to do
+		return nil // then only Close removes it
 	}
 	c.guard = exec.Command("/bin/sh", "-c", `trap '' INT TERM; read x; docker rm -f -v "$1" >/dev/null 2>&1; true`, "sh", c.name)
 	c.guard.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -1,15 +1,14 @@
-// Package containertest gives tests a MySQL, a MariaDB or an Apache Kafka in a container, by testcontainers-go.
+// Package containertest runs MySQL, MariaDB or Apache Kafka for tests in a container, with testcontainers-go.
 //
-// Any image serves that keeps to the conventions of the official ones: for [MySQL] the variable MYSQL_ROOT_PASSWORD,
-// and arguments that go to the server; for [Kafka] /etc/kafka/docker/run, which takes its settings from KAFKA_…
-// variables. Tests name their images by variables: [MySQLImages], [KafkaImage].
+// Any image works that follows the conventions of the official ones: for [MySQL] the variable MYSQL_ROOT_PASSWORD, and
+// arguments that are passed to the server; for [Kafka] /etc/kafka/docker/run, which reads its settings from KAFKA_…
+// variables. Environment variables select the images: [MySQLImages], [KafkaImage].
 //
-// A container ends by Close, which a test registers with t.Cleanup before anything else can fail, and by a small shell
-// that holds the other end of a pipe, and removes the container when that pipe closes, so not even SIGKILL of the tests
-// leaves one behind where the docker command is there. Ryuk, testcontainers' own means to that end, is an image more
-// that has to come from somewhere; it is left out unless TESTCONTAINERS_RYUK_DISABLED says otherwise.
+// Close removes a container; a test registers it with t.Cleanup before anything else can fail. A small shell that holds
+// the other end of a pipe removes the container too when that pipe closes, so that even SIGKILL of the tests leaves
+// none behind if the docker command is installed. Ryuk, testcontainers' own mechanism for this, would be one more image
+// to pull; it is not used unless TESTCONTAINERS_RYUK_DISABLED=false.
 //
-// Where no engine answers, or it has not got the image and cannot get it, the error wraps [ErrUnavailable]: a test is
-// then skipped with a line that begins with "CANNOT RUN:", which scripts/test lists; with ETL_TEST_REQUIRE_CONTAINERS=1
-// it fails instead.
+// If no engine replies, or it cannot pull the image, the error wraps [ErrUnavailable]: the test is skipped with a line
+// that begins with "CANNOT RUN:", which scripts/test lists; with ETL_TEST_REQUIRE_CONTAINERS=1 it fails instead.
 package containertest

@@ -19,7 +19,7 @@ func TestImages(t *testing.T) {
 	}
 }
 
-// What testcontainers would try for a quarter of an hour ends after a few tries, with the last one's reason.
+// A pull that testcontainers would retry for 15 minutes ends after a few attempts, with the reason of the last one.
 func TestPulling_endsSoon(t *testing.T) {
 	t.Parallel()
 	stopped := 0

@@ -13,8 +13,8 @@ import (
 
 const kafkaPort = "9092/tcp"
 
-// kafkaSettings are a broker and controller in one process, with one replica of everything. What it advertises is
-// known only when the engine has given it a port.
+// kafkaSettings configure a broker and controller in one process, with one replica of everything. The advertised
+// address is known only after the engine has assigned a port.
 var kafkaSettings = map[string]string{
 	"KAFKA_NODE_ID":                                  "1",
 	"KAFKA_PROCESS_ROLES":                            "broker,controller",
@@ -34,7 +34,8 @@ var kafkaSettings = map[string]string{
 	"KAFKA_HEAP_OPTS":                                "-Xmx512m",
 }
 
-// Kafka starts a broker and waits until it answers. A container that is not nil is to be closed, whatever the error.
+// Kafka starts a broker and waits until it replies. The caller must close a container that is not nil, even if there is
+// an error.
 func Kafka(ctx context.Context, image string) (*Container, error) {
 	const script = "/tmp/sluice-start"
 	tell := func(ctx context.Context, c testcontainers.Container) error {

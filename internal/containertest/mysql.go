@@ -9,8 +9,8 @@ import (
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 )
 
-// MySQL starts a MySQL or MariaDB whose user mariadbtest.User may do everything, and waits until it answers. A container
-// that is not nil is to be closed, whatever the error.
+// MySQL starts a MySQL or MariaDB whose user mariadbtest.User has all privileges, and waits until it replies. The
+// caller must close a container that is not nil, even if there is an error.
 func MySQL(ctx context.Context, image string) (*Container, *mariadbtest.Server, error) {
 	const password = "sluice-root"
 	c, err := start(ctx, image, "3306/tcp",

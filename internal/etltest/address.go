@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// FreeAddr is an address of this machine that nobody listens on.
+// FreeAddr returns an address of this machine on which no socket listens.
 func FreeAddr(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -19,8 +19,8 @@ func FreeAddr(t testing.TB) string {
 	return l.Addr().String()
 }
 
-// RefusingAddr is an address of this machine that refuses connections, and that no other process can take until the test
-// ends: its socket is bound and does not listen.
+// RefusingAddr returns an address of this machine that refuses connections and that no other process can use until the
+// test ends: its socket is bound and does not listen.
 func RefusingAddr(t testing.TB) string {
 	t.Helper()
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
@@ -38,8 +38,8 @@ func RefusingAddr(t testing.TB) string {
 	return net.JoinHostPort("127.0.0.1", strconv.Itoa(name.(*syscall.SockaddrInet4).Port))
 }
 
-// Advertised is a listener with another address than its own: what a broker gives out as its address. It is safe for
-// concurrent use.
+// Advertised is a listener that reports another address than its own, as a broker does that advertises one. It is safe
+// for concurrent use.
 type Advertised struct {
 	net.Listener
 	address atomic.Pointer[address]
@@ -58,7 +58,7 @@ func (a *Advertised) Addr() net.Addr {
 	return a.Listener.Addr()
 }
 
-// As sets the address to give out; empty is the listener's own.
+// As sets the address to report; empty means the listener's own.
 func (a *Advertised) As(at string) {
 	if at == "" {
 		a.address.Store(nil)
@@ -68,7 +68,7 @@ func (a *Advertised) As(at string) {
 	a.address.Store(&p)
 }
 
-// Serve accepts connections until the test ends, handles one after the other, and closes each. It returns its address.
+// Serve accepts connections until the test ends, handles one after another, and closes each. It returns its address.
 func Serve(t testing.TB, handle func(net.Conn)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

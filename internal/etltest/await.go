@@ -7,16 +7,16 @@ import (
 	"time"
 )
 
-// Bounded is the test's context with a bound on top.
+// Bounded returns the test's context with a timeout.
 func Bounded(t testing.TB, d time.Duration) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeoutCause(t.Context(), d, fmt.Errorf("the test's %v are over", d))
+	ctx, cancel := context.WithTimeoutCause(t.Context(), d, fmt.Errorf("the test's time limit of %v has passed", d))
 	t.Cleanup(cancel)
 	return ctx
 }
 
-// Await polls a condition until it holds; what is the sentence that a failure ends with. An etl that ends by itself
-// meanwhile is a failure at once.
+// Await polls a condition until it holds; what describes it in the failure message. If an etl process exits meanwhile,
+// the test fails at once.
 func Await(ctx context.Context, t testing.TB, what string, condition func() bool) {
 	t.Helper()
 	tick := time.NewTicker(50 * time.Millisecond)
@@ -28,12 +28,12 @@ func Await(ctx context.Context, t testing.TB, what string, condition func() bool
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			t.Fatalf("waited in vain: %s: %v", what, context.Cause(ctx))
+			t.Fatalf("condition not reached: %s: %v", what, context.Cause(ctx))
 		}
 	}
 }
 
-// Within reports whether the condition comes to hold in that time.
+// Within reports whether the condition becomes true within that time.
 func Within(d time.Duration, condition func() bool) bool {
 	deadline := time.NewTimer(d)
 	defer deadline.Stop()

@@ -10,19 +10,19 @@ import (
 	"testing"
 )
 
-// Piece is what one side said before the other one did.
+// Piece is the bytes that one side sent before the other side sent any.
 type Piece struct {
-	From byte // '>' the one that connected, '<' the one that was connected to
+	From byte // '>' for the client, '<' for the server
 	Data []byte
 }
 
-// Talk is what was said on one connection. It may be used concurrently.
+// Talk is the recorded traffic of one connection. It is safe for concurrent use.
 type Talk struct {
 	mu     sync.Mutex
 	pieces []Piece
 }
 
-// Say adds what a side said.
+// Say adds bytes that a side sent.
 func (k *Talk) Say(from byte, data []byte) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -33,7 +33,8 @@ func (k *Talk) Say(from byte, data []byte) {
 	k.pieces = append(k.pieces, Piece{from, bytes.Clone(data)})
 }
 
-// Text is the talk as goldens have it: a line for each piece, its side and its bytes as Hex writes them.
+// Text returns the talk in the form of golden files: a line for each piece, with its side and its bytes in the form of
+// Hex.
 func (k *Talk) Text() string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -44,10 +45,10 @@ func (k *Talk) Text() string {
 	return s.String()
 }
 
-// Answer reads one request whole and returns its bytes and the answer to it.
+// Answer reads one complete request and returns its bytes and the reply.
 type Answer func(r io.Reader) (request, answer []byte, err error)
 
-// Capture is a server that answers by hand and keeps what is said.
+// Capture is a server with scripted replies that records the traffic.
 type Capture struct {
 	Addr net.Addr
 
@@ -98,13 +99,13 @@ func NewCapture(t testing.TB, l net.Listener, answer Answer) *Capture {
 	return c
 }
 
-// Port is where it listens.
+// Port returns the port on which it listens.
 func (c *Capture) Port() string {
 	_, port, _ := net.SplitHostPort(c.Addr.String())
 	return port
 }
 
-// First is the talk of the first connection on which something was said, empty before there is one.
+// First returns the talk of the first connection with any traffic, or an empty one.
 func (c *Capture) First() *Talk {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -116,7 +117,7 @@ func (c *Capture) First() *Talk {
 	return &Talk{}
 }
 
-// Requests is how many requests were answered.
+// Requests returns how many requests were answered.
 func (k *Talk) Requests() (n int) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

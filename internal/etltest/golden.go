@@ -13,13 +13,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Rewrite registers the flag -rewrite of a test binary: what was captured becomes the golden. A package calls it once,
-// for a variable of its tests.
+// Rewrite registers the flag -rewrite of a test binary, with which the recorded text replaces the golden file. A
+// package calls it once, for a package variable.
 func Rewrite() *bool {
 	return flag.Bool("rewrite", false, "write what was captured from real servers to the goldens in testdata")
 }
 
-// Golden holds text against the file of that name, or writes it where rewrite says so.
+// Golden compares text with the named file, or writes the file if rewrite is set.
 func Golden(t testing.TB, rewrite bool, name, text string) {
 	t.Helper()
 	if rewrite {
@@ -31,12 +31,12 @@ func Golden(t testing.TB, rewrite bool, name, text string) {
 	Compare(t, name, text, nil)
 }
 
-// Compare holds text against the file of that name, but for what the expression matches; nil matches nothing.
+// Compare compares text with the named file, except for what the expression matches; nil matches nothing.
 func Compare(t testing.TB, name, text string, but *regexp.Regexp) {
 	t.Helper()
 	golden, err := os.ReadFile(name)
 	if errors.Is(err, os.ErrNotExist) {
-		t.Fatalf("%v: make it with -rewrite", err)
+		t.Fatalf("%v: create it with -rewrite", err)
 	}
 	want, got := string(golden), text
 	if but != nil {
@@ -47,7 +47,7 @@ func Compare(t testing.TB, name, text string, but *regexp.Regexp) {
 	}
 }
 
-// Hex is hexadecimal with long runs cut short: 78*9000 is the byte 78, 9,000 times.
+// Hex returns hexadecimal text with long runs abbreviated: 78*9000 is the byte 78, 9,000 times.
 func Hex(b []byte) string {
 	var s strings.Builder
 	for len(b) > 0 {

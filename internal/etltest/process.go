@@ -24,19 +24,20 @@ type Process struct {
 	admin  string // host:port of its admin listener
 	cmd    *exec.Cmd
 	log    string
-	ended  chan struct{} // closed when the process is gone and err is set
+	ended  chan struct{} // closed when the process has exited and err is set
 	err    error
-	doomed atomic.Bool // the test means it to end
+	doomed atomic.Bool // the test expects it to exit
 }
 
-// processes is those of all tests.
+// processes are those of all tests.
 var processes struct {
 	sync.Mutex
 	all []*Process
 }
 
-// Start starts etl, the program of that path, with the arguments. failpoint is what SLUICE_FAILPOINT holds, or nothing.
-// The process ends with the test at the latest; where the test failed, the end of its log, a file in dir, is shown.
+// Start starts the etl program at path with the arguments. failpoint is the value of SLUICE_FAILPOINT, or empty. The
+// process is killed at the end of the test at the latest. If the test fails, the end of its log, a file in dir, is
+// printed.
 func Start(t testing.TB, binary, dir, failpoint string, args ...string) *Process {
 	t.Helper()
 	p := &Process{admin: FreeAddr(t), ended: make(chan struct{})}
@@ -86,7 +87,7 @@ func withoutETL(env []string) []string {
 	return kept
 }
 
-// AwaitKilled waits until the process was ended by SIGKILL: its failpoint was hit. Any other end is a failure.
+// AwaitKilled waits until the process is killed by SIGKILL, which its failpoint sends. Any other exit fails the test.
 func (p *Process) AwaitKilled(ctx context.Context, t testing.TB) {
 	t.Helper()
 	select {
@@ -96,11 +97,11 @@ func (p *Process) AwaitKilled(ctx context.Context, t testing.TB) {
 	}
 	var exit *exec.ExitError
 	if !errors.As(p.err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
-		t.Fatalf("%s ended by itself, want SIGKILL by its failpoint: %v", p.name, p.err)
+		t.Fatalf("%s exited, want SIGKILL by its failpoint: %v", p.name, p.err)
 	}
 }
 
-// Kill ends the process by SIGKILL and waits until it is gone.
+// Kill kills the process with SIGKILL and waits until it has exited.
 func (p *Process) Kill(t testing.TB) {
 	t.Helper()
 	p.doomed.Store(true)
@@ -110,7 +111,7 @@ func (p *Process) Kill(t testing.TB) {
 	<-p.ended
 }
 
-// Stop ends the process in good order, and wants exit code 0.
+// Stop stops the process with SIGTERM, and expects exit code 0.
 func (p *Process) Stop(ctx context.Context, t testing.TB) {
 	t.Helper()
 	p.doomed.Store(true)
@@ -118,7 +119,7 @@ func (p *Process) Stop(ctx context.Context, t testing.TB) {
 	select {
 	case <-p.ended:
 	case <-ctx.Done():
-		t.Fatalf("%s did not end after SIGTERM: %v", p.name, context.Cause(ctx))
+		t.Fatalf("%s did not exit after SIGTERM: %v", p.name, context.Cause(ctx))
 	}
 	if p.err != nil {
 		t.Fatalf("%s after SIGTERM: %v, want exit code 0", p.name, p.err)
@@ -143,25 +144,25 @@ func (p *Process) Running() bool {
 	}
 }
 
-// Ready reports whether /readyz answers 200.
+// Ready reports whether /readyz returns 200.
 func (p *Process) Ready(ctx context.Context) bool {
 	code, _ := p.get(ctx, "/readyz")
 	return code == http.StatusOK
 }
 
-// Readiness is the text of /readyz, which says what is degraded and why; nothing where it does not answer.
+// Readiness returns the text of /readyz, which names what is degraded and why, or an empty text if there is no reply.
 func (p *Process) Readiness(ctx context.Context) string {
 	_, text := p.get(ctx, "/readyz")
 	return text
 }
 
-// Metrics is what /metrics says, nothing where it does not answer.
+// Metrics returns the text of /metrics, or an empty text if there is no reply.
 func (p *Process) Metrics(ctx context.Context) string {
 	_, text := p.get(ctx, "/metrics")
 	return text
 }
 
-// get asks the admin listener; the code is 0 where it does not answer.
+// get sends a request to the admin listener; the code is 0 if there is no reply.
 func (p *Process) get(ctx context.Context, path string) (code int, text string) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
@@ -181,7 +182,7 @@ func (p *Process) get(ctx context.Context, path string) (code int, text string) 
 	return resp.StatusCode, string(body)
 }
 
-// Tail is the end of a file.
+// Tail returns the end of a file.
 func Tail(name string, most int) []byte {
 	b, err := os.ReadFile(name)
 	if err != nil {
@@ -196,20 +197,20 @@ func Tail(name string, most int) []byte {
 	return b
 }
 
-// PID is its process id.
+// PID returns the process ID.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// Admin is the host:port of its admin listener.
+// Admin returns the host:port of the admin listener.
 func (p *Process) Admin() string { return p.admin }
 
-// deserted fails the test for each process that ended by itself.
+// deserted fails the test for each process that exited unexpectedly.
 func deserted(t testing.TB) {
 	t.Helper()
 	processes.Lock()
 	defer processes.Unlock()
 	for _, p := range processes.all {
 		if !p.Running() && !p.doomed.Load() {
-			t.Errorf("%s ended by itself: %v", p.name, p.err)
+			t.Errorf("%s exited unexpectedly: %v", p.name, p.err)
 		}
 	}
 }

@@ -10,19 +10,19 @@ import (
 	"github.com/sluice-etl/sluice/internal/jvmtest"
 )
 
-// Spool is the folder that an agent's spooldir source watches, and one beside it to write files in: a file must be
-// whole when the agent sees it.
+// Spool is the directory that an agent's spooldir source watches, and another one to write files in: a file must be
+// complete when the agent sees it.
 type Spool struct {
-	// Dir is the folder that {dir} stands for in properties. The agent watches Dir/in.
+	// Dir is the directory that replaces {dir} in properties. The agent watches Dir/in.
 	Dir string
 }
 
-// NewSpool makes the folders. They go with the test.
+// NewSpool creates the directories. They are removed with the test.
 func NewSpool(t testing.TB) Spool {
 	t.Helper()
 	s := Spool{t.TempDir()}
 	if strings.Contains(s.Dir, ",") {
-		t.Fatalf("Flume's file channel takes a comma for the end of a folder's name: %s", s.Dir)
+		t.Fatalf("Flume's file channel treats a comma as the end of a directory name: %s", s.Dir)
 	}
 	for _, name := range []string{"in", "new"} {
 		if err := os.Mkdir(filepath.Join(s.Dir, name), 0o755); err != nil {
@@ -32,10 +32,10 @@ func NewSpool(t testing.TB) Spool {
 	return s
 }
 
-// In is the folder that the agent watches.
+// In returns the directory that the agent watches.
 func (s Spool) In() string { return filepath.Join(s.Dir, "in") }
 
-// Put gives the agent a file, whole from the first moment.
+// Put moves a complete file into the agent's directory.
 func (s Spool) Put(t testing.TB, name string, text []byte) {
 	t.Helper()
 	at := filepath.Join(s.Dir, "new", name)
@@ -47,7 +47,7 @@ func (s Spool) Put(t testing.TB, name string, text []byte) {
 	}
 }
 
-// Completed is how many files the agent has finished with: all their lines are in its channel.
+// Completed returns how many files the agent has finished: all their lines are in its channel.
 func (s Spool) Completed(t testing.TB) int {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join(s.In(), "*.COMPLETED"))
@@ -57,8 +57,8 @@ func (s Spool) Completed(t testing.TB) int {
 	return len(names)
 }
 
-// Properties writes an agent's configuration, one line each, without the agent's name; {dir} stands for the spool's
-// folder.
+// Properties writes an agent's configuration from lines without the agent's name; {dir} is replaced by the spool's
+// directory.
 func (s Spool) Properties(lines ...string) string {
 	var b strings.Builder
 	for _, line := range lines {

@@ -1,25 +1,23 @@
-// Package jvmtest gives tests a real Apache Kafka and real Apache Flume agents, as local JVM processes on random ports
-// of 127.0.0.1, each in a temporary folder.
+// Package jvmtest runs a real Apache Kafka and real Apache Flume agents for tests, as local JVM processes on random
+// ports of 127.0.0.1, each in a temporary directory.
 //
-// [StartBroker] starts Kafka in KRaft mode, broker and controller in one process, [StartSecuredBroker] one with users and
-// an authorizer; [StartAgent] a Flume agent with the
-// properties that it is given. Both can be killed and started again on the same ports and data. A process never
-// outlives the one that started it, not even through SIGKILL: a small shell holds the other end of a pipe, and when
-// that pipe closes it kills the JVM.
+// [StartBroker] starts Kafka in KRaft mode, broker and controller in one process, [StartSecuredBroker] one with users
+// and an authorizer, and [StartAgent] a Flume agent with the given properties. All can be killed and restarted on the
+// same ports and data. A process never outlives the one that started it, not even after SIGKILL: a small shell holds
+// the other end of a pipe, and kills the JVM when that pipe closes.
 //
-// An agent of [FlumeSpark] has Spark's sink in its newest version, 2.4.8 for Scala 2.12 (for Scala 2.11 the newest is
-// 2.4.7). It needs Avro 1.8.2 in place of Flume 1.9's 1.7.4: with that it runs, and the rest of Flume 1.9 does too, on
-// Java 17 without more options; with 1.7.4 it starts and listens, and answers each getEventBatch with a system error that
-// says IllegalAccessError. It also needs commons-lang3, which its own project does not name.
+// An agent of [FlumeSpark] has the newest version of Spark's sink, 2.4.8 for Scala 2.12 (for Scala 2.11 the newest is
+// 2.4.7). The sink needs Avro 1.8.2 instead of Flume 1.9's 1.7.4: with it, the sink and the rest of Flume 1.9 run on
+// Java 17 without further options; with 1.7.4 the sink starts and listens, but replies to each getEventBatch with a
+// system error, IllegalAccessError. It also needs commons-lang3, which its project does not declare.
 //
-// The jars come from Maven Central, by the Maven that is installed and the settings that it has, once for each
-// version: testdata/NAME-VERSION.xml is the project whose dependencies they are. They are kept in
-// ${XDG_CACHE_HOME:-$HOME/.cache}/sluice/jars/NAME-VERSION, and whenever they are used each is held against the
-// checksum in testdata/NAME-VERSION.sha256. No jar is ever part of this repository. After a change of a version, the
-// list is made anew in the folder that the error names, by `sha256sum *.jar`, and its difference is read before it is
-// committed.
+// The installed Maven downloads the jars from Maven Central, with its own settings, once for each version:
+// testdata/NAME-VERSION.xml is the project whose dependencies they are. They are cached in
+// ${XDG_CACHE_HOME:-$HOME/.cache}/sluice/jars/NAME-VERSION, and each is compared with the checksum in
+// testdata/NAME-VERSION.sha256 at every use. No jar is part of this repository. After a change of a version, create the
+// list again with `sha256sum *.jar` in the directory that the error names, and review the difference before committing
+// it.
 //
-// Where Java, Maven or Maven Central is missing, a test is skipped with a line that begins with "CANNOT RUN:", which
-// scripts/test lists; with ETL_TEST_REQUIRE_JVM=1 it fails instead. A jar that is not what the list says is a failure
-// at all times.
+// If Java, Maven or Maven Central is not available, a test is skipped with a line that begins with "CANNOT RUN:", which
+// scripts/test lists; with ETL_TEST_REQUIRE_JVM=1 it fails instead. A jar whose checksum differs always fails the test.
 package jvmtest

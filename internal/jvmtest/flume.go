@@ -18,7 +18,7 @@ import (
 // AgentName is the name that an agent's properties begin with: "a.sources = …".
 const AgentName = "a"
 
-// countersWait bounds one request for an agent's counters.
+// countersWait is the time limit of one request for an agent's counters.
 const countersWait = 3 * time.Second
 
 // Agent is a real Flume agent. Its methods are not safe for concurrent use.
@@ -28,7 +28,7 @@ type Agent struct {
 }
 
 // StartAgent starts an agent of that version, Flume19 or Flume111, with properties whose names begin with AgentName,
-// and returns when its components have started. It ends with the test.
+// and returns when its components have started. It is stopped with the test.
 func StartAgent(t testing.TB, version Set, properties string) *Agent {
 	t.Helper()
 	path, err := ClassPath(t.Context(), version)
@@ -50,14 +50,14 @@ func StartAgent(t testing.TB, version Set, properties string) *Agent {
 	return a
 }
 
-// Kill ends the agent by SIGKILL and waits until it is gone.
+// Kill kills the agent with SIGKILL and waits until it has exited.
 func (a *Agent) Kill() error { return a.end(syscall.SIGKILL) }
 
-// Stop ends the agent in good order and waits until it is gone.
+// Stop stops the agent with SIGTERM and waits until it has exited.
 func (a *Agent) Stop() error { return a.end(syscall.SIGTERM) }
 
-// Restart starts the agent with the same properties, and returns when its monitoring answers. It does nothing when it
-// runs.
+// Restart starts the agent with the same properties, and returns when its monitoring replies. It does nothing if the
+// agent runs.
 func (a *Agent) Restart(ctx context.Context) error {
 	if a.cmd != nil {
 		return nil
@@ -75,24 +75,24 @@ func (a *Agent) Restart(ctx context.Context) error {
 				return nil
 			}
 		}
-		return fmt.Errorf("no source has started; there are %v", counters)
+		return fmt.Errorf("no source has started; the counters are %v", counters)
 	})
 }
 
-// Counters is what the agent counts since it started: for each component, such as SOURCE.s, CHANNEL.c and SINK.k, its
-// counters, such as EventAcceptedCount, ChannelSize and EventDrainSuccessCount.
+// Counters returns the agent's counters since it started: for each component, such as SOURCE.s, CHANNEL.c and SINK.k,
+// counters such as EventAcceptedCount, ChannelSize and EventDrainSuccessCount.
 func (a *Agent) Counters(ctx context.Context) (map[string]map[string]string, error) {
-	// Where the agent could not have its port, whoever has it may never answer.
+	// If the agent could not bind its port, the process that has it may never reply.
 	ctx, cancel := context.WithTimeout(ctx, countersWait)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+a.monitor+"/metrics", nil)
 	if err != nil {
 		return nil, err
 	}
-	req.Close = true // nothing is left open, be it an idle connection
+	req.Close = true // leaves no idle connection open
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("ask the agent for its counters: %w", err)
+		return nil, fmt.Errorf("request the agent's counters: %w", err)
 	}
 	defer resp.Body.Close()
 	var counters map[string]map[string]string

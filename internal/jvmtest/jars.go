@@ -21,10 +21,10 @@ import (
 	"time"
 )
 
-// Set names the jars of one program in one version.
+// Set identifies the jars of one program in one version.
 type Set string
 
-// The sets that testdata has a project and a list of checksums for.
+// The sets with a project and a list of checksums in testdata.
 const (
 	Kafka         Set = "kafka-4.1.0"
 	Flume19       Set = "flume-1.9.0"
@@ -34,23 +34,23 @@ const (
 	FlumeSpark    Set = "flume-spark-2.4.8"  // Flume 1.9.0 and Spark's sink
 )
 
-// ErrUnavailable says that this machine lacks what real servers need. The text says what is missing.
+// ErrUnavailable means that this machine lacks what real servers need. The wrapping error names what is missing.
 var ErrUnavailable = errors.New("real Kafka and Flume")
 
 //go:embed testdata
 var testdata embed.FS
 
-// The plugin that copies a project's dependencies into a folder; any Maven 3 runs it.
+// The plugin that copies a project's dependencies to a directory; any Maven 3 runs it.
 const copyDependencies = "org.apache.maven.plugins:maven-dependency-plugin:2.8:copy-dependencies"
 
-// marker is the file that says that a folder of the cache was filled to its end.
+// marker is the file that marks a directory of the cache as complete.
 const marker = "complete"
 
-// downloadWait bounds a download: half a minute is usual for one set.
+// downloadWait is the time limit of a download; one set usually takes half a minute.
 const downloadWait = 5 * time.Minute
 
-// ClassPath returns the set's jars as a JVM wants them, from the cache, which it fills where need be. Each jar was held
-// against its checksum in this call.
+// ClassPath returns the set's jars from the cache as a JVM class path. It fills the cache if necessary, and compares
+// each jar with its checksum.
 func ClassPath(ctx context.Context, set Set) (string, error) {
 	for _, program := range []string{"java", "mvn"} {
 		if _, err := exec.LookPath(program); err != nil {
@@ -66,7 +66,7 @@ func ClassPath(ctx context.Context, set Set) (string, error) {
 		return "", err
 	}
 	if err := os.MkdirAll(cache, 0o755); err != nil {
-		return "", fmt.Errorf("make the cache of jars: %w", err)
+		return "", fmt.Errorf("create the cache of jars: %w", err)
 	}
 	unlock, err := lock(filepath.Join(cache, ".lock"))
 	if err != nil {
@@ -79,7 +79,7 @@ func ClassPath(ctx context.Context, set Set) (string, error) {
 			return "", err
 		}
 	} else if err := verify(dir, want); err != nil {
-		return "", fmt.Errorf("%w; to have them downloaded again, remove the folder", err)
+		return "", fmt.Errorf("%w; to download them again, remove the directory", err)
 	}
 	paths := make([]string, 0, len(want))
 	for _, name := range slices.Sorted(maps.Keys(want)) {
@@ -88,20 +88,20 @@ func ClassPath(ctx context.Context, set Set) (string, error) {
 	return strings.Join(paths, string(os.PathListSeparator)), nil
 }
 
-// cacheDir is the folder of all sets.
+// cacheDir returns the directory of all sets.
 func cacheDir() (string, error) {
 	base := os.Getenv("XDG_CACHE_HOME")
 	if base == "" {
 		home, err := os.UserHomeDir()
 		if err != nil {
-			return "", fmt.Errorf("find a folder for the cache of jars: %w", err)
+			return "", fmt.Errorf("find a directory for the cache of jars: %w", err)
 		}
 		base = filepath.Join(home, ".cache")
 	}
 	return filepath.Join(base, "sluice", "jars"), nil
 }
 
-// lock keeps two test binaries from filling one folder at once.
+// lock prevents two test binaries from filling one directory at the same time.
 func lock(name string) (unlock func(), err error) {
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
@@ -110,11 +110,11 @@ func lock(name string) (unlock func(), err error) {
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
 		return nil, errors.Join(fmt.Errorf("lock the cache of jars: %w", err), f.Close())
 	}
-	return func() { _ = f.Close() }, nil // closing gives the lock up
+	return func() { _ = f.Close() }, nil // closing releases the lock
 }
 
-// download fills a folder beside dir and puts it in its place when every jar is as listed: a folder with a marker is
-// whole, whatever ended us.
+// download fills a directory next to dir and renames it when every jar matches the list: a directory with a marker is
+// complete even if this process was killed.
 func (set Set) download(ctx context.Context, cache, dir string, want map[string]string) error {
 	pom, err := testdata.ReadFile("testdata/" + string(set) + ".xml")
 	if err != nil {
@@ -122,7 +122,7 @@ func (set Set) download(ctx context.Context, cache, dir string, want map[string]
 	}
 	part := filepath.Join(cache, string(set)+".part")
 	if err := errors.Join(os.RemoveAll(part), os.MkdirAll(part, 0o755)); err != nil {
-		return fmt.Errorf("make a folder for the jars of %s: %w", set, err)
+		return fmt.Errorf("create a directory for the jars of %s: %w", set, err)
 	}
 	project, err := os.MkdirTemp("", "sluice-pom-")
 	if err != nil {
@@ -138,7 +138,7 @@ func (set Set) download(ctx context.Context, cache, dir string, want map[string]
 	mvn := exec.CommandContext(ctx, "mvn", "-q", "-B", "-f", file, copyDependencies, "-DincludeScope=runtime", "-DoutputDirectory="+part)
 	mvn.Dir = project
 	if out, err := mvn.CombinedOutput(); err != nil {
-		return fmt.Errorf("%w: Maven cannot get the jars of %s: %s", ErrUnavailable, set, why(ctx, err, out))
+		return fmt.Errorf("%w: Maven cannot download the jars of %s: %s", ErrUnavailable, set, why(ctx, err, out))
 	}
 	if err := verify(part, want); err != nil {
 		return err
@@ -151,7 +151,7 @@ func (set Set) download(ctx context.Context, cache, dir string, want map[string]
 
 var colours = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
-// why is one line of what Maven said: its first error.
+// why returns one line of Maven's output: its first error.
 func why(ctx context.Context, err error, out []byte) string {
 	if ctx.Err() != nil {
 		return context.Cause(ctx).Error()
@@ -164,7 +164,7 @@ func why(ctx context.Context, err error, out []byte) string {
 	return err.Error()
 }
 
-// sums reads the list of a set: file name to SHA-256 in hexadecimal, as sha256sum writes it.
+// sums reads the list of a set, in sha256sum's format: file name to SHA-256 in hexadecimal.
 func (set Set) sums() (map[string]string, error) {
 	list, err := testdata.ReadFile("testdata/" + string(set) + ".sha256")
 	if err != nil {
@@ -181,7 +181,7 @@ func (set Set) sums() (map[string]string, error) {
 	return sums, nil
 }
 
-// verify holds a folder against the list: every jar of it, and no other.
+// verify compares a directory with the list: it must contain exactly the listed jars.
 func verify(dir string, want map[string]string) error {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(want)) {

@@ -13,8 +13,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// fakePrograms puts a folder with a java and, where script is not empty, an mvn in place of PATH, and a fresh cache. It
-// returns the cache's folder.
+// fakePrograms sets PATH to a directory with a java and, if script is not empty, an mvn, and uses an empty cache. It
+// returns the cache's directory.
 func fakePrograms(t *testing.T, script string) string {
 	t.Helper()
 	bin, cache := t.TempDir(), t.TempDir()
@@ -54,7 +54,8 @@ func TestClassPath_unavailable(t *testing.T) {
 	}
 }
 
-// A jar that is not what the list says is never used, be it new or from the cache, and this is no reason to skip.
+// A jar whose checksum differs is never used, whether new or from the cache, and the test fails rather than being
+// skipped.
 func TestClassPath_checksums(t *testing.T) {
 	cache := fakePrograms(t, `for a; do case $a in -DoutputDirectory=*) echo x >"${a#*=}/avro-1.7.4.jar"; echo x >"${a#*=}/other.jar" ;; esac; done`)
 	_, err := ClassPath(t.Context(), Flume19)
@@ -63,25 +64,25 @@ func TestClassPath_checksums(t *testing.T) {
 	}
 	for _, want := range []string{"avro-1.7.4.jar: SHA-256 is 73cb3858a687a8494ca3323053016282f3dad39d42cf62ca4e79dda2aac7d9ac, must be ", "other.jar: is not in the list", "flume-ng-core-1.9.0.jar"} {
 		if !strings.Contains(err.Error(), want) {
-			t.Errorf("%v\ndoes not say %q", err, want)
+			t.Errorf("%v\ndoes not contain %q", err, want)
 		}
 	}
 	if _, err := os.Stat(filepath.Join(cache, string(Flume19))); !os.IsNotExist(err) {
-		t.Errorf("the cache holds what was refused: %v", err)
+		t.Errorf("the cache contains the rejected jar: %v", err)
 	}
 
-	dir := filepath.Join(cache, string(Flume19)) // whole, by its marker, but changed since
+	dir := filepath.Join(cache, string(Flume19)) // complete according to its marker, but changed since
 	if err := errors.Join(os.MkdirAll(dir, 0o755), os.WriteFile(filepath.Join(dir, marker), nil, 0o600),
 		os.WriteFile(filepath.Join(dir, "avro-1.7.4.jar"), []byte("x\n"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	_, err = ClassPath(t.Context(), Flume19)
-	if err == nil || errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "remove the folder") {
+	if err == nil || errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "remove the directory") {
 		t.Errorf("%v, want a failure that says what to do", err)
 	}
 }
 
-// Each set has a list, and its list has the program itself.
+// Each set has a list that contains the program itself.
 func TestSums(t *testing.T) {
 	for set, jar := range map[Set]string{
 		Kafka: "kafka_2.13-4.1.0.jar", Flume19: "flume-ng-node-1.9.0.jar", Flume111: "flume-ng-node-1.11.0.jar",

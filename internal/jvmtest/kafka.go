@@ -17,14 +17,14 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// Broker is a real Kafka of one process. Its methods are not safe for concurrent use; what it serves is.
+// Broker is a real Kafka in one process. Its methods are not safe for concurrent use; the broker is.
 type Broker struct {
 	process
 	addr string
 }
 
-// brokerSettings are chosen for soon rather than for much: one replica of everything, no waiting for a group's second
-// member, a log cleaner that looks all the time, and a broker that was killed may come back after 1.5 s instead of 9.
+// brokerSettings favour short delays over throughput: one replica of everything, no wait for a group's second member, a
+// log cleaner that runs all the time, and a killed broker may return after 1.5 s instead of 9 s.
 const brokerSettings = `process.roles=broker,controller
 node.id=1
 controller.listener.names=CONTROLLER
@@ -51,8 +51,8 @@ log.initial.task.delay.ms=500
 log.segment.delete.delay.ms=1000
 `
 
-// StartBroker starts a Kafka that ends with the test and returns when it answers. settings are lines of its
-// configuration, key=value, that go before our own.
+// StartBroker starts a Kafka that is stopped with the test and returns when it replies. settings are lines of its
+// configuration, key=value, that override the defaults of this package.
 func StartBroker(t testing.TB, settings ...string) *Broker {
 	t.Helper()
 	path, err := ClassPath(t.Context(), Kafka)
@@ -81,7 +81,7 @@ func newBroker(ctx context.Context, dir, path string, settings []string) (*Broke
 		"log.dirs=" + filepath.Join(dir, "data"),
 	}
 	config := filepath.Join(dir, "server.properties")
-	// Of two lines with one key, the last counts.
+	// If two lines have the same key, the last one is used.
 	text := brokerSettings + strings.Join(lines, "\n") + "\n" + strings.Join(settings, "\n") + "\n"
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return nil, err
@@ -100,16 +100,17 @@ func newBroker(ctx context.Context, dir, path string, settings []string) (*Broke
 	return b, nil
 }
 
-// Addr is the broker's host:port.
+// Addr returns the broker's host:port.
 func (b *Broker) Addr() string { return b.addr }
 
-// Kill ends the broker by SIGKILL and waits until it is gone.
+// Kill kills the broker with SIGKILL and waits until it has exited.
 func (b *Broker) Kill() error { return b.end(syscall.SIGKILL) }
 
-// Stop ends the broker in good order and waits until it is gone.
+// Stop stops the broker with SIGTERM and waits until it has exited.
 func (b *Broker) Stop() error { return b.end(syscall.SIGTERM) }
 
-// Restart starts the broker on the same ports and data, and returns when it answers. It does nothing when it runs.
+// Restart starts the broker on the same ports and data, and returns when it replies. It does nothing if the broker
+// runs.
 func (b *Broker) Restart(ctx context.Context) error {
 	if b.cmd != nil {
 		return nil
@@ -125,7 +126,7 @@ func (b *Broker) Restart(ctx context.Context) error {
 	return b.await(ctx, func(ctx context.Context) error { return answers(ctx, cl) })
 }
 
-// answers reports whether the broker is registered and every partition has a leader.
+// answers returns nil if the broker is registered and every partition has a leader.
 func answers(ctx context.Context, cl *kgo.Client) error {
 	resp, err := kmsg.NewPtrMetadataRequest().RequestWith(ctx, cl)
 	if err != nil {

@@ -17,15 +17,14 @@ import (
 	"time"
 )
 
-// startWait bounds how long a server may take to answer, or to end: 5 s is usual, a loaded machine takes many times
-// that.
+// startWait is how long a server may take to reply or to exit: usually 5 s, many times that on a loaded machine.
 const startWait = 90 * time.Second
 
-// process is one JVM that can be started again.
+// process is one JVM that can be restarted.
 type process struct {
 	name string
 	args []string // of java
-	log  string   // the file that its output is appended to
+	log  string   // the file to which its output is appended
 
 	cmd     *exec.Cmd // nil while it does not run
 	ended   chan struct{}
@@ -33,7 +32,7 @@ type process struct {
 	guardIn io.Closer
 }
 
-// quick makes a JVM start soon and stay small: these servers live for seconds.
+// quick are JVM options for a fast start and little memory, because these servers run for seconds.
 func quick(heap string) []string {
 	return []string{"-Xmx" + heap, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true",
 		"-Dorg.slf4j.simpleLogger.showDateTime=true", "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS"}
@@ -48,12 +47,12 @@ func (p *process) start() error {
 	cmd := exec.Command("java", p.args...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Dir = filepath.Dir(p.log)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C is for the tests, not for their servers
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C must reach the tests, not their servers
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start %s: %w", p.name, err)
 	}
 	ended := make(chan struct{})
-	go func() { // ends with the JVM, which end waits for
+	go func() { // ends when the JVM exits, for which end waits
 		_ = cmd.Wait()
 		close(ended)
 	}()
@@ -64,7 +63,7 @@ func (p *process) start() error {
 	return nil
 }
 
-// startGuard starts the shell that kills the JVM when whatever ends us closes the pipe.
+// startGuard starts the shell that kills the JVM when the end of this process closes the pipe.
 func (p *process) startGuard() error {
 	p.guard = exec.Command("/bin/sh", "-c", `trap '' INT TERM; read x; kill -9 "$1"`, "sh", strconv.Itoa(p.cmd.Process.Pid))
 	p.guard.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -76,7 +75,7 @@ func (p *process) startGuard() error {
 	return p.guard.Start()
 }
 
-// end sends the signal and waits until the process is gone. It does nothing to one that is not there.
+// end sends the signal and waits until the process has exited. It does nothing if the process does not run.
 func (p *process) end(sig syscall.Signal) error {
 	if p.cmd == nil {
 		return nil
@@ -89,9 +88,9 @@ func (p *process) end(sig syscall.Signal) error {
 	select {
 	case <-p.ended:
 	case <-timer.C:
-		return fmt.Errorf("%s did not end within %v of %v", p.name, startWait, sig)
+		return fmt.Errorf("%s did not exit within %v of %v", p.name, startWait, sig)
 	}
-	if p.guard.Process != nil { // first, so that it does not kill whoever gets the number next
+	if p.guard.Process != nil { // first, so that it cannot kill another process that gets the same PID
 		_ = p.guard.Process.Kill()
 		_ = p.guard.Wait()
 	}
@@ -100,7 +99,7 @@ func (p *process) end(sig syscall.Signal) error {
 	return nil
 }
 
-// await polls until answers says yes.
+// await polls until answers returns nil.
 func (p *process) await(ctx context.Context, answers func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, startWait)
 	defer cancel()
@@ -114,14 +113,14 @@ func (p *process) await(ctx context.Context, answers func(context.Context) error
 		select {
 		case <-tick.C:
 		case <-p.ended:
-			return fmt.Errorf("%s ended at start:\n%s", p.name, p.tail())
+			return fmt.Errorf("%s exited at start:\n%s", p.name, p.tail())
 		case <-ctx.Done():
-			return fmt.Errorf("%s did not answer within %v: %w:\n%s", p.name, startWait, err, p.tail())
+			return fmt.Errorf("%s did not reply within %v: %w:\n%s", p.name, startWait, err, p.tail())
 		}
 	}
 }
 
-// tail is the end of the log.
+// tail returns the end of the log.
 func (p *process) tail() []byte {
 	const most = 8000
 	out, err := os.ReadFile(p.log)
@@ -137,7 +136,7 @@ func (p *process) tail() []byte {
 	return out
 }
 
-// cleanup ends the process with the test, and shows its log where the test failed.
+// cleanup stops the process at the end of the test, and prints its log if the test failed.
 func (p *process) cleanup(t testing.TB) {
 	t.Cleanup(func() {
 		if err := p.end(syscall.SIGKILL); err != nil {
@@ -149,8 +148,8 @@ func (p *process) cleanup(t testing.TB) {
 	})
 }
 
-// Need has the jars of the sets downloaded, before the test's own time begins to run, and skips the test where they
-// cannot be had.
+// Need downloads the jars of the sets before the test's own time limit starts, and skips the test if they are not
+// available.
 func Need(t testing.TB, sets ...Set) {
 	t.Helper()
 	for _, set := range sets {
@@ -159,7 +158,7 @@ func Need(t testing.TB, sets ...Set) {
 	}
 }
 
-// must ends the test on an error; where this machine lacks what is needed, the test is skipped.
+// must fails the test on an error, or skips it if this machine lacks what is needed.
 func must(t testing.TB, err error) {
 	t.Helper()
 	switch {
@@ -171,8 +170,8 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// freePort is a port of 127.0.0.1 that nobody listens on, below those that the system gives to connections: a server
-// that starts seconds later finds it free.
+// freePort returns a port of 127.0.0.1 on which no socket listens, below the system's ephemeral ports, so that it is
+// still free when a server starts seconds later.
 func freePort() (int, error) {
 	var err error
 	for range 100 {

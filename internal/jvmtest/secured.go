@@ -7,17 +7,17 @@ import (
 	"testing"
 )
 
-// SecuredBroker is a Broker with Kafka's StandardAuthorizer. At Addr everybody may do everything, at Secured users log in
+// SecuredBroker is a Broker with Kafka's StandardAuthorizer. At Addr everything is allowed; at Secured users log in
 // with SASL PLAIN and may do what ACLs allow.
 type SecuredBroker struct {
 	*Broker
 	secured string
 }
 
-// Secured is the host:port at which users log in.
+// Secured returns the host:port at which users log in.
 func (b *SecuredBroker) Secured() string { return b.secured }
 
-// StartSecuredBroker is StartBroker for users, by name, with their passwords.
+// StartSecuredBroker is StartBroker with users, given as passwords by name.
 func StartSecuredBroker(t testing.TB, users map[string]string, settings ...string) *SecuredBroker {
 	t.Helper()
 	path, err := ClassPath(t.Context(), Kafka)

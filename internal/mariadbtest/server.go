@@ -20,17 +20,16 @@ import (
 	"github.com/go-sql-driver/mysql"
 )
 
-// User and Password of a private server; the user may do everything.
+// User and Password of a private server; the user has all privileges.
 const (
 	User     = "sluice"
 	Password = "sluice"
 )
 
-// startWait bounds how long a server may take to answer: 2 s is usual, a loaded machine takes many times that.
+// startWait is how long a server may take to reply: usually 2 s, many times that on a loaded machine.
 const startWait = 90 * time.Second
 
-// Server is a MariaDB or MySQL. Its methods are not safe for concurrent use, but the server itself may be used by
-// anybody at any time.
+// Server is a MariaDB or MySQL. Its methods are not safe for concurrent use; the server is.
 type Server struct {
 	opts     options
 	dir      string
@@ -40,7 +39,7 @@ type Server struct {
 	pid      int // 0 while it does not run
 	guard    *exec.Cmd
 	guardIn  io.Closer
-	external *mysql.Config // of ETL_TEST_DSN
+	external *mysql.Config // from ETL_TEST_DSN
 	shared   bool
 }
 
@@ -51,25 +50,25 @@ type options struct {
 	dir     string
 }
 
-// Option changes how a server is made. Any option makes it the caller's own.
+// Option configures a server. Any option makes it the caller's own.
 type Option func(*options)
 
-// Private asks for a server of one's own with the usual settings.
+// Private selects a server of the caller's own with the default settings.
 func Private() Option { return func(o *options) { o.private = true } }
 
-// Flush sets innodb_flush_log_at_trx_commit: 0, 1 or 2. With 0 a killed server comes back up to a second older.
+// Flush sets innodb_flush_log_at_trx_commit: 0, 1 or 2. With 0 a killed server may lose up to a second of commits.
 func Flush(n int) Option { return func(o *options) { o.private, o.flush = true, n } }
 
-// Args gives further arguments to the server program.
+// Args adds arguments for the server program.
 func Args(args ...string) Option {
 	return func(o *options) { o.private, o.args = true, append(o.args, args...) }
 }
 
-// Dir is the folder under which the server makes its own; the system's temporary folder by default.
+// Dir is the directory in which the server's directory is created, by default the system's temporary directory.
 func Dir(dir string) Option { return func(o *options) { o.private, o.dir = true, dir } }
 
-// New starts a server of the caller's own, who must call Close. An error that wraps [ErrUnavailable] says that this
-// machine has no server program.
+// New starts a server of the caller's own; the caller must call Close. An error that wraps [ErrUnavailable] means that
+// this machine has no server program.
 func New(opts ...Option) (*Server, error) {
 	o := options{private: true, flush: 2}
 	for _, f := range opts {
@@ -86,7 +85,7 @@ func New(opts ...Option) (*Server, error) {
 	return s, nil
 }
 
-// ErrUnavailable says that there is no server to test with.
+// ErrUnavailable means that there is no server to test with.
 var ErrUnavailable = errors.New("no MariaDB or MySQL: neither ETL_TEST_DSN nor mariadbd or mysqld in PATH, /usr/sbin or /usr/libexec")
 
 func find() (string, error) {
@@ -107,7 +106,7 @@ func find() (string, error) {
 func (s *Server) create() error {
 	version, err := exec.Command(s.program, "--no-defaults", "--version").Output()
 	if err != nil {
-		return fmt.Errorf("ask %s for its version: %w", s.program, err)
+		return fmt.Errorf("read the version of %s: %w", s.program, err)
 	}
 	s.mariadb = strings.Contains(string(version), "MariaDB")
 	if s.dir, err = os.MkdirTemp(s.opts.dir, "sluice-mysql-"); err != nil {
@@ -121,7 +120,8 @@ func (s *Server) create() error {
 			"GRANT ALL PRIVILEGES ON *.* TO '"+User+"'@'%' WITH GRANT OPTION;\n"), 0o644); err != nil {
 		return err
 	}
-	// A server removes, when it starts, every temporary table in its tmpdir, its neighbours' too; so each has its own.
+	// When a server starts it removes every temporary table in its tmpdir, including those of other servers, so each
+	// has its own.
 	for _, name := range []string{"data", "tmp"} {
 		if err := os.Mkdir(s.path(name), 0o755); err != nil {
 			return err
@@ -130,7 +130,7 @@ func (s *Server) create() error {
 	if os.Geteuid() == 0 {
 		for _, path := range []string{s.dir, s.path("data"), s.path("tmp")} {
 			if out, err := exec.Command("chown", "mysql", path).CombinedOutput(); err != nil {
-				return fmt.Errorf("give %s to user mysql, as whom the server runs: %w: %s", path, err, out)
+				return fmt.Errorf("change the owner of %s to the server's user mysql: %w: %s", path, err, out)
 			}
 		}
 	}
@@ -150,7 +150,7 @@ func (s *Server) create() error {
 
 func (s *Server) path(name string) string { return filepath.Join(s.dir, name) }
 
-// install makes the data folder.
+// install creates the data directory.
 func (s *Server) install() error {
 	var cmd *exec.Cmd
 	if s.mariadb {
@@ -168,12 +168,12 @@ func (s *Server) install() error {
 		cmd.Args = append(cmd.Args, "--user=mysql")
 	}
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("make the data folder with %s: %w: %s", cmd.Path, err, tail(out))
+		return fmt.Errorf("create the data directory with %s: %w: %s", cmd.Path, err, tail(out))
 	}
 	return nil
 }
 
-// Restart starts the server, on the same port, and waits until it answers. It does nothing when it runs already.
+// Restart starts the server on the same port and waits until it replies. It does nothing if the server runs.
 func (s *Server) Restart() error {
 	s.own("Restart")
 	if s.pid != 0 {
@@ -197,7 +197,7 @@ func (s *Server) Restart() error {
 	}
 	cmd.Args = append(cmd.Args, s.opts.args...)
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C is for the tests, not for their server
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C must reach the tests, not their server
 	if err := cmd.Start(); err != nil {
 		return err
 	}
@@ -223,18 +223,18 @@ func (s *Server) awaitAnswer() error {
 		}
 		if s.ended() {
 			out, _ := os.ReadFile(s.path("log"))
-			return fmt.Errorf("the server ended at start: %s", tail(out))
+			return fmt.Errorf("the server exited at start: %s", tail(out))
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			out, _ := os.ReadFile(s.path("log"))
-			return fmt.Errorf("the server did not answer within %v: %w: %s", startWait, err, tail(out))
+			return fmt.Errorf("the server did not reply within %v: %w: %s", startWait, err, tail(out))
 		}
 	}
 }
 
-// ended collects the process where it has ended. It keeps no goroutine waiting for that.
+// ended reaps the process if it has exited, without a goroutine that waits for it.
 func (s *Server) ended() bool {
 	if s.pid == 0 {
 		return true
@@ -249,10 +249,10 @@ func (s *Server) ended() bool {
 	return true
 }
 
-// Kill ends the server by SIGKILL and waits until it is gone.
+// Kill kills the server with SIGKILL and waits until it has exited.
 func (s *Server) Kill() error { return s.end(syscall.SIGKILL) }
 
-// Stop ends the server in good order and waits until it is gone.
+// Stop stops the server with SIGTERM and waits until it has exited.
 func (s *Server) Stop() error { return s.end(syscall.SIGTERM) }
 
 // Signal sends a signal, such as SIGSTOP and SIGCONT, to the server.
@@ -280,27 +280,26 @@ func (s *Server) end(sig syscall.Signal) error {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("the server did not end within %v of signal %v", startWait, sig)
+			return fmt.Errorf("the server did not exit within %v of signal %v", startWait, sig)
 		}
 	}
 	return nil
 }
 
-// CopyData stops the server in good order, keeps a copy of its data folder, and starts it again. It returns the copy's
-// name for RestoreData.
+// CopyData stops the server, copies its data directory, and restarts it. It returns the copy's name for RestoreData.
 func (s *Server) CopyData() (string, error) {
 	if err := s.Stop(); err != nil {
 		return "", err
 	}
 	name := s.path("copy-" + random())
 	if out, err := exec.Command("cp", "-a", s.path("data"), name).CombinedOutput(); err != nil {
-		return "", fmt.Errorf("copy the data folder: %w: %s", err, out)
+		return "", fmt.Errorf("copy the data directory: %w: %s", err, out)
 	}
 	return name, s.Restart()
 }
 
-// RestoreData kills the server, puts a copy in place of its data folder, and starts it again: to its clients the server
-// has gone back to an older state.
+// RestoreData kills the server, replaces its data directory with a copy, and restarts it: its clients see an older
+// state.
 func (s *Server) RestoreData(name string) error {
 	if err := s.Kill(); err != nil {
 		return err
@@ -309,12 +308,12 @@ func (s *Server) RestoreData(name string) error {
 		return err
 	}
 	if out, err := exec.Command("cp", "-a", name, s.path("data")).CombinedOutput(); err != nil {
-		return fmt.Errorf("put the data folder back: %w: %s", err, out)
+		return fmt.Errorf("restore the data directory: %w: %s", err, out)
 	}
 	return s.Restart()
 }
 
-// Close ends the server at once and removes its folder.
+// Close kills the server and removes its directory.
 func (s *Server) Close() error {
 	if s.external != nil || s.dir == "" {
 		return nil
@@ -328,7 +327,7 @@ func (s *Server) Close() error {
 	return err
 }
 
-// startGuard starts the shell that cleans up after us, whatever ends us.
+// startGuard starts the shell that cleans up even if this process is killed.
 func (s *Server) startGuard() error {
 	s.guard = exec.Command("/bin/sh", "-c",
 		`trap '' INT TERM; read x; test -f "$1/pid" && kill -9 "$(cat "$1/pid")" && sleep 0.3; rm -rf "$1"`,
@@ -348,7 +347,7 @@ func (s *Server) own(what string) {
 	}
 }
 
-// Socket is the server's socket, empty for one that ETL_TEST_DSN names.
+// Socket returns the server's socket, or an empty text for a server from ETL_TEST_DSN.
 func (s *Server) Socket() string {
 	if s.external != nil {
 		return ""
@@ -356,7 +355,7 @@ func (s *Server) Socket() string {
 	return s.path("socket")
 }
 
-// Addr is the server's host:port.
+// Addr returns the server's host:port.
 func (s *Server) Addr() string {
 	if s.external != nil {
 		return s.external.Addr
@@ -364,10 +363,10 @@ func (s *Server) Addr() string {
 	return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port))
 }
 
-// DSN is go-sql-driver's form of how to reach database db over TCP; db may be empty.
+// DSN returns a go-sql-driver DSN for database db over TCP; db may be empty.
 func (s *Server) DSN(db string) string { return s.config(db).FormatDSN() }
 
-// DSNVia is DSN through a proxy at addr, host:port.
+// DSNVia returns the DSN for a proxy at addr, host:port.
 func (s *Server) DSNVia(addr, db string) string {
 	c := s.config(db)
 	c.Net, c.Addr = "tcp", addr
@@ -386,7 +385,7 @@ func (s *Server) config(db string) *mysql.Config {
 	return c
 }
 
-// Exec carries out statements on one new connection, with no database chosen where db is empty.
+// Exec executes statements on one new connection, without a default database if db is empty.
 func (s *Server) Exec(db string, statements ...string) (err error) {
 	c := s.config(db)
 	c.Timeout, c.ReadTimeout, c.WriteTimeout = 5*time.Second, startWait, startWait
@@ -410,7 +409,7 @@ type quiet struct{}
 
 func (quiet) Print(...any) {}
 
-// CreateDatabase makes a fresh database and returns its name.
+// CreateDatabase creates a new database and returns its name.
 func (s *Server) CreateDatabase() (string, error) {
 	name := "t_" + random()
 	return name, s.Exec("", "CREATE DATABASE "+name)

@@ -45,15 +45,15 @@ func TestServer_killRestartAndOlderState(t *testing.T) {
 	}
 	do(s.RestoreData(older))
 	if n := count(t, s, db); n != 1 {
-		t.Fatalf("%d rows in the older state, want 1", n)
+		t.Fatalf("%d rows in the restored state, want 1", n)
 	}
 	dir, pid := s.dir, s.pid
 	do(s.Close())
 	if _, err := os.Stat(dir); !os.IsNotExist(err) {
-		t.Errorf("the folder is still there: %v", err)
+		t.Errorf("the directory still exists: %v", err)
 	}
 	if _, err := os.Stat("/proc/" + strconv.Itoa(pid)); !os.IsNotExist(err) {
-		t.Errorf("the process is still there: %v", err)
+		t.Errorf("the process still exists: %v", err)
 	}
 	do(s.Close())
 }

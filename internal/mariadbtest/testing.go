@@ -9,8 +9,8 @@ import (
 	"github.com/go-sql-driver/mysql"
 )
 
-// shared is the one server of a test binary. It is package state because the testing package gives tests nothing else
-// to share; the guard of the server ends it with the process.
+// shared is the one server of a test binary. It is package state because the testing package offers tests no other way
+// to share it; the server's guard kills it when the process exits.
 var shared = sync.OnceValues(func() (*Server, error) {
 	if dsn := os.Getenv("ETL_TEST_DSN"); dsn != "" {
 		return At(dsn)
@@ -22,7 +22,7 @@ var shared = sync.OnceValues(func() (*Server, error) {
 	return s, err
 })
 
-// At is a server that somebody else has started, by its DSN. An error says that it does not answer.
+// At returns a server that is already running, by its DSN, or an error if it does not reply.
 func At(dsn string) (*Server, error) {
 	c, err := mysql.ParseDSN(dsn)
 	if err != nil {
@@ -32,8 +32,8 @@ func At(dsn string) (*Server, error) {
 	return s, s.Exec("", "SELECT 1")
 }
 
-// Start returns a running server: without options the one that all tests of the binary share, with options one that is
-// the test's own and ends with it. Servers of one's own are always local, whatever ETL_TEST_DSN says.
+// Start returns a running server: without options the one that all tests of the binary share, with options one of the
+// test's own that is stopped with the test. The latter is always local, whatever ETL_TEST_DSN is.
 func Start(t testing.TB, opts ...Option) *Server {
 	t.Helper()
 	if len(opts) == 0 {
@@ -62,7 +62,7 @@ func check(t testing.TB, err error) {
 	}
 }
 
-// Database makes a fresh database for a test, dropped when it ends, and returns its name.
+// Database creates a new database for a test, which is dropped when the test ends, and returns its name.
 func (s *Server) Database(t testing.TB) string {
 	t.Helper()
 	name, err := s.CreateDatabase()
@@ -71,7 +71,7 @@ func (s *Server) Database(t testing.TB) string {
 	}
 	t.Cleanup(func() {
 		if !s.shared && s.ended() {
-			return // and its folder goes with it
+			return // its directory was removed with it
 		}
 		if err := s.Exec("", "DROP DATABASE IF EXISTS "+name); err != nil {
 			t.Errorf("drop the test's database: %v", err)

@@ -11,16 +11,16 @@ import (
 	"time"
 )
 
-// Fate is what happens to a COMMIT.
+// Fate is what the proxy does with a COMMIT.
 type Fate uint8
 
 // The fates.
 const (
 	Pass      Fate = iota
-	CutBefore      // the connection is cut, COMMIT is not forwarded
-	CutAfter       // COMMIT is forwarded and its answer read, then the connection is cut
-	Swallow        // COMMIT is forwarded, its answer never arrives; the connection stays until its client gives up
-	Hold           // COMMIT waits, the transaction open behind it, until Release
+	CutBefore      // the connection is closed, COMMIT is not forwarded
+	CutAfter       // COMMIT is forwarded and its reply read, then the connection is closed
+	Swallow        // COMMIT is forwarded, its reply is dropped; the connection stays open until its client closes it
+	Hold           // COMMIT waits, with its transaction open, until Release
 )
 
 // Proxy is a running proxy. Its methods are safe for concurrent use.
@@ -29,7 +29,7 @@ type Proxy struct {
 	server   string
 	wg       sync.WaitGroup
 
-	mu       sync.Mutex // guards all below
+	mu       sync.Mutex // guards the fields below
 	choose   func(n int) Fate
 	intrude  func(statement string) bool
 	commits  int
@@ -53,18 +53,18 @@ func Start(server string) (*Proxy, error) {
 	return p, nil
 }
 
-// Addr is where the proxy listens, host:port.
+// Addr returns the proxy's host:port.
 func (p *Proxy) Addr() string { return p.listener.Addr().String() }
 
-// Commits makes choose decide the fate of every COMMIT, the n-th of the proxy, from 1. Nil passes all. It is called
-// with the proxy locked: it must not call back.
+// Commits sets the function that chooses the fate of every COMMIT from its number, counted from 1. Nil passes all. It
+// is called with the proxy locked and must not call the proxy.
 func (p *Proxy) Commits(choose func(n int) Fate) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.choose, p.commits = choose, 0
 }
 
-// Every is a choice for Commits: each n-th COMMIT meets the next of fates, in turn.
+// Every returns a choice for Commits: each n-th COMMIT gets the next of fates, in turn.
 func Every(n int, fates ...Fate) func(int) Fate {
 	return func(at int) Fate {
 		if at%n != 0 {
@@ -74,7 +74,7 @@ func Every(n int, fates ...Fate) func(int) Fate {
 	}
 }
 
-// Once is a choice for Commits: the next COMMIT meets fate, no other.
+// Once returns a choice for Commits: only the next COMMIT gets fate.
 func Once(fate Fate) func(int) Fate {
 	return func(at int) Fate {
 		if at == 1 {
@@ -84,15 +84,15 @@ func Once(fate Fate) func(int) Fate {
 	}
 }
 
-// Intrude slips a ROLLBACK in before each statement for which before says yes: the transaction is lost, and its client
-// does not know. Nil intrudes nowhere.
+// Intrude inserts a ROLLBACK before each statement for which before returns true: the transaction is lost, and its
+// client does not learn of it. Nil inserts none.
 func (p *Proxy) Intrude(before func(statement string) bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.intrude = before
 }
 
-// Release lets every COMMIT go that is held back, and those to come.
+// Release forwards every held COMMIT, and holds none afterwards.
 func (p *Proxy) Release() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -103,21 +103,21 @@ func (p *Proxy) Release() {
 	}
 }
 
-// Done is how many COMMITs have met a fate; a COMMIT that is held counts from when it is held.
+// Done returns how many COMMITs got the fate; a held COMMIT counts from the moment it is held.
 func (p *Proxy) Done(f Fate) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.done[f]
 }
 
-// Queries is how many statements came through.
+// Queries returns how many statements were forwarded.
 func (p *Proxy) Queries() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.queries
 }
 
-// Cut cuts every connection that there is.
+// Cut closes every current connection.
 func (p *Proxy) Cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -126,7 +126,7 @@ func (p *Proxy) Cut() {
 	}
 }
 
-// Close cuts every connection, stops listening and returns when all has ended.
+// Close closes every connection, stops listening and returns when all goroutines have ended.
 func (p *Proxy) Close() error {
 	p.mu.Lock()
 	p.closed = true
@@ -146,7 +146,7 @@ func (p *Proxy) accept() {
 		}
 		server, err := net.Dial("tcp", p.server)
 		if err != nil {
-			_ = client.Close() // as a server that is away would
+			_ = client.Close() // as an unreachable server would
 			continue
 		}
 		if !p.keep(client, server) {
@@ -157,7 +157,7 @@ func (p *Proxy) accept() {
 	}
 }
 
-// keep remembers a pair of connections, so that Cut finds them; where the proxy has been closed it closes them.
+// keep records a pair of connections for Cut; if the proxy is closed, it closes them.
 func (p *Proxy) keep(pair ...net.Conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -180,7 +180,7 @@ func (p *Proxy) forget(pair ...net.Conn) {
 	}
 }
 
-// next says what happens to a statement.
+// next returns what to do with a statement.
 func (p *Proxy) next(statement []byte) (fate Fate, rollbackFirst bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -199,14 +199,15 @@ func (p *Proxy) next(statement []byte) (fate Fate, rollbackFirst bool) {
 	return fate, rollbackFirst
 }
 
-// link is one client's connection. One goroutine moves the client's packets, one the server's. The protocol is question
-// and answer, so while the first holds a statement back nothing is under way that could be mixed up.
+// link is one client's connection. One goroutine forwards the client's packets, another one the server's. The protocol
+// is request and reply, so while the first one holds a statement, no reply is in flight that could be confused with
+// another.
 type link struct {
 	proxy          *Proxy
 	client, server net.Conn
 
 	mu     sync.Mutex  // guards divert
-	divert chan<- byte // where the server's bytes go instead of to the client; nil is to the client
+	divert chan<- byte // receives the server's bytes instead of the client; nil for the client
 }
 
 func (l *link) run() {
@@ -218,7 +219,7 @@ func (l *link) run() {
 	_ = l.ask()
 }
 
-// answer copies what the server says.
+// answer forwards the server's bytes.
 func (l *link) answer() error {
 	chunk := make([]byte, 64<<10)
 	for {
@@ -238,7 +239,7 @@ func (l *link) answer() error {
 		for _, b := range chunk[:n] {
 			select {
 			case divert <- b:
-			default: // nobody wants it
+			default: // no exchange waits for it
 			}
 		}
 	}
@@ -250,9 +251,9 @@ func (l *link) divertTo(c chan<- byte) {
 	l.divert = c
 }
 
-// exchange sends a statement of our own and reads its answer, one packet, so that the client sees neither.
+// exchange sends the proxy's own statement and reads its reply, one packet; the client sees neither.
 func (l *link) exchange(statement string) error {
-	const room = 64 << 10 // more than an answer of one packet
+	const room = 64 << 10 // more than a reply of one packet
 	answer := make(chan byte, room)
 	l.divertTo(answer)
 	if _, err := l.server.Write(packet(statement)); err != nil {
@@ -268,19 +269,19 @@ func (l *link) exchange(statement string) error {
 				length += int(b) << (8 * got)
 			}
 		case <-wait.C:
-			return errors.New("no answer to " + statement)
+			return errors.New("no reply to " + statement)
 		}
 	}
 	l.divertTo(nil)
 	return nil
 }
 
-// answerWait bounds how long the proxy waits for the server's answer to a statement of its own.
+// answerWait is how long the proxy waits for the server's reply to its own statement.
 const answerWait = 30 * time.Second
 
 var errCut = errors.New("cut")
 
-// ask copies what the client says, packet by packet.
+// ask forwards the client's bytes, packet by packet.
 func (l *link) ask() error {
 	in := bufio.NewReaderSize(l.client, 64<<10)
 	for {
@@ -290,7 +291,7 @@ func (l *link) ask() error {
 		}
 		length := int(head[0]) | int(head[1])<<8 | int(head[2])<<16
 		const comQuery = 3
-		const most = 1 << 10 // a statement that is looked at is short, or its beginning will do
+		const most = 1 << 10 // the statements to recognize are short, or their beginning suffices
 		look := min(length, most)
 		packet, err := in.Peek(4 + look)
 		if err != nil {
@@ -307,7 +308,7 @@ func (l *link) ask() error {
 	}
 }
 
-// statement does to a statement what was chosen; nil forwards it.
+// statement carries out the chosen fate; nil forwards the statement.
 func (l *link) statement(text []byte) error {
 	fate, rollbackFirst := l.proxy.next(text)
 	if rollbackFirst {
@@ -334,7 +335,7 @@ func (p *Proxy) held() <-chan struct{} {
 	return p.released
 }
 
-// packet is a statement as a packet of its own.
+// packet returns a statement as one packet.
 func packet(statement string) []byte {
 	out := binary.LittleEndian.AppendUint32(nil, uint32(1+len(statement))) // the fourth byte is the sequence, 0
 	out = append(out, 3)

@@ -63,7 +63,7 @@ func TestProxy_fates(t *testing.T) {
 		p, h, _, _ := start(t)
 		p.Commits(Every(1, fate))
 		if err := insertAndCommit(t, h); (err == nil) != want.answered {
-			t.Errorf("fate %d: COMMIT answered with %v", fate, err)
+			t.Errorf("fate %d: COMMIT returned %v", fate, err)
 		}
 		if got := rows(t, h); got != want.rows || p.Done(fate) != 1 {
 			t.Errorf("fate %d: %d rows, want %d; done %d", fate, got, want.rows, p.Done(fate))
@@ -80,7 +80,7 @@ func TestProxy_holdAndIntrude(t *testing.T) {
 	}
 	p.Intrude(nil)
 	if n := rows(t, h); n != 0 {
-		t.Errorf("%d rows after a ROLLBACK was slipped in", n)
+		t.Errorf("%d rows after a ROLLBACK was inserted", n)
 	}
 	p.Commits(Once(Hold))
 	done := make(chan error, 1)
