@@ -38,7 +38,7 @@ func TestClassPath_unavailable(t *testing.T) {
 	}{
 		{"no maven", "", "mvn is not in PATH"},
 		{"no maven central", `echo "[ERROR] Failed to execute goal: Unknown host repo.example"; echo "[ERROR] more"; exit 1`,
-			"Maven cannot get the jars of flume-1.9.0: Failed to execute goal: Unknown host repo.example"},
+			"Maven cannot download the jars of flume-1.9.0: Failed to execute goal: Unknown host repo.example"},
 		{"maven dies", "exit 7", "exit status 7"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
