@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
 	"github.com/sluice-etl/sluice/pool"
 )
 
@@ -14,7 +15,7 @@ import (
 
 // alter is an ALTER TABLE of the target.
 func (j *judge) alter(format string, args ...any) string {
-	return "ALTER TABLE " + string(appendTableName(nil, j.want)) + " " + fmt.Sprintf(format, args...)
+	return "ALTER TABLE " + string(sqltext.AppendTableName(nil, j.want)) + " " + fmt.Sprintf(format, args...)
 }
 
 // change is what a column must become. All findings about one column have the same advice, because a MODIFY that keeps
@@ -28,7 +29,7 @@ type change struct {
 // modify is the MODIFY of a column. It keeps the column's default and comment; ON UPDATE it leaves out.
 func (j *judge) modify(c *column, to change) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "MODIFY %s %s", appendName(nil, c.name), to.typ)
+	fmt.Fprintf(&b, "MODIFY %s %s", sqltext.AppendName(nil, c.name), to.typ)
 	if to.nullable {
 		b.WriteString(" NULL")
 	} else {
@@ -45,7 +46,7 @@ func (j *judge) modify(c *column, to change) string {
 		b.WriteString(" DEFAULT " + c.defaultText)
 	}
 	if c.comment != "" {
-		b.WriteString(" COMMENT " + string(appendText(nil, c.comment)))
+		b.WriteString(" COMMENT " + string(sqltext.AppendText(nil, c.comment)))
 	}
 	return j.alter("%s", b.String())
 }
@@ -90,7 +91,7 @@ func (j *judge) bytewise(i int, real *column, binary bool) string {
 func (j *judge) addKey() string {
 	var names []string
 	for _, c := range j.want.Columns[:j.want.Keys] {
-		names = append(names, string(appendName(nil, c.Name)))
+		names = append(names, string(sqltext.AppendName(nil, c.Name)))
 	}
 	kind := "PRIMARY KEY"
 	for _, p := range j.found.uniques["PRIMARY"] {
@@ -105,7 +106,7 @@ func (j *judge) addKey() string {
 func (j *judge) dropKey(index string) string {
 	drop := "DROP PRIMARY KEY"
 	if index != "PRIMARY" {
-		drop = "DROP INDEX " + string(appendName(nil, index))
+		drop = "DROP INDEX " + string(sqltext.AppendName(nil, index))
 	}
 	for _, p := range j.found.uniques[index] {
 		if c := j.found.column(p.column); c != nil && c.auto && j.want.Column(c.name) == nil {
@@ -113,7 +114,7 @@ func (j *judge) dropKey(index string) string {
 			if index == "PRIMARY" {
 				kind = "PRIMARY KEY"
 			}
-			drop += fmt.Sprintf(", ADD %s (%s)", kind, appendName(nil, c.name))
+			drop += fmt.Sprintf(", ADD %s (%s)", kind, sqltext.AppendName(nil, c.name))
 		}
 	}
 	return j.alter("%s", drop)
@@ -182,5 +183,5 @@ func defaultText(server pool.Server, text, extra string) string {
 	case strings.HasPrefix(text, "b'"):
 		return text
 	}
-	return string(appendText(nil, text))
+	return string(sqltext.AppendText(nil, text))
 }

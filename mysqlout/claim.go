@@ -11,6 +11,8 @@ import (
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/failpoint"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqlerr"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
 	"github.com/sluice-etl/sluice/pool"
 )
 
@@ -68,7 +70,7 @@ func (s *Sink) Claim(ctx context.Context, topic batch.Topic, partitions []int32)
 	const races = 5 // a race for the first insert is lost to somebody who has won; once is the rule
 	for range races {
 		out, err := s.claim(ctx, topic, partitions)
-		if number(err) == errDuplicate {
+		if sqlerr.Number(err) == errDuplicate {
 			continue
 		}
 		if err != nil {
@@ -99,11 +101,11 @@ func (s *Sink) claim(ctx context.Context, topic batch.Topic, partitions []int32)
 	}
 	defer func() {
 		if err != nil {
-			abandon(tx, err)
+			sqlerr.Abandon(tx, err)
 		}
 	}()
 	s.mu.Lock()
-	own := s.own[checkpointTable]
+	own := s.own[sqltext.CheckpointTable]
 	s.mu.Unlock()
 	if own != nil {
 		if err := s.lockUnaltered(ctx, tx, []*target{own}); err != nil {
@@ -132,9 +134,9 @@ func (s *Sink) claim(ctx context.Context, topic batch.Topic, partitions []int32)
 	if _, err := rand.Read(owner[:]); err != nil {
 		return nil, err
 	}
-	text := appendBytes([]byte("UPDATE etl_checkpoint SET epoch = epoch + 1, owner = "), owner[:])
+	text := sqltext.AppendBytes([]byte("UPDATE etl_checkpoint SET epoch = epoch + 1, owner = "), owner[:])
 	text = append(text, ", connection_id = CONNECTION_ID(), updated_at = UTC_TIMESTAMP(6), query_hash = "...)
-	text = appendBytes(text, s.config.QueryHash[:])
+	text = sqltext.AppendBytes(text, s.config.QueryHash[:])
 	text = s.appendRows(text, topic.Name, len(partitions), func(i int) int32 { return partitions[i] })
 	matched, err := tx.Exec(ctx, string(text))
 	if err != nil {
@@ -256,8 +258,8 @@ type last struct {
 
 func (s *Sink) highest(ctx context.Context, tx *pool.Tx, topic string) (last, error) {
 	out := last{partition: -1}
-	text := appendText([]byte("SELECT partition_id, topic_id FROM etl_checkpoint WHERE job = "), s.config.Job)
-	text = appendText(append(text, " AND topic = "...), topic)
+	text := sqltext.AppendText([]byte("SELECT partition_id, topic_id FROM etl_checkpoint WHERE job = "), s.config.Job)
+	text = sqltext.AppendText(append(text, " AND topic = "...), topic)
 	text = append(text, " ORDER BY partition_id DESC LIMIT 1"...)
 	err := tx.Query(ctx, string(text), func(scan func(...any) error) error {
 		var id []byte
@@ -278,7 +280,7 @@ func (s *Sink) HasCheckpoint(ctx context.Context, topic string) (bool, error) {
 	}
 	defer tx.Rollback(ctx)
 	highest, err := s.highest(ctx, tx, topic)
-	if number(err) == 1146 {
+	if sqlerr.Number(err) == 1146 {
 		return false, nil // no table, no checkpoint
 	}
 	if err != nil {
@@ -304,7 +306,7 @@ func (s *Sink) insertMissing(ctx context.Context, tx *pool.Tx, topic batch.Topic
 		at = topic.Starts
 	}
 	if int(m.to) >= len(at) {
-		return bugf("partition %d claimed, the topic has %d", m.to, len(at))
+		return sqlerr.Bugf("partition %d claimed, the topic has %d", m.to, len(at))
 	}
 	var text []byte
 	if s.config.Dedup && !m.first {
@@ -329,17 +331,17 @@ func (s *Sink) insertMissing(ctx context.Context, tx *pool.Tx, topic batch.Topic
 		} else {
 			text = append(text, ',')
 		}
-		text = appendText(append(text, '('), s.config.Job)
-		text = appendText(append(text, ','), topic.Name)
+		text = sqltext.AppendText(append(text, '('), s.config.Job)
+		text = sqltext.AppendText(append(text, ','), topic.Name)
 		text = strconv.AppendInt(append(text, ','), int64(id), 10)
-		text = appendBytes(append(text, ','), topic.ID[:])
+		text = sqltext.AppendBytes(append(text, ','), topic.ID[:])
 		text = append(text, ",-1,"...)
 		text = strconv.AppendInt(text, at[id], 10)
 		text = append(text, ",0,"...)
-		text = appendBytes(text, make([]byte, 16))
+		text = sqltext.AppendBytes(text, make([]byte, 16))
 		text = append(text, ",0,"...)
-		text = appendBytes(text, make([]byte, 16))
-		text = appendBytes(append(text, ','), s.config.QueryHash[:])
+		text = sqltext.AppendBytes(text, make([]byte, 16))
+		text = sqltext.AppendBytes(append(text, ','), s.config.QueryHash[:])
 		text = strconv.AppendInt(append(text, ','), at[id], 10)
 		text = append(text, ",UTC_TIMESTAMP(6))"...)
 	}

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 	"unsafe"
 
 	"github.com/go-sql-driver/mysql"
@@ -19,6 +18,7 @@ import (
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/failpoint"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqlerr"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/row"
 )
@@ -49,7 +49,7 @@ func (s *Sink) Commit(ctx context.Context, part *batch.TaskBatch[row.Delta]) err
 	}
 	began := time.Now()
 	if err := s.write(ctx, tx, part, pieces); err != nil {
-		abandon(tx, err)
+		sqlerr.Abandon(tx, err)
 		if at, ok := errors.AsType[*valueError](err); ok {
 			return s.refused(ctx, part, pieces, at)
 		}
@@ -68,8 +68,8 @@ func (s *Sink) Commit(ctx context.Context, part *batch.TaskBatch[row.Delta]) err
 
 // failed counts an error and gives it its class.
 func (s *Sink) failed(doing string, err error) error {
-	s.metrics.errors.WithLabelValues(strconv.Itoa(int(number(err)))).Inc()
-	err = classify(doing, err)
+	s.metrics.errors.WithLabelValues(strconv.Itoa(int(sqlerr.Number(err)))).Inc()
+	err = sqlerr.Classify(doing, err)
 	if errors.Is(err, checkpoint.ErrBlocked) {
 		s.blame()
 	}
@@ -185,8 +185,8 @@ func (s *Sink) writeRows(ctx context.Context, tx *pool.Tx, pieces []piece, at in
 var errTooLong = errors.New("the row is longer than the server's max_allowed_packet")
 
 func couldBeValue(embedded bool, err error) bool {
-	f := fateOf(err)
-	return f == value || f == ranged || number(err) == 1105 && embedded
+	f := sqlerr.FateOf(err)
+	return f == sqlerr.Value || f == sqlerr.Ranged || sqlerr.Number(err) == 1105 && embedded
 }
 
 // statement appends one statement of rows order[from:next], next being where the text has grown to usual bytes.
@@ -229,20 +229,8 @@ func (s *Sink) send(ctx context.Context, tx *pool.Tx, text []byte) error {
 }
 
 // isTooLong says that a statement is longer than max_allowed_packet, as the driver or the server reports it.
-func isTooLong(err error) bool { return errors.Is(err, mysql.ErrPktTooLarge) || number(err) == 1153 }
-
-// cut makes text valid UTF-8 of at most n characters.
-func cut(text string, n int) string {
-	text = strings.ToValidUTF8(text, "\uFFFD")
-	if utf8.RuneCountInString(text) <= n {
-		return text
-	}
-	at := 0
-	for range n {
-		_, size := utf8.DecodeRuneInString(text[at:])
-		at += size
-	}
-	return text[:at]
+func isTooLong(err error) bool {
+	return errors.Is(err, mysql.ErrPktTooLarge) || sqlerr.Number(err) == 1153
 }
 
 func describe(moves []batch.Advance) string {
@@ -260,7 +248,7 @@ func checkMoves(moves []batch.Advance) error {
 	}
 	for _, m := range moves {
 		if m.Next <= m.First || m.Audit.Total() != m.Len() {
-			return bugf("%v with an audit of %d", m.Range, m.Audit.Total())
+			return sqlerr.Bugf("%v with an audit of %d", m.Range, m.Audit.Total())
 		}
 	}
 	return nil
@@ -268,14 +256,14 @@ func checkMoves(moves []batch.Advance) error {
 
 func checkOrder(moves []batch.Advance) error {
 	if len(moves) == 0 {
-		return bug("a part without moves")
+		return sqlerr.Bug("a part without moves")
 	}
 	for i, m := range moves {
 		switch {
 		case m.Topic != moves[0].Topic:
-			return bugf("a part with topics %s and %s", moves[0].Topic, m.Topic)
+			return sqlerr.Bugf("a part with topics %s and %s", moves[0].Topic, m.Topic)
 		case i > 0 && moves[i-1].ID >= m.ID:
-			return bugf("partition %d after %d", m.ID, moves[i-1].ID)
+			return sqlerr.Bugf("partition %d after %d", m.ID, moves[i-1].ID)
 		}
 	}
 	return nil

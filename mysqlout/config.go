@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/sluice-etl/sluice/internal/option"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
 )
 
 // Config is what a Sink needs to know of the job.
@@ -31,14 +32,6 @@ type Config struct {
 	StatementBytes int
 }
 
-const (
-	maxJob    = 128  // characters of etl_checkpoint.job
-	maxTopic  = 249  // Kafka's own limit, of etl_checkpoint.topic
-	maxReason = 1024 // characters of etl_dead_letter.reason
-	maxDetail = 1024 // characters of etl_dead_letter.detail
-	maxName   = 129  // a schema's 64, a point, a table's 64
-)
-
 // DefaultConfig makes tables and keeps 64 KiB of a dead letter.
 func DefaultConfig() Config {
 	return Config{Job: "etl", CreateTables: true, DeadLetterMaxBytes: 64 << 10, StatementBytes: 64 << 10}
@@ -47,8 +40,8 @@ func DefaultConfig() Config {
 // Validate joins everything that is wrong with the configuration.
 func (c Config) Validate() error {
 	var errs []error
-	if n := utf8.RuneCountInString(c.Job); n < 1 || n > maxJob || !utf8.ValidString(c.Job) {
-		errs = append(errs, option.Error("job", c.Job, "must be 1 to %d characters of UTF-8", maxJob))
+	if n := utf8.RuneCountInString(c.Job); n < 1 || n > sqltext.MaxJob || !utf8.ValidString(c.Job) {
+		errs = append(errs, option.Error("job", c.Job, "must be 1 to %d characters of UTF-8", sqltext.MaxJob))
 	}
 	errs = append(errs, option.Range("dead-letter-max-bytes", c.DeadLetterMaxBytes, 0, 8<<20))
 	if c.StatementBytes < 1<<10 || c.StatementBytes > 16<<20 {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/row"
 )
@@ -33,9 +34,9 @@ type ownTable struct {
 func (s *Sink) ownTables(server pool.Server) []ownTable {
 	tables := everyJobs(server)
 	if s.config.Dedup {
-		tables = append(tables, ownTable{name: dedupName, columns: []string{
-			"job " + binaryText(server, maxJob) + " NOT NULL",
-			"topic " + binaryText(server, maxTopic) + " NOT NULL",
+		tables = append(tables, ownTable{name: sqltext.DedupTable, columns: []string{
+			"job " + binaryText(server, sqltext.MaxJob) + " NOT NULL",
+			"topic " + binaryText(server, sqltext.MaxTopic) + " NOT NULL",
 			"partition_id INT NOT NULL",
 			"id BINARY(16) NOT NULL",
 			"record_offset BIGINT NOT NULL",
@@ -46,7 +47,7 @@ func (s *Sink) ownTables(server pool.Server) []ownTable {
 }
 
 func everyJobs(s pool.Server) []ownTable {
-	job, topic := binaryText(s, maxJob), binaryText(s, maxTopic)
+	job, topic := binaryText(s, sqltext.MaxJob), binaryText(s, sqltext.MaxTopic)
 	counter := " BIGINT NOT NULL DEFAULT 0"
 	return []ownTable{
 		{name: "etl_checkpoint", columns: []string{
@@ -71,13 +72,13 @@ func everyJobs(s pool.Server) []ownTable {
 			"updated_at DATETIME(6) NOT NULL",
 		}, key: "job, topic, partition_id"},
 		{name: "etl_target", columns: []string{
-			"table_name " + binaryText(s, maxName) + " NOT NULL",
+			"table_name " + binaryText(s, sqltext.MaxName) + " NOT NULL",
 			"job " + job + " NOT NULL",
 			"query_hash BINARY(32) NOT NULL",
 			"query_text MEDIUMTEXT NOT NULL",
 			"since DATETIME(6) NOT NULL",
 		}, key: "table_name"},
-		{name: deadLetterTable, columns: []string{
+		{name: sqltext.DeadLetterTable, columns: []string{
 			"job " + job + " NOT NULL",
 			"topic " + topic + " NOT NULL",
 			"partition_id INT NOT NULL",
@@ -85,15 +86,15 @@ func everyJobs(s pool.Server) []ownTable {
 			"batch_id BINARY(16) NOT NULL",
 			"statement INT NOT NULL",
 			"kind " + binaryText(s, 16) + " NOT NULL",
-			"table_name " + binaryText(s, maxName) + " NOT NULL",
-			"reason " + binaryText(s, maxReason) + " NOT NULL",
+			"table_name " + binaryText(s, sqltext.MaxName) + " NOT NULL",
+			"reason " + binaryText(s, sqltext.MaxReason) + " NOT NULL",
 			"value MEDIUMBLOB NOT NULL",
 			"value_length BIGINT NOT NULL",
 			"records BIGINT NOT NULL DEFAULT 1",
 			"next_offset BIGINT NOT NULL",
 			"at DATETIME(6) NOT NULL",
 		}, later: []string{
-			detailColumn + " " + binaryText(s, maxDetail) + " NOT NULL DEFAULT ''",
+			sqltext.DetailColumn + " " + binaryText(s, sqltext.MaxDetail) + " NOT NULL DEFAULT ''",
 		}, key: "job, topic, partition_id, record_offset, batch_id, statement"},
 	}
 }
@@ -113,14 +114,14 @@ func (o ownTable) add(column string) string { return "ALTER TABLE " + o.name + "
 // createTarget is the CREATE TABLE of a target as the query wants it.
 func createTarget(s pool.Server, t *row.Table) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "CREATE TABLE IF NOT EXISTS %s (", appendTableName(nil, t))
+	fmt.Fprintf(&b, "CREATE TABLE IF NOT EXISTS %s (", sqltext.AppendTableName(nil, t))
 	texts := keyText(t)
 	for i := range t.Columns {
 		c := &t.Columns[i]
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		fmt.Fprintf(&b, "\n  %s %s", appendName(nil, c.Name), columnType(s, t, i, texts))
+		fmt.Fprintf(&b, "\n  %s %s", sqltext.AppendName(nil, c.Name), columnType(s, t, i, texts))
 		if !nullable(t, i) {
 			b.WriteString(" NOT NULL")
 		}
@@ -130,7 +131,7 @@ func createTarget(s pool.Server, t *row.Table) string {
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		b.Write(appendName(nil, t.Columns[i].Name))
+		b.Write(sqltext.AppendName(nil, t.Columns[i].Name))
 	}
 	b.WriteString(")\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4")
 	return b.String()
@@ -210,20 +211,20 @@ func (s *Sink) DDL(want []row.Table) string {
 	b.WriteString("-- All this is for the database that etl is given. Put its user in place of 'etl'@'%'.\n")
 	for _, o := range s.ownTables(server) {
 		rights := "SELECT, INSERT, UPDATE"
-		if o.name == deadLetterTable || o.name == dedupName {
+		if o.name == sqltext.DeadLetterTable || o.name == sqltext.DedupTable {
 			rights += ", DELETE"
 		}
 		fmt.Fprintf(&b, "GRANT %s ON %s TO 'etl'@'%%';\n", rights, o.name)
 	}
 	for i := range want {
-		fmt.Fprintf(&b, "GRANT SELECT, INSERT, UPDATE ON %s TO 'etl'@'%%';\n", appendTableName(nil, &want[i]))
+		fmt.Fprintf(&b, "GRANT SELECT, INSERT, UPDATE ON %s TO 'etl'@'%%';\n", sqltext.AppendTableName(nil, &want[i]))
 	}
 	b.WriteString("-- Optional: without it etl cannot see triggers, which may change rows before they are written.\n")
 	for i := range want {
-		fmt.Fprintf(&b, "-- GRANT TRIGGER ON %s TO 'etl'@'%%';\n", appendTableName(nil, &want[i]))
+		fmt.Fprintf(&b, "-- GRANT TRIGGER ON %s TO 'etl'@'%%';\n", sqltext.AppendTableName(nil, &want[i]))
 	}
 	b.WriteString("-- Only where etl is to make the missing tables itself (--create-tables):\n-- GRANT CREATE ON * TO 'etl'@'%';\n")
 	b.WriteString("-- Only where etl is to add columns to its own tables after an upgrade (--create-tables):\n")
-	fmt.Fprintf(&b, "-- GRANT ALTER ON %s TO 'etl'@'%%';\n", deadLetterTable)
+	fmt.Fprintf(&b, "-- GRANT ALTER ON %s TO 'etl'@'%%';\n", sqltext.DeadLetterTable)
 	return b.String()
 }

@@ -8,13 +8,9 @@ import (
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/row"
-)
-
-const (
-	deadLetterTable = "etl_dead_letter"
-	detailColumn    = "detail" // not in tables of older releases
 )
 
 // deadText is how a statement that writes dead letters begins and ends.
@@ -88,7 +84,7 @@ func compareDead(a, b batch.DeadLetter) int {
 // not enough its detail, then its reason: a dead letter that cannot be written would stop its partition for good (P20).
 func (s *Sink) appendDead(dst []byte, id checkpoint.BatchID, d *batch.DeadLetter, details bool, room int) []byte {
 	from, value := len(dst), d.Value[:min(len(d.Value), s.config.DeadLetterMaxBytes)]
-	l := deadLetter{DeadLetter: d, details: details, detail: maxDetail, reason: maxReason}
+	l := deadLetter{DeadLetter: d, details: details, detail: sqltext.MaxDetail, reason: sqltext.MaxReason}
 	for {
 		dst = s.appendDeadCut(dst[:from], id, l, nil)
 		spare := room - (len(dst) - from)
@@ -123,22 +119,22 @@ func (s *Sink) appendDeadCut(dst []byte, id checkpoint.BatchID, d deadLetter, va
 	if d.Row {
 		kind = "row"
 	}
-	dst = appendText(append(dst, '('), s.config.Job)
-	dst = appendText(append(dst, ','), d.Topic)
+	dst = sqltext.AppendText(append(dst, '('), s.config.Job)
+	dst = sqltext.AppendText(append(dst, ','), d.Topic)
 	dst = strconv.AppendInt(append(dst, ','), int64(d.ID), 10)
 	dst = strconv.AppendInt(append(dst, ','), d.Offset, 10)
-	dst = appendBytes(append(dst, ','), id[:])
+	dst = sqltext.AppendBytes(append(dst, ','), id[:])
 	dst = strconv.AppendInt(append(dst, ','), int64(d.Statement), 10)
-	dst = appendText(append(dst, ','), kind)
-	dst = appendText(append(dst, ','), cut(d.Table, maxName))
-	dst = appendText(append(dst, ','), cut(d.Reason, d.reason))
-	dst = appendBytes(append(dst, ','), value)
+	dst = sqltext.AppendText(append(dst, ','), kind)
+	dst = sqltext.AppendText(append(dst, ','), sqltext.Cut(d.Table, sqltext.MaxName))
+	dst = sqltext.AppendText(append(dst, ','), sqltext.Cut(d.Reason, d.reason))
+	dst = sqltext.AppendBytes(append(dst, ','), value)
 	dst = strconv.AppendInt(append(dst, ','), max(d.Length, int64(len(d.Value))), 10)
 	dst = strconv.AppendInt(append(dst, ','), max(d.Records, 1), 10)
 	dst = strconv.AppendInt(append(dst, ','), d.Offset+1, 10)
 	dst = append(dst, ",UTC_TIMESTAMP(6)"...)
 	if d.details {
-		dst = appendText(append(dst, ','), cut(d.Detail, d.detail))
+		dst = sqltext.AppendText(append(dst, ','), sqltext.Cut(d.Detail, d.detail))
 	}
 	return append(dst, ')')
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
 )
 
 // P20: dead letters are written by the compressed protocol too, and where the limit is lowered after the server was
@@ -23,7 +24,7 @@ func TestP20_DeadLettersByTheCompressedProtocol(t *testing.T) {
 		for _, known := range []bool{true, false} {
 			t.Run(fmt.Sprint(packet, ", known ", known), func(t *testing.T) {
 				c := testConfig()
-				c.DeadLetterMaxBytes, c.Job = 8<<20, strings.Repeat("\U0001F600", maxJob)
+				c.DeadLetterMaxBytes, c.Job = 8<<20, strings.Repeat("\U0001F600", sqltext.MaxJob)
 				table := countsTable()
 				f := &fixture{server: server, db: server.Database(t)}
 				f.h = openDB(t, server.DSN(f.db))
@@ -45,8 +46,8 @@ func TestP20_DeadLettersByTheCompressedProtocol(t *testing.T) {
 				for offset := range 4 {
 					value := bytes.Repeat([]byte{0, 0xff, '\'', 'a'}, 2<<20)[:8<<20>>(offset*4)]
 					p.Dead = append(p.Dead, batch.DeadLetter{
-						Partition: at[0].Partition, Offset: int64(offset), Table: strings.Repeat("\u00e4", maxName),
-						Reason: strings.Repeat("'", maxReason), Detail: strings.Repeat("\\", maxDetail), Value: value, Length: int64(len(value)),
+						Partition: at[0].Partition, Offset: int64(offset), Table: strings.Repeat("\u00e4", sqltext.MaxName),
+						Reason: strings.Repeat("'", sqltext.MaxReason), Detail: strings.Repeat("\\", sqltext.MaxDetail), Value: value, Length: int64(len(value)),
 					})
 				}
 				p.Advances[0].Audit = checkpoint.Audit{Counted: 4, Dead: 4}
@@ -57,7 +58,7 @@ func TestP20_DeadLettersByTheCompressedProtocol(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				want := fmt.Sprintf("4 %d %d %d", 8<<20>>12, maxReason, maxDetail)
+				want := fmt.Sprintf("4 %d %d %d", 8<<20>>12, sqltext.MaxReason, sqltext.MaxDetail)
 				if got := f.text(t, "SELECT COUNT(*), MIN(value_length), MIN(CHAR_LENGTH(reason)), MIN(CHAR_LENGTH(detail)) FROM etl_dead_letter"); got != want {
 					t.Errorf("dead letters: %s, want %s", got, want)
 				}

@@ -9,16 +9,16 @@ import (
 	"time"
 
 	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqlerr"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/row"
 )
 
-const dedupName = "etl_dedup"
-
 // DedupTable is etl_dedup as rows for it are made (P28): a remembered identity for each row, with the offset and Kafka's
 // time, in milliseconds, of its record.
 func DedupTable() row.Table {
-	return row.Table{Name: dedupName, Keys: 4, Grouped: true, Columns: []row.Column{
+	return row.Table{Name: sqltext.DedupTable, Keys: 4, Grouped: true, Columns: []row.Column{
 		{Name: "job", Kind: row.Text, Merge: row.Key},
 		{Name: "topic", Kind: row.Text, Merge: row.Key},
 		{Name: "partition_id", Kind: row.Int, Merge: row.Key},
@@ -65,8 +65,8 @@ func (s *Sink) LoadIDs(ctx context.Context, p checkpoint.Partition, before int64
 }
 
 func (s *Sink) wherePartition(p checkpoint.Partition) []byte {
-	text := appendText([]byte(" WHERE job = "), s.config.Job)
-	text = appendText(append(text, " AND topic = "...), p.Topic)
+	text := sqltext.AppendText([]byte(" WHERE job = "), s.config.Job)
+	text = sqltext.AppendText(append(text, " AND topic = "...), p.Topic)
 	return fmt.Appendf(text, " AND partition_id = %d", p.ID)
 }
 
@@ -130,7 +130,7 @@ func (s *Sink) inTx(ctx context.Context, do func(*pool.Tx) error) error {
 		return err
 	}
 	if err := do(tx); err != nil {
-		abandon(tx, err)
+		sqlerr.Abandon(tx, err)
 		return err
 	}
 	return tx.Commit(ctx)

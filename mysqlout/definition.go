@@ -10,6 +10,7 @@ import (
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/row"
 )
@@ -58,7 +59,7 @@ func definition(ctx context.Context, tx *pool.Tx, t *row.Table) (text string, er
 		return "", nil
 	}
 	var name, characters, collation string
-	err = tx.Query(ctx, string(appendTableName([]byte("SHOW CREATE TABLE "), t)), func(scan func(...any) error) error {
+	err = tx.Query(ctx, string(sqltext.AppendTableName([]byte("SHOW CREATE TABLE "), t)), func(scan func(...any) error) error {
 		if scan(&name, &text) == nil {
 			return nil
 		}
@@ -104,7 +105,7 @@ func inspectWhole(ctx context.Context, tx *pool.Tx, t *row.Table) (f *found, tex
 
 // appendLock appends the statement that takes the table's metadata lock. It reads and locks no row.
 func appendLock(dst []byte, t *row.Table) []byte {
-	return append(appendTableName(append(dst, "SELECT 1 FROM "...), t), " WHERE FALSE FOR UPDATE"...)
+	return append(sqltext.AppendTableName(append(dst, "SELECT 1 FROM "...), t), " WHERE FALSE FOR UPDATE"...)
 }
 
 // compared lists the tables that a part writes, and those whose columns made its dead letters, in order of name: the
@@ -112,9 +113,9 @@ func appendLock(dst []byte, t *row.Table) []byte {
 func (s *Sink) compared(part *batch.TaskBatch[row.Delta], pieces []piece) []*target {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := []*target{s.own[checkpointTable]}
+	out := []*target{s.own[sqltext.CheckpointTable]}
 	if len(part.Dead) > 0 {
-		out = append(out, s.own[deadLetterTable])
+		out = append(out, s.own[sqltext.DeadLetterTable])
 	}
 	last := ""
 	for i := range part.Dead {
@@ -186,7 +187,7 @@ func (s *Sink) lookAgain(ctx context.Context) error {
 			return &checkpoint.Error{Class: checkpoint.ErrBlocked, Err: fmt.Errorf("%s: %s", f.Subject, f.Seen), Hint: f.Do}
 		}
 	}
-	if altered := s.number(seen.targets); altered != "" {
+	if altered := s.setVersions(seen.targets); altered != "" {
 		if err := s.tell(tablesOf(seen.targets)); err != nil {
 			return &checkpoint.Error{
 				Class: checkpoint.ErrBlocked, Err: fmt.Errorf("columns of table %s were altered: %w", altered, err),
@@ -205,8 +206,8 @@ func (s *Sink) isStale() bool {
 	return s.stale
 }
 
-// number gives each table its version, and names one whose columns have changed.
-func (s *Sink) number(tables []judged) (altered string) {
+// setVersions gives each table its version, and names one whose columns have changed.
+func (s *Sink) setVersions(tables []judged) (altered string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range tables {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
 )
 
 // The fence and the closing check are one statement each, whatever the number of partitions: CASE over the partition's
@@ -37,7 +38,7 @@ func appendInt(n func(*batch.Advance) int64) func([]byte, *batch.Advance) []byte
 	return func(dst []byte, m *batch.Advance) []byte { return strconv.AppendInt(dst, n(m), 10) }
 }
 
-func appendOwner(dst []byte, m *batch.Advance) []byte { return appendBytes(dst, m.Owner[:]) }
+func appendOwner(dst []byte, m *batch.Advance) []byte { return sqltext.AppendBytes(dst, m.Owner[:]) }
 
 // appendMine appends the conditions of both statements: these partitions, under my epoch and owner.
 func (s *Sink) appendMine(dst []byte, moves []batch.Advance) []byte {
@@ -51,9 +52,9 @@ func (s *Sink) appendMine(dst []byte, moves []batch.Advance) []byte {
 // appendRows appends the condition that selects rows of etl_checkpoint by their primary key.
 func (s *Sink) appendRows(dst []byte, topic string, n int, id func(int) int32) []byte {
 	dst = append(dst, " WHERE job = "...)
-	dst = appendText(dst, s.config.Job)
+	dst = sqltext.AppendText(dst, s.config.Job)
 	dst = append(dst, " AND topic = "...)
-	dst = appendText(dst, topic)
+	dst = sqltext.AppendText(dst, topic)
 	dst = append(dst, " AND partition_id IN ("...)
 	for i := range n {
 		if i > 0 {
@@ -69,12 +70,12 @@ func (s *Sink) appendFence(dst []byte, id checkpoint.BatchID, moves []batch.Adva
 	dst = append(dst, "UPDATE etl_checkpoint SET next_offset = "...)
 	dst = appendCase(dst, moves, appendInt(func(m *batch.Advance) int64 { return m.Next }))
 	dst = append(dst, ", batch_id = "...)
-	dst = appendBytes(dst, id[:])
+	dst = sqltext.AppendBytes(dst, id[:])
 	dst = s.appendMine(dst, moves)
 	dst = append(dst, " AND next_offset = "...)
 	dst = appendCase(dst, moves, appendInt(func(m *batch.Advance) int64 { return m.First }))
 	dst = append(dst, " AND query_hash = "...)
-	return appendBytes(dst, s.config.QueryHash[:])
+	return sqltext.AppendBytes(dst, s.config.QueryHash[:])
 }
 
 // appendClosing appends the statement that closes a commit (P11).
@@ -102,5 +103,5 @@ func (s *Sink) appendClosing(dst []byte, id checkpoint.BatchID, moves []batch.Ad
 	dst = append(dst, ", updated_at = UTC_TIMESTAMP(6)"...)
 	dst = s.appendMine(dst, moves)
 	dst = append(dst, " AND batch_id = "...)
-	return appendBytes(dst, id[:])
+	return sqltext.AppendBytes(dst, id[:])
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqlerr"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
 	"github.com/sluice-etl/sluice/pool"
 )
 
@@ -20,7 +22,7 @@ const identityText = "identity of these checkpoints: processes of one consumer g
 func (s *Sink) Identity(ctx context.Context) (id [16]byte, err error) {
 	id, ok, err := s.ReadIdentity(ctx)
 	for tries := 0; err == nil && !ok && tries < 3; tries++ {
-		if err = s.makeIdentity(ctx); number(err) == 1062 {
+		if err = s.makeIdentity(ctx); sqlerr.Number(err) == 1062 {
 			err = nil // another process was first
 		}
 		if err != nil {
@@ -71,10 +73,10 @@ func (s *Sink) makeIdentity(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	text := appendBytes([]byte("INSERT INTO etl_target (table_name, job, query_hash, query_text, since) VALUES ('', '', "), id[:])
-	text = appendText(append(text, ", "...), identityText)
+	text := sqltext.AppendBytes([]byte("INSERT INTO etl_target (table_name, job, query_hash, query_text, since) VALUES ('', '', "), id[:])
+	text = sqltext.AppendText(append(text, ", "...), identityText)
 	if _, err := tx.Exec(ctx, string(append(text, ", UTC_TIMESTAMP(6))"...))); err != nil {
-		abandon(tx, err)
+		sqlerr.Abandon(tx, err)
 		return err
 	}
 	return tx.Commit(ctx)

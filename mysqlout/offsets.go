@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqlerr"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
 	"github.com/sluice-etl/sluice/pool"
 )
 
@@ -27,10 +29,10 @@ func (s *Sink) Offsets(ctx context.Context, topic string) ([]Offset, error) {
 		return nil, s.failed("read offsets", err)
 	}
 	defer tx.Rollback(ctx)
-	text := appendText([]byte("SELECT "+storedColumns+" FROM etl_checkpoint WHERE job = "), s.config.Job)
-	text = appendText(append(text, " AND topic = "...), topic)
+	text := sqltext.AppendText([]byte("SELECT "+storedColumns+" FROM etl_checkpoint WHERE job = "), s.config.Job)
+	text = sqltext.AppendText(append(text, " AND topic = "...), topic)
 	rows, err := readStored(ctx, tx, topic, string(append(text, " ORDER BY partition_id"...)))
-	if number(err) == 1146 {
+	if sqlerr.Number(err) == 1146 {
 		return nil, errNoJobs
 	}
 	if err != nil {
@@ -69,7 +71,7 @@ func (s *Sink) Set(ctx context.Context, c SetOffset) (was, is checkpoint.Checkpo
 	}
 	defer tx.Rollback(ctx)
 	rows, err := s.read(ctx, tx, c.Topic, []int32{c.ID}, true)
-	if number(err) == 1146 {
+	if sqlerr.Number(err) == 1146 {
 		return was, is, fmt.Errorf("%s: %w", doing, errNoJobs)
 	}
 	if err != nil {
@@ -114,19 +116,19 @@ func (s *Sink) writeSet(ctx context.Context, tx *pool.Tx, was, is checkpoint.Che
 	text := fmt.Appendf(nil, "UPDATE etl_checkpoint SET next_offset = %d, first_offset = %d, leader_epoch = -1, epoch = %d, "+
 		"counted = %d, filtered = %d, dead = %d, gaps = %d, duplicates = %d, skipped = %d, updated_at = UTC_TIMESTAMP(6), topic_id = ",
 		is.Next, is.First, is.Epoch, a.Counted, a.Filtered, a.Dead, a.Gaps, a.Duplicates, a.Skipped)
-	text = appendBytes(text, is.TopicID[:])
-	text = appendBytes(append(text, ", owner = "...), is.Owner[:])
+	text = sqltext.AppendBytes(text, is.TopicID[:])
+	text = sqltext.AppendBytes(append(text, ", owner = "...), is.Owner[:])
 	text = s.appendRows(text, is.Topic, 1, func(int) int32 { return is.ID })
 	if _, err := tx.Exec(ctx, string(text)); err != nil {
 		return err
 	}
 	text = append(text[:0], "INSERT INTO etl_dead_letter (job, topic, partition_id, record_offset, batch_id, statement, "+
 		"kind, table_name, reason, value, value_length, records, next_offset, at) VALUES ("...)
-	text = appendText(text, s.config.Job)
-	text = appendText(append(text, ','), is.Topic)
+	text = sqltext.AppendText(text, s.config.Job)
+	text = sqltext.AppendText(append(text, ','), is.Topic)
 	text = fmt.Appendf(text, ",%d,%d,", is.ID, was.Next)
-	text = appendBytes(text, id[:])
-	text = appendText(append(text, ",-1,'skipped','',"...), cut(reason, maxReason))
+	text = sqltext.AppendBytes(text, id[:])
+	text = sqltext.AppendText(append(text, ",-1,'skipped','',"...), sqltext.Cut(reason, sqltext.MaxReason))
 	text = fmt.Appendf(text, ",x'',0,%d,%d,UTC_TIMESTAMP(6))", is.Next-was.Next, is.Next)
 	if _, err := tx.Exec(ctx, string(text)); err != nil {
 		return err
@@ -142,7 +144,7 @@ func (s *Sink) forgetIDs(ctx context.Context, tx *pool.Tx, was, is checkpoint.Ch
 		text = fmt.Appendf(text, " AND record_offset >= %d", is.Next)
 	}
 	_, err := tx.Exec(ctx, string(text))
-	switch number(err) {
+	switch sqlerr.Number(err) {
 	case 1146, 1142: // there is no such table, or no right to one: identities are not remembered here
 		return nil
 	}
@@ -152,7 +154,7 @@ func (s *Sink) forgetIDs(ctx context.Context, tx *pool.Tx, was, is checkpoint.Ch
 // PruneDeadLetters removes dead letters older than keep, some at a time so that no lock is long, and returns how many.
 // What a person has skipped is kept for ever.
 func (s *Sink) PruneDeadLetters(ctx context.Context, keep time.Duration) (removed int64, err error) {
-	text := appendText([]byte("DELETE FROM etl_dead_letter WHERE job = "), s.config.Job)
+	text := sqltext.AppendText([]byte("DELETE FROM etl_dead_letter WHERE job = "), s.config.Job)
 	text = fmt.Appendf(text, " AND kind <> 'skipped' AND at < UTC_TIMESTAMP(6) - INTERVAL %d SECOND LIMIT 1000", int64(keep.Seconds()))
 	for {
 		tx, err := s.pool.Tx(ctx, pool.Second)
@@ -161,7 +163,7 @@ func (s *Sink) PruneDeadLetters(ctx context.Context, keep time.Duration) (remove
 		}
 		n, err := tx.Exec(ctx, string(text))
 		if err != nil {
-			abandon(tx, err)
+			sqlerr.Abandon(tx, err)
 			return removed, s.failed("prune dead letters", err)
 		}
 		if err := tx.Commit(ctx); err != nil {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/row"
 )
@@ -39,7 +40,7 @@ func (s *Sink) mayBegin(ctx context.Context, tx *pool.Tx, first bool) (out owned
 		owner, others := "", ""
 		for _, name := range known {
 			job := ""
-			text := appendText([]byte("SELECT job FROM etl_target WHERE table_name = "), name)
+			text := sqltext.AppendText([]byte("SELECT job FROM etl_target WHERE table_name = "), name)
 			if err := tx.Query(ctx, string(append(text, " FOR UPDATE"...)), func(scan func(...any) error) error {
 				out.known = append(out.known, name)
 				return scan(&job)
@@ -64,7 +65,7 @@ func (s *Sink) mayBegin(ctx context.Context, tx *pool.Tx, first bool) (out owned
 			}
 		}
 		holds := false
-		if err := tx.Query(ctx, string(append(appendTableName([]byte("SELECT 1 FROM "), t), " LIMIT 1"...)), func(func(...any) error) error {
+		if err := tx.Query(ctx, string(append(sqltext.AppendTableName([]byte("SELECT 1 FROM "), t), " LIMIT 1"...)), func(func(...any) error) error {
 			holds = true
 			return nil
 		}); err != nil {
@@ -100,7 +101,7 @@ func (s *Sink) boundTargets() (targets []row.Table, names naming) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, name := range slices.Sorted(maps.Keys(s.targets)) {
-		if name != dedupName { // several jobs may write it, since its rows name their job
+		if name != sqltext.DedupTable { // several jobs may write it, since its rows name their job
 			targets = append(targets, s.targets[name].table)
 		}
 	}
@@ -127,10 +128,10 @@ func (s *Sink) putTargets(ctx context.Context, tx *pool.Tx, names []string, tail
 		if i > 0 {
 			text = append(text, ',')
 		}
-		text = appendText(append(text, '('), name)
-		text = appendText(append(text, ','), s.config.Job)
-		text = appendBytes(append(text, ','), s.config.QueryHash[:])
-		text = appendText(append(text, ','), cut(s.config.QueryText, 1<<20))
+		text = sqltext.AppendText(append(text, '('), name)
+		text = sqltext.AppendText(append(text, ','), s.config.Job)
+		text = sqltext.AppendBytes(append(text, ','), s.config.QueryHash[:])
+		text = sqltext.AppendText(append(text, ','), sqltext.Cut(s.config.QueryText, 1<<20))
 		text = append(text, ",UTC_TIMESTAMP(6))"...)
 	}
 	_, err := tx.Exec(ctx, string(append(text, tail...)))
@@ -140,7 +141,7 @@ func (s *Sink) putTargets(ctx context.Context, tx *pool.Tx, names []string, tail
 // otherQuery is the refusal of P2, with the lines in which the two queries differ.
 func (s *Sink) otherQuery(ctx context.Context, tx *pool.Tx, partitions []checkpoint.Partition) error {
 	theirs := ""
-	text := appendText([]byte("SELECT query_text FROM etl_target WHERE job = "), s.config.Job)
+	text := sqltext.AppendText([]byte("SELECT query_text FROM etl_target WHERE job = "), s.config.Job)
 	if err := tx.Query(ctx, string(append(text, " ORDER BY since DESC LIMIT 1"...)), func(scan func(...any) error) error {
 		return scan(&theirs)
 	}); err != nil {

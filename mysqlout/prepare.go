@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqlerr"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/row"
 )
@@ -57,8 +59,8 @@ func (s *Sink) bind(want []row.Table, tables seen) {
 		own[name] = &target{table: row.Table{Name: name}, definition: text}
 	}
 	if s.config.Dedup {
-		targets[dedupName] = newTarget(DedupTable())
-		targets[dedupName].definition = tables.own[dedupName]
+		targets[sqltext.DedupTable] = newTarget(DedupTable())
+		targets[sqltext.DedupTable].definition = tables.own[sqltext.DedupTable]
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,9 +125,9 @@ func (s *Sink) addLater(ctx context.Context, tx *pool.Tx, o ownTable, there *fou
 		switch _, err := tx.Exec(ctx, o.add(text)); {
 		case err == nil:
 			s.log.Info("Added a column", "table", o.name, "column", text)
-		case number(err) == 0:
+		case sqlerr.Number(err) == 0:
 			return s.failed("add a column to "+o.name, err)
-		case number(err) != errDuplicateColumn: // of another process, which was first
+		case sqlerr.Number(err) != errDuplicateColumn: // of another process, which was first
 			s.log.Warn("Cannot add a column", "table", o.name, "column", text, "err", err)
 		}
 	}
@@ -162,9 +164,9 @@ func (s *Sink) look(ctx context.Context, want []row.Table) (findings []Finding, 
 		}
 		tables.own[o.name] = text
 		findings = append(findings, o.judge(f)...)
-		if o.name == deadLetterTable {
+		if o.name == sqltext.DeadLetterTable {
 			s.mu.Lock()
-			s.details = f.column(detailColumn) != nil
+			s.details = f.column(sqltext.DetailColumn) != nil
 			s.mu.Unlock()
 		}
 	}
@@ -173,7 +175,7 @@ func (s *Sink) look(ctx context.Context, want []row.Table) (findings []Finding, 
 		return nil, tables, s.failed("read the user's rights", err)
 	}
 	own := !slices.ContainsFunc(findings, func(f Finding) bool { return !f.Warning })
-	begins := slices.ContainsFunc(findings, func(f Finding) bool { return f.Subject == checkpointTable && f.Missing() })
+	begins := slices.ContainsFunc(findings, func(f Finding) bool { return f.Subject == sqltext.CheckpointTable && f.Missing() })
 	for i := range want {
 		if ours := reserved(tx.Server, names, &want[i]); ours != nil {
 			tables.targets, findings = append(tables.targets, judged{Table: want[i]}), append(findings, *ours)
@@ -210,11 +212,9 @@ func (s *Sink) look(ctx context.Context, want []row.Table) (findings []Finding, 
 	return findings, tables, nil
 }
 
-const checkpointTable = "etl_checkpoint"
-
 // reserved refuses a target that is one of our own tables.
 func reserved(server pool.Server, names naming, t *row.Table) *Finding {
-	for _, o := range append(everyJobs(server), ownTable{name: dedupName}) {
+	for _, o := range append(everyJobs(server), ownTable{name: sqltext.DedupTable}) {
 		if strings.EqualFold(names.key(t), o.name) {
 			return &Finding{Subject: t.FullName(), Seen: "it is one of Sluice's own tables", Do: "let the query write to another one"}
 		}
@@ -225,7 +225,7 @@ func reserved(server pool.Server, names naming, t *row.Table) *Finding {
 // rowsBeforeTheFirstCheckpoint looks at a target where no job has a checkpoint yet (P3). A claim asks the same, once
 // our own tables are there.
 func (s *Sink) rowsBeforeTheFirstCheckpoint(ctx context.Context, tx *pool.Tx, t *row.Table) (out []Finding, err error) {
-	text := string(appendTableName([]byte("SELECT 1 FROM "), t)) + " LIMIT 1"
+	text := string(sqltext.AppendTableName([]byte("SELECT 1 FROM "), t)) + " LIMIT 1"
 	err = tx.Query(ctx, text, func(func(...any) error) error {
 		out = []Finding{{Subject: t.FullName(), Seen: "it holds rows, and there is no checkpoint that would say which records they count",
 			Do: "empty the table, write to another one, or say --adopt once to add to what is there"}}
@@ -262,7 +262,7 @@ func (o ownTable) judge(f *found) (out []Finding) {
 	for i := range f.triggers {
 		r := &f.triggers[i]
 		if columns, _ := r.assigned(); columns != nil {
-			out = append(out, Finding{Subject: o.name, Seen: "its trigger " + r.name + " changes what is written", Do: "DROP TRIGGER " + string(appendName(nil, r.name))})
+			out = append(out, Finding{Subject: o.name, Seen: "its trigger " + r.name + " changes what is written", Do: "DROP TRIGGER " + string(sqltext.AppendName(nil, r.name))})
 		}
 	}
 	var key []string
@@ -357,7 +357,7 @@ func (s *Sink) probe(ctx context.Context, tx *pool.Tx) ([]Finding, error) {
 		err = tx.Query(ctx, text, func(scan func(...any) error) error { return scan(&out) })
 		return out, err
 	}
-	job := string(appendText(nil, s.config.Job))
+	job := string(sqltext.AppendText(nil, s.config.Job))
 	session := "SELECT CONCAT(CONNECTION_ID(), ' ', @@session.autocommit, ' ', @@session.time_zone, ' ', @@session.lock_wait_timeout)"
 	var seen []string
 	for _, text := range []string{

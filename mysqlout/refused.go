@@ -9,6 +9,8 @@ import (
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqlerr"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/row"
 )
@@ -37,7 +39,7 @@ func (s *Sink) refused(ctx context.Context, part *batch.TaskBatch[row.Delta], pi
 		for _, bad := range f.found {
 			refused := batch.RejectedRow{
 				Table: p.table.FullName(), Key: append([]byte(nil), p.rows.Key(bad.row)...),
-				Reason: cut(bad.reason, maxReason), Detail: cut(bad.detail, maxDetail), Until: until, Version: p.table.Version,
+				Reason: sqltext.Cut(bad.reason, sqltext.MaxReason), Detail: sqltext.Cut(bad.detail, sqltext.MaxDetail), Until: until, Version: p.table.Version,
 			}
 			if from, ok := p.rows.Origin(bad.row); !ok {
 				refused.Merged = !bad.key
@@ -100,7 +102,7 @@ func (f *finder) part(ctx context.Context, order []int) error {
 		if !couldBeValue(embedded, err) {
 			return err
 		}
-		if n, named := namedRow(err); named && n < len(order) {
+		if n, named := sqlerr.NamedRow(err); named && n < len(order) {
 			if err := f.blame(ctx, order[n], err); err != nil {
 				return err
 			}
@@ -115,7 +117,7 @@ func (f *finder) part(ctx context.Context, order []int) error {
 			return err
 		}
 		switch found := len(f.found) - before; {
-		case found == 0 || embedded && found == len(order) && number(err) == 1105:
+		case found == 0 || embedded && found == len(order) && sqlerr.Number(err) == 1105:
 			// No row is to blame by itself, or all alike by a server that has one number for everything: the table is.
 			f.found = f.found[:before]
 			return f.total("no single row explains this error", err)
@@ -130,7 +132,7 @@ func (f *finder) part(ctx context.Context, order []int) error {
 // for a fault of the values, and else either succeeds or finds the key taken. Then a merge that changes totals alone shows
 // whether it was the totals, or what the row puts in the place of a smallest, largest or last value.
 func (f *finder) blame(ctx context.Context, i int, answer error) error {
-	if fateOf(answer) == ranged {
+	if sqlerr.FateOf(answer) == sqlerr.Ranged {
 		if why := f.piece.misfit(f.piece.rows, i); why != "" {
 			f.found = append(f.found, badRow{row: i, reason: why, detail: answer.Error()})
 			return nil
@@ -138,7 +140,7 @@ func (f *finder) blame(ctx context.Context, i int, answer error) error {
 	}
 	embedded, err := f.insert(ctx, i, "")
 	guilty := couldBeValue(embedded, err)
-	if err == nil || number(err) == duplicateKey {
+	if err == nil || sqlerr.Number(err) == duplicateKey {
 		if f.piece.tail != "" {
 			embedded, err = f.insert(ctx, i, f.piece.totals)
 			guilty = err == nil
@@ -151,7 +153,7 @@ func (f *finder) blame(ctx context.Context, i int, answer error) error {
 		return err
 	}
 	f.found = append(f.found, badRow{
-		row: i, reason: rejection(&f.piece.table, answer), detail: answer.Error(), key: withoutPartition[number(answer)],
+		row: i, reason: rejection(&f.piece.table, answer), detail: answer.Error(), key: withoutPartition[sqlerr.Number(answer)],
 	})
 	return nil
 }
@@ -167,7 +169,7 @@ func (f *finder) total(why string, answer error) error {
 	return &checkpoint.Error{
 		Class: checkpoint.ErrBlocked,
 		Err:   fmt.Errorf("write rows of %s: %s: %w", f.piece.table.FullName(), why, answer),
-		Hint: cmp.Or(hints[number(answer)],
+		Hint: cmp.Or(sqlerr.Hints[sqlerr.Number(answer)],
 			"change the constraint or the trigger that rejects the total, and the task resumes automatically"),
 	}
 }
@@ -197,11 +199,11 @@ func (f *finder) insert(ctx context.Context, i int, tail string) (embedded bool,
 // roll sends a statement and rolls it back. A table that was altered since it was judged blames no row.
 func (f *finder) roll(ctx context.Context, tx *pool.Tx, text []byte) error {
 	if err := f.sink.lockUnaltered(ctx, tx, []*target{f.piece.target}); err != nil {
-		abandon(tx, err)
+		sqlerr.Abandon(tx, err)
 		return err
 	}
 	if err := f.sink.send(ctx, tx, text); err != nil {
-		abandon(tx, err)
+		sqlerr.Abandon(tx, err)
 		return err
 	}
 	tx.Rollback(ctx)

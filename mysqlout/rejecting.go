@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
 	"github.com/sluice-etl/sluice/pool"
 )
 
@@ -99,7 +100,7 @@ func (j *judge) rejects() {
 	keys := foreignKeysOf(j.found.definition)
 	for i := range keys {
 		k := &keys[i]
-		do := j.alter("DROP FOREIGN KEY %s", appendName(nil, k.name))
+		do := j.alter("DROP FOREIGN KEY %s", sqltext.AppendName(nil, k.name))
 		if k.changesRows() {
 			j.refuse(name, do, "its foreign key %s (%s) is ON UPDATE %s, ON DELETE %s: a change of the parent row would change or delete what was counted",
 				k.name, k.parent, k.onUpdate, k.delete)

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqlerr"
 	"github.com/sluice-etl/sluice/row"
 )
 
@@ -32,7 +33,7 @@ var kinds = map[uint16]string{
 // that are rejected alike. The server's own text quotes values and a trigger's text may be anything, so nothing of it is
 // in the reason but the name of a column that the table has.
 func rejection(t *row.Table, answer error) string {
-	n := number(answer)
+	n := sqlerr.Number(answer)
 	kind := kinds[n]
 	if kind == "" { // a trigger chose the number
 		n, kind = 1644, kinds[1644]

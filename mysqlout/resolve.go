@@ -6,6 +6,7 @@ import (
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqlerr"
 	"github.com/sluice-etl/sluice/pool"
 )
 
@@ -25,7 +26,7 @@ func (s *Sink) Resolve(ctx context.Context, id checkpoint.BatchID, moves []batch
 			tx.Rollback(ctx)
 			return s.answer(id, moves, rows), nil
 		}
-		abandon(tx, err)
+		sqlerr.Abandon(tx, err)
 	}
 	s.metrics.questions.WithLabelValues("none").Inc()
 	err = s.failed("ask whether "+describe(moves)+" was committed", err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/row"
 )
@@ -62,9 +63,9 @@ func whereTable(t *row.Table, schema, name string) string {
 	if t.Schema == "" {
 		w += "DATABASE()"
 	} else {
-		w += string(appendText(nil, t.Schema))
+		w += string(sqltext.AppendText(nil, t.Schema))
 	}
-	return w + " AND " + name + " = " + string(appendText(nil, t.Name))
+	return w + " AND " + name + " = " + string(sqltext.AppendText(nil, t.Name))
 }
 
 // readTriggers reads a table's triggers, in order of name. A user without the TRIGGER privilege sees none.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/row"
 )
@@ -154,7 +155,7 @@ func (j *judge) column(c *row.Column, i int) {
 		if nullable(j.want, i) {
 			null = ""
 		}
-		j.refuse(subject, j.alter("ADD COLUMN %s %s%s", appendName(nil, c.Name), columnType(j.server, j.want, i, keyText(j.want)), null),
+		j.refuse(subject, j.alter("ADD COLUMN %s %s%s", sqltext.AppendName(nil, c.Name), columnType(j.server, j.want, i, keyText(j.want)), null),
 			"there is no such column (or leave it out of the query)")
 		return
 	}

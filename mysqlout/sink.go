@@ -1,7 +1,6 @@
 package mysqlout
 
 import (
-	"context"
 	"log/slog"
 	"sync"
 
@@ -9,6 +8,7 @@ import (
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqlerr"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/row"
 )
@@ -56,15 +56,13 @@ func New(c Config, p *pool.Pool, log *slog.Logger, reg prometheus.Registerer) *S
 // until the process is restarted.
 func (s *Sink) OnAltered(bind func([]row.Table) error) { s.rebind = bind }
 
-var noContext = context.Background()
-
 // find is the target of a batch's rows.
 func (s *Sink) find(r *row.Rows) (*target, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.targets[r.Table.FullName()]
 	if t == nil {
-		return nil, bugf("rows for table %s, which was not prepared", r.Table.FullName())
+		return nil, sqlerr.Bugf("rows for table %s, which was not prepared", r.Table.FullName())
 	}
 	return t, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
 	"github.com/sluice-etl/sluice/pool"
 )
 
@@ -17,8 +18,8 @@ func (s *Sink) MayStart(ctx context.Context, topic batch.Topic) error {
 		return s.failed(doing, err)
 	}
 	defer tx.Rollback(ctx)
-	text := appendText([]byte("SELECT "+storedColumns+" FROM etl_checkpoint WHERE job = "), s.config.Job)
-	text = appendText(append(text, " AND topic = "...), topic.Name)
+	text := sqltext.AppendText([]byte("SELECT "+storedColumns+" FROM etl_checkpoint WHERE job = "), s.config.Job)
+	text = sqltext.AppendText(append(text, " AND topic = "...), topic.Name)
 	rows, err := readStored(ctx, tx, topic.Name, string(append(text, " ORDER BY partition_id"...)))
 	if err != nil {
 		return s.failed(doing, err)

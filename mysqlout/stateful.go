@@ -11,6 +11,8 @@ import (
 
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/failpoint"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqlerr"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/row"
 )
@@ -84,7 +86,7 @@ func (s *Sink) writeJoined(ctx context.Context, tx *pool.Tx, p *piece, rows *row
 		err := s.send(ctx, tx, text)
 		switch {
 		case err == nil:
-		case tail == "" && number(err) == duplicateKey:
+		case tail == "" && sqlerr.Number(err) == duplicateKey:
 			return &checkpoint.Error{Class: checkpoint.ErrRetry, Err: fmt.Errorf(
 				"write rows of %s: another transaction inserted one of them first; the commit is retried: %w", p.table.FullName(), err)}
 		case couldBeValue(tx.Server.Dialect == pool.Embedded, err):
@@ -226,11 +228,11 @@ func (p *piece) appendLocking(dst []byte, server pool.Server, keys []int, from, 
 		if i > 0 {
 			dst = append(dst, ", "...)
 		}
-		dst = appendName(dst, t.Columns[i].Name)
+		dst = sqltext.AppendName(dst, t.Columns[i].Name)
 	}
-	dst = appendTableName(append(dst, " FROM "...), t)
+	dst = sqltext.AppendTableName(append(dst, " FROM "...), t)
 	if p.index != "" && server.Dialect != pool.Embedded {
-		dst = append(appendName(append(dst, " FORCE INDEX ("...), p.index), ')')
+		dst = append(sqltext.AppendName(append(dst, " FORCE INDEX ("...), p.index), ')')
 	}
 	dst = append(dst, " WHERE "...)
 	for next = from; next < len(keys) && next < from+maxLocked && (next == from || len(dst) < usual); next++ {
@@ -242,8 +244,8 @@ func (p *piece) appendLocking(dst []byte, server pool.Server, keys []int, from, 
 			if i > 0 {
 				dst = append(dst, " AND "...)
 			}
-			dst = append(appendName(dst, t.Columns[i].Name), " = "...)
-			dst, key = appendKeyPart(dst, &p.rows.Table.Columns[i], key, nil)
+			dst = append(sqltext.AppendName(dst, t.Columns[i].Name), " = "...)
+			dst, key = sqltext.AppendKeyPart(dst, &p.rows.Table.Columns[i], key, nil)
 		}
 	}
 	return append(dst, " FOR UPDATE"...), next

@@ -3,6 +3,7 @@ package mysqlout
 import (
 	"slices"
 
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
 	"github.com/sluice-etl/sluice/row"
 )
 
@@ -23,13 +24,13 @@ type target struct {
 }
 
 func newTarget(t row.Table) *target {
-	head := appendTableName([]byte("INSERT INTO "), &t)
+	head := sqltext.AppendTableName([]byte("INSERT INTO "), &t)
 	head = append(head, " ("...)
 	for i := range t.Columns {
 		if i > 0 {
 			head = append(head, ", "...)
 		}
-		head = appendName(head, t.Columns[i].Name)
+		head = sqltext.AppendName(head, t.Columns[i].Name)
 	}
 	head = append(head, ") VALUES "...)
 	out := &target{table: t, head: string(head)}
@@ -61,15 +62,15 @@ func upsertOf(t row.Table, merges func(row.Traits) bool) string {
 func appendMerge(dst []byte, t *row.Table) []byte {
 	if t.Keys == len(t.Columns) {
 		// Nothing but a key: a row that is there stays as it is.
-		dst = appendName(dst, t.Columns[0].Name)
-		return appendName(append(dst, " = "...), t.Columns[0].Name)
+		dst = sqltext.AppendName(dst, t.Columns[0].Name)
+		return sqltext.AppendName(append(dst, " = "...), t.Columns[0].Name)
 	}
 	for i := t.Keys; i < len(t.Columns); i++ {
 		if i > t.Keys {
 			dst = append(dst, ", "...)
 		}
 		c := &t.Columns[i]
-		name := string(appendName(nil, c.Name))
+		name := string(sqltext.AppendName(nil, c.Name))
 		dst = append(append(dst, name...), " = "...)
 		if additive, ok := c.Merge.(row.Additive); ok {
 			dst = additive.AppendUpsert(dst, name, "VALUES("+name+")", c.Nullable)
@@ -88,14 +89,14 @@ func (t *target) appendRow(dst []byte, r *row.Rows, i int, scratch []byte) []byt
 		if k > 0 {
 			dst = append(dst, ',')
 		}
-		dst, key = appendKeyPart(dst, &r.Table.Columns[k], key, scratch)
+		dst, key = sqltext.AppendKeyPart(dst, &r.Table.Columns[k], key, scratch)
 	}
 	cells := r.Cells(i)
 	for c := range cells {
 		if c > 0 || t.table.Keys > 0 {
 			dst = append(dst, ',')
 		}
-		dst = appendCell(dst, r, &r.Table.Columns[t.table.Keys+c], &cells[c])
+		dst = sqltext.AppendCell(dst, r, &r.Table.Columns[t.table.Keys+c], &cells[c])
 	}
 	return append(dst, ')')
 }

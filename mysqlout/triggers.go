@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqlerr"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/row"
 )
@@ -141,7 +143,7 @@ func isWordByte(c byte) bool {
 func (j *judge) triggers() {
 	name := j.want.FullName()
 	if j.found.hidden {
-		j.warn(name, "GRANT TRIGGER ON "+string(appendTableName(nil, j.want))+" to the user of etl, or make sure that there are none",
+		j.warn(name, "GRANT TRIGGER ON "+string(sqltext.AppendTableName(nil, j.want))+" to the user of etl, or make sure that there are none",
 			"this user cannot see whether it has triggers: one that changes rows before they are written would be neither found here nor while etl runs")
 	}
 	others := 0
@@ -176,7 +178,7 @@ func firstOf(t *row.Table, columns []string) string {
 
 // dropName is a trigger's name, with the schema where the table has one.
 func dropName(t *row.Table, trigger string) string {
-	return string(appendTableName(nil, &row.Table{Schema: t.Schema, Name: trigger}))
+	return string(sqltext.AppendTableName(nil, &row.Table{Schema: t.Schema, Name: trigger}))
 }
 
 // rights is what SHOW GRANTS prints for the user, and the database that is in use.
@@ -199,7 +201,7 @@ func readRights(ctx context.Context, tx *pool.Tx) (r rights, err error) {
 		r.lines = append(r.lines, line)
 		return err
 	})
-	switch number(err) {
+	switch sqlerr.Number(err) {
 	case 0:
 		return r, err
 	case 1290: // --skip-grant-tables: everybody may see everything

@@ -1,4 +1,4 @@
-package mysqlout
+package sqltext
 
 import (
 	"encoding/hex"
@@ -12,8 +12,8 @@ import (
 // Literals are written for a session whose sql_mode has neither NO_BACKSLASH_ESCAPES nor ANSI_QUOTES and whose
 // character set is utf8mb4: the pool sets that and reads it back.
 
-// appendText appends a quoted string. In utf8mb4 no byte of a longer character looks like a quote or a backslash.
-func appendText[T string | []byte](dst []byte, v T) []byte {
+// AppendText appends a quoted string. In utf8mb4 no byte of a longer character looks like a quote or a backslash.
+func AppendText[T string | []byte](dst []byte, v T) []byte {
 	dst = append(dst, '\'')
 	from := 0
 	for i := 0; i < len(v); i++ {
@@ -40,15 +40,15 @@ func appendText[T string | []byte](dst []byte, v T) []byte {
 	return append(dst, '\'')
 }
 
-// appendBytes appends a binary string in hexadecimal.
-func appendBytes(dst, v []byte) []byte {
+// AppendBytes appends a binary string in hexadecimal.
+func AppendBytes(dst, v []byte) []byte {
 	dst = append(dst, "x'"...)
 	dst = hex.AppendEncode(dst, v)
 	return append(dst, '\'')
 }
 
-// appendName appends an identifier in backticks.
-func appendName(dst []byte, name string) []byte {
+// AppendName appends an identifier in backticks.
+func AppendName(dst []byte, name string) []byte {
 	dst = append(dst, '`')
 	for i := 0; i < len(name); i++ {
 		if name[i] == '`' {
@@ -59,11 +59,11 @@ func appendName(dst []byte, name string) []byte {
 	return append(dst, '`')
 }
 
-func appendTableName(dst []byte, t *row.Table) []byte {
+func AppendTableName(dst []byte, t *row.Table) []byte {
 	if t.Schema != "" {
-		dst = append(appendName(dst, t.Schema), '.')
+		dst = append(AppendName(dst, t.Schema), '.')
 	}
-	return appendName(dst, t.Name)
+	return AppendName(dst, t.Name)
 }
 
 // appendDatetime appends a quoted time in UTC, with six digits of a fraction where there is one.
@@ -103,8 +103,8 @@ func appendDouble(dst []byte, bits uint64) []byte {
 	return strconv.AppendFloat(dst, f, 'e', -1, 64)
 }
 
-// appendCell appends a cell outside the key.
-func appendCell(dst []byte, r *row.Rows, c *row.Column, cell *row.Cell) []byte {
+// AppendCell appends a cell outside the key.
+func AppendCell(dst []byte, r *row.Rows, c *row.Column, cell *row.Cell) []byte {
 	if !cell.Set {
 		return append(dst, "NULL"...)
 	}
@@ -118,13 +118,13 @@ func appendCell(dst []byte, r *row.Rows, c *row.Column, cell *row.Cell) []byte {
 	case row.Datetime:
 		return appendDatetime(dst, int64(cell.Lo))
 	case row.Text:
-		return appendText(dst, r.Bytes(cell))
+		return AppendText(dst, r.Bytes(cell))
 	}
-	return appendBytes(dst, r.Bytes(cell))
+	return AppendBytes(dst, r.Bytes(cell))
 }
 
-// appendKeyPart appends the part at the head of key, and returns the rest of key.
-func appendKeyPart(dst []byte, c *row.Column, key, scratch []byte) (out, rest []byte) {
+// AppendKeyPart appends the part at the head of key, and returns the rest of key.
+func AppendKeyPart(dst []byte, c *row.Column, key, scratch []byte) (out, rest []byte) {
 	switch c.Kind {
 	case row.Int, row.Decimal:
 		n, rest := row.KeyNumber(key)
@@ -138,8 +138,8 @@ func appendKeyPart(dst []byte, c *row.Column, key, scratch []byte) (out, rest []
 		return appendDatetime(dst, micros), rest
 	case row.Text:
 		v, rest := row.KeyBytes(scratch[:0], key)
-		return appendText(dst, v), rest
+		return AppendText(dst, v), rest
 	}
 	v, rest := row.KeyBytes(scratch[:0], key)
-	return appendBytes(dst, v), rest
+	return AppendBytes(dst, v), rest
 }

@@ -1,6 +1,8 @@
-package mysqlout
+// Package sqlerr tells the errors of MySQL and its driver apart: which class of checkpoint they belong to, and what to do.
+package sqlerr
 
 import (
+	"context"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -13,20 +15,20 @@ import (
 	"github.com/sluice-etl/sluice/pool"
 )
 
-// fate is what a server's error number means to us.
-type fate uint8
+// Fate is what a server's error number means to us.
+type Fate uint8
 
 const (
-	blocked  fate = iota // also every number that is not known: wait and say so, never drop anything
+	blocked  Fate = iota // also every number that is not known: wait and say so, never drop anything
 	retry                // the same again
 	leave                // the same again, but on another connection: this node does not take writes
 	tooLarge             // a smaller batch
-	value                // a row's own value, P18, or a total that a constraint rejects, P19; refused.go tells them apart
-	ranged               // a value out of range, or a total: P18 or P19, which our own range check tells apart
+	Value                // a row's own value, P18, or a total that a constraint rejects, P19; refused.go tells them apart
+	Ranged               // a value out of range, or a total: P18 or P19, which our own range check tells apart
 )
 
 // fates is the one place where error numbers are told apart (P17 to P19).
-var fates = map[uint16]fate{
+var fates = map[uint16]Fate{
 	1213: retry,                                        // deadlock
 	1205: retry,                                        // lock wait
 	1020: retry,                                        // MariaDB: record has changed since the snapshot
@@ -46,19 +48,19 @@ var fates = map[uint16]fate{
 
 	1197: tooLarge, 1206: tooLarge, 3100: tooLarge, 1153: tooLarge, 1534: tooLarge,
 
-	1048: value, 1265: value, 1292: value, 1366: value, 1367: value, 1406: value, 1411: value, // not what the column takes
-	1300: value, 3854: value, // not in the character set
-	1365: value, 1441: value, // what a generated column or a trigger computes from the value
-	3140: value, 3141: value, 3156: value, 3157: value, 3903: value, // JSON
-	1118: value, 1713: value, 3751: value, 3752: value, // too long for a page, the undo log, a functional index
-	3819: value, 4025: value, 1644: value, // CHECK; a trigger's SIGNAL
-	1526: value, 1748: value, 1591: value, // no partition for the row
-	1216: value, 1452: value, // no parent row
-	1264: ranged, 1690: ranged,
+	1048: Value, 1265: Value, 1292: Value, 1366: Value, 1367: Value, 1406: Value, 1411: Value, // not what the column takes
+	1300: Value, 3854: Value, // not in the character set
+	1365: Value, 1441: Value, // what a generated column or a trigger computes from the value
+	3140: Value, 3141: Value, 3156: Value, 3157: Value, 3903: Value, // JSON
+	1118: Value, 1713: Value, 3751: Value, 3752: Value, // too long for a page, the undo log, a functional index
+	3819: Value, 4025: Value, 1644: Value, // CHECK; a trigger's SIGNAL
+	1526: Value, 1748: Value, 1591: Value, // no partition for the row
+	1216: Value, 1452: Value, // no parent row
+	1264: Ranged, 1690: Ranged,
 }
 
-// hints says what to do about an error that blocks.
-var hints = map[uint16]string{
+// Hints says what to do about an error that blocks.
+var Hints = map[uint16]string{
 	1044: "give the user the rights that etl check --ddl prints",
 	1045: "the server does not accept user and password, or wants this user to come by TLS (--mysql-tls); files of secrets are read again at each connect",
 	1054: "the table has lost a column that the query writes; put it back, or change the query",
@@ -75,36 +77,36 @@ var hints = map[uint16]string{
 	1690: "a total has outgrown its column; make the column wider (ALTER TABLE), and the task goes on by itself",
 }
 
-// fateOf is what an answer of the server means. A trigger's SIGNAL may carry any number, and is known by its SQL state.
-func fateOf(err error) fate {
+// FateOf is what an answer of the server means. A trigger's SIGNAL may carry any number, and is known by its SQL state.
+func FateOf(err error) Fate {
 	if answer, ok := errors.AsType[*mysql.MySQLError](err); ok {
 		if f := fates[answer.Number]; f == blocked && isSignal(answer) {
-			return value
+			return Value
 		}
 	}
-	return fates[number(err)]
+	return fates[Number(err)]
 }
 
 func isSignal(answer *mysql.MySQLError) bool {
 	return answer.Number == 1644 || string(answer.SQLState[:]) == "45000"
 }
 
-// number is the server's error number, 0 where err is no answer of the server.
-func number(err error) uint16 {
+// Number is the server's error number, 0 where err is no answer of the server.
+func Number(err error) uint16 {
 	if answer, ok := errors.AsType[*mysql.MySQLError](err); ok {
 		return answer.Number
 	}
 	return 0
 }
 
-// classify wraps an error of the driver or the server in its class, doing being what was done. An error that has a
-// class already keeps it. ranged errors that come here are totals: whoever can tell has told before.
-func classify(doing string, err error) error {
+// Classify wraps an error of the driver or the server in its class, doing being what was done. An error that has a
+// class already keeps it. Ranged errors that come here are totals: whoever can tell has told before.
+func Classify(doing string, err error) error {
 	if _, ok := errors.AsType[*checkpoint.Error](err); ok {
 		return err
 	}
 	err = fmt.Errorf("%s: %w", doing, err)
-	if _, ok := errors.AsType[bug](err); ok {
+	if _, ok := errors.AsType[Bug](err); ok {
 		return err
 	}
 	if errors.Is(err, pool.ErrOutcomeUnknown) {
@@ -113,7 +115,7 @@ func classify(doing string, err error) error {
 	if errors.Is(err, mysql.ErrPktTooLarge) {
 		return &checkpoint.Error{Class: checkpoint.ErrTooLarge, Err: err}
 	}
-	n := number(err)
+	n := Number(err)
 	if n == 0 {
 		// No answer: a lost connection, a time-out, the end of a context. The transaction was not committed, since
 		// COMMIT is the pool's to judge.
@@ -123,37 +125,37 @@ func classify(doing string, err error) error {
 		}
 		return &checkpoint.Error{Class: checkpoint.ErrRetry, Err: err, Hint: hint}
 	}
-	switch fateOf(err) {
+	switch FateOf(err) {
 	case retry, leave:
 		return &checkpoint.Error{Class: checkpoint.ErrRetry, Err: err}
 	case tooLarge:
 		return &checkpoint.Error{Class: checkpoint.ErrTooLarge, Err: err}
 	}
-	return &checkpoint.Error{Class: checkpoint.ErrBlocked, Err: err, Hint: hints[n]}
+	return &checkpoint.Error{Class: checkpoint.ErrBlocked, Err: err, Hint: Hints[n]}
 }
 
-// abandon ends a transaction after an error: by ROLLBACK, or by closing the connection where the node does not take
+// Abandon ends a transaction after an error: by ROLLBACK, or by closing the connection where the node does not take
 // writes or cannot be heard.
-func abandon(tx *pool.Tx, err error) {
-	if errors.Is(err, driver.ErrBadConn) || fates[number(err)] == leave {
+func Abandon(tx *pool.Tx, err error) {
+	if errors.Is(err, driver.ErrBadConn) || fates[Number(err)] == leave {
 		tx.Discard()
 		return
 	}
-	tx.Rollback(noContext)
+	tx.Rollback(context.Background())
 }
 
-// bug is a broken invariant of our own: it has no class, and ends the component.
-type bug string
+// Bug is a broken invariant of our own: it has no class, and ends the component.
+type Bug string
 
-func (b bug) Error() string { return "BUG: " + string(b) }
+func (b Bug) Error() string { return "BUG: " + string(b) }
 
-func bugf(format string, args ...any) error { return bug(fmt.Sprintf(format, args...)) }
+func Bugf(format string, args ...any) error { return Bug(fmt.Sprintf(format, args...)) }
 
 var atRow = regexp.MustCompile(`at row (\d+)$`)
 
-// namedRow is the row of the statement that the server names, from 0; false where it names none. The server's own words
+// NamedRow is the row of the statement that the server names, from 0; false where it names none. The server's own words
 // are the last ones: a value or a trigger's text before them may say anything.
-func namedRow(err error) (int, bool) {
+func NamedRow(err error) (int, bool) {
 	if answer, ok := errors.AsType[*mysql.MySQLError](err); ok && isSignal(answer) {
 		return 0, false
 	}
