@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
+	"github.com/sluice-etl/sluice/mysqlout/schema"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/row"
 )
@@ -134,7 +135,7 @@ func runAdvice(t *testing.T, server *mariadbtest.Server, having string) {
 			}
 			f.exec(t, "CREATE TABLE parent (page VARCHAR(200) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin PRIMARY KEY)", test.ddl)
 			f.exec(t, test.more...)
-			findings := func() (out []Finding) {
+			findings := func() (out []schema.Finding) {
 				t.Helper()
 				found, err := f.sink.Check(t.Context(), []row.Table{adviceTable()})
 				if err != nil {
@@ -148,7 +149,7 @@ func runAdvice(t *testing.T, server *mariadbtest.Server, having string) {
 				return out
 			}
 			found := findings()
-			if test.want != "" && !slices.ContainsFunc(found, func(x Finding) bool { return strings.Contains(x.Seen, test.want) && x.Warning == test.warns }) {
+			if test.want != "" && !slices.ContainsFunc(found, func(x schema.Finding) bool { return strings.Contains(x.Seen, test.want) && x.Warning == test.warns }) {
 				t.Fatalf("got findings %v, expected one with %q", found, test.want)
 			}
 			var ran []string

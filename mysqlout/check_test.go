@@ -74,7 +74,7 @@ func TestDDL_makesWhatCheckWants(t *testing.T) {
 	if want := "0 610062275C 2026-11-21 01:02:03.000004 00FF275C NULL"; got != want {
 		t.Errorf("row is %s, want %s", got, want)
 	}
-	if n, err := f.sink.PruneDeadLetters(t.Context(), time.Hour); err != nil || n != 0 {
+	if n, err := f.sink.ledger.PruneDeadLetters(t.Context(), time.Hour); err != nil || n != 0 {
 		t.Errorf("pruned %d, %v", n, err)
 	}
 }
@@ -103,7 +103,7 @@ func TestPrepare_withoutTheRightToCreate(t *testing.T) {
 	if err := s.Commit(t.Context(), part(1, 1, countsDelta(&table, map[string]int64{"a": 1}), at...)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.PruneDeadLetters(t.Context(), time.Hour); err != nil {
+	if _, err := s.ledger.PruneDeadLetters(t.Context(), time.Hour); err != nil {
 		t.Error(err)
 	}
 }

@@ -13,50 +13,9 @@ import (
 	"github.com/sluice-etl/sluice/internal/failpoint"
 	"github.com/sluice-etl/sluice/mysqlout/internal/sqlerr"
 	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
+	"github.com/sluice-etl/sluice/mysqlout/ledger"
 	"github.com/sluice-etl/sluice/pool"
 )
-
-// stored is a row of etl_checkpoint.
-type stored struct {
-	checkpoint.Checkpoint
-	hash       [32]byte
-	connection uint64
-}
-
-const storedColumns = "partition_id, topic_id, leader_epoch, next_offset, epoch, owner, connection_id, batch_id, " +
-	"query_hash, first_offset, counted, filtered, dead, gaps, duplicates, skipped"
-
-// read reads rows of etl_checkpoint in order of partition; locking says whether they are locked.
-func (s *Sink) read(ctx context.Context, tx *pool.Tx, topic string, partitions []int32, locking bool) ([]stored, error) {
-	text := []byte("SELECT " + storedColumns + " FROM etl_checkpoint")
-	text = s.appendRows(text, topic, len(partitions), func(i int) int32 { return partitions[i] })
-	text = append(text, " ORDER BY partition_id"...)
-	if locking {
-		text = append(text, " FOR UPDATE"...)
-	}
-	return readStored(ctx, tx, topic, string(text))
-}
-
-func readStored(ctx context.Context, tx *pool.Tx, topic, text string) ([]stored, error) {
-	var out []stored
-	err := tx.Query(ctx, text, func(scan func(...any) error) error {
-		var c stored
-		var topicID, owner, id, hash []byte
-		if err := scan(&c.ID, &topicID, &c.LeaderEpoch, &c.Next, &c.Epoch, &owner, &c.connection, &id, &hash,
-			&c.First, &c.Audit.Counted, &c.Audit.Filtered, &c.Audit.Dead, &c.Audit.Gaps, &c.Audit.Duplicates,
-			&c.Audit.Skipped); err != nil {
-			return err
-		}
-		c.Topic = topic
-		copy(c.TopicID[:], topicID)
-		copy(c.Owner[:], owner)
-		copy(c.Batch[:], id)
-		copy(c.hash[:], hash)
-		out = append(out, c)
-		return nil
-	})
-	return out, err
-}
 
 // Claim makes partitions ours (P7). A claim whose COMMIT's outcome is unknown is ErrRetry: claiming again does no harm.
 func (s *Sink) Claim(ctx context.Context, topic batch.Topic, partitions []int32) ([]checkpoint.Checkpoint, error) {
@@ -118,7 +77,7 @@ func (s *Sink) claim(ctx context.Context, topic batch.Topic, partitions []int32)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := s.read(ctx, tx, topic.Name, partitions, true)
+	rows, err := s.ledger.Read(ctx, tx, topic.Name, partitions, true)
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +96,7 @@ func (s *Sink) claim(ctx context.Context, topic batch.Topic, partitions []int32)
 	text := sqltext.AppendBytes([]byte("UPDATE etl_checkpoint SET epoch = epoch + 1, owner = "), owner[:])
 	text = append(text, ", connection_id = CONNECTION_ID(), updated_at = UTC_TIMESTAMP(6), query_hash = "...)
 	text = sqltext.AppendBytes(text, s.config.QueryHash[:])
-	text = s.appendRows(text, topic.Name, len(partitions), func(i int) int32 { return partitions[i] })
+	text = sqltext.AppendPartitions(text, s.config.Job, topic.Name, len(partitions), func(i int) int32 { return partitions[i] })
 	matched, err := tx.Exec(ctx, string(text))
 	if err != nil {
 		return nil, err
@@ -148,7 +107,7 @@ func (s *Sink) claim(ctx context.Context, topic batch.Topic, partitions []int32)
 		}
 	}
 	failpoint.Hit(failpoint.ClaimOpen)
-	rows, err = s.read(ctx, tx, topic.Name, partitions, false)
+	rows, err = s.ledger.Read(ctx, tx, topic.Name, partitions, false)
 	if err != nil {
 		return nil, err
 	}
@@ -172,7 +131,7 @@ type missing struct {
 }
 
 // compare looks whether a claim may go on. It changes nothing.
-func (s *Sink) compare(ctx context.Context, tx *pool.Tx, topic batch.Topic, partitions []int32, rows []stored, highest last) (m missing, err error) {
+func (s *Sink) compare(ctx context.Context, tx *pool.Tx, topic batch.Topic, partitions []int32, rows []ledger.Row, highest last) (m missing, err error) {
 	m.first, m.from, m.to = highest.partition < 0, highest.partition+1, -1
 	there := map[int32]bool{}
 	theirs := highest.topicID
@@ -183,7 +142,7 @@ func (s *Sink) compare(ctx context.Context, tx *pool.Tx, topic batch.Topic, part
 			theirs = rows[i].TopicID
 			otherTopic = append(otherTopic, rows[i].Partition)
 		}
-		if rows[i].hash != s.config.QueryHash {
+		if rows[i].QueryHash != s.config.QueryHash {
 			otherQuery = append(otherQuery, rows[i].Partition)
 		}
 	}

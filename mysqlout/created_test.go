@@ -6,6 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
+	"github.com/sluice-etl/sluice/mysqlout/schema"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/row"
 )
@@ -33,7 +34,7 @@ func TestCreated_boundsAreTheServers(t *testing.T) {
 	if is := serverOf(t, f.pool); is.Dialect == pool.MySQL && !is.AtLeast(8, 0) {
 		t.Skip("NOT RUN: MySQL 5.7 bounds texts in bytes")
 	}
-	if diff := cmp.Diff(f.tables, Created(want), cmp.Comparer(func(a, b row.Merge) bool { return a == b })); diff != "" {
+	if diff := cmp.Diff(f.tables, schema.Created(want), cmp.Comparer(func(a, b row.Merge) bool { return a == b })); diff != "" {
 		t.Errorf("the server's bounds (-) and those that are expected of it (+) differ:\n%s", diff)
 	}
 	if f.tables[0].Columns[4].MaxChars == 0 || f.tables[0].Columns[13].MaxBytes != 65535 || f.tables[0].Columns[8].MaxInt == 0 {

@@ -87,14 +87,14 @@ func TestP20_TheReasonIsCutLast(t *testing.T) {
 	for _, details := range []bool{false, true} {
 		d.Value = nil
 		d.Length = int64(len(value))
-		whole := len(s.appendDead(nil, checkpoint.BatchID{1}, &d, details, 1<<20))
+		whole := len(s.ledger.AppendDeadLetter(nil, checkpoint.BatchID{1}, &d, s.config.DeadLetterMaxBytes, details, 1<<20))
 		short := whole // without the detail
 		if details {
 			short -= len(d.Detail)
 		}
 		d.Value = value
 		for room := 400; room < 15_000; room += 50 {
-			text := s.appendDead([]byte("before"), checkpoint.BatchID{1}, &d, details, room)
+			text := s.ledger.AppendDeadLetter([]byte("before"), checkpoint.BatchID{1}, &d, s.config.DeadLetterMaxBytes, details, room)
 			size := len(text) - len("before")
 			if size > room {
 				t.Fatalf("%d bytes in room for %d", size, room)

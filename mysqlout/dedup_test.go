@@ -10,12 +10,13 @@ import (
 
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
+	"github.com/sluice-etl/sluice/mysqlout/ledger"
 	"github.com/sluice-etl/sluice/row"
 )
 
 // idRows is rows of etl_dedup for these offsets of partition 0, whose times are the offsets in seconds.
 func idRows(job string, from, to int64) *row.Rows {
-	table := DedupTable()
+	table := ledger.DedupTable()
 	r := row.NewRows(&table)
 	for o := from; o < to; o++ {
 		key := row.AppendKeyBytes(row.AppendKeyBytes(nil, []byte(job)), []byte("logs"))
@@ -49,7 +50,7 @@ func TestP28_idsGoWithTheRows(t *testing.T) {
 	}
 	remembered := func(before int64, most int) (offsets []int64) {
 		t.Helper()
-		if err := f.sink.LoadIDs(t.Context(), at[0].Partition, before, most, func(id [16]byte, ms int64) {
+		if err := f.sink.ledger.LoadIDs(t.Context(), at[0].Partition, before, most, func(id [16]byte, ms int64) {
 			if id != idOf(ms/1000) {
 				t.Errorf("the id at %d is %x", ms, id)
 			}
@@ -76,10 +77,10 @@ func TestP28_idsGoWithTheRows(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 
-	if n, err := f.sink.PruneIDs(t.Context(), "logs", time.Hour, 8); err != nil || n != 2 {
+	if n, err := f.sink.ledger.PruneIDs(t.Context(), "logs", time.Hour, 8); err != nil || n != 2 {
 		t.Errorf("%d pruned, %v, want 2 beyond 8", n, err)
 	}
-	if n, err := f.sink.PruneIDs(t.Context(), "logs", 5*time.Second, 100); err != nil || n != 2 {
+	if n, err := f.sink.ledger.PruneIDs(t.Context(), "logs", 5*time.Second, 100); err != nil || n != 2 {
 		t.Errorf("%d pruned, %v, want 2 older than 5 s", n, err)
 	}
 	if d := cmp.Diff([]int64{4, 5, 6, 7, 8, 9}, remembered(100, 100)); d != "" {
@@ -87,15 +88,15 @@ func TestP28_idsGoWithTheRows(t *testing.T) {
 	}
 
 	// What is set back is forgotten, so that it can be counted again; a topic that is a new one begins with nothing.
-	set := SetOffset{Partition: at[0].Partition, Next: 6, Reason: "count 6 to 9 again"}
-	if _, _, err := f.sink.Set(t.Context(), set); err != nil {
+	set := ledger.CheckpointMove{Partition: at[0].Partition, Next: 6, Reason: "count 6 to 9 again"}
+	if _, _, err := f.sink.ledger.MoveCheckpoint(t.Context(), set); err != nil {
 		t.Fatal(err)
 	}
 	if d := cmp.Diff([]int64{4, 5}, remembered(100, 100)); d != "" {
 		t.Error(d)
 	}
-	set = SetOffset{Partition: at[0].Partition, Next: 3, TopicID: &checkpoint.TopicID{9}, Reason: "the topic was made anew"}
-	if _, _, err := f.sink.Set(t.Context(), set); err != nil {
+	set = ledger.CheckpointMove{Partition: at[0].Partition, Next: 3, TopicID: &checkpoint.TopicID{9}, Reason: "the topic was made anew"}
+	if _, _, err := f.sink.ledger.MoveCheckpoint(t.Context(), set); err != nil {
 		t.Fatal(err)
 	}
 	if got := remembered(100, 100); len(got) != 0 {
@@ -122,10 +123,10 @@ func TestP28_pruneKeepsTheWindow(t *testing.T) {
 		"UPDATE etl_dedup SET record_timestamp = 0 WHERE record_offset = 0",
 		"UPDATE etl_dedup SET record_timestamp = 4102444800000 WHERE record_offset = 9", // the year 2100
 		"INSERT INTO etl_dedup SELECT job, topic, partition_id, REVERSE(id), 1000 + record_offset, record_timestamp FROM etl_dedup")
-	if n, err := f.sink.PruneIDs(t.Context(), "logs", time.Hour, 8); err != nil || n != 2 {
+	if n, err := f.sink.ledger.PruneIDs(t.Context(), "logs", time.Hour, 8); err != nil || n != 2 {
 		t.Errorf("%d pruned, %v, want 2 beyond 8", n, err)
 	}
-	if n, err := f.sink.PruneIDs(t.Context(), "logs", time.Hour, 100); err != nil || n != 0 {
+	if n, err := f.sink.ledger.PruneIDs(t.Context(), "logs", time.Hour, 100); err != nil || n != 0 {
 		t.Errorf("%d pruned, %v, want none", n, err)
 	}
 	if got := f.text(t, "SELECT COUNT(*), MIN(record_offset) FROM etl_dedup"); got != "18 2" {

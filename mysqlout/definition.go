@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
+	"github.com/sluice-etl/sluice/mysqlout/schema"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/row"
 )
@@ -32,81 +32,6 @@ import (
 // A crash at any point here leaves nothing: the statements only read, and COMMIT is not sent yet.
 //
 // Only a user with the TRIGGER privilege sees triggers. For others they are not part of the definition (etl check warns).
-
-// judged is a target as look found it: its table with the bounds of the real columns, and its definition.
-type judged struct {
-	row.Table
-	definition string // as SHOW CREATE TABLE prints it, without what changes by itself; "" where it is not compared
-	index      string // the unique index of the query's key
-}
-
-func tablesOf(found []judged) []row.Table {
-	out := make([]row.Table, len(found))
-	for i := range found {
-		out[i] = found[i].Table
-	}
-	return out
-}
-
-// counter is the table option that changes with each insert.
-var counter = regexp.MustCompile(` AUTO_INCREMENT=\d+`)
-
-// definition reads how a table is defined: columns with their character sets, keys, options, partitions, triggers. It is
-// "" in the embedded database, which no other process alters. information_schema is not read for the former because it takes
-// longer, and MySQL does not lock what it reads there.
-func definition(ctx context.Context, tx *pool.Tx, t *row.Table) (text string, err error) {
-	if tx.Server.Dialect == pool.Embedded {
-		return "", nil
-	}
-	var name, characters, collation string
-	err = tx.Query(ctx, string(sqltext.AppendTableName([]byte("SHOW CREATE TABLE "), t)), func(scan func(...any) error) error {
-		if scan(&name, &text) == nil {
-			return nil
-		}
-		return scan(&name, &text, &characters, &collation) // a view that has taken the table's name
-	})
-	if err != nil {
-		return "", err
-	}
-	triggers, err := readTriggers(ctx, tx, t)
-	if err != nil {
-		return "", err
-	}
-	var b strings.Builder
-	b.WriteString(counter.ReplaceAllString(text, ""))
-	for _, r := range triggers {
-		fmt.Fprintf(&b, "\ntrigger %s %s %s %s: %s", r.name, r.timing, r.event, r.mode, r.body)
-	}
-	return b.String(), nil
-}
-
-// inspectWhole inspects a table and reads its definition, both of one state of the table.
-func inspectWhole(ctx context.Context, tx *pool.Tx, t *row.Table) (f *found, text string, err error) {
-	if f, err = inspect(ctx, tx, t); err == nil && f.kind == systemVersioned {
-		f.definition, err = definition(ctx, tx, t)
-		return f, "", err
-	}
-	if err != nil || f.kind != "BASE TABLE" {
-		return f, "", err
-	}
-	if text, err = definition(ctx, tx, t); err != nil {
-		return nil, "", err
-	}
-	if f, err = inspect(ctx, tx, t); err != nil {
-		return nil, "", err
-	}
-	f.definition = text
-	again, err := definition(ctx, tx, t)
-	if err == nil && again != text {
-		err = &checkpoint.Error{Class: checkpoint.ErrRetry, Err: fmt.Errorf("table %s was altered while it was checked", t.FullName())}
-	}
-	return f, text, err
-}
-
-// appendLock appends the statement that takes the table's metadata lock. It reads and locks no row.
-func appendLock(dst []byte, t *row.Table) []byte {
-	return append(sqltext.AppendTableName(append(dst, "SELECT 1 FROM "...), t), " WHERE FALSE FOR UPDATE"...)
-}
 
 // compared lists the tables that a part writes, and those whose columns made its dead letters, in order of name: the
 // columns may have been altered since, so that they would take the values now.
@@ -140,10 +65,10 @@ func (s *Sink) lockUnaltered(ctx context.Context, tx *pool.Tx, tables []*target)
 		if t.definition == "" {
 			continue
 		}
-		if err := tx.Query(ctx, string(appendLock(nil, &t.table)), none); err != nil {
+		if err := tx.Query(ctx, string(schema.AppendLock(nil, &t.table)), none); err != nil {
 			return fmt.Errorf("lock the definition of %s: %w", t.table.FullName(), err)
 		}
-		now, err := definition(ctx, tx, &t.table)
+		now, err := schema.Definition(ctx, tx, &t.table)
 		if err != nil {
 			return fmt.Errorf("read the definition of %s: %w", t.table.FullName(), err)
 		}
@@ -178,24 +103,24 @@ func (s *Sink) lookAgain(ctx context.Context) error {
 	s.mu.Lock()
 	want := s.want
 	s.mu.Unlock()
-	findings, seen, err := s.look(ctx, want)
+	found, err := s.inspect(ctx, want)
 	if err != nil {
 		return err
 	}
-	for _, f := range findings {
+	for _, f := range found.Findings {
 		if !f.Warning {
 			return &checkpoint.Error{Class: checkpoint.ErrBlocked, Err: fmt.Errorf("%s: %s", f.Subject, f.Seen), Hint: f.Do}
 		}
 	}
-	if altered := s.setVersions(seen.targets); altered != "" {
-		if err := s.tell(tablesOf(seen.targets)); err != nil {
+	if altered := s.setVersions(found.Tables); altered != "" {
+		if err := s.tell(tablesOf(found.Tables)); err != nil {
 			return &checkpoint.Error{
 				Class: checkpoint.ErrBlocked, Err: fmt.Errorf("columns of table %s were altered: %w", altered, err),
 				Hint: "alter them back, or restart the process",
 			}
 		}
 	}
-	s.bind(want, seen)
+	s.bind(want, found)
 	s.log.Info("Checked the tables again; they fit the query")
 	return nil
 }
@@ -207,7 +132,7 @@ func (s *Sink) isStale() bool {
 }
 
 // setVersions gives each table its version, and names one whose columns have changed.
-func (s *Sink) setVersions(tables []judged) (altered string) {
+func (s *Sink) setVersions(tables []schema.Table) (altered string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range tables {

@@ -10,6 +10,7 @@ import (
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
+	"github.com/sluice-etl/sluice/mysqlout/schema"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/row"
 )
@@ -299,8 +300,8 @@ func TestCheck_attributesThatChangeRows(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			about := func(f Finding) bool { return !f.Warning && strings.HasPrefix(f.Subject, "hits") }
-			var refused []Finding
+			about := func(f schema.Finding) bool { return !f.Warning && strings.HasPrefix(f.Subject, "hits") }
+			var refused []schema.Finding
 			for _, x := range findings {
 				if about(x) {
 					refused = append(refused, x)

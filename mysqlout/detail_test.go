@@ -11,6 +11,7 @@ import (
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
+	"github.com/sluice-etl/sluice/mysqlout/ledger"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/row"
 )
@@ -103,8 +104,8 @@ func TestDeadLetterDetail_olderTable(t *testing.T) {
 	if got := f.text(t, deadTexts); got != "want a number 1024 \u00e4\u00e4" {
 		t.Errorf("dead letters are %s", got)
 	}
-	head, tail := deadText(false)
-	older := f.sink.appendDead([]byte(head), checkpoint.BatchID{9}, &batch.DeadLetter{Partition: at[0].Partition, Offset: 7, Reason: "older"}, false, 5000)
+	head, tail := ledger.DeadLetterText(false)
+	older := f.sink.ledger.AppendDeadLetter([]byte(head), checkpoint.BatchID{9}, &batch.DeadLetter{Partition: at[0].Partition, Offset: 7, Reason: "older"}, 1000, false, 5000)
 	f.exec(t, string(append(older, tail...)))
 	if got := f.text(t, deadTexts); got != "want a number 1024 \u00e4\u00e4\nolder 0 " {
 		t.Errorf("dead letters are %s", got)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sluice-etl/sluice/mysqlout/schema"
 	"github.com/sluice-etl/sluice/pool"
 )
 
@@ -21,10 +22,10 @@ func adapt(s pool.Server, text string) string {
 	}
 	text = nopadColumn.ReplaceAllStringFunc(text, func(typ string) string {
 		n, _ := strconv.Atoi(nopadColumn.FindStringSubmatch(typ)[1])
-		return binaryText(s, n)
+		return schema.BinaryText(s, n)
 	})
 	text = nopadText.ReplaceAllStringFunc(text, func(typ string) string {
-		return sizedText(s, nopadText.FindStringSubmatch(typ)[1])
+		return schema.SizedText(s, nopadText.FindStringSubmatch(typ)[1])
 	})
 	if s.AtLeast(8, 0) {
 		return strings.ReplaceAll(text, "utf8mb4_nopad_bin", "utf8mb4_0900_bin")

@@ -174,7 +174,7 @@ func TestE3_P21_FrozenSessionFreesTheRow(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer tx.Discard()
-	if _, err := f.sink.read(t.Context(), tx, "logs", []int32{0}, true); err != nil {
+	if _, err := f.sink.ledger.Read(t.Context(), tx, "logs", []int32{0}, true); err != nil {
 		t.Fatal(err)
 	}
 	other := New(testConfig(), openPool(t, quick(f.server.DSN(f.db))), nil, nil)

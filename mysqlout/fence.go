@@ -42,27 +42,11 @@ func appendOwner(dst []byte, m *batch.Advance) []byte { return sqltext.AppendByt
 
 // appendMine appends the conditions of both statements: these partitions, under my epoch and owner.
 func (s *Sink) appendMine(dst []byte, moves []batch.Advance) []byte {
-	dst = s.appendRows(dst, moves[0].Topic, len(moves), func(i int) int32 { return moves[i].ID })
+	dst = sqltext.AppendPartitions(dst, s.config.Job, moves[0].Topic, len(moves), func(i int) int32 { return moves[i].ID })
 	dst = append(dst, " AND epoch = "...)
 	dst = appendCase(dst, moves, appendInt(func(m *batch.Advance) int64 { return int64(m.Epoch) }))
 	dst = append(dst, " AND owner = "...)
 	return appendCase(dst, moves, appendOwner)
-}
-
-// appendRows appends the condition that selects rows of etl_checkpoint by their primary key.
-func (s *Sink) appendRows(dst []byte, topic string, n int, id func(int) int32) []byte {
-	dst = append(dst, " WHERE job = "...)
-	dst = sqltext.AppendText(dst, s.config.Job)
-	dst = append(dst, " AND topic = "...)
-	dst = sqltext.AppendText(dst, topic)
-	dst = append(dst, " AND partition_id IN ("...)
-	for i := range n {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = strconv.AppendInt(dst, int64(id(i)), 10)
-	}
-	return append(dst, ')')
 }
 
 // appendFence appends the statement that opens a commit (P9).

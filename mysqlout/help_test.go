@@ -69,6 +69,12 @@ func testConfig() Config {
 	return c
 }
 
+// The last instants of TIMESTAMP, in microseconds: of most servers, and of MariaDB from 11.5 on.
+const (
+	timestampMax  = 1<<31*1_000_000 - 1
+	timestamp2106 = 1<<32*1_000_000 - 1
+)
+
 // fixture is a fresh database, a pool to it and a prepared sink.
 type fixture struct {
 	server *mariadbtest.Server

@@ -10,6 +10,7 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/mysqlout/internal/sqlerr"
 	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
+	"github.com/sluice-etl/sluice/mysqlout/schema"
 	"github.com/sluice-etl/sluice/pool"
 )
 
@@ -95,7 +96,7 @@ func (s *Sink) ServerName(ctx context.Context) (string, error) {
 		return "", nil
 	}
 	// A copied data folder has its original's server_uuid (MySQL), and MariaDB may have no identifier.
-	v, err := variables(ctx, tx, "hostname", "port", "server_uuid", "server_uid")
+	v, err := schema.Variables(ctx, tx, "hostname", "port", "server_uuid", "server_uid")
 	if err != nil {
 		return "", s.failed(doing, err)
 	}

@@ -17,41 +17,6 @@ func tableNamed(schema, name string) row.Table {
 	return t
 }
 
-func TestNaming(t *testing.T) {
-	t.Parallel()
-	exact := naming{setting: "0", database: "Site"}
-	folds := naming{setting: "1", folds: true, database: "site"}
-	for _, c := range []struct {
-		names          naming
-		schema, name   string
-		key            string
-		same, another  []string // table_name in etl_target
-		twice, notSame row.Table
-	}{
-		{exact, "", "Counts", "Counts", []string{"Counts", "Site.Counts"}, []string{"counts", "site.Counts", "Site.counts", ""}, tableNamed("Site", "Counts"), tableNamed("", "counts")},
-		{exact, "Site", "Counts", "Counts", []string{"Counts", "Site.Counts"}, []string{"counts", "site.Counts"}, tableNamed("", "Counts"), tableNamed("site", "Counts")},
-		{exact, "other", "Counts", "other.Counts", []string{"other.Counts"}, []string{"Counts", "Other.Counts", "Site.Counts"}, tableNamed("other", "Counts"), tableNamed("", "Counts")},
-		{folds, "", "Counts", "counts", []string{"Counts", "counts", "COUNTS", "Site.Counts", "site.counts"}, []string{"other.counts", "count", ""}, tableNamed("", "counts"), tableNamed("other", "counts")},
-		{folds, "SITE", "Counts", "counts", []string{"Counts", "counts", "SITE.Counts"}, []string{"other.counts"}, tableNamed("site", "COUNTS"), tableNamed("", "count")},
-		{folds, "Other", "Counts", "other.counts", []string{"Other.Counts", "other.counts"}, []string{"counts", "site.counts"}, tableNamed("oTHER", "cOUNTS"), tableNamed("", "Counts")},
-		{folds, "", "\u00c4hre", "\u00e4hre", []string{"\u00c4hre", "\u00e4hre"}, []string{"ahre"}, tableNamed("", "\u00e4HRE"), tableNamed("", "Ahre")},
-	} {
-		table := tableNamed(c.schema, c.name)
-		if got := c.names.key(&table); got != c.key {
-			t.Errorf("%s: key %q, want %q", table.FullName(), got, c.key)
-		}
-		for _, stored := range append(c.same, c.another...) {
-			want := len(c.same) > 0 && strings.Contains("\x00"+strings.Join(c.same, "\x00")+"\x00", "\x00"+stored+"\x00")
-			if got := c.names.isStored(&table, stored); got != want {
-				t.Errorf("%s is stored as %q: %v, want %v", table.FullName(), stored, got, want)
-			}
-		}
-		if found := c.names.twice([]row.Table{c.notSame, table, c.twice}); len(found) != 1 || found[0].Warning || found[0].Subject != c.twice.FullName() {
-			t.Errorf("%s: found %+v", table.FullName(), found)
-		}
-	}
-}
-
 // P3: a target is one table under all names that the server takes for it. The server is asked, whatever it is set to.
 func TestP3_TableNamesAsTheServerComparesThem(t *testing.T) {
 	t.Parallel()
@@ -91,7 +56,7 @@ func TestP3_TableNamesAsTheServerComparesThem(t *testing.T) {
 				if _, err := o.Prepare(t.Context(), []row.Table{c.table}); err != nil {
 					t.Fatal(err)
 				}
-				err := o.MayStart(t.Context(), topic(8))
+				err := o.CheckStart(t.Context(), topic(8))
 				if c.same != (err != nil && strings.Contains(err.Error(), `belongs to job "job"`)) {
 					t.Errorf("another job that writes %s: got %v", c.table.FullName(), err)
 				}
@@ -123,7 +88,7 @@ func TestP3_TableNamesAsTheServerComparesThem(t *testing.T) {
 			if one {
 				seen = `belongs to job "job"`
 			}
-			if err := o.MayStart(t.Context(), topic(8)); err == nil || !strings.Contains(err.Error(), seen) {
+			if err := o.CheckStart(t.Context(), topic(8)); err == nil || !strings.Contains(err.Error(), seen) {
 				t.Errorf("beside the row of an earlier release: got %v, want %q", err, seen)
 			}
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
+	"github.com/sluice-etl/sluice/mysqlout/schema"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/row"
 )
@@ -33,9 +34,9 @@ func (s *Sink) mayBegin(ctx context.Context, tx *pool.Tx, first bool) (out owned
 	targets, names := s.boundTargets()
 	for i := range targets {
 		t := &targets[i]
-		known := slices.DeleteFunc(slices.Clone(stored), func(name string) bool { return !names.isStored(t, name) })
+		known := slices.DeleteFunc(slices.Clone(stored), func(name string) bool { return !names.IsStored(t, name) })
 		if len(known) == 0 {
-			known = []string{names.key(t)} // another job may insert it at this moment
+			known = []string{names.Key(t)} // another job may insert it at this moment
 		}
 		owner, others := "", ""
 		for _, name := range known {
@@ -52,7 +53,7 @@ func (s *Sink) mayBegin(ctx context.Context, tx *pool.Tx, first bool) (out owned
 			}
 		}
 		if owner == "" {
-			out.absent = append(out.absent, names.key(t))
+			out.absent = append(out.absent, names.Key(t))
 		}
 		if s.config.Adopt || owner != "" && others == "" && !first {
 			continue
@@ -97,7 +98,7 @@ func storedTargets(ctx context.Context, tx *pool.Tx) (names []string, err error)
 }
 
 // boundTargets is the tables that the job writes, in the order of their names, and how the server tells names apart.
-func (s *Sink) boundTargets() (targets []row.Table, names naming) {
+func (s *Sink) boundTargets() (targets []row.Table, names schema.Naming) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, name := range slices.Sorted(maps.Keys(s.targets)) {

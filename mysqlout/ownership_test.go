@@ -28,7 +28,7 @@ func TestP3_ADeletedCheckpointIsNoNewPartition(t *testing.T) {
 	mustClaim(t, f.sink, 0, 1, 2)
 	f.exec(t, "DELETE FROM etl_checkpoint WHERE partition_id = 1")
 	s := f.again(t, testConfig())
-	if err := s.MayStart(t.Context(), topic(8)); !errors.Is(err, checkpoint.ErrRefused) {
+	if err := s.CheckStart(t.Context(), topic(8)); !errors.Is(err, checkpoint.ErrRefused) {
 		t.Errorf("a start is allowed: %v", err)
 	}
 	_, err := s.Claim(t.Context(), topic(8), []int32{0, 1})

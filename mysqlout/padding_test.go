@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
+	"github.com/sluice-etl/sluice/mysqlout/schema"
 	"github.com/sluice-etl/sluice/row"
 )
 
@@ -52,7 +53,7 @@ func TestCheck_paddingOfOtherColumns(t *testing.T) {
 			f.exec(t, x.Do)
 		}
 	}
-	if findings, err = f.sink.Check(t.Context(), []row.Table{table}); err != nil || slices.ContainsFunc(findings, func(x Finding) bool { return strings.HasPrefix(x.Subject, "target") }) {
+	if findings, err = f.sink.Check(t.Context(), []row.Table{table}); err != nil || slices.ContainsFunc(findings, func(x schema.Finding) bool { return strings.HasPrefix(x.Subject, "target") }) {
 		t.Errorf("after the advice: got %v %v, expected nothing about the table", findings, err)
 	}
 }

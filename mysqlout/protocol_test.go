@@ -18,6 +18,7 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 	"github.com/sluice-etl/sluice/internal/mysqlproxy"
+	"github.com/sluice-etl/sluice/mysqlout/ledger"
 	"github.com/sluice-etl/sluice/row"
 )
 
@@ -391,15 +392,15 @@ func TestSet_keepsTheReasonAndBalances(t *testing.T) {
 	table := countsTable()
 	f := open(t, mariadbtest.Start(t), testConfig(), table)
 	at := mustClaim(t, f.sink, 0)
-	c := SetOffset{Partition: at[0].Partition, Next: 150, Reason: "Kafka has lost 0 to 149", DryRun: true}
-	if _, is, err := f.sink.Set(t.Context(), c); err != nil || is.Next != 150 || is.Audit.Skipped != 150 {
+	c := ledger.CheckpointMove{Partition: at[0].Partition, Next: 150, Reason: "Kafka has lost 0 to 149", DryRun: true}
+	if _, is, err := f.sink.ledger.MoveCheckpoint(t.Context(), c); err != nil || is.Next != 150 || is.Audit.Skipped != 150 {
 		t.Fatalf("dry run: %+v, %v", is, err)
 	}
 	if err := f.sink.Commit(t.Context(), part(1, 4, row.Delta{}, at...)); err != nil {
 		t.Fatalf("a dry run disturbed the owner: %v", err)
 	}
 	c.DryRun = false
-	if _, _, err := f.sink.Set(t.Context(), c); err != nil {
+	if _, _, err := f.sink.ledger.MoveCheckpoint(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.sink.Commit(t.Context(), part(2, 4, row.Delta{}, advance(at, 4)...)); !errors.Is(err, checkpoint.ErrFenced) {

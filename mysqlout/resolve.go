@@ -7,6 +7,7 @@ import (
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/mysqlout/internal/sqlerr"
+	"github.com/sluice-etl/sluice/mysqlout/ledger"
 	"github.com/sluice-etl/sluice/pool"
 )
 
@@ -21,8 +22,8 @@ func (s *Sink) Resolve(ctx context.Context, id checkpoint.BatchID, moves []batch
 	}
 	tx, err := s.pool.Tx(ctx, pool.First)
 	if err == nil {
-		var rows []stored
-		if rows, err = s.read(ctx, tx, moves[0].Topic, partitionsOf(moves), true); err == nil {
+		var rows []ledger.Row
+		if rows, err = s.ledger.Read(ctx, tx, moves[0].Topic, partitionsOf(moves), true); err == nil {
 			tx.Rollback(ctx)
 			return s.answer(id, moves, rows), nil
 		}
@@ -33,7 +34,7 @@ func (s *Sink) Resolve(ctx context.Context, id checkpoint.BatchID, moves []batch
 	return batch.Superseded, &checkpoint.Error{Class: checkpoint.ErrRetry, Err: err}
 }
 
-func (s *Sink) answer(id checkpoint.BatchID, moves []batch.Advance, rows []stored) batch.Outcome {
+func (s *Sink) answer(id checkpoint.BatchID, moves []batch.Advance, rows []ledger.Row) batch.Outcome {
 	committed, not := 0, 0
 	at := 0
 	for i := range moves {
@@ -79,11 +80,11 @@ func partitionsOf(moves []batch.Advance) []int32 {
 func (s *Sink) fenced(ctx context.Context, tx *pool.Tx, moves []batch.Advance, matched int64) error {
 	seen := fmt.Errorf("fence: %d of %d partitions match", matched, len(moves))
 	// The read sees our own UPDATE of the rows that did match: their epoch, owner and hash are mine all the same.
-	rows, err := s.read(ctx, tx, moves[0].Topic, partitionsOf(moves), false)
+	rows, err := s.ledger.Read(ctx, tx, moves[0].Topic, partitionsOf(moves), false)
 	if err != nil {
 		return err
 	}
-	there := map[int32]*stored{}
+	there := map[int32]*ledger.Row{}
 	for i := range rows {
 		there[rows[i].ID] = &rows[i]
 	}
@@ -93,9 +94,9 @@ func (s *Sink) fenced(ctx context.Context, tx *pool.Tx, moves []batch.Advance, m
 		switch r := there[m.ID]; {
 		case r == nil:
 			gone = append(gone, m.Partition)
-		case r.Epoch != m.Epoch || r.Owner != m.Owner || r.hash != s.config.QueryHash || r.Next != m.First && r.Next != m.Next:
+		case r.Epoch != m.Epoch || r.Owner != m.Owner || r.QueryHash != s.config.QueryHash || r.Next != m.First && r.Next != m.Next:
 			seen = fmt.Errorf("%w; %v is at %d under epoch %d of owner %v (connection %d), ours was %d under epoch %d",
-				seen, m.Partition, r.Next, r.Epoch, r.Owner, r.connection, m.First, m.Epoch)
+				seen, m.Partition, r.Next, r.Epoch, r.Owner, r.ConnectionID, m.First, m.Epoch)
 			lost = append(lost, m.Partition)
 		}
 	}

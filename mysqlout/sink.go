@@ -9,6 +9,8 @@ import (
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/mysqlout/internal/sqlerr"
+	"github.com/sluice-etl/sluice/mysqlout/ledger"
+	"github.com/sluice-etl/sluice/mysqlout/schema"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/row"
 )
@@ -20,6 +22,8 @@ type Sink struct {
 	pool    *pool.Pool
 	log     *slog.Logger
 	metrics *metrics
+	schema  *schema.Checker
+	ledger  *ledger.Ledger
 	buffers sync.Pool // of *[]byte, for SQL text
 
 	looking chan struct{} // holds one item while the tables are judged again
@@ -29,7 +33,7 @@ type Sink struct {
 	targets map[string]*target
 	own     map[string]*target // etl_checkpoint and etl_dead_letter, for the comparison of their definitions
 	rebind  func([]row.Table) error
-	names   naming
+	names   schema.Naming
 	packet  int  // the server's max_allowed_packet
 	details bool // etl_dead_letter has the column detail
 	stale   bool // an error blamed the tables: their structure is read again before the next commit
@@ -43,12 +47,18 @@ func New(c Config, p *pool.Pool, log *slog.Logger, reg prometheus.Registerer) *S
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Sink{
+	s := &Sink{
 		config: c, pool: p, log: log.With("component", "mysqlout"), metrics: newMetrics(reg),
 		buffers: sync.Pool{New: func() any { b := make([]byte, 0, c.StatementBytes+c.StatementBytes/8); return &b }},
 		looking: make(chan struct{}, 1), targets: map[string]*target{}, held: map[checkpoint.Partition]bool{},
 	}
+	s.schema = schema.New(schema.Options{Job: c.Job, Dedup: c.Dedup, Adopt: c.Adopt}, p, s.log, s.failed)
+	s.ledger = ledger.New(c.Job, p, s.failed)
+	return s
 }
+
+// Ledger is what the job has written down: offsets, dead letters and event IDs.
+func (s *Sink) Ledger() *ledger.Ledger { return s.ledger }
 
 // OnAltered has bind called with the tables as Prepare returns them, each time that an ALTER TABLE has changed the
 // columns that the query writes. Rows that were folded for the columns before are not written from then on: Commit
@@ -89,10 +99,6 @@ func (s *Sink) learnPacket(bytes int) bool {
 	s.packet = bytes / 2
 	return true
 }
-
-// leastPacket is the smallest max_allowed_packet with which every statement fits that cannot be made shorter: those with
-// the longest names of a job, a topic and a table.
-const leastPacket = 16 << 10
 
 // minPacket is the smallest max_allowed_packet that a server can be given.
 const minPacket = 1024

@@ -113,7 +113,7 @@ func sqlHarness(
 		},
 		Checkpoints: func(topic string) []checkpoint.Checkpoint {
 			t.Helper()
-			offsets, err := New(testConfig(), p, nil, nil).Offsets(t.Context(), topic)
+			offsets, err := New(testConfig(), p, nil, nil).ledger.Offsets(t.Context(), topic)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -4,23 +4,20 @@ import (
 	"context"
 
 	"github.com/sluice-etl/sluice/batch"
-	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
 	"github.com/sluice-etl/sluice/pool"
 )
 
-// MayStart refuses what a claim of any partition would refuse: another topic of the same name (P4), another query (P2),
+// CheckStart refuses what a claim of any partition would refuse: another topic of the same name (P4), another query (P2),
 // another job's target or one that holds rows (P3). A process that asks it ends at start, instead of going on with
 // every partition stopped. It changes nothing, and the claim looks again under its locks. Prepare comes before it.
-func (s *Sink) MayStart(ctx context.Context, topic batch.Topic) error {
+func (s *Sink) CheckStart(ctx context.Context, topic batch.Topic) error {
 	const doing = "look whether the job may start"
 	tx, err := s.pool.Tx(ctx, pool.First)
 	if err != nil {
 		return s.failed(doing, err)
 	}
 	defer tx.Rollback(ctx)
-	text := sqltext.AppendText([]byte("SELECT "+storedColumns+" FROM etl_checkpoint WHERE job = "), s.config.Job)
-	text = sqltext.AppendText(append(text, " AND topic = "...), topic.Name)
-	rows, err := readStored(ctx, tx, topic.Name, string(append(text, " ORDER BY partition_id"...)))
+	rows, err := s.ledger.ReadAll(ctx, tx, topic.Name)
 	if err != nil {
 		return s.failed(doing, err)
 	}
@@ -37,8 +34,3 @@ func (s *Sink) MayStart(ctx context.Context, topic batch.Topic) error {
 	}
 	return nil
 }
-
-const noTable = "there is no such table"
-
-// Missing says that the finding is a table that is not there, which a start with Config.CreateTables makes.
-func (f Finding) Missing() bool { return f.Seen == noTable }

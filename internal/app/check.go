@@ -13,6 +13,7 @@ import (
 	"github.com/sluice-etl/sluice/internal/quote"
 	"github.com/sluice-etl/sluice/kafkaio"
 	"github.com/sluice-etl/sluice/mysqlout"
+	"github.com/sluice-etl/sluice/mysqlout/schema"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/row"
 )
@@ -250,7 +251,7 @@ func (c *checker) mayStart(ctx context.Context, sink *mysqlout.Sink, topic batch
 				Hint: "is this the right Kafka cluster? If so, give the job another name, or create the topic and run etl offsets set --new-topic"}
 		}
 	}
-	return sink.MayStart(ctx, topic)
+	return sink.CheckStart(ctx, topic)
 }
 
 func (c *checker) refuse(subject, format string, args ...any) {
@@ -258,7 +259,7 @@ func (c *checker) refuse(subject, format string, args ...any) {
 	c.say("refused", subject, format, args...)
 }
 
-func findingText(f mysqlout.Finding) string {
+func findingText(f schema.Finding) string {
 	if f.Do == "" {
 		return f.Seen
 	}

@@ -66,9 +66,13 @@ var direction = []struct {
 	{"query/ast", []string{"fold/jsonpath"}, "the tree of a query"},
 	{"query/parse", []string{"query/ast", "fold/jsonpath", "fold/value"}, "text into the tree; alone knows the SQL parser"},
 	{"query", []string{"fold", "fold/aggregate", "query/ast", "query/parse", "internal/option", "internal/quote", "batch", "checkpoint", "row", "fold/format", "fold/jsonpath", "fold/value", "fold/window", "internal/avrobin", "internal/option"}, "implements batch.Fold; does no I/O"},
-	{"mysqlout", []string{"batch", "checkpoint", "row", "pool", "internal/failpoint", "internal/option"}, "implements batch.Sink; knows nothing of Kafka"},
-	{"internal/app", []string{"internal/quote", "batch", "checkpoint", "dedup", "receiver", "receiver/netserver", "receiver/udp", "receiver/netcat", "receiver/syslog", "flumesink/avro", "receiver/http", "flumesink/spark", "flumesink/thrift", "kafkaio", "mysqlout", "pool", "query", "row", "status", "internal/avrobin", "internal/failpoint", "receiver/filewatch", "receiver/socket", "internal/option"}, "assembles all of it"},
-	{"internal/cli", []string{"internal/quote", "batch", "checkpoint", "dedup", "receiver", "receiver/netserver", "receiver/udp", "receiver/netcat", "receiver/syslog", "flumesink/avro", "receiver/http", "flumesink/spark", "flumesink/thrift", "kafkaio", "mysqlout", "pool", "query", "fold/format", "row", "status", "internal/app", "flumeclient", "flumeclient/avro", "flumeclient/thrift", "migrate", "receiver/filewatch", "receiver/socket", "internal/option", "internal/textfile"}, "reads every package's options"},
+	{"mysqlout/internal/sqltext", []string{"checkpoint", "row"}, "SQL text; sends nothing"},
+	{"mysqlout/internal/sqlerr", []string{"checkpoint", "pool"}, "error numbers become classes; sends nothing"},
+	{"mysqlout/schema", []string{"mysqlout/internal/sqltext", "mysqlout/internal/sqlerr", "checkpoint", "row", "pool"}, "inspects and creates tables; knows no batch"},
+	{"mysqlout/ledger", []string{"mysqlout/internal/sqltext", "mysqlout/internal/sqlerr", "batch", "checkpoint", "row", "pool"}, "checkpoints, dead letters and event IDs; advances no checkpoint by itself"},
+	{"mysqlout", []string{"mysqlout/internal/sqltext", "mysqlout/internal/sqlerr", "mysqlout/schema", "mysqlout/ledger", "batch", "checkpoint", "row", "pool", "internal/failpoint", "internal/option"}, "implements batch.Sink; knows nothing of Kafka"},
+	{"internal/app", []string{"internal/quote", "batch", "checkpoint", "dedup", "receiver", "receiver/netserver", "receiver/udp", "receiver/netcat", "receiver/syslog", "flumesink/avro", "receiver/http", "flumesink/spark", "flumesink/thrift", "kafkaio", "mysqlout", "mysqlout/schema", "mysqlout/ledger", "pool", "query", "row", "status", "internal/avrobin", "internal/failpoint", "receiver/filewatch", "receiver/socket", "internal/option"}, "assembles all of it"},
+	{"internal/cli", []string{"internal/quote", "batch", "checkpoint", "dedup", "receiver", "receiver/netserver", "receiver/udp", "receiver/netcat", "receiver/syslog", "flumesink/avro", "receiver/http", "flumesink/spark", "flumesink/thrift", "kafkaio", "mysqlout", "mysqlout/schema", "mysqlout/ledger", "pool", "query", "fold/format", "row", "status", "internal/app", "flumeclient", "flumeclient/avro", "flumeclient/thrift", "migrate", "receiver/filewatch", "receiver/socket", "internal/option", "internal/textfile"}, "reads every package's options"},
 	{"cmd/etl", []string{"internal/cli"}, "ten lines"},
 	{"cmd/standalone", []string{"internal/quote", "internal/cli", "receiver/netserver", "internal/app", "internal/accesslog", "receiver", "flumeclient/avro", "pool", "row", "status"}, "embedded servers and a demo around the same; the demo reads its table through a pool of its own"},
 }
@@ -84,8 +88,8 @@ var stopsHere = []struct {
 	pkgs    []string
 	why     string
 }{
-	{"database/sql", []string{"pool", "mysqlout"}, "transactions have one owner each; no statement goes through the pool itself"},
-	{"github.com/go-sql-driver/mysql", []string{"pool", "mysqlout"}, "error numbers become classes there"},
+	{"database/sql", []string{"pool", "mysqlout", "mysqlout/schema", "mysqlout/internal/sqlerr"}, "transactions have one owner each; no statement goes through the pool itself"},
+	{"github.com/go-sql-driver/mysql", []string{"pool", "mysqlout", "mysqlout/internal/sqlerr"}, "error numbers become classes there"},
 	{"github.com/twmb/franz-go/pkg/kfake", []string{"cmd/standalone"}, "a broker for trying out and for tests"},
 	{"github.com/twmb/franz-go", []string{"kafkaio", "cmd/standalone"}, "Kafka's types stop at kafkaio"},
 	{"github.com/dolthub/go-mysql-server", []string{"cmd/standalone"}, "68 MB of database for trying out"},

@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
-	"github.com/sluice-etl/sluice/mysqlout"
+	"github.com/sluice-etl/sluice/mysqlout/schema"
 	"github.com/sluice-etl/sluice/query"
 )
 
@@ -85,7 +85,7 @@ func TestDryRun_equalsARealRun(t *testing.T) {
 	})
 
 	plan := compile()
-	if err := plan.Bind(mysqlout.Created(plan.Tables())); err != nil {
+	if err := plan.Bind(schema.Created(plan.Tables())); err != nil {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer

@@ -17,6 +17,7 @@ import (
 	"github.com/sluice-etl/sluice/dedup"
 	"github.com/sluice-etl/sluice/kafkaio"
 	"github.com/sluice-etl/sluice/mysqlout"
+	"github.com/sluice-etl/sluice/mysqlout/ledger"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/query"
 	"github.com/sluice-etl/sluice/row"
@@ -80,7 +81,7 @@ func (l *loading) run(ctx context.Context, topics *topics) error {
 	if !topics.wait(ctx) {
 		return nil
 	}
-	if err := l.retryMySQL(ctx, func() error { return l.sink.MayStart(ctx, topics.data) }); err != nil {
+	if err := l.retryMySQL(ctx, func() error { return l.sink.CheckStart(ctx, topics.data) }); err != nil {
 		return err
 	}
 	if err := l.retryMySQL(ctx, func() error {
@@ -112,7 +113,7 @@ func (l *loading) newFold() func() batch.Fold[row.Delta] {
 		return l.cfg.Plan.NewFold
 	}
 	header := l.cfg.Plan.Header(l.cfg.Dedup.Header)
-	d := dedup.New(l.cfg.Dedup, l.cfg.Sink.Job, mysqlout.DedupTable(), l.sink, header, l.reg)
+	d := dedup.New(l.cfg.Dedup, l.cfg.Sink.Job, ledger.DedupTable(), l.sink.Ledger(), header, l.reg)
 	return func() batch.Fold[row.Delta] { return d.NewFold(l.cfg.Plan.NewFold()) }
 }
 
@@ -121,7 +122,7 @@ func (l *loading) pruneIDs(ctx context.Context) {
 	tick := time.NewTicker(pruneIDsEvery)
 	defer tick.Stop()
 	for {
-		removed, err := l.sink.PruneIDs(ctx, l.cfg.Kafka.Topic, l.cfg.Dedup.Window, l.cfg.Dedup.Records)
+		removed, err := l.sink.Ledger().PruneIDs(ctx, l.cfg.Kafka.Topic, l.cfg.Dedup.Window, l.cfg.Dedup.Records)
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -146,7 +147,7 @@ func (l *loading) prune(ctx context.Context) {
 	tick := time.NewTicker(pruneEvery)
 	defer tick.Stop()
 	for {
-		removed, err := l.sink.PruneDeadLetters(ctx, l.cfg.DeadLetterKeep)
+		removed, err := l.sink.Ledger().PruneDeadLetters(ctx, l.cfg.DeadLetterKeep)
 		switch {
 		case ctx.Err() != nil:
 			return

@@ -4,7 +4,7 @@ import (
 	"bufio"
 	"context"
 
-	"github.com/sluice-etl/sluice/mysqlout"
+	"github.com/sluice-etl/sluice/mysqlout/schema"
 	"github.com/sluice-etl/sluice/query"
 )
 
@@ -31,7 +31,7 @@ func (c *dryRunCmd) Run(ctx context.Context, s Streams) error {
 	if err != nil {
 		return err
 	}
-	if err := plan.Bind(mysqlout.Created(plan.Tables())); err != nil {
+	if err := plan.Bind(schema.Created(plan.Tables())); err != nil {
 		return err
 	}
 	opened, closeAll, err := openAll(c.Files, s.In)

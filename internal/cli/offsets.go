@@ -13,6 +13,7 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/kafkaio"
 	"github.com/sluice-etl/sluice/mysqlout"
+	"github.com/sluice-etl/sluice/mysqlout/ledger"
 	"github.com/sluice-etl/sluice/pool"
 )
 
@@ -27,8 +28,8 @@ type checkpointOptions struct {
 	MySQLOptions `embed:""`
 }
 
-// sink returns access to the checkpoints, without dialing, and a function that closes the pool.
-func (o *checkpointOptions) sink(k *kong.Context) (*mysqlout.Sink, func(), error) {
+// ledger returns access to the checkpoints, without dialing, and a function that closes the pool.
+func (o *checkpointOptions) ledger(k *kong.Context) (*ledger.Ledger, func(), error) {
 	cfg := mysqlout.DefaultConfig()
 	cfg.Job = o.Job
 	conns := o.MySQLOptions.config(kafkaio.DefaultConfig().RebalanceTimeout)
@@ -36,7 +37,7 @@ func (o *checkpointOptions) sink(k *kong.Context) (*mysqlout.Sink, func(), error
 		return nil, nil, err
 	}
 	p := pool.New(conns, slog.New(slog.DiscardHandler), nil)
-	return mysqlout.New(cfg, p, nil, nil), func() { _ = p.Close() }, nil // nothing is open any more
+	return ledger.New(cfg.Job, p, nil), func() { _ = p.Close() }, nil // nothing is open any more
 }
 
 type offsetsShowCmd struct {
@@ -51,12 +52,12 @@ func (offsetsShowCmd) Help() string {
 
 // Run prints a line for each partition.
 func (c *offsetsShowCmd) Run(ctx context.Context, k *kong.Context, s Streams) error {
-	sink, done, err := c.sink(k)
+	book, done, err := c.ledger(k)
 	if err != nil {
 		return err
 	}
 	defer done()
-	offsets, err := sink.Offsets(ctx, c.KafkaTopic)
+	offsets, err := book.Offsets(ctx, c.KafkaTopic)
 	if err != nil {
 		return err
 	}
@@ -101,14 +102,14 @@ Examples:
 func (c *offsetsSetCmd) Run(ctx context.Context, k *kong.Context, s Streams) error {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
-	change := mysqlout.SetOffset{
+	change := ledger.CheckpointMove{
 		Partition: checkpoint.Partition{Topic: c.KafkaTopic, ID: c.Partition},
 		Next:      c.Offset, Reason: c.Reason, DryRun: !c.Apply,
 	}
 	if change.Next < 0 || change.ID < 0 || change.Reason == "" {
 		return usageError{fmt.Errorf("--partition is %d, --offset is %d, --reason is %q: must be numbers from 0, and a reason that is not empty", c.Partition, c.Offset, c.Reason)}
 	}
-	sink, done, err := c.sink(k)
+	book, done, err := c.ledger(k)
 	if err != nil {
 		return err
 	}
@@ -120,7 +121,7 @@ func (c *offsetsSetCmd) Run(ctx context.Context, k *kong.Context, s Streams) err
 		}
 		change.TopicID = &id
 	}
-	was, is, err := sink.Set(ctx, change)
+	was, is, err := book.MoveCheckpoint(ctx, change)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package mysqlout
+package schema
 
 import (
 	"context"
@@ -92,7 +92,7 @@ func foreignKeysOf(definition string) (keys []foreignKey) {
 var defaultPartition = regexp.MustCompile("(?m)^[ (]+PARTITION `(?:[^`]|``)+` DEFAULT")
 
 // rejects warns of what will make dead letters of records that have nothing wrong by themselves.
-func (j *judge) rejects() {
+func (j *tableChecker) rejects() {
 	name := j.want.FullName()
 	if p := j.found.partitions; (strings.HasPrefix(p, "RANGE") || strings.HasPrefix(p, "LIST")) && !j.found.catchAll && !defaultPartition.MatchString(j.found.definition) {
 		j.warn(name, j.addCatchAll(), "it is partitioned by %s and no partition takes all other values: records with such values become dead letters", p)

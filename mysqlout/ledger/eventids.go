@@ -1,4 +1,4 @@
-package mysqlout
+package ledger
 
 import (
 	"context"
@@ -15,8 +15,8 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// DedupTable is etl_dedup as rows for it are made (P28): a remembered identity for each row, with the offset and Kafka's
-// time, in milliseconds, of its record.
+// DedupTable is etl_dedup as the fold writes it (P28): an event ID in each row, with the offset and the Kafka timestamp, in
+// milliseconds, of its record.
 func DedupTable() row.Table {
 	return row.Table{Name: sqltext.DedupTable, Keys: 4, Grouped: true, Columns: []row.Column{
 		{Name: "job", Kind: row.Text, Merge: row.Key},
@@ -28,12 +28,12 @@ func DedupTable() row.Table {
 	}}
 }
 
-// LoadIDs implements dedup.Store. It reads what is committed: after a claim, nobody older can add to it.
-func (s *Sink) LoadIDs(ctx context.Context, p checkpoint.Partition, before int64, most int, each func(id [16]byte, at int64)) error {
-	const doing = "read remembered identities"
-	tx, err := s.pool.Tx(ctx, pool.First)
+// LoadIDs implements dedup.Store. It reads what is committed; after a claim, no earlier owner can add to it.
+func (l *Ledger) LoadIDs(ctx context.Context, p checkpoint.Partition, before int64, most int, each func(id [16]byte, at int64)) error {
+	const doing = "read event IDs"
+	tx, err := l.pool.Tx(ctx, pool.First)
 	if err != nil {
-		return s.failed(doing, err)
+		return l.failed(doing, err)
 	}
 	defer tx.Rollback(ctx)
 	type found struct {
@@ -41,7 +41,7 @@ func (s *Sink) LoadIDs(ctx context.Context, p checkpoint.Partition, before int64
 		at int64
 	}
 	var all []found
-	text := append([]byte("SELECT HEX(id), record_timestamp FROM etl_dedup"), s.wherePartition(p)...)
+	text := sqltext.AppendPartition([]byte("SELECT HEX(id), record_timestamp FROM etl_dedup"), l.job, p)
 	text = fmt.Appendf(text, " AND record_offset < %d ORDER BY record_offset DESC LIMIT %d", before, most)
 	err = tx.Query(ctx, string(text), func(scan func(...any) error) error {
 		var digits string
@@ -50,13 +50,13 @@ func (s *Sink) LoadIDs(ctx context.Context, p checkpoint.Partition, before int64
 			return err
 		}
 		if n, err := hex.Decode(f.id[:], []byte(digits)); err != nil || n != len(f.id) {
-			return fmt.Errorf("etl_dedup holds the id %s: want 16 bytes", digits)
+			return fmt.Errorf("etl_dedup holds the id %s, which must be 16 bytes", digits)
 		}
 		all = append(all, f)
 		return nil
 	})
 	if err != nil {
-		return s.failed(doing, err)
+		return l.failed(doing, err)
 	}
 	for _, f := range slices.Backward(all) {
 		each(f.id, f.at)
@@ -64,24 +64,19 @@ func (s *Sink) LoadIDs(ctx context.Context, p checkpoint.Partition, before int64
 	return nil
 }
 
-func (s *Sink) wherePartition(p checkpoint.Partition) []byte {
-	text := sqltext.AppendText([]byte(" WHERE job = "), s.config.Job)
-	text = sqltext.AppendText(append(text, " AND topic = "...), p.Topic)
-	return fmt.Appendf(text, " AND partition_id = %d", p.ID)
-}
-
-// PruneIDs removes identities that have left the window of their partition, by age or by number, some at a time so that
-// no lock is long, and returns how many. Writers never meet it: they write behind the checkpoint, and it stays before it.
-func (s *Sink) PruneIDs(ctx context.Context, topic string, window time.Duration, records int) (removed int64, err error) {
-	offsets, err := s.Offsets(ctx, topic)
+// PruneIDs removes event IDs that have left the window of their partition, by age or by number, in batches so that no lock
+// is held for long, and returns how many it removed. It never meets a writer's locks: writers insert IDs at offsets from
+// the checkpoint on, and it removes those below.
+func (l *Ledger) PruneIDs(ctx context.Context, topic string, window time.Duration, records int) (removed int64, err error) {
+	offsets, err := l.Offsets(ctx, topic)
 	if err != nil {
 		return 0, err
 	}
 	for i := range offsets {
-		n, err := s.pruneIDs(ctx, offsets[i].Checkpoint, window, records)
+		n, err := l.pruneIDs(ctx, offsets[i].Checkpoint, window, records)
 		removed += n
 		if err != nil {
-			return removed, s.failed("prune remembered identities", err)
+			return removed, l.failed("prune event IDs", err)
 		}
 	}
 	return removed, nil
@@ -89,12 +84,12 @@ func (s *Sink) PruneIDs(ctx context.Context, topic string, window time.Duration,
 
 const pruneAtOnce = 1000
 
-// pruneIDs does it for one partition. Its newest record's time says how old the others are, but no more than the clock: a
-// producer whose clock is far ahead must not end the window of everybody else.
-func (s *Sink) pruneIDs(ctx context.Context, c checkpoint.Checkpoint, window time.Duration, records int) (removed int64, err error) {
-	where := fmt.Sprintf("%s AND record_offset < %d", s.wherePartition(c.Partition), c.Next)
+// pruneIDs prunes one partition. The age of an ID is counted from the newest record's time, but not from later than the
+// server's clock: a producer whose clock is far ahead must not end the window of all others.
+func (l *Ledger) pruneIDs(ctx context.Context, c checkpoint.Checkpoint, window time.Duration, records int) (removed int64, err error) {
+	where := fmt.Sprintf("%s AND record_offset < %d", sqltext.AppendPartition(nil, l.job, c.Partition), c.Next)
 	var newest, oldest int64
-	err = s.inTx(ctx, func(tx *pool.Tx) error {
+	err = l.inTx(ctx, func(tx *pool.Tx) error {
 		read := func(what string, from int, into *int64) error {
 			text := fmt.Sprintf("SELECT %s FROM etl_dedup%s ORDER BY record_offset DESC LIMIT 1 OFFSET %d", what, where, from)
 			return tx.Query(ctx, text, func(scan func(...any) error) error { return scan(into) })
@@ -111,7 +106,7 @@ func (s *Sink) pruneIDs(ctx context.Context, c checkpoint.Checkpoint, window tim
 		fmt.Sprintf("record_timestamp < %d", newest-window.Milliseconds()),
 	} {
 		for n := int64(pruneAtOnce); n == pruneAtOnce; removed += n {
-			err := s.inTx(ctx, func(tx *pool.Tx) (err error) {
+			err := l.inTx(ctx, func(tx *pool.Tx) (err error) {
 				n, err = tx.Exec(ctx, fmt.Sprintf("DELETE FROM etl_dedup%s AND %s ORDER BY record_offset LIMIT %d", where, left, pruneAtOnce))
 				return err
 			})
@@ -124,8 +119,8 @@ func (s *Sink) pruneIDs(ctx context.Context, c checkpoint.Checkpoint, window tim
 }
 
 // inTx runs do in a transaction of its own.
-func (s *Sink) inTx(ctx context.Context, do func(*pool.Tx) error) error {
-	tx, err := s.pool.Tx(ctx, pool.Second)
+func (l *Ledger) inTx(ctx context.Context, do func(*pool.Tx) error) error {
+	tx, err := l.pool.Tx(ctx, pool.Second)
 	if err != nil {
 		return err
 	}

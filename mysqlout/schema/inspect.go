@@ -1,4 +1,4 @@
-package mysqlout
+package schema
 
 import (
 	"context"
@@ -161,8 +161,8 @@ func inspect(ctx context.Context, tx *pool.Tx, t *row.Table) (*found, error) {
 	return f, err
 }
 
-// variables reads global variables, those that there are.
-func variables(ctx context.Context, tx *pool.Tx, names ...string) (map[string]string, error) {
+// Variables reads global variables, those that there are.
+func Variables(ctx context.Context, tx *pool.Tx, names ...string) (map[string]string, error) {
 	out := map[string]string{}
 	var list []string
 	for _, n := range names {

@@ -1,4 +1,4 @@
-package mysqlout
+package schema
 
 import (
 	"fmt"
@@ -14,7 +14,7 @@ import (
 // "; ". Where a check has several findings, their advice is run in the order in which they are printed.
 
 // alter is an ALTER TABLE of the target.
-func (j *judge) alter(format string, args ...any) string {
+func (j *tableChecker) alter(format string, args ...any) string {
 	return "ALTER TABLE " + string(sqltext.AppendTableName(nil, j.want)) + " " + fmt.Sprintf(format, args...)
 }
 
@@ -27,7 +27,7 @@ type change struct {
 }
 
 // modify is the MODIFY of a column. It keeps the column's default and comment; ON UPDATE it leaves out.
-func (j *judge) modify(c *column, to change) string {
+func (j *tableChecker) modify(c *column, to change) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "MODIFY %s %s", sqltext.AppendName(nil, c.name), to.typ)
 	if to.nullable {
@@ -63,7 +63,7 @@ var lengthOf = regexp.MustCompile(`\((\d+)\)`)
 
 // bytewise is the type of a text column in which texts are compared by their bytes and never padded, of the same length
 // as far as a key may be so long.
-func (j *judge) bytewise(i int, real *column, binary bool) string {
+func (j *tableChecker) bytewise(i int, real *column, binary bool) string {
 	key := i < j.want.Keys
 	wanted := columnType(j.server, j.want, i, keyText(j.want))
 	m := lengthOf.FindStringSubmatch(real.columnType)
@@ -76,7 +76,7 @@ func (j *judge) bytewise(i int, real *column, binary bool) string {
 		if binary {
 			return size + "BLOB"
 		}
-		return sizedText(j.server, size)
+		return SizedText(j.server, size)
 	case binary:
 		return "VARBINARY(" + m[1] + ")"
 	}
@@ -84,11 +84,11 @@ func (j *judge) bytewise(i int, real *column, binary bool) string {
 	if most := keyText(j.want); key && most > 0 {
 		n = min(n, max(most, j.want.Columns[i].MaxChars))
 	}
-	return binaryText(j.server, n)
+	return BinaryText(j.server, n)
 }
 
 // addKey makes the GROUP BY columns a unique key.
-func (j *judge) addKey() string {
+func (j *tableChecker) addKey() string {
 	var names []string
 	for _, c := range j.want.Columns[:j.want.Keys] {
 		names = append(names, string(sqltext.AppendName(nil, c.Name)))
@@ -103,7 +103,7 @@ func (j *judge) addKey() string {
 }
 
 // dropKey drops a unique key. An AUTO_INCREMENT column in it must keep a key.
-func (j *judge) dropKey(index string) string {
+func (j *tableChecker) dropKey(index string) string {
 	drop := "DROP PRIMARY KEY"
 	if index != "PRIMARY" {
 		drop = "DROP INDEX " + string(sqltext.AppendName(nil, index))
@@ -128,7 +128,7 @@ const systemVersioned = "SYSTEM VERSIONED"
 
 // dropVersioning ends system versioning. Partitions by SYSTEM_TIME must go first (error 4131), and columns of the period
 // with it (4125), which MariaDB allows only where history may be altered (4119).
-func (j *judge) dropVersioning() string {
+func (j *tableChecker) dropVersioning() string {
 	alter := j.alter("DROP SYSTEM VERSIONING")
 	for _, m := range periodColumn.FindAllStringSubmatch(j.found.definition, -1) {
 		alter += ", DROP COLUMN " + m[1]
@@ -158,7 +158,7 @@ func withoutOverlaps(definition string) (keys []string) {
 }
 
 // addCatchAll adds a partition that takes every value that no other one takes.
-func (j *judge) addCatchAll() string {
+func (j *tableChecker) addCatchAll() string {
 	if strings.HasPrefix(j.found.partitions, "LIST") {
 		if j.server.Dialect != pool.MariaDB {
 			return "partition by RANGE, with a partition VALUES LESS THAN MAXVALUE"

@@ -1,4 +1,4 @@
-package mysqlout
+package schema
 
 import (
 	"fmt"
@@ -32,7 +32,7 @@ func Created(want []row.Table) []row.Table {
 
 // bounded is a table with the bounds of its columns as they were found.
 func bounded(t *row.Table, f *found) row.Table {
-	j := judge{want: t, found: f, server: pool.Server{Dialect: pool.MySQL}}
+	j := tableChecker{want: t, found: f, server: pool.Server{Dialect: pool.MySQL}}
 	actual := *t
 	actual.Columns = append([]row.Column(nil), t.Columns...)
 	for i := range actual.Columns {

@@ -1,4 +1,4 @@
-package mysqlout
+package schema
 
 import (
 	"context"
@@ -10,18 +10,18 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// naming is how the server tells names of tables apart. With lower_case_table_names 1 or 2, Counts and counts are one
+// Naming is how the server compares names of tables. With lower_case_table_names 1 or 2, Counts and counts are one
 // table; and a name with the schema that etl is connected to is the same as one without.
-type naming struct {
+type Naming struct {
 	setting  string // lower_case_table_names
 	folds    bool   // case does not matter
 	database string // that etl is connected to, folded
 }
 
 // readNaming asks the server.
-func readNaming(ctx context.Context, tx *pool.Tx) (n naming, err error) {
+func readNaming(ctx context.Context, tx *pool.Tx) (n Naming, err error) {
 	if tx.Server.Dialect == pool.Embedded {
-		return naming{setting: "1", folds: true}, nil // whatever its variable says; it has one database
+		return Naming{setting: "1", folds: true}, nil // whatever its variable says; it has one database
 	}
 	err = tx.Query(ctx, "SELECT CAST(@@lower_case_table_names AS CHAR), COALESCE(DATABASE(), '')", func(scan func(...any) error) error {
 		return scan(&n.setting, &n.database)
@@ -31,34 +31,34 @@ func readNaming(ctx context.Context, tx *pool.Tx) (n naming, err error) {
 	return n, err
 }
 
-func (n naming) fold(name string) string {
+func (n Naming) fold(name string) string {
 	if n.folds {
 		return strings.ToLower(name)
 	}
 	return name
 }
 
-// key is the same for all names of one table. etl_target holds it.
-func (n naming) key(t *row.Table) string {
+// Key is the same for all names of one table. etl_target holds it.
+func (n Naming) Key(t *row.Table) string {
 	if schema := n.fold(t.Schema); schema != "" && schema != n.database {
 		return schema + "." + n.fold(t.Name)
 	}
 	return n.fold(t.Name)
 }
 
-// isStored reports whether a table_name of etl_target means the table. Earlier releases wrote the name as the query
+// IsStored reports whether a table_name of etl_target means the table. Earlier releases wrote the name as the query
 // had it.
-func (n naming) isStored(t *row.Table, stored string) bool {
-	key := n.key(t)
+func (n Naming) IsStored(t *row.Table, stored string) bool {
+	key := n.Key(t)
 	stored = n.fold(stored)
 	return stored == key || key == n.fold(t.Name) && stored == n.database+"."+key
 }
 
 // twice finds targets that are one table under two names. Their rows would not be written in one pass.
-func (n naming) twice(want []row.Table) (out []Finding) {
+func (n Naming) twice(want []row.Table) (out []Finding) {
 	for i := range want {
-		key := n.key(&want[i])
-		if at := slices.IndexFunc(want[:i], func(t row.Table) bool { return n.key(&t) == key }); at >= 0 {
+		key := n.Key(&want[i])
+		if at := slices.IndexFunc(want[:i], func(t row.Table) bool { return n.Key(&t) == key }); at >= 0 {
 			out = append(out, Finding{
 				Subject: want[i].FullName(),
 				Seen: fmt.Sprintf("it is the same table as %s on this server (database %s, lower_case_table_names %s)",

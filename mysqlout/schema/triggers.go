@@ -1,4 +1,4 @@
-package mysqlout
+package schema
 
 import (
 	"context"
@@ -140,7 +140,7 @@ func isWordByte(c byte) bool {
 }
 
 // triggers refuses those that write other values than the query does, and warns of the rest.
-func (j *judge) triggers() {
+func (j *tableChecker) triggers() {
 	name := j.want.FullName()
 	if j.found.hidden {
 		j.warn(name, "GRANT TRIGGER ON "+string(sqltext.AppendTableName(nil, j.want))+" to the user of etl, or make sure that there are none",

@@ -1,4 +1,4 @@
-package mysqlout
+package schema
 
 import (
 	"cmp"
@@ -13,26 +13,9 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// Finding is something about a table or the server that stands against writing to it, or that a person should know.
-type Finding struct {
-	Warning bool   // else it is a refusal
-	Subject string // table, table.column, or the server
-	Seen    string // what was seen, and what was expected
-	Do      string // what to do
-}
-
-// String is the finding in one line.
-func (f Finding) String() string {
-	s := f.Subject + ": " + f.Seen
-	if f.Do != "" {
-		s += ": " + f.Do
-	}
-	return s
-}
-
-// judge compares a table with what the query wants of it. It returns the table as it is: the query's columns with the
+// tableChecker compares a table with what the query wants of it. It returns the table as it is: the query's columns with the
 // bounds of the real ones.
-type judge struct {
+type tableChecker struct {
 	want     *row.Table
 	found    *found
 	server   pool.Server
@@ -40,21 +23,21 @@ type judge struct {
 	findings []Finding
 }
 
-func (j *judge) refuse(subject, do, seen string, args ...any) {
+func (j *tableChecker) refuse(subject, do, seen string, args ...any) {
 	j.findings = append(j.findings, Finding{Subject: subject, Seen: fmt.Sprintf(seen, args...), Do: do})
 }
 
-func (j *judge) warn(subject, do, seen string, args ...any) {
+func (j *tableChecker) warn(subject, do, seen string, args ...any) {
 	j.findings = append(j.findings, Finding{Warning: true, Subject: subject, Seen: fmt.Sprintf(seen, args...), Do: do})
 }
 
-func (j *judge) table() row.Table {
+func (j *tableChecker) table() row.Table {
 	name := j.want.FullName()
 	actual := *j.want
 	actual.Columns = slices.Clone(j.want.Columns)
 	switch {
 	case j.found.engine == "":
-		j.refuse(name, "make it (etl check --ddl prints how), or say --create-tables", noTable)
+		j.refuse(name, createIt, noTable)
 		return actual
 	case j.found.kind == systemVersioned:
 		j.refuse(name, j.dropVersioning(),
@@ -77,7 +60,7 @@ func (j *judge) table() row.Table {
 }
 
 // unwritten looks at columns that the query leaves out.
-func (j *judge) unwritten() {
+func (j *tableChecker) unwritten() {
 	for _, c := range j.found.columns {
 		if j.want.Column(c.name) == nil && !c.nullable && !c.hasDefault && !c.auto && !c.generated {
 			do := j.modify(&c, change{typ: c.fullType(), nullable: true})
@@ -91,7 +74,7 @@ func (j *judge) unwritten() {
 }
 
 // keys: the one unique key among the written columns is exactly the GROUP BY columns.
-func (j *judge) keys() {
+func (j *tableChecker) keys() {
 	name := j.want.FullName()
 	keys := map[string]bool{}
 	var list []string
@@ -146,7 +129,7 @@ func (j *judge) keys() {
 }
 
 // column judges one column, the i-th of the query, and takes over its bounds.
-func (j *judge) column(c *row.Column, i int) {
+func (j *tableChecker) column(c *row.Column, i int) {
 	key := i < j.want.Keys
 	subject := j.want.FullName() + "." + c.Name
 	real := j.found.column(c.Name)
@@ -193,7 +176,7 @@ func (j *judge) column(c *row.Column, i int) {
 }
 
 // kind judges a column's type. Where another one is needed it stands in to, and the finding's advice is the MODIFY.
-func (j *judge) kind(c *row.Column, real *column, subject string, i int, to *change) {
+func (j *tableChecker) kind(c *row.Column, real *column, subject string, i int, to *change) {
 	key := i < j.want.Keys
 	wrong := func(want string) {
 		to.typ = columnType(j.server, j.want, i, keyText(j.want))
@@ -278,7 +261,7 @@ func numberBounds(c *row.Column, real *column) bool {
 }
 
 // text judges columns of strings: two values that differ in a byte must stay two.
-func (j *judge) text(c *row.Column, real *column, subject string, i int, to *change) {
+func (j *tableChecker) text(c *row.Column, real *column, subject string, i int, to *change) {
 	key := i < j.want.Keys
 	binary := strings.Contains(real.dataType, "blob") || strings.HasSuffix(real.dataType, "binary")
 	switch {

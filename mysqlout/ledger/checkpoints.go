@@ -1,0 +1,102 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+
+	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqlerr"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
+	"github.com/sluice-etl/sluice/pool"
+)
+
+// Ledger reads and changes what one job has written down. It is safe for concurrent use.
+type Ledger struct {
+	job    string
+	pool   *pool.Pool
+	failed func(doing string, err error) error
+}
+
+// New makes the ledger of a job. failed gives an error of the server its class, doing being what was done; nil means that
+// nothing else is done with it.
+func New(job string, p *pool.Pool, failed func(doing string, err error) error) *Ledger {
+	if failed == nil {
+		failed = sqlerr.Classify
+	}
+	return &Ledger{job: job, pool: p, failed: failed}
+}
+
+// Row is a row of etl_checkpoint.
+type Row struct {
+	checkpoint.Checkpoint
+	ConnectionID uint64 // of the last claim; for operators
+	QueryHash    [32]byte
+}
+
+const rowColumns = "partition_id, topic_id, leader_epoch, next_offset, epoch, owner, connection_id, batch_id, " +
+	"query_hash, first_offset, counted, filtered, dead, gaps, duplicates, skipped"
+
+// Read reads the rows of these partitions that exist, in order of partition. locking makes it a locking read, which waits
+// for the transactions that have written them to end, and locks them until tx ends.
+func (l *Ledger) Read(ctx context.Context, tx *pool.Tx, topic string, partitions []int32, locking bool) ([]Row, error) {
+	text := []byte("SELECT " + rowColumns + " FROM etl_checkpoint")
+	text = sqltext.AppendPartitions(text, l.job, topic, len(partitions), func(i int) int32 { return partitions[i] })
+	text = append(text, " ORDER BY partition_id"...)
+	if locking {
+		text = append(text, " FOR UPDATE"...)
+	}
+	return readRows(ctx, tx, topic, string(text))
+}
+
+// ReadAll reads the rows of all partitions of a topic, in order of partition.
+func (l *Ledger) ReadAll(ctx context.Context, tx *pool.Tx, topic string) ([]Row, error) {
+	text := sqltext.AppendTopic([]byte("SELECT "+rowColumns+" FROM etl_checkpoint"), l.job, topic)
+	return readRows(ctx, tx, topic, string(append(text, " ORDER BY partition_id"...)))
+}
+
+func readRows(ctx context.Context, tx *pool.Tx, topic, text string) ([]Row, error) {
+	var out []Row
+	err := tx.Query(ctx, text, func(scan func(...any) error) error {
+		var r Row
+		var topicID, owner, id, hash []byte
+		if err := scan(&r.ID, &topicID, &r.LeaderEpoch, &r.Next, &r.Epoch, &owner, &r.ConnectionID, &id, &hash,
+			&r.First, &r.Audit.Counted, &r.Audit.Filtered, &r.Audit.Dead, &r.Audit.Gaps, &r.Audit.Duplicates,
+			&r.Audit.Skipped); err != nil {
+			return err
+		}
+		r.Topic = topic
+		copy(r.TopicID[:], topicID)
+		copy(r.Owner[:], owner)
+		copy(r.Batch[:], id)
+		copy(r.QueryHash[:], hash)
+		out = append(out, r)
+		return nil
+	})
+	return out, err
+}
+
+// The server's numbers for a table that does not exist, and for a right that the user lacks.
+const (
+	errNoTable = 1146
+	errDenied  = 1142
+)
+
+var errNoJobs = errors.New("the database has no table etl_checkpoint, so no job has run on it; check that it is the right one")
+
+// Offsets reads the job's checkpoints of a topic, in order of partition.
+func (l *Ledger) Offsets(ctx context.Context, topic string) ([]Row, error) {
+	const doing = "read offsets"
+	tx, err := l.pool.Tx(ctx, pool.First)
+	if err != nil {
+		return nil, l.failed(doing, err)
+	}
+	defer tx.Rollback(ctx)
+	rows, err := l.ReadAll(ctx, tx, topic)
+	if sqlerr.Number(err) == errNoTable {
+		return nil, errNoJobs
+	}
+	if err != nil {
+		return nil, l.failed(doing, err)
+	}
+	return rows, nil
+}

@@ -1,0 +1,227 @@
+package schema
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqlerr"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
+	"github.com/sluice-etl/sluice/pool"
+	"github.com/sluice-etl/sluice/row"
+)
+
+// Options is what the checks need to know of the job.
+type Options struct {
+	Job   string
+	Dedup bool // event IDs are stored, so the job needs etl_dedup
+	Adopt bool // the job may begin on a target that holds rows
+}
+
+// Checker inspects and creates the tables of one job. It is safe for concurrent use.
+type Checker struct {
+	options Options
+	pool    *pool.Pool
+	log     *slog.Logger
+	failed  func(doing string, err error) error
+}
+
+// New makes a Checker. failed gives an error of the server its class, doing being what was done.
+func New(o Options, p *pool.Pool, log *slog.Logger, failed func(doing string, err error) error) *Checker {
+	return &Checker{options: o, pool: p, log: log, failed: failed}
+}
+
+// Table is a target as Check found it.
+type Table struct {
+	row.Table         // with the bounds of the real columns
+	Definition string // as Definition reads it, "" where it is not compared
+	Index      string // the unique index of the query's key, "" where there is none
+}
+
+// Report is what Check found.
+type Report struct {
+	Findings []Finding
+	Tables   []Table           // the targets, in the order in which they were asked for
+	Own      map[string]string // definitions of the job's own tables, by name
+	Names    Naming
+	Details  bool // etl_dead_letter has the column detail
+	Packet   int  // max_allowed_packet, 0 where it is not known
+}
+
+// Refused reports whether a finding stands against a start.
+func (r *Report) Refused() bool {
+	return slices.ContainsFunc(r.Findings, func(f Finding) bool { return !f.Warning })
+}
+
+// Create creates the tables that are missing. DDL commits an open transaction, so it has one of its own, with nothing
+// else in it.
+func (c *Checker) Create(ctx context.Context, want []row.Table) error {
+	tx, err := c.pool.Tx(ctx, pool.First)
+	if err != nil {
+		return c.failed("create tables", err)
+	}
+	defer tx.Rollback(ctx)
+	names, err := readNaming(ctx, tx)
+	if err != nil {
+		return c.failed("read how the server compares table names", err)
+	}
+	if names.twice(want) != nil {
+		return nil // Check refuses them
+	}
+	for _, o := range c.ownTables(tx.Server) {
+		there, err := c.createOne(ctx, tx, &row.Table{Name: o.name}, o.create())
+		if err == nil && there != nil {
+			err = c.addLater(ctx, tx, o, there)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for i := range want {
+		if _, err := c.createOne(ctx, tx, &want[i], createTarget(tx.Server, &want[i])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// createOne creates a table that is missing, and returns one that exists. It inspects first, because a user without the
+// right to create tables may well have the right to write to existing ones.
+func (c *Checker) createOne(ctx context.Context, tx *pool.Tx, t *row.Table, text string) (there *found, err error) {
+	f, err := inspect(ctx, tx, t)
+	if err != nil {
+		return nil, c.failed("look up table "+t.FullName(), err)
+	}
+	if f.engine != "" {
+		return f, nil
+	}
+	if _, err := tx.Exec(ctx, text); err != nil {
+		return nil, c.failed("create table "+t.FullName(), err)
+	}
+	c.log.Info("Table created", "table", t.FullName())
+	return nil, nil
+}
+
+// addLater adds the columns that a table of an older release lacks. Where the server rejects that, because the right
+// ALTER is missing or the table is locked, the table is used as it is: Check warns of it.
+func (c *Checker) addLater(ctx context.Context, tx *pool.Tx, o ownTable, there *found) error {
+	for _, text := range o.later {
+		if name, _, _ := strings.Cut(text, " "); there.column(name) != nil {
+			continue
+		}
+		switch _, err := tx.Exec(ctx, o.add(text)); {
+		case err == nil:
+			c.log.Info("Column added", "table", o.name, "column", text)
+		case sqlerr.Number(err) == 0:
+			return c.failed("add a column to "+o.name, err)
+		case sqlerr.Number(err) != errDuplicateColumn: // else another process was first
+			c.log.Warn("Cannot add a column", "table", o.name, "column", text, "err", err)
+		}
+	}
+	return nil
+}
+
+const errDuplicateColumn = 1060
+
+// Check inspects the tables and the server, and changes nothing. An error means that a question could not be answered;
+// what was found is in the report.
+func (c *Checker) Check(ctx context.Context, want []row.Table) (*Report, error) {
+	out := &Report{Own: map[string]string{}}
+	tx, err := c.pool.Tx(ctx, pool.First)
+	if err != nil {
+		return nil, c.failed("check tables", err)
+	}
+	defer tx.Rollback(ctx)
+	if out.Names, err = readNaming(ctx, tx); err != nil {
+		return nil, c.failed("read how the server compares table names", err)
+	}
+	out.Findings = out.Names.twice(want)
+	if err := c.checkOwn(ctx, tx, out); err != nil {
+		return nil, err
+	}
+	usable := !out.Refused()
+	if err := c.checkTargets(ctx, tx, want, out); err != nil {
+		return nil, err
+	}
+	if err := checkServer(ctx, tx, out); err != nil {
+		return nil, c.failed("check the server", err)
+	}
+	if usable {
+		findings, err := c.probe(ctx, tx)
+		if err != nil {
+			return nil, c.failed("try a transaction", err)
+		}
+		out.Findings = append(out.Findings, findings...)
+	}
+	return out, nil
+}
+
+// checkOwn checks the job's own tables.
+func (c *Checker) checkOwn(ctx context.Context, tx *pool.Tx, out *Report) error {
+	for _, o := range c.ownTables(tx.Server) {
+		f, text, err := inspectWhole(ctx, tx, &row.Table{Name: o.name})
+		if err != nil {
+			return c.failed("check table "+o.name, err)
+		}
+		out.Own[o.name] = text
+		out.Findings = append(out.Findings, o.check(f)...)
+		if o.name == sqltext.DeadLetterTable {
+			out.Details = f.column(sqltext.DetailColumn) != nil
+		}
+	}
+	return nil
+}
+
+// checkTargets checks the tables that the query writes.
+func (c *Checker) checkTargets(ctx context.Context, tx *pool.Tx, want []row.Table, out *Report) error {
+	granted, err := readRights(ctx, tx)
+	if err != nil {
+		return c.failed("read the user's rights", err)
+	}
+	begins := slices.ContainsFunc(out.Findings, func(f Finding) bool { return f.Subject == sqltext.CheckpointTable && f.Missing() })
+	for i := range want {
+		if ours := reserved(tx.Server, out.Names, &want[i]); ours != nil {
+			out.Tables, out.Findings = append(out.Tables, Table{Table: want[i]}), append(out.Findings, *ours)
+			continue
+		}
+		f, text, err := inspectWhole(ctx, tx, &want[i])
+		if err != nil {
+			return c.failed("check table "+want[i].FullName(), err)
+		}
+		f.hidden = f.kind == "BASE TABLE" && !granted.seesTriggers(&want[i])
+		j := tableChecker{want: &want[i], found: f, server: tx.Server}
+		out.Tables = append(out.Tables, Table{j.table(), text, j.index})
+		out.Findings = append(out.Findings, j.findings...)
+		if begins && f.kind == "BASE TABLE" && !c.options.Adopt {
+			rows, err := rowsBeforeTheFirstCheckpoint(ctx, tx, &want[i])
+			if err != nil {
+				return c.failed("check whether "+want[i].FullName()+" is empty", err)
+			}
+			out.Findings = append(out.Findings, rows...)
+		}
+	}
+	return nil
+}
+
+// reserved refuses a target that is one of the job's own tables.
+func reserved(server pool.Server, names Naming, t *row.Table) *Finding {
+	for _, o := range append(everyJobs(server), ownTable{name: sqltext.DedupTable}) {
+		if strings.EqualFold(names.Key(t), o.name) {
+			return &Finding{Subject: t.FullName(), Seen: "it is one of Sluice's own tables", Do: "let the query write to another table"}
+		}
+	}
+	return nil
+}
+
+// rowsBeforeTheFirstCheckpoint checks that a target is empty where no job has a checkpoint yet (P3). A claim checks the
+// same, once the job's own tables exist.
+func rowsBeforeTheFirstCheckpoint(ctx context.Context, tx *pool.Tx, t *row.Table) (out []Finding, err error) {
+	text := string(sqltext.AppendTableName([]byte("SELECT 1 FROM "), t)) + " LIMIT 1"
+	err = tx.Query(ctx, text, func(func(...any) error) error {
+		out = []Finding{{Subject: t.FullName(), Seen: "it holds rows, and no checkpoint tells which records they count",
+			Do: "empty the table, write to another one, or give --adopt once to add to the rows that it holds"}}
+		return nil
+	})
+	return out, err
+}

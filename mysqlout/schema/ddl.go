@@ -1,0 +1,139 @@
+package schema
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
+	"github.com/sluice-etl/sluice/pool"
+	"github.com/sluice-etl/sluice/row"
+)
+
+// BinaryText is the type of strings that are compared by their bytes and never padded.
+func BinaryText(s pool.Server, characters int) string {
+	switch {
+	case s.Dialect == pool.MariaDB:
+		return fmt.Sprintf("VARCHAR(%d) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin", characters)
+	case s.Dialect == pool.MySQL && s.Version != "" && !s.AtLeast(8, 0):
+		return fmt.Sprintf("VARBINARY(%d)", 4*characters)
+	}
+	return fmt.Sprintf("VARCHAR(%d) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin", characters)
+}
+
+// createTarget is the CREATE TABLE of a target as the query wants it.
+func createTarget(s pool.Server, t *row.Table) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "CREATE TABLE IF NOT EXISTS %s (", sqltext.AppendTableName(nil, t))
+	texts := keyText(t)
+	for i := range t.Columns {
+		c := &t.Columns[i]
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, "\n  %s %s", sqltext.AppendName(nil, c.Name), columnType(s, t, i, texts))
+		if !nullable(t, i) {
+			b.WriteString(" NOT NULL")
+		}
+	}
+	b.WriteString(",\n  PRIMARY KEY (")
+	for i := range t.Keys {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.Write(sqltext.AppendName(nil, t.Columns[i].Name))
+	}
+	b.WriteString(")\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4")
+	return b.String()
+}
+
+// nullable reports whether a column is created so that it can be NULL.
+func nullable(t *row.Table, i int) bool { return i >= t.Keys && t.Columns[i].Nullable }
+
+// keyText is how many characters each text of the key may have, such that the key fits an index.
+func keyText(t *row.Table) int {
+	chars, open := t.KeyChars()
+	if open == 0 {
+		return 0
+	}
+	return max(chars, 1)
+}
+
+func columnType(s pool.Server, t *row.Table, i, texts int) string {
+	c := &t.Columns[i]
+	switch c.Kind {
+	case row.Int:
+		return "BIGINT"
+	case row.Decimal:
+		precision := c.Precision
+		if precision == 0 {
+			precision = 38
+		}
+		return fmt.Sprintf("DECIMAL(%d,%d)", precision, c.Scale)
+	case row.Double:
+		return "DOUBLE"
+	case row.Datetime:
+		if c.Scale == 0 {
+			return "DATETIME"
+		}
+		return fmt.Sprintf("DATETIME(%d)", c.Scale)
+	case row.Text:
+		if i < t.Keys {
+			if c.MaxChars > 0 {
+				texts = c.MaxChars
+			}
+			return BinaryText(s, texts)
+		}
+		if c.Traits().Once {
+			return SizedText(s, "MEDIUM")
+		}
+		return SizedText(s, "")
+	}
+	if i < t.Keys {
+		return fmt.Sprintf("VARBINARY(%d)", 4*texts)
+	}
+	if c.Traits().Once || c.IsState() {
+		return "MEDIUMBLOB"
+	}
+	return "BLOB"
+}
+
+// SizedText is the type of texts outside the key: TEXT or MEDIUMTEXT, compared by bytes too.
+func SizedText(s pool.Server, size string) string {
+	typ, collation, _ := strings.Cut(BinaryText(s, 1), " ")
+	if strings.HasPrefix(typ, "VARBINARY") {
+		return size + "BLOB"
+	}
+	return size + "TEXT " + collation
+}
+
+// DDL is every CREATE and GRANT that the job needs, as text for an operator to run. The types are those of the server that
+// was connected to last, or MySQL 8's if none was.
+func (c *Checker) DDL(want []row.Table) string {
+	server, _ := c.pool.Server()
+	var b strings.Builder
+	for _, o := range c.ownTables(server) {
+		b.WriteString(o.create() + ";\n\n")
+	}
+	for i := range want {
+		b.WriteString(createTarget(server, &want[i]) + ";\n\n")
+	}
+	b.WriteString("-- Run this in the database of --mysql-dsn. Replace 'etl'@'%' with the user of etl.\n")
+	for _, o := range c.ownTables(server) {
+		rights := "SELECT, INSERT, UPDATE"
+		if o.name == sqltext.DeadLetterTable || o.name == sqltext.DedupTable {
+			rights += ", DELETE"
+		}
+		fmt.Fprintf(&b, "GRANT %s ON %s TO 'etl'@'%%';\n", rights, o.name)
+	}
+	for i := range want {
+		fmt.Fprintf(&b, "GRANT SELECT, INSERT, UPDATE ON %s TO 'etl'@'%%';\n", sqltext.AppendTableName(nil, &want[i]))
+	}
+	b.WriteString("-- Optional: lets etl see triggers, which may change rows before they are written.\n")
+	for i := range want {
+		fmt.Fprintf(&b, "-- GRANT TRIGGER ON %s TO 'etl'@'%%';\n", sqltext.AppendTableName(nil, &want[i]))
+	}
+	b.WriteString("-- Only if etl is to create missing tables itself (--create-tables):\n-- GRANT CREATE ON * TO 'etl'@'%';\n")
+	b.WriteString("-- Only if etl is to add columns to its own tables after an upgrade (--create-tables):\n")
+	fmt.Fprintf(&b, "-- GRANT ALTER ON %s TO 'etl'@'%%';\n", sqltext.DeadLetterTable)
+	return b.String()
+}

@@ -1,0 +1,26 @@
+package schema
+
+// Finding is something about a table or the server that stands against writing to it, or that an operator should know.
+type Finding struct {
+	Warning bool   // else a start is refused
+	Subject string // table, table.column, or the server
+	Seen    string // what was seen, and what was expected
+	Do      string // what to do: SQL, where it begins with the name of a statement
+}
+
+// String is the finding in one line.
+func (f Finding) String() string {
+	s := f.Subject + ": " + f.Seen
+	if f.Do != "" {
+		s += ": " + f.Do
+	}
+	return s
+}
+
+const (
+	noTable  = "there is no such table"
+	createIt = "create it (etl check --ddl prints the SQL), or give --create-tables"
+)
+
+// Missing reports whether the finding is a table that does not exist, which a start with --create-tables creates.
+func (f Finding) Missing() bool { return f.Seen == noTable }
