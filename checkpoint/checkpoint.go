@@ -22,49 +22,49 @@ func (p Partition) Less(q Partition) bool {
 	return p.ID < q.ID
 }
 
-// Range is the half-open piece [First, Next) of one partition. First == Next is an empty range.
+// Range is the offsets [First, Next) of one partition. If First == Next it is empty.
 type Range struct {
 	Partition
 	First int64
 	Next  int64
 }
 
-// Len is the number of offsets in the range, whether or not a record stands at each.
+// Len is the number of offsets in the range, whether or not each holds a record.
 func (r Range) Len() int64 { return r.Next - r.First }
 
 // String writes the range as logs/3 [100,250).
 func (r Range) String() string { return fmt.Sprintf("%s [%d,%d)", r.Partition, r.First, r.Next) }
 
-// TopicID is Kafka's identity of a topic (KIP-516): a topic that is deleted and made again has another one. Where
-// brokers have no topic ids it is made from the cluster's id.
+// TopicID is Kafka's ID of a topic (KIP-516): a topic that is deleted and recreated has another one. If the brokers have
+// no topic IDs it is derived from the cluster's ID.
 type TopicID [16]byte
 
 // String writes the id in hexadecimal.
 func (t TopicID) String() string { return hex.EncodeToString(t[:]) }
 
-// Epoch is the fencing number of a partition; it grows by one each time the partition is claimed. It has nothing to
-// do with Kafka's leader epoch or group generation. Zero means never claimed.
+// Epoch is the fencing number of a partition; each claim raises it by one. It is unrelated to Kafka's leader epoch and
+// group generation. Zero means never claimed.
 type Epoch int64
 
-// Owner is random and made new by every claim transaction, so that a database put back to an older state cannot make
-// two epochs look alike. The zero Owner means nobody.
+// Owner is a random token that each claim transaction generates, so that two claims differ even if a database that was
+// restored to an older state gives both the same epoch. The zero Owner means that nobody has claimed the partition.
 type Owner [16]byte
 
 // String writes the owner in hexadecimal.
 func (o Owner) String() string { return hex.EncodeToString(o[:]) }
 
-// BatchID is random and made once per batch; it answers "was my COMMIT carried out?".
+// BatchID is random, generated once for each task batch. A checkpoint that has it proves that the COMMIT was applied.
 type BatchID [16]byte
 
 // String writes the batch id in hexadecimal.
 func (b BatchID) String() string { return hex.EncodeToString(b[:]) }
 
-// Checkpoint is the durable statement about one partition, as it stands in etl_checkpoint.
+// Checkpoint is the durable statement about one partition: its row of etl_checkpoint.
 type Checkpoint struct {
-	// Range is [first_offset, next_offset): First is where the job began, Next is the offset to read next.
+	// Range is [first_offset, next_offset): First is where the job started, Next is the offset to read next.
 	Range
 	TopicID TopicID
-	// LeaderEpoch is the leader epoch of the last record counted, or -1 where no record has been counted yet.
+	// LeaderEpoch is that of the last offset before Next, or -1 if that is not known.
 	LeaderEpoch int32
 	Epoch       Epoch
 	Owner       Owner
@@ -72,14 +72,14 @@ type Checkpoint struct {
 	Audit       Audit
 }
 
-// Audit says what became of the offsets of a range. Each offset is in exactly one of the counters.
+// Audit is the fates of the offsets of a range. Each offset is in exactly one of the counters.
 type Audit struct {
-	Counted    int64 // records of which a statement made a row or added to one
-	Filtered   int64 // records that no statement took
-	Dead       int64 // records kept aside as dead letters
+	Counted    int64 // records that made a row or were added to one, by at least one statement
+	Filtered   int64 // records that no statement selected
+	Dead       int64 // records that cannot be counted: dead letters
 	Gaps       int64 // offsets that hold no record: control records, aborted transactions, compaction
-	Duplicates int64 // records whose id was seen before within the window
-	Skipped    int64 // offsets that a person passed over
+	Duplicates int64 // records whose event ID was seen before within the window
+	Skipped    int64 // offsets that an operator skipped
 }
 
 // Total is the number of offsets that the audit accounts for.

@@ -5,28 +5,28 @@ import (
 	"strings"
 )
 
-// The classes of error that the engine tells apart. A sink or source wraps its error in [Error] with one of them;
-// errors.Is finds the class. An error without a class is a fault of our own and ends the component.
+// The classes of error that the engine distinguishes. A sink or source wraps its error in [Error] with one of them, and
+// errors.Is finds the class. An error without a class is a fault of our own, and ends the component.
 var (
-	// ErrRetry: nothing is wrong with the batch; try the same again after a pause, for as long as the partitions are
-	// ours. Deadlocks, lock waits, lost connections before COMMIT was sent, read-only, full or saturated servers.
+	// ErrRetry: nothing is wrong with the batch. Pause and retry it unchanged, for as long as the partitions are ours.
+	// Deadlocks, lock waits, connections lost before COMMIT was sent, read-only, full or overloaded servers.
 	ErrRetry = errors.New("temporary failure, retry")
-	// ErrFenced: a fence or closing check did not match. Somebody else has claimed the partition, or the database is
-	// in an older state. Throw away, ask the group, claim again.
+	// ErrFenced: a fence or closing check did not match, because another process has claimed the partition, or the
+	// database is in an older state. Discard, ask the group, and claim again.
 	ErrFenced = errors.New("fenced")
-	// ErrUnknown: COMMIT was sent and its outcome is not known. Ask before anything else.
+	// ErrUnknown: COMMIT was sent, and its outcome is unknown. Resolve it before anything else.
 	ErrUnknown = errors.New("COMMIT outcome unknown")
-	// ErrTooLarge: the transaction is larger than the server takes. Throw away, take a smaller batch.
+	// ErrTooLarge: the transaction is larger than the server accepts. Discard, and commit a smaller batch.
 	ErrTooLarge = errors.New("batch too large")
 	// ErrStale: a table was altered since the batch was folded for its columns. Discard the batch and fold its records
-	// again: Fold.Restore finds the columns as they are now.
+	// again: Fold.Restore reads the columns as they are now.
 	ErrStale = errors.New("table altered since the batch was built")
-	// ErrBlocked: the table's fault or its structure's, never a record's. Wait, say why, try again.
+	// ErrBlocked: caused by the table or its schema, never by a record. Report, pause, and retry until it is fixed.
 	ErrBlocked = errors.New("blocked by the table or its schema")
-	// ErrRefused: going on would harm data that is not ours: another topic, another query, another job's table. The
+	// ErrRefused: continuing would harm data that is not ours: another topic's, another query's, another job's table. The
 	// partitions named stop; at start the process ends with exit code 3.
 	ErrRefused = errors.New("refused to protect existing data")
-	// ErrCheckpointLost: a checkpoint that this process held is gone. The process stops.
+	// ErrCheckpointLost: a checkpoint that this process held does not exist any more. The process stops.
 	ErrCheckpointLost = errors.New("checkpoint lost")
 )
 
@@ -34,8 +34,8 @@ var (
 type Error struct {
 	Class      error       // one of the classes above, never nil
 	Err        error       // the cause, never nil
-	Hint       string      // what to do, a sentence; empty where there is nothing to do
-	Partitions []Partition // whom it concerns; nil means all that took part
+	Hint       string      // what to do, a sentence; empty if there is nothing to do
+	Partitions []Partition // those that it is about; nil means all that were part of the operation
 }
 
 // Error writes the cause and then the hint.
@@ -49,7 +49,7 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap gives class and cause, so that errors.Is and errors.As find both.
+// Unwrap returns class and cause, so that errors.Is and errors.As find both.
 func (e *Error) Unwrap() []error { return []error{e.Class, e.Err} }
 
 // ClassOf returns the class of an error, nil if it has none.

@@ -19,7 +19,7 @@ const (
 	Resolve
 )
 
-// Op is a call of a Memory, shown to the test's choice of fault.
+// Op is a call of a Memory, for which a test chooses a fault.
 type Op struct {
 	Kind       OpKind
 	Partitions []checkpoint.Partition
@@ -29,35 +29,35 @@ type Op struct {
 // Fault is what happens to a call.
 type Fault uint8
 
-// The faults. A Claim knows None, Retry, LostBefore and LostAfter; for a Resolve any fault is "no answer yet".
+// The faults. A Claim has None, Retry, LostBefore and LostAfter; for a Resolve any fault means "no outcome yet".
 const (
 	None               Fault = iota
 	Retry                    // ErrRetry; nothing is applied
 	LostBefore               // ErrUnknown; COMMIT never arrived
-	LostAfter                // ErrUnknown; COMMIT was carried out
-	HeldThenCommitted        // ErrUnknown; the server holds the transaction for two questions, then carries it out
-	HeldThenRolledBack       // ErrUnknown; the server holds the transaction for two questions, then rolls it back
-	Fence                    // a stranger claims the partitions first, so ErrFenced
+	LostAfter                // ErrUnknown; COMMIT was applied
+	HeldThenCommitted        // ErrUnknown; the server keeps the transaction open for two more calls, then applies it
+	HeldThenRolledBack       // ErrUnknown; the server keeps the transaction open for two more calls, then rolls it back
+	Fence                    // another process claims the partitions first, so ErrFenced
 	TooLarge                 // ErrTooLarge
 	Block                    // ErrBlocked
 )
 
-// Faults makes choose decide what happens to every call from now on, of all peers. It is called with the database
-// locked: it must not call back. Nil means no faults.
+// Faults has choose decide what happens to every call from now on, of all peers. It is called with the database locked,
+// so it must not call back. Nil means no faults.
 func (m *Memory) Faults(choose func(Op) Fault) {
 	m.db.mu.Lock()
 	defer m.db.mu.Unlock()
 	m.db.fault = choose
 }
 
-// Reject makes the database reject rows: reason is empty for a key that it takes.
+// Reject has the database reject rows: reason returns an empty string for a key that it accepts.
 func (m *Memory) Reject(reason func(key string) string) {
 	m.db.mu.Lock()
 	defer m.db.mu.Unlock()
 	m.db.reject = reason
 }
 
-// Steal claims partitions as a stranger would: what their owner commits next is fenced.
+// Steal claims partitions as another process would: what their owner commits next is fenced.
 func (m *Memory) Steal(partitions ...checkpoint.Partition) {
 	m.db.mu.Lock()
 	defer m.db.mu.Unlock()
@@ -74,7 +74,7 @@ func (m *Memory) Delete(p checkpoint.Partition) {
 // State is a copy of the whole database.
 type State struct{ states }
 
-// Copy keeps the database as it is now.
+// Copy copies the state of the database.
 func (m *Memory) Copy() State {
 	m.db.mu.Lock()
 	defer m.db.mu.Unlock()
@@ -83,7 +83,7 @@ func (m *Memory) Copy() State {
 	return State{s}
 }
 
-// Restore puts the database back to an older state. Transactions that were open are gone.
+// Restore restores the database to an older state. Transactions that were open are rolled back.
 func (m *Memory) Restore(s State) {
 	m.db.mu.Lock()
 	defer m.db.mu.Unlock()
@@ -91,7 +91,7 @@ func (m *Memory) Restore(s State) {
 	m.db.states = s.states
 }
 
-// Settle ends every transaction that the server holds open, as it was going to end.
+// Settle ends every transaction that the server keeps open, as it was going to end.
 func (m *Memory) Settle() {
 	m.db.mu.Lock()
 	defer m.db.mu.Unlock()
@@ -134,7 +134,7 @@ func (m *Memory) Checkpoints() []checkpoint.Checkpoint {
 	})
 }
 
-// Commits is how many parts were carried out in this history of the database.
+// Commits is how many task batches were applied in the present history of the database.
 func (m *Memory) Commits() int {
 	m.db.mu.Lock()
 	defer m.db.mu.Unlock()
@@ -148,7 +148,7 @@ func (m *Memory) Calls(kind OpKind) int {
 	return m.db.calls[kind]
 }
 
-// Check returns an error where an audit does not balance.
+// Check returns an error if an audit does not balance.
 func (m *Memory) Check() error {
 	for _, c := range m.Checkpoints() {
 		if !c.Balances() {

@@ -16,12 +16,11 @@ import (
 // Delta is the rows that a batch adds to a [Memory]: what is added, by key.
 type Delta map[string]int64
 
-// TableName is the one table of a Memory, as it stands in batch.RejectedRow.
+// TableName is the one table of a Memory, as batch.RejectedRow names it.
 const TableName = "counts"
 
-// Memory is a batch.Sink on a database that is a few maps. Several Memories made by [Memory.Peer] are several
-// processes on one database. It never blocks: what would wait for a lock is answered with ErrRetry. It is safe for
-// concurrent use.
+// Memory is a batch.Sink on a database that is a few maps. Memories that [Memory.Peer] returns are several processes on
+// one database. It never blocks: what would wait for a lock returns ErrRetry. It is safe for concurrent use.
 type Memory struct {
 	db    *database
 	query string
@@ -32,12 +31,12 @@ type database struct {
 	mu     sync.Mutex
 	fault  func(Op) Fault
 	reject func(key string) string
-	last   uint64 // the last owner made
+	last   uint64 // the last owner
 	calls  map[OpKind]int
 	states
 }
 
-// states is what a copy of the database holds.
+// states is what a copy of the database contains.
 type states struct {
 	checkpoints map[checkpoint.Partition]checkpoint.Checkpoint
 	query       string // of the job; empty before its first claim
@@ -54,14 +53,14 @@ type deadKey struct {
 	statement int
 }
 
-// transaction is one whose COMMIT was lost and that the server still holds open.
+// transaction is one whose COMMIT was not answered, and that the server keeps open.
 type transaction struct {
-	part    *batch.TaskBatch[Delta]
-	asked   int  // how often somebody waited for it in vain
+	batch   *batch.TaskBatch[Delta]
+	waits   int  // how many calls waited for it and timed out
 	applied bool // how it ends
 }
 
-// NewMemory makes an empty database and a process on it.
+// NewMemory creates an empty database and a process on it.
 func NewMemory() *Memory {
 	return &Memory{
 		query: "query",
@@ -85,7 +84,7 @@ func (m *Memory) PeerWithQuery(query string) *Memory {
 	return &Memory{db: m.db, query: query, held: map[checkpoint.Partition]bool{}}
 }
 
-// Claim is batch.Sink's.
+// Claim implements batch.Sink.
 func (m *Memory) Claim(ctx context.Context, topic batch.Topic, partitions []int32) ([]checkpoint.Checkpoint, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, classed(checkpoint.ErrRetry, err.Error(), nil)
@@ -103,7 +102,7 @@ func (m *Memory) Claim(ctx context.Context, topic batch.Topic, partitions []int3
 		return nil, classed(checkpoint.ErrRetry, "the claim was lost", ours)
 	}
 	if db.waits(ours) {
-		return nil, classed(checkpoint.ErrRetry, "lock wait time-out", ours)
+		return nil, classed(checkpoint.ErrRetry, "lock wait timeout", ours)
 	}
 
 	known := false
@@ -115,7 +114,7 @@ func (m *Memory) Claim(ctx context.Context, topic batch.Topic, partitions []int3
 		c, found := db.checkpoints[p]
 		switch {
 		case !found && m.held[p]:
-			return nil, classed(checkpoint.ErrCheckpointLost, "the checkpoint that this process held is gone", []checkpoint.Partition{p})
+			return nil, classed(checkpoint.ErrCheckpointLost, "the checkpoint that this process held is lost", []checkpoint.Partition{p})
 		case found && c.TopicID != topic.ID:
 			refused = append(refused, p)
 		case !found && int(p.ID) >= len(topic.Starts):
@@ -150,7 +149,7 @@ func (m *Memory) Claim(ctx context.Context, topic batch.Topic, partitions []int3
 		out = append(out, c)
 	}
 	if fault == LostAfter {
-		return nil, classed(checkpoint.ErrRetry, "the answer to the claim's COMMIT was lost", ours)
+		return nil, classed(checkpoint.ErrRetry, "the reply to the claim's COMMIT was lost", ours)
 	}
 	for _, p := range ours {
 		m.held[p] = true
@@ -167,16 +166,16 @@ func (db *database) insert(topic batch.Topic, id int32, at int64) {
 	}
 }
 
-// Commit is batch.Sink's. A part that the engine should never have made is an error without a class.
-func (m *Memory) Commit(ctx context.Context, part *batch.TaskBatch[Delta]) error {
-	if err := CheckTaskBatch(part); err != nil {
+// Commit implements batch.Sink. A task batch that breaks the engine's promises is an error without a class.
+func (m *Memory) Commit(ctx context.Context, b *batch.TaskBatch[Delta]) error {
+	if err := CheckTaskBatch(b); err != nil {
 		return err
 	}
 	db := m.db
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	ours := partitionsOf(part.Advances)
-	fault := db.next(Op{Kind: Commit, Partitions: ours, Batch: part.ID})
+	ours := partitionsOf(b.Advances)
+	fault := db.next(Op{Kind: Commit, Partitions: ours, Batch: b.ID})
 	switch fault {
 	case Retry:
 		return classed(checkpoint.ErrRetry, "deadlock", ours)
@@ -191,55 +190,55 @@ func (m *Memory) Commit(ctx context.Context, part *batch.TaskBatch[Delta]) error
 		return classed(checkpoint.ErrRetry, ctx.Err().Error(), ours)
 	}
 	if db.waits(ours) {
-		return classed(checkpoint.ErrRetry, "lock wait time-out", ours)
+		return classed(checkpoint.ErrRetry, "lock wait timeout", ours)
 	}
-	if err := db.fence(m.query, part.Advances); err != nil {
+	if err := db.fence(m.query, b.Advances); err != nil {
 		return err
 	}
-	if err := db.refusals(part); err != nil {
+	if err := db.rejections(b); err != nil {
 		return err
 	}
 	switch fault {
 	case LostBefore:
 		return classed(checkpoint.ErrUnknown, "the connection was lost before COMMIT arrived", ours)
 	case HeldThenCommitted, HeldThenRolledBack:
-		db.open = append(db.open, &transaction{part: clone(part), applied: fault == HeldThenCommitted})
-		return classed(checkpoint.ErrUnknown, "no answer to COMMIT", ours)
+		db.open = append(db.open, &transaction{batch: clone(b), applied: fault == HeldThenCommitted})
+		return classed(checkpoint.ErrUnknown, "no reply to COMMIT", ours)
 	}
-	db.apply(part)
+	db.apply(b)
 	if fault == LostAfter {
-		return classed(checkpoint.ErrUnknown, "the answer to COMMIT was lost", ours)
+		return classed(checkpoint.ErrUnknown, "the reply to COMMIT was lost", ours)
 	}
 	return nil
 }
 
-// Resolve is batch.Sink's.
-func (m *Memory) Resolve(ctx context.Context, id checkpoint.BatchID, moves []batch.Advance) (batch.Outcome, error) {
+// Resolve implements batch.Sink.
+func (m *Memory) Resolve(ctx context.Context, id checkpoint.BatchID, advances []batch.Advance) (batch.Outcome, error) {
 	db := m.db
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	ours := partitionsOf(moves)
+	ours := partitionsOf(advances)
 	if fault := db.next(Op{Kind: Resolve, Partitions: ours, Batch: id}); fault != None || ctx.Err() != nil {
-		return batch.Superseded, classed(checkpoint.ErrRetry, "no answer", ours)
+		return batch.Superseded, classed(checkpoint.ErrRetry, "no reply", ours)
 	}
 	if db.waits(ours) {
-		return batch.Superseded, classed(checkpoint.ErrRetry, "lock wait time-out", ours)
+		return batch.Superseded, classed(checkpoint.ErrRetry, "lock wait timeout", ours)
 	}
 	committed, not := 0, 0
-	for _, mv := range moves {
-		c := db.checkpoints[mv.Partition]
+	for _, a := range advances {
+		c := db.checkpoints[a.Partition]
 		switch {
-		case c.Epoch != mv.Epoch || c.Owner != mv.Owner:
-		case mv.First == mv.Next && c.Next == mv.Next:
+		case c.Epoch != a.Epoch || c.Owner != a.Owner:
+		case a.First == a.Next && c.Next == a.Next:
 			committed++
 			not++
-		case c.Batch == id && c.Next == mv.Next:
+		case c.Batch == id && c.Next == a.Next:
 			committed++
-		case c.Next == mv.First:
+		case c.Next == a.First:
 			not++
 		}
 	}
-	switch len(moves) {
+	switch len(advances) {
 	case committed:
 		return batch.Committed, nil
 	case not:
@@ -248,34 +247,34 @@ func (m *Memory) Resolve(ctx context.Context, id checkpoint.BatchID, moves []bat
 	return batch.Superseded, nil
 }
 
-// fence is P9 and P11 in one: nothing can come between them here.
-func (db *database) fence(query string, moves []batch.Advance) error {
+// fence is the fence and the closing check (P9, P11) in one: nothing can happen between them here.
+func (db *database) fence(query string, advances []batch.Advance) error {
 	var lost []checkpoint.Partition
-	for _, mv := range moves {
-		c, found := db.checkpoints[mv.Partition]
+	for _, a := range advances {
+		c, found := db.checkpoints[a.Partition]
 		if !found {
-			return classed(checkpoint.ErrCheckpointLost, "the checkpoint is gone", []checkpoint.Partition{mv.Partition})
+			return classed(checkpoint.ErrCheckpointLost, "the checkpoint is lost", []checkpoint.Partition{a.Partition})
 		}
-		if c.Epoch != mv.Epoch || c.Owner != mv.Owner || c.Next != mv.First || db.query != query {
-			lost = append(lost, mv.Partition)
+		if c.Epoch != a.Epoch || c.Owner != a.Owner || c.Next != a.First || db.query != query {
+			lost = append(lost, a.Partition)
 		}
 	}
 	if lost != nil {
-		return classed(checkpoint.ErrFenced, fmt.Sprintf("%d of %d partitions match", len(moves)-len(lost), len(moves)), lost)
+		return classed(checkpoint.ErrFenced, fmt.Sprintf("%d of %d partitions match", len(advances)-len(lost), len(advances)), lost)
 	}
 	return nil
 }
 
-func (db *database) refusals(part *batch.TaskBatch[Delta]) error {
+func (db *database) rejections(b *batch.TaskBatch[Delta]) error {
 	if db.reject == nil {
 		return nil
 	}
 	until := map[checkpoint.Partition]int64{}
-	for _, mv := range part.Advances {
-		until[mv.Partition] = mv.Next
+	for _, a := range b.Advances {
+		until[a.Partition] = a.Next
 	}
 	var rows []batch.RejectedRow
-	for _, key := range slices.Sorted(maps.Keys(part.Delta)) {
+	for _, key := range slices.Sorted(maps.Keys(b.Delta)) {
 		if reason := db.reject(key); reason != "" {
 			rows = append(rows, batch.RejectedRow{Table: TableName, Key: []byte(key), Reason: reason, Until: until})
 		}
@@ -286,22 +285,22 @@ func (db *database) refusals(part *batch.TaskBatch[Delta]) error {
 	return nil
 }
 
-func (db *database) apply(part *batch.TaskBatch[Delta]) {
-	for _, mv := range part.Advances {
-		c := db.checkpoints[mv.Partition]
-		c.Next, c.LeaderEpoch, c.Batch, c.Audit = mv.Next, mv.LeaderEpoch, part.ID, c.Audit.Plus(mv.Audit)
-		db.checkpoints[mv.Partition] = c
+func (db *database) apply(b *batch.TaskBatch[Delta]) {
+	for _, a := range b.Advances {
+		c := db.checkpoints[a.Partition]
+		c.Next, c.LeaderEpoch, c.Batch, c.Audit = a.Next, a.LeaderEpoch, b.ID, c.Audit.Plus(a.Audit)
+		db.checkpoints[a.Partition] = c
 	}
-	for key, n := range part.Delta {
+	for key, n := range b.Delta {
 		db.rows[key] += n
 	}
-	for _, d := range part.Dead {
-		db.dead[deadKey{d.Partition, d.Offset, part.ID, d.Statement}] = d
+	for _, d := range b.Dead {
+		db.dead[deadKey{d.Partition, d.Offset, b.ID, d.Statement}] = d
 	}
 	db.commits++
 }
 
-// steal claims the partitions as a stranger would.
+// steal claims the partitions as another process would.
 func (db *database) steal(partitions []checkpoint.Partition) {
 	db.last++
 	for _, p := range partitions {
@@ -313,14 +312,14 @@ func (db *database) steal(partitions []checkpoint.Partition) {
 	}
 }
 
-// waits reports whether a transaction that is held open locks one of the partitions. Who asks for the third time finds
-// that the server has ended it.
+// waits reports whether a transaction that is kept open locks one of the partitions. The third call that waits for it
+// finds that the server has ended it.
 func (db *database) waits(partitions []checkpoint.Partition) bool {
 	for i, t := range db.open {
-		if !slices.ContainsFunc(t.part.Advances, func(mv batch.Advance) bool { return slices.Contains(partitions, mv.Partition) }) {
+		if !slices.ContainsFunc(t.batch.Advances, func(a batch.Advance) bool { return slices.Contains(partitions, a.Partition) }) {
 			continue
 		}
-		if t.asked++; t.asked < 3 {
+		if t.waits++; t.waits < 3 {
 			return true
 		}
 		db.settle(i)
@@ -333,7 +332,7 @@ func (db *database) settle(i int) {
 	t := db.open[i]
 	db.open = slices.Delete(db.open, i, i+1)
 	if t.applied {
-		db.apply(t.part)
+		db.apply(t.batch)
 	}
 }
 
@@ -345,16 +344,16 @@ func (db *database) next(op Op) Fault {
 	return db.fault(op)
 }
 
-func clone(part *batch.TaskBatch[Delta]) *batch.TaskBatch[Delta] {
+func clone(b *batch.TaskBatch[Delta]) *batch.TaskBatch[Delta] {
 	return &batch.TaskBatch[Delta]{
-		ID: part.ID, Advances: slices.Clone(part.Advances), Delta: maps.Clone(part.Delta), Dead: slices.Clone(part.Dead),
+		ID: b.ID, Advances: slices.Clone(b.Advances), Delta: maps.Clone(b.Delta), Dead: slices.Clone(b.Dead),
 	}
 }
 
-func partitionsOf(moves []batch.Advance) []checkpoint.Partition {
+func partitionsOf(advances []batch.Advance) []checkpoint.Partition {
 	var out []checkpoint.Partition
-	for _, mv := range moves {
-		out = append(out, mv.Partition)
+	for _, a := range advances {
+		out = append(out, a.Partition)
 	}
 	return out
 }
@@ -363,33 +362,33 @@ func classed(class error, text string, partitions []checkpoint.Partition) error 
 	return &checkpoint.Error{Class: class, Err: errors.New(text), Partitions: partitions}
 }
 
-// CheckTaskBatch returns an error where a part breaks what batch.TaskBatch promises: moves in ascending order of partition, each
-// a step forward, every audit accounting for its range, dead letters of records within a range.
-func CheckTaskBatch[D any](part *batch.TaskBatch[D]) error {
-	if len(part.Advances) == 0 {
-		return errors.New("BUG: a part without moves")
+// CheckTaskBatch returns an error if a task batch breaks the promises of batch.TaskBatch: advances in ascending order of
+// partition, none empty, every audit accounting for its range, dead letters of records within a range.
+func CheckTaskBatch[D any](b *batch.TaskBatch[D]) error {
+	if len(b.Advances) == 0 {
+		return errors.New("BUG: a task batch without advances")
 	}
 	ranges := map[checkpoint.Partition]checkpoint.Range{}
 	dead := map[checkpoint.Partition]int64{}
-	for i, mv := range part.Advances {
+	for i, a := range b.Advances {
 		switch {
-		case i > 0 && !part.Advances[i-1].Partition.Less(mv.Partition):
-			return fmt.Errorf("BUG: move %v after %v", mv.Range, part.Advances[i-1].Range)
-		case mv.First < 0 || mv.Next <= mv.First:
-			return fmt.Errorf("BUG: move %v goes nowhere", mv.Range)
-		case mv.Audit.Total() != mv.Len():
-			return fmt.Errorf("BUG: move %v has an audit of %d: %+v", mv.Range, mv.Audit.Total(), mv.Audit)
-		case mv.Epoch == 0 || mv.Owner == (checkpoint.Owner{}):
-			return fmt.Errorf("BUG: move %v has no owner", mv.Range)
+		case i > 0 && !b.Advances[i-1].Partition.Less(a.Partition):
+			return fmt.Errorf("BUG: advance %v after %v", a.Range, b.Advances[i-1].Range)
+		case a.First < 0 || a.Next <= a.First:
+			return fmt.Errorf("BUG: advance %v is empty", a.Range)
+		case a.Audit.Total() != a.Len():
+			return fmt.Errorf("BUG: advance %v has an audit of %d: %+v", a.Range, a.Audit.Total(), a.Audit)
+		case a.Epoch == 0 || a.Owner == (checkpoint.Owner{}):
+			return fmt.Errorf("BUG: advance %v has no owner", a.Range)
 		}
-		ranges[mv.Partition] = mv.Range
-		dead[mv.Partition] = mv.Audit.Dead
+		ranges[a.Partition] = a.Range
+		dead[a.Partition] = a.Audit.Dead
 	}
 	offsets := map[checkpoint.Partition]map[int64]bool{}
-	for _, d := range part.Dead {
+	for _, d := range b.Dead {
 		r, found := ranges[d.Partition]
 		if !found || d.Offset < r.First || d.Offset >= r.Next {
-			return fmt.Errorf("BUG: dead letter of %v offset %d in a part with %v", d.Partition, d.Offset, r)
+			return fmt.Errorf("BUG: dead letter of %v offset %d in a task batch with %v", d.Partition, d.Offset, r)
 		}
 		if offsets[d.Partition] == nil {
 			offsets[d.Partition] = map[int64]bool{}

@@ -15,14 +15,14 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 )
 
-// Harness is a fresh database and how the suite works on it. A function that is nil says that this sink cannot do so;
-// the tests that need it are then left out, and say so.
+// Harness is a fresh database, and how the suite uses it. A function that is nil means that this sink does not support
+// that; the tests that need it are then reported as not run.
 type Harness[D any] struct {
-	// Open is another process of the same job.
+	// Open returns another process of the same job.
 	Open func() batch.Sink[D]
-	// OpenQuery is another process of the same job with another query.
+	// OpenQuery returns another process of the same job with another query.
 	OpenQuery func() batch.Sink[D]
-	// Delta is rows that add to keys.
+	// Delta returns rows that add these counts to their keys.
 	Delta func(counts map[string]int64) D
 	// Rows reads what was added, by key.
 	Rows func() map[string]int64
@@ -32,17 +32,17 @@ type Harness[D any] struct {
 	DeadLetters func() int
 	// Delete removes a checkpoint.
 	Delete func(checkpoint.Partition)
-	// Lose makes the next COMMIT lose its answer: before it was carried out, or after.
-	Lose func(carriedOut bool)
-	// Copy keeps the state of the database, and returns a function that puts it back.
+	// Lose has the reply to the next COMMIT be lost: before it was applied, or after.
+	Lose func(applied bool)
+	// Copy copies the state of the database, and returns a function that restores it.
 	Copy func() (restore func())
-	// Rejected is a key that the database refuses, empty where there is none.
+	// Rejected is a key that the database rejects, empty if there is none.
 	Rejected string
 	// Writers is how many tasks the suite runs at once; 0 means 4.
 	Writers int
 }
 
-// Run holds a sink to the protocol. open makes a fresh database for each test.
+// Run tests that a sink implements the protocol. open creates a fresh database for each test.
 func Run[D any](t *testing.T, open func(t *testing.T) Harness[D]) {
 	for _, test := range []struct {
 		name string
@@ -51,17 +51,17 @@ func Run[D any](t *testing.T, open func(t *testing.T) Harness[D]) {
 		{"P5_firstClaimFixesEveryStart", (*bench[D]).firstClaim},
 		{"P7_claimFencesTheOwnerBefore", (*bench[D]).claimFences},
 		{"P9_commitMovesRowsAndCheckpoint", (*bench[D]).commits},
-		{"P9_secondCommitOfOnePartIsFenced", (*bench[D]).commitsOnce},
-		{"P13_oneFenceStopsTheWholePart", (*bench[D]).partialFence},
+		{"P9_secondCommitOfATaskBatchIsFenced", (*bench[D]).commitsOnce},
+		{"P13_oneFenceStopsTheWholeTaskBatch", (*bench[D]).partialFence},
 		{"P4_otherTopicChangesNothing", (*bench[D]).otherTopic},
 		{"P2_otherQueryChangesNothing", (*bench[D]).otherQuery},
-		{"P3_heldCheckpointGone", (*bench[D]).gone},
-		{"P12_answersOfResolve", (*bench[D]).answers},
-		{"P12_checkpointsStillStand", (*bench[D]).standing},
+		{"P3_heldCheckpointLost", (*bench[D]).checkpointLost},
+		{"P12_outcomesOfResolve", (*bench[D]).outcomes},
+		{"P12_checkOfUnchangedCheckpoints", (*bench[D]).unchanged},
 		{"P12_lostBeforeCommit", func(b *bench[D], t *testing.T) { b.lost(t, false) }},
 		{"P12_lostAfterCommit", func(b *bench[D], t *testing.T) { b.lost(t, true) }},
 		{"P12_olderState", (*bench[D]).older},
-		{"P18_refusedRowsAreNamed", (*bench[D]).refused},
+		{"P18_rejectedRowsAreNamed", (*bench[D]).rejected},
 		{"P10_tasksAddToTheSameRows", (*bench[D]).together},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -93,8 +93,8 @@ func (b *bench[D]) claim(t *testing.T, s batch.Sink[D], partitions ...int32) []c
 	}
 }
 
-// part takes each checkpoint n offsets on, all counted.
-func (b *bench[D]) part(n int64, counts map[string]int64, from ...checkpoint.Checkpoint) *batch.TaskBatch[D] {
+// taskBatch advances each checkpoint by n offsets, all counted.
+func (b *bench[D]) taskBatch(n int64, counts map[string]int64, from ...checkpoint.Checkpoint) *batch.TaskBatch[D] {
 	b.made++
 	p := &batch.TaskBatch[D]{ID: checkpoint.BatchID{0xba, b.made}, Delta: b.Delta(counts)}
 	for _, c := range from {
@@ -134,7 +134,7 @@ func (b *bench[D]) wantNext(t *testing.T, want ...int64) {
 func wantClass(t *testing.T, err, class error, partitions ...checkpoint.Partition) {
 	t.Helper()
 	if !errors.Is(err, class) {
-		t.Fatalf("error is %v, want class %v", err, class)
+		t.Fatalf("error is %v, expected class %v", err, class)
 	}
 	var e *checkpoint.Error
 	if errors.As(err, &e) && partitions != nil {
@@ -160,11 +160,11 @@ func (b *bench[D]) firstClaim(t *testing.T) {
 	if c := b.Checkpoints(b.topic.Name)[1]; c.Epoch != 0 || c.Owner != (checkpoint.Owner{}) {
 		t.Errorf("unclaimed partition: %+v", c)
 	}
-	// The end of the log has moved on, and a partition has appeared.
+	// The log has grown, and a partition was added.
 	b.topic.Starts, b.topic.Firsts = []int64{900, 900, 900, 900}, []int64{0, 0, 0, 3}
 	got = b.claim(t, b.Open(), 1, 3)
 	if got[0].Next != 50 || got[1].Next != 3 || got[1].First != 3 {
-		t.Errorf("claimed %+v, want partition 1 at 50 and partition 3 at its first record", got)
+		t.Errorf("claimed %+v, expected partition 1 at 50 and partition 3 at its first record", got)
 	}
 }
 
@@ -175,10 +175,10 @@ func (b *bench[D]) claimFences(t *testing.T) {
 	if now[0].Epoch != old[0].Epoch+1 || now[0].Owner == old[0].Owner {
 		t.Fatalf("second claim %+v after %+v", now, old)
 	}
-	err := s1.Commit(t.Context(), b.part(10, map[string]int64{"a": 10}, old...))
+	err := s1.Commit(t.Context(), b.taskBatch(10, map[string]int64{"a": 10}, old...))
 	wantClass(t, err, checkpoint.ErrFenced, b.at(0))
 	b.wantRows(t, map[string]int64{})
-	if err := s2.Commit(t.Context(), b.part(5, map[string]int64{"a": 5}, now...)); err != nil {
+	if err := s2.Commit(t.Context(), b.taskBatch(5, map[string]int64{"a": 5}, now...)); err != nil {
 		t.Fatal(err)
 	}
 	b.wantRows(t, map[string]int64{"a": 5})
@@ -187,7 +187,7 @@ func (b *bench[D]) claimFences(t *testing.T) {
 func (b *bench[D]) commits(t *testing.T) {
 	s := b.Open()
 	at := b.claim(t, s, 0, 1)
-	p := b.part(6, map[string]int64{"a": 4, "b": 3}, at...)
+	p := b.taskBatch(6, map[string]int64{"a": 4, "b": 3}, at...)
 	p.Advances[1].Audit = checkpoint.Audit{Counted: 1, Filtered: 1, Dead: 1, Gaps: 1, Duplicates: 1, Skipped: 1}
 	p.Dead = []batch.DeadLetter{{Partition: b.at(1), Offset: 52, Statement: -1, Reason: "no word", Value: []byte{0xff, 0, '\''}, Length: 3}}
 	if err := s.Commit(t.Context(), p); err != nil {
@@ -200,9 +200,9 @@ func (b *bench[D]) commits(t *testing.T) {
 		t.Errorf("checkpoint %+v", c)
 	}
 	if n := b.DeadLetters(); n != 1 {
-		t.Errorf("%d dead letters, want 1", n)
+		t.Errorf("%d dead letters, expected 1", n)
 	}
-	p = b.part(4, map[string]int64{"a": 1}, b.Checkpoints(b.topic.Name)[0])
+	p = b.taskBatch(4, map[string]int64{"a": 1}, b.Checkpoints(b.topic.Name)[0])
 	if err := s.Commit(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +211,7 @@ func (b *bench[D]) commits(t *testing.T) {
 
 func (b *bench[D]) commitsOnce(t *testing.T) {
 	s := b.Open()
-	p := b.part(10, map[string]int64{"a": 10}, b.claim(t, s, 0)...)
+	p := b.taskBatch(10, map[string]int64{"a": 10}, b.claim(t, s, 0)...)
 	if err := s.Commit(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
@@ -223,7 +223,7 @@ func (b *bench[D]) partialFence(t *testing.T) {
 	s1, s2 := b.Open(), b.Open()
 	at := b.claim(t, s1, 0, 1)
 	b.claim(t, s2, 1)
-	wantClass(t, s1.Commit(t.Context(), b.part(10, map[string]int64{"a": 20}, at...)), checkpoint.ErrFenced, b.at(1))
+	wantClass(t, s1.Commit(t.Context(), b.taskBatch(10, map[string]int64{"a": 20}, at...)), checkpoint.ErrFenced, b.at(1))
 	b.wantRows(t, map[string]int64{})
 	b.wantNext(t, 100, 50, 0)
 }
@@ -235,8 +235,8 @@ func (b *bench[D]) otherTopic(t *testing.T) {
 	other.ID = checkpoint.TopicID{9}
 	_, err := b.Open().Claim(t.Context(), other, []int32{0})
 	wantClass(t, err, checkpoint.ErrRefused, b.at(0))
-	if err := s.Commit(t.Context(), b.part(1, map[string]int64{"a": 1}, at...)); err != nil {
-		t.Errorf("the owner was disturbed: %v", err)
+	if err := s.Commit(t.Context(), b.taskBatch(1, map[string]int64{"a": 1}, at...)); err != nil {
+		t.Errorf("the owner cannot commit: %v", err)
 	}
 }
 
@@ -245,16 +245,16 @@ func (b *bench[D]) otherQuery(t *testing.T) {
 	at := b.claim(t, s, 0)
 	_, err := b.OpenQuery().Claim(t.Context(), b.topic, []int32{0})
 	wantClass(t, err, checkpoint.ErrRefused, b.at(0))
-	if err := s.Commit(t.Context(), b.part(1, map[string]int64{"a": 1}, at...)); err != nil {
-		t.Errorf("the owner was disturbed: %v", err)
+	if err := s.Commit(t.Context(), b.taskBatch(1, map[string]int64{"a": 1}, at...)); err != nil {
+		t.Errorf("the owner cannot commit: %v", err)
 	}
 }
 
-func (b *bench[D]) gone(t *testing.T) {
+func (b *bench[D]) checkpointLost(t *testing.T) {
 	s := b.Open()
 	at := b.claim(t, s, 0, 1)
 	b.Delete(b.at(0))
-	wantClass(t, s.Commit(t.Context(), b.part(1, map[string]int64{"a": 2}, at...)), checkpoint.ErrCheckpointLost, b.at(0))
+	wantClass(t, s.Commit(t.Context(), b.taskBatch(1, map[string]int64{"a": 2}, at...)), checkpoint.ErrCheckpointLost, b.at(0))
 	_, err := s.Claim(t.Context(), b.topic, []int32{0, 1})
 	wantClass(t, err, checkpoint.ErrCheckpointLost, b.at(0))
 	b.wantRows(t, map[string]int64{})
@@ -268,7 +268,7 @@ func (b *bench[D]) wantOutcome(t *testing.T, s batch.Sink[D], p *batch.TaskBatch
 		got, err := s.Resolve(ctx, p.ID, p.Advances)
 		if err == nil {
 			if got != want {
-				t.Errorf("outcome %d, want %d", got, want)
+				t.Errorf("outcome %d, expected %d", got, want)
 			}
 			return
 		}
@@ -278,10 +278,10 @@ func (b *bench[D]) wantOutcome(t *testing.T, s batch.Sink[D], p *batch.TaskBatch
 	}
 }
 
-func (b *bench[D]) answers(t *testing.T) {
+func (b *bench[D]) outcomes(t *testing.T) {
 	s := b.Open()
 	at := b.claim(t, s, 0, 1)
-	p := b.part(10, map[string]int64{"a": 20}, at...)
+	p := b.taskBatch(10, map[string]int64{"a": 20}, at...)
 	b.wantOutcome(t, s, p, batch.NotCommitted)
 	if err := s.Commit(t.Context(), p); err != nil {
 		t.Fatal(err)
@@ -292,50 +292,50 @@ func (b *bench[D]) answers(t *testing.T) {
 	b.wantRows(t, map[string]int64{"a": 20})
 }
 
-// An idle task asks whether its checkpoints are still as it thinks, with moves of no length and no batch. Some of its
-// partitions have had a batch, some never.
-func (b *bench[D]) standing(t *testing.T) {
+// A task checks whether its checkpoints are unchanged, with empty ranges and without a batch. Some of its partitions have
+// had a batch, some have not.
+func (b *bench[D]) unchanged(t *testing.T) {
 	s := b.Open()
 	at := b.claim(t, s, 0, 1)
-	if err := s.Commit(t.Context(), b.part(10, map[string]int64{"a": 10}, at[0])); err != nil {
+	if err := s.Commit(t.Context(), b.taskBatch(10, map[string]int64{"a": 10}, at[0])); err != nil {
 		t.Fatal(err)
 	}
-	var moves []batch.Advance
+	var advances []batch.Advance
 	for i, c := range at {
 		next := c.Next
 		if i == 0 {
 			next += 10
 		}
-		moves = append(moves, batch.Advance{
+		advances = append(advances, batch.Advance{
 			Range: checkpoint.Range{Partition: c.Partition, First: next, Next: next}, Epoch: c.Epoch, Owner: c.Owner,
 		})
 	}
-	ask := func() batch.Outcome {
-		got, err := s.Resolve(t.Context(), checkpoint.BatchID{}, moves)
+	check := func() batch.Outcome {
+		got, err := s.Resolve(t.Context(), checkpoint.BatchID{}, advances)
 		if err != nil {
 			t.Fatalf("resolve: %v", err)
 		}
 		return got
 	}
-	if got := ask(); got == batch.Superseded {
-		t.Error("checkpoints that stand were said to be others")
+	if got := check(); got == batch.Superseded {
+		t.Error("unchanged checkpoints: got Superseded")
 	}
-	moves[0].First, moves[0].Next = moves[0].First+1, moves[0].Next+1
-	if got := ask(); got != batch.Superseded {
-		t.Errorf("a checkpoint that went back: outcome %d, want Other", got)
+	advances[0].First, advances[0].Next = advances[0].First+1, advances[0].Next+1
+	if got := check(); got != batch.Superseded {
+		t.Errorf("a checkpoint below its advance: outcome %d, expected Superseded", got)
 	}
 }
 
-func (b *bench[D]) lost(t *testing.T, carriedOut bool) {
+func (b *bench[D]) lost(t *testing.T, applied bool) {
 	if b.Lose == nil {
-		t.Skip("NOT RUN: this sink has no way to lose an answer")
+		t.Skip("NOT RUN: this sink has no way to lose a reply")
 	}
 	s := b.Open()
 	at := b.claim(t, s, 0)
-	p := b.part(10, map[string]int64{"a": 10}, at...)
-	b.Lose(carriedOut)
+	p := b.taskBatch(10, map[string]int64{"a": 10}, at...)
+	b.Lose(applied)
 	wantClass(t, s.Commit(t.Context(), p), checkpoint.ErrUnknown)
-	if carriedOut {
+	if applied {
 		b.wantOutcome(t, s, p, batch.Committed)
 	} else {
 		b.wantOutcome(t, s, p, batch.NotCommitted)
@@ -348,51 +348,51 @@ func (b *bench[D]) lost(t *testing.T, carriedOut bool) {
 
 func (b *bench[D]) older(t *testing.T) {
 	if b.Copy == nil {
-		t.Skip("NOT RUN: this sink's database cannot go back to an older state")
+		t.Skip("NOT RUN: this sink's database cannot be restored to an older state")
 	}
 	s := b.Open()
 	at := b.claim(t, s, 0)
-	if err := s.Commit(t.Context(), b.part(10, map[string]int64{"a": 10}, at...)); err != nil {
+	if err := s.Commit(t.Context(), b.taskBatch(10, map[string]int64{"a": 10}, at...)); err != nil {
 		t.Fatal(err)
 	}
 	restore := b.Copy()
-	second := b.part(10, map[string]int64{"a": 10}, b.Checkpoints(b.topic.Name)[0])
+	second := b.taskBatch(10, map[string]int64{"a": 10}, b.Checkpoints(b.topic.Name)[0])
 	if err := s.Commit(t.Context(), second); err != nil {
 		t.Fatal(err)
 	}
-	third := b.part(10, map[string]int64{"a": 10}, b.Checkpoints(b.topic.Name)[0])
+	third := b.taskBatch(10, map[string]int64{"a": 10}, b.Checkpoints(b.topic.Name)[0])
 	restore()
 	b.wantOutcome(t, s, third, batch.Superseded)
 	wantClass(t, s.Commit(t.Context(), third), checkpoint.ErrFenced)
 	now := b.claim(t, s, 0)
 	if now[0].Next != 110 {
-		t.Fatalf("claimed at %d, want the older state's 110", now[0].Next)
+		t.Fatalf("claimed at %d, expected the older state's 110", now[0].Next)
 	}
-	if err := s.Commit(t.Context(), b.part(20, map[string]int64{"a": 20}, now...)); err != nil {
+	if err := s.Commit(t.Context(), b.taskBatch(20, map[string]int64{"a": 20}, now...)); err != nil {
 		t.Fatal(err)
 	}
 	b.wantRows(t, map[string]int64{"a": 30})
 }
 
-func (b *bench[D]) refused(t *testing.T) {
+func (b *bench[D]) rejected(t *testing.T) {
 	if b.Rejected == "" {
-		t.Skip("NOT RUN: this sink's database refuses no row")
+		t.Skip("NOT RUN: this sink's database rejects no row")
 	}
 	s := b.Open()
 	at := b.claim(t, s, 0)
-	err := s.Commit(t.Context(), b.part(3, map[string]int64{"a": 1, b.Rejected: 1, "z": 1}, at...))
-	var refused *batch.RejectedRows
-	if !errors.As(err, &refused) || len(refused.Rows) != 1 {
-		t.Fatalf("error is %v, want one refused row", err)
+	err := s.Commit(t.Context(), b.taskBatch(3, map[string]int64{"a": 1, b.Rejected: 1, "z": 1}, at...))
+	var rejected *batch.RejectedRows
+	if !errors.As(err, &rejected) || len(rejected.Rows) != 1 {
+		t.Fatalf("error is %v, expected one rejected row", err)
 	}
-	if r := refused.Rows[0]; r.Reason == "" || r.Table == "" || len(r.Key) == 0 || r.Until[b.at(0)] != 103 {
-		t.Errorf("refused %+v", r)
+	if r := rejected.Rows[0]; r.Reason == "" || r.Table == "" || len(r.Key) == 0 || r.Until[b.at(0)] != 103 {
+		t.Errorf("rejected %+v", r)
 	}
 	b.wantRows(t, map[string]int64{})
 	b.wantNext(t, 100, 50, 0)
-	p := b.part(3, map[string]int64{"a": 1, "z": 1}, at...)
+	p := b.taskBatch(3, map[string]int64{"a": 1, "z": 1}, at...)
 	p.Advances[0].Audit = checkpoint.Audit{Counted: 2, Dead: 1}
-	p.Dead = []batch.DeadLetter{{Partition: b.at(0), Offset: 101, Row: true, Table: refused.Rows[0].Table, Reason: refused.Rows[0].Reason}}
+	p.Dead = []batch.DeadLetter{{Partition: b.at(0), Offset: 101, Row: true, Table: rejected.Rows[0].Table, Reason: rejected.Rows[0].Reason}}
 	if err := s.Commit(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
@@ -400,18 +400,18 @@ func (b *bench[D]) refused(t *testing.T) {
 }
 
 func (b *bench[D]) together(t *testing.T) {
-	writers, parts := b.Writers, 10
+	writers, batches := b.Writers, 10
 	if writers == 0 {
 		writers = 4
 	}
 	b.topic.Starts, b.topic.Firsts = make([]int64, writers), make([]int64, writers)
 	s := b.Open()
 	var wg sync.WaitGroup
-	errs := make(chan error, writers*parts)
+	errs := make(chan error, writers*batches)
 	for w := range writers {
 		at := b.claim(t, s, int32(w))[0]
 		wg.Go(func() {
-			for n := range parts {
+			for n := range batches {
 				p := &batch.TaskBatch[D]{
 					ID:    checkpoint.BatchID{byte(w), byte(n), 1},
 					Delta: b.Delta(map[string]int64{"a": 1, "b": 2, fmt.Sprint("k", w): 1}),
@@ -425,7 +425,7 @@ func (b *bench[D]) together(t *testing.T) {
 					err = s.Commit(context.Background(), p)
 				}
 				if err != nil {
-					errs <- fmt.Errorf("writer %d part %d: %w", w, n, err)
+					errs <- fmt.Errorf("writer %d task batch %d: %w", w, n, err)
 					return
 				}
 				at.Next += 4
@@ -437,9 +437,9 @@ func (b *bench[D]) together(t *testing.T) {
 	for err := range errs {
 		t.Error(err)
 	}
-	want := map[string]int64{"a": int64(writers * parts), "b": int64(2 * writers * parts)}
+	want := map[string]int64{"a": int64(writers * batches), "b": int64(2 * writers * batches)}
 	for w := range writers {
-		want[fmt.Sprint("k", w)] = int64(parts)
+		want[fmt.Sprint("k", w)] = int64(batches)
 	}
 	b.wantRows(t, want)
 }

@@ -30,9 +30,9 @@ func TestMemory(t *testing.T) {
 			Checkpoints: func(string) []checkpoint.Checkpoint { return m.Checkpoints() },
 			DeadLetters: func() int { return len(m.Dead()) },
 			Delete:      m.Delete,
-			Lose: func(carriedOut bool) {
+			Lose: func(applied bool) {
 				fault := HeldThenRolledBack
-				if carriedOut {
+				if applied {
 					fault = HeldThenCommitted
 				}
 				m.Faults(func(op Op) Fault {
