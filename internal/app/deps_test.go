@@ -3,15 +3,20 @@ package app
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
+
+	"github.com/sluice-etl/sluice/internal/etltest"
 )
 
 const module = "github.com/sluice-etl/sluice/"
@@ -26,7 +31,7 @@ var direction = []struct {
 	{"checkpoint", nil, "the vocabulary of position: everybody imports it"},
 	{"row", nil, "the vocabulary of results: query makes rows, a sink writes them"},
 	{"status", []string{"internal/option"}, "shows sections that the parts hand it, and knows none of them"},
-	{"pool", []string{"internal/failpoint", "internal/pemfile", "internal/textfile", "internal/option"}, "connections, not what is written through them"},
+	{"pool", []string{"internal/failpoint", "internal/option", "internal/pemfile", "internal/textfile"}, "connections, not what is written through them"},
 	{"receiver", []string{"internal/option"}, "knows Flume, not Kafka"},
 	{"internal/failpoint", nil, "names of points, and nothing else"},
 	{"internal/option", nil, "errors of options, which packages return without knowing flags"},
@@ -35,46 +40,46 @@ var direction = []struct {
 	{"internal/pemfile", []string{"internal/textfile"}, "PEM files and certificate chains; knows no connections"},
 	{"internal/accesslog", nil, "lines of text"},
 	{"internal/avrobin", nil, "an encoding, and nothing else"},
-	{"receiver/netserver", []string{"receiver", "internal/pemfile", "internal/option"}, "the TCP server that receivers share; knows no protocol"},
+	{"receiver/netserver", []string{"internal/option", "internal/pemfile", "receiver"}, "the TCP server that receivers share; knows no protocol"},
 	{"internal/avrorpc", []string{"internal/avrobin"}, "the client side of a protocol; knows no events"},
-	{"internal/flumeavro", []string{"receiver", "internal/avrobin"}, "what both sides of Flume's Avro protocol need; opens no connections"},
+	{"internal/flumeavro", []string{"internal/avrobin", "receiver"}, "what both sides of Flume's Avro protocol need; opens no connections"},
 	{"internal/flumethrift", []string{"receiver"}, "what both sides of Flume's Thrift protocol need; opens no connections"},
-	{"flumesink/avro", []string{"receiver", "receiver/netserver", "internal/avrobin", "internal/flumeavro", "internal/failpoint"}, "one protocol of Flume's"},
-	{"flumesink/spark", []string{"receiver", "flumesink/avro", "receiver/netserver", "internal/avrobin", "internal/avrorpc", "internal/option"}, "Spark's sink speaks the Avro RPC that flumesink/avro has, and its events"},
-	{"flumesink/thrift", []string{"receiver", "receiver/netserver", "internal/failpoint"}, "one protocol of Flume's"},
-	{"receiver/http", []string{"receiver", "receiver/netserver", "internal/textfile", "internal/option"}, "one protocol of Flume's, read by net/http"},
-	{"receiver/socket", []string{"receiver", "receiver/netserver", "receiver/lines", "internal/textfile", "internal/option"}, "lines of a server; knows no files"},
-	{"receiver/filewatch", []string{"receiver", "receiver/netserver", "receiver/lines", "internal/textfile", "internal/option"}, "files; knows no network"},
-	{"receiver/lines", []string{"receiver", "receiver/netserver", "internal/textfile"}, "cuts what a connection says; knows no protocol"},
+	{"flumesink/avro", []string{"internal/avrobin", "internal/failpoint", "internal/flumeavro", "receiver", "receiver/netserver"}, "one protocol of Flume's"},
+	{"flumesink/spark", []string{"flumesink/avro", "internal/avrobin", "internal/avrorpc", "internal/option", "receiver", "receiver/netserver"}, "Spark's sink speaks the Avro RPC that flumesink/avro has, and its events"},
+	{"flumesink/thrift", []string{"internal/failpoint", "receiver", "receiver/netserver"}, "one protocol of Flume's"},
+	{"receiver/http", []string{"internal/option", "internal/textfile", "receiver", "receiver/netserver"}, "one protocol of Flume's, read by net/http"},
+	{"receiver/socket", []string{"internal/option", "internal/textfile", "receiver", "receiver/lines", "receiver/netserver"}, "lines of a server; knows no files"},
+	{"receiver/filewatch", []string{"internal/option", "internal/textfile", "receiver", "receiver/lines", "receiver/netserver"}, "files; knows no network"},
+	{"receiver/lines", []string{"internal/textfile", "receiver", "receiver/netserver"}, "cuts what a connection says; knows no protocol"},
 	{"receiver/udp", []string{"receiver", "receiver/netserver"}, "the UDP server that receivers share; knows no protocol"},
-	{"receiver/netcat", []string{"receiver", "receiver/netserver", "receiver/lines", "receiver/udp", "internal/option"}, "one protocol of Flume's"},
-	{"receiver/syslog", []string{"receiver", "receiver/netserver", "receiver/lines", "receiver/udp", "internal/option"}, "one protocol of Flume's"},
-	{"flumeclient", []string{"receiver", "receiver/netserver", "internal/textfile", "internal/option"}, "what clients share; sends lines by any client that it is given"},
-	{"flumeclient/avro", []string{"receiver", "flumeclient", "internal/avrobin", "internal/avrorpc", "internal/flumeavro"}, "the client of one protocol of Flume's"},
-	{"flumeclient/thrift", []string{"receiver", "receiver/netserver", "flumeclient", "internal/flumethrift", "internal/option"}, "the client of one protocol of Flume's"},
+	{"receiver/netcat", []string{"internal/option", "receiver", "receiver/lines", "receiver/netserver", "receiver/udp"}, "one protocol of Flume's"},
+	{"receiver/syslog", []string{"internal/option", "receiver", "receiver/lines", "receiver/netserver", "receiver/udp"}, "one protocol of Flume's"},
+	{"flumeclient", []string{"internal/option", "internal/textfile", "receiver", "receiver/netserver"}, "what clients share; sends lines by any client that it is given"},
+	{"flumeclient/avro", []string{"flumeclient", "internal/avrobin", "internal/avrorpc", "internal/flumeavro", "receiver"}, "the client of one protocol of Flume's"},
+	{"flumeclient/thrift", []string{"flumeclient", "internal/flumethrift", "internal/option", "receiver", "receiver/netserver"}, "the client of one protocol of Flume's"},
 	{"migrate", []string{"internal/quote", "internal/textfile"}, "Flume's configuration in, options out: text, and nothing else"},
 	{"batch/planner", []string{"checkpoint"}, "the engine's decisions, as a pure function of its inputs"},
 	{"batch", []string{"batch/planner", "checkpoint", "internal/failpoint", "internal/option"}, "alone knows the protocol; generic in what a batch yields, so it knows no rows"},
-	{"kafkaio", []string{"batch", "checkpoint", "internal/failpoint", "internal/pemfile", "internal/textfile", "internal/option"}, "implements batch.Source; knows nothing of MySQL"},
-	{"dedup", []string{"batch", "checkpoint", "row", "internal/option"}, "wraps a batch.Fold; does no I/O"},
+	{"kafkaio", []string{"batch", "checkpoint", "internal/failpoint", "internal/option", "internal/pemfile", "internal/textfile"}, "implements batch.Source; knows nothing of MySQL"},
+	{"dedup", []string{"batch", "checkpoint", "internal/option", "row"}, "wraps a batch.Fold; does no I/O"},
 	{"fold/value", []string{"row"}, "single values; knows no records"},
 	{"fold/window", []string{"fold/value"}, "divides time; knows no records"},
 	{"fold/jsonpath", []string{"fold/value"}, "a syntax, and nothing else"},
-	{"fold/format", []string{"row", "fold/jsonpath", "fold/value"}, "log formats: the bytes of a body into fields; knows no Kafka"},
+	{"fold/format", []string{"fold/jsonpath", "fold/value", "row"}, "log formats: the bytes of a body into fields; knows no Kafka"},
 	{"fold/aggregate", []string{"fold/value", "row"}, "what a record adds to a cell; knows no records"},
 	{"fold", []string{"batch", "checkpoint", "fold/aggregate", "fold/format", "fold/value", "fold/window", "row"}, "implements batch.Fold for any program of functions; knows no SQL"},
 	{"query/ast", []string{"fold/jsonpath"}, "the tree of a query"},
-	{"query/parse", []string{"query/ast", "fold/jsonpath", "fold/value"}, "text into the tree; alone knows the SQL parser"},
-	{"query", []string{"fold", "fold/aggregate", "query/ast", "query/parse", "internal/option", "internal/quote", "batch", "checkpoint", "row", "fold/format", "fold/jsonpath", "fold/value", "fold/window", "internal/avrobin", "internal/option"}, "implements batch.Fold; does no I/O"},
+	{"query/parse", []string{"fold/jsonpath", "fold/value", "query/ast"}, "text into the tree; alone knows the SQL parser"},
+	{"query", []string{"batch", "checkpoint", "fold", "fold/aggregate", "fold/format", "fold/jsonpath", "fold/value", "fold/window", "internal/avrobin", "internal/option", "internal/quote", "query/ast", "query/parse", "row"}, "implements batch.Fold; does no I/O"},
 	{"mysqlout/internal/sqltext", []string{"checkpoint", "row"}, "SQL text; sends nothing"},
 	{"mysqlout/internal/sqlerr", []string{"checkpoint", "pool"}, "error numbers become classes; sends nothing"},
-	{"mysqlout/schema", []string{"mysqlout/internal/sqltext", "mysqlout/internal/sqlerr", "checkpoint", "row", "pool"}, "inspects and creates tables; knows no batch"},
-	{"mysqlout/ledger", []string{"mysqlout/internal/sqltext", "mysqlout/internal/sqlerr", "batch", "checkpoint", "row", "pool"}, "checkpoints, dead letters and event IDs; advances no checkpoint by itself"},
-	{"mysqlout", []string{"mysqlout/internal/sqltext", "mysqlout/internal/sqlerr", "mysqlout/schema", "mysqlout/ledger", "batch", "checkpoint", "row", "pool", "internal/failpoint", "internal/option"}, "implements batch.Sink; knows nothing of Kafka"},
-	{"internal/app", []string{"internal/quote", "batch", "checkpoint", "dedup", "receiver", "receiver/netserver", "receiver/udp", "receiver/netcat", "receiver/syslog", "flumesink/avro", "receiver/http", "flumesink/spark", "flumesink/thrift", "kafkaio", "mysqlout", "mysqlout/schema", "mysqlout/ledger", "pool", "query", "row", "status", "internal/avrobin", "internal/failpoint", "receiver/filewatch", "receiver/socket", "internal/option"}, "assembles all of it"},
-	{"internal/cli", []string{"internal/quote", "batch", "checkpoint", "dedup", "receiver", "receiver/netserver", "receiver/udp", "receiver/netcat", "receiver/syslog", "flumesink/avro", "receiver/http", "flumesink/spark", "flumesink/thrift", "kafkaio", "mysqlout", "mysqlout/schema", "mysqlout/ledger", "pool", "query", "fold/format", "row", "status", "internal/app", "flumeclient", "flumeclient/avro", "flumeclient/thrift", "migrate", "receiver/filewatch", "receiver/socket", "internal/option", "internal/textfile"}, "reads every package's options"},
+	{"mysqlout/schema", []string{"checkpoint", "mysqlout/internal/sqlerr", "mysqlout/internal/sqltext", "pool", "row"}, "inspects and creates tables; knows no batch"},
+	{"mysqlout/ledger", []string{"batch", "checkpoint", "mysqlout/internal/sqlerr", "mysqlout/internal/sqltext", "pool", "row"}, "checkpoints, dead letters and event IDs; advances no checkpoint by itself"},
+	{"mysqlout", []string{"batch", "checkpoint", "internal/failpoint", "internal/option", "mysqlout/internal/sqlerr", "mysqlout/internal/sqltext", "mysqlout/ledger", "mysqlout/schema", "pool", "row"}, "implements batch.Sink; knows nothing of Kafka"},
+	{"internal/app", []string{"batch", "checkpoint", "dedup", "flumesink/avro", "flumesink/spark", "flumesink/thrift", "internal/avrobin", "internal/failpoint", "internal/option", "internal/quote", "kafkaio", "mysqlout", "mysqlout/ledger", "mysqlout/schema", "pool", "query", "receiver", "receiver/filewatch", "receiver/http", "receiver/netcat", "receiver/netserver", "receiver/socket", "receiver/syslog", "receiver/udp", "row", "status"}, "assembles all of it"},
+	{"internal/cli", []string{"batch", "checkpoint", "dedup", "flumeclient", "flumeclient/avro", "flumeclient/thrift", "flumesink/avro", "flumesink/spark", "flumesink/thrift", "fold/format", "internal/app", "internal/option", "internal/quote", "internal/textfile", "kafkaio", "migrate", "mysqlout", "mysqlout/ledger", "mysqlout/schema", "pool", "query", "receiver", "receiver/filewatch", "receiver/http", "receiver/netcat", "receiver/netserver", "receiver/socket", "receiver/syslog", "receiver/udp", "row", "status"}, "reads every package's options"},
 	{"cmd/etl", []string{"internal/cli"}, "ten lines"},
-	{"cmd/standalone", []string{"internal/quote", "internal/cli", "receiver/netserver", "internal/app", "internal/accesslog", "receiver", "flumeclient/avro", "pool", "row", "status"}, "embedded servers and a demo around the same; the demo reads its table through a pool of its own"},
+	{"cmd/standalone", []string{"flumeclient/avro", "internal/accesslog", "internal/app", "internal/cli", "internal/quote", "pool", "receiver", "receiver/netserver", "row", "status"}, "embedded servers and a demo around the same; the demo reads its table through a pool of its own"},
 }
 
 // forTests reports whether only tests import a package: they may import anything, and nothing else may import them.
@@ -138,10 +143,10 @@ func TestDirection(t *testing.T) {
 			continue
 		}
 		var allowed []string
-		known := false
+		why, known := "", false
 		for _, row := range direction {
 			if row.pkg == name {
-				allowed, known = row.imports, true
+				allowed, why, known = row.imports, row.why, true
 			}
 		}
 		if !known {
@@ -149,7 +154,7 @@ func TestDirection(t *testing.T) {
 		}
 		for _, imp := range p.Imports {
 			if ours, ok := strings.CutPrefix(imp, module); ok && !slices.Contains(allowed, ours) {
-				t.Errorf("%s imports %s; it may import %v", name, ours, allowed)
+				t.Errorf("%s imports %s; it may import %v: %s", name, ours, allowed, why)
 			}
 		}
 		for _, s := range stopsHere {
@@ -160,6 +165,75 @@ func TestDirection(t *testing.T) {
 			}
 		}
 	}
+}
+
+// unlisted are the packages that DESIGN.md's table leaves out, because any package may need them.
+var unlisted = []string{"internal/failpoint", "internal/option", "internal/quote", "internal/textfile"}
+
+// DESIGN.md shows the table between two markers.
+func TestDirection_design(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join("..", "..", "DESIGN.md")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok := strings.Cut(string(text), "<!-- begin imports")
+	marker, rest, ok2 := strings.Cut(rest, "\n")
+	_, after, ok3 := strings.Cut(rest, "<!-- end imports -->")
+	if !ok || !ok2 || !ok3 {
+		t.Fatal("DESIGN.md has no markers for the table of imports")
+	}
+	etltest.Golden(t, *rewrite, file, before+"<!-- begin imports"+marker+"\n\n"+importTable()+"\n<!-- end imports -->"+after)
+}
+
+// importTable is the table as text: a line for each package, wrapped, and one for those that import nothing.
+func importTable() string {
+	const columns, indent = 118, "    "
+	width := 0
+	for _, row := range direction {
+		width = max(width, len(row.pkg))
+	}
+	var b strings.Builder
+	var none []string
+	for _, row := range direction {
+		imports := slices.DeleteFunc(slices.Clone(row.imports), func(name string) bool { return slices.Contains(unlisted, name) })
+		if slices.Contains(unlisted, row.pkg) {
+			continue
+		}
+		if len(imports) == 0 {
+			none = append(none, row.pkg)
+			continue
+		}
+		line := fmt.Sprintf("%s%-*s ─▶", indent, width, row.pkg)
+		for i, name := range imports {
+			if i < len(imports)-1 {
+				name += ","
+			}
+			if utf8.RuneCountInString(line)+1+len(name) > columns {
+				b.WriteString(line + "\n")
+				line = indent + strings.Repeat(" ", width+3)
+			}
+			line += " " + name
+		}
+		b.WriteString(line + "\n")
+	}
+	line := "These import none of ours:"
+	b.WriteString("\n")
+	for i, name := range none {
+		end := ","
+		if i == len(none)-1 {
+			end = "."
+		}
+		if utf8.RuneCountInString(line)+2+len(name) > columns {
+			b.WriteString(line + "\n")
+			line = name + end
+			continue
+		}
+		line += " " + name + end
+	}
+	b.WriteString(line + "\n")
+	return b.String()
 }
 
 // The tree of the SQL parser is not ours: one file turns it into ours, so that another parser is one file's work.
