@@ -17,12 +17,12 @@ import (
 	"github.com/sluice-etl/sluice/internal/etltest"
 )
 
-// pages are three keys that differ in case alone; each record of pages[i] has the amount of its place.
+// pages are three keys that differ only in case; each record of pages[i] has amounts[i].
 var pages = []string{"Home", "home", "HOME"}
 
 var amounts = []string{"0.444", "1.006", "2.25"}
 
-// traffic produces records of all pages without a pause, and counts them.
+// traffic continuously produces records of all pages, and counts them.
 type traffic struct {
 	t    *testing.T
 	cl   *kgo.Client
@@ -70,7 +70,7 @@ func (f *traffic) end() {
 	f.done.Wait()
 }
 
-// alterLocked runs statements while no other session can write the table, and returns its rows at that time.
+// alterLocked runs statements while no other session can write to the table, and returns its rows at that time.
 func alterLocked(ctx context.Context, t *testing.T, db *sql.DB, table string, statements ...string) map[string]string {
 	t.Helper()
 	conn, err := db.Conn(ctx)
@@ -104,15 +104,16 @@ func alterLocked(ctx context.Context, t *testing.T, db *sql.DB, table string, st
 	return rows
 }
 
-// TestP19_TablesAlteredUnderARunningEtl alters the table under one etl while records come in. A change that a start would
-// refuse blocks, says why, and the mended table is written without a restart; any other change is taken over. After each,
-// every record is counted once under its own key, and each sum is exact in the column's own scale.
-func TestP19_TablesAlteredUnderARunningEtl(t *testing.T) {
-	alterUnderRunning(etltest.Bounded(t, 3*time.Minute), t, newSite(t), "utf8mb4_nopad_bin")
+// TestP19_TablesAlteredWhileRunning alters the table of a running etl while records arrive. A change that a start would
+// refuse blocks the task with the reason, and etl resumes without a restart once the table is fixed; any other change
+// is accepted. After each change every record is counted once under its own key, and each sum is exact in the column's
+// scale.
+func TestP19_TablesAlteredWhileRunning(t *testing.T) {
+	alterWhileRunning(etltest.Bounded(t, 3*time.Minute), t, newSite(t), "utf8mb4_nopad_bin")
 }
 
-// alterUnderRunning is the test, on a site whose server has that collation, which compares by bytes and does not pad.
-func alterUnderRunning(ctx context.Context, t *testing.T, s *site, collation string) {
+// alterWhileRunning is the test, on a site whose server has the given collation, which compares bytes and does not pad.
+func alterWhileRunning(ctx context.Context, t *testing.T, s *site, collation string) {
 	t.Helper()
 	const query = "INSERT INTO totals SELECT COALESCE(page, '') AS page, COUNT(*) AS n, SUM(CAST(amount AS DECIMAL(20,3))) AS amount FROM events GROUP BY page"
 	if err := os.WriteFile(s.query, []byte(query), 0o600); err != nil {
@@ -144,8 +145,8 @@ func alterUnderRunning(ctx context.Context, t *testing.T, s *site, collation str
 		from := counted()
 		etltest.Await(ctx, t, what, func() bool { return counted() > from+50 })
 	}
-	// compareAll compares each page's n with what was produced, and its amount with what stood there when the scale changed
-	// last and what has come since.
+	// compareAll compares each page's n with the number of produced records, and its amount with the amount at the last
+	// change of scale plus that of the records since.
 	base, unit := map[string]string{}, map[string]string{"Home": "0.444", "home": "1.006", "HOME": "2.250"}
 	compareAll := func(what string) {
 		t.Helper()
@@ -188,21 +189,21 @@ func alterUnderRunning(ctx context.Context, t *testing.T, s *site, collation str
 	first := true
 	for _, test := range []struct {
 		name          string
-		harm, mend    []string
+		harm, fix     []string
 		reason        string
 		scale, amount string // of amount, where it changes, and what each record of Home adds then
 	}{
 		{name: "character set", harm: []string{"ALTER TABLE totals CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"},
-			reason: "different values are equal", mend: []string{"ALTER TABLE totals MODIFY " + page}},
+			reason: "different values are equal", fix: []string{"ALTER TABLE totals MODIFY " + page}},
 		{name: "key", harm: []string{"ALTER TABLE totals DROP PRIMARY KEY, ADD COLUMN id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY FIRST"},
-			reason: "no unique key is exactly (page)", mend: []string{"ALTER TABLE totals DROP COLUMN id, ADD PRIMARY KEY (page)"}},
+			reason: "no unique key is exactly (page)", fix: []string{"ALTER TABLE totals DROP COLUMN id, ADD PRIMARY KEY (page)"}},
 		{name: "another unique key", harm: []string{"ALTER TABLE totals ADD UNIQUE other (n)"},
-			reason: "is not the query's key", mend: []string{"ALTER TABLE totals DROP KEY other"}},
+			reason: "is not the query's key", fix: []string{"ALTER TABLE totals DROP KEY other"}},
 		{name: "trigger", harm: []string{"CREATE TRIGGER half BEFORE UPDATE ON totals FOR EACH ROW SET NEW.n = OLD.n + 1"},
-			reason: "trigger half", mend: []string{"DROP TRIGGER half"}},
+			reason: "trigger half", fix: []string{"DROP TRIGGER half"}},
 		{name: "a table of another form takes its name", harm: []string{
 			"CREATE TABLE heap (" + page + ", n BIGINT NOT NULL, amount DECIMAL(30,3) NULL)", "RENAME TABLE totals TO kept, heap TO totals"},
-			reason: "no unique key is exactly (page)", mend: []string{"RENAME TABLE totals TO heap, kept TO totals"}},
+			reason: "no unique key is exactly (page)", fix: []string{"RENAME TABLE totals TO heap, kept TO totals"}},
 		{name: "smaller scale", scale: "1", amount: "0.4 1.0 2.3"},
 		{name: "larger scale", scale: "4", amount: "0.444 1.006 2.25"},
 		{name: "a wider key and another column", harm: []string{"ALTER TABLE totals MODIFY page VARCHAR(200)" + bytewise + ", ADD COLUMN note INT"}},
@@ -221,13 +222,13 @@ func alterUnderRunning(ctx context.Context, t *testing.T, s *site, collation str
 				f.begin(ctx, 0, 1, 2)
 				first = false
 			}
-			exec(test.mend...)
+			exec(test.fix...)
 		}
 		moves(test.name + ": records are counted")
 		compareAll(test.name)
 	}
 
-	// As pt-online-schema-change does: a copy that triggers keep up, then a swap.
+	// As pt-online-schema-change does it: a copy of the table that triggers update, then a swap.
 	exec("CREATE TABLE _totals_new LIKE totals", "ALTER TABLE _totals_new ADD COLUMN more INT, ADD INDEX (n)",
 		"CREATE TRIGGER osc_ins AFTER INSERT ON totals FOR EACH ROW REPLACE INTO _totals_new (page, n, amount) VALUES (NEW.page, NEW.n, NEW.amount)",
 		"CREATE TRIGGER osc_upd AFTER UPDATE ON totals FOR EACH ROW REPLACE INTO _totals_new (page, n, amount) VALUES (NEW.page, NEW.n, NEW.amount)",

@@ -21,13 +21,14 @@ import (
 	"github.com/sluice-etl/sluice/internal/etltest"
 )
 
-// The test binary, started again with these variables, is a broker and nothing else.
+// The test binary, started with these variables, runs only a broker.
 const (
 	brokerDirVariable  = "SLUICE_TEST_BROKER_DIR"
 	brokerPortVariable = "SLUICE_TEST_BROKER_PORT"
 )
 
-// serveBroker is the broker's process. It ends when its standard input does: with whoever started it, at the latest.
+// serveBroker is the broker's process. It exits when its standard input is closed: at the latest with the process that
+// started it.
 func serveBroker(dir, port string) {
 	n, err := strconv.Atoi(port)
 	if err != nil {
@@ -43,7 +44,7 @@ func serveBroker(dir, port string) {
 	cluster.Close()
 }
 
-// broker is a Kafka broker in its own process; what it acknowledged survives its SIGKILL.
+// broker is a Kafka broker in its own process; acknowledged records survive its SIGKILL.
 type broker struct {
 	dir, addr string
 	cmd       *exec.Cmd
@@ -80,7 +81,7 @@ func (b *broker) start(t *testing.T) {
 	}
 }
 
-// kill ends the broker by SIGKILL. It does nothing to one that is not there.
+// kill kills the broker with SIGKILL. It does nothing if the broker does not run.
 func (b *broker) kill(t *testing.T) {
 	t.Helper()
 	if b.cmd == nil {
@@ -92,7 +93,7 @@ func (b *broker) kill(t *testing.T) {
 	b.cmd = nil
 }
 
-// client is a plain Kafka client, for the tests' own looks at the topic.
+// client is a plain Kafka client for the tests' own reads of the topic.
 func (b *broker) client(t *testing.T, opts ...kgo.Opt) *kgo.Client {
 	t.Helper()
 	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(b.addr)}, opts...)...)
@@ -102,7 +103,7 @@ func (b *broker) client(t *testing.T, opts ...kgo.Opt) *kgo.Client {
 	return cl
 }
 
-// ends is the end offset of every partition of the topic.
+// ends returns the end offset of every partition of the topic.
 func (b *broker) ends(ctx context.Context, t *testing.T, topic string) map[int32]int64 {
 	t.Helper()
 	cl := b.client(t)

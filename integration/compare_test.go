@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// checkpointRow is what a partition's checkpoint says of its records.
+// checkpointRow holds the counts of a partition's checkpoint.
 type checkpointRow struct {
 	First, Next                                        int64
 	Counted, Filtered, Dead, Gaps, Duplicates, Skipped int64
@@ -41,7 +41,7 @@ duplicates, skipped FROM etl_checkpoint WHERE job = ?`, job)
 	return read
 }
 
-// readTable reads a query of two parts: all columns but the last are text; keys is how many of them are the key.
+// readTable returns a query's rows as text: the first keys columns, joined, are the key, and the others the value.
 func readTable(ctx context.Context, t *testing.T, db *sql.DB, query string, keys int) map[string]string {
 	t.Helper()
 	rows, err := db.QueryContext(ctx, query)
@@ -78,7 +78,7 @@ func readTable(ctx context.Context, t *testing.T, db *sql.DB, query string, keys
 	return read
 }
 
-// compare holds what MySQL has against the truth, exactly: rows, audit, dead letters.
+// compare compares MySQL's rows, audit and dead letters exactly with the truth.
 func compare(ctx context.Context, t *testing.T, db *sql.DB, tr *truth) {
 	t.Helper()
 	wantHits, wantHosts := tr.tables()
@@ -99,11 +99,11 @@ func compare(ctx context.Context, t *testing.T, db *sql.DB, tr *truth) {
 		t.Fatal(err)
 	}
 	if kept != dead {
-		t.Errorf("etl_dead_letter holds %d records, the topic %d that do not parse", kept, dead)
+		t.Errorf("etl_dead_letter has %d records, the topic has %d that do not parse", kept, dead)
 	}
 }
 
-// differ reports the first differences of two tables and how many there are.
+// differ reports the first differences between two tables and their number.
 func differ(t *testing.T, table string, want, got map[string]string) {
 	t.Helper()
 	const most = 5
@@ -130,8 +130,8 @@ func differ(t *testing.T, table string, want, got map[string]string) {
 	}
 }
 
-// audit looks at the audit equation again and again until ctx ends, and returns how often it looked. One row that does
-// not balance at any instant is a failure.
+// audit checks the audit equation repeatedly until ctx is done, and returns the number of checks. A row that does not
+// balance at any instant is a failure.
 func audit(ctx context.Context, t *testing.T, db *sql.DB) int {
 	looks := 0
 	tick := time.NewTicker(50 * time.Millisecond)
@@ -150,7 +150,7 @@ WHERE next_offset - first_offset <> counted + filtered + dead + gaps + duplicate
 		}
 		looks++
 		if p.Valid {
-			t.Errorf("look %d: the audit of partition %d does not balance", looks, p.Int64)
+			t.Errorf("check %d: the audit of partition %d does not balance", looks, p.Int64)
 			return looks
 		}
 	}

@@ -21,8 +21,8 @@ import (
 	"github.com/sluice-etl/sluice/internal/mysqlproxy"
 )
 
-// inContainers are the packages whose tests run against each image, without those that have a server of their own
-// whatever ETL_TEST_DSN says, and one test that must be among what ran.
+// inContainers are the packages whose tests run against each image, without the tests that use a server of their own
+// whatever ETL_TEST_DSN is, and one test that must have run.
 var inContainers = []struct{ pkg, run, skip, must string }{
 	{
 		"mysqlout", "", "^(TestE10_P12_OlderState|TestSinktest_embedded|TestDDL_makesWhatCheckWants|TestCheck_adviceWithoutExplicitDefaults|TestCheck_withoutGrantTables|TestFailpoints_allOrNothing)$",
@@ -32,9 +32,9 @@ var inContainers = []struct{ pkg, run, skip, must string }{
 	{"internal/app", "^TestCheck$", "", "TestCheck"},
 }
 
-// TestContainer_MySQL holds mysqlout against each MySQL and MariaDB that there is an image of: the conformance suite of
-// sinks, the tests of the protocol's rules, of each error number, of what the experiments found. And query's expressions
-// against the server's own, and what etl check says.
+// TestContainer_MySQL runs mysqlout's tests against each MySQL and MariaDB with an image: the conformance suite of
+// sinks and the tests of the protocol's rules and of each error number. It also compares query's expressions with the
+// server's, and checks the output of etl check.
 func TestContainer_MySQL(t *testing.T) {
 	containertest.Check(t, containertest.Engine())
 	dir := t.TempDir()
@@ -73,8 +73,8 @@ func TestContainer_MySQL(t *testing.T) {
 	}
 }
 
-// TestContainer_EndToEnd sends events through etl and a Kafka in a container into a MySQL in a container, with a COMMIT
-// in ten lost or its answer swallowed, and compares what is counted with what Kafka holds.
+// TestContainer_EndToEnd sends events through etl and a Kafka in a container to a MySQL in a container, with one COMMIT
+// in ten lost or its reply dropped, and compares the counts with the records in Kafka.
 func TestContainer_EndToEnd(t *testing.T) {
 	containertest.Check(t, containertest.Engine())
 	rnd := seed(t)
@@ -90,8 +90,8 @@ func TestContainer_EndToEnd(t *testing.T) {
 	}
 }
 
-// TestContainer_TablesAltered alters the table of a running etl, in each MySQL and MariaDB that has a collation by which
-// keys are compared by their bytes.
+// TestContainer_TablesAltered alters the table of a running etl in each MySQL and MariaDB that has a collation which
+// compares keys by their bytes.
 func TestContainer_TablesAltered(t *testing.T) {
 	containertest.Check(t, containertest.Engine())
 	for _, image := range containertest.MySQLImages() {
@@ -102,15 +102,15 @@ func TestContainer_TablesAltered(t *testing.T) {
 			if readNumber(ctx, s.db, "SELECT COUNT(*) FROM information_schema.collations WHERE collation_name = 'utf8mb4_nopad_bin'") != 1 {
 				collation = "utf8mb4_0900_bin"
 				if readNumber(ctx, s.db, "SELECT COUNT(*) FROM information_schema.collations WHERE collation_name = 'utf8mb4_0900_bin'") != 1 {
-					t.Skip("NOT RUN: the server has no text that is compared by its bytes and not padded")
+					t.Skip("NOT RUN: the server has no collation that compares bytes and does not pad")
 				}
 			}
-			alterUnderRunning(ctx, t, s, collation)
+			alterWhileRunning(ctx, t, s, collation)
 		})
 	}
 }
 
-// containerSite is a site whose broker and server, of this image, run in containers.
+// containerSite returns a site whose broker and server run in containers, the server from this image.
 func containerSite(t *testing.T, image string) *site {
 	t.Helper()
 	server := startMySQL(t, image)
@@ -169,10 +169,10 @@ func closeContainer(t *testing.T, c *containertest.Container) {
 	}
 }
 
-// usedBefore is what used has printed.
+// usedBefore holds what used has printed.
 var usedBefore sync.Map
 
-// used prints, once, what ran in a container; scripts/test collects these lines.
+// used prints once what ran in a container; scripts/test collects these lines.
 func used(t *testing.T, c *containertest.Container, what string) {
 	t.Helper()
 	if _, is := usedBefore.LoadOrStore(c.Image, true); !is {

@@ -18,9 +18,9 @@ import (
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 )
 
-// TestP1_TwoDatabasesOneGroup starts a second etl with the same --job and Kafka and another server. It ends with exit
-// code 3 and both servers' addresses, and the first one counts everything, as if there had been no second. Then the
-// second server becomes a copy of the first: it is accepted, as operations.md says, until its identity is deleted.
+// TestP1_TwoDatabasesOneGroup starts a second etl with the same --job and Kafka and another server. It exits with code
+// 3 and both servers' addresses, and the first one counts everything as if there had been no second. Then the second
+// server becomes a copy of the first: it is accepted, as operations.md says, until its identity is deleted.
 func TestP1_TwoDatabasesOneGroup(t *testing.T) {
 	const records = 600 // of each of 6 partitions, before and after
 	ctx := etltest.Bounded(t, 4*time.Minute)
@@ -53,11 +53,11 @@ func TestP1_TwoDatabasesOneGroup(t *testing.T) {
 		}
 		for _, want := range []string{s.proxy.Addr() + "/" + s.schema, staging.Addr() + "/" + s.schema, "counts into another database", "--job"} {
 			if !strings.Contains(text, want) {
-				t.Errorf("%s: the refusal does not hold %q:\n%s", what, want, text)
+				t.Errorf("%s: the error does not contain %q:\n%s", what, want, text)
 			}
 		}
 		if strings.Contains(text, mariadbtest.Password+"@") {
-			t.Errorf("%s: the password is shown:\n%s", what, text)
+			t.Errorf("%s: the password is printed:\n%s", what, text)
 		}
 	}
 	refused("another server")
@@ -90,7 +90,7 @@ func TestP1_TwoDatabasesOneGroup(t *testing.T) {
 	first.Stop(ctx, t)
 }
 
-// startAt runs a command of etl that is to end by itself, with another server, and returns its exit code and its output.
+// startAt runs an etl command that is expected to exit, with another server, and returns its exit code and output.
 func (s *site) startAt(ctx context.Context, server, command string) (code int, output string) {
 	ctx, cancel := context.WithTimeout(ctx, 40*time.Second)
 	defer cancel()
@@ -110,7 +110,7 @@ func (s *site) startAt(ctx context.Context, server, command string) (code int, o
 	return cmd.ProcessState.ExitCode(), string(out)
 }
 
-// copyTable copies a table of one server to another, where it may be there.
+// copyTable copies a table from one server to another, where it may exist already.
 func copyTable(from, to *mariadbtest.Server, schema, table string) error {
 	dump := exec.Command("mariadb-dump", "--no-defaults", "--socket="+from.Socket(), "--user="+mariadbtest.User,
 		"--password="+mariadbtest.Password, schema, table)

@@ -19,8 +19,8 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// twice sends each of n events two times or more, over several connections, each event with an identity of its own; what
-// is not answered OK is sent again besides. It returns when every event was answered OK twice.
+// twice sends each of n events at least twice, over several connections, each event with its own ID; events without an
+// OK are sent again besides. It returns when every event got OK twice.
 func twice(ctx context.Context, addr string, n int) error {
 	const batch, senders = 100, 4
 	g, ctx := errgroup.WithContext(ctx)
@@ -67,10 +67,10 @@ func twice(ctx context.Context, addr string, n int) error {
 	return g.Wait()
 }
 
-// TestP28_OnceThroughKills sends every event at least twice while etl is killed at each point of a batch's way, COMMITs
-// are cut off, another process joins and one is killed: each identity is counted once, and the audit says where the
-// copies went.
-func TestP28_OnceThroughKills(t *testing.T) {
+// TestP28_CountedOnceThroughKills sends every event at least twice while etl is killed at each step of a batch, COMMITs
+// are cut off, another process joins and one is killed: each event ID is counted once, and the audit accounts for the
+// duplicates.
+func TestP28_CountedOnceThroughKills(t *testing.T) {
 	const events = 40_000
 	ctx := etltest.Bounded(t, 6*time.Minute)
 	rnd := seed(t)
@@ -117,15 +117,15 @@ func TestP28_OnceThroughKills(t *testing.T) {
 		t.Fatal(err)
 	}
 	if rows != events || counted != events || most != 1 {
-		t.Errorf("%d identities counted %d times, one of them %d times; want %d, each once", rows, counted, most, events)
+		t.Errorf("%d event IDs counted %d times, one of them %d times; want %d, each once", rows, counted, most, events)
 	}
 	var copies int64
 	for _, c := range readCheckpoints(ctx, t, s.db, job) {
 		copies += c.Duplicates
 	}
 	if copies < events {
-		t.Errorf("the audit has %d copies, at least %d were sent", copies, events)
+		t.Errorf("the audit has %d duplicates, at least %d were sent", copies, events)
 	}
-	t.Logf("%d events, %d copies", events, copies)
+	t.Logf("%d events, %d duplicates", events, copies)
 	first.Stop(ctx, t)
 }

@@ -1,10 +1,9 @@
-// Package integration holds the tests that need real servers and real processes, the fault tests above all: the
-// command is built with failpoints, run beside a broker and a MariaDB of their own processes, killed, frozen, cut off
-// and set back, and in the end MySQL is compared with an independent count of what Kafka holds.
+// Package integration holds the tests that need real servers and real processes, above all the fault tests: the command
+// is built with failpoints, runs with a broker and a MariaDB in processes of their own, and is killed, frozen,
+// disconnected and rewound. At the end MySQL is compared with an independent count of the records in Kafka.
 //
-// Those whose names begin with TestReal_ have Apache Kafka itself and real Flume agents, as far as this machine can run
-// them (package jvmtest); the others have an embedded broker in a process of its own.
+// Tests whose names begin with TestReal_ use Apache Kafka and real Flume agents, if this machine can run them (package
+// jvmtest); the others use an embedded broker in a process of its own.
 //
-// The tests are behind the build tag integration; scripts/test runs them. Each prints its seed, and takes it from the
-// variable SLUICE_SEED.
+// The tests need the build tag integration; scripts/test runs them. Each prints its seed, and SLUICE_SEED sets it.
 package integration

@@ -33,7 +33,7 @@ func readDocs(t *testing.T) map[string]string {
 	return docs
 }
 
-// The metrics that the pages speak of are those of a running process.
+// The metrics in the documentation are those of a running process.
 func TestDocs_metricsExist(t *testing.T) {
 	ctx := etltest.Bounded(t, time.Minute)
 	s := newSite(t)
@@ -46,7 +46,7 @@ func TestDocs_metricsExist(t *testing.T) {
 			missing[metric] = doc
 		}
 	}
-	// Those of a partition are there when the partition is.
+	// The metrics of a partition exist once it is assigned.
 	within, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	for len(missing) > 0 && within.Err() == nil {
@@ -58,11 +58,11 @@ func TestDocs_metricsExist(t *testing.T) {
 		}
 	}
 	for metric, doc := range missing {
-		t.Errorf("%s speaks of %s, which /metrics does not have", doc, metric)
+		t.Errorf("%s mentions %s, which /metrics does not have", doc, metric)
 	}
 }
 
-// The options that the pages speak of are those of the commands.
+// The options in the documentation are those of the commands.
 func TestDocs_optionsExist(t *testing.T) {
 	flag := regexp.MustCompile(`--[a-z][a-z-]*[a-z]`)
 	var known []string
@@ -73,14 +73,14 @@ func TestDocs_optionsExist(t *testing.T) {
 		}
 		known = append(known, flag.FindAllString(strings.ReplaceAll(string(out), "--[no-]", "--"), -1)...)
 	}
-	// Those of other programs, and of cmd/standalone, which etl does not have.
+	// Options of other programs, and of cmd/standalone.
 	known = append(known, "--single-transaction", "--ssl-mode", "--demo", "--data-dir", "--kafka-listen", "--mysql-listen",
 		"--quick", "--integration", "--env-file")
 	kafkas := regexp.MustCompile(`(?m)^ +kafka-acls\.sh .*$`) // has options of its own
 	for doc, text := range readDocs(t) {
 		for _, option := range flag.FindAllString(kafkas.ReplaceAllString(text, ""), -1) {
 			if !slices.Contains(known, option) {
-				t.Errorf("%s speaks of %s, which no command has", doc, option)
+				t.Errorf("%s mentions %s, which no command has", doc, option)
 			}
 		}
 	}

@@ -19,7 +19,7 @@ import (
 	"github.com/sluice-etl/sluice/internal/mysqlproxy"
 )
 
-// begin starts a load, and a watch over the audit that ends with the test. The channel says how the load ended.
+// begin starts a load, and an audit loop that ends with the test. The channel receives the load's result.
 func (s *site) begin(ctx context.Context, t *testing.T, l *load) <-chan error {
 	t.Helper()
 	sent := make(chan error, 1)
@@ -34,8 +34,8 @@ func (s *site) begin(ctx context.Context, t *testing.T, l *load) <-chan error {
 	return sent
 }
 
-// TestExactness_KillAtEveryPoint sends 300,000 events over four connections while etl is killed at each named point,
-// one after another, and started again, and while the proxy cuts off, or swallows the answer of, every 10th COMMIT.
+// TestExactness_KillAtEveryPoint sends 300,000 events over four connections while etl is killed at each failpoint, one
+// after another, and restarted, and while the proxy cuts off every 10th COMMIT or drops its reply.
 func TestExactness_KillAtEveryPoint(t *testing.T) {
 	ctx := etltest.Bounded(t, 8*time.Minute)
 	rnd := seed(t)
@@ -59,7 +59,7 @@ func TestExactness_KillAtEveryPoint(t *testing.T) {
 		}
 		s.killAt(ctx, t, fmt.Sprintf("%s:kill:%d", point, hits), func(*etltest.Process) {})
 	}
-	// Partitions are revoked from a living process when another one joins.
+	// Partitions are revoked from a running process when another one joins.
 	var second *etltest.Process
 	epoch := s.lowestEpoch(ctx) // before the first process can claim
 	s.killAt(ctx, t, failpoint.Revoking+":kill", func(*etltest.Process) {
@@ -68,12 +68,12 @@ func TestExactness_KillAtEveryPoint(t *testing.T) {
 	})
 	last := s.start(t, "run", "")
 	s.finish(ctx, t, l, sent, last, second)
-	t.Logf("COMMITs: %d passed, %d cut off before, %d after, the answers of %d swallowed", s.proxy.Done(mysqlproxy.Pass),
+	t.Logf("COMMITs: %d passed, %d cut off before, %d after, the replies to %d dropped", s.proxy.Done(mysqlproxy.Pass),
 		s.proxy.Done(mysqlproxy.CutBefore), s.proxy.Done(mysqlproxy.CutAfter), s.proxy.Done(mysqlproxy.Swallow))
 }
 
-// tenthCommit has every 10th COMMIT cut off or swallowed. A swallowed answer costs what etl waits for it, so there are
-// twenty at most.
+// tenthCommit cuts off every 10th COMMIT or drops its reply. Each dropped reply costs etl's read timeout, so there are
+// at most twenty.
 func tenthCommit(seed uint64) func(int) mysqlproxy.Fate {
 	r := rand.New(rand.NewPCG(seed, 2))
 	swallowed := 0
@@ -100,12 +100,12 @@ func (s *site) killAt(ctx context.Context, t *testing.T, at string, meanwhile fu
 	p := s.start(t, "run", at)
 	meanwhile(p)
 	p.AwaitKilled(ctx, t)
-	t.Logf("%s: killed after %v, %d records counted until then, %d of them by it", at,
+	t.Logf("%s: killed after %v, %d records counted by then, %d of them by this process", at,
 		time.Since(began).Round(time.Millisecond), s.counted(ctx), s.counted(ctx)-before)
 }
 
-// TestExactness_Zombie freezes one of two processes at the worst moments until the group has dropped it and the other
-// one has gone on with its partitions, and then lets it go on with what it was doing.
+// TestExactness_Zombie freezes one of two processes at the worst moments until the group has removed it and the other
+// one has processed its partitions, and then resumes the frozen one.
 func TestExactness_Zombie(t *testing.T) {
 	ctx := etltest.Bounded(t, 5*time.Minute)
 	rnd := seed(t)
@@ -147,13 +147,13 @@ func frozen(t *testing.T, p *etltest.Process) bool {
 	if err != nil {
 		return false
 	}
-	// The state follows the name, which stands in parentheses.
+	// The state follows the name, which is in parentheses.
 	_, state, _ := strings.Cut(string(stat), ") ")
 	return strings.HasPrefix(state, "T")
 }
 
-// TestExactness_OlderState puts MariaDB back to an older copy of its data folder, twice, while events come in. Nobody
-// helps etl to find its place.
+// TestExactness_OlderState restores MariaDB to an older copy of its data directory, twice, while events arrive. etl
+// rewinds without help.
 func TestExactness_OlderState(t *testing.T) {
 	ctx := etltest.Bounded(t, 4*time.Minute)
 	rnd := seed(t)
@@ -177,8 +177,8 @@ func TestExactness_OlderState(t *testing.T) {
 	s.finish(ctx, t, l, sent, p)
 }
 
-// TestExactness_ServersKilled kills broker and database by SIGKILL in mid-run, one after the other and both at once,
-// and starts them again.
+// TestExactness_ServersKilled kills broker and database with SIGKILL while etl runs, one after the other and both at
+// once, and restarts them.
 func TestExactness_ServersKilled(t *testing.T) {
 	ctx := etltest.Bounded(t, 4*time.Minute)
 	rnd := seed(t)

@@ -14,9 +14,9 @@ import (
 	"github.com/sluice-etl/sluice/internal/etltest"
 )
 
-// TestP20_OneSendersJunk floods 12 partitions with 30,000 lines that are no access log, with good lines before, between
-// and behind them, and kills the process in the middle. Everything good is counted, nothing stops, the audit has each
-// dead record, and the dead letters that are stored stand for all of them.
+// TestP20_OneSendersJunk floods 12 partitions with 30,000 lines that are not access-log lines, with good lines before,
+// between and after them, and kills the process in the middle. Every good line is counted, nothing stops, the audit has
+// each dead record, and the stored dead letters represent all of them.
 func TestP20_OneSendersJunk(t *testing.T) {
 	const partitions, junk, good = 12, 2500, 600 // of each partition
 	ctx := etltest.Bounded(t, 4*time.Minute)
@@ -59,7 +59,7 @@ func TestP20_OneSendersJunk(t *testing.T) {
 	stands := readNumber(ctx, s.db, "SELECT SUM(records) FROM etl_dead_letter WHERE kind = 'record'")
 	stored := readNumber(ctx, s.db, "SELECT COUNT(*) FROM etl_dead_letter")
 	if stands != partitions*junk || stored >= partitions*junk || stored < partitions {
-		t.Errorf("%d dead letters are stored and stand for %d records, want fewer than %d, for all of them", stored, stands, partitions*junk)
+		t.Errorf("%d dead letters are stored for %d records, want fewer than %d, for all of them", stored, stands, partitions*junk)
 	}
 	metrics := p.Metrics(ctx)
 	for line := range strings.SplitSeq(metrics, "\n") {
@@ -68,7 +68,7 @@ func TestP20_OneSendersJunk(t *testing.T) {
 		}
 	}
 	if !strings.Contains(metrics, "\netl_dead_letter_not_stored_total ") {
-		t.Error(fmt.Sprint("no metric of what was not stored in ", len(metrics), " bytes"))
+		t.Error(fmt.Sprint("no metric of dead letters that were not stored in ", len(metrics), " bytes"))
 	}
 	p.Stop(ctx, t)
 }

@@ -18,14 +18,14 @@ import (
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 )
 
-// countBad is how many dead records the audit has, how many dead letters are stored, and how many records these stand
-// for.
+// countBad returns how many dead records the audit has, how many dead letters are stored, and how many records these
+// represent.
 func (s *site) countBad(ctx context.Context) (dead, stored, stands int64) {
 	return readNumber(ctx, s.db, "SELECT SUM(dead) FROM etl_checkpoint"), readNumber(ctx, s.db, "SELECT COUNT(*) FROM etl_dead_letter"),
 		readNumber(ctx, s.db, "SELECT COALESCE(SUM(records), 0) FROM etl_dead_letter")
 }
 
-// metricOf is a metric's value, -1 where it is not there.
+// metricOf returns a metric's value, or -1 if it is missing.
 func metricOf(text, name string) int64 {
 	for line := range strings.SplitSeq(text, "\n") {
 		if value, ok := strings.CutPrefix(line, name+" "); ok {
@@ -39,8 +39,8 @@ func metricOf(text, name string) int64 {
 	return -1
 }
 
-// compareBad compares the metrics of the only process, the table and the audit: each dead record is stored or counted as
-// not stored, and the letters stand for all of them.
+// compareBad compares the metrics of the only process, the table and the audit: each dead record is stored or counted
+// as not stored, and the dead letters represent all of them.
 func (s *site) compareBad(ctx context.Context, t *testing.T, p *etltest.Process, want int64) (stored int64) {
 	t.Helper()
 	dead, stored, stands := s.countBad(ctx)
@@ -48,15 +48,15 @@ func (s *site) compareBad(ctx context.Context, t *testing.T, p *etltest.Process,
 	counted := metricOf(text, `etl_batch_records_total{fate="dead"}`)
 	written, left := metricOf(text, "etl_commit_dead_letters_total"), metricOf(text, "etl_dead_letter_not_stored_total")
 	if dead != want || stands != want || counted != want || written != stored || written+left != want {
-		t.Errorf("%d dead in the audit, %d in the metric, letters stand for %d, want %d; %d letters stored, %d in the metric, %d not stored",
+		t.Errorf("%d dead in the audit, %d in the metric, dead letters represent %d, want %d; %d dead letters stored, %d in the metric, %d not stored",
 			dead, counted, stands, want, stored, written, left)
 	}
 	return stored
 }
 
-// TestP20_JunkAtTheStart begins with a flood of one sender's junk in one partition, and with nothing in the others. That
-// partition stops. The first good line of another partition shows that format and query
-// are right, so the stopped one resumes by itself. A second flood, in all partitions, stops nothing.
+// TestP20_JunkAtTheStart starts with a flood of one sender's junk in one partition, and nothing in the others. That
+// partition stops. The first good line of another partition shows that format and query are right, so the stopped one
+// resumes automatically. A second flood, in all partitions, stops nothing.
 func TestP20_JunkAtTheStart(t *testing.T) {
 	const junk, good = 4000, 500
 	ctx := etltest.Bounded(t, 2*time.Minute)
@@ -72,7 +72,7 @@ func TestP20_JunkAtTheStart(t *testing.T) {
 	put(ctx, t, cl, 0, junk, []byte("one sender's junk"))
 	etltest.Await(ctx, t, "the partition stops", func() bool { return metricOf(p.Metrics(ctx), "etl_batch_stopped_partitions_total") > 0 })
 	if dead, _, _ := s.countBad(ctx); dead >= 1000 {
-		t.Errorf("%d dead of a partition that stops at 1,000", dead)
+		t.Errorf("%d dead records of a partition that stops at 1,000", dead)
 	}
 	put(ctx, t, cl, 0, good, statusLine(200))
 	put(ctx, t, cl, 1, good, statusLine(200))
@@ -100,8 +100,8 @@ func TestP20_JunkAtTheStart(t *testing.T) {
 	p.Stop(ctx, t)
 }
 
-// TestP20_LargeJunk floods a server that takes 1 MiB in a statement, over the compressed protocol, with records that are
-// as large as Kafka takes: in their values, in their keys, in their headers. All are dead letters, and the good records
+// TestP20_LargeJunk floods a server whose max_allowed_packet is 1 MiB, over the compressed protocol, with records as
+// large as Kafka accepts: in their values, their keys, their headers. All become dead letters, and the good records
 // among them are counted.
 func TestP20_LargeJunk(t *testing.T) {
 	const of, good = 8, 50

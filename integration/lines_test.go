@@ -17,9 +17,9 @@ import (
 	"github.com/sluice-etl/sluice/internal/etltest"
 )
 
-// TestLines_EveryWayIn sends lines by each way that is not Flume's RPC, the whole way to MySQL; etl is killed while
-// netcat's senders and HTTP's are answered, and what was answered OK is counted.
-func TestLines_EveryWayIn(t *testing.T) {
+// TestLines_EveryReceiver sends lines to each receiver that is not Flume RPC, end to end to MySQL; etl is killed while
+// netcat and HTTP clients send, and every line that got OK is counted.
+func TestLines_EveryReceiver(t *testing.T) {
 	const each = 300
 	ctx := etltest.Bounded(t, 2*time.Minute)
 	s := newSite(t)
@@ -50,7 +50,7 @@ func TestLines_EveryWayIn(t *testing.T) {
 		etltest.Await(ctx, t, kind+" is counted", func() bool { return s.has(ctx, kind) == each })
 	}
 
-	// netcat's sender and HTTP's go on until etl is killed.
+	// The netcat and HTTP clients continue until etl is killed.
 	answered := make(chan []string, 2)
 	go func() { answered <- sendNetcat(netcat) }()
 	go func() { answered <- sendHTTP(ctx, web) }()
@@ -63,20 +63,20 @@ func TestLines_EveryWayIn(t *testing.T) {
 	for _, line := range lines {
 		var n int
 		if err := s.db.QueryRowContext(ctx, "SELECT COALESCE(SUM(n), 0) FROM seen WHERE line = ?", line).Scan(&n); err != nil || n != 1 {
-			t.Errorf("%q was answered OK and is counted %d times, %v", line, n, err)
+			t.Errorf("%q got OK and is counted %d times, %v", line, n, err)
 		}
 	}
-	t.Logf("%d lines were answered OK before the kill", len(lines))
+	t.Logf("%d lines got OK before the kill", len(lines))
 	p.Stop(ctx, t)
 }
 
-// has is how many different lines of a kind are counted, whatever of a head stands before.
+// has returns how many different lines of a kind are counted, whatever header precedes them.
 func (s *site) has(ctx context.Context, kind string) (n int) {
 	_ = s.db.QueryRowContext(ctx, "SELECT COUNT(*) FROM seen WHERE line LIKE ? OR line LIKE ?", kind+"%", "% "+kind+"%").Scan(&n)
 	return n
 }
 
-// sayLines is a server that says lines to the first who connects, and then keeps silent.
+// sayLines starts a server that sends lines to its first client, and then sends nothing.
 func sayLines(t *testing.T, kind string, n int) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -124,7 +124,7 @@ func write(t *testing.T, c net.Conn, text string) {
 	}
 }
 
-// sendNetcat sends a line at a time until the connection ends, and returns those that were answered OK.
+// sendNetcat sends one line at a time until the connection ends, and returns the lines that got OK.
 func sendNetcat(addr string) (ok []string) {
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -143,7 +143,7 @@ func sendNetcat(addr string) (ok []string) {
 	}
 }
 
-// sendHTTP posts an event at a time until that fails, and returns those that were answered 200.
+// sendHTTP posts one event at a time until a request fails, and returns those that got 200.
 func sendHTTP(ctx context.Context, addr string) (ok []string) {
 	for {
 		line := fmt.Sprintf("http-%d", len(ok))

@@ -15,11 +15,11 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// connections is the number of senders, each of which numbers its events.
+// connections is the number of senders; each numbers its events.
 const connections = 4
 
-// load sends access-log lines over Avro in short batches, as agents do: a batch that was not answered OK is sent again,
-// on a new connection, until it is.
+// load sends access-log lines over Avro in short batches, as agents do: a batch without an OK is sent again, on a new
+// connection, until it gets one.
 type load struct {
 	seed  uint64
 	addr  string
@@ -33,7 +33,7 @@ type load struct {
 	answered atomic.Int64 // events answered OK
 }
 
-// run sends until total events are answered and the load was hurried, or ctx ends.
+// run sends until total events got OK and hurry was called, or ctx is done.
 func (l *load) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for p := range connections {
@@ -42,7 +42,7 @@ func (l *load) run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// hurry ends the pacing; the load ends when its total is sent.
+// hurry stops the pacing; the load ends when its total is sent.
 func (l *load) hurry() { l.hurried.Store(true) }
 
 func (l *load) produce(ctx context.Context, p int) error {
@@ -77,7 +77,7 @@ func (l *load) produce(ctx context.Context, p int) error {
 					continue
 				}
 			}
-			// An answer may be held for as long as --ack-timeout; a sender's own patience is longer.
+			// A reply may take as long as --ack-timeout; a sender's own timeout is longer.
 			if err = s.appendBatch(bodies, headers, 20*time.Second); err == nil {
 				break
 			}
@@ -90,7 +90,7 @@ func (l *load) produce(ctx context.Context, p int) error {
 	}
 }
 
-// seed is that of SLUICE_SEED, or a new one; it is printed.
+// seed returns the value of SLUICE_SEED, or a new seed, and prints it.
 func seed(t *testing.T) uint64 {
 	t.Helper()
 	s := rand.Uint64()
@@ -104,8 +104,8 @@ func seed(t *testing.T) uint64 {
 	return s
 }
 
-// line is event number seq of producer p: an access-log line whose last field says which event it is. Some do not
-// parse, some are filtered, some have no size.
+// line appends event number seq of producer p: an access-log line whose last field identifies the event. Some lines do
+// not parse, some are filtered, some have no size.
 func line(dst []byte, seed uint64, p int, seq int64) []byte {
 	r := rand.New(rand.NewPCG(seed+uint64(p), uint64(seq)))
 	if r.IntN(200) == 0 {
@@ -122,7 +122,7 @@ func line(dst []byte, seed uint64, p int, seq int64) []byte {
 	case 1:
 		status = 500
 	}
-	// Few paths take most of the lines, as on a real site.
+	// Most lines are for few paths, as on a real site.
 	path := int(200 * r.Float64() * r.Float64() * r.Float64())
 	return fmt.Appendf(dst, `10.0.%d.%d - - [21/Nov/2026:10:%02d:%02d +0000] "%s /page/%d HTTP/1.1" %d %s "-" "%d/%d"`,
 		p, r.IntN(12), r.IntN(10), r.IntN(60), method, path, status, size, p, seq)

@@ -13,7 +13,7 @@ import (
 )
 
 // The query of the fault tests. It has every fate: lines that do not parse are dead, a record that neither statement
-// takes is filtered, groups of the first have NULL sums (a 304 has no size).
+// selects is filtered, and groups of the first have NULL sums (a 304 has no size).
 const (
 	faultQuery = `INSERT INTO hits
 SELECT TUMBLE(ts, INTERVAL 1 MINUTE) AS minute, path, status,
@@ -25,7 +25,7 @@ INSERT INTO hosts SELECT host, COUNT(*) AS requests FROM events WHERE status >= 
 	selectHosts = "SELECT host, requests FROM hosts"
 )
 
-// truth is what the topic holds, counted without any code of the product: a plain read, strings.Split, maps.
+// truth is the topic's content, counted without any product code: a plain read, strings.Split, maps.
 type truth struct {
 	hits   map[string]*hit
 	hosts  map[string]int64
@@ -132,7 +132,7 @@ func (h *hit) add(size string) {
 	h.bytes += n
 }
 
-// tables writes what the target tables must hold, in the form of readTable.
+// tables returns the expected content of the target tables, in the form of readTable.
 func (tr *truth) tables() (hits, hosts map[string]string) {
 	hits, hosts = map[string]string{}, map[string]string{}
 	for key, h := range tr.hits {
@@ -148,7 +148,7 @@ func (tr *truth) tables() (hits, hosts map[string]string) {
 	return hits, hosts
 }
 
-// missing says which events the load has an OK for and the topic does not hold, and how many copies there are too many.
+// missing returns the events that got OK and are not in the topic, and the number of duplicates.
 func (tr *truth) missing(l *load) (lost []string, extra int64) {
 	for p := range connections {
 		acked := l.acked[p].Load()

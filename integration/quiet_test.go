@@ -17,7 +17,7 @@ import (
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 )
 
-// statusLine is an access log line with this status.
+// statusLine returns an access-log line with this status.
 func statusLine(status int) []byte {
 	return fmt.Appendf(nil, `10.0.0.1 - - [21/Nov/2026:10:00:00 +0000] "GET /x HTTP/1.1" %d 10 "-" "-"`, status)
 }
@@ -34,7 +34,7 @@ func put(ctx context.Context, t *testing.T, cl *kgo.Client, partition int32, n i
 	}
 }
 
-// readNumber reads one number; where the server is away it is -1.
+// readNumber reads one number, -1 if the server is unreachable.
 func readNumber(ctx context.Context, db *sql.DB, query string) int64 {
 	n := int64(-1)
 	_ = db.QueryRowContext(ctx, query).Scan(&n)
@@ -42,7 +42,7 @@ func readNumber(ctx context.Context, db *sql.DB, query string) int64 {
 }
 
 // TestExactness_QuietPartition keeps partition 0 of a task busy. A failover that lost the last transaction of partition
-// 1, which is quiet, and then etl offsets set on it, are both taken over within --recheck.
+// 1, which gets no records, and then etl offsets set for it, both take effect within --recheck.
 func TestExactness_QuietPartition(t *testing.T) {
 	ctx := etltest.Bounded(t, 4*time.Minute)
 	s := newSite(t)

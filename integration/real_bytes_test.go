@@ -28,7 +28,7 @@ import (
 
 var rewrite = flag.Bool("rewrite", false, "write the captured bytes to flumesink/avro/testdata")
 
-// recorder stands between one sink and the receiver, and keeps the bytes of its first connection.
+// recorder is a proxy between one sink and the receiver that records the bytes of its first connection.
 type recorder struct {
 	listener net.Listener
 	upstream string // empty: nothing is answered
@@ -38,7 +38,7 @@ type recorder struct {
 	talk      []piece
 }
 
-// piece is what one side said before the other one did.
+// piece is the bytes that one side sent before the other side sent any.
 type piece struct {
 	from byte // '>' the agent, '<' the receiver
 	data []byte
@@ -127,14 +127,14 @@ func (r *recorder) copy(to io.Writer, from io.Reader, who byte) {
 	}
 }
 
-// state is whether the sink has connected, and what was said until now.
+// state returns whether the sink has connected, and the traffic so far.
 func (r *recorder) state() (connected bool, talk []piece) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.connected, slices.Clone(r.talk)
 }
 
-// said is how many bytes the agent has sent.
+// said returns how many bytes the agent has sent.
 func (r *recorder) said() (n int) {
 	_, talk := r.state()
 	for _, p := range talk {
@@ -145,7 +145,7 @@ func (r *recorder) said() (n int) {
 	return n
 }
 
-// keeper is an Appender that keeps what it is given, as text.
+// keeper is an Appender that stores events as text.
 type keeper struct {
 	mu     sync.Mutex
 	events []string
@@ -173,7 +173,7 @@ func (k *keeper) kept() []string {
 	return slices.Clone(k.events)
 }
 
-// receive runs the Avro receiver for the test's length.
+// receive runs the Avro receiver until the test ends.
 func receive(t *testing.T, k *keeper) string {
 	t.Helper()
 	cfg := avro.DefaultConfig()
@@ -195,9 +195,9 @@ func receive(t *testing.T, k *keeper) string {
 	return addr.String()
 }
 
-// TestReal_FlumeBytes writes down what a real agent's Avro sink says, plain and with each of its options, and what the
-// receiver answered that it took for good. With -rewrite the exchanges become flumesink/avro's goldens; without, the
-// plain one must be byte for byte the golden that is there, and of the others what is certain.
+// TestReal_FlumeBytes records what a real agent's Avro sink sends, plain and with each of its options, and the
+// receiver's replies that it accepts. With -rewrite the exchanges become flumesink/avro's golden files; without it the
+// plain exchange must match its golden file byte for byte, and the others in what is deterministic.
 func TestReal_FlumeBytes(t *testing.T) {
 	jvmtest.Need(t, flumeVersions...)
 	for _, version := range flumeVersions {
@@ -237,10 +237,10 @@ func captureBytes(t *testing.T, version jvmtest.Set) {
 		}
 		return true
 	})
-	// A sink connects before it has anything to say. Netty 3 greets with TLS when it first writes, Netty 4 at once.
+	// A sink connects before it has events. Netty 3 starts the TLS handshake at the first write, Netty 4 at once.
 	early := etltest.Within(time.Second, func() bool { return tls.said() > 0 })
 	if want := version == jvmtest.Flume111; early != want {
-		t.Errorf("TLS is greeted before there is an event: %v, want %v", early, want)
+		t.Errorf("TLS handshake before there is an event: %v, want %v", early, want)
 	}
 	if n := plain.said() + deflate.said(); n != 0 {
 		t.Errorf("%d bytes before there is an event", n)
@@ -270,8 +270,8 @@ func captureBytes(t *testing.T, version jvmtest.Set) {
 
 	name := "../flumesink/avro/testdata/" + string(version) + ".txt"
 	var text strings.Builder
-	fmt.Fprintf(&text, `# What the Avro sinks of a Flume agent (%s) said to the receiver (>) and what it answered (<), each on one
-# connection. Only the plain sink was answered. 78*9000 is the byte 78, 9,000 times. Made by
+	fmt.Fprintf(&text, `# What the Avro sinks of a Flume agent (%s) sent to the receiver (>) and its replies (<), each on one
+# connection. Only the plain sink got replies. 78*9000 is the byte 78, 9,000 times. Made by
 #   go test -tags integration -run '^TestReal_FlumeBytes$' ./integration -rewrite
 `, version)
 	for _, part := range []struct {
@@ -292,10 +292,10 @@ func captureBytes(t *testing.T, version jvmtest.Set) {
 	}
 	golden, err := os.ReadFile(name)
 	if errors.Is(err, os.ErrNotExist) {
-		t.Fatalf("%v: make it with -rewrite", err)
+		t.Fatalf("%v: create it with -rewrite", err)
 	}
 	untilDeflate := func(s string) string { before, _, _ := strings.Cut(s, "\n== compression"); return before }
 	if diff := cmp.Diff(untilDeflate(string(golden)), untilDeflate(text.String())); diff != "" {
-		t.Errorf("the plain exchange is not the golden's (-want +got):\n%s", diff)
+		t.Errorf("the plain exchange differs from the golden file (-want +got):\n%s", diff)
 	}
 }

@@ -22,8 +22,8 @@ import (
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 )
 
-// The query of the Flume test: what each minute had of each status, and what came of each file, by a header that the
-// agent gave its events.
+// The query of the Flume test: the count of each status per minute, and the count of each file, by a header that the
+// agent adds to its events.
 const (
 	flumeQuery = `INSERT INTO hits
 SELECT TUMBLE(ts, INTERVAL 1 MINUTE) AS minute, status, COUNT(*) AS hits, COUNT(bytes) AS sized, SUM(bytes) AS bytes
@@ -37,7 +37,7 @@ INSERT INTO files SELECT COALESCE(header('basename'), '') AS file, COUNT(*) AS l
 	earlyFiles             = 3        // are there when etl is killed; the agent is killed while it reads the others
 )
 
-// flumeSite is what one version's agent and its etl run beside.
+// flumeSite holds the servers for one version's agent and its etl.
 type flumeSite struct {
 	dir, topic, job string
 	schema          string
@@ -47,11 +47,11 @@ type flumeSite struct {
 	db              *sql.DB
 }
 
-// flumeVersions are the two lines of Flume that are in use: Avro 1.7 on Netty 3, and Avro 1.11 on Netty 4.
+// flumeVersions are the two release lines of Flume in use: Avro 1.7 on Netty 3, and Avro 1.11 on Netty 4.
 var flumeVersions = []jvmtest.Set{jvmtest.Flume19, jvmtest.Flume111}
 
-// TestReal_FlumeToMySQL runs the whole way with nothing that is imitated: a Flume agent reads files into its file
-// channel and pushes them by its Avro sink to etl, through Kafka, to MariaDB; etl and the agent are killed on the way.
+// TestReal_FlumeToMySQL runs end to end without any imitation: a Flume agent reads files into its file channel and
+// sends them with its Avro sink to etl, through Kafka, to MariaDB; etl and the agent are killed meanwhile.
 func TestReal_FlumeToMySQL(t *testing.T) {
 	jvmtest.Need(t, append(flumeVersions, jvmtest.Kafka)...)
 	rnd := seed(t)
@@ -94,7 +94,7 @@ func newFlumeSite(t *testing.T, name string, kafka *realKafka, server *mariadbte
 	return s
 }
 
-// start starts an etl that counts events of the format by the query; more are options beside the usual ones.
+// start starts an etl that counts events of the format with the query; more are additional options.
 func (s *flumeSite) start(t *testing.T, format, query string, more ...string) *etltest.Process {
 	t.Helper()
 	return etltest.Start(t, etlBinary, s.dir, "", append([]string{
@@ -183,7 +183,7 @@ func (s *flumeSite) run(t *testing.T, version jvmtest.Set, rnd uint64) {
 	etl.Stop(ctx, t)
 }
 
-// ends is where each partition ends.
+// ends returns the end offset of each partition.
 func (s *flumeSite) ends(ctx context.Context, t *testing.T) map[int32]int64 {
 	t.Helper()
 	cl := s.kafka.client(t)
@@ -213,7 +213,7 @@ func (s *flumeSite) drained(ctx context.Context, t *testing.T) bool {
 // accessLine is host ident user [time] "request" status bytes "referer" "agent" line-n.
 var accessLine = regexp.MustCompile(`^(\S+) \S+ .*? \[(\d\d)/Mar/2026:(\d\d:\d\d):\d\d \+0000\] "(?:[^"\\]|\\.)*" (\d{3}) (\d+|-) "(?:[^"\\]|\\.)*" "(?:[^"\\]|\\.)*" line-(\d+)$`)
 
-// compare holds the tables against the topic, exactly, and the topic against the files: every line is in it.
+// compare compares the tables exactly with the topic, and the topic with the files: every line must be in it.
 func (s *flumeSite) compare(ctx context.Context, t *testing.T) {
 	t.Helper()
 	type sums struct{ hits, sized, bytes int64 }
@@ -253,7 +253,7 @@ func (s *flumeSite) compare(ctx context.Context, t *testing.T) {
 		want[p] = checkpointRow{Next: n, Counted: n}
 		total += n
 	}
-	t.Logf("%d lines, %d records, %d of them copies", len(lines), total, total-int64(len(lines)))
+	t.Logf("%d lines, %d records, %d of them duplicates", len(lines), total, total-int64(len(lines)))
 	wantHits, wantFiles := map[string]string{}, map[string]string{}
 	for key, h := range hits {
 		bytes := "NULL"

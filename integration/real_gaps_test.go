@@ -12,7 +12,8 @@ import (
 	"github.com/sluice-etl/sluice/internal/etltest"
 )
 
-// P27: read_committed with aborted transactions among the others; their records and the markers are gaps, each seen.
+// P27: read_committed with aborted transactions among the others; their records and the markers are gaps, each
+// accounted for.
 func realAborted(t *testing.T, r *realKafka) {
 	ctx := etltest.Bounded(t, time.Minute)
 	cfg := realConfig(r.Broker, "aborted", 1)
@@ -69,7 +70,7 @@ func realAborted(t *testing.T, r *realKafka) {
 	}
 	check("transactions in the middle")
 
-	// A log that ends with an aborted transaction leaves no lag, and what comes behind it follows.
+	// A log that ends with an aborted transaction leaves no lag, and later records are delivered.
 	if err := txn.BeginTransaction(); err != nil {
 		t.Fatal(err)
 	}
@@ -83,18 +84,18 @@ func realAborted(t *testing.T, r *realKafka) {
 	want += 10
 	check("records behind it")
 
-	// The place behind the gap is good for a claim: its leader epoch is the marker's.
+	// The position after the gap is valid for a claim: its leader epoch is the marker's.
 	l2 := newLedger(t)
 	l2.parts[0] = &account{next: l.at(0).next, epoch: l.at(0).epoch}
 	l2.join(cfg, "aborted-job-2")
 	fill(t, plain, "aborted", 0, want, want+1)
-	etltest.Await(ctx, t, "it goes on from there", func() bool { return len(l2.at(0).values) == 1 || l2.at(0).err != nil })
+	etltest.Await(ctx, t, "it continues from there", func() bool { return len(l2.at(0).values) == 1 || l2.at(0).err != nil })
 	if err := l2.at(0).err; err != nil {
 		t.Error(err)
 	}
 }
 
-// P27: on a compacted topic, offsets that no batch holds any more are gaps.
+// P27: on a compacted topic, offsets that no batch contains any longer are gaps.
 func realCompaction(t *testing.T, r *realKafka) {
 	ctx := etltest.Bounded(t, 90*time.Second)
 	cfg := realConfig(r.Broker, "compacted", 1)
@@ -112,7 +113,7 @@ func realCompaction(t *testing.T, r *realKafka) {
 			t.Fatal(err)
 		}
 	}
-	// Batches of 50. Every fourth loses all its records, the others keep every tenth.
+	// Batches of 50. Compaction removes all records of every fourth batch, and keeps every tenth record of the others.
 	const total = 2000
 	for first := 0; first < total; first += 50 {
 		var rs []*kgo.Record
@@ -133,7 +134,7 @@ func realCompaction(t *testing.T, r *realKafka) {
 		}
 		return n
 	}
-	// A segment is closed, and can be cleaned, by the first record after its time.
+	// The first record after a segment's time limit closes it, so that it can be compacted.
 	tick := time.NewTicker(300 * time.Millisecond)
 	defer tick.Stop()
 	<-tick.C
@@ -154,7 +155,7 @@ func realCompaction(t *testing.T, r *realKafka) {
 	}
 	t.Logf("%d records and %d gaps in %d pieces", len(a.values), a.gapped(), len(a.gaps))
 
-	// A claim whose next offset the cleaner took away is no different.
+	// A claim works too if compaction removed the record at its next offset.
 	l2 := newLedger(t)
 	l2.parts[0] = &account{next: a.gaps[0].First + 1, epoch: a.epoch}
 	l2.join(cfg, "compacted-job-2")

@@ -21,14 +21,14 @@ import (
 	"github.com/sluice-etl/sluice/kafkaio"
 )
 
-// TestReal_KafkaioAgainstKafka holds kafkaio against Apache Kafka itself: what the embedded broker of the other tests
-// only imitates, transactions, compaction, deletion, leader epochs and the group among it.
+// TestReal_KafkaioAgainstKafka tests kafkaio with Apache Kafka itself: transactions, compaction, deletion, leader
+// epochs, the group and other features that the embedded broker of the other tests only imitates.
 func TestReal_KafkaioAgainstKafka(t *testing.T) {
 	r := &realKafka{Broker: jvmtest.StartBroker(t)}
 	t.Run("alive", func(t *testing.T) {
 		for name, fn := range map[string]func(*testing.T, *realKafka){
 			"topics": realTopics, "membersComeAndGo": realMembers, "abortedTransactions": realAborted,
-			"compaction": realCompaction, "logStartPassed": realDeleted, "topicMadeAgain": realMadeAgain,
+			"compaction": realCompaction, "logStartPassed": realDeleted, "topicMadeAgain": realRecreated,
 			"tooLarge": realTooLarge, "mirror": realMirror,
 		} {
 			t.Run(name, func(t *testing.T) {
@@ -37,7 +37,7 @@ func TestReal_KafkaioAgainstKafka(t *testing.T) {
 			})
 		}
 	})
-	// These kill the broker, so nobody else may use it meanwhile.
+	// These kill the broker, so no other test may use it meanwhile.
 	t.Run("leaderEpochs", func(t *testing.T) { realEpochs(t, r) })
 	t.Run("killedUnderLoad", func(t *testing.T) { realKilled(t, r) })
 }
@@ -56,7 +56,7 @@ func (r *realKafka) client(t *testing.T, opts ...kgo.Opt) *kgo.Client {
 
 func (r *realKafka) admin(t *testing.T) *kadm.Client { return kadm.NewClient(r.client(t)) }
 
-// make makes the topic as etl does at start.
+// make creates the topic as etl does at start.
 func (r *realKafka) make(t *testing.T, cfg kafkaio.Config) []kafkaio.TopicReport {
 	t.Helper()
 	reports, err := kafkaio.EnsureTopics(t.Context(), cfg, kafkaio.Use{Receive: true}, nil, nil)
@@ -66,7 +66,7 @@ func (r *realKafka) make(t *testing.T, cfg kafkaio.Config) []kafkaio.TopicReport
 	return reports
 }
 
-// made makes a topic with settings of its own.
+// made creates a topic with the given settings.
 func (r *realKafka) made(t *testing.T, topic string, partitions int32, settings map[string]string) {
 	t.Helper()
 	configs := map[string]*string{}
@@ -78,7 +78,7 @@ func (r *realKafka) made(t *testing.T, topic string, partitions int32, settings 
 	}
 }
 
-// fill produces records first..next-1 to a partition, in one batch where they fit.
+// fill produces records first..next-1 to a partition, in one batch if they fit.
 func fill(t *testing.T, cl *kgo.Client, topic string, partition int32, first, next int) {
 	t.Helper()
 	var rs []*kgo.Record
@@ -90,7 +90,7 @@ func fill(t *testing.T, cl *kgo.Client, topic string, partition int32, first, ne
 	}
 }
 
-// wantStopped waits until the partition stops, by class ErrRefused, at next, with that text.
+// wantStopped waits until the partition stops with an error of class ErrRefused at next that contains the text.
 func wantStopped(ctx context.Context, t *testing.T, l *ledger, next int64, text string) {
 	t.Helper()
 	etltest.Await(ctx, t, "the partition stops: "+text, func() bool { return l.at(0).err != nil })
@@ -104,17 +104,17 @@ func wantStopped(ctx context.Context, t *testing.T, l *ledger, next int64, text 
 	}
 }
 
-// P25, P26: topics that we make have LogAppendTime, and their second making is none.
+// P25, P26: created topics have LogAppendTime, and creating them again changes nothing.
 func realTopics(t *testing.T, r *realKafka) {
 	cfg := realConfig(r.Broker, "topics", 3)
 	first, second := r.make(t, cfg), r.make(t, cfg)
 	for i, name := range []string{"topics", "topics.dlq"} {
 		a, b := first[i], second[i]
 		if a.Name != name || !a.Created || a.Partitions != 3 || a.TimestampType != "LogAppendTime" || a.MaxMessageBytes != 1048588 || a.NoTopicIDs {
-			t.Errorf("made: %+v", a)
+			t.Errorf("created: %+v", a)
 		}
 		if b.Created || b.ID != a.ID || b.ID == (checkpoint.TopicID{}) {
-			t.Errorf("the second time: %+v, want id %s", b, a.ID)
+			t.Errorf("the second time: %+v, want topic ID %s", b, a.ID)
 		}
 	}
 	long := time.Unix(0, 0)
@@ -125,11 +125,12 @@ func realTopics(t *testing.T, r *realKafka) {
 	}
 	got := r.client(t, kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{"topics": {0: kgo.NewOffset().AtStart()}})).PollFetches(t.Context()).Records()
 	if len(got) != 1 || time.Since(got[0].Timestamp) > time.Minute || got[0].Attrs.TimestampType() != 1 {
-		t.Errorf("an old event came back as %+v, want the time when Kafka took it", got)
+		t.Errorf("an old event came back as %+v, want the time at which Kafka appended it", got)
 	}
 }
 
-// The group: a second member takes half, gives it back when it leaves, and every record is taken once all the while.
+// The group: a second member gets half of the partitions, releases them when it leaves, and every record is processed
+// once throughout.
 func realMembers(t *testing.T, r *realKafka) {
 	ctx := etltest.Bounded(t, time.Minute)
 	cfg := realConfig(r.Broker, "members", 6)
@@ -176,23 +177,23 @@ func realMembers(t *testing.T, r *realKafka) {
 	taken("the other member")
 	for v, n := range l.values() {
 		if n != 1 {
-			t.Errorf("record %s was taken %d times", v, n)
+			t.Errorf("record %s was processed %d times", v, n)
 		}
 	}
 	if n := len(l.values()); n != 6*sent {
-		t.Errorf("%d records were taken, want %d", n, 6*sent)
+		t.Errorf("%d records were processed, want %d", n, 6*sent)
 	}
 	for p := range int32(6) {
-		// Cooperative: nobody loses what it keeps. Three partitions were claimed by one, then by two; three by one,
-		// two... each at most three times in all.
+		// Cooperative rebalancing: no member loses a partition that it keeps, so each partition is claimed at most
+		// three times.
 		if n := l.at(p).claimed; n > 3 {
 			t.Errorf("partition %d was claimed %d times", p, n)
 		}
 	}
 }
 
-// P27: records that are gone stop the partition, with the exact offsets, at the claim and under way; a person's word
-// brings it on.
+// P27: deleted records stop the partition with the exact offsets, at the claim and while running; an operator's new
+// position resumes it.
 func realDeleted(t *testing.T, r *realKafka) {
 	ctx := etltest.Bounded(t, time.Minute)
 	cfg := realConfig(r.Broker, "deleted", 1)
@@ -204,7 +205,7 @@ func realDeleted(t *testing.T, r *realKafka) {
 	etltest.Await(ctx, t, "records", func() bool { return l.at(0).next == 200 })
 	p := checkpoint.Partition{Topic: "deleted"}
 	m.source.Position([]batch.Position{{Partition: p, Action: batch.Pause}})
-	// The pause takes hold when a record is not taken any more.
+	// The pause has taken effect when no more records are delivered.
 	next := 200
 	for taken := true; taken; next++ {
 		fill(t, cl, "deleted", 0, next, next+1)
@@ -232,7 +233,7 @@ func realDeleted(t *testing.T, r *realKafka) {
 	l2.parts[0].next = 250
 	m2.claim("deleted", 0, l2.parts[0])
 	l2.mu.Unlock()
-	etltest.Await(ctx, t, "it goes on where a person says", func() bool { return l2.at(0).next == 300 })
+	etltest.Await(ctx, t, "it continues at the operator's position", func() bool { return l2.at(0).next == 300 })
 
 	for _, test := range []struct {
 		name string
@@ -251,8 +252,8 @@ func realDeleted(t *testing.T, r *realKafka) {
 	}
 }
 
-// P4: a topic that is deleted and made again, with more records than before, stops its partitions.
-func realMadeAgain(t *testing.T, r *realKafka) {
+// P4: a topic that is deleted and recreated, with more records than before, stops its partitions.
+func realRecreated(t *testing.T, r *realKafka) {
 	ctx := etltest.Bounded(t, time.Minute)
 	cfg := realConfig(r.Broker, "again", 1)
 	r.make(t, cfg)
@@ -274,11 +275,11 @@ func realMadeAgain(t *testing.T, r *realKafka) {
 	fill(t, r.client(t), "again", 0, 500, 800)
 	wantStopped(ctx, t, l, 100, "topic ID is")
 	if n := len(l.at(0).values); n != 100 {
-		t.Errorf("%d records were taken, want the first topic's 100", n)
+		t.Errorf("%d records were processed, want the first topic's 100", n)
 	}
 }
 
-// The group's offsets are what lag tools read.
+// Lag tools read the group's offsets.
 func realMirror(t *testing.T, r *realKafka) {
 	ctx := etltest.Bounded(t, time.Minute)
 	cfg := realConfig(r.Broker, "mirrored", 2)

@@ -15,7 +15,7 @@ import (
 	"github.com/sluice-etl/sluice/kafkaio"
 )
 
-// realConfig is quick, and speaks to the broker.
+// realConfig has short intervals, and the broker's address.
 func realConfig(b *jvmtest.Broker, topic string, partitions int32) kafkaio.Config {
 	cfg := kafkaio.DefaultConfig()
 	cfg.Brokers = []string{b.Addr()}
@@ -29,8 +29,8 @@ func realConfig(b *jvmtest.Broker, topic string, partitions int32) kafkaio.Confi
 	return cfg
 }
 
-// ledger stands for MySQL: it keeps for each partition how far it was taken, and by whom. Sources that share one are
-// the processes of one job.
+// ledger replaces MySQL: it stores each partition's position and owner. Sources that share one are the processes of one
+// job.
 type ledger struct {
 	t *testing.T
 
@@ -38,7 +38,7 @@ type ledger struct {
 	parts map[int32]*account
 }
 
-// account is one partition's page.
+// account is one partition's entry.
 type account struct {
 	owner   *member // who claimed it last
 	session uint64
@@ -55,7 +55,7 @@ func newLedger(t *testing.T) *ledger {
 	return &ledger{t: t, parts: map[int32]*account{}}
 }
 
-// at is a copy of a partition's page.
+// at returns a copy of a partition's entry.
 func (l *ledger) at(p int32) account {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -65,7 +65,7 @@ func (l *ledger) at(p int32) account {
 	return *l.parts[p]
 }
 
-// holding is how many partitions each member has claimed last.
+// holding returns how many partitions the member was the last to claim.
 func (l *ledger) holding(m *member) (n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -77,7 +77,7 @@ func (l *ledger) holding(m *member) (n int) {
 	return n
 }
 
-// values is every value of all partitions, and how often it came.
+// values returns how often each value was delivered, over all partitions.
 func (l *ledger) values() map[string]int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -90,15 +90,15 @@ func (l *ledger) values() map[string]int {
 	return all
 }
 
-// member is one source of the job and what an engine does around it: it claims what it is assigned, and takes what is
-// fetched while nobody else has claimed it.
+// member is one source of the job with a minimal engine: it claims assigned partitions, and accepts fetched records
+// while no other member has claimed the partition.
 type member struct {
 	ledger *ledger
 	source *kafkaio.Source
 	stop   func() // leaves the group; it may be called again
 }
 
-// join runs a source for the job of that name until it is stopped or the test ends.
+// join runs a source for the named job until it is stopped or the test ends.
 func (l *ledger) join(cfg kafkaio.Config, job string) *member {
 	l.t.Helper()
 	log := slog.New(slog.NewTextHandler(l.t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
@@ -138,7 +138,7 @@ func (m *member) Assigned(topic batch.Topic, ps []int32) {
 	}
 }
 
-// claim begins a session at the ledger's place. The ledger is locked.
+// claim begins a session at the ledger's position. The ledger must be locked.
 func (m *member) claim(topic string, p int32, a *account) {
 	a.session++
 	a.claimed++
@@ -191,7 +191,7 @@ func (m *member) Fetched(f batch.Fetched) {
 	a.next, a.epoch = f.Next, f.LeaderEpoch
 }
 
-// gapped is how many offsets of the page hold no record.
+// gapped returns how many offsets of the entry hold no record.
 func (a account) gapped() (n int64) {
 	for _, g := range a.gaps {
 		n += g.Len()

@@ -18,10 +18,10 @@ import (
 
 const outageQuery = `INSERT INTO seen SELECT _body AS body, COUNT(*) AS times FROM events GROUP BY body`
 
-// TestReal_OutageAddsOneCopy kills Kafka while a Flume agent sends, until the agent has given up its request, paused
-// and tried again: what Kafka holds in the end is every event, and twice at most the one request that was with the
-// producer when the outage began (P23). The published bound on copies holds.
-func TestReal_OutageAddsOneCopy(t *testing.T) {
+// TestReal_OutageAddsOneDuplicate kills Kafka while a Flume agent sends, until the agent's request has timed out and
+// the agent has retried it: in the end Kafka holds every event, and duplicates at most of the one request that the
+// producer held when the outage began (P23). The documented limit on duplicates holds.
+func TestReal_OutageAddsOneDuplicate(t *testing.T) {
 	const version, events, batch = jvmtest.Flume111, 30_000, 100
 	jvmtest.Need(t, version, jvmtest.Kafka)
 	ctx := etltest.Bounded(t, 3*time.Minute)
@@ -51,7 +51,7 @@ func TestReal_OutageAddsOneCopy(t *testing.T) {
 		if err := kafka.Restart(ctx); err != nil {
 			t.Fatal(err)
 		}
-		t.Logf("outage %d: %v requests were answered before, %v events are unanswered", outage, ok(), unanswered())
+		t.Logf("outage %d: %v requests got OK before, %v events are unanswered", outage, ok(), unanswered())
 	}
 	etltest.Await(ctx, t, "the agent has sent everything", func() bool {
 		counters, err := agent.Counters(ctx)
@@ -76,9 +76,9 @@ func TestReal_OutageAddsOneCopy(t *testing.T) {
 		}
 	}
 	copies := total - events
-	t.Logf("%d events, %d records, %d copies, %v events unanswered", events, total, copies, unanswered())
+	t.Logf("%d events, %d records, %d duplicates, %v events unanswered", events, total, copies, unanswered())
 	if copies > 2*batch || float64(copies) > unanswered() {
-		t.Errorf("%d copies of two outages: want at most %d, and at most the %v that were counted as unanswered", copies, 2*batch, unanswered())
+		t.Errorf("%d duplicates of two outages: want at most %d, and at most the %v that were counted as unanswered", copies, 2*batch, unanswered())
 	}
 	if diff := cmp.Diff(in, readTable(ctx, t, s.db, "SELECT body, times FROM seen", 1)); diff != "" {
 		t.Errorf("seen against the topic (-want +got):\n%.2000s", diff)
@@ -86,7 +86,7 @@ func TestReal_OutageAddsOneCopy(t *testing.T) {
 	etl.Stop(ctx, t)
 }
 
-// metric is the sum of the process's series whose line begins so; 0 where it does not answer.
+// metric returns the sum of the process's series whose lines begin with begins, or 0 if there is no reply.
 func metric(ctx context.Context, p *etltest.Process, begins string) (sum float64) {
 	for line := range strings.Lines(p.Metrics(ctx)) {
 		if strings.HasPrefix(line, begins) {

@@ -52,7 +52,7 @@ func produce(ctx context.Context, p *kafkaio.Producer, values ...[]byte) error {
 	return p.Produce(ctx, b, nil, nil)
 }
 
-// readTopic is every record of a topic, by a plain reader.
+// readTopic returns every record of a topic, read by a plain client.
 func (r *realKafka) readTopic(ctx context.Context, t *testing.T, topic string) []*kgo.Record {
 	t.Helper()
 	ends, err := r.admin(t).ListEndOffsets(ctx, topic)
@@ -77,8 +77,9 @@ func (r *realKafka) readTopic(ctx context.Context, t *testing.T, topic string) [
 	return all
 }
 
-// P24: what is too large for the topic is a dead letter, judged by its own size before compression, and what came with
-// it is in the topic. A limit that is lowered under way is met by Kafka's word, and read again.
+// P24: a record that is too large for the topic becomes a dead letter, by its own size before compression, and the rest
+// of its request is in the topic. If the limit is lowered while running, Kafka rejects a batch, and the limit is read
+// again.
 func realTooLarge(t *testing.T, r *realKafka) {
 	ctx := etltest.Bounded(t, time.Minute)
 	cfg := realConfig(r.Broker, "large", 2)
@@ -129,7 +130,7 @@ func realTooLarge(t *testing.T, r *realKafka) {
 	}
 }
 
-// W8: leader epochs grow when the broker comes back; checkpoints made under the older ones still hold.
+// Leader epochs increase when the broker restarts; checkpoints with older epochs remain valid.
 func realEpochs(t *testing.T, r *realKafka) {
 	ctx := etltest.Bounded(t, time.Minute)
 	cfg := realConfig(r.Broker, "epochs", 1)
@@ -154,7 +155,7 @@ func realEpochs(t *testing.T, r *realKafka) {
 			t.Fatal(a.err)
 		}
 		if i > 0 && a.epoch <= places[i-1].epoch {
-			t.Errorf("leader epoch %d after %d: it did not grow", a.epoch, places[i-1].epoch)
+			t.Errorf("leader epoch %d after %d: it did not increase", a.epoch, places[i-1].epoch)
 		}
 		places = append(places, account{next: a.next, epoch: a.epoch})
 	}
@@ -163,19 +164,19 @@ func realEpochs(t *testing.T, r *realKafka) {
 		l.parts[0] = &place
 		m := l.join(cfg, fmt.Sprintf("epochs-job-%d", i))
 		fill(t, r.client(t), "epochs", 0, 300+i, 301+i)
-		etltest.Await(ctx, t, "it goes on", func() bool { return l.at(0).next == int64(301+i) || l.at(0).err != nil })
+		etltest.Await(ctx, t, "it continues", func() bool { return l.at(0).next == int64(301+i) || l.at(0).err != nil })
 		if a := l.at(0); a.err != nil || a.gapped() != 0 {
 			t.Errorf("from %d on: %v, %d gaps", 100*i+100, a.err, a.gapped())
 		}
 		m.stop()
 	}
-	// A checkpoint that says more of an epoch than Kafka has: the log was cut back and grew again.
+	// A checkpoint beyond the end of its epoch in Kafka: the log was truncated and grew again.
 	cut := newLedger(t)
 	cut.parts[0] = &account{next: 150, epoch: places[0].epoch}
 	cut.join(cfg, "epochs-job-cut")
 	wantStopped(ctx, t, cut, 150, fmt.Sprintf("leader epoch %d ends at 100, but records up to 149 were counted in it", places[0].epoch))
 
-	// A log that ends with an aborted transaction of a new epoch: the place behind it is one of that epoch.
+	// A log that ends with an aborted transaction of a new epoch: the position after it has that epoch.
 	if err := errors.Join(r.Kill(), r.Restart(ctx)); err != nil {
 		t.Fatal(err)
 	}
@@ -197,13 +198,13 @@ func realEpochs(t *testing.T, r *realKafka) {
 		etltest.Await(ctx, t, "it comes to the end", func() bool { return l.at(0).next == end || l.at(0).err != nil })
 		m.stop()
 		if a := l.at(0); a.err != nil || a.gapped() != 11 || a.epoch <= places[2].epoch {
-			t.Fatalf("%s: stands at %d of epoch %d with %d gaps, error %v; want %d, an epoch above %d, 11 gaps", job, a.next, a.epoch, a.gapped(), a.err, end, places[2].epoch)
+			t.Fatalf("%s: at %d of epoch %d with %d gaps, error %v; want %d, an epoch above %d, 11 gaps", job, a.next, a.epoch, a.gapped(), a.err, end, places[2].epoch)
 		}
 	}
 	t.Logf("leader epochs %d, %d, %d, %d", places[0].epoch, places[1].epoch, places[2].epoch, l.at(0).epoch)
 }
 
-// The broker is killed and started again under load: what was answered OK is there, and whoever reads stops at nothing.
+// The broker is killed and restarted under load: every record that got OK is in the topic, and the reader never stops.
 func realKilled(t *testing.T, r *realKafka) {
 	ctx := etltest.Bounded(t, 2*time.Minute)
 	cfg := realConfig(r.Broker, "killed", 4)
@@ -293,13 +294,13 @@ func realKilled(t *testing.T, r *realKafka) {
 		}
 	}
 	if lost > 0 {
-		t.Errorf("%d of %d records were answered OK and are not in Kafka", lost, len(acked))
+		t.Errorf("%d of %d records got OK and are not in Kafka", lost, len(acked))
 	}
 	copies := len(all) - len(in)
-	t.Logf("%d answered OK, %d in Kafka, %d copies, %d requests sent again", len(acked), len(all), copies, resent)
-	// P23: an outage of any length adds the requests that were with the client when it began, and no other.
+	t.Logf("%d got OK, %d in Kafka, %d duplicates, %d requests sent again", len(acked), len(all), copies, resent)
+	// P23: an outage of any length duplicates only the requests that the client held when it began.
 	if most := 2 * senders * size; copies > most {
-		t.Errorf("%d copies of two outages, want %d at most", copies, most)
+		t.Errorf("%d duplicates of two outages, want at most %d", copies, most)
 	}
 	etltest.Await(ctx, t, "all is taken", func() bool {
 		n := 0
@@ -314,7 +315,7 @@ func realKilled(t *testing.T, r *realKafka) {
 	})
 	for v, n := range l.values() {
 		if n != in[v] {
-			t.Errorf("record %s was taken %d times and is in Kafka %d times", v, n, in[v])
+			t.Errorf("record %s was processed %d times and is in Kafka %d times", v, n, in[v])
 		}
 	}
 }

@@ -34,7 +34,7 @@ type rightsSite struct {
 	query string
 }
 
-// check is what `etl check` finds missing, in its order, and all that it says.
+// check returns the rights that `etl check` reports as missing, in its order, and its whole output.
 func (s *rightsSite) check(ctx context.Context, t *testing.T, more ...string) (missing []string, all string) {
 	t.Helper()
 	args := slices.Concat([]string{"check", "--query=" + s.query}, s.login, s.mysql, more)
@@ -49,7 +49,7 @@ var operations = map[string]kadm.ACLOperation{
 	"Read": kadm.OpRead, "Write": kadm.OpWrite, "Describe": kadm.OpDescribe, "DescribeConfigs": kadm.OpDescribeConfigs, "Create": kadm.OpCreate,
 }
 
-// grant gives the user etl one right: topic or group, its name, and the operation as Kafka's own tool spells it.
+// grant gives the user etl one right: topic or group, its name, and the operation in the spelling of Kafka's own tool.
 func (s *rightsSite) grant(ctx context.Context, t *testing.T, kind, name, operation string) {
 	t.Helper()
 	op, ok := operations[operation]
@@ -73,7 +73,7 @@ func (s *rightsSite) grant(ctx context.Context, t *testing.T, kind, name, operat
 	}
 }
 
-// revokeAll takes every right away.
+// revokeAll revokes every right.
 func (s *rightsSite) revokeAll(ctx context.Context, t *testing.T) {
 	t.Helper()
 	b := kadm.NewACLs().Allow("User:etl").AllowHosts("*").Operations(kadm.OpAny).ResourcePatternType(kadm.ACLPatternAny).AnyResource()
@@ -101,9 +101,9 @@ func ask(ctx context.Context, method, url, body string) (int, string) {
 	return r.StatusCode, string(text)
 }
 
-// TestReal_Rights grants a user's rights one by one at a real Kafka with its StandardAuthorizer: the check, readiness and
-// replies say each time what is missing, and the running processes work as soon as they may. Exactly the ACLs of the
-// documentation are enough, end to end.
+// TestReal_Rights grants a user's rights one by one in a real Kafka with its StandardAuthorizer: each time the check,
+// readiness and replies name what is missing, and running processes work as soon as the rights are granted. Exactly the
+// documented ACLs suffice, end to end.
 func TestReal_Rights(t *testing.T) {
 	jvmtest.Need(t, jvmtest.Kafka)
 	ctx := etltest.Bounded(t, 4*time.Minute)
@@ -245,7 +245,7 @@ func TestReal_Rights(t *testing.T) {
 	load.Stop(ctx, t)
 }
 
-// documented is the ACLs of docs/security.md: topic or group, name, operation.
+// documented returns the ACLs of docs/security.md: topic or group, name, operation.
 func documented(t *testing.T) (acls [][3]string) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "docs", "security.md"))
@@ -263,7 +263,7 @@ func documented(t *testing.T) (acls [][3]string) {
 	return acls
 }
 
-// open is a database of the server.
+// open opens a database of the server.
 func open(t *testing.T, server *mariadbtest.Server, schema string) *sql.DB {
 	t.Helper()
 	db, err := sql.Open("mysql", server.DSN(schema))

@@ -24,9 +24,9 @@ import (
 	"github.com/sluice-etl/sluice/status"
 )
 
-// BenchmarkReceive is the way of an event from the socket to Kafka's ack and the answer OK, over four connections that
-// each wait for one answer at a time; beside it the ceiling, the same bytes given straight to Kafka's client by four
-// goroutines that each wait for one batch at a time. The broker keeps nothing, and runs in this process for both.
+// BenchmarkReceive measures events from the socket to Kafka's ack and the reply OK, over four connections with one
+// request in flight each. The ceiling is the same bytes passed directly to Kafka's client by four goroutines with one
+// batch in flight each. The broker stores nothing, and runs in this process for both.
 func BenchmarkReceive(b *testing.B) {
 	for _, events := range []int{100, 1000} {
 		bodies := make([][]byte, events)
@@ -38,7 +38,7 @@ func BenchmarkReceive(b *testing.B) {
 	}
 }
 
-// padded is so many bytes of access-log lines.
+// padded returns length bytes of access-log lines.
 func padded(seed, length int) []byte {
 	rng := accesslog.New(uint64(seed))
 	var line []byte
@@ -100,7 +100,7 @@ func benchmarkETL(b *testing.B, bodies [][]byte) {
 	total(b, broker, int64(len(bodies)*(b.N+2*connections)))
 }
 
-// repeat sends the last frame again under a new serial.
+// repeat sends the last frame again with a new serial.
 func (s *sender) repeat(within time.Duration) error {
 	if err := s.conn.SetDeadline(time.Now().Add(within)); err != nil {
 		return err
@@ -131,7 +131,7 @@ func benchmarkProduce(b *testing.B, bodies [][]byte) {
 	total(b, broker, int64(len(bodies)*b.N))
 }
 
-// share has b.N batches sent by as many goroutines as there are connections.
+// share sends b.N batches from as many goroutines as there are connections.
 func share(b *testing.B, bodies [][]byte, send func(i int) error) {
 	b.Helper()
 	b.SetBytes(int64(len(bytes.Join(bodies, nil))))

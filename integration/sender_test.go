@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// sender is the smallest Flume agent: one connection that speaks Avro RPC as Flume's Java client does, one request in
+// sender is a minimal Flume agent: one connection with Avro RPC as Flume's Java client speaks it, one request in
 // flight. It shares no code with the receiver that it tests.
 type sender struct {
 	conn   net.Conn
@@ -23,7 +23,7 @@ type sender struct {
 	frame  []byte
 }
 
-// flumeHash is the MD5 of Flume's protocol as every Flume 1.x computes it.
+// flumeHash is the MD5 of Flume's protocol, the same in every Flume 1.x.
 var flumeHash, _ = hex.DecodeString("86aadae2c45474c0fe93ffd0f2350a65")
 
 func dial(ctx context.Context, addr string) (*sender, error) {
@@ -35,7 +35,7 @@ func dial(ctx context.Context, addr string) (*sender, error) {
 	return &sender{conn: conn, in: bufio.NewReader(conn), greets: true}, nil
 }
 
-// appendBatch sends events and returns nil where the answer was OK.
+// appendBatch sends events and returns nil if the reply was OK.
 func (s *sender) appendBatch(bodies [][]byte, headers map[string]string, within time.Duration) error {
 	if err := s.conn.SetDeadline(time.Now().Add(within)); err != nil {
 		return err
@@ -78,7 +78,7 @@ func (s *sender) readOK() error {
 		return err
 	}
 	if serial := binary.BigEndian.Uint32(head[:]); serial != s.serial {
-		return fmt.Errorf("answer to serial %d, want %d", serial, s.serial)
+		return fmt.Errorf("reply to serial %d, want %d", serial, s.serial)
 	}
 	var answer []byte
 	for range binary.BigEndian.Uint32(head[4:]) {
@@ -97,7 +97,7 @@ func (s *sender) readOK() error {
 		want = "00000000" + want // match BOTH, nothing else
 	}
 	if got := hex.EncodeToString(answer); got != want {
-		return fmt.Errorf("answer %s, want %s", got, want)
+		return fmt.Errorf("reply %s, want %s", got, want)
 	}
 	s.greets = false
 	return nil

@@ -19,12 +19,12 @@ import (
 const (
 	job   = "fault"
 	topic = "logs"
-	// A transaction whose client says nothing holds its rows for idleTransaction; a statement waits for a row for
-	// lockWait; a server that says nothing is given up after answer. The defaults are 10, 3 and 5 s.
+	// An idle transaction keeps its row locks for idleTransaction; a statement waits for a row lock for lockWait; the
+	// read timeout for the server's replies is answer. The defaults are 10, 3 and 5 s.
 	idleTransaction, answer, lockWait = "3s", "2s", "1s"
 )
 
-// site is what etl runs beside: a broker and a MariaDB of their own processes, and a proxy on the way to the latter.
+// site holds the servers for etl: a broker and a MariaDB in processes of their own, and a proxy in front of the latter.
 type site struct {
 	dir    string
 	server *mariadbtest.Server
@@ -81,7 +81,7 @@ func (s *site) start(t *testing.T, command, failpoint string) *etltest.Process {
 	}
 	if command != "ingest" {
 		args = append(args,
-			// A frozen process may hold up a rebalance for as long as the group lets it.
+			// A frozen process can delay a rebalance by up to the rebalance timeout.
 			"--job="+job, "--kafka-session-timeout=6s", "--kafka-rebalance-timeout=8s",
 			"--mysql-dsn="+mariadbtest.User+":"+mariadbtest.Password+"@tcp("+s.proxy.Addr()+")/"+s.schema,
 			"--mysql-idle-transaction="+idleTransaction, "--mysql-answer-timeout="+answer, "--mysql-lock-wait="+lockWait,
@@ -92,7 +92,7 @@ func (s *site) start(t *testing.T, command, failpoint string) *etltest.Process {
 	return etltest.Start(t, etlBinary, s.dir, failpoint, args...)
 }
 
-// drained reports whether everything that the topic holds is counted.
+// drained reports whether every record of the topic is counted.
 func (s *site) drained(ctx context.Context, t *testing.T) bool {
 	t.Helper()
 	checkpoints := readCheckpoints(ctx, t, s.db, job)
@@ -104,19 +104,19 @@ func (s *site) drained(ctx context.Context, t *testing.T) bool {
 	return true
 }
 
-// counted is how many records have a fate. Where the server is away it is 0.
+// counted returns how many records have a fate, 0 if the server is unreachable.
 func (s *site) counted(ctx context.Context) (n int64) {
 	_ = s.db.QueryRowContext(ctx, "SELECT COALESCE(SUM(next_offset - first_offset), 0) FROM etl_checkpoint").Scan(&n)
 	return n
 }
 
-// lowestEpoch is the smallest epoch of all partitions: it has grown when every partition was claimed again.
+// lowestEpoch returns the smallest epoch of all partitions, which has increased once every partition was claimed again.
 func (s *site) lowestEpoch(ctx context.Context) (n int64) {
 	_ = s.db.QueryRowContext(ctx, "SELECT COALESCE(MIN(epoch), 0) FROM etl_checkpoint").Scan(&n)
 	return n
 }
 
-// members is how many members the group has, 0 while it is being rebalanced.
+// members returns how many members the group has, 0 during a rebalance.
 func (s *site) members(ctx context.Context, t *testing.T) int {
 	t.Helper()
 	cl := s.broker.client(t)
@@ -131,8 +131,8 @@ func (s *site) members(ctx context.Context, t *testing.T) int {
 	return len(described[job].Members)
 }
 
-// finish ends the load, waits until everything is counted, and compares; then it kills every process, starts one
-// again, waits until that one has claimed every partition, and compares once more.
+// finish ends the load, waits until everything is counted, and compares. Then it kills every process, starts one, waits
+// until that one has claimed every partition, and compares again.
 func (s *site) finish(ctx context.Context, t *testing.T, l *load, sent <-chan error, running ...*etltest.Process) {
 	t.Helper()
 	l.hurry()
@@ -148,9 +148,9 @@ func (s *site) finish(ctx context.Context, t *testing.T, l *load, sent <-chan er
 	tr := readTruth(ctx, t, s.broker, topic)
 	lost, extra := tr.missing(l)
 	if len(lost) > 0 {
-		t.Errorf("%d events were answered OK and are not in Kafka: %v…", len(lost), lost[:min(len(lost), 10)])
+		t.Errorf("%d events got OK and are not in Kafka: %v…", len(lost), lost[:min(len(lost), 10)])
 	}
-	t.Logf("%d events answered OK; %d records in Kafka, %d of them copies; %d requests sent again",
+	t.Logf("%d events got OK; %d records in Kafka, %d of them duplicates; %d requests sent again",
 		l.answered.Load(), tr.total, extra, l.resent.Load())
 	compare(ctx, t, s.db, tr)
 

@@ -15,8 +15,8 @@ import (
 	"github.com/sluice-etl/sluice/internal/failpoint"
 )
 
-// TestWatch_KilledOnce moves files into a folder while etl is killed by SIGKILL, at each point of a batch's way and at
-// any moment: a restart skips no line, and with --dedup-header sluice.line it counts none twice.
+// TestWatch_KilledOnce moves files into a directory while etl is killed with SIGKILL, at each step of a batch and at
+// random moments: a restart skips no line, and with --dedup-header sluice.line it counts none twice.
 func TestWatch_KilledOnce(t *testing.T) {
 	const files, lines = 12, 5_000
 	ctx := etltest.Bounded(t, 4*time.Minute)
@@ -78,5 +78,5 @@ func TestWatch_KilledOnce(t *testing.T) {
 	for _, c := range readCheckpoints(ctx, t, s.db, job) {
 		copies += c.Duplicates
 	}
-	t.Logf("%d lines, %d copies in Kafka", files*lines, copies)
+	t.Logf("%d lines, %d duplicates in Kafka", files*lines, copies)
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/sluice-etl/sluice/internal/jvmtest"
 )
 
-// TestReal_KafkaValues writes down the records that Flume's Kafka sink and Kafka channel make of four events.
+// TestReal_KafkaValues records how Flume's Kafka sink and Kafka channel write four events.
 func TestReal_KafkaValues(t *testing.T) {
 	sets := []jvmtest.Set{jvmtest.FlumeKafka19, jvmtest.FlumeKafka111}
 	jvmtest.Need(t, append(sets, jvmtest.Kafka)...)
@@ -84,7 +84,7 @@ func TestReal_KafkaValues(t *testing.T) {
 	etltest.Golden(t, *rewrite, "../../query/testdata/flume-values.txt", text.String())
 }
 
-// valueHex is a value's hexadecimal, "-" for one of no bytes and "null" for none.
+// valueHex returns a value as hexadecimal, "-" for an empty one and "null" for none.
 func valueHex(v []byte) string {
 	switch {
 	case v == nil:

@@ -14,15 +14,15 @@ import (
 	"github.com/sluice-etl/sluice/internal/jvmtest"
 )
 
-// kind is one way from an agent's files to MySQL.
+// kind is one path from an agent's files to MySQL.
 type kind struct {
 	name string
 	sets []jvmtest.Set
-	// agent is the properties of the agent from the channel on; it has the source s and its channel c.
+	// agent returns the agent's properties from the channel on; the source s and its channel c exist.
 	agent func(s *site) []string
-	// etl is the options of etl process number n, beside the usual ones.
+	// etl returns the additional options of etl process number n.
 	etl func(s *site, n int) []string
-	// etls is how many processes run, 1 where it is not set.
+	// etls is the number of etl processes, 1 if it is 0.
 	etls int
 	// dedup: each line must be counted once, by --dedup-header id.
 	dedup bool
@@ -30,7 +30,7 @@ type kind struct {
 	killAgent bool
 }
 
-// avroSink is an Avro sink of that name, to the receiver of etl process number n.
+// avroSink returns the properties of the named Avro sink, which sends to etl process number n.
 func avroSink(s *site, name string, n int, more ...string) []string {
 	return rpcSink(s, "avro", name, n, more...)
 }
@@ -65,7 +65,7 @@ func trusting(s *site) []string {
 	return []string{"ssl=true", "truststore=" + s.certs.truststore, "truststore-password=" + truststorePassword}
 }
 
-// two is two sinks for two etl processes, in a group.
+// two returns two sinks for two etl processes, in a group.
 func two(s *site, group ...string) []string {
 	lines := []string{"sinks=k0 k1", "sinkgroups=g", "sinkgroups.g.sinks=k0 k1"}
 	for _, line := range group {
@@ -86,7 +86,7 @@ func kafkaSink(s *site, more ...string) []string {
 	return append(lines, more...)
 }
 
-// loads are the options of an etl that reads what Flume writes to Kafka.
+// loads returns the options of an etl that reads what Flume writes to Kafka.
 func loads(value string) func(*site, int) []string {
 	return func(*site, int) []string { return []string{"--avro-listen=", "--kafka-value=" + value} }
 }
@@ -147,7 +147,7 @@ var kinds = []kind{
 		agent: func(s *site) []string { return sparkSink(s) },
 	},
 	{
-		// A memory channel forgets with its agent, so that stays.
+		// A memory channel loses its events with its agent, so the agent is not killed.
 		name: "SparkSink memory", sets: spark, dedup: true, etl: polls,
 		agent: func(s *site) []string {
 			return sparkSink(s, "channels.c.type=memory", "channels.c.capacity=100000", "channels.c.transactionCapacity=1000")
@@ -170,8 +170,8 @@ var kinds = []kind{
 	},
 }
 
-// TestReal_Kinds sends an access log the whole way with nothing that is imitated, for each kind of sink: an agent's
-// spooled files, its file channel, its sink, etl, Kafka, MariaDB. etl is killed on the way, and in some kinds the agent.
+// TestReal_Kinds sends an access log end to end without any imitation, for each kind of sink: an agent's spooled files,
+// its file channel, its sink, etl, Kafka, MariaDB. etl is killed meanwhile, and in some kinds the agent too.
 func TestReal_Kinds(t *testing.T) {
 	var sets []jvmtest.Set
 	for _, k := range kinds {
@@ -208,7 +208,7 @@ func (s *servers) run(t *testing.T, k kind, set jvmtest.Set) {
 		"sources=s", "channels=c",
 		"sources.s.type=spooldir", "sources.s.channels=c", "sources.s.spoolDir={dir}/in", "sources.s.pollDelay=100",
 		"sources.s.deserializer.maxLineLength=100000",
-		// The line's number is its identity: a file that the agent reads again has the same ones.
+		// The line's number is its event ID: a file that the agent reads again has the same ones.
 		"sources.s.interceptors=i", "sources.s.interceptors.i.type=regex_extractor", `sources.s.interceptors.i.regex=(line-(\\d+))$`,
 		"sources.s.interceptors.i.serializers=key id", "sources.s.interceptors.i.serializers.key.name=key", "sources.s.interceptors.i.serializers.id.name=id",
 		"channels.c.type=file", "channels.c.checkpointDir={dir}/checkpoint", "channels.c.dataDirs={dir}/data",
@@ -257,7 +257,7 @@ func (s *servers) run(t *testing.T, k kind, set jvmtest.Set) {
 	}
 }
 
-// read is how many lines the agent's source has put into the channel since it started.
+// read returns how many lines the agent's source has written to the channel since it started.
 func read(ctx context.Context, agent *jvmtest.Agent) int {
 	counters, _ := agent.Counters(ctx)
 	n, _ := strconv.Atoi(counters["SOURCE.s"]["EventAcceptedCount"])

@@ -13,7 +13,7 @@ import (
 
 var rewrite = etltest.Rewrite()
 
-// versions are the two lines of Flume that are in use: Avro 1.7 on Netty 3, and Avro 1.11 on Netty 4.
+// versions are the two release lines of Flume in use: Avro 1.7 on Netty 3, and Avro 1.11 on Netty 4.
 var versions = []jvmtest.Set{jvmtest.Flume19, jvmtest.Flume111}
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

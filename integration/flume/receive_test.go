@@ -16,8 +16,7 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// kept is an Appender that keeps what an agent's Avro sink gives it, as goldens have it: {"k"="v",…} "body", headers
-// sorted.
+// kept is an Appender that stores an agent's events in the form of golden files: {"k"="v",…} "body", headers sorted.
 type kept struct {
 	addr string
 
@@ -25,7 +24,7 @@ type kept struct {
 	events []string
 }
 
-// keep runs an Avro receiver for the test's length.
+// keep runs an Avro receiver until the test ends.
 func keep(t *testing.T) *kept {
 	t.Helper()
 	k := &kept{}
@@ -66,14 +65,14 @@ func (k *kept) Append(_ context.Context, r receiver.Request) error {
 
 func (k *kept) Ready(context.Context) error { return nil }
 
-// has reports whether an event that holds the mark has come.
+// has reports whether an event that contains the mark has arrived.
 func (k *kept) has(mark string) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return slices.ContainsFunc(k.events, func(e string) bool { return strings.Contains(e, mark) })
 }
 
-// upTo waits for the event that holds the mark and takes those before it.
+// upTo waits for the event that contains the mark and removes and returns those before it.
 func (k *kept) upTo(ctx context.Context, t *testing.T, mark string) []string {
 	t.Helper()
 	etltest.Await(ctx, t, "the event "+mark, func() bool { return k.has(mark) })
@@ -85,7 +84,7 @@ func (k *kept) upTo(ctx context.Context, t *testing.T, mark string) []string {
 	return taken
 }
 
-// sinkTo is the properties of sink k and memory channel c of that number, which send to the receiver.
+// sinkTo returns the properties of sink k and memory channel c with that number, which send to the receiver.
 func (k *kept) sinkTo(n int) []string {
 	host, port, _ := net.SplitHostPort(k.addr)
 	s := fmt.Sprint(n)

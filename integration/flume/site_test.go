@@ -28,19 +28,19 @@ import (
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 )
 
-// The query of every kind: what each minute had of each status.
+// The query of every kind: the count of each status per minute.
 const (
 	hitsQuery  = "INSERT INTO hits SELECT TUMBLE(ts, INTERVAL 1 MINUTE) AS minute, status, COUNT(*) AS hits FROM events GROUP BY minute, status"
 	selectHits = "SELECT DATE_FORMAT(minute, '%d/%b/%Y:%H:%i'), status, hits FROM hits"
 )
 
-// Lines are put in files of this many; there are at least this many files.
+// The number of lines per file, and the minimum number of files.
 const fileLines, leastFiles = 5_000, 4
 
-// logVariable may name a file of access-log lines in the combined format, which are sent in place of made-up ones.
+// logVariable may name a file of access-log lines in the combined format, which are sent instead of generated ones.
 const logVariable = "SLUICE_ACCESS_LOG"
 
-// servers are what all kinds share.
+// servers are shared by all kinds.
 type servers struct {
 	etl     string // the program
 	broker  *jvmtest.Broker
@@ -66,7 +66,7 @@ func startServers(t *testing.T) *servers {
 	return s
 }
 
-// accessLines are those of logVariable's file, or 20,000 that are made.
+// accessLines returns the lines of logVariable's file, or 20,000 generated ones.
 func accessLines(t *testing.T) (lines []string) {
 	t.Helper()
 	const least = fileLines * leastFiles
@@ -90,7 +90,7 @@ func accessLines(t *testing.T) (lines []string) {
 	return lines
 }
 
-// site is what one kind runs beside.
+// site holds the servers and addresses for one kind.
 type site struct {
 	*servers
 	dir, topic, schema string
@@ -118,7 +118,7 @@ func (s *servers) site(t *testing.T, name string, etls int) *site {
 	return w
 }
 
-// start starts an etl that counts; more are options beside the usual ones.
+// start starts an etl that counts; more are additional options.
 func (s *site) start(t *testing.T, more []string) *etltest.Process {
 	t.Helper()
 	return etltest.Start(t, s.etl, s.dir, "", append([]string{
@@ -138,7 +138,7 @@ func (s *site) put(t *testing.T, first, next int) {
 	}
 }
 
-// counted is how many records have a fate; 0 where the server or the table is not there.
+// counted returns how many records have a fate, 0 if the server or the table is not available.
 func (s *site) counted(ctx context.Context) (n int64) {
 	_ = s.db.QueryRowContext(ctx, "SELECT COALESCE(SUM(next_offset - first_offset), 0) FROM etl_checkpoint").Scan(&n)
 	return n
@@ -146,7 +146,7 @@ func (s *site) counted(ctx context.Context) (n int64) {
 
 var lineNumber = regexp.MustCompile(` line-(\d+)$`)
 
-// records is how often each line is in the topic, by a plain reader, and where its partitions end.
+// records reads the topic with a plain client, and returns how often each line is in it and the number of its records.
 func (s *site) records(ctx context.Context, t *testing.T) (copies []int, total int64) {
 	t.Helper()
 	cl, err := kgo.NewClient(kgo.SeedBrokers(s.broker.Addr()), kgo.FetchMaxWait(100*time.Millisecond))
@@ -199,8 +199,8 @@ func (s *site) records(ctx context.Context, t *testing.T) (copies []int, total i
 // accessLine is … [day/month/year:hour:minute:… +0000] "request" status ….
 var accessLine = regexp.MustCompile(`\[(\d\d/\w\w\w/\d{4}:\d\d:\d\d):\d\d \+0000\] "(?:[^"\\]|\\.)*" (\d{3}) `)
 
-// compare holds MySQL against the topic, and the topic against the files: every line is there. Where dedup is set, each
-// line is counted once, else as often as it is in the topic.
+// compare compares MySQL with the topic, and the topic with the files: every line must be in it. With dedup, each line
+// is counted once, otherwise as often as it is in the topic.
 func (s *site) compare(ctx context.Context, t *testing.T, dedup bool) {
 	t.Helper()
 	copies, total := s.records(ctx, t)
@@ -219,7 +219,7 @@ func (s *site) compare(ctx context.Context, t *testing.T, dedup bool) {
 		}
 		want[m[1]+" "+m[2]] += int64(times)
 	}
-	t.Logf("%d lines, %d records, %d of them copies", len(copies)-missing, total, total-int64(len(copies)-missing))
+	t.Logf("%d lines, %d records, %d of them duplicates", len(copies)-missing, total, total-int64(len(copies)-missing))
 	if missing > 0 {
 		t.Errorf("%d of %d lines were read by the agent and are not in Kafka", missing, len(copies))
 	}

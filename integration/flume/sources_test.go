@@ -17,7 +17,7 @@ import (
 	"github.com/sluice-etl/sluice/internal/jvmtest"
 )
 
-// source is one source of an agent, and what came of it.
+// source is one source of an agent, and its result.
 type source struct {
 	title  string   // of its part of a golden
 	lines  []string // properties, without "sources.sN."
@@ -26,8 +26,7 @@ type source struct {
 	events *kept
 }
 
-// startSources starts an agent 1.11.0 with the sources, each with a channel and an Avro sink of its own, whose clock is
-// in UTC.
+// startSources starts an agent 1.11.0 in UTC with the sources, each with its own channel and Avro sink.
 func startSources(t *testing.T, sources []*source) {
 	t.Helper()
 	jvmtest.Need(t, jvmtest.Flume111)
@@ -54,7 +53,7 @@ func startSources(t *testing.T, sources []*source) {
 	jvmtest.StartAgent(t, jvmtest.Flume111, etltest.Spool{}.Properties(lines...))
 }
 
-// awaitTCP waits until the source listens: the agent starts one source after another.
+// awaitTCP waits until the source listens, because the agent starts one source after another.
 func awaitTCP(ctx context.Context, t *testing.T, addr string) {
 	t.Helper()
 	etltest.Await(ctx, t, addr+" listens", func() bool {
@@ -66,7 +65,7 @@ func awaitTCP(ctx context.Context, t *testing.T, addr string) {
 	})
 }
 
-// ask sends bytes on a connection of their own, then says that no more come, and returns all that is answered.
+// ask sends bytes on a new connection, closes its sending side, and returns the whole reply.
 func ask(t *testing.T, addr, request string) string {
 	t.Helper()
 	c, err := net.Dial("tcp", addr)
@@ -85,12 +84,12 @@ func ask(t *testing.T, addr, request string) string {
 	return string(answer)
 }
 
-const sourcesHead = `# What a Flume agent 1.11.0 made of its input (>): the answer, where there is one (=), and the events (<), whose headers
+const sourcesHead = `# What a Flume agent 1.11.0 made of its input (>): the reply, if there is one (=), and the events (<), whose headers
 # are sorted. %sMade by
 #   go test -tags integration -run '^%s$' ./integration/flume -rewrite
 `
 
-// syslogLines are what syslog sources are given, with and without what the RFCs want.
+// syslogLines are sent to syslog sources, with and without what the RFCs require.
 var syslogLines = []string{
 	"<34>Oct 11 22:14:15 mymachine su: 'su root' failed for lonvick on /dev/pts/8",
 	"<13>Feb  5 17:32:18 10.0.0.99 Use the BFG!",
@@ -117,7 +116,7 @@ var syslogLines = []string{
 	"<34>Oct 11 22:14:15 long " + strings.Repeat("x", 2600),
 }
 
-// TestReal_SyslogSources writes down what Flume's syslog sources make of lines and datagrams.
+// TestReal_SyslogSources records the events that Flume's syslog sources make of lines and datagrams.
 func TestReal_SyslogSources(t *testing.T) {
 	ctx := etltest.Bounded(t, 90*time.Second)
 	sources := []*source{
@@ -129,7 +128,7 @@ func TestReal_SyslogSources(t *testing.T) {
 	}
 	startSources(t, sources)
 	var text strings.Builder
-	fmt.Fprintf(&text, sourcesHead, fmt.Sprintf("It was made in %d in UTC: a date without a year\n# is of that year, or of the one beside it. After each input the sources got a good line of priority 13, not shown:\n# where a line is not understood, Flume gives its event the priority of the event before. ", time.Now().UTC().Year()), t.Name())
+	fmt.Fprintf(&text, sourcesHead, fmt.Sprintf("It was recorded in %d in UTC: a date without a year\n# is of that year, or of an adjacent one. After each input the sources got a valid line of priority 13, not shown:\n# if Flume does not understand a line, its event gets the priority of the previous event. ", time.Now().UTC().Year()), t.Name())
 	for _, s := range sources {
 		fmt.Fprintf(&text, "\n== %s\n", s.title)
 		tcp := strings.HasPrefix(s.title, "syslogtcp")
@@ -164,7 +163,7 @@ func TestReal_SyslogSources(t *testing.T) {
 	golden(t, "../../receiver/syslog/testdata/flume-1.11.0.txt", text.String(), `"timestamp"="\d+"|made in \d+`)
 }
 
-// golden is etltest.Golden, but for what differs each time.
+// golden is etltest.Golden, except for what differs each time.
 func golden(t *testing.T, name, text, differs string) {
 	t.Helper()
 	if *rewrite {
@@ -174,7 +173,7 @@ func golden(t *testing.T, name, text, differs string) {
 	etltest.Compare(t, name, text, regexp.MustCompile(differs))
 }
 
-// TestReal_HTTPSource writes down what Flume's HTTP source answers, and what it makes of requests.
+// TestReal_HTTPSource records the replies of Flume's HTTP source, and the events that it makes of requests.
 func TestReal_HTTPSource(t *testing.T) {
 	ctx := etltest.Bounded(t, 90*time.Second)
 	sources := []*source{
@@ -227,7 +226,7 @@ func TestReal_HTTPSource(t *testing.T) {
 		"POST /any/path?q=1 HTTP/1.1\r\nHost: flume\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n12\r\n[{\"body\":\"chunks\"}\r\n1\r\n]\r\n0\r\n\r\n",
 	}
 	var text strings.Builder
-	fmt.Fprintf(&text, sourcesHead, "A date is left out. ", t.Name())
+	fmt.Fprintf(&text, sourcesHead, "A date is omitted. ", t.Name())
 	for _, s := range sources {
 		fmt.Fprintf(&text, "\n== %s\n", s.title)
 		awaitTCP(ctx, t, s.addr)
@@ -250,11 +249,11 @@ func TestReal_HTTPSource(t *testing.T) {
 			}
 		}
 	}
-	// A servlet's number has seven digits or eight, and the length of a page says which.
+	// A servlet's number has seven or eight digits, which changes the length of a page.
 	golden(t, "../../receiver/http/testdata/flume-1.11.0.txt", text.String(), `\.java:\d+|FlumeHTTPServlet-[0-9a-f]+|Content-Length: \d+\\r\\nServer`)
 }
 
-// utf16 is big-endian, of characters in the first plane.
+// utf16 encodes characters of the basic plane in big-endian UTF-16.
 func utf16(s string) string {
 	var b []byte
 	for _, r := range s {
@@ -263,7 +262,8 @@ func utf16(s string) string {
 	return string(b)
 }
 
-// TestReal_NetcatSources writes down what Flume's netcat sources answer, and what they make of lines and datagrams.
+// TestReal_NetcatSources records the replies of Flume's netcat sources, and the events that they make of lines and
+// datagrams.
 func TestReal_NetcatSources(t *testing.T) {
 	ctx := etltest.Bounded(t, 90*time.Second)
 	sources := []*source{
@@ -272,14 +272,14 @@ func TestReal_NetcatSources(t *testing.T) {
 		{title: "netcat, a channel with room for two events", lines: []string{"type=netcat"}, full: true},
 		{title: "netcatudp, remoteAddress = from", lines: []string{"type=netcatudp", "remoteAddress=from"}},
 	}
-	// A netcat source is not among the agent's counters, by which StartAgent knows that it runs; another kind is.
+	// A netcat source has no counters, by which StartAgent detects that the agent runs; another kind has.
 	startSources(t, append(sources, &source{lines: []string{"type=http"}, full: true}))
 	inputs := []string{
 		"one\n", "one\ntwo\nthree\n", "carriage return\r\n", "\n", "", "no end", "one\nno end", "caf\u00e9 \u65e5\u672c\n", "byte \xff\xfe\n", "nul \x00 byte\n", "tab\tand  spaces \n",
 		strings.Repeat("x", 511) + "\n", strings.Repeat("x", 512) + "\n", "one\n" + strings.Repeat("x", 600) + "\nafter\n",
 	}
 	var text strings.Builder
-	fmt.Fprintf(&text, sourcesHead, "Each input is a connection of its own that says no more then,\n# or a datagram. ", t.Name())
+	fmt.Fprintf(&text, sourcesHead, "Each input is a connection of its own whose sending side is then closed,\n# or a datagram. ", t.Name())
 	for _, s := range sources {
 		fmt.Fprintf(&text, "\n== %s\n", s.title)
 		if strings.HasPrefix(s.title, "netcatudp") {

@@ -18,8 +18,8 @@ import (
 
 const sparkPatience = 30 * time.Second
 
-// sparkAgent starts an agent with a SparkSink behind a memory channel; more are further properties. It returns where
-// files go and where the sink listens.
+// sparkAgent starts an agent with a memory channel and a SparkSink; more are additional properties. It returns the
+// spool and the sink's address.
 func sparkAgent(t *testing.T, more ...string) (etltest.Spool, string) {
 	t.Helper()
 	in, addr := etltest.NewSpool(t), etltest.FreeAddr(t)
@@ -35,8 +35,8 @@ func sparkAgent(t *testing.T, more ...string) (etltest.Spool, string) {
 	return in, addr
 }
 
-// TestReal_SparkBytes writes down what a real SparkSink and a poller say: a batch that is given back and one that is
-// taken, and one that the channel's transactions are too small for.
+// TestReal_SparkBytes records the traffic of a real SparkSink and a poller: a batch with nack, one with ack, and one
+// that is larger than the channel's transactions.
 func TestReal_SparkBytes(t *testing.T) {
 	jvmtest.Need(t, jvmtest.FlumeSpark)
 	in, addr := sparkAgent(t, "channels.c.transactionCapacity=10", "channels.c.capacity=1000", "sources.s.batchSize=10",
@@ -69,8 +69,8 @@ func TestReal_SparkBytes(t *testing.T) {
 		t.Errorf("more than a transaction holds: %+v", tooMany)
 	}
 	t.Logf("more than a transaction holds: %q", tooMany.errorMsg)
-	etltest.Golden(t, *rewrite, "../../flumesink/spark/testdata/sparksink-2.4.8.txt", fmt.Sprintf(`# What a poller (>) and a SparkSink 2.4.8 in a Flume agent 1.9.0 with Avro 1.8.2 (<) said, each on one connection. The
-# eight letters that the sink draws for its sequence numbers are AbCdEfGh here. 78*9000 is the byte 78, 9,000 times.
+	etltest.Golden(t, *rewrite, "../../flumesink/spark/testdata/sparksink-2.4.8.txt", fmt.Sprintf(`# What a poller (>) and a SparkSink 2.4.8 in a Flume agent 1.9.0 with Avro 1.8.2 (<) sent, each on one connection. The
+# eight letters that the sink generates for its sequence numbers are AbCdEfGh here. 78*9000 is the byte 78, 9,000 times.
 # Made by
 #   go test -tags integration -run '^TestReal_SparkBytes$' ./integration/flume -rewrite
 
@@ -80,7 +80,7 @@ func TestReal_SparkBytes(t *testing.T) {
 %s`, p.text(first.sequence), q.talk.Text()))
 }
 
-// TestReal_SparkSink holds what a poller must know of the sink and no document says.
+// TestReal_SparkSink tests undocumented behaviour of the sink on which a poller relies.
 func TestReal_SparkSink(t *testing.T) {
 	jvmtest.Need(t, jvmtest.FlumeSpark)
 	for _, test := range []struct {
@@ -98,8 +98,8 @@ func TestReal_SparkSink(t *testing.T) {
 	}
 }
 
-// The sink answers on Netty's I/O threads, two for each core: of the connections that share the thread of a waiting
-// call, none is answered, not even one's ack, until there is an event.
+// The sink replies on Netty's I/O threads, two for each core: connections that share the thread of a waiting call get
+// no reply, not even to an ack, until there is an event.
 func sparkBlocks(t *testing.T) {
 	in, addr := sparkAgent(t)
 	waiting := poll(t, addr)
@@ -118,7 +118,7 @@ func sparkBlocks(t *testing.T) {
 			silent = append(silent, p)
 		}
 	}
-	t.Logf("%d of %d other connections are not answered while one waits", blocked, others)
+	t.Logf("%d of %d other connections get no reply while one waits", blocked, others)
 	if blocked == 0 || blocked == others {
 		t.Errorf("%d of %d other connections are blocked, want some", blocked, others)
 	}
@@ -134,7 +134,7 @@ func sparkBlocks(t *testing.T) {
 	}
 }
 
-// The thread of an error batch waits for an ack that cannot come.
+// After an error batch the sink's thread waits for an ack that cannot arrive.
 func sparkErrorBatch(t *testing.T) {
 	in, addr := sparkAgent(t, "channels.c.transactionCapacity=10", "channels.c.capacity=1000", "sources.s.batchSize=10",
 		"sinks.k.threads=1", "sinks.k.timeout=4")
@@ -156,7 +156,8 @@ func sparkErrorBatch(t *testing.T) {
 	p.settle("ack", b.sequence)
 }
 
-// Nobody tells a waiting call that its connection is gone: it takes the next events, and gives them back in the end.
+// A waiting call does not learn that its connection is closed: it takes the next events, and rolls them back after the
+// timeout.
 func sparkZombie(t *testing.T) {
 	in, addr := sparkAgent(t, "sinks.k.timeout=4")
 	gone := poll(t, addr)
@@ -172,14 +173,14 @@ func sparkZombie(t *testing.T) {
 	p := poll(t, addr)
 	b := p.get(10, sparkPatience)
 	took := time.Since(began)
-	t.Logf("with a timeout of 4 s, %d events that a poller which had gone was given came back after %v", len(b.events), took)
+	t.Logf("with a timeout of 4 s, %d events for a disconnected poller came back after %v", len(b.events), took)
 	if len(b.events) != 2 || took < 2*time.Second {
 		t.Errorf("%d events after %v, want 2 after about the timeout", len(b.events), took)
 	}
 	p.settle("ack", b.sequence)
 }
 
-// An ack is no receipt: the events of the first batch come again, and its ack is answered all the same.
+// The reply to an ack proves nothing: the events of the first batch are sent again, although its late ack gets a reply.
 func sparkLateAck(t *testing.T) {
 	in, addr := sparkAgent(t, "sinks.k.timeout=1")
 	in.Put(t, "a.log", []byte("one\ntwo\n"))

@@ -19,19 +19,19 @@ import (
 	"github.com/sluice-etl/sluice/internal/etltest"
 )
 
-// sparkProtocol is SparkFlumeProtocol without its licence, and sparkHash that of the text which the sink has.
+// sparkProtocol is SparkFlumeProtocol without its licence, and sparkHash the hash of the sink's text.
 const (
 	sparkProtocol = `{"protocol":"SparkFlumeProtocol","namespace":"org.apache.spark.streaming.flume.sink","types":[{"type":"record","name":"SparkSinkEvent","fields":[{"name":"headers","type":{"type":"map","values":"string"}},{"name":"body","type":"bytes"}]},{"type":"record","name":"EventBatch","fields":[{"name":"errorMsg","type":"string","default":""},{"name":"sequenceNumber","type":"string"},{"name":"events","type":{"type":"array","items":"SparkSinkEvent"}}]}],"messages":{"getEventBatch":{"request":[{"name":"n","type":"int"}],"response":"EventBatch"},"ack":{"request":[{"name":"sequenceNumber","type":"string"}],"response":"null"},"nack":{"request":[{"name":"sequenceNumber","type":"string"}],"response":"null"}}}`
 	sparkHash     = "45f3c2c4aa53244ceaacda6731dedffb"
 )
 
-// poller is one connection to a SparkSink, by hand.
+// poller is one hand-written connection to a SparkSink.
 type poller struct {
 	t      *testing.T
 	conn   net.Conn
 	talk   etltest.Talk
 	serial uint32
-	// match is what the sink answered to the handshake: 0 for BOTH, 1 for CLIENT, 2 for NONE.
+	// match is the sink's reply to the handshake: 0 for BOTH, 1 for CLIENT, 2 for NONE.
 	match int64
 }
 
@@ -55,7 +55,7 @@ func poll(t *testing.T, addr string) *poller {
 	return &poller{t: t, conn: c, match: -1}
 }
 
-// send sends a call and waits for nothing.
+// send sends a call without waiting for the reply.
 func (p *poller) send(message string, parameter []byte) {
 	p.t.Helper()
 	p.serial++
@@ -78,7 +78,7 @@ func (p *poller) send(message string, parameter []byte) {
 	}
 }
 
-// receive waits for the reply, with neither handshake nor metadata; an error is also that there was none in time.
+// receive waits for the reply, and returns it without handshake and metadata. No reply in time is an error.
 func (p *poller) receive(within time.Duration) ([]byte, error) {
 	p.t.Helper()
 	if err := p.conn.SetReadDeadline(time.Now().Add(within)); err != nil {
@@ -186,11 +186,11 @@ func (p *poller) settle(message, sequence string) {
 	p.send(message, avrobin.AppendBytes(nil, sequence))
 	reply, err := p.receive(10 * time.Second)
 	if err != nil || len(reply) != 0 {
-		p.t.Fatalf("%s: %x, %v, want a reply of nothing", message, reply, err)
+		p.t.Fatalf("%s: %x, %v, want an empty reply", message, reply, err)
 	}
 }
 
-// text is the talk with the sink's random letters replaced, so that it is the same each time.
+// text returns the recorded traffic with the sink's random letters replaced, so that it is the same each time.
 func (p *poller) text(sequence string) string {
 	letters := hex.EncodeToString([]byte(sequence[:8]))
 	return string(bytes.ReplaceAll([]byte(p.talk.Text()), []byte(letters), []byte(hex.EncodeToString([]byte("AbCdEfGh")))))

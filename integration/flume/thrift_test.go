@@ -17,7 +17,7 @@ import (
 	"github.com/sluice-etl/sluice/internal/jvmtest"
 )
 
-// thriftOK reads one framed Thrift call, compact or binary, and answers that its events were taken.
+// thriftOK reads one framed Thrift call, compact or binary, and replies OK.
 func thriftOK(r io.Reader) (request, answer []byte, err error) {
 	request = make([]byte, 4)
 	if _, err := io.ReadFull(r, request); err != nil {
@@ -45,8 +45,8 @@ func thriftOK(r io.Reader) (request, answer []byte, err error) {
 	return request, append(binary.BigEndian.AppendUint32(nil, uint32(len(reply))), reply...), nil
 }
 
-// TestReal_ThriftBytes writes down what a real agent's Thrift sinks say in both protocols, and that under TLS they say
-// the same to a server whose certificate is for another host name: they do not compare names.
+// TestReal_ThriftBytes records what a real agent's Thrift sinks send in both protocols, and that under TLS they send
+// the same to a server whose certificate is for another host name, because they do not verify names.
 func TestReal_ThriftBytes(t *testing.T) {
 	jvmtest.Need(t, versions...)
 	for _, version := range versions {
@@ -95,9 +95,9 @@ func captureThrift(t *testing.T, version jvmtest.Set) {
 	if got := secure.First().Text(); got != compact.First().Text() {
 		t.Errorf("under TLS:\n%s", got)
 	}
-	etltest.Golden(t, *rewrite, "../../flumesink/thrift/testdata/"+string(version)+".txt", fmt.Sprintf(`# What the Thrift sinks of a Flume agent (%s) said to a receiver (>) and what it answered (<), each on one
-# connection. 78*9000 is the byte 78, 9,000 times. With ssl = true the same is said inside TLS; the sink wants a
-# truststore that holds the certificate, and does not compare its host name. Made by
+	etltest.Golden(t, *rewrite, "../../flumesink/thrift/testdata/"+string(version)+".txt", fmt.Sprintf(`# What the Thrift sinks of a Flume agent (%s) sent to a receiver (>) and its replies (<), each on one
+# connection. 78*9000 is the byte 78, 9,000 times. With ssl = true the same is sent inside TLS; the sink needs a
+# truststore that contains the certificate, and does not verify its host name. Made by
 #   go test -tags integration -run '^TestReal_ThriftBytes$' ./integration/flume -rewrite
 
 == compact
