@@ -31,7 +31,7 @@ type place struct {
 	paused        bool
 }
 
-// logSource is a Source on logs in memory: it gives all partitions at once, and delivers what is positioned.
+// logSource is a Source with logs in memory: it assigns all partitions at once, and delivers what is positioned.
 type logSource struct {
 	topic batch.Topic
 	logs  [][]batch.Record // by partition; offsets that are missing are gaps
@@ -52,14 +52,14 @@ func newLogSource(logs [][]batch.Record, ends []int64) *logSource {
 	}
 }
 
-func (s *logSource) Run(ctx context.Context, owner batch.RebalanceListener) error {
+func (s *logSource) Run(ctx context.Context, listener batch.RebalanceListener) error {
 	var ids []int32
 	var all []checkpoint.Partition
 	for id := range s.logs {
 		ids = append(ids, int32(id))
 		all = append(all, partition(id))
 	}
-	owner.Assigned(s.topic, ids)
+	listener.Assigned(s.topic, ids)
 	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
@@ -67,13 +67,13 @@ func (s *logSource) Run(ctx context.Context, owner batch.RebalanceListener) erro
 		}
 		for id := range s.logs {
 			for f := s.next(id); f != nil && ctx.Err() == nil; f = s.next(id) {
-				owner.Fetched(*f)
+				listener.Fetched(*f)
 			}
 		}
 	}
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	owner.Revoked(bounded, all, false)
+	listener.Revoked(bounded, all, false)
 	return bounded.Err()
 }
 
@@ -146,8 +146,8 @@ func (s *logSource) Position(moves []batch.Position) {
 
 // countFold counts values; "bad" ones are dead, "skip" ones filtered.
 type countFold struct {
-	delta   sinktest.Delta
-	refused []batch.RejectedRow
+	delta    sinktest.Delta
+	rejected []batch.RejectedRow
 }
 
 func newCountFold() batch.Fold[sinktest.Delta] { return &countFold{delta: sinktest.Delta{}} }
@@ -159,7 +159,7 @@ func (f *countFold) Add(p checkpoint.Partition, records []batch.Record, tally *b
 		if v == "bad" {
 			reason = "it is bad"
 		}
-		for _, x := range f.refused {
+		for _, x := range f.rejected {
 			if string(x.Key) == v && r.Offset < x.Until[p] {
 				reason = x.Reason
 			}
@@ -183,12 +183,12 @@ func (f *countFold) Take() sinktest.Delta {
 	return d
 }
 
-func (f *countFold) Restore(_ context.Context, _ []checkpoint.Checkpoint, refused []batch.RejectedRow) error {
-	f.delta, f.refused = sinktest.Delta{}, refused
+func (f *countFold) Restore(_ context.Context, _ []checkpoint.Checkpoint, rejected []batch.RejectedRow) error {
+	f.delta, f.rejected = sinktest.Delta{}, rejected
 	return nil
 }
 
-// drive runs an engine over src until done reports true, then stops it.
+// drive runs an engine on src until done reports true, then stops it.
 func drive(t *testing.T, cfg batch.Config, src *logSource, sink batch.Sink[sinktest.Delta], done func(*batch.Engine[sinktest.Delta]) bool) {
 	t.Helper()
 	driveFold(t, cfg, src, sink, newCountFold, done)
@@ -210,7 +210,7 @@ func driveFold(t *testing.T, cfg batch.Config, src *logSource, sink batch.Sink[s
 		case err := <-ended:
 			t.Fatalf("Run ended early: %v", err)
 		case <-deadline.C:
-			t.Fatalf("not done in time: %+v", e.Status(ctx))
+			t.Fatalf("timeout: %+v", e.Status(ctx))
 		case <-look.C:
 		}
 	}
@@ -241,8 +241,8 @@ func testConfig() batch.Config {
 	return cfg
 }
 
-// TestP2_EngineCountsOnceUnderFaults drives the real engine, workers and all, over a database that fails one call in
-// four in every way there is.
+// TestP2_EngineCountsOnceUnderFaults drives the real engine, workers included, with a database that fails one call in
+// four with every kind of fault.
 func TestP2_EngineCountsOnceUnderFaults(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -299,19 +299,18 @@ func TestP2_EngineCountsOnceUnderFaults(t *testing.T) {
 	rows := sink.Rows()
 	for k, n := range want {
 		if rows[k] != n {
-			t.Errorf("%s was counted %d times, want %d", k, rows[k], n)
+			t.Errorf("%s was counted %d times, expected %d", k, rows[k], n)
 		}
 	}
 	if rows["word7"] != 0 || len(rows) != len(want) {
-		t.Errorf("%d rows, want %d; word7 %d", len(rows), len(want), rows["word7"])
+		t.Errorf("%d rows, expected %d; word7 %d", len(rows), len(want), rows["word7"])
 	}
 	if n := len(sink.Dead()); n != wantDead {
-		t.Errorf("%d dead letters, want %d", n, wantDead)
+		t.Errorf("%d dead letters, expected %d", n, wantDead)
 	}
 }
 
-// TestP20_TooManyDead: where nothing was ever counted, 1,000 dead records stop their partition, and nothing of them is
-// written.
+// TestP20_TooManyDead: if no record was counted yet, 1,000 dead records stop their partition, and none of them is written.
 func TestP20_TooManyDead(t *testing.T) {
 	var log []batch.Record
 	for o := range int64(2000) {
@@ -333,9 +332,9 @@ func TestP20_TooManyDead(t *testing.T) {
 	}
 }
 
-// TestP20_AFloodOfJunkStopsNobody: one sender's 30,000 lines of junk lie among good ones in all 12 partitions. Everything
-// good is counted, and each dead record is in the audit. Of the dead letters a part is stored, which stands for all.
-func TestP20_AFloodOfJunkStopsNobody(t *testing.T) {
+// TestP20_AFloodOfJunkStopsNoPartition: one sender's 30,000 lines of junk are among good ones in all 12 partitions. All
+// good ones are counted, and each dead record is in the audit. Some dead letters are stored, and represent the others.
+func TestP20_AFloodOfJunkStopsNoPartition(t *testing.T) {
 	const partitions, each, junk = 12, 3000, 2500 // records of a partition, and how many of them are junk
 	var logs [][]batch.Record
 	var ends []int64
@@ -371,31 +370,31 @@ func TestP20_AFloodOfJunkStopsNobody(t *testing.T) {
 			}
 			for p := range partitions {
 				if n := sink.Rows()[fmt.Sprint("good ", p)]; n != each-junk {
-					t.Errorf("%d good records of partition %d are counted, want %d", n, p, each-junk)
+					t.Errorf("%d good records of partition %d are counted, expected %d", n, p, each-junk)
 				}
 			}
 			for _, c := range sink.Checkpoints() {
 				if want := (checkpoint.Audit{Counted: each - junk, Dead: junk}); c.Audit != want {
-					t.Errorf("%s: audit %+v, want %+v", c.Partition, c.Audit, want)
+					t.Errorf("%s: audit %+v, expected %+v", c.Partition, c.Audit, want)
 				}
 			}
-			standFor := map[checkpoint.Partition]int64{}
+			represented := map[checkpoint.Partition]int64{}
 			for _, d := range sink.Dead() {
-				standFor[d.Partition] += d.Records
+				represented[d.Partition] += d.Records
 			}
-			for p, n := range standFor {
+			for p, n := range represented {
 				if n != junk {
-					t.Errorf("the dead letters of %s stand for %d records, want %d", p, n, junk)
+					t.Errorf("the dead letters of %s represent %d records, expected %d", p, n, junk)
 				}
 			}
-			if n := len(sink.Dead()); n < test.least || n > test.atMost || len(standFor) != partitions {
-				t.Errorf("%d dead letters of %d partitions are stored, want from %d to %d", n, len(standFor), test.least, test.atMost)
+			if n := len(sink.Dead()); n < test.least || n > test.atMost || len(represented) != partitions {
+				t.Errorf("%d dead letters of %d partitions are stored, expected from %d to %d", n, len(represented), test.least, test.atMost)
 			}
 		})
 	}
 }
 
-// TestP17_TooLargeBatchIsHalved: a database that takes three records at most gets smaller and smaller batches.
+// TestP17_TooLargeBatchIsHalved: with a database that accepts three records at most, batches become smaller and smaller.
 func TestP17_TooLargeBatchIsHalved(t *testing.T) {
 	var log []batch.Record
 	for o := range int64(100) {
@@ -406,7 +405,7 @@ func TestP17_TooLargeBatchIsHalved(t *testing.T) {
 	src := newLogSource([][]batch.Record{log}, ends)
 	drive(t, testConfig(), src, &sink, reached(sink.Memory, ends))
 	if n := sink.Rows()["x"]; n != 100 {
-		t.Errorf("counted %d, want 100", n)
+		t.Errorf("counted %d, expected 100", n)
 	}
 }
 
@@ -415,18 +414,18 @@ type smallSink struct {
 	most int64
 }
 
-func (s *smallSink) Commit(ctx context.Context, part *batch.TaskBatch[sinktest.Delta]) error {
+func (s *smallSink) Commit(ctx context.Context, b *batch.TaskBatch[sinktest.Delta]) error {
 	var n int64
-	for _, m := range part.Advances {
+	for _, m := range b.Advances {
 		n += m.Len()
 	}
 	if n > s.most {
 		return &checkpoint.Error{Class: checkpoint.ErrTooLarge, Err: fmt.Errorf("%d records", n)}
 	}
-	return s.Memory.Commit(ctx, part)
+	return s.Memory.Commit(ctx, b)
 }
 
-// TestP31_MemoryPausesFetching: while nothing can be committed, fetching stops at the task's share.
+// TestP31_MemoryPausesFetching: while nothing can be committed, fetching pauses at the task's share of memory.
 func TestP31_MemoryPausesFetching(t *testing.T) {
 	var log []batch.Record
 	for o := range int64(200_000) {
@@ -463,8 +462,8 @@ func TestP31_MemoryPausesFetching(t *testing.T) {
 	}
 }
 
-// TestAudit_LostRecordStops: a record that is neither delivered nor seen to be a gap stops its partition; the error
-// says that it is our own fault. The other partition goes on.
+// TestAudit_LostRecordStops: a record that is neither delivered nor seen to be a gap stops its partition, with an error
+// that calls it a bug. The other partition continues.
 func TestAudit_LostRecordStops(t *testing.T) {
 	logs := make([][]batch.Record, 2)
 	for id := range logs {
@@ -493,7 +492,7 @@ func TestAudit_LostRecordStops(t *testing.T) {
 		select {
 		case <-look.C:
 		case <-ctx.Done():
-			t.Fatalf("not done in time: %+v %+v", s, at)
+			t.Fatalf("timeout: %+v %+v", s, at)
 		}
 	}
 	cancel()
@@ -511,13 +510,13 @@ func TestAudit_LostRecordStops(t *testing.T) {
 // losingSource drops the third record of partition 0.
 type losingSource struct{ *logSource }
 
-func (s *losingSource) Run(ctx context.Context, owner batch.RebalanceListener) error {
-	return s.logSource.Run(ctx, losingOwner{owner})
+func (s *losingSource) Run(ctx context.Context, listener batch.RebalanceListener) error {
+	return s.logSource.Run(ctx, losingListener{listener})
 }
 
-type losingOwner struct{ batch.RebalanceListener }
+type losingListener struct{ batch.RebalanceListener }
 
-func (o losingOwner) Fetched(f batch.Fetched) {
+func (o losingListener) Fetched(f batch.Fetched) {
 	if f.ID == 0 && f.Err == nil {
 		f.Records = append(f.Records[:2:2], f.Records[3:]...)
 	}

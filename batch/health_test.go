@@ -34,20 +34,20 @@ func (l *lockedLog) String() string {
 	return l.text.String()
 }
 
-// awaySink does not answer until it is back.
+// awaySink is unavailable until back is set.
 type awaySink struct {
 	*sinktest.Memory
 	back atomic.Bool
 }
 
-func (s *awaySink) Commit(ctx context.Context, part *batch.TaskBatch[sinktest.Delta]) error {
+func (s *awaySink) Commit(ctx context.Context, b *batch.TaskBatch[sinktest.Delta]) error {
 	if !s.back.Load() {
 		return &checkpoint.Error{Class: checkpoint.ErrRetry, Err: errors.New("connection refused")}
 	}
-	return s.Memory.Commit(ctx, part)
+	return s.Memory.Commit(ctx, b)
 }
 
-// A sink that is away in the middle of the work is seen at once, and forgotten when the work goes on.
+// A sink that becomes unavailable is reported at once, until the task resumes.
 func TestHealth_sinkAwayAndBack(t *testing.T) {
 	t.Parallel()
 	sink := awaySink{Memory: sinktest.NewMemory()}
@@ -67,18 +67,18 @@ func TestHealth_sinkAwayAndBack(t *testing.T) {
 			select {
 			case <-look.C:
 			case <-ctx.Done():
-				t.Fatalf("waited in vain: %s\n%s", what, log.String())
+				t.Fatalf("timeout: %s\n%s", what, log.String())
 			}
 		}
 	}
 	if err := e.Health().Sink; err != nil {
-		t.Errorf("before anything was asked: %v", err)
+		t.Errorf("before the first call: %v", err)
 	}
-	await("the sink is away", func() bool { return errors.Is(e.Health().Sink, checkpoint.ErrRetry) })
+	await("the sink is unavailable", func() bool { return errors.Is(e.Health().Sink, checkpoint.ErrRetry) })
 	sink.back.Store(true)
-	await("the sink is back", func() bool { return e.Health().Sink == nil })
+	await("the sink is available", func() bool { return e.Health().Sink == nil })
 	await("the record is counted", func() bool { return reached(sink.Memory, ends)(e) })
-	await("the log says so", func() bool { return strings.Contains(log.String(), "Task resumed") })
+	await("the log reports it", func() bool { return strings.Contains(log.String(), "Task resumed") })
 	if !strings.Contains(log.String(), "partitions=[0] next=[0] epochs=[1]") {
 		t.Errorf("the claim is not in the log:\n%s", log.String())
 	}

@@ -19,10 +19,10 @@ func TestP31_TasksDivideTheMemory(t *testing.T) {
 	e := batch.New(cfg, newLogSource(nil, nil), sinktest.NewMemory(), newCountFold, nil, nil)
 	tasks, workers := e.Shares()
 	if want := []int64{8000, 8000, 8000, 8000}; !slices.Equal(tasks, want) {
-		t.Errorf("tasks hold %d, want %d", tasks, want)
+		t.Errorf("tasks hold %d, expected %d", tasks, want)
 	}
 	if want := []int64{3000, 3000, 3000, 3000}; !slices.Equal(workers, want) {
-		t.Errorf("a fold ends at %d, want %d", workers, want)
+		t.Errorf("a fold ends at %d, expected %d", workers, want)
 	}
 }
 
@@ -33,11 +33,11 @@ type wideSink struct {
 	most int
 }
 
-func (s *wideSink) Commit(ctx context.Context, part *batch.TaskBatch[sinktest.Delta]) error {
+func (s *wideSink) Commit(ctx context.Context, b *batch.TaskBatch[sinktest.Delta]) error {
 	s.mu.Lock()
-	s.most = max(s.most, len(part.Delta))
+	s.most = max(s.most, len(b.Delta))
 	s.mu.Unlock()
-	return s.Memory.Commit(ctx, part)
+	return s.Memory.Commit(ctx, b)
 }
 
 // If one fetched piece makes more groups than fit in a batch's memory, the fold ends within the piece and continues with
@@ -56,7 +56,7 @@ func TestP31_AFoldEndsWithinAPiece(t *testing.T) {
 	sink := &wideSink{Memory: sinktest.NewMemory()}
 	drive(t, cfg, src, sink, reached(sink.Memory, []int64{n}))
 	if len(sink.Rows()) != n {
-		t.Errorf("%d rows, want %d", len(sink.Rows()), n)
+		t.Errorf("%d rows, expected %d", len(sink.Rows()), n)
 	}
 	if sink.most > 4000 { // 3,000, and what one look at the memory lets through
 		t.Errorf("a batch had %d groups", sink.most)

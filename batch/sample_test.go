@@ -7,7 +7,8 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 )
 
-// A limiter begins with 10 seconds' worth, allows its rate from then on, and saves up no more than it began with.
+// A limiter starts with 10 seconds' worth of tokens, allows its rate from then on, and accumulates no more than it started
+// with.
 func TestP20_limiterAllowsItsRate(t *testing.T) {
 	t.Parallel()
 	start := time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC)
@@ -23,7 +24,7 @@ func TestP20_limiterAllowsItsRate(t *testing.T) {
 			got++
 		}
 		if got != step.want {
-			t.Errorf("after %s it allows %d, want %d", step.after, got, step.want)
+			t.Errorf("after %s it allows %d, expected %d", step.after, got, step.want)
 		}
 	}
 	all := &limiter{}
@@ -34,8 +35,8 @@ func TestP20_limiterAllowsItsRate(t *testing.T) {
 	}
 }
 
-// Each partition's first letter is kept, and the kept letters of a partition stand for all of its dead records.
-func TestP20_sampleStandsForAll(t *testing.T) {
+// Each partition's first letter is kept, and the kept letters of a partition represent all of its dead records.
+func TestP20_sampleRepresentsAll(t *testing.T) {
 	t.Parallel()
 	s := sample{limiter: &limiter{rate: 1}} // 10 at once
 	letters := func(p int32, first, next int64) []DeadLetter {
@@ -53,7 +54,7 @@ func TestP20_sampleStandsForAll(t *testing.T) {
 	letters(2, 7, 8)
 	got := s.take()
 	if len(got) != 12 || notStored(got) != 14 {
-		t.Fatalf("%d letters, %d not stored, want 12 and 14: %+v", len(got), notStored(got), got)
+		t.Fatalf("%d letters, %d not stored, expected 12 and 14: %+v", len(got), notStored(got), got)
 	}
 	for i, want := range []struct {
 		partition       int32
@@ -63,7 +64,7 @@ func TestP20_sampleStandsForAll(t *testing.T) {
 		{0, 9, 11}, {1, 0, 5}, {2, 7, 1},
 	} {
 		if d := got[i]; d.ID != want.partition || d.Offset != want.offset || d.Records != want.records {
-			t.Errorf("letter %d is %+v, want %+v", i, d, want)
+			t.Errorf("letter %d is %+v, expected %+v", i, d, want)
 		}
 	}
 	if len(s.take()) != 0 {

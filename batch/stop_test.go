@@ -10,35 +10,35 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 )
 
-// slowSink holds every commit until it is let go.
+// slowSink blocks every commit until proceed is closed.
 type slowSink struct {
 	*sinktest.Memory
-	began chan struct{}
-	letGo chan struct{}
+	began   chan struct{}
+	proceed chan struct{}
 }
 
-func (s *slowSink) Commit(ctx context.Context, part *batch.TaskBatch[sinktest.Delta]) error {
+func (s *slowSink) Commit(ctx context.Context, b *batch.TaskBatch[sinktest.Delta]) error {
 	select {
 	case s.began <- struct{}{}:
 	default:
 	}
 	select {
-	case <-s.letGo:
+	case <-s.proceed:
 	case <-ctx.Done():
 		return &checkpoint.Error{Class: checkpoint.ErrRetry, Err: ctx.Err()}
 	}
-	return s.Memory.Commit(ctx, part)
+	return s.Memory.Commit(ctx, b)
 }
 
-// A stop waits for the commit under way, within ShutdownTimeout, and commits what was folded behind it: nothing that
-// was folded has to be fetched and folded again after the next start.
+// A stop waits for the commit under way, within ShutdownTimeout, and commits what was folded behind it, so that nothing
+// that was folded must be fetched and folded again after the next start.
 func TestP33_AStopFinishesBatchesUnderWay(t *testing.T) {
 	t.Parallel()
 	var log []batch.Record
 	for o := range int64(200) {
 		log = append(log, batch.Record{Offset: o, Value: []byte("word")})
 	}
-	sink := &slowSink{Memory: sinktest.NewMemory(), began: make(chan struct{}, 1), letGo: make(chan struct{})}
+	sink := &slowSink{Memory: sinktest.NewMemory(), began: make(chan struct{}, 1), proceed: make(chan struct{})}
 	cfg := testConfig()
 	cfg.ShutdownTimeout, cfg.MaxRecords = 20*time.Second, 100
 	src := newLogSource([][]batch.Record{log}, []int64{200})
@@ -68,7 +68,7 @@ func TestP33_AStopFinishesBatchesUnderWay(t *testing.T) {
 		t.Fatalf("Run ended with %v while a commit was under way", err)
 	case <-time.After(10 * cfg.Interval):
 	}
-	close(sink.letGo)
+	close(sink.proceed)
 	select {
 	case err := <-ended:
 		if err != nil {
@@ -85,7 +85,7 @@ func TestP33_AStopFinishesBatchesUnderWay(t *testing.T) {
 	}
 }
 
-// folded reports whether partition 0 was handed over up to an offset, and all of it was folded.
+// folded reports whether partition 0 was delivered up to an offset, and all of it was folded.
 func (s *logSource) folded(next uint64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -13,23 +13,23 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 )
 
-// A model of everything around planners: a log with gaps, a database ([sinktest.Memory]), a group that moves
-// partitions, and processes whose operations end in any order. Nothing runs by itself; a test picks what happens next.
+// A model of the environment of planners: a log with gaps, a database ([sinktest.Memory]), a group that moves partitions,
+// and processes whose operations end in any order. Nothing runs concurrently; a test chooses what happens next.
 
 const topicName = "logs"
 
-// isGap says which offsets hold no record.
+// isGap reports whether an offset holds no record.
 func isGap(offset int64) bool { return offset%7 == 3 }
 
 type world struct {
 	procs []*process
-	owner []int // of each partition: the process that the group gives it to, -1 for none
+	owner []int // of each partition: the process that it is assigned to, -1 for none
 	end   int64 // of every partition's log
 	now   time.Duration
 	db    *sinktest.Memory
 	limit planner.Limits
 	fail  func(format string, args ...any)
-	lose  func() bool // the source loses a record of the piece that it makes
+	lose  func() bool // whether the source loses a record of the next piece
 }
 
 type process struct {
@@ -38,12 +38,12 @@ type process struct {
 	sink    *sinktest.Memory
 	at      map[checkpoint.Partition]*place
 	inbox   []planner.Input
-	pending []func() // operations under way; each posts its event
+	pending []func() // operations under way; each posts its result
 	orders  [][]func()
 	pieces  map[uint64]*modelPiece
 	token   uint64
 	delta   []sinktest.Delta // open, by task
-	parts   []*batch.TaskBatch[sinktest.Delta]
+	batches []*batch.TaskBatch[sinktest.Delta]
 	gen     []uint64
 	away    map[checkpoint.Partition]func() // what the group does when a partition is released
 	drained bool
@@ -56,7 +56,7 @@ type place struct {
 
 type modelPiece struct {
 	checkpoint.Range
-	lost int64 // an offset whose record went missing, -1 for none
+	lost int64 // an offset whose record is lost, -1 for none
 }
 
 func newWorld(partitions, processes int, end int64, limit planner.Limits, fail func(string, ...any)) *world {
@@ -75,7 +75,7 @@ func (w *world) start() *process {
 	p := &process{
 		w: w, planner: planner.New(w.limit), sink: w.db.Peer(),
 		at: map[checkpoint.Partition]*place{}, pieces: map[uint64]*modelPiece{}, orders: make([][]func(), n),
-		parts: make([]*batch.TaskBatch[sinktest.Delta], n), gen: make([]uint64, n), away: map[checkpoint.Partition]func(){},
+		batches: make([]*batch.TaskBatch[sinktest.Delta], n), gen: make([]uint64, n), away: map[checkpoint.Partition]func(){},
 	}
 	for range n {
 		p.delta = append(p.delta, sinktest.Delta{})
@@ -87,8 +87,8 @@ func partition(id int) checkpoint.Partition {
 	return checkpoint.Partition{Topic: topicName, ID: int32(id)}
 }
 
-// move gives a partition to another process. A graceful move waits for the release; else the old owner learns of it
-// whenever its inbox is read.
+// move assigns a partition to another process. A graceful move waits for the release; otherwise the old owner learns of it
+// when it reads its inbox.
 func (w *world) move(id, to int, graceful bool) {
 	from := w.owner[id]
 	if from == to || w.moving(id) {
@@ -114,7 +114,7 @@ func (w *world) move(id, to int, graceful bool) {
 	old.post(planner.Revoked{Partitions: []checkpoint.Partition{partition(id)}})
 }
 
-// moving says that a graceful move of the partition is under way.
+// moving reports whether a graceful move of the partition is under way.
 func (w *world) moving(id int) bool {
 	for _, p := range w.procs {
 		if p.away[partition(id)] != nil {
@@ -124,7 +124,7 @@ func (w *world) moving(id int) bool {
 	return false
 }
 
-// crash replaces a process by a new one; its partitions belong to nobody until they are moved.
+// crash replaces a process by a new one; its partitions are unassigned until they are moved.
 func (w *world) crash(i int) {
 	old := w.procs[i]
 	w.procs[i] = w.start()
@@ -140,7 +140,7 @@ func (w *world) crash(i int) {
 
 func (p *process) post(e planner.Input) { p.inbox = append(p.inbox, e) }
 
-// read handles the oldest event of the inbox.
+// read takes the oldest input of the inbox.
 func (p *process) read() bool {
 	if len(p.inbox) == 0 {
 		return false
@@ -210,30 +210,30 @@ func (p *process) perform(x planner.Output) {
 		})
 	case planner.CommitRequest:
 		commit := func() {
-			part := p.parts[x.Task]
+			b := p.batches[x.Task]
 			p.pending = append(p.pending, func() {
-				p.post(planner.CommitResult{Task: x.Task, Op: x.Op, Err: p.sink.Commit(context.Background(), part)})
+				p.post(planner.CommitResult{Task: x.Task, Op: x.Op, Err: p.sink.Commit(context.Background(), b)})
 			})
 		}
 		if x.Again {
 			commit()
 			return
 		}
-		moves := x.Advances
+		advances := x.Advances
 		p.orders[x.Task] = append(p.orders[x.Task], func() {
-			part := &batch.TaskBatch[sinktest.Delta]{Advances: moves, Delta: p.delta[x.Task]}
-			copy(part.ID[:], fmt.Sprint(x.Op, p.w.now))
+			b := &batch.TaskBatch[sinktest.Delta]{Advances: advances, Delta: p.delta[x.Task]}
+			copy(b.ID[:], fmt.Sprint(x.Op, p.w.now))
 			p.delta[x.Task] = sinktest.Delta{}
-			p.parts[x.Task] = part
-			if err := sinktest.CheckTaskBatch(part); err != nil {
-				p.w.fail("part: %v", err)
+			p.batches[x.Task] = b
+			if err := sinktest.CheckTaskBatch(b); err != nil {
+				p.w.fail("task batch: %v", err)
 			}
 			commit()
 		})
 	case planner.ResolveRequest:
 		var id checkpoint.BatchID
-		if part := p.parts[x.Task]; part != nil {
-			id = part.ID
+		if b := p.batches[x.Task]; b != nil {
+			id = b.ID
 		}
 		p.pending = append(p.pending, func() {
 			o, err := p.sink.Resolve(context.Background(), id, x.Advances)
@@ -256,7 +256,7 @@ func (p *process) perform(x planner.Output) {
 		p.orders[x.Task] = append(p.orders[x.Task], func() { p.fold(x, piece) })
 	case planner.RestoreRequest:
 		p.gen[x.Task] = x.Gen
-		p.orders[x.Task] = append(p.orders[x.Task], func() { p.delta[x.Task], p.parts[x.Task] = sinktest.Delta{}, nil })
+		p.orders[x.Task] = append(p.orders[x.Task], func() { p.delta[x.Task], p.batches[x.Task] = sinktest.Delta{}, nil })
 	case planner.PositionRequest:
 		p.position(x.Position)
 	case planner.Released:
@@ -292,7 +292,7 @@ func (p *process) position(x planner.Position) {
 	}
 }
 
-// fold counts each record by its own key, so that a record counted twice shows as a 2.
+// fold counts each record by its own key, so that a record that is counted twice has a 2.
 func (p *process) fold(x planner.FoldRequest, piece *modelPiece) {
 	e := planner.FoldResult{Task: x.Task, Gen: x.Gen, Token: x.Token}
 	o := piece.First

@@ -11,8 +11,8 @@ import (
 	"github.com/sluice-etl/sluice/batch/sinktest"
 )
 
-// settle lets everything happen in turn, without faults, until every partition is counted to its end. A process that
-// does not get there has stopped in silence.
+// settle has everything happen in turn, without faults, until every partition is counted to its end. A process that does
+// not get there hangs.
 func settle(w *world) {
 	w.db.Faults(nil)
 	w.db.Settle()
@@ -20,7 +20,7 @@ func settle(w *world) {
 	for round := range 3000 {
 		done := true
 		for id := range w.owner {
-			if w.owner[id] < 0 { // a graceful move under way ends by itself
+			if w.owner[id] < 0 { // a graceful move completes when its partition is released
 				w.move(id, id%len(w.procs), false)
 			}
 		}
@@ -54,20 +54,20 @@ func settle(w *world) {
 	}
 	report := ""
 	for _, c := range w.db.Checkpoints() {
-		report += fmt.Sprintf("\n%s stands at %d of %d, given to %d", c.Partition, c.Next, w.end, w.owner[c.ID])
+		report += fmt.Sprintf("\n%s is at %d of %d, assigned to process %d", c.Partition, c.Next, w.end, w.owner[c.ID])
 		for i, p := range w.procs {
 			if at := p.at[c.Partition]; at != nil {
-				report += fmt.Sprintf(", %d fetches it %+v", i, *at)
+				report += fmt.Sprintf(", process %d fetches it %+v", i, *at)
 			}
 		}
 	}
 	for i, p := range w.procs {
 		report += fmt.Sprintf("\nprocess %d, %d under way:%s", i, len(p.pending), fmt.Sprintf("%+v", p.planner.Status()))
 	}
-	w.fail("no rest after settling:%s", report)
+	w.fail("not settled:%s", report)
 }
 
-// verify holds promise 2 and promise 5: each record was counted once, and the audits balance.
+// verify fails the test unless each record was counted once and the audits balance.
 func verify(w *world) {
 	if err := w.db.Check(); err != nil {
 		w.fail("audit: %v", err)
@@ -85,7 +85,7 @@ func verify(w *world) {
 		}
 	}
 	if len(rows) != want {
-		w.fail("%d records were counted, want %d", len(rows), want)
+		w.fail("%d records were counted, expected %d", len(rows), want)
 	}
 	for _, c := range w.db.Checkpoints() {
 		if c.Audit.Counted+c.Audit.Gaps != w.end {
@@ -99,9 +99,10 @@ var (
 	onlySeed = flag.Uint64("seed", 0, "try this interleaving alone")
 )
 
-// TestP2_ExactlyOnceUnderAnyInterleaving is what the product stands on: two processes, a group that moves partitions
-// with and without a word, crashes, a database that loses answers, blocks, fences and goes back to an older state, a
-// source that loses records, and all of it in any order. Then everything comes to rest, and each record is counted once.
+// TestP2_ExactlyOnceUnderAnyInterleaving is the product's central promise, under random interleavings: two processes, a
+// group that moves partitions with and without revoking them first, crashes, a database that loses replies, blocks, fences
+// and is restored to an older state, and a source that loses records. When everything has settled, each record is counted
+// once.
 func TestP2_ExactlyOnceUnderAnyInterleaving(t *testing.T) {
 	t.Parallel()
 	if *onlySeed != 0 {
@@ -117,7 +118,7 @@ func interleave(t *testing.T, seed uint64) {
 	r := rand.New(rand.NewPCG(seed, 0))
 	fail := func(format string, args ...any) {
 		t.Helper()
-		t.Fatalf("seed %d (again: go test ./batch/planner -run TestP2_ -seed %d): %s", seed, seed, fmt.Sprintf(format, args...))
+		t.Fatalf("seed %d (repeat: go test ./batch/planner -run TestP2_ -seed %d): %s", seed, seed, fmt.Sprintf(format, args...))
 	}
 	limit := planner.Limits{
 		Tasks: 1 + r.IntN(3), MaxRecords: 1 + r.Int64N(60), MaxBytes: 1 << 20, Memory: 2000 + r.Int64N(40000),
@@ -172,7 +173,7 @@ func interleave(t *testing.T, seed uint64) {
 	verify(w)
 }
 
-// TestP33_DrainCommitsWhatIsFolded: told to stop, a process commits what it has folded and begins nothing new.
+// TestP33_DrainCommitsWhatIsFolded: a process that stops commits what it has folded, and starts nothing new.
 func TestP33_DrainCommitsWhatIsFolded(t *testing.T) {
 	t.Parallel()
 	w := newWorld(2, 1, 100, planner.Limits{Tasks: 1, MaxRecords: 1000, MaxBytes: 1 << 20, Memory: 1 << 20, DeadLetterStop: 1, Recheck: time.Second}, t.Fatalf)
@@ -207,7 +208,7 @@ func TestP33_DrainCommitsWhatIsFolded(t *testing.T) {
 	}
 	for _, c := range w.db.Checkpoints() {
 		if c.Next != 30 {
-			t.Errorf("%s stands at %d, want 30", c.Partition, c.Next)
+			t.Errorf("%s is at %d, expected 30", c.Partition, c.Next)
 		}
 	}
 	if err := w.db.Check(); err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 )
 
-// settle does everything that is under way in a process.
+// settle does everything that a process has under way.
 func (p *process) settle() {
 	for busy := true; busy; {
 		busy = p.read()

@@ -21,9 +21,9 @@ type rejectingSink struct {
 	rejected []string
 }
 
-func (s *rejectingSink) Commit(ctx context.Context, part *batch.TaskBatch[sinktest.Delta]) error {
+func (s *rejectingSink) Commit(ctx context.Context, b *batch.TaskBatch[sinktest.Delta]) error {
 	for _, key := range s.bad {
-		if part.Delta[key] == 0 {
+		if b.Delta[key] == 0 {
 			continue
 		}
 		s.mu.Lock()
@@ -34,12 +34,12 @@ func (s *rejectingSink) Commit(ctx context.Context, part *batch.TaskBatch[sinkte
 			return errors.New("the same rows are rejected again and again") // without a class: the process ends
 		}
 		until := map[checkpoint.Partition]int64{}
-		for _, m := range part.Advances {
+		for _, m := range b.Advances {
 			until[m.Partition] = m.Next
 		}
 		return &batch.RejectedRows{Rows: []batch.RejectedRow{{Table: sinktest.TableName, Key: []byte(key), Reason: "it is " + key, Until: until}}}
 	}
-	return s.Memory.Commit(ctx, part)
+	return s.Memory.Commit(ctx, b)
 }
 
 // restoredFold keeps the keys of the rejected rows that it was restored with.
@@ -49,15 +49,15 @@ type restoredFold struct {
 	restored *[][]string
 }
 
-func (f *restoredFold) Restore(ctx context.Context, at []checkpoint.Checkpoint, refused []batch.RejectedRow) error {
+func (f *restoredFold) Restore(ctx context.Context, at []checkpoint.Checkpoint, rejected []batch.RejectedRow) error {
 	keys := []string{}
-	for _, r := range refused {
+	for _, r := range rejected {
 		keys = append(keys, string(r.Key))
 	}
 	f.sink.mu.Lock()
 	*f.restored = append(*f.restored, keys)
 	f.sink.mu.Unlock()
-	return f.countFold.Restore(ctx, at, refused)
+	return f.countFold.Restore(ctx, at, rejected)
 }
 
 // reject counts a log of values in batches of most records, with a MySQL that rejects b1, b2 and b3.
@@ -87,7 +87,7 @@ func TestP18_RejectedRowsOfABatchAreKept(t *testing.T) {
 	t.Parallel()
 	sink, _ := reject(t, 1000, "b1", "ok", "b2", "ok", "b3")
 	if want := []string{"b1", "b2", "b3"}; !slices.Equal(sink.rejected, want) {
-		t.Errorf("MySQL rejected %q, want %q", sink.rejected, want)
+		t.Errorf("MySQL rejected %q, expected %q", sink.rejected, want)
 	}
 	if rows := sink.Rows(); rows["ok"] != 2 || len(rows) != 1 {
 		t.Errorf("rows are %v", rows)
@@ -99,8 +99,8 @@ func TestP18_RejectedRowsOfABatchAreKept(t *testing.T) {
 func TestP18_RejectedRowsAreForgottenBehindTheirRecords(t *testing.T) {
 	t.Parallel()
 	_, restored := reject(t, 2, "b1", "ok", "b2", "ok")
-	want := [][]string{{}, {"b1"}, {"b2"}, {}} // after the claim, after each rejection, and when the partition is let go
+	want := [][]string{{}, {"b1"}, {"b2"}, {}} // after the claim, after each rejection, and when the partition is released
 	if !slices.EqualFunc(restored, want, slices.Equal) {
-		t.Errorf("folds are restored with %q, want %q", restored, want)
+		t.Errorf("folds are restored with %q, expected %q", restored, want)
 	}
 }
