@@ -57,6 +57,41 @@ func TestDocs_lineWidth(t *testing.T) {
 	}
 }
 
+// A link inside the repository leads to a file that exists, and to a heading of it.
+func TestDocs_links(t *testing.T) {
+	t.Parallel()
+	docs := documents(t)
+	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	for name, text := range docs {
+		for _, m := range link.FindAllStringSubmatch(text, -1) {
+			target, heading, _ := strings.Cut(m[1], "#")
+			if strings.Contains(target, "://") {
+				continue
+			}
+			file := name
+			if target != "" {
+				file = filepath.ToSlash(filepath.Join(filepath.Dir(name), target))
+			}
+			if _, err := os.Stat(filepath.Join("..", "..", file)); err != nil {
+				t.Errorf("%s links to %s, which does not exist", name, m[1])
+			} else if heading != "" && !anchors(docs[file])[heading] {
+				t.Errorf("%s links to %s, but %s has no such heading", name, m[1], file)
+			}
+		}
+	}
+}
+
+// anchors are the names by which links lead to the headings of a document.
+func anchors(text string) map[string]bool {
+	found := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(text, -1) {
+		name := strings.ToLower(m[1])
+		name = regexp.MustCompile(`[^\p{L}\p{N} _-]`).ReplaceAllString(name, "")
+		found[strings.ReplaceAll(name, " ", "-")] = true
+	}
+	return found
+}
+
 // A message that docs/troubleshooting.md explains is one of the program: it stands, with any text for each ellipsis, in
 // one line of code that is not a test's.
 func TestDocs_troubleshootingTexts(t *testing.T) {
