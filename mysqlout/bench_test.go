@@ -193,7 +193,7 @@ func BenchmarkExactness(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		tx, err := f.pool.Tx(context.Background(), pool.Second)
+		tx, err := f.pool.Tx(context.Background(), pool.PriorityLow)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -227,7 +227,7 @@ func BenchmarkDefinitions(b *testing.B) {
 	}
 	var took []time.Duration
 	for b.Loop() {
-		tx, err := f.pool.Tx(context.Background(), pool.Second)
+		tx, err := f.pool.Tx(context.Background(), pool.PriorityLow)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -54,7 +54,7 @@ func (s *Sink) Claim(ctx context.Context, topic batch.Topic, partitions []int32)
 const errDuplicate = 1062
 
 func (s *Sink) claim(ctx context.Context, topic batch.Topic, partitions []int32) (_ []checkpoint.Checkpoint, err error) {
-	tx, err := s.pool.Tx(ctx, pool.First)
+	tx, err := s.pool.Tx(ctx, pool.PriorityHigh)
 	if err != nil {
 		return nil, err
 	}
@@ -233,7 +233,7 @@ func (s *Sink) highest(ctx context.Context, tx *pool.Tx, topic string) (last, er
 
 // HasCheckpoint says whether the job has a checkpoint of the topic: then nobody may make the topic (P26).
 func (s *Sink) HasCheckpoint(ctx context.Context, topic string) (bool, error) {
-	tx, err := s.pool.Tx(ctx, pool.First)
+	tx, err := s.pool.Tx(ctx, pool.PriorityHigh)
 	if err != nil {
 		return false, s.failed("look for checkpoints of "+topic, err)
 	}

@@ -43,7 +43,7 @@ func (s *Sink) Commit(ctx context.Context, part *batch.TaskBatch[row.Delta]) err
 		return err
 	}
 	what := "commit " + describe(part.Advances)
-	tx, err := s.pool.Tx(ctx, pool.Second)
+	tx, err := s.pool.Tx(ctx, pool.PriorityLow)
 	if err != nil {
 		return s.failed(what, err)
 	}

@@ -36,7 +36,7 @@ func adapt(s pool.Server, text string) string {
 // serverOf is the server at the other end of the pool.
 func serverOf(t testing.TB, p *pool.Pool) pool.Server {
 	t.Helper()
-	tx, err := p.Tx(t.Context(), pool.First)
+	tx, err := p.Tx(t.Context(), pool.PriorityHigh)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -169,7 +169,7 @@ func TestE3_P21_FrozenSessionFreesTheRow(t *testing.T) {
 	table := countsTable()
 	f := open(t, mariadbtest.Start(t), testConfig(), table)
 	mustClaim(t, f.sink, 0)
-	tx, err := f.pool.Tx(t.Context(), pool.First)
+	tx, err := f.pool.Tx(t.Context(), pool.PriorityHigh)
 	if err != nil {
 		t.Fatal(err)
 	}

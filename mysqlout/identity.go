@@ -40,7 +40,7 @@ func (s *Sink) Identity(ctx context.Context) (id [16]byte, err error) {
 // ReadIdentity is Identity without making one; ok is false where there is none.
 func (s *Sink) ReadIdentity(ctx context.Context) (id [16]byte, ok bool, err error) {
 	const doing = "read the identity of the checkpoints"
-	tx, err := s.pool.Tx(ctx, pool.First)
+	tx, err := s.pool.Tx(ctx, pool.PriorityHigh)
 	if err != nil {
 		return id, false, s.failed(doing, err)
 	}
@@ -70,7 +70,7 @@ func (s *Sink) makeIdentity(ctx context.Context) error {
 	if _, err := rand.Read(id[:16]); err != nil {
 		return err
 	}
-	tx, err := s.pool.Tx(ctx, pool.First)
+	tx, err := s.pool.Tx(ctx, pool.PriorityHigh)
 	if err != nil {
 		return err
 	}
@@ -87,7 +87,7 @@ func (s *Sink) makeIdentity(ctx context.Context) error {
 // an identifier of its own. It is empty for the embedded server.
 func (s *Sink) ServerName(ctx context.Context) (string, error) {
 	const doing = "ask for the server's name"
-	tx, err := s.pool.Tx(ctx, pool.First)
+	tx, err := s.pool.Tx(ctx, pool.PriorityHigh)
 	if err != nil {
 		return "", s.failed(doing, err)
 	}

@@ -177,7 +177,7 @@ func (f *finder) total(why string, answer error) error {
 // try sends one statement with these rows, in a transaction that is rolled back.
 func (f *finder) try(ctx context.Context, order []int) (embedded bool, err error) {
 	f.tries++
-	tx, err := f.sink.pool.Tx(ctx, pool.Second)
+	tx, err := f.sink.pool.Tx(ctx, pool.PriorityLow)
 	if err != nil {
 		return false, err
 	}
@@ -188,7 +188,7 @@ func (f *finder) try(ctx context.Context, order []int) (embedded bool, err error
 // insert sends one row with this merge instead of the usual one, in a transaction that is rolled back.
 func (f *finder) insert(ctx context.Context, i int, tail string) (embedded bool, err error) {
 	f.tries++
-	tx, err := f.sink.pool.Tx(ctx, pool.Second)
+	tx, err := f.sink.pool.Tx(ctx, pool.PriorityLow)
 	if err != nil {
 		return false, err
 	}

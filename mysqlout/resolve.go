@@ -20,7 +20,7 @@ func (s *Sink) Resolve(ctx context.Context, id checkpoint.BatchID, moves []batch
 	if err := checkOrder(moves); err != nil {
 		return batch.Superseded, err
 	}
-	tx, err := s.pool.Tx(ctx, pool.First)
+	tx, err := s.pool.Tx(ctx, pool.PriorityHigh)
 	if err == nil {
 		var rows []ledger.Row
 		if rows, err = s.ledger.Read(ctx, tx, moves[0].Topic, partitionsOf(moves), true); err == nil {

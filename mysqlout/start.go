@@ -12,7 +12,7 @@ import (
 // every partition stopped. It changes nothing, and the claim looks again under its locks. Prepare comes before it.
 func (s *Sink) CheckStart(ctx context.Context, topic batch.Topic) error {
 	const doing = "look whether the job may start"
-	tx, err := s.pool.Tx(ctx, pool.First)
+	tx, err := s.pool.Tx(ctx, pool.PriorityHigh)
 	if err != nil {
 		return s.failed(doing, err)
 	}

@@ -200,7 +200,7 @@ func TestLatest_anotherTaskInsertsFirst(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tx, err := f.sink.pool.Tx(t.Context(), pool.Second)
+	tx, err := f.sink.pool.Tx(t.Context(), pool.PriorityLow)
 	if err != nil {
 		t.Fatal(err)
 	}

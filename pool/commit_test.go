@@ -7,8 +7,8 @@ import (
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 )
 
-// Only after these answers to COMMIT is it certain that nothing was committed. After any other, a full disk's or a lock
-// wait time-out's among them, the checkpoint is asked.
+// Only after these replies to COMMIT is it certain that nothing was committed. After any other, such as a full disk or a lock
+// wait timeout, the outcome is unknown and the checkpoint tells.
 func TestP12_FewAnswersToCommitAreCertain(t *testing.T) {
 	t.Parallel()
 	certain := map[uint16]bool{1213: true, 3100: true, 3101: true}
@@ -19,7 +19,7 @@ func TestP12_FewAnswersToCommitAreCertain(t *testing.T) {
 	}
 }
 
-// A COMMIT is not given up because the process stops: its outcome would be unknown for nothing.
+// A shutdown does not interrupt COMMIT: its outcome would be unknown without need.
 func TestP12_AStopDoesNotInterruptCommit(t *testing.T) {
 	t.Parallel()
 	server := mariadbtest.Start(t)

@@ -7,10 +7,10 @@ import (
 	"github.com/sluice-etl/sluice/internal/option"
 )
 
-// Config says which server to reach, and how. Either DSN or DSNFile, or the parts apart.
+// Config says which server to connect to, and how: by DSN, by DSNFile, or by Host, User, Password and Database.
 type Config struct {
-	// DSN is go-sql-driver's form: user:password@tcp(host:3306)/database. Its parameters may not be what the pool sets
-	// itself.
+	// DSN is go-sql-driver's form: user:password@tcp(host:3306)/database. It must not have parameters that
+	// the pool sets itself.
 	DSN string
 	// DSNFile is a file that holds the DSN; it is read again at each connect.
 	DSNFile string
@@ -22,13 +22,13 @@ type Config struct {
 	User string
 	// Password of the user.
 	Password string
-	// PasswordFile is a file that holds the password; it is read again at each connect, and one newline at its end is
-	// cut.
+	// PasswordFile is a file that holds the password; it is read again at each connect, and one line end after
+	// it is removed.
 	PasswordFile string
 	// Database holds the checkpoints, and the targets that are written without a schema.
 	Database string
 
-	// TLS is how far the connection is protected: disabled, preferred, required, verify-ca or verify-identity, as
+	// TLS is how the connection is protected: disabled, preferred, required, verify-ca or verify-identity, as
 	// MySQL's own --ssl-mode. Empty leaves it to the DSN's tls parameter.
 	TLS string
 	// TLSCA is a file of PEM certificates that sign the server's; empty means the system's.
@@ -36,29 +36,30 @@ type Config struct {
 	// TLSCert is a file with our own certificate, TLSKey one with its key. All three are read again at each connect.
 	TLSCert, TLSKey string
 
-	// Connections is how many transactions may be open at once.
+	// Connections is the largest number of transactions that are open at once.
 	Connections int
-	// MaxIdleTime closes a connection that was not used for so long. It must be below IdleTransaction, or MySQL, whose
+	// MaxIdleTime is how long a connection may be unused before it is closed. It must be below IdleTransaction, or MySQL, whose
 	// wait_timeout that is, closes it first. 0 means half of IdleTransaction.
 	MaxIdleTime time.Duration
-	// MaxLifetime closes a connection that is so old, so that load balancers and changed passwords take effect.
+	// MaxLifetime is the age at which a connection is closed, so that load balancers and changed passwords take effect.
 	MaxLifetime time.Duration
 
-	// ConnectTimeout bounds dialling and logging in.
+	// ConnectTimeout is the timeout for dialing and logging in.
 	ConnectTimeout time.Duration
 	// LockWait (L) is how long a statement may wait for a row or a table: innodb_lock_wait_timeout and
 	// lock_wait_timeout. Whole seconds.
 	LockWait time.Duration
-	// Answer (R) is how long we wait for the server to say anything.
+	// Answer (R) is the read timeout: how long to wait for a reply of the server.
 	Answer time.Duration
-	// IdleTransaction (I) is how long the server keeps a transaction whose client says nothing, before it ends it and
-	// frees its rows: idle_transaction_timeout (MariaDB) or wait_timeout (MySQL). Whole seconds.
+	// IdleTransaction (I) is how long the server keeps a transaction whose client sends nothing, before it ends it and
+	// releases its locks: idle_transaction_timeout (MariaDB) or wait_timeout (MySQL). Whole seconds.
 	IdleTransaction time.Duration
-	// Rebalance is the consumer group's rebalance time-out: whoever claims must be able to outwait a frozen owner.
+	// Rebalance is the consumer group's rebalance timeout. A claim must be able to wait longer than the server keeps the
+	// locks of a frozen owner.
 	Rebalance time.Duration
 }
 
-// DefaultConfig is L, R, I of 3, 5 and 10 seconds, and four connections.
+// DefaultConfig has L, R and I of 3, 5 and 10 seconds, and four connections.
 func DefaultConfig() Config {
 	return Config{
 		Port:            3306,
@@ -126,7 +127,7 @@ func (c Config) Validate() error {
 		if _, err := c.driver(); err != nil {
 			errs = append(errs, err)
 		}
-	} else if (c.DSN != "") != (c.DSNFile != "") { // what is wrong elsewhere hides nothing of the address
+	} else if (c.DSN != "") != (c.DSNFile != "") { // errors elsewhere do not hide those of the address
 		if _, err := c.address(); err != nil {
 			errs = append(errs, err)
 		}
@@ -134,7 +135,7 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// validateTimes holds a statement's time < L < R < I, and I + L < the rebalance time-out (P21).
+// validateTimes checks that a statement's time < L < R < I, and that I + L < the rebalance timeout (P21).
 func (c Config) validateTimes() (errs []error) {
 	const lockWait, answer, idle = "mysql-lock-wait", "mysql-answer-timeout", "mysql-idle-transaction"
 	bad := func(name string, value time.Duration, want string, args ...any) {

@@ -6,20 +6,20 @@ import (
 	"strings"
 )
 
-// Dialect is which of the servers that speak MySQL's protocol is at the other end.
+// Dialect is the kind of server, among those that speak the MySQL protocol.
 type Dialect uint8
 
 // The dialects.
 const (
 	MySQL    Dialect = iota // 5.7, 8, 9
 	MariaDB                 // 10.6 and newer
-	Embedded                // go-mysql-server, in memory: for trying out, nothing about exactness is promised
+	Embedded                // go-mysql-server, in memory: for trying out, without any guarantee of exactness
 )
 
-// String is the name that people know.
+// String is the product's name.
 func (d Dialect) String() string { return [...]string{"MySQL", "MariaDB", "go-mysql-server"}[d] }
 
-// Server is what a connection found at the other end.
+// Server is the server of a connection.
 type Server struct {
 	Dialect Dialect
 	Version string // as the server writes it
@@ -53,10 +53,10 @@ func identify(version, comment string) (Server, error) {
 		s.Minor, err = strconv.Atoi(strings.TrimRight(parts[1], "-abcdefghijklmnopqrstuvwxyz"))
 	}
 	if err != nil {
-		return s, fmt.Errorf("the server calls its version %q, which is no version", version)
+		return s, fmt.Errorf("the server reports the version %q, which cannot be parsed; expected major.minor", version)
 	}
 	if s.Dialect == MariaDB && !s.AtLeast(10, 6) || s.Dialect == MySQL && !s.AtLeast(5, 7) {
-		return s, fmt.Errorf("the server is %v; MariaDB 10.6 or MySQL 5.7 and newer are supported", s)
+		return s, fmt.Errorf("the server is %v, must be MariaDB 10.6 or MySQL 5.7, or newer", s)
 	}
 	return s, nil
 }
@@ -65,18 +65,18 @@ func identify(version, comment string) (Server, error) {
 type setting struct {
 	name string
 	text string // as SET takes it
-	want string // as SHOW VARIABLES gives it back; empty where it is not looked at
+	want string // as SHOW VARIABLES returns it; empty where it is not compared
 }
 
-// Mode is the sql_mode of every session: strict for all tables, no silent zero dates, and backslash escapes on.
-const Mode = "STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
+// SQLMode is the sql_mode of every session: strict for all tables, no silent zero dates, and backslash escapes on.
+const SQLMode = "STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 
-// settings is what a session sets and reads back (P21).
+// settings are the variables that a session sets and reads back (P21).
 func settings(s Server, c Config) []setting {
 	seconds := strconv.Itoa(int(c.LockWait.Seconds()))
 	idle := strconv.Itoa(int(c.IdleTransaction.Seconds()))
 	out := []setting{
-		{"sql_mode", "'" + Mode + "'", Mode},
+		{"sql_mode", "'" + SQLMode + "'", SQLMode},
 		{"time_zone", "'+00:00'", "+00:00"},
 		{"autocommit", "0", "OFF"},
 	}
@@ -94,7 +94,7 @@ func settings(s Server, c Config) []setting {
 	)
 	if s.Dialect == MariaDB {
 		return append(out,
-			// Any transaction, whether or not it has written: a locking read alone holds the row as well.
+			// For every transaction, whether or not it has written: a locking read alone holds row locks, too.
 			setting{"idle_transaction_timeout", idle, idle},
 			setting{"idle_readonly_transaction_timeout", "0", "0"},
 			setting{"idle_write_transaction_timeout", "0", "0"},
@@ -109,7 +109,7 @@ func settings(s Server, c Config) []setting {
 
 const isolation = "READ-COMMITTED"
 
-// sameValue compares a variable as wanted and as given back. Modes come back in the server's own order.
+// sameValue compares the value that was set with the one that was read back. The server returns SQL modes in its own order.
 func sameValue(name, want, got string) bool {
 	switch name {
 	case "sql_mode":

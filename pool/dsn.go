@@ -16,14 +16,13 @@ import (
 	"github.com/sluice-etl/sluice/internal/textfile"
 )
 
-// leftToDSN are the only parameters that a DSN may have. Whatever else it could say is set by the pool, and reading one
-// thing while another holds would help nobody.
+// leftToDSN are the only parameters that a DSN may have. The pool sets all others, so a value in the DSN would have no effect.
 var leftToDSN = []string{
 	"tls", "allowFallbackToPlaintext", "allowCleartextPasswords", "allowNativePasswords", "serverPubKey",
 	"compress", "connectionAttributes",
 }
 
-// driver makes the driver's configuration anew, for each connect: files may have changed.
+// driver makes the driver's configuration. It is called for each connect, because files may have changed.
 func (c Config) driver() (*mysql.Config, error) {
 	d, err := c.address()
 	if err != nil {
@@ -39,7 +38,7 @@ func (c Config) driver() (*mysql.Config, error) {
 	d.ClientFoundRows = true // matched rows count, changed or not: the fence needs that
 	d.MaxAllowedPacket = 0   // ask the server; the driver's own 64 MB is above most servers'
 	d.CheckConnLiveness = true
-	d.Logger = &mysql.NopLogger{} // what it logs, it also returns
+	d.Logger = &mysql.NopLogger{} // it returns every error that it logs
 	if err := d.Apply(mysql.Charset("utf8mb4", "")); err != nil {
 		return nil, err
 	}
@@ -90,7 +89,7 @@ func (c Config) address() (*mysql.Config, error) {
 	return d, nil
 }
 
-// isHostPort reports whether an address can be one, before DNS is asked.
+// isHostPort reports whether an address is well-formed. It does not ask DNS.
 func isHostPort(address string) bool {
 	host, port, err := net.SplitHostPort(address)
 	n, badPort := strconv.ParseUint(port, 10, 16)
@@ -100,8 +99,8 @@ func isHostPort(address string) bool {
 	return err == nil && badPort == nil && n > 0 && host != "" && !strings.ContainsAny(host, "[]/\"' \t\r\n")
 }
 
-// why is what the driver's parser says of a DSN, where that is one of its fixed texts. Its others quote the DSN, and with it
-// the password of one that is not written as it should be.
+// why is the text of a parse error of the driver, if it is one of its constant texts. Its other texts quote the DSN, and with
+// it the password of a malformed one.
 func why(err error) string {
 	if text, ok := strings.CutPrefix(err.Error(), "invalid DSN: "); ok {
 		return ": " + text
@@ -109,8 +108,8 @@ func why(err error) string {
 	return ""
 }
 
-// inWords says which address a DSN holds, or, where nothing in it stands before an @, that it holds one: what was taken
-// for the address may be the password then.
+// inWords describes the address in a DSN. Without an @ in the DSN the address is not quoted, because what was parsed as the
+// address may be the password.
 func inWords(dsn, address string) string {
 	if !strings.Contains(dsn, "@") {
 		return "holds no user, and its address is malformed"
@@ -118,14 +117,14 @@ func inWords(dsn, address string) string {
 	return fmt.Sprintf("holds the address %q", address)
 }
 
-// checkParameters refuses parameters that the pool sets. It reads the DSN itself, for the driver's parser drops the
-// spelling of what it understood.
+// checkParameters rejects parameters that the pool sets. It parses the DSN itself, because the driver's parser does not return
+// the parameters as they were written.
 func checkParameters(dsn string) error {
 	_, query, found := strings.Cut(dsn[strings.LastIndexByte(dsn, '/')+1:], "?")
 	if !found {
 		return nil
 	}
-	var refused []string
+	var rejected []string
 	for part := range strings.SplitSeq(query, "&") {
 		name, _, _ := strings.Cut(part, "=")
 		if plain, err := url.QueryUnescape(name); err == nil {
@@ -133,14 +132,14 @@ func checkParameters(dsn string) error {
 		}
 		if name != "" && !slices.Contains(leftToDSN, name) {
 			if strings.IndexFunc(name, func(r rune) bool { return r != '_' && !unicode.IsLetter(r) }) >= 0 {
-				name = "what is no parameter" // and may be the end of a password that holds a slash
+				name = "what is no parameter" // and may be the end of a password that contains a slash
 			}
-			refused = append(refused, name)
+			rejected = append(rejected, name)
 		}
 	}
-	if refused == nil {
+	if rejected == nil {
 		return nil
 	}
 	return option.Conflict("mysql-dsn", "sets %s, which etl sets itself: remove it; a DSN may set %s",
-		strings.Join(refused, ", "), strings.Join(leftToDSN, ", "))
+		strings.Join(rejected, ", "), strings.Join(leftToDSN, ", "))
 }

@@ -21,12 +21,12 @@ type Pool struct {
 
 	mu     sync.Mutex // guards server and known
 	server Server
-	known  bool // a connection was made once, so that the server's dialect and its number of places are known
-	places int  // how many turns there are in all
+	known  bool // a connection was made once, so the server's dialect and the number of places are known
+	places int  // how many transactions may be open in all
 }
 
-// New makes a pool for a valid Config. It dials nothing. A nil log discards, a nil reg registers nowhere. Close ends
-// it.
+// New makes a pool for a valid Config. It dials nothing. A nil log discards, and a nil reg registers nowhere. The caller must
+// call Close.
 func New(c Config, log *slog.Logger, reg prometheus.Registerer) *Pool {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -38,13 +38,13 @@ func New(c Config, log *slog.Logger, reg prometheus.Registerer) *Pool {
 	p.db.SetConnMaxIdleTime(c.maxIdleTime())
 	p.db.SetConnMaxLifetime(c.MaxLifetime)
 	p.metrics = newMetrics(reg, p)
-	// One at a time until the first connection has told what server this is: the embedded one takes only one.
+	// One at a time until the first connection has identified the server, because the embedded one accepts only one.
 	p.places = 1
 	p.turns.give(1)
 	return p
 }
 
-// found learns from a new connection what server it is.
+// found stores which server a new connection has reached.
 func (p *Pool) found(s Server) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -63,23 +63,20 @@ func (p *Pool) found(s Server) {
 	}
 }
 
-// Server is what the newest connection found; false before the first one.
+// Server is the server of the newest connection; false before the first one.
 func (p *Pool) Server() (Server, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.server, p.known
 }
 
-// Config is what the pool was made with.
-func (p *Pool) Config() Config { return p.config }
-
-// Tx takes a connection for one transaction. It waits for its turn while all are taken, or until ctx ends. The caller
-// must end the Tx by Commit, Rollback or Discard. Nothing is sent for it: autocommit is off, so the first statement
-// opens the transaction.
+// Tx takes a connection for one transaction. While all are in use it waits for its turn, or until ctx is done. The caller
+// must end the Tx with Commit, Rollback or Discard. Nothing is sent: autocommit is off, so the first statement opens the
+// transaction.
 func (p *Pool) Tx(ctx context.Context, priority Priority) (*Tx, error) {
 	began := time.Now()
 	if err := p.turns.acquire(ctx, priority); err != nil {
-		return nil, fmt.Errorf("wait for one of %d connections: %w", p.config.Connections, err)
+		return nil, fmt.Errorf("wait for one of %d MySQL connections: %w", p.config.Connections, err)
 	}
 	p.metrics.wait.Observe(time.Since(began).Seconds())
 	conn, err := p.db.Conn(ctx)
@@ -92,5 +89,5 @@ func (p *Pool) Tx(ctx context.Context, priority Priority) (*Tx, error) {
 	return &Tx{pool: p, conn: conn, Server: server}, nil
 }
 
-// Close closes idle connections, and those in use when they come back.
+// Close closes idle connections at once, and those in use when their transactions end.
 func (p *Pool) Close() error { return p.db.Close() }

@@ -38,7 +38,7 @@ func open(t *testing.T, c Config) *Pool {
 
 func begin(t *testing.T, p *Pool) *Tx {
 	t.Helper()
-	tx, err := p.Tx(t.Context(), Second)
+	tx, err := p.Tx(t.Context(), PriorityLow)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func ask(t *testing.T, tx *Tx, query string) (out string) {
 	return out
 }
 
-// A pool that nobody uses dials nothing, and one whose server is away costs an error at the next use, no more.
+// An unused pool dials nothing, and an unreachable server only makes the next transaction fail.
 func TestPool_lazy(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -89,7 +89,7 @@ func TestPool_lazy(t *testing.T) {
 		t.Error("dialled before anybody asked")
 	default:
 	}
-	_, err = p.Tx(t.Context(), First)
+	_, err = p.Tx(t.Context(), PriorityHigh)
 	if err == nil || !strings.Contains(err.Error(), l.Addr().String()) {
 		t.Errorf("error is %v, want one that names the address", err)
 	}
@@ -127,8 +127,8 @@ func TestP21_SessionIsSetAndReadBack(t *testing.T) {
 	}
 }
 
-// database/sql would hand a connection on with its transaction open; whoever gets it next would see, and commit, what
-// another has written.
+// database/sql would return a connection with an open transaction to the pool. Its next user would see what another has
+// written, and commit it.
 func TestP9_OpenConnectionIsClosed(t *testing.T) {
 	t.Parallel()
 	server := mariadbtest.Start(t)
@@ -190,21 +190,21 @@ func TestP32_ClaimsGoFirst(t *testing.T) {
 			<-tick.C
 		}
 	}
-	wait(Second, 1)
-	wait(First, 2)
+	wait(PriorityLow, 1)
+	wait(PriorityHigh, 2)
 	tx.Rollback(t.Context())
-	if a, b := <-order, <-order; a != First || b != Second {
+	if a, b := <-order, <-order; a != PriorityHigh || b != PriorityLow {
 		t.Errorf("order is %v, %v; want the claim first", a, b)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	tx = begin(t, p)
-	if _, err := p.Tx(ctx, First); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := p.Tx(ctx, PriorityHigh); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("waiting ended with %v", err)
 	}
 	tx.Rollback(t.Context())
 	if err := testutil.GatherAndCompare(reg, strings.NewReader(`
-# HELP etl_pool_transactions_total Transactions by how they ended; discarded ones cost their connection.
+# HELP etl_pool_transactions_total Transactions by outcome; for discarded and unknown ones the connection was closed.
 # TYPE etl_pool_transactions_total counter
 etl_pool_transactions_total{outcome="committed"} 0
 etl_pool_transactions_total{outcome="discarded"} 0
@@ -225,7 +225,7 @@ func TestPool_serverAwayAndBack(t *testing.T) {
 	if err := server.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.Tx(t.Context(), First); err == nil || !strings.Contains(err.Error(), server.Addr()) {
+	if _, err := p.Tx(t.Context(), PriorityHigh); err == nil || !strings.Contains(err.Error(), server.Addr()) {
 		t.Errorf("error is %v, want one that names the address", err)
 	}
 	if err := server.Restart(); err != nil {
@@ -254,7 +254,7 @@ func TestPool_passwordFileIsReadAtEachConnect(t *testing.T) {
 		c.Port = c.Port*10 + int(digit-'0')
 	}
 	p := open(t, c)
-	if _, err := p.Tx(t.Context(), First); err == nil {
+	if _, err := p.Tx(t.Context(), PriorityHigh); err == nil {
 		t.Fatal("logged in with the wrong password")
 	}
 	write("\xef\xbb\xbf" + mariadbtest.Password + "\r\n") // a byte order mark and one line end are no part of it

@@ -6,23 +6,24 @@ import (
 	"sync"
 )
 
-// Priority says who goes first when all connections are taken (P32).
+// Priority is the order in which waiting transactions get a connection when all are in use (P32).
 type Priority uint8
 
 // The priorities.
 const (
-	First  Priority = iota // claims and questions
-	Second                 // commits
+	PriorityHigh Priority = iota // claims and resolves
+	PriorityLow                  // commits
 )
 
-// semaphore counts open transactions. Waiters of the first priority go before all others, and each in order of coming.
+// semaphore counts open transactions. Waiters of PriorityHigh take precedence over all others; waiters of one priority are
+// served in order of arrival.
 type semaphore struct {
 	mu      sync.Mutex // guards all below
 	free    int        // may be below 0 after a shrink
 	waiting [2][]chan struct{}
 }
 
-// acquire waits for a place, or until ctx ends.
+// acquire waits for a place, or until ctx is done.
 func (s *semaphore) acquire(ctx context.Context, p Priority) error {
 	s.mu.Lock()
 	if s.free > 0 && ctx.Err() == nil {
@@ -42,7 +43,7 @@ func (s *semaphore) acquire(ctx context.Context, p Priority) error {
 	}
 }
 
-// leave takes a waiter out of the line, and hands its turn on where that has come in the same moment.
+// leave removes a waiter from the queue. If its turn came at the same moment, the place goes to the next waiter.
 func (s *semaphore) leave(p Priority, turn chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -53,7 +54,7 @@ func (s *semaphore) leave(p Priority, turn chan struct{}) {
 	}
 }
 
-// release gives a place back.
+// release returns a place.
 func (s *semaphore) release() { s.give(1) }
 
 // give adds n places; n may be negative.
@@ -74,9 +75,9 @@ func (s *semaphore) giveLocked(n int) {
 	}
 }
 
-// waiters is how many wait.
+// waiters is the number of waiting transactions.
 func (s *semaphore) waiters() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.waiting[First]) + len(s.waiting[Second])
+	return len(s.waiting[PriorityHigh]) + len(s.waiting[PriorityLow])
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 )
 
-// inLine starts a waiter and returns when it stands in the line, which then has n.
+// inLine starts a waiter and returns once it waits; n waiters wait then.
 func inLine(t *testing.T, s *semaphore, p Priority, n int, done func()) {
 	t.Helper()
 	go func() {
@@ -27,7 +27,7 @@ func inLine(t *testing.T, s *semaphore, p Priority, n int, done func()) {
 	}
 }
 
-// Claims and questions go before commits, and among equals who came first goes first.
+// Claims and resolves take priority over commits, and waiters of one priority are served in order of arrival.
 func TestP32_WaitersGoInOrder(t *testing.T) {
 	t.Parallel()
 	s := &semaphore{}
@@ -35,7 +35,7 @@ func TestP32_WaitersGoInOrder(t *testing.T) {
 	for i, w := range []struct {
 		name string
 		p    Priority
-	}{{"commit 1", Second}, {"claim 1", First}, {"commit 2", Second}, {"claim 2", First}} {
+	}{{"commit 1", PriorityLow}, {"claim 1", PriorityHigh}, {"commit 2", PriorityLow}, {"claim 2", PriorityHigh}} {
 		inLine(t, s, w.p, i+1, func() { got <- w.name })
 	}
 	var order []string
@@ -48,20 +48,20 @@ func TestP32_WaitersGoInOrder(t *testing.T) {
 	}
 }
 
-// A waiter that gives up when its turn has come hands the turn on: a place that is lost is lost for the life of the
-// process.
+// A waiter that gives up at the moment of its turn passes the place on. Otherwise the place would be lost until the process
+// ends.
 func TestP32_NoPlaceIsLostByGivingUp(t *testing.T) {
 	t.Parallel()
 	s := &semaphore{}
 	granted, behind, gone := make(chan struct{}), make(chan struct{}), make(chan struct{})
-	s.waiting[First] = []chan struct{}{granted, gone}
-	s.waiting[Second] = []chan struct{}{behind}
-	s.leave(First, gone)
+	s.waiting[PriorityHigh] = []chan struct{}{granted, gone}
+	s.waiting[PriorityLow] = []chan struct{}{behind}
+	s.leave(PriorityHigh, gone)
 	if s.free != 0 || s.waiters() != 2 {
 		t.Errorf("%d places are free and %d wait, want 0 and 2", s.free, s.waiters())
 	}
 	s.give(1)
-	s.leave(First, granted)
+	s.leave(PriorityHigh, granted)
 	select {
 	case <-behind:
 	default:
@@ -73,7 +73,7 @@ func TestP32_NoPlaceIsLostByGivingUp(t *testing.T) {
 	}
 }
 
-// As many transactions as Config.Connections are open at once, and no more; one that could not be opened takes no place.
+// As many transactions as Config.Connections are open at once, and no more; one that failed to open occupies no place.
 func TestP32_AsManyTransactionsAsConnections(t *testing.T) {
 	t.Parallel()
 	server := mariadbtest.Start(t)
@@ -84,7 +84,7 @@ func TestP32_AsManyTransactionsAsConnections(t *testing.T) {
 		var open []*Tx
 		for range c.Connections {
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-			tx, err := p.Tx(ctx, Second)
+			tx, err := p.Tx(ctx, PriorityLow)
 			cancel()
 			if err != nil {
 				t.Fatalf("transaction %d: %v", len(open)+1, err)
@@ -93,12 +93,12 @@ func TestP32_AsManyTransactionsAsConnections(t *testing.T) {
 			open = append(open, tx)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-		if _, err := p.Tx(ctx, First); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := p.Tx(ctx, PriorityHigh); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("one more: %v, want that it waits", err)
 		}
 		ended, end := context.WithCancel(t.Context())
 		end()
-		if _, err := p.Tx(ended, First); !errors.Is(err, context.Canceled) {
+		if _, err := p.Tx(ended, PriorityHigh); !errors.Is(err, context.Canceled) {
 			t.Errorf("with an ended context: %v", err)
 		}
 		cancel()

@@ -63,7 +63,7 @@ func (c *connector) connect(ctx context.Context, d *mysql.Config) (*session, err
 	return s, nil
 }
 
-// driverConn is what of the driver's connection a session uses.
+// driverConn is the part of the driver's connection that a session uses.
 type driverConn interface {
 	driver.Conn
 	driver.ExecerContext
@@ -72,8 +72,11 @@ type driverConn interface {
 	driver.Validator
 }
 
-// session is a connection that knows whether a transaction may be open on it. It lets nothing through that could end a
-// transaction by the way.
+// session is a connection that knows whether a transaction may be open on it. It rejects every call that could end a
+// transaction implicitly.
+//
+// Invariant: open is true from before a statement is sent until the reply to COMMIT or ROLLBACK was read. So a connection on
+// which a transaction may be open, whatever failed, never returns to the pool.
 type session struct {
 	conn    driverConn
 	server  Server
@@ -115,18 +118,18 @@ func (s *session) prepare(ctx context.Context, c Config) error {
 	}
 	for _, v := range want {
 		if v.want != "" && !sameValue(v.name, v.want, got[v.name]) {
-			return fmt.Errorf("the session's %s was set to %q and reads %q: is there a proxy in between that does not keep sessions?", v.name, v.want, got[v.name])
+			return fmt.Errorf("the session's %s was set to %q, got %q when it was read back; a proxy between etl and the server may not keep sessions", v.name, v.want, got[v.name])
 		}
 	}
 	if got["tx_isolation"] != isolation && got["transaction_isolation"] != isolation {
-		return fmt.Errorf("the session's isolation level was set to %s and reads %q", isolation, got["tx_isolation"]+got["transaction_isolation"])
+		return fmt.Errorf("the session's isolation level was set to %s, got %q when it was read back", isolation, got["tx_isolation"]+got["transaction_isolation"])
 	}
-	// Reading variables opens no transaction on MySQL and MariaDB; that nothing is open is made sure of all the same.
+	// Reading variables opens no transaction on MySQL and MariaDB. ROLLBACK makes sure of it on other servers.
 	_, err = s.conn.ExecContext(ctx, "ROLLBACK", nil)
 	return err
 }
 
-// table runs a query whose columns are few and short.
+// table runs a query with a small result.
 func (s *session) table(ctx context.Context, text string) (out [][]string, err error) {
 	rows, err := s.conn.QueryContext(ctx, text, nil)
 	if err != nil {
@@ -163,7 +166,7 @@ const (
 )
 
 // ExecContext sends a statement. COMMIT and ROLLBACK whose reply was read end the transaction; any other statement may
-// open one, for autocommit is off.
+// open one, because autocommit is off.
 func (s *session) ExecContext(ctx context.Context, text string, args []driver.NamedValue) (driver.Result, error) {
 	s.open = true
 	if text == commit && s.watched != nil {
@@ -182,7 +185,7 @@ func (s *session) QueryContext(ctx context.Context, text string, args []driver.N
 	return s.conn.QueryContext(ctx, text, args)
 }
 
-// ResetSession refuses a connection on which a transaction may be open: database/sql closes it then.
+// ResetSession rejects a connection on which a transaction may be open, so that database/sql closes it.
 func (s *session) ResetSession(ctx context.Context) error {
 	if s.open {
 		return driver.ErrBadConn
@@ -190,34 +193,34 @@ func (s *session) ResetSession(ctx context.Context) error {
 	return s.conn.ResetSession(ctx)
 }
 
-// IsValid is asked when the connection is given back, and says no for the same reason.
+// IsValid is called when the connection is returned, and rejects it for the same reason.
 func (s *session) IsValid() bool { return !s.open && s.conn.IsValid() }
 
-// Close closes.
+// Close closes the connection.
 func (s *session) Close() error { return s.conn.Close() }
 
-// Prepare is refused: statements are text, without arguments.
+// Prepare is not supported: statements are text, without arguments.
 func (s *session) Prepare(string) (driver.Stmt, error) { return nil, errNoPrepare }
 
-// Begin is refused: it would commit what is open.
+// Begin is not supported: it would commit an open transaction.
 func (s *session) Begin() (driver.Tx, error) { return nil, errNoBegin }
 
 var (
-	errNoPrepare = errors.New("BUG: a prepared statement, where statements are text")
-	errNoBegin   = errors.New("BUG: BeginTx, which would commit what is open")
+	errNoPrepare = errors.New("BUG: prepared statement; statements are sent as text")
+	errNoBegin   = errors.New("BUG: BeginTx would commit an open transaction")
 )
 
 var (
 	_ driverConn = (*session)(nil)
 )
 
-// watchedConn is the socket in builds with failpoints: it passes the point between COMMIT's packet and its reply.
+// watchedConn is the socket in builds with failpoints. It passes the failpoint between COMMIT's packet and its reply.
 type watchedConn struct {
 	net.Conn
 	committing atomic.Bool
 }
 
-// Write writes, and passes the point when that was COMMIT.
+// Write writes, and passes the failpoint if the bytes were COMMIT.
 func (w *watchedConn) Write(b []byte) (int, error) {
 	n, err := w.Conn.Write(b)
 	if w.committing.CompareAndSwap(true, false) {
@@ -226,11 +229,11 @@ func (w *watchedConn) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// SyscallConn lets the driver look at the socket, to see whether the server has gone.
+// SyscallConn lets the driver check whether the server has closed the connection.
 func (w *watchedConn) SyscallConn() (syscall.RawConn, error) {
 	c, ok := w.Conn.(syscall.Conn)
 	if !ok {
-		return nil, errors.New("no socket")
+		return nil, errors.New("the connection is not a socket")
 	}
 	return c.SyscallConn()
 }

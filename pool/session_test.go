@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// scripted is a connection to a server that answers SHOW SESSION VARIABLES with these values, whatever was set.
+// scripted is a connection to a server that replies to SHOW SESSION VARIABLES with these values, whatever was set.
 type scripted struct {
 	driverConn // only what session.prepare calls is there
 	version    string
@@ -44,7 +44,7 @@ func (r *scriptedRows) Next(to []driver.Value) error {
 	return nil
 }
 
-// Every variable that a session sets is compared with what the server gives back: a proxy that drops the SET of any
+// Every variable that a session sets is compared with what the server returns: a proxy that drops the SET of any
 // one of them must not go unnoticed.
 func TestP21_EachVariableIsCompared(t *testing.T) {
 	t.Parallel()

@@ -13,7 +13,7 @@ import (
 	"github.com/sluice-etl/sluice/internal/pemfile"
 )
 
-// protect sets TLS as the mode says.
+// protect configures TLS according to the mode.
 func (c Config) protect(d *mysql.Config) error {
 	if c.TLS == "" {
 		return nil // the DSN's, or none
@@ -44,7 +44,7 @@ func (c Config) protect(d *mysql.Config) error {
 	case TLSRequired:
 		t.InsecureSkipVerify = true
 	case TLSVerifyCA:
-		// The name is not looked at, the chain is: with a private authority, behind names that change.
+		// The chain is verified and the name is not: for a private authority, and server names that change.
 		t.InsecureSkipVerify = true
 		roots := t.RootCAs
 		t.VerifyConnection = func(state tls.ConnectionState) error { return verifyChain(state, roots) }
@@ -61,7 +61,7 @@ func (c Config) protect(d *mysql.Config) error {
 
 func verifyChain(state tls.ConnectionState, roots *x509.CertPool) error {
 	if len(state.PeerCertificates) == 0 {
-		return errors.New("the server showed no certificate")
+		return errors.New("the server sent no certificate")
 	}
 	if err := pemfile.VerifyChain(state.PeerCertificates, roots); err != nil {
 		return fmt.Errorf("the server's certificate, of %s: %w: name its authority with %s", state.PeerCertificates[0].Subject, err, option.Ref("mysql-tls-ca"))

@@ -56,7 +56,7 @@ func (a *authority) sign(t *testing.T, c *x509.Certificate) (cert, key string) {
 	return write(".pem", certText), write(".key", keyText)
 }
 
-// Each mode of --mysql-tls against a server with a private authority: what it connects to, and what it refuses.
+// Each mode of --mysql-tls against a server with a private authority: what it connects to, and what it rejects.
 func TestTLS(t *testing.T) {
 	t.Parallel()
 	ours, other := newAuthority(t, "ours"), newAuthority(t, "other")
@@ -105,7 +105,7 @@ func TestTLS(t *testing.T) {
 			}
 			p := New(cfg, nil, nil)
 			defer func() { _ = p.Close() }()
-			tx, err := p.Tx(t.Context(), First)
+			tx, err := p.Tx(t.Context(), PriorityHigh)
 			if c.want != "" {
 				if err == nil || !strings.Contains(err.Error(), c.want) {
 					t.Errorf("got %v, want an error with %q", err, c.want)

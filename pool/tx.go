@@ -10,8 +10,8 @@ import (
 	"github.com/go-sql-driver/mysql"
 )
 
-// ErrOutcomeUnknown says that COMMIT may have been sent and that no reply was read: it may or may not have been carried
-// out. The connection is closed.
+// ErrOutcomeUnknown means that COMMIT may have been sent and no reply was read, so it may or may not have been applied. The
+// connection is closed.
 var ErrOutcomeUnknown = errors.New("the outcome of COMMIT is unknown")
 
 // Tx is one transaction on one connection. It is not safe for concurrent use. After an error of Exec or Query the
@@ -24,7 +24,7 @@ type Tx struct {
 	conn *sql.Conn // nil once ended
 }
 
-var errEnded = errors.New("BUG: a statement after the transaction's end")
+var errEnded = errors.New("BUG: statement after the end of the transaction")
 
 // Exec sends a statement without arguments and returns how many rows it matched.
 func (t *Tx) Exec(ctx context.Context, text string) (matched int64, err error) {
@@ -60,12 +60,12 @@ func (t *Tx) Query(ctx context.Context, text string, row func(scan func(...any) 
 	return rows.Err()
 }
 
-// Commit sends COMMIT and reads its reply. An error that wraps ErrOutcomeUnknown leaves open whether it was carried
-// out; any other means that it was not. ctx cannot stop it: a COMMIT given up half-way is one whose outcome nobody
-// knows. The server's answer is waited for no longer than Config.Answer.
+// Commit sends COMMIT and reads its reply, for which it waits no longer than Config.Answer. An error that wraps
+// ErrOutcomeUnknown leaves open whether the transaction was committed; any other means that it was not. Cancelling ctx does
+// not stop it, because that would leave the outcome unknown.
 //
-// What dies where: before the packet is written, the server rolls back when it sees the connection gone; after it,
-// the checkpoint rows say whether it was carried out.
+// If the process crashes before the packet is written, the server rolls back once it notices that the connection is closed.
+// After that, the checkpoint rows tell whether the transaction was committed.
 func (t *Tx) Commit(ctx context.Context) error {
 	if t.conn == nil {
 		return errEnded
@@ -86,8 +86,8 @@ func (t *Tx) Commit(ctx context.Context) error {
 	}
 }
 
-// certainlyRolledBack lists the errors with which a server answers COMMIT after it has undone the transaction: deadlock
-// (Galera's certification), and group replication's before_commit hook. Everything else is asked about.
+// certainlyRolledBack reports whether the server replies to COMMIT with this error only after it has rolled back: deadlock
+// (Galera's certification), and the before_commit hook of group replication. All others leave the outcome unknown.
 func certainlyRolledBack(number uint16) bool {
 	switch number {
 	case 1213, 3100, 3101:
@@ -96,8 +96,8 @@ func certainlyRolledBack(number uint16) bool {
 	return false
 }
 
-// Rollback sends ROLLBACK; where its reply is not read, the connection is closed, which the server takes for the same.
-// ctx cannot stop it.
+// Rollback sends ROLLBACK. If its reply cannot be read, the connection is closed, and the server rolls back. Cancelling ctx
+// does not stop it.
 func (t *Tx) Rollback(ctx context.Context) {
 	if t.conn == nil {
 		return
@@ -109,20 +109,20 @@ func (t *Tx) Rollback(ctx context.Context) {
 	t.end("rolled_back")
 }
 
-// Discard closes the connection, with whatever is open on it.
+// Discard closes the connection, and with it an open transaction.
 func (t *Tx) Discard() { t.discard("discarded") }
 
 func (t *Tx) discard(outcome string) {
 	if t.conn == nil {
 		return
 	}
-	// The one way to make database/sql close a connection and not keep it.
+	// This is the only way to make database/sql close a connection instead of keeping it.
 	_ = t.conn.Raw(func(any) error { return driver.ErrBadConn })
 	t.end(outcome)
 }
 
 func (t *Tx) end(outcome string) {
-	_ = t.conn.Close() // gives it back; what is wrong with it shows when it is taken again
+	_ = t.conn.Close() // returns it; an error would show when it is used again
 	t.conn = nil
 	t.pool.metrics.transactions.WithLabelValues(outcome).Inc()
 	t.pool.turns.release()

@@ -142,7 +142,7 @@ func (p *process) send(t *testing.T, lines ...string) {
 // counts reads the table through the MySQL port.
 func counts(t *testing.T, conns *pool.Pool, query string) map[string]string {
 	t.Helper()
-	tx, err := conns.Tx(t.Context(), pool.Second)
+	tx, err := conns.Tx(t.Context(), pool.PriorityLow)
 	if err != nil {
 		return nil // not there yet
 	}

@@ -66,7 +66,7 @@ func (v *tableView) draw(ctx context.Context, head string) {
 // read takes the first rows, and how many there are. It ends its transaction, since the embedded server takes one at
 // a time.
 func (v *tableView) read(ctx context.Context) (rows [][]string, total int) {
-	tx, err := v.conns.Tx(ctx, pool.Second)
+	tx, err := v.conns.Tx(ctx, pool.PriorityLow)
 	if err != nil {
 		return nil, 0
 	}

@@ -86,7 +86,7 @@ var errNoJobs = errors.New("the database has no table etl_checkpoint, so no job 
 // Offsets reads the job's checkpoints of a topic, in order of partition.
 func (l *Ledger) Offsets(ctx context.Context, topic string) ([]Row, error) {
 	const doing = "read offsets"
-	tx, err := l.pool.Tx(ctx, pool.First)
+	tx, err := l.pool.Tx(ctx, pool.PriorityHigh)
 	if err != nil {
 		return nil, l.failed(doing, err)
 	}

@@ -108,7 +108,7 @@ func (l *Ledger) PruneDeadLetters(ctx context.Context, keep time.Duration) (remo
 	text := sqltext.AppendText([]byte("DELETE FROM etl_dead_letter WHERE job = "), l.job)
 	text = fmt.Appendf(text, " AND kind <> 'skipped' AND at < UTC_TIMESTAMP(6) - INTERVAL %d SECOND LIMIT 1000", int64(keep.Seconds()))
 	for {
-		tx, err := l.pool.Tx(ctx, pool.Second)
+		tx, err := l.pool.Tx(ctx, pool.PriorityLow)
 		if err != nil {
 			return removed, l.failed("prune dead letters", err)
 		}

@@ -31,7 +31,7 @@ func DedupTable() row.Table {
 // LoadIDs implements dedup.Store. It reads what is committed; after a claim, no earlier owner can add to it.
 func (l *Ledger) LoadIDs(ctx context.Context, p checkpoint.Partition, before int64, most int, each func(id [16]byte, at int64)) error {
 	const doing = "read event IDs"
-	tx, err := l.pool.Tx(ctx, pool.First)
+	tx, err := l.pool.Tx(ctx, pool.PriorityHigh)
 	if err != nil {
 		return l.failed(doing, err)
 	}
@@ -120,7 +120,7 @@ func (l *Ledger) pruneIDs(ctx context.Context, c checkpoint.Checkpoint, window t
 
 // inTx runs do in a transaction of its own.
 func (l *Ledger) inTx(ctx context.Context, do func(*pool.Tx) error) error {
-	tx, err := l.pool.Tx(ctx, pool.Second)
+	tx, err := l.pool.Tx(ctx, pool.PriorityLow)
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ func (l *Ledger) MoveCheckpoint(ctx context.Context, c CheckpointMove) (was, is 
 	if c.Reason == "" || c.Next < 0 {
 		return was, is, fmt.Errorf("%s: give an offset of 0 or more, and a reason", doing)
 	}
-	tx, err := l.pool.Tx(ctx, pool.First)
+	tx, err := l.pool.Tx(ctx, pool.PriorityHigh)
 	if err != nil {
 		return was, is, l.failed(doing, err)
 	}

@@ -57,7 +57,7 @@ func (r *Report) Refused() bool {
 // Create creates the tables that are missing. DDL commits an open transaction, so it has one of its own, with nothing
 // else in it.
 func (c *Checker) Create(ctx context.Context, want []row.Table) error {
-	tx, err := c.pool.Tx(ctx, pool.First)
+	tx, err := c.pool.Tx(ctx, pool.PriorityHigh)
 	if err != nil {
 		return c.failed("create tables", err)
 	}
@@ -128,7 +128,7 @@ const errDuplicateColumn = 1060
 // what was found is in the report.
 func (c *Checker) Check(ctx context.Context, want []row.Table) (*Report, error) {
 	out := &Report{Own: map[string]string{}}
-	tx, err := c.pool.Tx(ctx, pool.First)
+	tx, err := c.pool.Tx(ctx, pool.PriorityHigh)
 	if err != nil {
 		return nil, c.failed("check tables", err)
 	}
