@@ -59,7 +59,7 @@ func (c *Conn) beginUnlimited(extra int) (Request, error) {
 	if err := c.s.rt.Appender.Ready(c.work); err != nil {
 		return Request{}, err
 	}
-	f, err := c.s.rt.Frames.Begin(c.read, time.Now(), time.Time{}, extra)
+	f, err := c.s.rt.Frames.Begin(c.work, time.Now(), time.Time{}, extra)
 	return Request{Frame: f, c: c}, err
 }
 

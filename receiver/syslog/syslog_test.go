@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net"
 	"os"
 	"slices"
 	"strconv"
@@ -246,6 +247,41 @@ func TestP23_keptWhileNotReady(t *testing.T) {
 		if n := g.Metric("etl_receiver_lost_events_total"); n != lost {
 			t.Errorf("Kafka returns: %v; %v lines lost, want %v", returns, n, lost)
 		}
+	}
+}
+
+// A line that was read waits for memory until the stop is over, because its sender never resends it.
+func TestP33_keptWhileMemoryIsUsedUp(t *testing.T) {
+	t.Parallel()
+	k := &receivertest.Kafka{}
+	cfg := DefaultConfig()
+	cfg.Listen, cfg.Zone = "127.0.0.1:0", time.UTC
+	g := receivertest.Start(t, k, func(rt receiver.Runtime) receiver.Receiver { return New(cfg, rt) })
+	// One lease has all of the budget, and another one is favoured, so a third has to wait.
+	var held [2]receiver.Lease
+	for i, n := range []int64{receiver.DefaultConfig().MaxBytesInFlight, 1} {
+		g.Admission.Begin(&held[i])
+		defer held[i].Release()
+		if err := held[i].Grow(t.Context(), time.Time{}, n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g.Dial().Send([]byte("<34>1 - h - - - - one\n"))
+	g.Until("the line waits for memory", func() bool { return g.Metric("etl_receiver_in_flight_waiting") == 1 })
+	g.Cancel()
+	g.Until("the stop has begun", func() bool {
+		c, err := net.Dial("tcp", g.Addr)
+		if err == nil {
+			err = c.Close()
+		}
+		return err != nil
+	})
+	held[0].Release()
+	held[1].Release()
+	g.Stop()
+	g.Wants(k.Bodies, "- - - - one")
+	if n := g.Metric("etl_receiver_lost_events_total"); n != 0 {
+		t.Errorf("%v lines lost, expected 0", n)
 	}
 }
 
