@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/sluice-etl/sluice/query/expr"
 )
 
 // place is what a generated expression must be to stand in its place.
@@ -96,7 +98,8 @@ func alternatives(k place) []production {
 
 // compared holds the conditions on values of one kind.
 func compared(k place) (ps []production) {
-	for _, op := range slices.Sorted(maps.Keys(comparisons)) {
+	_, comparisons, _ := expr.Operators()
+	for _, op := range comparisons {
 		ps = append(ps, made("(%s "+op+" %s)", k, k))
 	}
 	return append(ps, made("(%s IN (%s, %s, %s))", k, k, k, k), made("(%s NOT IN (%s, %s))", k, k, k), made("(%s BETWEEN %s AND %s)", k, k, k), made("(%s NOT BETWEEN %s AND %s)", k, k, k),

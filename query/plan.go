@@ -13,6 +13,8 @@ import (
 	"github.com/sluice-etl/sluice/fold"
 	"github.com/sluice-etl/sluice/fold/format"
 	"github.com/sluice-etl/sluice/fold/value"
+	"github.com/sluice-etl/sluice/query/expr"
+	"github.com/sluice-etl/sluice/query/funcs"
 	"github.com/sluice-etl/sluice/query/parse"
 	"github.com/sluice-etl/sluice/row"
 )
@@ -72,10 +74,9 @@ func (p *Plan) compile(number int, text string) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, json := p.format.(format.PathFormat)
-	c := &compiler{format: p.format, json: json, zone: p.options.TimeZone, st: st, windows: p.windows}
+	c := &builder{expr.Compiler{Format: p.format, Library: funcs.Library(), Zone: p.options.TimeZone, Statement: st, Windows: p.windows}}
 	prog, err := c.statement(number)
-	p.windows = c.windows
+	p.windows = c.Windows
 	return prog, err
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/sluice-etl/sluice/fold/aggregate"
 	"github.com/sluice-etl/sluice/fold/value"
 	"github.com/sluice-etl/sluice/query/ast"
+	"github.com/sluice-etl/sluice/query/expr"
 	"github.com/sluice-etl/sluice/row"
 )
 
@@ -19,8 +20,8 @@ type output struct {
 	key  bool
 	// aggregate is what a column that is not part of the key computes.
 	aggregate aggregate.Func
-	x         compiled // what is counted, added or kept; unset for COUNT(*)
-	kind      row.Kind // of the column that it wants
+	x         expr.Compiled // what is counted, added or kept; unset for COUNT(*)
+	kind      row.Kind      // of the column that it wants
 }
 
 // mergeKind is how the column's values join.
@@ -33,7 +34,7 @@ func (o *output) mergeKind() row.Merge {
 
 // column is the column as a fold computes it.
 func (o *output) columnOf() fold.Column {
-	return fold.Column{Name: o.name, Aggregate: o.aggregate, Kind: o.x.Kind, Eval: o.x.eval}
+	return fold.Column{Name: o.name, Aggregate: o.aggregate, Kind: o.x.Kind, Eval: o.x.Eval}
 }
 
 // statement is the program as a fold runs it.
@@ -62,18 +63,21 @@ type program struct {
 	cells   []output
 }
 
-// compile checks a statement's shape and compiles its expressions.
-func (c *compiler) statement(number int) (*program, error) {
-	st := c.st
+// builder compiles one statement.
+type builder struct{ expr.Compiler }
+
+// statement checks a statement's shape and compiles its expressions.
+func (c *builder) statement(number int) (*program, error) {
+	st := c.Statement
 	names, err := columnNames(st)
 	if err != nil {
 		return nil, err
 	}
 	p := &program{number: number, st: st}
 	if st.Where != nil {
-		c.inWhere = true
-		p.where = c.truth(c.expr(st.Where))
-		c.inWhere = false
+		c.InWhere = true
+		p.where = c.Truth(c.Compile(st.Where))
+		c.InWhere = false
 	}
 	grouped := slices.ContainsFunc(st.Items, func(it ast.Item) bool { return it.HasAggregate() })
 	p.grouped = grouped || len(st.Group) > 0
@@ -82,8 +86,8 @@ func (c *compiler) statement(number int) (*program, error) {
 	} else {
 		c.plainOutputs(p, names)
 	}
-	if c.err != nil {
-		return nil, c.err
+	if c.Err != nil {
+		return nil, c.Err
 	}
 	return p, err
 }
@@ -116,14 +120,14 @@ func columnNames(st *ast.Statement) ([]string, error) {
 }
 
 // groupedOutputs compiles SELECT … GROUP BY.
-func (c *compiler) groupedOutputs(p *program, names []string, aggregated bool) error {
-	st := c.st
+func (c *builder) groupedOutputs(p *program, names []string, aggregated bool) error {
+	st := c.Statement
 	if !aggregated {
 		for _, it := range st.Items {
-			c.expr(it.Expr) // an AVG has a better reason than this
+			c.Compile(it.Expr) // an AVG has a better reason than this
 		}
-		if c.err != nil {
-			return c.err
+		if c.Err != nil {
+			return c.Err
 		}
 		return fmt.Errorf("GROUP BY without an aggregate: add COUNT(*) AS n to SELECT")
 	}
@@ -148,10 +152,10 @@ func (c *compiler) groupedOutputs(p *program, names []string, aggregated bool) e
 		case it.IsAggregate():
 			p.cells = append(p.cells, c.aggregate(names[i], it.Expr))
 		case it.HasAggregate():
-			c.expr(it.Expr) // fails, and says why
+			c.Compile(it.Expr) // fails, and says why
 		default:
-			if c.expr(it.Expr); c.err != nil {
-				return c.err // an AVG has a better reason than this
+			if c.Compile(it.Expr); c.Err != nil {
+				return c.Err // an AVG has a better reason than this
 			}
 			return fmt.Errorf("%s: it is neither in GROUP BY nor an aggregate, so a group has no single value for it: add it to GROUP BY, or write MIN(%s) or MAX(%s)", it.Text, it.Text, it.Text)
 		}
@@ -190,11 +194,11 @@ func groupItem(st *ast.Statement, g *ast.Expr) (int, error) {
 }
 
 // key compiles a column of the group's key.
-func (c *compiler) key(name string, e *ast.Expr) output {
-	x := c.expr(e)
-	x.src = e
+func (c *builder) key(name string, e *ast.Expr) output {
+	x := c.Compile(e)
+	x.Source = e
 	if x.Kind == value.KindJSON {
-		x = c.text(x)
+		x = c.Text(x)
 	}
 	switch {
 	case x.Nullable:
@@ -202,20 +206,20 @@ func (c *compiler) key(name string, e *ast.Expr) output {
 		if instead == "" {
 			instead = "0"
 		}
-		c.fail(e, "can be NULL, but a group's key cannot, because in a unique key of MySQL no two NULLs are equal: write COALESCE(%s, %s)", e.Text, instead)
+		c.Fail(e, "can be NULL, but a group's key cannot, because in a unique key of MySQL no two NULLs are equal: write COALESCE(%s, %s)", e.Text, instead)
 	case x.Kind == value.KindDouble:
-		c.fail(e, "is a DOUBLE, which has no exact key: write CAST(%s AS DECIMAL(p,s))", e.Text)
+		c.Fail(e, "is a DOUBLE, which has no exact key: write CAST(%s AS DECIMAL(p,s))", e.Text)
 	case x.Kind == value.KindDecimal && x.Scale == value.AnyScale:
-		c.fail(e, "is a number of any scale, but a key column has one scale: write CAST(%s AS SIGNED) or CAST(%s AS DECIMAL(p,s))", e.Text, e.Text)
+		c.Fail(e, "is a number of any scale, but a key column has one scale: write CAST(%s AS SIGNED) or CAST(%s AS DECIMAL(p,s))", e.Text, e.Text)
 	}
-	return output{name: name, key: true, x: x, kind: x.column()}
+	return output{name: name, key: true, x: x, kind: x.Kind.Column()}
 }
 
 // aggregate compiles COUNT, SUM, MIN or MAX.
-func (c *compiler) aggregate(name string, e *ast.Expr) output {
+func (c *builder) aggregate(name string, e *ast.Expr) output {
 	o := output{name: name, kind: row.Int}
 	bad := func(format string, args ...any) output {
-		c.fail(e, format, args...)
+		c.Fail(e, format, args...)
 		return o
 	}
 	if e.Distinct && e.Name != "min" && e.Name != "max" {
@@ -234,8 +238,8 @@ func (c *compiler) aggregate(name string, e *ast.Expr) output {
 	if e.Args[0].HasAggregate() {
 		return bad("an aggregate cannot contain another")
 	}
-	o.x = c.expr(e.Args[0])
-	o.x.src = e.Args[0]
+	o.x = c.Compile(e.Args[0])
+	o.x.Source = e.Args[0]
 	arg := e.Args[0].Text
 	switch e.Name {
 	case "count":
@@ -248,7 +252,7 @@ func (c *compiler) aggregate(name string, e *ast.Expr) output {
 		if o.x.Kind == value.KindDouble {
 			return bad("a sum of DOUBLEs depends on their order, which is not defined: write SUM(CAST(%s AS DECIMAL(p,s)))", arg)
 		}
-		o.x = c.number(o.x)
+		o.x = c.Number(o.x)
 		o.kind = row.Decimal
 	default:
 		o.aggregate = aggregate.Min
@@ -258,7 +262,7 @@ func (c *compiler) aggregate(name string, e *ast.Expr) output {
 		if o.x.Kind == value.KindJSON {
 			return bad("%s is a JSON field, and text and numbers compare differently: write %s(CAST(%s AS CHAR)) or %s(CAST(%s AS DECIMAL(p,s)))", arg, strings.ToUpper(e.Name), arg, strings.ToUpper(e.Name), arg)
 		}
-		o.kind = o.x.column()
+		o.kind = o.x.Kind.Column()
 	}
 	if o.x.Kind == value.KindNull {
 		always := "NULL"
@@ -271,42 +275,27 @@ func (c *compiler) aggregate(name string, e *ast.Expr) output {
 }
 
 // plainOutputs compiles a SELECT without aggregates: a row for each record, with the record's place as its key.
-func (c *compiler) plainOutputs(p *program, names []string) {
+func (c *builder) plainOutputs(p *program, names []string) {
 	places := []string{"_topic", "_partition", "_offset", "_index"}
 	for _, place := range places {
-		x, _ := virtual(place, true)
-		x.src = &ast.Expr{Op: ast.OpColumn, Path: []string{place}, Text: place}
-		p.keys = append(p.keys, output{name: place, key: true, x: x, kind: x.column()})
+		x, _ := expr.RecordColumn(place, true)
+		x.Source = &ast.Expr{Op: ast.OpColumn, Path: []string{place}, Text: place}
+		p.keys = append(p.keys, output{name: place, key: true, x: x, kind: x.Kind.Column()})
 	}
-	for i, it := range c.st.Items {
+	for i, it := range c.Statement.Items {
 		if i := slices.Index(places, strings.ToLower(names[i])); i >= 0 {
 			if it.Op != ast.OpColumn || !strings.EqualFold(it.Path[len(it.Path)-1], places[i]) {
-				c.fail(it.Expr, "column %s is part of the key of a row per record: write it to another column", places[i])
+				c.Fail(it.Expr, "column %s is part of the key of a row per record: write it to another column", places[i])
 			}
 			continue
 		}
-		x := c.expr(it.Expr)
-		x.src = it.Expr
+		x := c.Compile(it.Expr)
+		x.Source = it.Expr
 		if x.Kind == value.KindJSON || x.Kind == value.KindNull {
 			null := x.Nullable
-			x = c.text(x)
+			x = c.Text(x)
 			x.Kind, x.Nullable = value.KindText, null
 		}
-		p.cells = append(p.cells, output{name: names[i], aggregate: aggregate.Keep, x: x, kind: x.column()})
+		p.cells = append(p.cells, output{name: names[i], aggregate: aggregate.Keep, x: x, kind: x.Kind.Column()})
 	}
-}
-
-// column is the kind of column that an expression wants.
-func (x compiled) column() row.Kind {
-	switch x.Kind {
-	case value.KindInt:
-		return row.Int
-	case value.KindDecimal:
-		return row.Decimal
-	case value.KindDouble:
-		return row.Double
-	case value.KindTime:
-		return row.Datetime
-	}
-	return row.Text
 }

@@ -109,3 +109,6 @@ func sizeKeys(t *row.Table) error {
 	}
 	return nil
 }
+
+// defaultScale is how many digits after the point a column gets that is created for a number of any scale.
+const defaultScale = 6

@@ -1,5 +1,7 @@
 package value
 
+import "github.com/sluice-etl/sluice/row"
+
 // Kind is the kind of an expression's values, which is known before any record is read. It says which fields of a value
 // hold it.
 type Kind uint8
@@ -22,6 +24,21 @@ func (k Kind) String() string {
 
 // IsNumber reports whether values of this kind are numbers.
 func (k Kind) IsNumber() bool { return k == KindInt || k == KindDecimal || k == KindDouble }
+
+// Column is the kind of a table's column that holds such values; for NULL and values of JSON it is text.
+func (k Kind) Column() row.Kind {
+	switch k {
+	case KindInt:
+		return row.Int
+	case KindDecimal:
+		return row.Decimal
+	case KindDouble:
+		return row.Double
+	case KindTime:
+		return row.Datetime
+	}
+	return row.Text
+}
 
 // Type is an expression's type.
 type Type struct {

@@ -1,4 +1,4 @@
-package query
+package expr
 
 import (
 	"github.com/sluice-etl/sluice/fold"
@@ -14,31 +14,31 @@ import (
 //	JSON field → what stands beside it
 //	text literal → time             beside a time
 
-// number wants a number. A JSON field becomes a DECIMAL.
-func (c *compiler) number(x compiled) compiled {
+// Number wants a number. A JSON field becomes a DECIMAL.
+func (c *Compiler) Number(x Compiled) Compiled {
 	switch {
 	case x.Kind.IsNumber() || x.Kind == value.KindNull:
 		return x
 	case x.Kind == value.KindJSON:
-		eval, name := x.eval, x.src.Text
+		eval, name := x.Eval, x.Source.Text
 		x.Type = jsonAs(value.KindDecimal)
-		x.eval = func(r *fold.Env) value.Value { return jsonNumber(r, eval(r), name) }
+		x.Eval = func(r *fold.Env) value.Value { return jsonNumber(r, eval(r), name) }
 		return x
 	case x.Kind == value.KindTime:
-		return c.fail(x.src, "is a time, but a number is expected: times are compared, and grouped by TUMBLE(time, INTERVAL n unit)")
+		return c.Fail(x.Source, "is a time, but a number is expected: times are compared, and grouped by TUMBLE(time, INTERVAL n unit)")
 	}
-	return c.fail(x.src, "is text, but a number is expected: write CAST(%s AS SIGNED) or CAST(%s AS DECIMAL(p,s))", x.src.Text, x.src.Text)
+	return c.Fail(x.Source, "is text, but a number is expected: write CAST(%s AS SIGNED) or CAST(%s AS DECIMAL(p,s))", x.Source.Text, x.Source.Text)
 }
 
 // double wants a number, and makes it a DOUBLE.
-func (c *compiler) double(x compiled) compiled {
-	x = c.number(x)
+func (c *Compiler) double(x Compiled) Compiled {
+	x = c.Number(x)
 	if x.Kind != value.KindInt && x.Kind != value.KindDecimal {
 		return x
 	}
-	eval := x.eval
+	eval := x.Eval
 	x.Kind = value.KindDouble
-	x.eval = func(r *fold.Env) value.Value {
+	x.Eval = func(r *fold.Env) value.Value {
 		v := eval(r)
 		if v.Set {
 			return value.Double(value.ToDouble(v.Number, int(v.Scale)))
@@ -48,20 +48,20 @@ func (c *compiler) double(x compiled) compiled {
 	return x
 }
 
-// text wants text. Integers and decimals are written as MySQL writes them.
-func (c *compiler) text(x compiled) compiled {
-	eval := x.eval
+// Text wants text. Integers and decimals are written as MySQL writes them.
+func (c *Compiler) Text(x Compiled) Compiled {
+	eval := x.Eval
 	switch x.Kind {
 	case value.KindText, value.KindNull:
 		return x
 	case value.KindJSON:
 		x.Type = value.Type{Kind: value.KindText, Nullable: x.Nullable}
-		x.eval = func(r *fold.Env) value.Value { return value.JSONText(eval(r)) }
+		x.Eval = func(r *fold.Env) value.Value { return value.JSONText(eval(r)) }
 		return x
 	case value.KindInt, value.KindDecimal:
 		shown := x.Scale
 		x.Type = value.Type{Kind: value.KindText, Nullable: x.Nullable, MaxChars: row.MaxDigits + 3}
-		x.eval = func(r *fold.Env) value.Value {
+		x.Eval = func(r *fold.Env) value.Value {
 			v := eval(r)
 			if !v.Set {
 				return value.Null
@@ -70,9 +70,9 @@ func (c *compiler) text(x compiled) compiled {
 		}
 		return x
 	case value.KindTime:
-		return c.fail(x.src, "is a time, but text is expected: write CAST(%s AS CHAR), which is in UTC", x.src.Text)
+		return c.Fail(x.Source, "is a time, but text is expected: write CAST(%s AS CHAR), which is in UTC", x.Source.Text)
 	}
-	return c.fail(x.src, "is a DOUBLE, but text is expected: write CAST(%s AS DECIMAL(p,s)) first, because servers write DOUBLEs differently", x.src.Text)
+	return c.Fail(x.Source, "is a DOUBLE, but text is expected: write CAST(%s AS DECIMAL(p,s)) first, because servers write DOUBLEs differently", x.Source.Text)
 }
 
 // numberText writes a decimal with the digits that its type shows.
@@ -91,7 +91,7 @@ func numberText(r *fold.Env, v value.Value, shown int) value.Value {
 }
 
 // coerce makes x yield values of type to, which unify found.
-func (c *compiler) coerce(x compiled, to value.Type) compiled {
+func (c *Compiler) coerce(x Compiled, to value.Type) Compiled {
 	if x.Kind == value.KindNull || x.Kind == to.Kind {
 		return x
 	}
@@ -99,36 +99,36 @@ func (c *compiler) coerce(x compiled, to value.Type) compiled {
 	case value.KindDouble:
 		return c.double(x)
 	case value.KindInt, value.KindDecimal:
-		return c.number(x)
+		return c.Number(x)
 	case value.KindText:
-		return c.text(x)
+		return c.Text(x)
 	case value.KindTime:
 		if x.Kind == value.KindJSON {
-			return c.castTime(c.text(x), 6)
+			return c.CastTime(c.Text(x), 6)
 		}
 	}
 	return x
 }
 
-// timeLiteral reads a text literal beside a time.
-func (c *compiler) timeLiteral(x compiled) compiled {
+// TimeLiteral reads a text literal beside a time.
+func (c *Compiler) TimeLiteral(x Compiled) Compiled {
 	if x.Kind != value.KindText {
 		return x
 	}
-	if !x.constant {
-		return c.fail(x.src, "is text beside a time: write CAST(%s AS DATETIME)", x.src.Text)
+	if !x.Constant {
+		return c.Fail(x.Source, "is text beside a time: write CAST(%s AS DATETIME)", x.Source.Text)
 	}
-	b := x.eval(fold.Constant(c.zone)).Bytes
-	micros, ok := value.ParseTime(b, c.zone)
+	b := x.Eval(fold.Constant(c.Zone)).Bytes
+	micros, ok := value.ParseTime(b, c.Zone)
 	if !ok {
-		return c.fail(x.src, "expected a time such as '2015-05-17 10:05:03', which is in --time-zone, or with a zone '2015-05-17 10:05:03+02:00'")
+		return c.Fail(x.Source, "expected a time such as '2015-05-17 10:05:03', which is in --time-zone, or with a zone '2015-05-17 10:05:03+02:00'")
 	}
 	v := value.Time(micros)
 	scale := 0
 	if micros%value.Second != 0 {
 		scale = 6
 	}
-	return compiled{Type: value.Type{Kind: value.KindTime, Scale: scale}, constant: true, src: x.src, eval: func(*fold.Env) value.Value { return v }}
+	return Compiled{Type: value.Type{Kind: value.KindTime, Scale: scale}, Constant: true, Source: x.Source, Eval: func(*fold.Env) value.Value { return v }}
 }
 
 // jsonNumber reads a JSON field where a number is wanted.

@@ -1,4 +1,4 @@
-package query
+package expr
 
 import (
 	"bytes"
@@ -14,27 +14,27 @@ const maxLike = 64 << 20
 
 // like compiles text LIKE pattern ESCAPE c: % stands for any text, _ for one character. Letters match themselves
 // only: bytes are compared. (MySQL's default collation would match other cases too.)
-func (c *compiler) like(e *ast.Expr) compiled {
-	a, p := c.text(c.expr(e.Args[0])), c.text(c.expr(e.Args[1]))
+func (c *Compiler) like(e *ast.Expr) Compiled {
+	a, p := c.Text(c.Compile(e.Args[0])), c.Text(c.Compile(e.Args[1]))
 	var escape []byte
 	if e.Name != "" {
 		escape = []byte(e.Name)
 	}
-	eval, hit, miss := a.eval, value.Yes, value.No
+	eval, hit, miss := a.Eval, value.Yes, value.No
 	if e.Not {
 		hit, miss = value.No, value.Yes
 	}
 	match := func(b, pattern []byte) bool { return likeMatch(b, pattern, escape) }
-	if p.constant {
-		match = likePattern(p.eval(&fold.Env{}).Bytes, escape)
+	if p.Constant {
+		match = likePattern(p.Eval(&fold.Env{}).Bytes, escape)
 	}
-	pattern := p.eval
-	return condition(e, a.Nullable || p.Nullable, a.constant && p.constant, func(r *fold.Env) value.Truth {
+	pattern := p.Eval
+	return condition(e, a.Nullable || p.Nullable, a.Constant && p.Constant, func(r *fold.Env) value.Truth {
 		v, q := eval(r), pattern(r)
 		switch {
 		case !v.Set || !q.Set:
 			return value.Unknown
-		case !p.constant && len(v.Bytes) > maxLike/(len(q.Bytes)+1):
+		case !p.Constant && len(v.Bytes) > maxLike/(len(q.Bytes)+1):
 			r.Fail("LIKE: a text and a pattern of the record are too long: the product of their lengths must be at most %d", maxLike)
 			return value.Unknown
 		case match(v.Bytes, q.Bytes):

@@ -1,4 +1,4 @@
-package query
+package expr
 
 import (
 	"math"
@@ -16,20 +16,20 @@ var arithmetic = map[string]func(a, b value.Value) (value.Value, bool){
 
 // arith compiles + - * / div %, with MySQL's types: integers stay integers except under /, whose quotient has four
 // more digits than the dividend (div_precision_increment); a DOUBLE on either side makes the result one.
-func (c *compiler) arith(e *ast.Expr) compiled {
+func (c *Compiler) arith(e *ast.Expr) Compiled {
 	if e.Args[1].Op == ast.OpInterval || e.Args[0].Op == ast.OpInterval {
-		return c.fail(e, "times and intervals cannot be added: group with TUMBLE(time, INTERVAL n unit)")
+		return c.Fail(e, "times and intervals cannot be added: group with TUMBLE(time, INTERVAL n unit)")
 	}
-	a, b := c.number(c.expr(e.Args[0])), c.number(c.expr(e.Args[1]))
-	x := compiled{constant: a.constant && b.constant, src: e}
+	a, b := c.Number(c.Compile(e.Args[0])), c.Number(c.Compile(e.Args[1]))
+	x := Compiled{Constant: a.Constant && b.Constant, Source: e}
 	x.Nullable = a.Nullable || b.Nullable
 	divides := e.Name == "/" || e.Name == "div" || e.Name == "%"
-	if divides && !(b.constant && !b.Nullable && !isZero(b)) {
+	if divides && !(b.Constant && !b.Nullable && !isZero(b)) {
 		x.Nullable = true
 	}
 	if a.Kind == value.KindNull || b.Kind == value.KindNull {
 		x.Kind, x.Nullable = value.KindNull, true
-		x.eval = func(*fold.Env) value.Value { return value.Null }
+		x.Eval = func(*fold.Env) value.Value { return value.Null }
 		return x
 	}
 	if a.Kind == value.KindDouble || b.Kind == value.KindDouble {
@@ -49,8 +49,8 @@ func (c *compiler) arith(e *ast.Expr) compiled {
 	if x.Kind == value.KindDecimal && (a.Scale == value.AnyScale || b.Scale == value.AnyScale) {
 		x.Scale = value.AnyScale
 	}
-	fn, left, right, text := arithmetic[e.Name], a.eval, b.eval, e.Text
-	x.eval = func(r *fold.Env) value.Value {
+	fn, left, right, text := arithmetic[e.Name], a.Eval, b.Eval, e.Text
+	x.Eval = func(r *fold.Env) value.Value {
 		p := left(r)
 		if !p.Set {
 			return value.Null
@@ -68,26 +68,26 @@ func (c *compiler) arith(e *ast.Expr) compiled {
 	return x
 }
 
-func isZero(x compiled) bool {
-	v := x.eval(&fold.Env{})
+func isZero(x Compiled) bool {
+	v := x.Eval(&fold.Env{})
 	if x.Kind == value.KindDouble {
 		return v.Double() == 0
 	}
 	return v.Number.Sign() == 0
 }
 
-func (c *compiler) doubleArith(x compiled, e *ast.Expr, a, b compiled) compiled {
+func (c *Compiler) doubleArith(x Compiled, e *ast.Expr, a, b Compiled) Compiled {
 	if e.Name == "div" {
-		for _, x := range []compiled{a, b} {
+		for _, x := range []Compiled{a, b} {
 			if x.Kind == value.KindDouble {
-				return c.fail(x.src, "is a DOUBLE, but DIV needs exact numbers: write CAST(%s AS DECIMAL(p,s))", x.src.Text)
+				return c.Fail(x.Source, "is a DOUBLE, but DIV needs exact numbers: write CAST(%s AS DECIMAL(p,s))", x.Source.Text)
 			}
 		}
 	}
 	a, b = c.double(a), c.double(b)
 	x.Kind = value.KindDouble
-	left, right, op, text := a.eval, b.eval, e.Name[0], e.Text
-	x.eval = func(r *fold.Env) value.Value {
+	left, right, op, text := a.Eval, b.Eval, e.Name[0], e.Text
+	x.Eval = func(r *fold.Env) value.Value {
 		p := left(r)
 		if !p.Set {
 			return value.Null
@@ -122,11 +122,11 @@ func (c *compiler) doubleArith(x compiled, e *ast.Expr, a, b compiled) compiled 
 	return x
 }
 
-func (c *compiler) negate(e *ast.Expr) compiled {
-	x := c.number(c.expr(e.Args[0]))
-	eval, double := x.eval, x.Kind == value.KindDouble
-	x.src = e
-	x.eval = func(r *fold.Env) value.Value {
+func (c *Compiler) negate(e *ast.Expr) Compiled {
+	x := c.Number(c.Compile(e.Args[0]))
+	eval, double := x.Eval, x.Kind == value.KindDouble
+	x.Source = e
+	x.Eval = func(r *fold.Env) value.Value {
 		v := eval(r)
 		if double && v.Set {
 			return value.Double(-v.Double())

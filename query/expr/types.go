@@ -1,4 +1,4 @@
-package query
+package expr
 
 import (
 	"github.com/sluice-etl/sluice/fold"
@@ -6,18 +6,15 @@ import (
 	"github.com/sluice-etl/sluice/query/ast"
 )
 
-// defaultScale is the scale of the column made for a decimal of AnyScale.
-const defaultScale = 6
-
-// compiled is an expression ready to run.
-type compiled struct {
+// Compiled is an expression ready to run.
+type Compiled struct {
 	value.Type
-	eval func(*fold.Env) value.Value
+	Eval func(*fold.Env) value.Value
 	// test, where not nil, is eval as a truth value: conditions are asked for it.
-	test func(*fold.Env) value.Truth
+	Test func(*fold.Env) value.Truth
 	// constant says that eval does not look at the record; it may be called with a nil rec then.
-	constant bool
-	src      *ast.Expr
+	Constant bool
+	Source   *ast.Expr
 }
 
 // unify finds the type that can hold both branches of COALESCE, IF or CASE; ok is false where a person has to say.

@@ -1,4 +1,4 @@
-package query
+package expr
 
 import (
 	"math"
@@ -11,70 +11,70 @@ import (
 )
 
 // casts holds the types of CAST, as the parser names them: SIGNED INTEGER is signed.
-var casts = map[string]func(c *compiler, e *ast.Expr, x compiled) compiled{
-	"signed": (*compiler).castSigned, "unsigned": (*compiler).castUnsigned, "decimal": (*compiler).castDecimal,
-	"char": (*compiler).castChar, "nchar": (*compiler).castChar, "datetime": (*compiler).castDatetime,
-	"double": (*compiler).castDouble, "float": (*compiler).castDouble, "real": (*compiler).castDouble,
+var casts = map[string]func(c *Compiler, e *ast.Expr, x Compiled) Compiled{
+	"signed": (*Compiler).castSigned, "unsigned": (*Compiler).castUnsigned, "decimal": (*Compiler).castDecimal,
+	"char": (*Compiler).castChar, "nchar": (*Compiler).castChar, "datetime": (*Compiler).castDatetime,
+	"double": (*Compiler).castDouble, "float": (*Compiler).castDouble, "real": (*Compiler).castDouble,
 }
 
 // cast compiles CAST(x AS type). What MySQL would cut or bend with a warning makes the record a dead letter, as it
 // makes an INSERT fail in strict mode.
-func (c *compiler) cast(e *ast.Expr) compiled {
-	x := c.expr(e.Args[0])
-	x.src = e.Args[0]
+func (c *Compiler) cast(e *ast.Expr) Compiled {
+	x := c.Compile(e.Args[0])
+	x.Source = e.Args[0]
 	if to := casts[e.Name]; to != nil {
 		return to(c, e, x)
 	}
-	return c.fail(e, "expected CAST to SIGNED, UNSIGNED, DECIMAL(p,s), CHAR(n), DATETIME or DOUBLE")
+	return c.Fail(e, "expected CAST to SIGNED, UNSIGNED, DECIMAL(p,s), CHAR(n), DATETIME or DOUBLE")
 }
 
-func (c *compiler) castSigned(e *ast.Expr, x compiled) compiled {
+func (c *Compiler) castSigned(e *ast.Expr, x Compiled) Compiled {
 	return c.castNumber(e, x, value.KindInt, row.MaxDigits, 0, math.MinInt64, math.MaxInt64)
 }
 
-func (c *compiler) castUnsigned(e *ast.Expr, x compiled) compiled {
+func (c *Compiler) castUnsigned(e *ast.Expr, x Compiled) Compiled {
 	return c.castNumber(e, x, value.KindInt, row.MaxDigits, 0, 0, math.MaxUint64)
 }
 
-func (c *compiler) castDecimal(e *ast.Expr, x compiled) compiled {
+func (c *Compiler) castDecimal(e *ast.Expr, x Compiled) Compiled {
 	p, s := e.Precision, max(e.Scale, 0)
 	if p == -1 {
 		p = 10
 	}
 	if p < 1 || p > row.MaxDigits || s > value.MaxScale || s > p {
-		return c.fail(e, "DECIMAL(p,s) takes p from 1 to %d and s from 0 to %d, not above p", row.MaxDigits, value.MaxScale)
+		return c.Fail(e, "DECIMAL(p,s) takes p from 1 to %d and s from 0 to %d, not above p", row.MaxDigits, value.MaxScale)
 	}
 	return c.castNumber(e, x, value.KindDecimal, p, s, 0, 0)
 }
 
-func (c *compiler) castDatetime(e *ast.Expr, x compiled) compiled {
+func (c *Compiler) castDatetime(e *ast.Expr, x Compiled) Compiled {
 	if e.Precision > 6 || e.Precision < -1 {
-		return c.fail(e, "DATETIME(n) takes n from 0 to 6")
+		return c.Fail(e, "DATETIME(n) takes n from 0 to 6")
 	}
 	if x.Kind == value.KindJSON {
-		x = c.text(x)
+		x = c.Text(x)
 	}
 	if x.Kind != value.KindText && x.Kind != value.KindTime && x.Kind != value.KindNull {
-		return c.fail(e, "%s is %s: write FROM_UNIXTIME(%s) for seconds since 1970", x.src.Text, x.Kind, x.src.Text)
+		return c.Fail(e, "%s is %s: write FROM_UNIXTIME(%s) for seconds since 1970", x.Source.Text, x.Kind, x.Source.Text)
 	}
 	digits := max(e.Precision, 0)
-	out := c.castTime(x, digits)
-	out.src, out.Type = e, value.Type{Kind: value.KindTime, Nullable: x.Nullable, Scale: digits} // of NULL, too
+	out := c.CastTime(x, digits)
+	out.Source, out.Type = e, value.Type{Kind: value.KindTime, Nullable: x.Nullable, Scale: digits} // of NULL, too
 	return out
 }
 
 // castNumber casts to an integer between low and high, or to a decimal of p digits with s after the point.
-func (c *compiler) castNumber(e *ast.Expr, x compiled, to value.Kind, p, s int, low int64, high uint64) compiled {
-	out := compiled{Type: value.Type{Kind: to, Nullable: x.Nullable, Scale: s}, constant: x.constant, src: e}
+func (c *Compiler) castNumber(e *ast.Expr, x Compiled, to value.Kind, p, s int, low int64, high uint64) Compiled {
+	out := Compiled{Type: value.Type{Kind: to, Nullable: x.Nullable, Scale: s}, Constant: x.Constant, Source: e}
 	if to == value.KindDecimal {
 		out.Precision = p
 	}
 	if x.Kind == value.KindTime {
-		return c.fail(e, "%s is a time: times are compared, and grouped by TUMBLE(time, INTERVAL n unit)", x.src.Text)
+		return c.Fail(e, "%s is a time: times are compared, and grouped by TUMBLE(time, INTERVAL n unit)", x.Source.Text)
 	}
-	eval, from, name := x.eval, x.Kind, e.Text
+	eval, from, name := x.Eval, x.Kind, e.Text
 	bottom, top := row.FromInt(low), row.Number{Lo: high}
-	out.eval = func(r *fold.Env) value.Value {
+	out.Eval = func(r *fold.Env) value.Value {
 		v := eval(r)
 		if !v.Set {
 			return value.Null
@@ -141,14 +141,14 @@ func isWhole(b []byte) bool {
 	return true
 }
 
-func (c *compiler) castChar(e *ast.Expr, x compiled) compiled {
+func (c *Compiler) castChar(e *ast.Expr, x Compiled) Compiled {
 	if e.Precision < -1 {
-		return c.fail(e, "CHAR(n) takes a number of characters")
+		return c.Fail(e, "CHAR(n) takes a number of characters")
 	}
 	if x.Kind == value.KindTime {
-		eval, scale := x.eval, x.Scale
+		eval, scale := x.Eval, x.Scale
 		x.Type = value.Type{Kind: value.KindText, Nullable: x.Nullable, MaxChars: 26}
-		x.eval = func(r *fold.Env) value.Value {
+		x.Eval = func(r *fold.Env) value.Value {
 			v := eval(r)
 			if !v.Set {
 				return value.Null
@@ -158,15 +158,15 @@ func (c *compiler) castChar(e *ast.Expr, x compiled) compiled {
 			return value.Text(r.Text[from:len(r.Text):len(r.Text)])
 		}
 	} else {
-		x = c.text(x)
+		x = c.Text(x)
 	}
-	x.src = e
+	x.Source = e
 	if e.Precision >= 0 {
-		eval, n := x.eval, e.Precision
+		eval, n := x.Eval, e.Precision
 		if x.MaxChars == 0 || n < x.MaxChars {
 			x.MaxChars = max(1, n)
 		}
-		x.eval = func(r *fold.Env) value.Value {
+		x.Eval = func(r *fold.Env) value.Value {
 			v := eval(r)
 			v.Bytes = value.Cut(v.Bytes, n)
 			return v
@@ -175,20 +175,20 @@ func (c *compiler) castChar(e *ast.Expr, x compiled) compiled {
 	return x
 }
 
-// castTime reads text as a time, and cuts a time to digits of the second's fraction.
-func (c *compiler) castTime(x compiled, digits int) compiled {
+// CastTime reads text as a time, and cuts a time to digits of the second's fraction.
+func (c *Compiler) CastTime(x Compiled, digits int) Compiled {
 	unit := value.Second
 	for range digits {
 		unit /= 10
 	}
-	eval, text, name := x.eval, x.Kind == value.KindText, ""
-	if x.src != nil {
-		name = x.src.Text
+	eval, text, name := x.Eval, x.Kind == value.KindText, ""
+	if x.Source != nil {
+		name = x.Source.Text
 	}
 	if x.Kind != value.KindNull {
 		x.Type = value.Type{Kind: value.KindTime, Nullable: x.Nullable, Scale: digits}
 	}
-	x.eval = func(r *fold.Env) value.Value {
+	x.Eval = func(r *fold.Env) value.Value {
 		v := eval(r)
 		if !v.Set {
 			return value.Null
@@ -205,14 +205,14 @@ func (c *compiler) castTime(x compiled, digits int) compiled {
 	return x
 }
 
-func (c *compiler) castDouble(e *ast.Expr, x compiled) compiled {
+func (c *Compiler) castDouble(e *ast.Expr, x Compiled) Compiled {
 	if x.Kind == value.KindTime {
-		return c.fail(e, "%s is a time, not a number", x.src.Text)
+		return c.Fail(e, "%s is a time, not a number", x.Source.Text)
 	}
-	eval, from, name := x.eval, x.Kind, e.Text
-	x.src = e
+	eval, from, name := x.Eval, x.Kind, e.Text
+	x.Source = e
 	x.Type = value.Type{Kind: value.KindDouble, Nullable: x.Nullable}
-	x.eval = func(r *fold.Env) value.Value {
+	x.Eval = func(r *fold.Env) value.Value {
 		v := eval(r)
 		switch {
 		case !v.Set:
@@ -240,38 +240,4 @@ func (c *compiler) castDouble(e *ast.Expr, x compiled) compiled {
 		return value.Double(f)
 	}
 	return x
-}
-
-// fromUnix is the time of a number of seconds since 1970 UTC; digits past the sixth behind the point are cut.
-func (c *compiler) fromUnix(e *ast.Expr) compiled {
-	x := c.number(c.expr(e.Args[0]))
-	if x.Kind == value.KindDouble {
-		return c.fail(e.Args[0], "is a DOUBLE, which cannot hold microseconds: write CAST(%s AS DECIMAL(20,6))", e.Args[0].Text)
-	}
-	eval, name := x.eval, e.Text
-	out := compiled{Type: value.Type{Kind: value.KindTime, Nullable: x.Nullable}, constant: x.constant, src: e}
-	switch {
-	case x.Kind == value.KindDecimal && x.Scale != value.AnyScale:
-		out.Scale = min(x.Scale, 6)
-	case x.Kind != value.KindInt:
-		out.Scale = 6
-	}
-	out.eval = func(r *fold.Env) value.Value {
-		v := eval(r)
-		if !v.Set {
-			return value.Null
-		}
-		n, ok := v.Number, true
-		if v.Scale <= 6 {
-			n, ok = n.Rescale(int(v.Scale), 6)
-		} else {
-			n, _ = n.QuoRem(row.Pow10(int(v.Scale) - 6))
-		}
-		micros, fits := n.Int64()
-		if !ok || !fits || v.Number.Sign() < 0 || micros > value.MaxTime {
-			return r.Fail("%s: %s is out of range: expected seconds since 1970", name, value.Show(v, value.KindDecimal))
-		}
-		return value.Time(micros)
-	}
-	return out
 }

@@ -1,4 +1,4 @@
-package query
+package expr
 
 import (
 	"bytes"
@@ -10,8 +10,8 @@ import (
 )
 
 // condition makes an expression of a truth value.
-func condition(e *ast.Expr, nullable, constant bool, test func(*fold.Env) value.Truth) compiled {
-	return compiled{Type: value.Type{Kind: value.KindInt, Nullable: nullable}, constant: constant, src: e, test: test, eval: func(r *fold.Env) value.Value {
+func condition(e *ast.Expr, nullable, constant bool, test func(*fold.Env) value.Truth) Compiled {
+	return Compiled{Type: value.Type{Kind: value.KindInt, Nullable: nullable}, Constant: constant, Source: e, Test: test, Eval: func(r *fold.Env) value.Value {
 		switch test(r) {
 		case value.Yes:
 			return value.Bool(true)
@@ -22,19 +22,19 @@ func condition(e *ast.Expr, nullable, constant bool, test func(*fold.Env) value.
 	}}
 }
 
-// truth wants a truth value: a number that is not zero is true.
-func (c *compiler) truth(x compiled) func(*fold.Env) value.Truth {
-	if x.test != nil {
-		return x.test
+// Truth wants a truth value: a number that is not zero is true.
+func (c *Compiler) Truth(x Compiled) func(*fold.Env) value.Truth {
+	if x.Test != nil {
+		return x.Test
 	}
 	if x.Kind == value.KindText {
-		c.fail(x.src, "is text, but a condition is expected: write %s <> ''; CONCAT(a, b) joins texts", x.src.Text)
+		c.Fail(x.Source, "is text, but a condition is expected: write %s <> ''; CONCAT(a, b) joins texts", x.Source.Text)
 	}
 	if x.Kind == value.KindTime {
-		c.fail(x.src, "is a time, but a condition is expected: compare it with another")
+		c.Fail(x.Source, "is a time, but a condition is expected: compare it with another")
 	}
-	x = c.number(x)
-	eval, double := x.eval, x.Kind == value.KindDouble
+	x = c.Number(x)
+	eval, double := x.Eval, x.Kind == value.KindDouble
 	return func(r *fold.Env) value.Truth {
 		v := eval(r)
 		switch {
@@ -47,11 +47,11 @@ func (c *compiler) truth(x compiled) func(*fold.Env) value.Truth {
 	}
 }
 
-// comparator finds how two expressions compare, and makes both yield values of that kind.
-func (c *compiler) comparator(a, b *compiled) func(x, y value.Value) int {
+// Comparator finds how two expressions compare, and makes both yield values of that kind.
+func (c *Compiler) Comparator(a, b *Compiled) func(x, y value.Value) int {
 	switch {
 	case a.Kind == value.KindJSON && b.Kind == value.KindJSON:
-		c.fail(a.src, "and %s are JSON fields: choose how they are compared, with CAST(%s AS CHAR) or CAST(%s AS DECIMAL(p,s))", b.src.Text, a.src.Text, a.src.Text)
+		c.Fail(a.Source, "and %s are JSON fields: choose how they are compared, with CAST(%s AS CHAR) or CAST(%s AS DECIMAL(p,s))", b.Source.Text, a.Source.Text, a.Source.Text)
 	case a.Kind == value.KindJSON && b.Kind != value.KindNull:
 		*a = c.beside(c.unquoted(*a), b.Kind)
 	case b.Kind == value.KindJSON && a.Kind != value.KindNull:
@@ -61,10 +61,10 @@ func (c *compiler) comparator(a, b *compiled) func(x, y value.Value) int {
 	case a.Kind == value.KindNull || b.Kind == value.KindNull:
 		return func(value.Value, value.Value) int { return 0 } // at least one of them is NULL always
 	case a.Kind == value.KindTime || b.Kind == value.KindTime:
-		*a, *b = c.timeLiteral(*a), c.timeLiteral(*b)
+		*a, *b = c.TimeLiteral(*a), c.TimeLiteral(*b)
 		if a.Kind != b.Kind {
-			c.number(*a)
-			c.number(*b)
+			c.Number(*a)
+			c.Number(*b)
 		}
 		return func(x, y value.Value) int { return cmp.Compare(x.Micros(), y.Micros()) }
 	case a.Kind == value.KindText && b.Kind == value.KindText:
@@ -73,19 +73,19 @@ func (c *compiler) comparator(a, b *compiled) func(x, y value.Value) int {
 		*a, *b = c.double(*a), c.double(*b)
 		return func(x, y value.Value) int { return cmp.Compare(x.Double(), y.Double()) }
 	}
-	*a, *b = c.number(*a), c.number(*b)
+	*a, *b = c.Number(*a), c.Number(*b)
 	return value.CompareDecimals
 }
 
 // beside makes a JSON field yield what it is compared with.
-func (c *compiler) beside(x compiled, k value.Kind) compiled {
+func (c *Compiler) beside(x Compiled, k value.Kind) Compiled {
 	switch k {
 	case value.KindText:
-		return c.text(x)
+		return c.Text(x)
 	case value.KindTime:
-		return c.castTime(c.text(x), 6)
+		return c.CastTime(c.Text(x), 6)
 	}
-	return c.number(x)
+	return c.Number(x)
 }
 
 // comparisons holds what each operator makes of an order of -1, 0 and +1; <=> is = where neither side is NULL.
@@ -93,11 +93,11 @@ var comparisons = map[string][3]value.Truth{
 	"=": {value.No, value.Yes, value.No}, "<>": {value.Yes, value.No, value.Yes}, "<": {value.Yes, value.No, value.No}, "<=": {value.Yes, value.Yes, value.No}, ">": {value.No, value.No, value.Yes}, ">=": {value.No, value.Yes, value.Yes}, "<=>": {value.No, value.Yes, value.No},
 }
 
-func (c *compiler) compare(e *ast.Expr) compiled {
-	a, b := c.expr(e.Args[0]), c.expr(e.Args[1])
-	compare := c.comparator(&a, &b)
-	left, right := a.eval, b.eval
-	constant := a.constant && b.constant
+func (c *Compiler) compare(e *ast.Expr) Compiled {
+	a, b := c.Compile(e.Args[0]), c.Compile(e.Args[1])
+	compare := c.Comparator(&a, &b)
+	left, right := a.Eval, b.Eval
+	constant := a.Constant && b.Constant
 	if e.Name == "<=>" {
 		return condition(e, false, constant, func(r *fold.Env) value.Truth {
 			p, q := left(r), right(r)
@@ -132,26 +132,26 @@ func (c *compiler) compare(e *ast.Expr) compiled {
 
 func sign(n int) int { return cmp.Compare(n, 0) }
 
-func (c *compiler) in(e *ast.Expr) compiled {
-	x := c.expr(e.Args[0])
-	nullable, constant := x.Nullable, x.constant
+func (c *Compiler) in(e *ast.Expr) Compiled {
+	x := c.Compile(e.Args[0])
+	nullable, constant := x.Nullable, x.Constant
 	type member struct {
 		x, v    func(*fold.Env) value.Value
 		compare func(x, y value.Value) int
 	}
 	var members []member
 	for _, arg := range e.Args[1:] {
-		a, b := x, c.expr(arg)
-		compare := c.comparator(&a, &b)
+		a, b := x, c.Compile(arg)
+		compare := c.Comparator(&a, &b)
 		nullable = nullable || b.Nullable
-		constant = constant && b.constant
-		members = append(members, member{a.eval, b.eval, compare})
+		constant = constant && b.Constant
+		members = append(members, member{a.Eval, b.Eval, compare})
 	}
 	found, missing := value.Yes, value.No
 	if e.Not {
 		found, missing = value.No, value.Yes
 	}
-	raw := x.eval
+	raw := x.Eval
 	return condition(e, nullable, constant, func(r *fold.Env) value.Truth {
 		if !raw(r).Set {
 			return value.Unknown
@@ -171,31 +171,31 @@ func (c *compiler) in(e *ast.Expr) compiled {
 }
 
 // between is x >= from AND x <= to.
-func (c *compiler) between(e *ast.Expr) compiled {
+func (c *Compiler) between(e *ast.Expr) Compiled {
 	low := &ast.Expr{Op: ast.OpCompare, Name: ">=", Args: []*ast.Expr{e.Args[0], e.Args[1]}, Text: e.Text}
 	high := &ast.Expr{Op: ast.OpCompare, Name: "<=", Args: []*ast.Expr{e.Args[0], e.Args[2]}, Text: e.Text}
 	both := &ast.Expr{Op: ast.OpAnd, Args: []*ast.Expr{low, high}, Text: e.Text}
 	if e.Not {
 		both = &ast.Expr{Op: ast.OpNot, Args: []*ast.Expr{both}, Text: e.Text}
 	}
-	return c.expr(both)
+	return c.Compile(both)
 }
 
-func (c *compiler) is(e *ast.Expr) compiled {
-	x := c.expr(e.Args[0])
+func (c *Compiler) is(e *ast.Expr) Compiled {
+	x := c.Compile(e.Args[0])
 	if e.Name == "null" {
-		eval, want := x.eval, e.Not
-		return condition(e, false, x.constant, func(r *fold.Env) value.Truth { return value.TruthOf(eval(r).Set == want) })
+		eval, want := x.Eval, e.Not
+		return condition(e, false, x.Constant, func(r *fold.Env) value.Truth { return value.TruthOf(eval(r).Set == want) })
 	}
-	test, want := c.truth(x), value.TruthOf(e.Name == "true")
-	return condition(e, false, x.constant, func(r *fold.Env) value.Truth { return value.TruthOf((test(r) == want) != e.Not) })
+	test, want := c.Truth(x), value.TruthOf(e.Name == "true")
+	return condition(e, false, x.Constant, func(r *fold.Env) value.Truth { return value.TruthOf((test(r) == want) != e.Not) })
 }
 
-func (c *compiler) logic(e *ast.Expr) compiled {
-	a := c.expr(e.Args[0])
-	left := c.truth(a)
+func (c *Compiler) logic(e *ast.Expr) Compiled {
+	a := c.Compile(e.Args[0])
+	left := c.Truth(a)
 	if e.Op == ast.OpNot {
-		return condition(e, a.Nullable, a.constant, func(r *fold.Env) value.Truth {
+		return condition(e, a.Nullable, a.Constant, func(r *fold.Env) value.Truth {
 			switch left(r) {
 			case value.Yes:
 				return value.No
@@ -205,9 +205,9 @@ func (c *compiler) logic(e *ast.Expr) compiled {
 			return value.Unknown
 		})
 	}
-	b := c.expr(e.Args[1])
-	right := c.truth(b)
-	nullable, constant := a.Nullable || b.Nullable, a.constant && b.constant
+	b := c.Compile(e.Args[1])
+	right := c.Truth(b)
+	nullable, constant := a.Nullable || b.Nullable, a.Constant && b.Constant
 	if e.Op == ast.OpXor {
 		return condition(e, nullable, constant, func(r *fold.Env) value.Truth {
 			p, q := left(r), right(r)

@@ -1,0 +1,92 @@
+package expr
+
+import (
+	"slices"
+
+	"github.com/sluice-etl/sluice/fold"
+	"github.com/sluice-etl/sluice/fold/value"
+	"github.com/sluice-etl/sluice/query/ast"
+)
+
+// Branches compiles expressions of which one gives the value, and makes them all yield one kind. Beside a time a text
+// literal is one too.
+func (c *Compiler) Branches(e *ast.Expr, args []*ast.Expr) ([]Compiled, value.Type) {
+	var xs []Compiled
+	times := false
+	for _, a := range args {
+		xs = append(xs, c.Compile(a))
+		times = times || xs[len(xs)-1].Kind == value.KindTime
+	}
+	var t value.Type
+	for i, x := range xs {
+		if times {
+			x = c.TimeLiteral(x)
+			xs[i] = x
+		}
+		if i == 0 {
+			t = x.Type
+			continue
+		}
+		u, ok := unify(t, x.Type)
+		if !ok {
+			c.unlike(xs[:i+1], t.Kind)
+			return xs, t
+		}
+		t = u
+	}
+	for i := range xs {
+		xs[i] = c.coerce(xs[i], t)
+	}
+	return xs, t
+}
+
+// unlike says how to make the last branch and those before it alike.
+func (c *Compiler) unlike(xs []Compiled, before value.Kind) {
+	x := xs[len(xs)-1]
+	if before == value.KindTime || x.Kind == value.KindTime {
+		number := xs[slices.IndexFunc(xs, func(x Compiled) bool { return x.Kind.IsNumber() })]
+		c.Fail(number.Source, "is %s, but another branch is a time; convert it: write FROM_UNIXTIME(%s) for seconds since 1970", number.Kind, number.Source.Text)
+		return
+	}
+	if x.Kind == value.KindText {
+		c.Fail(x.Source, "is text, but the branch before it is %s; convert it: write CAST(%s AS SIGNED) or CAST(%s AS DECIMAL(p,s))", before, x.Source.Text, x.Source.Text)
+		return
+	}
+	c.Fail(x.Source, "is %s, but the branch before it is text; convert it: write CAST(%s AS CHAR)", x.Kind, x.Source.Text)
+}
+
+// caseWhen compiles both forms of CASE.
+func (c *Compiler) caseWhen(e *ast.Expr) Compiled {
+	var results []*ast.Expr
+	var tests []func(*fold.Env) value.Truth
+	constant := true
+	n := len(e.Args)
+	for i := 1; i+1 < n; i += 2 {
+		when := e.Args[i]
+		if e.Args[0] != nil {
+			when = &ast.Expr{Op: ast.OpCompare, Name: "=", Args: []*ast.Expr{e.Args[0], when}, Text: e.Text}
+		}
+		x := c.Compile(when)
+		tests = append(tests, c.Truth(x))
+		constant = constant && x.Constant
+		results = append(results, e.Args[i+1])
+	}
+	last := e.Args[n-1]
+	if last == nil {
+		last = &ast.Expr{Op: ast.OpNull, Text: "null"}
+	}
+	xs, t := c.Branches(e, append(results, last))
+	x := Compiled{Type: t, Constant: constant, Source: e}
+	for i := range xs {
+		x.Constant = x.Constant && xs[i].Constant
+	}
+	x.Eval = func(r *fold.Env) value.Value {
+		for i, test := range tests {
+			if test(r) == value.Yes {
+				return xs[i].Eval(r)
+			}
+		}
+		return xs[len(xs)-1].Eval(r)
+	}
+	return x
+}

@@ -1,0 +1,212 @@
+package expr
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/sluice-etl/sluice/fold"
+	"github.com/sluice-etl/sluice/fold/format"
+	"github.com/sluice-etl/sluice/fold/jsonpath"
+	"github.com/sluice-etl/sluice/fold/value"
+	"github.com/sluice-etl/sluice/query/ast"
+)
+
+// Compiler turns the expressions of one statement into functions. The first error stays, and everything that is compiled
+// after it is to be discarded. It is unsafe for concurrent use.
+type Compiler struct {
+	Format    format.Format
+	Library   *Library
+	Zone      *time.Location // for times that are written without one
+	Statement *ast.Statement
+	InWhere   bool  // the expression is in WHERE
+	Windows   int   // the number of window functions so far, of all statements: fold.Config.Windows
+	Err       error // the first error
+}
+
+// Fail reports an error of an expression, and returns something to continue with.
+func (c *Compiler) Fail(e *ast.Expr, format string, args ...any) Compiled {
+	if c.Err == nil {
+		c.Err = fmt.Errorf("%s: %w", e.Text, fmt.Errorf(format, args...))
+	}
+	return Compiled{Type: value.Type{Kind: value.KindNull, Nullable: true}, Eval: func(*fold.Env) value.Value { return value.Null }, Source: e}
+}
+
+// Compile compiles an expression. One that does not depend on the record is computed at once.
+func (c *Compiler) Compile(e *ast.Expr) Compiled {
+	x := c.operator(e)
+	if x.Source == nil {
+		x.Source = e
+	}
+	if !e.Op.IsCondition() {
+		x.Test = nil // a value made of a condition is not a condition
+	}
+	if !x.Constant || c.Err != nil || e.Op == ast.OpText {
+		return x
+	}
+	r := fold.Constant(c.Zone)
+	v := x.Eval(r)
+	if r.Reason != "" {
+		return c.Fail(e, "%s", r.Reason)
+	}
+	x.Eval, x.Test = func(*fold.Env) value.Value { return v }, nil
+	x.Nullable = !v.Set
+	return x
+}
+
+// everyNameIsAField reports whether any name can be a field, as in JSON.
+func (c *Compiler) everyNameIsAField() bool {
+	_, ok := c.Format.(format.PathFormat)
+	return ok
+}
+
+func (c *Compiler) operator(e *ast.Expr) Compiled {
+	switch e.Op {
+	case ast.OpColumn:
+		return c.column(e)
+	case ast.OpInt, ast.OpDecimal, ast.OpDouble, ast.OpText, ast.OpBool, ast.OpNull:
+		return c.literal(e)
+	case ast.OpCall:
+		return c.call(e)
+	case ast.OpArith:
+		return c.arith(e)
+	case ast.OpNegate:
+		return c.negate(e)
+	case ast.OpCompare:
+		return c.compare(e)
+	case ast.OpLike:
+		return c.like(e)
+	case ast.OpIn:
+		return c.in(e)
+	case ast.OpBetween:
+		return c.between(e)
+	case ast.OpIs:
+		return c.is(e)
+	case ast.OpAnd, ast.OpOr, ast.OpXor, ast.OpNot:
+		return c.logic(e)
+	case ast.OpCase:
+		return c.caseWhen(e)
+	case ast.OpCast:
+		return c.cast(e)
+	}
+	return c.Fail(e, "an INTERVAL can only be in TUMBLE(time, INTERVAL n unit)")
+}
+
+func (c *Compiler) literal(e *ast.Expr) Compiled {
+	x := Compiled{Constant: true}
+	var v value.Value
+	switch e.Op {
+	case ast.OpText:
+		v = value.Text([]byte(e.Name))
+		x.Kind, x.MaxChars = value.KindText, max(1, utf8.RuneCount(v.Bytes))
+	case ast.OpBool:
+		v = value.Bool(!e.Not)
+		x.Kind = value.KindInt
+	case ast.OpNull:
+		x.Kind, x.Nullable = value.KindNull, true
+	case ast.OpDouble:
+		f, ok := value.ParseDouble([]byte(e.Name))
+		if !ok {
+			return c.Fail(e, "expected a number in the range of a DOUBLE")
+		}
+		v = value.Double(f)
+		x.Kind = value.KindDouble
+	default:
+		n, scale, ok := value.ParseDecimal([]byte(e.Name))
+		if !ok {
+			return c.Fail(e, "expected a number of at most 38 digits")
+		}
+		v.Number, v.Scale, v.Set = n, uint8(scale), true
+		x.Kind, x.Scale = value.KindInt, scale
+		if e.Op == ast.OpDecimal {
+			x.Kind = value.KindDecimal
+		}
+	}
+	x.Eval = func(*fold.Env) value.Value { return v }
+	return x
+}
+
+// column finds a name: Kafka's columns first, then the format's.
+func (c *Compiler) column(e *ast.Expr) Compiled {
+	path := e.Path
+	// A name that FROM's name qualifies is always a field: events._index is the record's own.
+	qualified := len(path) > 1 && strings.EqualFold(path[0], c.Statement.From)
+	if qualified {
+		path = path[1:]
+	}
+	name := path[len(path)-1]
+	if e.JSONPath {
+		return c.jsonPath(e, path)
+	}
+	if len(path) == 1 {
+		if x, ok := RecordColumn(name, c.everyNameIsAField()); ok && (!qualified || !c.everyNameIsAField()) {
+			return x
+		}
+		// Where every name is a field, an alias in WHERE would be a field that no record has, in silence; unless the
+		// alias is made of a field of this name.
+		if it := c.Statement.Aliased(name); it != nil && c.InWhere && c.everyNameIsAField() && len(e.Path) == 1 && !it.Mentions(name) {
+			return c.Fail(e, "is an alias of SELECT, and WHERE is evaluated before SELECT: write %s, or %s.%s if a field of this name is meant", it.Text, c.Statement.From, name)
+		}
+	}
+	f, ok := c.Format.Column(path)
+	if !ok {
+		return c.unknown(e, path)
+	}
+	slot, read := f.Slot, f.Read
+	x := Compiled{Type: f.Type, Eval: func(r *fold.Env) value.Value { return r.Values[slot] }}
+	if read != nil {
+		x.Eval = func(r *fold.Env) value.Value {
+			if v := r.Values[slot]; v.Set {
+				return read(&r.Fields, v)
+			}
+			return value.Null
+		}
+	}
+	return x
+}
+
+// jsonPath compiles name->'$…' and name->>'$…'. The name is always a field.
+func (c *Compiler) jsonPath(e *ast.Expr, path []string) Compiled {
+	f, ok := c.Format.(format.PathFormat)
+	if !ok {
+		return c.Fail(e, "a JSON path reads a field of --format json, which this format is not")
+	}
+	slot := f.Path(append(jsonpath.Members(path), e.Steps...), e.Quoted)
+	return Compiled{Type: value.Type{Kind: value.KindJSON, Nullable: true}, Source: e, Eval: func(r *fold.Env) value.Value { return r.Values[slot] }}
+}
+
+// unquoted is what the operator -> reads as the operator ->> does: a text beside a text is compared without quotes, as
+// in MySQL, which makes a JSON text of the other.
+func (c *Compiler) unquoted(x Compiled) Compiled {
+	if x.Source == nil || !x.Source.Quoted || x.Kind != value.KindJSON {
+		return x
+	}
+	e := *x.Source
+	e.Quoted = false
+	y := c.column(&e)
+	y.Source = x.Source
+	return y
+}
+
+func (c *Compiler) unknown(e *ast.Expr, path []string) Compiled {
+	if len(path) > 1 {
+		return c.Fail(e, "no such column; a name with a point is a field of a field, which only --format json has")
+	}
+	names := append(append([]string(nil), c.Format.Names()...), recordColumns...)
+	if it := c.Statement.Aliased(path[0]); it != nil {
+		if c.InWhere {
+			return c.Fail(e, "is an alias of SELECT, and WHERE is evaluated before SELECT: write %s", it.Text)
+		}
+		return c.Fail(e, "is an alias of SELECT, which only GROUP BY can use: write %s", it.Text)
+	}
+	if n := nearest(path[0], names); n != "" {
+		return c.Fail(e, "no such column; did you mean %s? There are %s", n, strings.Join(names, ", "))
+	}
+	return c.Fail(e, "no such column; there are %s", strings.Join(names, ", "))
+}
+
+var recordColumns = []string{"_topic", "_partition", "_offset", "_index", "_timestamp", "_event_time", "_key", "_body"}
+
+// maxTopic is the length of Kafka's longest topic name.
+const maxTopic = 249

@@ -1,0 +1,11 @@
+package expr
+
+import (
+	"maps"
+	"slices"
+)
+
+// Operators lists the operators of arithmetic and comparison and the types of CAST, in order.
+func Operators() (arithmetics, compares, castTypes []string) {
+	return slices.Sorted(maps.Keys(arithmetic)), slices.Sorted(maps.Keys(comparisons)), slices.Sorted(maps.Keys(casts))
+}

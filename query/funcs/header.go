@@ -1,0 +1,17 @@
+package funcs
+
+import (
+	"github.com/sluice-etl/sluice/fold"
+	"github.com/sluice-etl/sluice/fold/value"
+	"github.com/sluice-etl/sluice/query/ast"
+	"github.com/sluice-etl/sluice/query/expr"
+)
+
+// header is the value of a Kafka record's header, which is where a Flume event's headers are. The first of that name.
+func header(c *expr.Compiler, e *ast.Expr) expr.Compiled {
+	if e.Args[0].Op != ast.OpText {
+		return c.Fail(e, "header takes a name in quotes, such as header('host')")
+	}
+	name := e.Args[0].Name
+	return expr.Compiled{Type: value.Type{Kind: value.KindText, Nullable: true}, Source: e, Eval: func(r *fold.Env) value.Value { return r.Header(name) }}
+}

@@ -1,0 +1,16 @@
+package funcs
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Table is the functions as a table in Markdown, for the manual.
+func Table() string {
+	var b strings.Builder
+	b.WriteString("| function | result | |\n|---|---|---|\n")
+	for _, f := range functions {
+		fmt.Fprintf(&b, "| `%s(%s)` | %s | %s |\n", strings.ToUpper(f.Name), f.Args, f.Result, f.Doc)
+	}
+	return b.String()
+}
