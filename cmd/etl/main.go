@@ -1,4 +1,4 @@
-// Command etl takes log events from Apache Flume, counts them as an SQL query says, and keeps the counts in MySQL.
+// Command etl receives log events from Apache Flume, aggregates them by an SQL query, and stores the results in MySQL.
 package main
 
 import (

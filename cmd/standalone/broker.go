@@ -14,8 +14,8 @@ import (
 	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
-// broker is the embedded Kafka: one kfake node whose log is kept in a folder, without retention, since the tables are
-// counted from it anew after each start.
+// broker is the embedded Kafka: one kfake node with its log in a directory, without a retention limit, because the tables
+// are rebuilt from it after each start.
 type broker struct {
 	cluster *kfake.Cluster
 	addr    string
@@ -41,7 +41,7 @@ func startBroker(ctx context.Context, address, dir string, log *slog.Logger) (*b
 	return &broker{cluster: cluster, addr: l.Addr().String(), dir: dir}, nil
 }
 
-// size is the bytes of all files of the log. A file that goes while we look counts for nothing.
+// size returns the bytes of all files of the log. A file that disappears meanwhile counts as 0.
 func (b *broker) size() int64 {
 	var n int64
 	_ = filepath.WalkDir(b.dir, func(_ string, d fs.DirEntry, err error) error {
@@ -58,7 +58,7 @@ func (b *broker) size() int64 {
 
 func (b *broker) close() { b.cluster.Close() }
 
-// brokerLog passes on what went wrong; kfake's lines on each request are not for users.
+// brokerLog logs kfake's warnings and errors; its lines for each request are of no use to users.
 type brokerLog struct{ log *slog.Logger }
 
 func (l brokerLog) Logf(level kfake.LogLevel, format string, args ...any) {

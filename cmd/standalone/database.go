@@ -20,22 +20,22 @@ import (
 	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
-// databaseName is the embedded server's one schema.
+// databaseName is the only schema of the embedded server.
 const databaseName = "sluice"
 
-// clientTimeout ends a connection that does not take its result: results are written while the server is locked.
+// clientTimeout ends a connection that does not read its result, because results are written while the server is locked.
 const clientTimeout = 10 * time.Second
 
-// database is the embedded MySQL-speaking server, in memory.
+// database is the embedded server, in memory, which speaks MySQL's protocol.
 type database struct {
 	srv    *server.Server
 	addr   string
 	served chan struct{} // closed when the server has stopped accepting
 }
 
-// startDatabase serves any user with any password, which is why it belongs on 127.0.0.1.
+// startDatabase serves any user with any password, so it must listen on 127.0.0.1.
 func startDatabase(ctx context.Context, address string) (*database, error) {
-	logrus.SetOutput(io.Discard) // the server writes to logrus' own logger, each statement that fails among it
+	logrus.SetOutput(io.Discard) // the server logs each failing statement to the global logger of logrus
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", address)
 	if err != nil {
@@ -74,8 +74,8 @@ func (d *database) close() {
 	<-d.served
 }
 
-// oneAtATime lets one statement into the server at a time: its tables in memory are not safe for concurrent use, and
-// a person looks at them while they are being written.
+// oneAtATime executes one statement at a time, because the server's tables in memory are not safe for concurrent use, and
+// users query them while etl writes them.
 type oneAtATime struct {
 	mysql.Handler
 	mu sync.Mutex // held while a statement runs

@@ -17,10 +17,10 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// demoBatch is the events of a request, as many as Flume's sink sends by default.
+// demoBatch is the number of events of a request, the default of Flume's sink.
 const demoBatch = 100
 
-// demo sends access-log lines through the Avro receiver, as Flume would, and shows the table as it grows.
+// demo sends access-log lines to the Avro receiver, as Flume would, and shows the table as it grows.
 type demo struct {
 	to    string
 	rate  int
@@ -44,7 +44,7 @@ func newDemo(o *options, cfg app.Config, at app.Addresses, log *slog.Logger, out
 	return d
 }
 
-// run ends when ctx does. What goes wrong on the way is logged and tried again.
+// run ends when ctx does. Errors are logged and retried.
 func (d *demo) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { d.send(ctx); return nil })
@@ -62,7 +62,7 @@ func (d *demo) send(ctx context.Context) {
 	var client *avroclient.Client
 	defer func() {
 		if client != nil {
-			_ = client.Close() // nothing is on the way any more
+			_ = client.Close() // no request is in flight
 		}
 	}()
 	for n := 0; ; n += demoBatch {
@@ -86,7 +86,7 @@ func (d *demo) send(ctx context.Context) {
 	}
 }
 
-// give sends one batch. A batch without an answer is sent again by the caller, on a new connection.
+// give sends one batch and reports whether it was acknowledged. If not, the caller sends it again on a new connection.
 func (d *demo) give(ctx context.Context, client *avroclient.Client, events []receiver.Event) (*avroclient.Client, bool) {
 	var err error
 	if client == nil {
@@ -97,7 +97,7 @@ func (d *demo) give(ctx context.Context, client *avroclient.Client, events []rec
 	}
 	if err = client.Append(ctx, events); err != nil {
 		d.warn(ctx, err)
-		_ = client.Close() // it is of no use any more
+		_ = client.Close() // it cannot be used after an error
 		return nil, false
 	}
 	return client, true
@@ -105,7 +105,7 @@ func (d *demo) give(ctx context.Context, client *avroclient.Client, events []rec
 
 func (d *demo) warn(ctx context.Context, err error) {
 	if ctx.Err() == nil {
-		d.log.Warn("Demo batch was not answered OK, sending it again", "err", err)
+		d.log.Warn("Demo batch not acknowledged; sending it again", "err", err)
 	}
 }
 

@@ -7,14 +7,14 @@ import (
 	"path/filepath"
 )
 
-// folder is where the embedded broker keeps its log, held by a lock so that no two processes write into it.
+// folder is the directory of the embedded broker's log, locked so that no two processes write to it.
 type folder struct {
 	path      string
 	lock      *os.File
 	temporary bool
 }
 
-// openFolder makes path, or a new temporary folder where it is empty, which goes with the process.
+// openFolder creates path if it is missing, or a temporary directory if path is empty, which close removes.
 func openFolder(path string) (*folder, error) {
 	f := &folder{path: path, temporary: path == ""}
 	var err error
@@ -32,7 +32,7 @@ func openFolder(path string) (*folder, error) {
 	}
 	taken, err := lockFile(f.lock)
 	if taken {
-		err = errors.New("another process is using it")
+		err = errors.New("in use by another process")
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("--data-dir %s: %w", f.path, err), f.lock.Close())
@@ -40,7 +40,7 @@ func openFolder(path string) (*folder, error) {
 	return f, nil
 }
 
-// log is the broker's own part of the folder.
+// log returns the broker's subdirectory.
 func (f *folder) log() string { return filepath.Join(f.path, "kafka") }
 
 func (f *folder) close() error {
@@ -51,10 +51,10 @@ func (f *folder) close() error {
 	return err
 }
 
-// fate says what becomes of the folder.
+// fate describes what happens to the directory at the end.
 func (f *folder) fate() string {
 	if f.temporary {
-		return ", which goes with this process"
+		return ", which is removed at exit"
 	}
 	return ""
 }

@@ -4,5 +4,5 @@ package main
 
 import "os"
 
-// lockFile has no lock to take on this system: two processes on one folder are not told apart.
+// lockFile does nothing on this system, so two processes on one directory are not detected.
 func lockFile(*os.File) (taken bool, err error) { return false, nil }

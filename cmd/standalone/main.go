@@ -1,5 +1,5 @@
-// Command standalone is etl with a broker and a database of its own in one process, for trying out and for tests: it
-// needs nothing but Go.
+// Command standalone is etl with an embedded broker and an embedded database in one process, for trying out and for
+// tests. It needs only Go.
 //
 //	go run ./cmd/standalone --demo
 package main
@@ -34,7 +34,7 @@ func run(args []string, s cli.Streams) int {
 	return cli.Report(s.Err, "standalone", err)
 }
 
-// run starts the embedded servers, then the process that etl run is, and stops them in the opposite order.
+// run starts the embedded servers, then the same process as etl run, and stops them in the opposite order.
 func (o *options) run(ctx context.Context, k *kong.Context, s cli.Streams) (err error) {
 	cfg, own, err := o.config(k)
 	if err != nil {
@@ -69,7 +69,7 @@ func (o *options) run(ctx context.Context, k *kong.Context, s cli.Streams) (err 
 	return o.work(ctx, cfg, own, log, s, dir)
 }
 
-// work runs the process, and the demo beside it once it listens.
+// work runs the process, and the demo once the process listens.
 func (o *options) work(ctx context.Context, cfg app.Config, own embedded, log *slog.Logger, s cli.Streams, dir *folder) error {
 	listening := make(chan app.Addresses, 1)
 	cfg.Listening = func(at app.Addresses) {
@@ -91,7 +91,7 @@ func (o *options) work(ctx context.Context, cfg app.Config, own embedded, log *s
 	return g.Wait()
 }
 
-// welcome says what is where.
+// welcome prints the addresses of the servers and what is counted.
 func (o *options) welcome(w io.Writer, cfg app.Config, own embedded, at app.Addresses, dir *folder) {
 	fmt.Fprintln(w, "Sluice standalone: for trying out and for tests.")
 	if at.Avro != nil {
@@ -107,7 +107,7 @@ func (o *options) welcome(w io.Writer, cfg app.Config, own embedded, at app.Addr
 	}
 	if own.database {
 		host, port := hostPort(cfg.Pool.DSN)
-		fmt.Fprintf(w, "  MySQL         mysql -h %s -P %s -u root %s    embedded, in memory: counted again from Kafka's log after a restart\n", host, port, databaseName)
+		fmt.Fprintf(w, "  MySQL         mysql -h %s -P %s -u root %s    embedded, in memory; rebuilt from Kafka's log after a restart\n", host, port, databaseName)
 	}
 	if at.Admin != nil {
 		fmt.Fprintf(w, "  Web page      http://%s/\n", at.Admin)
@@ -115,10 +115,10 @@ func (o *options) welcome(w io.Writer, cfg app.Config, own embedded, at app.Addr
 	for _, t := range cfg.Plan.Tables() {
 		fmt.Fprintf(w, "  Counting      %s into %s\n", o.Format, signature(&t))
 	}
-	fmt.Fprintln(w, "  Ctrl-C        stops it")
+	fmt.Fprintln(w, "  Ctrl-C        stops the process")
 }
 
-// section shows how large the log has grown; it is never cut.
+// section shows the size of the log, which is never truncated.
 func (b *broker) section() status.Section {
 	return status.Section{Name: "embedded_broker", Func: func() any {
 		return map[string]any{"address": b.addr, "folder": b.dir, "bytes": b.size(), "retention": "none"}

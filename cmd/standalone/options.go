@@ -15,7 +15,7 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// The queries where nothing is said.
+// The default queries.
 const (
 	wordQuery = "INSERT INTO streaming_itemcount SELECT word AS item, COUNT(*) AS `count` FROM events GROUP BY item"
 	demoQuery = "INSERT INTO hits SELECT status, COUNT(*) AS hits, SUM(bytes) AS bytes, MAX(ts) AS newest FROM events GROUP BY status"
@@ -33,7 +33,7 @@ type options struct {
 
 // Help shows examples.
 func (options) Help() string {
-	return `Without options it counts words into streaming_itemcount(item, count). --kafka-brokers and --mysql-dsn put a real server in the place of an embedded one. All options of etl run work.
+	return `Without options it counts words into streaming_itemcount(item, count). --kafka-brokers and --mysql-dsn use a real server instead of an embedded one. All options of etl run work.
 
 Examples:
 
@@ -46,22 +46,22 @@ Examples:
 func program(o *options) cli.Program {
 	return cli.Program{
 		Name:        "standalone",
-		Description: "Sluice with a broker and a database of its own in one process: for trying out and for tests.",
+		Description: "Sluice with an embedded broker and database in one process, for trying out and for tests.",
 		Grammar:     o,
 		Vars: map[string]string{
 			"job": "standalone", "format": "", "avro_listen": "127.0.0.1:41414",
-			"kafka_brokers": "", "kafka_brokers_help": "else the embedded one",
+			"kafka_brokers": "", "kafka_brokers_help": "default: the embedded broker",
 		},
 	}
 }
 
-// unbound stands for the address of an embedded server until it listens.
+// unbound is the placeholder for the address of an embedded server until it listens.
 const unbound = "127.0.0.1:1"
 
-// embedded says which servers are ours, no real one being named.
+// embedded tells which servers are embedded, because no real one is configured.
 type embedded struct{ broker, database bool }
 
-// config is that of etl run, with the embedded servers where no real one is named.
+// config returns the configuration of etl run, with embedded servers where no real one is configured.
 func (o *options) config(k *kong.Context) (cfg app.Config, own embedded, err error) {
 	if len(o.KafkaBrokers) == 0 {
 		own.broker = true
@@ -70,12 +70,12 @@ func (o *options) config(k *kong.Context) (cfg app.Config, own embedded, err err
 	if o.MysqlDSN == "" && o.MysqlDSNFile == "" && o.MysqlHost == "" {
 		own.database = true
 		o.MysqlDSN = embeddedDSN(unbound)
-		o.Start = "earliest" // its checkpoints went with the last process
+		o.Start = "earliest" // its checkpoints were lost with the last process
 	}
 	query, format := wordQuery, "words"
 	if o.Demo {
 		if o.AvroListen == "" {
-			return cfg, own, cli.Usage("--avro-listen is empty or off: the demo sends to the Avro receiver")
+			return cfg, own, cli.Usage("--avro-listen is empty or off, must be an address, because the demo sends to the Avro receiver")
 		}
 		query, format = demoQuery, "combined"
 	}
@@ -91,12 +91,12 @@ func given(k *kong.Context, flag string) bool {
 	return slices.ContainsFunc(k.Path, func(p *kong.Path) bool { return p.Flag != nil && p.Flag.Name == flag && !p.Resolved })
 }
 
-// quieter logs what a person must act on, and leaves the terminal to the table.
+// quieter returns a logger for errors alone, which leaves the terminal to the table.
 func quieter(w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(quote.Writer(w), &slog.HandlerOptions{Level: slog.LevelError}))
 }
 
-// signature is table(column, …).
+// signature returns table(column, …).
 func signature(t *row.Table) string {
 	names := make([]string, len(t.Columns))
 	for i, c := range t.Columns {

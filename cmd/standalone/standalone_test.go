@@ -95,7 +95,7 @@ func start(t *testing.T, args ...string) *process {
 					p.admin = m[4]
 				}
 			}
-			if strings.Contains(lines.Text(), "Ctrl-C        stops it") {
+			if strings.Contains(lines.Text(), "Ctrl-C        stops the process") {
 				close(ready)
 			}
 		}
@@ -111,7 +111,7 @@ func start(t *testing.T, args ...string) *process {
 	return p
 }
 
-// kill is SIGKILL: nothing is said goodbye to.
+// kill is SIGKILL: the process closes nothing.
 func (p *process) kill(t *testing.T) {
 	t.Helper()
 	if err := p.cmd.Process.Kill(); err != nil {
@@ -184,7 +184,7 @@ func awaitTable(t *testing.T, dsn, query string, want map[string]string) {
 
 const itemCounts = "SELECT item, `count` FROM streaming_itemcount"
 
-// The whole way, and again after a SIGKILL: the database was in memory, so the tables are counted anew from the log.
+// The whole way, and again after a SIGKILL: the database was in memory, so the tables are rebuilt from the log.
 func TestStandalone_killedAndStartedAgain(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -243,7 +243,7 @@ func TestStandalone_realDatabase(t *testing.T) {
 	awaitTable(t, dsn, itemCounts, want)
 }
 
-// Ctrl-C ends it in a few seconds, with exit code 0, and the temporary folder goes with it.
+// Ctrl-C ends the process in a few seconds with exit code 0, and removes the temporary directory.
 func TestStandalone_stops(t *testing.T) {
 	t.Parallel()
 	tmp := t.TempDir()
@@ -309,7 +309,7 @@ func TestStandalone_taken(t *testing.T) {
 			wantFailure(t, cli.ExitFailed, option+".*address already in use: another process", args...)
 		})
 	}
-	wantFailure(t, cli.ExitFailed, "--data-dir .*another process is using it", "--data-dir="+dir, "--kafka-listen=127.0.0.1:0")
+	wantFailure(t, cli.ExitFailed, "--data-dir .*in use by another process", "--data-dir="+dir, "--kafka-listen=127.0.0.1:0")
 	wantFailure(t, cli.ExitUsage, `--kafka-listen is "19092", must be host:port or :port: the port is missing`, "--kafka-listen=19092")
 	wantFailure(t, cli.ExitUsage, `--mysql-listen is "", must be host:port or :port`, "--mysql-listen=")
 	wantFailure(t, cli.ExitUsage, "unknown flag --datadir, did you mean --data-dir", "--datadir=x")

@@ -13,10 +13,10 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// viewRows is how much of a table is shown.
+// viewRows is the number of rows shown.
 const viewRows = 12
 
-// tableView shows a table in the terminal: rewritten in place there, line by line elsewhere.
+// tableView shows a table: redrawn in place on a terminal, as single lines elsewhere.
 type tableView struct {
 	conns   *pool.Pool
 	table   string
@@ -41,7 +41,7 @@ func newTableView(cfg pool.Config, t *row.Table, out io.Writer, rewrite bool, pa
 
 func (v *tableView) close() { _ = v.conns.Close() } // only read from
 
-// draw shows the table as it is now. A table that cannot be read yet is shown empty.
+// draw shows the table in its current state. A table that cannot be read yet is shown empty.
 func (v *tableView) draw(ctx context.Context, head string) {
 	rows, total := v.read(ctx)
 	if ctx.Err() != nil {
@@ -58,13 +58,13 @@ func (v *tableView) draw(ctx context.Context, head string) {
 	begin := b.Len()
 	fmt.Fprintf(&b, "\n%s; %s has %d rows\n\n", head, quote.Text(v.table), total)
 	writeTable(&b, v.columns, rows)
-	fmt.Fprintf(&b, "\nThe same and more on %s    Ctrl-C stops\n", v.page)
+	fmt.Fprintf(&b, "\nDetails: %s    Ctrl-C stops\n", v.page)
 	v.lines = bytes.Count(b.Bytes()[begin:], []byte{'\n'})
 	_, _ = v.out.Write(b.Bytes())
 }
 
-// read takes the first rows, and how many there are. It ends its transaction, since the embedded server takes one at
-// a time.
+// read returns the first rows, and how many there are. It ends its transaction, because the embedded server executes one
+// at a time.
 func (v *tableView) read(ctx context.Context) (rows [][]string, total int) {
 	tx, err := v.conns.Tx(ctx, pool.PriorityLow)
 	if err != nil {
@@ -96,7 +96,7 @@ func (v *tableView) read(ctx context.Context) (rows [][]string, total int) {
 	return rows, total
 }
 
-// oneLine is the table where there is no terminal.
+// oneLine formats the table for output that is not a terminal.
 func oneLine(head, table string, rows [][]string, total int, page string) string {
 	line := fmt.Sprintf("%s; %s has %d rows", head, table, total)
 	if len(rows) > 0 {
@@ -105,7 +105,7 @@ func oneLine(head, table string, rows [][]string, total int, page string) string
 	return quote.Text(line+"; "+page) + "\n"
 }
 
-// writeTable aligns the columns. What the values hold does nothing to the terminal.
+// writeTable writes the rows in aligned columns. Control characters are escaped.
 func writeTable(w io.Writer, head []string, rows [][]string) {
 	const most = 40
 	width := make([]int, len(head))

@@ -33,8 +33,8 @@ import (
 	"github.com/sluice-etl/sluice/status"
 )
 
-// patience bounds every wait of these tests.
-const patience = 30 * time.Second
+// waitLimit limits every wait of these tests.
+const waitLimit = 30 * time.Second
 
 // closedPort is an address at which nobody listens.
 func closedPort(t *testing.T) string {
@@ -125,9 +125,9 @@ func start(t *testing.T, cfg Config) *process {
 	select {
 	case p.at = <-listening:
 	case <-over:
-		t.Fatalf("it ended at once: %v", <-p.ended)
-	case <-time.After(patience):
-		t.Fatal("it does not listen")
+		t.Fatalf("the process ended at once: %v", <-p.ended)
+	case <-time.After(waitLimit):
+		t.Fatal("the process does not listen")
 	}
 	return p
 }
@@ -137,8 +137,8 @@ func (p *process) wantEnd(t *testing.T) error {
 	select {
 	case err := <-p.ended:
 		return err
-	case <-time.After(patience):
-		t.Fatal("it does not end")
+	case <-time.After(waitLimit):
+		t.Fatal("the process does not end")
 		return nil
 	}
 }
@@ -176,7 +176,7 @@ func (p *process) standings(t *testing.T) (int, map[string]status.State) {
 
 func await(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(waitLimit)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for !condition() {
@@ -223,7 +223,7 @@ func TestRun_mysqlAwayAtStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := p.dial(t).Append(t.Context(), events("a b")); err != nil {
-		t.Fatalf("receiving goes on without MySQL: %v", err)
+		t.Fatalf("receiving must continue without MySQL: %v", err)
 	}
 	await(t, "Kafka was asked", func() bool { _, states := p.standings(t); return states["kafka"] == status.OK })
 	if code, states := p.standings(t); code != http.StatusOK || states["mysql"] != status.Degraded || states["receivers"] != status.OK {

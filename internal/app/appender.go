@@ -51,7 +51,7 @@ func (e notProduced) Unwrap() []error { return []error{e.error, receiver.ErrNotP
 // Ready implements receiver.Appender.
 func (a appender) Ready(ctx context.Context) error { return a.explain(a.Producer.Ready(ctx)) }
 
-// explain adds to a time-out, and to a right that is missing, what is known to be wrong with Kafka.
+// explain adds what the monitor knows to be wrong with Kafka to a timeout or a missing permission.
 func (a appender) explain(err error) error {
 	if !errors.Is(err, context.DeadlineExceeded) && !kafkaio.IsDenied(err) {
 		return err

@@ -48,7 +48,7 @@ func TestCheck_beforeTheFirstStart(t *testing.T) {
 	own, target, _ := strings.Cut(ddl.String(), "CREATE TABLE IF NOT EXISTS `words`")
 	target, _, _ = strings.Cut(target, ";\n")
 	exec("CREATE TABLE words"+target, "INSERT INTO words VALUES ('x', 1)")
-	refused(counts, "words: it holds rows, and there is no checkpoint")
+	refused(counts, "words: it holds rows, and no checkpoint tells which records they count")
 	adopting, out := cfg, bytes.Buffer{}
 	adopting.Sink.Adopt = true
 	if err := Check(t.Context(), adopting, &out); err != nil {

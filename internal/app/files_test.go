@@ -42,7 +42,7 @@ func records(t *testing.T, k *kfake.Cluster, topic, header string, n int) (value
 	return values
 }
 
-// Lines of files that are moved in become records; a second process goes on where the first one stopped.
+// Lines of files that are moved in become records; a second process continues where the first one stopped.
 func TestRun_watch(t *testing.T) {
 	t.Parallel()
 	k := broker(t)

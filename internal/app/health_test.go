@@ -9,7 +9,7 @@ import (
 	"github.com/sluice-etl/sluice/status"
 )
 
-// MySQL going away while the process runs is degraded, not down: receiving goes on. When it is back, so is readiness,
+// MySQL going away while the process runs is degraded, not down: receiving continues. When it is back, so is readiness,
 // and what was received meanwhile is counted.
 func TestRun_mysqlAwayInTheMiddle(t *testing.T) {
 	t.Parallel()
@@ -28,7 +28,7 @@ func TestRun_mysqlAwayInTheMiddle(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := c.Append(t.Context(), events("b", "c", "d")); err != nil {
-		t.Fatalf("receiving goes on without MySQL: %v", err)
+		t.Fatalf("receiving must continue without MySQL: %v", err)
 	}
 	await(t, "MySQL is degraded", func() bool { _, states := p.standings(t); return states["mysql"] == status.Degraded })
 	if code, states := p.standings(t); code != http.StatusOK || states["partitions"] != status.OK {
