@@ -81,8 +81,8 @@ func Connect(ctx context.Context, scheme string, cfg ConnConfig) (*Conn, error) 
 	return &Conn{conn, cfg, scheme}, nil
 }
 
-// Limit bounds the reads and writes that follow by the request timeout, and by ctx until the function that it returns is
-// called.
+// Limit bounds the reads and writes that follow by the request timeout, and by ctx until the function that it returns
+// is called.
 func (c *Conn) Limit(ctx context.Context) (stop func()) {
 	deadline := time.Now().Add(c.cfg.RequestTimeout)
 	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
@@ -96,8 +96,8 @@ func (c *Conn) Limit(ctx context.Context) (stop func()) {
 	return func() { unwatch() }
 }
 
-// Explain adds to an error what was being done and with which server. ctx is the one that Limit was given: its end is the
-// cause of the errors after it.
+// Explain adds to an error what was being done and with which server. ctx is the one that Limit was given: its end is
+// the cause of the errors after it.
 func (c *Conn) Explain(ctx context.Context, doing string, err error) error {
 	switch {
 	case ctx.Err() != nil:

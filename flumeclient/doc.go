@@ -1,5 +1,5 @@
-// Package flumeclient reads lines and sends each as a Flume event over some connections: the work of etl send, and a load
-// generator.
+// Package flumeclient reads lines and sends each as a Flume event over some connections: the work of etl send, and a
+// load generator.
 //
 // One goroutine cuts the input into batches; each connection sends one batch at a time and waits for its answer. A
 // batch without an answer may have arrived: with Config.Resend it is sent again after a reconnect, so that everything

@@ -13,22 +13,27 @@ import (
 // ErrNoMemory is returned by [Lease.Grow] when the budget had no room before the deadline.
 var ErrNoMemory = errors.New("no memory left in the budget of bytes in flight")
 
-// Admission is the budget of bytes in flight over all receivers of a process: memory of frames from their first bytes
-// to their Release. It is safe for concurrent use.
+// Admission is the budget of bytes in flight over all receivers of a process: the memory of frames from their first
+// byte to their Release. It is safe for concurrent use.
 //
-// A receiver takes memory as bytes arrive, never by a length that was announced. So many frames can be half received
-// when the budget is used up, each waiting for what the others hold. Therefore one lease, the oldest that waits, is
-// favoured: it is given what it asks for beyond the budget until it is released, then the next oldest is. So there is
-// always a frame that can be finished, and memory is bounded by the budget plus one largest frame, with what the Appender takes for it. A favoured sender
-// that falls silent keeps the favour no longer than its receiver's mid-frame time-out, which releases the lease.
-// Waiters are served by the age of their frames, so none is overtaken for ever.
+// A receiver takes memory as bytes arrive, and never by an announced length. Hence many frames can be half received
+// when the budget is used up, and each could wait for memory that the others hold. To prevent that deadlock one lease,
+// the oldest that waits, is favoured: it gets what it asks for even beyond the budget until it is released, and then
+// the next oldest is favoured.
+//
+// Invariants:
+//   - As long as a frame waits, one frame can be received to its end.
+//   - Memory is bounded by the budget plus one largest frame, with what the Appender takes for it.
+//   - A favoured sender that stops sending keeps the favour no longer than its receiver's read timeout, because that
+//     releases the lease.
+//   - Waiters are served in the order in which their frames began, so none starves.
 type Admission struct {
 	limit   int64
 	metrics admissionMetrics
 
 	mu       sync.Mutex // guards what follows
 	used     int64
-	born     uint64    // leases begun so far
+	born     uint64    // number of leases begun so far
 	waiting  []*waiter // in order of their leases' age
 	favoured *Lease
 }
@@ -36,32 +41,32 @@ type Admission struct {
 type waiter struct {
 	lease *Lease
 	n     int64
-	given chan struct{} // closed when n was added to the lease
+	given chan struct{} // closed once n was added to the lease
 }
 
-// NewAdmission makes the budget. cfg must be valid; reg may be nil.
+// NewAdmission returns the budget. cfg must be valid; reg may be nil.
 func NewAdmission(cfg Config, reg prometheus.Registerer) *Admission {
 	a := &Admission{limit: cfg.MaxBytesInFlight, metrics: newAdmissionMetrics(reg)}
 	a.metrics.limit.Set(float64(a.limit))
 	return a
 }
 
-// Used is the bytes in flight now.
+// Used returns the bytes in flight now.
 func (a *Admission) Used() int64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.used
 }
 
-// Lease is one frame's part of the budget. It begins with [Admission.Begin]; its age is the frame's place in the
-// queue. It is unsafe for concurrent use.
+// Lease is one frame's share of the budget. It begins with [Admission.Begin]; its age is the frame's place in the
+// queue. It is not safe for concurrent use.
 type Lease struct {
 	a    *Admission
 	born uint64
 	held int64
 }
 
-// Begin starts l anew, empty. l must not hold anything.
+// Begin starts l again, as the youngest lease. l must hold no memory.
 func (a *Admission) Begin(l *Lease) {
 	if l.held != 0 {
 		panic("BUG: lease begun while it holds memory")
@@ -115,10 +120,10 @@ func (l *Lease) Grow(ctx context.Context, deadline time.Time, n int64) error {
 		a.serve()
 		return err
 	}
-	return nil // given in the meantime
+	return nil // granted in the meantime
 }
 
-// Release gives everything back, and the favour with it. It may be called again.
+// Release returns all memory of l, and the favour with it. It may be called again.
 func (l *Lease) Release() {
 	a := l.a
 	if a == nil {
@@ -141,7 +146,8 @@ func (a *Admission) take(l *Lease, n int64) {
 	a.metrics.used.Set(float64(a.used))
 }
 
-// serve gives waiters what there is room for, oldest first, and the favour where nobody has it. Called with mu held.
+// serve grants what there is room for, oldest waiter first, and gives the favour to the first that there is no room
+// for, unless another lease has it. It is called with mu held.
 func (a *Admission) serve() {
 	for len(a.waiting) > 0 {
 		w := a.waiting[0]

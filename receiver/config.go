@@ -14,9 +14,10 @@ type Config struct {
 	// half-received frames cannot lock each other out: the true bound is this plus one largest frame. The default is
 	// 256 MiB.
 	MaxBytesInFlight int64
-	// AckTimeout bounds a request from its first byte to Kafka's acknowledgement (--ack-timeout). After it the connection
-	// is closed without a reply. It must be below the sender's own timeout, which is 20 s in Flume. Receivers whose
-	// senders cannot resend wait for Kafka without limit; for them it bounds one wait for memory. The default is 15 s.
+	// AckTimeout bounds a request from its first byte to Kafka's acknowledgement (--ack-timeout). After it the
+	// connection is closed without a reply. It must be below the sender's own timeout, which is 20 s in Flume.
+	// Receivers whose senders cannot resend wait for Kafka without limit; for them it bounds one wait for memory. The
+	// default is 15 s.
 	AckTimeout time.Duration
 	// ShutdownTimeout is how long a stop waits for requests that the Appender has (--shutdown-timeout). The default is
 	// 20 s.

@@ -9,8 +9,8 @@ import (
 	"unsafe"
 )
 
-// A frame's buffer goes up these sizes as bytes arrive, and beyond the last by doubling. Buffers of these sizes are
-// kept for the next frame, larger ones are left to the garbage collector.
+// bufferSizes are the sizes that a frame's buffer grows through as bytes arrive; beyond the last it doubles. Buffers of
+// these sizes are kept for the next frame, and larger ones are left to the garbage collector.
 var bufferSizes = [...]int{4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20}
 
 // maxKeptSlots bounds the event and header slots that a frame keeps for the next one: 3 MiB of each.
@@ -21,40 +21,40 @@ const (
 	headerSize = int(unsafe.Sizeof(Header{}))
 )
 
-// Frames keeps frames and their memory between uses, and pays for them out of the bytes in flight. It is safe for
-// concurrent use.
+// Frames is a pool of frames and their memory, which is charged to the bytes in flight while a frame is in use. It is
+// safe for concurrent use.
 type Frames struct {
 	admission *Admission
 	bytes     [len(bufferSizes)]sync.Pool // of *[]byte
 	frames    sync.Pool                   // of *Frame
 }
 
-// NewFrames makes the pool.
+// NewFrames returns an empty pool.
 func NewFrames(a *Admission) *Frames { return &Frames{admission: a} }
 
-// Frame is the memory of one request: its bytes as they arrived, and the events that were found in them, in slices
-// that are used again for the next frame. All of it is paid out of the bytes in flight, and grows by what arrived and
-// was found, never by what was announced. From Append to Release it belongs to the Appender (P29); before that it is
-// unsafe for concurrent use.
+// Frame is the memory of one request: its bytes as they arrived, and the events that were found in them, in slices that
+// are reused for the next frame. All of it is charged to the bytes in flight, and grows with what arrived and was
+// found, never with what was announced. From Append to Release it belongs to the Appender (P29); before that it belongs
+// to one goroutine.
 type Frame struct {
-	Bytes    []byte    // its capacity is paid for; [Frame.Grow] makes it larger
-	Events   []Event   // views on Bytes and Headers
+	Bytes    []byte    // its capacity is charged; [Frame.Grow] makes it larger
+	Events   []Event   // views of Bytes and Headers
 	Headers  []Header  // of all events, one after the other
 	First    time.Time // when the request's first byte arrived
 	Deadline time.Time // until when its events must be in Kafka; zero for no limit
 
-	ctx   context.Context // of the receiver's reading: ends the waiting for memory
+	ctx   context.Context // ends waits for memory; done when the receiver stops reading
 	box   *[]byte
-	more  *[]byte // what Memory gave
-	moved bool    // events have views on header slots that are no longer Headers'
+	more  *[]byte // the buffer that Memory returned
+	moved bool    // events are views of header slots that Headers no longer uses
 	lease Lease
 	pool  *Frames
 	held  atomic.Bool // false once released
 }
 
-// Begin takes a frame whose first byte arrived at first. extra is bytes that the caller holds for it beside the frame.
-// A zero deadline is none.
-// Where there is no room before the deadline the error is a [RejectError]; where ctx ends it is that.
+// Begin returns a frame for a request whose first byte arrived at first. extra is the number of bytes that the caller
+// holds for it beside the frame, which are charged too. The error is a [RejectError] if no memory was available before
+// the deadline (zero means none), and ctx's if ctx is done.
 func (p *Frames) Begin(ctx context.Context, first, deadline time.Time, extra int) (*Frame, error) {
 	f, _ := p.frames.Get().(*Frame)
 	if f == nil {
@@ -73,7 +73,7 @@ func (p *Frames) Begin(ctx context.Context, first, deadline time.Time, extra int
 	return f, nil
 }
 
-// Charge takes n more bytes out of the bytes in flight; they are given back by Release.
+// Charge charges n more bytes to the bytes in flight; Release returns them.
 func (f *Frame) Charge(n int) error {
 	err := f.lease.Grow(f.ctx, f.Deadline, int64(n))
 	if errors.Is(err, ErrNoMemory) {
@@ -82,8 +82,8 @@ func (f *Frame) Charge(n int) error {
 	return err
 }
 
-// Grow makes Bytes, which is full, larger by one size: as much as has arrived, not as much as was announced. Views on
-// Bytes from before are void.
+// Grow moves Bytes, which must be full, to a buffer of the next size. So memory follows what has arrived, not what was
+// announced. Earlier views of Bytes are invalid afterwards.
 func (f *Frame) Grow() error {
 	size := 2 * cap(f.Bytes)
 	for _, s := range bufferSizes {
@@ -102,7 +102,8 @@ func (f *Frame) Grow() error {
 	return nil
 }
 
-// Memory is [Request.Memory]: an empty buffer with room for n bytes, paid for as the frame is and given back with it.
+// Memory implements [Request.Memory]: it returns an empty buffer with room for n bytes, charged as the frame is and
+// returned with it.
 func (f *Frame) Memory(n int) ([]byte, error) {
 	size := n
 	for _, s := range bufferSizes {
@@ -119,21 +120,21 @@ func (f *Frame) Memory(n int) ([]byte, error) {
 	return b, nil
 }
 
-// Request is the frame's events for an Appender, to which the frame belongs from then on (P29). peerClosed
-// is [Request.PeerClosed].
+// Request returns the frame's events for an Appender, which owns the frame from then on (P29). peerClosed is
+// [Request.PeerClosed].
 func (f *Frame) Request(peerClosed func() bool) Request {
 	return Request{Events: f.Events, Release: f.Release, Memory: f.Memory, PeerClosed: peerClosed}
 }
 
-// Reset forgets the events; their slots stay.
+// Reset removes the events; the capacity of the slices stays.
 func (f *Frame) Reset() { f.Events, f.Headers = f.Events[:0], f.Headers[:0] }
 
-// GrowHeaders makes room for n more headers. n must be within a limit, and no more than the bytes that arrived.
+// GrowHeaders makes room for n more headers. n must be within a limit, and at most the number of bytes that arrived.
 func (f *Frame) GrowHeaders(n int) error {
 	if len(f.Headers)+n <= cap(f.Headers) {
 		return nil
 	}
-	if len(f.Events) > 0 { // they have views on the slots that were, which so live until Release
+	if len(f.Events) > 0 { // they are views of the old slots, which therefore live until Release
 		if err := f.Charge(cap(f.Headers) * headerSize); err != nil {
 			return err
 		}
@@ -154,19 +155,19 @@ func (f *Frame) GrowEvents() error {
 	return err
 }
 
-// grow makes room for n more items, and for as many again as there are.
+// grow makes room for n more items, and at least doubles the capacity.
 func grow[T any](f *Frame, s []T, n, size int) ([]T, error) {
 	more := max(n, cap(s), 64)
 	if err := f.Charge(more * size); err != nil {
 		return s, err
 	}
-	larger := make([]T, len(s), cap(s)+more) // exactly what was charged, which slices.Grow would not keep to
+	larger := make([]T, len(s), cap(s)+more) // exactly what was charged; slices.Grow may allocate more
 	copy(larger, s)
 	return larger, nil
 }
 
-// Release gives all memory of the frame back. It is the Release of the frame's request: called exactly once, from any
-// goroutine; nobody may look at the frame or at its views afterwards.
+// Release returns all memory of the frame. It is the Release of the frame's request: it is called exactly once, from
+// any goroutine, and the frame and its views must not be used afterwards.
 func (f *Frame) Release() {
 	if !f.held.CompareAndSwap(true, false) {
 		panic("BUG: a request was released twice")
@@ -174,7 +175,7 @@ func (f *Frame) Release() {
 	switch {
 	case cap(f.Events) > maxKeptSlots:
 		f.Events = nil
-	case f.box == nil || f.moved: // what is not kept must not be held by old views
+	case f.box == nil || f.moved: // old views would keep memory alive that is not pooled
 		clear(f.Events[:cap(f.Events)])
 	}
 	switch {
@@ -191,7 +192,7 @@ func (f *Frame) Release() {
 	f.pool.frames.Put(f)
 }
 
-// take gives an empty buffer of one of bufferSizes, or of more than the last.
+// take returns an empty buffer of one of bufferSizes, or larger than the last of them.
 func (p *Frames) take(size int) ([]byte, *[]byte) {
 	for i, s := range bufferSizes {
 		if s == size {
@@ -205,7 +206,7 @@ func (p *Frames) take(size int) ([]byte, *[]byte) {
 	return make([]byte, 0, size), nil
 }
 
-// put keeps a buffer that take gave.
+// put keeps a buffer that take returned.
 func (p *Frames) put(box *[]byte) {
 	if box == nil {
 		return

@@ -14,9 +14,9 @@ import (
 	"github.com/sluice-etl/sluice/internal/option"
 )
 
-// IPFilter is which addresses may send, in the syntax and with the meaning of Flume's ipFilterRules (PatternRule of its
-// Avro source): rules are looked at from left to right, the first that matches decides, and what no rule matches may
-// send. It is safe for concurrent use; nil lets everybody send.
+// IPFilter decides which addresses may send, with the syntax and the meaning of Flume's ipFilterRules (PatternRule of
+// its Avro source): the first rule that matches, from left to right, decides, and an address that no rule matches may
+// send. It is safe for concurrent use; nil allows every address.
 type IPFilter struct {
 	rules []ipRule
 	names nameCache
@@ -25,17 +25,17 @@ type IPFilter struct {
 type ipRule struct {
 	text      string
 	allow     bool
-	name      bool // the pattern is of a host name
-	localhost bool // name:localhost, which asks no DNS
+	name      bool // the pattern is for host names
+	localhost bool // name:localhost, which needs no DNS lookup
 	pattern   *regexp.Regexp
 }
 
-// ParseIPFilter reads rules, comma-separated: {allow|deny}:{ip|name}:PATTERN. In a pattern * is any run and ? any one
-// character, and a dot is itself; everything after the second colon is the pattern, so that it may hold IPv6 addresses.
-// An empty text is no filter: nil.
+// ParseIPFilter parses comma-separated rules: {allow|deny}:{ip|name}:PATTERN. In a pattern * matches any run of
+// characters and ? any one character; a dot matches itself. Everything after the second colon is the pattern, so it may
+// hold IPv6 addresses. It returns nil for an empty text.
 func ParseIPFilter(text string) (*IPFilter, error) {
 	if strings.TrimSpace(text) == "" {
-		return nil, nil //nolint:nilnil // a nil filter lets everybody send
+		return nil, nil //nolint:nilnil // a nil filter allows every address
 	}
 	f := &IPFilter{}
 	for rule := range strings.SplitSeq(text, ",") {
@@ -65,8 +65,9 @@ func ParseIPFilter(text string) (*IPFilter, error) {
 	return f, nil
 }
 
-// Check is nil where the address may send, else a [RejectError] that names the rule. A rule by name looks the address up in
-// DNS, at most for five seconds; an address without a name has itself for one, as in Java. ctx ends the waiting.
+// Check returns nil if the address may send, and otherwise a [RejectError] that names the rule. A rule by name looks
+// the address up in DNS, for at most five seconds and until ctx is done. An address without a name has its text as its
+// name, as in Java.
 func (f *IPFilter) Check(ctx context.Context, addr netip.Addr) error {
 	if f == nil {
 		return nil
@@ -95,7 +96,8 @@ func (f *IPFilter) matches(ctx context.Context, r *ipRule, addr netip.Addr) bool
 	return r.pattern.MatchString(addr.String()) || addr.Is6() && r.pattern.MatchString(javaIPv6(addr))
 }
 
-// javaIPv6 is the address as Java's getHostAddress writes it, and so as Flume's patterns were made for it.
+// javaIPv6 returns the address as Java's getHostAddress writes it, which is the form that Flume's patterns are written
+// for.
 func javaIPv6(addr netip.Addr) string {
 	b := addr.As16()
 	var s strings.Builder
@@ -108,7 +110,8 @@ func javaIPv6(addr netip.Addr) string {
 	return s.String()
 }
 
-// nameCache remembers host names for a minute, so that a flood of connections, or of datagrams, is no flood of DNS.
+// nameCache keeps host names for a minute, so that a flood of connections or datagrams does not become one of DNS
+// lookups.
 type nameCache struct {
 	mu    sync.Mutex // guards known
 	known map[netip.Addr]knownName
@@ -116,7 +119,7 @@ type nameCache struct {
 
 type knownName struct {
 	name  string
-	own   bool // the address is one of this machine's host name
+	own   bool // the address is one that this machine's host name resolves to
 	until time.Time
 }
 

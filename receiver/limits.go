@@ -7,7 +7,7 @@ import (
 )
 
 // Limits bound one request of a receiver, whatever its protocol. A request above MaxFrameBytes or MaxBatchEvents is
-// rejected. An event above one of the other limits becomes a dead letter, and the rest of its request is unaffected.
+// rejected. An event above one of the other limits becomes a dead letter, and the rest of its request is not affected.
 type Limits struct {
 	// Option begins the names of the options that set the limits, as in "--avro-max-"; errors name them.
 	Option string
@@ -22,11 +22,11 @@ type Limits struct {
 	MaxHeaderBytes int
 	// MaxBodyBytes bounds an event's body. The default is 16 MiB, far above what Kafka takes (1 MiB by default).
 	MaxBodyBytes int
-	// KeepPacked turns [Frame.Unpack] off.
+	// KeepPacked disables [Frame.Unpack].
 	KeepPacked bool
 }
 
-// DefaultLimits is the defaults for the receiver whose options begin with option.
+// DefaultLimits returns the defaults for the receiver whose options begin with option.
 func DefaultLimits(option string) Limits {
 	return Limits{
 		Option: option, MaxFrameBytes: 64 << 20, MaxBatchEvents: 100_000, MaxHeaders: 256, MaxHeaderBytes: 64 << 10,
@@ -37,20 +37,20 @@ func DefaultLimits(option string) Limits {
 // Validate names every violated bound.
 func (l *Limits) Validate() error {
 	return errors.Join(
-		l.Within("frame-bytes", l.MaxFrameBytes, 64, 1<<30),
-		l.Within("batch-events", l.MaxBatchEvents, 1, 1<<24),
-		l.Within("headers", l.MaxHeaders, 0, 1<<20),
-		l.Within("header-bytes", l.MaxHeaderBytes, 0, 1<<30),
-		l.Within("body-bytes", l.MaxBodyBytes, 0, 1<<30),
+		l.CheckRange("frame-bytes", l.MaxFrameBytes, 64, 1<<30),
+		l.CheckRange("batch-events", l.MaxBatchEvents, 1, 1<<24),
+		l.CheckRange("headers", l.MaxHeaders, 0, 1<<20),
+		l.CheckRange("header-bytes", l.MaxHeaderBytes, 0, 1<<30),
+		l.CheckRange("body-bytes", l.MaxBodyBytes, 0, 1<<30),
 	)
 }
 
-// Within says of a value that is out of its bounds which option it is.
-func (l *Limits) Within(name string, value, least, most int) error {
+// CheckRange returns an error that names the option if its value is out of range.
+func (l *Limits) CheckRange(name string, value, least, most int) error {
 	return option.Range(l.Option+name, value, least, most)
 }
 
-// CheckFrame refuses a request of more bytes than the limit, before they are believed.
+// CheckFrame rejects a request of more bytes than the limit. It is called before memory is taken for them.
 func (l *Limits) CheckFrame(bytes int64) error {
 	if bytes > int64(l.MaxFrameBytes) {
 		return LimitExceeded(ReasonFrameBytes, "bytes in a frame", l.Option+"frame-bytes", bytes, l.MaxFrameBytes)
@@ -58,7 +58,7 @@ func (l *Limits) CheckFrame(bytes int64) error {
 	return nil
 }
 
-// CheckEvents refuses a request of more events.
+// CheckEvents rejects a request of more events than the limit.
 func (l *Limits) CheckEvents(events int) error {
 	if events > l.MaxBatchEvents {
 		return LimitExceeded(ReasonBatchEvents, "events in a batch", l.Option+"batch-events", int64(events), l.MaxBatchEvents)
@@ -66,18 +66,19 @@ func (l *Limits) CheckEvents(events int) error {
 	return nil
 }
 
-// Fits reports whether an event of so many headers and bytes is within the limits of an event.
+// Fits reports whether an event with these numbers of headers and bytes is within the limits of an event.
 func (l *Limits) Fits(headers, headerBytes, bodyBytes int) bool {
 	return headers <= l.MaxHeaders && headerBytes <= l.MaxHeaderBytes && bodyBytes <= l.MaxBodyBytes
 }
 
-// deadBytes is what a Dead and its reason take in memory, rounded up.
+// deadBytes is the memory of a Dead and its reason, rounded up.
 const deadBytes = 256
 
-// Judge returns why an event of so many headers and bytes is a dead letter, and nil for one that fits. kept is how many
-// of its headers were kept. The error is that of f's waiting for memory.
+// Judge returns the reason why an event with these numbers of headers and bytes becomes a dead letter, or nil for one
+// within the limits. kept is how many of its headers were kept. The error is that of waiting for memory.
 //
-// An event above a limit does not close the connection: its sender would send the whole batch again, without end (P24).
+// An event above a limit does not close the connection, because its sender would then resend the whole batch endlessly
+// (P24).
 func (l *Limits) Judge(f *Frame, headers, kept, headerBytes, bodyBytes int) (*Dead, error) {
 	if l.Fits(headers, headerBytes, bodyBytes) {
 		return nil, nil

@@ -24,10 +24,10 @@ func newAdmissionMetrics(reg prometheus.Registerer) admissionMetrics {
 
 // Outcomes of a request, the values of the label outcome.
 const (
-	outcomeOK         = "ok"         // answered OK: Kafka has every event
-	outcomeUnanswered = "unanswered" // Kafka may have its events; the sender was not told
-	outcomeDropped    = "dropped"    // nothing was produced, nothing answered
-	outcomeError      = "error"      // answered with a system error
+	outcomeOK         = "ok"         // replied OK: Kafka has every event
+	outcomeUnanswered = "unanswered" // Kafka may have its events; the sender got no reply
+	outcomeDropped    = "dropped"    // nothing was produced, and no reply was sent
+	outcomeError      = "error"      // replied with a system error
 )
 
 // Metrics counts what one receiver does; the label receiver tells receivers apart. It is safe for concurrent use.
@@ -41,8 +41,8 @@ type Metrics struct {
 	ack                             prometheus.Histogram
 }
 
-// NewMetrics makes the metrics of the receiver of that name. reasons is every value that [Metrics.Rejected] will be
-// given. reg may be nil.
+// NewMetrics registers the metrics of the receiver of that name. reasons must hold every value that [Metrics.Rejected]
+// will be called with. reg may be nil.
 func NewMetrics(reg prometheus.Registerer, receiver string, reasons []string) *Metrics {
 	if reg != nil {
 		reg = prometheus.WrapRegistererWith(prometheus.Labels{"receiver": receiver}, reg)
@@ -83,41 +83,41 @@ func NewMetrics(reg prometheus.Registerer, receiver string, reasons []string) *M
 	return m
 }
 
-// Answered counts a request answered OK.
+// Answered counts a request that was replied OK, took after its first byte.
 func (m *Metrics) Answered(events int, took time.Duration) {
 	m.ok.Inc()
 	m.events.Add(float64(events))
 	m.ack.Observe(took.Seconds())
 }
 
-// Unanswered counts a request whose events Kafka may have and whose sender got no answer.
+// Unanswered counts a request whose events Kafka may have and whose sender got no reply.
 func (m *Metrics) Unanswered(events int) {
 	m.unanswered.Inc()
 	m.unansweredEvents.Add(float64(events))
 }
 
-// Lost counts events that may not be in Kafka and that nobody will send again.
+// Lost counts events that may not be in Kafka and that no sender will resend.
 func (m *Metrics) Lost(events int) { m.lost.Add(float64(events)) }
 
 // Dropped counts a request of which nothing was produced.
 func (m *Metrics) Dropped() { m.dropped.Inc() }
 
-// SystemError counts a request answered with a system error.
+// SystemError counts a request that was replied with a system error.
 func (m *Metrics) SystemError() { m.errors.Inc() }
 
-// Received counts the bytes of a whole frame.
+// Received counts the bytes of a complete request.
 func (m *Metrics) Received(bytes int) { m.bytes.Add(float64(bytes)) }
 
-// Connected counts a connection taken.
+// Connected counts a connection that was accepted.
 func (m *Metrics) Connected() {
 	m.accepted.Inc()
 	m.connections.Inc()
 }
 
-// Disconnected counts a taken connection's end.
+// Disconnected counts the end of an accepted connection.
 func (m *Metrics) Disconnected() { m.connections.Dec() }
 
-// Rejected counts a connection closed, or not taken, for one of the reasons given to NewMetrics.
+// Rejected counts a connection that was closed or not accepted for one of the reasons given to NewMetrics.
 func (m *Metrics) Rejected(reason string) {
 	c := m.rejected[reason]
 	if c == nil {

@@ -1,9 +1,11 @@
-// Package receiver is what Flume's senders talk to. Each sub-package speaks one protocol; this one holds what they
-// share: the [Event], the [Appender] that makes events safe, and the bytes in flight over all receivers.
+// Package receiver holds what all receivers share: the [Event], the [Receiver] and the [Runtime] that a process gives
+// to each of them, the [Appender] that writes events to Kafka, limits, and the budget of bytes in flight. Each
+// sub-package is one receiver, or a server that several of them stand on; flumesink has the receivers of Flume's own
+// RPC.
 //
-// A receiver answers OK only after Append returned nil, which is after Kafka acknowledged every event of the request
-// (acks=all). Anything else is left unanswered, and Flume sends it again. A frame belongs to the Appender from the
-// call of Append until it calls Release, time-out or not (P29).
+// A receiver replies OK only after Append returned nil, that is, after Kafka acknowledged every event of the request
+// (acks=all). Any other request gets no OK, and Flume resends it. A frame belongs to the Appender from the call of
+// Append until the Appender calls Release, even if the request timed out before (P29).
 package receiver
 
 import (
@@ -11,30 +13,31 @@ import (
 	"errors"
 )
 
-// ErrNotProduced is what an Appender wraps when it gave nothing of a request to Kafka: what the sender sends again is
-// then no duplicate, and the request is not counted among the unanswered events.
+// ErrNotProduced is wrapped by every error of an Appender that guarantees that no event of the request was handed to
+// Kafka, so a resent request is no duplicate. Its events do not count as unanswered.
 var ErrNotProduced = errors.New("nothing was produced")
 
-// ErrRejected is what a client's Append wraps when the server answered, and the answer was not OK.
-var ErrRejected = errors.New("refused by the server")
+// ErrRejected is wrapped by the errors of a client's Append whose server replied, but not with OK.
+var ErrRejected = errors.New("rejected by the server")
 
-// Event is one Flume event as views on the frame that it came in: valid until the request's Release.
+// Event is one Flume event as views of the frame that it arrived in, valid until the request's Release.
 type Event struct {
 	Headers []Header
 	Body    []byte
-	// Dead is set where the event exceeds a limit of its receiver: it goes to the dead-letter topic and its neighbours
-	// are not affected. Headers then holds only as many as the limits allow.
+	// Dead is set if the event exceeds a limit of its receiver. Such an event goes to the dead-letter topic, and the
+	// other events of its request are not affected. Headers then holds only as many headers as the limits allow.
 	Dead *Dead
 }
 
-// Dead is why an event becomes a dead letter although its request was read. It is paid for as its frame is.
+// Dead is the reason why an event becomes a dead letter although its request was read. Its memory is charged with the
+// frame.
 type Dead struct {
 	Label   string // the reason as a value of the label reason in metrics
 	Reason  string // constant for a receiver and a limit
-	Dropped int    // how many headers Headers leaves out
+	Dropped int    // how many of the event's headers are not in Headers
 }
 
-// Header is one header of an event. Both are views on the frame.
+// Header is one header of an event. Both slices are views of the frame.
 type Header struct {
 	Key, Value []byte
 }
@@ -42,23 +45,23 @@ type Header struct {
 // Request is the events of one append or appendBatch call.
 type Request struct {
 	Events []Event
-	// Release is called exactly once, when nobody will read the frame any more; perhaps long after Append returned.
+	// Release must be called exactly once, when the frame is not read any more, possibly long after Append returned.
 	Release func()
-	// Memory gives the Appender so many bytes of room of its own until Release, paid out of the bytes in flight; it may
-	// wait for them. It is called at most once. Where it is nil the Appender makes its own.
+	// Memory returns an empty buffer of n bytes for the Appender's own use until Release. It is charged to the bytes in
+	// flight and may wait for them. It may be called once. Where it is nil, the Appender allocates for itself.
 	Memory func(n int) ([]byte, error)
-	// PeerClosed reports whether the sender is known to have gone (FIN or RST, where the system tells); its request is then
-	// dropped and never produced (P23). It may be nil.
+	// PeerClosed reports whether the sender is known to have closed the connection (FIN or RST, where the system
+	// reports them). Its request is then dropped and never produced (P23). It may be nil.
 	PeerClosed func() bool
 }
 
-// Appender makes events safe. It is safe for concurrent use.
+// Appender writes events to Kafka. It is safe for concurrent use.
 type Appender interface {
-	// Append returns nil when Kafka has acknowledged every event. ctx carries the deadline of the request, counted
-	// from its first byte; without a deadline Append waits for Kafka until ctx is done. Any error means that no OK may be sent: the connection is closed unanswered. An error of
-	// ctx after the records were given to the producer leaves them with it: they may still be written.
+	// Append returns nil when Kafka has acknowledged every event. ctx carries the deadline of the request, counted from
+	// its first byte; without a deadline Append waits for Kafka until ctx is done. After an error no OK may be sent. If
+	// ctx ends after the records were handed to the producer, they may still be written.
 	Append(ctx context.Context, r Request) error
-	// Ready blocks while nothing more may be read, because a record of an unanswered request has no final word from
-	// Kafka yet (P23); or until ctx ends.
+	// Ready blocks while nothing more may be read, because a record of an unanswered request is neither acknowledged
+	// nor failed yet (P23), or until ctx is done.
 	Ready(ctx context.Context) error
 }

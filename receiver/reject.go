@@ -2,7 +2,7 @@ package receiver
 
 import "fmt"
 
-// Reasons for which any receiver closes a connection or does not take it: values of the label reason. A receiver adds
+// Reasons for which any receiver closes or does not accept a connection, as values of the label reason. A receiver adds
 // those of its own protocol.
 const (
 	ReasonFrameBytes  = "frame_bytes"
@@ -13,16 +13,16 @@ const (
 	ReasonConnections = "connections"
 	ReasonPerAddress  = "connections_per_address"
 	ReasonFiltered    = "ip_filter"  // --ip-filter denies the address
-	ReasonMemory      = "memory"     // no room in the bytes in flight before ack-timeout
+	ReasonMemory      = "memory"     // no memory left in the bytes in flight before ack-timeout
 	ReasonSlow        = "slow_frame" // the request was not received within --ack-timeout of its first byte
-	ReasonLate        = "late"       // a frame was ready for Kafka only after ack-timeout
-	ReasonGone        = "gone"       // the sender had gone before its request was produced
+	ReasonLate        = "late"       // a request could be produced only after ack-timeout
+	ReasonGone        = "gone"       // the sender closed the connection before its request was produced
 	ReasonTruncated   = "truncated"  // the connection ended in the middle of a request
-	ReasonMalformed   = "malformed"  // a frame that is not what the protocol says
-	ReasonTLS         = "tls"        // TLS where none is spoken, none where it must be, or a handshake that failed
-	ReasonZlib        = "zlib"       // a deflated stream where none is taken, or a broken one
-	ReasonBomb        = "inflate"    // a stream that inflates to more than is believed
-	ReasonHTTP        = "http"       // what follows is what a wrong protocol looked like
+	ReasonMalformed   = "malformed"  // bytes that the protocol does not allow
+	ReasonTLS         = "tls"        // TLS where it is not enabled, no TLS where it is required, or a failed handshake
+	ReasonZlib        = "zlib"       // a zlib stream where none is accepted, or a corrupt one
+	ReasonBomb        = "inflate"    // a stream that inflates beyond the allowed ratio
+	ReasonHTTP        = "http"       // this and what follows: what the bytes of a wrong protocol looked like
 	ReasonAvro        = "avro"
 	ReasonThrift      = "thrift"
 	ReasonProxy       = "proxy"
@@ -30,7 +30,7 @@ const (
 	ReasonUnknown     = "unknown"
 )
 
-// Reasons is all of the above.
+// Reasons returns all of the above.
 func Reasons() []string {
 	return []string{
 		ReasonFrameBytes, ReasonBatchEvents, ReasonHeaders, ReasonHeaderBytes, ReasonBodyBytes, ReasonConnections,
@@ -40,27 +40,27 @@ func Reasons() []string {
 	}
 }
 
-// RejectError is why a connection is closed or not taken, with its reason for metrics and the throttling of logs.
+// RejectError is why a connection is closed or not accepted, with its reason for metrics and for throttling logs.
 type RejectError struct {
 	Reason string
 	Err    error
 }
 
-// Error is Err's text.
+// Error returns Err's text.
 func (r *RejectError) Error() string { return r.Err.Error() }
 
-// Unwrap is Err.
+// Unwrap returns Err.
 func (r *RejectError) Unwrap() error { return r.Err }
 
-// Reject is a RejectError with a text.
+// Reject returns a RejectError with a text.
 func Reject(reason, format string, args ...any) error {
 	return &RejectError{reason, fmt.Errorf(format, args...)}
 }
 
-// Malformed refuses bytes that are not what the protocol says.
+// Malformed rejects bytes that the protocol does not allow.
 func Malformed(format string, args ...any) error { return Reject(ReasonMalformed, format, args...) }
 
-// LimitError is a request that broke a limit.
+// LimitError is a limit that a request exceeded.
 type LimitError struct {
 	What   string // what is limited, as in "event body bytes"
 	Option string // the option that sets the limit
@@ -73,7 +73,7 @@ func (e *LimitError) Error() string {
 	return fmt.Sprintf("%d %s exceed the limit of %d: send smaller requests, or raise %s", e.Value, e.What, e.Limit, e.Option)
 }
 
-// LimitExceeded refuses what breaks a limit.
+// LimitExceeded rejects what exceeds a limit.
 func LimitExceeded(reason, what, option string, value int64, limit int) error {
 	return &RejectError{reason, &LimitError{What: what, Option: option, Value: value, Limit: int64(limit)}}
 }

@@ -12,10 +12,10 @@ import (
 // Receiver is one input of events. Its package's New makes it and opens nothing. Its three methods are called by one
 // goroutine: Open, then Run, each at most once; Close may be called at any time.
 type Receiver interface {
-	// Open takes what must be taken before anything runs, so that a failure ends the start: the port, or the lock of the
-	// directory that holds the progress. Where Open was not called, Run does it first.
+	// Open takes what must be taken before anything runs, so that a failure ends the start: the port, or the lock of
+	// the directory that holds the progress. Where Open was not called, Run does it first.
 	Open(ctx context.Context) error
-	// Run receives until ctx ends, and returns nil then. It stops as P33 report: it reads nothing more, waits at most
+	// Run receives until ctx is done, and returns nil then. It stops as P33 says: it reads nothing more, waits at most
 	// Runtime.ShutdownTimeout for requests that the Appender has, and gives up what Open took.
 	Run(ctx context.Context) error
 	// Close gives up what Open took where Run is never called. It may be called again.

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// Throttle lets one log line of a kind through per interval, and counts the others. Kinds must be bounded by the
-// caller. It is safe for concurrent use.
+// Throttle allows one log line of each kind per interval, and counts the others. The caller must bound the number of
+// kinds. It is safe for concurrent use.
 type Throttle struct {
-	every time.Duration
+	interval time.Duration
 
 	mu    sync.Mutex // guards kinds
 	kinds map[string]*throttled
@@ -19,12 +19,12 @@ type throttled struct {
 	dropped int
 }
 
-// NewThrottle lets one line of each kind through per every.
-func NewThrottle(every time.Duration) *Throttle {
-	return &Throttle{every: every, kinds: make(map[string]*throttled)}
+// NewThrottle returns a throttle that allows one line of each kind per interval.
+func NewThrottle(interval time.Duration) *Throttle {
+	return &Throttle{interval: interval, kinds: make(map[string]*throttled)}
 }
 
-// Allow reports whether a line of this kind may be written now, and how many were not since the last.
+// Allow reports whether a line of this kind may be logged now, and how many were dropped since the last one.
 func (t *Throttle) Allow(kind string, now time.Time) (ok bool, dropped int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -32,7 +32,7 @@ func (t *Throttle) Allow(kind string, now time.Time) (ok bool, dropped int) {
 	if k == nil {
 		k = new(throttled)
 		t.kinds[kind] = k
-	} else if now.Sub(k.last) < t.every {
+	} else if now.Sub(k.last) < t.interval {
 		k.dropped++
 		return false, 0
 	}

@@ -10,13 +10,13 @@ import (
 	"sync"
 )
 
-// ReasonGzip is the label of dead letters whose body could not be unpacked.
+// ReasonGzip is the label of dead letters whose body could not be decompressed.
 const ReasonGzip = "gzip"
 
-// headerLog4j is in every event of Log4j 2's Flume appender (FlumeEvent.GUID), and in no other sender's.
+// headerLog4j is a header of every event of Log4j 2's Flume appender (FlumeEvent.GUID), and of no other sender's.
 const headerLog4j = "guId"
 
-// gzipBytes is what a gzip reader takes in memory, rounded up.
+// gzipBytes is the memory of a gzip reader, rounded up.
 const gzipBytes = 64 << 10
 
 // leastGzip is the shortest gzip member: head, an empty block, trailer.
@@ -24,26 +24,28 @@ const leastGzip = 20
 
 var gzipReaders sync.Pool // of *gzip.Reader
 
-// mostRatio is the most bytes that come out of one deflated byte: what a trailer says above it is no length.
+// mostRatio is the maximum number of bytes that one deflated byte can expand to. A trailer that claims more is no
+// length.
 const mostRatio = 1032
 
 var errWasted = errors.New("too much work was spent on bodies that cannot be decompressed")
 
 var errTooLarge = errors.New("it decompresses to more than the limit")
 
-// Unpack replaces the bodies that Log4j 2's Flume appender packed with gzip, which it does by default, by what is in
-// them. Such an event has the header guId and a body that begins as gzip does; no other body is touched. One that cannot
-// be unpacked, or unpacks to more than a limit, becomes a dead letter with its body as it came. What is unpacked is paid
-// out of the bytes in flight, and a request's bodies together are bounded by MaxFrameBytes. The error is that of waiting
-// for memory.
+// Unpack decompresses the bodies that Log4j 2's Flume appender compressed with gzip, which it does by default. Such an
+// event has the header guId and a body that begins with gzip's magic number; no other body is changed. An event whose
+// body cannot be decompressed, or decompresses to more than a limit, becomes a dead letter with the body as it arrived.
+//
+// The decompressed bytes are charged to the bytes in flight. A request's decompressed bodies together are bounded by
+// MaxFrameBytes, and so is the work on bodies that turn out to be corrupt. The error is that of waiting for memory.
 func (f *Frame) Unpack(l *Limits) error {
 	if l.KeepPacked {
 		return nil
 	}
 	var reader *gzip.Reader
-	var spare []byte          // of a body that could not be unpacked, already paid for
-	left := l.MaxFrameBytes   // bytes that bodies may still unpack to
-	wasted := l.MaxFrameBytes // bytes that may still be unpacked in vain
+	var spare []byte          // memory of a body that could not be decompressed, already charged
+	left := l.MaxFrameBytes   // how many bytes bodies may still decompress to
+	wasted := l.MaxFrameBytes // how many bytes may still be decompressed without a result
 	for i := range f.Events {
 		e := &f.Events[i]
 		if e.Dead != nil || !isPacked(e) {
@@ -85,7 +87,7 @@ func (f *Frame) Unpack(l *Limits) error {
 	return nil
 }
 
-// isPacked reports whether Log4j 2 packed the body.
+// isPacked reports whether Log4j 2 compressed the body.
 func isPacked(e *Event) bool {
 	if b := e.Body; len(b) < 3 || b[0] != 0x1f || b[1] != 0x8b || b[2] != 8 {
 		return false
@@ -98,21 +100,21 @@ func isPacked(e *Event) bool {
 	return false
 }
 
-// memoryError is an error of waiting for memory, told apart from those of the packed bytes.
+// memoryError is an error of waiting for memory, as opposed to one of the compressed bytes.
 type memoryError struct{ error }
 
-// gunzip unpacks b to at most limit bytes, into out while there is room in it. It returns out with an error too.
+// gunzip decompresses b to at most limit bytes, into out as far as it has room. It returns out even with an error.
 func (f *Frame) gunzip(reader *gzip.Reader, b, out []byte, limit int) ([]byte, error) {
 	if len(b) >= 1<<10 {
 		said := int64(binary.LittleEndian.Uint32(b[len(b)-4:]))
 		if said > int64(limit) && said <= mostRatio*int64(len(b)) {
-			return out, errTooLarge // so its trailer report: nothing is unpacked for it
+			return out, errTooLarge // according to its trailer, so nothing is decompressed
 		}
 	}
 	if err := reader.Reset(bytes.NewReader(b)); err != nil {
 		return out, err
 	}
-	// The trailer says how long the text is; it is believed only as far as a small buffer goes.
+	// The trailer holds the length of the text. It is trusted only up to the size of a small buffer.
 	size := 512
 	if len(b) >= leastGzip {
 		size = int(min(binary.LittleEndian.Uint32(b[len(b)-4:]), 64<<10)) + 1

@@ -1,5 +1,5 @@
-// Package avro is a client of Flume's Avro RPC. It does what Flume's Avro sink does: appendBatch, one request at a time,
-// the handshake with the first (Avro specification, "Protocol Wire Format" and "Handshake").
+// Package avro is a client of Flume's Avro RPC. It does what Flume's Avro sink does: appendBatch, one request at a
+// time, the handshake with the first (Avro specification, "Protocol Wire Format" and "Handshake").
 package avro
 
 import (

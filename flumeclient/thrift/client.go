@@ -1,5 +1,5 @@
-// Package thrift is a client of Flume's Thrift RPC. It does what Flume's Thrift sink does: appendBatch, one request at a
-// time, in framed messages of the compact or the binary protocol.
+// Package thrift is a client of Flume's Thrift RPC. It does what Flume's Thrift sink does: appendBatch, one request at
+// a time, in framed messages of the compact or the binary protocol.
 package thrift
 
 import (
@@ -24,16 +24,16 @@ const (
 	Binary  Protocol = "binary"
 )
 
-// Config says where a client connects to, in which protocol, and how long it waits. Flume's Thrift is never deflated, so
-// neither may the Dialer be.
+// Config says where a client connects to, in which protocol, and how long it waits. Flume's Thrift is never deflated,
+// so neither may the Dialer be.
 type Config struct {
 	flumeclient.ConnConfig
 	// Protocol is how messages are encoded. The default is Compact, as in Flume.
 	Protocol Protocol
 }
 
-// DefaultConfig returns the defaults for an address: those of Flume's Thrift sink, and a connect timeout, which that sink
-// does not have.
+// DefaultConfig returns the defaults for an address: those of Flume's Thrift sink, and a connect timeout, which that
+// sink does not have.
 func DefaultConfig(address string) Config {
 	return Config{ConnConfig: flumeclient.DefaultConnConfig(address), Protocol: Compact}
 }

@@ -31,5 +31,5 @@ func DefaultConfig() Config {
 
 // Validate names every violated bound.
 func (c *Config) Validate() error {
-	return errors.Join(c.Config.Validate(), c.Limits.Validate(), c.Within("list-length", c.MaxListLength, 1, 1<<24))
+	return errors.Join(c.Config.Validate(), c.Limits.Validate(), c.CheckRange("list-length", c.MaxListLength, 1, 1<<24))
 }

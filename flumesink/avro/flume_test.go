@@ -50,7 +50,7 @@ func TestReceiver_realAgents(t *testing.T) {
 			g = start(t, k, nil)
 			c = g.Dial()
 			c.Send(parts["compression-type = deflate"][0].bytes)
-			_ = c.SetReadDeadline(time.Now().Add(receivertest.Patience))
+			_ = c.SetReadDeadline(time.Now().Add(receivertest.Timeout))
 			z, err := zlib.NewReader(c)
 			if err != nil {
 				t.Fatal(err)

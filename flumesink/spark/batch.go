@@ -28,8 +28,8 @@ type eventBatch struct {
 	sequence string // to be given back as it came
 }
 
-// decodeBatch decodes an EventBatch, all of b, and its events into f.Events. The texts are copies, and errorMsg is cut. With an error it
-// returns the sequence number where it was found, so that the batch can be given back.
+// decodeBatch decodes an EventBatch, all of b, and its events into f.Events. The texts are copies, and errorMsg is cut.
+// With an error it returns the sequence number where it was found, so that the batch can be given back.
 func decodeBatch(f *receiver.Frame, limits *receiver.Limits, b []byte) (eventBatch, error) {
 	errorMsg, at := avrobin.ReadBytes(b, 0)
 	if at < 0 {

@@ -24,9 +24,9 @@ type Config struct {
 	Connections int
 	// ConnectTimeout bounds the making of a connection. The default is 20 s.
 	ConnectTimeout time.Duration
-	// Pause is waited, by each connection as often as there are connections, after an error of the sink: the thread that
-	// made it is of no use for the sink's timeout, and a tenth of that spares its ten threads. It is waited as well after a
-	// batch that was given back, which the sink offers again at once. The default is 6 s.
+	// Pause is waited, by each connection as often as there are connections, after an error of the sink: the thread
+	// that made it is of no use for the sink's timeout, and a tenth of that spares its ten threads. It is waited as
+	// well after a batch that was given back, which the sink offers again at once. The default is 6 s.
 	Pause time.Duration
 	// Limits bound a batch (--poll-max-…).
 	receiver.Limits

@@ -207,8 +207,8 @@ func (c *conn) deadline(t time.Time) error {
 	return err
 }
 
-// maxReply bounds the reply to an ack or a nack, which is kept for the next one and charged to nothing: it holds nothing, or
-// an error's text.
+// maxReply bounds the reply to an ack or a nack, which is kept for the next one and charged to nothing: it holds
+// nothing, or an error's text.
 const maxReply = 64 << 10
 
 // say tells the sink what became of a batch, and waits until it has heard.

@@ -14,8 +14,8 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// Patience is how long a test waits for what must come.
-const Patience = 10 * time.Second
+// Timeout is how long a test waits for what must come.
+const Timeout = 10 * time.Second
 
 // Fixture is a receiver that runs, with all that a test looks at.
 type Fixture struct {
@@ -123,7 +123,7 @@ func (g *Fixture) Wants(got func() []string, want ...string) {
 // Logs waits until the log has the text.
 func (g *Fixture) Logs(text string) {
 	g.T.Helper()
-	g.Until("the log report: "+text, func() bool { return strings.Contains(g.Log.String(), text) })
+	g.Until("the log has: "+text, func() bool { return strings.Contains(g.Log.String(), text) })
 }
 
 // Until waits for a condition; what is the sentence that a failure ends with.
@@ -131,9 +131,9 @@ func Until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(Patience); !ok(); <-tick.C {
+	for deadline := time.Now().Add(Timeout); !ok(); <-tick.C {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within %s: %s", Patience, what)
+			t.Fatalf("not within %s: %s", Timeout, what)
 		}
 	}
 }

@@ -31,7 +31,8 @@ func EventsAboveLimits() map[string]receiver.Event {
 // keptOf is how many headers of such an event are kept.
 var keptOf = map[string]int{receiver.ReasonHeaders: 256, receiver.ReasonHeaderBytes: 1, receiver.ReasonBodyBytes: 1}
 
-// WantDead compares an event with what becomes of the one above the limit: whole body, the headers that fit, the reason.
+// WantDead compares an event with what becomes of the one above the limit: whole body, the headers that fit, the
+// reason.
 func WantDead(t *testing.T, label string, got receiver.Event) {
 	t.Helper()
 	bad, kept := EventsAboveLimits()[label], keptOf[label]
@@ -81,7 +82,7 @@ func (d Suite) EventAboveALimitIsADeadLetter(t *testing.T) {
 func (d Suite) FrameAboveALimitCloses(t *testing.T) {
 	t.Parallel()
 	k := &Kafka{}
-	g := d.Start(t, k, func(rt *receiver.Runtime) { rt.AckTimeout = Patience })
+	g := d.Start(t, k, func(rt *receiver.Runtime) { rt.AckTimeout = Timeout })
 	c := g.Dial()
 	many := make([]receiver.Event, receiver.DefaultLimits("").MaxBatchEvents+1)
 	c.Send(d.Call(t, 1, many))

@@ -46,7 +46,7 @@ func (c Raw) Send(b []byte) {
 func (c Raw) Expect(want []byte) {
 	c.T.Helper()
 	got := make([]byte, len(want))
-	_ = c.SetReadDeadline(time.Now().Add(Patience))
+	_ = c.SetReadDeadline(time.Now().Add(Timeout))
 	n, err := io.ReadFull(c, got)
 	if err != nil || !bytes.Equal(got, want) {
 		c.T.Fatalf("answer %x (%v)\nwant   %x", got[:n], err, want)
@@ -56,7 +56,7 @@ func (c Raw) Expect(want []byte) {
 // Closed expects that the receiver closes the connection without another byte.
 func (c Raw) Closed() {
 	c.T.Helper()
-	_ = c.SetReadDeadline(time.Now().Add(Patience))
+	_ = c.SetReadDeadline(time.Now().Add(Timeout))
 	n, err := c.Read(make([]byte, 1))
 	if n != 0 || errors.Is(err, os.ErrDeadlineExceeded) {
 		c.T.Fatalf("read %d bytes, %v: want a closed connection", n, err)

@@ -28,7 +28,7 @@ func Serve(t *testing.T, steps ...Step) string {
 			return
 		}
 		defer c.Close()
-		_ = c.SetDeadline(time.Now().Add(Patience))
+		_ = c.SetDeadline(time.Now().Add(Timeout))
 		for i, s := range steps {
 			want, answer := s[0], s[1]
 			got := make([]byte, len(want))

@@ -16,11 +16,11 @@ const (
 	optionState = "--watch-state"
 )
 
-// mostLooked is how many files of a folder Check looks at.
-const mostLooked = 10_000
+// mostChecked is how many files of a directory Check opens.
+const mostChecked = 10_000
 
-// Check looks whether the folders can be read, and whether the progress can be kept; nothing is changed. A running
-// process that keeps its progress in the same folder is found too.
+// Check checks that the directories can be read and that the progress can be written, without changing anything. It
+// also detects a running process that keeps its progress in the same directory.
 func (c *Config) Check() []netserver.Finding {
 	var all []netserver.Finding
 	for _, dir := range c.Dirs {
@@ -54,7 +54,7 @@ func checkDir(dir string) netserver.Finding {
 		return failed("%s: %v: must be a directory that this user can read", dir, err)
 	}
 	files, bad, why := 0, 0, error(nil)
-	for _, e := range entries[:min(len(entries), mostLooked)] {
+	for _, e := range entries[:min(len(entries), mostChecked)] {
 		if !e.Type().IsRegular() {
 			continue
 		}
@@ -113,7 +113,7 @@ func checkState(at string) netserver.Finding {
 		return failed("%v", err)
 	}
 	err = lock(f)
-	_ = f.Close() // gives the lock back
+	_ = f.Close() // releases the lock
 	if err != nil {
 		return failed("%s is in use by another process: %v; give each process its own --watch-state and its own --watch-dir", at, err)
 	}

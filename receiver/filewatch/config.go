@@ -8,28 +8,28 @@ import (
 	"github.com/sluice-etl/sluice/internal/option"
 )
 
-// Config is which folders are watched, and how.
+// Config says which directories are watched, and how.
 type Config struct {
 	// Name is the value of the label receiver in metrics, and the component in logs.
 	Name string
-	// Dirs are the folders (--watch-dir).
+	// Dirs are the directories (--watch-dir).
 	Dirs []string
-	// State is the folder in which progress is kept (--watch-state): one file for each of Dirs, and a lock that keeps a
-	// second process out. It is made where it is not there. It has no default: a folder that is lost with a container
-	// would mean that everything is read again.
+	// State is the directory of the progress (--watch-state): one file for each of Dirs, and a lock that keeps a second
+	// process out. It is created if it does not exist. It has no default, because with a directory that is lost
+	// together with a container everything would be read again.
 	State string
-	// Interval is how often a folder is looked at (--watch-interval). The default is 1 s, Spark's batch interval at its
-	// least.
+	// Interval is how often a directory is scanned (--watch-interval). The default is 1 s, Spark's shortest batch
+	// interval.
 	Interval time.Duration
-	// Batch is how many lines are given to Kafka at once (--watch-batch), no more than 1 MiB of them: what may come twice
-	// after a death. The default is 5,000.
+	// Batch is how many lines are given to Kafka at once (--watch-batch), up to 1 MiB of them. As many may be
+	// duplicated by a crash. The default is 5,000.
 	Batch int
-	// MaxLineBytes bounds a line (--watch-max-line-bytes). A longer one is left out, logged and counted. The default is
+	// MaxLineBytes bounds a line (--watch-max-line-bytes). A longer line is skipped, logged and counted. The default is
 	// 1 MiB.
 	MaxLineBytes int
 }
 
-// DefaultConfig is the defaults; it watches nothing.
+// DefaultConfig returns the defaults, without directories.
 func DefaultConfig() Config {
 	return Config{
 		Name: "watch", Interval: time.Second, Batch: 5000, MaxLineBytes: 1 << 20,
@@ -72,7 +72,7 @@ func (c *Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// absolute is the whole path, or the path as it is where the working folder cannot be found.
+// absolute returns the absolute path, or the path itself if the working directory cannot be determined.
 func absolute(path string) string {
 	if at, err := filepath.Abs(path); err == nil {
 		return at

@@ -1,40 +1,41 @@
-// Package filewatch reads the lines of files that are moved into folders, as Spark's textFileStream does, and keeps on disk
-// how far it has come.
+// Package filewatch reads the lines of files that are moved into directories, as Spark's textFileStream does, and keeps
+// its progress on disk.
 //
-// Files are read one after the other, those with older modification times first; names that begin with . or _, empty
-// files, and folders within are left out. A line ends with \n, \r or \r\n, the last one also with the file; a UTF-8 byte
-// order mark at the beginning of a file is no part of its first line. Each line is an event with three headers: file
-// (the path), basename, and sluice.line, which names the line: the file's identity and the line's offset, the same
+// Files are read one after the other in the order of their modification times. Names that begin with . or _, empty
+// files and subdirectories are ignored. A line ends with \n, \r or \r\n, and the last one also with the file; a UTF-8
+// byte order mark at the beginning of a file is not part of its first line. Each line is an event with three headers:
+// file (the path), basename, and sluice.line, which identifies the line: the file's ID and the line's offset, the same
 // whenever it is read.
 //
-// What happens to each batch, and what a death between two steps means:
+// These are the steps for each batch, and what a crash between two of them means:
 //
-//  1. The Appender is ready (P23). Up to Config.Batch lines are read into a frame. A death: they are read again.
-//  2. Append gives them to Kafka, and returns with Kafka's word: there is no ack-timeout, since nobody waits. A death
-//     from here on may leave lines in Kafka that come again: those of this one batch. So does an Appender that can place
-//     some of them and refuses the others; the folder waits longer each time, up to 30 s.
-//  3. Kafka has acknowledged every line. The file's new offset is written to the state: a temporary file, fsync, rename,
-//     fsync of the folder. Nothing more is read of this folder before it is written. A death before the rename: the
-//     batch comes again, with the same sluice.line, so that --dedup-header sluice.line counts it once. After it: nothing
-//     comes again.
+//  1. The Appender is ready (P23). Up to Config.Batch lines are read into a frame. A crash: they are read again.
+//  2. Append gives them to Kafka and returns once Kafka has acknowledged or failed them. There is no ack-timeout, because
+//     no client waits for a reply. After a crash from here on, the lines of this one batch may be in Kafka twice. The same
+//     can happen if Kafka accepts some of them and rejects the others; the retries of the directory are then further and
+//     further apart, up to 30 s.
+//  3. Kafka has acknowledged every line. The file's new offset is written to the state: to a temporary file, fsync, rename,
+//     fsync of the directory. Nothing more is read of this directory before that. After a crash before the rename, the
+//     batch is produced again with the same sluice.line, so --dedup-header sluice.line counts it once. After the rename,
+//     nothing is repeated.
 //
-// A stop (P33) reads nothing more, and waits for the batch under way; so a stop within ShutdownTimeout never repeats a
+// A stop (P33) reads nothing more and waits for the batch in progress, so a stop within ShutdownTimeout never repeats a
 // line.
 //
-// A file is known by its name, its beginning (a hash of its first KiB) and its inode; or by name, beginning, size and
-// modification time where the inode has changed. One of the same size and another time is told by its last KiB. It is
-// read up to the size that it had when it was first seen. What happens to a file that changes, each with a warning:
+// A file is identified by its name, its beginning (a hash of its first KiB) and its inode; or by name, beginning, size
+// and modification time if the inode has changed. A file of the same size and another time is compared by its last KiB.
+// It is read up to the size that it had when it was first seen. If a file changes, this happens, each with a warning:
 //
-//   - grows: what was added is not read. Write elsewhere, and move the whole file in.
-//   - is truncated: it is read up to its new end; within its beginning it is taken for another one; one without bytes is
-//     given up.
-//   - is replaced by another of the same name: that one is new and is read whole; what was not read of the old one is
-//     lost.
-//   - is deleted before it was read to its end: the rest is lost. One that is open is read to its end first.
-//   - cannot be opened or read: it is tried again at each look at the folder; the others go on.
-//   - is no text file of the folder: a FIFO, a socket, a device, a symbolic link that leads out of the directory (one with an
-//     absolute path always does), or a packed file (gzip, zip and the like, by its first bytes). It is left, with one
-//     warning.
+//   - It grows: the added bytes are not read. Write files elsewhere, and move complete files in.
+//   - It is truncated: it is read up to its new end. If it ends within its beginning, it is another file. If it is empty,
+//     its rest is lost.
+//   - It is replaced by another file of the same name: that one is new and is read from its beginning; what was not read of
+//     the old one is lost.
+//   - It is deleted before it was read to its end: the rest is lost, unless it is open, in which case it is read first.
+//   - It cannot be opened or read: it is retried whenever the directory is scanned, and the others are read meanwhile.
+//   - It is not a text file of the directory: a FIFO, a socket, a device, a symbolic link that leads out of the directory
+//     (every link with an absolute path does), or a compressed file (gzip, zip and the like, by its first bytes). It is
+//     skipped, with one warning.
 //
-// A file that has been gone for an hour is forgotten: the same one moved in again is then new.
+// A file that has been missing for an hour is forgotten: if it is moved in again, it is new.
 package filewatch

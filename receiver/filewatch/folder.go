@@ -20,25 +20,25 @@ import (
 	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
-// headBytes is how much of a file's beginning it is known by.
+// headBytes is how many bytes of its beginning identify a file.
 const headBytes = 1 << 10
 
-// folder is one watched folder. It belongs to one goroutine, its standing aside.
+// folder is one watched directory. It belongs to one goroutine, except for seen.
 type folder struct {
 	w     *Watcher
 	dir   string // absolute
 	store *store
 	state *state
 	seen  standing
-	root  *os.Root          // the folder as it was opened for the look under way
-	left  map[string]remark // files that are not read, by name
+	root  *os.Root          // the directory, open while it is scanned
+	left  map[string]remark // files that are skipped, by name
 }
 
 func newFolder(w *Watcher, dir string) *folder {
 	return &folder{w: w, dir: dir, store: newStore(w.cfg.State, dir), seen: standing{s: Status{Dir: dir}}, left: map[string]remark{}}
 }
 
-// show brings the standing up to date.
+// show updates the status.
 func (f *folder) show() {
 	waiting := 0
 	for _, known := range f.state.files {
@@ -49,20 +49,20 @@ func (f *folder) show() {
 	f.seen.change(func(s *Status) { s.Files, s.Waiting = len(f.state.files), waiting })
 }
 
-// warn says what is wrong with a file or the folder; the log's lines of one kind are throttled.
+// warn logs what is wrong with a file or the directory. Lines of one kind are throttled.
 func (f *folder) warn(kind, message string, args ...any) {
 	f.w.report.Warn(kind+" "+f.dir, message, append([]any{"dir", f.dir}, args...)...)
 }
 
-// watch looks at the folder again and again until ctx ends. After an error it waits longer each time: where Kafka takes
-// a part of a batch and never the rest, each time makes copies.
+// watch scans the directory repeatedly until ctx is done. After an error it waits longer each time, because if Kafka
+// accepts some lines of a batch and never the others, each retry causes duplicates.
 func (f *folder) watch(ctx, work context.Context) {
 	interval := f.w.cfg.Interval
 	pause := backoff.NewExponentialBackOff() // jittered
 	pause.InitialInterval, pause.MaxInterval = interval, max(interval, longestPause)
 	for {
 		wait := interval*4/5 + time.Duration(rand.Int64N(int64(interval)*2/5+1)) //nolint:gosec // G404: spreading needs no secrecy
-		err := f.look(ctx, work)
+		err := f.scan(ctx, work)
 		switch {
 		case err == nil:
 			pause.Reset()
@@ -77,16 +77,16 @@ func (f *folder) watch(ctx, work context.Context) {
 	}
 }
 
-// longestPause is how long a folder waits at the most after an error.
+// longestPause is the longest wait of a directory after an error.
 const longestPause = 30 * time.Second
 
-// candidate is a file in the folder.
+// candidate is a file in the directory.
 type candidate struct {
 	name string
 	info fs.FileInfo
 }
 
-// list is the files to be looked at, older ones first.
+// list returns the files that may be read, older ones first, and which names exist.
 func (f *folder) list() (found []candidate, there map[string]bool, err error) {
 	entries, err := fs.ReadDir(f.root.FS(), ".")
 	if err != nil {
@@ -100,7 +100,7 @@ func (f *folder) list() (found []candidate, there map[string]bool, err error) {
 			continue
 		}
 		present[n] = true
-		info, err := f.root.Stat(n) // of what a symbolic link points to
+		info, err := f.root.Stat(n) // follows symbolic links
 		if escapes(err) {
 			f.leave(n, leftLink, nil)
 			continue
@@ -130,13 +130,13 @@ func (f *folder) unreadable(file string, err error) {
 	f.warn("unreadable", "File cannot be read; retrying it, other files are not affected", "file", file, "err", err)
 }
 
-// look goes once over the folder, and reads what is new.
-func (f *folder) look(ctx, work context.Context) error {
+// scan goes through the directory once, and reads what is new.
+func (f *folder) scan(ctx, work context.Context) error {
 	root, err := os.OpenRoot(f.dir)
 	if err != nil {
 		return fmt.Errorf("--watch-dir: %w", err)
 	}
-	defer func() { _ = root.Close() }() // it was only read
+	defer func() { _ = root.Close() }() // only read from
 	f.root = root
 	found, there, err := f.list()
 	if err != nil {
@@ -175,7 +175,7 @@ func (f *folder) look(ctx, work context.Context) error {
 	return nil
 }
 
-// emptied gives up what was still to be read of a file that has no bytes any more.
+// emptied gives up the rest of a file that has become empty.
 func (f *folder) emptied(known *file) error {
 	f.warn("truncated", "File emptied before it was read to its end; the rest is lost", "file", string(known.Name), "offset", known.Offset, "was", known.Size)
 	known.end(known.Offset)
@@ -183,14 +183,14 @@ func (f *folder) emptied(known *file) error {
 	return f.store.save(f.state)
 }
 
-// same reports whether the file looks as it did when it was last looked into.
+// same reports whether the file has the attributes that it had when it was last opened.
 func (f *file) same(i fs.FileInfo) bool {
 	modified := i.ModTime().UnixNano()
 	return f.Inode == inode(i) && (f.Size == i.Size() && f.Modified == modified || f.notedModified != 0 && f.notedSize == i.Size() && f.notedModified == modified)
 }
 
-// open finds out what a file is, and reads what is to be read of it. Its error is Kafka's or the state's; that of the
-// file is logged, and others go on.
+// open identifies a file and reads the rest of it. The error is Kafka's or the state's. An error of the file itself is
+// logged, and other files are read.
 func (f *folder) open(ctx, work context.Context, n string) error {
 	h, err := openIn(f.root, n)
 	if escapes(err) {
@@ -201,7 +201,7 @@ func (f *folder) open(ctx, work context.Context, n string) error {
 		f.unreadable(n, err)
 		return nil
 	}
-	defer func() { _ = h.Close() }() // it was only read
+	defer func() { _ = h.Close() }() // only read from
 	info, err := h.Stat()
 	if err == nil && !info.Mode().IsRegular() {
 		f.leave(n, leftSpecial, nil)
@@ -243,8 +243,8 @@ func (f *folder) open(ctx, work context.Context, n string) error {
 	return nil
 }
 
-// part is the hash of n bytes from an offset on; ok is false where there are fewer.
-func part(h io.ReaderAt, at, n int64) (sum string, ok bool, err error) {
+// hashAt returns the hash of n bytes at an offset; ok is false if there are fewer.
+func hashAt(h io.ReaderAt, at, n int64) (sum string, ok bool, err error) {
 	b := make([]byte, n)
 	got, err := h.ReadAt(b, at)
 	if int64(got) == n {
@@ -257,7 +257,8 @@ func part(h io.ReaderAt, at, n int64) (sum string, ok bool, err error) {
 	return "", false, err
 }
 
-// identify says whether an open file is the known one of its name, changed or not, or new.
+// identify returns the progress of an open file: that of the known file of its name if it is the same, or else a new
+// one.
 func (f *folder) identify(h io.ReaderAt, n string, info fs.FileInfo) (*file, error) {
 	known := f.state.files[n]
 	size, modified := info.Size(), info.ModTime().UnixNano()
@@ -282,11 +283,11 @@ func (f *folder) identify(h io.ReaderAt, n string, info fs.FileInfo) (*file, err
 		f.warn("replaced", "File replaced by another of the same name; reading the new one from its beginning", "file", n, "offset", known.Offset, "was", known.Size, "size", size)
 	}
 	ends := min(size, headBytes)
-	head, ok, err := part(h, 0, ends)
+	head, ok, err := hashAt(h, 0, ends)
 	if err != nil {
 		return nil, err
 	}
-	tail, alsoOK, err := part(h, size-ends, ends)
+	tail, alsoOK, err := hashAt(h, size-ends, ends)
 	if err != nil {
 		return nil, err
 	}
@@ -300,10 +301,10 @@ func (f *folder) identify(h io.ReaderAt, n string, info fs.FileInfo) (*file, err
 	}, nil
 }
 
-// is reports whether an open file of the same name is the same file: its beginning is, and it has the same inode, or size
-// and time. One that was written again, to the same size and with the same beginning, is told by its end.
+// is reports whether an open file of the same name is the same file: it has the same beginning, and the same inode or
+// the same size and time. A file that was rewritten with the same size and beginning is recognized by its end.
 func (f *file) is(h io.ReaderAt, info fs.FileInfo) (bool, error) {
-	head, ok, err := part(h, 0, f.HeadBytes)
+	head, ok, err := hashAt(h, 0, f.HeadBytes)
 	if err != nil || !ok || head != f.Head {
 		return false, err
 	}
@@ -314,6 +315,6 @@ func (f *file) is(h io.ReaderAt, info fs.FileInfo) (bool, error) {
 	if resized || !touched || f.Tail == "" {
 		return true, nil
 	}
-	tail, ok, err := part(h, f.Size-f.HeadBytes, f.HeadBytes)
+	tail, ok, err := hashAt(h, f.Size-f.HeadBytes, f.HeadBytes)
 	return ok && tail == f.Tail, err
 }

@@ -10,16 +10,16 @@ import (
 	"syscall"
 )
 
-// reasonLeft is the reason, in metrics, of a file that is not read because of what it is.
+// reasonLeft is the reason, in metrics, of a file that is skipped because of its type.
 const reasonLeft = "left"
 
-// Why a file is left where it is. A warning carries one of these, once for each file.
+// Why a file is skipped, as the warning says, which is logged once for each file.
 const (
 	leftLink    = "a symbolic link that leads out of the directory"
 	leftSpecial = "a FIFO, a socket or a device"
 )
 
-// remark is what a file was that has been warned of.
+// remark is a file that was skipped with a warning, and why.
 type remark struct {
 	why            string
 	inode          uint64
@@ -33,7 +33,7 @@ func remarkOn(why string, i fs.FileInfo) remark {
 	return remark{why, inode(i), i.Size(), i.ModTime().UnixNano()}
 }
 
-// leave warns once of a file that is not read; info is nil where it was not opened.
+// leave skips a file, and warns once; info is nil if it was not opened.
 func (f *folder) leave(file, why string, info fs.FileInfo) {
 	r := remarkOn(why, info)
 	if f.left[file] == r {
@@ -44,13 +44,13 @@ func (f *folder) leave(file, why string, info fs.FileInfo) {
 	f.w.metrics.Rejected(reasonLeft)
 }
 
-// isLeft reports whether the file is one that was opened and left, and has not changed since.
+// isLeft reports whether the file was opened and skipped, and has not changed since.
 func (f *folder) isLeft(file string, info fs.FileInfo) bool {
 	r, ok := f.left[file]
 	return ok && r == remarkOn(r.why, info)
 }
 
-// forget drops the remarks on files that are not in the folder any more.
+// forget removes the remarks on files that are no longer in the directory.
 func (f *folder) forget(present map[string]bool) {
 	for file := range f.left {
 		if !present[file] {
@@ -59,19 +59,19 @@ func (f *folder) forget(present map[string]bool) {
 	}
 }
 
-// escapes reports whether an error of an os.Root is that the path leads out of it. The error has no exported value.
+// escapes reports whether an error of an os.Root means that the path leads out of it. That error has no exported value.
 func escapes(err error) bool {
 	pathErr, ok := errors.AsType[*fs.PathError](err)
 	return ok && strings.Contains(pathErr.Err.Error(), "escapes")
 }
 
-// openIn opens a file of the folder. It does not block, whatever the file has become since the folder was listed: the
-// caller looks at what was opened. A path that leads out of the folder is an error, see escapes.
+// openIn opens a file of the directory. It does not block, even if the file was replaced by a FIFO since the directory
+// was listed; the caller checks what was opened. A path that leads out of the directory is an error (see escapes).
 func openIn(root *os.Root, file string) (*os.File, error) {
 	return root.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 }
 
-// packings are how packed files begin. None of them is the beginning of a text.
+// packings are the magic numbers of compressed files. No text begins with one.
 var packings = []struct{ name, magic string }{
 	{"gzip", "\x1f\x8b"},
 	{"compress", "\x1f\x9d"},
@@ -87,7 +87,7 @@ var packings = []struct{ name, magic string }{
 	{"snappy", "\xff\x06\x00\x00sNaPpY"},
 }
 
-// packed names what the file is packed with, by its first bytes, and is empty where it is not packed. Its name does not
+// packed returns what the file is compressed with, by its first bytes, or "" if it is not compressed. Its name does not
 // matter.
 func packed(h io.ReaderAt) (string, error) {
 	var b [10]byte

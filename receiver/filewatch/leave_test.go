@@ -105,7 +105,7 @@ func TestWatcher_whatIsOpenedCounts(t *testing.T) {
 			done <- f.open(context.Background(), context.Background(), name)
 		}
 	}()
-	late := time.NewTimer(receivertest.Patience)
+	late := time.NewTimer(receivertest.Timeout)
 	defer late.Stop()
 	for range 2 {
 		select {

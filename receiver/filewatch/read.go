@@ -16,10 +16,10 @@ import (
 	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
-// batchBytes bounds the bytes of a batch, unless one line is longer.
+// batchBytes bounds the bytes of a batch, unless a single line is longer.
 const batchBytes = 1 << 20
 
-// idBytes is room for a line's name: identity, hyphen, offset.
+// idBytes is the maximum length of a line's ID: the file's ID, a hyphen, the offset.
 const idBytes = 24 + 1 + 19
 
 var (
@@ -29,8 +29,8 @@ var (
 	headerLine    = []byte("sluice.line")
 )
 
-// batch reads up to Config.Batch lines from known.Offset on, makes them safe, and keeps the new offset on disk. An error
-// of h is an fs.PathError with its name.
+// batch reads up to Config.Batch lines at known.Offset, produces them, and writes the new offset to disk once Kafka has
+// acknowledged all of them. An error of h is an fs.PathError with its name.
 func (f *folder) batch(ctx, work context.Context, h *os.File, known *file) error {
 	if err := f.w.rt.Appender.Ready(ctx); err != nil {
 		return err
@@ -46,7 +46,7 @@ func (f *folder) batch(ctx, work context.Context, h *os.File, known *file) error
 		if err != nil {
 			return f.noRoom(err)
 		}
-		return f.advance(ctx, work, known, next) // a mark, or a line that was left out
+		return f.advance(ctx, work, known, next) // a byte order mark, or a skipped line
 	}
 	events, size := len(fr.Events), next-known.Offset
 	// No deadline: no sender waits for a reply, and waiting for Kafka makes no duplicates.
@@ -73,8 +73,8 @@ func (f *folder) noRoom(err error) error {
 	return err
 }
 
-// advance keeps the new offset on disk. It tries until that works, so that no more than one batch is ever at stake, or
-// until we stop.
+// advance writes the new offset to disk. It retries until that succeeds, so that a crash never repeats more than one
+// batch, or until the receiver stops.
 func (f *folder) advance(ctx, work context.Context, known *file, next int64) error {
 	known.Offset = next
 	for {
@@ -90,7 +90,7 @@ func (f *folder) advance(ctx, work context.Context, known *file, next int64) err
 	}
 }
 
-// read fills the frame with whole lines from known.Offset on, and says where the next batch begins.
+// read fills the frame with complete lines at known.Offset, and returns where the next batch begins.
 func (f *folder) read(fr *receiver.Frame, h *os.File, known *file) (next int64, err error) {
 	want := int64(batchBytes)
 	for {
@@ -117,8 +117,8 @@ func (f *folder) read(fr *receiver.Frame, h *os.File, known *file) (next int64, 
 	}
 }
 
-// fill reads into fr.Bytes until it holds want bytes from known.Offset on; last says that the file ends there. A file
-// that is shorter than it was is read to its new end.
+// fill reads into fr.Bytes until it holds want bytes at known.Offset; last means that the file ends there. A file that
+// was truncated is read to its new end.
 func (f *folder) fill(fr *receiver.Frame, h *os.File, known *file, want int64) (last bool, err error) {
 	left := known.Size - known.Offset
 	for int64(len(fr.Bytes)) < min(want, left) {
@@ -141,7 +141,7 @@ func (f *folder) fill(fr *receiver.Frame, h *os.File, known *file, want int64) (
 	return int64(len(fr.Bytes)) == left, nil
 }
 
-// lines makes events of the lines in fr.Bytes from there on, and says how many bytes they take.
+// lines adds an event for each line in fr.Bytes[from:], and returns how many bytes of fr.Bytes were used.
 func (f *folder) lines(fr *receiver.Frame, known *file, from int, last bool) (used int, err error) {
 	b := fr.Bytes
 	path, base := []byte(filepath.Join(f.dir, string(known.Name))), []byte(known.Name)
@@ -153,7 +153,7 @@ func (f *folder) lines(fr *receiver.Frame, known *file, from int, last bool) (us
 		}
 		at += next
 	}
-	count++ // the last line of a file may have no end
+	count++ // the last line of a file may be unterminated
 	if err := fr.GrowHeaders(3 * count); err != nil {
 		return 0, err
 	}
@@ -193,7 +193,7 @@ func (f *folder) lines(fr *receiver.Frame, known *file, from int, last bool) (us
 	return max(used, from), nil
 }
 
-// shorter notes that a file ends at size, before the end that it had.
+// shorter records that a file ends at size, before the end that it had.
 func (f *folder) shorter(known *file, size int64) {
 	f.warn("truncated", "File truncated while it was read", "file", string(known.Name), "was", known.Size, "size", size)
 	known.end(size)
@@ -204,7 +204,7 @@ func (f *folder) tooLong(known *file, offset int64) {
 	f.w.metrics.Rejected(receiver.ReasonBodyBytes)
 }
 
-// skip finds the end of a line that is too long, and says where the next one begins. fr.Bytes is its beginning.
+// skip returns where the line after one that is too long begins. fr.Bytes holds the beginning of the long line.
 func (f *folder) skip(fr *receiver.Frame, h *os.File, known *file) (next int64, err error) {
 	f.tooLong(known, known.Offset)
 	at := known.Offset + int64(len(fr.Bytes))
@@ -216,7 +216,7 @@ func (f *folder) skip(fr *receiver.Frame, h *os.File, known *file) (next int64, 
 		n, err := h.ReadAt(b[:min(int64(len(b)), known.Size-at)], at)
 		if _, next, ok := lines.CutLine(b[:n]); ok {
 			if next == n && lines.EndsWithCR(b[:n]) && n > 1 && at+int64(n) < known.Size {
-				at += int64(n) - 1 // look at the \r again, with what follows
+				at += int64(n) - 1 // read the \r again, with what follows it
 				continue
 			}
 			return at + int64(next), nil

@@ -13,10 +13,10 @@ import (
 	"time"
 )
 
-// formatVersion is raised when an older process would misread the file.
+// formatVersion is increased when an older version of the program would misread the file.
 const formatVersion = 1
 
-// name is a file's name, which may hold any bytes: in JSON it is written as in Go between quotes.
+// name is a file's name, which may hold any bytes: in JSON it has the escapes of a Go string.
 type name string
 
 func (n name) MarshalJSON() ([]byte, error) {
@@ -37,34 +37,34 @@ func (n *name) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// file is one file's progress.
+// file is the progress of one file.
 type file struct {
 	Name      name   `json:"name"`
-	ID        string `json:"id"`         // names it in sluice.line
+	ID        string `json:"id"`         // the first part of sluice.line
 	Head      string `json:"head"`       // hash of its first HeadBytes
 	HeadBytes int64  `json:"head_bytes"` // at most headBytes
-	Tail      string `json:"tail"`       // hash of as many bytes at the end that it had first; empty where it was not noted
-	Inode     uint64 `json:"inode"`      // 0 where the system has none
+	Tail      string `json:"tail"`       // hash of as many bytes at the end that it had first; empty if unknown
+	Inode     uint64 `json:"inode"`      // 0 if the system has none
 	Modified  int64  `json:"modified"`   // ns since 1970
-	Size      int64  `json:"size"`       // up to here it is read
-	Offset    int64  `json:"offset"`     // up to here Kafka has it
-	Gone      int64  `json:"gone"`       // s since 1970 when it was first missed; 0 while it is there
+	Size      int64  `json:"size"`       // it is read up to here
+	Offset    int64  `json:"offset"`     // Kafka has it up to here
+	Gone      int64  `json:"gone"`       // s since 1970 when it was first missing; 0 while it exists
 
-	notedSize, notedModified int64 // a change that has been warned of
+	notedSize, notedModified int64 // a change that was logged
 }
 
 func (f *file) done() bool { return f.Offset >= f.Size }
 
-// end sets another end than the file had first.
+// end sets an end other than the first one.
 func (f *file) end(size int64) { f.Size, f.Tail = size, "" }
 
-// state is the progress in one folder, by name.
+// state is the progress in one directory, by file name.
 type state struct {
 	dir   string
 	files map[string]*file
 }
 
-// document is what is in the file; sum is that of files as they stand there.
+// document is the content of the state file; Sum is the checksum of the bytes of Files.
 type document struct {
 	Version int             `json:"version"`
 	Dir     name            `json:"dir"`
@@ -76,7 +76,7 @@ func checksum(b []byte) string {
 	return fmt.Sprintf("%08x", crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)))
 }
 
-// encode writes the state; the same state gives the same bytes.
+// encode encodes the state; equal states give equal bytes.
 func (s *state) encode() ([]byte, error) {
 	list := make([]*file, 0, len(s.files))
 	for _, n := range slices.Sorted(maps.Keys(s.files)) {
@@ -93,7 +93,7 @@ func (s *state) encode() ([]byte, error) {
 	return append(b, '\n'), nil
 }
 
-// decode reads what encode wrote.
+// decode decodes what encode returned.
 func decode(b []byte) (*state, error) {
 	var d document
 	dec := json.NewDecoder(bytes.NewReader(b))
@@ -128,11 +128,11 @@ func decode(b []byte) (*state, error) {
 	return s, nil
 }
 
-// forgetAfter is how long a file that is gone is remembered: a folder that is not mounted for a moment looks empty.
+// forgetAfter is how long a missing file is remembered, because a directory that is briefly not mounted looks empty.
 const forgetAfter = time.Hour
 
-// miss notes which files are not in the folder now, and forgets those that have been gone for long. lost is called for
-// each that was not read to its end, once. It reports whether anything changed.
+// miss records which files are missing, and forgets those that have been missing for forgetAfter. It calls lost once
+// for each missing file that was not read to its end. It reports whether anything changed.
 func (s *state) miss(there map[string]bool, now time.Time, lost func(*file)) (changed bool) {
 	for n, f := range s.files {
 		switch {

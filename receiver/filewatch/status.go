@@ -5,20 +5,20 @@ import (
 	"time"
 )
 
-// Status is how it stands with one folder. Names in JSON are only ever added.
+// Status is the status of one directory. Names in JSON are never removed or changed.
 type Status struct {
 	Dir         string `json:"dir"`
-	Files       int    `json:"files"`   // known, those read to their end too
-	Waiting     int    `json:"waiting"` // to be read, or being read
-	File        string `json:"file"`    // being read; empty where none is
-	Offset      int64  `json:"offset"`  // in that file: up to here Kafka has it
-	Size        int64  `json:"size"`    // of that file: up to here it is read
+	Files       int    `json:"files"`   // known files, including those read to their end
+	Waiting     int    `json:"waiting"` // files to be read or being read
+	File        string `json:"file"`    // being read; empty if none is
+	Offset      int64  `json:"offset"`  // in that file: Kafka has it up to here
+	Size        int64  `json:"size"`    // of that file: it is read up to here
 	Events      int64  `json:"events"`  // acknowledged by Kafka, since the start
 	LastError   string `json:"last_error"`
 	LastErrorAt string `json:"last_error_at"`
 }
 
-// standing is one folder's status. It is safe for concurrent use.
+// standing holds one directory's status. It is safe for concurrent use.
 type standing struct {
 	mu sync.Mutex // guards s
 	s  Status

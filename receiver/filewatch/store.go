@@ -10,19 +10,19 @@ import (
 	"path/filepath"
 )
 
-// store keeps one folder's state on disk.
+// store is one directory's state on disk.
 type store struct {
 	path  string
-	write func(path string, b []byte) error // writeDurably, or a test's
+	write func(path string, b []byte) error // writeDurably, unless a test replaces it
 }
 
-// newStore is the store of the watched folder dir (absolute) in the folder at.
+// newStore returns the store of the watched directory dir (absolute) in the directory at.
 func newStore(at, dir string) *store {
 	sum := sha256.Sum256([]byte(dir))
 	return &store{filepath.Join(at, filepath.Base(dir)+"-"+hex.EncodeToString(sum[:6])+".json"), writeDurably}
 }
 
-// load reads the state; where there is none it is empty.
+// load reads the state, which is empty if there is no file.
 func (s *store) load(dir string) (*state, error) {
 	b, err := os.ReadFile(s.path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -53,7 +53,7 @@ func (s *store) save(st *state) error {
 	return nil
 }
 
-// writeDurably puts b at path, whole or not at all, and returns when it outlives a loss of power.
+// writeDurably replaces the file at path by b, atomically, and returns once that survives a loss of power.
 func writeDurably(path string, b []byte) error {
 	part, err := os.OpenFile(path+".part", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
@@ -76,7 +76,7 @@ func writeDurably(path string, b []byte) error {
 	return errors.Join(dir.Sync(), dir.Close())
 }
 
-// openState makes the folder where it is not there, and locks it.
+// openState creates the directory if it does not exist, and locks it.
 func openState(at string) (*os.File, error) {
 	if err := os.MkdirAll(at, 0o700); err != nil {
 		return nil, fmt.Errorf("--watch-state: %w", err)

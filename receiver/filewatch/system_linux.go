@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// inode is the file's number in its file system.
+// inode returns the file's inode number.
 func inode(i fs.FileInfo) uint64 {
 	if s, ok := i.Sys().(*syscall.Stat_t); ok {
 		return s.Ino
@@ -16,10 +16,10 @@ func inode(i fs.FileInfo) uint64 {
 	return 0
 }
 
-// lock holds f until it is closed, or the process ends.
+// lock locks f until it is closed or the process ends. It fails at once if another process holds the lock.
 func lock(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) }
 
-// writable is an error where this user may not make files in the folder.
+// writable returns an error if this user cannot create files in the directory.
 func writable(folder string) error {
 	return unix.Faccessat(unix.AT_FDCWD, folder, unix.W_OK|unix.X_OK, unix.AT_EACCESS)
 }

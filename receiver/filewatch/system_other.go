@@ -7,11 +7,11 @@ import (
 	"os"
 )
 
-// inode is 0: files are known by name, beginning, size and modification time alone.
+// inode returns 0: files are identified by name, beginning, size and modification time only.
 func inode(fs.FileInfo) uint64 { return 0 }
 
-// lock does nothing: that no second process uses the folder is up to whoever starts it.
+// lock does nothing: the operator must ensure that no second process uses the directory.
 func lock(*os.File) error { return nil }
 
-// writable is nil: a start shows it.
+// writable returns nil: only a start detects a directory that cannot be written to.
 func writable(string) error { return nil }

@@ -10,7 +10,7 @@ import (
 	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
-// Watcher watches folders and gives their files' lines to the Appender.
+// Watcher watches directories and gives the lines of their files to the Appender.
 type Watcher struct {
 	cfg     Config
 	rt      receiver.Runtime
@@ -20,7 +20,7 @@ type Watcher struct {
 	lock    *os.File
 }
 
-// New makes a watcher. cfg must be valid. Nothing is started and nothing is opened.
+// New returns a watcher. cfg must be valid. Nothing is started or opened.
 func New(cfg Config, rt receiver.Runtime) *Watcher {
 	metrics := receiver.NewMetrics(rt.Registry, cfg.Name, []string{receiver.ReasonBodyBytes, receiver.ReasonMemory, reasonLeft})
 	w := &Watcher{cfg: cfg, rt: rt, metrics: metrics, report: netserver.NewReporter(cfg.Name, rt.Log, metrics)}
@@ -30,7 +30,7 @@ func New(cfg Config, rt receiver.Runtime) *Watcher {
 	return w
 }
 
-// Open locks the directory of the progress, and reads the progress. What cannot be read ends the start.
+// Open locks the directory of the progress and reads the progress.
 func (w *Watcher) Open(context.Context) error {
 	if w.lock != nil {
 		return nil
@@ -48,7 +48,7 @@ func (w *Watcher) Open(context.Context) error {
 	return nil
 }
 
-// Close gives the folder of the progress up. It may be called again.
+// Close unlocks the directory of the progress. It may be called again.
 func (w *Watcher) Close() error {
 	if w.lock == nil {
 		return nil
@@ -58,7 +58,7 @@ func (w *Watcher) Close() error {
 	return err
 }
 
-// Status is how it stands with each folder, in the order of Config.Dirs. It is safe for concurrent use.
+// Status returns the status of each directory, in the order of Config.Dirs. It is safe for concurrent use.
 func (w *Watcher) Status() []Status {
 	all := make([]Status, len(w.folders))
 	for i, f := range w.folders {
@@ -70,14 +70,14 @@ func (w *Watcher) Status() []Status {
 // StatusSection implements receiver.StatusReporter.
 func (w *Watcher) StatusSection() (name string, value any) { return "folders", w.Status() }
 
-// Run reads until ctx ends, and returns nil then. Each folder is its own goroutine. A stop (P33)
-// reads nothing more; a batch with the Appender has ShutdownTimeout to reach Kafka and to be written down, and is read
-// again after the next start where it does not.
+// Run reads until ctx is done, and returns nil then. Each directory has its own goroutine. A stop (P33) reads nothing
+// more. A batch that the Appender has gets ShutdownTimeout to reach Kafka and for its offset to be written; otherwise
+// it is read again after the next start.
 func (w *Watcher) Run(ctx context.Context) error {
 	if err := w.Open(ctx); err != nil {
 		return err
 	}
-	defer func() { _ = w.Close() }() // it was only read from
+	defer func() { _ = w.Close() }() // only read from
 	work, done := netserver.WithGracePeriod(ctx, w.rt.ShutdownTimeout)
 	defer done()
 	var watching sync.WaitGroup

@@ -16,16 +16,16 @@ const (
 	reasonEncoding = "encoding" // a Content-Encoding
 )
 
-// Config is a receiver's address, times and limits; its options begin with --http.
+// Config is a receiver's address and limits; its options begin with --http.
 type Config struct {
 	netserver.Config
 	receiver.Limits
-	// IdleTimeout is how long a connection without a request stays open (--http-idle-timeout). It should be above that
-	// of a load balancer in front. The default is 75 s.
+	// IdleTimeout is how long a connection without a request stays open (--http-idle-timeout). It should be longer than
+	// that of a load balancer in front. The default is 75 s.
 	IdleTimeout time.Duration
 }
 
-// DefaultConfig is the defaults: no address.
+// DefaultConfig returns the defaults, without an address.
 func DefaultConfig() Config {
 	c := Config{
 		Config:      netserver.DefaultConfig("http", "Flume's HTTP source's JSON"),

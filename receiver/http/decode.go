@@ -11,22 +11,22 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// maxDepth bounds how deep members that are ignored may nest.
+// maxDepth bounds the nesting of ignored members.
 const maxDepth = 64
 
-// decoder goes once over a JSON text. Strings are unescaped in place, which never makes them longer, so that all it
-// finds are views on the text: a parser that builds a tree would take up to 30 bytes for each byte of "[{},{},…".
+// decoder makes one pass over a JSON text. Strings are unescaped in place, which never makes them longer, so all
+// results are views of the text. A parser that builds a tree would take up to 30 bytes for each byte of "[{},{},…".
 type decoder struct {
 	b     []byte
 	at    int
-	event int // which one is being read
+	event int // index of the event that is being read
 
-	hashed bool       // seen has the names of the event's headers
-	seen   [64]uint64 // bits of their hashes
+	hashed bool       // seen is filled with the names of the event's headers
+	seen   [64]uint64 // a bit for each hash
 }
 
-// decode finds the events in f.Bytes, which is changed by it. An error is a [receiver.RejectError], or what the frame's
-// memory ends with.
+// decode decodes the events in f.Bytes, which it modifies. The error is a [receiver.RejectError], or that of waiting
+// for memory.
 func decode(f *receiver.Frame, limits *receiver.Limits) error {
 	d := decoder{b: f.Bytes}
 	if bytes.HasPrefix(d.b, []byte(textfile.BOM)) {
@@ -108,15 +108,15 @@ func (d *decoder) readEvent(f *receiver.Frame, limits *receiver.Limits) error {
 	return nil
 }
 
-// headers reads an event's headers onto f.Headers, where they begin at first, as many as the limits allow, and returns
-// how many there are and their bytes.
+// headers appends an event's headers to f.Headers, where they begin at first, as many as the limits allow. It returns
+// the number and the bytes of all of them.
 func (d *decoder) headers(f *receiver.Frame, limits *receiver.Limits, first int) (total, size int, err error) {
 	if d.next() == 'n' {
 		return 0, 0, d.literal("null")
 	}
 	d.hashed = false
 	err = d.object("headers, {\"name\":\"value\"}", func(name []byte) error {
-		if total <= limits.MaxHeaders && d.twice(f.Headers[first:], name) { // above it the event is a dead letter anyway
+		if total <= limits.MaxHeaders && d.hasName(f.Headers[first:], name) { // above it the event is a dead letter anyway
 			return d.wrong("each header once")
 		}
 		value, err := d.text("a header's value, a string")
@@ -125,7 +125,7 @@ func (d *decoder) headers(f *receiver.Frame, limits *receiver.Limits, first int)
 		}
 		total++
 		size += len(name) + len(value)
-		if size > limits.MaxHeaderBytes || total > limits.MaxHeaders { // what is left out is counted
+		if size > limits.MaxHeaderBytes || total > limits.MaxHeaders { // omitted headers still count
 			return nil
 		}
 		if err := f.GrowHeaders(1); err != nil {
@@ -137,31 +137,31 @@ func (d *decoder) headers(f *receiver.Frame, limits *receiver.Limits, first int)
 	return total, size, err
 }
 
-// fewNames is how many headers are compared with each further one. Of more, names are looked up by their hash first: to
-// compare all with all would cost 400 ns for each byte of an event of 256 headers.
+// fewNames is up to how many headers each new one is compared with all others. With more of them, names are looked up
+// by their hash first, because comparing all with all would cost 400 ns for each byte of an event of 256 headers.
 const fewNames = 16
 
-// seed keeps senders from choosing names with one hash.
+// seed keeps senders from choosing names with equal hashes.
 var seed = maphash.MakeSeed()
 
-// twice reports whether one of the headers has the name.
-func (d *decoder) twice(headers []receiver.Header, name []byte) bool {
+// hasName reports whether one of the headers has the name.
+func (d *decoder) hasName(headers []receiver.Header, name []byte) bool {
 	if len(headers) >= fewNames {
 		if !d.hashed {
 			d.seen, d.hashed = [64]uint64{}, true
 			for _, h := range headers {
-				d.first(h.Key)
+				d.addHash(h.Key)
 			}
 		}
-		if d.first(name) {
+		if d.addHash(name) {
 			return false
 		}
 	}
 	return slices.ContainsFunc(headers, func(h receiver.Header) bool { return bytes.Equal(h.Key, name) })
 }
 
-// first notes a name, and reports whether none of its hash was there.
-func (d *decoder) first(name []byte) bool {
+// addHash records the hash of a name, and reports whether it is new.
+func (d *decoder) addHash(name []byte) bool {
 	h := maphash.Bytes(seed, name)
 	word, bit := &d.seen[h%64], uint64(1)<<(h>>6%64)
 	was := *word
@@ -169,7 +169,7 @@ func (d *decoder) first(name []byte) bool {
 	return was&bit == 0
 }
 
-// object reads an object; member reads the value of each name, which begins at d.at after white space.
+// object reads an object. member reads the value of each name, which begins at d.at after white space.
 func (d *decoder) object(want string, member func(name []byte) error) error {
 	if d.next() != '{' {
 		return d.wrong(want)
@@ -206,7 +206,7 @@ func (d *decoder) object(want string, member func(name []byte) error) error {
 	}
 }
 
-// text reads a string, or a number or boolean as its text.
+// text reads a string, or a number or a boolean as its text.
 func (d *decoder) text(want string) ([]byte, error) {
 	c := d.next()
 	from := d.at
@@ -226,7 +226,7 @@ func (d *decoder) text(want string) ([]byte, error) {
 	return d.b[from:d.at:d.at], err
 }
 
-// skip passes over any value.
+// skip skips any value.
 func (d *decoder) skip(depth int) error {
 	if depth == maxDepth {
 		return d.wrong("less than 64 levels")
@@ -261,7 +261,7 @@ func (d *decoder) skip(depth int) error {
 	return err
 }
 
-// next passes over white space and returns the byte that follows, which stays; 0 at the end.
+// next skips white space and returns the byte after it without consuming it; 0 at the end.
 func (d *decoder) next() byte {
 	for ; d.at < len(d.b); d.at++ {
 		switch d.b[d.at] {
@@ -273,7 +273,7 @@ func (d *decoder) next() byte {
 	return 0
 }
 
-// peek is the byte at d.at; 0 at the end.
+// peek returns the byte at d.at; 0 at the end.
 func (d *decoder) peek() byte {
 	if d.at < len(d.b) {
 		return d.b[d.at]
@@ -326,8 +326,8 @@ func (d *decoder) number() error {
 	return nil
 }
 
-// str reads a string, whose quote is at d.at, and unescapes it where it lies. Gson takes single quotes,
-// and control characters as they are; so do we, because senders that were written for Flume rely on it.
+// str reads a string, whose quote is at d.at, and unescapes it in place. Like Gson it accepts single quotes and
+// unescaped control characters, because senders that were written for Flume rely on that.
 func (d *decoder) str() ([]byte, error) {
 	quote := d.b[d.at]
 	d.at++
@@ -345,9 +345,9 @@ func (d *decoder) str() ([]byte, error) {
 	return nil, d.wrong("the string's closing quote")
 }
 
-// unescape goes on with a string that began at from, at its first backslash.
+// unescape reads the rest of a string that began at from, starting at its first backslash.
 func (d *decoder) unescape(from int, quote byte) ([]byte, error) {
-	out := d.at // what lies before is unescaped
+	out := d.at // the bytes before out are unescaped
 	for d.at < len(d.b) {
 		c := d.b[d.at]
 		switch {
@@ -379,7 +379,7 @@ func (d *decoder) unescape(from int, quote byte) ([]byte, error) {
 			if err != nil {
 				return nil, err
 			}
-			if utf16.IsSurrogate(r) { // the other half must follow
+			if utf16.IsSurrogate(r) { // the other half should follow
 				whole := rune(utf8.RuneError)
 				if bytes.HasPrefix(d.b[d.at:], []byte(`\u`)) {
 					back := d.at
@@ -389,7 +389,7 @@ func (d *decoder) unescape(from int, quote byte) ([]byte, error) {
 						return nil, err
 					}
 					if whole = utf16.DecodeRune(r, low); whole == utf8.RuneError {
-						d.at = back // no pair: the second stands for itself
+						d.at = back // not a pair: the second is decoded by itself
 					}
 				}
 				r = whole
@@ -405,7 +405,7 @@ func (d *decoder) unescape(from int, quote byte) ([]byte, error) {
 	return nil, d.wrong("the string's closing quote")
 }
 
-// unit reads the four digits after the u at d.at.
+// unit reads the four hexadecimal digits after the u at d.at.
 func (d *decoder) unit() (rune, error) {
 	d.at++
 	var r rune
@@ -426,7 +426,7 @@ func (d *decoder) unit() (rune, error) {
 	return r, nil
 }
 
-// wrong says where, what was found, and what was expected.
+// wrong returns an error with the position, what is there, and what was expected.
 func (d *decoder) wrong(want string) error {
 	if d.at >= len(d.b) {
 		return receiver.Malformed("event %d: the body ends at byte %d, expected %s", d.event, len(d.b), want)

@@ -302,14 +302,14 @@ func TestDecode_fewNamesAreCompared(t *testing.T) {
 	var d decoder
 	compared := 0
 	for i := range 256 {
-		if !d.first(fmt.Appendf(nil, "name-%d", i)) {
+		if !d.addHash(fmt.Appendf(nil, "name-%d", i)) {
 			compared++
 		}
 	}
 	if compared > 40 {
 		t.Errorf("%d names of 256 have the hash of another", compared)
 	}
-	if d.first([]byte("name-7")) {
+	if d.addHash([]byte("name-7")) {
 		t.Error("a name that is there is not found")
 	}
 }

@@ -16,11 +16,11 @@ import (
 	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
-// held is what net/http and we hold for a request beside its frame: buffers for reading and writing, 4 KiB each, and
-// as much again where a charset is turned into UTF-8.
+// held is the memory of a request beside its frame: buffers for reading and writing, 4 KiB each, and as much again if a
+// charset is converted to UTF-8.
 const held = 16 << 10
 
-// ServeHTTP answers one request.
+// ServeHTTP handles one request.
 func (r *Receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	c := q.Context().Value(connKey{}).(*netserver.ServedConn)
 	f, err := r.receive(c, w, q)
@@ -47,7 +47,7 @@ func unacknowledged(err error) string {
 	return "not acknowledged by Kafka; retry: " + err.Error()
 }
 
-// receive reads the request and finds its events.
+// receive reads the request and decodes its events.
 func (r *Receiver) receive(c *netserver.ServedConn, w http.ResponseWriter, q *http.Request) (netserver.Request, error) {
 	if q.Method != http.MethodPost && q.Method != http.MethodGet {
 		w.Header().Set("Allow", "GET, POST")
@@ -84,8 +84,8 @@ func (r *Receiver) receive(c *netserver.ServedConn, w http.ResponseWriter, q *ht
 	return f, nil
 }
 
-// inUTF8 is the body, turned into UTF-8 where it comes in UTF-16 or UTF-32: big-endian unless it begins with a byte
-// order mark, as in Java.
+// inUTF8 returns the body, converted to UTF-8 if it is UTF-16 or UTF-32: big-endian unless it begins with a byte order
+// mark, as in Java.
 func inUTF8(q *http.Request) (io.Reader, error) {
 	charset := charsetOf(q.Header.Get("Content-Type"))
 	switch strings.ReplaceAll(strings.ReplaceAll(strings.ToLower(charset), "-", ""), "_", "") {
@@ -99,8 +99,8 @@ func inUTF8(q *http.Request) (io.Reader, error) {
 	return nil, receiver.Reject(reasonCharset, "the charset is %.40q: must be UTF-8, UTF-16 or UTF-32", charset)
 }
 
-// charsetOf returns the charset that a Content-Type names, empty where it names none. As in Flume's own server nothing
-// else of it matters, and one that cannot be parsed names none.
+// charsetOf returns the charset that a Content-Type names, or "". As in Flume's own server, nothing else of a
+// Content-Type matters, and one that cannot be parsed names no charset.
 func charsetOf(contentType string) string {
 	for parameter := range strings.SplitSeq(contentType, ";") {
 		name, value, _ := strings.Cut(parameter, "=")
@@ -111,7 +111,7 @@ func charsetOf(contentType string) string {
 	return ""
 }
 
-// read reads the body into the frame. Memory is taken as it arrives.
+// read reads the body into the frame. Memory is charged as the body arrives.
 func (r *Receiver) read(f *receiver.Frame, body io.Reader) error {
 	for {
 		if len(f.Bytes) == cap(f.Bytes) {
@@ -133,8 +133,8 @@ func (r *Receiver) read(f *receiver.Frame, body io.Reader) error {
 	}
 }
 
-// reject answers a request that was not read whole, or not taken, and closes the connection: what follows on it may be
-// the rest of the body.
+// reject replies to a request that was not read completely or is not accepted, and closes the connection, because the
+// next bytes on it may be the rest of the body.
 func reject(c *netserver.ServedConn, w http.ResponseWriter, err error) {
 	var rejected *receiver.RejectError
 	var network net.Error
@@ -146,8 +146,8 @@ func reject(c *netserver.ServedConn, w http.ResponseWriter, err error) {
 	case errors.As(err, &rejected):
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &network) && !errors.Is(err, os.ErrDeadlineExceeded):
 		c.Reporter().Ended(c.RemoteAddr(), err)
-		panic(http.ErrAbortHandler) // the sender has gone; net/http closes the connection
-	default: // net/http's own of a body in chunks that are none
+		panic(http.ErrAbortHandler) // the sender closed the connection; net/http closes our side
+	default: // net/http's own error for a malformed chunked body
 		rejected = &receiver.RejectError{Reason: receiver.ReasonMalformed, Err: err}
 	}
 	c.Reporter().Rejected(c.RemoteAddr(), rejected)
@@ -174,7 +174,7 @@ func reject(c *netserver.ServedConn, w http.ResponseWriter, err error) {
 	http.Error(w, rejected.Error(), status)
 }
 
-// unavailable says that the same request may be taken later.
+// unavailable replies that the same request may be accepted later.
 func unavailable(w http.ResponseWriter, why string) {
 	w.Header().Set("Retry-After", "1")
 	http.Error(w, why, http.StatusServiceUnavailable)

@@ -59,7 +59,7 @@ type answer struct {
 func client(t *testing.T) *http.Client {
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport, Timeout: receivertest.Patience}
+	return &http.Client{Transport: transport, Timeout: receivertest.Timeout}
 }
 
 func do(t *testing.T, c *http.Client, q *http.Request) answer {
@@ -103,7 +103,7 @@ func postOf(body string) []byte {
 // status reads one answer, whole, and expects its status.
 func status(c raw, want int) {
 	c.T.Helper()
-	_ = c.SetReadDeadline(time.Now().Add(receivertest.Patience))
+	_ = c.SetReadDeadline(time.Now().Add(receivertest.Timeout))
 	var head []byte // byte by byte, so that the next answer's stay
 	for !bytes.HasSuffix(head, []byte("\r\n\r\n")) {
 		var b [1]byte

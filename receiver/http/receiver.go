@@ -14,10 +14,10 @@ import (
 	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
-// maxHead bounds a request's line and header fields, to which net/http adds 4 KiB.
+// maxHead bounds a request's line and header fields. net/http adds 4 KiB.
 const maxHead = 12 << 10
 
-// Receiver is an HTTP source: it listens, gives events to the Appender, and answers 200 when they are safe.
+// Receiver is an HTTP source: it listens, gives events to the Appender, and replies 200 once Kafka has them.
 type Receiver struct {
 	*netserver.Server
 	cfg   Config
@@ -28,7 +28,7 @@ type Receiver struct {
 // connKey finds a request's connection in its context.
 type connKey struct{}
 
-// New makes a receiver. cfg must be valid. Nothing is started and nothing is opened.
+// New returns a receiver. cfg must be valid. Nothing is started or opened.
 func New(cfg Config, rt receiver.Runtime) *Receiver {
 	log := rt.Log
 	if log == nil {
@@ -57,17 +57,17 @@ func New(cfg Config, rt receiver.Runtime) *Receiver {
 	return r
 }
 
-// Run serves until ctx ends, and returns nil then; it stops as P33 says. It may be called once.
+// Run serves until ctx is done, and returns nil then; it stops as P33 says. It may be called once.
 func (r *Receiver) Run(ctx context.Context) error {
 	var serving sync.WaitGroup
-	serving.Go(func() { _ = r.http.Serve(r.conns) }) // ends when the handoff is closed, and only then
+	serving.Go(func() { _ = r.http.Serve(r.conns) }) // returns when r.conns is closed, and only then
 	err := r.Server.Run(ctx)
 	_ = r.conns.Close()
 	serving.Wait()
 	return err
 }
 
-// serve hands a connection to net/http once its first byte is there, and the layers before it are off.
+// serve passes a connection to net/http once its layers are removed and the first byte of a request has arrived.
 func (r *Receiver) serve(c *netserver.Conn) error {
 	if err := c.SetReadDeadline(time.Now().Add(r.cfg.IdleTimeout)); err != nil {
 		return err
@@ -75,7 +75,7 @@ func (r *Receiver) serve(c *netserver.Conn) error {
 	head := make([]byte, 1)
 	if _, err := c.Read(head); err != nil {
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			return nil // it was silent
+			return nil // no request within IdleTimeout
 		}
 		return err
 	}

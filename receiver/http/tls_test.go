@@ -89,7 +89,7 @@ func TestReceiver_silentAfterTheHandshake(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer silent.Close()
-	_ = silent.SetReadDeadline(time.Now().Add(receivertest.Patience))
+	_ = silent.SetReadDeadline(time.Now().Add(receivertest.Timeout))
 	if _, err := silent.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("%v: want a closed connection", err)
 	}

@@ -1,12 +1,12 @@
-// Package lines reads what senders of text say over TCP: pieces of a stream, each an event, cut out of as many bytes as
-// have arrived.
+// Package lines reads text over TCP: it splits a stream into tokens, such as lines, each of which is an event.
 //
-// A [Reader] waits for a byte, takes what has come with it into one frame, and cuts it by the receiver's function; what
-// is not whole yet is kept for the next frame. So a sender that writes a line at a time has each line on its way at
-// once, and one that writes much has many lines to a request. Nothing is read while Kafka is away (P23).
+// A [Reader] waits for a byte, takes everything that has arrived with it into one frame, and splits that by the
+// receiver's [SplitFunc]. An incomplete token is kept for the next frame. So a line that is written alone is sent to
+// Kafka at once, and of a sender that writes much, many lines form one request. Nothing is read while Kafka is
+// unavailable (P23).
 //
-// Of a sender that never resends ([netserver.Policy]), what was read is kept: it waits for Kafka and for memory until the
-// receiver's stop is over, and what is given up then counts as lost.
+// Of a sender that never resends ([netserver.Policy]), what was read is kept: it waits for Kafka and for memory until
+// the receiver's stop is over, and what is given up then counts as lost.
 package lines
 
 import (
@@ -21,41 +21,42 @@ import (
 	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
-// readAhead is how much of a stream is taken at once. Every connection holds as much while it is open.
+// readAhead is how many bytes of a stream are read at once. Each open connection holds a buffer of this size.
 const readAhead = 16 << 10
 
-// byteOrderMark may stand in front of a stream, and is passed over.
+// byteOrderMark is skipped at the beginning of a stream.
 var byteOrderMark = []byte(textfile.BOM)
 
-// SplitFunc finds the first piece of b: body is a view on b, and rest follows it. ok is false where no whole piece is there
-// yet. An error ends the connection, after what was cut before it was made safe.
+// SplitFunc returns the first token of b: body is a view of b, and rest is what follows the token. ok is false if b
+// holds no complete token. An error ends the connection, once Kafka has the tokens before it.
 type SplitFunc func(b []byte) (body, rest []byte, ok bool, err error)
 
-// More reports whether a piece may be whole, or too long, once arrived follows kept, of which SplitFunc found no whole piece. It
-// must not go over kept again: a sender of single bytes would make the work the square of a line's length.
+// More reports whether kept, in which SplitFunc found no complete token, may hold a complete or an overlong token once
+// arrived follows it. It must not scan kept again: with a sender of single bytes, the work would be the square of a
+// line's length.
 type More func(kept, arrived []byte) bool
 
-// Reader cuts one connection's stream. It is unsafe for concurrent use.
+// Reader splits one connection's stream. It is not safe for concurrent use.
 type Reader struct {
 	c      *netserver.Conn
 	in     *bufio.Reader
 	limits *receiver.Limits
 	cut    SplitFunc
 	more   More
-	kept   []byte // what was read and is not in a frame yet: the beginning of a piece that is not whole, or more
-	begun  bool   // the stream's first bytes were looked at
-	keep   bool   // nothing that was read may be dropped
-	full   bool   // the last frame had as many pieces as it may: kept may have whole ones
-	failed error  // what ends the connection once the last frame is safe
+	kept   []byte // what was read and is in no frame yet: the beginning of an incomplete token, or more
+	begun  bool   // the beginning of the stream was checked for a byte order mark
+	keep   bool   // the sender never resends, so what was read and cannot be produced counts as lost
+	full   bool   // the last frame had the maximum number of tokens, so kept may hold complete ones
+	failed error  // ends the connection once Kafka has the last frame
 }
 
-// NewReader makes a reader; cut bounds how long a piece that is not whole may become, by its error.
+// NewReader returns a reader. cut must bound the length of an incomplete token, by an error.
 func NewReader(c *netserver.Conn, limits *receiver.Limits, cut SplitFunc, more More) *Reader {
 	return &Reader{c: c, in: bufio.NewReaderSize(c, readAhead), limits: limits, cut: cut, more: more, keep: c.Policy().PeerForgets}
 }
 
-// Next returns the next request with at least one event, whose bodies are views on it, and no headers. io.EOF means that
-// the sender closed the connection. A [receiver.RejectError] of the cut's comes after the frame with what was cut before it.
+// Next returns the next request with at least one event, without headers. io.EOF means that the sender closed the
+// connection. An error of cut is returned after the request with the tokens before it.
 func (r *Reader) Next() (netserver.Request, error) {
 	for r.failed == nil {
 		f, err := r.begin()
@@ -76,7 +77,7 @@ func (r *Reader) Next() (netserver.Request, error) {
 	return netserver.Request{}, r.failed
 }
 
-// begin waits for something to cut, and begins a request for it.
+// begin waits for something to split, and begins a request for it.
 func (r *Reader) begin() (netserver.Request, error) {
 	if err := r.c.WaitReady(); err != nil {
 		return netserver.Request{}, err
@@ -87,12 +88,12 @@ func (r *Reader) begin() (netserver.Request, error) {
 	return r.c.Begin(time.Now(), readAhead)
 }
 
-// held is how many lines were read and are in no frame, one without its end among them.
+// held returns how many lines were read and are in no frame, an unterminated one included; 0 if the sender resends.
 func (r *Reader) held() (n int) {
 	if !r.keep {
 		return 0
 	}
-	arrived, _ := r.in.Peek(r.in.Buffered()) // it asks for no more than there is
+	arrived, _ := r.in.Peek(r.in.Buffered()) // cannot fail: it requests no more than is buffered
 	last := byte('\n')
 	for _, piece := range [][]byte{r.kept, arrived} {
 		n += bytes.Count(piece, []byte{'\n'})
@@ -106,8 +107,8 @@ func (r *Reader) held() (n int) {
 	return n
 }
 
-// lose counts lines that will not be in Kafka, and returns err. At the stream's end the caller looks at what is
-// unfinished.
+// lose counts lines that will not be in Kafka, and returns err. At the end of the stream it counts nothing: the caller
+// handles the unterminated line.
 func (r *Reader) lose(lines int, err error) error {
 	if lines > 0 && !errors.Is(err, io.EOF) {
 		r.c.Reporter().Lost(r.c.RemoteAddr(), lines, err)
@@ -115,7 +116,7 @@ func (r *Reader) lose(lines int, err error) error {
 	return err
 }
 
-// first waits for what a frame may begin with. What arrives of a piece that is not whole by it is kept without a frame.
+// first waits until there may be a complete token. Bytes that do not complete one are kept without a frame.
 func (r *Reader) first() error {
 	if r.full {
 		return nil
@@ -135,10 +136,10 @@ func (r *Reader) first() error {
 	}
 }
 
-// Unfinished is how many bytes of a piece were read that never became whole.
+// Unfinished returns the number of bytes of an incomplete token at the end of the stream.
 func (r *Reader) Unfinished() int { return len(r.kept) }
 
-// fill takes what has arrived and cuts it.
+// fill moves what has arrived into the frame and splits it.
 func (r *Reader) fill(f *receiver.Frame) error {
 	arrived, err := r.in.Peek(r.in.Buffered())
 	if err != nil {
@@ -180,8 +181,8 @@ func (r *Reader) fill(f *receiver.Frame) error {
 	return nil
 }
 
-// Newline is a SplitFunc that splits at \n, which is not part of the body. A line of more than most bytes, its end among them, is the
-// error tooLong.
+// Newline returns a SplitFunc that splits at \n, which is not part of the body. For a line of more than most bytes,
+// including its end, it returns the error tooLong.
 func Newline(most int, tooLong error) SplitFunc {
 	return func(b []byte) (body, rest []byte, ok bool, err error) {
 		at := bytes.IndexByte(b, '\n')
@@ -195,14 +196,14 @@ func Newline(most int, tooLong error) SplitFunc {
 	}
 }
 
-// NewlineMore is the More of Newline.
+// NewlineMore returns the More of Newline.
 func NewlineMore(most int) More {
 	return func(kept, arrived []byte) bool {
 		return len(kept)+len(arrived) >= most || bytes.IndexByte(arrived, '\n') >= 0
 	}
 }
 
-// TooLong is the refusal of a line, which names the option.
+// TooLong returns the rejection of a line that is too long, which names the option.
 func TooLong(option string, most int) error {
 	return receiver.Reject(receiver.ReasonBodyBytes, "a line is longer than %d bytes, including its line end: send shorter lines, or raise %s", most, option)
 }

@@ -4,8 +4,8 @@ import "bytes"
 
 // CutLine finds the first line of b as Java's BufferedReader.readLine does, and so Spark's socketTextStream and
 // textFileStream: a line ends with \n, \r or \r\n. Bytes stay as they are; nothing is decoded. The line is b[:end], and
-// the next one begins at b[next:]. ok is false if no line ends in b. A \r that is the last byte of b ends a line; if a \n
-// follows later, it belongs to the same line end and the caller must skip it.
+// the next one begins at b[next:]. ok is false if no line ends in b. A \r that is the last byte of b ends a line; if a
+// \n follows later, it belongs to the same line end and the caller must skip it.
 func CutLine(b []byte) (end, next int, ok bool) {
 	end = bytes.IndexAny(b, "\r\n")
 	if end < 0 {

@@ -1,9 +1,9 @@
-// Package netcat is Flume's netcat source: each line that comes in over TCP is an event, answered "OK" once Kafka has
-// it; each datagram, up to its first line's end, is one over UDP (see package datagram).
+// Package netcat is Flume's netcat source: over TCP each line is an event and gets the reply "OK" once Kafka has it;
+// over UDP each datagram, up to the end of its first line, is an event (see package udp).
 //
-// As in Flume, a line without its end is dropped when the connection ends, a carriage return stays in the body, and a
-// line that is too long is answered with Flume's own words and ends the connection. Other than in Flume, a body is any
-// bytes, UTF-8 or not, and what Kafka does not acknowledge in time ends the connection without an answer.
+// As in Flume, an unterminated line is dropped when the connection ends, a carriage return stays in the body, and a
+// line that is too long gets Flume's own reply and ends the connection. Unlike in Flume, a body may hold any bytes,
+// UTF-8 or not, and a line that Kafka does not acknowledge in time ends the connection without a reply.
 package netcat
 
 import (
@@ -18,14 +18,14 @@ import (
 	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
-// Config is a receiver's address, times and limits; its options begin with --netcat.
+// Config is a receiver's address and limits; its options begin with --netcat.
 type Config struct {
 	netserver.Config
-	// MaxLineBytes bounds a line, its end included (--netcat-max-line-bytes). The default is 512, as in Flume.
+	// MaxLineBytes bounds a line, including its end (--netcat-max-line-bytes). The default is 512, as in Flume.
 	MaxLineBytes int
 }
 
-// DefaultConfig is the defaults; it listens nowhere.
+// DefaultConfig returns the defaults, without an address.
 func DefaultConfig() Config {
 	c := Config{Config: netserver.DefaultConfig("netcat", "lines, as Flume's netcat source does"), MaxLineBytes: 512}
 	c.HalfClosed = true
@@ -48,7 +48,7 @@ type Receiver struct {
 	limits receiver.Limits
 }
 
-// New makes a receiver. cfg must be valid. Nothing is opened.
+// New returns a receiver. cfg must be valid. Nothing is opened.
 func New(cfg Config, rt receiver.Runtime) *Receiver {
 	r := &Receiver{cfg: cfg, limits: receiver.DefaultLimits("--netcat-max-")}
 	r.Server = netserver.New(cfg.Config, r.serve, rt)
@@ -57,7 +57,7 @@ func New(cfg Config, rt receiver.Runtime) *Receiver {
 
 var ok = []byte("OK\n")
 
-// serve answers lines in their order: a request's before the next is read.
+// serve replies to lines in their order: to those of a request before the next is read.
 func (r *Receiver) serve(c *netserver.Conn) error {
 	tooLong := lines.TooLong("--netcat-max-line-bytes", r.cfg.MaxLineBytes)
 	in := lines.NewReader(c, &r.limits, lines.Newline(r.cfg.MaxLineBytes, tooLong), lines.NewlineMore(r.cfg.MaxLineBytes))

@@ -7,13 +7,13 @@ import (
 	"github.com/sluice-etl/sluice/receiver/udp"
 )
 
-// DefaultUDPConfig is the defaults of the receiver of datagrams; it listens nowhere.
+// DefaultUDPConfig returns the defaults of the UDP receiver, without an address.
 func DefaultUDPConfig() udp.Config {
 	return udp.DefaultConfig("netcat_udp", "--netcat-udp-listen", "datagrams, as Flume's netcatudp source does")
 }
 
-// NewUDP makes a receiver of datagrams: each is an event up to its first line's end, and what follows that is left out,
-// as in Flume.
+// NewUDP returns a receiver of datagrams. Each is an event up to the end of its first line, and the rest is dropped, as
+// in Flume.
 func NewUDP(cfg udp.Config, rt receiver.Runtime) *udp.Receiver {
 	return udp.New(cfg, firstLines, rt)
 }

@@ -7,56 +7,58 @@ import (
 	"github.com/sluice-etl/sluice/internal/option"
 )
 
-// Config is a server's address, times and limits. The options that set its fields begin with Option.
+// Config is a server's address and limits. The names of the options that set its fields begin with Option.
 type Config struct {
-	// Name is the value of the label receiver in metrics, and the component in logs.
+	// Name is the value of the label receiver in metrics, and of the attribute component in logs.
 	Name string
 	// Option begins the names of this receiver's options, as in "--avro"; errors name them.
 	Option string
-	// ListenOption is the address's, where it is not Option-listen.
+	// ListenOption is the name of the address's option, where it is not Option-listen.
 	ListenOption string
-	// Reporter is what the receiver receives, for the log: "Flume's Avro RPC".
+	// Description says what is received, for the log: "Flume's Avro RPC".
 	Description string
-	// Listen is the TCP address (Option-listen); port 0 takes a free one.
+	// Listen is the TCP address (Option-listen); port 0 selects a free port.
 	Listen string
 
 	// MaxConnections bounds the open connections (Option-max-connections). The default is 10,000.
 	MaxConnections int
-	// MaxConnectionsPerAddress bounds those of one remote address (Option-max-connections-per-address). Behind a proxy
-	// or NAT many senders share an address. The default is 1,000.
+	// MaxConnectionsPerAddress bounds the open connections of one remote address (Option-max-connections-per-address).
+	// Behind a proxy or NAT many senders share an address. The default is 1,000.
 	MaxConnectionsPerAddress int
-	// MaxPipelined bounds the requests of one connection that are with the Appender at once (Option-max-pipelined);
-	// further ones are not read. Flume's own clients send one at a time. The default is 8.
+	// MaxPipelined bounds the requests of one connection that the Appender has at the same time (Option-max-pipelined);
+	// further ones are not read meanwhile. Flume's own clients send one at a time. The default is 8.
 	MaxPipelined int
 
 	// Policy is what the protocol's senders do.
 	Policy
 
-	// TLS is how TLS is spoken; without a certificate it is not.
+	// TLS configures TLS, which is enabled by a certificate.
 	TLS TLS
-	// Inflate takes zlib streams too (Option-…).
+	// Inflate accepts zlib streams as well.
 	Inflate Inflate
-	// Reasons are the protocol's own values of the label reason, beside [receiver.Reasons].
+	// Reasons are the protocol's own values of the label reason, in addition to [receiver.Reasons].
 	Reasons []string
 }
 
 // Policy is what a protocol's senders do. It decides how long a request may take, and what becomes of one that fails.
-// The zero Policy is that of Flume's RPC: a sender resends what was not acknowledged, and a request that fails closes its
-// connection, which is how the sender learns of it.
+// The zero Policy is that of Flume's RPC: a sender resends what was not acknowledged, and a request that fails closes
+// its connection, which is how the sender learns of it.
 type Policy struct {
-	// PeerForgets says that a sender never resends, as in syslog. Then its requests have no deadline: what was read waits
-	// for memory and for Kafka until the stop is over, and counts as lost where it is given up. Otherwise a request has
-	// ack-timeout from its first byte, and is dropped where its sender has closed the connection or the time is over.
+	// PeerForgets says that a sender never resends, as in syslog. Then its requests have no deadline: what was read
+	// waits for memory and for Kafka until the stop is over, and counts as lost where it is given up. Otherwise a
+	// request has ack-timeout from its first byte, and is dropped where its sender has closed the connection or the
+	// time is over.
 	PeerForgets bool
-	// RepliesErrors says that the protocol can reply that a request failed, as HTTP does. Then the connection stays open,
-	// and [Conn.Begin] waits for the Appender no longer than ack-timeout, so that the reply finds the sender waiting.
+	// RepliesErrors says that the protocol can reply that a request failed, as HTTP does. Then the connection stays
+	// open, and [Conn.Begin] waits for the Appender no longer than ack-timeout, so that the reply finds the sender
+	// waiting.
 	RepliesErrors bool
 	// HalfClosed says that senders may end their side of a connection before the reply, or need none, as printf | nc
 	// does: a FIN then does not mean that the sender has gone, and what it sent is produced.
 	HalfClosed bool
 }
 
-// DefaultConfig is the defaults of the receiver of that name, whose options begin with "--" and the name.
+// DefaultConfig returns the defaults of the receiver of that name, whose options begin with "--" and the name.
 func DefaultConfig(name, description string) Config {
 	return Config{
 		Name: name, Option: "--" + name, Description: description,
@@ -90,5 +92,5 @@ func (c *Config) Validate() error {
 	return errors.Join(append(errs, c.TLS.validate(c.Option))...)
 }
 
-// AddressOption names the option of the address.
+// AddressOption returns the name of the address's option.
 func (c *Config) AddressOption() string { return cmp.Or(c.ListenOption, c.Option+"-listen") }

@@ -14,33 +14,33 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// ErrStopping says that a source stops: nothing more is read.
+// ErrStopping is the error of reads and waits that end because the receiver stops.
 var ErrStopping = errors.New("the receiver is stopping")
 
 var errLate = errors.New("the request is older than --ack-timeout: Kafka was unavailable or slow")
 
 // Conn is one sender's connection, its layers taken off. Its reading side, WaitReady, Read and Begin, belongs to the
-// goroutine that serves it; a Request's Append and End, Write and Close may be called from others. All goroutines that Go
-// started end before the connection's end is reported.
+// goroutine that serves it; a Request's Append and End, Write and Close may be called from others. All goroutines that
+// Go started end before the connection's end is reported.
 type Conn struct {
 	s    *Server
 	nc   net.Conn // the bytes on the wire
 	addr netip.Addr
 	gone func() bool
 
-	inside layers // what Read and Write go through
+	inside layers // what Read and Write pass through
 
-	work   context.Context    // ends when requests with the Appender are given up: at most ShutdownTimeout after the stop
-	read   context.Context    // ends with the server's, and when the connection is closed
+	work   context.Context    // ends when requests that the Appender has are given up: ShutdownTimeout after the stop
+	read   context.Context    // ends with the server's reading, and when the connection is closed
 	cancel context.CancelFunc // of read
 
-	waiting  atomic.Bool   // nothing is read at the moment: only asking the socket shows that the sender has gone
-	slots    chan struct{} // one for each request that Go has under way
+	waiting  atomic.Bool   // nothing is being read, so only polling the socket shows that the sender closed it
+	slots    chan struct{} // one for each function that Go runs
 	requests sync.WaitGroup
 
-	writing sync.Mutex // one answer at a time
+	writing sync.Mutex // one reply at a time
 
-	mu       sync.Mutex // guards what follows, and that no deadline is set after it
+	mu       sync.Mutex // guards what follows, and the order of setting read deadlines
 	until    time.Time  // the read deadline, zero for none
 	stopping bool
 }
@@ -54,7 +54,7 @@ func newConn(work context.Context, s *Server, nc net.Conn) *Conn {
 	return c
 }
 
-// run serves the connection to its end. Requests that are with the Appender then are still answered.
+// run serves the connection to its end. Requests that the Appender has by then still get their replies.
 func (c *Conn) run() {
 	err := c.s.rt.Filter.Check(c.read, c.addr)
 	if err == nil {
@@ -67,20 +67,20 @@ func (c *Conn) run() {
 	c.s.report.Ended(c.nc.RemoteAddr(), err)
 }
 
-// RemoteAddr is the sender's address.
+// RemoteAddr returns the sender's address.
 func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
 
-// Metrics counts for the receiver.
+// Metrics returns the receiver's metrics.
 func (c *Conn) Metrics() *receiver.Metrics { return c.s.metrics }
 
-// Policy is what the receiver's senders do.
+// Policy returns the policy of the server.
 func (c *Conn) Policy() Policy { return c.s.cfg.Policy }
 
-// Reporter logs for the receiver.
+// Reporter returns the receiver's reporter.
 func (c *Conn) Reporter() *Reporter { return c.s.report }
 
-// WaitReady waits until more may be read: until the Appender is ready (P23). Reads have no deadline then, so that the
-// first byte of the next request may take as long as it likes.
+// WaitReady waits until the Appender is ready, so that more may be read (P23). Afterwards reads have no deadline, since
+// the first byte of the next request may take any time.
 func (c *Conn) WaitReady() error {
 	if err := c.ready(c.read); err != nil {
 		return err
@@ -91,8 +91,8 @@ func (c *Conn) WaitReady() error {
 	return nil
 }
 
-// ready waits for the Appender (P23) while ctx, which ends with the reading, goes on. The Appender says in its own
-// words why it does not wait on; here it is the stop.
+// ready waits for the Appender (P23) until ctx is done, which must be done once the connection's reading is. If the
+// reading has ended, the error is ErrStopping, whatever the Appender's is.
 func (c *Conn) ready(ctx context.Context) error {
 	c.waiting.Store(true)
 	defer c.waiting.Store(false)
@@ -103,7 +103,7 @@ func (c *Conn) ready(ctx context.Context) error {
 	return err
 }
 
-// Read reads what is inside the layers. Before the first byte of each it waits as long as it takes.
+// Read reads what is inside the layers. The first byte of each layer may take any time.
 func (c *Conn) Read(p []byte) (int, error) {
 	if !c.inside.settled {
 		return c.unwrap(p)
@@ -111,8 +111,8 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return c.inside.top.Read(p)
 }
 
-// Explain says what a read that ran into its deadline means, and that the connection ended in the middle of a request where
-// io.EOF was wrapped as io.ErrUnexpectedEOF.
+// Explain returns what the error of a read means: a deadline that passed is a slow request, or the stop. Other errors
+// are returned as they are.
 func (c *Conn) Explain(err error) error {
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		return err
@@ -125,7 +125,7 @@ func (c *Conn) Explain(err error) error {
 	return receiver.Reject(receiver.ReasonSlow, "the request was not received within --ack-timeout of its first byte")
 }
 
-// Within makes the end of the connection within a frame an error of its own.
+// UnexpectedEOF maps io.EOF in the middle of a request to io.ErrUnexpectedEOF.
 func UnexpectedEOF(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
@@ -133,7 +133,7 @@ func UnexpectedEOF(err error) error {
 	return err
 }
 
-// Write writes one answer, whole: no other comes between its bytes. A sender that does not read it is given up after
+// Write writes one reply; no other is written between its bytes. It fails if the sender does not read it within
 // ack-timeout.
 func (c *Conn) Write(p []byte) (int, error) {
 	c.writing.Lock()
@@ -144,7 +144,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 	return c.inside.top.Write(p)
 }
 
-// Go runs do beside the reading; it waits while MaxPipelined such are under way.
+// Go runs do concurrently with the reading. It blocks while MaxPipelined such calls are running.
 func (c *Conn) Go(do func()) {
 	c.slots <- struct{}{}
 	c.requests.Go(func() {
@@ -153,7 +153,7 @@ func (c *Conn) Go(do func()) {
 	})
 }
 
-// setDeadline sets the read deadline, zero for none, unless reading has been stopped.
+// setDeadline sets the read deadline, zero for none. It returns false if reading was stopped.
 func (c *Conn) setDeadline(t time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -161,21 +161,21 @@ func (c *Conn) setDeadline(t time.Time) bool {
 	return !c.stopping && c.nc.SetReadDeadline(t) == nil
 }
 
-// stopReading ends the read loop, in the middle of a frame too; answers can still be written.
+// stopReading ends the read loop, even in the middle of a request; replies can still be written.
 func (c *Conn) stopReading() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.stopping = true
-	_ = c.nc.SetReadDeadline(time.Unix(1, 0)) // fails only where the connection is closed already
+	_ = c.nc.SetReadDeadline(time.Unix(1, 0)) // fails only if the connection is closed already
 }
 
 // Close closes the connection. It may be called again.
 func (c *Conn) Close() {
 	c.cancel()
-	_ = c.nc.Close() // nothing is lost with it: what was answered is in the socket
+	_ = c.nc.Close() // an error loses nothing: the replies are in the socket
 }
 
-// quiet reports whether a connection's end needs no word: the sender closed it, or we did.
+// quiet reports whether the end of a connection is not worth a log line: the sender closed it, or we did.
 func quiet(err error) bool {
 	return err == nil || errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) ||
 		errors.Is(err, net.ErrClosed) || errors.Is(err, context.Canceled) || errors.Is(err, ErrStopping)

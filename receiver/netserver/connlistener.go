@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// ConnListener is a server's connections as a net.Listener, for a library that accepts and reads for itself, such as
-// net/http: they went through the server's limits and filter, their layers are off, and they stop as the server does.
-// It is safe for concurrent use.
+// ConnListener presents a server's connections as a net.Listener, for a library that accepts and reads by itself, such
+// as net/http. The connections passed the server's limits and filter, their layers are removed, and they stop with the
+// server. It is safe for concurrent use.
 type ConnListener struct {
 	server *Server
 	conns  chan *ServedConn
@@ -18,12 +18,12 @@ type ConnListener struct {
 	once   sync.Once
 }
 
-// NewConnListener makes one for the connections of s. Whoever reads it closes it once s has stopped.
+// NewConnListener returns a listener for the connections of s. The caller closes it once s has stopped.
 func NewConnListener(s *Server) *ConnListener {
 	return &ConnListener{server: s, conns: make(chan *ServedConn), closed: make(chan struct{})}
 }
 
-// Serve hands c over, with bytes that were read from it already, and waits until the library closes it.
+// Serve passes c to the library, with bytes that were read from it already, and waits until the library closes it.
 func (h *ConnListener) Serve(c *Conn, head []byte) error {
 	handed := &ServedConn{Conn: c, head: head, closed: make(chan struct{})}
 	select {
@@ -35,7 +35,7 @@ func (h *ConnListener) Serve(c *Conn, head []byte) error {
 	}
 }
 
-// Accept waits for the next connection, a [*ServedConn].
+// Accept waits for the next connection, which is a [*ServedConn].
 func (h *ConnListener) Accept() (net.Conn, error) {
 	select {
 	case c := <-h.conns:
@@ -51,22 +51,22 @@ func (h *ConnListener) Close() error {
 	return nil
 }
 
-// Addr is where the server listens; nil before its Open.
+// Addr returns the server's address; nil before its Open.
 func (h *ConnListener) Addr() net.Addr { return h.server.Addr() }
 
-// ServedConn is a Conn as a net.Conn, in the hands of a library.
+// ServedConn is a Conn as the net.Conn that a library serves.
 type ServedConn struct {
 	*Conn
 	head   []byte
-	first  atomic.Int64 // when the first byte since Idle arrived, in nanoseconds since 1970; 0 while there is none
+	first  atomic.Int64 // when the first byte since Idle arrived, in nanoseconds since 1970; 0 before it
 	closed chan struct{}
 	once   sync.Once
 }
 
-// Idle says that the next byte will be the first of a request.
+// Idle marks the next byte as the first of a request.
 func (h *ServedConn) Idle() { h.first.Store(0) }
 
-// First is when the first byte since Idle arrived, or now, where it was read together with the request before.
+// First returns when the first byte since Idle arrived, or now, if it was read together with the request before.
 func (h *ServedConn) First() time.Time {
 	if n := h.first.Load(); n != 0 {
 		return time.Unix(0, n)
@@ -88,15 +88,15 @@ func (h *ServedConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close closes the connection, and ends Give's waiting.
+// Close closes the connection, so that Serve returns.
 func (h *ServedConn) Close() error {
 	h.Conn.Close()
 	h.once.Do(func() { close(h.closed) })
 	return nil
 }
 
-// CloseWrite says to the sender that nothing more comes, so that it can read the last answer although what it still
-// sends is not read.
+// CloseWrite ends our side of the connection, so that the sender can read the last reply although what it still sends
+// is not read.
 func (h *ServedConn) CloseWrite() error {
 	w, ok := h.inside.top.(interface{ CloseWrite() error })
 	if !ok {
@@ -105,10 +105,10 @@ func (h *ServedConn) CloseWrite() error {
 	return w.CloseWrite()
 }
 
-// LocalAddr is our address.
+// LocalAddr returns our address.
 func (c *Conn) LocalAddr() net.Addr { return c.nc.LocalAddr() }
 
-// SetReadDeadline bounds reads, until the server stops: then nothing more is read, whatever is set.
+// SetReadDeadline bounds reads. Once the server stops it fails, and nothing more is read.
 func (c *Conn) SetReadDeadline(t time.Time) error {
 	if !c.setDeadline(t) {
 		return ErrStopping
@@ -116,7 +116,7 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 	return nil
 }
 
-// SetWriteDeadline does nothing: each Write sets its own.
+// SetWriteDeadline does nothing, because each Write sets its own deadline.
 func (c *Conn) SetWriteDeadline(time.Time) error { return nil }
 
 // SetDeadline is SetReadDeadline.

@@ -8,7 +8,7 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// conns is the open connections of a server and their number by remote address. It is safe for concurrent use.
+// conns holds the open connections of a server and their number by remote address. It is safe for concurrent use.
 type conns struct {
 	cfg *Config
 
@@ -21,7 +21,7 @@ func newConns(cfg *Config) conns {
 	return conns{cfg: cfg, open: make(map[*Conn]struct{}), addresses: make(map[netip.Addr]int)}
 }
 
-// add takes c in, or says which limit it breaks.
+// add adds c, or returns which limit that would exceed.
 func (t *conns) add(c *Conn) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -54,7 +54,7 @@ func (t *conns) each(do func(*Conn)) {
 	}
 }
 
-// RemoteAddr is the address that a connection comes from, without zone, IPv4 as such.
+// RemoteAddr returns the address of the connection's other end, without a zone, and IPv4 addresses not mapped to IPv6.
 func RemoteAddr(nc net.Conn) netip.Addr {
 	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
 		return a.AddrPort().Addr().Unmap().WithZone("")

@@ -11,10 +11,11 @@ import (
 	"github.com/sluice-etl/sluice/internal/pemfile"
 )
 
-// Dialer makes a sender's connection, wrapped as Flume's sinks wrap theirs. The zero Dialer makes plain ones.
+// Dialer makes a sender's connections, wrapped as Flume's sinks wrap theirs. The zero Dialer makes plain connections.
 type Dialer struct {
-	// TLS speaks TLS. CA is a PEM file of the authorities that sign the server; empty takes the system's. Flume's sinks
-	// hold no host name against the certificate; this does, unless Insecure, which verifies nothing.
+	// TLS enables TLS. CA is a PEM file of the authorities that sign the server's certificate; empty means the
+	// system's. Flume's sinks do not check the certificate's host name. This does, unless Insecure, which verifies
+	// nothing.
 	TLS        bool
 	CA         string
 	ServerName string // replaces the address's host
@@ -25,10 +26,10 @@ type Dialer struct {
 	Deflate Deflate
 }
 
-// Deflate is whether a zlib stream is spoken, and on which side of TLS.
+// Deflate says whether frames are in a zlib stream, and on which side of TLS.
 type Deflate string
 
-// Without TLS, Inside and Outside are the same.
+// The values of Deflate. Without TLS, inside and outside are the same.
 const (
 	NoDeflate      Deflate = "none"
 	DeflateInside  Deflate = "inside"  // TLS(zlib(frames)): Flume up to 1.9
@@ -52,8 +53,8 @@ func (d *Dialer) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Dial connects to host:port within ctx, the TLS handshake included. A Read of what the server deflates inflates it
-// without a bound on the ratio: the server is whom the caller chose.
+// Dial connects to host:port, with the TLS handshake, until ctx is done. What the server deflates is inflated without a
+// bound on the ratio, because the caller chose the server.
 func (d *Dialer) Dial(ctx context.Context, address string) (net.Conn, error) {
 	var nd net.Dialer
 	conn, err := nd.DialContext(ctx, "tcp", address)
@@ -91,8 +92,7 @@ func (d *Dialer) handshake(ctx context.Context, conn net.Conn, address string) (
 	return t, nil
 }
 
-// Check is Validate, and reads the files that are named, as each Dial does: what is wrong with them no other attempt
-// mends.
+// Check validates the dialer and reads its files, as each Dial does. It exists because retrying does not fix a file.
 func (d *Dialer) Check() error {
 	err := d.Validate()
 	if err == nil {
@@ -102,7 +102,7 @@ func (d *Dialer) Check() error {
 }
 
 func (d *Dialer) config(host string) (*tls.Config, error) {
-	cfg := &tls.Config{ServerName: host, InsecureSkipVerify: d.Insecure, MinVersion: tls.VersionTLS10} //nolint:gosec // G402: a person asked for it by --tls-insecure, and old servers are what this is for
+	cfg := &tls.Config{ServerName: host, InsecureSkipVerify: d.Insecure, MinVersion: tls.VersionTLS10} //nolint:gosec // G402: the user asked for it by --tls-insecure, and it must reach old servers
 	if d.ServerName != "" {
 		cfg.ServerName = d.ServerName
 	}

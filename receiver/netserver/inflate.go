@@ -14,29 +14,30 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// Inflate is whether and how far zlib streams are taken. What a stream inflates to is never held: it goes into frames,
-// which are bounded by Limits.MaxFrameBytes and the bytes in flight; the ratio bounds the work that few bytes can make.
+// Inflate says whether zlib streams are accepted, and within which ratio. What a stream inflates to is never buffered:
+// it goes into frames, which Limits.MaxFrameBytes and the bytes in flight bound. The ratio bounds the work that few
+// bytes can cause.
 type Inflate struct {
 	Enabled bool
-	// MaxRatio bounds how many bytes may come out of one, over a connection, once a MiB has (Option-max-inflate-ratio).
-	// Logs make 5 to 30; zlib's most is 1,032. The default is 500.
+	// MaxRatio bounds how many bytes one byte of a connection may inflate to on average, once a MiB has come out
+	// (Option-max-inflate-ratio). Logs have a ratio of 5 to 30; the maximum of zlib is 1,032. The default is 500.
 	MaxRatio int
 }
 
-// ratioFrom is how much comes out of a stream before its ratio counts: short ones say little.
+// ratioFrom is how many bytes come out of a stream before its ratio is checked, because that of short streams varies.
 const ratioFrom = 1 << 20
 
-// inflater reads a zlib stream (RFC 1950) whose writer flushes after each message, as Flume's deflate does, and writes
-// one. A stream that ends without its checksum is no error, for Flume's clients may end so. It is read by one
-// goroutine and written to by one at a time. It holds about 45 KiB.
+// inflater reads and writes zlib streams (RFC 1950) whose writer flushes after each message, as Flume's deflate does. A
+// stream that ends without its checksum is no error, because those of Flume's clients may. One goroutine may read while
+// another writes. It holds about 45 KiB.
 type inflater struct {
 	net.Conn
 	in     *counter
 	z      io.Reader // nil before the first Read
 	out    bytes.Buffer
-	begun  bool // the header was written
-	made   int64
-	max    int64
+	begun  bool  // the stream's header was written
+	made   int64 // bytes that came out
+	max    int64 // the ratio
 	option string
 }
 
@@ -44,7 +45,7 @@ func newInflater(conn net.Conn, maxRatio int, option string) *inflater {
 	return &inflater{Conn: conn, in: &counter{r: conn}, max: int64(maxRatio), option: option}
 }
 
-// Read reads what was deflated.
+// Read returns inflated bytes.
 func (z *inflater) Read(p []byte) (int, error) {
 	if z.z == nil {
 		r, err := zlib.NewReader(bufio.NewReaderSize(z.in, 4<<10))
@@ -59,13 +60,13 @@ func (z *inflater) Read(p []byte) (int, error) {
 		return 0, receiver.Reject(receiver.ReasonBomb, "%d bytes inflated to %d, a ratio above 1 to %d: if these are logs, raise %s", z.in.n, z.made, z.max, z.option)
 	}
 	if n > 0 {
-		return n, nil // an error comes again
+		return n, nil // the next Read returns the error again
 	}
 	return 0, zlibError(err, z.in)
 }
 
-// Write deflates p and flushes. It keeps no state between calls: answers are short, and a compressor's 650 KiB for
-// each connection would be a high price for them.
+// Write deflates p and flushes. It keeps no state between calls, because replies are short and do not justify the 650
+// KiB of a compressor for each connection.
 func (z *inflater) Write(p []byte) (int, error) {
 	z.out.Reset()
 	if !z.begun {
@@ -96,7 +97,7 @@ func (c *counter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// zlibError makes a refusal of a broken stream; the connection's own errors stay as they are.
+// zlibError turns the error of a corrupt stream into a rejection; the connection's own errors are returned as they are.
 func zlibError(err error, in *counter) error {
 	var network net.Error
 	var rejected *receiver.RejectError

@@ -10,18 +10,18 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// layers is what lies between the wire and a request. Flume up to 1.9 wraps deflated frames in TLS, Flume from 1.10 on
-// deflates TLS records; each layer's first byte tells it apart: 0x16 begins a TLS handshake, 0x78 a zlib stream of any
-// level, and neither can begin a request, whose length or serial would be absurd.
+// layers is what lies between the wire and a request. Flume up to 1.9 wraps deflated frames in TLS, and Flume from 1.10
+// on deflates TLS records. A layer is recognized by its first byte: 0x16 begins a TLS handshake, and 0x78 a zlib stream
+// of any level. Neither can begin a request, because its length or serial would be absurd.
 type layers struct {
-	top     net.Conn // innermost: what requests are read from and answers are written to
-	tls     bool     // taken off
-	zlib    bool     // taken off
-	settled bool     // what top reads are requests
+	top     net.Conn // innermost: requests are read from it and replies are written to it
+	tls     bool     // TLS was removed
+	zlib    bool     // zlib was removed
+	settled bool     // top reads requests
 }
 
-// unwrap reads the first bytes into p, and takes off the layers that they begin. The sender may be silent before each
-// layer for as long as it likes: Flume up to 1.9 begins its handshake with the first event.
+// unwrap reads the first bytes into p, and removes the layers that they begin. The sender may be silent before each
+// layer for any time: Flume up to 1.9 starts its handshake with the first event.
 func (c *Conn) unwrap(p []byte) (int, error) {
 	l := &c.inside
 	for {
@@ -48,7 +48,7 @@ func (c *Conn) unwrap(p []byte) (int, error) {
 	}
 }
 
-// promptly gives what do reads ack-timeout, and then takes up the deadline that was there before.
+// promptly gives the reads and writes of do ack-timeout, and restores the previous read deadline afterwards.
 func (c *Conn) promptly(do func() error) error {
 	c.mu.Lock()
 	until := c.until
@@ -57,7 +57,7 @@ func (c *Conn) promptly(do func() error) error {
 	if !c.setDeadline(deadline) {
 		return ErrStopping
 	}
-	_ = c.nc.SetWriteDeadline(deadline) // fails only where the connection is closed; do says so
+	_ = c.nc.SetWriteDeadline(deadline) // fails only if the connection is closed, which do reports
 	if err := do(); err != nil {
 		return err
 	}
@@ -76,13 +76,13 @@ func (l *layers) takeTLS(ctx context.Context, certs *certificates, head []byte) 
 	return nil
 }
 
-// prefixed is a connection whose first bytes were read already. It is read by one goroutine.
+// prefixed is a connection of which the first bytes were read already. One goroutine reads it.
 type prefixed struct {
 	net.Conn
 	head []byte
 }
 
-// Read gives head first.
+// Read returns head first.
 func (p *prefixed) Read(b []byte) (int, error) {
 	if len(p.head) > 0 {
 		n := copy(b, p.head)
@@ -92,10 +92,10 @@ func (p *prefixed) Read(b []byte) (int, error) {
 	return p.Conn.Read(b)
 }
 
-// tlsLayer tells what is TLS's fault from what is the connection's.
+// tlsLayer turns errors of TLS itself, as opposed to those of the connection, into rejections.
 type tlsLayer struct{ *tls.Conn }
 
-// Read reads what was encrypted.
+// Read returns decrypted bytes.
 func (t tlsLayer) Read(p []byte) (int, error) {
 	n, err := t.Conn.Read(p)
 	if err != nil {
@@ -104,7 +104,7 @@ func (t tlsLayer) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// tlsError makes a refusal of an error of TLS's own; those of the connection stay as they are.
+// tlsError turns an error of TLS itself into a rejection; those of the connection are returned as they are.
 func tlsError(doing string, err error) error {
 	var network net.Error
 	var alert tls.AlertError

@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// ListenError says of an address that could not be taken whose option it is, who has it where the system tells, and
-// what to do.
+// ListenError adds to a bind error the option of the address, the process that uses the port if the system reports it,
+// and what to do.
 func ListenError(option, address string, err error) error {
 	seen := fmt.Errorf("%s %s: %w", option, address, err)
 	switch {
@@ -38,14 +38,15 @@ func portOf(address string) string {
 	return port
 }
 
-// holder is "it is PROCESS; " for the process that listens on the address's port, or empty if that cannot be determined.
+// holder returns "it is PROCESS; " for the process that listens on the address's port, or "" if it cannot be
+// determined.
 func holder(network, address string) string {
 	port, err := strconv.ParseUint(portOf(address), 10, 16)
 	if err != nil {
 		return ""
 	}
-	if who := whoListens(network, uint16(port)); who != "" {
-		return "it is " + who + "; "
+	if owner := portOwner(network, uint16(port)); owner != "" {
+		return "it is " + owner + "; "
 	}
 	return ""
 }

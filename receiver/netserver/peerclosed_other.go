@@ -4,5 +4,5 @@ package netserver
 
 import "net"
 
-// PeerClosed cannot tell on this system: a sender that has gone is noticed when it is read from or answered.
+// PeerClosed cannot detect this on this system: a closed connection is noticed when it is read from or written to.
 func PeerClosed(net.Conn) func() bool { return func() bool { return false } }

@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// whoListens names the process that listens on a port of this machine, or the user where only root may see which
-// process it is. It is empty where nobody does, or /proc does not tell.
-func whoListens(network string, port uint16) string {
+// portOwner returns the process that listens on a port of this machine, or its user if only root may see the process.
+// It returns "" if no process does, or /proc does not show it.
+func portOwner(network string, port uint16) string {
 	listening := "0A" // TCP_LISTEN
 	if network == "udp" {
 		listening = "07" // a datagram socket that is bound

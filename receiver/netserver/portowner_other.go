@@ -2,5 +2,5 @@
 
 package netserver
 
-// whoListens is empty: the system is not asked.
-func whoListens(string, uint16) string { return "" }
+// portOwner returns "": other systems are not supported.
+func portOwner(string, uint16) string { return "" }

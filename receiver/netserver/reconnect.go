@@ -9,8 +9,8 @@ import (
 	"github.com/cenkalti/backoff/v5"
 )
 
-// WithGracePeriod is the context of work that ctx's end does not end at once: it ends, for [ErrStopping], d after ctx has
-// (P33), or when done is called, which the caller must.
+// WithGracePeriod returns a context for work that may outlive ctx by d (P33): its cause is then [ErrStopping]. It also
+// ends when done is called, which the caller must do.
 func WithGracePeriod(ctx context.Context, d time.Duration) (work context.Context, done func()) {
 	work, giveUp := context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
@@ -20,10 +20,10 @@ func WithGracePeriod(ctx context.Context, d time.Duration) (work context.Context
 	return work, func() { stop(); giveUp(nil) }
 }
 
-// Again connects to host:port, has use work over the connection until that returns, and connects again, until ctx ends.
-// It closes the connection. away is told each error, of either. From one to the next it waits 0.2 to 30 seconds, longer
-// each time until use calls working, with jitter.
-func Reconnect(ctx context.Context, address string, timeout time.Duration, use func(nc net.Conn, working func()) error, away func(error)) {
+// Reconnect connects to host:port, calls use with the connection, closes it when use returns, and starts again, until
+// ctx is done. failed gets each error, that of connecting or that of use. Between two attempts it waits 0.2 to 30
+// seconds with jitter, longer each time until use calls working.
+func Reconnect(ctx context.Context, address string, timeout time.Duration, use func(nc net.Conn, working func()) error, failed func(error)) {
 	d := net.Dialer{Timeout: timeout, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 15 * time.Second, Count: 4}}
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = 200*time.Millisecond, 30*time.Second
@@ -33,19 +33,19 @@ func Reconnect(ctx context.Context, address string, timeout time.Duration, use f
 			err = fmt.Errorf("connect to %s: %w", address, err)
 		} else {
 			err = use(nc, pause.Reset)
-			_ = nc.Close() // what was answered was answered
+			_ = nc.Close() // an error changes nothing: what was acknowledged stays acknowledged
 		}
 		if ctx.Err() != nil {
 			return
 		}
-		away(err)
+		failed(err)
 		if !Wait(ctx, pause.NextBackOff()) {
 			return
 		}
 	}
 }
 
-// Wait waits d, and reports whether ctx goes on.
+// Wait waits for d, and returns false if ctx ends before.
 func Wait(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -19,8 +19,8 @@ import (
 //	…                                  // reply OK where err is nil
 //	r.End(err)                         // counts, logs, and closes where the protocol cannot reply an error
 //
-// Append takes the frame: nothing of it may be used afterwards. It is unsafe for concurrent use, but the steps after Begin
-// may run on another goroutine than those before.
+// Append takes the frame: nothing of it may be used afterwards. It is unsafe for concurrent use, but the steps after
+// Begin may run on another goroutine than those before.
 type Request struct {
 	*receiver.Frame
 	c *Conn
@@ -31,9 +31,9 @@ type Request struct {
 }
 
 // Begin begins a request whose first byte arrived at first; what is read next has the request's deadline too. It waits
-// until the Appender is ready (P23), since an idle connection has waited in its read, during which Kafka may have become
-// unavailable, and for memory. extra is bytes that the caller holds for the request beside the frame. The error is a
-// [receiver.RejectError] where the deadline passed, [ErrStopping] at a stop.
+// until the Appender is ready (P23), since an idle connection has waited in its read, during which Kafka may have
+// become unavailable, and for memory. extra is bytes that the caller holds for the request beside the frame. The error
+// is a [receiver.RejectError] where the deadline passed, [ErrStopping] at a stop.
 func (c *Conn) Begin(first time.Time, extra int) (Request, error) {
 	if c.s.cfg.PeerForgets {
 		return c.beginUnlimited(extra)
@@ -78,10 +78,10 @@ func (c *Conn) readyBy(deadline time.Time) error {
 	return err
 }
 
-// Append gives the request's events to the Appender, and returns nil when Kafka has acknowledged every event in time: only
-// then may OK be replied. It neither logs nor counts; End does. A request without events is acknowledged at once. Where the
-// protocol cannot reply an error, the connection is closed as soon as the deadline passes, even while the Appender still
-// works on the request.
+// Append gives the request's events to the Appender, and returns nil when Kafka has acknowledged every event in time:
+// only then may OK be replied. It neither logs nor counts; End does. A request without events is acknowledged at once.
+// Where the protocol cannot reply an error, the connection is closed as soon as the deadline passes, even while the
+// Appender still works on the request.
 func (r *Request) Append() error {
 	f, c := r.Frame, r.c
 	r.first, r.events, r.Frame = f.First, len(f.Events), nil

@@ -13,22 +13,22 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// Server accepts connections and has each served by the receiver's function.
+// Server accepts connections and serves each by the receiver's function. It implements receiver.Receiver.
 type Server struct {
 	cfg     Config
 	serve   func(*Conn) error
 	rt      receiver.Runtime
 	report  *Reporter
 	metrics *receiver.Metrics
-	tls     *certificates // nil where TLS is not spoken
+	tls     *certificates // nil if TLS is not enabled
 	conns   conns
 
 	mu       sync.Mutex // guards listener
 	listener net.Listener
 }
 
-// New makes a server. serve reads requests from a connection until it ends, and returns why; it is called once for
-// each, on a goroutine of its own. cfg must be valid. Nothing is started or opened.
+// New returns a server. serve reads requests from a connection until it ends, and returns why; it is called once for
+// each connection, on its own goroutine. cfg must be valid. Nothing is started or opened.
 func New(cfg Config, serve func(*Conn) error, rt receiver.Runtime) *Server {
 	s := &Server{
 		cfg:     cfg,
@@ -42,11 +42,11 @@ func New(cfg Config, serve func(*Conn) error, rt receiver.Runtime) *Server {
 	return s
 }
 
-// Metrics counts what the receiver does.
+// Metrics returns the receiver's metrics.
 func (s *Server) Metrics() *receiver.Metrics { return s.metrics }
 
-// Open implements receiver.Receiver: it opens the port, on which senders may connect from now on; they are served once
-// Run is called. Certificates that cannot be read are an error too.
+// Open opens the port, and fails if certificates cannot be read. Senders can connect from now on, and are served once
+// Run is called.
 func (s *Server) Open(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -67,7 +67,7 @@ func (s *Server) Open(ctx context.Context) error {
 	return nil
 }
 
-// Addr is the address that Open bound; nil before.
+// Addr returns the address that Open bound; nil before.
 func (s *Server) Addr() net.Addr {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -77,7 +77,7 @@ func (s *Server) Addr() net.Addr {
 	return s.listener.Addr()
 }
 
-// Close gives up a port that Open took where Run is never called.
+// Close closes the port. It is for a server whose Run is never called.
 func (s *Server) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -89,9 +89,9 @@ func (s *Server) Close() error {
 	return err
 }
 
-// Run serves until ctx ends, and returns nil then. It stops as P33 report: no more connections are accepted and nothing
-// more is read; requests that the Appender has are answered as they are acknowledged; after ShutdownTimeout the rest
-// is closed unanswered. Run may be called once.
+// Run serves until ctx is done, and returns nil then. It stops as P33 says: it accepts no more connections and reads
+// nothing more; requests that the Appender has get their replies as they are acknowledged; after ShutdownTimeout the
+// other connections are closed without a reply. Run may be called once.
 func (s *Server) Run(ctx context.Context) error {
 	if err := s.Open(ctx); err != nil {
 		return err
@@ -105,7 +105,7 @@ func (s *Server) Run(ctx context.Context) error {
 	var serving, tending sync.WaitGroup
 	tending.Go(func() { // stop accepting and reading
 		<-reading.Done()
-		_ = s.Close() // the accept loop ends by this
+		_ = s.Close() // ends the accept loop
 		s.conns.each((*Conn).stopReading)
 	})
 	tending.Go(func() { s.sweep(reading) })
@@ -119,7 +119,7 @@ func (s *Server) Run(ctx context.Context) error {
 	return err
 }
 
-// accept takes connections until reading ends.
+// accept accepts connections until reading is done.
 func (s *Server) accept(reading, work context.Context, serving *sync.WaitGroup) error {
 	s.mu.Lock()
 	l := s.listener
@@ -136,7 +136,7 @@ func (s *Server) accept(reading, work context.Context, serving *sync.WaitGroup) 
 			return nil
 		case errors.Is(err, net.ErrClosed):
 			return fmt.Errorf("accept connections: %w", err)
-		default: // too many open files, or a connection that was reset before it was taken
+		default: // too many open files, or a connection that was reset before it was accepted
 			s.report.Warn("accept", "Accepting a connection failed", "err", err)
 			timer := time.NewTimer(pause.NextBackOff())
 			select {
@@ -148,8 +148,8 @@ func (s *Server) accept(reading, work context.Context, serving *sync.WaitGroup) 
 	}
 }
 
-// take serves a new connection, unless it is one too many. A name in --ip-filter is looked up on the connection's own
-// goroutine, since DNS may be slow.
+// take serves a new connection, unless it exceeds a limit. A name in --ip-filter is looked up on the connection's own
+// goroutine, because DNS may be slow.
 func (s *Server) take(reading, work context.Context, nc net.Conn, serving *sync.WaitGroup) {
 	c := newConn(work, s, nc)
 	c.read, c.cancel = context.WithCancel(reading)
@@ -166,8 +166,8 @@ func (s *Server) take(reading, work context.Context, nc net.Conn, serving *sync.
 	serving.Go(c.run)
 }
 
-// sweep closes the connections that nothing is read from, and whose sender has gone: during a long outage senders time
-// out and connect again, and what they leave behind must not use up the limits.
+// sweep closes connections that are not being read and whose sender has closed them. During a long outage senders time
+// out and reconnect, and the connections that they leave behind must not use up the limits.
 func (s *Server) sweep(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()

@@ -7,8 +7,9 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// SniffProtocol says what the first bytes of a connection, at least 8, look like, given that they cannot begin a frame of the
-// receiver's own protocol: one of the reasons, and words for it. The reason is empty where nothing is known of them.
+// SniffProtocol returns which protocol the first bytes of a connection look like, as one of the reasons and as a text.
+// b has at least 8 bytes, and they must be known not to begin a frame of the receiver's own protocol. The reason is
+// empty if they look like a frame of it.
 func SniffProtocol(b []byte) (reason, looks string) {
 	switch {
 	case isHTTP(b):
@@ -48,7 +49,7 @@ func isText(b []byte) bool {
 			return false
 		}
 	}
-	for len(b) > 0 && b[len(b)-1] >= 0x80 { // a letter may be cut off at the end
+	for len(b) > 0 && b[len(b)-1] >= 0x80 { // the last character may be incomplete
 		b = b[:len(b)-1]
 	}
 	return len(b) > 0 && utf8.Valid(b)

@@ -12,20 +12,20 @@ import (
 	"github.com/sluice-etl/sluice/internal/pemfile"
 )
 
-// TLS is how a receiver speaks TLS. Files are PEM; they are read again when they change.
+// TLS is the TLS configuration of a receiver. Files are PEM, and are reloaded when they change.
 type TLS struct {
-	// Cert and Key are the receiver's certificate, chain included, and its key (Option-tls-cert, -tls-key): both or
-	// neither. Without them TLS is not spoken.
+	// Cert and Key are the receiver's certificate with its chain, and its key (Option-tls-cert, -tls-key): both or
+	// neither. They enable TLS.
 	Cert, Key string
-	// ClientCA is the authorities that sign clients' certificates (Option-tls-client-ca). With it every client must
-	// show one, so plain connections are rejected.
+	// ClientCA is the file of the authorities that sign clients' certificates (Option-tls-client-ca). With it every
+	// client must present one, so plain connections are rejected.
 	ClientCA string
-	// Required refuses plain connections (Option-tls-required).
+	// Required rejects plain connections (Option-tls-required).
 	Required bool
-	// MinVersion is the oldest version that is spoken (Option-tls-min-version): 1.0, 1.1, 1.2 or 1.3; empty is 1.2. A
-	// Flume on Java 7 speaks 1.0 alone.
+	// MinVersion is the oldest accepted version (Option-tls-min-version): 1.0, 1.1, 1.2 or 1.3; empty means 1.2. A
+	// Flume on Java 7 supports only 1.0.
 	MinVersion string
-	// MaxVersion is the newest version that is spoken (Option-tls-max-version); empty is the newest that there is.
+	// MaxVersion is the newest accepted version (Option-tls-max-version); empty means 1.3.
 	MaxVersion string
 }
 
@@ -53,7 +53,7 @@ func (t *TLS) validate(prefix string) error {
 	return errors.Join(errs...)
 }
 
-// versions are the oldest and the newest that are spoken.
+// versions returns the oldest and the newest accepted version.
 func (t *TLS) versions() (oldest, newest uint16) {
 	oldest, newest = tls.VersionTLS12, tls.VersionTLS13
 	if t.MinVersion != "" {
@@ -65,27 +65,27 @@ func (t *TLS) versions() (oldest, newest uint16) {
 	return oldest, newest
 }
 
-// lookEvery is how often files are looked at, at most.
-const lookEvery = time.Second
+// checkInterval is how often the files are checked for changes, at most.
+const checkInterval = time.Second
 
-// certificates is the TLS configuration as the files have it now. It is safe for concurrent use.
+// certificates holds the TLS configuration as of the last reading of the files. It is safe for concurrent use.
 type certificates struct {
 	cfg    TLS
 	report *Reporter
 
-	mu     sync.Mutex // guards what follows
-	now    *tls.Config
-	stamps [3]stamp
-	looked time.Time
+	mu      sync.Mutex // guards what follows
+	now     *tls.Config
+	stamps  [3]stamp
+	checked time.Time
 }
 
-// stamp tells whether a file has changed.
+// stamp identifies a version of a file.
 type stamp struct {
 	at   time.Time
 	size int64
 }
 
-// newCertificates is nil where TLS is not spoken.
+// newCertificates returns nil if TLS is not enabled.
 func newCertificates(cfg TLS, report *Reporter) *certificates {
 	if !cfg.enabled() {
 		return nil
@@ -93,7 +93,7 @@ func newCertificates(cfg TLS, report *Reporter) *certificates {
 	return &certificates{cfg: cfg, report: report}
 }
 
-// serverConfig is for one connection's handshake; the files are looked at in it.
+// serverConfig returns the configuration of one handshake, during which the files are checked for changes.
 func (c *certificates) serverConfig() *tls.Config {
 	oldest, newest := c.cfg.versions()
 	return &tls.Config{
@@ -104,15 +104,16 @@ func (c *certificates) serverConfig() *tls.Config {
 	}
 }
 
-// current reads the files again where they have changed. Files that cannot be read leave what was read before in
-// force, with a warning: half of a certificate's renewal must not shut senders out.
+// current returns the configuration, and reloads the files if they have changed. If they cannot be read, it logs a
+// warning and keeps the previous configuration, because a half-finished renewal of a certificate must not lock senders
+// out.
 func (c *certificates) current() (*tls.Config, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.now != nil && time.Since(c.looked) < lookEvery {
+	if c.now != nil && time.Since(c.checked) < checkInterval {
 		return c.now, nil
 	}
-	c.looked = time.Now()
+	c.checked = time.Now()
 	var stamps [3]stamp
 	for i, name := range []string{c.cfg.Cert, c.cfg.Key, c.cfg.ClientCA} {
 		if name == "" {

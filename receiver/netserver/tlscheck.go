@@ -11,28 +11,28 @@ import (
 	"time"
 )
 
-// Finding is what a look at something that a receiver needs has shown.
+// Finding is the result of checking one thing that a receiver needs.
 type Finding struct {
 	Subject string // the option
 	Text    string
 	Level   Level
 }
 
-// Level is how bad a finding is.
+// Level is the severity of a finding.
 type Level int
 
 // The levels.
 const (
 	Fine    Level = iota
-	Warning       // it works, but not for long, or not for all clients
-	Failed        // it does not work
+	Warning       // works, but not for long or not for all clients
+	Failed        // does not work
 )
 
-// soon is how long before its end a certificate is warned of.
+// soon is how long before a certificate's expiry it is a warning.
 const soon = 30 * 24 * time.Hour
 
-// Check reads the files as the first connection would, and looks at the times of the certificates. option is the
-// receiver's, as in Config.Option.
+// Check reads the files as the first connection would, and checks the validity of the certificates at time now. option
+// is Config.Option.
 func (t *TLS) Check(option string, now time.Time) []Finding {
 	if !t.enabled() {
 		return nil
@@ -43,10 +43,10 @@ func (t *TLS) Check(option string, now time.Time) []Finding {
 	if err != nil {
 		all = append(all, Finding{cert, unreadable(t.Cert, t.Key, err).Error(), Failed})
 	} else {
-		all = append(all, judge(cert, t.Cert, pair.Leaf, now))
+		all = append(all, checkValidity(cert, t.Cert, pair.Leaf, now))
 		for _, der := range pair.Certificate[1:] {
 			if c, err := x509.ParseCertificate(der); err == nil {
-				if f := judge(cert, t.Cert+", its chain", c, now); f.Level != Fine {
+				if f := checkValidity(cert, t.Cert+", its chain", c, now); f.Level != Fine {
 					all = append(all, f)
 				}
 			}
@@ -58,7 +58,7 @@ func (t *TLS) Check(option string, now time.Time) []Finding {
 	return all
 }
 
-// checkAuthorities looks at those that sign clients: one that serves is enough.
+// checkAuthorities checks the authorities that sign clients' certificates: one valid authority is enough.
 func (t *TLS) checkAuthorities(option string, now time.Time) []Finding {
 	text, err := os.ReadFile(t.ClientCA)
 	if err != nil {
@@ -79,7 +79,7 @@ func (t *TLS) checkAuthorities(option string, now time.Time) []Finding {
 			all = append(all, Finding{option, fmt.Sprintf("%s: a certificate cannot be parsed: %v", t.ClientCA, err), Warning})
 			continue
 		}
-		f := judge(option, t.ClientCA, c, now)
+		f := checkValidity(option, t.ClientCA, c, now)
 		if f.Level != Failed && c.BasicConstraintsValid && !c.IsCA {
 			f = Finding{option, fmt.Sprintf("%s: %q is not a CA: client certificates that it signed are rejected", t.ClientCA, c.Subject), Warning}
 		}
@@ -96,8 +96,8 @@ func (t *TLS) checkAuthorities(option string, now time.Time) []Finding {
 	return all
 }
 
-// judge looks at the times of a certificate.
-func judge(option, file string, c *x509.Certificate, now time.Time) Finding {
+// checkValidity checks the period of a certificate.
+func checkValidity(option, file string, c *x509.Certificate, now time.Time) Finding {
 	const day = "2006-01-02 15:04 UTC"
 	from, until := c.NotBefore.UTC().Format(day), c.NotAfter.UTC().Format(day)
 	switch {
@@ -111,7 +111,7 @@ func judge(option, file string, c *x509.Certificate, now time.Time) Finding {
 	return Finding{option, fmt.Sprintf("%s: %q, valid until %s", file, c.Subject, until), Fine}
 }
 
-// unreadable says why a certificate and its key cannot be used.
+// unreadable adds to the error of reading a certificate and its key what to do.
 func unreadable(cert, key string, err error) error {
 	do := "both must be PEM; convert JKS and PKCS12 files"
 	switch {
@@ -125,7 +125,7 @@ func unreadable(cert, key string, err error) error {
 	return fmt.Errorf("read the certificate %s and its key %s: %w: %s", cert, key, err, do)
 }
 
-// isEncrypted reports whether a password protects the key in the file.
+// isEncrypted reports whether the key in the file is encrypted with a password.
 func isEncrypted(file string) bool {
 	text, err := os.ReadFile(file)
 	return err == nil && strings.Contains(string(text), "ENCRYPTED")

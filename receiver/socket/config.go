@@ -8,20 +8,20 @@ import (
 	"github.com/sluice-etl/sluice/internal/option"
 )
 
-// Config is which servers are connected to, and how.
+// Config says which servers to connect to, and how.
 type Config struct {
 	// Name is the value of the label receiver in metrics, and the component in logs.
 	Name string
 	// Servers are the servers' addresses, host:port (--connect-socket).
 	Servers []string
-	// MaxLineBytes bounds a line (--socket-max-line-bytes). A longer one is left out, logged and counted. The default is
-	// 1 MiB.
+	// MaxLineBytes bounds a line (--socket-max-line-bytes). A longer line is skipped, logged and counted. The default
+	// is 1 MiB.
 	MaxLineBytes int
-	// ConnectTimeout bounds the making of a connection. The default is 20 s.
+	// ConnectTimeout bounds connecting. The default is 20 s.
 	ConnectTimeout time.Duration
 }
 
-// DefaultConfig is the defaults; it connects to nobody.
+// DefaultConfig returns the defaults, without servers.
 func DefaultConfig() Config {
 	return Config{Name: "socket", MaxLineBytes: 1 << 20, ConnectTimeout: 20 * time.Second}
 }

@@ -21,13 +21,13 @@ type conn struct {
 	r      *Reader
 	s      *server
 	nc     net.Conn
-	work   context.Context // ends when lines that were read are given up
+	work   context.Context // ends when lines that were read are given up as lost
 	buffer []byte
 	cutter cutter
-	begun  bool // a line has come: a byte order mark may only stand in front of the first
+	begun  bool // the first line has arrived, which alone may begin with a byte order mark
 }
 
-// read reads, and makes safe what came before it reads again, until the connection or ctx ends.
+// read reads until the connection or ctx ends. Before each read, Kafka has acknowledged the lines of the one before.
 func (c *conn) read(ctx context.Context, working func()) error {
 	for {
 		if err := c.r.rt.Appender.Ready(ctx); err != nil {
@@ -45,7 +45,7 @@ func (c *conn) read(ctx context.Context, working func()) error {
 		case ctx.Err() != nil:
 			return c.end(ctx.Err())
 		case errors.Is(err, io.EOF):
-			if c.cutter.unfinished() { // its end is that of the connection
+			if c.cutter.unfinished() { // the end of the connection ends the line
 				if err := c.take([]byte{'\n'}); err != nil {
 					return err
 				}
@@ -57,7 +57,7 @@ func (c *conn) read(ctx context.Context, working func()) error {
 	}
 }
 
-// end gives up an unfinished line.
+// end counts an unterminated line as lost.
 func (c *conn) end(err error) error {
 	if c.cutter.unfinished() {
 		c.r.metrics.Rejected(receiver.ReasonTruncated)
@@ -66,10 +66,10 @@ func (c *conn) end(err error) error {
 	return err
 }
 
-// byteOrderMark may stand in front of what a server writes, and is passed over.
+// byteOrderMark is skipped at the beginning of what a server writes.
 var byteOrderMark = []byte(textfile.BOM)
 
-// take makes the lines that b ends safe. Its error is that of a stop.
+// take produces the lines that end in b. It fails only at a stop.
 func (c *conn) take(b []byte) error {
 	f, err := c.frame()
 	if err != nil {
@@ -87,7 +87,7 @@ func (c *conn) take(b []byte) error {
 	return c.append(h, events)
 }
 
-// frame waits for room as long as it takes: what was read cannot be given back.
+// frame waits for memory without a limit, because what was read cannot be returned.
 func (c *conn) frame() (*receiver.Frame, error) {
 	for {
 		now := time.Now()
@@ -106,7 +106,7 @@ func (c *conn) frame() (*receiver.Frame, error) {
 	}
 }
 
-// lines cuts b and makes events of its lines: copies in f.Bytes.
+// lines splits b and adds an event for each line that ends in it. The bodies are copies in f.Bytes.
 func (c *conn) lines(f *receiver.Frame, b []byte) error {
 	for cap(f.Bytes) < len(b)+len(c.cutter.rest) {
 		if err := f.Grow(); err != nil {
@@ -122,7 +122,7 @@ func (c *conn) lines(f *receiver.Frame, b []byte) error {
 			return err
 		}
 		from := len(f.Bytes)
-		f.Bytes = append(f.Bytes, line...) // has room, so views stay
+		f.Bytes = append(f.Bytes, line...) // within its capacity, so earlier views stay valid
 		f.Events = append(f.Events, receiver.Event{Body: f.Bytes[from:len(f.Bytes):len(f.Bytes)]})
 		return nil
 	}, func() {
@@ -135,7 +135,7 @@ func (c *conn) lines(f *receiver.Frame, b []byte) error {
 	return err
 }
 
-// append gives the lines to Kafka until it takes them, or the stop is over.
+// append retries until Kafka has acknowledged the lines, or the stop is over.
 func (c *conn) append(h *hold, events int) error {
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = 100*time.Millisecond, 10*time.Second

@@ -2,19 +2,19 @@ package socket
 
 import "github.com/sluice-etl/sluice/receiver/lines"
 
-// readBytes is how much is read at once, and so the most that is held beside an unfinished line.
+// readBytes is how much is read at once, and so the maximum that is held beside an unterminated line.
 const readBytes = 64 << 10
 
-// cutter cuts what a connection brings into lines. It keeps an unfinished line, up to limit bytes of it.
+// cutter splits the bytes of a connection into lines. It keeps up to limit bytes of an unterminated line.
 type cutter struct {
 	limit   int
-	rest    []byte // an unfinished line
-	skipLF  bool   // a \n that comes now belongs to the \r before it
-	tooLong bool   // the unfinished line was longer than limit; rest is empty
+	rest    []byte // the unterminated line
+	skipLF  bool   // a \n that comes next belongs to the \r before it
+	tooLong bool   // the unterminated line is longer than limit, and rest is empty
 }
 
-// add calls line for each line that b ends, with views on b or rest that hold until it returns, and long for each that
-// was too long. After an error of line it must not be used again.
+// add calls line for each line that ends in b, with a view of b or rest that is valid until line returns, and long for
+// each line that is too long. After an error of line the cutter must not be used again.
 func (c *cutter) add(b []byte, line func([]byte) error, long func()) error {
 	for len(b) > 0 {
 		if c.skipLF && b[0] == '\n' {
@@ -43,7 +43,7 @@ func (c *cutter) add(b []byte, line func([]byte) error, long func()) error {
 	return nil
 }
 
-// keep appends to the unfinished line.
+// keep appends to the unterminated line.
 func (c *cutter) keep(b []byte) {
 	if c.tooLong = c.tooLong || len(c.rest)+len(b) > c.limit; c.tooLong {
 		c.rest = c.rest[:0]

@@ -1,22 +1,23 @@
-// Package socket reads lines from servers that it connects to, as Spark's socketTextStream does. A line ends with \n, \r
-// or \r\n, the last one also with the connection; each is an event without headers. Bytes stay as they are: Spark put
-// U+FFFD where they were no UTF-8.
+// Package socket reads lines from servers that it connects to, as Spark's socketTextStream does. A line ends with \n,
+// \r or \r\n, and the last one also with the connection. Each line is an event without headers. Bytes stay as they are,
+// whereas Spark replaced what is not UTF-8 by U+FFFD.
 //
-// Such a server forgets what it has sent. So lines that were read are held until Kafka takes them, and nothing more is
-// read from that connection meanwhile; TCP holds the server back. What happens to each batch, and what a death between
-// two steps means:
+// Such a server does not keep what it has sent. So lines that were read are held until Kafka acknowledges them, and
+// nothing more is read from that connection meanwhile; TCP flow control stops the server. These are the steps for each
+// read, and what a crash between two of them means:
 //
-//  1. The Appender is ready (P23). What one read brings, up to 64 KiB, is cut into lines. A death: they are lost, as is
+//  1. The Appender is ready (P23). The bytes of one read, up to 64 KiB, are split into lines. A crash: they are lost, as is
 //     whatever the server's kernel had sent.
-//  2. Append gives them to Kafka and waits for its word, without an ack-timeout: nobody waits for an answer. A death:
-//     they are lost, or in Kafka.
-//  3. Kafka has acknowledged every line, and more is read. Where it was not given them, or refused them, Append is called
-//     again with the same lines until it takes them. A refusal after they were given to Kafka may leave some of them
-//     there: copies, counted as unanswered events.
+//  2. Append gives them to Kafka and waits for the acknowledgement, without an ack-timeout, because no client waits for a
+//     reply. A crash: they are lost, or in Kafka.
+//  3. Kafka has acknowledged every line, and more is read. If Append failed, it is called again with the same lines until
+//     it succeeds. An error after some of them were handed to Kafka can leave duplicates, which are counted as unanswered
+//     events.
 //
-// Reading again does not come before Kafka's last word, so an outage of any length makes no copies by itself.
+// Nothing is retried before Kafka has acknowledged or failed every record, so an outage of any length causes no
+// duplicates by itself.
 //
-// A stop (P33) reads nothing more, and waits for the lines that were read for ShutdownTimeout. What Kafka has not
-// acknowledged by then is logged and counted in etl_socket_lost_events_total, as is a line whose end had not come, and
-// a line that is longer than Config.MaxLineBytes: up to its end it is left out, and the connection stays.
+// A stop (P33) reads nothing more, and waits ShutdownTimeout for the lines that were read. What Kafka has not
+// acknowledged by then is logged and counted in etl_socket_lost_events_total. So is an unterminated line, and a line
+// longer than Config.MaxLineBytes, which is skipped up to its end while the connection stays.
 package socket

@@ -6,25 +6,25 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// hold is a frame that is given to the Appender again until Kafka takes it: the Appender's Release gives it back here,
-// and only its owner's let releases it (P29).
+// hold is a frame that is given to the Appender again and again until Kafka acknowledges it. The Appender's Release
+// returns it here, and it is released only once its owner has called let (P29).
 type hold struct {
 	frame  *receiver.Frame
-	memory []byte // what the Appender was given of its own, for every try the same
+	memory []byte // what Request.Memory returned, the same for every attempt
 
 	mu    sync.Mutex // guards what follows
 	lent  bool       // the Appender has it
-	owned bool       // false once its owner has let go
+	owned bool       // false once its owner has called let
 }
 
 func newHold(f *receiver.Frame) *hold { return &hold{frame: f, owned: true} }
 
-// request lends the frame to the Appender. The last one must have been released.
+// request lends the frame to the Appender. The previous request must have been released.
 func (h *hold) request() receiver.Request {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.lent {
-		panic("BUG: lines are given to the Appender while it has them")
+		panic("BUG: lines are lent to the Appender while it has them")
 	}
 	h.lent = true
 	r := h.frame.Request(nil)
@@ -52,7 +52,7 @@ func (h *hold) back() {
 	}
 }
 
-// let releases the frame, as soon as the Appender has given it back.
+// let releases the frame as soon as the Appender has returned it.
 func (h *hold) let() {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -23,7 +23,7 @@ type Reader struct {
 	servers []*server
 }
 
-// New makes a reader. cfg must be valid. Nothing is started and nothing is opened.
+// New returns a reader. cfg must be valid. Nothing is started or opened.
 func New(cfg Config, rt receiver.Runtime) *Reader {
 	metrics := receiver.NewMetrics(rt.Registry, cfg.Name, []string{receiver.ReasonBodyBytes, receiver.ReasonMemory, receiver.ReasonTruncated})
 	r := &Reader{
@@ -45,7 +45,7 @@ func (*Reader) Open(context.Context) error { return nil }
 // Close has nothing to give up.
 func (*Reader) Close() error { return nil }
 
-// Status is how it stands with each server, in the order of Config.Servers. It is safe for concurrent use.
+// Status returns the status of each server, in the order of Config.Servers. It is safe for concurrent use.
 func (r *Reader) Status() []Status {
 	all := make([]Status, len(r.servers))
 	for i, s := range r.servers {
@@ -57,8 +57,8 @@ func (r *Reader) Status() []Status {
 // StatusSection implements receiver.StatusReporter.
 func (r *Reader) StatusSection() (name string, value any) { return "servers", r.Status() }
 
-// Run reads until ctx ends, and returns nil then. Each server is its own goroutine, so that one that is away holds up no
-// other. A stop (P33) reads nothing more; lines that were read have ShutdownTimeout to reach Kafka.
+// Run reads until ctx is done, and returns nil then. Each server has its own goroutine, so an unavailable one does not
+// affect the others. A stop (P33) reads nothing more; lines that were read have ShutdownTimeout to reach Kafka.
 func (r *Reader) Run(ctx context.Context) error {
 	work, done := netserver.WithGracePeriod(ctx, r.rt.ShutdownTimeout)
 	defer done()
@@ -71,7 +71,7 @@ func (r *Reader) Run(ctx context.Context) error {
 	return nil
 }
 
-// keep reads over one connection after another until ctx ends.
+// keep reads over one connection after another until ctx is done.
 func (r *Reader) keep(ctx, work context.Context, s *server) {
 	use := func(nc net.Conn, working func()) error { return r.use(ctx, work, s, nc, working) }
 	netserver.Reconnect(ctx, s.address, r.cfg.ConnectTimeout, use, func(err error) {
@@ -80,11 +80,11 @@ func (r *Reader) keep(ctx, work context.Context, s *server) {
 	})
 }
 
-// use reads over one connection until it ends; working is called when it has brought something.
+// use reads over one connection until it ends. It calls working when bytes have arrived.
 func (r *Reader) use(ctx, work context.Context, s *server, nc net.Conn, working func()) error {
 	r.metrics.Connected()
 	s.change(func(st *Status) { st.Connected = true })
-	wake := context.AfterFunc(ctx, func() { _ = nc.SetReadDeadline(time.Unix(1, 0)) }) // fails only where it is closed
+	wake := context.AfterFunc(ctx, func() { _ = nc.SetReadDeadline(time.Unix(1, 0)) }) // fails only if it is closed
 	defer func() {
 		wake()
 		s.change(func(st *Status) { st.Connected = false })

@@ -5,19 +5,19 @@ import (
 	"time"
 )
 
-// Status is how it stands with one server. Names in JSON are only ever added.
+// Status is the status of one server. Names in JSON are never removed or changed.
 type Status struct {
 	Server      string `json:"server"`
 	Connected   bool   `json:"connected"`
 	Events      int64  `json:"events"` // acknowledged by Kafka
-	Lost        int64  `json:"lost"`   // lines that were not
+	Lost        int64  `json:"lost"`   // lines counted as lost
 	Held        int    `json:"held"`   // lines read and not acknowledged yet
 	LastEvents  string `json:"last_events"`
 	LastError   string `json:"last_error"`
 	LastErrorAt string `json:"last_error_at"`
 }
 
-// server is one server's standing. It is safe for concurrent use.
+// server holds one server's status. It is safe for concurrent use.
 type server struct {
 	address string
 

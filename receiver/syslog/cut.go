@@ -5,14 +5,14 @@ import (
 	"slices"
 )
 
-// cutter cuts one stream into messages: those of counted octets (RFC 6587, "123 <34>…"), and lines. Flume knows lines
-// alone. Of one that is longer than most bytes the first most are a message, as in Flume; the rest is more of them.
+// cutter splits one stream into messages: counted octets (RFC 6587, "123 <34>…") and lines. Flume knows only lines. The
+// first most bytes of a longer message are one message, as in Flume, and the rest is split the same way.
 type cutter struct {
 	most int
-	left int // of a counted message that is longer than most: how many bytes are still to come
+	left int // how many bytes of a counted message longer than most are still to come
 }
 
-// cut finds the first message of b.
+// cut returns the first message of b.
 func (c *cutter) cut(b []byte) (body, rest []byte, ok bool) {
 	if c.left == 0 {
 		n, head := counted(b)
@@ -34,16 +34,16 @@ func (c *cutter) cut(b []byte) (body, rest []byte, ok bool) {
 	return c.piece(b, piece)
 }
 
-// longestHead bounds what counted looks at.
+// longestHead bounds what counted reads.
 const longestHead = 8
 
-// more is the lines.More of cut.
+// more implements lines.More for cut.
 func (c *cutter) more(kept, arrived []byte) bool {
 	have := len(kept) + len(arrived)
 	if c.left > 0 {
 		return have >= min(c.left, c.most)
 	}
-	if len(kept) < longestHead { // it may be a line or a count yet
+	if len(kept) < longestHead { // still undecided between a line and a count
 		return true
 	}
 	if n, head := counted(kept); head > 0 {
@@ -70,7 +70,8 @@ func (c *cutter) line(b []byte) (body, rest []byte, ok bool) {
 	return nil, b, false
 }
 
-// counted reads the octet count at the head of a message, and how long it is with its space; 0 where there is none.
+// counted returns the octet count at the head of a message, and the length of the count with its space; 0 if there is
+// none.
 func counted(b []byte) (n, head int) {
 	for i, c := range b[:min(len(b), 7)] {
 		switch {
@@ -85,7 +86,7 @@ func counted(b []byte) (n, head int) {
 	return 0, 0
 }
 
-// trimmed is b without the carriage return that some senders put before a line's end, its capacity ending with it.
+// trimmed returns b without the carriage return that some senders put before a line's end. Its capacity ends with it.
 func trimmed(b []byte) []byte {
 	b = bytes.TrimSuffix(bytes.TrimSuffix(b, []byte{'\n'}), []byte{'\r'})
 	return slices.Clip(b)

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// message is one syslog message as Flume's SyslogUtils takes it apart; its texts are views. It is no full parse of RFC
-// 5424: application, process and structured data stay in the body, as they do in Flume, whose users' queries know them
-// there.
+// message is one syslog message as Flume's SyslogUtils parses it; its texts are views. It is not a full parse of RFC
+// 5424: application, process and structured data stay in the body, as in Flume, because the queries of Flume's users
+// expect them there.
 type message struct {
 	valid    bool   // it begins with a priority
 	priority int    // 0 to 999
@@ -15,12 +15,12 @@ type message struct {
 	version  []byte // of RFC 5424, empty for 3164
 	at       int64  // milliseconds since 1970
 	timed    bool   // at is set
-	host     []byte // empty where it says none
-	body     []byte // what follows the host; the whole line where no date and host were understood
+	host     []byte // empty if the message has none
+	body     []byte // what follows the host; the whole line if date and host could not be parsed
 }
 
-// parse takes a line apart. It never fails: what is not understood is the body. now and zone give a date of RFC 3164 its
-// year and its meaning.
+// parse parses a line. It never fails: what cannot be parsed is the body. now supplies the year and zone the time zone
+// of a date of RFC 3164.
 func parse(line []byte, now time.Time, zone *time.Location) message {
 	m := message{body: line}
 	end := bytes.IndexByte(line[:min(len(line), 5)], '>')
@@ -47,7 +47,7 @@ func parse(line []byte, now time.Time, zone *time.Location) message {
 	return m
 }
 
-// modern reads RFC 5424's head: [version SP] timestamp SP host SP, where - is none.
+// modern reads the head of RFC 5424: [version SP] timestamp SP host SP, where - means none.
 func (m *message) modern(b []byte) (rest []byte, ok bool) {
 	if len(b) > 1 && b[0] >= '0' && b[0] <= '9' && b[1] == ' ' {
 		m.version, b = b[:1], b[2:]
@@ -73,7 +73,7 @@ func (m *message) modern(b []byte) (rest []byte, ok bool) {
 	return b, true
 }
 
-// stamped reads RFC 3339's date and time, with its zone; without one it is UTC.
+// stamped reads a date and time of RFC 3339 with its time zone; without one it is UTC.
 func stamped(b []byte) (millis int64, ok bool) {
 	const whole = "2006-01-02T15:04:05"
 	if len(b) < len(whole) || b[10] != 'T' {
@@ -87,7 +87,7 @@ func stamped(b []byte) (millis int64, ok bool) {
 	return 0, false
 }
 
-// old reads RFC 3164's head: Mmm dd hh:mm:ss SP host SP.
+// old reads the head of RFC 3164: Mmm dd hh:mm:ss SP host SP.
 func (m *message) old(b []byte, now time.Time, zone *time.Location) (rest []byte, ok bool) {
 	const layout = "Jan _2 15:04:05"
 	n := len(layout)
@@ -106,7 +106,7 @@ func (m *message) old(b []byte, now time.Time, zone *time.Location) (rest []byte
 		return nil, false
 	}
 	t = t.AddDate(now.In(zone).Year(), 0, 0)
-	switch { // as Flume infers the year that the date does not say
+	switch { // the date has no year; infer it as Flume does
 	case t.After(now.AddDate(0, 1, 0)):
 		t = t.AddDate(-1, 0, 0)
 	case t.Before(now.AddDate(0, -11, 0)):

@@ -1,15 +1,15 @@
-// Package syslog is Flume's syslog sources: lines over TCP, and datagrams over UDP (see package datagram), of RFC 3164
-// and RFC 5424, with the headers that Flume gives them: Facility, Severity, priority, version, timestamp (milliseconds),
-// host, and flume.syslog.status where a message is Invalid or Incomplete.
+// Package syslog is Flume's syslog sources: lines over TCP and datagrams over UDP (see package udp), by RFC 3164 and
+// RFC 5424, with the headers that Flume sets: Facility, Severity, priority, version, timestamp (milliseconds), host,
+// and flume.syslog.status if a message is Invalid or Incomplete.
 //
-// Other than Flume it takes counted octets (RFC 6587) too, heeds the zone of a timestamp, gives no priority to what has
-// none (Flume gives that of the message before), drops the carriage return before a line's end, and keeps bytes that are
-// no UTF-8 as they are.
+// Unlike Flume it also accepts octet counting (RFC 6587), honours the time zone of a timestamp, sets no priority for a
+// message without one (Flume sets that of the previous message), drops the carriage return before a line's end, and
+// keeps bytes that are not UTF-8 as they are.
 //
-// Syslog has no answer, so a sender cannot send again: what was read is kept until Kafka has it, however long that
-// takes, and while it waits nothing more is read. What the process still holds when a stop's time is over is counted as
-// lost. There are libraries for syslog; they parse a message whole or refuse it, where Flume takes its head off and
-// keeps the rest as it came.
+// Syslog has no replies, so a sender cannot resend: what was read is kept until Kafka has it, however long that takes,
+// and nothing more is read meanwhile. What the process still holds when the grace period of a stop ends counts as lost.
+// Libraries for syslog are not used, because they parse a message completely or reject it, whereas Flume removes its
+// head and keeps the rest as it arrived.
 package syslog
 
 import (
@@ -25,24 +25,24 @@ import (
 	"github.com/sluice-etl/sluice/receiver/udp"
 )
 
-// Format is how messages become events.
+// Format says how messages become events.
 type Format struct {
-	// KeepFields keeps the whole line as the body (--syslog-keep-fields all); else what follows the host.
+	// KeepFields makes the whole line the body (--syslog-keep-fields all); otherwise the body is what follows the host.
 	KeepFields bool
-	// Zone is for dates without one (RFC 3164). The default is the process's own.
+	// Zone is the time zone of dates without one (RFC 3164). The default is the process's own.
 	Zone *time.Location
 }
 
-// Config is a receiver's address, times and limits; its options begin with --syslog-tcp and --syslog.
+// Config is a receiver's address and limits; its options begin with --syslog-tcp and --syslog.
 type Config struct {
 	netserver.Config
 	Format
-	// MaxLineBytes bounds a message (--syslog-max-line-bytes); a longer one becomes several. The default is 2,500, as in
-	// Flume.
+	// MaxLineBytes bounds a message (--syslog-max-line-bytes); a longer one becomes several events. The default is
+	// 2,500, as in Flume.
 	MaxLineBytes int
 }
 
-// DefaultConfig is the defaults; it listens nowhere.
+// DefaultConfig returns the defaults, without an address.
 func DefaultConfig() Config {
 	c := Config{Config: netserver.DefaultConfig("syslog_tcp", "syslog over TCP"), MaxLineBytes: 2500}
 	c.Option, c.ListenOption, c.HalfClosed, c.Zone = "--syslog", "--syslog-tcp-listen", true, time.Local //nolint:gosmopolitan // as Flume has it
@@ -66,7 +66,7 @@ type Receiver struct {
 	limits receiver.Limits
 }
 
-// New makes a receiver. cfg must be valid. Nothing is opened.
+// New returns a receiver. cfg must be valid. Nothing is opened.
 func New(cfg Config, rt receiver.Runtime) *Receiver {
 	r := &Receiver{cfg: cfg, limits: receiver.DefaultLimits("--syslog-max-")}
 	r.Server = netserver.New(cfg.Config, r.serve, rt)
@@ -100,12 +100,12 @@ func (r *Receiver) serve(c *netserver.Conn) error {
 	}
 }
 
-// DefaultUDPConfig is the defaults of the receiver of datagrams; it listens nowhere.
+// DefaultUDPConfig returns the defaults of the UDP receiver, without an address.
 func DefaultUDPConfig() udp.Config {
 	return udp.DefaultConfig("syslog_udp", "--syslog-udp-listen", "syslog over UDP")
 }
 
-// NewUDP makes a receiver of datagrams, each a message up to its first line's end.
+// NewUDP returns a receiver of datagrams, each of which is a message up to the end of its first line.
 func NewUDP(cfg udp.Config, format Format, rt receiver.Runtime) *udp.Receiver {
 	finish := func(f *receiver.Frame) error {
 		for i := range f.Events {
@@ -130,7 +130,7 @@ const (
 	digitsEach  = 3 + 1 + 20 // facility, severity, timestamp
 )
 
-// finish makes events of a frame's raw messages; empty ones go. A message of most bytes is one that was cut there.
+// finish turns a frame's raw messages into events, and drops empty ones. A message of exactly most bytes was cut there.
 func (c *Format) finish(f *receiver.Frame, most int, now time.Time) error {
 	if err := f.GrowHeaders(headersEach * len(f.Events)); err != nil {
 		return err

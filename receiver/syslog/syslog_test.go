@@ -224,7 +224,7 @@ func TestP23_keptWhileNotReady(t *testing.T) {
 		g := receivertest.Start(t, k, func(rt receiver.Runtime) receiver.Receiver {
 			rt.AckTimeout, rt.ShutdownTimeout = ackTimeout, 50*time.Millisecond
 			if returns {
-				rt.ShutdownTimeout = receivertest.Patience
+				rt.ShutdownTimeout = receivertest.Timeout
 			}
 			return New(cfg, rt)
 		})

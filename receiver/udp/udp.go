@@ -1,9 +1,9 @@
-// Package udp receives events over UDP, for netcat and syslog: each datagram is one event, and nobody is answered.
+// Package udp receives events over UDP, for netcat and syslog: each datagram is one event, without a reply.
 //
-// What arrives within a moment is one request to the Appender; Kafka is waited for however long it takes, with some
-// requests under way. While there are that many, and while records of earlier ones have no final word (P23), nothing is
-// read: then the kernel's buffer fills, and what does not fit is dropped by the kernel, unseen by anybody, as is the way
-// of UDP. What was read is in Kafka, or counted as lost.
+// Datagrams that arrive within 20 ms form one request to the Appender. A request waits for Kafka without a limit, and
+// up to eight requests are in flight. While there are that many, and while records of earlier requests are neither
+// acknowledged nor failed (P23), nothing is read: then the kernel's buffer fills, and the kernel drops what does not
+// fit, which no process can count. What was read is either in Kafka or counted as lost.
 package udp
 
 import (
@@ -20,19 +20,19 @@ import (
 	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
-// Config is a receiver's address and bounds. The option that sets the address is Option.
+// Config is a receiver's address. The option that sets it is Option.
 type Config struct {
 	// Name is the value of the label receiver in metrics, and the component in logs.
 	Name string
-	// Option is the option of the address, as in "--netcat-udp-listen"; errors name it.
+	// Option is the name of the address's option, as in "--netcat-udp-listen"; errors name it.
 	Option string
-	// Description is what the receiver receives, for the log.
+	// Description says what is received, for the log.
 	Description string
-	// Listen is the UDP address; port 0 takes a free one.
+	// Listen is the UDP address; port 0 selects a free port.
 	Listen string
 }
 
-// DefaultConfig is the defaults; it listens nowhere.
+// DefaultConfig returns the defaults, without an address.
 func DefaultConfig(name, option, description string) Config {
 	return Config{Name: name, Option: option, Description: description}
 }
@@ -46,11 +46,11 @@ func (c *Config) Validate() error {
 }
 
 const (
-	largest  = 64 << 10              // a datagram
-	moment   = 20 * time.Millisecond // how long company is waited for
-	together = 1000                  // datagrams to a request
-	enough   = 256 << 10             // bytes to a request
-	underWay = 8                     // requests
+	maxDatagram  = 64 << 10              // bytes of a datagram
+	linger       = 20 * time.Millisecond // how long a request waits for more datagrams
+	maxDatagrams = 1000                  // datagrams in a request
+	enoughBytes  = 256 << 10             // bytes of a request after which it takes no more datagrams
+	maxInFlight  = 8                     // requests
 )
 
 // Receiver receives datagrams.
@@ -65,14 +65,14 @@ type Receiver struct {
 	conn *net.UDPConn
 }
 
-// New makes a receiver. finish is given a frame whose events are the datagrams as they came, and makes events of them.
-// cfg must have an address. Nothing is opened.
+// New returns a receiver. finish gets a frame whose events are the datagrams as they arrived, and turns them into the
+// final events. cfg must be valid. Nothing is opened.
 func New(cfg Config, finish func(*receiver.Frame) error, rt receiver.Runtime) *Receiver {
 	metrics := receiver.NewMetrics(rt.Registry, cfg.Name, receiver.Reasons())
 	return &Receiver{cfg: cfg, finish: finish, rt: rt, report: netserver.NewReporter(cfg.Name, rt.Log, metrics), metrics: metrics}
 }
 
-// Open implements receiver.Receiver: it opens the port.
+// Open opens the port.
 func (r *Receiver) Open(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -87,7 +87,7 @@ func (r *Receiver) Open(ctx context.Context) error {
 	return nil
 }
 
-// Addr is the address that Open bound; nil before.
+// Addr returns the address that Open bound; nil before.
 func (r *Receiver) Addr() net.Addr {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -97,7 +97,7 @@ func (r *Receiver) Addr() net.Addr {
 	return r.conn.LocalAddr()
 }
 
-// Close gives up the port.
+// Close closes the port.
 func (r *Receiver) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -109,7 +109,7 @@ func (r *Receiver) Close() error {
 	return err
 }
 
-// Run receives until ctx ends, and returns nil then; requests under way are waited for as P33 says.
+// Run receives until ctx is done, and returns nil then. It waits for requests in flight as P33 says.
 func (r *Receiver) Run(ctx context.Context) error {
 	if err := r.Open(ctx); err != nil {
 		return err
@@ -121,24 +121,24 @@ func (r *Receiver) Run(ctx context.Context) error {
 	r.mu.Unlock()
 	work, done := netserver.WithGracePeriod(ctx, r.rt.ShutdownTimeout)
 	defer done()
-	stop := context.AfterFunc(ctx, func() { _ = r.Close() }) // the reading ends by this
+	stop := context.AfterFunc(ctx, func() { _ = r.Close() }) // ends the reading
 	defer stop()
 
 	var requests sync.WaitGroup
-	slots := make(chan struct{}, underWay)
-	b := &batch{r: r, conn: conn, buffer: make([]byte, largest)}
+	slots := make(chan struct{}, maxInFlight)
+	b := &batch{r: r, conn: conn, buffer: make([]byte, maxDatagram)}
 	var err error
 	for err == nil {
 		var f *receiver.Frame
 		if f, err = b.next(ctx); err == nil && f != nil {
-			slots <- struct{}{} // freed in time by a stop too: it ends work
+			slots <- struct{}{} // a stop frees slots too, because it ends work
 			requests.Go(func() {
 				r.append(work, addr, f)
 				<-slots
 			})
 		}
 	}
-	late := time.AfterFunc(r.rt.ShutdownTimeout, done) // where the socket failed, and nothing stops
+	late := time.AfterFunc(r.rt.ShutdownTimeout, done) // if the socket failed, no stop ends work
 	defer late.Stop()
 	requests.Wait()
 	if ctx.Err() != nil {
@@ -147,8 +147,8 @@ func (r *Receiver) Run(ctx context.Context) error {
 	return fmt.Errorf("%s: %w", r.cfg.Option, err)
 }
 
-// append gives the frame's events to the Appender. It has no deadline, because senders of datagrams never resend: only the
-// end of work gives the events up, and then they count as lost.
+// append gives the frame's events to the Appender. It has no deadline, because senders of datagrams never resend: only
+// the end of work gives the events up, and then they count as lost.
 func (r *Receiver) append(work context.Context, addr net.Addr, f *receiver.Frame) {
 	first, events := f.First, len(f.Events)
 	if events == 0 {
@@ -167,10 +167,11 @@ type batch struct {
 	r      *Receiver
 	conn   *net.UDPConn
 	buffer []byte
-	ends   []int // of each datagram in the frame's bytes
+	ends   []int // where each datagram ends in the frame's bytes
 }
 
-// next waits for a datagram, and takes what follows it within a moment. A nil frame is one that was rejected.
+// next waits for a datagram, and adds those that follow it within linger. A nil frame without an error means that the
+// datagrams were counted as lost.
 func (b *batch) next(ctx context.Context) (*receiver.Frame, error) {
 	r := b.r
 	if err := r.rt.Appender.Ready(ctx); err != nil {
@@ -190,12 +191,12 @@ func (b *batch) next(ctx context.Context) (*receiver.Frame, error) {
 		if err := b.add(f, b.buffer[:n]); err != nil {
 			return nil, b.lose(ctx, f, len(b.ends)+1, err)
 		}
-		if len(b.ends) == together || len(f.Bytes) >= enough {
+		if len(b.ends) == maxDatagrams || len(f.Bytes) >= enoughBytes {
 			break
 		}
-		n, err = b.read(ctx, first.Add(moment))
+		n, err = b.read(ctx, first.Add(linger))
 		if errors.Is(err, os.ErrDeadlineExceeded) || err != nil && ctx.Err() != nil {
-			break // what was read before a stop is produced
+			break // what was read before a stop is still produced
 		}
 		if err != nil {
 			return nil, b.lose(ctx, f, len(b.ends), err)
@@ -216,7 +217,7 @@ func (b *batch) next(ctx context.Context) (*receiver.Frame, error) {
 	return f, nil
 }
 
-// read reads one datagram of somebody who may send.
+// read reads one datagram from an address that may send.
 func (b *batch) read(ctx context.Context, deadline time.Time) (int, error) {
 	if err := b.conn.SetReadDeadline(deadline); err != nil {
 		return 0, err
@@ -249,7 +250,7 @@ func (b *batch) add(f *receiver.Frame, datagram []byte) error {
 	return nil
 }
 
-// lose counts datagrams that cannot be taken as lost, and ends the receiver only where its socket is at fault.
+// lose counts datagrams as lost. Its error, which ends the receiver, is nil unless the socket failed or ctx is done.
 func (b *batch) lose(ctx context.Context, f *receiver.Frame, events int, err error) error {
 	if f != nil {
 		f.Release()

@@ -48,7 +48,7 @@ func (g *fixture) send(datagrams ...string) {
 
 func (g *fixture) lost() float64 { return g.Metric("etl_receiver_lost_events_total") }
 
-// Each datagram is an event, whatever is in it, and those that come together are one request.
+// Each datagram is an event, whatever is in it, and those that come maxDatagrams are one request.
 func TestReceiver_events(t *testing.T) {
 	t.Parallel()
 	open := make(chan struct{})
@@ -79,12 +79,12 @@ func TestReceiver_events(t *testing.T) {
 // read and waits.
 func (g *fixture) full(began *atomic.Int32) {
 	g.T.Helper()
-	for i := range underWay {
+	for i := range maxInFlight {
 		g.send("under way")
 		g.Until("it is with the Appender", func() bool { return began.Load() == int32(i+1) })
 	}
 	g.send("waits")
-	read := float64(underWay*len("under way") + len("waits"))
+	read := float64(maxInFlight*len("under way") + len("waits"))
 	g.Until("the last is read", func() bool { return g.Metric("etl_receiver_bytes_total") == read })
 }
 
@@ -100,11 +100,11 @@ func TestReceiver_waitsForKafka(t *testing.T) {
 	g := start(t, k, nil)
 	g.full(&began)
 	g.send("is not read")
-	if n := began.Load(); n != underWay {
-		t.Errorf("%d requests began, want %d", n, underWay)
+	if n := began.Load(); n != maxInFlight {
+		t.Errorf("%d requests began, want %d", n, maxInFlight)
 	}
 	close(ack)
-	g.Until("all have come", func() bool { return len(k.Bodies()) == underWay+2 })
+	g.Until("all have come", func() bool { return len(k.Bodies()) == maxInFlight+2 })
 	if n := g.lost(); n != 0 {
 		t.Errorf("%v were lost", n)
 	}
@@ -121,8 +121,8 @@ func TestP33_stopWhileFull(t *testing.T) {
 	g := start(t, k, func(_ *Config, rt *receiver.Runtime) { rt.ShutdownTimeout = 50 * time.Millisecond })
 	g.full(&began)
 	g.Stop()
-	if n := g.lost(); n != underWay+1 {
-		t.Errorf("%v were lost, want %d", n, underWay+1)
+	if n := g.lost(); n != maxInFlight+1 {
+		t.Errorf("%v were lost, want %d", n, maxInFlight+1)
 	}
 }
 
