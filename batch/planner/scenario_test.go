@@ -31,8 +31,11 @@ func TestScenarios(t *testing.T) {
 				if s == nil || d.Cmd == "limits" {
 					s = newScenario(t, d)
 				}
-				if d.Cmd == "limits" {
+				switch d.Cmd {
+				case "limits":
 					return "ok"
+				case "status":
+					return s.status()
 				}
 				return s.run(t, d)
 			})
@@ -78,6 +81,40 @@ func duration(t *testing.T, d *datadriven.TestData, name string, otherwise time.
 		d.Fatalf(t, "%v", err)
 	}
 	return v
+}
+
+// status writes the planner's status.
+func (s *scenario) status() string {
+	var lines []string
+	for n, t := range s.planner.Status().Tasks {
+		line := fmt.Sprintf("%s, open %d records, %d bytes queued", t.State, t.Open, t.Queued)
+		if t.Closed >= 0 {
+			line += fmt.Sprintf(", closed %d records", t.Closed)
+		}
+		if t.OutcomeUnknown {
+			line += ", outcome unknown"
+		}
+		if t.Folding {
+			line += ", folding"
+		}
+		lines = append(lines, s.of(n, line))
+		for _, p := range t.Partitions {
+			line := fmt.Sprintf("  %d %s at %d, fetched to %d", p.Checkpoint.ID, p.State, p.Checkpoint.Next, p.Fetched)
+			if p.Leaving {
+				line += ", leaving"
+			}
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// of prefixes a line with its task, unless there is only one.
+func (s *scenario) of(task int, line string) string {
+	if s.tasks > 1 {
+		line = fmt.Sprintf("task %d: %s", task, line)
+	}
+	return line
 }
 
 // run takes one directive, a millisecond after the one before.
@@ -270,15 +307,9 @@ func (s *scenario) note(o planner.Output) {
 	}
 }
 
-// text writes an output. Its task is left out where there is only one.
+// text writes an output.
 func (s *scenario) text(o planner.Output) string {
-	of := func(task int, format string, args ...any) string {
-		line := fmt.Sprintf(format, args...)
-		if s.tasks > 1 {
-			line = fmt.Sprintf("task %d: %s", task, line)
-		}
-		return line
-	}
+	of := func(task int, format string, args ...any) string { return s.of(task, fmt.Sprintf(format, args...)) }
 	switch o := o.(type) {
 	case planner.ClaimRequest:
 		return of(o.Task, "claim %s (op %d)", idsOf(o.Partitions), o.Op)
