@@ -39,13 +39,13 @@ const (
 	stateAbandoned       // Produce has returned; finish recycles the batch
 )
 
-// refusal is a record that the shared client did not deliver; err is nil where we judged it too large ourselves.
+// rejection is a record that the shared client did not write. err is nil if its size was found too large before producing.
 type rejection struct {
 	rec *kgo.Record
 	err error
 }
 
-// doom is a record that its receiver found to exceed a limit.
+// limitExceeded is a record that exceeds a limit of its receiver.
 type limitExceeded struct {
 	at            int // index in recs
 	label, reason string

@@ -84,10 +84,7 @@ func (m *member) onAssigned(ps []int32) {
 	m.mu.Unlock()
 	m.s.met.groups.WithLabelValues("assigned").Add(float64(len(ps)))
 	m.s.met.owned.Set(float64(n))
-	select {
-	case m.wake <- struct{}{}:
-	default:
-	}
+	m.wakeAnnounceLoop()
 }
 
 // notifyChanged wakes the goroutines that wait in awaitChange. m.mu must be held.
@@ -160,41 +157,56 @@ func (m *member) announceLoop(ctx context.Context) error {
 			}
 			sole = true
 		}
-		var topic batch.Topic
-		err := retry(ctx, m.s.log, "Cannot read the topic's offsets; retrying", &m.s.dials, func(ctx context.Context) error {
-			var err error
-			topic, err = m.s.topic(ctx, m.adm)
-			m.s.denial.note("reading the offsets of topic "+m.s.cfg.Topic, err)
-			if err == nil && len(pending) > 0 && int(slices.Max(pending)) >= len(topic.Starts) {
-				err = fmt.Errorf("partition %d is assigned, but the topic's metadata has %d partitions", slices.Max(pending), len(topic.Starts))
-			}
-			return err
-		})
+		topic, err := m.readTopic(ctx, pending)
 		if err != nil {
 			if ctx.Err() != nil {
 				return nil
 			}
 			return err
 		}
-		m.announcing.Lock()
-		m.mu.Lock()
-		fresh := slices.DeleteFunc(m.pending(), func(p int32) bool { return !slices.Contains(pending, p) })
-		left := len(m.pending()) - len(fresh)
-		for _, p := range fresh {
-			m.announced[p] = true
+		m.announce(topic, pending, n == 0)
+	}
+}
+
+// readTopic reads the topic until it contains the pending partitions, which an assignment may name before the metadata does.
+func (m *member) readTopic(ctx context.Context, pending []int32) (topic batch.Topic, err error) {
+	err = retry(ctx, m.s.log, "Cannot read the topic's offsets; retrying", &m.s.dials, func(ctx context.Context) error {
+		var err error
+		topic, err = m.s.topic(ctx, m.adm)
+		m.s.denial.note("reading the offsets of topic "+m.s.cfg.Topic, err)
+		if err == nil && len(pending) > 0 && int(slices.Max(pending)) >= len(topic.Starts) {
+			err = fmt.Errorf("partition %d is assigned, but the topic's metadata has %d partitions", slices.Max(pending), len(topic.Starts))
 		}
-		m.mu.Unlock()
-		if len(fresh) > 0 || n == 0 {
-			m.s.log.Info("Partitions assigned", "partitions", fresh, "of", len(topic.Starts))
-		}
-		m.listener.Assigned(topic, fresh)
-		m.announcing.Unlock()
-		if left > 0 {
-			select {
-			case m.wake <- struct{}{}:
-			default:
-			}
-		}
+		return err
+	})
+	return topic, err
+}
+
+// announce calls Assigned with those of the partitions that are still pending. If others became pending meanwhile, it wakes
+// announceLoop, because topic may not contain them. logEmpty logs an assignment without partitions, too.
+func (m *member) announce(topic batch.Topic, partitions []int32, logEmpty bool) {
+	m.announcing.Lock()
+	defer m.announcing.Unlock()
+	m.mu.Lock()
+	fresh := slices.DeleteFunc(m.pending(), func(p int32) bool { return !slices.Contains(partitions, p) })
+	left := len(m.pending()) - len(fresh)
+	for _, p := range fresh {
+		m.announced[p] = true
+	}
+	m.mu.Unlock()
+	if len(fresh) > 0 || logEmpty {
+		m.s.log.Info("Partitions assigned", "partitions", fresh, "of", len(topic.Starts))
+	}
+	m.listener.Assigned(topic, fresh)
+	if left > 0 {
+		m.wakeAnnounceLoop()
+	}
+}
+
+func (m *member) wakeAnnounceLoop() {
+	select {
+	case m.wake <- struct{}{}:
+	default:
 	}
 }
 
@@ -204,10 +216,7 @@ func (m *member) invalidateTopic() {
 	m.mu.Lock()
 	m.topicStale = true
 	m.mu.Unlock()
-	select {
-	case m.wake <- struct{}{}:
-	default:
-	}
+	m.wakeAnnounceLoop()
 }
 
 // pending returns the owned partitions that the listener does not know, in ascending order. m.mu must be held.
