@@ -240,7 +240,7 @@ func realDeleted(t *testing.T, r *realKafka) {
 		a    account
 		text string
 	}{
-		{"beyond the end", account{next: 900, epoch: -1}, "records 300..899 vanished"},
+		{"beyond the end", account{next: 900, epoch: -1}, "records 300..899 are missing"},
 		{"an epoch that never was", account{next: 260, epoch: 7}, "leader epoch 7, which Kafka no longer knows"},
 		{"another topic id", account{next: 260, epoch: 0, topic: checkpoint.TopicID{1}}, "topic ID is"},
 	} {
