@@ -48,7 +48,7 @@ func (s *Sink) Claim(ctx context.Context, topic batch.Topic, partitions []int32)
 		s.metrics.claims.Inc()
 		return out, nil
 	}
-	return nil, &checkpoint.Error{Class: checkpoint.ErrRetry, Err: errors.New("claim: others insert the same checkpoints again and again")}
+	return nil, &checkpoint.Error{Class: checkpoint.ErrRetry, Err: errors.New("claim: other processes keep inserting the same checkpoints")}
 }
 
 const errDuplicate = 1062
@@ -103,7 +103,7 @@ func (s *Sink) claim(ctx context.Context, topic batch.Topic, partitions []int32)
 	}
 	if matched != int64(len(partitions)) {
 		return nil, &checkpoint.Error{
-			Class: checkpoint.ErrRetry, Err: fmt.Errorf("%d of %d checkpoints were there to be claimed", matched, len(partitions)),
+			Class: checkpoint.ErrRetry, Err: fmt.Errorf("claimed %d checkpoints, expected %d", matched, len(partitions)),
 		}
 	}
 	failpoint.Hit(failpoint.ClaimOpen)
@@ -174,9 +174,9 @@ func (s *Sink) compare(ctx context.Context, tx *pool.Tx, topic batch.Topic, part
 	if otherTopic != nil {
 		return m, &checkpoint.Error{
 			Class: checkpoint.ErrRefused, Partitions: otherTopic,
-			Err: fmt.Errorf("topic %s has id %v, the checkpoints of job %s are of a topic of that name with id %v",
+			Err: fmt.Errorf("topic %s has the ID %v, but the checkpoints of job %s are of a topic of that name with the ID %v",
 				topic.Name, topic.ID, s.config.Job, theirs),
-			Hint: "the topic was made anew, or this is another Kafka; give this job another name, or say etl offsets set to begin with the new topic",
+			Hint: "the topic was recreated, or this is another Kafka cluster; give this job another name, or use etl offsets set --new-topic to start with the new topic",
 		}
 	}
 	if otherQuery != nil && !s.config.ContinueQuery {
@@ -195,7 +195,7 @@ func errGone(partitions []checkpoint.Partition) error {
 	return &checkpoint.Error{
 		Class: checkpoint.ErrCheckpointLost, Partitions: partitions,
 		Err:  fmt.Errorf("the checkpoint of %v, which this process held, is gone", partitions[0]),
-		Hint: "somebody deleted it, or the database went back to before the job's first claim; put etl_checkpoint and the targets back together from one backup",
+		Hint: "it was deleted, or the database was restored to a state before the job's first claim; restore etl_checkpoint and the targets together from one backup",
 	}
 }
 
@@ -204,8 +204,8 @@ func errGone(partitions []checkpoint.Partition) error {
 func errDeleted(partitions []checkpoint.Partition) error {
 	return &checkpoint.Error{
 		Class: checkpoint.ErrRefused, Partitions: partitions,
-		Err:  fmt.Errorf("the checkpoint of %v was deleted, those of later partitions are there", partitions[0]),
-		Hint: "put its row of etl_checkpoint back, from a backup in which the targets are of the same moment; or begin anew, with another job and empty tables",
+		Err:  fmt.Errorf("the checkpoint of %v was deleted, but those of later partitions exist", partitions[0]),
+		Hint: "restore its row of etl_checkpoint from a backup that has the targets of the same moment, or start again with another job and empty tables",
 	}
 }
 
@@ -235,7 +235,7 @@ func (s *Sink) highest(ctx context.Context, tx *pool.Tx, topic string) (last, er
 func (s *Sink) HasCheckpoint(ctx context.Context, topic string) (bool, error) {
 	tx, err := s.pool.Tx(ctx, pool.PriorityHigh)
 	if err != nil {
-		return false, s.failed("look for checkpoints of "+topic, err)
+		return false, s.failed("look up checkpoints of "+topic, err)
 	}
 	defer tx.Rollback(ctx)
 	highest, err := s.highest(ctx, tx, topic)
@@ -243,7 +243,7 @@ func (s *Sink) HasCheckpoint(ctx context.Context, topic string) (bool, error) {
 		return false, nil // no table, no checkpoint
 	}
 	if err != nil {
-		return false, s.failed("look for checkpoints of "+topic, err)
+		return false, s.failed("look up checkpoints of "+topic, err)
 	}
 	return highest.partition >= 0, nil
 }
@@ -265,16 +265,16 @@ func (s *Sink) insertMissing(ctx context.Context, tx *pool.Tx, topic batch.Topic
 		at = topic.Starts
 	}
 	if int(m.to) >= len(at) {
-		return sqlerr.Bugf("partition %d claimed, the topic has %d", m.to, len(at))
+		return sqlerr.Bugf("partition %d was claimed, but the topic has %d partitions", m.to, len(at))
 	}
 	var text []byte
 	if s.config.Dedup && !m.first {
-		s.log.Warn("The topic has got more partitions: identities are divided among them anew, so until the window has passed a copy whose first is in another partition is counted twice", "topic", topic.Name, "first_new", m.from)
+		s.log.Warn("Partition count increased; duplicates whose original is in another partition are not detected until the dedup window has passed", "topic", topic.Name, "first_new", m.from)
 	}
 	usual, _ := s.statementBytes()
 	for id := m.from; int(id) < len(at); id++ {
 		if !m.first && at[id] > 0 {
-			s.log.Warn("Kafka does not have the first records of a partition that is new to the job; they are not counted, and nowhere else",
+			s.log.Warn("New partition does not start at offset 0; its missing records were never counted",
 				"topic", topic.Name, "partition", id, "begins_at", at[id])
 		}
 		if len(text) >= usual {

@@ -105,9 +105,9 @@ func (s *Sink) write(ctx context.Context, tx *pool.Tx, part *batch.TaskBatch[row
 	if matched != int64(len(part.Advances)) {
 		return &checkpoint.Error{
 			Class: checkpoint.ErrFenced,
-			Err: fmt.Errorf("closing check: %d of %d partitions match: the transaction was lost between the fence and here",
+			Err: fmt.Errorf("closing check: %d of %d partitions match, so the transaction was lost after the fence",
 				matched, len(part.Advances)),
-			Hint: "a proxy that changes its connection in mid-transaction does this; nothing was committed by us",
+			Hint: "a proxy that switches connections in the middle of a transaction causes this; this batch was not committed",
 		}
 	}
 	return nil
@@ -182,7 +182,7 @@ func (s *Sink) writeRows(ctx context.Context, tx *pool.Tx, pieces []piece, at in
 	return nil
 }
 
-var errTooLong = errors.New("the row is longer than the server's max_allowed_packet")
+var errTooLong = errors.New("the row is longer than max_allowed_packet")
 
 func couldBeValue(embedded bool, err error) bool {
 	f := sqlerr.FateOf(err)
@@ -256,12 +256,12 @@ func checkMoves(moves []batch.Advance) error {
 
 func checkOrder(moves []batch.Advance) error {
 	if len(moves) == 0 {
-		return sqlerr.Bug("a part without moves")
+		return sqlerr.Bug("a task batch without advances")
 	}
 	for i, m := range moves {
 		switch {
 		case m.Topic != moves[0].Topic:
-			return sqlerr.Bugf("a part with topics %s and %s", moves[0].Topic, m.Topic)
+			return sqlerr.Bugf("a task batch with topics %s and %s", moves[0].Topic, m.Topic)
 		case i > 0 && moves[i-1].ID >= m.ID:
 			return sqlerr.Bugf("partition %d after %d", m.ID, moves[i-1].ID)
 		}

@@ -76,7 +76,7 @@ func (s *Sink) lockUnaltered(ctx context.Context, tx *pool.Tx, tables []*target)
 			s.blame()
 			return &checkpoint.Error{
 				Class: checkpoint.ErrRetry,
-				Err:   fmt.Errorf("table %s was altered since it was checked; nothing was written, and it is checked again", t.table.FullName()),
+				Err:   fmt.Errorf("table %s was altered after it was checked; nothing was written, and it is checked again", t.table.FullName()),
 			}
 		}
 	}
@@ -116,12 +116,12 @@ func (s *Sink) lookAgain(ctx context.Context) error {
 		if err := s.tell(tablesOf(found.Tables)); err != nil {
 			return &checkpoint.Error{
 				Class: checkpoint.ErrBlocked, Err: fmt.Errorf("columns of table %s were altered: %w", altered, err),
-				Hint: "alter them back, or restart the process",
+				Hint: "restore the columns, or restart the process",
 			}
 		}
 	}
 	s.bind(want, found)
-	s.log.Info("Checked the tables again; they fit the query")
+	s.log.Info("Tables checked again; they match the query")
 	return nil
 }
 
@@ -148,7 +148,7 @@ func (s *Sink) setVersions(tables []schema.Table) (altered string) {
 
 func (s *Sink) tell(tables []row.Table) error {
 	if s.rebind == nil {
-		return errors.New("this process cannot fold for other columns")
+		return errors.New("this process cannot take over other columns")
 	}
 	return s.rebind(tables)
 }
@@ -161,6 +161,6 @@ func current(t *target, r *row.Rows) error {
 	}
 	return &checkpoint.Error{
 		Class: checkpoint.ErrStale,
-		Err:   fmt.Errorf("columns of table %s were altered since this batch was folded; its records are folded again", t.table.FullName()),
+		Err:   fmt.Errorf("columns of table %s were altered after this batch was folded; its records are folded again", t.table.FullName()),
 	}
 }

@@ -70,7 +70,7 @@ func TestE1b_tablesThatSplitOrMergeRows(t *testing.T) {
 	server := mariadbtest.Start(t)
 	for name, test := range map[string]struct{ ddl, want string }{
 		"nullable key":     {"CREATE TABLE counts (item VARCHAR(200) COLLATE utf8mb4_nopad_bin NULL, n BIGINT NOT NULL, UNIQUE (item))", "can be NULL"},
-		"prefix key":       {"CREATE TABLE counts (item VARCHAR(200) COLLATE utf8mb4_nopad_bin NOT NULL, n BIGINT NOT NULL, UNIQUE (item(5)))", "only the beginning of item"},
+		"prefix key":       {"CREATE TABLE counts (item VARCHAR(200) COLLATE utf8mb4_nopad_bin NOT NULL, n BIGINT NOT NULL, UNIQUE (item(5)))", "only a prefix of item"},
 		"case-insensitive": {"CREATE TABLE counts (item VARCHAR(200) COLLATE utf8mb4_general_ci PRIMARY KEY, n BIGINT NOT NULL)", "different values are equal"},
 		"padded":           {"CREATE TABLE counts (item VARCHAR(200) COLLATE utf8mb4_bin PRIMARY KEY, n BIGINT NOT NULL)", "different values are equal"},
 		"char":             {"CREATE TABLE counts (item CHAR(200) COLLATE utf8mb4_nopad_bin PRIMARY KEY, n BIGINT NOT NULL)", "which pads"},
@@ -78,7 +78,7 @@ func TestE1b_tablesThatSplitOrMergeRows(t *testing.T) {
 		"no key":           {"CREATE TABLE counts (item VARCHAR(200) COLLATE utf8mb4_nopad_bin NOT NULL, n BIGINT NOT NULL)", "no unique key is exactly (item)"},
 		"wider key":        {"CREATE TABLE counts (item VARCHAR(200) COLLATE utf8mb4_nopad_bin NOT NULL, n BIGINT NOT NULL, PRIMARY KEY (item, n))", "is not the query's key"},
 		"second key":       {"CREATE TABLE counts (item VARCHAR(200) COLLATE utf8mb4_nopad_bin PRIMARY KEY, n BIGINT NOT NULL, UNIQUE (n))", "is not the query's key"},
-		"INT":              {"CREATE TABLE counts (item VARCHAR(200) COLLATE utf8mb4_nopad_bin PRIMARY KEY, n INT NOT NULL)", "a total would outgrow it"},
+		"INT":              {"CREATE TABLE counts (item VARCHAR(200) COLLATE utf8mb4_nopad_bin PRIMARY KEY, n INT NOT NULL)", "a total would outgrow"},
 		"missing column":   {"CREATE TABLE counts (item VARCHAR(200) COLLATE utf8mb4_nopad_bin PRIMARY KEY)", "counts.n: there is no such column"},
 		"extra NOT NULL":   {"CREATE TABLE counts (item VARCHAR(200) COLLATE utf8mb4_nopad_bin PRIMARY KEY, n BIGINT NOT NULL, x INT NOT NULL)", "has no default"},
 		"INT ids":          {"CREATE TABLE counts (id INT AUTO_INCREMENT PRIMARY KEY, item VARCHAR(200) COLLATE utf8mb4_nopad_bin NOT NULL UNIQUE, n BIGINT NOT NULL)", "would run out"},

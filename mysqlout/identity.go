@@ -16,7 +16,7 @@ import (
 
 // identityText says to people what the row is that holds the identity. Its table_name is empty, which no target's is, so
 // that the identity needs no table and no right of its own, and older releases pass over it.
-const identityText = "identity of these checkpoints: processes of one consumer group must find the same one"
+const identityText = "identity of these checkpoints: all processes of a consumer group must read the same one"
 
 // Identity is the 16 bytes that tell these checkpoints from those of other databases. Where there is none yet, it is made
 // and kept: of two processes that try, one inserts the row and both read it. Prepare comes before it.
@@ -27,12 +27,12 @@ func (s *Sink) Identity(ctx context.Context) (id [16]byte, err error) {
 			err = nil // another process was first
 		}
 		if err != nil {
-			return id, s.failed("make the identity of the checkpoints", err)
+			return id, s.failed("create the identity of the checkpoints", err)
 		}
 		id, ok, err = s.ReadIdentity(ctx)
 	}
 	if err == nil && !ok {
-		err = &checkpoint.Error{Class: checkpoint.ErrRetry, Err: errors.New("the identity of the checkpoints was written to etl_target and is not there")}
+		err = &checkpoint.Error{Class: checkpoint.ErrRetry, Err: errors.New("the identity of the checkpoints was written to etl_target, but cannot be read back")}
 	}
 	return id, err
 }
@@ -58,7 +58,7 @@ func (s *Sink) ReadIdentity(ctx context.Context) (id [16]byte, ok bool, err erro
 		return id, false, &checkpoint.Error{
 			Class: checkpoint.ErrRefused,
 			Err:   fmt.Errorf("%s: etl_target's row with the empty table_name holds %d bytes, expected 32", doing, len(kept)),
-			Hint:  "delete that row while no etl runs; the next start makes it again",
+			Hint:  "delete that row while no etl runs; the next start creates it again",
 		}
 	}
 	copy(id[:], kept)
@@ -86,7 +86,7 @@ func (s *Sink) makeIdentity(ctx context.Context) error {
 // ServerName tells the server from its replicas and from servers that were copied from it, as far as it knows a name and
 // an identifier of its own. It is empty for the embedded server.
 func (s *Sink) ServerName(ctx context.Context) (string, error) {
-	const doing = "ask for the server's name"
+	const doing = "read the server's name"
 	tx, err := s.pool.Tx(ctx, pool.PriorityHigh)
 	if err != nil {
 		return "", s.failed(doing, err)

@@ -20,19 +20,19 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	}
 	m := &metrics{
 		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "etl_commit_transaction_seconds", Help: "How long transactions took that were committed, from fence to COMMIT's reply.",
+			Name: "etl_commit_transaction_seconds", Help: "Duration of committed transactions, from the fence to the reply to COMMIT.",
 			Buckets: prometheus.ExponentialBuckets(.001, 2.5, 10),
 		}),
 		statements: counter("etl_commit_statements_total", "Statements that wrote rows."),
-		rows:       counter("etl_commit_rows_total", "Rows written, by transactions that were committed."),
+		rows:       counter("etl_commit_rows_total", "Rows written by committed transactions."),
 		bytes:      counter("etl_commit_sql_bytes_total", "Bytes of statements that wrote rows."),
 		dead:       counter("etl_commit_dead_letters_total", "Dead letters written."),
-		claims:     counter("etl_commit_claims_total", "Claims that were committed."),
+		claims:     counter("etl_commit_claims_total", "Committed claims."),
 		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "etl_commit_errors_total", Help: "Errors of claims, commits and questions by the server's number; 0 is a lost connection.",
+			Name: "etl_commit_errors_total", Help: "Errors of claims, commits and resolves by the server's error number; 0 is a lost connection.",
 		}, []string{"number"}),
 		questions: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "etl_commit_questions_total", Help: "Answers to whether a COMMIT was carried out.",
+			Name: "etl_commit_questions_total", Help: "Resolved outcomes of commits whose reply was lost.",
 		}, []string{"answer"}),
 	}
 	for _, number := range []string{"0", "1205", "1213"} {

@@ -62,7 +62,7 @@ func (s *Sink) mayBegin(ctx context.Context, tx *pool.Tx, first bool) (out owned
 			return out, &checkpoint.Error{
 				Class: checkpoint.ErrRefused,
 				Err:   fmt.Errorf("table %s belongs to job %q, this is job %q", t.FullName(), others, s.config.Job),
-				Hint:  "run under that job's name, write to another table, or say --adopt once to add to what is there",
+				Hint:  "use that job's name, write to another table, or give --adopt once to add to the rows that it holds",
 			}
 		}
 		holds := false
@@ -70,13 +70,13 @@ func (s *Sink) mayBegin(ctx context.Context, tx *pool.Tx, first bool) (out owned
 			holds = true
 			return nil
 		}); err != nil {
-			return out, fmt.Errorf("look whether %s is empty: %w", t.FullName(), err)
+			return out, fmt.Errorf("check whether %s is empty: %w", t.FullName(), err)
 		}
 		if holds {
 			return out, &checkpoint.Error{
 				Class: checkpoint.ErrRefused,
-				Err:   fmt.Errorf("table %s holds rows, and job %q has no checkpoint that would say which records they count", t.FullName(), s.config.Job),
-				Hint:  "empty the table, write to another one, or say --adopt once to add to what is there",
+				Err:   fmt.Errorf("table %s holds rows, and job %q has no checkpoint that tells which records they count", t.FullName(), s.config.Job),
+				Hint:  "empty the table, write to another one, or give --adopt once to add to the rows that it holds",
 			}
 		}
 	}
@@ -151,7 +151,7 @@ func (s *Sink) otherQuery(ctx context.Context, tx *pool.Tx, partitions []checkpo
 	return &checkpoint.Error{
 		Class: checkpoint.ErrRefused, Partitions: partitions,
 		Err:  fmt.Errorf("job %s has counted by another query: %s", s.config.Job, difference(theirs, s.config.QueryText)),
-		Hint: "give the new query a job and a table of its own, or say --query-change=continue to count by it from here on",
+		Hint: "give the new query its own job and table, or give --query-change=continue to count with it from here on",
 	}
 }
 
@@ -170,7 +170,7 @@ func difference(was, is string) string {
 		}
 	}
 	if out == nil {
-		return "its text is the same, its fingerprint is not"
+		return "the query text is the same, but its fingerprint differs (another version of Sluice, or other options)"
 	}
 	return strings.Join(out, "; ")
 }

@@ -34,7 +34,7 @@ func (s *Sink) refused(ctx context.Context, part *batch.TaskBatch[row.Delta], pi
 			order = order[at.from:]
 		}
 		if err := f.search(ctx, order); err != nil {
-			return s.failed("look for the rows that "+p.table.FullName()+" refuses", err)
+			return s.failed("find the rows that "+p.table.FullName()+" rejects", err)
 		}
 		for _, bad := range f.found {
 			refused := batch.RejectedRow{
@@ -120,7 +120,7 @@ func (f *finder) part(ctx context.Context, order []int) error {
 		case found == 0 || embedded && found == len(order) && sqlerr.Number(err) == 1105:
 			// No row is to blame by itself, or all alike by a server that has one number for everything: the table is.
 			f.found = f.found[:before]
-			return f.total("no single row explains this error", err)
+			return f.total("no single row causes this error", err)
 		}
 		return nil
 	}
@@ -146,7 +146,7 @@ func (f *finder) blame(ctx context.Context, i int, answer error) error {
 			guilty = err == nil
 		}
 		if !guilty && (err == nil || couldBeValue(embedded, err)) {
-			return f.total("the row's own values are accepted, the total is not", answer)
+			return f.total("the values of the row are accepted, the resulting total is rejected", answer)
 		}
 	}
 	if !guilty {
@@ -170,7 +170,7 @@ func (f *finder) total(why string, answer error) error {
 		Class: checkpoint.ErrBlocked,
 		Err:   fmt.Errorf("write rows of %s: %s: %w", f.piece.table.FullName(), why, answer),
 		Hint: cmp.Or(sqlerr.Hints[sqlerr.Number(answer)],
-			"change the constraint or the trigger that rejects the total, and the task resumes automatically"),
+			"change the constraint or trigger that rejects the total, and the task resumes automatically"),
 	}
 }
 

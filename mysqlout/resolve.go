@@ -30,7 +30,7 @@ func (s *Sink) Resolve(ctx context.Context, id checkpoint.BatchID, moves []batch
 		sqlerr.Abandon(tx, err)
 	}
 	s.metrics.questions.WithLabelValues("none").Inc()
-	err = s.failed("ask whether "+describe(moves)+" was committed", err)
+	err = s.failed("read whether "+describe(moves)+" was committed", err)
 	return batch.Superseded, &checkpoint.Error{Class: checkpoint.ErrRetry, Err: err}
 }
 
@@ -78,7 +78,7 @@ func partitionsOf(moves []batch.Advance) []int32 {
 // fenced says who is in the way: which partitions do not match, and their owner now. A checkpoint that is not there at
 // all is ErrGone.
 func (s *Sink) fenced(ctx context.Context, tx *pool.Tx, moves []batch.Advance, matched int64) error {
-	seen := fmt.Errorf("fence: %d of %d partitions match", matched, len(moves))
+	seen := fmt.Errorf("fence: %d of %d partitions match the checkpoint", matched, len(moves))
 	// The read sees our own UPDATE of the rows that did match: their epoch, owner and hash are mine all the same.
 	rows, err := s.ledger.Read(ctx, tx, moves[0].Topic, partitionsOf(moves), false)
 	if err != nil {

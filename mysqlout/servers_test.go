@@ -29,7 +29,7 @@ func TestCheck_whatOnlySomeServersHave(t *testing.T) {
 		"an expression as a unique key": {on: mysql(8, 0), ddl: adviceDDL("", "UNIQUE KEY low ((LOWER(page)))"), want: "is not the query's key"},
 		"an invisible id": {on: mysql(8, 0), want: "is not the query's key",
 			ddl: adviceDDL("", "-", "my_row_id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT INVISIBLE", "PRIMARY KEY (my_row_id, minute)", "UNIQUE KEY (minute, page)")},
-		"an expression as default":      {on: mysql(8, 0), ddl: adviceDDL("", "n INT NOT NULL DEFAULT (1 + 1)"), want: "would outgrow it"},
+		"an expression as default":      {on: mysql(8, 0), ddl: adviceDDL("", "n INT NOT NULL DEFAULT (1 + 1)"), want: "would outgrow"},
 		"the default collation":         {on: mysql(8, 0), ddl: adviceDDL("", "page VARCHAR(200) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_ai_ci NOT NULL"), want: "different values are equal"},
 		"a binary collation":            {on: mysql(5, 7), ddl: adviceDDL("", "page VARCHAR(200) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL"), want: "different values are equal"},
 		"RANGE partitions":              {on: mysql(5, 7), ddl: adviceDDL("PARTITION BY RANGE COLUMNS (minute) (PARTITION a VALUES LESS THAN ('2027-01-01'))")},
@@ -86,7 +86,7 @@ func TestCheck_adviceForOwnTables(t *testing.T) {
 		"another key":   {"ALTER TABLE etl_target DROP PRIMARY KEY, ADD PRIMARY KEY (table_name, job)", "its primary key is (table_name, job)"},
 		"no column":     {"ALTER TABLE etl_checkpoint DROP COLUMN skipped", "there is no such column"},
 		"engine":        {"ALTER TABLE etl_target ENGINE=MyISAM", "its engine is MyISAM"},
-		"collation":     {"ALTER TABLE etl_checkpoint MODIFY job VARCHAR(128) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci NOT NULL", "by which different names are equal"},
+		"collation":     {"ALTER TABLE etl_checkpoint MODIFY job VARCHAR(128) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci NOT NULL", "in which different names are equal"},
 		"trigger":       {"CREATE TRIGGER `a``b` BEFORE UPDATE ON etl_checkpoint FOR EACH ROW SET NEW.counted = 0", "its trigger a`b changes"},
 		"an older form": {"ALTER TABLE etl_dead_letter DROP COLUMN detail", "there is no such column"},
 	} {

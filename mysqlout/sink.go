@@ -72,7 +72,7 @@ func (s *Sink) find(r *row.Rows) (*target, error) {
 	defer s.mu.Unlock()
 	t := s.targets[r.Table.FullName()]
 	if t == nil {
-		return nil, sqlerr.Bugf("rows for table %s, which was not prepared", r.Table.FullName())
+		return nil, sqlerr.Bugf("rows for table %s, which Prepare has not checked", r.Table.FullName())
 	}
 	return t, nil
 }

@@ -11,7 +11,7 @@ import (
 // another job's target or one that holds rows (P3). A process that asks it ends at start, instead of going on with
 // every partition stopped. It changes nothing, and the claim looks again under its locks. Prepare comes before it.
 func (s *Sink) CheckStart(ctx context.Context, topic batch.Topic) error {
-	const doing = "look whether the job may start"
+	const doing = "check whether the job may start"
 	tx, err := s.pool.Tx(ctx, pool.PriorityHigh)
 	if err != nil {
 		return s.failed(doing, err)

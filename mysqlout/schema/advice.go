@@ -161,7 +161,7 @@ func withoutOverlaps(definition string) (keys []string) {
 func (j *tableChecker) addCatchAll() string {
 	if strings.HasPrefix(j.found.partitions, "LIST") {
 		if j.server.Dialect != pool.MariaDB {
-			return "partition by RANGE, with a partition VALUES LESS THAN MAXVALUE"
+			return "partition it by RANGE, with a partition VALUES LESS THAN MAXVALUE"
 		}
 		return j.alter("ADD PARTITION (PARTITION p_others DEFAULT)")
 	}

@@ -62,7 +62,7 @@ func inspectWhole(ctx context.Context, tx *pool.Tx, t *row.Table) (f *found, tex
 	f.definition = text
 	again, err := Definition(ctx, tx, t)
 	if err == nil && again != text {
-		err = &checkpoint.Error{Class: checkpoint.ErrRetry, Err: fmt.Errorf("table %s was altered while it was checked", t.FullName())}
+		err = &checkpoint.Error{Class: checkpoint.ErrRetry, Err: fmt.Errorf("table %s was altered during the check", t.FullName())}
 	}
 	return f, text, err
 }

@@ -41,7 +41,7 @@ func (j *tableChecker) table() row.Table {
 		return actual
 	case j.found.kind == systemVersioned:
 		j.refuse(name, j.dropVersioning(),
-			"it is a system-versioned table: each batch would keep the old version of each row that it adds to")
+			"it is a system-versioned table, which would store the old version of each row that a batch adds to")
 		return actual
 	case j.found.kind != "BASE TABLE":
 		j.refuse(name, "write to the table behind it", "it is a %s, must be a table", strings.ToLower(j.found.kind))
@@ -68,7 +68,7 @@ func (j *tableChecker) unwritten() {
 				do = j.alter("DROP PRIMARY KEY") + "; " + do
 			}
 			j.refuse(j.want.FullName()+"."+c.name, do,
-				"the query does not write this column, which is NOT NULL and has no default (or give it one, or let the query write it)")
+				"the query does not write this column, which is NOT NULL and has no default (or add a default, or let the query write it)")
 		}
 	}
 }
@@ -95,17 +95,17 @@ func (j *tableChecker) keys() {
 		}
 		if len(parts) == 1 && known {
 			if c := j.found.column(parts[0].column); c != nil && c.auto && j.want.Column(c.name) == nil {
-				j.warn(name, "BIGINT UNSIGNED lasts; a primary key of the GROUP BY columns needs no ids",
-					"each write burns ids of the AUTO_INCREMENT column %s, rows that are there already too", c.name)
+				j.warn(name, "BIGINT UNSIGNED does not run out; a primary key of the GROUP BY columns needs no ids",
+					"each write consumes ids of the AUTO_INCREMENT column %s, even for rows that exist already", c.name)
 				if !strings.HasPrefix(c.dataType, "bigint") {
 					j.refuse(name+"."+c.name, j.modify(c, change{typ: "BIGINT UNSIGNED", auto: true}),
-						"an AUTO_INCREMENT of type %s would run out: each write burns ids", c.columnType)
+						"an AUTO_INCREMENT of type %s would run out, because each write consumes ids", c.columnType)
 				}
 				continue
 			}
 		}
 		if slices.Contains(overlaps, index) {
-			j.refuse(name, j.dropKey(index), "unique key %s is WITHOUT OVERLAPS, which takes no upserts (error 1235)", index)
+			j.refuse(name, j.dropKey(index), "unique key %s is WITHOUT OVERLAPS, which does not support upserts (error 1235)", index)
 			continue
 		}
 		if exact {
@@ -115,7 +115,7 @@ func (j *tableChecker) keys() {
 		}
 		if at := slices.IndexFunc(parts, func(p indexPart) bool { return p.prefix }); at >= 0 {
 			j.refuse(name, j.dropKey(index),
-				"unique key %s holds only the beginning of %s: different values would become one row", index, parts[at].column)
+				"unique key %s holds only a prefix of %s: different values would become one row", index, parts[at].column)
 			continue
 		}
 		j.refuse(name, j.dropKey(index),
@@ -124,7 +124,7 @@ func (j *tableChecker) keys() {
 	}
 	if !right {
 		j.refuse(name, j.addKey(),
-			"no unique key is exactly (%s): each batch would insert new rows", strings.Join(list, ", "))
+			"no unique key is exactly (%s), so each batch would insert new rows", strings.Join(list, ", "))
 	}
 }
 
@@ -143,19 +143,19 @@ func (j *tableChecker) column(c *row.Column, i int) {
 		return
 	}
 	if real.generated {
-		j.refuse(subject, "leave it out of the query", "it is a generated column, which nobody can write")
+		j.refuse(subject, "leave it out of the query", "it is a generated column, which cannot be written")
 		return
 	}
 	from := len(j.findings)
 	to := change{typ: real.fullType(), nullable: real.nullable}
 	if real.auto {
-		j.refuse(subject, "", "it is AUTO_INCREMENT: the server writes another number in place of 0")
+		j.refuse(subject, "", "it is AUTO_INCREMENT: the server replaces 0 by another number")
 	}
 	if key && real.onUpdate {
-		j.refuse(subject, "", "it has ON UPDATE CURRENT_TIMESTAMP: each batch that adds to a row would move the row to another key")
+		j.refuse(subject, "", "it has ON UPDATE CURRENT_TIMESTAMP: each batch that adds to a row would change its key")
 	}
 	if key && c.Nullable {
-		j.refuse(subject, fmt.Sprintf("write COALESCE(…, '') AS %s, or another value that stands for nothing", c.Name),
+		j.refuse(subject, fmt.Sprintf("write COALESCE(…, '') AS %s, or another value that means NULL", c.Name),
 			"the query groups by a value that can be NULL, and NULLs are never equal in a key")
 	}
 	if key && real.nullable {
@@ -189,7 +189,7 @@ func (j *tableChecker) kind(c *row.Column, real *column, subject string, i int, 
 			if strings.Contains(real.columnType, "unsigned") {
 				to.typ = "BIGINT UNSIGNED"
 			}
-			j.refuse(subject, "", "its type is %s: a total would outgrow it", real.columnType)
+			j.refuse(subject, "", "its type is %s, which a total would outgrow", real.columnType)
 			return
 		}
 		if !numberBounds(c, real) {
@@ -201,7 +201,7 @@ func (j *tableChecker) kind(c *row.Column, real *column, subject string, i int, 
 		}
 	case row.Double:
 		if c.Traits().Total {
-			j.refuse(subject, "write SUM(CAST(… AS DECIMAL(38,6)))", "a sum of DOUBLE depends on the order of adding, so it cannot be exact")
+			j.refuse(subject, "write SUM(CAST(… AS DECIMAL(38,6)))", "a sum of DOUBLE depends on the order of addition, so it cannot be exact")
 		}
 		if real.dataType != "double" || strings.Contains(real.columnType, "(") {
 			wrong("DOUBLE, without digits, which would round")
@@ -275,7 +275,7 @@ func (j *tableChecker) text(c *row.Column, real *column, subject string, i int, 
 		return
 	case !binary && real.charset != "utf8mb4" && real.charset != "":
 		to.typ = j.bytewise(i, real, false)
-		j.warn(subject, "", "its character set %s cannot hold every character: records with others become dead letters", real.charset)
+		j.warn(subject, "", "its character set %s cannot hold every character: records with other characters become dead letters", real.charset)
 	}
 	c.MaxBytes = int(real.bytes)
 	c.MaxChars = 0
@@ -299,19 +299,19 @@ func (j *tableChecker) text(c *row.Column, real *column, subject string, i int, 
 		if pads {
 			to.typ = j.bytewise(i, real, binary)
 			c.Padding = map[bool]row.Padding{false: row.PadSpace, true: row.PadZero}[binary]
-			lost := map[bool]string{false: "loses spaces at the end: records whose value ends with one", true: "fills up with zero bytes: records with a shorter value"}[binary]
+			lost := map[bool]string{false: "drops trailing spaces: records whose value ends with a space", true: "pads with zero bytes: records with a shorter value"}[binary]
 			j.warn(subject, "", "its type is %s, which %s become dead letters", real.columnType, lost)
 		}
 		return
 	}
 	if pads {
 		to.typ = j.bytewise(i, real, binary)
-		j.refuse(subject, "", "its type is %s, which pads: different values would become one", real.columnType)
+		j.refuse(subject, "", "its type is %s, which pads, so different values would become one", real.columnType)
 		return
 	}
 	if !binary && !noPadBinary(real.collation) {
 		to.typ = j.bytewise(i, real, false)
-		j.refuse(subject, "", "its collation is %s, by which different values are equal: they would become one", real.collation)
+		j.refuse(subject, "", "its collation is %s, in which different values are equal, so they would become one", real.collation)
 	}
 }
 

@@ -63,7 +63,7 @@ func (n Naming) twice(want []row.Table) (out []Finding) {
 				Subject: want[i].FullName(),
 				Seen: fmt.Sprintf("it is the same table as %s on this server (database %s, lower_case_table_names %s)",
 					want[at].FullName(), n.database, n.setting),
-				Do: "write the table's name in the same way in all statements",
+				Do: "use the same name for the table in all statements",
 			})
 		}
 	}

@@ -115,7 +115,7 @@ func (o ownTable) check(f *found) (out []Finding) {
 			continue
 		}
 		if strings.HasPrefix(typ, "VARCHAR") && c.dataType == "varchar" && !noPadBinary(c.collation) {
-			out = append(out, Finding{Subject: o.name + "." + name, Seen: "its collation is " + c.collation + ", by which different names are equal", Do: "ALTER TABLE " + o.name + " MODIFY " + text})
+			out = append(out, Finding{Subject: o.name + "." + name, Seen: "its collation is " + c.collation + ", in which different names are equal", Do: "ALTER TABLE " + o.name + " MODIFY " + text})
 		}
 	}
 	for _, text := range o.later {

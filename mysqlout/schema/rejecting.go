@@ -95,14 +95,14 @@ var defaultPartition = regexp.MustCompile("(?m)^[ (]+PARTITION `(?:[^`]|``)+` DE
 func (j *tableChecker) rejects() {
 	name := j.want.FullName()
 	if p := j.found.partitions; (strings.HasPrefix(p, "RANGE") || strings.HasPrefix(p, "LIST")) && !j.found.catchAll && !defaultPartition.MatchString(j.found.definition) {
-		j.warn(name, j.addCatchAll(), "it is partitioned by %s and no partition takes all other values: records with such values become dead letters", p)
+		j.warn(name, j.addCatchAll(), "it is partitioned by %s, and no partition takes all other values: records with such values become dead letters", p)
 	}
 	keys := foreignKeysOf(j.found.definition)
 	for i := range keys {
 		k := &keys[i]
 		do := j.alter("DROP FOREIGN KEY %s", sqltext.AppendName(nil, k.name))
 		if k.changesRows() {
-			j.refuse(name, do, "its foreign key %s (%s) is ON UPDATE %s, ON DELETE %s: a change of the parent row would change or delete what was counted",
+			j.refuse(name, do, "its foreign key %s (%s) is ON UPDATE %s, ON DELETE %s: a change of the parent row would change or delete counted rows",
 				k.name, k.parent, k.onUpdate, k.delete)
 			continue
 		}

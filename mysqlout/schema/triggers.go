@@ -143,8 +143,8 @@ func isWordByte(c byte) bool {
 func (j *tableChecker) triggers() {
 	name := j.want.FullName()
 	if j.found.hidden {
-		j.warn(name, "GRANT TRIGGER ON "+string(sqltext.AppendTableName(nil, j.want))+" to the user of etl, or make sure that there are none",
-			"this user cannot see whether it has triggers: one that changes rows before they are written would be neither found here nor while etl runs")
+		j.warn(name, "GRANT TRIGGER ON "+string(sqltext.AppendTableName(nil, j.want))+" to the user of etl, or make sure that it has none",
+			"this user cannot see triggers, so a trigger that changes rows before they are written would not be found, neither here nor while etl runs")
 	}
 	others := 0
 	for i := range j.found.triggers {
@@ -152,11 +152,11 @@ func (j *tableChecker) triggers() {
 		columns, passed := r.assigned()
 		if c := firstOf(j.want, passed); c != "" {
 			j.warn(name, "make sure that the procedure takes it as an IN parameter",
-				"trigger %s passes NEW.%s to a procedure before each %s: as an OUT parameter the row would not be what the query writes", r.name, c, r.event)
+				"trigger %s passes NEW.%s to a procedure before each %s: if it is an OUT parameter, the row differs from what the query writes", r.name, c, r.event)
 		}
 		if c := firstOf(j.want, columns); c != "" {
 			j.refuse(name, "DROP TRIGGER "+dropName(j.want, r.name),
-				"trigger %s sets NEW.%s before each %s: the row would not be what the query writes", r.name, c, r.event)
+				"trigger %s sets NEW.%s before each %s, so the row would differ from what the query writes", r.name, c, r.event)
 		} else if !strings.EqualFold(r.event, "DELETE") {
 			others++
 		}

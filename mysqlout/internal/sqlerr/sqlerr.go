@@ -62,19 +62,19 @@ var fates = map[uint16]Fate{
 // Hints says what to do about an error that blocks.
 var Hints = map[uint16]string{
 	1044: "give the user the rights that etl check --ddl prints",
-	1045: "the server does not accept user and password, or wants this user to come by TLS (--mysql-tls); files of secrets are read again at each connect",
-	1054: "the table has lost a column that the query writes; put it back, or change the query",
-	1062: "a row with this key is there already, and it was not this job's to write; look at what else writes to the table",
+	1045: "the server does not accept user and password, or requires TLS for this user (--mysql-tls); secret files are read again at each connect",
+	1054: "a column that the query writes is missing from the table; add it again, or change the query",
+	1062: "a row with this key exists already and was not written by this job; find out what else writes to the table",
 	1105: "",
 	1136: "the table's columns have changed",
 	1142: "give the user the rights that etl check --ddl prints",
 	1143: "give the user the rights that etl check --ddl prints",
-	1146: "the table is gone; put it back",
+	1146: "the table does not exist any more; restore it",
 	1364: "a column that the query does not write needs a default, or must be nullable",
 	1451: "a foreign key of another table refers to a column that the query adds to; drop that foreign key",
-	1452: "a foreign key rejects the row; a counted table must have no foreign key",
-	1264: "a total has outgrown its column; make the column wider (ALTER TABLE), and the task goes on by itself",
-	1690: "a total has outgrown its column; make the column wider (ALTER TABLE), and the task goes on by itself",
+	1452: "a foreign key rejects the row; drop the foreign key of the target table",
+	1264: "a total has outgrown its column; make the column wider (ALTER TABLE), and the task resumes automatically",
+	1690: "a total has outgrown its column; make the column wider (ALTER TABLE), and the task resumes automatically",
 }
 
 // FateOf is what an answer of the server means. A trigger's SIGNAL may carry any number, and is known by its SQL state.
@@ -121,7 +121,7 @@ func Classify(doing string, err error) error {
 		// COMMIT is the pool's to judge.
 		hint := ""
 		if errors.Is(err, mysql.ErrInvalidConn) {
-			hint = "the server ended the connection, or said nothing for --mysql-answer-timeout"
+			hint = "the server closed the connection, or sent no reply within --mysql-answer-timeout"
 		}
 		return &checkpoint.Error{Class: checkpoint.ErrRetry, Err: err, Hint: hint}
 	}
