@@ -7,11 +7,10 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// Bind takes the tables as they really are, one for each of Tables(), in any order: the limits of their columns are
-// what values are checked against before anything is sent (P18), and their scales are what values are rounded to
-// before they are added (P16). The columns must be those of Tables(), in any order with the keys at the head.
-// Its errors say which column does not suit and what to change, and leave the plan as it was. A fold that exists
-// already takes the tables over at its next Restore.
+// Bind sets the tables as they are on the server, one for each of Tables(), in any order. Their columns decide which values
+// are taken, before anything is sent (P18), and to which scale values are rounded before they are added (P16). The columns
+// must be those of Tables(), in any order, but the key's columns first. An error says which column is not suitable and what
+// to change, and leaves the plan as it was. A fold that exists already takes the tables over at its next Restore.
 func (p *Plan) Bind(actual []row.Table) error {
 	bound := make([]row.Table, len(p.tables))
 	for i := range p.tables {

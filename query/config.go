@@ -10,31 +10,32 @@ import (
 	"github.com/sluice-etl/sluice/internal/option"
 )
 
-// Options says how records are read. They are part of what rows mean, except DeadLetterMaxBytes.
+// Options is how records are read. Except for DeadLetterMaxBytes, they are part of the fingerprint, because they change what
+// rows mean.
 type Options struct {
 	// Format is the log format, one of Names().
 	Format string
-	// FormatString is the log format of Apache or nginx where Format is apache or nginx, as the server's configuration
-	// has it. Else it is empty.
+	// FormatString is the log format as the configuration of Apache or nginx has it, if Format is apache or nginx. Otherwise
+	// it must be empty.
 	FormatString string
 	// TimeZone is for times that are written without a zone, and for the calendar of TUMBLE. Nil is UTC.
 	TimeZone *time.Location
-	// FlumeValues says that a record's value is Flume's own event, headers and body in Avro's encoding, as KafkaChannel
-	// and KafkaSink with useFlumeEventFormat write it. Else it is an event's body.
+	// FlumeValues says that a record's value is an event as Flume encodes it, headers and body in Avro, as KafkaChannel and
+	// KafkaSink with useFlumeEventFormat write it. Otherwise the value is an event's body.
 	FlumeValues bool
-	// DedupHeader is the header by which copies are known (P28); the query does not look at it, and what is counted
-	// depends on it. Empty is none.
+	// DedupHeader is the header that holds the event ID of deduplication (P28). The query does not read it, but what is
+	// counted depends on it. Empty is no deduplication.
 	DedupHeader string
 	// DeadLetterMaxBytes is how much of a dead letter's value is kept, in bytes.
 	DeadLetterMaxBytes int
 }
 
-// DefaultOptions has everything but the format.
+// DefaultOptions is the options without a format.
 func DefaultOptions() Options {
 	return Options{TimeZone: time.UTC, DeadLetterMaxBytes: 64 << 10}
 }
 
-// Validate joins all that is wrong.
+// Validate returns all errors of the options, joined.
 func (o Options) Validate() error {
 	var errs []error
 	if o.Format == "" && o.FormatString != "" {

@@ -44,7 +44,7 @@ func drawJSON(rng *rand.Rand) string {
 	return drawObject(rng, 4, "a", "b", "c", "a.b", "é", "A")
 }
 
-// drawObject draws an object without a name that stands twice, of which MariaDB takes the one whose path goes on.
+// drawObject draws an object without a name that it has twice, of which MariaDB takes the one whose path continues.
 func drawObject(rng *rand.Rand, depth int, names ...string) string {
 	var members []string
 	for _, name := range names {

@@ -19,25 +19,25 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// Input is a log file of a dry run. Its lines are taken as records of a topic of its name, partition 0, with the
-// line's number from 0 as the offset.
+// Input is a log file of a dry run. Each line is a record of a topic of the file's name, in partition 0, with the line's
+// number, from 0, as its offset.
 type Input struct {
 	Name string
 	io.Reader
 }
 
-// DryRunResult is what became of the lines.
+// DryRunResult is how many lines were read and what became of them, and the number of rows.
 type DryRunResult struct {
 	Lines, Counted, Filtered, Dead int64
 	Rows                           int
 }
 
-// maxLine bounds a line of a dry run, in bytes.
+// maxLine is the most bytes that a line of a dry run can have.
 const maxLine = 16 << 20
 
-// DryRun runs log files through a plan and prints the rows that would be written, in the order of their keys and as
-// MySQL shows them, then dead letters with file, line and reason (at most maxDead of them; 0 is none, less is all),
-// then the totals. Nothing else is touched. It returns ctx's error when that ends first.
+// DryRun runs log files through a plan and prints the rows that would be written, in the order of their keys and as MySQL
+// shows them, then at most maxDead dead letters with file, line and reason (0 is none, below 0 is all), then the totals.
+// It returns ctx's error if ctx ends first.
 func DryRun(ctx context.Context, p *Plan, inputs []Input, out io.Writer, maxDead int) (res DryRunResult, err error) {
 	f := p.newFold()
 	f.Explain() // the files are the person's own
@@ -160,7 +160,7 @@ func writeTable(w io.Writer, rows *row.Rows) {
 	}
 }
 
-// rowText is a row's columns as MySQL shows them. What cannot be seen is written as an escape.
+// rowText is a row's columns as MySQL shows them, with escapes for characters that cannot be seen.
 func rowText(rows *row.Rows, i int) []string {
 	t := rows.Table
 	var line []string

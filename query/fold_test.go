@@ -51,7 +51,7 @@ func want(t *testing.T, got []string, want ...string) {
 	}
 }
 
-// P15, W3: a group whose values are all NULL says nothing yet; one value is enough, whatever stands around it.
+// P15: a group whose values are all NULL has no result yet; one value that is not NULL is enough.
 func TestP15_nullSaysNothing(t *testing.T) {
 	t.Parallel()
 	p := plan(t, "combined", "INSERT INTO t SELECT status, COUNT(*) AS n, COUNT(bytes) AS c, SUM(bytes) AS s, MIN(bytes) AS lo, MAX(bytes) AS hi FROM events GROUP BY status")
@@ -162,7 +162,7 @@ func TestFold_conditionsAsValues(t *testing.T) {
 	}
 }
 
-// W19: without aggregates every record, and every word of it, has a row of its own.
+// Without aggregates, every record has a row of its own, and so has every word of it.
 func TestFold_rowPerRecord(t *testing.T) {
 	t.Parallel()
 	p := plan(t, "words", "INSERT INTO t SELECT word FROM events WHERE word <> 'b'")

@@ -11,7 +11,7 @@ import (
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 )
 
-// The answers of MariaDB, and of MySQL where nothing is said. NULL is "NULL".
+// The answers of MariaDB, which are those of MySQL unless a comment says otherwise. NULL is "NULL".
 var expressions = []struct{ expr, want string }{
 	// NULL and truth
 	{"NULL = NULL", "NULL"}, {"NULL <=> NULL", "1"}, {"1 <=> NULL", "0"}, {"1 <=> 1", "1"}, {"NULL AND 0", "0"}, {"NULL AND 1", "NULL"},

@@ -19,7 +19,7 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// Plan is a compiled query. It is safe for concurrent use, Bind included; each fold made of it belongs to one task.
+// Plan is a compiled query. It is safe for concurrent use, Bind included. Each fold that it makes belongs to one task.
 type Plan struct {
 	options  Options
 	format   format.Format
@@ -29,11 +29,11 @@ type Plan struct {
 	windows  int                         // the number of TUMBLEs
 }
 
-// maxQuery bounds the text of a query, in bytes.
+// maxQuery is the most bytes that the text of a query can have.
 const maxQuery = 256 << 10
 
-// Compile reads one or more statements, separated by semicolons. Its errors are for the person who wrote the text:
-// they say what was found, what is possible and what to write.
+// Compile compiles a text of one or more statements, separated by semicolons. Its errors are for the person who wrote the
+// text: they say what was found, what is possible and what to write.
 func Compile(text string, o Options) (*Plan, error) {
 	if o.TimeZone == nil {
 		o.TimeZone = time.UTC
@@ -100,7 +100,8 @@ func (p *Plan) newFold() *fold.Fold {
 	return fold.New(c)
 }
 
-// Tables is the tables that the query wants, in the order of their names. The caller may change them.
+// Tables is the tables that the query writes, as it would create them, in the order of their names. The caller may change
+// them.
 func (p *Plan) Tables() []row.Table {
 	tables := slices.Clone(p.tables)
 	for i := range tables {
@@ -109,11 +110,10 @@ func (p *Plan) Tables() []row.Table {
 	return tables
 }
 
-// valueEncoding is raised when the same query comes to write the same records differently.
+// valueEncoding is increased whenever the same query begins to write other rows for the same records.
 const valueEncoding = 2
 
-// Fingerprint is the hash of everything that gives rows their meaning, and the text that is hashed (P2): two texts
-// differ where the meanings do.
+// Fingerprint is a hash of everything that decides what rows mean, and the text that is hashed (P2).
 func (p *Plan) Fingerprint() (hash [32]byte, text string) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "format %s\ntime zone %s\nvalue encoding %d\n", p.options.Format, p.options.TimeZone, valueEncoding)

@@ -32,7 +32,7 @@ func (o *output) mergeKind() row.Merge {
 	return o.aggregate.Merge()
 }
 
-// column is the column as a fold computes it.
+// columnOf is the column as a fold computes it.
 func (o *output) columnOf() fold.Column {
 	return fold.Column{Name: o.name, Aggregate: o.aggregate, Kind: o.x.Kind, Eval: o.x.Eval}
 }
@@ -163,7 +163,7 @@ func (c *builder) groupedOutputs(p *program, names []string, aggregated bool) er
 	return nil
 }
 
-// groupItem finds what a GROUP BY expression stands for: a position, an alias, a selected expression, in this order.
+// groupItem finds the SELECT item that a GROUP BY expression means: by its position, its alias or its text, in this order.
 func groupItem(st *ast.Statement, g *ast.Expr) (int, error) {
 	found := -1
 	if g.Op == ast.OpInt {
@@ -274,7 +274,7 @@ func (c *builder) aggregate(name string, e *ast.Expr) output {
 	return o
 }
 
-// plainOutputs compiles a SELECT without aggregates: a row for each record, with the record's place as its key.
+// plainOutputs compiles a SELECT without aggregates: a row for each record, whose key is the record's position in Kafka.
 func (c *builder) plainOutputs(p *program, names []string) {
 	places := []string{"_topic", "_partition", "_offset", "_index"}
 	for _, place := range places {

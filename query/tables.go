@@ -10,7 +10,8 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// wanted makes the tables that the statements write. Statements into one table must write the same columns.
+// wanted is the tables that the statements write, in the order of their names. Statements that write to one table must write
+// the same columns.
 func wanted(programs []*program) ([]row.Table, error) {
 	var tables []row.Table
 	for _, p := range programs {
@@ -64,7 +65,7 @@ func (o output) column() row.Column {
 	return c
 }
 
-// join makes t wide enough for a second statement.
+// join widens the columns of t for a second statement that writes to it.
 func join(t *row.Table, more row.Table) error {
 	if t.FullName() != more.FullName() {
 		return fmt.Errorf("tables %s and %s differ only in the case of letters, and are one table on some servers: write one name", t.FullName(), more.FullName())
@@ -94,8 +95,8 @@ func join(t *row.Table, more row.Table) error {
 	return nil
 }
 
-// sizeKeys gives every key column of text a length, such that the whole key fits an index at 4 bytes to a character.
-// Texts whose longest value is known get that; the others share what is left.
+// sizeKeys gives every text column of the key a length, so that the key fits an index at 4 bytes a character. A column whose
+// longest value is known gets that length; the others share what is left.
 func sizeKeys(t *row.Table) error {
 	const least = 16
 	chars, open := t.KeyChars()

@@ -14,8 +14,11 @@ const (
 	Day    = 24 * Hour
 )
 
-// The range of MySQL's DATETIME, in microseconds since 1970 UTC.
-var MinTime, MaxTime = row.MinDatetime, row.MaxDatetime
+// The range of MySQL's DATETIME, in microseconds since 1970-01-01 UTC, inclusive.
+var (
+	MinTime = row.MinDatetime
+	MaxTime = row.MaxDatetime
+)
 
 // CivilDays is the number of days from 1970-01-01 to a date of the Gregorian calendar. A month below 1 or above 12 counts
 // from the year's beginning.

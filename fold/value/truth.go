@@ -3,6 +3,7 @@ package value
 // Truth is a truth value of SQL, which has three.
 type Truth uint8
 
+// The truth values. Unknown is that of NULL.
 const (
 	No Truth = iota
 	Yes

@@ -9,13 +9,13 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// arithmetic holds the operators, on integers and decimals.
+// arithmetic is the operators on integers and decimals.
 var arithmetic = map[string]func(a, b value.Value) (value.Value, bool){
 	"+": value.Add, "-": value.Subtract, "*": value.Multiply, "/": value.Divide, "div": value.DivideWhole, "%": value.Modulo,
 }
 
-// arith compiles + - * / div %, with MySQL's types: integers stay integers except under /, whose quotient has four
-// more digits than the dividend (div_precision_increment); a DOUBLE on either side makes the result one.
+// arith compiles + - * / div %, with MySQL's types: the result of integers is an integer, except that a quotient has four
+// digits more after the point than its dividend (div_precision_increment). If either side is a DOUBLE, the result is one.
 func (c *Compiler) arith(e *ast.Expr) Compiled {
 	if e.Args[1].Op == ast.OpInterval || e.Args[0].Op == ast.OpInterval {
 		return c.Fail(e, "times and intervals cannot be added: group with TUMBLE(time, INTERVAL n unit)")

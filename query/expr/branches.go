@@ -8,8 +8,8 @@ import (
 	"github.com/sluice-etl/sluice/query/ast"
 )
 
-// Branches compiles expressions of which one gives the value, and makes them all yield one kind. Beside a time a text
-// literal is one too.
+// Branches compiles expressions of which one gives the result, and converts them to one type. If one of them is a time, text
+// literals are read as times. e is the expression that they are part of.
 func (c *Compiler) Branches(e *ast.Expr, args []*ast.Expr) ([]Compiled, value.Type) {
 	var xs []Compiled
 	times := false
@@ -40,7 +40,7 @@ func (c *Compiler) Branches(e *ast.Expr, args []*ast.Expr) ([]Compiled, value.Ty
 	return xs, t
 }
 
-// unlike says how to make the last branch and those before it alike.
+// unlike is the error for a last branch that has no type in common with those before it.
 func (c *Compiler) unlike(xs []Compiled, before value.Kind) {
 	x := xs[len(xs)-1]
 	if before == value.KindTime || x.Kind == value.KindTime {

@@ -10,15 +10,15 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// casts holds the types of CAST, as the parser names them: SIGNED INTEGER is signed.
+// casts is the types of CAST, by the names that the parser gives them: SIGNED INTEGER is signed.
 var casts = map[string]func(c *Compiler, e *ast.Expr, x Compiled) Compiled{
 	"signed": (*Compiler).castSigned, "unsigned": (*Compiler).castUnsigned, "decimal": (*Compiler).castDecimal,
 	"char": (*Compiler).castChar, "nchar": (*Compiler).castChar, "datetime": (*Compiler).castDatetime,
 	"double": (*Compiler).castDouble, "float": (*Compiler).castDouble, "real": (*Compiler).castDouble,
 }
 
-// cast compiles CAST(x AS type). What MySQL would cut or bend with a warning makes the record a dead letter, as it
-// makes an INSERT fail in strict mode.
+// cast compiles CAST(x AS type). A value that MySQL would change with a warning makes the record a dead letter, as it makes
+// an INSERT fail in strict mode.
 func (c *Compiler) cast(e *ast.Expr) Compiled {
 	x := c.Compile(e.Args[0])
 	x.Source = e.Args[0]
@@ -99,8 +99,8 @@ func (c *Compiler) castNumber(e *ast.Expr, x Compiled, to value.Kind, p, s int, 
 	return out
 }
 
-// numberOf reads any value as a number. whole says that an integer is wanted: MySQL rounds a DOUBLE to the nearest
-// even one then, and takes no text with a point or an exponent.
+// numberOf reads any value as a number. whole says that the result is to be an integer: MySQL then rounds a DOUBLE half to
+// even, and takes no text with a point or an exponent.
 func numberOf(v value.Value, k value.Kind, whole bool) (n row.Number, scale int, ok bool) {
 	switch k {
 	case value.KindInt, value.KindDecimal:
@@ -175,7 +175,8 @@ func (c *Compiler) castChar(e *ast.Expr, x Compiled) Compiled {
 	return x
 }
 
-// CastTime reads text as a time, and cuts a time to digits of the second's fraction.
+// CastTime reads a text as a time, and cuts a time to so many digits (0 to 6) of the second's fraction. x is a text, a time
+// or NULL.
 func (c *Compiler) CastTime(x Compiled, digits int) Compiled {
 	unit := value.Second
 	for range digits {

@@ -6,15 +6,15 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// MySQL turns anything into anything. Here a value changes its kind by itself only where no two people could expect
-// different results; everything else is refused with the CAST to write:
+// MySQL converts anything into anything. Here a value is converted without a CAST only where no two people could expect
+// different results; everything else is an error that says which CAST to write:
 //
 //	integer → DECIMAL → DOUBLE      where they meet in arithmetic and comparisons
-//	integer, DECIMAL → text         where a function wants text
-//	JSON field → what stands beside it
-//	text literal → time             beside a time
+//	integer, DECIMAL → text         where a function takes text
+//	JSON field → the kind of the other operand
+//	text literal → time             if the other operand is a time
 
-// Number wants a number. A JSON field becomes a DECIMAL.
+// Number is x as a number, or an error. A JSON field becomes a DECIMAL.
 func (c *Compiler) Number(x Compiled) Compiled {
 	switch {
 	case x.Kind.IsNumber() || x.Kind == value.KindNull:
@@ -30,7 +30,7 @@ func (c *Compiler) Number(x Compiled) Compiled {
 	return c.Fail(x.Source, "is text, but a number is expected: write CAST(%s AS SIGNED) or CAST(%s AS DECIMAL(p,s))", x.Source.Text, x.Source.Text)
 }
 
-// double wants a number, and makes it a DOUBLE.
+// double is x, which must be a number, as a DOUBLE.
 func (c *Compiler) double(x Compiled) Compiled {
 	x = c.Number(x)
 	if x.Kind != value.KindInt && x.Kind != value.KindDecimal {
@@ -48,7 +48,7 @@ func (c *Compiler) double(x Compiled) Compiled {
 	return x
 }
 
-// Text wants text. Integers and decimals are written as MySQL writes them.
+// Text is x as text, or an error. Integers and decimals are written as MySQL writes them.
 func (c *Compiler) Text(x Compiled) Compiled {
 	eval := x.Eval
 	switch x.Kind {
@@ -75,7 +75,7 @@ func (c *Compiler) Text(x Compiled) Compiled {
 	return c.Fail(x.Source, "is a DOUBLE, but text is expected: write CAST(%s AS DECIMAL(p,s)) first, because servers write DOUBLEs differently", x.Source.Text)
 }
 
-// numberText writes a decimal with the digits that its type shows.
+// numberText is the text of a decimal, with as many digits after the point as its type shows.
 func numberText(r *fold.Env, v value.Value, shown int) value.Value {
 	n, scale := v.Number, int(v.Scale)
 	if shown != value.AnyScale {
@@ -90,7 +90,7 @@ func numberText(r *fold.Env, v value.Value, shown int) value.Value {
 	return value.Text(r.Text[from:len(r.Text):len(r.Text)])
 }
 
-// coerce makes x yield values of type to, which unify found.
+// coerce converts x to a type that unify found.
 func (c *Compiler) coerce(x Compiled, to value.Type) Compiled {
 	if x.Kind == value.KindNull || x.Kind == to.Kind {
 		return x
@@ -110,7 +110,8 @@ func (c *Compiler) coerce(x Compiled, to value.Type) Compiled {
 	return x
 }
 
-// TimeLiteral reads a text literal beside a time.
+// TimeLiteral is x as a time if x is a text literal, for an x whose other operand is a time. Text that is not a literal is an
+// error; other kinds are returned as they are.
 func (c *Compiler) TimeLiteral(x Compiled) Compiled {
 	if x.Kind != value.KindText {
 		return x
@@ -131,7 +132,7 @@ func (c *Compiler) TimeLiteral(x Compiled) Compiled {
 	return Compiled{Type: value.Type{Kind: value.KindTime, Scale: scale}, Constant: true, Source: x.Source, Eval: func(*fold.Env) value.Value { return v }}
 }
 
-// jsonNumber reads a JSON field where a number is wanted.
+// jsonNumber reads a JSON field as a number.
 func jsonNumber(r *fold.Env, v value.Value, name string) value.Value {
 	if !v.Set {
 		return value.Null

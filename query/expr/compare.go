@@ -9,7 +9,7 @@ import (
 	"github.com/sluice-etl/sluice/query/ast"
 )
 
-// condition makes an expression of a truth value.
+// condition is an expression that yields a truth value.
 func condition(e *ast.Expr, nullable, constant bool, test func(*fold.Env) value.Truth) Compiled {
 	return Compiled{Type: value.Type{Kind: value.KindInt, Nullable: nullable}, Constant: constant, Source: e, Test: test, Eval: func(r *fold.Env) value.Value {
 		switch test(r) {
@@ -22,7 +22,7 @@ func condition(e *ast.Expr, nullable, constant bool, test func(*fold.Env) value.
 	}}
 }
 
-// Truth wants a truth value: a number that is not zero is true.
+// Truth is x as a truth value: a number is true if it is not zero. Anything else is an error.
 func (c *Compiler) Truth(x Compiled) func(*fold.Env) value.Truth {
 	if x.Test != nil {
 		return x.Test
@@ -47,7 +47,8 @@ func (c *Compiler) Truth(x Compiled) func(*fold.Env) value.Truth {
 	}
 }
 
-// Comparator finds how two expressions compare, and makes both yield values of that kind.
+// Comparator finds how two expressions are compared, and converts both to the kind in which they are. What it returns orders
+// two values that are not NULL.
 func (c *Compiler) Comparator(a, b *Compiled) func(x, y value.Value) int {
 	switch {
 	case a.Kind == value.KindJSON && b.Kind == value.KindJSON:
@@ -77,7 +78,7 @@ func (c *Compiler) Comparator(a, b *Compiled) func(x, y value.Value) int {
 	return value.CompareDecimals
 }
 
-// beside makes a JSON field yield what it is compared with.
+// beside converts a JSON field to the kind that it is compared with.
 func (c *Compiler) beside(x Compiled, k value.Kind) Compiled {
 	switch k {
 	case value.KindText:
@@ -88,7 +89,7 @@ func (c *Compiler) beside(x Compiled, k value.Kind) Compiled {
 	return c.Number(x)
 }
 
-// comparisons holds what each operator makes of an order of -1, 0 and +1; <=> is = where neither side is NULL.
+// comparisons is the result of each operator for an order of -1, 0 and +1. Where neither side is NULL, <=> is =.
 var comparisons = map[string][3]value.Truth{
 	"=": {value.No, value.Yes, value.No}, "<>": {value.Yes, value.No, value.Yes}, "<": {value.Yes, value.No, value.No}, "<=": {value.Yes, value.Yes, value.No}, ">": {value.No, value.No, value.Yes}, ">=": {value.No, value.Yes, value.Yes}, "<=>": {value.No, value.Yes, value.No},
 }
@@ -217,7 +218,8 @@ func (c *Compiler) logic(e *ast.Expr) Compiled {
 			return value.TruthOf(p != q)
 		})
 	}
-	// decides is what one side decides alone: false for AND, true for OR. The right side is not evaluated then.
+	// decides is the value of one side that decides the result: false for AND, true for OR. If the left side has it, the
+	// right side is not evaluated.
 	decides, other := value.No, value.Yes
 	if e.Op == ast.OpOr {
 		decides, other = value.Yes, value.No

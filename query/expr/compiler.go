@@ -127,10 +127,10 @@ func (c *Compiler) literal(e *ast.Expr) Compiled {
 	return x
 }
 
-// column finds a name: Kafka's columns first, then the format's.
+// column compiles a name: a column of the record, or else of the format.
 func (c *Compiler) column(e *ast.Expr) Compiled {
 	path := e.Path
-	// A name that FROM's name qualifies is always a field: events._index is the record's own.
+	// A qualified name is always a field: events._index is a field of the object.
 	qualified := len(path) > 1 && strings.EqualFold(path[0], c.Statement.From)
 	if qualified {
 		path = path[1:]
@@ -143,8 +143,8 @@ func (c *Compiler) column(e *ast.Expr) Compiled {
 		if x, ok := RecordColumn(name, c.everyNameIsAField()); ok && (!qualified || !c.everyNameIsAField()) {
 			return x
 		}
-		// Where every name is a field, an alias in WHERE would be a field that no record has, in silence; unless the
-		// alias is made of a field of this name.
+		// Where every name is a field, an alias in WHERE would silently be a field that no record has, unless the alias
+		// stands for an expression of a field of this name.
 		if it := c.Statement.Aliased(name); it != nil && c.InWhere && c.everyNameIsAField() && len(e.Path) == 1 && !it.Mentions(name) {
 			return c.Fail(e, "is an alias of SELECT, and WHERE is evaluated before SELECT: write %s, or %s.%s if a field of this name is meant", it.Text, c.Statement.From, name)
 		}
@@ -176,8 +176,8 @@ func (c *Compiler) jsonPath(e *ast.Expr, path []string) Compiled {
 	return Compiled{Type: value.Type{Kind: value.KindJSON, Nullable: true}, Source: e, Eval: func(r *fold.Env) value.Value { return r.Values[slot] }}
 }
 
-// unquoted is what the operator -> reads as the operator ->> does: a text beside a text is compared without quotes, as
-// in MySQL, which makes a JSON text of the other.
+// unquoted compiles the operator -> as ->>, which reads strings without quotes. So comparing it with a text compares texts, as
+// in MySQL, which converts the text to JSON instead.
 func (c *Compiler) unquoted(x Compiled) Compiled {
 	if x.Source == nil || !x.Source.Quoted || x.Kind != value.KindJSON {
 		return x
@@ -208,5 +208,5 @@ func (c *Compiler) unknown(e *ast.Expr, path []string) Compiled {
 
 var recordColumns = []string{"_topic", "_partition", "_offset", "_index", "_timestamp", "_event_time", "_key", "_body"}
 
-// maxTopic is the length of Kafka's longest topic name.
+// maxTopic is how many characters the name of a Kafka topic can have.
 const maxTopic = 249

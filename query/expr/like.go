@@ -9,11 +9,12 @@ import (
 	"github.com/sluice-etl/sluice/query/ast"
 )
 
-// maxLike bounds the work of one LIKE whose pattern comes with the record: the product of both lengths.
+// maxLike bounds the work of one LIKE whose pattern is from the record: the product of the lengths of text and pattern, in
+// bytes.
 const maxLike = 64 << 20
 
-// like compiles text LIKE pattern ESCAPE c: % stands for any text, _ for one character. Letters match themselves
-// only: bytes are compared. (MySQL's default collation would match other cases too.)
+// like compiles text LIKE pattern ESCAPE c: % matches any text, _ matches one character. Other characters match only
+// themselves, because bytes are compared. (MySQL's default collation would ignore case.)
 func (c *Compiler) like(e *ast.Expr) Compiled {
 	a, p := c.Text(c.Compile(e.Args[0])), c.Text(c.Compile(e.Args[1]))
 	var escape []byte
@@ -44,7 +45,7 @@ func (c *Compiler) like(e *ast.Expr) Compiled {
 	})
 }
 
-// likePattern prepares a pattern that does not change. Most have a % at the ends alone.
+// likePattern prepares a pattern that does not change. Most have % only at their ends.
 func likePattern(pattern, escape []byte) func(b, pattern []byte) bool {
 	var text []byte
 	before, after, plain := false, false, true
@@ -91,8 +92,9 @@ func isEscape(pattern, escape []byte) bool {
 	return len(escape) > 0 && bytes.HasPrefix(pattern, escape)
 }
 
-// likeMatch matches any pattern. On a mismatch it goes back to the last %, and lets it take one byte more; earlier
-// ones need not be tried again, so that the time is at most the product of both lengths.
+// likeMatch matches any pattern. On a mismatch it returns to the last % and lets it match one character more. An earlier %
+// need not be tried again: whatever it could match more, the last one can. So the time is at most the product of both
+// lengths.
 func likeMatch(b, pattern, escape []byte) bool {
 	i, p := 0, 0
 	star, from := -1, 0

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// nearest is the name among names that a person most likely meant, or "".
+// nearest is the name among names that was most likely meant, or "" where none is similar.
 func nearest(name string, names []string) string {
 	best, bestAt := "", 1+len(name)/3
 	for _, n := range names {
@@ -16,7 +16,7 @@ func nearest(name string, names []string) string {
 	return best
 }
 
-// distance is the number of letters to put in, take out, change or swap with their neighbour.
+// distance is the edit distance of two names: the number of letters to insert, delete, replace or swap with the next one.
 func distance(a, b string) int {
 	before, last, now := []int(nil), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range last {

@@ -7,6 +7,7 @@ import (
 	"github.com/sluice-etl/sluice/query/expr"
 )
 
+// coalesce compiles COALESCE(x, y, …) and IFNULL(x, y).
 func coalesce(c *expr.Compiler, e *ast.Expr) expr.Compiled {
 	xs, t := c.Branches(e, e.Args)
 	x := expr.Compiled{Type: t, Constant: true, Source: e}
@@ -38,6 +39,7 @@ func coalesce(c *expr.Compiler, e *ast.Expr) expr.Compiled {
 	return x
 }
 
+// ifThen compiles IF(condition, x, y).
 func ifThen(c *expr.Compiler, e *ast.Expr) expr.Compiled {
 	cond := c.Compile(e.Args[0])
 	test := c.Truth(cond)
@@ -51,7 +53,7 @@ func ifThen(c *expr.Compiler, e *ast.Expr) expr.Compiled {
 	}}
 }
 
-// nullIf is NULL where both are equal, else the first.
+// nullIf compiles NULLIF(x, y): the comparison converts, the result is x as it is.
 func nullIf(c *expr.Compiler, e *ast.Expr) expr.Compiled {
 	raw, b := c.Compile(e.Args[0]), c.Compile(e.Args[1])
 	a := raw

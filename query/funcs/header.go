@@ -7,7 +7,7 @@ import (
 	"github.com/sluice-etl/sluice/query/expr"
 )
 
-// header is the value of a Kafka record's header, which is where a Flume event's headers are. The first of that name.
+// header compiles HEADER('name'): the value of a header of the event.
 func header(c *expr.Compiler, e *ast.Expr) expr.Compiled {
 	if e.Args[0].Op != ast.OpText {
 		return c.Fail(e, "header takes a name in quotes, such as header('host')")

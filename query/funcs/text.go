@@ -10,7 +10,7 @@ import (
 	"github.com/sluice-etl/sluice/query/expr"
 )
 
-// left is the first characters of a text.
+// leftText compiles LEFT(text, n): the first n characters.
 func leftText(c *expr.Compiler, e *ast.Expr) expr.Compiled {
 	a, n := c.Text(c.Compile(e.Args[0])), c.Number(c.Compile(e.Args[1]))
 	if n.Kind != value.KindInt || !n.Constant || n.Nullable {
@@ -34,6 +34,7 @@ func leftText(c *expr.Compiler, e *ast.Expr) expr.Compiled {
 	return x
 }
 
+// concat compiles CONCAT(text, …).
 func concat(c *expr.Compiler, e *ast.Expr) expr.Compiled {
 	x := expr.Compiled{Type: value.Type{Kind: value.KindText}, Constant: true, Source: e}
 	var evals []func(*fold.Env) value.Value
@@ -50,7 +51,7 @@ func concat(c *expr.Compiler, e *ast.Expr) expr.Compiled {
 		x.MaxChars = 0
 	}
 	x.Eval = func(r *fold.Env) value.Value {
-		// The parts may put texts of their own into r.Text, so that all are evaluated before the first is copied.
+		// The arguments may append their own texts to r.Text, so all of them are evaluated before the first is copied.
 		var room [8]value.Value
 		parts := room[:0]
 		for _, eval := range evals {
@@ -69,7 +70,7 @@ func concat(c *expr.Compiler, e *ast.Expr) expr.Compiled {
 	return x
 }
 
-// length counts bytes (LENGTH) or characters (CHAR_LENGTH).
+// lengthOf compiles LENGTH, which counts bytes, and CHAR_LENGTH, which counts characters.
 func lengthOf(c *expr.Compiler, e *ast.Expr) expr.Compiled {
 	a := c.Text(c.Compile(e.Args[0]))
 	eval, chars := a.Eval, e.Name != "length"
@@ -85,7 +86,7 @@ func lengthOf(c *expr.Compiler, e *ast.Expr) expr.Compiled {
 	}}
 }
 
-// substringIndex compiles SUBSTRING_INDEX(text, delimiter, n).
+// substringIndexOf compiles SUBSTRING_INDEX(text, delimiter, n).
 func substringIndexOf(c *expr.Compiler, e *ast.Expr) expr.Compiled {
 	a, d, n := c.Text(c.Compile(e.Args[0])), c.Text(c.Compile(e.Args[1])), c.Number(c.Compile(e.Args[2]))
 	if !d.Constant || d.Nullable || n.Kind != value.KindInt || !n.Constant || n.Nullable {
@@ -106,8 +107,8 @@ func substringIndexOf(c *expr.Compiler, e *ast.Expr) expr.Compiled {
 	return x
 }
 
-// substringIndex is what stands before the n-th delimiter, or for n < 0 after the n-th from the end. Delimiters are
-// found from the left and never overlap, for n < 0 too: 'aaa' holds one 'aa', and 'a' follows it.
+// substringIndex is what precedes the n-th delimiter, or for n < 0 what follows the n-th from the end. Delimiters are found
+// from the left and never overlap, for n < 0 too: 'aaa' contains one 'aa', which is followed by 'a'.
 func substringIndex(b, delim []byte, count int64) []byte {
 	if count == 0 || len(delim) == 0 {
 		return b[:0]
@@ -124,7 +125,7 @@ func substringIndex(b, delim []byte, count int64) []byte {
 	return b
 }
 
-// endOf is where the n-th delimiter ends, -1 where there are fewer.
+// endOf is the index at which the n-th delimiter ends; -1 where there are fewer.
 func endOf(b, delim []byte, n int64) int {
 	at := 0
 	for ; n > 0; n-- {

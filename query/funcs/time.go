@@ -9,8 +9,8 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// tumble compiles TUMBLE(time, INTERVAL n unit): the first instant of the window that the time is in, by the calendar of
-// --time-zone.
+// tumble compiles TUMBLE(time, INTERVAL n unit): the first instant of the window that the time is in, by the clocks of
+// Compiler.Zone.
 func tumble(c *expr.Compiler, e *ast.Expr) expr.Compiled {
 	iv := e.Args[1]
 	if iv.Op != ast.OpInterval {
@@ -58,7 +58,8 @@ func tumble(c *expr.Compiler, e *ast.Expr) expr.Compiled {
 	return out
 }
 
-// fromUnix is the time of a number of seconds since 1970 UTC; digits past the sixth behind the point are cut.
+// fromUnix compiles FROM_UNIXTIME(seconds): the time of a number of seconds since 1970-01-01 UTC. Digits beyond the sixth
+// after the point are cut.
 func fromUnix(c *expr.Compiler, e *ast.Expr) expr.Compiled {
 	x := c.Number(c.Compile(e.Args[0]))
 	if x.Kind == value.KindDouble {

@@ -7,9 +7,8 @@ import (
 	"github.com/sluice-etl/sluice/fold/value"
 )
 
-// RecordColumn makes the columns that every format has.
-//
-// Where every name is a field (json), names are compared with their case, as fields' names are: _Topic is a field.
+// RecordColumn compiles a column of the record, which every format has. Case matters in its name only where every name can be
+// a field (json): there, _Topic is a field.
 func RecordColumn(name string, json bool) (x Compiled, ok bool) {
 	x.Kind = value.KindInt
 	if !json {
@@ -49,7 +48,7 @@ func RecordColumn(name string, json bool) (x Compiled, ok bool) {
 	return x, true
 }
 
-// kafkaTime is the record's time in Kafka; NULL where it has none, which Kafka writes as -1.
+// kafkaTime is the record's timestamp in Kafka; NULL where it has none, which Kafka represents as -1.
 func kafkaTime(r *fold.Env) value.Value {
 	ms := r.Record.Timestamp
 	if ms == -1 {

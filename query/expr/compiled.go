@@ -6,7 +6,7 @@ import (
 	"github.com/sluice-etl/sluice/query/ast"
 )
 
-// Compiled is an expression ready to run.
+// Compiled is an expression that can be evaluated.
 type Compiled struct {
 	value.Type
 	Eval func(*fold.Env) value.Value
@@ -17,7 +17,7 @@ type Compiled struct {
 	Source   *ast.Expr
 }
 
-// unify finds the type that can hold both branches of COALESCE, IF or CASE; ok is false where a person has to say.
+// unify finds the type that can hold both branches of COALESCE, IF or CASE. ok is false where there is no obvious one.
 func unify(a, b value.Type) (t value.Type, ok bool) {
 	t.Nullable = a.Nullable || b.Nullable
 	switch {
@@ -56,7 +56,7 @@ func unify(a, b value.Type) (t value.Type, ok bool) {
 	return t, true
 }
 
-// jsonAs is the type that a JSON field takes on beside a value of kind k.
+// jsonAs is the type that a JSON field is converted to if the other operand is of kind k.
 func jsonAs(k value.Kind) value.Type {
 	if k == value.KindInt {
 		k = value.KindDecimal
