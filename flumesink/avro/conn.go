@@ -9,16 +9,16 @@ import (
 	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
-// conn is one sender's connection. Its reading side is one goroutine, serve; each request that is with the Appender is
-// another, which writes its own answer.
+// conn is one sender's connection. One goroutine, serve, reads it. Each request that the Appender has is a goroutine of its
+// own, which writes its own reply.
 type conn struct {
 	*netserver.Conn
 	r           *Receiver
 	in          input
-	established bool // BOTH or CLIENT was answered
+	established bool // a handshake was answered BOTH or CLIENT
 }
 
-// next reads the next frame whole. io.EOF: the sender closed between frames.
+// next reads the next complete frame. io.EOF means that the sender closed the connection between frames.
 func (c *conn) next() (*frame, error) {
 	if err := c.WaitReady(); err != nil {
 		return nil, err
@@ -39,7 +39,7 @@ func (c *conn) next() (*frame, error) {
 	return f, nil
 }
 
-// handle answers a frame, or gives its events to the Appender. An error closes the connection.
+// handle replies to a frame, or gives its events to the Appender. An error closes the connection.
 func (c *conn) handle(f *frame) error {
 	var head []byte // the handshake of the reply
 	at := 0
@@ -57,7 +57,7 @@ func (c *conn) handle(f *frame) error {
 			return err
 		}
 		head = c.r.protocols.appendHandshake(nil, match)
-		if wrong != nil { // say why, so that the sender's own log has it, and close
+		if wrong != nil { // reply with the reason, for the sender's own log, and close
 			defer f.Release()
 			return errors.Join(&receiver.RejectError{Reason: reasonProtocol, Err: wrong}, c.reply(f.serial, head, noMeta, systemError(wrong.Error())))
 		}
@@ -99,7 +99,7 @@ func (c *conn) handle(f *frame) error {
 		f.Release()
 		return err
 	}
-	if first { // the client may not have seen that the connection is established before this answer
+	if first { // until this reply the client does not know that the connection is established
 		c.finish(f, head)
 		return nil
 	}
@@ -116,7 +116,7 @@ func (c *conn) finish(f *frame, head []byte) {
 	f.End(err)
 }
 
-// reply writes one answer.
+// reply writes one reply.
 func (c *conn) reply(serial uint32, buffers ...[]byte) error {
 	_, err := c.Write(appendReply(nil, serial, buffers...))
 	return err

@@ -1,6 +1,6 @@
 package avro
 
-// The receiver's own reasons, beside those of receiver.Reasons, for which a connection is closed.
+// The protocol's own reasons for closing a connection, in addition to receiver.Reasons.
 const (
 	reasonListLength = "list_length"
 	reasonProtocol   = "protocol" // the sender's protocol is not Flume's

@@ -5,9 +5,9 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// Events are found in Avro's binary encoding of flume.avdl's AvroFlumeEvent, record{headers: map<string>, body: bytes}:
-// as views on the bytes, in the slots of the frame, which grow with what was found and not with announced numbers.
-// Strings are not checked for UTF-8, as Java does not; a header name that comes twice is kept twice.
+// Events are decoded from Avro's binary encoding of flume.avdl's AvroFlumeEvent, record{headers: map<string>, body: bytes},
+// as views of the bytes. The frame's slices grow with the decoded events, and not with announced numbers. Strings are not
+// checked for UTF-8, since Java does not check them; a header name that occurs twice is kept twice.
 
 // decodeEvents decodes array<AvroFlumeEvent>, all of b, into f.Events.
 func decodeEvents(f *receiver.Frame, limits *receiver.Limits, b []byte) error {
@@ -35,9 +35,9 @@ func end(b []byte, at int) error {
 	return nil
 }
 
-// DecodeEvents decodes array<record{headers: map<string>, body: bytes}> at b[at:] into f.Events, in place of what was
-// there, and returns the offset after it. The events are views on b. It allocates only where f's slots must grow. The
-// error is a [receiver.RejectError], or that of f's waiting for memory.
+// DecodeEvents decodes array<record{headers: map<string>, body: bytes}> at b[at:] into f.Events, which it replaces, and
+// returns the offset after the array. The events are views of b. It allocates only where f's slices must grow. The error is
+// a [receiver.RejectError], or that of waiting for memory.
 func DecodeEvents(f *receiver.Frame, limits *receiver.Limits, b []byte, at int) (next int, err error) {
 	f.Reset()
 	for {
@@ -93,7 +93,7 @@ func event(f *receiver.Frame, limits *receiver.Limits, b []byte, at int) (int, e
 			}
 			at = next
 			size += len(key) + len(value)
-			if size <= limits.MaxHeaderBytes && len(headers)-first < limits.MaxHeaders { // what is left out is counted
+			if size <= limits.MaxHeaderBytes && len(headers)-first < limits.MaxHeaders { // omitted headers still count
 				headers = append(headers, receiver.Header{Key: key, Value: value})
 			}
 		}

@@ -10,10 +10,11 @@ import (
 	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
-// readAhead is the size of the buffer between socket and frame: small, since every connection within a frame has one.
+// readAhead is the size of the buffer between socket and frame. It is small, because every connection has one while it reads
+// a frame.
 const readAhead = 16 << 10
 
-// frame is one request: its Bytes are the message, the buffers' bytes one after the other.
+// frame is one request. Its Bytes are the message: the concatenated buffers.
 type frame struct {
 	netserver.Request
 	serial uint32
@@ -23,18 +24,18 @@ type frame struct {
 //
 //	int32 serial, int32 listSize, listSize times { int32 length, length bytes }
 //
-// all big-endian. While it waits for a frame it holds no buffer. It is unsafe for concurrent use.
+// all big-endian. It holds no buffer while it waits for a frame. It is not safe for concurrent use.
 type input struct {
 	conn  io.Reader
 	cfg   *Config
 	pool  *sync.Pool    // of *bufio.Reader
-	ahead *bufio.Reader // nil between frames, unless the next one is in it
+	ahead *bufio.Reader // nil between frames, unless it holds bytes of the next one
 	head  [8]byte       // serial and listSize of the frame being read
-	have  int           // bytes in head
-	any   bool          // a whole frame was read before
+	have  int           // how many bytes of head were read
+	any   bool          // a complete frame was read before
 }
 
-// wait blocks until the first byte of the next frame is there. io.EOF means that the connection ended between frames.
+// wait blocks until the first byte of the next frame has arrived. io.EOF means that the connection ended between frames.
 func (in *input) wait() error {
 	in.have = 0
 	if in.ahead != nil {
@@ -48,7 +49,7 @@ func (in *input) wait() error {
 	return err
 }
 
-// read reads the frame that wait saw begin into f.
+// read reads the frame whose first byte wait has seen into f.
 func (in *input) read(f *frame) error {
 	if in.ahead == nil {
 		in.ahead, _ = in.pool.Get().(*bufio.Reader)
@@ -86,7 +87,7 @@ func (in *input) read(f *frame) error {
 	return nil
 }
 
-// idle gives the read-ahead buffer back.
+// idle returns the read-ahead buffer to the pool.
 func (in *input) idle() {
 	if in.ahead != nil {
 		in.ahead.Reset(nil)
@@ -124,7 +125,7 @@ func (in *input) buffer(f *frame, length int) error {
 	return nil
 }
 
-// hints say what to do about what a wrong sender looks like.
+// hints say what to do, by the reason of SniffProtocol.
 var hints = map[string]string{
 	receiver.ReasonHTTP:    "use the right port; health and metrics are at --admin-listen",
 	receiver.ReasonTLS:     "this port accepts plain connections only; set ssl = false in the Avro sink, or set --avro-tls-cert",
@@ -135,8 +136,8 @@ var hints = map[string]string{
 	receiver.ReasonUnknown: "this port accepts only Flume's Avro sink and etl send",
 }
 
-// implausible says what a head that cannot be a frame's looks like; small numbers at both places are left to the
-// limits.
+// implausible returns why a head cannot be that of a frame: what its bytes look like if they are the first of the
+// connection, and otherwise the limit that it exceeds.
 func (in *input) implausible(list uint32) error {
 	if !in.any {
 		seen, _ := in.ahead.Peek(min(in.ahead.Buffered(), 16))

@@ -11,15 +11,15 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// hash is the MD5 of a protocol's text: how Avro's handshake names protocols.
+// hash is the MD5 of a protocol's text, by which Avro's handshake identifies protocols.
 type hash [16]byte
 
 func (h hash) String() string { return hex.EncodeToString(h[:]) }
 
-// maxKnownProtocols bounds the hashes that are remembered; beyond it a sender supplies its text once per connection.
+// maxKnownProtocols bounds the known hashes. With more of them, a sender sends its text once for each connection.
 const maxKnownProtocols = 1000
 
-// protocols is the hashes whose protocols encode events as Flume's does. It is safe for concurrent use.
+// protocols holds the hashes of protocols that encode events as Flume's does. It is safe for concurrent use.
 type protocols struct {
 	own hash
 
@@ -38,9 +38,9 @@ func (p *protocols) knows(h hash) bool {
 	return p.known[h]
 }
 
-// learn verifies a sender's protocol; wrong says why it is not Flume's. Its cost is charged to f first, and err is that
-// of the waiting for memory. A protocol is remembered under its hash where the hash is that of the text: else anybody
-// could give another sender's hash a meaning.
+// learn verifies a sender's protocol; wrong is why it is not Flume's. Its cost is charged to f first, and err is that of
+// waiting for memory. A protocol becomes known under its hash only if that is the hash of the text: otherwise a sender could
+// define the protocol of another sender's hash.
 func (p *protocols) learn(f *receiver.Frame, h hash, text []byte) (wrong, err error) {
 	cost, wrong := flumeavro.Cost(text)
 	if wrong == nil {
@@ -62,10 +62,10 @@ func (p *protocols) learn(f *receiver.Frame, h hash, text []byte) (wrong, err er
 	return nil, nil
 }
 
-// handshake is org.apache.avro.ipc.HandshakeRequest as views on the frame.
+// handshake is org.apache.avro.ipc.HandshakeRequest as views of the frame.
 type handshake struct {
 	clientHash hash
-	clientText []byte // nil where the sender left it out
+	clientText []byte // nil if the sender omitted it
 	serverHash hash
 }
 
@@ -110,8 +110,8 @@ const (
 	matchNone   = 0x04
 )
 
-// match decides the answer to a handshake (Avro specification, "Handshake"; Responder.handshake of Avro's Java). wrong
-// says why the sender's protocol is not Flume's; err is that of waiting for the memory to read it.
+// match returns the HandshakeMatch of the reply to a handshake (Avro specification, "Handshake"; Responder.handshake of
+// Avro's Java). wrong is why the sender's protocol is not Flume's; err is that of waiting for memory.
 func (p *protocols) match(f *receiver.Frame, h *handshake) (answer byte, wrong, err error) {
 	if !p.knows(h.clientHash) {
 		if h.clientText == nil {
@@ -127,8 +127,8 @@ func (p *protocols) match(f *receiver.Frame, h *handshake) (answer byte, wrong, 
 	return matchClient, wrong, nil
 }
 
-// appendHandshake appends a HandshakeResponse. Text and hash are left out for BOTH, and Java's client needs them for
-// anything else.
+// appendHandshake appends a HandshakeResponse. Text and hash are omitted for BOTH, and required by Java's client for any
+// other match.
 func (p *protocols) appendHandshake(dst []byte, match byte) []byte {
 	if match == matchBoth {
 		return append(dst, matchBoth, 0, 0, 0)

@@ -7,7 +7,7 @@ import (
 	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
-// Receiver is an Avro source: it listens, gives events to the Appender, and answers OK when they are safe.
+// Receiver is an Avro source: it listens, gives events to the Appender, and replies OK once Kafka has them.
 type Receiver struct {
 	*netserver.Server
 	cfg       Config
@@ -15,7 +15,7 @@ type Receiver struct {
 	readers   sync.Pool // of *bufio.Reader
 }
 
-// New makes a receiver. cfg must be valid. Nothing is started and nothing is opened.
+// New returns a receiver. cfg must be valid. Nothing is started or opened.
 func New(cfg Config, rt receiver.Runtime) *Receiver {
 	r := &Receiver{cfg: cfg, protocols: newProtocols()}
 	cfg.Reasons = []string{reasonListLength, reasonProtocol}

@@ -6,10 +6,10 @@ import (
 	"github.com/sluice-etl/sluice/internal/avrobin"
 )
 
-// Replies have the buffers that Avro's Java server makes: the handshake, empty where none is due; the call metadata;
-// the error flag and the result.
+// Replies have the same buffers as those of Avro's Java server: the handshake, which is empty after the first; the call
+// metadata; the error flag and the result.
 
-// appendReply appends the frame that answers serial.
+// appendReply appends the frame of the reply to serial.
 func appendReply(dst []byte, serial uint32, buffers ...[]byte) []byte {
 	dst = binary.BigEndian.AppendUint32(dst, serial)
 	dst = binary.BigEndian.AppendUint32(dst, uint32(len(buffers)))
@@ -25,5 +25,5 @@ var (
 	statusOK = []byte{0, 0} // no error, Status OK
 )
 
-// systemError is the result of a request that nobody carried out: the error union's branch 0, a string.
+// systemError returns the result of a request that was not carried out: branch 0 of the error union, a string.
 func systemError(text string) []byte { return avrobin.AppendBytes([]byte{1, 0}, text) }

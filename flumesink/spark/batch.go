@@ -7,8 +7,7 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// protocolText is Spark's sparkflume.avdl without its comments: the sink compares what is on the wire, and that is the
-// same.
+// protocolText is Spark's sparkflume.avdl without its comments. The sink compares the encodings, which are the same.
 const protocolText = `{"protocol":"SparkFlumeProtocol","namespace":"org.apache.spark.streaming.flume.sink","types":[` +
 	`{"type":"record","name":"SparkSinkEvent","fields":[{"name":"headers","type":{"type":"map","values":"string"}},{"name":"body","type":"bytes"}]},` +
 	`{"type":"record","name":"EventBatch","fields":[{"name":"errorMsg","type":"string","default":""},{"name":"sequenceNumber","type":"string"},{"name":"events","type":{"type":"array","items":"SparkSinkEvent"}}]}],` +
@@ -16,16 +15,16 @@ const protocolText = `{"protocol":"SparkFlumeProtocol","namespace":"org.apache.s
 	`"ack":{"request":[{"name":"sequenceNumber","type":"string"}],"response":"null"},` +
 	`"nack":{"request":[{"name":"sequenceNumber","type":"string"}],"response":"null"}}}`
 
-// serverHash is that of the protocol that released Sparks have, so that they answer BOTH.
+// serverHash is the hash of the protocol of Spark's releases, so that their sinks answer the handshake with BOTH.
 var serverHash = avrorpc.Hash{0x45, 0xf3, 0xc2, 0xc4, 0xaa, 0x53, 0x24, 0x4c, 0xea, 0xac, 0xda, 0x67, 0x31, 0xde, 0xdf, 0xfb}
 
-// maxSequence bounds a batch's number, which is copied and given back as it came. Spark's have 40 bytes.
+// maxSequence bounds a batch's sequence number, which is copied and sent back unchanged. Spark's have 40 bytes.
 const maxSequence = 4 << 10
 
-// eventBatch is what getEventBatch was answered with, beside the events: copies, which are bounded.
+// eventBatch is the reply to getEventBatch without the events. Its texts are copies of bounded length.
 type eventBatch struct {
-	errorMsg string // not empty: there is nothing to ack
-	sequence string // to be given back as it came
+	errorMsg string // if not empty, there is nothing to ack
+	sequence string // sent back unchanged
 }
 
 // decodeBatch decodes an EventBatch, all of b, and its events into f.Events. The texts are copies, and errorMsg is cut.

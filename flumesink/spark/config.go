@@ -9,33 +9,33 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// Config is which sinks are polled, and how.
+// Config says which sinks are polled, and how.
 type Config struct {
 	// Name is the value of the label receiver in metrics, and the component in logs.
 	Name string
 	// Sinks are the sinks' addresses, host:port (--poll).
 	Sinks []string
-	// Batch is how many events are asked for at once (--poll-batch). It must not be above the transactionCapacity of
-	// the sink's channel, 100 by default; where the sink says that it is, fewer are asked for. The default is 1,000,
-	// as Spark's.
+	// Batch is how many events are requested at once (--poll-batch). It must not exceed the transactionCapacity of the
+	// sink's channel, 100 by default; if the sink reports that it does, fewer are requested. The default is 1,000, as in
+	// Spark.
 	Batch int
-	// Connections is how many connections each sink gets (--poll-connections): no more than the sink's threads, 10 by
-	// default, nor twice its agent's cores. The default is 1.
+	// Connections is the number of connections to each sink (--poll-connections). It must exceed neither the sink's
+	// threads, 10 by default, nor twice the cores of its agent. The default is 1.
 	Connections int
-	// ConnectTimeout bounds the making of a connection. The default is 20 s.
+	// ConnectTimeout bounds connecting. The default is 20 s.
 	ConnectTimeout time.Duration
-	// Pause is waited, by each connection as often as there are connections, after an error of the sink: the thread
-	// that made it is of no use for the sink's timeout, and a tenth of that spares its ten threads. It is waited as
-	// well after a batch that was given back, which the sink offers again at once. The default is 6 s.
+	// Pause is how long a connection waits after an error of the sink, multiplied by the number of connections: the sink's
+	// thread that made the error is blocked for the sink's timeout, and a tenth of that spares its ten threads. A connection
+	// waits as long after a batch that was returned, because the sink offers it again at once. The default is 6 s.
 	Pause time.Duration
 	// Limits bound a batch (--poll-max-…).
 	receiver.Limits
 }
 
-// sinkTimeout is after how long a sink takes a batch back that nobody acked, where its agent says nothing.
+// sinkTimeout is the default time after which a sink rolls back a batch that was not acked.
 const sinkTimeout = 60 * time.Second
 
-// DefaultConfig is the defaults; it polls nobody.
+// DefaultConfig returns the defaults, without sinks.
 func DefaultConfig() Config {
 	return Config{
 		Name: "spark", Batch: 1000, Connections: 1,

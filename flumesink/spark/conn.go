@@ -16,21 +16,21 @@ import (
 	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
-// pauseError is a poll without a batch that was made safe, over a connection that is good: there is nothing to ack, and
-// the next poll waits, for the sink would answer with the same at once.
+// pauseError is a poll that produced no batch over a working connection. There is nothing to ack, and the next poll waits,
+// because the sink would reply the same at once.
 type pauseError struct{ error }
 
 func (e pauseError) Unwrap() error { return e.error }
 
 // conn is one connection to a sink. It belongs to one goroutine.
 type conn struct {
-	p      *Poller
-	s      *sink
-	nc     net.Conn
-	rpc    *avrorpc.Client
-	gone   func() bool
-	work   context.Context // ends when batches with the Appender are given up
-	answer []byte          // of ack and nack
+	p     *Poller
+	s     *sink
+	nc    net.Conn
+	rpc   *avrorpc.Client
+	gone  func() bool     // the sink closed the connection
+	work  context.Context // ends when batches that the Appender has are given up
+	reply []byte          // memory of the replies to ack and nack
 }
 
 func newConn(work context.Context, p *Poller, s *sink, nc net.Conn) *conn {
@@ -38,13 +38,13 @@ func newConn(work context.Context, p *Poller, s *sink, nc net.Conn) *conn {
 	return &conn{p: p, s: s, nc: nc, rpc: avrorpc.New(nc, protocol), gone: netserver.PeerClosed(nc), work: work}
 }
 
-// poll gets one batch, makes it safe, and acks it.
+// poll gets one batch, produces it, and acks it.
 func (c *conn) poll(ctx context.Context) error {
 	if err := c.p.rt.Appender.Ready(ctx); err != nil {
 		return err
 	}
 	asked := c.s.batch()
-	first, err := c.ask(ctx, asked)
+	first, err := c.request(ctx, asked)
 	if err != nil {
 		return err
 	}
@@ -56,16 +56,16 @@ func (c *conn) poll(ctx context.Context) error {
 		f.Release()
 		return c.fault(asked, b.errorMsg)
 	}
-	if ctx.Err() != nil { // it came while we stop: nothing more is taken in
+	if ctx.Err() != nil { // it arrived during the stop: nothing more is received
 		f.Release()
-		return errors.Join(ctx.Err(), c.say("nack", b.sequence))
+		return errors.Join(ctx.Err(), c.tell("nack", b.sequence))
 	}
 	return c.produce(f, b)
 }
 
-// ask sends getEventBatch and waits for the first byte of its answer, as long as that takes: a deadline would mean to
-// connect again, and to leave a transaction behind. Once ctx has ended it waits a quarter of ShutdownTimeout more.
-func (c *conn) ask(ctx context.Context, n int) (first time.Time, err error) {
+// request sends getEventBatch and waits for the first byte of its reply without a limit, because a deadline would mean a
+// reconnect, which leaves an open transaction behind. Once ctx is done it waits another quarter of ShutdownTimeout.
+func (c *conn) request(ctx context.Context, n int) (first time.Time, err error) {
 	if err := c.nc.SetWriteDeadline(time.Now().Add(c.p.rt.AckTimeout)); err != nil {
 		return first, err
 	}
@@ -80,13 +80,13 @@ func (c *conn) ask(ctx context.Context, n int) (first time.Time, err error) {
 	stop := context.AfterFunc(ctx, func() {
 		defer close(ended)
 		if !came.Load() {
-			_ = c.nc.SetReadDeadline(time.Now().Add(c.p.rt.ShutdownTimeout / 4)) // fails only where it is closed
+			_ = c.nc.SetReadDeadline(time.Now().Add(c.p.rt.ShutdownTimeout / 4)) // fails only if it is closed
 		}
 	})
 	err = c.rpc.First()
 	came.Store(true)
 	if !stop() {
-		<-ended // so that it sets no deadline after the next one
+		<-ended // so that it does not overwrite the next deadline
 	}
 	if err != nil {
 		if ctx.Err() != nil {
@@ -97,7 +97,7 @@ func (c *conn) ask(ctx context.Context, n int) (first time.Time, err error) {
 	return time.Now(), nil
 }
 
-// receive reads the answer into a frame and finds its events.
+// receive reads the reply into a frame and decodes its events.
 func (c *conn) receive(first time.Time, asked int) (*receiver.Frame, eventBatch, error) {
 	deadline := first.Add(c.p.rt.AckTimeout)
 	if err := c.deadline(deadline); err != nil {
@@ -115,7 +115,7 @@ func (c *conn) receive(first time.Time, asked int) (*receiver.Frame, eventBatch,
 		err := f.Grow()
 		return f.Bytes, err
 	})
-	if system, ok := errors.AsType[*avrorpc.SystemError](err); ok { // the sink could not even say its error: its text was null
+	if system, ok := errors.AsType[*avrorpc.SystemError](err); ok { // the sink failed to encode its error, because the text was null
 		return f, eventBatch{errorMsg: system.Text}, nil
 	}
 	if large, ok := errors.AsType[*avrorpc.TooLargeError](err); ok {
@@ -138,8 +138,8 @@ func (c *conn) receive(first time.Time, asked int) (*receiver.Frame, eventBatch,
 	return f, b, nil
 }
 
-// rejected wraps the error of a batch that was not received whole, breaks a limit, or is no batch. Where it cannot be
-// returned, the connection is closed, and the sink offers it again after its timeout.
+// rejected wraps the error of a batch that was not received completely, exceeds a limit, or cannot be decoded. If it cannot
+// be returned, the connection is closed, and the sink offers it again after its timeout.
 func (c *conn) rejected(err error) error {
 	return batchError{fmt.Errorf("read a batch from SparkSink %s: %w", c.s.address, err)}
 }
@@ -159,15 +159,15 @@ func isRejected(err error) bool {
 	return ok
 }
 
-// giveBack has the sink offer the batch again, because of err.
+// giveBack makes the sink offer the batch again, because of err.
 func (c *conn) giveBack(b eventBatch, err error) error {
-	if err := c.say("nack", b.sequence); err != nil {
+	if err := c.tell("nack", b.sequence); err != nil {
 		return err
 	}
 	return pauseError{err}
 }
 
-// produce gives the batch to the Appender, and acks it once Kafka has it; else it is given back.
+// produce gives the batch to the Appender, and acks it once Kafka has it; otherwise the batch is returned to the sink.
 func (c *conn) produce(f *receiver.Frame, b eventBatch) error {
 	first, events := f.First, len(f.Events)
 	var err error
@@ -186,7 +186,7 @@ func (c *conn) produce(f *receiver.Frame, b eventBatch) error {
 		}
 		return c.giveBack(b, fmt.Errorf("a batch was returned to SparkSink %s: %w", c.s.address, err))
 	}
-	if err := c.say("ack", b.sequence); err != nil {
+	if err := c.tell("ack", b.sequence); err != nil {
 		c.p.report.Unanswered(c.nc.RemoteAddr(), events, err)
 		return err
 	}
@@ -195,38 +195,38 @@ func (c *conn) produce(f *receiver.Frame, b eventBatch) error {
 	return nil
 }
 
-// lastWord is how long a sink may take to hear of a batch once all else has been given up.
-const lastWord = time.Second
+// finalTimeout bounds an ack or nack once the grace period of a stop is over.
+const finalTimeout = time.Second
 
-// deadline bounds what is read and written next; when work ends, or has ended, by lastWord (see newConn).
+// deadline bounds what is read and written next; once work is done, by finalTimeout (see Poller.use).
 func (c *conn) deadline(t time.Time) error {
 	err := c.nc.SetDeadline(t)
 	if err == nil && c.work.Err() != nil {
-		err = c.nc.SetDeadline(time.Now().Add(lastWord))
+		err = c.nc.SetDeadline(time.Now().Add(finalTimeout))
 	}
 	return err
 }
 
-// maxReply bounds the reply to an ack or a nack, which is kept for the next one and charged to nothing: it holds
-// nothing, or an error's text.
+// maxReply bounds the reply to an ack or a nack, whose memory is reused and not charged: it is empty, or holds the text of
+// an error.
 const maxReply = 64 << 10
 
-// say tells the sink what became of a batch, and waits until it has heard.
-func (c *conn) say(message, sequence string) error {
+// tell sends ack or nack, and waits for the reply.
+func (c *conn) tell(message, sequence string) error {
 	if err := c.deadline(time.Now().Add(c.p.rt.AckTimeout)); err != nil {
 		return err
 	}
 	_, err := c.rpc.Start(message, func(dst []byte) []byte { return avrobin.AppendBytes(dst, sequence) })
 	if err == nil {
 		_, _, err = c.rpc.Wait(func(b []byte) ([]byte, error) {
-			if b == nil && c.answer != nil {
-				return c.answer[:0], nil
+			if b == nil && c.reply != nil {
+				return c.reply[:0], nil
 			}
 			if len(b) > maxReply {
 				return nil, fmt.Errorf("the reply exceeds %d bytes, expected an empty reply", maxReply)
 			}
-			c.answer = append(make([]byte, 0, max(2*len(b), 64)), b...)
-			return c.answer, nil
+			c.reply = append(make([]byte, 0, max(2*len(b), 64)), b...)
+			return c.reply, nil
 		})
 	}
 	if err != nil {
@@ -235,14 +235,14 @@ func (c *conn) say(message, sequence string) error {
 	return nil
 }
 
-// takeListFull is what Flume's channels say where a transaction takes more than their transactionCapacity. It would
-// say so for ever.
+// takeListFull is the error of Flume's channels for a transaction that takes more than their transactionCapacity. It would
+// be the same for every retry.
 var takeListFull = regexp.MustCompile(`Take list for \w+, capacity (\d+) full`)
 
-// fault is the sink's error; where it was asked for too many events, fewer are asked for from now on.
+// fault handles an error of the sink. If too many events were requested, fewer are requested from now on.
 func (c *conn) fault(asked int, text string) error {
 	if m := takeListFull.FindStringSubmatch(text); m != nil {
-		capacity, _ := strconv.Atoi(m[1]) // 0 where it is absurd
+		capacity, _ := strconv.Atoi(m[1]) // 0 if it is not a number
 		c.fewer(asked, capacity, "Requested batch exceeds the transactionCapacity of the sink's channel; requesting fewer events from now on; lower --poll-batch or raise transactionCapacity")
 	} else {
 		c.p.report.Warn("fault "+c.s.address, "SparkSink replied with an error", "sink", c.s.address, "err", text)
@@ -251,7 +251,7 @@ func (c *conn) fault(asked int, text string) error {
 	return pauseError{fmt.Errorf("SparkSink %s returned an error instead of events: %s", c.s.address, text)}
 }
 
-// fewer asks for capacity events from now on, or for half as many as asked where it is 0, and says why.
+// fewer requests capacity events from now on, or half as many as asked if capacity is 0, and logs why.
 func (c *conn) fewer(asked, capacity int, why string) {
 	now := c.s.fewer(asked, capacity)
 	c.p.report.Warn("fewer "+c.s.address, why, "sink", c.s.address, "asked", asked, "now", now, "capacity", capacity)

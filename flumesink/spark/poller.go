@@ -21,7 +21,7 @@ type Poller struct {
 	sinks   []*sink
 }
 
-// New makes a poller. cfg must be valid. Nothing is started and nothing is opened.
+// New returns a poller. cfg must be valid. Nothing is started or opened.
 func New(cfg Config, rt receiver.Runtime) *Poller {
 	metrics := receiver.NewMetrics(rt.Registry, cfg.Name, receiver.Reasons())
 	p := &Poller{cfg: cfg, rt: rt, metrics: metrics, report: netserver.NewReporter(cfg.Name, rt.Log, metrics)}
@@ -37,7 +37,7 @@ func (*Poller) Open(context.Context) error { return nil }
 // Close has nothing to give up.
 func (*Poller) Close() error { return nil }
 
-// Status is how it stands with each sink, in the order of Config.Sinks. It is safe for concurrent use.
+// Status returns the status of each sink, in the order of Config.Sinks. It is safe for concurrent use.
 func (p *Poller) Status() []Status {
 	all := make([]Status, len(p.sinks))
 	for i, s := range p.sinks {
@@ -49,10 +49,10 @@ func (p *Poller) Status() []Status {
 // StatusSection implements receiver.StatusReporter.
 func (p *Poller) StatusSection() (name string, value any) { return "sinks", p.Status() }
 
-// Run polls until ctx ends, and returns nil then. Each connection is its own goroutine, so that a sink that is dead
-// holds up no other. A stop (P33) asks for nothing more; batches with the Appender are acked as Kafka acknowledges
-// them within ShutdownTimeout. A call that a sink has not answered yet is waited for a quarter of that, and given back;
-// after that the connection is closed, and the sink holds what it takes next for its own timeout.
+// Run polls until ctx is done, and returns nil then. Each connection has its own goroutine, so an unavailable sink does not
+// affect the others. A stop (P33) requests nothing more. Batches that the Appender has are acked as Kafka acknowledges them
+// within ShutdownTimeout. A call without a reply gets a quarter of that; a batch that arrives by then is returned. After
+// that the connection is closed, and the sink holds the events that it takes next for its own timeout.
 func (p *Poller) Run(ctx context.Context) error {
 	work, done := netserver.WithGracePeriod(ctx, p.rt.ShutdownTimeout)
 	defer done()
@@ -70,7 +70,7 @@ func (p *Poller) Run(ctx context.Context) error {
 	return nil
 }
 
-// keep polls over one connection after another until ctx ends.
+// keep polls over one connection after another until ctx is done.
 func (p *Poller) keep(ctx, work context.Context, s *sink) {
 	use := func(nc net.Conn, working func()) error { return p.use(ctx, work, s, nc, working) }
 	netserver.Reconnect(ctx, s.address, p.cfg.ConnectTimeout, use, func(err error) {
@@ -82,7 +82,7 @@ func (p *Poller) keep(ctx, work context.Context, s *sink) {
 	})
 }
 
-// use polls over one connection until it breaks; working is called when the sink has answered.
+// use polls over one connection until it fails. It calls working when the sink has replied.
 func (p *Poller) use(ctx, work context.Context, s *sink, nc net.Conn, working func()) error {
 	c := newConn(work, p, s, nc)
 	p.metrics.Connected()
@@ -91,8 +91,8 @@ func (p *Poller) use(ctx, work context.Context, s *sink, nc net.Conn, working fu
 		s.connected(-1)
 		p.metrics.Disconnected()
 	}()
-	hurry := context.AfterFunc(work, func() { _ = nc.SetDeadline(time.Now().Add(lastWord)) }) // fails only where it is closed
-	defer hurry()
+	stop := context.AfterFunc(work, func() { _ = nc.SetDeadline(time.Now().Add(finalTimeout)) }) // fails only if it is closed
+	defer stop()
 	for {
 		err := c.poll(ctx)
 		_, good := errors.AsType[pauseError](err)
@@ -118,7 +118,7 @@ func (p *Poller) use(ctx, work context.Context, s *sink, nc net.Conn, working fu
 	}
 }
 
-// pause is Config.Pause for as many connections as a sink has, more or less a fifth.
+// pause returns Config.Pause times the number of connections, plus or minus a fifth.
 func (p *Poller) pause() time.Duration {
 	d := p.cfg.Pause * time.Duration(p.cfg.Connections)
 	return d*4/5 + time.Duration(rand.Int64N(int64(d)*2/5+1)) //nolint:gosec // G404: spreading needs no secrecy

@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// Status is how it stands with one sink. Names in JSON are only ever added.
+// Status is the status of one sink. Names in JSON are never removed or changed.
 type Status struct {
 	Sink        string `json:"sink"`
 	Connections int    `json:"connections"` // open now
-	Batch       int    `json:"batch"`       // how many events are asked for
+	Batch       int    `json:"batch"`       // how many events are requested
 	Events      int64  `json:"events"`      // acked
 	LastBatch   string `json:"last_batch"`  // when one was acked, RFC 3339; empty before the first
 	LastEvents  int    `json:"last_batch_events"`
@@ -17,11 +17,11 @@ type Status struct {
 	LastErrorAt string `json:"last_error_at"`
 }
 
-// sink is one sink's standing. It is safe for concurrent use.
+// sink holds one sink's status. It is safe for concurrent use.
 type sink struct {
 	address string
 
-	mu sync.Mutex // guards now
+	mu sync.Mutex // guards s
 	s  Status
 }
 
@@ -60,8 +60,8 @@ func (s *sink) batch() int {
 	return s.s.Batch
 }
 
-// fewer asks for capacity events from now on, or for half as many as asked where it is 0 or no less. It reports the
-// new number; connections that failed with the same number lower it once.
+// fewer sets the number of requested events to capacity, or to half of asked if capacity is 0 or not less than asked. It
+// returns the new number. Several connections that failed with the same number lower it once.
 func (s *sink) fewer(asked, capacity int) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

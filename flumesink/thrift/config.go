@@ -7,14 +7,14 @@ import (
 	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
-// Config is a receiver's address, times and limits; its options begin with --thrift.
+// Config is a receiver's address and limits; its options begin with --thrift.
 type Config struct {
 	netserver.Config
 	receiver.Limits
 }
 
-// DefaultConfig is the defaults: not listening. The largest frame is 64 MiB; libthrift's own servers take 16,384,000
-// bytes.
+// DefaultConfig returns the defaults, without an address. The largest frame is 64 MiB; libthrift's own servers accept
+// 16,384,000 bytes.
 func DefaultConfig() Config {
 	return Config{
 		Config: netserver.DefaultConfig("thrift", "Flume's Thrift RPC"),

@@ -8,14 +8,15 @@ import (
 	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
-// conn is one sender's connection, served by one goroutine.
+// conn is one sender's connection, which one goroutine serves.
 type conn struct {
 	*netserver.Conn
 	limits *receiver.Limits
 	in     input
 }
 
-// next reads the next frame whole: its Bytes are the message. io.EOF: the sender closed between frames.
+// next reads the next complete frame; its Bytes are the message. io.EOF means that the sender closed the connection between
+// frames.
 func (c *conn) next() (netserver.Request, error) {
 	if err := c.WaitReady(); err != nil {
 		return netserver.Request{}, err
@@ -35,8 +36,7 @@ func (c *conn) next() (netserver.Request, error) {
 	return f, nil
 }
 
-// handle answers a frame, or gives its events to the Appender and answers when they are safe. An error closes the
-// connection.
+// handle replies to a frame, after the Appender has its events if it has any. An error closes the connection.
 func (c *conn) handle(f netserver.Request) error {
 	r := reader{b: f.Bytes}
 	m, err := r.message()
@@ -47,7 +47,7 @@ func (c *conn) handle(f netserver.Request) error {
 	var batch bool
 	switch string(m.name) {
 	case nameAppend:
-		m.name = []byte(nameAppend) // the frame is the Appender's when the answer is written
+		m.name = []byte(nameAppend) // not a view: the frame is the Appender's when the reply is written
 	case nameBatch:
 		m.name, batch = []byte(nameBatch), true
 	default:
@@ -58,7 +58,7 @@ func (c *conn) handle(f netserver.Request) error {
 	if err := arguments(f.Frame, c.limits, r, batch); err != nil {
 		defer f.Release()
 		var rejected *receiver.RejectError
-		if errors.As(err, &rejected) && rejected.Reason == receiver.ReasonMalformed { // the sender's own log should say why
+		if errors.As(err, &rejected) && rejected.Reason == receiver.ReasonMalformed { // for the sender's own log
 			c.Metrics().SystemError()
 			return errors.Join(err, c.answer(m.exception(nil, protocolError, err.Error())))
 		}

@@ -2,7 +2,7 @@
 // flumeclient/thrift.
 //
 // A connection carries frames: a length of four bytes, big-endian, and a message in Thrift's compact or strict binary
-// protocol (thrift/doc/specs), which the message's first byte tells apart; each is answered in its own. The service is
+// protocol (thrift/doc/specs), which differ in their first byte; the reply is in the protocol of its request. The service is
 // flume.thrift's ThriftSourceProtocol:
 //
 //	struct ThriftFlumeEvent { 1: required map<string, string> headers, 2: required binary body }
@@ -10,9 +10,9 @@
 //	Status append(1: ThriftFlumeEvent event)
 //	Status appendBatch(1: list<ThriftFlumeEvent> events)
 //
-// A request's way, and what a death between two steps means, is that of package listen. Requests of a connection are
-// handled one after the other, since Thrift's clients want answers in the order of their calls. What Kafka has not
-// acknowledged in time is never answered: FAILED costs a Flume sink its connection and five seconds.
+// The steps of a request, and what a crash between two of them means, are those of package netserver. Requests of a
+// connection are handled one after the other, because Thrift's clients expect replies in the order of their calls. A request
+// that Kafka has not acknowledged in time gets no reply, because FAILED costs a Flume sink its connection and five seconds.
 //
-// Apache's library is not on the way of an event: the decoder is our own, its events are views on the frame.
+// Apache's library does not touch events: the decoder is our own, and its events are views of the frame.
 package thrift

@@ -2,12 +2,12 @@ package thrift
 
 import "github.com/sluice-etl/sluice/receiver"
 
-// Events are found as views on the frame, in its slots, which grow with what was found and not with announced numbers.
-// Strings are not checked for UTF-8, as Java does not; a header name that comes twice is kept twice. A field that is
-// not Flume's is passed over, as Thrift's own readers do; of a field that comes twice the last counts.
+// Events are decoded as views of the frame. The frame's slices grow with the decoded events, and not with announced numbers.
+// Strings are not checked for UTF-8, since Java does not check them; a header name that occurs twice is kept twice. A field
+// that is not Flume's is skipped, as by Thrift's own readers; of a field that occurs twice the last one counts.
 
-// arguments decodes the arguments of append, or of appendBatch, which are the rest of r, into f.Events. It allocates
-// only where f's slots must grow. The error is a [receiver.RejectError], or that of f's waiting for memory.
+// arguments decodes the arguments of append or appendBatch, which are the rest of r, into f.Events. It allocates only where
+// f's slices must grow. The error is a [receiver.RejectError], or that of waiting for memory.
 func arguments(f *receiver.Frame, limits *receiver.Limits, r reader, batch bool) error {
 	f.Reset()
 	found, last := false, int16(0)
@@ -113,8 +113,8 @@ func decodeEvent(f *receiver.Frame, limits *receiver.Limits, r *reader) error {
 	return nil
 }
 
-// decodeHeaders decodes map<string, string> into f.Headers, as many as the limits allow, and returns how many there are
-// and how many bytes their names and values have.
+// decodeHeaders decodes map<string, string> into f.Headers, as many as the limits allow, and returns the number and the
+// bytes of all of them.
 func decodeHeaders(f *receiver.Frame, limits *receiver.Limits, r *reader) (total, size int, err error) {
 	key, value, n, ok := r.pairs()
 	if !ok || n > 0 && (key != kindString || value != kindString) {
@@ -135,7 +135,7 @@ func decodeHeaders(f *receiver.Frame, limits *receiver.Limits, r *reader) (total
 			return 0, 0, receiver.Malformed("event %d: bad header value at byte %d of %d", len(f.Events), r.at, len(r.b))
 		}
 		size += len(name) + len(text)
-		if size <= limits.MaxHeaderBytes && len(all)-first < limits.MaxHeaders { // what is left out is counted
+		if size <= limits.MaxHeaderBytes && len(all)-first < limits.MaxHeaders { // omitted headers still count
 			all = append(all, receiver.Header{Key: name, Value: text})
 		}
 	}

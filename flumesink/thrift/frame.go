@@ -9,23 +9,23 @@ import (
 	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
-// reasonSASL is the receiver's own reason, beside those of receiver.Reasons, for which a connection is closed.
-const reasonSASL = "sasl" // Kerberos is spoken
+// reasonSASL is the protocol's own reason for closing a connection, in addition to receiver.Reasons.
+const reasonSASL = "sasl" // the sender uses Kerberos
 
-// leastMessage is the shortest message: compact, with a name of no bytes and no arguments.
+// leastMessage is the length of the shortest message: compact, with an empty name and no arguments.
 const leastMessage = 5
 
-// input reads frames from a connection: a length of four bytes and the message. It reads no byte of the next frame, and
-// holds no buffer: a frame's bytes go from the socket to where they stay. It is unsafe for concurrent use.
+// input reads frames from a connection: a length of four bytes and the message. It reads no byte of the next frame and has
+// no buffer, so a frame's bytes go from the socket directly into the frame. It is not safe for concurrent use.
 type input struct {
 	conn   io.Reader
 	limits *receiver.Limits
-	head   [8]byte // the length, and the message's first bytes, by which senders of other protocols are known
-	have   int     // bytes in head
-	any    bool    // a whole frame was read before
+	head   [8]byte // the length and the message's first bytes, which show senders of other protocols
+	have   int     // how many bytes of head were read
+	any    bool    // a complete frame was read before
 }
 
-// wait blocks until the first bytes of the next frame are there. io.EOF means that the connection ended between frames.
+// wait blocks until the first byte of the next frame has arrived. io.EOF means that the connection ended between frames.
 func (in *input) wait() error {
 	n, err := in.conn.Read(in.head[:])
 	in.have = n
@@ -35,13 +35,13 @@ func (in *input) wait() error {
 	return err
 }
 
-// read reads the message of the frame that wait saw begin into f.
+// read reads the message of the frame whose first byte wait has seen into f.
 func (in *input) read(f *receiver.Frame) error {
 	if _, err := io.ReadFull(in.conn, in.head[in.have:]); err != nil {
 		return netserver.UnexpectedEOF(err)
 	}
 	length := int64(binary.BigEndian.Uint32(in.head[:]))
-	if !speaksThrift(in.head[4:]) || length < leastMessage {
+	if !isThrift(in.head[4:]) || length < leastMessage {
 		return in.implausible(length)
 	}
 	if err := in.limits.CheckFrame(length); err != nil {
@@ -65,12 +65,12 @@ func (in *input) read(f *receiver.Frame) error {
 	return nil
 }
 
-// speaksThrift reports whether a message of the compact or the strict binary protocol begins so.
-func speaksThrift(b []byte) bool {
+// isThrift reports whether b begins a message of the compact or the strict binary protocol.
+func isThrift(b []byte) bool {
 	return b[0] == compactID && b[1]&versionMask == compactVersion || b[0] == 0x80 && b[1] == 1 && b[2] == 0
 }
 
-// hints say what to do about what a wrong sender looks like.
+// hints say what to do, by the reason of SniffProtocol.
 var hints = map[string]string{
 	receiver.ReasonHTTP:    "use the right port; health and metrics are at --admin-listen",
 	receiver.ReasonTLS:     "this port accepts plain connections only; set ssl = false in the Thrift sink, or set --thrift-tls-cert",
@@ -82,14 +82,15 @@ var hints = map[string]string{
 	receiver.ReasonUnknown: "this port accepts only Flume's Thrift sink and etl send --to thrift://HOST:PORT",
 }
 
-// implausible says what a head that cannot be a frame's looks like.
+// implausible returns why a head cannot be that of a frame: what its bytes look like if they are the first of the
+// connection, and otherwise what was expected.
 func (in *input) implausible(length int64) error {
 	b := in.head[:]
 	if !in.any {
 		if b[0] == 1 && bytes.HasPrefix(b[5:], []byte("GSS")) { // TSaslTransport: START, a length, the mechanism GSSAPI
 			return receiver.Reject(reasonSASL, "the first bytes (% x) look like a Kerberos handshake, which is not supported: set kerberos = false and ssl = true in the Thrift sink, and set --thrift-tls-cert and --ip-filter", b)
 		}
-		if reason, looks := netserver.SniffProtocol(b); hints[reason] != "" && !speaksThrift(b[4:]) {
+		if reason, looks := netserver.SniffProtocol(b); hints[reason] != "" && !isThrift(b[4:]) {
 			return receiver.Reject(reason, "the first bytes (% x) look like %s, expected Flume's framed Thrift calls: %s", b, looks, hints[reason])
 		}
 	}

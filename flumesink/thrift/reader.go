@@ -20,13 +20,13 @@ const (
 	nameAppend = "append"
 	nameBatch  = "appendBatch"
 
-	// maxName bounds a method's name, which is told back.
+	// maxName bounds a method's name, which replies repeat.
 	maxName = 256
-	// maxDepth bounds values within values that are skipped, as Apache's library does.
+	// maxDepth bounds the nesting of values that are skipped, as in Apache's library.
 	maxDepth = 64
 )
 
-// kind is a value's type, by the binary protocol's numbers. The compact protocol's are turned into these.
+// kind is a value's type, by the binary protocol's numbers. Those of the compact protocol are converted.
 type kind byte
 
 const (
@@ -43,18 +43,18 @@ const (
 	kindSet    kind = 14
 	kindList   kind = 15
 	kindUUID   kind = 16
-	// kindTold is a bool whose value is told by its field's header: the compact protocol's true and false.
-	kindTold kind = 254
-	kindBad  kind = 255
+	// kindInHeader is a bool whose value is in its field's header: the compact protocol's true and false.
+	kindInHeader kind = 254
+	kindBad      kind = 255
 )
 
-// compactKinds is the compact protocol's types, by their numbers, as elements of containers have them.
+// compactKinds are the types of the compact protocol by their numbers, as for elements of containers.
 var compactKinds = [16]kind{
 	kindStop, kindBool, kindBool, kindByte, kindI16, kindI32, kindI64, kindDouble, kindString, kindList, kindSet, kindMap,
 	kindStruct, kindUUID, kindBad, kindBad,
 }
 
-// binaryKind is the type that a byte of the binary protocol says.
+// binaryKind returns the type that a byte of the binary protocol stands for.
 func binaryKind(b byte) kind {
 	if k := kind(b); k <= kindUUID {
 		return k
@@ -62,15 +62,15 @@ func binaryKind(b byte) kind {
 	return kindBad
 }
 
-// reader reads a message of either protocol from b at at. Its methods report false where the bytes are not what the
-// protocol says; lengths and counts are held against what is left. It does not allocate.
+// reader reads a message of either protocol from b, starting at at. Its methods return false for bytes that the protocol
+// does not allow. Lengths and counts are checked against the remaining bytes. It does not allocate.
 type reader struct {
 	b       []byte
 	at      int
 	compact bool
 }
 
-// message is what a call begins with. Its name is a view.
+// message is the head of a call. Its name is a view.
 type message struct {
 	compact bool
 	name    []byte
@@ -79,7 +79,7 @@ type message struct {
 
 // message reads the message's head.
 func (r *reader) message() (m message, err error) {
-	if len(r.b) < leastMessage || !speaksThrift(r.b) {
+	if len(r.b) < leastMessage || !isThrift(r.b) {
 		return m, receiver.Malformed("no message of the compact or the strict binary protocol")
 	}
 	r.compact = r.b[0] == compactID
@@ -202,7 +202,7 @@ func (r *reader) field(last int16) (k kind, id int16, ok bool) {
 	case kindStop:
 		return kindStop, 0, true
 	case kindBool:
-		k = kindTold
+		k = kindInHeader
 	}
 	if delta := int16(head >> 4); delta != 0 {
 		return k, last + delta, true
@@ -253,7 +253,7 @@ func (r *reader) skip(k kind, depth int) bool {
 	}
 	n := 0
 	switch k {
-	case kindTold:
+	case kindInHeader:
 	case kindBool, kindByte:
 		n = 1
 	case kindI16, kindI32, kindI64:

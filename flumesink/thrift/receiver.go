@@ -5,13 +5,13 @@ import (
 	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
-// Receiver is a Thrift source: it listens, gives events to the Appender, and answers OK when they are safe.
+// Receiver is a Thrift source: it listens, gives events to the Appender, and replies OK once Kafka has them.
 type Receiver struct {
 	*netserver.Server
 	cfg Config
 }
 
-// New makes a receiver. cfg must be valid. Nothing is started and nothing is opened.
+// New returns a receiver. cfg must be valid. Nothing is started or opened.
 func New(cfg Config, rt receiver.Runtime) *Receiver {
 	r := &Receiver{cfg: cfg}
 	cfg.Reasons = []string{reasonSASL}

@@ -2,23 +2,23 @@ package thrift
 
 import "encoding/binary"
 
-// Flume's Thrift numbers, which are not its Avro ones.
+// statusOK is flume.thrift's Status OK. Flume's numbers in Thrift differ from those in Avro.
 const statusOK = 0
 
-// Types of TApplicationException, Thrift's answer to what cannot be carried out.
+// Types of TApplicationException, Thrift's reply to a call that cannot be carried out.
 const (
 	unknownMethod = 1
 	protocolError = 7
 )
 
-// ok appends the frame that answers the call with OK.
+// ok appends the frame that replies OK to the call.
 func (m *message) ok(dst []byte) []byte {
 	dst, at := m.begin(dst, messageReply)
 	dst = m.number(dst, 0, statusOK) // field 0 is the call's result
 	return end(dst, at)
 }
 
-// exception appends the frame that answers the call with a TApplicationException.
+// exception appends the frame that replies to the call with a TApplicationException.
 func (m *message) exception(dst []byte, typ int32, text string) []byte {
 	dst, at := m.begin(dst, messageException)
 	if m.compact {
@@ -33,7 +33,7 @@ func (m *message) exception(dst []byte, typ int32, text string) []byte {
 	return end(dst, at)
 }
 
-// begin appends the length, which is not yet known, and the head of a message. at is where the message begins.
+// begin appends room for the length and the head of a message. at is where the message begins.
 func (m *message) begin(dst []byte, typ byte) (b []byte, at int) {
 	dst = append(dst, 0, 0, 0, 0)
 	at = len(dst)
@@ -49,8 +49,8 @@ func (m *message) begin(dst []byte, typ byte) (b []byte, at int) {
 	return binary.BigEndian.AppendUint32(dst, m.seqid), at
 }
 
-// number appends a field of type i32. In the compact protocol field 0 has its number after the header, and field 2
-// comes after field 1.
+// number appends a field of type i32. In the compact protocol the number of field 0 follows the field's header, and field 2
+// must follow field 1.
 func (m *message) number(dst []byte, id byte, n int32) []byte {
 	if !m.compact {
 		dst = append(dst, byte(kindI32), 0, id)

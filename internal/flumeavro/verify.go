@@ -16,12 +16,12 @@ const (
 	maxDepth  = 32
 )
 
-// valueBytes is more than a JSON value of a protocol takes in memory, its share of a map or slice and its entry in the
-// table of names included; its text is counted apart.
+// valueBytes is an upper bound of the memory of a JSON value of a protocol, with its share of a map or slice and its entry in
+// the table of names, but without its text.
 const valueBytes = 384
 
-// Cost returns how many bytes [Verify] allocates at most for the text. It allocates nothing itself. An
-// error means that the text exceeds a bound.
+// Cost returns how many bytes [Verify] allocates at most for the text. It allocates nothing itself. The error is a bound
+// that the text exceeds.
 func Cost(text []byte) (int, error) {
 	if len(text) > MaxText {
 		return 0, fmt.Errorf("its text has %d bytes, the limit is %d", len(text), MaxText)
@@ -52,9 +52,9 @@ func Cost(text []byte) (int, error) {
 	return 4*len(text) + values*valueBytes, nil
 }
 
-// Verify returns an error unless events and Status of another protocol are the same bytes as in ours. Names and docs
-// may differ, because they are not on the wire. Only the types of our messages are looked at, and a reference is
-// followed once and never expanded: the cost grows with the text and not with what the text describes.
+// Verify returns an error unless another protocol encodes events and Status as Flume's does. Names and docs may differ,
+// because they are not on the wire. Only the types of Flume's messages are examined, and references are followed but never
+// expanded, so the cost grows with the text and not with what the text describes.
 func Verify(text []byte) error {
 	if _, err := Cost(text); err != nil {
 		return err
@@ -130,7 +130,7 @@ func notEvents(message string) error {
 // object is a JSON object.
 type object = map[string]any
 
-// named is a schema with the namespace that holds within it.
+// named is a schema with the namespace that applies within it.
 type named struct {
 	node  object
 	space string
@@ -141,8 +141,8 @@ func (n named) is(kind string) bool { return n.node["type"] == kind }
 // schemas are the named types of a protocol, by full name.
 type schemas struct{ named map[string]named }
 
-// collect notes the named types that are defined in node, which is a schema or a list of schemas: in fields, items,
-// values and branches, and never in defaults or properties. Its depth is bounded by the text's.
+// collect records the named types that are defined in node, a schema or a list of schemas: in fields, items, values and
+// branches, but not in defaults or properties. The depth of the text bounds its recursion.
 func (s *schemas) collect(node any, space string) error {
 	switch node := node.(type) {
 	case []any:
@@ -184,7 +184,7 @@ func (s *schemas) collect(node any, space string) error {
 	return nil
 }
 
-// fullName returns the full name of a named type, and the namespace that holds within it.
+// fullName returns the full name of a named type, and the namespace that applies within it.
 func fullName(node object, space string) (full, inner string) {
 	name, _ := node["name"].(string)
 	if strings.Contains(name, ".") {
@@ -205,8 +205,8 @@ func within(space, name string) string {
 
 func spaceOf(name string) string { return name[:max(strings.LastIndexByte(name, '.'), 0)] }
 
-// resolve returns the schema that t is or refers to. A primitive type becomes {"type": its name}; what is unknown, and a
-// union, has no type.
+// resolve returns the schema that t is or refers to. A primitive type becomes {"type": its name}. An unknown name and a
+// union have no type.
 func (s *schemas) resolve(t any, space string) named {
 	for {
 		switch node := t.(type) {
