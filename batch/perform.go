@@ -9,6 +9,7 @@ import (
 	"github.com/sluice-etl/sluice/batch/planner"
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/failpoint"
+	"github.com/sluice-etl/sluice/internal/obs"
 )
 
 // perform takes one output. What may block runs in a goroutine of its own, and posts its result.
@@ -135,12 +136,7 @@ func (e *Engine[D]) wait(ctx context.Context, r planner.WaitRequest) {
 		}
 	}
 	e.async(ctx, func(ctx context.Context) message[D] {
-		t := time.NewTimer(pause(r.Attempt))
-		defer t.Stop()
-		select {
-		case <-ctx.Done():
-		case <-t.C:
-		}
+		obs.Wait(ctx, pause(r.Attempt))
 		return input[D]{planner.WaitResult{Task: r.Task, Op: r.Op}}
 	})
 }

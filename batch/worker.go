@@ -6,11 +6,11 @@ import (
 	"log/slog"
 	"sort"
 	"sync/atomic"
-	"time"
 
 	"github.com/sluice-etl/sluice/batch/planner"
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/failpoint"
+	"github.com/sluice-etl/sluice/internal/obs"
 )
 
 // foldStep is how many records are folded between two checks of the memory that the fold occupies.
@@ -144,12 +144,7 @@ func (o restoreOrder[D]) do(ctx context.Context, w *worker[D]) {
 			return
 		}
 		w.log.Warn("Task state cannot be read; retrying", "task", w.task, "attempt", attempt, "err", err)
-		timer := time.NewTimer(pause(attempt))
-		select {
-		case <-ctx.Done():
-		case <-timer.C:
-		}
-		timer.Stop()
+		obs.Wait(ctx, pause(attempt))
 	}
 }
 

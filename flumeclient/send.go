@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sluice-etl/sluice/internal/obs"
 	"github.com/sluice-etl/sluice/receiver"
 )
 
@@ -97,8 +97,7 @@ func (s *sender) run(ctx context.Context) error {
 // send sends one batch until it is acked, where Resend says so.
 func (s *sender) send(ctx context.Context, b *batch) error {
 	tries := 0
-	pause := backoff.NewExponentialBackOff()
-	pause.InitialInterval, pause.MaxInterval = 50*time.Millisecond, 5*time.Second
+	pause := obs.Backoff(50*time.Millisecond, 5*time.Second)
 	for {
 		err := s.once(ctx, b, &tries)
 		if err == nil {
@@ -107,12 +106,8 @@ func (s *sender) send(ctx context.Context, b *batch) error {
 		if !s.cfg.Resend || ctx.Err() != nil {
 			return fmt.Errorf("send %d events: %w", len(b.events), err)
 		}
-		timer := time.NewTimer(pause.NextBackOff())
-		select {
-		case <-ctx.Done():
-			timer.Stop()
+		if !obs.Wait(ctx, pause.NextBackOff()) {
 			return errors.Join(context.Cause(ctx), err)
-		case <-timer.C:
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/internal/obs"
 )
 
 const (
@@ -207,7 +208,7 @@ func TestDeliver_allocatesNothingPerRecord(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fetcher{s: s, listener: releases{}}
+	f := &fetcher{s: s, listener: releases{}, throttle: obs.NewThrottle(time.Second)}
 	p := &partition{Partition: checkpoint.Partition{Topic: "logs"}}
 	var records []*kgo.Record
 	for i := range 1000 {

@@ -17,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 	"github.com/twmb/franz-go/plugin/kslog"
 
+	"github.com/sluice-etl/sluice/internal/obs"
 	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/internal/textfile"
 )
@@ -180,11 +181,7 @@ func (p permanent) Unwrap() error { return p.error }
 // the first error and then at most one in ten seconds, with the constant message what. Errors include the connection errors
 // that d has recorded; d may be nil.
 func retry(ctx context.Context, log *slog.Logger, what string, d *dials, fn func(context.Context) error) error {
-	wait := 100 * time.Millisecond
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	<-timer.C
-	var logged time.Time
+	wait, throttle := obs.Backoff(100*time.Millisecond, 5*time.Second), obs.NewThrottle(10*time.Second)
 	for tries := 1; ; tries++ {
 		err := fn(ctx)
 		if err == nil {
@@ -199,16 +196,11 @@ func retry(ctx context.Context, log *slog.Logger, what string, d *dials, fn func
 		if ctx.Err() != nil {
 			return fmt.Errorf("%w (last: %w)", context.Cause(ctx), err)
 		}
-		if now := time.Now(); now.Sub(logged) >= 10*time.Second {
+		if ok, _ := throttle.Allow("", time.Now()); ok {
 			log.Warn(what, "err", err, "tries", tries) //nolint:sloglint // every caller gives a constant
-			logged = now
 		}
-		timer.Reset(wait)
-		select {
-		case <-ctx.Done():
+		if !obs.Wait(ctx, wait.NextBackOff()) {
 			return fmt.Errorf("%w (last: %w)", context.Cause(ctx), err)
-		case <-timer.C:
 		}
-		wait = min(2*wait, 5*time.Second)
 	}
 }

@@ -48,11 +48,9 @@ func (r *redoer) dead(ctx context.Context, rec *kgo.Record, label string, why ca
 
 // logDead logs that a dead letter was written, at most once a second.
 func (r *redoer) logDead(letter *kgo.Record, text string, size int) {
-	r.unlogged++
-	if now := time.Now(); now.Sub(r.logged) >= time.Second {
-		r.p.log.Warn("Dead letters written", "events", r.unlogged, "topic", letter.Topic,
+	if ok, dropped := r.throttle.Allow("", time.Now()); ok {
+		r.p.log.Warn("Dead letters written", "events", dropped+1, "topic", letter.Topic,
 			"last_partition", letter.Partition, "last_offset", letter.Offset, "last_reason", text, "last_bytes", size)
-		r.logged, r.unlogged = now, 0
 	}
 }
 

@@ -2,12 +2,14 @@ package kafkaio
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/internal/obs"
 )
 
 // One fetch returns records of two leaders, and a batch ends between them. If the second leader's epoch were stored with an
@@ -20,7 +22,7 @@ func TestP27_oneLeaderEpochPerFetched(t *testing.T) {
 	}
 	o := &pieces{}
 	p := &partition{Partition: checkpoint.Partition{Topic: "logs"}, next: 10, leaderEpoch: -1, state: fetching}
-	f := &fetcher{s: s, listener: o, partitions: map[int32]*partition{0: p}}
+	f := &fetcher{s: s, listener: o, throttle: obs.NewThrottle(time.Second), partitions: map[int32]*partition{0: p}}
 	fetched := kgo.FetchPartition{}
 	for i, epoch := range []int32{3, 3, 5, 5, 6} {
 		fetched.Records = append(fetched.Records, &kgo.Record{Offset: int64(10 + i), LeaderEpoch: epoch})

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/internal/obs"
 )
 
 // fetcher positions partitions and polls them. It is one goroutine that alternates between its inbox and polling, so that
@@ -36,9 +37,9 @@ type fetcher struct {
 	topicID checkpoint.TopicID
 	// nudgeAt is when the client must be nudged, zero for never.
 	nudgeAt time.Time
-	// logged is when an error of the topic as a whole was last logged.
-	logged time.Time
-	spawn  func(func(context.Context)) context.CancelFunc // in Run's group, under Run's context
+	// throttle is of the log lines about errors of the topic as a whole.
+	throttle *obs.Throttle
+	spawn    func(func(context.Context)) context.CancelFunc // in Run's group, under Run's context
 }
 
 // partition is one positioned partition.
@@ -82,7 +83,8 @@ type asyncResult interface{ apply(*fetcher, *partition) }
 
 func newFetcher(ctx context.Context, g *errgroup.Group, s *Source, cl *kgo.Client, adm *kadm.Client, listener batch.RebalanceListener) *fetcher {
 	return &fetcher{
-		s: s, cl: cl, adm: adm, listener: listener,
+		throttle: obs.NewThrottle(10 * time.Second),
+		s:        s, cl: cl, adm: adm, listener: listener,
 		partitions: make(map[int32]*partition),
 		spawn: func(fn func(context.Context)) context.CancelFunc {
 			ctx, cancel := context.WithCancel(ctx)

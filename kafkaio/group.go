@@ -15,6 +15,7 @@ import (
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/internal/obs"
 )
 
 // member is this process's membership in the group. Its client never gets a fetch position: AdjustFetchOffsetsFn removes
@@ -273,7 +274,7 @@ func (s *Source) topic(ctx context.Context, adm *kadm.Client) (batch.Topic, erro
 
 // watch logs the errors that the group client reports besides the callbacks: those of joining, which the client retries.
 func (m *member) watch(ctx context.Context) error {
-	var logged time.Time
+	throttle := obs.NewThrottle(10 * time.Second)
 	for {
 		fetches := m.cl.PollFetches(ctx)
 		if ctx.Err() != nil {
@@ -288,9 +289,8 @@ func (m *member) watch(ctx context.Context) error {
 		fetches.EachError(func(_ string, _ int32, err error) {
 			m.s.denial.note("joining group "+m.s.group, err)
 			err = m.s.dials.explain(err)
-			if now := time.Now(); now.Sub(logged) >= 10*time.Second {
+			if ok, _ := throttle.Allow("", time.Now()); ok {
 				m.s.log.Warn("Cannot join the group or stay in it; retrying", "err", err)
-				logged = now
 			}
 		})
 	}

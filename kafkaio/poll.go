@@ -28,17 +28,19 @@ func (f *fetcher) polledPartition(t *kgo.FetchTopic, fp *kgo.FetchPartition) {
 	p := f.partitions[fp.Partition]
 	if p == nil || t.Topic != p.Topic || (p.state != fetching && p.state != scanning) {
 		f.s.met.stale.Add(float64(len(fp.Records)))
-		if p == nil && t.Topic != "" && fp.Err != nil && time.Since(f.logged) >= 10*time.Second {
-			f.logged = time.Now() // an error of the topic as a whole; the client retries
-			f.s.denial.note("fetching topic "+t.Topic, fp.Err)
-			f.s.log.Warn("Cannot fetch the topic; retrying", "err", fp.Err)
+		if p == nil && t.Topic != "" && fp.Err != nil {
+			if ok, _ := f.throttle.Allow("topic", time.Now()); ok { // an error of the topic as a whole; the client retries
+				f.s.denial.note("fetching topic "+t.Topic, fp.Err)
+				f.s.log.Warn("Cannot fetch the topic; retrying", "err", fp.Err)
+			}
 		}
 		return
 	}
 	if fp.Err != nil {
-		if f.s.denial.note("fetching topic "+p.Topic, fp.Err) && time.Since(f.logged) >= 10*time.Second {
-			f.logged = time.Now()
-			f.s.log.Warn("Kafka denies fetching the topic; retrying", "err", fp.Err)
+		if f.s.denial.note("fetching topic "+p.Topic, fp.Err) {
+			if ok, _ := f.throttle.Allow("topic", time.Now()); ok {
+				f.s.log.Warn("Kafka denies fetching the topic; retrying", "err", fp.Err)
+			}
 		}
 		// The client would continue from another offset, or retry in a loop: remove the partition first, then check why (P27).
 		f.removeFromClient(p)

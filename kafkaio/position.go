@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/internal/obs"
 )
 
 // storedPosition is a partition's position from a checkpoint, to be compared with the log in Kafka.
@@ -74,14 +75,10 @@ func (s *Source) check(ctx context.Context, adm *kadm.Client, c storedPosition, 
 const deniedPause = time.Second
 
 func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
+	if !obs.Wait(ctx, d) {
 		return context.Cause(ctx)
 	}
+	return nil
 }
 
 // shortTries is how many attempts must find the log too short, or the topic missing, before that is final: just after an

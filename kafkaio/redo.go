@@ -10,6 +10,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/sluice-etl/sluice/internal/obs"
 )
 
 // redoQueue holds the batches with rejected records. It needs no limit of its own, because the receivers' bytes in flight
@@ -48,8 +50,7 @@ type redoer struct {
 	l      limits
 	read   time.Time // when l was read
 
-	logged   time.Time // when a dead letter was last logged
-	unlogged int       // dead letters since
+	throttle *obs.Throttle // of the log line of dead letters
 }
 
 // redoLoop processes the queue until ctx is done. Batches that are left then fail with ErrClosed.
@@ -59,7 +60,7 @@ func (p *Producer) redoLoop(ctx context.Context, l limits) error {
 		return err
 	}
 	defer adm.Close()
-	r := &redoer{p: p, adm: adm, l: l, read: time.Now()}
+	r := &redoer{p: p, adm: adm, l: l, read: time.Now(), throttle: obs.NewThrottle(time.Second)}
 	if err := r.newSingle(); err != nil {
 		return err
 	}

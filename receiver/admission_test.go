@@ -196,24 +196,6 @@ func TestAdmission_crowd(t *testing.T) {
 	}
 }
 
-func TestThrottle_countsWhatItDrops(t *testing.T) {
-	t.Parallel()
-	th, now := NewThrottle(time.Minute), time.Now()
-	for _, step := range []struct {
-		kind    string
-		after   time.Duration
-		ok      bool
-		dropped int
-	}{
-		{"a", 0, true, 0}, {"a", time.Second, false, 0}, {"b", time.Second, true, 0}, {"a", 2 * time.Second, false, 0},
-		{"a", time.Minute, true, 2}, {"a", 2 * time.Minute, true, 0},
-	} {
-		if ok, dropped := th.Allow(step.kind, now.Add(step.after)); ok != step.ok || dropped != step.dropped {
-			t.Errorf("%+v: %v with %d dropped", step, ok, dropped)
-		}
-	}
-}
-
 func TestMetrics_exposition(t *testing.T) {
 	t.Parallel()
 	reg := prometheus.NewPedanticRegistry()

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sluice-etl/sluice/internal/obs"
 	"github.com/sluice-etl/sluice/receiver"
 	"github.com/sluice-etl/sluice/receiver/netserver"
 )
@@ -112,7 +113,7 @@ func (p *Poller) use(ctx, work context.Context, s *sink, nc net.Conn, working fu
 		case !rejected:
 			return err
 		}
-		if !netserver.Wait(ctx, p.pause()) || !good {
+		if !obs.Wait(ctx, p.pause()) || !good {
 			return err
 		}
 	}

@@ -8,13 +8,13 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/dedup"
+	"github.com/sluice-etl/sluice/internal/obs"
 	"github.com/sluice-etl/sluice/kafkaio"
 	"github.com/sluice-etl/sluice/mysqlout"
 	"github.com/sluice-etl/sluice/mysqlout/ledger"
@@ -168,9 +168,7 @@ func (l *loading) prune(ctx context.Context) {
 // without a time limit, because receiving continues meanwhile, and logged every waitLogInterval. Any other error is
 // returned.
 func (l *loading) retryMySQL(ctx context.Context, do func() error) error {
-	pause := backoff.NewExponentialBackOff()
-	pause.InitialInterval, pause.MaxInterval = 200*time.Millisecond, 5*time.Second
-	var logged time.Time
+	pause, throttle := obs.Backoff(200*time.Millisecond, 5*time.Second), obs.NewThrottle(waitLogInterval)
 	for {
 		err := do()
 		if err == nil {
@@ -183,16 +181,10 @@ func (l *loading) retryMySQL(ctx context.Context, do func() error) error {
 			return err
 		}
 		l.mysql.set(status.Degraded, err.Error())
-		if time.Since(logged) >= waitLogInterval {
+		if ok, _ := throttle.Allow("", time.Now()); ok {
 			l.log.Warn("Cannot start the job in MySQL yet; retrying", "err", err)
-			logged = time.Now()
 		}
-		timer := time.NewTimer(pause.NextBackOff())
-		select {
-		case <-ctx.Done():
-		case <-timer.C:
-		}
-		timer.Stop()
+		obs.Wait(ctx, pause.NextBackOff())
 	}
 }
 

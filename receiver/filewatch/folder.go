@@ -15,9 +15,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
-
-	"github.com/sluice-etl/sluice/receiver/netserver"
+	"github.com/sluice-etl/sluice/internal/obs"
 )
 
 // headBytes is how many bytes of its beginning identify a file.
@@ -58,8 +56,7 @@ func (f *folder) warn(kind, message string, args ...any) {
 // accepts some lines of a batch and never the others, each retry causes duplicates.
 func (f *folder) watch(ctx, work context.Context) {
 	interval := f.w.cfg.Interval
-	pause := backoff.NewExponentialBackOff() // jittered
-	pause.InitialInterval, pause.MaxInterval = interval, max(interval, longestPause)
+	pause := obs.Backoff(interval, max(interval, longestPause))
 	for {
 		wait := interval*4/5 + time.Duration(rand.Int64N(int64(interval)*2/5+1)) //nolint:gosec // G404: spreading needs no secrecy
 		err := f.scan(ctx, work)
@@ -71,7 +68,7 @@ func (f *folder) watch(ctx, work context.Context) {
 			f.warn("folder", "Reading a watched directory failed; retrying", "err", err)
 			wait = pause.NextBackOff()
 		}
-		if !netserver.Wait(ctx, wait) {
+		if !obs.Wait(ctx, wait) {
 			return
 		}
 	}

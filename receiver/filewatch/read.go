@@ -10,10 +10,10 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/sluice-etl/sluice/internal/obs"
 	"github.com/sluice-etl/sluice/internal/textfile"
 	"github.com/sluice-etl/sluice/receiver"
 	"github.com/sluice-etl/sluice/receiver/lines"
-	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
 // batchBytes bounds the bytes of a batch, unless a single line is longer.
@@ -84,7 +84,7 @@ func (f *folder) advance(ctx, work context.Context, known *file, next int64) err
 		}
 		f.seen.failed(err)
 		f.warn("progress", "Progress cannot be written; reading of this directory is blocked, and a crash now repeats the last batch", "file", string(known.Name), "offset", next, "err", err)
-		if !netserver.Wait(ctx, f.w.cfg.Interval) {
+		if !obs.Wait(ctx, f.w.cfg.Interval) {
 			return errors.Join(err, context.Cause(work))
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"net"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
+	"github.com/sluice-etl/sluice/internal/obs"
 )
 
 // WithGracePeriod returns a context for work that may outlive ctx by d (P33): its cause is then [ErrStopping]. It also
@@ -25,8 +25,7 @@ func WithGracePeriod(ctx context.Context, d time.Duration) (work context.Context
 // seconds with jitter, longer each time until use calls working.
 func Reconnect(ctx context.Context, address string, timeout time.Duration, use func(nc net.Conn, working func()) error, failed func(error)) {
 	d := net.Dialer{Timeout: timeout, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 15 * time.Second, Count: 4}}
-	pause := backoff.NewExponentialBackOff()
-	pause.InitialInterval, pause.MaxInterval = 200*time.Millisecond, 30*time.Second
+	pause := obs.Backoff(200*time.Millisecond, 30*time.Second)
 	for {
 		nc, err := d.DialContext(ctx, "tcp", address)
 		if err != nil {
@@ -39,20 +38,8 @@ func Reconnect(ctx context.Context, address string, timeout time.Duration, use f
 			return
 		}
 		failed(err)
-		if !Wait(ctx, pause.NextBackOff()) {
+		if !obs.Wait(ctx, pause.NextBackOff()) {
 			return
 		}
-	}
-}
-
-// Wait waits for d, and returns false if ctx ends before.
-func Wait(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/sluice-etl/sluice/internal/obs"
 	"github.com/sluice-etl/sluice/receiver"
 )
 
@@ -17,7 +18,7 @@ const logInterval = 10 * time.Second
 // before it is counted, so that the line exists once a counter shows it. It is safe for concurrent use.
 type Reporter struct {
 	log      *slog.Logger
-	throttle *receiver.Throttle
+	throttle *obs.Throttle
 	metrics  *receiver.Metrics
 }
 
@@ -26,7 +27,7 @@ func NewReporter(name string, log *slog.Logger, metrics *receiver.Metrics) *Repo
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Reporter{log: log.With("component", name), throttle: receiver.NewThrottle(logInterval), metrics: metrics}
+	return &Reporter{log: log.With("component", name), throttle: obs.NewThrottle(logInterval), metrics: metrics}
 }
 
 // Log returns the receiver's logger, for lines that need no throttling.

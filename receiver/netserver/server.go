@@ -8,8 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
-
+	"github.com/sluice-etl/sluice/internal/obs"
 	"github.com/sluice-etl/sluice/receiver"
 )
 
@@ -124,8 +123,7 @@ func (s *Server) accept(reading, work context.Context, serving *sync.WaitGroup) 
 	s.mu.Lock()
 	l := s.listener
 	s.mu.Unlock()
-	pause := backoff.NewExponentialBackOff()
-	pause.InitialInterval, pause.MaxInterval = 5*time.Millisecond, time.Second
+	pause := obs.Backoff(5*time.Millisecond, time.Second)
 	for {
 		nc, err := l.Accept()
 		switch {
@@ -138,12 +136,7 @@ func (s *Server) accept(reading, work context.Context, serving *sync.WaitGroup) 
 			return fmt.Errorf("accept connections: %w", err)
 		default: // too many open files, or a connection that was reset before it was accepted
 			s.report.Warn("accept", "Accepting a connection failed", "err", err)
-			timer := time.NewTimer(pause.NextBackOff())
-			select {
-			case <-reading.Done():
-			case <-timer.C:
-			}
-			timer.Stop()
+			obs.Wait(reading, pause.NextBackOff())
 		}
 	}
 }

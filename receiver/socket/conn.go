@@ -9,11 +9,9 @@ import (
 	"net"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
-
+	"github.com/sluice-etl/sluice/internal/obs"
 	"github.com/sluice-etl/sluice/internal/textfile"
 	"github.com/sluice-etl/sluice/receiver"
-	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
 // conn is one connection to a server. It belongs to one goroutine.
@@ -137,8 +135,7 @@ func (c *conn) lines(f *receiver.Frame, b []byte) error {
 
 // append retries until Kafka has acknowledged the lines, or the stop is over.
 func (c *conn) append(h *hold, events int) error {
-	pause := backoff.NewExponentialBackOff()
-	pause.InitialInterval, pause.MaxInterval = 100*time.Millisecond, 10*time.Second
+	pause := obs.Backoff(100*time.Millisecond, 10*time.Second)
 	first := time.Now()
 	for {
 		err := c.r.rt.Appender.Append(c.work, h.request())
@@ -154,7 +151,7 @@ func (c *conn) append(h *hold, events int) error {
 			c.r.metrics.Unanswered(events)
 		}
 		c.r.report.Warn("held "+c.s.address, "Kafka did not acknowledge lines; holding them and retrying", "server", c.s.address, "lines", events, "err", err)
-		if !netserver.Wait(c.work, pause.NextBackOff()) {
+		if !obs.Wait(c.work, pause.NextBackOff()) {
 			c.r.lose(c.s, events, "not acknowledged by Kafka before the stop", err)
 			return err
 		}

@@ -1,0 +1,47 @@
+package obs
+
+import (
+	"context"
+	"testing"
+	"time"
+)
+
+func TestThrottle(t *testing.T) {
+	t.Parallel()
+	th, now := NewThrottle(time.Minute), time.Now()
+	for _, c := range []struct {
+		kind    string
+		after   time.Duration
+		ok      bool
+		dropped int
+	}{
+		{"a", 0, true, 0}, {"a", time.Second, false, 0}, {"b", time.Second, true, 0}, {"a", 59 * time.Second, false, 0},
+		{"a", time.Minute, true, 2}, {"a", 2 * time.Minute, true, 0},
+	} {
+		if ok, dropped := th.Allow(c.kind, now.Add(c.after)); ok != c.ok || dropped != c.dropped {
+			t.Errorf("%s after %s: got %v, %d, expected %v, %d", c.kind, c.after, ok, dropped, c.ok, c.dropped)
+		}
+	}
+}
+
+func TestWait(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	if !Wait(ctx, time.Millisecond) {
+		t.Error("the wait was ended, expected it to last")
+	}
+	cancel()
+	if Wait(ctx, time.Hour) {
+		t.Error("the wait lasted, expected it to end with the context")
+	}
+}
+
+func TestBackoff(t *testing.T) {
+	t.Parallel()
+	b := Backoff(100*time.Millisecond, time.Second)
+	for range 50 {
+		if d := b.NextBackOff(); d < 50*time.Millisecond || d > 1500*time.Millisecond {
+			t.Errorf("got %s, expected 50ms to 1.5s", d)
+		}
+	}
+}
