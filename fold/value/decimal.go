@@ -23,49 +23,15 @@ func ParseDecimal(b []byte) (n row.Number, scale int, ok bool) {
 		}
 		return row.FromInt(small), 0, true
 	}
-	i, digits, point, held := 0, 0, false, 0
-	roundUp, full := false, false
-	for ; i < len(b); i++ {
-		c := b[i]
-		switch {
-		case c == '.' && !point:
-			point = true
-			continue
-		case c < '0' || c > '9':
-		default:
-			digits++
-			if point && scale == MaxScale {
-				if !full {
-					full, roundUp = true, c >= '5'
-				}
-				continue
-			}
-			if held > 0 || c != '0' {
-				held++
-			}
-			if held > row.MaxDigits {
-				return n, 0, false
-			}
-			n, _ = n.Times(row.Number{Lo: 10})
-			n, _ = n.Plus(row.Number{Lo: uint64(c - '0')})
-			if point {
-				scale++
-			}
-			continue
-		}
-		break
-	}
-	if digits == 0 {
+	n, scale, rest, ok := scanDecimal(b)
+	if !ok {
 		return n, 0, false
 	}
-	if roundUp {
-		n, _ = n.Plus(row.Number{Lo: 1})
-	}
-	if i < len(b) {
-		if b[i] != 'e' && b[i] != 'E' {
+	if len(rest) > 0 {
+		if rest[0] != 'e' && rest[0] != 'E' {
 			return n, 0, false
 		}
-		exp, ok := parseExponent(b[i+1:])
+		exp, ok := parseExponent(rest[1:])
 		if ok && n.Sign() == 0 {
 			return n, 0, true
 		}
@@ -80,6 +46,47 @@ func ParseDecimal(b []byte) (n row.Number, scale int, ok bool) {
 		n = n.Neg()
 	}
 	return n, scale, true
+}
+
+// scanDecimal reads the digits and the point that b begins with. ok is false if there is no digit, or if the number has more
+// than row.MaxDigits digits.
+func scanDecimal(b []byte) (n row.Number, scale int, rest []byte, ok bool) {
+	digits := 0                 // all of them
+	significant := 0            // those from the first that is not 0
+	point, full := false, false // full: there are MaxScale digits after the point, and more
+	roundUp := false            // the first digit that is dropped is 5 or more
+	for ; len(b) > 0; b = b[1:] {
+		c := b[0]
+		if c == '.' && !point {
+			point = true
+			continue
+		}
+		if c < '0' || c > '9' {
+			break
+		}
+		digits++
+		if point && scale == MaxScale {
+			if !full {
+				full, roundUp = true, c >= '5'
+			}
+			continue
+		}
+		if significant > 0 || c != '0' {
+			significant++
+		}
+		if significant > row.MaxDigits {
+			return n, 0, nil, false
+		}
+		n, _ = n.Times(row.Number{Lo: 10})
+		n, _ = n.Plus(row.Number{Lo: uint64(c - '0')})
+		if point {
+			scale++
+		}
+	}
+	if roundUp {
+		n, _ = n.Plus(row.Number{Lo: 1})
+	}
+	return n, scale, b, digits > 0
 }
 
 // parseExponent reads a sign and digits. An exponent above 10^6 is read as 10^6, which is out of range for every caller.

@@ -2,6 +2,8 @@ package expr
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -210,3 +212,8 @@ var recordColumns = []string{"_topic", "_partition", "_offset", "_index", "_time
 
 // maxTopic is how many characters the name of a Kafka topic can have.
 const maxTopic = 249
+
+// Operators lists the operators of arithmetic, those of comparison and the types of CAST, each in order.
+func Operators() (arithmetics, compares, castTypes []string) {
+	return slices.Sorted(maps.Keys(arithmetic)), slices.Sorted(maps.Keys(comparisons)), slices.Sorted(maps.Keys(casts))
+}
