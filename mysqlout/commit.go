@@ -150,7 +150,11 @@ func (e *valueError) Unwrap() error { return e.err }
 func (s *Sink) writeRows(ctx context.Context, tx *pool.Tx, pieces []piece, at int) error {
 	p := &pieces[at]
 	if p.states > 0 {
-		return s.writeStateful(ctx, tx, pieces, at)
+		err := s.writeStateful(ctx, tx, p, p.order)
+		if rejected, ok := errors.AsType[*valueError](err); ok {
+			rejected.piece = at
+		}
+		return err
 	}
 	usual, most := s.statementBytes()
 	now, then := s.buffers.Get().(*[]byte), s.buffers.Get().(*[]byte)

@@ -30,10 +30,13 @@ func (s *Sink) refused(ctx context.Context, part *batch.TaskBatch[row.Delta], pi
 		p := &pieces[i]
 		f := finder{sink: s, piece: p}
 		order := p.order
-		if i == at.piece {
+		search := f.search
+		if p.states > 0 {
+			search = f.searchStateful
+		} else if i == at.piece {
 			order = order[at.from:]
 		}
-		if err := f.search(ctx, order); err != nil {
+		if err := search(ctx, order); err != nil {
 			return s.failed("find the rows that "+p.table.FullName()+" rejects", err)
 		}
 		for _, bad := range f.found {
@@ -48,6 +51,14 @@ func (s *Sink) refused(ctx context.Context, part *batch.TaskBatch[row.Delta], pi
 				refused.Source = &batch.RecordID{Partition: source, Offset: from.Offset}
 			}
 			out.Rows = append(out.Rows, refused)
+		}
+	}
+	if len(out.Rows) == 0 && pieces[at.piece].states > 0 {
+		return &checkpoint.Error{
+			Class: checkpoint.ErrBlocked,
+			Err: fmt.Errorf("write rows of %s: a row was rejected, and accepted when it was tried again: %w",
+				pieces[at.piece].table.FullName(), at.err),
+			Hint: "look at what else writes to the table, and at its triggers and constraints; the task tries again by itself",
 		}
 	}
 	if len(out.Rows) == 0 {
@@ -166,11 +177,14 @@ var withoutPartition = map[uint16]bool{1526: true, 1591: true, 1748: true}
 
 // total is the error for a fault that no row has by itself.
 func (f *finder) total(why string, answer error) error {
+	return f.totalWith(cmp.Or(sqlerr.Hints[sqlerr.Number(answer)],
+		"change the constraint or trigger that rejects the total, and the task resumes automatically"), why, answer)
+}
+
+// totalWith is total with this hint.
+func (f *finder) totalWith(hint, why string, answer error) error {
 	return &checkpoint.Error{
-		Class: checkpoint.ErrBlocked,
-		Err:   fmt.Errorf("write rows of %s: %s: %w", f.piece.table.FullName(), why, answer),
-		Hint: cmp.Or(sqlerr.Hints[sqlerr.Number(answer)],
-			"change the constraint or trigger that rejects the total, and the task resumes automatically"),
+		Class: checkpoint.ErrBlocked, Err: fmt.Errorf("write rows of %s: %s: %w", f.piece.table.FullName(), why, answer), Hint: hint,
 	}
 }
 

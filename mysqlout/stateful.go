@@ -1,11 +1,13 @@
 package mysqlout
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,11 +19,16 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// Tables with a row.Stateful column are written in three steps of the batch's transaction, after the fence:
+// Tables with a row.Stateful column are written in chunks of keys, in ascending order. Each chunk takes these steps of the
+// batch's transaction, after the fence:
 //
-//  1. A locking read (SELECT … FOR UPDATE) of the states of all keys of the batch that are in the table.
+//  1. A locking read (SELECT … FOR UPDATE) of the states of the chunk's keys that are in the table.
 //  2. The states are joined in Go. Each key of the batch becomes one row.
-//  3. Keys that were not in the table are written by INSERT alone, the others by an upsert.
+//  3. Up to three passes over the chunk: keys that were not in the table are written by INSERT alone; those whose last
+//     record is the batch's by an upsert of all columns; those whose last record is stored already by an upsert that
+//     leaves the Follows columns as they are. The INSERT of the last sort needs a value for each column, and the server
+//     checks these values (NOT NULL, CHECK, BEFORE INSERT triggers) before it finds the key. So they are the stored ones,
+//     which are read for this. What the batch's losing record holds is never written, and so never checked.
 //
 // Invariant: what is written was computed from the newest committed state, and nobody can have changed it since.
 //
@@ -31,9 +38,14 @@ import (
 //     it before step 3 does, the INSERT waits for that task's transaction and then fails with a duplicate key, because
 //     it has no ON DUPLICATE KEY UPDATE. The whole commit is rolled back and retried, and the retry reads the row. With
 //     an upsert in its place, the other task's state would be overwritten: its batch would be lost without an error.
-//   - Step 1 reads all keys of the table before step 3 writes the first one, and both go through them in ascending order.
-//     Two tasks that lock keys in another order could only wait for each other in a cycle if one inserted a row between
-//     the other's steps; the server then ends one of them (error 1213), and it is retried.
+//   - Chunks and the keys of each step are in ascending order. Within a chunk the steps go through the keys several times,
+//     so two tasks can wait for each other in a cycle if one inserts a row between the other's steps. The server then ends
+//     one of them (error 1213), and it is retried.
+//
+// Memory, beside the batch: a chunk has at most maxLocked keys, and at most about StatementBytes of the batch's rows plus
+// those of one key. So a transaction holds at most maxLocked states (row.Latest: 16 bytes and 20 for each partition that
+// wrote the key), a copy of the chunk's rows, and the stored Follows values of its keys. The memory budget of the process
+// does not count these.
 //
 // A crash, of the process or the server, between any two of these statements: the transaction was not committed, so the
 // server rolls it back, and rows, states and checkpoint are as before. The task that claims the partition next reads the
@@ -44,33 +56,90 @@ import (
 // many thousand keys; MariaDB makes a subquery of a list of 1000 values.
 const maxLocked = 500
 
-// storedStates are the states of one row, in the order of the table's state columns; nil where the row has none.
-type storedStates [][]byte
+// storedValues are columns of one row as the server returns them, in the order in which they were read; nil is NULL.
+type storedValues [][]byte
 
-// writeStateful is writeRows for a table with state columns.
-func (s *Sink) writeStateful(ctx context.Context, tx *pool.Tx, pieces []piece, at int) error {
-	p := &pieces[at]
-	stored, err := s.lockStates(ctx, tx, p)
-	if err != nil {
-		return fmt.Errorf("lock rows of %s: %w", p.table.FullName(), err)
-	}
-	joined, err := p.join(stored)
-	if err != nil {
-		return err
-	}
-	for _, w := range []struct {
-		order []int
-		tail  string
-	}{{joined.fresh, ""}, {joined.replaced, p.tail}, {joined.kept, p.keep}} {
-		if err := s.writeJoined(ctx, tx, p, joined.rows, w.order, w.tail, at); err != nil {
+// writeStateful writes rows of a table with state columns. order is in ascending order of key. An error that may be a
+// row's own fault is a *valueError of no particular piece or row: a joined row stands for several rows of the batch.
+func (s *Sink) writeStateful(ctx context.Context, tx *pool.Tx, p *piece, order []int) error {
+	for from := 0; from < len(order); {
+		to := s.chunk(p, order, from)
+		if err := s.writeChunk(ctx, tx, p, order[from:to]); err != nil {
 			return err
 		}
+		from = to
 	}
 	return nil
 }
 
+// chunk returns the end of the chunk that begins at order[from]. All rows of a key are in one chunk.
+func (s *Sink) chunk(p *piece, order []int, from int) (to int) {
+	usual, _ := s.statementBytes()
+	for keys, size := 0, 0; from < len(order) && keys < maxLocked && size < usual; keys++ {
+		end := p.endOfKey(order, from)
+		for _, i := range order[from:end] {
+			size += p.rowSize(i)
+		}
+		from = end
+	}
+	return from
+}
+
+// endOfKey returns the end of the rows with the key of order[from].
+func (p *piece) endOfKey(order []int, from int) (to int) {
+	for to = from + 1; to < len(order) && bytes.Equal(p.rows.Key(order[to]), p.rows.Key(order[from])); to++ {
+	}
+	return to
+}
+
+// rowSize is about the memory of row i of the batch, in bytes.
+func (p *piece) rowSize(i int) int {
+	size := len(p.rows.Key(i))
+	cells := p.rows.Cells(i)
+	for j := range cells {
+		size += 40 + len(p.rows.Bytes(&cells[j]))
+	}
+	return size
+}
+
+func (s *Sink) writeChunk(ctx context.Context, tx *pool.Tx, p *piece, order []int) error {
+	joined, err := s.joinStored(ctx, tx, p, order, nil)
+	if err != nil {
+		return err
+	}
+	if err := s.writeJoined(ctx, tx, p, joined.rows, joined.fresh, ""); err != nil {
+		return err
+	}
+	if err := s.writeJoined(ctx, tx, p, joined.rows, joined.replaced, p.tail); err != nil {
+		return err
+	}
+	return s.writeJoined(ctx, tx, p, joined.stored, joined.kept, p.keep)
+}
+
+// joinStored locks the rows of order that are in the table and joins them with the batch's. added is as in join.
+func (s *Sink) joinStored(ctx context.Context, tx *pool.Tx, p *piece, order []int, added map[int]bool) (joinedRows, error) {
+	states, err := s.lockRows(ctx, tx, p, order, (*row.Column).IsState)
+	if err != nil {
+		return joinedRows{}, fmt.Errorf("lock rows of %s: %w", p.table.FullName(), err)
+	}
+	joined, err := p.join(order, states, added)
+	if err != nil || len(joined.kept) == 0 {
+		return joined, err
+	}
+	out := *p
+	out.rows = joined.rows
+	values, err := s.lockRows(ctx, tx, &out, joined.kept, isFollower)
+	if err != nil {
+		return joined, fmt.Errorf("read rows of %s: %w", p.table.FullName(), err)
+	}
+	joined.keep(values)
+	return joined, nil
+}
+
+func isFollower(c *row.Column) bool { return c.Traits().Follows }
+
 // writeJoined writes rows with this tail, in statements of the usual size.
-func (s *Sink) writeJoined(ctx context.Context, tx *pool.Tx, p *piece, rows *row.Rows, order []int, tail string, at int) error {
+func (s *Sink) writeJoined(ctx context.Context, tx *pool.Tx, p *piece, rows *row.Rows, order []int, tail string) error {
 	t := *p.target
 	t.tail = tail
 	out := piece{target: &t, rows: rows, order: order}
@@ -81,17 +150,15 @@ func (s *Sink) writeJoined(ctx context.Context, tx *pool.Tx, p *piece, rows *row
 		text, next := out.statementWithin((*buffer)[:0], order, from, usual, most)
 		*buffer = text[:0]
 		if len(text) > most && next == from+1 {
-			return &valueError{at, 0, errTooLong}
+			return &valueError{err: errTooLong}
 		}
 		err := s.send(ctx, tx, text)
 		switch {
 		case err == nil:
 		case tail == "" && sqlerr.Number(err) == duplicateKey:
-			return &checkpoint.Error{Class: checkpoint.ErrRetry, Err: fmt.Errorf(
-				"write rows of %s: another transaction inserted one of them first; the commit is retried: %w", p.table.FullName(), err)}
+			return s.duplicate(ctx, tx, &out, order[from:next], err)
 		case couldBeValue(tx.Server.Dialect == pool.Embedded, err):
-			// A joined row stands for several rows of the batch, so the search starts at the first one.
-			return &valueError{at, 0, err}
+			return &valueError{err: err}
 		default:
 			return fmt.Errorf("write rows of %s: %w", p.table.FullName(), err)
 		}
@@ -101,33 +168,61 @@ func (s *Sink) writeJoined(ctx context.Context, tx *pool.Tx, p *piece, rows *row
 	return nil
 }
 
+// duplicate classifies a duplicate key of an INSERT of keys that were not in the table. If one of them is in the table
+// now, another transaction inserted it, and a retry reads it. If not, the key is that of another table, which a trigger
+// writes, or of a column that the query does not write; a retry alone would end the same way.
+func (s *Sink) duplicate(ctx context.Context, tx *pool.Tx, p *piece, order []int, answer error) error {
+	there, err := s.lockRows(ctx, tx, p, order, (*row.Column).IsState)
+	if err != nil {
+		return fmt.Errorf("lock rows of %s: %w", p.table.FullName(), err)
+	}
+	if len(there) > 0 {
+		return &checkpoint.Error{Class: checkpoint.ErrRetry, Err: fmt.Errorf(
+			"write rows of %s: another transaction inserted one of them first; the commit is retried: %w", p.table.FullName(), answer)}
+	}
+	return &checkpoint.Error{
+		Class: checkpoint.ErrBlocked,
+		Err:   fmt.Errorf("write rows of %s: duplicate key, but none of the keys is in the table: %w", p.table.FullName(), answer),
+		Hint: "a trigger of the table inserts a key that exists into another table, or an AUTO_INCREMENT column has run into " +
+			"existing ids; change the trigger (ON DUPLICATE KEY UPDATE) or the column, and the task resumes automatically",
+	}
+}
+
 // joinedRows is a batch's rows joined with the states in the table: one row for each key.
 type joinedRows struct {
 	rows     *row.Rows
 	fresh    []int // rows whose key is not in the table
 	replaced []int // rows that replace the values of their key's last record
 	kept     []int // rows whose key has a later record in the table: only states and additive columns change
+	// stored is rows for the INSERT of those that are kept, with the stored values of Follows columns.
+	stored *row.Rows
+	// winners is, for each of rows, the batch's row whose values it holds, -1 for one that is kept.
+	winners []int
 }
 
-// join joins the rows of the batch, in order of key, with the states of the table, by encoded key.
-func (p *piece) join(stored map[string]storedStates) (joinedRows, error) {
+// join joins the rows of the batch, in order of key, with the states of the table, by encoded key. If added is not nil,
+// additive columns are joined from these rows of the batch alone.
+func (p *piece) join(order []int, stored map[string]storedValues, added map[int]bool) (joinedRows, error) {
 	out := joinedRows{rows: row.NewRows(p.rows.Table)}
-	for from := 0; from < len(p.order); {
-		key := p.rows.Key(p.order[from])
+	for from := 0; from < len(order); {
+		key := p.rows.Key(order[from])
 		states, present := stored[string(key)]
 		i, _ := out.rows.Find(key)
-		replaced := false
-		for ; from < len(p.order) && string(p.rows.Key(p.order[from])) == string(key); from++ {
-			replaces, err := p.joinRow(out.rows, i, p.order[from], states)
+		winner := -1
+		for end := p.endOfKey(order, from); from < end; from++ {
+			replaces, err := p.joinRow(out.rows, i, order[from], states, added == nil || added[order[from]])
 			if err != nil {
 				return out, err
 			}
-			replaced = replaced || replaces
+			if replaces {
+				winner = order[from]
+			}
 		}
+		out.winners = append(out.winners, winner)
 		switch {
 		case !present:
 			out.fresh = append(out.fresh, i)
-		case replaced:
+		case winner >= 0:
 			out.replaced = append(out.replaced, i)
 		default:
 			out.kept = append(out.kept, i)
@@ -137,7 +232,7 @@ func (p *piece) join(stored map[string]storedStates) (joinedRows, error) {
 }
 
 // joinRow joins row from of the batch to row i of into. States that the row does not hold yet are those of the table.
-func (p *piece) joinRow(into *row.Rows, i, from int, stored storedStates) (replaces bool, err error) {
+func (p *piece) joinRow(into *row.Rows, i, from int, stored storedValues, add bool) (replaces bool, err error) {
 	cells, added := into.Cells(i), p.rows.Cells(from)
 	columns := p.rows.Table.Columns[p.rows.Table.Keys:]
 	n := 0
@@ -160,12 +255,20 @@ func (p *piece) joinRow(into *row.Rows, i, from int, stored storedStates) (repla
 				Hint: "another program has written to the column; restore it from a backup, or empty the table and replay the topic",
 			}
 		}
+		if most := p.table.Columns[p.table.Keys+j].MaxBytes; most > 0 && len(state) > most {
+			return false, &checkpoint.Error{
+				Class: checkpoint.ErrBlocked,
+				Err: fmt.Errorf("column %s of table %s: a state needs %d bytes, the column takes %d",
+					columns[j].Name, p.table.FullName(), len(state), most),
+				Hint: "make the column wider (ALTER TABLE … MODIFY to MEDIUMBLOB NOT NULL or LONGBLOB NOT NULL), and the task resumes automatically",
+			}
+		}
 		into.SetBytes(&cells[j], state)
 		replaces = replaces || wins
 	}
 	for j := range columns {
 		c := &columns[j]
-		if c.IsState() || c.Traits().Follows && !replaces {
+		if c.IsState() || c.Traits().Follows && !replaces || !c.Traits().Follows && !add {
 			continue
 		}
 		c.Merge.Fold(into, &cells[j], c.Kind, row.Value{Number: added[j].Number, Bytes: p.rows.Bytes(&added[j]), Set: added[j].Set})
@@ -173,22 +276,65 @@ func (p *piece) joinRow(into *row.Rows, i, from int, stored storedStates) (repla
 	return replaces, nil
 }
 
-// lockStates locks the rows of the batch that are in the table, and returns their states by encoded key.
-func (s *Sink) lockStates(ctx context.Context, tx *pool.Tx, p *piece) (map[string]storedStates, error) {
-	keys := make([]int, 0, len(p.order)) // one row of each key
-	for n, i := range p.order {
-		if n == 0 || string(p.rows.Key(i)) != string(p.rows.Key(p.order[n-1])) {
-			keys = append(keys, i)
+// keep makes the rows for the INSERT of those that are kept: the joined ones, with the Follows values that the table
+// holds. The numbers in kept are those of the new rows from then on. Values other than bytes are text as the server
+// printed it, which it reads back as the same value: nothing of them is written.
+func (j *joinedRows) keep(values map[string]storedValues) {
+	t := *j.rows.Table
+	t.Columns = slices.Clone(t.Columns)
+	for c := range t.Columns {
+		if isFollower(&t.Columns[c]) && t.Columns[c].Kind != row.Bytes {
+			t.Columns[c].Kind = row.Text
 		}
 	}
-	out := make(map[string]storedStates, len(keys))
+	j.stored = row.NewRows(&t)
+	for n, from := range j.kept {
+		key := j.rows.Key(from)
+		i, _ := j.stored.Find(key)
+		cells, joined, follows := j.stored.Cells(i), j.rows.Cells(from), values[string(key)]
+		for c := range cells {
+			column := &t.Columns[t.Keys+c]
+			switch {
+			case !isFollower(column):
+				cells[c] = row.Cell{}
+				if b := j.rows.Bytes(&joined[c]); joined[c].Set && (column.Kind == row.Text || column.Kind == row.Bytes) {
+					j.stored.SetBytes(&cells[c], b)
+				} else {
+					cells[c].Number, cells[c].Set = joined[c].Number, joined[c].Set
+				}
+			case len(follows) > 0:
+				if follows[0] != nil {
+					j.stored.SetBytes(&cells[c], follows[0])
+				}
+				follows = follows[1:]
+			}
+		}
+		j.kept[n] = i
+	}
+}
+
+// lockRows locks the rows of order that are in the table, and returns some of their columns by encoded key.
+func (s *Sink) lockRows(
+	ctx context.Context, tx *pool.Tx, p *piece, order []int, wanted func(*row.Column) bool,
+) (map[string]storedValues, error) {
+	var keys []int // one row of each key
+	for from := 0; from < len(order); from = p.endOfKey(order, from) {
+		keys = append(keys, order[from])
+	}
+	var columns []int
+	for i := range p.table.Columns {
+		if i < p.table.Keys || wanted(&p.table.Columns[i]) {
+			columns = append(columns, i)
+		}
+	}
+	out := make(map[string]storedValues, len(keys))
 	usual, _ := s.statementBytes()
 	var text []byte
 	for from := 0; from < len(keys); {
 		var next int
-		text, next = p.appendLocking(text[:0], tx.Server, keys, from, usual)
+		text, next = p.appendLocking(text[:0], tx.Server, columns, keys, from, usual)
 		err := tx.Query(ctx, string(text), func(scan func(...any) error) error {
-			values := make([]sql.RawBytes, p.table.Keys+p.states)
+			values := make([]sql.RawBytes, len(columns))
 			into := make([]any, len(values))
 			for i := range values {
 				into[i] = &values[i]
@@ -200,11 +346,13 @@ func (s *Sink) lockStates(ctx context.Context, tx *pool.Tx, p *piece) (map[strin
 			if err != nil {
 				return err
 			}
-			states := make(storedStates, p.states)
+			stored := make(storedValues, len(columns)-p.table.Keys)
 			for i, v := range values[p.table.Keys:] {
-				states[i] = append([]byte(nil), v...)
+				if v != nil {
+					stored[i] = append([]byte{}, v...)
+				}
 			}
-			out[string(key)] = states
+			out[string(key)] = stored
 			return nil
 		})
 		if err != nil {
@@ -216,19 +364,16 @@ func (s *Sink) lockStates(ctx context.Context, tx *pool.Tx, p *piece) (map[strin
 	return out, nil
 }
 
-// appendLocking appends the locking read of the rows keys[from:next]. It names the key's index, because a scan of the
+// appendLocking appends the locking read of these columns, keys first, of the rows keys[from:next]. It names the key's index, because a scan of the
 // table would wait for the locks of rows that the batch does not write.
-func (p *piece) appendLocking(dst []byte, server pool.Server, keys []int, from, usual int) (text []byte, next int) {
+func (p *piece) appendLocking(dst []byte, server pool.Server, columns, keys []int, from, usual int) (text []byte, next int) {
 	t := &p.table
 	dst = append(dst, "SELECT "...)
-	for i := range t.Columns {
-		if i >= t.Keys && !t.Columns[i].IsState() {
-			continue
-		}
+	for i, c := range columns {
 		if i > 0 {
 			dst = append(dst, ", "...)
 		}
-		dst = sqltext.AppendName(dst, t.Columns[i].Name)
+		dst = sqltext.AppendName(dst, t.Columns[c].Name)
 	}
 	dst = sqltext.AppendTableName(append(dst, " FROM "...), t)
 	if p.index != "" && server.Dialect != pool.Embedded {

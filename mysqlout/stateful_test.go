@@ -39,7 +39,7 @@ func foldLatest(r *row.Rows, from record, key string, n, latest row.Value) {
 }
 
 func foldCells(r *row.Rows, i int, from record, n, latest row.Value) {
-	position := row.Value{Bytes: row.AppendPosition(nil, from.partition, from.offset, from.time), Set: true}
+	position := row.Value{Bytes: row.AppendPosition(nil, [16]byte{1}, from.partition, from.offset, from.time), Set: true}
 	for j, v := range []row.Value{n, latest, position} {
 		c := &r.Table.Columns[1+j]
 		c.Merge.Fold(r, &r.Cells(i)[j], c.Kind, v)
@@ -171,7 +171,7 @@ func TestLatest_waitsForAnotherTasksRow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := other.Exec("INSERT INTO counts VALUES ('a', 1, 1000, ?)", row.AppendPosition(nil, 1, 0, 99)); err != nil {
+	if _, err := other.Exec("INSERT INTO counts VALUES ('a', 1, 1000, ?)", row.AppendPosition(nil, [16]byte{1}, 1, 0, 99)); err != nil {
 		t.Fatal(err)
 	}
 	p := part(1, 1, latestDelta(&table, record{0, 0, 5}), held...)
@@ -204,18 +204,14 @@ func TestLatest_anotherTaskInsertsFirst(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stored, err := f.sink.lockStates(t.Context(), tx, &pieces[0])
-	if err != nil || len(stored) != 0 {
-		t.Fatalf("%d rows are locked, %v; expected none", len(stored), err)
+	joined, err := f.sink.joinStored(t.Context(), tx, &pieces[0], pieces[0].order, nil)
+	if err != nil || len(joined.fresh) != 1 {
+		t.Fatalf("%d keys are new, %v; expected 1", len(joined.fresh), err)
 	}
-	if _, err := f.h.Exec("INSERT INTO counts VALUES ('a', 1, 1000, ?)", row.AppendPosition(nil, 1, 0, 99)); err != nil {
+	if _, err := f.h.Exec("INSERT INTO counts VALUES ('a', 1, 1000, ?)", row.AppendPosition(nil, [16]byte{1}, 1, 0, 99)); err != nil {
 		t.Fatal(err)
 	}
-	joined, err := pieces[0].join(stored)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = f.sink.writeJoined(t.Context(), tx, &pieces[0], joined.rows, joined.fresh, "", 0)
+	err = f.sink.writeJoined(t.Context(), tx, &pieces[0], joined.rows, joined.fresh, "")
 	tx.Rollback(t.Context())
 	if !errors.Is(err, checkpoint.ErrRetry) {
 		t.Fatalf("error is %v, expected a retry", err)
@@ -275,7 +271,7 @@ func TestLatest_keysOfEveryKind(t *testing.T) {
 			key = row.AppendKeyBytes(key, []byte("ä' \x00"))
 			i, _ := r.FindIn(0, key)
 			r.Table.Columns[5].Merge.Fold(r, &r.Cells(i)[0], row.Int, number1(n))
-			r.Table.Columns[6].Merge.Fold(r, &r.Cells(i)[1], row.Bytes, row.Value{Bytes: row.AppendPosition(nil, 0, n, 0), Set: true})
+			r.Table.Columns[6].Merge.Fold(r, &r.Cells(i)[1], row.Bytes, row.Value{Bytes: row.AppendPosition(nil, [16]byte{1}, 0, n, 0), Set: true})
 		}
 		mustCommit(t, f.sink, part(byte(n), 1, row.Delta{Tables: []*row.Rows{r}}, advance(held, n)...))
 	}

@@ -1,6 +1,7 @@
 package row
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"errors"
@@ -16,7 +17,7 @@ import (
 // of the partition may have an earlier time. Comparing by offset within a partition and by time between partitions is no
 // order at all (a < b by offset, b < c and c < a by time), so the result would depend on the order of merging.
 //
-// So the state has an entry for each partition that wrote the key:
+// So the state has the ID of the topic, and an entry for each partition that wrote the key:
 //
 //	offset   the highest offset of the partition's records of this key
 //	time     the highest timestamp of these records, which is not always that of the last one
@@ -34,8 +35,14 @@ import (
 //     chosen only by a record of its own that raises its time, and that record brings the partition's newest values.
 //   - The second invariant holds only if a row of a batch is of one partition. Rows.FindIn sees to it.
 //
-// A record without a timestamp has time -1. Offsets begin again when a topic is recreated, so a table must then be
-// emptied; a job does not go on with a recreated topic by itself either.
+// A record without a timestamp has time -1.
+//
+// Offsets begin at 0 again when a topic is recreated, so positions of two topics cannot be compared. Topic IDs have no
+// order either. The topic of the batch's record is the current one: a claim compares it with the checkpoint, and a person
+// has moved the checkpoint to it. So a stored state of another topic loses as a whole, and the batch's values replace the
+// stored ones. Joining is commutative only among the records of one topic. The one case in which that shows: partitions
+// are moved to the new topic one by one, and a task that still owns one of the old topic commits what it has read of it,
+// after a commit of another task from the new topic. Stop the job before its checkpoints are moved to avoid it.
 
 // The merges that keep the values of the last record.
 var (
@@ -43,19 +50,22 @@ var (
 	Replace Merge = replaceMerge{} // a value of the record that the state chooses; NULL replaces too
 )
 
-// positionSize is the size of one entry of a state: partition, offset and time, each big-endian. Entries stand in
-// ascending order of partition.
-const positionSize = 4 + 8 + 8
+// A state is the topic's ID and then its entries, in ascending order of partition. An entry is partition, offset and time,
+// each big-endian.
+const (
+	topicSize    = 16
+	positionSize = 4 + 8 + 8
+)
 
 type position struct {
 	partition    int32
 	offset, time int64
 }
 
-// AppendPosition appends the state of one record, which is the value that a Latest cell is folded from. time is the
-// record's Kafka timestamp in milliseconds, -1 where it has none.
-func AppendPosition(dst []byte, partition int32, offset, time int64) []byte {
-	return position{partition, offset, time}.append(dst)
+// AppendPosition appends the state of one record, which is the value that a Latest cell is folded from. topic is Kafka's ID
+// of the topic. time is the record's Kafka timestamp in milliseconds, -1 where it has none.
+func AppendPosition(dst []byte, topic [topicSize]byte, partition int32, offset, time int64) []byte {
+	return position{partition, offset, time}.append(append(dst, topic[:]...))
 }
 
 func (p position) append(dst []byte) []byte {
@@ -64,12 +74,12 @@ func (p position) append(dst []byte) []byte {
 	return binary.BigEndian.AppendUint64(dst, uint64(p.time))
 }
 
-// nextPosition takes the first entry off a state whose length is a multiple of positionSize, and not 0.
-func nextPosition(state []byte) (p position, rest []byte) {
-	p.partition = int32(binary.BigEndian.Uint32(state))
-	p.offset = int64(binary.BigEndian.Uint64(state[4:]))
-	p.time = int64(binary.BigEndian.Uint64(state[12:]))
-	return p, state[positionSize:]
+// nextPosition takes the first entry off the entries of a state, of which there is at least one.
+func nextPosition(entries []byte) (p position, rest []byte) {
+	p.partition = int32(binary.BigEndian.Uint32(entries))
+	p.offset = int64(binary.BigEndian.Uint64(entries[4:]))
+	p.time = int64(binary.BigEndian.Uint64(entries[12:]))
+	return p, entries[positionSize:]
 }
 
 // join is the entry of all records of two entries of one partition.
@@ -93,22 +103,29 @@ func (latestMerge) Fold(rows *Rows, to *Cell, _ Kind, v Value) {
 		return
 	}
 	held := rows.Bytes(to)
-	a, _ := nextPosition(held)
-	b, _ := nextPosition(v.Bytes)
-	if a.partition != b.partition {
-		panic("BUG: records of two partitions in one row of a table that keeps the last record")
+	a, _ := nextPosition(held[topicSize:])
+	b, _ := nextPosition(v.Bytes[topicSize:])
+	if a.partition != b.partition || !bytes.Equal(held[:topicSize], v.Bytes[:topicSize]) {
+		panic("BUG: records of two partitions or topics in one row of a table that keeps the last record")
 	}
-	a.join(b).append(held[:0])
+	a.join(b).append(held[:topicSize])
 }
 
 var errState = errors.New("the state column does not hold positions of records")
 
+// isState reports whether a state has a topic and whole entries, at least one.
+func isState(b []byte) bool { return len(b) > topicSize && (len(b)-topicSize)%positionSize == 0 }
+
 func (latestMerge) Join(dst, stored, added []byte) (state []byte, replaces bool, err error) {
-	if len(stored)%positionSize != 0 || len(added)%positionSize != 0 || len(added) == 0 {
+	if !isState(stored) && len(stored) > 0 || !isState(added) {
 		return dst, false, errState
 	}
+	topic := added[:topicSize]
+	if !bytes.HasPrefix(stored, topic) { // of a topic that was recreated since, or there is no state
+		return append(dst, added...), true, nil
+	}
 	var all []position
-	for rest := stored; len(rest) > 0; {
+	for rest := stored[topicSize:]; len(rest) > 0; {
 		var p position
 		p, rest = nextPosition(rest)
 		all = append(all, p)
@@ -117,7 +134,7 @@ func (latestMerge) Join(dst, stored, added []byte) (state []byte, replaces bool,
 		return dst, false, errState
 	}
 	newest := map[int32]bool{} // partitions whose last record is the batch's
-	for rest := added; len(rest) > 0; {
+	for rest := added[topicSize:]; len(rest) > 0; {
 		var p position
 		p, rest = nextPosition(rest)
 		at, found := slices.BinarySearchFunc(all, p.partition, func(q position, id int32) int { return cmp.Compare(q.partition, id) })
@@ -130,6 +147,7 @@ func (latestMerge) Join(dst, stored, added []byte) (state []byte, replaces bool,
 		newest[p.partition] = p.offset >= all[at].offset
 		all[at] = all[at].join(p)
 	}
+	dst = append(dst, topic...)
 	for _, p := range all {
 		dst = p.append(dst)
 	}

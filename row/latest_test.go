@@ -52,7 +52,7 @@ func TestLatest_dependsOnTheRecordsAlone(t *testing.T) {
 				rows := NewRows(&Table{Columns: []Column{{Name: "s", Kind: Bytes, Merge: Latest}}})
 				i, _ := rows.FindIn(id, nil)
 				for at := from; at < until; at++ {
-					v := Value{Bytes: AppendPosition(nil, id, int64(at), logs[id][at]), Set: true}
+					v := Value{Bytes: AppendPosition(nil, [16]byte{1}, id, int64(at), logs[id][at]), Set: true}
 					Latest.Fold(rows, &rows.Cells(i)[0], Bytes, v)
 				}
 				l.join(t, id, int64(until-1), rows.Bytes(&rows.Cells(i)[0]))
@@ -79,8 +79,8 @@ func TestLatest_dependsOnTheRecordsAlone(t *testing.T) {
 // A state that a person or another program wrote is an error, and never a panic.
 func TestLatest_foreignState(t *testing.T) {
 	t.Parallel()
-	good := AppendPosition(nil, 1, 7, 9)
-	unsorted := append(bytes.Clone(good), AppendPosition(nil, 0, 1, 1)...)
+	good := AppendPosition(nil, [16]byte{1}, 1, 7, 9)
+	unsorted := append(bytes.Clone(good), AppendPosition(nil, [16]byte{1}, 0, 1, 1)[16:]...)
 	for _, stored := range [][]byte{{1}, good[1:], unsorted} {
 		if _, _, err := Latest.(Stateful).Join(nil, stored, good); err == nil {
 			t.Errorf("state % x is joined", stored)
@@ -105,5 +105,21 @@ func TestRows_byPartition(t *testing.T) {
 		if r.Len() != want || len(rows) != want {
 			t.Errorf("%s: %d rows, expected %d", merge, r.Len(), want)
 		}
+	}
+}
+
+// Offsets begin at 0 again in a topic that was recreated. Its records replace the values of the one before.
+func TestLatest_recreatedTopic(t *testing.T) {
+	t.Parallel()
+	old := AppendPosition(nil, [16]byte{1}, 0, 1000, 99)
+	old = append(old, AppendPosition(nil, [16]byte{1}, 3, 7, 200)[16:]...)
+	added := AppendPosition(nil, [16]byte{2}, 0, 0, 50)
+	state, replaces, err := Latest.(Stateful).Join(nil, old, added)
+	if err != nil || !replaces || !bytes.Equal(state, added) {
+		t.Errorf("state is % x, replaces %v, error %v; expected the new topic's record alone, % x", state, replaces, err, added)
+	}
+	next := AppendPosition(nil, [16]byte{2}, 1, 0, 40)
+	if state, replaces, err = Latest.(Stateful).Join(nil, state, next); err != nil || replaces || len(state) != len(added)+20 {
+		t.Errorf("state is % x, replaces %v, error %v; expected both partitions, and the first one's values", state, replaces, err)
 	}
 }

@@ -1,0 +1,217 @@
+package mysqlout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqlerr"
+	"github.com/sluice-etl/sluice/pool"
+)
+
+// A row that MySQL rejects in a table with states is searched with what a commit would write: the batch's rows joined with
+// the stored ones. What a record holds and a commit would not write is not checked, so no record is rejected for it.
+//
+// This has one consequence: a record whose value is replaced by a later one of the same batch is counted, whatever the
+// value is, and the same record is rejected if the batch ends with it. A batch writes one row for each key, so no value
+// between is ever sent. The choice of dead letters follows what the table would have shown.
+
+// searchStateful searches rows, in order of key, in chunks as a commit writes them.
+func (f *finder) searchStateful(ctx context.Context, order []int) error {
+	for from := 0; from < len(order); {
+		to := f.sink.chunk(f.piece, order, from)
+		if err := f.halve(ctx, order[from:to]); err != nil {
+			return err
+		}
+		from = to
+	}
+	return nil
+}
+
+// halve finds the rejected rows of a chunk by bisection, down to one key.
+func (f *finder) halve(ctx context.Context, order []int) error {
+	answer, err := f.tryJoined(ctx, order)
+	if err != nil || answer == nil {
+		return err
+	}
+	var ends []int // of each key's rows
+	for from := 0; from < len(order); from = ends[len(ends)-1] {
+		ends = append(ends, f.piece.endOfKey(order, from))
+	}
+	if len(ends) == 1 {
+		return f.blameJoined(ctx, order)
+	}
+	half := ends[len(ends)/2-1]
+	before := len(f.found)
+	if err := errors.Join(f.halve(ctx, order[:half]), f.halve(ctx, order[half:])); err != nil {
+		return err
+	}
+	if len(f.found) == before {
+		return f.total("no single key explains this error", answer)
+	}
+	return nil
+}
+
+// blameJoined finds which of a key's rows are at fault, so that the other ones can be written. The joined row has the
+// values of one of them, the winner, and additive columns of all:
+//
+//   - If the winner's values are rejected with its own additive cells alone, the winner is at fault. Without it another row
+//     may win, which is tried next.
+//   - If not, each other row is at fault whose additive cells are rejected beside the winner's values.
+//   - If there is none, no row is at fault by itself: the total is.
+//
+// Each try joins all rows that are left, so the state and the winner are those of the commit.
+func (f *finder) blameJoined(ctx context.Context, order []int) error {
+	left := slices.Clone(order)
+	for len(left) > 0 {
+		whole, err := f.tryKey(ctx, left, nil, f.asCommitted)
+		if err != nil || whole.answer == nil {
+			return err
+		}
+		candidates := left
+		if whole.winner >= 0 {
+			candidates = append([]int{whole.winner}, slices.DeleteFunc(slices.Clone(left), func(i int) bool { return i == whole.winner })...)
+		}
+		found := len(f.found)
+		for _, i := range candidates {
+			if err := f.blameOne(ctx, left, i); err != nil {
+				return err
+			}
+			if len(f.found) > found && i == whole.winner {
+				break
+			}
+		}
+		if len(f.found) == found {
+			return f.total("each record's own values are accepted, all of them together are not", whole.answer)
+		}
+		left = slices.DeleteFunc(left, func(i int) bool {
+			return slices.ContainsFunc(f.found[found:], func(b badRow) bool { return b.row == i })
+		})
+	}
+	return nil
+}
+
+// blameOne adds row i to those found if MySQL rejects the joined row of left with the additive cells of i alone, unless a
+// stored total or the state is at fault. The tries that tell them apart are those of blame.
+func (f *finder) blameOne(ctx context.Context, left []int, i int) error {
+	alone := map[int]bool{i: true}
+	written, err := f.tryKey(ctx, left, alone, f.asCommitted)
+	if err != nil || written.answer == nil {
+		return err
+	}
+	answer := written.answer
+	if errors.Is(answer, errTooLong) {
+		if _, most := f.sink.statementBytes(); len(f.piece.appendRow([]byte(f.piece.head+f.piece.tail), f.piece.rows, i, nil)) <= most {
+			return f.totalWith("raise max_allowed_packet: the state and the stored values do not fit one statement",
+				"the row is too long with its state", answer)
+		}
+		f.found = append(f.found, badRow{row: i, reason: errTooLong.Error()})
+		return nil
+	}
+	if sqlerr.FateOf(answer) == sqlerr.Ranged {
+		if why := f.piece.misfit(f.piece.rows, i); why != "" {
+			f.found = append(f.found, badRow{row: i, reason: why, detail: answer.Error()})
+			return nil
+		}
+	}
+	values, err := f.tryKey(ctx, left, alone, func(joinedRows) string { return "" })
+	if err != nil {
+		return err
+	}
+	if values.answer == nil { // the values are accepted, and the key may exist
+		totals, err := f.tryKey(ctx, left, alone, func(joinedRows) string { return f.piece.totals })
+		if err != nil {
+			return err
+		}
+		if totals.answer != nil {
+			return f.total("the row's own values are accepted, the total is not", answer)
+		}
+	}
+	f.found = append(f.found, badRow{
+		row: i, reason: rejection(&f.piece.table, answer), detail: answer.Error(), key: withoutPartition[sqlerr.Number(answer)],
+	})
+	return nil
+}
+
+// tryJoined writes rows as a commit does, in a transaction that is rolled back. answer is why MySQL rejects a row, nil if
+// it rejects none.
+func (f *finder) tryJoined(ctx context.Context, order []int) (answer, err error) {
+	err = f.transaction(ctx, func(tx *pool.Tx) error { return f.sink.writeStateful(ctx, tx, f.piece, order) })
+	if rejected, ok := errors.AsType[*valueError](err); ok {
+		return rejected.err, nil
+	}
+	return nil, err
+}
+
+// triedKey is the outcome of a try with the rows of one key.
+type triedKey struct {
+	answer error // why MySQL rejects the row, nil if it does not
+	winner int   // the row whose values were tried, -1 for the stored ones
+}
+
+// asCommitted is the tail with which a commit writes a row.
+func (f *finder) asCommitted(j joinedRows) string {
+	switch {
+	case len(j.fresh) > 0:
+		return ""
+	case len(j.replaced) > 0:
+		return f.piece.tail
+	}
+	return f.piece.keep
+}
+
+// tryKey writes the rows of one key, joined, with a tail of its own and with the additive cells of added alone (all if it
+// is nil), in a transaction that is rolled back. A duplicate key is no fault: the server has checked the values by then.
+func (f *finder) tryKey(ctx context.Context, left []int, added map[int]bool, tail func(joinedRows) string) (out triedKey, err error) {
+	err = f.transaction(ctx, func(tx *pool.Tx) error {
+		joined, err := f.sink.joinStored(ctx, tx, f.piece, left, added)
+		if err != nil {
+			return err
+		}
+		out.winner = joined.winners[0]
+		rows, at := joined.rows, 0
+		if len(joined.kept) > 0 {
+			rows, at = joined.stored, joined.kept[0]
+		}
+		text := append(f.piece.appendRow([]byte(f.piece.head), rows, at, nil), tail(joined)...)
+		if _, most := f.sink.statementBytes(); len(text) > most {
+			return &valueError{err: errTooLong}
+		}
+		err = f.sink.send(ctx, tx, text)
+		if couldBeValue(tx.Server.Dialect == pool.Embedded, err) {
+			return &valueError{err: err}
+		}
+		return err
+	})
+	if rejected, ok := errors.AsType[*valueError](err); ok {
+		out.answer, err = rejected.err, nil
+	}
+	if sqlerr.Number(err) == duplicateKey {
+		err = nil
+	}
+	if err != nil {
+		err = fmt.Errorf("write rows of %s: %w", f.piece.table.FullName(), err)
+	}
+	return out, err
+}
+
+// transaction calls write in a transaction that is rolled back. A table that was altered since it was checked is an error
+// of lockUnaltered.
+func (f *finder) transaction(ctx context.Context, write func(*pool.Tx) error) error {
+	f.tries++
+	tx, err := f.sink.pool.Tx(ctx, pool.PriorityLow)
+	if err != nil {
+		return err
+	}
+	err = f.sink.lockUnaltered(ctx, tx, []*target{f.piece.target})
+	if err == nil {
+		err = write(tx)
+	}
+	if err != nil {
+		sqlerr.Abandon(tx, err)
+		return err
+	}
+	tx.Rollback(ctx)
+	return nil
+}
