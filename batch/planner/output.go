@@ -27,8 +27,8 @@ type (
 
 	// CommitRequest: commit a task batch (Sink.Commit), and answer with a [CommitResult].
 	//
-	// With Again false, the task's worker takes the rows that it has folded AFTER it has done all orders given before this
-	// one, and BEFORE it folds anything that is requested later. The driver keeps the task batch, with its ID, until
+	// With Again false, the task's worker takes the rows that it has folded: AFTER all orders that were given before this
+	// one, and BEFORE anything that is requested later. They are the rows of a new task batch. The driver keeps the task batch, with its ID, until
 	// [Advanced] or the task's next [RestoreRequest]. With Again true, the driver commits the task batch that it kept:
 	// same ID, same rows, same Advances.
 	//
