@@ -10,43 +10,45 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// Client is one connection to a receiver. It is used by one goroutine at a time.
+// Client is one connection to a receiver. One goroutine at a time uses it.
 type Client interface {
-	// Append sends the events and returns nil when the server answered OK. An error that is receiver.ErrRejected is an
-	// answer; after any other the client is closed and another one dialled. It blocks until ctx ends.
+	// Append sends the events and returns nil if the server replied OK. It blocks until there is a reply or ctx is
+	// done. After a receiver.ErrRejected the client can be used further; after any other error it is closed and
+	// replaced.
 	Append(ctx context.Context, events []receiver.Event) error
 	Close() error
 }
 
-// Dial makes a connection.
+// Dial connects.
 type Dial func(ctx context.Context) (Client, error)
 
-// Input is one source of lines and the name that errors call it by.
+// Input is one source of lines, with its name in errors.
 type Input struct {
 	Name   string
 	Reader io.Reader
 }
 
-// Config is how lines are sent.
+// Config says how lines are sent.
 type Config struct {
-	// Batch is the events in a request; the default is 100, as in Flume.
+	// Batch is the number of events in a request. The default is 100, as in Flume.
 	Batch int
-	// Connections is how many send at once; the default is 1. Lines of different connections may arrive in any order.
+	// Connections is the number of connections that send concurrently. Lines of different connections may arrive in any
+	// order. The default is 1.
 	Connections int
-	// Headers are given to each event.
+	// Headers are the headers of every event.
 	Headers []receiver.Header
-	// Resend sends a batch without an answer OK again, until it is acked or the run's context ends.
+	// Resend resends a batch until it is acknowledged or the run's context is done.
 	Resend bool
-	// MaxLineBytes bounds a line without its end; a longer one is an error. The default is 1 MiB.
+	// MaxLineBytes bounds a line without its end; a longer line is an error. The default is 1 MiB.
 	MaxLineBytes int
-	// Linger is how long a batch waits for more lines where the input is slow. The default is 100 ms.
+	// Linger is how long a batch waits for more lines if the input is slow. The default is 100 ms.
 	Linger time.Duration
-	// Progress, where not nil, is called about every ProgressEvery and once at the end, never at the same time twice.
+	// Progress, if not nil, is called about every ProgressEvery and once at the end, never concurrently.
 	Progress      func(Summary)
 	ProgressEvery time.Duration
 }
 
-// DefaultConfig is the defaults.
+// DefaultConfig returns the defaults.
 func DefaultConfig() Config {
 	return Config{
 		Batch: 100, Connections: 1, MaxLineBytes: 1 << 20,

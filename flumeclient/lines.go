@@ -15,15 +15,15 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// batch is lines and the events made of them. Its memory is used again.
+// batch is some lines and their events. Its memory is reused.
 type batch struct {
-	arena  []byte // the lines, one after the other
-	ends   []int  // of each line in the arena
+	arena  []byte // the concatenated lines
+	ends   []int  // where each line ends in arena
 	events []receiver.Event
-	since  time.Time // its first line
+	since  time.Time // when its first line began
 }
 
-// seal makes the events; the arena does not move any more.
+// seal creates the events, which are views of the arena. Nothing may be added afterwards.
 func (b *batch) seal(headers []receiver.Header) {
 	b.events = b.events[:0]
 	from := 0
@@ -33,18 +33,18 @@ func (b *batch) seal(headers []receiver.Header) {
 	}
 }
 
-// lines cuts the input into batches. Its reading half blocks in Read; the other half hands over a batch that has
-// waited long enough for more.
+// lines splits the input into batches. read blocks in Read of the input; linger meanwhile passes on a batch that has
+// waited long enough for more lines.
 type lines struct {
 	cfg  Config
 	full chan *batch
 	free sync.Pool // of *batch
 
-	mu  sync.Mutex // guards now, and keeps batches in order
+	mu  sync.Mutex // guards now, and the order of batches in full
 	now *batch
 }
 
-// read reads all inputs and returns at their end, at an error, or when ctx ends and Read returns.
+// read reads all inputs and returns at their end, at an error, or when ctx is done and Read has returned.
 func (l *lines) read(ctx context.Context, inputs []Input) error {
 	for _, in := range inputs {
 		if err := l.readOne(ctx, in); err != nil {
@@ -89,7 +89,7 @@ func (l *lines) readOne(ctx context.Context, in Input) error {
 	}
 }
 
-// add appends a piece of a line. A batch that a line has begun in is not handed over before the line's end.
+// add appends a piece of a line. A batch with an incomplete line is not passed on.
 func (l *lines) add(ctx context.Context, piece []byte, end bool) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -111,7 +111,7 @@ func (l *lines) add(ctx context.Context, piece []byte, end bool) error {
 	return l.give(ctx)
 }
 
-// handOver gives the batch away where its first line is older than age and its last is whole.
+// handOver passes the batch on if its first line is older than age and its last line is complete.
 func (l *lines) handOver(ctx context.Context, age time.Duration) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -135,7 +135,7 @@ func (l *lines) give(ctx context.Context) error {
 	}
 }
 
-// linger hands slow batches over until ctx ends.
+// linger passes slow batches on until ctx is done.
 func (l *lines) linger(ctx context.Context) {
 	tick := time.NewTicker(l.cfg.Linger)
 	defer tick.Stop()
@@ -144,7 +144,7 @@ func (l *lines) linger(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			_ = l.handOver(ctx, l.cfg.Linger) // fails only when ctx has ended
+			_ = l.handOver(ctx, l.cfg.Linger) // fails only if ctx is done
 		}
 	}
 }

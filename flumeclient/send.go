@@ -12,10 +12,11 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// Run sends every line of the inputs, one after the other, and returns what was done when all are acked, at the first
-// error, or when ctx ends. A line's end, \n, is not sent; a last line without one is. cfg must be valid.
+// Run sends every line of the inputs, one input after the other. It returns a summary once all lines are acknowledged,
+// at the first error, or when ctx is done. The line end, \n, is not sent. An unterminated last line is sent. cfg must
+// be valid.
 //
-// A Read that blocks when ctx ends is not waited for: its goroutine ends when Read returns.
+// Run does not wait for a Read that blocks when ctx ends; its goroutine ends when Read returns.
 func Run(ctx context.Context, cfg Config, dial Dial, inputs []Input) (Summary, error) {
 	t := &tally{begun: time.Now()}
 	l := &lines{cfg: cfg, full: make(chan *batch, cfg.Connections)}
@@ -29,7 +30,7 @@ func Run(ctx context.Context, cfg Config, dial Dial, inputs []Input) (Summary, e
 		select {
 		case err := <-input:
 			if err == nil {
-				close(l.full) // the senders end when it is empty; linger has nothing left to give
+				close(l.full) // the senders end when it is empty; linger has no batch left
 			}
 			return err
 		case <-ctx.Done():
@@ -46,7 +47,7 @@ func Run(ctx context.Context, cfg Config, dial Dial, inputs []Input) (Summary, e
 	}
 	err := g.Wait()
 	stop()
-	_ = tenders.Wait() // they return nil
+	_ = tenders.Wait() // always nil
 	s := t.summary()
 	if cfg.Progress != nil {
 		cfg.Progress(s)
@@ -67,7 +68,7 @@ func progress(ctx context.Context, cfg Config, t *tally) {
 	}
 }
 
-// sender is one connection.
+// sender sends batches over one connection at a time.
 type sender struct {
 	cfg    Config
 	dial   Dial
@@ -94,7 +95,7 @@ func (s *sender) run(ctx context.Context) error {
 	}
 }
 
-// send sends one batch until it is acked, where Resend says so.
+// send sends one batch, and with Resend repeats it until it is acknowledged.
 func (s *sender) send(ctx context.Context, b *batch) error {
 	tries := 0
 	pause := obs.Backoff(50*time.Millisecond, 5*time.Second)
@@ -112,7 +113,7 @@ func (s *sender) send(ctx context.Context, b *batch) error {
 	}
 }
 
-// once tries once; tries counts the times that the batch was given to a connection.
+// once sends the batch once; tries counts how often it was given to a connection.
 func (s *sender) once(ctx context.Context, b *batch, tries *int) error {
 	if s.client == nil {
 		client, err := s.dial(ctx)
@@ -136,7 +137,7 @@ func (s *sender) once(ctx context.Context, b *batch, tries *int) error {
 
 func (s *sender) close() {
 	if s.client != nil {
-		_ = s.client.Close() // what was answered was answered
+		_ = s.client.Close() // an error changes nothing: what was acknowledged stays acknowledged
 		s.client = nil
 	}
 }

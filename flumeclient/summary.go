@@ -7,19 +7,19 @@ import (
 	"time"
 )
 
-// Summary is what was done so far.
+// Summary is the result so far.
 type Summary struct {
-	Sent    int64 // events given to a connection, each once however often it was sent again
-	Acked   int64 // events answered OK
-	Resent  int64 // events sent again; each time counts
+	Sent    int64 // events given to a connection, each counted once however often it was resent
+	Acked   int64 // events acknowledged
+	Resent  int64 // events resent, counted each time
 	Bytes   int64 // bytes of the bodies of acked events
 	Elapsed time.Duration
 	Rate    float64       // acked events per second, over Elapsed
-	P50     time.Duration // from a request's sending to its answer OK; a few per cent exact
+	P50     time.Duration // from sending a request to its reply OK, up to 6 % too large
 	P99     time.Duration
 }
 
-// tally counts for all connections. It is safe for concurrent use.
+// tally counts over all connections. It is safe for concurrent use.
 type tally struct {
 	begun time.Time
 
@@ -84,7 +84,7 @@ func bucketEnd(i int) time.Duration {
 	return time.Duration(uint64(16+i%16+1)<<(e-4) - 1)
 }
 
-// quantile is the end of the bucket that holds the q-th part of the durations; zero where there are none.
+// quantile returns the end of the bucket that holds the q-quantile of the durations; zero if there are none.
 func (h *histogram) quantile(q float64) time.Duration {
 	rank, seen := int64(math.Ceil(q*float64(h.total))), int64(0)
 	for i, n := range h.buckets {

@@ -40,7 +40,7 @@ func Dial(ctx context.Context, cfg flumeclient.ConnConfig) (*Client, error) {
 		return nil, err
 	}
 	text := flumeavro.ProtocolText
-	p := avrorpc.Protocol{Text: text, Server: avrorpc.HashOf(text), MaxAnswer: maxReply, Verify: func(text []byte) error {
+	p := avrorpc.Protocol{Text: text, Server: avrorpc.HashOf(text), MaxReply: maxReply, Verify: func(text []byte) error {
 		if err := flumeavro.Verify(text); err != nil {
 			return fmt.Errorf("the server's protocol is not Flume's: %w", err)
 		}
@@ -87,7 +87,7 @@ func (c *Client) Wait(ctx context.Context) (serial uint32, err error) {
 	return serial, status(result)
 }
 
-// grow implements avrorpc.Room: all replies use the same memory.
+// grow implements avrorpc.Grow: all replies use the same memory.
 func (c *Client) grow(b []byte) ([]byte, error) {
 	if b == nil && c.reply != nil {
 		return c.reply[:0], nil

@@ -11,8 +11,8 @@ import (
 type Config struct {
 	netserver.Config
 	receiver.Limits
-	// MaxListLength bounds the number of buffers in a frame (--avro-max-list-length). Java writes a buffer for each 8 KiB,
-	// and two for each larger value. The default, 16,384, is twice what a frame of 64 MiB needs.
+	// MaxListLength bounds the number of buffers in a frame (--avro-max-list-length). Java writes a buffer for each 8
+	// KiB, and two for each larger value. The default, 16,384, is twice what a frame of 64 MiB needs.
 	MaxListLength int
 }
 

@@ -9,8 +9,8 @@ import (
 	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
-// conn is one sender's connection. One goroutine, serve, reads it. Each request that the Appender has is a goroutine of its
-// own, which writes its own reply.
+// conn is one sender's connection. One goroutine, serve, reads it. Each request that the Appender has is a goroutine of
+// its own, which writes its own reply.
 type conn struct {
 	*netserver.Conn
 	r           *Receiver

@@ -2,8 +2,8 @@
 // flumeclient/avro.
 //
 // A connection carries NettyDataPack frames: a serial, a number of buffers, and the buffers, whose boundaries have no
-// meaning. A frame's message is a request of Avro's IPC (specification, "Protocol Wire Format"): the handshake, until one
-// was answered BOTH or CLIENT on this connection; call metadata; a message name; arguments. The protocol is Flume's
+// meaning. A frame's message is a request of Avro's IPC (specification, "Protocol Wire Format"): the handshake, until
+// one was answered BOTH or CLIENT on this connection; call metadata; a message name; arguments. The protocol is Flume's
 // flume.avdl: append and appendBatch, each with a Status as its reply.
 //
 // A frame takes these steps, and this is what a crash between two of them means:
@@ -19,8 +19,8 @@
 //  5. Once Kafka has acknowledged every event, the reply OK is written. A crash before the sender reads it means
 //     duplicates, never loss.
 //
-// A request that is not acknowledged in time gets no reply: the connection is closed and its events count as unanswered.
-// FAILED is never sent, because it costs a Flume sink a reconnect and five seconds.
+// A request that is not acknowledged in time gets no reply: the connection is closed and its events count as
+// unanswered. FAILED is never sent, because it costs a Flume sink a reconnect and five seconds.
 //
 // Nothing here knows Kafka, TLS or compression.
 package avro

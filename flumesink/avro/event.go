@@ -5,9 +5,9 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// Events are decoded from Avro's binary encoding of flume.avdl's AvroFlumeEvent, record{headers: map<string>, body: bytes},
-// as views of the bytes. The frame's slices grow with the decoded events, and not with announced numbers. Strings are not
-// checked for UTF-8, since Java does not check them; a header name that occurs twice is kept twice.
+// Events are decoded from Avro's binary encoding of flume.avdl's AvroFlumeEvent, record{headers: map<string>, body:
+// bytes}, as views of the bytes. The frame's slices grow with the decoded events, and not with announced numbers.
+// Strings are not checked for UTF-8, since Java does not check them; a header name that occurs twice is kept twice.
 
 // decodeEvents decodes array<AvroFlumeEvent>, all of b, into f.Events.
 func decodeEvents(f *receiver.Frame, limits *receiver.Limits, b []byte) error {
@@ -36,8 +36,8 @@ func end(b []byte, at int) error {
 }
 
 // DecodeEvents decodes array<record{headers: map<string>, body: bytes}> at b[at:] into f.Events, which it replaces, and
-// returns the offset after the array. The events are views of b. It allocates only where f's slices must grow. The error is
-// a [receiver.RejectError], or that of waiting for memory.
+// returns the offset after the array. The events are views of b. It allocates only where f's slices must grow. The
+// error is a [receiver.RejectError], or that of waiting for memory.
 func DecodeEvents(f *receiver.Frame, limits *receiver.Limits, b []byte, at int) (next int, err error) {
 	f.Reset()
 	for {

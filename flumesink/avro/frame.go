@@ -10,8 +10,8 @@ import (
 	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
-// readAhead is the size of the buffer between socket and frame. It is small, because every connection has one while it reads
-// a frame.
+// readAhead is the size of the buffer between socket and frame. It is small, because every connection has one while it
+// reads a frame.
 const readAhead = 16 << 10
 
 // frame is one request. Its Bytes are the message: the concatenated buffers.
@@ -35,7 +35,8 @@ type input struct {
 	any   bool          // a complete frame was read before
 }
 
-// wait blocks until the first byte of the next frame has arrived. io.EOF means that the connection ended between frames.
+// wait blocks until the first byte of the next frame has arrived. io.EOF means that the connection ended between
+// frames.
 func (in *input) wait() error {
 	in.have = 0
 	if in.ahead != nil {

@@ -38,9 +38,9 @@ func (p *protocols) knows(h hash) bool {
 	return p.known[h]
 }
 
-// learn verifies a sender's protocol; wrong is why it is not Flume's. Its cost is charged to f first, and err is that of
-// waiting for memory. A protocol becomes known under its hash only if that is the hash of the text: otherwise a sender could
-// define the protocol of another sender's hash.
+// learn verifies a sender's protocol; wrong is why it is not Flume's. Its cost is charged to f first, and err is that
+// of waiting for memory. A protocol becomes known under its hash only if that is the hash of the text: otherwise a
+// sender could define the protocol of another sender's hash.
 func (p *protocols) learn(f *receiver.Frame, h hash, text []byte) (wrong, err error) {
 	cost, wrong := flumeavro.Cost(text)
 	if wrong == nil {
@@ -127,8 +127,8 @@ func (p *protocols) match(f *receiver.Frame, h *handshake) (answer byte, wrong, 
 	return matchClient, wrong, nil
 }
 
-// appendHandshake appends a HandshakeResponse. Text and hash are omitted for BOTH, and required by Java's client for any
-// other match.
+// appendHandshake appends a HandshakeResponse. Text and hash are omitted for BOTH, and required by Java's client for
+// any other match.
 func (p *protocols) appendHandshake(dst []byte, match byte) []byte {
 	if match == matchBoth {
 		return append(dst, matchBoth, 0, 0, 0)

@@ -16,17 +16,18 @@ type Config struct {
 	// Sinks are the sinks' addresses, host:port (--poll).
 	Sinks []string
 	// Batch is how many events are requested at once (--poll-batch). It must not exceed the transactionCapacity of the
-	// sink's channel, 100 by default; if the sink reports that it does, fewer are requested. The default is 1,000, as in
-	// Spark.
+	// sink's channel, 100 by default; if the sink reports that it does, fewer are requested. The default is 1,000, as
+	// in Spark.
 	Batch int
 	// Connections is the number of connections to each sink (--poll-connections). It must exceed neither the sink's
 	// threads, 10 by default, nor twice the cores of its agent. The default is 1.
 	Connections int
 	// ConnectTimeout bounds connecting. The default is 20 s.
 	ConnectTimeout time.Duration
-	// Pause is how long a connection waits after an error of the sink, multiplied by the number of connections: the sink's
-	// thread that made the error is blocked for the sink's timeout, and a tenth of that spares its ten threads. A connection
-	// waits as long after a batch that was returned, because the sink offers it again at once. The default is 6 s.
+	// Pause is how long a connection waits after an error of the sink, multiplied by the number of connections: the
+	// sink's thread that made the error is blocked for the sink's timeout, and a tenth of that spares its ten threads.
+	// A connection waits as long after a batch that was returned, because the sink offers it again at once. The default
+	// is 6 s.
 	Pause time.Duration
 	// Limits bound a batch (--poll-max-…).
 	receiver.Limits

@@ -16,8 +16,8 @@ import (
 	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
-// pauseError is a poll that produced no batch over a working connection. There is nothing to ack, and the next poll waits,
-// because the sink would reply the same at once.
+// pauseError is a poll that produced no batch over a working connection. There is nothing to ack, and the next poll
+// waits, because the sink would reply the same at once.
 type pauseError struct{ error }
 
 func (e pauseError) Unwrap() error { return e.error }
@@ -34,7 +34,7 @@ type conn struct {
 }
 
 func newConn(work context.Context, p *Poller, s *sink, nc net.Conn) *conn {
-	protocol := avrorpc.Protocol{Text: protocolText, Server: serverHash, Show: true, MaxAnswer: p.cfg.MaxFrameBytes}
+	protocol := avrorpc.Protocol{Text: protocolText, Server: serverHash, Show: true, MaxReply: p.cfg.MaxFrameBytes}
 	return &conn{p: p, s: s, nc: nc, rpc: avrorpc.New(nc, protocol), gone: netserver.PeerClosed(nc), work: work}
 }
 
@@ -63,8 +63,8 @@ func (c *conn) poll(ctx context.Context) error {
 	return c.produce(f, b)
 }
 
-// request sends getEventBatch and waits for the first byte of its reply without a limit, because a deadline would mean a
-// reconnect, which leaves an open transaction behind. Once ctx is done it waits another quarter of ShutdownTimeout.
+// request sends getEventBatch and waits for the first byte of its reply without a limit, because a deadline would mean
+// a reconnect, which leaves an open transaction behind. Once ctx is done it waits another quarter of ShutdownTimeout.
 func (c *conn) request(ctx context.Context, n int) (first time.Time, err error) {
 	if err := c.nc.SetWriteDeadline(time.Now().Add(c.p.rt.AckTimeout)); err != nil {
 		return first, err
@@ -138,8 +138,8 @@ func (c *conn) receive(first time.Time, asked int) (*receiver.Frame, eventBatch,
 	return f, b, nil
 }
 
-// rejected wraps the error of a batch that was not received completely, exceeds a limit, or cannot be decoded. If it cannot
-// be returned, the connection is closed, and the sink offers it again after its timeout.
+// rejected wraps the error of a batch that was not received completely, exceeds a limit, or cannot be decoded. If it
+// cannot be returned, the connection is closed, and the sink offers it again after its timeout.
 func (c *conn) rejected(err error) error {
 	return batchError{fmt.Errorf("read a batch from SparkSink %s: %w", c.s.address, err)}
 }
@@ -207,8 +207,8 @@ func (c *conn) deadline(t time.Time) error {
 	return err
 }
 
-// maxReply bounds the reply to an ack or a nack, whose memory is reused and not charged: it is empty, or holds the text of
-// an error.
+// maxReply bounds the reply to an ack or a nack, whose memory is reused and not charged: it is empty, or holds the text
+// of an error.
 const maxReply = 64 << 10
 
 // tell sends ack or nack, and waits for the reply.
@@ -235,8 +235,8 @@ func (c *conn) tell(message, sequence string) error {
 	return nil
 }
 
-// takeListFull is the error of Flume's channels for a transaction that takes more than their transactionCapacity. It would
-// be the same for every retry.
+// takeListFull is the error of Flume's channels for a transaction that takes more than their transactionCapacity. It
+// would be the same for every retry.
 var takeListFull = regexp.MustCompile(`Take list for \w+, capacity (\d+) full`)
 
 // fault handles an error of the sink. If too many events were requested, fewer are requested from now on.

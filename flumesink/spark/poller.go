@@ -50,10 +50,11 @@ func (p *Poller) Status() []Status {
 // StatusSection implements receiver.StatusReporter.
 func (p *Poller) StatusSection() (name string, value any) { return "sinks", p.Status() }
 
-// Run polls until ctx is done, and returns nil then. Each connection has its own goroutine, so an unavailable sink does not
-// affect the others. A stop (P33) requests nothing more. Batches that the Appender has are acked as Kafka acknowledges them
-// within ShutdownTimeout. A call without a reply gets a quarter of that; a batch that arrives by then is returned. After
-// that the connection is closed, and the sink holds the events that it takes next for its own timeout.
+// Run polls until ctx is done, and returns nil then. Each connection has its own goroutine, so an unavailable sink does
+// not affect the others. A stop (P33) requests nothing more. Batches that the Appender has are acked as Kafka
+// acknowledges them within ShutdownTimeout. A call without a reply gets a quarter of that; a batch that arrives by then
+// is returned. After that the connection is closed, and the sink holds the events that it takes next for its own
+// timeout.
 func (p *Poller) Run(ctx context.Context) error {
 	work, done := netserver.WithGracePeriod(ctx, p.rt.ShutdownTimeout)
 	defer done()

@@ -60,8 +60,8 @@ func (s *sink) batch() int {
 	return s.s.Batch
 }
 
-// fewer sets the number of requested events to capacity, or to half of asked if capacity is 0 or not less than asked. It
-// returns the new number. Several connections that failed with the same number lower it once.
+// fewer sets the number of requested events to capacity, or to half of asked if capacity is 0 or not less than asked.
+// It returns the new number. Several connections that failed with the same number lower it once.
 func (s *sink) fewer(asked, capacity int) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

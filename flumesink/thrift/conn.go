@@ -15,8 +15,8 @@ type conn struct {
 	in     input
 }
 
-// next reads the next complete frame; its Bytes are the message. io.EOF means that the sender closed the connection between
-// frames.
+// next reads the next complete frame; its Bytes are the message. io.EOF means that the sender closed the connection
+// between frames.
 func (c *conn) next() (netserver.Request, error) {
 	if err := c.WaitReady(); err != nil {
 		return netserver.Request{}, err

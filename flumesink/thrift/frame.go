@@ -15,8 +15,8 @@ const reasonSASL = "sasl" // the sender uses Kerberos
 // leastMessage is the length of the shortest message: compact, with an empty name and no arguments.
 const leastMessage = 5
 
-// input reads frames from a connection: a length of four bytes and the message. It reads no byte of the next frame and has
-// no buffer, so a frame's bytes go from the socket directly into the frame. It is not safe for concurrent use.
+// input reads frames from a connection: a length of four bytes and the message. It reads no byte of the next frame and
+// has no buffer, so a frame's bytes go from the socket directly into the frame. It is not safe for concurrent use.
 type input struct {
 	conn   io.Reader
 	limits *receiver.Limits
@@ -25,7 +25,8 @@ type input struct {
 	any    bool    // a complete frame was read before
 }
 
-// wait blocks until the first byte of the next frame has arrived. io.EOF means that the connection ended between frames.
+// wait blocks until the first byte of the next frame has arrived. io.EOF means that the connection ended between
+// frames.
 func (in *input) wait() error {
 	n, err := in.conn.Read(in.head[:])
 	in.have = n

@@ -62,8 +62,8 @@ func binaryKind(b byte) kind {
 	return kindBad
 }
 
-// reader reads a message of either protocol from b, starting at at. Its methods return false for bytes that the protocol
-// does not allow. Lengths and counts are checked against the remaining bytes. It does not allocate.
+// reader reads a message of either protocol from b, starting at at. Its methods return false for bytes that the
+// protocol does not allow. Lengths and counts are checked against the remaining bytes. It does not allocate.
 type reader struct {
 	b       []byte
 	at      int

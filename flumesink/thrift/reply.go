@@ -49,8 +49,8 @@ func (m *message) begin(dst []byte, typ byte) (b []byte, at int) {
 	return binary.BigEndian.AppendUint32(dst, m.seqid), at
 }
 
-// number appends a field of type i32. In the compact protocol the number of field 0 follows the field's header, and field 2
-// must follow field 1.
+// number appends a field of type i32. In the compact protocol the number of field 0 follows the field's header, and
+// field 2 must follow field 1.
 func (m *message) number(dst []byte, id byte, n int32) []byte {
 	if !m.compact {
 		dst = append(dst, byte(kindI32), 0, id)

@@ -1,8 +1,8 @@
-// Package avrobin reads and writes Avro's binary encoding (specification, "Binary Encoding") as far as Flume's senders,
-// Spark's sink and Flume's own Kafka records use it: longs, bytes, optional values, blocks, events.
+// Package avrobin reads and writes the parts of Avro's binary encoding (specification, "Binary Encoding") that Flume's
+// senders, Spark's sink and Flume's own Kafka records use: longs, bytes, optional values, blocks, events.
 //
-// Readers take a buffer and an offset, and return the offset after what they read, or -1 where the buffer ends within
-// it or it is malformed; they allocate nothing, and what they return are views on the buffer, whose capacity ends with
-// them. Numbers that the buffer announces are held against its length before they are believed. All functions are safe
-// for concurrent use on buffers that nobody writes to.
+// Readers take a buffer and an offset. They return the offset after the value, or -1 if the value is incomplete or
+// malformed. They allocate nothing: what they return are views of the buffer, whose capacity ends with them. Announced
+// numbers are checked against the length of the buffer before they are used. All functions are safe for concurrent use
+// on buffers that no goroutine writes to.
 package avrobin

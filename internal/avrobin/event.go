@@ -45,8 +45,8 @@ func ReadEvent(b []byte, at int) (e Event, next int, bad string) {
 	return Event{Headers: Headers(b[from:at:at]), Body: body}, next, ""
 }
 
-// Get is the value of the header of that name, a view; nil where there is none, and not nil where it is empty. Of a name
-// that comes twice the first counts.
+// Get returns the value of the header of that name as a view; nil if there is none, and not nil if the value is empty.
+// Of a name that occurs twice the first counts.
 func (h Headers) Get(name string) []byte {
 	w := h.Walk()
 	for w.Next() {
@@ -57,17 +57,17 @@ func (h Headers) Get(name string) []byte {
 	return nil
 }
 
-// Walk begins a walk over the headers, in the order in which they are written.
+// Walk returns an iterator over the headers, in the order in which they are written.
 func (h Headers) Walk() Walk { return Walk{rest: h} }
 
-// Walk goes from header to header. It is unsafe for concurrent use.
+// Walk iterates over headers. It is not safe for concurrent use.
 type Walk struct {
 	Name, Value []byte // views
 	rest        Headers
 	left        int // of the block
 }
 
-// Next goes to the next header and reports whether there is one.
+// Next advances to the next header and reports whether there is one.
 func (w *Walk) Next() bool {
 	at := 0
 	if w.left == 0 {
@@ -86,8 +86,8 @@ func (w *Walk) Next() bool {
 	return true
 }
 
-// AppendEventHead begins an event of so many headers; name and value of each follow by [AppendBytes], then
-// [AppendEventBody].
+// AppendEventHead begins an event with this number of headers. The name and value of each must follow by [AppendBytes],
+// and then [AppendEventBody].
 func AppendEventHead(dst []byte, headers int) []byte {
 	if headers == 0 {
 		return dst
@@ -98,8 +98,8 @@ func AppendEventHead(dst []byte, headers int) []byte {
 // AppendEventBody ends the headers and the event.
 func AppendEventBody(dst, body []byte) []byte { return AppendBytes(append(dst, 0), body) }
 
-// EventSize is the bytes of an event, given the number of its headers, the sum of [BytesSize] of their names and values,
-// and the body's length.
+// EventSize returns the bytes of an event, given the number of its headers, the sum of [BytesSize] of their names and
+// values, and the body's length.
 func EventSize(headers, headerBytes, body int) int {
 	n := headerBytes + 1 + BytesSize(body)
 	if headers > 0 {
@@ -108,8 +108,8 @@ func EventSize(headers, headerBytes, body int) int {
 	return n
 }
 
-// BytesSize is how many bytes n bytes take with their length in front.
+// BytesSize returns the size of n bytes with their length in front.
 func BytesSize(n int) int { return longSize(n) + n }
 
-// longSize is how many bytes a number that is not negative takes.
+// longSize returns the size of a number that is not negative.
 func longSize(n int) int { return (bits.Len64(uint64(n)<<1|1) + 6) / 7 }

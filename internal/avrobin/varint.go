@@ -1,7 +1,7 @@
 package avrobin
 
-// ReadLong reads Avro's zig-zag long at b[at:]. next is the offset after it, or -1 where b ends within it or it does
-// not fit 64 bits.
+// ReadLong reads Avro's zig-zag long at b[at:]. next is the offset after it, or -1 if it is incomplete or does not fit
+// 64 bits.
 func ReadLong(b []byte, at int) (v int64, next int) {
 	if uint(at) < uint(len(b)) && b[at] < 0x80 {
 		return int64(b[at]>>1) ^ -int64(b[at]&1), at + 1
@@ -25,7 +25,7 @@ func longSlow(b []byte, at int) (v int64, next int) {
 	return 0, -1
 }
 
-// ReadBytes reads a length and as many bytes: Avro's bytes and string alike. The view's capacity ends with it.
+// ReadBytes reads a length and as many bytes, which is Avro's bytes and its string. The view's capacity ends with it.
 func ReadBytes(b []byte, at int) (v []byte, next int) {
 	n, at := ReadLong(b, at)
 	if at < 0 || uint64(n) > uint64(len(b)-at) {
@@ -35,7 +35,7 @@ func ReadBytes(b []byte, at int) (v []byte, next int) {
 	return b[at:end:end], end
 }
 
-// ReadOptional reads which branch of a union of null and something follows: an Avro int, so of 5 bytes at most.
+// ReadOptional reads which branch of a union of null and another type follows: an Avro int, of 5 bytes at most.
 func ReadOptional(b []byte, at int) (set bool, next int) {
 	branch, next := ReadLong(b, at)
 	if next-at > 5 || branch < 0 || branch > 1 {
@@ -60,12 +60,12 @@ func AppendBytes[T ~string | ~[]byte](dst []byte, v T) []byte {
 }
 
 // ReadBlock reads the head of a block of an array or a map: the number of its items, 0 at the end of all blocks. A
-// negative number is followed by the block's bytes, which nobody here needs. least is the fewest bytes of an item: a
-// block of more items than can follow is refused before any work is done for it.
+// negative number is followed by the size of the block in bytes, which is ignored. least is the minimum size of an
+// item: a block of more items than fit the buffer is rejected before any work is done for it.
 func ReadBlock(b []byte, at, least int) (items, next int) {
 	n, at := ReadLong(b, at)
 	if n < 0 && at >= 0 {
-		n = -n // the least number stays negative and is refused below
+		n = -n // the minimum int64 stays negative and is rejected below
 		_, at = ReadLong(b, at)
 	}
 	if at < 0 || uint64(n) > uint64((len(b)-at)/least) {
@@ -74,7 +74,7 @@ func ReadBlock(b []byte, at, least int) (items, next int) {
 	return int(n), at
 }
 
-// SkipMap passes over a map of strings or bytes at b[at:].
+// SkipMap skips a map of strings or bytes at b[at:].
 func SkipMap(b []byte, at int) (next int) {
 	for {
 		n, next := ReadBlock(b, at, 2)

@@ -1,9 +1,9 @@
-// Package avrorpc is the client's side of Avro's IPC over Netty's frames (specification, "Protocol Wire Format" and
-// "Handshake"): what Flume's Avro sink says to a source, and what Spark's receiver says to a SparkSink.
+// Package avrorpc is the client side of Avro's IPC over Netty's frames (specification, "Protocol Wire Format" and
+// "Handshake"), as Flume's Avro sink uses it with a source, and Spark's receiver with a SparkSink.
 //
 // A frame is int32 serial, int32 listSize, listSize times { int32 length, bytes }, big-endian; its message is the
-// buffers' bytes, one after the other. Until a handshake was answered BOTH or CLIENT each request begins with one. An
-// answer is found by its serial, for servers from Avro 1.10 on answer out of order.
+// concatenated buffers. Until a handshake was answered BOTH or CLIENT, each request begins with one. Replies are
+// matched by their serials, because servers from Avro 1.10 on reply out of order.
 package avrorpc
 
 import (
@@ -18,33 +18,33 @@ import (
 	"github.com/sluice-etl/sluice/internal/avrobin"
 )
 
-// Hash is the MD5 of a protocol's text: how the handshake names protocols.
+// Hash is the MD5 of a protocol's text, by which the handshake identifies protocols.
 type Hash [16]byte
 
-// HashOf is the hash of a text.
+// HashOf returns the hash of a text.
 func HashOf(text string) Hash { return md5.Sum([]byte(text)) }
 
-// Protocol is what a client speaks.
+// Protocol is the protocol of a client.
 type Protocol struct {
 	Text   string // compact JSON, as Avro renders it; shown to servers that do not know its hash
-	Server Hash   // what the server's is taken for, until it says otherwise
-	Show   bool   // show the text with the first call, to servers that cannot know its hash
-	// Verify looks at the text of a server whose protocol is another one; nil takes any.
+	Server Hash   // the assumed hash of the server's protocol, until its handshake says otherwise
+	Show   bool   // send the text with the first call, for servers that cannot know its hash
+	// Verify checks the text of a server whose protocol is another one; nil accepts any.
 	Verify func(text []byte) error
-	// MaxAnswer bounds the bytes of an answer; a larger one is an error before anything of it is taken.
-	MaxAnswer int
+	// MaxReply bounds the bytes of a reply; a larger one is an error before memory is taken for it.
+	MaxReply int
 }
 
-// SystemError is the answer of a server that did not carry a call out. The connection can be used further.
+// SystemError is the reply of a server that did not carry out a call. The connection can be used further.
 type SystemError struct{ Text string }
 
-// Error is the server's text.
+// Error returns the server's text.
 func (e *SystemError) Error() string { return "the server replied with an error: " + e.Text }
 
-// maxText is the bytes that are kept of a text which is shown to people: an answer may have as many as MaxAnswer.
+// maxText is how many bytes are kept of a text for logs; a reply may have as many as MaxReply.
 const maxText = 4 << 10
 
-// CutText copies a text of the server's, and says so where it leaves something out.
+// CutText copies a text of the server, and truncates it to 4 KiB with a note of its length.
 func CutText(b []byte) string {
 	if len(b) <= maxText {
 		return string(b)
@@ -56,20 +56,21 @@ func CutText(b []byte) string {
 	return fmt.Sprintf("%s… (%d bytes)", b[:cut], len(b))
 }
 
-// TooLargeError is an answer of more bytes than Protocol.MaxAnswer.
+// TooLargeError is a reply of more bytes than Protocol.MaxReply.
 type TooLargeError struct{ Announced, Most int64 }
 
-// Error names both.
+// Error names both sizes.
 func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("the reply exceeds %d bytes: at least %d are announced", e.Most, e.Announced)
 }
 
-// Room gives b, which is full, more capacity and the same contents; b is nil at first. Its error ends the reading.
-type Room func(b []byte) ([]byte, error)
+// Grow returns b, which is full, with more capacity and the same contents; b is nil at first. Its error ends the
+// reading.
+type Grow func(b []byte) ([]byte, error)
 
-// Client makes calls over one connection. The first call of a connection must be answered before the second is made.
-// It sets no deadlines: the caller bounds reads and writes by the connection's. After any error but a SystemError the
-// connection is of no use. It is unsafe for concurrent use.
+// Client makes calls over one connection. The first call of a connection must have its reply before the second is made.
+// The client sets no deadlines: the caller bounds reads and writes by those of the connection. After any error but a
+// SystemError the connection is of no use. It is not safe for concurrent use.
 type Client struct {
 	conn io.Writer
 	in   *bufio.Reader
@@ -86,18 +87,12 @@ type Client struct {
 	args    int    // where its arguments begin
 }
 
-// New makes a client on a fresh connection. Nothing is sent before the first call.
+// New returns a client on a new connection. Nothing is sent before the first call.
 func New(conn io.ReadWriter, p Protocol) *Client {
 	return &Client{conn: conn, in: bufio.NewReader(conn), p: p, own: HashOf(p.Text), sendText: p.Show}
 }
 
-// Pending is the calls that have no answer yet.
-func (c *Client) Pending() int { return c.pending }
-
-// Established reports whether the handshake is done.
-func (c *Client) Established() bool { return c.established }
-
-// Start makes a call and does not wait; args appends the call's arguments. Its serial comes back from Wait.
+// Start makes a call and does not wait; args appends the call's arguments. Wait returns its serial.
 func (c *Client) Start(message string, args func(dst []byte) []byte) (serial uint32, err error) {
 	if !c.established && c.pending > 0 {
 		return 0, errors.New("the connection's first request has no reply yet")
@@ -107,26 +102,26 @@ func (c *Client) Start(message string, args func(dst []byte) []byte) (serial uin
 	return c.serial, c.write()
 }
 
-// Wait waits for the next answer, which may be that of any call under way, and returns its serial and its result: a
-// view on memory that room gave. A first call that had to be repeated, because the server did not know our protocol,
-// comes back under the later of its serials.
-func (c *Client) Wait(room Room) (serial uint32, result []byte, err error) {
+// Wait waits for the next reply, which may be that of any call in flight, and returns its serial and its result: a view
+// on memory that grow returned. A first call that had to be repeated, because the server did not know our protocol, is
+// returned with the later of its serials.
+func (c *Client) Wait(grow Grow) (serial uint32, result []byte, err error) {
 	for {
 		if c.pending == 0 {
 			return 0, nil, errors.New("no request is in flight")
 		}
-		serial, answer, err := c.read(room)
+		serial, reply, err := c.read(grow)
 		if err != nil {
 			return 0, nil, err
 		}
 		at := 0
 		if !c.established {
-			next, again, err := c.handshake(answer)
+			next, again, err := c.handshake(reply)
 			if err != nil {
 				return 0, nil, err
 			}
 			c.pending--
-			if again { // the server wants our protocol's text: the same call once more
+			if again { // the server needs our protocol's text: repeat the call
 				args := append([]byte(nil), c.out[c.args:]...)
 				c.begin(c.message)
 				c.out = append(c.out, args...)
@@ -139,18 +134,18 @@ func (c *Client) Wait(room Room) (serial uint32, result []byte, err error) {
 		} else {
 			c.pending--
 		}
-		result, err = outcome(answer, at)
+		result, err = outcome(reply, at)
 		return serial, result, err
 	}
 }
 
-// First blocks until an answer's first byte has arrived.
+// First blocks until a reply's first byte has arrived.
 func (c *Client) First() error {
 	_, err := c.in.Peek(1)
 	return err
 }
 
-// begin starts a frame, up to where its arguments begin. Its two buffers are those of Java's client.
+// begin starts a frame, up to its arguments. It has two buffers, as in Java's client.
 func (c *Client) begin(message string) {
 	c.serial++
 	b := binary.BigEndian.AppendUint32(c.out[:0], c.serial)
@@ -183,8 +178,8 @@ func (c *Client) write() error {
 	return nil
 }
 
-// read reads one answer's message. Announced lengths cost nothing: memory grows with what arrives.
-func (c *Client) read(room Room) (serial uint32, answer []byte, err error) {
+// read reads one reply's message. Memory grows with the bytes that arrive, not with announced lengths.
+func (c *Client) read(grow Grow) (serial uint32, reply []byte, err error) {
 	var head [8]byte
 	if _, err := io.ReadFull(c.in, head[:]); err != nil {
 		return 0, nil, err
@@ -197,47 +192,47 @@ func (c *Client) read(room Room) (serial uint32, answer []byte, err error) {
 	total := int64(0)
 	for range list {
 		if _, err := io.ReadFull(c.in, head[:4]); err != nil {
-			return 0, nil, within(err)
+			return 0, nil, unexpectedEOF(err)
 		}
-		if total += int64(binary.BigEndian.Uint32(head[:])); total > int64(c.p.MaxAnswer) {
-			return 0, nil, &TooLargeError{total, int64(c.p.MaxAnswer)}
+		if total += int64(binary.BigEndian.Uint32(head[:])); total > int64(c.p.MaxReply) {
+			return 0, nil, &TooLargeError{total, int64(c.p.MaxReply)}
 		}
 		for length := int64(binary.BigEndian.Uint32(head[:])); length > 0; {
-			if len(answer) == cap(answer) {
-				if answer, err = room(answer); err != nil {
+			if len(reply) == cap(reply) {
+				if reply, err = grow(reply); err != nil {
 					return 0, nil, err
 				}
 			}
-			have := len(answer)
-			n, err := c.in.Read(answer[have:min(int64(cap(answer)), int64(have)+length)])
-			answer = answer[:have+n]
+			have := len(reply)
+			n, err := c.in.Read(reply[have:min(int64(cap(reply)), int64(have)+length)])
+			reply = reply[:have+n]
 			length -= int64(n)
 			if err != nil {
-				return 0, nil, within(err)
+				return 0, nil, unexpectedEOF(err)
 			}
 		}
 	}
-	return serial, answer, nil
+	return serial, reply, nil
 }
 
-func within(err error) error {
+func unexpectedEOF(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err
 }
 
-// handshake reads the HandshakeResponse at the head of an answer; again means that nothing was carried out.
-func (c *Client) handshake(answer []byte) (at int, again bool, err error) {
+// handshake reads the HandshakeResponse at the head of a reply; again means that the call was not carried out.
+func (c *Client) handshake(reply []byte) (at int, again bool, err error) {
 	const none = 2
 	bad := errors.New("the reply holds no handshake")
-	match, at := avrobin.ReadLong(answer, 0)
+	match, at := avrobin.ReadLong(reply, 0)
 	if at < 0 || match < 0 || match > none {
 		return 0, false, bad
 	}
 	var text []byte
 	for field := range 3 { // serverProtocol, serverHash, meta: each a union with null
-		set, next := avrobin.ReadOptional(answer, at)
+		set, next := avrobin.ReadOptional(reply, at)
 		if at = next; at < 0 {
 			return 0, false, bad
 		}
@@ -246,14 +241,14 @@ func (c *Client) handshake(answer []byte) (at int, again bool, err error) {
 		}
 		switch field {
 		case 0:
-			text, at = avrobin.ReadBytes(answer, at)
+			text, at = avrobin.ReadBytes(reply, at)
 		case 1:
-			if len(answer)-at < len(c.p.Server) {
+			if len(reply)-at < len(c.p.Server) {
 				return 0, false, bad
 			}
-			at += copy(c.p.Server[:], answer[at:])
+			at += copy(c.p.Server[:], reply[at:])
 		case 2:
-			at = avrobin.SkipMap(answer, at)
+			at = avrobin.SkipMap(reply, at)
 		}
 		if at < 0 {
 			return 0, false, bad
@@ -274,18 +269,18 @@ func (c *Client) handshake(answer []byte) (at int, again bool, err error) {
 	return at, false, nil
 }
 
-// outcome is what follows the call metadata at answer[at:]: the result, or a system error.
-func outcome(answer []byte, at int) ([]byte, error) {
-	at = avrobin.SkipMap(answer, at)
-	if at < 0 || at >= len(answer) {
+// outcome returns what follows the call metadata at reply[at:]: the result, or a system error.
+func outcome(reply []byte, at int) ([]byte, error) {
+	at = avrobin.SkipMap(reply, at)
+	if at < 0 || at >= len(reply) {
 		return nil, errors.New("the reply holds no result")
 	}
-	if answer[at] == 0 {
-		return answer[at+1:], nil
+	if reply[at] == 0 {
+		return reply[at+1:], nil
 	}
 	text := "unknown"
-	if branch, at := avrobin.ReadLong(answer, at+1); at > 0 && branch == 0 {
-		if t, at := avrobin.ReadBytes(answer, at); at > 0 {
+	if branch, at := avrobin.ReadLong(reply, at+1); at > 0 && branch == 0 {
+		if t, at := avrobin.ReadBytes(reply, at); at > 0 {
 			text = CutText(t)
 		}
 	}

@@ -16,12 +16,12 @@ const (
 	maxDepth  = 32
 )
 
-// valueBytes is an upper bound of the memory of a JSON value of a protocol, with its share of a map or slice and its entry in
-// the table of names, but without its text.
+// valueBytes is an upper bound of the memory of a JSON value of a protocol, with its share of a map or slice and its
+// entry in the table of names, but without its text.
 const valueBytes = 384
 
-// Cost returns how many bytes [Verify] allocates at most for the text. It allocates nothing itself. The error is a bound
-// that the text exceeds.
+// Cost returns how many bytes [Verify] allocates at most for the text. It allocates nothing itself. The error is a
+// bound that the text exceeds.
 func Cost(text []byte) (int, error) {
 	if len(text) > MaxText {
 		return 0, fmt.Errorf("its text has %d bytes, the limit is %d", len(text), MaxText)
@@ -53,8 +53,8 @@ func Cost(text []byte) (int, error) {
 }
 
 // Verify returns an error unless another protocol encodes events and Status as Flume's does. Names and docs may differ,
-// because they are not on the wire. Only the types of Flume's messages are examined, and references are followed but never
-// expanded, so the cost grows with the text and not with what the text describes.
+// because they are not on the wire. Only the types of Flume's messages are examined, and references are followed but
+// never expanded, so the cost grows with the text and not with what the text describes.
 func Verify(text []byte) error {
 	if _, err := Cost(text); err != nil {
 		return err

@@ -11,10 +11,10 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// Discard is an Appender that counts events and acknowledges at once.
+// Discard is an Appender that counts events and acknowledges them at once.
 type Discard struct{ events, bytes atomic.Int64 }
 
-// Append implements receiver.Appender. It looks at every event, as one that produces does.
+// Append implements receiver.Appender. It reads every event, as a producer does.
 func (d *Discard) Append(_ context.Context, r receiver.Request) error {
 	n := 0
 	for i := range r.Events {
@@ -29,7 +29,7 @@ func (d *Discard) Append(_ context.Context, r receiver.Request) error {
 // Ready implements receiver.Appender.
 func (*Discard) Ready(context.Context) error { return nil }
 
-// Arrived fails a benchmark where another number of events has arrived.
+// Arrived fails a benchmark if another number of events has arrived.
 func (d *Discard) Arrived(tb testing.TB, want int) {
 	tb.Helper()
 	if got := d.events.Load(); got != int64(want) {
@@ -58,8 +58,8 @@ func Run(tb testing.TB, a receiver.Appender, construct func(receiver.Runtime) re
 	return addr.String()
 }
 
-// Measure calls what dial gives b.N times, divided among connections, and reports events a second; size is a call's
-// bytes.
+// Measure makes b.N calls over this many connections, each from dial, and reports events per second. size is the number
+// of bytes of a call.
 func Measure(b *testing.B, connections, events int, size int64, dial func() (call func() error, end func())) {
 	b.Helper()
 	b.SetBytes(size)
@@ -88,8 +88,8 @@ func Measure(b *testing.B, connections, events int, size int64, dial func() (cal
 	b.ReportMetric(float64(b.N*events)/b.Elapsed().Seconds(), "events/s")
 }
 
-// Exchange connects, says hello where it is not empty, which is answered with so many bytes, and returns a call that
-// sends the request and reads an answer of so many bytes, for [Measure].
+// Exchange connects, sends hello if it is not empty and reads helloAnswer bytes, and returns a call for [Measure] that
+// sends the request and reads answer bytes.
 func Exchange(tb testing.TB, addr string, hello []byte, helloAnswer int, request []byte, answer int) (call func() error, end func()) {
 	tb.Helper()
 	c, err := net.Dial("tcp", addr)
@@ -112,8 +112,8 @@ func Exchange(tb testing.TB, addr string, hello []byte, helloAnswer int, request
 	return func() error { return exchange(request, in) }, func() { c.Close() }
 }
 
-// Echo is the address of the ceiling: a server that answers every size bytes of a connection with answer, without
-// looking at any.
+// Echo returns the address of a server that replies to every size bytes of a connection with answer, without reading
+// their content: the upper bound for a benchmark.
 func Echo(tb testing.TB, size int, answer []byte) string {
 	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

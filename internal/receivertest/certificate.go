@@ -10,8 +10,8 @@ import (
 	"github.com/sluice-etl/sluice/internal/certtest"
 )
 
-// Certificate writes the PEM files of a new certificate, its own authority, that is valid from now until after, and of
-// its key. Where after is negative it has expired.
+// Certificate writes the PEM files of a new self-signed certificate and of its key. It is valid for the duration after
+// from now; with a negative duration it has expired.
 func Certificate(t testing.TB, after time.Duration) (cert, key string) {
 	t.Helper()
 	return certtest.Issue(t, nil, &x509.Certificate{

@@ -1,3 +1,3 @@
-// Package receivertest is what the tests of receivers share: an Appender that keeps what it is given, a receiver that
-// runs with its log and metrics in sight, and connections that send bytes as they are.
+// Package receivertest is what the tests of receivers share: Appenders that record events, a running receiver with its
+// log and metrics ([Fixture]), the tests that every receiver of Flume's RPC must pass ([Suite]), and raw connections.
 package receivertest

@@ -14,10 +14,10 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// Timeout is how long a test waits for what must come.
+// Timeout is how long a test waits for what must happen.
 const Timeout = 10 * time.Second
 
-// Fixture is a receiver that runs, with all that a test looks at.
+// Fixture is a running receiver with everything that a test examines.
 type Fixture struct {
 	T         *testing.T
 	Addr      string
@@ -66,13 +66,13 @@ func (g *Fixture) Stop() {
 		if err != nil {
 			g.T.Errorf("Run returned %v", err)
 		}
-		g.done <- nil // for the clean-up
+		g.done <- nil // for the cleanup
 	case <-late.C:
 		g.T.Fatal("the receiver did not stop")
 	}
 }
 
-// Metric is the sum of a counter or gauge, over the series that carry the label value, where one is given.
+// Metric returns the sum of a metric over the series that have all of the label values.
 func (g *Fixture) Metric(name string, label ...string) float64 {
 	g.T.Helper()
 	families, err := g.Reg.Gather()
@@ -111,7 +111,7 @@ func (g *Fixture) Until(what string, ok func() bool) {
 	Until(g.T, what, ok)
 }
 
-// Wants waits until Kafka has as many events as are wanted, and wants those: in got's words, one of Kafka's methods.
+// Wants waits until Kafka has as many events as want, and compares them. got is one of Kafka's methods.
 func (g *Fixture) Wants(got func() []string, want ...string) {
 	g.T.Helper()
 	g.Until("the events are there; log: "+g.Log.String(), func() bool { return len(got()) >= len(want) })
@@ -120,13 +120,13 @@ func (g *Fixture) Wants(got func() []string, want ...string) {
 	}
 }
 
-// Logs waits until the log has the text.
+// Logs waits until the log contains the text.
 func (g *Fixture) Logs(text string) {
 	g.T.Helper()
 	g.Until("the log has: "+text, func() bool { return strings.Contains(g.Log.String(), text) })
 }
 
-// Until waits for a condition; what is the sentence that a failure ends with.
+// Until waits for a condition. A failure message ends with what.
 func Until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
@@ -138,10 +138,10 @@ func Until(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-// Rejected waits until connections were closed for the reason, and returns the log.
+// Rejected waits until this many connections were rejected for the reason, and returns the log.
 func (g *Fixture) Rejected(reason string, times int) string {
 	g.T.Helper()
-	g.Until(fmt.Sprintf("%d times refused for %s; log: %s", times, reason, g.Log.String()), func() bool {
+	g.Until(fmt.Sprintf("%d times rejected for %s; log: %s", times, reason, g.Log.String()), func() bool {
 		return g.Metric("etl_receiver_refused_total", reason) == float64(times)
 	})
 	g.Until("no connection's memory is in flight", func() bool { return g.Admission.Used() == 0 })

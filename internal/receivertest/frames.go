@@ -13,8 +13,8 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// A sender in the middle of a frame has ack-timeout to finish it; a silent one has for ever, and nobody waits for
-// either.
+// A sender in the middle of a frame has ack-timeout to finish it, and a silent one any time. Neither delays other
+// senders.
 func (d Suite) SlowLoris(t *testing.T) {
 	t.Parallel()
 	k := &Kafka{}
@@ -59,8 +59,8 @@ func (d Suite) TruncatedFrame(t *testing.T) {
 	}
 }
 
-// A frame that was given to the Appender is not touched before its Release, not even when its request has timed out
-// and thousands of frames have been received since.
+// A frame that the Appender has is not modified before its Release, even if its request has timed out and thousands of
+// frames have been received since.
 func (d Suite) FrameWaitsForRelease(t *testing.T) {
 	t.Parallel()
 	first := make(chan receiver.Request, 1)
@@ -101,7 +101,7 @@ func (d Suite) FrameWaitsForRelease(t *testing.T) {
 	r.Release()
 }
 
-// The order of a stop: nothing new, what Kafka acknowledges in time is answered, the rest is closed unanswered.
+// A stop reads nothing more; what Kafka acknowledges in time gets its reply, and the rest is closed without one.
 func (d Suite) GracefulStop(t *testing.T) {
 	t.Parallel()
 	k := Hold()
@@ -133,7 +133,7 @@ func (d Suite) GracefulStop(t *testing.T) {
 	}
 }
 
-// A stop gives up what Kafka has not acknowledged within shutdown-timeout, unanswered and counted.
+// A stop closes requests that Kafka has not acknowledged within shutdown-timeout without a reply, and counts them.
 func (d Suite) ShutdownTimeoutClosesUnanswered(t *testing.T) {
 	t.Parallel()
 	k := Hold()
@@ -144,7 +144,7 @@ func (d Suite) ShutdownTimeoutClosesUnanswered(t *testing.T) {
 	begun := time.Now()
 	g.Stop()
 	if d := time.Since(begun); d < 50*time.Millisecond || d > 5*time.Second {
-		t.Errorf("the stop took %s, the time-out is 50ms", d)
+		t.Errorf("the stop took %s, the timeout is 50ms", d)
 	}
 	c.Closed()
 	if n := g.Metric("etl_receiver_unanswered_events_total"); n != 2 {
@@ -153,7 +153,7 @@ func (d Suite) ShutdownTimeoutClosesUnanswered(t *testing.T) {
 	r.Release()
 }
 
-// A stop does not wait for the gate, nor for senders that are silent.
+// A stop waits neither for the Appender to become ready nor for silent senders.
 func (d Suite) StopWhileNotReady(t *testing.T) {
 	t.Parallel()
 	k := &Kafka{OnReady: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}
@@ -168,7 +168,7 @@ func (d Suite) StopWhileNotReady(t *testing.T) {
 	c.Closed()
 }
 
-// Any error of Append means no answer.
+// After any error of Append no reply is sent.
 func (d Suite) NoAnswerAfterAnError(t *testing.T) {
 	t.Parallel()
 	k := &Kafka{OnAppend: func(ctx context.Context, r receiver.Request) error {

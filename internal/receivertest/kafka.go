@@ -10,12 +10,12 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// Kafka is an Appender that keeps what it is given. Its hooks may be nil. It is safe for concurrent use.
+// Kafka is an Appender that records events. Its hooks may be nil. It is safe for concurrent use.
 type Kafka struct {
-	// Before runs before a request is kept; its error is Append's, and nothing is kept then. The request is released
-	// either way.
+	// Before runs before a request is recorded. If it fails, Append returns its error and nothing is recorded. The
+	// request is released in both cases.
 	Before func(ctx context.Context, r receiver.Request) error
-	// OnAppend stands for all of Append, the keeping and the releasing included.
+	// OnAppend replaces all of Append, including the recording and the releasing.
 	OnAppend func(ctx context.Context, r receiver.Request) error
 	OnReady  func(ctx context.Context) error
 
@@ -38,7 +38,7 @@ func (k *Kafka) Append(ctx context.Context, r receiver.Request) error {
 	return nil
 }
 
-// Keep notes the events of r, which stays the caller's.
+// Keep records the events of r, which the caller still owns.
 func (k *Kafka) Keep(r receiver.Request) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -59,17 +59,17 @@ func (k *Kafka) Ready(ctx context.Context) error {
 	return nil
 }
 
-// Events are those that were kept, in their order.
+// Events returns the recorded events in their order.
 func (k *Kafka) Events() []receiver.Event {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return slices.Clone(k.seen)
 }
 
-// Got is what was kept, each event as [Show] has it.
+// Got returns the recorded events as [Show] formats them.
 func (k *Kafka) Got() []string { return each(k.Events(), Show) }
 
-// Bodies are the bodies of what was kept.
+// Bodies returns the bodies of the recorded events.
 func (k *Kafka) Bodies() []string {
 	return each(k.Events(), func(e receiver.Event) string { return string(e.Body) })
 }
@@ -81,7 +81,7 @@ func each(events []receiver.Event, show func(receiver.Event) string) (all []stri
 	return all
 }
 
-// Show is an event as body{k=v,k=v}, and dead:LABEL behind it where it is a dead letter.
+// Show formats an event as body{k=v,k=v}, followed by dead:LABEL if it is a dead letter.
 func Show(e receiver.Event) string {
 	var headers []string
 	for _, h := range e.Headers {
@@ -94,7 +94,7 @@ func Show(e receiver.Event) string {
 	return shown
 }
 
-// Events are events without headers.
+// Events returns events without headers.
 func Events(bodies ...string) []receiver.Event {
 	var es []receiver.Event
 	for _, b := range bodies {
@@ -103,7 +103,7 @@ func Events(bodies ...string) []receiver.Event {
 	return es
 }
 
-// Wait is a Before that waits for Kafka's word on ack; a closed channel always takes.
+// Wait returns a Before that waits for Kafka's acknowledgement on ack. A closed channel acknowledges everything.
 func Wait(ack <-chan error) func(context.Context, receiver.Request) error {
 	return func(ctx context.Context, _ receiver.Request) error {
 		select {
@@ -118,11 +118,11 @@ func Wait(ack <-chan error) func(context.Context, receiver.Request) error {
 // Held is an Appender whose requests wait for the test.
 type Held struct {
 	Kafka
-	Came chan receiver.Request // a request has arrived
+	Came chan receiver.Request // receives each request
 	Ack  chan error            // what its Append returns
 }
 
-// Hold makes one.
+// Hold returns a Held.
 func Hold() *Held {
 	h := &Held{Came: make(chan receiver.Request, 10), Ack: make(chan error, 10)}
 	h.OnAppend = func(ctx context.Context, r receiver.Request) error {

@@ -50,8 +50,8 @@ func WantDead(t *testing.T, label string, got receiver.Event) {
 	}
 }
 
-// An event above a limit is a dead letter, its neighbours are unaffected, the request is answered and the connection
-// stays open.
+// An event above a limit becomes a dead letter. The other events are not affected, the request gets its reply, and the
+// connection stays open.
 func (d Suite) EventAboveALimitIsADeadLetter(t *testing.T) {
 	t.Parallel()
 	for label, bad := range EventsAboveLimits() {
@@ -78,7 +78,7 @@ func (d Suite) EventAboveALimitIsADeadLetter(t *testing.T) {
 	}
 }
 
-// A request above a limit of a frame closes the connection, and nothing of it is produced.
+// A request above a limit of a request closes the connection, and nothing of it is produced.
 func (d Suite) FrameAboveALimitCloses(t *testing.T) {
 	t.Parallel()
 	k := &Kafka{}
@@ -93,7 +93,7 @@ func (d Suite) FrameAboveALimitCloses(t *testing.T) {
 	}
 }
 
-// Bodies that Log4j 2's Flume appender packed are unpacked; one that cannot be is a dead letter.
+// Bodies that Log4j 2's Flume appender compressed are decompressed. One that cannot be becomes a dead letter.
 func (d Suite) PackedBodiesAreUnpacked(t *testing.T) {
 	t.Parallel()
 	k := &Kafka{}

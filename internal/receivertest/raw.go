@@ -12,16 +12,16 @@ import (
 	"time"
 )
 
-// Raw is a connection that sends bytes as they are.
+// Raw is a connection for sending and expecting raw bytes.
 type Raw struct {
 	T *testing.T
 	net.Conn
 }
 
-// Dial connects; the connection ends with the test.
+// Dial connects. The connection is closed at the end of the test.
 func (g *Fixture) Dial() Raw { return g.dial("tcp") }
 
-// DialUDP is Dial for a receiver of datagrams, each of which is one Send.
+// DialUDP is Dial for a UDP receiver. Each Send is one datagram.
 func (g *Fixture) DialUDP() Raw { return g.dial("udp") }
 
 func (g *Fixture) dial(network string) Raw {
@@ -42,7 +42,7 @@ func (c Raw) Send(b []byte) {
 	}
 }
 
-// Expect reads as many bytes as want has, and wants those.
+// Expect reads as many bytes as want has, and fails unless they are equal.
 func (c Raw) Expect(want []byte) {
 	c.T.Helper()
 	got := make([]byte, len(want))
@@ -53,7 +53,7 @@ func (c Raw) Expect(want []byte) {
 	}
 }
 
-// Closed expects that the receiver closes the connection without another byte.
+// Closed expects that the receiver closes the connection without sending another byte.
 func (c Raw) Closed() {
 	c.T.Helper()
 	_ = c.SetReadDeadline(time.Now().Add(Timeout))
@@ -63,7 +63,7 @@ func (c Raw) Closed() {
 	}
 }
 
-// Open expects that the connection stays, and silent.
+// Open expects that the connection stays open and silent for d.
 func (c Raw) Open(d time.Duration) {
 	c.T.Helper()
 	_ = c.SetReadDeadline(time.Now().Add(d))
@@ -72,7 +72,7 @@ func (c Raw) Open(d time.Duration) {
 	}
 }
 
-// Unhex is the bytes of hexadecimal with blanks.
+// Unhex decodes hexadecimal digits with white space between them.
 func Unhex(tb testing.TB, s string) []byte {
 	tb.Helper()
 	b, err := hex.DecodeString(strings.Join(strings.Fields(s), ""))

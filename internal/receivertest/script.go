@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// Step is what a server expects, and what it answers with.
+// Step is what a server expects, and its reply.
 type Step = [2][]byte
 
-// Serve is the address of a server that takes the steps with one client, byte for byte. After a last step without an
-// answer it waits for the client to go.
+// Serve returns the address of a server that performs the steps with one client, byte for byte. After a last step
+// without a reply it waits for the client to close the connection.
 func Serve(t *testing.T, steps ...Step) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

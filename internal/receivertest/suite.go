@@ -13,21 +13,22 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// Suite is a receiver of Flume's RPC as the promises see it: by its protocol's bytes. Its methods are the tests of what
-// every such receiver promises; each package calls them by the names of the rules.
+// Suite is the set of tests that every receiver of Flume's RPC must pass. Its fields supply the protocol's bytes. Each
+// package calls the methods from tests that are named after the rules.
 type Suite struct {
-	// Start runs a receiver on a free port; change may be nil.
+	// Start runs a receiver on a free port. change may be nil.
 	Start func(t *testing.T, a receiver.Appender, change func(*receiver.Runtime)) *Fixture
-	// Call is request number n of a connection, from 1, and OK its answer.
+	// Call returns request number n of a connection, from 1, and OK the reply to it.
 	Call func(tb testing.TB, n int, es []receiver.Event) []byte
 	OK   func(tb testing.TB, n int) []byte
-	// Append sends events by a client of the package's own.
+	// Append returns a function that sends events by the project's own client.
 	Append func(t *testing.T, g *Fixture) func(context.Context, []receiver.Event) error
-	// HalfFrame is more bytes than a connection that waits for a frame holds, and less than one in a frame does.
+	// HalfFrame is more than the memory of a connection that waits for a frame, and less than that of one in the middle
+	// of a frame.
 	HalfFrame int64
 }
 
-// What is not acknowledged within ack-timeout is not answered, and counted; its memory stays until Release.
+// A request that is not acknowledged within ack-timeout gets no reply and is counted; its memory stays until Release.
 func (d Suite) AckTimeoutClosesUnanswered(t *testing.T) {
 	t.Parallel()
 	k := Hold()
@@ -51,7 +52,7 @@ func (d Suite) AckTimeoutClosesUnanswered(t *testing.T) {
 	g.Until("memory was given back", func() bool { return g.Admission.Used() == 0 })
 }
 
-// An acknowledgement that comes after ack-timeout is not answered, although Append returned nil.
+// After an acknowledgement later than ack-timeout no reply is sent, although Append returned nil.
 func (d Suite) LateAckIsNotAnswered(t *testing.T) {
 	t.Parallel()
 	closed := make(chan struct{})
@@ -71,7 +72,7 @@ func (d Suite) LateAckIsNotAnswered(t *testing.T) {
 	}
 }
 
-// ack-timeout counts from a frame's first byte, not from its last.
+// ack-timeout starts with a frame's first byte, not with its last.
 func (d Suite) TimeoutFromTheFirstByte(t *testing.T) {
 	t.Parallel()
 	deadlines := make(chan time.Time, 1)
@@ -94,7 +95,7 @@ func (d Suite) TimeoutFromTheFirstByte(t *testing.T) {
 	c.Expect(d.OK(t, 1))
 }
 
-// While the Appender is not ready nothing is read, and connections stay.
+// While the Appender is not ready, nothing is read and connections stay open.
 func (d Suite) NothingIsReadWhileNotReady(t *testing.T) {
 	t.Parallel()
 	var open atomic.Bool
@@ -130,8 +131,8 @@ func (d Suite) NothingIsReadWhileNotReady(t *testing.T) {
 	fresh.Expect(d.OK(t, 1))
 }
 
-// A frame that was not begun to be read while the Appender was not ready has its whole ack-timeout afterwards, and is
-// answered if its sender still waits; one whose first byte was read before is too old by then, and is never produced.
+// A frame that arrives while the Appender is not ready gets its whole ack-timeout afterwards, and a reply if its sender
+// still waits. A frame whose first byte was read before the outage is too old by then, and is never produced.
 func (d Suite) OutageLongerThanAckTimeout(t *testing.T) {
 	t.Parallel()
 	var open atomic.Bool
@@ -170,12 +171,12 @@ func (d Suite) OutageLongerThanAckTimeout(t *testing.T) {
 	}
 }
 
-// A sender that gave up while nothing was read is dropped: its request, which lies in the socket, is never produced,
-// and its connection does not count any more.
+// A sender that closed its connection while nothing was read is dropped: its request, which is still in the socket, is
+// never produced, and its connection no longer counts.
 func (d Suite) GoneSenderIsDropped(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
-		t.Log("this system does not tell when a sender has gone; nothing to see")
+		t.Log("this system does not report closed connections; nothing to test")
 		return
 	}
 	for name, end := range map[string]func(c Raw){
@@ -186,7 +187,7 @@ func (d Suite) GoneSenderIsDropped(t *testing.T) {
 			t.Parallel()
 			gate := make(chan struct{})
 			var asked atomic.Int32
-			k := &Kafka{OnReady: func(context.Context) error { // ends only by the gate: as if it opened just in time
+			k := &Kafka{OnReady: func(context.Context) error { // returns only through the gate, as if it opened just in time
 				asked.Add(1)
 				<-gate
 				return nil
@@ -208,11 +209,11 @@ func (d Suite) GoneSenderIsDropped(t *testing.T) {
 	}
 }
 
-// The Appender can ask, at the moment of producing, whether the sender is still there.
+// At the moment of producing, the Appender can check whether the sender has closed the connection.
 func (d Suite) AppenderCanAskForTheSender(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
-		t.Log("this system does not tell when a sender has gone; nothing to see")
+		t.Log("this system does not report closed connections; nothing to test")
 		return
 	}
 	k := Hold()
@@ -230,11 +231,11 @@ func (d Suite) AppenderCanAskForTheSender(t *testing.T) {
 	k.Ack <- receiver.ErrNotProduced
 }
 
-// What senders leave behind in a long outage is cleared away, though nothing is read from it.
+// Connections that senders closed during a long outage are removed, although nothing is read from them.
 func (d Suite) GoneConnectionsAreSweptWhileNotReady(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
-		t.Log("this system does not tell when a sender has gone; nothing to see")
+		t.Log("this system does not report closed connections; nothing to test")
 		return
 	}
 	k := &Kafka{OnReady: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}
