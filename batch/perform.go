@@ -189,8 +189,8 @@ func isAhead(r RejectedRow, at []checkpoint.Checkpoint) bool {
 // released ends the calls of Revoked that wait for the partition alone.
 func (e *Engine[D]) released(p checkpoint.Partition) {
 	e.health.resumed(p)
-	for task, t := range e.planner.Status().Tasks {
-		if len(t.Partitions) == 0 {
+	for task := range e.batches {
+		if !e.planner.HasPartitions(task) {
 			e.health.forget(task)
 		}
 	}

@@ -38,6 +38,9 @@ func (p *Planner) Status() Status {
 	return s
 }
 
+// HasPartitions reports whether a task, by its number, has any partitions, leaving ones included.
+func (p *Planner) HasPartitions(task int) bool { return len(p.tasks[task].partitions) > 0 }
+
 func (t *task) status() TaskStatus {
 	s := TaskStatus{
 		State: taskStates[t.op.state], Open: t.open.records, Closed: -1, OutcomeUnknown: t.outcomeUnknown(),

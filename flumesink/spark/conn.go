@@ -159,10 +159,11 @@ func isRejected(err error) bool {
 	return ok
 }
 
-// giveBack makes the sink offer the batch again, because of err.
+// giveBack makes the sink offer the batch again, because of err. If that fails, the error wraps both, so that a rejected
+// batch is reported as one.
 func (c *conn) giveBack(b eventBatch, err error) error {
-	if err := c.tell("nack", b.sequence); err != nil {
-		return err
+	if nack := c.tell("nack", b.sequence); nack != nil {
+		return fmt.Errorf("%w; %w", err, nack)
 	}
 	return pauseError{err}
 }

@@ -124,8 +124,8 @@ func (c *Checker) addLater(ctx context.Context, tx *pool.Tx, o ownTable, there *
 
 const errDuplicateColumn = 1060
 
-// Check inspects the tables and the server, and changes nothing. An error means that a question could not be answered;
-// what was found is in the report.
+// Check inspects the tables and the server, and changes nothing. What is wrong with them is in the report. An error means
+// that a statement failed, so that there is no report.
 func (c *Checker) Check(ctx context.Context, want []row.Table) (*Report, error) {
 	out := &Report{Own: map[string]string{}}
 	tx, err := c.pool.Tx(ctx, pool.PriorityHigh)
