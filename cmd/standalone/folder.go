@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/sluice-etl/sluice/internal/filelock"
 )
 
 // folder is the directory of the embedded broker's log, locked so that no two processes write to it.
@@ -30,8 +32,8 @@ func openFolder(path string) (*folder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--data-dir: %w", err)
 	}
-	taken, err := lockFile(f.lock)
-	if taken {
+	err = filelock.TryLock(f.lock)
+	if errors.Is(err, filelock.ErrLocked) {
 		err = errors.New("in use by another process")
 	}
 	if err != nil {

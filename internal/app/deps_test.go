@@ -34,6 +34,8 @@ var direction = []struct {
 	{"pool", []string{"internal/failpoint", "internal/option", "internal/pemfile", "internal/textfile"}, "connections, not what is written through them"},
 	{"receiver", []string{"internal/option"}, "knows Flume, not Kafka"},
 	{"internal/failpoint", nil, "names of points, and nothing else"},
+	{"internal/editdistance", nil, "compares two texts"},
+	{"internal/filelock", nil, "locks one file"},
 	{"internal/obs", nil, "waiting, backoff and throttled logs, for any package"},
 	{"internal/option", nil, "errors of options, which packages return without knowing flags"},
 	{"internal/quote", nil, "text for a terminal, and nothing else"},
@@ -50,7 +52,7 @@ var direction = []struct {
 	{"flumesink/thrift", []string{"internal/failpoint", "receiver", "receiver/netserver"}, "one protocol of Flume's"},
 	{"receiver/http", []string{"internal/option", "internal/textfile", "receiver", "receiver/netserver"}, "one protocol of Flume's, read by net/http"},
 	{"receiver/socket", []string{"internal/obs", "internal/option", "internal/textfile", "receiver", "receiver/lines", "receiver/netserver"}, "lines of a server; knows no files"},
-	{"receiver/filewatch", []string{"internal/obs", "internal/option", "internal/textfile", "receiver", "receiver/lines", "receiver/netserver"}, "files; knows no network"},
+	{"receiver/filewatch", []string{"internal/filelock", "internal/obs", "internal/option", "internal/textfile", "receiver", "receiver/lines", "receiver/netserver"}, "files; knows no network"},
 	{"receiver/lines", []string{"internal/textfile", "receiver", "receiver/netserver"}, "cuts what a connection says; knows no protocol"},
 	{"receiver/udp", []string{"receiver", "receiver/netserver"}, "the UDP server that receivers share; knows no protocol"},
 	{"receiver/netcat", []string{"internal/option", "receiver", "receiver/lines", "receiver/netserver", "receiver/udp"}, "one protocol of Flume's"},
@@ -71,7 +73,7 @@ var direction = []struct {
 	{"fold", []string{"batch", "checkpoint", "fold/aggregate", "fold/format", "fold/value", "fold/window", "row"}, "implements batch.Fold for any program of functions; knows no SQL"},
 	{"query/ast", []string{"fold/jsonpath"}, "the tree of a query"},
 	{"query/parse", []string{"fold/jsonpath", "fold/value", "query/ast"}, "text into the tree; alone knows the SQL parser"},
-	{"query/expr", []string{"fold", "fold/format", "fold/jsonpath", "fold/value", "query/ast", "row"}, "expressions: types, conversion and evaluation"},
+	{"query/expr", []string{"fold", "fold/format", "fold/jsonpath", "fold/value", "internal/editdistance", "query/ast", "row"}, "expressions: types, conversion and evaluation"},
 	{"query/funcs", []string{"fold", "fold/value", "fold/window", "query/ast", "query/expr", "row"}, "the functions of the language"},
 	{"query", []string{"batch", "checkpoint", "fold", "fold/aggregate", "fold/format", "fold/value", "internal/avrobin", "internal/option", "internal/quote", "query/ast", "query/expr", "query/funcs", "query/parse", "row"}, "implements batch.Fold; does no I/O"},
 	{"mysqlout/internal/sqltext", []string{"checkpoint", "row"}, "SQL text; sends nothing"},
@@ -80,9 +82,9 @@ var direction = []struct {
 	{"mysqlout/ledger", []string{"batch", "checkpoint", "mysqlout/internal/sqlerr", "mysqlout/internal/sqltext", "pool", "row"}, "checkpoints, dead letters and event IDs; advances no checkpoint by itself"},
 	{"mysqlout", []string{"batch", "checkpoint", "internal/failpoint", "internal/option", "mysqlout/internal/sqlerr", "mysqlout/internal/sqltext", "mysqlout/ledger", "mysqlout/schema", "pool", "row"}, "implements batch.Sink; knows nothing of Kafka"},
 	{"internal/app", []string{"batch", "checkpoint", "dedup", "flumesink/avro", "flumesink/spark", "flumesink/thrift", "internal/avrobin", "internal/failpoint", "internal/obs", "internal/option", "internal/quote", "kafkaio", "mysqlout", "mysqlout/ledger", "mysqlout/schema", "pool", "query", "receiver", "receiver/filewatch", "receiver/http", "receiver/netcat", "receiver/netserver", "receiver/socket", "receiver/syslog", "receiver/udp", "row", "status"}, "assembles all of it"},
-	{"internal/cli", []string{"batch", "checkpoint", "dedup", "flumeclient", "flumeclient/avro", "flumeclient/thrift", "flumesink/avro", "flumesink/spark", "flumesink/thrift", "fold/format", "internal/app", "internal/option", "internal/quote", "internal/textfile", "kafkaio", "migrate", "mysqlout", "mysqlout/ledger", "mysqlout/schema", "pool", "query", "receiver", "receiver/filewatch", "receiver/http", "receiver/netcat", "receiver/netserver", "receiver/socket", "receiver/syslog", "receiver/udp", "row", "status"}, "reads every package's options"},
+	{"internal/cli", []string{"batch", "checkpoint", "dedup", "flumeclient", "flumeclient/avro", "flumeclient/thrift", "flumesink/avro", "flumesink/spark", "flumesink/thrift", "fold/format", "internal/app", "internal/editdistance", "internal/option", "internal/quote", "internal/textfile", "kafkaio", "migrate", "mysqlout", "mysqlout/ledger", "mysqlout/schema", "pool", "query", "receiver", "receiver/filewatch", "receiver/http", "receiver/netcat", "receiver/netserver", "receiver/socket", "receiver/syslog", "receiver/udp", "row", "status"}, "reads every package's options"},
 	{"cmd/etl", []string{"internal/cli"}, "ten lines"},
-	{"cmd/standalone", []string{"flumeclient/avro", "internal/accesslog", "internal/app", "internal/cli", "internal/quote", "pool", "receiver", "receiver/netserver", "row", "status"}, "embedded servers and a demo around the same; the demo reads its table through a pool of its own"},
+	{"cmd/standalone", []string{"flumeclient/avro", "internal/accesslog", "internal/app", "internal/cli", "internal/filelock", "internal/quote", "pool", "receiver", "receiver/netserver", "row", "status"}, "embedded servers and a demo around the same; the demo reads its table through a pool of its own"},
 }
 
 // forTests reports whether only tests import a package: they may import anything, and nothing else may import them.

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/sluice-etl/sluice/internal/editdistance"
 )
 
 // envPrefix begins every variable that is an option.
@@ -91,7 +93,7 @@ func didYouMean(name string, candidates []string) string {
 	limit := max(2, len(name)/4)
 	best, near := limit+1, []string(nil)
 	for _, c := range candidates {
-		d := distance(name, c)
+		d := editdistance.Of(name, c)
 		if strings.HasPrefix(c, name) {
 			d = min(d, limit)
 		}
@@ -110,25 +112,4 @@ func didYouMean(name string, candidates []string) string {
 		near = near[:3]
 	}
 	return ", did you mean " + strings.Join(near, " or ") + "?"
-}
-
-// distance is the number of letters to change, add or drop to make b out of a.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/sluice-etl/sluice/internal/filelock"
 	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
@@ -112,7 +113,7 @@ func checkState(at string) netserver.Finding {
 	if err != nil {
 		return failed("%v", err)
 	}
-	err = lock(f)
+	err = filelock.TryLock(f)
 	_ = f.Close() // releases the lock
 	if err != nil {
 		return failed("%s is in use by another process: %v; give each process its own --watch-state and its own --watch-dir", at, err)

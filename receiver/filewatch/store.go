@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/sluice-etl/sluice/internal/filelock"
 )
 
 // store is one directory's state on disk.
@@ -86,7 +88,7 @@ func openState(at string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--watch-state: %w", err)
 	}
-	if err := lock(f); err != nil {
+	if err := filelock.TryLock(f); err != nil {
 		return nil, errors.Join(fmt.Errorf("--watch-state %s is in use by another process (%s): %w; give each process its own --watch-state and its own --watch-dir", at, path, err), f.Close())
 	}
 	return f, nil

@@ -2,7 +2,6 @@ package filewatch
 
 import (
 	"io/fs"
-	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -15,9 +14,6 @@ func inode(i fs.FileInfo) uint64 {
 	}
 	return 0
 }
-
-// lock locks f until it is closed or the process ends. It fails at once if another process holds the lock.
-func lock(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) }
 
 // writable returns an error if this user cannot create files in the directory.
 func writable(folder string) error {

@@ -2,16 +2,10 @@
 
 package filewatch
 
-import (
-	"io/fs"
-	"os"
-)
+import "io/fs"
 
 // inode returns 0: files are identified by name, beginning, size and modification time only.
 func inode(fs.FileInfo) uint64 { return 0 }
-
-// lock does nothing: the operator must ensure that no second process uses the directory.
-func lock(*os.File) error { return nil }
 
 // writable returns nil: only a start detects a directory that cannot be written to.
 func writable(string) error { return nil }
