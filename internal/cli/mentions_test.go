@@ -20,7 +20,7 @@ func TestMentions_optionsExist(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := map[string]bool{}
+	known := map[string]bool{"ssl-mode": true} // of the mysql client
 	for _, flags := range flagsByCommand(k.Model.Node) {
 		for _, f := range flags {
 			known[f.Name] = true
