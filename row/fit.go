@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// Which value fits which column is decided here alone. Whoever makes rows calls the Fit functions before it puts a
+// Only this file decides which value fits which column. Code that makes rows calls the Fit functions before it puts a
 // value into a Cell or a key, so that a value that MySQL would reject, or would store as another one, never reaches a
 // statement. The sink calls them again when MySQL has rejected a row, to tell a record's own value from a stored total.
 

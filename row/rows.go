@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// Cell is one value of a row outside its key. What it holds is said by its column's Kind:
-// Int and Decimal in Number; Datetime and Double's bits in Number.Lo; Text and Bytes in the arena of its Rows.
+// Cell is one value of a row outside its key. Its column's Kind determines where its value is: Int and Decimal in
+// Number; Datetime and Double's bits in Number.Lo; Text and Bytes in the arena of its Rows.
 type Cell struct {
 	Number
 	off, len int
@@ -16,8 +16,8 @@ type Cell struct {
 	Set bool
 }
 
-// Rows is the rows that one batch adds to one table. It is unsafe for concurrent use; it belongs to whoever folds into
-// it until it is handed to a sink, and from then on nobody changes it.
+// Rows is the rows that one batch adds to one table. It is unsafe for concurrent use; the fold owns it until it is
+// passed to a sink, and it must not be changed afterwards.
 type Rows struct {
 	Table *Table
 

@@ -92,8 +92,8 @@ func (p *pair) compare(t *testing.T, b []byte) (accepted bool) {
 	return true
 }
 
-// FuzzDecodeBatch holds the decoder to twmb/avro: both take the same inputs, and find the same bodies and headers.
-// Fuzz it with -fuzzminimizetime 1x: the oracle's maps make coverage vary, and minimising goes on for ever.
+// FuzzDecodeBatch compares the decoder with twmb/avro: both accept the same inputs, and find the same bodies and
+// headers. Fuzz it with -fuzzminimizetime 1x: the oracle's maps make coverage vary, so that minimizing never ends.
 func FuzzDecodeBatch(f *testing.F) {
 	seeds(f, "testdata/batches.txt")
 	p := newPair(f)

@@ -219,7 +219,8 @@ func TestReceiver_connectionLimits(t *testing.T) {
 	}
 }
 
-// A protocol that is not Flume's is told so, in a system error that the sender's own log shows.
+// A client of another Avro protocol than Flume's gets a system error that names the reason, which the client's log
+// shows.
 func TestReceiver_otherProtocol(t *testing.T) {
 	t.Parallel()
 	g := start(t, &kafka{}, nil)

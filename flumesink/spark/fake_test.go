@@ -12,9 +12,9 @@ import (
 	"github.com/sluice-etl/sluice/internal/avrobin"
 )
 
-// fakeSink is a SparkSink over a channel in memory, faithful where the poller could do harm: a call blocks while the
-// channel is empty, each batch is a transaction that ends by ack, nack or time-out, more events than the channel's
-// transactionCapacity are an error each time, and a connection that breaks leaves its transaction behind.
+// fakeSink is a SparkSink over a channel in memory. It imitates what matters to the poller: a call blocks while the
+// channel is empty, each batch is a transaction that ends by ack, nack or timeout, requests for more events than the
+// channel's transactionCapacity always fail, and a broken connection leaves its transaction open.
 type fakeSink struct {
 	t        *testing.T
 	l        net.Listener

@@ -180,7 +180,7 @@ func TestPoller_connections(t *testing.T) {
 	}
 }
 
-// While Kafka has no last word on earlier records, nothing is asked for.
+// While earlier records are unacknowledged, the poller requests nothing.
 func TestP23_asksOnlyWhenReady(t *testing.T) {
 	t.Parallel()
 	s := newFakeSink(t, 100, long)
@@ -205,7 +205,7 @@ func TestP23_asksOnlyWhenReady(t *testing.T) {
 	g.acked(s, 1)
 }
 
-// The livelock: more than transactionCapacity wait, and whoever asks for them gets the same error for ever.
+// The livelock: if more events than transactionCapacity wait, every request for all of them fails with the same error.
 func TestPoller_asksForFewer(t *testing.T) {
 	t.Parallel()
 	s := newFakeSink(t, 100, long)

@@ -84,7 +84,7 @@ func (g *fixture) idle() {
 	})
 }
 
-// put moves a file into dir, as old as it is said to be.
+// put moves a file into dir with the given modification time.
 func put(t *testing.T, dir, file, text string, age time.Duration) {
 	t.Helper()
 	at := filepath.Join(t.TempDir(), file)
@@ -128,7 +128,7 @@ func TestWatcher_readsWhatIsMovedIn(t *testing.T) {
 	}
 	g.Stop()
 
-	// A restart repeats nothing, and goes on.
+	// A restart repeats nothing and continues.
 	g = start(t, k, dir, at, nil, nil)
 	put(t, dir, "more", "m\n", 0)
 	g.Wants(k.got, append(want, "more: m")...)
@@ -287,7 +287,7 @@ func TestWatcher_filesThatChange(t *testing.T) {
 	g.Wants(k.got, "f: 1", "f: 2", "f: x", "f: y", "f: z", "g: g")
 }
 
-// rewrite writes a file anew in place, with another time.
+// rewrite overwrites a file in place, with another modification time.
 func rewrite(t *testing.T, dir, file, text string, age time.Duration) {
 	t.Helper()
 	at, when := filepath.Join(dir, file), time.Now().Add(-age)
@@ -296,7 +296,7 @@ func rewrite(t *testing.T, dir, file, text string, age time.Duration) {
 	}
 }
 
-// A file that was written again to the same size and with the same beginning is told by its end, and read whole.
+// A file that was rewritten with the same size and the same beginning is recognized by its end, and read whole.
 func TestWatcher_sameSizeAndBeginning(t *testing.T) {
 	t.Parallel()
 	dir, k := t.TempDir(), &kafka{}

@@ -70,7 +70,7 @@ func TestP23_lateAckIsNotOK(t *testing.T) {
 	}
 }
 
-// What the Appender did not produce is not counted as unanswered; the sender is told to come again.
+// A request that the Appender did not produce is not counted as unanswered; the reply asks the sender to retry.
 func TestP23_notProduced(t *testing.T) {
 	t.Parallel()
 	k := &kafka{OnAppend: func(_ context.Context, r receiver.Request) error {

@@ -109,7 +109,7 @@ func TestFlume(t *testing.T) {
 	}
 }
 
-// OK is said when Kafka has the line, and not before; what Kafka does not take in time is not answered.
+// A line gets OK once Kafka has acknowledged it, and not before; a line that is not acknowledged in time gets no reply.
 func TestP23_okAfterKafka(t *testing.T) {
 	t.Parallel()
 	ack := make(chan error)

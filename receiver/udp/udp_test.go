@@ -88,7 +88,8 @@ func (g *fixture) full(began *atomic.Int32) {
 	g.Until("the last is read", func() bool { return g.Metric("etl_receiver_bytes_total") == read })
 }
 
-// While as many requests are under way as may be, nothing more is read; when Kafka has answered, it goes on (P23).
+// While the maximum number of requests is in flight, nothing more is read; reading resumes when Kafka has acknowledged
+// one (P23).
 func TestReceiver_waitsForKafka(t *testing.T) {
 	t.Parallel()
 	ack := make(chan error)
