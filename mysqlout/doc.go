@@ -13,7 +13,8 @@
 //     That takes three statements for each table and batch.
 //  1. The fence: next_offset from → to and batch_id, where epoch, owner, query_hash and from are mine. As many rows must
 //     match as there are partitions.
-//  2. Rows, in one ascending pass per table; dead letters.
+//  2. Rows, in one ascending pass per table; dead letters. A table with states (row.Stateful) takes a locking read and up
+//     to three passes for each ascending chunk of keys.
 //  3. The closing check: audit counters, where epoch, owner and batch_id are mine. All must match again, so that a
 //     transaction lost on the way is noticed.
 //  4. COMMIT, only now that every reply was read.

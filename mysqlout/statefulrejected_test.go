@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 	"github.com/sluice-etl/sluice/row"
@@ -237,4 +239,70 @@ func TestLatest_recreatedTopicReplaces(t *testing.T) {
 	f.exec(t, fmt.Sprintf("INSERT INTO counts VALUES ('a', 1, 1, x'%x')", row.AppendPosition(nil, [16]byte{9}, 0, 1000, 99)))
 	mustCommit(t, f.sink, part(1, 1, latestDelta(&table, record{0, 0, 5}), at...))
 	f.wantLatest(t, "2 0")
+}
+
+// Two tasks write the same keys at once, each in chunks that the other one's inserts interleave with. Deadlocks and
+// concurrent inserts are retried, and nothing is lost.
+func TestLatest_concurrentTasks(t *testing.T) {
+	t.Parallel()
+	f, table := openLatestAs(t, "BIGINT NOT NULL")
+	at := mustClaim(t, f.sink, 0, 1)
+	const rounds, keys = 8, 120
+	var tasks errgroup.Group
+	for id := range int32(2) {
+		tasks.Go(func() error {
+			held := at[id : id+1]
+			for n := range int64(rounds) {
+				r := row.NewRows(&table)
+				for k := range keys {
+					foldValues(r, record{id, n, 100*n + int64(id)}, fmt.Sprintf("%04d", int64(k)+n*keys/2), 10*n+int64(id))
+				}
+				p := part(byte(1+n)+byte(id)*100, 1, deltaOf(r), advance(held, n)...)
+				err := f.sink.Commit(t.Context(), p)
+				for errors.Is(err, checkpoint.ErrRetry) {
+					err = f.sink.Commit(t.Context(), p)
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err := tasks.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf("%d %d", (rounds+1)*keys/2, 2*rounds*keys)
+	if got := f.text(t, "SELECT COUNT(*), SUM(n) FROM counts"); got != want {
+		t.Errorf("rows and records are %s, expected %s", got, want)
+	}
+	if got := f.text(t, "SELECT MIN(latest % 10), MAX(latest % 10), MIN(latest), MAX(latest) FROM counts"); got != "1 1 1 71" {
+		t.Errorf("last values are %s, expected those of partition 1, whose times are later", got)
+	}
+}
+
+// A key whose columns have another order than GROUP BY is taken, with a warning whose advice helps.
+func TestLatest_keyInAnotherOrder(t *testing.T) {
+	t.Parallel()
+	f := open(t, mariadbtest.Start(t), testConfig())
+	f.exec(t, "CREATE TABLE pairs (a BIGINT, b BIGINT, position BLOB NOT NULL, PRIMARY KEY (b, a))")
+	table := row.Table{Name: "pairs", Grouped: true, Keys: 2, Columns: []row.Column{
+		{Name: "a", Kind: row.Int, Merge: row.Key}, {Name: "b", Kind: row.Int, Merge: row.Key}, {Name: "position", Kind: row.Bytes, Merge: row.Latest},
+	}}
+	for _, want := range []int{1, 0} {
+		findings, err := f.sink.Check(t.Context(), []row.Table{table})
+		if err != nil {
+			t.Fatal(err)
+		}
+		warnings := 0
+		for _, x := range findings {
+			if x.Warning && strings.Contains(x.Seen, "another order") {
+				warnings++
+				f.exec(t, strings.Split(x.Do, "; ")...)
+			}
+		}
+		if warnings != want {
+			t.Errorf("%d warnings about the key's order, expected %d", warnings, want)
+		}
+	}
 }

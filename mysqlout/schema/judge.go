@@ -82,7 +82,7 @@ func (j *tableChecker) keys() {
 		keys[strings.ToLower(c.Name)] = true
 		list = append(list, c.Name)
 	}
-	right := false
+	right, ordered := false, false // whether j.index is the key, and has its columns in the order of GROUP BY
 	overlaps := withoutOverlaps(j.found.definition)
 	for _, index := range slices.Sorted(maps.Keys(j.found.uniques)) {
 		parts := j.found.uniques[index]
@@ -109,8 +109,11 @@ func (j *tableChecker) keys() {
 			continue
 		}
 		if exact {
+			inOrder := slices.EqualFunc(columns, list, strings.EqualFold)
+			if !ordered {
+				j.index, ordered = index, inOrder
+			}
 			right = true
-			j.index = index
 			continue
 		}
 		if at := slices.IndexFunc(parts, func(p indexPart) bool { return p.prefix }); at >= 0 {
@@ -125,6 +128,11 @@ func (j *tableChecker) keys() {
 	if !right {
 		j.refuse(name, j.addKey(),
 			"no unique key is exactly (%s), so each batch would insert new rows", strings.Join(list, ", "))
+	} else if !ordered && slices.ContainsFunc(j.want.Columns, func(c row.Column) bool { return c.IsState() }) {
+		j.warn(name, j.dropKey(j.index)+"; "+j.addKey(),
+			"unique key %s has the columns of GROUP BY in another order than (%s): tasks that read states of the same rows "+
+				"lock them in another order than they write them, so more commits end in deadlocks, and are retried",
+			j.index, strings.Join(list, ", "))
 	}
 }
 
