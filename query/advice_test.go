@@ -14,7 +14,7 @@ import (
 	"github.com/sluice-etl/sluice/query/parse"
 )
 
-// advices are queries that are refused, with the part that is to be replaced between « and », and what the error says
+// advices are queries that are rejected, with the part that is to be replaced between « and », and what the error says
 // to write there. What stands for something that only a person knows (filled) is filled in; … stands for the part.
 var advices = []struct{ format, query, write string }{
 	// Keys.
@@ -218,14 +218,14 @@ func TestAdvice_compiles(t *testing.T) {
 		}
 		after := follow(c.query, c.write)
 		if _, err := Compile(after, o); err != nil {
-			t.Errorf("%s:\n  advised %s\n  so %s\n  refused: %v", c.query, c.write, after, err)
+			t.Errorf("%s:\n  advised %s\n  so %s\n  rejected: %v", c.query, c.write, after, err)
 		}
 	}
 	for _, c := range otherAdvices {
 		o := DefaultOptions()
 		o.Format = c.format
 		if _, err := Compile(c.after, o); err != nil {
-			t.Errorf("advised %s\n  so %s\n  refused: %v", c.message, c.after, err)
+			t.Errorf("advised %s\n  so %s\n  rejected: %v", c.message, c.after, err)
 		}
 	}
 }
@@ -235,7 +235,7 @@ var noAdvice = []string{
 	"the record's timestamp in Kafka is not a time in milliseconds since 1970 between the years 1000 and 9999: its producer may write microseconds or nanoseconds",
 	"it looks like an Avro container file, which Flume does not write to Kafka",
 	"column %s: the value has %d bytes, a BINARY(%d) column fills it up with zero bytes: %s",
-	// The parser refuses these first.
+	// The parser rejects these first.
 	"WITH is not supported: write its expressions where they are used",
 	"CHAR(n) takes a number of characters",
 }
@@ -290,7 +290,7 @@ func TestAdvice_isComplete(t *testing.T) {
 			}
 			other := slices.ContainsFunc(otherAdvices, func(c struct{ message, format, after string }) bool { return strings.Contains(text, c.message) })
 			if !other && !regexp.MustCompile(strings.Join(parts, ".*")).MatchString(all) {
-				t.Errorf("%s: no query in advices is refused with %q", f, text)
+				t.Errorf("%s: no query in advices is rejected with %q", f, text)
 			}
 			return true
 		})

@@ -11,7 +11,7 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// Bind takes columns in the table's own order, and refuses what cannot hold the query's rows.
+// Bind takes columns in the table's own order, and rejects what cannot hold the query's rows.
 func TestBind(t *testing.T) {
 	t.Parallel()
 	p := plan(t, "combined", "INSERT INTO t SELECT TUMBLE(ts, INTERVAL 1 MINUTE) AS m, status, host, COUNT(*) AS n, SUM(bytes) AS s FROM events GROUP BY m, status, host")
@@ -74,10 +74,10 @@ func TestP16_columnsAreTakenOverAtRestore(t *testing.T) {
 	t.Parallel()
 	p := plan(t, "json", "INSERT INTO t SELECT CAST(COALESCE(k, 0) AS SIGNED) AS k, SUM(CAST(v AS DECIMAL(20,3))) AS s FROM events GROUP BY k")
 	f := p.NewFold()
-	restore := func(refused ...batch.RejectedRow) {
+	restore := func(rejected ...batch.RejectedRow) {
 		t.Helper()
 		at := checkpoint.Checkpoint{Range: checkpoint.Range{Partition: part}}
-		if err := f.Restore(context.Background(), []checkpoint.Checkpoint{at}, refused); err != nil {
+		if err := f.Restore(context.Background(), []checkpoint.Checkpoint{at}, rejected); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -98,16 +98,16 @@ func TestP16_columnsAreTakenOverAtRestore(t *testing.T) {
 	}
 	feed(f, record)
 	take(0, "t: 15 2.888")
-	refused := batch.RejectedRow{Table: "t", Key: row.AppendKeyNumber(nil, row.FromInt(15)), Reason: "check", Until: map[checkpoint.Partition]int64{part: 9}}
-	restore(refused)
+	rejected := batch.RejectedRow{Table: "t", Key: row.AppendKeyNumber(nil, row.FromInt(15)), Reason: "check", Until: map[checkpoint.Partition]int64{part: 9}}
+	restore(rejected)
 	if tally := feed(f, record, record); len(tally.Dead) != 0 {
-		t.Errorf("a refusal of the version before makes dead letters: %+v", tally)
+		t.Errorf("a error of the version before makes dead letters: %+v", tally)
 	}
 	take(1, "t: 15 2.8")
-	refused.Version = 1
-	restore(refused)
+	rejected.Version = 1
+	restore(rejected)
 	if tally := feed(f, record); len(tally.Dead) != 1 {
-		t.Errorf("a refusal of this version was forgotten: %+v", tally)
+		t.Errorf("a error of this version was forgotten: %+v", tally)
 	}
 	tables[0].Version = 2
 	if err := p.Bind(tables); err != nil {
@@ -115,6 +115,6 @@ func TestP16_columnsAreTakenOverAtRestore(t *testing.T) {
 	}
 	restore()
 	if tally := feed(f, record); len(tally.Dead) != 0 {
-		t.Errorf("a refusal that the fold knew makes dead letters in the next version: %+v", tally)
+		t.Errorf("a error that the fold knew makes dead letters in the next version: %+v", tally)
 	}
 }

@@ -101,7 +101,7 @@ func TestCustom_lines(t *testing.T) {
 	}
 }
 
-func TestCustom_refused(t *testing.T) {
+func TestCustom_rejected(t *testing.T) {
 	t.Parallel()
 	for format, reason := range map[string]string{
 		"%h%u": "without text between", "$a$b": "without text between", "%h %": "ends within", "%h %{a": "has no }", "%h %Y": "not a known directive", "%{}i x": "has no name", "${a": "has no }", "$ x": "without the name",

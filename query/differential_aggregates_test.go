@@ -40,7 +40,7 @@ func (d *differential) aggregate(t *testing.T) {
 		if !constantFault(err) && !strings.Contains(err.Error(), "can be NULL") {
 			d.fail(t, "%s: %v", items, err)
 		}
-		d.refused++
+		d.rejected++
 		return
 	}
 	d.expressions += len(functions)
@@ -63,9 +63,9 @@ func (d *differential) aggregate(t *testing.T) {
 	// IS TRUE keeps MariaDB from rewriting the condition: 18446744073709551615 BETWEEN f2 AND n1 is true in its WHERE
 	// where it is false in its SELECT.
 	text := fmt.Sprintf("SELECT %s FROM v WHERE id IN (%s) AND (%s) IS TRUE GROUP BY 1", strings.Join(their, ", "), list(rows), cond.theirText())
-	lines, _, refused, err := d.server.query(t.Context(), text)
-	if err != nil || refused != nil {
-		t.Fatalf("%s: %v %v", text, refused, err)
+	lines, _, rejected, err := d.server.query(t.Context(), text)
+	if err != nil || rejected != nil {
+		t.Fatalf("%s: %v %v", text, rejected, err)
 	}
 	d.pairs += len(rows) * len(functions)
 	groups := map[string][]answer{}
@@ -110,7 +110,7 @@ func (d *differential) agreeing(t *testing.T, expressions ...*node) (rows []int)
 	for _, n := range expressions {
 		p, err := d.format.compile(diffStatement(n))
 		if err != nil {
-			return nil // a constant that is refused
+			return nil // a constant that is rejected
 		}
 		all := make([]answer, len(d.format.rows))
 		for k, a := range d.format.evaluate(p, left) {
@@ -118,7 +118,7 @@ func (d *differential) agreeing(t *testing.T, expressions ...*node) (rows []int)
 		}
 		theirs := d.ask(t, n, all)
 		left = slices.DeleteFunc(left, func(i int) bool {
-			return all[i].refused != "" || theirs[i].refused != "" || !agree(all[i], theirs[i], n.is)
+			return all[i].rejected != "" || theirs[i].rejected != "" || !agree(all[i], theirs[i], n.is)
 		})
 	}
 	return left

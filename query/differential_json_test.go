@@ -149,7 +149,7 @@ func TestDifferential_json(t *testing.T) {
 					continue
 				}
 				pairs++
-				ok := (ours[i].refused != "") == (theirs.refused != "") && (ours[i].refused != "" || agree(ours[i], theirs, n.is) || sameJSON(ours[i].text, theirs.text))
+				ok := (ours[i].rejected != "") == (theirs.rejected != "") && (ours[i].rejected != "" || agree(ours[i], theirs, n.is) || sameJSON(ours[i].text, theirs.text))
 				if d := (&difference{&node{is: f.is, form: f.form, theirs: castForm(f.theirs), column: -1}, ours[i], theirs, nil, false}); !ok {
 					if r := slices.IndexFunc(append(jsonRules, diffRules...), func(r diffRule) bool { return r.explains(d) }); r >= 0 {
 						rules[append(jsonRules, diffRules...)[r].name]++
@@ -235,11 +235,11 @@ func evaluateJSON(t *testing.T, form string, docs []string) []answer {
 	f.Add(checkpoint.Partition{Topic: "t"}, records, &tally)
 	answers := make([]answer, len(docs))
 	for _, d := range tally.Dead {
-		answers[d.Offset].refused = d.Reason
+		answers[d.Offset].rejected = d.Reason
 	}
 	rows, at := f.Take().Tables[0], 0
 	for i := range answers {
-		if answers[i].refused == "" {
+		if answers[i].rejected == "" {
 			answers[i] = cellAnswer(rows, &rows.Cells(at)[0], &rows.Table.Columns[rows.Table.Keys])
 			at++
 		}
@@ -251,12 +251,12 @@ func evaluateJSON(t *testing.T, form string, docs []string) []answer {
 func (d *diffServer) askJSON(t *testing.T, text string, ours []answer) []answer {
 	t.Helper()
 	theirs := make([]answer, len(ours))
-	lines, warnings, refused, err := d.query(t.Context(), "SELECT "+text+" FROM j ORDER BY id")
+	lines, warnings, rejected, err := d.query(t.Context(), "SELECT "+text+" FROM j ORDER BY id")
 	if err != nil {
 		t.Fatalf("%s: %v", text, err)
 	}
 	// MariaDB takes the number that [last] has in the first row for all rows of a statement.
-	clean := refused == nil && !strings.Contains(text, "last") && !slices.ContainsFunc(warnings, func(w string) bool { return !cutsAsAsked(w) })
+	clean := rejected == nil && !strings.Contains(text, "last") && !slices.ContainsFunc(warnings, func(w string) bool { return !cutsAsAsked(w) })
 	for i := range ours {
 		if clean {
 			theirs[i] = answer{set: lines[i][0].Valid, text: lines[i][0].String}
@@ -286,6 +286,6 @@ func sameJSON(a, b string) bool {
 var jsonRules = []diffRule{
 	{"Scale of JSON numbers", func(d *difference) bool {
 		theirs, ok := new(big.Rat).SetString(d.theirs.text)
-		return ok && d.is == aDecimal && d.theirs.refused == "" && !strings.HasPrefix(d.form, "CAST") && strings.TrimPrefix(theirs.FloatString(defaultScale), "-") == strings.TrimPrefix(d.ours.text, "-")
+		return ok && d.is == aDecimal && d.theirs.rejected == "" && !strings.HasPrefix(d.form, "CAST") && strings.TrimPrefix(theirs.FloatString(defaultScale), "-") == strings.TrimPrefix(d.ours.text, "-")
 	}},
 }

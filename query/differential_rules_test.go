@@ -18,12 +18,12 @@ type difference struct {
 	*node
 	ours, theirs answer
 	row          diffRow
-	partRefused  bool // both sides refuse a part of it
+	partRejected bool // both sides reject a part of it
 }
 
 // stricter reports that ours made a dead letter of what the server took.
 func (d *difference) stricter(reason string) bool {
-	return d.theirs.refused == "" && strings.Contains(d.ours.refused, reason)
+	return d.theirs.rejected == "" && strings.Contains(d.ours.rejected, reason)
 }
 
 // diffRule is a documented difference from MySQL.
@@ -36,30 +36,30 @@ var diffRules = []diffRule{
 	{"Integers of 38 digits", func(d *difference) bool {
 		n, ok := new(big.Int).SetString(d.ours.text, 10)
 		wide := ok && (n.BitLen() >= 63 || n.Sign() < 0) || d.form == "(%s--%s)" // the number between may be wide
-		refused := strings.Contains(d.theirs.refused, "BIGINT") && strings.Contains(d.theirs.refused, "out of range")
+		rejected := strings.Contains(d.theirs.rejected, "BIGINT") && strings.Contains(d.theirs.rejected, "out of range")
 		m, is := new(big.Int).SetString(d.theirs.text, 10)
 		wrapped := ok && is && n.BitLen() > 63 && new(big.Int).Sub(n, m).TrailingZeroBits() >= 64 // in MariaDB, sometimes
-		return wide && (refused || wrapped)
+		return wide && (rejected || wrapped)
 	}},
 	{"Decimals of 38 digits", func(d *difference) bool { return d.stricter("38 digits") && (d.is == aDecimal || d.is == anInt) }},
 	{"30 digits after the point", func(d *difference) bool {
 		ours, ok1 := new(big.Rat).SetString(d.ours.text)
 		theirs, ok2 := new(big.Rat).SetString(d.theirs.text)
-		if !ok1 || !ok2 || d.theirs.refused != "" || len(d.theirs.text)-strings.IndexByte(d.theirs.text, '.')-1 <= value.MaxScale {
+		if !ok1 || !ok2 || d.theirs.rejected != "" || len(d.theirs.text)-strings.IndexByte(d.theirs.text, '.')-1 <= value.MaxScale {
 			return false
 		}
 		unit := new(big.Rat).SetFrac(big.NewInt(1), new(big.Int).Exp(big.NewInt(10), big.NewInt(value.MaxScale), nil))
 		return ours.Sub(ours, theirs).Abs(ours).Cmp(unit) < 0
 	}},
 	{"Zero has no sign", func(d *difference) bool {
-		return d.theirs.refused == "" && d.theirs.text == "-"+d.ours.text && strings.Trim(d.ours.text, "0.") == ""
+		return d.theirs.rejected == "" && d.theirs.text == "-"+d.ours.text && strings.Trim(d.ours.text, "0.") == ""
 	}},
 	{"ESCAPE ''", func(d *difference) bool {
 		return strings.HasSuffix(d.form, "ESCAPE '')") && d.ours.set && d.theirs.set && strings.Contains(d.args[1].form, `\`)
 	}},
 	{"CAST beyond SIGNED or UNSIGNED", func(d *difference) bool {
-		m := outOfRange.FindStringSubmatch(d.ours.refused)
-		if m == nil || d.theirs.refused != "" {
+		m := outOfRange.FindStringSubmatch(d.ours.rejected)
+		if m == nil || d.theirs.rejected != "" {
 			return false
 		}
 		n, ok := new(big.Rat).SetString(m[1] + m[2])
@@ -77,33 +77,33 @@ var diffRules = []diffRule{
 	{"NULL in arithmetic", func(d *difference) bool {
 		f, err1 := strconv.ParseFloat(d.ours.text, 64)
 		g, err2 := strconv.ParseFloat(d.theirs.text, 64)
-		return nullOperand.MatchString(d.node.ours()) && d.theirs.refused == "" && err1 == nil && err2 == nil && math.Abs(f-g) <= math.Abs(f)*1e-14
+		return nullOperand.MatchString(d.node.ours()) && d.theirs.rejected == "" && err1 == nil && err2 == nil && math.Abs(f-g) <= math.Abs(f)*1e-14
 	}},
 	{"Spellings of times", func(d *difference) bool {
 		if !strings.HasPrefix(d.theirForm(), "CAST(%s AS datetime") {
 			return false
 		}
-		if m := notATime.FindStringSubmatch(d.ours.refused); m != nil {
+		if m := notATime.FindStringSubmatch(d.ours.rejected); m != nil {
 			text, err := strconv.Unquote(m[1])
-			return err == nil && d.theirs.refused == "" && !documentedTime.MatchString(text)
+			return err == nil && d.theirs.rejected == "" && !documentedTime.MatchString(text)
 		}
-		m := incorrectTime.FindStringSubmatch(d.theirs.refused)
+		m := incorrectTime.FindStringSubmatch(d.theirs.rejected)
 		return m != nil && d.ours.set && strings.HasPrefix(documentedValue(m[1]), d.ours.text)
 	}},
 	{"Times before the year 1000", func(d *difference) bool {
-		return d.stricter("is out of range: it must be from 1000-01-01") && d.theirs.text < "1000" || strings.Contains(d.theirs.refused, "datetime field overflow") // of DATE_ADD, which stands for TUMBLE
+		return d.stricter("is out of range: it must be from 1000-01-01") && d.theirs.text < "1000" || strings.Contains(d.theirs.rejected, "datetime field overflow") // of DATE_ADD, which stands for TUMBLE
 	}},
 	{"FROM_UNIXTIME", func(d *difference) bool {
-		return strings.HasPrefix(d.form, "FROM_UNIXTIME(") && (d.stricter("expected seconds since 1970") && !d.theirs.set || strings.Contains(d.theirs.refused, "incorrect unixtime value") && d.ours.text > "2038-01-19 03:14:07")
+		return strings.HasPrefix(d.form, "FROM_UNIXTIME(") && (d.stricter("expected seconds since 1970") && !d.theirs.set || strings.Contains(d.theirs.rejected, "incorrect unixtime value") && d.ours.text > "2038-01-19 03:14:07")
 	}},
 	// aggregate makes no sums of quotients.
 	{"Sums of quotients", func(*difference) bool { return false }},
-	// Where both refuse a part, ours refuses the whole if it needs the part. The server warns of what it does not need,
+	// Where both reject a part, ours rejects the whole if it needs the part. The server warns of what it does not need,
 	// and warns of nothing within comparisons.
 	{"Parts that are not needed", func(d *difference) bool {
-		return d.partRefused && d.ours.refused == "" && (d.theirs.failed || agree(d.ours, d.theirs, d.is))
+		return d.partRejected && d.ours.rejected == "" && (d.theirs.failed || agree(d.ours, d.theirs, d.is))
 	}},
-	{"Parts that are dead letters", func(d *difference) bool { return d.partRefused && d.theirs.refused == "" && d.ours.refused != "" }},
+	{"Parts that are dead letters", func(d *difference) bool { return d.partRejected && d.theirs.rejected == "" && d.ours.rejected != "" }},
 }
 
 var outOfRange = regexp.MustCompile(`: "?[ \\a-z]*([-+]?\d+)[^:]*" is out of range$|: ([-+]?[\d.]+(?:e[-+]\d+)?) is out of range$`)

@@ -24,18 +24,18 @@ import (
 
 // answer is what one side makes of an expression and a row.
 type answer struct {
-	set     bool
-	text    string
-	refused string // ours: the dead letter's reason. Theirs: the error, or the first warning
-	failed  bool   // theirs: it was an error
+	set      bool
+	text     string
+	rejected string // ours: the dead letter's reason. Theirs: the error, or the first warning
+	failed   bool   // theirs: it was an error
 }
 
 func (a answer) String() string {
 	switch {
-	case a.refused != "" && a.set && !a.failed:
-		return fmt.Sprintf("%q with %s", a.text, a.refused)
-	case a.refused != "":
-		return "refused: " + a.refused
+	case a.rejected != "" && a.set && !a.failed:
+		return fmt.Sprintf("%q with %s", a.text, a.rejected)
+	case a.rejected != "":
+		return "rejected: " + a.rejected
 	case !a.set:
 		return "NULL"
 	}
@@ -122,7 +122,7 @@ func (f *diffFormat) evaluate(p *Plan, rows []int) []answer {
 	at := 0
 	for i, n := range rows {
 		if reason, is := dead[n]; is {
-			answers[i].refused = reason
+			answers[i].rejected = reason
 			continue
 		}
 		answers[i] = cellAnswer(out, &out.Cells(at)[0], &out.Table.Columns[out.Table.Keys])
@@ -204,7 +204,7 @@ func (d *diffServer) load(t *testing.T, rows []diffRow) {
 }
 
 // query runs a statement and returns its rows, what it warned of, and its error.
-func (d *diffServer) query(ctx context.Context, text string) (lines [][]sql.NullString, warnings []string, refused error, err error) {
+func (d *diffServer) query(ctx context.Context, text string) (lines [][]sql.NullString, warnings []string, rejected error, err error) {
 	rows, err := d.conn.QueryContext(ctx, text+"; SHOW WARNINGS")
 	if err == nil {
 		defer rows.Close()
@@ -245,17 +245,17 @@ func (d *diffServer) one(t *testing.T, expr string, id int) answer {
 
 func (d *diffServer) oneOf(t *testing.T, table, expr string, id int) answer {
 	t.Helper()
-	lines, warnings, refused, err := d.query(t.Context(), fmt.Sprintf("SELECT %s FROM %s WHERE id = %d", expr, table, id))
+	lines, warnings, rejected, err := d.query(t.Context(), fmt.Sprintf("SELECT %s FROM %s WHERE id = %d", expr, table, id))
 	switch {
 	case err != nil:
 		t.Fatalf("%s: %v", expr, err)
-	case refused != nil:
-		return answer{refused: refused.Error(), failed: true}
+	case rejected != nil:
+		return answer{rejected: rejected.Error(), failed: true}
 	}
 	a := answer{set: lines[0][0].Valid, text: lines[0][0].String}
 	for _, w := range warnings {
-		if !cutsAsAsked(w) && a.refused == "" {
-			a.refused = w
+		if !cutsAsAsked(w) && a.rejected == "" {
+			a.rejected = w
 		}
 	}
 	return a
@@ -264,7 +264,7 @@ func (d *diffServer) oneOf(t *testing.T, table, expr string, id int) answer {
 // cutsAsAsked reports a warning of CAST(x AS CHAR(n)), which cuts on both sides.
 func cutsAsAsked(warning string) bool { return strings.HasPrefix(warning, "Truncated incorrect CHAR(") }
 
-// agree compares two answers of which none is refused.
+// agree compares two answers of which none is rejected.
 func agree(ours, theirs answer, is place) bool {
 	if ours.set != theirs.set || ours.text == theirs.text {
 		return ours.set == theirs.set

@@ -65,12 +65,12 @@ func TestDifferential(t *testing.T) {
 			d.aggregate(t)
 		}
 	}
-	t.Logf("DIFFERENTIAL: %d answers of %d expressions agree with MariaDB's (seed %d, %.0f s); %d expressions were refused at start", d.pairs, d.expressions, seed, time.Since(began).Seconds(), d.refused)
+	t.Logf("DIFFERENTIAL: %d answers of %d expressions agree with MariaDB's (seed %d, %.0f s); %d expressions were rejected at start", d.pairs, d.expressions, seed, time.Since(began).Seconds(), d.rejected)
 	for _, name := range slices.Sorted(maps.Keys(d.rules)) {
 		t.Logf("rule %q: %d", name, d.rules[name])
 	}
-	if d.refused > d.expressions/5 {
-		t.Errorf("%d expressions of %d were refused at start: the generator makes too many that are none", d.refused, d.refused+d.expressions)
+	if d.rejected > d.expressions/5 {
+		t.Errorf("%d expressions of %d were rejected at start: the generator makes too many that are none", d.rejected, d.rejected+d.expressions)
 	}
 	if d.failures == 0 {
 		d.covered(t)
@@ -83,14 +83,14 @@ type differential struct {
 	rng         *rand.Rand
 	pairs       int
 	expressions int
-	refused     int
+	rejected    int
 	failures    int
 	reported    map[string]bool // forms of expressions whose differences were printed
 	seen        map[string]int  // answers by what the language has
 	rules       map[string]int  // answers by the rule that explains them
 }
 
-// each has every production make an expression that is not refused at start.
+// each has every production make an expression that is not rejected at start.
 func (d *differential) each(t *testing.T) {
 	for _, is := range slices.Sorted(maps.Keys(productions)) {
 		for _, p := range productions[is] {
@@ -100,14 +100,14 @@ func (d *differential) each(t *testing.T) {
 	}
 }
 
-// expression compares the answers of an expression. It reports false where the expression is refused at start.
+// expression compares the answers of an expression. It reports false where the expression is rejected at start.
 func (d *differential) expression(t *testing.T, n *node) bool {
 	p, err := d.format.compile(diffStatement(n))
 	if err != nil {
 		if !constantFault(err) {
-			d.fail(t, "%s is refused at start: %v", n.ours(), err)
+			d.fail(t, "%s is rejected at start: %v", n.ours(), err)
 		}
-		d.refused++
+		d.rejected++
 		return false
 	}
 	d.expressions++
@@ -130,7 +130,7 @@ func (d *differential) expression(t *testing.T, n *node) bool {
 
 func diffStatement(n *node) string { return "INSERT INTO t SELECT " + n.ours() + " AS x FROM events" }
 
-// constantFault reports whether a statement is refused for the value of a constant in it. It may stand in a branch
+// constantFault reports whether a statement is rejected for the value of a constant in it. It may stand in a branch
 // that no record takes.
 func constantFault(err error) bool {
 	for _, s := range []string{"is not a number", "is out of range", "is not a time such as", "more than 38 digits", "out of a DOUBLE's range", "of NULL is always NULL", "of NULL is always 0", "is NULL, but a time is expected"} {
@@ -148,18 +148,18 @@ func (d *differential) ask(t *testing.T, n *node, ours []answer) []answer {
 	text := n.theirText()
 	var together, alone []int
 	for i := range ours {
-		if ours[i].refused == "" {
+		if ours[i].rejected == "" {
 			together = append(together, i)
 		} else {
 			alone = append(alone, i)
 		}
 	}
 	if len(together) > 0 {
-		lines, warnings, refused, err := d.server.query(t.Context(), fmt.Sprintf("SELECT %s FROM v WHERE id IN (%s) ORDER BY id", text, list(together)))
+		lines, warnings, rejected, err := d.server.query(t.Context(), fmt.Sprintf("SELECT %s FROM v WHERE id IN (%s) ORDER BY id", text, list(together)))
 		if err != nil {
 			t.Fatalf("%s: %v", text, err)
 		}
-		if refused != nil || slices.ContainsFunc(warnings, func(w string) bool { return !cutsAsAsked(w) }) {
+		if rejected != nil || slices.ContainsFunc(warnings, func(w string) bool { return !cutsAsAsked(w) }) {
 			alone, together = append(alone, together...), nil
 		}
 		for k, i := range together {
@@ -179,9 +179,9 @@ func list(rows []int) string {
 // compare reports whether two answers agree, or the difference is a documented one.
 func (d *differential) compare(t *testing.T, n *node, row int, ours, theirs answer) bool {
 	switch {
-	case ours.refused != "" && theirs.refused != "":
+	case ours.rejected != "" && theirs.rejected != "":
 		return true
-	case ours.refused == "" && theirs.refused == "" && agree(ours, theirs, n.is):
+	case ours.rejected == "" && theirs.rejected == "" && agree(ours, theirs, n.is):
 		return true
 	}
 	return d.explained(t, n, row, ours, theirs)
@@ -197,11 +197,11 @@ func (d *differential) explained(t *testing.T, n *node, row int, ours, theirs an
 		if !ok {
 			continue
 		}
-		if part.refused == "" && their.refused == "" && agree(part, their, a.is) {
+		if part.rejected == "" && their.rejected == "" && agree(part, their, a.is) {
 			continue
 		}
-		if part.refused != "" && their.refused != "" {
-			p.partRefused = true
+		if part.rejected != "" && their.rejected != "" {
+			p.partRejected = true
 			continue
 		}
 		if !d.explained(t, a, row, part, their) {
@@ -228,7 +228,7 @@ func (d *differential) both(t *testing.T, n *node, row int) (ours, theirs answer
 		return ours, theirs, false
 	}
 	if err != nil {
-		ours.refused = err.Error()
+		ours.rejected = err.Error()
 	} else {
 		ours = d.format.evaluate(p, []int{row})[0]
 	}

@@ -202,16 +202,16 @@ func TestFold_kafkaColumns(t *testing.T) {
 	}
 }
 
-// P18: records of a row that MySQL refused are dead letters of kind row, until the batch's offsets have passed.
-func TestP18_refusedRowsComeBackDead(t *testing.T) {
+// P18: records of a row that MySQL rejected are dead letters of kind row, until the batch's offsets have passed.
+func TestP18_rejectedRowsComeBackDead(t *testing.T) {
 	t.Parallel()
 	f := plan(t, "words", "INSERT INTO t SELECT word, COUNT(*) AS n FROM events GROUP BY word; INSERT INTO u SELECT LEFT(word, 1) AS w, COUNT(*) AS n FROM events GROUP BY w").NewFold()
 	feed(f, "bad", "good", "bad good")
 	f.Take()
 	key := row.AppendKeyBytes(nil, []byte("bad"))
 	at := checkpoint.Checkpoint{Range: checkpoint.Range{Partition: part, Next: 0}}
-	refused := batch.RejectedRow{Table: "t", Key: key, Reason: "check constraint", Until: map[checkpoint.Partition]int64{part: 3}}
-	if err := f.Restore(context.Background(), []checkpoint.Checkpoint{at}, []batch.RejectedRow{refused}); err != nil {
+	rejected := batch.RejectedRow{Table: "t", Key: key, Reason: "check constraint", Until: map[checkpoint.Partition]int64{part: 3}}
+	if err := f.Restore(context.Background(), []checkpoint.Checkpoint{at}, []batch.RejectedRow{rejected}); err != nil {
 		t.Fatal(err)
 	}
 	tally := feed(f, "bad", "good", "bad good", "bad")
@@ -224,13 +224,13 @@ func TestP18_refusedRowsComeBackDead(t *testing.T) {
 		t.Fatal(err)
 	}
 	if tally := feed(f, "bad"); len(tally.Dead) != 0 {
-		t.Errorf("passed offsets are still refused: %+v", tally)
+		t.Errorf("passed offsets are still rejected: %+v", tally)
 	}
 }
 
 // P18: one record's value in a merged row does not take its neighbors with it. The records of a merged row that MySQL
 // rejected make a row each, up to the end of the rejected batch; then only the record that MySQL names is dead.
-func TestP18_neighborsOfARefusedRecordAreCounted(t *testing.T) {
+func TestP18_neighborsOfARejectedRecordAreCounted(t *testing.T) {
 	t.Parallel()
 	f := plan(t, "json", `INSERT INTO t SELECT COALESCE(k, '') AS k, COUNT(*) AS n, MAX(CAST(v AS SIGNED)) AS m FROM events GROUP BY 1`).NewFold()
 	bodies := []string{`{"k":"a","v":1}`, `{"k":"a","v":99}`, `{"k":"b","v":1}`, `{"k":"a","v":3}`}
@@ -240,9 +240,9 @@ func TestP18_neighborsOfARefusedRecordAreCounted(t *testing.T) {
 	at := checkpoint.Checkpoint{Range: checkpoint.Range{Partition: part, Next: 0}}
 	until := map[checkpoint.Partition]int64{part: 4}
 	merged := batch.RejectedRow{Table: "t", Key: row.AppendKeyBytes(nil, []byte("a")), Reason: "check", Until: until, Merged: true}
-	restore := func(refused ...batch.RejectedRow) {
+	restore := func(rejected ...batch.RejectedRow) {
 		t.Helper()
-		if err := f.Restore(context.Background(), []checkpoint.Checkpoint{at}, refused); err != nil {
+		if err := f.Restore(context.Background(), []checkpoint.Checkpoint{at}, rejected); err != nil {
 			t.Fatal(err)
 		}
 	}

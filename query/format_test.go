@@ -158,7 +158,7 @@ func FuzzFold(f *testing.F) {
 	})
 }
 
-// Whatever the text is, it compiles or is refused.
+// Whatever the text is, it compiles or is rejected.
 func FuzzCompile(f *testing.F) {
 	for _, text := range fuzzPlans {
 		f.Add(text)

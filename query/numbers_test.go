@@ -57,7 +57,7 @@ func TestCast_doubleToInteger(t *testing.T) {
 		o.Format = "raw"
 		got, fault := "", ""
 		if _, err := Compile("INSERT INTO t SELECT "+c.expr+" AS x FROM events", o); err != nil {
-			fault = err.Error() // what does not depend on the record is refused at start
+			fault = err.Error() // what does not depend on the record is rejected at start
 		} else {
 			got, fault = evaluate(t, "raw", c.expr, "67106846074035034")
 		}
@@ -113,8 +113,8 @@ func TestJSONText_isJSON(t *testing.T) {
 		{"x->>'$.a'", `{"x": {"\u0061": ["\u0007"], "b": 1}}`, `["\u0007"]`},
 	} {
 		got := evaluateJSON(t, c.expr, []string{c.body})[0]
-		if got.text != c.want || got.refused != "" || !json.Valid([]byte(got.text)) {
-			t.Errorf("%s of %s = %q %s, want %q", c.expr, c.body, got.text, got.refused, c.want)
+		if got.text != c.want || got.rejected != "" || !json.Valid([]byte(got.text)) {
+			t.Errorf("%s of %s = %q %s, want %q", c.expr, c.body, got.text, got.rejected, c.want)
 		}
 	}
 }

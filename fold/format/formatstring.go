@@ -142,7 +142,7 @@ func (b *formatBuilder) apache(text string) error {
 		}
 		rest = strings.TrimLeft(rest, "!,0123456789<>")
 		if strings.HasPrefix(rest, "^") && len(rest) >= 3 {
-			rest = rest[:1] + rest // ^ti and ^to are refused below, with their name
+			rest = rest[:1] + rest // ^ti and ^to are rejected below, with their name
 			return fmt.Errorf("%s is not supported", text[:len(text)-len(rest)+4])
 		}
 		if rest == "" {

@@ -37,7 +37,7 @@ func Statement(text string) (st *ast.Statement, err error) {
 	for _, c := range ins.Columns {
 		st.Columns = append(st.Columns, c.String())
 	}
-	if err := refuseClauses(sel); err != nil {
+	if err := rejectClauses(sel); err != nil {
 		return nil, err
 	}
 	if st.From, err = source(sel); err != nil {
@@ -71,8 +71,8 @@ func insertSelect(ins *sqlparser.Insert) (*sqlparser.Select, error) {
 	return nil, errors.New("expected INSERT INTO table SELECT … FROM events: rows are made only from events")
 }
 
-// refuseClauses rejects the clauses of a SELECT that have no meaning for rows that are added to.
-func refuseClauses(sel *sqlparser.Select) error {
+// rejectClauses rejects the clauses of a SELECT that have no meaning for rows that are added to.
+func rejectClauses(sel *sqlparser.Select) error {
 	switch {
 	case sel.With != nil:
 		return errors.New("WITH is not supported: write its expressions where they are used")
@@ -261,7 +261,7 @@ func (c converter) condition(x *ast.Expr, e sqlparser.Expr) (*ast.Expr, error) {
 		x.Not = strings.HasPrefix(e.Operator, "is not ")
 		return c.operands(x, e.Expr)
 	}
-	return nil, refuse(x, e)
+	return nil, reject(x, e)
 }
 
 func (c converter) comparison(x *ast.Expr, e *sqlparser.ComparisonExpr) (*ast.Expr, error) {
@@ -400,7 +400,8 @@ func unsupported(x *ast.Expr) error {
 	return fmt.Errorf("%s: not supported; docs/query.md lists what is", x.Text)
 }
 
-func refuse(x *ast.Expr, e sqlparser.Expr) error {
+// reject is the error for an expression that the tree has no place for.
+func reject(x *ast.Expr, e sqlparser.Expr) error {
 	switch e.(type) {
 	case *sqlparser.Subquery, *sqlparser.ExistsExpr:
 		return fmt.Errorf("%s: subqueries are not supported: join when you select from the table", x.Text)

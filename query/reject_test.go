@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Every refusal says what could be written instead.
-func TestCompile_refuses(t *testing.T) {
+// Every error says what could be written instead.
+func TestCompile_rejects(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ format, text, want string }{
 		{"combined", "", "the query is empty"},
