@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Every option that says of itself that it is an address is judged as one.
+// Every option whose placeholder or name is that of an address is validated as one.
 func TestAddresses_everyOption(t *testing.T) {
 	withoutEnvironment(t)
 	k, err := etl(&commands{}).parser(Streams{Out: io.Discard, Err: io.Discard})

@@ -53,8 +53,8 @@ func parse(t *testing.T, c *commands, args ...string) *kong.Context {
 	return k
 }
 
-// kong sets every field to its zero before it parses, so that a default which is not in a tag is lost without a word:
-// parsing no arguments must give what every package calls its default.
+// kong sets every field to zero before it parses, so a default that is not in a tag would be lost silently: parsing no
+// arguments must give the default configuration of every package.
 func TestDefaults(t *testing.T) {
 	withoutEnvironment(t)
 	var c commands
@@ -149,14 +149,14 @@ func TestFlags(t *testing.T) {
 	}
 }
 
-// httpDefaults is the receiver's, with the version of TLS that stands in the help.
+// httpDefaults returns the receiver's defaults, with the TLS version that the help shows.
 func httpDefaults() httpreceiver.Config {
 	c := httpreceiver.DefaultConfig()
 	c.TLS.MinVersion = "1.2"
 	return c
 }
 
-// avroDefaults is the receiver's own, with what the empty text means said in full.
+// avroDefaults returns the receiver's defaults, with the TLS version that an empty text means.
 func avroDefaults() avro.Config {
 	c := avro.DefaultConfig()
 	c.TLS.MinVersion = "1.2"

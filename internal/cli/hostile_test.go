@@ -17,7 +17,7 @@ import (
 	"github.com/sluice-etl/sluice/internal/quote"
 )
 
-// hostile sets the title, clears the screen, colours it in three spellings, and turns the line around.
+// hostile sets the terminal's title, clears the screen, sets a colour in three encodings, and reverses the line.
 const hostile = "\x1b]0;owned\x07\x1b[2J\u009b31m\x9b31m\u202eabc\u2066\u2028\x7f\r"
 
 func wantSafe(t *testing.T, what, text string) {
@@ -27,7 +27,7 @@ func wantSafe(t *testing.T, what, text string) {
 	}
 }
 
-// A server of Thrift that answers each request with an exception whose text is made for the terminal.
+// A Thrift server replies to each request with an exception whose text has control sequences.
 func TestSend_hostileServer(t *testing.T) {
 	withoutEnvironment(t)
 	addr := etltest.Serve(t, func(c net.Conn) { _ = exception(c) })
@@ -43,7 +43,7 @@ func TestSend_hostileServer(t *testing.T) {
 	wantSafe(t, "send", errs.String())
 }
 
-// exception answers one request in the binary protocol.
+// exception replies to one request in the binary protocol.
 func exception(c net.Conn) error {
 	head := make([]byte, 12) // length of the frame, version and type, length of the name
 	if _, err := io.ReadFull(c, head); err != nil {
@@ -62,7 +62,7 @@ func exception(c net.Conn) error {
 	return err
 }
 
-// The line of progress quotes what the server said; its own control characters are the ones at its ends.
+// The progress line escapes the server's text; the only control characters are its own, at both ends.
 func TestProgress_hostileText(t *testing.T) {
 	t.Parallel()
 	for _, rewrite := range []bool{false, true} {
@@ -74,7 +74,7 @@ func TestProgress_hostileText(t *testing.T) {
 	}
 }
 
-// Errors have what servers and files say in them; their lines stay lines.
+// Errors contain text of servers and files, which is escaped except for line ends.
 func TestReport_hostileText(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
@@ -87,7 +87,7 @@ func TestReport_hostileText(t *testing.T) {
 	}
 }
 
-// Logs in both forms, in messages' attributes and groups.
+// Logs in both formats, with attributes and groups.
 func TestLogger_hostileText(t *testing.T) {
 	t.Parallel()
 	for _, format := range []string{"text", "json"} {

@@ -14,7 +14,7 @@ import (
 	"github.com/sluice-etl/sluice/migrate"
 )
 
-// Each option that etl migrate speaks of is one of etl run or etl load, and what it has etl load take is etl load's.
+// Each option that etl migrate mentions is an option of the command that it prints.
 func TestMigrate_namesOptionsThatAreThere(t *testing.T) {
 	withoutEnvironment(t)
 	var c commands
@@ -74,7 +74,7 @@ func flumeConfs(t *testing.T) (all []*migrate.File) {
 	return all
 }
 
-// Each command that etl migrate prints is read by a shell, and taken by etl once what the plan says is added.
+// Each command that etl migrate prints is valid for a shell, and for etl once the options that the plan asks for are added.
 func TestMigrate_printsCommandsThatStart(t *testing.T) {
 	withoutEnvironment(t)
 	confs := flumeConfs(t)
@@ -97,7 +97,7 @@ func TestMigrate_printsCommandsThatStart(t *testing.T) {
 	}
 }
 
-// A variable that is not set ends the command before etl starts.
+// An unset variable ends the printed command before etl starts.
 func TestMigrate_asksForWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	f, err := migrate.Parse([]byte("a.sources = s\na.channels = c\na.sources.s.type = avro\na.sources.s.port = 4141\na.sources.s.channels = c\n"))
@@ -111,7 +111,7 @@ func TestMigrate_asksForWhatIsMissing(t *testing.T) {
 	}
 }
 
-// shellWords are the words of a printed command as a shell gives them to etl, with what is asked for set.
+// shellWords returns the arguments that a shell passes to etl for a printed command, with the required variables set.
 func shellWords(t *testing.T, c *migrate.Command) []string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "sh", "-c", `etl() { for a in "$@"; do printf '%s\0' "$a"; done; }; `+c.String())
@@ -135,7 +135,7 @@ func shellWords(t *testing.T, c *migrate.Command) []string {
 	return strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00")
 }
 
-// files makes those that a plan has a person make.
+// files creates the files that a plan asks the user to create.
 func files(t *testing.T, args []string) {
 	t.Helper()
 	for i, a := range args {
@@ -147,7 +147,7 @@ func files(t *testing.T, args []string) {
 	}
 }
 
-// takes has the real parser read a command, and its options checked as they are when it starts.
+// takes parses a command and validates its options as at a start.
 func takes(args []string) error {
 	if args[0] != "ingest" {
 		args = append(args, "--mysql-dsn", "etl@tcp(db:3306)/s", "--format", "combined", "--query", "INSERT INTO h SELECT status, COUNT(*) AS n FROM events GROUP BY status")

@@ -7,7 +7,7 @@ import (
 	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
-// What a receiver's errors name as options, the command has.
+// Every option that a receiver's errors name exists.
 func TestErrorsNameOptions(t *testing.T) {
 	withoutEnvironment(t)
 	var c commands

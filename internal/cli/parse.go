@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -58,14 +59,16 @@ func (p Program) parser(s Streams) (*kong.Kong, error) {
 
 func (p Program) parse(k *kong.Kong, args []string) (*kong.Context, error) {
 	ctx, err := k.Parse(args)
-	if parsed := ctx; ExitCode(err) != ExitDone || err == nil {
-		if parsed == nil {
-			parsed = contextOf(err)
-		}
-		if parsed != nil {
-			if s := settingsOf(parsed); s.ctx == parsed && s.err != nil {
-				return nil, usageError{s.err}
-			}
+	if errors.Is(err, errDone) {
+		return nil, err
+	}
+	parsed := ctx
+	if err != nil {
+		parsed = contextOf(err)
+	}
+	if parsed != nil {
+		if s := settingsOf(parsed); s.ctx == parsed && s.err != nil { // kong's error may only follow from this one
+			return nil, usageError{s.err}
 		}
 	}
 	if err != nil {

@@ -22,7 +22,7 @@ func TestP33_secondSignal(t *testing.T) {
 			select {
 			case <-ctx.Done():
 			case <-limit:
-				t.Fatal("the first signal ended nothing")
+				t.Fatal("the first signal did not cancel the context")
 			}
 			if !errors.Is(context.Cause(ctx), errStopped) || len(exited) != 0 {
 				t.Errorf("after the first: %v, %d exits", context.Cause(ctx), len(exited))
@@ -35,6 +35,6 @@ func TestP33_secondSignal(t *testing.T) {
 			t.Errorf("exit code %d, want %d", code, ExitFailed)
 		}
 	case <-limit:
-		t.Error("the second signal ended nothing")
+		t.Error("the second signal did not end the process")
 	}
 }

@@ -62,6 +62,29 @@ func TestAge(t *testing.T) {
 	}
 }
 
+// What etl config prints is read again as the same value.
+func TestValues_stringsAreRead(t *testing.T) {
+	t.Parallel()
+	for _, want := range []Bytes{0, 1, 1000, 1024, 1536, 64 << 10, 3 << 20, 5 << 30, 2 << 40} {
+		var got Bytes
+		if err := got.UnmarshalText([]byte(want.String())); err != nil || got != want {
+			t.Errorf("%s: got %d, %v, expected %d", want, int64(got), err, int64(want))
+		}
+	}
+	for _, want := range []Percent{0, 0.07, 0.5, 1} {
+		var got Percent
+		if err := got.UnmarshalText([]byte(want.String())); err != nil || got != want {
+			t.Errorf("%s: got %g, %v, expected %g", want, float64(got), err, float64(want))
+		}
+	}
+	for _, want := range []Age{0, Age(time.Hour), Age(36 * time.Hour), Age(14 * 24 * time.Hour)} {
+		var got Age
+		if err := got.UnmarshalText([]byte(want.String())); err != nil || got != want {
+			t.Errorf("%s: got %s, %v", want, got, err)
+		}
+	}
+}
+
 func TestDidYouMean(t *testing.T) {
 	t.Parallel()
 	names := []string{"ETL_KAFKA_BROKERS", "ETL_KAFKA_TOPIC", "ETL_QUERY", "ETL_QUERY_FILE", "ETL_JOB"}

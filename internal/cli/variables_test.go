@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// beside is what each command needs on its line beside the option under test.
+// beside holds the arguments that each command needs besides the option under test.
 var beside = map[string][]string{
 	"dry-run":     {"x.log"},
 	"send":        {"x.log"},
@@ -22,8 +22,8 @@ var beside = map[string][]string{
 	"offsets set": {"--partition=1", "--offset=1", "--reason=x"},
 }
 
-// sample is a valid value of the option that is not its default, and one that is not valid for its type; bad is empty
-// where any text is.
+// sample returns a valid value of the option other than its default, and a value that is invalid for its type; bad is empty
+// if any text is valid.
 func sample(t *testing.T, f *kong.Flag) (good, bad string) {
 	t.Helper()
 	if f.Enum != "" {
@@ -57,17 +57,17 @@ func sample(t *testing.T, f *kong.Flag) (good, bad string) {
 	return "", ""
 }
 
-// line is the command line that the option is tried on.
+// line returns the command line on which the option is tried.
 func line(command string, f *kong.Flag, more ...string) []string {
 	args := append(strings.Fields(command), beside[command]...)
 	args = slices.DeleteFunc(args, func(a string) bool { return strings.HasPrefix(a, "--"+f.Name+"=") })
 	return append(args, more...)
 }
 
-// parser parses many lines. It is made once, since that takes longer than all parsing.
+// parser parses many lines. It is built once, because that takes longer than all parsing.
 type parser struct{ k *kong.Kong }
 
-// valueOf parses the line, and returns what the option has then.
+// valueOf parses the line and returns the option's value.
 func (p parser) valueOf(name string, args []string) (any, error) {
 	k, err := etl(nil).parse(p.k, args)
 	if err != nil {
@@ -81,8 +81,8 @@ func (p parser) valueOf(name string, args []string) (any, error) {
 	return nil, fmt.Errorf("no --%s", name)
 }
 
-// Every option of every command: an empty variable is none, white space around a value does not count, the flag wins
-// over whatever the variable says, and a variable that cannot be read is named.
+// For every option of every command: an empty variable is unset, white space around a value is ignored, the flag takes
+// precedence over any variable, and an invalid variable is named.
 func TestVariables_everyOption(t *testing.T) {
 	withoutEnvironment(t)
 	k, err := etl(&commands{}).parser(Streams{Out: io.Discard, Err: io.Discard})
