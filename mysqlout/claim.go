@@ -71,8 +71,8 @@ func (s *Sink) claim(ctx context.Context, topic batch.Topic, partitions []int32)
 			return nil, err
 		}
 	}
-	// Before the rows are read: whoever inserts does it for all partitions up to some number at once, so that what is
-	// missing below this one was deleted, and was not about to come.
+	// Before the rows are read: a claim inserts the rows of all partitions up to some number in one transaction, so a
+	// row that is missing below this number was deleted, and is not about to be inserted.
 	highest, err := s.highest(ctx, tx, topic.Name)
 	if err != nil {
 		return nil, err

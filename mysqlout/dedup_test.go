@@ -87,7 +87,8 @@ func TestP28_idsGoWithTheRows(t *testing.T) {
 		t.Error(d)
 	}
 
-	// What is set back is forgotten, so that it can be counted again; a topic that is a new one begins with nothing.
+	// The event IDs of rewound records are forgotten, so that the records can be counted again; a new topic begins with
+	// none.
 	set := ledger.CheckpointMove{Partition: at[0].Partition, Next: 6, Reason: "count 6 to 9 again"}
 	if _, _, err := f.sink.ledger.MoveCheckpoint(t.Context(), set); err != nil {
 		t.Fatal(err)
@@ -95,7 +96,7 @@ func TestP28_idsGoWithTheRows(t *testing.T) {
 	if d := cmp.Diff([]int64{4, 5}, remembered(100, 100)); d != "" {
 		t.Error(d)
 	}
-	set = ledger.CheckpointMove{Partition: at[0].Partition, Next: 3, TopicID: &checkpoint.TopicID{9}, Reason: "the topic was made anew"}
+	set = ledger.CheckpointMove{Partition: at[0].Partition, Next: 3, TopicID: &checkpoint.TopicID{9}, Reason: "the topic was recreated"}
 	if _, _, err := f.sink.ledger.MoveCheckpoint(t.Context(), set); err != nil {
 		t.Fatal(err)
 	}

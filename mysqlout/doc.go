@@ -5,7 +5,7 @@
 //  1. SELECT … FOR UPDATE locks the rows of the partitions that exist, in order of key.
 //  2. topic_id, query_hash and, at the job's first claim, the target are compared; a difference changes nothing.
 //  3. What is missing is inserted, without IGNORE; who loses that race starts again.
-//  4. epoch + 1 and a fresh owner fence off whoever was there; next_offset is read; COMMIT.
+//  4. epoch + 1 and a new owner fence the previous owner; next_offset is read; COMMIT.
 //
 // Commit (P9 to P11), one transaction:
 //
@@ -19,9 +19,9 @@
 //     transaction lost on the way is noticed.
 //  4. COMMIT, only now that every reply was read.
 //
-// If the process dies before 4, the server rolls back. If it dies in or after 4, the checkpoint says what happened, and
-// the next claim goes on from there. If the reply to COMMIT is lost, Resolve asks with a locking read, which waits for
-// the old transaction to end: its answer is final.
+// If the process dies before 4, the server rolls back. If it dies in or after 4, the checkpoint shows what happened,
+// and the next claim continues from there. If the reply to COMMIT is lost, Resolve asks with a locking read, which
+// waits for the old transaction to end: its answer is final.
 //
 // Every statement is text made here and sent without arguments, under a sql_mode that is set and read back. database/sql
 // and the driver stop in this package and in pool.

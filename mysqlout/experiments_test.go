@@ -38,7 +38,7 @@ func hitsDelta(table *row.Table, status int64, set func(r *row.Rows, c []row.Cel
 		})}}
 }
 
-// A batch whose group is all NULL once made SUM, MIN and MAX NULL for ever, while COUNT and the audit were right.
+// A batch whose group is all NULL must not make SUM, MIN and MAX NULL permanently while COUNT and the audit are right.
 func TestE1_P15_NullSafeMerge(t *testing.T) {
 	t.Parallel()
 	table := hitsTable()
@@ -184,7 +184,7 @@ func TestE3_P21_FrozenSessionFreesTheRow(t *testing.T) {
 	began := time.Now()
 	_, err = other.Claim(t.Context(), topic(8), []int32{0})
 	if !errors.Is(err, checkpoint.ErrRetry) || !strings.Contains(err.Error(), "1205") {
-		t.Fatalf("first try is %v, want a lock wait time-out", err)
+		t.Fatalf("first try is %v, want a lock wait timeout", err)
 	}
 	eventually(t, "the row is free", 10*time.Second, func() bool {
 		_, err = other.Claim(t.Context(), topic(8), []int32{0})
@@ -216,7 +216,7 @@ func TestE9_P21_MetadataLockIsBounded(t *testing.T) {
 		t.Errorf("after %v: %v, want a retry after L (1s)", took, err)
 	}
 	if !strings.Contains(err.Error(), "1205") {
-		t.Errorf("error is %v, want 1205: the server's own time-out, before ours", err)
+		t.Errorf("error is %v, want 1205: the server's own timeout, before ours", err)
 	}
 	if _, err := dba.ExecContext(t.Context(), "UNLOCK TABLES"); err != nil {
 		t.Fatal(err)

@@ -211,8 +211,8 @@ func eventually(t testing.TB, what string, within time.Duration, holds func() bo
 	}
 }
 
-// awaitTransactions waits until so many transactions of the fixture's database are in that state. It asks seldom: InnoDB
-// looks anew only when nobody has asked for 100 ms.
+// awaitTransactions waits until so many transactions of the fixture's database are in that state. It polls seldom,
+// because InnoDB refreshes the view only after 100 ms without a query of it.
 func (f *fixture) awaitTransactions(t testing.TB, what string, within time.Duration, state, want string) {
 	t.Helper()
 	var asked time.Time

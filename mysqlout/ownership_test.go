@@ -60,14 +60,14 @@ func TestP5_PartitionsThatAppearBeginAtTheirFirstRecord(t *testing.T) {
 	}
 }
 
-// A topic that is made anew may have more partitions than the one that was counted: they are no part of it either.
+// A recreated topic may have more partitions than the counted one: its new partitions are refused as well.
 func TestP4_NewPartitionsOfANewTopicAreRefused(t *testing.T) {
 	t.Parallel()
 	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
 	mustClaim(t, f.sink, 0)
-	anew := topic(9)
-	anew.ID = checkpoint.TopicID{2}
-	if _, err := f.sink.Claim(t.Context(), anew, []int32{8}); !errors.Is(err, checkpoint.ErrRefused) {
+	recreated := topic(9)
+	recreated.ID = checkpoint.TopicID{2}
+	if _, err := f.sink.Claim(t.Context(), recreated, []int32{8}); !errors.Is(err, checkpoint.ErrRefused) {
 		t.Errorf("error is %v, want a refusal", err)
 	}
 	if got := f.text(t, "SELECT COUNT(*) FROM etl_checkpoint"); got != "8" {

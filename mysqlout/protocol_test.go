@@ -35,7 +35,7 @@ func TestP9_OpenTransactionIsNeverGivenBack(t *testing.T) {
 	at := mustClaim(t, f.sink, 0)
 	f.exec(t, refuseBad(serverOf(t, f.pool)))
 	f.prepare(t, table)
-	// Whatever went wrong in the middle, nothing of it is there for whoever comes next on any connection.
+	// Whatever failed in the middle, no later user of any connection sees any of it.
 	err := f.sink.Commit(t.Context(), part(1, 2, countsDelta(&table, map[string]int64{"a": 1, "bad": 1}), at...))
 	if _, ok := errors.AsType[*batch.RejectedRows](err); !ok {
 		t.Fatalf("error is %v, want refused rows", err)

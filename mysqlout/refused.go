@@ -102,8 +102,8 @@ func (f *finder) search(ctx context.Context, order []int) error {
 	return nil
 }
 
-// part finds the bad rows of one statement's worth. The server stops at the first bad row: where it names one, those
-// before it are good, and the search goes on behind it; where it names none, the rows are halved.
+// part finds the bad rows of one statement's worth. The server stops at the first bad row: if it names one, those
+// before it are good and the search continues after it; if it names none, the rows are halved.
 func (f *finder) part(ctx context.Context, order []int) error {
 	for len(order) > 0 {
 		embedded, err := f.try(ctx, order)

@@ -13,7 +13,7 @@ import (
 
 // Resolve asks what became of a COMMIT (P12), on another connection than the one that was lost, with a locking read:
 // it waits until the old transaction has ended, so that its answer is final. A plain read could say "not committed"
-// while the server is still carrying the COMMIT out. A lock wait time-out is no answer.
+// while the server is still carrying the COMMIT out. A lock wait timeout is not an answer.
 //
 // Moves of no length ask whether the checkpoints are still as they were; any answer but Other means that they are.
 func (s *Sink) Resolve(ctx context.Context, id checkpoint.BatchID, moves []batch.Advance) (batch.Outcome, error) {

@@ -100,7 +100,8 @@ func Number(err error) uint16 {
 }
 
 // Classify wraps an error of the driver or the server in its class, doing being what was done. An error that has a
-// class already keeps it. Ranged errors that come here are totals: whoever can tell has told before.
+// class already keeps it. Range errors that arrive here concern stored totals: those of a record's own value were
+// classified before.
 func Classify(doing string, err error) error {
 	if _, ok := errors.AsType[*checkpoint.Error](err); ok {
 		return err
@@ -117,7 +118,7 @@ func Classify(doing string, err error) error {
 	}
 	n := Number(err)
 	if n == 0 {
-		// No answer: a lost connection, a time-out, the end of a context. The transaction was not committed, since
+		// No answer: a lost connection, a timeout, the end of a context. The transaction was not committed, since
 		// COMMIT is the pool's to judge.
 		hint := ""
 		if errors.Is(err, mysql.ErrInvalidConn) {
