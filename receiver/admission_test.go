@@ -22,7 +22,7 @@ func soon() time.Time { return time.Now().Add(20 * time.Millisecond) }
 
 func late() time.Time { return time.Now().Add(time.Minute) }
 
-// waiters waits until n frames wait for room.
+// waiters waits until n frames wait for memory.
 func waiters(t *testing.T, a *Admission, n int) {
 	t.Helper()
 	tick := time.NewTicker(100 * time.Microsecond)
@@ -60,7 +60,8 @@ func TestAdmission_takesAndGivesBack(t *testing.T) {
 	}
 }
 
-// Two half-received frames hold the whole budget and each needs more: without a favour neither could ever be finished.
+// Two half-received frames hold the whole budget and each needs more: without a favoured lease, neither could be
+// finished.
 func TestAdmission_halfReceivedFramesDoNotLockEachOther(t *testing.T) {
 	t.Parallel()
 	a := budget(100)
@@ -158,8 +159,8 @@ func TestAdmission_deadlineAndCancel(t *testing.T) {
 	}
 }
 
-// Many frames, a small budget, senders that fall silent: everything is finished or times out, the bound holds, and
-// nothing is lost from the books.
+// With many frames, a small budget and senders that stop sending, every frame is finished or times out, memory stays
+// within its bound, and all of it is returned.
 func TestAdmission_crowd(t *testing.T) {
 	t.Parallel()
 	const limit, largest = 1000, 400

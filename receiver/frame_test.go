@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// P29: the Appender's memory of a request is paid for out of the bytes in flight, and lives until Release.
+// P29: the Appender's memory of a request is charged to the bytes in flight, and valid until Release.
 func TestP29_appendersMemory(t *testing.T) {
 	t.Parallel()
 	const limit = 64 << 10
@@ -30,7 +30,7 @@ func TestP29_appendersMemory(t *testing.T) {
 	}
 }
 
-// The memory is used again, and costs nothing then but the method values of a request.
+// The memory is reused: a request then allocates only its method values.
 func TestFrame_memoryIsUsedAgain(t *testing.T) {
 	frames := NewFrames(budget(1 << 20))
 	once := func() {
@@ -49,8 +49,8 @@ func TestFrame_memoryIsUsedAgain(t *testing.T) {
 	}
 }
 
-// Header slots that events have views on are paid for after Headers has moved to larger ones, and a frame that is used
-// again holds none of them.
+// Header slots that events are views of stay charged after Headers has moved to larger ones, and a reused frame holds
+// none of them.
 func TestFrame_headersThatMoved(t *testing.T) {
 	t.Parallel()
 	a := budget(64 << 20)

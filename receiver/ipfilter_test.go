@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The rules of Flume's user guide and of PatternRule: the first that matches decides, none lets everybody send.
+// The rules of Flume's user guide and of PatternRule: the first that matches decides, and no match allows the address.
 func TestIPFilter(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {

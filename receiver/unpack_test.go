@@ -33,7 +33,7 @@ func unpackFrame(tb testing.TB, events ...Event) (*Frame, *Admission) {
 	return f, a
 }
 
-// log4j is an event as Log4j 2's Flume appender makes it.
+// log4j returns an event as Log4j 2's Flume appender sends it.
 func log4j(body []byte) Event {
 	return Event{Body: body, Headers: []Header{
 		{Key: []byte("timeStamp"), Value: []byte("1431857103250")}, {Key: []byte("guId"), Value: []byte("0b5c1d9e-8f5f-11f0-9d0c-2a7d6a3f1c11")},
@@ -88,7 +88,7 @@ func TestUnpack(t *testing.T) {
 	}
 }
 
-// The option turns it off.
+// The option disables it.
 func TestUnpack_off(t *testing.T) {
 	t.Parallel()
 	whole := packed(t, "a line")
@@ -100,7 +100,7 @@ func TestUnpack_off(t *testing.T) {
 	}
 }
 
-// Small bodies that unpack to much are bounded for the whole request, and paid for.
+// Small bodies that decompress to much are bounded for the whole request, and charged.
 func TestUnpack_bomb(t *testing.T) {
 	t.Parallel()
 	bomb := packed(t, strings.Repeat("\x00", 1<<20))
@@ -131,7 +131,7 @@ func TestUnpack_bomb(t *testing.T) {
 	}
 }
 
-// FuzzUnpack holds the unpacking to compress/gzip: what it reads whole is the body, all else is a dead letter.
+// FuzzUnpack compares Unpack with compress/gzip: what gzip reads completely is the body, and all else is a dead letter.
 func FuzzUnpack(f *testing.F) {
 	f.Add(packed(f, "a line"))
 	f.Add(packed(f, "")[:12])
@@ -170,8 +170,9 @@ func FuzzUnpack(f *testing.F) {
 	})
 }
 
-// Bodies that cannot be unpacked are bounded in what is unpacked for them in vain: each was as much work as a body may be,
-// a minute for a request of 64 MiB. Those that are honest about their length cost nothing, and no neighbour suffers.
+// The work on bodies that cannot be decompressed is bounded for a request: each was as much work as the largest body,
+// which is a minute for a request of 64 MiB. Bodies whose trailer holds their true length cost nothing, and other
+// events are not affected.
 func TestUnpack_inVain(t *testing.T) {
 	t.Parallel()
 	l := DefaultLimits("--x-")

@@ -38,7 +38,7 @@ func call(tb testing.TB, p Protocol, seqid int32, es []receiver.Event) []byte {
 	return out.Bytes()
 }
 
-// ok is the answer to an appendBatch, from the facts of Flume's own server.
+// ok returns the reply to an appendBatch, as recorded from Flume's own server.
 func ok(tb testing.TB, p Protocol, seqid byte) []byte {
 	tb.Helper()
 	const name = "617070656e644261746368"

@@ -12,8 +12,8 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// crowd is bad senders: connections that say nothing, connections that stopped in mid-frame, and one that connects
-// again and again to say what is no Avro. They come from as many addresses as keep the limit of each.
+// crowd is bad senders: silent connections, connections that stopped in the middle of a frame, and one that reconnects
+// repeatedly and sends bytes that are not Avro. They use enough addresses to stay within the limit of each.
 func crowd(b *testing.B, addr string, connections int) (stop func()) {
 	b.Helper()
 	dial := func(i int) (net.Conn, error) {
@@ -57,8 +57,8 @@ func crowd(b *testing.B, addr string, connections int) (stop func()) {
 	}
 }
 
-// BenchmarkReceiver_crowd is one good sender alone, and beside 9,000 bad ones and one that is refused without a
-// pause: it must keep half of its speed.
+// BenchmarkReceiver_crowd compares one good sender alone with one beside 9,000 bad senders and one that is rejected
+// continuously: it must keep half of its throughput.
 func BenchmarkReceiver_crowd(b *testing.B) {
 	es := mustDecode(b, benchBatch())[:100]
 	size := int64(len(laterCall(1, es)))
@@ -81,8 +81,8 @@ func BenchmarkReceiver_crowd(b *testing.B) {
 	}
 }
 
-// Connections in mid-frame hold no more of the bytes in flight than arrived and were read ahead; the budget
-// bounds them, and a good sender among them is answered.
+// Connections in the middle of a frame are charged only for what arrived and was read ahead; the budget bounds them,
+// and a good sender among them gets its reply.
 func TestReceiver_crowdIsBounded(t *testing.T) {
 	t.Parallel()
 	k := &kafka{}

@@ -21,8 +21,8 @@ type oracleEvent struct {
 // benchBatch is receivertest.BenchEvents, encoded.
 func benchBatch() []byte { return flumeavro.AppendEvents(nil, receivertest.BenchEvents()) }
 
-// BenchmarkDecode compares the decoder with twmb/avro on the same bytes, and with the least that any decoder does:
-// walking the lengths without checks and without keeping anything.
+// BenchmarkDecode compares the decoder with twmb/avro on the same bytes, and with the minimum that any decoder does:
+// walking the lengths without checks and without results.
 func BenchmarkDecode(b *testing.B) {
 	frame := benchBatch()
 	const events = 1000
@@ -86,7 +86,7 @@ func BenchmarkDecode(b *testing.B) {
 	})
 }
 
-// walk adds up the lengths in a batch that is known to be well formed.
+// walk sums the lengths in a batch that is known to be well formed.
 func walk(b []byte) (sum int) {
 	at := 0
 	next := func() int {

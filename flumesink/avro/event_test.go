@@ -15,7 +15,7 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// decoder decodes into a frame of its own.
+// decoder decodes into its own frame.
 type decoder struct {
 	*receiver.Frame
 	cfg    *Config
@@ -53,7 +53,7 @@ func header(key, value string) receiver.Header {
 	return receiver.Header{Key: []byte(key), Value: []byte(value)}
 }
 
-// Avro specification 1.11, "Binary Encoding": what follows each name is a sentence of it.
+// Avro specification 1.11, "Binary Encoding": each case covers one sentence of it.
 func TestDecoder_spec(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -161,7 +161,7 @@ func TestDecoder_limits(t *testing.T) {
 	}
 }
 
-// Limits of a batch hold over all blocks, not for each.
+// The limits of a batch apply to all of its blocks together.
 func TestDecoder_limitsOverBlocks(t *testing.T) {
 	t.Parallel()
 	d := testDecoder(t)
@@ -178,7 +178,7 @@ func TestDecoder_limitsOverBlocks(t *testing.T) {
 	}
 }
 
-// An announced number costs nothing: memory is asked for as events are found.
+// An announced number takes no memory: memory is charged as events are decoded.
 func TestDecoder_chargesWhatItKeeps(t *testing.T) {
 	t.Parallel()
 	d := testDecoder(t)

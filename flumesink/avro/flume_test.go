@@ -17,9 +17,9 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// What real Flume agents said, byte for byte. The plain and the deflated exchange give the events that the agent read
-// from its files, and the answers that it took for good; TLS without a certificate is refused with what to change. (With
-// a certificate a replay proves nothing: each handshake is its own. The integration tier has the real thing.)
+// The bytes that real Flume agents sent. The plain and the deflated exchange give the events that the agent read from
+// its files, and the replies that it accepted. TLS without a certificate is rejected with what to change. (With a
+// certificate a replay proves nothing, because each handshake differs; the integration tests use real agents.)
 func TestReceiver_realAgents(t *testing.T) {
 	t.Parallel()
 	const of = "{basename=first.log,origin=café}"
@@ -76,24 +76,24 @@ func TestReceiver_realAgents(t *testing.T) {
 	}
 }
 
-// said is what one side said before the other one did.
-type said struct {
+// turn is what one side sent before the other one did.
+type turn struct {
 	agent bool
 	bytes []byte
 }
 
-// readAgent reads the golden of one version: sink to exchange.
-func readAgent(t *testing.T, name string) map[string][]said {
+// readAgent reads the recording of one version: exchanges by sink.
+func readAgent(t *testing.T, name string) map[string][]turn {
 	t.Helper()
 	text, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	parts := map[string][]said{}
+	parts := map[string][]turn{}
 	for _, part := range strings.Split(string(text), "\n== ")[1:] {
 		sink, steps, _ := strings.Cut(part, "\n")
 		for line := range strings.Lines(strings.TrimSpace(steps)) {
-			s := said{agent: line[0] == '>'}
+			s := turn{agent: line[0] == '>'}
 			for word := range strings.FieldsSeq(line[1:]) {
 				digits, times, many := strings.Cut(word, "*")
 				b := receivertest.Unhex(t, digits)

@@ -17,7 +17,7 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// seeds reads hexadecimal seeds, one to a line.
+// seeds reads hexadecimal seeds, one for each line.
 func seeds(f *testing.F, file string) {
 	f.Helper()
 	text, err := os.ReadFile(file)
@@ -36,7 +36,7 @@ func seeds(f *testing.F, file string) {
 	}
 }
 
-// pair is the decoder and its oracle. Our limits are set so wide that they do not count.
+// pair is the decoder and its oracle. Our limits are so wide that they have no effect.
 type pair struct {
 	ours   *decoder
 	oracle *oracle.Schema
@@ -52,7 +52,7 @@ func newPair(tb testing.TB) *pair {
 	}
 }
 
-// compare decodes b both ways. What the oracle leaves unread is cut off, as it leaves that to its caller.
+// compare decodes b with both. Bytes that the oracle leaves unread are cut off, because it leaves them to its caller.
 func (p *pair) compare(t *testing.T, b []byte) (accepted bool) {
 	t.Helper()
 	d := p.ours
@@ -92,15 +92,15 @@ func (p *pair) compare(t *testing.T, b []byte) (accepted bool) {
 	return true
 }
 
-// FuzzDecodeBatch compares the decoder with twmb/avro: both accept the same inputs, and find the same bodies and
-// headers. Fuzz it with -fuzzminimizetime 1x: the oracle's maps make coverage vary, so that minimizing never ends.
+// FuzzDecodeBatch compares the decoder with twmb/avro: both accept the same inputs, with the same bodies and headers.
+// Fuzz it with -fuzzminimizetime 1x: the oracle's maps make coverage vary, so minimizing never ends.
 func FuzzDecodeBatch(f *testing.F) {
 	seeds(f, "testdata/batches.txt")
 	p := newPair(f)
 	f.Fuzz(func(t *testing.T, b []byte) { p.compare(t, b) })
 }
 
-// The same with many small frames, each a good one with some bytes changed, on every run of the tests.
+// The same with many small valid frames with some bytes changed, on every run of the tests.
 func TestDecoder_mutatedFrames(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()
@@ -136,7 +136,7 @@ func TestDecoder_mutatedFrames(t *testing.T) {
 	}
 }
 
-// toMap is the headers as a map: of names that come twice the last counts.
+// toMap returns the headers as a map: of names that occur twice the last counts.
 func toMap(headers []receiver.Header) map[string]string {
 	m := make(map[string]string, len(headers))
 	for _, h := range headers {
@@ -152,7 +152,7 @@ type oracleHandshake struct {
 	Meta           *map[string][]byte `avro:"meta"`
 }
 
-// FuzzHandshake holds the reading of a HandshakeRequest, and of the call metadata after it, to twmb/avro.
+// FuzzHandshake compares the reading of a HandshakeRequest, and of the call metadata after it, with twmb/avro.
 func FuzzHandshake(f *testing.F) {
 	seeds(f, "testdata/handshakes.txt")
 	request := oracle.MustParse(`{"type":"record","name":"HandshakeRequest","namespace":"org.apache.avro.ipc","fields":[
@@ -185,7 +185,7 @@ func FuzzHandshake(f *testing.F) {
 	})
 }
 
-// FuzzVerifyProtocol: a sender's protocol text, whatever it is, never does more than be rejected.
+// FuzzVerifyProtocol: no protocol text of a sender does more harm than being rejected.
 func FuzzVerifyProtocol(f *testing.F) {
 	f.Add(flumeavro.ProtocolText)
 	text, err := os.ReadFile("testdata/docless.json")

@@ -16,10 +16,10 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// kafka is an Appender that keeps what it is given.
+// kafka is an Appender that records events.
 type kafka = receivertest.Kafka
 
-// fixture is a receiver that runs.
+// fixture is a running receiver.
 type fixture struct {
 	*receivertest.Fixture
 	r *Receiver
@@ -53,7 +53,7 @@ func (g *fixture) client() *avroclient.Client {
 	return c
 }
 
-// firstCall is the frame of an appendBatch that begins a connection.
+// firstCall returns the frame of an appendBatch that begins a connection.
 func firstCall(serial uint32, es []receiver.Event) []byte {
 	return frameOf(serial, callHead(true), flumeavro.AppendEvents(nil, es))
 }
@@ -79,7 +79,7 @@ func okFirst(serial uint32) []byte {
 
 func okLater(serial uint32) []byte { return frameOf(serial, nil, noMeta, statusOK) }
 
-// deflated is b as the first message of a deflated connection.
+// deflated returns b as the first message of a deflated connection.
 func deflated(tb testing.TB, b []byte) []byte {
 	tb.Helper()
 	var out bytes.Buffer

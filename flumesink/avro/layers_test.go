@@ -21,7 +21,7 @@ import (
 	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
-// certificate writes a self-signed certificate, its own authority, for 127.0.0.1, and its key.
+// certificate writes a self-signed CA certificate for 127.0.0.1, and its key.
 func certificate(t *testing.T, name string) (cert, key string) {
 	t.Helper()
 	return certtest.Issue(t, nil, &x509.Certificate{
@@ -31,7 +31,7 @@ func certificate(t *testing.T, name string) (cert, key string) {
 	}).Write(t, textfile.BOM)
 }
 
-// wrapped is a client whose connection is wrapped.
+// wrapped returns a client with a wrapped connection.
 func (g *fixture) wrapped(d netserver.Dialer) (*avroclient.Client, error) {
 	cfg := avroclient.DefaultConfig(g.Addr)
 	cfg.Dialer = d
@@ -42,7 +42,7 @@ func (g *fixture) wrapped(d netserver.Dialer) (*avroclient.Client, error) {
 	return c, err
 }
 
-// One port takes all five: plain, zlib, TLS, TLS(zlib) as Flume up to 1.9 does it, and zlib(TLS) as from 1.10 on.
+// One port accepts all five: plain, zlib, TLS, TLS(zlib) as Flume up to 1.9 sends it, and zlib(TLS) as from 1.10 on.
 func TestLayers_onOnePort(t *testing.T) {
 	t.Parallel()
 	k := &kafka{}
@@ -73,7 +73,8 @@ func TestLayers_onOnePort(t *testing.T) {
 	}
 }
 
-// With an authority of clients, or where TLS is asked for, who has no certificate or no TLS is refused with the reason.
+// With a client CA, or where TLS is required, a sender without a certificate or without TLS is rejected with the
+// reason.
 func TestLayers_required(t *testing.T) {
 	t.Parallel()
 	cert, key := certificate(t, "receiver")
@@ -102,7 +103,7 @@ func TestLayers_required(t *testing.T) {
 	g.Rejected(receiver.ReasonTLS, 2)
 }
 
-// A certificate that is renewed on disk is shown to the next connection; half of a renewal leaves the old one in force.
+// The next connection gets a certificate that was renewed on disk; a half-finished renewal leaves the old one in use.
 func TestLayers_certificateIsReadAgain(t *testing.T) {
 	t.Parallel()
 	cert, key := certificate(t, "old")
@@ -133,7 +134,7 @@ func TestLayers_certificateIsReadAgain(t *testing.T) {
 	})
 }
 
-// A decompression bomb is refused by its ratio, and good senders beside it are served.
+// A decompression bomb is rejected by its ratio, and good senders beside it are served.
 func TestLayers_bomb(t *testing.T) {
 	t.Parallel()
 	g := start(t, &kafka{}, nil)
@@ -158,7 +159,7 @@ func TestLayers_bomb(t *testing.T) {
 	}
 }
 
-// --ip-filter closes at once, before anything is read.
+// --ip-filter closes a connection at once, before anything is read.
 func TestReceiver_ipFilter(t *testing.T) {
 	t.Parallel()
 	filter, err := receiver.ParseIPFilter("deny:ip:127.*")

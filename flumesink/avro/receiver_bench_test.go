@@ -18,8 +18,8 @@ func onAnyPort(rt receiver.Runtime) receiver.Receiver {
 }
 
 // BenchmarkReceiver sends the batches of BenchmarkDecode over loopback, from one client on each connection that waits
-// for each answer, to an Appender that does nothing. The ceiling is a server that reads as many bytes and answers as
-// many, without looking at any.
+// for each reply, to an Appender that does nothing. The upper bound is a server that reads and replies as many bytes
+// without examining them.
 func BenchmarkReceiver(b *testing.B) {
 	all := mustDecode(b, benchBatch())
 	for _, connections := range []int{1, 4} {

@@ -22,8 +22,8 @@ import (
 	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
-// Requests that are sent without waiting are with the Appender at once, and answered by serial as they are
-// acknowledged; no more of them than MaxPipelined.
+// The Appender gets pipelined requests at the same time, up to MaxPipelined, and each gets its reply, with its serial,
+// as it is acknowledged.
 func TestReceiver_pipelining(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
@@ -65,7 +65,7 @@ func TestReceiver_pipelining(t *testing.T) {
 	}
 }
 
-// A client that does not wait for the first answer must not get a later one, without a handshake, before it.
+// A client that does not wait for the first reply must not get a later one, without a handshake, before it.
 func TestReceiver_firstAnswerComesFirst(t *testing.T) {
 	t.Parallel()
 	hold := make(chan struct{})
@@ -141,7 +141,7 @@ func TestReceiver_wrongProtocols(t *testing.T) {
 	}
 }
 
-// Load balancers connect and close to see whether a port is open: no line, no counter of refusals.
+// Load balancers connect and close to check whether a port is open. That is neither logged nor counted as a rejection.
 func TestReceiver_probes(t *testing.T) {
 	t.Parallel()
 	g := start(t, &kafka{}, nil)
@@ -219,8 +219,7 @@ func TestReceiver_connectionLimits(t *testing.T) {
 	}
 }
 
-// A client of another Avro protocol than Flume's gets a system error that names the reason, which the client's log
-// shows.
+// A sender whose protocol is not Flume's gets the reason in a system error, which its own log shows.
 func TestReceiver_otherProtocol(t *testing.T) {
 	t.Parallel()
 	g := start(t, &kafka{}, nil)
@@ -307,7 +306,7 @@ func TestConfig_noTLSVersionIsLeft(t *testing.T) {
 	}
 }
 
-// The texts' hashes are those that Avro's compiler gives them.
+// The texts' hashes are those of Avro's compiler.
 func TestProtocols_hashes(t *testing.T) {
 	t.Parallel()
 	if own := newProtocols().own.String(); own != "86aadae2c45474c0fe93ffd0f2350a65" || len(flumeavro.ProtocolText) != 1334 {
@@ -347,7 +346,7 @@ func TestProtocols_verify(t *testing.T) {
 	}
 }
 
-// A hash is remembered only where it is the text's own, and no more hashes than the limit.
+// A hash becomes known only if it is that of the text, and only up to the limit.
 func TestProtocols_remembersLittle(t *testing.T) {
 	t.Parallel()
 	p, d := newProtocols(), testDecoder(t)
@@ -368,7 +367,8 @@ func TestProtocols_remembersLittle(t *testing.T) {
 	}
 }
 
-// The budget of bytes in flight is everybody's: who finds no room before ack-timeout is closed, and said why.
+// All senders share the budget of bytes in flight: a connection that gets no memory before ack-timeout is closed, with
+// the reason in the log.
 func TestReceiver_noMemory(t *testing.T) {
 	t.Parallel()
 	g := start(t, &kafka{}, func(_ *Config, rt *receiver.Runtime) { rt.AckTimeout = 50 * time.Millisecond })
@@ -390,7 +390,7 @@ func TestReceiver_noMemory(t *testing.T) {
 	}
 }
 
-// Half-received frames of many senders never hold more than what has arrived, whatever they announced.
+// Half-received frames of many senders never hold more memory than what has arrived, whatever they announced.
 func TestReceiver_paysByBytesReceived(t *testing.T) {
 	t.Parallel()
 	g := start(t, &kafka{}, nil)
@@ -408,7 +408,7 @@ func TestReceiver_paysByBytesReceived(t *testing.T) {
 	}
 }
 
-// The Appender's word that nothing was produced keeps a request out of the bound of duplicates.
+// A request of which the Appender produced nothing is not in the upper bound of duplicates.
 func TestReceiver_notProduced(t *testing.T) {
 	t.Parallel()
 	k := &kafka{OnAppend: func(ctx context.Context, r receiver.Request) error {

@@ -23,7 +23,7 @@ func expanding(n int, message string) string {
 		message + `"}],"response":"int"}}}`
 }
 
-// hostileProtocols are texts that are small and would be large, deep or without end when resolved.
+// hostileProtocols returns small texts that would be large, deep or infinite if they were resolved.
 func hostileProtocols() map[string]string {
 	around := func(before, inner, after string) string {
 		return `{"protocol":"X","types":[` + before + inner + after + `],"messages":{"append":{"request":[{"name":"e","type":"R"}],"response":"int"}}}`
@@ -50,7 +50,7 @@ func hostileProtocols() map[string]string {
 	}
 }
 
-// What one sender's protocol costs is bounded, and no more than what it was charged for.
+// The cost of one sender's protocol is bounded, and at most what was charged for it.
 func TestVerifyProtocol_costIsBounded(t *testing.T) {
 	for name, text := range hostileProtocols() {
 		t.Run(name, func(t *testing.T) {
@@ -78,7 +78,7 @@ func TestVerifyProtocol_costIsBounded(t *testing.T) {
 	}
 }
 
-// Senders of hostile protocols are rejected, each connection once, and good senders are answered meanwhile.
+// Senders of hostile protocols are rejected, once for each connection, and good senders get their replies meanwhile.
 func TestReceiver_hostileProtocols(t *testing.T) {
 	t.Parallel()
 	g := start(t, &kafka{}, nil)

@@ -55,8 +55,8 @@ func hexOf(s string) string {
 	return b.String()
 }
 
-// Buffer boundaries mean nothing: the same message is understood wherever it is cut, in handshake, varints and bodies,
-// and in as many TCP segments as it has bytes.
+// Buffer boundaries have no meaning: a message can be split anywhere, in the handshake, in varints and in bodies, and
+// into as many TCP segments as it has bytes.
 func TestReceiver_buffersCutAnywhere(t *testing.T) {
 	t.Parallel()
 	k := &kafka{}
@@ -87,7 +87,7 @@ func TestReceiver_buffersCutAnywhere(t *testing.T) {
 	}
 }
 
-// A frame larger than any kept buffer, in the buffers that Java makes, and small frames after it.
+// A frame larger than any pooled buffer, in the buffers that Java writes, and small frames after it.
 func TestReceiver_largeFrames(t *testing.T) {
 	t.Parallel()
 	k := &kafka{}

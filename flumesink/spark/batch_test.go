@@ -18,7 +18,7 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// The text is the one whose hash is known; released Sparks have another, with the licence in it.
+// The hash of our text is known. Spark's releases have another text, which includes the licence.
 func TestProtocol_hash(t *testing.T) {
 	t.Parallel()
 	if h := hex.EncodeToString(hashed()); h != "6dc2a9f26a07129c9361394c946886bb" {
@@ -51,7 +51,7 @@ type oracleEvent struct {
 
 var schema = `{"type":"record","name":"EventBatch","fields":[{"name":"errorMsg","type":"string"},{"name":"sequenceNumber","type":"string"},{"name":"events","type":{"type":"array","items":{"type":"record","name":"SparkSinkEvent","fields":[{"name":"headers","type":{"type":"map","values":"string"}},{"name":"body","type":"bytes"}]}}}]}`
 
-// FuzzDecodeBatch holds the decoder to twmb/avro: both take the same bytes and find the same events.
+// FuzzDecodeBatch compares the decoder with twmb/avro: both accept the same bytes, with the same events.
 func FuzzDecodeBatch(f *testing.F) {
 	text, err := os.ReadFile("testdata/batches.txt")
 	if err != nil {
@@ -127,7 +127,7 @@ func BenchmarkDecodeBatch(b *testing.B) {
 	}
 }
 
-// A batch costs its sequence number's copy, and nothing for each event.
+// Decoding a batch allocates the copy of its sequence number, and nothing for each event.
 func TestDecodeBatch_allocations(t *testing.T) {
 	batch, _ := manyEvents()
 	f, limits := frame(t), receiver.DefaultLimits("")
@@ -140,7 +140,7 @@ func TestDecodeBatch_allocations(t *testing.T) {
 	}
 }
 
-// The texts of a batch are copied, and charged to nothing: they are bounded, however large the batch is.
+// The texts of a batch are copied without a charge, so they are bounded, however large the batch is.
 func TestDecodeBatch_longTexts(t *testing.T) {
 	t.Parallel()
 	limits := receiver.DefaultLimits("--poll-max-")

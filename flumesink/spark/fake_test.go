@@ -12,9 +12,9 @@ import (
 	"github.com/sluice-etl/sluice/internal/avrobin"
 )
 
-// fakeSink is a SparkSink over a channel in memory. It imitates what matters to the poller: a call blocks while the
-// channel is empty, each batch is a transaction that ends by ack, nack or timeout, requests for more events than the
-// channel's transactionCapacity always fail, and a broken connection leaves its transaction open.
+// fakeSink is a SparkSink over a channel in memory, with the behaviour that matters to the poller: a call blocks while
+// the channel is empty, each batch is a transaction that ends by ack, nack or timeout, a request for more events than
+// the channel's transactionCapacity always fails, and a broken connection leaves its transaction open.
 type fakeSink struct {
 	t        *testing.T
 	l        net.Listener
@@ -63,7 +63,7 @@ func (s *fakeSink) stop() {
 	s.done.Wait()
 }
 
-// cut breaks every connection; the calls under way go on.
+// cut breaks every connection; calls in progress continue.
 func (s *fakeSink) cut() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -79,7 +79,7 @@ func (s *fakeSink) put(events ...string) {
 	s.changed.Broadcast()
 }
 
-// mute ends all answers.
+// mute stops all replies.
 func (s *fakeSink) mute() { s.look(func() { s.muted = true }) }
 
 // look runs do with the lock held.
@@ -176,7 +176,7 @@ func readFrame(r io.Reader) (serial uint32, message []byte, err error) {
 	return binary.BigEndian.Uint32(head[:]), message, nil
 }
 
-// call carries a call out; nil means that the sink has ended.
+// call carries out a call; nil means that the sink has ended.
 func (s *fakeSink) call(name string, args []byte) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -47,13 +47,13 @@ func start(t *testing.T, a receiver.Appender, change func(*Config, *receiver.Run
 	return g
 }
 
-// acked waits until the sink has had as many events acked.
+// acked waits until n events of the sink are acked.
 func (g *fixture) acked(s *fakeSink, n int) {
 	g.T.Helper()
 	g.Until(fmt.Sprintf("%d are acked", n), func() (all bool) { s.look(func() { all = len(s.acked) == n }); return all })
 }
 
-// unanswered is the bound of the copies.
+// unanswered returns the upper bound of duplicates.
 func (g *fixture) unanswered() float64 { return g.Metric("etl_receiver_unanswered_events_total") }
 
 func numbered(n int) (events []string) {
@@ -91,7 +91,8 @@ func TestPoller_acksWhatKafkaHas(t *testing.T) {
 	}
 }
 
-// Kafka's refusal gives the batch back, and it comes again after a pause; what may be in Kafka is in the bound of copies.
+// A batch that Kafka rejects is returned, and arrives again after a pause; what may be in Kafka is in the upper bound
+// of duplicates.
 func TestP23_nackWhatKafkaDoesNotHave(t *testing.T) {
 	t.Parallel()
 	s := newFakeSink(t, 100, long)
@@ -127,8 +128,8 @@ func TestP23_nackWhatKafkaDoesNotHave(t *testing.T) {
 	}
 }
 
-// A batch of more bytes than may be is asked for in smaller ones; an event above a limit of its
-// own is a dead letter, so that it does not come again without end.
+// After a batch of too many bytes fewer events are requested. An event above a limit becomes a dead letter, so that it
+// does not arrive again endlessly.
 func TestPoller_limits(t *testing.T) {
 	t.Parallel()
 	s := newFakeSink(t, 1000, 50*time.Millisecond)
@@ -160,7 +161,7 @@ func TestPoller_limits(t *testing.T) {
 	}
 }
 
-// Two connections share a sink's batches, and what is asked for.
+// Two connections share a sink's batches, and the number of requested events.
 func TestPoller_connections(t *testing.T) {
 	t.Parallel()
 	s := newFakeSink(t, 100, long)
@@ -180,7 +181,7 @@ func TestPoller_connections(t *testing.T) {
 	}
 }
 
-// While earlier records are unacknowledged, the poller requests nothing.
+// While earlier records are neither acknowledged nor failed, nothing is requested.
 func TestP23_asksOnlyWhenReady(t *testing.T) {
 	t.Parallel()
 	s := newFakeSink(t, 100, long)
@@ -205,7 +206,7 @@ func TestP23_asksOnlyWhenReady(t *testing.T) {
 	g.acked(s, 1)
 }
 
-// The livelock: if more events than transactionCapacity wait, every request for all of them fails with the same error.
+// The livelock: more events than transactionCapacity are in the channel, so each request for them gets the same error.
 func TestPoller_asksForFewer(t *testing.T) {
 	t.Parallel()
 	s := newFakeSink(t, 100, long)
@@ -221,7 +222,7 @@ func TestPoller_asksForFewer(t *testing.T) {
 	}
 }
 
-// An error batch has nothing to ack, be it in words or an error of the RPC; an empty one is acked.
+// There is nothing to ack for an error, be it an errorMsg or an error of the RPC. An empty batch is acked.
 func TestPoller_errorBatches(t *testing.T) {
 	t.Parallel()
 	s := newFakeSink(t, 100, long)
@@ -239,13 +240,13 @@ func TestPoller_errorBatches(t *testing.T) {
 	}
 }
 
-// A sink that is away holds up no other, and is connected to again; what a broken connection had taken comes back.
+// An unavailable sink does not affect the others, and is reconnected. Events of a broken connection arrive again.
 func TestPoller_oneDeadSink(t *testing.T) {
 	t.Parallel()
+	s := newFakeSink(t, 100, 50*time.Millisecond) // first, so that it cannot get the port that the dead one gives up
 	dead := newFakeSink(t, 100, long)
 	deadAddr := dead.addr()
 	dead.stop()
-	s := newFakeSink(t, 100, 50*time.Millisecond)
 	var once sync.Once
 	k := &kafka{Before: func(context.Context, receiver.Request) error {
 		once.Do(s.cut) // the ack of the first batch is lost
@@ -255,14 +256,14 @@ func TestPoller_oneDeadSink(t *testing.T) {
 	s.put("a", "b")
 	g.acked(s, 2)
 	if n := g.unanswered(); n == 0 {
-		t.Error("events whose ack was lost are not in the bound of copies")
+		t.Error("events whose ack was lost are not in the upper bound of duplicates")
 	}
 	if st := g.p.Status()[0]; st.Connections != 0 || !strings.Contains(st.LastError, "connect to "+deadAddr) {
 		t.Errorf("status of the dead one %+v", st)
 	}
 }
 
-// A stop: a batch with the Appender is acked; a call that waits for events is given up in time.
+// At a stop, a batch that the Appender has is acked, and a call that waits for events is given up in time.
 func TestP33_stop(t *testing.T) {
 	t.Parallel()
 	idle, busy := newFakeSink(t, 100, long), newFakeSink(t, 100, long)
@@ -289,7 +290,7 @@ func TestP33_stop(t *testing.T) {
 	}
 }
 
-// A sink that does not answer holds no stop up for longer than may be.
+// A sink that does not reply does not delay a stop beyond its limit.
 func TestP33_silentSink(t *testing.T) {
 	t.Parallel()
 	s := newFakeSink(t, 100, long)
@@ -310,7 +311,7 @@ func TestP33_silentSink(t *testing.T) {
 	}
 }
 
-// What comes while it stops is given back at once.
+// A batch that arrives during a stop is returned at once.
 func TestP33_givesBackWhatComesLate(t *testing.T) {
 	t.Parallel()
 	s := newFakeSink(t, 100, long)

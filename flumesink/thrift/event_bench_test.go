@@ -12,8 +12,8 @@ import (
 	"github.com/sluice-etl/sluice/internal/receivertest"
 )
 
-// BenchmarkDecode compares the decoder with apache/thrift on the same bytes, and with the least that any decoder does:
-// walking the lengths without checks and without keeping anything.
+// BenchmarkDecode compares the decoder with apache/thrift on the same bytes, and with the minimum that any decoder
+// does: walking the lengths without checks and without results.
 func BenchmarkDecode(b *testing.B) {
 	es := receivertest.BenchEvents()
 	body, header := 0, 0
@@ -76,7 +76,7 @@ func BenchmarkDecode(b *testing.B) {
 	}
 }
 
-// walk adds up the lengths in a batch of events with three headers that is known to be well formed.
+// walk sums the lengths in a batch of events with three headers that is known to be well formed.
 func walk(p thriftclient.Protocol, b []byte) (sum int) {
 	at := 0
 	next := func() int {

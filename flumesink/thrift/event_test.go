@@ -18,7 +18,7 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// decoder decodes into a frame of its own.
+// decoder decodes into its own frame.
 type decoder struct {
 	*receiver.Frame
 	cfg    *Config
@@ -58,7 +58,7 @@ func header(key, value string) receiver.Header {
 	return receiver.Header{Key: []byte(key), Value: []byte(value)}
 }
 
-// written is events as the arguments of appendBatch, by Apache's library.
+// written returns events as the arguments of appendBatch, encoded by Apache's library.
 func written(tb testing.TB, p thriftclient.Protocol, es []receiver.Event) []byte {
 	tb.Helper()
 	var out bytes.Buffer
@@ -69,7 +69,7 @@ func written(tb testing.TB, p thriftclient.Protocol, es []receiver.Event) []byte
 	return out.Bytes()
 }
 
-// Thrift's specifications of the two protocols, and of how structs change: what is not known is passed over.
+// Thrift's specifications of the two protocols, and of how structs evolve: unknown fields are skipped.
 func TestDecoder_spec(t *testing.T) {
 	t.Parallel()
 	const event = "1b01 88 0161 0162  18 0178 00" // {a: b}, "x"
@@ -218,7 +218,7 @@ func TestDecoder_limits(t *testing.T) {
 	}
 }
 
-// An announced number costs nothing: memory is asked for as events are found.
+// An announced number takes no memory: memory is charged as events are decoded.
 func TestDecoder_chargesWhatItKeeps(t *testing.T) {
 	t.Parallel()
 	for _, p := range both {

@@ -18,8 +18,8 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// theirs reads the arguments of appendBatch by Apache's library, as its compiler's code does, and holds to what the
-// decoder holds to beyond that: types of elements, and that all is read.
+// theirs reads the arguments of appendBatch by Apache's library, as the code of its compiler does. It also checks what
+// our decoder checks beyond that: the types of elements, and that no bytes are left.
 type theirs struct {
 	events []receiver.Event
 	in     *oracle.TMemoryBuffer
@@ -111,7 +111,7 @@ func (o *theirs) event(ctx context.Context, p oracle.TProtocol) error {
 	return err
 }
 
-// pair is the decoder and its oracle. Our limits are set so wide that they do not count.
+// pair is the decoder and its oracle. Our limits are so wide that they have no effect.
 type pair struct {
 	p    thriftclient.Protocol
 	ours *decoder
@@ -124,8 +124,8 @@ func newPair(tb testing.TB, p thriftclient.Protocol) *pair {
 	return &pair{p, newDecoder(tb, &cfg, 1<<40)}
 }
 
-// compare decodes b both ways. What the decoder takes, Apache's library takes, and reads the same. What only the
-// library takes is a number of more bits or bytes than its type has, or an empty container of a type that is none.
+// compare decodes b with both. What our decoder accepts, Apache's library accepts too, with the same result. What only
+// the library accepts is a number of more bits or bytes than its type has, or an empty container of an undefined type.
 func (x *pair) compare(t *testing.T, b []byte) (accepted bool) {
 	t.Helper()
 	d, ctx := x.ours, context.Background()
@@ -161,8 +161,8 @@ func (x *pair) compare(t *testing.T, b []byte) (accepted bool) {
 	return true
 }
 
-// strange reports whether b may hold a number of the compact protocol that has more bits or bytes than its type: five
-// bytes in a row that say that another follows, or four and a fifth that is too large.
+// strange reports whether b may hold a number of the compact protocol with more bits or bytes than its type: five bytes
+// in a row with the continuation bit, or four and a fifth that is too large.
 func strange(b []byte) bool {
 	run := 0
 	for _, c := range b {
@@ -188,7 +188,7 @@ func same(t *testing.T, b []byte, got, want []receiver.Event) {
 	}
 }
 
-// seeds reads hexadecimal seeds, one to a line, of one protocol.
+// seeds reads hexadecimal seeds of one protocol, one for each line.
 func seeds(f *testing.F, file string) {
 	f.Helper()
 	text, err := os.ReadFile(file)
@@ -207,7 +207,8 @@ func seeds(f *testing.F, file string) {
 	}
 }
 
-// FuzzCompact holds the decoder of the compact protocol to Apache's library: both find the same bodies and headers.
+// FuzzCompact compares the decoder of the compact protocol with Apache's library: both find the same bodies and
+// headers.
 func FuzzCompact(f *testing.F) {
 	seeds(f, "testdata/compact.txt")
 	x := newPair(f, thriftclient.Compact)
@@ -221,7 +222,7 @@ func FuzzBinary(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) { x.compare(t, b) })
 }
 
-// FuzzMessage: what a message's head is taken for, Apache's library takes it for too, and reads the answers to it.
+// FuzzMessage: Apache's library reads a message's head with the same result, and understands the replies to it.
 func FuzzMessage(f *testing.F) {
 	seeds(f, "testdata/messages.txt")
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -254,7 +255,7 @@ func FuzzMessage(f *testing.F) {
 	})
 }
 
-// The same with many small batches, each a good one with some bytes changed, on every run of the tests.
+// The same with many small valid batches with some bytes changed, on every run of the tests.
 func TestDecoder_mutatedBatches(t *testing.T) {
 	t.Parallel()
 	for _, p := range both {

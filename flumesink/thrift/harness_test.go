@@ -18,10 +18,10 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// kafka is an Appender that keeps what it is given.
+// kafka is an Appender that records events.
 type kafka = receivertest.Kafka
 
-// fixture is a receiver that runs.
+// fixture is a running receiver.
 type fixture struct {
 	*receivertest.Fixture
 	r *Receiver
@@ -60,7 +60,7 @@ func (g *fixture) client(p thriftclient.Protocol) *thriftclient.Client {
 // both are the two protocols.
 var both = []thriftclient.Protocol{thriftclient.Compact, thriftclient.Binary}
 
-// call is the frame of an appendBatch, written by Apache's library.
+// call returns the frame of an appendBatch, written by Apache's library.
 func call(tb testing.TB, p thriftclient.Protocol, seqid int32, es []receiver.Event) []byte {
 	tb.Helper()
 	return callOf(tb, p, nameBatch, seqid, &flumethrift.BatchArgs{Events: es})
@@ -88,7 +88,7 @@ func protocolOn(p thriftclient.Protocol, t oracle.TTransport) oracle.TProtocol {
 	return oracle.NewTCompactProtocolConf(t, nil)
 }
 
-// ok is the answer to an appendBatch, from the facts of Flume's own server.
+// ok returns the reply to an appendBatch, as recorded from Flume's own server.
 func ok(tb testing.TB, p thriftclient.Protocol, seqid byte) []byte {
 	tb.Helper()
 	const name = "617070656e644261746368"

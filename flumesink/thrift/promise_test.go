@@ -9,7 +9,7 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// suite is the receiver as the promises see it, by the compact protocol.
+// suite supplies the bytes of the compact protocol.
 var suite = receivertest.Suite{
 	Start: func(t *testing.T, a receiver.Appender, change func(*receiver.Runtime)) *receivertest.Fixture {
 		return start(t, a, func(_ *Config, rt *receiver.Runtime) {

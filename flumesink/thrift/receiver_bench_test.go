@@ -28,9 +28,9 @@ func avroOnAnyPort(rt receiver.Runtime) receiver.Receiver {
 }
 
 // BenchmarkReceiver sends the batches of BenchmarkDecode over loopback, from one client on each connection that waits
-// for each answer, to an Appender that does nothing: by Thrift in both protocols, and by Avro. What is sent is encoded
-// before, so that receivers are compared and not clients. The ceiling is a server that reads as many bytes and answers
-// as many, without looking at any.
+// for each reply, to an Appender that does nothing: by Thrift in both protocols, and by Avro. Requests are encoded
+// before, so that receivers are compared and not clients. The upper bound is a server that reads and replies as many
+// bytes without examining them.
 func BenchmarkReceiver(b *testing.B) {
 	all := receivertest.BenchEvents()
 	for _, connections := range []int{1, 4} {
@@ -68,7 +68,7 @@ func BenchmarkReceiver(b *testing.B) {
 	}
 }
 
-// avroCalls is an empty appendBatch that begins a connection by Avro, and one with the events that follows it.
+// avroCalls returns an empty appendBatch that begins a connection by Avro, and the next one, with the events.
 func avroCalls(es []receiver.Event) (hello, request []byte) {
 	hash, _ := hex.DecodeString("86aadae2c45474c0fe93ffd0f2350a65") // of Flume's protocol
 	frame := func(handshake []byte, arguments []byte) []byte {

@@ -20,7 +20,7 @@ import (
 	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
-// Requests that are sent without waiting are answered in their order, whatever protocol each speaks.
+// Pipelined requests get their replies in their order, whichever protocol each of them uses.
 func TestReceiver_answersInOrder(t *testing.T) {
 	t.Parallel()
 	k := &kafka{}
@@ -95,7 +95,7 @@ func TestReceiver_wrongProtocols(t *testing.T) {
 	}
 }
 
-// After a good frame a bad one is malformed, and no guess at another protocol.
+// A bad frame after a good one is malformed, and not taken for another protocol.
 func TestReceiver_badFrameAfterGood(t *testing.T) {
 	t.Parallel()
 	g := start(t, &kafka{}, nil)
@@ -106,7 +106,7 @@ func TestReceiver_badFrameAfterGood(t *testing.T) {
 	g.Rejected(receiver.ReasonMalformed, 1)
 }
 
-// Load balancers connect and close to see whether a port is open: no line, no counter of refusals.
+// Load balancers connect and close to check whether a port is open. That is neither logged nor counted as a rejection.
 func TestReceiver_probes(t *testing.T) {
 	t.Parallel()
 	g := start(t, &kafka{}, nil)
@@ -125,7 +125,7 @@ func TestReceiver_probes(t *testing.T) {
 	}
 }
 
-// What breaks a limit is not answered, and not produced.
+// A request that exceeds a limit is not produced and gets no reply.
 func TestReceiver_limits(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 101)
@@ -157,7 +157,7 @@ func TestReceiver_limits(t *testing.T) {
 	}
 }
 
-// Half-received frames of many senders never hold more than what has arrived, whatever they announced.
+// Half-received frames of many senders never hold more memory than what has arrived, whatever they announced.
 func TestReceiver_paysByBytesReceived(t *testing.T) {
 	t.Parallel()
 	g := start(t, &kafka{}, nil)
@@ -174,7 +174,7 @@ func TestReceiver_paysByBytesReceived(t *testing.T) {
 	}
 }
 
-// A frame larger than any kept buffer, and one that comes a byte at a time.
+// A frame larger than any pooled buffer, and one that arrives byte by byte.
 func TestReceiver_largeAndSlowFrames(t *testing.T) {
 	t.Parallel()
 	k := &kafka{}
@@ -214,7 +214,7 @@ func TestReceiver_notProduced(t *testing.T) {
 	}
 }
 
-// One port takes plain connections and TLS, in both protocols; --ip-filter holds.
+// One port accepts plain connections and TLS, in both protocols, and --ip-filter applies.
 func TestReceiver_wrapped(t *testing.T) {
 	t.Parallel()
 	cert, key := certificate(t)
@@ -249,7 +249,7 @@ func TestReceiver_wrapped(t *testing.T) {
 	g.Rejected(receiver.ReasonFiltered, 1)
 }
 
-// certificate makes a self-signed one for etl.example.
+// certificate writes a self-signed certificate for etl.example.
 func certificate(t *testing.T) (cert, key string) {
 	t.Helper()
 	return certtest.Issue(t, nil, &x509.Certificate{

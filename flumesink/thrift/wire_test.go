@@ -20,24 +20,24 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// said is what one side said before the other one did.
-type said struct {
+// turn is what one side sent before the other one did.
+type turn struct {
 	sender bool
 	bytes  []byte
 }
 
-// readExchanges reads a golden: name to exchange. 78*9000 is the byte 78, 9,000 times.
-func readExchanges(t *testing.T, name string) map[string][]said {
+// readExchanges reads recorded exchanges by name. 78*9000 is the byte 78, 9,000 times.
+func readExchanges(t *testing.T, name string) map[string][]turn {
 	t.Helper()
 	text, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	parts := map[string][]said{}
+	parts := map[string][]turn{}
 	for _, part := range strings.Split(string(text), "\n== ")[1:] {
 		what, steps, _ := strings.Cut(part, "\n")
 		for line := range strings.Lines(strings.TrimSpace(steps)) {
-			s := said{sender: line[0] == '>'}
+			s := turn{sender: line[0] == '>'}
 			var digits strings.Builder
 			for word := range strings.FieldsSeq(line[1:]) {
 				one, times, many := strings.Cut(word, "*")
@@ -56,8 +56,8 @@ func readExchanges(t *testing.T, name string) map[string][]said {
 	return parts
 }
 
-// replay sends what the sender said and expects the answers.
-func (g *fixture) replay(steps []said) {
+// replay sends what the sender sent, and expects the replies.
+func (g *fixture) replay(steps []turn) {
 	g.T.Helper()
 	c := g.Dial()
 	for _, s := range steps {
@@ -83,8 +83,8 @@ func TestReceiver_exchanges(t *testing.T) {
 	}
 }
 
-// What real Flume agents said, byte for byte, gives the events that they read from their files, and the answers that
-// they took for good.
+// The bytes that real Flume agents sent give the events that they read from their files, and the replies that they
+// accepted.
 func TestReceiver_realAgents(t *testing.T) {
 	t.Parallel()
 	const of = "{basename=first.log,origin=café}"
@@ -107,7 +107,7 @@ func TestReceiver_realAgents(t *testing.T) {
 	}
 }
 
-// Our client says what Flume's sink does, byte for byte.
+// Our client sends the same bytes as Flume's sink.
 func TestClient_saysWhatAgentsSay(t *testing.T) {
 	t.Parallel()
 	for _, version := range []string{"flume-1.9.0", "flume-1.11.0"} {
@@ -136,13 +136,13 @@ func TestClient_saysWhatAgentsSay(t *testing.T) {
 	}
 }
 
-// structure is arguments that tests write as they like.
+// structure is arguments that a test writes.
 type structure func(ctx context.Context, p oracle.TProtocol) error
 
 func (s structure) Write(ctx context.Context, p oracle.TProtocol) error { return s(ctx, p) }
 
-// Arguments that are not what flume.thrift says are answered with TApplicationException, which Apache's library
-// understands, and the connection is closed.
+// Arguments that flume.thrift does not allow get a TApplicationException, which Apache's library understands, and the
+// connection is closed.
 func TestReceiver_malformedArguments(t *testing.T) {
 	t.Parallel()
 	empty := structure(func(ctx context.Context, p oracle.TProtocol) error { return p.WriteFieldStop(ctx) })
@@ -171,7 +171,7 @@ func TestReceiver_malformedArguments(t *testing.T) {
 	}
 }
 
-// Answers are Thrift's, as Apache's library reads them: OK is 0.
+// Apache's library reads the replies: OK is 0.
 func TestReceiver_answersAreThrifts(t *testing.T) {
 	t.Parallel()
 	k := &kafka{}

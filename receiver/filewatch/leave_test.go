@@ -15,7 +15,7 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// What is no regular file of the folder is left with one warning, and holds up no other.
+// A file that is not a regular file of the directory is skipped with one warning, and does not affect others.
 func TestWatcher_leavesWhatIsNoFileOfTheFolder(t *testing.T) {
 	t.Parallel()
 	dir, k := t.TempDir(), &kafka{}
@@ -80,7 +80,8 @@ func TestWatcher_leavesWhatIsNoFileOfTheFolder(t *testing.T) {
 	}
 }
 
-// A file that becomes a FIFO, or a link out of the folder, after the folder was listed does not block and is not read.
+// A file that becomes a FIFO or a link out of the directory after the directory was listed does not block and is not
+// read.
 func TestWatcher_whatIsOpenedCounts(t *testing.T) {
 	t.Parallel()
 	dir, k := t.TempDir(), &kafka{}
@@ -122,7 +123,8 @@ func TestWatcher_whatIsOpenedCounts(t *testing.T) {
 	}
 }
 
-// Packed files are left, told by their first bytes and not by their names; one that is replaced by a text is read.
+// Compressed files are skipped, by their first bytes and not by their names. One that is replaced by a text file is
+// read.
 func TestWatcher_leavesPackedFiles(t *testing.T) {
 	t.Parallel()
 	dir, at, k := t.TempDir(), t.TempDir(), &kafka{}

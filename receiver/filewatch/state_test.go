@@ -60,7 +60,7 @@ func TestState_miss(t *testing.T) {
 	}
 }
 
-// FuzzDecode: whatever is taken is written again as it was read.
+// FuzzDecode: every accepted state is encoded and decoded to the same state.
 func FuzzDecode(f *testing.F) {
 	seeds, err := filepath.Glob("testdata/*.json")
 	if err != nil || len(seeds) == 0 {

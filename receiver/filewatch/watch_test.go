@@ -23,7 +23,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 type kafka struct{ receivertest.Kafka }
 
-// got is what Kafka has, each line after its file's name.
+// got returns the lines that Kafka has, each after the name of its file.
 func (k *kafka) got() (lines []string) {
 	for _, e := range k.Events() {
 		headers := map[string]string{}
@@ -39,7 +39,7 @@ func (k *kafka) got() (lines []string) {
 	return lines
 }
 
-// names are what the lines are told apart by.
+// names returns the IDs of the lines.
 func (k *kafka) names() (names []string) {
 	for _, e := range k.Events() {
 		names = append(names, string(e.Headers[len(e.Headers)-1].Value))
@@ -52,7 +52,7 @@ type fixture struct {
 	w *Watcher
 }
 
-// start watches dir; change sees the watcher before it listens.
+// start watches dir. change may modify the watcher before it is opened.
 func start(t *testing.T, a receiver.Appender, dir, at string, configure func(*Config, *receiver.Runtime), change func(*Watcher)) *fixture {
 	t.Helper()
 	cfg := DefaultConfig()
@@ -75,7 +75,7 @@ func start(t *testing.T, a receiver.Appender, dir, at string, configure func(*Co
 	return g
 }
 
-// idle waits until the folder was looked at again.
+// idle waits until the directory was scanned again.
 func (g *fixture) idle() {
 	g.T.Helper()
 	g.Until("all is read", func() bool {
@@ -84,7 +84,7 @@ func (g *fixture) idle() {
 	})
 }
 
-// put moves a file into dir with the given modification time.
+// put moves a file into dir, with a modification time of that age.
 func put(t *testing.T, dir, file, text string, age time.Duration) {
 	t.Helper()
 	at := filepath.Join(t.TempDir(), file)
@@ -128,13 +128,13 @@ func TestWatcher_readsWhatIsMovedIn(t *testing.T) {
 	}
 	g.Stop()
 
-	// A restart repeats nothing and continues.
+	// A restart repeats nothing, and continues.
 	g = start(t, k, dir, at, nil, nil)
 	put(t, dir, "more", "m\n", 0)
 	g.Wants(k.got, append(want, "more: m")...)
 }
 
-// A second process is kept out; a folder whose progress cannot be read ends the start.
+// A second process cannot start on the same state, and a progress file that cannot be read fails the start.
 func TestWatcher_listen(t *testing.T) {
 	t.Parallel()
 	dir, at := t.TempDir(), t.TempDir()
@@ -153,7 +153,8 @@ func TestWatcher_listen(t *testing.T) {
 	}
 }
 
-// Progress is written after Kafka's word, and never before: whatever is on disk while a batch is under way is behind it.
+// Progress is written after Kafka's acknowledgement, never before: while a batch is in progress, the offset on disk is
+// that of its beginning.
 func TestP23_progressAfterTheAck(t *testing.T) {
 	t.Parallel()
 	dir, at := t.TempDir(), t.TempDir()
@@ -180,7 +181,7 @@ func TestP23_progressAfterTheAck(t *testing.T) {
 	g.idle()
 }
 
-// A death between Kafka's word and the progress repeats that batch alone, each line under the same name.
+// A crash between Kafka's acknowledgement and the progress repeats only that batch, each line with the same ID.
 func TestP23_deathBeforeProgress(t *testing.T) {
 	t.Parallel()
 	dir, at, k := t.TempDir(), t.TempDir(), &kafka{}
@@ -212,7 +213,7 @@ func TestP23_deathBeforeProgress(t *testing.T) {
 	}
 }
 
-// A stop waits for the batch under way, and writes it down.
+// A stop waits for the batch in progress, and writes its offset.
 func TestP33_stop(t *testing.T) {
 	t.Parallel()
 	dir, at := t.TempDir(), t.TempDir()
@@ -233,7 +234,7 @@ func TestP33_stop(t *testing.T) {
 	g.Wants(k.got, "f: 1", "f: 2", "f: 3")
 }
 
-// Kafka has no word until the stop is over: the batch is given up, and comes again.
+// If Kafka does not acknowledge before the stop is over, the batch is given up and read again after the next start.
 func TestP33_noWord(t *testing.T) {
 	t.Parallel()
 	dir, at := t.TempDir(), t.TempDir()
@@ -287,7 +288,7 @@ func TestWatcher_filesThatChange(t *testing.T) {
 	g.Wants(k.got, "f: 1", "f: 2", "f: x", "f: y", "f: z", "g: g")
 }
 
-// rewrite overwrites a file in place, with another modification time.
+// rewrite overwrites a file in place, with another time.
 func rewrite(t *testing.T, dir, file, text string, age time.Duration) {
 	t.Helper()
 	at, when := filepath.Join(dir, file), time.Now().Add(-age)
@@ -296,7 +297,7 @@ func rewrite(t *testing.T, dir, file, text string, age time.Duration) {
 	}
 }
 
-// A file that was rewritten with the same size and the same beginning is recognized by its end, and read whole.
+// A file that was rewritten with the same size and beginning is recognized by its end, and read completely.
 func TestWatcher_sameSizeAndBeginning(t *testing.T) {
 	t.Parallel()
 	dir, k := t.TempDir(), &kafka{}
@@ -315,7 +316,7 @@ func TestWatcher_sameSizeAndBeginning(t *testing.T) {
 	}
 }
 
-// A file that is emptied before it was read to its end is given up, with a word, and waits no more.
+// A file that is emptied before it was read to its end is given up with a warning, and no longer counts as waiting.
 func TestWatcher_emptied(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -340,7 +341,7 @@ func TestWatcher_emptied(t *testing.T) {
 	}
 }
 
-// A batch that Kafka takes a part of and never the rest is tried less and less often: each try makes copies.
+// A batch of which Kafka accepts only some lines is retried less and less often, because each retry causes duplicates.
 func TestWatcher_waitsLonger(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -361,7 +362,7 @@ func TestWatcher_waitsLonger(t *testing.T) {
 	}
 }
 
-// A file that cannot be read holds up no other, and is tried again.
+// A file that cannot be read does not affect others, and is retried.
 func TestWatcher_unreadable(t *testing.T) {
 	t.Parallel()
 	dir, at, k := t.TempDir(), t.TempDir(), &kafka{}
@@ -379,7 +380,7 @@ func TestWatcher_unreadable(t *testing.T) {
 	g.Wants(k.got, "f: 1", "loop: 2")
 }
 
-// A line that is too long is left out and counted, wherever it stands and however it ends.
+// A line that is too long is skipped and counted, wherever it is and however it ends.
 func TestWatcher_longLines(t *testing.T) {
 	t.Parallel()
 	for _, end := range []string{"\n", "\r", "\r\n"} {
@@ -401,7 +402,7 @@ func TestWatcher_longLines(t *testing.T) {
 	}
 }
 
-// A line longer than a batch's bytes is read, where it may be so long.
+// A line longer than batchBytes is read if MaxLineBytes allows it.
 func TestWatcher_lineLongerThanABatch(t *testing.T) {
 	t.Parallel()
 	dir, k := t.TempDir(), &kafka{}

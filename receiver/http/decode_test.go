@@ -16,7 +16,7 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// frame is text in the memory of a request.
+// frame returns a frame that holds text.
 func frame(tb testing.TB, frames *receiver.Frames, text []byte) *receiver.Frame {
 	tb.Helper()
 	now := time.Now()
@@ -117,7 +117,7 @@ func TestDecode(t *testing.T) {
 	}
 }
 
-// FuzzDecode holds the decoder against encoding/json: what one takes the other takes, and they find the same.
+// FuzzDecode compares the decoder with encoding/json: both accept the same texts, with the same events.
 func FuzzDecode(f *testing.F) {
 	for _, s := range flumeSaid(f) {
 		_, body, _ := strings.Cut(s.request, "\r\n\r\n")
@@ -210,7 +210,7 @@ func reference(text []byte) ([]string, error) {
 	return shown, nil
 }
 
-// referenceText is a string's text, or a number or boolean as it stands.
+// referenceText returns the text of a string, or a number or boolean as it is written.
 func referenceText(raw json.RawMessage) (string, error) {
 	switch raw[0] {
 	case '"':
@@ -223,7 +223,7 @@ func referenceText(raw json.RawMessage) (string, error) {
 	return string(raw), nil
 }
 
-// lines100 is Flume's usual batch of log lines.
+// lines100 is a batch of 100 log lines, as Flume usually sends it.
 func lines100() []byte {
 	var b bytes.Buffer
 	b.WriteByte('[')
@@ -254,7 +254,7 @@ func TestDecode_allocatesNothing(t *testing.T) {
 	}
 }
 
-// The ceiling is the copy that is made each time, since decoding unescapes in place.
+// The upper bound is the copy that each run needs, because decoding unescapes in place.
 func BenchmarkDecode(b *testing.B) {
 	text := lines100()
 	limits := receiver.DefaultLimits("--http-max-")
@@ -272,7 +272,7 @@ func BenchmarkDecode(b *testing.B) {
 	b.ReportMetric(float64(b.N)*100/b.Elapsed().Seconds(), "events/s")
 }
 
-// A name that comes twice is found wherever it stands.
+// A name that occurs twice is found at any position.
 func TestDecode_manyHeaders(t *testing.T) {
 	t.Parallel()
 	limits := receiver.DefaultLimits("--http-max-")
@@ -295,8 +295,8 @@ func TestDecode_manyHeaders(t *testing.T) {
 	}
 }
 
-// Names are looked up by their hash, not compared with all before them: 16 MiB of events with 256 headers took 6 s, and of
-// one event with two million headers 8 s. Of 256 names few are compared.
+// Names are looked up by their hash and not compared with all names before them, which took 6 s for 16 MiB of events
+// with 256 headers, and 8 s for one event with two million headers. Of 256 names few are compared.
 func TestDecode_fewNamesAreCompared(t *testing.T) {
 	t.Parallel()
 	var d decoder

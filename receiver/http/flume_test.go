@@ -21,7 +21,7 @@ import (
 //go:embed testdata/flume-1.11.0.txt
 var flume []byte
 
-// said is one request that a real Flume agent was sent, its answer's status and the events that it made of it.
+// recorded is one request to a real Flume agent, the status of the reply, and the events that the agent created.
 type said struct {
 	request string
 	status  int
@@ -61,7 +61,7 @@ func flumeSaid(tb testing.TB) []said {
 	return all
 }
 
-// What a real agent makes of a request is what we make of it, but for what doc.go says.
+// Requests give the same status and events as with a real agent, except for the differences in doc.go.
 func TestReceiver_asFlume(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex

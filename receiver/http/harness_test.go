@@ -18,13 +18,13 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// Short names for what tests of receivers share.
+// Short names of shared test helpers.
 type (
 	kafka = receivertest.Kafka
 	raw   = receivertest.Raw
 )
 
-// fixture is a receiver that runs.
+// fixture is a running receiver.
 type fixture struct {
 	*receivertest.Fixture
 	r *Receiver
@@ -48,14 +48,14 @@ func start(t *testing.T, a receiver.Appender, change func(*Config, *receiver.Run
 	return g
 }
 
-// answer is what a request came back with.
+// answer is the reply to a request.
 type answer struct {
 	status int
 	body   string
 	header http.Header
 }
 
-// client is an HTTP client with connections of its own, closed with the test.
+// client returns an HTTP client with its own connections, which are closed with the test.
 func client(t *testing.T) *http.Client {
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
@@ -77,7 +77,7 @@ func do(t *testing.T, c *http.Client, q *http.Request) answer {
 	return answer{r.StatusCode, string(body), r.Header}
 }
 
-// request is one to the receiver; fields are names and values of its header.
+// request returns a request to the receiver. fields are names and values of its header.
 func (g *fixture) request(method, body string, fields ...string) *http.Request {
 	g.T.Helper()
 	q, err := http.NewRequestWithContext(g.T.Context(), method, "http://"+g.Addr+"/any/path?q=1", strings.NewReader(body))
@@ -100,7 +100,7 @@ func postOf(body string) []byte {
 	return fmt.Appendf(nil, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 }
 
-// status reads one answer, whole, and expects its status.
+// status reads one complete reply, and expects its status.
 func status(c raw, want int) {
 	c.T.Helper()
 	_ = c.SetReadDeadline(time.Now().Add(receivertest.Timeout))

@@ -17,7 +17,7 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// 200 comes when Kafka has acknowledged every event, and not before.
+// 200 is sent once Kafka has acknowledged every event, and not before.
 func TestP23_answersWhenKafkaHasIt(t *testing.T) {
 	t.Parallel()
 	k := receivertest.Hold()
@@ -56,7 +56,7 @@ func TestP23_unavailableAfterAckTimeout(t *testing.T) {
 	(<-k.Came).Release()
 }
 
-// An acknowledgement that comes after ack-timeout is not answered with 200, although Append returned nil.
+// After an acknowledgement later than ack-timeout 200 is not sent, although Append returned nil.
 func TestP23_lateAckIsNotOK(t *testing.T) {
 	t.Parallel()
 	k := &kafka{OnAppend: func(ctx context.Context, r receiver.Request) error {
@@ -70,7 +70,7 @@ func TestP23_lateAckIsNotOK(t *testing.T) {
 	}
 }
 
-// A request that the Appender did not produce is not counted as unanswered; the reply asks the sender to retry.
+// Events that the Appender did not produce do not count as unanswered; the sender gets 503 with Retry-After.
 func TestP23_notProduced(t *testing.T) {
 	t.Parallel()
 	k := &kafka{OnAppend: func(_ context.Context, r receiver.Request) error {
@@ -86,7 +86,7 @@ func TestP23_notProduced(t *testing.T) {
 	}
 }
 
-// While the Appender is not ready no body is read; a request that waits ack-timeout for it is sent away.
+// While the Appender is not ready, no body is read; a request that waits for it longer than ack-timeout gets 503.
 func TestP23_notReady(t *testing.T) {
 	t.Parallel()
 	gate := make(chan struct{})
@@ -120,8 +120,8 @@ func TestP23_notReady(t *testing.T) {
 	}
 }
 
-// A stop while Kafka is away has senders send again: 503, whatever the Appender says of it. A 400 would make them throw
-// the request away.
+// A stop while Kafka is unavailable makes senders retry: 503, whatever the Appender's error is. After 400 they would
+// discard the request.
 func TestP33_stopWhileNotReady(t *testing.T) {
 	t.Parallel()
 	asked := make(chan struct{})
@@ -138,7 +138,7 @@ func TestP33_stopWhileNotReady(t *testing.T) {
 	status(c, http.StatusServiceUnavailable)
 }
 
-// The Appender can ask whether the sender is still there.
+// The Appender can check whether the sender has closed the connection.
 func TestP23_goneSender(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
@@ -160,8 +160,8 @@ func TestP23_goneSender(t *testing.T) {
 	g.Until("the connection ended", func() bool { return g.Metric("etl_receiver_connections") == 0 })
 }
 
-// A frame that was given to the Appender is not touched before its Release, not even when its request has timed out
-// and thousands have been received since.
+// A frame that the Appender has is not modified before its Release, even if its request has timed out and thousands of
+// requests have been received since.
 func TestP29_frameWaitsForRelease(t *testing.T) {
 	t.Parallel()
 	first := make(chan receiver.Request, 1)
@@ -197,7 +197,7 @@ func TestP29_frameWaitsForRelease(t *testing.T) {
 	g.Until("memory was given back", func() bool { return g.Admission.Used() == 0 })
 }
 
-// The order of a stop: nothing new, what Kafka acknowledges in time is answered.
+// A stop reads nothing more, and what Kafka acknowledges in time gets its reply.
 func TestP33_gracefulStop(t *testing.T) {
 	t.Parallel()
 	k := receivertest.Hold()
@@ -249,7 +249,7 @@ func TestP33_shutdownTimeout(t *testing.T) {
 	r.Release()
 }
 
-// The port is an error of Run where it is taken, and a receiver that never ran gives it back.
+// Run fails if the port is in use, and a receiver that never ran releases its port.
 func TestReceiver_portIsTaken(t *testing.T) {
 	t.Parallel()
 	g := start(t, &kafka{}, nil)

@@ -137,8 +137,8 @@ func TestReceiver_charsets(t *testing.T) {
 	}
 }
 
-// What Log4j 2's Flume appender packed is unpacked on its way; a body above a limit is a dead letter, and no other body is
-// touched.
+// Bodies that Log4j 2's Flume appender compressed are decompressed. A body above a limit becomes a dead letter, and no
+// other body is changed.
 func TestReceiver_unpacks(t *testing.T) {
 	t.Parallel()
 	k := &kafka{}
@@ -159,7 +159,7 @@ func TestReceiver_unpacks(t *testing.T) {
 	}
 }
 
-// Requests follow each other on one connection, sent ahead or not, and each has its own time.
+// Requests follow each other on one connection, pipelined or not, and each has its own ack-timeout.
 func TestReceiver_oneConnection(t *testing.T) {
 	t.Parallel()
 	k := &kafka{}
@@ -217,7 +217,7 @@ func TestReceiver_idleConnectionsEnd(t *testing.T) {
 	silent.Closed()
 }
 
-// A sender in the middle of a body has ack-timeout from the request's first byte; one in the middle of a head too.
+// A sender in the middle of a head or a body has ack-timeout from the request's first byte.
 func TestReceiver_slowLoris(t *testing.T) {
 	t.Parallel()
 	g := start(t, &kafka{}, func(_ *Config, rt *receiver.Runtime) { rt.AckTimeout = 100 * time.Millisecond })

@@ -18,7 +18,7 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// lend starts a server that lends its certificate, in files of the folder, and a client that trusts it.
+// lend writes the certificate of a test server to files, and returns a client that trusts it.
 func lend(t *testing.T) (server *httptest.Server, certFile, keyFile string) {
 	t.Helper()
 	lender := httptest.NewTLSServer(http.NotFoundHandler())
@@ -40,7 +40,7 @@ func lend(t *testing.T) (server *httptest.Server, certFile, keyFile string) {
 	return lender, certFile, keyFile
 }
 
-// One port takes TLS and plain connections, and connections are used again; with -tls-required plain ones are closed.
+// One port accepts TLS and plain connections, and connections are reused; with -tls-required plain ones are closed.
 func TestReceiver_tls(t *testing.T) {
 	t.Parallel()
 	lender, certFile, keyFile := lend(t)
@@ -77,7 +77,7 @@ func TestReceiver_tls(t *testing.T) {
 	}
 }
 
-// A connection that says nothing after its TLS handshake ends after idle-timeout too.
+// A connection that is silent after its TLS handshake is closed after idle-timeout too.
 func TestReceiver_silentAfterTheHandshake(t *testing.T) {
 	t.Parallel()
 	_, certFile, keyFile := lend(t)

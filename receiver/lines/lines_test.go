@@ -24,8 +24,8 @@ type kafka struct{}
 func (kafka) Append(_ context.Context, r receiver.Request) error { r.Release(); return nil }
 func (kafka) Ready(context.Context) error                        { return nil }
 
-// read is the frames that a stream becomes, each as its bodies, and what ended it. The sender ends its side only when
-// last has come.
+// read returns the bodies of each frame of a stream, and the error that ended it. The sender ends its side only once
+// last has been received.
 func read(t *testing.T, limits receiver.Limits, most int, chunks []string, last string) (frames [][]string, ended error) {
 	t.Helper()
 	tooLong := TooLong("--most", most)
@@ -96,7 +96,7 @@ func read(t *testing.T, limits receiver.Limits, most int, chunks []string, last 
 	return frames, ended
 }
 
-// Whole lines beyond what a request may have go on at once; no further byte is waited for.
+// Complete lines beyond the maximum of a request form the next request at once, without waiting for another byte.
 func TestReader_moreThanARequest(t *testing.T) {
 	t.Parallel()
 	limits := receiver.DefaultLimits("--")
@@ -115,7 +115,7 @@ func TestReader_moreThanARequest(t *testing.T) {
 	}
 }
 
-// A line that is too long ends the connection after those before it.
+// A line that is too long ends the connection, after the lines before it.
 func TestReader_tooLong(t *testing.T) {
 	t.Parallel()
 	frames, err := read(t, receiver.DefaultLimits("--"), 10, []string{"123456789\nab\n1234567890\nafter\n"}, "")
@@ -151,7 +151,7 @@ func TestNewline(t *testing.T) {
 	}
 }
 
-// BenchmarkNewline cuts 1,000 lines of an access log's length, beside a search for their ends alone.
+// BenchmarkNewline splits 1,000 lines of the length of an access log's, compared with only searching for their ends.
 func BenchmarkNewline(b *testing.B) {
 	const n = 1000
 	stream := bytes.Repeat([]byte(strings.Repeat("x", 200)+"\n"), n)
@@ -186,7 +186,7 @@ func BenchmarkNewline(b *testing.B) {
 	})
 }
 
-// A byte order mark in front of a stream is passed over, in whatever pieces it comes.
+// A byte order mark at the beginning of a stream is skipped, in whatever pieces it arrives.
 func TestReader_byteOrderMark(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ chunks, want []string }{

@@ -13,7 +13,8 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// A long line that comes byte by byte is looked at once, not once for each byte: 1 MiB took the work of 500 GB.
+// A long line that arrives byte by byte is scanned once, not once for each byte, which was the work of 500 GB for 1
+// MiB.
 func TestReader_longLineByteByByte(t *testing.T) {
 	t.Parallel()
 	const most = 64 << 10
@@ -59,7 +60,7 @@ func TestReader_longLineByteByByte(t *testing.T) {
 	}
 }
 
-// Wherever Newline finds a whole line or one that is too long, NewlineMore says so before.
+// Wherever Newline finds a complete or an overlong line, NewlineMore returns true before.
 func TestNewlineMore(t *testing.T) {
 	t.Parallel()
 	rng := rand.New(rand.NewPCG(1, 2))

@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// lines cuts b into whole lines, and what is left.
+// lines splits b into complete lines and the rest.
 func lines(b []byte) (all []string, rest string) {
 	for {
 		end, next, ok := CutLine(b)
@@ -42,7 +42,7 @@ func TestCutLine(t *testing.T) {
 	}
 }
 
-// FuzzCutLine holds the cutter to a replacement of line ends, wherever the text is broken in two.
+// FuzzCutLine compares CutLine with a replacement of line ends, wherever the text is split in two.
 func FuzzCutLine(f *testing.F) {
 	for _, s := range []string{"a\r\nb\rc\nd", "\r\n\r\n", "\n\r", "\r\r\n", "x"} {
 		f.Add([]byte(s), 1)

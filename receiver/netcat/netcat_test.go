@@ -38,7 +38,7 @@ func start(t *testing.T, k *kafka, change func(*Config, *receiver.Runtime)) *rec
 	})
 }
 
-// say sends text on a connection of its own, ends that side, and returns what is answered.
+// say sends text on a new connection, closes its side, and returns the reply.
 func say(t *testing.T, addr, text string) string {
 	t.Helper()
 	c, err := net.Dial("tcp", addr)
@@ -60,7 +60,7 @@ func say(t *testing.T, addr, text string) string {
 	return string(answer)
 }
 
-// What a real Flume answers and makes, so do we, on connections of which the sender has ended its side.
+// Replies and events are the same as with a real Flume, on connections whose sender has closed its side.
 func TestFlume(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("testdata/flume-1.11.0.txt")
@@ -109,7 +109,7 @@ func TestFlume(t *testing.T) {
 	}
 }
 
-// A line gets OK once Kafka has acknowledged it, and not before; a line that is not acknowledged in time gets no reply.
+// OK is sent once Kafka has the line, and not before; a line that Kafka does not acknowledge in time gets no reply.
 func TestP23_okAfterKafka(t *testing.T) {
 	t.Parallel()
 	ack := make(chan error)
@@ -125,7 +125,7 @@ func TestP23_okAfterKafka(t *testing.T) {
 	c.Closed()
 }
 
-// Lines that come in pieces, many at once, over several requests, keep their order and their bytes.
+// Lines that arrive in pieces, many at once, over several requests keep their order and their bytes.
 func TestReceiver_pieces(t *testing.T) {
 	t.Parallel()
 	k := &kafka{}

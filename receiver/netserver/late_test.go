@@ -16,7 +16,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// safe is an Appender that makes everything safe at once, and counts.
+// safe is an Appender that acknowledges everything at once, and counts.
 type safe struct{ events int }
 
 func (s *safe) Append(_ context.Context, r receiver.Request) error {
@@ -27,7 +27,7 @@ func (s *safe) Append(_ context.Context, r receiver.Request) error {
 
 func (*safe) Ready(context.Context) error { return nil }
 
-// A request that became too old on its way to the Appender, waiting for memory or for the processor, is not produced.
+// A request that became too old before it reached the Appender, waiting for memory or for the CPU, is not produced.
 func TestP23_tooOldIsNeverProduced(t *testing.T) {
 	t.Parallel()
 	k, reg := &safe{}, prometheus.NewPedanticRegistry()

@@ -11,7 +11,7 @@ import (
 	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
-// What the first connection would find wrong with a certificate, its key or the clients' authorities is found before.
+// Check finds what is wrong with a certificate, its key or the client CA before the first connection does.
 func TestTLS_Check(t *testing.T) {
 	t.Parallel()
 	const year = 365 * 24 * time.Hour

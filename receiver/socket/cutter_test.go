@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// FuzzCutter holds the cutter to a replacement of line ends, in whatever pieces the text comes.
+// FuzzCutter compares the cutter with a replacement of line ends, in whatever pieces the text arrives.
 func FuzzCutter(f *testing.F) {
 	for _, s := range []string{"a\r\nb\rc\nd", "\r\n\r\n", "\n\r", "long line\r\nx\n", "long\n\n"} {
 		for size := 1; size < 4; size++ {

@@ -49,7 +49,7 @@ func start(t *testing.T, a receiver.Appender, configure func(*Config, *receiver.
 	return g
 }
 
-// accept is the next connection, which the server has sent text over.
+// accept accepts the next connection, and sends text over it.
 func (g *fixture) accept(text string) net.Conn {
 	g.T.Helper()
 	c, err := g.l.Accept()
@@ -68,7 +68,7 @@ func (g *fixture) send(c net.Conn, text string) {
 	}
 }
 
-// Lines in whatever pieces they come, the last one without an end; then the server is connected to again.
+// Lines arrive in any pieces, the last one unterminated; then the receiver reconnects to the server.
 func TestReader_lines(t *testing.T) {
 	t.Parallel()
 	k := &kafka{}
@@ -91,7 +91,7 @@ func TestReader_lines(t *testing.T) {
 	}
 }
 
-// What Kafka does not take is held, the same bytes, and nothing more is read before it takes them.
+// Lines that Kafka does not acknowledge are held unchanged, and nothing more is read before it does.
 func TestP23_heldUntilKafkaTakesThem(t *testing.T) {
 	t.Parallel()
 	tries := 0
@@ -125,7 +125,7 @@ func TestP23_heldUntilKafkaTakesThem(t *testing.T) {
 	}
 }
 
-// A stop waits for what was read, and gives up the line whose end has not come.
+// A stop waits for what was read, and counts an unterminated line as lost.
 func TestP33_stop(t *testing.T) {
 	t.Parallel()
 	came, ack := make(chan struct{}), make(chan struct{})
@@ -146,8 +146,8 @@ func TestP33_stop(t *testing.T) {
 	}
 }
 
-// Kafka's word does not come before the stop is over: lost, counted and logged; its memory is given back when Kafka's
-// client lets go of it (P29).
+// What Kafka does not acknowledge before the stop is over is lost, counted and logged; its memory is returned once
+// Kafka's client releases it (P29).
 func TestP33_noWord(t *testing.T) {
 	t.Parallel()
 	came := make(chan struct{})
@@ -173,7 +173,7 @@ func TestP33_noWord(t *testing.T) {
 	}
 }
 
-// A line that is too long is left out, logged and counted; those around it are not.
+// A line that is too long is skipped, logged and counted; the lines around it are produced.
 func TestReader_longLines(t *testing.T) {
 	t.Parallel()
 	k := &kafka{}
@@ -188,7 +188,7 @@ func TestReader_longLines(t *testing.T) {
 	}
 }
 
-// A byte order mark in front of what a server writes is passed over, in whatever pieces it comes.
+// A byte order mark at the beginning of what a server writes is skipped, in whatever pieces it arrives.
 func TestReader_byteOrderMark(t *testing.T) {
 	t.Parallel()
 	k := &kafka{}

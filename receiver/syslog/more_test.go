@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Wherever a whole message is found, more says so before; and of a long one it says so once, not for each byte.
+// Wherever there is a complete message, more returns true before, and for a long one only once, not for each byte.
 func TestCutter_more(t *testing.T) {
 	t.Parallel()
 	rng := rand.New(rand.NewPCG(1, 2))

@@ -22,7 +22,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// now is when the golden was made.
+// now is when the recording was made.
 var now = time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 
 func frames() *receiver.Frames {
@@ -45,7 +45,7 @@ func shown(headers map[string]string, body string) string {
 	return "{" + strings.Join(parts, ",") + "} " + strconv.Quote(body)
 }
 
-// made is what we make of a stream.
+// made returns our events of a stream.
 func made(t testing.TB, c Format, stream string, most int) (events []string) {
 	t.Helper()
 	f, err := frames().Begin(t.Context(), time.Now(), time.Now().Add(time.Hour), 0)
@@ -74,7 +74,7 @@ func made(t testing.TB, c Format, stream string, most int) (events []string) {
 	return events
 }
 
-// golden reads what a real Flume made: section to inputs with their events.
+// golden reads the recorded inputs and events of a real Flume, by section.
 func golden(t *testing.T, section string) (inputs []string, events map[string][]string) {
 	t.Helper()
 	text, err := os.ReadFile("testdata/flume-1.11.0.txt")
@@ -103,7 +103,7 @@ func golden(t *testing.T, section string) (inputs []string, events map[string][]
 	return inputs, events
 }
 
-// otherwise is where we differ from Flume on purpose: the package's comment says how and why.
+// otherwise are the intended differences from Flume, which the package comment explains.
 var otherwise = map[string]string{
 	"-07:00 192.0.2.1": `{"Facility"="20","Severity"="5","host"="192.0.2.1","priority"="165","timestamp"="1061727255000","version"="1"} "myproc 8710 - - %% It's time to make the do-nuts."`,
 	"+02:00 nover":     `{"Facility"="4","Severity"="2","host"="nover","priority"="34","timestamp"="1065903255003"} "message without a version"`,
@@ -117,7 +117,7 @@ var otherwise = map[string]string{
 	"counted octets":   `{"Facility"="4","Severity"="2","host"="host","priority"="34","timestamp"="1065910455003","version"="1"} "app - - - counted octets"`,
 }
 
-// What a real Flume makes of each message, we make, but for what is better otherwise.
+// Each message gives the same event as with a real Flume, except for the intended differences.
 func TestFlume(t *testing.T) {
 	t.Parallel()
 	inputs, events := golden(t, "syslogtcp")
@@ -168,7 +168,7 @@ func TestFormat_keepFields(t *testing.T) {
 	}
 }
 
-// Lines and counted octets follow each other on one connection; a counted message may hold line ends.
+// Lines and counted octets follow each other on one connection; a counted message may contain line ends.
 func TestCut(t *testing.T) {
 	t.Parallel()
 	got := made(t, Format{Zone: time.UTC}, "<1>a\n7 <2>b\nc\n<3>d\r\n\n4 <4>e", 100)
@@ -182,7 +182,7 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// A counted message that is longer than may be becomes several, and those after it are as they were.
+// A counted message above the limit becomes several events, and the messages after it are not affected.
 func TestCut_longCount(t *testing.T) {
 	t.Parallel()
 	long := "<1>" + strings.Repeat("x", 22)
@@ -198,8 +198,8 @@ func TestCut_longCount(t *testing.T) {
 	}
 }
 
-// What was read while Kafka was about to go away waits for it as well, however long, and a stop gives it its time; what
-// is given up then counts as lost.
+// What was read just before Kafka became unavailable waits for Kafka without a limit, until the grace period of a stop
+// ends; what is given up then counts as lost.
 func TestP23_keptWhileNotReady(t *testing.T) {
 	t.Parallel()
 	for _, returns := range []bool{true, false} {
@@ -285,7 +285,7 @@ func TestP33_keptWhileMemoryIsUsedUp(t *testing.T) {
 	}
 }
 
-// shows is what Kafka has, as [show] has it.
+// shows returns what Kafka has, as show formats it.
 func shows(k *receivertest.Kafka) func() []string {
 	return func() (all []string) {
 		for _, e := range k.Events() {
@@ -295,7 +295,8 @@ func shows(k *receivertest.Kafka) func() []string {
 	}
 }
 
-// A sender that says its lines and goes is heard, though Kafka takes its time: it cannot say them again.
+// The lines of a sender that closes its connection at once are produced even if Kafka is slow, because it never resends
+// them.
 func TestReceiver_senderMayGo(t *testing.T) {
 	t.Parallel()
 	ack := make(chan error)
@@ -334,7 +335,7 @@ func TestUDP(t *testing.T) {
 		`{"Facility"="0","Severity"="0","flume.syslog.status"="Invalid"} "no priority"`)
 }
 
-// FuzzParse: whatever comes, the body is part of it, nothing is cut twice, and all of a stream is cut or kept.
+// FuzzParse: for any input the body is part of it, and every byte of a stream is in one message or kept.
 func FuzzParse(f *testing.F) {
 	text, err := os.ReadFile("testdata/flume-1.11.0.txt")
 	if err != nil {

@@ -19,7 +19,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 type kafka = receivertest.Kafka
 
-// fixture is a receiver that runs, and a socket to it.
+// fixture is a running receiver, and a socket connected to it.
 type fixture struct {
 	*receivertest.Fixture
 	conn receivertest.Raw
@@ -48,7 +48,7 @@ func (g *fixture) send(datagrams ...string) {
 
 func (g *fixture) lost() float64 { return g.Metric("etl_receiver_lost_events_total") }
 
-// Each datagram is an event, whatever is in it, and those that come maxDatagrams are one request.
+// Each datagram is an event, whatever its content, and those that arrive together form one request.
 func TestReceiver_events(t *testing.T) {
 	t.Parallel()
 	open := make(chan struct{})
@@ -75,8 +75,8 @@ func TestReceiver_events(t *testing.T) {
 	}
 }
 
-// full sends datagrams, each a request of its own, until as many are with the Appender as may be, and one more that is
-// read and waits.
+// full sends datagrams, each a request of its own, until the maximum number of requests is in flight, and one more,
+// which is read and waits.
 func (g *fixture) full(began *atomic.Int32) {
 	g.T.Helper()
 	for i := range maxInFlight {
@@ -88,8 +88,8 @@ func (g *fixture) full(began *atomic.Int32) {
 	g.Until("the last is read", func() bool { return g.Metric("etl_receiver_bytes_total") == read })
 }
 
-// While the maximum number of requests is in flight, nothing more is read; reading resumes when Kafka has acknowledged
-// one (P23).
+// While the maximum number of requests is in flight, nothing more is read; reading resumes once Kafka has acknowledged
+// (P23).
 func TestReceiver_waitsForKafka(t *testing.T) {
 	t.Parallel()
 	ack := make(chan error)
@@ -111,7 +111,8 @@ func TestReceiver_waitsForKafka(t *testing.T) {
 	}
 }
 
-// A stop while Kafka is away and all requests wait for it ends in time too, and what was read counts as lost (P33).
+// A stop while Kafka is unavailable and all requests wait for it ends in time too, and what was read counts as lost
+// (P33).
 func TestP33_stopWhileFull(t *testing.T) {
 	t.Parallel()
 	var began atomic.Int32
@@ -127,7 +128,7 @@ func TestP33_stopWhileFull(t *testing.T) {
 	}
 }
 
-// What Kafka refuses is counted as lost, and what follows is received.
+// What Kafka rejects counts as lost, and what follows is received.
 func TestReceiver_lost(t *testing.T) {
 	t.Parallel()
 	ack := make(chan error, 1)
@@ -141,7 +142,7 @@ func TestReceiver_lost(t *testing.T) {
 	g.Wants(k.Bodies, "taken")
 }
 
-// Who may not send is not heard, and costs the others nothing.
+// Datagrams of a filtered address are dropped, and do not affect the others.
 func TestReceiver_filter(t *testing.T) {
 	t.Parallel()
 	filter, err := receiver.ParseIPFilter("deny:ip:127.0.0.1")
@@ -162,7 +163,7 @@ func TestReceiver_filter(t *testing.T) {
 	g.Wants(k.Bodies, "allowed")
 }
 
-// A stop waits for what Kafka has, for as long as it may, and counts the rest as lost (P33).
+// A stop waits for requests in flight up to its limit, and counts the rest as lost (P33).
 func TestP33_stop(t *testing.T) {
 	t.Parallel()
 	t.Run("Kafka answers", func(t *testing.T) {
