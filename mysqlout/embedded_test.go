@@ -41,12 +41,17 @@ func embedded(t *testing.T) string {
 	return "root@tcp(" + l.Addr().String() + ")/standalone"
 }
 
-func TestSinktest_embedded(t *testing.T) {
+func TestSinktest_embedded(t *testing.T) { runEmbedded(t, countsTable(), countsDelta) }
+
+// A table with states is written to the embedded server, too.
+func TestSinktest_embeddedStateful(t *testing.T) { runEmbedded(t, latestTable(), latestCounts()) }
+
+func runEmbedded(t *testing.T, table row.Table, delta func(*row.Table, map[string]int64) row.Delta) {
 	sinktest.Run(t, func(t *testing.T) sinktest.Harness[row.Delta] {
 		dsn := embedded(t)
 		c := pool.DefaultConfig()
 		c.DSN = dsn
-		harness := sqlHarness(t, openPool(t, c), openDB(t, dsn), countsTable(), countsDelta)
+		harness := sqlHarness(t, openPool(t, c), openDB(t, dsn), table, delta)
 		harness.Writers = 1
 		harness.Rejected = strings.Repeat("x", 201) // longer than its column
 		return harness

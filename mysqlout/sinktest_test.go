@@ -25,15 +25,19 @@ func TestSinktest_mariadb(t *testing.T) {
 // The same protocol holds for a table with a state, whose rows are read, joined and written back.
 func TestSinktest_stateful(t *testing.T) {
 	t.Parallel()
+	runSinktest(t, createLatest, latestTable(), latestCounts())
+}
+
+// latestCounts returns a function that makes a delta of latestTable. Each row is of a later record than those before.
+func latestCounts() func(table *row.Table, counts map[string]int64) row.Delta {
 	var offset atomic.Int64
-	runSinktest(t, "CREATE TABLE counts (item VARCHAR(200) COLLATE utf8mb4_nopad_bin PRIMARY KEY, n BIGINT NOT NULL, "+
-		"latest BIGINT NULL, position MEDIUMBLOB NOT NULL)", latestTable(), func(table *row.Table, counts map[string]int64) row.Delta {
+	return func(table *row.Table, counts map[string]int64) row.Delta {
 		r := row.NewRows(table)
 		for key, n := range counts {
 			foldLatest(r, record{0, offset.Add(1), 0}, key, row.Value{Number: row.FromInt(n), Set: true}, row.Value{})
 		}
 		return row.Delta{Tables: []*row.Rows{r}}
-	})
+	}
 }
 
 func runSinktest(t *testing.T, create string, table row.Table, delta func(*row.Table, map[string]int64) row.Delta) {

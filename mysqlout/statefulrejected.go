@@ -47,7 +47,9 @@ func (f *finder) halve(ctx context.Context, order []int) error {
 	if err := errors.Join(f.halve(ctx, order[:half]), f.halve(ctx, order[half:])); err != nil {
 		return err
 	}
-	if len(f.found) == before {
+	if found := len(f.found) - before; found == 0 || found >= len(ends) && sqlerr.Number(answer) == 1105 {
+		// No key is to blame by itself, or all alike by the embedded server, which has one number for everything: the table is.
+		f.found = f.found[:before]
 		return f.total("no single key explains this error", answer)
 	}
 	return nil
