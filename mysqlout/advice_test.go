@@ -101,7 +101,7 @@ func runAdvice(t *testing.T, server *mariadbtest.Server, having string) {
 		"DATE key":                          {ddl: adviceDDL("", "minute DATE NOT NULL"), want: "must be DATETIME"},
 		"NOT NULL":                          {ddl: adviceDDL("", "amount DECIMAL(38,2) NOT NULL DEFAULT 1.50"), want: "the column is NOT NULL"},
 		"TIMESTAMP NOT NULL":                {ddl: adviceDDL("", "last TIMESTAMP NOT NULL"), want: "the column is NOT NULL"},
-		"a key that moves":                  {ddl: adviceDDL("", "minute TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP"), want: "ON UPDATE CURRENT_TIMESTAMP"},
+		"a key that advances":               {ddl: adviceDDL("", "minute TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP"), want: "ON UPDATE CURRENT_TIMESTAMP"},
 		"a plain TIMESTAMP key":             {ddl: adviceDDL("", "minute TIMESTAMP"), want: ""},
 		"a nullable TIMESTAMP key":          {ddl: adviceDDL("", "minute TIMESTAMP NULL", "-", "UNIQUE KEY (minute, page)"), want: "can be NULL"},
 		"an AUTO_INCREMENT total":           {ddl: adviceDDL("", "n BIGINT NOT NULL AUTO_INCREMENT", "KEY (n)"), want: "it is AUTO_INCREMENT"},

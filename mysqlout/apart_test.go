@@ -76,12 +76,12 @@ func TestP18_TheGuiltyRecordOfAKey(t *testing.T) {
 					return // a new row is not updated
 				}
 				if stored {
-					if err := f.sink.Commit(t.Context(), part(9, 1, merged(&table, "a", 1, 1), at...)); err != nil {
+					if err := f.sink.Commit(t.Context(), taskBatch(9, 1, merged(&table, "a", 1, 1), at...)); err != nil {
 						t.Fatal(err)
 					}
 					at = advance(at, 1)
 				}
-				rows := refusedBy(t, f.sink.Commit(t.Context(), part(1, 300, merged(&table, "a", 300, 7), at...)))
+				rows := refusedBy(t, f.sink.Commit(t.Context(), taskBatch(1, 300, merged(&table, "a", 300, 7), at...)))
 				if len(rows) != 1 || !rows[0].Merged || rows[0].Source != nil {
 					t.Fatalf("refused %+v, want one merged row", rows)
 				}
@@ -90,7 +90,7 @@ func TestP18_TheGuiltyRecordOfAKey(t *testing.T) {
 					values[i] = int64(i%6 + 1)
 				}
 				values[123] = 7
-				rows = refusedBy(t, f.sink.Commit(t.Context(), part(2, 300, apart(&table, "a", values...), at...)))
+				rows = refusedBy(t, f.sink.Commit(t.Context(), taskBatch(2, 300, apart(&table, "a", values...), at...)))
 				if len(rows) != 1 || rows[0].Merged || rows[0].Source == nil {
 					t.Fatalf("refused %+v, want one record", rows)
 				}
@@ -98,7 +98,7 @@ func TestP18_TheGuiltyRecordOfAKey(t *testing.T) {
 					t.Errorf("the record at fault is %+v, want offset 123", got)
 				}
 				values = append(values[:123], values[124:]...)
-				if err := f.sink.Commit(t.Context(), part(3, 300, apart(&table, "a", values...), at...)); err != nil {
+				if err := f.sink.Commit(t.Context(), taskBatch(3, 300, apart(&table, "a", values...), at...)); err != nil {
 					t.Fatal(err)
 				}
 				want := "a 299 6"
@@ -121,17 +121,17 @@ func TestP19_AConstraintOnATotalBlocks(t *testing.T) {
 	f.exec(t, "ALTER TABLE extremes ADD CONSTRAINT few CHECK (n < 10)")
 	f.prepare(t, table)
 	at := mustClaim(t, f.sink, 0)
-	rows := refusedBy(t, f.sink.Commit(t.Context(), part(1, 12, merged(&table, "a", 12, 1), at...)))
+	rows := refusedBy(t, f.sink.Commit(t.Context(), taskBatch(1, 12, merged(&table, "a", 12, 1), at...)))
 	if len(rows) != 1 || !rows[0].Merged {
 		t.Fatalf("refused %+v, want one merged row", rows)
 	}
-	p := part(2, 12, apart(&table, "a", 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12), at...)
+	p := taskBatch(2, 12, apart(&table, "a", 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12), at...)
 	if err := f.sink.Commit(t.Context(), p); !errors.Is(err, checkpoint.ErrBlocked) {
 		t.Fatalf("error is %v, want blocked", err)
 	}
 	f.exec(t, "INSERT INTO extremes VALUES ('a', 9, 1)")
 	for _, delta := range []row.Delta{merged(&table, "a", 3, 1), apart(&table, "a", 1, 2, 3)} {
-		if err := f.sink.Commit(t.Context(), part(3, 3, delta, at...)); !errors.Is(err, checkpoint.ErrBlocked) {
+		if err := f.sink.Commit(t.Context(), taskBatch(3, 3, delta, at...)); !errors.Is(err, checkpoint.ErrBlocked) {
 			t.Errorf("error is %v, want blocked", err)
 		}
 	}
@@ -170,7 +170,7 @@ func TestP18_RowsWithoutAPartitionOrParent(t *testing.T) {
 				t.Errorf("findings are %s, want %q", warned, test.warning)
 			}
 			at := mustClaim(t, f.sink, 0)
-			rows := refusedBy(t, f.sink.Commit(t.Context(), part(1, 4, countsDelta(&table, map[string]int64{"a": 1, "b": 2, "z": 1}), at...)))
+			rows := refusedBy(t, f.sink.Commit(t.Context(), taskBatch(1, 4, countsDelta(&table, map[string]int64{"a": 1, "b": 2, "z": 1}), at...)))
 			if len(rows) != 1 || string(rows[0].Key) != string(textKey("z")) || !strings.Contains(rows[0].Reason, test.code) {
 				t.Fatalf("refused %+v, want z by %s", rows, test.code)
 			}
@@ -181,7 +181,7 @@ func TestP18_RowsWithoutAPartitionOrParent(t *testing.T) {
 			for offset, key := range []string{"z", "a"} {
 				r.Cells(r.Apart(textKey("%s", key), row.Origin{Offset: int64(offset)}))[0] = cell(1)
 			}
-			rows = refusedBy(t, f.sink.Commit(t.Context(), part(2, 2, row.Delta{Tables: []*row.Rows{r}}, at...)))
+			rows = refusedBy(t, f.sink.Commit(t.Context(), taskBatch(2, 2, row.Delta{Tables: []*row.Rows{r}}, at...)))
 			if len(rows) != 1 || rows[0].Source == nil || rows[0].Source.Offset != 0 {
 				t.Errorf("refused %+v, want the record at offset 0", rows)
 			}

@@ -65,7 +65,7 @@ func wantRounds(b *testing.B, f *fixture, rows, rounds int) {
 // the text is made outside the measurement.
 func rawStatements(table *row.Table, delta row.Delta, size int) []string {
 	t := newTarget(*table)
-	p := piece{t, delta.Tables[0], delta.Tables[0].Sorted()}
+	p := tableRows{t, delta.Tables[0], delta.Tables[0].Sorted()}
 	var out []string
 	for from := 0; from < len(p.order); {
 		text, next := p.statement(nil, p.order, from, size)
@@ -99,7 +99,7 @@ func BenchmarkUpsert(b *testing.B) {
 	rounds := 1
 	for b.Loop() {
 		began := time.Now()
-		if err := f.sink.Commit(context.Background(), part(byte(rounds), 100, delta, at...)); err != nil {
+		if err := f.sink.Commit(context.Background(), taskBatch(byte(rounds), 100, delta, at...)); err != nil {
 			b.Fatal(err)
 		}
 		ours += time.Since(began)
@@ -127,7 +127,7 @@ func BenchmarkUpsert_rowByRow(b *testing.B) {
 	if len(statements) != rows {
 		b.Fatalf("%d statements", len(statements))
 	}
-	if err := f.sink.Commit(context.Background(), part(255, 100, delta, at...)); err != nil {
+	if err := f.sink.Commit(context.Background(), taskBatch(255, 100, delta, at...)); err != nil {
 		b.Fatal(err)
 	}
 	at = advance(at, 100)
@@ -151,7 +151,7 @@ func BenchmarkUpsert_rowByRow(b *testing.B) {
 		}
 		text += time.Since(began)
 		began = time.Now()
-		if err := f.sink.Commit(context.Background(), part(byte(rounds), 100, delta, at...)); err != nil {
+		if err := f.sink.Commit(context.Background(), taskBatch(byte(rounds), 100, delta, at...)); err != nil {
 			b.Fatal(err)
 		}
 		ours += time.Since(began)
@@ -174,7 +174,7 @@ func BenchmarkUpsert_rowByRow(b *testing.B) {
 func BenchmarkExactness(b *testing.B) {
 	f, table, at := benchOpen(b)
 	delta := benchDelta(&table, benchRows)
-	if err := f.sink.Commit(context.Background(), part(255, 100, delta, at...)); err != nil {
+	if err := f.sink.Commit(context.Background(), taskBatch(255, 100, delta, at...)); err != nil {
 		b.Fatal(err)
 	}
 	at = advance(at, 100)
@@ -182,14 +182,14 @@ func BenchmarkExactness(b *testing.B) {
 	rounds := 1
 	for b.Loop() {
 		began := time.Now()
-		if err := f.sink.Commit(context.Background(), part(byte(rounds), 100, delta, at...)); err != nil {
+		if err := f.sink.Commit(context.Background(), taskBatch(byte(rounds), 100, delta, at...)); err != nil {
 			b.Fatal(err)
 		}
 		with += time.Since(began)
 		at = advance(at, 100)
 
 		began = time.Now()
-		pieces, err := f.sink.pieces(delta)
+		tables, err := f.sink.orderTables(delta)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -197,7 +197,7 @@ func BenchmarkExactness(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if err := f.sink.writeRows(context.Background(), tx, pieces, 0); err != nil {
+		if err := f.sink.writeRows(context.Background(), tx, tables, 0); err != nil {
 			b.Fatal(err)
 		}
 		if err := tx.Commit(context.Background()); err != nil {
@@ -217,12 +217,12 @@ func BenchmarkExactness(b *testing.B) {
 // of one second: all that Commit does for it, for etl_checkpoint and the target. It is the median of many transactions.
 func BenchmarkDefinitions(b *testing.B) {
 	f, table, at := benchOpen(b)
-	p := part(1, 100, benchDelta(&table, 1000), at...)
-	pieces, err := f.sink.pieces(p.Delta)
+	p := taskBatch(1, 100, benchDelta(&table, 1000), at...)
+	tables, err := f.sink.orderTables(p.Delta)
 	if err != nil {
 		b.Fatal(err)
 	}
-	if n := len(f.sink.compared(p, pieces)); n != 2 {
+	if n := len(f.sink.comparedTables(p, tables)); n != 2 {
 		b.Fatalf("%d tables are compared, expected 2", n)
 	}
 	var took []time.Duration
@@ -232,7 +232,7 @@ func BenchmarkDefinitions(b *testing.B) {
 			b.Fatal(err)
 		}
 		began := time.Now()
-		if err := f.sink.lockUnaltered(context.Background(), tx, f.sink.compared(p, pieces)); err != nil {
+		if err := f.sink.lockUnaltered(context.Background(), tx, f.sink.comparedTables(p, tables)); err != nil {
 			b.Fatal(err)
 		}
 		took = append(took, time.Since(began))

@@ -67,7 +67,7 @@ func TestDDL_makesWhatCheckWants(t *testing.T) {
 		c[0] = cell(when)
 		r.SetBytes(&c[1], []byte{0, 0xff, '\'', '\\'})
 	})
-	if err := f.sink.Commit(t.Context(), part(1, 2, row.Delta{Tables: []*row.Rows{r}}, at...)); err != nil {
+	if err := f.sink.Commit(t.Context(), taskBatch(1, 2, row.Delta{Tables: []*row.Rows{r}}, at...)); err != nil {
 		t.Fatal(err)
 	}
 	got := f.text(t, "SELECT `offset`, HEX(topic), CAST(at AS CHAR), HEX(body), `load` FROM events ORDER BY 1 LIMIT 1")
@@ -100,7 +100,7 @@ func TestPrepare_withoutTheRightToCreate(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := mustClaim(t, s, 0)
-	if err := s.Commit(t.Context(), part(1, 1, countsDelta(&table, map[string]int64{"a": 1}), at...)); err != nil {
+	if err := s.Commit(t.Context(), taskBatch(1, 1, countsDelta(&table, map[string]int64{"a": 1}), at...)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.ledger.PruneDeadLetters(t.Context(), time.Hour); err != nil {

@@ -17,13 +17,14 @@ import (
 	"github.com/sluice-etl/sluice/pool"
 )
 
-// Claim makes partitions ours (P7). A claim whose COMMIT's outcome is unknown is ErrRetry: claiming again does no harm.
+// Claim takes ownership of partitions (P7). If the outcome of its COMMIT is unknown, the error is ErrRetry, because
+// claiming again does no harm.
 func (s *Sink) Claim(ctx context.Context, topic batch.Topic, partitions []int32) ([]checkpoint.Checkpoint, error) {
 	partitions = slices.Compact(slices.Sorted(slices.Values(partitions)))
 	if len(partitions) == 0 {
 		return nil, nil
 	}
-	if err := s.lookAgain(ctx); err != nil {
+	if err := s.refreshSchema(ctx); err != nil {
 		return nil, err
 	}
 	const races = 5 // a race for the first insert is lost to somebody who has won; once is the rule
@@ -71,8 +72,9 @@ func (s *Sink) claim(ctx context.Context, topic batch.Topic, partitions []int32)
 			return nil, err
 		}
 	}
-	// Before the rows are read: a claim inserts the rows of all partitions up to some number in one transaction, so a
-	// row that is missing below this number was deleted, and is not about to be inserted.
+	// This comes before the rows are read. A claim inserts the checkpoints of all partitions up to some number in one
+	// transaction, so a checkpoint that is missing below this number was deleted; it is not one that is about to be
+	// inserted.
 	highest, err := s.highest(ctx, tx, topic.Name)
 	if err != nil {
 		return nil, err
@@ -130,7 +132,7 @@ type missing struct {
 	owned   owned
 }
 
-// compare looks whether a claim may go on. It changes nothing.
+// compare checks whether a claim may proceed. It changes nothing.
 func (s *Sink) compare(ctx context.Context, tx *pool.Tx, topic batch.Topic, partitions []int32, rows []ledger.Row, highest last) (m missing, err error) {
 	m.first, m.from, m.to = highest.partition < 0, highest.partition+1, -1
 	there := map[int32]bool{}
@@ -166,7 +168,7 @@ func (s *Sink) compare(ctx context.Context, tx *pool.Tx, topic batch.Topic, part
 	}
 	s.mu.Unlock()
 	if gone != nil {
-		return m, errGone(gone)
+		return m, errCheckpointLost(gone)
 	}
 	if deleted != nil {
 		return m, errDeleted(deleted)
@@ -186,12 +188,12 @@ func (s *Sink) compare(ctx context.Context, tx *pool.Tx, topic batch.Topic, part
 	m.first = m.first && len(rows) == 0 // else somebody has inserted them since
 	if m.first || m.targets {
 		m.targets = true
-		m.owned, err = s.mayBegin(ctx, tx, m.first)
+		m.owned, err = s.checkTargets(ctx, tx, m.first)
 	}
 	return m, err
 }
 
-func errGone(partitions []checkpoint.Partition) error {
+func errCheckpointLost(partitions []checkpoint.Partition) error {
 	return &checkpoint.Error{
 		Class: checkpoint.ErrCheckpointLost, Partitions: partitions,
 		Err:  fmt.Errorf("the checkpoint of %v, which this process held, is gone", partitions[0]),
@@ -199,8 +201,8 @@ func errGone(partitions []checkpoint.Partition) error {
 	}
 }
 
-// errDeleted is for checkpoints that this process never held, and that were there: a job has them for all partitions
-// from 0 on. To take such a partition for a new one would count all of it again.
+// errDeleted is for checkpoints that this process never held, but that existed: a job has checkpoints of all partitions
+// from 0 on. If such a partition were taken for a new one, all of it would be counted again.
 func errDeleted(partitions []checkpoint.Partition) error {
 	return &checkpoint.Error{
 		Class: checkpoint.ErrRefused, Partitions: partitions,
@@ -231,7 +233,7 @@ func (s *Sink) highest(ctx context.Context, tx *pool.Tx, topic string) (last, er
 	return out, err
 }
 
-// HasCheckpoint says whether the job has a checkpoint of the topic: then nobody may make the topic (P26).
+// HasCheckpoint reports whether the job has a checkpoint of the topic. If it has, the topic must not be created (P26).
 func (s *Sink) HasCheckpoint(ctx context.Context, topic string) (bool, error) {
 	tx, err := s.pool.Tx(ctx, pool.PriorityHigh)
 	if err != nil {
@@ -248,9 +250,9 @@ func (s *Sink) HasCheckpoint(ctx context.Context, topic string) (bool, error) {
 	return highest.partition >= 0, nil
 }
 
-// insertMissing inserts checkpoints that nobody owns yet: in the job's first claim of every partition of the topic, at
-// the offset that --start means (P5); later of all partitions that appeared, at their first record. Without IGNORE: a
-// duplicate is a race lost.
+// insertMissing inserts checkpoints without an owner: in the job's first claim those of every partition of the topic,
+// at the offset that --start means (P5), and later those of all new partitions, at their first record. It does not use
+// IGNORE, because a duplicate means that another process inserted first and must be compared.
 func (s *Sink) insertMissing(ctx context.Context, tx *pool.Tx, topic batch.Topic, m missing) error {
 	if m.targets {
 		if err := s.writeTargets(ctx, tx, m.owned); err != nil {

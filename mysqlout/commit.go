@@ -23,35 +23,35 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// piece is the rows of one table, in the order in which they are written.
-type piece struct {
+// tableRows is the rows of one table, in the order in which they are written.
+type tableRows struct {
 	*target
 	rows  *row.Rows
 	order []int
 }
 
-// Commit writes a part in one transaction (P9 to P11).
-func (s *Sink) Commit(ctx context.Context, part *batch.TaskBatch[row.Delta]) error {
-	if err := checkMoves(part.Advances); err != nil {
+// Commit writes a task batch in one transaction (P9 to P11).
+func (s *Sink) Commit(ctx context.Context, tb *batch.TaskBatch[row.Delta]) error {
+	if err := checkAdvances(tb.Advances); err != nil {
 		return err
 	}
-	if err := s.lookAgain(ctx); err != nil {
+	if err := s.refreshSchema(ctx); err != nil {
 		return err
 	}
-	pieces, err := s.pieces(part.Delta)
+	tables, err := s.orderTables(tb.Delta)
 	if err != nil {
 		return err
 	}
-	what := "commit " + describe(part.Advances)
+	what := "commit " + describe(tb.Advances)
 	tx, err := s.pool.Tx(ctx, pool.PriorityLow)
 	if err != nil {
 		return s.failed(what, err)
 	}
 	began := time.Now()
-	if err := s.write(ctx, tx, part, pieces); err != nil {
+	if err := s.write(ctx, tx, tb, tables); err != nil {
 		sqlerr.Abandon(tx, err)
 		if at, ok := errors.AsType[*valueError](err); ok {
-			return s.refused(ctx, part, pieces, at)
+			return s.findRejected(ctx, tb, tables, at)
 		}
 		return s.failed(what, err)
 	}
@@ -61,8 +61,8 @@ func (s *Sink) Commit(ctx context.Context, part *batch.TaskBatch[row.Delta]) err
 	}
 	failpoint.Hit(failpoint.CommitDone)
 	s.metrics.seconds.Observe(time.Since(began).Seconds())
-	s.metrics.rows.Add(float64(part.Delta.Len()))
-	s.metrics.dead.Add(float64(len(part.Dead)))
+	s.metrics.rows.Add(float64(tb.Delta.Len()))
+	s.metrics.dead.Add(float64(len(tb.Dead)))
 	return nil
 }
 
@@ -71,88 +71,93 @@ func (s *Sink) failed(doing string, err error) error {
 	s.metrics.errors.WithLabelValues(strconv.Itoa(int(sqlerr.Number(err)))).Inc()
 	err = sqlerr.Classify(doing, err)
 	if errors.Is(err, checkpoint.ErrBlocked) {
-		s.blame()
+		s.markSchemaStale()
 	}
 	return err
 }
 
-// write is everything between the transaction's begin and its COMMIT. Each statement is sent after the reply to the
-// one before was read.
-func (s *Sink) write(ctx context.Context, tx *pool.Tx, part *batch.TaskBatch[row.Delta], pieces []piece) error {
-	if err := s.lockUnaltered(ctx, tx, s.compared(part, pieces)); err != nil {
+// write sends everything between the beginning of the transaction and its COMMIT. Each statement is sent after the
+// reply to the one before was read.
+//
+// Order, and what a crash leaves: the definitions are compared under metadata locks before anything is written. The
+// fence then locks the checkpoints until the transaction ends, so that nobody else can commit for these partitions.
+// Rows and dead letters follow, and the closing check last: it fails if the server has lost the transaction since the
+// fence. Until COMMIT is sent, a crash of the process or of the server rolls everything back.
+func (s *Sink) write(ctx context.Context, tx *pool.Tx, tb *batch.TaskBatch[row.Delta], tables []tableRows) error {
+	if err := s.lockUnaltered(ctx, tx, s.comparedTables(tb, tables)); err != nil {
 		return err
 	}
-	matched, err := tx.Exec(ctx, string(s.appendFence(nil, part.ID, part.Advances)))
+	matched, err := tx.Exec(ctx, string(s.appendFence(nil, tb.ID, tb.Advances)))
 	if err != nil {
 		return fmt.Errorf("fence: %w", err)
 	}
-	if matched != int64(len(part.Advances)) {
-		return s.fenced(ctx, tx, part.Advances, matched)
+	if matched != int64(len(tb.Advances)) {
+		return s.fenced(ctx, tx, tb.Advances, matched)
 	}
 	failpoint.Hit(failpoint.Fenced)
-	for i := range pieces {
-		if err := s.writeRows(ctx, tx, pieces, i); err != nil {
+	for i := range tables {
+		if err := s.writeRows(ctx, tx, tables, i); err != nil {
 			return err
 		}
 	}
-	if err := s.writeDead(ctx, tx, part); err != nil {
+	if err := s.writeDead(ctx, tx, tb); err != nil {
 		return err
 	}
-	matched, err = tx.Exec(ctx, string(s.appendClosing(nil, part.ID, part.Advances)))
+	matched, err = tx.Exec(ctx, string(s.appendClosing(nil, tb.ID, tb.Advances)))
 	if err != nil {
 		return fmt.Errorf("closing check: %w", err)
 	}
-	if matched != int64(len(part.Advances)) {
+	if matched != int64(len(tb.Advances)) {
 		return &checkpoint.Error{
 			Class: checkpoint.ErrFenced,
 			Err: fmt.Errorf("closing check: %d of %d partitions match, so the transaction was lost after the fence",
-				matched, len(part.Advances)),
+				matched, len(tb.Advances)),
 			Hint: "a proxy that switches connections in the middle of a transaction causes this; this batch was not committed",
 		}
 	}
 	return nil
 }
 
-// pieces puts a delta in the one order in which every writer takes locks: by table, then by key (P10).
-func (s *Sink) pieces(delta row.Delta) ([]piece, error) {
-	out := make([]piece, 0, len(delta.Tables))
+// orderTables puts a delta in the one order in which every writer takes locks: by table, then by key (P10).
+func (s *Sink) orderTables(delta row.Delta) ([]tableRows, error) {
+	out := make([]tableRows, 0, len(delta.Tables))
 	for _, r := range delta.Tables {
 		t, err := s.find(r)
 		if err != nil {
 			return nil, err
 		}
-		if err := current(t, r); err != nil { // without rows too: the part's dead letters are of these columns
+		if err := checkVersion(t, r); err != nil { // without rows too: the part's dead letters are of these columns
 			return nil, err
 		}
 		if r.Len() == 0 {
 			continue
 		}
-		out = append(out, piece{t, r, r.Sorted()})
+		out = append(out, tableRows{t, r, r.Sorted()})
 	}
-	slices.SortStableFunc(out, func(a, b piece) int {
+	slices.SortStableFunc(out, func(a, b tableRows) int {
 		return strings.Compare(a.table.FullName(), b.table.FullName())
 	})
 	return out, nil
 }
 
-// valueError is an error that may be a row's own fault. It happened in pieces[piece], in a statement that began with
-// the row at position from.
+// valueError is an error that may be caused by the values of a row. It happened in tables[table], in a statement that
+// began with the row at position from.
 type valueError struct {
-	piece, from int
+	table, from int
 	err         error
 }
 
 func (e *valueError) Error() string { return e.err.Error() }
 func (e *valueError) Unwrap() error { return e.err }
 
-// writeRows sends the rows of pieces[at] in statements of about StatementBytes, each after the reply to the one before
-// was read. The next one's text is made while the server works.
-func (s *Sink) writeRows(ctx context.Context, tx *pool.Tx, pieces []piece, at int) error {
-	p := &pieces[at]
+// writeRows sends the rows of tables[at] in statements of about StatementBytes, each after the reply to the one before
+// was read. The text of the next one is made while the server works.
+func (s *Sink) writeRows(ctx context.Context, tx *pool.Tx, tables []tableRows, at int) error {
+	p := &tables[at]
 	if p.states > 0 {
 		err := s.writeStateful(ctx, tx, p, p.order)
 		if rejected, ok := errors.AsType[*valueError](err); ok {
-			rejected.piece = at
+			rejected.table = at
 		}
 		return err
 	}
@@ -193,14 +198,14 @@ func couldBeValue(embedded bool, err error) bool {
 	return f == sqlerr.Value || f == sqlerr.Ranged || sqlerr.Number(err) == 1105 && embedded
 }
 
-// statement appends one statement of rows order[from:next], next being where the text has grown to usual bytes.
-func (p *piece) statement(dst []byte, order []int, from, usual int) (text []byte, next int) {
+// statement appends one statement with the rows order[from:next]. It ends once the text has usual bytes.
+func (p *tableRows) statement(dst []byte, order []int, from, usual int) (text []byte, next int) {
 	return p.statementWithin(dst, order, from, usual, math.MaxInt)
 }
 
-// statementWithin is statement, and ends before the row that would make the text longer than most bytes. It has at least
-// one row, however long.
-func (p *piece) statementWithin(dst []byte, order []int, from, usual, most int) (text []byte, next int) {
+// statementWithin is statement, but ends before the row that would make the text longer than most bytes. It has at
+// least one row, however long.
+func (p *tableRows) statementWithin(dst []byte, order []int, from, usual, most int) (text []byte, next int) {
 	var scratch [512]byte
 	dst = append(dst, p.head...)
 	for next = from; next < len(order); next++ {
@@ -220,8 +225,8 @@ func (p *piece) statementWithin(dst []byte, order []int, from, usual, most int) 
 	return append(dst, p.tail...), next
 }
 
-// send sends a statement that writes rows. The driver has copied the text to its own buffer, and to the socket, when
-// Exec returns, so that the bytes may be used again.
+// send sends a statement that writes rows. text may be used again after it returns: Exec returns after the driver has
+// copied it to its own buffer and sent it.
 func (s *Sink) send(ctx context.Context, tx *pool.Tx, text []byte) error {
 	s.metrics.statements.Inc()
 	s.metrics.bytes.Add(float64(len(text)))
@@ -232,25 +237,25 @@ func (s *Sink) send(ctx context.Context, tx *pool.Tx, text []byte) error {
 	return err
 }
 
-// isTooLong says that a statement is longer than max_allowed_packet, as the driver or the server reports it.
+// isTooLong reports whether a statement was longer than max_allowed_packet, according to the driver or the server.
 func isTooLong(err error) bool {
 	return errors.Is(err, mysql.ErrPktTooLarge) || sqlerr.Number(err) == 1153
 }
 
-func describe(moves []batch.Advance) string {
+func describe(advances []batch.Advance) string {
 	var b bytes.Buffer
-	b.WriteString(moves[0].Range.String())
-	if n := len(moves) - 1; n > 0 {
+	b.WriteString(advances[0].Range.String())
+	if n := len(advances) - 1; n > 0 {
 		fmt.Fprintf(&b, " and %d more", n)
 	}
 	return b.String()
 }
 
-func checkMoves(moves []batch.Advance) error {
-	if err := checkOrder(moves); err != nil {
+func checkAdvances(advances []batch.Advance) error {
+	if err := checkOrder(advances); err != nil {
 		return err
 	}
-	for _, m := range moves {
+	for _, m := range advances {
 		if m.Next <= m.First || m.Audit.Total() != m.Len() {
 			return sqlerr.Bugf("%v with an audit of %d", m.Range, m.Audit.Total())
 		}
@@ -258,16 +263,16 @@ func checkMoves(moves []batch.Advance) error {
 	return nil
 }
 
-func checkOrder(moves []batch.Advance) error {
-	if len(moves) == 0 {
+func checkOrder(advances []batch.Advance) error {
+	if len(advances) == 0 {
 		return sqlerr.Bug("a task batch without advances")
 	}
-	for i, m := range moves {
+	for i, m := range advances {
 		switch {
-		case m.Topic != moves[0].Topic:
-			return sqlerr.Bugf("a task batch with topics %s and %s", moves[0].Topic, m.Topic)
-		case i > 0 && moves[i-1].ID >= m.ID:
-			return sqlerr.Bugf("partition %d after %d", m.ID, moves[i-1].ID)
+		case m.Topic != advances[0].Topic:
+			return sqlerr.Bugf("a task batch with topics %s and %s", advances[0].Topic, m.Topic)
+		case i > 0 && advances[i-1].ID >= m.ID:
+			return sqlerr.Bugf("partition %d after %d", m.ID, advances[i-1].ID)
 		}
 	}
 	return nil

@@ -15,29 +15,29 @@ type Config struct {
 	Job string
 	// QueryHash is the fingerprint of everything that gives rows their meaning (P2).
 	QueryHash [32]byte
-	// QueryText is what the fingerprint was made from, one item to a line, for people to compare.
+	// QueryText is what the fingerprint was computed from, one item to a line, for operators to compare.
 	QueryText string
-	// ContinueQuery lets a claim take over checkpoints of another query.
+	// ContinueQuery allows a claim to take over checkpoints of another query.
 	ContinueQuery bool
-	// Adopt lets the job's first claim begin on a target that holds rows or belongs to another job.
+	// Adopt allows the job to start on a target that holds rows or belongs to another job.
 	Adopt bool
-	// Dedup says that identities are remembered, in etl_dedup (P28).
+	// Dedup means that event IDs are stored, in etl_dedup (P28).
 	Dedup bool
-	// CreateTables makes missing tables.
+	// CreateTables creates missing tables.
 	CreateTables bool
-	// DeadLetterMaxBytes is how much of a dead letter's value is kept.
+	// DeadLetterMaxBytes is how many bytes of a dead letter's value are stored at most.
 	DeadLetterMaxBytes int
-	// StatementBytes is about how long a statement that writes rows may get. 64 KiB is a little faster than 1 MiB: the
-	// text stays in the processors' caches on its way, and the next one is made while the server works.
+	// StatementBytes is the approximate length of a statement that writes rows. 64 KiB is a little faster than 1 MiB:
+	// the text stays in the CPU caches, and the next one is made while the server works.
 	StatementBytes int
 }
 
-// DefaultConfig makes tables and keeps 64 KiB of a dead letter.
+// DefaultConfig creates tables and stores 64 KiB of a dead letter.
 func DefaultConfig() Config {
 	return Config{Job: "etl", CreateTables: true, DeadLetterMaxBytes: 64 << 10, StatementBytes: 64 << 10}
 }
 
-// Validate joins everything that is wrong with the configuration.
+// Validate returns all errors of the configuration, joined.
 func (c Config) Validate() error {
 	var errs []error
 	if n := utf8.RuneCountInString(c.Job); n < 1 || n > sqltext.MaxJob || !utf8.ValidString(c.Job) {

@@ -11,10 +11,10 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// writeDead writes dead letters so that they cannot be refused: an upsert, with values, details and reasons cut to fit
-// their columns and max_allowed_packet.
-func (s *Sink) writeDead(ctx context.Context, tx *pool.Tx, part *batch.TaskBatch[row.Delta]) error {
-	dead := slices.Clone(part.Dead)
+// writeDead writes dead letters in a way that the server cannot reject: an upsert, with values, details and reasons cut
+// to fit their columns and max_allowed_packet.
+func (s *Sink) writeDead(ctx context.Context, tx *pool.Tx, tb *batch.TaskBatch[row.Delta]) error {
+	dead := slices.Clone(tb.Dead)
 	slices.SortFunc(dead, ledger.CompareDeadLetters)
 	usual, most := s.statementBytes()
 	s.mu.Lock()
@@ -35,7 +35,7 @@ func (s *Sink) writeDead(ctx context.Context, tx *pool.Tx, part *batch.TaskBatch
 		return nil
 	}
 	for i := range dead {
-		one = s.ledger.AppendDeadLetter(one[:0], part.ID, &dead[i], s.config.DeadLetterMaxBytes, details, room)
+		one = s.ledger.AppendDeadLetter(one[:0], tb.ID, &dead[i], s.config.DeadLetterMaxBytes, details, room)
 		if len(text) >= usual || len(text)+1+len(one)+len(deadTail) > most {
 			if err := flush(); err != nil {
 				return err

@@ -43,7 +43,7 @@ func TestP20_DeadLettersByTheCompressedProtocol(t *testing.T) {
 					f.sink.packet = 64 << 20
 				}
 				at := mustClaim(t, f.sink, 0)
-				p := part(1, 8, countsDelta(&table, map[string]int64{"a": 4}), at...)
+				p := taskBatch(1, 8, countsDelta(&table, map[string]int64{"a": 4}), at...)
 				for offset := range 4 {
 					value := bytes.Repeat([]byte{0, 0xff, '\'', 'a'}, 2<<20)[:8<<20>>(offset*4)]
 					p.Dead = append(p.Dead, batch.DeadLetter{

@@ -33,7 +33,7 @@ func TestP20_ADeadLetterIsAlwaysWritten(t *testing.T) {
 					f.sink.packet = 64 << 20
 				}
 				at := mustClaim(t, f.sink, 0)
-				p := part(1, 16, countsDelta(&table, map[string]int64{"a": 4}), at...)
+				p := taskBatch(1, 16, countsDelta(&table, map[string]int64{"a": 4}), at...)
 				var lengths []int
 				for offset := range 12 {
 					length := []int{8 << 20, packet / 2, packet / 5, 3}[offset%4]
@@ -129,14 +129,14 @@ func TestP17_LongRowsBesideOneAnother(t *testing.T) {
 			func(i int) []byte { return row.AppendKeyNumber(nil, row.FromInt(int64(i))) },
 			func(r *row.Rows, i int, c []row.Cell) { r.SetBytes(&c[0], bytes.Repeat([]byte{'x'}, lengths[i])) })}}
 	}
-	refused := refusedBy(t, f.sink.Commit(t.Context(), part(1, 5, rows(15_000, 30_000, 40_000, 3, 15_000), at...)))
+	refused := refusedBy(t, f.sink.Commit(t.Context(), taskBatch(1, 5, rows(15_000, 30_000, 40_000, 3, 15_000), at...)))
 	if len(refused) != 1 || !strings.Contains(refused[0].Reason, "max_allowed_packet") {
 		t.Fatalf("refused %+v, want the row of 40,000 bytes", refused)
 	}
 	if k, _ := row.KeyNumber(refused[0].Key); k != row.FromInt(2) {
 		t.Errorf("refused row %v, want 2", k)
 	}
-	if err := f.sink.Commit(t.Context(), part(2, 5, rows(15_000, 30_000, 3, 3, 15_000), at...)); err != nil {
+	if err := f.sink.Commit(t.Context(), taskBatch(2, 5, rows(15_000, 30_000, 3, 3, 15_000), at...)); err != nil {
 		t.Fatal(err)
 	}
 	if got := f.text(t, "SELECT COUNT(*), SUM(LENGTH(v)) FROM texts"); got != "5 60006" {

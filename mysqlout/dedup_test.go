@@ -45,7 +45,7 @@ func TestP28_idsGoWithTheRows(t *testing.T) {
 	at := mustClaim(t, f.sink, 0)
 	delta := countsDelta(&counts, map[string]int64{"a": 10})
 	delta.Tables = append(delta.Tables, idRows(c.Job, 0, 10))
-	if err := f.sink.Commit(t.Context(), part(1, 10, delta, at[0])); err != nil {
+	if err := f.sink.Commit(t.Context(), taskBatch(1, 10, delta, at[0])); err != nil {
 		t.Fatal(err)
 	}
 	remembered := func(before int64, most int) (offsets []int64) {
@@ -70,7 +70,7 @@ func TestP28_idsGoWithTheRows(t *testing.T) {
 	// A fence that does not match writes no identity either.
 	delta = countsDelta(&counts, map[string]int64{"a": 1})
 	delta.Tables = append(delta.Tables, idRows(c.Job, 10, 11))
-	if err := f.sink.Commit(t.Context(), part(2, 1, delta, at[0])); err == nil {
+	if err := f.sink.Commit(t.Context(), taskBatch(2, 1, delta, at[0])); err == nil {
 		t.Error("a part from an old checkpoint was committed")
 	}
 	if got := remembered(100, 100); len(got) != 10 {
@@ -116,7 +116,7 @@ func TestP28_pruneKeepsTheWindow(t *testing.T) {
 	at := mustClaim(t, f.sink, 0)
 	delta := countsDelta(&counts, map[string]int64{"a": 10})
 	delta.Tables = append(delta.Tables, idRows(c.Job, 0, 10))
-	if err := f.sink.Commit(t.Context(), part(1, 10, delta, at[0])); err != nil {
+	if err := f.sink.Commit(t.Context(), taskBatch(1, 10, delta, at[0])); err != nil {
 		t.Fatal(err)
 	}
 	f.exec(t,
@@ -148,7 +148,7 @@ func BenchmarkCommit_ids(b *testing.B) {
 		b.StopTimer()
 		delta := countsDelta(&counts, map[string]int64{"a": n})
 		delta.Tables = append(delta.Tables, idRows(c.Job, from, from+n))
-		p := part(byte(from/n), n, delta, at[0])
+		p := taskBatch(byte(from/n), n, delta, at[0])
 		b.StartTimer()
 		if err := f.sink.Commit(b.Context(), p); err != nil {
 			b.Fatal(err)

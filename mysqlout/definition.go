@@ -15,50 +15,51 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// A table can be altered while rows are written to it. Another character set would merge keys that differ, a dropped or
-// an added unique key would split or merge rows, a smaller scale would round each batch's sum, a trigger can write other
-// values. So each transaction compares the definition of each table that it writes with the one that was judged, and of
-// each table whose columns made dead letters.
+// A table can be altered while rows are written to it. Another character set would merge keys that differ; a dropped or
+// an added unique key would split or merge rows; a smaller scale would round the sum of each batch; a trigger can write
+// other values. So each transaction compares the definition of each table that it writes with the one that was checked,
+// and that of each table whose columns caused dead letters.
 //
 // Invariant: the comparison comes after a statement that takes the table's metadata lock, and before the transaction
 // writes anything. The transaction holds the lock until it ends. So an ALTER TABLE, a RENAME or a CREATE TRIGGER either
-// came before the comparison, and is seen, or waits until the transaction has ended. A comparison without the lock would
-// leave a gap between the two. A comparison after the first row would be too late for a table that has become MyISAM: its
-// rows stay after a rollback, and so would the fence of an etl_checkpoint.
+// came before the comparison, which finds it, or waits until the transaction has ended. A comparison without the lock
+// would leave a gap between the two. A comparison after the first row would be too late for a table that has become
+// MyISAM: its rows stay after a rollback, and so would the fence of an etl_checkpoint.
 //
 // The locking statement is SELECT … FOR UPDATE, although it finds no row. It takes the lock that the INSERT needs. A
-// plain SELECT takes a weaker one, and an ALTER TABLE that waits between the two would be a deadlock.
+// plain SELECT takes a weaker one, and an ALTER TABLE that waits between the two would cause a deadlock.
 //
 // A crash at any point here leaves nothing: the statements only read, and COMMIT is not sent yet.
 //
-// Only a user with the TRIGGER privilege sees triggers. For others they are not part of the definition (etl check warns).
+// Only a user with the TRIGGER privilege sees triggers. For other users they are not part of the definition (etl check
+// warns).
 
-// compared lists the tables that a part writes, and those whose columns made its dead letters, in order of name: the
-// columns may have been altered since, so that they would take the values now.
-func (s *Sink) compared(part *batch.TaskBatch[row.Delta], pieces []piece) []*target {
+// comparedTables lists the tables that a task batch writes, and those whose columns caused its dead letters, in order
+// of name. If these columns have been altered, they might accept the values now.
+func (s *Sink) comparedTables(tb *batch.TaskBatch[row.Delta], tables []tableRows) []*target {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := []*target{s.own[sqltext.CheckpointTable]}
-	if len(part.Dead) > 0 {
+	if len(tb.Dead) > 0 {
 		out = append(out, s.own[sqltext.DeadLetterTable])
 	}
 	last := ""
-	for i := range part.Dead {
-		if name := part.Dead[i].Table; name != last {
+	for i := range tb.Dead {
+		if name := tb.Dead[i].Table; name != last {
 			out, last = append(out, s.targets[name]), name
 		}
 	}
-	for i := range pieces {
-		out = append(out, pieces[i].target)
+	for i := range tables {
+		out = append(out, tables[i].target)
 	}
 	out = slices.DeleteFunc(out, func(t *target) bool { return t == nil })
 	slices.SortFunc(out, func(a, b *target) int { return strings.Compare(a.table.FullName(), b.table.FullName()) })
 	return slices.Compact(out)
 }
 
-// lockUnaltered takes the metadata locks of tables until the transaction ends, and returns an error where one is not
-// defined as it was judged. The transaction is then rolled back, and the tables are judged again before the next try
-// (lookAgain).
+// lockUnaltered takes the metadata locks of tables until the transaction ends. It returns an error if a definition is
+// not the one that was checked. The caller then rolls the transaction back, and refreshSchema checks the tables again
+// before the next try.
 func (s *Sink) lockUnaltered(ctx context.Context, tx *pool.Tx, tables []*target) error {
 	none := func(func(...any) error) error { return nil }
 	for _, t := range tables {
@@ -73,7 +74,7 @@ func (s *Sink) lockUnaltered(ctx context.Context, tx *pool.Tx, tables []*target)
 			return fmt.Errorf("read the definition of %s: %w", t.table.FullName(), err)
 		}
 		if now != t.definition {
-			s.blame()
+			s.markSchemaStale()
 			return &checkpoint.Error{
 				Class: checkpoint.ErrRetry,
 				Err:   fmt.Errorf("table %s was altered after it was checked; nothing was written, and it is checked again", t.table.FullName()),
@@ -83,17 +84,17 @@ func (s *Sink) lockUnaltered(ctx context.Context, tx *pool.Tx, tables []*target)
 	return nil
 }
 
-// lookAgain judges the tables again when an error has blamed them, so that a DBA's repair ends a blocked task without a
-// restart, and half a repair does not (P19). A table that a start would accept is accepted: where the columns have
-// changed, what is folded from then on is folded for the new ones. One task looks at a time, so that two versions of a
-// table never get the same number.
-func (s *Sink) lookAgain(ctx context.Context) error {
+// refreshSchema checks the tables again after markSchemaStale, so that a complete repair by a DBA unblocks a task
+// without a restart, and an incomplete one does not (P19). It accepts a table that a start would accept. If columns
+// have changed, records are folded for the new columns from then on. One task checks at a time, so that two versions of
+// a table never get the same number.
+func (s *Sink) refreshSchema(ctx context.Context) error {
 	if !s.isStale() {
 		return nil
 	}
 	select {
-	case s.looking <- struct{}{}:
-		defer func() { <-s.looking }()
+	case s.refreshing <- struct{}{}:
+		defer func() { <-s.refreshing }()
 	case <-ctx.Done():
 		return &checkpoint.Error{Class: checkpoint.ErrRetry, Err: ctx.Err()}
 	}
@@ -131,7 +132,7 @@ func (s *Sink) isStale() bool {
 	return s.stale
 }
 
-// setVersions gives each table its version, and names one whose columns have changed.
+// setVersions sets the version of each table, and returns the name of one whose columns have changed.
 func (s *Sink) setVersions(tables []schema.Table) (altered string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -153,9 +154,9 @@ func (s *Sink) tell(tables []row.Table) error {
 	return s.rebind(tables)
 }
 
-// current refuses rows that were folded for other columns than the table has now: with another scale the server would
-// round what was summed exactly, and the keys of one group would differ.
-func current(t *target, r *row.Rows) error {
+// checkVersion rejects rows that were folded for other columns than those that the table has now. With another scale
+// the server would round sums that are exact, and the keys of one group would differ.
+func checkVersion(t *target, r *row.Rows) error {
 	if r.Table.Version == t.table.Version {
 		return nil
 	}

@@ -127,7 +127,7 @@ func TestP19_ATableAlteredWhileRunning(t *testing.T) {
 				value, _ := row.FromInt(1444).Rescale(3, f.tables[0].Columns[1].Scale)
 				r := rowsOf(&f.tables[0], 1, func(int) []byte { return textKey("a") },
 					func(_ *row.Rows, _ int, cells []row.Cell) { cells[0] = row.Cell{Number: value, Set: true} })
-				err := f.sink.Commit(t.Context(), part(id, 1, row.Delta{Tables: []*row.Rows{r}}, at...))
+				err := f.sink.Commit(t.Context(), taskBatch(id, 1, row.Delta{Tables: []*row.Rows{r}}, at...))
 				if err == nil {
 					at = advance(at, 1)
 				}
@@ -181,11 +181,11 @@ func TestP19_AnAlterWaitsForTheTransaction(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer tx.Rollback(t.Context())
-	pieces, err := f.sink.pieces(countsDelta(&f.tables[0], map[string]int64{"a": 1}))
+	tables, err := f.sink.orderTables(countsDelta(&f.tables[0], map[string]int64{"a": 1}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := f.sink.lockUnaltered(t.Context(), tx, []*target{pieces[0].target}); err != nil {
+	if err := f.sink.lockUnaltered(t.Context(), tx, []*target{tables[0].target}); err != nil {
 		t.Fatal(err)
 	}
 	altered := make(chan error, 1)
@@ -239,13 +239,13 @@ func TestP19_TheComparisonIsUnderTheLock(t *testing.T) {
 func TestP19_AnAlteredTableBlamesNoRow(t *testing.T) {
 	t.Parallel()
 	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
-	pieces, err := f.sink.pieces(countsDelta(&f.tables[0], map[string]int64{"a": 1, "bad": 1}))
+	tables, err := f.sink.orderTables(countsDelta(&f.tables[0], map[string]int64{"a": 1, "bad": 1}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	f.exec(t, "ALTER TABLE counts MODIFY item VARCHAR(2) COLLATE utf8mb4_nopad_bin NOT NULL")
-	search := finder{sink: f.sink, piece: &pieces[0]}
-	if err := search.search(t.Context(), pieces[0].order); !errors.Is(err, checkpoint.ErrRetry) || len(search.found) != 0 {
+	search := finder{sink: f.sink, in: &tables[0]}
+	if err := search.search(t.Context(), tables[0].order); !errors.Is(err, checkpoint.ErrRetry) || len(search.found) != 0 {
 		t.Errorf("error is %v with %d rows blamed, expected a retry with none", err, len(search.found))
 	}
 }
@@ -262,7 +262,7 @@ func TestP19_AColumnThatBecomesNotNull(t *testing.T) {
 	f.exec(t, "ALTER TABLE target MODIFY v BIGINT NOT NULL")
 	at := mustClaim(t, f.sink, 0)
 	r := rowsOf(&f.tables[0], 1, func(int) []byte { return row.AppendKeyNumber(nil, row.FromInt(1)) }, func(*row.Rows, int, []row.Cell) {})
-	p := part(1, 1, row.Delta{Tables: []*row.Rows{r}}, at...)
+	p := taskBatch(1, 1, row.Delta{Tables: []*row.Rows{r}}, at...)
 	if err := f.sink.Commit(t.Context(), p); !errors.Is(err, checkpoint.ErrRetry) {
 		t.Errorf("error is %v, expected a retry", err)
 	}
@@ -285,7 +285,7 @@ func TestCheck_attributesThatChangeRows(t *testing.T) {
 		{Name: "n", Kind: row.Int, Merge: row.Add},
 	}}
 	for name, test := range map[string]struct{ ddl, want string }{
-		"a key that moves": {"CREATE TABLE hits (minute TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, status BIGINT NOT NULL, n BIGINT NOT NULL, PRIMARY KEY (minute, status))",
+		"a key that advances": {"CREATE TABLE hits (minute TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, status BIGINT NOT NULL, n BIGINT NOT NULL, PRIMARY KEY (minute, status))",
 			"ON UPDATE CURRENT_TIMESTAMP"},
 		"system versioning": {"CREATE TABLE hits (minute DATETIME NOT NULL, status BIGINT NOT NULL, n BIGINT NOT NULL, PRIMARY KEY (minute, status)) WITH SYSTEM VERSIONING",
 			"system-versioned"},
@@ -333,7 +333,7 @@ func TestP19_DeadLettersOfAnAlteredColumn(t *testing.T) {
 	f.sink.OnAltered(func(tables []row.Table) error { f.tables = tables; return nil })
 	at := mustClaim(t, f.sink, 0)
 	none := row.NewRows(&f.tables[0])
-	p := part(1, 1, row.Delta{Tables: []*row.Rows{none}}, at...)
+	p := taskBatch(1, 1, row.Delta{Tables: []*row.Rows{none}}, at...)
 	p.Advances[0].Audit = checkpoint.Audit{Dead: 1}
 	p.Dead = []batch.DeadLetter{{Partition: at[0].Partition, Offset: 0, Statement: 1, Table: "counts", Reason: "column item: too long", Value: []byte("x"), Length: 1, Records: 1}}
 	f.exec(t, "ALTER TABLE counts MODIFY item VARCHAR(300) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin NOT NULL")

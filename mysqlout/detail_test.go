@@ -63,7 +63,7 @@ func TestP18_ReasonsHoldNothingOfTheRow(t *testing.T) {
 				i := r.Apart(row.AppendKeyNumber(nil, row.FromInt(int64(offset))), row.Origin{Offset: int64(offset)})
 				r.SetBytes(&r.Cells(i)[0], []byte(v))
 			}
-			rows := refusedBy(t, f.sink.Commit(t.Context(), part(1, int64(len(test.values)), row.Delta{Tables: []*row.Rows{r}}, at...)))
+			rows := refusedBy(t, f.sink.Commit(t.Context(), taskBatch(1, int64(len(test.values)), row.Delta{Tables: []*row.Rows{r}}, at...)))
 			if len(rows) != len(test.values) {
 				t.Fatalf("refused %+v, want %d rows", rows, len(test.values))
 			}
@@ -82,7 +82,7 @@ func TestP18_ReasonsHoldNothingOfTheRow(t *testing.T) {
 // withDead commits a dead letter with a reason and a detail.
 func withDead(t *testing.T, s *Sink, at []checkpoint.Checkpoint) error {
 	t.Helper()
-	p := part(byte(at[0].Next+1), 1, row.Delta{}, at...)
+	p := taskBatch(byte(at[0].Next+1), 1, row.Delta{}, at...)
 	p.Dead = []batch.DeadLetter{{Partition: at[0].Partition, Offset: at[0].Next, Statement: -1,
 		Reason: "want a number", Detail: strings.Repeat("\u00e4", 3000), Value: []byte("x"), Length: 1}}
 	p.Advances[0].Audit = checkpoint.Audit{Dead: 1}

@@ -54,7 +54,7 @@ func TestE1_P15_NullSafeMerge(t *testing.T) {
 		r.SetBytes(&c[4], []byte("/B"))
 	}
 	for i, set := range []func(*row.Rows, []row.Cell){nothing, values, nothing, other} {
-		if err := f.sink.Commit(t.Context(), part(byte(i), 1, hitsDelta(&table, 200, set), at...)); err != nil {
+		if err := f.sink.Commit(t.Context(), taskBatch(byte(i), 1, hitsDelta(&table, 200, set), at...)); err != nil {
 			t.Fatal(err)
 		}
 		at = advance(at, 1)
@@ -107,7 +107,7 @@ func TestE1b_tablesThatSplitOrMergeRows(t *testing.T) {
 			f.prepare(t, table)
 			at := mustClaim(t, f.sink, 0)
 			for i := range 2 {
-				if err := f.sink.Commit(t.Context(), part(byte(i), 4, countsDelta(&table, map[string]int64{"a": 1, "A": 1, "a ": 2}), at...)); err != nil {
+				if err := f.sink.Commit(t.Context(), taskBatch(byte(i), 4, countsDelta(&table, map[string]int64{"a": 1, "A": 1, "a ": 2}), at...)); err != nil {
 					t.Fatal(err)
 				}
 				at = advance(at, 4)
@@ -147,7 +147,7 @@ func TestE2_P11_LostTransactionIsNoticed(t *testing.T) {
 	s, proxy := f.through(t)
 	at := mustClaim(t, s, 0)
 	proxy.Intrude(func(statement string) bool { return strings.HasPrefix(statement, "INSERT INTO `counts`") })
-	err := s.Commit(t.Context(), part(1, 3, countsDelta(&table, map[string]int64{"a": 3}), at...))
+	err := s.Commit(t.Context(), taskBatch(1, 3, countsDelta(&table, map[string]int64{"a": 3}), at...))
 	if !errors.Is(err, checkpoint.ErrFenced) {
 		t.Errorf("error is %v, want fenced", err)
 	}
@@ -155,7 +155,7 @@ func TestE2_P11_LostTransactionIsNoticed(t *testing.T) {
 	if got := f.text(t, "SELECT COUNT(*) FROM counts"); got != "0" {
 		t.Errorf("%s rows without a checkpoint", got)
 	}
-	if err := s.Commit(t.Context(), part(2, 3, countsDelta(&table, map[string]int64{"a": 3}), at...)); err != nil {
+	if err := s.Commit(t.Context(), taskBatch(2, 3, countsDelta(&table, map[string]int64{"a": 3}), at...)); err != nil {
 		t.Fatal(err)
 	}
 	if got := f.text(t, "SELECT n, next_offset FROM counts, etl_checkpoint WHERE partition_id = 0"); got != "3 3" {
@@ -209,7 +209,7 @@ func TestE9_P21_MetadataLockIsBounded(t *testing.T) {
 	if _, err := dba.ExecContext(t.Context(), "LOCK TABLES counts WRITE"); err != nil {
 		t.Fatal(err)
 	}
-	p := part(1, 3, countsDelta(&table, map[string]int64{"a": 3}), at...)
+	p := taskBatch(1, 3, countsDelta(&table, map[string]int64{"a": 3}), at...)
 	began := time.Now()
 	err = f.sink.Commit(t.Context(), p)
 	if took := time.Since(began); !errors.Is(err, checkpoint.ErrRetry) || took > 5*time.Second {
@@ -234,7 +234,7 @@ func TestE10_P12_OlderState(t *testing.T) {
 	f := open(t, server, testConfig(), table)
 	commit := func(id byte, at []checkpoint.Checkpoint) []checkpoint.Checkpoint {
 		t.Helper()
-		if err := f.sink.Commit(t.Context(), part(id, 10, countsDelta(&table, map[string]int64{"a": 10}), at...)); err != nil {
+		if err := f.sink.Commit(t.Context(), taskBatch(id, 10, countsDelta(&table, map[string]int64{"a": 10}), at...)); err != nil {
 			t.Fatal(err)
 		}
 		return advance(at, 10)
@@ -246,11 +246,11 @@ func TestE10_P12_OlderState(t *testing.T) {
 	}
 	var second []checkpoint.Checkpoint
 	eventually(t, "commit after the restart", 20*time.Second, func() bool {
-		err = f.sink.Commit(t.Context(), part(2, 10, countsDelta(&table, map[string]int64{"a": 10}), at...))
+		err = f.sink.Commit(t.Context(), taskBatch(2, 10, countsDelta(&table, map[string]int64{"a": 10}), at...))
 		return err == nil
 	})
 	second = advance(at, 10)
-	lost := part(3, 10, countsDelta(&table, map[string]int64{"a": 10}), second...)
+	lost := taskBatch(3, 10, countsDelta(&table, map[string]int64{"a": 10}), second...)
 	if err := server.RestoreData(older); err != nil {
 		t.Fatal(err)
 	}

@@ -70,7 +70,7 @@ func victim(t *testing.T, dsn string) {
 		t.Fatal(err)
 	}
 	at := mustClaim(t, s, 0)
-	if err := s.Commit(t.Context(), part(1, 3, countsDelta(&table, map[string]int64{"a": 3}), at...)); err != nil {
+	if err := s.Commit(t.Context(), taskBatch(1, 3, countsDelta(&table, map[string]int64{"a": 3}), at...)); err != nil {
 		t.Fatal(err)
 	}
 	t.Fatal("still alive")

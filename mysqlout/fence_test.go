@@ -27,13 +27,13 @@ func TestP9_EachPartitionHasItsOwnValue(t *testing.T) {
 		{[]int64{5, 9, 5}, "CASE partition_id WHEN 0 THEN 5 WHEN 1 THEN 9 WHEN 2 THEN 5 END"},
 		{[]int64{5, 5, 9}, "CASE partition_id WHEN 0 THEN 5 WHEN 1 THEN 5 WHEN 2 THEN 9 END"},
 	} {
-		var moves []batch.Advance
+		var advances []batch.Advance
 		for id, next := range c.next {
-			moves = append(moves, batch.Advance{Range: checkpoint.Range{
+			advances = append(advances, batch.Advance{Range: checkpoint.Range{
 				Partition: checkpoint.Partition{Topic: "logs", ID: int32(id)}, Next: next,
 			}})
 		}
-		got := string(appendCase(nil, moves, appendInt(func(m *batch.Advance) int64 { return m.Next })))
+		got := string(appendCase(nil, advances, appendInt(func(m *batch.Advance) int64 { return m.Next })))
 		if strings.TrimSpace(got) != c.want {
 			t.Errorf("%v is written %q, want %q", c.next, got, c.want)
 		}
@@ -50,7 +50,7 @@ func TestP9_TheFenceComparesEachThing(t *testing.T) {
 		"epoch = epoch + 1", "epoch = epoch - 1", "owner = x'77'", "next_offset = next_offset + 1", "query_hash = x'77'",
 	} {
 		f.exec(t, "CREATE TABLE kept SELECT * FROM etl_checkpoint", "UPDATE etl_checkpoint SET "+change+" WHERE partition_id = 2")
-		err := f.sink.Commit(t.Context(), part(1, 3, counts(), at...))
+		err := f.sink.Commit(t.Context(), taskBatch(1, 3, counts(), at...))
 		if want := []checkpoint.Partition{{Topic: "logs", ID: 2}}; !errors.Is(err, checkpoint.ErrFenced) || !slices.Equal(named(err), want) {
 			t.Errorf("%s: error is %v, naming %v, want fenced and %v", change, err, named(err), want)
 		}
@@ -59,7 +59,7 @@ func TestP9_TheFenceComparesEachThing(t *testing.T) {
 		}
 		f.exec(t, "DELETE FROM etl_checkpoint", "INSERT INTO etl_checkpoint SELECT * FROM kept", "DROP TABLE kept")
 	}
-	if err := f.sink.Commit(t.Context(), part(2, 3, counts(), at...)); err != nil {
+	if err := f.sink.Commit(t.Context(), taskBatch(2, 3, counts(), at...)); err != nil {
 		t.Fatal(err)
 	}
 	if got := f.text(t, "SELECT n, SUM(next_offset) FROM counts, etl_checkpoint WHERE next_offset > 0"); got != "9 9" {
@@ -84,7 +84,7 @@ func TestP11_TheClosingCheckWantsEveryPartition(t *testing.T) {
 	f.exec(t, "CREATE TRIGGER meddle BEFORE UPDATE ON etl_checkpoint FOR EACH ROW "+
 		"SET NEW.batch_id = IF(NEW.partition_id = 1, x'77', NEW.batch_id)")
 	f.sink.own = nil // the comparison of definitions would find the trigger first
-	err := f.sink.Commit(t.Context(), part(1, 3, countsDelta(&f.tables[0], map[string]int64{"a": 6}), at...))
+	err := f.sink.Commit(t.Context(), taskBatch(1, 3, countsDelta(&f.tables[0], map[string]int64{"a": 6}), at...))
 	if !errors.Is(err, checkpoint.ErrFenced) || !strings.Contains(err.Error(), "1 of 2") {
 		t.Errorf("error is %v, want that 1 of 2 partitions match", err)
 	}
@@ -99,7 +99,7 @@ func TestP11_EachCounterHasItsColumn(t *testing.T) {
 	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
 	at := mustClaim(t, f.sink, 0, 1)
 	for range 2 {
-		p := part(1, 21, countsDelta(&f.tables[0], map[string]int64{"a": 1}), at...)
+		p := taskBatch(1, 21, countsDelta(&f.tables[0], map[string]int64{"a": 1}), at...)
 		p.Advances[0].Audit = checkpoint.Audit{Counted: 1, Filtered: 2, Dead: 3, Gaps: 4, Duplicates: 5, Skipped: 6}
 		p.Advances[1].Audit = checkpoint.Audit{Counted: 6, Filtered: 5, Dead: 4, Gaps: 3, Duplicates: 2, Skipped: 1}
 		p.Advances[0].LeaderEpoch, p.Advances[1].LeaderEpoch = 7, 8
@@ -143,7 +143,7 @@ func TestP10_RowsAreSentInAscendingOrder(t *testing.T) {
 		}
 		delta.Tables = append(delta.Tables, r)
 	}
-	if err := s.Commit(t.Context(), part(1, 4, delta, at...)); err != nil {
+	if err := s.Commit(t.Context(), taskBatch(1, 4, delta, at...)); err != nil {
 		t.Fatal(err)
 	}
 	mu.Lock()

@@ -175,7 +175,7 @@ func mustClaim(t testing.TB, s *Sink, partitions ...int32) []checkpoint.Checkpoi
 }
 
 // part takes checkpoints n offsets on.
-func part(id byte, n int64, delta row.Delta, at ...checkpoint.Checkpoint) *batch.TaskBatch[row.Delta] {
+func taskBatch(id byte, n int64, delta row.Delta, at ...checkpoint.Checkpoint) *batch.TaskBatch[row.Delta] {
 	p := &batch.TaskBatch[row.Delta]{ID: checkpoint.BatchID{id, 0xba}, Delta: delta}
 	for _, c := range at {
 		p.Advances = append(p.Advances, batch.Advance{

@@ -14,12 +14,12 @@ import (
 	"github.com/sluice-etl/sluice/pool"
 )
 
-// identityText says to people what the row is that holds the identity. Its table_name is empty, which no target's is, so
-// that the identity needs no table and no right of its own, and older releases pass over it.
+// identityText explains the row that holds the identity to operators. Its table_name is empty, which no target's is, so
+// the identity needs neither a table nor a right of its own, and older releases ignore it.
 const identityText = "identity of these checkpoints: all processes of a consumer group must read the same one"
 
-// Identity is the 16 bytes that tell these checkpoints from those of other databases. Where there is none yet, it is made
-// and kept: of two processes that try, one inserts the row and both read it. Prepare comes before it.
+// Identity is the 16 bytes that tell these checkpoints from those of other databases. If there is none yet, it is
+// created: of two processes that try, one inserts the row and both read it. Call Prepare before.
 func (s *Sink) Identity(ctx context.Context) (id [16]byte, err error) {
 	id, ok, err := s.ReadIdentity(ctx)
 	for tries := 0; err == nil && !ok && tries < 3; tries++ {
@@ -37,7 +37,7 @@ func (s *Sink) Identity(ctx context.Context) (id [16]byte, err error) {
 	return id, err
 }
 
-// ReadIdentity is Identity without making one; ok is false where there is none.
+// ReadIdentity is Identity without creating one; ok is false if there is none.
 func (s *Sink) ReadIdentity(ctx context.Context) (id [16]byte, ok bool, err error) {
 	const doing = "read the identity of the checkpoints"
 	tx, err := s.pool.Tx(ctx, pool.PriorityHigh)
@@ -83,8 +83,8 @@ func (s *Sink) makeIdentity(ctx context.Context) error {
 	return tx.Commit(ctx)
 }
 
-// ServerName tells the server from its replicas and from servers that were copied from it, as far as it knows a name and
-// an identifier of its own. It is empty for the embedded server.
+// ServerName distinguishes the server from its replicas and from copies of it, as far as it has a name and an
+// identifier of its own. It is empty for the embedded server.
 func (s *Sink) ServerName(ctx context.Context) (string, error) {
 	const doing = "read the server's name"
 	tx, err := s.pool.Tx(ctx, pool.PriorityHigh)
@@ -95,7 +95,7 @@ func (s *Sink) ServerName(ctx context.Context) (string, error) {
 	if tx.Server.Dialect == pool.Embedded {
 		return "", nil
 	}
-	// A copied data folder has its original's server_uuid (MySQL), and MariaDB may have no identifier.
+	// A copied data directory has the server_uuid of the original (MySQL), and MariaDB may have no identifier.
 	v, err := schema.Variables(ctx, tx, "hostname", "port", "server_uuid", "server_uid")
 	if err != nil {
 		return "", s.failed(doing, err)

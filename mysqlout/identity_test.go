@@ -18,7 +18,7 @@ func TestP2_TheFenceComparesTheFingerprint(t *testing.T) {
 	f := open(t, mariadbtest.Start(t), testConfig(), table)
 	at := mustClaim(t, f.sink, 0)
 	f.exec(t, "UPDATE etl_checkpoint SET query_hash = x'0909' WHERE partition_id = 0")
-	err := f.sink.Commit(t.Context(), part(1, 3, countsDelta(&f.tables[0], map[string]int64{"a": 3}), at...))
+	err := f.sink.Commit(t.Context(), taskBatch(1, 3, countsDelta(&f.tables[0], map[string]int64{"a": 3}), at...))
 	if !errors.Is(err, checkpoint.ErrFenced) {
 		t.Errorf("the commit returned %v, expected a fenced commit", err)
 	}
@@ -45,10 +45,10 @@ func TestP2_AClaimTakesOverTheFingerprint(t *testing.T) {
 	if got := f.text(t, "SELECT HEX(LEFT(query_hash, 2)) FROM etl_checkpoint WHERE partition_id = 0"); got != "0700" {
 		t.Errorf("the claimed checkpoint has fingerprint %s…, expected 0700…", got)
 	}
-	if err := next.Commit(t.Context(), part(1, 2, countsDelta(&tables[0], map[string]int64{"a": 2}), at...)); err != nil {
+	if err := next.Commit(t.Context(), taskBatch(1, 2, countsDelta(&tables[0], map[string]int64{"a": 2}), at...)); err != nil {
 		t.Errorf("commit by the new query: %v", err)
 	}
-	err = f.sink.Commit(t.Context(), part(2, 2, countsDelta(&f.tables[0], map[string]int64{"a": 5}), old...))
+	err = f.sink.Commit(t.Context(), taskBatch(2, 2, countsDelta(&f.tables[0], map[string]int64{"a": 5}), old...))
 	if !errors.Is(err, checkpoint.ErrFenced) {
 		t.Errorf("the commit by the old query returned %v, expected a fenced commit", err)
 	}
@@ -67,7 +67,7 @@ func TestP12_ResolveComparesTheOwner(t *testing.T) {
 	table := countsTable()
 	f := open(t, mariadbtest.Start(t), testConfig(), table)
 	at := mustClaim(t, f.sink, 0, 1)
-	p := part(1, 4, countsDelta(&f.tables[0], map[string]int64{"a": 8}), at...)
+	p := taskBatch(1, 4, countsDelta(&f.tables[0], map[string]int64{"a": 8}), at...)
 	if err := f.sink.Commit(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
@@ -77,22 +77,22 @@ func TestP12_ResolveComparesTheOwner(t *testing.T) {
 		standing[i].First = m.Next
 	}
 	for _, c := range []struct {
-		name  string
-		moves []batch.Advance
-		want  batch.Outcome
+		name     string
+		advances []batch.Advance
+		want     batch.Outcome
 	}{{"the commit", p.Advances, batch.Committed}, {"where the checkpoints stand", standing, batch.Committed}} {
-		if got, err := f.sink.Resolve(t.Context(), p.ID, c.moves); err != nil || got != c.want {
+		if got, err := f.sink.Resolve(t.Context(), p.ID, c.advances); err != nil || got != c.want {
 			t.Errorf("%s: outcome %v, %v, expected %v", c.name, got, err, c.want)
 		}
 	}
 	f.exec(t, "UPDATE etl_checkpoint SET owner = x'77' WHERE partition_id = 1")
-	for name, moves := range map[string][]batch.Advance{"the commit": p.Advances, "where the checkpoints stand": standing} {
-		if got, err := f.sink.Resolve(t.Context(), p.ID, moves); err != nil || got != batch.Superseded {
+	for name, advances := range map[string][]batch.Advance{"the commit": p.Advances, "where the checkpoints stand": standing} {
+		if got, err := f.sink.Resolve(t.Context(), p.ID, advances); err != nil || got != batch.Superseded {
 			t.Errorf("%s, with another owner: outcome %v, %v, expected Other", name, got, err)
 		}
 	}
 	// Not committed, under another owner: not ours to send again.
-	p2 := part(2, 4, countsDelta(&f.tables[0], map[string]int64{"a": 8}), advance(at, 4)...)
+	p2 := taskBatch(2, 4, countsDelta(&f.tables[0], map[string]int64{"a": 8}), advance(at, 4)...)
 	if got, err := f.sink.Resolve(t.Context(), p2.ID, p2.Advances); err != nil || got != batch.Superseded {
 		t.Errorf("a commit that was not carried out, with another owner: outcome %v, %v, expected Other", got, err)
 	}

@@ -10,7 +10,7 @@ type metrics struct {
 	errors     *prometheus.CounterVec
 	dead       prometheus.Counter
 	claims     prometheus.Counter
-	questions  *prometheus.CounterVec
+	resolves   *prometheus.CounterVec
 }
 
 // newMetrics makes the metrics and registers them where reg is not nil.
@@ -31,7 +31,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "etl_commit_errors_total", Help: "Errors of claims, commits and resolves by the server's error number; 0 is a lost connection.",
 		}, []string{"number"}),
-		questions: prometheus.NewCounterVec(prometheus.CounterOpts{
+		resolves: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "etl_commit_questions_total", Help: "Resolved outcomes of commits whose reply was lost.",
 		}, []string{"answer"}),
 	}
@@ -39,10 +39,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		m.errors.WithLabelValues(number)
 	}
 	for _, answer := range []string{"committed", "not_committed", "other", "none"} {
-		m.questions.WithLabelValues(answer)
+		m.resolves.WithLabelValues(answer)
 	}
 	if reg != nil {
-		reg.MustRegister(m.seconds, m.statements, m.rows, m.bytes, m.dead, m.claims, m.errors, m.questions)
+		reg.MustRegister(m.seconds, m.statements, m.rows, m.bytes, m.dead, m.claims, m.errors, m.resolves)
 	}
 	return m
 }

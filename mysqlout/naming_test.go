@@ -28,7 +28,7 @@ func TestP3_TableNamesAsTheServerComparesThem(t *testing.T) {
 			f := open(t, server, testConfig(), tableNamed("", "counts"))
 			s := f.sink
 			at := mustClaim(t, s, 0)
-			if err := s.Commit(t.Context(), part(1, 2, countsDelta(&f.tables[0], map[string]int64{"a": 2}), at...)); err != nil {
+			if err := s.Commit(t.Context(), taskBatch(1, 2, countsDelta(&f.tables[0], map[string]int64{"a": 2}), at...)); err != nil {
 				t.Fatal(err)
 			}
 			for _, pair := range [][2]row.Table{{tableNamed("", "New"), tableNamed("", "new")}, {tableNamed("", "new"), tableNamed(f.db, "new")}} {
@@ -111,7 +111,7 @@ func TestP3_TableNamesAsTheServerComparesThem(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := n.Commit(t.Context(), part(2, 3, countsDelta(&tables[0], map[string]int64{"a": 3}), at...)); err != nil {
+			if err := n.Commit(t.Context(), taskBatch(2, 3, countsDelta(&tables[0], map[string]int64{"a": 3}), at...)); err != nil {
 				t.Fatal(err)
 			}
 			if got := f.text(t, "SELECT item, n FROM counts"); got != "a 5" {

@@ -15,18 +15,18 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// etl_target ties targets to jobs: a renamed job, or a second one, would add the whole history again, and every audit
-// would balance (P3).
+// etl_target assigns targets to jobs. Without it, a renamed job or a second one would add the whole history again, and
+// every audit would balance (P3).
 
-// owned is which rows of etl_target a claim writes.
+// owned lists the rows of etl_target that a claim writes.
 type owned struct {
 	absent []string // the targets that no job has yet
 	known  []string // the rows of the others
 }
 
-// mayBegin refuses a job to begin on targets that hold rows or belong to another job. first says that the job has no
-// checkpoint yet; else only targets that are new to it are looked at.
-func (s *Sink) mayBegin(ctx context.Context, tx *pool.Tx, first bool) (out owned, err error) {
+// checkTargets refuses a job that would start on targets which hold rows or belong to another job. first means that the
+// job has no checkpoint yet; otherwise only targets that are new to it are checked.
+func (s *Sink) checkTargets(ctx context.Context, tx *pool.Tx, first bool) (out owned, err error) {
 	stored, err := storedTargets(ctx, tx)
 	if err != nil {
 		return out, err
@@ -97,7 +97,7 @@ func storedTargets(ctx context.Context, tx *pool.Tx) (names []string, err error)
 	return names, nil
 }
 
-// boundTargets is the tables that the job writes, in the order of their names, and how the server tells names apart.
+// boundTargets returns the tables that the job writes, in order of name, and how the server compares names.
 func (s *Sink) boundTargets() (targets []row.Table, names schema.Naming) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -109,18 +109,18 @@ func (s *Sink) boundTargets() (targets []row.Table, names schema.Naming) {
 	return targets, s.names
 }
 
-// writeTargets says that the targets are this job's, and what its query is. Rows that were absent are inserted and
-// nothing else: of two new jobs that found the same empty table, the second gets a duplicate, looks again and is
-// refused. The rows of the others are locked.
+// writeTargets stores that the targets are this job's, and what its query is. For targets that had no row it inserts
+// one and nothing else: of two new jobs that found the same empty table, the second gets a duplicate key, checks again
+// and is refused. The other rows are locked.
 func (s *Sink) writeTargets(ctx context.Context, tx *pool.Tx, o owned) error {
-	if err := s.putTargets(ctx, tx, o.absent, ""); err != nil {
+	if err := s.upsertTargets(ctx, tx, o.absent, ""); err != nil {
 		return err
 	}
-	return s.putTargets(ctx, tx, o.known,
+	return s.upsertTargets(ctx, tx, o.known,
 		" ON DUPLICATE KEY UPDATE job = VALUES(job), query_hash = VALUES(query_hash), query_text = VALUES(query_text)")
 }
 
-func (s *Sink) putTargets(ctx context.Context, tx *pool.Tx, names []string, tail string) error {
+func (s *Sink) upsertTargets(ctx context.Context, tx *pool.Tx, names []string, tail string) error {
 	if len(names) == 0 {
 		return nil
 	}
@@ -139,7 +139,7 @@ func (s *Sink) putTargets(ctx context.Context, tx *pool.Tx, names []string, tail
 	return err
 }
 
-// otherQuery is the refusal of P2, with the lines in which the two queries differ.
+// otherQuery is the error of P2, with the lines in which the two queries differ.
 func (s *Sink) otherQuery(ctx context.Context, tx *pool.Tx, partitions []checkpoint.Partition) error {
 	theirs := ""
 	text := sqltext.AppendText([]byte("SELECT query_text FROM etl_target WHERE job = "), s.config.Job)

@@ -36,13 +36,13 @@ func TestP9_OpenTransactionIsNeverGivenBack(t *testing.T) {
 	f.exec(t, refuseBad(serverOf(t, f.pool)))
 	f.prepare(t, table)
 	// Whatever failed in the middle, no later user of any connection sees any of it.
-	err := f.sink.Commit(t.Context(), part(1, 2, countsDelta(&table, map[string]int64{"a": 1, "bad": 1}), at...))
+	err := f.sink.Commit(t.Context(), taskBatch(1, 2, countsDelta(&table, map[string]int64{"a": 1, "bad": 1}), at...))
 	if _, ok := errors.AsType[*batch.RejectedRows](err); !ok {
 		t.Fatalf("error is %v, want refused rows", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_ = f.sink.Commit(ctx, part(2, 2, countsDelta(&table, map[string]int64{"a": 1}), at...))
+	_ = f.sink.Commit(ctx, taskBatch(2, 2, countsDelta(&table, map[string]int64{"a": 1}), at...))
 	for range 8 {
 		mustClaim(t, f.sink, 1) // commits on whatever connection comes
 	}
@@ -75,7 +75,7 @@ func TestP10_OnePassNoDeadlocks(t *testing.T) {
 						r.Cells(i)[0].Set = true
 					}
 				}
-				p := part(byte(n), 600, row.Delta{Tables: []*row.Rows{r}}, at...)
+				p := taskBatch(byte(n), 600, row.Delta{Tables: []*row.Rows{r}}, at...)
 				p.ID[2] = byte(w)
 				err := f.sink.Commit(context.Background(), p)
 				for errors.Is(err, checkpoint.ErrRetry) {
@@ -105,7 +105,7 @@ func TestP12_HeldCommitIsNotAnswered(t *testing.T) {
 	f := open(t, mariadbtest.Start(t), testConfig(), table)
 	s, proxy := f.through(t)
 	at := mustClaim(t, s, 0)
-	p := part(1, 3, countsDelta(&table, map[string]int64{"a": 3}), at...)
+	p := taskBatch(1, 3, countsDelta(&table, map[string]int64{"a": 3}), at...)
 	proxy.Commits(mysqlproxy.Once(mysqlproxy.Hold))
 	done := make(chan error, 1)
 	go func() { done <- s.Commit(context.Background(), p) }()
@@ -138,7 +138,7 @@ func TestP12_SwallowedAnswer(t *testing.T) {
 	f := open(t, mariadbtest.Start(t), testConfig(), table)
 	s, proxy := f.through(t)
 	at := mustClaim(t, s, 0)
-	p := part(1, 3, countsDelta(&table, map[string]int64{"a": 3}), at...)
+	p := taskBatch(1, 3, countsDelta(&table, map[string]int64{"a": 3}), at...)
 	proxy.Commits(mysqlproxy.Once(mysqlproxy.Swallow))
 	if err := s.Commit(t.Context(), p); !errors.Is(err, checkpoint.ErrUnknown) {
 		t.Fatalf("error is %v, want unknown", err)
@@ -167,7 +167,7 @@ func TestP16_SumsAreExact(t *testing.T) {
 	for i, v := range values {
 		r := rowsOf(&table, 1, func(int) []byte { return row.AppendKeyNumber(nil, row.FromInt(-1)) },
 			func(_ *row.Rows, _ int, c []row.Cell) { c[0] = row.Cell{Number: v, Set: true} })
-		if err := f.sink.Commit(t.Context(), part(byte(i), 1, row.Delta{Tables: []*row.Rows{r}}, at...)); err != nil {
+		if err := f.sink.Commit(t.Context(), taskBatch(byte(i), 1, row.Delta{Tables: []*row.Rows{r}}, at...)); err != nil {
 			t.Fatal(err)
 		}
 		at = advance(at, 1)
@@ -224,7 +224,7 @@ func TestP18_EachCode(t *testing.T) {
 						test.good(r, &c[0])
 					}
 				})
-			err := f.sink.Commit(t.Context(), part(1, rows, row.Delta{Tables: []*row.Rows{r}}, at...))
+			err := f.sink.Commit(t.Context(), taskBatch(1, rows, row.Delta{Tables: []*row.Rows{r}}, at...))
 			var refused *batch.RejectedRows
 			if !errors.As(err, &refused) {
 				t.Fatalf("error is %v, want refused rows", err)
@@ -270,7 +270,7 @@ func TestP19_BlockedUntilRepaired(t *testing.T) {
 			commit := func() error {
 				for {
 					now := table
-					err := f.sink.Commit(t.Context(), part(1, 4, countsDelta(&now, map[string]int64{"a": 2, "b": 2}), at...))
+					err := f.sink.Commit(t.Context(), taskBatch(1, 4, countsDelta(&now, map[string]int64{"a": 2, "b": 2}), at...))
 					altered := errors.Is(err, checkpoint.ErrRetry) && strings.Contains(err.Error(), "was altered")
 					if !altered && !errors.Is(err, checkpoint.ErrStale) || t.Context().Err() != nil {
 						return err // else the table is judged, or the batch folded, again first
@@ -396,14 +396,14 @@ func TestSet_keepsTheReasonAndBalances(t *testing.T) {
 	if _, is, err := f.sink.ledger.MoveCheckpoint(t.Context(), c); err != nil || is.Next != 150 || is.Audit.Skipped != 150 {
 		t.Fatalf("dry run: %+v, %v", is, err)
 	}
-	if err := f.sink.Commit(t.Context(), part(1, 4, row.Delta{}, at...)); err != nil {
+	if err := f.sink.Commit(t.Context(), taskBatch(1, 4, row.Delta{}, at...)); err != nil {
 		t.Fatalf("a dry run disturbed the owner: %v", err)
 	}
 	c.DryRun = false
 	if _, _, err := f.sink.ledger.MoveCheckpoint(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.sink.Commit(t.Context(), part(2, 4, row.Delta{}, advance(at, 4)...)); !errors.Is(err, checkpoint.ErrFenced) {
+	if err := f.sink.Commit(t.Context(), taskBatch(2, 4, row.Delta{}, advance(at, 4)...)); !errors.Is(err, checkpoint.ErrFenced) {
 		t.Errorf("the old owner's commit is %v, want fenced", err)
 	}
 	got := f.text(t, "SELECT next_offset, counted, skipped, epoch FROM etl_checkpoint WHERE partition_id = 0")

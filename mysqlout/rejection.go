@@ -9,7 +9,7 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// kinds are short texts for the errors that reject a row, which a dead letter's reason names.
+// kinds are short descriptions of the errors that reject a row, for the reason of a dead letter.
 var kinds = map[uint16]string{
 	1048: "a column cannot be NULL",
 	1105: "the embedded server's only number",
@@ -29,9 +29,9 @@ var kinds = map[uint16]string{
 	3819: "CHECK constraint", 4025: "CHECK constraint",
 }
 
-// rejection is the reason of a dead letter whose row the server rejected with this answer: the same text for all rows
-// that are rejected alike. The server's own text quotes values and a trigger's text may be anything, so nothing of it is
-// in the reason but the name of a column that the table has.
+// rejection is the reason of a dead letter whose row the server rejected with this error. It is the same text for all
+// rows that are rejected for the same cause. The server's own text quotes values, and that of a trigger may be
+// anything, so only the name of a column that the table has is taken from it.
 func rejection(t *row.Table, answer error) string {
 	n := sqlerr.Number(answer)
 	kind := kinds[n]
@@ -45,7 +45,7 @@ func rejection(t *row.Table, answer error) string {
 	return text
 }
 
-// atColumn finds the column in the server's own words, which are the last ones.
+// atColumn finds the column at the end of the server's text.
 var atColumn = regexp.MustCompile("[Cc]olumn (?:[`'][^`']*[`']\\.)*[`']([^`']+)[`'](?: at row \\d+| cannot be null)?$")
 
 // namedColumn is the column of the table that the server's text ends with, empty where it names none.

@@ -11,34 +11,34 @@ import (
 	"github.com/sluice-etl/sluice/pool"
 )
 
-// Resolve asks what became of a COMMIT (P12), on another connection than the one that was lost, with a locking read:
-// it waits until the old transaction has ended, so that its answer is final. A plain read could say "not committed"
-// while the server is still carrying the COMMIT out. A lock wait timeout is not an answer.
+// Resolve finds out whether a COMMIT was applied (P12). It uses another connection than the one that was lost, and a
+// locking read, which waits until the old transaction has ended: so its result is final. A plain read could return "not
+// committed" while the server is still applying the COMMIT. After a lock wait timeout the outcome is still unknown.
 //
-// Moves of no length ask whether the checkpoints are still as they were; any answer but Other means that they are.
-func (s *Sink) Resolve(ctx context.Context, id checkpoint.BatchID, moves []batch.Advance) (batch.Outcome, error) {
-	if err := checkOrder(moves); err != nil {
+// Advances of length 0 check whether the checkpoints are unchanged: they are, unless the outcome is Superseded.
+func (s *Sink) Resolve(ctx context.Context, id checkpoint.BatchID, advances []batch.Advance) (batch.Outcome, error) {
+	if err := checkOrder(advances); err != nil {
 		return batch.Superseded, err
 	}
 	tx, err := s.pool.Tx(ctx, pool.PriorityHigh)
 	if err == nil {
 		var rows []ledger.Row
-		if rows, err = s.ledger.Read(ctx, tx, moves[0].Topic, partitionsOf(moves), true); err == nil {
+		if rows, err = s.ledger.Read(ctx, tx, advances[0].Topic, partitionsOf(advances), true); err == nil {
 			tx.Rollback(ctx)
-			return s.answer(id, moves, rows), nil
+			return s.outcome(id, advances, rows), nil
 		}
 		sqlerr.Abandon(tx, err)
 	}
-	s.metrics.questions.WithLabelValues("none").Inc()
-	err = s.failed("read whether "+describe(moves)+" was committed", err)
+	s.metrics.resolves.WithLabelValues("none").Inc()
+	err = s.failed("read whether "+describe(advances)+" was committed", err)
 	return batch.Superseded, &checkpoint.Error{Class: checkpoint.ErrRetry, Err: err}
 }
 
-func (s *Sink) answer(id checkpoint.BatchID, moves []batch.Advance, rows []ledger.Row) batch.Outcome {
+func (s *Sink) outcome(id checkpoint.BatchID, advances []batch.Advance, rows []ledger.Row) batch.Outcome {
 	committed, not := 0, 0
 	at := 0
-	for i := range moves {
-		m := &moves[i]
+	for i := range advances {
+		m := &advances[i]
 		for at < len(rows) && rows[at].ID < m.ID {
 			at++
 		}
@@ -57,30 +57,31 @@ func (s *Sink) answer(id checkpoint.BatchID, moves []batch.Advance, rows []ledge
 		}
 	}
 	outcome, label := batch.Superseded, "other"
-	switch len(moves) {
+	switch len(advances) {
 	case committed:
 		outcome, label = batch.Committed, "committed"
 	case not:
 		outcome, label = batch.NotCommitted, "not_committed"
 	}
-	s.metrics.questions.WithLabelValues(label).Inc()
+	s.metrics.resolves.WithLabelValues(label).Inc()
 	return outcome
 }
 
-func partitionsOf(moves []batch.Advance) []int32 {
-	out := make([]int32, len(moves))
-	for i := range moves {
-		out[i] = moves[i].ID
+func partitionsOf(advances []batch.Advance) []int32 {
+	out := make([]int32, len(advances))
+	for i := range advances {
+		out[i] = advances[i].ID
 	}
 	return out
 }
 
-// fenced says who is in the way: which partitions do not match, and their owner now. A checkpoint that is not there at
-// all is ErrGone.
-func (s *Sink) fenced(ctx context.Context, tx *pool.Tx, moves []batch.Advance, matched int64) error {
-	seen := fmt.Errorf("fence: %d of %d partitions match the checkpoint", matched, len(moves))
-	// The read sees our own UPDATE of the rows that did match: their epoch, owner and hash are mine all the same.
-	rows, err := s.ledger.Read(ctx, tx, moves[0].Topic, partitionsOf(moves), false)
+// fenced is the error of a fence that did not match: which partitions do not match, and who owns them now. For a
+// checkpoint that does not exist it is ErrCheckpointLost.
+func (s *Sink) fenced(ctx context.Context, tx *pool.Tx, advances []batch.Advance, matched int64) error {
+	seen := fmt.Errorf("fence: %d of %d partitions match the checkpoint", matched, len(advances))
+	// The read sees the UPDATE of this transaction in the rows that did match; their epoch, owner and hash are
+	// unchanged by it.
+	rows, err := s.ledger.Read(ctx, tx, advances[0].Topic, partitionsOf(advances), false)
 	if err != nil {
 		return err
 	}
@@ -89,8 +90,8 @@ func (s *Sink) fenced(ctx context.Context, tx *pool.Tx, moves []batch.Advance, m
 		there[rows[i].ID] = &rows[i]
 	}
 	var gone, lost []checkpoint.Partition
-	for i := range moves {
-		m := &moves[i]
+	for i := range advances {
+		m := &advances[i]
 		switch r := there[m.ID]; {
 		case r == nil:
 			gone = append(gone, m.Partition)
@@ -101,7 +102,7 @@ func (s *Sink) fenced(ctx context.Context, tx *pool.Tx, moves []batch.Advance, m
 		}
 	}
 	if gone != nil {
-		return errGone(gone)
+		return errCheckpointLost(gone)
 	}
 	return &checkpoint.Error{Class: checkpoint.ErrFenced, Err: seen, Partitions: lost}
 }

@@ -22,7 +22,7 @@ func TestP12_EveryPartitionMustAnswerAlike(t *testing.T) {
 	}
 	of := func(c ledger.Row, change func(*ledger.Row)) ledger.Row { change(&c); return c }
 	before := checkpoint.BatchID{9}
-	moves := []batch.Advance{
+	advances := []batch.Advance{
 		{Range: checkpoint.Range{Partition: checkpoint.Partition{Topic: "logs", ID: 3}, First: 10, Next: 20}, Epoch: 4, Owner: mine},
 		{Range: checkpoint.Range{Partition: checkpoint.Partition{Topic: "logs", ID: 5}, First: 30, Next: 40}, Epoch: 4, Owner: mine},
 	}
@@ -45,7 +45,7 @@ func TestP12_EveryPartitionMustAnswerAlike(t *testing.T) {
 		{"another owner", []ledger.Row{at(3, 20, id), of(at(5, 40, id), func(c *ledger.Row) { c.Owner = checkpoint.Owner{7} })}, batch.Superseded},
 		{"another owner, not committed", []ledger.Row{at(3, 10, before), of(at(5, 30, before), func(c *ledger.Row) { c.Owner = checkpoint.Owner{7} })}, batch.Superseded},
 	} {
-		if got := s.answer(id, moves, c.rows); got != c.want {
+		if got := s.outcome(id, advances, c.rows); got != c.want {
 			t.Errorf("%s: the answer is %d, want %d", c.name, got, c.want)
 		}
 	}

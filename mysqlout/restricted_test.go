@@ -62,7 +62,7 @@ func TestP19_AlteredTablesAreSeenWithFewRights(t *testing.T) {
 			at := mustClaim(t, s, 0)
 			commit := func(id byte) error {
 				r := rowsOf(&tables[0], 1, func(int) []byte { return textKey("a") }, func(_ *row.Rows, _ int, c []row.Cell) { c[0] = cell(1) })
-				err := s.Commit(t.Context(), part(id, 1, row.Delta{Tables: []*row.Rows{r}}, at...))
+				err := s.Commit(t.Context(), taskBatch(id, 1, row.Delta{Tables: []*row.Rows{r}}, at...))
 				if err == nil {
 					at = advance(at, 1)
 				}

@@ -15,8 +15,8 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// Sink is the batch.Sink of MySQL. It is safe for concurrent use by tasks with disjoint partitions. Prepare comes
-// before the first Claim.
+// Sink is the batch.Sink of MySQL. It is safe for concurrent use by tasks with disjoint partitions. Call Prepare before
+// the first Claim.
 type Sink struct {
 	config  Config
 	pool    *pool.Pool
@@ -26,7 +26,7 @@ type Sink struct {
 	ledger  *ledger.Ledger
 	buffers sync.Pool // of *[]byte, for SQL text
 
-	looking chan struct{} // holds one item while the tables are judged again
+	refreshing chan struct{} // holds one item while the tables are judged again
 
 	mu      sync.Mutex // guards all below
 	want    []row.Table
@@ -42,15 +42,16 @@ type Sink struct {
 
 var _ batch.Sink[row.Delta] = (*Sink)(nil)
 
-// New makes a sink of a valid Config. It asks nothing of the server. A nil log discards, a nil reg registers nowhere.
+// New makes a sink for a valid Config. It sends nothing to the server. A nil log discards, and a nil reg registers
+// nowhere.
 func New(c Config, p *pool.Pool, log *slog.Logger, reg prometheus.Registerer) *Sink {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
 	s := &Sink{
 		config: c, pool: p, log: log.With("component", "mysqlout"), metrics: newMetrics(reg),
-		buffers: sync.Pool{New: func() any { b := make([]byte, 0, c.StatementBytes+c.StatementBytes/8); return &b }},
-		looking: make(chan struct{}, 1), targets: map[string]*target{}, held: map[checkpoint.Partition]bool{},
+		buffers:    sync.Pool{New: func() any { b := make([]byte, 0, c.StatementBytes+c.StatementBytes/8); return &b }},
+		refreshing: make(chan struct{}, 1), targets: map[string]*target{}, held: map[checkpoint.Partition]bool{},
 	}
 	s.schema = schema.New(schema.Options{Job: c.Job, Dedup: c.Dedup, Adopt: c.Adopt}, p, s.log, s.failed)
 	s.ledger = ledger.New(c.Job, p, s.failed)
@@ -60,10 +61,10 @@ func New(c Config, p *pool.Pool, log *slog.Logger, reg prometheus.Registerer) *S
 // Ledger is what the job has written down: offsets, dead letters and event IDs.
 func (s *Sink) Ledger() *ledger.Ledger { return s.ledger }
 
-// OnAltered has bind called with the tables as Prepare returns them, each time that an ALTER TABLE has changed the
-// columns that the query writes. Rows that were folded for the columns before are not written from then on: Commit
-// returns ErrStale for them. An error of bind blocks. Call it before the first Commit; without it such a change blocks
-// until the process is restarted.
+// OnAltered sets the function that is called with the tables, as Prepare returns them, whenever an ALTER TABLE has
+// changed columns that the query writes. From then on rows that were folded for the old columns are not written: Commit
+// returns ErrStale for them. An error of bind blocks the task. Call it before the first Commit; without it such a
+// change blocks until the process is restarted.
 func (s *Sink) OnAltered(bind func([]row.Table) error) { s.rebind = bind }
 
 // find is the target of a batch's rows.
@@ -77,7 +78,7 @@ func (s *Sink) find(r *row.Rows) (*target, error) {
 	return t, nil
 }
 
-// statementBytes is how long a statement that writes rows gets, and how long a row may be at most.
+// statementBytes returns the usual length of a statement that writes rows, and the largest length of a row.
 func (s *Sink) statementBytes() (usual, most int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -88,8 +89,8 @@ func (s *Sink) statementBytes() (usual, most int) {
 	return usual, most
 }
 
-// learnPacket takes down that a statement of so many bytes was too long, so that the next try makes shorter ones. The
-// limit may be unknown, or lower than it was when the server was inspected. It reports whether shorter ones can be made.
+// learnPacket records that a statement of so many bytes was too long, so that the next try makes shorter ones. The
+// limit may be unknown, or lower than when the server was inspected. It reports whether shorter statements can be made.
 func (s *Sink) learnPacket(bytes int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -103,7 +104,7 @@ func (s *Sink) learnPacket(bytes int) bool {
 // minPacket is the smallest max_allowed_packet that a server can be given.
 const minPacket = 1024
 
-func (s *Sink) blame() {
+func (s *Sink) markSchemaStale() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stale = true

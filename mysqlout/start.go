@@ -7,9 +7,9 @@ import (
 	"github.com/sluice-etl/sluice/pool"
 )
 
-// CheckStart refuses what a claim of any partition would refuse: another topic of the same name (P4), another query (P2),
-// another job's target or one that holds rows (P3). A process that asks it ends at start, instead of going on with
-// every partition stopped. It changes nothing, and the claim looks again under its locks. Prepare comes before it.
+// CheckStart refuses what a claim of any partition would refuse: another topic of the same name (P4), another query
+// (P2), a target of another job or one that holds rows (P3). So the process exits at the start, instead of running with
+// every partition stopped. It changes nothing, and the claim checks again under its locks. Call Prepare before.
 func (s *Sink) CheckStart(ctx context.Context, topic batch.Topic) error {
 	const doing = "check whether the job may start"
 	tx, err := s.pool.Tx(ctx, pool.PriorityHigh)

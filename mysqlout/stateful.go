@@ -60,8 +60,8 @@ const maxLocked = 500
 type storedValues [][]byte
 
 // writeStateful writes rows of a table with state columns. order is in ascending order of key. An error that may be a
-// row's own fault is a *valueError of no particular piece or row: a joined row stands for several rows of the batch.
-func (s *Sink) writeStateful(ctx context.Context, tx *pool.Tx, p *piece, order []int) error {
+// row's own fault is a *valueError of no particular table or row: a joined row stands for several rows of the batch.
+func (s *Sink) writeStateful(ctx context.Context, tx *pool.Tx, p *tableRows, order []int) error {
 	for from := 0; from < len(order); {
 		to := s.chunk(p, order, from)
 		if err := s.writeChunk(ctx, tx, p, order[from:to]); err != nil {
@@ -73,7 +73,7 @@ func (s *Sink) writeStateful(ctx context.Context, tx *pool.Tx, p *piece, order [
 }
 
 // chunk returns the end of the chunk that begins at order[from]. All rows of a key are in one chunk.
-func (s *Sink) chunk(p *piece, order []int, from int) (to int) {
+func (s *Sink) chunk(p *tableRows, order []int, from int) (to int) {
 	usual, _ := s.statementBytes()
 	for keys, size := 0, 0; from < len(order) && keys < maxLocked && size < usual; keys++ {
 		end := p.endOfKey(order, from)
@@ -86,14 +86,14 @@ func (s *Sink) chunk(p *piece, order []int, from int) (to int) {
 }
 
 // endOfKey returns the end of the rows with the key of order[from].
-func (p *piece) endOfKey(order []int, from int) (to int) {
+func (p *tableRows) endOfKey(order []int, from int) (to int) {
 	for to = from + 1; to < len(order) && bytes.Equal(p.rows.Key(order[to]), p.rows.Key(order[from])); to++ {
 	}
 	return to
 }
 
 // rowSize is about the memory of row i of the batch, in bytes.
-func (p *piece) rowSize(i int) int {
+func (p *tableRows) rowSize(i int) int {
 	size := len(p.rows.Key(i))
 	cells := p.rows.Cells(i)
 	for j := range cells {
@@ -102,7 +102,7 @@ func (p *piece) rowSize(i int) int {
 	return size
 }
 
-func (s *Sink) writeChunk(ctx context.Context, tx *pool.Tx, p *piece, order []int) error {
+func (s *Sink) writeChunk(ctx context.Context, tx *pool.Tx, p *tableRows, order []int) error {
 	joined, err := s.joinStored(ctx, tx, p, order, nil)
 	if err != nil {
 		return err
@@ -117,7 +117,7 @@ func (s *Sink) writeChunk(ctx context.Context, tx *pool.Tx, p *piece, order []in
 }
 
 // joinStored locks the rows of order that are in the table and joins them with the batch's. added is as in join.
-func (s *Sink) joinStored(ctx context.Context, tx *pool.Tx, p *piece, order []int, added map[int]bool) (joinedRows, error) {
+func (s *Sink) joinStored(ctx context.Context, tx *pool.Tx, p *tableRows, order []int, added map[int]bool) (joinedRows, error) {
 	states, err := s.lockRows(ctx, tx, p, order, (*row.Column).IsState)
 	if err != nil {
 		return joinedRows{}, fmt.Errorf("lock rows of %s: %w", p.table.FullName(), err)
@@ -139,10 +139,10 @@ func (s *Sink) joinStored(ctx context.Context, tx *pool.Tx, p *piece, order []in
 func isFollower(c *row.Column) bool { return c.Traits().Follows }
 
 // writeJoined writes rows with this tail, in statements of the usual size.
-func (s *Sink) writeJoined(ctx context.Context, tx *pool.Tx, p *piece, rows *row.Rows, order []int, tail string) error {
+func (s *Sink) writeJoined(ctx context.Context, tx *pool.Tx, p *tableRows, rows *row.Rows, order []int, tail string) error {
 	t := *p.target
 	t.tail = tail
-	out := piece{target: &t, rows: rows, order: order}
+	out := tableRows{target: &t, rows: rows, order: order}
 	usual, most := s.statementBytes()
 	buffer := s.buffers.Get().(*[]byte)
 	defer s.buffers.Put(buffer)
@@ -171,7 +171,7 @@ func (s *Sink) writeJoined(ctx context.Context, tx *pool.Tx, p *piece, rows *row
 // duplicate classifies a duplicate key of an INSERT of keys that were not in the table. If one of them is in the table
 // now, another transaction inserted it, and a retry reads it. If not, the key is that of another table, which a trigger
 // writes, or of a column that the query does not write; a retry alone would end the same way.
-func (s *Sink) duplicate(ctx context.Context, tx *pool.Tx, p *piece, order []int, answer error) error {
+func (s *Sink) duplicate(ctx context.Context, tx *pool.Tx, p *tableRows, order []int, answer error) error {
 	there, err := s.lockRows(ctx, tx, p, order, (*row.Column).IsState)
 	if err != nil {
 		return fmt.Errorf("lock rows of %s: %w", p.table.FullName(), err)
@@ -202,7 +202,7 @@ type joinedRows struct {
 
 // join joins the rows of the batch, in order of key, with the states of the table, by encoded key. If added is not nil,
 // additive columns are joined from these rows of the batch alone.
-func (p *piece) join(order []int, stored map[string]storedValues, added map[int]bool) (joinedRows, error) {
+func (p *tableRows) join(order []int, stored map[string]storedValues, added map[int]bool) (joinedRows, error) {
 	out := joinedRows{rows: row.NewRows(p.rows.Table)}
 	for from := 0; from < len(order); {
 		key := p.rows.Key(order[from])
@@ -232,7 +232,7 @@ func (p *piece) join(order []int, stored map[string]storedValues, added map[int]
 }
 
 // joinRow joins row from of the batch to row i of into. States that the row does not hold yet are those of the table.
-func (p *piece) joinRow(into *row.Rows, i, from int, stored storedValues, add bool) (replaces bool, err error) {
+func (p *tableRows) joinRow(into *row.Rows, i, from int, stored storedValues, add bool) (replaces bool, err error) {
 	cells, added := into.Cells(i), p.rows.Cells(from)
 	columns := p.rows.Table.Columns[p.rows.Table.Keys:]
 	n := 0
@@ -315,7 +315,7 @@ func (j *joinedRows) keep(values map[string]storedValues) {
 
 // lockRows locks the rows of order that are in the table, and returns some of their columns by encoded key.
 func (s *Sink) lockRows(
-	ctx context.Context, tx *pool.Tx, p *piece, order []int, wanted func(*row.Column) bool,
+	ctx context.Context, tx *pool.Tx, p *tableRows, order []int, wanted func(*row.Column) bool,
 ) (map[string]storedValues, error) {
 	var keys []int // one row of each key
 	for from := 0; from < len(order); from = p.endOfKey(order, from) {
@@ -366,7 +366,7 @@ func (s *Sink) lockRows(
 
 // appendLocking appends the locking read of these columns, keys first, of the rows keys[from:next]. It names the key's index, because a scan of the
 // table would wait for the locks of rows that the batch does not write.
-func (p *piece) appendLocking(dst []byte, server pool.Server, columns, keys []int, from, usual int) (text []byte, next int) {
+func (p *tableRows) appendLocking(dst []byte, server pool.Server, columns, keys []int, from, usual int) (text []byte, next int) {
 	t := &p.table
 	dst = append(dst, "SELECT "...)
 	for i, c := range columns {

@@ -95,7 +95,7 @@ func TestLatest_lostReply(t *testing.T) {
 	for _, at := range []mysqlproxy.Fate{mysqlproxy.CutBefore, mysqlproxy.CutAfter} {
 		f, proxy, table := openLatest(t)
 		held := mustClaim(t, f.sink, 0)
-		p := part(1, 2, latestDelta(&table, record{0, 0, 50}, record{0, 1, 40}), held...)
+		p := taskBatch(1, 2, latestDelta(&table, record{0, 0, 50}, record{0, 1, 40}), held...)
 		proxy.Commits(mysqlproxy.Once(at))
 		if err := f.sink.Commit(t.Context(), p); !errors.Is(err, checkpoint.ErrUnknown) {
 			t.Fatalf("error is %v, expected an unknown outcome", err)
@@ -111,7 +111,7 @@ func TestLatest_lostReply(t *testing.T) {
 			mustCommit(t, f.sink, p)
 		}
 		f.wantLatest(t, "2 1") // the higher offset, although its time is earlier
-		mustCommit(t, f.sink, part(2, 1, latestDelta(&table, record{0, 2, 10}), advance(held, 2)...))
+		mustCommit(t, f.sink, taskBatch(2, 1, latestDelta(&table, record{0, 2, 10}), advance(held, 2)...))
 		f.wantLatest(t, "3 2")
 	}
 }
@@ -121,14 +121,14 @@ func TestLatest_olderStateRestored(t *testing.T) {
 	t.Parallel()
 	f, _, table := openLatest(t)
 	held := mustClaim(t, f.sink, 0, 1)
-	mustCommit(t, f.sink, part(1, 1, latestDelta(&table, record{0, 0, 10}, record{1, 0, 20}), held...))
+	mustCommit(t, f.sink, taskBatch(1, 1, latestDelta(&table, record{0, 0, 10}, record{1, 0, 20}), held...))
 	f.wantLatest(t, "2 1000")
 	tables := []string{"etl_checkpoint", "etl_target", "counts"}
 	for _, name := range tables {
 		f.exec(t, "CREATE TABLE copy_"+name+" AS SELECT * FROM "+name)
 	}
 	again := latestDelta(&table, record{0, 1, 30}, record{1, 1, 5})
-	mustCommit(t, f.sink, part(2, 1, again, advance(held, 1)...))
+	mustCommit(t, f.sink, taskBatch(2, 1, again, advance(held, 1)...))
 	f.wantLatest(t, "4 1")
 	for _, name := range tables {
 		f.exec(t, "DELETE FROM "+name, "INSERT INTO "+name+" SELECT * FROM copy_"+name)
@@ -136,9 +136,9 @@ func TestLatest_olderStateRestored(t *testing.T) {
 	f.wantLatest(t, "2 1000")
 	// The records come in other batches this time, the later partition first.
 	held = mustClaim(t, f.sink, 0, 1)
-	mustCommit(t, f.sink, part(3, 1, latestDelta(&table, record{1, 1, 5}), held[1]))
+	mustCommit(t, f.sink, taskBatch(3, 1, latestDelta(&table, record{1, 1, 5}), held[1]))
 	f.wantLatest(t, "3 1001")
-	mustCommit(t, f.sink, part(4, 1, latestDelta(&table, record{0, 1, 30}), held[0]))
+	mustCommit(t, f.sink, taskBatch(4, 1, latestDelta(&table, record{0, 1, 30}), held[0]))
 	f.wantLatest(t, "4 1")
 }
 
@@ -152,8 +152,8 @@ func TestLatest_twoPartitions(t *testing.T) {
 		foldLatest(null, record{1, 0, 30}, "a", number1(1), number1(7))
 		foldLatest(null, record{1, 1, 20}, "a", number1(1), row.Value{})
 		batches := []*batch.TaskBatch[row.Delta]{
-			part(1, 1, latestDelta(&table, record{0, 0, 25}), held[0]),
-			part(2, 2, row.Delta{Tables: []*row.Rows{null}}, held[1]),
+			taskBatch(1, 1, latestDelta(&table, record{0, 0, 25}), held[0]),
+			taskBatch(2, 2, row.Delta{Tables: []*row.Rows{null}}, held[1]),
 		}
 		for _, n := range order {
 			mustCommit(t, f.sink, batches[n])
@@ -174,7 +174,7 @@ func TestLatest_waitsForAnotherTasksRow(t *testing.T) {
 	if _, err := other.Exec("INSERT INTO counts VALUES ('a', 1, 1000, ?)", row.AppendPosition(nil, [16]byte{1}, 1, 0, 99)); err != nil {
 		t.Fatal(err)
 	}
-	p := part(1, 1, latestDelta(&table, record{0, 0, 5}), held...)
+	p := taskBatch(1, 1, latestDelta(&table, record{0, 0, 5}), held...)
 	done := make(chan error, 1)
 	go func() { done <- f.sink.Commit(context.Background(), p) }()
 	f.awaitTransactions(t, "the commit waits for the other transaction", 5*time.Second, "trx_state = 'LOCK WAIT'", "1")
@@ -196,7 +196,7 @@ func TestLatest_anotherTaskInsertsFirst(t *testing.T) {
 	f, _, table := openLatest(t)
 	held := mustClaim(t, f.sink, 0)
 	delta := latestDelta(&table, record{0, 0, 5})
-	pieces, err := f.sink.pieces(delta)
+	tables, err := f.sink.orderTables(delta)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,19 +204,19 @@ func TestLatest_anotherTaskInsertsFirst(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	joined, err := f.sink.joinStored(t.Context(), tx, &pieces[0], pieces[0].order, nil)
+	joined, err := f.sink.joinStored(t.Context(), tx, &tables[0], tables[0].order, nil)
 	if err != nil || len(joined.fresh) != 1 {
 		t.Fatalf("%d keys are new, %v; expected 1", len(joined.fresh), err)
 	}
 	if _, err := f.h.Exec("INSERT INTO counts VALUES ('a', 1, 1000, ?)", row.AppendPosition(nil, [16]byte{1}, 1, 0, 99)); err != nil {
 		t.Fatal(err)
 	}
-	err = f.sink.writeJoined(t.Context(), tx, &pieces[0], joined.rows, joined.fresh, "")
+	err = f.sink.writeJoined(t.Context(), tx, &tables[0], joined.rows, joined.fresh, "")
 	tx.Rollback(t.Context())
 	if !errors.Is(err, checkpoint.ErrRetry) {
 		t.Fatalf("error is %v, expected a retry", err)
 	}
-	mustCommit(t, f.sink, part(1, 1, delta, held...))
+	mustCommit(t, f.sink, taskBatch(1, 1, delta, held...))
 	f.wantLatest(t, "2 1000")
 }
 
@@ -234,12 +234,12 @@ func TestLatest_rejectedRow(t *testing.T) {
 		foldCells(r, i, record{0, int64(offset), 0}, number1(1), number1(v))
 	}
 	// The three rows become one, whose value is the last one's: the 7 is never written.
-	mustCommit(t, f.sink, part(1, 3, row.Delta{Tables: []*row.Rows{r}}, held...))
+	mustCommit(t, f.sink, taskBatch(1, 3, row.Delta{Tables: []*row.Rows{r}}, held...))
 	f.wantLatest(t, "3 5")
 	r = row.NewRows(&table)
 	foldLatest(r, record{0, 3, 0}, "a", number1(1), number1(7))
 	foldLatest(r, record{0, 4, 0}, "b", number1(1), number1(8))
-	err := f.sink.Commit(t.Context(), part(2, 2, row.Delta{Tables: []*row.Rows{r}}, advance(held, 3)...))
+	err := f.sink.Commit(t.Context(), taskBatch(2, 2, row.Delta{Tables: []*row.Rows{r}}, advance(held, 3)...))
 	rejected, ok := errors.AsType[*batch.RejectedRows](err)
 	if !ok || len(rejected.Rows) != 1 || !strings.HasPrefix(string(rejected.Rows[0].Key), "a") {
 		t.Fatalf("error is %v, expected the row of key a", err)
@@ -273,7 +273,7 @@ func TestLatest_keysOfEveryKind(t *testing.T) {
 			r.Table.Columns[5].Merge.Fold(r, &r.Cells(i)[0], row.Int, number1(n))
 			r.Table.Columns[6].Merge.Fold(r, &r.Cells(i)[1], row.Bytes, row.Value{Bytes: row.AppendPosition(nil, [16]byte{1}, 0, n, 0), Set: true})
 		}
-		mustCommit(t, f.sink, part(byte(n), 1, row.Delta{Tables: []*row.Rows{r}}, advance(held, n)...))
+		mustCommit(t, f.sink, taskBatch(byte(n), 1, row.Delta{Tables: []*row.Rows{r}}, advance(held, n)...))
 	}
 	if got := f.text(t, "SELECT COUNT(*), MIN(latest), MAX(latest) FROM keys_of"); got != "1200 2 2" {
 		t.Errorf("rows, smallest and largest value are %s, expected 1200 2 2", got)
@@ -294,10 +294,10 @@ func TestLatest_stateColumn(t *testing.T) {
 	f.prepare(t, table)
 	held := mustClaim(t, f.sink, 0)
 	f.exec(t, "INSERT INTO counts VALUES ('a', 1, 1, 'x')")
-	if err := f.sink.Commit(t.Context(), part(1, 1, latestDelta(&table, record{0, 0, 5}), held...)); !errors.Is(err, checkpoint.ErrBlocked) {
+	if err := f.sink.Commit(t.Context(), taskBatch(1, 1, latestDelta(&table, record{0, 0, 5}), held...)); !errors.Is(err, checkpoint.ErrBlocked) {
 		t.Errorf("error is %v, expected a blocked task", err)
 	}
 	f.exec(t, "UPDATE counts SET position = ''")
-	mustCommit(t, f.sink, part(1, 1, latestDelta(&table, record{0, 0, 5}), held...))
+	mustCommit(t, f.sink, taskBatch(1, 1, latestDelta(&table, record{0, 0, 5}), held...))
 	f.wantLatest(t, "2 0")
 }

@@ -20,7 +20,7 @@ import (
 // searchStateful searches rows, in order of key, in chunks as a commit writes them.
 func (f *finder) searchStateful(ctx context.Context, order []int) error {
 	for from := 0; from < len(order); {
-		to := f.sink.chunk(f.piece, order, from)
+		to := f.sink.chunk(f.in, order, from)
 		if err := f.halve(ctx, order[from:to]); err != nil {
 			return err
 		}
@@ -37,7 +37,7 @@ func (f *finder) halve(ctx context.Context, order []int) error {
 	}
 	var ends []int // of each key's rows
 	for from := 0; from < len(order); from = ends[len(ends)-1] {
-		ends = append(ends, f.piece.endOfKey(order, from))
+		ends = append(ends, f.in.endOfKey(order, from))
 	}
 	if len(ends) == 1 {
 		return f.blameJoined(ctx, order)
@@ -104,7 +104,7 @@ func (f *finder) blameOne(ctx context.Context, left []int, i int) error {
 	}
 	answer := written.answer
 	if errors.Is(answer, errTooLong) {
-		if _, most := f.sink.statementBytes(); len(f.piece.appendRow([]byte(f.piece.head+f.piece.tail), f.piece.rows, i, nil)) <= most {
+		if _, most := f.sink.statementBytes(); len(f.in.appendRow([]byte(f.in.head+f.in.tail), f.in.rows, i, nil)) <= most {
 			return f.totalWith("raise max_allowed_packet: the state and the stored values do not fit one statement",
 				"the row is too long with its state", answer)
 		}
@@ -112,7 +112,7 @@ func (f *finder) blameOne(ctx context.Context, left []int, i int) error {
 		return nil
 	}
 	if sqlerr.FateOf(answer) == sqlerr.Ranged {
-		if why := f.piece.misfit(f.piece.rows, i); why != "" {
+		if why := f.in.misfit(f.in.rows, i); why != "" {
 			f.found = append(f.found, badRow{row: i, reason: why, detail: answer.Error()})
 			return nil
 		}
@@ -122,7 +122,7 @@ func (f *finder) blameOne(ctx context.Context, left []int, i int) error {
 		return err
 	}
 	if values.answer == nil { // the values are accepted, and the key may exist
-		totals, err := f.tryKey(ctx, left, alone, func(joinedRows) string { return f.piece.totals })
+		totals, err := f.tryKey(ctx, left, alone, func(joinedRows) string { return f.in.totals })
 		if err != nil {
 			return err
 		}
@@ -131,7 +131,7 @@ func (f *finder) blameOne(ctx context.Context, left []int, i int) error {
 		}
 	}
 	f.found = append(f.found, badRow{
-		row: i, reason: rejection(&f.piece.table, answer), detail: answer.Error(), key: withoutPartition[sqlerr.Number(answer)],
+		row: i, reason: rejection(&f.in.table, answer), detail: answer.Error(), key: withoutPartition[sqlerr.Number(answer)],
 	})
 	return nil
 }
@@ -139,7 +139,7 @@ func (f *finder) blameOne(ctx context.Context, left []int, i int) error {
 // tryJoined writes rows as a commit does, in a transaction that is rolled back. answer is why MySQL rejects a row, nil if
 // it rejects none.
 func (f *finder) tryJoined(ctx context.Context, order []int) (answer, err error) {
-	err = f.transaction(ctx, func(tx *pool.Tx) error { return f.sink.writeStateful(ctx, tx, f.piece, order) })
+	err = f.transaction(ctx, func(tx *pool.Tx) error { return f.sink.writeStateful(ctx, tx, f.in, order) })
 	if rejected, ok := errors.AsType[*valueError](err); ok {
 		return rejected.err, nil
 	}
@@ -158,16 +158,16 @@ func (f *finder) asCommitted(j joinedRows) string {
 	case len(j.fresh) > 0:
 		return ""
 	case len(j.replaced) > 0:
-		return f.piece.tail
+		return f.in.tail
 	}
-	return f.piece.keep
+	return f.in.keep
 }
 
 // tryKey writes the rows of one key, joined, with a tail of its own and with the additive cells of added alone (all if it
 // is nil), in a transaction that is rolled back. A duplicate key is no fault: the server has checked the values by then.
 func (f *finder) tryKey(ctx context.Context, left []int, added map[int]bool, tail func(joinedRows) string) (out triedKey, err error) {
 	err = f.transaction(ctx, func(tx *pool.Tx) error {
-		joined, err := f.sink.joinStored(ctx, tx, f.piece, left, added)
+		joined, err := f.sink.joinStored(ctx, tx, f.in, left, added)
 		if err != nil {
 			return err
 		}
@@ -176,7 +176,7 @@ func (f *finder) tryKey(ctx context.Context, left []int, added map[int]bool, tai
 		if len(joined.kept) > 0 {
 			rows, at = joined.stored, joined.kept[0]
 		}
-		text := append(f.piece.appendRow([]byte(f.piece.head), rows, at, nil), tail(joined)...)
+		text := append(f.in.appendRow([]byte(f.in.head), rows, at, nil), tail(joined)...)
 		if _, most := f.sink.statementBytes(); len(text) > most {
 			return &valueError{err: errTooLong}
 		}
@@ -193,7 +193,7 @@ func (f *finder) tryKey(ctx context.Context, left []int, added map[int]bool, tai
 		err = nil
 	}
 	if err != nil {
-		err = fmt.Errorf("write rows of %s: %w", f.piece.table.FullName(), err)
+		err = fmt.Errorf("write rows of %s: %w", f.in.table.FullName(), err)
 	}
 	return out, err
 }
@@ -206,7 +206,7 @@ func (f *finder) transaction(ctx context.Context, write func(*pool.Tx) error) er
 	if err != nil {
 		return err
 	}
-	err = f.sink.lockUnaltered(ctx, tx, []*target{f.piece.target})
+	err = f.sink.lockUnaltered(ctx, tx, []*target{f.in.target})
 	if err == nil {
 		err = write(tx)
 	}

@@ -43,11 +43,11 @@ func TestLatest_losingRecordIsNotChecked(t *testing.T) {
 		at := mustClaim(t, f.sink, 0, 1)
 		r := row.NewRows(&table)
 		foldValues(r, record{1, 0, 99}, "a", 5)
-		mustCommit(t, f.sink, part(1, 1, deltaOf(r), at[1]))
+		mustCommit(t, f.sink, taskBatch(1, 1, deltaOf(r), at[1]))
 		r = row.NewRows(&table)
 		foldValues(r, record{0, 0, 10}, "a", 7)
 		foldValues(r, record{0, 1, 10}, "b", 8)
-		mustCommit(t, f.sink, part(2, 2, deltaOf(r), at[0]))
+		mustCommit(t, f.sink, taskBatch(2, 2, deltaOf(r), at[0]))
 		if got := f.text(t, "SELECT item, n, latest FROM counts ORDER BY item"); got != "a 2 5\nb 1 8" {
 			t.Errorf("%s: rows are %s, expected a with 2 and 5, and b", latest, got)
 		}
@@ -77,7 +77,7 @@ func TestLatest_keptValuesOfEveryKind(t *testing.T) {
 	i, _ := r.FindIn(1, row.AppendKeyNumber(nil, row.FromInt(1)))
 	r.Table.Columns[9].Merge.Fold(r, &r.Cells(i)[8], row.Int, number1(1))
 	r.Table.Columns[10].Merge.Fold(r, &r.Cells(i)[9], row.Bytes, row.Value{Bytes: row.AppendPosition(nil, [16]byte{1}, 1, 0, 5), Set: true})
-	mustCommit(t, f.sink, part(1, 1, deltaOf(r), at...))
+	mustCommit(t, f.sink, taskBatch(1, 1, deltaOf(r), at...))
 	if after := f.text(t, all); after != before {
 		t.Errorf("row was\n%s\nand is\n%s", before, after)
 	}
@@ -93,13 +93,13 @@ func TestLatest_fateDoesNotDependOnOtherKeys(t *testing.T) {
 	at := mustClaim(t, f.sink, 0, 1)
 	r := row.NewRows(&table)
 	foldValues(r, record{1, 0, 99}, "a", 5)
-	mustCommit(t, f.sink, part(1, 1, deltaOf(r), at[1]))
+	mustCommit(t, f.sink, taskBatch(1, 1, deltaOf(r), at[1]))
 	r = row.NewRows(&table)
 	foldValues(r, record{0, 0, 10}, "a", 7)
 	for n := range 20 {
 		foldValues(r, record{0, int64(1 + n), 10}, fmt.Sprintf("b%02d", n), map[bool]int64{true: 7, false: 1}[n == 3 || n == 4 || n == 19])
 	}
-	rejected := refusedBy(t, f.sink.Commit(t.Context(), part(2, 21, deltaOf(r), at[0])))
+	rejected := refusedBy(t, f.sink.Commit(t.Context(), taskBatch(2, 21, deltaOf(r), at[0])))
 	var keys []string
 	for _, x := range rejected {
 		if !x.Merged {
@@ -123,7 +123,7 @@ func TestLatest_separateRowsAreJudgedByWhatTheyWrite(t *testing.T) {
 		i := r.Apart(row.AppendKeyBytes(nil, []byte("a")), row.Origin{Offset: int64(offset)})
 		foldCells(r, i, record{0, int64(offset), 50 - int64(offset)}, number1(1), number1(v))
 	}
-	rejected := refusedBy(t, f.sink.Commit(t.Context(), part(1, 4, deltaOf(r), at...)))
+	rejected := refusedBy(t, f.sink.Commit(t.Context(), taskBatch(1, 4, deltaOf(r), at...)))
 	var offsets []int64
 	for _, x := range rejected {
 		offsets = append(offsets, x.Source.Offset)
@@ -144,7 +144,7 @@ func TestLatest_additiveCellsAreJudgedBesideTheWinner(t *testing.T) {
 			i := r.Apart(row.AppendKeyBytes(nil, []byte("a")), row.Origin{Offset: int64(offset)})
 			foldCells(r, i, record{0, int64(offset), 0}, number1(n), number1(int64(offset)))
 		}
-		return f.sink.Commit(t.Context(), part(id, int64(len(counts)), deltaOf(r), at...))
+		return f.sink.Commit(t.Context(), taskBatch(id, int64(len(counts)), deltaOf(r), at...))
 	}
 	rejected := refusedBy(t, commit(1, 1, 500, 2))
 	if len(rejected) != 1 || rejected[0].Source.Offset != 1 {
@@ -174,7 +174,7 @@ func TestLatest_stateThatDoesNotFit(t *testing.T) {
 		t.Helper()
 		r := row.NewRows(&table)
 		foldValues(r, mine, "a", 3)
-		err := f.sink.Commit(t.Context(), part(id, 1, deltaOf(r), at...))
+		err := f.sink.Commit(t.Context(), taskBatch(id, 1, deltaOf(r), at...))
 		c, ok := errors.AsType[*checkpoint.Error](err)
 		if !ok || !errors.Is(c.Class, checkpoint.ErrBlocked) || !strings.Contains(c.Hint, hint) {
 			t.Errorf("%s: error is %v, expected a blocked task with advice about %s", name, err, hint)
@@ -199,7 +199,7 @@ func TestLatest_triggersDuplicateKeyBlocks(t *testing.T) {
 	at := mustClaim(t, f.sink, 0)
 	r := row.NewRows(&table)
 	foldValues(r, record{0, 0, 0}, "a", 1)
-	err := f.sink.Commit(t.Context(), part(1, 1, deltaOf(r), at...))
+	err := f.sink.Commit(t.Context(), taskBatch(1, 1, deltaOf(r), at...))
 	c, ok := errors.AsType[*checkpoint.Error](err)
 	if !ok || !errors.Is(c.Class, checkpoint.ErrBlocked) || !strings.Contains(c.Hint, "trigger") {
 		t.Fatalf("error is %v, expected a blocked task with advice about the trigger", err)
@@ -208,7 +208,7 @@ func TestLatest_triggersDuplicateKeyBlocks(t *testing.T) {
 	f.prepare(t, latestTable())
 	r = row.NewRows(&f.tables[0])
 	foldValues(r, record{0, 0, 0}, "a", 1)
-	mustCommit(t, f.sink, part(1, 1, deltaOf(r), at...))
+	mustCommit(t, f.sink, taskBatch(1, 1, deltaOf(r), at...))
 }
 
 // A table goes through more than one chunk of keys, and all rows of a key are in one.
@@ -224,7 +224,7 @@ func TestLatest_chunks(t *testing.T) {
 				foldValues(r, record{id, n, int64(id)*10 - n}, fmt.Sprintf("%05d", k), int64(id)*100+n)
 			}
 		}
-		mustCommit(t, f.sink, part(byte(n), 1, deltaOf(r), advance(at, n)...))
+		mustCommit(t, f.sink, taskBatch(byte(n), 1, deltaOf(r), advance(at, n)...))
 	}
 	if got := f.text(t, "SELECT COUNT(*), MIN(n), MAX(n), MIN(latest), MAX(latest) FROM counts"); got != fmt.Sprintf("%d 6 6 201 201", keys) {
 		t.Errorf("rows, counts and values are %s, expected %d rows of 6 records with 201", got, keys)
@@ -237,7 +237,7 @@ func TestLatest_recreatedTopicReplaces(t *testing.T) {
 	f, table := openLatestAs(t, "BIGINT NULL")
 	at := mustClaim(t, f.sink, 0)
 	f.exec(t, fmt.Sprintf("INSERT INTO counts VALUES ('a', 1, 1, x'%x')", row.AppendPosition(nil, [16]byte{9}, 0, 1000, 99)))
-	mustCommit(t, f.sink, part(1, 1, latestDelta(&table, record{0, 0, 5}), at...))
+	mustCommit(t, f.sink, taskBatch(1, 1, latestDelta(&table, record{0, 0, 5}), at...))
 	f.wantLatest(t, "2 0")
 }
 
@@ -257,7 +257,7 @@ func TestLatest_concurrentTasks(t *testing.T) {
 				for k := range keys {
 					foldValues(r, record{id, n, 100*n + int64(id)}, fmt.Sprintf("%04d", int64(k)+n*keys/2), 10*n+int64(id))
 				}
-				p := part(byte(1+n)+byte(id)*100, 1, deltaOf(r), advance(held, n)...)
+				p := taskBatch(byte(1+n)+byte(id)*100, 1, deltaOf(r), advance(held, n)...)
 				err := f.sink.Commit(t.Context(), p)
 				for errors.Is(err, checkpoint.ErrRetry) {
 					err = f.sink.Commit(t.Context(), p)

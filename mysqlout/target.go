@@ -7,19 +7,19 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// target is a table that is written, as Prepare found it.
+// target is a table to write, as Prepare found it.
 type target struct {
 	table row.Table
 	head  string // INSERT INTO … VALUES
 	tail  string // ON DUPLICATE KEY UPDATE …, empty for tables that are not grouped
-	// totals is tail for the columns that are added alone.
+	// totals is tail for the columns of totals alone.
 	totals string
 	// keep is tail for a row whose key has a later record in the table; empty for tables without a state.
 	keep string
 	// states is the number of state columns, and index the name of the key's unique index, for the locking read of states.
 	states int
 	index  string
-	// definition is how the table was defined when it was judged, "" where it is not compared.
+	// definition is the table's definition when it was checked, "" where it is not compared.
 	definition string
 }
 
@@ -57,11 +57,11 @@ func upsertOf(t row.Table, merges func(row.Traits) bool) string {
 	return string(appendMerge([]byte(" ON DUPLICATE KEY UPDATE "), &t))
 }
 
-// appendMerge appends how a row joins the one that is there. VALUES() is deprecated in MySQL 8, but the row alias that
-// replaces it is a syntax error in MariaDB, and this text is right in both.
+// appendMerge appends how a row merges into the stored one. VALUES() is deprecated in MySQL 8, but the row alias that
+// replaces it is a syntax error in MariaDB; this text is valid in both.
 func appendMerge(dst []byte, t *row.Table) []byte {
 	if t.Keys == len(t.Columns) {
-		// Nothing but a key: a row that is there stays as it is.
+		// There are only key columns: an existing row stays as it is.
 		dst = sqltext.AppendName(dst, t.Columns[0].Name)
 		return sqltext.AppendName(append(dst, " = "...), t.Columns[0].Name)
 	}
@@ -101,8 +101,8 @@ func (t *target) appendRow(dst []byte, r *row.Rows, i int, scratch []byte) []byt
 	return append(dst, ')')
 }
 
-// misfit says why a row's own values do not fit their columns, empty where they all do. What is added is not looked at:
-// a sum that does not fit is a total, however few records it has (P19).
+// misfit describes why the values of a row do not fit their columns; it is empty if all fit. It does not check what is
+// added: a sum that does not fit is a total, however few records it has (P19).
 func (t *target) misfit(r *row.Rows, i int) string {
 	key := r.Key(i)
 	for k := range t.table.Keys {
