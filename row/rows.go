@@ -27,14 +27,14 @@ type Rows struct {
 	cells []Cell         // of all rows, width to a row
 	arena []byte         // keys and texts
 	slots []int32        // open addressing: row number + 1, 0 is free
-	apart map[int]Origin // the rows that are made by one record each, usually nil
+	apart map[int]Origin // the rows that are of one record each, usually nil
 	seed  maphash.Seed
 
 	byPartition bool
 	partitions  []int32 // of each row; empty unless byPartition
 }
 
-// Origin is the record that made a row which is kept apart from the other rows of its key.
+// Origin is the record of a row that is not merged with the other rows of its key.
 type Origin struct {
 	Partition int32
 	Offset    int64
@@ -52,7 +52,7 @@ func NewRows(t *Table) *Rows {
 // Len is the number of rows.
 func (r *Rows) Len() int { return len(r.keys) }
 
-// Size is about the memory held, in bytes.
+// Size is the approximate memory in use, in bytes.
 func (r *Rows) Size() int64 {
 	return int64(cap(r.arena) + cap(r.keys)*16 + cap(r.hash)*8 + cap(r.cells)*40 + cap(r.slots)*4 + cap(r.partitions)*4 + len(r.apart)*64)
 }
@@ -70,7 +70,7 @@ func (r *Rows) Cells(i int) []Cell { return r.cells[i*r.width : (i+1)*r.width : 
 // Bytes is a Text or Bytes cell's value, a view on the arena.
 func (r *Rows) Bytes(c *Cell) []byte { return r.arena[c.off : c.off+c.len : c.off+c.len] }
 
-// SetBytes stores v in the arena and makes c hold it. Room of an older, longer value is used again.
+// SetBytes stores v in the arena and makes c hold it. The space of an older, longer value is reused.
 func (r *Rows) SetBytes(c *Cell, v []byte) {
 	if c.Set && len(v) <= c.len {
 		copy(r.arena[c.off:], v)
@@ -124,8 +124,7 @@ func (r *Rows) add(partition int32, key []byte, hash uint64) int {
 	return i
 }
 
-// Apart adds a row that is not merged with the other rows of its key, and returns its number. Find never returns such
-// a row. A server that merges the rows one by one stores the same values as for one merged row, and when it rejects a
+// Apart adds a row that is not merged with the other rows of its key, and returns its number. Find never returns such a row. A server that merges the rows one by one stores the same values as for one merged row, and when it rejects a
 // row, Origin says which record made it.
 func (r *Rows) Apart(key []byte, from Origin) int {
 	if r.apart == nil {
@@ -136,7 +135,7 @@ func (r *Rows) Apart(key []byte, from Origin) int {
 	return i
 }
 
-// Origin is the record that made row i; ok is false for a row that may stand for several records.
+// Origin is the record that made row i; ok is false for a row that may be of several records.
 func (r *Rows) Origin(i int) (from Origin, ok bool) {
 	from, ok = r.apart[i]
 	return from, ok
@@ -157,7 +156,7 @@ func (r *Rows) grow() {
 	}
 }
 
-// Sorted is the numbers of all rows in ascending order of key: the one order in which every writer takes row locks.
+// Sorted is the numbers of all rows in ascending order of key: the order in which every writer takes row locks.
 // Rows of the same key keep the order in which they were added.
 func (r *Rows) Sorted() []int {
 	order := make([]int, len(r.keys))

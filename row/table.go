@@ -13,14 +13,14 @@ const (
 	Datetime             // microseconds since 1970-01-01 00:00:00 UTC
 )
 
-// Padding is what a column of fixed length does to a value.
+// Padding is how a column of fixed length changes shorter values.
 type Padding uint8
 
-// The paddings. A value that would come back as another one is no value for the column.
+// The paddings. A value that would be read back as another one does not fit the column.
 const (
 	NoPadding Padding = iota
-	PadSpace          // CHAR: spaces at the end are lost
-	PadZero           // BINARY: a value shorter than MaxBytes is filled up with zero bytes
+	PadSpace          // CHAR: trailing spaces are dropped
+	PadZero           // BINARY: a value shorter than MaxBytes is padded with zero bytes
 )
 
 // Column is one column of a target table.
@@ -32,7 +32,7 @@ type Column struct {
 	// Scale is the number of digits after the point of a Decimal, 0 to 30; values are rounded half away from zero to
 	// it before they are added. For Datetime it is the digits of a second's fraction that the column keeps, 0 to 6.
 	Scale int
-	// Precision is the number of digits in all that a Decimal column takes; 0 where the table is not bound yet.
+	// Precision is the number of digits in all that a Decimal column takes; 0 if the table is not bound yet.
 	Precision int
 	// Nullable says that the column can be NULL. Key columns never are.
 	Nullable bool
@@ -42,7 +42,7 @@ type Column struct {
 	MaxChars int
 	// MinInt and MaxInt bound an Int value, inclusive, and a Datetime value in microseconds since 1970-01-01 00:00:00
 	// UTC, whose bounds are those of DATETIME where both are 0. Both 0 means the table is not bound yet. A BIGINT
-	// UNSIGNED has MaxInt of math.MaxInt64 and takes values up to 2^64 - 1; totals are the server's to judge.
+	// UNSIGNED has MaxInt of math.MaxInt64 and takes values up to 2^64 - 1; totals are checked by the server.
 	MinInt, MaxInt int64
 	// Unsigned says that the column takes no number below zero.
 	Unsigned bool
@@ -74,10 +74,10 @@ type Table struct {
 	Columns []Column
 	// Keys is the number of Key columns at the head of Columns.
 	Keys int
-	// Grouped says that rows are merged into those that are there; else they are inserted.
+	// Grouped means that rows are merged into existing ones; otherwise they are inserted.
 	Grouped bool
-	// Version is 0 for a table as it was judged at start, and one more each time that its columns were found to be
-	// others while the process runs. Rows that were folded for one version are never written to another.
+	// Version is 0 for a table as it was checked at the start. It is incremented whenever its columns are found to have
+	// changed while the process runs. Rows that were folded for one version are never written to another.
 	Version int
 }
 

@@ -66,7 +66,7 @@ type deadLetter struct {
 	detail, reason int
 }
 
-// shorten takes characters away, those of the detail first. It reports whether there were any.
+// shorten shortens the detail, and once that is empty the reason. It reports whether something could be shortened.
 func (l *deadLetter) shorten() bool {
 	if l.details && l.detail > 0 {
 		l.detail /= 2
@@ -102,8 +102,8 @@ func (l *Ledger) appendCut(dst []byte, id checkpoint.BatchID, d deadLetter, valu
 	return append(dst, ')')
 }
 
-// PruneDeadLetters removes dead letters older than keep, in batches so that no lock is held for long, and returns how many it removed.
-// What an operator has skipped is never removed.
+// PruneDeadLetters removes dead letters older than keep, in batches so that no lock is held for long, and returns how
+// many it removed. What an operator has skipped is never removed.
 func (l *Ledger) PruneDeadLetters(ctx context.Context, keep time.Duration) (removed int64, err error) {
 	text := sqltext.AppendText([]byte("DELETE FROM etl_dead_letter WHERE job = "), l.job)
 	text = fmt.Appendf(text, " AND kind <> 'skipped' AND at < UTC_TIMESTAMP(6) - INTERVAL %d SECOND LIMIT 1000", int64(keep.Seconds()))

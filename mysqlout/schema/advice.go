@@ -10,23 +10,23 @@ import (
 	"github.com/sluice-etl/sluice/pool"
 )
 
-// Advice that begins with the name of a statement is SQL that can be run as it stands, several statements separated by
-// "; ". Where a check has several findings, their advice is run in the order in which they are printed.
+// Advice that begins with the name of a statement is SQL that can be run as it stands; "; " separates several
+// statements. If a check has several findings, run their advice in the order in which it is printed.
 
 // alter is an ALTER TABLE of the target.
 func (j *tableChecker) alter(format string, args ...any) string {
 	return "ALTER TABLE " + string(sqltext.AppendTableName(nil, j.want)) + " " + fmt.Sprintf(format, args...)
 }
 
-// change is what a column must become. All findings about one column have the same advice, because a MODIFY that keeps
-// half of the column as it was would take back the one before.
+// change is what a column must become. All findings about one column have the same advice, because each MODIFY states
+// the whole column: one that kept a wrong part would undo the MODIFY before it.
 type change struct {
 	typ      string // with character set and collation
 	nullable bool
 	auto     bool
 }
 
-// modify is the MODIFY of a column. It keeps the column's default and comment; ON UPDATE it leaves out.
+// modify is the MODIFY of a column. It keeps the default and the comment of the column, and omits ON UPDATE.
 func (j *tableChecker) modify(c *column, to change) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "MODIFY %s %s", sqltext.AppendName(nil, c.name), to.typ)
@@ -61,8 +61,8 @@ func (c *column) fullType() string {
 
 var lengthOf = regexp.MustCompile(`\((\d+)\)`)
 
-// bytewise is the type of a text column in which texts are compared by their bytes and never padded, of the same length
-// as far as a key may be so long.
+// bytewise is the type of a text column that compares by bytes and never pads. It has the same length, as far as a key
+// may be so long.
 func (j *tableChecker) bytewise(i int, real *column, binary bool) string {
 	key := i < j.want.Keys
 	wanted := columnType(j.server, j.want, i, keyText(j.want))
@@ -120,14 +120,14 @@ func (j *tableChecker) dropKey(index string) string {
 	return j.alter("%s", drop)
 }
 
-// periodColumn is a column that holds the beginning or the end of a row's validity, in SHOW CREATE TABLE.
+// periodColumn matches a column that holds the start or the end of a row's validity, in SHOW CREATE TABLE.
 var periodColumn = regexp.MustCompile("(?m)^  (`(?:[^`]|``)+`) .* GENERATED ALWAYS AS ROW (?:START|END)")
 
 // systemVersioned is the type of a table WITH SYSTEM VERSIONING in information_schema.
 const systemVersioned = "SYSTEM VERSIONED"
 
-// dropVersioning ends system versioning. Partitions by SYSTEM_TIME must go first (error 4131), and columns of the period
-// with it (4125), which MariaDB allows only where history may be altered (4119).
+// dropVersioning removes system versioning. Partitions by SYSTEM_TIME must be removed before (error 4131), and columns
+// of the period together with it (4125), which MariaDB allows only if history may be altered (4119).
 func (j *tableChecker) dropVersioning() string {
 	alter := j.alter("DROP SYSTEM VERSIONING")
 	for _, m := range periodColumn.FindAllStringSubmatch(j.found.definition, -1) {
@@ -142,7 +142,7 @@ func (j *tableChecker) dropVersioning() string {
 	return alter
 }
 
-// overlapLine is a key with WITHOUT OVERLAPS, in SHOW CREATE TABLE.
+// overlapLine matches a key with WITHOUT OVERLAPS, in SHOW CREATE TABLE.
 var overlapLine = regexp.MustCompile("(?m)^  (?:PRIMARY KEY|UNIQUE KEY (`(?:[^`]|``)+`)) \\(.* WITHOUT OVERLAPS\\)")
 
 // withoutOverlaps lists the unique keys that are WITHOUT OVERLAPS, by name.
@@ -157,7 +157,7 @@ func withoutOverlaps(definition string) (keys []string) {
 	return keys
 }
 
-// addCatchAll adds a partition that takes every value that no other one takes.
+// addCatchAll adds a partition for all values that no other partition takes.
 func (j *tableChecker) addCatchAll() string {
 	if strings.HasPrefix(j.found.partitions, "LIST") {
 		if j.server.Dialect != pool.MariaDB {
@@ -169,8 +169,8 @@ func (j *tableChecker) addCatchAll() string {
 	return j.alter("ADD PARTITION (PARTITION p_others VALUES LESS THAN (%s))", strings.Join(most, ", "))
 }
 
-// defaultText is a column's default as ALTER TABLE takes it. MariaDB keeps an expression, MySQL a value without quotes
-// unless extra says DEFAULT_GENERATED.
+// defaultText is a column's default as ALTER TABLE takes it. MariaDB stores an expression; MySQL stores a value without
+// quotes, unless extra contains DEFAULT_GENERATED.
 func defaultText(server pool.Server, text, extra string) string {
 	upper := strings.ToUpper(text)
 	switch {

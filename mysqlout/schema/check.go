@@ -12,7 +12,7 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// Options is what the checks need to know of the job.
+// Options is what the checks must know of the job.
 type Options struct {
 	Job   string
 	Dedup bool // event IDs are stored, so the job needs etl_dedup
@@ -49,7 +49,7 @@ type Report struct {
 	Packet   int  // max_allowed_packet, 0 where it is not known
 }
 
-// Refused reports whether a finding stands against a start.
+// Refused reports whether a finding is a reason to refuse a start.
 func (r *Report) Refused() bool {
 	return slices.ContainsFunc(r.Findings, func(f Finding) bool { return !f.Warning })
 }
@@ -103,8 +103,8 @@ func (c *Checker) createOne(ctx context.Context, tx *pool.Tx, t *row.Table, text
 	return nil, nil
 }
 
-// addLater adds the columns that a table of an older release lacks. Where the server rejects that, because the right
-// ALTER is missing or the table is locked, the table is used as it is: Check warns of it.
+// addLater adds the columns that a table of an older release lacks. If the server rejects that, because the right ALTER
+// is missing or the table is locked, the table is used as it is, and Check warns.
 func (c *Checker) addLater(ctx context.Context, tx *pool.Tx, o ownTable, there *found) error {
 	for _, text := range o.later {
 		if name, _, _ := strings.Cut(text, " "); there.column(name) != nil {

@@ -10,9 +10,9 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// Created is the tables as createTarget would create them, with the bounds of their columns, as Prepare returns them
-// from a server on which they were created. It asks no server, and takes the types of MySQL 8, whose bounds are those
-// of MariaDB too; MySQL 5.7 bounds texts in bytes. A dry run checks values against them.
+// Created returns the tables as Create would create them, with the bounds of their columns, as a Report has them after
+// that. It sends nothing to a server. The types are those of MySQL 8, whose bounds are those of MariaDB, too; MySQL 5.7
+// bounds texts in bytes. A dry run checks values against them.
 func Created(want []row.Table) []row.Table {
 	server := pool.Server{Dialect: pool.MySQL}
 	out := make([]row.Table, len(want))
@@ -47,7 +47,7 @@ var typeText = regexp.MustCompile(`^(\w+)(?:\((\d+)(?:,(\d+))?\))?(?: CHARACTER 
 // longest is how many bytes a column of a type without a length takes.
 var longest = map[string]int64{"text": 1<<16 - 1, "blob": 1<<16 - 1, "mediumtext": 1<<24 - 1, "mediumblob": 1<<24 - 1}
 
-// createdColumn is what information_schema says of a column of that type.
+// createdColumn is the description of a column of that type in information_schema.
 func createdColumn(text string) column {
 	m := typeText.FindStringSubmatch(text)
 	if m == nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// BinaryText is the type of strings that are compared by their bytes and never padded.
+// BinaryText is the type of texts that are compared by their bytes and never padded.
 func BinaryText(s pool.Server, characters int) string {
 	switch {
 	case s.Dialect == pool.MariaDB:
@@ -20,7 +20,7 @@ func BinaryText(s pool.Server, characters int) string {
 	return fmt.Sprintf("VARCHAR(%d) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin", characters)
 }
 
-// createTarget is the CREATE TABLE of a target as the query wants it.
+// createTarget is the CREATE TABLE of a target as the query needs it.
 func createTarget(s pool.Server, t *row.Table) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "CREATE TABLE IF NOT EXISTS %s (", sqltext.AppendTableName(nil, t))
@@ -49,7 +49,7 @@ func createTarget(s pool.Server, t *row.Table) string {
 // nullable reports whether a column is created so that it can be NULL.
 func nullable(t *row.Table, i int) bool { return i >= t.Keys && t.Columns[i].Nullable }
 
-// keyText is how many characters each text of the key may have, such that the key fits an index.
+// keyText is the largest number of characters that each text of the key may have, so that the key fits an index.
 func keyText(t *row.Table) int {
 	chars, open := t.KeyChars()
 	if open == 0 {
@@ -97,7 +97,7 @@ func columnType(s pool.Server, t *row.Table, i, texts int) string {
 	return "BLOB"
 }
 
-// SizedText is the type of texts outside the key: TEXT or MEDIUMTEXT, compared by bytes too.
+// SizedText is the type of texts outside the key: TEXT or MEDIUMTEXT. They are compared by bytes, too.
 func SizedText(s pool.Server, size string) string {
 	typ, collation, _ := strings.Cut(BinaryText(s, 1), " ")
 	if strings.HasPrefix(typ, "VARBINARY") {

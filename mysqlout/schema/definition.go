@@ -12,12 +12,12 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// counter is the table option that changes with each insert.
+// counter matches the table option that changes with each insert.
 var counter = regexp.MustCompile(` AUTO_INCREMENT=\d+`)
 
-// Definition reads how a table is defined: columns with their character sets, keys, options, partitions, triggers. It is
-// "" in the embedded database, which no other process alters. information_schema is not read for the former because it takes
-// longer, and MySQL does not lock what it reads there.
+// Definition reads how a table is defined: columns with their character sets, keys, options, partitions, triggers. It
+// is "" in the embedded database, which no other process alters. All but the triggers is read by SHOW CREATE TABLE,
+// because information_schema takes longer, and MySQL does not lock what it reads there.
 func Definition(ctx context.Context, tx *pool.Tx, t *row.Table) (text string, err error) {
 	if tx.Server.Dialect == pool.Embedded {
 		return "", nil
@@ -44,7 +44,8 @@ func Definition(ctx context.Context, tx *pool.Tx, t *row.Table) (text string, er
 	return b.String(), nil
 }
 
-// inspectWhole inspects a table and reads its definition, both of one state of the table.
+// inspectWhole inspects a table and reads its definition. Both are of one state of the table, because the definition is
+// read before and after.
 func inspectWhole(ctx context.Context, tx *pool.Tx, t *row.Table) (f *found, text string, err error) {
 	if f, err = inspect(ctx, tx, t); err == nil && f.kind == systemVersioned {
 		f.definition, err = Definition(ctx, tx, t)

@@ -1,6 +1,6 @@
 package schema
 
-// Finding is something about a table or the server that stands against writing to it, or that an operator should know.
+// Finding is a property of a table or the server that is a reason to refuse a start, or that an operator should know.
 type Finding struct {
 	Warning bool   // else a start is refused
 	Subject string // table, table.column, or the server

@@ -57,7 +57,7 @@ func (f *found) column(name string) *column {
 	return nil
 }
 
-// whereTable makes the condition on the columns of a schema's and a table's name, in information_schema.
+// whereTable is the condition on the columns schema and name of information_schema that selects a table.
 func whereTable(t *row.Table, schema, name string) string {
 	w := " WHERE " + schema + " = "
 	if t.Schema == "" {
@@ -80,7 +80,7 @@ func readTriggers(ctx context.Context, tx *pool.Tx, t *row.Table) (out []trigger
 	return out, err
 }
 
-// inspect reads what the server says of a table.
+// inspect reads the description of a table.
 func inspect(ctx context.Context, tx *pool.Tx, t *row.Table) (*found, error) {
 	where := func(schema, name string) string { return whereTable(t, schema, name) }
 	f := &found{uniques: map[string][]indexPart{}}
@@ -130,7 +130,7 @@ func inspect(ctx context.Context, tx *pool.Tx, t *row.Table) (*found, error) {
 		return f, err
 	}
 	if tx.Server.Dialect == pool.Embedded {
-		// No statistics there: the primary key is all that can be seen.
+		// The embedded database has no statistics, so only the primary key is visible.
 		for _, c := range f.columns {
 			if c.primary {
 				f.uniques["PRIMARY"] = append(f.uniques["PRIMARY"], indexPart{column: c.name})
@@ -161,7 +161,7 @@ func inspect(ctx context.Context, tx *pool.Tx, t *row.Table) (*found, error) {
 	return f, err
 }
 
-// Variables reads global variables, those that there are.
+// Variables reads global variables. Those that the server does not have are missing in the result.
 func Variables(ctx context.Context, tx *pool.Tx, names ...string) (map[string]string, error) {
 	out := map[string]string{}
 	var list []string

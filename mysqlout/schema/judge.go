@@ -13,8 +13,8 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// tableChecker compares a table with what the query wants of it. It returns the table as it is: the query's columns with the
-// bounds of the real ones.
+// tableChecker compares a table with the one that the query needs. Its result is the table as it is: the query's
+// columns with the bounds of the real ones.
 type tableChecker struct {
 	want     *row.Table
 	found    *found
@@ -59,7 +59,7 @@ func (j *tableChecker) table() row.Table {
 	return actual
 }
 
-// unwritten looks at columns that the query leaves out.
+// unwritten checks the columns that the query does not write.
 func (j *tableChecker) unwritten() {
 	for _, c := range j.found.columns {
 		if j.want.Column(c.name) == nil && !c.nullable && !c.hasDefault && !c.auto && !c.generated {
@@ -73,7 +73,7 @@ func (j *tableChecker) unwritten() {
 	}
 }
 
-// keys: the one unique key among the written columns is exactly the GROUP BY columns.
+// keys checks that the only unique key among the written columns is exactly the GROUP BY columns.
 func (j *tableChecker) keys() {
 	name := j.want.FullName()
 	keys := map[string]bool{}
@@ -136,7 +136,7 @@ func (j *tableChecker) keys() {
 	}
 }
 
-// column judges one column, the i-th of the query, and takes over its bounds.
+// column checks one column, the i-th of the query, and takes over its bounds.
 func (j *tableChecker) column(c *row.Column, i int) {
 	key := i < j.want.Keys
 	subject := j.want.FullName() + "." + c.Name
@@ -183,7 +183,8 @@ func (j *tableChecker) column(c *row.Column, i int) {
 	}
 }
 
-// kind judges a column's type. Where another one is needed it stands in to, and the finding's advice is the MODIFY.
+// kind checks the type of a column. If another one is needed, it is put in to, and the advice of the finding is the
+// MODIFY.
 func (j *tableChecker) kind(c *row.Column, real *column, subject string, i int, to *change) {
 	key := i < j.want.Keys
 	wrong := func(want string) {
@@ -231,7 +232,8 @@ func (j *tableChecker) kind(c *row.Column, real *column, subject string, i int, 
 	}
 }
 
-// numberBounds takes over the bounds of a numeric column; false where it is none that keeps numbers exactly.
+// numberBounds takes over the bounds of a numeric column. It returns false for a type that does not store numbers
+// exactly.
 func numberBounds(c *row.Column, real *column) bool {
 	c.Unsigned = strings.Contains(real.columnType, "unsigned")
 	if real.dataType == "decimal" {
@@ -268,7 +270,7 @@ func numberBounds(c *row.Column, real *column) bool {
 	return true
 }
 
-// text judges columns of strings: two values that differ in a byte must stay two.
+// text checks text and binary columns: two values that differ in a byte must stay different.
 func (j *tableChecker) text(c *row.Column, real *column, subject string, i int, to *change) {
 	key := i < j.want.Keys
 	binary := strings.Contains(real.dataType, "blob") || strings.HasSuffix(real.dataType, "binary")

@@ -10,7 +10,7 @@ import (
 	"github.com/sluice-etl/sluice/pool"
 )
 
-// rejecting is what makes a table reject some rows and accept others, beside its columns' types.
+// rejecting is what makes a table reject some rows and accept others, apart from the types of its columns.
 type rejecting struct {
 	partitions       string // RANGE, LIST, …; empty where the table has no partitions
 	partitionColumns int    // columns, or expressions, that choose a partition
@@ -37,10 +37,11 @@ var (
 	timestamp2106 = time.Date(2106, 2, 7, 6, 28, 16, 0, time.UTC).UnixMicro() - 1
 )
 
-// readRejecting asks the server; where makes the condition on the columns of a schema's and a table's name.
+// readRejecting reads it from the server; where is the condition on the columns of information_schema with a schema's
+// and a table's name.
 func (r *rejecting) readRejecting(ctx context.Context, tx *pool.Tx, where func(schema, name string) string) error {
 	if tx.Server.Dialect == pool.MariaDB && tx.Server.AtLeast(11, 5) {
-		// 64-bit builds end in 2106.
+		// The range of 64-bit builds ends in 2106.
 		err := tx.Query(ctx, "SELECT COALESCE(UNIX_TIMESTAMP('2106-02-07 06:28:15'), 0) > 0", func(scan func(...any) error) error {
 			var long bool
 			err := scan(&long)
@@ -61,14 +62,14 @@ func (r *rejecting) readRejecting(ctx context.Context, tx *pool.Tx, where func(s
 			r.partitionColumns = strings.Count(by, ",") + 1
 		}
 		r.partitions = strings.ToUpper(method)
-		// Tuples compare by their first part first.
+		// Tuples are compared by their first element first.
 		r.catchAll = r.catchAll || strings.HasPrefix(values, "MAXVALUE")
 		return err
 	})
 	return err
 }
 
-// foreignKeyLine is a foreign key in SHOW CREATE TABLE. information_schema shows foreign keys to few users.
+// foreignKeyLine matches a foreign key in SHOW CREATE TABLE. information_schema shows foreign keys to few users.
 var foreignKeyLine = regexp.MustCompile("(?m)^  CONSTRAINT (`(?:[^`]|``)+`) FOREIGN KEY .*? REFERENCES ((?:`(?:[^`]|``)+`\\.)?`(?:[^`]|``)+`) (.*)$")
 
 // foreignKeysOf reads the foreign keys from a table's definition.
@@ -88,10 +89,11 @@ func foreignKeysOf(definition string) (keys []foreignKey) {
 	return keys
 }
 
-// defaultPartition is MariaDB's DEFAULT partition of a LIST, in SHOW CREATE TABLE: information_schema gives it the value 0.
+// defaultPartition matches MariaDB's DEFAULT partition of a LIST in SHOW CREATE TABLE. information_schema gives it the
+// value 0.
 var defaultPartition = regexp.MustCompile("(?m)^[ (]+PARTITION `(?:[^`]|``)+` DEFAULT")
 
-// rejects warns of what will make dead letters of records that have nothing wrong by themselves.
+// rejects warns of properties that make dead letters of records which are valid by themselves.
 func (j *tableChecker) rejects() {
 	name := j.want.FullName()
 	if p := j.found.partitions; (strings.HasPrefix(p, "RANGE") || strings.HasPrefix(p, "LIST")) && !j.found.catchAll && !defaultPartition.MatchString(j.found.definition) {

@@ -41,7 +41,7 @@ func checkServer(ctx context.Context, tx *pool.Tx, out *Report) error {
 	if v["log_bin"] == "ON" && v["binlog_format"] == "STATEMENT" {
 		refuse("binlog_format is STATEMENT, which READ COMMITTED cannot write (error 1665)", "set it to ROW")
 	}
-	// With one address, or none, there is one node; a cluster of several takes writes on each.
+	// With at most one address there is one node. In a cluster of several, each node accepts writes.
 	if v["wsrep_on"] == "ON" && strings.Trim(strings.TrimPrefix(v["wsrep_cluster_address"], "gcomm://"), " ") != "" {
 		refuse("it is a node of a Galera cluster, where several nodes accept writes and lose each other's updates",
 			"write to a server outside the cluster, or to asynchronous replication with one primary")

@@ -11,11 +11,12 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// assigned lists the columns of the row that a BEFORE trigger writes in place of what the statement wrote, in lower case:
-// the targets of SET. A procedure to which such a column is passed may write it too, where that is an OUT parameter, and
-// need not: passed lists those. Nothing else can assign to NEW. It reads the trigger's text as words and does not need its
-// grammar: a target stands behind SET, or behind a comma outside of parentheses; CHARACTER SET and the SET of UPDATE,
-// INSERT and REPLACE have none.
+// assigned lists, in lower case, the columns of the row that a BEFORE trigger sets to other values than those of the
+// statement: the targets of SET. A procedure that gets such a column as an argument may set it too, if the parameter is
+// OUT; passed lists these columns. Nothing else can assign to NEW.
+//
+// It reads the trigger's text as words and does not need its grammar. A target follows SET, or a comma outside
+// parentheses. CHARACTER SET, and the SET of UPDATE, INSERT and REPLACE, have no such targets.
 func (r *trigger) assigned() (columns, passed []string) {
 	if !strings.EqualFold(r.timing, "BEFORE") {
 		return nil, nil
@@ -69,8 +70,9 @@ func unquoted(word string) string {
 	return word
 }
 
-// sqlWords divides SQL into names, numbers, quoted texts and marks. Comments are left out, but for those that the server
-// reads as code. Texts in single quotes become one word that is no name; those in double quotes too, unless ansi.
+// sqlWords splits SQL into names, numbers, quoted texts and punctuation. It omits comments, except those that the
+// server executes. A text in single quotes becomes one word that is not a name; so does one in double quotes, unless
+// ansi.
 func sqlWords(text string, ansi, plainBackslash bool) (words []string) {
 	for i := 0; i < len(text); {
 		rest := text[i:]
@@ -117,8 +119,8 @@ func sqlWords(text string, ansi, plainBackslash bool) (words []string) {
 	return words
 }
 
-// quotedBytes is the length of the quoted text that s begins with. A backslash is a plain character where the trigger was
-// made under NO_BACKSLASH_ESCAPES.
+// quotedBytes is the length of the quoted text at the start of s. A backslash is an ordinary character if the trigger
+// was created under NO_BACKSLASH_ESCAPES.
 func quotedBytes(s string, plainBackslash bool) int {
 	for i := 1; i < len(s); i++ {
 		switch {
@@ -139,7 +141,7 @@ func isWordByte(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '$' || c >= 0x80
 }
 
-// triggers refuses those that write other values than the query does, and warns of the rest.
+// triggers refuses triggers that write other values than the query does, and warns of the rest.
 func (j *tableChecker) triggers() {
 	name := j.want.FullName()
 	if j.found.hidden {
@@ -166,7 +168,7 @@ func (j *tableChecker) triggers() {
 	}
 }
 
-// firstOf is the first of these columns that the query writes.
+// firstOf is the first of these columns that the query writes, "" if there is none.
 func firstOf(t *row.Table, columns []string) string {
 	for _, c := range columns {
 		if t.Column(c) != nil {
@@ -181,7 +183,7 @@ func dropName(t *row.Table, trigger string) string {
 	return string(sqltext.AppendTableName(nil, &row.Table{Schema: t.Schema, Name: trigger}))
 }
 
-// rights is what SHOW GRANTS prints for the user, and the database that is in use.
+// rights is the output of SHOW GRANTS for the user, and the current database.
 type rights struct {
 	database string
 	lines    []string
@@ -213,7 +215,7 @@ func readRights(ctx context.Context, tx *pool.Tx) (r rights, err error) {
 var grantLine = regexp.MustCompile("^GRANT (.+?) ON (?:TABLE )?(\\*|`(?:[^`]|``)+`)\\.(\\*|`(?:[^`]|``)+`) TO ")
 
 // seesTriggers reports whether the user has the TRIGGER privilege on a table. Servers hide triggers from all other
-// users, and do not report that there are any. A privilege that comes by a role which SHOW GRANTS does not resolve is not found.
+// users without telling that there are any. A privilege from a role that SHOW GRANTS does not resolve is not found.
 func (r *rights) seesTriggers(t *row.Table) bool {
 	schema := t.Schema
 	if schema == "" {

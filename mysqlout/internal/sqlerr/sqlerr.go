@@ -1,4 +1,5 @@
-// Package sqlerr tells the errors of MySQL and its driver apart: which class of checkpoint they belong to, and what to do.
+// Package sqlerr classifies the errors of MySQL and its driver: the class of checkpoint that they belong to, and what
+// to do.
 package sqlerr
 
 import (
@@ -15,19 +16,19 @@ import (
 	"github.com/sluice-etl/sluice/pool"
 )
 
-// Fate is what a server's error number means to us.
+// Fate is how an error number of the server is handled.
 type Fate uint8
 
 const (
-	blocked  Fate = iota // also every number that is not known: wait and say so, never drop anything
-	retry                // the same again
-	leave                // the same again, but on another connection: this node does not take writes
+	blocked  Fate = iota // also every unknown number: report and retry until it is fixed, never drop anything
+	retry                // try again
+	leave                // try again on another connection: this node does not accept writes
 	tooLarge             // a smaller batch
-	Value                // a row's own value, P18, or a total that a constraint rejects, P19; refused.go tells them apart
-	Ranged               // a value out of range, or a total: P18 or P19, which our own range check tells apart
+	Value                // a row's own value, P18, or a total that a constraint rejects, P19; rejected.go tells them apart
+	Ranged               // a value out of range, or a total: P18 or P19, which the check of the row's values tells apart
 )
 
-// fates is the one place where error numbers are told apart (P17 to P19).
+// fates is the only place where error numbers are classified (P17 to P19).
 var fates = map[uint16]Fate{
 	1213: retry,                                        // deadlock
 	1205: retry,                                        // lock wait
@@ -59,7 +60,7 @@ var fates = map[uint16]Fate{
 	1264: Ranged, 1690: Ranged,
 }
 
-// Hints says what to do about an error that blocks.
+// Hints says what to do about an error that blocks, by number.
 var Hints = map[uint16]string{
 	1044: "give the user the rights that etl check --ddl prints",
 	1045: "the server does not accept user and password, or requires TLS for this user (--mysql-tls); secret files are read again at each connect",
@@ -77,7 +78,7 @@ var Hints = map[uint16]string{
 	1690: "a total has outgrown its column; make the column wider (ALTER TABLE), and the task resumes automatically",
 }
 
-// FateOf is what an answer of the server means. A trigger's SIGNAL may carry any number, and is known by its SQL state.
+// FateOf is how an error is handled. The SIGNAL of a trigger may have any number; it is recognized by its SQL state.
 func FateOf(err error) Fate {
 	if answer, ok := errors.AsType[*mysql.MySQLError](err); ok {
 		if f := fates[answer.Number]; f == blocked && isSignal(answer) {
@@ -91,7 +92,7 @@ func isSignal(answer *mysql.MySQLError) bool {
 	return answer.Number == 1644 || string(answer.SQLState[:]) == "45000"
 }
 
-// Number is the server's error number, 0 where err is no answer of the server.
+// Number is the server's error number, 0 if err is not an error of the server.
 func Number(err error) uint16 {
 	if answer, ok := errors.AsType[*mysql.MySQLError](err); ok {
 		return answer.Number
@@ -99,9 +100,9 @@ func Number(err error) uint16 {
 	return 0
 }
 
-// Classify wraps an error of the driver or the server in its class, doing being what was done. An error that has a
-// class already keeps it. Range errors that arrive here concern stored totals: those of a record's own value were
-// classified before.
+// Classify wraps an error of the driver or the server in its class; doing is what was being done. An error that has a
+// class already keeps it. An error of Ranged that comes here is a stored total's: a row's own value was recognized
+// before.
 func Classify(doing string, err error) error {
 	if _, ok := errors.AsType[*checkpoint.Error](err); ok {
 		return err
@@ -118,8 +119,8 @@ func Classify(doing string, err error) error {
 	}
 	n := Number(err)
 	if n == 0 {
-		// No answer: a lost connection, a timeout, the end of a context. The transaction was not committed, since
-		// COMMIT is the pool's to judge.
+		// No reply: a lost connection, a timeout, a cancelled context. The transaction was not committed, because the
+		// pool handles the errors of COMMIT.
 		hint := ""
 		if errors.Is(err, mysql.ErrInvalidConn) {
 			hint = "the server closed the connection, or sent no reply within --mysql-answer-timeout"
@@ -135,8 +136,8 @@ func Classify(doing string, err error) error {
 	return &checkpoint.Error{Class: checkpoint.ErrBlocked, Err: err, Hint: Hints[n]}
 }
 
-// Abandon ends a transaction after an error: by ROLLBACK, or by closing the connection where the node does not take
-// writes or cannot be heard.
+// Abandon ends a transaction after an error: by ROLLBACK, or by closing the connection if the node does not accept
+// writes or does not reply.
 func Abandon(tx *pool.Tx, err error) {
 	if errors.Is(err, driver.ErrBadConn) || fates[Number(err)] == leave {
 		tx.Discard()
@@ -145,17 +146,19 @@ func Abandon(tx *pool.Tx, err error) {
 	tx.Rollback(context.Background())
 }
 
-// Bug is a broken invariant of our own: it has no class, and ends the component.
+// Bug is a violated invariant of this program. It has no class, and ends the component.
 type Bug string
 
+// Error implements error.
 func (b Bug) Error() string { return "BUG: " + string(b) }
 
+// Bugf is a Bug with a formatted text.
 func Bugf(format string, args ...any) error { return Bug(fmt.Sprintf(format, args...)) }
 
 var atRow = regexp.MustCompile(`at row (\d+)$`)
 
-// NamedRow is the row of the statement that the server names, from 0; false where it names none. The server's own words
-// are the last ones: a value or a trigger's text before them may say anything.
+// NamedRow is the row of the statement that the server names, from 0; false if it names none. Only the end of the text
+// is the server's own; a value or the text of a trigger before it may be anything.
 func NamedRow(err error) (int, bool) {
 	if answer, ok := errors.AsType[*mysql.MySQLError](err); ok && isSignal(answer) {
 		return 0, false

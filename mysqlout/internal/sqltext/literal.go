@@ -12,7 +12,7 @@ import (
 // Literals are written for a session whose sql_mode has neither NO_BACKSLASH_ESCAPES nor ANSI_QUOTES and whose
 // character set is utf8mb4: the pool sets that and reads it back.
 
-// AppendText appends a quoted string. In utf8mb4 no byte of a longer character looks like a quote or a backslash.
+// AppendText appends a quoted string. In utf8mb4 no byte of a multi-byte character is a quote or a backslash.
 func AppendText[T string | []byte](dst []byte, v T) []byte {
 	dst = append(dst, '\'')
 	from := 0
@@ -93,8 +93,8 @@ func appendDigits(dst []byte, n, width int) []byte {
 	return append(dst, text...)
 }
 
-// appendDouble appends a number that reads back to the same bits; what MySQL cannot hold becomes a text that it
-// refuses.
+// appendDouble appends a number that reads back to the same bits. What MySQL cannot store becomes a text that it
+// rejects.
 func appendDouble(dst []byte, bits uint64) []byte {
 	f := math.Float64frombits(bits)
 	if math.IsNaN(f) || math.IsInf(f, 0) {
