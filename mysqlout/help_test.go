@@ -174,7 +174,7 @@ func mustClaim(t testing.TB, s *Sink, partitions ...int32) []checkpoint.Checkpoi
 	return out
 }
 
-// part takes checkpoints n offsets on.
+// taskBatch advances checkpoints by n offsets.
 func taskBatch(id byte, n int64, delta row.Delta, at ...checkpoint.Checkpoint) *batch.TaskBatch[row.Delta] {
 	p := &batch.TaskBatch[row.Delta]{ID: checkpoint.BatchID{id, 0xba}, Delta: delta}
 	for _, c := range at {
@@ -186,7 +186,7 @@ func taskBatch(id byte, n int64, delta row.Delta, at ...checkpoint.Checkpoint) *
 	return p
 }
 
-// advance is the checkpoints after a part that moved them by n.
+// advance is the checkpoints after a task batch that advanced them by n.
 func advance(at []checkpoint.Checkpoint, n int64) []checkpoint.Checkpoint {
 	out := append([]checkpoint.Checkpoint(nil), at...)
 	for i := range out {
