@@ -19,6 +19,7 @@ import (
 // Fate is how an error number of the server is handled.
 type Fate uint8
 
+// The fates. Callers handle the exported ones; for the others this package makes the error.
 const (
 	blocked  Fate = iota // also every unknown number: report and retry until it is fixed, never drop anything
 	retry                // try again

@@ -59,6 +59,7 @@ func AppendName(dst []byte, name string) []byte {
 	return append(dst, '`')
 }
 
+// AppendTableName appends a table's quoted name, with its schema if it has one.
 func AppendTableName(dst []byte, t *row.Table) []byte {
 	if t.Schema != "" {
 		dst = append(AppendName(dst, t.Schema), '.')
