@@ -44,7 +44,7 @@ func refusedBy(t *testing.T, err error) []batch.RejectedRow {
 	t.Helper()
 	refused, ok := errors.AsType[*batch.RejectedRows](err)
 	if !ok {
-		t.Fatalf("error is %v, want refused rows", err)
+		t.Fatalf("error is %v, expected rejected rows", err)
 	}
 	return refused.Rows
 }
@@ -83,7 +83,7 @@ func TestP18_TheGuiltyRecordOfAKey(t *testing.T) {
 				}
 				rows := refusedBy(t, f.sink.Commit(t.Context(), taskBatch(1, 300, merged(&table, "a", 300, 7), at...)))
 				if len(rows) != 1 || !rows[0].Merged || rows[0].Source != nil {
-					t.Fatalf("refused %+v, want one merged row", rows)
+					t.Fatalf("rejected %+v, expected one merged row", rows)
 				}
 				values := make([]int64, 300)
 				for i := range values {
@@ -92,10 +92,10 @@ func TestP18_TheGuiltyRecordOfAKey(t *testing.T) {
 				values[123] = 7
 				rows = refusedBy(t, f.sink.Commit(t.Context(), taskBatch(2, 300, apart(&table, "a", values...), at...)))
 				if len(rows) != 1 || rows[0].Merged || rows[0].Source == nil {
-					t.Fatalf("refused %+v, want one record", rows)
+					t.Fatalf("rejected %+v, expected one record", rows)
 				}
 				if got := *rows[0].Source; got != (batch.RecordID{Partition: at[0].Partition, Offset: 123}) {
-					t.Errorf("the record at fault is %+v, want offset 123", got)
+					t.Errorf("the record at fault is %+v, expected offset 123", got)
 				}
 				values = append(values[:123], values[124:]...)
 				if err := f.sink.Commit(t.Context(), taskBatch(3, 300, apart(&table, "a", values...), at...)); err != nil {
@@ -106,7 +106,7 @@ func TestP18_TheGuiltyRecordOfAKey(t *testing.T) {
 					want = "a 300 6"
 				}
 				if got := f.text(t, "SELECT item, n, m FROM extremes"); got != want {
-					t.Errorf("stored is %s, want %s", got, want)
+					t.Errorf("stored is %s, expected %s", got, want)
 				}
 			})
 		}
@@ -123,16 +123,16 @@ func TestP19_AConstraintOnATotalBlocks(t *testing.T) {
 	at := mustClaim(t, f.sink, 0)
 	rows := refusedBy(t, f.sink.Commit(t.Context(), taskBatch(1, 12, merged(&table, "a", 12, 1), at...)))
 	if len(rows) != 1 || !rows[0].Merged {
-		t.Fatalf("refused %+v, want one merged row", rows)
+		t.Fatalf("rejected %+v, expected one merged row", rows)
 	}
 	p := taskBatch(2, 12, apart(&table, "a", 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12), at...)
 	if err := f.sink.Commit(t.Context(), p); !errors.Is(err, checkpoint.ErrBlocked) {
-		t.Fatalf("error is %v, want blocked", err)
+		t.Fatalf("error is %v, expected blocked", err)
 	}
 	f.exec(t, "INSERT INTO extremes VALUES ('a', 9, 1)")
 	for _, delta := range []row.Delta{merged(&table, "a", 3, 1), apart(&table, "a", 1, 2, 3)} {
 		if err := f.sink.Commit(t.Context(), taskBatch(3, 3, delta, at...)); !errors.Is(err, checkpoint.ErrBlocked) {
-			t.Errorf("error is %v, want blocked", err)
+			t.Errorf("error is %v, expected blocked", err)
 		}
 	}
 	f.exec(t, "ALTER TABLE extremes DROP CONSTRAINT few")
@@ -167,15 +167,15 @@ func TestP18_RowsWithoutAPartitionOrParent(t *testing.T) {
 				t.Fatal(err)
 			}
 			if warned := fmt.Sprint(findings); !strings.Contains(warned, test.warning) {
-				t.Errorf("findings are %s, want %q", warned, test.warning)
+				t.Errorf("findings are %s, expected %q", warned, test.warning)
 			}
 			at := mustClaim(t, f.sink, 0)
 			rows := refusedBy(t, f.sink.Commit(t.Context(), taskBatch(1, 4, countsDelta(&table, map[string]int64{"a": 1, "b": 2, "z": 1}), at...)))
 			if len(rows) != 1 || string(rows[0].Key) != string(textKey("z")) || !strings.Contains(rows[0].Reason, test.code) {
-				t.Fatalf("refused %+v, want z by %s", rows, test.code)
+				t.Fatalf("rejected %+v, expected z by %s", rows, test.code)
 			}
 			if merged := test.code != "1526"; rows[0].Merged != merged {
-				t.Errorf("merged is %v, want %v: a partition is chosen by the key, which all records of the row have", rows[0].Merged, merged)
+				t.Errorf("merged is %v, expected %v: a partition is chosen by the key, which all records of the row have", rows[0].Merged, merged)
 			}
 			r := row.NewRows(&table)
 			for offset, key := range []string{"z", "a"} {
@@ -183,7 +183,7 @@ func TestP18_RowsWithoutAPartitionOrParent(t *testing.T) {
 			}
 			rows = refusedBy(t, f.sink.Commit(t.Context(), taskBatch(2, 2, row.Delta{Tables: []*row.Rows{r}}, at...)))
 			if len(rows) != 1 || rows[0].Source == nil || rows[0].Source.Offset != 0 {
-				t.Errorf("refused %+v, want the record at offset 0", rows)
+				t.Errorf("rejected %+v, expected the record at offset 0", rows)
 			}
 		})
 	}
@@ -248,7 +248,7 @@ func TestP18_BoundsOfTheRealColumns(t *testing.T) {
 			got, err := f.sink.Prepare(t.Context(), []row.Table{{Name: "target", Grouped: true, Keys: 1, Columns: []row.Column{key, asked}}})
 			if refusal != "" {
 				if err == nil || !strings.Contains(err.Error(), refusal) {
-					t.Errorf("error is %v, want %q", err, refusal)
+					t.Errorf("error is %v, expected %q", err, refusal)
 				}
 				return
 			}
@@ -259,7 +259,7 @@ func TestP18_BoundsOfTheRealColumns(t *testing.T) {
 				want.MaxInt = timestamp2106
 			}
 			if got[0].Columns[1] != want {
-				t.Errorf("column is %+v, want %+v", got[0].Columns[1], want)
+				t.Errorf("column is %+v, expected %+v", got[0].Columns[1], want)
 			}
 		})
 	}

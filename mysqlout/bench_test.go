@@ -57,7 +57,7 @@ func wantRounds(b *testing.B, f *fixture, rows, rounds int) {
 	b.Helper()
 	want := fmt.Sprintf("%d %d %d", rows, 3*rounds, 3*rounds)
 	if got := f.text(b, "SELECT COUNT(*), MIN(n), MAX(n) FROM counts"); got != want {
-		b.Errorf("rows are %s, want %s", got, want)
+		b.Errorf("rows are %s, expected %s", got, want)
 	}
 }
 
@@ -165,7 +165,7 @@ func BenchmarkUpsert_rowByRow(b *testing.B) {
 	b.ReportMetric(many/plain, "times-row-by-row-as-text")
 	want := fmt.Sprintf("%d %d %d", benchRows, 3*(rounds+1), 3*(3*rounds+1))
 	if got := f.text(b, "SELECT COUNT(*), MIN(n), MAX(n) FROM counts"); got != want {
-		b.Errorf("rows are %s, want %s", got, want)
+		b.Errorf("rows are %s, expected %s", got, want)
 	}
 }
 

@@ -72,7 +72,7 @@ func TestDDL_makesWhatCheckWants(t *testing.T) {
 	}
 	got := f.text(t, "SELECT `offset`, HEX(topic), CAST(at AS CHAR), HEX(body), `load` FROM events ORDER BY 1 LIMIT 1")
 	if want := "0 610062275C 2026-11-21 01:02:03.000004 00FF275C NULL"; got != want {
-		t.Errorf("row is %s, want %s", got, want)
+		t.Errorf("row is %s, expected %s", got, want)
 	}
 	if n, err := f.sink.ledger.PruneDeadLetters(t.Context(), time.Hour); err != nil || n != 0 {
 		t.Errorf("pruned %d, %v", n, err)

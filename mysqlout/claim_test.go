@@ -23,7 +23,7 @@ func TestP7_EveryClaimedPartitionIsCompared(t *testing.T) {
 		before := f.text(t, state)
 		_, err := f.sink.Claim(t.Context(), topic(8), []int32{0, 1, 2, 3})
 		if want := []checkpoint.Partition{{Topic: "logs", ID: 1}, {Topic: "logs", ID: 3}}; !errors.Is(err, checkpoint.ErrRefused) || !slices.Equal(named(err), want) {
-			t.Errorf("another %s: error is %v, naming %v, want a refusal of %v", change, err, named(err), want)
+			t.Errorf("another %s: error is %v, naming %v, expected a refusal of %v", change, err, named(err), want)
 		}
 		if after := f.text(t, state); after != before {
 			t.Errorf("another %s: checkpoints were\n%s\nand are\n%s", change, before, after)
@@ -31,7 +31,7 @@ func TestP7_EveryClaimedPartitionIsCompared(t *testing.T) {
 		f.exec(t, "DELETE FROM etl_checkpoint", "INSERT INTO etl_checkpoint SELECT * FROM kept", "DROP TABLE kept")
 	}
 	if at := mustClaim(t, f.sink, 0, 1, 2, 3); at[3].Epoch != 2 {
-		t.Errorf("epoch is %d, want 2", at[3].Epoch)
+		t.Errorf("epoch is %d, expected 2", at[3].Epoch)
 	}
 }
 
@@ -56,10 +56,10 @@ func TestP7_ARaceForTheFirstInsertIsSeen(t *testing.T) {
 	})
 	_, err := s.Claim(t.Context(), topic(9), []int32{8})
 	if !errors.Is(err, checkpoint.ErrRefused) {
-		t.Errorf("error is %v, want a refusal: the checkpoint is another query's", err)
+		t.Errorf("error is %v, expected a refusal: the checkpoint is another query's", err)
 	}
 	if got := f.text(t, "SELECT epoch FROM etl_checkpoint WHERE partition_id = 8"); got != "1" {
-		t.Errorf("the epoch is %s, want the other's 1", got)
+		t.Errorf("the epoch is %s, expected the other's 1", got)
 	}
 }
 
@@ -73,7 +73,7 @@ func TestP26_ATopicWithAnyCheckpointIsNotMadeAgain(t *testing.T) {
 	want := func(s *Sink, name string, has bool) {
 		t.Helper()
 		if got, err := s.HasCheckpoint(t.Context(), name); err != nil || got != has {
-			t.Errorf("topic %s: %v, %v, want %v", name, got, err, has)
+			t.Errorf("topic %s: %v, %v, expected %v", name, got, err, has)
 		}
 	}
 	want(f.sink, "logs", false)

@@ -61,7 +61,7 @@ func TestP20_DeadLettersByTheCompressedProtocol(t *testing.T) {
 				}
 				want := fmt.Sprintf("4 %d %d %d", 8<<20>>12, sqltext.MaxReason, sqltext.MaxDetail)
 				if got := f.text(t, "SELECT COUNT(*), MIN(value_length), MIN(CHAR_LENGTH(reason)), MIN(CHAR_LENGTH(detail)) FROM etl_dead_letter"); got != want {
-					t.Errorf("dead letters: %s, want %s", got, want)
+					t.Errorf("dead letters: %s, expected %s", got, want)
 				}
 			})
 		}
@@ -75,7 +75,7 @@ func TestP20_TheSmallestPacket(t *testing.T) {
 	server := mariadbtest.Start(t, mariadbtest.Args(fmt.Sprintf("--max-allowed-packet=%d", schema.LeastPacket-1024)))
 	s := New(testConfig(), openPool(t, quick(server.DSN(server.Database(t)))), nil, nil)
 	if _, err := s.Prepare(t.Context(), nil); !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), "max_allowed_packet is 15360 bytes, must be at least 16384") {
-		t.Errorf("got %v, want a refusal", err)
+		t.Errorf("got %v, expected a refusal", err)
 	}
 	f := open(t, mariadbtest.Start(t, mariadbtest.Args(fmt.Sprintf("--max-allowed-packet=%d", schema.LeastPacket))), testConfig())
 	const partitions = 3000

@@ -52,11 +52,11 @@ func TestP20_ADeadLetterIsAlwaysWritten(t *testing.T) {
 					t.Fatalf("after %d tries: %v", tries, err)
 				}
 				if known == "known" && tries > 1 {
-					t.Errorf("%d tries with a known limit, want one", tries)
+					t.Errorf("%d attempts with a known limit, expected one", tries)
 				}
 				rows := strings.Split(f.text(t, "SELECT record_offset, value_length, LENGTH(value), CHAR_LENGTH(reason) FROM etl_dead_letter ORDER BY 1"), "\n")
 				if len(rows) != 12 {
-					t.Fatalf("%d dead letters, want 12", len(rows))
+					t.Fatalf("%d dead letters, expected 12", len(rows))
 				}
 				for i, text := range rows {
 					var offset, length, kept, reason int
@@ -64,10 +64,10 @@ func TestP20_ADeadLetterIsAlwaysWritten(t *testing.T) {
 						t.Fatal(err)
 					}
 					if wanted := min(1024, len([]rune(reasons[i/3%4]))); length != lengths[i] || reason != wanted {
-						t.Errorf("dead letter %d: length %d and reason %d, want %d and %d", i, length, reason, lengths[i], wanted)
+						t.Errorf("dead letter %d: length %d and reason %d, expected %d and %d", i, length, reason, lengths[i], wanted)
 					}
 					if low := min(lengths[i], packet/9); kept < low || kept > lengths[i] {
-						t.Errorf("dead letter %d keeps %d bytes of %d, want at least %d", i, kept, lengths[i], low)
+						t.Errorf("dead letter %d keeps %d bytes of %d, expected at least %d", i, kept, lengths[i], low)
 					}
 				}
 				if got := f.text(t, "SELECT item, n FROM counts"); got != "a 4" {
@@ -131,10 +131,10 @@ func TestP17_LongRowsBesideOneAnother(t *testing.T) {
 	}
 	refused := refusedBy(t, f.sink.Commit(t.Context(), taskBatch(1, 5, rows(15_000, 30_000, 40_000, 3, 15_000), at...)))
 	if len(refused) != 1 || !strings.Contains(refused[0].Reason, "max_allowed_packet") {
-		t.Fatalf("refused %+v, want the row of 40,000 bytes", refused)
+		t.Fatalf("rejected %+v, expected the row of 40,000 bytes", refused)
 	}
 	if k, _ := row.KeyNumber(refused[0].Key); k != row.FromInt(2) {
-		t.Errorf("refused row %v, want 2", k)
+		t.Errorf("rejected row %v, expected 2", k)
 	}
 	if err := f.sink.Commit(t.Context(), taskBatch(2, 5, rows(15_000, 30_000, 3, 3, 15_000), at...)); err != nil {
 		t.Fatal(err)

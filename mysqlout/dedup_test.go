@@ -78,10 +78,10 @@ func TestP28_idsGoWithTheRows(t *testing.T) {
 	}
 
 	if n, err := f.sink.ledger.PruneIDs(t.Context(), "logs", time.Hour, 8); err != nil || n != 2 {
-		t.Errorf("%d pruned, %v, want 2 beyond 8", n, err)
+		t.Errorf("%d pruned, %v, expected 2 beyond 8", n, err)
 	}
 	if n, err := f.sink.ledger.PruneIDs(t.Context(), "logs", 5*time.Second, 100); err != nil || n != 2 {
-		t.Errorf("%d pruned, %v, want 2 older than 5 s", n, err)
+		t.Errorf("%d pruned, %v, expected 2 older than 5 s", n, err)
 	}
 	if d := cmp.Diff([]int64{4, 5, 6, 7, 8, 9}, remembered(100, 100)); d != "" {
 		t.Error(d)
@@ -125,13 +125,13 @@ func TestP28_pruneKeepsTheWindow(t *testing.T) {
 		"UPDATE etl_dedup SET record_timestamp = 4102444800000 WHERE record_offset = 9", // the year 2100
 		"INSERT INTO etl_dedup SELECT job, topic, partition_id, REVERSE(id), 1000 + record_offset, record_timestamp FROM etl_dedup")
 	if n, err := f.sink.ledger.PruneIDs(t.Context(), "logs", time.Hour, 8); err != nil || n != 2 {
-		t.Errorf("%d pruned, %v, want 2 beyond 8", n, err)
+		t.Errorf("%d pruned, %v, expected 2 beyond 8", n, err)
 	}
 	if n, err := f.sink.ledger.PruneIDs(t.Context(), "logs", time.Hour, 100); err != nil || n != 0 {
-		t.Errorf("%d pruned, %v, want none", n, err)
+		t.Errorf("%d pruned, %v, expected none", n, err)
 	}
 	if got := f.text(t, "SELECT COUNT(*), MIN(record_offset) FROM etl_dedup"); got != "18 2" {
-		t.Errorf("left are %s, want 18 from 2 on", got)
+		t.Errorf("left are %s, expected 18 from 2 on", got)
 	}
 }
 
@@ -158,6 +158,6 @@ func BenchmarkCommit_ids(b *testing.B) {
 	}
 	b.ReportMetric(float64(from)/b.Elapsed().Seconds(), "ids/s")
 	if got := f.text(b, "SELECT COUNT(*) FROM etl_dedup"); got != fmt.Sprint(from) {
-		b.Fatalf("%s identities, want %d", got, from)
+		b.Fatalf("%s event IDs, expected %d", got, from)
 	}
 }

@@ -65,11 +65,11 @@ func TestP18_ReasonsHoldNothingOfTheRow(t *testing.T) {
 			}
 			rows := refusedBy(t, f.sink.Commit(t.Context(), taskBatch(1, int64(len(test.values)), row.Delta{Tables: []*row.Rows{r}}, at...)))
 			if len(rows) != len(test.values) {
-				t.Fatalf("refused %+v, want %d rows", rows, len(test.values))
+				t.Fatalf("rejected %+v, expected %d rows", rows, len(test.values))
 			}
 			for _, got := range rows {
 				if want := "MySQL rejects the row: " + test.want; got.Reason != want {
-					t.Errorf("reason %q, want %q", got.Reason, want)
+					t.Errorf("reason %q, expected %q", got.Reason, want)
 				}
 				if got.Detail == "" {
 					t.Errorf("no detail beside %q", got.Reason)
@@ -150,7 +150,7 @@ func TestDeadLetterDetail_withoutTheColumn(t *testing.T) {
 			}
 			findings, err := s.Check(t.Context(), nil)
 			if err != nil || len(findings) == 0 || !findings[0].Warning || findings[0].Subject != "etl_dead_letter.detail" {
-				t.Fatalf("findings are %+v, %v, want a warning of the column", findings, err)
+				t.Fatalf("findings are %+v, %v, expected a warning of the column", findings, err)
 			}
 			at := mustClaim(t, s, 0)
 			if err := withDead(t, s, at); err != nil {
@@ -159,7 +159,7 @@ func TestDeadLetterDetail_withoutTheColumn(t *testing.T) {
 			afterTheChange := func(n int64) {
 				t.Helper()
 				if err := withDead(t, s, advance(at, n)); !errors.Is(err, checkpoint.ErrRetry) {
-					t.Errorf("got %v, want a retry because the table was altered", err)
+					t.Errorf("got %v, expected a retry because the table was altered", err)
 				}
 				if err := withDead(t, s, advance(at, n)); err != nil {
 					t.Fatal(err)

@@ -60,7 +60,7 @@ func TestE1_P15_NullSafeMerge(t *testing.T) {
 		at = advance(at, 1)
 	}
 	if got, want := f.text(t, "SELECT * FROM hits"), "200 4 60000.25 -3 901 /b"; got != want {
-		t.Errorf("hits is %q, want %q", got, want)
+		t.Errorf("hits is %q, expected %q", got, want)
 	}
 }
 
@@ -91,7 +91,7 @@ func TestE1b_tablesThatSplitOrMergeRows(t *testing.T) {
 			f.exec(t, test.ddl)
 			_, err := f.sink.Prepare(t.Context(), []row.Table{countsTable()})
 			if !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), test.want) {
-				t.Errorf("error is %v, want a refusal with %q", err, test.want)
+				t.Errorf("error is %v, expected a refusal with %q", err, test.want)
 			}
 		})
 	}
@@ -149,7 +149,7 @@ func TestE2_P11_LostTransactionIsNoticed(t *testing.T) {
 	proxy.Intrude(func(statement string) bool { return strings.HasPrefix(statement, "INSERT INTO `counts`") })
 	err := s.Commit(t.Context(), taskBatch(1, 3, countsDelta(&table, map[string]int64{"a": 3}), at...))
 	if !errors.Is(err, checkpoint.ErrFenced) {
-		t.Errorf("error is %v, want fenced", err)
+		t.Errorf("error is %v, expected fenced", err)
 	}
 	proxy.Intrude(nil)
 	if got := f.text(t, "SELECT COUNT(*) FROM counts"); got != "0" {
@@ -184,14 +184,14 @@ func TestE3_P21_FrozenSessionFreesTheRow(t *testing.T) {
 	began := time.Now()
 	_, err = other.Claim(t.Context(), topic(8), []int32{0})
 	if !errors.Is(err, checkpoint.ErrRetry) || !strings.Contains(err.Error(), "1205") {
-		t.Fatalf("first try is %v, want a lock wait timeout", err)
+		t.Fatalf("first attempt is %v, expected a lock wait timeout", err)
 	}
 	eventually(t, "the row is free", 10*time.Second, func() bool {
 		_, err = other.Claim(t.Context(), topic(8), []int32{0})
 		return err == nil
 	})
 	if took := time.Since(began); took > 6*time.Second {
-		t.Errorf("the row was free after %v, want about I (4s)", took)
+		t.Errorf("the row was free after %v, expected about I (4s)", took)
 	}
 }
 
@@ -213,10 +213,10 @@ func TestE9_P21_MetadataLockIsBounded(t *testing.T) {
 	began := time.Now()
 	err = f.sink.Commit(t.Context(), p)
 	if took := time.Since(began); !errors.Is(err, checkpoint.ErrRetry) || took > 5*time.Second {
-		t.Errorf("after %v: %v, want a retry after L (1s)", took, err)
+		t.Errorf("after %v: %v, expected a retry after L (1s)", took, err)
 	}
 	if !strings.Contains(err.Error(), "1205") {
-		t.Errorf("error is %v, want 1205: the server's own timeout, before ours", err)
+		t.Errorf("error is %v, expected 1205: the server's own timeout, before ours", err)
 	}
 	if _, err := dba.ExecContext(t.Context(), "UNLOCK TABLES"); err != nil {
 		t.Fatal(err)
@@ -260,14 +260,14 @@ func TestE10_P12_OlderState(t *testing.T) {
 		return err == nil
 	})
 	if outcome != batch.Superseded {
-		t.Errorf("outcome is %d, want Other", outcome)
+		t.Errorf("outcome is %d, expected Other", outcome)
 	}
 	if err := f.sink.Commit(t.Context(), lost); !errors.Is(err, checkpoint.ErrFenced) {
-		t.Errorf("commit is %v, want fenced", err)
+		t.Errorf("commit is %v, expected fenced", err)
 	}
 	again := mustClaim(t, f.sink, 0)
 	if again[0].Next != 10 {
-		t.Fatalf("claimed at %d, want 10", again[0].Next)
+		t.Fatalf("claimed at %d, expected 10", again[0].Next)
 	}
 	again = commit(4, again)
 	commit(5, again)
@@ -298,6 +298,6 @@ func TestE12_P7_ClaimersDoNotDeadlock(t *testing.T) {
 	}
 	want := fmt.Sprintf("%d %d", claimers*each, claimers*each)
 	if got := f.text(t, "SELECT MIN(epoch), MAX(epoch) FROM etl_checkpoint"); got != want {
-		t.Errorf("epochs are %s, want %s", got, want)
+		t.Errorf("epochs are %s, expected %s", got, want)
 	}
 }

@@ -52,7 +52,7 @@ func TestFailpoints_allOrNothing(t *testing.T) {
 			if want != "" && got != want {
 				// COMMIT is in the socket, but the server may see the client gone before it reads it.
 				if point != failpoint.CommitWritten || got != "0 0 NULL" {
-					t.Errorf("offset, audit and count are %s, want %s", got, want)
+					t.Errorf("offset, audit and count are %s, expected %s", got, want)
 				}
 			}
 			if want == "" && at[0].Epoch != 1 {

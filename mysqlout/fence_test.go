@@ -35,7 +35,7 @@ func TestP9_EachPartitionHasItsOwnValue(t *testing.T) {
 		}
 		got := string(appendCase(nil, advances, appendInt(func(m *batch.Advance) int64 { return m.Next })))
 		if strings.TrimSpace(got) != c.want {
-			t.Errorf("%v is written %q, want %q", c.next, got, c.want)
+			t.Errorf("%v is written %q, expected %q", c.next, got, c.want)
 		}
 	}
 }
@@ -52,7 +52,7 @@ func TestP9_TheFenceComparesEachThing(t *testing.T) {
 		f.exec(t, "CREATE TABLE kept SELECT * FROM etl_checkpoint", "UPDATE etl_checkpoint SET "+change+" WHERE partition_id = 2")
 		err := f.sink.Commit(t.Context(), taskBatch(1, 3, counts(), at...))
 		if want := []checkpoint.Partition{{Topic: "logs", ID: 2}}; !errors.Is(err, checkpoint.ErrFenced) || !slices.Equal(named(err), want) {
-			t.Errorf("%s: error is %v, naming %v, want fenced and %v", change, err, named(err), want)
+			t.Errorf("%s: error is %v, naming %v, expected fenced and %v", change, err, named(err), want)
 		}
 		if got := f.text(t, "SELECT COUNT(*) FROM counts"); got != "0" {
 			t.Errorf("%s: %s rows", change, got)
@@ -63,7 +63,7 @@ func TestP9_TheFenceComparesEachThing(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := f.text(t, "SELECT n, SUM(next_offset) FROM counts, etl_checkpoint WHERE next_offset > 0"); got != "9 9" {
-		t.Errorf("count and offsets are %s, want 9 9", got)
+		t.Errorf("count and offsets are %s, expected 9 9", got)
 	}
 }
 
@@ -86,10 +86,10 @@ func TestP11_TheClosingCheckWantsEveryPartition(t *testing.T) {
 	f.sink.own = nil // the comparison of definitions would find the trigger first
 	err := f.sink.Commit(t.Context(), taskBatch(1, 3, countsDelta(&f.tables[0], map[string]int64{"a": 6}), at...))
 	if !errors.Is(err, checkpoint.ErrFenced) || !strings.Contains(err.Error(), "1 of 2") {
-		t.Errorf("error is %v, want that 1 of 2 partitions match", err)
+		t.Errorf("error is %v, expected that 1 of 2 partitions match", err)
 	}
 	if got := f.text(t, "SELECT (SELECT COUNT(*) FROM counts), SUM(next_offset), SUM(counted) FROM etl_checkpoint"); got != "0 0 0" {
-		t.Errorf("rows, offsets and counters are %s, want 0 0 0", got)
+		t.Errorf("rows, offsets and counters are %s, expected 0 0 0", got)
 	}
 }
 
@@ -111,7 +111,7 @@ func TestP11_EachCounterHasItsColumn(t *testing.T) {
 	want := "0 7 2 4 6 8 10 12\n1 8 12 10 8 6 4 2"
 	if got := f.text(t, "SELECT partition_id, leader_epoch, counted, filtered, dead, gaps, duplicates, skipped FROM etl_checkpoint "+
 		"WHERE next_offset > 0 ORDER BY partition_id"); got != want {
-		t.Errorf("counters are\n%s, want\n%s", got, want)
+		t.Errorf("counters are\n%s, expected\n%s", got, want)
 	}
 }
 

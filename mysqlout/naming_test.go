@@ -73,7 +73,7 @@ func TestP3_TableNamesAsTheServerComparesThem(t *testing.T) {
 				want = "COUNTS\ncounts"
 			}
 			if got := f.text(t, "SELECT table_name FROM etl_target WHERE table_name <> '' ORDER BY 1"); got != want {
-				t.Errorf("targets are %q, want %q", got, want)
+				t.Errorf("targets are %q, expected %q", got, want)
 			}
 
 			// An earlier release wrote the name as its query had it.
@@ -89,7 +89,7 @@ func TestP3_TableNamesAsTheServerComparesThem(t *testing.T) {
 				seen = `belongs to job "job"`
 			}
 			if err := o.CheckStart(t.Context(), topic(8)); err == nil || !strings.Contains(err.Error(), seen) {
-				t.Errorf("beside the row of an earlier release: got %v, want %q", err, seen)
+				t.Errorf("beside the row of an earlier release: got %v, expected %q", err, seen)
 			}
 
 			// Rows of either name are added to what is there.
@@ -115,7 +115,7 @@ func TestP3_TableNamesAsTheServerComparesThem(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got := f.text(t, "SELECT item, n FROM counts"); got != "a 5" {
-				t.Errorf("counts are %s, want a 5", got)
+				t.Errorf("counts are %s, expected a 5", got)
 			}
 		})
 	}

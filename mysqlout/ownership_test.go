@@ -34,7 +34,7 @@ func TestP3_ADeletedCheckpointIsNoNewPartition(t *testing.T) {
 	_, err := s.Claim(t.Context(), topic(8), []int32{0, 1})
 	var refused *checkpoint.Error
 	if !errors.Is(err, checkpoint.ErrRefused) || !errors.As(err, &refused) || len(refused.Partitions) != 1 || refused.Partitions[0].ID != 1 {
-		t.Errorf("error is %v, want partition 1 refused", err)
+		t.Errorf("error is %v, expected partition 1 refused", err)
 	}
 	if _, err := s.Claim(t.Context(), topic(8), []int32{0}); err != nil {
 		t.Errorf("its neighbour is not claimed: %v", err)
@@ -52,11 +52,11 @@ func TestP5_PartitionsThatAppearBeginAtTheirFirstRecord(t *testing.T) {
 	}
 	at, err := f.again(t, testConfig()).Claim(t.Context(), more, []int32{9})
 	if err != nil || at[0].Next != 9 || at[0].First != 9 {
-		t.Fatalf("claimed %+v, %v, want it at 9", at, err)
+		t.Fatalf("claimed %+v, %v, expected it at 9", at, err)
 	}
 	at, err = f.sink.Claim(t.Context(), more, []int32{8, 10})
 	if err != nil || at[0].Next != 8 || at[1].Next != 10 {
-		t.Fatalf("claimed %+v, %v, want 8 and 10", at, err)
+		t.Fatalf("claimed %+v, %v, expected 8 and 10", at, err)
 	}
 }
 
@@ -68,10 +68,10 @@ func TestP4_NewPartitionsOfANewTopicAreRefused(t *testing.T) {
 	recreated := topic(9)
 	recreated.ID = checkpoint.TopicID{2}
 	if _, err := f.sink.Claim(t.Context(), recreated, []int32{8}); !errors.Is(err, checkpoint.ErrRefused) {
-		t.Errorf("error is %v, want a refusal", err)
+		t.Errorf("error is %v, expected a refusal", err)
 	}
 	if got := f.text(t, "SELECT COUNT(*) FROM etl_checkpoint"); got != "8" {
-		t.Errorf("%s checkpoints, want 8", got)
+		t.Errorf("%s checkpoints, expected 8", got)
 	}
 }
 
@@ -102,7 +102,7 @@ func TestP3_TwoNewJobsOneTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := <-done; !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), `belongs to job "the first"`) {
-		t.Errorf("error is %v, want a refusal that names the job", err)
+		t.Errorf("error is %v, expected a refusal that names the job", err)
 	}
 	if got := f.text(t, "SELECT job FROM etl_target"); got != "the first" {
 		t.Errorf("the table belongs to %q", got)

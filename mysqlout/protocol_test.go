@@ -38,7 +38,7 @@ func TestP9_OpenTransactionIsNeverGivenBack(t *testing.T) {
 	// Whatever failed in the middle, no later user of any connection sees any of it.
 	err := f.sink.Commit(t.Context(), taskBatch(1, 2, countsDelta(&table, map[string]int64{"a": 1, "bad": 1}), at...))
 	if _, ok := errors.AsType[*batch.RejectedRows](err); !ok {
-		t.Fatalf("error is %v, want refused rows", err)
+		t.Fatalf("error is %v, expected rejected rows", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -91,10 +91,10 @@ func TestP10_OnePassNoDeadlocks(t *testing.T) {
 	}
 	wg.Wait()
 	if n := counterValue(t, f.sink.metrics.errors.WithLabelValues("1213")); n != 0 {
-		t.Errorf("%v deadlocks, want none", n)
+		t.Errorf("%v deadlocks, expected none", n)
 	}
 	if got, want := f.text(t, "SELECT COUNT(*), MIN(n), MAX(n) FROM counts"), fmt.Sprintf("600 %d %d", writers*parts, writers*parts); got != want {
-		t.Errorf("rows are %s, want %s", got, want)
+		t.Errorf("rows are %s, expected %s", got, want)
 	}
 }
 
@@ -112,7 +112,7 @@ func TestP12_HeldCommitIsNotAnswered(t *testing.T) {
 	eventually(t, "COMMIT is held", 5*time.Second, func() bool { return proxy.Done(mysqlproxy.Hold) == 1 })
 	outcome, err := f.sink.Resolve(t.Context(), p.ID, p.Advances)
 	if !errors.Is(err, checkpoint.ErrRetry) {
-		t.Errorf("while COMMIT was held the answer was %d, %v; want none", outcome, err)
+		t.Errorf("while COMMIT was held, Resolve returned %d, %v; expected no outcome", outcome, err)
 	}
 	proxy.Release()
 	err = <-done
@@ -141,11 +141,11 @@ func TestP12_SwallowedAnswer(t *testing.T) {
 	p := taskBatch(1, 3, countsDelta(&table, map[string]int64{"a": 3}), at...)
 	proxy.Commits(mysqlproxy.Once(mysqlproxy.Swallow))
 	if err := s.Commit(t.Context(), p); !errors.Is(err, checkpoint.ErrUnknown) {
-		t.Fatalf("error is %v, want unknown", err)
+		t.Fatalf("error is %v, expected unknown", err)
 	}
 	outcome, err := s.Resolve(t.Context(), p.ID, p.Advances)
 	if err != nil || outcome != batch.Committed {
-		t.Errorf("outcome %d, %v; want committed", outcome, err)
+		t.Errorf("outcome %d, %v; expected committed", outcome, err)
 	}
 }
 
@@ -173,7 +173,7 @@ func TestP16_SumsAreExact(t *testing.T) {
 		at = advance(at, 1)
 	}
 	if got, want := f.text(t, "SELECT k, s FROM sums"), "-1 9007199254740.993003"; got != want {
-		t.Errorf("sum is %s, want %s", got, want)
+		t.Errorf("sum is %s, expected %s", got, want)
 	}
 }
 
@@ -227,10 +227,10 @@ func TestP18_EachCode(t *testing.T) {
 			err := f.sink.Commit(t.Context(), taskBatch(1, rows, row.Delta{Tables: []*row.Rows{r}}, at...))
 			var refused *batch.RejectedRows
 			if !errors.As(err, &refused) {
-				t.Fatalf("error is %v, want refused rows", err)
+				t.Fatalf("error is %v, expected rejected rows", err)
 			}
 			if len(refused.Rows) != len(bad) {
-				t.Errorf("%d rows refused, want %d", len(refused.Rows), len(bad))
+				t.Errorf("%d rows rejected, expected %d", len(refused.Rows), len(bad))
 			}
 			for _, got := range refused.Rows {
 				n, _ := row.KeyNumber(got.Key)
@@ -239,7 +239,7 @@ func TestP18_EachCode(t *testing.T) {
 				}
 			}
 			if got := f.text(t, "SELECT COUNT(*), SUM(next_offset) FROM target, etl_checkpoint"); got != "0 NULL" {
-				t.Errorf("rows and offsets are %s, want nothing written", got)
+				t.Errorf("rows and offsets are %s, expected nothing written", got)
 			}
 		})
 	}
@@ -280,13 +280,13 @@ func TestP19_BlockedUntilRepaired(t *testing.T) {
 			err := commit()
 			var classed *checkpoint.Error
 			if !errors.Is(err, checkpoint.ErrBlocked) || !errors.As(err, &classed) || !strings.Contains(err.Error(), cmp.Or(test.seen, test.code)) {
-				t.Fatalf("error is %v, want blocked by %s", err, cmp.Or(test.seen, test.code))
+				t.Fatalf("error is %v, expected blocked by %s", err, cmp.Or(test.seen, test.code))
 			}
 			if classed.Hint == "" {
 				t.Error("no hint what to do")
 			}
 			if err := commit(); !errors.Is(err, checkpoint.ErrBlocked) {
-				t.Errorf("second try is %v, want blocked", err)
+				t.Errorf("second attempt is %v, expected blocked", err)
 			}
 			f.exec(t, strings.Split(test.repair, "; ")...)
 			if err := commit(); err != nil {
@@ -325,7 +325,7 @@ func TestP7_ComparesUnderTheLock(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := <-done; !errors.Is(err, checkpoint.ErrRefused) {
-		t.Errorf("claim is %v, want refused", err)
+		t.Errorf("claim is %v, expected refused", err)
 	}
 }
 
@@ -338,7 +338,7 @@ func TestP3_TargetOfAnother(t *testing.T) {
 	f.exec(t, "INSERT INTO counts VALUES ('a', 5)")
 	_, err := f.sink.Claim(t.Context(), topic(2), []int32{0})
 	if !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), "holds rows") {
-		t.Errorf("error is %v, want a refusal", err)
+		t.Errorf("error is %v, expected a refusal", err)
 	}
 	if got := f.text(t, "SELECT COUNT(*) FROM etl_checkpoint"); got != "0" {
 		t.Errorf("a refused claim left %s checkpoints", got)
@@ -358,7 +358,7 @@ func TestP3_TargetOfAnother(t *testing.T) {
 	}
 	_, err = other.Claim(t.Context(), topic(2), []int32{0})
 	if !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), `belongs to job "job"`) {
-		t.Errorf("error is %v, want a refusal that names the job", err)
+		t.Errorf("error is %v, expected a refusal that names the job", err)
 	}
 }
 
@@ -378,7 +378,7 @@ func TestP2_QueryChange(t *testing.T) {
 	}
 	_, err := open2().Claim(t.Context(), topic(8), []int32{0})
 	if !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), "was words; is raw") {
-		t.Errorf("error is %v, want the difference", err)
+		t.Errorf("error is %v, expected the difference", err)
 	}
 	c.ContinueQuery = true
 	mustClaim(t, open2(), 0)
@@ -404,7 +404,7 @@ func TestSet_keepsTheReasonAndBalances(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := f.sink.Commit(t.Context(), taskBatch(2, 4, row.Delta{}, advance(at, 4)...)); !errors.Is(err, checkpoint.ErrFenced) {
-		t.Errorf("the old owner's commit is %v, want fenced", err)
+		t.Errorf("the old owner's commit is %v, expected fenced", err)
 	}
 	got := f.text(t, "SELECT next_offset, counted, skipped, epoch FROM etl_checkpoint WHERE partition_id = 0")
 	if got != "150 4 146 2" {

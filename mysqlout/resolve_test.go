@@ -46,7 +46,7 @@ func TestP12_EveryPartitionMustAnswerAlike(t *testing.T) {
 		{"another owner, not committed", []ledger.Row{at(3, 10, before), of(at(5, 30, before), func(c *ledger.Row) { c.Owner = checkpoint.Owner{7} })}, batch.Superseded},
 	} {
 		if got := s.outcome(id, advances, c.rows); got != c.want {
-			t.Errorf("%s: the answer is %d, want %d", c.name, got, c.want)
+			t.Errorf("%s: the outcome is %d, expected %d", c.name, got, c.want)
 		}
 	}
 }

@@ -296,7 +296,7 @@ func TestAdvice_isComplete(t *testing.T) {
 		})
 	}
 	if found < 30 {
-		t.Errorf("found %d messages, want more", found)
+		t.Errorf("found %d messages, expected more", found)
 	}
 }
 

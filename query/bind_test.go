@@ -38,7 +38,7 @@ func TestBind(t *testing.T) {
 		tab := ok()
 		change(&tab)
 		if err := p.Bind([]row.Table{tab}); err == nil || !strings.Contains(err.Error(), reason) {
-			t.Errorf("want %q, got %v", reason, err)
+			t.Errorf("expected %q, got %v", reason, err)
 		}
 	}
 	k := plan(t, "json", "INSERT INTO t SELECT COALESCE(CAST(x AS DECIMAL(10,3)), 0) AS x, COUNT(*) AS n FROM events GROUP BY x")

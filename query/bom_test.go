@@ -61,13 +61,13 @@ func TestByteOrderMark_isPassedOver(t *testing.T) {
 			}
 			rows := folded(t, p, c.body, mark+c.body)
 			if rows != "t: "+c.want+" 2" {
-				t.Errorf("%s: %q: rows %s, want %s 2", c.format, text, rows, c.want)
+				t.Errorf("%s: %q: rows %s, expected %s 2", c.format, text, rows, c.want)
 			}
 			if c.format == "words" {
 				continue // it has no lines
 			}
 			if rows := folded(t, p, mark+c.body+"\n"+mark+c.body+"\r\n"+mark+"\r\n"+c.body); rows != "t: "+c.want+" 3" {
-				t.Errorf("%s, several lines: %q: rows %s, want %s 3", c.format, text, rows, c.want)
+				t.Errorf("%s, several lines: %q: rows %s, expected %s 3", c.format, text, rows, c.want)
 			}
 		}
 	}

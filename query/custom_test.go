@@ -96,7 +96,7 @@ func TestCustom_lines(t *testing.T) {
 			got = strings.TrimPrefix(printed(f.Take())[0], "t: logs 3 0 0 ")
 		}
 		if got != c.want && !(strings.HasPrefix(c.want, "!") && strings.HasPrefix(got, "!") && strings.Contains(got, c.want[1:])) {
-			t.Errorf("%s of %q\n  got  %s\n  want %s", c.format, c.line, got, c.want)
+			t.Errorf("%s of %q\n  got      %s\n  expected %s", c.format, c.line, got, c.want)
 		}
 	}
 }
@@ -111,7 +111,7 @@ func TestCustom_rejected(t *testing.T) {
 		o.FormatString = format
 		_, err := Compile("INSERT INTO t SELECT _offset, COUNT(*) AS n FROM events GROUP BY 1", o)
 		if err == nil || !strings.Contains(err.Error(), reason) {
-			t.Errorf("%q: %v, want %s", format, err, reason)
+			t.Errorf("%q: %v, expected %s", format, err, reason)
 		}
 	}
 	for _, o := range []Options{{Format: "apache", DeadLetterMaxBytes: 1}, {Format: "json", FormatString: "%h", DeadLetterMaxBytes: 1}, {DeadLetterMaxBytes: 1}} {
@@ -162,7 +162,7 @@ func BenchmarkCustom(b *testing.B) {
 		}
 	}
 	if got, want := f.Take().Tables[0].Len(), len(countByRegexp(records)); got != want {
-		b.Fatalf("%d groups, want %d", got, want)
+		b.Fatalf("%d groups, expected %d", got, want)
 	}
 }
 

@@ -92,7 +92,7 @@ func TestFlumeHeaders(t *testing.T) {
 				continue
 			}
 			if got := printed(fold.Take()); len(got) != 1 || got[0] != "t: logs 3 0 0 "+c.want+" b b" {
-				t.Errorf("%s, %s: %s is %q, want %q", c.origin, encoding, c.expr, got, c.want)
+				t.Errorf("%s, %s: %s is %q, expected %q", c.origin, encoding, c.expr, got, c.want)
 			}
 		}
 	}
@@ -134,7 +134,7 @@ func TestFlumeValues_whatIsNoEventIsDead(t *testing.T) {
 		}
 		d := tally.Dead[0]
 		if !strings.HasPrefix(d.Reason, "--kafka-value flume: ") || !strings.Contains(d.Reason+"|"+d.Detail, c.want) {
-			t.Errorf("%q: reason %q, detail %q, want %q in them", c.value, d.Reason, d.Detail, c.want)
+			t.Errorf("%q: reason %q, detail %q, expected %q in them", c.value, d.Reason, d.Detail, c.want)
 		}
 		if string(d.Value) != c.value || d.Length != int64(len(c.value)) || d.Statement != -1 {
 			t.Errorf("%q: kept as %q", c.value, d.Value)
@@ -204,7 +204,7 @@ func TestPlan_Header(t *testing.T) {
 			got = string(v)
 		}
 		if got != c.want {
-			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+			t.Errorf("%s: %q, expected %q", c.name, got, c.want)
 		}
 		if n := testing.AllocsPerRun(100, func() { c.find(&in) }); n != 0 {
 			t.Errorf("%s: %v allocations", c.name, n)

@@ -77,7 +77,7 @@ func BenchmarkCount(b *testing.B) {
 			}
 			rows := f.Take().Tables[0]
 			if rows.Len() != len(want) {
-				b.Fatalf("%d groups, want %d", rows.Len(), len(want))
+				b.Fatalf("%d groups, expected %d", rows.Len(), len(want))
 			}
 			// The fold has counted the same lines again and again.
 			var total int64
@@ -90,7 +90,7 @@ func BenchmarkCount(b *testing.B) {
 				n, _ := rows.Cells(i)[0].Int64()
 				rounds := total / benchLines
 				if n != rounds*want[strconv.FormatUint(status.Lo, 10)] {
-					b.Fatalf("status %d: %d in %d rounds, want %d each", status.Lo, n, rounds, want[strconv.FormatUint(status.Lo, 10)])
+					b.Fatalf("status %d: %d in %d rounds, expected %d each", status.Lo, n, rounds, want[strconv.FormatUint(status.Lo, 10)])
 				}
 			}
 		})

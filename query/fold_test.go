@@ -47,7 +47,7 @@ func line(status int, bytes string) string {
 func want(t *testing.T, got []string, want ...string) {
 	t.Helper()
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("want (-), got (+):\n%s", diff)
+		t.Errorf("expected (-), got (+):\n%s", diff)
 	}
 }
 
@@ -144,7 +144,7 @@ func TestP18_valuesAreJudgedByTheirColumns(t *testing.T) {
 			reason = tally.Dead[0].Reason + "|" + tally.Dead[0].Detail
 		}
 		if (c.reason == "") != (reason == "") || !strings.Contains(reason, c.reason) {
-			t.Errorf("%s: %q, want %q", c.body, reason, c.reason)
+			t.Errorf("%s: %q, expected %q", c.body, reason, c.reason)
 		}
 	}
 }
@@ -157,7 +157,7 @@ func TestFold_conditionsAsValues(t *testing.T) {
 	} {
 		f := plan(t, "combined", "INSERT INTO t SELECT host FROM events WHERE "+where).NewFold()
 		if tally := feed(f, line(200, "1")); tally.Counted != n {
-			t.Errorf("%s: %+v, want %d", where, tally, n)
+			t.Errorf("%s: %+v, expected %d", where, tally, n)
 		}
 	}
 }
@@ -255,10 +255,10 @@ func TestP18_neighborsOfARejectedRecordAreCounted(t *testing.T) {
 	}
 	origin, ok := d.Tables[0].Origin(d.Tables[0].Sorted()[1])
 	if wanted := (row.Origin{Partition: part.ID, Offset: 1}); !ok || origin != wanted {
-		t.Fatalf("origin is %+v %v, want %+v", origin, ok, wanted)
+		t.Fatalf("origin is %+v %v, expected %+v", origin, ok, wanted)
 	}
 	if _, ok := d.Tables[0].Origin(d.Tables[0].Sorted()[3]); ok {
-		t.Error("the row of the records behind the rejected batch has an origin, want it merged")
+		t.Error("the row of the records behind the rejected batch has an origin, expected it merged")
 	}
 	single := merged
 	single.Merged, single.Source = false, &batch.RecordID{Partition: part, Offset: 1}
@@ -313,12 +313,12 @@ func TestP18_boundsAreThoseOfTheRealColumns(t *testing.T) {
 			f := p.NewFold()
 			for _, v := range c.good {
 				if tally := feed(f, `{"v":`+v+`}`); tally.Counted != 1 {
-					t.Errorf("%s: %+v, want it counted", v, tally)
+					t.Errorf("%s: %+v, expected it counted", v, tally)
 				}
 			}
 			for _, v := range c.dead {
 				if tally := feed(f, `{"v":`+v+`}`); len(tally.Dead) != 1 {
-					t.Errorf("%s: %+v, want a dead letter", v, tally)
+					t.Errorf("%s: %+v, expected a dead letter", v, tally)
 				}
 			}
 		})

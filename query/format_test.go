@@ -80,7 +80,7 @@ func TestCombined_lines(t *testing.T) {
 			got = strings.Join(fields, "|")
 		}
 		if got != c.want && !(strings.HasPrefix(c.want, "!") && strings.HasPrefix(got, "!") && strings.Contains(got, c.want[1:])) {
-			t.Errorf("%s\n  got  %s\n  want %s", c.line, got, c.want)
+			t.Errorf("%s\n  got      %s\n  expected %s", c.line, got, c.want)
 		}
 	}
 }
@@ -116,7 +116,7 @@ func TestJSON_fields(t *testing.T) {
 			got = "!" + fault
 		}
 		if got != c.want && !(strings.HasPrefix(c.want, "!") && strings.HasPrefix(got, "!") && strings.Contains(got, c.want[1:])) {
-			t.Errorf("%s of %s = %s, want %s", c.expr, c.body, got, c.want)
+			t.Errorf("%s of %s = %s, expected %s", c.expr, c.body, got, c.want)
 		}
 	}
 }

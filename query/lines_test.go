@@ -68,7 +68,7 @@ func TestLines_aRowForEach(t *testing.T) {
 			got = append(got, w[5]+"@"+w[4])
 		}
 		if s := strings.Join(got, " "); s != c.want || (c.want == "") != (len(tally.Dead) == 1) {
-			t.Errorf("%s %q: %q, want %q (%+v)", c.format, c.body, s, c.want, tally)
+			t.Errorf("%s %q: %q, expected %q (%+v)", c.format, c.body, s, c.want, tally)
 		}
 	}
 }
@@ -99,7 +99,7 @@ func TestJSON_paths(t *testing.T) {
 	} {
 		got, fault := evaluate(t, "json", c.expr, c.body)
 		if got != c.want || fault != "" {
-			t.Errorf("%s of %s = %s %s, want %s", c.expr, c.body, got, fault, c.want)
+			t.Errorf("%s of %s = %s %s, expected %s", c.expr, c.body, got, fault, c.want)
 		}
 	}
 	for path, reason := range map[string]string{
@@ -110,7 +110,7 @@ func TestJSON_paths(t *testing.T) {
 		o.Format = "json"
 		_, err := Compile("INSERT INTO t SELECT a->>'"+path+"' AS x FROM events", o)
 		if err == nil || !strings.Contains(err.Error(), reason) {
-			t.Errorf("%s: %v, want %s", path, err, reason)
+			t.Errorf("%s: %v, expected %s", path, err, reason)
 		}
 	}
 }
@@ -161,7 +161,7 @@ func TestFold_kafkaTimestamps(t *testing.T) {
 			got = strings.TrimPrefix(printed(f.Take())[0], "t: logs 3 7 0 ")
 		}
 		if got != c.want {
-			t.Errorf("%s of %d, %s: %s, want %s %+v", c.expr, c.ms, c.header, got, c.want, tally)
+			t.Errorf("%s of %d, %s: %s, expected %s %+v", c.expr, c.ms, c.header, got, c.want, tally)
 		}
 	}
 	f := plan(t, "raw", "INSERT INTO t SELECT TUMBLE(_timestamp, INTERVAL 1 HOUR) AS h, COUNT(*) AS n FROM events GROUP BY h").NewFold()

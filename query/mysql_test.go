@@ -110,7 +110,7 @@ func TestExpressions(t *testing.T) {
 	for _, c := range expressions {
 		got, fault := evaluate(t, "raw", c.expr, "body")
 		if got != c.want || fault != "" {
-			t.Errorf("%s = %q %s, want %q", c.expr, got, fault, c.want)
+			t.Errorf("%s = %q %s, expected %q", c.expr, got, fault, c.want)
 		}
 	}
 }

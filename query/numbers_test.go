@@ -16,13 +16,13 @@ func TestCast_textThatIsNoNumber(t *testing.T) {
 		for _, typ := range []string{"DOUBLE", "DECIMAL(20,3)", "SIGNED", "UNSIGNED"} {
 			got, fault := evaluate(t, "raw", "CAST(body AS "+typ+")", text)
 			if !strings.Contains(fault, "is not a number") {
-				t.Errorf("CAST(%q AS %s) = %q %q, want a dead letter", text, typ, got, fault)
+				t.Errorf("CAST(%q AS %s) = %q %q, expected a dead letter", text, typ, got, fault)
 			}
 		}
 	}
 	for _, text := range []string{"1e309", "-1e309", strings.Repeat("9", 400)} {
 		if got, fault := evaluate(t, "raw", "CAST(body AS DOUBLE)", text); !strings.Contains(fault, "is not a number in the range of a DOUBLE") {
-			t.Errorf("CAST(%q AS DOUBLE) = %q %q, want a dead letter", text, got, fault)
+			t.Errorf("CAST(%q AS DOUBLE) = %q %q, expected a dead letter", text, got, fault)
 		}
 	}
 }
@@ -35,7 +35,7 @@ func TestCast_jsonToDouble(t *testing.T) {
 	} {
 		got, fault := evaluate(t, "json", "CAST(x AS DOUBLE)", `{"x":`+c.json+`}`)
 		if got != c.want || !strings.Contains(fault, c.fault) || c.fault == "" && fault != "" {
-			t.Errorf("CAST(%s AS DOUBLE) = %q %q, want %q %q", c.json, got, fault, c.want, c.fault)
+			t.Errorf("CAST(%s AS DOUBLE) = %q %q, expected %q %q", c.json, got, fault, c.want, c.fault)
 		}
 	}
 }
@@ -62,7 +62,7 @@ func TestCast_doubleToInteger(t *testing.T) {
 			got, fault = evaluate(t, "raw", c.expr, "67106846074035034")
 		}
 		if got != c.want && !strings.Contains(fault, c.want) || got == "" && fault == "" {
-			t.Errorf("%s = %q %q, want %q", c.expr, got, fault, c.want)
+			t.Errorf("%s = %q %q, expected %q", c.expr, got, fault, c.want)
 		}
 	}
 }
@@ -73,19 +73,19 @@ func TestCast_textToInteger(t *testing.T) {
 	for _, text := range []string{"12.5", "12.0", "12.", "1e2", "1E2", "1e0", ".5", "0e0", "-1.0"} {
 		for _, typ := range []string{"SIGNED", "UNSIGNED"} {
 			if got, fault := evaluate(t, "raw", "CAST(body AS "+typ+")", text); !strings.Contains(fault, "is not a number") {
-				t.Errorf("CAST(%q AS %s) = %q %q, want a dead letter", text, typ, got, fault)
+				t.Errorf("CAST(%q AS %s) = %q %q, expected a dead letter", text, typ, got, fault)
 			}
 		}
 	}
 	for text, want := range map[string]string{" 12 ": "12", "+7": "7", "-0": "0", "00012": "12", "\t-5\n": "-5"} {
 		if got, fault := evaluate(t, "raw", "CAST(body AS SIGNED)", text); got != want || fault != "" {
-			t.Errorf("CAST(%q AS SIGNED) = %q %q, want %s", text, got, fault, want)
+			t.Errorf("CAST(%q AS SIGNED) = %q %q, expected %s", text, got, fault, want)
 		}
 	}
 	// Numbers of JSON are numbers, and rounded.
 	for text, want := range map[string]string{"1e2": "100", "12.5": "13", "-2.5": "-3", "12.0": "12"} {
 		if got, fault := evaluate(t, "json", "CAST(x AS SIGNED)", `{"x":`+text+`}`); got != want || fault != "" {
-			t.Errorf("CAST(x AS SIGNED) of %s = %q %q, want %s", text, got, fault, want)
+			t.Errorf("CAST(x AS SIGNED) of %s = %q %q, expected %s", text, got, fault, want)
 		}
 	}
 }
@@ -95,7 +95,7 @@ func TestFromUnixtime_negative(t *testing.T) {
 	t.Parallel()
 	for _, x := range []string{"-1", "-0.0000001", "-0.9999999", "-1e-7"} {
 		if got, fault := evaluate(t, "json", "FROM_UNIXTIME(x)", `{"x":`+x+`}`); !strings.Contains(fault, "expected seconds since 1970") {
-			t.Errorf("FROM_UNIXTIME(%s) = %q %q, want a dead letter", x, got, fault)
+			t.Errorf("FROM_UNIXTIME(%s) = %q %q, expected a dead letter", x, got, fault)
 		}
 	}
 	if got, fault := evaluate(t, "json", "FROM_UNIXTIME(x)", `{"x":-0}`); got != "1970-01-01 00:00:00.000000" || fault != "" {
@@ -114,7 +114,7 @@ func TestJSONText_isJSON(t *testing.T) {
 	} {
 		got := evaluateJSON(t, c.expr, []string{c.body})[0]
 		if got.text != c.want || got.rejected != "" || !json.Valid([]byte(got.text)) {
-			t.Errorf("%s of %s = %q %s, want %q", c.expr, c.body, got.text, got.rejected, c.want)
+			t.Errorf("%s of %s = %q %s, expected %q", c.expr, c.body, got.text, got.rejected, c.want)
 		}
 	}
 }

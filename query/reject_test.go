@@ -97,7 +97,7 @@ func TestCompile_rejects(t *testing.T) {
 		o.Format = c.format
 		_, err := Compile(c.text, o)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s\n  got   %v\n  want  %s", c.text, err, c.want)
+			t.Errorf("%s\n  got       %v\n  expected  %s", c.text, err, c.want)
 		}
 	}
 }
@@ -172,7 +172,7 @@ func TestTables_keysFitAnIndex(t *testing.T) {
 		}
 		for i, want := range c.want {
 			if tab.Columns[i].MaxChars != want {
-				t.Errorf("%s: key column %s takes %d characters, want %d", c.text, tab.Columns[i].Name, tab.Columns[i].MaxChars, want)
+				t.Errorf("%s: key column %s takes %d characters, expected %d", c.text, tab.Columns[i].Name, tab.Columns[i].MaxChars, want)
 			}
 		}
 	}

@@ -63,7 +63,7 @@ func TestTumble_keepsTheLastWindow(t *testing.T) {
 		got[2][first] += n
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("rows by window (-want +got):\n%s", diff)
+		t.Errorf("rows by window (-expected +got):\n%s", diff)
 	}
 }
 

@@ -35,7 +35,7 @@ func waiters(t *testing.T, a *Admission, n int) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("%d frames wait, want %d", have, n)
+			t.Fatalf("%d frames wait, expected %d", have, n)
 		}
 	}
 }
@@ -51,7 +51,7 @@ func TestAdmission_takesAndGivesBack(t *testing.T) {
 		}
 	}
 	if a.Used() != 100 {
-		t.Errorf("%d used, want 100", a.Used())
+		t.Errorf("%d used, expected 100", a.Used())
 	}
 	l.Release()
 	l.Release()
@@ -83,7 +83,7 @@ func TestAdmission_halfReceivedFramesDoNotLockEachOther(t *testing.T) {
 		t.Fatal(err)
 	}
 	if used := a.Used(); used != 200 {
-		t.Errorf("%d used, want 200: the budget and the rest of one frame", used)
+		t.Errorf("%d used, expected 200: the budget and the rest of one frame", used)
 	}
 	old.Release()
 	if err := <-grown; err != nil {
@@ -143,12 +143,12 @@ func TestAdmission_deadlineAndCancel(t *testing.T) {
 	_ = full.Grow(t.Context(), late(), 100)
 	_ = favoured.Grow(t.Context(), late(), 1)
 	if err := l.Grow(t.Context(), soon(), 1); !errors.Is(err, ErrNoMemory) {
-		t.Errorf("error %v, want ErrNoMemory", err)
+		t.Errorf("error %v, expected ErrNoMemory", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := l.Grow(ctx, late(), 1); !errors.Is(err, context.Canceled) {
-		t.Errorf("error %v, want canceled", err)
+		t.Errorf("error %v, expected canceled", err)
 	}
 	waiters(t, a, 0)
 	for _, l := range []*Lease{&full, &favoured, &l} {

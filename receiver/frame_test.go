@@ -22,7 +22,7 @@ func TestP29_appendersMemory(t *testing.T) {
 		t.Fatalf("%d of %d bytes, %v", len(m), cap(m), err)
 	}
 	if got := a.Used() - before; got != int64(cap(m)) {
-		t.Errorf("%d bytes were paid for, want %d", got, cap(m))
+		t.Errorf("%d bytes were paid for, expected %d", got, cap(m))
 	}
 	r.Release()
 	if got := a.Used(); got != 0 {

@@ -46,7 +46,7 @@ func TestIPFilter_bad(t *testing.T) {
 		"allow:host:*": "neither ip nor name", "deny:ip:*,": "does not have three fields", "deny:ip:(": "missing closing",
 	} {
 		if _, err := ParseIPFilter(rules); err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "--ip-filter has the rule ") {
-			t.Errorf("%q: %v, want %q", rules, err, want)
+			t.Errorf("%q: %v, expected %q", rules, err, want)
 		}
 	}
 }

@@ -82,7 +82,7 @@ func TestUnpack(t *testing.T) {
 				reason = e.Dead.Reason
 			}
 			if string(e.Body) != tc.body || reason != tc.reason {
-				t.Errorf("body %q, reason %q: want %q, %q", e.Body, reason, tc.body, tc.reason)
+				t.Errorf("body %q, reason %q: expected %q, %q", e.Body, reason, tc.body, tc.reason)
 			}
 		})
 	}
@@ -124,7 +124,7 @@ func TestUnpack_bomb(t *testing.T) {
 		}
 	}
 	if unpacked != 5<<20 || dead != 95 {
-		t.Errorf("%d bytes unpacked, %d dead letters: want %d and 95", unpacked, dead, 5<<20)
+		t.Errorf("%d bytes unpacked, %d dead letters: expected %d and 95", unpacked, dead, 5<<20)
 	}
 	if used := a.Used() - before; used < int64(unpacked) || used > int64(4*unpacked) {
 		t.Errorf("%d bytes paid for, %d unpacked", used, unpacked)
@@ -213,7 +213,7 @@ func TestUnpack_inVain(t *testing.T) {
 				}
 			}
 			if tried != c.tried {
-				t.Errorf("%d were unpacked in vain, want %d", tried, c.tried)
+				t.Errorf("%d were unpacked in vain, expected %d", tried, c.tried)
 			}
 		})
 	}

@@ -28,7 +28,7 @@ func TestNumber_arithmeticIsExact(t *testing.T) {
 		want := new(big.Int).Mul(a.Big(), b.Big())
 		got, ok := a.Times(b)
 		if ok && got.Big().Cmp(want) != 0 {
-			t.Fatalf("%v * %v = %v, want %v", a.Big(), b.Big(), got.Big(), want)
+			t.Fatalf("%v * %v = %v, expected %v", a.Big(), b.Big(), got.Big(), want)
 		}
 		if ok != (want.BitLen() <= 127) {
 			t.Fatalf("%v * %v: ok is %v", a.Big(), b.Big(), ok)
@@ -37,7 +37,7 @@ func TestNumber_arithmeticIsExact(t *testing.T) {
 			q, r := a.QuoRem(b)
 			wq, wr := new(big.Int).QuoRem(a.Big(), b.Big(), new(big.Int))
 			if q.Big().Cmp(wq) != 0 || r.Big().Cmp(wr) != 0 {
-				t.Fatalf("%v / %v = %v rest %v, want %v rest %v", a.Big(), b.Big(), q.Big(), r.Big(), wq, wr)
+				t.Fatalf("%v / %v = %v rest %v, expected %v rest %v", a.Big(), b.Big(), q.Big(), r.Big(), wq, wr)
 			}
 		}
 		back, ok := FromBig(a.Big())
@@ -58,7 +58,7 @@ func TestNumber_rescaleRoundsHalfAwayFromZero(t *testing.T) {
 		{999, 2, 0, 10}, {7, 0, 3, 7000}, {0, 30, 0, 0},
 	} {
 		if got, ok := FromInt(c.n).Rescale(c.from, c.to); !ok || got != FromInt(c.want) {
-			t.Errorf("Rescale(%d, %d, %d) = %v %v, want %d", c.n, c.from, c.to, got.Big(), ok, c.want)
+			t.Errorf("Rescale(%d, %d, %d) = %v %v, expected %d", c.n, c.from, c.to, got.Big(), ok, c.want)
 		}
 	}
 	if _, ok := FromInt(10).Rescale(0, 38); ok {

@@ -14,14 +14,14 @@ func TestRows_apart(t *testing.T) {
 		r.Apart(key(7), Origin{Partition: 1, Offset: int64(n)})
 		i, fresh := r.Find(key(n))
 		if _, ok := r.Origin(i); !fresh || ok {
-			t.Fatalf("key %d: row %d, fresh %v, apart %v, want a new row that is not apart", n, i, fresh, ok)
+			t.Fatalf("key %d: row %d, fresh %v, apart %v, expected a new row that is not apart", n, i, fresh, ok)
 		}
 	}
 	if i, fresh := r.Find(key(7)); fresh || string(r.Key(i)) != "0007" {
 		t.Errorf("row %d, fresh %v", i, fresh)
 	}
 	if r.Len() != 1000 {
-		t.Errorf("%d rows, want 1000", r.Len())
+		t.Errorf("%d rows, expected 1000", r.Len())
 	}
 	last, seen := int64(-1), 0
 	for _, i := range r.Sorted()[7:] {
@@ -34,6 +34,6 @@ func TestRows_apart(t *testing.T) {
 		}
 	}
 	if seen != 500 {
-		t.Errorf("%d rows apart, want 500", seen)
+		t.Errorf("%d rows apart, expected 500", seen)
 	}
 }

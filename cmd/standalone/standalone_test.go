@@ -179,7 +179,7 @@ func awaitTable(t *testing.T, dsn, query string, want map[string]string) {
 		}
 		<-tick.C
 	}
-	t.Fatalf("the table (-want +got):\n%s", cmp.Diff(want, got))
+	t.Fatalf("the table (-expected +got):\n%s", cmp.Diff(want, got))
 }
 
 const itemCounts = "SELECT item, `count` FROM streaming_itemcount"
@@ -324,7 +324,7 @@ func wantFailure(t *testing.T, code int, text string, args ...string) {
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.ExitCode() != code || !regexp.MustCompile(text).Match(out) {
-		t.Errorf("%v: %v, want exit code %d and %q:\n%s", args, err, code, text, out)
+		t.Errorf("%v: %v, expected exit code %d and %q:\n%s", args, err, code, text, out)
 	}
 }
 

@@ -52,7 +52,7 @@ func BenchmarkDecode(b *testing.B) {
 			got += len(d.Events[i].Body)
 		}
 		if len(d.Events) != events || got != body {
-			b.Fatalf("%d events with %d bytes, want %d with %d", len(d.Events), got, events, body)
+			b.Fatalf("%d events with %d bytes, expected %d with %d", len(d.Events), got, events, body)
 		}
 	})
 	schema := oracle.MustParse(`{"type":"array","items":` + eventSchema + `}`)
@@ -69,7 +69,7 @@ func BenchmarkDecode(b *testing.B) {
 			}
 			report(b)
 			if len(into) != events {
-				b.Fatalf("%d events, want %d", len(into), events)
+				b.Fatalf("%d events, expected %d", len(into), events)
 			}
 		})
 	}
@@ -81,7 +81,7 @@ func BenchmarkDecode(b *testing.B) {
 		}
 		report(b)
 		if sum != body+header {
-			b.Fatalf("walked %d bytes, want %d", sum, body+header)
+			b.Fatalf("walked %d bytes, expected %d", sum, body+header)
 		}
 	})
 }

@@ -103,7 +103,7 @@ func TestDecoder_malformed(t *testing.T) {
 			t.Parallel()
 			var rejected *receiver.RejectError
 			if err := testDecoder(t).batch(receivertest.Unhex(t, bytes)); !errors.As(err, &rejected) || rejected.Reason != receiver.ReasonMalformed {
-				t.Errorf("error %v, want malformed", err)
+				t.Errorf("error %v, expected malformed", err)
 			}
 		})
 	}
@@ -155,7 +155,7 @@ func TestDecoder_limits(t *testing.T) {
 				return
 			}
 			if err != nil || len(d.Events) != 1 || receivertest.Show(d.Events[0]) != tc.want {
-				t.Errorf("error %v, events %v, want %s", err, d.Events, tc.want)
+				t.Errorf("error %v, events %v, expected %s", err, d.Events, tc.want)
 			}
 		})
 	}
@@ -168,7 +168,7 @@ func TestDecoder_limitsOverBlocks(t *testing.T) {
 	d.cfg.MaxBatchEvents, d.cfg.MaxHeaders = 2, 1
 	var limit *receiver.LimitError
 	if err := d.batch(receivertest.Unhex(t, "02 0000 02 0000 02 0000 00")); !errors.As(err, &limit) {
-		t.Errorf("error %v, want a limit", err)
+		t.Errorf("error %v, expected a limit", err)
 	}
 	if err := d.batch(receivertest.Unhex(t, "02 02 0261 0262 02 0263 0264 00 00 00")); err != nil {
 		t.Fatal(err)
@@ -203,7 +203,7 @@ func TestDecoder_chargesWhatItKeeps(t *testing.T) {
 	}
 	d.Deadline = time.Now()
 	if err := d.batch(frame); !errors.Is(err, receiver.ErrNoMemory) {
-		t.Errorf("error %v, want the budget's", err)
+		t.Errorf("error %v, expected the budget's", err)
 	}
 }
 
@@ -215,7 +215,7 @@ func TestDecoder_allocatesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}); n != 0 {
-		t.Errorf("%v allocations for a batch of 1,000 events, want 0", n)
+		t.Errorf("%v allocations for a batch of 1,000 events, expected 0", n)
 	}
 }
 

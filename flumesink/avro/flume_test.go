@@ -40,7 +40,7 @@ func TestReceiver_realAgents(t *testing.T) {
 				}
 			}
 			if d := cmp.Diff(want, k.Got()); d != "" {
-				t.Errorf("events (-want +got):\n%s", d)
+				t.Errorf("events (-expected +got):\n%s", d)
 			}
 			if log := g.Log.String(); strings.Contains(log, "WARN") {
 				t.Error(log)
@@ -57,10 +57,10 @@ func TestReceiver_realAgents(t *testing.T) {
 			}
 			answer := make([]byte, len(parts["plain"][1].bytes))
 			if _, err := io.ReadFull(z, answer); err != nil || !bytes.Equal(answer, parts["plain"][1].bytes) {
-				t.Errorf("deflated answer %x (%v), want that of the plain sink", answer, err)
+				t.Errorf("deflated answer %x (%v), expected that of the plain sink", answer, err)
 			}
 			if d := cmp.Diff(first, k.Got()); d != "" {
-				t.Errorf("deflated events (-want +got):\n%s", d)
+				t.Errorf("deflated events (-expected +got):\n%s", d)
 			}
 
 			for _, name := range []string{"ssl = true", "compression-type = deflate, ssl = true"} {

@@ -73,11 +73,11 @@ func (p *pair) compare(t *testing.T, b []byte) (accepted bool) {
 		return false
 	}
 	if len(d.Events) != len(want) {
-		t.Fatalf("%x: %d events, want %d", b, len(d.Events), len(want))
+		t.Fatalf("%x: %d events, expected %d", b, len(d.Events), len(want))
 	}
 	for i, e := range d.Events {
 		if !bytes.Equal(e.Body, want[i].Body) || !maps.Equal(toMap(e.Headers), want[i].Headers) {
-			t.Fatalf("%x: event %d is %s, want %v %x", b, i, receivertest.Show(e), want[i].Headers, want[i].Body)
+			t.Fatalf("%x: event %d is %s, expected %v %x", b, i, receivertest.Show(e), want[i].Headers, want[i].Body)
 		}
 		if cap(e.Body) != len(e.Body) || cap(e.Headers) != len(e.Headers) {
 			t.Fatalf("%x: event %d: views with room after them", b, i)
@@ -174,13 +174,13 @@ func FuzzHandshake(f *testing.F) {
 		if at != len(b)-len(rest) || got.clientHash != want.ClientHash || got.serverHash != want.ServerHash ||
 			(got.clientText == nil) != (want.ClientProtocol == nil) ||
 			got.clientText != nil && string(got.clientText) != *want.ClientProtocol {
-			t.Fatalf("%x: %+v up to byte %d, want %+v up to %d", b, got, at, want, len(b)-len(rest))
+			t.Fatalf("%x: %+v up to byte %d, expected %+v up to %d", b, got, at, want, len(b)-len(rest))
 		}
 		var meta map[string][]byte
 		rest, oracleErr = metadata.Decode(b[at:], &meta)
 		end := avrobin.SkipMap(b, at)
 		if (end >= 0) != (oracleErr == nil) || oracleErr == nil && end != len(b)-len(rest) {
-			t.Fatalf("%x: metadata up to %d, want %d (%v)", b, end, len(b)-len(rest), oracleErr)
+			t.Fatalf("%x: metadata up to %d, expected %d (%v)", b, end, len(b)-len(rest), oracleErr)
 		}
 	})
 }

@@ -61,7 +61,7 @@ func TestReceiver_pipelining(t *testing.T) {
 		c.Expect(okLater(10 + i))
 	}
 	if most != 3 {
-		t.Errorf("%d requests at once, want 3", most)
+		t.Errorf("%d requests at once, expected 3", most)
 	}
 }
 
@@ -129,7 +129,7 @@ func TestReceiver_wrongProtocols(t *testing.T) {
 			}
 			log := g.Rejected(tc.reason, 3)
 			if n := strings.Count(log, "WARN"); n != 1 {
-				t.Errorf("%d log lines, want 1: %s", n, log)
+				t.Errorf("%d log lines, expected 1: %s", n, log)
 			}
 			if !strings.Contains(log, tc.says) || !strings.Contains(log, "remote=127.0.0.1:") {
 				t.Errorf("the log does not say %q and who: %s", tc.says, log)
@@ -340,7 +340,7 @@ func TestProtocols_verify(t *testing.T) {
 			t.Parallel()
 			err := flumeavro.Verify([]byte(tc.text))
 			if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
-				t.Errorf("error %v, want %q", err, tc.want)
+				t.Errorf("error %v, expected %q", err, tc.want)
 			}
 		})
 	}
@@ -363,7 +363,7 @@ func TestProtocols_remembersLittle(t *testing.T) {
 		}
 	}
 	if len(p.known) != maxKnownProtocols {
-		t.Errorf("%d known, want %d", len(p.known), maxKnownProtocols)
+		t.Errorf("%d known, expected %d", len(p.known), maxKnownProtocols)
 	}
 }
 
@@ -418,7 +418,7 @@ func TestReceiver_notProduced(t *testing.T) {
 	g := start(t, k, nil)
 	err := g.client().Append(t.Context(), receivertest.Events("a"))
 	if err == nil || errors.Is(err, receiver.ErrRejected) {
-		t.Errorf("error %v, want a closed connection", err)
+		t.Errorf("error %v, expected a closed connection", err)
 	}
 	g.Until("counted as dropped", func() bool { return g.Metric("etl_receiver_requests_total", "dropped") == 1 })
 	if n := g.Metric("etl_receiver_unanswered_events_total"); n != 0 {

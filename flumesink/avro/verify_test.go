@@ -62,17 +62,17 @@ func TestVerifyProtocol_costIsBounded(t *testing.T) {
 			wrong, err := p.learn(d.Frame, md5.Sum(b), b)
 			runtime.ReadMemStats(&to)
 			if wrong == nil || err != nil {
-				t.Errorf("%v, error %v: want it rejected", wrong, err)
+				t.Errorf("%v, error %v: expected it rejected", wrong, err)
 			}
 			charged, allocated := d.budget.Used()-before, int64(to.TotalAlloc-from.TotalAlloc)
 			if allocated > charged+64<<10 {
 				t.Errorf("%d bytes allocated, %d were charged", allocated, charged)
 			}
 			if charged > 1<<20 {
-				t.Errorf("%d bytes charged, want at most 1 MiB", charged)
+				t.Errorf("%d bytes charged, expected at most 1 MiB", charged)
 			}
 			if len(p.known) != 1 {
-				t.Errorf("%d protocols known, want only our own", len(p.known))
+				t.Errorf("%d protocols known, expected only our own", len(p.known))
 			}
 		})
 	}

@@ -134,12 +134,12 @@ func TestReceiver_requestsOfManyConnections(t *testing.T) {
 		}
 	}
 	if n := len(k.Got()); n != clients*calls*3 {
-		t.Errorf("%d events, want %d", n, clients*calls*3)
+		t.Errorf("%d events, expected %d", n, clients*calls*3)
 	}
 	g.Until("all events and latencies are counted", func() bool { // which is after the answer
 		return g.Metric("etl_receiver_events_total") == clients*calls*3 && g.Metric("etl_receiver_ack_seconds") == clients*calls
 	})
 	if n := g.Metric("etl_receiver_connections"); n != clients {
-		t.Errorf("%v connections, want %d", n, clients)
+		t.Errorf("%v connections, expected %d", n, clients)
 	}
 }

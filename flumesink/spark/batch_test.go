@@ -81,7 +81,7 @@ func FuzzDecodeBatch(f *testing.F) {
 			return
 		}
 		if got.errorMsg != want.ErrorMsg || got.sequence != want.SequenceNumber || len(ours.Events) != len(want.Events) {
-			t.Fatalf("%x: %+v with %d events, want %+v", b, got, len(ours.Events), want)
+			t.Fatalf("%x: %+v with %d events, expected %+v", b, got, len(ours.Events), want)
 		}
 		for i, e := range ours.Events {
 			headers := map[string]string{}
@@ -89,7 +89,7 @@ func FuzzDecodeBatch(f *testing.F) {
 				headers[string(h.Key)] = string(h.Value) // the last of a name, as in their map
 			}
 			if string(e.Body) != string(want.Events[i].Body) || !maps.Equal(headers, want.Events[i].Headers) {
-				t.Fatalf("%x: event %d is %s, want %+v", b, i, receivertest.Show(e), want.Events[i])
+				t.Fatalf("%x: event %d is %s, expected %+v", b, i, receivertest.Show(e), want.Events[i])
 			}
 		}
 	})
@@ -123,7 +123,7 @@ func BenchmarkDecodeBatch(b *testing.B) {
 		got += len(e.Body)
 	}
 	if got != bodies {
-		b.Fatalf("%d bytes of bodies, want %d", got, bodies)
+		b.Fatalf("%d bytes of bodies, expected %d", got, bodies)
 	}
 }
 

@@ -121,7 +121,7 @@ func TestP23_nackWhatKafkaDoesNotHave(t *testing.T) {
 		}
 	}
 	if n := g.unanswered(); n != 2 {
-		t.Errorf("%v events unanswered, want the 2 of the first batch", n)
+		t.Errorf("%v events unanswered, expected the 2 of the first batch", n)
 	}
 	if st := g.p.Status()[0]; !strings.Contains(st.LastError, "nothing was produced") {
 		t.Errorf("status %+v", st)

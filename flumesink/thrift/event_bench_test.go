@@ -44,7 +44,7 @@ func BenchmarkDecode(b *testing.B) {
 				got += len(d.Events[i].Body)
 			}
 			if len(d.Events) != len(es) || got != body {
-				b.Fatalf("%d events with %d bytes, want %d with %d", len(d.Events), got, len(es), body)
+				b.Fatalf("%d events with %d bytes, expected %d with %d", len(d.Events), got, len(es), body)
 			}
 		})
 		b.Run(string(p)+"/apache", func(b *testing.B) {
@@ -59,7 +59,7 @@ func BenchmarkDecode(b *testing.B) {
 			}
 			report(b)
 			if len(o.events) != len(es) {
-				b.Fatalf("%d events, want %d", len(o.events), len(es))
+				b.Fatalf("%d events, expected %d", len(o.events), len(es))
 			}
 		})
 		b.Run(string(p)+"/ceiling", func(b *testing.B) {
@@ -70,7 +70,7 @@ func BenchmarkDecode(b *testing.B) {
 			}
 			report(b)
 			if sum != body+header {
-				b.Fatalf("walked %d bytes, want %d", sum, body+header)
+				b.Fatalf("walked %d bytes, expected %d", sum, body+header)
 			}
 		})
 	}

@@ -154,13 +154,13 @@ func TestDecoder_malformed(t *testing.T) {
 			var rejected *receiver.RejectError
 			err := testDecoder(t).batch(tc.p, receivertest.Unhex(t, tc.bytes))
 			if !errors.As(err, &rejected) || rejected.Reason != receiver.ReasonMalformed || !strings.Contains(err.Error(), tc.want) {
-				t.Errorf("error %v, want malformed: %s", err, tc.want)
+				t.Errorf("error %v, expected malformed: %s", err, tc.want)
 			}
 		})
 	}
 	// One level less is passed over.
 	if err := testDecoder(t).batch(thriftclient.Compact, receivertest.Unhex(t, deep(maxDepth)+"00")); err == nil || !strings.Contains(err.Error(), "is missing") {
-		t.Errorf("error %v, want that events are missing", err)
+		t.Errorf("error %v, expected that events are missing", err)
 	}
 }
 
@@ -211,7 +211,7 @@ func TestDecoder_limits(t *testing.T) {
 					return
 				}
 				if err != nil || len(d.Events) != 1 || receivertest.Show(d.Events[0]) != tc.want {
-					t.Errorf("error %v, events %v, want %s", err, d.Events, tc.want)
+					t.Errorf("error %v, events %v, expected %s", err, d.Events, tc.want)
 				}
 			})
 		}
@@ -249,7 +249,7 @@ func TestDecoder_allocatesNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 		}); n != 0 {
-			t.Errorf("%s: %v allocations for a batch of 1,000 events, want 0", p, n)
+			t.Errorf("%s: %v allocations for a batch of 1,000 events, expected 0", p, n)
 		}
 	}
 }

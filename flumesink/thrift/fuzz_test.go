@@ -179,11 +179,11 @@ func strange(b []byte) bool {
 func same(t *testing.T, b []byte, got, want []receiver.Event) {
 	t.Helper()
 	if len(got) != len(want) {
-		t.Fatalf("%x: %d events, want %d", b, len(got), len(want))
+		t.Fatalf("%x: %d events, expected %d", b, len(got), len(want))
 	}
 	for i := range got {
 		if receivertest.Show(got[i]) != receivertest.Show(want[i]) {
-			t.Fatalf("%x: event %d is %s, want %s", b, i, receivertest.Show(got[i]), receivertest.Show(want[i]))
+			t.Fatalf("%x: event %d is %s, expected %s", b, i, receivertest.Show(got[i]), receivertest.Show(want[i]))
 		}
 	}
 }
@@ -239,7 +239,7 @@ func FuzzMessage(f *testing.F) {
 		in := protocolOn(p, &oracle.TMemoryBuffer{Buffer: bytes.NewBuffer(bytes.Clone(b))})
 		name, typ, seqid, err := in.ReadMessageBegin(ctx)
 		if err != nil || name != string(m.name) || typ != oracle.CALL || uint32(seqid) != m.seqid {
-			t.Fatalf("%x: %+v, want %q, %v, %d (%v)", b, m, name, typ, seqid, err)
+			t.Fatalf("%x: %+v, expected %q, %v, %d (%v)", b, m, name, typ, seqid, err)
 		}
 		answers := m.exception(m.ok(nil), unknownMethod, "no")
 		out := protocolOn(p, oracle.NewTFramedTransportConf(oracle.NewStreamTransportR(bytes.NewReader(answers)), nil))

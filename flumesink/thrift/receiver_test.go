@@ -83,7 +83,7 @@ func TestReceiver_wrongProtocols(t *testing.T) {
 			}
 			log := g.Rejected(tc.reason, 3)
 			if n := strings.Count(log, "WARN"); n != 1 {
-				t.Errorf("%d log lines, want 1: %s", n, log)
+				t.Errorf("%d log lines, expected 1: %s", n, log)
 			}
 			if !strings.Contains(log, tc.says) || !strings.Contains(log, "remote=127.0.0.1:") {
 				t.Errorf("the log does not say %q and who: %s", tc.says, log)
@@ -206,7 +206,7 @@ func TestReceiver_notProduced(t *testing.T) {
 	g := start(t, k, nil)
 	err := g.client(thriftclient.Binary).Append(t.Context(), receivertest.Events("a"))
 	if err == nil || errors.Is(err, receiver.ErrRejected) {
-		t.Errorf("error %v, want a closed connection", err)
+		t.Errorf("error %v, expected a closed connection", err)
 	}
 	g.Until("counted as dropped", func() bool { return g.Metric("etl_receiver_requests_total", "dropped") == 1 })
 	if n := g.Metric("etl_receiver_unanswered_events_total"); n != 0 {

@@ -92,7 +92,7 @@ func TestReceiver_realAgents(t *testing.T) {
 	for _, version := range []string{"flume-1.9.0", "flume-1.11.0"} {
 		exchanges := readExchanges(t, "testdata/"+version+".txt")
 		if len(exchanges) != 2 {
-			t.Errorf("%s: %d exchanges, want one of each protocol", version, len(exchanges))
+			t.Errorf("%s: %d exchanges, expected one of each protocol", version, len(exchanges))
 		}
 		for name, steps := range exchanges {
 			t.Run(version+"/"+name, func(t *testing.T) {
@@ -100,7 +100,7 @@ func TestReceiver_realAgents(t *testing.T) {
 				k := &kafka{}
 				start(t, k, nil).replay(steps)
 				if d := cmp.Diff(want, k.Got()); d != "" {
-					t.Errorf("events (-want +got):\n%s", d)
+					t.Errorf("events (-expected +got):\n%s", d)
 				}
 			})
 		}

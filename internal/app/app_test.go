@@ -401,7 +401,7 @@ func TestP3_refusedAtStart(t *testing.T) {
 	}
 	for text, change := range refused {
 		if err := run(change); !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), text) {
-			t.Errorf("got %v, want a refusal with %q", err, text)
+			t.Errorf("got %v, expected a refusal with %q", err, text)
 		}
 	}
 	if err := db.Exec(schema, "DELETE FROM etl_checkpoint", "DELETE FROM etl_target"); err != nil {

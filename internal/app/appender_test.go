@@ -21,7 +21,7 @@ func TestP23_WhatWasNotProducedIsNotUnanswered(t *testing.T) {
 	released := 0
 	err = appender{p, unasked(), false}.Append(ctx, receiver.Request{Events: make([]receiver.Event, 1), Release: func() { released++ }})
 	if !errors.Is(err, receiver.ErrNotProduced) {
-		t.Errorf("error is %v, want one that says that nothing was produced", err)
+		t.Errorf("error is %v, expected one that says that nothing was produced", err)
 	}
 	if released != 1 {
 		t.Errorf("released %d times", released)

@@ -35,7 +35,7 @@ func TestCheck_beforeTheFirstStart(t *testing.T) {
 		c, out := cfg, bytes.Buffer{}
 		c.Plan = plan
 		if err := Check(t.Context(), c, &out); !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(out.String(), want) {
-			t.Errorf("%s: got %v, want a refusal with %q:\n%s", text, err, want, &out)
+			t.Errorf("%s: got %v, expected a refusal with %q:\n%s", text, err, want, &out)
 		}
 	}
 	const counts = "INSERT INTO words SELECT word, COUNT(*) AS n FROM events GROUP BY word"

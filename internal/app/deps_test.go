@@ -257,7 +257,7 @@ func TestDirection_parserInOneFile(t *testing.T) {
 		}
 	}
 	if len(files) != 1 {
-		t.Errorf("the SQL parser is imported by %v, want one file", files)
+		t.Errorf("the SQL parser is imported by %v, expected one file", files)
 	}
 }
 

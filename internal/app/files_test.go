@@ -73,10 +73,10 @@ func TestRun_watch(t *testing.T) {
 		}
 	}
 	if diff := cmp.Diff(want, records(t, k, cfg.Kafka.Topic, "basename", 4)); diff != "" {
-		t.Errorf("want (-), got (+):\n%s", diff)
+		t.Errorf("expected (-), got (+):\n%s", diff)
 	}
 	if n := k.PartitionInfo(cfg.Kafka.Topic, 0).HighWatermark; n != 4 {
-		t.Errorf("%d records, want 4", n)
+		t.Errorf("%d records, expected 4", n)
 	}
 }
 
@@ -103,7 +103,7 @@ func TestRun_socket(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]string{"\x00\x02a", "\x00\x02b"}, records(t, k, cfg.Kafka.Topic, "", 2)); diff != "" {
-		t.Errorf("want (-), got (+):\n%s", diff)
+		t.Errorf("expected (-), got (+):\n%s", diff)
 	}
 	await(t, "the status has it", func() bool {
 		_, body := p.get(t, "/api/v1/status")

@@ -57,7 +57,7 @@ func TestRun_http(t *testing.T) {
 		})
 	}
 	if d := cmp.Diff([]string{`one "two" host=a`, "three"}, got); d != "" {
-		t.Errorf("in Kafka: want (-), got (+):\n%s", d)
+		t.Errorf("in Kafka: expected (-), got (+):\n%s", d)
 	}
 	await(t, "the events are counted as answered, which they are after the answer", func() bool {
 		_, metrics := p.get(t, "/metrics")

@@ -81,7 +81,7 @@ func TestDeadLetters_reasonsHoldNothingOfTheRecord(t *testing.T) {
 			})
 			reasons := rows(t, server.DSN(db), "SELECT reason, COUNT(*), MAX(detail) FROM etl_dead_letter GROUP BY reason")
 			if len(reasons) != c.reasons {
-				t.Errorf("%d reasons, want %d:\n%s", len(reasons), c.reasons, strings.Join(reasons, "\n"))
+				t.Errorf("%d reasons, expected %d:\n%s", len(reasons), c.reasons, strings.Join(reasons, "\n"))
 			}
 			for _, kept := range []string{
 				"SELECT reason FROM etl_dead_letter WHERE reason LIKE '%" + marker + "%' OR reason LIKE '%7777%'",
@@ -100,7 +100,7 @@ func TestDeadLetters_reasonsHoldNothingOfTheRecord(t *testing.T) {
 			defer client.Close()
 			letter := client.PollFetches(t.Context()).Records()
 			if len(letter) != 1 {
-				t.Fatalf("%d dead letters in Kafka, want 1", len(letter))
+				t.Fatalf("%d dead letters in Kafka, expected 1", len(letter))
 			}
 			for _, h := range letter[0].Headers {
 				if h.Key != marker && strings.Contains(string(h.Value), marker) || h.Key == kafkaio.HeaderReason && len(h.Value) == 0 {

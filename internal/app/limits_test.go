@@ -80,7 +80,7 @@ func TestP24_anEventAboveALimitBlocksNobody(t *testing.T) {
 				})
 			}
 			if d := cmp.Diff(want, got); d != "" {
-				t.Errorf("dead letters: want (-), got (+):\n%s", d)
+				t.Errorf("dead letters: expected (-), got (+):\n%s", d)
 			}
 			p.stop()
 			if err := p.wantEnd(t); err != nil {

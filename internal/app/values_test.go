@@ -122,7 +122,7 @@ func TestRun_flumeValues(t *testing.T) {
 		fmt.Sprintf(" %x 0", plain.Value),
 	}
 	if diff := cmp.Diff(want, kept); diff != "" {
-		t.Errorf("in Kafka: want (-), got (+): key, value, headers\n%s", diff)
+		t.Errorf("in Kafka: expected (-), got (+): key, value, headers\n%s", diff)
 	}
 	await(t, "all records have their fate", func() bool {
 		_, body := p.get(t, "/api/v1/status")
@@ -134,7 +134,7 @@ func TestRun_flumeValues(t *testing.T) {
 	}
 	got := rows(t, dsn, "SELECT host, IF(YEAR(day) = 2015, 'then', 'now') AS at, SUM(n), MAX(body) FROM hosts GROUP BY host, at ORDER BY host, at")
 	if diff := cmp.Diff([]string{" now 1 yo", "a now 2 no", "a then 1 ho", "b now 1 "}, got); diff != "" {
-		t.Errorf("counted: want (-), got (+):\n%s", diff)
+		t.Errorf("counted: expected (-), got (+):\n%s", diff)
 	}
 	dead := rows(t, dsn, "SELECT record_offset, reason FROM etl_dead_letter")
 	if len(dead) != 1 || !strings.Contains(dead[0], "did you mean --kafka-value raw?") {
@@ -143,7 +143,7 @@ func TestRun_flumeValues(t *testing.T) {
 
 	cfg.FlumeValues, cfg.Plan = false, byHost(t, false)
 	if err := start(t, cfg).wantEnd(t); !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), "counted by another query") {
-		t.Errorf("with raw values: got %v, want a refusal", err)
+		t.Errorf("with raw values: got %v, expected a refusal", err)
 	}
 }
 
@@ -164,7 +164,7 @@ func TestP24_encodedSize(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n, dead := k.PartitionInfo("logs", 0).HighWatermark, k.PartitionInfo("logs.dlq", 0).HighWatermark; n != 2 || dead != 1 {
-		t.Errorf("%d records and %d dead letters, want 2 and 1", n, dead)
+		t.Errorf("%d records and %d dead letters, expected 2 and 1", n, dead)
 	}
 }
 
@@ -177,7 +177,7 @@ func TestAppender_noMemory(t *testing.T) {
 		Release: func() { released++ },
 		Memory: func(n int) ([]byte, error) {
 			if n != 12 {
-				t.Errorf("%d bytes are asked for, want 12", n)
+				t.Errorf("%d bytes are required, expected 12", n)
 			}
 			return nil, none
 		},

@@ -31,12 +31,12 @@ func TestNaming(t *testing.T) {
 	} {
 		table := tableNamed(c.schema, c.name)
 		if got := c.names.Key(&table); got != c.key {
-			t.Errorf("%s: key %q, want %q", table.FullName(), got, c.key)
+			t.Errorf("%s: key %q, expected %q", table.FullName(), got, c.key)
 		}
 		for _, stored := range append(c.same, c.another...) {
 			want := len(c.same) > 0 && strings.Contains("\x00"+strings.Join(c.same, "\x00")+"\x00", "\x00"+stored+"\x00")
 			if got := c.names.IsStored(&table, stored); got != want {
-				t.Errorf("%s is stored as %q: %v, want %v", table.FullName(), stored, got, want)
+				t.Errorf("%s is stored as %q: %v, expected %v", table.FullName(), stored, got, want)
 			}
 		}
 		if found := c.names.twice([]row.Table{c.notSame, table, c.twice}); len(found) != 1 || found[0].Warning || found[0].Subject != c.twice.FullName() {

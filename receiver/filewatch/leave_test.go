@@ -69,11 +69,11 @@ func TestWatcher_leavesWhatIsNoFileOfTheFolder(t *testing.T) {
 		"fifo": leftSpecial, "fifo-link": leftSpecial, "socket": leftSpecial, "through": leftLink,
 	} {
 		if n := strings.Count(log, "file="+file+` why="`+why+`"`); n != 1 {
-			t.Errorf("%d warnings of %s, want 1: %s", n, file, why)
+			t.Errorf("%d warnings of %s, expected 1: %s", n, file, why)
 		}
 	}
 	if n := g.Metric("etl_receiver_refused_total", reasonLeft); n != 9 {
-		t.Errorf("%v files counted as left, want 9; log: %s", n, log)
+		t.Errorf("%v files counted as left, expected 9; log: %s", n, log)
 	}
 	if bodies := k.Bodies(); slices.Contains(bodies, "secret") {
 		t.Errorf("a file outside of the folder was read: %q", bodies)
@@ -147,7 +147,7 @@ func TestWatcher_leavesPackedFiles(t *testing.T) {
 	g.Wants(k.got, want...)
 	g.idle()
 	if n := g.Metric("etl_receiver_refused_total", reasonLeft); n != float64(len(packedFiles)) {
-		t.Errorf("%v files counted as left, want %d; log %s", n, len(packedFiles), g.Log.String())
+		t.Errorf("%v files counted as left, expected %d; log %s", n, len(packedFiles), g.Log.String())
 	}
 	for _, kind := range []string{"gzip", "compress", "bzip2", "xz", "zstd", "zip", "lz4", "7z", "snappy"} {
 		if !strings.Contains(g.Log.String(), "compressed with "+kind+";") {

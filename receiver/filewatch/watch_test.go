@@ -337,7 +337,7 @@ func TestWatcher_emptied(t *testing.T) {
 	rewrite(t, dir, "f", "3\n", 0)
 	g.Wants(k.got, "f: 3")
 	if n := g.w.Status()[0].Files; n != 1 {
-		t.Errorf("%d files, want 1", n)
+		t.Errorf("%d files, expected 1", n)
 	}
 }
 

@@ -102,7 +102,7 @@ func TestDecode(t *testing.T) {
 			if err := decode(f, &limits); err != nil {
 				var rejected *receiver.RejectError
 				if !errors.As(err, &rejected) || c.want == "" || !strings.Contains(err.Error(), c.want) {
-					t.Errorf("got %v, want %s", err, c.want)
+					t.Errorf("got %v, expected %s", err, c.want)
 				}
 				return
 			}

@@ -113,7 +113,7 @@ func TestReceiver_asFlume(t *testing.T) {
 			events = []string{`{} "byte \xff"`} // kept
 		}
 		if r.StatusCode != want {
-			t.Errorf("%q: status %d, want %d", s.request, r.StatusCode, want)
+			t.Errorf("%q: status %d, expected %d", s.request, r.StatusCode, want)
 		}
 		if d := cmp.Diff(unquoted(strings.Join(events, "\n")), unquoted(strings.Join(got()[before:], "\n"))); d != "" {
 			t.Errorf("%q: %s", s.request, d)

@@ -108,7 +108,7 @@ func status(c raw, want int) {
 	for !bytes.HasSuffix(head, []byte("\r\n\r\n")) {
 		var b [1]byte
 		if _, err := c.Read(b[:]); err != nil {
-			c.T.Fatalf("answer %q: %v; want status %d", head, err, want)
+			c.T.Fatalf("answer %q: %v; expected status %d", head, err, want)
 		}
 		head = append(head, b[0])
 	}
@@ -122,6 +122,6 @@ func status(c raw, want int) {
 		c.T.Fatal(err)
 	}
 	if r.StatusCode != want {
-		c.T.Fatalf("status %d, %q: want %d", r.StatusCode, body, want)
+		c.T.Fatalf("status %d, %q: expected %d", r.StatusCode, body, want)
 	}
 }

@@ -44,7 +44,7 @@ func TestP24_badRequestsAndEventsAboveLimits(t *testing.T) {
 			before := g.Metric("etl_receiver_refused_total", c.reason)
 			a := do(t, client(t), g.request(c.method, c.body, c.fields...))
 			if a.status != c.status || !strings.Contains(a.body, c.says) {
-				t.Errorf("status %d, %q: want %d, %q", a.status, a.body, c.status, c.says)
+				t.Errorf("status %d, %q: expected %d, %q", a.status, a.body, c.status, c.says)
 			}
 			if n := g.Metric("etl_receiver_refused_total", c.reason) - before; n != 1 {
 				t.Errorf("%v refusals counted for %s", n, c.reason)

@@ -91,6 +91,6 @@ func TestReceiver_silentAfterTheHandshake(t *testing.T) {
 	defer silent.Close()
 	_ = silent.SetReadDeadline(time.Now().Add(receivertest.Timeout))
 	if _, err := silent.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("%v: want a closed connection", err)
+		t.Errorf("%v: expected a closed connection", err)
 	}
 }

@@ -172,7 +172,7 @@ func BenchmarkNewline(b *testing.B) {
 				got, rest = got+1, after
 			}
 			if got != n {
-				b.Fatalf("%d lines, want %d", got, n)
+				b.Fatalf("%d lines, expected %d", got, n)
 			}
 		}
 	})
@@ -180,7 +180,7 @@ func BenchmarkNewline(b *testing.B) {
 		b.SetBytes(int64(len(stream)))
 		for b.Loop() {
 			if got := bytes.Count(stream, []byte{'\n'}); got != n {
-				b.Fatalf("%d lines, want %d", got, n)
+				b.Fatalf("%d lines, expected %d", got, n)
 			}
 		}
 	})
@@ -201,7 +201,7 @@ func TestReader_byteOrderMark(t *testing.T) {
 			t.Error(err)
 		}
 		if all := slices.Concat(frames...); !slices.Equal(all, c.want) {
-			t.Errorf("%q became %q, want %q", c.chunks, all, c.want)
+			t.Errorf("%q became %q, expected %q", c.chunks, all, c.want)
 		}
 	}
 }

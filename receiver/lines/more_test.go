@@ -77,7 +77,7 @@ func TestNewlineMore(t *testing.T) {
 		}
 		_, _, ok, err := cut(b)
 		if got, want := more(b[:at], b[at:]), ok || err != nil; got != want {
-			t.Fatalf("%q and %q with %d: %v, want %v", b[:at], b[at:], most, got, want)
+			t.Fatalf("%q and %q with %d: %v, expected %v", b[:at], b[at:], most, got, want)
 		}
 	}
 }

@@ -135,10 +135,10 @@ func TestReceiver_pieces(t *testing.T) {
 		want = append(want, strings.Repeat("x", i%300)+strconv.Itoa(i))
 	}
 	if got := say(t, addr, strings.Join(want, "\n")+"\n"); got != strings.Repeat("OK\n", len(want)) {
-		t.Errorf("%d answers, want %d", len(got)/3, len(want))
+		t.Errorf("%d answers, expected %d", len(got)/3, len(want))
 	}
 	if got := k.Bodies(); !slices.Equal(got, want) {
-		t.Errorf("%d lines, want %d", len(got), len(want))
+		t.Errorf("%d lines, expected %d", len(got), len(want))
 	}
 }
 

@@ -50,7 +50,7 @@ func TestP23_tooOldIsNeverProduced(t *testing.T) {
 		r := Request{Frame: f, c: c}
 		r.End(r.Append())
 		if k.events != tc.want {
-			t.Errorf("%d events produced of a request %s old, want %d", k.events, tc.age, tc.want)
+			t.Errorf("%d events produced of a request %s old, expected %d", k.events, tc.age, tc.want)
 		}
 		c.Close()
 		theirs.Close()

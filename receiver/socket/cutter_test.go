@@ -38,7 +38,7 @@ func FuzzCutter(f *testing.F) {
 			}
 		}
 		if d := cmp.Diff(want, got); d != "" || long != wantLong || c.unfinished() != (all[len(all)-1] != "") {
-			t.Fatalf("%q in pieces of %d: %d too long, want %d; %s", b, size, long, wantLong, d)
+			t.Fatalf("%q in pieces of %d: %d too long, expected %d; %s", b, size, long, wantLong, d)
 		}
 	})
 }

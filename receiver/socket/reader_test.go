@@ -118,7 +118,7 @@ func TestP23_heldUntilKafkaTakesThem(t *testing.T) {
 	g.send(c, "c\n")
 	g.Wants(k.Bodies, "a", "b", "c")
 	if n := g.Metric("etl_receiver_unanswered_events_total"); n != 2 {
-		t.Errorf("%v events may be copies, want the 2 of the refusal", n)
+		t.Errorf("%v events may be duplicates, expected the 2 of the rejection", n)
 	}
 	if n := g.Metric("etl_socket_lost_events_total"); n != 0 {
 		t.Errorf("%v lines lost", n)
@@ -142,7 +142,7 @@ func TestP33_stop(t *testing.T) {
 	g.Stop()
 	g.Wants(k.Bodies, "a")
 	if n := g.Metric("etl_socket_lost_events_total"); n != 1 {
-		t.Errorf("%v lines lost, want the unfinished one", n)
+		t.Errorf("%v lines lost, expected the unfinished one", n)
 	}
 }
 

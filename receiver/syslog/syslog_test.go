@@ -245,7 +245,7 @@ func TestP23_keptWhileNotReady(t *testing.T) {
 			g.Wants(k.Bodies, "- - - - one", "- - - - two")
 		}
 		if n := g.Metric("etl_receiver_lost_events_total"); n != lost {
-			t.Errorf("Kafka returns: %v; %v lines lost, want %v", returns, n, lost)
+			t.Errorf("Kafka returns: %v; %v lines lost, expected %v", returns, n, lost)
 		}
 	}
 }

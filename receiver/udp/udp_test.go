@@ -71,7 +71,7 @@ func TestReceiver_events(t *testing.T) {
 	g.Wants(k.Bodies, want...)
 	g.Stop()
 	if n := requests.Load(); n != 1 {
-		t.Errorf("%d requests, want one of all that waited", n)
+		t.Errorf("%d requests, expected one of all that waited", n)
 	}
 }
 
@@ -102,7 +102,7 @@ func TestReceiver_waitsForKafka(t *testing.T) {
 	g.full(&began)
 	g.send("is not read")
 	if n := began.Load(); n != maxInFlight {
-		t.Errorf("%d requests began, want %d", n, maxInFlight)
+		t.Errorf("%d requests began, expected %d", n, maxInFlight)
 	}
 	close(ack)
 	g.Until("all have come", func() bool { return len(k.Bodies()) == maxInFlight+2 })
@@ -124,7 +124,7 @@ func TestP33_stopWhileFull(t *testing.T) {
 	g.full(&began)
 	g.Stop()
 	if n := g.lost(); n != maxInFlight+1 {
-		t.Errorf("%v were lost, want %d", n, maxInFlight+1)
+		t.Errorf("%v were lost, expected %d", n, maxInFlight+1)
 	}
 }
 
@@ -193,7 +193,7 @@ func TestP33_stop(t *testing.T) {
 		g.Until("it is read, and the next is waited for", func() bool { return len(begun) == 1 })
 		g.Stop()
 		if n := g.lost(); n != 1 {
-			t.Errorf("%v were lost, want 1", n)
+			t.Errorf("%v were lost, expected 1", n)
 		}
 	})
 }
