@@ -5,7 +5,8 @@ import (
 	"math/bits"
 )
 
-// MaxDigits is how many decimal digits any Number can hold: 10^38 - 1 fits 128 bits, 10^39 - 1 does not.
+// MaxDigits is the largest number of decimal digits that every Number can hold: 10^38 - 1 fits 128 bits, 10^39 - 1 does
+// not.
 const MaxDigits = 38
 
 // pow10 holds 10^0 to 10^38.
@@ -17,10 +18,10 @@ var pow10 = func() (p [MaxDigits + 1]Number) {
 	return p
 }()
 
-// Pow10 is 10^n; n is 0 to MaxDigits.
+// Pow10 returns 10^n. n is 0 to MaxDigits.
 func Pow10(n int) Number { return pow10[n] }
 
-// Sign is -1, 0 or +1.
+// Sign returns -1, 0 or +1.
 func (n Number) Sign() int {
 	switch {
 	case n.Hi < 0:
@@ -31,14 +32,14 @@ func (n Number) Sign() int {
 	return 1
 }
 
-// Neg changes the sign. The smallest Number, -2^127, has no opposite and stays what it is.
+// Neg returns -n. The smallest Number, -2^127, has no positive counterpart and is returned unchanged.
 func (n Number) Neg() Number {
 	lo, borrow := bits.Sub64(0, n.Lo, 0)
 	hi, _ := bits.Sub64(0, uint64(n.Hi), borrow)
 	return Number{Hi: int64(hi), Lo: lo}
 }
 
-// Abs is the value without its sign.
+// Abs returns the absolute value of n, except for the smallest Number, -2^127, which is returned unchanged.
 func (n Number) Abs() Number {
 	if n.Hi < 0 {
 		return n.Neg()
@@ -46,7 +47,7 @@ func (n Number) Abs() Number {
 	return n
 }
 
-// Times multiplies, and reports whether the product fits 127 bits and a sign.
+// Times returns n * m, and whether the product fits: its absolute value must be below 2^127.
 func (n Number) Times(m Number) (product Number, ok bool) {
 	a, b := n.Abs(), m.Abs()
 	if a.Hi != 0 && b.Hi != 0 {
@@ -55,7 +56,7 @@ func (n Number) Times(m Number) (product Number, ok bool) {
 	if a.Hi != 0 {
 		a, b = b, a
 	}
-	// a is below 2^64.
+	// Here a is below 2^64.
 	hi, lo := bits.Mul64(a.Lo, b.Lo)
 	over, cross := bits.Mul64(a.Lo, uint64(b.Hi))
 	hi, carry := bits.Add64(hi, cross, 0)
@@ -69,7 +70,8 @@ func (n Number) Times(m Number) (product Number, ok bool) {
 	return product, true
 }
 
-// QuoRem divides and cuts the quotient towards zero; the remainder has n's sign. m must not be zero.
+// QuoRem divides n by m, which must not be zero. It truncates the quotient towards zero; the remainder has the sign of
+// n.
 func (n Number) QuoRem(m Number) (quo, rem Number) {
 	a, b := n.Abs(), m.Abs()
 	switch {
@@ -93,8 +95,8 @@ func (n Number) QuoRem(m Number) (quo, rem Number) {
 	return quo, rem
 }
 
-// Rescale turns a number with from digits after its point into one with to digits, rounding half away from zero as
-// MySQL rounds decimals (P16). It reports whether the result fits. Both scales are 0 to MaxDigits.
+// Rescale converts n from a number with from digits after the point to one with to digits. It rounds half away from
+// zero, as MySQL rounds decimals (P16), and reports whether the result fits. Both scales are 0 to MaxDigits.
 func (n Number) Rescale(from, to int) (Number, bool) {
 	if from == to {
 		return n, true
@@ -104,7 +106,7 @@ func (n Number) Rescale(from, to int) (Number, bool) {
 	}
 	unit := pow10[from-to]
 	quo, rem := n.QuoRem(unit)
-	// Twice the remainder may pass 128 bits; its distance to the unit does not.
+	// Twice the remainder may overflow 128 bits, but the difference between the unit and the remainder cannot.
 	r := rem.Abs()
 	if left, _ := unit.Plus(r.Neg()); r.Compare(left) >= 0 {
 		quo, _ = quo.Plus(FromInt(int64(n.Sign())))
@@ -112,12 +114,12 @@ func (n Number) Rescale(from, to int) (Number, bool) {
 	return quo, true
 }
 
-// Digits reports whether the value has at most digits decimal digits; digits is 0 to MaxDigits.
+// Digits reports whether n has at most this many decimal digits. digits is 0 to MaxDigits.
 func (n Number) Digits(digits int) bool { return n.Abs().Compare(pow10[digits]) < 0 && n != minNumber }
 
 var minNumber = Number{Hi: -1 << 63}
 
-// FromBig narrows, and reports whether the value fits 128 bits.
+// FromBig returns b as a Number, and whether it fits 128 bits.
 func FromBig(b *big.Int) (Number, bool) {
 	if b.BitLen() > 127 {
 		return Number{}, false

@@ -21,7 +21,7 @@ func anyNumber(t *rapid.T, label string) Number {
 	return n
 }
 
-// Every operation agrees with math/big, and says so when it cannot.
+// Every operation agrees with math/big, and reports when its result does not fit.
 func TestNumber_arithmeticIsExact(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a, b := anyNumber(t, "a"), anyNumber(t, "b")

@@ -7,9 +7,10 @@ import (
 	"unicode/utf8"
 )
 
-// Only this file decides which value fits which column. Code that makes rows calls the Fit functions before it puts a
-// value into a Cell or a key, so that a value that MySQL would reject, or would store as another one, never reaches a
-// statement. The sink calls them again when MySQL has rejected a row, to tell a record's own value from a stored total.
+// Only this file decides which value fits which column. Code that builds rows calls the Fit functions before it puts a
+// value into a Cell or a key, so a value that MySQL would reject, or would store as another one, never reaches a
+// statement. The sink calls them again when MySQL has rejected a row, to distinguish a record's own value from a stored
+// total.
 
 // Misfit is why a column does not take a value.
 type Misfit uint8
@@ -67,7 +68,7 @@ func (c *Column) PlainInts() (low, high int64) {
 	return low, high
 }
 
-// FitNull judges a NULL. A total takes it on a NOT NULL column, because adding nothing leaves the total as it is.
+// FitNull checks a NULL. A total accepts it on a NOT NULL column, because adding nothing leaves the total as it is.
 func (c *Column) FitNull() Misfit {
 	if c.Nullable || c.Traits().Total {
 		return Fits
@@ -76,8 +77,8 @@ func (c *Column) FitNull() Misfit {
 }
 
 // FitNumber rounds n, a number with scale digits after its point, half away from zero to the column's own scale, and
-// judges the result. The column is an Int or a Decimal; scale is 0 to MaxDigits. What is returned has the column's
-// scale; it is undefined unless it Fits.
+// checks the result. The column is an Int or a Decimal; scale is 0 to MaxDigits. The returned number has the column's
+// scale; it is undefined unless the Misfit is Fits.
 func (c *Column) FitNumber(n Number, scale int) (Number, Misfit) {
 	ok := true
 	if scale != c.Scale {
@@ -88,7 +89,7 @@ func (c *Column) FitNumber(n Number, scale int) (Number, Misfit) {
 	case c.Unsigned && n.Sign() < 0:
 		return n, Negative
 	case c.Unsigned && c.Scale == 0 && c.MaxInt == math.MaxInt64 && ok && n.Hi == 0 && n.Digits(digits):
-		return n, Fits // BIGINT UNSIGNED: up to 2^64 - 1, which MaxInt cannot say
+		return n, Fits // BIGINT UNSIGNED: up to 2^64 - 1, which MaxInt cannot hold
 	case c.Scale == 0 && (c.MinInt != 0 || c.MaxInt != 0):
 		if small, fits := n.Int64(); !ok || !fits || small < c.MinInt || small > c.MaxInt {
 			return n, OutOfRange
@@ -108,8 +109,8 @@ func (c *Column) DatetimeRange() (low, high int64) {
 	return MinDatetime, MaxDatetime
 }
 
-// FitDatetime cuts a time, in microseconds since 1970-01-01 00:00:00 UTC, to the digits of a second's fraction that the
-// column keeps, and judges it.
+// FitDatetime truncates a time, in microseconds since 1970-01-01 00:00:00 UTC, to the digits of a second's fraction
+// that the column keeps, and checks it.
 func (c *Column) FitDatetime(micros int64) (int64, Misfit) {
 	if low, high := c.DatetimeRange(); micros < low || micros > high {
 		return micros, OutOfRange
@@ -124,7 +125,7 @@ func (c *Column) FitDatetime(micros int64) (int64, Misfit) {
 // fractions holds the microseconds of the last digit that a fraction of 0 to 6 digits keeps.
 var fractions = [7]int64{1e6, 1e5, 1e4, 1e3, 100, 10, 1}
 
-// FitDouble judges a number for a Double column.
+// FitDouble checks a number for a Double column.
 func (c *Column) FitDouble(f float64) Misfit {
 	if math.IsNaN(f) || math.IsInf(f, 0) || c.Unsigned && f < 0 {
 		return OutOfRange
@@ -132,7 +133,7 @@ func (c *Column) FitDouble(f float64) Misfit {
 	return Fits
 }
 
-// FitBytes judges a value for a Text or Bytes column.
+// FitBytes checks a value for a Text or Bytes column.
 func (c *Column) FitBytes(v []byte) Misfit {
 	switch {
 	case c.MaxBytes > 0 && len(v) > c.MaxBytes:
@@ -168,20 +169,22 @@ func (k Kind) String() string {
 }
 
 // MergesKeys reports whether a key column that keeps digits digits after the point would make one key of values that
-// differ in c, a column of the query's key: it would round them to the same value.
+// differ in c, a column of the query's key, because it rounds them to the same value.
 func (c *Column) MergesKeys(digits int) bool {
 	return c.Traits().Key && (c.Kind == Decimal || c.Kind == Datetime) && c.Scale > digits
 }
 
-// LosesNulls reports whether c, a column of the query, can be NULL in a way that no record is to blame for: a group in
-// which every value is NULL. The table's column must then be NULL, too. A row of one record is that record's own.
+// LosesNulls reports whether c, a column of the query, can be NULL without any record being the cause: a group in which
+// every value is NULL. The table's column must then be nullable, too. If the row is of one record, that record is the
+// cause.
 func (c *Column) LosesNulls(actual *Column) bool {
 	t := c.Traits()
 	return c.Nullable && !actual.Nullable && !t.Once && !t.Follows
 }
 
-// Takes compares t, a table as the query writes it, with the table as it is, and returns nil where actual takes every
-// row of t whose values its columns Fit. The order of actual's columns does not matter, but its key columns come first.
+// Takes compares t, a table as the query writes it, with the existing table actual, and returns nil if actual accepts
+// every row of t whose values its columns Fit. The order of actual's columns does not matter, but its key columns come
+// first.
 func (t *Table) Takes(actual *Table) error {
 	if t.Keys != actual.Keys || t.Grouped != actual.Grouped || len(t.Columns) != len(actual.Columns) {
 		return fmt.Errorf("the query writes %d columns, %d of them its key; got a table with %d and %d",

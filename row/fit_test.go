@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// The bounds of number columns: what FitNumber takes, MySQL takes, and what it does not, MySQL rejects or changes.
+// The bounds of numeric columns: MySQL accepts what FitNumber accepts, and rejects or changes what FitNumber does not.
 func TestColumn_fitNumber(t *testing.T) {
 	t.Parallel()
 	unsigned := Column{Kind: Int, Merge: Max, MaxInt: math.MaxInt64, Unsigned: true}
@@ -43,7 +43,7 @@ func TestColumn_fitNumber(t *testing.T) {
 	}
 }
 
-// A key's texts share what an index entry has left, whichever side asks.
+// The texts of a key share the rest of an index entry, for the query and for the table alike.
 func TestTable_keyChars(t *testing.T) {
 	t.Parallel()
 	text := Column{Kind: Text, Merge: Key}

@@ -8,8 +8,8 @@ const BytesPerChar = 4
 
 // KeyChars divides MaxKeyBytes among the key columns. It returns how many characters each Text column without MaxChars,
 // and each Bytes column, may have so that the whole key fits an index. Columns of known size get their own size first.
-// open is the number of columns that share the rest; chars is 0 where there are none, and may be 0 or less where the
-// others leave nothing.
+// open is the number of columns that share the rest. chars is 0 if there are no such columns, and may be 0 or less if
+// the others leave no space.
 func (t *Table) KeyChars() (chars, open int) {
 	left := MaxKeyBytes
 	for i := range t.Columns[:t.Keys] {

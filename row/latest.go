@@ -159,8 +159,8 @@ type replaceMerge struct{}
 func (replaceMerge) String() string { return "value of the last record" }
 func (replaceMerge) Traits() Traits { return Traits{Follows: true} }
 
-// Fold takes each value, because a batch has the records of a partition in order of offset and each of its rows is of
-// one partition.
+// Fold always takes the new value, because a batch has the records of a partition in order of offset, and each of its
+// rows is of one partition.
 func (replaceMerge) Fold(rows *Rows, to *Cell, k Kind, v Value) {
 	if !v.Set {
 		*to = Cell{}

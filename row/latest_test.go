@@ -25,8 +25,8 @@ func (l *last) join(t *rapid.T, partition int32, offset int64, added []byte) {
 	}
 }
 
-// However records are divided into batches, whichever task commits first, and whatever is read again: the same record's
-// values are stored, and it is the last one of its partition.
+// The stored values are those of the same record, the last one of its partition, regardless of how records are divided
+// into batches, which task commits first, and what is read again.
 func TestLatest_dependsOnTheRecordsAlone(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		logs := rapid.SliceOfN(rapid.SliceOfN(rapid.Int64Range(-1, 5), 1, 6), 1, 4).Draw(t, "timestamps of each partition")
@@ -76,7 +76,7 @@ func TestLatest_dependsOnTheRecordsAlone(t *testing.T) {
 	})
 }
 
-// A state that a person or another program wrote is an error, and never a panic.
+// A state that was written by hand or by another program is an error, and never a panic.
 func TestLatest_foreignState(t *testing.T) {
 	t.Parallel()
 	good := AppendPosition(nil, [16]byte{1}, 1, 7, 9)
@@ -88,7 +88,8 @@ func TestLatest_foreignState(t *testing.T) {
 	}
 }
 
-// Rows of different partitions have a row each where the table tells them apart, and share one where it does not.
+// Each partition has a row of its own for a key if the table keeps rows by partition; otherwise partitions share one
+// row.
 func TestRows_byPartition(t *testing.T) {
 	t.Parallel()
 	for _, merge := range []Merge{Latest, Add} {

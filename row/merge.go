@@ -6,19 +6,20 @@ import (
 	"math"
 )
 
-// Merge says how the values of one column join: a record's value into the cell of a batch's row, and that cell into the
-// column of the row that is in the table already. It is the one place that knows its kind: the fold, the checks of a
-// table, the DDL and the sink ask it.
+// Merge defines how the values of one column are combined: a record's value with the cell of a batch's row, and that
+// cell with the column of the stored row. Everything that depends on the kind of merge is in its implementation: the
+// fold, the checks of a table, the DDL and the sink call it.
 //
-// A Merge is Additive or Stateful. An implementation is a small comparable value, so that == tells kinds apart, and is
-// safe for concurrent use. A nil Merge in a Column is Key.
+// A Merge is Additive or Stateful. An implementation is a small comparable value, so == compares kinds, and is safe for
+// concurrent use. A nil Merge in a Column means Key.
 type Merge interface {
 	// String is the kind's name, for messages.
 	String() string
 	// Traits is what the checks of a table and the DDL must know.
 	Traits() Traits
-	// Fold joins a record's value into a cell of a batch. It is called for each record and allocates nothing but the
-	// arena's growth. It cannot fail: v was judged by the Fit functions of the column before. k is the column's kind.
+	// Fold combines a record's value with a cell of a batch. It is called for each record and allocates nothing except
+	// when the arena grows. It cannot fail, because the Fit functions of the column have checked v. k is the column's
+	// kind.
 	Fold(rows *Rows, to *Cell, k Kind, v Value)
 }
 
@@ -53,24 +54,24 @@ type Traits struct {
 	Total bool
 	// Ordered compares values: the column must tell any two values apart, so it has a binary collation and no padding.
 	Ordered bool
-	// Once says that the row is written once, by a plain INSERT: nothing is merged, and a value may be as long as a
+	// Once means that the row is written once, by a plain INSERT: nothing is merged, and a value may be as long as a
 	// record.
 	Once bool
-	// Follows says that the column takes the value of the row that a Stateful column of the same row chooses. Other
-	// Stateful columns say nothing about it.
+	// Follows means that the column takes the value of the row that a Stateful column of the same row chooses. Other
+	// Stateful columns do not affect it.
 	Follows bool
-	// ByPartition says that a batch must keep a row for each partition of one key (Rows.FindIn).
+	// ByPartition means that a batch must keep a row for each partition of one key (Rows.FindIn).
 	ByPartition bool
 }
 
-// Value is a record's value for a cell, held as Cell says. Bytes is a view that Fold copies.
+// Value is a record's value for a cell, in the representation of Cell. Bytes is a view that Fold copies.
 type Value struct {
 	Number
 	Bytes []byte
 	Set   bool // false is NULL
 }
 
-// The merges that a query's functions use. They have no fields, so that each is equal to itself alone.
+// The merges that a query's functions use. They have no fields, so each equals only itself.
 var (
 	Key   Merge = keyMerge{}   // identifies the row; never NULL
 	Add   Merge = addMerge{}   // COUNT, SUM
@@ -158,12 +159,12 @@ type plainMerge struct{ lastMerge }
 func (plainMerge) String() string { return "plain value" }
 func (plainMerge) Traits() Traits { return Traits{Once: true} }
 
-// appendNullSafe appends joined, which is NULL where either side is, such that a NULL leaves the other side.
+// appendNullSafe appends joined, which is NULL if either side is, such that a NULL on one side leaves the other side.
 func appendNullSafe(dst []byte, joined, stored, added string) []byte {
 	return append(dst, "COALESCE("+joined+", "+stored+", "+added+")"...)
 }
 
-// set makes a cell hold a value that is not NULL.
+// set stores a value that is not NULL in a cell.
 func set(rows *Rows, to *Cell, k Kind, v Value) {
 	if k == Text || k == Bytes {
 		rows.SetBytes(to, v.Bytes)
@@ -172,7 +173,7 @@ func set(rows *Rows, to *Cell, k Kind, v Value) {
 	to.Number, to.Set = v.Number, true
 }
 
-// compare compares a value with what a cell holds; neither is NULL.
+// compare compares a value with the value of a cell; neither is NULL.
 func compare(rows *Rows, to *Cell, k Kind, v Value) int {
 	switch k {
 	case Text, Bytes:

@@ -6,17 +6,17 @@ import (
 	"strconv"
 )
 
-// Number is a signed 128-bit integer, two's complement: the exact accumulator of sums. The value is Hi*2^64 + Lo.
-// Sums of 2^63 values of 64 bits fit it.
+// Number is a signed 128-bit integer in two's complement, the exact accumulator of sums. Its value is Hi*2^64 + Lo. A
+// sum of 2^63 values of 64 bits fits.
 type Number struct {
 	Hi int64
 	Lo uint64
 }
 
-// FromInt widens v.
+// FromInt returns v as a Number.
 func FromInt(v int64) Number { return Number{Hi: v >> 63, Lo: uint64(v)} }
 
-// Plus adds, and reports whether the sum still fits 128 bits.
+// Plus returns n + m, and whether the sum fits 128 bits.
 func (n Number) Plus(m Number) (sum Number, ok bool) {
 	lo, carry := bits.Add64(n.Lo, m.Lo, 0)
 	hi, _ := bits.Add64(uint64(n.Hi), uint64(m.Hi), carry)
@@ -25,7 +25,7 @@ func (n Number) Plus(m Number) (sum Number, ok bool) {
 	return sum, ok
 }
 
-// Compare is -1, 0 or +1.
+// Compare returns -1 if n < m, 0 if n == m, and +1 if n > m.
 func (n Number) Compare(m Number) int {
 	switch {
 	case n.Hi < m.Hi:
@@ -40,18 +40,18 @@ func (n Number) Compare(m Number) int {
 	return 0
 }
 
-// Int64 narrows, and reports whether the value fits.
+// Int64 returns n as an int64, and whether it fits.
 func (n Number) Int64() (int64, bool) {
 	return int64(n.Lo), n.Hi == int64(n.Lo)>>63
 }
 
-// Big widens without limit.
+// Big returns n as a big.Int.
 func (n Number) Big() *big.Int {
 	b := new(big.Int).Lsh(big.NewInt(n.Hi), 64)
 	return b.Add(b, new(big.Int).SetUint64(n.Lo))
 }
 
-// AppendText appends the number with scale digits after the point: FromInt(-5) at scale 2 is -0.05.
+// AppendText appends n as a decimal with scale digits after the point: FromInt(-5) at scale 2 is -0.05.
 func (n Number) AppendText(dst []byte, scale int) []byte {
 	var digits []byte
 	var scratch [48]byte

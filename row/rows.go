@@ -42,35 +42,35 @@ type Origin struct {
 
 type span struct{ off, len int }
 
-// NewRows makes an empty set of rows for t.
+// NewRows returns an empty set of rows for t.
 func NewRows(t *Table) *Rows {
 	return &Rows{
 		Table: t, width: len(t.Columns) - t.Keys, slots: make([]int32, 64), seed: maphash.MakeSeed(), byPartition: t.ByPartition(),
 	}
 }
 
-// Len is the number of rows.
+// Len returns the number of rows.
 func (r *Rows) Len() int { return len(r.keys) }
 
-// Size is the approximate memory in use, in bytes.
+// Size returns the approximate memory in use, in bytes.
 func (r *Rows) Size() int64 {
 	return int64(cap(r.arena) + cap(r.keys)*16 + cap(r.hash)*8 + cap(r.cells)*40 + cap(r.slots)*4 + cap(r.partitions)*4 + len(r.apart)*64)
 }
 
-// Key is the encoded key of row i, a view that must not be changed.
+// Key returns the encoded key of row i, a view that must not be changed.
 func (r *Rows) Key(i int) []byte {
 	k := r.keys[i]
 	return r.arena[k.off : k.off+k.len : k.off+k.len]
 }
 
-// Cells is the cells of row i in the order of the table's columns after its keys. The slice is valid until the next
-// Find or Insert.
+// Cells returns the cells of row i in the order of the table's columns after its keys. The slice is valid until the
+// next Find or Insert.
 func (r *Rows) Cells(i int) []Cell { return r.cells[i*r.width : (i+1)*r.width : (i+1)*r.width] }
 
-// Bytes is a Text or Bytes cell's value, a view on the arena.
+// Bytes returns the value of a Text or Bytes cell, a view of the arena.
 func (r *Rows) Bytes(c *Cell) []byte { return r.arena[c.off : c.off+c.len : c.off+c.len] }
 
-// SetBytes stores v in the arena and makes c hold it. The space of an older, longer value is reused.
+// SetBytes copies v to the arena and stores it in c. The space of an older, longer value is reused.
 func (r *Rows) SetBytes(c *Cell, v []byte) {
 	if c.Set && len(v) <= c.len {
 		copy(r.arena[c.off:], v)
@@ -84,8 +84,8 @@ func (r *Rows) SetBytes(c *Cell, v []byte) {
 // Find returns the number of the row with this key, or adds one whose cells are all NULL. It copies key.
 func (r *Rows) Find(key []byte) (i int, fresh bool) { return r.FindIn(0, key) }
 
-// FindIn is Find among the rows of one partition's records, where the table tells them apart; elsewhere it is Find. Rows
-// of several partitions may then have the same key.
+// FindIn is Find among the rows of one partition, if the table keeps rows by partition (Table.ByPartition); otherwise
+// it is Find. Rows of several partitions may then have the same key.
 func (r *Rows) FindIn(partition int32, key []byte) (i int, fresh bool) {
 	h := maphash.Bytes(r.seed, key)
 	if r.byPartition {
@@ -124,8 +124,9 @@ func (r *Rows) add(partition int32, key []byte, hash uint64) int {
 	return i
 }
 
-// Apart adds a row that is not merged with the other rows of its key, and returns its number. Find never returns such a row. A server that merges the rows one by one stores the same values as for one merged row, and when it rejects a
-// row, Origin says which record made it.
+// Apart adds a row that is not merged with the other rows of its key, and returns its number. Find never returns such a
+// row. A server that merges the rows one by one stores the same values as for one merged row, and when it rejects a
+// row, Origin returns the record that made it.
 func (r *Rows) Apart(key []byte, from Origin) int {
 	if r.apart == nil {
 		r.apart = map[int]Origin{}
@@ -135,7 +136,7 @@ func (r *Rows) Apart(key []byte, from Origin) int {
 	return i
 }
 
-// Origin is the record that made row i; ok is false for a row that may be of several records.
+// Origin returns the record that made row i; ok is false for a row that may be of several records.
 func (r *Rows) Origin(i int) (from Origin, ok bool) {
 	from, ok = r.apart[i]
 	return from, ok
@@ -156,7 +157,7 @@ func (r *Rows) grow() {
 	}
 }
 
-// Sorted is the numbers of all rows in ascending order of key: the order in which every writer takes row locks.
+// Sorted returns the numbers of all rows in ascending order of key: the order in which every writer takes row locks.
 // Rows of the same key keep the order in which they were added.
 func (r *Rows) Sorted() []int {
 	order := make([]int, len(r.keys))
@@ -173,7 +174,7 @@ type Delta struct {
 	Tables []*Rows
 }
 
-// Len is the number of rows of all tables.
+// Len returns the number of rows of all tables.
 func (d Delta) Len() int {
 	n := 0
 	for _, r := range d.Tables {

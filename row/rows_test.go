@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Rows kept apart are never found, however often the table of slots grows, and keep their order among equal keys.
+// Separate rows are never found, however often the hash table grows, and keep their order among equal keys.
 func TestRows_apart(t *testing.T) {
 	t.Parallel()
 	r := NewRows(&Table{Keys: 1, Columns: []Column{{Name: "k"}, {Name: "n"}}})

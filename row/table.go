@@ -1,6 +1,6 @@
 package row
 
-// Kind is what a column holds, and how a Cell or a key part holds it.
+// Kind is the type of a column's values, and determines their representation in a Cell and in a key.
 type Kind uint8
 
 // The kinds. Decimal and Int share one representation: a scaled 128-bit integer.
@@ -27,16 +27,16 @@ const (
 type Column struct {
 	Name string
 	Kind Kind
-	// Merge is how the column's values join; part of the key has Key.
+	// Merge defines how the column's values are combined; a column of the key has Key.
 	Merge Merge
 	// Scale is the number of digits after the point of a Decimal, 0 to 30; values are rounded half away from zero to
 	// it before they are added. For Datetime it is the digits of a second's fraction that the column keeps, 0 to 6.
 	Scale int
-	// Precision is the number of digits in all that a Decimal column takes; 0 if the table is not bound yet.
+	// Precision is the total number of digits that a Decimal column accepts; 0 if the table is not bound yet.
 	Precision int
-	// Nullable says that the column can be NULL. Key columns never are.
+	// Nullable means that the column can be NULL. Key columns never are.
 	Nullable bool
-	// MaxBytes and MaxChars bound a Text or Bytes value; 0 means no bound of that sort. MySQL counts VARCHAR in
+	// MaxBytes and MaxChars bound a Text or Bytes value; 0 means that there is no such bound. MySQL counts VARCHAR in
 	// characters and VARBINARY and TEXT in bytes.
 	MaxBytes int
 	MaxChars int
@@ -44,7 +44,7 @@ type Column struct {
 	// UTC, whose bounds are those of DATETIME where both are 0. Both 0 means the table is not bound yet. A BIGINT
 	// UNSIGNED has MaxInt of math.MaxInt64 and takes values up to 2^64 - 1; totals are checked by the server.
 	MinInt, MaxInt int64
-	// Unsigned says that the column takes no number below zero.
+	// Unsigned means that the column accepts no number below zero.
 	Unsigned bool
 	// Padding is what a Text or Bytes column does to values that are shorter than the column.
 	Padding Padding
@@ -52,7 +52,7 @@ type Column struct {
 	Charset string
 }
 
-// Traits is those of the column's Merge.
+// Traits returns the traits of the column's Merge.
 func (c *Column) Traits() Traits {
 	if c.Merge == nil {
 		return Key.Traits()
@@ -81,7 +81,7 @@ type Table struct {
 	Version int
 }
 
-// FullName is schema.name, or name alone.
+// FullName returns schema.name, or name if there is no schema.
 func (t *Table) FullName() string {
 	if t.Schema == "" {
 		return t.Name
@@ -89,7 +89,7 @@ func (t *Table) FullName() string {
 	return t.Schema + "." + t.Name
 }
 
-// Column finds a column by its name, which compares without case, as MySQL does. It returns nil where there is none.
+// Column finds a column by name, ignoring case as MySQL does. It returns nil if there is none.
 func (t *Table) Column(name string) *Column {
 	for i := range t.Columns {
 		if equalFold(t.Columns[i].Name, name) {
@@ -99,7 +99,7 @@ func (t *Table) Column(name string) *Column {
 	return nil
 }
 
-// ByPartition reports whether the rows of a batch are each of one partition (Traits.ByPartition).
+// ByPartition reports whether each row of a batch holds records of one partition only (Traits.ByPartition).
 func (t *Table) ByPartition() bool {
 	for i := range t.Columns {
 		if t.Columns[i].Traits().ByPartition {

@@ -10,15 +10,15 @@ import (
 	"github.com/sluice-etl/sluice/pool"
 )
 
-// Ledger reads and changes what one job has written down. It is safe for concurrent use.
+// Ledger reads and changes the stored state of one job. It is safe for concurrent use.
 type Ledger struct {
 	job    string
 	pool   *pool.Pool
 	failed func(doing string, err error) error
 }
 
-// New makes the ledger of a job. failed gives an error of the server its class, doing being what was done; nil means that
-// nothing else is done with it.
+// New returns the ledger of a job. failed classifies an error of the server; its argument doing says what was being
+// done. With nil, errors are only classified (sqlerr.Classify).
 func New(job string, p *pool.Pool, failed func(doing string, err error) error) *Ledger {
 	if failed == nil {
 		failed = sqlerr.Classify
@@ -36,8 +36,8 @@ type Row struct {
 const rowColumns = "partition_id, topic_id, leader_epoch, next_offset, epoch, owner, connection_id, batch_id, " +
 	"query_hash, first_offset, counted, filtered, dead, gaps, duplicates, skipped"
 
-// Read reads the rows of these partitions that exist, in order of partition. locking makes it a locking read, which waits
-// for the transactions that have written them to end, and locks them until tx ends.
+// Read reads the existing rows of these partitions, in order of partition. With locking, it is a locking read: it waits
+// until the transactions that have written these rows have ended, and locks the rows until tx ends.
 func (l *Ledger) Read(ctx context.Context, tx *pool.Tx, topic string, partitions []int32, locking bool) ([]Row, error) {
 	text := []byte("SELECT " + rowColumns + " FROM etl_checkpoint")
 	text = sqltext.AppendPartitions(text, l.job, topic, len(partitions), func(i int) int32 { return partitions[i] })
@@ -75,7 +75,7 @@ func readRows(ctx context.Context, tx *pool.Tx, topic, text string) ([]Row, erro
 	return out, err
 }
 
-// The server's numbers for a table that does not exist, and for a right that the user lacks.
+// The server's error numbers for a table that does not exist, and for a missing privilege.
 const (
 	errNoTable = 1146
 	errDenied  = 1142

@@ -13,8 +13,8 @@ import (
 	"github.com/sluice-etl/sluice/pool"
 )
 
-// DeadLetterText is the beginning and the end of a statement that writes dead letters. details says that the table has the
-// column detail.
+// DeadLetterText returns the beginning and the end of a statement that writes dead letters. details means that the
+// table has the column detail.
 func DeadLetterText(details bool) (head, tail string) {
 	head = "INSERT INTO etl_dead_letter (job, topic, partition_id, record_offset, batch_id, statement, " +
 		"kind, table_name, reason, value, value_length, records, next_offset, at"
@@ -42,9 +42,10 @@ func CompareDeadLetters(a, b batch.DeadLetter) int {
 	return a.Statement - b.Statement
 }
 
-// AppendDeadLetter appends the values of a dead letter, in at most room bytes as far as its names allow. details is that of
-// DeadLetterText, and keep is how many bytes of the record's value are stored at most. The value is cut, and where that is
-// not enough the detail, then the reason: a dead letter that cannot be written would block its partition (P20).
+// AppendDeadLetter appends the values of a dead letter, in at most room bytes as far as its names allow. details is
+// that of DeadLetterText, and keep is the maximum number of bytes of the record's value that are stored. The value is
+// cut first, then the detail, then the reason, because a dead letter that cannot be written would block its partition
+// (P20).
 func (l *Ledger) AppendDeadLetter(dst []byte, id checkpoint.BatchID, d *batch.DeadLetter, keep int, details bool, room int) []byte {
 	from, value := len(dst), d.Value[:min(len(d.Value), keep)]
 	cut := deadLetter{DeadLetter: d, details: details, detail: sqltext.MaxDetail, reason: sqltext.MaxReason}
@@ -59,14 +60,14 @@ func (l *Ledger) AppendDeadLetter(dst []byte, id checkpoint.BatchID, d *batch.De
 	}
 }
 
-// deadLetter is a dead letter with the largest number of characters that its detail and its reason may have.
+// deadLetter is a dead letter with the maximum number of characters of its detail and its reason.
 type deadLetter struct {
 	*batch.DeadLetter
 	details        bool // the table has the column
 	detail, reason int
 }
 
-// shorten shortens the detail, and once that is empty the reason. It reports whether something could be shortened.
+// shorten shortens the detail or, once that is empty, the reason. It reports whether anything was left to shorten.
 func (l *deadLetter) shorten() bool {
 	if l.details && l.detail > 0 {
 		l.detail /= 2
@@ -76,7 +77,7 @@ func (l *deadLetter) shorten() bool {
 	return l.reason > 0
 }
 
-// appendCut appends a dead letter with this much of its value.
+// appendCut appends a dead letter with the given part of its value.
 func (l *Ledger) appendCut(dst []byte, id checkpoint.BatchID, d deadLetter, value []byte) []byte {
 	kind := "record"
 	if d.Row {
@@ -103,7 +104,7 @@ func (l *Ledger) appendCut(dst []byte, id checkpoint.BatchID, d deadLetter, valu
 }
 
 // PruneDeadLetters removes dead letters older than keep, in batches so that no lock is held for long, and returns how
-// many it removed. What an operator has skipped is never removed.
+// many it removed. Dead letters of kind skipped, which record an operator's change, are never removed.
 func (l *Ledger) PruneDeadLetters(ctx context.Context, keep time.Duration) (removed int64, err error) {
 	text := sqltext.AppendText([]byte("DELETE FROM etl_dead_letter WHERE job = "), l.job)
 	text = fmt.Appendf(text, " AND kind <> 'skipped' AND at < UTC_TIMESTAMP(6) - INTERVAL %d SECOND LIMIT 1000", int64(keep.Seconds()))

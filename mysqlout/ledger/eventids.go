@@ -15,8 +15,8 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// DedupTable is etl_dedup as the fold writes it (P28): an event ID in each row, with the offset and the Kafka timestamp, in
-// milliseconds, of its record.
+// DedupTable is etl_dedup as the fold writes it (P28): each row has an event ID, with the offset and the Kafka
+// timestamp (in milliseconds) of its record.
 func DedupTable() row.Table {
 	return row.Table{Name: sqltext.DedupTable, Keys: 4, Grouped: true, Columns: []row.Column{
 		{Name: "job", Kind: row.Text, Merge: row.Key},
@@ -28,7 +28,7 @@ func DedupTable() row.Table {
 	}}
 }
 
-// LoadIDs implements dedup.Store. It reads what is committed; after a claim, no earlier owner can add to it.
+// LoadIDs implements dedup.Store. It reads committed rows only; after a claim, no earlier owner can add to them.
 func (l *Ledger) LoadIDs(ctx context.Context, p checkpoint.Partition, before int64, most int, each func(id [16]byte, at int64)) error {
 	const doing = "read event IDs"
 	tx, err := l.pool.Tx(ctx, pool.PriorityHigh)
@@ -64,9 +64,9 @@ func (l *Ledger) LoadIDs(ctx context.Context, p checkpoint.Partition, before int
 	return nil
 }
 
-// PruneIDs removes event IDs that have left the window of their partition, by age or by number, in batches so that no lock
-// is held for long, and returns how many it removed. It never meets a writer's locks: writers insert IDs at offsets from
-// the checkpoint on, and it removes those below.
+// PruneIDs removes event IDs that have left the window of their partition, by age or by number, in batches so that no
+// lock is held for long, and returns how many it removed. It never waits for a writer's locks: writers insert IDs at
+// offsets from the checkpoint on, and it removes those below.
 func (l *Ledger) PruneIDs(ctx context.Context, topic string, window time.Duration, records int) (removed int64, err error) {
 	offsets, err := l.Offsets(ctx, topic)
 	if err != nil {
@@ -84,7 +84,7 @@ func (l *Ledger) PruneIDs(ctx context.Context, topic string, window time.Duratio
 
 const pruneAtOnce = 1000
 
-// pruneIDs prunes one partition. The age of an ID is counted from the newest record's time, but not from later than the
+// pruneIDs prunes one partition. The age of an ID is measured from the newest record's time, but at most from the
 // server's clock: a producer whose clock is far ahead must not end the window of all others.
 func (l *Ledger) pruneIDs(ctx context.Context, c checkpoint.Checkpoint, window time.Duration, records int) (removed int64, err error) {
 	where := fmt.Sprintf("%s AND record_offset < %d", sqltext.AppendPartition(nil, l.job, c.Partition), c.Next)

@@ -11,7 +11,7 @@ import (
 	"github.com/sluice-etl/sluice/pool"
 )
 
-// CheckpointMove is a change of one checkpoint by hand: etl offsets set.
+// CheckpointMove is a manual change of one checkpoint: etl offsets set.
 type CheckpointMove struct {
 	checkpoint.Partition
 	Next   int64
@@ -22,13 +22,14 @@ type CheckpointMove struct {
 	DryRun bool
 }
 
-// MoveCheckpoint moves a checkpoint by hand, and returns it as it was and as it is, or would be in a dry run.
+// MoveCheckpoint changes a checkpoint manually. It returns the checkpoint before and after the change; in a dry run,
+// the latter is what it would be.
 //
-// It raises the epoch, so the commit of a task that owns the partition is fenced: the task discards its batch and claims
-// again. Records that are passed over are counted as skipped, so that the audit balances. If the checkpoint moves back,
-// the records in between are subtracted from skipped, and they are counted a second time when they are read again. The
-// reason is stored in etl_dead_letter, as kind "skipped". All of it is one transaction, so a crash leaves the checkpoint
-// either moved, with its reason, or as it was.
+// It raises the epoch, so the commit of a task that owns the partition is fenced: the task discards its batch and
+// claims again. Records that the move passes over are counted as skipped, so the audit balances. If the checkpoint
+// moves back, the records in between are subtracted from skipped, and they are counted a second time when they are read
+// again. The reason is stored in etl_dead_letter, as kind "skipped". All of it is one transaction, so a crash leaves
+// the checkpoint either moved, with its reason, or unchanged.
 func (l *Ledger) MoveCheckpoint(ctx context.Context, c CheckpointMove) (was, is checkpoint.Checkpoint, err error) {
 	doing := fmt.Sprintf("set %v to %d", c.Partition, c.Next)
 	if c.Reason == "" || c.Next < 0 {
@@ -105,8 +106,8 @@ func (l *Ledger) writeMove(ctx context.Context, tx *pool.Tx, was, is checkpoint.
 	return l.forgetIDs(ctx, tx, was, is)
 }
 
-// forgetIDs removes the event IDs of records that are not counted yet by the new checkpoint (P28): those from it on, and
-// all of a topic that was recreated.
+// forgetIDs removes the event IDs of records that the new checkpoint does not count yet (P28): those from its offset
+// on, and all of a topic that was recreated.
 func (l *Ledger) forgetIDs(ctx context.Context, tx *pool.Tx, was, is checkpoint.Checkpoint) error {
 	text := sqltext.AppendPartition([]byte("DELETE FROM etl_dedup"), l.job, is.Partition)
 	if is.TopicID == was.TopicID {

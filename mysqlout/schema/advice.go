@@ -13,20 +13,20 @@ import (
 // Advice that begins with the name of a statement is SQL that can be run as it stands; "; " separates several
 // statements. If a check has several findings, run their advice in the order in which it is printed.
 
-// alter is an ALTER TABLE of the target.
+// alter returns an ALTER TABLE of the target.
 func (j *tableChecker) alter(format string, args ...any) string {
 	return "ALTER TABLE " + string(sqltext.AppendTableName(nil, j.want)) + " " + fmt.Sprintf(format, args...)
 }
 
-// change is what a column must become. All findings about one column have the same advice, because each MODIFY states
-// the whole column: one that kept a wrong part would undo the MODIFY before it.
+// change is the required definition of a column. All findings about one column have the same advice, because each
+// MODIFY states the whole column: one that kept a wrong part would undo the MODIFY before it.
 type change struct {
 	typ      string // with character set and collation
 	nullable bool
 	auto     bool
 }
 
-// modify is the MODIFY of a column. It keeps the default and the comment of the column, and omits ON UPDATE.
+// modify returns the MODIFY of a column. It keeps the default and the comment of the column, and omits ON UPDATE.
 func (j *tableChecker) modify(c *column, to change) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "MODIFY %s %s", sqltext.AppendName(nil, c.name), to.typ)
@@ -51,7 +51,7 @@ func (j *tableChecker) modify(c *column, to change) string {
 	return j.alter("%s", b.String())
 }
 
-// fullType is a column's type as ALTER TABLE takes it.
+// fullType returns a column's type as ALTER TABLE takes it.
 func (c *column) fullType() string {
 	if c.charset == "" {
 		return c.rawType
@@ -61,8 +61,8 @@ func (c *column) fullType() string {
 
 var lengthOf = regexp.MustCompile(`\((\d+)\)`)
 
-// bytewise is the type of a text column that compares by bytes and never pads. It has the same length, as far as a key
-// may be so long.
+// bytewise returns the type of a text column that compares by bytes and never pads. It has the same length, unless a
+// key cannot be so long.
 func (j *tableChecker) bytewise(i int, real *column, binary bool) string {
 	key := i < j.want.Keys
 	wanted := columnType(j.server, j.want, i, keyText(j.want))
@@ -87,7 +87,7 @@ func (j *tableChecker) bytewise(i int, real *column, binary bool) string {
 	return BinaryText(j.server, n)
 }
 
-// addKey makes the GROUP BY columns a unique key.
+// addKey returns the advice that makes the GROUP BY columns a unique key.
 func (j *tableChecker) addKey() string {
 	var names []string
 	for _, c := range j.want.Columns[:j.want.Keys] {
@@ -102,7 +102,7 @@ func (j *tableChecker) addKey() string {
 	return j.alter("ADD %s (%s)", kind, strings.Join(names, ", "))
 }
 
-// dropKey drops a unique key. An AUTO_INCREMENT column in it must keep a key.
+// dropKey returns the advice that drops a unique key. An AUTO_INCREMENT column in it must keep a key.
 func (j *tableChecker) dropKey(index string) string {
 	drop := "DROP PRIMARY KEY"
 	if index != "PRIMARY" {
@@ -126,8 +126,9 @@ var periodColumn = regexp.MustCompile("(?m)^  (`(?:[^`]|``)+`) .* GENERATED ALWA
 // systemVersioned is the type of a table WITH SYSTEM VERSIONING in information_schema.
 const systemVersioned = "SYSTEM VERSIONED"
 
-// dropVersioning removes system versioning. Partitions by SYSTEM_TIME must be removed before (error 4131), and columns
-// of the period together with it (4125), which MariaDB allows only if history may be altered (4119).
+// dropVersioning returns the advice that removes system versioning. Partitions by SYSTEM_TIME must be removed before
+// (error 4131), and columns of the period together with it (4125), which MariaDB allows only if history may be altered
+// (4119).
 func (j *tableChecker) dropVersioning() string {
 	alter := j.alter("DROP SYSTEM VERSIONING")
 	for _, m := range periodColumn.FindAllStringSubmatch(j.found.definition, -1) {
@@ -145,7 +146,7 @@ func (j *tableChecker) dropVersioning() string {
 // overlapLine matches a key with WITHOUT OVERLAPS, in SHOW CREATE TABLE.
 var overlapLine = regexp.MustCompile("(?m)^  (?:PRIMARY KEY|UNIQUE KEY (`(?:[^`]|``)+`)) \\(.* WITHOUT OVERLAPS\\)")
 
-// withoutOverlaps lists the unique keys that are WITHOUT OVERLAPS, by name.
+// withoutOverlaps returns the names of the unique keys that are WITHOUT OVERLAPS.
 func withoutOverlaps(definition string) (keys []string) {
 	for _, m := range overlapLine.FindAllStringSubmatch(definition, -1) {
 		if m[1] == "" {
@@ -157,7 +158,7 @@ func withoutOverlaps(definition string) (keys []string) {
 	return keys
 }
 
-// addCatchAll adds a partition for all values that no other partition takes.
+// addCatchAll returns the advice that adds a partition for all values that no other partition takes.
 func (j *tableChecker) addCatchAll() string {
 	if strings.HasPrefix(j.found.partitions, "LIST") {
 		if j.server.Dialect != pool.MariaDB {
@@ -169,8 +170,8 @@ func (j *tableChecker) addCatchAll() string {
 	return j.alter("ADD PARTITION (PARTITION p_others VALUES LESS THAN (%s))", strings.Join(most, ", "))
 }
 
-// defaultText is a column's default as ALTER TABLE takes it. MariaDB stores an expression; MySQL stores a value without
-// quotes, unless extra contains DEFAULT_GENERATED.
+// defaultText returns a column's default as ALTER TABLE takes it. MariaDB stores an expression; MySQL stores a value
+// without quotes, unless extra contains DEFAULT_GENERATED.
 func defaultText(server pool.Server, text, extra string) string {
 	upper := strings.ToUpper(text)
 	switch {

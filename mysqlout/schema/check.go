@@ -27,7 +27,7 @@ type Checker struct {
 	failed  func(doing string, err error) error
 }
 
-// New makes a Checker. failed gives an error of the server its class, doing being what was done.
+// New returns a Checker. failed classifies an error of the server; its argument doing says what was being done.
 func New(o Options, p *pool.Pool, log *slog.Logger, failed func(doing string, err error) error) *Checker {
 	return &Checker{options: o, pool: p, log: log, failed: failed}
 }
@@ -42,7 +42,7 @@ type Table struct {
 // Report is what Check found.
 type Report struct {
 	Findings []Finding
-	Tables   []Table           // the targets, in the order in which they were asked for
+	Tables   []Table           // the targets, in the order of the arguments
 	Own      map[string]string // definitions of the job's own tables, by name
 	Names    Naming
 	Details  bool // etl_dead_letter has the column detail
@@ -54,8 +54,8 @@ func (r *Report) Refused() bool {
 	return slices.ContainsFunc(r.Findings, func(f Finding) bool { return !f.Warning })
 }
 
-// Create creates the tables that are missing. DDL commits an open transaction, so it has one of its own, with nothing
-// else in it.
+// Create creates missing tables. Each DDL statement has a transaction of its own, because DDL commits an open
+// transaction.
 func (c *Checker) Create(ctx context.Context, want []row.Table) error {
 	tx, err := c.pool.Tx(ctx, pool.PriorityHigh)
 	if err != nil {
@@ -67,7 +67,7 @@ func (c *Checker) Create(ctx context.Context, want []row.Table) error {
 		return c.failed("read how the server compares table names", err)
 	}
 	if names.twice(want) != nil {
-		return nil // Check refuses them
+		return nil // Check reports them as findings
 	}
 	for _, o := range c.ownTables(tx.Server) {
 		there, err := c.createOne(ctx, tx, &row.Table{Name: o.name}, o.create())
@@ -103,8 +103,8 @@ func (c *Checker) createOne(ctx context.Context, tx *pool.Tx, t *row.Table, text
 	return nil, nil
 }
 
-// addLater adds the columns that a table of an older release lacks. If the server rejects that, because the right ALTER
-// is missing or the table is locked, the table is used as it is, and Check warns.
+// addLater adds the columns that a table of an older release lacks. If the server rejects that, because the ALTER
+// privilege is missing or the table is locked, the table is used as it is, and Check warns.
 func (c *Checker) addLater(ctx context.Context, tx *pool.Tx, o ownTable, there *found) error {
 	for _, text := range o.later {
 		if name, _, _ := strings.Cut(text, " "); there.column(name) != nil {
@@ -124,8 +124,8 @@ func (c *Checker) addLater(ctx context.Context, tx *pool.Tx, o ownTable, there *
 
 const errDuplicateColumn = 1060
 
-// Check inspects the tables and the server, and changes nothing. What is wrong with them is in the report. An error means
-// that a statement failed, so that there is no report.
+// Check inspects the tables and the server, and changes nothing. Problems are in the report. An error means that a
+// statement failed, so there is no report.
 func (c *Checker) Check(ctx context.Context, want []row.Table) (*Report, error) {
 	out := &Report{Own: map[string]string{}}
 	tx, err := c.pool.Tx(ctx, pool.PriorityHigh)
@@ -214,8 +214,8 @@ func reserved(server pool.Server, names Naming, t *row.Table) *Finding {
 	return nil
 }
 
-// rowsBeforeTheFirstCheckpoint checks that a target is empty where no job has a checkpoint yet (P3). A claim checks the
-// same, once the job's own tables exist.
+// rowsBeforeTheFirstCheckpoint checks that a target is empty as long as no job has a checkpoint for it (P3). A claim
+// checks the same, once the job's own tables exist.
 func rowsBeforeTheFirstCheckpoint(ctx context.Context, tx *pool.Tx, t *row.Table) (out []Finding, err error) {
 	text := string(sqltext.AppendTableName([]byte("SELECT 1 FROM "), t)) + " LIMIT 1"
 	err = tx.Query(ctx, text, func(func(...any) error) error {

@@ -10,9 +10,9 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// Created returns the tables as Create would create them, with the bounds of their columns, as a Report has them after
-// that. It sends nothing to a server. The types are those of MySQL 8, whose bounds are those of MariaDB, too; MySQL 5.7
-// bounds texts in bytes. A dry run checks values against them.
+// Created returns the tables as Create would create them, as a Report would describe them afterwards, with the bounds
+// of their columns. It sends nothing to a server. The types are those of MySQL 8, whose bounds are those of MariaDB,
+// too; MySQL 5.7 bounds texts in bytes. A dry run checks values against them.
 func Created(want []row.Table) []row.Table {
 	server := pool.Server{Dialect: pool.MySQL}
 	out := make([]row.Table, len(want))
@@ -30,7 +30,7 @@ func Created(want []row.Table) []row.Table {
 	return out
 }
 
-// bounded is a table with the bounds of its columns as they were found.
+// bounded is a table with the bounds that were found for its columns.
 func bounded(t *row.Table, f *found) row.Table {
 	j := tableChecker{want: t, found: f, server: pool.Server{Dialect: pool.MySQL}}
 	actual := *t
@@ -41,20 +41,21 @@ func bounded(t *row.Table, f *found) row.Table {
 	return actual
 }
 
-// typeText is a column's type as columnType writes it: its name, its numbers, its character set and collation.
+// typeText parses a column's type in the form that columnType writes: its name, its numbers, its character set and
+// collation.
 var typeText = regexp.MustCompile(`^(\w+)(?:\((\d+)(?:,(\d+))?\))?(?: CHARACTER SET (\w+) COLLATE (\w+))?$`)
 
-// longest is how many bytes a column of a type without a length takes.
+// longest is the maximum number of bytes of a column of a type without a length.
 var longest = map[string]int64{"text": 1<<16 - 1, "blob": 1<<16 - 1, "mediumtext": 1<<24 - 1, "mediumblob": 1<<24 - 1}
 
-// createdColumn is the description of a column of that type in information_schema.
+// createdColumn returns the description that information_schema would give of a column of that type.
 func createdColumn(text string) column {
 	m := typeText.FindStringSubmatch(text)
 	if m == nil {
 		panic(fmt.Sprintf("BUG: columnType wrote %q", text))
 	}
 	number := func(s string) int64 {
-		n, _ := strconv.ParseInt(s, 10, 64) // digits, or nothing
+		n, _ := strconv.ParseInt(s, 10, 64) // digits, or empty
 		return n
 	}
 	first, second := number(m[2]), number(m[3])

@@ -20,7 +20,7 @@ func BinaryText(s pool.Server, characters int) string {
 	return fmt.Sprintf("VARCHAR(%d) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin", characters)
 }
 
-// createTarget is the CREATE TABLE of a target as the query needs it.
+// createTarget returns the CREATE TABLE of a target as the query needs it.
 func createTarget(s pool.Server, t *row.Table) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "CREATE TABLE IF NOT EXISTS %s (", sqltext.AppendTableName(nil, t))
@@ -49,7 +49,7 @@ func createTarget(s pool.Server, t *row.Table) string {
 // nullable reports whether a column is created so that it can be NULL.
 func nullable(t *row.Table, i int) bool { return i >= t.Keys && t.Columns[i].Nullable }
 
-// keyText is the largest number of characters that each text of the key may have, so that the key fits an index.
+// keyText is the largest number of characters of each text in the key with which the key fits an index.
 func keyText(t *row.Table) int {
 	chars, open := t.KeyChars()
 	if open == 0 {
@@ -106,8 +106,8 @@ func SizedText(s pool.Server, size string) string {
 	return size + "TEXT " + collation
 }
 
-// DDL is every CREATE and GRANT that the job needs, as text for an operator to run. The types are those of the server that
-// was connected to last, or MySQL 8's if none was.
+// DDL returns every CREATE and GRANT that the job needs, as text for an operator to run. The types are those of the
+// last connected server, or MySQL 8's if there was none.
 func (c *Checker) DDL(want []row.Table) string {
 	server, _ := c.pool.Server()
 	var b strings.Builder

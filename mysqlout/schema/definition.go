@@ -16,8 +16,8 @@ import (
 var counter = regexp.MustCompile(` AUTO_INCREMENT=\d+`)
 
 // Definition reads how a table is defined: columns with their character sets, keys, options, partitions, triggers. It
-// is "" in the embedded database, which no other process alters. All but the triggers is read by SHOW CREATE TABLE,
-// because information_schema takes longer, and MySQL does not lock what it reads there.
+// is "" in the embedded database, which no other process alters. Everything except the triggers is read by SHOW CREATE
+// TABLE, because information_schema takes longer, and MySQL does not lock what it reads there.
 func Definition(ctx context.Context, tx *pool.Tx, t *row.Table) (text string, err error) {
 	if tx.Server.Dialect == pool.Embedded {
 		return "", nil
@@ -27,7 +27,7 @@ func Definition(ctx context.Context, tx *pool.Tx, t *row.Table) (text string, er
 		if scan(&name, &text) == nil {
 			return nil
 		}
-		return scan(&name, &text, &characters, &collation) // a view that has taken the table's name
+		return scan(&name, &text, &characters, &collation) // a view that has replaced the table
 	})
 	if err != nil {
 		return "", err

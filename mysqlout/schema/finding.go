@@ -2,13 +2,13 @@ package schema
 
 // Finding is a property of a table or the server that is a reason to refuse a start, or that an operator should know.
 type Finding struct {
-	Warning bool   // else a start is refused
+	Warning bool   // otherwise a start is refused
 	Subject string // table, table.column, or the server
 	Seen    string // what was seen, and what was expected
-	Do      string // what to do: SQL, where it begins with the name of a statement
+	Do      string // advice: SQL, if it begins with the name of a statement
 }
 
-// String is the finding in one line.
+// String returns the finding in one line.
 func (f Finding) String() string {
 	s := f.Subject + ": " + f.Seen
 	if f.Do != "" {

@@ -13,14 +13,14 @@ import (
 
 // found is a table as information_schema describes it.
 type found struct {
-	engine  string // empty where there is no such table
+	engine  string // empty if there is no such table
 	kind    string // BASE TABLE, VIEW
 	columns []column
 	uniques map[string][]indexPart // unique keys by name
 	rejecting
 	triggers   []trigger
-	hidden     bool   // the user may not see triggers
-	definition string // as definition reads it, empty in the embedded database
+	hidden     bool   // the user may lack the privilege to see triggers
+	definition string // as Definition reads it, empty in the embedded database
 }
 
 // trigger is a trigger of a table.
@@ -57,7 +57,7 @@ func (f *found) column(name string) *column {
 	return nil
 }
 
-// whereTable is the condition on the columns schema and name of information_schema that selects a table.
+// whereTable returns the condition on the columns schema and name of information_schema that selects a table.
 func whereTable(t *row.Table, schema, name string) string {
 	w := " WHERE " + schema + " = "
 	if t.Schema == "" {
@@ -161,7 +161,7 @@ func inspect(ctx context.Context, tx *pool.Tx, t *row.Table) (*found, error) {
 	return f, err
 }
 
-// Variables reads global variables. Those that the server does not have are missing in the result.
+// Variables reads global variables. The result omits those that the server does not have.
 func Variables(ctx context.Context, tx *pool.Tx, names ...string) (map[string]string, error) {
 	out := map[string]string{}
 	var list []string

@@ -13,13 +13,13 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// tableChecker compares a table with the one that the query needs. Its result is the table as it is: the query's
+// tableChecker compares a table with the one that the query needs. Its result is the existing table: the query's
 // columns with the bounds of the real ones.
 type tableChecker struct {
 	want     *row.Table
 	found    *found
 	server   pool.Server
-	index    string // the unique key that is the query's key, as far as one was found
+	index    string // the unique key that is the query's key, empty if none was found
 	findings []Finding
 }
 
@@ -82,7 +82,7 @@ func (j *tableChecker) keys() {
 		keys[strings.ToLower(c.Name)] = true
 		list = append(list, c.Name)
 	}
-	right, ordered := false, false // whether j.index is the key, and has its columns in the order of GROUP BY
+	right, ordered := false, false // whether j.index is the key, and whether its columns are in the order of GROUP BY
 	overlaps := withoutOverlaps(j.found.definition)
 	for _, index := range slices.Sorted(maps.Keys(j.found.uniques)) {
 		parts := j.found.uniques[index]
@@ -136,7 +136,7 @@ func (j *tableChecker) keys() {
 	}
 }
 
-// column checks one column, the i-th of the query, and takes over its bounds.
+// column checks one column, the i-th of the query, and adopts its bounds.
 func (j *tableChecker) column(c *row.Column, i int) {
 	key := i < j.want.Keys
 	subject := j.want.FullName() + "." + c.Name
@@ -183,7 +183,7 @@ func (j *tableChecker) column(c *row.Column, i int) {
 	}
 }
 
-// kind checks the type of a column. If another one is needed, it is put in to, and the advice of the finding is the
+// kind checks the type of a column. If another one is needed, it is stored in to, and the advice of the finding is the
 // MODIFY.
 func (j *tableChecker) kind(c *row.Column, real *column, subject string, i int, to *change) {
 	key := i < j.want.Keys
@@ -232,8 +232,7 @@ func (j *tableChecker) kind(c *row.Column, real *column, subject string, i int, 
 	}
 }
 
-// numberBounds takes over the bounds of a numeric column. It returns false for a type that does not store numbers
-// exactly.
+// numberBounds adopts the bounds of a numeric column. It returns false for a type that does not store numbers exactly.
 func numberBounds(c *row.Column, real *column) bool {
 	c.Unsigned = strings.Contains(real.columnType, "unsigned")
 	if real.dataType == "decimal" {
@@ -270,7 +269,7 @@ func numberBounds(c *row.Column, real *column) bool {
 	return true
 }
 
-// text checks text and binary columns: two values that differ in a byte must stay different.
+// text checks text and binary columns: two values that differ in one byte must remain different.
 func (j *tableChecker) text(c *row.Column, real *column, subject string, i int, to *change) {
 	key := i < j.want.Keys
 	binary := strings.Contains(real.dataType, "blob") || strings.HasSuffix(real.dataType, "binary")
@@ -293,7 +292,7 @@ func (j *tableChecker) text(c *row.Column, real *column, subject string, i int, 
 		c.MaxChars = int(real.characters)
 		c.Charset = real.charset
 		if !strings.HasPrefix(real.charset, "utf8") {
-			c.MaxBytes = 0 // the column's bytes are not those of UTF-8
+			c.MaxBytes = 0 // the column does not count the bytes of UTF-8
 		}
 		if real.charset == "utf8mb4" {
 			c.Charset = ""

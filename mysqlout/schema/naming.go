@@ -10,18 +10,18 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// Naming is how the server compares names of tables. With lower_case_table_names 1 or 2, Counts and counts are one
-// table. A name with the schema that etl is connected to is the same as the name without a schema.
+// Naming describes how the server compares names of tables. With lower_case_table_names 1 or 2, Counts and counts are
+// one table. A name with the schema that etl is connected to is the same as the name without a schema.
 type Naming struct {
 	setting  string // lower_case_table_names
-	folds    bool   // case does not matter
-	database string // that etl is connected to, folded
+	folds    bool   // case is ignored
+	database string // the schema that etl is connected to, folded
 }
 
 // readNaming reads the server's settings.
 func readNaming(ctx context.Context, tx *pool.Tx) (n Naming, err error) {
 	if tx.Server.Dialect == pool.Embedded {
-		return Naming{setting: "1", folds: true}, nil // whatever its variable says; it has one database
+		return Naming{setting: "1", folds: true}, nil // regardless of its variable, because it has one database
 	}
 	err = tx.Query(ctx, "SELECT CAST(@@lower_case_table_names AS CHAR), COALESCE(DATABASE(), '')", func(scan func(...any) error) error {
 		return scan(&n.setting, &n.database)
@@ -38,7 +38,7 @@ func (n Naming) fold(name string) string {
 	return name
 }
 
-// Key is the same for all names of one table. It is what etl_target stores.
+// Key returns the same text for all names of one table. It is what etl_target stores.
 func (n Naming) Key(t *row.Table) string {
 	if schema := n.fold(t.Schema); schema != "" && schema != n.database {
 		return schema + "." + n.fold(t.Name)
@@ -46,8 +46,8 @@ func (n Naming) Key(t *row.Table) string {
 	return n.fold(t.Name)
 }
 
-// IsStored reports whether a table_name of etl_target means the table. Earlier releases stored the name as it was in
-// the query.
+// IsStored reports whether a table_name of etl_target names the table. Earlier releases stored the name as it was
+// written in the query.
 func (n Naming) IsStored(t *row.Table, stored string) bool {
 	key := n.Key(t)
 	stored = n.fold(stored)

@@ -7,7 +7,7 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// tableNamed is a table with this name.
+// tableNamed returns a table with this name.
 func tableNamed(schema, name string) row.Table { return row.Table{Schema: schema, Name: name} }
 
 func TestNaming(t *testing.T) {

@@ -9,16 +9,16 @@ import (
 	"github.com/sluice-etl/sluice/pool"
 )
 
-// ownTable is one of the job's own tables. They are an interface: operators and tests read them.
+// ownTable is one of the job's own tables. They are a public interface: operators and tests read them.
 type ownTable struct {
 	name    string
 	columns []string // name and type
-	later   []string // columns that tables of older releases lack, each with a default
+	later   []string // columns that tables of older releases may lack, each with a default
 	key     string
-	index   string // another index, empty for none
+	index   string // another index, empty if there is none
 }
 
-// ownTables is the tables that the job needs, in the types of that server.
+// ownTables returns the tables that the job needs, in the types of that server.
 func (c *Checker) ownTables(server pool.Server) []ownTable {
 	tables := everyJobs(server)
 	if c.options.Dedup {
@@ -96,10 +96,10 @@ func (o ownTable) create() string {
 		",\n  PRIMARY KEY (" + o.key + ")" + index + "\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4"
 }
 
-// add is the ALTER TABLE that adds a column of a later release.
+// add returns the ALTER TABLE that adds a column of a later release.
 func (o ownTable) add(column string) string { return "ALTER TABLE " + o.name + " ADD COLUMN " + column }
 
-// check compares the table with what this release needs of it.
+// check compares the table with the requirements of this release.
 func (o ownTable) check(f *found) (out []Finding) {
 	if f.engine == "" {
 		return []Finding{{Subject: o.name, Seen: noTable, Do: createIt}}

@@ -10,11 +10,11 @@ import (
 	"github.com/sluice-etl/sluice/pool"
 )
 
-// rejecting is what makes a table reject some rows and accept others, apart from the types of its columns.
+// rejecting describes what makes a table reject some rows and accept others, apart from the types of its columns.
 type rejecting struct {
-	partitions       string // RANGE, LIST, …; empty where the table has no partitions
-	partitionColumns int    // columns, or expressions, that choose a partition
-	catchAll         bool   // a partition takes every value that no other one takes
+	partitions       string // RANGE, LIST, …; empty if the table has no partitions
+	partitionColumns int    // number of columns, or expressions, that choose a partition
+	catchAll         bool   // one partition takes every value that no other one takes
 	timestampMax     int64  // the last instant of a TIMESTAMP, in microseconds; 0 where it is the usual one
 }
 
@@ -37,8 +37,8 @@ var (
 	timestamp2106 = time.Date(2106, 2, 7, 6, 28, 16, 0, time.UTC).UnixMicro() - 1
 )
 
-// readRejecting reads it from the server; where is the condition on the columns of information_schema with a schema's
-// and a table's name.
+// readRejecting reads the description from the server; where is the condition on the columns of information_schema that
+// hold a schema's and a table's name.
 func (r *rejecting) readRejecting(ctx context.Context, tx *pool.Tx, where func(schema, name string) string) error {
 	if tx.Server.Dialect == pool.MariaDB && tx.Server.AtLeast(11, 5) {
 		// The range of 64-bit builds ends in 2106.
@@ -62,17 +62,17 @@ func (r *rejecting) readRejecting(ctx context.Context, tx *pool.Tx, where func(s
 			r.partitionColumns = strings.Count(by, ",") + 1
 		}
 		r.partitions = strings.ToUpper(method)
-		// Tuples are compared by their first element first.
+		// Tuples compare by their first element first.
 		r.catchAll = r.catchAll || strings.HasPrefix(values, "MAXVALUE")
 		return err
 	})
 	return err
 }
 
-// foreignKeyLine matches a foreign key in SHOW CREATE TABLE. information_schema shows foreign keys to few users.
+// foreignKeyLine matches a foreign key in SHOW CREATE TABLE. In information_schema, few users can see foreign keys.
 var foreignKeyLine = regexp.MustCompile("(?m)^  CONSTRAINT (`(?:[^`]|``)+`) FOREIGN KEY .*? REFERENCES ((?:`(?:[^`]|``)+`\\.)?`(?:[^`]|``)+`) (.*)$")
 
-// foreignKeysOf reads the foreign keys from a table's definition.
+// foreignKeysOf parses the foreign keys in a table's definition.
 func foreignKeysOf(definition string) (keys []foreignKey) {
 	for _, m := range foreignKeyLine.FindAllStringSubmatch(definition, -1) {
 		k := foreignKey{name: unquoted(m[1]), parent: strings.ReplaceAll(m[2], "`", ""), onUpdate: "RESTRICT", delete: "RESTRICT"}
@@ -93,7 +93,7 @@ func foreignKeysOf(definition string) (keys []foreignKey) {
 // value 0.
 var defaultPartition = regexp.MustCompile("(?m)^[ (]+PARTITION `(?:[^`]|``)+` DEFAULT")
 
-// rejects warns of properties that make dead letters of records which are valid by themselves.
+// rejects warns of properties that turn otherwise valid records into dead letters.
 func (j *tableChecker) rejects() {
 	name := j.want.FullName()
 	if p := j.found.partitions; (strings.HasPrefix(p, "RANGE") || strings.HasPrefix(p, "LIST")) && !j.found.catchAll && !defaultPartition.MatchString(j.found.definition) {

@@ -9,8 +9,8 @@ import (
 	"github.com/sluice-etl/sluice/pool"
 )
 
-// LeastPacket is the smallest max_allowed_packet that fits every statement which cannot be made shorter: those with the
-// longest names of a job, a topic and a table.
+// LeastPacket is the smallest max_allowed_packet that fits every statement which cannot be split or shortened: those
+// with the longest names of a job, a topic and a table.
 const LeastPacket = 16 << 10
 
 // checkServer checks the server's own settings.
@@ -58,7 +58,7 @@ func checkServer(ctx context.Context, tx *pool.Tx, out *Report) error {
 	return nil
 }
 
-// filters warns of replication filters. The user may lack the right to see them.
+// filters warns of replication filters. The user may lack the privilege to see them.
 func filters(ctx context.Context, tx *pool.Tx) []Finding {
 	text := "SHOW MASTER STATUS"
 	if tx.Server.Dialect == pool.MySQL && tx.Server.AtLeast(8, 4) {

@@ -11,18 +11,18 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// assigned lists, in lower case, the columns of the row that a BEFORE trigger sets to other values than those of the
+// assigned returns, in lower case, the columns of the row that a BEFORE trigger sets to values other than those of the
 // statement: the targets of SET. A procedure that gets such a column as an argument may set it too, if the parameter is
 // OUT; passed lists these columns. Nothing else can assign to NEW.
 //
-// It reads the trigger's text as words and does not need its grammar. A target follows SET, or a comma outside
+// It splits the trigger's text into words and does not need its grammar. A target follows SET, or a comma outside
 // parentheses. CHARACTER SET, and the SET of UPDATE, INSERT and REPLACE, have no such targets.
 func (r *trigger) assigned() (columns, passed []string) {
 	if !strings.EqualFold(r.timing, "BEFORE") {
 		return nil, nil
 	}
 	words := sqlWords(r.body, strings.Contains(r.mode, "ANSI_QUOTES"), strings.Contains(r.mode, "NO_BACKSLASH_ESCAPES"))
-	set, call, other, depth := false, false, false, 0 // other is a statement whose SET has columns of a table behind it
+	set, call, other, depth := false, false, false, 0 // other is a statement whose SET assigns columns of a table
 	for i, w := range words {
 		switch strings.ToUpper(w) {
 		case ";":
@@ -31,7 +31,7 @@ func (r *trigger) assigned() (columns, passed []string) {
 		case "THEN", "ELSE", "DO", "BEGIN", "LOOP", "REPEAT":
 			other = false
 		case "UPDATE", "INSERT", "REPLACE":
-			other = other || i+1 < len(words) && words[i+1] != "(" // else it is a function
+			other = other || i+1 < len(words) && words[i+1] != "(" // otherwise it is a function
 		case "(":
 			depth++
 			continue
@@ -119,8 +119,8 @@ func sqlWords(text string, ansi, plainBackslash bool) (words []string) {
 	return words
 }
 
-// quotedBytes is the length of the quoted text at the start of s. A backslash is an ordinary character if the trigger
-// was created under NO_BACKSLASH_ESCAPES.
+// quotedBytes returns the length of the quoted text at the start of s. A backslash is an ordinary character if the
+// trigger was created under NO_BACKSLASH_ESCAPES.
 func quotedBytes(s string, plainBackslash bool) int {
 	for i := 1; i < len(s); i++ {
 		switch {
@@ -141,7 +141,7 @@ func isWordByte(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '$' || c >= 0x80
 }
 
-// triggers refuses triggers that write other values than the query does, and warns of the rest.
+// triggers reports triggers that write values other than the query's as a reason to refuse, and warns of the rest.
 func (j *tableChecker) triggers() {
 	name := j.want.FullName()
 	if j.found.hidden {
@@ -168,7 +168,7 @@ func (j *tableChecker) triggers() {
 	}
 }
 
-// firstOf is the first of these columns that the query writes, "" if there is none.
+// firstOf returns the first of these columns that the query writes, "" if there is none.
 func firstOf(t *row.Table, columns []string) string {
 	for _, c := range columns {
 		if t.Column(c) != nil {
@@ -178,7 +178,7 @@ func firstOf(t *row.Table, columns []string) string {
 	return ""
 }
 
-// dropName is a trigger's name, with the schema where the table has one.
+// dropName returns a trigger's name, with the schema if the table has one.
 func dropName(t *row.Table, trigger string) string {
 	return string(sqltext.AppendTableName(nil, &row.Table{Schema: t.Schema, Name: trigger}))
 }
@@ -206,16 +206,16 @@ func readRights(ctx context.Context, tx *pool.Tx) (r rights, err error) {
 	switch sqlerr.Number(err) {
 	case 0:
 		return r, err
-	case 1290: // --skip-grant-tables: everybody may see everything
+	case 1290: // --skip-grant-tables: every user may see everything
 		r.lines = []string{"GRANT ALL PRIVILEGES ON *.* TO ''"}
 	}
-	return r, nil // an answer of the server: what the user may see is not known
+	return r, nil // the server has replied, but what the user may see is unknown
 }
 
 var grantLine = regexp.MustCompile("^GRANT (.+?) ON (?:TABLE )?(\\*|`(?:[^`]|``)+`)\\.(\\*|`(?:[^`]|``)+`) TO ")
 
 // seesTriggers reports whether the user has the TRIGGER privilege on a table. Servers hide triggers from all other
-// users without telling that there are any. A privilege from a role that SHOW GRANTS does not resolve is not found.
+// users without reporting that any exist. A privilege from a role that SHOW GRANTS does not resolve is not found.
 func (r *rights) seesTriggers(t *row.Table) bool {
 	schema := t.Schema
 	if schema == "" {
@@ -234,7 +234,7 @@ func (r *rights) seesTriggers(t *row.Table) bool {
 	return false
 }
 
-// likePattern matches a name by the pattern of a database in GRANT: % stands for any text, _ for a character.
+// likePattern matches a name against the pattern of a database in GRANT: % stands for any text, _ for one character.
 func likePattern(pattern, name string) bool {
 	var b strings.Builder
 	b.WriteString("(?is)^")

@@ -7,7 +7,7 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// What a trigger writes in place of the statement's values is found in its text; what only reads NEW is not taken for it.
+// The columns that a trigger sets are found in its text. A trigger that only reads NEW is not reported.
 func TestTrigger_assigned(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string][]string{
@@ -65,7 +65,7 @@ func TestTrigger_assigned(t *testing.T) {
 	}
 }
 
-// The TRIGGER privilege is found whatever it was granted on.
+// The TRIGGER privilege is found at every level at which it can be granted.
 func TestRights_seesTriggers(t *testing.T) {
 	t.Parallel()
 	table := row.Table{Name: "hits"}
