@@ -24,7 +24,8 @@ func adviceTable() row.Table {
 	}}
 }
 
-// adviceDDL makes adviceTable with these columns or lines in place of the usual ones; options follow the definition.
+// adviceDDL returns the DDL of adviceTable with these columns or lines in place of the usual ones; options follow the
+// definition.
 func adviceDDL(options string, instead ...string) string {
 	lines := []string{
 		"minute DATETIME NOT NULL", "page VARCHAR(200) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin NOT NULL", "n BIGINT NOT NULL",
@@ -34,7 +35,7 @@ func adviceDDL(options string, instead ...string) string {
 	for _, line := range instead {
 		name, _, _ := strings.Cut(line, " ")
 		if line == "-" {
-			lines = lines[:len(lines)-1] // no key
+			lines = lines[:len(lines)-1] // without a key
 			continue
 		}
 		at := slices.IndexFunc(lines, func(l string) bool { return strings.HasPrefix(l, name+" ") })
@@ -50,15 +51,15 @@ func adviceDDL(options string, instead ...string) string {
 	return "CREATE TABLE hits (" + strings.Join(lines, ", ") + ") CHARACTER SET latin1 " + options
 }
 
-// Each advice that is printed as SQL can be run as it stands, and then the check has nothing against the table. The
+// All advice that is printed as SQL can be run as it stands, and then the check finds nothing wrong with the table. The
 // statements of all findings are run in the order in which they are printed.
 func TestCheck_adviceIsSQLThatHelps(t *testing.T) {
 	t.Parallel()
 	runAdvice(t, mariadbtest.Start(t), "")
 }
 
-// With explicit_defaults_for_timestamp=0, MySQL 5.7's own default, a TIMESTAMP NOT NULL gets attributes that nobody wrote, and a
-// MODIFY without its default would bring them back.
+// With explicit_defaults_for_timestamp=0, MySQL 5.7's own default, a TIMESTAMP NOT NULL gets implicit attributes, and a
+// MODIFY without its default would restore them.
 func TestCheck_adviceWithoutExplicitDefaults(t *testing.T) {
 	t.Parallel()
 	runAdvice(t, mariadbtest.Start(t, mariadbtest.Args("--explicit-defaults-for-timestamp=0")), "TIMESTAMP")
@@ -66,13 +67,13 @@ func TestCheck_adviceWithoutExplicitDefaults(t *testing.T) {
 
 type adviceCase struct {
 	ddl     string
-	want    string // in a finding
+	want    string // text of a finding
 	more    []string
 	warns   bool // the finding is a warning
-	mariadb bool // the statement is MariaDB's alone
+	mariadb bool // the statement exists in MariaDB only
 }
 
-// runAdvice tries the cases whose statement has this text.
+// runAdvice runs the cases whose statement has this text.
 func runAdvice(t *testing.T, server *mariadbtest.Server, having string) {
 	t.Helper()
 	for name, test := range map[string]adviceCase{
@@ -153,11 +154,11 @@ func runAdvice(t *testing.T, server *mariadbtest.Server, having string) {
 				t.Fatalf("got findings %v, expected one with %q", found, test.want)
 			}
 			var ran []string
-			for range 2 { // a table that is system-versioned is judged no further
+			for range 2 { // the other checks are skipped for a system-versioned table
 				for _, x := range found {
 					for text := range strings.SplitSeq(x.Do, "; ") {
 						if first, _, _ := strings.Cut(text, " "); !slices.Contains([]string{"ALTER", "SET", "DROP"}, first) {
-							t.Fatalf("the advice of %q is no SQL: %s", x.Seen, x.Do)
+							t.Fatalf("the advice of %q is not SQL: %s", x.Seen, x.Do)
 						}
 						if !slices.Contains(ran, text) {
 							f.exec(t, text)
@@ -171,7 +172,7 @@ func runAdvice(t *testing.T, server *mariadbtest.Server, having string) {
 				t.Errorf("after %q: got findings %v, expected none", ran, found)
 			}
 			if text := f.text(t, "SHOW CREATE TABLE hits"); strings.Contains(test.ddl, "COMMENT") != strings.Contains(text, "COMMENT '") {
-				t.Errorf("the advice lost a comment, or made one: %s", text)
+				t.Errorf("the advice lost or added a comment: %s", text)
 			}
 		})
 	}

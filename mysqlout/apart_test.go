@@ -14,7 +14,7 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// extremesTable is extremes(item, n, m): a count and a largest value.
+// extremesTable is extremes(item, n, m): a count and a maximum.
 func extremesTable() row.Table {
 	return row.Table{Name: "extremes", Grouped: true, Keys: 1, Columns: []row.Column{
 		{Name: "item", Kind: row.Text, Merge: row.Key, MaxChars: 200},
@@ -23,7 +23,7 @@ func extremesTable() row.Table {
 	}}
 }
 
-// apart is one row for each value, of records with offsets from 0 of partition 0, all with the same key.
+// apart returns one row for each value, of records with offsets from 0 of partition 0, all with the same key.
 func apart(table *row.Table, key string, values ...int64) row.Delta {
 	r := row.NewRows(table)
 	for offset, v := range values {
@@ -49,8 +49,8 @@ func refusedBy(t *testing.T, err error) []batch.RejectedRow {
 	return refused.Rows
 }
 
-// P18: of a merged row the sink says that it is merged; of rows that are kept apart it names the records at fault, and
-// those alone, whether the row is new or stored already.
+// P18: for a merged row, the sink reports that it is merged. For separate rows it names exactly the records at fault,
+// whether the row is new or already stored.
 func TestP18_TheGuiltyRecordOfAKey(t *testing.T) {
 	t.Parallel()
 	server := mariadbtest.Start(t)
@@ -113,7 +113,8 @@ func TestP18_TheGuiltyRecordOfAKey(t *testing.T) {
 	}
 }
 
-// P19: where each record's own row is accepted and only the total is not, no record is at fault, merged or apart.
+// P19: if each record's own row is accepted and only the total is not, no record is at fault, whether the rows are
+// merged or separate.
 func TestP19_AConstraintOnATotalBlocks(t *testing.T) {
 	t.Parallel()
 	table := extremesTable()
@@ -144,7 +145,7 @@ func TestP19_AConstraintOnATotalBlocks(t *testing.T) {
 	}
 }
 
-// P18: a row without a partition, or without a parent row, is its own fault; the others of the batch are accepted.
+// P18: a row without a partition, or without a parent row, is at fault itself; the others of the batch are accepted.
 // etl check warns of such tables.
 func TestP18_RowsWithoutAPartitionOrParent(t *testing.T) {
 	t.Parallel()

@@ -61,8 +61,8 @@ func wantRounds(b *testing.B, f *fixture, rows, rounds int) {
 	}
 }
 
-// rawStatements is the same rows as multi-row upserts of the same size, as a program without a protocol would send them:
-// the text is made outside the measurement.
+// rawStatements returns the same rows as multi-row upserts of the same size, as a program without a protocol would send
+// them. The text is built outside the measurement.
 func rawStatements(table *row.Table, delta row.Delta, size int) []string {
 	t := newTarget(*table)
 	p := tableRows{t, delta.Tables[0], delta.Tables[0].Sorted()}
@@ -83,8 +83,9 @@ func rawRound(b *testing.B, conn *sql.Conn, statements []string) {
 	}
 }
 
-// BenchmarkUpsert: rounds of ours and of the ceiling take turns on the same server and the same rows, so that what else
-// the machine does meets both. ceiling/ours is the share of raw multi-row upserts that the whole of Commit reaches.
+// BenchmarkUpsert alternates rounds of ours and of the upper bound on the same server and the same rows, so that other
+// load on the machine affects both. ceiling/ours is the share of the throughput of raw multi-row upserts that the whole
+// of Commit reaches.
 func BenchmarkUpsert(b *testing.B) {
 	f, table, at := benchOpen(b)
 	delta := benchDelta(&table, benchRows)
@@ -94,7 +95,7 @@ func BenchmarkUpsert(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer conn.Close()
-	rawRound(b, conn, statements) // insert, so that both measure updates
+	rawRound(b, conn, statements) // inserts the rows, so that both measure updates
 	var ours, raw time.Duration
 	rounds := 1
 	for b.Loop() {
@@ -115,10 +116,10 @@ func BenchmarkUpsert(b *testing.B) {
 	wantRounds(b, f, benchRows, rounds)
 }
 
-// BenchmarkUpsert_rowByRow is what a loop over rows with autocommit does, on a server with MySQL's own default of
-// writing each commit to disk; ours takes turns with it on the same server, with a batch of the usual size. The loop
-// is the one of the textbooks, a statement with placeholders; and, for the record, one whose text is made beforehand,
-// which saves the server preparing each.
+// BenchmarkUpsert_rowByRow measures a loop over rows with autocommit, on a server with MySQL's own default of writing
+// each commit to disk. Ours alternates with it on the same server, with a batch of the usual size. The loop uses the
+// usual statement with placeholders and, for comparison, one whose text is built beforehand, so that the server need
+// not prepare each statement.
 func BenchmarkUpsert_rowByRow(b *testing.B) {
 	f, table, at := benchOpen(b, mariadbtest.Flush(1))
 	const rows = 200
@@ -169,8 +170,8 @@ func BenchmarkUpsert_rowByRow(b *testing.B) {
 	}
 }
 
-// BenchmarkExactness is the price of fence, closing check and audit: Commit against the same rows in a transaction
-// without them, through the same pool and the same code, in a batch interval of one second.
+// BenchmarkExactness measures the cost of fence, closing check and audit: Commit compared with the same rows in a
+// transaction without them, through the same pool and the same code, as a share of a batch interval of one second.
 func BenchmarkExactness(b *testing.B) {
 	f, table, at := benchOpen(b)
 	delta := benchDelta(&table, benchRows)
@@ -213,8 +214,9 @@ func BenchmarkExactness(b *testing.B) {
 	wantRounds(b, f, benchRows, rounds)
 }
 
-// BenchmarkDefinitions is the price of comparing the tables' definitions with those that were judged, in a batch interval
-// of one second: all that Commit does for it, for etl_checkpoint and the target. It is the median of many transactions.
+// BenchmarkDefinitions measures the cost of comparing the tables' definitions with those that were checked, as a share
+// of a batch interval of one second: all that Commit does for it, for etl_checkpoint and the target. It is the median
+// of many transactions.
 func BenchmarkDefinitions(b *testing.B) {
 	f, table, at := benchOpen(b)
 	p := taskBatch(1, 100, benchDelta(&table, 1000), at...)

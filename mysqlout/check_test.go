@@ -9,7 +9,7 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// What DDL prints makes tables that Check has nothing against, and Check itself changes nothing.
+// Check finds nothing wrong with the tables that DDL's output creates, and Check itself changes nothing.
 func TestDDL_makesWhatCheckWants(t *testing.T) {
 	t.Parallel()
 	c := testConfig()
@@ -35,7 +35,7 @@ func TestDDL_makesWhatCheckWants(t *testing.T) {
 		t.Errorf("findings of an empty database: %v", findings)
 	}
 	if got := f.text(t, "SHOW TABLES"); got != "" {
-		t.Fatalf("check made %s", got)
+		t.Fatalf("check created %s", got)
 	}
 	for statement := range strings.SplitSeq(f.sink.DDL(want), ";\n") {
 		if strings.HasPrefix(strings.TrimSpace(statement), "CREATE") {
@@ -79,7 +79,7 @@ func TestDDL_makesWhatCheckWants(t *testing.T) {
 	}
 }
 
-// A user who cannot make tables may well write to those that are there.
+// A user without the privilege to create tables may have the privilege to write to existing ones.
 func TestPrepare_withoutTheRightToCreate(t *testing.T) {
 	t.Parallel()
 	server := mariadbtest.Start(t)

@@ -12,7 +12,7 @@ import (
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 )
 
-// A claim compares every partition that it claims, refuses because of those that differ, by name, and changes nothing.
+// A claim compares every partition that it claims, names those that differ in its refusal, and changes nothing.
 func TestP7_EveryClaimedPartitionIsCompared(t *testing.T) {
 	t.Parallel()
 	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
@@ -35,8 +35,8 @@ func TestP7_EveryClaimedPartitionIsCompared(t *testing.T) {
 	}
 }
 
-// A topic has got another partition, and another process inserts its checkpoint at the moment when a claim, having found
-// none, is about to: the claim looks again, at what is there now.
+// A partition was added to the topic, and another process inserts its checkpoint just before a claim that found none
+// inserts its own. The claim reads and compares again.
 func TestP7_ARaceForTheFirstInsertIsSeen(t *testing.T) {
 	t.Parallel()
 	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
@@ -63,8 +63,8 @@ func TestP7_ARaceForTheFirstInsertIsSeen(t *testing.T) {
 	}
 }
 
-// A topic may be made as long as no partition of it has a checkpoint of this job: partition 0 alone is one, those of other
-// topics and jobs are none, and a question that was not answered is no "no".
+// A topic may be created as long as no partition of it has a checkpoint of this job. One of partition 0 alone is enough
+// to prevent that, those of other topics and jobs do not count, and a failed query does not mean that there is none.
 func TestP26_ATopicWithAnyCheckpointIsNotMadeAgain(t *testing.T) {
 	t.Parallel()
 	server := mariadbtest.Start(t)
@@ -92,8 +92,8 @@ func TestP26_ATopicWithAnyCheckpointIsNotMadeAgain(t *testing.T) {
 	want(f.sink, "logs", false)
 }
 
-// The first claim, of one partition, fixes where all of them begin: at --start, with next_offset and first_offset alike.
-// A partition that appears later begins at its first record, whatever --start says by then.
+// The first claim, of one partition, fixes the start of all of them: at --start, with equal next_offset and
+// first_offset. A partition that appears later begins at its first record, even if --start is different by then.
 func TestP5_TheFirstClaimFixesAllStarts(t *testing.T) {
 	t.Parallel()
 	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
@@ -105,7 +105,7 @@ func TestP5_TheFirstClaimFixesAllStarts(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := f.text(t, state); got != want {
-			t.Errorf("checkpoints are\n%s\nwant\n%s", got, want)
+			t.Errorf("checkpoints are\n%s\nexpected\n%s", got, want)
 		}
 	}
 	claim(1, "0 50 50\n1 60 60\n2 70 70")

@@ -11,7 +11,7 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// The bounds that are known without a server are those of the tables that a server created.
+// The bounds that are known without a server equal those of tables that a server created.
 func TestCreated_boundsAreTheServers(t *testing.T) {
 	t.Parallel()
 	server := mariadbtest.Start(t)

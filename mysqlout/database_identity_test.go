@@ -10,7 +10,8 @@ import (
 	"github.com/sluice-etl/sluice/pool"
 )
 
-// Processes that start at once agree on one identity, it stays, and another database has another one.
+// Processes that start at the same time get the same database identity. It does not change, and another database has a
+// different one.
 func TestP1_oneIdentityOfADatabase(t *testing.T) {
 	t.Parallel()
 	server := mariadbtest.Start(t)
@@ -44,7 +45,7 @@ func TestP1_oneIdentityOfADatabase(t *testing.T) {
 	}
 }
 
-// The embedded server keeps one too.
+// The embedded server stores an identity, too.
 func TestP1_identityEmbedded(t *testing.T) {
 	c := pool.DefaultConfig()
 	c.DSN = embedded(t)
@@ -59,7 +60,7 @@ func TestP1_identityEmbedded(t *testing.T) {
 	}
 }
 
-// Two servers have two names, whatever they hold; a server keeps its own.
+// Two servers have different names, even with the same content; a server keeps its own name.
 func TestP1_serverName(t *testing.T) {
 	t.Parallel()
 	f, other := open(t, mariadbtest.Start(t), testConfig()), open(t, mariadbtest.Start(t, mariadbtest.Private()), testConfig())

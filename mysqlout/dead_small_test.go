@@ -16,8 +16,8 @@ import (
 	"github.com/sluice-etl/sluice/mysqlout/schema"
 )
 
-// P20: dead letters are written by the compressed protocol too, and where the limit is lowered after the server was
-// inspected.
+// P20: dead letters are written by the compressed protocol too, and also after the limit was lowered since the server
+// was inspected.
 func TestP20_DeadLettersByTheCompressedProtocol(t *testing.T) {
 	t.Parallel()
 	for _, packet := range []int{schema.LeastPacket, 1 << 20} {
@@ -68,7 +68,7 @@ func TestP20_DeadLettersByTheCompressedProtocol(t *testing.T) {
 	}
 }
 
-// A limit that is too small for what cannot be cut is refused. With the smallest limit that is accepted, a first claim
+// A limit that is too small for the text that cannot be cut is refused. With the smallest accepted limit, a first claim
 // inserts the checkpoints of thousands of partitions.
 func TestP20_TheSmallestPacket(t *testing.T) {
 	t.Parallel()

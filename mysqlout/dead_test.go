@@ -13,8 +13,9 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// P20: whatever a dead letter holds and however little the server takes in one statement, it is written: its value is
-// cut, and its reason only where that is not enough. Dead letters that fit alone but not together are written one by one.
+// P20: every dead letter is written, regardless of its content and of the server's limit for one statement: its value
+// is cut, and its reason only if that is not enough. Dead letters that fit alone but not together are written one by
+// one.
 func TestP20_ADeadLetterIsAlwaysWritten(t *testing.T) {
 	t.Parallel()
 	reasons := []string{strings.Repeat("'", 3000), strings.Repeat("\U0001F600", 1024), "short", strings.Repeat("\\", 1024)}
@@ -78,7 +79,7 @@ func TestP20_ADeadLetterIsAlwaysWritten(t *testing.T) {
 	}
 }
 
-// P20: where even the reason does not fit, it is cut, after the value and the detail.
+// P20: if even the reason does not fit, it is cut, after the value and the detail.
 func TestP20_TheReasonIsCutLast(t *testing.T) {
 	t.Parallel()
 	s := New(testConfig(), nil, nil, nil)
@@ -88,7 +89,7 @@ func TestP20_TheReasonIsCutLast(t *testing.T) {
 		d.Value = nil
 		d.Length = int64(len(value))
 		whole := len(s.ledger.AppendDeadLetter(nil, checkpoint.BatchID{1}, &d, s.config.DeadLetterMaxBytes, details, 1<<20))
-		short := whole // without the detail
+		short := whole // short has no detail
 		if details {
 			short -= len(d.Detail)
 		}
@@ -112,8 +113,8 @@ func TestP20_TheReasonIsCutLast(t *testing.T) {
 	}
 }
 
-// P17: rows that fit alone but not in one statement with their neighbors are sent in two; the row that never fits is
-// refused, and no other.
+// P17: rows that fit alone but not in one statement with their neighbors are sent in two statements. The row that can
+// never fit is rejected, and no other.
 func TestP17_LongRowsBesideOneAnother(t *testing.T) {
 	t.Parallel()
 	server := mariadbtest.Start(t, mariadbtest.Args("--max-allowed-packet=32768"))

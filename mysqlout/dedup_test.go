@@ -14,7 +14,7 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// idRows is rows of etl_dedup for these offsets of partition 0, whose times are the offsets in seconds.
+// idRows returns rows of etl_dedup for these offsets of partition 0, whose times are the offsets in seconds.
 func idRows(job string, from, to int64) *row.Rows {
 	table := ledger.DedupTable()
 	r := row.NewRows(&table)
@@ -35,7 +35,7 @@ func idOf(o int64) [16]byte {
 	return [16]byte(sum[:16])
 }
 
-// Identities go with the rows and the checkpoint, are read back in order, and leave by number and by age.
+// Event IDs are written with the rows and the checkpoint, are read back in order, and expire by number and by age.
 func TestP28_idsGoWithTheRows(t *testing.T) {
 	t.Parallel()
 	c := testConfig()
@@ -67,11 +67,11 @@ func TestP28_idsGoWithTheRows(t *testing.T) {
 		t.Error(d)
 	}
 
-	// A fence that does not match writes no identity either.
+	// If the fence does not match, no event ID is written either.
 	delta = countsDelta(&counts, map[string]int64{"a": 1})
 	delta.Tables = append(delta.Tables, idRows(c.Job, 10, 11))
 	if err := f.sink.Commit(t.Context(), taskBatch(2, 1, delta, at[0])); err == nil {
-		t.Error("a part from an old checkpoint was committed")
+		t.Error("a task batch from an old checkpoint was committed")
 	}
 	if got := remembered(100, 100); len(got) != 10 {
 		t.Errorf("%v", got)
@@ -105,8 +105,8 @@ func TestP28_idsGoWithTheRows(t *testing.T) {
 	}
 }
 
-// The window is that of records that are counted: neither rows that lie behind the checkpoint, nor a record whose
-// producer's clock is far ahead, end it.
+// The window consists of records that are counted: neither rows below the checkpoint, nor a record whose producer's
+// clock is far ahead, end it.
 func TestP28_pruneKeepsTheWindow(t *testing.T) {
 	t.Parallel()
 	c := testConfig()
@@ -135,7 +135,7 @@ func TestP28_pruneKeepsTheWindow(t *testing.T) {
 	}
 }
 
-// BenchmarkCommit_ids is how many identities a second one connection commits, in batches of 20,000.
+// BenchmarkCommit_ids measures how many event IDs per second one connection commits, in batches of 20,000.
 func BenchmarkCommit_ids(b *testing.B) {
 	const n = 20_000
 	c := testConfig()

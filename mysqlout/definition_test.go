@@ -15,7 +15,7 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// totalsTable is totals(item, total), total being a sum with three digits after the point.
+// totalsTable is totals(item, total), where total is a sum with three digits after the point.
 func totalsTable() row.Table {
 	return row.Table{Name: "totals", Grouped: true, Keys: 1, Columns: []row.Column{
 		{Name: "item", Kind: row.Text, Merge: row.Key, MaxChars: 200},
@@ -23,20 +23,20 @@ func totalsTable() row.Table {
 	}}
 }
 
-// A table that is altered while the process runs is seen in the transaction that would write to it. Nothing is written
-// until the table has been judged again. What a start would refuse blocks, and altering it back ends that; where the columns are others, the
-// rows are folded for them; the rest changes nothing.
+// If a table is altered while the process runs, the transaction that would write to it detects that. Nothing is written
+// until the table has been checked again. A change that a start would refuse blocks the task until it is reverted; if
+// the columns have changed, the rows are folded again for the new ones; any other change has no effect.
 func TestP19_ATableAlteredWhileRunning(t *testing.T) {
 	t.Parallel()
 	server := mariadbtest.Start(t)
 	const create = "CREATE TABLE totals (item VARCHAR(200) COLLATE utf8mb4_nopad_bin PRIMARY KEY, total DECIMAL(30,3) NOT NULL)"
 	for name, test := range map[string]struct {
 		alter   []string
-		want    string   // what blocks, "" where a start would accept the new definition
-		same    bool     // whether it is defined as before
-		mariadb bool     // the statement is MariaDB's alone
-		stale   bool     // whether the columns are others, so that the batch is folded again
-		back    []string // ends the block
+		want    string   // the reason for the block, "" if a start would accept the new definition
+		same    bool     // whether the definition is unchanged
+		mariadb bool     // the statement exists in MariaDB only
+		stale   bool     // whether the columns have changed, so that the batch is folded again
+		back    []string // statements that end the block
 		total   string   // of two times 1.444; "" means 2.888
 	}{
 		"character set": {
@@ -172,7 +172,7 @@ func TestP19_ATableAlteredWhileRunning(t *testing.T) {
 	}
 }
 
-// An ALTER TABLE cannot come between the comparison and COMMIT: it waits for the transaction to end.
+// An ALTER TABLE cannot run between the comparison and COMMIT: it waits for the transaction to end.
 func TestP19_AnAlterWaitsForTheTransaction(t *testing.T) {
 	t.Parallel()
 	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
@@ -202,7 +202,8 @@ func TestP19_AnAlterWaitsForTheTransaction(t *testing.T) {
 	}
 }
 
-// The lock comes first: an ALTER TABLE that holds the table while the comparison is about to start is seen.
+// The metadata lock is taken first: an ALTER TABLE that holds the table when the comparison is about to start is
+// detected.
 func TestP19_TheComparisonIsUnderTheLock(t *testing.T) {
 	t.Parallel()
 	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
@@ -235,7 +236,7 @@ func TestP19_TheComparisonIsUnderTheLock(t *testing.T) {
 	}
 }
 
-// A table that was altered after the commit failed and before its rows are tried one by one blames no row.
+// If the table was altered between the failed commit and the search for rejected rows, no row is blamed.
 func TestP19_AnAlteredTableBlamesNoRow(t *testing.T) {
 	t.Parallel()
 	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
@@ -275,8 +276,8 @@ func TestP19_AColumnThatBecomesNotNull(t *testing.T) {
 	}
 }
 
-// Attributes of columns and tables that would make a row other than what was written. Each advice that is SQL makes the
-// next check pass.
+// Attributes of columns and tables that would make a stored row differ from what was written. After each advice that is
+// SQL, the next check passes.
 func TestCheck_attributesThatChangeRows(t *testing.T) {
 	t.Parallel()
 	server := mariadbtest.Start(t)
@@ -326,7 +327,8 @@ func TestCheck_attributesThatChangeRows(t *testing.T) {
 	}
 }
 
-// A batch of dead letters alone compares the table too: the column that did not take their values may take them now.
+// A batch that has only dead letters compares the table too, because the column that rejected their values may accept
+// them now.
 func TestP19_DeadLettersOfAnAlteredColumn(t *testing.T) {
 	t.Parallel()
 	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())

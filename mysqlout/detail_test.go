@@ -16,8 +16,8 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// P18: the reasons of rows that MySQL rejects alike are the same text, and hold nothing of the rows, whatever the server
-// quotes and whatever a trigger says. The server's own text is the detail.
+// P18: rows that MySQL rejects for the same cause have the same reason text, and it contains nothing of the rows,
+// regardless of what the server quotes and of a trigger's text. The server's own text is the detail.
 func TestP18_ReasonsHoldNothingOfTheRow(t *testing.T) {
 	t.Parallel()
 	server := mariadbtest.Start(t)
@@ -96,7 +96,7 @@ func TestDeadLetterDetail_olderTable(t *testing.T) {
 	t.Parallel()
 	f := olderDeadLetters(t)
 	f.prepare(t)
-	f.prepare(t) // it is added once
+	f.prepare(t) // the column is added once
 	at := mustClaim(t, f.sink, 0)
 	if err := withDead(t, f.sink, at); err != nil {
 		t.Fatal(err)
@@ -120,8 +120,9 @@ func olderDeadLetters(t *testing.T) *fixture {
 	return f
 }
 
-// Without the right ALTER, or without --create-tables, a table of an older release serves as it is, and is warned of. A
-// column that is added or dropped while the process runs stops nothing: the next try knows of it.
+// Without the ALTER privilege, or without --create-tables, a table of an older release is used as it is, with a
+// warning. A column that is added or dropped while the process runs does not stop it: the next attempt detects the
+// change.
 func TestDeadLetterDetail_withoutTheColumn(t *testing.T) {
 	t.Parallel()
 	for _, how := range []string{"no right", "no --create-tables"} {
@@ -182,7 +183,7 @@ func TestDeadLetterDetail_withoutTheColumn(t *testing.T) {
 	}
 }
 
-// The embedded server keeps details too, and its tables of older releases get the column.
+// The embedded server stores details too, and its tables of older releases get the column.
 func TestDeadLetterDetail_embedded(t *testing.T) {
 	dsn := embedded(t)
 	c := pool.DefaultConfig()

@@ -15,7 +15,8 @@ var (
 	nopadText   = regexp.MustCompile(`\b(TINY|MEDIUM|LONG|)TEXT(?: CHARACTER SET utf8mb4)? COLLATE utf8mb4_nopad_bin`)
 )
 
-// adapt takes a statement that is written for MariaDB to another server: its binary NO PAD collation is not everybody's.
+// adapt converts a statement that is written for MariaDB to the dialect of another server, because not every server has
+// MariaDB's binary NO PAD collation.
 func adapt(s pool.Server, text string) string {
 	if s.Dialect == pool.MariaDB {
 		return text
@@ -33,7 +34,7 @@ func adapt(s pool.Server, text string) string {
 	return strings.ReplaceAll(text, "utf8mb4_nopad_bin", "utf8mb4_bin")
 }
 
-// serverOf is the server at the other end of the pool.
+// serverOf returns the server at the other end of the pool.
 func serverOf(t testing.TB, p *pool.Pool) pool.Server {
 	t.Helper()
 	tx, err := p.Tx(t.Context(), pool.PriorityHigh)
@@ -44,7 +45,8 @@ func serverOf(t testing.TB, p *pool.Pool) pool.Server {
 	return tx.Server
 }
 
-// refusedByCheck is the number of a refused CHECK; empty where the server reads CHECK and does nothing about it.
+// refusedByCheck returns the error number of a row that a CHECK rejects; empty if the server parses CHECK but does not
+// enforce it.
 func refusedByCheck(s pool.Server) string {
 	switch {
 	case s.Dialect == pool.MariaDB:
@@ -55,7 +57,7 @@ func refusedByCheck(s pool.Server) string {
 	return ""
 }
 
-// refuseBad makes counts refuse the item bad, as a row's own fault.
+// refuseBad makes the table counts reject the item bad, which is the row's own fault.
 func refuseBad(s pool.Server) string {
 	if refusedByCheck(s) != "" {
 		return "ALTER TABLE counts ADD CHECK (item <> 'bad')"
@@ -74,7 +76,7 @@ func TestAdapt(t *testing.T) {
 		{Version: "5.7.44", Major: 5, Minor: 7}:                       "CREATE TABLE a (b VARBINARY(12) NULL, c CHAR(2) COLLATE utf8mb4_bin, d VARBINARY(12), e BLOB)",
 	} {
 		if got := adapt(server, text); got != want {
-			t.Errorf("%v:\ngot  %s\nwant %s", server, got, want)
+			t.Errorf("%v:\ngot      %s\nexpected %s", server, got, want)
 		}
 	}
 }

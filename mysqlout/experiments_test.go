@@ -64,7 +64,7 @@ func TestE1_P15_NullSafeMerge(t *testing.T) {
 	}
 }
 
-// What E1b saw go wrong by the shape of the table is refused before a row is written.
+// Table definitions that corrupted results in experiments are refused before a row is written.
 func TestE1b_tablesThatSplitOrMergeRows(t *testing.T) {
 	t.Parallel()
 	server := mariadbtest.Start(t)
@@ -119,7 +119,7 @@ func TestE1b_tablesThatSplitOrMergeRows(t *testing.T) {
 	}
 }
 
-// through is a sink that reaches the fixture's database through a proxy.
+// through returns a sink that reaches the fixture's database through a proxy.
 func (f *fixture) through(t *testing.T, want ...row.Table) (*Sink, *mysqlproxy.Proxy) {
 	t.Helper()
 	if want == nil {
@@ -138,8 +138,8 @@ func (f *fixture) through(t *testing.T, want ...row.Table) (*Sink, *mysqlproxy.P
 	return s, proxy
 }
 
-// A transaction that ends unnoticed between the fence and the rows, as after a proxy's change of backend, leaves the
-// rows in a transaction without the fence. The closing check must see that.
+// If a transaction ends unnoticed between the fence and the rows, as after a proxy's change of backend, the rows are in
+// a transaction without the fence. The closing check must detect that.
 func TestE2_P11_LostTransactionIsNoticed(t *testing.T) {
 	t.Parallel()
 	table := countsTable()
@@ -163,7 +163,7 @@ func TestE2_P11_LostTransactionIsNoticed(t *testing.T) {
 	}
 }
 
-// A frozen process that has done no more than lock the row must free it within I.
+// If a process freezes after it has only locked the row, the row must be unlocked within I.
 func TestE3_P21_FrozenSessionFreesTheRow(t *testing.T) {
 	t.Parallel()
 	table := countsTable()
@@ -226,7 +226,7 @@ func TestE9_P21_MetadataLockIsBounded(t *testing.T) {
 	}
 }
 
-// The database goes back to an older state of its data folder in mid-run.
+// The database is restored to an older state of its data directory while the job runs.
 func TestE10_P12_OlderState(t *testing.T) {
 	t.Parallel()
 	server := mariadbtest.Start(t, mariadbtest.Private())
@@ -276,7 +276,7 @@ func TestE10_P12_OlderState(t *testing.T) {
 	}
 }
 
-// Lock first, insert only what is missing: the other way round gave 1,081 deadlocks in 800 claims.
+// The claim locks first and inserts only missing rows: the reverse order caused 1,081 deadlocks in 800 claims.
 func TestE12_P7_ClaimersDoNotDeadlock(t *testing.T) {
 	t.Parallel()
 	table := countsTable()

@@ -15,7 +15,8 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// The process dies at each point that lies in this package and in pool; what the next claim finds is all or nothing.
+// The process is killed at each failpoint of this package and of pool. The next claim finds all of the batch or
+// nothing.
 func TestFailpoints_allOrNothing(t *testing.T) {
 	if dsn := os.Getenv("SLUICE_TEST_VICTIM"); dsn != "" {
 		victim(t, dsn)
@@ -42,15 +43,15 @@ func TestFailpoints_allOrNothing(t *testing.T) {
 			out, err := cmd.CombinedOutput()
 			status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
 			if err == nil || !ok || status.Signal() != syscall.SIGKILL {
-				t.Fatalf("the victim ended with %v: %s", err, out)
+				t.Fatalf("the process ended with %v: %s", err, out)
 			}
 			if !strings.Contains(string(out), "failpoint "+point) {
-				t.Fatalf("the victim died elsewhere: %s", out)
+				t.Fatalf("the process was killed at another point: %s", out)
 			}
 			at := mustClaim(t, f.sink, 0)
 			got := f.text(t, "SELECT next_offset, counted, (SELECT n FROM counts) FROM etl_checkpoint WHERE partition_id = 0")
 			if want != "" && got != want {
-				// COMMIT is in the socket, but the server may see the client gone before it reads it.
+				// COMMIT is in the socket, but the server may notice the closed connection before it reads it.
 				if point != failpoint.CommitWritten || got != "0 0 NULL" {
 					t.Errorf("offset, audit and count are %s, expected %s", got, want)
 				}
@@ -73,5 +74,5 @@ func victim(t *testing.T, dsn string) {
 	if err := s.Commit(t.Context(), taskBatch(1, 3, countsDelta(&table, map[string]int64{"a": 3}), at...)); err != nil {
 		t.Fatal(err)
 	}
-	t.Fatal("still alive")
+	t.Fatal("the process was not killed")
 }

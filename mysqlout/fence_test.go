@@ -13,8 +13,8 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// A value that is the same for all partitions is written once; as soon as one differs, wherever it stands, each has its
-// own.
+// A value that is the same for all partitions is written once. As soon as one differs, at any position, each partition
+// has its own value.
 func TestP9_EachPartitionHasItsOwnValue(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -40,7 +40,7 @@ func TestP9_EachPartitionHasItsOwnValue(t *testing.T) {
 	}
 }
 
-// Each thing that the fence compares, alone and in one of three partitions, stops the whole part.
+// A difference in any column that the fence compares, in only one of three partitions, stops the whole task batch.
 func TestP9_TheFenceComparesEachThing(t *testing.T) {
 	t.Parallel()
 	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
@@ -75,15 +75,15 @@ func named(err error) []checkpoint.Partition {
 	return e.Partitions
 }
 
-// The closing check must find every partition as the fence left it; one that somebody else has touched in between is
-// enough.
+// The closing check must find every partition as the fence left it; a concurrent change of one partition is enough to
+// fail it.
 func TestP11_TheClosingCheckWantsEveryPartition(t *testing.T) {
 	t.Parallel()
 	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
 	at := mustClaim(t, f.sink, 0, 1)
 	f.exec(t, "CREATE TRIGGER meddle BEFORE UPDATE ON etl_checkpoint FOR EACH ROW "+
 		"SET NEW.batch_id = IF(NEW.partition_id = 1, x'77', NEW.batch_id)")
-	f.sink.own = nil // the comparison of definitions would find the trigger first
+	f.sink.own = nil // otherwise the comparison of definitions would find the trigger first
 	err := f.sink.Commit(t.Context(), taskBatch(1, 3, countsDelta(&f.tables[0], map[string]int64{"a": 6}), at...))
 	if !errors.Is(err, checkpoint.ErrFenced) || !strings.Contains(err.Error(), "1 of 2") {
 		t.Errorf("error is %v, expected that 1 of 2 partitions match", err)
@@ -115,8 +115,8 @@ func TestP11_EachCounterHasItsColumn(t *testing.T) {
 	}
 }
 
-// Rows are sent in one ascending order, tables by name and then keys, whatever the order in which they were folded; so
-// are those of any other release, and of etl verify. The INSERTs name their columns.
+// Rows are sent in one ascending order, tables by name and then keys, regardless of the order in which they were
+// folded. Other releases and etl verify use the same order. The INSERTs name their columns.
 func TestP10_RowsAreSentInAscendingOrder(t *testing.T) {
 	t.Parallel()
 	last, first := countsTable(), countsTable()

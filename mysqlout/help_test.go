@@ -21,8 +21,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// quick is a pool configuration with L, R, I of 1, 3 and 4 seconds: MySQL looks once a second for who has waited too
-// long, so that L may become 2.
+// quick is a pool configuration with L, R, I of 1, 3 and 4 seconds. MySQL checks lock waits once a second, so L may
+// become 2.
 func quick(dsn string) pool.Config {
 	c := pool.DefaultConfig()
 	c.DSN = dsn
@@ -44,7 +44,7 @@ func openPool(t testing.TB, c pool.Config) *pool.Pool {
 	return p
 }
 
-// countsTable is counts(item, n), as a query that counts words wants it.
+// countsTable is counts(item, n), as a query that counts words needs it.
 func countsTable() row.Table {
 	return row.Table{Name: "counts", Grouped: true, Keys: 1, Columns: []row.Column{
 		{Name: "item", Kind: row.Text, Merge: row.Key, MaxChars: 200},
@@ -120,7 +120,7 @@ func (f *fixture) prepare(t testing.TB, want ...row.Table) {
 	}
 }
 
-// exec carries out statements that are written for MariaDB.
+// exec executes statements that are written for MariaDB.
 func (f *fixture) exec(t testing.TB, statements ...string) {
 	t.Helper()
 	server := serverOf(t, f.pool)
@@ -131,7 +131,7 @@ func (f *fixture) exec(t testing.TB, statements ...string) {
 	}
 }
 
-// text is the result of a query as lines of columns, NULL written so.
+// text returns the result of a query as lines of columns, with NULL as text.
 func (f *fixture) text(t testing.TB, query string) string {
 	t.Helper()
 	rows, err := f.h.Query(query)
@@ -174,7 +174,7 @@ func mustClaim(t testing.TB, s *Sink, partitions ...int32) []checkpoint.Checkpoi
 	return out
 }
 
-// taskBatch advances checkpoints by n offsets.
+// taskBatch returns a task batch that advances checkpoints by n offsets.
 func taskBatch(id byte, n int64, delta row.Delta, at ...checkpoint.Checkpoint) *batch.TaskBatch[row.Delta] {
 	p := &batch.TaskBatch[row.Delta]{ID: checkpoint.BatchID{id, 0xba}, Delta: delta}
 	for _, c := range at {
@@ -186,7 +186,7 @@ func taskBatch(id byte, n int64, delta row.Delta, at ...checkpoint.Checkpoint) *
 	return p
 }
 
-// advance is the checkpoints after a task batch that advanced them by n.
+// advance returns the checkpoints after a task batch that advanced them by n.
 func advance(at []checkpoint.Checkpoint, n int64) []checkpoint.Checkpoint {
 	out := append([]checkpoint.Checkpoint(nil), at...)
 	for i := range out {
@@ -211,8 +211,8 @@ func eventually(t testing.TB, what string, within time.Duration, holds func() bo
 	}
 }
 
-// awaitTransactions waits until so many transactions of the fixture's database are in that state. It polls seldom,
-// because InnoDB refreshes the view only after 100 ms without a query of it.
+// awaitTransactions waits until this number of transactions of the fixture's database are in that state. It polls
+// slowly, because InnoDB refreshes the view only after 100 ms without a query of it.
 func (f *fixture) awaitTransactions(t testing.TB, what string, within time.Duration, state, want string) {
 	t.Helper()
 	var asked time.Time
@@ -226,7 +226,7 @@ func (f *fixture) awaitTransactions(t testing.TB, what string, within time.Durat
 	})
 }
 
-// rowsOf makes rows of a table from keys and cells that are set by set.
+// rowsOf returns rows of a table from keys and cells that set fills.
 func rowsOf(table *row.Table, n int, key func(i int) []byte, set func(r *row.Rows, i int, cells []row.Cell)) *row.Rows {
 	r := row.NewRows(table)
 	for i := range n {

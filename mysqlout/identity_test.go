@@ -91,7 +91,7 @@ func TestP12_ResolveComparesTheOwner(t *testing.T) {
 			t.Errorf("%s, with another owner: outcome %v, %v, expected Other", name, got, err)
 		}
 	}
-	// Not committed, under another owner: not ours to send again.
+	// Not committed, and owned by another process: the batch must not be sent again.
 	p2 := taskBatch(2, 4, countsDelta(&f.tables[0], map[string]int64{"a": 8}), advance(at, 4)...)
 	if got, err := f.sink.Resolve(t.Context(), p2.ID, p2.Advances); err != nil || got != batch.Superseded {
 		t.Errorf("a commit that was not carried out, with another owner: outcome %v, %v, expected Other", got, err)

@@ -10,14 +10,15 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// tableNamed is the table counts under another name.
+// tableNamed returns the table counts under another name.
 func tableNamed(schema, name string) row.Table {
 	t := countsTable()
 	t.Schema, t.Name = schema, name
 	return t
 }
 
-// P3: a target is one table under all names that the server takes for it. The server is asked, whatever it is set to.
+// P3: a target is one table under all names that the server accepts for it. The server is asked, because its settings
+// decide.
 func TestP3_TableNamesAsTheServerComparesThem(t *testing.T) {
 	t.Parallel()
 	for _, setting := range []string{"0", "1"} {
@@ -41,13 +42,13 @@ func TestP3_TableNamesAsTheServerComparesThem(t *testing.T) {
 				t.Errorf("our own table with its schema: got %v", err)
 			}
 
-			// The job's next query writes the name in another way; so does another job.
+			// The job's next query writes the name differently, and so does another job.
 			for _, c := range []struct {
 				table row.Table
 				same  bool
 			}{{tableNamed("", "COUNTS"), one}, {tableNamed(f.db, "counts"), true}, {tableNamed(strings.ToUpper(f.db), "Counts"), one}} {
 				if !c.same && c.table.Schema != "" {
-					continue // there is no such schema
+					continue // there is no schema of that name
 				}
 				next, other := testConfig(), testConfig()
 				next.QueryHash, next.ContinueQuery = [32]byte{byte(len(c.table.FullName()))}, true
@@ -76,7 +77,7 @@ func TestP3_TableNamesAsTheServerComparesThem(t *testing.T) {
 				t.Errorf("targets are %q, expected %q", got, want)
 			}
 
-			// An earlier release wrote the name as its query had it.
+			// An earlier release stored the name as its query had it.
 			f.exec(t, "UPDATE etl_target SET table_name = 'Counts' WHERE table_name = 'counts'")
 			other := testConfig()
 			other.Job = "another job"
@@ -92,7 +93,7 @@ func TestP3_TableNamesAsTheServerComparesThem(t *testing.T) {
 				t.Errorf("beside the row of an earlier release: got %v, expected %q", err, seen)
 			}
 
-			// Rows of either name are added to what is there.
+			// Rows under either name are added to the existing ones.
 			c := testConfig()
 			c.QueryHash, c.ContinueQuery = [32]byte{9, 9}, true
 			name := tableNamed("", "counts")
@@ -121,7 +122,7 @@ func TestP3_TableNamesAsTheServerComparesThem(t *testing.T) {
 	}
 }
 
-// Two jobs of one database may both remember identities: etl_dedup is no target.
+// Two jobs of one database may both store event IDs: etl_dedup is not a target.
 func TestP3_DedupIsNoTarget(t *testing.T) {
 	t.Parallel()
 	c := testConfig()

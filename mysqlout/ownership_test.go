@@ -10,7 +10,7 @@ import (
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 )
 
-// again is another process of the same job.
+// again returns another process of the same job.
 func (f *fixture) again(t *testing.T, c Config) *Sink {
 	t.Helper()
 	s := New(c, f.pool, nil, nil)
@@ -20,8 +20,9 @@ func (f *fixture) again(t *testing.T, c Config) *Sink {
 	return s
 }
 
-// Somebody deletes one checkpoint. The process that held it stops; its supervisor starts another, which never held it
-// and may not take it for that of a partition that appeared later: that one begins at its first record.
+// An operator deletes one checkpoint. The process that held it stops, and its supervisor starts another, which never
+// held the checkpoint. The new process must not take it for that of a partition that appeared later, which would begin
+// at its first record.
 func TestP3_ADeletedCheckpointIsNoNewPartition(t *testing.T) {
 	t.Parallel()
 	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
@@ -41,7 +42,8 @@ func TestP3_ADeletedCheckpointIsNoNewPartition(t *testing.T) {
 	}
 }
 
-// Partitions that are added get their checkpoints all at once, so that a missing one below the last was deleted.
+// Partitions that are added get all of their checkpoints in one transaction, so a missing one below the last was
+// deleted.
 func TestP5_PartitionsThatAppearBeginAtTheirFirstRecord(t *testing.T) {
 	t.Parallel()
 	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
@@ -75,8 +77,8 @@ func TestP4_NewPartitionsOfANewTopicAreRefused(t *testing.T) {
 	}
 }
 
-// Two new jobs find the same empty table, which no job has yet. The second one to write it down may not take it from
-// the first. The second is held up between the two by a lock on the table.
+// Two new jobs find the same empty table, which belongs to no job yet. The second one to register it must not take it
+// from the first. A lock on the table delays the second job between the two steps.
 func TestP3_TwoNewJobsOneTable(t *testing.T) {
 	t.Parallel()
 	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())

@@ -10,8 +10,8 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// Check warns of fixed-length columns that are neither keys nor extremes, and the fold gets their padding.
-// What the server gives back for the values that the fold lets through is what was written.
+// Check warns of fixed-length columns that are neither keys nor extremes, and the fold learns their padding. The server
+// returns the values that the fold accepts exactly as they were written.
 func TestCheck_paddingOfOtherColumns(t *testing.T) {
 	t.Parallel()
 	f := open(t, mariadbtest.Start(t), testConfig())

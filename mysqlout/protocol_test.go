@@ -27,7 +27,7 @@ func counterValue(t *testing.T, c prometheus.Collector) float64 {
 	return testutil.ToFloat64(c)
 }
 
-// An open transaction that goes back to the pool is carried on, and committed, by the next user.
+// An open transaction that is returned to the pool is continued, and committed, by the next user.
 func TestP9_OpenTransactionIsNeverGivenBack(t *testing.T) {
 	t.Parallel()
 	table := countsTable()
@@ -35,7 +35,7 @@ func TestP9_OpenTransactionIsNeverGivenBack(t *testing.T) {
 	at := mustClaim(t, f.sink, 0)
 	f.exec(t, refuseBad(serverOf(t, f.pool)))
 	f.prepare(t, table)
-	// Whatever failed in the middle, no later user of any connection sees any of it.
+	// After a failure at any point of a transaction, no later user of any connection sees any of it.
 	err := f.sink.Commit(t.Context(), taskBatch(1, 2, countsDelta(&table, map[string]int64{"a": 1, "bad": 1}), at...))
 	if _, ok := errors.AsType[*batch.RejectedRows](err); !ok {
 		t.Fatalf("error is %v, expected rejected rows", err)
@@ -44,15 +44,15 @@ func TestP9_OpenTransactionIsNeverGivenBack(t *testing.T) {
 	cancel()
 	_ = f.sink.Commit(ctx, taskBatch(2, 2, countsDelta(&table, map[string]int64{"a": 1}), at...))
 	for range 8 {
-		mustClaim(t, f.sink, 1) // commits on whatever connection comes
+		mustClaim(t, f.sink, 1) // commits on any connection of the pool
 	}
 	if got := f.text(t, "SELECT COUNT(*) FROM counts"); got != "0" {
 		t.Errorf("%s rows of a transaction that failed", got)
 	}
-	f.awaitTransactions(t, "no transaction is open", 3*time.Second, "1", "0") // I, which would end one, is longer
+	f.awaitTransactions(t, "no transaction is open", 3*time.Second, "1", "0") // less than I, the timeout that would end one
 }
 
-// Two passes over one table gave 918 deadlocks; one ascending pass gives none.
+// Two passes over one table caused 918 deadlocks; one ascending pass causes none.
 func TestP10_OnePassNoDeadlocks(t *testing.T) {
 	t.Parallel()
 	table := countsTable()
@@ -66,7 +66,7 @@ func TestP10_OnePassNoDeadlocks(t *testing.T) {
 		random := rand.New(rand.NewPCG(seed, uint64(w)))
 		wg.Go(func() {
 			for n := range parts {
-				// Two statements into one table share one Rows; its rows come in no order.
+				// Two statements into one table share one Rows; its rows are in no order.
 				r := row.NewRows(&table)
 				for statement := range 2 {
 					for _, k := range random.Perm(keys) {
@@ -98,7 +98,7 @@ func TestP10_OnePassNoDeadlocks(t *testing.T) {
 	}
 }
 
-// While COMMIT is held on its way, nobody knows its outcome: a question must not be answered.
+// While COMMIT is delayed in the network, its outcome is unknown: Resolve must not return one.
 func TestP12_HeldCommitIsNotAnswered(t *testing.T) {
 	t.Parallel()
 	table := countsTable()
@@ -119,19 +119,19 @@ func TestP12_HeldCommitIsNotAnswered(t *testing.T) {
 	for range 10 {
 		if outcome, err2 := f.sink.Resolve(t.Context(), p.ID, p.Advances); err2 == nil {
 			want := batch.Committed
-			if err != nil { // the hold outlasted R, and I
+			if err != nil { // the delay exceeded R, and I
 				want = batch.NotCommitted
 			}
 			if outcome != want && err == nil {
-				t.Errorf("after %v the answer is %d", err, outcome)
+				t.Errorf("after error %v, the outcome is %d", err, outcome)
 			}
 			return
 		}
 	}
-	t.Error("no answer after COMMIT was released")
+	t.Error("Resolve returned no outcome after COMMIT was released")
 }
 
-// A swallowed answer costs R, and the question then finds what the server did.
+// A lost reply costs R, and Resolve then finds the outcome on the server.
 func TestP12_SwallowedAnswer(t *testing.T) {
 	t.Parallel()
 	table := countsTable()
@@ -149,7 +149,7 @@ func TestP12_SwallowedAnswer(t *testing.T) {
 	}
 }
 
-// Sums are exact beyond 64 bits and beyond what a double holds, in whatever order batches come.
+// Sums are exact beyond 64 bits and beyond the precision of a double, in any order of batches.
 func TestP16_SumsAreExact(t *testing.T) {
 	t.Parallel()
 	table := row.Table{Name: "sums", Grouped: true, Keys: 1, Columns: []row.Column{
@@ -161,7 +161,7 @@ func TestP16_SumsAreExact(t *testing.T) {
 	values := []row.Number{
 		{Hi: 1 << 30, Lo: 1},            // 1.98e28 and a millionth
 		row.FromInt(-1), row.FromInt(3), // millionths
-		{Hi: -(1 << 30), Lo: 0},           // takes the large one off
+		{Hi: -(1 << 30), Lo: 0},           // subtracts the large one again
 		row.FromInt(9007199254740993_000), // 2^53 + 1, at scale 3
 	}
 	for i, v := range values {
@@ -177,7 +177,8 @@ func TestP16_SumsAreExact(t *testing.T) {
 	}
 }
 
-// Each code of P18 is a row's own fault: it is named, with the others left alone, by the server's row or by halving.
+// Each error code of P18 is a row's own fault: the row is found by the row number that the server reports, or by
+// halving, and the other rows are not affected.
 func TestP18_EachCode(t *testing.T) {
 	t.Parallel()
 	server := mariadbtest.Start(t)
@@ -235,7 +236,7 @@ func TestP18_EachCode(t *testing.T) {
 			for _, got := range refused.Rows {
 				n, _ := row.KeyNumber(got.Key)
 				if k, _ := n.Int64(); !bad[int(k)] || !strings.Contains(got.Reason, test.code) {
-					t.Errorf("refused row %d: %s", k, got.Reason)
+					t.Errorf("rejected row %d: %s", k, got.Reason)
 				}
 			}
 			if got := f.text(t, "SELECT COUNT(*), SUM(next_offset) FROM target, etl_checkpoint"); got != "0 NULL" {
@@ -245,7 +246,7 @@ func TestP18_EachCode(t *testing.T) {
 	}
 }
 
-// What is the table's fault blocks, names what to do, and a DBA's repair ends it without a restart.
+// A fault of the table blocks the task, the message says what to do, and a DBA's fix ends the block without a restart.
 func TestP19_BlockedUntilRepaired(t *testing.T) {
 	t.Parallel()
 	server := mariadbtest.Start(t)
@@ -273,7 +274,7 @@ func TestP19_BlockedUntilRepaired(t *testing.T) {
 					err := f.sink.Commit(t.Context(), taskBatch(1, 4, countsDelta(&now, map[string]int64{"a": 2, "b": 2}), at...))
 					altered := errors.Is(err, checkpoint.ErrRetry) && strings.Contains(err.Error(), "was altered")
 					if !altered && !errors.Is(err, checkpoint.ErrStale) || t.Context().Err() != nil {
-						return err // else the table is judged, or the batch folded, again first
+						return err // otherwise the table is checked, or the batch folded, again first
 					}
 				}
 			}
@@ -283,7 +284,7 @@ func TestP19_BlockedUntilRepaired(t *testing.T) {
 				t.Fatalf("error is %v, expected blocked by %s", err, cmp.Or(test.seen, test.code))
 			}
 			if classed.Hint == "" {
-				t.Error("no hint what to do")
+				t.Error("the error does not say what to do")
 			}
 			if err := commit(); !errors.Is(err, checkpoint.ErrBlocked) {
 				t.Errorf("second attempt is %v, expected blocked", err)
@@ -299,7 +300,7 @@ func TestP19_BlockedUntilRepaired(t *testing.T) {
 	}
 }
 
-// A claim compares under the lock: what somebody changes at the same moment is seen.
+// A claim compares under the lock, so it detects concurrent changes.
 func TestP7_ComparesUnderTheLock(t *testing.T) {
 	t.Parallel()
 	table := countsTable()
@@ -329,7 +330,7 @@ func TestP7_ComparesUnderTheLock(t *testing.T) {
 	}
 }
 
-// A job without a checkpoint does not begin on a target that holds rows or is another job's.
+// A job without a checkpoint does not start on a target that holds rows or belongs to another job.
 func TestP3_TargetOfAnother(t *testing.T) {
 	t.Parallel()
 	server := mariadbtest.Start(t)
@@ -383,7 +384,7 @@ func TestP2_QueryChange(t *testing.T) {
 	c.ContinueQuery = true
 	mustClaim(t, open2(), 0)
 	if got := f.text(t, "SELECT query_text FROM etl_target"); !strings.HasSuffix(got, "raw") {
-		t.Errorf("etl_target says %q", got)
+		t.Errorf("etl_target has %q", got)
 	}
 }
 

@@ -8,8 +8,8 @@ import (
 	"github.com/sluice-etl/sluice/mysqlout/ledger"
 )
 
-// "Committed" needs this batch's id at this batch's end under my epoch and owner, in every partition; "not committed" its
-// beginning, in every partition. Anything else, and any mixture, is neither.
+// "Committed" requires this batch's ID at this batch's end under this process's epoch and owner, in every partition.
+// "Not committed" requires the batch's beginning, in every partition. Anything else, and any mixture, is neither.
 func TestP12_EveryPartitionMustAnswerAlike(t *testing.T) {
 	t.Parallel()
 	s := New(testConfig(), openPool(t, quick("etl@tcp(127.0.0.1:1)/etl")), nil, nil)

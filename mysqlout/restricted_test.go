@@ -10,7 +10,7 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// restricted is a sink of a user who has the rights that DDL prints and no others; optional ones only where asked for.
+// restricted returns a sink of a user with exactly the privileges that DDL prints; optional ones only if requested.
 func restricted(t *testing.T, f *fixture, optional bool, want ...row.Table) *Sink {
 	t.Helper()
 	user := "u_" + f.db[len(f.db)-8:]
@@ -31,8 +31,8 @@ func restricted(t *testing.T, f *fixture, optional bool, want ...row.Table) *Sin
 	return New(config, openPool(t, c), nil, nil)
 }
 
-// The rights that the docs name are enough to see that a table was altered: its columns, keys, partitions and engine. A
-// trigger is seen with the TRIGGER right alone, which is optional, and etl check says so.
+// The privileges that the docs name are enough to detect that a table was altered: its columns, keys, partitions and
+// engine. A trigger is detected only with the TRIGGER privilege, which is optional, and etl check reports that.
 func TestP19_AlteredTablesAreSeenWithFewRights(t *testing.T) {
 	t.Parallel()
 	server := mariadbtest.Start(t)

@@ -9,8 +9,9 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// What only some servers have. The server that tests start by themselves is one of them; the others are those of the
-// container tier (MySQL 5.7, 8.0 and later, MariaDB 11). Each advice is run as in TestCheck_adviceIsSQLThatHelps.
+// Features that only some servers have. The server that the tests start themselves is one of them; the others are those
+// of the container tier (MySQL 5.7, 8.0 and later, MariaDB 11). Each advice is run as in
+// TestCheck_adviceIsSQLThatHelps.
 func TestCheck_whatOnlySomeServersHave(t *testing.T) {
 	t.Parallel()
 	server := mariadbtest.Start(t)
@@ -23,8 +24,8 @@ func TestCheck_whatOnlySomeServersHave(t *testing.T) {
 	for name, test := range map[string]struct {
 		on    func(pool.Server) bool
 		ddl   string
-		want  string // in a refusal, empty where there is none
-		until int64  // the last instant of column last, 0 where it does not matter
+		want  string // text of a refusal, empty if there is none
+		until int64  // the last instant of column last, 0 if it does not matter
 	}{
 		"an expression as a unique key": {on: mysql(8, 0), ddl: adviceDDL("", "UNIQUE KEY low ((LOWER(page)))"), want: "is not the query's key"},
 		"an invisible id": {on: mysql(8, 0), want: "is not the query's key",
@@ -39,7 +40,7 @@ func TestCheck_whatOnlySomeServersHave(t *testing.T) {
 		"a TIMESTAMP until 2038, MySQL": {on: mysql(5, 7), ddl: adviceDDL("", "last TIMESTAMP NULL"), until: timestampMax},
 		"a TIMESTAMP until 2038": {on: func(s pool.Server) bool { return s.Dialect == pool.MariaDB && !s.AtLeast(11, 5) },
 			ddl: adviceDDL("", "last TIMESTAMP NULL"), until: timestampMax},
-		// MySQL 5.7 gives the first TIMESTAMP NOT NULL what later servers want written.
+		// MySQL 5.7 gives the first TIMESTAMP NOT NULL implicit attributes that later servers require to be written.
 		"a first TIMESTAMP": {on: func(s pool.Server) bool { return s.Dialect == pool.MySQL && !s.AtLeast(8, 0) },
 			ddl: adviceDDL("", "minute TIMESTAMP NOT NULL"), want: "ON UPDATE CURRENT_TIMESTAMP"},
 	} {
@@ -77,7 +78,7 @@ func TestCheck_whatOnlySomeServersHave(t *testing.T) {
 	}
 }
 
-// The advice fixes our own tables too.
+// The advice also fixes the job's own tables.
 func TestCheck_adviceForOwnTables(t *testing.T) {
 	t.Parallel()
 	server := mariadbtest.Start(t)

@@ -28,7 +28,7 @@ func TestSinktest_stateful(t *testing.T) {
 	runSinktest(t, createLatest, latestTable(), latestCounts())
 }
 
-// latestCounts returns a function that makes a delta of latestTable. Each row is of a later record than those before.
+// latestCounts returns a function that builds a delta of latestTable. Each row is of a later record than those before.
 func latestCounts() func(table *row.Table, counts map[string]int64) row.Delta {
 	var offset atomic.Int64
 	return func(table *row.Table, counts map[string]int64) row.Delta {

@@ -26,7 +26,7 @@ func latestTable() row.Table {
 const createLatest = "CREATE TABLE counts (item VARCHAR(200) COLLATE utf8mb4_nopad_bin PRIMARY KEY, n BIGINT NOT NULL, " +
 	"latest BIGINT NULL, position MEDIUMBLOB NOT NULL)"
 
-// record is where a record stands: partition, offset and timestamp.
+// record is the position of a record: partition, offset and timestamp.
 type record struct {
 	partition    int32
 	offset, time int64
@@ -64,7 +64,7 @@ func mustCommit(t testing.TB, s *Sink, p *batch.TaskBatch[row.Delta]) {
 	}
 }
 
-// openLatest is a fixture with latestTable, whose sink comes through a proxy.
+// openLatest returns a fixture with latestTable, whose sink connects through a proxy.
 func openLatest(t *testing.T) (f *fixture, proxy *mysqlproxy.Proxy, table row.Table) {
 	t.Helper()
 	f = open(t, mariadbtest.Start(t), testConfig())
@@ -88,8 +88,8 @@ func (f *fixture) wantLatest(t testing.TB, want string) {
 	}
 }
 
-// A batch is repeated after a lost COMMIT reply only if it was not committed. Either way the last record's value stands,
-// and a batch with earlier records does not replace it.
+// A batch is repeated after a lost COMMIT reply only if it was not committed. In both cases the last record's value is
+// stored, and a batch with earlier records does not replace it.
 func TestLatest_lostReply(t *testing.T) {
 	t.Parallel()
 	for _, at := range []mysqlproxy.Fate{mysqlproxy.CutBefore, mysqlproxy.CutAfter} {
@@ -116,7 +116,7 @@ func TestLatest_lostReply(t *testing.T) {
 	}
 }
 
-// Rows, states and checkpoints go back together, and the records that are read again give the same row.
+// Rows, states and checkpoints are rolled back together, and the records that are read again give the same row.
 func TestLatest_olderStateRestored(t *testing.T) {
 	t.Parallel()
 	f, _, table := openLatest(t)
@@ -134,7 +134,7 @@ func TestLatest_olderStateRestored(t *testing.T) {
 		f.exec(t, "DELETE FROM "+name, "INSERT INTO "+name+" SELECT * FROM copy_"+name)
 	}
 	f.wantLatest(t, "2 1000")
-	// The records come in other batches this time, the later partition first.
+	// This time the records are in different batches, the later partition first.
 	held = mustClaim(t, f.sink, 0, 1)
 	mustCommit(t, f.sink, taskBatch(3, 1, latestDelta(&table, record{1, 1, 5}), held[1]))
 	f.wantLatest(t, "3 1001")
@@ -142,7 +142,8 @@ func TestLatest_olderStateRestored(t *testing.T) {
 	f.wantLatest(t, "4 1")
 }
 
-// Two tasks have a record of one key each: whichever commits first, the same record is the last one. A NULL replaces too.
+// Two tasks have a record of the same key each: regardless of which commits first, the same record is the last one. A
+// NULL replaces too.
 func TestLatest_twoPartitions(t *testing.T) {
 	t.Parallel()
 	for _, order := range [][]int{{0, 1}, {1, 0}} {
@@ -162,7 +163,7 @@ func TestLatest_twoPartitions(t *testing.T) {
 	}
 }
 
-// A row that another task has inserted, and not committed, is waited for and joined.
+// A commit waits for a row that another task has inserted but not committed, and joins it.
 func TestLatest_waitsForAnotherTasksRow(t *testing.T) {
 	t.Parallel()
 	f, _, table := openLatest(t)
@@ -190,7 +191,8 @@ func TestLatest_waitsForAnotherTasksRow(t *testing.T) {
 	f.wantLatest(t, "2 1000")
 }
 
-// A row that appears between the locking read and the insert is not overwritten: the commit is retried, and reads it.
+// A row that is inserted between the locking read and the insert is not overwritten: the commit is retried, and reads
+// it.
 func TestLatest_anotherTaskInsertsFirst(t *testing.T) {
 	t.Parallel()
 	f, _, table := openLatest(t)
@@ -220,7 +222,7 @@ func TestLatest_anotherTaskInsertsFirst(t *testing.T) {
 	f.wantLatest(t, "2 1000")
 }
 
-// A row that MySQL rejects is found among those of its key, and the others are counted.
+// Of the rows of a key, the one that MySQL rejects is found, and the others are counted.
 func TestLatest_rejectedRow(t *testing.T) {
 	t.Parallel()
 	f, _, table := openLatest(t)
@@ -247,7 +249,7 @@ func TestLatest_rejectedRow(t *testing.T) {
 	f.wantLatest(t, "3 5")
 }
 
-// Keys of every kind are found again in what the locking read returns.
+// Keys of every kind are found in the result of the locking read.
 func TestLatest_keysOfEveryKind(t *testing.T) {
 	t.Parallel()
 	f := open(t, mariadbtest.Start(t), testConfig())

@@ -13,7 +13,7 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// openLatestAs is a fixture with latestTable, whose column latest is as given, after more statements.
+// openLatestAs returns a fixture with latestTable, whose column latest is as given, after more statements.
 func openLatestAs(t *testing.T, latest string, more ...string) (f *fixture, table row.Table) {
 	t.Helper()
 	f = open(t, mariadbtest.Start(t), testConfig())
@@ -35,7 +35,7 @@ func foldValues(r *row.Rows, from record, key string, values ...int64) {
 
 func deltaOf(r *row.Rows) row.Delta { return row.Delta{Tables: []*row.Rows{r}} }
 
-// A batch whose records all lose is written beside a column that takes neither NULL nor the losing value.
+// A batch whose records all lose is written even if a column accepts neither NULL nor the losing value.
 func TestLatest_losingRecordIsNotChecked(t *testing.T) {
 	t.Parallel()
 	for _, latest := range []string{"BIGINT NOT NULL", "BIGINT NOT NULL CHECK (latest <> 7)", "BIGINT NULL CHECK (latest IS NOT NULL AND latest <> 7)"} {
@@ -86,7 +86,8 @@ func TestLatest_keptValuesOfEveryKind(t *testing.T) {
 	}
 }
 
-// A record is rejected for what it would write alone: a bad row of another key does not have a losing record rejected.
+// A record is rejected only for the values that it would write itself: a bad row of another key does not cause a losing
+// record to be rejected.
 func TestLatest_fateDoesNotDependOnOtherKeys(t *testing.T) {
 	t.Parallel()
 	f, table := openLatestAs(t, "BIGINT NULL CHECK (latest <> 7)")
@@ -112,8 +113,8 @@ func TestLatest_fateDoesNotDependOnOtherKeys(t *testing.T) {
 	}
 }
 
-// Among the separate rows of a key, those are rejected whose values would be written, and not those that a later one
-// replaces: here the last two, and not the 7 before them.
+// Among the separate rows of a key, those are rejected whose values would be written, but not those that a later one
+// replaces: here the last two, but not the 7 before them.
 func TestLatest_separateRowsAreJudgedByWhatTheyWrite(t *testing.T) {
 	t.Parallel()
 	f, table := openLatestAs(t, "BIGINT NULL CHECK (latest <> 7)")
@@ -133,7 +134,7 @@ func TestLatest_separateRowsAreJudgedByWhatTheyWrite(t *testing.T) {
 	}
 }
 
-// A row is found whose additive cell is at fault, beside a winner that is not; and a total blames no record.
+// A row whose additive cell is at fault is found beside a valid winning row; a total blames no record.
 func TestLatest_additiveCellsAreJudgedBesideTheWinner(t *testing.T) {
 	t.Parallel()
 	f, table := openLatestAs(t, "BIGINT NULL", "ALTER TABLE counts ADD CHECK (n < 100)")
@@ -155,7 +156,7 @@ func TestLatest_additiveCellsAreJudgedBesideTheWinner(t *testing.T) {
 	}
 }
 
-// What only the joined row has blocks the task with advice, and is no record's fault.
+// A value that only the joined row has blocks the task with advice, and is no record's fault.
 func TestLatest_stateThatDoesNotFit(t *testing.T) {
 	t.Parallel()
 	f, table := openLatestAs(t, "BIGINT NULL")
@@ -191,7 +192,7 @@ func TestLatest_stateThatDoesNotFit(t *testing.T) {
 	blocked("a small packet", "max_allowed_packet", 2, record{0, 0, 0})
 }
 
-// A trigger's own table has the key already. That is no concurrent insert: a retry would end the same way.
+// A trigger's own table has the key already. That is not a concurrent insert: a retry would fail in the same way.
 func TestLatest_triggersDuplicateKeyBlocks(t *testing.T) {
 	t.Parallel()
 	f, table := openLatestAs(t, "BIGINT NULL", "CREATE TABLE log (n INT PRIMARY KEY)", "INSERT INTO log VALUES (1)",
@@ -211,7 +212,7 @@ func TestLatest_triggersDuplicateKeyBlocks(t *testing.T) {
 	mustCommit(t, f.sink, taskBatch(1, 1, deltaOf(r), at...))
 }
 
-// A table goes through more than one chunk of keys, and all rows of a key are in one.
+// The rows of a table are written in more than one chunk of keys, and all rows of a key are in the same chunk.
 func TestLatest_chunks(t *testing.T) {
 	t.Parallel()
 	f, table := openLatestAs(t, "BIGINT NOT NULL")
@@ -231,7 +232,7 @@ func TestLatest_chunks(t *testing.T) {
 	}
 }
 
-// A topic that was recreated begins at offset 0 again: its records replace the values of the one before.
+// The offsets of a recreated topic begin at 0 again: its records replace the values of the previous topic.
 func TestLatest_recreatedTopicReplaces(t *testing.T) {
 	t.Parallel()
 	f, table := openLatestAs(t, "BIGINT NULL")
@@ -241,8 +242,8 @@ func TestLatest_recreatedTopicReplaces(t *testing.T) {
 	f.wantLatest(t, "2 0")
 }
 
-// Two tasks write the same keys at once, each in chunks that the other one's inserts interleave with. Deadlocks and
-// concurrent inserts are retried, and nothing is lost.
+// Two tasks write the same keys at the same time, each in chunks with which the other one's inserts interleave.
+// Deadlocks and concurrent inserts are retried, and nothing is lost.
 func TestLatest_concurrentTasks(t *testing.T) {
 	t.Parallel()
 	f, table := openLatestAs(t, "BIGINT NOT NULL")
@@ -281,7 +282,7 @@ func TestLatest_concurrentTasks(t *testing.T) {
 	}
 }
 
-// A key whose columns have another order than GROUP BY is taken, with a warning whose advice helps.
+// A key whose columns have another order than GROUP BY is accepted, with a warning whose advice fixes it.
 func TestLatest_keyInAnotherOrder(t *testing.T) {
 	t.Parallel()
 	f := open(t, mariadbtest.Start(t), testConfig())

@@ -9,7 +9,7 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// A server without grant tables has no grants to show; that is no reason against a start.
+// A server without grant tables has no grants to show; that is no reason to refuse a start.
 func TestCheck_withoutGrantTables(t *testing.T) {
 	t.Parallel()
 	server := mariadbtest.Start(t, mariadbtest.Args("--skip-grant-tables"))

@@ -251,7 +251,7 @@ func TestReceiver_takenPort(t *testing.T) {
 		cfg.Listen = listen
 		r := New(cfg, receiver.NewRuntime(receiver.DefaultConfig(), &kafka{}, nil, nil))
 		if err := r.Run(t.Context()); err == nil || !strings.HasPrefix(err.Error(), want) {
-			t.Errorf("error %v\nwant  %s", err, want)
+			t.Errorf("error    %v\nexpected %s", err, want)
 		}
 	}
 	cfg.Listen = "127.0.0.1:0"

@@ -206,7 +206,7 @@ func TestDecoder_limits(t *testing.T) {
 				err := d.batch(p, written(t, p, tc.bad))
 				if name == "events" {
 					if limit := (*receiver.LimitError)(nil); !errors.As(err, &limit) || err.Error() != tc.want {
-						t.Errorf("error %v\nwant  %s", err, tc.want)
+						t.Errorf("error    %v\nexpected %s", err, tc.want)
 					}
 					return
 				}

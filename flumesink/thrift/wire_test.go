@@ -129,7 +129,7 @@ func TestClient_saysWhatAgentsSay(t *testing.T) {
 					t.Fatal(err)
 				}
 				if ours := call(t, p, int32(i/2+1), d.Events); !bytes.Equal(ours, s.bytes) {
-					t.Errorf("%s, %s:\nours %x\nwant %x", version, name, ours, s.bytes)
+					t.Errorf("%s, %s:\ngot      %x\nexpected %x", version, name, ours, s.bytes)
 				}
 			}
 		}

@@ -68,7 +68,7 @@ func TestTLS_Check(t *testing.T) {
 			continue
 		}
 		if want == "" || !strings.HasPrefix(worst, want) {
-			t.Errorf("%+v: got %s\nwant %s", c.tls, worst, want)
+			t.Errorf("%+v:\ngot      %s\nexpected %s", c.tls, worst, want)
 		}
 	}
 }
