@@ -14,8 +14,8 @@ import (
 	"github.com/sluice-etl/sluice/query/parse"
 )
 
-// advices are queries that are rejected, with the part that is to be replaced between « and », and what the error says
-// to write there. What stands for something that only a person knows (filled) is filled in; … stands for the part.
+// advices are queries that are rejected. The text between « and » is to be replaced, and the error says with what.
+// Placeholders in the advice are replaced as in filled; … stands for the text between the marks.
 var advices = []struct{ format, query, write string }{
 	// Keys.
 	{"json", "INSERT INTO t SELECT «TUMBLE(time, INTERVAL 1 DAY)» AS d, COUNT(*) AS n FROM events GROUP BY d", "COALESCE(TUMBLE(`time`, interval 1 DAY), '1970-01-01')"},
@@ -54,7 +54,7 @@ var advices = []struct{ format, query, write string }{
 	{"combined", "INSERT INTO t SELECT COALESCE(ts, «status») AS l FROM events", "FROM_UNIXTIME(`status`)"},
 	{"combined", "INSERT INTO t SELECT IF(status > 5, «bytes», ts) AS l FROM events", "FROM_UNIXTIME(bytes)"},
 	{"combined", "INSERT INTO t SELECT LEFT(«ts», 10) AS l FROM events", "CAST(ts AS CHAR)"},
-	// Kinds.
+	// Types of values.
 	{"combined", "INSERT INTO t SELECT «host» + 1 AS l FROM events", "CAST(host AS SIGNED)"},
 	{"combined", "INSERT INTO t SELECT «host» + 1 AS l FROM events", "CAST(host AS DECIMAL(p,s))"},
 	{"combined", "INSERT INTO t SELECT host FROM events WHERE status = «'200'»", "CAST('200' AS SIGNED)"},
@@ -148,14 +148,14 @@ var otherAdvices = []struct{ message, format, after string }{
 	{"CAST(%s AS DECIMAL(p,s)) reads numbers in quotes too", "json", "INSERT INTO t SELECT COALESCE(h, '') AS h, SUM(CAST(`key`.`a b` AS DECIMAL(20,3))) AS s FROM events GROUP BY h"},
 }
 
-// filled is what a person writes for the words of an advice, in the order in which they are replaced.
+// filled holds what a user would write for the placeholders of an advice, in the order in which they are replaced.
 var filled = []string{
 	"TUMBLE(time, ", "TUMBLE(ts, ", "n unit", "5 MINUTE", "p,s", "20,3", "(seconds)", "(status)", "CONCAT(a, b)", "CONCAT(host, path)",
 	"(text, n)", "(path, 20)", "(text, delimiter, n)", "(path, '/', 1)", "SUM(x)", "SUM(bytes)", "SUM(x * x)", "SUM(bytes * bytes)",
 	"COUNT(x)", "COUNT(bytes)", "AS name", "AS n",
 }
 
-// asWritten is what stands in the query where an advice is no text to write as it is.
+// asWritten holds the text of the query for advice that cannot be inserted as it is.
 var asWritten = map[string]string{
 	"COUNT(*) AS n":                          ", COUNT(*) AS n",
 	"SELECT 'all' AS k, … GROUP BY k":        "'all' AS k, COUNT(*) AS n FROM events GROUP BY k",
@@ -230,7 +230,7 @@ func TestAdvice_compiles(t *testing.T) {
 	}
 }
 
-// noAdvice is text that looks like an advice.
+// noAdvice holds texts that look like advice.
 var noAdvice = []string{
 	"the record's timestamp in Kafka is not a time in milliseconds since 1970 between the years 1000 and 9999: its producer may write microseconds or nanoseconds",
 	"it looks like an Avro container file, which Flume does not write to Kafka",
@@ -245,7 +245,7 @@ var (
 	verb    = regexp.MustCompile(`%(\[\d+\])?[+#.0-9]*[a-z]`)
 )
 
-// No message with SQL in it is without a query in the table of advices.
+// Every message that contains SQL has a query in the table of advices.
 func TestAdvice_isComplete(t *testing.T) {
 	t.Parallel()
 	var errs []string
@@ -302,8 +302,8 @@ func TestAdvice_isComplete(t *testing.T) {
 
 var advised = regexp.MustCompile(`: write (.+? <> ''|.+?\))(?: or .+\))?(?: first,|, which|, or another|; CONCAT| for seconds|$)`)
 
-// Expressions of all kinds stand in all places of a query. Following the errors leads to a query that
-// compiles, or to an error that has no advice for the same expression.
+// Expressions of all kinds are put into all places of a query. Following the errors leads to a query that compiles, or
+// to an error that has no advice for the same expression.
 func TestAdvice_leadsToAQuery(t *testing.T) {
 	t.Parallel()
 	places := []string{
@@ -332,7 +332,7 @@ func TestAdvice_leadsToAQuery(t *testing.T) {
 				for _, b := range kinds {
 					two := strings.Count(place, "%s") == 2
 					if two && (strings.Contains(a, b) || strings.Contains(b, a)) {
-						continue // a text alone does not say which of them the error is about
+						continue // the text alone does not determine which of them the error is about
 					}
 					text := "INSERT INTO t " + strings.Replace(strings.Replace(strings.ReplaceAll(place, "%%", "%"), "%s", a, 1), "%s", b, 1)
 					first := text

@@ -11,7 +11,7 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// Bind takes columns in the table's own order, and rejects what cannot hold the query's rows.
+// Bind accepts columns in the table's own order, and rejects a table that cannot hold the query's rows.
 func TestBind(t *testing.T) {
 	t.Parallel()
 	p := plan(t, "combined", "INSERT INTO t SELECT TUMBLE(ts, INTERVAL 1 MINUTE) AS m, status, host, COUNT(*) AS n, SUM(bytes) AS s FROM events GROUP BY m, status, host")
@@ -49,7 +49,7 @@ func TestBind(t *testing.T) {
 	}
 }
 
-// A value that is added passes the real column's bounds, whatever its type.
+// A value that is added to a total is checked against the bounds of the real column, whatever its type.
 func TestP18_sumIntoBigint(t *testing.T) {
 	t.Parallel()
 	p := plan(t, "json", "INSERT INTO t SELECT 'all' AS k, SUM(x) AS s FROM events GROUP BY k")
@@ -61,15 +61,16 @@ func TestP18_sumIntoBigint(t *testing.T) {
 	}
 	f := p.NewFold()
 	tally := feed(f, `{"x":9223372036854775807}`, `{"x":9223372036854775808}`, `{"x":9223372036854775807}`, `{"x":0.5}`)
-	// A batch's total may pass 64 bits: that is the table's fault, and MySQL's to judge.
+	// A batch's total may exceed 64 bits. Only the table limits it, so MySQL decides.
 	want(t, printed(f.Take()), "t: all 18446744073709551615")
 	if len(tally.Dead) != 1 || tally.Dead[0].Offset != 1 {
 		t.Errorf("%+v", tally)
 	}
 }
 
-// A fold takes other columns over at Restore and not before: until then its rows say for which version they were folded.
-// What MySQL rejected in the version before is forgotten, because its keys may be those of other records now.
+// A fold adopts altered columns at Restore and not before: until then, its rows state the version for which they were
+// folded. Rejections by MySQL in the version before are forgotten, because their keys may now be those of other
+// records.
 func TestP16_columnsAreTakenOverAtRestore(t *testing.T) {
 	t.Parallel()
 	p := plan(t, "json", "INSERT INTO t SELECT CAST(COALESCE(k, 0) AS SIGNED) AS k, SUM(CAST(v AS DECIMAL(20,3))) AS s FROM events GROUP BY k")
@@ -101,13 +102,13 @@ func TestP16_columnsAreTakenOverAtRestore(t *testing.T) {
 	rejected := batch.RejectedRow{Table: "t", Key: row.AppendKeyNumber(nil, row.FromInt(15)), Reason: "check", Until: map[checkpoint.Partition]int64{part: 9}}
 	restore(rejected)
 	if tally := feed(f, record, record); len(tally.Dead) != 0 {
-		t.Errorf("a error of the version before makes dead letters: %+v", tally)
+		t.Errorf("a rejection of the version before makes dead letters: %+v", tally)
 	}
 	take(1, "t: 15 2.8")
 	rejected.Version = 1
 	restore(rejected)
 	if tally := feed(f, record); len(tally.Dead) != 1 {
-		t.Errorf("a error of this version was forgotten: %+v", tally)
+		t.Errorf("a rejection of this version was forgotten: %+v", tally)
 	}
 	tables[0].Version = 2
 	if err := p.Bind(tables); err != nil {
@@ -115,6 +116,6 @@ func TestP16_columnsAreTakenOverAtRestore(t *testing.T) {
 	}
 	restore()
 	if tally := feed(f, record); len(tally.Dead) != 0 {
-		t.Errorf("a error that the fold knew makes dead letters in the next version: %+v", tally)
+		t.Errorf("a rejection that the fold knew makes dead letters in the next version: %+v", tally)
 	}
 }

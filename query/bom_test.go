@@ -8,7 +8,7 @@ import (
 	"github.com/sluice-etl/sluice/fold/value"
 )
 
-// dryRunText is the text of a dry run.
+// dryRunText returns the text of a dry run.
 func dryRunText(t *testing.T, format, formatString, text, input string) string {
 	t.Helper()
 	o := DefaultOptions()
@@ -24,7 +24,7 @@ func dryRunText(t *testing.T, format, formatString, text, input string) string {
 	return out.String()
 }
 
-// folded is the rows that bodies make, as printed shows them.
+// folded returns the rows that bodies make, in the form of printed.
 func folded(t *testing.T, p *Plan, bodies ...string) string {
 	t.Helper()
 	f := p.NewFold()
@@ -34,7 +34,7 @@ func folded(t *testing.T, p *Plan, bodies ...string) string {
 	return strings.Join(printed(f.Take()), ", ")
 }
 
-// A byte order mark is passed over in front of a body, of each line of one, of a query and of a log format.
+// A byte order mark is skipped at the start of a body, of each of its lines, of a query and of a log format.
 func TestByteOrderMark_isPassedOver(t *testing.T) {
 	t.Parallel()
 	const common = `192.0.2.1 - - [17/May/2015:10:05:03 +0000] "GET / HTTP/1.1" 200 5`
@@ -64,7 +64,7 @@ func TestByteOrderMark_isPassedOver(t *testing.T) {
 				t.Errorf("%s: %q: rows %s, expected %s 2", c.format, text, rows, c.want)
 			}
 			if c.format == "words" {
-				continue // it has no lines
+				continue // this format has no lines
 			}
 			if rows := folded(t, p, mark+c.body+"\n"+mark+c.body+"\r\n"+mark+"\r\n"+c.body); rows != "t: "+c.want+" 3" {
 				t.Errorf("%s, several lines: %q: rows %s, expected %s 3", c.format, text, rows, c.want)
@@ -72,9 +72,9 @@ func TestByteOrderMark_isPassedOver(t *testing.T) {
 		}
 	}
 	if got := dryRunText(t, "raw", "", "INSERT INTO t SELECT LEFT(body, 9) AS k, COUNT(*) AS n FROM events GROUP BY k", mark+"x\nx\n"); !strings.Contains(got, "t: 1 rows") {
-		t.Errorf("a dry run does not pass over the mark in front of a file:\n%s", got)
+		t.Errorf("a dry run does not skip the byte order mark at the start of a file:\n%s", got)
 	}
 	if got := folded(t, plan(t, "words", "INSERT INTO t SELECT CONCAT(word, '"+mark+"') AS k, COUNT(*) AS n FROM events GROUP BY k"), "x"); got != `t: x\ufeff 1` {
-		t.Errorf("a mark within quotes is text, got %q", got)
+		t.Errorf("a byte order mark within quotes must be text, got %q", got)
 	}
 }

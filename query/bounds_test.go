@@ -6,8 +6,9 @@ import (
 	"testing"
 )
 
-// A JSON text's tree takes hundreds of bytes for each value, so that a body of 16 MiB took 3.8 GB, in every process that
-// read it, again after each restart. One with too many values is a dead letter, and what a large one took is given back.
+// The tree of a JSON text takes hundreds of bytes for each value, so a body of 16 MiB would take 3.8 GB, in every
+// process that reads it, again after each restart. A body with too many values is a dead letter, and the memory of a
+// large tree is released.
 func TestJSON_manyValues(t *testing.T) {
 	t.Parallel()
 	p := plan(t, "json", "INSERT INTO t SELECT COALESCE(a, '') AS a, COUNT(*) AS n FROM events GROUP BY a")
@@ -36,7 +37,7 @@ func TestJSON_manyValues(t *testing.T) {
 	}
 }
 
-// A pattern that comes with the record makes the work the product of two lengths: 16 MiB took days.
+// A pattern from the record makes the work the product of two lengths: 16 MiB would take days.
 func TestLike_patternOfTheRecord(t *testing.T) {
 	t.Parallel()
 	p := plan(t, "json", "INSERT INTO t SELECT COALESCE(n, '') AS n, COUNT(*) AS c FROM events WHERE a LIKE b GROUP BY n")

@@ -27,7 +27,7 @@ const (
 	nginxTail = ` [07/Dec/2016:11:05:07 +0100] "GET /a b HTTP/1.1" 200 571 "-" "x"`
 )
 
-// The format string's columns hold what the line has, or the line is a dead letter; nothing is shifted.
+// The format string's columns have the values of the line, or the line is a dead letter; no field is shifted.
 func TestCustom_lines(t *testing.T) {
 	t.Parallel()
 	const rfc = "2001:db8::1 - John Smith" + nginxTail
@@ -121,7 +121,7 @@ func TestCustom_rejected(t *testing.T) {
 	}
 }
 
-// P2: another format string gives rows another meaning.
+// P2: another format string changes the meaning of rows.
 func TestP2_formatStringIsHashed(t *testing.T) {
 	t.Parallel()
 	text := "INSERT INTO t SELECT host, COUNT(*) AS n FROM events GROUP BY host"
@@ -133,7 +133,7 @@ func TestP2_formatStringIsHashed(t *testing.T) {
 	}
 }
 
-// The general reader reads what the special one does.
+// The general reader gives the same result as the special one.
 func TestCustom_readsCombined(t *testing.T) {
 	t.Parallel()
 	text := "INSERT INTO t " + clfAll
@@ -166,7 +166,7 @@ func BenchmarkCustom(b *testing.B) {
 	}
 }
 
-// Whatever the format and the line are, there is a format or an error, and a record has one fate.
+// Any format and line give a format or an error, and each record has exactly one fate.
 func FuzzCustom(f *testing.F) {
 	for _, format := range []string{apacheCombined, nginxTimes, "vhost_combined", "%{%F %T}t %h", "$__: $_ $status", `escape=none '"$a" $b'`} {
 		f.Add(format, "203.0.113.7 - -"+nginxTail)

@@ -16,7 +16,8 @@ var groupKeys = []string{
 	"n1 IS NULL", "COALESCE(d1, 0)",
 }
 
-// aggregate compares the rows of a grouped statement, over the rows of values for which its expressions agree.
+// aggregate compares the rows of a grouped statement, over the rows of values for which both sides agree on its
+// expressions.
 func (d *differential) aggregate(t *testing.T) {
 	is := pick(d.rng, anInt, aDecimal, aDouble, aText, aTime)
 	x, cond := generate(d.rng, is, d.rng.IntN(3), true), generate(d.rng, aCondition, 1+d.rng.IntN(2), true)
@@ -101,7 +102,7 @@ func (d *differential) aggregate(t *testing.T) {
 	}
 }
 
-// agreeing is the rows for which both sides give all expressions the same value.
+// agreeing returns the rows for which both sides give all expressions the same value.
 func (d *differential) agreeing(t *testing.T, expressions ...*node) (rows []int) {
 	left := make([]int, len(d.format.rows))
 	for i := range left {
@@ -124,7 +125,7 @@ func (d *differential) agreeing(t *testing.T, expressions ...*node) (rows []int)
 	return left
 }
 
-// keyText is a group's key of one column as the server shows it.
+// keyText returns a group's key of one column as the server shows it.
 func keyText(rows *row.Rows, i int) string {
 	c := &rows.Table.Columns[0]
 	key := rows.Key(i)

@@ -11,7 +11,7 @@ import (
 	"github.com/sluice-etl/sluice/query/expr"
 )
 
-// place is what a generated expression must be to stand in its place.
+// place is the kind of expression that a place in another expression requires.
 type place uint8
 
 const (
@@ -34,12 +34,12 @@ const (
 	factor // of an interval
 )
 
-// node is a generated expression. Its form holds %s for each of args; theirs is that of the server, where it differs.
+// node is a generated expression. Its form has a %s for each of args; theirs is the form for the server if it differs.
 type node struct {
 	is           place
 	form, theirs string
 	args         []*node
-	column       int // of diffColumns, -1 for what is none
+	column       int // index into diffColumns, -1 if the node is not a column
 }
 
 func (n *node) ours() string { return n.write(func(n *node) string { return n.form }) }
@@ -74,7 +74,7 @@ func (n *node) columns(seen map[int]bool) {
 	}
 }
 
-// production is a way to make an expression of others.
+// production is a way to build an expression from others.
 type production struct {
 	form, theirs string
 	args         []place
@@ -87,7 +87,7 @@ func translated(form, theirs string, args ...place) production {
 	return production{form: form, theirs: theirs, args: args}
 }
 
-// alternatives holds the functions that choose between values of one kind.
+// alternatives returns the functions that choose between values of one kind.
 func alternatives(k place) []production {
 	return []production{
 		made("IF(%s, %s, %s)", aCondition, k, k), made("IFNULL(%s, %s)", k, k), made("COALESCE(%s, %s, %s)", k, k, k), made("COALESCE(%s)", k), made("NULLIF(%s, %s)", k, k),
@@ -96,7 +96,7 @@ func alternatives(k place) []production {
 	}
 }
 
-// compared holds the conditions on values of one kind.
+// compared returns the conditions on values of one kind.
 func compared(k place) (ps []production) {
 	_, comparisons, _ := expr.Operators()
 	for _, op := range comparisons {
@@ -132,8 +132,8 @@ var productions = map[place][]production{
 	),
 }
 
-// castAs says what a cast to each type yields, what the server calls it, and which values it takes. A type of casts that
-// is missing here fails the test.
+// castAs holds, for each type of a cast, the kind of its result, the server's name of the type, and the kinds of its
+// operand. The test fails for a type that is missing here.
 var castAs = map[string]struct {
 	is     place
 	theirs string
@@ -169,7 +169,7 @@ var windowUnits = func() map[string]string {
 }()
 
 func init() {
-	for _, name := range slices.Sorted(maps.Keys(castAs)) { // a seed gives the same expressions in every process
+	for _, name := range slices.Sorted(maps.Keys(castAs)) { // so that a seed gives the same expressions in every process
 		c := castAs[name]
 		for _, arg := range c.args {
 			form := func(behind string) production {
@@ -194,7 +194,7 @@ func init() {
 	}
 }
 
-// generate makes an expression of at most so many levels.
+// generate builds an expression with at most this number of levels.
 func generate(rng *rand.Rand, is place, depth int, root bool) *node {
 	switch is {
 	case aNumber:
@@ -218,7 +218,7 @@ func generate(rng *rand.Rand, is place, depth int, root bool) *node {
 	return produce(rng, is, p, depth)
 }
 
-// produce makes an expression by one production.
+// produce builds an expression by one production.
 func produce(rng *rand.Rand, is place, p production, depth int) *node {
 	n := &node{is: is, form: p.form, theirs: p.theirs, column: -1}
 	for _, a := range p.args {
@@ -227,7 +227,7 @@ func produce(rng *rand.Rand, is place, p production, depth int) *node {
 	return n
 }
 
-// leaf makes a column or a literal.
+// leaf builds a column or a literal.
 func leaf(rng *rand.Rand, is place) *node {
 	lit := func(s string) *node { return &node{is: is, form: s, column: -1} }
 	column := func(names ...string) *node {

@@ -17,8 +17,9 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 )
 
-// jsonForms are expressions of a JSON field F. On the server, T is the field as text and J as JSON, both NULL where the
-// field is absent or null; N is it as a number, which warns of a text; C is what a cast to a number reads.
+// jsonForms are expressions of a JSON field F. On the server, T is the field as text and J as JSON, both NULL if the
+// field is absent or null; N is the field as a number, with a warning if it is a text; C is the operand of a cast to a
+// number.
 var jsonForms = []struct {
 	is           place
 	form, theirs string
@@ -39,12 +40,13 @@ var jsonPaths = []struct{ ours, theirs string }{
 	{"a->>'$[last-1]'", "$.a[last-1]"}, {`a->>'$."k k"'`, `$.a."k k"`}, {"a->>'$.b[0].c'", "$.a.b[0].c"}, {"b->>'$'", "$.b"}, {"`é`", "$.é"}, {"a->>'$ . b'", "$.a.b"}, {"b->>'$[2][1]'", "$.b[2][1]"},
 }
 
-// drawJSON draws a document.
+// drawJSON returns a random document.
 func drawJSON(rng *rand.Rand) string {
 	return drawObject(rng, 4, "a", "b", "c", "a.b", "é", "A")
 }
 
-// drawObject draws an object without a name that it has twice, of which MariaDB takes the one whose path continues.
+// drawObject returns a random object without duplicate names: of two equal names, MariaDB takes the one in which the
+// path continues.
 func drawObject(rng *rand.Rand, depth int, names ...string) string {
 	var members []string
 	for _, name := range names {
@@ -91,7 +93,7 @@ func drawJSONValue(rng *rand.Rand, depth int) string {
 	return jsonQuote(rng, *s)
 }
 
-// jsonQuote writes a text with escapes where they are needed, and elsewhere now and then.
+// jsonQuote returns a JSON string with escapes where they are needed, and occasionally elsewhere.
 func jsonQuote(rng *rand.Rand, s string) string {
 	var b strings.Builder
 	b.WriteByte('"')
@@ -113,7 +115,7 @@ func jsonQuote(rng *rand.Rand, s string) string {
 	return b.String()
 }
 
-// Fields of JSON have the server's values, as text, as numbers and in casts.
+// Fields of JSON have the same values as on the server: as text, as numbers and in casts.
 func TestDifferential_json(t *testing.T) {
 	t.Parallel()
 	seed := differentialSeed(t)
@@ -137,10 +139,10 @@ func TestDifferential_json(t *testing.T) {
 			n := &node{is: f.is, form: jsonOurs(f.form, path.ours, kept), theirs: jsonTheirs(f.theirs, path.theirs, kept), column: -1}
 			ours := evaluateJSON(t, n.form, docs)
 			leave := "FALSE"
-			if !whole && strings.Contains(f.theirs, "T") { // objects and arrays are text in more than one spelling
+			if !whole && strings.Contains(f.theirs, "T") { // objects and arrays can be written as text in more than one way
 				leave = "COALESCE(JSON_TYPE(JSON_EXTRACT(doc, " + sqlQuote(path.theirs) + ")) IN ('OBJECT', 'ARRAY'), FALSE)"
 			}
-			if strings.Contains(path.theirs, "last") { // in MariaDB, [last] of what is no array is nothing
+			if strings.Contains(path.theirs, "last") { // in MariaDB, [last] of a value that is not an array is nothing
 				leave += " OR JSON_TYPE(JSON_EXTRACT(doc, '$.a')) <> 'ARRAY'"
 			}
 			left := server.askJSON(t, leave, make([]answer, len(docs)))
@@ -214,7 +216,7 @@ func jsonTheirs(form, path string, kept bool) string {
 	return form
 }
 
-// castForm is a cast as diffRules know it.
+// castForm returns a cast in the form that diffRules expect.
 func castForm(theirs string) string {
 	for _, name := range []string{"I", "C", "T"} {
 		theirs = strings.Replace(theirs, "CAST("+name+" AS", "CAST(%s AS", 1)
@@ -247,7 +249,7 @@ func evaluateJSON(t *testing.T, form string, docs []string) []answer {
 	return answers
 }
 
-// askJSON asks as ask does.
+// askJSON evaluates expressions in the same way as ask.
 func (d *diffServer) askJSON(t *testing.T, text string, ours []answer) []answer {
 	t.Helper()
 	theirs := make([]answer, len(ours))

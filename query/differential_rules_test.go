@@ -13,7 +13,7 @@ import (
 	"github.com/sluice-etl/sluice/fold/value"
 )
 
-// difference is an expression for which the answers differ though those for its parts agree.
+// difference is an expression for which the answers differ although those for its parts agree.
 type difference struct {
 	*node
 	ours, theirs answer
@@ -21,14 +21,14 @@ type difference struct {
 	partRejected bool // both sides reject a part of it
 }
 
-// stricter reports that ours made a dead letter of what the server took.
+// stricter reports whether ours rejected, with this reason, a record that the server accepted.
 func (d *difference) stricter(reason string) bool {
 	return d.theirs.rejected == "" && strings.Contains(d.ours.rejected, reason)
 }
 
 // diffRule is a documented difference from MySQL.
 type diffRule struct {
-	name     string // as docs/query.md has it
+	name     string // its name in docs/query.md
 	explains func(d *difference) bool
 }
 
@@ -96,10 +96,10 @@ var diffRules = []diffRule{
 	{"FROM_UNIXTIME", func(d *difference) bool {
 		return strings.HasPrefix(d.form, "FROM_UNIXTIME(") && (d.stricter("expected seconds since 1970") && !d.theirs.set || strings.Contains(d.theirs.rejected, "incorrect unixtime value") && d.ours.text > "2038-01-19 03:14:07")
 	}},
-	// aggregate makes no sums of quotients.
+	// aggregate generates no sums of quotients.
 	{"Sums of quotients", func(*difference) bool { return false }},
-	// Where both reject a part, ours rejects the whole if it needs the part. The server warns of what it does not need,
-	// and warns of nothing within comparisons.
+	// If both sides reject a part, ours rejects the whole if it needs the part. The server warns even of parts that it
+	// does not need, but does not warn of anything within comparisons.
 	{"Parts that are not needed", func(d *difference) bool {
 		return d.partRejected && d.ours.rejected == "" && (d.theirs.failed || agree(d.ours, d.theirs, d.is))
 	}},
@@ -108,7 +108,7 @@ var diffRules = []diffRule{
 
 var outOfRange = regexp.MustCompile(`: "?[ \\a-z]*([-+]?\d+)[^:]*" is out of range$|: ([-+]?[\d.]+(?:e[-+]\d+)?) is out of range$`)
 
-// nullOperand matches the literal NULL where it is an operand or an argument.
+// nullOperand matches the literal NULL as an operand or an argument.
 var nullOperand = regexp.MustCompile(`[-+*/%(,] ?NULL|(DIV|MOD|THEN|ELSE) NULL`)
 
 var (
@@ -117,8 +117,8 @@ var (
 	documentedTime = regexp.MustCompile(`^\s*\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d([.,]\d+)?)?)?\s*$`)
 )
 
-// documentedValue is the instant of a text whose spelling MariaDB does not know: with a zone, with a comma before the
-// fraction, of a leap second.
+// documentedValue returns the instant of a text in a form that MariaDB does not parse: with a zone, with a comma before
+// the fraction, or of a leap second.
 func documentedValue(text string) string {
 	text = strings.Replace(strings.Replace(strings.TrimSpace(text), ",", ".", 1), "T", " ", 1)
 	leap := strings.Contains(text, ":60")
@@ -131,7 +131,7 @@ func documentedValue(text string) string {
 			return at.UTC().Format("2006-01-02 15:04:05.000000")
 		}
 	}
-	return "" // another text, of which ours must make no time
+	return "" // any other text, which ours must not accept as a time
 }
 
 func (n *node) theirForm() string {
@@ -141,7 +141,7 @@ func (n *node) theirForm() string {
 	return n.form
 }
 
-// Each rule is a difference that the documentation names.
+// Each rule is a difference that the documentation lists.
 func TestDifferential_rulesAreDocumented(t *testing.T) {
 	t.Parallel()
 	docs, err := os.ReadFile("../docs/query.md")

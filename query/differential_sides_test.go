@@ -22,7 +22,7 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// answer is what one side makes of an expression and a row.
+// answer is the result of an expression for one row on one side.
 type answer struct {
 	set      bool
 	text     string
@@ -42,7 +42,7 @@ func (a answer) String() string {
 	return fmt.Sprintf("%q", a.text)
 }
 
-// diffFormat gives diffColumns of the row whose number is the record's body.
+// diffFormat returns the diffColumns of the row whose number is the record's body.
 type diffFormat struct{ rows []diffRow }
 
 func (f *diffFormat) Column(path []string) (c format.Column, ok bool) {
@@ -141,7 +141,7 @@ func cellAnswer(rows *row.Rows, cell *row.Cell, c *row.Column) answer {
 	return answer{set: true, text: cellText(value.Value{Number: cell.Number, Set: true}, c)}
 }
 
-// diffServer is the other side.
+// diffServer is the server's side.
 type diffServer struct {
 	conn *sql.Conn
 }
@@ -203,7 +203,7 @@ func (d *diffServer) load(t *testing.T, rows []diffRow) {
 	d.exec(t, "INSERT INTO v VALUES "+strings.Join(lines, ",\n"))
 }
 
-// query runs a statement and returns its rows, what it warned of, and its error.
+// query runs a statement and returns its rows, its warnings, and its error.
 func (d *diffServer) query(ctx context.Context, text string) (lines [][]sql.NullString, warnings []string, rejected error, err error) {
 	rows, err := d.conn.QueryContext(ctx, text+"; SHOW WARNINGS")
 	if err == nil {
@@ -261,10 +261,10 @@ func (d *diffServer) oneOf(t *testing.T, table, expr string, id int) answer {
 	return a
 }
 
-// cutsAsAsked reports a warning of CAST(x AS CHAR(n)), which cuts on both sides.
+// cutsAsAsked reports whether a warning is that of CAST(x AS CHAR(n)), which truncates on both sides.
 func cutsAsAsked(warning string) bool { return strings.HasPrefix(warning, "Truncated incorrect CHAR(") }
 
-// agree compares two answers of which none is rejected.
+// agree compares two answers, neither of which is rejected.
 func agree(ours, theirs answer, is place) bool {
 	if ours.set != theirs.set || ours.text == theirs.text {
 		return ours.set == theirs.set

@@ -24,8 +24,8 @@ var (
 	diffPairs = flag.Int("differential.pairs", 100_000, "how many answers the differential test compares")
 )
 
-// differentialSeed is the seed of a run, and prints it. By default it is the same for every run, so that a failure is
-// caused by a change and not by new random values. Use -differential.seed=time to try others.
+// differentialSeed returns the seed of a run, and prints it. By default it is the same for every run, so that a failure
+// is caused by a change and not by new random values. Use -differential.seed=time to try others.
 func differentialSeed(t *testing.T) uint64 {
 	t.Helper()
 	seed := uint64(time.Now().UnixNano())
@@ -39,10 +39,10 @@ func differentialSeed(t *testing.T) uint64 {
 	return seed
 }
 
-const diffRows = 50 // rows of values to an expression
+const diffRows = 50 // rows of values for each expression
 
-// Every expression of the language has the answer that the server gives, for values that are chosen to be difficult. Where the
-// answers differ, a rule of diffRules must name the difference, and docs/query.md must say it.
+// Every expression of the language gives the same answer as on the server, for values that are chosen to be difficult.
+// If the answers differ, a rule of diffRules must name the difference, and docs/query.md must document it.
 func TestDifferential(t *testing.T) {
 	t.Parallel()
 	seed := differentialSeed(t)
@@ -70,7 +70,7 @@ func TestDifferential(t *testing.T) {
 		t.Logf("rule %q: %d", name, d.rules[name])
 	}
 	if d.rejected > d.expressions/5 {
-		t.Errorf("%d expressions of %d were rejected at start: the generator makes too many that are none", d.rejected, d.rejected+d.expressions)
+		t.Errorf("%d expressions of %d were rejected at start: the generator builds too many invalid ones", d.rejected, d.rejected+d.expressions)
 	}
 	if d.failures == 0 {
 		d.covered(t)
@@ -86,11 +86,11 @@ type differential struct {
 	rejected    int
 	failures    int
 	reported    map[string]bool // forms of expressions whose differences were printed
-	seen        map[string]int  // answers by what the language has
+	seen        map[string]int  // answers by operator, function or other element of the language
 	rules       map[string]int  // answers by the rule that explains them
 }
 
-// each has every production make an expression that is not rejected at start.
+// each makes every production generate an expression that is not rejected at start.
 func (d *differential) each(t *testing.T) {
 	for _, is := range slices.Sorted(maps.Keys(productions)) {
 		for _, p := range productions[is] {
@@ -100,7 +100,7 @@ func (d *differential) each(t *testing.T) {
 	}
 }
 
-// expression compares the answers of an expression. It reports false where the expression is rejected at start.
+// expression compares the answers for an expression. It reports false if the expression is rejected at start.
 func (d *differential) expression(t *testing.T, n *node) bool {
 	p, err := d.format.compile(diffStatement(n))
 	if err != nil {
@@ -130,8 +130,8 @@ func (d *differential) expression(t *testing.T, n *node) bool {
 
 func diffStatement(n *node) string { return "INSERT INTO t SELECT " + n.ours() + " AS x FROM events" }
 
-// constantFault reports whether a statement is rejected for the value of a constant in it. It may stand in a branch
-// that no record takes.
+// constantFault reports whether a statement is rejected because of the value of a constant in it. The constant may be
+// in a branch that no record takes.
 func constantFault(err error) bool {
 	for _, s := range []string{"is not a number", "is out of range", "is not a time such as", "more than 38 digits", "out of a DOUBLE's range", "of NULL is always NULL", "of NULL is always 0", "is NULL, but a time is expected"} {
 		if strings.Contains(err.Error(), s) {
@@ -141,8 +141,8 @@ func constantFault(err error) bool {
 	return false
 }
 
-// ask has the server compute an expression for all rows: those together which ours takes, if none of them gives a
-// warning, and the others one by one.
+// ask evaluates an expression on the server for all rows: in one statement for those that ours accepts, if none of them
+// causes a warning, and one by one for the others.
 func (d *differential) ask(t *testing.T, n *node, ours []answer) []answer {
 	theirs := make([]answer, len(ours))
 	text := n.theirText()
@@ -187,8 +187,8 @@ func (d *differential) compare(t *testing.T, n *node, row int, ours, theirs answ
 	return d.explained(t, n, row, ours, theirs)
 }
 
-// explained reports whether a rule explains why answers differ. Where a part of the expression differs already, the
-// whole may.
+// explained reports whether a rule explains why answers differ. If a part of the expression differs already, the whole
+// may differ too.
 func (d *differential) explained(t *testing.T, n *node, row int, ours, theirs answer) bool {
 	p := &difference{n, ours, theirs, d.format.rows[row], false}
 	whole := true
@@ -221,7 +221,7 @@ func (d *differential) explained(t *testing.T, n *node, row int, ours, theirs an
 	return false
 }
 
-// both computes a part of an expression on both sides; ok is false where it cannot stand alone.
+// both evaluates a part of an expression on both sides; ok is false if the part is not an expression by itself.
 func (d *differential) both(t *testing.T, n *node, row int) (ours, theirs answer, ok bool) {
 	p, err := d.format.compile(diffStatement(n))
 	if err != nil && !constantFault(err) {
@@ -250,7 +250,7 @@ smaller:
 		break
 	}
 	if d.reported[n.form] {
-		return // once is enough
+		return // each difference is printed once
 	}
 	d.reported[n.form] = true
 	seen := map[int]bool{}
@@ -269,7 +269,7 @@ func (d *differential) fail(t *testing.T, format string, args ...any) {
 	t.Errorf(format, args...)
 }
 
-// note counts what an expression is made of.
+// note counts the elements of an expression.
 func (d *differential) note(e *ast.Expr) {
 	if e == nil {
 		return
@@ -284,7 +284,7 @@ func (d *differential) note(e *ast.Expr) {
 	}
 }
 
-// covered fails for everything that the language's own tables hold and no expression had.
+// covered fails for every element in the language's own tables that no expression contained.
 func (d *differential) covered(t *testing.T) {
 	t.Helper()
 	var want []string
@@ -315,7 +315,7 @@ func (d *differential) covered(t *testing.T) {
 	}
 	for _, w := range want {
 		if d.seen[w] < diffRows {
-			t.Errorf("%s: the language has it, and the differential test compares nothing with it: add a production", w)
+			t.Errorf("%s: the language has it, but no expression of the differential test does: add a production", w)
 		}
 	}
 }

@@ -12,13 +12,13 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// diffColumn is a column of the table that both sides read: theirs in a table of the server, ours in diffFormat.
+// diffColumn is a column of the table that both sides read: the server from a table, ours by diffFormat.
 type diffColumn struct {
 	name   string
 	typ    value.Type
 	theirs string                   // its type on the server
 	header bool                     // ours reads it by header('name')
-	draw   func(*rand.Rand) *string // a value as SQL literals hold it, without quotes; nil is NULL
+	draw   func(*rand.Rand) *string // returns a value in the form of an SQL literal, without quotes; nil is NULL
 }
 
 const diffText = "LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin"
@@ -46,7 +46,7 @@ var diffColumns = []diffColumn{
 
 func pick[T any](rng *rand.Rand, from ...T) T { return from[rng.IntN(len(from))] }
 
-// orNull makes one value of twenty NULL.
+// orNull makes one of twenty values NULL.
 func orNull(rng *rand.Rand, s string) *string {
 	if rng.IntN(20) == 0 {
 		return nil
@@ -58,7 +58,7 @@ func drawFrom(pool ...string) func(*rand.Rand) *string {
 	return func(rng *rand.Rand) *string { return orNull(rng, pick(rng, pool...)) }
 }
 
-// drawInt draws integers near limits, near zero, near powers, and of any size.
+// drawInt returns integers near limits, near zero, near powers, and of any size.
 func drawInt(low int64, high uint64) func(*rand.Rand) *string {
 	return func(rng *rand.Rand) *string {
 		var n row.Number
@@ -91,7 +91,7 @@ func drawInt(low int64, high uint64) func(*rand.Rand) *string {
 	}
 }
 
-// drawDecimal draws decimals with halves, nines, many digits, and few.
+// drawDecimal returns decimals with halves, nines, many digits, and few.
 func drawDecimal(prec, scale int) func(*rand.Rand) *string {
 	return func(rng *rand.Rand) *string {
 		digits := func(n int) string {
@@ -167,7 +167,7 @@ func drawText(rng *rand.Rand) *string {
 	return orNull(rng, b.String())
 }
 
-// drawNumberText draws texts that are numbers, nearly numbers, and no numbers.
+// drawNumberText returns texts that are numbers, almost numbers, and not numbers.
 func drawNumberText(rng *rand.Rand) *string {
 	switch rng.IntN(8) {
 	case 0:
@@ -207,7 +207,7 @@ func drawTime(rng *rand.Rand) *string {
 	return orNull(rng, diffTime(rng).Format("2006-01-02 15:04:05.000000"))
 }
 
-// drawTimeText draws texts that are times, nearly times, and no times.
+// drawTimeText returns texts that are times, almost times, and not times.
 func drawTimeText(rng *rand.Rand) *string {
 	t := diffTime(rng)
 	switch rng.IntN(8) {
@@ -225,7 +225,7 @@ func drawTimeText(rng *rand.Rand) *string {
 	return orNull(rng, t.Format(layout))
 }
 
-// sqlQuote writes a text as both sides read it.
+// sqlQuote quotes a text such that both sides read it.
 func sqlQuote(s string) string {
 	return "'" + strings.NewReplacer(`\`, `\\`, "'", `\'`, "\x00", `\0`, "\x1a", `\Z`, "\n", `\n`, "\r", `\r`).Replace(s) + "'"
 }
@@ -241,7 +241,7 @@ func drawRow(rng *rand.Rand) diffRow {
 	return r
 }
 
-// literal is a column's value as the server reads it.
+// literal returns a column's value as the server reads it.
 func (r diffRow) literal(i int) string {
 	switch c := &diffColumns[i]; {
 	case r[i] == nil:
@@ -252,7 +252,7 @@ func (r diffRow) literal(i int) string {
 	return *r[i]
 }
 
-// value is a column's value as ours reads it.
+// value returns a column's value as ours reads it.
 func (r diffRow) value(i int) value.Value {
 	if r[i] == nil {
 		return value.Null

@@ -12,7 +12,7 @@ import (
 	"github.com/sluice-etl/sluice/internal/accesslog"
 )
 
-// logText is n generated lines.
+// logText returns n generated lines.
 func logText(seed uint64, n int) []byte {
 	rng := accesslog.New(seed)
 	var b []byte
@@ -33,7 +33,7 @@ func plan(t testing.TB, format, text string) *Plan {
 	return p
 }
 
-// dryRun returns the printed rows of one table, in sorted order, each with single spaces.
+// dryRun returns the printed rows of one table in sorted order, with single spaces between columns.
 func dryRun(t testing.TB, p *Plan, log []byte) (rows []string, res DryRunResult) {
 	t.Helper()
 	var out bytes.Buffer
@@ -53,8 +53,8 @@ func dryRun(t testing.TB, p *Plan, log []byte) (rows []string, res DryRunResult)
 	return rows, res
 }
 
-// The same counts by awk, which every Debian has, over the same lines. awk divides at white space and quotes, and
-// knows nothing of this project.
+// The same counts by awk, which every Debian has, over the same lines. awk splits at white space and quotes, and shares
+// no code with this project.
 func TestDryRun_countsEqualAwks(t *testing.T) {
 	t.Parallel()
 	awk, err := exec.LookPath("awk")

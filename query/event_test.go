@@ -13,7 +13,7 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// flumePlan compiles for values that are Flume's own events.
+// flumePlan compiles a query for values that are Flume's own events.
 func flumePlan(t testing.TB, format, text string) *Plan {
 	t.Helper()
 	o := DefaultOptions()
@@ -25,7 +25,7 @@ func flumePlan(t testing.TB, format, text string) *Plan {
 	return p
 }
 
-// flumeValue is an event as KafkaChannel writes it. headers are names and values in turn.
+// flumeValue returns an event as KafkaChannel writes it. headers are names and values alternately.
 func flumeValue(body string, headers ...string) []byte {
 	b := avrobin.AppendEventHead(nil, len(headers)/2)
 	for _, h := range headers {
@@ -34,7 +34,7 @@ func flumeValue(body string, headers ...string) []byte {
 	return avrobin.AppendEventBody(b, []byte(body))
 }
 
-// kafkaHeaders are the same headers beside a raw body.
+// kafkaHeaders returns the same headers as Kafka headers, for a raw body.
 func kafkaHeaders(headers ...string) (hs []batch.Header) {
 	for i := 0; i < len(headers); i += 2 {
 		hs = append(hs, batch.Header{Key: headers[i], Value: []byte(headers[i+1])})
@@ -42,7 +42,7 @@ func kafkaHeaders(headers ...string) (hs []batch.Header) {
 	return hs
 }
 
-// What Flume's interceptors, sources and appenders put into headers, as a query reads it: alike in both encodings.
+// Headers of Flume's interceptors, sources and appenders, as a query reads them: the same in both encodings.
 func TestFlumeHeaders(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -98,7 +98,7 @@ func TestFlumeHeaders(t *testing.T) {
 	}
 }
 
-// The event's own headers go before Kafka's, which are seen where the event has none of that name.
+// The event's own headers take priority over Kafka's, which are visible if the event has none of that name.
 func TestFlumeValues_ownHeadersFirst(t *testing.T) {
 	t.Parallel()
 	p := flumePlan(t, "words", "INSERT INTO t SELECT word, COALESCE(header('host'), '') AS host, COALESCE(header('site'), '') AS site, _event_time, COUNT(*) AS n FROM events GROUP BY 1, 2, 3, 4")
@@ -140,14 +140,14 @@ func TestFlumeValues_whatIsNoEventIsDead(t *testing.T) {
 			t.Errorf("%q: kept as %q", c.value, d.Value)
 		}
 	}
-	// Where the event is good and its body is not, the whole value is kept too.
+	// If the event is valid but its body is not, the dead letter keeps the whole value.
 	value := flumeValue("nonsense", "host", "a")
 	if tally := feed(flumePlan(t, "json", "INSERT INTO t SELECT a AS a, CAST(b AS SIGNED) AS b FROM events").NewFold(), string(value)); len(tally.Dead) != 1 || string(tally.Dead[0].Value) != string(value) {
 		t.Errorf("%+v", tally)
 	}
 }
 
-// Goldens: the bytes that Flume's own serialiser writes.
+// Golden values: the bytes that Flume's own serializer writes.
 func TestFlumeValues_goldens(t *testing.T) {
 	t.Parallel()
 	f := flumePlan(t, "raw", "INSERT INTO t SELECT body, header('host') AS host FROM events").NewFold()
@@ -165,8 +165,8 @@ func TestFlumeValues_goldens(t *testing.T) {
 	want(t, printed(f.Take()), "t: logs 3 0 0 hi a", "t: logs 3 1 0 yo NULL", "t: logs 3 2 0 hi a", "t: logs 3 3 0 hi a")
 }
 
-// P2: what a value is gives rows their meaning.
-// The fingerprint of raw bodies does not say so: it is what there was before there was a choice.
+// P2: the encoding of values changes the meaning of rows. The fingerprint of raw bodies does not contain it, because it
+// is older than the option.
 func TestP2_valueEncoding(t *testing.T) {
 	t.Parallel()
 	const text = "INSERT INTO t SELECT word, COUNT(*) AS n FROM events GROUP BY word"
@@ -226,7 +226,7 @@ func TestFlumeValues_allocateNothing(t *testing.T) {
 }
 
 // BenchmarkFlumeValues counts lines of the combined format by the header host and the status: from Flume's own events,
-// and from bodies with Kafka's headers beside them.
+// and from raw bodies with Kafka headers.
 func BenchmarkFlumeValues(b *testing.B) {
 	bodies, _ := benchLog()
 	for _, encoding := range []string{"flume", "raw"} {

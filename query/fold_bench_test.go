@@ -14,7 +14,7 @@ import (
 
 const benchLines = 5000
 
-// benchLog is lines of the combined format, one record each.
+// benchLog returns lines of the combined format, one record each.
 func benchLog() (records []batch.Record, bytes int64) {
 	rng := accesslog.New(42)
 	for n := range benchLines {
@@ -27,7 +27,7 @@ func benchLog() (records []batch.Record, bytes int64) {
 
 var benchRegexp = regexp.MustCompile(`^(\S+) (\S+) (\S+) \[([^]]+)\] "((?:[^"\\]|\\.)*)" (\d{3}) (\d+|-) "((?:[^"\\]|\\.)*)" "((?:[^"\\]|\\.)*)"`)
 
-// countByRegexp is what people write first: a regular expression and a map.
+// countByRegexp is the usual simple solution: a regular expression and a map.
 func countByRegexp(records []batch.Record) map[string]int64 {
 	counts := map[string]int64{}
 	for i := range records {
@@ -41,8 +41,8 @@ func countByRegexp(records []batch.Record) map[string]int64 {
 	return counts
 }
 
-// BenchmarkCount parses lines of the combined format and counts them by status: as the query does, as a regular
-// expression and a map do, and as fast as looking at every byte once can be.
+// BenchmarkCount parses lines of the combined format and counts them by status: with the query, with a regular
+// expression and a map, and, as an upper bound, by reading every byte once.
 func BenchmarkCount(b *testing.B) {
 	records, size := benchLog()
 	want := countByRegexp(records)
@@ -79,7 +79,7 @@ func BenchmarkCount(b *testing.B) {
 			if rows.Len() != len(want) {
 				b.Fatalf("%d groups, expected %d", rows.Len(), len(want))
 			}
-			// The fold has counted the same lines again and again.
+			// The fold has counted the same lines in every round.
 			var total int64
 			for i := range rows.Len() {
 				n, _ := rows.Cells(i)[0].Int64()

@@ -29,7 +29,7 @@ func feed(f batch.Fold[row.Delta], bodies ...string) (tally batch.Tally) {
 	return tally
 }
 
-// printed is a delta as text: "table: key… | cell…" in order.
+// printed returns a delta as text: "table: key… | cell…" in order.
 func printed(d row.Delta) []string {
 	var lines []string
 	for _, rows := range d.Tables {
@@ -51,7 +51,7 @@ func want(t *testing.T, got []string, want ...string) {
 	}
 }
 
-// P15: a group whose values are all NULL has no result yet; one value that is not NULL is enough.
+// P15: a group whose values are all NULL has the result NULL; one value that is not NULL is enough for a result.
 func TestP15_nullSaysNothing(t *testing.T) {
 	t.Parallel()
 	p := plan(t, "combined", "INSERT INTO t SELECT status, COUNT(*) AS n, COUNT(bytes) AS c, SUM(bytes) AS s, MIN(bytes) AS lo, MAX(bytes) AS hi FROM events GROUP BY status")
@@ -66,8 +66,8 @@ func TestP15_nullSaysNothing(t *testing.T) {
 	}
 }
 
-// P16: each value is rounded to the column's scale, half away from zero, before it is added: so batch cuts do not
-// matter.
+// P16: each value is rounded to the column's scale, half away from zero, before it is added, so the boundaries of
+// batches do not matter.
 func TestP16_roundedBeforeAdded(t *testing.T) {
 	t.Parallel()
 	p := plan(t, "json", "INSERT INTO t SELECT 'all' AS k, SUM(x) AS s FROM events GROUP BY k")
@@ -81,8 +81,8 @@ func TestP16_roundedBeforeAdded(t *testing.T) {
 	want(t, printed(f.Take()), "t: all 9007199254740992.9")
 }
 
-// P22: one statement's failure makes the record dead in all, and nothing of it is merged, not even what a word before
-// the bad one made.
+// P22: if one statement fails for a record, the record is a dead letter for all statements, and none of its rows is
+// merged, not even those of words before the bad one.
 func TestP22_oneFatePerRecord(t *testing.T) {
 	t.Parallel()
 	p := plan(t, "json", `INSERT INTO a SELECT COALESCE(k, '') AS k, COUNT(*) AS n FROM events GROUP BY k;
@@ -109,7 +109,7 @@ func TestP22_oneFatePerRecord(t *testing.T) {
 	}
 }
 
-// P18: what the column will not take is found before anything is sent.
+// P18: a value that the column does not accept is found before anything is sent.
 func TestP18_valuesAreJudgedByTheirColumns(t *testing.T) {
 	t.Parallel()
 	p := plan(t, "json", `INSERT INTO t SELECT COALESCE(k, '') AS k, COALESCE(CAST(i AS SIGNED), 0) AS i, SUM(s) AS s, MAX(CAST(m AS CHAR)) AS m,
@@ -149,7 +149,7 @@ func TestP18_valuesAreJudgedByTheirColumns(t *testing.T) {
 	}
 }
 
-// What is made of a condition is not the condition itself.
+// An expression that contains a condition is not itself a condition.
 func TestFold_conditionsAsValues(t *testing.T) {
 	t.Parallel()
 	for where, n := range map[string]int64{
@@ -162,7 +162,7 @@ func TestFold_conditionsAsValues(t *testing.T) {
 	}
 }
 
-// Without aggregates, every record has a row of its own, and so has every word of it.
+// Without aggregates, every record has a row of its own, and so has each of its words.
 func TestFold_rowPerRecord(t *testing.T) {
 	t.Parallel()
 	p := plan(t, "words", "INSERT INTO t SELECT word FROM events WHERE word <> 'b'")
@@ -228,8 +228,9 @@ func TestP18_rejectedRowsComeBackDead(t *testing.T) {
 	}
 }
 
-// P18: one record's value in a merged row does not take its neighbors with it. The records of a merged row that MySQL
-// rejected make a row each, up to the end of the rejected batch; then only the record that MySQL names is dead.
+// P18: one record's value in a merged row does not make dead letters of the other records. Each record of a merged row
+// that MySQL rejected gets a separate row, up to the end of the rejected batch; then only the record that MySQL rejects
+// is a dead letter.
 func TestP18_neighborsOfARejectedRecordAreCounted(t *testing.T) {
 	t.Parallel()
 	f := plan(t, "json", `INSERT INTO t SELECT COALESCE(k, '') AS k, COUNT(*) AS n, MAX(CAST(v AS SIGNED)) AS m FROM events GROUP BY 1`).NewFold()
@@ -274,7 +275,7 @@ func TestP18_neighborsOfARejectedRecordAreCounted(t *testing.T) {
 	want(t, printed(f.Take()), "t: a 2 99")
 }
 
-// P18: a value that the real column does not take is found in its own record, at the exact bounds of the column.
+// P18: a value that the real column does not accept is found in its own record, at the exact bounds of the column.
 func TestP18_boundsAreThoseOfTheRealColumns(t *testing.T) {
 	t.Parallel()
 	const timestampMin, timestampMax = 1_000_000, 2147483647_999999
@@ -353,7 +354,7 @@ func TestFold_deadLettersAreCutAndOwnTheirBytes(t *testing.T) {
 	}
 }
 
-// Wherever a batch is cut, the rows add up to the same.
+// The rows add up to the same result for every division into batches.
 func TestFold_anyCutsSameRows(t *testing.T) {
 	p := plan(t, "combined", `INSERT INTO a SELECT TUMBLE(ts, INTERVAL 1 MINUTE) AS m, status, COUNT(*) AS n, SUM(bytes / 3) AS s, MIN(path) AS lo, MAX(agent) AS hi FROM events GROUP BY m, status;
 		INSERT INTO b SELECT host, COUNT(bytes) AS c, MAX(bytes) AS x FROM events WHERE path LIKE '/api%' GROUP BY host`)
@@ -388,7 +389,7 @@ func TestFold_anyCutsSameRows(t *testing.T) {
 	})
 }
 
-// model is a database of rows that merges deltas as the sink's SQL does.
+// model is a database of rows that merges deltas in the same way as the sink's SQL.
 type model struct{ tables map[string]*row.Rows }
 
 func newModel() *model { return &model{map[string]*row.Rows{}} }
@@ -417,7 +418,7 @@ func (m *model) printed() []string {
 	return printed(row.Delta{Tables: []*row.Rows{m.tables["a"], m.tables["b"]}})
 }
 
-// On the way to a group that exists nothing is allocated, in any format.
+// Adding a record to an existing group allocates nothing, in any format.
 func TestFold_allocatesNothing(t *testing.T) {
 	for _, c := range []struct{ format, text, body string }{
 		{"words", "SELECT word, COUNT(*) AS n FROM events GROUP BY word", "some words and some more words"},

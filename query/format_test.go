@@ -11,7 +11,7 @@ import (
 
 const clfAll = "SELECT host, ident, user, ts, method, path, protocol, status, bytes, referer, agent FROM events"
 
-// clfLine is a line in the combined format around a request line.
+// clfLine returns a line of the combined format with this request line.
 func clfLine(request string) string {
 	return `h - - [17/May/2015:10:05:03 +0000] "` + request + `" 400 0 "-" "-"`
 }
@@ -34,7 +34,7 @@ func TestCombined_lines(t *testing.T) {
 		{clfLine(`GET /a b HTTP/1.1`), `h|-|-|2015-05-17 10:05:03|GET|/a b|HTTP/1.1|400|0|-|-`},
 		{clfLine(`GET`), `h|-|-|2015-05-17 10:05:03||GET||400|0|-|-`},
 		{clfLine(`M-SEARCH * HTTP/1.1`), `h|-|-|2015-05-17 10:05:03|M-SEARCH|*|HTTP/1.1|400|0|-|-`},
-		// A line cut within its last field, fields after it, and line ends of two systems.
+		// A line that is cut within its last field, fields after it, and line ends of two systems.
 		{`h - - [17/May/2015:10:05:03 +0000] "GET / HTTP/1.1" 200 1 "-" "Mozilla/5.0 (comp`, `h|-|-|2015-05-17 10:05:03|GET|/|HTTP/1.1|200|1|-|Mozilla/5.0 (comp`},
 		{`h - - [17/May/2015:10:05:03 +0000] "GET / HTTP/1.1" 200 1 "-" "x" 0.003 "more"` + "\r\n", `h|-|-|2015-05-17 10:05:03|GET|/|HTTP/1.1|200|1|-|x`},
 		{`h - - [17/May/2015:10:05:03 +0000] "GET / HTTP/1.1" 200 1 "-" "cut` + "\r\n", `h|-|-|2015-05-17 10:05:03|GET|/|HTTP/1.1|200|1|-|cut`},
@@ -85,7 +85,7 @@ func TestCombined_lines(t *testing.T) {
 	}
 }
 
-// common reads combined lines too, and passes over what follows the bytes.
+// common accepts combined lines too, and ignores the fields after the bytes.
 func TestCommon_lines(t *testing.T) {
 	t.Parallel()
 	f := plan(t, "common", "INSERT INTO t SELECT status, SUM(bytes) AS b, COUNT(*) AS n FROM events GROUP BY status").NewFold()
@@ -130,7 +130,7 @@ var fuzzPlans = map[string]string{
 	"raw":      "INSERT INTO t SELECT CAST(body AS SIGNED) AS i, body, header('a') AS a, _event_time FROM events",
 }
 
-// Whatever the bytes are, a record has one fate and nothing panics.
+// For any bytes, a record has exactly one fate and nothing panics.
 func FuzzFold(f *testing.F) {
 	for _, s := range []string{
 		line(200, "17"), clfLine(`\x16 " \"`), "", "a b\tc", `{"a":{"b":1},"c":1.5e3,"d":-0.1,"e":"2015-05-17","f":"é","g":1e308,"h":"7"}`, `{"c":1e-99,"d":99999999999999999999999999999999999999,"e":"2015-05-17T10:05:03.123456+02:00"}`,
@@ -158,7 +158,7 @@ func FuzzFold(f *testing.F) {
 	})
 }
 
-// Whatever the text is, it compiles or is rejected.
+// Any text compiles or is rejected.
 func FuzzCompile(f *testing.F) {
 	for _, text := range fuzzPlans {
 		f.Add(text)

@@ -8,8 +8,7 @@ import (
 	terminal "github.com/sluice-etl/sluice/internal/quote"
 )
 
-// What a log says has no effect on the terminal: keys, values, dead letters and the name
-// of the file.
+// The content of a log has no effect on the terminal: keys, values, dead letters and the name of the file are escaped.
 func TestDryRun_hostileText(t *testing.T) {
 	t.Parallel()
 	const hostile = "\x1b]0;owned\x07\x1b[2J\u009b31m\x9b31m\u202eabc\u2066\u2028\x7f\r"

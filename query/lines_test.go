@@ -9,7 +9,7 @@ import (
 
 const afterHost = ` [07/Dec/2016:11:05:07 +0100] "GET / HTTP/1.1" 200 571 "-" "x"`
 
-// What stands in front of the host would shift the fields behind it: such a line is a dead letter, with one reason.
+// Text before the host would shift the fields after it: such a line is a dead letter, with one reason.
 func TestCombined_nothingInFrontOfTheHost(t *testing.T) {
 	t.Parallel()
 	for _, format := range []string{"combined", "common"} {
@@ -73,7 +73,7 @@ func TestLines_aRowForEach(t *testing.T) {
 	}
 }
 
-// P22: a line that fails behind a good one takes the good one with it.
+// P22: a line that fails after a valid one discards the valid one's row, too.
 func TestP22_aBadLineMakesItsEventDead(t *testing.T) {
 	t.Parallel()
 	f := plan(t, "combined", "INSERT INTO t SELECT status, COUNT(*) AS n FROM events GROUP BY status").NewFold()
@@ -138,7 +138,7 @@ func TestFold_tombstonesAreFiltered(t *testing.T) {
 	}
 }
 
-// Timestamps are milliseconds: -1 is NULL, and what is no time is a dead letter where it is used.
+// Timestamps are milliseconds: -1 is NULL, and a value that is not a time is a dead letter if it is used.
 func TestFold_kafkaTimestamps(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

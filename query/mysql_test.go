@@ -54,7 +54,7 @@ var expressions = []struct{ expr, want string }{
 	{"CAST('1.5' AS DOUBLE)", "1.5"}, {"CAST('2015-05-17 10:05:03' AS DATETIME)", "2015-05-17 10:05:03"}, {"CAST('2015-05-17' AS DATETIME)", "2015-05-17 00:00:00"},
 	{"CAST('2015-05-17T10:05:03.250' AS DATETIME(3))", "2015-05-17 10:05:03.250"}, {"CAST('2015-05-17 10:05:03' AS DATETIME) < '2015-05-18'", "1"}, {"FROM_UNIXTIME(1431857103)", "2015-05-17 10:05:03"},
 	{"CAST(CAST('2015-05-17 10:05:03' AS DATETIME) AS CHAR)", "2015-05-17 10:05:03"}, {"CAST(9e0 AS DECIMAL(10,2))", "9.00"}, {"CAST(NULL AS SIGNED)", "NULL"}, {"CAST(0.5 AS SIGNED)", "1"}, {"CAST(-0.5 AS SIGNED)", "-1"},
-	// two hyphens without white space behind them are no comment
+	// two hyphens that white space does not follow are not a comment
 	{"1--1", "2"}, {"1---1", "0"}, {"1-- -1\n+4", "5"}, {"'a--b'", "a--b"}, {"CONCAT('--', 5--5)", "--10"}, {"1/*--1*/--1", "2"}, {"1 --\x01 no\n+1", "2"},
 	// delimiters that overlap are found from the left, for negative numbers too
 	{"SUBSTRING_INDEX('aaa', 'aa', -1)", "a"}, {"SUBSTRING_INDEX('aaa', 'aa', 1)", ""}, {"SUBSTRING_INDEX('aaa', 'aa', -2)", "aaa"}, {"SUBSTRING_INDEX('aaaaa', 'aa', -2)", "aaa"},
@@ -81,8 +81,9 @@ var expressions = []struct{ expr, want string }{
 	{"COALESCE(CAST(NULL AS DATETIME(3)), CAST('2015-05-17' AS DATETIME))", "2015-05-17 00:00:00.000"}, {"CAST(FROM_UNIXTIME(1431857103.123456789) AS CHAR)", "2015-05-17 10:05:03.123456"}, {"CAST(FROM_UNIXTIME(1431857103) AS CHAR)", "2015-05-17 10:05:03"},
 }
 
-// Where MySQL's answers differ from MariaDB's: the first shows fewer digits of the same value; MySQL 9 rounds each
-// quotient to four digits more than the dividend has, where MySQL 8 keeps more of them within an expression.
+// Expressions for which MySQL's answers differ from MariaDB's. MySQL shows fewer digits of the first value. MySQL 9
+// rounds each quotient to four digits more than the dividend has, while MySQL 8 keeps more of them within an
+// expression.
 var (
 	mysql8Answers = map[string]string{"IF(1, 1, 1.50)": "1"}
 	mysql9Answers = map[string]string{
@@ -115,7 +116,7 @@ func TestExpressions(t *testing.T) {
 	}
 }
 
-// The expectations above are those of a real server.
+// The expected values above are those of a real server.
 func TestExpressions_asServerAnswers(t *testing.T) {
 	t.Parallel()
 	s := mariadbtest.Start(t)
@@ -161,7 +162,7 @@ func TestExpressions_asServerAnswers(t *testing.T) {
 			c.want = want
 		}
 		if got.String != c.want {
-			t.Errorf("%s answers %s = %q, the table above says %q", version, c.expr, got.String, c.want)
+			t.Errorf("%s: %s = %q, but the table above has %q", version, c.expr, got.String, c.want)
 		}
 	}
 }

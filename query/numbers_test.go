@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// A text is a number only in SQL's syntax: Go's own syntax and what follows a number make dead letters.
+// A text is a number only in SQL's syntax: Go's own syntax, and text after a number, make dead letters.
 func TestCast_textThatIsNoNumber(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
@@ -40,7 +40,8 @@ func TestCast_jsonToDouble(t *testing.T) {
 	}
 }
 
-// A DOUBLE becomes the integer that it is, for all its digits; what passes the type is a dead letter.
+// A DOUBLE with an integer value becomes that integer, with all of its digits; a value outside the type's range is a
+// dead letter.
 func TestCast_doubleToInteger(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ expr, want string }{
@@ -57,7 +58,7 @@ func TestCast_doubleToInteger(t *testing.T) {
 		o.Format = "raw"
 		got, fault := "", ""
 		if _, err := Compile("INSERT INTO t SELECT "+c.expr+" AS x FROM events", o); err != nil {
-			fault = err.Error() // what does not depend on the record is rejected at start
+			fault = err.Error() // an error that does not depend on the record is found at start
 		} else {
 			got, fault = evaluate(t, "raw", c.expr, "67106846074035034")
 		}
@@ -67,7 +68,7 @@ func TestCast_doubleToInteger(t *testing.T) {
 	}
 }
 
-// A text is an integer only without a point and an exponent, as MySQL reads it; it cuts the others with a warning.
+// A text is an integer only without a point and an exponent, as in MySQL, which truncates all others with a warning.
 func TestCast_textToInteger(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"12.5", "12.0", "12.", "1e2", "1E2", "1e0", ".5", "0e0", "-1.0"} {
@@ -82,7 +83,7 @@ func TestCast_textToInteger(t *testing.T) {
 			t.Errorf("CAST(%q AS SIGNED) = %q %q, expected %s", text, got, fault, want)
 		}
 	}
-	// Numbers of JSON are numbers, and rounded.
+	// Numbers of JSON are numbers, and are rounded.
 	for text, want := range map[string]string{"1e2": "100", "12.5": "13", "-2.5": "-3", "12.0": "12"} {
 		if got, fault := evaluate(t, "json", "CAST(x AS SIGNED)", `{"x":`+text+`}`); got != want || fault != "" {
 			t.Errorf("CAST(x AS SIGNED) of %s = %q %q, expected %s", text, got, fault, want)
@@ -90,7 +91,7 @@ func TestCast_textToInteger(t *testing.T) {
 	}
 }
 
-// Seconds before 1970 are no time, however few.
+// Times before 1970 are rejected, even by a fraction of a second.
 func TestFromUnixtime_negative(t *testing.T) {
 	t.Parallel()
 	for _, x := range []string{"-1", "-0.0000001", "-0.9999999", "-1e-7"} {
@@ -103,7 +104,7 @@ func TestFromUnixtime_negative(t *testing.T) {
 	}
 }
 
-// Objects and texts that are read as JSON are JSON, whatever characters are in them.
+// Objects and texts that are read as JSON are valid JSON, whatever characters they contain.
 func TestJSONText_isJSON(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ expr, body, want string }{

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// Records that fail alike have one reason, and nothing of their text stands in it or in the detail.
+// Records that fail for the same cause have the same reason, and neither the reason nor the detail contains any of
+// their text.
 func TestDeadLetters_constantReasons(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -39,7 +40,7 @@ func TestDeadLetters_constantReasons(t *testing.T) {
 	}
 }
 
-// A dry run is of a person's own files: there the reason shows what was found.
+// A dry run reads a user's own files, so its reasons show what was found.
 func TestDryRun_reasonsShowTheText(t *testing.T) {
 	t.Parallel()
 	p := plan(t, "json", "INSERT INTO t SELECT a + 1 AS x FROM events")

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Every error says what could be written instead.
+// Every error says what can be written instead.
 func TestCompile_rejects(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ format, text, want string }{
@@ -120,7 +120,7 @@ func TestCompile_takes(t *testing.T) {
 	}
 }
 
-// P2: whatever changes the meaning of rows changes the fingerprint; what does not, does not.
+// P2: everything that changes the meaning of rows changes the fingerprint, and nothing else does.
 func TestP2_fingerprint(t *testing.T) {
 	t.Parallel()
 	of := func(text, format string, zone *time.Location) [32]byte {
@@ -132,7 +132,7 @@ func TestP2_fingerprint(t *testing.T) {
 		}
 		h, hashed := p.Fingerprint()
 		if !strings.Contains(hashed, format) {
-			t.Errorf("the text does not tell the format: %s", hashed)
+			t.Errorf("the hashed text does not name the format: %s", hashed)
 		}
 		return h
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// The window of the record before is kept, and kept for its own TUMBLE alone.
+// Each TUMBLE keeps the window of the previous record for itself only.
 func TestTumble_keepsTheLastWindow(t *testing.T) {
 	t.Parallel()
 	o := DefaultOptions()
