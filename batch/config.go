@@ -19,20 +19,21 @@ type Config struct {
 	// MaxRecords and MaxBytes (of fetched records) end a task's batch before its tick.
 	MaxRecords int64
 	MaxBytes   int64
-	// Memory is how many bytes the fetched records, folded rows and SQL text of all tasks may occupy. Each task has an open
-	// and a closed batch.
+	// Memory is how many bytes the fetched records, folded rows and SQL text of all tasks may occupy. Each task has up to
+	// two batches in memory: the open one, and the closed one.
 	Memory int64
 	// DeadLetterStop is the share of dead records above which the partitions of a task's batch stop, from 0 to 1; 1
-	// means never. A batch is judged only if it has 1,000 records or more that were not filtered, and if neither it nor
-	// any batch that this process committed has a counted record: its purpose is to detect a wrong format or query.
+	// means never. It applies only to a batch with 1,000 records or more that were not filtered, and only while neither
+	// this batch nor any that the process committed has a counted record: its purpose is to detect a wrong format or
+	// query.
 	DeadLetterStop float64
 	// DeadLetterRate is how many dead letters per second the process stores, averaged over 10 seconds; 0 stores all.
 	// Above it a stored one represents others too, see DeadLetter.Records.
 	DeadLetterRate int64
 	// ShutdownTimeout bounds how long a stop waits for batches to be committed.
 	ShutdownTimeout time.Duration
-	// Recheck is how long a stopped partition waits before it is claimed again, so that an operator's fix is noticed. It is
-	// also the longest time between two comparisons of an owned partition with its checkpoint in MySQL (or Interval if
+	// Recheck is how long a stopped partition waits before it is claimed again, so that an operator's fix is noticed. It
+	// is also the longest time between two comparisons of an owned partition with its checkpoint in MySQL (or Interval if
 	// that is longer). Without it, a database that was restored to an older state would be noticed only with the
 	// partition's next record.
 	Recheck time.Duration

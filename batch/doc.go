@@ -18,6 +18,6 @@
 // If the process crashes between any two of these, nothing is lost or counted twice: what is in memory follows from the
 // checkpoints, and rows and checkpoints move together.
 //
-// The decisions are made by package planner, which sees no records and does no I/O. The [Engine] drives it. [Source],
-// [Sink] and [Fold] are what the engine calls.
+// The decisions are made by package planner, which sees no records and does no I/O. The [Engine] drives it: it performs
+// the planner's outputs and reports their results as inputs. [Source], [Sink] and [Fold] are what the engine calls.
 package batch

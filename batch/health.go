@@ -18,7 +18,8 @@ type Health struct {
 	Stopped map[checkpoint.Partition]error
 }
 
-// Health is for probes: it does not wait. It is safe for concurrent use.
+// Health returns what keeps the engine from working. It does not block, so probes can call it. It is safe for
+// concurrent use.
 func (e *Engine[D]) Health() Health { return e.health.get() }
 
 // health is what the loop knows for Health.
@@ -34,8 +35,8 @@ type failure struct {
 	err   error
 }
 
-// result takes note of a result of the sink. Only an error that the task retries as it is counts as a failure: a fence or
-// rejected rows show that the sink works.
+// result records a result of the sink. Only an error after which the task retries the same operation counts as a
+// failure: a fence or rejected rows show that the sink works.
 func (h *health) result(task int, err error, log *slog.Logger) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -55,7 +56,7 @@ func (h *health) result(task int, err error, log *slog.Logger) {
 	}
 }
 
-// forget is for a task without partitions, which will not retry.
+// forget removes the failure of a task that has no partitions any more, because the task will not retry.
 func (h *health) forget(task int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -18,7 +18,7 @@ type message[D any] interface {
 
 // The messages.
 type (
-	// input is one that the engine passes on as it is.
+	// input is a planner input for which the engine itself does nothing.
 	input[D any] struct{ planner.Input }
 	// fetched is a call of Fetched.
 	fetched[D any] struct{ Fetched }

@@ -24,8 +24,9 @@ type Source interface {
 	// Run joins the group and fetches until ctx ends; then it leaves the group and returns. It calls the listener from
 	// its own goroutines, but never two calls of Fetched at once.
 	Run(ctx context.Context, listener RebalanceListener) error
-	// Confirm returns which of the partitions the group still assigns to this process, as a heartbeat of its own tells
-	// (P14). During a rebalance it waits, and asks again. It may block until ctx ends; it is safe for concurrent use.
+	// Confirm returns which of the partitions the group still assigns to this process. It sends a heartbeat of its own to
+	// find out (P14); during a rebalance it waits and sends another. It may block until ctx ends; it is safe for
+	// concurrent use.
 	Confirm(ctx context.Context, partitions []checkpoint.Partition) ([]checkpoint.Partition, error)
 	// Position positions partitions. It does not block; a failure comes later as Fetched.Err. It is safe for concurrent
 	// use, and keeps the order of calls.
@@ -94,11 +95,11 @@ const (
 	NotCommitted = planner.NotCommitted
 )
 
-// Sink keeps rows and checkpoints in one transaction. All methods are safe for concurrent use by tasks with disjoint
+// Sink writes rows and checkpoints in one transaction. All methods are safe for concurrent use by tasks with disjoint
 // partitions; each may block until ctx ends. Errors have a class of package checkpoint; an error without one ends the
 // process.
 type Sink[D any] interface {
-	// Claim makes the partitions this process's own in one transaction, and returns their checkpoints in order of
+	// Claim takes ownership of the partitions in one transaction, and returns their checkpoints in order of
 	// partition (P5 to P7). If topic and job are new, it inserts a checkpoint for every partition of the topic. With an
 	// error nothing was changed; ErrRefused names the partitions that must stop.
 	Claim(ctx context.Context, topic Topic, partitions []int32) ([]checkpoint.Checkpoint, error)
@@ -106,12 +107,13 @@ type Sink[D any] interface {
 	// With an error nothing was written, except with ErrUnknown.
 	Commit(ctx context.Context, batch *TaskBatch[D]) error
 	// Resolve returns the outcome of a Commit that returned ErrUnknown, by a locking read (P12). If the advances are empty
-	// ranges, it compares the checkpoints instead: every outcome but Superseded says that they are where the ranges are.
+	// ranges, it compares the checkpoints instead: every outcome but Superseded means that they are where the ranges are.
 	// id is then that of the last batch, or zero. ErrRetry means that there is no outcome yet.
 	Resolve(ctx context.Context, id checkpoint.BatchID, advances []Advance) (Outcome, error)
 }
 
-// RejectedRows is the error of a Commit that MySQL rejected because of these rows' own values (P18). Nothing was written.
+// RejectedRows is the error of a Commit that MySQL rejected because of these rows' own values (P18). Nothing was
+// written.
 type RejectedRows struct {
 	Rows []RejectedRow
 }

@@ -39,7 +39,7 @@ type Fetched struct {
 	Bytes int64
 	// Release frees the memory; the engine calls it exactly once, from any goroutine. It may be nil.
 	Release func()
-	// Err, if not nil, says why the source stopped the partition at Range.First: records that Kafka no longer has, a
+	// Err, if not nil, is why the source stopped the partition at Range.First: records that Kafka no longer has, a
 	// truncated log, a recreated topic. Nothing more comes until the partition is positioned again.
 	Err error
 }
@@ -69,8 +69,8 @@ type Tally struct {
 	Dead       []DeadLetter
 }
 
-// RejectedRow is a row that MySQL rejected when a batch was committed. It decides the fate of the records that make this
-// row, up to and not including Until, when they are folded again:
+// RejectedRow is a row that MySQL rejected when a batch was committed. It decides the fate of the records that make
+// this row, up to and not including Until, when they are folded again:
 //
 //   - If the row was Merged, each of its records makes a row of its own, so that the next rejection identifies records.
 //   - If its Source is known, that record becomes a dead letter, and its neighbors are counted.
@@ -82,7 +82,7 @@ type RejectedRow struct {
 	Detail string // what is particular to this one, such as the server's own text
 	// Until is the offset at which the batch ended, for each of its partitions.
 	Until map[checkpoint.Partition]int64
-	// Merged says that the row may represent several records, not all of which need be at fault.
+	// Merged means that the row may represent several records, not all of which need be at fault.
 	Merged bool
 	// Source is the one record that made the row, nil if that is not known.
 	Source *RecordID

@@ -11,11 +11,12 @@ import (
 )
 
 // Run works until ctx ends, then commits what is folded within ShutdownTimeout, leaves the group and returns nil. It
-// returns an error when the process must not continue: a checkpoint that it held is lost, or a fault of our own.
+// returns an error when the process must not continue: a checkpoint that it held is lost, or an error is unexpected (it
+// has no class).
 func (e *Engine[D]) Run(ctx context.Context) error {
 	defer close(e.ended)
 	e.start = time.Now()
-	// What is under way outlives ctx, for as long as the loop lets it.
+	// What is under way may outlive ctx, until the loop ends.
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	e.group, work = errgroup.WithContext(work)

@@ -35,8 +35,8 @@ func (r Range) Len() int64 { return r.Next - r.First }
 // String writes the range as logs/3 [100,250).
 func (r Range) String() string { return fmt.Sprintf("%s [%d,%d)", r.Partition, r.First, r.Next) }
 
-// TopicID is Kafka's ID of a topic (KIP-516): a topic that is deleted and recreated has another one. If the brokers have
-// no topic IDs it is derived from the cluster's ID.
+// TopicID is Kafka's ID of a topic (KIP-516): a topic that is deleted and recreated has another one. If the brokers
+// have no topic IDs it is derived from the cluster's ID.
 type TopicID [16]byte
 
 // String writes the id in hexadecimal.
@@ -47,7 +47,7 @@ func (t TopicID) String() string { return hex.EncodeToString(t[:]) }
 type Epoch int64
 
 // Owner is a random token that each claim transaction generates, so that two claims differ even if a database that was
-// restored to an older state gives both the same epoch. The zero Owner means that nobody has claimed the partition.
+// restored to an older state gives both the same epoch. The zero Owner means that no process has claimed the partition.
 type Owner [16]byte
 
 // String writes the owner in hexadecimal.
@@ -59,7 +59,7 @@ type BatchID [16]byte
 // String writes the batch id in hexadecimal.
 func (b BatchID) String() string { return hex.EncodeToString(b[:]) }
 
-// Checkpoint is the durable statement about one partition: its row of etl_checkpoint.
+// Checkpoint is the durable position of one partition: its row of etl_checkpoint.
 type Checkpoint struct {
 	// Range is [first_offset, next_offset): First is where the job started, Next is the offset to read next.
 	Range

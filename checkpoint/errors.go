@@ -6,13 +6,13 @@ import (
 )
 
 // The classes of error that the engine distinguishes. A sink or source wraps its error in [Error] with one of them, and
-// errors.Is finds the class. An error without a class is a fault of our own, and ends the component.
+// errors.Is finds the class. An error without a class is unexpected, and ends the process.
 var (
 	// ErrRetry: nothing is wrong with the batch. Pause and retry it unchanged, for as long as the partitions are ours.
 	// Deadlocks, lock waits, connections lost before COMMIT was sent, read-only, full or overloaded servers.
 	ErrRetry = errors.New("temporary failure, retry")
 	// ErrFenced: a fence or closing check did not match, because another process has claimed the partition, or the
-	// database is in an older state. Discard, ask the group, and claim again.
+	// database is in an older state. Discard, confirm with the group which partitions are assigned, and claim those again.
 	ErrFenced = errors.New("fenced")
 	// ErrUnknown: COMMIT was sent, and its outcome is unknown. Resolve it before anything else.
 	ErrUnknown = errors.New("COMMIT outcome unknown")

@@ -1,5 +1,5 @@
 // Package fold turns records into the rows that a batch adds to tables. The program that it runs is given as functions
-// ([Config], [Statement]), so that it knows neither SQL nor any other language. The way of a record:
+// ([Config], [Statement]), so that it knows neither SQL nor any other language. The steps for each record:
 //
 //  1. Open finds the event in it, and the format's parser reads the event's fields: views on the record's bytes.
 //  2. Every statement is evaluated for every row of the event: its condition, its key and its values, each of which must

@@ -10,8 +10,9 @@ import (
 	"github.com/sluice-etl/sluice/fold/window"
 )
 
-// Env is what the functions of a program see: one row of one record, and the memory that its evaluation uses. An Env belongs
-// to one fold and is unsafe for concurrent use. What a function returns may be a view on it, valid until the next record.
+// Env is what the functions of a program see: one row of one record, and the memory that its evaluation uses. An Env
+// belongs to one fold and is unsafe for concurrent use. What a function returns may be a view on it, valid until the
+// next record.
 type Env struct {
 	format.Fields
 	Partition checkpoint.Partition
@@ -27,17 +28,19 @@ type Env struct {
 	Windows []window.Span
 }
 
-// Headers finds a header of an event by its name: a view, which is nil where there is none, and not nil where it is empty.
+// Headers finds a header of an event by its name. Get returns a view: nil if there is no such header, not nil if its
+// value is empty.
 type Headers interface {
 	Get(name string) []byte
 }
 
-// Constant makes an Env without a record, for evaluating what depends on none. Its failures show values as they are.
+// Constant makes an Env without a record, for expressions that depend on none. The reasons of its failures contain the
+// values.
 func Constant(zone *time.Location) *Env {
 	return &Env{Fields: format.Fields{Fault: value.Fault{Explain: true}, Times: value.LogTimes{Zone: zone}}}
 }
 
-// Header is the value of a header, NULL where there is none. The event's own headers come before the record's.
+// Header returns the value of a header, NULL if there is none. The event's own headers come before the record's.
 func (e *Env) Header(name string) value.Value {
 	if e.Headers != nil {
 		if v := e.Headers.Get(name); v != nil {
@@ -47,7 +50,8 @@ func (e *Env) Header(name string) value.Value {
 	return RecordHeader(e.Record, name)
 }
 
-// RecordHeader is the value of a header of a record, NULL where there is none. Of a name that comes twice, the first counts.
+// RecordHeader returns the value of a header of a record, NULL if there is none. Of a name that comes twice, the first
+// counts.
 func RecordHeader(in *batch.Record, name string) value.Value {
 	for i := range in.Headers {
 		if h := &in.Headers[i]; h.Key == name {

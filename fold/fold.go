@@ -56,7 +56,8 @@ func New(c Config) *Fold {
 	return f
 }
 
-// Explain has the reasons of dead letters show the record's text. It is for a person's own files.
+// Explain makes the reasons of dead letters contain the record's text. It is for files of the person who reads the
+// reasons (etl dry-run).
 func (f *Fold) Explain() { f.env.Explain = true }
 
 // bind takes over the tables as they are now.
@@ -145,15 +146,16 @@ func (f *Fold) add(in *batch.Record, tally *batch.Tally) {
 	tally.Counted++
 }
 
-// addRows makes the pending rows of a statement that makes several of one row. On failure the reason is in Env; rejected
-// says that it is MySQL's.
+// addRows makes the pending rows of a statement that makes several of one row. On failure the reason is in Env;
+// rejected reports whether it is that of a row that MySQL rejected.
 func (f *Fold) addRows(s *boundStatement) (rejected bool) {
 	f.current, f.rejected = s, false
 	s.Rows(&f.env, f.emit)
 	return f.rejected
 }
 
-// addRow makes one pending row of a statement. On failure the reason is in Env; rejected says that it is MySQL's.
+// addRow makes one pending row of a statement. On failure the reason is in Env; rejected reports whether it is that of
+// a row that MySQL rejected.
 func (f *Fold) addRow(s *boundStatement) (rejected bool) {
 	e := &f.env
 	key, vals := len(f.keys), len(f.vals)

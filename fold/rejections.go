@@ -8,14 +8,14 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// rejections are the rows that MySQL rejected, so that each record of them gets its own fate (P18, P22). A merged row does
-// not show which of its records MySQL rejects. So up to the offsets at which the rejected batch ended, each record of its
-// key makes a row of its own, which is not merged with others. MySQL then rejects only the rows of the records that it
-// cannot take, and these records are dead letters when they are read again. So a record is folded at most three times
-// because of its own value: merged, apart, dead.
+// rejections are the rows that MySQL rejected, so that each record of them gets its own fate (P18, P22). A merged row
+// does not show which of its records MySQL rejects. So up to the offsets at which the rejected batch ended, each record
+// of its key makes a row of its own, which is not merged with others. MySQL then rejects only the rows of the records
+// that it cannot take, and these records are dead letters when they are read again. So a record is folded at most three
+// times because of its own value: with merged rows, with separate rows (row.Rows.Apart), and as a dead letter.
 //
-// A rejection does not apply to a table that was altered since: the table may take the row now, and its keys may be encoded
-// in another way. So rejections of another version of the table are dropped.
+// A rejection does not apply to a table that was altered since: the table may take the row now, and its keys may be
+// encoded in another way. So rejections of another version of the table are dropped.
 type rejections struct {
 	rows map[rejectedKey]*rejection
 }
@@ -34,8 +34,8 @@ type why struct{ reason, detail string }
 
 func (r *rejections) any() bool { return len(r.rows) > 0 }
 
-// find decides about a record that makes a row with this key: a dead letter if the reason is not empty, otherwise a row of
-// its own if apart is true.
+// find decides the fate of a record that makes a row with this key: it is a dead letter if the reason is not empty, and
+// makes a separate row if apart is true.
 func (r *rejections) find(table string, key []byte, p checkpoint.Partition, offset int64) (dead why, apart bool) {
 	row := r.rows[rejectedKey{table, string(key)}]
 	if row == nil || offset >= row.until[p] {
@@ -44,7 +44,8 @@ func (r *rejections) find(table string, key []byte, p checkpoint.Partition, offs
 	return cmp.Or(row.all, row.dead[batch.RecordID{Partition: p, Offset: offset}]), true
 }
 
-// restore adds rows, and drops those whose offsets the checkpoints have passed and those of other versions of the tables.
+// restore adds rows, and drops those whose offsets the checkpoints have passed and those of other versions of the
+// tables.
 func (r *rejections) restore(tables []row.Table, checkpoints []checkpoint.Checkpoint, rejected []batch.RejectedRow) {
 	if r.rows == nil {
 		r.rows = map[rejectedKey]*rejection{}

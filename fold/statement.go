@@ -14,8 +14,8 @@ import (
 // Config is the program of a fold. All of it but the Parser can be shared by several folds, if its functions can.
 type Config struct {
 	Statements []Statement
-	// Tables returns the tables as they are now, which hold every column of the statements. A fold takes them over when it is
-	// made and at each Restore. What it returns is never changed; new tables are a new slice.
+	// Tables returns the tables as they are now, which hold every column of the statements. A fold takes them over when it
+	// is made and at each Restore. What it returns is never changed; new tables are a new slice.
 	Tables func() *[]row.Table
 	// Parser reads bodies into Slots fields. It belongs to this fold alone.
 	Parser format.Parser
@@ -24,22 +24,22 @@ type Config struct {
 	Zone *time.Location
 	// Windows is the number of Env.Windows.
 	Windows int
-	// Open finds the event in Env.Record and sets Env.Body and Env.Headers. Its error says why the record holds no event, as
-	// format.Parser's does. Where Open is nil, the record's value is the body.
+	// Open finds the event in Env.Record and sets Env.Body and Env.Headers. Its error is why the record holds no event, as
+	// that of format.Parser is. If Open is nil, the record's value is the body.
 	Open func(*Env) error
 	// DeadLetterMaxBytes is how much of a dead letter's value is kept, in bytes.
 	DeadLetterMaxBytes int
 }
 
-// Statement computes rows of one table. Its functions are called once for each row of a record; they must not allocate, and
-// report what cannot be evaluated by Env.Fail.
+// Statement computes rows of one table. Its functions are called once for each row of a record; they must not allocate,
+// and report what cannot be evaluated by Env.Fail.
 type Statement struct {
 	Number int    // for dead letters
 	Table  string // the table's full name
 	// Where reports whether the row is taken; nil takes every row.
 	Where func(*Env) value.Truth
-	// Rows calls row once for each row of the table that the record's row makes: so a record is in several windows. Between
-	// the calls it changes what the columns' functions read of Env. Where Rows is nil, there is one row.
+	// Rows calls row once for each row of the table that the record's row makes, which is how a record can be in several
+	// windows. Between the calls it changes what the columns' functions read of Env. If Rows is nil, there is one row.
 	Rows func(e *Env, row func())
 	// Keys and Cells are the columns, in any order. Keys have no Aggregate.
 	Keys, Cells []Column
@@ -75,7 +75,8 @@ type cellColumn struct {
 	kind      value.Kind
 }
 
-// bindStatement finds the columns of a statement in the tables: its keys in the table's order, and the place of each cell.
+// bindStatement finds the columns of a statement in the tables: its keys in the table's order, and the place of each
+// cell.
 func bindStatement(s *Statement, tables []row.Table) boundStatement {
 	b := boundStatement{Statement: s}
 	b.table = slices.IndexFunc(tables, func(t row.Table) bool { return t.FullName() == s.Table })

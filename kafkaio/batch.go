@@ -8,11 +8,11 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// Batch holds the records of one request in reused slices, so that a record costs no allocation here. One goroutine owns
-// it until it is passed to Produce, and the producer owns it from then on. Keys, values and headers are views of the
-// request's frame.
+// Batch holds the records of one request in reused slices, so that a record costs no allocation here. One goroutine
+// owns it until it is passed to Produce, and the producer owns it from then on. Keys, values and headers are views of
+// the request's frame.
 type Batch struct {
-	// Unlimited says that Produce waits for Kafka until its context is done, if that has no deadline.
+	// Unlimited means that Produce waits for Kafka until its context is done, if that has no deadline.
 	Unlimited bool
 
 	keyHeader string
@@ -32,14 +32,16 @@ type Batch struct {
 	done      chan struct{} // holds one token once state is stateDone
 }
 
-// The states of a Batch. It leaves statePending exactly once: when its records are done or when Produce gives up waiting.
+// The states of a Batch. It leaves statePending exactly once: when its records are done or when Produce gives up
+// waiting.
 const (
 	statePending   int32 = iota
 	stateDone            // every record is acknowledged or failed, and Produce returns the result
 	stateAbandoned       // Produce has returned; finish recycles the batch
 )
 
-// rejection is a record that the shared client did not write. err is nil if its size was found too large before producing.
+// rejection is a record that the shared client did not write. err is nil if its size was found too large before
+// producing.
 type rejection struct {
 	rec *kgo.Record
 	err error
@@ -89,7 +91,7 @@ func (b *Batch) Key(key, value []byte) {
 	}
 }
 
-// Len is the number of records.
+// Len returns the number of records.
 func (b *Batch) Len() int { return len(b.recs) }
 
 // prepare sets the records' headers and splits them by size: a record of more than limit bytes goes to rejected. The

@@ -22,14 +22,15 @@ import (
 	"github.com/sluice-etl/sluice/internal/textfile"
 )
 
-// dialTimeout is the limit of one attempt to connect, including the TLS handshake. adminWait is the limit of one request
-// that carries no records, including retries: it leaves time for a second broker if the first does not reply.
+// dialTimeout is the limit of one attempt to connect, including the TLS handshake. adminWait is the limit of one
+// request that carries no records, including retries: it leaves time for a second broker if the first does not reply.
 const (
 	dialTimeout = 5 * time.Second
 	adminWait   = 10 * time.Second
 )
 
-// options are the options that all clients share: addresses, identity, security, log. d records failed connection attempts.
+// options are the options that all clients share: addresses, identity, security, log. d records failed connection
+// attempts.
 func (c Config) options(log *slog.Logger, d *dials) []kgo.Opt {
 	opts := []kgo.Opt{
 		kgo.WithHooks(d),
@@ -52,8 +53,8 @@ func (c Config) options(log *slog.Logger, d *dials) []kgo.Opt {
 	return opts
 }
 
-// debugOnly logs the library's warnings and errors at debug level, because the library retries or returns what they report,
-// and this package logs the outcome. The library's other lines are per request and are dropped.
+// debugOnly logs the library's warnings and errors at debug level, because the library retries or returns what they
+// report, and this package logs the outcome. The library's other lines are per request and are dropped.
 type debugOnly struct{ slog.Handler }
 
 func (q debugOnly) Enabled(ctx context.Context, level slog.Level) bool {
@@ -100,8 +101,8 @@ func (s SASL) password() (string, error) {
 	return pass, nil
 }
 
-// Reachable asks all of Config.Brokers concurrently for their versions and metadata, without retries, and returns nil when
-// the first replies. Its error names the addresses and why each did not reply.
+// Reachable asks all of Config.Brokers concurrently for their versions and metadata, without retries, and returns nil
+// when the first replies. Its error names the addresses and why each did not reply.
 func Reachable(ctx context.Context, cfg Config, log *slog.Logger) error {
 	err := pingBrokers(ctx, cfg, orDiscard(log))
 	if p, ok := errors.AsType[permanent](err); ok {
@@ -110,9 +111,9 @@ func Reachable(ctx context.Context, cfg Config, log *slog.Logger) error {
 	return err
 }
 
-// pingBrokers uses one client for each address, because one client asks them one after another, and a broker that accepts
-// connections without replying would use up the time of those after it. No client and no goroutine is left when it returns.
-// An address has dialTimeout to connect and dialTimeout to reply.
+// pingBrokers uses one client for each address, because one client asks them one after another, and a broker that
+// accepts connections without replying would use up the time of those after it. No client and no goroutine is left when
+// it returns. An address has dialTimeout to connect and dialTimeout to reply.
 func pingBrokers(ctx context.Context, cfg Config, log *slog.Logger) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*dialTimeout)
 	defer cancel()
@@ -177,9 +178,9 @@ type permanent struct{ error }
 
 func (p permanent) Unwrap() error { return p.error }
 
-// retry calls fn until it returns nil or a permanent error, or ctx is done, with pauses that grow from 100 ms to 5 s. It logs
-// the first error and then at most one in ten seconds, with the constant message what. Errors include the connection errors
-// that d has recorded; d may be nil.
+// retry calls fn until it returns nil or a permanent error, or ctx is done, with pauses that grow from 100 ms to 5 s.
+// It logs the first error and then at most one in ten seconds, with the constant message what. Errors include the
+// connection errors that d has recorded; d may be nil.
 func retry(ctx context.Context, log *slog.Logger, what string, d *dials, fn func(context.Context) error) error {
 	wait, throttle := obs.Backoff(100*time.Millisecond, 5*time.Second), obs.NewThrottle(10*time.Second)
 	for tries := 1; ; tries++ {

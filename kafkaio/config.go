@@ -30,8 +30,8 @@ type Config struct {
 	// AckTimeout is how long a request may wait for Kafka's acknowledgements, from the first byte of its frame (P23). It
 	// applies where the context of Produce has no deadline.
 	AckTimeout time.Duration
-	// ProduceLinger is how long to wait to fill a batch before it is sent. A request that waits for its acknowledgements ends
-	// the wait of the partitions that it has written to.
+	// ProduceLinger is how long to wait to fill a batch before it is sent. A request that waits for its acknowledgements
+	// ends the wait of the partitions that it has written to.
 	ProduceLinger time.Duration
 
 	// Start is where a job without a checkpoint begins: earliest, latest, or an RFC 3339 time.
@@ -47,8 +47,8 @@ type Config struct {
 	// FetchMaxBytes limits one fetch response of one broker, FetchMaxPartitionBytes each partition in it.
 	FetchMaxBytes          int32
 	FetchMaxPartitionBytes int32
-	// FetchMaxWait is how long a broker waits for data before it replies to a fetch. A partition that is added waits for the
-	// previous fetch, so it should be short.
+	// FetchMaxWait is how long a broker waits for data before it replies to a fetch. A partition that is added waits for
+	// the previous fetch, so it should be short.
 	FetchMaxWait time.Duration
 	// MaxConcurrentFetches limits the number of fetch responses that are in flight or buffered.
 	MaxConcurrentFetches int

@@ -16,9 +16,9 @@ import (
 	"github.com/sluice-etl/sluice/internal/obs"
 )
 
-// fetcher positions partitions and polls them. It is one goroutine that alternates between its inbox and polling, so that
-// no records that were polled before a positioning are delivered after it. Work that takes a round trip (position checks,
-// gap scans) runs in goroutines of its own, and each result comes back through the inbox as an asyncResult.
+// fetcher positions partitions and polls them. It is one goroutine that alternates between its inbox and polling, so
+// that no records that were polled before a positioning are delivered after it. Work that takes a round trip (position
+// checks, gap scans) runs in goroutines of its own, and each result comes back through the inbox as an asyncResult.
 //
 // Invariants, between two inbox entries:
 //   - A partition has at most one async call. In states checking and scanning it has exactly one, in state fetching it
@@ -71,8 +71,8 @@ const (
 	stopped  // until it is positioned again
 )
 
-// asyncCall is a partition's outstanding call, if cancel is not nil. id increases with each call, so that a late result of an
-// earlier one is recognized.
+// asyncCall is a partition's outstanding call, if cancel is not nil. id increases with each call, so that a late result
+// of an earlier one is recognized.
 type asyncCall struct {
 	id     int
 	cancel context.CancelFunc
@@ -127,9 +127,9 @@ func (f *fetcher) run(ctx context.Context) error {
 // nudgeAfter is how long after a change the client is nudged. Its goroutines must have run once by then.
 const nudgeAfter = 200 * time.Millisecond
 
-// scheduleNudge is called after a change to the client's partitions. The change ends the client's fetch session and begins
-// another. A goroutine of the client that was just starting a fetch for the old session then ends without seeing the new
-// one, and nothing is fetched from its broker until something wakes it. The nudge wakes it.
+// scheduleNudge is called after a change to the client's partitions. The change ends the client's fetch session and
+// begins another. A goroutine of the client that was just starting a fetch for the old session then ends without seeing
+// the new one, and nothing is fetched from its broker until something wakes it. The nudge wakes it.
 func (f *fetcher) scheduleNudge() { f.nudgeAt = time.Now().Add(nudgeAfter) }
 
 // nudge wakes the client's fetching goroutine of every broker: resuming does so whether or not anything was paused.
@@ -163,9 +163,9 @@ func (f *fetcher) apply(m batch.Position) {
 	}
 }
 
-// fetch moves a partition that is being fetched to another offset at once, and checks the position of any other first. The
-// client carries out SetOffsets only for a partition with a cursor, which exists for certain once records were returned;
-// before that the partition is removed and added again.
+// fetch moves a partition that is being fetched to another offset at once, and checks the position of any other first.
+// The client carries out SetOffsets only for a partition with a cursor, which exists for certain once records were
+// returned; before that the partition is removed and added again.
 func (f *fetcher) fetch(p *partition, m batch.Position) {
 	if p == nil {
 		p = &partition{Partition: m.Partition}
@@ -246,8 +246,8 @@ func (f *fetcher) complete(p *partition, id int, result asyncResult) {
 // checked is the result of a position check: nil if p may be fetched.
 type checked struct{ err error }
 
-// check verifies p's position with Kafka and then starts fetching. cause is why the client stopped fetching p, or nil: even
-// if the position is valid, a final cause stops p; see Source.check.
+// check verifies p's position with Kafka and then starts fetching. cause is why the client stopped fetching p, or nil:
+// even if the position is valid, a final cause stops p; see Source.check.
 func (f *fetcher) check(p *partition, cause error) {
 	p.state = checking
 	c := p.stored()
@@ -279,8 +279,8 @@ func (f *fetcher) startFetching(p *partition) {
 	f.scheduleNudge()
 }
 
-// purge makes the client forget a topic that was recreated; otherwise it would keep requesting the old topic ID. Partitions
-// that are positioned in the old topic are checked, which stops them.
+// purge makes the client forget a topic that was recreated; otherwise it would keep requesting the old topic ID.
+// Partitions that are positioned in the old topic are checked, which stops them.
 func (f *fetcher) purge(p *partition) {
 	if f.topicID != (checkpoint.TopicID{}) {
 		for _, q := range f.partitions {

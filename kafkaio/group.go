@@ -18,12 +18,12 @@ import (
 	"github.com/sluice-etl/sluice/internal/obs"
 )
 
-// member is this process's membership in the group. Its client never gets a fetch position: AdjustFetchOffsetsFn removes
-// them all, so that it fetches nothing, and no offset stored in the group can affect the job (P6). The callbacks forward
-// assignments without waiting for claims, so that a MySQL outage causes no rebalance.
+// member is this process's membership in the group. Its client never gets a fetch position: AdjustFetchOffsetsFn
+// removes them all, so that it fetches nothing, and no offset stored in the group can affect the job (P6). The
+// callbacks forward assignments without waiting for claims, so that a MySQL outage causes no rebalance.
 //
-// Invariant: announced is a subset of owned at every release of announcing, except for partitions whose revocation is about
-// to be announced. Lock order: announcing before mu.
+// Invariant: announced is a subset of owned at every release of announcing, except for partitions whose revocation is
+// about to be announced. Lock order: announcing before mu.
 type member struct {
 	s        *Source
 	cl       *kgo.Client
@@ -94,8 +94,8 @@ func (m *member) notifyChanged() {
 	m.changed = make(chan struct{})
 }
 
-// onRevoked removes partitions and announces it. It waits for the listener at most a quarter of the rebalance timeout: the
-// group excludes a member that blocks longer, and returning early is safe because the fence rejects late commits.
+// onRevoked removes partitions and announces it. It waits for the listener at most a quarter of the rebalance timeout:
+// the group excludes a member that blocks longer, and returning early is safe because the fence rejects late commits.
 func (m *member) onRevoked(ps []int32, lost bool) {
 	kind := "revoked"
 	if lost {
@@ -131,8 +131,9 @@ func (m *member) onRevoked(ps []int32, lost bool) {
 	})
 }
 
-// announceLoop announces new partitions to the listener. It reads what it needs from Kafka here rather than in the group's
-// callback, because a callback that blocks delays the rebalance. Partitions that are revoked meanwhile are not announced.
+// announceLoop announces new partitions to the listener. It reads what it needs from Kafka here rather than in the
+// group's callback, because a callback that blocks delays the rebalance. Partitions that are revoked meanwhile are not
+// announced.
 func (m *member) announceLoop(ctx context.Context) error {
 	sole := false // all members of the group count into this job's database
 	for {
@@ -169,7 +170,8 @@ func (m *member) announceLoop(ctx context.Context) error {
 	}
 }
 
-// readTopic reads the topic until it contains the pending partitions, which an assignment may name before the metadata does.
+// readTopic reads the topic until it contains the pending partitions, which an assignment may name before the metadata
+// does.
 func (m *member) readTopic(ctx context.Context, pending []int32) (topic batch.Topic, err error) {
 	err = retry(ctx, m.s.log, "Cannot read the topic's offsets; retrying", &m.s.dials, func(ctx context.Context) error {
 		var err error
@@ -183,8 +185,8 @@ func (m *member) readTopic(ctx context.Context, pending []int32) (topic batch.To
 	return topic, err
 }
 
-// announce calls Assigned with those of the partitions that are still pending. If others became pending meanwhile, it wakes
-// announceLoop, because topic may not contain them. logEmpty logs an assignment without partitions, too.
+// announce calls Assigned with those of the partitions that are still pending. If others became pending meanwhile, it
+// wakes announceLoop, because topic may not contain them. logEmpty logs an assignment without partitions, too.
 func (m *member) announce(topic batch.Topic, partitions []int32, logEmpty bool) {
 	m.announcing.Lock()
 	defer m.announcing.Unlock()
@@ -211,8 +213,8 @@ func (m *member) wakeAnnounceLoop() {
 	}
 }
 
-// invalidateTopic makes announceLoop announce the topic again: a claim that is made after an operator has fixed the topic
-// must not be compared with the ID of a topic that was deleted (P4).
+// invalidateTopic makes announceLoop announce the topic again: a claim that is made after an operator has fixed the
+// topic must not be compared with the ID of a topic that was deleted (P4).
 func (m *member) invalidateTopic() {
 	m.mu.Lock()
 	m.topicStale = true
@@ -232,8 +234,8 @@ func (m *member) pending() []int32 {
 	return ps
 }
 
-// topic reads what an assignment carries: the topic ID, the offset of Config.Start in every partition, and where each log
-// begins.
+// topic reads what an assignment carries: the topic ID, the offset of Config.Start in every partition, and where each
+// log begins.
 func (s *Source) topic(ctx context.Context, adm *kadm.Client) (batch.Topic, error) {
 	t := batch.Topic{Name: s.cfg.Topic}
 	meta, err := metadata(ctx, adm, t.Name)
@@ -272,7 +274,8 @@ func (s *Source) topic(ctx context.Context, adm *kadm.Client) (batch.Topic, erro
 	return t, nil
 }
 
-// watch logs the errors that the group client reports besides the callbacks: those of joining, which the client retries.
+// watch logs the errors that the group client reports besides the callbacks: those of joining, which the client
+// retries.
 func (m *member) watch(ctx context.Context) error {
 	throttle := obs.NewThrottle(10 * time.Second)
 	for {
@@ -296,9 +299,10 @@ func (m *member) watch(ctx context.Context) error {
 	}
 }
 
-// confirm asks the group, with a heartbeat of its own, which of the partitions are still assigned to this member (P14). The
-// member ID and generation are read before the heartbeat and the assignment before and after it, because a confirmation of
-// one generation says nothing about another. Forcing a rebalance instead would disturb all members and confirm nothing.
+// confirm asks the group, with a heartbeat of its own, which of the partitions are still assigned to this member (P14).
+// The member ID and generation are read before the heartbeat and the assignment before and after it, because a
+// confirmation of one generation says nothing about another. Forcing a rebalance instead would disturb all members and
+// confirm nothing.
 func (m *member) confirm(ctx context.Context, partitions []checkpoint.Partition) ([]checkpoint.Partition, error) {
 	var ours []checkpoint.Partition
 	err := retry(ctx, m.s.log, "Cannot confirm the assignment with the group; retrying", &m.s.dials, func(ctx context.Context) error {
@@ -337,9 +341,9 @@ const (
 	heartbeatDenied                              // the group does not know this member and generation
 )
 
-// heartbeat sends one heartbeat. A single denial proves nothing: after the end of a rebalance on the broker, and until the
-// client hears of it, this member's generation is an old one. So after a denial it waits for the client to learn of a
-// change. A client that learns of none, and is denied again, is no longer a member.
+// heartbeat sends one heartbeat. A single denial proves nothing: after the end of a rebalance on the broker, and until
+// the client hears of it, this member's generation is an old one. So after a denial it waits for the client to learn of
+// a change. A client that learns of none, and is denied again, is no longer a member.
 func (m *member) heartbeat(ctx context.Context, partitions []checkpoint.Partition) (ours []checkpoint.Partition, result heartbeatResult, err error) {
 	id, generation := m.cl.GroupMetadata()
 	m.mu.Lock()
@@ -379,7 +383,8 @@ func (m *member) heartbeat(ctx context.Context, partitions []checkpoint.Partitio
 	return nil, heartbeatInconclusive, fmt.Errorf("heartbeat: %w", err)
 }
 
-// awaitChange waits for the next callback, or for two heartbeat intervals, within which the client learns of every change.
+// awaitChange waits for the next callback, or for two heartbeat intervals, within which the client learns of every
+// change.
 func (m *member) awaitChange(ctx context.Context, changed <-chan struct{}) error {
 	timer := time.NewTimer(min(2*m.s.cfg.Heartbeat, 3*time.Second))
 	defer timer.Stop()

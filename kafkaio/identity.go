@@ -19,8 +19,8 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 )
 
-// Identity identifies the database that a member of the group counts into. Two databases in one group would each count some
-// of the records, and the audits of both would balance.
+// Identity identifies the database that a member of the group counts into. Two databases in one group would each count
+// some of the records, and the audits of both would balance.
 type Identity struct {
 	// ID is created once for a database's checkpoints and stored beside them; zero means unknown.
 	ID [16]byte
@@ -44,8 +44,8 @@ func printable(text string) string {
 }
 
 // identityMagic ends a member's user data that carries an identity. The user data is, in this order: the balancer's own
-// bytes; if the server is known, the server, its length in two bytes and serverMagic; the ID; the address, its length in two
-// bytes and identityMagic.
+// bytes; if the server is known, the server, its length in two bytes and serverMagic; the ID; the address, its length
+// in two bytes and identityMagic.
 const (
 	identityMagic = "sluice-identity1"
 	serverMagic   = "sluice-server-01"
@@ -54,7 +54,8 @@ const (
 // maxAliases is how many other addresses of the same database are reported at most.
 const maxAliases = 100
 
-// maxAddress is the maximum length in bytes of the address and of the server, each, so that member metadata stays small.
+// maxAddress is the maximum length in bytes of the address and of the server, each, so that member metadata stays
+// small.
 const maxAddress = 512
 
 func (i Identity) appendTo(userData []byte) []byte {
@@ -72,7 +73,8 @@ func (i Identity) appendTo(userData []byte) []byte {
 	return append(userData, identityMagic...)
 }
 
-// parseIdentity reads what appendTo wrote. ok is false for members without an identity, such as those of older releases.
+// parseIdentity reads what appendTo wrote. ok is false for members without an identity, such as those of older
+// releases.
 func parseIdentity(userData []byte) (i Identity, ok bool) {
 	address, rest, ok := cutText(userData, identityMagic)
 	if !ok || len(rest) < len(i.ID) {
@@ -116,8 +118,8 @@ func (b identityBalancer) JoinGroupMetadata(topics []string, current map[string]
 	return meta.AppendTo(nil)
 }
 
-// Identify sets the database that the records are counted into. It must be called before Run; without it, the group's other
-// members are not checked.
+// Identify sets the database that the records are counted into. It must be called before Run; without it, the group's
+// other members are not checked.
 func (s *Source) Identify(own Identity) { s.own = own }
 
 // Foreign returns an error that names the members that count into another database, as last seen, or nil.
@@ -128,8 +130,8 @@ func (s *Source) Foreign() error {
 	return nil
 }
 
-// groupMembers returns the databases that members of the group count into, each once, ordered by address. Members of older
-// releases are left out. stable is false during a rebalance, when Kafka does not return the members' metadata.
+// groupMembers returns the databases that members of the group count into, each once, ordered by address. Members of
+// older releases are left out. stable is false during a rebalance, when Kafka does not return the members' metadata.
 func groupMembers(ctx context.Context, cl *kgo.Client, group string) (found []Identity, stable bool, err error) {
 	req := kmsg.NewPtrDescribeGroupsRequest()
 	req.Groups = []string{group}
@@ -165,8 +167,8 @@ func groupMembers(ctx context.Context, cl *kgo.Client, group string) (found []Id
 	return found, true, nil
 }
 
-// foreignDatabaseError returns an error of class ErrRefused if other members of the group count into another database, or
-// nil.
+// foreignDatabaseError returns an error of class ErrRefused if other members of the group count into another database,
+// or nil.
 func foreignDatabaseError(group string, own Identity, members []Identity) error {
 	var others []string
 	for _, m := range members {
@@ -207,8 +209,8 @@ func (s *Source) requireSoleDatabase(ctx context.Context, cl *kgo.Client) error 
 }
 
 // requireSoleDatabaseBeforeJoin is the same check before the group is joined, so that a process that will be refused
-// causes no rebalance. A group that is not stable within some seconds is joined anyway, because nothing is claimed before
-// requireSoleDatabase has returned.
+// causes no rebalance. A group that is not stable within some seconds is joined anyway, because nothing is claimed
+// before requireSoleDatabase has returned.
 func (s *Source) requireSoleDatabaseBeforeJoin(ctx context.Context, cl *kgo.Client) error {
 	limited, cancel := context.WithTimeout(ctx, min(s.cfg.SessionTimeout, adminWait))
 	defer cancel()
@@ -219,8 +221,8 @@ func (s *Source) requireSoleDatabaseBeforeJoin(ctx context.Context, cl *kgo.Clie
 	return nil
 }
 
-// watchGroup checks the group while this process is a member, and reports a process that was not refused at its start, such
-// as one of another release. It does not stop this process, which joined first.
+// watchGroup checks the group while this process is a member, and reports a process that was not refused at its start,
+// such as one of another release. It does not stop this process, which joined first.
 func (s *Source) watchGroup(ctx context.Context, cl *kgo.Client) {
 	if s.own.ID == [16]byte{} {
 		return
@@ -245,8 +247,8 @@ func (s *Source) watchGroup(ctx context.Context, cl *kgo.Client) {
 }
 
 // checkMembers compares the members with this process. aliases are the addresses and servers that were reported before.
-// Members on two servers with the same identity are reported but never refused: after a failover, those that started before
-// it still name the old server.
+// Members on two servers with the same identity are reported but never refused: after a failover, those that started
+// before it still name the old server.
 func (s *Source) checkMembers(members []Identity, aliases map[string]bool) {
 	foreign := 0
 	for _, m := range members {
@@ -275,8 +277,8 @@ func (s *Source) checkMembers(members []Identity, aliases map[string]bool) {
 	s.log.Error("Consumer group is shared with another database", "err", err)
 }
 
-// CheckGroup returns the databases that the group's members count into, and an error of class ErrRefused if one of them is
-// not own. It does not join the group.
+// CheckGroup returns the databases that the group's members count into, and an error of class ErrRefused if one of them
+// is not own. It does not join the group.
 func CheckGroup(ctx context.Context, cfg Config, group string, own Identity, log *slog.Logger) ([]Identity, error) {
 	d := &dials{}
 	cl, err := kgo.NewClient(append(cfg.options(orDiscard(log), d), kgo.RetryTimeout(adminWait))...)

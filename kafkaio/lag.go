@@ -69,8 +69,8 @@ func (l *lags) forget(partition int32) {
 	delete(l.partitions, partition)
 }
 
-// watchLag reads the ends of all logs every Config.LagInterval, because paused partitions are not fetched, and has the tails
-// of logs scanned that hold no records; see fetcher.checkTail.
+// watchLag reads the ends of all logs every Config.LagInterval, because paused partitions are not fetched, and has the
+// tails of logs scanned that hold no records; see fetcher.checkTail.
 func (s *Source) watchLag(ctx context.Context, adm *kadm.Client) error {
 	tick := time.NewTicker(s.cfg.LagInterval)
 	defer tick.Stop()
@@ -108,8 +108,8 @@ func (s *Source) watchLag(ctx context.Context, adm *kadm.Client) error {
 	}
 }
 
-// watchTopic checks whether the topic still has the ID under which it is read. The fetching client notices a change too, but
-// only after some seconds of retries, and not at all for paused partitions.
+// watchTopic checks whether the topic still has the ID under which it is read. The fetching client notices a change
+// too, but only after some seconds of retries, and not at all for paused partitions.
 func (s *Source) watchTopic(ctx context.Context, adm *kadm.Client) {
 	meta, err := metadata(ctx, adm, s.cfg.Topic)
 	td, ok := meta.Topics[s.cfg.Topic]

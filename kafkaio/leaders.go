@@ -27,12 +27,12 @@ const leaderWait = dialTimeout + time.Second
 // leadersAtOnce is how many leaders are asked concurrently at most.
 const leadersAtOnce = 16
 
-// electionPause is how long to wait before a broker that denies leading a partition is asked again, because another leader
-// may have been elected meanwhile.
+// electionPause is how long to wait before a broker that denies leading a partition is asked again, because another
+// leader may have been elected meanwhile.
 const electionPause = 500 * time.Millisecond
 
-// CheckLeaders sends a request to each broker that leads a partition of use's topics, at its advertised address, and names
-// those that do not reply as a leader does. A bootstrap broker may be reachable while these are not.
+// CheckLeaders sends a request to each broker that leads a partition of use's topics, at its advertised address, and
+// names those that do not reply as a leader does. A bootstrap broker may be reachable while these are not.
 func CheckLeaders(ctx context.Context, cfg Config, use Use, log *slog.Logger) ([]string, error) {
 	return probeOnce(ctx, cfg, use, log, func(a *prober, meta *kmsg.MetadataResponse) ([]string, error) {
 		l, err := a.checkLeaders(ctx, meta)
@@ -110,8 +110,8 @@ func (a *prober) checkLeaders(ctx context.Context, meta *kmsg.MetadataResponse) 
 	}
 }
 
-// leading returns the leaders of all partitions in meta, ordered by ID, and texts that name the partitions without a leader.
-// Topics that are missing, or for which DESCRIBE is denied, have no partitions in meta.
+// leading returns the leaders of all partitions in meta, ordered by ID, and texts that name the partitions without a
+// leader. Topics that are missing, or for which DESCRIBE is denied, have no partitions in meta.
 func leading(meta *kmsg.MetadataResponse) (all []leader, leaderless []string) {
 	byID := map[int32]leader{}
 	for _, t := range meta.Topics {
@@ -150,8 +150,8 @@ func addressOf(host string, port int32) string {
 }
 
 // askLeader requests the end offsets of a leader's partitions. It uses a client that knows only the leader's address: a
-// client that knows the cluster drops all its brokers when one of them is found at another's address (KIP-1242), and the
-// requests to the others fail with it.
+// client that knows the cluster drops all its brokers when one of them is found at another's address (KIP-1242), and
+// the requests to the others fail with it.
 func (a *prober) askLeader(ctx context.Context, l leader) error {
 	if l.address == "" {
 		return errors.New("the metadata does not list it among the cluster's brokers")

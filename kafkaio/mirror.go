@@ -10,8 +10,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// mirror commits our offsets to the group, for lag tools only. Nothing is ever read from there, a lost commit is replaced by
-// the next one, and nothing waits for it.
+// mirror commits our offsets to the group, for lag tools only. Nothing is ever read from there, a lost commit is
+// replaced by the next one, and nothing waits for it.
 type mirror struct {
 	mu      sync.Mutex
 	pending map[int32]int64

@@ -13,9 +13,9 @@ import (
 )
 
 // Monitor checks every Config.LagInterval, and more often while something is wrong, whether Kafka gives the process the
-// rights that it needs and whether every broker that leads a partition of its topics replies. Between two checks, a denied
-// request of a followed producer or source counts as well. A problem with the dead-letter topic alone never makes the process
-// unready, because events flow without it. State is safe for concurrent use.
+// rights that it needs and whether every broker that leads a partition of its topics replies. Between two checks, a
+// denied request of a followed producer or source counts as well. A problem with the dead-letter topic alone never
+// makes the process unready, because events flow without it. State is safe for concurrent use.
 type Monitor struct {
 	cfg     Config
 	use     Use
@@ -35,7 +35,8 @@ type finding struct {
 	began    time.Time
 	down     string // why the process cannot work, or empty
 	degraded string // what else is wrong, or empty
-	// allowed means that the brokers reported what they allow, and that no right is missing: earlier denials no longer count.
+	// allowed means that the brokers reported what they allow, and that no right is missing: earlier denials no longer
+	// count.
 	allowed     bool
 	deadAllowed bool // the same for dead letters
 	missing     int  // the number of missing rights, below 0 if unknown
@@ -56,8 +57,8 @@ func (m *Monitor) FollowProducer(p *Producer) {
 // FollowSource makes denied requests of the source count. It must be called before Run.
 func (m *Monitor) FollowSource(s *Source) { m.denials = append(m.denials, &s.denial) }
 
-// State returns why the process cannot work with Kafka, and what else is wrong; both are empty if nothing is. Until the first
-// check the process cannot work.
+// State returns why the process cannot work with Kafka, and what else is wrong; both are empty if nothing is. Until the
+// first check the process cannot work.
 func (m *Monitor) State() (down, degraded string) {
 	f := m.last.Load()
 	if f == nil {
@@ -73,8 +74,8 @@ func (m *Monitor) State() (down, degraded string) {
 	return down, degraded
 }
 
-// denied returns the first denial that still counts, or an empty text. Denials before f do not count if f has found that
-// everything is allowed.
+// denied returns the first denial that still counts, or an empty text. Denials before f do not count if f has found
+// that everything is allowed.
 func (f *finding) denied(denials []*denial, allowed bool) string {
 	after := time.Time{}
 	if allowed {
@@ -119,8 +120,8 @@ func (m *Monitor) Run(ctx context.Context) error {
 	}
 }
 
-// wait waits until the next check is due, and reports false if ctx ends before. It reads State meanwhile, because a denied
-// request of a producer or a source makes the next check due earlier.
+// wait waits until the next check is due, and reports false if ctx ends before. It reads State meanwhile, because a
+// denied request of a producer or a source makes the next check due earlier.
 func (m *Monitor) wait(ctx context.Context) bool {
 	due := time.Now().Add(m.cfg.LagInterval)
 	for {

@@ -42,7 +42,8 @@ func (f *fetcher) polledPartition(t *kgo.FetchTopic, fp *kgo.FetchPartition) {
 				f.s.log.Warn("Kafka denies fetching the topic; retrying", "err", fp.Err)
 			}
 		}
-		// The client would continue from another offset, or retry in a loop: remove the partition first, then check why (P27).
+		// The client would continue from another offset, or retry in a loop: remove the partition first, then check why
+		// (P27).
 		f.removeFromClient(p)
 		p.cancelCall()
 		f.check(p, fp.Err)
@@ -63,8 +64,8 @@ func (f *fetcher) polledPartition(t *kgo.FetchTopic, fp *kgo.FetchPartition) {
 	}
 }
 
-// deliver passes the held records to the engine, up to the first gap that is not explained. A gap is scanned once; offsets
-// that the scan leaves unexplained stop the partition.
+// deliver passes the held records to the engine, up to the first gap that is not explained. A gap is scanned once;
+// offsets that the scan leaves unexplained stop the partition.
 func (f *fetcher) deliver(p *partition) {
 	for len(p.held) > 0 {
 		fp := &p.held[0]
@@ -93,9 +94,9 @@ type gapError struct{ checkpoint.Range }
 
 func (e *gapError) Error() string { return "offsets " + e.Range.String() + " are missing" }
 
-// deliverRecords passes records to the engine as one batch.Fetched, as far as they are contiguous and of one leader epoch,
-// and returns how many of them it has processed. Each offset of the Fetched is accounted for: by a record, a control
-// record, or a range in p.explained.
+// deliverRecords passes records to the engine as one batch.Fetched, as far as they are contiguous and of one leader
+// epoch, and returns how many of them it has processed. Each offset of the Fetched is accounted for: by a record, a
+// control record, or a range in p.explained.
 func (f *fetcher) deliverRecords(p *partition, records []*kgo.Record) (done int, err error) {
 	if len(records) == 0 {
 		return 0, nil
@@ -143,8 +144,8 @@ func (f *fetcher) deliverRecords(p *partition, records []*kgo.Record) (done int,
 	return done, err
 }
 
-// recordBytes is a record's memory besides its payload: the batch.Record, and the lengths in the decompressed batch, which
-// is kept as long as any of its records.
+// recordBytes is a record's memory besides its payload: the batch.Record, and the lengths in the decompressed batch,
+// which is kept as long as any of its records.
 const recordBytes = int64(unsafe.Sizeof(batch.Record{})) + 16
 
 // checkNext returns nil if r is the next record, and adds the explained gap before it. Offsets and leader epochs never

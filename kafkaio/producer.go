@@ -27,13 +27,13 @@ var (
 	ErrClosed = errors.New("the producer is closed")
 )
 
-// Producer writes events to Kafka durably: acks=all, idempotent, through one client that all receivers share. Records are
-// never cancelled and have no delivery timeout; only waiting for them can end early. All methods are safe for concurrent
-// use, except that Run is called once.
+// Producer writes events to Kafka durably: acks=all, idempotent, through one client that all receivers share. Records
+// are never cancelled and have no delivery timeout; only waiting for them can end early. All methods are safe for
+// concurrent use, except that Run is called once.
 //
 // Every request that acquire admitted is finished exactly once, by finish, when each of its records is acknowledged, is
-// a dead letter that is acknowledged, or has failed. The shared client in use may be replaced at any time; a request stays
-// with the client that it started with.
+// a dead letter that is acknowledged, or has failed. The shared client in use may be replaced at any time; a request
+// stays with the client that it started with.
 type Producer struct {
 	cfg  Config
 	log  *slog.Logger
@@ -77,9 +77,9 @@ func NewProducer(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Prod
 	return p, nil
 }
 
-// Run connects, retrying until Kafka replies, and serves Produce until ctx is done. Then it accepts no new request, waits up
-// to Config.ShutdownTimeout for the records in flight, and closes. If the receivers are stopped first, no request fails
-// because of the shutdown.
+// Run connects, retrying until Kafka replies, and serves Produce until ctx is done. Then it accepts no new request,
+// waits up to Config.ShutdownTimeout for the records in flight, and closes. If the receivers are stopped first, no
+// request fails because of the shutdown.
 func (p *Producer) Run(ctx context.Context) error {
 	defer p.close()
 	l, err := p.open(ctx)
@@ -164,10 +164,10 @@ func (p *Producer) Ready(ctx context.Context) error {
 }
 
 // Produce hands the batch's records to Kafka and returns nil when each is acknowledged or is a dead letter that is
-// acknowledged. It waits for Ready first, because the gate may have closed since the receiver last asked, and then drops the
-// request if peerClosed reports that the sender has closed its connection, or if ctx is done. ctx carries the request's
-// deadline, counted from its first byte; without one, Config.AckTimeout is used unless b.Unlimited. If ctx ends later, the records stay with
-// the client and may still be written; the error says so.
+// acknowledged. It waits for Ready first, because the gate may have closed since the receiver last asked, and then
+// drops the request if peerClosed reports that the sender has closed its connection, or if ctx is done. ctx carries the
+// request's deadline, counted from its first byte; without one, Config.AckTimeout is used unless b.Unlimited. If ctx
+// ends later, the records stay with the client and may still be written; the error says so.
 //
 // The frame under the records belongs to the producer until it calls release, exactly once and from any goroutine,
 // possibly long after Produce returned (P29). b must not be used after the call. peerClosed and release may be nil.
@@ -222,8 +222,8 @@ func (p *Producer) Produce(ctx context.Context, b *Batch, peerClosed func() bool
 	return err
 }
 
-// deadlineError returns why ctx is done, or nil. It compares the deadline with the clock itself, because in a process that
-// was frozen the timer that ends ctx may fire only after this code runs.
+// deadlineError returns why ctx is done, or nil. It compares the deadline with the clock itself, because in a process
+// that was frozen the timer that ends ctx may fire only after this code runs.
 func deadlineError(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -240,8 +240,9 @@ func (p *Producer) drop(b *Batch, reason string, err error) error {
 	return err
 }
 
-// awaitAcks waits until every record is acknowledged or failed. It is one goroutine for each request, because the client
-// offers no way to stop waiting. Their number is bounded by the receivers' bytes in flight, and close waits for all.
+// awaitAcks waits until every record is acknowledged or failed. It is one goroutine for each request, because the
+// client offers no way to stop waiting. Their number is bounded by the receivers' bytes in flight, and close waits for
+// all.
 func (p *Producer) awaitAcks(s *sharedClient, b *Batch, begun time.Time) {
 	if len(b.ptrs) > 0 {
 		for _, r := range s.cl.ProduceSync(context.Background(), b.ptrs...) {
@@ -323,8 +324,8 @@ func reasonOf(err error) string {
 	return "kafka"
 }
 
-// isContentError reports whether Kafka, or its client, rejected a batch for its content. No other error, authorization and
-// unknown topics included, is caused by a record (P24).
+// isContentError reports whether Kafka, or its client, rejected a batch for its content. No other error, authorization
+// and unknown topics included, is caused by a record (P24).
 func isContentError(err error) bool { return contentError(err) != nil }
 
 // contentError returns the error of Kafka in err that a record's content causes, or nil.

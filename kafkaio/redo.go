@@ -14,8 +14,8 @@ import (
 	"github.com/sluice-etl/sluice/internal/obs"
 )
 
-// redoQueue holds the batches with rejected records. It needs no limit of its own, because the receivers' bytes in flight
-// bound it.
+// redoQueue holds the batches with rejected records. It needs no limit of its own, because the receivers' bytes in
+// flight bound it.
 type redoQueue struct {
 	mu      sync.Mutex
 	batches []*Batch
@@ -40,9 +40,10 @@ func (q *redoQueue) take() []*Batch {
 	return b
 }
 
-// redoer produces rejected records one at a time, writes dead letters, and replaces the clients when a topic's limit has
-// changed. It is one goroutine with a client of its own that never holds more than one record of the data topic, so that a
-// rejection always concerns that record. A record that is produced again may end up behind later ones of its partition.
+// redoer produces rejected records one at a time, writes dead letters, and replaces the clients when a topic's limit
+// has changed. It is one goroutine with a client of its own that never holds more than one record of the data topic, so
+// that a rejection always concerns that record. A record that is produced again may end up behind later ones of its
+// partition.
 type redoer struct {
 	p      *Producer
 	adm    *kadm.Client
@@ -151,8 +152,8 @@ func (r *redoer) send(ctx context.Context, recs ...*kgo.Record) error {
 	return err
 }
 
-// refresh reads the limits again, at most once a second, and replaces both clients if they have changed. The previous shared
-// client is closed after its last request.
+// refresh reads the limits again, at most once a second, and replaces both clients if they have changed. The previous
+// shared client is closed after its last request.
 func (r *redoer) refresh(ctx context.Context) {
 	if time.Since(r.read) < time.Second {
 		return

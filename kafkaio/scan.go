@@ -23,8 +23,8 @@ type gapScanned struct {
 	err   error
 }
 
-// scanGap scans the offsets of r with raw fetches, while the fetching client is paused. The ranges that hold no record are
-// explained; deliver decides about the rest.
+// scanGap scans the offsets of r with raw fetches, while the fetching client is paused. The ranges that hold no record
+// are explained; deliver decides about the rest.
 func (f *fetcher) scanGap(p *partition, r checkpoint.Range) {
 	p.state = scanning
 	f.cl.PauseFetchPartitions(p.topicPartitions())
@@ -71,10 +71,10 @@ type tailScanned struct {
 	err   error
 }
 
-// checkTail is called every Config.LagInterval while the log continues after the delivered offsets. If nothing was delivered
-// since the last call, the offsets that follow are scanned, because transaction markers and aborted batches at the end of a
-// log would otherwise count as lag permanently. Those that hold no record are delivered as gaps, and the client continues
-// after them.
+// checkTail is called every Config.LagInterval while the log continues after the delivered offsets. If nothing was
+// delivered since the last call, the offsets that follow are scanned, because transaction markers and aborted batches
+// at the end of a log would otherwise count as lag permanently. Those that hold no record are delivered as gaps, and
+// the client continues after them.
 func (f *fetcher) checkTail(l Lag) {
 	p := f.partitions[l.ID]
 	if p == nil || p.state != fetching || p.paused || p.next != l.Next || p.call.cancel != nil {
@@ -109,8 +109,8 @@ func (r tailScanned) apply(f *fetcher, p *partition) {
 	}
 }
 
-// skipGap delivers [p.next, to) as a gap and makes the client continue after it. epoch is that of the gap's last batch: with
-// an earlier one, the next claim would find the offset beyond the end of the epoch.
+// skipGap delivers [p.next, to) as a gap and makes the client continue after it. epoch is that of the gap's last batch:
+// with an earlier one, the next claim would find the offset beyond the end of the epoch.
 func (f *fetcher) skipGap(p *partition, to int64, epoch int32) {
 	gap := checkpoint.Range{Partition: p.Partition, First: p.next, Next: to}
 	p.next, p.leaderEpoch = to, max(p.leaderEpoch, epoch)
@@ -128,9 +128,9 @@ func (f *fetcher) skipGap(p *partition, to int64, epoch int32) {
 	})
 }
 
-// gapScanner finds the offsets of a range that hold no record for a reader of committed records: control batches, batches
-// of aborted transactions, batches without records, and, in a compacted topic, offsets that no record has. Use one for one
-// run.
+// gapScanner finds the offsets of a range that hold no record for a reader of committed records: control batches,
+// batches of aborted transactions, batches without records, and, in a compacted topic, offsets that no record has. Use
+// one for one run.
 type gapScanner struct {
 	s   *Source
 	cl  *kgo.Client
@@ -156,8 +156,8 @@ func (s *Source) newGapScanner(cl *kgo.Client, adm *kadm.Client, pos storedPosit
 	return &gapScanner{s: s, cl: cl, adm: adm, pos: pos, want: want, epoch: -1, at: want.First, txns: aborted{}}
 }
 
-// run scans want with raw fetches, one after another. An error of class ErrRefused means that the range is not in the log
-// any more or is unreadable; any other error may be retried with another scanner.
+// run scans want with raw fetches, one after another. An error of class ErrRefused means that the range is not in the
+// log any more or is unreadable; any other error may be retried with another scanner.
 func (g *gapScanner) run(ctx context.Context) error {
 	for g.at < g.want.Next && !g.done {
 		resp, err := rawFetch(ctx, g.cl, g.pos, g.at, g.s.cfg.FetchMaxPartitionBytes)
@@ -171,8 +171,8 @@ func (g *gapScanner) run(ctx context.Context) error {
 	return nil
 }
 
-// page scans one fetch response, which begins at the batch that contains g.at. It returns an error if the response does not
-// advance the scan.
+// page scans one fetch response, which begins at the batch that contains g.at. It returns an error if the response does
+// not advance the scan.
 func (g *gapScanner) page(ctx context.Context, resp *kmsg.FetchResponseTopicPartition) error {
 	if resp.LogStartOffset > g.want.First {
 		return permanent{g.pos.refused(hintGone, "records %d..%d are deleted, the log begins at %d", g.want.First, resp.LogStartOffset-1, resp.LogStartOffset)}
@@ -250,8 +250,8 @@ func (g *gapScanner) addEmpty(first, next int64) {
 	}
 }
 
-// isCompacted reports whether compaction may have removed single records of the topic. If the settings cannot be read, it
-// reports false, which stops the partition rather than skipping offsets.
+// isCompacted reports whether compaction may have removed single records of the topic. If the settings cannot be read,
+// it reports false, which stops the partition rather than skipping offsets.
 func (g *gapScanner) isCompacted(ctx context.Context) bool {
 	if g.compacted == nil {
 		values, err := topicConfigs(ctx, g.adm, g.s.cfg.Topic)

@@ -65,8 +65,8 @@ func NewSource(cfg Config, group string, log *slog.Logger, reg prometheus.Regist
 	return s, nil
 }
 
-// Run waits for Kafka and the topic, joins the group and fetches until ctx is done. Then it stops fetching, leaves the group
-// within Config.ShutdownTimeout, which gives the listener its last Revoked, and returns nil.
+// Run waits for Kafka and the topic, joins the group and fetches until ctx is done. Then it stops fetching, leaves the
+// group within Config.ShutdownTimeout, which gives the listener its last Revoked, and returns nil.
 func (s *Source) Run(ctx context.Context, listener batch.RebalanceListener) error {
 	if err := waitReachable(ctx, s.cfg, s.log); err != nil {
 		if ctx.Err() != nil {
@@ -108,8 +108,8 @@ func (s *Source) Run(ctx context.Context, listener batch.RebalanceListener) erro
 	return nil
 }
 
-// Position passes the positions to the fetching goroutine, which applies them in order, and Mirror ones to the mirror. It
-// does not block. A position of any other topic is a bug and panics.
+// Position passes the positions to the fetching goroutine, which applies them in order, and Mirror ones to the mirror.
+// It does not block. A position of any other topic is a bug and panics.
 func (s *Source) Position(moves []batch.Position) {
 	var now []batch.Position
 	for _, m := range moves {

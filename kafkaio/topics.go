@@ -60,10 +60,10 @@ func Check(ctx context.Context, cfg Config, use Use, log *slog.Logger) ([]TopicR
 	return reports, nil
 }
 
-// EnsureTopics waits for Kafka, creates the topics of use that are missing, reports on them and logs their warnings. It is
-// called once, at start. Only receivers use the dead-letter topic. mayCreate is called only if the data topic is missing: it
-// reports whether no checkpoint of the topic exists. A missing topic that has checkpoints gives ErrRefused and is never
-// recreated (P26). A nil mayCreate means true.
+// EnsureTopics waits for Kafka, creates the topics of use that are missing, reports on them and logs their warnings. It
+// is called once, at start. Only receivers use the dead-letter topic. mayCreate is called only if the data topic is
+// missing: it reports whether no checkpoint of the topic exists. A missing topic that has checkpoints gives ErrRefused
+// and is never recreated (P26). A nil mayCreate means true.
 func EnsureTopics(ctx context.Context, cfg Config, use Use, mayCreate func(context.Context) (bool, error), log *slog.Logger) ([]TopicReport, error) {
 	log = orDiscard(log).With("component", "kafka")
 	if err := waitReachable(ctx, cfg, log); err != nil {
@@ -177,8 +177,8 @@ func describe(ctx context.Context, adm *kadm.Client, name string) (TopicReport, 
 	return r, nil
 }
 
-// metadata reads one topic's metadata from Kafka. It requests the authorized operations because the client then bypasses its
-// cache, which may contain a deleted topic of the same name.
+// metadata reads one topic's metadata from Kafka. It requests the authorized operations because the client then
+// bypasses its cache, which may contain a deleted topic of the same name.
 func metadata(ctx context.Context, adm *kadm.Client, name string) (kadm.Metadata, error) {
 	meta, err := adm.Metadata(kadm.WithAuthorizedOps(ctx), name)
 	if err != nil {
@@ -253,8 +253,8 @@ func (r *TopicReport) warn() {
 	warn(r.NoTopicIDs, "these brokers have no topic IDs: a topic that is deleted and recreated is not detected by its ID")
 }
 
-// clusterID derives a substitute for the topic ID from the cluster ID. It is zero, which means unknown, if the brokers do
-// not report a cluster ID either.
+// clusterID derives a substitute for the topic ID from the cluster ID. It is zero, which means unknown, if the brokers
+// do not report a cluster ID either.
 func clusterID(cluster string) checkpoint.TopicID {
 	var id checkpoint.TopicID
 	if cluster != "" {

@@ -27,7 +27,7 @@ func (s *Sink) Claim(ctx context.Context, topic batch.Topic, partitions []int32)
 	if err := s.refreshSchema(ctx); err != nil {
 		return nil, err
 	}
-	const races = 5 // a race for the first insert is lost to somebody who has won; once is the rule
+	const races = 5 // another process inserted the checkpoints first; one retry normally suffices
 	for range races {
 		out, err := s.claim(ctx, topic, partitions)
 		if sqlerr.Number(err) == errDuplicate {
@@ -126,9 +126,9 @@ func (s *Sink) claim(ctx context.Context, topic batch.Topic, partitions []int32)
 // missing is what a claim has to insert.
 type missing struct {
 	first   bool  // it is the job's first claim of the topic
-	from    int32 // one behind the last partition that has a checkpoint
-	to      int32 // the last that was claimed and has none, -1 where all have one
-	targets bool  // etl_target does not say what it should
+	from    int32 // one after the last partition that has a checkpoint
+	to      int32 // the last partition of the claim that has none, -1 if all have one
+	targets bool  // rows of etl_target are missing or out of date
 	owned   owned
 }
 
@@ -185,7 +185,7 @@ func (s *Sink) compare(ctx context.Context, tx *pool.Tx, topic batch.Topic, part
 		return m, s.otherQuery(ctx, tx, otherQuery)
 	}
 	m.targets = otherQuery != nil
-	m.first = m.first && len(rows) == 0 // else somebody has inserted them since
+	m.first = m.first && len(rows) == 0 // otherwise another process has inserted them since
 	if m.first || m.targets {
 		m.targets = true
 		m.owned, err = s.checkTargets(ctx, tx, m.first)
@@ -211,7 +211,7 @@ func errDeleted(partitions []checkpoint.Partition) error {
 	}
 }
 
-// last is the last partition of a topic that has a checkpoint of the job, -1 where none has.
+// last is the last partition of a topic that has a checkpoint of the job; its number is -1 if none has.
 type last struct {
 	partition int32
 	topicID   checkpoint.TopicID

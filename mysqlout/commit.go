@@ -80,9 +80,9 @@ func (s *Sink) failed(doing string, err error) error {
 // reply to the one before was read.
 //
 // Order, and what a crash leaves: the definitions are compared under metadata locks before anything is written. The
-// fence then locks the checkpoints until the transaction ends, so that nobody else can commit for these partitions.
-// Rows and dead letters follow, and the closing check last: it fails if the server has lost the transaction since the
-// fence. Until COMMIT is sent, a crash of the process or of the server rolls everything back.
+// fence then locks the checkpoints until the transaction ends, so that no other process can commit for these
+// partitions. Rows and dead letters follow, and the closing check last: it fails if the server has lost the transaction
+// since the fence. Until COMMIT is sent, a crash of the process or of the server rolls everything back.
 func (s *Sink) write(ctx context.Context, tx *pool.Tx, tb *batch.TaskBatch[row.Delta], tables []tableRows) error {
 	if err := s.lockUnaltered(ctx, tx, s.comparedTables(tb, tables)); err != nil {
 		return err
@@ -126,7 +126,7 @@ func (s *Sink) orderTables(delta row.Delta) ([]tableRows, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := checkVersion(t, r); err != nil { // without rows too: the part's dead letters are of these columns
+		if err := checkVersion(t, r); err != nil { // without rows too: dead letters of the batch refer to these columns
 			return nil, err
 		}
 		if r.Len() == 0 {

@@ -1,4 +1,4 @@
-// Package mysqlout writes rows and checkpoints to MySQL in one transaction: it is the [batch.Sink] of the main job.
+// Package mysqlout writes rows and checkpoints to MySQL in one transaction. Its [Sink] implements [batch.Sink].
 //
 // Claim (P7) is one transaction:
 //
@@ -19,12 +19,13 @@
 //     must match again, so that a transaction which was lost on the way is noticed.
 //  4. COMMIT, after every reply was read.
 //
-// If the process crashes before step 4, the server rolls back. If it crashes during or after step 4, the checkpoint tells
-// whether the transaction was committed, and the next claim continues from there. If the reply to COMMIT is lost, Resolve
-// uses a locking read, which waits until the old transaction has ended: its result is final.
+// If the process crashes before step 4, the server rolls back. If it crashes during or after step 4, the checkpoint
+// tells whether the transaction was committed, and the next claim continues from there. If the reply to COMMIT is lost,
+// Resolve uses a locking read, which waits until the old transaction has ended: its result is final.
 //
 // Every statement is text that is made here and sent without arguments, under a sql_mode that is set and read back.
 // database/sql and the driver stop in this package, the packages below it, and pool.
 //
-// Package schema inspects, checks and creates tables. Package ledger has what operators and pruning need.
+// Package schema inspects, checks and creates tables. Package ledger reads and moves checkpoints for operators, and
+// removes what has expired.
 package mysqlout

@@ -18,8 +18,8 @@ import (
 // the identity needs neither a table nor a right of its own, and older releases ignore it.
 const identityText = "identity of these checkpoints: all processes of a consumer group must read the same one"
 
-// Identity is the 16 bytes that tell these checkpoints from those of other databases. If there is none yet, it is
-// created: of two processes that try, one inserts the row and both read it. Call Prepare before.
+// Identity returns the 16 bytes that distinguish these checkpoints from those of other databases. If there are none
+// yet, it creates them: of two processes that try, one inserts the row and both read it. Call Prepare before.
 func (s *Sink) Identity(ctx context.Context) (id [16]byte, err error) {
 	id, ok, err := s.ReadIdentity(ctx)
 	for tries := 0; err == nil && !ok && tries < 3; tries++ {
@@ -37,7 +37,7 @@ func (s *Sink) Identity(ctx context.Context) (id [16]byte, err error) {
 	return id, err
 }
 
-// ReadIdentity is Identity without creating one; ok is false if there is none.
+// ReadIdentity is like Identity but creates nothing; ok is false if there is no identity.
 func (s *Sink) ReadIdentity(ctx context.Context) (id [16]byte, ok bool, err error) {
 	const doing = "read the identity of the checkpoints"
 	tx, err := s.pool.Tx(ctx, pool.PriorityHigh)

@@ -12,9 +12,9 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// Prepare creates missing tables if Config.CreateTables is set, and then checks all of them, always: another process may
-// have created one with other columns. It returns the tables as they are, in the order of want, with the bounds of the
-// real columns. Findings that stand against a start are one ErrRefused; warnings are logged.
+// Prepare creates missing tables if Config.CreateTables is set, and then checks all of them, always: another process
+// may have created one with other columns. It returns the tables as they are, in the order of want, with the bounds of
+// the real columns. Findings that forbid a start are returned as one ErrRefused; warnings are logged.
 func (s *Sink) Prepare(ctx context.Context, want []row.Table) ([]row.Table, error) {
 	if s.config.CreateTables {
 		if err := s.schema.Create(ctx, want); err != nil {
@@ -67,8 +67,8 @@ func (s *Sink) bind(want []row.Table, found *schema.Report) {
 	s.want, s.targets, s.own, s.stale = slices.Clone(want), targets, own, false
 }
 
-// Check finds everything that stands against a run, and changes nothing. An error means that a question could not be
-// answered.
+// Check returns everything that would make a start refuse, and warnings. It changes nothing. An error means that
+// something could not be inspected.
 func (s *Sink) Check(ctx context.Context, want []row.Table) ([]schema.Finding, error) {
 	found, err := s.inspect(ctx, want)
 	if err != nil {
@@ -77,7 +77,7 @@ func (s *Sink) Check(ctx context.Context, want []row.Table) ([]schema.Finding, e
 	return found.Findings, nil
 }
 
-// inspect inspects tables and server, and takes over what later statements depend on.
+// inspect inspects tables and server, and stores what later statements depend on.
 func (s *Sink) inspect(ctx context.Context, want []row.Table) (*schema.Report, error) {
 	found, err := s.schema.Check(ctx, want)
 	if err != nil {
@@ -92,5 +92,5 @@ func (s *Sink) inspect(ctx context.Context, want []row.Table) (*schema.Report, e
 	return found, nil
 }
 
-// DDL is every CREATE and GRANT that the job needs, as text for an operator to run.
+// DDL returns every CREATE and GRANT that the job needs, as text for an operator to run.
 func (s *Sink) DDL(want []row.Table) string { return s.schema.DDL(want) }

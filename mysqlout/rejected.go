@@ -130,7 +130,8 @@ func (f *finder) bisect(ctx context.Context, order []int) error {
 		}
 		switch found := len(f.found) - before; {
 		case found == 0 || embedded && found == len(order) && sqlerr.Number(err) == 1105:
-			// No row is to blame by itself, or all alike by a server that has one number for everything: the table is.
+			// Either no row is rejected by itself, or all are, by a server that has one error number for everything. So
+			// the table is at fault.
 			f.found = f.found[:before]
 			return f.total("no single row causes this error", err)
 		}
@@ -140,7 +141,7 @@ func (f *finder) bisect(ctx context.Context, order []int) error {
 }
 
 // judgeRow adds a row that MySQL rejected with this error, unless a stored total is the cause and not the row (P19).
-// Two tries tell these apart. Servers check the values of a row before they look up its key. So an INSERT without the
+// Two tries distinguish these. Servers check the values of a row before they look up its key. So an INSERT without the
 // merge fails if the values are the cause; otherwise it succeeds or finds the key taken. Then a merge that changes only
 // totals shows whether the totals are the cause, or the smallest, largest or last value that the row would store.
 func (f *finder) judgeRow(ctx context.Context, i int, answer error) error {
@@ -211,8 +212,8 @@ func (f *finder) insert(ctx context.Context, i int, tail string) (embedded bool,
 	return tx.Server.Dialect == pool.Embedded, f.sendAndRollBack(ctx, tx, append(text, tail...))
 }
 
-// sendAndRollBack sends a statement and rolls it back. It returns an error, and blames no row, if the table was altered
-// after it was checked.
+// sendAndRollBack sends a statement and rolls it back. If the table was altered after it was checked, it returns an
+// error, and no row is at fault.
 func (f *finder) sendAndRollBack(ctx context.Context, tx *pool.Tx, text []byte) error {
 	if err := f.sink.lockUnaltered(ctx, tx, []*target{f.in.target}); err != nil {
 		sqlerr.Abandon(tx, err)

@@ -26,7 +26,7 @@ type Sink struct {
 	ledger  *ledger.Ledger
 	buffers sync.Pool // of *[]byte, for SQL text
 
-	refreshing chan struct{} // holds one item while the tables are judged again
+	refreshing chan struct{} // holds one item while the tables are checked again
 
 	mu      sync.Mutex // guards all below
 	want    []row.Table
@@ -36,7 +36,7 @@ type Sink struct {
 	names   schema.Naming
 	packet  int  // the server's max_allowed_packet
 	details bool // etl_dead_letter has the column detail
-	stale   bool // an error blamed the tables: their structure is read again before the next commit
+	stale   bool // the tables caused an error: they are checked again before the next commit
 	held    map[checkpoint.Partition]bool
 }
 
@@ -58,7 +58,7 @@ func New(c Config, p *pool.Pool, log *slog.Logger, reg prometheus.Registerer) *S
 	return s
 }
 
-// Ledger is what the job has written down: offsets, dead letters and event IDs.
+// Ledger returns access to what the job has stored: offsets, dead letters and event IDs.
 func (s *Sink) Ledger() *ledger.Ledger { return s.ledger }
 
 // OnAltered sets the function that is called with the tables, as Prepare returns them, whenever an ALTER TABLE has
@@ -67,7 +67,7 @@ func (s *Sink) Ledger() *ledger.Ledger { return s.ledger }
 // change blocks until the process is restarted.
 func (s *Sink) OnAltered(bind func([]row.Table) error) { s.rebind = bind }
 
-// find is the target of a batch's rows.
+// find returns the target of a batch's rows.
 func (s *Sink) find(r *row.Rows) (*target, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -19,8 +19,8 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// Tables with a row.Stateful column are written in chunks of keys, in ascending order. Each chunk takes these steps of the
-// batch's transaction, after the fence:
+// Tables with a row.Stateful column are written in chunks of keys, in ascending order. Each chunk takes these steps of
+// the batch's transaction, after the fence:
 //
 //  1. A locking read (SELECT … FOR UPDATE) of the states of the chunk's keys that are in the table.
 //  2. The states are joined in Go. Each key of the batch becomes one row.
@@ -30,7 +30,8 @@ import (
 //     checks these values (NOT NULL, CHECK, BEFORE INSERT triggers) before it finds the key. So they are the stored ones,
 //     which are read for this. What the batch's losing record holds is never written, and so never checked.
 //
-// Invariant: what is written was computed from the newest committed state, and nobody can have changed it since.
+// Invariant: what is written was computed from the newest committed state, and no other transaction has changed it
+// since.
 //
 //   - A row that step 1 returns is locked until the transaction ends. A locking read returns the newest committed version
 //     at every isolation level, so no state is older than the lock.
@@ -40,20 +41,20 @@ import (
 //     an upsert in its place, the other task's state would be overwritten: its batch would be lost without an error.
 //   - Chunks and the keys of each step are in ascending order. Within a chunk the steps go through the keys several times,
 //     so two tasks can wait for each other in a cycle if one inserts a row between the other's steps. The server then ends
-//     one of them (error 1213), and it is retried.
+//     the transaction of one (error 1213), and it is retried.
 //
-// Memory, beside the batch: a chunk has at most maxLocked keys, and at most about StatementBytes of the batch's rows plus
-// those of one key. So a transaction holds at most maxLocked states (row.Latest: 16 bytes and 20 for each partition that
-// wrote the key), a copy of the chunk's rows, and the stored Follows values of its keys. The memory budget of the process
-// does not count these.
+// Memory, beside the batch: a chunk has at most maxLocked keys, and at most about StatementBytes of the batch's rows
+// plus those of one key. So a transaction holds at most maxLocked states (row.Latest: 16 bytes and 20 for each
+// partition that wrote the key), a copy of the chunk's rows, and the stored Follows values of its keys. The memory
+// budget of the process does not count these.
 //
 // A crash, of the process or the server, between any two of these statements: the transaction was not committed, so the
-// server rolls it back, and rows, states and checkpoint are as before. The task that claims the partition next reads the
-// records again, from the checkpoint that belongs to these states. A crash after COMMIT was sent is resolved like that of
-// any other commit (P12): states and checkpoint were committed together or not at all.
+// server rolls it back, and rows, states and checkpoint are as before. The task that claims the partition next reads
+// the records again, from the checkpoint that belongs to these states. A crash after COMMIT was sent is resolved like
+// that of any other commit (P12): states and checkpoint were committed together or not at all.
 
-// maxLocked is how many keys one locking read names. Servers give up range access, and scan the table, for a condition of
-// many thousand keys; MariaDB makes a subquery of a list of 1000 values.
+// maxLocked is how many keys one locking read names. Servers give up range access, and scan the table, for a condition
+// of many thousand keys; MariaDB makes a subquery of a list of 1000 values.
 const maxLocked = 500
 
 // storedValues are columns of one row as the server returns them, in the order in which they were read; nil is NULL.
@@ -278,7 +279,7 @@ func (p *tableRows) joinRow(into *row.Rows, i, from int, stored storedValues, ad
 
 // keep makes the rows for the INSERT of those that are kept: the joined ones, with the Follows values that the table
 // holds. The numbers in kept are those of the new rows from then on. Values other than bytes are text as the server
-// printed it, which it reads back as the same value: nothing of them is written.
+// printed it, which it reads back as the same value. The server only checks them; it does not store them.
 func (j *joinedRows) keep(values map[string]storedValues) {
 	t := *j.rows.Table
 	t.Columns = slices.Clone(t.Columns)
@@ -364,8 +365,8 @@ func (s *Sink) lockRows(
 	return out, nil
 }
 
-// appendLocking appends the locking read of these columns, keys first, of the rows keys[from:next]. It names the key's index, because a scan of the
-// table would wait for the locks of rows that the batch does not write.
+// appendLocking appends the locking read of these columns, keys first, of the rows keys[from:next]. It names the key's
+// index, because a scan of the table would wait for the locks of rows that the batch does not write.
 func (p *tableRows) appendLocking(dst []byte, server pool.Server, columns, keys []int, from, usual int) (text []byte, next int) {
 	t := &p.table
 	dst = append(dst, "SELECT "...)

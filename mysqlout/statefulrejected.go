@@ -10,8 +10,9 @@ import (
 	"github.com/sluice-etl/sluice/pool"
 )
 
-// A row that MySQL rejects in a table with states is searched with what a commit would write: the batch's rows joined with
-// the stored ones. What a record holds and a commit would not write is not checked, so no record is rejected for it.
+// A row that MySQL rejects in a table with states is searched with what a commit would write: the batch's rows joined
+// with the stored ones. What a record holds and a commit would not write is not checked, so no record is rejected for
+// it.
 //
 // This has one consequence: a record whose value is replaced by a later one of the same batch is counted, whatever the
 // value is, and the same record is rejected if the batch ends with it. A batch writes one row for each key, so no value
@@ -48,7 +49,8 @@ func (f *finder) halve(ctx context.Context, order []int) error {
 		return err
 	}
 	if found := len(f.found) - before; found == 0 || found >= len(ends) && sqlerr.Number(answer) == 1105 {
-		// No key is to blame by itself, or all alike by the embedded server, which has one number for everything: the table is.
+		// Either no key is rejected by itself, or all are, by the embedded server, which has one error number for
+		// everything. So the table is at fault.
 		f.found = f.found[:before]
 		return f.total("no single key explains this error", answer)
 	}
@@ -94,8 +96,8 @@ func (f *finder) blameJoined(ctx context.Context, order []int) error {
 	return nil
 }
 
-// blameOne adds row i to those found if MySQL rejects the joined row of left with the additive cells of i alone, unless a
-// stored total or the state is at fault. The tries that tell them apart are those of blame.
+// blameOne adds row i to those found if MySQL rejects the joined row of left with the additive cells of i alone, unless
+// a stored total or the state is at fault. The tries that distinguish them are those of blame.
 func (f *finder) blameOne(ctx context.Context, left []int, i int) error {
 	alone := map[int]bool{i: true}
 	written, err := f.tryKey(ctx, left, alone, f.asCommitted)
@@ -136,8 +138,8 @@ func (f *finder) blameOne(ctx context.Context, left []int, i int) error {
 	return nil
 }
 
-// tryJoined writes rows as a commit does, in a transaction that is rolled back. answer is why MySQL rejects a row, nil if
-// it rejects none.
+// tryJoined writes rows as a commit does, in a transaction that is rolled back. answer is why MySQL rejects a row, nil
+// if it rejects none.
 func (f *finder) tryJoined(ctx context.Context, order []int) (answer, err error) {
 	err = f.transaction(ctx, func(tx *pool.Tx) error { return f.sink.writeStateful(ctx, tx, f.in, order) })
 	if rejected, ok := errors.AsType[*valueError](err); ok {
@@ -163,8 +165,9 @@ func (f *finder) asCommitted(j joinedRows) string {
 	return f.in.keep
 }
 
-// tryKey writes the rows of one key, joined, with a tail of its own and with the additive cells of added alone (all if it
-// is nil), in a transaction that is rolled back. A duplicate key is no fault: the server has checked the values by then.
+// tryKey writes the rows of one key, joined, with a tail of its own and with the additive cells of added alone (all if
+// it is nil), in a transaction that is rolled back. A duplicate key is no fault: the server has checked the values by
+// then.
 func (f *finder) tryKey(ctx context.Context, left []int, added map[int]bool, tail func(joinedRows) string) (out triedKey, err error) {
 	err = f.transaction(ctx, func(tx *pool.Tx) error {
 		joined, err := f.sink.joinStored(ctx, tx, f.in, left, added)
@@ -198,8 +201,8 @@ func (f *finder) tryKey(ctx context.Context, left []int, added map[int]bool, tai
 	return out, err
 }
 
-// transaction calls write in a transaction that is rolled back. A table that was altered since it was checked is an error
-// of lockUnaltered.
+// transaction calls write in a transaction that is rolled back. A table that was altered since it was checked is an
+// error of lockUnaltered.
 func (f *finder) transaction(ctx context.Context, write func(*pool.Tx) error) error {
 	f.tries++
 	tx, err := f.sink.pool.Tx(ctx, pool.PriorityLow)

@@ -24,8 +24,8 @@ var ErrNoMemory = errors.New("no memory left in the budget of bytes in flight")
 // Invariants:
 //   - As long as a frame waits, one frame can be received to its end.
 //   - Memory is bounded by the budget plus one largest frame, with what the Appender takes for it.
-//   - A favoured sender that stops sending keeps the favour no longer than its receiver's read timeout, because that
-//     releases the lease.
+//   - If the sender of the favoured lease stops sending, its receiver's read timeout releases the lease, and the next
+//     one is favoured.
 //   - Waiters are served in the order in which their frames began, so none starves.
 type Admission struct {
 	limit   int64
@@ -78,7 +78,7 @@ func (a *Admission) Begin(l *Lease) {
 }
 
 // Grow takes n more bytes. It blocks while there is no room: until ctx ends (its error is returned) or the deadline is
-// reached ([ErrNoMemory]); a zero deadline is none. Nothing is taken then; what the lease held before it still holds.
+// reached ([ErrNoMemory]); a zero deadline means none. On an error nothing is taken, and the lease keeps what it held.
 func (l *Lease) Grow(ctx context.Context, deadline time.Time, n int64) error {
 	a := l.a
 	a.mu.Lock()
@@ -123,7 +123,7 @@ func (l *Lease) Grow(ctx context.Context, deadline time.Time, n int64) error {
 	return nil // granted in the meantime
 }
 
-// Release returns all memory of l, and the favour with it. It may be called again.
+// Release returns all memory of l, which is then no longer favoured. It may be called again.
 func (l *Lease) Release() {
 	a := l.a
 	if a == nil {
@@ -146,8 +146,8 @@ func (a *Admission) take(l *Lease, n int64) {
 	a.metrics.used.Set(float64(a.used))
 }
 
-// serve grants what there is room for, oldest waiter first, and gives the favour to the first that there is no room
-// for, unless another lease has it. It is called with mu held.
+// serve grants what there is room for, oldest waiter first. The first waiter that there is no room for becomes
+// favoured, unless another lease is. It is called with mu held.
 func (a *Admission) serve() {
 	for len(a.waiting) > 0 {
 		w := a.waiting[0]

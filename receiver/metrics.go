@@ -83,7 +83,7 @@ func NewMetrics(reg prometheus.Registerer, receiver string, reasons []string) *M
 	return m
 }
 
-// Answered counts a request that was replied OK, took after its first byte.
+// Answered counts a request that got an OK. took is the time from its first byte to the OK.
 func (m *Metrics) Answered(events int, took time.Duration) {
 	m.ok.Inc()
 	m.events.Add(float64(events))
@@ -102,7 +102,7 @@ func (m *Metrics) Lost(events int) { m.lost.Add(float64(events)) }
 // Dropped counts a request of which nothing was produced.
 func (m *Metrics) Dropped() { m.dropped.Inc() }
 
-// SystemError counts a request that was replied with a system error.
+// SystemError counts a request whose reply was a system error.
 func (m *Metrics) SystemError() { m.errors.Inc() }
 
 // Received counts the bytes of a complete request.

@@ -1,6 +1,6 @@
 // Package receiver holds what all receivers share: the [Event], the [Receiver] and the [Runtime] that a process gives
 // to each of them, the [Appender] that writes events to Kafka, limits, and the budget of bytes in flight. Each
-// sub-package is one receiver, or a server that several of them stand on; flumesink has the receivers of Flume's own
+// sub-package is one receiver, or a server that several of them share; flumesink has the receivers of Flume's own
 // RPC.
 //
 // A receiver replies OK only after Append returned nil, that is, after Kafka acknowledged every event of the request

@@ -13,12 +13,12 @@ import (
 // goroutine: Open, then Run, each at most once; Close may be called at any time.
 type Receiver interface {
 	// Open takes what must be taken before anything runs, so that a failure ends the start: the port, or the lock of
-	// the directory that holds the progress. Where Open was not called, Run does it first.
+	// the directory that holds the progress. If Open was not called, Run calls it first.
 	Open(ctx context.Context) error
-	// Run receives until ctx is done, and returns nil then. It stops as P33 says: it reads nothing more, waits at most
-	// Runtime.ShutdownTimeout for requests that the Appender has, and gives up what Open took.
+	// Run receives until ctx is done, and returns nil then. It stops as P33 requires: it reads nothing more, waits at most
+	// Runtime.ShutdownTimeout for requests that the Appender has, and releases what Open took.
 	Run(ctx context.Context) error
-	// Close gives up what Open took where Run is never called. It may be called again.
+	// Close releases what Open took if Run is never called. It may be called again.
 	Close() error
 }
 
@@ -38,7 +38,7 @@ type StatusReporter interface {
 // Runtime is what a process gives to each of its receivers. It is made once and copied.
 type Runtime struct {
 	Appender Appender
-	// Frames is the memory of requests, paid out of the bytes in flight of the whole process.
+	// Frames is the memory of requests, charged to the bytes in flight of the whole process.
 	Frames *Frames
 	// Log may be nil: then nothing is logged. Registry may be nil: then metrics are counted and not exported.
 	Log      *slog.Logger

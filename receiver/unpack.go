@@ -24,8 +24,8 @@ const leastGzip = 20
 
 var gzipReaders sync.Pool // of *gzip.Reader
 
-// mostRatio is the maximum number of bytes that one deflated byte can expand to. A trailer that claims more is no
-// length.
+// mostRatio is the maximum number of bytes that one deflated byte can expand to. A trailer that claims more does not
+// hold the length.
 const mostRatio = 1032
 
 var errWasted = errors.New("too much work was spent on bodies that cannot be decompressed")

@@ -12,7 +12,7 @@ type kept uint8
 
 const (
 	rewind  kept = iota // fetch them again from their checkpoints
-	reclaim             // it is not known where their checkpoints are: ask the group, and claim them again
+	reclaim             // their checkpoints are not known: confirm the assignment, and claim them again
 )
 
 // mustDiscard reports whether the task's batches must be discarded once op has ended: a fold went wrong, or a partition
@@ -21,15 +21,15 @@ func (t *task) mustDiscard(op operation) bool {
 	return op.discardAfter || slices.ContainsFunc(t.partitions, func(q *partition) bool { return q.membership != member })
 }
 
-// discardSoon discards at once; or, while an operation with MySQL is under way, when its result has come: the result says
-// where the partitions are.
+// discardSoon discards at once or, while an operation with MySQL is under way, when its result has come, because only
+// the result shows where the checkpoints are.
 func (t *task) discardSoon() {
 	switch t.op.state {
 	case claiming, committing, resolving, checking:
 		t.op.discardAfter = true
 		return
 	}
-	t.op = operation{} // a pause or a question to the group is called off: its result will be ignored
+	t.op = operation{} // a pause or a confirmation is cancelled: its result will be ignored
 	if t.outcomeUnknown() {
 		t.discard(reclaim)
 	} else {
@@ -39,8 +39,8 @@ func (t *task) discardSoon() {
 
 // discard drops everything that is not committed, releases the leaving partitions, and rewinds the others (P13). It
 // concerns the whole task, because folded rows cannot be divided among partitions. No operation with MySQL may be under
-// way. The order of the outputs matters: partitions are released before they are claimed again, and the fold is restored
-// before anything of the new sessions is folded.
+// way. The order of the outputs matters: partitions are released before they are claimed again, and the fold is
+// restored before anything of the new sessions is folded.
 func (t *task) discard(then kept) {
 	p := t.planner
 	t.gen++
@@ -87,7 +87,8 @@ func (t *task) release() (returned []checkpoint.Partition) {
 }
 
 // fenced discards the task's batches because another owner has claimed a partition or the database is in an older state
-// (P14). The more fences there were within a minute, the longer it waits before it asks the group.
+// (P14). The more fences there were within a minute, the longer it waits before it confirms with the group which
+// partitions are assigned.
 func (t *task) fenced(err error) {
 	p := t.planner
 	t.fencedAt = append(slices.DeleteFunc(t.fencedAt, func(at time.Duration) bool { return p.now-at >= time.Minute }), p.now)

@@ -9,7 +9,7 @@ import "fmt"
 type queue struct {
 	pieces  []piece
 	bytes   int64 // of pieces
-	folding bool  // the first piece is with the worker
+	folding bool  // the worker is folding the first piece
 }
 
 // piece is fetched records of one partition. Its First moves on as it is folded.
@@ -69,8 +69,8 @@ func (t *task) folded(r FoldResult) {
 	t.advance()
 }
 
-// mismatch is the error of a result that does not account for every offset up to its Next: records that were lost on the
-// way would otherwise never be counted.
+// mismatch is the error of a result that does not account for every offset up to its Next: records that were lost on
+// the way would otherwise never be counted.
 func (c *piece) mismatch(r FoldResult) error {
 	if r.Next-c.First == r.Records+r.Gaps && r.Audit.Total() == r.Records && r.Done == (r.Next == c.Next) {
 		return nil

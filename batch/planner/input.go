@@ -2,20 +2,22 @@ package planner
 
 import "github.com/sluice-etl/sluice/checkpoint"
 
-// Input is what happened. The driver passes inputs to [Planner.Step] one at a time, in the order in which they happened.
+// Input is what happened. The driver passes inputs to [Planner.Step] one at a time, in the order in which they
+// happened.
 //
-// Inputs whose name ends in Result answer the [Output] of the same name that ends in Request. A request with an Op gets
-// exactly one result, with the same Op, whenever that is. The planner ignores a result whose request it has called off.
+// An input whose name ends in Result reports the result of the [Output] of the same name that ends in Request. A
+// request with an Op gets exactly one result, with the same Op, at any later time. The planner ignores a result whose
+// request it has cancelled.
 type Input interface{ input() }
 
 // The inputs.
 type (
 	// Assigned: the consumer group assigned these partitions to this process. A partition that the planner already has
-	// is ignored, unless it was revoked or denied since.
+	// is ignored, unless the group has revoked it or denied its ownership since.
 	Assigned struct{ Partitions []checkpoint.Partition }
 
-	// Revoked: the consumer group revokes these partitions, or this process has lost them. The planner answers each with
-	// a [Released], as soon as it is certain that no new commit for it can start.
+	// Revoked: the consumer group revokes these partitions, or this process has lost them. The planner outputs a
+	// [Released] for each, as soon as it is certain that no new commit for it can start.
 	Revoked struct{ Partitions []checkpoint.Partition }
 
 	// Fetched: one poll's result for one partition, called a piece. With Err the source has stopped the partition at
@@ -50,7 +52,8 @@ type (
 		Reason string // of the open batch's first dead letter, empty if it has none
 	}
 
-	// ClaimResult answers a [ClaimRequest]: the checkpoints as claimed, or the error. With an error nothing was claimed.
+	// ClaimResult is the result of a [ClaimRequest]: the checkpoints as claimed, or the error. With an error nothing was
+	// claimed.
 	ClaimResult struct {
 		Task        int
 		Op          uint64
@@ -58,15 +61,15 @@ type (
 		Err         error
 	}
 
-	// CommitResult answers a [CommitRequest]. Err is nil if the transaction was committed, wraps checkpoint.ErrUnknown
-	// if that is not known, and otherwise guarantees that it was not.
+	// CommitResult is the result of a [CommitRequest]. Err is nil if the transaction was committed, wraps
+	// checkpoint.ErrUnknown if that is not known, and otherwise guarantees that it was not.
 	CommitResult struct {
 		Task int
 		Op   uint64
 		Err  error
 	}
 
-	// ResolveResult answers a [ResolveRequest]. With Err there is no outcome yet.
+	// ResolveResult is the result of a [ResolveRequest]. With Err there is no outcome yet.
 	ResolveResult struct {
 		Task    int
 		Op      uint64
@@ -74,7 +77,8 @@ type (
 		Err     error
 	}
 
-	// ConfirmResult answers a [ConfirmRequest]: those of its partitions that the group still assigns to this process.
+	// ConfirmResult is the result of a [ConfirmRequest]: those of its partitions that the group still assigns to this
+	// process.
 	ConfirmResult struct {
 		Task       int
 		Op         uint64
@@ -82,7 +86,7 @@ type (
 		Err        error
 	}
 
-	// WaitResult answers a [WaitRequest]: the pause is over.
+	// WaitResult is the result of a [WaitRequest]: the pause is over.
 	WaitResult struct {
 		Task int
 		Op   uint64
@@ -92,7 +96,7 @@ type (
 	Tick struct{}
 
 	// Drain: the process is to stop. Commit what is folded, and start nothing new. The planner outputs [Drained] when no
-	// batch is left. There is no way back.
+	// batch is left. It cannot be undone.
 	Drain struct{}
 )
 

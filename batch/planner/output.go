@@ -4,18 +4,18 @@ import "github.com/sluice-etl/sluice/checkpoint"
 
 // Output is what the driver must do, or must know.
 //
-// The driver takes the outputs of one [Planner.Step] in the order given, and all of them BEFORE it passes the next input.
-// To take a request with an Op means to start it; its result comes as an [Input] later. The other requests are done at
-// once, or queued so that they keep their order (see each). Requests of different tasks are independent.
+// The driver takes the outputs of one [Planner.Step] in the order given, and all of them BEFORE it passes the next
+// input. To take a request with an Op means to start it; its result comes as an [Input] later. The other requests are
+// done at once, or queued so that they keep their order (see each). Requests of different tasks are independent.
 //
 // Each task has a worker that does the task's FoldRequests, RestoreRequests and the taking of rows for CommitRequests
-// strictly in the order of output. That order is what makes the rows that a commit takes be those of the records that its
-// Advances cover.
+// strictly in the order of output. Because of that order, the rows that a commit takes are those of the records
+// that its Advances cover.
 type Output interface{ output() }
 
 // The requests. A task has at most one with an Op under way.
 type (
-	// ClaimRequest: claim the partitions in one transaction (Sink.Claim), and answer with a [ClaimResult].
+	// ClaimRequest: claim the partitions in one transaction (Sink.Claim). The result is a [ClaimResult].
 	//
 	// The task has no batch then, neither open nor closed. The source must not be fetching these partitions BEFORE the
 	// result; a [PositionRequest] for each comes AFTER it.
@@ -25,12 +25,12 @@ type (
 		Partitions []checkpoint.Partition // in order
 	}
 
-	// CommitRequest: commit a task batch (Sink.Commit), and answer with a [CommitResult].
+	// CommitRequest: commit a task batch (Sink.Commit). The result is a [CommitResult].
 	//
 	// With Again false, the task's worker takes the rows that it has folded: AFTER all orders that were given before this
-	// one, and BEFORE anything that is requested later. They are the rows of a new task batch. The driver keeps the task batch, with its ID, until
-	// [Advanced] or the task's next [RestoreRequest]. With Again true, the driver commits the task batch that it kept:
-	// same ID, same rows, same Advances.
+	// request, and BEFORE anything that is requested later. They are the rows of a new task batch. The driver keeps the
+	// task batch, with its ID, until [Advanced] or the task's next [RestoreRequest]. With Again true, the driver commits
+	// the task batch that it kept: same ID, same rows, same Advances.
 	//
 	// Folding of the next batch continues while the commit is under way.
 	CommitRequest struct {
@@ -40,14 +40,14 @@ type (
 		Advances []Advance // in order of partition, each of at least one offset; read-only
 	}
 
-	// ResolveRequest: compare checkpoints with a locking read (Sink.Resolve), and answer with a [ResolveResult].
+	// ResolveRequest: compare checkpoints with a locking read (Sink.Resolve). The result is a [ResolveResult].
 	//
 	// With Check false, the outcome of the last CommitRequest is unknown: resolve the ID of the task batch that was kept.
 	// It must be read AFTER the transaction of that commit has ended, which the lock takes care of.
 	//
 	// With Check true, the Advances are empty ranges, and the question is whether these partitions' checkpoints are as
-	// this process wrote them last; every outcome but Superseded says yes. A task batch may be kept meanwhile; it is not
-	// being committed.
+	// this process wrote them last; every outcome but Superseded means that they are. A task batch may be kept meanwhile;
+	// it is not being committed.
 	ResolveRequest struct {
 		Task     int
 		Op       uint64
@@ -55,8 +55,8 @@ type (
 		Advances []Advance // in order of partition, at least one; read-only
 	}
 
-	// ConfirmRequest: ask the consumer group which of the partitions it still assigns to this process (Source.Confirm),
-	// and answer with a [ConfirmResult]. The task claims those again AFTER the result, and none BEFORE it: else two owners
+	// ConfirmRequest: ask the consumer group which of the partitions it still assigns to this process (Source.Confirm).
+	// The result is a [ConfirmResult]. The task claims those again AFTER the result, and none BEFORE it: else two owners
 	// would fence each other off without end (P14).
 	ConfirmRequest struct {
 		Task       int
@@ -64,7 +64,7 @@ type (
 		Partitions []checkpoint.Partition // in order
 	}
 
-	// WaitRequest: wait, the longer the higher Attempt is, with jitter; then answer with a [WaitResult]. Cause is the error
+	// WaitRequest: wait, the longer the higher Attempt is, with jitter. The result is a [WaitResult]. Cause is the error
 	// that is retried, for the log.
 	WaitRequest struct {
 		Task    int
@@ -74,7 +74,7 @@ type (
 	}
 
 	// FoldRequest: have the task's worker fold the piece from where the FoldResult before it ended, MaxRecords records at
-	// most, and answer with a [FoldResult]. The worker may end early when a later RestoreRequest has raised Gen; the
+	// most. The result is a [FoldResult]. The worker may end early when a later RestoreRequest has raised Gen; the
 	// result is due all the same. A task has at most one FoldRequest under way. The driver keeps the piece until a
 	// FoldResult is Done or a [DropRequest] names it.
 	FoldRequest struct {
@@ -102,7 +102,7 @@ type (
 	PositionRequest struct{ Position }
 )
 
-// The notices. There is nothing to answer.
+// The notices. They have no result.
 type (
 	// Released: no new commit for the partition will start, so the group may assign it to another process. A COMMIT whose
 	// outcome is unknown may still be applied; the next owner's claim waits for it. Released follows a [Revoked], not
@@ -131,7 +131,7 @@ type (
 		Records  int64
 	}
 
-	// Fatal: the process must stop, with Err. The driver does nothing that follows, and calls Step no more.
+	// Fatal: the process must stop, with Err. The driver takes no output after this one, and does not call Step again.
 	Fatal struct{ Err error }
 
 	// Drained: after [Drain], no batch is left and nothing is under way: the process may leave the group. It comes once.

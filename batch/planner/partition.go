@@ -35,7 +35,7 @@ type (
 	}
 	// unconfirmed: a fence did not match; the group is asked whether the partition is still assigned to this process.
 	unconfirmed struct{}
-	// lost: the group has denied that. Its Revoked will follow.
+	// lost: the group has denied that it is assigned to this process. Its Revoked will follow.
 	lost struct{}
 	// stopped: the cause needs an operator.
 	stopped struct {
@@ -56,7 +56,7 @@ func (unconfirmed) name() string { return "unconfirmed" }
 func (lost) name() string        { return "lost" }
 func (stopped) name() string     { return "stopped" }
 
-// membership is what the group has said about a partition since it was assigned.
+// membership is a partition's state in the consumer group since it was assigned.
 type membership uint8
 
 const (
@@ -123,7 +123,7 @@ func (q *partition) endFetch() {
 	}
 }
 
-// stop has the partition rest until Recheck has passed.
+// stop stops the partition. It is claimed again when Recheck has passed.
 func (q *partition) stop(err error) {
 	p := q.task.planner
 	q.endFetch()

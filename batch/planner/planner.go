@@ -23,8 +23,8 @@ type Limits struct {
 //
 //	checkpoint.Next <= end of its closed batch <= end of its open batch <= end of what is queued = fetched
 //
-// and these ranges touch each other without a hole. Each task has at most one operation under way (see task), and counts
-// only what was folded since its last discard.
+// and these ranges touch each other without a hole. Each task has at most one operation under way (see task), and
+// counts only what was folded since its last discard.
 type Planner struct {
 	limits     Limits
 	tasks      []*task
@@ -51,8 +51,8 @@ func New(l Limits) *Planner {
 // Limits returns the limits that the planner was created with.
 func (p *Planner) Limits() Limits { return p.limits }
 
-// Step takes one input, which happened at now on any clock that does not go back, and appends what the driver must do to
-// out. The same inputs at the same times give the same outputs.
+// Step takes one input, which happened at now on any clock that does not go back, and appends what the driver must do
+// to out. The same inputs at the same times give the same outputs.
 func (p *Planner) Step(now time.Duration, in Input, out []Output) []Output {
 	p.now, p.out = now, out
 	switch in := in.(type) {
@@ -91,7 +91,7 @@ func (p *Planner) Step(now time.Duration, in Input, out []Output) []Output {
 func (p *Planner) do(o Output) { p.out = append(p.out, o) }
 
 // finish ends a task's operation: take deals with its result, and then the task advances. A result of an operation that
-// was called off is ignored.
+// was cancelled is ignored.
 func (p *Planner) finish(n int, id uint64, take func(*task, operation)) {
 	t := p.tasks[n]
 	if t.op.id != id {

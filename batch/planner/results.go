@@ -45,8 +45,8 @@ func (t *task) claimed(op operation, r ClaimResult) {
 	}
 }
 
-// committed takes the result of a commit. Fenced, rejected, stale and too large batches are discarded: their records are
-// folded again. Other errors keep the batch, which is committed again as it is.
+// committed takes the result of a commit. Fenced, rejected, stale and too large batches are discarded: their records
+// are folded again. Other errors keep the batch, which is committed again as it is.
 func (t *task) committed(op operation, err error) {
 	p := t.planner
 	switch {
@@ -87,7 +87,7 @@ func (t *task) committed(op operation, err error) {
 	}
 }
 
-// advanced takes note that MySQL has the closed batch, as op found out.
+// advanced records that the closed batch is committed, which op has shown.
 func (t *task) advanced(op operation) {
 	p, b := t.planner, t.closed
 	t.closed, t.attempt = nil, 0
@@ -129,8 +129,8 @@ func (t *task) resolved(op operation, r ResolveResult) {
 	}
 }
 
-// checkpointsMatch takes note that a check found every owned partition where this process left it. That says nothing of
-// the closed batch, which was not being committed.
+// checkpointsMatch records that a check found every owned partition where this process left it. The closed batch is not
+// affected, because it was not being committed.
 func (t *task) checkpointsMatch(op operation) {
 	for _, q := range allIn[*owned](t) {
 		q.wasCompared(op.began)
@@ -142,7 +142,7 @@ func (t *task) checkpointsMatch(op operation) {
 	}
 }
 
-// confirmed takes the group's answer.
+// confirmed takes the result of a confirmation by the group.
 func (t *task) confirmed(r ConfirmResult) {
 	if r.Err != nil {
 		t.wait(r.Err)
@@ -163,7 +163,8 @@ func (q *partition) inClaim() bool {
 	return ok
 }
 
-// wasCompared takes note of a comparison with MySQL. A partition that has stopped since is compared by its next claim.
+// wasCompared records the time of a comparison with MySQL. A partition that has stopped since is compared by its next
+// claim.
 func (q *partition) wasCompared(at time.Duration) {
 	if o := q.owned(); o != nil {
 		o.compared = at

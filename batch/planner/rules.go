@@ -19,7 +19,8 @@ func rules() [7]rule {
 		// Until the outcome of a COMMIT is known, it is not known where the partitions are. A check would take our own
 		// commit for another owner's, and a retry could fence itself off (P12).
 		{(*task).outcomeUnknown, (*task).resolve},
-		// A check without a partition would be a fault: all owned partitions have stopped or left since it became due.
+		// A check needs at least one partition, and there is none: all owned partitions have stopped or left since it became
+		// due.
 		{(*task).checkIsEmpty, (*task).cancelCheck},
 		// Before the closed batch: it may be blocked for hours, and what an operator does to a quiet partition meanwhile,
 		// or a restored database, must be noticed within Recheck (P2).
@@ -107,8 +108,8 @@ func (t *task) commitOpen() {
 }
 
 // tooManyDead is the error of a batch that is mostly dead letters while nothing was ever counted (P20). One counted
-// record, in this batch or in one that any task of the process committed, shows that format and query are right for some
-// of the input. Then the dead records are their senders' fault, and must not stop the others.
+// record, in this batch or in one that any task of the process committed, shows that format and query are right for
+// some of the input. Then the dead records are caused by their senders, and must not stop the others.
 func (t *task) tooManyDead(b *taskBatch) error {
 	p := t.planner
 	if b.counted > 0 || p.counted || b.judged < 1000 || float64(b.dead) <= p.limits.DeadLetterStop*float64(b.judged) {

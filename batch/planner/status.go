@@ -14,7 +14,7 @@ type TaskStatus struct {
 	Partitions     []PartitionStatus // in the order in which they were assigned
 	Open           int64             // records in the open batch
 	Closed         int64             // records in the batch that is to be committed, -1 if there is none
-	OutcomeUnknown bool              // whether a COMMIT of that batch was sent and not answered
+	OutcomeUnknown bool              // whether the reply to a COMMIT of that batch was lost
 	Folding        bool              // whether a piece is with the worker
 	Queued         int64             // bytes that are fetched and not folded
 	MaxRecords     int64             // records that a batch may have at present

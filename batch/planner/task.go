@@ -34,7 +34,7 @@ type task struct {
 	queue  queue
 	gen    uint64 // raised by each discard
 
-	checkDue   bool  // compare all owned partitions with MySQL: one was not compared for long
+	checkDue   bool  // compare all owned partitions with MySQL, because the last comparison of one is too old
 	attempt    int   // pauses in a row without a success between them
 	maxRecords int64 // of a batch; lowered when one is too large or has rejected rows, doubled by each commit
 	fencedAt   []time.Duration
@@ -60,8 +60,8 @@ type operation struct {
 	state taskState
 	id    uint64        // its request's Op
 	began time.Duration // when it was requested
-	// discardAfter says that all batches must be discarded when the result has come, which says where the partitions
-	// are. Only operations with MySQL have it; others are called off at once.
+	// discardAfter means that all batches must be discarded when the result has come, because only the result shows
+	// where the checkpoints are. Only operations with MySQL have it; others are cancelled at once.
 	discardAfter bool
 }
 
@@ -118,16 +118,18 @@ func (t *task) asCheckpointed() (out []Advance) {
 	return sortAdvances(out)
 }
 
-// fences reports whether a batch advances the partition, so that each try to commit it compares the partition with MySQL.
+// fences reports whether a batch advances the partition, so that each try to commit it compares the partition with
+// MySQL.
 func (t *task) fences(q *partition) bool {
 	return t.closedTaskBatch().advance(q.Partition) != nil || t.open.advance(q.Partition) != nil
 }
 
-// hasClaims reports whether partitions wait to be claimed. Nothing is folded meanwhile, because a discard follows a claim.
+// hasClaims reports whether partitions wait to be claimed. Nothing is folded meanwhile, because a discard follows a
+// claim.
 func (t *task) hasClaims() bool { return !t.planner.drain && anyIn[unclaimed](t) }
 
-// compareLate has all owned partitions checked, if one of them would otherwise not be compared with MySQL within Recheck:
-// next is about when the next tick comes.
+// compareLate has all owned partitions checked, if one of them would otherwise not be compared with MySQL within
+// Recheck: next is about when the next tick comes.
 func (t *task) compareLate(next time.Duration) {
 	p := t.planner
 	t.checkDue = t.checkDue || !p.drain && slices.ContainsFunc(allIn[*owned](t), func(q *partition) bool {

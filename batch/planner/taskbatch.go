@@ -23,7 +23,7 @@ type taskBatch struct {
 // as many commits, checks and pauses as that takes.
 type closedBatch struct {
 	*taskBatch
-	// outcomeUnknown says that a COMMIT was sent and not answered: it must be resolved before anything else is done.
+	// outcomeUnknown means that the reply to a COMMIT was lost: it must be resolved before anything else is done.
 	outcomeUnknown bool
 }
 

@@ -13,9 +13,9 @@ type Config struct {
 	Name string
 	// Option begins the names of this receiver's options, as in "--avro"; errors name them.
 	Option string
-	// ListenOption is the name of the address's option, where it is not Option-listen.
+	// ListenOption is the name of the address's option, if it is not Option-listen.
 	ListenOption string
-	// Description says what is received, for the log: "Flume's Avro RPC".
+	// Description is what is received, for the log: "Flume's Avro RPC".
 	Description string
 	// Listen is the TCP address (Option-listen); port 0 selects a free port.
 	Listen string
@@ -44,16 +44,16 @@ type Config struct {
 // The zero Policy is that of Flume's RPC: a sender resends what was not acknowledged, and a request that fails closes
 // its connection, which is how the sender learns of it.
 type Policy struct {
-	// PeerForgets says that a sender never resends, as in syslog. Then its requests have no deadline: what was read
-	// waits for memory and for Kafka until the stop is over, and counts as lost where it is given up. Otherwise a
-	// request has ack-timeout from its first byte, and is dropped where its sender has closed the connection or the
-	// time is over.
+	// PeerForgets means that a sender never resends, as in syslog. Then its requests have no deadline: what was read
+	// waits for memory and for Kafka, and counts as lost if a stop abandons it. Otherwise a request has ack-timeout
+	// from its first byte, and is dropped if that has passed or its sender has closed the connection before it is
+	// produced.
 	PeerForgets bool
-	// RepliesErrors says that the protocol can reply that a request failed, as HTTP does. Then the connection stays
+	// RepliesErrors means that the protocol can reply that a request failed, as HTTP does. Then the connection stays
 	// open, and [Conn.Begin] waits for the Appender no longer than ack-timeout, so that the reply finds the sender
 	// waiting.
 	RepliesErrors bool
-	// HalfClosed says that senders may end their side of a connection before the reply, or need none, as printf | nc
+	// HalfClosed means that senders may end their side of a connection before the reply, or need none, as printf | nc
 	// does: a FIN then does not mean that the sender has gone, and what it sent is produced.
 	HalfClosed bool
 }

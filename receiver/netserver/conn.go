@@ -19,7 +19,7 @@ var ErrStopping = errors.New("the receiver is stopping")
 
 var errLate = errors.New("the request is older than --ack-timeout: Kafka was unavailable or slow")
 
-// Conn is one sender's connection, its layers taken off. Its reading side, WaitReady, Read and Begin, belongs to the
+// Conn is one sender's connection with its layers removed. Its reading side, WaitReady, Read and Begin, belongs to the
 // goroutine that serves it; a Request's Append and End, Write and Close may be called from others. All goroutines that
 // Go started end before the connection's end is reported.
 type Conn struct {
@@ -30,7 +30,7 @@ type Conn struct {
 
 	inside layers // what Read and Write pass through
 
-	work   context.Context    // ends when requests that the Appender has are given up: ShutdownTimeout after the stop
+	work   context.Context    // ends when requests that the Appender has are abandoned: ShutdownTimeout after the stop
 	read   context.Context    // ends with the server's reading, and when the connection is closed
 	cancel context.CancelFunc // of read
 
@@ -92,7 +92,7 @@ func (c *Conn) WaitReady() error {
 }
 
 // ready waits for the Appender (P23) until ctx is done, which must be done once the connection's reading is. If the
-// reading has ended, the error is ErrStopping, whatever the Appender's is.
+// reading has ended, the error is ErrStopping, whichever error the Appender returns.
 func (c *Conn) ready(ctx context.Context) error {
 	c.waiting.Store(true)
 	defer c.waiting.Store(false)

@@ -14,8 +14,8 @@ import (
 // Dialer makes a sender's connections, wrapped as Flume's sinks wrap theirs. The zero Dialer makes plain connections.
 type Dialer struct {
 	// TLS enables TLS. CA is a PEM file of the authorities that sign the server's certificate; empty means the
-	// system's. Flume's sinks do not check the certificate's host name. This does, unless Insecure, which verifies
-	// nothing.
+	// system's. Flume's sinks do not check the certificate's host name. A Dialer does, unless Insecure is set: then it
+	// verifies nothing.
 	TLS        bool
 	CA         string
 	ServerName string // replaces the address's host
@@ -26,7 +26,7 @@ type Dialer struct {
 	Deflate Deflate
 }
 
-// Deflate says whether frames are in a zlib stream, and on which side of TLS.
+// Deflate is whether frames are in a zlib stream, and on which side of TLS.
 type Deflate string
 
 // The values of Deflate. Without TLS, inside and outside are the same.

@@ -11,13 +11,13 @@
 //     be read, produced and acknowledged.
 //  2. [Conn.Begin] charges its memory. The receiver reads the request into the [receiver.Frame] and finds its events. Up
 //     to here a crash loses nothing, because the sender has no reply.
-//  3. [Request.Append] drops the request if the sender closed the connection or the time is over (P23), and otherwise hands
-//     it to the Appender. A crash from here on may leave records in Kafka that the sender will resend.
+//  3. [Request.Append] drops the request if the sender closed the connection or the deadline has passed (P23), and
+//     otherwise passes it to the Appender. A crash from here on may leave records in Kafka that the sender will resend.
 //  4. Once Kafka has acknowledged every event, the receiver writes the reply. A crash before the sender reads it means
 //     duplicates, never loss. A request that is not acknowledged in time never gets an OK: its events count as unanswered.
-//  5. [Request.End] counts the outcome, logs it, and closes the connection of a failed request where the protocol has no
+//  5. [Request.End] counts the outcome, logs it, and closes the connection of a failed request if the protocol has no
 //     reply for errors.
 //
-// [Policy] says what differs for senders that never resend. Run stops as P33 says. Nothing here knows Kafka, or what a
-// request looks like.
+// [Policy] describes what differs for senders that never resend. Run stops as P33 requires. The package knows neither
+// Kafka nor the format of a request.
 package netserver

@@ -14,9 +14,9 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// Inflate says whether zlib streams are accepted, and within which ratio. What a stream inflates to is never buffered:
-// it goes into frames, which Limits.MaxFrameBytes and the bytes in flight bound. The ratio bounds the work that few
-// bytes can cause.
+// Inflate configures whether zlib streams are accepted, and up to which ratio. What a stream inflates to is never
+// buffered: it goes into frames, which Limits.MaxFrameBytes and the bytes in flight bound. The ratio bounds the work
+// that few bytes can cause.
 type Inflate struct {
 	Enabled bool
 	// MaxRatio bounds how many bytes one byte of a connection may inflate to on average, once a MiB has come out

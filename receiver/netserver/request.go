@@ -16,8 +16,8 @@ import (
 //	r, err := c.Begin(first, extra)    // from here on r has ack-timeout, unless Policy.PeerForgets
 //	…                                  // read into r.Frame, find its events; on an error r.Release()
 //	err = r.Append()                   // nil: Kafka has acknowledged every event
-//	…                                  // reply OK where err is nil
-//	r.End(err)                         // counts, logs, and closes where the protocol cannot reply an error
+//	…                                  // reply OK if err is nil
+//	r.End(err)                         // counts, logs, and closes if the protocol cannot reply with an error
 //
 // Append takes the frame: nothing of it may be used afterwards. It is unsafe for concurrent use, but the steps after
 // Begin may run on another goroutine than those before.
@@ -33,7 +33,7 @@ type Request struct {
 // Begin begins a request whose first byte arrived at first; what is read next has the request's deadline too. It waits
 // until the Appender is ready (P23), since an idle connection has waited in its read, during which Kafka may have
 // become unavailable, and for memory. extra is bytes that the caller holds for the request beside the frame. The error
-// is a [receiver.RejectError] where the deadline passed, [ErrStopping] at a stop.
+// is a [receiver.RejectError] if the deadline passed, and [ErrStopping] at a stop.
 func (c *Conn) Begin(first time.Time, extra int) (Request, error) {
 	if c.s.cfg.PeerForgets {
 		return c.beginUnlimited(extra)
@@ -63,8 +63,8 @@ func (c *Conn) beginUnlimited(extra int) (Request, error) {
 	return Request{Frame: f, c: c}, err
 }
 
-// readyBy waits for the Appender. Only where the protocol can reply an error does the deadline end the waiting: the
-// others have nothing to reply, and a context with a deadline would cost each of their requests two allocations.
+// readyBy waits for the Appender. The deadline ends the wait only if the protocol can reply with an error. The other
+// protocols have nothing to reply, and a context with a deadline would cost each of their requests two allocations.
 func (c *Conn) readyBy(deadline time.Time) error {
 	if !c.s.cfg.RepliesErrors {
 		return c.ready(c.read)
@@ -78,9 +78,9 @@ func (c *Conn) readyBy(deadline time.Time) error {
 	return err
 }
 
-// Append gives the request's events to the Appender, and returns nil when Kafka has acknowledged every event in time:
+// Append passes the request's events to the Appender, and returns nil when Kafka has acknowledged every event in time:
 // only then may OK be replied. It neither logs nor counts; End does. A request without events is acknowledged at once.
-// Where the protocol cannot reply an error, the connection is closed as soon as the deadline passes, even while the
+// If the protocol cannot reply with an error, the connection is closed as soon as the deadline passes, even while the
 // Appender still works on the request.
 func (r *Request) Append() error {
 	f, c := r.Frame, r.c

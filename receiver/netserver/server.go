@@ -88,9 +88,9 @@ func (s *Server) Close() error {
 	return err
 }
 
-// Run serves until ctx is done, and returns nil then. It stops as P33 says: it accepts no more connections and reads
-// nothing more; requests that the Appender has get their replies as they are acknowledged; after ShutdownTimeout the
-// other connections are closed without a reply. Run may be called once.
+// Run serves until ctx is done, and returns nil then. It stops as P33 requires: it accepts no more connections and
+// reads nothing more; requests that the Appender has get their replies as they are acknowledged; after ShutdownTimeout
+// the other connections are closed without a reply. Run may be called once.
 func (s *Server) Run(ctx context.Context) error {
 	if err := s.Open(ctx); err != nil {
 		return err
