@@ -26,7 +26,7 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// asStandalone makes the test binary the program itself, so that a test can kill it.
+// asStandalone makes the test binary run the program itself, so that a test can kill it.
 const asStandalone = "SLUICE_TEST_STANDALONE"
 
 func TestMain(m *testing.M) {
@@ -36,16 +36,16 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// process is a running standalone on ports of its own.
+// process is a running standalone with its own ports.
 type process struct {
 	cmd                *exec.Cmd
 	avro, mysql, admin string
-	ended              chan string // lines; closed at the end
+	ended              chan string // lines of output; closed at the end
 }
 
 var places = regexp.MustCompile(`Flume's Avro +(\S+)|mysql -h (\S+) -P (\S+)|Web page +http://(\S+)/`)
 
-// start runs standalone until it has said where everything is.
+// start runs standalone and returns once it has printed all of its addresses.
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
 	args = append([]string{
@@ -106,12 +106,12 @@ func start(t *testing.T, args ...string) *process {
 	case <-p.ended:
 		t.Fatalf("standalone ended: %v", p.cmd.ProcessState)
 	case <-time.After(time.Minute):
-		t.Fatal("standalone does not come up")
+		t.Fatal("standalone did not start")
 	}
 	return p
 }
 
-// kill is SIGKILL: the process closes nothing.
+// kill sends SIGKILL, so the process closes nothing.
 func (p *process) kill(t *testing.T) {
 	t.Helper()
 	if err := p.cmd.Process.Kill(); err != nil {
@@ -120,7 +120,7 @@ func (p *process) kill(t *testing.T) {
 	<-p.ended
 }
 
-// send gives lines to the Avro receiver and wants OK.
+// send sends lines to the Avro receiver, and expects OK.
 func (p *process) send(t *testing.T, lines ...string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -144,11 +144,11 @@ func counts(t *testing.T, conns *pool.Pool, query string) map[string]string {
 	t.Helper()
 	tx, err := conns.Tx(t.Context(), pool.PriorityLow)
 	if err != nil {
-		return nil // not there yet
+		return nil // not listening yet
 	}
 	defer tx.Rollback(t.Context())
 	got := map[string]string{}
-	_ = tx.Query(t.Context(), query, func(scan func(...any) error) error { // no table yet is no rows
+	_ = tx.Query(t.Context(), query, func(scan func(...any) error) error { // a missing table gives no rows
 		var key, value string
 		err := scan(&key, &value)
 		got[key] = value
@@ -157,7 +157,7 @@ func counts(t *testing.T, conns *pool.Pool, query string) map[string]string {
 	return got
 }
 
-// await polls until the table holds what is wanted.
+// await polls until the table holds the expected rows.
 func (p *process) await(t *testing.T, query string, want map[string]string) {
 	t.Helper()
 	awaitTable(t, embeddedDSN(p.mysql), query, want)
@@ -184,7 +184,8 @@ func awaitTable(t *testing.T, dsn, query string, want map[string]string) {
 
 const itemCounts = "SELECT item, `count` FROM streaming_itemcount"
 
-// The whole way, and again after a SIGKILL: the database was in memory, so the tables are rebuilt from the log.
+// The whole path of events, and again after a SIGKILL. The database was in memory, so the tables are rebuilt from the
+// log.
 func TestStandalone_killedAndStartedAgain(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -225,7 +226,8 @@ func TestStandalone_killedAndStartedAgain(t *testing.T) {
 	again.await(t, itemCounts, want)
 }
 
-// With --mysql-dsn it writes to that server, whose checkpoints outlive it: nothing is counted twice after a kill.
+// With --mysql-dsn it writes to that server, whose checkpoints survive the process: nothing is counted twice after a
+// kill.
 func TestStandalone_realDatabase(t *testing.T) {
 	t.Parallel()
 	server := mariadbtest.Start(t)
@@ -281,7 +283,7 @@ func (p *process) awaitDemo(t *testing.T) {
 	t.Fatal("the demo's table does not grow")
 }
 
-// A port that is taken, and a folder that is in use, name their options.
+// The errors for a port or a directory that is in use name their options.
 func TestStandalone_taken(t *testing.T) {
 	t.Parallel()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")

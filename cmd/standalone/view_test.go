@@ -8,10 +8,10 @@ import (
 	"github.com/sluice-etl/sluice/internal/quote"
 )
 
-// hostile sets the title, clears the screen, colours it in three spellings, and turns the line around.
+// hostile sets the title, clears the screen, sets colours in three notations, and reverses the direction of the line.
 const hostile = "\x1b]0;owned\x07\x1b[2J\u009b31m\x9b31m\u202eabc\u2066\u2028\x7f\r"
 
-// A table's texts come out of other people's logs.
+// The texts of a table come from logs, so they are not trusted.
 func TestView_hostileText(t *testing.T) {
 	t.Parallel()
 	var table bytes.Buffer

@@ -36,7 +36,7 @@ import (
 // waitLimit limits every wait of these tests.
 const waitLimit = 30 * time.Second
 
-// closedPort is an address at which nobody listens.
+// closedPort returns an address on which no process listens.
 func closedPort(t *testing.T) string {
 	t.Helper()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -57,7 +57,7 @@ func broker(t *testing.T) *kfake.Cluster {
 	return c
 }
 
-// config is a process that counts words.
+// config returns the configuration of a process that counts words.
 func config(t *testing.T, kafka, dsn string) Config {
 	t.Helper()
 	opts := query.DefaultOptions()
@@ -79,7 +79,7 @@ func config(t *testing.T, kafka, dsn string) Config {
 	return c
 }
 
-// process is a Run under way.
+// process is a running Run.
 type process struct {
 	at    Addresses
 	stop  context.CancelFunc
@@ -127,7 +127,7 @@ func start(t *testing.T, cfg Config) *process {
 	case <-over:
 		t.Fatalf("the process ended at once: %v", <-p.ended)
 	case <-time.After(waitLimit):
-		t.Fatal("the process does not listen")
+		t.Fatal("the process did not start to listen")
 	}
 	return p
 }
@@ -138,7 +138,7 @@ func (p *process) wantEnd(t *testing.T) error {
 	case err := <-p.ended:
 		return err
 	case <-time.After(waitLimit):
-		t.Fatal("the process does not end")
+		t.Fatal("the process did not end")
 		return nil
 	}
 }
@@ -161,12 +161,12 @@ func (p *process) get(t *testing.T, path string) (int, string) {
 	return resp.StatusCode, string(body)
 }
 
-// standings is what /readyz says, by condition.
+// standings returns the status of /readyz, and the states of its conditions.
 func (p *process) standings(t *testing.T) (int, map[string]status.State) {
 	t.Helper()
 	code, body := p.get(t, "/readyz")
 	var r status.Readiness
-	_ = json.Unmarshal([]byte(body), &r) // nothing where it does not answer
+	_ = json.Unmarshal([]byte(body), &r) // no conditions if the reply is not JSON
 	states := map[string]status.State{}
 	for _, c := range r.Conditions {
 		states[c.Name] = c.State
@@ -181,7 +181,7 @@ func await(t *testing.T, what string, condition func() bool) {
 	defer tick.Stop()
 	for !condition() {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain: %s", what)
+			t.Fatalf("timed out waiting: %s", what)
 		}
 		<-tick.C
 	}
@@ -205,7 +205,7 @@ func events(bodies ...string) []receiver.Event {
 	return out
 }
 
-// Receiving does not wait for MySQL, says that it is degraded, and stops when told.
+// Receiving does not wait for MySQL, reports the degraded state, and stops on request.
 func TestRun_mysqlAwayAtStart(t *testing.T) {
 	t.Parallel()
 	k, away := broker(t), closedPort(t)
@@ -214,7 +214,8 @@ func TestRun_mysqlAwayAtStart(t *testing.T) {
 		c.Kafka.Topic = "there"
 		return c
 	}())
-	// The topic is missing, and MySQL cannot say that no checkpoint of it exists: it is not made (P26).
+	// The topic is missing, and MySQL is unavailable, so it is unknown whether a checkpoint of it exists: the topic is
+	// not created (P26).
 	await(t, "the wait for MySQL is logged", func() bool { return strings.Contains(p.log.String(), "Cannot start the job in MySQL yet") })
 	if !strings.Contains(p.log.String(), away) {
 		t.Errorf("the log does not name %s:\n%s", away, p.log)
@@ -270,7 +271,8 @@ func TestRun_ingestNeverConnectsToMySQL(t *testing.T) {
 	}
 }
 
-// Kafka away at start: a line that names the address, receivers that read nothing, 503, and an end when told.
+// Kafka is unavailable at start: the log names the address, receivers read nothing, readiness is 503, and the process
+// stops on request.
 func TestRun_kafkaAwayAtStart(t *testing.T) {
 	t.Parallel()
 	away := closedPort(t)
@@ -292,8 +294,8 @@ func TestRun_kafkaAwayAtStart(t *testing.T) {
 	}
 }
 
-// Told to stop while Kafka holds a request: not ready at once, the request is answered OK when Kafka acknowledges it,
-// and only then the process ends.
+// The process is stopped while Kafka delays a request: readiness ends at once, the request gets OK when Kafka
+// acknowledges it, and only then does the process end.
 func TestP33_answersWhatKafkaAcknowledges(t *testing.T) {
 	t.Parallel()
 	k := broker(t)
@@ -331,7 +333,7 @@ func TestP33_answersWhatKafkaAcknowledges(t *testing.T) {
 	}
 }
 
-// A port that is taken ends the start with its option's name, before Kafka is asked anything.
+// A port that is in use ends the start with its option's name, before the process sends anything to Kafka.
 func TestRun_portTaken(t *testing.T) {
 	t.Parallel()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -358,8 +360,8 @@ func TestRun_portTaken(t *testing.T) {
 	}
 }
 
-// A job without a checkpoint ends at start where its table holds rows, or is another job's (P3); so does one with
-// another query (P2). Nothing is left running and nothing is changed.
+// A job without a checkpoint ends at start if its table holds rows, or belongs to another job (P3), and so does one
+// with another query (P2). No component is left running and nothing is changed.
 func TestP3_refusedAtStart(t *testing.T) {
 	t.Parallel()
 	db := mariadbtest.Start(t)

@@ -9,7 +9,7 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// A request that was never given to Kafka adds no copy, and must not be in the number that bounds the copies.
+// A request that never reached Kafka cannot cause a duplicate, so it must not be in the upper bound of duplicates.
 func TestP23_WhatWasNotProducedIsNotUnanswered(t *testing.T) {
 	t.Parallel()
 	p, err := kafkaio.NewProducer(kafkaio.DefaultConfig(), nil, nil)
@@ -21,14 +21,14 @@ func TestP23_WhatWasNotProducedIsNotUnanswered(t *testing.T) {
 	released := 0
 	err = appender{p, unasked(), false}.Append(ctx, receiver.Request{Events: make([]receiver.Event, 1), Release: func() { released++ }})
 	if !errors.Is(err, receiver.ErrNotProduced) {
-		t.Errorf("error is %v, expected one that says that nothing was produced", err)
+		t.Errorf("error is %v, expected ErrNotProduced", err)
 	}
 	if released != 1 {
 		t.Errorf("released %d times", released)
 	}
 }
 
-// unasked is a Monitor that has asked nothing.
+// unasked returns a Monitor that has not sent a request yet.
 func unasked() *kafkaio.Monitor {
 	return kafkaio.NewMonitor(kafkaio.DefaultConfig(), kafkaio.Use{Receive: true}, nil, nil)
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/sluice-etl/sluice/query"
 )
 
-// Whatever a start would refuse, etl check refuses before it: also while tables of its own or of the query, or the
-// topic, are still missing.
+// etl check reports everything that a start would refuse, also while its own tables, the query's tables or the topic
+// are still missing.
 func TestCheck_beforeTheFirstStart(t *testing.T) {
 	t.Parallel()
 	db := mariadbtest.Start(t)

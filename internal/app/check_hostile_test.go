@@ -10,7 +10,7 @@ import (
 	"github.com/sluice-etl/sluice/internal/quote"
 )
 
-// A server at MySQL's address refuses the connection with a text that is made for the terminal.
+// A server at MySQL's address rejects the connection with a text that contains control sequences for the terminal.
 func TestCheck_hostileServer(t *testing.T) {
 	t.Parallel()
 	const hostile = "\x1b]0;owned\x07\x1b[2J\u009b31m\x9b31m\u202eabc\u2066\u2028\x7f\r"

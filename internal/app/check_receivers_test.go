@@ -21,7 +21,7 @@ import (
 	"github.com/sluice-etl/sluice/receiver/syslog"
 )
 
-// receivingConfig receives in every way, and loads nothing.
+// receivingConfig returns a configuration with every receiver, which loads nothing.
 func receivingConfig(t *testing.T) Config {
 	t.Helper()
 	c := config(t, broker(t).ListenAddrs()[0], "")
@@ -37,7 +37,7 @@ func receivingConfig(t *testing.T) Config {
 	return c
 }
 
-// check returns what etl check says of the configuration.
+// check returns the output of etl check for the configuration.
 func check(t *testing.T, c Config) (string, error) {
 	t.Helper()
 	if err := c.Validate(); err != nil {
@@ -57,7 +57,7 @@ func wantLines(t *testing.T, out string, wants ...string) {
 	}
 }
 
-// All is well: each port is free, and is so afterwards.
+// Without problems, each port is free, also after the check.
 func TestCheck_receivers(t *testing.T) {
 	t.Parallel()
 	c := receivingConfig(t)
@@ -121,7 +121,7 @@ func TestCheck_receiversThatCannotStart(t *testing.T) {
 		`failed   --poll: .*connection refused`, `failed   --connect-socket: host.invalid:1: resolve`)
 }
 
-// The progress is another process's: check says so, and takes nothing away from it.
+// The progress file is in use by another process: check reports that, and does not affect the process.
 func TestCheck_watchStateInUse(t *testing.T) {
 	t.Parallel()
 	c := receivingConfig(t)
@@ -143,7 +143,7 @@ func TestCheck_watchStateInUse(t *testing.T) {
 	}
 }
 
-// Two of our own options cannot have one port; that is seen before anything is opened.
+// Two options of the same process cannot have the same port. That is detected before any port is opened.
 func TestConfig_portTwice(t *testing.T) {
 	t.Parallel()
 	for _, one := range []struct {
@@ -157,7 +157,7 @@ func TestConfig_portTwice(t *testing.T) {
 		{"127.0.0.1:41414", "127.0.0.2:41414", "", false},
 		{":41414", ":41415", ":41414", false},
 		{":0", ":0", "", false},
-		{":9414", ":41415", "", true}, // the admin listener's
+		{":9414", ":41415", "", true}, // the port of the admin listener
 	} {
 		c := receivingConfig(t)
 		c.Status.Listen = "127.0.0.1:9414"

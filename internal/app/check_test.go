@@ -10,7 +10,7 @@ import (
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 )
 
-// etl check on the same servers: it says what is there and what is missing, and changes nothing.
+// etl check on the same servers reports what exists and what is missing, and changes nothing.
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	db := mariadbtest.Start(t)
@@ -19,11 +19,11 @@ func TestCheck(t *testing.T) {
 	cfg := config(t, k.ListenAddrs()[0], db.DSN(schema))
 	var out bytes.Buffer
 	if err := Check(t.Context(), cfg, &out); err != nil {
-		t.Errorf("everything can be made: %v\n%s", err, &out)
+		t.Errorf("everything can be created: %v\n%s", err, &out)
 	}
 	for _, want := range []string{"note     topic logs: does not exist", "note     words: does not exist", "ok       mysql: M"} {
 		if !strings.Contains(out.String(), want) {
-			t.Errorf("it does not say %q:\n%s", want, &out)
+			t.Errorf("the output lacks %q:\n%s", want, &out)
 		}
 	}
 	cfg.Sink.CreateTables = false
@@ -32,14 +32,15 @@ func TestCheck(t *testing.T) {
 		t.Errorf("got %v\n%s", err, &out)
 	}
 	if info := k.TopicInfo("logs"); info != nil {
-		t.Error("check made a topic")
+		t.Error("check created a topic")
 	}
 
 	out.Reset()
 	if err := DDL(t.Context(), cfg, &out); err != nil {
 		t.Fatal(err)
 	}
-	// What it prints makes tables that it finds nothing wrong with. GRANTs are for a user that is not here.
+	// etl check finds nothing wrong with the tables that its output creates. GRANTs are for a user that does not exist
+	// here.
 	for text := range strings.SplitSeq(out.String(), ";\n") {
 		if i := strings.Index(text, "CREATE TABLE"); i >= 0 {
 			if err := db.Exec(schema, text[i:]); err != nil {

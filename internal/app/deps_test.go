@@ -21,95 +21,95 @@ import (
 
 const module = "github.com/sluice-etl/sluice/"
 
-// direction is which packages of ours a package may import, and why. Nothing points back. What is not in the table may
-// not exist.
+// direction lists the packages of this project that each package may import, with the reason. There are no cycles.
+// Every package must be in the table.
 var direction = []struct {
 	pkg     string
 	imports []string
 	why     string
 }{
-	{"checkpoint", nil, "the vocabulary of position: everybody imports it"},
-	{"row", nil, "the vocabulary of results: query makes rows, a sink writes them"},
-	{"status", []string{"internal/option"}, "shows sections that the parts hand it, and knows none of them"},
-	{"pool", []string{"internal/failpoint", "internal/option", "internal/pemfile", "internal/textfile"}, "connections, not what is written through them"},
-	{"receiver", []string{"internal/option"}, "knows Flume, not Kafka"},
-	{"internal/failpoint", nil, "names of points, and nothing else"},
+	{"checkpoint", nil, "the types of positions, which any package may import"},
+	{"row", nil, "the types of results: query builds rows, a sink writes them"},
+	{"status", []string{"internal/option"}, "shows sections that the components provide, and imports none of them"},
+	{"pool", []string{"internal/failpoint", "internal/option", "internal/pemfile", "internal/textfile"}, "connections; independent of what is written through them"},
+	{"receiver", []string{"internal/option"}, "Flume events and receivers; independent of Kafka"},
+	{"internal/failpoint", nil, "names of failpoints, and nothing else"},
 	{"internal/editdistance", nil, "compares two texts"},
 	{"internal/filelock", nil, "locks one file"},
 	{"internal/obs", nil, "waiting, backoff and throttled logs, for any package"},
-	{"internal/option", nil, "errors of options, which packages return without knowing flags"},
+	{"internal/option", nil, "errors of options, which packages return; independent of flags"},
 	{"internal/quote", nil, "text for a terminal, and nothing else"},
 	{"internal/textfile", nil, "small text files, and nothing else"},
-	{"internal/pemfile", []string{"internal/textfile"}, "PEM files and certificate chains; knows no connections"},
+	{"internal/pemfile", []string{"internal/textfile"}, "PEM files and certificate chains; independent of connections"},
 	{"internal/accesslog", nil, "lines of text"},
 	{"internal/avrobin", nil, "an encoding, and nothing else"},
-	{"receiver/netserver", []string{"internal/obs", "internal/option", "internal/pemfile", "receiver"}, "the TCP server that receivers share; knows no protocol"},
-	{"internal/avrorpc", []string{"internal/avrobin"}, "the client side of a protocol; knows no events"},
+	{"receiver/netserver", []string{"internal/obs", "internal/option", "internal/pemfile", "receiver"}, "the TCP server that receivers share; independent of protocol"},
+	{"internal/avrorpc", []string{"internal/avrobin"}, "the client side of a protocol; independent of events"},
 	{"internal/flumeavro", []string{"internal/avrobin", "receiver"}, "what both sides of Flume's Avro protocol need; opens no connections"},
 	{"internal/flumethrift", []string{"receiver"}, "what both sides of Flume's Thrift protocol need; opens no connections"},
 	{"flumesink/avro", []string{"internal/avrobin", "internal/failpoint", "internal/flumeavro", "receiver", "receiver/netserver"}, "one protocol of Flume's"},
-	{"flumesink/spark", []string{"flumesink/avro", "internal/avrobin", "internal/avrorpc", "internal/obs", "internal/option", "receiver", "receiver/netserver"}, "Spark's sink speaks the Avro RPC that flumesink/avro has, and its events"},
+	{"flumesink/spark", []string{"flumesink/avro", "internal/avrobin", "internal/avrorpc", "internal/obs", "internal/option", "receiver", "receiver/netserver"}, "Spark's sink uses the Avro RPC and the events of flumesink/avro"},
 	{"flumesink/thrift", []string{"internal/failpoint", "receiver", "receiver/netserver"}, "one protocol of Flume's"},
 	{"receiver/http", []string{"internal/option", "internal/textfile", "receiver", "receiver/netserver"}, "one protocol of Flume's, read by net/http"},
-	{"receiver/socket", []string{"internal/obs", "internal/option", "internal/textfile", "receiver", "receiver/lines", "receiver/netserver"}, "lines of a server; knows no files"},
-	{"receiver/filewatch", []string{"internal/filelock", "internal/obs", "internal/option", "internal/textfile", "receiver", "receiver/lines", "receiver/netserver"}, "files; knows no network"},
-	{"receiver/lines", []string{"internal/textfile", "receiver", "receiver/netserver"}, "cuts what a connection says; knows no protocol"},
-	{"receiver/udp", []string{"receiver", "receiver/netserver"}, "the UDP server that receivers share; knows no protocol"},
+	{"receiver/socket", []string{"internal/obs", "internal/option", "internal/textfile", "receiver", "receiver/lines", "receiver/netserver"}, "lines of a server; independent of files"},
+	{"receiver/filewatch", []string{"internal/filelock", "internal/obs", "internal/option", "internal/textfile", "receiver", "receiver/lines", "receiver/netserver"}, "lines of files; independent of the network"},
+	{"receiver/lines", []string{"internal/textfile", "receiver", "receiver/netserver"}, "splits the bytes of a connection into lines; independent of the protocol"},
+	{"receiver/udp", []string{"receiver", "receiver/netserver"}, "the UDP server that receivers share; independent of protocol"},
 	{"receiver/netcat", []string{"internal/option", "receiver", "receiver/lines", "receiver/netserver", "receiver/udp"}, "one protocol of Flume's"},
 	{"receiver/syslog", []string{"internal/option", "receiver", "receiver/lines", "receiver/netserver", "receiver/udp"}, "one protocol of Flume's"},
-	{"flumeclient", []string{"internal/obs", "internal/option", "internal/textfile", "receiver", "receiver/netserver"}, "what clients share; sends lines by any client that it is given"},
+	{"flumeclient", []string{"internal/obs", "internal/option", "internal/textfile", "receiver", "receiver/netserver"}, "what clients share; sends lines through any client"},
 	{"flumeclient/avro", []string{"flumeclient", "internal/avrobin", "internal/avrorpc", "internal/flumeavro", "receiver"}, "the client of one protocol of Flume's"},
 	{"flumeclient/thrift", []string{"flumeclient", "internal/flumethrift", "internal/option", "receiver", "receiver/netserver"}, "the client of one protocol of Flume's"},
-	{"migrate", []string{"internal/quote", "internal/textfile"}, "Flume's configuration in, options out: text, and nothing else"},
+	{"migrate", []string{"internal/quote", "internal/textfile"}, "converts Flume's configuration to options; text only"},
 	{"batch/planner", []string{"checkpoint"}, "the engine's decisions, as a pure function of its inputs"},
-	{"batch", []string{"batch/planner", "checkpoint", "internal/failpoint", "internal/obs", "internal/option"}, "alone knows the protocol; generic in what a batch yields, so it knows no rows"},
-	{"kafkaio", []string{"batch", "checkpoint", "internal/failpoint", "internal/obs", "internal/option", "internal/pemfile", "internal/textfile"}, "implements batch.Source; knows nothing of MySQL"},
+	{"batch", []string{"batch/planner", "checkpoint", "internal/failpoint", "internal/obs", "internal/option"}, "the only implementation of the protocol; generic in the result of a batch, so independent of rows"},
+	{"kafkaio", []string{"batch", "checkpoint", "internal/failpoint", "internal/obs", "internal/option", "internal/pemfile", "internal/textfile"}, "implements batch.Source; independent of MySQL"},
 	{"dedup", []string{"batch", "checkpoint", "internal/option", "row"}, "wraps a batch.Fold; does no I/O"},
-	{"fold/value", []string{"row"}, "single values; knows no records"},
-	{"fold/window", []string{"fold/value"}, "divides time; knows no records"},
+	{"fold/value", []string{"row"}, "single values; independent of records"},
+	{"fold/window", []string{"fold/value"}, "divides time into windows; independent of records"},
 	{"fold/jsonpath", []string{"fold/value"}, "a syntax, and nothing else"},
-	{"fold/format", []string{"fold/jsonpath", "fold/value", "row"}, "log formats: the bytes of a body into fields; knows no Kafka"},
-	{"fold/aggregate", []string{"fold/value", "row"}, "what a record adds to a cell; knows no records"},
-	{"fold", []string{"batch", "checkpoint", "fold/aggregate", "fold/format", "fold/value", "fold/window", "row"}, "implements batch.Fold for any program of functions; knows no SQL"},
+	{"fold/format", []string{"fold/jsonpath", "fold/value", "row"}, "log formats: splits the bytes of a body into fields; independent of Kafka"},
+	{"fold/aggregate", []string{"fold/value", "row"}, "what a record adds to a cell; independent of records"},
+	{"fold", []string{"batch", "checkpoint", "fold/aggregate", "fold/format", "fold/value", "fold/window", "row"}, "implements batch.Fold for any program of functions; independent of SQL"},
 	{"query/ast", []string{"fold/jsonpath"}, "the tree of a query"},
-	{"query/parse", []string{"fold/jsonpath", "fold/value", "query/ast"}, "text into the tree; alone knows the SQL parser"},
+	{"query/parse", []string{"fold/jsonpath", "fold/value", "query/ast"}, "parses text into the tree; the only package that uses the SQL parser"},
 	{"query/expr", []string{"fold", "fold/format", "fold/jsonpath", "fold/value", "internal/editdistance", "query/ast", "row"}, "expressions: types, conversion and evaluation"},
 	{"query/funcs", []string{"fold", "fold/value", "fold/window", "query/ast", "query/expr", "row"}, "the functions of the language"},
 	{"query", []string{"batch", "checkpoint", "fold", "fold/aggregate", "fold/format", "fold/value", "internal/avrobin", "internal/option", "internal/quote", "query/ast", "query/expr", "query/funcs", "query/parse", "row"}, "implements batch.Fold; does no I/O"},
 	{"mysqlout/internal/sqltext", []string{"checkpoint", "row"}, "SQL text; sends nothing"},
-	{"mysqlout/internal/sqlerr", []string{"checkpoint", "pool"}, "error numbers become classes; sends nothing"},
-	{"mysqlout/schema", []string{"checkpoint", "mysqlout/internal/sqlerr", "mysqlout/internal/sqltext", "pool", "row"}, "inspects and creates tables; knows no batch"},
+	{"mysqlout/internal/sqlerr", []string{"checkpoint", "pool"}, "classifies error numbers; sends nothing"},
+	{"mysqlout/schema", []string{"checkpoint", "mysqlout/internal/sqlerr", "mysqlout/internal/sqltext", "pool", "row"}, "inspects and creates tables; independent of batch"},
 	{"mysqlout/ledger", []string{"batch", "checkpoint", "mysqlout/internal/sqlerr", "mysqlout/internal/sqltext", "pool", "row"}, "checkpoints, dead letters and event IDs; advances no checkpoint by itself"},
-	{"mysqlout", []string{"batch", "checkpoint", "internal/failpoint", "internal/option", "mysqlout/internal/sqlerr", "mysqlout/internal/sqltext", "mysqlout/ledger", "mysqlout/schema", "pool", "row"}, "implements batch.Sink; knows nothing of Kafka"},
-	{"internal/app", []string{"batch", "checkpoint", "dedup", "flumesink/avro", "flumesink/spark", "flumesink/thrift", "internal/avrobin", "internal/failpoint", "internal/obs", "internal/option", "internal/quote", "kafkaio", "mysqlout", "mysqlout/ledger", "mysqlout/schema", "pool", "query", "receiver", "receiver/filewatch", "receiver/http", "receiver/netcat", "receiver/netserver", "receiver/socket", "receiver/syslog", "receiver/udp", "row", "status"}, "assembles all of it"},
+	{"mysqlout", []string{"batch", "checkpoint", "internal/failpoint", "internal/option", "mysqlout/internal/sqlerr", "mysqlout/internal/sqltext", "mysqlout/ledger", "mysqlout/schema", "pool", "row"}, "implements batch.Sink; independent of Kafka"},
+	{"internal/app", []string{"batch", "checkpoint", "dedup", "flumesink/avro", "flumesink/spark", "flumesink/thrift", "internal/avrobin", "internal/failpoint", "internal/obs", "internal/option", "internal/quote", "kafkaio", "mysqlout", "mysqlout/ledger", "mysqlout/schema", "pool", "query", "receiver", "receiver/filewatch", "receiver/http", "receiver/netcat", "receiver/netserver", "receiver/socket", "receiver/syslog", "receiver/udp", "row", "status"}, "assembles all components"},
 	{"internal/cli", []string{"batch", "checkpoint", "dedup", "flumeclient", "flumeclient/avro", "flumeclient/thrift", "flumesink/avro", "flumesink/spark", "flumesink/thrift", "fold/format", "internal/app", "internal/editdistance", "internal/option", "internal/quote", "internal/textfile", "kafkaio", "migrate", "mysqlout", "mysqlout/ledger", "mysqlout/schema", "pool", "query", "receiver", "receiver/filewatch", "receiver/http", "receiver/netcat", "receiver/netserver", "receiver/socket", "receiver/syslog", "receiver/udp", "row", "status"}, "reads every package's options"},
 	{"cmd/etl", []string{"internal/cli"}, "ten lines"},
-	{"cmd/standalone", []string{"flumeclient/avro", "internal/accesslog", "internal/app", "internal/cli", "internal/filelock", "internal/quote", "pool", "receiver", "receiver/netserver", "row", "status"}, "embedded servers and a demo around the same; the demo reads its table through a pool of its own"},
+	{"cmd/standalone", []string{"flumeclient/avro", "internal/accesslog", "internal/app", "internal/cli", "internal/filelock", "internal/quote", "pool", "receiver", "receiver/netserver", "row", "status"}, "adds embedded servers and a demo; the demo reads its table through a pool of its own"},
 }
 
-// forTests reports whether only tests import a package: they may import anything, and nothing else may import them.
+// forTests reports whether a package is for tests only: it may import anything, and only tests may import it.
 func forTests(name string) bool {
 	return name == "integration" || strings.HasPrefix(name, "integration/") || name == "internal/mysqlproxy" || strings.HasSuffix(name, "test")
 }
 
-// stopsHere is where a library's types stop: packages outside the list may not import it, tests aside.
+// stopsHere lists the only packages that may import a library, except in tests.
 var stopsHere = []struct {
 	library string
 	pkgs    []string
 	why     string
 }{
 	{"database/sql", []string{"pool", "mysqlout", "mysqlout/schema", "mysqlout/internal/sqlerr"}, "transactions have one owner each; no statement goes through the pool itself"},
-	{"github.com/go-sql-driver/mysql", []string{"pool", "mysqlout", "mysqlout/internal/sqlerr"}, "error numbers become classes there"},
-	{"github.com/twmb/franz-go/pkg/kfake", []string{"cmd/standalone"}, "a broker for trying out and for tests"},
-	{"github.com/twmb/franz-go", []string{"kafkaio", "cmd/standalone"}, "Kafka's types stop at kafkaio"},
-	{"github.com/dolthub/go-mysql-server", []string{"cmd/standalone"}, "68 MB of database for trying out"},
-	{"github.com/dolthub/vitess/go/vt/sqlparser", []string{"query/parse"}, "one file turns its tree into ours"},
+	{"github.com/go-sql-driver/mysql", []string{"pool", "mysqlout", "mysqlout/internal/sqlerr"}, "error numbers are classified there"},
+	{"github.com/twmb/franz-go/pkg/kfake", []string{"cmd/standalone"}, "a broker for evaluation and for tests"},
+	{"github.com/twmb/franz-go", []string{"kafkaio", "cmd/standalone"}, "only kafkaio uses the types of the Kafka client"},
+	{"github.com/dolthub/go-mysql-server", []string{"cmd/standalone"}, "68 MB of database for evaluation"},
+	{"github.com/dolthub/vitess/go/vt/sqlparser", []string{"query/parse"}, "one file converts its tree to ours"},
 	{"go.yaml.in/yaml/v3", []string{"internal/cli"}, "the configuration file"},
-	{"github.com/cenkalti/backoff", []string{"internal/obs"}, "one place decides how pauses grow"},
-	{"github.com/alecthomas/kong", []string{"internal/cli", "cmd/standalone"}, "packages do not know flags"},
-	{"github.com/twmb/avro", nil, "what our own decoders are tested against"},
+	{"github.com/cenkalti/backoff", []string{"internal/obs"}, "one package decides how backoff grows"},
+	{"github.com/alecthomas/kong", []string{"internal/cli", "cmd/standalone"}, "packages are independent of flags"},
+	{"github.com/twmb/avro", nil, "the reference for tests of our own decoders"},
 	{"github.com/apache/thrift", []string{"flumeclient/thrift", "internal/flumethrift"}, "for the client; the receiver has its own decoder"},
-	{"github.com/testcontainers/testcontainers-go", nil, "containers are for tests; the product knows of no engine"},
+	{"github.com/testcontainers/testcontainers-go", nil, "containers are for tests; the product depends on no engine"},
 	{"net/http", []string{"status", "receiver/http"}, "the admin listener, and Flume's HTTP source on a port of its own"},
 	{"net/http/pprof", nil, "profiles are not served"},
 }
@@ -156,7 +156,7 @@ func TestDirection(t *testing.T) {
 			}
 		}
 		if !known {
-			t.Errorf("%s is not in the table: say what it may import, and why", name)
+			t.Errorf("%s is not in the table: add what it may import, and why", name)
 		}
 		for _, imp := range p.Imports {
 			if ours, ok := strings.CutPrefix(imp, module); ok && !slices.Contains(allowed, ours) {
@@ -173,10 +173,10 @@ func TestDirection(t *testing.T) {
 	}
 }
 
-// unlisted are the packages that DESIGN.md's table leaves out, because any package may need them.
+// unlisted lists the packages that DESIGN.md's table omits, because any package may import them.
 var unlisted = []string{"internal/failpoint", "internal/obs", "internal/option", "internal/quote", "internal/textfile"}
 
-// DESIGN.md shows the table between two markers.
+// DESIGN.md contains the table between two markers.
 func TestDirection_design(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join("..", "..", "DESIGN.md")
@@ -193,7 +193,7 @@ func TestDirection_design(t *testing.T) {
 	etltest.Golden(t, *rewrite, file, before+"<!-- begin imports"+marker+"\n\n"+importTable()+"\n<!-- end imports -->"+after)
 }
 
-// importTable is the table as text: a line for each package, wrapped, and one for those that import nothing.
+// importTable returns the table as text: a line for each package, wrapped, and one for those that import nothing.
 func importTable() string {
 	const columns, indent = 118, "    "
 	width := 0
@@ -242,7 +242,8 @@ func importTable() string {
 	return b.String()
 }
 
-// The tree of the SQL parser is not ours: one file turns it into ours, so that another parser is one file's work.
+// The syntax tree of the SQL parser is not ours. One file converts it to ours, so replacing the parser changes only
+// that file.
 func TestDirection_parserInOneFile(t *testing.T) {
 	t.Parallel()
 	var files []string
@@ -288,7 +289,7 @@ func TestDirection_plannerIsPure(t *testing.T) {
 	}
 }
 
-// No package starts anything by being imported, and nobody sleeps instead of waiting.
+// No package has side effects when it is imported, and no code sleeps instead of waiting.
 func TestNoSleep(t *testing.T) {
 	t.Parallel()
 	for name, p := range packages(t) {

@@ -15,7 +15,8 @@ import (
 	"github.com/sluice-etl/sluice/query"
 )
 
-// limitsQuery has a statement for each kind of limit that a created column has. A record is for the one that it names.
+// limitsQuery has a statement for each kind of limit of a created column. Each record is for the statement that it
+// names.
 const limitsQuery = `
 INSERT INTO big SELECT COALESCE(CAST(v AS UNSIGNED), 0) AS k, COUNT(*) AS n FROM events WHERE kind = 'int key' GROUP BY k;
 INSERT INTO extremes SELECT COALESCE(CAST(g AS SIGNED), 0) AS g, MIN(CAST(v AS UNSIGNED) + 1) AS least, MAX(CAST(v AS UNSIGNED) + 1) AS most FROM events WHERE kind = 'int' GROUP BY g;
@@ -29,7 +30,8 @@ INSERT INTO times SELECT COALESCE(CAST(g AS SIGNED), 0) AS g, MIN(CAST(v AS DATE
 INSERT INTO doubles SELECT COALESCE(CAST(g AS SIGNED), 0) AS g, MAX(CAST(v AS DOUBLE)) AS most FROM events WHERE kind = 'double' GROUP BY g;
 INSERT INTO plain SELECT kind, CAST(v AS UNSIGNED) AS i, CAST(v AS DECIMAL(20,0)) AS d FROM events WHERE kind = 'plain'`
 
-// limitsRecords are at, below and above the limits. Those of sums pass the range of BIGINT alone or together.
+// limitsRecords has records at, below and above the limits. Those for sums exceed the range of BIGINT alone or
+// together.
 func limitsRecords() (lines []string) {
 	record := func(kind, v string) {
 		lines = append(lines, fmt.Sprintf(`{"kind":%q,"g":1,"v":%s,"w":"w"}`, kind, v))
@@ -57,8 +59,8 @@ func limitsRecords() (lines []string) {
 	return lines
 }
 
-// A dry run shows the rows and the dead letters of a real run into the tables that --create-tables creates: the limits
-// of their columns bind it.
+// A dry run shows the same rows and dead letters as a real run into the tables that --create-tables creates, because it
+// applies the limits of their columns.
 func TestDryRun_equalsARealRun(t *testing.T) {
 	t.Parallel()
 	opts := query.DefaultOptions()
@@ -126,19 +128,19 @@ func TestDryRun_equalsARealRun(t *testing.T) {
 			t.Fatalf("%d real dead letters, %d of the dry run:\n%.3000q\n%.3000q", len(real), len(dry), real, dry)
 		}
 		at, reason, _ := strings.Cut(real[i], " ")
-		// The dry run shows what the reason leaves out.
+		// The dry run shows what the reason omits.
 		var offset int
 		if _, err := fmt.Sscan(at, &offset); err != nil {
 			t.Fatal(err)
 		}
 		want := fmt.Sprintf("^%s:%d: %s(: .*)?$", cfg.Kafka.Topic, offset+1, strings.ReplaceAll(regexp.QuoteMeta(reason), "…", ".*"))
 		if !regexp.MustCompile(want).MatchString(dry[i]) {
-			t.Errorf("a real dead letter says %q at offset %s, the dry run %q, of %.80s", reason, at, dry[i], lines[offset])
+			t.Errorf("the reason of a real dead letter is %q at offset %s, in the dry run %q, for %.80s", reason, at, dry[i], lines[offset])
 		}
 	}
 }
 
-// section is the lines behind the head of what a dry run printed about one thing.
+// section returns the lines below one heading of a dry run's output.
 func section(sections []string, head string, heads int) []string {
 	for _, s := range sections {
 		if strings.HasPrefix(s, head) {

@@ -16,7 +16,7 @@ import (
 	"github.com/sluice-etl/sluice/receiver/socket"
 )
 
-// records are the first n values in the topic, with what header is given.
+// records returns the first n values in the topic, together with the given header.
 func records(t *testing.T, k *kfake.Cluster, topic, header string, n int) (values []string) {
 	t.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(k.ListenAddrs()...), kgo.ConsumeTopics(topic))
@@ -42,7 +42,8 @@ func records(t *testing.T, k *kfake.Cluster, topic, header string, n int) (value
 	return values
 }
 
-// Lines of files that are moved in become records; a second process continues where the first one stopped.
+// Lines of files that are moved into the directory become records. A second process continues where the first one
+// stopped.
 func TestRun_watch(t *testing.T) {
 	t.Parallel()
 	k := broker(t)
@@ -80,7 +81,7 @@ func TestRun_watch(t *testing.T) {
 	}
 }
 
-// Lines of a server that is connected to become records.
+// Lines of a server to which the receiver connects become records.
 func TestRun_socket(t *testing.T) {
 	t.Parallel()
 	k := broker(t)

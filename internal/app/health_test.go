@@ -9,8 +9,8 @@ import (
 	"github.com/sluice-etl/sluice/status"
 )
 
-// MySQL going away while the process runs is degraded, not down: receiving continues. When it is back, so is readiness,
-// and what was received meanwhile is counted.
+// If MySQL becomes unavailable while the process runs, the process is degraded and not down: receiving continues. When
+// MySQL is available again, the process is ready again, and counts what it received meanwhile.
 func TestRun_mysqlAwayInTheMiddle(t *testing.T) {
 	t.Parallel()
 	db := mariadbtest.Start(t, mariadbtest.Private())

@@ -12,7 +12,7 @@ import (
 	httpreceiver "github.com/sluice-etl/sluice/receiver/http"
 )
 
-// Events arrive over HTTP with their headers, and the reply is 200 once they are in Kafka.
+// Events that arrive over HTTP keep their headers, and the reply is 200 once they are in Kafka.
 func TestRun_http(t *testing.T) {
 	t.Parallel()
 	k := broker(t)

@@ -11,8 +11,8 @@ import (
 	"github.com/sluice-etl/sluice/status"
 )
 
-// Two databases with the same job and Kafka: the second process is refused, by its start and by etl check, with both
-// databases' addresses and no password. A second process of the first database is welcome.
+// Two databases with the same job and Kafka: the second process is refused, by its start and by etl check. The error
+// names the addresses of both databases and no password. A second process of the first database starts.
 func TestP1_twoDatabasesInOneGroup(t *testing.T) {
 	t.Parallel()
 	server := mariadbtest.Start(t)

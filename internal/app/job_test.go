@@ -10,7 +10,7 @@ import (
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 )
 
-// The job's name is the consumer group's name: two jobs in one group would each count a part of the records, and the
+// The job's name is the consumer group's name: two jobs in one group would each count only some of the records, and the
 // audit of each would balance.
 func TestP1_TheGroupIsTheJob(t *testing.T) {
 	t.Parallel()

@@ -23,7 +23,7 @@ import (
 	"github.com/sluice-etl/sluice/status"
 )
 
-// guarded is a Kafka with an authorizer; rights are granted and taken away while it runs.
+// guarded is a Kafka with an authorizer; privileges are granted and revoked while it runs.
 type guarded struct {
 	*kfake.Cluster
 	adm *kadm.Client
@@ -78,7 +78,7 @@ func (g *guarded) config(t *testing.T, dsn string) Config {
 	return cfg
 }
 
-// overHTTP has the process receive by HTTP alone.
+// overHTTP configures the process to receive by HTTP only.
 func overHTTP(cfg *Config) {
 	cfg.Avro.Listen = ""
 	cfg.HTTP = httpreceiver.DefaultConfig()
@@ -104,7 +104,7 @@ func (p *process) post(t *testing.T, body string) (int, string) {
 	return r.StatusCode, string(text)
 }
 
-// unready waits until /readyz is 503 and has each text.
+// unready waits until /readyz is 503 and contains each text.
 func (p *process) unready(t *testing.T, texts ...string) {
 	t.Helper()
 	var body string
@@ -130,8 +130,9 @@ func (p *process) ready(t *testing.T) {
 	await(t, "/readyz is 200", func() bool { code, _ := p.get(t, "/readyz"); return code == http.StatusOK })
 }
 
-// A receiver without WRITE is not ready and says what is missing, its replies and metrics carry Kafka's reason, and it
-// works as soon as the right is granted, without a restart; also where the right is taken away while it runs.
+// A receiver without WRITE is not ready and reports what is missing, and its replies and metrics contain Kafka's
+// reason. It works as soon as the privilege is granted, without a restart, also if the privilege was revoked while it
+// ran.
 func TestRun_writeDenied(t *testing.T) {
 	t.Parallel()
 	const describe, configs, write = kmsg.ACLOperationDescribe, kmsg.ACLOperationDescribeConfigs, kmsg.ACLOperationWrite
@@ -175,7 +176,7 @@ func TestRun_writeDenied(t *testing.T) {
 	p.ready(t)
 	await(t, "it is acknowledged", func() bool { code, _ := p.post(t, `[{"body":"e"}]`); return code == http.StatusOK })
 
-	// Without DESCRIBE, Kafka does not even show the topic.
+	// Without DESCRIBE, Kafka hides even the existence of the topic.
 	for _, operation := range []kmsg.ACLOperation{write, describe, configs} {
 		k.revoke(t, operation, "topic", "logs")
 	}
@@ -192,8 +193,8 @@ func TestRun_writeDenied(t *testing.T) {
 	}
 }
 
-// Events that go to the dead-letter topic need WRITE there; the client of single records recovers as well. Without the
-// right, other events flow and the process stays ready.
+// Events for the dead-letter topic need WRITE there. The client for single records recovers as well. Without the
+// privilege, other events are produced and the process stays ready.
 func TestRun_deadLettersDenied(t *testing.T) {
 	t.Parallel()
 	k := guard(t, "logs", "logs.dlq")
@@ -226,14 +227,15 @@ func TestRun_deadLettersDenied(t *testing.T) {
 	}
 	if !degraded("WRITE on topic logs.dlq")() {
 		_, body := p.get(t, "/readyz")
-		t.Errorf("a refused dead letter changes readiness: %s", body)
+		t.Errorf("a rejected dead letter changes readiness: %s", body)
 	}
 	k.grant(t, kmsg.ACLOperationWrite, "topic", "logs.dlq")
 	await(t, "nothing is degraded", func() bool { _, states := p.standings(t); return states["kafka"] == status.OK })
 	await(t, "a dead letter is acknowledged", func() bool { code, _ := p.post(t, large); return code == http.StatusOK })
 }
 
-// A loader names what it may not read, needs nothing of the dead-letter topic, and counts once it may.
+// A loader reports what it may not read, needs no access to the dead-letter topic, and counts once it has the
+// privilege.
 func TestRun_readDenied(t *testing.T) {
 	t.Parallel()
 	db := mariadbtest.Start(t)
@@ -341,7 +343,7 @@ func TestRun_advertisedAddress(t *testing.T) {
 			}
 			for _, text := range named {
 				if !strings.Contains(out.String(), text) {
-					t.Errorf("the check does not say %q:\n%s", text, &out)
+					t.Errorf("the output of the check lacks %q:\n%s", text, &out)
 				}
 			}
 			load := cfg

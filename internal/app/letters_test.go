@@ -13,8 +13,8 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// Records that fail in every way that the formats, the language, the columns and MySQL know, each of them three times with
-// different texts: nothing of these texts stands in a reason, in MySQL or in the dead-letter topic, and there are no more
+// Records fail in every way that the formats, the language, the columns and MySQL know, each way three times with
+// different texts. No reason contains any of these texts, in MySQL or in the dead-letter topic, and there are no more
 // reasons than ways to fail.
 func TestDeadLetters_reasonsHoldNothingOfTheRecord(t *testing.T) {
 	t.Parallel()

@@ -16,8 +16,8 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// An Avro batch good, bad, good is acknowledged, the good ones are in the topic and the bad one is in the dead-letter
-// topic with its reason, its length and its hash; in both value formats.
+// An Avro batch of valid, invalid and valid events is acknowledged. The valid ones are in the topic, and the invalid
+// one is in the dead-letter topic with its reason, its length and its hash, in both value formats.
 func TestP24_anEventAboveALimitBlocksNobody(t *testing.T) {
 	t.Parallel()
 	for _, format := range []string{"bodies", "Flume's events"} {

@@ -12,7 +12,7 @@ import (
 	"github.com/sluice-etl/sluice/kafkaio"
 )
 
-// A receiver that may look at its topics and not write to them: etl check names each right that is missing.
+// A receiver may describe its topics but not write to them: etl check names each missing privilege.
 func TestCheck_kafkaRights(t *testing.T) {
 	t.Parallel()
 	db := mariadbtest.Start(t)
@@ -36,7 +36,7 @@ func TestCheck_kafkaRights(t *testing.T) {
 	}
 	for _, want := range []string{"WRITE on topic logs;", "READ on topic logs;", "WRITE on topic logs.dlq;", "READ on group etl;"} {
 		if !strings.Contains(out.String(), "Kafka does not allow "+want) {
-			t.Errorf("it does not name %q:\n%s", want, &out)
+			t.Errorf("the output lacks %q:\n%s", want, &out)
 		}
 	}
 	if strings.Contains(out.String(), "READ on topic logs.dlq") {

@@ -20,7 +20,7 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// event makes one; headers are names and values in turn.
+// event returns an event; headers are names and values alternately.
 func event(body string, headers ...string) receiver.Event {
 	e := receiver.Event{Body: []byte(body)}
 	for i := 0; i < len(headers); i += 2 {
@@ -41,7 +41,7 @@ func byHost(t *testing.T, flumeValues bool) *query.Plan {
 	return plan
 }
 
-// rows is a query's rows, the columns of each with a space between them.
+// rows returns a query's rows, with a space between the columns.
 func rows(t *testing.T, dsn, text string) (lines []string) {
 	t.Helper()
 	db, err := sql.Open("mysql", dsn)
@@ -78,9 +78,9 @@ func rows(t *testing.T, dsn, text string) (lines []string) {
 	return lines
 }
 
-// Events come in over Avro, stand in Kafka as KafkaChannel writes them, and are counted by a header of theirs. What a
-// KafkaSink without useFlumeEventFormat wrote between them is a dead letter that says so. With another encoding the job
-// does not start.
+// Events that arrive over Avro are stored in Kafka as KafkaChannel writes them, and are counted by one of their
+// headers. A value that a KafkaSink without useFlumeEventFormat wrote between them is a dead letter with that reason.
+// With another encoding the job does not start.
 func TestRun_flumeValues(t *testing.T) {
 	t.Parallel()
 	db := mariadbtest.Start(t)
@@ -147,7 +147,7 @@ func TestRun_flumeValues(t *testing.T) {
 	}
 }
 
-// P24: what is judged is the size of the encoded event.
+// P24: the limit applies to the size of the encoded event.
 func TestP24_encodedSize(t *testing.T) {
 	t.Parallel()
 	k := broker(t)
@@ -168,7 +168,7 @@ func TestP24_encodedSize(t *testing.T) {
 	}
 }
 
-// Where there is no memory for the encoded events, nothing is produced, and the request is released once.
+// If there is no memory for the encoded events, nothing is produced, and the request is released once.
 func TestAppender_noMemory(t *testing.T) {
 	t.Parallel()
 	released, none := 0, errors.New("no memory")
@@ -187,7 +187,8 @@ func TestAppender_noMemory(t *testing.T) {
 	}
 }
 
-// BenchmarkAppend makes records of 1,000 events of three headers, up to where they would be given to Kafka.
+// BenchmarkAppend builds records of 1,000 events with three headers, up to the point where they would be passed to
+// Kafka.
 func BenchmarkAppend(b *testing.B) {
 	const n = 1000
 	es := make([]receiver.Event, n)
@@ -252,7 +253,7 @@ func TestAppender_allocatesNothingPerEvent(t *testing.T) {
 	}
 }
 
-// unconnected is a producer that has not begun, and a context that has ended: a request is made ready and dropped.
+// unconnected returns a producer that has not started, and a context that has ended: a request is prepared and dropped.
 func unconnected(tb testing.TB) (*kafkaio.Producer, context.Context) {
 	tb.Helper()
 	p, err := kafkaio.NewProducer(kafkaio.DefaultConfig(), nil, nil)
