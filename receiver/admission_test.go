@@ -74,12 +74,12 @@ func TestAdmission_halfReceivedFramesDoNotLockEachOther(t *testing.T) {
 		}
 	}
 	grown := make(chan error, 1)
-	if err := old.Grow(t.Context(), late(), 50); err != nil { // the favour
+	if err := old.Grow(t.Context(), late(), 50); err != nil { // now this lease is favoured
 		t.Fatal(err)
 	}
 	go func() { grown <- young.Grow(t.Context(), late(), 50) }()
 	waiters(t, a, 1)
-	if err := old.Grow(t.Context(), late(), 50); err != nil { // who has it keeps it
+	if err := old.Grow(t.Context(), late(), 50); err != nil { // the favoured lease stays favoured
 		t.Fatal(err)
 	}
 	if used := a.Used(); used != 200 {
@@ -113,7 +113,7 @@ func TestAdmission_oldestFirst(t *testing.T) {
 	}
 	order := make(chan int, len(leases))
 	var done sync.WaitGroup
-	for n, i := range []int{2, 0, 1} { // they ask in another order than they began
+	for n, i := range []int{2, 0, 1} { // they request memory in another order than they began
 		done.Go(func() {
 			if err := leases[i].Grow(t.Context(), late(), 60); err != nil {
 				t.Error(err)

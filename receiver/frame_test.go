@@ -22,11 +22,11 @@ func TestP29_appendersMemory(t *testing.T) {
 		t.Fatalf("%d of %d bytes, %v", len(m), cap(m), err)
 	}
 	if got := a.Used() - before; got != int64(cap(m)) {
-		t.Errorf("%d bytes were paid for, expected %d", got, cap(m))
+		t.Errorf("%d bytes were charged, expected %d", got, cap(m))
 	}
 	r.Release()
 	if got := a.Used(); got != 0 {
-		t.Errorf("%d bytes are still paid for", got)
+		t.Errorf("%d bytes are still charged", got)
 	}
 }
 
@@ -60,7 +60,7 @@ func TestFrame_headersThatMoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	start := a.Used()
-	seen := map[*Header]int{} // slots that are alive, by their first
+	seen := map[*Header]int{} // live slots, by the first of each block
 	const each = 100
 	for range 1000 {
 		if err := errors.Join(f.GrowHeaders(each), f.GrowEvents()); err != nil {
@@ -76,7 +76,7 @@ func TestFrame_headersThatMoved(t *testing.T) {
 		alive += slots * headerSize
 	}
 	if paid := int(a.Used() - start); paid < alive || paid > 2*alive {
-		t.Errorf("%d bytes are paid for, %d are alive", paid, alive)
+		t.Errorf("%d bytes are charged, %d are in use", paid, alive)
 	}
 	events := f.Events
 	f.Release()

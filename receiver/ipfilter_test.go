@@ -20,14 +20,14 @@ func TestIPFilter(t *testing.T) {
 		{"allow:name:localhost,deny:ip:*", "127.0.0.1", true},
 		{"deny:name:localhost,allow:ip:*", "127.0.0.1", false},
 		{"deny:ip:10.*", "10.1.2.3", false},
-		{"deny:ip:10.*", "101.2.3.4", true}, // a dot is a dot
+		{"deny:ip:10.*", "101.2.3.4", true}, // a dot matches only a dot
 		{"deny:ip:192.0.2.?", "192.0.2.7", false},
 		{"deny:ip:192.0.2.?", "192.0.2.77", true},
 		{" deny:ip:192.0.2.1 , allow:ip:192.* ", "192.0.2.1", false},
 		{"deny:ip:::1", "::1", false},
-		{"deny:ip:0:0:0:0:0:0:0:1", "::1", false}, // as Java writes it
+		{"deny:ip:0:0:0:0:0:0:0:1", "::1", false}, // in Java's notation
 		{"deny:ip:192.0.2.1", "::ffff:192.0.2.1", false},
-		{"deny:ip:192.0.2.(1|2)", "192.0.2.2", false}, // other signs pass through
+		{"deny:ip:192.0.2.(1|2)", "192.0.2.2", false}, // other characters have their meaning in the regular expression
 	} {
 		f, err := ParseIPFilter(tc.rules)
 		if err != nil {

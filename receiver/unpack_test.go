@@ -124,10 +124,10 @@ func TestUnpack_bomb(t *testing.T) {
 		}
 	}
 	if unpacked != 5<<20 || dead != 95 {
-		t.Errorf("%d bytes unpacked, %d dead letters: expected %d and 95", unpacked, dead, 5<<20)
+		t.Errorf("%d bytes decompressed, %d dead letters: expected %d and 95", unpacked, dead, 5<<20)
 	}
 	if used := a.Used() - before; used < int64(unpacked) || used > int64(4*unpacked) {
-		t.Errorf("%d bytes paid for, %d unpacked", used, unpacked)
+		t.Errorf("%d bytes charged, %d decompressed", used, unpacked)
 	}
 }
 
@@ -152,7 +152,7 @@ func FuzzUnpack(f *testing.F) {
 		e := fr.Events[0]
 		if !bytes.HasPrefix(before, []byte("\x1f\x8b\x08")) {
 			if e.Dead != nil || !bytes.Equal(e.Body, before) {
-				t.Fatal("a body that is not packed was changed")
+				t.Fatal("a body that is not compressed was changed")
 			}
 			return
 		}
@@ -165,7 +165,7 @@ func FuzzUnpack(f *testing.F) {
 			t.Fatalf("compress/gzip says %v with %d bytes, we say %v", err, want.Len(), e.Dead)
 		}
 		if e.Dead == nil && !bytes.Equal(e.Body, want.Bytes()) || e.Dead != nil && !bytes.Equal(e.Body, before) {
-			t.Fatal("the body is another")
+			t.Fatal("the body differs")
 		}
 	})
 }
@@ -213,7 +213,7 @@ func TestUnpack_inVain(t *testing.T) {
 				}
 			}
 			if tried != c.tried {
-				t.Errorf("%d were unpacked in vain, expected %d", tried, c.tried)
+				t.Errorf("%d were decompressed up to the limit, expected %d", tried, c.tried)
 			}
 		})
 	}

@@ -196,7 +196,7 @@ func TestDecoder_chargesWhatItKeeps(t *testing.T) {
 		t.Errorf("%d bytes charged, %d kept", charged(), kept)
 	}
 	d = newDecoder(t, d.cfg, 8<<10)
-	var favoured receiver.Lease // who may go beyond the budget is somebody else
+	var favoured receiver.Lease // another lease is the one that may exceed the budget
 	d.budget.Begin(&favoured)
 	if err := favoured.Grow(t.Context(), time.Now().Add(time.Minute), 8<<10); err != nil {
 		t.Fatal(err)

@@ -68,7 +68,7 @@ func TestReceiver_realAgents(t *testing.T) {
 				c := g.Dial()
 				c.Send(parts[name][0].bytes)
 				if log, hint := g.Rejected(receiver.ReasonTLS, 1), "set ssl = false in the Avro sink, or set --avro-tls-cert"; !strings.Contains(log, hint) {
-					t.Errorf("%s: the log does not say %q: %s", name, hint, log)
+					t.Errorf("%s: the log lacks %q: %s", name, hint, log)
 				}
 				c.Closed()
 			}

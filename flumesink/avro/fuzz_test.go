@@ -52,7 +52,7 @@ func newPair(tb testing.TB) *pair {
 	}
 }
 
-// compare decodes b with both. Bytes that the oracle leaves unread are cut off, because it leaves them to its caller.
+// compare decodes b with both. Bytes that the oracle does not read are cut off, because it leaves them to its caller.
 func (p *pair) compare(t *testing.T, b []byte) (accepted bool) {
 	t.Helper()
 	d := p.ours
@@ -80,10 +80,10 @@ func (p *pair) compare(t *testing.T, b []byte) (accepted bool) {
 			t.Fatalf("%x: event %d is %s, expected %v %x", b, i, receivertest.Show(e), want[i].Headers, want[i].Body)
 		}
 		if cap(e.Body) != len(e.Body) || cap(e.Headers) != len(e.Headers) {
-			t.Fatalf("%x: event %d: views with room after them", b, i)
+			t.Fatalf("%x: event %d: views have spare capacity", b, i)
 		}
 	}
-	// What we write of it, the oracle reads alike.
+	// The oracle reads the events that we encode again with the same result.
 	again := flumeavro.AppendEvents(nil, d.Events)
 	var twice []oracleEvent
 	if rest, err := p.oracle.Decode(again, &twice); err != nil || len(rest) != 0 || len(twice) != len(want) {
@@ -132,7 +132,7 @@ func TestDecoder_mutatedFrames(t *testing.T) {
 		}
 	}
 	if accepted < tries/10 || accepted > tries*9/10 {
-		t.Errorf("%d of %d frames were good: the mutations say little", accepted, tries)
+		t.Errorf("%d of %d frames were valid: the mutations test too little", accepted, tries)
 	}
 }
 

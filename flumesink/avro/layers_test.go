@@ -94,7 +94,7 @@ func TestLayers_required(t *testing.T) {
 	if log := g.Rejected(receiver.ReasonTLS, 1); !strings.Contains(log, "set ssl = true in the sink") {
 		t.Error(log)
 	}
-	if c, err := g.wrapped(netserver.Dialer{TLS: true, CA: cert}); err == nil { // TLS 1.3 tells a client with its first read
+	if c, err := g.wrapped(netserver.Dialer{TLS: true, CA: cert}); err == nil { // in TLS 1.3, a client learns it with its first read
 		err = c.Append(t.Context(), receivertest.Events("a"))
 		if err == nil {
 			t.Error("a client without a certificate was served")
@@ -120,7 +120,7 @@ func TestLayers_certificateIsReadAgain(t *testing.T) {
 	}
 	old := filepath.Join(t.TempDir(), "old.pem")
 	copyFile(cert, old)
-	copyFile(newCert, cert) // its key is the old one's still
+	copyFile(newCert, cert) // its key is still the old one's
 	g.Until("the half renewal is noticed", func() bool {
 		if _, err := g.wrapped(netserver.Dialer{TLS: true, CA: old}); err != nil {
 			t.Fatalf("the old certificate is not shown any more: %v", err)
@@ -150,7 +150,7 @@ func TestLayers_bomb(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := g.Dial()
-	go func() { _, _ = c.Write(bomb.Bytes()) }() // the receiver closes it in between
+	go func() { _, _ = c.Write(bomb.Bytes()) }() // the receiver closes the connection meanwhile
 	if log := g.Rejected(receiver.ReasonBomb, 1); !strings.Contains(log, "--avro-max-inflate-ratio") {
 		t.Error(log)
 	}

@@ -132,7 +132,7 @@ func TestReceiver_wrongProtocols(t *testing.T) {
 				t.Errorf("%d log lines, expected 1: %s", n, log)
 			}
 			if !strings.Contains(log, tc.says) || !strings.Contains(log, "remote=127.0.0.1:") {
-				t.Errorf("the log does not say %q and who: %s", tc.says, log)
+				t.Errorf("the log lacks %q or the sender's address: %s", tc.says, log)
 			}
 			if err := good.Append(t.Context(), receivertest.Events("b")); err != nil {
 				t.Errorf("a good sender noticed: %v", err)
@@ -156,7 +156,7 @@ func TestReceiver_probes(t *testing.T) {
 		return g.Metric("etl_receiver_connections_total") == 10 && g.Metric("etl_receiver_connections") == 0
 	})
 	if n := g.Metric("etl_receiver_refused_total"); n != 0 || strings.Contains(g.Log.String(), "WARN") {
-		t.Errorf("%v refused; log %s", n, g.Log.String())
+		t.Errorf("%v rejected; log %s", n, g.Log.String())
 	}
 }
 
@@ -181,7 +181,7 @@ func TestReceiver_limits(t *testing.T) {
 			c.Send(firstCall(1, tc.es))
 			c.Closed()
 			if log := g.Rejected(tc.reason, 1); !strings.Contains(log, tc.says) {
-				t.Errorf("the log does not say %q: %s", tc.says, log)
+				t.Errorf("the log lacks %q: %s", tc.says, log)
 			}
 			if len(k.Got()) != 0 {
 				t.Errorf("produced %q", k.Got())
@@ -210,7 +210,7 @@ func TestReceiver_connectionLimits(t *testing.T) {
 			}
 			g.Dial().Closed()
 			g.Rejected(tc.reason, 1)
-			a.Close() // its place is free again
+			a.Close() // releases its place in the limit
 			g.Until("a connection ended", func() bool { return g.Metric("etl_receiver_connections") == 1 })
 			if err := g.client().Append(t.Context(), receivertest.Events("y")); err != nil {
 				t.Error(err)
@@ -235,7 +235,7 @@ func TestReceiver_otherProtocol(t *testing.T) {
 	c.Closed()
 	g.Rejected(reasonProtocol, 1)
 	if g.r.protocols.knows(hash(sum)) {
-		t.Error("it was remembered")
+		t.Error("the rejected protocol was remembered")
 	}
 }
 
@@ -289,7 +289,7 @@ func TestConfig_validate(t *testing.T) {
 		`--avro-tls-min-version is "2"`, `--avro-tls-max-version is "4"`,
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v\ndoes not say %q", err, want)
+			t.Errorf("%v\nlacks %q", err, want)
 		}
 	}
 }
@@ -354,7 +354,7 @@ func TestProtocols_remembersLittle(t *testing.T) {
 		t.Errorf("%v, error %v, known %v", wrong, err, p.knows(hash{1}))
 	}
 	if wrong, err := p.learn(d.Frame, hash{2}, make([]byte, flumeavro.MaxText+1)); wrong == nil || err != nil {
-		t.Error("a huge text was taken")
+		t.Error("a huge text was accepted")
 	}
 	for i := range maxKnownProtocols + 10 {
 		text := strings.Replace(flumeavro.ProtocolText, "Licensed", fmt.Sprintf("Licensed %d", i), 1)

@@ -136,7 +136,7 @@ func TestReceiver_requestsOfManyConnections(t *testing.T) {
 	if n := len(k.Got()); n != clients*calls*3 {
 		t.Errorf("%d events, expected %d", n, clients*calls*3)
 	}
-	g.Until("all events and latencies are counted", func() bool { // which is after the answer
+	g.Until("all events and latencies are counted", func() bool { // which is after the reply
 		return g.Metric("etl_receiver_events_total") == clients*calls*3 && g.Metric("etl_receiver_ack_seconds") == clients*calls
 	})
 	if n := g.Metric("etl_receiver_connections"); n != clients {

@@ -28,11 +28,11 @@ type fakeSink struct {
 	next     int
 	acked    []string
 	said     []string // every call, in order
-	faults   []string // errors to give before anything else
+	faults   []string // errors to return before anything else
 	conns    map[net.Conn]bool
 	stopping bool
-	muted    bool // nothing is answered any more
-	none     bool // answer CLIENT, as a Spark of another protocol text does
+	muted    bool // no call gets a reply
+	none     bool // reply CLIENT, as a Spark with another protocol text does
 	done     sync.WaitGroup
 }
 
@@ -82,7 +82,7 @@ func (s *fakeSink) put(events ...string) {
 // mute stops all replies.
 func (s *fakeSink) mute() { s.look(func() { s.muted = true }) }
 
-// look runs do with the lock held.
+// look runs do while it holds the lock.
 func (s *fakeSink) look(do func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -190,7 +190,7 @@ func (s *fakeSink) call(name string, args []byte) []byte {
 		text, _ := avrobin.ReadBytes(args, 0)
 		sequence := string(text)
 		s.said = append(s.said, name+" "+sequence)
-		if taken, ok := s.open[sequence]; ok { // an unknown one is answered all the same
+		if taken, ok := s.open[sequence]; ok { // a transaction that is unknown gets a reply, too
 			delete(s.open, sequence)
 			if name == "ack" {
 				s.acked = append(s.acked, taken...)

@@ -117,7 +117,7 @@ func TestP23_nackWhatKafkaDoesNotHave(t *testing.T) {
 	})
 	for i := 1; i < len(tries); i++ {
 		if d := tries[i].Sub(tries[i-1]); d < pause*4/5 {
-			t.Errorf("try %d came %s after the one before", i, d)
+			t.Errorf("attempt %d came %s after the previous one", i, d)
 		}
 	}
 	if n := g.unanswered(); n != 2 {
@@ -145,7 +145,7 @@ func TestPoller_limits(t *testing.T) {
 		t.Errorf("status %+v", st)
 	}
 	if n := g.Metric("etl_receiver_refused_total", receiver.ReasonFrameBytes); n != 1 {
-		t.Errorf("%v batches refused", n)
+		t.Errorf("%v batches rejected", n)
 	}
 
 	s = newFakeSink(t, 1000, long)
@@ -243,7 +243,7 @@ func TestPoller_errorBatches(t *testing.T) {
 // An unavailable sink does not affect the others, and is reconnected. Events of a broken connection arrive again.
 func TestPoller_oneDeadSink(t *testing.T) {
 	t.Parallel()
-	s := newFakeSink(t, 100, 50*time.Millisecond) // first, so that it cannot get the port that the dead one gives up
+	s := newFakeSink(t, 100, 50*time.Millisecond) // created first, so that it cannot get the port that the unavailable one releases
 	dead := newFakeSink(t, 100, long)
 	deadAddr := dead.addr()
 	dead.stop()
@@ -259,7 +259,7 @@ func TestPoller_oneDeadSink(t *testing.T) {
 		t.Error("events whose ack was lost are not in the upper bound of duplicates")
 	}
 	if st := g.p.Status()[0]; st.Connections != 0 || !strings.Contains(st.LastError, "connect to "+deadAddr) {
-		t.Errorf("status of the dead one %+v", st)
+		t.Errorf("status of the unavailable sink %+v", st)
 	}
 }
 
@@ -345,7 +345,7 @@ func TestConfig_validate(t *testing.T) {
 	err := bad.Validate()
 	for _, want := range []string{`--poll is "x", must be host:port`, "--poll has a:1 twice", "--poll-batch is 0", "--poll-connections is 0", "--poll-max-frame-bytes is 0"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v\ndoes not say %q", err, want)
+			t.Errorf("%v\nlacks %q", err, want)
 		}
 	}
 }

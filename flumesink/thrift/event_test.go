@@ -158,7 +158,7 @@ func TestDecoder_malformed(t *testing.T) {
 			}
 		})
 	}
-	// One level less is passed over.
+	// One level less is skipped.
 	if err := testDecoder(t).batch(thriftclient.Compact, receivertest.Unhex(t, deep(maxDepth)+"00")); err == nil || !strings.Contains(err.Error(), "is missing") {
 		t.Errorf("error %v, expected that events are missing", err)
 	}

@@ -137,12 +137,12 @@ func (x *pair) compare(t *testing.T, b []byte) (accepted bool) {
 		t.Fatalf("%x: the frame was changed", before)
 	}
 	if err != nil && oracleErr == nil {
-		// Written again as the library writes it, it must be good.
+		// Encoded again by the library, it must be valid.
 		if err := d.batch(x.p, written(t, x.p, o.events)); err != nil {
-			t.Fatalf("%x: apache/thrift takes it, and what it makes of it is rejected: %v", b, err)
+			t.Fatalf("%x: apache/thrift accepts it, but its result, encoded again, is rejected: %v", b, err)
 		}
 		if x.p == thriftclient.Binary || !strange(b) {
-			t.Fatalf("%x: ours says %v, apache/thrift takes it", b, err)
+			t.Fatalf("%x: ours returns %v, apache/thrift accepts it", b, err)
 		}
 		return false
 	}
@@ -150,12 +150,12 @@ func (x *pair) compare(t *testing.T, b []byte) (accepted bool) {
 		return false
 	}
 	if oracleErr != nil {
-		t.Fatalf("%x: ours takes it, apache/thrift says %v", b, oracleErr)
+		t.Fatalf("%x: ours accepts it, apache/thrift returns %v", b, oracleErr)
 	}
 	same(t, b, d.Events, o.events)
 	for i, e := range d.Events {
 		if cap(e.Body) != len(e.Body) || cap(e.Headers) != len(e.Headers) {
-			t.Fatalf("%x: event %d: views with room after them", b, i)
+			t.Fatalf("%x: event %d: views have spare capacity", b, i)
 		}
 	}
 	return true
@@ -290,7 +290,7 @@ func TestDecoder_mutatedBatches(t *testing.T) {
 				}
 			}
 			if accepted < tries/10 || accepted > tries*9/10 {
-				t.Errorf("%d of %d batches were good: the mutations say little", accepted, tries)
+				t.Errorf("%d of %d batches were valid: the mutations test too little", accepted, tries)
 			}
 		})
 	}

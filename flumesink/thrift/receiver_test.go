@@ -86,7 +86,7 @@ func TestReceiver_wrongProtocols(t *testing.T) {
 				t.Errorf("%d log lines, expected 1: %s", n, log)
 			}
 			if !strings.Contains(log, tc.says) || !strings.Contains(log, "remote=127.0.0.1:") {
-				t.Errorf("the log does not say %q and who: %s", tc.says, log)
+				t.Errorf("the log lacks %q or the sender's address: %s", tc.says, log)
 			}
 			if err := good.Append(t.Context(), receivertest.Events("b")); err != nil {
 				t.Errorf("a good sender noticed: %v", err)
@@ -121,7 +121,7 @@ func TestReceiver_probes(t *testing.T) {
 		return g.Metric("etl_receiver_connections_total") == 10 && g.Metric("etl_receiver_connections") == 0
 	})
 	if n := g.Metric("etl_receiver_refused_total"); n != 0 || strings.Contains(g.Log.String(), "WARN") {
-		t.Errorf("%v refused; log %s", n, g.Log.String())
+		t.Errorf("%v rejected; log %s", n, g.Log.String())
 	}
 }
 
@@ -147,7 +147,7 @@ func TestReceiver_limits(t *testing.T) {
 				c.Send(call(t, p, 1, tc.es))
 				c.Closed()
 				if log := g.Rejected(tc.reason, 1); !strings.Contains(log, tc.says) {
-					t.Errorf("the log does not say %q: %s", tc.says, log)
+					t.Errorf("the log lacks %q: %s", tc.says, log)
 				}
 				if len(k.Got()) != 0 {
 					t.Errorf("produced %q", k.Got())
@@ -274,7 +274,7 @@ func TestConfig_validate(t *testing.T) {
 		"--thrift-max-batch-events is 0", "--thrift-max-headers is -1", "--thrift-max-connections is 0", `--thrift-tls-cert is empty`,
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v\ndoes not say %q", err, want)
+			t.Errorf("%v\nlacks %q", err, want)
 		}
 	}
 }

@@ -141,7 +141,7 @@ type structure func(ctx context.Context, p oracle.TProtocol) error
 
 func (s structure) Write(ctx context.Context, p oracle.TProtocol) error { return s(ctx, p) }
 
-// Arguments that flume.thrift does not allow get a TApplicationException, which Apache's library understands, and the
+// Arguments that flume.thrift does not allow get a TApplicationException, which Apache's library can read, and the
 // connection is closed.
 func TestReceiver_malformedArguments(t *testing.T) {
 	t.Parallel()

@@ -62,7 +62,7 @@ func TestWatcher_leavesWhatIsNoFileOfTheFolder(t *testing.T) {
 	g.Wants(k.got, "inside: 1", "within: 1", "last: 2")
 	g.idle()
 	put(t, dir, "later", "3\n", -2*time.Hour)
-	g.Wants(k.got, "inside: 1", "within: 1", "last: 2", "later: 3") // the folder was looked at again
+	g.Wants(k.got, "inside: 1", "within: 1", "last: 2", "later: 3") // the directory was scanned again
 	log := g.Log.String()
 	for file, why := range map[string]string{
 		"absolute": leftLink, "relative": leftLink, "folder": leftLink, "device": leftLink, "through-folder": leftLink,
@@ -76,7 +76,7 @@ func TestWatcher_leavesWhatIsNoFileOfTheFolder(t *testing.T) {
 		t.Errorf("%v files counted as left, expected 9; log: %s", n, log)
 	}
 	if bodies := k.Bodies(); slices.Contains(bodies, "secret") {
-		t.Errorf("a file outside of the folder was read: %q", bodies)
+		t.Errorf("a file outside of the directory was read: %q", bodies)
 	}
 }
 

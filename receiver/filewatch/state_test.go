@@ -37,9 +37,9 @@ func TestState_roundTrip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range b[:len(b)-1] { // a byte lost anywhere is seen
+	for i := range b[:len(b)-1] { // the loss of any byte is detected
 		if got, err := decode(append(b[:i:i], b[i+1:]...)); err == nil && got.dir == some().dir {
-			t.Errorf("taken without byte %d", i)
+			t.Errorf("accepted without byte %d", i)
 		}
 	}
 }

@@ -39,7 +39,7 @@ func (k *kafka) got() (lines []string) {
 	return lines
 }
 
-// names returns the IDs of the lines.
+// names returns the event IDs of the lines.
 func (k *kafka) names() (names []string) {
 	for _, e := range k.Events() {
 		names = append(names, string(e.Headers[len(e.Headers)-1].Value))
@@ -84,7 +84,7 @@ func (g *fixture) idle() {
 	})
 }
 
-// put moves a file into dir, with a modification time of that age.
+// put moves a file into dir. age is how long ago it was modified.
 func put(t *testing.T, dir, file, text string, age time.Duration) {
 	t.Helper()
 	at := filepath.Join(t.TempDir(), file)
@@ -128,7 +128,7 @@ func TestWatcher_readsWhatIsMovedIn(t *testing.T) {
 	}
 	g.Stop()
 
-	// A restart repeats nothing, and continues.
+	// A restart repeats no line, and continues.
 	g = start(t, k, dir, at, nil, nil)
 	put(t, dir, "more", "m\n", 0)
 	g.Wants(k.got, append(want, "more: m")...)
@@ -203,13 +203,13 @@ func TestP23_deathBeforeProgress(t *testing.T) {
 	g.Logs("Progress cannot be written")
 	g.Stop()
 	if n := len(k.got()); n != 4 {
-		t.Errorf("%d lines went on to Kafka without progress", n)
+		t.Errorf("%d lines were produced although progress could not be written", n)
 	}
 	g = start(t, k, dir, at, func(c *Config, _ *receiver.Runtime) { c.Batch = 2 }, nil)
 	g.Wants(k.got, "f: 1", "f: 2", "f: 3", "f: 4", "f: 3", "f: 4", "f: 5", "f: 6")
 	g.Stop()
 	if d := cmp.Diff(k.names()[2:4], k.names()[4:6]); d != "" {
-		t.Errorf("a line has two names: %s", d)
+		t.Errorf("a line has two event IDs: %s", d)
 	}
 }
 
@@ -312,7 +312,7 @@ func TestWatcher_sameSizeAndBeginning(t *testing.T) {
 	g.Logs("File replaced")
 	g.Wants(k.got, "f: "+banner, "f: 1", "f: "+banner, "f: 2")
 	if names := k.names(); names[0] == names[2] {
-		t.Error("lines of two files have one name")
+		t.Error("lines of two files have the same event ID")
 	}
 }
 
@@ -358,7 +358,7 @@ func TestWatcher_waitsLonger(t *testing.T) {
 		last = <-tries
 	}
 	if d := last.Sub(first); d < 60*time.Millisecond { // 150 ms less jitter; 18 ms without longer pauses
-		t.Errorf("ten tries within %s", d)
+		t.Errorf("ten attempts within %s", d)
 	}
 }
 

@@ -140,11 +140,11 @@ func FuzzDecode(f *testing.F) {
 			got = append(got, receivertest.Show(e))
 		}
 		if !utf8.Valid(text) {
-			return // kept here, replaced there
+			return // we keep these bytes, and encoding/json replaces them
 		}
 		want, wrong := reference(text)
 		if err == nil && wrong != nil && bytes.ContainsFunc(text, func(c rune) bool { return c < ' ' || c == '\ufeff' || c == '\'' }) {
-			return // as Gson, and unlike encoding/json
+			return // like Gson, and unlike encoding/json
 		}
 		if (err == nil) != (wrong == nil) {
 			if err != nil && (strings.Contains(err.Error(), " once") || strings.Contains(err.Error(), "levels") || strings.Contains(err.Error(), "are more than")) {
@@ -189,7 +189,7 @@ func reference(text []byte) ([]string, error) {
 			if t, err := dec.Token(); err != nil || t != json.Delim('{') {
 				return nil, fmt.Errorf("no headers: %v, %w", t, err)
 			}
-			for dec.More() { // in their order
+			for dec.More() { // in their order in the text
 				name, err := dec.Token()
 				if err != nil {
 					return nil, err
@@ -310,6 +310,6 @@ func TestDecode_fewNamesAreCompared(t *testing.T) {
 		t.Errorf("%d names of 256 have the hash of another", compared)
 	}
 	if d.addHash([]byte("name-7")) {
-		t.Error("a name that is there is not found")
+		t.Error("an existing name is not found")
 	}
 }

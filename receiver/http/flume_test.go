@@ -36,7 +36,7 @@ func flumeSaid(tb testing.TB) []said {
 	for in.Scan() {
 		line := in.Text()
 		if strings.HasPrefix(line, "== http, a channel") {
-			break // a full channel is not ours
+			break // a full channel does not concern our receiver
 		}
 		switch {
 		case strings.HasPrefix(line, "> "):

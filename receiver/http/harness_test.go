@@ -95,7 +95,7 @@ func (g *fixture) post(body string, fields ...string) answer {
 	return do(g.T, client(g.T), g.request(http.MethodPost, body, fields...))
 }
 
-// raw text of a POST.
+// raw returns the text of a POST.
 func postOf(body string) []byte {
 	return fmt.Appendf(nil, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 }
@@ -104,11 +104,11 @@ func postOf(body string) []byte {
 func status(c raw, want int) {
 	c.T.Helper()
 	_ = c.SetReadDeadline(time.Now().Add(receivertest.Timeout))
-	var head []byte // byte by byte, so that the next answer's stay
+	var head []byte // byte by byte, so that the bytes of the next reply are not consumed
 	for !bytes.HasSuffix(head, []byte("\r\n\r\n")) {
 		var b [1]byte
 		if _, err := c.Read(b[:]); err != nil {
-			c.T.Fatalf("answer %q: %v; expected status %d", head, err, want)
+			c.T.Fatalf("reply %q: %v; expected status %d", head, err, want)
 		}
 		head = append(head, b[0])
 	}

@@ -42,7 +42,7 @@ func TestP23_unavailableAfterAckTimeout(t *testing.T) {
 	begun := time.Now()
 	a := g.post(`[{"body":"a"},{"body":"b"}]`)
 	if a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") != "1" || !strings.Contains(a.body, "--ack-timeout") {
-		t.Errorf("answer %+v", a)
+		t.Errorf("reply %+v", a)
 	}
 	if d := time.Since(begun); d < 100*time.Millisecond {
 		t.Errorf("after %s", d)
@@ -51,7 +51,7 @@ func TestP23_unavailableAfterAckTimeout(t *testing.T) {
 		t.Errorf("%v events counted", n)
 	}
 	if n := g.Metric("etl_receiver_events_total"); n != 0 {
-		t.Errorf("%v events counted as answered", n)
+		t.Errorf("%v events counted as replied to", n)
 	}
 	(<-k.Came).Release()
 }
@@ -66,7 +66,7 @@ func TestP23_lateAckIsNotOK(t *testing.T) {
 	}}
 	g := start(t, k, func(_ *Config, rt *receiver.Runtime) { rt.AckTimeout = 50 * time.Millisecond })
 	if a := g.post(`[{}]`); a.status != http.StatusServiceUnavailable {
-		t.Errorf("answer %+v", a)
+		t.Errorf("reply %+v", a)
 	}
 }
 
@@ -79,7 +79,7 @@ func TestP23_notProduced(t *testing.T) {
 	}}
 	g := start(t, k, nil)
 	if a := g.post(`[{}]`); a.status != http.StatusServiceUnavailable {
-		t.Errorf("answer %+v", a)
+		t.Errorf("reply %+v", a)
 	}
 	if n := g.Metric("etl_receiver_unanswered_events_total"); n != 0 {
 		t.Errorf("%v events counted", n)
@@ -103,7 +103,7 @@ func TestP23_notReady(t *testing.T) {
 	short := start(t, k, func(_ *Config, rt *receiver.Runtime) { rt.AckTimeout = 50 * time.Millisecond })
 	a := short.post(`[{}]`)
 	if a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") != "1" {
-		t.Errorf("answer %+v", a)
+		t.Errorf("reply %+v", a)
 	}
 	<-asked
 	long := start(t, k, nil)
@@ -142,7 +142,7 @@ func TestP33_stopWhileNotReady(t *testing.T) {
 func TestP23_goneSender(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
-		t.Log("this system does not tell when a sender has gone; nothing to see")
+		t.Log("this system does not report that a sender has closed the connection; nothing to test")
 		return
 	}
 	k := receivertest.Hold()
@@ -151,7 +151,7 @@ func TestP23_goneSender(t *testing.T) {
 	c.Send(postOf(`[{}]`))
 	r := <-k.Came
 	if r.PeerClosed() {
-		t.Error("gone, though it waits for its answer")
+		t.Error("PeerClosed is true while the sender waits for its reply")
 	}
 	c.Close()
 	g.Until("the sender is seen to have gone", r.PeerClosed)
@@ -180,13 +180,13 @@ func TestP29_frameWaitsForRelease(t *testing.T) {
 	status(c, http.StatusServiceUnavailable)
 	r := <-first
 	if g.Admission.Used() == 0 {
-		t.Error("memory was given back before Release")
+		t.Error("memory was returned before Release")
 	}
 	other := client(t)
 	for range 1000 {
 		q := g.request(http.MethodPost, `[{"headers":{"zzzz":"zzzzzz"},"body":"zzzzzzzzzzzz\"\"\"\""},{"body":"zzzzzzz"}]`)
 		if a := do(t, other, q); a.status != http.StatusOK && a.status != http.StatusServiceUnavailable {
-			t.Fatalf("answer %+v", a)
+			t.Fatalf("reply %+v", a)
 		}
 	}
 	got := []string{receivertest.Show(r.Events[0]), receivertest.Show(r.Events[1])}

@@ -47,7 +47,7 @@ func TestP24_badRequestsAndEventsAboveLimits(t *testing.T) {
 				t.Errorf("status %d, %q: expected %d, %q", a.status, a.body, c.status, c.says)
 			}
 			if n := g.Metric("etl_receiver_refused_total", c.reason) - before; n != 1 {
-				t.Errorf("%v refusals counted for %s", n, c.reason)
+				t.Errorf("%v rejections counted for %s", n, c.reason)
 			}
 			if (c.status == 405) != (a.header.Get("Allow") == "GET, POST") {
 				t.Errorf("Allow: %s", a.header.Get("Allow"))
@@ -61,7 +61,7 @@ func TestP24_badRequestsAndEventsAboveLimits(t *testing.T) {
 			t.Errorf("status %d, %q", a.status, a.body)
 		}
 	})
-	t.Run("much more than the limit", func(t *testing.T) { // the answer arrives though the body is not read
+	t.Run("much more than the limit", func(t *testing.T) { // the reply arrives although the body is not read
 		if a := g.post(strings.Repeat(" ", 8<<20)); a.status != 413 || !strings.Contains(a.body, "--http-max-frame-bytes") {
 			t.Errorf("status %d, %q", a.status, a.body)
 		}

@@ -54,7 +54,7 @@ func TestReceiver_tls(t *testing.T) {
 				q := g.request(http.MethodPost, `[{"body":"x"}]`)
 				q.URL.Scheme = "https"
 				if a := do(t, lender.Client(), q); a.status != http.StatusOK {
-					t.Errorf("answer %+v", a)
+					t.Errorf("reply %+v", a)
 				}
 			}
 			if n := g.Metric("etl_receiver_connections_total"); n != 1 {

@@ -82,7 +82,7 @@ func read(t *testing.T, limits receiver.Limits, most int, chunks []string, last 
 		select {
 		case <-came:
 		case <-time.After(10 * time.Second):
-			t.Fatalf("%q did not come while the connection was open", last)
+			t.Fatalf("%q did not arrive while the connection was open", last)
 		}
 	}
 	if err := c.(*net.TCPConn).CloseWrite(); err != nil {

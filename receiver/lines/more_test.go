@@ -56,7 +56,7 @@ func TestReader_longLineByteByByte(t *testing.T) {
 		t.Errorf("%d lines", len(bodies))
 	}
 	if looked > 2*len(line)+100 {
-		t.Errorf("%d bytes were looked at for lines of %d", looked, 2*len(line))
+		t.Errorf("%d bytes were scanned for lines of %d", looked, 2*len(line))
 	}
 }
 

@@ -38,7 +38,7 @@ func start(t *testing.T, k *kafka, change func(*Config, *receiver.Runtime)) *rec
 	})
 }
 
-// say sends text on a new connection, closes its side, and returns the reply.
+// say sends text on a new connection, closes its sending side, and returns the reply.
 func say(t *testing.T, addr, text string) string {
 	t.Helper()
 	c, err := net.Dial("tcp", addr)
@@ -92,11 +92,11 @@ func TestFlume(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if strings.Contains(input, "\xff") { // Flume's decoder stops at it without a word
+		if strings.Contains(input, "\xff") { // Flume's decoder stops at this byte silently
 			answer, want = "OK\n", []string{strings.TrimSuffix(input, "\n")}
 		}
 		if got := say(t, addr, input); got != answer {
-			t.Errorf("%.60q was answered %q, by Flume %q", input, got, answer)
+			t.Errorf("%.60q: reply %q, expected Flume's %q", input, got, answer)
 		}
 		if d := cmp.Diff(want, k.Bodies()[kept:], cmpopts.EquateEmpty()); d != "" {
 			t.Errorf("%.60q (-Flume +ours):\n%s", input, d)
@@ -135,7 +135,7 @@ func TestReceiver_pieces(t *testing.T) {
 		want = append(want, strings.Repeat("x", i%300)+strconv.Itoa(i))
 	}
 	if got := say(t, addr, strings.Join(want, "\n")+"\n"); got != strings.Repeat("OK\n", len(want)) {
-		t.Errorf("%d answers, expected %d", len(got)/3, len(want))
+		t.Errorf("%d replies, expected %d", len(got)/3, len(want))
 	}
 	if got := k.Bodies(); !slices.Equal(got, want) {
 		t.Errorf("%d lines, expected %d", len(got), len(want))

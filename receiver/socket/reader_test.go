@@ -101,7 +101,7 @@ func TestP23_heldUntilKafkaTakesThem(t *testing.T) {
 		}
 		if tries++; tries < 3 {
 			if string(r.Events[0].Body) != "a" || len(r.Events) != 2 {
-				t.Errorf("try %d: %d events, the first is %q", tries, len(r.Events), r.Events[0].Body)
+				t.Errorf("attempt %d: %d events, the first is %q", tries, len(r.Events), r.Events[0].Body)
 			}
 		}
 		switch tries {
@@ -181,7 +181,7 @@ func TestReader_longLines(t *testing.T) {
 	g.accept("a\n" + strings.Repeat("x", 3*readBytes) + "\r\n1234567890\n12345678901\nb\n")
 	g.Wants(k.Bodies, "a", "1234567890", "b")
 	if n := g.Metric("etl_receiver_refused_total"); n != 2 {
-		t.Errorf("%v lines refused", n)
+		t.Errorf("%v lines rejected", n)
 	}
 	if n := g.Metric("etl_socket_lost_events_total"); n != 2 {
 		t.Errorf("%v lines lost", n)
@@ -201,6 +201,6 @@ func TestReader_byteOrderMark(t *testing.T) {
 	g.send(c, "\xbfc\n")
 	_ = c.Close()
 	g.Wants(k.Bodies, "", "\xef\xbb\xbfb", "c")
-	g.accept("\xef\xbb\nd\n") // no byte order mark
+	g.accept("\xef\xbb\nd\n") // not a byte order mark
 	g.Wants(k.Bodies, "", "\xef\xbb\xbfb", "c", "\xef\xbb", "d")
 }

@@ -22,7 +22,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// now is when the recording was made.
+// now is the time of the recording.
 var now = time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 
 func frames() *receiver.Frames {
@@ -45,7 +45,7 @@ func shown(headers map[string]string, body string) string {
 	return "{" + strings.Join(parts, ",") + "} " + strconv.Quote(body)
 }
 
-// made returns our events of a stream.
+// made returns the events that we make from a stream.
 func made(t testing.TB, c Format, stream string, most int) (events []string) {
 	t.Helper()
 	f, err := frames().Begin(t.Context(), time.Now(), time.Now().Add(time.Hour), 0)
@@ -103,7 +103,7 @@ func golden(t *testing.T, section string) (inputs []string, events map[string][]
 	return inputs, events
 }
 
-// otherwise are the intended differences from Flume, which the package comment explains.
+// otherwise holds the intended differences from Flume, which the package comment explains.
 var otherwise = map[string]string{
 	"-07:00 192.0.2.1": `{"Facility"="20","Severity"="5","host"="192.0.2.1","priority"="165","timestamp"="1061727255000","version"="1"} "myproc 8710 - - %% It's time to make the do-nuts."`,
 	"+02:00 nover":     `{"Facility"="4","Severity"="2","host"="nover","priority"="34","timestamp"="1065903255003"} "message without a version"`,
@@ -205,10 +205,10 @@ func TestP23_keptWhileNotReady(t *testing.T) {
 	for _, returns := range []bool{true, false} {
 		gate, asked := make(chan struct{}), make(chan int, 10)
 		calls := 0
-		k := &receivertest.Kafka{OnReady: func(ctx context.Context) error { // by one connection
+		k := &receivertest.Kafka{OnReady: func(ctx context.Context) error { // called by one connection
 			calls++
 			asked <- calls
-			if calls != 2 { // the first is before the connection is idle
+			if calls != 2 { // the first call is before the connection is idle
 				return nil
 			}
 			select {

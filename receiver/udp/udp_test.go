@@ -172,7 +172,7 @@ func TestP33_stop(t *testing.T) {
 		k := &kafka{Before: receivertest.Wait(ack)}
 		g := start(t, k, nil)
 		g.send("read before the stop")
-		ack <- nil // it is in Kafka's hands
+		ack <- nil // now Kafka has it
 		g.Stop()
 		g.Wants(k.Bodies, "read before the stop")
 	})
