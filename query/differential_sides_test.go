@@ -68,7 +68,7 @@ func (f *diffFormat) Start(body []byte, r *format.Fields) (bool, error) {
 }
 func (f *diffFormat) Next(*format.Fields) (bool, error) { return false, nil }
 
-// compileDiff compiles a statement over diffFormat.
+// compile compiles a statement over diffFormat.
 func (f *diffFormat) compile(text string) (*Plan, error) {
 	o := DefaultOptions()
 	o.TimeZone = time.UTC

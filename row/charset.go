@@ -5,8 +5,9 @@ import (
 	"unicode/utf8"
 )
 
-// lacksCharacter reports whether text holds a character that a MySQL character set does not have. It knows the character
-// sets that are common in old tables. For any other set it returns false: there the server finds such characters (P18).
+// lacksCharacter reports whether text holds a character that a MySQL character set does not have. It knows the
+// character sets that are common in old tables. For any other set it returns false: there the server finds such
+// characters (P18).
 func lacksCharacter(charset string, text []byte) bool {
 	for i := 0; i < len(text); {
 		if text[i] < utf8.RuneSelf {

@@ -21,7 +21,7 @@ const (
 	NullInNotNull               // NULL, and the column is NOT NULL
 	Negative                    // below zero, and the column is UNSIGNED
 	OutOfRange                  // outside MinInt to MaxInt, or not a finite number
-	TooManyDigits               // more digits than Precision, or than a total can be given
+	TooManyDigits               // more digits than Precision, or than can be added to a total
 	TooManyBytes                // longer than MaxBytes
 	TooManyChars                // longer than MaxChars
 	TrailingSpace               // ends with a space, which a CHAR column drops
@@ -40,7 +40,7 @@ var (
 // 2^33 × 10^28 fits 128 bits, so no total of a batch can wrap.
 const MaxAddedDigits = 28
 
-// Digits is how many decimal digits a number may have in an Int or Decimal column: 1 to MaxDigits.
+// Digits returns how many decimal digits a number may have in an Int or Decimal column: 1 to MaxDigits.
 func (c *Column) Digits() int {
 	digits := c.Precision
 	if digits == 0 || digits > MaxDigits {
@@ -52,7 +52,7 @@ func (c *Column) Digits() int {
 	return digits
 }
 
-// PlainInts is the range of integers that the column takes as they are, without a call of FitNumber. It is empty
+// PlainInts returns the range of integers that the column takes as they are, without a call of FitNumber. It is empty
 // (low > high) where there is no such range.
 func (c *Column) PlainInts() (low, high int64) {
 	if c.Kind != Int && c.Kind != Decimal || c.Scale != 0 || c.Precision > 0 && c.Precision <= 18 {
@@ -100,7 +100,7 @@ func (c *Column) FitNumber(n Number, scale int) (Number, Misfit) {
 	return n, Fits
 }
 
-// DatetimeRange is the range of times that a Datetime column takes, in microseconds since 1970-01-01 00:00:00 UTC,
+// DatetimeRange returns the range of times that a Datetime column takes, in microseconds since 1970-01-01 00:00:00 UTC,
 // inclusive.
 func (c *Column) DatetimeRange() (low, high int64) {
 	if c.MinInt != 0 || c.MaxInt != 0 {

@@ -14,8 +14,8 @@ import (
 // Which record is the last must depend on the records alone: not on how they were divided into batches, on the order in
 // which tasks commit, or on what is read again after a crash. Within a partition the offset is that order. Between
 // partitions Kafka has none, and a timestamp alone does not do, because a producer's clock may go back: a later record
-// of the partition may have an earlier time. Comparing by offset within a partition and by time between partitions is no
-// order at all (a < b by offset, b < c and c < a by time), so the result would depend on the order of merging.
+// of the partition may have an earlier time. Comparing by offset within a partition and by time between partitions is
+// no order at all (a < b by offset, b < c and c < a by time), so the result would depend on the order of merging.
 //
 // So the state has the ID of the topic, and an entry for each partition that wrote the key:
 //
@@ -38,11 +38,12 @@ import (
 // A record without a timestamp has time -1.
 //
 // Offsets begin at 0 again when a topic is recreated, so positions of two topics cannot be compared. Topic IDs have no
-// order either. The topic of the batch's record is the current one: a claim compares it with the checkpoint, and a person
-// has moved the checkpoint to it. So a stored state of another topic loses as a whole, and the batch's values replace the
-// stored ones. Joining is commutative only among the records of one topic. The one case in which that shows: partitions
-// are moved to the new topic one by one, and a task that still owns one of the old topic commits what it has read of it,
-// after a commit of another task from the new topic. Stop the job before its checkpoints are moved to avoid it.
+// order either. The topic of the batch's record is the current one: a claim compares it with the checkpoint, and a
+// person has moved the checkpoint to it. So a stored state of another topic loses as a whole, and the batch's values
+// replace the stored ones. Joining is commutative only among the records of one topic. The one case in which that
+// shows: partitions are moved to the new topic one by one, and a task that still owns one of the old topic commits what
+// it has read of it, after a commit of another task from the new topic. Stop the job before its checkpoints are moved
+// to avoid it.
 
 // The merges that keep the values of the last record.
 var (
@@ -50,8 +51,8 @@ var (
 	Replace Merge = replaceMerge{} // a value of the record that the state chooses; NULL replaces too
 )
 
-// A state is the topic's ID and then its entries, in ascending order of partition. An entry is partition, offset and time,
-// each big-endian.
+// A state is the topic's ID and then its entries, in ascending order of partition. An entry is partition, offset and
+// time, each big-endian.
 const (
 	topicSize    = 16
 	positionSize = 4 + 8 + 8
@@ -62,8 +63,8 @@ type position struct {
 	offset, time int64
 }
 
-// AppendPosition appends the state of one record, which is the value that a Latest cell is folded from. topic is Kafka's ID
-// of the topic. time is the record's Kafka timestamp in milliseconds, -1 where it has none.
+// AppendPosition appends the state of one record, which is the value that a Latest cell is folded from. topic is
+// Kafka's ID of the topic. time is the record's Kafka timestamp in milliseconds, -1 where it has none.
 func AppendPosition(dst []byte, topic [topicSize]byte, partition int32, offset, time int64) []byte {
 	return position{partition, offset, time}.append(append(dst, topic[:]...))
 }

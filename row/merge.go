@@ -28,19 +28,20 @@ type Merge interface {
 type Additive interface {
 	Merge
 	// AppendUpsert appends the SQL expression of the column's new value. stored and added are SQL expressions of the
-	// column's value in the table and in the batch's row. Where the column is nullable, a NULL on either side leaves the
-	// other: it is "nothing yet" (P15).
+	// column's value in the table and in the batch's row. If the column is nullable, a NULL on either side leaves the
+	// other, because NULL means that there is no value yet (P15).
 	AppendUpsert(dst []byte, stored, added string, nullable bool) []byte
 }
 
 // Stateful is a Merge whose result cannot be written as SQL text. The column is of kind Bytes and holds a state. In the
-// transaction of the batch, the sink reads the state of each row with a locking read, joins it in Go and writes it back.
+// transaction of the batch, the sink reads the state of each row with a locking read, joins it in Go and writes it
+// back.
 type Stateful interface {
 	Merge
 	// Join joins the state of a batch's row to the stored one and appends the result to dst. replaces reports whether
 	// the row's Replace columns take the values of the batch's row; else they keep the stored values. An error means
-	// that a state cannot be decoded; it is the stored one's fault, because the fold made the other. stored is empty
-	// where there is no row yet, or one without a state. The result must not depend on how records are divided into
+	// that the stored state cannot be decoded; the other one was made by the fold. stored is empty if there is no row
+	// yet, or one without a state. The result must not depend on how records are divided into
 	// batches, nor on the order in which tasks commit them.
 	Join(dst, stored, added []byte) (state []byte, replaces bool, err error)
 }
@@ -49,10 +50,12 @@ type Stateful interface {
 type Traits struct {
 	// Key identifies the row. Such a column is never NULL.
 	Key bool
-	// Total adds: the result grows with every record and may pass what each value fits, so the column must be wide, an
-	// out-of-range result is no record's fault, and the order of adding must not matter.
+	// Total means that values are added. The result grows with every record and may leave the range in which each value
+	// fits. So the column must be wide, no record is the cause of a result out of range, and the order of adding must
+	// not matter.
 	Total bool
-	// Ordered compares values: the column must tell any two values apart, so it has a binary collation and no padding.
+	// Ordered means that values are compared: the column must distinguish any two values, so it has a binary collation
+	// and no padding.
 	Ordered bool
 	// Once means that the row is written once, by a plain INSERT: nothing is merged, and a value may be as long as a
 	// record.

@@ -64,7 +64,7 @@ func (r *Rows) Key(i int) []byte {
 }
 
 // Cells returns the cells of row i in the order of the table's columns after its keys. The slice is valid until the
-// next Find or Insert.
+// next row is added.
 func (r *Rows) Cells(i int) []Cell { return r.cells[i*r.width : (i+1)*r.width : (i+1)*r.width] }
 
 // Bytes returns the value of a Text or Bytes cell, a view of the arena.
@@ -81,7 +81,8 @@ func (r *Rows) SetBytes(c *Cell, v []byte) {
 	c.len, c.Set = len(v), true
 }
 
-// Find returns the number of the row with this key, or adds one whose cells are all NULL. It copies key.
+// Find returns the number of the row with this key, or adds one whose cells are all NULL; fresh reports whether it was
+// added. It copies key.
 func (r *Rows) Find(key []byte) (i int, fresh bool) { return r.FindIn(0, key) }
 
 // FindIn is Find among the rows of one partition, if the table keeps rows by partition (Table.ByPartition); otherwise

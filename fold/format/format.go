@@ -8,42 +8,41 @@ import (
 	"github.com/sluice-etl/sluice/fold/value"
 )
 
-// Format says how the body of a record is read. While a program is compiled, it is asked for columns; then parsers are made
-// of it. It is unsafe for concurrent use until the last column has been asked for, and safe after that.
+// Format says how the body of a record is read. While a program is compiled, it is asked for columns; then parsers are
+// made of it. It is unsafe for concurrent use until the last column has been asked for, and safe after that.
 type Format interface {
-	// column finds a column by the path that it is written with: one name, or a field's names from the outermost to the
-	// innermost. ok is false where there is none.
+	// Column finds a column by the path that it is written with: one name, or a field's names from the outermost to the
+	// innermost. ok is false if there is none.
 	Column(path []string) (c Column, ok bool)
-	// names lists the columns, for errors that miss one. It is empty where every name is a column.
+	// Names lists the columns, for errors about an unknown one. It is empty if every name is a column.
 	Names() []string
-	// newParser makes a parser, to be called when all columns have been asked for, and says how many slots its fields have.
+	// NewParser returns a parser, and how many slots its fields have. It is called after the last call of Column.
 	NewParser() (p Parser, slots int)
 }
 
 // PathFormat is a format in which every name is a field, and fields hold objects and arrays.
 type PathFormat interface {
 	Format
-	// path finds the slot of the value at a path, whose first step is a name. quoted says that a string is read as JSON,
-	// with its quotes and escapes.
+	// Path returns the slot of the value at a path, whose first step is a name. quoted means that a string is read as
+	// JSON, with its quotes and escapes.
 	Path(path []jsonpath.Step, quoted bool) (slot int)
 }
 
 // Column is a column of a format.
 type Column struct {
 	value.Type
-	Slot int // where its field stands in fields.values
-	// read, where not nil, makes the column's value from the field, which is not NULL. It is called when the value is
-	// needed.
+	Slot int // index of its field in Fields.Values
+	// Read, if not nil, makes the column's value from the field, which is not NULL. It is called when the value is needed.
 	Read func(r *Fields, v value.Value) value.Value
 }
 
-// Parser reads one record at a time into fields. The values are views on the body or on the parser's memory, valid until
-// the next start. It belongs to one fold and is unsafe for concurrent use.
+// Parser reads one record at a time into fields. The values are views of the body or of the parser's memory, valid
+// until the next Start. It belongs to one fold and is unsafe for concurrent use.
 type Parser interface {
-	// start begins a body and reads its first row. more is false where it has no row. The error says why the body is not
-	// in the format: a *Error, or an error whose text is the same for all bodies that fail alike.
+	// Start begins a body and reads its first row. more is false if it has no row. The error is why the body is not in the
+	// format: a *Error, or an error whose text is the same for all bodies that fail alike.
 	Start(body []byte, r *Fields) (more bool, err error)
-	// next reads the body's next row. more is false where there is none. The error is as start's.
+	// Next reads the body's next row. more is false if there is none. The error is as that of Start.
 	Next(r *Fields) (more bool, err error)
 }
 

@@ -44,10 +44,10 @@ func (k Kind) Column() row.Kind {
 type Type struct {
 	Kind     Kind
 	Nullable bool // it can be NULL
-	// rareNull says that it is NULL only for records without a time. Such a value can be part of a key; a record whose
+	// RarelyNull means that it is NULL only for records without a time. Such a value can be part of a key; a record whose
 	// value is NULL becomes a dead letter.
 	RarelyNull bool
-	// scale is, for KindDecimal, the number of digits after the point that MySQL would show, or AnyScale where it is known
+	// Scale is, for KindDecimal, the number of digits after the point that MySQL would show, or AnyScale if it is known
 	// only with the value; for KindTime it is the number of digits of the second's fraction, 0 to 6.
 	Scale     int
 	Precision int // for KindDecimal: the most digits in all; 0 is no bound

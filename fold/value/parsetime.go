@@ -2,10 +2,10 @@ package value
 
 import "time"
 
-// LogTimes reads the times of access logs. It remembers the minute that it read last, because log lines come many to the
-// minute. It is unsafe for concurrent use.
+// LogTimes reads the times of access logs. It remembers the minute that it read last, because many log lines have the
+// same minute. It is unsafe for concurrent use.
 type LogTimes struct {
-	// zone is for times that are written without one. It must not be nil.
+	// Zone is for times that are written without one. It must not be nil.
 	Zone *time.Location
 
 	minute [17]byte // 17/May/2015:10:05

@@ -13,16 +13,16 @@ type Function struct {
 	Args   string // the arguments, as the manual shows them
 	Result string // the result's type, as the manual shows it
 	Doc    string // one line for the manual
-	// least and most are how many arguments it takes; most is -1 for any number.
+	// Least and Most are how many arguments it takes; Most is -1 for any number.
 	Least, Most int
-	// compile compiles a call whose number of arguments was checked.
+	// Compile compiles a call whose number of arguments was checked.
 	Compile func(c *Compiler, e *ast.Expr) Compiled
 }
 
 // Library is the functions that expressions can call.
 type Library struct {
 	Functions []Function // in any order
-	// advice says what to write in place of functions that people expect, by their name in lower case.
+	// Advice is what to write in place of functions that people expect, by their name in lower case.
 	Advice map[string]string
 }
 

@@ -10,9 +10,9 @@ import (
 type Compiled struct {
 	value.Type
 	Eval func(*fold.Env) value.Value
-	// test, where not nil, is eval as a truth value: conditions are asked for it.
+	// Test, if not nil, is Eval as a truth value, which conditions use.
 	Test func(*fold.Env) value.Truth
-	// constant says that eval does not look at the record; it may be called with a nil rec then.
+	// Constant means that Eval does not read the record, so it may be called with an Env that has none (fold.Constant).
 	Constant bool
 	Source   *ast.Expr
 }

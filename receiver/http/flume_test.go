@@ -21,7 +21,7 @@ import (
 //go:embed testdata/flume-1.11.0.txt
 var flume []byte
 
-// recorded is one request to a real Flume agent, the status of the reply, and the events that the agent created.
+// said is one request to a real Flume agent, the status of the reply, and the events that the agent created.
 type said struct {
 	request string
 	status  int
