@@ -7,8 +7,8 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// What is added to a total has 28 digits at most, whatever its column takes. A batch adds up to 2^33 values, and
-// 2^33 × 10^28 fits the 128 bits of the total; values of 38 digits would wrap at the second one.
+// A value that is added to a total has at most 28 digits, whatever its column accepts. A batch adds up to 2^33 values,
+// and 2^33 × 10^28 fits the 128 bits of the total; values of 38 digits would overflow at the second one.
 func TestP16_WhatIsAddedCannotWrapATotal(t *testing.T) {
 	t.Parallel()
 	column := row.Column{Name: "total", Kind: row.Decimal, Merge: row.Add, Precision: 38}
@@ -39,7 +39,7 @@ func TestP16_WhatIsAddedCannotWrapATotal(t *testing.T) {
 			}
 		}
 	}
-	// A key and a maximum cannot be added: they take all that their column takes.
+	// A key and a maximum are not added, so they accept every value that their column accepts.
 	for _, merge := range []row.Merge{row.Key, row.Max, row.Plain} {
 		column.Merge = merge
 		largest, _ := row.Pow10(38).Plus(row.FromInt(-1))

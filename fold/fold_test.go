@@ -51,7 +51,7 @@ func windows(t *testing.T) *Fold {
 	})
 }
 
-// A statement makes several rows of one record. A record whose second row fails makes none (P22).
+// A statement makes several rows of one record. If the second row of a record fails, the record adds no row (P22).
 func TestP22_severalRowsOfARecord(t *testing.T) {
 	t.Parallel()
 	f := windows(t)
@@ -68,11 +68,11 @@ func TestP22_severalRowsOfARecord(t *testing.T) {
 		got[key.Lo] = [2]uint64{rows.Cells(i)[0].Lo, rows.Cells(i)[1].Lo}
 	}
 	if diff := cmp.Diff(map[uint64][2]uint64{0: {2, 3}, 1: {2, 3}, 2: {2, 3}}, got); diff != "" {
-		t.Errorf("rows (-want +got):\n%s", diff)
+		t.Errorf("rows (-expected +got):\n%s", diff)
 	}
 }
 
-// Several rows of a record cost no allocation either.
+// Several rows of a record cause no allocation either.
 func TestFold_severalRowsAllocateNothing(t *testing.T) {
 	f := windows(t)
 	var tally batch.Tally

@@ -48,7 +48,7 @@ func rejection(t *row.Table, answer error) string {
 // atColumn finds the column at the end of the server's text.
 var atColumn = regexp.MustCompile("[Cc]olumn (?:[`'][^`']*[`']\\.)*[`']([^`']+)[`'](?: at row \\d+| cannot be null)?$")
 
-// namedColumn is the column of the table that the server's text ends with, empty where it names none.
+// namedColumn returns the column of the table that the server's text ends with, empty if it names none.
 func namedColumn(t *row.Table, answer error) string {
 	m := atColumn.FindStringSubmatch(answer.Error())
 	if m == nil {

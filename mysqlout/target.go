@@ -19,7 +19,7 @@ type target struct {
 	// states is the number of state columns, and index the name of the key's unique index, for the locking read of states.
 	states int
 	index  string
-	// definition is the table's definition when it was checked, "" where it is not compared.
+	// definition is the table's definition when it was checked, "" if it is not compared.
 	definition string
 }
 

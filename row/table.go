@@ -48,7 +48,7 @@ type Column struct {
 	Unsigned bool
 	// Padding is what a Text or Bytes column does to values that are shorter than the column.
 	Padding Padding
-	// Charset is the character set of a Text column, in MySQL's name; empty where it holds every character.
+	// Charset is the character set of a Text column, in MySQL's name; empty if it holds every character.
 	Charset string
 }
 

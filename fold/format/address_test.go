@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// IPv4 is judged as the standard library does, without its error.
+// IPv4 accepts the same addresses as the standard library, without allocating its error.
 func TestIsIPv4(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(2, 0))
@@ -15,7 +15,7 @@ func TestIsIPv4(t *testing.T) {
 	check := func(s string) {
 		a, err := netip.ParseAddr(s)
 		if want := err == nil && a.Is4(); isIPv4([]byte(s)) != want {
-			t.Errorf("%q: %v, want %v", s, !want, want)
+			t.Errorf("%q: %v, expected %v", s, !want, want)
 		} else if want {
 			taken++
 		}
@@ -31,16 +31,16 @@ func TestIsIPv4(t *testing.T) {
 		check(string(b))
 	}
 	if taken < 300 {
-		t.Errorf("%d were taken, too few to say anything", taken)
+		t.Errorf("%d were accepted, too few for a test", taken)
 	}
 }
 
-// What the short way takes for an address is one, whatever the bytes are, and it takes those that servers write.
+// Everything that the short way accepts is an address, for any bytes, and it accepts the notation that servers write.
 func TestIsPlainIPv6(t *testing.T) {
 	t.Parallel()
 	for _, s := range []string{"2001:db8::1", "2001:db8::", "1:2:3:4:5:6:7:8", "fe80::A:b", "1::8", "1:2:3:4:5:6:7::"} {
 		if !isPlainIPv6([]byte(s)) {
-			t.Errorf("%q is not taken", s)
+			t.Errorf("%q is not accepted", s)
 		}
 	}
 	const seed, letters = 1, "0afF::::12g.%"
@@ -56,10 +56,10 @@ func TestIsPlainIPv6(t *testing.T) {
 		}
 		taken++
 		if a, err := netip.ParseAddr(string(b)); err != nil || !a.Is6() {
-			t.Fatalf("%q is taken: %v", b, err)
+			t.Fatalf("%q is accepted: %v", b, err)
 		}
 	}
 	if taken < 100 {
-		t.Errorf("%d were taken, too few to say anything", taken)
+		t.Errorf("%d were accepted, too few for a test", taken)
 	}
 }

@@ -38,7 +38,7 @@ func TestJSON_memoryOfALargeTextIsGivenBack(t *testing.T) {
 	}
 }
 
-// The bound looks at what stands outside of texts.
+// The bound considers only characters outside of strings.
 func TestHasManyValues(t *testing.T) {
 	t.Parallel()
 	for n := range 40 {

@@ -10,7 +10,7 @@ import (
 	_ "time/tzdata"
 )
 
-// Our calendar is Go's.
+// Our calendar agrees with Go's.
 func TestTimes_agreeWithGo(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()
@@ -21,10 +21,10 @@ func TestTimes_agreeWithGo(t *testing.T) {
 		at := time.Date(1000+rng.IntN(8999), time.Month(1+rng.IntN(12)), 1+rng.IntN(31), rng.IntN(24), rng.IntN(60), rng.IntN(60), 0,
 			time.FixedZone("", (rng.IntN(26*60)-12*60)*60))
 		if got, ok := r.Parse([]byte(at.Format("02/Jan/2006:15:04:05 -0700"))); !ok || got != at.UnixMicro() {
-			t.Fatalf("seed %d: %s is read as %d %v, want %d", seed, at, got, ok, at.UnixMicro())
+			t.Fatalf("seed %d: %s is read as %d %v, expected %d", seed, at, got, ok, at.UnixMicro())
 		}
 		if got, ok := ParseTime([]byte(at.Format(time.RFC3339)), time.UTC); !ok || got != at.UnixMicro() {
-			t.Fatalf("seed %d: %s is read as %d %v, want %d", seed, at.Format(time.RFC3339), got, ok, at.UnixMicro())
+			t.Fatalf("seed %d: %s is read as %d %v, expected %d", seed, at.Format(time.RFC3339), got, ok, at.UnixMicro())
 		}
 		if got := string(AppendTime(nil, at.UnixMicro(), 0)); got != at.UTC().Format(time.DateTime) {
 			t.Fatalf("seed %d: %s is written as %s", seed, at, got)
@@ -32,17 +32,17 @@ func TestTimes_agreeWithGo(t *testing.T) {
 	}
 	for text, utc := range map[string]string{
 		"2026-03-29 01:30:00": "2026-03-29 00:30:00", "2026-03-29 03:30:00": "2026-03-29 01:30:00", "2026-07-01 00:00:00": "2026-06-30 22:00:00",
-		"2026-03-29 02:30:00": "2026-03-29 01:30:00", // clocks never show it
+		"2026-03-29 02:30:00": "2026-03-29 01:30:00", // a local time that does not occur
 	} {
 		got, ok := ParseTime([]byte(text), r.Zone)
 		if !ok || string(AppendTime(nil, got, 0)) != utc {
-			t.Errorf("%s in Berlin is %s, want %s", text, AppendTime(nil, got, 0), utc)
+			t.Errorf("%s in Berlin is %s, expected %s", text, AppendTime(nil, got, 0), utc)
 		}
 	}
 }
 
 // A local time is the first instant at which clocks show it, in every zone and around every change of its clocks. The
-// test looks at each quarter of an hour in turn, and subtracts no offset.
+// test checks each quarter of an hour in turn, and subtracts no offset.
 func TestResolve_isTheFirstShowing(t *testing.T) {
 	t.Parallel()
 	const quarter = 15 * 60
@@ -64,7 +64,7 @@ func TestResolve_isTheFirstShowing(t *testing.T) {
 			if offset(zone, at)%quarter != 0 || offset(zone, at+86400)%quarter != 0 {
 				continue // not of these quarters
 			}
-			// From a day before to a day after the change, what clocks show, and when they do so first.
+			// From a day before to a day after the change: the local times, and the first instant of each.
 			first := map[int64]int64{}
 			for s := at - 86400; s <= at+2*86400; s += quarter {
 				if w := wall(zone, s); first[w] == 0 {
@@ -78,7 +78,7 @@ func TestResolve_isTheFirstShowing(t *testing.T) {
 				got := Resolve(zone, w*Second) / Second
 				switch {
 				case shown && got != want:
-					t.Fatalf("%s: %s is %s, want %s", name, time.Unix(w, 0).UTC().Format(time.DateTime), time.Unix(got, 0).UTC(), time.Unix(want, 0).UTC())
+					t.Fatalf("%s: %s is %s, expected %s", name, time.Unix(w, 0).UTC().Format(time.DateTime), time.Unix(got, 0).UTC(), time.Unix(want, 0).UTC())
 				case !shown:
 					never++
 					if wall(zone, got) <= w || first[wall(zone, got)] != got {
@@ -89,7 +89,7 @@ func TestResolve_isTheFirstShowing(t *testing.T) {
 		}
 	}
 	if twice == 0 || never == 0 {
-		t.Errorf("%d were shown twice, %d never: too few to say anything", twice, never)
+		t.Errorf("%d occurred twice, %d never: too few for a test", twice, never)
 	}
 }
 
@@ -102,7 +102,7 @@ func location(t testing.TB, name string) *time.Location {
 	return zone
 }
 
-// wall is what clocks show at an instant, in seconds, as if it were UTC.
+// wall returns the local time at an instant, in seconds, as if it were UTC.
 func wall(zone *time.Location, at int64) int64 {
 	_, off := time.Unix(at, 0).In(zone).Zone()
 	return at + int64(off)

@@ -12,17 +12,17 @@ import (
 	"github.com/sluice-etl/sluice/fold/value"
 )
 
-// The oracle of this file knows the calendar of docs/query.md and nothing of the code. It walks a zone's clocks in
-// steps that divide everything that happens (the offsets, the changes, the windows), asks Go what clocks show at each
-// step, and notes where a window begins. It never subtracts an offset from a local time.
+// The oracle of this file implements the calendar of docs/query.md and uses none of the code. It walks through a zone's
+// instants in steps that divide all offsets, changes and windows, gets the local time of each step from Go, and records
+// where a window begins. It never subtracts an offset from a local time.
 
-// wall is what clocks show at an instant, in seconds, as if it were UTC.
+// wall returns the local time at an instant, in seconds, as if it were UTC.
 func wall(zone *time.Location, at int64) int64 {
 	_, off := time.Unix(at, 0).In(zone).Zone()
 	return at + int64(off)
 }
 
-// length is a window's length as a query has it.
+// length is a window's length as a query states it.
 type length struct {
 	n    int64
 	unit string
@@ -30,7 +30,7 @@ type length struct {
 
 func (l length) String() string { return fmt.Sprint(l.n, " ", l.unit) }
 
-// fixed is the length in seconds, 0 for months.
+// fixed returns the length in seconds, 0 for months.
 func (l length) fixed() int64 {
 	switch l.unit {
 	case "second":
@@ -47,10 +47,10 @@ func (l length) fixed() int64 {
 	return 0
 }
 
-// dates says whether windows are made of whole days.
+// dates reports whether windows consist of whole days.
 func (l length) dates() bool { return l.fixed()%86400 == 0 }
 
-// label is the local time at which the window of a local time begins, both in seconds.
+// label returns the local time at which the window of a local time begins, both in seconds.
 func (l length) label(wall int64) int64 {
 	if l.fixed() > 0 {
 		origin := int64(0)
@@ -79,7 +79,7 @@ func gcd(a, b int64) int64 {
 // change is a change of a zone's offset, all in seconds.
 type change struct{ at, was, is int64 }
 
-// changes lists those from 1970 to 2037.
+// changes returns those from 1970 to 2037.
 func changes(zone *time.Location) (all []change) {
 	t := time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC).In(zone)
 	for {
@@ -104,7 +104,7 @@ type oracle struct {
 }
 
 // around returns the beginning of the window of each step from one instant up to another, which it excludes. Steps
-// whose window began before the walk are left out.
+// whose window began before the walk are omitted.
 func (o oracle) around(from, to int64, see func(at, start int64)) {
 	from -= (from%o.step + o.step) % o.step
 	if o.l.dates() {
@@ -112,7 +112,7 @@ func (o oracle) around(from, to int64, see func(at, start int64)) {
 		for at := from; at < to; at += o.step {
 			label := o.l.label(wall(o.zone, at))
 			first, ok := firsts[label]
-			if !ok { // Look through all instants at which clocks may show the beginning.
+			if !ok { // Check all instants at which the beginning may be the local time.
 				first = label - 2*86400
 				step := gcd(gcd(o.step, 60), gcd(wall(o.zone, first)-first, wall(o.zone, label+2*86400)-label))
 				for ; o.l.label(wall(o.zone, first)) != label; first += step {
@@ -150,8 +150,8 @@ var lengths = []length{
 	{2, "day"}, {7, "day"}, {1, "week"}, {1, "month"}, {1, "quarter"}, {1, "year"},
 }
 
-// Every change of clocks from 1970 to 2037 in every zone is walked through with windows of every length. Changes that
-// are alike (the same offsets, at the same time of the window, with nothing else near) are walked through once.
+// Every change of clocks from 1970 to 2037 in every zone is checked with windows of every length. Changes that are
+// alike (the same offsets, at the same time of the window, with nothing else near) are checked once.
 func TestTumble_everyChangeOfClocks(t *testing.T) {
 	t.Parallel()
 	walked := map[string]bool{}
@@ -163,7 +163,7 @@ func TestTumble_everyChangeOfClocks(t *testing.T) {
 	for name := range strings.FieldsSeq(string(zoneNames)) {
 		zone, err := time.LoadLocation(name)
 		if err != nil {
-			continue // an older system does not know it
+			continue // the zone data of an older system may lack it
 		}
 		zones++
 		list := changes(zone)
@@ -196,7 +196,7 @@ func TestTumble_everyChangeOfClocks(t *testing.T) {
 	}
 	t.Logf("%d zones, %d changes, %d walks, %d instants", zones, all, walks, instants)
 	if zones < 400 || all < 20000 || walks < 2500 {
-		t.Errorf("walked through %d changes of %d zones in %d walks: want more", all, zones, walks)
+		t.Errorf("walked through %d changes of %d zones in %d walks: expected more", all, zones, walks)
 	}
 }
 
@@ -220,7 +220,7 @@ func walk(t *testing.T, name string, zone *time.Location, c change, l length) (n
 		for _, micros := range []int64{at * value.Second, at*value.Second + step*value.Second - 1} {
 			got := cal.Find(micros)
 			if got.Start != start*value.Second {
-				t.Fatalf("%s %s: the window of %s (%s) begins at %s, want %s (%s)", name, l, shownTime(micros), shownWall(zone, micros),
+				t.Fatalf("%s %s: the window of %s (%s) begins at %s, expected %s (%s)", name, l, shownTime(micros), shownWall(zone, micros),
 					shownTime(got.Start), shownTime(start*value.Second), shownWall(zone, start*value.Second))
 			}
 			if micros < got.From || micros >= got.Until || got.Start > got.From {
@@ -280,11 +280,11 @@ func TestTumble_windows(t *testing.T) {
 		{"Europe/Berlin", "2026-10-25 01:30:00", "minute", 15, "2026-10-25 01:30:00"},
 		{"Europe/Berlin", "2026-10-25 02:30:00", "hour", 6, "2026-10-24 22:00:00"},
 		{"Europe/Berlin", "2026-10-25 12:00:00", "day", 1, "2026-10-24 22:00:00"},
-		// A window that clocks do not leave when they are turned back is one, and longer.
+		// A window that clocks do not leave when they are turned back is one window, and longer.
 		{"Europe/Berlin", "2026-10-25 01:30:00", "hour", 2, "2026-10-25 00:00:00"},
 		{"Europe/Berlin", "2026-10-25 01:30:00", "minute", 90, "2026-10-24 23:30:00"},
 		{"Australia/Lord_Howe", "2026-04-04 15:10:00", "hour", 1, "2026-04-04 14:00:00"},
-		// One that they leave is another window, which begins when they were set.
+		// A window that they leave is followed by another one, which begins when they were set.
 		{"Europe/Berlin", "2026-10-25 00:59:00", "minute", 45, "2026-10-25 00:15:00"}, // 02:59, first
 		{"Europe/Berlin", "2026-10-25 01:10:00", "minute", 45, "2026-10-25 01:00:00"}, // 02:10, second
 		{"Europe/Berlin", "2026-10-25 01:20:00", "minute", 45, "2026-10-25 01:15:00"},
@@ -296,7 +296,7 @@ func TestTumble_windows(t *testing.T) {
 		{"America/St_Johns", "2010-11-07 02:30:30", "hour", 1, "2010-11-07 02:30:00"}, // 00:00:30, first
 		{"America/St_Johns", "2010-11-07 02:31:00", "hour", 1, "2010-11-07 02:31:00"}, // 23:01, second
 		{"America/St_Johns", "2010-11-07 03:40:00", "hour", 1, "2010-11-07 03:30:00"}, // 00:10, second
-		// A date is one window, however often its midnight comes.
+		// A date is one window, however often its midnight occurs.
 		{"America/Havana", "2026-11-01 04:30:00", "day", 1, "2026-11-01 04:00:00"},
 		{"America/Havana", "2026-11-01 05:30:00", "day", 1, "2026-11-01 04:00:00"},
 		{"America/Havana", "2026-11-01 05:30:00", "hour", 24, "2026-11-01 04:00:00"},
@@ -306,7 +306,7 @@ func TestTumble_windows(t *testing.T) {
 		{"America/St_Johns", "2010-11-07 02:30:30", "day", 1, "2010-11-07 02:30:00"}, // 00:00:30, first
 		{"America/St_Johns", "2010-11-07 03:00:00", "day", 1, "2010-11-06 02:30:00"}, // 23:30, second
 		{"America/St_Johns", "2010-11-07 12:00:00", "day", 1, "2010-11-07 02:30:00"},
-		// Where clocks never show a window's beginning, it begins when they were set.
+		// If clocks skip a window's beginning, the window begins when they were set.
 		{"America/Sao_Paulo", "2018-11-04 12:00:00", "day", 1, "2018-11-04 03:00:00"},
 		{"Pacific/Chatham", "2026-09-26 14:10:00", "hour", 1, "2026-09-26 14:00:00"}, // 03:55, from 02:45
 		{"Europe/Berlin", "2026-03-29 01:10:00", "minute", 50, "2026-03-29 01:00:00"},
@@ -325,7 +325,7 @@ func TestTumble_windows(t *testing.T) {
 		}
 		got := string(value.AppendTime(nil, NewCalendar(location(t, c.zone), c.unit, c.n).Find(at).Start, 0))
 		if got != c.want {
-			t.Errorf("%s, %d %s of %s = %s, want %s", c.zone, c.n, c.unit, c.at, got, c.want)
+			t.Errorf("%s, %d %s of %s = %s, expected %s", c.zone, c.n, c.unit, c.at, got, c.want)
 		}
 	}
 }

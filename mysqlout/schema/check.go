@@ -35,8 +35,8 @@ func New(o Options, p *pool.Pool, log *slog.Logger, failed func(doing string, er
 // Table is a target as Check found it.
 type Table struct {
 	row.Table         // with the bounds of the real columns
-	Definition string // as Definition reads it, "" where it is not compared
-	Index      string // the unique index of the query's key, "" where there is none
+	Definition string // as Definition reads it, "" if it is not compared
+	Index      string // the unique index of the query's key, "" if there is none
 }
 
 // Report is what Check found.
@@ -46,7 +46,7 @@ type Report struct {
 	Own      map[string]string // definitions of the job's own tables, by name
 	Names    Naming
 	Details  bool // etl_dead_letter has the column detail
-	Packet   int  // max_allowed_packet, 0 where it is not known
+	Packet   int  // max_allowed_packet, 0 if it is unknown
 }
 
 // Refused reports whether a finding is a reason to refuse a start.

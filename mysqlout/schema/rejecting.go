@@ -15,7 +15,7 @@ type rejecting struct {
 	partitions       string // RANGE, LIST, …; empty if the table has no partitions
 	partitionColumns int    // number of columns, or expressions, that choose a partition
 	catchAll         bool   // one partition takes every value that no other one takes
-	timestampMax     int64  // the last instant of a TIMESTAMP, in microseconds; 0 where it is the usual one
+	timestampMax     int64  // the last instant of a TIMESTAMP, in microseconds; 0 if it is the usual one
 }
 
 // foreignKey is a foreign key of the table.

@@ -1,5 +1,5 @@
-// Package sqlerr classifies the errors of MySQL and its driver: the class of checkpoint that they belong to, and what
-// to do.
+// Package sqlerr classifies the errors of MySQL and its driver: each error gets a class of package checkpoint, and
+// advice.
 package sqlerr
 
 import (
@@ -19,7 +19,7 @@ import (
 // Fate is how an error number of the server is handled.
 type Fate uint8
 
-// The fates. Callers handle the exported ones; for the others this package makes the error.
+// The fates. Callers handle the exported ones; for the others, this package builds the error.
 const (
 	blocked  Fate = iota // also every unknown number: report and retry until it is fixed, never drop anything
 	retry                // try again
@@ -50,9 +50,9 @@ var fates = map[uint16]Fate{
 
 	1197: tooLarge, 1206: tooLarge, 3100: tooLarge, 1153: tooLarge, 1534: tooLarge,
 
-	1048: Value, 1265: Value, 1292: Value, 1366: Value, 1367: Value, 1406: Value, 1411: Value, // not what the column takes
+	1048: Value, 1265: Value, 1292: Value, 1366: Value, 1367: Value, 1406: Value, 1411: Value, // not accepted by the column
 	1300: Value, 3854: Value, // not in the character set
-	1365: Value, 1441: Value, // what a generated column or a trigger computes from the value
+	1365: Value, 1441: Value, // computed from the value by a generated column or a trigger
 	3140: Value, 3141: Value, 3156: Value, 3157: Value, 3903: Value, // JSON
 	1118: Value, 1713: Value, 3751: Value, 3752: Value, // too long for a page, the undo log, a functional index
 	3819: Value, 4025: Value, 1644: Value, // CHECK; a trigger's SIGNAL
@@ -61,7 +61,7 @@ var fates = map[uint16]Fate{
 	1264: Ranged, 1690: Ranged,
 }
 
-// Hints says what to do about an error that blocks, by number.
+// Hints holds advice for errors that block, by number.
 var Hints = map[uint16]string{
 	1044: "give the user the rights that etl check --ddl prints",
 	1045: "the server does not accept user and password, or requires TLS for this user (--mysql-tls); secret files are read again at each connect",
@@ -79,7 +79,8 @@ var Hints = map[uint16]string{
 	1690: "a total has outgrown its column; make the column wider (ALTER TABLE), and the task resumes automatically",
 }
 
-// FateOf is how an error is handled. The SIGNAL of a trigger may have any number; it is recognized by its SQL state.
+// FateOf returns how an error is handled. The SIGNAL of a trigger may have any number; it is recognized by its SQL
+// state.
 func FateOf(err error) Fate {
 	if answer, ok := errors.AsType[*mysql.MySQLError](err); ok {
 		if f := fates[answer.Number]; f == blocked && isSignal(answer) {
@@ -93,7 +94,7 @@ func isSignal(answer *mysql.MySQLError) bool {
 	return answer.Number == 1644 || string(answer.SQLState[:]) == "45000"
 }
 
-// Number is the server's error number, 0 if err is not an error of the server.
+// Number returns the server's error number, 0 if err is not an error of the server.
 func Number(err error) uint16 {
 	if answer, ok := errors.AsType[*mysql.MySQLError](err); ok {
 		return answer.Number
@@ -101,9 +102,9 @@ func Number(err error) uint16 {
 	return 0
 }
 
-// Classify wraps an error of the driver or the server in its class; doing is what was being done. An error that has a
-// class already keeps it. An error of Ranged that comes here is a stored total's: a row's own value was recognized
-// before.
+// Classify wraps an error of the driver or the server in its class; doing is what was being done. An error that already
+// has a class keeps it. A Ranged error is taken for that of a stored total, because callers detect a row's own value
+// before they call Classify.
 func Classify(doing string, err error) error {
 	if _, ok := errors.AsType[*checkpoint.Error](err); ok {
 		return err
@@ -153,13 +154,13 @@ type Bug string
 // Error implements error.
 func (b Bug) Error() string { return "BUG: " + string(b) }
 
-// Bugf is a Bug with a formatted text.
+// Bugf returns a Bug with a formatted text.
 func Bugf(format string, args ...any) error { return Bug(fmt.Sprintf(format, args...)) }
 
 var atRow = regexp.MustCompile(`at row (\d+)$`)
 
-// NamedRow is the row of the statement that the server names, from 0; false if it names none. Only the end of the text
-// is the server's own; a value or the text of a trigger before it may be anything.
+// NamedRow returns the number of the row of the statement that the server names, from 0; false if it names none. Only
+// the end of the text is the server's own; the text before it may be a value or the text of a trigger.
 func NamedRow(err error) (int, bool) {
 	if answer, ok := errors.AsType[*mysql.MySQLError](err); ok && isSignal(answer) {
 		return 0, false

@@ -67,7 +67,7 @@ func AppendTableName(dst []byte, t *row.Table) []byte {
 	return AppendName(dst, t.Name)
 }
 
-// appendDatetime appends a quoted time in UTC, with six digits of a fraction where there is one.
+// appendDatetime appends a quoted time in UTC, with six digits of the fraction if it is not zero.
 func appendDatetime(dst []byte, micros int64) []byte {
 	t := time.UnixMicro(micros).UTC()
 	year, month, day := t.Date()
@@ -94,8 +94,8 @@ func appendDigits(dst []byte, n, width int) []byte {
 	return append(dst, text...)
 }
 
-// appendDouble appends a number that reads back to the same bits. What MySQL cannot store becomes a text that it
-// rejects.
+// appendDouble appends a number that is read back as the same bits. A value that MySQL cannot store becomes a text that
+// it rejects.
 func appendDouble(dst []byte, bits uint64) []byte {
 	f := math.Float64frombits(bits)
 	if math.IsNaN(f) || math.IsInf(f, 0) {
@@ -124,7 +124,7 @@ func AppendCell(dst []byte, r *row.Rows, c *row.Column, cell *row.Cell) []byte {
 	return AppendBytes(dst, r.Bytes(cell))
 }
 
-// AppendKeyPart appends the part at the head of key, and returns the rest of key.
+// AppendKeyPart appends the first value of key, and returns the rest of key.
 func AppendKeyPart(dst []byte, c *row.Column, key, scratch []byte) (out, rest []byte) {
 	switch c.Kind {
 	case row.Int, row.Decimal:

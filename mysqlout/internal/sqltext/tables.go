@@ -9,7 +9,7 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 )
 
-// The tables of the job itself. Their names and columns are an interface: operators read them.
+// The tables of the job itself. Their names and columns are a public interface: operators read them.
 const (
 	CheckpointTable = "etl_checkpoint"
 	TargetTable     = "etl_target"
@@ -53,7 +53,7 @@ func AppendPartition(dst []byte, job string, p checkpoint.Partition) []byte {
 	return fmt.Appendf(AppendTopic(dst, job, p.Topic), " AND partition_id = %d", p.ID)
 }
 
-// Cut makes text valid UTF-8 of at most n characters.
+// Cut returns text as valid UTF-8 of at most n characters.
 func Cut(text string, n int) string {
 	text = strings.ToValidUTF8(text, "\uFFFD")
 	if utf8.RuneCountInString(text) <= n {
