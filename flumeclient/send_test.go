@@ -109,7 +109,7 @@ func TestRun_lines(t *testing.T) {
 				t.Error(d)
 			}
 			if n := int64(len(tc.want)); sum.Sent != n || sum.Acked != n || sum.Resent != 0 {
-				t.Errorf("%+v, want %d sent and acked", sum, n)
+				t.Errorf("%+v, expected %d sent and acked", sum, n)
 			}
 			for _, n := range s.sizes {
 				if n > 2 {
@@ -188,10 +188,10 @@ func TestRun_resend(t *testing.T) {
 		t.Error(d)
 	}
 	if sum.Sent != 3 || sum.Acked != 3 || sum.Resent != 2 {
-		t.Errorf("%+v, want 3 sent, 3 acked, 2 resent", sum)
+		t.Errorf("%+v, expected 3 sent, 3 acked, 2 resent", sum)
 	}
 	if s.dials != 2 { // a refusal keeps the connection, a break does not
-		t.Errorf("%d connections, want 2", s.dials)
+		t.Errorf("%d connections, expected 2", s.dials)
 	}
 }
 
@@ -214,7 +214,7 @@ func TestRun_errors(t *testing.T) {
 			s := &server{answer: func(int) error { return tc.answer }}
 			_, err := Run(t.Context(), cfg, s.dial, tc.in)
 			if err == nil || err.Error() != tc.want {
-				t.Errorf("error %v, want %q", err, tc.want)
+				t.Errorf("error %v, expected %q", err, tc.want)
 			}
 		})
 	}
@@ -260,7 +260,7 @@ func TestRun_stopWhileReading(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := Run(ctx, DefaultConfig(), (&server{}).dial, []Input{{"stdin", r}}); !errors.Is(err, context.Canceled) {
-		t.Fatalf("error %v, want context canceled", err)
+		t.Fatalf("error %v, expected context canceled", err)
 	}
 }
 
@@ -275,7 +275,7 @@ func TestHistogram_quantiles(t *testing.T) {
 		want time.Duration
 	}{{.5, 500 * time.Millisecond}, {.99, 990 * time.Millisecond}, {1, time.Second}} {
 		if got := h.quantile(tc.q); got < tc.want || got > tc.want+tc.want*7/100 {
-			t.Errorf("quantile %v is %v, want %v or at most 7 %% more", tc.q, got, tc.want)
+			t.Errorf("quantile %v is %v, expected %v or at most 7 %% more", tc.q, got, tc.want)
 		}
 	}
 	for _, d := range []time.Duration{0, 1, 15, 16, 17, 1 << 40, 1<<63 - 1} {

@@ -92,7 +92,7 @@ func compare(ctx context.Context, t *testing.T, db *sql.DB, tr *truth) {
 		dead += f.dead
 	}
 	if diff := cmp.Diff(want, readCheckpoints(ctx, t, db, job)); diff != "" {
-		t.Errorf("etl_checkpoint against the topic (-want +got):\n%s", diff)
+		t.Errorf("etl_checkpoint against the topic (-expected +got):\n%s", diff)
 	}
 	var kept int64
 	if err := db.QueryRowContext(ctx, "SELECT COUNT(*) FROM etl_dead_letter").Scan(&kept); err != nil {
@@ -110,7 +110,7 @@ func differ(t *testing.T, table string, want, got map[string]string) {
 	n := 0
 	report := func(key, w, g string) {
 		if n++; n <= most {
-			t.Errorf("%s %s: want %s, got %s", table, key, w, g)
+			t.Errorf("%s %s: expected %s, got %s", table, key, w, g)
 		}
 	}
 	for key, w := range want {

@@ -49,7 +49,7 @@ func TestP1_TwoDatabasesOneGroup(t *testing.T) {
 		t.Helper()
 		code, text := s.startAt(ctx, staging.Addr(), "load")
 		if code != 3 {
-			t.Fatalf("%s: exit code %d, want 3:\n%s", what, code, text)
+			t.Fatalf("%s: exit code %d, expected 3:\n%s", what, code, text)
 		}
 		for _, want := range []string{s.proxy.Addr() + "/" + s.schema, staging.Addr() + "/" + s.schema, "counts into another database", "--job"} {
 			if !strings.Contains(text, want) {
@@ -66,7 +66,7 @@ func TestP1_TwoDatabasesOneGroup(t *testing.T) {
 	}
 	etltest.Await(ctx, t, "everything is counted", func() bool { return s.drained(ctx, t) })
 	if n := readNumber(ctx, s.db, "SELECT n FROM seen WHERE status = 200"); n != 6*2*records {
-		t.Errorf("the first counted %d, want %d", n, 6*2*records)
+		t.Errorf("the first counted %d, expected %d", n, 6*2*records)
 	}
 	if got := s.lowestEpoch(ctx); got != epoch {
 		t.Errorf("the epoch went from %d to %d: the refused process disturbed the first", epoch, got)

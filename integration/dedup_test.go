@@ -117,7 +117,7 @@ func TestP28_CountedOnceThroughKills(t *testing.T) {
 		t.Fatal(err)
 	}
 	if rows != events || counted != events || most != 1 {
-		t.Errorf("%d event IDs counted %d times, one of them %d times; want %d, each once", rows, counted, most, events)
+		t.Errorf("%d event IDs counted %d times, one of them %d times; expected %d, each once", rows, counted, most, events)
 	}
 	var copies int64
 	for _, c := range readCheckpoints(ctx, t, s.db, job) {

@@ -50,16 +50,16 @@ func TestP20_OneSendersJunk(t *testing.T) {
 	etltest.Await(ctx, t, "everything is counted", func() bool { return s.drained(ctx, t) })
 	for id, c := range readCheckpoints(ctx, t, s.db, job) {
 		if c.Counted != good || c.Dead != junk || c.Next != good+junk {
-			t.Errorf("partition %d: %+v, want %d counted and %d dead", id, c, good, junk)
+			t.Errorf("partition %d: %+v, expected %d counted and %d dead", id, c, good, junk)
 		}
 	}
 	if n := readNumber(ctx, s.db, "SELECT n FROM seen WHERE status = 200"); n != partitions*good {
-		t.Errorf("%d good lines are counted, want %d", n, partitions*good)
+		t.Errorf("%d good lines are counted, expected %d", n, partitions*good)
 	}
 	stands := readNumber(ctx, s.db, "SELECT SUM(records) FROM etl_dead_letter WHERE kind = 'record'")
 	stored := readNumber(ctx, s.db, "SELECT COUNT(*) FROM etl_dead_letter")
 	if stands != partitions*junk || stored >= partitions*junk || stored < partitions {
-		t.Errorf("%d dead letters are stored for %d records, want fewer than %d, for all of them", stored, stands, partitions*junk)
+		t.Errorf("%d dead letters are stored for %d records, expected fewer than %d, for all of them", stored, stands, partitions*junk)
 	}
 	metrics := p.Metrics(ctx)
 	for line := range strings.SplitSeq(metrics, "\n") {

@@ -48,7 +48,7 @@ func (s *site) compareBad(ctx context.Context, t *testing.T, p *etltest.Process,
 	counted := metricOf(text, `etl_batch_records_total{fate="dead"}`)
 	written, left := metricOf(text, "etl_commit_dead_letters_total"), metricOf(text, "etl_dead_letter_not_stored_total")
 	if dead != want || stands != want || counted != want || written != stored || written+left != want {
-		t.Errorf("%d dead in the audit, %d in the metric, dead letters represent %d, want %d; %d dead letters stored, %d in the metric, %d not stored",
+		t.Errorf("%d dead in the audit, %d in the metric, dead letters represent %d, expected %d; %d dead letters stored, %d in the metric, %d not stored",
 			dead, counted, stands, want, stored, written, left)
 	}
 	return stored
@@ -89,13 +89,13 @@ func TestP20_JunkAtTheStart(t *testing.T) {
 		t.Errorf("%d dead letters are stored at 20 a second", stored)
 	}
 	if n := readNumber(ctx, s.db, "SELECT n FROM seen WHERE status = 200"); n != 8*good {
-		t.Errorf("%d good lines are counted, want %d", n, 8*good)
+		t.Errorf("%d good lines are counted, expected %d", n, 8*good)
 	}
 	if n := readNumber(ctx, s.db, "SELECT COUNT(DISTINCT reason) FROM etl_dead_letter"); n != 1 {
-		t.Errorf("%d reasons, want 1", n)
+		t.Errorf("%d reasons, expected 1", n)
 	}
 	if n := metricOf(p.Metrics(ctx), "etl_batch_stopped_partitions_total"); n != stops {
-		t.Errorf("%d stops after the second flood, want still %d", n, stops)
+		t.Errorf("%d stops after the second flood, expected still %d", n, stops)
 	}
 	p.Stop(ctx, t)
 }
@@ -135,10 +135,10 @@ func TestP20_LargeJunk(t *testing.T) {
 	}
 	etltest.Await(ctx, t, "everything is counted", func() bool { return s.drained(ctx, t) })
 	if stored := s.compareBad(ctx, t, p, 6*of*4); stored != 6*of*4 {
-		t.Errorf("%d dead letters are stored, want all %d", stored, 6*of*4)
+		t.Errorf("%d dead letters are stored, expected all %d", stored, 6*of*4)
 	}
 	if n := readNumber(ctx, s.db, "SELECT n FROM seen WHERE status = 200"); n != 6*2*good {
-		t.Errorf("%d good lines are counted, want %d", n, 6*2*good)
+		t.Errorf("%d good lines are counted, expected %d", n, 6*2*good)
 	}
 	for want, query := range map[int64]string{
 		6 * of * 950_000: "SELECT SUM(value_length) FROM etl_dead_letter WHERE value_length = 950000",
@@ -146,7 +146,7 @@ func TestP20_LargeJunk(t *testing.T) {
 		6 * of:           "SELECT COUNT(*) FROM etl_dead_letter WHERE value_length = 500000 AND LENGTH(value) = 500000",
 	} {
 		if n := readNumber(ctx, s.db, query); n != want {
-			t.Errorf("%s: %d, want %d", query, n, want)
+			t.Errorf("%s: %d, expected %d", query, n, want)
 		}
 	}
 	p.Stop(ctx, t)

@@ -240,7 +240,7 @@ func captureBytes(t *testing.T, version jvmtest.Set) {
 	// A sink connects before it has events. Netty 3 starts the TLS handshake at the first write, Netty 4 at once.
 	early := etltest.Within(time.Second, func() bool { return tls.said() > 0 })
 	if want := version == jvmtest.Flume111; early != want {
-		t.Errorf("TLS handshake before there is an event: %v, want %v", early, want)
+		t.Errorf("TLS handshake before there is an event: %v, expected %v", early, want)
 	}
 	if n := plain.said() + deflate.said(); n != 0 {
 		t.Errorf("%d bytes before there is an event", n)
@@ -252,7 +252,7 @@ func captureBytes(t *testing.T, version jvmtest.Set) {
 	const of = "{basename=first.log,origin=café}" // in the order of Java's map
 	want := []string{"hi" + of, of, "café \"quoted\"" + of, strings.Repeat("x", 9000) + of, "yo{basename=second.log,origin=café}"}
 	if diff := cmp.Diff(want, k.kept()); diff != "" {
-		t.Errorf("events (-want +got):\n%s", diff)
+		t.Errorf("events (-expected +got):\n%s", diff)
 	}
 	etltest.Await(ctx, t, "the other sinks have spoken", func() bool { return deflate.said() > 8 && tls.said() > 8 && both.said() > 8 })
 	first := func(r *recorder) byte {
@@ -265,7 +265,7 @@ func captureBytes(t *testing.T, version jvmtest.Set) {
 		outer = 0x78
 	}
 	if first(deflate) != 0x78 || first(tls) != 0x16 || first(both) != outer {
-		t.Errorf("first bytes: deflate %02x, TLS %02x, both %02x; want 78, 16, %02x", first(deflate), first(tls), first(both), outer)
+		t.Errorf("first bytes: deflate %02x, TLS %02x, both %02x; expected 78, 16, %02x", first(deflate), first(tls), first(both), outer)
 	}
 
 	name := "../flumesink/avro/testdata/" + string(version) + ".txt"
@@ -296,6 +296,6 @@ func captureBytes(t *testing.T, version jvmtest.Set) {
 	}
 	untilDeflate := func(s string) string { before, _, _ := strings.Cut(s, "\n== compression"); return before }
 	if diff := cmp.Diff(untilDeflate(string(golden)), untilDeflate(text.String())); diff != "" {
-		t.Errorf("the plain exchange differs from the golden file (-want +got):\n%s", diff)
+		t.Errorf("the plain exchange differs from the golden file (-expected +got):\n%s", diff)
 	}
 }

@@ -271,6 +271,6 @@ func (s *flumeSite) compare(ctx context.Context, t *testing.T) {
 	differ(t, "hits", wantHits, readTable(ctx, t, s.db, selectFlumeHits, 2))
 	differ(t, "files", wantFiles, readTable(ctx, t, s.db, selectFlumeFiles, 1))
 	if diff := cmp.Diff(want, readCheckpoints(ctx, t, s.db, s.job)); diff != "" {
-		t.Errorf("etl_checkpoint against the topic (-want +got):\n%s", diff)
+		t.Errorf("etl_checkpoint against the topic (-expected +got):\n%s", diff)
 	}
 }

@@ -60,7 +60,7 @@ func realAborted(t *testing.T, r *realKafka) {
 		etltest.Await(ctx, t, what, func() bool { return l.at(0).next == end || l.at(0).err != nil })
 		a := l.at(0)
 		if a.err != nil || len(a.values) != want || a.gapped() != gaps {
-			t.Fatalf("%s: %d records, %d gaps, error %v; want %d and %d", what, len(a.values), a.gapped(), a.err, want, gaps)
+			t.Fatalf("%s: %d records, %d gaps, error %v; expected %d and %d", what, len(a.values), a.gapped(), a.err, want, gaps)
 		}
 		for i, v := range a.values {
 			if v != fmt.Sprintf("0/%d", i) {

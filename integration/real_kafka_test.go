@@ -97,10 +97,10 @@ func wantStopped(ctx context.Context, t *testing.T, l *ledger, next int64, text 
 	a := l.at(0)
 	var e *checkpoint.Error
 	if !errors.Is(a.err, checkpoint.ErrRefused) || !errors.As(a.err, &e) || len(e.Partitions) != 1 || !strings.Contains(a.err.Error(), text) {
-		t.Errorf("stopped with %v, want class ErrRefused, one partition and %q", a.err, text)
+		t.Errorf("stopped with %v, expected class ErrRefused, one partition and %q", a.err, text)
 	}
 	if a.next != next {
-		t.Errorf("stopped at %d, want %d", a.next, next)
+		t.Errorf("stopped at %d, expected %d", a.next, next)
 	}
 }
 
@@ -114,7 +114,7 @@ func realTopics(t *testing.T, r *realKafka) {
 			t.Errorf("created: %+v", a)
 		}
 		if b.Created || b.ID != a.ID || b.ID == (checkpoint.TopicID{}) {
-			t.Errorf("the second time: %+v, want topic ID %s", b, a.ID)
+			t.Errorf("the second time: %+v, expected topic ID %s", b, a.ID)
 		}
 	}
 	long := time.Unix(0, 0)
@@ -125,7 +125,7 @@ func realTopics(t *testing.T, r *realKafka) {
 	}
 	got := r.client(t, kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{"topics": {0: kgo.NewOffset().AtStart()}})).PollFetches(t.Context()).Records()
 	if len(got) != 1 || time.Since(got[0].Timestamp) > time.Minute || got[0].Attrs.TimestampType() != 1 {
-		t.Errorf("an old event came back as %+v, want the time at which Kafka appended it", got)
+		t.Errorf("an old event came back as %+v, expected the time at which Kafka appended it", got)
 	}
 }
 
@@ -169,7 +169,7 @@ func realMembers(t *testing.T, r *realKafka) {
 	}
 	ours, err := one.source.Confirm(ctx, ps)
 	if err != nil || len(ours) != 3 {
-		t.Errorf("P14: the group confirms %v, %v; want three partitions", ours, err)
+		t.Errorf("P14: the group confirms %v, %v; expected three partitions", ours, err)
 	}
 	one.stop()
 	more()
@@ -181,7 +181,7 @@ func realMembers(t *testing.T, r *realKafka) {
 		}
 	}
 	if n := len(l.values()); n != 6*sent {
-		t.Errorf("%d records were processed, want %d", n, 6*sent)
+		t.Errorf("%d records were processed, expected %d", n, 6*sent)
 	}
 	for p := range int32(6) {
 		// Cooperative rebalancing: no member loses a partition that it keeps, so each partition is claimed at most
@@ -275,7 +275,7 @@ func realRecreated(t *testing.T, r *realKafka) {
 	fill(t, r.client(t), "again", 0, 500, 800)
 	wantStopped(ctx, t, l, 100, "topic ID is")
 	if n := len(l.at(0).values); n != 100 {
-		t.Errorf("%d records were processed, want the first topic's 100", n)
+		t.Errorf("%d records were processed, expected the first topic's 100", n)
 	}
 }
 
@@ -309,6 +309,6 @@ func realMirror(t *testing.T, r *realKafka) {
 	}
 	g := lag["mirrored-job"]
 	if g.State != "Stable" || len(g.Members) != 1 || g.Lag.Total() != 10 {
-		t.Errorf("state %s, %d members, lag %d; want Stable, one, 10", g.State, len(g.Members), g.Lag.Total())
+		t.Errorf("state %s, %d members, lag %d; expected Stable, one, 10", g.State, len(g.Members), g.Lag.Total())
 	}
 }

@@ -171,7 +171,7 @@ func (m *member) Fetched(f batch.Fetched) {
 		return // fenced
 	}
 	if f.First != a.next {
-		l.t.Errorf("fetched %s, want it to begin at %d", f.Range, a.next)
+		l.t.Errorf("fetched %s, expected it to begin at %d", f.Range, a.next)
 	}
 	if f.Err != nil {
 		a.err = f.Err

@@ -78,10 +78,10 @@ func TestReal_OutageAddsOneDuplicate(t *testing.T) {
 	copies := total - events
 	t.Logf("%d events, %d records, %d duplicates, %v events unanswered", events, total, copies, unanswered())
 	if copies > 2*batch || float64(copies) > unanswered() {
-		t.Errorf("%d duplicates of two outages: want at most %d, and at most the %v that were counted as unanswered", copies, 2*batch, unanswered())
+		t.Errorf("%d duplicates of two outages: expected at most %d, and at most the %v that were counted as unanswered", copies, 2*batch, unanswered())
 	}
 	if diff := cmp.Diff(in, readTable(ctx, t, s.db, "SELECT body, times FROM seen", 1)); diff != "" {
-		t.Errorf("seen against the topic (-want +got):\n%.2000s", diff)
+		t.Errorf("seen against the topic (-expected +got):\n%.2000s", diff)
 	}
 	etl.Stop(ctx, t)
 }

@@ -126,7 +126,7 @@ func realTooLarge(t *testing.T, r *realKafka) {
 		}
 	}
 	if len(dead) != 2 || !letters["2097152"] || !letters["204800"] {
-		t.Errorf("%d dead letters, of the lengths %v; want 2097152 and 204800", len(dead), letters)
+		t.Errorf("%d dead letters, of the lengths %v; expected 2097152 and 204800", len(dead), letters)
 	}
 }
 
@@ -198,7 +198,7 @@ func realEpochs(t *testing.T, r *realKafka) {
 		etltest.Await(ctx, t, "it comes to the end", func() bool { return l.at(0).next == end || l.at(0).err != nil })
 		m.stop()
 		if a := l.at(0); a.err != nil || a.gapped() != 11 || a.epoch <= places[2].epoch {
-			t.Fatalf("%s: at %d of epoch %d with %d gaps, error %v; want %d, an epoch above %d, 11 gaps", job, a.next, a.epoch, a.gapped(), a.err, end, places[2].epoch)
+			t.Fatalf("%s: at %d of epoch %d with %d gaps, error %v; expected %d, an epoch above %d, 11 gaps", job, a.next, a.epoch, a.gapped(), a.err, end, places[2].epoch)
 		}
 	}
 	t.Logf("leader epochs %d, %d, %d, %d", places[0].epoch, places[1].epoch, places[2].epoch, l.at(0).epoch)
@@ -300,7 +300,7 @@ func realKilled(t *testing.T, r *realKafka) {
 	t.Logf("%d got OK, %d in Kafka, %d duplicates, %d requests sent again", len(acked), len(all), copies, resent)
 	// P23: an outage of any length duplicates only the requests that the client held when it began.
 	if most := 2 * senders * size; copies > most {
-		t.Errorf("%d duplicates of two outages, want at most %d", copies, most)
+		t.Errorf("%d duplicates of two outages, expected at most %d", copies, most)
 	}
 	etltest.Await(ctx, t, "all is taken", func() bool {
 		n := 0

@@ -172,6 +172,6 @@ func total(b *testing.B, broker string, want int64) {
 	var got int64
 	ends.Each(func(o kadm.ListedOffset) { got += o.Offset })
 	if got != want {
-		b.Errorf("Kafka has %d records, want %d", got, want)
+		b.Errorf("Kafka has %d records, expected %d", got, want)
 	}
 }

@@ -77,21 +77,21 @@ func TestP18_OneRecordAmongMany(t *testing.T) {
 				t.Fatal(err)
 			}
 			if stored != test.stored {
-				t.Errorf("stored is %s, want %s", stored, test.stored)
+				t.Errorf("stored is %s, expected %s", stored, test.stored)
 			}
 			var dead string
 			if err := s.db.QueryRowContext(ctx, "SELECT GROUP_CONCAT(value ORDER BY at, record_offset SEPARATOR ',') FROM etl_dead_letter").Scan(&dead); err != nil {
 				t.Fatal(err)
 			}
 			if strings.Count(dead, ",") != 2 || strings.Count(dead, test.bad) != 3 {
-				t.Errorf("dead letters are %s, want the three records of %s", dead, test.bad)
+				t.Errorf("dead letters are %s, expected the three records of %s", dead, test.bad)
 			}
 			var counted, died int64
 			for _, c := range readCheckpoints(ctx, t, s.db, job) {
 				counted, died = counted+c.Counted, died+c.Dead
 			}
 			if counted != 4000 || died != 3 {
-				t.Errorf("the audit has %d counted and %d dead, want 4000 and 3", counted, died)
+				t.Errorf("the audit has %d counted and %d dead, expected 4000 and 3", counted, died)
 			}
 			p.Stop(ctx, t)
 		})

@@ -78,7 +78,7 @@ func (s *sender) readOK() error {
 		return err
 	}
 	if serial := binary.BigEndian.Uint32(head[:]); serial != s.serial {
-		return fmt.Errorf("reply to serial %d, want %d", serial, s.serial)
+		return fmt.Errorf("reply to serial %d, expected %d", serial, s.serial)
 	}
 	var answer []byte
 	for range binary.BigEndian.Uint32(head[4:]) {
@@ -97,7 +97,7 @@ func (s *sender) readOK() error {
 		want = "00000000" + want // match BOTH, nothing else
 	}
 	if got := hex.EncodeToString(answer); got != want {
-		return fmt.Errorf("reply %s, want %s", got, want)
+		return fmt.Errorf("reply %s, expected %s", got, want)
 	}
 	s.greets = false
 	return nil

@@ -72,7 +72,7 @@ func TestWatch_KilledOnce(t *testing.T) {
 	p.Stop(ctx, t)
 	count(ctx)
 	if rows != files*lines || counted != rows || most != 1 {
-		t.Errorf("%d lines counted %d times, one of them %d times; want %d, each once", rows, counted, most, files*lines)
+		t.Errorf("%d lines counted %d times, one of them %d times; expected %d, each once", rows, counted, most, files*lines)
 	}
 	var copies int64
 	for _, c := range readCheckpoints(ctx, t, s.db, job) {

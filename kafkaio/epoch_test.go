@@ -30,7 +30,7 @@ func TestP27_oneLeaderEpochPerFetched(t *testing.T) {
 	f.polledPartition(&kgo.FetchTopic{Topic: "logs"}, &fetched)
 	want := [][3]int64{{10, 12, 3}, {12, 14, 5}, {14, 15, 6}}
 	if diff := cmp.Diff(want, o.got); diff != "" {
-		t.Errorf("deliveries as first, next, leader epoch (-want +got):\n%s", diff)
+		t.Errorf("deliveries as first, next, leader epoch (-expected +got):\n%s", diff)
 	}
 	if len(p.held) != 0 {
 		t.Errorf("%d fetches are still held", len(p.held))

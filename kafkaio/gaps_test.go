@@ -53,7 +53,7 @@ func wantOffsets(t *testing.T, o *owner, end int64, gaps ...[2]int64) {
 		want = append(want, checkpoint.Range{First: g[0], Next: g[1]})
 	}
 	if all := offsetsWithout(end, want); !slices.Equal(got.offsets, all) {
-		t.Errorf("delivered offsets %v, want %v", got.offsets, all)
+		t.Errorf("delivered offsets %v, expected %v", got.offsets, all)
 	}
 }
 
@@ -313,7 +313,7 @@ func TestP27_claimAfterASkippedTail(t *testing.T) {
 	eventually(t, "the tail's gaps", func() bool { return o.at(0).next == 101 })
 	at := o.at(0)
 	if at.epoch <= 0 {
-		t.Errorf("epoch %d after the tail, want the newer one", at.epoch)
+		t.Errorf("epoch %d after the tail, expected the newer one", at.epoch)
 	}
 	stop()
 	o2 := atStart(t, testConfig(c), batch.Position{Next: at.next, LeaderEpoch: at.epoch})

@@ -42,7 +42,7 @@ func TestP29_releasedOnceAfterTimeout(t *testing.T) {
 	b, released, release := request(p, "late", 10)
 	err := p.Produce(ctx, b, nil, release)
 	if !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("got %v, want the deadline", err)
+		t.Errorf("got %v, expected the deadline", err)
 	}
 	if released.Load() != 0 {
 		t.Error("released while Kafka's client still holds the records")
@@ -50,7 +50,7 @@ func TestP29_releasedOnceAfterTimeout(t *testing.T) {
 	end()
 	eventually(t, "the release", func() bool { return released.Load() == 1 })
 	if n := len(readAll(t, c, "logs")); n != 10 {
-		t.Errorf("%d records in the log, want the 10 that were handed to the client", n)
+		t.Errorf("%d records in the log, expected the 10 that were handed to the client", n)
 	}
 	if err := p.Ready(t.Context()); err != nil {
 		t.Error(err)
@@ -102,7 +102,7 @@ func TestP23_gateClosesWhileUnanswered(t *testing.T) {
 	}()
 	gone.Store(true)
 	if n := asked.Load(); n != 1 {
-		t.Errorf("%d produce requests, want only the first", n)
+		t.Errorf("%d produce requests, expected only the first", n)
 	}
 	end()
 	if err := <-done; !errors.Is(err, ErrPeerClosed) {
@@ -172,11 +172,11 @@ func TestP23_outageAddsOneDuplicate(t *testing.T) {
 		copies[string(r.Value)]++
 	}
 	if len(copies) != 40 {
-		t.Errorf("%d different events, want 40", len(copies))
+		t.Errorf("%d different events, expected 40", len(copies))
 	}
 	for e, n := range copies {
 		if n > 2 {
-			t.Errorf("%d records of %s, want at most 2", n, e)
+			t.Errorf("%d records of %s, expected at most 2", n, e)
 		}
 	}
 	if tries.Load() < 20 {

@@ -54,7 +54,7 @@ func TestP6_twoSourcesShareTheGroup(t *testing.T) {
 	}
 	got, err := a.src.Confirm(t.Context(), all(6))
 	if err != nil || len(got) != 3 {
-		t.Errorf("a confirms %v, %v; want its 3", got, err)
+		t.Errorf("a confirms %v, %v; expected its 3", got, err)
 	}
 	stopB()
 	eventually(t, "all partitions back", func() bool { return len(a.has()) == 6 })
@@ -125,7 +125,7 @@ func TestP14_confirm(t *testing.T) {
 			})
 			got, err := o.src.Confirm(t.Context(), all(2))
 			if err != nil || len(got) != test.want {
-				t.Errorf("confirmed %v, %v; want %d", got, err, test.want)
+				t.Errorf("confirmed %v, %v; expected %d", got, err, test.want)
 			}
 			if asked == 0 {
 				t.Error("the group was not asked")
@@ -150,7 +150,7 @@ func TestP14_assignmentIsComparedAfterTheHeartbeat(t *testing.T) {
 	})
 	got, err := o.src.Confirm(t.Context(), all(2))
 	if err != nil || len(got) != 1 || got[0].ID != 1 {
-		t.Errorf("confirmed %v, %v; want partition 1 alone", got, err)
+		t.Errorf("confirmed %v, %v; expected partition 1 alone", got, err)
 	}
 }
 
@@ -169,7 +169,7 @@ func TestP14_droppedMemberIsNotConfirmed(t *testing.T) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if err != nil || len(got) != 0 && o.revokes == 0 { // after the callback it may have been assigned again
-		t.Errorf("confirmed %v, %v; want nothing: another may own it", got, err)
+		t.Errorf("confirmed %v, %v; expected nothing: another may own it", got, err)
 	}
 }
 
@@ -213,7 +213,7 @@ func TestP14_confirmWaitsForTheRebalance(t *testing.T) {
 	}
 	got, err := a.src.Confirm(t.Context(), all(4))
 	if err != nil || len(got) != 2 {
-		t.Errorf("confirmed %v, %v; want 2", got, err)
+		t.Errorf("confirmed %v, %v; expected 2", got, err)
 	}
 }
 
@@ -267,7 +267,7 @@ func TestP6_revokedIsBounded(t *testing.T) {
 	b, _ := source(t, cfg)
 	eventually(t, "half with the other", func() bool { return len(b.has()) == 2 })
 	if d := time.Since(begun); d > 3*time.Second {
-		t.Errorf("the rebalance took %s, want about %s", d, cfg.RebalanceTimeout/4)
+		t.Errorf("the rebalance took %s, expected about %s", d, cfg.RebalanceTimeout/4)
 	}
 	a.mu.Lock()
 	a.block = 0

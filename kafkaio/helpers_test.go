@@ -235,7 +235,7 @@ func (o *owner) Fetched(f batch.Fetched) {
 		return
 	}
 	if f.First != p.next {
-		o.tb.Errorf("fetched %s, want it to begin at %d", f.Range, p.next)
+		o.tb.Errorf("fetched %s, expected it to begin at %d", f.Range, p.next)
 	}
 	if f.Err != nil {
 		p.err = f.Err

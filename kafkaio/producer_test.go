@@ -81,7 +81,7 @@ func TestProduce_recordsHeadersKey(t *testing.T) {
 		}
 	}
 	if len(seen) != 150 {
-		t.Errorf("%d different records, want 150", len(seen))
+		t.Errorf("%d different records, expected 150", len(seen))
 	}
 }
 
@@ -96,7 +96,7 @@ func TestProduce_emptyValueIsNoTombstone(t *testing.T) {
 		t.Fatal(err)
 	}
 	if rs := readAll(t, c, "logs"); len(rs) != 1 || rs[0].Value == nil {
-		t.Errorf("got %v, want one record with an empty value", rs)
+		t.Errorf("got %v, expected one record with an empty value", rs)
 	}
 }
 
@@ -115,7 +115,7 @@ func TestP24_smallLimit(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n := len(readAll(t, c, "logs")); n != 2000 {
-		t.Errorf("%d records, want 2000", n)
+		t.Errorf("%d records, expected 2000", n)
 	}
 	if n := testutil.ToFloat64(p.met.single); n != 0 {
 		t.Errorf("%v records were first rejected with their batch", n)
@@ -173,7 +173,7 @@ func TestP24_sizeIsCheckedBeforeProducing(t *testing.T) {
 	}
 	wantLetter(t, letters[len(letters)-1], data[:20100], tooLarge)
 	if n := len(readAll(t, c, "logs")); n != 2*101-dead {
-		t.Errorf("%d records in the log, want %d", n, 2*101-dead)
+		t.Errorf("%d records in the log, expected %d", n, 2*101-dead)
 	}
 }
 
@@ -226,7 +226,7 @@ func TestP24_limitFalls(t *testing.T) {
 		}
 	}
 	if n := len(readAll(t, c, "logs")); n != 1500 {
-		t.Errorf("%d records, want 1500", n)
+		t.Errorf("%d records, expected 1500", n)
 	}
 	if hw := c.PartitionInfo("logs.dlq", 0).HighWatermark; hw != 0 {
 		t.Errorf("%d dead letters", hw)
@@ -288,11 +288,11 @@ func TestP24_onlyTheRejectedRecordIsDead(t *testing.T) {
 			}
 			senders.Wait()
 			if n := len(readAll(t, c, "logs")); n != 100 {
-				t.Errorf("%d records, want the 100 good ones", n)
+				t.Errorf("%d records, expected the 100 good ones", n)
 			}
 			letters := readAll(t, c, "logs.dlq")
 			if len(letters) != 1 {
-				t.Fatalf("%d dead letters, want 1", len(letters))
+				t.Fatalf("%d dead letters, expected 1", len(letters))
 			}
 			wantLetter(t, letters[0], []byte(poison), "Kafka rejects the record: "+code.Message)
 		})
@@ -312,7 +312,7 @@ func TestP24_noOKWithoutADeadLetter(t *testing.T) {
 	b.Add([]byte(poison))
 	err := p.Produce(t.Context(), b, nil, release)
 	if err == nil || !strings.Contains(err.Error(), "logs.dlq") || released.Load() != 1 {
-		t.Errorf("got %v, released %d times; want an error that names logs.dlq", err, released.Load())
+		t.Errorf("got %v, released %d times; expected an error that names logs.dlq", err, released.Load())
 	}
 }
 
@@ -332,7 +332,7 @@ func TestP24_authorizationIsNoContentError(t *testing.T) {
 		t.Error(err)
 	}
 	if n, dead := len(readAll(t, c, "logs")), c.PartitionInfo("logs.dlq", 0).HighWatermark; n != 10 || dead != 0 {
-		t.Errorf("%d records and %d dead letters, want 10 and 0", n, dead)
+		t.Errorf("%d records and %d dead letters, expected 10 and 0", n, dead)
 	}
 }
 

@@ -94,11 +94,11 @@ func TestP24_EventsAboveALimitAreDeadLetters(t *testing.T) {
 		t.Fatalf("error %v, released %d times", err, released.Load())
 	}
 	if n := len(readAll(t, c, "logs")); n != 3 {
-		t.Errorf("%d records in the topic, want 3", n)
+		t.Errorf("%d records in the topic, expected 3", n)
 	}
 	letters := readAll(t, c, "logs.dlq")
 	if len(letters) != 1 {
-		t.Fatalf("%d dead letters, want 1", len(letters))
+		t.Fatalf("%d dead letters, expected 1", len(letters))
 	}
 	sum := sha256.Sum256(large)
 	got := map[string]string{}
@@ -116,7 +116,7 @@ func TestP24_EventsAboveALimitAreDeadLetters(t *testing.T) {
 		t.Errorf("the dead letter has %d bytes that are not a prefix of the value", len(v))
 	}
 	if n := testutil.ToFloat64(p.met.dead.WithLabelValues("headers")); n != 1 {
-		t.Errorf("%v dead letters are counted, want 1", n)
+		t.Errorf("%v dead letters are counted, expected 1", n)
 	}
 
 	b, _, release = request(p, "", 0)
@@ -129,9 +129,9 @@ func TestP24_EventsAboveALimitAreDeadLetters(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n := len(readAll(t, c, "logs.dlq")); n != many+1 {
-		t.Errorf("%d dead letters, want %d", n, many+1)
+		t.Errorf("%d dead letters, expected %d", n, many+1)
 	}
 	if n := len(readAll(t, c, "logs")); n != 3 {
-		t.Errorf("%d records in the topic, want still 3", n)
+		t.Errorf("%d records in the topic, expected still 3", n)
 	}
 }

@@ -40,7 +40,7 @@ func TestP29_frameIsKeptUntilRejectedRecordsAreDead(t *testing.T) {
 	}
 	letters := readAll(t, c, "logs.dlq")
 	if len(letters) != 1 {
-		t.Fatalf("%d dead letters, want 1", len(letters))
+		t.Fatalf("%d dead letters, expected 1", len(letters))
 	}
 	wantLetter(t, letters[0], want[1], "Kafka rejects the record: "+kerr.InvalidRecord.Message)
 }
@@ -64,7 +64,7 @@ func TestP23_ARequestWithoutADeadlineHasAckTimeout(t *testing.T) {
 	select {
 	case err := <-done:
 		if !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("got %v, want the deadline", err)
+			t.Errorf("got %v, expected the deadline", err)
 		}
 	case <-time.After(20 * time.Second):
 		t.Error("still waits after 20 s")

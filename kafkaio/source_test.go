@@ -53,13 +53,13 @@ func wantStop(t *testing.T, o *owner, next int64, text string) {
 	got := o.at(0)
 	var e *checkpoint.Error
 	if !errors.Is(got.err, checkpoint.ErrRefused) || !errors.As(got.err, &e) || len(e.Partitions) != 1 {
-		t.Errorf("stopped with %v, want class ErrRefused and one partition", got.err)
+		t.Errorf("stopped with %v, expected class ErrRefused and one partition", got.err)
 	}
 	if !strings.Contains(got.err.Error(), text) {
-		t.Errorf("stopped with %q, want it to say %q", got.err, text)
+		t.Errorf("stopped with %q, expected it to say %q", got.err, text)
 	}
 	if got.next != next {
-		t.Errorf("stopped at %d, want %d", got.next, next)
+		t.Errorf("stopped at %d, expected %d", got.next, next)
 	}
 }
 
@@ -141,7 +141,7 @@ func TestP4_topicRecreatedWhileRunning(t *testing.T) {
 	fill(t, client(t, c, manual()), 0, 0, 300)
 	wantStop(t, o, 100, "topic ID is")
 	if n := len(o.at(0).offsets); n != 100 {
-		t.Errorf("%d records were delivered, want the first topic's 100", n)
+		t.Errorf("%d records were delivered, expected the first topic's 100", n)
 	}
 	// An operator accepts the new topic while the process runs: the next claim must be of that topic.
 	want := checkpoint.TopicID(c.TopicInfo("logs").TopicID)
@@ -286,7 +286,7 @@ func TestP5_startAndFirsts(t *testing.T) {
 		adm.Close()
 		cl.Close()
 		if err != nil || got.Starts[0] != test.want || got.Firsts[0] != 30 || got.Starts[1] != 0 || len(got.Starts) != 2 || got.ID == (checkpoint.TopicID{}) {
-			t.Errorf("start %s: %+v, %v; want partition 0 to start at %d", test.start, got, err, test.want)
+			t.Errorf("start %s: %+v, %v; expected partition 0 to start at %d", test.start, got, err, test.want)
 		}
 	}
 }

@@ -16,7 +16,7 @@ func TestMillis(t *testing.T) {
 		{1 << 50, batch.BadTimestamp},
 	} {
 		if got := millis(time.Unix(0, c.wrote*1e6)); got != c.want {
-			t.Errorf("%d: %d, want %d", c.wrote, got, c.want)
+			t.Errorf("%d: %d, expected %d", c.wrote, got, c.want)
 		}
 	}
 }

@@ -45,7 +45,7 @@ func TestP26_topicWithCheckpointsIsNotRecreated(t *testing.T) {
 	c := broker(t)
 	_, err := EnsureTopics(t.Context(), testConfig(c), Use{Receive: true}, func(context.Context) (bool, error) { return false, nil }, nil)
 	if !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), "topic logs does not exist") {
-		t.Errorf("got %v, want a refusal", err)
+		t.Errorf("got %v, expected a refusal", err)
 	}
 	if c.TopicInfo("logs") != nil {
 		t.Error("the topic was created")
@@ -84,7 +84,7 @@ func TestReachable_failsAtOnce(t *testing.T) {
 	begun := time.Now()
 	err := Reachable(t.Context(), cfg, nil)
 	if err == nil || !strings.Contains(err.Error(), "127.0.0.1:1") || !strings.Contains(err.Error(), "refused") {
-		t.Errorf("got %v, want address and reason", err)
+		t.Errorf("got %v, expected address and reason", err)
 	}
 	if d := time.Since(begun); d > 5*time.Second {
 		t.Errorf("took %s", d)
@@ -124,7 +124,7 @@ func TestMetrics_names(t *testing.T) {
 	m.forget("3")
 	n, err := testutil.GatherAndCount(reg, "etl_produce_records_total", "etl_produce_seconds", "etl_produce_dead_records_total", "etl_consume_records_total", "etl_consume_lag_records", "etl_consume_gaps_total")
 	if err != nil || n != 10 {
-		t.Errorf("%d series, %v; want 10: the dead letters' six reasons, and no lag of a removed partition", n, err)
+		t.Errorf("%d series, %v; expected 10: the dead letters' six reasons, and no lag of a removed partition", n, err)
 	}
 	problems, err := testutil.GatherAndLint(reg)
 	if err != nil || len(problems) != 0 {

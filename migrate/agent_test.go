@@ -188,7 +188,7 @@ func TestPlans_addresses(t *testing.T) {
 				t.Errorf("%+v, channel %s: %s", c, flow, diff)
 			}
 			if n := len(plan.Commands); (c.conflict || flow == "d") && n != 2 {
-				t.Errorf("%+v, channel %s: %d commands, want 2", c, flow, n)
+				t.Errorf("%+v, channel %s: %d commands, expected 2", c, flow, n)
 			}
 		}
 	}
@@ -259,7 +259,7 @@ func TestPlans_reports(t *testing.T) {
 			}
 			text := Text(f, Plans(f))
 			if !strings.Contains(text, c.want) || c.not != "" && strings.Contains(text, c.not) {
-				t.Errorf("want %q, not %q:\n%s", c.want, c.not, text)
+				t.Errorf("expected %q, not %q:\n%s", c.want, c.not, text)
 			}
 		})
 	}

@@ -28,7 +28,7 @@ func golden(t *testing.T, file, got string) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got), run with -rewrite and read the difference:\n%s", file, diff)
+		t.Errorf("%s (-expected +got), run with -rewrite and read the difference:\n%s", file, diff)
 	}
 }
 
@@ -108,7 +108,7 @@ func TestParse_errors(t *testing.T) {
 		{strings.Repeat("x", MaxBytes+1), "expected a flume.conf of"},
 	} {
 		if _, err := Parse([]byte(c.text)); err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%.40q: got %v, want %q", c.text, err, c.want)
+			t.Errorf("%.40q: got %v, expected %q", c.text, err, c.want)
 		}
 	}
 }
@@ -136,7 +136,7 @@ func TestQuote(t *testing.T) {
 	t.Parallel()
 	for s, want := range map[string]string{"": "''", "a:1": "a:1", "deny:ip:*": "'deny:ip:*'", "it's": `'it'\''s'`, "a\x1b[2J": `'a\x1b[2J'`, "a\u202e\u009b'\n": `'a\u202e\u009b'\''\n'`, "\x9b": `'\x9b'`, "$(rm)": "'$(rm)'", "~x": "'~x'"} {
 		if got := Quote(s); got != want {
-			t.Errorf("Quote(%q) is %s, want %s", s, got, want)
+			t.Errorf("Quote(%q) is %s, expected %s", s, got, want)
 		}
 	}
 }

@@ -44,6 +44,6 @@ func TestP9_MatchedRowsCount(t *testing.T) {
 	tx := begin(t, p)
 	exec(t, tx, "CREATE TABLE t (n INT)", "INSERT INTO t VALUES (7), (7), (8)")
 	if n, err := tx.Exec(t.Context(), "UPDATE t SET n = 7 WHERE n = 7"); err != nil || n != 2 {
-		t.Errorf("%d rows matched, %v, want 2", n, err)
+		t.Errorf("%d rows matched, %v, expected 2", n, err)
 	}
 }

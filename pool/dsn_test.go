@@ -25,7 +25,7 @@ func TestDSN_errorsHoldNoPassword(t *testing.T) {
 			t.Errorf("%s: %v", dsn, err)
 		}
 		if !strings.Contains(err.Error(), "mysql-") {
-			t.Errorf("%s: %v, want the option's name", dsn, err)
+			t.Errorf("%s: %v, expected the option's name", dsn, err)
 		}
 	}
 }

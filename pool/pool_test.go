@@ -91,7 +91,7 @@ func TestPool_lazy(t *testing.T) {
 	}
 	_, err = p.Tx(t.Context(), PriorityHigh)
 	if err == nil || !strings.Contains(err.Error(), l.Addr().String()) {
-		t.Errorf("error is %v, want one that names the address", err)
+		t.Errorf("error is %v, expected one that names the address", err)
 	}
 	_ = l.Close()
 	<-done
@@ -116,7 +116,7 @@ func TestP21_SessionIsSetAndReadBack(t *testing.T) {
 		"unique_checks": "1", "idle_write_transaction_timeout": "0",
 	} {
 		if got := ask(t, tx, "SELECT @@session."+variable); got != want {
-			t.Errorf("%s is %s, want %s", variable, got, want)
+			t.Errorf("%s is %s, expected %s", variable, got, want)
 		}
 	}
 	if got := ask(t, tx, "SELECT @@session.sql_mode"); !strings.Contains(got, "STRICT_ALL_TABLES") {
@@ -160,7 +160,7 @@ func TestP9_OpenConnectionIsClosed(t *testing.T) {
 	}
 	_, err := tx.conn.BeginTx(t.Context(), nil)
 	if err == nil || !strings.Contains(err.Error(), "BUG") {
-		t.Errorf("BeginTx: %v, want a refusal", err)
+		t.Errorf("BeginTx: %v, expected a refusal", err)
 	}
 }
 
@@ -194,7 +194,7 @@ func TestP32_ClaimsGoFirst(t *testing.T) {
 	wait(PriorityHigh, 2)
 	tx.Rollback(t.Context())
 	if a, b := <-order, <-order; a != PriorityHigh || b != PriorityLow {
-		t.Errorf("order is %v, %v; want the claim first", a, b)
+		t.Errorf("order is %v, %v; expected the claim first", a, b)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
@@ -226,7 +226,7 @@ func TestPool_serverAwayAndBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := p.Tx(t.Context(), PriorityHigh); err == nil || !strings.Contains(err.Error(), server.Addr()) {
-		t.Errorf("error is %v, want one that names the address", err)
+		t.Errorf("error is %v, expected one that names the address", err)
 	}
 	if err := server.Restart(); err != nil {
 		t.Fatal(err)
@@ -295,7 +295,7 @@ func TestConfig_Validate(t *testing.T) {
 		c := ok
 		change(&c)
 		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("error is %v, want one with %q", err, want)
+			t.Errorf("error is %v, expected one with %q", err, want)
 		}
 	}
 }
@@ -317,7 +317,7 @@ func TestIdentify(t *testing.T) {
 	}
 	for _, version := range []string{"5.6.51", "10.5.0-MariaDB", "x", ""} {
 		if s, err := identify(version, ""); err == nil {
-			t.Errorf("%s is %+v, want an error", version, s)
+			t.Errorf("%s is %+v, expected an error", version, s)
 		}
 	}
 }

@@ -22,7 +22,7 @@ func inLine(t *testing.T, s *semaphore, p Priority, n int, done func()) {
 	deadline := time.Now().Add(10 * time.Second)
 	for s.waiters() != n {
 		if time.Now().After(deadline) {
-			t.Fatalf("%d wait, want %d", s.waiters(), n)
+			t.Fatalf("%d wait, expected %d", s.waiters(), n)
 		}
 	}
 }
@@ -44,7 +44,7 @@ func TestP32_WaitersGoInOrder(t *testing.T) {
 		order = append(order, <-got)
 	}
 	if want := []string{"claim 1", "claim 2", "commit 1", "commit 2"}; !slices.Equal(order, want) {
-		t.Errorf("they go as %q, want %q", order, want)
+		t.Errorf("they go as %q, expected %q", order, want)
 	}
 }
 
@@ -58,7 +58,7 @@ func TestP32_NoPlaceIsLostByGivingUp(t *testing.T) {
 	s.waiting[PriorityLow] = []chan struct{}{behind}
 	s.leave(PriorityHigh, gone)
 	if s.free != 0 || s.waiters() != 2 {
-		t.Errorf("%d places are free and %d wait, want 0 and 2", s.free, s.waiters())
+		t.Errorf("%d places are free and %d wait, expected 0 and 2", s.free, s.waiters())
 	}
 	s.give(1)
 	s.leave(PriorityHigh, granted)
@@ -69,7 +69,7 @@ func TestP32_NoPlaceIsLostByGivingUp(t *testing.T) {
 	}
 	s.release()
 	if s.free != 1 || s.waiters() != 0 {
-		t.Errorf("%d places are free and %d wait, want 1 and 0", s.free, s.waiters())
+		t.Errorf("%d places are free and %d wait, expected 1 and 0", s.free, s.waiters())
 	}
 }
 
@@ -94,7 +94,7 @@ func TestP32_AsManyTransactionsAsConnections(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		if _, err := p.Tx(ctx, PriorityHigh); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("one more: %v, want that it waits", err)
+			t.Errorf("one more: %v, expected that it waits", err)
 		}
 		ended, end := context.WithCancel(t.Context())
 		end()
@@ -107,6 +107,6 @@ func TestP32_AsManyTransactionsAsConnections(t *testing.T) {
 		}
 	}
 	if p.turns.free != c.Connections {
-		t.Errorf("%d places are free at the end, want %d", p.turns.free, c.Connections)
+		t.Errorf("%d places are free at the end, expected %d", p.turns.free, c.Connections)
 	}
 }

@@ -65,7 +65,7 @@ func TestP21_EachVariableIsCompared(t *testing.T) {
 			return s.prepare(t.Context(), DefaultConfig())
 		}
 		if err := prepare(right()); err != nil {
-			t.Fatalf("%s: a session that is set as wanted: %v", version, err)
+			t.Fatalf("%s: a session that is set as expected: %v", version, err)
 		}
 		for name := range right() {
 			for _, wrong := range []string{"", "7"} {

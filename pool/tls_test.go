@@ -108,7 +108,7 @@ func TestTLS(t *testing.T) {
 			tx, err := p.Tx(t.Context(), PriorityHigh)
 			if c.want != "" {
 				if err == nil || !strings.Contains(err.Error(), c.want) {
-					t.Errorf("got %v, want an error with %q", err, c.want)
+					t.Errorf("got %v, expected an error with %q", err, c.want)
 				}
 				return
 			}

@@ -52,7 +52,7 @@ func TestReadyz(t *testing.T) {
 				t.Fatal(err)
 			}
 			if code != c.code || r.State != c.state || len(r.Conditions) != len(c.conditions) {
-				t.Errorf("got %d %s, want %d %s", code, body, c.code, c.state)
+				t.Errorf("got %d %s, expected %d %s", code, body, c.code, c.state)
 			}
 			// Liveness does not follow readiness: an orchestrator must not restart a process for another's fault.
 			if code, body, _ := get(t, h, "GET", "/healthz"); code != 200 || body != "ok\n" {
@@ -91,7 +91,7 @@ func TestStatus(t *testing.T) {
 	}
 	want := []any{map[string]any{"task": 1.0, "lag": 20.0}}
 	if diff := cmp.Diff(want, got.Sections[0].Data); diff != "" {
-		t.Errorf("tasks (-want +got):\n%s", diff)
+		t.Errorf("tasks (-expected +got):\n%s", diff)
 	}
 	if got.Sections[1].Data != nil || header.Get("Cache-Control") != "no-store" {
 		t.Errorf("got %s with %v", body, header)

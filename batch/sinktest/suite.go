@@ -111,7 +111,7 @@ func (b *bench[D]) wantRows(t *testing.T, want map[string]int64) {
 	got := b.Rows()
 	maps.DeleteFunc(got, func(_ string, n int64) bool { return n == 0 })
 	if d := cmp.Diff(want, got); d != "" {
-		t.Errorf("rows (-want +got):\n%s", d)
+		t.Errorf("rows (-expected +got):\n%s", d)
 	}
 	for _, c := range b.Checkpoints(b.topic.Name) {
 		if !c.Balances() {
@@ -127,7 +127,7 @@ func (b *bench[D]) wantNext(t *testing.T, want ...int64) {
 		got = append(got, c.Next)
 	}
 	if d := cmp.Diff(want, got); d != "" {
-		t.Errorf("next offsets (-want +got):\n%s", d)
+		t.Errorf("next offsets (-expected +got):\n%s", d)
 	}
 }
 
@@ -139,7 +139,7 @@ func wantClass(t *testing.T, err, class error, partitions ...checkpoint.Partitio
 	var e *checkpoint.Error
 	if errors.As(err, &e) && partitions != nil {
 		if d := cmp.Diff(partitions, e.Partitions); d != "" {
-			t.Errorf("partitions of the error (-want +got):\n%s", d)
+			t.Errorf("partitions of the error (-expected +got):\n%s", d)
 		}
 	}
 }

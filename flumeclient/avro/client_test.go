@@ -66,7 +66,7 @@ func TestClient_exchange(t *testing.T) {
 	} {
 		err := c.Append(t.Context(), receivertest.Events("x"))
 		if (err == nil) != (want == "") || err != nil && (err.Error() != want || !errors.Is(err, receiver.ErrRejected)) {
-			t.Errorf("call %d: error %v, want %q", i+2, err, want)
+			t.Errorf("call %d: error %v, expected %q", i+2, err, want)
 		}
 	}
 }
@@ -118,7 +118,7 @@ func TestClient_badAnswers(t *testing.T) {
 			addr := receivertest.Serve(t, step{firstCall(1, receivertest.Events("a")), append([]byte{}, tc.answer...)})
 			err := dialTo(t, addr, nil).Append(t.Context(), receivertest.Events("a"))
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
-				t.Errorf("error %v, want %q", err, tc.want)
+				t.Errorf("error %v, expected %q", err, tc.want)
 			}
 		})
 	}
@@ -136,7 +136,7 @@ func TestClient_timeouts(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(20*time.Millisecond, cancel)
 	if err := dialTo(t, addr, nil).Append(ctx, receivertest.Events("a")); !errors.Is(err, context.Canceled) {
-		t.Errorf("error %v, want canceled", err)
+		t.Errorf("error %v, expected canceled", err)
 	}
 }
 
@@ -177,7 +177,7 @@ func TestClient_pipelines(t *testing.T) {
 		t.Error("an answer to nothing")
 	}
 	if n := len(k.Got()); n != 6 {
-		t.Errorf("%d events, want 6", n)
+		t.Errorf("%d events, expected 6", n)
 	}
 }
 
@@ -195,7 +195,7 @@ func TestClient_allocatesNothingPerEvent(t *testing.T) {
 			t.Fatal(err)
 		}
 	}); n > 60 {
-		t.Errorf("%v allocations for 1,000 events from client to Appender and back, want a few for the request", n)
+		t.Errorf("%v allocations for 1,000 events from client to Appender and back, expected a few for the request", n)
 	}
 }
 

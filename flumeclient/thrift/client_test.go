@@ -66,7 +66,7 @@ func TestClient_exchange(t *testing.T) {
 			} {
 				err := c.Append(t.Context(), es)
 				if (err == nil) != (want == "") || err != nil && (err.Error() != want || !errors.Is(err, receiver.ErrRejected)) {
-					t.Errorf("call %d: error %v, want %q", i+1, err, want)
+					t.Errorf("call %d: error %v, expected %q", i+1, err, want)
 				}
 			}
 		})
@@ -91,7 +91,7 @@ func TestClient_badAnswers(t *testing.T) {
 			addr := receivertest.Serve(t, step{call(t, Compact, 1, receivertest.Events("a")), append([]byte{}, tc.answer...)})
 			err := dialTo(t, addr, nil).Append(t.Context(), receivertest.Events("a"))
 			if err == nil || !strings.Contains(err.Error(), tc.want) || errors.Is(err, receiver.ErrRejected) {
-				t.Errorf("error %v, want %q", err, tc.want)
+				t.Errorf("error %v, expected %q", err, tc.want)
 			}
 		})
 	}
@@ -109,13 +109,13 @@ func TestClient_timeouts(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(20*time.Millisecond, cancel)
 	if err := dialTo(t, addr, nil).Append(ctx, receivertest.Events("a")); !errors.Is(err, context.Canceled) {
-		t.Errorf("error %v, want canceled", err)
+		t.Errorf("error %v, expected canceled", err)
 	}
 	addr = receivertest.Serve(t, step{call(t, Compact, 1, receivertest.Events("a")), nil})
 	ctx, cancel = context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	if err := dialTo(t, addr, nil).Append(ctx, receivertest.Events("a")); !errors.Is(err, context.DeadlineExceeded) && !errors.As(err, &timeout) {
-		t.Errorf("error %v, want a deadline", err)
+		t.Errorf("error %v, expected a deadline", err)
 	}
 }
 
@@ -134,7 +134,7 @@ func TestClient_allocatesNothingPerEvent(t *testing.T) {
 				t.Fatal(err)
 			}
 		}); n > 100 {
-			t.Errorf("%s: %v allocations for 1,000 events from client to Appender and back, want a few for the request", p, n)
+			t.Errorf("%s: %v allocations for 1,000 events from client to Appender and back, expected a few for the request", p, n)
 		}
 	}
 }

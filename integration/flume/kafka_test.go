@@ -66,7 +66,7 @@ func TestReal_KafkaValues(t *testing.T) {
 			}
 			reader.Close()
 			if len(records) != len(bodies) {
-				t.Fatalf("%s, %s: %d records, want %d", set, kind, len(records), len(bodies))
+				t.Fatalf("%s, %s: %d records, expected %d", set, kind, len(records), len(bodies))
 			}
 			fmt.Fprintf(&text, "\n== %s, Kafka %s\n", set, kind)
 			for n, r := range records {

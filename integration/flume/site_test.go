@@ -241,7 +241,7 @@ func (s *site) compare(ctx context.Context, t *testing.T, dedup bool) {
 		t.Fatal(err)
 	}
 	if !maps.Equal(want, got) {
-		t.Errorf("hits (-want +got):\n%.2000s", cmp.Diff(want, got))
+		t.Errorf("hits (-expected +got):\n%.2000s", cmp.Diff(want, got))
 	}
 	var unbalanced int64
 	if err := s.db.QueryRowContext(ctx, `SELECT COUNT(*) FROM etl_checkpoint

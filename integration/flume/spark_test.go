@@ -48,12 +48,12 @@ func TestReal_SparkBytes(t *testing.T) {
 	const of = "{basename=first.log,origin=café}"
 	want := []string{"hi" + of, of, "café \"quoted\"" + of, strings.Repeat("x", 9000) + of}
 	if diff := cmp.Diff(want, first.events); diff != "" || p.match != 0 {
-		t.Errorf("match %d, events (-want +got):\n%s", p.match, diff)
+		t.Errorf("match %d, events (-expected +got):\n%s", p.match, diff)
 	}
 	p.settle("nack", first.sequence)
 	again := p.get(10, sparkPatience)
 	if diff := cmp.Diff(want, again.events); diff != "" || again.sequence == first.sequence {
-		t.Errorf("sequence %s after %s, events after nack (-want +got):\n%s", again.sequence, first.sequence, diff)
+		t.Errorf("sequence %s after %s, events after nack (-expected +got):\n%s", again.sequence, first.sequence, diff)
 	}
 	p.settle("ack", again.sequence)
 	in.Put(t, "second.log", []byte("yo\n"))
@@ -120,7 +120,7 @@ func sparkBlocks(t *testing.T) {
 	}
 	t.Logf("%d of %d other connections get no reply while one waits", blocked, others)
 	if blocked == 0 || blocked == others {
-		t.Errorf("%d of %d other connections are blocked, want some", blocked, others)
+		t.Errorf("%d of %d other connections are blocked, expected some", blocked, others)
 	}
 	in.Put(t, "a.log", []byte("hi\n"))
 	b, err := waiting.batch(sparkPatience)
@@ -151,7 +151,7 @@ func sparkErrorBatch(t *testing.T) {
 	took := time.Since(began)
 	t.Logf("with one thread and a timeout of 4 s, a batch of %d after an error batch took %v", len(b.events), took)
 	if len(b.events) != 10 || took < 2*time.Second {
-		t.Errorf("%d events after %v, want 10 after about the timeout", len(b.events), took)
+		t.Errorf("%d events after %v, expected 10 after about the timeout", len(b.events), took)
 	}
 	p.settle("ack", b.sequence)
 }
@@ -175,7 +175,7 @@ func sparkZombie(t *testing.T) {
 	took := time.Since(began)
 	t.Logf("with a timeout of 4 s, %d events for a disconnected poller came back after %v", len(b.events), took)
 	if len(b.events) != 2 || took < 2*time.Second {
-		t.Errorf("%d events after %v, want 2 after about the timeout", len(b.events), took)
+		t.Errorf("%d events after %v, expected 2 after about the timeout", len(b.events), took)
 	}
 	p.settle("ack", b.sequence)
 }

@@ -89,7 +89,7 @@ func (p *poller) receive(within time.Duration) ([]byte, error) {
 		return nil, err
 	}
 	if got := binary.BigEndian.Uint32(raw); got != p.serial {
-		return nil, fmt.Errorf("serial %d, want %d", got, p.serial)
+		return nil, fmt.Errorf("serial %d, expected %d", got, p.serial)
 	}
 	var reply []byte
 	for range binary.BigEndian.Uint32(raw[4:8]) {
@@ -186,7 +186,7 @@ func (p *poller) settle(message, sequence string) {
 	p.send(message, avrobin.AppendBytes(nil, sequence))
 	reply, err := p.receive(10 * time.Second)
 	if err != nil || len(reply) != 0 {
-		p.t.Fatalf("%s: %x, %v, want an empty reply", message, reply, err)
+		p.t.Fatalf("%s: %x, %v, expected an empty reply", message, reply, err)
 	}
 }
 

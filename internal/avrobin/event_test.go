@@ -67,7 +67,7 @@ func TestReadEvent(t *testing.T) {
 			t.Errorf("%s: ends at %d", c.hex, next)
 		}
 		if got != c.want {
-			t.Errorf("%s: %q, want %q", c.hex, got, c.want)
+			t.Errorf("%s: %q, expected %q", c.hex, got, c.want)
 		}
 	}
 }
@@ -76,10 +76,10 @@ func TestHeaders_Get(t *testing.T) {
 	t.Parallel()
 	e, _, _ := ReadEvent(unhex(t, "04 026b 0276 026b 0277 02 0265 00 00 0278"), 0)
 	if v := e.Headers.Get("k"); string(v) != "v" {
-		t.Errorf("k: %q, want the first", v)
+		t.Errorf("k: %q, expected the first", v)
 	}
 	if v := e.Headers.Get("e"); v == nil || len(v) != 0 {
-		t.Errorf("an empty value is %v, want one that is there", v)
+		t.Errorf("an empty value is %v, expected one that is there", v)
 	}
 	if v := e.Headers.Get("none"); v != nil {
 		t.Errorf("none: %q", v)
@@ -149,7 +149,7 @@ func FuzzEvent(f *testing.F) {
 			return
 		}
 		if next != len(b)-len(rest) || !bytes.Equal(e.Body, want.Body) || cap(e.Body) != len(e.Body) {
-			t.Fatalf("%x: body %x up to %d, want %x up to %d", b, e.Body, next, want.Body, len(b)-len(rest))
+			t.Fatalf("%x: body %x up to %d, expected %x up to %d", b, e.Body, next, want.Body, len(b)-len(rest))
 		}
 		got, first := map[string]string{}, map[string]string{}
 		for w := e.Headers.Walk(); w.Next(); {
@@ -159,11 +159,11 @@ func FuzzEvent(f *testing.F) {
 			got[string(w.Name)] = string(w.Value)
 		}
 		if len(got)+len(want.Headers) > 0 && !cmp.Equal(got, want.Headers) {
-			t.Fatalf("%x: headers %v, want %v", b, got, want.Headers)
+			t.Fatalf("%x: headers %v, expected %v", b, got, want.Headers)
 		}
 		for name, value := range first {
 			if v := e.Headers.Get(name); v == nil || string(v) != value {
-				t.Fatalf("%x: header %q is %q, want %q", b, name, v, value)
+				t.Fatalf("%x: header %q is %q, expected %q", b, name, v, value)
 			}
 		}
 		again, _, _ := ReadEvent(write(e), 0)

@@ -103,7 +103,7 @@ func TestAddresses_judge(t *testing.T) {
 		{kindURL, `"avro://h:1"`, "quotes"},
 	} {
 		if got := c.kind.judge(c.value); c.want == "" && got != "" || !strings.Contains(got, c.want) {
-			t.Errorf("%d %q: got %q, want %q", c.kind, c.value, got, c.want)
+			t.Errorf("%d %q: got %q, expected %q", c.kind, c.value, got, c.want)
 		}
 	}
 }

@@ -38,6 +38,6 @@ func code(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("%v", err)
 	}
 	if strconv.Itoa(got) != args[0] {
-		ts.Fatalf("exit code %d, want %s", got, args[0])
+		ts.Fatalf("exit code %d, expected %s", got, args[0])
 	}
 }

@@ -111,7 +111,7 @@ func TestDefaults_send(t *testing.T) {
 	if got.BatchSize != want.Batch || got.Connections != want.Connections || int(got.MaxLineBytes) != want.MaxLineBytes ||
 		got.AnswerTimeout != avroclient.DefaultConfig("").RequestTimeout || !got.Resend ||
 		thriftclient.Protocol(got.ThriftProtocol) != thriftclient.DefaultConfig("").Protocol {
-		t.Errorf("got %+v, want %+v", got, want)
+		t.Errorf("got %+v, expected %+v", got, want)
 	}
 }
 
@@ -127,7 +127,7 @@ func TestFlags(t *testing.T) {
 				continue
 			}
 			if len(f.Envs) != 1 || f.Envs[0] != envName(f.Name) {
-				t.Errorf("%s --%s: variables %v, want %s", command, f.Name, f.Envs, envName(f.Name))
+				t.Errorf("%s --%s: variables %v, expected %s", command, f.Name, f.Envs, envName(f.Name))
 			}
 			if !strings.HasSuffix(f.Help, ".") || f.Group == nil {
 				t.Errorf("%s --%s: help %q in group %v", command, f.Name, f.Help, f.Group)

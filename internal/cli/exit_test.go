@@ -26,7 +26,7 @@ func TestP34_exitCodes(t *testing.T) {
 	}
 	for _, c := range cases {
 		if got := ExitCode(c.err); got != c.want {
-			t.Errorf("%v: got %d, want %d", c.err, got, c.want)
+			t.Errorf("%v: got %d, expected %d", c.err, got, c.want)
 		}
 	}
 }

@@ -32,7 +32,7 @@ func TestP33_secondSignal(t *testing.T) {
 	select {
 	case code := <-exited:
 		if code != ExitFailed {
-			t.Errorf("exit code %d, want %d", code, ExitFailed)
+			t.Errorf("exit code %d, expected %d", code, ExitFailed)
 		}
 	case <-limit:
 		t.Error("the second signal did not end the process")

@@ -20,7 +20,7 @@ func TestBytes(t *testing.T) {
 		got := Bytes(-1)
 		err := got.UnmarshalText([]byte(c.text))
 		if got != c.want || (err != nil) != (c.want == -1) {
-			t.Errorf("%q: got %d, %v; want %d", c.text, got, err, c.want)
+			t.Errorf("%q: got %d, %v; expected %d", c.text, got, err, c.want)
 		}
 	}
 }
@@ -38,7 +38,7 @@ func TestPercent(t *testing.T) {
 		got := Percent(-1)
 		err := got.UnmarshalText([]byte(c.text))
 		if got != c.want || (err != nil) != (c.want == -1) {
-			t.Errorf("%q: got %g, %v; want %g", c.text, float64(got), err, float64(c.want))
+			t.Errorf("%q: got %g, %v; expected %g", c.text, float64(got), err, float64(c.want))
 		}
 	}
 }
@@ -57,7 +57,7 @@ func TestAge(t *testing.T) {
 		got := Age(-1)
 		err := got.UnmarshalText([]byte(c.text))
 		if time.Duration(got) != c.want || (err != nil) != (c.want == -1) {
-			t.Errorf("%q: got %s, %v; want %s", c.text, time.Duration(got), err, c.want)
+			t.Errorf("%q: got %s, %v; expected %s", c.text, time.Duration(got), err, c.want)
 		}
 	}
 }
@@ -98,7 +98,7 @@ func TestDidYouMean(t *testing.T) {
 	}
 	for name, want := range cases {
 		if got := didYouMean(name, names); got != want {
-			t.Errorf("%s: got %q, want %q", name, got, want)
+			t.Errorf("%s: got %q, expected %q", name, got, want)
 		}
 	}
 }
@@ -130,7 +130,7 @@ func TestForeign(t *testing.T) {
 	} {
 		name, value, _ := strings.Cut(variable, "=")
 		if got := foreign(name, value); got != want {
-			t.Errorf("%s: got %v, want %v", variable, got, want)
+			t.Errorf("%s: got %v, expected %v", variable, got, want)
 		}
 	}
 }

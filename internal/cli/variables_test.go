@@ -114,7 +114,7 @@ func everyOption(t *testing.T, p parser, command string, f *kong.Flag) {
 	same := func(what string, want any, args []string) {
 		t.Helper()
 		if got, err := p.valueOf(f.Name, args); err != nil || !reflect.DeepEqual(got, want) {
-			t.Errorf("%s: got %v, %v; want %v", what, got, err, want)
+			t.Errorf("%s: got %v, %v; expected %v", what, got, err, want)
 		}
 	}
 	if !f.Required {

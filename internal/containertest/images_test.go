@@ -14,7 +14,7 @@ func TestImages(t *testing.T) {
 	} {
 		t.Setenv("ETL_TEST_OF_IMAGES", text)
 		if got := images("ETL_TEST_OF_IMAGES", "a:1,b:2"); !slices.Equal(got, want) {
-			t.Errorf("%q: got %q, want %q", text, got, want)
+			t.Errorf("%q: got %q, expected %q", text, got, want)
 		}
 	}
 }

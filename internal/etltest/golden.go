@@ -43,7 +43,7 @@ func Compare(t testing.TB, name, text string, but *regexp.Regexp) {
 		want, got = but.ReplaceAllString(want, "…"), but.ReplaceAllString(got, "…")
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", name, diff)
+		t.Errorf("%s (-expected +got):\n%s", name, diff)
 	}
 }
 

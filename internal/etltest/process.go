@@ -97,7 +97,7 @@ func (p *Process) AwaitKilled(ctx context.Context, t testing.TB) {
 	}
 	var exit *exec.ExitError
 	if !errors.As(p.err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
-		t.Fatalf("%s exited, want SIGKILL by its failpoint: %v", p.name, p.err)
+		t.Fatalf("%s exited, expected SIGKILL by its failpoint: %v", p.name, p.err)
 	}
 }
 
@@ -122,7 +122,7 @@ func (p *Process) Stop(ctx context.Context, t testing.TB) {
 		t.Fatalf("%s did not exit after SIGTERM: %v", p.name, context.Cause(ctx))
 	}
 	if p.err != nil {
-		t.Fatalf("%s after SIGTERM: %v, want exit code 0", p.name, p.err)
+		t.Fatalf("%s after SIGTERM: %v, expected exit code 0", p.name, p.err)
 	}
 }
 

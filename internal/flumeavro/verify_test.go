@@ -42,7 +42,7 @@ func TestVerify_names(t *testing.T) {
 			t.Parallel()
 			err := Verify([]byte(tc.text))
 			if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
-				t.Errorf("error %v, want %q", err, tc.want)
+				t.Errorf("error %v, expected %q", err, tc.want)
 			}
 		})
 	}

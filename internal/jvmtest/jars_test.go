@@ -45,7 +45,7 @@ func TestClassPath_unavailable(t *testing.T) {
 			cache := fakePrograms(t, test.script)
 			_, err := ClassPath(t.Context(), Flume19)
 			if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "\n") {
-				t.Errorf("%v, want one line of class ErrUnavailable that says %q", err, test.want)
+				t.Errorf("%v, expected one line of class ErrUnavailable that says %q", err, test.want)
 			}
 			if _, err := os.Stat(filepath.Join(cache, string(Flume19))); !os.IsNotExist(err) {
 				t.Errorf("the cache holds something: %v", err)
@@ -60,7 +60,7 @@ func TestClassPath_checksums(t *testing.T) {
 	cache := fakePrograms(t, `for a; do case $a in -DoutputDirectory=*) echo x >"${a#*=}/avro-1.7.4.jar"; echo x >"${a#*=}/other.jar" ;; esac; done`)
 	_, err := ClassPath(t.Context(), Flume19)
 	if err == nil || errors.Is(err, ErrUnavailable) {
-		t.Fatalf("%v, want a failure", err)
+		t.Fatalf("%v, expected a failure", err)
 	}
 	for _, want := range []string{"avro-1.7.4.jar: SHA-256 is 73cb3858a687a8494ca3323053016282f3dad39d42cf62ca4e79dda2aac7d9ac, must be ", "other.jar: is not in the list", "flume-ng-core-1.9.0.jar"} {
 		if !strings.Contains(err.Error(), want) {
@@ -78,7 +78,7 @@ func TestClassPath_checksums(t *testing.T) {
 	}
 	_, err = ClassPath(t.Context(), Flume19)
 	if err == nil || errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "remove the directory") {
-		t.Errorf("%v, want a failure that says what to do", err)
+		t.Errorf("%v, expected a failure that says what to do", err)
 	}
 }
 

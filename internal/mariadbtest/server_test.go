@@ -41,11 +41,11 @@ func TestServer_killRestartAndOlderState(t *testing.T) {
 	do(s.Kill())
 	do(s.Restart())
 	if n := count(t, s, db); n != 2 {
-		t.Fatalf("%d rows after a kill, want the 2 that were committed", n)
+		t.Fatalf("%d rows after a kill, expected the 2 that were committed", n)
 	}
 	do(s.RestoreData(older))
 	if n := count(t, s, db); n != 1 {
-		t.Fatalf("%d rows in the restored state, want 1", n)
+		t.Fatalf("%d rows in the restored state, expected 1", n)
 	}
 	dir, pid := s.dir, s.pid
 	do(s.Close())

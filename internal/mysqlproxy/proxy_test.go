@@ -66,7 +66,7 @@ func TestProxy_fates(t *testing.T) {
 			t.Errorf("fate %d: COMMIT returned %v", fate, err)
 		}
 		if got := rows(t, h); got != want.rows || p.Done(fate) != 1 {
-			t.Errorf("fate %d: %d rows, want %d; done %d", fate, got, want.rows, p.Done(fate))
+			t.Errorf("fate %d: %d rows, expected %d; done %d", fate, got, want.rows, p.Done(fate))
 		}
 	}
 }

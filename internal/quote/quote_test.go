@@ -25,14 +25,14 @@ func TestText(t *testing.T) {
 		"\xed\xa0\x80":                           `\xed\xa0\x80`, // half a surrogate pair
 	} {
 		if got := Text(s); got != want {
-			t.Errorf("%q: got %s, want %s", s, got, want)
+			t.Errorf("%q: got %s, expected %s", s, got, want)
 		}
 		if Needed(s) != (Text(s) != s) {
 			t.Errorf("%q: Needed is %v", s, Needed(s))
 		}
 	}
 	if got, want := Lines("a\n\tb\r\n\x1b"), "a\n\tb\\r\n\\x1b"; got != want {
-		t.Errorf("got %q, want %q", got, want)
+		t.Errorf("got %q, expected %q", got, want)
 	}
 }
 
@@ -44,14 +44,14 @@ func TestWriter(t *testing.T) {
 	var out bytes.Buffer
 	n, err := Writer(&out).Write([]byte(line))
 	if err != nil || n != len(line) {
-		t.Errorf("got %d, %v, want %d", n, err, len(line))
+		t.Errorf("got %d, %v, expected %d", n, err, len(line))
 	}
 	if text := strings.TrimSuffix(out.String(), "\n"); Needed(text) {
 		t.Errorf("got %q", text)
 	}
 	var got struct{ V string }
 	if err := json.Unmarshal(out.Bytes(), &got); err != nil || got.V != value {
-		t.Errorf("got %q, %v, want %q", got.V, err, value)
+		t.Errorf("got %q, %v, expected %q", got.V, err, value)
 	}
 }
 

@@ -33,7 +33,7 @@ func (*Discard) Ready(context.Context) error { return nil }
 func (d *Discard) Arrived(tb testing.TB, want int) {
 	tb.Helper()
 	if got := d.events.Load(); got != int64(want) {
-		tb.Fatalf("%d events arrived, want %d", got, want)
+		tb.Fatalf("%d events arrived, expected %d", got, want)
 	}
 }
 

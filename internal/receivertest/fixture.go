@@ -116,7 +116,7 @@ func (g *Fixture) Wants(got func() []string, want ...string) {
 	g.T.Helper()
 	g.Until("the events are there; log: "+g.Log.String(), func() bool { return len(got()) >= len(want) })
 	if d := cmp.Diff(want, got()); d != "" {
-		g.T.Errorf("want (-), got (+):\n%s", d)
+		g.T.Errorf("expected (-), got (+):\n%s", d)
 	}
 }
 

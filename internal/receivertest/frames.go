@@ -34,7 +34,7 @@ func (d Suite) SlowLoris(t *testing.T) {
 		c.Closed()
 	}
 	if log := g.Rejected(receiver.ReasonSlow, senders); strings.Count(log, "WARN") != 1 {
-		t.Errorf("want one line: %s", log)
+		t.Errorf("expected one line: %s", log)
 	}
 	silent.Send(frame)
 	silent.Expect(d.OK(t, 1))
@@ -148,7 +148,7 @@ func (d Suite) ShutdownTimeoutClosesUnanswered(t *testing.T) {
 	}
 	c.Closed()
 	if n := g.Metric("etl_receiver_unanswered_events_total"); n != 2 {
-		t.Errorf("%v events unanswered, want 2", n)
+		t.Errorf("%v events unanswered, expected 2", n)
 	}
 	r.Release()
 }

@@ -40,10 +40,10 @@ func WantDead(t *testing.T, label string, got receiver.Event) {
 		t.Fatalf("%s: the event is not marked as a dead letter", label)
 	}
 	if got.Dead.Label != label || got.Dead.Dropped != len(bad.Headers)-kept || len(got.Headers) != kept || !bytes.Equal(got.Body, bad.Body) {
-		t.Errorf("%s: dead letter %+v with %d headers and %d bytes, want %d headers and %d bytes", label, *got.Dead, len(got.Headers), len(got.Body), kept, len(bad.Body))
+		t.Errorf("%s: dead letter %+v with %d headers and %d bytes, expected %d headers and %d bytes", label, *got.Dead, len(got.Headers), len(got.Body), kept, len(bad.Body))
 	}
 	if name := strings.ReplaceAll(label, "_", "-"); !strings.HasSuffix(got.Dead.Reason, "-max-"+name) {
-		t.Errorf("the reason is %q, want it to end with the option for %s", got.Dead.Reason, name)
+		t.Errorf("the reason is %q, expected it to end with the option for %s", got.Dead.Reason, name)
 	}
 	if h := got.Headers[0]; string(h.Key) != string(bad.Headers[0].Key) || string(h.Value) != string(bad.Headers[0].Value) {
 		t.Errorf("%s: the first header is %s=%s", label, h.Key, h.Value)
@@ -66,11 +66,11 @@ func (d Suite) EventAboveALimitIsADeadLetter(t *testing.T) {
 			c.Expect(d.OK(t, 2))
 			es := k.Events()
 			if len(es) != 4 {
-				t.Fatalf("%d events, want 4", len(es))
+				t.Fatalf("%d events, expected 4", len(es))
 			}
 			for i, want := range map[int]string{0: "before{}", 2: "after{}", 3: "next{}"} {
 				if got := Show(es[i]); got != want || es[i].Dead != nil {
-					t.Errorf("event %d is %s, dead letter %v, want %s", i, got, es[i].Dead, want)
+					t.Errorf("event %d is %s, dead letter %v, expected %s", i, got, es[i].Dead, want)
 				}
 			}
 			WantDead(t, label, es[1])
@@ -89,7 +89,7 @@ func (d Suite) FrameAboveALimitCloses(t *testing.T) {
 	c.Closed()
 	g.Rejected(receiver.ReasonBatchEvents, 1)
 	if n := len(k.Events()); n != 0 {
-		t.Errorf("%d events produced, want none", n)
+		t.Errorf("%d events produced, expected none", n)
 	}
 }
 

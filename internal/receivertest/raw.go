@@ -59,7 +59,7 @@ func (c Raw) Closed() {
 	_ = c.SetReadDeadline(time.Now().Add(Timeout))
 	n, err := c.Read(make([]byte, 1))
 	if n != 0 || errors.Is(err, os.ErrDeadlineExceeded) {
-		c.T.Fatalf("read %d bytes, %v: want a closed connection", n, err)
+		c.T.Fatalf("read %d bytes, %v: expected a closed connection", n, err)
 	}
 }
 
@@ -68,7 +68,7 @@ func (c Raw) Open(d time.Duration) {
 	c.T.Helper()
 	_ = c.SetReadDeadline(time.Now().Add(d))
 	if n, err := c.Read(make([]byte, 1)); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
-		c.T.Fatalf("read %d bytes, %v: want an open and silent connection", n, err)
+		c.T.Fatalf("read %d bytes, %v: expected an open and silent connection", n, err)
 	}
 }
 

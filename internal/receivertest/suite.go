@@ -90,7 +90,7 @@ func (d Suite) TimeoutFromTheFirstByte(t *testing.T) {
 	c.Open(time.Second)
 	c.Send(frame[1:])
 	if late := (<-deadlines).Sub(begun); late > 5*time.Second+500*time.Millisecond {
-		t.Errorf("the deadline is %s after the first byte, want 5s", late)
+		t.Errorf("the deadline is %s after the first byte, expected 5s", late)
 	}
 	c.Expect(d.OK(t, 1))
 }
