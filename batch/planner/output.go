@@ -64,8 +64,8 @@ type (
 		Partitions []checkpoint.Partition // in order
 	}
 
-	// WaitRequest: wait, the longer the higher Attempt is, with jitter. The result is a [WaitResult]. Cause is the error
-	// that is retried, for the log.
+	// WaitRequest: pause for a time that grows with Attempt, with jitter. The result is a [WaitResult]. Cause is the error
+	// after which the operation is retried, for the log.
 	WaitRequest struct {
 		Task    int
 		Op      uint64
