@@ -227,7 +227,15 @@ func (f *Fold) merge(p *pending) {
 		if c.aggregate.HasArgument() {
 			v, vals = &vals[0], vals[1:]
 		}
-		c.Merge.Fold(rows, &cells[c.cell], c.Kind, c.aggregate.Input(v))
+		cell := &cells[c.cell]
+		if !c.total {
+			c.Merge.Fold(rows, cell, c.Kind, c.aggregate.Input(v))
+			continue
+		}
+		// The same for a total. The call of the interface costs 6 ns, and nearly every cell is a total.
+		if n, ok := c.aggregate.Added(v); ok {
+			cell.Add(n)
+		}
 	}
 }
 

@@ -70,7 +70,8 @@ type keyColumn struct {
 type cellColumn struct {
 	limits
 	aggregate aggregate.Func
-	cell      int // its place in the row's cells
+	cell      int  // its place in the row's cells
+	total     bool // the cells merge by row.Add
 	eval      func(*Env) value.Value
 	kind      value.Kind
 }
@@ -88,7 +89,9 @@ func bindStatement(s *Statement, tables []row.Table) boundStatement {
 	}
 	for _, k := range s.Cells {
 		at := slices.IndexFunc(t.Columns[t.Keys:], func(c row.Column) bool { return strings.EqualFold(k.Name, c.Name) })
-		b.cells = append(b.cells, cellColumn{newLimits(&t.Columns[t.Keys+at]), k.Aggregate, at, k.Eval, k.Kind})
+		c := &t.Columns[t.Keys+at]
+		total := c.Merge == row.Add && k.Aggregate.Merge() == row.Add
+		b.cells = append(b.cells, cellColumn{newLimits(c), k.Aggregate, at, total, k.Eval, k.Kind})
 	}
 	return b
 }

@@ -100,8 +100,7 @@ func (addMerge) Traits() Traits { return Traits{Total: true} }
 
 func (addMerge) Fold(_ *Rows, to *Cell, _ Kind, v Value) {
 	if v.Set {
-		to.Number, _ = to.Plus(v.Number) // MaxAddedDigits bounds what is added, so the sum fits
-		to.Set = true
+		to.Add(v.Number)
 	}
 }
 

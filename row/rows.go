@@ -16,6 +16,12 @@ type Cell struct {
 	Set bool
 }
 
+// Add adds n to a total. The sum fits, because MaxAddedDigits bounds what is added.
+func (c *Cell) Add(n Number) {
+	c.Number, _ = c.Plus(n)
+	c.Set = true
+}
+
 // Rows is the rows that one batch adds to one table. It is unsafe for concurrent use; the fold owns it until it is
 // passed to a sink, and it must not be changed afterwards.
 type Rows struct {

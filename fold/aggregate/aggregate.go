@@ -40,15 +40,23 @@ func (f Func) WritesArgument() bool { return f >= Sum }
 // Input is what one row adds to a cell: v is its argument, which is ignored where the function has none. What is returned
 // is a view on v.
 func (f Func) Input(v *value.Value) (in row.Value) {
-	switch f {
-	case Count:
-		in.Lo, in.Set = 1, true
-	case CountValues:
-		if in.Set = true; v.Set {
-			in.Lo = 1
-		}
-	default:
-		in.Number, in.Bytes, in.Set = v.Number, v.Bytes, v.Set
+	if f > Sum {
+		return row.Value{Number: v.Number, Bytes: v.Bytes, Set: v.Set}
 	}
+	in.Number, in.Set = f.Added(v)
 	return in
+}
+
+// Added is Input of the functions that make totals ([row.Add]): the number that one row adds. ok is false if the row adds
+// nothing.
+func (f Func) Added(v *value.Value) (n row.Number, ok bool) {
+	switch {
+	case f == Count:
+		return row.Number{Lo: 1}, true
+	case f == Sum:
+		return v.Number, v.Set
+	case v.Set:
+		n.Lo = 1
+	}
+	return n, true // a total of values is 0, not NULL, where all are NULL
 }
