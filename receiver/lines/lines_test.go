@@ -24,17 +24,28 @@ type kafka struct{}
 func (kafka) Append(_ context.Context, r receiver.Request) error { r.Release(); return nil }
 func (kafka) Ready(context.Context) error                        { return nil }
 
-// read returns the bodies of each frame of a stream, and the error that ended it. The sender ends its side only once
-// last has been received.
+// read returns the bodies of each frame of a stream, and the error that ended it. Each chunk is sent after the one before
+// was read, so that they never arrive together. The sender ends its side only once last has been received.
 func read(t *testing.T, limits receiver.Limits, most int, chunks []string, last string) (frames [][]string, ended error) {
 	t.Helper()
 	tooLong := TooLong("--most", most)
 	done := make(chan error, 1)
-	came := make(chan struct{})
+	came, over := make(chan struct{}), make(chan struct{})
+	seen := make(chan struct{}, 1) // holds a value after the reader has looked at bytes
+	see := func() {
+		select {
+		case seen <- struct{}{}:
+		default:
+		}
+	}
+	cut, more := Newline(most, tooLong), NewlineMore(most)
+	cutSeen := func(b []byte) (body, rest []byte, ok bool, err error) { see(); return cut(b) }
+	moreSeen := func(kept, arrived []byte) bool { see(); return more(kept, arrived) }
 	cfg := netserver.DefaultConfig("lines", "lines")
 	cfg.Listen, cfg.HalfClosed = "127.0.0.1:0", true
 	s := netserver.New(cfg, func(c *netserver.Conn) error {
-		in := NewReader(c, &limits, Newline(most, tooLong), NewlineMore(most))
+		defer close(over)
+		in := NewReader(c, &limits, cutSeen, moreSeen)
 		for {
 			f, err := in.Next()
 			if err != nil {
@@ -76,6 +87,12 @@ func read(t *testing.T, limits receiver.Limits, most int, chunks []string, last 
 	for _, chunk := range chunks {
 		if _, err := io.WriteString(c, chunk); err != nil {
 			t.Fatal(err)
+		}
+		select {
+		case <-seen:
+		case <-over:
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%q was not read", chunk)
 		}
 	}
 	if last != "" {
