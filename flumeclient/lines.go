@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sluice-etl/sluice/internal/obs"
 	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/internal/textfile"
 	"github.com/sluice-etl/sluice/receiver"
@@ -137,14 +138,7 @@ func (l *lines) give(ctx context.Context) error {
 
 // linger passes slow batches on until ctx is done.
 func (l *lines) linger(ctx context.Context) {
-	tick := time.NewTicker(l.cfg.Linger)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			_ = l.handOver(ctx, l.cfg.Linger) // fails only if ctx is done
-		}
-	}
+	obs.Every(ctx, l.cfg.Linger, func() {
+		_ = l.handOver(ctx, l.cfg.Linger) // fails only if ctx is done
+	})
 }

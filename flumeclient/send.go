@@ -56,16 +56,7 @@ func Run(ctx context.Context, cfg Config, dial Dial, inputs []Input) (Summary, e
 }
 
 func progress(ctx context.Context, cfg Config, t *tally) {
-	tick := time.NewTicker(cfg.ProgressEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			cfg.Progress(t.summary())
-		}
-	}
+	obs.Every(ctx, cfg.ProgressEvery, func() { cfg.Progress(t.summary()) })
 }
 
 // sender sends batches over one connection at a time.

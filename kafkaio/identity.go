@@ -10,13 +10,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/internal/obs"
 )
 
 // Identity identifies the database that a member of the group counts into. Two databases in one group would each count
@@ -228,22 +228,13 @@ func (s *Source) watchGroup(ctx context.Context, cl *kgo.Client) {
 		return
 	}
 	aliases := map[string]bool{}
-	tick := time.NewTicker(s.cfg.MetadataMaxAge)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
+	obs.Every(ctx, s.cfg.MetadataMaxAge, func() {
 		limited, cancel := context.WithTimeout(ctx, adminWait)
-		members, stable, err := groupMembers(limited, cl, s.group)
-		cancel()
-		if err != nil || !stable {
-			continue
+		defer cancel()
+		if members, stable, err := groupMembers(limited, cl, s.group); err == nil && stable {
+			s.checkMembers(members, aliases)
 		}
-		s.checkMembers(members, aliases)
-	}
+	})
 }
 
 // checkMembers compares the members with this process. aliases are the addresses and servers that were reported before.

@@ -5,11 +5,11 @@ import (
 	"slices"
 	"strconv"
 	"sync"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/internal/obs"
 )
 
 // Lag is the position of one partition that the engine has positioned, and the end of its log.
@@ -72,38 +72,36 @@ func (l *lags) forget(partition int32) {
 // watchLag reads the ends of all logs every Config.LagInterval, because paused partitions are not fetched, and has the
 // tails of logs scanned that hold no records; see fetcher.checkTail.
 func (s *Source) watchLag(ctx context.Context, adm *kadm.Client) error {
-	tick := time.NewTicker(s.cfg.LagInterval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return nil
+	obs.Every(ctx, s.cfg.LagInterval, func() {
+		if len(s.Lag()) > 0 {
+			s.readEnds(ctx, adm)
 		}
-		if len(s.Lag()) == 0 {
-			continue
+	})
+	return nil
+}
+
+// readEnds reads the ends of the logs once.
+func (s *Source) readEnds(ctx context.Context, adm *kadm.Client) {
+	limited, cancel := context.WithTimeout(ctx, adminWait)
+	s.watchTopic(limited, adm)
+	ends, err := adm.ListCommittedOffsets(limited, s.cfg.Topic)
+	cancel()
+	if err != nil {
+		s.log.Debug("Cannot read the ends of the logs", "err", err)
+	}
+	for _, l := range s.Lag() {
+		if end, ok := ends.Lookup(l.Topic, l.ID); ok && end.Err == nil {
+			s.lags.end(l.ID, end.Offset)
+			l.End = max(l.End, end.Offset)
 		}
-		limited, cancel := context.WithTimeout(ctx, adminWait)
-		s.watchTopic(limited, adm)
-		ends, err := adm.ListCommittedOffsets(limited, s.cfg.Topic)
-		cancel()
-		if err != nil {
-			s.log.Debug("Cannot read the ends of the logs", "err", err)
+		label := strconv.Itoa(int(l.ID))
+		s.met.position.WithLabelValues(label).Set(float64(l.Next))
+		if l.End >= 0 {
+			s.met.end.WithLabelValues(label).Set(float64(l.End))
+			s.met.lag.WithLabelValues(label).Set(float64(l.Records()))
 		}
-		for _, l := range s.Lag() {
-			if end, ok := ends.Lookup(l.Topic, l.ID); ok && end.Err == nil {
-				s.lags.end(l.ID, end.Offset)
-				l.End = max(l.End, end.Offset)
-			}
-			label := strconv.Itoa(int(l.ID))
-			s.met.position.WithLabelValues(label).Set(float64(l.Next))
-			if l.End >= 0 {
-				s.met.end.WithLabelValues(label).Set(float64(l.End))
-				s.met.lag.WithLabelValues(label).Set(float64(l.Records()))
-			}
-			if l.Records() > 0 {
-				s.inbox.put(func(f *fetcher) { f.checkTail(l) })
-			}
+		if l.Records() > 0 {
+			s.inbox.put(func(f *fetcher) { f.checkTail(l) })
 		}
 	}
 }

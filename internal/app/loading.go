@@ -119,9 +119,7 @@ func (l *loading) newFold() func() batch.Fold[row.Delta] {
 
 // pruneIDs removes expired event IDs at the start and then every pruneIDsEvery.
 func (l *loading) pruneIDs(ctx context.Context) {
-	tick := time.NewTicker(pruneIDsEvery)
-	defer tick.Stop()
-	for {
+	prune := func() {
 		removed, err := l.sink.Ledger().PruneIDs(ctx, l.cfg.Kafka.Topic, l.cfg.Dedup.Window, l.cfg.Dedup.Records)
 		switch {
 		case ctx.Err() != nil:
@@ -131,12 +129,9 @@ func (l *loading) pruneIDs(ctx context.Context) {
 		case removed > 0:
 			l.log.Debug("Removed expired event IDs", "removed", removed)
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
 	}
+	prune()
+	obs.Every(ctx, pruneIDsEvery, prune)
 }
 
 // prune removes dead letters that are older than DeadLetterKeep, at the start and then every pruneEvery.
@@ -144,9 +139,7 @@ func (l *loading) prune(ctx context.Context) {
 	if l.cfg.DeadLetterKeep == 0 {
 		return
 	}
-	tick := time.NewTicker(pruneEvery)
-	defer tick.Stop()
-	for {
+	prune := func() {
 		removed, err := l.sink.Ledger().PruneDeadLetters(ctx, l.cfg.DeadLetterKeep)
 		switch {
 		case ctx.Err() != nil:
@@ -156,12 +149,9 @@ func (l *loading) prune(ctx context.Context) {
 		case removed > 0:
 			l.log.Info("Removed old dead letters", "removed", removed, "older_than", l.cfg.DeadLetterKeep.String())
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
 	}
+	prune()
+	obs.Every(ctx, pruneEvery, prune)
 }
 
 // retryMySQL calls do until it succeeds. Errors of the classes checkpoint.ErrRetry and checkpoint.ErrBlocked are retried

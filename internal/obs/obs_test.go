@@ -3,6 +3,7 @@ package obs
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -34,6 +35,26 @@ func TestWait(t *testing.T) {
 	if Wait(ctx, time.Hour) {
 		t.Error("the wait lasted, expected it to end with the context")
 	}
+}
+
+func TestEvery(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		began, calls := time.Now(), 0
+		Every(ctx, time.Minute, func() {
+			calls++
+			if after := time.Since(began); after != time.Duration(calls)*time.Minute {
+				t.Errorf("call %d came after %s, expected %d min", calls, after, calls)
+			}
+			if calls == 3 {
+				cancel()
+			}
+		})
+		if calls != 3 {
+			t.Errorf("%d calls, expected 3: none may begin after the context is done", calls)
+		}
+	})
 }
 
 func TestBackoff(t *testing.T) {

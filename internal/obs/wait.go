@@ -20,6 +20,20 @@ func Wait(ctx context.Context, d time.Duration) bool {
 	}
 }
 
+// Every calls do every d until ctx is done, first after d. A call that takes longer than d delays the next.
+func Every(ctx context.Context, d time.Duration, do func()) {
+	tick := time.NewTicker(d)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			do()
+		}
+	}
+}
+
 // Backoff returns pauses that grow from about first to about longest, with jitter. It is not safe for concurrent use.
 func Backoff(first, longest time.Duration) *backoff.ExponentialBackOff {
 	b := backoff.NewExponentialBackOff()

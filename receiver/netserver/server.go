@@ -162,18 +162,11 @@ func (s *Server) take(reading, work context.Context, nc net.Conn, serving *sync.
 // sweep closes connections that are not being read and whose sender has closed them. During a long outage senders time
 // out and reconnect, and the connections that they leave behind must not use up the limits.
 func (s *Server) sweep(ctx context.Context) {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			s.conns.each(func(c *Conn) {
-				if c.waiting.Load() && c.gone() {
-					c.Close()
-				}
-			})
-		}
-	}
+	obs.Every(ctx, time.Second, func() {
+		s.conns.each(func(c *Conn) {
+			if c.waiting.Load() && c.gone() {
+				c.Close()
+			}
+		})
+	})
 }
