@@ -58,18 +58,10 @@ func DefaultConfig() Config {
 
 // Validate names every violated bound.
 func (c Config) Validate() error {
-	var errs []error
-	for _, n := range []struct {
-		option          string
-		value, min, max int
-	}{
-		{"batch-size", c.Batch, 1, 1 << 20},
-		{"connections", c.Connections, 1, 1 << 14},
-		{"max-line-bytes", c.MaxLineBytes, 1, 1 << 30},
-	} {
-		if n.value < n.min || n.value > n.max {
-			errs = append(errs, option.Range(n.option, n.value, n.min, n.max))
-		}
+	errs := []error{
+		option.Range("batch-size", c.Batch, 1, 1<<20),
+		option.Range("connections", c.Connections, 1, 1<<14),
+		option.Range("max-line-bytes", c.MaxLineBytes, 1, 1<<30),
 	}
 	if c.Linger <= 0 || c.ProgressEvery <= 0 {
 		errs = append(errs, errors.New("linger and progress intervals must be above 0s"))

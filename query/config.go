@@ -44,8 +44,6 @@ func (o Options) Validate() error {
 	if !slices.Contains(format.Names(), o.Format) {
 		errs = append(errs, option.Error("format", o.Format, "must be one of %s", strings.Join(format.Names(), ", ")))
 	}
-	if o.DeadLetterMaxBytes < 1 || o.DeadLetterMaxBytes > 16<<20 {
-		errs = append(errs, option.Range("dead-letter-max-bytes", o.DeadLetterMaxBytes, 1, 16<<20))
-	}
+	errs = append(errs, option.Range("dead-letter-max-bytes", o.DeadLetterMaxBytes, 1, 16<<20))
 	return errors.Join(errs...)
 }

@@ -57,17 +57,10 @@ func (c *Config) Validate() error {
 		}
 		seen[s] = true
 	}
-	for _, n := range []struct {
-		option          string
-		value, min, max int
-	}{
-		{"poll-batch", c.Batch, 1, 1 << 20},
-		{"poll-connections", c.Connections, 1, 1 << 10},
-	} {
-		if n.value < n.min || n.value > n.max {
-			errs = append(errs, option.Range(n.option, n.value, n.min, n.max))
-		}
-	}
+	errs = append(errs,
+		option.Range("poll-batch", c.Batch, 1, 1<<20),
+		option.Range("poll-connections", c.Connections, 1, 1<<10),
+	)
 	if c.Batch > c.MaxBatchEvents && c.MaxBatchEvents > 0 {
 		errs = append(errs, option.Error("poll-batch", c.Batch, "must not exceed %s, %d, or every batch would be rejected", option.Ref("poll-max-batch-events"), c.MaxBatchEvents))
 	}

@@ -58,17 +58,10 @@ func (c *Config) Validate() error {
 	if c.Interval < time.Millisecond {
 		errs = append(errs, option.Error("watch-interval", c.Interval, "must be at least 1ms"))
 	}
-	for _, n := range []struct {
-		option          string
-		value, min, max int
-	}{
-		{"watch-batch", c.Batch, 1, 1 << 20},
-		{"watch-max-line-bytes", c.MaxLineBytes, 1, 1 << 30},
-	} {
-		if n.value < n.min || n.value > n.max {
-			errs = append(errs, option.Range(n.option, n.value, n.min, n.max))
-		}
-	}
+	errs = append(errs,
+		option.Range("watch-batch", c.Batch, 1, 1<<20),
+		option.Range("watch-max-line-bytes", c.MaxLineBytes, 1, 1<<30),
+	)
 	return errors.Join(errs...)
 }
 

@@ -34,11 +34,7 @@ func DefaultConfig() Config {
 
 // Validate names every violated bound.
 func (c *Config) Validate() error {
-	err := c.Config.Validate()
-	if c.MaxLineBytes < 2 || c.MaxLineBytes > 1<<20 {
-		err = errors.Join(err, option.Range("netcat-max-line-bytes", c.MaxLineBytes, 2, 1<<20))
-	}
-	return err
+	return errors.Join(c.Config.Validate(), option.Range("netcat-max-line-bytes", c.MaxLineBytes, 2, 1<<20))
 }
 
 // Receiver is a netcat source over TCP.

@@ -76,19 +76,12 @@ func (c *Config) Validate() error {
 	if c.Listen == "" {
 		errs = append(errs, option.Error(c.AddressOption(), "", "must be host:port or :port"))
 	}
-	for _, n := range []struct {
-		name             string
-		value, min, most int
-	}{
-		{"max-connections", c.MaxConnections, 1, 1 << 24},
-		{"max-connections-per-address", c.MaxConnectionsPerAddress, 1, 1 << 24},
-		{"max-pipelined", c.MaxPipelined, 1, 1 << 10},
-		{"max-inflate-ratio", c.Inflate.MaxRatio, 1, 1 << 20},
-	} {
-		if n.value < n.min || n.value > n.most {
-			errs = append(errs, option.Range(c.Option+"-"+n.name, n.value, n.min, n.most))
-		}
-	}
+	errs = append(errs,
+		option.Range(c.Option+"-max-connections", c.MaxConnections, 1, 1<<24),
+		option.Range(c.Option+"-max-connections-per-address", c.MaxConnectionsPerAddress, 1, 1<<24),
+		option.Range(c.Option+"-max-pipelined", c.MaxPipelined, 1, 1<<10),
+		option.Range(c.Option+"-max-inflate-ratio", c.Inflate.MaxRatio, 1, 1<<20),
+	)
 	return errors.Join(append(errs, c.TLS.validate(c.Option))...)
 }
 

@@ -39,8 +39,6 @@ func (c *Config) Validate() error {
 		}
 		seen[s] = true
 	}
-	if c.MaxLineBytes < 1 || c.MaxLineBytes > 1<<30 {
-		errs = append(errs, option.Range("socket-max-line-bytes", c.MaxLineBytes, 1, 1<<30))
-	}
+	errs = append(errs, option.Range("socket-max-line-bytes", c.MaxLineBytes, 1, 1<<30))
 	return errors.Join(errs...)
 }

@@ -52,11 +52,7 @@ func DefaultConfig() Config {
 
 // Validate names every violated bound.
 func (c *Config) Validate() error {
-	err := c.Config.Validate()
-	if c.MaxLineBytes < 10 || c.MaxLineBytes > 1<<20 {
-		err = errors.Join(err, option.Range("syslog-max-line-bytes", c.MaxLineBytes, 10, 1<<20))
-	}
-	return err
+	return errors.Join(c.Config.Validate(), option.Range("syslog-max-line-bytes", c.MaxLineBytes, 10, 1<<20))
 }
 
 // Receiver is a syslog source over TCP.
