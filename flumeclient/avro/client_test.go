@@ -25,19 +25,7 @@ type step = receivertest.Step
 
 func dialTo(t *testing.T, addr string, change func(*flumeclient.ConnConfig)) *Client {
 	t.Helper()
-	cfg := DefaultConfig(addr)
-	if change != nil {
-		change(&cfg)
-	}
-	if err := cfg.Validate(); err != nil {
-		t.Fatal(err)
-	}
-	c, err := Dial(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	return c
+	return receivertest.DialConfig(t, DefaultConfig(addr), Dial, change)
 }
 
 // Byte by byte what Avro's own Java client sends, and understanding what its server answers.

@@ -30,16 +30,7 @@ func start(t *testing.T, a receiver.Appender, change func(*Config, *receiver.Run
 	cfg := DefaultConfig()
 	cfg.Listen = "127.0.0.1:0"
 	g := &fixture{}
-	g.Fixture = receivertest.Start(t, a, func(rt receiver.Runtime) receiver.Receiver {
-		if change != nil {
-			change(&cfg, &rt)
-		}
-		if err := cfg.Validate(); err != nil {
-			t.Fatal(err)
-		}
-		g.r = New(cfg, rt)
-		return g.r
-	})
+	g.Fixture, g.r = receivertest.StartConfig(t, a, cfg, New, change)
 	return g
 }
 

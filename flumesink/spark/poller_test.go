@@ -33,16 +33,11 @@ func start(t *testing.T, a receiver.Appender, change func(*Config, *receiver.Run
 	cfg := DefaultConfig()
 	cfg.Sinks, cfg.Pause = sinks, time.Millisecond
 	g := &fixture{}
-	g.Fixture = receivertest.Start(t, a, func(rt receiver.Runtime) receiver.Receiver {
+	g.Fixture, g.p = receivertest.StartConfig(t, a, cfg, New, func(cfg *Config, rt *receiver.Runtime) {
 		rt.ShutdownTimeout = 2 * time.Second
 		if change != nil {
-			change(&cfg, &rt)
+			change(cfg, rt)
 		}
-		if err := cfg.Validate(); err != nil {
-			t.Fatal(err)
-		}
-		g.p = New(cfg, rt)
-		return g.p
 	})
 	return g
 }

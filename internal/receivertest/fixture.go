@@ -3,6 +3,7 @@ package receivertest
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -54,6 +55,51 @@ func Start(t *testing.T, a receiver.Appender, construct func(receiver.Runtime) r
 		}
 	})
 	return g
+}
+
+// StartConfig is Start for a receiver that construct makes of a configuration. If change is not nil, it changes the
+// configuration, which must be valid afterwards, and the runtime.
+func StartConfig[C any, PC Config[C], R receiver.Receiver](
+	t *testing.T, a receiver.Appender, cfg C, construct func(C, receiver.Runtime) R, change func(PC, *receiver.Runtime),
+) (g *Fixture, r R) {
+	t.Helper()
+	g = Start(t, a, func(rt receiver.Runtime) receiver.Receiver {
+		if change != nil {
+			change(&cfg, &rt)
+		}
+		if err := PC(&cfg).Validate(); err != nil {
+			t.Fatal(err)
+		}
+		r = construct(cfg, rt)
+		return r
+	})
+	return g, r
+}
+
+// DialConfig opens a client with a configuration, which change may change if it is not nil. The client is closed with
+// the test.
+func DialConfig[C any, PC Config[C], K io.Closer](
+	t *testing.T, cfg C, dial func(context.Context, C) (K, error), change func(PC),
+) K {
+	t.Helper()
+	if change != nil {
+		change(&cfg)
+	}
+	if err := PC(&cfg).Validate(); err != nil {
+		t.Fatal(err)
+	}
+	c, err := dial(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() }) // fails if the test has closed it
+	return c
+}
+
+// Config is a pointer to a configuration.
+type Config[C any] interface {
+	*C
+	Validate() error
 }
 
 // Stop ends the receiver and waits for it.

@@ -58,19 +58,18 @@ func start(t *testing.T, a receiver.Appender, dir, at string, configure func(*Co
 	cfg := DefaultConfig()
 	cfg.Dirs, cfg.State, cfg.Interval = []string{dir}, at, 2*time.Millisecond
 	g := &fixture{}
-	g.Fixture = receivertest.Start(t, a, func(rt receiver.Runtime) receiver.Receiver {
+	construct := func(cfg Config, rt receiver.Runtime) *Watcher {
+		w := New(cfg, rt)
+		if change != nil {
+			change(w)
+		}
+		return w
+	}
+	g.Fixture, g.w = receivertest.StartConfig(t, a, cfg, construct, func(cfg *Config, rt *receiver.Runtime) {
 		rt.ShutdownTimeout = 10 * time.Second
 		if configure != nil {
-			configure(&cfg, &rt)
+			configure(cfg, rt)
 		}
-		if err := cfg.Validate(); err != nil {
-			t.Fatal(err)
-		}
-		g.w = New(cfg, rt)
-		if change != nil {
-			change(g.w)
-		}
-		return g.w
 	})
 	return g
 }

@@ -27,15 +27,8 @@ func start(t *testing.T, k *kafka, change func(*Config, *receiver.Runtime)) *rec
 	t.Helper()
 	cfg := DefaultConfig()
 	cfg.Listen = "127.0.0.1:0"
-	return receivertest.Start(t, k, func(rt receiver.Runtime) receiver.Receiver {
-		if change != nil {
-			change(&cfg, &rt)
-		}
-		if err := cfg.Validate(); err != nil {
-			t.Fatal(err)
-		}
-		return New(cfg, rt)
-	})
+	g, _ := receivertest.StartConfig(t, k, cfg, New, change)
+	return g
 }
 
 // say sends text on a new connection, closes its sending side, and returns the reply.

@@ -35,16 +35,11 @@ func start(t *testing.T, a receiver.Appender, configure func(*Config, *receiver.
 	cfg := DefaultConfig()
 	cfg.Servers = []string{l.Addr().String()}
 	g := &fixture{l: l}
-	g.Fixture = receivertest.Start(t, a, func(rt receiver.Runtime) receiver.Receiver {
+	g.Fixture, g.r = receivertest.StartConfig(t, a, cfg, New, func(cfg *Config, rt *receiver.Runtime) {
 		rt.ShutdownTimeout = 10 * time.Second
 		if configure != nil {
-			configure(&cfg, &rt)
+			configure(cfg, rt)
 		}
-		if err := cfg.Validate(); err != nil {
-			t.Fatal(err)
-		}
-		g.r = New(cfg, rt)
-		return g.r
 	})
 	return g
 }
