@@ -272,6 +272,31 @@ func TestDirection_plannerIsPure(t *testing.T) {
 			t.Errorf("batch/planner imports %s", imp)
 		}
 	}
+	p.inspect(t, func(at token.Position, n ast.Node) {
+		if name := selected(n, "time"); name != "" && name != "Duration" && name != "Minute" {
+			t.Errorf("%s: time.%s, expected only durations", at, name)
+		}
+	})
+}
+
+// No package has side effects when it is imported, and no code sleeps instead of waiting.
+func TestNoSleep(t *testing.T) {
+	t.Parallel()
+	for name, p := range packages(t) {
+		p.inspect(t, func(at token.Position, n ast.Node) {
+			if fn, ok := n.(*ast.FuncDecl); ok && fn.Recv == nil && fn.Name.Name == "init" {
+				t.Errorf("%s: func init in %s", at, name)
+			}
+			if sel := selected(n, "time"); sel == "Sleep" || sel == "After" || sel == "Tick" {
+				t.Errorf("%s: time.%s in %s", at, sel, name)
+			}
+		})
+	}
+}
+
+// inspect calls do with each node of the syntax of the package's files, tests aside.
+func (p goPackage) inspect(t *testing.T, do func(token.Position, ast.Node)) {
+	t.Helper()
 	for _, f := range p.GoFiles {
 		fset := token.NewFileSet()
 		parsed, err := parser.ParseFile(fset, filepath.Join(p.Dir, f), nil, parser.SkipObjectResolution)
@@ -279,39 +304,20 @@ func TestDirection_plannerIsPure(t *testing.T) {
 			t.Fatal(err)
 		}
 		ast.Inspect(parsed, func(n ast.Node) bool {
-			if sel, ok := n.(*ast.SelectorExpr); ok {
-				if x, ok := sel.X.(*ast.Ident); ok && x.Name == "time" && sel.Sel.Name != "Duration" && sel.Sel.Name != "Minute" {
-					t.Errorf("%s: time.%s, expected only durations", fset.Position(sel.Pos()), sel.Sel.Name)
-				}
+			if n != nil {
+				do(fset.Position(n.Pos()), n)
 			}
 			return true
 		})
 	}
 }
 
-// No package has side effects when it is imported, and no code sleeps instead of waiting.
-func TestNoSleep(t *testing.T) {
-	t.Parallel()
-	for name, p := range packages(t) {
-		for _, f := range p.GoFiles {
-			fset := token.NewFileSet()
-			parsed, err := parser.ParseFile(fset, filepath.Join(p.Dir, f), nil, parser.SkipObjectResolution)
-			if err != nil {
-				t.Fatal(err)
-			}
-			ast.Inspect(parsed, func(n ast.Node) bool {
-				if fn, ok := n.(*ast.FuncDecl); ok && fn.Recv == nil && fn.Name.Name == "init" {
-					t.Errorf("%s: func init in %s", fset.Position(fn.Pos()), name)
-				}
-				sel, ok := n.(*ast.SelectorExpr)
-				if !ok {
-					return true
-				}
-				if x, ok := sel.X.(*ast.Ident); ok && x.Name == "time" && (sel.Sel.Name == "Sleep" || sel.Sel.Name == "After" || sel.Sel.Name == "Tick") {
-					t.Errorf("%s: time.%s in %s", fset.Position(sel.Pos()), sel.Sel.Name, name)
-				}
-				return true
-			})
+// selected returns the name that n selects from a package, for example Sleep of time.Sleep, or "".
+func selected(n ast.Node, pkg string) string {
+	if sel, ok := n.(*ast.SelectorExpr); ok {
+		if x, ok := sel.X.(*ast.Ident); ok && x.Name == pkg {
+			return sel.Sel.Name
 		}
 	}
+	return ""
 }
