@@ -26,7 +26,7 @@ func realAborted(t *testing.T, r *realKafka) {
 			t.Fatal(err)
 		}
 		fill(t, txn, "aborted", 0, want, want+n)
-		if !commit { // somebody else's records stand between ours
+		if !commit { // records of another producer are between ours
 			fill(t, plain, "aborted", 0, want, want+5)
 			want += 5
 		}

@@ -53,7 +53,7 @@ func TestReachable_none(t *testing.T) {
 	}
 }
 
-// An attempt that its caller's deadline ended says nothing about the broker; one that the dialer's timeout ended does.
+// An attempt that its caller's deadline ended is not evidence about the broker; one that the dialer's timeout ended is.
 func TestDials_callersDeadline(t *testing.T) {
 	t.Parallel()
 	var timeout net.Error = &net.DNSError{Err: "i/o timeout", IsTimeout: true}

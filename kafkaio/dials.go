@@ -38,7 +38,7 @@ const (
 )
 
 // abortedDial is the error of an attempt to connect that ended because its caller's context was done. It looks like the
-// timeout of a broker that does not reply, but says nothing about the broker.
+// timeout of a broker that does not reply, but is not evidence about the broker.
 type abortedDial struct{ error }
 
 func (a abortedDial) Unwrap() error { return a.error }

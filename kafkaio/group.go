@@ -301,7 +301,7 @@ func (m *member) watch(ctx context.Context) error {
 
 // confirm asks the group, with a heartbeat of its own, which of the partitions are still assigned to this member (P14).
 // The member ID and generation are read before the heartbeat and the assignment before and after it, because a
-// confirmation of one generation says nothing about another. Forcing a rebalance instead would disturb all members and
+// confirmation of one generation does not hold for another. Forcing a rebalance instead would disturb all members and
 // confirm nothing.
 func (m *member) confirm(ctx context.Context, partitions []checkpoint.Partition) ([]checkpoint.Partition, error) {
 	var ours []checkpoint.Partition

@@ -86,7 +86,7 @@ func TestPool_lazy(t *testing.T) {
 	p := open(t, quick("u:p@tcp("+l.Addr().String()+")/d"))
 	select {
 	case <-dialled:
-		t.Error("dialled before anybody asked")
+		t.Error("dialled before a connection was requested")
 	default:
 	}
 	_, err = p.Tx(t.Context(), PriorityHigh)

@@ -12,7 +12,7 @@ type queue struct {
 	folding bool  // the worker is folding the first piece
 }
 
-// piece is fetched records of one partition. Its First moves on as it is folded.
+// piece is fetched records of one partition. Its First advances while it is folded.
 type piece struct {
 	Fetched
 	partition *partition

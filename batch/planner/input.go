@@ -17,7 +17,7 @@ type (
 	Assigned struct{ Partitions []checkpoint.Partition }
 
 	// Revoked: the consumer group revokes these partitions, or this process has lost them. The planner outputs a
-	// [Released] for each, as soon as it is certain that no new commit for it can start.
+	// [Released] for each, as soon as no new commit for it can start.
 	Revoked struct{ Partitions []checkpoint.Partition }
 
 	// Fetched: one poll's result for one partition, called a piece. With Err the source has stopped the partition at

@@ -46,7 +46,7 @@ func (t *task) claimed(op operation, r ClaimResult) {
 }
 
 // committed takes the result of a commit. Fenced, rejected, stale and too large batches are discarded: their records
-// are folded again. Other errors keep the batch, which is committed again as it is.
+// are folded again. Other errors keep the batch, which is committed again unchanged.
 func (t *task) committed(op operation, err error) {
 	p := t.planner
 	switch {

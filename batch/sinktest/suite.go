@@ -156,7 +156,7 @@ func (b *bench[D]) firstClaim(t *testing.T) {
 	if got[0].Owner == (checkpoint.Owner{}) || got[0].Owner != got[1].Owner || got[0].TopicID != b.topic.ID {
 		t.Errorf("claimed %+v", got)
 	}
-	b.wantNext(t, 100, 50, 0) // partition 1 too, which nobody has claimed
+	b.wantNext(t, 100, 50, 0) // partition 1 too, which is not claimed
 	if c := b.Checkpoints(b.topic.Name)[1]; c.Epoch != 0 || c.Owner != (checkpoint.Owner{}) {
 		t.Errorf("unclaimed partition: %+v", c)
 	}

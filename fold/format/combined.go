@@ -13,7 +13,7 @@ import (
 //
 //	host ident user [17/May/2015:10:05:03 +0000] "GET /path HTTP/1.1" 200 1234
 //
-// and the combined one, which adds "referer" "agent". Fields stay as they are written: escapes such as \" and \xe4
+// and the combined one, which adds "referer" "agent". Fields are not converted: escapes such as \" and \xe4
 // are not undone, and an absent text is a hyphen; an absent number of bytes is NULL. Where the request line is
 // not one, path is the whole of it, and method and protocol are empty. What follows the last field on the line is
 // ignored. Each line of a body is a row.

@@ -10,7 +10,7 @@ import (
 )
 
 // customFormat reads the lines of a configured log format (Apache's LogFormat, nginx's log_format). A line must contain the
-// format's literal text as it is, and end where the format ends. So a field that holds what it should not makes a dead
+// format's literal text exactly, and end where the format ends. So a field that holds what it should not makes a dead
 // letter, and never shifts the fields after it.
 type customFormat struct {
 	pieces []piece
