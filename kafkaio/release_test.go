@@ -45,22 +45,31 @@ func TestP29_frameIsKeptUntilRejectedRecordsAreDead(t *testing.T) {
 	wantLetter(t, letters[0], want[1], "Kafka rejects the record: "+kerr.InvalidRecord.Message)
 }
 
-// A request without a deadline waits for at most Config.AckTimeout.
-func TestP23_ARequestWithoutADeadlineHasAckTimeout(t *testing.T) {
-	t.Parallel()
+// produceInSilence produces one record without a deadline while Kafka does not reply. end makes it reply; done receives
+// the result.
+func produceInSilence(t *testing.T, ackTimeout time.Duration, unlimited bool) (end func(), done chan error) {
+	t.Helper()
 	c := broker(t)
 	makeTopics(t, c, 1, nil)
 	cfg := testConfig(c)
-	cfg.AckTimeout = 200 * time.Millisecond
+	cfg.AckTimeout = ackTimeout
 	p, _ := producer(t, cfg)
 	if err := p.Ready(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	end, _ := silence(t, c)
-	defer end()
-	done := make(chan error, 1)
+	end, _ = silence(t, c)
+	done = make(chan error, 1)
 	b, _, release := request(p, "a", 1)
+	b.Unlimited = unlimited
 	go func() { done <- p.Produce(context.WithoutCancel(t.Context()), b, nil, release) }()
+	return end, done
+}
+
+// A request without a deadline waits for at most Config.AckTimeout.
+func TestP23_ARequestWithoutADeadlineHasAckTimeout(t *testing.T) {
+	t.Parallel()
+	end, done := produceInSilence(t, 200*time.Millisecond, false)
+	defer end()
 	select {
 	case err := <-done:
 		if !errors.Is(err, context.DeadlineExceeded) {
@@ -74,24 +83,13 @@ func TestP23_ARequestWithoutADeadlineHasAckTimeout(t *testing.T) {
 // An unlimited request without a deadline waits for Kafka however long that takes.
 func TestP23_AnUnlimitedRequestWaitsForKafka(t *testing.T) {
 	t.Parallel()
-	c := broker(t)
-	makeTopics(t, c, 1, nil)
-	cfg := testConfig(c)
-	cfg.AckTimeout = 50 * time.Millisecond
-	p, _ := producer(t, cfg)
-	if err := p.Ready(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	end, _ := silence(t, c)
+	const ackTimeout = 50 * time.Millisecond
+	end, done := produceInSilence(t, ackTimeout, true)
 	defer end()
-	done := make(chan error, 1)
-	b, _, release := request(p, "a", 1)
-	b.Unlimited = true
-	go func() { done <- p.Produce(context.WithoutCancel(t.Context()), b, nil, release) }()
 	select {
 	case err := <-done:
 		t.Fatalf("returned %v while Kafka did not answer", err)
-	case <-time.After(4 * cfg.AckTimeout):
+	case <-time.After(4 * ackTimeout):
 	}
 	end()
 	if err := <-done; err != nil {
