@@ -27,7 +27,7 @@ func partition(id int) checkpoint.Partition {
 
 // place is where a partition is fetched.
 type place struct {
-	session, next uint64
+	fetchID, next uint64
 	paused        bool
 }
 
@@ -93,7 +93,7 @@ func (s *logSource) next(id int) *batch.Fetched {
 	at.next = uint64(next)
 	f := &batch.Fetched{
 		Range:   checkpoint.Range{Partition: partition(id), First: first, Next: next},
-		Session: at.session, Bytes: 1000, Release: s.release,
+		FetchID: at.fetchID, Bytes: 1000, Release: s.release,
 	}
 	o := first
 	for _, r := range s.logs[id] {
@@ -128,7 +128,7 @@ func (s *logSource) Position(moves []batch.Position) {
 	for _, x := range moves {
 		switch at := s.at[x.Partition]; x.Action {
 		case batch.Fetch:
-			s.at[x.Partition] = &place{session: x.Session, next: uint64(x.Next), paused: at != nil && at.paused}
+			s.at[x.Partition] = &place{fetchID: x.FetchID, next: uint64(x.Next), paused: at != nil && at.paused}
 		case batch.Remove:
 			delete(s.at, x.Partition)
 		case batch.Pause, batch.Resume:

@@ -51,7 +51,7 @@ func (m input[D]) take(context.Context, *Engine[D]) planner.Input { return m.Inp
 // take holds fetched records under a token, which the planner names them by.
 func (m fetched[D]) take(_ context.Context, e *Engine[D]) planner.Input {
 	f := m.Fetched
-	in := planner.Fetched{Range: f.Range, Session: f.Session, LeaderEpoch: f.LeaderEpoch, Bytes: f.Bytes, Err: f.Err}
+	in := planner.Fetched{Range: f.Range, FetchID: f.FetchID, LeaderEpoch: f.LeaderEpoch, Bytes: f.Bytes, Err: f.Err}
 	if f.Err == nil {
 		e.token++
 		in.Token = e.token

@@ -75,7 +75,7 @@ func (m *metrics) commit(err error, took time.Duration) {
 	result := "ok"
 	if err != nil {
 		result = "other"
-		if r, ok := results[checkpoint.ClassOf(err)]; ok {
+		if r, ok := results[checkpoint.HandlingOf(err)]; ok {
 			result = r
 		} else if _, refused := errors.AsType[*RejectedRows](err); refused {
 			result = "rows_refused"

@@ -25,8 +25,8 @@ type Header struct {
 type Fetched struct {
 	// Range is the offsets accounted for: those of Records, and those in Gaps. First is where the one before ended.
 	checkpoint.Range
-	// Session is that of the Position under which this was fetched. The engine drops what has an older session.
-	Session uint64
+	// FetchID is that of the Position under which this was fetched. The engine drops what has an older one.
+	FetchID uint64
 	// LeaderEpoch is that of the last offset in Range and of every record, -1 if the broker reports none. A batch may end
 	// after any of them, and the next claim compares the end of the epoch that is stored with next_offset (P27).
 	LeaderEpoch int32

@@ -52,8 +52,8 @@ func (e *Error) Error() string {
 // Unwrap returns class and cause, so that errors.Is and errors.As find both.
 func (e *Error) Unwrap() []error { return []error{e.Class, e.Err} }
 
-// ClassOf returns the class of an error, nil if it has none.
-func ClassOf(err error) error {
+// HandlingOf returns the class of an error, nil if it has none.
+func HandlingOf(err error) error {
 	for _, class := range []error{ErrCheckpointLost, ErrRefused, ErrFenced, ErrUnknown, ErrTooLarge, ErrStale, ErrBlocked, ErrRetry} {
 		if errors.Is(err, class) {
 			return class

@@ -37,7 +37,7 @@ type pending struct {
 	statement *boundStatement
 	key, end  int  // in Fold.keys
 	vals      int  // the first in Fold.vals
-	apart     bool // the row is not merged with others of its key, because MySQL rejected the merged row
+	separate  bool // the row is not merged with others of its key, because MySQL rejected the merged row
 }
 
 // New makes a fold for one task.
@@ -178,10 +178,10 @@ func (f *Fold) addRow(s *boundStatement) (rejected bool) {
 	if e.Reason != "" {
 		return false
 	}
-	apart := false
+	separate := false
 	if f.rejections.any() {
-		var dead why
-		dead, apart = f.rejections.find(s.Table, f.keys[key:], e.Partition, e.Record.Offset)
+		var dead rejectionReason
+		dead, separate = f.rejections.find(s.Table, f.keys[key:], e.Partition, e.Record.Offset)
 		if dead.reason != "" {
 			e.Reason, e.Detail = dead.reason, dead.detail
 			return true
@@ -195,7 +195,7 @@ func (f *Fold) addRow(s *boundStatement) (rejected bool) {
 	// Field by field: to build the struct first and copy it costs 4 ns a record, because the copy has to wait for the
 	// stores of the fields.
 	p := &f.pending[n]
-	p.statement, p.key, p.end, p.vals, p.apart = s, key, len(f.keys), vals, apart
+	p.statement, p.key, p.end, p.vals, p.separate = s, key, len(f.keys), vals, separate
 	return false
 }
 
@@ -214,8 +214,8 @@ func appendKey(dst []byte, v *value.Value, k row.Kind) []byte {
 func (f *Fold) merge(p *pending) {
 	rows := f.rows[p.statement.table]
 	var i int
-	if key := f.keys[p.key:p.end]; p.apart {
-		i = rows.Apart(key, row.Origin{Partition: f.env.Partition.ID, Offset: f.env.Record.Offset})
+	if key := f.keys[p.key:p.end]; p.separate {
+		i = rows.AddSeparate(key, row.Origin{Partition: f.env.Partition.ID, Offset: f.env.Record.Offset})
 	} else {
 		i, _ = rows.FindIn(f.env.Partition.ID, key)
 	}

@@ -12,7 +12,7 @@ import (
 // does not show which of its records MySQL rejects. So up to the offsets at which the rejected batch ended, each record
 // of its key makes a row of its own, which is not merged with others. MySQL then rejects only the rows of the records
 // that it cannot take, and these records are dead letters when they are read again. So a record is folded at most three
-// times because of its own value: with merged rows, with separate rows (row.Rows.Apart), and as a dead letter.
+// times because of its own value: with merged rows, with separate rows (row.Rows.AddSeparate), and as a dead letter.
 //
 // A rejection does not apply to a table that was altered since: the table may take the row now, and its keys may be
 // encoded in another way. So rejections of another version of the table are dropped.
@@ -23,23 +23,23 @@ type rejections struct {
 type rejectedKey struct{ table, key string }
 
 type rejection struct {
-	version int                            // of the table
-	until   map[checkpoint.Partition]int64 // records below these offsets make rows of their own
-	dead    map[batch.RecordID]why         // of the records whose own rows MySQL rejected
-	all     why                            // why all records are dead; empty if only those in dead are
+	version int                                // of the table
+	until   map[checkpoint.Partition]int64     // records below these offsets make rows of their own
+	dead    map[batch.RecordID]rejectionReason // of the records whose own rows MySQL rejected
+	all     rejectionReason                    // why all records are dead; empty if only those in dead are
 }
 
-// why is a dead letter's reason and detail.
-type why struct{ reason, detail string }
+// rejectionReason is a dead letter's reason and detail.
+type rejectionReason struct{ reason, detail string }
 
 func (r *rejections) any() bool { return len(r.rows) > 0 }
 
 // find decides the fate of a record that makes a row with this key: it is a dead letter if the reason is not empty, and
-// makes a separate row if apart is true.
-func (r *rejections) find(table string, key []byte, p checkpoint.Partition, offset int64) (dead why, apart bool) {
+// makes a separate row if separate is true.
+func (r *rejections) find(table string, key []byte, p checkpoint.Partition, offset int64) (dead rejectionReason, separate bool) {
 	row := r.rows[rejectedKey{table, string(key)}]
 	if row == nil || offset >= row.until[p] {
-		return why{}, false
+		return rejectionReason{}, false
 	}
 	return cmp.Or(row.all, row.dead[batch.RecordID{Partition: p, Offset: offset}]), true
 }
@@ -89,13 +89,13 @@ func (r *rejections) add(rejected *batch.RejectedRow) {
 	k := rejectedKey{rejected.Table, string(rejected.Key)}
 	row := r.rows[k]
 	if row == nil {
-		row = &rejection{version: rejected.Version, until: map[checkpoint.Partition]int64{}, dead: map[batch.RecordID]why{}}
+		row = &rejection{version: rejected.Version, until: map[checkpoint.Partition]int64{}, dead: map[batch.RecordID]rejectionReason{}}
 		r.rows[k] = row
 	}
 	for p, offset := range rejected.Until {
 		row.until[p] = max(row.until[p], offset)
 	}
-	switch dead := (why{cmp.Or(rejected.Reason, "MySQL rejects the row"), rejected.Detail}); {
+	switch dead := (rejectionReason{cmp.Or(rejected.Reason, "MySQL rejects the row"), rejected.Detail}); {
 	case rejected.Source != nil:
 		row.dead[*rejected.Source] = dead
 	case !rejected.Merged:

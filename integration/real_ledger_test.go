@@ -41,7 +41,7 @@ type ledger struct {
 // account is one partition's entry.
 type account struct {
 	owner   *member // who claimed it last
-	session uint64
+	fetchID uint64
 	claimed int // how often
 	next    int64
 	epoch   int32              // leader epoch of the record before next
@@ -138,14 +138,14 @@ func (m *member) Assigned(topic batch.Topic, ps []int32) {
 	}
 }
 
-// claim begins a session at the ledger's position. The ledger must be locked.
+// claim fetches under a new fetch ID from the ledger's position. The ledger must be locked.
 func (m *member) claim(topic string, p int32, a *account) {
-	a.session++
+	a.fetchID++
 	a.claimed++
 	a.err = nil
 	m.source.Position([]batch.Position{{
 		Partition: checkpoint.Partition{Topic: topic, ID: p}, Action: batch.Fetch,
-		Session: a.session, Next: a.next, LeaderEpoch: a.epoch, TopicID: a.topic,
+		FetchID: a.fetchID, Next: a.next, LeaderEpoch: a.epoch, TopicID: a.topic,
 	}})
 }
 
@@ -167,7 +167,7 @@ func (m *member) Fetched(f batch.Fetched) {
 		defer f.Release()
 	}
 	a := l.parts[f.ID]
-	if a == nil || a.owner != m || a.session != f.Session {
+	if a == nil || a.owner != m || a.fetchID != f.FetchID {
 		return // fenced
 	}
 	if f.First != a.next {

@@ -158,7 +158,7 @@ type counter struct {
 
 func (o *counter) Assigned(t batch.Topic, ps []int32) {
 	for _, p := range ps {
-		o.src.Position([]batch.Position{{Partition: checkpoint.Partition{Topic: t.Name, ID: p}, Action: batch.Fetch, Session: 1, TopicID: t.ID, LeaderEpoch: -1}})
+		o.src.Position([]batch.Position{{Partition: checkpoint.Partition{Topic: t.Name, ID: p}, Action: batch.Fetch, FetchID: 1, TopicID: t.ID, LeaderEpoch: -1}})
 	}
 }
 

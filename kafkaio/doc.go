@@ -7,7 +7,7 @@
 //
 // The [Source] implements batch.Source with two clients. The group client provides membership only: it never has a fetch
 // position, so nothing it does can move an offset, and its callbacks only forward (P6). The fetch client reads the
-// partitions that the engine positions, each from the offset and under the session number that came with the position:
+// partitions that the engine positions, each from the offset and with the fetch ID of that position:
 //
 //	assigned ──▶ claimed in MySQL ──▶ Position(Fetch) ──▶ topic ID, log start, leader epoch's end verified ──▶ fetched
 //

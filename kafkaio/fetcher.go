@@ -45,7 +45,7 @@ type fetcher struct {
 // partition is one positioned partition.
 type partition struct {
 	checkpoint.Partition
-	session     uint64
+	fetchID     uint64
 	next        int64 // the next offset to deliver
 	leaderEpoch int32 // of the record before next, -1 unknown; never decreases
 	topicID     checkpoint.TopicID
@@ -173,7 +173,7 @@ func (f *fetcher) fetch(p *partition, m batch.Position) {
 	}
 	p.cancelCall()
 	direct := p.added && p.hasCursor && (p.state == fetching || p.state == scanning)
-	p.session, p.next, p.leaderEpoch, p.topicID, p.paused = m.Session, m.Next, m.LeaderEpoch, m.TopicID, false
+	p.fetchID, p.next, p.leaderEpoch, p.topicID, p.paused = m.FetchID, m.Next, m.LeaderEpoch, m.TopicID, false
 	p.idleAt = -1
 	f.s.lags.position(m.ID, m.Next)
 	if direct {
@@ -304,7 +304,7 @@ func (f *fetcher) stop(p *partition, err error) {
 	f.s.invalidateTopic()
 	f.listener.Fetched(batch.Fetched{
 		Range:       checkpoint.Range{Partition: p.Partition, First: p.next, Next: p.next},
-		Session:     p.session,
+		FetchID:     p.fetchID,
 		LeaderEpoch: p.leaderEpoch,
 		Err:         err,
 	})

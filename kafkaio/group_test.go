@@ -41,7 +41,7 @@ func TestP6_twoSourcesShareTheGroup(t *testing.T) {
 	}
 	kept := a.has()
 	for p := range kept { // cooperative: what a keeps was not interrupted
-		if a.at(p).session > 6 {
+		if a.at(p).fetchID > 6 {
 			t.Errorf("partition %d was positioned again although a kept it", p)
 		}
 	}

@@ -145,9 +145,9 @@ func start(tb testing.TB, fn func(context.Context) error) (stop func()) {
 	return stop
 }
 
-// place is what a test listener received of one partition under one session.
+// place is what a test listener received of one partition under one fetch ID.
 type place struct {
-	session uint64
+	fetchID uint64
 	first   int64
 	next    int64
 	epoch   int32
@@ -168,7 +168,7 @@ type owner struct {
 	topic    batch.Topic
 	assigned map[int32]bool
 	revokes  int
-	session  uint64
+	fetchID  uint64
 	places   map[int32]*place
 	block    time.Duration // how long Revoked waits
 }
@@ -194,14 +194,14 @@ func (o *owner) Assigned(t batch.Topic, ps []int32) {
 	}
 }
 
-// position begins a session. o.mu must be held.
+// position fetches under a new fetch ID. o.mu must be held.
 func (o *owner) position(p int32, m batch.Position) {
-	o.session++
-	m.Partition, m.Action, m.Session = checkpoint.Partition{Topic: o.topic.Name, ID: p}, batch.Fetch, o.session
+	o.fetchID++
+	m.Partition, m.Action, m.FetchID = checkpoint.Partition{Topic: o.topic.Name, ID: p}, batch.Fetch, o.fetchID
 	if m.TopicID == (checkpoint.TopicID{}) {
 		m.TopicID = o.topic.ID
 	}
-	o.places[p] = &place{session: o.session, first: m.Next, next: m.Next, epoch: m.LeaderEpoch}
+	o.places[p] = &place{fetchID: o.fetchID, first: m.Next, next: m.Next, epoch: m.LeaderEpoch}
 	o.src.Position([]batch.Position{m})
 }
 
@@ -228,7 +228,7 @@ func (o *owner) Fetched(f batch.Fetched) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	p := o.places[f.ID]
-	if p == nil || p.session != f.Session {
+	if p == nil || p.fetchID != f.FetchID {
 		if f.Release != nil {
 			f.Release()
 		}

@@ -87,7 +87,7 @@ func TestP1_anotherDatabaseInTheGroupIsRefused(t *testing.T) {
 		!strings.Contains(fmt.Sprint(err), "staging:3306/stats") {
 		t.Fatalf("got %v, expected a refusal with both addresses", err)
 	}
-	if n := second.session; n != 0 {
+	if n := second.fetchID; n != 0 {
 		t.Errorf("the second positioned %d partitions, expected none", n)
 	}
 	if len(first.has()) != 4 || first.revokes != 0 {
@@ -137,8 +137,8 @@ func TestP1_anotherDatabaseIsRefusedAfterJoining(t *testing.T) {
 	if err := awaitEnd(t, ended); !errors.Is(err, checkpoint.ErrRefused) {
 		t.Fatalf("got %v, expected a refusal", err)
 	}
-	if !joining.Load() || o.session != 0 {
-		t.Errorf("it positioned %d partitions, expected none", o.session)
+	if !joining.Load() || o.fetchID != 0 {
+		t.Errorf("it positioned %d partitions, expected none", o.fetchID)
 	}
 	eventually(t, "all partitions back", func() bool { return len(first.has()) == 4 })
 }

@@ -134,7 +134,7 @@ func (f *fetcher) deliverRecords(p *partition, records []*kgo.Record) (done int,
 	f.s.met.bytes.Add(float64(payload))
 	f.listener.Fetched(batch.Fetched{
 		Range:       checkpoint.Range{Partition: p.Partition, First: first, Next: p.next},
-		Session:     p.session,
+		FetchID:     p.fetchID,
 		LeaderEpoch: p.leaderEpoch,
 		Records:     s.records,
 		Gaps:        s.gaps,

@@ -124,7 +124,7 @@ func (f *fetcher) skipGap(p *partition, to int64, epoch int32) {
 	f.s.lags.position(p.ID, to)
 	f.s.met.gaps.Add(float64(gap.Len()))
 	f.listener.Fetched(batch.Fetched{
-		Range: gap, Session: p.session, LeaderEpoch: p.leaderEpoch, Gaps: []checkpoint.Range{gap},
+		Range: gap, FetchID: p.fetchID, LeaderEpoch: p.leaderEpoch, Gaps: []checkpoint.Range{gap},
 	})
 }
 

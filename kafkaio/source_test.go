@@ -196,9 +196,9 @@ func TestP13_rewindBeforeTheCursor(t *testing.T) {
 	o := atStart(t, testConfig(c), batch.Position{Next: 100, LeaderEpoch: -1})
 	eventually(t, "the position", func() bool { return o.at(0).next == 100 })
 	o.mu.Lock()
-	o.session++
-	o.places[0] = &place{session: o.session, next: 10}
-	m := batch.Position{Partition: checkpoint.Partition{Topic: "logs"}, Action: batch.Fetch, Session: o.session, Next: 10, LeaderEpoch: -1}
+	o.fetchID++
+	o.places[0] = &place{fetchID: o.fetchID, next: 10}
+	m := batch.Position{Partition: checkpoint.Partition{Topic: "logs"}, Action: batch.Fetch, FetchID: o.fetchID, Next: 10, LeaderEpoch: -1}
 	o.mu.Unlock()
 	o.src.inbox.put(func(f *fetcher) {
 		p := f.partitions[0]

@@ -27,7 +27,7 @@ func extremesTable() row.Table {
 func apart(table *row.Table, key string, values ...int64) row.Delta {
 	r := row.NewRows(table)
 	for offset, v := range values {
-		i := r.Apart(textKey("%s", key), row.Origin{Offset: int64(offset)})
+		i := r.AddSeparate(textKey("%s", key), row.Origin{Offset: int64(offset)})
 		r.Cells(i)[0], r.Cells(i)[1] = cell(1), cell(v)
 	}
 	return row.Delta{Tables: []*row.Rows{r}}
@@ -180,7 +180,7 @@ func TestP18_RowsWithoutAPartitionOrParent(t *testing.T) {
 			}
 			r := row.NewRows(&table)
 			for offset, key := range []string{"z", "a"} {
-				r.Cells(r.Apart(textKey("%s", key), row.Origin{Offset: int64(offset)}))[0] = cell(1)
+				r.Cells(r.AddSeparate(textKey("%s", key), row.Origin{Offset: int64(offset)}))[0] = cell(1)
 			}
 			rows = refusedBy(t, f.sink.Commit(t.Context(), taskBatch(2, 2, row.Delta{Tables: []*row.Rows{r}}, at...)))
 			if len(rows) != 1 || rows[0].Source == nil || rows[0].Source.Offset != 0 {

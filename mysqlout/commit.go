@@ -194,7 +194,7 @@ func (s *Sink) writeRows(ctx context.Context, tx *pool.Tx, tables []tableRows, a
 var errTooLong = errors.New("the row is longer than max_allowed_packet")
 
 func couldBeValue(embedded bool, err error) bool {
-	f := sqlerr.FateOf(err)
+	f := sqlerr.HandlingOf(err)
 	return f == sqlerr.Value || f == sqlerr.Ranged || sqlerr.Number(err) == 1105 && embedded
 }
 

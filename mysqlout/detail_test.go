@@ -60,7 +60,7 @@ func TestP18_ReasonsHoldNothingOfTheRow(t *testing.T) {
 			at := mustClaim(t, f.sink, 0)
 			r := row.NewRows(&table)
 			for offset, v := range test.values {
-				i := r.Apart(row.AppendKeyNumber(nil, row.FromInt(int64(offset))), row.Origin{Offset: int64(offset)})
+				i := r.AddSeparate(row.AppendKeyNumber(nil, row.FromInt(int64(offset))), row.Origin{Offset: int64(offset)})
 				r.SetBytes(&r.Cells(i)[0], []byte(v))
 			}
 			rows := refusedBy(t, f.sink.Commit(t.Context(), taskBatch(1, int64(len(test.values)), row.Delta{Tables: []*row.Rows{r}}, at...)))

@@ -115,14 +115,14 @@ func (f *finder) bisect(ctx context.Context, order []int) error {
 			return err
 		}
 		if n, named := sqlerr.NamedRow(err); named && n < len(order) {
-			if err := f.judgeRow(ctx, order[n], err); err != nil {
+			if err := f.checkRow(ctx, order[n], err); err != nil {
 				return err
 			}
 			order = order[n+1:]
 			continue
 		}
 		if len(order) == 1 {
-			return f.judgeRow(ctx, order[0], err)
+			return f.checkRow(ctx, order[0], err)
 		}
 		before, half := len(f.found), len(order)/2
 		if err := errors.Join(f.bisect(ctx, order[:half]), f.bisect(ctx, order[half:])); err != nil {
@@ -140,12 +140,12 @@ func (f *finder) bisect(ctx context.Context, order []int) error {
 	return nil
 }
 
-// judgeRow adds a row that MySQL rejected with this error, unless a stored total is the cause and not the row (P19).
+// checkRow adds a row that MySQL rejected with this error, unless a stored total is the cause and not the row (P19).
 // Two tries distinguish these. Servers check the values of a row before they look up its key. So an INSERT without the
 // merge fails if the values are the cause; otherwise it succeeds or finds the key taken. Then a merge that changes only
 // totals shows whether the totals are the cause, or the smallest, largest or last value that the row would store.
-func (f *finder) judgeRow(ctx context.Context, i int, answer error) error {
-	if sqlerr.FateOf(answer) == sqlerr.Ranged {
+func (f *finder) checkRow(ctx context.Context, i int, answer error) error {
+	if sqlerr.HandlingOf(answer) == sqlerr.Ranged {
 		if why := f.in.misfit(f.in.rows, i); why != "" {
 			f.found = append(f.found, badRow{row: i, reason: why, detail: answer.Error()})
 			return nil

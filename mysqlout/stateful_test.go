@@ -232,7 +232,7 @@ func TestLatest_rejectedRow(t *testing.T) {
 	held := mustClaim(t, f.sink, 0)
 	r := row.NewRows(&table)
 	for offset, v := range []int64{3, 7, 5} {
-		i := r.Apart(row.AppendKeyBytes(nil, []byte("a")), row.Origin{Partition: 0, Offset: int64(offset)})
+		i := r.AddSeparate(row.AppendKeyBytes(nil, []byte("a")), row.Origin{Partition: 0, Offset: int64(offset)})
 		foldCells(r, i, record{0, int64(offset), 0}, number1(1), number1(v))
 	}
 	// The three rows become one, whose value is the last one's: the 7 is never written.

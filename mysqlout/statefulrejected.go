@@ -113,7 +113,7 @@ func (f *finder) blameOne(ctx context.Context, left []int, i int) error {
 		f.found = append(f.found, badRow{row: i, reason: errTooLong.Error()})
 		return nil
 	}
-	if sqlerr.FateOf(answer) == sqlerr.Ranged {
+	if sqlerr.HandlingOf(answer) == sqlerr.Ranged {
 		if why := f.in.misfit(f.in.rows, i); why != "" {
 			f.found = append(f.found, badRow{row: i, reason: why, detail: answer.Error()})
 			return nil

@@ -121,7 +121,7 @@ func TestLatest_separateRowsAreJudgedByWhatTheyWrite(t *testing.T) {
 	at := mustClaim(t, f.sink, 0)
 	r := row.NewRows(&table)
 	for offset, v := range []int64{7, 3, 7, 7} {
-		i := r.Apart(row.AppendKeyBytes(nil, []byte("a")), row.Origin{Offset: int64(offset)})
+		i := r.AddSeparate(row.AppendKeyBytes(nil, []byte("a")), row.Origin{Offset: int64(offset)})
 		foldCells(r, i, record{0, int64(offset), 50 - int64(offset)}, number1(1), number1(v))
 	}
 	rejected := refusedBy(t, f.sink.Commit(t.Context(), taskBatch(1, 4, deltaOf(r), at...)))
@@ -142,7 +142,7 @@ func TestLatest_additiveCellsAreJudgedBesideTheWinner(t *testing.T) {
 	commit := func(id byte, counts ...int64) error {
 		r := row.NewRows(&table)
 		for offset, n := range counts {
-			i := r.Apart(row.AppendKeyBytes(nil, []byte("a")), row.Origin{Offset: int64(offset)})
+			i := r.AddSeparate(row.AppendKeyBytes(nil, []byte("a")), row.Origin{Offset: int64(offset)})
 			foldCells(r, i, record{0, int64(offset), 0}, number1(n), number1(int64(offset)))
 		}
 		return f.sink.Commit(t.Context(), taskBatch(id, int64(len(counts)), deltaOf(r), at...))

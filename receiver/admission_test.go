@@ -204,7 +204,7 @@ func TestMetrics_exposition(t *testing.T) {
 	m := NewMetrics(reg, "avro", []string{"http", "gone"})
 	NewMetrics(reg, "thrift", []string{"http"}) // a second receiver in one registry
 	m.Connected()
-	m.Answered(10, 20*time.Millisecond)
+	m.Acknowledged(10, 20*time.Millisecond)
 	m.Unanswered(7)
 	m.Dropped()
 	m.SystemError()

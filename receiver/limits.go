@@ -74,12 +74,12 @@ func (l *Limits) Fits(headers, headerBytes, bodyBytes int) bool {
 // deadBytes is the memory of a Dead and its reason, rounded up.
 const deadBytes = 256
 
-// Judge returns the reason why an event with these numbers of headers and bytes becomes a dead letter, or nil for one
+// CheckEventSize returns the reason why an event with these numbers of headers and bytes becomes a dead letter, or nil for one
 // within the limits. kept is how many of its headers were kept. The error is that of waiting for memory.
 //
 // An event above a limit does not close the connection, because its sender would then resend the whole batch endlessly
 // (P24).
-func (l *Limits) Judge(f *Frame, headers, kept, headerBytes, bodyBytes int) (*Dead, error) {
+func (l *Limits) CheckEventSize(f *Frame, headers, kept, headerBytes, bodyBytes int) (*Dead, error) {
 	if l.Fits(headers, headerBytes, bodyBytes) {
 		return nil, nil
 	}

@@ -83,8 +83,8 @@ func NewMetrics(reg prometheus.Registerer, receiver string, reasons []string) *M
 	return m
 }
 
-// Answered counts a request that got an OK. took is the time from its first byte to the OK.
-func (m *Metrics) Answered(events int, took time.Duration) {
+// Acknowledged counts a request that got an OK. took is the time from its first byte to the OK.
+func (m *Metrics) Acknowledged(events int, took time.Duration) {
 	m.ok.Inc()
 	m.events.Add(float64(events))
 	m.ack.Observe(took.Seconds())

@@ -27,14 +27,14 @@ func (c *Cell) Add(n Number) {
 type Rows struct {
 	Table *Table
 
-	width int            // cells in a row: columns outside the key
-	keys  []span         // of each row, in the arena
-	hash  []uint64       // of each row's key
-	cells []Cell         // of all rows, width to a row
-	arena []byte         // keys and texts
-	slots []int32        // open addressing: row number + 1, 0 is free
-	apart map[int]Origin // the rows that are of one record each, usually nil
-	seed  maphash.Seed
+	width    int            // cells in a row: columns outside the key
+	keys     []span         // of each row, in the arena
+	hash     []uint64       // of each row's key
+	cells    []Cell         // of all rows, width to a row
+	arena    []byte         // keys and texts
+	slots    []int32        // open addressing: row number + 1, 0 is free
+	separate map[int]Origin // the rows that are of one record each, usually nil
+	seed     maphash.Seed
 
 	byPartition bool
 	partitions  []int32 // of each row; empty unless byPartition
@@ -60,7 +60,7 @@ func (r *Rows) Len() int { return len(r.keys) }
 
 // Size returns the approximate memory in use, in bytes.
 func (r *Rows) Size() int64 {
-	return int64(cap(r.arena) + cap(r.keys)*16 + cap(r.hash)*8 + cap(r.cells)*40 + cap(r.slots)*4 + cap(r.partitions)*4 + len(r.apart)*64)
+	return int64(cap(r.arena) + cap(r.keys)*16 + cap(r.hash)*8 + cap(r.cells)*40 + cap(r.slots)*4 + cap(r.partitions)*4 + len(r.separate)*64)
 }
 
 // Key returns the encoded key of row i, a view that must not be changed.
@@ -131,21 +131,21 @@ func (r *Rows) add(partition int32, key []byte, hash uint64) int {
 	return i
 }
 
-// Apart adds a row that is not merged with the other rows of its key, and returns its number. Find never returns such a
+// AddSeparate adds a row that is not merged with the other rows of its key, and returns its number. Find never returns such a
 // row. A server that merges the rows one by one stores the same values as for one merged row, and when it rejects a
 // row, Origin returns the record that made it.
-func (r *Rows) Apart(key []byte, from Origin) int {
-	if r.apart == nil {
-		r.apart = map[int]Origin{}
+func (r *Rows) AddSeparate(key []byte, from Origin) int {
+	if r.separate == nil {
+		r.separate = map[int]Origin{}
 	}
 	i := r.add(from.Partition, key, 0)
-	r.apart[i] = from
+	r.separate[i] = from
 	return i
 }
 
 // Origin returns the record that made row i; ok is false for a row that may be of several records.
 func (r *Rows) Origin(i int) (from Origin, ok bool) {
-	from, ok = r.apart[i]
+	from, ok = r.separate[i]
 	return from, ok
 }
 
@@ -153,7 +153,7 @@ func (r *Rows) grow() {
 	r.slots = make([]int32, 2*len(r.slots))
 	mask := uint64(len(r.slots) - 1)
 	for i, h := range r.hash {
-		if _, apart := r.apart[i]; apart {
+		if _, separate := r.separate[i]; separate {
 			continue
 		}
 		at := h & mask

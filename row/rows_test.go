@@ -11,7 +11,7 @@ func TestRows_apart(t *testing.T) {
 	r := NewRows(&Table{Keys: 1, Columns: []Column{{Name: "k"}, {Name: "n"}}})
 	key := func(n int) []byte { return fmt.Appendf(nil, "%04d", n) }
 	for n := range 500 {
-		r.Apart(key(7), Origin{Partition: 1, Offset: int64(n)})
+		r.AddSeparate(key(7), Origin{Partition: 1, Offset: int64(n)})
 		i, fresh := r.Find(key(n))
 		if _, ok := r.Origin(i); !fresh || ok {
 			t.Fatalf("key %d: row %d, fresh %v, apart %v, expected a new row that is not apart", n, i, fresh, ok)

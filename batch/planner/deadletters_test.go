@@ -74,7 +74,7 @@ func TestP20_JunkAfterACountedRecordStopsNothing(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			l := limits()
 			l.Tasks, l.DeadLetterStop, l.MaxRecords = 2, 0.5, 5000
-			s := &script{t: t, planner: planner.New(l), session: map[int32]uint64{}}
+			s := &script{t: t, planner: planner.New(l), fetchID: map[int32]uint64{}}
 			for id := range 2 {
 				s.step(planner.Assigned{Partitions: []checkpoint.Partition{partition(id)}})
 				claim := the[planner.ClaimRequest](s)

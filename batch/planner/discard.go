@@ -7,12 +7,12 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 )
 
-// kept is what becomes of the owned partitions that a task keeps when it discards.
-type kept uint8
+// keptAction is what becomes of the owned partitions that a task keeps when it discards.
+type keptAction uint8
 
 const (
-	rewind  kept = iota // fetch them again from their checkpoints
-	reclaim             // their checkpoints are not known: confirm the assignment, and claim them again
+	rewind  keptAction = iota // fetch them again from their checkpoints
+	reclaim                   // their checkpoints are not known: confirm the assignment, and claim them again
 )
 
 // mustDiscard reports whether the task's batches must be discarded once op has ended: a fold went wrong, or a partition
@@ -40,8 +40,8 @@ func (t *task) discardSoon() {
 // discard drops everything that is not committed, releases the leaving partitions, and rewinds the others (P13). It
 // concerns the whole task, because folded rows cannot be divided among partitions. No operation with MySQL may be under
 // way. The order of the outputs matters: partitions are released before they are claimed again, and the fold is
-// restored before anything of the new sessions is folded.
-func (t *task) discard(then kept) {
+// restored before anything fetched under the new fetch IDs is folded.
+func (t *task) discard(then keptAction) {
 	p := t.planner
 	t.gen++
 	t.checkDue, t.queue.folding = false, false
@@ -62,7 +62,7 @@ func (t *task) discard(then kept) {
 			at = append(at, q.at)
 		}
 	}
-	p.do(RestoreRequest{Task: t.n, Gen: t.gen, Checkpoints: at})
+	p.emit(RestoreRequest{Task: t.n, Gen: t.gen, Checkpoints: at})
 	for _, id := range returned {
 		if other := p.add(id); other != t { // t itself advances when this step's cause is dealt with
 			other.advance()
@@ -77,7 +77,7 @@ func (t *task) release() (returned []checkpoint.Partition) {
 			return false
 		}
 		delete(t.planner.partitions, q.Partition)
-		t.planner.do(Released{Partition: q.Partition})
+		t.planner.emit(Released{Partition: q.Partition})
 		if q.membership == returning {
 			returned = append(returned, q.Partition)
 		}
@@ -92,7 +92,7 @@ func (t *task) release() (returned []checkpoint.Partition) {
 func (t *task) fenced(err error) {
 	p := t.planner
 	t.fencedAt = append(slices.DeleteFunc(t.fencedAt, func(at time.Duration) bool { return p.now-at >= time.Minute }), p.now)
-	p.do(Fenced{Task: t.n, Times: len(t.fencedAt), Err: err})
+	p.emit(Fenced{Task: t.n, Times: len(t.fencedAt), Err: err})
 	t.discard(reclaim)
 	if !p.drain {
 		t.attempt = len(t.fencedAt) - 1

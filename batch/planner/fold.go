@@ -27,7 +27,7 @@ func (t *task) startFold() {
 	}
 	if t.canFold() && !t.full() {
 		t.queue.folding = true
-		t.planner.do(FoldRequest{Task: t.n, Gen: t.gen, Token: t.queue.pieces[0].Token, MaxRecords: t.maxRecords - t.open.records})
+		t.planner.emit(FoldRequest{Task: t.n, Gen: t.gen, Token: t.queue.pieces[0].Token, MaxRecords: t.maxRecords - t.open.records})
 	}
 }
 
@@ -97,7 +97,7 @@ func (t *task) dropQueue() {
 		keep = 1
 	}
 	for _, c := range t.queue.pieces[keep:] {
-		t.planner.do(DropRequest{Token: c.Token})
+		t.planner.emit(DropRequest{Token: c.Token})
 		t.queue.bytes -= c.Bytes
 	}
 	t.queue.pieces = t.queue.pieces[:keep]
@@ -117,7 +117,7 @@ func (t *task) regulate() {
 	for _, q := range t.partitions {
 		if f := q.fetch(); f != nil && f.paused != (action == Pause) {
 			f.paused = action == Pause
-			t.planner.do(PositionRequest{Position{Partition: q.Partition, Action: action}})
+			t.planner.emit(PositionRequest{Position{Partition: q.Partition, Action: action}})
 		}
 	}
 }

@@ -23,10 +23,10 @@ type (
 	// Fetched: one poll's result for one partition, called a piece. With Err the source has stopped the partition at
 	// Range.First, and there is no piece.
 	Fetched struct {
-		// Range is half-open. Its First is the Next of the piece before, or of the [PositionRequest] with this Session.
+		// Range is half-open. Its First is the Next of the piece before, or of the [PositionRequest] with this FetchID.
 		checkpoint.Range
-		// Session is that of the PositionRequest under which the piece was fetched. Pieces of older sessions are dropped.
-		Session uint64
+		// FetchID is that of the PositionRequest under which the piece was fetched. Pieces of older fetch IDs are dropped.
+		FetchID uint64
 		// Token names the piece to the driver. It must be new; 0 with Err.
 		Token uint64
 		// LeaderEpoch is Kafka's, of the last offset in Range; -1 if unknown.

@@ -50,7 +50,7 @@ type process struct {
 }
 
 type place struct {
-	session, next uint64
+	fetchID, next uint64
 	paused        bool
 }
 
@@ -191,7 +191,7 @@ func (p *process) fetch(id int, n int64) bool {
 	p.token++
 	p.pieces[p.token] = piece
 	at.next = uint64(next)
-	p.post(planner.Fetched{Range: piece.Range, Session: at.session, Token: p.token, Bytes: 100 * (next - first)})
+	p.post(planner.Fetched{Range: piece.Range, FetchID: at.fetchID, Token: p.token, Bytes: 100 * (next - first)})
 	return true
 }
 
@@ -281,7 +281,7 @@ func (p *process) position(x planner.Position) {
 	switch at := p.at[x.Partition]; x.Action {
 	case planner.Fetch:
 		paused := at != nil && at.paused
-		p.at[x.Partition] = &place{session: x.Session, next: uint64(x.Next), paused: paused}
+		p.at[x.Partition] = &place{fetchID: x.FetchID, next: uint64(x.Next), paused: paused}
 	case planner.Remove:
 		delete(p.at, x.Partition)
 	case planner.Pause, planner.Resume:

@@ -89,7 +89,7 @@ type (
 
 	// RestoreRequest: discard everything that the task has folded, the task batch that the driver kept included, and
 	// restore the fold to these checkpoints (Fold.Restore), those of the partitions that the task fetches from now on. It
-	// comes AFTER the PositionRequests of the same step, so pieces of the new sessions are folded AFTER it.
+	// comes AFTER the PositionRequests of the same step, so pieces of the new fetch IDs are folded AFTER it.
 	//
 	// Results of folds under an older Gen are ignored.
 	RestoreRequest struct {

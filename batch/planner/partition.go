@@ -45,7 +45,7 @@ type (
 
 // fetchPosition is how the source fetches an owned partition.
 type fetchPosition struct {
-	session uint64
+	fetchID uint64
 	paused  bool
 }
 
@@ -99,19 +99,19 @@ func (q *partition) fetch() *fetchPosition {
 	return nil
 }
 
-// startFetch has an owned partition fetched from its checkpoint, under a new session.
+// startFetch has an owned partition fetched from its checkpoint, under a new fetch ID.
 func (q *partition) startFetch() {
 	p, o := q.task.planner, q.owned()
 	resume := o.fetch != nil && o.fetch.paused
-	p.session++
-	o.fetch = &fetchPosition{session: p.session}
+	p.fetchID++
+	o.fetch = &fetchPosition{fetchID: p.fetchID}
 	q.fetched = q.at.Next
-	p.do(PositionRequest{Position{
-		Partition: q.Partition, Action: Fetch, Session: p.session,
+	p.emit(PositionRequest{Position{
+		Partition: q.Partition, Action: Fetch, FetchID: p.fetchID,
 		Next: q.at.Next, LeaderEpoch: q.at.LeaderEpoch, TopicID: q.at.TopicID,
 	}})
 	if resume {
-		p.do(PositionRequest{Position{Partition: q.Partition, Action: Resume}})
+		p.emit(PositionRequest{Position{Partition: q.Partition, Action: Resume}})
 	}
 }
 
@@ -119,7 +119,7 @@ func (q *partition) startFetch() {
 func (q *partition) endFetch() {
 	if q.fetch() != nil {
 		q.owned().fetch = nil
-		q.task.planner.do(PositionRequest{Position{Partition: q.Partition, Action: Remove}})
+		q.task.planner.emit(PositionRequest{Position{Partition: q.Partition, Action: Remove}})
 	}
 }
 
@@ -128,5 +128,5 @@ func (q *partition) stop(err error) {
 	p := q.task.planner
 	q.endFetch()
 	q.state = stopped{retryAt: p.now + p.limits.Recheck}
-	p.do(Stopped{Partition: q.Partition, Err: err})
+	p.emit(Stopped{Partition: q.Partition, Err: err})
 }

@@ -32,7 +32,7 @@ type Planner struct {
 	out        []Output      // of the present step
 	now        time.Duration // of the present step
 	ops        uint64        // the last operation's number
-	session    uint64        // the last fetch session's number
+	fetchID    uint64        // the last one given
 	ticked     time.Duration // the last tick
 	counted    bool          // a counted record was committed since the process began
 	drain      bool          // Drain was passed
@@ -81,14 +81,14 @@ func (p *Planner) Step(now time.Duration, in Input, out []Output) []Output {
 	}
 	if p.drain && !p.drained && p.isQuiet() {
 		p.drained = true
-		p.do(Drained{})
+		p.emit(Drained{})
 	}
 	result := p.out
 	p.out = nil
 	return result
 }
 
-func (p *Planner) do(o Output) { p.out = append(p.out, o) }
+func (p *Planner) emit(o Output) { p.out = append(p.out, o) }
 
 // finish ends a task's operation: take deals with its result, and then the task advances. A result of an operation that
 // was cancelled is ignored.
@@ -139,7 +139,7 @@ func (p *Planner) revoked(partitions []checkpoint.Partition) {
 	for _, id := range partitions {
 		q := p.partitions[id]
 		if q == nil {
-			p.do(Released{Partition: id})
+			p.emit(Released{Partition: id})
 			continue
 		}
 		q.membership = leaving
@@ -163,17 +163,17 @@ func (p *Planner) advance(touched map[*task]bool) {
 	}
 }
 
-// fetched queues a piece, unless it is of a session that has ended.
+// fetched queues a piece, unless its fetch ID is not the current one.
 func (p *Planner) fetched(f Fetched) {
 	q := p.partitions[f.Partition]
-	if q == nil || !in[*owned](q) || q.fetch() == nil || f.Session != q.fetch().session || p.drain {
+	if q == nil || !in[*owned](q) || q.fetch() == nil || f.FetchID != q.fetch().fetchID || p.drain {
 		if f.Err == nil {
-			p.do(DropRequest{Token: f.Token})
+			p.emit(DropRequest{Token: f.Token})
 		}
 		return
 	}
 	if f.Err == nil && (f.First != q.fetched || f.Next < f.First) {
-		p.do(DropRequest{Token: f.Token})
+		p.emit(DropRequest{Token: f.Token})
 		f.Err = fmt.Errorf("BUG: fetched %s, expected it to begin at offset %d", f.Range, q.fetched)
 	}
 	if f.Err != nil {

@@ -23,15 +23,15 @@ func (t *task) claimed(op operation, r ClaimResult) {
 		t.discard(rewind)
 		return
 	case errors.Is(r.Err, checkpoint.ErrCheckpointLost):
-		t.planner.do(Fatal{Err: r.Err})
+		t.planner.emit(Fatal{Err: r.Err})
 	case errors.Is(r.Err, checkpoint.ErrRefused):
 		for _, q := range t.partitions {
 			if q.inClaim() && concerns(r.Err, q.Partition) {
 				q.stop(r.Err)
 			}
 		}
-	case checkpoint.ClassOf(r.Err) == nil:
-		t.planner.do(Fatal{Err: r.Err})
+	case checkpoint.HandlingOf(r.Err) == nil:
+		t.planner.emit(Fatal{Err: r.Err})
 	default:
 		t.wait(r.Err)
 	}
@@ -60,7 +60,7 @@ func (t *task) committed(op operation, err error) {
 	case errors.Is(err, checkpoint.ErrStale):
 		t.discard(rewind)
 	case errors.Is(err, checkpoint.ErrCheckpointLost):
-		p.do(Fatal{Err: err})
+		p.emit(Fatal{Err: err})
 	case errors.Is(err, checkpoint.ErrFenced):
 		t.fenced(err)
 	case errors.Is(err, checkpoint.ErrUnknown):
@@ -78,8 +78,8 @@ func (t *task) committed(op operation, err error) {
 	case errors.Is(err, checkpoint.ErrTooLarge) && t.closed.records > 1:
 		t.maxRecords = max(1, min(t.maxRecords, t.closed.records)/2)
 		t.discard(rewind)
-	case checkpoint.ClassOf(err) == nil:
-		p.do(Fatal{Err: err})
+	case checkpoint.HandlingOf(err) == nil:
+		p.emit(Fatal{Err: err})
 	case t.mustDiscard(op):
 		t.discard(rewind)
 	default:
@@ -98,9 +98,9 @@ func (t *task) advanced(op operation) {
 		q.at.Next, q.at.LeaderEpoch, q.at.Audit = a.Next, a.LeaderEpoch, q.at.Audit.Plus(a.Audit)
 		q.wasCompared(op.began)
 	}
-	p.do(Advanced{Task: t.n, Advances: b.advances, Records: b.records})
+	p.emit(Advanced{Task: t.n, Advances: b.advances, Records: b.records})
 	for _, a := range b.advances {
-		p.do(PositionRequest{Position{Partition: a.Partition, Action: Mirror, Next: a.Next}})
+		p.emit(PositionRequest{Position{Partition: a.Partition, Action: Mirror, Next: a.Next}})
 	}
 	if t.mustDiscard(op) {
 		t.discard(rewind)
@@ -111,8 +111,8 @@ func (t *task) advanced(op operation) {
 // resolved takes the result of a resolve or of a check.
 func (t *task) resolved(op operation, r ResolveResult) {
 	switch {
-	case r.Err != nil && (errors.Is(r.Err, checkpoint.ErrCheckpointLost) || checkpoint.ClassOf(r.Err) == nil):
-		t.planner.do(Fatal{Err: r.Err})
+	case r.Err != nil && (errors.Is(r.Err, checkpoint.ErrCheckpointLost) || checkpoint.HandlingOf(r.Err) == nil):
+		t.planner.emit(Fatal{Err: r.Err})
 	case r.Err == nil && r.Outcome != Superseded && op.state == checking:
 		t.checkpointsMatch(op)
 	case r.Err == nil && r.Outcome == Committed:

@@ -62,7 +62,7 @@ func (t *task) firstRule() func(*task) {
 func (t *task) outcomeUnknown() bool { return t.closed != nil && t.closed.outcomeUnknown }
 
 func (t *task) resolve() {
-	t.planner.do(ResolveRequest{Task: t.n, Op: t.begin(resolving), Advances: t.closed.advances})
+	t.planner.emit(ResolveRequest{Task: t.n, Op: t.begin(resolving), Advances: t.closed.advances})
 }
 
 func (t *task) checkIsEmpty() bool { return t.checkDue && !anyIn[*owned](t) }
@@ -73,19 +73,19 @@ func (t *task) checkIsDue() bool { return t.checkDue }
 
 func (t *task) check() {
 	t.checkDue = false
-	t.planner.do(ResolveRequest{Task: t.n, Op: t.begin(checking), Check: true, Advances: t.asCheckpointed()})
+	t.planner.emit(ResolveRequest{Task: t.n, Op: t.begin(checking), Check: true, Advances: t.asCheckpointed()})
 }
 
 func (t *task) hasClosedBatch() bool { return t.closed != nil }
 
 func (t *task) retryCommit() {
-	t.planner.do(CommitRequest{Task: t.n, Op: t.begin(committing), Again: true, Advances: t.closed.advances})
+	t.planner.emit(CommitRequest{Task: t.n, Op: t.begin(committing), Again: true, Advances: t.closed.advances})
 }
 
 func (t *task) hasUnconfirmed() bool { return anyIn[unconfirmed](t) && !t.planner.drain }
 
 func (t *task) confirm() {
-	t.planner.do(ConfirmRequest{Task: t.n, Op: t.begin(confirming), Partitions: ids(allIn[unconfirmed](t))})
+	t.planner.emit(ConfirmRequest{Task: t.n, Op: t.begin(confirming), Partitions: ids(allIn[unconfirmed](t))})
 }
 
 func (t *task) openBatchIsDue() bool {
@@ -104,7 +104,7 @@ func (t *task) commitOpen() {
 	}
 	sortAdvances(b.advances)
 	t.closed, t.open = &closedBatch{taskBatch: b}, &taskBatch{}
-	p.do(CommitRequest{Task: t.n, Op: t.begin(committing), Advances: b.advances})
+	p.emit(CommitRequest{Task: t.n, Op: t.begin(committing), Advances: b.advances})
 }
 
 // tooManyDead is the error of a batch that is mostly dead letters while nothing was ever counted (P20). One counted
@@ -131,5 +131,5 @@ func (t *task) claim() {
 	for _, q := range waiting {
 		q.state = inClaim{}
 	}
-	t.planner.do(ClaimRequest{Task: t.n, Op: t.begin(claiming), Partitions: ids(waiting)})
+	t.planner.emit(ClaimRequest{Task: t.n, Op: t.begin(claiming), Partitions: ids(waiting)})
 }

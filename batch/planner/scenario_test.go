@@ -51,7 +51,7 @@ type scenario struct {
 	op      map[int]uint64 // of each task's last request with an Op
 	claim   map[int][]checkpoint.Partition
 	fold    map[int]planner.FoldRequest // each task's last
-	session map[int32]uint64            // of each partition's last fetch
+	fetchID map[int32]uint64            // of each partition's last Fetch
 	fetched map[uint64]int64            // where the next fold of a piece begins, by token
 	token   uint64
 }
@@ -67,7 +67,7 @@ func newScenario(t *testing.T, d *datadriven.TestData) *scenario {
 	}
 	return &scenario{
 		planner: planner.New(l), tasks: l.Tasks, op: map[int]uint64{}, claim: map[int][]checkpoint.Partition{},
-		fold: map[int]planner.FoldRequest{}, session: map[int32]uint64{}, fetched: map[uint64]int64{},
+		fold: map[int]planner.FoldRequest{}, fetchID: map[int32]uint64{}, fetched: map[uint64]int64{},
 	}
 }
 
@@ -186,8 +186,8 @@ func (s *scenario) fetchedInput(t *testing.T, d *datadriven.TestData, err error)
 	d.MaybeScanArgs(t, "leader-epoch", &leaderEpoch)
 	d.MaybeScanArgs(t, "bytes", &bytes)
 	in.LeaderEpoch, in.Bytes = int32(leaderEpoch), bytes
-	in.Session = s.session[in.ID]
-	d.MaybeScanArgs(t, "session", &in.Session)
+	in.FetchID = s.fetchID[in.ID]
+	d.MaybeScanArgs(t, "fetch-id", &in.FetchID)
 	if err == nil {
 		s.token++
 		in.Token = s.token
@@ -302,7 +302,7 @@ func (s *scenario) note(o planner.Output) {
 		s.fold[o.Task] = o
 	case planner.PositionRequest:
 		if o.Action == planner.Fetch {
-			s.session[o.ID] = o.Session
+			s.fetchID[o.ID] = o.FetchID
 		}
 	}
 }
@@ -399,7 +399,7 @@ func positionText(p planner.Position) string {
 		if p.TopicID != (checkpoint.TopicID{}) {
 			topic = fmt.Sprintf(", topic %d", p.TopicID[0])
 		}
-		return fmt.Sprintf("fetch %d from %d, leader epoch %d%s (session %d)", p.ID, p.Next, p.LeaderEpoch, topic, p.Session)
+		return fmt.Sprintf("fetch %d from %d, leader epoch %d%s (fetch ID %d)", p.ID, p.Next, p.LeaderEpoch, topic, p.FetchID)
 	case planner.Pause:
 		return fmt.Sprintf("pause %d", p.ID)
 	case planner.Resume:

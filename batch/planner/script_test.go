@@ -14,13 +14,13 @@ type script struct {
 	planner *planner.Planner
 	now     time.Duration
 	out     []planner.Output
-	session map[int32]uint64
+	fetchID map[int32]uint64
 	token   uint64
 }
 
 func newScript(t *testing.T, limits planner.Limits, partitions ...int32) *script {
 	t.Helper()
-	s := &script{t: t, planner: planner.New(limits), session: map[int32]uint64{}}
+	s := &script{t: t, planner: planner.New(limits), fetchID: map[int32]uint64{}}
 	e := planner.Assigned{}
 	for _, id := range partitions {
 		e.Partitions = append(e.Partitions, partition(int(id)))
@@ -39,7 +39,7 @@ func (s *script) step(e planner.Input) {
 		switch x := x.(type) {
 		case planner.PositionRequest:
 			if x.Action == planner.Fetch {
-				s.session[x.ID] = x.Session
+				s.fetchID[x.ID] = x.FetchID
 			}
 		case planner.Fatal:
 			s.t.Fatalf("the process ends: %v", x.Err)
@@ -80,7 +80,7 @@ func (s *script) fetch(id int32, first, next int64, leaderEpoch int32) {
 	s.token++
 	s.step(planner.Fetched{
 		Range:   checkpoint.Range{Partition: partition(int(id)), First: first, Next: next},
-		Session: s.session[id], Token: s.token, LeaderEpoch: leaderEpoch, Bytes: 1,
+		FetchID: s.fetchID[id], Token: s.token, LeaderEpoch: leaderEpoch, Bytes: 1,
 	})
 }
 

@@ -75,7 +75,7 @@ func (t *task) begin(s taskState) uint64 {
 // wait starts a pause before the next try.
 func (t *task) wait(cause error) {
 	t.attempt++
-	t.planner.do(WaitRequest{Task: t.n, Op: t.begin(backingOff), Attempt: t.attempt, Cause: cause})
+	t.planner.emit(WaitRequest{Task: t.n, Op: t.begin(backingOff), Attempt: t.attempt, Cause: cause})
 }
 
 // advance starts what can be started now: an operation, and folding beside it.

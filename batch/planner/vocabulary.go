@@ -37,7 +37,7 @@ type Action uint8
 
 // The actions.
 const (
-	// Fetch from Next, under a new Session. Everything that was fetched before is dropped. For a partition that is not
+	// Fetch from Next, under a new FetchID. Everything that was fetched before is dropped. For a partition that is not
 	// being fetched yet, the source first asks Kafka for the end of LeaderEpoch and stops the partition if the log was
 	// truncated (P27).
 	Fetch Action = iota
@@ -55,7 +55,7 @@ const (
 type Position struct {
 	checkpoint.Partition
 	Action      Action
-	Session     uint64             // for Fetch: echoed by what is fetched; grows with each Fetch
+	FetchID     uint64             // for Fetch: echoed by what is fetched; grows with each Fetch
 	Next        int64              // for Fetch and Mirror
 	LeaderEpoch int32              // for Fetch: of the record before Next, -1 if unknown
 	TopicID     checkpoint.TopicID // for Fetch: the topic's expected ID

@@ -105,7 +105,7 @@ func event(f *receiver.Frame, limits *receiver.Limits, b []byte, at int) (int, e
 	var dead *receiver.Dead
 	if !limits.Fits(total, size, len(body)) {
 		var err error
-		if dead, err = limits.Judge(f, total, len(headers)-first, size, len(body)); err != nil {
+		if dead, err = limits.CheckEventSize(f, total, len(headers)-first, size, len(body)); err != nil {
 			return 0, err
 		}
 	}

@@ -191,7 +191,7 @@ func (c *conn) produce(f *receiver.Frame, b eventBatch) error {
 		c.p.report.Unanswered(c.nc.RemoteAddr(), events, err)
 		return err
 	}
-	c.p.metrics.Answered(events, time.Since(first))
+	c.p.metrics.Acknowledged(events, time.Since(first))
 	c.s.acked(events)
 	return nil
 }

@@ -103,7 +103,7 @@ func decodeEvent(f *receiver.Frame, limits *receiver.Limits, r *reader) error {
 	var dead *receiver.Dead
 	if !limits.Fits(total, size, len(body)) {
 		var err error
-		if dead, err = limits.Judge(f, total, len(f.Headers)-first, size, len(body)); err != nil {
+		if dead, err = limits.CheckEventSize(f, total, len(f.Headers)-first, size, len(body)); err != nil {
 			return err
 		}
 	}

@@ -61,7 +61,7 @@ func (f *folder) batch(ctx, work context.Context, h *os.File, known *file) error
 		return err
 	}
 	f.w.metrics.Received(int(size))
-	f.w.metrics.Answered(events, time.Since(now))
+	f.w.metrics.Acknowledged(events, time.Since(now))
 	f.seen.change(func(s *Status) { s.Events += int64(events) })
 	return f.advance(ctx, work, known, next)
 }

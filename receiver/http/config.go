@@ -32,7 +32,7 @@ func DefaultConfig() Config {
 		Limits:      receiver.DefaultLimits("--http-max-"),
 		IdleTimeout: 75 * time.Second,
 	}
-	c.RepliesErrors = true
+	c.CanReplyError = true
 	return c
 }
 

@@ -97,7 +97,7 @@ func (d *decoder) readEvent(f *receiver.Frame, limits *receiver.Limits) error {
 	if err != nil {
 		return err
 	}
-	dead, err := limits.Judge(f, total, len(f.Headers)-first, size, len(body))
+	dead, err := limits.CheckEventSize(f, total, len(f.Headers)-first, size, len(body))
 	if err != nil {
 		return err
 	}

@@ -52,7 +52,7 @@ type Reader struct {
 
 // NewReader returns a reader. cut must bound the length of an incomplete token, by an error.
 func NewReader(c *netserver.Conn, limits *receiver.Limits, cut SplitFunc, more More) *Reader {
-	return &Reader{c: c, in: bufio.NewReaderSize(c, readAhead), limits: limits, cut: cut, more: more, keep: c.Policy().PeerForgets}
+	return &Reader{c: c, in: bufio.NewReaderSize(c, readAhead), limits: limits, cut: cut, more: more, keep: c.Policy().NeverResends}
 }
 
 // Next returns the next request with at least one event, without headers. io.EOF means that the sender closed the

@@ -44,15 +44,15 @@ type Config struct {
 // The zero Policy is that of Flume's RPC: a sender resends what was not acknowledged, and a request that fails closes
 // its connection, which is how the sender learns of it.
 type Policy struct {
-	// PeerForgets means that a sender never resends, as in syslog. Then its requests have no deadline: what was read
+	// NeverResends means that a sender never resends, as in syslog. Then its requests have no deadline: what was read
 	// waits for memory and for Kafka, and counts as lost if a stop abandons it. Otherwise a request has ack-timeout
 	// from its first byte, and is dropped if that has passed or its sender has closed the connection before it is
 	// produced.
-	PeerForgets bool
-	// RepliesErrors means that the protocol can reply that a request failed, as HTTP does. Then the connection stays
+	NeverResends bool
+	// CanReplyError means that the protocol can reply that a request failed, as HTTP does. Then the connection stays
 	// open, and [Conn.Begin] waits for the Appender no longer than ack-timeout, so that the reply finds the sender
 	// waiting.
-	RepliesErrors bool
+	CanReplyError bool
 	// HalfClosed means that senders may end their side of a connection before the reply, or need none, as printf | nc
 	// does: a FIN then does not mean that the sender has gone, and what it sent is produced.
 	HalfClosed bool

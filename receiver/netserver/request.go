@@ -13,7 +13,7 @@ import (
 //
 //	c.WaitReady()                      // the Appender is ready
 //	…                                  // read the first byte, however long that takes
-//	r, err := c.Begin(first, extra)    // from here on r has ack-timeout, unless Policy.PeerForgets
+//	r, err := c.Begin(first, extra)    // from here on r has ack-timeout, unless Policy.NeverResends
 //	…                                  // read into r.Frame, find its events; on an error r.Release()
 //	err = r.Append()                   // nil: Kafka has acknowledged every event
 //	…                                  // reply OK if err is nil
@@ -35,7 +35,7 @@ type Request struct {
 // become unavailable, and for memory. extra is bytes that the caller holds for the request beside the frame. The error
 // is a [receiver.RejectError] if the deadline passed, and [ErrStopping] at a stop.
 func (c *Conn) Begin(first time.Time, extra int) (Request, error) {
-	if c.s.cfg.PeerForgets {
+	if c.s.cfg.NeverResends {
 		return c.beginUnlimited(extra)
 	}
 	deadline := first.Add(c.s.rt.AckTimeout)
@@ -66,7 +66,7 @@ func (c *Conn) beginUnlimited(extra int) (Request, error) {
 // readyBy waits for the Appender. The deadline ends the wait only if the protocol can reply with an error. The other
 // protocols have nothing to reply, and a context with a deadline would cost each of their requests two allocations.
 func (c *Conn) readyBy(deadline time.Time) error {
-	if !c.s.cfg.RepliesErrors {
+	if !c.s.cfg.CanReplyError {
 		return c.ready(c.read)
 	}
 	ctx, cancel := context.WithDeadline(c.read, deadline)
@@ -89,7 +89,7 @@ func (r *Request) Append() error {
 		f.Release()
 		return nil
 	}
-	if c.s.cfg.PeerForgets {
+	if c.s.cfg.NeverResends {
 		return c.s.rt.Appender.Append(c.work, f.Request(nil))
 	}
 	if err := c.expired(f); err != nil {
@@ -99,7 +99,7 @@ func (r *Request) Append() error {
 	ctx, cancel := context.WithDeadline(c.work, f.Deadline)
 	defer cancel()
 	inTime := func() bool { return ctx.Err() == nil }
-	if !c.s.cfg.RepliesErrors {
+	if !c.s.cfg.CanReplyError {
 		inTime = context.AfterFunc(ctx, c.Close)
 	}
 	err := c.s.rt.Appender.Append(ctx, f.Request(c.gone))
@@ -114,17 +114,17 @@ func (r *Request) End(err error) {
 	c := r.c
 	switch {
 	case err == nil:
-		c.s.metrics.Answered(r.events, time.Since(r.first))
+		c.s.metrics.Acknowledged(r.events, time.Since(r.first))
 		return
 	case r.events == 0:
 		return // the connection broke, which its reader reports
 	}
-	if !c.s.cfg.RepliesErrors {
+	if !c.s.cfg.CanReplyError {
 		c.Close()
 	}
 	var expired *expiredError
 	switch {
-	case c.s.cfg.PeerForgets:
+	case c.s.cfg.NeverResends:
 		c.s.report.Lost(c.nc.RemoteAddr(), r.events, err)
 	case errors.As(err, &expired):
 		c.s.report.Dropped(c.nc.RemoteAddr(), expired.reason, r.events, err)

@@ -140,7 +140,7 @@ func (c *conn) append(h *hold, events int) error {
 	for {
 		err := c.r.rt.Appender.Append(c.work, h.request())
 		if err == nil {
-			c.r.metrics.Answered(events, time.Since(first))
+			c.r.metrics.Acknowledged(events, time.Since(first))
 			c.s.change(func(st *Status) { st.Events, st.LastEvents = st.Events+int64(events), stamp() })
 			return nil
 		}

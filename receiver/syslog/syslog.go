@@ -46,7 +46,7 @@ type Config struct {
 func DefaultConfig() Config {
 	c := Config{Config: netserver.DefaultConfig("syslog_tcp", "syslog over TCP"), MaxLineBytes: 2500}
 	c.Option, c.ListenOption, c.HalfClosed, c.Zone = "--syslog", "--syslog-tcp-listen", true, time.Local //nolint:gosmopolitan // as Flume has it
-	c.PeerForgets = true
+	c.NeverResends = true
 	return c
 }
 

@@ -159,7 +159,7 @@ func (r *Receiver) append(work context.Context, addr net.Addr, f *receiver.Frame
 		r.report.Lost(addr, events, err)
 		return
 	}
-	r.metrics.Answered(events, time.Since(first))
+	r.metrics.Acknowledged(events, time.Since(first))
 }
 
 // batch collects datagrams.

@@ -16,21 +16,21 @@ import (
 	"github.com/sluice-etl/sluice/pool"
 )
 
-// Fate is how an error number of the server is handled.
-type Fate uint8
+// Handling is how an error number of the server is handled.
+type Handling uint8
 
-// The fates. Callers handle the exported ones; for the others, this package builds the error.
+// The handlings. Callers handle the exported ones; for the others, this package builds the error.
 const (
-	blocked  Fate = iota // also every unknown number: report and retry until it is fixed, never drop anything
-	retry                // try again
-	leave                // try again on another connection: this node does not accept writes
-	tooLarge             // a smaller batch
-	Value                // a row's own value, P18, or a total that a constraint rejects, P19; rejected.go tells them apart
-	Ranged               // a value out of range, or a total: P18 or P19, which the check of the row's values tells apart
+	blocked  Handling = iota // also every unknown number: report and retry until it is fixed, never drop anything
+	retry                    // try again
+	leave                    // try again on another connection: this node does not accept writes
+	tooLarge                 // a smaller batch
+	Value                    // a row's own value, P18, or a total that a constraint rejects, P19; rejected.go tells them apart
+	Ranged                   // a value out of range, or a total: P18 or P19, which the check of the row's values tells apart
 )
 
-// fates is the only place where error numbers are classified (P17 to P19).
-var fates = map[uint16]Fate{
+// handlings is the only place where error numbers are classified (P17 to P19).
+var handlings = map[uint16]Handling{
 	1213: retry,                                        // deadlock
 	1205: retry,                                        // lock wait
 	1020: retry,                                        // MariaDB: record has changed since the snapshot
@@ -79,15 +79,15 @@ var Hints = map[uint16]string{
 	1690: "a total has outgrown its column; make the column wider (ALTER TABLE), and the task resumes automatically",
 }
 
-// FateOf returns how an error is handled. The SIGNAL of a trigger may have any number; it is recognized by its SQL
+// HandlingOf returns how an error is handled. The SIGNAL of a trigger may have any number; it is recognized by its SQL
 // state.
-func FateOf(err error) Fate {
+func HandlingOf(err error) Handling {
 	if answer, ok := errors.AsType[*mysql.MySQLError](err); ok {
-		if f := fates[answer.Number]; f == blocked && isSignal(answer) {
+		if f := handlings[answer.Number]; f == blocked && isSignal(answer) {
 			return Value
 		}
 	}
-	return fates[Number(err)]
+	return handlings[Number(err)]
 }
 
 func isSignal(answer *mysql.MySQLError) bool {
@@ -129,7 +129,7 @@ func Classify(doing string, err error) error {
 		}
 		return &checkpoint.Error{Class: checkpoint.ErrRetry, Err: err, Hint: hint}
 	}
-	switch FateOf(err) {
+	switch HandlingOf(err) {
 	case retry, leave:
 		return &checkpoint.Error{Class: checkpoint.ErrRetry, Err: err}
 	case tooLarge:
@@ -141,7 +141,7 @@ func Classify(doing string, err error) error {
 // Abandon ends a transaction after an error: by ROLLBACK, or by closing the connection if the node does not accept
 // writes or does not reply.
 func Abandon(tx *pool.Tx, err error) {
-	if errors.Is(err, driver.ErrBadConn) || fates[Number(err)] == leave {
+	if errors.Is(err, driver.ErrBadConn) || handlings[Number(err)] == leave {
 		tx.Discard()
 		return
 	}
