@@ -332,9 +332,9 @@ func TestP20_TooManyDead(t *testing.T) {
 	}
 }
 
-// TestP20_AFloodOfJunkStopsNoPartition: one sender's 30,000 lines of junk are among good ones in all 12 partitions. All
+// TestP20_ManyInvalidRecordsOfOneSenderStopNoPartition: one sender's 30,000 lines of junk are among good ones in all 12 partitions. All
 // good ones are counted, and each dead record is in the audit. Some dead letters are stored, and represent the others.
-func TestP20_AFloodOfJunkStopsNoPartition(t *testing.T) {
+func TestP20_ManyInvalidRecordsOfOneSenderStopNoPartition(t *testing.T) {
 	const partitions, each, junk = 12, 3000, 2500 // records of a partition, and how many of them are junk
 	var logs [][]batch.Record
 	var ends []int64

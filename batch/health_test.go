@@ -48,7 +48,7 @@ func (s *awaySink) Commit(ctx context.Context, b *batch.TaskBatch[sinktest.Delta
 }
 
 // A sink that becomes unavailable is reported at once, until the task resumes.
-func TestHealth_sinkAwayAndBack(t *testing.T) {
+func TestHealth_sinkUnavailableAndBack(t *testing.T) {
 	t.Parallel()
 	sink := awaySink{Memory: sinktest.NewMemory()}
 	ends := []int64{1}

@@ -32,7 +32,7 @@ func (s *slowSink) Commit(ctx context.Context, b *batch.TaskBatch[sinktest.Delta
 
 // A stop waits for the commit under way, within ShutdownTimeout, and commits what was folded behind it, so that nothing
 // that was folded must be fetched and folded again after the next start.
-func TestP33_AStopFinishesBatchesUnderWay(t *testing.T) {
+func TestP33_StopCommitsBatchesUnderWay(t *testing.T) {
 	t.Parallel()
 	var log []batch.Record
 	for o := range int64(200) {

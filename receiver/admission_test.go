@@ -40,7 +40,7 @@ func waiters(t *testing.T, a *Admission, n int) {
 	}
 }
 
-func TestAdmission_takesAndGivesBack(t *testing.T) {
+func TestAdmission_acquireAndRelease(t *testing.T) {
 	t.Parallel()
 	a := budget(100)
 	var l Lease
@@ -62,7 +62,7 @@ func TestAdmission_takesAndGivesBack(t *testing.T) {
 
 // Two half-received frames hold the whole budget and each needs more: without a favoured lease, neither could be
 // finished.
-func TestAdmission_halfReceivedFramesDoNotLockEachOther(t *testing.T) {
+func TestAdmission_halfReceivedFramesDoNotDeadlock(t *testing.T) {
 	t.Parallel()
 	a := budget(100)
 	var old, young Lease
@@ -161,7 +161,7 @@ func TestAdmission_deadlineAndCancel(t *testing.T) {
 
 // With many frames, a small budget and senders that stop sending, every frame is finished or times out, memory stays
 // within its bound, and all of it is returned.
-func TestAdmission_crowd(t *testing.T) {
+func TestAdmission_manyStalledFrames(t *testing.T) {
 	t.Parallel()
 	const limit, largest = 1000, 400
 	a := budget(limit)

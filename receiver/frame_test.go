@@ -6,7 +6,7 @@ import (
 )
 
 // P29: the Appender's memory of a request is charged to the bytes in flight, and valid until Release.
-func TestP29_appendersMemory(t *testing.T) {
+func TestP29_appenderMemoryIsCharged(t *testing.T) {
 	t.Parallel()
 	const limit = 64 << 10
 	a := budget(limit)
@@ -31,7 +31,7 @@ func TestP29_appendersMemory(t *testing.T) {
 }
 
 // The memory is reused: a request then allocates only its method values.
-func TestFrame_memoryIsUsedAgain(t *testing.T) {
+func TestFrame_memoryIsReused(t *testing.T) {
 	frames := NewFrames(budget(1 << 20))
 	once := func() {
 		f, err := frames.Begin(t.Context(), soon(), late(), 0)
@@ -51,7 +51,7 @@ func TestFrame_memoryIsUsedAgain(t *testing.T) {
 
 // Header slots that events are views of stay charged after Headers has moved to larger ones, and a reused frame holds
 // none of them.
-func TestFrame_headersThatMoved(t *testing.T) {
+func TestFrame_headersAfterGrowth(t *testing.T) {
 	t.Parallel()
 	a := budget(64 << 20)
 	frames := NewFrames(a)

@@ -101,7 +101,7 @@ func TestUnpack_off(t *testing.T) {
 }
 
 // Small bodies that decompress to much are bounded for the whole request, and charged.
-func TestUnpack_bomb(t *testing.T) {
+func TestUnpack_decompressionBomb(t *testing.T) {
 	t.Parallel()
 	bomb := packed(t, strings.Repeat("\x00", 1<<20))
 	var events []Event
@@ -173,7 +173,7 @@ func FuzzUnpack(f *testing.F) {
 // The work on bodies that cannot be decompressed is bounded for a request: each was as much work as the largest body,
 // which is a minute for a request of 64 MiB. Bodies whose trailer holds their true length cost nothing, and other
 // events are not affected.
-func TestUnpack_inVain(t *testing.T) {
+func TestUnpack_corruptBodiesAreBounded(t *testing.T) {
 	t.Parallel()
 	l := DefaultLimits("--x-")
 	l.MaxFrameBytes, l.MaxBodyBytes = 4<<20, 2<<20

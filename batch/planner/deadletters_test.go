@@ -56,7 +56,7 @@ func TestP20_ShareOfDeadRecordsThatStops(t *testing.T) {
 
 // Junk that comes after a record was counted stops nothing, whatever its partition and task. A record that was counted in
 // a discarded batch does not matter, because it is not committed.
-func TestP20_JunkAfterACountedRecordStopsNothing(t *testing.T) {
+func TestP20_InvalidRecordsAfterACountedOneStopNothing(t *testing.T) {
 	t.Parallel()
 	junk := checkpoint.Audit{Dead: 1000}
 	for _, test := range []struct {

@@ -29,7 +29,7 @@ func dialTo(t *testing.T, addr string, change func(*flumeclient.ConnConfig)) *Cl
 }
 
 // Byte by byte what Avro's own Java client sends, and understanding what its server answers.
-func TestClient_exchange(t *testing.T) {
+func TestClient_capturedExchanges(t *testing.T) {
 	t.Parallel()
 	first := receivertest.Unhex(t, "00000001 00000002 00000030 86aadae2c45474c0fe93ffd0f2350a65 00 86aadae2c45474c0fe93ffd0f2350a65 02 00 00 16 617070656e644261746368 00000012 04 02 08 686f7374 02 61 00 04 6869 00 04 796f 00")
 	later := func(serial string) []byte {
@@ -87,7 +87,7 @@ func TestClient_handshakes(t *testing.T) {
 	}
 }
 
-func TestClient_badAnswers(t *testing.T) {
+func TestClient_invalidReplies(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		answer []byte

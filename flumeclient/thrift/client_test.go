@@ -23,7 +23,7 @@ func dialTo(t *testing.T, addr string, change func(*Config)) *Client {
 }
 
 // Byte by byte what Flume's own client sends, and understanding what its server answers, in Thrift's numbers.
-func TestClient_exchange(t *testing.T) {
+func TestClient_capturedExchanges(t *testing.T) {
 	t.Parallel()
 	const name = "617070656e644261746368"
 	es := receivertest.Events("hi", "yo")
@@ -62,7 +62,7 @@ func TestClient_exchange(t *testing.T) {
 }
 
 // What is no answer to the call ends the connection, and is no refusal.
-func TestClient_badAnswers(t *testing.T) {
+func TestClient_invalidReplies(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		answer []byte

@@ -57,9 +57,9 @@ func crowd(b *testing.B, addr string, connections int) (stop func()) {
 	}
 }
 
-// BenchmarkReceiver_crowd compares one good sender alone with one beside 9,000 bad senders and one that is rejected
+// BenchmarkReceiver_manyBadSenders compares one good sender alone with one beside 9,000 bad senders and one that is rejected
 // continuously: it must keep half of its throughput.
-func BenchmarkReceiver_crowd(b *testing.B) {
+func BenchmarkReceiver_manyBadSenders(b *testing.B) {
 	es := mustDecode(b, benchBatch())[:100]
 	size := int64(len(laterCall(1, es)))
 	for name, bad := range map[string]int{"alone": 0, "crowd": 9000} {
@@ -83,7 +83,7 @@ func BenchmarkReceiver_crowd(b *testing.B) {
 
 // Connections in the middle of a frame are charged only for what arrived and was read ahead; the budget bounds them,
 // and a good sender among them gets its reply.
-func TestReceiver_crowdIsBounded(t *testing.T) {
+func TestReceiver_manyHalfReceivedFramesAreBounded(t *testing.T) {
 	t.Parallel()
 	k := &kafka{}
 	g := start(t, k, func(c *Config, _ *receiver.Runtime) { c.MaxConnectionsPerAddress = 10_000 })

@@ -179,7 +179,7 @@ func TestDecoder_limitsOverBlocks(t *testing.T) {
 }
 
 // An announced number takes no memory: memory is charged as events are decoded.
-func TestDecoder_chargesWhatItKeeps(t *testing.T) {
+func TestDecoder_retainedBytesAreCharged(t *testing.T) {
 	t.Parallel()
 	d := testDecoder(t)
 	before := d.budget.Used()

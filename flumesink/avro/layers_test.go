@@ -104,7 +104,7 @@ func TestLayers_required(t *testing.T) {
 }
 
 // The next connection gets a certificate that was renewed on disk; a half-finished renewal leaves the old one in use.
-func TestLayers_certificateIsReadAgain(t *testing.T) {
+func TestLayers_certificateIsReloaded(t *testing.T) {
 	t.Parallel()
 	cert, key := certificate(t, "old")
 	newCert, newKey := certificate(t, "new")
@@ -135,7 +135,7 @@ func TestLayers_certificateIsReadAgain(t *testing.T) {
 }
 
 // A decompression bomb is rejected by its ratio, and good senders beside it are served.
-func TestLayers_bomb(t *testing.T) {
+func TestLayers_decompressionBomb(t *testing.T) {
 	t.Parallel()
 	g := start(t, &kafka{}, nil)
 	var bomb bytes.Buffer

@@ -36,14 +36,16 @@ var suite = receivertest.Suite{
 }
 
 func TestP23_ackTimeoutClosesUnanswered(t *testing.T) { suite.AckTimeoutClosesUnanswered(t) }
-func TestP23_lateAckIsNotAnswered(t *testing.T)       { suite.LateAckIsNotAnswered(t) }
+func TestP23_lateAckGetsNoReply(t *testing.T)         { suite.LateAckGetsNoReply(t) }
 func TestP23_timeoutFromTheFirstByte(t *testing.T)    { suite.TimeoutFromTheFirstByte(t) }
 func TestP23_nothingIsReadWhileNotReady(t *testing.T) { suite.NothingIsReadWhileNotReady(t) }
 func TestP23_outageLongerThanAckTimeout(t *testing.T) { suite.OutageLongerThanAckTimeout(t) }
-func TestP23_goneSenderIsDropped(t *testing.T)        { suite.GoneSenderIsDropped(t) }
-func TestP23_appenderCanAskForTheSender(t *testing.T) { suite.AppenderCanAskForTheSender(t) }
-func TestP23_goneConnectionsAreSweptWhileNotReady(t *testing.T) {
-	suite.GoneConnectionsAreSweptWhileNotReady(t)
+func TestP23_disconnectedSendersRequestIsDropped(t *testing.T) {
+	suite.DisconnectedSendersRequestIsDropped(t)
+}
+func TestP23_appenderSeesDisconnects(t *testing.T) { suite.AppenderSeesDisconnects(t) }
+func TestP23_closedConnectionsAreRemovedWhileNotReady(t *testing.T) {
+	suite.ClosedConnectionsAreRemovedWhileNotReady(t)
 }
 func TestReceiver_slowLoris(t *testing.T)                  { suite.SlowLoris(t) }
 func TestReceiver_truncatedFrame(t *testing.T)             { suite.TruncatedFrame(t) }
@@ -51,7 +53,11 @@ func TestP29_frameWaitsForRelease(t *testing.T)            { suite.FrameWaitsFor
 func TestP33_gracefulStop(t *testing.T)                    { suite.GracefulStop(t) }
 func TestP33_shutdownTimeoutClosesUnanswered(t *testing.T) { suite.ShutdownTimeoutClosesUnanswered(t) }
 func TestP33_stopWhileNotReady(t *testing.T)               { suite.StopWhileNotReady(t) }
-func TestReceiver_noAnswerAfterAnError(t *testing.T)       { suite.NoAnswerAfterAnError(t) }
+func TestReceiver_noReplyAfterAnError(t *testing.T)        { suite.NoReplyAfterAnError(t) }
 func TestP24_eventAboveALimitIsADeadLetter(t *testing.T)   { suite.EventAboveALimitIsADeadLetter(t) }
-func TestReceiver_frameAboveALimitCloses(t *testing.T)     { suite.FrameAboveALimitCloses(t) }
-func TestReceiver_packedBodiesAreUnpacked(t *testing.T)    { suite.PackedBodiesAreUnpacked(t) }
+func TestReceiver_frameAboveALimitClosesTheConnection(t *testing.T) {
+	suite.FrameAboveALimitClosesTheConnection(t)
+}
+func TestReceiver_compressedBodiesAreDecompressed(t *testing.T) {
+	suite.CompressedBodiesAreDecompressed(t)
+}

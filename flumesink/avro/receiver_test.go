@@ -66,7 +66,7 @@ func TestReceiver_pipelining(t *testing.T) {
 }
 
 // A client that does not wait for the first reply must not get a later one, without a handshake, before it.
-func TestReceiver_firstAnswerComesFirst(t *testing.T) {
+func TestReceiver_firstReplyPrecedesLaterOnes(t *testing.T) {
 	t.Parallel()
 	hold := make(chan struct{})
 	k := &kafka{OnAppend: func(ctx context.Context, r receiver.Request) error {
@@ -142,7 +142,7 @@ func TestReceiver_wrongProtocols(t *testing.T) {
 }
 
 // Load balancers connect and close to check whether a port is open. That is neither logged nor counted as a rejection.
-func TestReceiver_probes(t *testing.T) {
+func TestReceiver_portProbesAreIgnored(t *testing.T) {
 	t.Parallel()
 	g := start(t, &kafka{}, nil)
 	for i := range 10 {
@@ -239,7 +239,7 @@ func TestReceiver_otherProtocol(t *testing.T) {
 	}
 }
 
-func TestReceiver_takenPort(t *testing.T) {
+func TestReceiver_portInUse(t *testing.T) {
 	t.Parallel()
 	g := start(t, &kafka{}, nil)
 	cfg := DefaultConfig()
@@ -294,7 +294,7 @@ func TestConfig_validate(t *testing.T) {
 	}
 }
 
-func TestConfig_noTLSVersionIsLeft(t *testing.T) {
+func TestConfig_noTLSVersionRemains(t *testing.T) {
 	c := DefaultConfig()
 	c.TLS.MinVersion = "1.3"
 	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), `--avro-tls-min-version is "1.3", must not be above --avro-tls-max-version, "1.2"`) {
@@ -347,7 +347,7 @@ func TestProtocols_verify(t *testing.T) {
 }
 
 // A hash becomes known only if it is that of the text, and only up to the limit.
-func TestProtocols_remembersLittle(t *testing.T) {
+func TestProtocols_cacheIsBounded(t *testing.T) {
 	t.Parallel()
 	p, d := newProtocols(), testDecoder(t)
 	if wrong, err := p.learn(d.Frame, hash{1}, []byte(flumeavro.ProtocolText)); wrong != nil || err != nil || p.knows(hash{1}) {
@@ -369,7 +369,7 @@ func TestProtocols_remembersLittle(t *testing.T) {
 
 // All senders share the budget of bytes in flight: a connection that gets no memory before ack-timeout is closed, with
 // the reason in the log.
-func TestReceiver_noMemory(t *testing.T) {
+func TestReceiver_noMemoryBeforeAckTimeout(t *testing.T) {
 	t.Parallel()
 	g := start(t, &kafka{}, func(_ *Config, rt *receiver.Runtime) { rt.AckTimeout = 50 * time.Millisecond })
 	var full, favoured receiver.Lease
@@ -391,7 +391,7 @@ func TestReceiver_noMemory(t *testing.T) {
 }
 
 // Half-received frames of many senders never hold more memory than what has arrived, whatever they announced.
-func TestReceiver_paysByBytesReceived(t *testing.T) {
+func TestReceiver_framesAreChargedForReceivedBytes(t *testing.T) {
 	t.Parallel()
 	g := start(t, &kafka{}, nil)
 	const senders = 20

@@ -13,7 +13,7 @@ import (
 )
 
 // The receiver's side of exchanges with Avro's own Java client, byte by byte.
-func TestReceiver_exchanges(t *testing.T) {
+func TestReceiver_capturedExchanges(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("testdata/exchanges.txt")
 	if err != nil {
@@ -57,7 +57,7 @@ func hexOf(s string) string {
 
 // Buffer boundaries have no meaning: a message can be split anywhere, in the handshake, in varints and in bodies, and
 // into as many TCP segments as it has bytes.
-func TestReceiver_buffersCutAnywhere(t *testing.T) {
+func TestReceiver_buffersSplitAnywhere(t *testing.T) {
 	t.Parallel()
 	k := &kafka{}
 	g := start(t, k, nil)

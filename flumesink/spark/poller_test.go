@@ -58,7 +58,7 @@ func numbered(n int) (events []string) {
 	return events
 }
 
-func TestPoller_acksWhatKafkaHas(t *testing.T) {
+func TestPoller_acksWhatKafkaAcknowledged(t *testing.T) {
 	t.Parallel()
 	for _, other := range []bool{false, true} { // the sink's protocol is ours, or has another text
 		s := newFakeSink(t, 100, long)
@@ -88,7 +88,7 @@ func TestPoller_acksWhatKafkaHas(t *testing.T) {
 
 // A batch that Kafka rejects is returned, and arrives again after a pause; what may be in Kafka is in the upper bound
 // of duplicates.
-func TestP23_nackWhatKafkaDoesNotHave(t *testing.T) {
+func TestP23_rejectedBatchIsReturned(t *testing.T) {
 	t.Parallel()
 	s := newFakeSink(t, 100, long)
 	const pause = 50 * time.Millisecond
@@ -177,7 +177,7 @@ func TestPoller_connections(t *testing.T) {
 }
 
 // While earlier records are neither acknowledged nor failed, nothing is requested.
-func TestP23_asksOnlyWhenReady(t *testing.T) {
+func TestP23_requestsOnlyWhenReady(t *testing.T) {
 	t.Parallel()
 	s := newFakeSink(t, 100, long)
 	s.put("a")
@@ -202,7 +202,7 @@ func TestP23_asksOnlyWhenReady(t *testing.T) {
 }
 
 // The livelock: more events than transactionCapacity are in the channel, so each request for them gets the same error.
-func TestPoller_asksForFewer(t *testing.T) {
+func TestPoller_requestsSmallerBatches(t *testing.T) {
 	t.Parallel()
 	s := newFakeSink(t, 100, long)
 	s.put(numbered(350)...)
@@ -236,7 +236,7 @@ func TestPoller_errorBatches(t *testing.T) {
 }
 
 // An unavailable sink does not affect the others, and is reconnected. Events of a broken connection arrive again.
-func TestPoller_oneDeadSink(t *testing.T) {
+func TestPoller_oneUnavailableSink(t *testing.T) {
 	t.Parallel()
 	s := newFakeSink(t, 100, 50*time.Millisecond) // created first, so that it cannot get the port that the unavailable one releases
 	dead := newFakeSink(t, 100, long)
@@ -286,7 +286,7 @@ func TestP33_stop(t *testing.T) {
 }
 
 // A sink that does not reply does not delay a stop beyond its limit.
-func TestP33_silentSink(t *testing.T) {
+func TestP33_unresponsiveSink(t *testing.T) {
 	t.Parallel()
 	s := newFakeSink(t, 100, long)
 	came := make(chan struct{})
@@ -307,7 +307,7 @@ func TestP33_silentSink(t *testing.T) {
 }
 
 // A batch that arrives during a stop is returned at once.
-func TestP33_givesBackWhatComesLate(t *testing.T) {
+func TestP33_lateBatchIsReturned(t *testing.T) {
 	t.Parallel()
 	s := newFakeSink(t, 100, long)
 	k := &kafka{}

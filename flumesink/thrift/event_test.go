@@ -219,7 +219,7 @@ func TestDecoder_limits(t *testing.T) {
 }
 
 // An announced number takes no memory: memory is charged as events are decoded.
-func TestDecoder_chargesWhatItKeeps(t *testing.T) {
+func TestDecoder_retainedBytesAreCharged(t *testing.T) {
 	t.Parallel()
 	for _, p := range both {
 		d := testDecoder(t)

@@ -21,7 +21,7 @@ import (
 )
 
 // Pipelined requests get their replies in their order, whichever protocol each of them uses.
-func TestReceiver_answersInOrder(t *testing.T) {
+func TestReceiver_repliesInOrder(t *testing.T) {
 	t.Parallel()
 	k := &kafka{}
 	g := start(t, k, nil)
@@ -96,7 +96,7 @@ func TestReceiver_wrongProtocols(t *testing.T) {
 }
 
 // A bad frame after a good one is malformed, and not taken for another protocol.
-func TestReceiver_badFrameAfterGood(t *testing.T) {
+func TestReceiver_invalidFrameAfterAValidOne(t *testing.T) {
 	t.Parallel()
 	g := start(t, &kafka{}, nil)
 	c := g.Dial()
@@ -107,7 +107,7 @@ func TestReceiver_badFrameAfterGood(t *testing.T) {
 }
 
 // Load balancers connect and close to check whether a port is open. That is neither logged nor counted as a rejection.
-func TestReceiver_probes(t *testing.T) {
+func TestReceiver_portProbesAreIgnored(t *testing.T) {
 	t.Parallel()
 	g := start(t, &kafka{}, nil)
 	for i := range 10 {
@@ -158,7 +158,7 @@ func TestReceiver_limits(t *testing.T) {
 }
 
 // Half-received frames of many senders never hold more memory than what has arrived, whatever they announced.
-func TestReceiver_paysByBytesReceived(t *testing.T) {
+func TestReceiver_framesAreChargedForReceivedBytes(t *testing.T) {
 	t.Parallel()
 	g := start(t, &kafka{}, nil)
 	const senders = 20
@@ -215,7 +215,7 @@ func TestReceiver_notProduced(t *testing.T) {
 }
 
 // One port accepts plain connections and TLS, in both protocols, and --ip-filter applies.
-func TestReceiver_wrapped(t *testing.T) {
+func TestReceiver_plainAndTLSOnOnePort(t *testing.T) {
 	t.Parallel()
 	cert, key := certificate(t)
 	k := &kafka{}

@@ -73,7 +73,7 @@ func (g *fixture) replay(steps []turn) {
 }
 
 // The receiver's side of exchanges with Flume's own classes, byte by byte.
-func TestReceiver_exchanges(t *testing.T) {
+func TestReceiver_capturedExchanges(t *testing.T) {
 	t.Parallel()
 	for name, steps := range readExchanges(t, "testdata/exchanges.txt") {
 		t.Run(name, func(t *testing.T) {
@@ -108,7 +108,7 @@ func TestReceiver_realAgents(t *testing.T) {
 }
 
 // Our client sends the same bytes as Flume's sink.
-func TestClient_saysWhatAgentsSay(t *testing.T) {
+func TestClient_sendsTheBytesOfAgents(t *testing.T) {
 	t.Parallel()
 	for _, version := range []string{"flume-1.9.0", "flume-1.11.0"} {
 		for name, steps := range readExchanges(t, "testdata/"+version+".txt") {
@@ -172,7 +172,7 @@ func TestReceiver_malformedArguments(t *testing.T) {
 }
 
 // Apache's library reads the replies: OK is 0.
-func TestReceiver_answersAreThrifts(t *testing.T) {
+func TestReceiver_apacheThriftReadsTheReplies(t *testing.T) {
 	t.Parallel()
 	k := &kafka{}
 	g := start(t, k, nil)

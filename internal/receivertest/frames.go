@@ -169,7 +169,7 @@ func (d Suite) StopWhileNotReady(t *testing.T) {
 }
 
 // After any error of Append no reply is sent.
-func (d Suite) NoAnswerAfterAnError(t *testing.T) {
+func (d Suite) NoReplyAfterAnError(t *testing.T) {
 	t.Parallel()
 	k := &Kafka{OnAppend: func(ctx context.Context, r receiver.Request) error {
 		r.Release()

@@ -79,7 +79,7 @@ func (d Suite) EventAboveALimitIsADeadLetter(t *testing.T) {
 }
 
 // A request above a limit of a request closes the connection, and nothing of it is produced.
-func (d Suite) FrameAboveALimitCloses(t *testing.T) {
+func (d Suite) FrameAboveALimitClosesTheConnection(t *testing.T) {
 	t.Parallel()
 	k := &Kafka{}
 	g := d.Start(t, k, func(rt *receiver.Runtime) { rt.AckTimeout = Timeout })
@@ -94,7 +94,7 @@ func (d Suite) FrameAboveALimitCloses(t *testing.T) {
 }
 
 // Bodies that Log4j 2's Flume appender compressed are decompressed. One that cannot be becomes a dead letter.
-func (d Suite) PackedBodiesAreUnpacked(t *testing.T) {
+func (d Suite) CompressedBodiesAreDecompressed(t *testing.T) {
 	t.Parallel()
 	k := &Kafka{}
 	g := d.Start(t, k, nil)

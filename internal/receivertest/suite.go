@@ -53,7 +53,7 @@ func (d Suite) AckTimeoutClosesUnanswered(t *testing.T) {
 }
 
 // After an acknowledgement later than ack-timeout no reply is sent, although Append returned nil.
-func (d Suite) LateAckIsNotAnswered(t *testing.T) {
+func (d Suite) LateAckGetsNoReply(t *testing.T) {
 	t.Parallel()
 	closed := make(chan struct{})
 	k := &Kafka{OnAppend: func(ctx context.Context, r receiver.Request) error {
@@ -173,7 +173,7 @@ func (d Suite) OutageLongerThanAckTimeout(t *testing.T) {
 
 // A sender that closed its connection while nothing was read is dropped: its request, which is still in the socket, is
 // never produced, and its connection no longer counts.
-func (d Suite) GoneSenderIsDropped(t *testing.T) {
+func (d Suite) DisconnectedSendersRequestIsDropped(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
 		t.Log("this system does not report closed connections; nothing to test")
@@ -210,7 +210,7 @@ func (d Suite) GoneSenderIsDropped(t *testing.T) {
 }
 
 // At the moment of producing, the Appender can check whether the sender has closed the connection.
-func (d Suite) AppenderCanAskForTheSender(t *testing.T) {
+func (d Suite) AppenderSeesDisconnects(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
 		t.Log("this system does not report closed connections; nothing to test")
@@ -232,7 +232,7 @@ func (d Suite) AppenderCanAskForTheSender(t *testing.T) {
 }
 
 // Connections that senders closed during a long outage are removed, although nothing is read from them.
-func (d Suite) GoneConnectionsAreSweptWhileNotReady(t *testing.T) {
+func (d Suite) ClosedConnectionsAreRemovedWhileNotReady(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
 		t.Log("this system does not report closed connections; nothing to test")

@@ -16,7 +16,7 @@ import (
 )
 
 // A file that is not a regular file of the directory is skipped with one warning, and does not affect others.
-func TestWatcher_leavesWhatIsNoFileOfTheFolder(t *testing.T) {
+func TestWatcher_skipsWhatIsNoRegularFile(t *testing.T) {
 	t.Parallel()
 	dir, k := t.TempDir(), &kafka{}
 	outside := filepath.Join(t.TempDir(), "outside")
@@ -82,7 +82,7 @@ func TestWatcher_leavesWhatIsNoFileOfTheFolder(t *testing.T) {
 
 // A file that becomes a FIFO or a link out of the directory after the directory was listed does not block and is not
 // read.
-func TestWatcher_whatIsOpenedCounts(t *testing.T) {
+func TestWatcher_fileReplacedAfterListing(t *testing.T) {
 	t.Parallel()
 	dir, k := t.TempDir(), &kafka{}
 	g := start(t, k, dir, t.TempDir(), func(c *Config, _ *receiver.Runtime) { c.Interval = time.Hour }, nil)
@@ -125,7 +125,7 @@ func TestWatcher_whatIsOpenedCounts(t *testing.T) {
 
 // Compressed files are skipped, by their first bytes and not by their names. One that is replaced by a text file is
 // read.
-func TestWatcher_leavesPackedFiles(t *testing.T) {
+func TestWatcher_skipsCompressedFiles(t *testing.T) {
 	t.Parallel()
 	dir, at, k := t.TempDir(), t.TempDir(), &kafka{}
 	packedFiles := map[string]string{

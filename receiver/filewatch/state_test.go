@@ -44,7 +44,7 @@ func TestState_roundTrip(t *testing.T) {
 	}
 }
 
-func TestState_miss(t *testing.T) {
+func TestState_missingFiles(t *testing.T) {
 	t.Parallel()
 	s := &state{files: map[string]*file{"there": {}, "read": {}, "half": {Name: "half", Size: 1}, "back": {Gone: 5}}}
 	now := time.Unix(1e9, 0)

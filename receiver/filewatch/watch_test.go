@@ -99,7 +99,7 @@ func put(t *testing.T, dir, file, text string, age time.Duration) {
 	}
 }
 
-func TestWatcher_readsWhatIsMovedIn(t *testing.T) {
+func TestWatcher_readsMovedFiles(t *testing.T) {
 	t.Parallel()
 	dir, at, k := t.TempDir(), t.TempDir(), &kafka{}
 	put(t, dir, "new", "n1\nn2", time.Minute)
@@ -134,7 +134,7 @@ func TestWatcher_readsWhatIsMovedIn(t *testing.T) {
 }
 
 // A second process cannot start on the same state, and a progress file that cannot be read fails the start.
-func TestWatcher_listen(t *testing.T) {
+func TestWatcher_startErrors(t *testing.T) {
 	t.Parallel()
 	dir, at := t.TempDir(), t.TempDir()
 	g := start(t, &kafka{}, dir, at, nil, nil)
@@ -181,7 +181,7 @@ func TestP23_progressAfterTheAck(t *testing.T) {
 }
 
 // A crash between Kafka's acknowledgement and the progress repeats only that batch, each line with the same ID.
-func TestP23_deathBeforeProgress(t *testing.T) {
+func TestP23_crashBeforeProgressIsWritten(t *testing.T) {
 	t.Parallel()
 	dir, at, k := t.TempDir(), t.TempDir(), &kafka{}
 	put(t, dir, "f", "1\n2\n3\n4\n5\n6\n", 0)
@@ -234,7 +234,7 @@ func TestP33_stop(t *testing.T) {
 }
 
 // If Kafka does not acknowledge before the stop is over, the batch is given up and read again after the next start.
-func TestP33_noWord(t *testing.T) {
+func TestP33_noAckBeforeTheStopEnds(t *testing.T) {
 	t.Parallel()
 	dir, at := t.TempDir(), t.TempDir()
 	came := make(chan struct{})
@@ -316,7 +316,7 @@ func TestWatcher_sameSizeAndBeginning(t *testing.T) {
 }
 
 // A file that is emptied before it was read to its end is given up with a warning, and no longer counts as waiting.
-func TestWatcher_emptied(t *testing.T) {
+func TestWatcher_truncatedFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	var once sync.Once
@@ -341,7 +341,7 @@ func TestWatcher_emptied(t *testing.T) {
 }
 
 // A batch of which Kafka accepts only some lines is retried less and less often, because each retry causes duplicates.
-func TestWatcher_waitsLonger(t *testing.T) {
+func TestWatcher_partialFailuresBackOff(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	tries := make(chan time.Time, 100)

@@ -62,7 +62,7 @@ func flumeSaid(tb testing.TB) []said {
 }
 
 // Requests give the same status and events as with a real agent, except for the differences in doc.go.
-func TestReceiver_asFlume(t *testing.T) {
+func TestReceiver_matchesFlume(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
 	var seen []string

@@ -18,7 +18,7 @@ import (
 )
 
 // 200 is sent once Kafka has acknowledged every event, and not before.
-func TestP23_answersWhenKafkaHasIt(t *testing.T) {
+func TestP23_repliesAfterTheAck(t *testing.T) {
 	t.Parallel()
 	k := receivertest.Hold()
 	g := start(t, k, nil)
@@ -57,7 +57,7 @@ func TestP23_unavailableAfterAckTimeout(t *testing.T) {
 }
 
 // After an acknowledgement later than ack-timeout 200 is not sent, although Append returned nil.
-func TestP23_lateAckIsNotOK(t *testing.T) {
+func TestP23_lateAckGetsNoOK(t *testing.T) {
 	t.Parallel()
 	k := &kafka{OnAppend: func(ctx context.Context, r receiver.Request) error {
 		defer r.Release()
@@ -139,7 +139,7 @@ func TestP33_stopWhileNotReady(t *testing.T) {
 }
 
 // The Appender can check whether the sender has closed the connection.
-func TestP23_goneSender(t *testing.T) {
+func TestP23_appenderDetectsDisconnect(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
 		t.Log("this system does not report that a sender has closed the connection; nothing to test")
@@ -250,7 +250,7 @@ func TestP33_shutdownTimeout(t *testing.T) {
 }
 
 // Run fails if the port is in use, and a receiver that never ran releases its port.
-func TestReceiver_portIsTaken(t *testing.T) {
+func TestReceiver_portInUse(t *testing.T) {
 	t.Parallel()
 	g := start(t, &kafka{}, nil)
 	cfg := DefaultConfig()

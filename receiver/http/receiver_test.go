@@ -139,7 +139,7 @@ func TestReceiver_charsets(t *testing.T) {
 
 // Bodies that Log4j 2's Flume appender compressed are decompressed. A body above a limit becomes a dead letter, and no
 // other body is changed.
-func TestReceiver_unpacks(t *testing.T) {
+func TestReceiver_compressedBodies(t *testing.T) {
 	t.Parallel()
 	k := &kafka{}
 	g := start(t, k, func(c *Config, _ *receiver.Runtime) { c.MaxBodyBytes = 1000 })
@@ -160,7 +160,7 @@ func TestReceiver_unpacks(t *testing.T) {
 }
 
 // Requests follow each other on one connection, pipelined or not, and each has its own ack-timeout.
-func TestReceiver_oneConnection(t *testing.T) {
+func TestReceiver_requestsOnOneConnection(t *testing.T) {
 	t.Parallel()
 	k := &kafka{}
 	g := start(t, k, nil)

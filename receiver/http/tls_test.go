@@ -78,7 +78,7 @@ func TestReceiver_tls(t *testing.T) {
 }
 
 // A connection that is silent after its TLS handshake is closed after idle-timeout too.
-func TestReceiver_silentAfterTheHandshake(t *testing.T) {
+func TestReceiver_idleAfterTheHandshake(t *testing.T) {
 	t.Parallel()
 	_, certFile, keyFile := lend(t)
 	g := start(t, &kafka{}, func(c *Config, _ *receiver.Runtime) {

@@ -114,7 +114,7 @@ func read(t *testing.T, limits receiver.Limits, most int, chunks []string, last 
 }
 
 // Complete lines beyond the maximum of a request form the next request at once, without waiting for another byte.
-func TestReader_moreThanARequest(t *testing.T) {
+func TestReader_linesOfTwoRequests(t *testing.T) {
 	t.Parallel()
 	limits := receiver.DefaultLimits("--")
 	limits.MaxBatchEvents = 2

@@ -61,7 +61,7 @@ func TestReader_longLineByteByByte(t *testing.T) {
 }
 
 // Wherever Newline finds a complete or an overlong line, NewlineMore returns true before.
-func TestNewlineMore(t *testing.T) {
+func TestNewlineMore_isTrueBeforeACompleteLine(t *testing.T) {
 	t.Parallel()
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range 20_000 {

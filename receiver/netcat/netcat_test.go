@@ -103,7 +103,7 @@ func TestFlume(t *testing.T) {
 }
 
 // OK is sent once Kafka has the line, and not before; a line that Kafka does not acknowledge in time gets no reply.
-func TestP23_okAfterKafka(t *testing.T) {
+func TestP23_okAfterTheAck(t *testing.T) {
 	t.Parallel()
 	ack := make(chan error)
 	k := &kafka{Before: receivertest.Wait(ack)}
@@ -119,7 +119,7 @@ func TestP23_okAfterKafka(t *testing.T) {
 }
 
 // Lines that arrive in pieces, many at once, over several requests keep their order and their bytes.
-func TestReceiver_pieces(t *testing.T) {
+func TestReceiver_linesInPieces(t *testing.T) {
 	t.Parallel()
 	k := &kafka{}
 	addr := start(t, k, nil).Addr

@@ -28,7 +28,7 @@ func (s *safe) Append(_ context.Context, r receiver.Request) error {
 func (*safe) Ready(context.Context) error { return nil }
 
 // A request that became too old before it reached the Appender, waiting for memory or for the CPU, is not produced.
-func TestP23_tooOldIsNeverProduced(t *testing.T) {
+func TestP23_expiredRequestIsNotProduced(t *testing.T) {
 	t.Parallel()
 	k, reg := &safe{}, prometheus.NewPedanticRegistry()
 	rt := receiver.NewRuntime(receiver.DefaultConfig(), k, nil, nil)

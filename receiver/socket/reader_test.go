@@ -87,7 +87,7 @@ func TestReader_lines(t *testing.T) {
 }
 
 // Lines that Kafka does not acknowledge are held unchanged, and nothing more is read before it does.
-func TestP23_heldUntilKafkaTakesThem(t *testing.T) {
+func TestP23_linesAreHeldUntilTheAck(t *testing.T) {
 	t.Parallel()
 	tries := 0
 	k := &kafka{Before: func(_ context.Context, r receiver.Request) error {
@@ -143,7 +143,7 @@ func TestP33_stop(t *testing.T) {
 
 // What Kafka does not acknowledge before the stop is over is lost, counted and logged; its memory is returned once
 // Kafka's client releases it (P29).
-func TestP33_noWord(t *testing.T) {
+func TestP33_noAckBeforeTheStopEnds(t *testing.T) {
 	t.Parallel()
 	came := make(chan struct{})
 	held := make(chan func(), 1)

@@ -6,7 +6,7 @@ import (
 )
 
 // Wherever there is a complete message, more returns true before, and for a long one only once, not for each byte.
-func TestCutter_more(t *testing.T) {
+func TestCutter_moreIsTrueBeforeACompleteMessage(t *testing.T) {
 	t.Parallel()
 	rng := rand.New(rand.NewPCG(1, 2))
 	inputs := []string{"<1>", "12 <1>", "3 <2>", "\n", "x", "y", " ", "9", "\r\n", "1234567 <1>"}

@@ -200,7 +200,7 @@ func TestCut_longCount(t *testing.T) {
 
 // What was read just before Kafka became unavailable waits for Kafka without a limit, until the grace period of a stop
 // ends; what is given up then counts as lost.
-func TestP23_keptWhileNotReady(t *testing.T) {
+func TestP23_linesAreHeldWhileNotReady(t *testing.T) {
 	t.Parallel()
 	for _, returns := range []bool{true, false} {
 		gate, asked := make(chan struct{}), make(chan int, 10)
@@ -251,7 +251,7 @@ func TestP23_keptWhileNotReady(t *testing.T) {
 }
 
 // A line that was read waits for memory until the stop is over, because its sender never resends it.
-func TestP33_keptWhileMemoryIsUsedUp(t *testing.T) {
+func TestP33_linesAreHeldWhileMemoryIsUsedUp(t *testing.T) {
 	t.Parallel()
 	k := &receivertest.Kafka{}
 	cfg := DefaultConfig()
@@ -297,7 +297,7 @@ func shows(k *receivertest.Kafka) func() []string {
 
 // The lines of a sender that closes its connection at once are produced even if Kafka is slow, because it never resends
 // them.
-func TestReceiver_senderMayGo(t *testing.T) {
+func TestReceiver_closedSendersLinesAreProduced(t *testing.T) {
 	t.Parallel()
 	ack := make(chan error)
 	k := &receivertest.Kafka{Before: receivertest.Wait(ack)}

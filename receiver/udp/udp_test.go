@@ -90,7 +90,7 @@ func (g *fixture) full(began *atomic.Int32) {
 
 // While the maximum number of requests is in flight, nothing more is read; reading resumes once Kafka has acknowledged
 // (P23).
-func TestReceiver_waitsForKafka(t *testing.T) {
+func TestP23_readingPausesAtMaxInFlight(t *testing.T) {
 	t.Parallel()
 	ack := make(chan error)
 	var began atomic.Int32
@@ -113,7 +113,7 @@ func TestReceiver_waitsForKafka(t *testing.T) {
 
 // A stop while Kafka is unavailable and all requests wait for it ends in time too, and what was read counts as lost
 // (P33).
-func TestP33_stopWhileFull(t *testing.T) {
+func TestP33_stopWithAllRequestsInFlight(t *testing.T) {
 	t.Parallel()
 	var began atomic.Int32
 	k := &kafka{Before: func(ctx context.Context, r receiver.Request) error {
@@ -129,7 +129,7 @@ func TestP33_stopWhileFull(t *testing.T) {
 }
 
 // What Kafka rejects counts as lost, and what follows is received.
-func TestReceiver_lost(t *testing.T) {
+func TestReceiver_rejectedEventsAreLost(t *testing.T) {
 	t.Parallel()
 	ack := make(chan error, 1)
 	k := &kafka{Before: receivertest.Wait(ack)}
@@ -198,7 +198,7 @@ func TestP33_stop(t *testing.T) {
 	})
 }
 
-func TestReceiver_portIsTaken(t *testing.T) {
+func TestReceiver_portInUse(t *testing.T) {
 	t.Parallel()
 	g := start(t, &kafka{}, nil)
 	cfg := DefaultConfig("other", "--other-listen", "tests")
