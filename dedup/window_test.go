@@ -47,7 +47,7 @@ func TestWindow_model(t *testing.T) {
 }
 
 // A record from the future ends what was remembered before it once, and duplicates of what comes after it are detected.
-func TestWindow_fromTheFuture(t *testing.T) {
+func TestWindow_recordFromTheFuture(t *testing.T) {
 	t.Parallel()
 	w := newWindow(Config{Records: 10, Window: time.Second})
 	w.add(ID{1}, 0)

@@ -67,10 +67,10 @@ func twice(ctx context.Context, addr string, n int) error {
 	return g.Wait()
 }
 
-// TestP28_CountedOnceThroughKills sends every event at least twice while etl is killed at each step of a batch, COMMITs
+// TestP28_CountedOnceAcrossKills sends every event at least twice while etl is killed at each step of a batch, COMMITs
 // are cut off, another process joins and one is killed: each event ID is counted once, and the audit accounts for the
 // duplicates.
-func TestP28_CountedOnceThroughKills(t *testing.T) {
+func TestP28_CountedOnceAcrossKills(t *testing.T) {
 	const events = 40_000
 	ctx := etltest.Bounded(t, 6*time.Minute)
 	rnd := seed(t)

@@ -34,9 +34,9 @@ func (s *site) begin(ctx context.Context, t *testing.T, l *load) <-chan error {
 	return sent
 }
 
-// TestExactness_KillAtEveryPoint sends 300,000 events over four connections while etl is killed at each failpoint, one
+// TestExactness_KilledAtEveryFailpoint sends 300,000 events over four connections while etl is killed at each failpoint, one
 // after another, and restarted, and while the proxy cuts off every 10th COMMIT or drops its reply.
-func TestExactness_KillAtEveryPoint(t *testing.T) {
+func TestExactness_KilledAtEveryFailpoint(t *testing.T) {
 	ctx := etltest.Bounded(t, 8*time.Minute)
 	rnd := seed(t)
 	r := rand.New(rand.NewPCG(rnd, 1))

@@ -14,10 +14,10 @@ import (
 	"github.com/sluice-etl/sluice/internal/etltest"
 )
 
-// TestP20_OneSendersJunk floods 12 partitions with 30,000 lines that are not access-log lines, with good lines before,
+// TestP20_InvalidRecordsOfOneSender floods 12 partitions with 30,000 lines that are not access-log lines, with good lines before,
 // between and after them, and kills the process in the middle. Every good line is counted, nothing stops, the audit has
 // each dead record, and the stored dead letters represent all of them.
-func TestP20_OneSendersJunk(t *testing.T) {
+func TestP20_InvalidRecordsOfOneSender(t *testing.T) {
 	const partitions, junk, good = 12, 2500, 600 // of each partition
 	ctx := etltest.Bounded(t, 4*time.Minute)
 	s := newSite(t)

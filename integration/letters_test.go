@@ -54,10 +54,10 @@ func (s *site) compareBad(ctx context.Context, t *testing.T, p *etltest.Process,
 	return stored
 }
 
-// TestP20_JunkAtTheStart starts with a flood of one sender's junk in one partition, and nothing in the others. That
+// TestP20_InvalidRecordsAtTheStart starts with a flood of one sender's junk in one partition, and nothing in the others. That
 // partition stops. The first good line of another partition shows that format and query are right, so the stopped one
 // resumes automatically. A second flood, in all partitions, stops nothing.
-func TestP20_JunkAtTheStart(t *testing.T) {
+func TestP20_InvalidRecordsAtTheStart(t *testing.T) {
 	const junk, good = 4000, 500
 	ctx := etltest.Bounded(t, 2*time.Minute)
 	s := newSite(t)
@@ -100,10 +100,10 @@ func TestP20_JunkAtTheStart(t *testing.T) {
 	p.Stop(ctx, t)
 }
 
-// TestP20_LargeJunk floods a server whose max_allowed_packet is 1 MiB, over the compressed protocol, with records as
+// TestP20_LargeInvalidRecords floods a server whose max_allowed_packet is 1 MiB, over the compressed protocol, with records as
 // large as Kafka accepts: in their values, their keys, their headers. All become dead letters, and the good records
 // among them are counted.
-func TestP20_LargeJunk(t *testing.T) {
+func TestP20_LargeInvalidRecords(t *testing.T) {
 	const of, good = 8, 50
 	ctx := etltest.Bounded(t, 2*time.Minute)
 	s := newSite(t, mariadbtest.Args("--max-allowed-packet=1048576"))

@@ -14,9 +14,9 @@ import (
 	"github.com/sluice-etl/sluice/internal/etltest"
 )
 
-// TestP18_OneRecordAmongMany loads thousands of good records of one group and a few that MySQL rejects. Exactly those
+// TestP18_OneInvalidRecordAmongMany loads thousands of good records of one group and a few that MySQL rejects. Exactly those
 // become dead letters, every other record is counted, no partition stops, and a restart continues.
-func TestP18_OneRecordAmongMany(t *testing.T) {
+func TestP18_OneInvalidRecordAmongMany(t *testing.T) {
 	const minute = "2026-09-21T10:01:%02dZ"
 	for name, test := range map[string]struct{ table, query, bad, stored string }{
 		"TIMESTAMP": {

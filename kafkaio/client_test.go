@@ -33,7 +33,7 @@ func TestReachable_silentBrokerFirst(t *testing.T) {
 }
 
 // If no broker replies, the error names each with its reason, within the time limit of one.
-func TestReachable_none(t *testing.T) {
+func TestReachable_noBrokerReplies(t *testing.T) {
 	t.Parallel()
 	silent, refused := listener(t).Addr().String(), etltest.RefusingAddr(t)
 	cfg := DefaultConfig()

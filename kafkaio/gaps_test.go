@@ -80,7 +80,7 @@ func TestP27_abortedTransactionsAreGaps(t *testing.T) {
 }
 
 // Transaction markers and aborted batches at the end of the log leave no lag.
-func TestP27_tailLeavesNoLag(t *testing.T) {
+func TestP27_markersAtTheEndLeaveNoLag(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
 	makeTopics(t, c, 1, nil)

@@ -218,7 +218,7 @@ func TestP14_confirmWaitsForTheRebalance(t *testing.T) {
 }
 
 // A MySQL outage means that nothing is claimed; it must not cause a rebalance.
-func TestP6_nothingClaimedIsNoRebalance(t *testing.T) {
+func TestP6_noRebalanceWhileNothingIsClaimed(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
 	makeTopics(t, c, 2, nil)
@@ -252,7 +252,7 @@ func (o *idle) Revoked(context.Context, []checkpoint.Partition, bool) {}
 func (o *idle) Fetched(batch.Fetched)                                 {}
 
 // A listener that blocks in Revoked delays the rebalance by at most a quarter of the rebalance timeout.
-func TestP6_revokedIsBounded(t *testing.T) {
+func TestP6_revokedDelayIsBounded(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
 	makeTopics(t, c, 4, nil)

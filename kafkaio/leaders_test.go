@@ -126,7 +126,7 @@ func TestCheckLeaders_noTopic(t *testing.T) {
 	}
 }
 
-func TestNumbers(t *testing.T) {
+func TestNumbers_ranges(t *testing.T) {
 	t.Parallel()
 	for want, ps := range map[string][]int32{
 		"partition 7": {7}, "partitions 0-3, 5, 7-8": {0, 1, 2, 3, 5, 7, 8}, "partitions 1, 3": {1, 3},
@@ -138,7 +138,7 @@ func TestNumbers(t *testing.T) {
 }
 
 // A timeout names the broker that could not be connected to, until a connection to it succeeds.
-func TestDials(t *testing.T) {
+func TestDials_timeoutNamesTheBroker(t *testing.T) {
 	t.Parallel()
 	c, all := brokers(t, 2)
 	all[1].As("kafka-1.invalid:9092")

@@ -182,7 +182,7 @@ func TestMonitor_unreachableGauge(t *testing.T) {
 
 // Of many requests that fail with one client, exactly one replaces it, and the pause until the next replacement grows until
 // a request succeeds.
-func TestProducer_oneRenewal(t *testing.T) {
+func TestProducer_oneNewClientForManyFailures(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
 	makeTopics(t, c, 1, nil)

@@ -85,7 +85,7 @@ func TestProduce_recordsHeadersKey(t *testing.T) {
 	}
 }
 
-func TestProduce_emptyValueIsNoTombstone(t *testing.T) {
+func TestProduce_emptyValueIsNotATombstone(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
 	makeTopics(t, c, 1, nil)
@@ -101,7 +101,7 @@ func TestProduce_emptyValueIsNoTombstone(t *testing.T) {
 }
 
 // The topic's limit is below the client's default. All 2,000 events are in the topic, and none is a dead letter.
-func TestP24_smallLimit(t *testing.T) {
+func TestP24_topicLimitBelowTheDefault(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
 	makeTopics(t, c, 1, map[string]string{"max.message.bytes": "200000"})
@@ -177,7 +177,7 @@ func TestP24_sizeIsCheckedBeforeProducing(t *testing.T) {
 	}
 }
 
-func TestP24_hugeHeadersAreDropped(t *testing.T) {
+func TestP24_hugeHeadersAreOmitted(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
 	makeTopics(t, c, 1, map[string]string{"max.message.bytes": "20000"})
@@ -202,7 +202,7 @@ func TestP24_hugeHeadersAreDropped(t *testing.T) {
 
 // The limit decreases while running: batches in flight are rejected, none of their records is lost or becomes a dead letter,
 // and later batches stay below the new limit.
-func TestP24_limitFalls(t *testing.T) {
+func TestP24_limitDecreases(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
 	makeTopics(t, c, 1, map[string]string{"max.message.bytes": "1000000"})
@@ -300,7 +300,7 @@ func TestP24_onlyTheRejectedRecordIsDead(t *testing.T) {
 }
 
 // Errors that no record causes, and errors of the dead-letter topic, give no OK.
-func TestP24_noOKWithoutADeadLetter(t *testing.T) {
+func TestP24_noOKBeforeTheDeadLetter(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
 	makeTopics(t, c, 1, nil)

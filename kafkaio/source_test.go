@@ -11,7 +11,7 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 )
 
-func TestSource_reads(t *testing.T) {
+func TestSource_readsRecords(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
 	makeTopics(t, c, 3, nil)
@@ -250,7 +250,7 @@ func settle(t *testing.T, s *Source) {
 	}
 }
 
-func TestP5_startAndFirsts(t *testing.T) {
+func TestP5_startAndFirstOffsets(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
 	makeTopics(t, c, 2, nil)

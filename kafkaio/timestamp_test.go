@@ -8,7 +8,7 @@ import (
 )
 
 // The client's time is milliseconds times 1e6 in 64 bits, which wraps.
-func TestMillis(t *testing.T) {
+func TestMillis_wrappedTimestamps(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ wrote, want int64 }{
 		{-1, -1}, {0, 0}, {1, 1}, {1481105107123, 1481105107123}, {-30610224000000, -30610224000000}, {253402300799999, 253402300799999}, {9223372036855, 9223372036855},

@@ -13,7 +13,7 @@ import (
 )
 
 // docs/flume-properties.md lists every rule, by component; -rewrite writes it.
-func TestRules_areTheDocuments(t *testing.T) {
+func TestRules_matchTheDocument(t *testing.T) {
 	t.Parallel()
 	const file = "../docs/flume-properties.md"
 	text, err := os.ReadFile(file)

@@ -53,7 +53,7 @@ func adviceDDL(options string, instead ...string) string {
 
 // All advice that is printed as SQL can be run as it stands, and then the check finds nothing wrong with the table. The
 // statements of all findings are run in the order in which they are printed.
-func TestCheck_adviceIsSQLThatHelps(t *testing.T) {
+func TestCheck_adviceFixesTheTable(t *testing.T) {
 	t.Parallel()
 	runAdvice(t, mariadbtest.Start(t), "")
 }

@@ -51,7 +51,7 @@ func refusedBy(t *testing.T, err error) []batch.RejectedRow {
 
 // P18: for a merged row, the sink reports that it is merged. For separate rows it names exactly the records at fault,
 // whether the row is new or already stored.
-func TestP18_TheGuiltyRecordOfAKey(t *testing.T) {
+func TestP18_SeparateRowsNameTheRecordAtFault(t *testing.T) {
 	t.Parallel()
 	server := mariadbtest.Start(t)
 	for name, ddl := range map[string]string{
@@ -210,7 +210,7 @@ func TestCheck_partitionForEveryValue(t *testing.T) {
 }
 
 // P18: the bounds that Prepare returns are those of the real columns.
-func TestP18_BoundsOfTheRealColumns(t *testing.T) {
+func TestP18_BoundsOfTheColumns(t *testing.T) {
 	t.Parallel()
 	server := mariadbtest.Start(t)
 	key := row.Column{Name: "k", Kind: row.Int, Merge: row.Key}

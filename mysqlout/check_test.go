@@ -10,7 +10,7 @@ import (
 )
 
 // Check finds nothing wrong with the tables that DDL's output creates, and Check itself changes nothing.
-func TestDDL_makesWhatCheckWants(t *testing.T) {
+func TestDDL_createdTablesPassCheck(t *testing.T) {
 	t.Parallel()
 	c := testConfig()
 	c.CreateTables = false
@@ -80,7 +80,7 @@ func TestDDL_makesWhatCheckWants(t *testing.T) {
 }
 
 // A user without the privilege to create tables may have the privilege to write to existing ones.
-func TestPrepare_withoutTheRightToCreate(t *testing.T) {
+func TestPrepare_withoutTheCreatePrivilege(t *testing.T) {
 	t.Parallel()
 	server := mariadbtest.Start(t)
 	table := countsTable()

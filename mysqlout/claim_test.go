@@ -37,7 +37,7 @@ func TestP7_EveryClaimedPartitionIsCompared(t *testing.T) {
 
 // A partition was added to the topic, and another process inserts its checkpoint just before a claim that found none
 // inserts its own. The claim reads and compares again.
-func TestP7_ARaceForTheFirstInsertIsSeen(t *testing.T) {
+func TestP7_ConcurrentFirstInsertIsDetected(t *testing.T) {
 	t.Parallel()
 	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
 	mustClaim(t, f.sink, 0)
@@ -65,7 +65,7 @@ func TestP7_ARaceForTheFirstInsertIsSeen(t *testing.T) {
 
 // A topic may be created as long as no partition of it has a checkpoint of this job. One of partition 0 alone is enough
 // to prevent that, those of other topics and jobs do not count, and a failed query does not mean that there is none.
-func TestP26_ATopicWithAnyCheckpointIsNotMadeAgain(t *testing.T) {
+func TestP26_ATopicWithAnyCheckpointIsNotRecreated(t *testing.T) {
 	t.Parallel()
 	server := mariadbtest.Start(t)
 	c := testConfig()

@@ -12,7 +12,7 @@ import (
 )
 
 // The bounds that are known without a server equal those of tables that a server created.
-func TestCreated_boundsAreTheServers(t *testing.T) {
+func TestCreated_boundsMatchTheServer(t *testing.T) {
 	t.Parallel()
 	server := mariadbtest.Start(t)
 	grouped := row.Table{Name: "grouped", Grouped: true, Keys: 6, Columns: []row.Column{

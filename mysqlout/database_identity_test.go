@@ -12,7 +12,7 @@ import (
 
 // Processes that start at the same time get the same database identity. It does not change, and another database has a
 // different one.
-func TestP1_oneIdentityOfADatabase(t *testing.T) {
+func TestP1_oneIdentityPerDatabase(t *testing.T) {
 	t.Parallel()
 	server := mariadbtest.Start(t)
 	f, other := open(t, server, testConfig()), open(t, server, testConfig())

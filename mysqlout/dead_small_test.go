@@ -18,7 +18,7 @@ import (
 
 // P20: dead letters are written by the compressed protocol too, and also after the limit was lowered since the server
 // was inspected.
-func TestP20_DeadLettersByTheCompressedProtocol(t *testing.T) {
+func TestP20_DeadLettersOverTheCompressedProtocol(t *testing.T) {
 	t.Parallel()
 	for _, packet := range []int{schema.LeastPacket, 1 << 20} {
 		server := mariadbtest.Start(t, mariadbtest.Args(fmt.Sprintf("--max-allowed-packet=%d", packet)))

@@ -115,7 +115,7 @@ func TestP20_TheReasonIsCutLast(t *testing.T) {
 
 // P17: rows that fit alone but not in one statement with their neighbors are sent in two statements. The row that can
 // never fit is rejected, and no other.
-func TestP17_LongRowsBesideOneAnother(t *testing.T) {
+func TestP17_LongRowsAreSentSeparately(t *testing.T) {
 	t.Parallel()
 	server := mariadbtest.Start(t, mariadbtest.Args("--max-allowed-packet=32768"))
 	table := row.Table{Name: "texts", Grouped: true, Keys: 1, Columns: []row.Column{

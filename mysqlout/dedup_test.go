@@ -36,7 +36,7 @@ func idOf(o int64) [16]byte {
 }
 
 // Event IDs are written with the rows and the checkpoint, are read back in order, and expire by number and by age.
-func TestP28_idsGoWithTheRows(t *testing.T) {
+func TestP28_idsAreWrittenWithTheRows(t *testing.T) {
 	t.Parallel()
 	c := testConfig()
 	c.Dedup = true

@@ -237,7 +237,7 @@ func TestP19_TheComparisonIsUnderTheLock(t *testing.T) {
 }
 
 // If the table was altered between the failed commit and the search for rejected rows, no row is blamed.
-func TestP19_AnAlteredTableBlamesNoRow(t *testing.T) {
+func TestP19_AnAlteredTableRejectsNoRow(t *testing.T) {
 	t.Parallel()
 	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
 	tables, err := f.sink.orderTables(countsDelta(&f.tables[0], map[string]int64{"a": 1, "bad": 1}))
@@ -351,7 +351,7 @@ func TestP19_DeadLettersOfAnAlteredColumn(t *testing.T) {
 }
 
 // A claim writes etl_checkpoint, so it compares its definition first. It resumes automatically once the table is fixed.
-func TestP19_AClaimComparesToo(t *testing.T) {
+func TestP19_AClaimComparesTheDefinition(t *testing.T) {
 	t.Parallel()
 	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
 	if s := serverOf(t, f.pool); s.Dialect != pool.MariaDB {

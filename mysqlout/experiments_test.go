@@ -140,7 +140,7 @@ func (f *fixture) through(t *testing.T, want ...row.Table) (*Sink, *mysqlproxy.P
 
 // If a transaction ends unnoticed between the fence and the rows, as after a proxy's change of backend, the rows are in
 // a transaction without the fence. The closing check must detect that.
-func TestE2_P11_LostTransactionIsNoticed(t *testing.T) {
+func TestE2_P11_LostTransactionIsDetected(t *testing.T) {
 	t.Parallel()
 	table := countsTable()
 	f := open(t, mariadbtest.Start(t), testConfig(), table)
@@ -164,7 +164,7 @@ func TestE2_P11_LostTransactionIsNoticed(t *testing.T) {
 }
 
 // If a process freezes after it has only locked the row, the row must be unlocked within I.
-func TestE3_P21_FrozenSessionFreesTheRow(t *testing.T) {
+func TestE3_P21_FrozenSessionReleasesTheRowLock(t *testing.T) {
 	t.Parallel()
 	table := countsTable()
 	f := open(t, mariadbtest.Start(t), testConfig(), table)
@@ -227,7 +227,7 @@ func TestE9_P21_MetadataLockIsBounded(t *testing.T) {
 }
 
 // The database is restored to an older state of its data directory while the job runs.
-func TestE10_P12_OlderState(t *testing.T) {
+func TestE10_P12_RestoredToAnOlderState(t *testing.T) {
 	t.Parallel()
 	server := mariadbtest.Start(t, mariadbtest.Private())
 	table := countsTable()

@@ -15,7 +15,7 @@ import (
 
 // A value that is the same for all partitions is written once. As soon as one differs, at any position, each partition
 // has its own value.
-func TestP9_EachPartitionHasItsOwnValue(t *testing.T) {
+func TestP9_DifferingValuesArePerPartition(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		next []int64
@@ -41,7 +41,7 @@ func TestP9_EachPartitionHasItsOwnValue(t *testing.T) {
 }
 
 // A difference in any column that the fence compares, in only one of three partitions, stops the whole task batch.
-func TestP9_TheFenceComparesEachThing(t *testing.T) {
+func TestP9_TheFenceComparesEachColumn(t *testing.T) {
 	t.Parallel()
 	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
 	at := mustClaim(t, f.sink, 0, 1, 2)
@@ -77,7 +77,7 @@ func named(err error) []checkpoint.Partition {
 
 // The closing check must find every partition as the fence left it; a concurrent change of one partition is enough to
 // fail it.
-func TestP11_TheClosingCheckWantsEveryPartition(t *testing.T) {
+func TestP11_TheClosingCheckRequiresEveryPartition(t *testing.T) {
 	t.Parallel()
 	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
 	at := mustClaim(t, f.sink, 0, 1)

@@ -123,7 +123,7 @@ func TestP3_TableNamesAsTheServerComparesThem(t *testing.T) {
 }
 
 // Two jobs of one database may both store event IDs: etl_dedup is not a target.
-func TestP3_DedupIsNoTarget(t *testing.T) {
+func TestP3_DedupTableIsNotATarget(t *testing.T) {
 	t.Parallel()
 	c := testConfig()
 	c.Dedup = true

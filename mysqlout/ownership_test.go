@@ -23,7 +23,7 @@ func (f *fixture) again(t *testing.T, c Config) *Sink {
 // An operator deletes one checkpoint. The process that held it stops, and its supervisor starts another, which never
 // held the checkpoint. The new process must not take it for that of a partition that appeared later, which would begin
 // at its first record.
-func TestP3_ADeletedCheckpointIsNoNewPartition(t *testing.T) {
+func TestP3_ADeletedCheckpointIsNotANewPartition(t *testing.T) {
 	t.Parallel()
 	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
 	mustClaim(t, f.sink, 0, 1, 2)
@@ -44,7 +44,7 @@ func TestP3_ADeletedCheckpointIsNoNewPartition(t *testing.T) {
 
 // Partitions that are added get all of their checkpoints in one transaction, so a missing one below the last was
 // deleted.
-func TestP5_PartitionsThatAppearBeginAtTheirFirstRecord(t *testing.T) {
+func TestP5_NewPartitionsBeginAtTheirFirstRecord(t *testing.T) {
 	t.Parallel()
 	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
 	mustClaim(t, f.sink, 0)

@@ -28,7 +28,7 @@ func counterValue(t *testing.T, c prometheus.Collector) float64 {
 }
 
 // An open transaction that is returned to the pool is continued, and committed, by the next user.
-func TestP9_OpenTransactionIsNeverGivenBack(t *testing.T) {
+func TestP9_OpenTransactionNeverReturnsToThePool(t *testing.T) {
 	t.Parallel()
 	table := countsTable()
 	f := open(t, mariadbtest.Start(t), testConfig(), table)
@@ -99,7 +99,7 @@ func TestP10_OnePassNoDeadlocks(t *testing.T) {
 }
 
 // While COMMIT is delayed in the network, its outcome is unknown: Resolve must not return one.
-func TestP12_HeldCommitIsNotAnswered(t *testing.T) {
+func TestP12_DelayedCommitHasNoOutcome(t *testing.T) {
 	t.Parallel()
 	table := countsTable()
 	f := open(t, mariadbtest.Start(t), testConfig(), table)
@@ -132,7 +132,7 @@ func TestP12_HeldCommitIsNotAnswered(t *testing.T) {
 }
 
 // A lost reply costs R, and Resolve then finds the outcome on the server.
-func TestP12_SwallowedAnswer(t *testing.T) {
+func TestP12_LostReply(t *testing.T) {
 	t.Parallel()
 	table := countsTable()
 	f := open(t, mariadbtest.Start(t), testConfig(), table)
@@ -331,7 +331,7 @@ func TestP7_ComparesUnderTheLock(t *testing.T) {
 }
 
 // A job without a checkpoint does not start on a target that holds rows or belongs to another job.
-func TestP3_TargetOfAnother(t *testing.T) {
+func TestP3_TargetOfAnotherJob(t *testing.T) {
 	t.Parallel()
 	server := mariadbtest.Start(t)
 	table := countsTable()
@@ -388,7 +388,7 @@ func TestP2_QueryChange(t *testing.T) {
 	}
 }
 
-func TestSet_keepsTheReasonAndBalances(t *testing.T) {
+func TestSet_keepsTheReasonAndBalancesTheAudit(t *testing.T) {
 	t.Parallel()
 	table := countsTable()
 	f := open(t, mariadbtest.Start(t), testConfig(), table)

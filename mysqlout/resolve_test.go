@@ -10,7 +10,7 @@ import (
 
 // "Committed" requires this batch's ID at this batch's end under this process's epoch and owner, in every partition.
 // "Not committed" requires the batch's beginning, in every partition. Anything else, and any mixture, is neither.
-func TestP12_EveryPartitionMustAnswerAlike(t *testing.T) {
+func TestP12_AllPartitionsMustAgree(t *testing.T) {
 	t.Parallel()
 	s := New(testConfig(), openPool(t, quick("etl@tcp(127.0.0.1:1)/etl")), nil, nil)
 	id, mine := checkpoint.BatchID{1}, checkpoint.Owner{2}

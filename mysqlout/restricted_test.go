@@ -33,7 +33,7 @@ func restricted(t *testing.T, f *fixture, optional bool, want ...row.Table) *Sin
 
 // The privileges that the docs name are enough to detect that a table was altered: its columns, keys, partitions and
 // engine. A trigger is detected only with the TRIGGER privilege, which is optional, and etl check reports that.
-func TestP19_AlteredTablesAreSeenWithFewRights(t *testing.T) {
+func TestP19_AlteredTablesAreDetectedWithMinimalPrivileges(t *testing.T) {
 	t.Parallel()
 	server := mariadbtest.Start(t)
 	for name, test := range map[string]struct {

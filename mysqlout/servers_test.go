@@ -11,8 +11,8 @@ import (
 
 // Features that only some servers have. The server that the tests start themselves is one of them; the others are those
 // of the container tier (MySQL 5.7, 8.0 and later, MariaDB 11). Each advice is run as in
-// TestCheck_adviceIsSQLThatHelps.
-func TestCheck_whatOnlySomeServersHave(t *testing.T) {
+// TestCheck_adviceFixesTheTable.
+func TestCheck_featuresOfSomeServers(t *testing.T) {
 	t.Parallel()
 	server := mariadbtest.Start(t)
 	mysql := func(major, minor int) func(pool.Server) bool {

@@ -115,7 +115,7 @@ func TestLatest_fateDoesNotDependOnOtherKeys(t *testing.T) {
 
 // Among the separate rows of a key, those are rejected whose values would be written, but not those that a later one
 // replaces: here the last two, but not the 7 before them.
-func TestLatest_separateRowsAreJudgedByWhatTheyWrite(t *testing.T) {
+func TestLatest_separateRowsAreCheckedByTheirWrittenValues(t *testing.T) {
 	t.Parallel()
 	f, table := openLatestAs(t, "BIGINT NULL CHECK (latest <> 7)")
 	at := mustClaim(t, f.sink, 0)
@@ -135,7 +135,7 @@ func TestLatest_separateRowsAreJudgedByWhatTheyWrite(t *testing.T) {
 }
 
 // A row whose additive cell is at fault is found beside a valid winning row; a total blames no record.
-func TestLatest_additiveCellsAreJudgedBesideTheWinner(t *testing.T) {
+func TestLatest_additiveCellsAreCheckedWithTheWinner(t *testing.T) {
 	t.Parallel()
 	f, table := openLatestAs(t, "BIGINT NULL", "ALTER TABLE counts ADD CHECK (n < 100)")
 	at := mustClaim(t, f.sink, 0)
@@ -193,7 +193,7 @@ func TestLatest_stateThatDoesNotFit(t *testing.T) {
 }
 
 // A trigger's own table has the key already. That is not a concurrent insert: a retry would fail in the same way.
-func TestLatest_triggersDuplicateKeyBlocks(t *testing.T) {
+func TestLatest_duplicateKeyInATriggerBlocks(t *testing.T) {
 	t.Parallel()
 	f, table := openLatestAs(t, "BIGINT NULL", "CREATE TABLE log (n INT PRIMARY KEY)", "INSERT INTO log VALUES (1)",
 		"CREATE TRIGGER logged AFTER INSERT ON counts FOR EACH ROW INSERT INTO log VALUES (1)")
@@ -283,7 +283,7 @@ func TestLatest_concurrentTasks(t *testing.T) {
 }
 
 // A key whose columns have another order than GROUP BY is accepted, with a warning whose advice fixes it.
-func TestLatest_keyInAnotherOrder(t *testing.T) {
+func TestLatest_keyColumnsInAnotherOrder(t *testing.T) {
 	t.Parallel()
 	f := open(t, mariadbtest.Start(t), testConfig())
 	f.exec(t, "CREATE TABLE pairs (a BIGINT, b BIGINT, position BLOB NOT NULL, PRIMARY KEY (b, a))")

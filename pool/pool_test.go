@@ -164,7 +164,7 @@ func TestP9_OpenConnectionIsClosed(t *testing.T) {
 	}
 }
 
-func TestP32_ClaimsGoFirst(t *testing.T) {
+func TestP32_ClaimsTakePriority(t *testing.T) {
 	t.Parallel()
 	server := mariadbtest.Start(t)
 	c := quick(server.DSN(server.Database(t)))
@@ -215,7 +215,7 @@ etl_pool_transactions_total{outcome="unknown"} 0
 	}
 }
 
-func TestPool_serverAwayAndBack(t *testing.T) {
+func TestPool_serverUnavailableAndBack(t *testing.T) {
 	t.Parallel()
 	server := mariadbtest.Start(t, mariadbtest.Private())
 	p := open(t, quick(server.DSN(server.Database(t))))

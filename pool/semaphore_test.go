@@ -28,7 +28,7 @@ func inLine(t *testing.T, s *semaphore, p Priority, n int, done func()) {
 }
 
 // Claims and resolves take priority over commits, and waiters of one priority are served in order of arrival.
-func TestP32_WaitersGoInOrder(t *testing.T) {
+func TestP32_WaitersAreServedInOrder(t *testing.T) {
 	t.Parallel()
 	s := &semaphore{}
 	got := make(chan string, 1)
@@ -50,7 +50,7 @@ func TestP32_WaitersGoInOrder(t *testing.T) {
 
 // A waiter that gives up at the moment of its turn passes the place on. Otherwise the place would be lost until the process
 // ends.
-func TestP32_NoPlaceIsLostByGivingUp(t *testing.T) {
+func TestP32_CancelledWaiterPassesItsTurnOn(t *testing.T) {
 	t.Parallel()
 	s := &semaphore{}
 	granted, behind, gone := make(chan struct{}), make(chan struct{}), make(chan struct{})

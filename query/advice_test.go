@@ -304,7 +304,7 @@ var advised = regexp.MustCompile(`: write (.+? <> ''|.+?\))(?: or .+\))?(?: firs
 
 // Expressions of all kinds are put into all places of a query. Following the errors leads to a query that compiles, or
 // to an error that has no advice for the same expression.
-func TestAdvice_leadsToAQuery(t *testing.T) {
+func TestAdvice_yieldsAValidQuery(t *testing.T) {
 	t.Parallel()
 	places := []string{
 		"SELECT %s AS c FROM events", "SELECT %s AS c, COUNT(*) AS n FROM events GROUP BY c", "SELECT agent FROM events WHERE %s",

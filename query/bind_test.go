@@ -71,7 +71,7 @@ func TestP18_sumIntoBigint(t *testing.T) {
 // A fold adopts altered columns at Restore and not before: until then, its rows state the version for which they were
 // folded. Rejections by MySQL in the version before are forgotten, because their keys may now be those of other
 // records.
-func TestP16_columnsAreTakenOverAtRestore(t *testing.T) {
+func TestP16_alteredColumnsAreAdoptedAtRestore(t *testing.T) {
 	t.Parallel()
 	p := plan(t, "json", "INSERT INTO t SELECT CAST(COALESCE(k, 0) AS SIGNED) AS k, SUM(CAST(v AS DECIMAL(20,3))) AS s FROM events GROUP BY k")
 	f := p.NewFold()

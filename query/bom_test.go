@@ -35,7 +35,7 @@ func folded(t *testing.T, p *Plan, bodies ...string) string {
 }
 
 // A byte order mark is skipped at the start of a body, of each of its lines, of a query and of a log format.
-func TestByteOrderMark_isPassedOver(t *testing.T) {
+func TestByteOrderMark_isSkipped(t *testing.T) {
 	t.Parallel()
 	const common = `192.0.2.1 - - [17/May/2015:10:05:03 +0000] "GET / HTTP/1.1" 200 5`
 	const mark = value.ByteOrderMark

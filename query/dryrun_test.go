@@ -55,7 +55,7 @@ func dryRun(t testing.TB, p *Plan, log []byte) (rows []string, res DryRunResult)
 
 // The same counts by awk, which every Debian has, over the same lines. awk splits at white space and quotes, and shares
 // no code with this project.
-func TestDryRun_countsEqualAwks(t *testing.T) {
+func TestDryRun_countsMatchAwk(t *testing.T) {
 	t.Parallel()
 	awk, err := exec.LookPath("awk")
 	if err != nil {

@@ -114,7 +114,7 @@ func TestFlumeValues_ownHeadersFirst(t *testing.T) {
 		"t: c kafka  1970-01-01 00:00:09.000 1")
 }
 
-func TestFlumeValues_whatIsNoEventIsDead(t *testing.T) {
+func TestFlumeValues_invalidEventIsADeadLetter(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ value, want string }{
 		{"", "it is empty|bad number of headers at byte 0 of 0"},

@@ -52,7 +52,7 @@ func want(t *testing.T, got []string, want ...string) {
 }
 
 // P15: a group whose values are all NULL has the result NULL; one value that is not NULL is enough for a result.
-func TestP15_nullSaysNothing(t *testing.T) {
+func TestP15_nullDoesNotChangeAResult(t *testing.T) {
 	t.Parallel()
 	p := plan(t, "combined", "INSERT INTO t SELECT status, COUNT(*) AS n, COUNT(bytes) AS c, SUM(bytes) AS s, MIN(bytes) AS lo, MAX(bytes) AS hi FROM events GROUP BY status")
 	f := p.NewFold()
@@ -110,7 +110,7 @@ func TestP22_oneFatePerRecord(t *testing.T) {
 }
 
 // P18: a value that the column does not accept is found before anything is sent.
-func TestP18_valuesAreJudgedByTheirColumns(t *testing.T) {
+func TestP18_valuesAreCheckedAgainstTheirColumns(t *testing.T) {
 	t.Parallel()
 	p := plan(t, "json", `INSERT INTO t SELECT COALESCE(k, '') AS k, COALESCE(CAST(i AS SIGNED), 0) AS i, SUM(s) AS s, MAX(CAST(m AS CHAR)) AS m,
 		MIN(CAST(at AS DATETIME)) AS at FROM events GROUP BY 1, 2`)
@@ -203,7 +203,7 @@ func TestFold_kafkaColumns(t *testing.T) {
 }
 
 // P18: records of a row that MySQL rejected are dead letters of kind row, until the batch's offsets have passed.
-func TestP18_rejectedRowsComeBackDead(t *testing.T) {
+func TestP18_rejectedRowsBecomeDeadLetters(t *testing.T) {
 	t.Parallel()
 	f := plan(t, "words", "INSERT INTO t SELECT word, COUNT(*) AS n FROM events GROUP BY word; INSERT INTO u SELECT LEFT(word, 1) AS w, COUNT(*) AS n FROM events GROUP BY w").NewFold()
 	feed(f, "bad", "good", "bad good")
@@ -276,7 +276,7 @@ func TestP18_neighborsOfARejectedRecordAreCounted(t *testing.T) {
 }
 
 // P18: a value that the real column does not accept is found in its own record, at the exact bounds of the column.
-func TestP18_boundsAreThoseOfTheRealColumns(t *testing.T) {
+func TestP18_boundsAreThoseOfTheColumns(t *testing.T) {
 	t.Parallel()
 	const timestampMin, timestampMax = 1_000_000, 2147483647_999999
 	for name, c := range map[string]struct {
@@ -355,7 +355,7 @@ func TestFold_deadLettersAreCutAndOwnTheirBytes(t *testing.T) {
 }
 
 // The rows add up to the same result for every division into batches.
-func TestFold_anyCutsSameRows(t *testing.T) {
+func TestFold_anyDivisionIntoBatchesGivesTheSameRows(t *testing.T) {
 	p := plan(t, "combined", `INSERT INTO a SELECT TUMBLE(ts, INTERVAL 1 MINUTE) AS m, status, COUNT(*) AS n, SUM(bytes / 3) AS s, MIN(path) AS lo, MAX(agent) AS hi FROM events GROUP BY m, status;
 		INSERT INTO b SELECT host, COUNT(bytes) AS c, MAX(bytes) AS x FROM events WHERE path LIKE '/api%' GROUP BY host`)
 	rng := accesslog.New(3)

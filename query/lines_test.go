@@ -10,7 +10,7 @@ import (
 const afterHost = ` [07/Dec/2016:11:05:07 +0100] "GET / HTTP/1.1" 200 571 "-" "x"`
 
 // Text before the host would shift the fields after it: such a line is a dead letter, with one reason.
-func TestCombined_nothingInFrontOfTheHost(t *testing.T) {
+func TestCombined_textBeforeTheHostIsRejected(t *testing.T) {
 	t.Parallel()
 	for _, format := range []string{"combined", "common"} {
 		p := plan(t, format, "INSERT INTO t SELECT host, COUNT(*) AS n FROM events GROUP BY host")
@@ -41,7 +41,7 @@ func TestCombined_nothingInFrontOfTheHost(t *testing.T) {
 }
 
 // Each line of an event is a row, and a bad line makes the whole event a dead letter (P22).
-func TestLines_aRowForEach(t *testing.T) {
+func TestLines_oneRowPerLine(t *testing.T) {
 	t.Parallel()
 	text := "INSERT INTO t SELECT status FROM events"
 	for _, c := range []struct{ format, body, want string }{
@@ -74,7 +74,7 @@ func TestLines_aRowForEach(t *testing.T) {
 }
 
 // P22: a line that fails after a valid one discards the valid one's row, too.
-func TestP22_aBadLineMakesItsEventDead(t *testing.T) {
+func TestP22_invalidLineMakesTheEventADeadLetter(t *testing.T) {
 	t.Parallel()
 	f := plan(t, "combined", "INSERT INTO t SELECT status, COUNT(*) AS n FROM events GROUP BY status").NewFold()
 	tally := feed(f, line(200, "1")+"\nbad", line(404, "1")+"\n"+line(404, "2"))

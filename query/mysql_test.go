@@ -117,7 +117,7 @@ func TestExpressions(t *testing.T) {
 }
 
 // The expected values above are those of a real server.
-func TestExpressions_asServerAnswers(t *testing.T) {
+func TestExpressions_matchTheServer(t *testing.T) {
 	t.Parallel()
 	s := mariadbtest.Start(t)
 	db, err := sql.Open("mysql", s.DSN(""))

@@ -7,7 +7,7 @@ import (
 )
 
 // A text is a number only in SQL's syntax: Go's own syntax, and text after a number, make dead letters.
-func TestCast_textThatIsNoNumber(t *testing.T) {
+func TestCast_nonNumericText(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
 		"1_000", "0x1p4", "0x10", "0b1", "0o7", "1p4", "inf", "-inf", "+Infinity", "nan", "NaN", "1e", "1e+", "1e1_0", "e5", ".", "-", "", " ", "1 2", "--1", "+-1",

@@ -102,7 +102,7 @@ func TestCompile_rejects(t *testing.T) {
 	}
 }
 
-func TestCompile_takes(t *testing.T) {
+func TestCompile_accepts(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ format, text string }{
 		{"combined", "INSERT INTO db.t (a, b) SELECT status, COUNT(*) FROM events e WHERE e.method = 'GET' GROUP BY status;"},

@@ -14,7 +14,7 @@ import (
 )
 
 // Each TUMBLE keeps the window of the previous record for itself only.
-func TestTumble_keepsTheLastWindow(t *testing.T) {
+func TestTumble_cachesItsOwnWindow(t *testing.T) {
 	t.Parallel()
 	o := DefaultOptions()
 	o.Format, o.TimeZone = "raw", location(t, "America/St_Johns")

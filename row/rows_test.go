@@ -6,7 +6,7 @@ import (
 )
 
 // Separate rows are never found, however often the hash table grows, and keep their order among equal keys.
-func TestRows_apart(t *testing.T) {
+func TestRows_separate(t *testing.T) {
 	t.Parallel()
 	r := NewRows(&Table{Keys: 1, Columns: []Column{{Name: "k"}, {Name: "n"}}})
 	key := func(n int) []byte { return fmt.Appendf(nil, "%04d", n) }

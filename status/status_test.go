@@ -120,7 +120,7 @@ func TestHandler_changesNothing(t *testing.T) {
 	}
 }
 
-func TestStatus_whatCannotBeEncoded(t *testing.T) {
+func TestStatus_valuesThatCannotBeEncoded(t *testing.T) {
 	t.Parallel()
 	h := New(Config{}, Sources{Sections: []Section{{"bad", func() any { return math.NaN() }}}}, nil).Handler()
 	if code, body, _ := get(t, h, "GET", "/api/v1/status"); code != 500 || !strings.Contains(body, "NaN") {

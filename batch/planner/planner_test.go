@@ -99,11 +99,11 @@ var (
 	onlySeed = flag.Uint64("seed", 0, "try this interleaving alone")
 )
 
-// TestP2_ExactlyOnceUnderAnyInterleaving is the product's central promise, under random interleavings: two processes, a
+// TestP2_ExactlyOnceForAnyInterleaving is the product's central promise, under random interleavings: two processes, a
 // group that moves partitions with and without revoking them first, crashes, a database that loses replies, blocks, fences
 // and is restored to an older state, and a source that loses records. When everything has settled, each record is counted
 // once.
-func TestP2_ExactlyOnceUnderAnyInterleaving(t *testing.T) {
+func TestP2_ExactlyOnceForAnyInterleaving(t *testing.T) {
 	t.Parallel()
 	if *onlySeed != 0 {
 		interleave(t, *onlySeed)

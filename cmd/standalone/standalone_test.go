@@ -186,7 +186,7 @@ const itemCounts = "SELECT item, `count` FROM streaming_itemcount"
 
 // The whole path of events, and again after a SIGKILL. The database was in memory, so the tables are rebuilt from the
 // log.
-func TestStandalone_killedAndStartedAgain(t *testing.T) {
+func TestStandalone_killedAndRestarted(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	p := start(t, "--data-dir="+dir)
@@ -284,7 +284,7 @@ func (p *process) awaitDemo(t *testing.T) {
 }
 
 // The errors for a port or a directory that is in use name their options.
-func TestStandalone_taken(t *testing.T) {
+func TestStandalone_portOrDirectoryInUse(t *testing.T) {
 	t.Parallel()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -330,7 +330,7 @@ func wantFailure(t *testing.T, code int, text string, args ...string) {
 	}
 }
 
-func TestFolder_temporaryGoesWithTheProcess(t *testing.T) {
+func TestFolder_temporaryIsRemovedAtExit(t *testing.T) {
 	t.Parallel()
 	f, err := openFolder("")
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/sluice-etl/sluice/fold/value"
 )
 
-func TestJSON_memoryOfALargeTextIsGivenBack(t *testing.T) {
+func TestJSON_memoryOfALargeTextIsReleased(t *testing.T) {
 	t.Parallel()
 	parser, _ := (&jsonFormat{fields: []jsonField{{path: []jsonpath.Step{{Name: "a"}}}}}).NewParser()
 	p := parser.(*jsonParser)

@@ -43,7 +43,7 @@ func TestTimes_agreeWithGo(t *testing.T) {
 
 // A local time is the first instant at which clocks show it, in every zone and around every change of its clocks. The
 // test checks each quarter of an hour in turn, and subtracts no offset.
-func TestResolve_isTheFirstShowing(t *testing.T) {
+func TestResolve_returnsTheFirstInstant(t *testing.T) {
 	t.Parallel()
 	const quarter = 15 * 60
 	offset := func(zone *time.Location, at int64) int64 { return wall(zone, at) - at }

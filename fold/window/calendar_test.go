@@ -152,7 +152,7 @@ var lengths = []length{
 
 // Every change of clocks from 1970 to 2037 in every zone is checked with windows of every length. Changes that are
 // alike (the same offsets, at the same time of the window, with nothing else near) are checked once.
-func TestTumble_everyChangeOfClocks(t *testing.T) {
+func TestTumble_everyClockChange(t *testing.T) {
 	t.Parallel()
 	walked := map[string]bool{}
 	zones, all, walks, instants := 0, 0, 0, 0

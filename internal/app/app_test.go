@@ -206,7 +206,7 @@ func events(bodies ...string) []receiver.Event {
 }
 
 // Receiving does not wait for MySQL, reports the degraded state, and stops on request.
-func TestRun_mysqlAwayAtStart(t *testing.T) {
+func TestRun_mysqlUnavailableAtStart(t *testing.T) {
 	t.Parallel()
 	k, away := broker(t), closedPort(t)
 	p := start(t, func() Config {
@@ -273,7 +273,7 @@ func TestRun_ingestNeverConnectsToMySQL(t *testing.T) {
 
 // Kafka is unavailable at start: the log names the address, receivers read nothing, readiness is 503, and the process
 // stops on request.
-func TestRun_kafkaAwayAtStart(t *testing.T) {
+func TestRun_kafkaUnavailableAtStart(t *testing.T) {
 	t.Parallel()
 	away := closedPort(t)
 	cfg := config(t, away, "")
@@ -296,7 +296,7 @@ func TestRun_kafkaAwayAtStart(t *testing.T) {
 
 // The process is stopped while Kafka delays a request: readiness ends at once, the request gets OK when Kafka
 // acknowledges it, and only then does the process end.
-func TestP33_answersWhatKafkaAcknowledges(t *testing.T) {
+func TestP33_repliesToAcknowledgedRequests(t *testing.T) {
 	t.Parallel()
 	k := broker(t)
 	cfg := config(t, k.ListenAddrs()[0], "")
@@ -334,7 +334,7 @@ func TestP33_answersWhatKafkaAcknowledges(t *testing.T) {
 }
 
 // A port that is in use ends the start with its option's name, before the process sends anything to Kafka.
-func TestRun_portTaken(t *testing.T) {
+func TestRun_portInUse(t *testing.T) {
 	t.Parallel()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {

@@ -177,7 +177,7 @@ func TestDirection(t *testing.T) {
 var unlisted = []string{"internal/failpoint", "internal/obs", "internal/option", "internal/quote", "internal/textfile"}
 
 // DESIGN.md contains the table between two markers.
-func TestDirection_design(t *testing.T) {
+func TestDirection_designTableIsCurrent(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join("..", "..", "DESIGN.md")
 	text, err := os.ReadFile(file)

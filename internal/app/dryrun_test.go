@@ -61,7 +61,7 @@ func limitsRecords() (lines []string) {
 
 // A dry run shows the same rows and dead letters as a real run into the tables that --create-tables creates, because it
 // applies the limits of their columns.
-func TestDryRun_equalsARealRun(t *testing.T) {
+func TestDryRun_matchesARealRun(t *testing.T) {
 	t.Parallel()
 	opts := query.DefaultOptions()
 	opts.Format = "json"

@@ -11,7 +11,7 @@ import (
 
 // If MySQL becomes unavailable while the process runs, the process is degraded and not down: receiving continues. When
 // MySQL is available again, the process is ready again, and counts what it received meanwhile.
-func TestRun_mysqlAwayInTheMiddle(t *testing.T) {
+func TestRun_mysqlUnavailableWhileRunning(t *testing.T) {
 	t.Parallel()
 	db := mariadbtest.Start(t, mariadbtest.Private())
 	cfg := config(t, broker(t).ListenAddrs()[0], db.DSN(db.Database(t)))

@@ -18,7 +18,7 @@ import (
 
 // An Avro batch of valid, invalid and valid events is acknowledged. The valid ones are in the topic, and the invalid
 // one is in the dead-letter topic with its reason, its length and its hash, in both value formats.
-func TestP24_anEventAboveALimitBlocksNobody(t *testing.T) {
+func TestP24_eventAboveALimitDoesNotAffectOthers(t *testing.T) {
 	t.Parallel()
 	for _, format := range []string{"bodies", "Flume's events"} {
 		t.Run(format, func(t *testing.T) {

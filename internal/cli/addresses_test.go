@@ -7,7 +7,7 @@ import (
 )
 
 // Every option whose placeholder or name is that of an address is validated as one.
-func TestAddresses_everyOption(t *testing.T) {
+func TestAddresses_everyOptionIsValidated(t *testing.T) {
 	withoutEnvironment(t)
 	k, err := etl(&commands{}).parser(Streams{Out: io.Discard, Err: io.Discard})
 	if err != nil {
@@ -22,7 +22,7 @@ func TestAddresses_everyOption(t *testing.T) {
 	}
 }
 
-func TestAddresses_judge(t *testing.T) {
+func TestAddresses_check(t *testing.T) {
 	t.Parallel()
 	const port0, port1 = "must be a number from 0", "must be a number from 1"
 	for _, c := range []struct {

@@ -15,7 +15,7 @@ import (
 )
 
 // Each option that etl migrate mentions is an option of the command that it prints.
-func TestMigrate_namesOptionsThatAreThere(t *testing.T) {
+func TestMigrate_namesExistingOptions(t *testing.T) {
 	withoutEnvironment(t)
 	var c commands
 	k := parse(t, &c, "version")
@@ -98,7 +98,7 @@ func TestMigrate_printsCommandsThatStart(t *testing.T) {
 }
 
 // An unset variable ends the printed command before etl starts.
-func TestMigrate_asksForWhatIsMissing(t *testing.T) {
+func TestMigrate_commandRequiresItsVariables(t *testing.T) {
 	t.Parallel()
 	f, err := migrate.Parse([]byte("a.sources = s\na.channels = c\na.sources.s.type = avro\na.sources.s.port = 4141\na.sources.s.channels = c\n"))
 	if err != nil {

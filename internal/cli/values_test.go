@@ -63,7 +63,7 @@ func TestAge(t *testing.T) {
 }
 
 // What etl config prints is read again as the same value.
-func TestValues_stringsAreRead(t *testing.T) {
+func TestValues_printedValuesAreReadBack(t *testing.T) {
 	t.Parallel()
 	for _, want := range []Bytes{0, 1, 1000, 1024, 1536, 64 << 10, 3 << 20, 5 << 30, 2 << 40} {
 		var got Bytes

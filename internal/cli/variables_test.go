@@ -162,7 +162,7 @@ func TestVariables_password(t *testing.T) {
 }
 
 // A flag puts aside the variables of every other spelling, and what they hold is not read.
-func TestVariables_otherSpelling(t *testing.T) {
+func TestVariables_ofAnAlternativeOption(t *testing.T) {
 	withoutEnvironment(t)
 	t.Setenv("ETL_MYSQL_DSN", "u@tcp(h:1)/d")
 	t.Setenv("ETL_QUERY", "x")

@@ -20,7 +20,7 @@ func TestImages(t *testing.T) {
 }
 
 // A pull that testcontainers would retry for 15 minutes ends after a few attempts, with the reason of the last one.
-func TestPulling_endsSoon(t *testing.T) {
+func TestPulling_stopsAfterAFewAttempts(t *testing.T) {
 	t.Parallel()
 	stopped := 0
 	p := &pulling{stop: func() { stopped++ }}

@@ -6,7 +6,7 @@ import (
 )
 
 // Valid protocols that a resolver handles are accepted, and the size of unrelated types does not matter.
-func TestVerify_names(t *testing.T) {
+func TestVerify_acceptsResolvableProtocols(t *testing.T) {
 	t.Parallel()
 	event := `{"type":"record","name":"E","fields":[{"name":"headers","type":{"type":"map","values":"string"}},{"name":"body","type":"bytes"}]}`
 	status := `{"type":"enum","name":"S","symbols":["OK","FAILED","UNKNOWN"]}`

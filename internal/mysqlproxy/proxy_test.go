@@ -54,7 +54,7 @@ func rows(t *testing.T, h *sql.DB) (n int) {
 	return n
 }
 
-func TestProxy_fates(t *testing.T) {
+func TestProxy_faults(t *testing.T) {
 	t.Parallel()
 	for fate, want := range map[Fate]struct {
 		answered bool

@@ -20,7 +20,7 @@ const (
 )
 
 // The manual has every function of the registry.
-func TestTable_isInTheManual(t *testing.T) {
+func TestTable_isDocumented(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(manual)
 	if err != nil {
