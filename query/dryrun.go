@@ -2,7 +2,6 @@ package query
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,11 +9,11 @@ import (
 	"math"
 	"strconv"
 	"time"
-	"unicode/utf8"
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/fold/value"
+	"github.com/sluice-etl/sluice/internal/grid"
 	terminal "github.com/sluice-etl/sluice/internal/quote"
 	"github.com/sluice-etl/sluice/row"
 )
@@ -63,7 +62,9 @@ func DryRun(ctx context.Context, p *Plan, inputs []Input, out io.Writer, maxDead
 	for _, rows := range f.Take().Tables {
 		res.Rows += rows.Len()
 		fmt.Fprintf(w, "%s: %d rows\n", terminal.Text(rows.Table.FullName()), rows.Len())
-		writeTable(w, rows)
+		if err := writeRows(w, rows); err != nil {
+			return res, err
+		}
 		fmt.Fprintln(w)
 	}
 	if len(dead) > 0 {
@@ -122,45 +123,20 @@ func dryRunInput(ctx context.Context, f batch.Fold[row.Delta], in Input, take fu
 	return lines, s.Err()
 }
 
-// writeTable writes rows as aligned columns, numbers to the right.
-func writeTable(w io.Writer, rows *row.Rows) {
-	t := rows.Table
-	cells := make([][]string, 0, rows.Len()+1)
-	widths := make([]int, len(t.Columns))
-	var head []string
-	for _, c := range t.Columns {
-		head = append(head, terminal.Text(c.Name))
+// writeRows writes rows as aligned columns, numbers to the right.
+func writeRows(w io.Writer, rows *row.Rows) error {
+	var layout grid.Layout
+	for _, c := range rows.Table.Columns {
+		layout.Columns = append(layout.Columns, grid.Column{Name: c.Name, Right: c.Kind == row.Int || c.Kind == row.Decimal || c.Kind == row.Double})
 	}
-	cells = append(cells, head)
+	lines := make([][]string, 0, rows.Len())
 	for _, i := range rows.Sorted() {
-		cells = append(cells, rowText(rows, i))
+		lines = append(lines, rowText(rows, i))
 	}
-	for _, line := range cells {
-		for i, s := range line {
-			widths[i] = max(widths[i], utf8.RuneCount([]byte(s)))
-		}
-	}
-	var b bytes.Buffer
-	for _, line := range cells {
-		b.Reset()
-		for i, s := range line {
-			pad := widths[i] - utf8.RuneCount([]byte(s))
-			if i > 0 {
-				b.WriteString("  ")
-			}
-			k := t.Columns[i].Kind
-			if k == row.Int || k == row.Decimal || k == row.Double {
-				b.Write(bytes.Repeat([]byte{' '}, pad))
-				pad = 0
-			}
-			b.WriteString(s)
-			b.Write(bytes.Repeat([]byte{' '}, pad))
-		}
-		fmt.Fprintf(w, "%s\n", bytes.TrimRight(b.Bytes(), " "))
-	}
+	return layout.Write(w, lines)
 }
 
-// rowText is a row's columns as MySQL shows them, with escapes for characters that cannot be seen.
+// rowText is a row's columns as MySQL shows them.
 func rowText(rows *row.Rows, i int) []string {
 	t := rows.Table
 	var line []string
@@ -203,13 +179,6 @@ func cellText(v value.Value, c *row.Column) string {
 		return strconv.FormatFloat(math.Float64frombits(v.Number.Lo), 'g', -1, 64)
 	case row.Datetime:
 		return string(value.AppendTime(nil, v.Micros(), c.Scale))
-	}
-	quoted := strconv.Quote(string(v.Bytes))
-	if inner := quoted[1 : len(quoted)-1]; inner != string(v.Bytes) && !bytes.ContainsAny(v.Bytes, `"\`) {
-		return inner
-	}
-	if terminal.Needed(string(v.Bytes)) {
-		return quoted
 	}
 	return string(v.Bytes)
 }

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -341,15 +340,5 @@ func TestFolder_temporaryIsRemovedAtExit(t *testing.T) {
 	}
 	if _, err := os.Stat(f.path); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the folder is still there: %v", err)
-	}
-}
-
-func TestWriteTable(t *testing.T) {
-	t.Parallel()
-	var b strings.Builder
-	writeTable(&b, []string{"status", "hits"}, [][]string{{"200", "12345"}, {"404", "7"}})
-	want := fmt.Sprintln("  status   hits") + fmt.Sprintln("  ──────  ─────") + fmt.Sprintln("     200  12345") + fmt.Sprintln("     404      7")
-	if diff := cmp.Diff(want, b.String()); diff != "" {
-		t.Error(diff)
 	}
 }

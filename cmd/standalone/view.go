@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strings"
 
+	"github.com/sluice-etl/sluice/internal/grid"
 	"github.com/sluice-etl/sluice/internal/quote"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/row"
@@ -57,7 +58,7 @@ func (v *tableView) draw(ctx context.Context, head string) {
 	}
 	begin := b.Len()
 	fmt.Fprintf(&b, "\n%s; %s has %d rows\n\n", head, quote.Text(v.table), total)
-	writeTable(&b, v.columns, rows)
+	writeRows(&b, v.columns, rows)
 	fmt.Fprintf(&b, "\nDetails: %s    Ctrl-C stops\n", v.page)
 	v.lines = bytes.Count(b.Bytes()[begin:], []byte{'\n'})
 	_, _ = v.out.Write(b.Bytes())
@@ -105,36 +106,7 @@ func oneLine(head, table string, rows [][]string, total int, page string) string
 	return quote.Text(line+"; "+page) + "\n"
 }
 
-// writeTable writes the rows in aligned columns. Control characters are escaped.
-func writeTable(w io.Writer, head []string, rows [][]string) {
-	const most = 40
-	width := make([]int, len(head))
-	lines := make([][]string, 0, len(rows)+1)
-	for _, line := range append([][]string{head}, rows...) {
-		safe := make([]string, len(line))
-		for i, s := range line {
-			safe[i] = quote.Text(s)
-		}
-		lines = append(lines, safe)
-	}
-	for _, line := range lines {
-		for i, s := range line {
-			width[i] = min(most, max(width[i], len([]rune(s))))
-		}
-	}
-	for n, line := range lines {
-		for i, s := range line {
-			if r := []rune(s); len(r) > most {
-				s = string(r[:most-1]) + "…"
-			}
-			fmt.Fprintf(w, "  %*s", width[i], s)
-		}
-		fmt.Fprintln(w)
-		if n == 0 {
-			for _, n := range width {
-				fmt.Fprint(w, "  "+strings.Repeat("─", n))
-			}
-			fmt.Fprintln(w)
-		}
-	}
+// writeRows writes the rows in aligned columns.
+func writeRows(w *bytes.Buffer, columns []string, rows [][]string) {
+	_ = grid.Layout{Columns: grid.Right(columns...), Indent: "  ", MaxWidth: 40, Rule: true}.Write(w, rows) // into memory
 }

@@ -15,7 +15,7 @@ const hostile = "\x1b]0;owned\x07\x1b[2J\u009b31m\x9b31m\u202eabc\u2066\u2028\x7
 func TestView_hostileText(t *testing.T) {
 	t.Parallel()
 	var table bytes.Buffer
-	writeTable(&table, []string{"word", "n"}, [][]string{{hostile, "1"}, {"plain", "22"}})
+	writeRows(&table, []string{"word", "n"}, [][]string{{hostile, "1"}, {"plain", "22"}})
 	var log bytes.Buffer
 	quieter(&log).Error("Failed", "err", hostile)
 	quieter(&log).Error("Failed", "err", "\x7f")

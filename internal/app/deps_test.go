@@ -39,6 +39,7 @@ var direction = []struct {
 	{"internal/obs", nil, "waiting, backoff and throttled logs, for any package"},
 	{"internal/option", nil, "errors of options, which packages return; independent of flags"},
 	{"internal/quote", nil, "text for a terminal, and nothing else"},
+	{"internal/grid", []string{"internal/quote"}, "aligns text, and nothing else"},
 	{"internal/textfile", nil, "small text files, and nothing else"},
 	{"internal/pemfile", []string{"internal/textfile"}, "PEM files and certificate chains; independent of connections"},
 	{"internal/accesslog", nil, "lines of text"},
@@ -75,16 +76,16 @@ var direction = []struct {
 	{"query/parse", []string{"fold/jsonpath", "fold/value", "query/ast"}, "parses text into the tree; the only package that uses the SQL parser"},
 	{"query/expr", []string{"fold", "fold/format", "fold/jsonpath", "fold/value", "internal/editdistance", "query/ast", "row"}, "expressions: types, conversion and evaluation"},
 	{"query/funcs", []string{"fold", "fold/value", "fold/window", "query/ast", "query/expr", "row"}, "the functions of the language"},
-	{"query", []string{"batch", "checkpoint", "fold", "fold/aggregate", "fold/format", "fold/value", "internal/avrobin", "internal/option", "internal/quote", "query/ast", "query/expr", "query/funcs", "query/parse", "row"}, "implements batch.Fold; does no I/O"},
+	{"query", []string{"batch", "checkpoint", "fold", "fold/aggregate", "fold/format", "fold/value", "internal/avrobin", "internal/grid", "internal/option", "internal/quote", "query/ast", "query/expr", "query/funcs", "query/parse", "row"}, "implements batch.Fold; does no I/O"},
 	{"mysqlout/internal/sqltext", []string{"checkpoint", "row"}, "SQL text; sends nothing"},
 	{"mysqlout/internal/sqlerr", []string{"checkpoint", "pool"}, "classifies error numbers; sends nothing"},
 	{"mysqlout/schema", []string{"checkpoint", "mysqlout/internal/sqlerr", "mysqlout/internal/sqltext", "pool", "row"}, "inspects and creates tables; independent of batches"},
 	{"mysqlout/ledger", []string{"batch", "checkpoint", "mysqlout/internal/sqlerr", "mysqlout/internal/sqltext", "pool", "row"}, "checkpoints, dead letters and event IDs; advances no checkpoint by itself"},
 	{"mysqlout", []string{"batch", "checkpoint", "internal/failpoint", "internal/option", "mysqlout/internal/sqlerr", "mysqlout/internal/sqltext", "mysqlout/ledger", "mysqlout/schema", "pool", "row"}, "implements batch.Sink; independent of Kafka"},
 	{"internal/app", []string{"batch", "checkpoint", "dedup", "flumesink/avro", "flumesink/spark", "flumesink/thrift", "internal/avrobin", "internal/failpoint", "internal/obs", "internal/option", "internal/quote", "kafkaio", "mysqlout", "mysqlout/ledger", "mysqlout/schema", "pool", "query", "receiver", "receiver/filewatch", "receiver/http", "receiver/netcat", "receiver/netserver", "receiver/socket", "receiver/syslog", "receiver/udp", "row", "status"}, "assembles all components"},
-	{"internal/cli", []string{"batch", "checkpoint", "dedup", "flumeclient", "flumeclient/avro", "flumeclient/thrift", "flumesink/avro", "flumesink/spark", "flumesink/thrift", "fold/format", "internal/app", "internal/editdistance", "internal/option", "internal/quote", "internal/textfile", "kafkaio", "migrate", "mysqlout", "mysqlout/ledger", "mysqlout/schema", "pool", "query", "receiver", "receiver/filewatch", "receiver/http", "receiver/netcat", "receiver/netserver", "receiver/socket", "receiver/syslog", "receiver/udp", "row", "status"}, "reads every package's options"},
+	{"internal/cli", []string{"batch", "checkpoint", "dedup", "flumeclient", "flumeclient/avro", "flumeclient/thrift", "flumesink/avro", "flumesink/spark", "flumesink/thrift", "fold/format", "internal/app", "internal/editdistance", "internal/grid", "internal/option", "internal/quote", "internal/textfile", "kafkaio", "migrate", "mysqlout", "mysqlout/ledger", "mysqlout/schema", "pool", "query", "receiver", "receiver/filewatch", "receiver/http", "receiver/netcat", "receiver/netserver", "receiver/socket", "receiver/syslog", "receiver/udp", "row", "status"}, "reads every package's options"},
 	{"cmd/etl", []string{"internal/cli"}, "ten lines"},
-	{"cmd/standalone", []string{"flumeclient/avro", "internal/accesslog", "internal/app", "internal/cli", "internal/filelock", "internal/quote", "pool", "receiver", "receiver/netserver", "row", "status"}, "adds embedded servers and a demo; the demo reads its table through a pool of its own"},
+	{"cmd/standalone", []string{"flumeclient/avro", "internal/accesslog", "internal/app", "internal/cli", "internal/filelock", "internal/grid", "internal/quote", "pool", "receiver", "receiver/netserver", "row", "status"}, "adds embedded servers and a demo; the demo reads its table through a pool of its own"},
 }
 
 // forTests reports whether a package is for tests only: it may import anything, and only tests may import it.

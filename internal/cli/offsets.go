@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"text/tabwriter"
+	"strconv"
 	"time"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/internal/grid"
 	"github.com/sluice-etl/sluice/kafkaio"
 	"github.com/sluice-etl/sluice/mysqlout"
 	"github.com/sluice-etl/sluice/mysqlout/ledger"
@@ -64,17 +65,22 @@ func (c *offsetsShowCmd) Run(ctx context.Context, k *kong.Context, s Streams) er
 	if len(offsets) == 0 {
 		return fmt.Errorf("job %s has no checkpoint for topic %s", c.Job, c.KafkaTopic)
 	}
-	w := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "PARTITION\tFIRST\tNEXT\tCOUNTED\tFILTERED\tDEAD\tGAPS\tDUPLICATES\tSKIPPED\tEPOCH\tAUDIT\t")
-	for _, o := range offsets {
+	layout := grid.Layout{
+		Columns: grid.Right("PARTITION", "FIRST", "NEXT", "COUNTED", "FILTERED", "DEAD", "GAPS", "DUPLICATES", "SKIPPED", "EPOCH", "AUDIT"),
+		Indent:  "  ",
+	}
+	rows := make([][]string, len(offsets))
+	for i, o := range offsets {
 		a, audit := o.Audit, "balances"
 		if !o.Balances() {
 			audit = fmt.Sprintf("OFF BY %d", o.Len()-a.Total())
 		}
-		fmt.Fprintf(w, "%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t\n",
-			o.ID, o.First, o.Next, a.Counted, a.Filtered, a.Dead, a.Gaps, a.Duplicates, a.Skipped, o.Epoch, audit)
+		for _, n := range []int64{int64(o.ID), o.First, o.Next, a.Counted, a.Filtered, a.Dead, a.Gaps, a.Duplicates, a.Skipped, int64(o.Epoch)} {
+			rows[i] = append(rows[i], strconv.FormatInt(n, 10))
+		}
+		rows[i] = append(rows[i], audit)
 	}
-	return w.Flush()
+	return layout.Write(s.Out, rows)
 }
 
 type offsetsSetCmd struct {
