@@ -8,15 +8,10 @@ import (
 	"github.com/sluice-etl/sluice/query/ast"
 )
 
-// Branches compiles expressions of which one gives the result, and converts them to one type. If one of them is a time, text
-// literals are read as times. e is the expression that they are part of.
-func (c *Compiler) Branches(e *ast.Expr, args []*ast.Expr) ([]Compiled, value.Type) {
-	var xs []Compiled
-	times := false
-	for _, a := range args {
-		xs = append(xs, c.Compile(a))
-		times = times || xs[len(xs)-1].Kind == value.KindTime
-	}
+// branches converts expressions, of which one gives the result, to one type. If one of them is a time, text literals are
+// read as times.
+func (c *Compiler) branches(xs []Compiled) ([]Compiled, value.Type) {
+	times := slices.ContainsFunc(xs, func(x Compiled) bool { return x.Kind == value.KindTime })
 	var t value.Type
 	for i, x := range xs {
 		if times {
@@ -75,7 +70,11 @@ func (c *Compiler) caseWhen(e *ast.Expr) Compiled {
 	if last == nil {
 		last = &ast.Expr{Op: ast.OpNull, Text: "null"}
 	}
-	xs, t := c.Branches(e, append(results, last))
+	var xs []Compiled
+	for _, result := range append(results, last) {
+		xs = append(xs, c.Compile(result))
+	}
+	xs, t := c.branches(xs)
 	x := Compiled{Type: t, Constant: constant, Source: e}
 	for i := range xs {
 		x.Constant = x.Constant && xs[i].Constant

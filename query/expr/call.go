@@ -1,39 +1,14 @@
 package expr
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/sluice-etl/sluice/fold"
+	"github.com/sluice-etl/sluice/fold/value"
 	"github.com/sluice-etl/sluice/query/ast"
 )
-
-// Function is a function of the values of one row.
-type Function struct {
-	Name   string // in lower case
-	Args   string // the arguments, as the manual shows them
-	Result string // the result's type, as the manual shows it
-	Doc    string // one line for the manual
-	// Least and Most are how many arguments it takes; Most is -1 for any number.
-	Least, Most int
-	// Compile compiles a call whose number of arguments was checked.
-	Compile func(c *Compiler, e *ast.Expr) Compiled
-}
-
-// Library is the functions that expressions can call.
-type Library struct {
-	Functions []Function // in any order
-	// Advice is what to write in place of functions that people expect, by their name in lower case.
-	Advice map[string]string
-}
-
-// Find finds a function by its name in lower case.
-func (l *Library) Find(name string) (f Function, ok bool) {
-	i := slices.IndexFunc(l.Functions, func(f Function) bool { return f.Name == name })
-	if i < 0 {
-		return f, false
-	}
-	return l.Functions[i], true
-}
 
 // call compiles the call of a function.
 func (c *Compiler) call(e *ast.Expr) Compiled {
@@ -43,17 +18,137 @@ func (c *Compiler) call(e *ast.Expr) Compiled {
 		}
 		return c.Fail(e, "an aggregate must be a whole item of SELECT, because each column of a row is added to by itself: store each, and compute with them when you select")
 	}
-	f, ok := c.Library.Find(e.Name)
-	if !ok {
+	f := c.Library.Find(e.Name)
+	switch {
+	case f == nil:
 		return c.noFunction(e)
+	case e.Star:
+		return c.misused(e, f, "its argument is *")
+	case e.Distinct:
+		return c.misused(e, f, "only an aggregate has DISTINCT")
+	case !f.takes(len(e.Args)):
+		return c.misused(e, f, fmt.Sprintf("the number of its arguments is %d", len(e.Args)))
 	}
-	if e.Star || e.Distinct || len(e.Args) < f.Least || f.Most >= 0 && len(e.Args) > f.Most {
-		if f.Least == f.Most {
-			return c.Fail(e, "%s takes %d arguments", strings.ToUpper(e.Name), f.Least)
+	x := Compiled{Constant: true, Source: e}
+	args, branch := c.arguments(e, f)
+	if c.Err != nil {
+		return nothing(e)
+	}
+	for i, a := range args {
+		x.Nullable = x.Nullable || a.Nullable
+		x.Constant = x.Constant && (a.Constant || f.param(i).Class == Interval)
+	}
+	switch f.Result {
+	case Any:
+		x.Type = args[0].Type
+	case Branch:
+		x.Type = branch
+	default:
+		x.Kind = kinds[f.Result]
+	}
+	if f.Type != nil {
+		f.Type(&x.Type, args)
+	}
+	if f.Compile != nil {
+		return f.Compile(c, x, args)
+	}
+	x.Eval = f.eval(args)
+	return x
+}
+
+// misused is the error for a call that does not fit the signature: what was seen, what is expected, and an example.
+func (c *Compiler) misused(e *ast.Expr, f *Function, seen string) Compiled {
+	return c.Fail(e, "%s; expected %s, such as %s", seen, f.Signature(), f.Call())
+}
+
+// arguments compiles the arguments of a call, each converted to the class of its parameter. branch is the type of those of
+// class Branch.
+func (c *Compiler) arguments(e *ast.Expr, f *Function) (args []Compiled, branch value.Type) {
+	var branches []Compiled
+	for i, arg := range e.Args {
+		p := f.param(i)
+		if p.Class == Interval {
+			if arg.Op != ast.OpInterval {
+				c.misused(e, f, arg.Text+" is not an INTERVAL")
+			}
+			args = append(args, Compiled{Source: arg})
+			continue
 		}
-		return c.Fail(e, "%s takes at least %d arguments", strings.ToUpper(e.Name), f.Least)
+		x := c.Compile(arg)
+		if p.Class == Branch {
+			branches = append(branches, x)
+		}
+		x = c.known(c.argument(x, p.Class))
+		if p.Constant && (!x.Constant || x.Nullable) {
+			seen := arg.Text + " is not a constant"
+			if x.Constant {
+				seen = arg.Text + " is NULL"
+			}
+			c.misused(e, f, seen)
+		}
+		args = append(args, x)
 	}
-	return f.Compile(c, e)
+	branches, branch = c.branches(branches)
+	for i := range args {
+		if f.param(i).Class == Branch {
+			args[i], branches = branches[0], branches[1:]
+		}
+	}
+	for _, p := range f.Params[min(len(args), len(f.Params)):] {
+		v := value.Int(p.Default)
+		args = append(args, Compiled{Type: value.Type{Kind: value.KindInt}, Constant: true, Eval: func(*fold.Env) value.Value { return v }})
+	}
+	return args, branch
+}
+
+// argument converts an argument to a class.
+func (c *Compiler) argument(x Compiled, to Class) Compiled {
+	switch to {
+	case Text:
+		return c.Text(x)
+	case Number:
+		return c.Number(x)
+	case Integer:
+		x = c.Number(x)
+		if x.Kind != value.KindInt && x.Kind != value.KindNull {
+			return c.Fail(x.Source, "is %s, but an integer is expected: write CAST(%s AS SIGNED)", x.Kind, x.Source.Text)
+		}
+	case Time:
+		return c.time(x)
+	case Condition:
+		x.Test = c.Truth(x)
+	}
+	return x
+}
+
+// time is x as a time, or an error. A text literal and a JSON field are read as times.
+func (c *Compiler) time(x Compiled) Compiled {
+	if x.Kind == value.KindJSON {
+		x = c.CastTime(c.Text(x), 6)
+	}
+	x = c.TimeLiteral(x)
+	switch x.Kind {
+	case value.KindTime:
+		return x
+	case value.KindNull:
+		return c.Fail(x.Source, "is NULL, but a time is expected")
+	}
+	return c.Fail(x.Source, "is %s, but a time is expected: write FROM_UNIXTIME(%s) for seconds since 1970", x.Kind, x.Source.Text)
+}
+
+// known is x, computed at once if it is a constant.
+func (c *Compiler) known(x Compiled) Compiled {
+	if !x.Constant || c.Err != nil {
+		return x
+	}
+	r := fold.Constant(c.Zone)
+	v := x.Eval(r)
+	if r.Reason != "" {
+		return c.Fail(x.Source, "%s", r.Reason)
+	}
+	x.Eval = func(*fold.Env) value.Value { return v }
+	x.Nullable = !v.Set
+	return x
 }
 
 // noFunction is the error for a function that does not exist.

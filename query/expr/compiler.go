@@ -32,6 +32,11 @@ func (c *Compiler) Fail(e *ast.Expr, format string, args ...any) Compiled {
 	if c.Err == nil {
 		c.Err = fmt.Errorf("%s: %w", e.Text, fmt.Errorf(format, args...))
 	}
+	return nothing(e)
+}
+
+// nothing is the literal NULL in place of an expression that has an error.
+func nothing(e *ast.Expr) Compiled {
 	return Compiled{Type: value.Type{Kind: value.KindNull, Nullable: true}, Eval: func(*fold.Env) value.Value { return value.Null }, Source: e}
 }
 

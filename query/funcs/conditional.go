@@ -3,20 +3,34 @@ package funcs
 import (
 	"github.com/sluice-etl/sluice/fold"
 	"github.com/sluice-etl/sluice/fold/value"
-	"github.com/sluice-etl/sluice/query/ast"
 	"github.com/sluice-etl/sluice/query/expr"
 )
 
-// coalesce compiles COALESCE(x, y, …) and IFNULL(x, y).
-func coalesce(c *expr.Compiler, e *ast.Expr) expr.Compiled {
-	xs, t := c.Branches(e, e.Args)
-	x := expr.Compiled{Type: t, Constant: true, Source: e}
-	evals := make([]func(*fold.Env) value.Value, len(xs))
+var conditionals = []expr.Function{
+	{
+		Name: "coalesce", Params: []expr.Param{expr.Branch.Param("x")}, Variadic: true, Result: expr.Branch, Compile: coalesce,
+		Example: "user, 'none'", Doc: "the first argument that is not NULL",
+	},
+	{
+		Name: "ifnull", Params: []expr.Param{expr.Branch.Param("x"), expr.Branch.Param("y")}, Result: expr.Branch, Compile: coalesce,
+		Example: "user, 'none'", Doc: "`x`, or `y` where `x` is NULL",
+	},
+	{
+		Name: "if", Params: []expr.Param{expr.Condition.Param("condition"), expr.Branch.Param("x"), expr.Branch.Param("y")}, Result: expr.Branch, Compile: ifThen,
+		Example: "status = 200, 'ok', 'other'", Doc: "`x` where the condition is true, otherwise `y`",
+	},
+	{
+		Name: "nullif", Params: []expr.Param{expr.Any.Param("x"), expr.Any.Param("y")}, Result: expr.Any, Compile: nullIf,
+		Example: "user, ''", Doc: "NULL where `x` equals `y`, otherwise `x`",
+	},
+}
+
+func coalesce(_ *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compiled {
+	evals := make([]func(*fold.Env) value.Value, len(args))
 	x.Nullable = true
-	for i := range xs {
-		evals[i] = xs[i].Eval
-		x.Nullable = x.Nullable && xs[i].Nullable
-		x.Constant = x.Constant && xs[i].Constant
+	for i := range args {
+		evals[i] = args[i].Eval
+		x.Nullable = x.Nullable && args[i].Nullable
 	}
 	if len(evals) == 2 {
 		first, second := evals[0], evals[1]
@@ -39,28 +53,23 @@ func coalesce(c *expr.Compiler, e *ast.Expr) expr.Compiled {
 	return x
 }
 
-// ifThen compiles IF(condition, x, y).
-func ifThen(c *expr.Compiler, e *ast.Expr) expr.Compiled {
-	cond := c.Compile(e.Args[0])
-	test := c.Truth(cond)
-	xs, t := c.Branches(e, e.Args[1:])
-	then, otherwise := xs[0].Eval, xs[1].Eval
-	return expr.Compiled{Type: t, Constant: cond.Constant && xs[0].Constant && xs[1].Constant, Source: e, Eval: func(r *fold.Env) value.Value {
+func ifThen(_ *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compiled {
+	test, then, otherwise := args[0].Test, args[1].Eval, args[2].Eval
+	x.Eval = func(r *fold.Env) value.Value {
 		if test(r) == value.Yes {
 			return then(r)
 		}
 		return otherwise(r)
-	}}
+	}
+	return x
 }
 
-// nullIf compiles NULLIF(x, y): the comparison converts, the result is x as it is.
-func nullIf(c *expr.Compiler, e *ast.Expr) expr.Compiled {
-	raw, b := c.Compile(e.Args[0]), c.Compile(e.Args[1])
-	a := raw
+// nullIf converts copies of the arguments to compare them. The result is the first argument unchanged.
+func nullIf(c *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compiled {
+	a, b := args[0], args[1]
 	compare := c.Comparator(&a, &b)
-	first, left, right := raw.Eval, a.Eval, b.Eval
-	x := raw
-	x.Source, x.Nullable, x.Constant = e, true, raw.Constant && b.Constant
+	first, left, right := args[0].Eval, a.Eval, b.Eval
+	x.Nullable = true
 	x.Eval = func(r *fold.Env) value.Value {
 		p, q := left(r), right(r)
 		if p.Set && q.Set && compare(p, q) == 0 {

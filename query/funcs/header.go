@@ -3,15 +3,17 @@ package funcs
 import (
 	"github.com/sluice-etl/sluice/fold"
 	"github.com/sluice-etl/sluice/fold/value"
-	"github.com/sluice-etl/sluice/query/ast"
 	"github.com/sluice-etl/sluice/query/expr"
 )
 
-// header compiles HEADER('name'): the value of a header of the event.
-func header(c *expr.Compiler, e *ast.Expr) expr.Compiled {
-	if e.Args[0].Op != ast.OpText {
-		return c.Fail(e, "header takes a name in quotes, such as header('host')")
-	}
-	name := e.Args[0].Name
-	return expr.Compiled{Type: value.Type{Kind: value.KindText, Nullable: true}, Source: e, Eval: func(r *fold.Env) value.Value { return r.Header(name) }}
+var headers = []expr.Function{{
+	Name: "header", Params: []expr.Param{expr.Text.Param("'name'").Const()}, Result: expr.Text, Compile: header,
+	Example: "'host'", Doc: "a header of the event, NULL where it has none",
+}}
+
+func header(_ *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compiled {
+	name := string(args[0].Eval(nil).Bytes)
+	x.Nullable, x.Constant = true, false
+	x.Eval = func(r *fold.Env) value.Value { return r.Header(name) }
+	return x
 }

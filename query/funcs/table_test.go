@@ -55,9 +55,27 @@ func TestFunctions_areDescribed(t *testing.T) {
 		if f.Name != strings.ToLower(f.Name) || slices.Contains(names, f.Name) || instead[f.Name] != "" {
 			t.Errorf("%s: the name must be in lower case, unique, and without advice", f.Name)
 		}
-		if f.Args == "" || f.Result == "" || f.Doc == "" || f.Compile == nil || f.Least < 1 || f.Most >= 0 && f.Most < f.Least {
-			t.Errorf("%s: got %+v, expected arguments, a result, a line of documentation and a compiler", f.Name, f)
+		if len(f.Params) == 0 || f.Example == "" || f.Doc == "" {
+			t.Errorf("%s: got %+v, expected parameters, an example and a line of documentation", f.Name, f)
+		}
+		arity := len(f.Params)
+		if f.Variadic {
+			arity = -1
+		}
+		ways := []bool{f.Compile != nil, f.Eval1 != nil && arity == 1, f.Eval2 != nil && arity == 2, f.Eval3 != nil && arity == 3}
+		set := []bool{f.Compile != nil, f.Eval1 != nil, f.Eval2 != nil, f.Eval3 != nil}
+		if n := count(ways); n != 1 || count(set) != 1 {
+			t.Errorf("%s: got %d ways to compute it for %d parameters, expected one: Compile, or the Eval of as many values", f.Name, n, arity)
 		}
 		names = append(names, f.Name)
 	}
+}
+
+func count(bs []bool) (n int) {
+	for _, b := range bs {
+		if b {
+			n++
+		}
+	}
+	return n
 }

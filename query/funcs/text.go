@@ -6,44 +6,70 @@ import (
 
 	"github.com/sluice-etl/sluice/fold"
 	"github.com/sluice-etl/sluice/fold/value"
-	"github.com/sluice-etl/sluice/query/ast"
 	"github.com/sluice-etl/sluice/query/expr"
 )
 
-// leftText compiles LEFT(text, n): the first n characters.
-func leftText(c *expr.Compiler, e *ast.Expr) expr.Compiled {
-	a, n := c.Text(c.Compile(e.Args[0])), c.Number(c.Compile(e.Args[1]))
-	if n.Kind != value.KindInt || !n.Constant || n.Nullable {
-		return c.Fail(e, "LEFT takes a text and a number of characters, such as LEFT(path, 100)")
-	}
-	chars, ok := n.Eval(nil).Number.Int64()
-	chars = max(chars, 0)
-	if !ok || chars > 1<<30 {
-		return c.Fail(e, "LEFT cuts to at most 2^30 characters")
-	}
-	eval := a.Eval
-	x := expr.Compiled{Type: a.Type, Constant: a.Constant, Source: e}
-	if x.MaxChars == 0 || int(chars) < x.MaxChars {
-		x.MaxChars = max(1, int(chars))
-	}
-	x.Eval = func(r *fold.Env) value.Value {
-		v := eval(r)
-		v.Bytes = value.Cut(v.Bytes, int(chars))
-		return v
-	}
-	return x
+var texts = []expr.Function{
+	{
+		Name: "left", Params: []expr.Param{expr.Text.Param("text"), expr.Integer.Param("n").Const()},
+		Result: expr.Text, Eval2: left, Type: leftType,
+		Example: "path, 100", Doc: "the first `n` characters",
+	},
+	{
+		Name: "concat", Params: []expr.Param{expr.Text.Param("text")}, Variadic: true, Result: expr.Text, Compile: concat,
+		Example: "host, path", Doc: "the texts joined; NULL where one of them is NULL",
+	},
+	{
+		Name: "length", Params: []expr.Param{expr.Text.Param("text")}, Result: expr.Integer,
+		Eval1:   func(_ *fold.Env, v value.Value) value.Value { return value.Int(int64(len(v.Bytes))) },
+		Example: "path", Doc: "the number of bytes",
+	},
+	{
+		Name: "char_length", Params: []expr.Param{expr.Text.Param("text")}, Result: expr.Integer, Eval1: charLength,
+		Example: "path", Doc: "the number of characters",
+	},
+	{
+		Name: "character_length", Params: []expr.Param{expr.Text.Param("text")}, Result: expr.Integer, Eval1: charLength,
+		Example: "path", Doc: "the same as `CHAR_LENGTH`",
+	},
+	{
+		Name: "substring_index", Params: []expr.Param{expr.Text.Param("text"), expr.Text.Param("delimiter").Const(), expr.Integer.Param("n").Const()},
+		Result: expr.Text, Eval3: substringIndexOf, Type: sameChars,
+		Example: "path, '?', 1", Doc: "before the `n`-th delimiter; if `n` < 0, after the `-n`-th last one",
+	},
 }
 
-// concat compiles CONCAT(text, …).
-func concat(c *expr.Compiler, e *ast.Expr) expr.Compiled {
-	x := expr.Compiled{Type: value.Type{Kind: value.KindText}, Constant: true, Source: e}
+// maxCut bounds a number of characters, so that it fits an int.
+const maxCut = 1 << 30
+
+// clamp is an integer within bounds that fit an int.
+func clamp(n value.Value) int {
+	if v, ok := n.Number.Int64(); ok {
+		return int(min(max(v, -maxCut), maxCut))
+	}
+	return maxCut * n.Number.Sign()
+}
+
+// sameChars is the type of a text that is at most as long as the first argument.
+func sameChars(t *value.Type, args []expr.Compiled) { t.MaxChars = args[0].MaxChars }
+
+func left(_ *fold.Env, text, n value.Value) value.Value {
+	return value.Text(value.Cut(text.Bytes, max(0, clamp(n))))
+}
+
+// leftType is the type of a text that is cut to a constant number of characters, the second argument.
+func leftType(t *value.Type, args []expr.Compiled) {
+	sameChars(t, args)
+	if n := clamp(args[1].Eval(nil)); n < maxCut && (t.MaxChars == 0 || n < t.MaxChars) {
+		t.MaxChars = max(1, n)
+	}
+}
+
+func concat(_ *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compiled {
 	var evals []func(*fold.Env) value.Value
 	bounded := true
-	for _, arg := range e.Args {
-		a := c.Text(c.Compile(arg))
+	for _, a := range args {
 		evals = append(evals, a.Eval)
-		x.Nullable = x.Nullable || a.Nullable
-		x.Constant = x.Constant && a.Constant
 		bounded = bounded && a.MaxChars > 0
 		x.MaxChars += a.MaxChars
 	}
@@ -70,41 +96,12 @@ func concat(c *expr.Compiler, e *ast.Expr) expr.Compiled {
 	return x
 }
 
-// lengthOf compiles LENGTH, which counts bytes, and CHAR_LENGTH, which counts characters.
-func lengthOf(c *expr.Compiler, e *ast.Expr) expr.Compiled {
-	a := c.Text(c.Compile(e.Args[0]))
-	eval, chars := a.Eval, e.Name != "length"
-	return expr.Compiled{Type: value.Type{Kind: value.KindInt, Nullable: a.Nullable}, Constant: a.Constant, Source: e, Eval: func(r *fold.Env) value.Value {
-		v := eval(r)
-		switch {
-		case !v.Set:
-			return value.Null
-		case chars:
-			return value.Int(int64(utf8.RuneCount(v.Bytes)))
-		}
-		return value.Int(int64(len(v.Bytes)))
-	}}
+func charLength(_ *fold.Env, v value.Value) value.Value {
+	return value.Int(int64(utf8.RuneCount(v.Bytes)))
 }
 
-// substringIndexOf compiles SUBSTRING_INDEX(text, delimiter, n).
-func substringIndexOf(c *expr.Compiler, e *ast.Expr) expr.Compiled {
-	a, d, n := c.Text(c.Compile(e.Args[0])), c.Text(c.Compile(e.Args[1])), c.Number(c.Compile(e.Args[2]))
-	if !d.Constant || d.Nullable || n.Kind != value.KindInt || !n.Constant || n.Nullable {
-		return c.Fail(e, "SUBSTRING_INDEX takes a text, a delimiter and a number, such as SUBSTRING_INDEX(path, '?', 1)")
-	}
-	delim := d.Eval(&fold.Env{}).Bytes
-	count, ok := n.Eval(nil).Number.Int64()
-	if !ok {
-		return c.Fail(e, "the number is out of range")
-	}
-	eval := a.Eval
-	x := expr.Compiled{Type: a.Type, Constant: a.Constant, Source: e}
-	x.Eval = func(r *fold.Env) value.Value {
-		v := eval(r)
-		v.Bytes = substringIndex(v.Bytes, delim, count)
-		return v
-	}
-	return x
+func substringIndexOf(_ *fold.Env, text, delim, n value.Value) value.Value {
+	return value.Text(substringIndex(text.Bytes, delim.Bytes, int64(clamp(n))))
 }
 
 // substringIndex is what precedes the n-th delimiter, or for n < 0 what follows the n-th from the end. Delimiters are found

@@ -9,38 +9,32 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// tumble compiles TUMBLE(time, INTERVAL n unit): the first instant of the window that the time is in, by the clocks of
-// Compiler.Zone.
-func tumble(c *expr.Compiler, e *ast.Expr) expr.Compiled {
-	iv := e.Args[1]
-	if iv.Op != ast.OpInterval {
-		return c.Fail(e, "expected TUMBLE(time, INTERVAL n unit), such as TUMBLE(ts, INTERVAL 1 MINUTE)")
-	}
+var times = []expr.Function{
+	{
+		Name: "tumble", Params: []expr.Param{expr.Time.Param("time"), expr.Interval.Param("INTERVAL n unit")}, Result: expr.Time, Compile: tumble,
+		Example: "ts, INTERVAL 1 MINUTE", Doc: "the start of the window that the time is in",
+	},
+	{
+		Name: "from_unixtime", Params: []expr.Param{expr.Number.Param("seconds")}, Result: expr.Time, Compile: fromUnix,
+		Example: "1431857103", Doc: "the time of a number of seconds since 1970-01-01 UTC",
+	},
+}
+
+// tumble finds the first instant of the window that the time is in, by the clocks of Compiler.Zone.
+func tumble(c *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compiled {
+	iv := args[1].Source
 	n, whole := value.ParseDigits([]byte(iv.Args[0].Name))
 	if (iv.Args[0].Op != ast.OpInt && iv.Args[0].Op != ast.OpText) || !whole || n < 1 || n > 1e6 {
-		return c.Fail(e, "expected an INTERVAL of a whole number from 1 to 1000000")
-	}
-	x := c.Compile(e.Args[0])
-	if x.Kind == value.KindJSON {
-		x = c.CastTime(c.Text(x), 6)
-	}
-	x = c.TimeLiteral(x)
-	switch x.Kind {
-	case value.KindTime:
-	case value.KindNull:
-		return c.Fail(x.Source, "is NULL, but a time is expected")
-	default:
-		return c.Fail(x.Source, "is %s, but a time is expected: write FROM_UNIXTIME(%s) for seconds since 1970", x.Kind, x.Source.Text)
+		return c.Fail(x.Source, "expected an INTERVAL of a whole number from 1 to 1000000")
 	}
 	cal := window.NewCalendar(c.Zone, iv.Name, n)
 	if cal == nil {
-		return c.Fail(e, "the unit %s is not supported: expected SECOND, MINUTE, HOUR, DAY, WEEK, MONTH, QUARTER or YEAR", iv.Name)
+		return c.Fail(x.Source, "the unit %s is not supported: expected SECOND, MINUTE, HOUR, DAY, WEEK, MONTH, QUARTER or YEAR", iv.Name)
 	}
 	// Most records are in the window of the one before.
-	eval, slot := x.Eval, c.Windows
+	eval, slot := args[0].Eval, c.Windows
 	c.Windows++
-	out := expr.Compiled{Type: value.Type{Kind: value.KindTime, Nullable: x.Nullable}, Constant: x.Constant, Source: e}
-	out.Eval = func(r *fold.Env) value.Value {
+	x.Eval = func(r *fold.Env) value.Value {
 		v := eval(r)
 		if !v.Set {
 			return v
@@ -55,25 +49,23 @@ func tumble(c *expr.Compiler, e *ast.Expr) expr.Compiled {
 		v.Number.Lo = uint64(w.Start)
 		return v
 	}
-	return out
+	return x
 }
 
-// fromUnix compiles FROM_UNIXTIME(seconds): the time of a number of seconds since 1970-01-01 UTC. Digits beyond the sixth
-// after the point are cut.
-func fromUnix(c *expr.Compiler, e *ast.Expr) expr.Compiled {
-	x := c.Number(c.Compile(e.Args[0]))
-	if x.Kind == value.KindDouble {
-		return c.Fail(e.Args[0], "is a DOUBLE, which cannot hold microseconds: write CAST(%s AS DECIMAL(20,6))", e.Args[0].Text)
+// fromUnix cuts digits beyond the sixth after the point.
+func fromUnix(c *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compiled {
+	seconds := args[0]
+	if seconds.Kind == value.KindDouble {
+		return c.Fail(seconds.Source, "is a DOUBLE, which cannot hold microseconds: write CAST(%s AS DECIMAL(20,6))", seconds.Source.Text)
 	}
-	eval, name := x.Eval, e.Text
-	out := expr.Compiled{Type: value.Type{Kind: value.KindTime, Nullable: x.Nullable}, Constant: x.Constant, Source: e}
 	switch {
-	case x.Kind == value.KindDecimal && x.Scale != value.AnyScale:
-		out.Scale = min(x.Scale, 6)
-	case x.Kind != value.KindInt:
-		out.Scale = 6
+	case seconds.Kind == value.KindDecimal && seconds.Scale != value.AnyScale:
+		x.Scale = min(seconds.Scale, 6)
+	case seconds.Kind != value.KindInt:
+		x.Scale = 6
 	}
-	out.Eval = func(r *fold.Env) value.Value {
+	eval, name := seconds.Eval, x.Source.Text
+	x.Eval = func(r *fold.Env) value.Value {
 		v := eval(r)
 		if !v.Set {
 			return value.Null
@@ -90,5 +82,5 @@ func fromUnix(c *expr.Compiler, e *ast.Expr) expr.Compiled {
 		}
 		return value.Time(micros)
 	}
-	return out
+	return x
 }
