@@ -328,7 +328,7 @@ func TestP20_TooManyDead(t *testing.T) {
 		return len(p) == 1 && p[0].State == "stopped" && len(e.Health().Stopped) == 1
 	})
 	if len(sink.Rows()) != 0 || len(sink.Dead()) != 0 || sink.Checkpoints()[0].Next != 0 {
-		t.Errorf("something was written: %v, %d dead letters, %v", sink.Rows(), len(sink.Dead()), sink.Checkpoints())
+		t.Errorf("something was written: %v, %d dead letters, %v; expected none, 0 and sink.Checkpoints()[0].Next 0", sink.Rows(), len(sink.Dead()), sink.Checkpoints())
 	}
 }
 
@@ -458,7 +458,7 @@ func TestP31_MemoryPausesFetching(t *testing.T) {
 		return same > 20
 	})
 	if last > 60_000 {
-		t.Errorf("fetched up to %d while nothing could be committed", last)
+		t.Errorf("fetched up to %d while nothing could be committed, expected at most 60000", last)
 	}
 }
 
@@ -500,7 +500,7 @@ func TestAudit_LostRecordStops(t *testing.T) {
 		t.Fatal(err)
 	}
 	if at := sink.Checkpoints()[0]; at.Next != 0 {
-		t.Errorf("the partition with a lost record moved to %d", at.Next)
+		t.Errorf("the partition with a lost record moved to %d, expected 0", at.Next)
 	}
 	if !strings.Contains(text.String(), "BUG: logs/0 [0,50) up to 50 holds 49 records and 0 gaps") {
 		t.Errorf("log: %s", text.String())

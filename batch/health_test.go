@@ -80,7 +80,7 @@ func TestHealth_sinkUnavailableAndBack(t *testing.T) {
 	await("the record is counted", func() bool { return reached(sink.Memory, ends)(e) })
 	await("the log reports it", func() bool { return strings.Contains(log.String(), "Task resumed") })
 	if !strings.Contains(log.String(), "partitions=[0] next=[0] epochs=[1]") {
-		t.Errorf("the claim is not in the log:\n%s", log.String())
+		t.Errorf("the claim is not in the log, expected it to contain %q:\n%s", "partitions=[0] next=[0] epochs=[1]", log.String())
 	}
 	cancel()
 	if err := <-ended; err != nil {

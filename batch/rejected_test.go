@@ -76,7 +76,7 @@ func reject(t *testing.T, most int64, values ...string) (sink *rejectingSink, re
 	}
 	driveFold(t, cfg, newLogSource([][]batch.Record{log}, []int64{end}), sink, newFold, reached(sink.Memory, []int64{end}))
 	if n := len(sink.Dead()); n != len(sink.rejected) {
-		t.Errorf("%d dead letters, MySQL rejected %q", n, sink.rejected)
+		t.Errorf("%d dead letters, MySQL rejected %q, expected %v", n, sink.rejected, len(sink.rejected))
 	}
 	return sink, restored
 }
@@ -90,7 +90,7 @@ func TestP18_RejectedRowsStayRejected(t *testing.T) {
 		t.Errorf("MySQL rejected %q, expected %q", sink.rejected, want)
 	}
 	if rows := sink.Rows(); rows["ok"] != 2 || len(rows) != 1 {
-		t.Errorf("rows are %v", rows)
+		t.Errorf("rows are %v; expected rows[\"ok\"] 2 and 1 element", rows)
 	}
 }
 

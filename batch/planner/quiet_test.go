@@ -70,7 +70,7 @@ func TestP2_QuietPartitionIsRestoredToAnOlderState(t *testing.T) {
 	}
 	for key, n := range w.db.Rows() {
 		if n != 1 {
-			t.Errorf("record %s was counted %d times", key, n)
+			t.Errorf("record %s was counted %d times, expected 1", key, n)
 		}
 	}
 }
@@ -118,13 +118,13 @@ func TestP2_AQuietPartitionOfABusyTaskIsCompared(t *testing.T) {
 				t.Errorf("compares partitions at %d and %d, expected %d and 0", check.Advances[0].Next, check.Advances[1].Next, offset+1)
 			}
 			if s.now-last > l.Recheck {
-				t.Errorf("partition 1 was not compared for %s", s.now-last)
+				t.Errorf("partition 1 was not compared for %s, expected at most %v", s.now-last, l.Recheck)
 			}
 			last, checks = s.now, checks+1
 			s.step(planner.ResolveResult{Op: check.Op, Outcome: planner.Committed})
 		}
 	}
 	if s.now-last > l.Recheck || checks < 8 || checks > 13 { // 50 ticks of 20 ms
-		t.Errorf("%d checks, the last one %s ago", checks, s.now-last)
+		t.Errorf("%d checks, the last one %s ago; expected at most %v, at least 8 and at most 13", checks, s.now-last, l.Recheck)
 	}
 }

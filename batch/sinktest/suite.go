@@ -88,7 +88,7 @@ func (b *bench[D]) claim(t *testing.T, s batch.Sink[D], partitions ...int32) []c
 			return out
 		}
 		if !errors.Is(err, checkpoint.ErrRetry) || ctx.Err() != nil {
-			t.Fatalf("claim: %v", err)
+			t.Fatalf("claim: %v, expected %v", err, checkpoint.ErrRetry)
 		}
 	}
 }
@@ -151,14 +151,14 @@ func (b *bench[D]) at(id int32) checkpoint.Partition {
 func (b *bench[D]) firstClaim(t *testing.T) {
 	got := b.claim(t, b.Open(), 0, 2)
 	if len(got) != 2 || got[0].Next != 100 || got[1].Next != 0 || got[0].Epoch != 1 || got[0].LeaderEpoch != -1 {
-		t.Fatalf("claimed %+v", got)
+		t.Fatalf("claimed %+v; expected 2 elements, got[0].Next 100, got[1].Next 0, got[0].Epoch 1 and got[0].LeaderEpoch -1", got)
 	}
 	if got[0].Owner == (checkpoint.Owner{}) || got[0].Owner != got[1].Owner || got[0].TopicID != b.topic.ID {
 		t.Errorf("claimed %+v", got)
 	}
 	b.wantNext(t, 100, 50, 0) // partition 1 too, which is not claimed
 	if c := b.Checkpoints(b.topic.Name)[1]; c.Epoch != 0 || c.Owner != (checkpoint.Owner{}) {
-		t.Errorf("unclaimed partition: %+v", c)
+		t.Errorf("unclaimed partition: %+v; expected Epoch 0 and Owner %v", c, (checkpoint.Owner{}))
 	}
 	// The log has grown, and a partition was added.
 	b.topic.Starts, b.topic.Firsts = []int64{900, 900, 900, 900}, []int64{0, 0, 0, 3}
@@ -273,7 +273,7 @@ func (b *bench[D]) wantOutcome(t *testing.T, s batch.Sink[D], p *batch.TaskBatch
 			return
 		}
 		if !errors.Is(err, checkpoint.ErrRetry) || ctx.Err() != nil {
-			t.Fatalf("resolve: %v", err)
+			t.Fatalf("resolve: %v, expected %v", err, checkpoint.ErrRetry)
 		}
 	}
 }
@@ -386,7 +386,7 @@ func (b *bench[D]) rejected(t *testing.T) {
 		t.Fatalf("error is %v, expected one rejected row", err)
 	}
 	if r := rejected.Rows[0]; r.Reason == "" || r.Table == "" || len(r.Key) == 0 || r.Until[b.at(0)] != 103 {
-		t.Errorf("rejected %+v", r)
+		t.Errorf("rejected %+v; expected Reason other than an empty text, Table other than an empty text, Key with elements and Until[b.at(0)] 103", r)
 	}
 	b.wantRows(t, map[string]int64{})
 	b.wantNext(t, 100, 50, 0)
