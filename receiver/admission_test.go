@@ -56,7 +56,7 @@ func TestAdmission_acquireAndRelease(t *testing.T) {
 	l.Release()
 	l.Release()
 	if a.Used() != 0 {
-		t.Errorf("%d used after release", a.Used())
+		t.Errorf("%d used after release, expected 0", a.Used())
 	}
 }
 
@@ -91,7 +91,7 @@ func TestAdmission_halfReceivedFramesDoNotDeadlock(t *testing.T) {
 	}
 	young.Release()
 	if a.Used() != 0 {
-		t.Errorf("%d used at the end", a.Used())
+		t.Errorf("%d used at the end, expected 0", a.Used())
 	}
 }
 
@@ -155,7 +155,7 @@ func TestAdmission_deadlineAndCancel(t *testing.T) {
 		l.Release()
 	}
 	if a.Used() != 0 {
-		t.Errorf("%d used at the end", a.Used())
+		t.Errorf("%d used at the end, expected 0", a.Used())
 	}
 }
 
@@ -193,7 +193,7 @@ func TestAdmission_manyStalledFrames(t *testing.T) {
 	}
 	done.Wait()
 	if a.Used() != 0 || a.favoured != nil || len(a.waiting) != 0 {
-		t.Errorf("at the end %d used, favoured %v, %d wait", a.Used(), a.favoured, len(a.waiting))
+		t.Errorf("at the end %d used, favoured %v, %d wait; expected 0 and nil", a.Used(), a.favoured, len(a.waiting))
 	}
 }
 

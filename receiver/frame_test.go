@@ -19,14 +19,14 @@ func TestP29_appenderMemoryIsCharged(t *testing.T) {
 	r := f.Request(nil)
 	m, err := r.Memory(5000)
 	if err != nil || len(m) != 0 || cap(m) < 5000 {
-		t.Fatalf("%d of %d bytes, %v", len(m), cap(m), err)
+		t.Fatalf("%d of %d bytes, %v; expected 0, at least 5000 and no error", len(m), cap(m), err)
 	}
 	if got := a.Used() - before; got != int64(cap(m)) {
 		t.Errorf("%d bytes were charged, expected %d", got, cap(m))
 	}
 	r.Release()
 	if got := a.Used(); got != 0 {
-		t.Errorf("%d bytes are still charged", got)
+		t.Errorf("%d bytes are still charged, expected 0", got)
 	}
 }
 
@@ -39,13 +39,13 @@ func TestFrame_memoryIsReused(t *testing.T) {
 			t.Fatal(err)
 		}
 		if m, err := f.Memory(60_000); err != nil || cap(m) != 64<<10 {
-			t.Fatal(cap(m), err)
+			t.Fatalf("got %v, %v; expected %v and no error", cap(m), err, 64<<10)
 		}
 		f.Release()
 	}
 	once()
 	if n := testing.AllocsPerRun(100, once); n > 1 { // a garbage collection may empty the pool
-		t.Errorf("%v allocations a request", n)
+		t.Errorf("%v allocations a request, expected at most 1", n)
 	}
 }
 
@@ -76,7 +76,7 @@ func TestFrame_headersAfterGrowth(t *testing.T) {
 		alive += slots * headerSize
 	}
 	if paid := int(a.Used() - start); paid < alive || paid > 2*alive {
-		t.Errorf("%d bytes are charged, %d are in use", paid, alive)
+		t.Errorf("%d bytes are charged, %d are in use, expected at most %v", paid, alive, 2*alive)
 	}
 	events := f.Events
 	f.Release()

@@ -74,7 +74,7 @@ func TestUnpack(t *testing.T) {
 				t.Fatal(err)
 			}
 			if string(f.Events[0].Body) != "before" || string(f.Events[2].Body) != "after" || f.Events[0].Dead != nil || f.Events[2].Dead != nil {
-				t.Errorf("its neighbours are %q and %q", f.Events[0].Body, f.Events[2].Body)
+				t.Errorf("its neighbours are %q and %q; expected %q, %q, f.Events[0].Dead nil and f.Events[2].Dead nil", f.Events[0].Body, f.Events[2].Body, "before", "after")
 			}
 			e := f.Events[1]
 			reason := ""
@@ -96,7 +96,7 @@ func TestUnpack_off(t *testing.T) {
 	l := DefaultLimits("")
 	l.KeepPacked = true
 	if err := f.Unpack(&l); err != nil || !bytes.Equal(f.Events[0].Body, whole) {
-		t.Errorf("error %v, body %q", err, f.Events[0].Body)
+		t.Errorf("error %v, body %q; expected %q and no error", err, f.Events[0].Body, whole)
 	}
 }
 
@@ -127,7 +127,7 @@ func TestUnpack_decompressionBomb(t *testing.T) {
 		t.Errorf("%d bytes decompressed, %d dead letters: expected %d and 95", unpacked, dead, 5<<20)
 	}
 	if used := a.Used() - before; used < int64(unpacked) || used > int64(4*unpacked) {
-		t.Errorf("%d bytes charged, %d decompressed", used, unpacked)
+		t.Errorf("%d bytes charged, %d decompressed; expected at least %v and at most %v", used, unpacked, int64(unpacked), int64(4*unpacked))
 	}
 }
 
@@ -204,7 +204,7 @@ func TestUnpack_corruptBodiesAreBounded(t *testing.T) {
 				t.Errorf("the last is %v", got.Dead)
 			}
 			if got := string(f.Events[1000].Body); got != c.after {
-				t.Errorf("the neighbour is %q", got)
+				t.Errorf("the neighbour is %q, expected %v", got, c.after)
 			}
 			tried := 0
 			for _, e := range f.Events[:1000] {

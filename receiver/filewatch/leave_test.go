@@ -119,7 +119,7 @@ func TestWatcher_fileReplacedAfterListing(t *testing.T) {
 		}
 	}
 	if f.left["fifo"].why != leftSpecial || f.left["link"].why != leftLink || len(f.state.files) != 0 || len(k.Events()) != 0 {
-		t.Errorf("left %v, known %v, events %v", f.left, f.state.files, k.got())
+		t.Errorf("left %v, known %v, events %v; expected f.left[\"fifo\"].why %v, f.left[\"link\"].why %v, none and k.Events() with no elements", f.left, f.state.files, k.got(), leftSpecial, leftLink)
 	}
 }
 
@@ -151,7 +151,7 @@ func TestWatcher_skipsCompressedFiles(t *testing.T) {
 	}
 	for _, kind := range []string{"gzip", "compress", "bzip2", "xz", "zstd", "zip", "lz4", "7z", "snappy"} {
 		if !strings.Contains(g.Log.String(), "compressed with "+kind+";") {
-			t.Errorf("no warning of %s", kind)
+			t.Errorf("no warning of %s, expected g.Log to contain %q", kind, "compressed with "+kind+";")
 		}
 	}
 }

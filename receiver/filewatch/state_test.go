@@ -31,7 +31,7 @@ func TestState_roundTrip(t *testing.T) {
 		t.Error(d)
 	}
 	if _, err := s.load("/other"); err == nil || !strings.Contains(err.Error(), "it belongs to --watch-dir /spool/") {
-		t.Errorf("got %v", err)
+		t.Errorf("got %v, expected an error that contains %q", err, "it belongs to --watch-dir /spool/")
 	}
 	b, err := os.ReadFile(s.path)
 	if err != nil {
@@ -64,7 +64,7 @@ func TestState_missingFiles(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	seeds, err := filepath.Glob("testdata/*.json")
 	if err != nil || len(seeds) == 0 {
-		f.Fatal(err, seeds)
+		f.Fatalf("got %v, %v; expected elements and no error", err, seeds)
 	}
 	for _, path := range seeds {
 		b, err := os.ReadFile(path)

@@ -118,12 +118,12 @@ func TestWatcher_readsMovedFiles(t *testing.T) {
 	g.idle()
 	s := g.w.Status()[0]
 	if s.Files != 3 || s.Events != 7 || s.LastError != "" {
-		t.Errorf("status %+v", s)
+		t.Errorf("status %+v; expected Files 3, Events 7 and LastError an empty text", s)
 	}
 	seen := k.names()
 	slices.Sort(seen)
 	if n := len(slices.Compact(seen)); n != 7 {
-		t.Errorf("%d different names of 7 lines: %v", n, k.names())
+		t.Errorf("%d different names of 7 lines: %v, expected 7", n, k.names())
 	}
 	g.Stop()
 
@@ -140,7 +140,7 @@ func TestWatcher_startErrors(t *testing.T) {
 	g := start(t, &kafka{}, dir, at, nil, nil)
 	other := New(g.w.cfg, receiver.Runtime{})
 	if err := other.Open(t.Context()); err == nil || !strings.Contains(err.Error(), "in use by another process") {
-		t.Errorf("got %v", err)
+		t.Errorf("got %v, expected an error that contains %q", err, "in use by another process")
 	}
 	path := g.w.folders[0].store.path
 	g.Stop()
@@ -148,7 +148,7 @@ func TestWatcher_startErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := other.Open(t.Context()); err == nil || !strings.Contains(err.Error(), path) {
-		t.Errorf("got %v", err)
+		t.Errorf("got %v, expected an error that contains %q", err, path)
 	}
 }
 
@@ -202,7 +202,7 @@ func TestP23_crashBeforeProgressIsWritten(t *testing.T) {
 	g.Logs("Progress cannot be written")
 	g.Stop()
 	if n := len(k.got()); n != 4 {
-		t.Errorf("%d lines were produced although progress could not be written", n)
+		t.Errorf("%d lines were produced although progress could not be written, expected 4", n)
 	}
 	g = start(t, k, dir, at, func(c *Config, _ *receiver.Runtime) { c.Batch = 2 }, nil)
 	g.Wants(k.got, "f: 1", "f: 2", "f: 3", "f: 4", "f: 3", "f: 4", "f: 5", "f: 6")
@@ -392,10 +392,10 @@ func TestWatcher_longLines(t *testing.T) {
 			g.idle()
 			g.Stop()
 			if s := g.w.folders[0].state.files["f"]; s.Offset != int64(len(text)) {
-				t.Errorf("%q, %d: read to %d of %d", end, long, s.Offset, len(text))
+				t.Errorf("%q, %d: read to %d of %d, expected %v", end, long, s.Offset, len(text), int64(len(text)))
 			}
 			if n := g.Metric("etl_receiver_refused_total"); n != 3 {
-				t.Errorf("%q, %d: %v lines counted as too long", end, long, n)
+				t.Errorf("%q, %d: %v lines counted as too long, expected 3", end, long, n)
 			}
 		}
 	}

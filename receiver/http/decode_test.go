@@ -246,11 +246,11 @@ func TestDecode_allocatesNothing(t *testing.T) {
 		f.Reset()
 		copy(f.Bytes, text) // decoding has unescaped it
 		if err := decode(f, &limits); err != nil || len(f.Events) != 100 {
-			t.Fatal(len(f.Events), err)
+			t.Fatalf("got %v, %v; expected 100 and no error", len(f.Events), err)
 		}
 	})
 	if got != 0 {
-		t.Errorf("%v allocations for 100 events", got)
+		t.Errorf("%v allocations for 100 events, expected 0", got)
 	}
 }
 
@@ -266,7 +266,7 @@ func BenchmarkDecode(b *testing.B) {
 		f.Reset()
 		copy(f.Bytes, text)
 		if err := decode(f, &limits); err != nil || len(f.Events) != 100 || len(f.Events[99].Headers) != 2 {
-			b.Fatal(len(f.Events), err)
+			b.Fatalf("got %v, %v; expected 100, f.Events[99].Headers with 2 elements and no error", len(f.Events), err)
 		}
 	}
 	b.ReportMetric(float64(b.N)*100/b.Elapsed().Seconds(), "events/s")
@@ -289,7 +289,7 @@ func TestDecode_manyHeaders(t *testing.T) {
 		twice := append(append([]string{}, names[:at]...), names[at/2])
 		f := frame(t, frames, []byte("["+event(names...)+","+event(twice...)+"]"))
 		if err := decode(f, &limits); err == nil || !strings.Contains(err.Error(), "event 1") || !strings.Contains(err.Error(), "each header once") {
-			t.Errorf("name %d after %d: %v", at/2, at, err)
+			t.Errorf("name %d after %d: %v; expected an error that contains %q and %q", at/2, at, err, "event 1", "each header once")
 		}
 		f.Release()
 	}
@@ -307,7 +307,7 @@ func TestDecode_fewNamesAreCompared(t *testing.T) {
 		}
 	}
 	if compared > 40 {
-		t.Errorf("%d names of 256 have the hash of another", compared)
+		t.Errorf("%d names of 256 have the hash of another, expected at most 40", compared)
 	}
 	if d.addHash([]byte("name-7")) {
 		t.Error("an existing name is not found")

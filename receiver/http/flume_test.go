@@ -56,7 +56,7 @@ func flumeSaid(tb testing.TB) []said {
 		}
 	}
 	if len(all) < 30 {
-		tb.Fatalf("%d requests", len(all))
+		tb.Fatalf("%d requests, expected at least 30", len(all))
 	}
 	return all
 }

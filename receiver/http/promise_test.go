@@ -26,7 +26,7 @@ func TestP23_repliesAfterTheAck(t *testing.T) {
 	c.Send(postOf(`[{"body":"a"},{"body":"b"}]`))
 	r := <-k.Came
 	if len(r.Events) != 2 {
-		t.Errorf("%d events: one request is all or nothing", len(r.Events))
+		t.Errorf("%d events: one request is all or nothing, expected 2", len(r.Events))
 	}
 	c.Open(50 * time.Millisecond)
 	r.Release()
@@ -42,16 +42,16 @@ func TestP23_unavailableAfterAckTimeout(t *testing.T) {
 	begun := time.Now()
 	a := g.post(`[{"body":"a"},{"body":"b"}]`)
 	if a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") != "1" || !strings.Contains(a.body, "--ack-timeout") {
-		t.Errorf("reply %+v", a)
+		t.Errorf("reply %+v; expected status %v, header.Get(\"Retry-After\") %q and body to contain %q", a, http.StatusServiceUnavailable, "1", "--ack-timeout")
 	}
 	if d := time.Since(begun); d < 100*time.Millisecond {
 		t.Errorf("after %s", d)
 	}
 	if n := g.Metric("etl_receiver_unanswered_events_total"); n != 2 {
-		t.Errorf("%v events counted", n)
+		t.Errorf("%v events counted, expected 2", n)
 	}
 	if n := g.Metric("etl_receiver_events_total"); n != 0 {
-		t.Errorf("%v events counted as replied to", n)
+		t.Errorf("%v events counted as replied to, expected 0", n)
 	}
 	(<-k.Came).Release()
 }
@@ -66,7 +66,7 @@ func TestP23_lateAckGetsNoOK(t *testing.T) {
 	}}
 	g := start(t, k, func(_ *Config, rt *receiver.Runtime) { rt.AckTimeout = 50 * time.Millisecond })
 	if a := g.post(`[{}]`); a.status != http.StatusServiceUnavailable {
-		t.Errorf("reply %+v", a)
+		t.Errorf("reply %+v, expected status %v", a, http.StatusServiceUnavailable)
 	}
 }
 
@@ -79,10 +79,10 @@ func TestP23_notProduced(t *testing.T) {
 	}}
 	g := start(t, k, nil)
 	if a := g.post(`[{}]`); a.status != http.StatusServiceUnavailable {
-		t.Errorf("reply %+v", a)
+		t.Errorf("reply %+v, expected status %v", a, http.StatusServiceUnavailable)
 	}
 	if n := g.Metric("etl_receiver_unanswered_events_total"); n != 0 {
-		t.Errorf("%v events counted", n)
+		t.Errorf("%v events counted, expected 0", n)
 	}
 }
 
@@ -103,7 +103,7 @@ func TestP23_notReady(t *testing.T) {
 	short := start(t, k, func(_ *Config, rt *receiver.Runtime) { rt.AckTimeout = 50 * time.Millisecond })
 	a := short.post(`[{}]`)
 	if a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") != "1" {
-		t.Errorf("reply %+v", a)
+		t.Errorf("reply %+v; expected status %v and header.Get(\"Retry-After\") %q", a, http.StatusServiceUnavailable, "1")
 	}
 	<-asked
 	long := start(t, k, nil)
@@ -111,7 +111,7 @@ func TestP23_notReady(t *testing.T) {
 	c.Send(postOf(`[{"body":"waited"}]`))
 	<-asked
 	if n := long.Admission.Used(); n != 0 {
-		t.Errorf("%d bytes in flight while not ready", n)
+		t.Errorf("%d bytes in flight while not ready, expected 0", n)
 	}
 	close(gate)
 	status(c, http.StatusOK)
@@ -227,10 +227,10 @@ func TestP33_gracefulStop(t *testing.T) {
 	waits.Closed()
 	g.Stop()
 	if n := g.Metric("etl_receiver_unanswered_events_total"); n != 0 {
-		t.Errorf("%v events unanswered", n)
+		t.Errorf("%v events unanswered, expected 0", n)
 	}
 	if strings.Contains(g.Log.String(), "WARN") {
-		t.Error(g.Log.String())
+		t.Errorf("got %q, expected it not to contain %q", g.Log.String(), "WARN")
 	}
 }
 
@@ -244,7 +244,7 @@ func TestP33_shutdownTimeout(t *testing.T) {
 	g.Stop()
 	status(c, http.StatusServiceUnavailable)
 	if n := g.Metric("etl_receiver_unanswered_events_total"); n != 2 {
-		t.Errorf("%v events unanswered", n)
+		t.Errorf("%v events unanswered, expected 2", n)
 	}
 	r.Release()
 }
@@ -257,7 +257,7 @@ func TestReceiver_portInUse(t *testing.T) {
 	cfg.Listen = g.Addr
 	r := New(cfg, receiver.NewRuntime(receiver.DefaultConfig(), &kafka{}, nil, nil))
 	if err := r.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "--http-listen") {
-		t.Errorf("Run: %v", err)
+		t.Errorf("Run: %v, expected an error that contains %q", err, "--http-listen")
 	}
 	cfg.Listen = "127.0.0.1:0"
 	r = New(cfg, receiver.NewRuntime(receiver.DefaultConfig(), &kafka{}, nil, nil))

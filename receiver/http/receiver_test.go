@@ -47,7 +47,7 @@ func TestP24_badRequestsAndEventsAboveLimits(t *testing.T) {
 				t.Errorf("status %d, %q: expected %d, %q", a.status, a.body, c.status, c.says)
 			}
 			if n := g.Metric("etl_receiver_refused_total", c.reason) - before; n != 1 {
-				t.Errorf("%v rejections counted for %s", n, c.reason)
+				t.Errorf("%v rejections counted for %s, expected 1", n, c.reason)
 			}
 			if (c.status == 405) != (a.header.Get("Allow") == "GET, POST") {
 				t.Errorf("Allow: %s", a.header.Get("Allow"))
@@ -58,12 +58,12 @@ func TestP24_badRequestsAndEventsAboveLimits(t *testing.T) {
 		q := g.request(http.MethodPost, long)
 		q.ContentLength = -1
 		if a := do(t, client(t), q); a.status != 413 || !strings.Contains(a.body, "--http-max-frame-bytes") {
-			t.Errorf("status %d, %q", a.status, a.body)
+			t.Errorf("status %d, %q; expected 413 and it to contain %q", a.status, a.body, "--http-max-frame-bytes")
 		}
 	})
 	t.Run("much more than the limit", func(t *testing.T) { // the reply arrives although the body is not read
 		if a := g.post(strings.Repeat(" ", 8<<20)); a.status != 413 || !strings.Contains(a.body, "--http-max-frame-bytes") {
-			t.Errorf("status %d, %q", a.status, a.body)
+			t.Errorf("status %d, %q; expected 413 and it to contain %q", a.status, a.body, "--http-max-frame-bytes")
 		}
 	})
 	t.Run("broken chunks", func(t *testing.T) {
@@ -79,7 +79,7 @@ func TestP24_badRequestsAndEventsAboveLimits(t *testing.T) {
 		})
 	}
 	if got := k.Got(); len(got) != 0 {
-		t.Errorf("produced %q", got)
+		t.Errorf("produced %q, expected none", got)
 	}
 	for body, want := range map[string][]string{
 		`[{"body":"a"},{"headers":{"a":"","b":"","c":""}},{"body":"b"}]`: {"a{}", "{a=,b=}dead:headers", "b{}"},
@@ -88,7 +88,7 @@ func TestP24_badRequestsAndEventsAboveLimits(t *testing.T) {
 	} {
 		before := len(k.Got())
 		if a := g.post(body); a.status != 200 {
-			t.Errorf("%s: status %d, %q", body, a.status, a.body)
+			t.Errorf("%s: status %d, %q, expected 200", body, a.status, a.body)
 		}
 		if d := cmp.Diff(want, k.Got()[before:]); d != "" {
 			t.Errorf("%s: %s", body, d)
@@ -110,14 +110,14 @@ func TestReceiver_charsets(t *testing.T) {
 		binary.Write(&be32, binary.BigEndian, []rune(text)),
 	} {
 		if e != nil {
-			t.Fatal(e)
+			t.Fatalf("got %v, expected nil", e)
 		}
 	}
 	want := []string{}
 	for charset, bodies := range map[string][]string{"utf-8": {text}, "UTF-16": {le16.String(), be16.String()}, "UTF-32": {be32.String()}} {
 		for _, body := range bodies {
 			if a := g.post(body, "Content-Type", "application/json; charset="+charset); a.status != 200 || a.body != "" {
-				t.Errorf("%s: status %d, %q", charset, a.status, a.body)
+				t.Errorf("%s: status %d, %q; expected 200 and an empty text", charset, a.status, a.body)
 			}
 			want = append(want, "😀{ä=日}")
 		}
@@ -128,7 +128,7 @@ func TestReceiver_charsets(t *testing.T) {
 		"application/json; charset=utf-8; charset=latin1", "application/x-www-form-urlencoded",
 	} {
 		if a := g.post(text, "Content-Type", kind); a.status != 200 || a.body != "" {
-			t.Errorf("Content-Type %q: status %d, %q", kind, a.status, a.body)
+			t.Errorf("Content-Type %q: status %d, %q; expected 200 and an empty text", kind, a.status, a.body)
 		}
 		want = append(want, "😀{ä=日}")
 	}
@@ -151,7 +151,7 @@ func TestReceiver_compressedBodies(t *testing.T) {
 		return strings.NewReplacer(`"`, `\"`, `\`, `\\`).Replace(b.String())
 	}
 	if a := g.post(`[{"headers":{"guId":"1"},"body":"` + packed("a line") + `"},{"headers":{"guId":"2"},"body":"` + packed(strings.Repeat("x", 1001)) + `"},{"headers":{"guId":"3"},"body":"plain"}]`); a.status != 200 {
-		t.Fatalf("status %d, %q", a.status, a.body)
+		t.Fatalf("status %d, %q, expected 200", a.status, a.body)
 	}
 	es := k.Events()
 	if receivertest.Show(es[0]) != "a line{guId=1}" || receivertest.Show(es[2]) != "plain{guId=3}" || es[1].Dead == nil || es[1].Dead.Label != receiver.ReasonGzip {
@@ -176,7 +176,7 @@ func TestReceiver_requestsOnOneConnection(t *testing.T) {
 		t.Error(d)
 	}
 	if n := g.Metric("etl_receiver_connections_total"); n != 1 {
-		t.Errorf("%v connections", n)
+		t.Errorf("%v connections, expected 1", n)
 	}
 }
 
@@ -192,7 +192,7 @@ func TestReceiver_limitsOfConnections(t *testing.T) {
 	first.Close()
 	g.Until("the first has ended", func() bool { return g.Metric("etl_receiver_connections") == 0 })
 	if a := g.post(`[]`); a.status != 200 {
-		t.Errorf("status %d", a.status)
+		t.Errorf("status %d, expected 200", a.status)
 	}
 }
 
@@ -239,6 +239,6 @@ func TestReceiver_truncated(t *testing.T) {
 	c.Close()
 	g.Rejected(receiver.ReasonTruncated, 1)
 	if len(k.Got()) != 0 {
-		t.Errorf("produced %q", k.Got())
+		t.Errorf("produced %q, expected none", k.Got())
 	}
 }

@@ -54,11 +54,11 @@ func TestReceiver_tls(t *testing.T) {
 				q := g.request(http.MethodPost, `[{"body":"x"}]`)
 				q.URL.Scheme = "https"
 				if a := do(t, lender.Client(), q); a.status != http.StatusOK {
-					t.Errorf("reply %+v", a)
+					t.Errorf("reply %+v, expected status %v", a, http.StatusOK)
 				}
 			}
 			if n := g.Metric("etl_receiver_connections_total"); n != 1 {
-				t.Errorf("%v connections", n)
+				t.Errorf("%v connections, expected 1", n)
 			}
 			plain := g.Dial()
 			plain.Send(postOf(`[{"body":"plain"}]`))

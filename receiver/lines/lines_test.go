@@ -120,14 +120,14 @@ func TestReader_linesOfTwoRequests(t *testing.T) {
 	limits.MaxBatchEvents = 2
 	frames, err := read(t, limits, 100, []string{"1\n2\n3\n4\n5\n"}, "5")
 	if !errors.Is(err, io.EOF) {
-		t.Error(err)
+		t.Errorf("got %v, expected %v", err, io.EOF)
 	}
 	if all := slices.Concat(frames...); !slices.Equal(all, []string{"1", "2", "3", "4", "5"}) {
 		t.Errorf("%q", frames)
 	}
 	for _, f := range frames {
 		if len(f) > 2 {
-			t.Errorf("%q in one request", f)
+			t.Errorf("%q in one request, expected at most 2 elements", f)
 		}
 	}
 }
@@ -141,7 +141,7 @@ func TestReader_tooLong(t *testing.T) {
 		t.Error(err)
 	}
 	if all := slices.Concat(frames...); !slices.Equal(all, []string{"123456789", "ab"}) {
-		t.Errorf("%q", all)
+		t.Errorf("%q, expected %v", all, []string{"123456789", "ab"})
 	}
 }
 
@@ -163,7 +163,7 @@ func TestNewline(t *testing.T) {
 	} {
 		body, rest, ok, err := Newline(4, tooLong)([]byte(c.b))
 		if string(body) != c.body || string(rest) != c.rest || ok != c.ok || !errors.Is(err, c.err) {
-			t.Errorf("%q: %q, %q, %v, %v", c.b, body, rest, ok, err)
+			t.Errorf("%q: %q, %q, %v, %v; expected %v, %v, %v and %v", c.b, body, rest, ok, err, c.body, c.rest, c.ok, c.err)
 		}
 	}
 }
@@ -215,7 +215,7 @@ func TestReader_byteOrderMark(t *testing.T) {
 	} {
 		frames, err := read(t, receiver.DefaultLimits("--"), 100, c.chunks, c.want[len(c.want)-1])
 		if !errors.Is(err, io.EOF) {
-			t.Error(err)
+			t.Errorf("got %v, expected %v", err, io.EOF)
 		}
 		if all := slices.Concat(frames...); !slices.Equal(all, c.want) {
 			t.Errorf("%q became %q, expected %q", c.chunks, all, c.want)

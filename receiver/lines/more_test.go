@@ -36,7 +36,7 @@ func TestReader_longLineByteByByte(t *testing.T) {
 	for {
 		if err := r.first(); err != nil {
 			if !errors.Is(err, io.EOF) {
-				t.Fatal(err)
+				t.Fatalf("got %v, expected %v", err, io.EOF)
 			}
 			break
 		}
@@ -56,7 +56,7 @@ func TestReader_longLineByteByByte(t *testing.T) {
 		t.Errorf("%d lines", len(bodies))
 	}
 	if looked > 2*len(line)+100 {
-		t.Errorf("%d bytes were scanned for lines of %d", looked, 2*len(line))
+		t.Errorf("%d bytes were scanned for lines of %d, expected at most %v", looked, 2*len(line), 2*len(line)+100)
 	}
 }
 

@@ -79,6 +79,6 @@ func BenchmarkCutLine(b *testing.B) {
 		}
 	}
 	if n != 1000 {
-		b.Fatalf("%d lines", n)
+		b.Fatalf("%d lines, expected 1000", n)
 	}
 }

@@ -98,7 +98,7 @@ func TestFlume(t *testing.T) {
 		inputs++
 	}
 	if inputs < 10 {
-		t.Errorf("the golden has %d inputs", inputs)
+		t.Errorf("the golden has %d inputs, expected at least 10", inputs)
 	}
 }
 

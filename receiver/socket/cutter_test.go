@@ -34,7 +34,7 @@ func FuzzCutter(f *testing.F) {
 			}
 			rest = rest[n:]
 			if len(c.rest) > limit {
-				t.Fatalf("%d bytes kept", len(c.rest))
+				t.Fatalf("%d bytes kept, expected at most %v", len(c.rest), limit)
 			}
 		}
 		if d := cmp.Diff(want, got); d != "" || long != wantLong || c.unfinished() != (all[len(all)-1] != "") {
@@ -57,6 +57,6 @@ func BenchmarkCutter(b *testing.B) {
 		rounds++
 	}
 	if n != 500*rounds {
-		b.Fatalf("%d lines in %d rounds", n, rounds)
+		b.Fatalf("%d lines in %d rounds, expected %v", n, rounds, 500*rounds)
 	}
 }

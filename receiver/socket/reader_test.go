@@ -78,11 +78,11 @@ func TestReader_lines(t *testing.T) {
 	g.accept("g\n")
 	g.Wants(k.Bodies, "a", "b", "c", "", "de", "f", "g")
 	if !strings.Contains(g.Log.String(), "closed the connection") {
-		t.Error(g.Log.String())
+		t.Errorf("got %q, expected it to contain %q", g.Log.String(), "closed the connection")
 	}
 	g.Until("the status is there", func() bool { s := g.r.Status()[0]; return s.Connected && s.Events == 7 && s.Held == 0 })
 	if n := g.Metric("etl_socket_lost_events_total"); n != 0 {
-		t.Errorf("%v lines lost", n)
+		t.Errorf("%v lines lost, expected 0", n)
 	}
 }
 
@@ -92,11 +92,11 @@ func TestP23_linesAreHeldUntilTheAck(t *testing.T) {
 	tries := 0
 	k := &kafka{Before: func(_ context.Context, r receiver.Request) error {
 		if b, err := r.Memory(100); err != nil || len(b) != 0 || cap(b) < 100 {
-			t.Errorf("memory of %d, %v", cap(b), err)
+			t.Errorf("memory of %d, %v; expected b with no elements, at least 100 and no error", cap(b), err)
 		}
 		if tries++; tries < 3 {
 			if string(r.Events[0].Body) != "a" || len(r.Events) != 2 {
-				t.Errorf("attempt %d: %d events, the first is %q", tries, len(r.Events), r.Events[0].Body)
+				t.Errorf("attempt %d: %d events, the first is %q; expected %q and 2", tries, len(r.Events), r.Events[0].Body, "a")
 			}
 		}
 		switch tries {
@@ -116,7 +116,7 @@ func TestP23_linesAreHeldUntilTheAck(t *testing.T) {
 		t.Errorf("%v events may be duplicates, expected the 2 of the rejection", n)
 	}
 	if n := g.Metric("etl_socket_lost_events_total"); n != 0 {
-		t.Errorf("%v lines lost", n)
+		t.Errorf("%v lines lost, expected 0", n)
 	}
 }
 
@@ -164,7 +164,7 @@ func TestP33_noAckBeforeTheStopEnds(t *testing.T) {
 	release()
 	g.Stop()
 	if log := g.Log.String(); !strings.Contains(log, "not acknowledged by Kafka before the stop") {
-		t.Error(log)
+		t.Errorf("got %q, expected it to contain %q", log, "not acknowledged by Kafka before the stop")
 	}
 }
 
@@ -176,10 +176,10 @@ func TestReader_longLines(t *testing.T) {
 	g.accept("a\n" + strings.Repeat("x", 3*readBytes) + "\r\n1234567890\n12345678901\nb\n")
 	g.Wants(k.Bodies, "a", "1234567890", "b")
 	if n := g.Metric("etl_receiver_refused_total"); n != 2 {
-		t.Errorf("%v lines rejected", n)
+		t.Errorf("%v lines rejected, expected 2", n)
 	}
 	if n := g.Metric("etl_socket_lost_events_total"); n != 2 {
-		t.Errorf("%v lines lost", n)
+		t.Errorf("%v lines lost, expected 2", n)
 	}
 }
 

@@ -58,7 +58,7 @@ func made(t testing.TB, c Format, stream string, most int) (events []string) {
 		body, after, ok := cutter.cut(rest)
 		if !ok {
 			if len(after) != 0 {
-				t.Errorf("%q was left of %q", after, stream)
+				t.Errorf("%q was left of %q, expected none", after, stream)
 			}
 			break
 		}
@@ -122,7 +122,7 @@ func TestFlume(t *testing.T) {
 	t.Parallel()
 	inputs, events := golden(t, "syslogtcp")
 	if len(inputs) < 20 {
-		t.Fatalf("the golden has %d inputs", len(inputs))
+		t.Fatalf("the golden has %d inputs, expected at least 20", len(inputs))
 	}
 	seen := map[string]bool{}
 	for _, input := range inputs {
@@ -138,7 +138,7 @@ func TestFlume(t *testing.T) {
 		case strings.Contains(input, " long xxx"):
 			head, _, _ := strings.Cut(want[0], `} "`)
 			if got := made(t, Format{Zone: time.UTC}, input+"\n", 2500); len(got) != 2 || !strings.HasPrefix(got[0], head) || !strings.HasPrefix(got[1], `{"Facility"="0","Severity"="0","flume.syslog.status"="Invalid"}`) {
-				t.Errorf("a long line became %.200q", got)
+				t.Errorf("a long line became %.200q; expected 2 elements, got[0] to begin with %q and got[1] to begin with %q", got, head, `{"Facility"="0","Severity"="0","flume.syslog.status"="Invalid"}`)
 			}
 			continue
 		}
@@ -357,7 +357,7 @@ func FuzzParse(f *testing.F) {
 			body, after, ok := cutter.cut(rest)
 			if !ok {
 				if len(after) > most+8 || used+len(after) != len(stream) {
-					t.Fatalf("%q: %d bytes kept after %d", stream, len(after), used)
+					t.Fatalf("%q: %d bytes kept after %d; expected at most %v and used+len(after) %v", stream, len(after), used, most+8, len(stream))
 				}
 				return
 			}
@@ -368,7 +368,7 @@ func FuzzParse(f *testing.F) {
 			rest = after
 			m := parse(body, now, time.UTC)
 			if !bytes.Contains(body, m.body) || !bytes.Contains(body, m.host) || m.priority > 999 {
-				t.Fatalf("%q: %+v", body, m)
+				t.Fatalf("%q: %+v; expected it to contain %q, %q and priority at most 999", body, m, m.body, m.host)
 			}
 		}
 	})
@@ -397,6 +397,6 @@ func BenchmarkFinish(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/event")
 	if len(f.Events) != n || len(f.Events[n-1].Headers) != 6 {
-		b.Fatalf("%d events, the last %s", len(f.Events), show(f.Events[n-1]))
+		b.Fatalf("%d events, the last %s; expected %v and f.Events[n-1].Headers with 6 elements", len(f.Events), show(f.Events[n-1]), n)
 	}
 }

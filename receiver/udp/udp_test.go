@@ -107,7 +107,7 @@ func TestP23_readingPausesAtMaxInFlight(t *testing.T) {
 	close(ack)
 	g.Until("all have come", func() bool { return len(k.Bodies()) == maxInFlight+2 })
 	if n := g.lost(); n != 0 {
-		t.Errorf("%v were lost", n)
+		t.Errorf("%v were lost, expected 0", n)
 	}
 }
 
@@ -205,6 +205,6 @@ func TestReceiver_portInUse(t *testing.T) {
 	cfg.Listen = g.conn.RemoteAddr().String()
 	err := New(cfg, nil, receiver.Runtime{}).Open(t.Context())
 	if err == nil || !strings.HasPrefix(err.Error(), "--other-listen "+cfg.Listen+": ") {
-		t.Error(err)
+		t.Errorf("got %v, expected it to begin with %q and an error", err, "--other-listen "+cfg.Listen+": ")
 	}
 }
