@@ -94,7 +94,7 @@ func TestReceiver_manyHalfReceivedFramesAreBounded(t *testing.T) {
 	}
 	g.Until("all have begun", func() bool { return g.Admission.Used() >= senders*(readAhead+4<<10) })
 	if used := g.Admission.Used(); used > senders*(readAhead+4<<10) || used > receiver.DefaultConfig().MaxBytesInFlight {
-		t.Errorf("%d bytes in flight", used)
+		t.Errorf("%d bytes in flight; expected at most %v and at most %v", used, senders*(readAhead+4<<10), receiver.DefaultConfig().MaxBytesInFlight)
 	}
 	if err := g.client().Append(t.Context(), receivertest.Events("good")); err != nil {
 		t.Error(err)

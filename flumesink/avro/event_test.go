@@ -174,7 +174,7 @@ func TestDecoder_limitsOverBlocks(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := receivertest.Show(d.Events[0]); got != "{a=b}dead:headers" || d.Events[0].Dead.Dropped != 1 {
-		t.Errorf("got %s, %+v", got, d.Events[0].Dead)
+		t.Errorf("got %s, %+v; expected %q and Dropped 1", got, d.Events[0].Dead, "{a=b}dead:headers")
 	}
 }
 
@@ -185,7 +185,7 @@ func TestDecoder_retainedBytesAreCharged(t *testing.T) {
 	before := d.budget.Used()
 	charged := func() int { return int(d.budget.Used() - before) }
 	if err := d.batch(append(receivertest.Unhex(t, "c0843d"), make([]byte, 10)...)); err == nil || charged() != 0 {
-		t.Errorf("error %v, %d bytes charged for a number", err, charged())
+		t.Errorf("error %v, %d bytes charged for a number; expected 0 and an error", err, charged())
 	}
 	frame := benchBatch()
 	if err := d.batch(frame); err != nil {
@@ -193,7 +193,7 @@ func TestDecoder_retainedBytesAreCharged(t *testing.T) {
 	}
 	kept := cap(d.Events)*int(unsafe.Sizeof(receiver.Event{})) + cap(d.Headers)*int(unsafe.Sizeof(receiver.Header{}))
 	if charged() < kept*9/10 || charged() > 2*kept {
-		t.Errorf("%d bytes charged, %d kept", charged(), kept)
+		t.Errorf("%d bytes charged, %d kept; expected at least %v and at most %v", charged(), kept, kept*9/10, 2*kept)
 	}
 	d = newDecoder(t, d.cfg, 8<<10)
 	var favoured receiver.Lease // another lease is the one that may exceed the budget
@@ -233,6 +233,6 @@ func TestVarint_roundTrip(t *testing.T) {
 		}
 	}
 	if b := avrobin.AppendBytes(nil, strings.Repeat("x", 70)); len(b) != 72 {
-		t.Errorf("%d bytes", len(b))
+		t.Errorf("%d bytes, expected 72", len(b))
 	}
 }

@@ -43,7 +43,7 @@ func TestReceiver_realAgents(t *testing.T) {
 				t.Errorf("events (-expected +got):\n%s", d)
 			}
 			if log := g.Log.String(); strings.Contains(log, "WARN") {
-				t.Error(log)
+				t.Errorf("got %q, expected it not to contain %q", log, "WARN")
 			}
 
 			k = &kafka{}

@@ -87,7 +87,7 @@ func (p *pair) compare(t *testing.T, b []byte) (accepted bool) {
 	again := flumeavro.AppendEvents(nil, d.Events)
 	var twice []oracleEvent
 	if rest, err := p.oracle.Decode(again, &twice); err != nil || len(rest) != 0 || len(twice) != len(want) {
-		t.Fatalf("%x written again as %x: %v", b, again, err)
+		t.Fatalf("%x written again as %x: %v; expected rest with no elements, twice with %v elements and no error", b, again, err, len(want))
 	}
 	return true
 }
@@ -132,7 +132,7 @@ func TestDecoder_mutatedFrames(t *testing.T) {
 		}
 	}
 	if accepted < tries/10 || accepted > tries*9/10 {
-		t.Errorf("%d of %d frames were valid: the mutations test too little", accepted, tries)
+		t.Errorf("%d of %d frames were valid: the mutations test too little; expected at least %v and at most %v", accepted, tries, tries/10, tries*9/10)
 	}
 }
 

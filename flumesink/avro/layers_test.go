@@ -69,7 +69,7 @@ func TestLayers_onOnePort(t *testing.T) {
 		t.Error(d)
 	}
 	if log := g.Log.String(); strings.Contains(log, "WARN") {
-		t.Error(log)
+		t.Errorf("got %q, expected it not to contain %q", log, "WARN")
 	}
 }
 
@@ -92,7 +92,7 @@ func TestLayers_required(t *testing.T) {
 		t.Error("a plain connection was served")
 	}
 	if log := g.Rejected(receiver.ReasonTLS, 1); !strings.Contains(log, "set ssl = true in the sink") {
-		t.Error(log)
+		t.Errorf("got %q, expected it to contain %q", log, "set ssl = true in the sink")
 	}
 	if c, err := g.wrapped(netserver.Dialer{TLS: true, CA: cert}); err == nil { // in TLS 1.3, a client learns it with its first read
 		err = c.Append(t.Context(), receivertest.Events("a"))
@@ -152,7 +152,7 @@ func TestLayers_decompressionBomb(t *testing.T) {
 	c := g.Dial()
 	go func() { _, _ = c.Write(bomb.Bytes()) }() // the receiver closes the connection meanwhile
 	if log := g.Rejected(receiver.ReasonBomb, 1); !strings.Contains(log, "--avro-max-inflate-ratio") {
-		t.Error(log)
+		t.Errorf("got %q, expected it to contain %q", log, "--avro-max-inflate-ratio")
 	}
 	if err := g.client().Append(t.Context(), receivertest.Events("a")); err != nil {
 		t.Error(err)
@@ -169,6 +169,6 @@ func TestReceiver_ipFilter(t *testing.T) {
 	g := start(t, &kafka{}, func(_ *Config, rt *receiver.Runtime) { rt.Filter = filter })
 	g.Dial().Closed()
 	if log := g.Rejected(receiver.ReasonFiltered, 1); !strings.Contains(log, "127.0.0.1 is denied by the --ip-filter rule deny:ip:127.*") {
-		t.Error(log)
+		t.Errorf("got %q, expected it to contain %q", log, "127.0.0.1 is denied by the --ip-filter rule deny:ip:127.*")
 	}
 }

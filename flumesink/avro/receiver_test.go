@@ -156,7 +156,7 @@ func TestReceiver_portProbesAreIgnored(t *testing.T) {
 		return g.Metric("etl_receiver_connections_total") == 10 && g.Metric("etl_receiver_connections") == 0
 	})
 	if n := g.Metric("etl_receiver_refused_total"); n != 0 || strings.Contains(g.Log.String(), "WARN") {
-		t.Errorf("%v rejected; log %s", n, g.Log.String())
+		t.Errorf("%v rejected; expected 0 and it not to contain %q; log %s", n, "WARN", g.Log.String())
 	}
 }
 
@@ -184,7 +184,7 @@ func TestReceiver_limits(t *testing.T) {
 				t.Errorf("the log lacks %q: %s", tc.says, log)
 			}
 			if len(k.Got()) != 0 {
-				t.Errorf("produced %q", k.Got())
+				t.Errorf("produced %q, expected none", k.Got())
 			}
 		})
 	}
@@ -298,7 +298,7 @@ func TestConfig_noTLSVersionRemains(t *testing.T) {
 	c := DefaultConfig()
 	c.TLS.MinVersion = "1.3"
 	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), `--avro-tls-min-version is "1.3", must not be above --avro-tls-max-version, "1.2"`) {
-		t.Error(err)
+		t.Errorf("got %v, expected an error that contains %q", err, `--avro-tls-min-version is "1.3", must not be above --avro-tls-max-version, "1.2"`)
 	}
 	c.TLS.MaxVersion = "1.3"
 	if err := c.Validate(); err != nil {
@@ -310,7 +310,7 @@ func TestConfig_noTLSVersionRemains(t *testing.T) {
 func TestProtocols_hashes(t *testing.T) {
 	t.Parallel()
 	if own := newProtocols().own.String(); own != "86aadae2c45474c0fe93ffd0f2350a65" || len(flumeavro.ProtocolText) != 1334 {
-		t.Errorf("our protocol's hash is %s, of %d bytes", own, len(flumeavro.ProtocolText))
+		t.Errorf("our protocol's hash is %s, of %d bytes; expected %q and 1334", own, len(flumeavro.ProtocolText), "86aadae2c45474c0fe93ffd0f2350a65")
 	}
 }
 
@@ -386,7 +386,7 @@ func TestReceiver_noMemoryBeforeAckTimeout(t *testing.T) {
 	full.Release()
 	favoured.Release()
 	if log := g.Rejected(receiver.ReasonMemory, 1); !strings.Contains(log, "--max-bytes-in-flight") {
-		t.Error(log)
+		t.Errorf("got %q, expected it to contain %q", log, "--max-bytes-in-flight")
 	}
 }
 
@@ -404,7 +404,7 @@ func TestReceiver_framesAreChargedForReceivedBytes(t *testing.T) {
 		return g.Admission.Used() >= int64(senders*(readAhead+(16<<10)))
 	})
 	if used := g.Admission.Used(); used != int64(senders*(readAhead+(16<<10))) {
-		t.Errorf("%d bytes in flight for %d bytes received", used, senders*len(frame))
+		t.Errorf("%d bytes in flight for %d bytes received, expected %v", used, senders*len(frame), int64(senders*(readAhead+(16<<10))))
 	}
 }
 
@@ -422,7 +422,7 @@ func TestReceiver_notProduced(t *testing.T) {
 	}
 	g.Until("counted as dropped", func() bool { return g.Metric("etl_receiver_requests_total", "dropped") == 1 })
 	if n := g.Metric("etl_receiver_unanswered_events_total"); n != 0 {
-		t.Errorf("%v events unanswered", n)
+		t.Errorf("%v events unanswered, expected 0", n)
 	}
 	if d := cmp.Diff(int64(0), g.Admission.Used()); d != "" {
 		t.Error(d)

@@ -66,7 +66,7 @@ func TestVerifyProtocol_costIsBounded(t *testing.T) {
 			}
 			charged, allocated := d.budget.Used()-before, int64(to.TotalAlloc-from.TotalAlloc)
 			if allocated > charged+64<<10 {
-				t.Errorf("%d bytes allocated, %d were charged", allocated, charged)
+				t.Errorf("%d bytes allocated, %d were charged, expected at most %v", allocated, charged, charged+64<<10)
 			}
 			if charged > 1<<20 {
 				t.Errorf("%d bytes charged, expected at most 1 MiB", charged)

@@ -39,7 +39,7 @@ func TestReceiver_capturedExchanges(t *testing.T) {
 			}
 			c.Open(5 * time.Millisecond)
 			if log := g.Log.String(); strings.Contains(log, "WARN") {
-				t.Error(log)
+				t.Errorf("got %q, expected it not to contain %q", log, "WARN")
 			}
 		})
 	}

@@ -22,7 +22,7 @@ import (
 func TestProtocol_hash(t *testing.T) {
 	t.Parallel()
 	if h := hex.EncodeToString(hashed()); h != "6dc2a9f26a07129c9361394c946886bb" {
-		t.Error(h)
+		t.Errorf("got %v, expected %q", h, "6dc2a9f26a07129c9361394c946886bb")
 	}
 }
 
@@ -136,7 +136,7 @@ func TestDecodeBatch_allocations(t *testing.T) {
 			t.Fatal(err)
 		}
 	}); n > 1 {
-		t.Errorf("%v allocations for a batch of 1,000 events", n)
+		t.Errorf("%v allocations for a batch of 1,000 events, expected at most 1", n)
 	}
 }
 
@@ -149,13 +149,13 @@ func TestDecodeBatch_longTexts(t *testing.T) {
 	}
 	got, err := decodeBatch(frame(t), &limits, batch(strings.Repeat("x", 32<<20), "7"))
 	if err != nil || len(got.errorMsg) > 5000 || !strings.HasSuffix(got.errorMsg, "(33554432 bytes)") || got.sequence != "7" {
-		t.Errorf("%d bytes of errorMsg, sequence %q, %v", len(got.errorMsg), got.sequence, err)
+		t.Errorf("%d bytes of errorMsg, sequence %q, %v; expected at most 5000, got.errorMsg to end with %q, %q and no error", len(got.errorMsg), got.sequence, err, "(33554432 bytes)", "7")
 	}
 	if got, err := decodeBatch(frame(t), &limits, batch("", strings.Repeat("7", maxSequence))); err != nil || len(got.sequence) != maxSequence {
-		t.Errorf("a sequence number of %d bytes: %v", len(got.sequence), err)
+		t.Errorf("a sequence number of %d bytes: %v; expected %v and no error", len(got.sequence), err, maxSequence)
 	}
 	got, err = decodeBatch(frame(t), &limits, batch("", strings.Repeat("7", maxSequence+1)))
 	if err == nil || got.sequence != "" || !strings.Contains(err.Error(), "sequenceNumber has 4097 bytes, the limit is 4096") {
-		t.Errorf("%d bytes of sequence number, %v", len(got.sequence), err)
+		t.Errorf("%d bytes of sequence number, %v; expected got.sequence an empty text and an error that contains %q", len(got.sequence), err, "sequenceNumber has 4097 bytes, the limit is 4096")
 	}
 }

@@ -81,7 +81,7 @@ func TestPoller_acksWhatKafkaAcknowledged(t *testing.T) {
 		})
 		st := g.p.Status()[0]
 		if st.Sink != s.addr() || st.Connections != 1 || st.Events != 20 || st.LastEvents != 6 || st.LastBatch == "" || st.LastError != "" {
-			t.Errorf("status %+v", st)
+			t.Errorf("status %+v; expected Sink %v, Connections 1, Events 20, LastEvents 6, LastBatch other than an empty text and LastError an empty text", st, s.addr())
 		}
 	}
 }
@@ -107,7 +107,7 @@ func TestP23_rejectedBatchIsReturned(t *testing.T) {
 	g.acked(s, 2)
 	s.look(func() {
 		if said := strings.Join(s.said[:6], ", "); said != "get 1000, nack AbCdEfGh1, get 1000, nack AbCdEfGh2, get 1000, ack AbCdEfGh3" {
-			t.Error(said)
+			t.Errorf("got %q, expected %q", said, "get 1000, nack AbCdEfGh1, get 1000, nack AbCdEfGh2, get 1000, ack AbCdEfGh3")
 		}
 	})
 	for i := 1; i < len(tries); i++ {
@@ -119,7 +119,7 @@ func TestP23_rejectedBatchIsReturned(t *testing.T) {
 		t.Errorf("%v events unanswered, expected the 2 of the first batch", n)
 	}
 	if st := g.p.Status()[0]; !strings.Contains(st.LastError, "nothing was produced") {
-		t.Errorf("status %+v", st)
+		t.Errorf("status %+v, expected LastError to contain %q", st, "nothing was produced")
 	}
 }
 
@@ -137,10 +137,10 @@ func TestPoller_limits(t *testing.T) {
 	g.acked(s, 40)
 	g.Logs("--poll-max-frame-bytes")
 	if st := g.p.Status()[0]; st.Batch != 20 {
-		t.Errorf("status %+v", st)
+		t.Errorf("status %+v, expected Batch 20", st)
 	}
 	if n := g.Metric("etl_receiver_refused_total", receiver.ReasonFrameBytes); n != 1 {
-		t.Errorf("%v batches rejected", n)
+		t.Errorf("%v batches rejected, expected 1", n)
 	}
 
 	s = newFakeSink(t, 1000, long)
@@ -152,7 +152,7 @@ func TestPoller_limits(t *testing.T) {
 		t.Errorf("got %v", k.Got())
 	}
 	if n := g.Metric("etl_receiver_connections_total"); n != 1 {
-		t.Errorf("%v connections", n)
+		t.Errorf("%v connections, expected 1", n)
 	}
 }
 
@@ -172,7 +172,7 @@ func TestPoller_connections(t *testing.T) {
 	close(hold)
 	g.acked(s, 10)
 	if n := g.p.Status()[0].Connections; n != 2 {
-		t.Errorf("%d connections", n)
+		t.Errorf("%d connections, expected 2", n)
 	}
 }
 
@@ -194,7 +194,7 @@ func TestP23_requestsOnlyWhenReady(t *testing.T) {
 	g.Until("it is connected", func() bool { return g.p.Status()[0].Connections == 1 })
 	s.look(func() {
 		if len(s.said) != 0 {
-			t.Errorf("said %v", s.said)
+			t.Errorf("said %v, expected none", s.said)
 		}
 	})
 	close(open)
@@ -210,10 +210,10 @@ func TestPoller_requestsSmallerBatches(t *testing.T) {
 	g.acked(s, 350)
 	log := g.Log.String()
 	if !strings.Contains(log, "asked=1000 now=100 capacity=100") || !strings.Contains(log, "--poll-batch") {
-		t.Error(log)
+		t.Errorf("got %q, expected it to contain %q and %q", log, "asked=1000 now=100 capacity=100", "--poll-batch")
 	}
 	if st := g.p.Status()[0]; st.Batch != 100 || !strings.Contains(st.LastError, "capacity 100 full") {
-		t.Errorf("status %+v", st)
+		t.Errorf("status %+v; expected Batch 100 and LastError to contain %q", st, "capacity 100 full")
 	}
 }
 
@@ -231,7 +231,7 @@ func TestPoller_errorBatches(t *testing.T) {
 		}
 	})
 	if log := g.Log.String(); !strings.Contains(log, "Unknown Error") {
-		t.Error(log)
+		t.Errorf("got %q, expected it to contain %q", log, "Unknown Error")
 	}
 }
 
@@ -254,7 +254,7 @@ func TestPoller_oneUnavailableSink(t *testing.T) {
 		t.Error("events whose ack was lost are not in the upper bound of duplicates")
 	}
 	if st := g.p.Status()[0]; st.Connections != 0 || !strings.Contains(st.LastError, "connect to "+deadAddr) {
-		t.Errorf("status of the unavailable sink %+v", st)
+		t.Errorf("status of the unavailable sink %+v; expected Connections 0 and LastError to contain %q", st, "connect to "+deadAddr)
 	}
 }
 
@@ -281,7 +281,7 @@ func TestP33_stop(t *testing.T) {
 		}
 	})
 	if log := g.Log.String(); !strings.Contains(log, "Stopped while a SparkSink had no events") || strings.Contains(log, "WARN") {
-		t.Error(log)
+		t.Errorf("got %q, expected it to contain %q and it not to contain %q", log, "Stopped while a SparkSink had no events", "WARN")
 	}
 }
 
@@ -322,7 +322,7 @@ func TestP33_lateBatchIsReturned(t *testing.T) {
 		}
 	})
 	if len(k.Got()) != 0 {
-		t.Errorf("produced %v", k.Got())
+		t.Errorf("produced %v, expected none", k.Got())
 	}
 }
 
@@ -334,7 +334,7 @@ func TestConfig_validate(t *testing.T) {
 	}
 	good.Batch = good.MaxBatchEvents + 1
 	if err := good.Validate(); err == nil || !strings.Contains(err.Error(), "must not exceed --poll-max-batch-events") {
-		t.Error(err)
+		t.Errorf("got %v, expected an error that contains %q", err, "must not exceed --poll-max-batch-events")
 	}
 	bad := Config{Sinks: []string{"x", "a:1", "a:1"}, Limits: receiver.Limits{Option: "--poll-max-"}}
 	err := bad.Validate()

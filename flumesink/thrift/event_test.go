@@ -227,7 +227,7 @@ func TestDecoder_retainedBytesAreCharged(t *testing.T) {
 		charged := func() int { return int(d.budget.Used() - before) }
 		announced := receivertest.Unhex(t, map[thriftclient.Protocol]string{thriftclient.Compact: "19fcc0843d", thriftclient.Binary: "0f00010c000f4240"}[p])
 		if err := d.batch(p, append(announced, make([]byte, 10)...)); err == nil || charged() != 0 {
-			t.Errorf("%s: error %v, %d bytes charged for a number", p, err, charged())
+			t.Errorf("%s: error %v, %d bytes charged for a number; expected 0 and an error", p, err, charged())
 		}
 		b := written(t, p, receivertest.BenchEvents())
 		if err := d.batch(p, b); err != nil {
@@ -235,7 +235,7 @@ func TestDecoder_retainedBytesAreCharged(t *testing.T) {
 		}
 		kept := cap(d.Events)*int(unsafe.Sizeof(receiver.Event{})) + cap(d.Headers)*int(unsafe.Sizeof(receiver.Header{}))
 		if charged() < kept*9/10 || charged() > 2*kept {
-			t.Errorf("%s: %d bytes charged, %d kept", p, charged(), kept)
+			t.Errorf("%s: %d bytes charged, %d kept; expected at least %v and at most %v", p, charged(), kept, kept*9/10, 2*kept)
 		}
 	}
 }

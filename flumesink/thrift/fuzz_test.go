@@ -245,7 +245,7 @@ func FuzzMessage(f *testing.F) {
 		out := protocolOn(p, oracle.NewTFramedTransportConf(oracle.NewStreamTransportR(bytes.NewReader(answers)), nil))
 		var result flumethrift.BatchResult
 		if err := oracle.NewTStandardClient(out, out).Recv(ctx, out, seqid, name, &result); err != nil || result.Status != statusOK {
-			t.Fatalf("%x: answered by %x: %v", b, answers, err)
+			t.Fatalf("%x: answered by %x: %v; expected result.Status %v and no error", b, answers, err, statusOK)
 		}
 		var exception oracle.TApplicationException
 		err = oracle.NewTStandardClient(out, out).Recv(ctx, out, seqid, name, &result)
@@ -290,7 +290,7 @@ func TestDecoder_mutatedBatches(t *testing.T) {
 				}
 			}
 			if accepted < tries/10 || accepted > tries*9/10 {
-				t.Errorf("%d of %d batches were valid: the mutations test too little", accepted, tries)
+				t.Errorf("%d of %d batches were valid: the mutations test too little; expected at least %v and at most %v", accepted, tries, tries/10, tries*9/10)
 			}
 		})
 	}

@@ -121,7 +121,7 @@ func TestReceiver_portProbesAreIgnored(t *testing.T) {
 		return g.Metric("etl_receiver_connections_total") == 10 && g.Metric("etl_receiver_connections") == 0
 	})
 	if n := g.Metric("etl_receiver_refused_total"); n != 0 || strings.Contains(g.Log.String(), "WARN") {
-		t.Errorf("%v rejected; log %s", n, g.Log.String())
+		t.Errorf("%v rejected; expected 0 and it not to contain %q; log %s", n, "WARN", g.Log.String())
 	}
 }
 
@@ -150,7 +150,7 @@ func TestReceiver_limits(t *testing.T) {
 					t.Errorf("the log lacks %q: %s", tc.says, log)
 				}
 				if len(k.Got()) != 0 {
-					t.Errorf("produced %q", k.Got())
+					t.Errorf("produced %q, expected none", k.Got())
 				}
 			})
 		}
@@ -170,7 +170,7 @@ func TestReceiver_framesAreChargedForReceivedBytes(t *testing.T) {
 	}
 	g.Until("each has its second buffer", func() bool { return g.Admission.Used() >= senders*(16<<10) })
 	if used := g.Admission.Used(); used != senders*(16<<10) {
-		t.Errorf("%d bytes in flight for %d bytes received", used, senders*len(frame))
+		t.Errorf("%d bytes in flight for %d bytes received, expected %v", used, senders*len(frame), senders*(16<<10))
 	}
 }
 
@@ -210,7 +210,7 @@ func TestReceiver_notProduced(t *testing.T) {
 	}
 	g.Until("counted as dropped", func() bool { return g.Metric("etl_receiver_requests_total", "dropped") == 1 })
 	if n := g.Metric("etl_receiver_unanswered_events_total"); n != 0 {
-		t.Errorf("%v events unanswered", n)
+		t.Errorf("%v events unanswered, expected 0", n)
 	}
 }
 

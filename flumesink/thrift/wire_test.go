@@ -68,7 +68,7 @@ func (g *fixture) replay(steps []turn) {
 		}
 	}
 	if log := g.Log.String(); strings.Contains(log, "WARN") {
-		g.T.Error(log)
+		g.T.Errorf("got %q, expected it not to contain %q", log, "WARN")
 	}
 }
 
@@ -164,7 +164,7 @@ func TestReceiver_malformedArguments(t *testing.T) {
 				g.Rejected(receiver.ReasonMalformed, 1)
 				g.Until("counted", func() bool { return g.Metric("etl_receiver_requests_total", "error") == 1 })
 				if len(k.Got()) != 0 {
-					t.Errorf("produced %q", k.Got())
+					t.Errorf("produced %q, expected none", k.Got())
 				}
 			})
 		}
@@ -202,6 +202,6 @@ func TestReceiver_apacheThriftReadsTheReplies(t *testing.T) {
 		}
 	}
 	if n := len(k.Got()); n != 2*302 {
-		t.Errorf("%d events", n)
+		t.Errorf("%d events, expected %v", n, 2*302)
 	}
 }
