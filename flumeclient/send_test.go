@@ -113,7 +113,7 @@ func TestRun_lines(t *testing.T) {
 			}
 			for _, n := range s.sizes {
 				if n > 2 {
-					t.Errorf("a batch of %d", n)
+					t.Errorf("a batch of %d, expected at most 2", n)
 				}
 			}
 			if s.dials != s.closed {
@@ -138,7 +138,7 @@ func TestRun_headersAndProgress(t *testing.T) {
 		t.Error(d)
 	}
 	if last != sum || sum.Bytes != 2 || sum.P50 <= 0 || sum.P99 < sum.P50 || sum.Rate <= 0 {
-		t.Errorf("last progress %+v, summary %+v", last, sum)
+		t.Errorf("last progress %+v, summary %+v; expected Bytes 2, P50 more than 0, P99 at least %v and Rate more than 0", last, sum, sum.P50)
 	}
 }
 
@@ -155,7 +155,7 @@ func TestRun_manyConnections(t *testing.T) {
 	cfg.Connections = 4
 	sum, err := Run(t.Context(), cfg, s.dial, []Input{{"in", &in}})
 	if err != nil || sum.Acked != 10_000 {
-		t.Fatalf("%+v, %v", sum, err)
+		t.Fatalf("%+v, %v; expected Acked 10000 and no error", sum, err)
 	}
 	got := map[string]int{}
 	for _, line := range s.got {

@@ -213,7 +213,7 @@ func TestClient_sendsLines(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n := len(k.Got()); n != 5000 || sum.Acked != 5000 || sum.Resent == 0 {
-		t.Errorf("%d events arrived, %+v", n, sum)
+		t.Errorf("%d events arrived, %+v; expected 5000, Acked 5000 and Resent other than 0", n, sum)
 	}
 	if bound := g.Metric("etl_receiver_unanswered_events_total"); int64(bound) != sum.Resent {
 		t.Errorf("%v events unanswered, %d sent again", bound, sum.Resent)

@@ -153,7 +153,7 @@ func TestClient_sendsLines(t *testing.T) {
 			t.Fatal(err)
 		}
 		if n := len(k.Got()); n != 5000 || sum.Acked != 5000 || sum.Resent == 0 {
-			t.Errorf("%s: %d events arrived, %+v", p, n, sum)
+			t.Errorf("%s: %d events arrived, %+v; expected 5000, Acked 5000 and Resent other than 0", p, n, sum)
 		}
 		if bound := g.Metric("etl_receiver_unanswered_events_total"); int64(bound) != sum.Resent {
 			t.Errorf("%s: %v events unanswered, %d sent again", p, bound, sum.Resent)
