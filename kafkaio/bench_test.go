@@ -121,7 +121,7 @@ func BenchmarkConsume(b *testing.B) {
 		b.ReportMetric(float64(o.records)/b.Elapsed().Seconds(), "records/s")
 		stop()
 		if o.wrong != 0 {
-			b.Errorf("%d pieces of wrong offsets", o.wrong)
+			b.Errorf("%d pieces of wrong offsets, expected 0", o.wrong)
 		}
 	})
 	b.Run("raw", func(b *testing.B) {
@@ -199,7 +199,7 @@ func TestBatch_allocatesNothing(t *testing.T) {
 		b.reset()
 	})
 	if n != 0 {
-		t.Errorf("%g allocations for 100 records", n)
+		t.Errorf("%g allocations for 100 records, expected 0", n)
 	}
 }
 
@@ -217,11 +217,11 @@ func TestDeliver_allocatesNothingPerRecord(t *testing.T) {
 	n := testing.AllocsPerRun(100, func() {
 		p.next = 0
 		if done, err := f.deliverRecords(p, records); done != 1000 || err != nil {
-			t.Fatal(done, err)
+			t.Fatalf("got %v, %v; expected 1000 and no error", done, err)
 		}
 	})
 	if n > 1 {
-		t.Errorf("%g allocations for 1000 records", n)
+		t.Errorf("%g allocations for 1000 records, expected at most 1", n)
 	}
 }
 

@@ -106,7 +106,7 @@ func TestSecurity_tlsAndSASL(t *testing.T) {
 			bad := cfg
 			bad.TLS.CA = otherCA
 			if err := reach(bad); err == nil || !strings.Contains(err.Error(), "certificate") {
-				t.Errorf("another authority's broker: %v", err)
+				t.Errorf("another authority's broker: %v, expected an error that contains %q", err, "certificate")
 			}
 			bad = cfg
 			bad.TLS.ServerName = "other.test"

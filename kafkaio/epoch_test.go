@@ -33,7 +33,7 @@ func TestP27_oneLeaderEpochPerFetched(t *testing.T) {
 		t.Errorf("deliveries as first, next, leader epoch (-expected +got):\n%s", diff)
 	}
 	if len(p.held) != 0 {
-		t.Errorf("%d fetches are still held", len(p.held))
+		t.Errorf("%d fetches are still held, expected 0", len(p.held))
 	}
 }
 

@@ -197,7 +197,7 @@ func TestP27_errorRemovesThePartition(t *testing.T) {
 	o.src.inbox.put(func(f *fetcher) {
 		f.polledPartition(&kgo.FetchTopic{Topic: "logs"}, &kgo.FetchPartition{Err: &kgo.ErrDataLoss{Topic: "logs", ConsumedTo: 100, ResetTo: 90}})
 		if p := f.partitions[0]; p.added || p.state != checking {
-			t.Errorf("after an error the client has the partition: %t, state %d", p.added, p.state)
+			t.Errorf("after an error the client has the partition: %t, state %d; expected false and %v", p.added, p.state, checking)
 		}
 	})
 	wantStop(t, o, 100, "reset to offset 90")
@@ -290,7 +290,7 @@ func TestP27_holesWithoutCompactionStop(t *testing.T) {
 	o, _ := source(t, testConfig(c))
 	eventually(t, "the stop", func() bool { return o.at(0).err != nil })
 	if got := o.at(0); len(got.gaps) != 0 {
-		t.Errorf("gaps %v were delivered", got.gaps)
+		t.Errorf("gaps %v were delivered, expected none", got.gaps)
 	}
 }
 

@@ -56,7 +56,7 @@ func TestP29_releasedOnceAfterTimeout(t *testing.T) {
 		t.Error(err)
 	}
 	if released.Load() != 1 {
-		t.Errorf("released %d times", released.Load())
+		t.Errorf("released %d times, expected 1", released.Load())
 	}
 }
 
@@ -73,19 +73,19 @@ func TestP23_gateClosesWhileUnanswered(t *testing.T) {
 	defer cancel()
 	b, _, release := request(p, "first", 5)
 	if err := p.Produce(ctx, b, nil, release); !errors.Is(err, context.DeadlineExceeded) {
-		t.Fatalf("got %v", err)
+		t.Fatalf("got %v, expected %v", err, context.DeadlineExceeded)
 	}
 	ctx, cancel = short()
 	defer cancel()
 	if err := p.Ready(ctx); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("ready while 5 records are unacknowledged: %v", err)
+		t.Errorf("ready while 5 records are unacknowledged: %v, expected %v", err, context.DeadlineExceeded)
 	}
 	// A second one waits at the gate, and none of it is produced after its deadline.
 	ctx, cancel = short()
 	defer cancel()
 	b, released, release := request(p, "second", 5)
 	if err := p.Produce(ctx, b, nil, release); !errors.Is(err, context.DeadlineExceeded) || released.Load() != 1 {
-		t.Errorf("second: %v, released %d times", err, released.Load())
+		t.Errorf("second: %v, released %d times; expected 1 and %v", err, released.Load(), context.DeadlineExceeded)
 	}
 	// A third one waits longer, but its sender closes the connection meanwhile.
 	var gone atomic.Bool
@@ -106,7 +106,7 @@ func TestP23_gateClosesWhileUnanswered(t *testing.T) {
 	}
 	end()
 	if err := <-done; !errors.Is(err, ErrPeerClosed) {
-		t.Errorf("third: %v", err)
+		t.Errorf("third: %v, expected %v", err, ErrPeerClosed)
 	}
 	if err := <-fourth; err != nil {
 		t.Errorf("fourth: %v", err)
@@ -117,7 +117,7 @@ func TestP23_gateClosesWhileUnanswered(t *testing.T) {
 		got[name]++
 	}
 	if got["first"] != 5 || got["second"] != 0 || got["third"] != 0 || got["fourth"] != 5 {
-		t.Errorf("the log holds %v", got)
+		t.Errorf("the log holds %v; expected got[\"first\"] 5, got[\"second\"] 0, got[\"third\"] 0 and got[\"fourth\"] 5", got)
 	}
 }
 
@@ -180,7 +180,7 @@ func TestP23_outageAddsOneDuplicate(t *testing.T) {
 		}
 	}
 	if tries.Load() < 20 {
-		t.Errorf("only %d attempts failed; there was no outage", tries.Load())
+		t.Errorf("only %d attempts failed; there was no outage, expected at least 20", tries.Load())
 	}
 }
 
@@ -201,11 +201,11 @@ func TestP33_closeWhileKafkaDoesNotReply(t *testing.T) {
 	}
 	stop()
 	if released.Load() != 1 {
-		t.Errorf("released %d times", released.Load())
+		t.Errorf("released %d times, expected 1", released.Load())
 	}
 	b, released, release = request(p, "b", 1)
 	if err := p.Produce(t.Context(), b, nil, release); !errors.Is(err, ErrClosed) || released.Load() != 1 {
-		t.Errorf("after the end: %v, released %d times", err, released.Load())
+		t.Errorf("after the end: %v, released %d times; expected 1 and %v", err, released.Load(), ErrClosed)
 	}
 }
 

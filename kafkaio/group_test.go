@@ -241,7 +241,7 @@ func TestP6_noRebalanceWhileNothingIsClaimed(t *testing.T) {
 	defer cancel()
 	<-limited.Done()
 	if _, now := s.member.cl.GroupMetadata(); now != generation || joins.Hits() != 0 {
-		t.Errorf("generation %d became %d with %d joins", generation, now, joins.Hits())
+		t.Errorf("generation %d became %d with %d joins, expected no join", generation, now, joins.Hits())
 	}
 }
 

@@ -60,7 +60,7 @@ func TestIdentity_roundTrip(t *testing.T) {
 	}
 	long := identity(1, strings.Repeat("x", maxAddress+1))
 	if got, ok := parseIdentity(long.appendTo(nil)); !ok || len(got.Address) != maxAddress || got.ID != long.ID {
-		t.Errorf("a long address: got %v %v", got, ok)
+		t.Errorf("a long address: got %v %v; expected true, Address with %v elements and ID %v", got, ok, maxAddress, long.ID)
 	}
 	for _, raw := range []string{"", "x", identityMagic, "\xff\xff" + identityMagic, "\x00\x05short" + identityMagic,
 		strings.Repeat("x", 20) + "\x02\x01" + identityMagic} {
@@ -69,7 +69,7 @@ func TestIdentity_roundTrip(t *testing.T) {
 		}
 	}
 	if got := identity(1, "db\x1b[2J").String(); strings.Contains(got, "\x1b") {
-		t.Errorf("control characters of the network: %q", got)
+		t.Errorf("control characters of the network: %q, expected it not to contain %q", got, "\x1b")
 	}
 }
 
@@ -103,7 +103,7 @@ func TestP1_anotherDatabaseInTheGroupIsRefused(t *testing.T) {
 	}
 	members, err := CheckGroup(t.Context(), testConfig(c), "job", identity(1, "other:3306/stats"), nil)
 	if err != nil || len(members) != 1 || members[0] != identity(1, "prod:3306/stats") {
-		t.Errorf("check from the same database: got %v %v", members, err)
+		t.Errorf("check from the same database: got %v %v; expected 1 element, members[0] %v and no error", members, err, identity(1, "prod:3306/stats"))
 	}
 }
 

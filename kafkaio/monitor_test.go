@@ -104,12 +104,12 @@ func TestProber_createAtStart(t *testing.T) {
 	r := ask()
 	if !slices.Equal(r.missing, []string{"CREATE on topic logs, which is missing"}) ||
 		!slices.Equal(r.dead, []string{"CREATE on topic logs.dlq, which is missing"}) || r.absent || r.deadAbsent {
-		t.Errorf("at start: got %+v", r)
+		t.Errorf("at start: got %+v; expected missing %v, dead %v, absent false and deadAbsent false", r, []string{"CREATE on topic logs, which is missing"}, []string{"CREATE on topic logs.dlq, which is missing"})
 	}
 	asked := denied.Hits()
 	a.seen = map[string]bool{"logs": true, "logs.dlq": true}
 	if r = ask(); r.missing != nil || r.dead != nil || !r.absent || !r.deadAbsent {
-		t.Errorf("later: got %+v", r)
+		t.Errorf("later: got %+v; expected missing nil, dead nil, absent true and deadAbsent true", r)
 	}
 	if got := denied.Hits(); got != asked {
 		t.Errorf("it was asked %d times, expected %d", got, asked)
@@ -149,11 +149,11 @@ func TestMonitor_deadLetterDenial(t *testing.T) {
 	m.last.Store(&finding{began: began, allowed: true, deadAllowed: true})
 	p.deadDenial.note("writing dead letters to topic logs.dlq", kerr.TopicAuthorizationFailed)
 	if down, degraded := m.State(); down != "" || !strings.Contains(degraded, "Kafka denies writing dead letters to topic logs.dlq: TOPIC_AUTHORIZATION_FAILED") {
-		t.Errorf("got %q %q", down, degraded)
+		t.Errorf("got %q %q; expected an empty text and it to contain %q", down, degraded, "Kafka denies writing dead letters to topic logs.dlq: TOPIC_AUTHORIZATION_FAILED")
 	}
 	m.last.Store(&finding{began: time.Now().Add(time.Second), allowed: true, deadAllowed: true})
 	if down, degraded := m.State(); down+degraded != "" {
-		t.Errorf("got %q %q although everything is allowed now", down, degraded)
+		t.Errorf("got %q %q although everything is allowed now, expected down+degraded an empty text", down, degraded)
 	}
 }
 

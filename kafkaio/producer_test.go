@@ -69,7 +69,7 @@ func TestProduce_recordsHeadersKey(t *testing.T) {
 			t.Fatal(err)
 		}
 		if released.Load() != 1 {
-			t.Errorf("released %d times", released.Load())
+			t.Errorf("released %d times, expected 1", released.Load())
 		}
 	}
 	seen := map[string]int{}
@@ -77,7 +77,7 @@ func TestProduce_recordsHeadersKey(t *testing.T) {
 		seen[string(r.Value)]++
 		round, i, _ := strings.Cut(string(r.Value), "/")
 		if len(r.Headers) != 2 || r.Headers[0].Key != "host" || string(r.Headers[0].Value) != "h"+round || string(r.Headers[1].Value) != i || string(r.Key) != "h"+round {
-			t.Errorf("record %s has headers %v and key %s", r.Value, r.Headers, r.Key)
+			t.Errorf("record %s has headers %v and key %s; expected 2 elements, r.Headers[0].Key %q, r.Headers[0].Value %q, r.Headers[1].Value %v and %q", r.Value, r.Headers, r.Key, "host", "h"+round, i, "h"+round)
 		}
 	}
 	if len(seen) != 150 {
@@ -118,10 +118,10 @@ func TestP24_topicLimitBelowTheDefault(t *testing.T) {
 		t.Errorf("%d records, expected 2000", n)
 	}
 	if n := testutil.ToFloat64(p.met.single); n != 0 {
-		t.Errorf("%v records were first rejected with their batch", n)
+		t.Errorf("%v records were first rejected with their batch, expected 0", n)
 	}
 	if hw := c.PartitionInfo("logs.dlq", 0).HighWatermark; hw != 0 {
-		t.Errorf("%d dead letters", hw)
+		t.Errorf("%d dead letters, expected 0", hw)
 	}
 }
 
@@ -139,7 +139,7 @@ func wantLetter(t *testing.T, r *kgo.Record, value []byte, reason string) {
 		t.Errorf("dead letter's headers are %v", h)
 	}
 	if len(r.Value) == 0 || !strings.HasPrefix(string(value), string(r.Value)) {
-		t.Errorf("dead letter's value of %d bytes is not a prefix of the event's", len(r.Value))
+		t.Errorf("dead letter's value of %d bytes is not a prefix of the event's; expected other than 0 and value to begin with %q", len(r.Value), string(r.Value))
 	}
 }
 
@@ -169,7 +169,7 @@ func TestP24_sizeIsCheckedBeforeProducing(t *testing.T) {
 	}
 	letters := readAll(t, c, "logs.dlq")
 	if dead < 10 || dead > 90 || len(letters) != dead {
-		t.Fatalf("%d of 101 dead, %d letters", dead, len(letters))
+		t.Fatalf("%d of 101 dead, %d letters; expected at least 10 and at most 90", dead, len(letters))
 	}
 	wantLetter(t, letters[len(letters)-1], data[:20100], tooLarge)
 	if n := len(readAll(t, c, "logs")); n != 2*101-dead {
@@ -191,12 +191,12 @@ func TestP24_hugeHeadersAreOmitted(t *testing.T) {
 	}
 	letters := readAll(t, c, "logs.dlq")
 	if len(letters) != 1 || string(letters[0].Value) != "body" {
-		t.Fatalf("letters %v", letters)
+		t.Fatalf("letters %v; expected 1 element and letters[0].Value %q", letters, "body")
 	}
 	wantLetter(t, letters[0], []byte("body"), tooLarge)
 	last := letters[0].Headers[len(letters[0].Headers)-1]
 	if last.Key != "small" {
-		t.Errorf("the last header kept is %s", last.Key)
+		t.Errorf("the last header kept is %s, expected %q", last.Key, "small")
 	}
 }
 
@@ -229,12 +229,12 @@ func TestP24_limitDecreases(t *testing.T) {
 		t.Errorf("%d records, expected 1500", n)
 	}
 	if hw := c.PartitionInfo("logs.dlq", 0).HighWatermark; hw != 0 {
-		t.Errorf("%d dead letters", hw)
+		t.Errorf("%d dead letters, expected 0", hw)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if got := p.shared.limits.data; got != 20000 {
-		t.Errorf("the producer's limit is %d", got)
+		t.Errorf("the producer's limit is %d, expected 20000", got)
 	}
 }
 
@@ -324,7 +324,7 @@ func TestP24_authorizationIsNoContentError(t *testing.T) {
 	fault := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: "logs", Err: kerr.TopicAuthorizationFailed, Count: -1})
 	b, _, release := request(p, "a", 10)
 	if err := p.Produce(t.Context(), b, nil, release); !errors.Is(err, kerr.TopicAuthorizationFailed) {
-		t.Errorf("got %v", err)
+		t.Errorf("got %v, expected %v", err, kerr.TopicAuthorizationFailed)
 	}
 	fault.Remove()
 	b, _, release = request(p, "a", 10) // the sender tries again
@@ -348,7 +348,7 @@ func TestProduce_startsBeforeKafka(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	if err := p.Ready(ctx); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("ready without a topic: %v", err)
+		t.Errorf("ready without a topic: %v, expected %v", err, context.DeadlineExceeded)
 	}
 	makeTopics(t, c, 1, nil)
 	b, _, release := request(p, "a", 1)

@@ -40,7 +40,7 @@ func TestP23_AnAbandonedRequestIsNotProducedAgain(t *testing.T) {
 		t.Error(err)
 	}
 	if n := len(readAll(t, c, "logs")); n != 0 {
-		t.Errorf("%d records were produced after their request's deadline", n)
+		t.Errorf("%d records were produced after their request's deadline, expected 0", n)
 	}
 }
 
@@ -51,12 +51,12 @@ func TestP23_errorsWrapErrNotProduced(t *testing.T) {
 	p, stop := producer(t, testConfig(c))
 	b, _, release := request(p, "gone", 1)
 	if err := p.Produce(t.Context(), b, func() bool { return true }, release); !errors.Is(err, ErrNotProduced) || !errors.Is(err, ErrPeerClosed) {
-		t.Errorf("gone: %v", err)
+		t.Errorf("gone: %v; expected %v and %v", err, ErrNotProduced, ErrPeerClosed)
 	}
 	stop()
 	b, _, release = request(p, "closed", 1)
 	if err := p.Produce(t.Context(), b, nil, release); !errors.Is(err, ErrNotProduced) || !errors.Is(err, ErrClosed) {
-		t.Errorf("closed: %v", err)
+		t.Errorf("closed: %v; expected %v and %v", err, ErrNotProduced, ErrClosed)
 	}
 }
 
@@ -72,7 +72,7 @@ func TestP23_ARequestThatWasFrozenIsNotProduced(t *testing.T) {
 	p, _ := producer(t, testConfig(c))
 	b, released, release := request(p, "old", 1)
 	if err := p.Produce(thawed{t.Context()}, b, nil, release); !errors.Is(err, ErrNotProduced) || released.Load() != 1 {
-		t.Errorf("error is %v, released %d times", err, released.Load())
+		t.Errorf("error is %v, released %d times; expected 1 and %v", err, released.Load(), ErrNotProduced)
 	}
 }
 
@@ -91,7 +91,7 @@ func TestP24_EventsAboveALimitAreDeadLetters(t *testing.T) {
 	b.Dead("headers", "the event has more headers than --avro-max-headers", 299)
 	b.Add([]byte("after"))
 	if err := p.Produce(t.Context(), b, nil, release); err != nil || released.Load() != 1 {
-		t.Fatalf("error %v, released %d times", err, released.Load())
+		t.Fatalf("error %v, released %d times; expected 1 and no error", err, released.Load())
 	}
 	if n := len(readAll(t, c, "logs")); n != 3 {
 		t.Errorf("%d records in the topic, expected 3", n)

@@ -29,7 +29,7 @@ func TestP29_frameIsKeptUntilRejectedRecordsAreDead(t *testing.T) {
 		t.Fatal(err)
 	}
 	if releases != 1 {
-		t.Errorf("released %d times", releases)
+		t.Errorf("released %d times, expected 1", releases)
 	}
 	var got [][]byte
 	for _, r := range readAll(t, c, "logs") {

@@ -84,7 +84,7 @@ func TestMissingRights_idempotentWrite(t *testing.T) {
 		t.Errorf("got %q %v, expected %q", got, err, want)
 	}
 	if got, err := MissingRights(t.Context(), testConfig(c), Use{Group: "job"}); err != nil || got != nil {
-		t.Errorf("a loader does not produce: got %q %v", got, err)
+		t.Errorf("a loader does not produce: got %q %v; expected nil and no error", got, err)
 	}
 	asked.Remove()
 
@@ -110,7 +110,7 @@ func TestMissingRights_idempotentWrite(t *testing.T) {
 	asked = old()
 	refused := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: "logs", Err: kerr.ClusterAuthorizationFailed, Count: -1})
 	if err := produce(); !errors.Is(err, kerr.ClusterAuthorizationFailed) {
-		t.Fatalf("got %v", err)
+		t.Fatalf("got %v, expected %v", err, kerr.ClusterAuthorizationFailed)
 	}
 	eventually(t, "the monitor names the right", func() bool { down, _ := m.State(); return strings.Contains(down, "IDEMPOTENT_WRITE on the cluster") })
 	asked.Remove()
@@ -131,7 +131,7 @@ func TestMissingRights_groupWithoutMembers(t *testing.T) {
 		return resp, nil, true
 	})
 	if got, err := MissingRights(t.Context(), testConfig(c), Use{Group: "job"}); err != nil || !slices.Equal(got, []string{"READ on group job"}) {
-		t.Errorf("got %q %v", got, err)
+		t.Errorf("got %q %v; expected %v and no error", got, err, []string{"READ on group job"})
 	}
 }
 
@@ -156,7 +156,7 @@ func TestMonitor_denials(t *testing.T) {
 	}
 	p.denial.note("producing to topic logs", fmt.Errorf("produce: %w", kerr.TopicAuthorizationFailed))
 	if got := down(); !strings.Contains(got, "producing to topic logs") || !strings.Contains(got, "TOPIC_AUTHORIZATION_FAILED") {
-		t.Errorf("got %q", got)
+		t.Errorf("got %q; expected it to contain %q and %q", got, "producing to topic logs", "TOPIC_AUTHORIZATION_FAILED")
 	}
 	later := time.Now().Add(time.Second)
 	m.last.Store(&finding{began: later})
@@ -165,12 +165,12 @@ func TestMonitor_denials(t *testing.T) {
 	}
 	m.last.Store(&finding{began: later, allowed: true})
 	if got := down(); got != "" {
-		t.Errorf("got %q although everything is allowed now", got)
+		t.Errorf("got %q although everything is allowed now, expected an empty text", got)
 	}
 	m.last.Store(&finding{began: began})
 	p.denial.clear()
 	if got := down(); got != "" {
-		t.Errorf("got %q after something was acknowledged", got)
+		t.Errorf("got %q after something was acknowledged, expected an empty text", got)
 	}
 	m.last.Store(&finding{began: began, down: "a", degraded: "b"})
 	if d, g := m.State(); d != "a" || g != "b" {

@@ -23,14 +23,14 @@ func TestSource_readsRecords(t *testing.T) {
 	for p := range int32(3) {
 		eventually(t, "all records", func() bool { return o.at(p).next == 100 })
 		if got := o.at(p); len(got.offsets) != 100 || got.values[99] != "record 99" || len(got.gaps) != 0 || got.epoch < 0 {
-			t.Errorf("partition %d: %d records, gaps %v, epoch %d", p, len(got.offsets), got.gaps, got.epoch)
+			t.Errorf("partition %d: %d records, gaps %v, epoch %d; expected 100, got.values[99] %q, none and at least 0", p, len(got.offsets), got.gaps, got.epoch, "record 99")
 		}
 	}
 	fill(t, cl, 1, 100, 110)
 	eventually(t, "what came later", func() bool { return o.at(1).next == 110 })
 	stop()
 	if o.revokes == 0 || len(o.has()) != 0 {
-		t.Errorf("after the end: %d revocations, still owns %v", o.revokes, o.has())
+		t.Errorf("after the end: %d revocations, still owns %v; expected some revocations and no partition", o.revokes, o.has())
 	}
 }
 
@@ -86,7 +86,7 @@ func TestP27_checkedBeforeFetched(t *testing.T) {
 			o := atStart(t, testConfig(c), test.m)
 			wantStop(t, o, test.m.Next, test.text)
 			if n := len(o.at(0).offsets); n != 0 {
-				t.Errorf("%d records were delivered", n)
+				t.Errorf("%d records were delivered, expected 0", n)
 			}
 		})
 	}
@@ -183,7 +183,7 @@ func TestP13_rewindOverBufferedRecords(t *testing.T) {
 	eventually(t, "the end", func() bool { return o.at(0).next == 5000 || o.at(0).err != nil })
 	got := o.at(0)
 	if got.err != nil || len(got.offsets) != 4993 || got.offsets[0] != 7 || len(got.gaps) != 0 {
-		t.Errorf("after the last rewind: %d records, gaps %v, error %v", len(got.offsets), got.gaps, got.err)
+		t.Errorf("after the last rewind: %d records, gaps %v, error %v; expected 4993, got.offsets[0] 7, none and no error", len(got.offsets), got.gaps, got.err)
 	}
 }
 
@@ -209,7 +209,7 @@ func TestP13_rewindBeforeTheCursor(t *testing.T) {
 	})
 	eventually(t, "the records from the new position", func() bool { return o.at(0).next == 100 || o.at(0).err != nil })
 	if got := o.at(0); got.err != nil || len(got.offsets) != 90 {
-		t.Errorf("%d records, error %v", len(got.offsets), got.err)
+		t.Errorf("%d records, error %v; expected 90 and no error", len(got.offsets), got.err)
 	}
 }
 
@@ -227,14 +227,14 @@ func TestSource_pauseKeepsThePosition(t *testing.T) {
 	fill(t, cl, 0, 100, 200)
 	eventually(t, "the lag is known while paused", func() bool { l := o.src.Lag(); return len(l) == 1 && l[0].Records() == 100 })
 	if next := o.at(0).next; next != 100 {
-		t.Errorf("paused, and delivered up to %d", next)
+		t.Errorf("paused, and delivered up to %d, expected 100", next)
 	}
 	o.src.Position([]batch.Position{{Partition: p, Action: batch.Resume}})
 	eventually(t, "the rest", func() bool { return o.at(0).next == 200 })
 	o.src.Position([]batch.Position{{Partition: p, Action: batch.Remove}})
 	settle(t, o.src)
 	if l := o.src.Lag(); len(l) != 0 {
-		t.Errorf("lag of a removed partition: %v", l)
+		t.Errorf("lag of a removed partition: %v, expected none", l)
 	}
 }
 
@@ -322,7 +322,7 @@ func TestSource_transientFetchErrorIsRetried(t *testing.T) {
 	fill(t, cl, 0, 100, 200)
 	eventually(t, "the rest", func() bool { return o.at(0).next == 200 || o.at(0).err != nil })
 	if got := o.at(0); got.err != nil || len(got.offsets) != 200 {
-		t.Errorf("%d records, error %v", len(got.offsets), got.err)
+		t.Errorf("%d records, error %v; expected 200 and no error", len(got.offsets), got.err)
 	}
 }
 
@@ -344,6 +344,6 @@ func TestP4_deletedTopicStops(t *testing.T) {
 	}
 	err = s.check(t.Context(), adm, storedPosition{Partition: checkpoint.Partition{Topic: "logs"}}, nil)
 	if !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), "no longer exists") {
-		t.Errorf("got %v", err)
+		t.Errorf("got %v; expected %v and an error that contains %q", err, checkpoint.ErrRefused, "no longer exists")
 	}
 }

@@ -158,7 +158,7 @@ func TestTLS_validateVerify(t *testing.T) {
 			t.Errorf("%+v: got %v, expected %q", test.t, err, test.want)
 		}
 		if warns := test.t.Warning() != ""; warns != (test.t.Enabled && test.t.Verify == VerifyCA) {
-			t.Errorf("%+v: its warning is %q", test.t, test.t.Warning())
+			t.Errorf("%+v: its warning is %q, expected warns %v", test.t, test.t.Warning(), (test.t.Enabled && test.t.Verify == VerifyCA))
 		}
 	}
 }

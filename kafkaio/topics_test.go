@@ -25,12 +25,12 @@ func TestP26_topicsAreCreatedAtStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(reports) != 2 || reports[0].Name != "logs" || reports[1].Name != "logs.dlq" {
-		t.Fatalf("reports %+v", reports)
+		t.Fatalf("reports %+v; expected 2 elements, reports[0].Name %q and reports[1].Name %q", reports, "logs", "logs.dlq")
 	}
 	for _, r := range reports {
 		// P25: Kafka sets the time, so that old events are not deleted at once.
 		if !r.Created || r.Partitions != 7 || r.TimestampType != "LogAppendTime" || r.ID == (checkpoint.TopicID{}) || r.MaxMessageBytes == 0 {
-			t.Errorf("report %+v", r)
+			t.Errorf("report %+v; expected Created true, Partitions 7, TimestampType %q, ID other than %v and MaxMessageBytes other than 0", r, "LogAppendTime", (checkpoint.TopicID{}))
 		}
 	}
 	asked := false
@@ -73,7 +73,7 @@ func TestCheck_changesNothing(t *testing.T) {
 	c := broker(t)
 	reports, err := Check(t.Context(), testConfig(c), Use{Receive: true}, nil)
 	if err != nil || !reports[0].Missing || c.TopicInfo("logs") != nil {
-		t.Errorf("got %+v, %v", reports, err)
+		t.Errorf("got %+v, %v; expected reports[0].Missing true, c.TopicInfo(\"logs\") nil and no error", reports, err)
 	}
 }
 
@@ -104,14 +104,14 @@ func TestP4_clusterIDReplacesTopicID(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !reports[0].NoTopicIDs || reports[0].ID == (checkpoint.TopicID{}) {
-			t.Errorf("report %+v", reports[0])
+			t.Errorf("report %+v; expected NoTopicIDs true and ID other than %v", reports[0], (checkpoint.TopicID{}))
 		}
 		ids[reports[0].ID] = true
 		o, _ := source(t, testConfig(c)) // and reading works
 		wantOffsets(t, o, 10)
 	}
 	if len(ids) != 2 {
-		t.Errorf("ids %v", ids)
+		t.Errorf("ids %v, expected 2 elements", ids)
 	}
 }
 
@@ -128,6 +128,6 @@ func TestMetrics_names(t *testing.T) {
 	}
 	problems, err := testutil.GatherAndLint(reg)
 	if err != nil || len(problems) != 0 {
-		t.Errorf("%v, %v", problems, err)
+		t.Errorf("%v, %v; expected none and no error", problems, err)
 	}
 }
