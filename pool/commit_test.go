@@ -14,7 +14,7 @@ func TestP12_CertainRepliesToCommit(t *testing.T) {
 	certain := map[uint16]bool{1213: true, 3100: true, 3101: true}
 	for number := range uint16(5000) {
 		if certainlyRolledBack(number) != certain[number] {
-			t.Errorf("error %d after COMMIT: certainly rolled back is %v", number, certainlyRolledBack(number))
+			t.Errorf("error %d after COMMIT: certainly rolled back is %v, expected %v", number, certainlyRolledBack(number), certain[number])
 		}
 	}
 }
@@ -32,7 +32,7 @@ func TestP12_AStopDoesNotInterruptCommit(t *testing.T) {
 		t.Errorf("COMMIT with an ended context: %v", err)
 	}
 	if got := ask(t, begin(t, p), "SELECT n FROM t"); got != "7" {
-		t.Errorf("n is %s", got)
+		t.Errorf("n is %s, expected %q", got, "7")
 	}
 }
 

@@ -120,7 +120,7 @@ func TestP21_SessionIsSetAndReadBack(t *testing.T) {
 		}
 	}
 	if got := ask(t, tx, "SELECT @@session.sql_mode"); !strings.Contains(got, "STRICT_ALL_TABLES") {
-		t.Errorf("sql_mode is %s", got)
+		t.Errorf("sql_mode is %s, expected it to contain %q", got, "STRICT_ALL_TABLES")
 	}
 	if s, known := p.Server(); !known || s.Dialect != MariaDB || !s.AtLeast(10, 6) {
 		t.Errorf("server is %+v", s)
@@ -147,7 +147,7 @@ func TestP9_OpenConnectionIsClosed(t *testing.T) {
 	}
 	exec(t, tx, "COMMIT")
 	if got := ask(t, tx, "SELECT COUNT(*) FROM a"); got != "0" {
-		t.Errorf("%s rows of the transaction that was never committed", got)
+		t.Errorf("%s rows of the transaction that was never committed, expected %q", got, "0")
 	}
 	tx.Rollback(t.Context())
 
@@ -200,7 +200,7 @@ func TestP32_ClaimsTakePriority(t *testing.T) {
 	defer cancel()
 	tx = begin(t, p)
 	if _, err := p.Tx(ctx, PriorityHigh); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("waiting ended with %v", err)
+		t.Errorf("waiting ended with %v, expected %v", err, context.DeadlineExceeded)
 	}
 	tx.Rollback(t.Context())
 	if err := testutil.GatherAndCompare(reg, strings.NewReader(`
@@ -312,7 +312,7 @@ func TestIdentify(t *testing.T) {
 		got, err := identify(version, "")
 		want.Version = version
 		if err != nil || got != want {
-			t.Errorf("%s is %+v, %v", version, got, err)
+			t.Errorf("%s is %+v, %v; expected %v and no error", version, got, err, want)
 		}
 	}
 	for _, version := range []string{"5.6.51", "10.5.0-MariaDB", "x", ""} {

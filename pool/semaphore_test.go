@@ -99,7 +99,7 @@ func TestP32_AsManyTransactionsAsConnections(t *testing.T) {
 		ended, end := context.WithCancel(t.Context())
 		end()
 		if _, err := p.Tx(ended, PriorityHigh); !errors.Is(err, context.Canceled) {
-			t.Errorf("with an ended context: %v", err)
+			t.Errorf("with an ended context: %v, expected %v", err, context.Canceled)
 		}
 		cancel()
 		for _, tx := range open {

@@ -119,7 +119,7 @@ func TestTLS(t *testing.T) {
 			var cipher string
 			if err := tx.Query(t.Context(), "SELECT VARIABLE_VALUE FROM information_schema.SESSION_STATUS WHERE VARIABLE_NAME = 'Ssl_cipher'",
 				func(scan func(...any) error) error { return scan(&cipher) }); err != nil || cipher == "" {
-				t.Errorf("the connection is not encrypted: %q, %v", cipher, err)
+				t.Errorf("the connection is not encrypted: %q, %v; expected other than an empty text and no error", cipher, err)
 			}
 		})
 	}
