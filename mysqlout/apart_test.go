@@ -141,7 +141,7 @@ func TestP19_AConstraintOnATotalBlocks(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := f.text(t, "SELECT item, n, m FROM extremes"); got != "a 21 12" {
-		t.Errorf("stored is %s", got)
+		t.Errorf("stored is %s, expected %q", got, "a 21 12")
 	}
 }
 
@@ -204,7 +204,7 @@ func TestCheck_partitionForEveryValue(t *testing.T) {
 			t.Fatal(err)
 		}
 		if warned := fmt.Sprint(findings); strings.Contains(warned, "partitioned") {
-			t.Errorf("%s: findings are %s", by, warned)
+			t.Errorf("%s: findings are %s, expected it not to contain %q", by, warned, "partitioned")
 		}
 	}
 }

@@ -126,7 +126,7 @@ func BenchmarkUpsert_rowByRow(b *testing.B) {
 	delta, small := benchDelta(&table, benchRows), benchDelta(&table, rows)
 	statements := rawStatements(&table, small, 1)
 	if len(statements) != rows {
-		b.Fatalf("%d statements", len(statements))
+		b.Fatalf("%d statements, expected %v", len(statements), rows)
 	}
 	if err := f.sink.Commit(context.Background(), taskBatch(255, 100, delta, at...)); err != nil {
 		b.Fatal(err)

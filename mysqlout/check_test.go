@@ -32,10 +32,10 @@ func TestDDL_createdTablesPassCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(findings) != 6 {
-		t.Errorf("findings of an empty database: %v", findings)
+		t.Errorf("findings of an empty database: %v, expected 6 elements", findings)
 	}
 	if got := f.text(t, "SHOW TABLES"); got != "" {
-		t.Fatalf("check created %s", got)
+		t.Fatalf("check created %s, expected an empty text", got)
 	}
 	for statement := range strings.SplitSeq(f.sink.DDL(want), ";\n") {
 		if strings.HasPrefix(strings.TrimSpace(statement), "CREATE") {
@@ -43,20 +43,20 @@ func TestDDL_createdTablesPassCheck(t *testing.T) {
 		}
 	}
 	if findings, err = f.sink.Check(t.Context(), want); err != nil || len(findings) != 0 {
-		t.Fatalf("findings %v, %v", findings, err)
+		t.Fatalf("findings %v, %v; expected none and no error", findings, err)
 	}
 	actual, err := f.sink.Prepare(t.Context(), want)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if item := actual[0].Columns[0]; item.MaxChars != 200 || item.Nullable {
-		t.Errorf("item is %+v", item)
+		t.Errorf("item is %+v; expected MaxChars 200 and Nullable false", item)
 	}
 	if bytes := actual[1].Columns[2]; bytes.Precision != 38 || bytes.Scale != 2 || !bytes.Nullable {
-		t.Errorf("bytes is %+v", bytes)
+		t.Errorf("bytes is %+v; expected Precision 38, Scale 2 and Nullable true", bytes)
 	}
 	if n := actual[0].Columns[1]; n.MaxInt != 1<<63-1 || n.MinInt != -1<<63 {
-		t.Errorf("n is %+v", n)
+		t.Errorf("n is %+v; expected MaxInt %v and MinInt %v", n, 1<<63-1, -1<<63)
 	}
 	// Rows that are not merged, of every kind of value.
 	at := mustClaim(t, f.sink, 0)
@@ -75,7 +75,7 @@ func TestDDL_createdTablesPassCheck(t *testing.T) {
 		t.Errorf("row is %s, expected %s", got, want)
 	}
 	if n, err := f.sink.ledger.PruneDeadLetters(t.Context(), time.Hour); err != nil || n != 0 {
-		t.Errorf("pruned %d, %v", n, err)
+		t.Errorf("pruned %d, %v; expected 0 and no error", n, err)
 	}
 }
 

@@ -38,6 +38,6 @@ func TestCreated_boundsMatchTheServer(t *testing.T) {
 		t.Errorf("the server's bounds (-) and those that are expected of it (+) differ:\n%s", diff)
 	}
 	if f.tables[0].Columns[4].MaxChars == 0 || f.tables[0].Columns[13].MaxBytes != 65535 || f.tables[0].Columns[8].MaxInt == 0 {
-		t.Errorf("bounds are missing: %+v", f.tables[0])
+		t.Errorf("bounds are missing: %+v; expected Columns[4].MaxChars other than 0, Columns[13].MaxBytes 65535 and Columns[8].MaxInt other than 0", f.tables[0])
 	}
 }

@@ -29,7 +29,7 @@ func TestP1_oneIdentityPerDatabase(t *testing.T) {
 	}
 	kept, ok, err := f.again(t, testConfig()).ReadIdentity(t.Context())
 	if !ok || err != nil || kept == [16]byte{} {
-		t.Fatalf("got %x %v %v", kept, ok, err)
+		t.Fatalf("got %x %v %v; expected true, other than %v and no error", kept, ok, err, [16]byte{})
 	}
 	for i, id := range ids {
 		if id != kept {
@@ -56,7 +56,7 @@ func TestP1_identityEmbedded(t *testing.T) {
 	id, err := s.Identity(t.Context())
 	again, err2 := s.Identity(t.Context())
 	if err != nil || err2 != nil || id != again {
-		t.Errorf("got %x %v, then %x %v", id, err, again, err2)
+		t.Errorf("got %x %v, then %x %v; expected nil and no error", id, err, again, err2)
 	}
 }
 

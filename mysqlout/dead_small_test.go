@@ -83,6 +83,6 @@ func TestP20_TheSmallestPacket(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := f.text(t, "SELECT COUNT(*), MAX(partition_id), SUM(epoch) FROM etl_checkpoint"); got != "3000 2999 2" {
-		t.Errorf("checkpoints are %s", got)
+		t.Errorf("checkpoints are %s, expected %q", got, "3000 2999 2")
 	}
 }

@@ -72,7 +72,7 @@ func TestP20_ADeadLetterIsAlwaysWritten(t *testing.T) {
 					}
 				}
 				if got := f.text(t, "SELECT item, n FROM counts"); got != "a 4" {
-					t.Errorf("counts are %s", got)
+					t.Errorf("counts are %s, expected %q", got, "a 4")
 				}
 			})
 		}
@@ -101,13 +101,13 @@ func TestP20_TheReasonIsCutLast(t *testing.T) {
 				t.Fatalf("%d bytes in room for %d", size, room)
 			}
 			if cut := !bytes.Contains(text, []byte(d.Reason)); cut != (room < short) {
-				t.Errorf("room for %d: the reason is cut: %v", room, cut)
+				t.Errorf("room for %d: the reason is cut: %v, expected %v", room, cut, (room < short))
 			}
 			if cut := !bytes.Contains(text, []byte(d.Detail)); details && cut != (room < whole) {
 				t.Errorf("room for %d: the detail is cut: %v", room, cut)
 			}
 			if cut := !bytes.Contains(text, bytes.Repeat([]byte("07"), 5000)); cut != (room < whole+10_000) {
-				t.Errorf("room for %d: the value is cut: %v", room, cut)
+				t.Errorf("room for %d: the value is cut: %v, expected %v", room, cut, (room < whole+10_000))
 			}
 		}
 	}
@@ -141,6 +141,6 @@ func TestP17_LongRowsAreSentSeparately(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := f.text(t, "SELECT COUNT(*), SUM(LENGTH(v)) FROM texts"); got != "5 60006" {
-		t.Errorf("stored is %s", got)
+		t.Errorf("stored is %s, expected %q", got, "5 60006")
 	}
 }

@@ -52,7 +52,7 @@ func TestP28_idsAreWrittenWithTheRows(t *testing.T) {
 		t.Helper()
 		if err := f.sink.ledger.LoadIDs(t.Context(), at[0].Partition, before, most, func(id [16]byte, ms int64) {
 			if id != idOf(ms/1000) {
-				t.Errorf("the id at %d is %x", ms, id)
+				t.Errorf("the id at %d is %x, expected %x", ms, id, idOf(ms/1000))
 			}
 			offsets = append(offsets, ms/1000)
 		}); err != nil {
@@ -74,7 +74,7 @@ func TestP28_idsAreWrittenWithTheRows(t *testing.T) {
 		t.Error("a task batch from an old checkpoint was committed")
 	}
 	if got := remembered(100, 100); len(got) != 10 {
-		t.Errorf("%v", got)
+		t.Errorf("%v, expected 10 elements", got)
 	}
 
 	if n, err := f.sink.ledger.PruneIDs(t.Context(), "logs", time.Hour, 8); err != nil || n != 2 {
@@ -101,7 +101,7 @@ func TestP28_idsAreWrittenWithTheRows(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := remembered(100, 100); len(got) != 0 {
-		t.Errorf("%v", got)
+		t.Errorf("%v, expected none", got)
 	}
 }
 

@@ -102,13 +102,13 @@ func TestDeadLetterDetail_olderTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := f.text(t, deadTexts); got != "want a number 1024 \u00e4\u00e4" {
-		t.Errorf("dead letters are %s", got)
+		t.Errorf("dead letters are %s, expected %q", got, "want a number 1024 \u00e4\u00e4")
 	}
 	head, tail := ledger.DeadLetterText(false)
 	older := f.sink.ledger.AppendDeadLetter([]byte(head), checkpoint.BatchID{9}, &batch.DeadLetter{Partition: at[0].Partition, Offset: 7, Reason: "older"}, 1000, false, 5000)
 	f.exec(t, string(append(older, tail...)))
 	if got := f.text(t, deadTexts); got != "want a number 1024 \u00e4\u00e4\nolder 0 " {
-		t.Errorf("dead letters are %s", got)
+		t.Errorf("dead letters are %s, expected %q", got, "want a number 1024 \u00e4\u00e4\nolder 0 ")
 	}
 }
 
@@ -175,7 +175,7 @@ func TestDeadLetterDetail_withoutTheColumn(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got := f.text(t, deadTexts); got != "want a number 0 \nwant a number 1024 \u00e4\u00e4\nwant a number 1024 \u00e4\u00e4" {
-				t.Errorf("dead letters are %s", got)
+				t.Errorf("dead letters are %s, expected %q", got, "want a number 0 \nwant a number 1024 \u00e4\u00e4\nwant a number 1024 \u00e4\u00e4")
 			}
 			f.exec(t, "ALTER TABLE etl_dead_letter DROP COLUMN detail")
 			afterTheChange(3)
@@ -197,6 +197,6 @@ func TestDeadLetterDetail_embedded(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := f.text(t, deadTexts); got != "want a number 1024 \u00e4\u00e4" {
-		t.Errorf("dead letters are %s", got)
+		t.Errorf("dead letters are %s, expected %q", got, "want a number 1024 \u00e4\u00e4")
 	}
 }

@@ -113,7 +113,7 @@ func TestE1b_tablesThatSplitOrMergeRows(t *testing.T) {
 				at = advance(at, 4)
 			}
 			if got := f.text(t, "SELECT GROUP_CONCAT(n ORDER BY n) FROM counts"); got != "2,2,4" {
-				t.Errorf("counts are %s", got)
+				t.Errorf("counts are %s, expected %q", got, "2,2,4")
 			}
 		})
 	}
@@ -153,13 +153,13 @@ func TestE2_P11_LostTransactionIsDetected(t *testing.T) {
 	}
 	proxy.Intrude(nil)
 	if got := f.text(t, "SELECT COUNT(*) FROM counts"); got != "0" {
-		t.Errorf("%s rows without a checkpoint", got)
+		t.Errorf("%s rows without a checkpoint, expected %q", got, "0")
 	}
 	if err := s.Commit(t.Context(), taskBatch(2, 3, countsDelta(&table, map[string]int64{"a": 3}), at...)); err != nil {
 		t.Fatal(err)
 	}
 	if got := f.text(t, "SELECT n, next_offset FROM counts, etl_checkpoint WHERE partition_id = 0"); got != "3 3" {
-		t.Errorf("count and offset are %s", got)
+		t.Errorf("count and offset are %s, expected %q", got, "3 3")
 	}
 }
 
@@ -272,7 +272,7 @@ func TestE10_P12_RestoredToAnOlderState(t *testing.T) {
 	again = commit(4, again)
 	commit(5, again)
 	if got := f.text(t, "SELECT n, next_offset, counted FROM counts, etl_checkpoint WHERE partition_id = 0"); got != "30 30 30" {
-		t.Errorf("count, offset and audit are %s", got)
+		t.Errorf("count, offset and audit are %s, expected %q", got, "30 30 30")
 	}
 }
 
@@ -294,7 +294,7 @@ func TestE12_P7_ClaimersDoNotDeadlock(t *testing.T) {
 	}
 	wg.Wait()
 	if n := counterValue(t, f.sink.metrics.errors.WithLabelValues("1213")); n != 0 {
-		t.Errorf("%v deadlocks", n)
+		t.Errorf("%v deadlocks, expected 0", n)
 	}
 	want := fmt.Sprintf("%d %d", claimers*each, claimers*each)
 	if got := f.text(t, "SELECT MIN(epoch), MAX(epoch) FROM etl_checkpoint"); got != want {

@@ -43,10 +43,10 @@ func TestFailpoints_allOrNothing(t *testing.T) {
 			out, err := cmd.CombinedOutput()
 			status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
 			if err == nil || !ok || status.Signal() != syscall.SIGKILL {
-				t.Fatalf("the process ended with %v: %s", err, out)
+				t.Fatalf("the process ended with %v: %s; expected the signal %v", err, out, syscall.SIGKILL)
 			}
 			if !strings.Contains(string(out), "failpoint "+point) {
-				t.Fatalf("the process was killed at another point: %s", out)
+				t.Fatalf("the process was killed at another point: %s, expected it to contain %q", out, "failpoint "+point)
 			}
 			at := mustClaim(t, f.sink, 0)
 			got := f.text(t, "SELECT next_offset, counted, (SELECT n FROM counts) FROM etl_checkpoint WHERE partition_id = 0")

@@ -55,7 +55,7 @@ func TestP9_TheFenceComparesEachColumn(t *testing.T) {
 			t.Errorf("%s: error is %v, naming %v, expected fenced and %v", change, err, named(err), want)
 		}
 		if got := f.text(t, "SELECT COUNT(*) FROM counts"); got != "0" {
-			t.Errorf("%s: %s rows", change, got)
+			t.Errorf("%s: %s rows, expected %q", change, got, "0")
 		}
 		f.exec(t, "DELETE FROM etl_checkpoint", "INSERT INTO etl_checkpoint SELECT * FROM kept", "DROP TABLE kept")
 	}
@@ -150,6 +150,6 @@ func TestP10_RowsAreSentInAscendingOrder(t *testing.T) {
 	defer mu.Unlock()
 	const rows = " (`item`, `n`) VALUES ('a',1),('aa',1),('m',1),('z',1)"
 	if len(sent) != 2 || !strings.HasPrefix(sent[0], "INSERT INTO `amounts`"+rows) || !strings.HasPrefix(sent[1], "INSERT INTO `counts`"+rows) {
-		t.Errorf("sent %q", sent)
+		t.Errorf("sent %q; expected 2 elements, sent[0] to begin with %q and sent[1] to begin with %q", sent, "INSERT INTO `amounts`"+rows, "INSERT INTO `counts`"+rows)
 	}
 }

@@ -39,7 +39,7 @@ func TestP3_TableNamesAsTheServerComparesThem(t *testing.T) {
 				}
 			}
 			if _, err := New(testConfig(), f.pool, nil, nil).Prepare(t.Context(), []row.Table{tableNamed(f.db, "etl_target")}); !errors.Is(err, checkpoint.ErrRefused) {
-				t.Errorf("our own table with its schema: got %v", err)
+				t.Errorf("our own table with its schema: got %v, expected %v", err, checkpoint.ErrRefused)
 			}
 
 			// The job's next query writes the name differently, and so does another job.
@@ -139,6 +139,6 @@ func TestP3_DedupTableIsNotATarget(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	if got := f.text(t, "SELECT table_name, job FROM etl_target WHERE table_name <> '' ORDER BY 1"); got != "counts job\nothers another job" {
-		t.Errorf("targets are %s", got)
+		t.Errorf("targets are %s, expected %q", got, "counts job\nothers another job")
 	}
 }

@@ -30,7 +30,7 @@ func TestP3_ADeletedCheckpointIsNotANewPartition(t *testing.T) {
 	f.exec(t, "DELETE FROM etl_checkpoint WHERE partition_id = 1")
 	s := f.again(t, testConfig())
 	if err := s.CheckStart(t.Context(), topic(8)); !errors.Is(err, checkpoint.ErrRefused) {
-		t.Errorf("a start is allowed: %v", err)
+		t.Errorf("a start is allowed: %v, expected %v", err, checkpoint.ErrRefused)
 	}
 	_, err := s.Claim(t.Context(), topic(8), []int32{0, 1})
 	var refused *checkpoint.Error
@@ -107,6 +107,6 @@ func TestP3_TwoNewJobsOneTable(t *testing.T) {
 		t.Errorf("error is %v, expected a refusal that names the job", err)
 	}
 	if got := f.text(t, "SELECT job FROM etl_target"); got != "the first" {
-		t.Errorf("the table belongs to %q", got)
+		t.Errorf("the table belongs to %q, expected %q", got, "the first")
 	}
 }

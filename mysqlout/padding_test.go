@@ -43,7 +43,7 @@ func TestCheck_paddingOfOtherColumns(t *testing.T) {
 	}
 	f.exec(t, "INSERT INTO target VALUES (1, ' ä\\t', 'ab\\0\\0'), (2, 'a ', 'ab')")
 	if got := f.text(t, "SELECT name = ' ä\\t', LENGTH(name), HEX(hash) FROM target WHERE k = 1"); got != "1 4 61620000" {
-		t.Errorf("values that the fold lets through are %s", got)
+		t.Errorf("values that the fold lets through are %s, expected %q", got, "1 4 61620000")
 	}
 	if got := f.text(t, "SELECT LENGTH(name), HEX(hash) FROM target WHERE k = 2"); got != "1 61620000" {
 		t.Errorf("values that the fold does not let through are %s, expected them changed", got)

@@ -47,7 +47,7 @@ func TestP9_OpenTransactionNeverReturnsToThePool(t *testing.T) {
 		mustClaim(t, f.sink, 1) // commits on any connection of the pool
 	}
 	if got := f.text(t, "SELECT COUNT(*) FROM counts"); got != "0" {
-		t.Errorf("%s rows of a transaction that failed", got)
+		t.Errorf("%s rows of a transaction that failed, expected %q", got, "0")
 	}
 	f.awaitTransactions(t, "no transaction is open", 3*time.Second, "1", "0") // less than I, the timeout that would end one
 }
@@ -294,7 +294,7 @@ func TestP19_BlockedUntilRepaired(t *testing.T) {
 				t.Fatalf("after the repair: %v", err)
 			}
 			if got := f.text(t, "SELECT GROUP_CONCAT(item, n ORDER BY item) FROM counts"); got != "a2,b2" {
-				t.Errorf("counts are %s", got)
+				t.Errorf("counts are %s, expected %q", got, "a2,b2")
 			}
 		})
 	}
@@ -342,7 +342,7 @@ func TestP3_TargetOfAnotherJob(t *testing.T) {
 		t.Errorf("error is %v, expected a refusal", err)
 	}
 	if got := f.text(t, "SELECT COUNT(*) FROM etl_checkpoint"); got != "0" {
-		t.Errorf("a refused claim left %s checkpoints", got)
+		t.Errorf("a refused claim left %s checkpoints, expected %q", got, "0")
 	}
 	c := testConfig()
 	c.Adopt = true
@@ -384,7 +384,7 @@ func TestP2_QueryChange(t *testing.T) {
 	c.ContinueQuery = true
 	mustClaim(t, open2(), 0)
 	if got := f.text(t, "SELECT query_text FROM etl_target"); !strings.HasSuffix(got, "raw") {
-		t.Errorf("etl_target has %q", got)
+		t.Errorf("etl_target has %q, expected it to end with %q", got, "raw")
 	}
 }
 
@@ -395,7 +395,7 @@ func TestSet_keepsTheReasonAndBalancesTheAudit(t *testing.T) {
 	at := mustClaim(t, f.sink, 0)
 	c := ledger.CheckpointMove{Partition: at[0].Partition, Next: 150, Reason: "Kafka has lost 0 to 149", DryRun: true}
 	if _, is, err := f.sink.ledger.MoveCheckpoint(t.Context(), c); err != nil || is.Next != 150 || is.Audit.Skipped != 150 {
-		t.Fatalf("dry run: %+v, %v", is, err)
+		t.Fatalf("dry run: %+v, %v; expected Next 150, Audit.Skipped 150 and no error", is, err)
 	}
 	if err := f.sink.Commit(t.Context(), taskBatch(1, 4, row.Delta{}, at...)); err != nil {
 		t.Fatalf("a dry run disturbed the owner: %v", err)
@@ -409,9 +409,9 @@ func TestSet_keepsTheReasonAndBalancesTheAudit(t *testing.T) {
 	}
 	got := f.text(t, "SELECT next_offset, counted, skipped, epoch FROM etl_checkpoint WHERE partition_id = 0")
 	if got != "150 4 146 2" {
-		t.Errorf("checkpoint is %s", got)
+		t.Errorf("checkpoint is %s, expected %q", got, "150 4 146 2")
 	}
 	if got := f.text(t, "SELECT kind, reason, record_offset, next_offset, records FROM etl_dead_letter"); got != "skipped Kafka has lost 0 to 149 4 150 146" {
-		t.Errorf("note is %s", got)
+		t.Errorf("note is %s, expected %q", got, "skipped Kafka has lost 0 to 149 4 150 146")
 	}
 }

@@ -99,7 +99,7 @@ func TestCheck_triggersThatCannotBeSeen(t *testing.T) {
 			warned := false
 			for _, x := range findings {
 				if !x.Warning {
-					t.Errorf("got refusal %v", x)
+					t.Errorf("got refusal %v, expected Warning true", x)
 				}
 				warned = warned || x.Subject == "totals" && strings.Contains(x.Do, "GRANT TRIGGER ON `totals`")
 			}
