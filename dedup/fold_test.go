@@ -106,7 +106,7 @@ func TestP28_duplicatesAreCountedOnce(t *testing.T) {
 		t.Error(d)
 	}
 	if tally.Counted != 6 || tally.Duplicates != 4 {
-		t.Errorf("%+v", tally)
+		t.Errorf("%+v; expected Counted 6 and Duplicates 4", tally)
 	}
 	if len(delta.Tables) != 1 || delta.Tables[0].Len() != 3 || delta.Tables[0].Table.Name != "etl_dedup" {
 		t.Errorf("got %d event IDs to write, expected those of a, b and c", delta.Len())
@@ -141,7 +141,7 @@ func TestP28_restoreForgets(t *testing.T) {
 	}
 	s.err = errors.New("away")
 	if err := f.Restore(t.Context(), []checkpoint.Checkpoint{{}}, nil); !errors.Is(err, s.err) {
-		t.Error(err)
+		t.Errorf("got %v, expected %v", err, s.err)
 	}
 }
 
@@ -153,7 +153,7 @@ func TestAdd_allocatesNothing(t *testing.T) {
 	f.Add(at, duplicates, &tally)
 	in.counted = nil
 	if n := testing.AllocsPerRun(100, func() { f.Add(at, duplicates, &tally) }); n != 0 {
-		t.Errorf("%v allocations for 6 duplicates", n)
+		t.Errorf("%v allocations for 6 duplicates, expected 0", n)
 	}
 }
 
@@ -196,7 +196,7 @@ func BenchmarkAdd(b *testing.B) {
 		}
 		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n)/piece, "ns/record")
 		if in.records != int64(n)*piece || tally.Duplicates != 0 {
-			b.Fatalf("%d records of %d, %d duplicates", in.records, n*piece, tally.Duplicates)
+			b.Fatalf("%d records of %d, %d duplicates; expected %v and 0", in.records, n*piece, tally.Duplicates, int64(n)*piece)
 		}
 	})
 	b.Run("ceiling", func(b *testing.B) {
