@@ -293,13 +293,13 @@ func TestPlans_neverMixComponents(t *testing.T) {
 				}
 			}
 			if len(kafkas) > 1 {
-				t.Fatalf("seed %d: Kafka's options are of %v:\n%s\n%s", seed, kafkas, text, Text(f, plans))
+				t.Fatalf("seed %d: Kafka's options are of %v:\n%s, expected at most 1 element\n%s", seed, kafkas, text, Text(f, plans))
 			}
 			if tls := c.Get("--avro-tls-cert"); tls != "" && !strings.Contains(text, "port = "+strings.TrimPrefix(c.Get("--avro-listen"), ":")+"\n"+certOf(tls)) {
 				t.Fatalf("seed %d: the certificate %s is of another source than %s:\n%s", seed, tls, c.Get("--avro-listen"), text)
 			}
 			if got := flowsWith(t, f, &c); len(got) > 1 {
-				t.Fatalf("seed %d: one command receives for the flows %v:\n%s\n%s", seed, got, text, Text(f, plans))
+				t.Fatalf("seed %d: one command receives for the flows %v:\n%s, expected at most 1 element\n%s", seed, got, text, Text(f, plans))
 			}
 		}
 		for _, fl := range flowsOf(f.Agents[0]) {

@@ -124,7 +124,7 @@ func TestConversion(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got := cert.Leaf.Subject.CommonName; got != "collector" {
-				t.Errorf("got the certificate of %s", got)
+				t.Errorf("got the certificate of %s, expected %q", got, "collector")
 			}
 		})
 	}

@@ -36,7 +36,7 @@ func confs(t testing.TB) []string {
 	t.Helper()
 	files, err := filepath.Glob("testdata/*.conf")
 	if err != nil || len(files) < 8 {
-		t.Fatal(files, err)
+		t.Fatalf("got %v, %v; expected at least 8 elements and no error", files, err)
 	}
 	return files
 }
@@ -123,7 +123,7 @@ func TestParse_properties(t *testing.T) {
 			t.Fatal(err)
 		}
 		if n := len(f.Agents[0].Components); n != 2 {
-			t.Fatalf("%d sources", n)
+			t.Fatalf("%d sources, expected 2", n)
 		}
 		got := []string{f.Agents[0].Lists[0].Value, f.Agents[0].Components[0].Get("port"), f.Agents[0].Components[1].Get("bind")}
 		if diff := cmp.Diff([]string{"r s", "${PORT}", "café"}, got); diff != "" {
@@ -157,7 +157,7 @@ func TestText_hostileText(t *testing.T) {
 	for _, s := range []string{hostile, "'" + hostile + "'", "\x1b", "a\nb", "\u202e$(id)"} {
 		out, err := exec.CommandContext(t.Context(), "sh", "-c", "printf %s "+Quote(s)).Output()
 		if err != nil || string(out) != quote.Text(s) {
-			t.Errorf("%q: the shell reads %q, %v", s, out, err)
+			t.Errorf("%q: the shell reads %q, %v; expected %v and no error", s, out, err, quote.Text(s))
 		}
 	}
 }
