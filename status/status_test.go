@@ -56,7 +56,7 @@ func TestReadyz(t *testing.T) {
 			}
 			// Liveness does not follow readiness: an orchestrator must not restart a process for another's fault.
 			if code, body, _ := get(t, h, "GET", "/healthz"); code != 200 || body != "ok\n" {
-				t.Errorf("healthz: got %d %q", code, body)
+				t.Errorf("healthz: got %d %q; expected 200 and %q", code, body, "ok\n")
 			}
 		})
 	}
@@ -87,21 +87,21 @@ func TestStatus(t *testing.T) {
 		}
 	}
 	if err := json.Unmarshal([]byte(body), &got); err != nil || code != 200 {
-		t.Fatalf("%d %s: %v", code, body, err)
+		t.Fatalf("%d %s: %v; expected 200 and no error", code, body, err)
 	}
 	want := []any{map[string]any{"task": 1.0, "lag": 20.0}}
 	if diff := cmp.Diff(want, got.Sections[0].Data); diff != "" {
 		t.Errorf("tasks (-expected +got):\n%s", diff)
 	}
 	if got.Sections[1].Data != nil || header.Get("Cache-Control") != "no-store" {
-		t.Errorf("got %s with %v", body, header)
+		t.Errorf("got %s with %v; expected got.Sections[1].Data nil and Get(\"Cache-Control\") %q", body, header, "no-store")
 	}
 	if _, body, _ := get(t, h, "GET", "/metrics"); !strings.Contains(body, "etl_test_total 3\n") {
-		t.Errorf("metrics: got %q", body)
+		t.Errorf("metrics: got %q, expected it to contain %q", body, "etl_test_total 3\n")
 	}
 	if code, body, header := get(t, h, "GET", "/"); code != 200 || !strings.Contains(body, "api/v1/status") ||
 		!strings.HasPrefix(header.Get("Content-Type"), "text/html") {
-		t.Errorf("page: got %d %v", code, header)
+		t.Errorf("page: got %d %v; expected 200, body to contain %q and Get(\"Content-Type\") to begin with %q", code, header, "api/v1/status", "text/html")
 	}
 }
 
@@ -111,12 +111,12 @@ func TestHandler_changesNothing(t *testing.T) {
 	for _, method := range []string{"POST", "PUT", "DELETE", "PATCH"} {
 		for _, path := range []string{"/", "/readyz", "/healthz", "/api/v1/status"} {
 			if code, _, _ := get(t, h, method, path); code != http.StatusMethodNotAllowed {
-				t.Errorf("%s %s: got %d", method, path, code)
+				t.Errorf("%s %s: got %d, expected %v", method, path, code, http.StatusMethodNotAllowed)
 			}
 		}
 	}
 	if code, _, _ := get(t, h, "GET", "/debug/pprof/"); code != http.StatusNotFound {
-		t.Errorf("pprof: got %d", code)
+		t.Errorf("pprof: got %d, expected %v", code, http.StatusNotFound)
 	}
 }
 
@@ -124,7 +124,7 @@ func TestStatus_valuesThatCannotBeEncoded(t *testing.T) {
 	t.Parallel()
 	h := New(Config{}, Sources{Sections: []Section{{"bad", func() any { return math.NaN() }}}}, nil).Handler()
 	if code, body, _ := get(t, h, "GET", "/api/v1/status"); code != 500 || !strings.Contains(body, "NaN") {
-		t.Errorf("got %d %q", code, body)
+		t.Errorf("got %d %q; expected 500 and it to contain %q", code, body, "NaN")
 	}
 }
 
@@ -136,7 +136,7 @@ func TestServer_runs(t *testing.T) {
 	}
 	other := New(Config{Listen: s.Addr().String()}, Sources{}, nil)
 	if err := other.Listen(t.Context()); err == nil || !strings.Contains(err.Error(), "in use") {
-		t.Errorf("a taken port: got %v", err)
+		t.Errorf("a taken port: got %v, expected an error that contains %q", err, "in use")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -153,7 +153,7 @@ func TestServer_runs(t *testing.T) {
 	body, _ := io.ReadAll(resp.Body)
 	_ = resp.Body.Close()
 	if string(body) != "ok\n" {
-		t.Errorf("got %q", body)
+		t.Errorf("got %q, expected %q", body, "ok\n")
 	}
 	cancel()
 	if err := <-ended; err != nil {
@@ -180,6 +180,6 @@ func TestConfig(t *testing.T) {
 		t.Error(err)
 	}
 	if err := (Config{Listen: "9414"}).Validate(); err == nil || !strings.Contains(err.Error(), `"9414"`) {
-		t.Errorf("got %v", err)
+		t.Errorf("got %v, expected an error that contains %q", err, `"9414"`)
 	}
 }
