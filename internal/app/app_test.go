@@ -228,7 +228,7 @@ func TestRun_mysqlUnavailableAtStart(t *testing.T) {
 	}
 	await(t, "Kafka was asked", func() bool { _, states := p.standings(t); return states["kafka"] == status.OK })
 	if code, states := p.standings(t); code != http.StatusOK || states["mysql"] != status.Degraded || states["receivers"] != status.OK {
-		t.Errorf("readyz: %d %v", code, states)
+		t.Errorf("readyz: %d %v; expected %v, states[\"mysql\"] %v and states[\"receivers\"] %v", code, states, http.StatusOK, status.Degraded, status.OK)
 	}
 	p.stop()
 	if err := p.wantEnd(t); err != nil {
@@ -259,7 +259,7 @@ func TestRun_ingestNeverConnectsToMySQL(t *testing.T) {
 	}
 	await(t, "it is ready", func() bool { code, _ := p.standings(t); return code == http.StatusOK })
 	if code, states := p.standings(t); code != http.StatusOK || len(states) != 3 {
-		t.Errorf("readyz: %d %v", code, states)
+		t.Errorf("readyz: %d %v; expected %v and 3 elements", code, states, http.StatusOK)
 	}
 	p.stop()
 	if err := p.wantEnd(t); err != nil {
@@ -283,10 +283,10 @@ func TestRun_kafkaUnavailableAtStart(t *testing.T) {
 		return strings.Contains(p.log.String(), "Kafka is not reachable") && strings.Contains(p.log.String(), away)
 	})
 	if code, states := p.standings(t); code != http.StatusServiceUnavailable || states["receivers"] != status.Down {
-		t.Errorf("readyz: %d %v", code, states)
+		t.Errorf("readyz: %d %v; expected %v and states[\"receivers\"] %v", code, states, http.StatusServiceUnavailable, status.Down)
 	}
 	if code, _ := p.get(t, "/healthz"); code != http.StatusOK {
-		t.Errorf("healthz: %d", code)
+		t.Errorf("healthz: %d, expected %v", code, http.StatusOK)
 	}
 	p.stop()
 	if err := p.wantEnd(t); err != nil {
@@ -355,7 +355,7 @@ func TestRun_portInUse(t *testing.T) {
 		take(&cfg)
 		err := Run(t.Context(), cfg, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 		if err == nil || !strings.Contains(err.Error(), option) || !strings.Contains(err.Error(), "in use: another process uses this port") {
-			t.Errorf("%s: got %v", option, err)
+			t.Errorf("%s: got %v, expected an error that contains %q", option, err, "in use: another process uses this port")
 		}
 	}
 }
@@ -383,7 +383,7 @@ func TestP3_refusedAtStart(t *testing.T) {
 		return strings.Contains(body, `"counted": 1`)
 	})
 	if code, states := p.standings(t); code != http.StatusOK || states["group"] != status.OK || states["mysql"] != status.OK {
-		t.Errorf("readyz: %d %v", code, states)
+		t.Errorf("readyz: %d %v; expected %v, states[\"group\"] %v and states[\"mysql\"] %v", code, states, http.StatusOK, status.OK, status.OK)
 	}
 	p.stop()
 	if err := p.wantEnd(t); err != nil {
@@ -410,12 +410,12 @@ func TestP3_refusedAtStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := run(func(*Config) {}); !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), "table words holds rows") {
-		t.Errorf("rows without a checkpoint: got %v", err)
+		t.Errorf("rows without a checkpoint: got %v; expected %v and an error that contains %q", err, checkpoint.ErrRefused, "table words holds rows")
 	}
 	if err := run(func(c *Config) {
 		c.Sink.CreateTables = false
 		c.Pool.DSN = db.DSN(db.Database(t))
 	}); !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), "there is no such table") {
-		t.Errorf("missing tables: got %v", err)
+		t.Errorf("missing tables: got %v; expected %v and an error that contains %q", err, checkpoint.ErrRefused, "there is no such table")
 	}
 }

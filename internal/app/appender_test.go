@@ -24,7 +24,7 @@ func TestP23_WhatWasNotProducedIsNotUnanswered(t *testing.T) {
 		t.Errorf("error is %v, expected ErrNotProduced", err)
 	}
 	if released != 1 {
-		t.Errorf("released %d times", released)
+		t.Errorf("released %d times, expected 1", released)
 	}
 }
 

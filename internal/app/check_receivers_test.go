@@ -109,7 +109,7 @@ func TestCheck_receiversThatCannotStart(t *testing.T) {
 	c.Spark.Sinks, c.Socket.Servers = []string{closedPort(t)}, []string{"host.invalid:1"}
 	out, err := check(t, c)
 	if err == nil || !strings.Contains(err.Error(), "receivers would fail for the 9 reasons above") || !strings.Contains(err.Error(), "2 servers could not be reached") {
-		t.Errorf("got %v\n%s", err, out)
+		t.Errorf("got %v; expected an error that contains %q and %q\n%s", err, "receivers would fail for the 9 reasons above", "2 servers could not be reached", out)
 	}
 	wantLines(t, out,
 		`failed   tcp: --http-listen .*address already in use: another process uses this port; .*it is "app.test", pid \d+; ss -ltnp 'sport = :\d+' shows`,
@@ -164,7 +164,7 @@ func TestConfig_portTwice(t *testing.T) {
 		c.Avro.Listen, c.HTTP.Listen, c.SyslogUDP.Listen = one.avro, one.http, one.udp
 		err := c.Validate()
 		if got := err != nil && strings.Contains(err.Error(), "must be different ports"); got != one.want {
-			t.Errorf("%+v: got %v", one, err)
+			t.Errorf("%+v: got %v, expected %v", one, err, one.want)
 		}
 	}
 }

@@ -29,7 +29,7 @@ func TestCheck(t *testing.T) {
 	cfg.Sink.CreateTables = false
 	out.Reset()
 	if err := Check(t.Context(), cfg, &out); !errors.Is(err, checkpoint.ErrRefused) {
-		t.Errorf("got %v\n%s", err, &out)
+		t.Errorf("got %v, expected %v\n%s", err, checkpoint.ErrRefused, &out)
 	}
 	if info := k.TopicInfo("logs"); info != nil {
 		t.Error("check created a topic")
@@ -50,6 +50,6 @@ func TestCheck(t *testing.T) {
 	}
 	out.Reset()
 	if err := Check(t.Context(), cfg, &out); err != nil || !strings.Contains(out.String(), "ok       tables: match the query") {
-		t.Errorf("got %v\n%s", err, &out)
+		t.Errorf("got %v; expected out to contain %q and no error\n%s", err, "ok       tables: match the query", &out)
 	}
 }

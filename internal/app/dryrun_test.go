@@ -97,7 +97,7 @@ func TestDryRun_matchesARealRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	if res.Dead < 10 || res.Counted < 20 {
-		t.Errorf("the records test too little: %+v", res)
+		t.Errorf("the records test too little: %+v; expected Dead at least 10 and Counted at least 20", res)
 	}
 	sections := strings.Split(out.String(), "\n\n")
 	for _, table := range plan.Tables() {

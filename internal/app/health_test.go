@@ -32,7 +32,7 @@ func TestRun_mysqlUnavailableWhileRunning(t *testing.T) {
 	}
 	await(t, "MySQL is degraded", func() bool { _, states := p.standings(t); return states["mysql"] == status.Degraded })
 	if code, states := p.standings(t); code != http.StatusOK || states["partitions"] != status.OK {
-		t.Errorf("readyz: %d %v", code, states)
+		t.Errorf("readyz: %d %v; expected %v and states[\"partitions\"] %v", code, states, http.StatusOK, status.OK)
 	}
 	if err := db.Restart(); err != nil {
 		t.Fatal(err)

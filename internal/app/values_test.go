@@ -138,7 +138,7 @@ func TestRun_flumeValues(t *testing.T) {
 	}
 	dead := rows(t, dsn, "SELECT record_offset, reason FROM etl_dead_letter")
 	if len(dead) != 1 || !strings.Contains(dead[0], "did you mean --kafka-value raw?") {
-		t.Errorf("dead letters: %q", dead)
+		t.Errorf("dead letters: %q; expected 1 element and dead[0] to contain %q", dead, "did you mean --kafka-value raw?")
 	}
 
 	cfg.FlumeValues, cfg.Plan = false, byHost(t, false)
@@ -183,7 +183,7 @@ func TestAppender_noMemory(t *testing.T) {
 		},
 	})
 	if !errors.Is(err, none) || !errors.Is(err, receiver.ErrNotProduced) || released != 1 {
-		t.Errorf("got %v, released %d times", err, released)
+		t.Errorf("got %v, released %d times; expected 1, %v and %v", err, released, none, receiver.ErrNotProduced)
 	}
 }
 
@@ -208,7 +208,7 @@ func BenchmarkAppend(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				if err := a.Append(ended, r); !errors.Is(err, receiver.ErrNotProduced) {
-					b.Fatal(err)
+					b.Fatalf("got %v, expected %v", err, receiver.ErrNotProduced)
 				}
 				rounds++
 			}
@@ -249,7 +249,7 @@ func TestAppender_allocatesNothingPerEvent(t *testing.T) {
 	}
 	allocations(5000) // the slabs grow
 	if few, many := allocations(1), allocations(5000); many > few+5 {
-		t.Errorf("%v allocations for one event, %v for 5,000", few, many)
+		t.Errorf("%v allocations for one event, %v for 5,000, expected at most %v", few, many, few+5)
 	}
 }
 

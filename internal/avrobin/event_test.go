@@ -64,7 +64,7 @@ func TestReadEvent(t *testing.T) {
 		if bad != "" {
 			got = fmt.Sprintf("bad %s at %d", bad, next)
 		} else if next != len(b) {
-			t.Errorf("%s: ends at %d", c.hex, next)
+			t.Errorf("%s: ends at %d, expected %v", c.hex, next, len(b))
 		}
 		if got != c.want {
 			t.Errorf("%s: %q, expected %q", c.hex, got, c.want)
@@ -82,10 +82,10 @@ func TestHeaders_Get(t *testing.T) {
 		t.Errorf("an empty value is %v, expected one that is there", v)
 	}
 	if v := e.Headers.Get("none"); v != nil {
-		t.Errorf("none: %q", v)
+		t.Errorf("none: %q, expected nil", v)
 	}
 	if v := Headers(nil).Get(""); v != nil {
-		t.Errorf("of no headers: %q", v)
+		t.Errorf("of no headers: %q, expected nil", v)
 	}
 }
 
@@ -143,7 +143,7 @@ func FuzzEvent(f *testing.F) {
 			t.Fatalf("%x: ours says %q, twmb/avro says %v", b, bad, oracleErr)
 		}
 		if !bytes.Equal(b, before) {
-			t.Fatalf("%x was changed", before)
+			t.Fatalf("%x was changed, expected %x", before, b)
 		}
 		if bad != "" {
 			return

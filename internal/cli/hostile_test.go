@@ -38,7 +38,7 @@ func TestSend_hostileServer(t *testing.T) {
 	var out, errs bytes.Buffer
 	code := Main([]string{"send", "--resend=false", "--thrift-protocol=binary", "--to=thrift://" + addr, file}, Streams{Out: &out, Err: &errs})
 	if code != ExitFailed {
-		t.Errorf("exit code %d", code)
+		t.Errorf("exit code %d, expected %v", code, ExitFailed)
 	}
 	wantSafe(t, "send", errs.String())
 }
@@ -79,11 +79,11 @@ func TestReport_hostileText(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	if code := Report(&out, "etl", errors.Join(errors.New("one"), errors.New(hostile))); code != ExitFailed {
-		t.Errorf("exit code %d", code)
+		t.Errorf("exit code %d, expected %v", code, ExitFailed)
 	}
 	wantSafe(t, "report", out.String())
 	if !strings.HasPrefix(out.String(), "etl: one\netl: ") {
-		t.Errorf("got %q", out.String())
+		t.Errorf("got %q, expected it to begin with %q", out.String(), "etl: one\netl: ")
 	}
 }
 
@@ -96,7 +96,7 @@ func TestLogger_hostileText(t *testing.T) {
 		log.With("peer", hostile).WithGroup("g").Info("Said", "err", errors.New(hostile), "del", "\x7f", "bidi", "\u202e")
 		wantSafe(t, format, out.String())
 		if strings.Count(out.String(), "\n") != 1 {
-			t.Errorf("%s: %q", format, out.String())
+			t.Errorf("%s: %q, expected strings.Count(out.String(), \"\n\") 1", format, out.String())
 		}
 	}
 }

@@ -58,7 +58,7 @@ func flumeConfs(t *testing.T) (all []*migrate.File) {
 	t.Helper()
 	files, err := filepath.Glob("../../migrate/testdata/*.conf")
 	if err != nil || len(files) == 0 {
-		t.Fatal(files, err)
+		t.Fatalf("got %v, %v; expected elements and no error", files, err)
 	}
 	for _, file := range files {
 		text, err := os.ReadFile(file)
@@ -93,7 +93,7 @@ func TestMigrate_printsCommandsThatStart(t *testing.T) {
 		}
 	}
 	if commandLines < 50 {
-		t.Errorf("%d commands were looked at", commandLines)
+		t.Errorf("%d commands were looked at, expected at least 50", commandLines)
 	}
 }
 
@@ -107,7 +107,7 @@ func TestMigrate_commandRequiresItsVariables(t *testing.T) {
 	c := migrate.Plans(f)[0].Commands[0]
 	out, err := exec.CommandContext(t.Context(), "sh", "-uc", "etl() { echo started; }; "+c.String()).CombinedOutput()
 	if err == nil || strings.Contains(string(out), "started") || !strings.Contains(string(out), "KAFKA_BROKERS") {
-		t.Errorf("got %v: %s", err, out)
+		t.Errorf("got %v: %s; expected it not to contain %q, it to contain %q and an error", err, out, "started", "KAFKA_BROKERS")
 	}
 }
 

@@ -25,7 +25,7 @@ func TestP33_secondSignal(t *testing.T) {
 				t.Fatal("the first signal did not cancel the context")
 			}
 			if !errors.Is(context.Cause(ctx), errStopped) || len(exited) != 0 {
-				t.Errorf("after the first: %v, %d exits", context.Cause(ctx), len(exited))
+				t.Errorf("after the first: %v, %d exits; expected 0 and %v", context.Cause(ctx), len(exited), errStopped)
 			}
 		}
 	}

@@ -100,7 +100,7 @@ func TestVariables_everyOption(t *testing.T) {
 		}
 	}
 	if len(tried) < 150 {
-		t.Errorf("%d options were tried", len(tried))
+		t.Errorf("%d options were tried, expected at least 150", len(tried))
 	}
 }
 
@@ -145,7 +145,7 @@ func everyOption(t *testing.T, p parser, command string, f *kong.Flag) {
 	if bad != "" {
 		_, err := p.valueOf(f.Name, line(command, f))
 		if ExitCode(err) != ExitUsage || !strings.Contains(err.Error(), "--"+f.Name) || !strings.Contains(err.Error(), "(from "+variable+")") {
-			t.Errorf("%s=%s: got %v", variable, bad, err)
+			t.Errorf("%s=%s: got %v; expected ExitCode(err) %v, an error that contains %q and %q", variable, bad, err, ExitUsage, "--"+f.Name, "(from "+variable+")")
 		}
 	}
 }
@@ -157,7 +157,7 @@ func TestVariables_password(t *testing.T) {
 	var c commands
 	parse(t, &c, "run")
 	if got := c.Run.MysqlPassword; got != " a b " {
-		t.Errorf("got %q", got)
+		t.Errorf("got %q, expected %q", got, " a b ")
 	}
 }
 
@@ -169,14 +169,14 @@ func TestVariables_ofAnAlternativeOption(t *testing.T) {
 	var c commands
 	parse(t, &c, "run", "--mysql-host=h", "--query-file=f")
 	if c.Run.MysqlDSN != "" || c.Run.Query != "" || c.Run.MysqlHost != "h" {
-		t.Errorf("got %q, %q, %q", c.Run.MysqlDSN, c.Run.Query, c.Run.MysqlHost)
+		t.Errorf("got %q, %q, %q; expected an empty text and %q", c.Run.MysqlDSN, c.Run.Query, c.Run.MysqlHost, "h")
 	}
 	t.Setenv("ETL_MYSQL_DSN", "")
 	t.Setenv("ETL_MYSQL_PORT", "nonsense")
 	c = commands{}
 	parse(t, &c, "run", "--mysql-dsn=u@tcp(h:1)/d")
 	if c.Run.MysqlPort != 3306 {
-		t.Errorf("got %d", c.Run.MysqlPort)
+		t.Errorf("got %d, expected 3306", c.Run.MysqlPort)
 	}
 }
 

@@ -32,6 +32,6 @@ func TestPulling_stopsAfterAFewAttempts(t *testing.T) {
 		p.Printf("Failed to pull image: %s, will retry", "no such host")
 	}
 	if stopped != 1 || p.last != "no such host" {
-		t.Errorf("stopped %d times, reason %q", stopped, p.last)
+		t.Errorf("stopped %d times, reason %q; expected 1 and %q", stopped, p.last, "no such host")
 	}
 }

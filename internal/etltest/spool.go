@@ -22,7 +22,7 @@ func NewSpool(t testing.TB) Spool {
 	t.Helper()
 	s := Spool{t.TempDir()}
 	if strings.Contains(s.Dir, ",") {
-		t.Fatalf("Flume's file channel treats a comma as the end of a directory name: %s", s.Dir)
+		t.Fatalf("Flume's file channel treats a comma as the end of a directory name: %s, expected it not to contain %q", s.Dir, ",")
 	}
 	for _, name := range []string{"in", "new"} {
 		if err := os.Mkdir(filepath.Join(s.Dir, name), 0o755); err != nil {

@@ -90,11 +90,11 @@ func TestSums(t *testing.T) {
 	} {
 		sums, err := set.sums()
 		if err != nil || sums[jar] == "" || len(sums) < 40 {
-			t.Errorf("%s: %d jars, %s is %q, %v", set, len(sums), jar, sums[jar], err)
+			t.Errorf("%s: %d jars, %s is %q, %v; expected other than an empty text, at least 40 and no error", set, len(sums), jar, sums[jar], err)
 		}
 		pom, err := testdata.ReadFile("testdata/" + string(set) + ".xml")
 		if version := string(set[strings.LastIndex(string(set), "-")+1:]); err != nil || !strings.Contains(string(pom), fmt.Sprintf("<version>%s</version>", version)) {
-			t.Errorf("%s: its project does not name its version: %v", set, err)
+			t.Errorf("%s: its project does not name its version: %v; expected pom to contain %q and no error", set, err, fmt.Sprintf("<version>%s</version>", version))
 		}
 	}
 }

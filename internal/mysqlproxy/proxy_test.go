@@ -80,7 +80,7 @@ func TestProxy_holdAndIntrude(t *testing.T) {
 	}
 	p.Intrude(nil)
 	if n := rows(t, h); n != 0 {
-		t.Errorf("%d rows after a ROLLBACK was inserted", n)
+		t.Errorf("%d rows after a ROLLBACK was inserted, expected 0", n)
 	}
 	p.Commits(Once(Hold))
 	done := make(chan error, 1)
@@ -97,13 +97,13 @@ func TestProxy_holdAndIntrude(t *testing.T) {
 		}
 	}
 	if n := rows(t, h); n != 0 {
-		t.Errorf("%d rows while COMMIT was held", n)
+		t.Errorf("%d rows while COMMIT was held, expected 0", n)
 	}
 	p.Release()
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
 	if n := rows(t, h); n != 1 {
-		t.Errorf("%d rows after the release", n)
+		t.Errorf("%d rows after the release, expected 1", n)
 	}
 }

@@ -28,7 +28,7 @@ func TestText(t *testing.T) {
 			t.Errorf("%q: got %s, expected %s", s, got, want)
 		}
 		if Needed(s) != (Text(s) != s) {
-			t.Errorf("%q: Needed is %v", s, Needed(s))
+			t.Errorf("%q: Needed is %v, expected %v", s, Needed(s), (Text(s) != s))
 		}
 	}
 	if got, want := Lines("a\n\tb\r\n\x1b"), "a\n\tb\\r\n\\x1b"; got != want {

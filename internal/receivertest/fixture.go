@@ -51,7 +51,7 @@ func Start(t *testing.T, a receiver.Appender, construct func(receiver.Runtime) r
 	t.Cleanup(func() {
 		g.Stop()
 		if n := g.Admission.Used(); n != 0 {
-			t.Errorf("%d bytes in flight after the end", n)
+			t.Errorf("%d bytes in flight after the end, expected 0", n)
 		}
 	})
 	return g

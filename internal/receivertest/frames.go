@@ -55,7 +55,7 @@ func (d Suite) TruncatedFrame(t *testing.T) {
 	}
 	g.Rejected(receiver.ReasonTruncated, len(frame)-1)
 	if len(k.Got()) != 0 {
-		t.Errorf("produced %q", k.Got())
+		t.Errorf("produced %q, expected none", k.Got())
 	}
 }
 
@@ -126,10 +126,10 @@ func (d Suite) GracefulStop(t *testing.T) {
 	waits.Closed()
 	g.Stop()
 	if n := g.Metric("etl_receiver_unanswered_events_total"); n != 0 {
-		t.Errorf("%v events unanswered", n)
+		t.Errorf("%v events unanswered, expected 0", n)
 	}
 	if strings.Contains(g.Log.String(), "WARN") {
-		t.Error(g.Log.String())
+		t.Errorf("got %q, expected it not to contain %q", g.Log.String(), "WARN")
 	}
 }
 
@@ -181,6 +181,6 @@ func (d Suite) NoReplyAfterAnError(t *testing.T) {
 	c.Closed()
 	g.Until("counted", func() bool { return g.Metric("etl_receiver_unanswered_events_total") == 3 })
 	if log := g.Log.String(); !strings.Contains(log, "not authorised") || !strings.Contains(log, "events=3") {
-		t.Error(log)
+		t.Errorf("got %q, expected it to contain %q and %q", log, "not authorised", "events=3")
 	}
 }

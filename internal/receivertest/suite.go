@@ -43,7 +43,7 @@ func (d Suite) AckTimeoutClosesUnanswered(t *testing.T) {
 	}
 	g.Until("two events are counted", func() bool { return g.Metric("etl_receiver_unanswered_events_total") == 2 })
 	if n := g.Metric("etl_receiver_events_total"); n != 0 {
-		t.Errorf("%v events counted as answered", n)
+		t.Errorf("%v events counted as answered, expected 0", n)
 	}
 	if g.Admission.Used() == 0 {
 		t.Error("the frame's memory was given back before Release")
@@ -68,7 +68,7 @@ func (d Suite) LateAckGetsNoReply(t *testing.T) {
 	close(closed)
 	g.Until("counted", func() bool { return g.Metric("etl_receiver_unanswered_events_total") == 1 })
 	if n := g.Metric("etl_receiver_requests_total", "ok"); n != 0 {
-		t.Errorf("%v requests counted as answered", n)
+		t.Errorf("%v requests counted as answered, expected 0", n)
 	}
 }
 
@@ -167,7 +167,7 @@ func (d Suite) OutageLongerThanAckTimeout(t *testing.T) {
 		t.Error(d)
 	}
 	if n := g.Metric("etl_receiver_unanswered_events_total"); n != 0 {
-		t.Errorf("%v events count as unanswered, none was produced", n)
+		t.Errorf("%v events count as unanswered, none was produced, expected 0", n)
 	}
 }
 
@@ -200,10 +200,10 @@ func (d Suite) DisconnectedSendersRequestIsDropped(t *testing.T) {
 			close(gate)
 			g.Until("the connection ended", func() bool { return g.Metric("etl_receiver_connections") == 0 })
 			if len(k.Got()) != 0 {
-				t.Errorf("produced %q", k.Got())
+				t.Errorf("produced %q, expected none", k.Got())
 			}
 			if n := g.Metric("etl_receiver_unanswered_events_total"); n != 0 {
-				t.Errorf("%v events count as unanswered, none was produced", n)
+				t.Errorf("%v events count as unanswered, none was produced, expected 0", n)
 			}
 		})
 	}
