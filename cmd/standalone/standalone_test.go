@@ -207,14 +207,14 @@ func TestStandalone_killedAndRestarted(t *testing.T) {
 		return resp.StatusCode, string(body)
 	}
 	if code, body := get("/readyz"); code != http.StatusOK {
-		t.Errorf("readyz: %d %s", code, body)
+		t.Errorf("readyz: %d %s, expected %v", code, body, http.StatusOK)
 	}
 	if _, body := get("/api/v1/status"); !strings.Contains(body, `"counted": 2`) && !strings.Contains(body, `"counted": 1`) ||
 		!strings.Contains(body, `"retention": "none"`) {
 		t.Errorf("status: %s", body)
 	}
 	if _, body := get("/metrics"); !strings.Contains(body, `etl_receiver_requests_total{outcome="ok",receiver="avro"} 1`) {
-		t.Errorf("metrics: %s", body)
+		t.Errorf("metrics: %s, expected it to contain %q", body, `etl_receiver_requests_total{outcome="ok",receiver="avro"} 1`)
 	}
 
 	p.kill(t)
@@ -256,7 +256,7 @@ func TestStandalone_stops(t *testing.T) {
 	}
 	<-p.ended
 	if code := p.cmd.ProcessState.ExitCode(); code != cli.ExitDone || time.Since(begun) > 15*time.Second {
-		t.Errorf("exit code %d after %s", code, time.Since(begun))
+		t.Errorf("exit code %d after %s; expected %v and at most %v", code, time.Since(begun), cli.ExitDone, 15*time.Second)
 	}
 	if _, err := os.Stat(filepath.Join(tmp, "kept", "kafka")); err != nil {
 		t.Errorf("a folder that was named stays: %v", err)
@@ -339,6 +339,6 @@ func TestFolder_temporaryIsRemovedAtExit(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(f.path); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the folder is still there: %v", err)
+		t.Errorf("the folder is still there: %v, expected %v", err, os.ErrNotExist)
 	}
 }
