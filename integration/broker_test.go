@@ -77,7 +77,7 @@ func (b *broker) start(t *testing.T) {
 		t.Fatal(err)
 	}
 	if word, err := bufio.NewReader(out).ReadString('\n'); strings.TrimSpace(word) != "ready" {
-		t.Fatalf("the broker did not start: %q, %v", word, err)
+		t.Fatalf("the broker did not start: %q, %v, expected %q", word, err, "ready")
 	}
 }
 

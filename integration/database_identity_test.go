@@ -81,7 +81,7 @@ func TestP1_TwoDatabasesOneGroup(t *testing.T) {
 		}
 	}
 	if code, text := s.startAt(ctx, staging.Addr(), "check"); code != 0 || !strings.Contains(text, "a member loads into this database") {
-		t.Errorf("etl check of a copy with its original's identity: exit code %d\n%s", code, text)
+		t.Errorf("etl check of a copy with its original's identity: exit code %d; expected 0 and it to contain %q\n%s", code, "a member loads into this database", text)
 	}
 	if err := staging.Exec(s.schema, "DELETE FROM etl_target WHERE table_name = ''"); err != nil {
 		t.Fatal(err)

@@ -72,7 +72,7 @@ func TestP20_InvalidRecordsAtTheStart(t *testing.T) {
 	put(ctx, t, cl, 0, junk, []byte("one sender's junk"))
 	etltest.Await(ctx, t, "the partition stops", func() bool { return metricOf(p.Metrics(ctx), "etl_batch_stopped_partitions_total") > 0 })
 	if dead, _, _ := s.countBad(ctx); dead >= 1000 {
-		t.Errorf("%d dead records of a partition that stops at 1,000", dead)
+		t.Errorf("%d dead records of a partition that stops at 1,000, expected less than 1000", dead)
 	}
 	put(ctx, t, cl, 0, good, statusLine(200))
 	put(ctx, t, cl, 1, good, statusLine(200))
@@ -86,7 +86,7 @@ func TestP20_InvalidRecordsAtTheStart(t *testing.T) {
 	}
 	etltest.Await(ctx, t, "everything is counted", func() bool { return s.drained(ctx, t) })
 	if stored := s.compareBad(ctx, t, p, junk+6*junk/2); stored > 2000 {
-		t.Errorf("%d dead letters are stored at 20 a second", stored)
+		t.Errorf("%d dead letters are stored at 20 a second, expected at most 2000", stored)
 	}
 	if n := readNumber(ctx, s.db, "SELECT n FROM seen WHERE status = 200"); n != 8*good {
 		t.Errorf("%d good lines are counted, expected %d", n, 8*good)

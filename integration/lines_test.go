@@ -63,7 +63,7 @@ func TestLines_EveryReceiver(t *testing.T) {
 	for _, line := range lines {
 		var n int
 		if err := s.db.QueryRowContext(ctx, "SELECT COALESCE(SUM(n), 0) FROM seen WHERE line = ?", line).Scan(&n); err != nil || n != 1 {
-			t.Errorf("%q got OK and is counted %d times, %v", line, n, err)
+			t.Errorf("%q got OK and is counted %d times, %v; expected 1 and no error", line, n, err)
 		}
 	}
 	t.Logf("%d lines got OK before the kill", len(lines))

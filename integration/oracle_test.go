@@ -68,7 +68,7 @@ func readTruth(ctx context.Context, t *testing.T, b *broker, topic string) *trut
 		fetches.EachRecord(func(r *kgo.Record) {
 			f := tr.fates[r.Partition]
 			if r.Offset != f.next {
-				t.Fatalf("%s/%d: offset %d follows %d", topic, r.Partition, r.Offset, f.next-1)
+				t.Fatalf("%s/%d: offset %d follows %d, expected %v", topic, r.Partition, r.Offset, f.next-1, f.next)
 			}
 			f.next++
 			tr.count(&f, string(r.Value))

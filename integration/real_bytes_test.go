@@ -243,7 +243,7 @@ func captureBytes(t *testing.T, version jvmtest.Set) {
 		t.Errorf("TLS handshake before there is an event: %v, expected %v", early, want)
 	}
 	if n := plain.said() + deflate.said(); n != 0 {
-		t.Errorf("%d bytes before there is an event", n)
+		t.Errorf("%d bytes before there is an event, expected 0", n)
 	}
 	in.Put(t, "first.log", []byte("hi\n\ncafé \"quoted\"\n"+strings.Repeat("x", 9000)+"\n"))
 	etltest.Await(ctx, t, "the first file", func() bool { return len(k.kept()) == 4 })

@@ -239,7 +239,7 @@ func (s *flumeSite) compare(ctx context.Context, t *testing.T) {
 		}
 		files[headers["basename"]]++
 		if at := number(headers["timestamp"]); headers["host"] == "" || time.Since(time.UnixMilli(at)) > time.Hour || len(headers) != 3 {
-			t.Fatalf("the record at %d/%d has the headers %v", r.Partition, r.Offset, headers)
+			t.Fatalf("the record at %d/%d has the headers %v; expected headers[\"host\"] other than an empty text, time.Since(time.UnixMilli(at)) at most %v and 3 elements", r.Partition, r.Offset, headers, time.Hour)
 		}
 	}
 	for n := range flumeFiles * flumeLines {
@@ -266,7 +266,7 @@ func (s *flumeSite) compare(ctx context.Context, t *testing.T) {
 		wantFiles[name] = strconv.FormatInt(n, 10)
 	}
 	if len(files) != flumeFiles {
-		t.Errorf("the records are of the files %v", files)
+		t.Errorf("the records are of the files %v, expected %v elements", files, flumeFiles)
 	}
 	differ(t, "hits", wantHits, readTable(ctx, t, s.db, selectFlumeHits, 2))
 	differ(t, "files", wantFiles, readTable(ctx, t, s.db, selectFlumeFiles, 1))

@@ -64,7 +64,7 @@ func realAborted(t *testing.T, r *realKafka) {
 		}
 		for i, v := range a.values {
 			if v != fmt.Sprintf("0/%d", i) {
-				t.Fatalf("%s: record %d is %s", what, i, v)
+				t.Fatalf("%s: record %d is %s, expected %v", what, i, v, fmt.Sprintf("0/%d", i))
 			}
 		}
 	}
@@ -151,7 +151,7 @@ func realCompaction(t *testing.T, r *realKafka) {
 	etltest.Await(ctx, t, "all is taken", func() bool { return l.at(0).next == total+1 || l.at(0).err != nil })
 	a := l.at(0)
 	if a.err != nil || int64(len(a.values))+a.gapped() != total+1 || a.gapped() < total/2 || len(a.gaps) < 100 {
-		t.Fatalf("%d records and %d gaps of %d offsets, error %v", len(a.values), a.gapped(), total+1, a.err)
+		t.Fatalf("%d records and %d gaps of %d offsets, error %v; expected at least %v, a.gaps with at least 100 elements and no error", len(a.values), a.gapped(), total+1, a.err, total/2)
 	}
 	t.Logf("%d records and %d gaps in %d pieces", len(a.values), a.gapped(), len(a.gaps))
 

@@ -111,7 +111,7 @@ func realTopics(t *testing.T, r *realKafka) {
 	for i, name := range []string{"topics", "topics.dlq"} {
 		a, b := first[i], second[i]
 		if a.Name != name || !a.Created || a.Partitions != 3 || a.TimestampType != "LogAppendTime" || a.MaxMessageBytes != 1048588 || a.NoTopicIDs {
-			t.Errorf("created: %+v", a)
+			t.Errorf("created: %+v; expected Name %v, Created true, Partitions 3, TimestampType %q, MaxMessageBytes 1048588 and NoTopicIDs false", a, name, "LogAppendTime")
 		}
 		if b.Created || b.ID != a.ID || b.ID == (checkpoint.TopicID{}) {
 			t.Errorf("the second time: %+v, expected topic ID %s", b, a.ID)
@@ -177,7 +177,7 @@ func realMembers(t *testing.T, r *realKafka) {
 	taken("the other member")
 	for v, n := range l.values() {
 		if n != 1 {
-			t.Errorf("record %s was processed %d times", v, n)
+			t.Errorf("record %s was processed %d times, expected 1", v, n)
 		}
 	}
 	if n := len(l.values()); n != 6*sent {
@@ -187,7 +187,7 @@ func realMembers(t *testing.T, r *realKafka) {
 		// Cooperative rebalancing: no member loses a partition that it keeps, so each partition is claimed at most
 		// three times.
 		if n := l.at(p).claimed; n > 3 {
-			t.Errorf("partition %d was claimed %d times", p, n)
+			t.Errorf("partition %d was claimed %d times, expected at most 3", p, n)
 		}
 	}
 }

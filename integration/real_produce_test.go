@@ -114,7 +114,7 @@ func realTooLarge(t *testing.T, r *realKafka) {
 		return n
 	}
 	if got := sizes(r.readTopic(ctx, t, "large")); got[len(small)] != 6 || got[len(noise)] != 1 || got[40_000] != 2 || len(got) != 3 {
-		t.Errorf("the topic holds, by size: %v", got)
+		t.Errorf("the topic holds, by size: %v; expected got[len(small)] 6, got[len(noise)] 1, got[40_000] 2 and 3 elements", got)
 	}
 	letters := map[string]bool{}
 	dead := r.readTopic(ctx, t, "large.dlq")
@@ -166,7 +166,7 @@ func realEpochs(t *testing.T, r *realKafka) {
 		fill(t, r.client(t), "epochs", 0, 300+i, 301+i)
 		etltest.Await(ctx, t, "it continues", func() bool { return l.at(0).next == int64(301+i) || l.at(0).err != nil })
 		if a := l.at(0); a.err != nil || a.gapped() != 0 {
-			t.Errorf("from %d on: %v, %d gaps", 100*i+100, a.err, a.gapped())
+			t.Errorf("from %d on: %v, %d gaps; expected 0 and no error", 100*i+100, a.err, a.gapped())
 		}
 		m.stop()
 	}
@@ -294,7 +294,7 @@ func realKilled(t *testing.T, r *realKafka) {
 		}
 	}
 	if lost > 0 {
-		t.Errorf("%d of %d records got OK and are not in Kafka", lost, len(acked))
+		t.Errorf("%d of %d records got OK and are not in Kafka, expected 0", lost, len(acked))
 	}
 	copies := len(all) - len(in)
 	t.Logf("%d got OK, %d in Kafka, %d duplicates, %d requests sent again", len(acked), len(all), copies, resent)

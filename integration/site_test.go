@@ -148,7 +148,7 @@ func (s *site) finish(ctx context.Context, t *testing.T, l *load, sent <-chan er
 	tr := readTruth(ctx, t, s.broker, topic)
 	lost, extra := tr.missing(l)
 	if len(lost) > 0 {
-		t.Errorf("%d events got OK and are not in Kafka: %v…", len(lost), lost[:min(len(lost), 10)])
+		t.Errorf("%d events got OK and are not in Kafka, expected 0: %v…", len(lost), lost[:min(len(lost), 10)])
 	}
 	t.Logf("%d events got OK; %d records in Kafka, %d of them duplicates; %d requests sent again",
 		l.answered.Load(), tr.total, extra, l.resent.Load())

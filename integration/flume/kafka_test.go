@@ -71,7 +71,7 @@ func TestReal_KafkaValues(t *testing.T) {
 			fmt.Fprintf(&text, "\n== %s, Kafka %s\n", set, kind)
 			for n, r := range records {
 				if len(r.Headers) != 0 {
-					t.Errorf("%s, %s: headers %v", set, kind, r.Headers)
+					t.Errorf("%s, %s: headers %v, expected none", set, kind, r.Headers)
 				}
 				headers := `{"basename"="a.log","key"="k1","origin"="café"}`
 				if i == 0 {

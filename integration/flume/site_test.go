@@ -221,7 +221,7 @@ func (s *site) compare(ctx context.Context, t *testing.T, dedup bool) {
 	}
 	t.Logf("%d lines, %d records, %d of them duplicates", len(copies)-missing, total, total-int64(len(copies)-missing))
 	if missing > 0 {
-		t.Errorf("%d of %d lines were read by the agent and are not in Kafka", missing, len(copies))
+		t.Errorf("%d of %d lines were read by the agent and are not in Kafka, expected 0", missing, len(copies))
 	}
 	got := map[string]int64{}
 	rows, err := s.db.QueryContext(ctx, selectHits)
@@ -246,6 +246,6 @@ func (s *site) compare(ctx context.Context, t *testing.T, dedup bool) {
 	var unbalanced int64
 	if err := s.db.QueryRowContext(ctx, `SELECT COUNT(*) FROM etl_checkpoint
 WHERE next_offset - first_offset <> counted + filtered + dead + gaps + duplicates + skipped`).Scan(&unbalanced); err != nil || unbalanced != 0 {
-		t.Errorf("the audit of %d partitions does not balance, %v", unbalanced, err)
+		t.Errorf("the audit of %d partitions does not balance, %v; expected 0 and no error", unbalanced, err)
 	}
 }

@@ -242,7 +242,7 @@ func TestReal_HTTPSource(t *testing.T) {
 			}
 			mark := fmt.Sprintf("end-%d.", i)
 			if answer := ask(t, s.addr, post(json, `[{"body":"`+mark+`"}]`)); !strings.HasPrefix(answer, "HTTP/1.1 200 ") {
-				t.Fatal(answer)
+				t.Fatalf("got %v, expected it to begin with %q", answer, "HTTP/1.1 200 ")
 			}
 			for _, e := range s.events.upTo(ctx, t, mark) {
 				fmt.Fprintf(&text, "< %s\n", e)

@@ -66,7 +66,7 @@ func TestReal_SparkBytes(t *testing.T) {
 	q := poll(t, addr)
 	tooMany := q.get(11, sparkPatience)
 	if !strings.Contains(tooMany.errorMsg, "capacity 10 full") || len(tooMany.events) != 0 || tooMany.sequence != "" {
-		t.Errorf("more than a transaction holds: %+v", tooMany)
+		t.Errorf("more than a transaction holds: %+v; expected errorMsg to contain %q, events with no elements and sequence an empty text", tooMany, "capacity 10 full")
 	}
 	t.Logf("more than a transaction holds: %q", tooMany.errorMsg)
 	etltest.Golden(t, *rewrite, "../../flumesink/spark/testdata/sparksink-2.4.8.txt", fmt.Sprintf(`# What a poller (>) and a SparkSink 2.4.8 in a Flume agent 1.9.0 with Avro 1.8.2 (<) sent, each on one connection. The
@@ -125,7 +125,7 @@ func sparkBlocks(t *testing.T) {
 	in.Put(t, "a.log", []byte("hi\n"))
 	b, err := waiting.batch(sparkPatience)
 	if err != nil || len(b.events) != 1 {
-		t.Fatalf("the batch that was waited for: %+v, %v", b, err)
+		t.Fatalf("the batch that was waited for: %+v, %v; expected events with 1 element and no error", b, err)
 	}
 	for _, p := range silent {
 		if _, err := p.receive(sparkPatience); err != nil {
@@ -143,7 +143,7 @@ func sparkErrorBatch(t *testing.T) {
 	p := poll(t, addr)
 	for range 2 { // the second as the first: it never gets better
 		if b := p.get(20, sparkPatience); b.errorMsg == "" {
-			t.Fatalf("more than a transaction holds: %+v", b)
+			t.Fatalf("more than a transaction holds: %+v, expected errorMsg other than an empty text", b)
 		}
 	}
 	began := time.Now()

@@ -93,7 +93,7 @@ func captureThrift(t *testing.T, version jvmtest.Set) {
 	in.Put(t, "second.log", []byte("yo\n"))
 	etltest.Await(ctx, t, "the second file", all(2))
 	if got := secure.First().Text(); got != compact.First().Text() {
-		t.Errorf("under TLS:\n%s", got)
+		t.Errorf("under TLS, expected %v:\n%s", compact.First().Text(), got)
 	}
 	etltest.Golden(t, *rewrite, "../../flumesink/thrift/testdata/"+string(version)+".txt", fmt.Sprintf(`# What the Thrift sinks of a Flume agent (%s) sent to a receiver (>) and its replies (<), each on one
 # connection. 78*9000 is the byte 78, 9,000 times. With ssl = true the same is sent inside TLS; the sink needs a
