@@ -45,7 +45,7 @@ func TestBind(t *testing.T) {
 	tab := k.Tables()
 	tab[0].Columns[0].Scale = 2
 	if err := k.Bind(tab); err == nil || !strings.Contains(err.Error(), "different groups would become one") {
-		t.Errorf("a key column that rounds: %v", err)
+		t.Errorf("a key column that rounds: %v, expected an error that contains %q", err, "different groups would become one")
 	}
 }
 
@@ -64,7 +64,7 @@ func TestP18_sumIntoBigint(t *testing.T) {
 	// A batch's total may exceed 64 bits. Only the table limits it, so MySQL decides.
 	want(t, printed(f.Take()), "t: all 18446744073709551615")
 	if len(tally.Dead) != 1 || tally.Dead[0].Offset != 1 {
-		t.Errorf("%+v", tally)
+		t.Errorf("%+v; expected Dead with 1 element and Dead[0].Offset 1", tally)
 	}
 }
 
@@ -102,13 +102,13 @@ func TestP16_alteredColumnsAreAdoptedAtRestore(t *testing.T) {
 	rejected := batch.RejectedRow{Table: "t", Key: row.AppendKeyNumber(nil, row.FromInt(15)), Reason: "check", Until: map[checkpoint.Partition]int64{part: 9}}
 	restore(rejected)
 	if tally := feed(f, record, record); len(tally.Dead) != 0 {
-		t.Errorf("a rejection of the version before makes dead letters: %+v", tally)
+		t.Errorf("a rejection of the version before makes dead letters: %+v, expected Dead with no elements", tally)
 	}
 	take(1, "t: 15 2.8")
 	rejected.Version = 1
 	restore(rejected)
 	if tally := feed(f, record); len(tally.Dead) != 1 {
-		t.Errorf("a rejection of this version was forgotten: %+v", tally)
+		t.Errorf("a rejection of this version was forgotten: %+v, expected Dead with 1 element", tally)
 	}
 	tables[0].Version = 2
 	if err := p.Bind(tables); err != nil {
@@ -116,6 +116,6 @@ func TestP16_alteredColumnsAreAdoptedAtRestore(t *testing.T) {
 	}
 	restore()
 	if tally := feed(f, record); len(tally.Dead) != 0 {
-		t.Errorf("a rejection that the fold knew makes dead letters in the next version: %+v", tally)
+		t.Errorf("a rejection that the fold knew makes dead letters in the next version: %+v, expected Dead with no elements", tally)
 	}
 }

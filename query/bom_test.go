@@ -72,7 +72,7 @@ func TestByteOrderMark_isSkipped(t *testing.T) {
 		}
 	}
 	if got := dryRunText(t, "raw", "", "INSERT INTO t SELECT LEFT(body, 9) AS k, COUNT(*) AS n FROM events GROUP BY k", mark+"x\nx\n"); !strings.Contains(got, "t: 1 rows") {
-		t.Errorf("a dry run does not skip the byte order mark at the start of a file:\n%s", got)
+		t.Errorf("a dry run does not skip the byte order mark at the start of a file, expected it to contain %q:\n%s", "t: 1 rows", got)
 	}
 	if got := folded(t, plan(t, "words", "INSERT INTO t SELECT CONCAT(word, '"+mark+"') AS k, COUNT(*) AS n FROM events GROUP BY k"), "x"); got != "t: x"+mark+" 1" {
 		t.Errorf("a byte order mark within quotes must be text, got %q", got)

@@ -143,7 +143,7 @@ func TestCustom_readsCombined(t *testing.T) {
 		line := string(accesslog.Append(nil, rng, n))
 		a, b := feed(one, line), feed(other, line)
 		if a.Counted != 1 || b.Counted != 1 {
-			t.Fatalf("%s: %+v, %+v", line, a, b)
+			t.Fatalf("%s: %+v, %+v, expected Counted 1", line, a, b)
 		}
 		want(t, printed(other.Take()), printed(one.Take())...)
 	}
@@ -158,7 +158,7 @@ func BenchmarkCustom(b *testing.B) {
 		var tally batch.Tally
 		f.Add(part, records, &tally)
 		if tally.Counted != benchLines {
-			b.Fatalf("fates: %+v", tally)
+			b.Fatalf("fates: %+v, expected Counted %v", tally, benchLines)
 		}
 	}
 	if got, want := f.Take().Tables[0].Len(), len(countByRegexp(records)); got != want {
@@ -180,7 +180,7 @@ func FuzzCustom(f *testing.F) {
 		}
 		fold := p.NewFold()
 		if tally := feed(fold, line); tally.Counted+int64(len(tally.Dead)) != 1 {
-			t.Fatalf("%q of %q: %+v", line, format, tally)
+			t.Fatalf("%q of %q: %+v, expected Counted+int64(len(tally.Dead)) 1", line, format, tally)
 		}
 	})
 }

@@ -169,7 +169,7 @@ func TestDifferential_json(t *testing.T) {
 		t.Logf("rule %q: %d", name, rules[name])
 	}
 	if operators["->"] == 0 || operators["->>"] == 0 {
-		t.Errorf("JSON's operators: %v", operators)
+		t.Errorf("JSON's operators: %v; expected operators[\"->\"] other than 0 and operators[\"->>\"] other than 0", operators)
 	}
 }
 

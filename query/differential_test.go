@@ -70,7 +70,7 @@ func TestDifferential(t *testing.T) {
 		t.Logf("rule %q: %d", name, d.rules[name])
 	}
 	if d.rejected > d.expressions/5 {
-		t.Errorf("%d expressions of %d were rejected at start: the generator builds too many invalid ones", d.rejected, d.rejected+d.expressions)
+		t.Errorf("%d expressions of %d were rejected at start: the generator builds too many invalid ones, expected at most %v", d.rejected, d.rejected+d.expressions, d.expressions/5)
 	}
 	if d.failures == 0 {
 		d.covered(t)

@@ -137,13 +137,13 @@ func TestFlumeValues_invalidEventIsADeadLetter(t *testing.T) {
 			t.Errorf("%q: reason %q, detail %q, expected %q in them", c.value, d.Reason, d.Detail, c.want)
 		}
 		if string(d.Value) != c.value || d.Length != int64(len(c.value)) || d.Statement != -1 {
-			t.Errorf("%q: kept as %q", c.value, d.Value)
+			t.Errorf("%q: kept as %q; expected d.Length %v and d.Statement -1", c.value, d.Value, int64(len(c.value)))
 		}
 	}
 	// If the event is valid but its body is not, the dead letter keeps the whole value.
 	value := flumeValue("nonsense", "host", "a")
 	if tally := feed(flumePlan(t, "json", "INSERT INTO t SELECT a AS a, CAST(b AS SIGNED) AS b FROM events").NewFold(), string(value)); len(tally.Dead) != 1 || string(tally.Dead[0].Value) != string(value) {
-		t.Errorf("%+v", tally)
+		t.Errorf("%+v; expected Dead with 1 element and Dead[0].Value %v", tally, string(value))
 	}
 }
 
@@ -160,7 +160,7 @@ func TestFlumeValues_goldens(t *testing.T) {
 		bodies = append(bodies, string(b))
 	}
 	if tally := feed(f, bodies...); tally.Counted != 4 {
-		t.Errorf("%+v", tally)
+		t.Errorf("%+v, expected Counted 4", tally)
 	}
 	want(t, printed(f.Take()), "t: logs 3 0 0 hi a", "t: logs 3 1 0 yo NULL", "t: logs 3 2 0 hi a", "t: logs 3 3 0 hi a")
 }
@@ -173,10 +173,10 @@ func TestP2_valueEncoding(t *testing.T) {
 	raw, rawText := plan(t, "words", text).Fingerprint()
 	flume, flumeText := flumePlan(t, "words", text).Fingerprint()
 	if raw == flume || !strings.Contains(flumeText, "kafka value flume\n") {
-		t.Errorf("the encoding is not in the fingerprint: %s", flumeText)
+		t.Errorf("the encoding is not in the fingerprint: %s; expected raw other than %v and it to contain %q", flumeText, flume, "kafka value flume\n")
 	}
 	if !strings.HasPrefix(rawText, "format words\ntime zone UTC\nvalue encoding 2\ninsert into ") {
-		t.Errorf("the fingerprint of raw bodies has changed: %s", rawText)
+		t.Errorf("the fingerprint of raw bodies has changed: %s, expected it to begin with %q", rawText, "format words\ntime zone UTC\nvalue encoding 2\ninsert into ")
 	}
 }
 
@@ -207,7 +207,7 @@ func TestPlan_Header(t *testing.T) {
 			t.Errorf("%s: %q, expected %q", c.name, got, c.want)
 		}
 		if n := testing.AllocsPerRun(100, func() { c.find(&in) }); n != 0 {
-			t.Errorf("%s: %v allocations", c.name, n)
+			t.Errorf("%s: %v allocations, expected 0", c.name, n)
 		}
 	}
 }
@@ -218,10 +218,10 @@ func TestFlumeValues_allocateNothing(t *testing.T) {
 	var tally batch.Tally
 	f.Add(part, records, &tally)
 	if tally.Counted != 1 {
-		t.Fatalf("%+v", tally)
+		t.Fatalf("%+v, expected Counted 1", tally)
 	}
 	if n := testing.AllocsPerRun(100, func() { f.Add(part, records, &tally) }); n != 0 {
-		t.Errorf("%v allocations per record", n)
+		t.Errorf("%v allocations per record, expected 0", n)
 	}
 }
 
@@ -255,7 +255,7 @@ func BenchmarkFlumeValues(b *testing.B) {
 				var tally batch.Tally
 				f.Add(checkpoint.Partition{Topic: "t"}, records, &tally)
 				if tally.Counted != benchLines {
-					b.Fatalf("fates: %+v", tally)
+					b.Fatalf("fates: %+v, expected Counted %v", tally, benchLines)
 				}
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/benchLines, "ns/line")
@@ -265,7 +265,7 @@ func BenchmarkFlumeValues(b *testing.B) {
 				hosts[rowText(rows, i)[0]] = true
 			}
 			if len(hosts) != 4 {
-				b.Fatalf("hosts: %v", hosts)
+				b.Fatalf("hosts: %v, expected 4 elements", hosts)
 			}
 		})
 	}

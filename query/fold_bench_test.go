@@ -68,7 +68,7 @@ func BenchmarkCount(b *testing.B) {
 				var tally batch.Tally
 				f.Add(checkpoint.Partition{Topic: "t"}, records, &tally)
 				if tally.Counted+tally.Filtered != benchLines {
-					b.Fatalf("fates: %+v", tally)
+					b.Fatalf("fates: %+v, expected Counted+tally.Filtered %v", tally, benchLines)
 				}
 			}
 			perLine(b)
@@ -100,7 +100,7 @@ func BenchmarkCount(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			if got := countByRegexp(records); len(got) != len(want) {
-				b.Fatal(got)
+				b.Fatalf("got %v, expected %v elements", got, len(want))
 			}
 		}
 		perLine(b)
@@ -117,7 +117,7 @@ func BenchmarkCount(b *testing.B) {
 			}
 		}
 		if lines != benchLines {
-			b.Fatal(lines)
+			b.Fatalf("got %v, expected %v", lines, benchLines)
 		}
 		perLine(b)
 	})

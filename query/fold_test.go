@@ -61,7 +61,7 @@ func TestP15_nullDoesNotChangeAResult(t *testing.T) {
 	for _, c := range p.Tables()[0].Columns {
 		nullable := c.Name == "s" || c.Name == "lo" || c.Name == "hi"
 		if c.Nullable != nullable {
-			t.Errorf("column %s: nullable is %v", c.Name, c.Nullable)
+			t.Errorf("column %s: nullable is %v, expected %v", c.Name, c.Nullable, nullable)
 		}
 	}
 }
@@ -91,21 +91,21 @@ func TestP22_oneFatePerRecord(t *testing.T) {
 	tally := feed(f, `{"k":"u","x":1}`, `{"k":"u","x":"one"}`, `{"k":"skip","x":"one"}`, `nonsense`, `{"k":"u","x":" 2 "}`)
 	want(t, printed(f.Take()), "a: skip 1", "a: u 2", "b: u 3")
 	if tally.Counted != 3 || tally.Filtered != 0 || len(tally.Dead) != 2 {
-		t.Fatalf("%+v", tally)
+		t.Fatalf("%+v; expected Counted 3, Filtered 0 and Dead with 2 elements", tally)
 	}
 	d := tally.Dead[0]
 	if d.Offset != 1 || d.Statement != 1 || d.Table != "b" || d.Row || d.Partition != part || strings.Contains(d.Reason+d.Detail, "one") || d.Detail != "the text has 3 bytes" {
-		t.Errorf("%+v", d)
+		t.Errorf("%+v; expected Offset 1, Statement 1, Table %q, Row false, Partition %v, Reason+d.Detail not to contain %q and Detail %q", d, "b", part, "one", "the text has 3 bytes")
 	}
 	if d := tally.Dead[1]; d.Statement != -1 || d.Table != "" || string(d.Value) != "nonsense" {
-		t.Errorf("%+v", d)
+		t.Errorf("%+v; expected Statement -1, Table an empty text and Value %q", d, "nonsense")
 	}
 
 	words := plan(t, "words", "INSERT INTO t SELECT word, COUNT(*) AS n FROM events GROUP BY word").NewFold()
 	tally = feed(words, "good good", "good \xff", " \t ")
 	want(t, printed(words.Take()), "t: good 2")
 	if tally.Counted != 1 || tally.Filtered != 1 || len(tally.Dead) != 1 {
-		t.Errorf("%+v", tally)
+		t.Errorf("%+v; expected Counted 1, Filtered 1 and Dead with 1 element", tally)
 	}
 }
 
@@ -167,7 +167,7 @@ func TestFold_rowPerRecord(t *testing.T) {
 	t.Parallel()
 	p := plan(t, "words", "INSERT INTO t SELECT word FROM events WHERE word <> 'b'")
 	if tab := p.Tables()[0]; tab.Grouped || tab.Keys != 4 || tab.Columns[4].Merge != row.Plain {
-		t.Errorf("%+v", tab)
+		t.Errorf("%+v; expected Grouped false, Keys 4 and Columns[4].Merge %v", tab, row.Plain)
 	}
 	f := p.NewFold()
 	feed(f, "a b a", "c")
@@ -198,7 +198,7 @@ func TestFold_kafkaColumns(t *testing.T) {
 		"t: logs 3 7 0 k v 2015-05-17 10:05:03.250 1970-01-01 00:00:01.000 a NULL v",
 		"t: logs 3 8 0 NULL  1970-01-01 00:00:01.000 1970-01-01 00:00:01.000 NULL NULL ")
 	if len(tally.Dead) != 1 || !strings.Contains(tally.Dead[0].Reason, "milliseconds") {
-		t.Errorf("%+v", tally)
+		t.Errorf("%+v; expected Dead with 1 element and Dead[0].Reason to contain %q", tally, "milliseconds")
 	}
 }
 
@@ -217,14 +217,14 @@ func TestP18_rejectedRowsBecomeDeadLetters(t *testing.T) {
 	tally := feed(f, "bad", "good", "bad good", "bad")
 	want(t, printed(f.Take()), "t: bad 1", "t: good 1", "u: b 1", "u: g 1")
 	if len(tally.Dead) != 2 || !tally.Dead[0].Row || tally.Dead[0].Table != "t" || tally.Dead[0].Reason != "check constraint" || tally.Counted != 2 {
-		t.Errorf("%+v", tally)
+		t.Errorf("%+v; expected Dead with 2 elements, Dead[0].Row true, Dead[0].Table %q, Dead[0].Reason %q and Counted 2", tally, "t", "check constraint")
 	}
 	at.Next = 3
 	if err := f.Restore(context.Background(), []checkpoint.Checkpoint{at}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if tally := feed(f, "bad"); len(tally.Dead) != 0 {
-		t.Errorf("passed offsets are still rejected: %+v", tally)
+		t.Errorf("passed offsets are still rejected: %+v, expected Dead with no elements", tally)
 	}
 }
 
@@ -252,7 +252,7 @@ func TestP18_neighborsOfARejectedRecordAreCounted(t *testing.T) {
 	d = f.Take()
 	want(t, printed(d), "t: a 1 1", "t: a 1 99", "t: a 1 3", "t: a 2 6", "t: b 1 1")
 	if tally.Counted != 6 || len(tally.Dead) != 0 {
-		t.Errorf("%+v", tally)
+		t.Errorf("%+v; expected Counted 6 and Dead with no elements", tally)
 	}
 	origin, ok := d.Tables[0].Origin(d.Tables[0].Sorted()[1])
 	if wanted := (row.Origin{Partition: part.ID, Offset: 1}); !ok || origin != wanted {
@@ -267,7 +267,7 @@ func TestP18_neighborsOfARejectedRecordAreCounted(t *testing.T) {
 	tally = feed(f, bodies...)
 	want(t, printed(f.Take()), "t: a 1 1", "t: a 1 3", "t: b 1 1")
 	if tally.Counted != 3 || len(tally.Dead) != 1 || tally.Dead[0].Offset != 1 || !tally.Dead[0].Row || tally.Dead[0].Reason != "check" {
-		t.Errorf("%+v", tally)
+		t.Errorf("%+v; expected Counted 3, Dead with 1 element, Dead[0].Offset 1, Dead[0].Row true and Dead[0].Reason %q", tally, "check")
 	}
 	at.Next = 4
 	restore(merged, single)
@@ -350,7 +350,7 @@ func TestFold_deadLettersAreCutAndOwnTheirBytes(t *testing.T) {
 	p.NewFold().Add(part, []batch.Record{{Value: value}}, &tally)
 	clear(value)
 	if d := tally.Dead[0]; string(d.Value) != "nons" || d.Length != 8 {
-		t.Errorf("%+v", d)
+		t.Errorf("%+v; expected Value %q and Length 8", d, "nons")
 	}
 }
 
@@ -384,7 +384,7 @@ func TestFold_anyDivisionIntoBatchesGivesTheSameRows(t *testing.T) {
 			t.Fatal(diff)
 		}
 		if got.Counted != tally.Counted || got.Filtered != tally.Filtered {
-			t.Fatalf("%+v and %+v", got, tally)
+			t.Fatalf("%+v and %+v; expected Counted %v and Filtered %v", got, tally, tally.Counted, tally.Filtered)
 		}
 	})
 }
@@ -434,11 +434,11 @@ func TestFold_allocatesNothing(t *testing.T) {
 		var tally batch.Tally
 		f.Add(part, records, &tally)
 		if tally.Counted != 1 {
-			t.Errorf("%s: %+v", c.format, tally)
+			t.Errorf("%s: %+v, expected Counted 1", c.format, tally)
 			continue
 		}
 		if n := testing.AllocsPerRun(100, func() { f.Add(part, records, &tally) }); n != 0 {
-			t.Errorf("%s: %v allocations per record", c.format, n)
+			t.Errorf("%s: %v allocations per record, expected 0", c.format, n)
 		}
 	}
 }

@@ -92,7 +92,7 @@ func TestCommon_lines(t *testing.T) {
 	tally := feed(f, `h - - [17/May/2015:10:05:03 +0000] "GET / HTTP/1.1" 200 17`+"\r", line(200, "3"), `h - - [17/May/2015:10:05:03 +0000] "GET / HTTP/1.1" 200`)
 	want(t, printed(f.Take()), "t: 200 20 2")
 	if len(tally.Dead) != 1 {
-		t.Errorf("%+v", tally)
+		t.Errorf("%+v, expected Dead with 1 element", tally)
 	}
 }
 
@@ -151,7 +151,7 @@ func FuzzFold(f *testing.F) {
 			records := []batch.Record{{Value: b, Headers: []batch.Header{{Key: "a", Value: b}, {Key: "timestamp", Value: b}}}, {Offset: 1, Value: b}}
 			fold.Add(part, records, &tally)
 			if n := tally.Counted + tally.Filtered + int64(len(tally.Dead)); n != 2 {
-				t.Fatalf("%s: 2 records have %d fates", format, n)
+				t.Fatalf("%s: 2 records have %d fates, expected 2", format, n)
 			}
 			printed(fold.Take())
 		}

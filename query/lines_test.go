@@ -25,7 +25,7 @@ func TestCombined_textBeforeTheHostIsRejected(t *testing.T) {
 			f := p.NewFold()
 			tally := feed(f, front+afterHost)
 			if len(tally.Dead) != 1 || !strings.HasPrefix(tally.Dead[0].Reason, "something stands in front of the host") {
-				t.Errorf("%s: %s: %+v, rows %q", format, front, tally, printed(f.Take()))
+				t.Errorf("%s: %s: %+v, rows %q; expected Dead with 1 element and Dead[0].Reason to begin with %q", format, front, tally, printed(f.Take()), "something stands in front of the host")
 			}
 		}
 		for _, front := range []string{
@@ -34,7 +34,7 @@ func TestCombined_textBeforeTheHostIsRejected(t *testing.T) {
 		} {
 			tally := feed(p.NewFold(), front+afterHost)
 			if tally.Counted != 1 {
-				t.Errorf("%s: %s: %+v", format, front, tally)
+				t.Errorf("%s: %s: %+v, expected Counted 1", format, front, tally)
 			}
 		}
 	}
@@ -80,7 +80,7 @@ func TestP22_invalidLineMakesTheEventADeadLetter(t *testing.T) {
 	tally := feed(f, line(200, "1")+"\nbad", line(404, "1")+"\n"+line(404, "2"))
 	want(t, printed(f.Take()), "t: 404 2")
 	if tally.Counted != 1 || len(tally.Dead) != 1 {
-		t.Errorf("%+v", tally)
+		t.Errorf("%+v; expected Counted 1 and Dead with 1 element", tally)
 	}
 }
 
@@ -123,18 +123,18 @@ func TestFold_tombstonesAreFiltered(t *testing.T) {
 		var tally batch.Tally
 		f.Add(part, []batch.Record{{Offset: 1}}, &tally)
 		if tally.Filtered != 1 || tally.Counted != 0 || len(tally.Dead) != 0 {
-			t.Errorf("%s: %+v", format, tally)
+			t.Errorf("%s: %+v; expected Filtered 1, Counted 0 and Dead with no elements", format, tally)
 		}
 	}
 	f := plan(t, "raw", "INSERT INTO t SELECT body FROM events").NewFold()
 	if tally := feed(f, ""); tally.Counted != 1 {
-		t.Errorf("empty: %+v", tally)
+		t.Errorf("empty: %+v, expected Counted 1", tally)
 	}
 	f = flumePlan(t, "raw", "INSERT INTO t SELECT body FROM events").NewFold()
 	var tally batch.Tally
 	f.Add(part, []batch.Record{{Offset: 1}}, &tally)
 	if tally.Filtered != 1 {
-		t.Errorf("flume: %+v", tally)
+		t.Errorf("flume: %+v, expected Filtered 1", tally)
 	}
 }
 
@@ -169,6 +169,6 @@ func TestFold_kafkaTimestamps(t *testing.T) {
 	f.Add(part, []batch.Record{{Timestamp: -1, Value: []byte{}}, {Timestamp: 1000, Value: []byte{}}}, &tally)
 	want(t, printed(f.Take()), "t: 1970-01-01 00:00:00 1")
 	if len(tally.Dead) != 1 || !strings.Contains(tally.Dead[0].Reason, "NULL") {
-		t.Errorf("%+v", tally)
+		t.Errorf("%+v; expected Dead with 1 element and Dead[0].Reason to contain %q", tally, "NULL")
 	}
 }

@@ -100,7 +100,7 @@ func TestFromUnixtime_negative(t *testing.T) {
 		}
 	}
 	if got, fault := evaluate(t, "json", "FROM_UNIXTIME(x)", `{"x":-0}`); got != "1970-01-01 00:00:00.000000" || fault != "" {
-		t.Errorf("FROM_UNIXTIME(-0) = %q %q", got, fault)
+		t.Errorf("FROM_UNIXTIME(-0) = %q %q; expected %q and an empty text", got, fault, "1970-01-01 00:00:00.000000")
 	}
 }
 

@@ -29,7 +29,7 @@ func TestDeadLetters_constantReasons(t *testing.T) {
 		f := plan(t, c.format, "INSERT INTO t "+c.query).NewFold()
 		tally := feed(f, c.bodies...)
 		if len(tally.Dead) != len(c.bodies) {
-			t.Errorf("%s: %q: %d dead letters", c.query, c.bodies, len(tally.Dead))
+			t.Errorf("%s: %q: %d dead letters, expected %v", c.query, c.bodies, len(tally.Dead), len(c.bodies))
 			continue
 		}
 		for _, d := range tally.Dead {
@@ -49,6 +49,6 @@ func TestDryRun_reasonsShowTheText(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !strings.Contains(out.String(), `got the text "one"`) {
-		t.Error(out.String())
+		t.Errorf("got %v, expected it to contain %q", out.String(), `got the text "one"`)
 	}
 }

@@ -138,7 +138,7 @@ func TestP2_fingerprint(t *testing.T) {
 		}
 		h, hashed := p.Fingerprint()
 		if !strings.Contains(hashed, format) {
-			t.Errorf("the hashed text does not name the format: %s", hashed)
+			t.Errorf("the hashed text does not name the format: %s, expected it to contain %q", hashed, format)
 		}
 		return h
 	}
@@ -173,7 +173,7 @@ func TestTables_keysFitAnIndex(t *testing.T) {
 	} {
 		tab := plan(t, "combined", "INSERT INTO t "+c.text).Tables()[0]
 		if tab.Keys != len(c.want) {
-			t.Errorf("%s: %d keys", c.text, tab.Keys)
+			t.Errorf("%s: %d keys, expected %v", c.text, tab.Keys, len(c.want))
 			continue
 		}
 		for i, want := range c.want {

@@ -42,7 +42,7 @@ func TestTumble_cachesItsOwnWindow(t *testing.T) {
 		var tally batch.Tally
 		f.Add(part, []batch.Record{{Value: []byte("x"), Timestamp: at * 1000}}, &tally)
 		if tally.Counted != 1 {
-			t.Fatalf("%+v", tally)
+			t.Fatalf("%+v, expected Counted 1", tally)
 		}
 	}
 	var got [3]map[int64]int64
