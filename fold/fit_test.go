@@ -46,7 +46,7 @@ func TestP16_WhatIsAddedCannotWrapATotal(t *testing.T) {
 		v, r := value.Value{Number: largest, Set: true}, Env{}
 		l := newLimits(&column)
 		if l.fit(&r, &v, value.KindDecimal); r.Reason != "" {
-			t.Errorf("merge %v: 38 digits are refused: %s", merge, r.Reason)
+			t.Errorf("merge %v: 38 digits are refused: %s, expected an empty text", merge, r.Reason)
 		}
 	}
 }

@@ -31,7 +31,7 @@ func TestIsIPv4(t *testing.T) {
 		check(string(b))
 	}
 	if taken < 300 {
-		t.Errorf("%d were accepted, too few for a test", taken)
+		t.Errorf("%d were accepted, too few for a test, expected at least 300", taken)
 	}
 }
 
@@ -60,6 +60,6 @@ func TestIsPlainIPv6(t *testing.T) {
 		}
 	}
 	if taken < 100 {
-		t.Errorf("%d were accepted, too few for a test", taken)
+		t.Errorf("%d were accepted, too few for a test, expected at least 100", taken)
 	}
 }

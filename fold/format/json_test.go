@@ -34,7 +34,7 @@ func TestJSON_memoryOfALargeTextIsReleased(t *testing.T) {
 		t.Error("a small text after it holds the large one's tree")
 	}
 	if n := bytesOf(`{"a":1}`); n > 1000 {
-		t.Errorf("%d bytes a small text", n)
+		t.Errorf("%d bytes a small text, expected at most 1000", n)
 	}
 }
 
@@ -45,7 +45,7 @@ func TestHasManyValues(t *testing.T) {
 		text := "[" + strings.Repeat(`"\\",`, n) + `"\"[{,"]`
 		for most := range 50 {
 			if got, want := hasManyValues([]byte(text), most), n+2 > most && len(text) > most; got != want {
-				t.Errorf("%d values, %d may be: %v", n+2, most, got)
+				t.Errorf("%d values, %d may be: %v, expected %v", n+2, most, got, want)
 			}
 		}
 	}

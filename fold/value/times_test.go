@@ -27,7 +27,7 @@ func TestTimes_agreeWithGo(t *testing.T) {
 			t.Fatalf("seed %d: %s is read as %d %v, expected %d", seed, at.Format(time.RFC3339), got, ok, at.UnixMicro())
 		}
 		if got := string(AppendTime(nil, at.UnixMicro(), 0)); got != at.UTC().Format(time.DateTime) {
-			t.Fatalf("seed %d: %s is written as %s", seed, at, got)
+			t.Fatalf("seed %d: %s is written as %s, expected %v", seed, at, got, at.UTC().Format(time.DateTime))
 		}
 	}
 	for text, utc := range map[string]string{
