@@ -31,7 +31,7 @@ func TestNumber_arithmeticIsExact(t *testing.T) {
 			t.Fatalf("%v * %v = %v, expected %v", a.Big(), b.Big(), got.Big(), want)
 		}
 		if ok != (want.BitLen() <= 127) {
-			t.Fatalf("%v * %v: ok is %v", a.Big(), b.Big(), ok)
+			t.Fatalf("%v * %v: ok is %v, expected %v", a.Big(), b.Big(), ok, (want.BitLen() <= 127))
 		}
 		if b.Sign() != 0 {
 			q, r := a.QuoRem(b)
@@ -42,7 +42,7 @@ func TestNumber_arithmeticIsExact(t *testing.T) {
 		}
 		back, ok := FromBig(a.Big())
 		if !ok || back != a {
-			t.Fatalf("FromBig(%v) = %v", a.Big(), back)
+			t.Fatalf("FromBig(%v) = %v; expected %v", a.Big(), back, a)
 		}
 	})
 }

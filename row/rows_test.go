@@ -18,7 +18,7 @@ func TestRows_separate(t *testing.T) {
 		}
 	}
 	if i, fresh := r.Find(key(7)); fresh || string(r.Key(i)) != "0007" {
-		t.Errorf("row %d, fresh %v", i, fresh)
+		t.Errorf("row %d, fresh %v; expected false and string(r.Key(i)) %q", i, fresh, "0007")
 	}
 	if r.Len() != 1000 {
 		t.Errorf("%d rows, expected 1000", r.Len())
@@ -27,7 +27,7 @@ func TestRows_separate(t *testing.T) {
 	for _, i := range r.Sorted()[7:] {
 		if from, ok := r.Origin(i); ok {
 			if from.Offset <= last || from.Partition != 1 {
-				t.Fatalf("origin %+v after offset %d", from, last)
+				t.Fatalf("origin %+v after offset %d, expected Partition 1", from, last)
 			}
 			last = from.Offset
 			seen++
