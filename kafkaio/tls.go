@@ -3,13 +3,11 @@ package kafkaio
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"fmt"
 	"net"
 
 	"github.com/sluice-etl/sluice/internal/option"
-	"github.com/sluice-etl/sluice/internal/pemfile"
+	"github.com/sluice-etl/sluice/internal/tlsfile"
 )
 
 // How much of a broker's certificate is verified: the values of TLS.Verify, which are MySQL's terms.
@@ -33,14 +31,13 @@ type TLS struct {
 }
 
 func (t TLS) validate() error {
-	var errs []error
+	errs := []error{t.client().Validate()}
 	bad := func(when bool, err error) {
 		if when {
 			errs = append(errs, err)
 		}
 	}
 	ref := option.Ref
-	bad((t.Cert == "") != (t.Key == ""), option.Error("kafka-tls-cert", t.Cert, "and %s is %q: set both or neither", ref("kafka-tls-key"), t.Key))
 	bad(!t.Enabled && (t.CA != "" || t.Cert != "" || t.ServerName != "" || t.Verify == VerifyCA),
 		option.Error("kafka-tls", t.Enabled, "must be true if its files, its server name or %s are given", ref("kafka-tls-verify")))
 	switch t.Verify {
@@ -65,7 +62,7 @@ func (t TLS) Warning() string {
 
 // dial connects with the certificates that are on disk now, so that renewed ones are used without a restart.
 func (t TLS) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	conf, err := t.config()
+	conf, err := t.client().Config()
 	if err != nil {
 		return nil, err
 	}
@@ -75,38 +72,11 @@ func (t TLS) dial(ctx context.Context, network, address string) (net.Conn, error
 	return d.DialContext(ctx, network, address)
 }
 
-func (t TLS) config() (*tls.Config, error) {
-	conf := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
-	if t.CA != "" {
-		roots, err := pemfile.CertPool(t.CA)
-		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", option.Ref("kafka-tls-ca"), err)
-		}
-		conf.RootCAs = roots
-	}
-	if t.Cert != "" {
-		cert, err := pemfile.KeyPair(t.Cert, t.Key)
-		if err != nil {
-			return nil, fmt.Errorf("read %s and %s: %w", option.Ref("kafka-tls-cert"), option.Ref("kafka-tls-key"), err)
-		}
-		conf.Certificates = []tls.Certificate{cert}
-	}
+// client returns what t means to package tlsfile.
+func (t TLS) client() tlsfile.Client {
+	c := tlsfile.Client{Option: "kafka-tls", CA: t.CA, Cert: t.Cert, Key: t.Key, ServerName: t.ServerName}
 	if t.Verify == VerifyCA {
-		roots := conf.RootCAs
-		conf.InsecureSkipVerify = true // disables crypto/tls's verification of chain and name; VerifyConnection verifies the chain
-		conf.VerifyConnection = func(state tls.ConnectionState) error { return verifyChain(state, roots) }
+		c.Verify = tlsfile.VerifyCA
 	}
-	return conf, nil
-}
-
-// verifyChain verifies what crypto/tls verifies, except for the name. It is called for resumed sessions too.
-func verifyChain(state tls.ConnectionState, roots *x509.CertPool) error {
-	if len(state.PeerCertificates) == 0 {
-		return errors.New("the broker sent no certificate")
-	}
-	err := pemfile.VerifyChain(state.PeerCertificates, roots)
-	if err != nil {
-		return fmt.Errorf("the broker's certificate, of %q: %w: must be a server certificate, valid now, of a CA in %s", state.PeerCertificates[0].Subject, err, option.Ref("kafka-tls-ca"))
-	}
-	return nil
+	return c
 }

@@ -115,9 +115,7 @@ func (c Config) Validate() error {
 	if c.TLS == TLSVerifyCA && c.TLSCA == "" {
 		bad("mysql-tls-ca", "", "must name the server's own authority if %s is verify-ca: the system's authorities sign certificates for anyone, so any server would be trusted; or use verify-identity", option.Ref("mysql-tls"))
 	}
-	if (c.TLSCert == "") != (c.TLSKey == "") {
-		bad("mysql-tls-cert", c.TLSCert, "and %s is %q: set both or neither", option.Ref("mysql-tls-key"), c.TLSKey)
-	}
+	errs = append(errs, c.tlsClient().Validate())
 	if c.TLSCA+c.TLSCert != "" && (c.TLS == "" || c.TLS == TLSDisabled) {
 		bad("mysql-tls", c.TLS, "must be a mode that uses certificates, such as verify-identity, because %s or %s is given", option.Ref("mysql-tls-ca"), option.Ref("mysql-tls-cert"))
 	}

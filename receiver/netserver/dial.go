@@ -1,6 +1,7 @@
 package netserver
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -8,7 +9,7 @@ import (
 	"net"
 
 	"github.com/sluice-etl/sluice/internal/option"
-	"github.com/sluice-etl/sluice/internal/pemfile"
+	"github.com/sluice-etl/sluice/internal/tlsfile"
 )
 
 // Dialer makes a sender's connections, wrapped as Flume's sinks wrap theirs. The zero Dialer makes plain connections.
@@ -44,9 +45,7 @@ func (d *Dialer) Validate() error {
 	default:
 		errs = append(errs, option.Error("deflate", string(d.Deflate), "must be none, inside or outside"))
 	}
-	if (d.Cert == "") != (d.Key == "") {
-		errs = append(errs, option.Error("tls-cert", d.Cert, "and %s is %q: set both or neither", option.Ref("tls-key"), d.Key))
-	}
+	errs = append(errs, d.client().Validate())
 	if !d.TLS && (d.CA != "" || d.Cert != "" || d.ServerName != "" || d.Insecure) {
 		errs = append(errs, option.Error("tls", d.TLS, "must be true if its files, its server name or %s are set", option.Ref("tls-insecure")))
 	}
@@ -102,23 +101,19 @@ func (d *Dialer) Check() error {
 }
 
 func (d *Dialer) config(host string) (*tls.Config, error) {
-	cfg := &tls.Config{ServerName: host, InsecureSkipVerify: d.Insecure, MinVersion: tls.VersionTLS10} //nolint:gosec // G402: the user asked for it by --tls-insecure, and it must reach old servers
-	if d.ServerName != "" {
-		cfg.ServerName = d.ServerName
+	c := d.client()
+	c.ServerName = cmp.Or(c.ServerName, host)
+	return c.Config()
+}
+
+// client returns what d means to package tlsfile.
+func (d *Dialer) client() tlsfile.Client {
+	c := tlsfile.Client{
+		Option: "tls", CA: d.CA, Cert: d.Cert, Key: d.Key, ServerName: d.ServerName,
+		MinVersion: tls.VersionTLS10, // old servers have no newer one
 	}
-	if d.CA != "" {
-		roots, err := pemfile.CertPool(d.CA)
-		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", option.Ref("tls-ca"), err)
-		}
-		cfg.RootCAs = roots
+	if d.Insecure {
+		c.Verify = tlsfile.VerifyNothing
 	}
-	if d.Cert != "" {
-		pair, err := pemfile.KeyPair(d.Cert, d.Key)
-		if err != nil {
-			return nil, fmt.Errorf("read %s and %s: %w", option.Ref("tls-cert"), option.Ref("tls-key"), err)
-		}
-		cfg.Certificates = []tls.Certificate{pair}
-	}
-	return cfg, nil
+	return c
 }

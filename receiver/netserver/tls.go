@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/sluice-etl/sluice/internal/option"
-	"github.com/sluice-etl/sluice/internal/pemfile"
+	"github.com/sluice-etl/sluice/internal/tlsfile"
 )
 
 // TLS is the TLS configuration of a receiver. Files are PEM, and are reloaded when they change.
@@ -36,8 +37,8 @@ func (t *TLS) required() bool { return t.enabled() && (t.Required || t.ClientCA 
 
 func (t *TLS) validate(prefix string) error {
 	var errs []error
-	if (t.Cert == "") != (t.Key == "") {
-		errs = append(errs, option.Error(prefix+"-tls-cert", t.Cert, "and %s-tls-key is %q: set both or neither", prefix, t.Key))
+	if err := tlsfile.ValidatePair(strings.TrimPrefix(prefix, "--")+"-tls", t.Cert, t.Key); err != nil {
+		errs = append(errs, err)
 	}
 	if !t.enabled() && (t.ClientCA != "" || t.Required) {
 		errs = append(errs, option.Error(prefix+"-tls-cert", nil, "must be set, because %s-tls-client-ca and -tls-required require it", prefix))
@@ -142,14 +143,14 @@ func (c *certificates) current() (*tls.Config, error) {
 }
 
 func (c *certificates) read() (*tls.Config, error) {
-	pair, err := pemfile.KeyPair(c.cfg.Cert, c.cfg.Key)
+	pair, err := tlsfile.KeyPair(c.cfg.Cert, c.cfg.Key)
 	if err != nil {
 		return nil, unreadable(c.cfg.Cert, c.cfg.Key, err)
 	}
 	oldest, newest := c.cfg.versions()
 	fresh := &tls.Config{MinVersion: oldest, MaxVersion: newest, Certificates: []tls.Certificate{pair}}
 	if c.cfg.ClientCA != "" {
-		authorities, err := pemfile.CertPool(c.cfg.ClientCA)
+		authorities, err := tlsfile.CertPool(c.cfg.ClientCA)
 		if err != nil {
 			return nil, fmt.Errorf("read the client CA: %w", err)
 		}

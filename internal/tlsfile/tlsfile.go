@@ -1,5 +1,5 @@
-// Package pemfile reads certificates and keys from PEM files, and verifies certificate chains.
-package pemfile
+// Package tlsfile reads certificates and keys from PEM files, and makes the TLS configuration of clients.
+package tlsfile
 
 import (
 	"crypto/tls"
@@ -33,18 +33,4 @@ func KeyPair(cert, key string) (tls.Certificate, error) {
 		return tls.Certificate{}, err
 	}
 	return tls.X509KeyPair(certText, keyText)
-}
-
-// VerifyChain verifies a server's certificate as crypto/tls does, except for its name: signatures up to one of the roots,
-// validity dates, and that it is a server certificate. certs must not be empty; the first is the server's, the others are
-// intermediates. Nil roots mean the system's.
-func VerifyChain(certs []*x509.Certificate, roots *x509.CertPool) error {
-	intermediates := x509.NewCertPool()
-	for _, cert := range certs[1:] {
-		intermediates.AddCert(cert)
-	}
-	_, err := certs[0].Verify(x509.VerifyOptions{
-		Roots: roots, Intermediates: intermediates, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	})
-	return err
 }
