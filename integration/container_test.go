@@ -25,16 +25,20 @@ import (
 // whatever ETL_TEST_DSN is, and one test that must have run.
 var inContainers = []struct{ pkg, run, skip, must string }{
 	{
-		"mysqlout", "", "^(TestE10_P12_RestoredToAnOlderState|TestSinktest_embedded|TestDDL_createdTablesPassCheck|TestCheck_adviceWithoutExplicitDefaults|TestCheck_withoutGrantTables|TestFailpoints_allOrNothing)$",
+		"mysqlout", "", "^(TestE10_P12_RestoredToAnOlderState|TestSinktest_embedded|TestFailpoints_allOrNothing)$",
 		"TestSinktest_mariadb/P9_commitMovesRowsAndCheckpoint",
+	},
+	{
+		"mysqlout/schema", "", "^(TestDDL_createdTablesPassCheck|TestCheck_adviceWithoutExplicitDefaults|TestCheck_withoutGrantTables)$",
+		"TestCheck_adviceFixesTheTable",
 	},
 	{"query", "^TestExpressions_matchTheServer$", "", "TestExpressions_matchTheServer"},
 	{"internal/app", "^TestCheck$", "", "TestCheck"},
 }
 
-// TestContainer_MySQL runs mysqlout's tests against each MySQL and MariaDB with an image: the conformance suite of
-// sinks and the tests of the protocol's rules and of each error number. It also compares query's expressions with the
-// server's, and checks the output of etl check.
+// TestContainer_MySQL runs the tests of mysqlout and its packages against each MySQL and MariaDB with an image: the
+// conformance suite of sinks and the tests of the protocol's rules and of each error number. It also compares query's
+// expressions with the server's, and checks the output of etl check.
 func TestContainer_MySQL(t *testing.T) {
 	containertest.Check(t, containertest.Engine())
 	dir := t.TempDir()

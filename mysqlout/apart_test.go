@@ -3,14 +3,13 @@ package mysqlout
 import (
 	"errors"
 	"fmt"
-	"math"
 	"strings"
 	"testing"
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
-	"github.com/sluice-etl/sluice/pool"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltest"
 	"github.com/sluice-etl/sluice/row"
 )
 
@@ -69,7 +68,7 @@ func TestP18_SeparateRowsNameTheRecordAtFault(t *testing.T) {
 				t.Parallel()
 				table := extremesTable()
 				f := open(t, server, testConfig(), table)
-				f.exec(t, ddl)
+				f.Exec(t, ddl)
 				f.prepare(t, table)
 				at := mustClaim(t, f.sink, 0)
 				if !stored && strings.Contains(ddl, "UPDATE") {
@@ -105,7 +104,7 @@ func TestP18_SeparateRowsNameTheRecordAtFault(t *testing.T) {
 				if stored {
 					want = "a 300 6"
 				}
-				if got := f.text(t, "SELECT item, n, m FROM extremes"); got != want {
+				if got := f.Text(t, "SELECT item, n, m FROM extremes"); got != want {
 					t.Errorf("stored is %s, expected %s", got, want)
 				}
 			})
@@ -119,7 +118,7 @@ func TestP19_AConstraintOnATotalBlocks(t *testing.T) {
 	t.Parallel()
 	table := extremesTable()
 	f := open(t, mariadbtest.Start(t), testConfig(), table)
-	f.exec(t, "ALTER TABLE extremes ADD CONSTRAINT few CHECK (n < 10)")
+	f.Exec(t, "ALTER TABLE extremes ADD CONSTRAINT few CHECK (n < 10)")
 	f.prepare(t, table)
 	at := mustClaim(t, f.sink, 0)
 	rows := refusedBy(t, f.sink.Commit(t.Context(), taskBatch(1, 12, merged(&table, "a", 12, 1), at...)))
@@ -130,17 +129,17 @@ func TestP19_AConstraintOnATotalBlocks(t *testing.T) {
 	if err := f.sink.Commit(t.Context(), p); !errors.Is(err, checkpoint.ErrBlocked) {
 		t.Fatalf("error is %v, expected blocked", err)
 	}
-	f.exec(t, "INSERT INTO extremes VALUES ('a', 9, 1)")
+	f.Exec(t, "INSERT INTO extremes VALUES ('a', 9, 1)")
 	for _, delta := range []row.Delta{merged(&table, "a", 3, 1), apart(&table, "a", 1, 2, 3)} {
 		if err := f.sink.Commit(t.Context(), taskBatch(3, 3, delta, at...)); !errors.Is(err, checkpoint.ErrBlocked) {
 			t.Errorf("error is %v, expected blocked", err)
 		}
 	}
-	f.exec(t, "ALTER TABLE extremes DROP CONSTRAINT few")
+	f.Exec(t, "ALTER TABLE extremes DROP CONSTRAINT few")
 	if err := f.sink.Commit(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
-	if got := f.text(t, "SELECT item, n, m FROM extremes"); got != "a 21 12" {
+	if got := f.Text(t, "SELECT item, n, m FROM extremes"); got != "a 21 12" {
 		t.Errorf("stored is %s, expected %q", got, "a 21 12")
 	}
 }
@@ -159,9 +158,9 @@ func TestP18_RowsWithoutAPartitionOrParent(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			table := countsTable()
+			table := sqltest.CountsTable()
 			f := open(t, server, testConfig())
-			f.exec(t, strings.Split(test.ddl, "; ")...)
+			f.Exec(t, strings.Split(test.ddl, "; ")...)
 			f.prepare(t, table)
 			findings, err := f.sink.Check(t.Context(), []row.Table{table})
 			if err != nil {
@@ -185,82 +184,6 @@ func TestP18_RowsWithoutAPartitionOrParent(t *testing.T) {
 			rows = refusedBy(t, f.sink.Commit(t.Context(), taskBatch(2, 2, row.Delta{Tables: []*row.Rows{r}}, at...)))
 			if len(rows) != 1 || rows[0].Source == nil || rows[0].Source.Offset != 0 {
 				t.Errorf("rejected %+v, expected the record at offset 0", rows)
-			}
-		})
-	}
-}
-
-// A table with a partition for every value has no warning.
-func TestCheck_partitionForEveryValue(t *testing.T) {
-	t.Parallel()
-	server := mariadbtest.Start(t)
-	for _, by := range []string{
-		"RANGE COLUMNS (item) (PARTITION a VALUES LESS THAN ('m'), PARTITION z VALUES LESS THAN (MAXVALUE))", "KEY (item) PARTITIONS 3",
-	} {
-		f := open(t, server, testConfig())
-		f.exec(t, "CREATE TABLE counts (item VARCHAR(200) COLLATE utf8mb4_nopad_bin PRIMARY KEY, n BIGINT NOT NULL) CHARSET utf8mb4 PARTITION BY "+by)
-		findings, err := f.sink.Check(t.Context(), []row.Table{countsTable()})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if warned := fmt.Sprint(findings); strings.Contains(warned, "partitioned") {
-			t.Errorf("%s: findings are %s, expected it not to contain %q", by, warned, "partitioned")
-		}
-	}
-}
-
-// P18: the bounds that Prepare returns are those of the real columns.
-func TestP18_BoundsOfTheColumns(t *testing.T) {
-	t.Parallel()
-	server := mariadbtest.Start(t)
-	key := row.Column{Name: "k", Kind: row.Int, Merge: row.Key}
-	for ddl, want := range map[string]row.Column{
-		"TIMESTAMP NULL":                   {Kind: row.Datetime, MinInt: 1_000_000, MaxInt: 2147483647_999999},
-		"TIMESTAMP(3) NULL":                {Kind: row.Datetime, Scale: 3, MinInt: 1_000_000, MaxInt: 2147483647_999999},
-		"DATETIME(6)":                      {Kind: row.Datetime, Scale: 6},
-		"TINYINT":                          {Kind: row.Int, MinInt: -128, MaxInt: 127},
-		"MEDIUMINT UNSIGNED":               {Kind: row.Int, MaxInt: 1<<24 - 1, Unsigned: true},
-		"BIGINT UNSIGNED":                  {Kind: row.Int, MaxInt: math.MaxInt64, Unsigned: true},
-		"DECIMAL(5,2)":                     {Kind: row.Decimal, Scale: 2, Precision: 5},
-		"DECIMAL(5,2) UNSIGNED":            {Kind: row.Decimal, Scale: 2, Precision: 5, Unsigned: true},
-		"DECIMAL(3,0) UNSIGNED":            {Kind: row.Int, Precision: 3, MaxInt: 999, Unsigned: true},
-		"DOUBLE UNSIGNED":                  {Kind: row.Double, Unsigned: true},
-		"VARCHAR(7) CHARACTER SET latin1":  {Kind: row.Text, MaxChars: 7, Charset: "latin1"},
-		"VARCHAR(7) CHARACTER SET utf8mb4": {Kind: row.Text, MaxChars: 7, MaxBytes: 28},
-		"TINYTEXT CHARACTER SET utf8mb4":   {Kind: row.Text, MaxChars: 255, MaxBytes: 255},
-		"VARCHAR(7) CHARACTER SET ascii":   {Kind: row.Text, MaxChars: 7, Charset: "ascii"},
-		"VARBINARY(7)":                     {Kind: row.Bytes, MaxBytes: 7},
-		"ENUM('a')":                        {Kind: row.Text, Name: "must be VARCHAR"},
-		"SET('a')":                         {Kind: row.Text, Name: "must be VARCHAR"},
-		"YEAR":                             {Kind: row.Int, Name: "must be BIGINT"},
-		"BIT(8)":                           {Kind: row.Int, Name: "must be BIGINT"},
-		"FLOAT":                            {Kind: row.Double, Name: "must be DOUBLE"},
-		"DOUBLE(5,2)":                      {Kind: row.Double, Name: "must be DOUBLE"},
-		"DATE":                             {Kind: row.Datetime, Name: "must be DATETIME"},
-		"TIME(6)":                          {Kind: row.Datetime, Name: "must be DATETIME"},
-	} {
-		t.Run(ddl, func(t *testing.T) {
-			t.Parallel()
-			f := open(t, server, testConfig())
-			f.exec(t, "CREATE TABLE target (k BIGINT PRIMARY KEY, v "+ddl+")")
-			refusal := want.Name
-			want.Name, want.Merge, want.Nullable = "v", row.Last, true
-			asked := row.Column{Name: "v", Kind: want.Kind, Merge: row.Last, Nullable: true, Scale: want.Scale}
-			got, err := f.sink.Prepare(t.Context(), []row.Table{{Name: "target", Grouped: true, Keys: 1, Columns: []row.Column{key, asked}}})
-			if refusal != "" {
-				if err == nil || !strings.Contains(err.Error(), refusal) {
-					t.Errorf("error is %v, expected %q", err, refusal)
-				}
-				return
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			if server := serverOf(t, f.pool); want.Kind == row.Datetime && want.MinInt > 0 && server.Dialect == pool.MariaDB && server.AtLeast(11, 5) {
-				want.MaxInt = timestamp2106
-			}
-			if got[0].Columns[1] != want {
-				t.Errorf("column is %+v, expected %+v", got[0].Columns[1], want)
 			}
 		})
 	}

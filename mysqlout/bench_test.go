@@ -10,6 +10,7 @@ import (
 
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltest"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/row"
 )
@@ -38,12 +39,11 @@ func benchOpen(b *testing.B, options ...mariadbtest.Option) (*fixture, row.Table
 	b.Helper()
 	table := benchTable()
 	server := mariadbtest.Start(b, options...)
-	f := &fixture{server: server, db: server.Database(b)}
+	db := &sqltest.DB{Server: server, Name: server.Database(b)}
 	c := pool.DefaultConfig()
-	c.DSN, c.Answer, c.IdleTransaction = server.DSN(f.db), 20*time.Second, 30*time.Second
-	f.pool = openPool(b, c)
-	f.h = openDB(b, server.DSN(f.db))
-	f.sink = New(testConfig(), f.pool, nil, nil)
+	c.DSN, c.Answer, c.IdleTransaction = server.DSN(db.Name), 20*time.Second, 30*time.Second
+	db.Pool, db.SQL = sqltest.OpenPool(b, c), sqltest.OpenSQL(b, server.DSN(db.Name))
+	f := newFixture(b, db, testConfig())
 	f.prepare(b, table)
 	at, err := f.sink.Claim(b.Context(), topic(8), []int32{0, 1, 2, 3})
 	if err != nil {
@@ -56,7 +56,7 @@ func benchOpen(b *testing.B, options ...mariadbtest.Option) (*fixture, row.Table
 func wantRounds(b *testing.B, f *fixture, rows, rounds int) {
 	b.Helper()
 	want := fmt.Sprintf("%d %d %d", rows, 3*rounds, 3*rounds)
-	if got := f.text(b, "SELECT COUNT(*), MIN(n), MAX(n) FROM counts"); got != want {
+	if got := f.Text(b, "SELECT COUNT(*), MIN(n), MAX(n) FROM counts"); got != want {
 		b.Errorf("rows are %s, expected %s", got, want)
 	}
 }
@@ -90,7 +90,7 @@ func BenchmarkUpsert(b *testing.B) {
 	f, table, at := benchOpen(b)
 	delta := benchDelta(&table, benchRows)
 	statements := rawStatements(&table, delta, f.sink.config.StatementBytes)
-	conn, err := f.h.Conn(b.Context())
+	conn, err := f.SQL.Conn(b.Context())
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func BenchmarkUpsert_rowByRow(b *testing.B) {
 	for b.Loop() {
 		began := time.Now()
 		for i := range rows {
-			if _, err := f.h.ExecContext(b.Context(), "INSERT INTO counts (minute, item, n, bytes) VALUES (?, ?, ?, ?) "+
+			if _, err := f.SQL.ExecContext(b.Context(), "INSERT INTO counts (minute, item, n, bytes) VALUES (?, ?, ?, ?) "+
 				"ON DUPLICATE KEY UPDATE n = n + VALUES(n), bytes = bytes + VALUES(bytes)",
 				time.Unix(int64(i%60)*60, 0).UTC(), fmt.Sprintf("/static/page-%06d.html", i), 3, i); err != nil {
 				b.Fatal(err)
@@ -146,7 +146,7 @@ func BenchmarkUpsert_rowByRow(b *testing.B) {
 		placeholders += time.Since(began)
 		began = time.Now()
 		for _, t := range statements {
-			if _, err := f.h.ExecContext(b.Context(), t); err != nil {
+			if _, err := f.SQL.ExecContext(b.Context(), t); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -165,7 +165,7 @@ func BenchmarkUpsert_rowByRow(b *testing.B) {
 	b.ReportMetric(many/one, "times-row-by-row")
 	b.ReportMetric(many/plain, "times-row-by-row-as-text")
 	want := fmt.Sprintf("%d %d %d", benchRows, 3*(rounds+1), 3*(3*rounds+1))
-	if got := f.text(b, "SELECT COUNT(*), MIN(n), MAX(n) FROM counts"); got != want {
+	if got := f.Text(b, "SELECT COUNT(*), MIN(n), MAX(n) FROM counts"); got != want {
 		b.Errorf("rows are %s, expected %s", got, want)
 	}
 }
@@ -194,7 +194,7 @@ func BenchmarkExactness(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		tx, err := f.pool.Tx(context.Background(), pool.PriorityLow)
+		tx, err := f.Pool.Tx(context.Background(), pool.PriorityLow)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -229,7 +229,7 @@ func BenchmarkDefinitions(b *testing.B) {
 	}
 	var took []time.Duration
 	for b.Loop() {
-		tx, err := f.pool.Tx(context.Background(), pool.PriorityLow)
+		tx, err := f.Pool.Tx(context.Background(), pool.PriorityLow)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -10,25 +10,26 @@ import (
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltest"
 )
 
 // A claim compares every partition that it claims, names those that differ in its refusal, and changes nothing.
 func TestP7_EveryClaimedPartitionIsCompared(t *testing.T) {
 	t.Parallel()
-	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
+	f := open(t, mariadbtest.Start(t), testConfig(), sqltest.CountsTable())
 	mustClaim(t, f.sink, 0, 1, 2, 3)
 	for _, change := range []string{"topic_id", "query_hash"} {
-		f.exec(t, "CREATE TABLE kept SELECT * FROM etl_checkpoint", "UPDATE etl_checkpoint SET "+change+" = x'77' WHERE partition_id IN (1, 3)")
+		f.Exec(t, "CREATE TABLE kept SELECT * FROM etl_checkpoint", "UPDATE etl_checkpoint SET "+change+" = x'77' WHERE partition_id IN (1, 3)")
 		const state = "SELECT partition_id, epoch, HEX(owner), next_offset FROM etl_checkpoint ORDER BY partition_id"
-		before := f.text(t, state)
+		before := f.Text(t, state)
 		_, err := f.sink.Claim(t.Context(), topic(8), []int32{0, 1, 2, 3})
 		if want := []checkpoint.Partition{{Topic: "logs", ID: 1}, {Topic: "logs", ID: 3}}; !errors.Is(err, checkpoint.ErrRefused) || !slices.Equal(named(err), want) {
 			t.Errorf("another %s: error is %v, naming %v, expected a refusal of %v", change, err, named(err), want)
 		}
-		if after := f.text(t, state); after != before {
+		if after := f.Text(t, state); after != before {
 			t.Errorf("another %s: checkpoints were\n%s\nand are\n%s", change, before, after)
 		}
-		f.exec(t, "DELETE FROM etl_checkpoint", "INSERT INTO etl_checkpoint SELECT * FROM kept", "DROP TABLE kept")
+		f.Exec(t, "DELETE FROM etl_checkpoint", "INSERT INTO etl_checkpoint SELECT * FROM kept", "DROP TABLE kept")
 	}
 	if at := mustClaim(t, f.sink, 0, 1, 2, 3); at[3].Epoch != 2 {
 		t.Errorf("epoch is %d, expected 2", at[3].Epoch)
@@ -39,7 +40,7 @@ func TestP7_EveryClaimedPartitionIsCompared(t *testing.T) {
 // inserts its own. The claim reads and compares again.
 func TestP7_ConcurrentFirstInsertIsDetected(t *testing.T) {
 	t.Parallel()
-	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
+	f := open(t, mariadbtest.Start(t), testConfig(), sqltest.CountsTable())
 	mustClaim(t, f.sink, 0)
 	s, proxy := f.through(t)
 	var once sync.Once
@@ -49,7 +50,7 @@ func TestP7_ConcurrentFirstInsertIsDetected(t *testing.T) {
 				if _, err := f.sink.Claim(t.Context(), topic(9), []int32{8}); err != nil {
 					t.Error(err)
 				}
-				f.exec(t, "UPDATE etl_checkpoint SET query_hash = x'77' WHERE partition_id = 8")
+				f.Exec(t, "UPDATE etl_checkpoint SET query_hash = x'77' WHERE partition_id = 8")
 			})
 		}
 		return false
@@ -58,7 +59,7 @@ func TestP7_ConcurrentFirstInsertIsDetected(t *testing.T) {
 	if !errors.Is(err, checkpoint.ErrRefused) {
 		t.Errorf("error is %v, expected a refusal: the checkpoint is another query's", err)
 	}
-	if got := f.text(t, "SELECT epoch FROM etl_checkpoint WHERE partition_id = 8"); got != "1" {
+	if got := f.Text(t, "SELECT epoch FROM etl_checkpoint WHERE partition_id = 8"); got != "1" {
 		t.Errorf("the epoch is %s, expected the other's 1", got)
 	}
 }
@@ -69,7 +70,7 @@ func TestP26_ATopicWithAnyCheckpointIsNotRecreated(t *testing.T) {
 	t.Parallel()
 	server := mariadbtest.Start(t)
 	c := testConfig()
-	f := open(t, server, c, countsTable())
+	f := open(t, server, c, sqltest.CountsTable())
 	want := func(s *Sink, name string, has bool) {
 		t.Helper()
 		if got, err := s.HasCheckpoint(t.Context(), name); err != nil || got != has {
@@ -83,12 +84,12 @@ func TestP26_ATopicWithAnyCheckpointIsNotRecreated(t *testing.T) {
 	want(f.sink, "logs", true)
 	want(f.sink, "log", false)
 	c.Job = "other"
-	want(New(c, f.pool, nil, nil), "logs", false)
-	f.exec(t, "ALTER TABLE etl_checkpoint DROP COLUMN topic_id")
+	want(New(c, f.Pool, nil, nil), "logs", false)
+	f.Exec(t, "ALTER TABLE etl_checkpoint DROP COLUMN topic_id")
 	if has, err := f.sink.HasCheckpoint(t.Context(), "logs"); err == nil {
 		t.Errorf("without a column that is needed: %v and no error", has)
 	}
-	f.exec(t, "DROP TABLE etl_checkpoint")
+	f.Exec(t, "DROP TABLE etl_checkpoint")
 	want(f.sink, "logs", false)
 }
 
@@ -96,7 +97,7 @@ func TestP26_ATopicWithAnyCheckpointIsNotRecreated(t *testing.T) {
 // first_offset. A partition that appears later begins at its first record, even if --start is different by then.
 func TestP5_TheFirstClaimFixesAllStarts(t *testing.T) {
 	t.Parallel()
-	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
+	f := open(t, mariadbtest.Start(t), testConfig(), sqltest.CountsTable())
 	const state = "SELECT partition_id, first_offset, next_offset FROM etl_checkpoint ORDER BY partition_id"
 	at := batch.Topic{Name: "logs", ID: checkpoint.TopicID{1}, Starts: []int64{50, 60, 70}, Firsts: []int64{5, 6, 7}}
 	claim := func(id int32, want string) {
@@ -104,7 +105,7 @@ func TestP5_TheFirstClaimFixesAllStarts(t *testing.T) {
 		if _, err := f.sink.Claim(t.Context(), at, []int32{id}); err != nil {
 			t.Fatal(err)
 		}
-		if got := f.text(t, state); got != want {
+		if got := f.Text(t, state); got != want {
 			t.Errorf("checkpoints are\n%s\nexpected\n%s", got, want)
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
-	"github.com/sluice-etl/sluice/pool"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltest"
 )
 
 // Processes that start at the same time get the same database identity. It does not change, and another database has a
@@ -40,16 +40,14 @@ func TestP1_oneIdentityPerDatabase(t *testing.T) {
 	if err != nil || theirs == kept {
 		t.Errorf("another database: got %x %v, expected another identity", theirs, err)
 	}
-	if got := f.text(t, "SELECT COUNT(*) FROM etl_target WHERE table_name = ''"); got != "1" {
+	if got := f.Text(t, "SELECT COUNT(*) FROM etl_target WHERE table_name = ''"); got != "1" {
 		t.Errorf("got %s rows, expected 1", got)
 	}
 }
 
 // The embedded server stores an identity, too.
 func TestP1_identityEmbedded(t *testing.T) {
-	c := pool.DefaultConfig()
-	c.DSN = embedded(t)
-	s := New(testConfig(), openPool(t, c), nil, nil)
+	s := New(testConfig(), sqltest.Embedded(t).Pool, nil, nil)
 	if _, err := s.Prepare(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltest"
 	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
 	"github.com/sluice-etl/sluice/mysqlout/schema"
 )
@@ -26,18 +27,17 @@ func TestP20_DeadLettersOverTheCompressedProtocol(t *testing.T) {
 			t.Run(fmt.Sprint(packet, ", known ", known), func(t *testing.T) {
 				c := testConfig()
 				c.DeadLetterMaxBytes, c.Job = 8<<20, strings.Repeat("\U0001F600", sqltext.MaxJob)
-				table := countsTable()
-				f := &fixture{server: server, db: server.Database(t)}
-				f.h = openDB(t, server.DSN(f.db))
-				dsn, err := mysql.ParseDSN(server.DSN(f.db))
+				table := sqltest.CountsTable()
+				db := &sqltest.DB{Server: server, Name: server.Database(t)}
+				dsn, err := mysql.ParseDSN(server.DSN(db.Name))
 				if err != nil {
 					t.Fatal(err)
 				}
 				if err := dsn.Apply(mysql.EnableCompression(true)); err != nil {
 					t.Fatal(err)
 				}
-				f.pool = openPool(t, quick(dsn.FormatDSN()))
-				f.sink = New(c, f.pool, nil, nil)
+				db.Pool, db.SQL = sqltest.OpenPool(t, sqltest.Quick(dsn.FormatDSN())), sqltest.OpenSQL(t, server.DSN(db.Name))
+				f := newFixture(t, db, c)
 				f.prepare(t, table)
 				if !known {
 					f.sink.packet = 64 << 20
@@ -60,7 +60,7 @@ func TestP20_DeadLettersOverTheCompressedProtocol(t *testing.T) {
 					t.Fatal(err)
 				}
 				want := fmt.Sprintf("4 %d %d %d", 8<<20>>12, sqltext.MaxReason, sqltext.MaxDetail)
-				if got := f.text(t, "SELECT COUNT(*), MIN(value_length), MIN(CHAR_LENGTH(reason)), MIN(CHAR_LENGTH(detail)) FROM etl_dead_letter"); got != want {
+				if got := f.Text(t, "SELECT COUNT(*), MIN(value_length), MIN(CHAR_LENGTH(reason)), MIN(CHAR_LENGTH(detail)) FROM etl_dead_letter"); got != want {
 					t.Errorf("dead letters: %s, expected %s", got, want)
 				}
 			})
@@ -73,7 +73,7 @@ func TestP20_DeadLettersOverTheCompressedProtocol(t *testing.T) {
 func TestP20_TheSmallestPacket(t *testing.T) {
 	t.Parallel()
 	server := mariadbtest.Start(t, mariadbtest.Args(fmt.Sprintf("--max-allowed-packet=%d", schema.LeastPacket-1024)))
-	s := New(testConfig(), openPool(t, quick(server.DSN(server.Database(t)))), nil, nil)
+	s := New(testConfig(), sqltest.OpenPool(t, sqltest.Quick(server.DSN(server.Database(t)))), nil, nil)
 	if _, err := s.Prepare(t.Context(), nil); !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), "max_allowed_packet is 15360 bytes, must be at least 16384") {
 		t.Errorf("got %v, expected a refusal", err)
 	}
@@ -82,7 +82,7 @@ func TestP20_TheSmallestPacket(t *testing.T) {
 	if _, err := f.sink.Claim(t.Context(), topic(partitions), []int32{7, partitions - 1}); err != nil {
 		t.Fatal(err)
 	}
-	if got := f.text(t, "SELECT COUNT(*), MAX(partition_id), SUM(epoch) FROM etl_checkpoint"); got != "3000 2999 2" {
+	if got := f.Text(t, "SELECT COUNT(*), MAX(partition_id), SUM(epoch) FROM etl_checkpoint"); got != "3000 2999 2" {
 		t.Errorf("checkpoints are %s, expected %q", got, "3000 2999 2")
 	}
 }

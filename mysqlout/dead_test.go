@@ -10,6 +10,7 @@ import (
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltest"
 	"github.com/sluice-etl/sluice/row"
 )
 
@@ -25,7 +26,7 @@ func TestP20_ADeadLetterIsAlwaysWritten(t *testing.T) {
 			t.Run(fmt.Sprint(packet, " ", known), func(t *testing.T) {
 				c := testConfig()
 				c.DeadLetterMaxBytes = 8 << 20
-				table := countsTable()
+				table := sqltest.CountsTable()
 				f := open(t, server, c, table)
 				switch known {
 				case "unknown":
@@ -55,7 +56,7 @@ func TestP20_ADeadLetterIsAlwaysWritten(t *testing.T) {
 				if known == "known" && tries > 1 {
 					t.Errorf("%d attempts with a known limit, expected one", tries)
 				}
-				rows := strings.Split(f.text(t, "SELECT record_offset, value_length, LENGTH(value), CHAR_LENGTH(reason) FROM etl_dead_letter ORDER BY 1"), "\n")
+				rows := strings.Split(f.Text(t, "SELECT record_offset, value_length, LENGTH(value), CHAR_LENGTH(reason) FROM etl_dead_letter ORDER BY 1"), "\n")
 				if len(rows) != 12 {
 					t.Fatalf("%d dead letters, expected 12", len(rows))
 				}
@@ -71,7 +72,7 @@ func TestP20_ADeadLetterIsAlwaysWritten(t *testing.T) {
 						t.Errorf("dead letter %d keeps %d bytes of %d, expected at least %d", i, kept, lengths[i], low)
 					}
 				}
-				if got := f.text(t, "SELECT item, n FROM counts"); got != "a 4" {
+				if got := f.Text(t, "SELECT item, n FROM counts"); got != "a 4" {
 					t.Errorf("counts are %s, expected %q", got, "a 4")
 				}
 			})
@@ -122,7 +123,7 @@ func TestP17_LongRowsAreSentSeparately(t *testing.T) {
 		{Name: "k", Kind: row.Int, Merge: row.Key}, {Name: "v", Kind: row.Text, Merge: row.Last, Nullable: true, MaxBytes: 1 << 20},
 	}}
 	f := open(t, server, testConfig())
-	f.exec(t, "CREATE TABLE texts (k BIGINT PRIMARY KEY, v MEDIUMTEXT NULL) CHARSET utf8mb4")
+	f.Exec(t, "CREATE TABLE texts (k BIGINT PRIMARY KEY, v MEDIUMTEXT NULL) CHARSET utf8mb4")
 	f.prepare(t, table)
 	at := mustClaim(t, f.sink, 0)
 	rows := func(lengths ...int) row.Delta {
@@ -140,7 +141,7 @@ func TestP17_LongRowsAreSentSeparately(t *testing.T) {
 	if err := f.sink.Commit(t.Context(), taskBatch(2, 5, rows(15_000, 30_000, 3, 3, 15_000), at...)); err != nil {
 		t.Fatal(err)
 	}
-	if got := f.text(t, "SELECT COUNT(*), SUM(LENGTH(v)) FROM texts"); got != "5 60006" {
+	if got := f.Text(t, "SELECT COUNT(*), SUM(LENGTH(v)) FROM texts"); got != "5 60006" {
 		t.Errorf("stored is %s, expected %q", got, "5 60006")
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltest"
 	"github.com/sluice-etl/sluice/mysqlout/ledger"
 	"github.com/sluice-etl/sluice/row"
 )
@@ -40,7 +41,7 @@ func TestP28_idsAreWrittenWithTheRows(t *testing.T) {
 	t.Parallel()
 	c := testConfig()
 	c.Dedup = true
-	counts := countsTable()
+	counts := sqltest.CountsTable()
 	f := open(t, mariadbtest.Start(t), c, counts)
 	at := mustClaim(t, f.sink, 0)
 	delta := countsDelta(&counts, map[string]int64{"a": 10})
@@ -111,7 +112,7 @@ func TestP28_pruneKeepsTheWindow(t *testing.T) {
 	t.Parallel()
 	c := testConfig()
 	c.Dedup = true
-	counts := countsTable()
+	counts := sqltest.CountsTable()
 	f := open(t, mariadbtest.Start(t), c, counts)
 	at := mustClaim(t, f.sink, 0)
 	delta := countsDelta(&counts, map[string]int64{"a": 10})
@@ -119,7 +120,7 @@ func TestP28_pruneKeepsTheWindow(t *testing.T) {
 	if err := f.sink.Commit(t.Context(), taskBatch(1, 10, delta, at[0])); err != nil {
 		t.Fatal(err)
 	}
-	f.exec(t,
+	f.Exec(t,
 		"UPDATE etl_dedup SET record_timestamp = 1000 * UNIX_TIMESTAMP()",
 		"UPDATE etl_dedup SET record_timestamp = 0 WHERE record_offset = 0",
 		"UPDATE etl_dedup SET record_timestamp = 4102444800000 WHERE record_offset = 9", // the year 2100
@@ -130,7 +131,7 @@ func TestP28_pruneKeepsTheWindow(t *testing.T) {
 	if n, err := f.sink.ledger.PruneIDs(t.Context(), "logs", time.Hour, 100); err != nil || n != 0 {
 		t.Errorf("%d pruned, %v, expected none", n, err)
 	}
-	if got := f.text(t, "SELECT COUNT(*), MIN(record_offset) FROM etl_dedup"); got != "18 2" {
+	if got := f.Text(t, "SELECT COUNT(*), MIN(record_offset) FROM etl_dedup"); got != "18 2" {
 		t.Errorf("left are %s, expected 18 from 2 on", got)
 	}
 }
@@ -140,7 +141,7 @@ func BenchmarkCommit_ids(b *testing.B) {
 	const n = 20_000
 	c := testConfig()
 	c.Dedup = true
-	counts := countsTable()
+	counts := sqltest.CountsTable()
 	f := open(b, mariadbtest.Start(b), c, counts)
 	at := mustClaim(b, f.sink, 0)
 	from := int64(0)
@@ -157,7 +158,7 @@ func BenchmarkCommit_ids(b *testing.B) {
 		at = advance(at, n)
 	}
 	b.ReportMetric(float64(from)/b.Elapsed().Seconds(), "ids/s")
-	if got := f.text(b, "SELECT COUNT(*) FROM etl_dedup"); got != fmt.Sprint(from) {
+	if got := f.Text(b, "SELECT COUNT(*) FROM etl_dedup"); got != fmt.Sprint(from) {
 		b.Fatalf("%s event IDs, expected %d", got, from)
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
-	"github.com/sluice-etl/sluice/mysqlout/schema"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltest"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/row"
 )
@@ -116,10 +116,10 @@ func TestP19_ATableAlteredWhileRunning(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := open(t, server, testConfig())
-			if s := serverOf(t, f.pool); test.mariadb && s.Dialect != pool.MariaDB || name == "character set" && s.Dialect == pool.MySQL && !s.AtLeast(8, 0) {
+			if s := f.Version(t); test.mariadb && s.Dialect != pool.MariaDB || name == "character set" && s.Dialect == pool.MySQL && !s.AtLeast(8, 0) {
 				t.Skipf("NOT RUN: a running etl and %s: this server, %s, does not have it", name, s)
 			}
-			f.exec(t, create)
+			f.Exec(t, create)
 			f.prepare(t, totalsTable())
 			f.sink.OnAltered(func(tables []row.Table) error { f.tables = tables; return nil })
 			at := mustClaim(t, f.sink, 0)
@@ -136,7 +136,7 @@ func TestP19_ATableAlteredWhileRunning(t *testing.T) {
 			if err := batchOf(1); err != nil {
 				t.Fatal(err)
 			}
-			f.exec(t, test.alter...)
+			f.Exec(t, test.alter...)
 			if err := batchOf(2); test.same && err != nil || !test.same && test.want != "there is no such table" &&
 				(!errors.Is(err, checkpoint.ErrRetry) || !strings.Contains(err.Error(), "was altered")) {
 				t.Fatalf("the first commit after the change returned %v, expected a retry that says so", err)
@@ -147,10 +147,10 @@ func TestP19_ATableAlteredWhileRunning(t *testing.T) {
 						t.Fatalf("the next commit returned %v, expected a block with %q", err, test.want)
 					}
 				}
-				if got := f.text(t, "SELECT next_offset FROM etl_checkpoint WHERE partition_id = 0"); got != "1" {
+				if got := f.Text(t, "SELECT next_offset FROM etl_checkpoint WHERE partition_id = 0"); got != "1" {
 					t.Errorf("next_offset is %s, expected 1: nothing is committed while blocked", got)
 				}
-				f.exec(t, test.back...)
+				f.Exec(t, test.back...)
 			}
 			var err error
 			if !test.same {
@@ -165,7 +165,7 @@ func TestP19_ATableAlteredWhileRunning(t *testing.T) {
 			if err != nil {
 				t.Fatalf("after the table was judged again: %v", err)
 			}
-			if got := f.text(t, "SELECT item, ROUND(total, 3) FROM totals"); got != "a "+cmp.Or(test.total, "2.888") {
+			if got := f.Text(t, "SELECT item, ROUND(total, 3) FROM totals"); got != "a "+cmp.Or(test.total, "2.888") {
 				t.Errorf("totals are %q, expected a %s", got, cmp.Or(test.total, "2.888"))
 			}
 		})
@@ -175,7 +175,7 @@ func TestP19_ATableAlteredWhileRunning(t *testing.T) {
 // An ALTER TABLE cannot run between the comparison and COMMIT: it waits for the transaction to end.
 func TestP19_AnAlterWaitsForTheTransaction(t *testing.T) {
 	t.Parallel()
-	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
+	f := open(t, mariadbtest.Start(t), testConfig(), sqltest.CountsTable())
 	tx, err := f.sink.pool.Tx(t.Context(), 0)
 	if err != nil {
 		t.Fatal(err)
@@ -190,11 +190,11 @@ func TestP19_AnAlterWaitsForTheTransaction(t *testing.T) {
 	}
 	altered := make(chan error, 1)
 	go func() {
-		_, err := f.h.Exec("ALTER TABLE counts ADD COLUMN note INT")
+		_, err := f.SQL.Exec("ALTER TABLE counts ADD COLUMN note INT")
 		altered <- err
 	}()
-	eventually(t, "the ALTER waits for the metadata lock", 10*time.Second, func() bool {
-		return f.text(t, "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND state LIKE '%metadata lock%'") == "1"
+	sqltest.Eventually(t, "the ALTER waits for the metadata lock", 10*time.Second, func() bool {
+		return f.Text(t, "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND state LIKE '%metadata lock%'") == "1"
 	})
 	tx.Rollback(t.Context())
 	if err := <-altered; err != nil {
@@ -206,13 +206,13 @@ func TestP19_AnAlterWaitsForTheTransaction(t *testing.T) {
 // detected.
 func TestP19_TheComparisonIsUnderTheLock(t *testing.T) {
 	t.Parallel()
-	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
+	f := open(t, mariadbtest.Start(t), testConfig(), sqltest.CountsTable())
 	tx, err := f.sink.pool.Tx(t.Context(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer tx.Rollback(t.Context())
-	dba, err := f.h.Conn(t.Context())
+	dba, err := f.SQL.Conn(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,8 +226,8 @@ func TestP19_TheComparisonIsUnderTheLock(t *testing.T) {
 	exec("LOCK TABLES counts WRITE")
 	compared := make(chan error, 1)
 	go func() { compared <- f.sink.lockUnaltered(t.Context(), tx, []*target{f.sink.targets["counts"]}) }()
-	eventually(t, "the comparison waits for the metadata lock", 2*time.Second, func() bool {
-		return f.text(t, "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND state LIKE '%metadata lock%'") == "1"
+	sqltest.Eventually(t, "the comparison waits for the metadata lock", 2*time.Second, func() bool {
+		return f.Text(t, "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND state LIKE '%metadata lock%'") == "1"
 	})
 	exec("ALTER TABLE counts ADD COLUMN note INT")
 	exec("UNLOCK TABLES")
@@ -239,12 +239,12 @@ func TestP19_TheComparisonIsUnderTheLock(t *testing.T) {
 // If the table was altered between the failed commit and the search for rejected rows, no row is blamed.
 func TestP19_AnAlteredTableRejectsNoRow(t *testing.T) {
 	t.Parallel()
-	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
+	f := open(t, mariadbtest.Start(t), testConfig(), sqltest.CountsTable())
 	tables, err := f.sink.orderTables(countsDelta(&f.tables[0], map[string]int64{"a": 1, "bad": 1}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.exec(t, "ALTER TABLE counts MODIFY item VARCHAR(2) COLLATE utf8mb4_nopad_bin NOT NULL")
+	f.Exec(t, "ALTER TABLE counts MODIFY item VARCHAR(2) COLLATE utf8mb4_nopad_bin NOT NULL")
 	search := finder{sink: f.sink, in: &tables[0]}
 	if err := search.search(t.Context(), tables[0].order); !errors.Is(err, checkpoint.ErrRetry) || len(search.found) != 0 {
 		t.Errorf("error is %v with %d rows blamed, expected a retry with none", err, len(search.found))
@@ -255,12 +255,12 @@ func TestP19_AnAlteredTableRejectsNoRow(t *testing.T) {
 func TestP19_AColumnThatBecomesNotNull(t *testing.T) {
 	t.Parallel()
 	f := open(t, mariadbtest.Start(t), testConfig())
-	f.exec(t, "CREATE TABLE target (k BIGINT PRIMARY KEY, v BIGINT NULL)")
+	f.Exec(t, "CREATE TABLE target (k BIGINT PRIMARY KEY, v BIGINT NULL)")
 	table := row.Table{Name: "target", Grouped: true, Keys: 1, Columns: []row.Column{
 		{Name: "k", Kind: row.Int, Merge: row.Key}, {Name: "v", Kind: row.Int, Merge: row.Last, Nullable: true},
 	}}
 	f.prepare(t, table)
-	f.exec(t, "ALTER TABLE target MODIFY v BIGINT NOT NULL")
+	f.Exec(t, "ALTER TABLE target MODIFY v BIGINT NOT NULL")
 	at := mustClaim(t, f.sink, 0)
 	r := rowsOf(&f.tables[0], 1, func(int) []byte { return row.AppendKeyNumber(nil, row.FromInt(1)) }, func(*row.Rows, int, []row.Cell) {})
 	p := taskBatch(1, 1, row.Delta{Tables: []*row.Rows{r}}, at...)
@@ -270,60 +270,9 @@ func TestP19_AColumnThatBecomesNotNull(t *testing.T) {
 	if err := f.sink.Commit(t.Context(), p); !errors.Is(err, checkpoint.ErrBlocked) || !strings.Contains(err.Error(), "the column is NOT NULL") {
 		t.Errorf("error is %v, expected a block", err)
 	}
-	f.exec(t, "ALTER TABLE target MODIFY v BIGINT NULL")
+	f.Exec(t, "ALTER TABLE target MODIFY v BIGINT NULL")
 	if err := f.sink.Commit(t.Context(), p); err != nil {
 		t.Errorf("after the repair: %v", err)
-	}
-}
-
-// Attributes of columns and tables that would make a stored row differ from what was written. After each advice that is
-// SQL, the next check passes.
-func TestCheck_attributesThatChangeRows(t *testing.T) {
-	t.Parallel()
-	server := mariadbtest.Start(t)
-	byTime := row.Table{Name: "hits", Grouped: true, Keys: 2, Columns: []row.Column{
-		{Name: "minute", Kind: row.Datetime, Merge: row.Key}, {Name: "status", Kind: row.Int, Merge: row.Key},
-		{Name: "n", Kind: row.Int, Merge: row.Add},
-	}}
-	for name, test := range map[string]struct{ ddl, want string }{
-		"a key that advances": {"CREATE TABLE hits (minute TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, status BIGINT NOT NULL, n BIGINT NOT NULL, PRIMARY KEY (minute, status))",
-			"ON UPDATE CURRENT_TIMESTAMP"},
-		"system versioning": {"CREATE TABLE hits (minute DATETIME NOT NULL, status BIGINT NOT NULL, n BIGINT NOT NULL, PRIMARY KEY (minute, status)) WITH SYSTEM VERSIONING",
-			"system-versioned"},
-		"an AUTO_INCREMENT key column": {"CREATE TABLE hits (minute DATETIME NOT NULL, status BIGINT NOT NULL AUTO_INCREMENT, n BIGINT NOT NULL, PRIMARY KEY (minute, status), KEY (status))",
-			"AUTO_INCREMENT"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			f := open(t, server, testConfig())
-			f.exec(t, test.ddl)
-			findings, err := f.sink.Check(t.Context(), []row.Table{byTime})
-			if err != nil {
-				t.Fatal(err)
-			}
-			about := func(f schema.Finding) bool { return !f.Warning && strings.HasPrefix(f.Subject, "hits") }
-			var refused []schema.Finding
-			for _, x := range findings {
-				if about(x) {
-					refused = append(refused, x)
-				}
-			}
-			if len(refused) != 1 || !strings.Contains(refused[0].Seen, test.want) {
-				t.Fatalf("findings are %v, expected one refusal with %q", refused, test.want)
-			}
-			if !strings.HasPrefix(refused[0].Do, "ALTER TABLE") {
-				return
-			}
-			f.exec(t, refused[0].Do)
-			if findings, err = f.sink.Check(t.Context(), []row.Table{byTime}); err != nil {
-				t.Fatal(err)
-			}
-			for _, x := range findings {
-				if about(x) {
-					t.Errorf("after %s: %v", refused[0].Do, x)
-				}
-			}
-		})
 	}
 }
 
@@ -331,21 +280,21 @@ func TestCheck_attributesThatChangeRows(t *testing.T) {
 // them now.
 func TestP19_DeadLettersOfAnAlteredColumn(t *testing.T) {
 	t.Parallel()
-	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
+	f := open(t, mariadbtest.Start(t), testConfig(), sqltest.CountsTable())
 	f.sink.OnAltered(func(tables []row.Table) error { f.tables = tables; return nil })
 	at := mustClaim(t, f.sink, 0)
 	none := row.NewRows(&f.tables[0])
 	p := taskBatch(1, 1, row.Delta{Tables: []*row.Rows{none}}, at...)
 	p.Advances[0].Audit = checkpoint.Audit{Dead: 1}
 	p.Dead = []batch.DeadLetter{{Partition: at[0].Partition, Offset: 0, Statement: 1, Table: "counts", Reason: "column item: too long", Value: []byte("x"), Length: 1, Records: 1}}
-	f.exec(t, "ALTER TABLE counts MODIFY item VARCHAR(300) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin NOT NULL")
+	f.Exec(t, "ALTER TABLE counts MODIFY item VARCHAR(300) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin NOT NULL")
 	if err := f.sink.Commit(t.Context(), p); !errors.Is(err, checkpoint.ErrRetry) || !strings.Contains(err.Error(), "was altered") {
 		t.Fatalf("got %v, expected a retry because the table was altered", err)
 	}
 	if err := f.sink.Commit(t.Context(), p); !errors.Is(err, checkpoint.ErrStale) {
 		t.Fatalf("got %v, expected ErrStale: the record fits the longer column", err)
 	}
-	if got := f.text(t, "SELECT COUNT(*) FROM etl_dead_letter"); got != "0" {
+	if got := f.Text(t, "SELECT COUNT(*) FROM etl_dead_letter"); got != "0" {
 		t.Errorf("%s dead letters, expected none", got)
 	}
 }
@@ -353,12 +302,12 @@ func TestP19_DeadLettersOfAnAlteredColumn(t *testing.T) {
 // A claim writes etl_checkpoint, so it compares its definition first. It resumes automatically once the table is fixed.
 func TestP19_AClaimComparesTheDefinition(t *testing.T) {
 	t.Parallel()
-	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
-	if s := serverOf(t, f.pool); s.Dialect != pool.MariaDB {
+	f := open(t, mariadbtest.Start(t), testConfig(), sqltest.CountsTable())
+	if s := f.Version(t); s.Dialect != pool.MariaDB {
 		t.Skipf("NOT RUN: etl_checkpoint in an engine without transactions: its key is too long for MyISAM, and this server, %s, has no Aria", s)
 	}
 	mustClaim(t, f.sink, 0)
-	f.exec(t, "ALTER TABLE etl_checkpoint ENGINE=Aria")
+	f.Exec(t, "ALTER TABLE etl_checkpoint ENGINE=Aria")
 	for _, want := range []struct {
 		class error
 		text  string
@@ -368,10 +317,10 @@ func TestP19_AClaimComparesTheDefinition(t *testing.T) {
 			t.Fatalf("got %v, expected %q", err, want.text)
 		}
 	}
-	if got := f.text(t, "SELECT epoch FROM etl_checkpoint WHERE partition_id = 0"); got != "1" {
+	if got := f.Text(t, "SELECT epoch FROM etl_checkpoint WHERE partition_id = 0"); got != "1" {
 		t.Errorf("epoch is %s, expected 1", got)
 	}
-	f.exec(t, "ALTER TABLE etl_checkpoint ENGINE=InnoDB")
+	f.Exec(t, "ALTER TABLE etl_checkpoint ENGINE=InnoDB")
 	if at := mustClaim(t, f.sink, 0); at[0].Epoch != 2 {
 		t.Errorf("epoch is %d, expected 2", at[0].Epoch)
 	}

@@ -2,15 +2,13 @@ package mysqlout
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
-
-	"github.com/go-sql-driver/mysql"
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltest"
 	"github.com/sluice-etl/sluice/mysqlout/ledger"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/row"
@@ -47,13 +45,13 @@ func TestP18_ReasonsHoldNothingOfTheRow(t *testing.T) {
 				{Name: "k", Kind: row.Int, Merge: row.Key}, {Name: "v", Kind: row.Text, Merge: row.Last, Nullable: true},
 			}}
 			f := open(t, server, testConfig())
-			if serverOf(t, f.pool).Dialect != pool.MariaDB {
+			if f.Version(t).Dialect != pool.MariaDB {
 				t.Skip("NOT RUN: the numbers and the columns are MariaDB's")
 			}
-			f.exec(t, "CREATE TABLE target (k BIGINT PRIMARY KEY, "+test.column+") CHARSET utf8mb4")
+			f.Exec(t, "CREATE TABLE target (k BIGINT PRIMARY KEY, "+test.column+") CHARSET utf8mb4")
 			for ddl := range strings.SplitSeq(test.more, "; ALTER") {
 				if ddl != "" {
-					f.exec(t, strings.Replace(ddl, " TABLE target ADD FOREIGN", "ALTER TABLE target ADD FOREIGN", 1))
+					f.Exec(t, strings.Replace(ddl, " TABLE target ADD FOREIGN", "ALTER TABLE target ADD FOREIGN", 1))
 				}
 			}
 			f.prepare(t, table)
@@ -101,13 +99,13 @@ func TestDeadLetterDetail_olderTable(t *testing.T) {
 	if err := withDead(t, f.sink, at); err != nil {
 		t.Fatal(err)
 	}
-	if got := f.text(t, deadTexts); got != "want a number 1024 \u00e4\u00e4" {
+	if got := f.Text(t, deadTexts); got != "want a number 1024 \u00e4\u00e4" {
 		t.Errorf("dead letters are %s, expected %q", got, "want a number 1024 \u00e4\u00e4")
 	}
 	head, tail := ledger.DeadLetterText(false)
 	older := f.sink.ledger.AppendDeadLetter([]byte(head), checkpoint.BatchID{9}, &batch.DeadLetter{Partition: at[0].Partition, Offset: 7, Reason: "older"}, 1000, false, 5000)
-	f.exec(t, string(append(older, tail...)))
-	if got := f.text(t, deadTexts); got != "want a number 1024 \u00e4\u00e4\nolder 0 " {
+	f.Exec(t, string(append(older, tail...)))
+	if got := f.Text(t, deadTexts); got != "want a number 1024 \u00e4\u00e4\nolder 0 " {
 		t.Errorf("dead letters are %s, expected %q", got, "want a number 1024 \u00e4\u00e4\nolder 0 ")
 	}
 }
@@ -116,7 +114,7 @@ func TestDeadLetterDetail_olderTable(t *testing.T) {
 func olderDeadLetters(t *testing.T) *fixture {
 	t.Helper()
 	f := open(t, mariadbtest.Start(t), testConfig())
-	f.exec(t, "ALTER TABLE etl_dead_letter DROP COLUMN detail")
+	f.Exec(t, "ALTER TABLE etl_dead_letter DROP COLUMN detail")
 	return f
 }
 
@@ -130,18 +128,9 @@ func TestDeadLetterDetail_withoutTheColumn(t *testing.T) {
 			t.Parallel()
 			f := olderDeadLetters(t)
 			c := testConfig()
-			limited := f.pool
+			limited := f.Pool
 			if how == "no right" {
-				user := "u" + f.db[len(f.db)-8:]
-				t.Cleanup(func() { _ = f.server.Exec("", "DROP USER "+user) })
-				f.exec(t, "CREATE USER "+user+"@'%' IDENTIFIED BY 'x'",
-					fmt.Sprintf("GRANT SELECT, INSERT, UPDATE, DELETE, CREATE ON %s.* TO %s@'%%'", f.db, user))
-				dsn, err := mysql.ParseDSN(f.server.DSN(f.db))
-				if err != nil {
-					t.Fatal(err)
-				}
-				dsn.User, dsn.Passwd = user, "x"
-				limited = openPool(t, quick(dsn.FormatDSN()))
+				limited = f.Limited(t, "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE ON "+f.Name+".* TO 'etl'@'%'", false)
 			} else {
 				c.CreateTables = false
 			}
@@ -166,7 +155,7 @@ func TestDeadLetterDetail_withoutTheColumn(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			f.exec(t, findings[0].Do)
+			f.Exec(t, findings[0].Do)
 			afterTheChange(1)
 			if _, err := s.Prepare(t.Context(), nil); err != nil {
 				t.Fatal(err)
@@ -174,10 +163,10 @@ func TestDeadLetterDetail_withoutTheColumn(t *testing.T) {
 			if err := withDead(t, s, advance(at, 2)); err != nil {
 				t.Fatal(err)
 			}
-			if got := f.text(t, deadTexts); got != "want a number 0 \nwant a number 1024 \u00e4\u00e4\nwant a number 1024 \u00e4\u00e4" {
+			if got := f.Text(t, deadTexts); got != "want a number 0 \nwant a number 1024 \u00e4\u00e4\nwant a number 1024 \u00e4\u00e4" {
 				t.Errorf("dead letters are %s, expected %q", got, "want a number 0 \nwant a number 1024 \u00e4\u00e4\nwant a number 1024 \u00e4\u00e4")
 			}
-			f.exec(t, "ALTER TABLE etl_dead_letter DROP COLUMN detail")
+			f.Exec(t, "ALTER TABLE etl_dead_letter DROP COLUMN detail")
 			afterTheChange(3)
 		})
 	}
@@ -185,18 +174,14 @@ func TestDeadLetterDetail_withoutTheColumn(t *testing.T) {
 
 // The embedded server stores details too, and its tables of older releases get the column.
 func TestDeadLetterDetail_embedded(t *testing.T) {
-	dsn := embedded(t)
-	c := pool.DefaultConfig()
-	c.DSN = dsn
-	f := &fixture{pool: openPool(t, c), h: openDB(t, dsn)}
-	f.sink = New(testConfig(), f.pool, nil, nil)
+	f := newFixture(t, sqltest.Embedded(t), testConfig())
 	f.prepare(t)
-	f.exec(t, "ALTER TABLE etl_dead_letter DROP COLUMN detail")
+	f.Exec(t, "ALTER TABLE etl_dead_letter DROP COLUMN detail")
 	f.prepare(t)
 	if err := withDead(t, f.sink, mustClaim(t, f.sink, 0)); err != nil {
 		t.Fatal(err)
 	}
-	if got := f.text(t, deadTexts); got != "want a number 1024 \u00e4\u00e4" {
-		t.Errorf("dead letters are %s, expected %q", got, "want a number 1024 \u00e4\u00e4")
+	if got := f.Text(t, deadTexts); got != "want a number 1024 \u00e4\u00e4" {
+		t.Errorf("dead letters are %s", got)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 	"github.com/sluice-etl/sluice/internal/mysqlproxy"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltest"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/row"
 )
@@ -59,7 +60,7 @@ func TestE1_P15_NullSafeMerge(t *testing.T) {
 		}
 		at = advance(at, 1)
 	}
-	if got, want := f.text(t, "SELECT * FROM hits"), "200 4 60000.25 -3 901 /b"; got != want {
+	if got, want := f.Text(t, "SELECT * FROM hits"), "200 4 60000.25 -3 901 /b"; got != want {
 		t.Errorf("hits is %q, expected %q", got, want)
 	}
 }
@@ -88,8 +89,8 @@ func TestE1b_tablesThatSplitOrMergeRows(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := open(t, server, testConfig())
-			f.exec(t, test.ddl)
-			_, err := f.sink.Prepare(t.Context(), []row.Table{countsTable()})
+			f.Exec(t, test.ddl)
+			_, err := f.sink.Prepare(t.Context(), []row.Table{sqltest.CountsTable()})
 			if !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("error is %v, expected a refusal with %q", err, test.want)
 			}
@@ -102,8 +103,8 @@ func TestE1b_tablesThatSplitOrMergeRows(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := open(t, server, testConfig())
-			f.exec(t, ddl)
-			table := countsTable()
+			f.Exec(t, ddl)
+			table := sqltest.CountsTable()
 			f.prepare(t, table)
 			at := mustClaim(t, f.sink, 0)
 			for i := range 2 {
@@ -112,7 +113,7 @@ func TestE1b_tablesThatSplitOrMergeRows(t *testing.T) {
 				}
 				at = advance(at, 4)
 			}
-			if got := f.text(t, "SELECT GROUP_CONCAT(n ORDER BY n) FROM counts"); got != "2,2,4" {
+			if got := f.Text(t, "SELECT GROUP_CONCAT(n ORDER BY n) FROM counts"); got != "2,2,4" {
 				t.Errorf("counts are %s, expected %q", got, "2,2,4")
 			}
 		})
@@ -123,14 +124,14 @@ func TestE1b_tablesThatSplitOrMergeRows(t *testing.T) {
 func (f *fixture) through(t *testing.T, want ...row.Table) (*Sink, *mysqlproxy.Proxy) {
 	t.Helper()
 	if want == nil {
-		want = []row.Table{countsTable()}
+		want = []row.Table{sqltest.CountsTable()}
 	}
-	proxy, err := mysqlproxy.Start(f.server.Addr())
+	proxy, err := mysqlproxy.Start(f.Server.Addr())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = proxy.Close() })
-	p := openPool(t, quick(f.server.DSNVia(proxy.Addr(), f.db)))
+	p := sqltest.OpenPool(t, sqltest.Quick(f.Server.DSNVia(proxy.Addr(), f.Name)))
 	s := New(testConfig(), p, nil, nil)
 	if _, err := s.Prepare(t.Context(), want); err != nil {
 		t.Fatal(err)
@@ -142,7 +143,7 @@ func (f *fixture) through(t *testing.T, want ...row.Table) (*Sink, *mysqlproxy.P
 // a transaction without the fence. The closing check must detect that.
 func TestE2_P11_LostTransactionIsDetected(t *testing.T) {
 	t.Parallel()
-	table := countsTable()
+	table := sqltest.CountsTable()
 	f := open(t, mariadbtest.Start(t), testConfig(), table)
 	s, proxy := f.through(t)
 	at := mustClaim(t, s, 0)
@@ -152,13 +153,13 @@ func TestE2_P11_LostTransactionIsDetected(t *testing.T) {
 		t.Errorf("error is %v, expected fenced", err)
 	}
 	proxy.Intrude(nil)
-	if got := f.text(t, "SELECT COUNT(*) FROM counts"); got != "0" {
+	if got := f.Text(t, "SELECT COUNT(*) FROM counts"); got != "0" {
 		t.Errorf("%s rows without a checkpoint, expected %q", got, "0")
 	}
 	if err := s.Commit(t.Context(), taskBatch(2, 3, countsDelta(&table, map[string]int64{"a": 3}), at...)); err != nil {
 		t.Fatal(err)
 	}
-	if got := f.text(t, "SELECT n, next_offset FROM counts, etl_checkpoint WHERE partition_id = 0"); got != "3 3" {
+	if got := f.Text(t, "SELECT n, next_offset FROM counts, etl_checkpoint WHERE partition_id = 0"); got != "3 3" {
 		t.Errorf("count and offset are %s, expected %q", got, "3 3")
 	}
 }
@@ -166,10 +167,10 @@ func TestE2_P11_LostTransactionIsDetected(t *testing.T) {
 // If a process freezes after it has only locked the row, the row must be unlocked within I.
 func TestE3_P21_FrozenSessionReleasesTheRowLock(t *testing.T) {
 	t.Parallel()
-	table := countsTable()
+	table := sqltest.CountsTable()
 	f := open(t, mariadbtest.Start(t), testConfig(), table)
 	mustClaim(t, f.sink, 0)
-	tx, err := f.pool.Tx(t.Context(), pool.PriorityHigh)
+	tx, err := f.Pool.Tx(t.Context(), pool.PriorityHigh)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +178,7 @@ func TestE3_P21_FrozenSessionReleasesTheRowLock(t *testing.T) {
 	if _, err := f.sink.ledger.Read(t.Context(), tx, "logs", []int32{0}, true); err != nil {
 		t.Fatal(err)
 	}
-	other := New(testConfig(), openPool(t, quick(f.server.DSN(f.db))), nil, nil)
+	other := New(testConfig(), sqltest.OpenPool(t, sqltest.Quick(f.Server.DSN(f.Name))), nil, nil)
 	if _, err := other.Prepare(t.Context(), []row.Table{table}); err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +187,7 @@ func TestE3_P21_FrozenSessionReleasesTheRowLock(t *testing.T) {
 	if !errors.Is(err, checkpoint.ErrRetry) || !strings.Contains(err.Error(), "1205") {
 		t.Fatalf("first attempt is %v, expected a lock wait timeout", err)
 	}
-	eventually(t, "the row is free", 10*time.Second, func() bool {
+	sqltest.Eventually(t, "the row is free", 10*time.Second, func() bool {
 		_, err = other.Claim(t.Context(), topic(8), []int32{0})
 		return err == nil
 	})
@@ -198,10 +199,10 @@ func TestE3_P21_FrozenSessionReleasesTheRowLock(t *testing.T) {
 // A DBA's table lock is a metadata lock, which innodb_lock_wait_timeout does not end.
 func TestE9_P21_MetadataLockIsBounded(t *testing.T) {
 	t.Parallel()
-	table := countsTable()
+	table := sqltest.CountsTable()
 	f := open(t, mariadbtest.Start(t), testConfig(), table)
 	at := mustClaim(t, f.sink, 0)
-	dba, err := f.h.Conn(t.Context())
+	dba, err := f.SQL.Conn(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +231,7 @@ func TestE9_P21_MetadataLockIsBounded(t *testing.T) {
 func TestE10_P12_RestoredToAnOlderState(t *testing.T) {
 	t.Parallel()
 	server := mariadbtest.Start(t, mariadbtest.Private())
-	table := countsTable()
+	table := sqltest.CountsTable()
 	f := open(t, server, testConfig(), table)
 	commit := func(id byte, at []checkpoint.Checkpoint) []checkpoint.Checkpoint {
 		t.Helper()
@@ -245,7 +246,7 @@ func TestE10_P12_RestoredToAnOlderState(t *testing.T) {
 		t.Fatal(err)
 	}
 	var second []checkpoint.Checkpoint
-	eventually(t, "commit after the restart", 20*time.Second, func() bool {
+	sqltest.Eventually(t, "commit after the restart", 20*time.Second, func() bool {
 		err = f.sink.Commit(t.Context(), taskBatch(2, 10, countsDelta(&table, map[string]int64{"a": 10}), at...))
 		return err == nil
 	})
@@ -255,7 +256,7 @@ func TestE10_P12_RestoredToAnOlderState(t *testing.T) {
 		t.Fatal(err)
 	}
 	var outcome batch.Outcome
-	eventually(t, "an answer", 20*time.Second, func() bool {
+	sqltest.Eventually(t, "an answer", 20*time.Second, func() bool {
 		outcome, err = f.sink.Resolve(t.Context(), lost.ID, lost.Advances)
 		return err == nil
 	})
@@ -271,7 +272,7 @@ func TestE10_P12_RestoredToAnOlderState(t *testing.T) {
 	}
 	again = commit(4, again)
 	commit(5, again)
-	if got := f.text(t, "SELECT n, next_offset, counted FROM counts, etl_checkpoint WHERE partition_id = 0"); got != "30 30 30" {
+	if got := f.Text(t, "SELECT n, next_offset, counted FROM counts, etl_checkpoint WHERE partition_id = 0"); got != "30 30 30" {
 		t.Errorf("count, offset and audit are %s, expected %q", got, "30 30 30")
 	}
 }
@@ -279,7 +280,7 @@ func TestE10_P12_RestoredToAnOlderState(t *testing.T) {
 // The claim locks first and inserts only missing rows: the reverse order caused 1,081 deadlocks in 800 claims.
 func TestE12_P7_ClaimersDoNotDeadlock(t *testing.T) {
 	t.Parallel()
-	table := countsTable()
+	table := sqltest.CountsTable()
 	f := open(t, mariadbtest.Start(t), testConfig(), table)
 	const claimers, each = 4, 25
 	var wg sync.WaitGroup
@@ -297,7 +298,7 @@ func TestE12_P7_ClaimersDoNotDeadlock(t *testing.T) {
 		t.Errorf("%v deadlocks, expected 0", n)
 	}
 	want := fmt.Sprintf("%d %d", claimers*each, claimers*each)
-	if got := f.text(t, "SELECT MIN(epoch), MAX(epoch) FROM etl_checkpoint"); got != want {
+	if got := f.Text(t, "SELECT MIN(epoch), MAX(epoch) FROM etl_checkpoint"); got != want {
 		t.Errorf("epochs are %s, expected %s", got, want)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sluice-etl/sluice/internal/failpoint"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltest"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/row"
 )
@@ -23,7 +24,7 @@ func TestFailpoints_allOrNothing(t *testing.T) {
 		return
 	}
 	server := mariadbtest.Start(t)
-	table := countsTable()
+	table := sqltest.CountsTable()
 	for point, want := range map[string]string{
 		failpoint.ClaimOpen:     "",
 		failpoint.Fenced:        "0 0 NULL",
@@ -39,7 +40,7 @@ func TestFailpoints_allOrNothing(t *testing.T) {
 				n = "2" // the first is the claim's
 			}
 			cmd := exec.Command(os.Args[0], "-test.run=^TestFailpoints_allOrNothing$")
-			cmd.Env = append(os.Environ(), "SLUICE_TEST_VICTIM="+server.DSN(f.db), "SLUICE_FAILPOINT="+point+":kill:"+n)
+			cmd.Env = append(os.Environ(), "SLUICE_TEST_VICTIM="+server.DSN(f.Name), "SLUICE_FAILPOINT="+point+":kill:"+n)
 			out, err := cmd.CombinedOutput()
 			status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
 			if err == nil || !ok || status.Signal() != syscall.SIGKILL {
@@ -49,7 +50,7 @@ func TestFailpoints_allOrNothing(t *testing.T) {
 				t.Fatalf("the process was killed at another point: %s, expected it to contain %q", out, "failpoint "+point)
 			}
 			at := mustClaim(t, f.sink, 0)
-			got := f.text(t, "SELECT next_offset, counted, (SELECT n FROM counts) FROM etl_checkpoint WHERE partition_id = 0")
+			got := f.Text(t, "SELECT next_offset, counted, (SELECT n FROM counts) FROM etl_checkpoint WHERE partition_id = 0")
 			if want != "" && got != want {
 				// COMMIT is in the socket, but the server may notice the closed connection before it reads it.
 				if point != failpoint.CommitWritten || got != "0 0 NULL" {
@@ -64,9 +65,9 @@ func TestFailpoints_allOrNothing(t *testing.T) {
 }
 
 func victim(t *testing.T, dsn string) {
-	p := pool.New(quick(dsn), nil, nil)
+	p := pool.New(sqltest.Quick(dsn), nil, nil)
 	s := New(testConfig(), p, nil, nil)
-	table := countsTable()
+	table := sqltest.CountsTable()
 	if _, err := s.Prepare(t.Context(), []row.Table{table}); err != nil {
 		t.Fatal(err)
 	}

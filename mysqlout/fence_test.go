@@ -10,6 +10,7 @@ import (
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltest"
 	"github.com/sluice-etl/sluice/row"
 )
 
@@ -43,26 +44,26 @@ func TestP9_DifferingValuesArePerPartition(t *testing.T) {
 // A difference in any column that the fence compares, in only one of three partitions, stops the whole task batch.
 func TestP9_TheFenceComparesEachColumn(t *testing.T) {
 	t.Parallel()
-	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
+	f := open(t, mariadbtest.Start(t), testConfig(), sqltest.CountsTable())
 	at := mustClaim(t, f.sink, 0, 1, 2)
 	counts := func() row.Delta { return countsDelta(&f.tables[0], map[string]int64{"a": 9}) }
 	for _, change := range []string{
 		"epoch = epoch + 1", "epoch = epoch - 1", "owner = x'77'", "next_offset = next_offset + 1", "query_hash = x'77'",
 	} {
-		f.exec(t, "CREATE TABLE kept SELECT * FROM etl_checkpoint", "UPDATE etl_checkpoint SET "+change+" WHERE partition_id = 2")
+		f.Exec(t, "CREATE TABLE kept SELECT * FROM etl_checkpoint", "UPDATE etl_checkpoint SET "+change+" WHERE partition_id = 2")
 		err := f.sink.Commit(t.Context(), taskBatch(1, 3, counts(), at...))
 		if want := []checkpoint.Partition{{Topic: "logs", ID: 2}}; !errors.Is(err, checkpoint.ErrFenced) || !slices.Equal(named(err), want) {
 			t.Errorf("%s: error is %v, naming %v, expected fenced and %v", change, err, named(err), want)
 		}
-		if got := f.text(t, "SELECT COUNT(*) FROM counts"); got != "0" {
+		if got := f.Text(t, "SELECT COUNT(*) FROM counts"); got != "0" {
 			t.Errorf("%s: %s rows, expected %q", change, got, "0")
 		}
-		f.exec(t, "DELETE FROM etl_checkpoint", "INSERT INTO etl_checkpoint SELECT * FROM kept", "DROP TABLE kept")
+		f.Exec(t, "DELETE FROM etl_checkpoint", "INSERT INTO etl_checkpoint SELECT * FROM kept", "DROP TABLE kept")
 	}
 	if err := f.sink.Commit(t.Context(), taskBatch(2, 3, counts(), at...)); err != nil {
 		t.Fatal(err)
 	}
-	if got := f.text(t, "SELECT n, SUM(next_offset) FROM counts, etl_checkpoint WHERE next_offset > 0"); got != "9 9" {
+	if got := f.Text(t, "SELECT n, SUM(next_offset) FROM counts, etl_checkpoint WHERE next_offset > 0"); got != "9 9" {
 		t.Errorf("count and offsets are %s, expected 9 9", got)
 	}
 }
@@ -79,16 +80,16 @@ func named(err error) []checkpoint.Partition {
 // fail it.
 func TestP11_TheClosingCheckRequiresEveryPartition(t *testing.T) {
 	t.Parallel()
-	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
+	f := open(t, mariadbtest.Start(t), testConfig(), sqltest.CountsTable())
 	at := mustClaim(t, f.sink, 0, 1)
-	f.exec(t, "CREATE TRIGGER meddle BEFORE UPDATE ON etl_checkpoint FOR EACH ROW "+
+	f.Exec(t, "CREATE TRIGGER meddle BEFORE UPDATE ON etl_checkpoint FOR EACH ROW "+
 		"SET NEW.batch_id = IF(NEW.partition_id = 1, x'77', NEW.batch_id)")
 	f.sink.own = nil // otherwise the comparison of definitions would find the trigger first
 	err := f.sink.Commit(t.Context(), taskBatch(1, 3, countsDelta(&f.tables[0], map[string]int64{"a": 6}), at...))
 	if !errors.Is(err, checkpoint.ErrFenced) || !strings.Contains(err.Error(), "1 of 2") {
 		t.Errorf("error is %v, expected that 1 of 2 partitions match", err)
 	}
-	if got := f.text(t, "SELECT (SELECT COUNT(*) FROM counts), SUM(next_offset), SUM(counted) FROM etl_checkpoint"); got != "0 0 0" {
+	if got := f.Text(t, "SELECT (SELECT COUNT(*) FROM counts), SUM(next_offset), SUM(counted) FROM etl_checkpoint"); got != "0 0 0" {
 		t.Errorf("rows, offsets and counters are %s, expected 0 0 0", got)
 	}
 }
@@ -96,7 +97,7 @@ func TestP11_TheClosingCheckRequiresEveryPartition(t *testing.T) {
 // Each counter, and each partition's leader epoch, is added to its own column and row.
 func TestP11_EachCounterHasItsColumn(t *testing.T) {
 	t.Parallel()
-	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
+	f := open(t, mariadbtest.Start(t), testConfig(), sqltest.CountsTable())
 	at := mustClaim(t, f.sink, 0, 1)
 	for range 2 {
 		p := taskBatch(1, 21, countsDelta(&f.tables[0], map[string]int64{"a": 1}), at...)
@@ -109,7 +110,7 @@ func TestP11_EachCounterHasItsColumn(t *testing.T) {
 		at = advance(at, 21)
 	}
 	want := "0 7 2 4 6 8 10 12\n1 8 12 10 8 6 4 2"
-	if got := f.text(t, "SELECT partition_id, leader_epoch, counted, filtered, dead, gaps, duplicates, skipped FROM etl_checkpoint "+
+	if got := f.Text(t, "SELECT partition_id, leader_epoch, counted, filtered, dead, gaps, duplicates, skipped FROM etl_checkpoint "+
 		"WHERE next_offset > 0 ORDER BY partition_id"); got != want {
 		t.Errorf("counters are\n%s, expected\n%s", got, want)
 	}
@@ -119,7 +120,7 @@ func TestP11_EachCounterHasItsColumn(t *testing.T) {
 // folded. Other releases and etl verify use the same order. The INSERTs name their columns.
 func TestP10_RowsAreSentInAscendingOrder(t *testing.T) {
 	t.Parallel()
-	last, first := countsTable(), countsTable()
+	last, first := sqltest.CountsTable(), sqltest.CountsTable()
 	first.Name = "amounts"
 	f := open(t, mariadbtest.Start(t), testConfig(), last, first)
 	s, proxy := f.through(t, last, first)

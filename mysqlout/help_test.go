@@ -1,56 +1,20 @@
 package mysqlout
 
 import (
-	"context"
-	"database/sql"
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
-	"github.com/go-sql-driver/mysql"
-
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
-	"github.com/sluice-etl/sluice/pool"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltest"
 	"github.com/sluice-etl/sluice/row"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// quick is a pool configuration with L, R, I of 1, 3 and 4 seconds. MySQL checks lock waits once a second, so L may
-// become 2.
-func quick(dsn string) pool.Config {
-	c := pool.DefaultConfig()
-	c.DSN = dsn
-	c.LockWait, c.Answer, c.IdleTransaction = time.Second, 3*time.Second, 4*time.Second
-	return c
-}
-
-func openPool(t testing.TB, c pool.Config) *pool.Pool {
-	t.Helper()
-	if err := c.Validate(); err != nil {
-		t.Fatal(err)
-	}
-	p := pool.New(c, nil, nil)
-	t.Cleanup(func() {
-		if err := p.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return p
-}
-
-// countsTable is counts(item, n), as a query that counts words needs it.
-func countsTable() row.Table {
-	return row.Table{Name: "counts", Grouped: true, Keys: 1, Columns: []row.Column{
-		{Name: "item", Kind: row.Text, Merge: row.Key, MaxChars: 200},
-		{Name: "n", Kind: row.Int, Merge: row.Add},
-	}}
-}
 
 func countsDelta(table *row.Table, counts map[string]int64) row.Delta {
 	r := row.NewRows(table)
@@ -69,47 +33,24 @@ func testConfig() Config {
 	return c
 }
 
-// The last instants of TIMESTAMP, in microseconds: of most servers, and of MariaDB from 11.5 on.
-const (
-	timestampMax  = 1<<31*1_000_000 - 1
-	timestamp2106 = 1<<32*1_000_000 - 1
-)
-
-// fixture is a fresh database, a pool to it and a prepared sink.
+// fixture is a fresh database and a prepared sink.
 type fixture struct {
-	server *mariadbtest.Server
-	db     string
-	pool   *pool.Pool
+	*sqltest.DB
 	sink   *Sink
 	tables []row.Table
-	h      *sql.DB
 }
 
 func open(t testing.TB, server *mariadbtest.Server, c Config, want ...row.Table) *fixture {
 	t.Helper()
-	f := &fixture{server: server, db: server.Database(t)}
-	f.pool = openPool(t, quick(server.DSN(f.db)))
-	f.h = openDB(t, server.DSN(f.db))
-	f.sink = New(c, f.pool, nil, nil)
+	f := newFixture(t, sqltest.Open(t, server), c)
 	f.prepare(t, want...)
 	return f
 }
 
-func openDB(t testing.TB, dsn string) *sql.DB {
+// newFixture returns a fixture whose sink is not prepared yet.
+func newFixture(t testing.TB, db *sqltest.DB, c Config) *fixture {
 	t.Helper()
-	c, err := mysql.ParseDSN(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.ParseTime = true
-	c.Logger = &mysql.NopLogger{}
-	connector, err := mysql.NewConnector(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := sql.OpenDB(connector)
-	t.Cleanup(func() { _ = h.Close() })
-	return h
+	return &fixture{DB: db, sink: New(c, db.Pool, nil, nil)}
 }
 
 func (f *fixture) prepare(t testing.TB, want ...row.Table) {
@@ -118,47 +59,6 @@ func (f *fixture) prepare(t testing.TB, want ...row.Table) {
 	if f.tables, err = f.sink.Prepare(t.Context(), want); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// exec executes statements that are written for MariaDB.
-func (f *fixture) exec(t testing.TB, statements ...string) {
-	t.Helper()
-	server := serverOf(t, f.pool)
-	for _, s := range statements {
-		if _, err := f.h.Exec(adapt(server, s)); err != nil {
-			t.Fatalf("%s: %v", s, err)
-		}
-	}
-}
-
-// text returns the result of a query as lines of columns, with NULL as text.
-func (f *fixture) text(t testing.TB, query string) string {
-	t.Helper()
-	rows, err := f.h.Query(query)
-	if err != nil {
-		t.Fatalf("%s: %v", query, err)
-	}
-	defer rows.Close()
-	columns, _ := rows.Columns()
-	var lines []string
-	for rows.Next() {
-		cells, to := make([]sql.NullString, len(columns)), make([]any, len(columns))
-		for i := range cells {
-			to[i] = &cells[i]
-		}
-		if err := rows.Scan(to...); err != nil {
-			t.Fatal(err)
-		}
-		var line []string
-		for _, c := range cells {
-			if !c.Valid {
-				c.String = "NULL"
-			}
-			line = append(line, c.String)
-		}
-		lines = append(lines, strings.Join(line, " "))
-	}
-	return strings.Join(lines, "\n")
 }
 
 func topic(partitions int) batch.Topic {
@@ -195,33 +95,17 @@ func advance(at []checkpoint.Checkpoint, n int64) []checkpoint.Checkpoint {
 	return out
 }
 
-// eventually polls until the condition holds.
-func eventually(t testing.TB, what string, within time.Duration, holds func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), within)
-	defer cancel()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for !holds() {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			t.Fatalf("%s: not within %v", what, within)
-		}
-	}
-}
-
 // awaitTransactions waits until this number of transactions of the fixture's database are in that state. It polls
 // slowly, because InnoDB refreshes the view only after 100 ms without a query of it.
 func (f *fixture) awaitTransactions(t testing.TB, what string, within time.Duration, state, want string) {
 	t.Helper()
 	var asked time.Time
-	eventually(t, what, within, func() bool {
+	sqltest.Eventually(t, what, within, func() bool {
 		if time.Since(asked) < 250*time.Millisecond {
 			return false
 		}
 		defer func() { asked = time.Now() }()
-		return f.text(t, "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE "+state+" AND trx_mysql_thread_id IN "+
+		return f.Text(t, "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE "+state+" AND trx_mysql_thread_id IN "+
 			"(SELECT id FROM information_schema.processlist WHERE db = DATABASE())") == want
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltest"
 	"github.com/sluice-etl/sluice/row"
 )
 
@@ -14,15 +15,15 @@ import (
 // where epoch, owner and offset match.
 func TestP2_TheFenceComparesTheFingerprint(t *testing.T) {
 	t.Parallel()
-	table := countsTable()
+	table := sqltest.CountsTable()
 	f := open(t, mariadbtest.Start(t), testConfig(), table)
 	at := mustClaim(t, f.sink, 0)
-	f.exec(t, "UPDATE etl_checkpoint SET query_hash = x'0909' WHERE partition_id = 0")
+	f.Exec(t, "UPDATE etl_checkpoint SET query_hash = x'0909' WHERE partition_id = 0")
 	err := f.sink.Commit(t.Context(), taskBatch(1, 3, countsDelta(&f.tables[0], map[string]int64{"a": 3}), at...))
 	if !errors.Is(err, checkpoint.ErrFenced) {
 		t.Errorf("the commit returned %v, expected a fenced commit", err)
 	}
-	if got := f.text(t, "SELECT COUNT(*), (SELECT next_offset FROM etl_checkpoint WHERE partition_id = 0) FROM counts"); got != "0 0" {
+	if got := f.Text(t, "SELECT COUNT(*), (SELECT next_offset FROM etl_checkpoint WHERE partition_id = 0) FROM counts"); got != "0 0" {
 		t.Errorf("rows and next_offset are %q, expected nothing written", got)
 	}
 }
@@ -31,18 +32,18 @@ func TestP2_TheFenceComparesTheFingerprint(t *testing.T) {
 // pass the fence, and the old query's process can neither commit nor claim.
 func TestP2_AClaimTakesOverTheFingerprint(t *testing.T) {
 	t.Parallel()
-	table := countsTable()
+	table := sqltest.CountsTable()
 	f := open(t, mariadbtest.Start(t), testConfig(), table)
 	old := mustClaim(t, f.sink, 0)
 	c := testConfig()
 	c.QueryHash, c.QueryText, c.ContinueQuery = [32]byte{7}, "SELECT item, COUNT(*)\nraw", true
-	next := New(c, f.pool, nil, nil)
+	next := New(c, f.Pool, nil, nil)
 	tables, err := next.Prepare(t.Context(), []row.Table{table})
 	if err != nil {
 		t.Fatal(err)
 	}
 	at := mustClaim(t, next, 0)
-	if got := f.text(t, "SELECT HEX(LEFT(query_hash, 2)) FROM etl_checkpoint WHERE partition_id = 0"); got != "0700" {
+	if got := f.Text(t, "SELECT HEX(LEFT(query_hash, 2)) FROM etl_checkpoint WHERE partition_id = 0"); got != "0700" {
 		t.Errorf("the claimed checkpoint has fingerprint %s…, expected 0700…", got)
 	}
 	if err := next.Commit(t.Context(), taskBatch(1, 2, countsDelta(&tables[0], map[string]int64{"a": 2}), at...)); err != nil {
@@ -55,7 +56,7 @@ func TestP2_AClaimTakesOverTheFingerprint(t *testing.T) {
 	if _, err := f.sink.Claim(t.Context(), topic(8), []int32{0}); !errors.Is(err, checkpoint.ErrRefused) {
 		t.Errorf("the claim by the old query returned %v, expected a refusal", err)
 	}
-	if got := f.text(t, "SELECT item, n FROM counts"); got != "a 2" {
+	if got := f.Text(t, "SELECT item, n FROM counts"); got != "a 2" {
 		t.Errorf("counts are %q, expected \"a 2\"", got)
 	}
 }
@@ -64,7 +65,7 @@ func TestP2_AClaimTakesOverTheFingerprint(t *testing.T) {
 // another process can have this epoch under another owner.
 func TestP12_ResolveComparesTheOwner(t *testing.T) {
 	t.Parallel()
-	table := countsTable()
+	table := sqltest.CountsTable()
 	f := open(t, mariadbtest.Start(t), testConfig(), table)
 	at := mustClaim(t, f.sink, 0, 1)
 	p := taskBatch(1, 4, countsDelta(&f.tables[0], map[string]int64{"a": 8}), at...)
@@ -85,7 +86,7 @@ func TestP12_ResolveComparesTheOwner(t *testing.T) {
 			t.Errorf("%s: outcome %v, %v, expected %v", c.name, got, err, c.want)
 		}
 	}
-	f.exec(t, "UPDATE etl_checkpoint SET owner = x'77' WHERE partition_id = 1")
+	f.Exec(t, "UPDATE etl_checkpoint SET owner = x'77' WHERE partition_id = 1")
 	for name, advances := range map[string][]batch.Advance{"the commit": p.Advances, "where the checkpoints stand": standing} {
 		if got, err := f.sink.Resolve(t.Context(), p.ID, advances); err != nil || got != batch.Superseded {
 			t.Errorf("%s, with another owner: outcome %v, %v, expected Other", name, got, err)

@@ -7,12 +7,13 @@ import (
 
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltest"
 	"github.com/sluice-etl/sluice/row"
 )
 
 // tableNamed returns the table counts under another name.
 func tableNamed(schema, name string) row.Table {
-	t := countsTable()
+	t := sqltest.CountsTable()
 	t.Schema, t.Name = schema, name
 	return t
 }
@@ -32,13 +33,13 @@ func TestP3_TableNamesAsTheServerComparesThem(t *testing.T) {
 			if err := s.Commit(t.Context(), taskBatch(1, 2, countsDelta(&f.tables[0], map[string]int64{"a": 2}), at...)); err != nil {
 				t.Fatal(err)
 			}
-			for _, pair := range [][2]row.Table{{tableNamed("", "New"), tableNamed("", "new")}, {tableNamed("", "new"), tableNamed(f.db, "new")}} {
-				_, err := New(testConfig(), f.pool, nil, nil).Prepare(t.Context(), pair[:])
+			for _, pair := range [][2]row.Table{{tableNamed("", "New"), tableNamed("", "new")}, {tableNamed("", "new"), tableNamed(f.Name, "new")}} {
+				_, err := New(testConfig(), f.Pool, nil, nil).Prepare(t.Context(), pair[:])
 				if refused := errors.Is(err, checkpoint.ErrRefused); refused != (one || pair[1].Schema != "") || refused && !strings.Contains(err.Error(), "the same table as "+pair[0].FullName()) {
 					t.Errorf("%s and %s: got %v", pair[0].FullName(), pair[1].FullName(), err)
 				}
 			}
-			if _, err := New(testConfig(), f.pool, nil, nil).Prepare(t.Context(), []row.Table{tableNamed(f.db, "etl_target")}); !errors.Is(err, checkpoint.ErrRefused) {
+			if _, err := New(testConfig(), f.Pool, nil, nil).Prepare(t.Context(), []row.Table{tableNamed(f.Name, "etl_target")}); !errors.Is(err, checkpoint.ErrRefused) {
 				t.Errorf("our own table with its schema: got %v, expected %v", err, checkpoint.ErrRefused)
 			}
 
@@ -46,14 +47,14 @@ func TestP3_TableNamesAsTheServerComparesThem(t *testing.T) {
 			for _, c := range []struct {
 				table row.Table
 				same  bool
-			}{{tableNamed("", "COUNTS"), one}, {tableNamed(f.db, "counts"), true}, {tableNamed(strings.ToUpper(f.db), "Counts"), one}} {
+			}{{tableNamed("", "COUNTS"), one}, {tableNamed(f.Name, "counts"), true}, {tableNamed(strings.ToUpper(f.Name), "Counts"), one}} {
 				if !c.same && c.table.Schema != "" {
 					continue // there is no schema of that name
 				}
 				next, other := testConfig(), testConfig()
 				next.QueryHash, next.ContinueQuery = [32]byte{byte(len(c.table.FullName()))}, true
 				other.Job = "another job"
-				o := New(other, f.pool, nil, nil)
+				o := New(other, f.Pool, nil, nil)
 				if _, err := o.Prepare(t.Context(), []row.Table{c.table}); err != nil {
 					t.Fatal(err)
 				}
@@ -61,7 +62,7 @@ func TestP3_TableNamesAsTheServerComparesThem(t *testing.T) {
 				if c.same != (err != nil && strings.Contains(err.Error(), `belongs to job "job"`)) {
 					t.Errorf("another job that writes %s: got %v", c.table.FullName(), err)
 				}
-				n := New(next, f.pool, nil, nil)
+				n := New(next, f.Pool, nil, nil)
 				if _, err := n.Prepare(t.Context(), []row.Table{c.table}); err != nil {
 					t.Fatal(err)
 				}
@@ -73,15 +74,15 @@ func TestP3_TableNamesAsTheServerComparesThem(t *testing.T) {
 			if !one {
 				want = "COUNTS\ncounts"
 			}
-			if got := f.text(t, "SELECT table_name FROM etl_target WHERE table_name <> '' ORDER BY 1"); got != want {
+			if got := f.Text(t, "SELECT table_name FROM etl_target WHERE table_name <> '' ORDER BY 1"); got != want {
 				t.Errorf("targets are %q, expected %q", got, want)
 			}
 
 			// An earlier release stored the name as its query had it.
-			f.exec(t, "UPDATE etl_target SET table_name = 'Counts' WHERE table_name = 'counts'")
+			f.Exec(t, "UPDATE etl_target SET table_name = 'Counts' WHERE table_name = 'counts'")
 			other := testConfig()
 			other.Job = "another job"
-			o := New(other, f.pool, nil, nil)
+			o := New(other, f.Pool, nil, nil)
 			if _, err := o.Prepare(t.Context(), []row.Table{tableNamed("", "counts")}); err != nil {
 				t.Fatal(err)
 			}
@@ -100,13 +101,13 @@ func TestP3_TableNamesAsTheServerComparesThem(t *testing.T) {
 			if one {
 				name = tableNamed("", "cOUNTS")
 			}
-			n := New(c, f.pool, nil, nil)
+			n := New(c, f.Pool, nil, nil)
 			tables, err := n.Prepare(t.Context(), []row.Table{name})
 			if err != nil {
 				t.Fatal(err)
 			}
 			if !one {
-				f.exec(t, "UPDATE etl_target SET table_name = 'counts' WHERE table_name = 'Counts'")
+				f.Exec(t, "UPDATE etl_target SET table_name = 'counts' WHERE table_name = 'Counts'")
 			}
 			at, err = n.Claim(t.Context(), topic(8), []int32{0})
 			if err != nil {
@@ -115,7 +116,7 @@ func TestP3_TableNamesAsTheServerComparesThem(t *testing.T) {
 			if err := n.Commit(t.Context(), taskBatch(2, 3, countsDelta(&tables[0], map[string]int64{"a": 3}), at...)); err != nil {
 				t.Fatal(err)
 			}
-			if got := f.text(t, "SELECT item, n FROM counts"); got != "a 5" {
+			if got := f.Text(t, "SELECT item, n FROM counts"); got != "a 5" {
 				t.Errorf("counts are %s, expected a 5", got)
 			}
 		})
@@ -127,18 +128,18 @@ func TestP3_DedupTableIsNotATarget(t *testing.T) {
 	t.Parallel()
 	c := testConfig()
 	c.Dedup = true
-	f := open(t, mariadbtest.Start(t), c, countsTable())
+	f := open(t, mariadbtest.Start(t), c, sqltest.CountsTable())
 	mustClaim(t, f.sink, 0)
-	f.exec(t, "INSERT INTO etl_dedup SELECT job, topic, partition_id, owner, 0, 0 FROM etl_checkpoint")
+	f.Exec(t, "INSERT INTO etl_dedup SELECT job, topic, partition_id, owner, 0, 0 FROM etl_checkpoint")
 	c.Job = "another job"
-	s := New(c, f.pool, nil, nil)
+	s := New(c, f.Pool, nil, nil)
 	if _, err := s.Prepare(t.Context(), []row.Table{tableNamed("", "others")}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Claim(t.Context(), topic(8), []int32{0}); err != nil {
 		t.Errorf("got %v", err)
 	}
-	if got := f.text(t, "SELECT table_name, job FROM etl_target WHERE table_name <> '' ORDER BY 1"); got != "counts job\nothers another job" {
+	if got := f.Text(t, "SELECT table_name, job FROM etl_target WHERE table_name <> '' ORDER BY 1"); got != "counts job\nothers another job" {
 		t.Errorf("targets are %s, expected %q", got, "counts job\nothers another job")
 	}
 }

@@ -8,12 +8,13 @@ import (
 
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltest"
 )
 
 // again returns another process of the same job.
 func (f *fixture) again(t *testing.T, c Config) *Sink {
 	t.Helper()
-	s := New(c, f.pool, nil, nil)
+	s := New(c, f.Pool, nil, nil)
 	if _, err := s.Prepare(t.Context(), f.tables); err != nil {
 		t.Fatal(err)
 	}
@@ -25,9 +26,9 @@ func (f *fixture) again(t *testing.T, c Config) *Sink {
 // at its first record.
 func TestP3_ADeletedCheckpointIsNotANewPartition(t *testing.T) {
 	t.Parallel()
-	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
+	f := open(t, mariadbtest.Start(t), testConfig(), sqltest.CountsTable())
 	mustClaim(t, f.sink, 0, 1, 2)
-	f.exec(t, "DELETE FROM etl_checkpoint WHERE partition_id = 1")
+	f.Exec(t, "DELETE FROM etl_checkpoint WHERE partition_id = 1")
 	s := f.again(t, testConfig())
 	if err := s.CheckStart(t.Context(), topic(8)); !errors.Is(err, checkpoint.ErrRefused) {
 		t.Errorf("a start is allowed: %v, expected %v", err, checkpoint.ErrRefused)
@@ -46,7 +47,7 @@ func TestP3_ADeletedCheckpointIsNotANewPartition(t *testing.T) {
 // deleted.
 func TestP5_NewPartitionsBeginAtTheirFirstRecord(t *testing.T) {
 	t.Parallel()
-	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
+	f := open(t, mariadbtest.Start(t), testConfig(), sqltest.CountsTable())
 	mustClaim(t, f.sink, 0)
 	more := topic(11)
 	for i := range more.Starts {
@@ -65,14 +66,14 @@ func TestP5_NewPartitionsBeginAtTheirFirstRecord(t *testing.T) {
 // A recreated topic may have more partitions than the counted one: its new partitions are refused as well.
 func TestP4_NewPartitionsOfANewTopicAreRefused(t *testing.T) {
 	t.Parallel()
-	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
+	f := open(t, mariadbtest.Start(t), testConfig(), sqltest.CountsTable())
 	mustClaim(t, f.sink, 0)
 	recreated := topic(9)
 	recreated.ID = checkpoint.TopicID{2}
 	if _, err := f.sink.Claim(t.Context(), recreated, []int32{8}); !errors.Is(err, checkpoint.ErrRefused) {
 		t.Errorf("error is %v, expected a refusal", err)
 	}
-	if got := f.text(t, "SELECT COUNT(*) FROM etl_checkpoint"); got != "8" {
+	if got := f.Text(t, "SELECT COUNT(*) FROM etl_checkpoint"); got != "8" {
 		t.Errorf("%s checkpoints, expected 8", got)
 	}
 }
@@ -81,8 +82,8 @@ func TestP4_NewPartitionsOfANewTopicAreRefused(t *testing.T) {
 // from the first. A lock on the table delays the second job between the two steps.
 func TestP3_TwoNewJobsOneTable(t *testing.T) {
 	t.Parallel()
-	f := open(t, mariadbtest.Start(t), testConfig(), countsTable())
-	lock, err := f.h.Conn(t.Context())
+	f := open(t, mariadbtest.Start(t), testConfig(), sqltest.CountsTable())
+	lock, err := f.SQL.Conn(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,10 +96,10 @@ func TestP3_TwoNewJobsOneTable(t *testing.T) {
 		_, err := f.sink.Claim(t.Context(), topic(1), []int32{0})
 		done <- err
 	}()
-	eventually(t, "the second looks into the table", 5*time.Second, func() bool {
-		return f.text(t, "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND state LIKE '%metadata lock%'") == "1"
+	sqltest.Eventually(t, "the second looks into the table", 5*time.Second, func() bool {
+		return f.Text(t, "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND state LIKE '%metadata lock%'") == "1"
 	})
-	f.exec(t, "INSERT INTO etl_target (table_name, job, query_hash, query_text, since) "+
+	f.Exec(t, "INSERT INTO etl_target (table_name, job, query_hash, query_text, since) "+
 		"VALUES ('counts', 'the first', REPEAT('x', 32), '', UTC_TIMESTAMP(6))")
 	if _, err := lock.ExecContext(t.Context(), "UNLOCK TABLES"); err != nil {
 		t.Fatal(err)
@@ -106,7 +107,7 @@ func TestP3_TwoNewJobsOneTable(t *testing.T) {
 	if err := <-done; !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), `belongs to job "the first"`) {
 		t.Errorf("error is %v, expected a refusal that names the job", err)
 	}
-	if got := f.text(t, "SELECT job FROM etl_target"); got != "the first" {
+	if got := f.Text(t, "SELECT job FROM etl_target"); got != "the first" {
 		t.Errorf("the table belongs to %q, expected %q", got, "the first")
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 	"github.com/sluice-etl/sluice/internal/mysqlproxy"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltest"
 	"github.com/sluice-etl/sluice/mysqlout/ledger"
 	"github.com/sluice-etl/sluice/row"
 )
@@ -30,10 +31,10 @@ func counterValue(t *testing.T, c prometheus.Collector) float64 {
 // An open transaction that is returned to the pool is continued, and committed, by the next user.
 func TestP9_OpenTransactionNeverReturnsToThePool(t *testing.T) {
 	t.Parallel()
-	table := countsTable()
+	table := sqltest.CountsTable()
 	f := open(t, mariadbtest.Start(t), testConfig(), table)
 	at := mustClaim(t, f.sink, 0)
-	f.exec(t, refuseBad(serverOf(t, f.pool)))
+	f.Exec(t, refuseBad(f.Version(t)))
 	f.prepare(t, table)
 	// After a failure at any point of a transaction, no later user of any connection sees any of it.
 	err := f.sink.Commit(t.Context(), taskBatch(1, 2, countsDelta(&table, map[string]int64{"a": 1, "bad": 1}), at...))
@@ -46,7 +47,7 @@ func TestP9_OpenTransactionNeverReturnsToThePool(t *testing.T) {
 	for range 8 {
 		mustClaim(t, f.sink, 1) // commits on any connection of the pool
 	}
-	if got := f.text(t, "SELECT COUNT(*) FROM counts"); got != "0" {
+	if got := f.Text(t, "SELECT COUNT(*) FROM counts"); got != "0" {
 		t.Errorf("%s rows of a transaction that failed, expected %q", got, "0")
 	}
 	f.awaitTransactions(t, "no transaction is open", 3*time.Second, "1", "0") // less than I, the timeout that would end one
@@ -55,7 +56,7 @@ func TestP9_OpenTransactionNeverReturnsToThePool(t *testing.T) {
 // Two passes over one table caused 918 deadlocks; one ascending pass causes none.
 func TestP10_OnePassNoDeadlocks(t *testing.T) {
 	t.Parallel()
-	table := countsTable()
+	table := sqltest.CountsTable()
 	f := open(t, mariadbtest.Start(t), testConfig(), table)
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -93,7 +94,7 @@ func TestP10_OnePassNoDeadlocks(t *testing.T) {
 	if n := counterValue(t, f.sink.metrics.errors.WithLabelValues("1213")); n != 0 {
 		t.Errorf("%v deadlocks, expected none", n)
 	}
-	if got, want := f.text(t, "SELECT COUNT(*), MIN(n), MAX(n) FROM counts"), fmt.Sprintf("600 %d %d", writers*parts, writers*parts); got != want {
+	if got, want := f.Text(t, "SELECT COUNT(*), MIN(n), MAX(n) FROM counts"), fmt.Sprintf("600 %d %d", writers*parts, writers*parts); got != want {
 		t.Errorf("rows are %s, expected %s", got, want)
 	}
 }
@@ -101,7 +102,7 @@ func TestP10_OnePassNoDeadlocks(t *testing.T) {
 // While COMMIT is delayed in the network, its outcome is unknown: Resolve must not return one.
 func TestP12_DelayedCommitHasNoOutcome(t *testing.T) {
 	t.Parallel()
-	table := countsTable()
+	table := sqltest.CountsTable()
 	f := open(t, mariadbtest.Start(t), testConfig(), table)
 	s, proxy := f.through(t)
 	at := mustClaim(t, s, 0)
@@ -109,7 +110,7 @@ func TestP12_DelayedCommitHasNoOutcome(t *testing.T) {
 	proxy.Commits(mysqlproxy.Once(mysqlproxy.Hold))
 	done := make(chan error, 1)
 	go func() { done <- s.Commit(context.Background(), p) }()
-	eventually(t, "COMMIT is held", 5*time.Second, func() bool { return proxy.Done(mysqlproxy.Hold) == 1 })
+	sqltest.Eventually(t, "COMMIT is held", 5*time.Second, func() bool { return proxy.Done(mysqlproxy.Hold) == 1 })
 	outcome, err := f.sink.Resolve(t.Context(), p.ID, p.Advances)
 	if !errors.Is(err, checkpoint.ErrRetry) {
 		t.Errorf("while COMMIT was held, Resolve returned %d, %v; expected no outcome", outcome, err)
@@ -134,7 +135,7 @@ func TestP12_DelayedCommitHasNoOutcome(t *testing.T) {
 // A lost reply costs R, and Resolve then finds the outcome on the server.
 func TestP12_LostReply(t *testing.T) {
 	t.Parallel()
-	table := countsTable()
+	table := sqltest.CountsTable()
 	f := open(t, mariadbtest.Start(t), testConfig(), table)
 	s, proxy := f.through(t)
 	at := mustClaim(t, s, 0)
@@ -172,7 +173,7 @@ func TestP16_SumsAreExact(t *testing.T) {
 		}
 		at = advance(at, 1)
 	}
-	if got, want := f.text(t, "SELECT k, s FROM sums"), "-1 9007199254740.993003"; got != want {
+	if got, want := f.Text(t, "SELECT k, s FROM sums"), "-1 9007199254740.993003"; got != want {
 		t.Errorf("sum is %s, expected %s", got, want)
 	}
 }
@@ -208,11 +209,11 @@ func TestP18_EachCode(t *testing.T) {
 			table := row.Table{Name: "target", Grouped: true, Keys: 1, Columns: []row.Column{key, test.column}}
 			f := open(t, server, testConfig())
 			if test.code == "4025" {
-				if test.code = refusedByCheck(serverOf(t, f.pool)); test.code == "" {
+				if test.code = refusedByCheck(f.Version(t)); test.code == "" {
 					t.Skip("NOT RUN: this server reads CHECK and does nothing about it")
 				}
 			}
-			f.exec(t, "CREATE TABLE target (k BIGINT PRIMARY KEY, "+test.ddl+")")
+			f.Exec(t, "CREATE TABLE target (k BIGINT PRIMARY KEY, "+test.ddl+")")
 			f.prepare(t, table)
 			at := mustClaim(t, f.sink, 0)
 			const rows = 50
@@ -239,7 +240,7 @@ func TestP18_EachCode(t *testing.T) {
 					t.Errorf("rejected row %d: %s", k, got.Reason)
 				}
 			}
-			if got := f.text(t, "SELECT COUNT(*), SUM(next_offset) FROM target, etl_checkpoint"); got != "0 NULL" {
+			if got := f.Text(t, "SELECT COUNT(*), SUM(next_offset) FROM target, etl_checkpoint"); got != "0 NULL" {
 				t.Errorf("rows and offsets are %s, expected nothing written", got)
 			}
 		})
@@ -261,12 +262,12 @@ func TestP19_BlockedUntilRepaired(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			table := countsTable()
+			table := sqltest.CountsTable()
 			f := open(t, server, testConfig())
-			f.exec(t, "CREATE TABLE counts (item VARCHAR(200) COLLATE utf8mb4_nopad_bin PRIMARY KEY, n BIGINT NOT NULL) CHARSET utf8mb4")
+			f.Exec(t, "CREATE TABLE counts (item VARCHAR(200) COLLATE utf8mb4_nopad_bin PRIMARY KEY, n BIGINT NOT NULL) CHARSET utf8mb4")
 			f.prepare(t, table)
 			at := mustClaim(t, f.sink, 0)
-			f.exec(t, strings.Split(test.harm, "; ")...)
+			f.Exec(t, strings.Split(test.harm, "; ")...)
 			f.sink.OnAltered(func(tables []row.Table) error { table = tables[0]; return nil })
 			commit := func() error {
 				for {
@@ -289,11 +290,11 @@ func TestP19_BlockedUntilRepaired(t *testing.T) {
 			if err := commit(); !errors.Is(err, checkpoint.ErrBlocked) {
 				t.Errorf("second attempt is %v, expected blocked", err)
 			}
-			f.exec(t, strings.Split(test.repair, "; ")...)
+			f.Exec(t, strings.Split(test.repair, "; ")...)
 			if err := commit(); err != nil {
 				t.Fatalf("after the repair: %v", err)
 			}
-			if got := f.text(t, "SELECT GROUP_CONCAT(item, n ORDER BY item) FROM counts"); got != "a2,b2" {
+			if got := f.Text(t, "SELECT GROUP_CONCAT(item, n ORDER BY item) FROM counts"); got != "a2,b2" {
 				t.Errorf("counts are %s, expected %q", got, "a2,b2")
 			}
 		})
@@ -303,10 +304,10 @@ func TestP19_BlockedUntilRepaired(t *testing.T) {
 // A claim compares under the lock, so it detects concurrent changes.
 func TestP7_ComparesUnderTheLock(t *testing.T) {
 	t.Parallel()
-	table := countsTable()
+	table := sqltest.CountsTable()
 	f := open(t, mariadbtest.Start(t), testConfig(), table)
 	mustClaim(t, f.sink, 0)
-	person, err := f.h.BeginTx(t.Context(), nil)
+	person, err := f.SQL.BeginTx(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -334,26 +335,26 @@ func TestP7_ComparesUnderTheLock(t *testing.T) {
 func TestP3_TargetOfAnotherJob(t *testing.T) {
 	t.Parallel()
 	server := mariadbtest.Start(t)
-	table := countsTable()
+	table := sqltest.CountsTable()
 	f := open(t, server, testConfig(), table)
-	f.exec(t, "INSERT INTO counts VALUES ('a', 5)")
+	f.Exec(t, "INSERT INTO counts VALUES ('a', 5)")
 	_, err := f.sink.Claim(t.Context(), topic(2), []int32{0})
 	if !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), "holds rows") {
 		t.Errorf("error is %v, expected a refusal", err)
 	}
-	if got := f.text(t, "SELECT COUNT(*) FROM etl_checkpoint"); got != "0" {
+	if got := f.Text(t, "SELECT COUNT(*) FROM etl_checkpoint"); got != "0" {
 		t.Errorf("a refused claim left %s checkpoints, expected %q", got, "0")
 	}
 	c := testConfig()
 	c.Adopt = true
-	adopts := New(c, f.pool, nil, nil)
+	adopts := New(c, f.Pool, nil, nil)
 	if _, err := adopts.Prepare(t.Context(), []row.Table{table}); err != nil {
 		t.Fatal(err)
 	}
 	mustClaim(t, adopts, 0)
 	c = testConfig()
 	c.Job = "other"
-	other := New(c, f.pool, nil, nil)
+	other := New(c, f.Pool, nil, nil)
 	if _, err := other.Prepare(t.Context(), []row.Table{table}); err != nil {
 		t.Fatal(err)
 	}
@@ -365,13 +366,13 @@ func TestP3_TargetOfAnotherJob(t *testing.T) {
 
 func TestP2_QueryChange(t *testing.T) {
 	t.Parallel()
-	table := countsTable()
+	table := sqltest.CountsTable()
 	f := open(t, mariadbtest.Start(t), testConfig(), table)
 	mustClaim(t, f.sink, 0)
 	c := testConfig()
 	c.QueryHash, c.QueryText = [32]byte{7}, "SELECT item, COUNT(*)\nraw"
 	open2 := func() *Sink {
-		s := New(c, f.pool, nil, nil)
+		s := New(c, f.Pool, nil, nil)
 		if _, err := s.Prepare(t.Context(), []row.Table{table}); err != nil {
 			t.Fatal(err)
 		}
@@ -383,14 +384,14 @@ func TestP2_QueryChange(t *testing.T) {
 	}
 	c.ContinueQuery = true
 	mustClaim(t, open2(), 0)
-	if got := f.text(t, "SELECT query_text FROM etl_target"); !strings.HasSuffix(got, "raw") {
+	if got := f.Text(t, "SELECT query_text FROM etl_target"); !strings.HasSuffix(got, "raw") {
 		t.Errorf("etl_target has %q, expected it to end with %q", got, "raw")
 	}
 }
 
 func TestSet_keepsTheReasonAndBalancesTheAudit(t *testing.T) {
 	t.Parallel()
-	table := countsTable()
+	table := sqltest.CountsTable()
 	f := open(t, mariadbtest.Start(t), testConfig(), table)
 	at := mustClaim(t, f.sink, 0)
 	c := ledger.CheckpointMove{Partition: at[0].Partition, Next: 150, Reason: "Kafka has lost 0 to 149", DryRun: true}
@@ -407,11 +408,11 @@ func TestSet_keepsTheReasonAndBalancesTheAudit(t *testing.T) {
 	if err := f.sink.Commit(t.Context(), taskBatch(2, 4, row.Delta{}, advance(at, 4)...)); !errors.Is(err, checkpoint.ErrFenced) {
 		t.Errorf("the old owner's commit is %v, expected fenced", err)
 	}
-	got := f.text(t, "SELECT next_offset, counted, skipped, epoch FROM etl_checkpoint WHERE partition_id = 0")
+	got := f.Text(t, "SELECT next_offset, counted, skipped, epoch FROM etl_checkpoint WHERE partition_id = 0")
 	if got != "150 4 146 2" {
 		t.Errorf("checkpoint is %s, expected %q", got, "150 4 146 2")
 	}
-	if got := f.text(t, "SELECT kind, reason, record_offset, next_offset, records FROM etl_dead_letter"); got != "skipped Kafka has lost 0 to 149 4 150 146" {
+	if got := f.Text(t, "SELECT kind, reason, record_offset, next_offset, records FROM etl_dead_letter"); got != "skipped Kafka has lost 0 to 149 4 150 146" {
 		t.Errorf("note is %s, expected %q", got, "skipped Kafka has lost 0 to 149 4 150 146")
 	}
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltest"
 	"github.com/sluice-etl/sluice/mysqlout/ledger"
 )
 
@@ -12,7 +13,7 @@ import (
 // "Not committed" requires the batch's beginning, in every partition. Anything else, and any mixture, is neither.
 func TestP12_AllPartitionsMustAgree(t *testing.T) {
 	t.Parallel()
-	s := New(testConfig(), openPool(t, quick("etl@tcp(127.0.0.1:1)/etl")), nil, nil)
+	s := New(testConfig(), sqltest.OpenPool(t, sqltest.Quick("etl@tcp(127.0.0.1:1)/etl")), nil, nil)
 	id, mine := checkpoint.BatchID{1}, checkpoint.Owner{2}
 	at := func(partition int32, next int64, id checkpoint.BatchID) ledger.Row {
 		return ledger.Row{Checkpoint: checkpoint.Checkpoint{

@@ -13,22 +13,9 @@ import (
 // restricted returns a sink of a user with exactly the privileges that DDL prints; optional ones only if requested.
 func restricted(t *testing.T, f *fixture, optional bool, want ...row.Table) *Sink {
 	t.Helper()
-	user := "u_" + f.db[len(f.db)-8:]
-	f.exec(t, "CREATE USER "+user+"@'%' IDENTIFIED BY 'x'")
-	t.Cleanup(func() { _ = f.server.Exec("", "DROP USER "+user) })
-	for line := range strings.SplitSeq(f.sink.DDL(want), "\n") {
-		if optional && strings.Contains(line, "GRANT TRIGGER") {
-			line = strings.TrimPrefix(line, "-- ")
-		}
-		if strings.HasPrefix(line, "GRANT") {
-			f.exec(t, strings.ReplaceAll(line, "'etl'@'%'", user+"@'%'"))
-		}
-	}
-	c := quick("")
-	c.DSN = user + ":x@tcp(" + f.server.Addr() + ")/" + f.db
 	config := testConfig()
 	config.CreateTables = false
-	return New(config, openPool(t, c), nil, nil)
+	return New(config, f.Limited(t, f.sink.DDL(want), optional), nil, nil)
 }
 
 // The privileges that the docs name are enough to detect that a table was altered: its columns, keys, partitions and
@@ -53,7 +40,7 @@ func TestP19_AlteredTablesAreDetectedWithMinimalPrivileges(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := open(t, server, testConfig())
-			f.exec(t, "CREATE TABLE totals (item VARCHAR(200) COLLATE utf8mb4_nopad_bin PRIMARY KEY, total DECIMAL(30,3) NOT NULL)")
+			f.Exec(t, "CREATE TABLE totals (item VARCHAR(200) COLLATE utf8mb4_nopad_bin PRIMARY KEY, total DECIMAL(30,3) NOT NULL)")
 			s := restricted(t, f, test.optional, totalsTable())
 			tables, err := s.Prepare(t.Context(), []row.Table{totalsTable()})
 			if err != nil {
@@ -71,40 +58,13 @@ func TestP19_AlteredTablesAreDetectedWithMinimalPrivileges(t *testing.T) {
 			if err := commit(1); err != nil {
 				t.Fatal(err)
 			}
-			f.exec(t, strings.Split(test.alter, "; ")...)
+			f.Exec(t, strings.Split(test.alter, "; ")...)
 			if err := commit(2); !errors.Is(err, checkpoint.ErrRetry) || !strings.Contains(err.Error(), "was altered") {
 				t.Fatalf("got %v, expected a retry that says that the table was altered", err)
 			}
 			err = commit(2)
 			if test.want == "" && err != nil || test.want != "" && (!errors.Is(err, checkpoint.ErrBlocked) || !strings.Contains(err.Error(), test.want)) {
 				t.Fatalf("got %v, expected a block with %q", err, test.want)
-			}
-		})
-	}
-}
-
-// Without the TRIGGER privilege triggers cannot be seen. etl check must report that, and not "ok".
-func TestCheck_triggersThatCannotBeSeen(t *testing.T) {
-	t.Parallel()
-	server := mariadbtest.Start(t)
-	for name, optional := range map[string]bool{"without TRIGGER": false, "with TRIGGER": true} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			f := open(t, server, testConfig(), totalsTable())
-			s := restricted(t, f, optional, totalsTable())
-			findings, err := s.Check(t.Context(), []row.Table{totalsTable()})
-			if err != nil {
-				t.Fatal(err)
-			}
-			warned := false
-			for _, x := range findings {
-				if !x.Warning {
-					t.Errorf("got refusal %v, expected Warning true", x)
-				}
-				warned = warned || x.Subject == "totals" && strings.Contains(x.Do, "GRANT TRIGGER ON `totals`")
-			}
-			if warned == optional {
-				t.Errorf("findings are %v, expected a warning that triggers cannot be seen: %v", findings, !optional)
 			}
 		})
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 	"github.com/sluice-etl/sluice/internal/mysqlproxy"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltest"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/row"
 )
@@ -19,7 +20,7 @@ import (
 func TestSinktest_mariadb(t *testing.T) {
 	t.Parallel()
 	runSinktest(t, "CREATE TABLE counts (item VARCHAR(200) COLLATE utf8mb4_nopad_bin PRIMARY KEY, n BIGINT NOT NULL)",
-		countsTable(), countsDelta)
+		sqltest.CountsTable(), countsDelta)
 }
 
 // The same protocol holds for a table with a state, whose rows are read, joined and written back.
@@ -51,12 +52,12 @@ func runSinktest(t *testing.T, create string, table row.Table, delta func(*row.T
 		db := server.Database(t)
 		c := pool.DefaultConfig()
 		c.DSN = server.DSNVia(proxy.Addr(), db)
-		h := openDB(t, server.DSN(db))
-		p := openPool(t, c)
-		harness, server := sqlHarness(t, p, h, table, delta), serverOf(t, p)
+		h := sqltest.OpenSQL(t, server.DSN(db))
+		p := sqltest.OpenPool(t, c)
+		harness, server := sqlHarness(t, p, h, table, delta), sqltest.Version(t, p)
 		harness.Rejected = "bad"
 		for _, text := range []string{create, refuseBad(server)} {
-			if _, err := h.Exec(adapt(server, text)); err != nil {
+			if _, err := h.Exec(sqltest.Adapt(server, text)); err != nil {
 				t.Fatal(err)
 			}
 		}

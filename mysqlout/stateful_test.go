@@ -11,13 +11,14 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 	"github.com/sluice-etl/sluice/internal/mysqlproxy"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltest"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/row"
 )
 
 // latestTable is countsTable with the value of each item's last record.
 func latestTable() row.Table {
-	t := countsTable()
+	t := sqltest.CountsTable()
 	t.Columns = append(t.Columns, row.Column{Name: "latest", Kind: row.Int, Merge: row.Replace, Nullable: true},
 		row.Column{Name: "position", Kind: row.Bytes, Merge: row.Latest})
 	return t
@@ -68,13 +69,13 @@ func mustCommit(t testing.TB, s *Sink, p *batch.TaskBatch[row.Delta]) {
 func openLatest(t *testing.T) (f *fixture, proxy *mysqlproxy.Proxy, table row.Table) {
 	t.Helper()
 	f = open(t, mariadbtest.Start(t), testConfig())
-	f.exec(t, createLatest)
-	proxy, err := mysqlproxy.Start(f.server.Addr())
+	f.Exec(t, createLatest)
+	proxy, err := mysqlproxy.Start(f.Server.Addr())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = proxy.Close() })
-	f.sink = New(testConfig(), openPool(t, quick(f.server.DSNVia(proxy.Addr(), f.db))), nil, nil)
+	f.sink = New(testConfig(), sqltest.OpenPool(t, sqltest.Quick(f.Server.DSNVia(proxy.Addr(), f.Name))), nil, nil)
 	table = latestTable()
 	f.prepare(t, table)
 	return f, proxy, table
@@ -83,7 +84,7 @@ func openLatest(t *testing.T) (f *fixture, proxy *mysqlproxy.Proxy, table row.Ta
 // wantLatest compares the one row: its count and the value of its last record.
 func (f *fixture) wantLatest(t testing.TB, want string) {
 	t.Helper()
-	if got := f.text(t, "SELECT n, latest FROM counts"); got != want {
+	if got := f.Text(t, "SELECT n, latest FROM counts"); got != want {
 		t.Errorf("count and last value are %s, expected %s", got, want)
 	}
 }
@@ -125,13 +126,13 @@ func TestLatest_olderStateRestored(t *testing.T) {
 	f.wantLatest(t, "2 1000")
 	tables := []string{"etl_checkpoint", "etl_target", "counts"}
 	for _, name := range tables {
-		f.exec(t, "CREATE TABLE copy_"+name+" AS SELECT * FROM "+name)
+		f.Exec(t, "CREATE TABLE copy_"+name+" AS SELECT * FROM "+name)
 	}
 	again := latestDelta(&table, record{0, 1, 30}, record{1, 1, 5})
 	mustCommit(t, f.sink, taskBatch(2, 1, again, advance(held, 1)...))
 	f.wantLatest(t, "4 1")
 	for _, name := range tables {
-		f.exec(t, "DELETE FROM "+name, "INSERT INTO "+name+" SELECT * FROM copy_"+name)
+		f.Exec(t, "DELETE FROM "+name, "INSERT INTO "+name+" SELECT * FROM copy_"+name)
 	}
 	f.wantLatest(t, "2 1000")
 	// This time the records are in different batches, the later partition first.
@@ -168,7 +169,7 @@ func TestLatest_waitsForAnotherTasksRow(t *testing.T) {
 	t.Parallel()
 	f, _, table := openLatest(t)
 	held := mustClaim(t, f.sink, 0)
-	other, err := f.h.BeginTx(t.Context(), nil)
+	other, err := f.SQL.BeginTx(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +211,7 @@ func TestLatest_anotherTaskInsertsFirst(t *testing.T) {
 	if err != nil || len(joined.fresh) != 1 {
 		t.Fatalf("%d keys are new, %v; expected 1", len(joined.fresh), err)
 	}
-	if _, err := f.h.Exec("INSERT INTO counts VALUES ('a', 1, 1000, ?)", row.AppendPosition(nil, [16]byte{1}, 1, 0, 99)); err != nil {
+	if _, err := f.SQL.Exec("INSERT INTO counts VALUES ('a', 1, 1000, ?)", row.AppendPosition(nil, [16]byte{1}, 1, 0, 99)); err != nil {
 		t.Fatal(err)
 	}
 	err = f.sink.writeJoined(t.Context(), tx, &tables[0], joined.rows, joined.fresh, "")
@@ -226,7 +227,7 @@ func TestLatest_anotherTaskInsertsFirst(t *testing.T) {
 func TestLatest_rejectedRow(t *testing.T) {
 	t.Parallel()
 	f, _, table := openLatest(t)
-	f.exec(t, "CREATE TRIGGER seven BEFORE INSERT ON counts FOR EACH ROW IF NEW.latest = 7 THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'seven'; END IF",
+	f.Exec(t, "CREATE TRIGGER seven BEFORE INSERT ON counts FOR EACH ROW IF NEW.latest = 7 THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'seven'; END IF",
 		"CREATE TRIGGER sevenToo BEFORE UPDATE ON counts FOR EACH ROW IF NEW.latest = 7 THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'seven'; END IF")
 	f.prepare(t, table)
 	held := mustClaim(t, f.sink, 0)
@@ -253,7 +254,7 @@ func TestLatest_rejectedRow(t *testing.T) {
 func TestLatest_keysOfEveryKind(t *testing.T) {
 	t.Parallel()
 	f := open(t, mariadbtest.Start(t), testConfig())
-	f.exec(t, "CREATE TABLE keys_of (i DECIMAL(20,2), d DECIMAL(30,10), at DATETIME(3), b VARBINARY(20), s VARCHAR(20) COLLATE utf8mb4_nopad_bin, "+
+	f.Exec(t, "CREATE TABLE keys_of (i DECIMAL(20,2), d DECIMAL(30,10), at DATETIME(3), b VARBINARY(20), s VARCHAR(20) COLLATE utf8mb4_nopad_bin, "+
 		"latest BIGINT NULL, position BLOB NOT NULL, PRIMARY KEY (i, d, at, b, s))")
 	table := row.Table{Name: "keys_of", Grouped: true, Keys: 5, Columns: []row.Column{
 		{Name: "i", Kind: row.Int, Merge: row.Key}, {Name: "d", Kind: row.Decimal, Merge: row.Key, Scale: 10},
@@ -277,7 +278,7 @@ func TestLatest_keysOfEveryKind(t *testing.T) {
 		}
 		mustCommit(t, f.sink, taskBatch(byte(n), 1, row.Delta{Tables: []*row.Rows{r}}, advance(held, n)...))
 	}
-	if got := f.text(t, "SELECT COUNT(*), MIN(latest), MAX(latest) FROM keys_of"); got != "1200 2 2" {
+	if got := f.Text(t, "SELECT COUNT(*), MIN(latest), MAX(latest) FROM keys_of"); got != "1200 2 2" {
 		t.Errorf("rows, smallest and largest value are %s, expected 1200 2 2", got)
 	}
 }
@@ -287,19 +288,19 @@ func TestLatest_stateColumn(t *testing.T) {
 	t.Parallel()
 	f := open(t, mariadbtest.Start(t), testConfig())
 	table := latestTable()
-	f.exec(t, strings.Replace(createLatest, "MEDIUMBLOB", "VARBINARY(20)", 1))
+	f.Exec(t, strings.Replace(createLatest, "MEDIUMBLOB", "VARBINARY(20)", 1))
 	_, err := f.sink.Prepare(t.Context(), []row.Table{table})
 	if err == nil || !strings.Contains(err.Error(), "too small for a state") || !strings.Contains(err.Error(), "MEDIUMBLOB") {
 		t.Fatalf("error is %v, expected advice to widen the column", err)
 	}
-	f.exec(t, "ALTER TABLE counts MODIFY position MEDIUMBLOB NOT NULL")
+	f.Exec(t, "ALTER TABLE counts MODIFY position MEDIUMBLOB NOT NULL")
 	f.prepare(t, table)
 	held := mustClaim(t, f.sink, 0)
-	f.exec(t, "INSERT INTO counts VALUES ('a', 1, 1, 'x')")
+	f.Exec(t, "INSERT INTO counts VALUES ('a', 1, 1, 'x')")
 	if err := f.sink.Commit(t.Context(), taskBatch(1, 1, latestDelta(&table, record{0, 0, 5}), held...)); !errors.Is(err, checkpoint.ErrBlocked) {
 		t.Errorf("error is %v, expected a blocked task", err)
 	}
-	f.exec(t, "UPDATE counts SET position = ''")
+	f.Exec(t, "UPDATE counts SET position = ''")
 	mustCommit(t, f.sink, taskBatch(1, 1, latestDelta(&table, record{0, 0, 5}), held...))
 	f.wantLatest(t, "2 0")
 }

@@ -17,8 +17,8 @@ import (
 func openLatestAs(t *testing.T, latest string, more ...string) (f *fixture, table row.Table) {
 	t.Helper()
 	f = open(t, mariadbtest.Start(t), testConfig())
-	f.exec(t, strings.Replace(createLatest, "latest BIGINT NULL", "latest "+latest, 1))
-	f.exec(t, more...)
+	f.Exec(t, strings.Replace(createLatest, "latest BIGINT NULL", "latest "+latest, 1))
+	f.Exec(t, more...)
 	table = latestTable()
 	table.Columns[2].Nullable = !strings.Contains(latest, "NOT NULL")
 	f.prepare(t, table)
@@ -48,7 +48,7 @@ func TestLatest_losingRecordIsNotChecked(t *testing.T) {
 		foldValues(r, record{0, 0, 10}, "a", 7)
 		foldValues(r, record{0, 1, 10}, "b", 8)
 		mustCommit(t, f.sink, taskBatch(2, 2, deltaOf(r), at[0]))
-		if got := f.text(t, "SELECT item, n, latest FROM counts ORDER BY item"); got != "a 2 5\nb 1 8" {
+		if got := f.Text(t, "SELECT item, n, latest FROM counts ORDER BY item"); got != "a 2 5\nb 1 8" {
 			t.Errorf("%s: rows are %s, expected a with 2 and 5, and b", latest, got)
 		}
 	}
@@ -58,7 +58,7 @@ func TestLatest_losingRecordIsNotChecked(t *testing.T) {
 func TestLatest_keptValuesOfEveryKind(t *testing.T) {
 	t.Parallel()
 	f := open(t, mariadbtest.Start(t), testConfig())
-	f.exec(t, "CREATE TABLE kept (k BIGINT PRIMARY KEY, i BIGINT NOT NULL, d DECIMAL(30,10) NOT NULL, f DOUBLE NOT NULL, at DATETIME(6) NOT NULL, "+
+	f.Exec(t, "CREATE TABLE kept (k BIGINT PRIMARY KEY, i BIGINT NOT NULL, d DECIMAL(30,10) NOT NULL, f DOUBLE NOT NULL, at DATETIME(6) NOT NULL, "+
 		"b BLOB NOT NULL, s VARCHAR(20) CHARACTER SET latin1 NOT NULL, e VARCHAR(20) NOT NULL, z VARCHAR(20) NULL, n BIGINT NOT NULL, position BLOB NOT NULL)")
 	f.prepare(t, row.Table{Name: "kept", Grouped: true, Keys: 1, Columns: []row.Column{
 		{Name: "k", Kind: row.Int, Merge: row.Key}, {Name: "i", Kind: row.Int, Merge: row.Replace},
@@ -68,20 +68,20 @@ func TestLatest_keptValuesOfEveryKind(t *testing.T) {
 		{Name: "z", Kind: row.Text, Merge: row.Replace, Nullable: true}, {Name: "n", Kind: row.Int, Merge: row.Add}, {Name: "position", Kind: row.Bytes, Merge: row.Latest},
 	}})
 	at := mustClaim(t, f.sink, 1)
-	f.exec(t, "INSERT INTO kept VALUES (1, -9223372036854775808, -12345678901234567890.0123456789, 1.7976931348623157e308, "+
+	f.Exec(t, "INSERT INTO kept VALUES (1, -9223372036854775808, -12345678901234567890.0123456789, 1.7976931348623157e308, "+
 		"'2026-01-31 01:02:03.000004', x'00ff', 'ä''', '', NULL, 1, x'"+
 		fmt.Sprintf("%x", row.AppendPosition(nil, [16]byte{1}, 1, 1, 255))+"')")
 	const all = "SELECT i, d, f, at, HEX(b), s, e, z, HEX(position) FROM kept"
-	before := f.text(t, all)
+	before := f.Text(t, all)
 	r := row.NewRows(&f.tables[0])
 	i, _ := r.FindIn(1, row.AppendKeyNumber(nil, row.FromInt(1)))
 	r.Table.Columns[9].Merge.Fold(r, &r.Cells(i)[8], row.Int, number1(1))
 	r.Table.Columns[10].Merge.Fold(r, &r.Cells(i)[9], row.Bytes, row.Value{Bytes: row.AppendPosition(nil, [16]byte{1}, 1, 0, 5), Set: true})
 	mustCommit(t, f.sink, taskBatch(1, 1, deltaOf(r), at...))
-	if after := f.text(t, all); after != before {
+	if after := f.Text(t, all); after != before {
 		t.Errorf("row was\n%s\nand is\n%s", before, after)
 	}
-	if n := f.text(t, "SELECT n FROM kept"); n != "2" {
+	if n := f.Text(t, "SELECT n FROM kept"); n != "2" {
 		t.Errorf("count is %s, expected 2", n)
 	}
 }
@@ -168,7 +168,7 @@ func TestLatest_stateThatDoesNotFit(t *testing.T) {
 		}
 		return fmt.Sprintf("x'%x'", state)
 	}
-	f.exec(t, "INSERT INTO counts VALUES ('a', 1, 1, "+entries(3275)+")", "ALTER TABLE counts MODIFY position BLOB NOT NULL")
+	f.Exec(t, "INSERT INTO counts VALUES ('a', 1, 1, "+entries(3275)+")", "ALTER TABLE counts MODIFY position BLOB NOT NULL")
 	f.prepare(t, table)
 	table = f.tables[0]
 	blocked := func(name, hint string, id byte, mine record) {
@@ -181,9 +181,9 @@ func TestLatest_stateThatDoesNotFit(t *testing.T) {
 			t.Errorf("%s: error is %v, expected a blocked task with advice about %s", name, err, hint)
 		}
 	}
-	f.exec(t, "UPDATE counts SET position = "+entries(3275))
+	f.Exec(t, "UPDATE counts SET position = "+entries(3275))
 	blocked("a full BLOB", "MEDIUMBLOB", 1, record{0, 0, 0})
-	f.exec(t, "ALTER TABLE counts MODIFY position MEDIUMBLOB NOT NULL")
+	f.Exec(t, "ALTER TABLE counts MODIFY position MEDIUMBLOB NOT NULL")
 	f.prepare(t, table)
 	table = f.tables[0]
 	f.sink.mu.Lock()
@@ -205,7 +205,7 @@ func TestLatest_duplicateKeyInATriggerBlocks(t *testing.T) {
 	if !ok || !errors.Is(c.Class, checkpoint.ErrBlocked) || !strings.Contains(c.Hint, "trigger") {
 		t.Fatalf("error is %v, expected a blocked task with advice about the trigger", err)
 	}
-	f.exec(t, "DROP TRIGGER logged")
+	f.Exec(t, "DROP TRIGGER logged")
 	f.prepare(t, latestTable())
 	r = row.NewRows(&f.tables[0])
 	foldValues(r, record{0, 0, 0}, "a", 1)
@@ -227,7 +227,7 @@ func TestLatest_chunks(t *testing.T) {
 		}
 		mustCommit(t, f.sink, taskBatch(byte(n), 1, deltaOf(r), advance(at, n)...))
 	}
-	if got := f.text(t, "SELECT COUNT(*), MIN(n), MAX(n), MIN(latest), MAX(latest) FROM counts"); got != fmt.Sprintf("%d 6 6 201 201", keys) {
+	if got := f.Text(t, "SELECT COUNT(*), MIN(n), MAX(n), MIN(latest), MAX(latest) FROM counts"); got != fmt.Sprintf("%d 6 6 201 201", keys) {
 		t.Errorf("rows, counts and values are %s, expected %d rows of 6 records with 201", got, keys)
 	}
 }
@@ -237,7 +237,7 @@ func TestLatest_recreatedTopicReplaces(t *testing.T) {
 	t.Parallel()
 	f, table := openLatestAs(t, "BIGINT NULL")
 	at := mustClaim(t, f.sink, 0)
-	f.exec(t, fmt.Sprintf("INSERT INTO counts VALUES ('a', 1, 1, x'%x')", row.AppendPosition(nil, [16]byte{9}, 0, 1000, 99)))
+	f.Exec(t, fmt.Sprintf("INSERT INTO counts VALUES ('a', 1, 1, x'%x')", row.AppendPosition(nil, [16]byte{9}, 0, 1000, 99)))
 	mustCommit(t, f.sink, taskBatch(1, 1, latestDelta(&table, record{0, 0, 5}), at...))
 	f.wantLatest(t, "2 0")
 }
@@ -274,10 +274,10 @@ func TestLatest_concurrentTasks(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := fmt.Sprintf("%d %d", (rounds+1)*keys/2, 2*rounds*keys)
-	if got := f.text(t, "SELECT COUNT(*), SUM(n) FROM counts"); got != want {
+	if got := f.Text(t, "SELECT COUNT(*), SUM(n) FROM counts"); got != want {
 		t.Errorf("rows and records are %s, expected %s", got, want)
 	}
-	if got := f.text(t, "SELECT MIN(latest % 10), MAX(latest % 10), MIN(latest), MAX(latest) FROM counts"); got != "1 1 1 71" {
+	if got := f.Text(t, "SELECT MIN(latest % 10), MAX(latest % 10), MIN(latest), MAX(latest) FROM counts"); got != "1 1 1 71" {
 		t.Errorf("last values are %s, expected those of partition 1, whose times are later", got)
 	}
 }
@@ -286,7 +286,7 @@ func TestLatest_concurrentTasks(t *testing.T) {
 func TestLatest_keyColumnsInAnotherOrder(t *testing.T) {
 	t.Parallel()
 	f := open(t, mariadbtest.Start(t), testConfig())
-	f.exec(t, "CREATE TABLE pairs (a BIGINT, b BIGINT, position BLOB NOT NULL, PRIMARY KEY (b, a))")
+	f.Exec(t, "CREATE TABLE pairs (a BIGINT, b BIGINT, position BLOB NOT NULL, PRIMARY KEY (b, a))")
 	table := row.Table{Name: "pairs", Grouped: true, Keys: 2, Columns: []row.Column{
 		{Name: "a", Kind: row.Int, Merge: row.Key}, {Name: "b", Kind: row.Int, Merge: row.Key}, {Name: "position", Kind: row.Bytes, Merge: row.Latest},
 	}}
@@ -299,7 +299,7 @@ func TestLatest_keyColumnsInAnotherOrder(t *testing.T) {
 		for _, x := range findings {
 			if x.Warning && strings.Contains(x.Seen, "another order") {
 				warnings++
-				f.exec(t, strings.Split(x.Do, "; ")...)
+				f.Exec(t, strings.Split(x.Do, "; ")...)
 			}
 		}
 		if warnings != want {

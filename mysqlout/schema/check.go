@@ -27,8 +27,12 @@ type Checker struct {
 	failed  func(doing string, err error) error
 }
 
-// New returns a Checker. failed classifies an error of the server; its argument doing says what was being done.
+// New returns a Checker. failed classifies an error of the server; its argument doing says what was being done. A nil
+// log discards.
 func New(o Options, p *pool.Pool, log *slog.Logger, failed func(doing string, err error) error) *Checker {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
 	return &Checker{options: o, pool: p, log: log, failed: failed}
 }
 

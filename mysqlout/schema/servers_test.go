@@ -1,4 +1,4 @@
-package mysqlout
+package schema
 
 import (
 	"strings"
@@ -6,7 +6,6 @@ import (
 
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 	"github.com/sluice-etl/sluice/pool"
-	"github.com/sluice-etl/sluice/row"
 )
 
 // Features that only some servers have. The server that the tests start themselves is one of them; the others are those
@@ -36,42 +35,32 @@ func TestCheck_featuresOfSomeServers(t *testing.T) {
 		"RANGE partitions":              {on: mysql(5, 7), ddl: adviceDDL("PARTITION BY RANGE COLUMNS (minute) (PARTITION a VALUES LESS THAN ('2027-01-01'))")},
 		"the default collation, 11":     {on: maria(11, 0), ddl: adviceDDL("", "page VARCHAR(200) CHARACTER SET utf8mb4 NOT NULL"), want: "different values are equal"},
 		"a UUID":                        {on: maria(10, 7), ddl: adviceDDL("", "page UUID NOT NULL"), want: "must be VARCHAR"},
-		"a TIMESTAMP until 2106":        {on: maria(11, 5), ddl: adviceDDL("", "last TIMESTAMP NULL"), until: timestamp2106},
-		"a TIMESTAMP until 2038, MySQL": {on: mysql(5, 7), ddl: adviceDDL("", "last TIMESTAMP NULL"), until: timestampMax},
+		"a TIMESTAMP until 2106":        {on: maria(11, 5), ddl: adviceDDL("", "last TIMESTAMP NULL"), until: last2106},
+		"a TIMESTAMP until 2038, MySQL": {on: mysql(5, 7), ddl: adviceDDL("", "last TIMESTAMP NULL"), until: last2038},
 		"a TIMESTAMP until 2038": {on: func(s pool.Server) bool { return s.Dialect == pool.MariaDB && !s.AtLeast(11, 5) },
-			ddl: adviceDDL("", "last TIMESTAMP NULL"), until: timestampMax},
+			ddl: adviceDDL("", "last TIMESTAMP NULL"), until: last2038},
 		// MySQL 5.7 gives the first TIMESTAMP NOT NULL implicit attributes that later servers require to be written.
 		"a first TIMESTAMP": {on: func(s pool.Server) bool { return s.Dialect == pool.MySQL && !s.AtLeast(8, 0) },
 			ddl: adviceDDL("", "minute TIMESTAMP NOT NULL"), want: "ON UPDATE CURRENT_TIMESTAMP"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := open(t, server, testConfig())
-			if s := serverOf(t, f.pool); !test.on(s) {
+			f := open(t, server)
+			if s := f.Version(t); !test.on(s) {
 				t.Skipf("NOT RUN: check of %s: this server, %s, does not have it", name, s)
 			}
-			f.exec(t, test.ddl)
+			f.Exec(t, test.ddl)
 			var seen string
 			for range 2 {
-				findings, err := f.sink.Check(t.Context(), []row.Table{adviceTable()})
-				if err != nil {
-					t.Fatal(err)
-				}
-				for _, x := range findings {
-					if !x.Warning && strings.HasPrefix(x.Subject, "hits") {
-						seen += x.String() + "\n"
-						f.exec(t, strings.Split(x.Do, "; ")...)
-					}
+				for _, x := range refusals(f.check(t, "hits", adviceTable())) {
+					seen += x.String() + "\n"
+					f.Exec(t, strings.Split(x.Do, "; ")...)
 				}
 			}
 			if test.want == "" && seen != "" || !strings.Contains(seen, test.want) {
 				t.Fatalf("got refusals %q, expected %q", seen, test.want)
 			}
-			tables, err := f.sink.Prepare(t.Context(), []row.Table{adviceTable()})
-			if err != nil {
-				t.Fatalf("after the advice: %v", err)
-			}
-			if last := tables[0].Column("last"); test.until != 0 && last.MaxInt != test.until {
+			if last := f.accepted(t, adviceTable())[0].Column("last"); test.until != 0 && last.MaxInt != test.until {
 				t.Errorf("the last instant is %d, expected %d", last.MaxInt, test.until)
 			}
 		})
@@ -93,19 +82,13 @@ func TestCheck_adviceForOwnTables(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := open(t, server, testConfig())
-			f.exec(t, test.harm)
+			f := open(t, server)
+			f.Exec(t, test.harm)
 			for _, want := range []string{test.want, ""} {
-				findings, err := f.sink.Check(t.Context(), nil)
-				if err != nil {
-					t.Fatal(err)
-				}
 				seen := ""
-				for _, x := range findings {
-					if strings.HasPrefix(x.Subject, "etl_") {
-						seen += x.String()
-						f.exec(t, x.Do)
-					}
+				for _, x := range f.check(t, "etl_") {
+					seen += x.String()
+					f.Exec(t, x.Do)
 				}
 				if want == "" && seen != "" || !strings.Contains(seen, want) {
 					t.Errorf("got %q, expected %q", seen, want)

@@ -1,4 +1,4 @@
-package mysqlout
+package schema
 
 import (
 	"testing"
@@ -6,7 +6,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
-	"github.com/sluice-etl/sluice/mysqlout/schema"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/row"
 )
@@ -28,16 +27,15 @@ func TestCreated_boundsMatchTheServer(t *testing.T) {
 		{Name: "x", Kind: row.Double, Merge: row.Plain}, {Name: "short", Kind: row.Text, Merge: row.Plain, MaxChars: 3},
 	}}
 	want := []row.Table{grouped, plain}
-	c := testConfig()
-	c.CreateTables = true
-	f := open(t, server, c, want...)
-	if is := serverOf(t, f.pool); is.Dialect == pool.MySQL && !is.AtLeast(8, 0) {
+	f := open(t, server, want...)
+	if is := f.Version(t); is.Dialect == pool.MySQL && !is.AtLeast(8, 0) {
 		t.Skip("NOT RUN: MySQL 5.7 bounds texts in bytes")
 	}
-	if diff := cmp.Diff(f.tables, schema.Created(want), cmp.Comparer(func(a, b row.Merge) bool { return a == b })); diff != "" {
+	tables := f.accepted(t, want...)
+	if diff := cmp.Diff(tables, Created(want), cmp.Comparer(func(a, b row.Merge) bool { return a == b })); diff != "" {
 		t.Errorf("the server's bounds (-) and those that are expected of it (+) differ:\n%s", diff)
 	}
-	if f.tables[0].Columns[4].MaxChars == 0 || f.tables[0].Columns[13].MaxBytes != 65535 || f.tables[0].Columns[8].MaxInt == 0 {
-		t.Errorf("bounds are missing: %+v; expected Columns[4].MaxChars other than 0, Columns[13].MaxBytes 65535 and Columns[8].MaxInt other than 0", f.tables[0])
+	if c := tables[0].Columns; c[4].MaxChars == 0 || c[13].MaxBytes != 65535 || c[8].MaxInt == 0 {
+		t.Errorf("bounds are missing: got %+v, expected those of k_text, longest and least", tables[0])
 	}
 }

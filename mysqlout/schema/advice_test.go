@@ -1,4 +1,4 @@
-package mysqlout
+package schema
 
 import (
 	"slices"
@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
-	"github.com/sluice-etl/sluice/mysqlout/schema"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/row"
 )
@@ -130,27 +129,22 @@ func runAdvice(t *testing.T, server *mariadbtest.Server, having string) {
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := open(t, server, testConfig())
-			if s := serverOf(t, f.pool); test.mariadb && s.Dialect != pool.MariaDB {
+			f := open(t, server)
+			if s := f.Version(t); test.mariadb && s.Dialect != pool.MariaDB {
 				t.Skipf("NOT RUN: advice about %s: this server, %s, does not have it", name, s)
 			}
-			f.exec(t, "CREATE TABLE parent (page VARCHAR(200) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin PRIMARY KEY)", test.ddl)
-			f.exec(t, test.more...)
-			findings := func() (out []schema.Finding) {
+			f.Exec(t, "CREATE TABLE parent (page VARCHAR(200) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin PRIMARY KEY)", test.ddl)
+			f.Exec(t, test.more...)
+			findings := func() []Finding {
 				t.Helper()
-				found, err := f.sink.Check(t.Context(), []row.Table{adviceTable()})
-				if err != nil {
-					t.Fatal(err)
+				found := f.check(t, "hits", adviceTable())
+				if test.warns {
+					return found
 				}
-				for _, x := range found {
-					if strings.HasPrefix(x.Subject, "hits") && (!x.Warning || test.warns) {
-						out = append(out, x)
-					}
-				}
-				return out
+				return refusals(found)
 			}
 			found := findings()
-			if test.want != "" && !slices.ContainsFunc(found, func(x schema.Finding) bool { return strings.Contains(x.Seen, test.want) && x.Warning == test.warns }) {
+			if test.want != "" && !slices.ContainsFunc(found, func(x Finding) bool { return strings.Contains(x.Seen, test.want) && x.Warning == test.warns }) {
 				t.Fatalf("got findings %v, expected one with %q", found, test.want)
 			}
 			var ran []string
@@ -161,7 +155,7 @@ func runAdvice(t *testing.T, server *mariadbtest.Server, having string) {
 							t.Fatalf("the advice of %q is not SQL: %s", x.Seen, x.Do)
 						}
 						if !slices.Contains(ran, text) {
-							f.exec(t, text)
+							f.Exec(t, text)
 							ran = append(ran, text)
 						}
 					}
@@ -171,7 +165,7 @@ func runAdvice(t *testing.T, server *mariadbtest.Server, having string) {
 			if len(found) != 0 {
 				t.Errorf("after %q: got findings %v, expected none", ran, found)
 			}
-			if text := f.text(t, "SHOW CREATE TABLE hits"); strings.Contains(test.ddl, "COMMENT") != strings.Contains(text, "COMMENT '") {
+			if text := f.Text(t, "SHOW CREATE TABLE hits"); strings.Contains(test.ddl, "COMMENT") != strings.Contains(text, "COMMENT '") {
 				t.Errorf("the advice lost or added a comment: %s", text)
 			}
 		})
