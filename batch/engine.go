@@ -14,8 +14,8 @@ import (
 	"github.com/sluice-etl/sluice/internal/failpoint"
 )
 
-// Engine does what its planner decides: it passes fetched records to the tasks' folds, and task batches to the sink. It
-// is the RebalanceListener that its Source calls.
+// Engine performs what its planner decides: it passes fetched records to the tasks' folds, and task batches to the sink.
+// It is the RebalanceListener that its Source calls.
 //
 // One goroutine, the loop, owns the planner and what belongs to it. Everything else posts to it: the source's
 // goroutines, one worker for each task, the ticker, and one goroutine for each call of the sink or the group.
@@ -32,7 +32,7 @@ type Engine[D any] struct {
 	health health
 	ended  chan struct{} // closed when Run has ended
 
-	// Only the loop touches what follows.
+	// Only the loop accesses the following fields.
 	start       time.Time
 	planner     *planner.Planner
 	workers     []*worker[D]
@@ -53,7 +53,7 @@ type revocation struct {
 	done chan struct{} // closed when there are none
 }
 
-// New creates an engine; cfg must be valid. newFold makes the fold of each task. log and reg may be nil.
+// New creates an engine; cfg must be valid. newFold creates the fold of each task. log and reg may be nil.
 func New[D any](cfg Config, source Source, sink Sink[D], newFold func() Fold[D], log *slog.Logger, reg prometheus.Registerer) *Engine[D] {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -116,5 +116,5 @@ func (e *Engine[D]) Fetched(f Fetched) {
 	e.inbox.put(fetched[D]{f})
 }
 
-// Joined reports whether the group has assigned partitions since the start, if only none.
+// Joined reports whether the group has made an assignment since the start, even an empty one.
 func (e *Engine[D]) Joined() bool { return e.joined.Load() }

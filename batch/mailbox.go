@@ -2,9 +2,9 @@ package batch
 
 import "sync"
 
-// mailbox is a queue whose put never blocks, so that the engine's loop and its workers can post to each other without
-// waiting in a circle. Its length is bounded by what the planner lets be under way: one operation and one fold for each
-// task, and what was fetched before a pause took effect. It is safe for concurrent use.
+// mailbox is a queue whose put never blocks, so that the engine's loop and its workers can post to each other without a
+// deadlock. Its length is bounded because the planner allows one operation and one fold for each task, besides what was
+// fetched before a pause took effect. It is safe for concurrent use.
 type mailbox[T any] struct {
 	mu    sync.Mutex // guards items
 	items []T

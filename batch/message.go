@@ -11,9 +11,9 @@ import (
 
 // message is what others post to the engine's loop.
 type message[D any] interface {
-	// take does what the engine has to do with it, and returns the planner's input, nil if there is none. The loop calls
+	// handle does what the engine has to do with it, and returns the planner's input, nil if there is none. The loop calls
 	// it; it does not block.
-	take(ctx context.Context, e *Engine[D]) planner.Input
+	handle(ctx context.Context, e *Engine[D]) planner.Input
 }
 
 // The messages.
@@ -46,10 +46,10 @@ type (
 	statusQuery[D any] struct{ reply chan<- Status } // of capacity 1
 )
 
-func (m input[D]) take(context.Context, *Engine[D]) planner.Input { return m.Input }
+func (m input[D]) handle(context.Context, *Engine[D]) planner.Input { return m.Input }
 
-// take holds fetched records under a token, which the planner names them by.
-func (m fetched[D]) take(_ context.Context, e *Engine[D]) planner.Input {
+// handle stores fetched records under a token, by which the planner refers to them.
+func (m fetched[D]) handle(_ context.Context, e *Engine[D]) planner.Input {
 	f := m.Fetched
 	in := planner.Fetched{Range: f.Range, FetchID: f.FetchID, LeaderEpoch: f.LeaderEpoch, Bytes: f.Bytes, Err: f.Err}
 	if f.Err == nil {
@@ -61,15 +61,15 @@ func (m fetched[D]) take(_ context.Context, e *Engine[D]) planner.Input {
 	return in
 }
 
-func (m revoked[D]) take(_ context.Context, e *Engine[D]) planner.Input {
+func (m revoked[D]) handle(_ context.Context, e *Engine[D]) planner.Input {
 	for _, p := range m.partitions {
 		e.revocations[p] = append(e.revocations[p], m.revocation)
 	}
 	return planner.Revoked{Partitions: m.partitions}
 }
 
-// take releases the piece if nothing of it is needed any more.
-func (m folded[D]) take(_ context.Context, e *Engine[D]) planner.Input {
+// handle releases the piece if nothing of it is needed any more.
+func (m folded[D]) handle(_ context.Context, e *Engine[D]) planner.Input {
 	h := e.pieces[m.Token]
 	h.folding = false
 	if m.Done || h.dropped {
@@ -79,13 +79,13 @@ func (m folded[D]) take(_ context.Context, e *Engine[D]) planner.Input {
 	return m.FoldResult
 }
 
-func (m closed[D]) take(ctx context.Context, e *Engine[D]) planner.Input {
+func (m closed[D]) handle(ctx context.Context, e *Engine[D]) planner.Input {
 	e.batches[m.task] = m.batch
 	e.commit(ctx, m.task, m.op)
 	return nil
 }
 
-func (m claimed[D]) take(_ context.Context, e *Engine[D]) planner.Input {
+func (m claimed[D]) handle(_ context.Context, e *Engine[D]) planner.Input {
 	e.health.result(m.Task, m.Err, e.log)
 	for _, c := range m.Checkpoints {
 		e.health.resumed(c.Partition)
@@ -93,8 +93,8 @@ func (m claimed[D]) take(_ context.Context, e *Engine[D]) planner.Input {
 	return m.ClaimResult
 }
 
-// take keeps the rows that MySQL rejected until the checkpoints have passed their records.
-func (m committed[D]) take(_ context.Context, e *Engine[D]) planner.Input {
+// handle keeps the rows that MySQL rejected until the checkpoints have passed their records.
+func (m committed[D]) handle(_ context.Context, e *Engine[D]) planner.Input {
 	if rows, rejected := errors.AsType[*RejectedRows](m.Err); rejected {
 		e.log.Warn("MySQL rejected rows; reading their records again to find the dead letters", "task", m.Task, "rows", len(rows.Rows), "err", rows)
 		e.rejected[m.Task] = append(e.rejected[m.Task], rows.Rows...)
@@ -104,8 +104,8 @@ func (m committed[D]) take(_ context.Context, e *Engine[D]) planner.Input {
 	return m.CommitResult
 }
 
-func (m resolved[D]) take(_ context.Context, e *Engine[D]) planner.Input {
-	// A check that found the checkpoints unchanged does not say that a blocked batch can be committed now.
+func (m resolved[D]) handle(_ context.Context, e *Engine[D]) planner.Input {
+	// A check that found the checkpoints unchanged does not mean that a blocked batch can be committed now.
 	if !m.check || m.Err != nil || e.batches[m.Task] == nil {
 		e.health.result(m.Task, m.Err, e.log)
 	}
@@ -115,12 +115,12 @@ func (m resolved[D]) take(_ context.Context, e *Engine[D]) planner.Input {
 	return m.ResolveResult
 }
 
-func (m confirmed[D]) take(_ context.Context, e *Engine[D]) planner.Input {
+func (m confirmed[D]) handle(_ context.Context, e *Engine[D]) planner.Input {
 	e.log.Info("Assignment re-checked with the group", "task", m.Task, "assigned", len(m.Partitions), "err", m.Err)
 	return m.ConfirmResult
 }
 
-func (m statusQuery[D]) take(_ context.Context, e *Engine[D]) planner.Input {
+func (m statusQuery[D]) handle(_ context.Context, e *Engine[D]) planner.Input {
 	m.reply <- e.status()
 	return nil
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/sluice-etl/sluice/internal/obs"
 )
 
-// perform takes one output. What may block runs in a goroutine of its own, and posts its result.
+// perform performs one output. A call that may block runs in a goroutine of its own, which posts the result.
 func (e *Engine[D]) perform(ctx context.Context, o planner.Output) {
 	switch o := o.(type) {
 	case planner.ClaimRequest:
@@ -46,12 +46,12 @@ func (e *Engine[D]) perform(ctx context.Context, o planner.Output) {
 		}
 		e.source.Position([]Position{o.Position})
 	default:
-		e.notice(o)
+		e.handleNotice(o)
 	}
 }
 
-// notice takes an output that requests nothing.
-func (e *Engine[D]) notice(o planner.Output) {
+// handleNotice handles an output that requests nothing.
+func (e *Engine[D]) handleNotice(o planner.Output) {
 	switch o := o.(type) {
 	case planner.Released:
 		e.released(o.Partition)
@@ -81,7 +81,7 @@ func (e *Engine[D]) async(ctx context.Context, call func(context.Context) messag
 }
 
 func (e *Engine[D]) claim(ctx context.Context, r planner.ClaimRequest) {
-	topic := *e.topic.Load() // there is one: partitions come with it
+	topic := *e.topic.Load() // not nil, because Assigned stores it before it posts partitions
 	ids := make([]int32, len(r.Partitions))
 	for i, p := range r.Partitions {
 		ids[i] = p.ID
@@ -96,7 +96,8 @@ func (e *Engine[D]) claim(ctx context.Context, r planner.ClaimRequest) {
 	})
 }
 
-// claimAttrs is what a claim found, for one line of log: the partitions, with the next offset and the epoch of each.
+// claimAttrs returns a claim's result as attributes of one log line: the partitions, with the next offset and the epoch
+// of each.
 func claimAttrs(task int, at []checkpoint.Checkpoint) []any {
 	ids, next, epochs := make([]int32, len(at)), make([]int64, len(at)), make([]checkpoint.Epoch, len(at))
 	topic := ""
@@ -126,7 +127,8 @@ func (e *Engine[D]) resolve(ctx context.Context, r planner.ResolveRequest) {
 	})
 }
 
-// wait pauses a task's operation. The cause is logged at the first attempt, and then whenever the attempts have doubled.
+// wait pauses a task's operation. The cause is logged at the first attempt, and then whenever the number of attempts has
+// doubled.
 func (e *Engine[D]) wait(ctx context.Context, r planner.WaitRequest) {
 	if r.Attempt&(r.Attempt-1) == 0 && !errors.Is(r.Cause, context.Canceled) {
 		if errors.Is(r.Cause, checkpoint.ErrBlocked) {
@@ -141,13 +143,13 @@ func (e *Engine[D]) wait(ctx context.Context, r planner.WaitRequest) {
 	})
 }
 
-// pause grows from about 20 ms to about 5 s, half of it by chance.
+// pause returns the time to wait before a retry. It grows from about 20 ms to about 5 s, and half of it is jitter.
 func pause(attempt int) time.Duration {
 	d := min(20*time.Millisecond<<min(attempt, 10), 5*time.Second)
 	return d/2 + rand.N(d/2+1) //nolint:gosec // spreads retries, hides nothing
 }
 
-// drop releases a piece, or has it released when its worker has ended with it.
+// drop releases a piece, as soon as no worker is folding it.
 func (e *Engine[D]) drop(token uint64) {
 	h := e.pieces[token]
 	if h == nil {
@@ -186,7 +188,7 @@ func isAhead(r RejectedRow, at []checkpoint.Checkpoint) bool {
 	return false
 }
 
-// released ends the calls of Revoked that wait for the partition alone.
+// released ends the calls of Revoked for which this was the last partition.
 func (e *Engine[D]) released(p checkpoint.Partition) {
 	e.health.resumed(p)
 	for task := range e.batches {

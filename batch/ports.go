@@ -7,19 +7,19 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 )
 
-// Topic is what a Source knows of the topic when it assigns partitions of it.
+// Topic is what a Source knows about the topic when it assigns partitions of it.
 type Topic struct {
 	Name string
 	ID   checkpoint.TopicID
 	// Starts is the offset that --start means, for every partition of the topic, by partition number. It is used by the
 	// job's first claim, for all partitions at once (P5).
 	Starts []int64
-	// Firsts is the first offset that the log of each partition holds: where a partition begins that was added later.
+	// Firsts is the first offset in the log of each partition. A partition that was added later begins there.
 	Firsts []int64
 }
 
 // Source provides membership of the job's consumer group, and the records of the partitions that the engine positions.
-// It is passed the [RebalanceListener] in Run, so that neither is needed to create the other.
+// It gets the [RebalanceListener] in Run, so that neither is needed to create the other.
 type Source interface {
 	// Run joins the group and fetches until ctx ends; then it leaves the group and returns. It calls the listener from
 	// its own goroutines, but never two calls of Fetched at once.
@@ -82,7 +82,7 @@ type TaskBatch[D any] struct {
 	Dead     []DeadLetter
 }
 
-// Advance is how far a task batch takes one partition, and as which owner.
+// Advance is the range of one partition that a task batch moves the checkpoint over, and the claim under which it does.
 type Advance = planner.Advance
 
 // Outcome is whether a COMMIT was applied.
@@ -126,5 +126,5 @@ func (e *RejectedRows) Error() string {
 	return "row rejected by " + e.Rows[0].Table + ": " + e.Rows[0].Reason
 }
 
-// Unwrap is how the planner recognizes it.
+// Unwrap returns planner.ErrRowsRejected, by which the planner recognizes the error.
 func (e *RejectedRows) Unwrap() error { return planner.ErrRowsRejected }

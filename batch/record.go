@@ -2,12 +2,12 @@ package batch
 
 import "github.com/sluice-etl/sluice/checkpoint"
 
-// Record is one Kafka record. Its slices are views of memory that belongs to its Fetched, and end with its Release.
+// Record is one Kafka record. Its slices are views of the memory of its Fetched, and are valid until its Release.
 type Record struct {
 	Offset    int64
 	Timestamp int64  // Kafka's, milliseconds since 1970 UTC; -1 for none, or BadTimestamp
-	Key       []byte // nil is null, which empty is not
-	Value     []byte // nil is null (a tombstone), which empty is not
+	Key       []byte // nil is null, which differs from empty
+	Value     []byte // nil is null (a tombstone), which differs from empty
 	Headers   []Header
 }
 
@@ -23,7 +23,7 @@ type Header struct {
 
 // Fetched is one poll's result for one partition, or a terminal error for it.
 type Fetched struct {
-	// Range is the offsets accounted for: those of Records, and those in Gaps. First is where the one before ended.
+	// Range is the offsets accounted for: those of Records, and those in Gaps. First is where the previous Fetched ended.
 	checkpoint.Range
 	// FetchID is that of the Position under which this was fetched. The engine drops what has an older one.
 	FetchID uint64
@@ -40,7 +40,7 @@ type Fetched struct {
 	// Release frees the memory; the engine calls it exactly once, from any goroutine. It may be nil.
 	Release func()
 	// Err, if not nil, is why the source stopped the partition at Range.First: records that Kafka no longer has, a
-	// truncated log, a recreated topic. Nothing more comes until the partition is positioned again.
+	// truncated log, a recreated topic. Nothing more is delivered until the partition is positioned again.
 	Err error
 }
 

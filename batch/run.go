@@ -16,7 +16,7 @@ import (
 func (e *Engine[D]) Run(ctx context.Context) error {
 	defer close(e.ended)
 	e.start = time.Now()
-	// What is under way may outlive ctx, until the loop ends.
+	// Work that is under way may continue after ctx ends, until the loop ends.
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	e.group, work = errgroup.WithContext(work)
@@ -90,7 +90,7 @@ func (e *Engine[D]) loop(ctx context.Context, stopping <-chan struct{}, leave fu
 			leave()
 		case <-e.inbox.ready:
 			for _, m := range e.inbox.take() {
-				in := m.take(ctx, e)
+				in := m.handle(ctx, e)
 				if in == nil {
 					continue
 				}
@@ -102,7 +102,7 @@ func (e *Engine[D]) loop(ctx context.Context, stopping <-chan struct{}, leave fu
 	}
 }
 
-// step passes an input to the planner, and takes its outputs in order.
+// step passes an input to the planner, and performs its outputs in order.
 func (e *Engine[D]) step(ctx context.Context, in planner.Input, leave func()) error {
 	e.outputs = e.planner.Step(time.Since(e.start), in, e.outputs[:0])
 	for _, o := range e.outputs {

@@ -23,7 +23,7 @@ type heldPiece struct {
 	at      int   // the first record that is not folded
 	next    int64 // the first offset that is not folded
 	folding bool  // with the worker
-	dropped bool  // to be released when the worker has ended with it
+	dropped bool  // to be released when the worker has finished with it
 }
 
 // release gives the piece's memory back to the source.
@@ -33,7 +33,7 @@ func (h *heldPiece) release() {
 	}
 }
 
-// worker folds for one task. It does its orders one after the other, and posts the result of each. Only its run touches
+// worker folds for one task. It executes its orders one after the other, and posts the result of each. Only run accesses
 // fold and dead.
 type worker[D any] struct {
 	task   int
@@ -73,7 +73,7 @@ type (
 	}
 )
 
-// run does orders until ctx ends.
+// run executes orders until ctx ends.
 func (w *worker[D]) run(ctx context.Context) {
 	for {
 		select {

@@ -7,7 +7,7 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 )
 
-// keptAction is what becomes of the owned partitions that a task keeps when it discards.
+// keptAction says what a discard does with the owned partitions that the task keeps.
 type keptAction uint8
 
 const (
@@ -64,8 +64,8 @@ func (t *task) discard(then keptAction) {
 	}
 	p.emit(RestoreRequest{Task: t.n, Gen: t.gen, Checkpoints: at})
 	for _, id := range returned {
-		if other := p.add(id); other != t { // t itself advances when this step's cause is dealt with
-			other.advance()
+		if other := p.add(id); other != t { // t itself starts its work at the end of this step
+			other.startWork()
 		}
 	}
 }

@@ -2,10 +2,10 @@ package planner
 
 import "fmt"
 
-// A task's share of memory is divided so: a quarter for what is fetched and queued, and three eighths each for the rows
-// of the open batch and of the closed one. Fetching pauses above the quarter and resumes at half of it.
+// A task's share of memory is divided as follows: a quarter for what is fetched and queued, and three eighths each for
+// the rows of the open batch and of the closed one. Fetching pauses above the quarter and resumes at half of it.
 
-// queue is what is fetched and not folded, in the order in which it came.
+// queue is what is fetched and not folded, in order of arrival.
 type queue struct {
 	pieces  []piece
 	bytes   int64 // of pieces
@@ -18,8 +18,8 @@ type piece struct {
 	partition *partition
 }
 
-// startFold has the next piece folded, if the task may fold now. A full batch is committed at once if that is possible,
-// which makes room for the next.
+// startFold requests the fold of the next piece, if the task may fold now. A full batch is committed at once if that is
+// possible, which makes room for the next.
 func (t *task) startFold() {
 	if t.canFold() && t.full() && !t.open.due {
 		t.open.due = true
@@ -36,7 +36,7 @@ func (t *task) canFold() bool {
 	return !t.queue.folding && len(t.queue.pieces) > 0 && !t.planner.drain && !t.hasClaims() && !t.mustDiscard(t.op)
 }
 
-// full reports whether the open batch ends before its tick.
+// full reports whether the open batch is so large that it ends before its tick.
 func (t *task) full() bool {
 	b, l := t.open, t.planner.limits
 	return !b.empty() && (b.records >= t.maxRecords || b.bytes >= l.MaxBytes || b.size >= l.Memory*3/8)
@@ -52,7 +52,7 @@ func (t *task) folded(r FoldResult) {
 	if err := c.mismatch(r); err != nil {
 		c.partition.stop(err)
 		t.discardSoon()
-		t.advance()
+		t.startWork()
 		return
 	}
 	t.open.add(c, r, t.firstAdvance(c))
@@ -65,12 +65,12 @@ func (t *task) folded(r FoldResult) {
 		t.dropQueue()
 		t.open.due = !t.open.empty()
 	}
-	t.regulate()
-	t.advance()
+	t.pauseOrResume()
+	t.startWork()
 }
 
-// mismatch is the error of a result that does not account for every offset up to its Next: records that were lost on
-// the way would otherwise never be counted.
+// mismatch returns an error if the result does not account for every offset up to its Next. Otherwise records that were
+// lost between fetch and fold would never be counted.
 func (c *piece) mismatch(r FoldResult) error {
 	if r.Next-c.First == r.Records+r.Gaps && r.Audit.Total() == r.Records && r.Done == (r.Next == c.Next) {
 		return nil
@@ -79,12 +79,12 @@ func (c *piece) mismatch(r FoldResult) error {
 		"none of them is counted", c.Range, r.Next, r.Records, r.Gaps, r.Audit.Total())
 }
 
-// firstAdvance is what the open batch begins with for the partition of a piece. Its leader epoch is that of the offset
-// before the piece: of the closed batch, or of the checkpoint. Offsets without a leader epoch keep it (P27).
+// firstAdvance returns the initial advance of the open batch for the partition of a piece. Its leader epoch is that of
+// the offset before the piece: of the closed batch, or of the checkpoint. Offsets without a leader epoch keep it (P27).
 func (t *task) firstAdvance(c *piece) Advance {
 	q := c.partition
 	a := Advance{Range: c.Range, LeaderEpoch: q.at.LeaderEpoch, Epoch: q.at.Epoch, Owner: q.at.Owner}
-	if before := t.closedTaskBatch().advance(q.Partition); before != nil {
+	if before := t.closedTaskBatch().advanceOf(q.Partition); before != nil {
 		a.LeaderEpoch = before.LeaderEpoch
 	}
 	return a
@@ -103,8 +103,8 @@ func (t *task) dropQueue() {
 	t.queue.pieces = t.queue.pieces[:keep]
 }
 
-// regulate pauses fetching while too much is queued, and resumes it.
-func (t *task) regulate() {
+// pauseOrResume pauses fetching if too much is queued, and resumes it once enough of that is folded.
+func (t *task) pauseOrResume() {
 	share := t.planner.limits.Memory / 4
 	action := Pause
 	switch {

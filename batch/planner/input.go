@@ -2,7 +2,7 @@ package planner
 
 import "github.com/sluice-etl/sluice/checkpoint"
 
-// Input is what happened. The driver passes inputs to [Planner.Step] one at a time, in the order in which they
+// Input is an event that the planner handles. The driver passes inputs to [Planner.Step] one at a time, in the order in which they
 // happened.
 //
 // An input whose name ends in Result reports the result of the [Output] of the same name that ends in Request. A
@@ -27,7 +27,7 @@ type (
 		checkpoint.Range
 		// FetchID is that of the PositionRequest under which the piece was fetched. Pieces of older fetch IDs are dropped.
 		FetchID uint64
-		// Token names the piece to the driver. It must be new; 0 with Err.
+		// Token identifies the piece for the driver. It must be unique; 0 with Err.
 		Token uint64
 		// LeaderEpoch is Kafka's, of the last offset in Range; -1 if unknown.
 		LeaderEpoch int32
@@ -95,7 +95,7 @@ type (
 	// Tick: a batch interval has ended.
 	Tick struct{}
 
-	// Drain: the process is to stop. Commit what is folded, and start nothing new. The planner outputs [Drained] when no
+	// Drain: the process is stopping. The planner commits what is folded, and starts nothing new. The planner outputs [Drained] when no
 	// batch is left. It cannot be undone.
 	Drain struct{}
 )

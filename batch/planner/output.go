@@ -2,11 +2,12 @@ package planner
 
 import "github.com/sluice-etl/sluice/checkpoint"
 
-// Output is what the driver must do, or must know.
+// Output is a request to the driver, or a notice.
 //
-// The driver takes the outputs of one [Planner.Step] in the order given, and all of them BEFORE it passes the next
-// input. To take a request with an Op means to start it; its result comes as an [Input] later. The other requests are
-// done at once, or queued so that they keep their order (see each). Requests of different tasks are independent.
+// The driver performs the outputs of one [Planner.Step] in the order given, and all of them BEFORE it passes the next
+// input. To perform a request with an Op means to start it; its result comes as an [Input] later. The other requests
+// are performed at once, or queued so that they keep their order (see each). Requests of different tasks are
+// independent.
 //
 // Each task has a worker that does the task's FoldRequests, RestoreRequests and the taking of rows for CommitRequests
 // strictly in the order of output. Because of that order, the rows that a commit takes are those of the records
@@ -27,8 +28,8 @@ type (
 
 	// CommitRequest: commit a task batch (Sink.Commit). The result is a [CommitResult].
 	//
-	// With Again false, the task's worker takes the rows that it has folded: AFTER all orders that were given before this
-	// request, and BEFORE anything that is requested later. They are the rows of a new task batch. The driver keeps the
+	// With Again false, the task's worker takes the rows that it has folded: AFTER all earlier requests to it, and BEFORE
+	// all later ones. They are the rows of a new task batch. The driver keeps the
 	// task batch, with its ID, until [Advanced] or the task's next [RestoreRequest]. With Again true, the driver commits
 	// the task batch that it kept: same ID, same rows, same Advances.
 	//
@@ -43,11 +44,11 @@ type (
 	// ResolveRequest: compare checkpoints with a locking read (Sink.Resolve). The result is a [ResolveResult].
 	//
 	// With Check false, the outcome of the last CommitRequest is unknown: resolve the ID of the task batch that was kept.
-	// It must be read AFTER the transaction of that commit has ended, which the lock takes care of.
+	// It must be read AFTER the transaction of that commit has ended, which the row lock ensures.
 	//
-	// With Check true, the Advances are empty ranges, and the question is whether these partitions' checkpoints are as
-	// this process wrote them last; every outcome but Superseded means that they are. A task batch may be kept meanwhile;
-	// it is not being committed.
+	// With Check true, the Advances are empty ranges. The result says whether these partitions' checkpoints are as this
+	// process wrote them last: every outcome but Superseded means that they are. The driver may hold a task batch
+	// meanwhile, but no commit of it is under way.
 	ResolveRequest struct {
 		Task     int
 		Op       uint64
@@ -73,9 +74,9 @@ type (
 		Cause   error
 	}
 
-	// FoldRequest: have the task's worker fold the piece from where the FoldResult before it ended, MaxRecords records at
-	// most. The result is a [FoldResult]. The worker may end early when a later RestoreRequest has raised Gen; the
-	// result is due all the same. A task has at most one FoldRequest under way. The driver keeps the piece until a
+	// FoldRequest: fold the piece with the task's worker, from where the previous FoldResult ended, at most MaxRecords
+	// records. The result is a [FoldResult]. The worker may end early if a later RestoreRequest has raised Gen; it must
+	// return a result nevertheless. A task has at most one FoldRequest under way. The driver keeps the piece until a
 	// FoldResult is Done or a [DropRequest] names it.
 	FoldRequest struct {
 		Task       int
@@ -84,11 +85,11 @@ type (
 		MaxRecords int64 // at least 1
 	}
 
-	// DropRequest: the piece is not needed. Release its memory, AFTER the worker has ended with it if it is being folded.
+	// DropRequest: the piece is not needed. Release its memory, but AFTER the worker has finished with it.
 	DropRequest struct{ Token uint64 }
 
-	// RestoreRequest: discard everything that the task has folded, the task batch that the driver kept included, and
-	// restore the fold to these checkpoints (Fold.Restore), those of the partitions that the task fetches from now on. It
+	// RestoreRequest: discard everything that the task has folded, including the task batch that the driver kept, and
+	// restore the fold (Fold.Restore) to these checkpoints, those of the partitions that the task fetches from now on. It
 	// comes AFTER the PositionRequests of the same step, so pieces of the new fetch IDs are folded AFTER it.
 	//
 	// Results of folds under an older Gen are ignored.
@@ -109,7 +110,7 @@ type (
 	// always in the same step.
 	Released struct{ Partition checkpoint.Partition }
 
-	// Stopped: the partition is not read any more, because of Err. The planner claims it again after Limits.Recheck, to
+	// Stopped: the partition is no longer read, because of Err. The planner claims it again after Limits.Recheck, to
 	// see whether the cause was removed. The other partitions continue.
 	Stopped struct {
 		Partition checkpoint.Partition
@@ -131,10 +132,10 @@ type (
 		Records  int64
 	}
 
-	// Fatal: the process must stop, with Err. The driver takes no output after this one, and does not call Step again.
+	// Fatal: the process must stop, with Err. The driver performs no output after this one, and does not call Step again.
 	Fatal struct{ Err error }
 
-	// Drained: after [Drain], no batch is left and nothing is under way: the process may leave the group. It comes once.
+	// Drained: after [Drain], no batch is left and nothing is under way: the process may leave the group. It is output once.
 	Drained struct{}
 )
 

@@ -23,8 +23,8 @@ type Limits struct {
 //
 //	checkpoint.Next <= end of its closed batch <= end of its open batch <= end of what is queued = fetched
 //
-// and these ranges touch each other without a hole. Each task has at most one operation under way (see task), and
-// counts only what was folded since its last discard.
+// and these ranges are contiguous. Each task has at most one operation under way (see task), and counts only what was
+// folded since its last discard.
 type Planner struct {
 	limits     Limits
 	tasks      []*task
@@ -39,7 +39,7 @@ type Planner struct {
 	drained    bool          // Drained was output
 }
 
-// New returns a planner that owns nothing.
+// New returns a planner that owns no partitions.
 func New(l Limits) *Planner {
 	p := &Planner{limits: l, partitions: map[checkpoint.Partition]*partition{}}
 	for n := range l.Tasks {
@@ -51,8 +51,8 @@ func New(l Limits) *Planner {
 // Limits returns the limits that the planner was created with.
 func (p *Planner) Limits() Limits { return p.limits }
 
-// Step takes one input, which happened at now on any clock that does not go back, and appends what the driver must do
-// to out. The same inputs at the same times give the same outputs.
+// Step handles one input, and appends to out what the driver must do. now is the time of the input, by any clock that
+// does not go back. The same inputs at the same times give the same outputs.
 func (p *Planner) Step(now time.Duration, in Input, out []Output) []Output {
 	p.now, p.out = now, out
 	switch in := in.(type) {
@@ -79,7 +79,7 @@ func (p *Planner) Step(now time.Duration, in Input, out []Output) []Output {
 	case Drain:
 		p.startDrain()
 	}
-	if p.drain && !p.drained && p.isQuiet() {
+	if p.drain && !p.drained && p.isIdle() {
 		p.drained = true
 		p.emit(Drained{})
 	}
@@ -90,17 +90,17 @@ func (p *Planner) Step(now time.Duration, in Input, out []Output) []Output {
 
 func (p *Planner) emit(o Output) { p.out = append(p.out, o) }
 
-// finish ends a task's operation: take deals with its result, and then the task advances. A result of an operation that
-// was cancelled is ignored.
-func (p *Planner) finish(n int, id uint64, take func(*task, operation)) {
+// finish ends a task's operation: handle handles its result, and then the task starts its next work. The result of an
+// operation that was cancelled is ignored.
+func (p *Planner) finish(n int, id uint64, handle func(*task, operation)) {
 	t := p.tasks[n]
 	if t.op.id != id {
 		return
 	}
 	op := t.op
 	t.op = operation{}
-	take(t, op)
-	t.advance()
+	handle(t, op)
+	t.startWork()
 }
 
 func (p *Planner) assigned(partitions []checkpoint.Partition) {
@@ -117,7 +117,7 @@ func (p *Planner) assigned(partitions []checkpoint.Partition) {
 			touched[q.task] = true
 		}
 	}
-	p.advance(touched)
+	p.startWork(touched)
 }
 
 // add puts a partition into the task that has the fewest.
@@ -151,14 +151,14 @@ func (p *Planner) revoked(partitions []checkpoint.Partition) {
 			t.discardSoon()
 		}
 	}
-	p.advance(touched)
+	p.startWork(touched)
 }
 
-// advance goes through the tasks in their order, so that the same inputs give the same outputs.
-func (p *Planner) advance(touched map[*task]bool) {
+// startWork starts the work of the tasks in their order, so that the same inputs give the same outputs.
+func (p *Planner) startWork(touched map[*task]bool) {
 	for _, t := range p.tasks {
 		if touched[t] {
-			t.advance()
+			t.startWork()
 		}
 	}
 }
@@ -184,13 +184,13 @@ func (p *Planner) fetched(f Fetched) {
 	t := q.task
 	t.queue.pieces = append(t.queue.pieces, piece{Fetched: f, partition: q})
 	t.queue.bytes += f.Bytes
-	t.regulate()
-	t.advance()
+	t.pauseOrResume()
+	t.startWork()
 }
 
-// tick commits what is open, has stopped partitions claimed again, and has quiet partitions compared with MySQL.
+// tick makes open batches due, lets stopped partitions be claimed again, and schedules checks of quiet partitions.
 func (p *Planner) tick() {
-	next := p.now // about when the next tick comes
+	next := p.now // the approximate time of the next tick
 	if p.ticked > 0 {
 		next += p.now - p.ticked
 	}
@@ -202,9 +202,9 @@ func (p *Planner) tick() {
 			}
 		}
 		t.open.due = !t.open.empty()
-		t.advance() // commits the open batch first, whose fence compares the partitions in it
-		t.compareLate(next)
-		t.advance()
+		t.startWork() // commits the open batch first, whose fence compares the partitions in it
+		t.scheduleCheck(next)
+		t.startWork()
 	}
 }
 
@@ -217,12 +217,12 @@ func (p *Planner) startDrain() {
 		t.checkDue = false
 		t.dropQueue()
 		t.open.due = !t.open.empty()
-		t.advance()
+		t.startWork()
 	}
 }
 
-// isQuiet reports whether no batch is left, and nothing is under way.
-func (p *Planner) isQuiet() bool {
+// isIdle reports whether no batch is left, and nothing is under way.
+func (p *Planner) isIdle() bool {
 	for _, t := range p.tasks {
 		if t.op.state != idle || t.queue.folding || t.closed != nil || !t.open.empty() {
 			return false

@@ -105,7 +105,7 @@ func (t *task) advanced(op operation) {
 	if t.mustDiscard(op) {
 		t.discard(rewind)
 	}
-	t.regulate()
+	t.pauseOrResume()
 }
 
 // resolved takes the result of a resolve or of a check.

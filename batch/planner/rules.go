@@ -73,7 +73,7 @@ func (t *task) checkIsDue() bool { return t.checkDue }
 
 func (t *task) check() {
 	t.checkDue = false
-	t.planner.emit(ResolveRequest{Task: t.n, Op: t.begin(checking), Check: true, Advances: t.asCheckpointed()})
+	t.planner.emit(ResolveRequest{Task: t.n, Op: t.begin(checking), Check: true, Advances: t.checkAdvances()})
 }
 
 func (t *task) hasClosedBatch() bool { return t.closed != nil }
@@ -112,12 +112,12 @@ func (t *task) commitOpen() {
 // some of the input. Then the dead records are caused by their senders, and must not stop the others.
 func (t *task) tooManyDead(b *taskBatch) error {
 	p := t.planner
-	if b.counted > 0 || p.counted || b.judged < 1000 || float64(b.dead) <= p.limits.DeadLetterStop*float64(b.judged) {
+	if b.counted > 0 || p.counted || b.unfiltered < 1000 || float64(b.dead) <= p.limits.DeadLetterStop*float64(b.unfiltered) {
 		return nil
 	}
 	return &checkpoint.Error{
 		Class: checkpoint.ErrRefused,
-		Err:   fmt.Errorf("no record was counted yet, and %d of %d records are dead letters; reason of the first: %s", b.dead, b.judged, b.reason),
+		Err:   fmt.Errorf("no record was counted yet, and %d of %d records are dead letters; reason of the first: %s", b.dead, b.unfiltered, b.reason),
 		Hint:  "check --format and --query; if these records are expected to be dead letters, start once with --dead-letter-stop=100%",
 	}
 }

@@ -7,11 +7,12 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 )
 
-// task is a share of the partitions. It does one thing with MySQL or the group at a time, and folds beside it.
+// task is a share of the partitions. It has at most one operation with MySQL or the group under way, and folds at the
+// same time.
 //
-// What a task is doing has four parts, which change independently:
+// Its state has four parts, which change independently:
 //
-//   - op: the operation under way with MySQL or the group. While it is idle, [task.startNext] chooses the next one.
+//   - op: the operation under way with MySQL or the group. If there is none, [task.startNext] chooses the next one.
 //   - closed: the task batch that is to be committed. It outlives operations: a failed commit is followed by a pause and
 //     another commit of the same batch, and checks may come between.
 //   - open: the task batch to which folding adds.
@@ -21,8 +22,8 @@ import (
 //
 //   - A commit, resolve or retry of a commit needs a closed batch. A claim is under way only while both batches are empty,
 //     because a claim is followed by a discard.
-//   - Of one partition, the closed batch ends where the open one begins, and that one where the queue begins.
-//   - Everything that was folded under an older gen is gone, and its results are ignored.
+//   - For each partition, the open batch begins where the closed one ends, and the queue where the open one ends.
+//   - Everything that was folded under an older gen is discarded, and its results are ignored.
 type task struct {
 	planner    *Planner
 	n          int
@@ -78,8 +79,8 @@ func (t *task) wait(cause error) {
 	t.planner.emit(WaitRequest{Task: t.n, Op: t.begin(backingOff), Attempt: t.attempt, Cause: cause})
 }
 
-// advance starts what can be started now: an operation, and folding beside it.
-func (t *task) advance() {
+// startWork starts the next operation and the next fold, if each can start now.
+func (t *task) startWork() {
 	t.startNext()
 	t.startFold()
 }
@@ -106,9 +107,10 @@ func ids(partitions []*partition) (ids []checkpoint.Partition) {
 	return ids
 }
 
-// asCheckpointed is the advances of a check: empty ranges, where MySQL should have the owned partitions. They are right
-// whenever the outcome of every COMMIT is known, whatever is folded or waits for another try.
-func (t *task) asCheckpointed() (out []Advance) {
+// checkAdvances returns the advances of a check: for each owned partition an empty range at the offset that its
+// checkpoint must have. They are valid only if the outcome of every COMMIT is known; what is folded or retried does not
+// matter.
+func (t *task) checkAdvances() (out []Advance) {
 	for _, q := range allIn[*owned](t) {
 		out = append(out, Advance{
 			Range:       checkpoint.Range{Partition: q.Partition, First: q.at.Next, Next: q.at.Next},
@@ -118,21 +120,21 @@ func (t *task) asCheckpointed() (out []Advance) {
 	return sortAdvances(out)
 }
 
-// fences reports whether a batch advances the partition, so that each try to commit it compares the partition with
-// MySQL.
-func (t *task) fences(q *partition) bool {
-	return t.closedTaskBatch().advance(q.Partition) != nil || t.open.advance(q.Partition) != nil
+// isInBatch reports whether a batch advances the partition, so that each attempt to commit the batch compares the
+// partition with MySQL.
+func (t *task) isInBatch(q *partition) bool {
+	return t.closedTaskBatch().advanceOf(q.Partition) != nil || t.open.advanceOf(q.Partition) != nil
 }
 
 // hasClaims reports whether partitions wait to be claimed. Nothing is folded meanwhile, because a discard follows a
 // claim.
 func (t *task) hasClaims() bool { return !t.planner.drain && anyIn[unclaimed](t) }
 
-// compareLate has all owned partitions checked, if one of them would otherwise not be compared with MySQL within
-// Recheck: next is about when the next tick comes.
-func (t *task) compareLate(next time.Duration) {
+// scheduleCheck makes a check of all owned partitions due if one of them would otherwise not be compared with MySQL
+// within Recheck. next is the approximate time of the next tick.
+func (t *task) scheduleCheck(next time.Duration) {
 	p := t.planner
 	t.checkDue = t.checkDue || !p.drain && slices.ContainsFunc(allIn[*owned](t), func(q *partition) bool {
-		return next-q.owned().compared > p.limits.Recheck && !t.fences(q)
+		return next-q.owned().compared > p.limits.Recheck && !t.isInBatch(q)
 	})
 }

@@ -8,19 +8,19 @@ import (
 
 // taskBatch is a task's share of a batch: what one transaction commits.
 type taskBatch struct {
-	advances []Advance // one for each partition of which it has offsets
-	records  int64
-	bytes    int64 // of the pieces that were folded to their end
-	size     int64 // of the rows, as the worker reported last
-	counted  int64 // records
-	dead     int64 // records
-	judged   int64 // records that were not filtered
-	reason   string
-	due      bool // to be committed as soon as possible; never set on an empty batch
+	advances   []Advance // one for each partition of which it has offsets
+	records    int64
+	bytes      int64 // of the pieces that were folded to their end
+	size       int64 // of the rows, as the worker reported last
+	counted    int64 // records
+	dead       int64 // records
+	unfiltered int64 // records that were not filtered
+	reason     string
+	due        bool // to be committed as soon as possible; never set on an empty batch
 }
 
-// closedBatch is a task batch to which nothing is added any more. It exists until MySQL has it or it is discarded, over
-// as many commits, checks and pauses as that takes.
+// closedBatch is a task batch to which nothing is added any more. It exists until it is committed or discarded, which
+// can take any number of commits, checks and pauses.
 type closedBatch struct {
 	*taskBatch
 	// outcomeUnknown means that the reply to a COMMIT was lost: it must be resolved before anything else is done.
@@ -29,8 +29,8 @@ type closedBatch struct {
 
 func (b *taskBatch) empty() bool { return len(b.advances) == 0 }
 
-// advance returns the batch's advance of a partition, nil if it has none. b may be nil.
-func (b *taskBatch) advance(p checkpoint.Partition) *Advance {
+// advanceOf returns the batch's advance of a partition, nil if it has none. b may be nil.
+func (b *taskBatch) advanceOf(p checkpoint.Partition) *Advance {
 	if b == nil {
 		return nil
 	}
@@ -49,9 +49,9 @@ func (t *task) closedTaskBatch() *taskBatch {
 	return t.closed.taskBatch
 }
 
-// add adds what was folded of a piece. start is the advance to begin with if the batch has none of the partition yet.
+// add adds what was folded of a piece. start is the partition's initial advance, if the batch has none of it yet.
 func (b *taskBatch) add(c *piece, r FoldResult, start Advance) {
-	a := b.advance(c.Partition)
+	a := b.advanceOf(c.Partition)
 	if a == nil && r.Next > c.First {
 		b.advances = append(b.advances, start)
 		a = &b.advances[len(b.advances)-1]
@@ -65,7 +65,7 @@ func (b *taskBatch) add(c *piece, r FoldResult, start Advance) {
 	b.records += r.Records
 	b.counted += r.Audit.Counted
 	b.dead += r.Audit.Dead
-	b.judged += r.Records - r.Audit.Filtered
+	b.unfiltered += r.Records - r.Audit.Filtered
 	b.size = r.Size
 	if b.reason == "" {
 		b.reason = r.Reason

@@ -6,7 +6,7 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 )
 
-// Advance is how far a task batch takes one partition, and as which owner.
+// Advance is the range of one partition that a task batch moves the checkpoint over, and the claim under which it does.
 type Advance struct {
 	checkpoint.Range                  // from First, which the fence compares, to Next
 	LeaderEpoch      int32            // of the last offset counted; -1 if unknown
@@ -20,16 +20,16 @@ type Outcome uint8
 
 // The outcomes.
 const (
-	// Superseded: the checkpoints are neither as before the COMMIT nor as after it, because another owner claimed them or
-	// the database is in an older state. Discard, and claim again.
+	// Superseded: the checkpoints have neither the state before the COMMIT nor the one after it, because another owner
+	// claimed them or the database is in an older state. Discard, and claim again.
 	Superseded Outcome = iota
 	Committed
 	NotCommitted
 )
 
 // ErrRowsRejected is wrapped by the error of a commit that MySQL rejected because of values of its rows. Nothing was
-// written. The same records are folded again, and the driver has the fold turn those of the rejected rows into dead
-// letters (P18).
+// written. The same records are folded again, and the fold turns the records at fault into dead letters (P18). The
+// driver passes it the rejected rows.
 var ErrRowsRejected = errors.New("rows rejected")
 
 // Action is what a Position requests.
