@@ -83,6 +83,8 @@ var advices = []struct{ format, query, write string }{
 	{"combined", "INSERT INTO t SELECT «LEFT(path, bytes)» AS a FROM events", "LEFT(path, 100)"},
 	{"combined", "INSERT INTO t SELECT «SUBSTRING_INDEX(path, host, 1)» AS a FROM events", "SUBSTRING_INDEX(path, '?', 1)"},
 	{"combined", "INSERT INTO t SELECT «header(host)» AS a FROM events", "HEADER('host')"},
+	{"combined", "INSERT INTO t SELECT ROUND(«CAST(status AS DOUBLE)», 2) AS a FROM events", "CAST(CAST(`status` as DOUBLE) AS DECIMAL(p,s))"},
+	{"json", "INSERT INTO t SELECT GREATEST(«a», b) AS l FROM events", "CAST(a AS DECIMAL(p,s))"},
 	{"combined", "INSERT INTO t SELECT LEFT(path, «2.5») AS a FROM events", "CAST(2.5 AS SIGNED)"},
 	{"combined", "INSERT INTO t SELECT «ROW_NUMBER() OVER () AS a» FROM events", "_topic, _partition, _offset and _index"},
 	{"combined", "INSERT INTO t SELECT «COUNT(*) OVER ()» AS a FROM events", "TUMBLE(time, INTERVAL n unit)"},

@@ -31,6 +31,7 @@ const (
 	delimiter
 	pattern
 	count  // of characters or delimiters
+	digits // after the point
 	factor // of an interval
 )
 
@@ -298,6 +299,8 @@ func leaf(rng *rand.Rand, is place) *node {
 		return lit("'" + b.String() + "'")
 	case count:
 		return lit(pick(rng, "0", "1", "2", "3", "-1", "-2", "5", "100", "-100"))
+	case digits:
+		return lit(pick(rng, "0", "1", "2", "-1", "-2", "5", "9", "-3", "30", "-20"))
 	case factor:
 		return lit(pick(rng, "1", "1", "2", "5", "7", "15", strconv.Itoa(1+rng.IntN(1000))))
 	}

@@ -29,6 +29,7 @@ var jsonForms = []struct {
 	{aCondition, "F IS NULL", "T IS NULL"}, {aCondition, "F IS NOT NULL", "T IS NOT NULL"}, {aCondition, "F = 'a'", "T = 'a'"}, {aCondition, "F <=> '12'", "T <=> '12'"}, {aCondition, "F IN ('a', 'true', '1.50')", "T IN ('a', 'true', '1.50')"},
 	{aCondition, "F LIKE '%a%'", "T LIKE '%a%'"}, {aCondition, "F < 'b'", "T < 'b'"}, {aCondition, "F BETWEEN '1' AND '5'", "T BETWEEN '1' AND '5'"},
 	{aDecimal, "F + 0", "N + 0"}, {aDecimal, "F * 2", "N * 2"}, {aDecimal, "-F", "-N"}, {aDecimal, "F % 7", "N % 7"}, {anInt, "F DIV 3", "N DIV 3"}, {aDecimal, "COALESCE(F, 1)", "COALESCE(N, 1)"},
+	{aDecimal, "ABS(F)", "ABS(N)"}, {aDecimal, "ROUND(F, 1)", "ROUND(N, 1)"}, {anInt, "CEIL(F)", "CEIL(N)"}, {anInt, "SIGN(F)", "SIGN(N)"}, {aDecimal, "GREATEST(F, 1.5)", "GREATEST(N, 1.5)"},
 	{aCondition, "F > 10", "N > 10"}, {aCondition, "F = 1", "N = 1"}, {aCondition, "F BETWEEN -1 AND 1.5", "N BETWEEN -1 AND 1.5"}, {aCondition, "F IN (0, 1, 100)", "N IN (0, 1, 100)"}, {aCondition, "F <=> 0.5", "N <=> 0.5"},
 	{anInt, "CAST(F AS SIGNED)", "CAST(I AS signed)"}, {anInt, "CAST(F AS UNSIGNED)", "CAST(I AS unsigned)"}, {aDecimal, "CAST(F AS DECIMAL(20,3))", "CAST(C AS decimal(20,3))"}, {aDecimal, "CAST(F AS DECIMAL(38,10))", "CAST(C AS decimal(38,10))"},
 	{aDouble, "CAST(F AS DOUBLE)", "CAST(C AS double)"}, {aTime, "CAST(F AS DATETIME(3))", "CAST(T AS datetime(3))"}, {aText, "F", "T"},

@@ -1,10 +1,12 @@
 package query
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/sluice-etl/sluice/query/funcs"
+	"github.com/sluice-etl/sluice/row"
 )
 
 // The error for a call with wrong arguments shows the function's signature and an example, and the example is valid.
@@ -25,6 +27,38 @@ func TestFunctions_examplesCompile(t *testing.T) {
 		right := "INSERT INTO t SELECT " + f.Call() + " AS x FROM events"
 		if _, err := Compile(right, o); err != nil {
 			t.Errorf("%s\n  got       %v\n  expected  that the example of %s is valid", right, err, f.Name)
+		}
+	}
+}
+
+// The type of a function's result decides the column that is created for it.
+func TestFunctions_columns(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ format, item, want string }{
+		{"combined", "ABS(status)", "int"},
+		{"combined", "ABS(bytes)", "int nullable"},
+		{"combined", "ABS(CAST(host AS DECIMAL(9,2)))", "decimal 9,2"},
+		{"combined", "SIGN(bytes / 3)", "int nullable"},
+		{"combined", "CEIL(status / 3)", "int"},
+		{"combined", "FLOOR(CAST(host AS DOUBLE))", "double"},
+		{"combined", "ROUND(status, 2)", "int"},
+		{"combined", "ROUND(CAST(host AS DECIMAL(9,4)), 2)", "decimal 8,2"},
+		{"combined", "ROUND(CAST(host AS DECIMAL(9,4)), -2)", "decimal 6,0"},
+		{"json", "ROUND(a, 2)", "decimal 38,2 nullable"},
+		{"json", "CEIL(a)", "int nullable"},
+		{"combined", "GREATEST(status, 2.5)", "decimal 38,1"},
+		{"combined", "GREATEST(status, bytes)", "int nullable"},
+		{"combined", "LEAST(host, 'abc')", "text 0"},
+		{"combined", "LEFT(host, 5)", "text 5"},
+	} {
+		tab := plan(t, c.format, "INSERT INTO t SELECT "+c.item+" AS x FROM events").Tables()[0]
+		col := tab.Columns[len(tab.Columns)-1]
+		got := map[row.Kind]string{row.Int: "int", row.Double: "double", row.Decimal: fmt.Sprintf("decimal %d,%d", col.Precision, col.Scale), row.Text: fmt.Sprintf("text %d", col.MaxChars), row.Datetime: fmt.Sprintf("time %d", col.Scale)}[col.Kind]
+		if col.Nullable {
+			got += " nullable"
+		}
+		if got != c.want {
+			t.Errorf("%s: got a column %s, expected %s", c.item, got, c.want)
 		}
 	}
 }

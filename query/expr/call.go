@@ -113,6 +113,11 @@ func (c *Compiler) argument(x Compiled, to Class) Compiled {
 		if x.Kind != value.KindInt && x.Kind != value.KindNull {
 			return c.Fail(x.Source, "is %s, but an integer is expected: write CAST(%s AS SIGNED)", x.Kind, x.Source.Text)
 		}
+	case Exact:
+		x = c.Number(x)
+		if x.Kind == value.KindDouble {
+			return c.Fail(x.Source, "is a DOUBLE, but an exact number is expected: write CAST(%s AS DECIMAL(p,s))", x.Source.Text)
+		}
 	case Time:
 		return c.time(x)
 	case Condition:

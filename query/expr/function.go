@@ -18,6 +18,7 @@ const (
 	Text                   // also integers and decimals, as MySQL writes them, and JSON fields
 	Integer                // only integers
 	Number                 // a JSON field is read as a decimal
+	Exact                  // integers and decimals
 	Time                   // a time; text literals and JSON fields are read as times
 	Condition              // a truth value, in Compiled.Test
 	Interval               // INTERVAL n unit, which is not compiled: only Compiled.Source is set

@@ -13,7 +13,7 @@ func Library() *expr.Library { return &library }
 var library = expr.Library{Functions: functions, Advice: allAdvice()}
 
 // functions is every function of one row's values, in the order in which docs/query.md shows them.
-var functions = slices.Concat(conditionals, texts, headers, times)
+var functions = slices.Concat(conditionals, numbers, texts, headers, times)
 
 // instead says what to write in place of functions that people expect.
 var instead = map[string]string{
