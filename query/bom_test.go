@@ -45,6 +45,8 @@ func TestByteOrderMark_isSkipped(t *testing.T) {
 		{"apache", `%h %l %u %t "%r" %>s %b`, "host", common, "192.0.2.1"},
 		{"nginx", "$remote_addr $status", "host", "192.0.2.1 200", "192.0.2.1"},
 		{"json", "", "COALESCE(a, '')", `{"a":"x"}`, "x"},
+		{"logfmt", "", "COALESCE(a, '')", "a=x", "x"},
+		{"ltsv", "", "COALESCE(a, '')", "a:x", "x"},
 		{"words", "", "word", "x", "x"},
 	} {
 		query := "INSERT INTO t SELECT " + c.column + " AS k, COUNT(*) AS n FROM events GROUP BY k"

@@ -126,6 +126,8 @@ var fuzzPlans = map[string]string{
 	"combined": "INSERT INTO t " + clfAll + "; INSERT INTO u SELECT TUMBLE(ts, INTERVAL 1 MONTH) AS m, method, COUNT(*) AS n, SUM(bytes / 7) AS s, MAX(agent) AS a FROM events WHERE path LIKE '%a_b%' GROUP BY m, method",
 	"common":   "INSERT INTO t SELECT host, ts, path, status, bytes FROM events",
 	"json":     "INSERT INTO t SELECT a, a.b, CAST(c AS DECIMAL(20,5)) AS c, d * 3 AS d, CAST(e AS DATETIME) AS e, LEFT(f, 3) AS f, CAST(g AS DOUBLE) AS g, CAST(h AS SIGNED) % 7 AS h FROM events",
+	"logfmt":   "INSERT INTO t SELECT a, a.b, CAST(c AS DECIMAL(20,5)) AS c, CAST(e AS DATETIME) AS e, LEFT(f, 3) AS f FROM events",
+	"ltsv":     "INSERT INTO t SELECT a, a.b, CAST(c AS DECIMAL(20,5)) AS c, CAST(e AS DATETIME) AS e, LEFT(f, 3) AS f FROM events",
 	"words":    "INSERT INTO t SELECT word, COUNT(*) AS n, MIN(_offset) AS o FROM events GROUP BY word",
 	"raw":      "INSERT INTO t SELECT CAST(body AS SIGNED) AS i, body, header('a') AS a, _event_time FROM events",
 }
@@ -135,6 +137,7 @@ func FuzzFold(f *testing.F) {
 	for _, s := range []string{
 		line(200, "17"), clfLine(`\x16 " \"`), "", "a b\tc", `{"a":{"b":1},"c":1.5e3,"d":-0.1,"e":"2015-05-17","f":"é","g":1e308,"h":"7"}`, `{"c":1e-99,"d":99999999999999999999999999999999999999,"e":"2015-05-17T10:05:03.123456+02:00"}`,
 		"18446744073709551616", "-.5e-3", "\xff\xfe", `h - - [17/May/2015:10:05:03`, `{"a":"\ud800","h":".."}`,
+		`a=1 a.b="x \"y\"" c=1.5 e=2015-05-17 f`, "a:1\ta.b:x\tc:1.5\te:2015-05-17\tf:",
 	} {
 		f.Add([]byte(s))
 	}

@@ -59,6 +59,10 @@ func TestLines_oneRowPerLine(t *testing.T) {
 		{"json", "\xef\xbb\xbf{\"status\":200}", "200@0"},
 		{"json", "{\"status\":200}\n[]", ""},
 		{"json", "{\"status\":200} {\"status\":404}", ""},
+		{"logfmt", "status=200\r\nstatus=404\n", "200@0 404@1"},
+		{"logfmt", "status=200\nnonsense", ""},
+		{"ltsv", "status:200\r\nstatus:404\n", "200@0 404@1"},
+		{"ltsv", "status:200\nnonsense", ""},
 	} {
 		f := plan(t, c.format, text).NewFold()
 		tally := feed(f, c.body)

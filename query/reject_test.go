@@ -97,7 +97,7 @@ func TestCompile_rejects(t *testing.T) {
 		{"json", "INSERT INTO t SELECT system AS a FROM events", "`system`"},
 		{"json", "INSERT INTO t SELECT groups FROM events", "`groups`"},
 		{"json", "INSERT INTO t\nSELECT a\nFROM events WHERE AND b = 1", "line 3"},
-		{"tsv", "INSERT INTO t SELECT a FROM events", "must be one of words, raw, combined, common, json"},
+		{"nosuch", "INSERT INTO t SELECT a FROM events", "must be one of words, raw, combined, common, json"},
 	} {
 		o := DefaultOptions()
 		o.Format = c.format

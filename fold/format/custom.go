@@ -61,12 +61,11 @@ func (f *customFormat) Column(path []string) (c Column, ok bool) {
 	return c, false
 }
 
-func (f *customFormat) NewParser() (Parser, int) { return &customParser{format: f}, len(f.cols) }
-
-type customParser struct {
-	format *customFormat
-	rest   []byte
+func (f *customFormat) NewParser() (Parser, int) {
+	return &lineParser{line: (&customLine{f}).read}, len(f.cols)
 }
+
+type customLine struct{ format *customFormat }
 
 var (
 	errLiteral = errors.New("the line does not have the literal text that the log format has between its fields")
@@ -74,24 +73,8 @@ var (
 	errBehind  = errors.New("the line continues after the last field of the log format")
 )
 
-func (p *customParser) Start(body []byte, r *Fields) (bool, error) {
-	p.rest = value.TrimBOM(body)
-	more, err := p.Next(r)
-	if !more && err == nil {
-		err = errEmptyLine
-	}
-	return more, err
-}
-
-func (p *customParser) Next(r *Fields) (bool, error) {
-	b, more := nextLine(&p.rest)
-	if !more {
-		return false, nil
-	}
-	return true, p.line(r.Values, b)
-}
-
-func (p *customParser) line(fields []value.Value, b []byte) error {
+func (p *customLine) read(r *Fields, b []byte) error {
+	fields := r.Values
 	pieces := p.format.pieces
 	for i := range pieces {
 		f := &pieces[i]

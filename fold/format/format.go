@@ -2,6 +2,7 @@ package format
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/sluice-etl/sluice/fold/jsonpath"
@@ -49,10 +50,10 @@ type Parser interface {
 // logFormat is an entry of the registry.
 type logFormat struct {
 	name string
-	// make makes the format. text is the log format as a server's configuration has it, and empty unless configured is
-	// true.
-	make       func(text string) (Format, error)
-	configured bool // it needs the text of a server's configuration
+	// make makes the format. text is that of --log-format-string, and empty if definition is.
+	make func(text string) (Format, error)
+	// definition says what --log-format-string holds. It is empty for a format that needs no such text.
+	definition string
 }
 
 // logFormats is the registry: a format's name, options and columns are known nowhere else.
@@ -62,8 +63,10 @@ var logFormats = []logFormat{
 	{name: "combined", make: func(string) (Format, error) { return &clfFormat{combined: true}, nil }},
 	{name: "common", make: func(string) (Format, error) { return &clfFormat{}, nil }},
 	{name: "json", make: func(string) (Format, error) { return &jsonFormat{}, nil }},
-	{name: "apache", make: newApache, configured: true},
-	{name: "nginx", make: newNginx, configured: true},
+	{name: "logfmt", make: newLogfmt},
+	{name: "ltsv", make: newLTSV},
+	{name: "apache", make: newApache, definition: "the LogFormat as the server's configuration has it"},
+	{name: "nginx", make: newNginx, definition: "the log_format as the server's configuration has it"},
 }
 
 // Names lists the names of the log formats.
@@ -75,19 +78,22 @@ func Names() []string {
 	return names
 }
 
-// New makes the log format of that name. text is the log format as the server's configuration has it, for those
-// that need it; for others it must be empty.
+// New makes the log format of that name. text is the format's own definition (--log-format-string), for those that need
+// it; for others it must be empty.
 func New(name, text string) (Format, error) {
+	var defined []string
 	for _, f := range logFormats {
 		switch {
-		case f.name != name:
-			continue
-		case f.configured && text == "":
-			return nil, fmt.Errorf("log format %s needs --log-format-string: the log format as the server's configuration has it", name)
-		case !f.configured && text != "":
-			return nil, fmt.Errorf("--log-format-string needs log format apache or nginx, got %s", name)
+		case f.name == name && f.definition != "" && text == "":
+			return nil, fmt.Errorf("log format %s needs --log-format-string: %s", name, f.definition)
+		case f.name == name && (f.definition != "" || text == ""):
+			return f.make(text)
+		case f.definition != "":
+			defined = append(defined, f.name)
 		}
-		return f.make(text)
+	}
+	if slices.Contains(Names(), name) {
+		return nil, fmt.Errorf("--log-format-string needs one of the log formats %s, got %s", strings.Join(defined, ", "), name)
 	}
 	return nil, fmt.Errorf("log format %q: must be one of %s", name, strings.Join(Names(), ", "))
 }

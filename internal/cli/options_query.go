@@ -15,7 +15,7 @@ import (
 
 // QueryOptions set the query and the format of the events that it reads.
 type QueryOptions struct {
-	Format          string `group:"query" common:"words, raw, combined, common, json, apache or nginx." default:"${format}" placeholder:"FORMAT" help:"Format of the events' bodies: words, raw, combined, common, json, apache or nginx."`
+	Format          string `group:"query" common:"One of ${formats}." default:"${format}" placeholder:"FORMAT" help:"Format of the events' bodies: one of ${formats}."`
 	LogFormatString string `group:"query" placeholder:"STRING" help:"Log format of Apache (LogFormat) or nginx (log_format), copied from the server's configuration. Implies --format apache or nginx."`
 	Query           string `group:"query" common:"INSERT INTO … SELECT … FROM events." placeholder:"SQL" help:"INSERT INTO … SELECT … FROM events; separate several statements with semicolons."`
 	QueryFile       string `group:"query" common:"File with the query." placeholder:"FILE" help:"File with the query."`

@@ -62,11 +62,8 @@ func (c *Compiler) Compile(e *ast.Expr) Compiled {
 	return x
 }
 
-// everyNameIsAField reports whether any name can be a field, as in JSON.
-func (c *Compiler) everyNameIsAField() bool {
-	_, ok := c.Format.(format.PathFormat)
-	return ok
-}
+// everyNameIsAField reports whether any name can be a field, as in JSON and logfmt.
+func (c *Compiler) everyNameIsAField() bool { return len(c.Format.Names()) == 0 }
 
 func (c *Compiler) operator(e *ast.Expr) Compiled {
 	switch e.Op {

@@ -1,0 +1,45 @@
+package format
+
+import (
+	"fmt"
+
+	"github.com/sluice-etl/sluice/fold/value"
+)
+
+// lineParser makes a row of each line of a body that is not blank.
+type lineParser struct {
+	line func(r *Fields, line []byte) error // reads a line, without its line ending, into the fields
+	rest []byte                             // the lines after the current one
+}
+
+// Start implements Parser. A sender may leave a byte order mark in front of the first line.
+func (p *lineParser) Start(body []byte, r *Fields) (bool, error) {
+	p.rest = value.TrimBOM(body)
+	more, err := p.Next(r)
+	if !more && err == nil {
+		err = errEmptyLine
+	}
+	return more, err
+}
+
+// Next implements Parser.
+func (p *lineParser) Next(r *Fields) (bool, error) {
+	b, more := nextLine(&p.rest)
+	if !more {
+		return false, nil
+	}
+	return true, p.line(r, b)
+}
+
+// mismatch is the error for a line that has something other than expected at an index. What it has there is shown only
+// where reasons may contain the record's text.
+func mismatch(r *Fields, expected string, line []byte, at int) error {
+	e := &Error{Reason: expected, Detail: fmt.Sprintf("at byte %d of %d", at+1, len(line))}
+	switch {
+	case r.Explain && at < len(line):
+		e.Reason += ", got " + value.Quote(line[at:]).String()
+	case r.Explain:
+		e.Reason += ", got the end of the line"
+	}
+	return e
+}

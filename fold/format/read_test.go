@@ -1,0 +1,173 @@
+package format
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sluice-etl/sluice/fold/value"
+)
+
+// reader reads bodies with a format as a query does that uses some of its columns.
+type reader struct {
+	columns []Column
+	parser  Parser
+	fields  Fields
+}
+
+func newReader(t testing.TB, name, definition string, columns ...string) *reader {
+	t.Helper()
+	f, err := New(name, definition)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &reader{}
+	for _, c := range columns {
+		column, ok := f.Column(strings.Split(c, "/"))
+		if !ok {
+			t.Fatalf("%s %s has no column %s", name, definition, c)
+		}
+		r.columns = append(r.columns, column)
+	}
+	slots := 0
+	r.parser, slots = f.NewParser()
+	r.fields.Values = make([]value.Value, slots)
+	r.fields.Times.Zone = time.UTC
+	return r
+}
+
+// read returns the columns of each row of a body, and why the body or a value is not in its format.
+func (r *reader) read(body []byte) (rows [][]string, err error) {
+	r.fields.Reason, r.fields.Detail = "", ""
+	more, err := r.parser.Start(body, &r.fields)
+	for more && err == nil {
+		row := []string{}
+		for _, c := range r.columns {
+			v := r.fields.Values[c.Slot]
+			if c.Read != nil && v.Set {
+				v = c.Read(&r.fields, v)
+			}
+			row = append(row, shown(c, v))
+		}
+		if r.fields.Reason != "" {
+			return nil, &Error{r.fields.Reason, r.fields.Detail}
+		}
+		rows = append(rows, row)
+		more, err = r.parser.Next(&r.fields)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return rows, nil
+}
+
+func shown(c Column, v value.Value) string {
+	switch {
+	case !v.Set && !c.Nullable:
+		return "BUG: NULL in a column that cannot be NULL"
+	case !v.Set:
+		return "NULL"
+	case c.Kind == value.KindTime:
+		return string(value.AppendTime(nil, v.Micros(), 6))
+	case c.Kind == value.KindInt || c.Kind == value.KindDecimal:
+		return string(v.Number.AppendText(nil, int(v.Scale)))
+	}
+	return string(v.Bytes)
+}
+
+// summary is a body's rows on one line, or ! and why it has none.
+func (r *reader) summary(body string) string {
+	rows, err := r.read([]byte(body))
+	if err != nil {
+		text := "!" + err.Error()
+		if bad, ok := errors.AsType[*Error](err); ok {
+			text += " (" + bad.Detail + ")"
+		}
+		return text
+	}
+	var lines []string
+	for _, row := range rows {
+		lines = append(lines, strings.Join(row, "|"))
+	}
+	return strings.Join(lines, " // ")
+}
+
+// bodyCase is a body, and what its columns are. want can be the beginning of a reason, after !.
+type bodyCase struct{ columns, body, want string }
+
+func testBodies(t *testing.T, name, definition string, cases []bodyCase) {
+	t.Helper()
+	for _, c := range cases {
+		got := newReader(t, name, definition, strings.Fields(c.columns)...).summary(c.body)
+		if got != c.want && (!strings.HasPrefix(c.want, "!") || !strings.HasPrefix(got, c.want)) {
+			t.Errorf("%s of %q is\n     got %q\nexpected %q", c.columns, c.body, got, c.want)
+		}
+	}
+}
+
+// samples is a body of each format for which reading must not allocate.
+var samples = []struct{ format, definition, columns, body string }{
+	{"logfmt", "", "level msg d missing", `level=info msg="a \"b\" é" path=/x d`},
+	{"ltsv", "", "host ua missing", "host:192.0.2.1\tua:x y\tstatus:200"},
+}
+
+func TestFormats_allocateNothing(t *testing.T) { //nolint:paralleltest // AllocsPerRun must not be called in a parallel test
+	for _, s := range samples {
+		r := newReader(t, s.format, s.definition, strings.Fields(s.columns)...)
+		body := []byte(s.body)
+		if got := r.summary(s.body); strings.HasPrefix(got, "!") {
+			t.Errorf("%s: the sample is rejected: %s", s.format, got)
+		}
+		if n := testing.AllocsPerRun(100, func() {
+			more, err := r.parser.Start(body, &r.fields)
+			for more && err == nil {
+				for _, c := range r.columns {
+					if v := r.fields.Values[c.Slot]; c.Read != nil && v.Set {
+						c.Read(&r.fields, v)
+					}
+				}
+				more, err = r.parser.Next(&r.fields)
+			}
+		}); n != 0 {
+			t.Errorf("%s: %v allocations for a record, expected none", s.format, n)
+		}
+	}
+}
+
+// A reason is the same text for all records that fail alike. It shows the record's text only where it may.
+func TestMismatch_showsTextOnlyIfExplained(t *testing.T) {
+	t.Parallel()
+	r := newReader(t, "ltsv", "", "a")
+	for explain, want := range map[bool]string{
+		false: expectedLabel + " (at byte 5 of 11)",
+		true:  expectedLabel + `, got "sécret" (at byte 5 of 11)`,
+	} {
+		r.fields.Explain = explain
+		if got := r.summary("a:1\tsécret"); got != "!"+want {
+			t.Errorf("explained %v: got %s, expected !%s", explain, got, want)
+		}
+	}
+}
+
+func TestNew_definitions(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ name, definition, want string }{
+		{"nosuch", "", `log format "nosuch": must be one of ` + strings.Join(Names(), ", ")},
+		{"logfmt", "a,b", "--log-format-string needs one of the log formats apache, nginx"},
+		{"apache", "", "log format apache needs --log-format-string: the LogFormat"},
+	} {
+		if _, err := New(c.name, c.definition); err == nil || !strings.HasPrefix(err.Error(), c.want) {
+			t.Errorf("%s %q: got %v, expected %s", c.name, c.definition, err, c.want)
+		}
+	}
+}
+
+// difference is the difference between what a format and a reference read, empty if there is none.
+func difference(got, want any) string {
+	if g, w := fmt.Sprintf("%q", got), fmt.Sprintf("%q", want); g != w {
+		return "got " + g + ", expected " + w
+	}
+	return ""
+}
