@@ -5,8 +5,8 @@
 //
 //  1. Claim. Newly assigned partitions are claimed in one transaction, which raises their epochs. Only then are they
 //     fetched, from their checkpoints' offsets.
-//  2. Fold. Fetched records are folded, in order, into the rows that the open task batch adds. Each fold must account for
-//     every offset that it covers: records folded + gaps seen = offsets passed. Otherwise the partition stops.
+//  2. Fold. Fetched records are folded, in order, into the rows that the open task batch adds. Each fold must account
+//     for every offset that it covers: records folded + gaps seen = offsets passed. Otherwise the partition stops.
 //  3. Commit. At the tick, or when the batch is full, its rows and checkpoints go into one transaction. Meanwhile the
 //     next batch is fetched and folded. Tasks do not wait for each other.
 //  4. Resolve. If the reply to COMMIT was lost, a locking read tells whether the COMMIT was applied.

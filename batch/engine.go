@@ -14,8 +14,8 @@ import (
 	"github.com/sluice-etl/sluice/internal/failpoint"
 )
 
-// Engine performs what its planner decides: it passes fetched records to the tasks' folds, and task batches to the sink.
-// It is the RebalanceListener that its Source calls.
+// Engine performs what its planner decides: it passes fetched records to the tasks' folds, and task batches to the
+// sink. It is the RebalanceListener that its Source calls.
 //
 // One goroutine, the loop, owns the planner and what belongs to it. Everything else posts to it: the source's
 // goroutines, one worker for each task, the ticker, and one goroutine for each call of the sink or the group.

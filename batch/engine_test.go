@@ -310,7 +310,8 @@ func TestP2_EngineCountsOnceUnderFaults(t *testing.T) {
 	}
 }
 
-// TestP20_TooManyDead: if no record was counted yet, 1,000 dead records stop their partition, and none of them is written.
+// TestP20_TooManyDead: if no record was counted yet, 1,000 dead records stop their partition, and none of them is
+// written.
 func TestP20_TooManyDead(t *testing.T) {
 	var log []batch.Record
 	for o := range int64(2000) {
@@ -332,8 +333,9 @@ func TestP20_TooManyDead(t *testing.T) {
 	}
 }
 
-// TestP20_ManyInvalidRecordsOfOneSenderStopNoPartition: one sender's 30,000 lines of junk are among good ones in all 12 partitions. All
-// good ones are counted, and each dead record is in the audit. Some dead letters are stored, and represent the others.
+// TestP20_ManyInvalidRecordsOfOneSenderStopNoPartition: one sender's 30,000 lines of junk are among good ones in all 12
+// partitions. All good ones are counted, and each dead record is in the audit. Some dead letters are stored, and
+// represent the others.
 func TestP20_ManyInvalidRecordsOfOneSenderStopNoPartition(t *testing.T) {
 	const partitions, each, junk = 12, 3000, 2500 // records of a partition, and how many of them are junk
 	var logs [][]batch.Record
@@ -394,7 +396,8 @@ func TestP20_ManyInvalidRecordsOfOneSenderStopNoPartition(t *testing.T) {
 	}
 }
 
-// TestP17_TooLargeBatchIsHalved: with a database that accepts three records at most, batches become smaller and smaller.
+// TestP17_TooLargeBatchIsHalved: with a database that accepts three records at most, batches become smaller and
+// smaller.
 func TestP17_TooLargeBatchIsHalved(t *testing.T) {
 	var log []batch.Record
 	for o := range int64(100) {

@@ -12,7 +12,8 @@ import (
 
 // Health is what keeps the engine from working. The zero Health is healthy.
 type Health struct {
-	// Sink is the error that a task is retrying, nil if none is. If several tasks fail, it is that of the one that failed last.
+	// Sink is the error that a task is retrying, nil if none is. If several tasks fail, it is that of the one that failed
+	// last.
 	Sink error
 	// Stopped is the partitions that wait for an operator, with the error of each.
 	Stopped map[checkpoint.Partition]error

@@ -40,8 +40,8 @@ func (s *wideSink) Commit(ctx context.Context, b *batch.TaskBatch[sinktest.Delta
 	return s.Memory.Commit(ctx, b)
 }
 
-// If one fetched piece makes more groups than fit in a batch's memory, the fold ends within the piece and continues with
-// the rest in the next batch.
+// If one fetched piece makes more groups than fit in a batch's memory, the fold ends within the piece and continues
+// with the rest in the next batch.
 func TestP31_AFoldEndsWithinAPiece(t *testing.T) {
 	t.Parallel()
 	const n = 20_000

@@ -127,8 +127,8 @@ func (e *Engine[D]) resolve(ctx context.Context, r planner.ResolveRequest) {
 	})
 }
 
-// wait pauses a task's operation. The cause is logged at the first attempt, and then whenever the number of attempts has
-// doubled.
+// wait pauses a task's operation. The cause is logged at the first attempt, and then whenever the number of attempts
+// has doubled.
 func (e *Engine[D]) wait(ctx context.Context, r planner.WaitRequest) {
 	if r.Attempt&(r.Attempt-1) == 0 && !errors.Is(r.Cause, context.Canceled) {
 		if errors.Is(r.Cause, checkpoint.ErrBlocked) {

@@ -81,8 +81,8 @@ func reject(t *testing.T, most int64, values ...string) (sink *rejectingSink, re
 	return sink, restored
 }
 
-// If MySQL rejects the rows of a batch one after another, each stays rejected. The batch is committed after as many retries
-// as it has such rows.
+// If MySQL rejects the rows of a batch one after another, each stays rejected. The batch is committed after as many
+// retries as it has such rows.
 func TestP18_RejectedRowsStayRejected(t *testing.T) {
 	t.Parallel()
 	sink, _ := reject(t, 1000, "b1", "ok", "b2", "ok", "b3")
@@ -94,8 +94,8 @@ func TestP18_RejectedRowsStayRejected(t *testing.T) {
 	}
 }
 
-// A rejected row is forgotten when the checkpoint has passed its records. If later records make the same row, MySQL decides
-// again.
+// A rejected row is forgotten when the checkpoint has passed its records. If later records make the same row, MySQL
+// decides again.
 func TestP18_RejectedRowsAreForgottenAfterTheirRecords(t *testing.T) {
 	t.Parallel()
 	_, restored := reject(t, 2, "b1", "ok", "b2", "ok")

@@ -41,9 +41,9 @@ func (l *limiter) allow(now time.Time) bool {
 	return true
 }
 
-// sample is the dead letters of its open batch that a worker keeps. If the limiter does not allow one, the previous kept
-// letter of the same partition represents it too. The first letter of a partition is always kept, so that the sum of
-// Records over the letters of a batch is the number of its dead records.
+// sample is the dead letters of its open batch that a worker keeps. If the limiter does not allow one, the previous
+// kept letter of the same partition represents it too. The first letter of a partition is always kept, so that the sum
+// of Records over the letters of a batch is the number of its dead records.
 type sample struct {
 	limiter *limiter
 	kept    []DeadLetter

@@ -7,8 +7,8 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 )
 
-// A limiter starts with 10 seconds' worth of tokens, allows its rate from then on, and accumulates no more than it started
-// with.
+// A limiter starts with 10 seconds' worth of tokens, allows its rate from then on, and accumulates no more than it
+// started with.
 func TestP20_limiterAllowsItsRate(t *testing.T) {
 	t.Parallel()
 	start := time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC)

@@ -54,8 +54,8 @@ func (r *recent) newest() []Stat {
 	return out
 }
 
-// Status returns what the engine is doing. It waits for the loop, and returns the zero Status when ctx or Run ends first.
-// It is safe for concurrent use.
+// Status returns what the engine is doing. It waits for the loop, and returns the zero Status when ctx or Run ends
+// first. It is safe for concurrent use.
 func (e *Engine[D]) Status(ctx context.Context) Status {
 	reply := make(chan Status, 1)
 	e.inbox.put(statusQuery[D]{reply})

@@ -33,8 +33,8 @@ func (h *heldPiece) release() {
 	}
 }
 
-// worker folds for one task. It executes its orders one after the other, and posts the result of each. Only run accesses
-// fold and dead.
+// worker folds for one task. It executes its orders one after the other, and posts the result of each. Only run
+// accesses fold and dead.
 type worker[D any] struct {
 	task   int
 	fold   Fold[D]

@@ -56,7 +56,7 @@ func DefaultConfig() Config {
 	}
 }
 
-// Validate names every violated bound.
+// Validate returns an error that names every option out of its bounds.
 func (c Config) Validate() error {
 	errs := []error{
 		option.Range("batch-size", c.Batch, 1, 1<<20),

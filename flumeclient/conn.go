@@ -18,7 +18,7 @@ type ConnConfig struct {
 	Address string
 	// ConnectTimeout bounds the connecting, with the TLS handshake. The default is 20 s.
 	ConnectTimeout time.Duration
-	// Dialer makes the connection: plain, deflated, by TLS.
+	// Dialer makes the connection: plain, deflated, or over TLS.
 	Dialer netserver.Dialer
 	// RequestTimeout bounds a request from its writing to its reply. The default is 20 s.
 	RequestTimeout time.Duration
@@ -29,7 +29,7 @@ func DefaultConnConfig(address string) ConnConfig {
 	return ConnConfig{Address: address, ConnectTimeout: 20 * time.Second, RequestTimeout: 20 * time.Second}
 }
 
-// Validate names every violated bound.
+// Validate returns an error that names every option out of its bounds.
 func (c *ConnConfig) Validate() error {
 	var errs []error
 	if _, _, err := net.SplitHostPort(c.Address); err != nil {
@@ -46,8 +46,8 @@ func (c *ConnConfig) Validate() error {
 
 // StatusError is a reply other than OK. It is a [receiver.ErrRejected]; the connection can be used further.
 type StatusError struct {
-	Status string // the protocol's own, such as FAILED; empty where the server replied with an error
-	Kind   string // what the server replied with where Status is empty: "an error", "an exception"
+	Status string // the protocol's own, such as FAILED; empty if the server replied with an error
+	Kind   string // what the server replied with if Status is empty: "an error", "an exception"
 	Text   string // that error's text
 }
 
@@ -88,7 +88,7 @@ func (c *Conn) Limit(ctx context.Context) (stop func()) {
 	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
 		deadline = d
 	}
-	_ = c.SetDeadline(deadline) // fails only where the connection is closed, which the next call reports
+	_ = c.SetDeadline(deadline) // fails only if the connection is closed, which the next call reports
 	if ctx.Done() == nil {
 		return func() {}
 	}
@@ -96,8 +96,8 @@ func (c *Conn) Limit(ctx context.Context) (stop func()) {
 	return func() { unwatch() }
 }
 
-// Explain adds to an error what was being done and with which server. ctx is the one that Limit was given: its end is
-// the cause of the errors after it.
+// Explain adds to an error what was being done and with which server. ctx is the one that was passed to Limit: if it is
+// done, its error is the cause.
 func (c *Conn) Explain(ctx context.Context, doing string, err error) error {
 	switch {
 	case ctx.Err() != nil:

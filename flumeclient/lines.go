@@ -34,8 +34,8 @@ func (b *batch) seal(headers []receiver.Header) {
 	}
 }
 
-// lines splits the input into batches. read blocks in Read of the input; linger meanwhile passes on a batch that has
-// waited long enough for more lines.
+// lines splits the input into batches. While read blocks in Read of the input, linger passes on a batch that has waited
+// long enough for more lines.
 type lines struct {
 	cfg  Config
 	full chan *batch

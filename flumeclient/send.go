@@ -21,7 +21,7 @@ func Run(ctx context.Context, cfg Config, dial Dial, inputs []Input) (Summary, e
 	t := &tally{begun: time.Now()}
 	l := &lines{cfg: cfg, full: make(chan *batch, cfg.Connections)}
 	g, ctx := errgroup.WithContext(ctx)
-	tending, stop := context.WithCancel(ctx)
+	background, stop := context.WithCancel(ctx)
 	defer stop()
 
 	input := make(chan error, 1)
@@ -40,14 +40,14 @@ func Run(ctx context.Context, cfg Config, dial Dial, inputs []Input) (Summary, e
 	for range cfg.Connections {
 		g.Go(func() error { return (&sender{cfg: cfg, dial: dial, lines: l, tally: t}).run(ctx) })
 	}
-	var tenders errgroup.Group
-	tenders.Go(func() error { l.linger(tending); return nil })
+	var helpers errgroup.Group
+	helpers.Go(func() error { l.linger(background); return nil })
 	if cfg.Progress != nil {
-		tenders.Go(func() error { progress(tending, cfg, t); return nil })
+		helpers.Go(func() error { progress(background, cfg, t); return nil })
 	}
 	err := g.Wait()
 	stop()
-	_ = tenders.Wait() // always nil
+	_ = helpers.Wait() // always nil
 	s := t.summary()
 	if cfg.Progress != nil {
 		cfg.Progress(s)

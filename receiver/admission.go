@@ -16,13 +16,13 @@ var ErrNoMemory = errors.New("no memory left in the budget of bytes in flight")
 // Admission is the budget of bytes in flight over all receivers of a process: the memory of frames from their first
 // byte to their Release. It is safe for concurrent use.
 //
-// A receiver takes memory as bytes arrive, and never by an announced length. Hence many frames can be half received
-// when the budget is used up, and each could wait for memory that the others hold. To prevent that deadlock one lease,
-// the oldest that waits, is favoured: it gets what it asks for even beyond the budget until it is released, and then
-// the next oldest is favoured.
+// A receiver takes memory as bytes arrive, never by an announced length. So many frames can be half received when the
+// budget is used up, and each would wait for memory that the others hold. To prevent that deadlock, the oldest lease
+// that waits is favoured: until it is released it gets the memory that it requests, even beyond the budget. Then the
+// next oldest one is favoured.
 //
 // Invariants:
-//   - As long as a frame waits, one frame can be received to its end.
+//   - As long as any frame waits for memory, one frame can be received completely.
 //   - Memory is bounded by the budget plus one largest frame, with what the Appender takes for it.
 //   - If the sender of the favoured lease stops sending, its receiver's read timeout releases the lease, and the next
 //     one is favoured.
@@ -33,7 +33,7 @@ type Admission struct {
 
 	mu       sync.Mutex // guards what follows
 	used     int64
-	born     uint64    // number of leases begun so far
+	seq      uint64    // number of leases begun so far
 	waiting  []*waiter // in order of their leases' age
 	favoured *Lease
 }
@@ -62,18 +62,18 @@ func (a *Admission) Used() int64 {
 // queue. It is not safe for concurrent use.
 type Lease struct {
 	a    *Admission
-	born uint64
+	seq  uint64
 	held int64
 }
 
-// Begin starts l again, as the youngest lease. l must hold no memory.
+// Begin restarts l as the youngest lease. l must hold no memory.
 func (a *Admission) Begin(l *Lease) {
 	if l.held != 0 {
 		panic("BUG: lease begun while it holds memory")
 	}
 	a.mu.Lock()
-	a.born++
-	l.a, l.born = a, a.born
+	a.seq++
+	l.a, l.seq = a, a.seq
 	a.mu.Unlock()
 }
 
@@ -88,8 +88,8 @@ func (l *Lease) Grow(ctx context.Context, deadline time.Time, n int64) error {
 		return nil
 	}
 	w := &waiter{lease: l, n: n, given: make(chan struct{})}
-	at, _ := slices.BinarySearchFunc(a.waiting, l.born, func(w *waiter, born uint64) int {
-		if w.lease.born < born {
+	at, _ := slices.BinarySearchFunc(a.waiting, l.seq, func(w *waiter, seq uint64) int {
+		if w.lease.seq < seq {
 			return -1
 		}
 		return 1

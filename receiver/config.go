@@ -10,8 +10,8 @@ import (
 // Config is what all receivers of a process share.
 type Config struct {
 	// MaxBytesInFlight bounds the memory of frames that are being received or that the Appender has not released yet,
-	// over all receivers (--max-bytes-in-flight). The frame that is next in turn may go beyond it, so that many
-	// half-received frames cannot lock each other out: the true bound is this plus one largest frame. The default is
+	// over all receivers (--max-bytes-in-flight). The frame that waits longest may exceed it, so that many
+	// half-received frames cannot deadlock: the true bound is this plus one largest frame. The default is
 	// 256 MiB.
 	MaxBytesInFlight int64
 	// AckTimeout bounds a request from its first byte to Kafka's acknowledgement (--ack-timeout). After it the
@@ -22,7 +22,7 @@ type Config struct {
 	// ShutdownTimeout is how long a stop waits for requests that the Appender has (--shutdown-timeout). The default is
 	// 20 s.
 	ShutdownTimeout time.Duration
-	// Filter decides which addresses may send (--ip-filter); nil lets all.
+	// Filter decides which addresses may send (--ip-filter); nil allows all.
 	Filter *IPFilter
 }
 
@@ -31,7 +31,7 @@ func DefaultConfig() Config {
 	return Config{MaxBytesInFlight: 256 << 20, AckTimeout: 15 * time.Second, ShutdownTimeout: 20 * time.Second}
 }
 
-// Validate names every violated bound.
+// Validate returns an error that names every option out of its bounds.
 func (c Config) Validate() error {
 	return errors.Join(
 		option.Least("max-bytes-in-flight", c.MaxBytesInFlight, 1<<20),

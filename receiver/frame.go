@@ -9,7 +9,7 @@ import (
 	"unsafe"
 )
 
-// bufferSizes are the sizes that a frame's buffer grows through as bytes arrive; beyond the last it doubles. Buffers of
+// bufferSizes are the sizes of a frame's buffer as bytes arrive; beyond the last one the size doubles. Buffers of
 // these sizes are kept for the next frame, and larger ones are left to the garbage collector.
 var bufferSizes = [...]int{4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20}
 
@@ -41,7 +41,7 @@ type Frame struct {
 	Events   []Event   // views of Bytes and Headers
 	Headers  []Header  // of all events, one after the other
 	First    time.Time // when the request's first byte arrived
-	Deadline time.Time // until when its events must be in Kafka; zero for no limit
+	Deadline time.Time // when its events must be in Kafka; zero for no limit
 
 	ctx   context.Context // ends waits for memory; done when the receiver stops reading
 	box   *[]byte

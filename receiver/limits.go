@@ -22,7 +22,7 @@ type Limits struct {
 	MaxHeaderBytes int
 	// MaxBodyBytes bounds an event's body. The default is 16 MiB, far above what Kafka takes (1 MiB by default).
 	MaxBodyBytes int
-	// KeepPacked disables [Frame.Unpack].
+	// KeepPacked disables [Frame.Unpack]: compressed bodies stay as they arrived.
 	KeepPacked bool
 }
 
@@ -34,7 +34,7 @@ func DefaultLimits(option string) Limits {
 	}
 }
 
-// Validate names every violated bound.
+// Validate returns an error that names every option out of its bounds.
 func (l *Limits) Validate() error {
 	return errors.Join(
 		l.CheckRange("frame-bytes", l.MaxFrameBytes, 64, 1<<30),
@@ -74,8 +74,8 @@ func (l *Limits) Fits(headers, headerBytes, bodyBytes int) bool {
 // deadBytes is the memory of a Dead and its reason, rounded up.
 const deadBytes = 256
 
-// CheckEventSize returns the reason why an event with these numbers of headers and bytes becomes a dead letter, or nil for one
-// within the limits. kept is how many of its headers were kept. The error is that of waiting for memory.
+// CheckEventSize returns the reason why an event with these numbers of headers and bytes becomes a dead letter, or nil
+// for one within the limits. kept is how many of its headers were kept. The error is that of waiting for memory.
 //
 // An event above a limit does not close the connection, because its sender would then resend the whole batch endlessly
 // (P24).

@@ -17,7 +17,7 @@ import (
 // Kafka, so a resent request is no duplicate. Its events do not count as unanswered.
 var ErrNotProduced = errors.New("nothing was produced")
 
-// ErrRejected is wrapped by the errors of a client's Append whose server replied, but not with OK.
+// ErrRejected is wrapped by the error of a client's Append if the server replied with anything but OK.
 var ErrRejected = errors.New("rejected by the server")
 
 // Event is one Flume event as views of the frame that it arrived in, valid until the request's Release.
@@ -48,7 +48,7 @@ type Request struct {
 	// Release must be called exactly once, when the frame is not read any more, possibly long after Append returned.
 	Release func()
 	// Memory returns an empty buffer of n bytes for the Appender's own use until Release. It is charged to the bytes in
-	// flight and may wait for them. It may be called once. Where it is nil, the Appender allocates for itself.
+	// flight and may wait for them. It may be called once. If it is nil, the Appender allocates for itself.
 	Memory func(n int) ([]byte, error)
 	// PeerClosed reports whether the sender is known to have closed the connection (FIN or RST, where the system
 	// reports them). Its request is then dropped and never produced (P23). It may be nil.

@@ -22,7 +22,7 @@ const (
 	ReasonTLS         = "tls"        // TLS where it is not enabled, no TLS where it is required, or a failed handshake
 	ReasonZlib        = "zlib"       // a zlib stream where none is accepted, or a corrupt one
 	ReasonBomb        = "inflate"    // a stream that inflates beyond the allowed ratio
-	ReasonHTTP        = "http"       // this and what follows: what the bytes of a wrong protocol looked like
+	ReasonHTTP        = "http"       // this and the following: the wrong protocol that the first bytes look like
 	ReasonAvro        = "avro"
 	ReasonThrift      = "thrift"
 	ReasonProxy       = "proxy"
@@ -30,7 +30,7 @@ const (
 	ReasonUnknown     = "unknown"
 )
 
-// Reasons returns all of the above.
+// Reasons returns all of these reasons.
 func Reasons() []string {
 	return []string{
 		ReasonFrameBytes, ReasonBatchEvents, ReasonHeaders, ReasonHeaderBytes, ReasonBodyBytes, ReasonConnections,

@@ -9,16 +9,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Receiver is one input of events. Its package's New makes it and opens nothing. Its three methods are called by one
-// goroutine: Open, then Run, each at most once; Close may be called at any time.
+// Receiver is one input of events. The New of its package creates it and opens nothing. One goroutine calls Open and
+// then Run, each at most once; Close may be called at any time.
 type Receiver interface {
-	// Open takes what must be taken before anything runs, so that a failure ends the start: the port, or the lock of
-	// the directory that holds the progress. If Open was not called, Run calls it first.
+	// Open acquires what the receiver must have before the process starts, so that a failure ends the start: the port, or
+	// the lock of the directory that holds the progress. If Open was not called, Run calls it first.
 	Open(ctx context.Context) error
 	// Run receives until ctx is done, and returns nil then. It stops as P33 requires: it reads nothing more, waits at most
-	// Runtime.ShutdownTimeout for requests that the Appender has, and releases what Open took.
+	// Runtime.ShutdownTimeout for requests that the Appender has, and releases what Open acquired.
 	Run(ctx context.Context) error
-	// Close releases what Open took if Run is never called. It may be called again.
+	// Close releases what Open acquired if Run is never called. It may be called again.
 	Close() error
 }
 
@@ -35,7 +35,7 @@ type StatusReporter interface {
 	StatusSection() (name string, value any)
 }
 
-// Runtime is what a process gives to each of its receivers. It is made once and copied.
+// Runtime is what a process gives to each of its receivers. It is created once and copied.
 type Runtime struct {
 	Appender Appender
 	// Frames is the memory of requests, charged to the bytes in flight of the whole process.
@@ -47,11 +47,11 @@ type Runtime struct {
 	AckTimeout time.Duration
 	// ShutdownTimeout is how long a stop waits for requests that the Appender has.
 	ShutdownTimeout time.Duration
-	// Filter decides which addresses may send; nil lets all.
+	// Filter decides which addresses may send; nil allows all.
 	Filter *IPFilter
 }
 
-// NewRuntime makes the runtime of a process. cfg must be valid; log and reg may be nil.
+// NewRuntime creates the runtime of a process. cfg must be valid; log and reg may be nil.
 func NewRuntime(cfg Config, a Appender, log *slog.Logger, reg prometheus.Registerer) Runtime {
 	return Runtime{
 		Appender: a, Frames: NewFrames(NewAdmission(cfg, reg)), Log: log, Registry: reg,

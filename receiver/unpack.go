@@ -25,7 +25,7 @@ const leastGzip = 20
 var gzipReaders sync.Pool // of *gzip.Reader
 
 // mostRatio is the maximum number of bytes that one deflated byte can expand to. A trailer that claims more does not
-// hold the length.
+// contain the true length.
 const mostRatio = 1032
 
 var errWasted = errors.New("too much work was spent on bodies that cannot be decompressed")
@@ -45,7 +45,7 @@ func (f *Frame) Unpack(l *Limits) error {
 	var reader *gzip.Reader
 	var spare []byte          // memory of a body that could not be decompressed, already charged
 	left := l.MaxFrameBytes   // how many bytes bodies may still decompress to
-	wasted := l.MaxFrameBytes // how many bytes may still be decompressed without a result
+	wasted := l.MaxFrameBytes // how many bytes of corrupt bodies may still be decompressed
 	for i := range f.Events {
 		e := &f.Events[i]
 		if e.Dead != nil || !isPacked(e) {

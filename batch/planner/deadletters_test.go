@@ -9,9 +9,9 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 )
 
-// A batch is not committed, and its partition stops until Recheck has passed, if it has no counted record, at least 1,000
-// records that were not filtered, and more than DeadLetterStop of those dead. One counted record shows that format and
-// query are right.
+// A batch is not committed, and its partition stops until Recheck has passed, if it has no counted record, at least
+// 1,000 records that were not filtered, and more than DeadLetterStop of those dead. One counted record shows that
+// format and query are right.
 func TestP20_ShareOfDeadRecordsThatStops(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -54,8 +54,8 @@ func TestP20_ShareOfDeadRecordsThatStops(t *testing.T) {
 	}
 }
 
-// Junk that comes after a record was counted stops nothing, whatever its partition and task. A record that was counted in
-// a discarded batch does not matter, because it is not committed.
+// Junk that comes after a record was counted stops nothing, whatever its partition and task. A record that was counted
+// in a discarded batch does not matter, because it is not committed.
 func TestP20_InvalidRecordsAfterACountedOneStopNothing(t *testing.T) {
 	t.Parallel()
 	junk := checkpoint.Audit{Dead: 1000}

@@ -1,8 +1,9 @@
 // Package planner makes the decisions of the batch engine: when to claim, fold, commit, resolve, retry and discard.
 //
-// A [Planner] is a state machine without a clock, lock, log, network, random source or goroutine, and it sees no record:
-// [Input] values go in, [Output] values come out. Its driver, batch.Engine, does the work and reports the results. The
-// linter enforces what the package imports. So every decision can be tested as text (testdata) and for any interleaving.
+// A [Planner] is a state machine without a clock, lock, log, network, random source or goroutine, and it sees no
+// record: [Input] values go in, [Output] values come out. Its driver, batch.Engine, does the work and reports the
+// results. The linter enforces what the package imports. So every decision can be tested as text (testdata) and for any
+// interleaving.
 //
 // The driver's loop:
 //

@@ -2,8 +2,8 @@ package planner
 
 import "github.com/sluice-etl/sluice/checkpoint"
 
-// Input is an event that the planner handles. The driver passes inputs to [Planner.Step] one at a time, in the order in which they
-// happened.
+// Input is an event that the planner handles. The driver passes inputs to [Planner.Step] one at a time, in the order in
+// which they happened.
 //
 // An input whose name ends in Result reports the result of the [Output] of the same name that ends in Request. A
 // request with an Op gets exactly one result, with the same Op, at any later time. The planner ignores a result whose
@@ -95,8 +95,8 @@ type (
 	// Tick: a batch interval has ended.
 	Tick struct{}
 
-	// Drain: the process is stopping. The planner commits what is folded, and starts nothing new. The planner outputs [Drained] when no
-	// batch is left. It cannot be undone.
+	// Drain: the process is stopping. The planner commits what is folded, and starts nothing new. The planner outputs
+	// [Drained] when no batch is left. It cannot be undone.
 	Drain struct{}
 )
 

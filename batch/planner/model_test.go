@@ -13,8 +13,9 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 )
 
-// A model of the environment of planners: a log with gaps, a database ([sinktest.Memory]), a group that moves partitions,
-// and processes whose operations end in any order. Nothing runs concurrently; a test chooses what happens next.
+// A model of the environment of planners: a log with gaps, a database ([sinktest.Memory]), a group that moves
+// partitions, and processes whose operations end in any order. Nothing runs concurrently; a test chooses what happens
+// next.
 
 const topicName = "logs"
 
@@ -87,8 +88,8 @@ func partition(id int) checkpoint.Partition {
 	return checkpoint.Partition{Topic: topicName, ID: int32(id)}
 }
 
-// move assigns a partition to another process. A graceful move waits for the release; otherwise the old owner learns of it
-// when it reads its inbox.
+// move assigns a partition to another process. A graceful move waits for the release; otherwise the old owner learns of
+// it when it reads its inbox.
 func (w *world) move(id, to int, graceful bool) {
 	from := w.owner[id]
 	if from == to || w.moving(id) {

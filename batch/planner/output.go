@@ -135,7 +135,8 @@ type (
 	// Fatal: the process must stop, with Err. The driver performs no output after this one, and does not call Step again.
 	Fatal struct{ Err error }
 
-	// Drained: after [Drain], no batch is left and nothing is under way: the process may leave the group. It is output once.
+	// Drained: after [Drain], no batch is left and nothing is under way: the process may leave the group. It is output
+	// once.
 	Drained struct{}
 )
 

@@ -11,8 +11,8 @@ import (
 	"github.com/sluice-etl/sluice/batch/sinktest"
 )
 
-// settle has everything happen in turn, without faults, until every partition is counted to its end. A process that does
-// not get there hangs.
+// settle has everything happen in turn, without faults, until every partition is counted to its end. A process that
+// does not get there hangs.
 func settle(w *world) {
 	w.db.Faults(nil)
 	w.db.Settle()
@@ -100,9 +100,9 @@ var (
 )
 
 // TestP2_ExactlyOnceForAnyInterleaving is the product's central promise, under random interleavings: two processes, a
-// group that moves partitions with and without revoking them first, crashes, a database that loses replies, blocks, fences
-// and is restored to an older state, and a source that loses records. When everything has settled, each record is counted
-// once.
+// group that moves partitions with and without revoking them first, crashes, a database that loses replies, blocks,
+// fences and is restored to an older state, and a source that loses records. When everything has settled, each record
+// is counted once.
 func TestP2_ExactlyOnceForAnyInterleaving(t *testing.T) {
 	t.Parallel()
 	if *onlySeed != 0 {

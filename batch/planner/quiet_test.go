@@ -23,9 +23,9 @@ func (p *process) settle() {
 	}
 }
 
-// TestP2_QuietPartitionIsRestoredToAnOlderState restores a state that differs in partition 1 alone, while partition 0 of the same
-// task is committed at every tick. The fences of partition 0 always match. Within Recheck partition 1 is compared and
-// rewound, and its lost records are counted again.
+// TestP2_QuietPartitionIsRestoredToAnOlderState restores a state that differs in partition 1 alone, while partition 0
+// of the same task is committed at every tick. The fences of partition 0 always match. Within Recheck partition 1 is
+// compared and rewound, and its lost records are counted again.
 func TestP2_QuietPartitionIsRestoredToAnOlderState(t *testing.T) {
 	t.Parallel()
 	const recheck, tick, older, newer = 200 * time.Millisecond, 10 * time.Millisecond, 40, 60

@@ -16,7 +16,8 @@ import (
 )
 
 // TestScenarios passes the inputs of each file of testdata to a planner, and compares its outputs. testdata/README.md
-// describes the notation. With -rewrite the outputs in the files are replaced: read the difference before you commit it.
+// describes the notation. With -rewrite the outputs in the files are replaced: read the difference before you commit
+// it.
 func TestScenarios(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/*.txt")

@@ -13,15 +13,15 @@ import (
 // Its state has four parts, which change independently:
 //
 //   - op: the operation under way with MySQL or the group. If there is none, [task.startNext] chooses the next one.
-//   - closed: the task batch that is to be committed. It outlives operations: a failed commit is followed by a pause and
-//     another commit of the same batch, and checks may come between.
+//   - closed: the task batch that is to be committed. It outlives operations: a failed commit is followed by a pause
+//     and another commit of the same batch, and checks may come between.
 //   - open: the task batch to which folding adds.
 //   - queue: what is fetched and not folded, and whether its head is with the worker.
 //
 // Invariants:
 //
-//   - A commit, resolve or retry of a commit needs a closed batch. A claim is under way only while both batches are empty,
-//     because a claim is followed by a discard.
+//   - A commit, resolve or retry of a commit needs a closed batch. A claim is under way only while both batches are
+//     empty, because a claim is followed by a discard.
 //   - For each partition, the open batch begins where the closed one ends, and the queue where the open one ends.
 //   - Everything that was folded under an older gen is discarded, and its results are ignored.
 type task struct {

@@ -362,8 +362,8 @@ func classed(class error, text string, partitions []checkpoint.Partition) error 
 	return &checkpoint.Error{Class: class, Err: errors.New(text), Partitions: partitions}
 }
 
-// CheckTaskBatch returns an error if a task batch breaks the promises of batch.TaskBatch: advances in ascending order of
-// partition, none empty, every audit accounting for its range, dead letters of records within a range.
+// CheckTaskBatch returns an error if a task batch breaks the promises of batch.TaskBatch: advances in ascending order
+// of partition, none empty, every audit accounting for its range, dead letters of records within a range.
 func CheckTaskBatch[D any](b *batch.TaskBatch[D]) error {
 	if len(b.Advances) == 0 {
 		return errors.New("BUG: a task batch without advances")

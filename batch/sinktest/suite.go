@@ -292,8 +292,8 @@ func (b *bench[D]) outcomes(t *testing.T) {
 	b.wantRows(t, map[string]int64{"a": 20})
 }
 
-// A task checks whether its checkpoints are unchanged, with empty ranges and without a batch. Some of its partitions have
-// had a batch, some have not.
+// A task checks whether its checkpoints are unchanged, with empty ranges and without a batch. Some of its partitions
+// have had a batch, some have not.
 func (b *bench[D]) unchanged(t *testing.T) {
 	s := b.Open()
 	at := b.claim(t, s, 0, 1)

@@ -27,7 +27,7 @@ func DefaultConfig(address string) flumeclient.ConnConfig {
 type Client struct {
 	conn  *flumeclient.Conn
 	rpc   *avrorpc.Client
-	reply []byte // memory of replies, used again
+	reply []byte // memory of replies, reused
 }
 
 // maxReply bounds a reply: with the server's protocol it has a few thousand bytes.
@@ -52,7 +52,7 @@ func Dial(ctx context.Context, cfg flumeclient.ConnConfig) (*Client, error) {
 // Close closes the connection.
 func (c *Client) Close() error { return c.conn.Close() }
 
-// Append sends the events in one appendBatch and waits for the reply. nil means that the server has made them safe.
+// Append sends the events in one appendBatch and waits for the reply. nil means that the server has acknowledged them.
 func (c *Client) Append(ctx context.Context, events []receiver.Event) error {
 	if _, err := c.Start(ctx, events); err != nil {
 		return err
@@ -61,8 +61,9 @@ func (c *Client) Append(ctx context.Context, events []receiver.Event) error {
 	return err
 }
 
-// Start sends the events in one appendBatch and does not wait. Its serial comes back from Wait. The first request of a
-// connection must have its reply before the second is started. The events may be used again when Start returns.
+// Start sends the events in one appendBatch and does not wait. Wait returns its serial with the reply. The second
+// request of a connection must not be started before the reply to the first. The events may be reused when Start
+// returns.
 func (c *Client) Start(ctx context.Context, events []receiver.Event) (serial uint32, err error) {
 	defer c.conn.Limit(ctx)()
 	serial, err = c.rpc.Start("appendBatch", func(dst []byte) []byte { return flumeavro.AppendEvents(dst, events) })
@@ -73,7 +74,7 @@ func (c *Client) Start(ctx context.Context, events []receiver.Event) (serial uin
 }
 
 // Wait waits for the next reply, which may be that of any request in flight, and returns its serial. A first request
-// that had to be repeated, because the server did not know our protocol, comes back under the later of its serials.
+// that had to be repeated, because the server did not know our protocol, is returned with the later of its serials.
 func (c *Client) Wait(ctx context.Context) (serial uint32, err error) {
 	defer c.conn.Limit(ctx)()
 	serial, result, err := c.rpc.Wait(c.grow)

@@ -25,7 +25,7 @@ const (
 )
 
 // Config says where a client connects to, in which protocol, and how long it waits. Flume's Thrift is never deflated,
-// so neither may the Dialer be.
+// so Dialer.Deflate must be empty or NoDeflate.
 type Config struct {
 	flumeclient.ConnConfig
 	// Protocol is how messages are encoded. The default is Compact, as in Flume.
@@ -38,7 +38,7 @@ func DefaultConfig(address string) Config {
 	return Config{ConnConfig: flumeclient.DefaultConnConfig(address), Protocol: Compact}
 }
 
-// Validate names every violated bound.
+// Validate returns an error that names every option out of its bounds.
 func (c *Config) Validate() error {
 	errs := []error{c.ConnConfig.Validate()}
 	if c.Protocol != Compact && c.Protocol != Binary {
@@ -78,14 +78,14 @@ func Dial(ctx context.Context, cfg Config) (*Client, error) {
 // Close closes the connection.
 func (c *Client) Close() error { return c.conn.Close() }
 
-// Append sends the events in one appendBatch and waits for the reply. nil means that the server has made them safe.
+// Append sends the events in one appendBatch and waits for the reply. nil means that the server has acknowledged them.
 func (c *Client) Append(ctx context.Context, events []receiver.Event) error {
 	defer c.conn.Limit(ctx)()
 	result := &flumethrift.BatchResult{Status: -1}
 	_, err := c.rpc.Call(ctx, flumethrift.AppendBatch, &flumethrift.BatchArgs{Events: events}, result)
 	var exception thrift.TApplicationException
 	switch {
-	case errors.As(err, &exception) && isServers(exception.TypeId()):
+	case errors.As(err, &exception) && isServerException(exception.TypeId()):
 		return &flumeclient.StatusError{Kind: "an exception", Text: exception.Error()}
 	case err != nil:
 		return c.conn.Explain(ctx, "appendBatch", err)
@@ -103,8 +103,8 @@ func (c *Client) Append(ctx context.Context, events []receiver.Event) error {
 	return c.conn.Explain(ctx, "appendBatch", errors.New("the reply holds no status"))
 }
 
-// isServers reports whether an exception of that type is one that the server sent, and not what Apache's library makes
-// of a reply that belongs to something else.
-func isServers(typ int32) bool {
+// isServerException reports whether an exception of that type is one that the server sent, and not what Apache's
+// library returns for a reply to another request.
+func isServerException(typ int32) bool {
 	return typ != thrift.WRONG_METHOD_NAME && typ != thrift.BAD_SEQUENCE_ID && typ != thrift.INVALID_MESSAGE_TYPE_EXCEPTION
 }

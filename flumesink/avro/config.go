@@ -29,7 +29,7 @@ func DefaultConfig() Config {
 	return c
 }
 
-// Validate names every violated bound.
+// Validate returns an error that names every option out of its bounds.
 func (c *Config) Validate() error {
 	return errors.Join(c.Config.Validate(), c.Limits.Validate(), c.CheckRange("list-length", c.MaxListLength, 1, 1<<24))
 }

@@ -57,8 +57,8 @@ func crowd(b *testing.B, addr string, connections int) (stop func()) {
 	}
 }
 
-// BenchmarkReceiver_manyBadSenders compares one good sender alone with one beside 9,000 bad senders and one that is rejected
-// continuously: it must keep half of its throughput.
+// BenchmarkReceiver_manyBadSenders compares one good sender alone with one beside 9,000 bad senders and one that is
+// rejected continuously: it must keep half of its throughput.
 func BenchmarkReceiver_manyBadSenders(b *testing.B) {
 	es := mustDecode(b, benchBatch())[:100]
 	size := int64(len(laterCall(1, es)))

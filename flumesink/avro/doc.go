@@ -10,12 +10,12 @@
 //
 //  1. The receiver waits until the Appender is ready, and then for the frame's first byte. From then on the frame has
 //     ack-timeout to be read, produced and acknowledged.
-//  2. It is read into one contiguous buffer that grows with the bytes that arrive. Each growth is charged to the bytes in
-//     flight ([receiver.Admission]).
-//  3. Its events are decoded as views of the buffer, without copies. Up to here a crash loses nothing, because the sender
-//     has no reply.
-//  4. Append gives the events to Kafka. The buffer belongs to the Appender until it calls Release. A crash from here on may
-//     leave records in Kafka that the sender will resend.
+//  2. It is read into one contiguous buffer that grows with the bytes that arrive. Each growth is charged to the bytes
+//     in flight ([receiver.Admission]).
+//  3. Its events are decoded as views of the buffer, without copies. Up to here a crash loses nothing, because the
+//     sender has no reply.
+//  4. Append gives the events to Kafka. The buffer belongs to the Appender until it calls Release. A crash from here on
+//     may leave records in Kafka that the sender will resend.
 //  5. Once Kafka has acknowledged every event, the reply OK is written. A crash before the sender reads it means
 //     duplicates, never loss.
 //

@@ -137,8 +137,8 @@ var hints = map[string]string{
 	receiver.ReasonUnknown: "this port accepts only Flume's Avro sink and etl send",
 }
 
-// implausible returns why a head cannot be that of a frame: what its bytes look like if they are the first of the
-// connection, and otherwise the limit that it exceeds.
+// implausible returns why a head cannot be that of a frame: for the first bytes of a connection the protocol that they
+// look like, and otherwise the limit that it exceeds.
 func (in *input) implausible(list uint32) error {
 	if !in.any {
 		seen, _ := in.ahead.Peek(min(in.ahead.Buffered(), 16))

@@ -25,5 +25,5 @@ var (
 	statusOK = []byte{0, 0} // no error, Status OK
 )
 
-// systemError returns the result of a request that was not carried out: branch 0 of the error union, a string.
+// systemError returns the result of a request that failed: branch 0 of the error union, a string.
 func systemError(text string) []byte { return avrobin.AppendBytes([]byte{1, 0}, text) }

@@ -28,7 +28,7 @@ type eventBatch struct {
 }
 
 // decodeBatch decodes an EventBatch, all of b, and its events into f.Events. The texts are copies, and errorMsg is cut.
-// With an error it returns the sequence number where it was found, so that the batch can be given back.
+// With an error it returns the sequence number if it was found, so that the batch can be returned to the sink.
 func decodeBatch(f *receiver.Frame, limits *receiver.Limits, b []byte) (eventBatch, error) {
 	errorMsg, at := avrobin.ReadBytes(b, 0)
 	if at < 0 {

@@ -25,7 +25,8 @@ type Config struct {
 	// ConnectTimeout bounds connecting. The default is 20 s.
 	ConnectTimeout time.Duration
 	// Pause is how long a connection waits after an error of the sink, multiplied by the number of connections: the
-	// sink's thread that made the error is blocked for the sink's timeout, and a tenth of that spares its ten threads.
+	// sink's thread that reported the error is blocked for the sink's timeout. It has ten threads, hence a tenth of that
+	// timeout.
 	// A connection waits as long after a batch that was returned, because the sink offers it again at once. The default
 	// is 6 s.
 	Pause time.Duration
@@ -44,7 +45,7 @@ func DefaultConfig() Config {
 	}
 }
 
-// Validate names every violated bound.
+// Validate returns an error that names every option out of its bounds.
 func (c *Config) Validate() error {
 	var errs []error
 	seen := map[string]bool{}

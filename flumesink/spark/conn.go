@@ -29,7 +29,7 @@ type conn struct {
 	nc    net.Conn
 	rpc   *avrorpc.Client
 	gone  func() bool     // the sink closed the connection
-	work  context.Context // ends when batches that the Appender has are given up
+	work  context.Context // ends when batches that the Appender has are abandoned
 	reply []byte          // memory of the replies to ack and nack
 }
 
@@ -58,7 +58,7 @@ func (c *conn) poll(ctx context.Context) error {
 	}
 	if ctx.Err() != nil { // it arrived during the stop: nothing more is received
 		f.Release()
-		return errors.Join(ctx.Err(), c.tell("nack", b.sequence))
+		return errors.Join(ctx.Err(), c.sendAck("nack", b.sequence))
 	}
 	return c.produce(f, b)
 }
@@ -120,7 +120,7 @@ func (c *conn) receive(first time.Time, asked int) (*receiver.Frame, eventBatch,
 	}
 	if large, ok := errors.AsType[*avrorpc.TooLargeError](err); ok {
 		err = receiver.LimitExceeded(receiver.ReasonFrameBytes, "bytes in a batch", "--poll-max-frame-bytes", large.Announced, c.p.cfg.MaxFrameBytes)
-		c.fewer(asked, 0, "Batch of a SparkSink exceeds --poll-max-frame-bytes; requesting fewer events from now on; lower --poll-batch or raise --poll-max-frame-bytes")
+		c.requestFewer(asked, 0, "Batch of a SparkSink exceeds --poll-max-frame-bytes; requesting fewer events from now on; lower --poll-batch or raise --poll-max-frame-bytes")
 	}
 	if err != nil {
 		f.Release()
@@ -131,7 +131,7 @@ func (c *conn) receive(first time.Time, asked int) (*receiver.Frame, eventBatch,
 	if err != nil {
 		f.Release()
 		if err = c.rejected(err); b.sequence != "" && b.errorMsg == "" {
-			err = c.giveBack(b, err)
+			err = c.returnBatch(b, err)
 		}
 		return nil, eventBatch{}, err
 	}
@@ -159,10 +159,10 @@ func isRejected(err error) bool {
 	return ok
 }
 
-// giveBack makes the sink offer the batch again, because of err. If that fails, the error wraps both, so that a rejected
-// batch is reported as one.
-func (c *conn) giveBack(b eventBatch, err error) error {
-	if nack := c.tell("nack", b.sequence); nack != nil {
+// returnBatch makes the sink offer the batch again, because of err. If that fails, the error wraps both, so that a
+// rejected batch is reported as one.
+func (c *conn) returnBatch(b eventBatch, err error) error {
+	if nack := c.sendAck("nack", b.sequence); nack != nil {
 		return fmt.Errorf("%w; %w", err, nack)
 	}
 	return pauseError{err}
@@ -185,9 +185,9 @@ func (c *conn) produce(f *receiver.Frame, b eventBatch) error {
 		} else {
 			c.p.report.Unanswered(c.nc.RemoteAddr(), events, err)
 		}
-		return c.giveBack(b, fmt.Errorf("a batch was returned to SparkSink %s: %w", c.s.address, err))
+		return c.returnBatch(b, fmt.Errorf("a batch was returned to SparkSink %s: %w", c.s.address, err))
 	}
-	if err := c.tell("ack", b.sequence); err != nil {
+	if err := c.sendAck("ack", b.sequence); err != nil {
 		c.p.report.Unanswered(c.nc.RemoteAddr(), events, err)
 		return err
 	}
@@ -212,8 +212,8 @@ func (c *conn) deadline(t time.Time) error {
 // of an error.
 const maxReply = 64 << 10
 
-// tell sends ack or nack, and waits for the reply.
-func (c *conn) tell(message, sequence string) error {
+// sendAck sends ack or nack, and waits for the reply.
+func (c *conn) sendAck(message, sequence string) error {
 	if err := c.deadline(time.Now().Add(c.p.rt.AckTimeout)); err != nil {
 		return err
 	}
@@ -244,7 +244,7 @@ var takeListFull = regexp.MustCompile(`Take list for \w+, capacity (\d+) full`)
 func (c *conn) fault(asked int, text string) error {
 	if m := takeListFull.FindStringSubmatch(text); m != nil {
 		capacity, _ := strconv.Atoi(m[1]) // 0 if it is not a number
-		c.fewer(asked, capacity, "Requested batch exceeds the transactionCapacity of the sink's channel; requesting fewer events from now on; lower --poll-batch or raise transactionCapacity")
+		c.requestFewer(asked, capacity, "Requested batch exceeds the transactionCapacity of the sink's channel; requesting fewer events from now on; lower --poll-batch or raise transactionCapacity")
 	} else {
 		c.p.report.Warn("fault "+c.s.address, "SparkSink replied with an error", "sink", c.s.address, "err", text)
 	}
@@ -252,8 +252,8 @@ func (c *conn) fault(asked int, text string) error {
 	return pauseError{fmt.Errorf("SparkSink %s returned an error instead of events: %s", c.s.address, text)}
 }
 
-// fewer requests capacity events from now on, or half as many as asked if capacity is 0, and logs why.
-func (c *conn) fewer(asked, capacity int, why string) {
-	now := c.s.fewer(asked, capacity)
+// requestFewer requests capacity events from now on, or half as many as asked if capacity is 0, and logs why.
+func (c *conn) requestFewer(asked, capacity int, why string) {
+	now := c.s.requestFewer(asked, capacity)
 	c.p.report.Warn("fewer "+c.s.address, why, "sink", c.s.address, "asked", asked, "now", now, "capacity", capacity)
 }

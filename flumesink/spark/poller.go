@@ -32,10 +32,10 @@ func New(cfg Config, rt receiver.Runtime) *Poller {
 	return p
 }
 
-// Open has nothing to take: a poller connects.
+// Open does nothing: a poller acquires nothing before Run.
 func (*Poller) Open(context.Context) error { return nil }
 
-// Close has nothing to give up.
+// Close does nothing.
 func (*Poller) Close() error { return nil }
 
 // Status returns the status of each sink, in the order of Config.Sinks. It is safe for concurrent use.

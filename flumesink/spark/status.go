@@ -60,9 +60,9 @@ func (s *sink) batch() int {
 	return s.s.Batch
 }
 
-// fewer sets the number of requested events to capacity, or to half of asked if capacity is 0 or not less than asked.
-// It returns the new number. Several connections that failed with the same number lower it once.
-func (s *sink) fewer(asked, capacity int) int {
+// requestFewer sets the number of requested events to capacity, or to half of asked if capacity is 0 or not less than
+// asked. It returns the new number. Several connections that failed with the same number lower it once.
+func (s *sink) requestFewer(asked, capacity int) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.s.Batch == asked {

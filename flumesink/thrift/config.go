@@ -22,5 +22,5 @@ func DefaultConfig() Config {
 	}
 }
 
-// Validate names every violated bound.
+// Validate returns an error that names every option out of its bounds.
 func (c *Config) Validate() error { return errors.Join(c.Config.Validate(), c.Limits.Validate()) }

@@ -4,7 +4,7 @@ import "github.com/sluice-etl/sluice/receiver"
 
 // Events are decoded as views of the frame. The frame's slices grow with the decoded events, and not with announced
 // numbers. Strings are not checked for UTF-8, since Java does not check them; a header name that occurs twice is kept
-// twice. A field that is not Flume's is skipped, as by Thrift's own readers; of a field that occurs twice the last one
+// twice. A field that is not Flume's is skipped, as by Thrift's own readers; if a field occurs twice, the last one
 // counts.
 
 // arguments decodes the arguments of append or appendBatch, which are the rest of r, into f.Events. It allocates only

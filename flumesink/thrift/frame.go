@@ -83,8 +83,8 @@ var hints = map[string]string{
 	receiver.ReasonUnknown: "this port accepts only Flume's Thrift sink and etl send --to thrift://HOST:PORT",
 }
 
-// implausible returns why a head cannot be that of a frame: what its bytes look like if they are the first of the
-// connection, and otherwise what was expected.
+// implausible returns why a head cannot be that of a frame: for the first bytes of a connection the protocol that they
+// look like, and otherwise what was expected.
 func (in *input) implausible(length int64) error {
 	b := in.head[:]
 	if !in.any {

@@ -14,15 +14,15 @@ type Config struct {
 	Name string
 	// Dirs are the directories (--watch-dir).
 	Dirs []string
-	// State is the directory of the progress (--watch-state): one file for each of Dirs, and a lock that keeps a second
-	// process out. It is created if it does not exist. It has no default, because with a directory that is lost
-	// together with a container everything would be read again.
+	// State is the directory of the progress (--watch-state): one file for each of Dirs, and a lock that excludes a second
+	// process. It is created if it does not exist. It has no default, because everything would be read again if the
+	// directory were lost together with a container.
 	State string
 	// Interval is how often a directory is scanned (--watch-interval). The default is 1 s, Spark's shortest batch
 	// interval.
 	Interval time.Duration
-	// Batch is how many lines are given to Kafka at once (--watch-batch), up to 1 MiB of them. As many may be
-	// duplicated by a crash. The default is 5,000.
+	// Batch is the maximum number of lines that are given to Kafka at once (--watch-batch), up to 1 MiB of them. A crash
+	// can duplicate as many lines. The default is 5,000.
 	Batch int
 	// MaxLineBytes bounds a line (--watch-max-line-bytes). A longer line is skipped, logged and counted. The default is
 	// 1 MiB.
@@ -36,7 +36,7 @@ func DefaultConfig() Config {
 	}
 }
 
-// Validate names every violated bound.
+// Validate returns an error that names every option out of its bounds.
 func (c *Config) Validate() error {
 	var errs []error
 	if c.State == "" {

@@ -23,17 +23,17 @@ const headBytes = 1 << 10
 
 // folder is one watched directory. It belongs to one goroutine, except for seen.
 type folder struct {
-	w     *Watcher
-	dir   string // absolute
-	store *store
-	state *state
-	seen  standing
-	root  *os.Root          // the directory, open while it is scanned
-	left  map[string]remark // files that are skipped, by name
+	w       *Watcher
+	dir     string // absolute
+	store   *store
+	state   *state
+	seen    dirStatus
+	root    *os.Root               // the directory, open while it is scanned
+	skipped map[string]skippedFile // files that are skipped, by name
 }
 
 func newFolder(w *Watcher, dir string) *folder {
-	return &folder{w: w, dir: dir, store: newStore(w.cfg.State, dir), seen: standing{s: Status{Dir: dir}}, left: map[string]remark{}}
+	return &folder{w: w, dir: dir, store: newStore(w.cfg.State, dir), seen: dirStatus{s: Status{Dir: dir}}, skipped: map[string]skippedFile{}}
 }
 
 // show updates the status.
@@ -52,8 +52,8 @@ func (f *folder) warn(kind, message string, args ...any) {
 	f.w.report.Warn(kind+" "+f.dir, message, append([]any{"dir", f.dir}, args...)...)
 }
 
-// watch scans the directory repeatedly until ctx is done. After an error it waits longer each time, because if Kafka
-// accepts some lines of a batch and never the others, each retry causes duplicates.
+// watch scans the directory repeatedly until ctx is done. After an error it waits longer each time: if Kafka accepts
+// some lines of a batch and rejects the others, each retry causes duplicates.
 func (f *folder) watch(ctx, work context.Context) {
 	interval := f.w.cfg.Interval
 	pause := obs.Backoff(interval, max(interval, longestPause))
@@ -99,7 +99,7 @@ func (f *folder) list() (found []candidate, there map[string]bool, err error) {
 		present[n] = true
 		info, err := f.root.Stat(n) // follows symbolic links
 		if escapes(err) {
-			f.leave(n, leftLink, nil)
+			f.skipFile(n, skippedLink, nil)
 			continue
 		}
 		if err != nil {
@@ -112,7 +112,7 @@ func (f *folder) list() (found []candidate, there map[string]bool, err error) {
 			there[n] = true
 			found = append(found, candidate{n, info})
 		case !info.IsDir():
-			f.leave(n, leftSpecial, nil)
+			f.skipFile(n, skippedSpecial, nil)
 		}
 	}
 	f.forget(present)
@@ -127,7 +127,7 @@ func (f *folder) unreadable(file string, err error) {
 	f.warn("unreadable", "File cannot be read; retrying it, other files are not affected", "file", file, "err", err)
 }
 
-// scan goes through the directory once, and reads what is new.
+// scan scans the directory once, and reads what is new.
 func (f *folder) scan(ctx, work context.Context) error {
 	root, err := os.OpenRoot(f.dir)
 	if err != nil {
@@ -139,7 +139,7 @@ func (f *folder) scan(ctx, work context.Context) error {
 	if err != nil {
 		return err
 	}
-	changed := f.state.miss(there, time.Now(), func(lost *file) {
+	changed := f.state.updateMissing(there, time.Now(), func(lost *file) {
 		f.warn("deleted", "File deleted before it was read to its end; the rest is lost", "file", string(lost.Name), "offset", lost.Offset, "size", lost.Size)
 	})
 	if changed {
@@ -157,12 +157,12 @@ func (f *folder) scan(ctx, work context.Context) error {
 		case known != nil && known.done() && (c.info.Size() == 0 || known.same(c.info)), known == nil && c.info.Size() == 0:
 			continue
 		case c.info.Size() == 0:
-			if err := f.emptied(known); err != nil {
+			if err := f.dropTruncated(known); err != nil {
 				return err
 			}
 			continue
 		}
-		if f.isLeft(c.name, c.info) {
+		if f.isSkipped(c.name, c.info) {
 			continue
 		}
 		if err := f.open(ctx, work, c.name); err != nil {
@@ -172,8 +172,8 @@ func (f *folder) scan(ctx, work context.Context) error {
 	return nil
 }
 
-// emptied gives up the rest of a file that has become empty.
-func (f *folder) emptied(known *file) error {
+// dropTruncated abandons the rest of a file that has become empty.
+func (f *folder) dropTruncated(known *file) error {
 	f.warn("truncated", "File emptied before it was read to its end; the rest is lost", "file", string(known.Name), "offset", known.Offset, "was", known.Size)
 	known.end(known.Offset)
 	f.show()
@@ -191,7 +191,7 @@ func (f *file) same(i fs.FileInfo) bool {
 func (f *folder) open(ctx, work context.Context, n string) error {
 	h, err := openIn(f.root, n)
 	if escapes(err) {
-		f.leave(n, leftLink, nil)
+		f.skipFile(n, skippedLink, nil)
 		return nil
 	}
 	if err != nil {
@@ -201,7 +201,7 @@ func (f *folder) open(ctx, work context.Context, n string) error {
 	defer func() { _ = h.Close() }() // only read from
 	info, err := h.Stat()
 	if err == nil && !info.Mode().IsRegular() {
-		f.leave(n, leftSpecial, nil)
+		f.skipFile(n, skippedSpecial, nil)
 		return nil
 	}
 	var kind string
@@ -209,7 +209,7 @@ func (f *folder) open(ctx, work context.Context, n string) error {
 		kind, err = packed(h)
 	}
 	if kind != "" {
-		f.leave(n, "it is compressed with "+kind+"; decompress it and move the text file in", info)
+		f.skipFile(n, "it is compressed with "+kind+"; decompress it and move the text file in", info)
 		return nil
 	}
 	var known *file
@@ -260,7 +260,7 @@ func (f *folder) identify(h io.ReaderAt, n string, info fs.FileInfo) (*file, err
 	known := f.state.files[n]
 	size, modified := info.Size(), info.ModTime().UnixNano()
 	if known != nil {
-		same, err := known.is(h, info)
+		same, err := known.isSame(h, info)
 		if err != nil {
 			return nil, err
 		}
@@ -298,9 +298,9 @@ func (f *folder) identify(h io.ReaderAt, n string, info fs.FileInfo) (*file, err
 	}, nil
 }
 
-// is reports whether an open file of the same name is the same file: it has the same beginning, and the same inode or
-// the same size and time. A file that was rewritten with the same size and beginning is recognized by its end.
-func (f *file) is(h io.ReaderAt, info fs.FileInfo) (bool, error) {
+// isSame reports whether an open file of the same name is the same file: it has the same beginning, and the same inode
+// or the same size and time. A file that was rewritten with the same size and beginning is recognized by its end.
+func (f *file) isSame(h io.ReaderAt, info fs.FileInfo) (bool, error) {
 	head, ok, err := hashAt(h, 0, f.HeadBytes)
 	if err != nil || !ok || head != f.Head {
 		return false, err

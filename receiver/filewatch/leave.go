@@ -10,51 +10,51 @@ import (
 	"syscall"
 )
 
-// reasonLeft is the reason, in metrics, of a file that is skipped because of its type.
-const reasonLeft = "left"
+// reasonSkipped is the reason, in metrics, of a file that is skipped because of its type.
+const reasonSkipped = "left"
 
 // Why a file is skipped, as the warning says, which is logged once for each file.
 const (
-	leftLink    = "a symbolic link that leads out of the directory"
-	leftSpecial = "a FIFO, a socket or a device"
+	skippedLink    = "a symbolic link that leads out of the directory"
+	skippedSpecial = "a FIFO, a socket or a device"
 )
 
-// remark is a file that was skipped with a warning, and why.
-type remark struct {
+// skippedFile is a file that was skipped with a warning, and why.
+type skippedFile struct {
 	why            string
 	inode          uint64
 	size, modified int64
 }
 
-func remarkOn(why string, i fs.FileInfo) remark {
+func newSkippedFile(why string, i fs.FileInfo) skippedFile {
 	if i == nil {
-		return remark{why: why}
+		return skippedFile{why: why}
 	}
-	return remark{why, inode(i), i.Size(), i.ModTime().UnixNano()}
+	return skippedFile{why, inode(i), i.Size(), i.ModTime().UnixNano()}
 }
 
-// leave skips a file, and warns once; info is nil if it was not opened.
-func (f *folder) leave(file, why string, info fs.FileInfo) {
-	r := remarkOn(why, info)
-	if f.left[file] == r {
+// skipFile skips a file, and warns once; info is nil if it was not opened.
+func (f *folder) skipFile(file, why string, info fs.FileInfo) {
+	r := newSkippedFile(why, info)
+	if f.skipped[file] == r {
 		return
 	}
-	f.left[file] = r
+	f.skipped[file] = r
 	f.w.report.Log().Warn("File in a watched directory is not read", "dir", f.dir, "file", file, "why", why)
-	f.w.metrics.Rejected(reasonLeft)
+	f.w.metrics.Rejected(reasonSkipped)
 }
 
-// isLeft reports whether the file was opened and skipped, and has not changed since.
-func (f *folder) isLeft(file string, info fs.FileInfo) bool {
-	r, ok := f.left[file]
-	return ok && r == remarkOn(r.why, info)
+// isSkipped reports whether the file was opened and skipped, and has not changed since.
+func (f *folder) isSkipped(file string, info fs.FileInfo) bool {
+	r, ok := f.skipped[file]
+	return ok && r == newSkippedFile(r.why, info)
 }
 
-// forget removes the remarks on files that are no longer in the directory.
+// forget removes the records of files that are no longer in the directory.
 func (f *folder) forget(present map[string]bool) {
-	for file := range f.left {
+	for file := range f.skipped {
 		if !present[file] {
-			delete(f.left, file)
+			delete(f.skipped, file)
 		}
 	}
 }

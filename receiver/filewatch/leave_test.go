@@ -65,14 +65,14 @@ func TestWatcher_skipsWhatIsNoRegularFile(t *testing.T) {
 	g.Wants(k.got, "inside: 1", "within: 1", "last: 2", "later: 3") // the directory was scanned again
 	log := g.Log.String()
 	for file, why := range map[string]string{
-		"absolute": leftLink, "relative": leftLink, "folder": leftLink, "device": leftLink, "through-folder": leftLink,
-		"fifo": leftSpecial, "fifo-link": leftSpecial, "socket": leftSpecial, "through": leftLink,
+		"absolute": skippedLink, "relative": skippedLink, "folder": skippedLink, "device": skippedLink, "through-folder": skippedLink,
+		"fifo": skippedSpecial, "fifo-link": skippedSpecial, "socket": skippedSpecial, "through": skippedLink,
 	} {
 		if n := strings.Count(log, "file="+file+` why="`+why+`"`); n != 1 {
 			t.Errorf("%d warnings of %s, expected 1: %s", n, file, why)
 		}
 	}
-	if n := g.Metric("etl_receiver_refused_total", reasonLeft); n != 9 {
+	if n := g.Metric("etl_receiver_refused_total", reasonSkipped); n != 9 {
 		t.Errorf("%v files counted as left, expected 9; log: %s", n, log)
 	}
 	if bodies := k.Bodies(); slices.Contains(bodies, "secret") {
@@ -118,8 +118,8 @@ func TestWatcher_fileReplacedAfterListing(t *testing.T) {
 			t.Fatal("open blocks")
 		}
 	}
-	if f.left["fifo"].why != leftSpecial || f.left["link"].why != leftLink || len(f.state.files) != 0 || len(k.Events()) != 0 {
-		t.Errorf("left %v, known %v, events %v; expected f.left[\"fifo\"].why %v, f.left[\"link\"].why %v, none and k.Events() with no elements", f.left, f.state.files, k.got(), leftSpecial, leftLink)
+	if f.skipped["fifo"].why != skippedSpecial || f.skipped["link"].why != skippedLink || len(f.state.files) != 0 || len(k.Events()) != 0 {
+		t.Errorf("left %v, known %v, events %v; expected f.skipped[\"fifo\"].why %v, f.skipped[\"link\"].why %v, none and k.Events() with no elements", f.skipped, f.state.files, k.got(), skippedSpecial, skippedLink)
 	}
 }
 
@@ -146,7 +146,7 @@ func TestWatcher_skipsCompressedFiles(t *testing.T) {
 	want = append(want, "b.gz: now a text")
 	g.Wants(k.got, want...)
 	g.idle()
-	if n := g.Metric("etl_receiver_refused_total", reasonLeft); n != float64(len(packedFiles)) {
+	if n := g.Metric("etl_receiver_refused_total", reasonSkipped); n != float64(len(packedFiles)) {
 		t.Errorf("%v files counted as left, expected %d; log %s", n, len(packedFiles), g.Log.String())
 	}
 	for _, kind := range []string{"gzip", "compress", "bzip2", "xz", "zstd", "zip", "lz4", "7z", "snappy"} {

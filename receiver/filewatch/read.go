@@ -193,7 +193,7 @@ func (f *folder) lines(fr *receiver.Frame, known *file, from int, last bool) (us
 	return max(used, from), nil
 }
 
-// shorter records that a file ends at size, before the end that it had.
+// shorter records that a file was truncated to size.
 func (f *folder) shorter(known *file, size int64) {
 	f.warn("truncated", "File truncated while it was read", "file", string(known.Name), "was", known.Size, "size", size)
 	known.end(size)
@@ -204,7 +204,7 @@ func (f *folder) tooLong(known *file, offset int64) {
 	f.w.metrics.Rejected(receiver.ReasonBodyBytes)
 }
 
-// skip returns where the line after one that is too long begins. fr.Bytes holds the beginning of the long line.
+// skip returns the offset after a line that is too long. fr.Bytes holds the beginning of that line.
 func (f *folder) skip(fr *receiver.Frame, h *os.File, known *file) (next int64, err error) {
 	f.tooLong(known, known.Offset)
 	at := known.Offset + int64(len(fr.Bytes))

@@ -43,7 +43,7 @@ type file struct {
 	ID        string `json:"id"`         // the first part of sluice.line
 	Head      string `json:"head"`       // hash of its first HeadBytes
 	HeadBytes int64  `json:"head_bytes"` // at most headBytes
-	Tail      string `json:"tail"`       // hash of as many bytes at the end that it had first; empty if unknown
+	Tail      string `json:"tail"`       // hash of as many bytes before its first known end; empty if unknown
 	Inode     uint64 `json:"inode"`      // 0 if the system has none
 	Modified  int64  `json:"modified"`   // ns since 1970
 	Size      int64  `json:"size"`       // it is read up to here
@@ -55,7 +55,7 @@ type file struct {
 
 func (f *file) done() bool { return f.Offset >= f.Size }
 
-// end sets an end other than the first one.
+// end sets an end that differs from the first known one.
 func (f *file) end(size int64) { f.Size, f.Tail = size, "" }
 
 // state is the progress in one directory, by file name.
@@ -131,9 +131,9 @@ func decode(b []byte) (*state, error) {
 // forgetAfter is how long a missing file is remembered, because a directory that is briefly not mounted looks empty.
 const forgetAfter = time.Hour
 
-// miss records which files are missing, and forgets those that have been missing for forgetAfter. It calls lost once
-// for each missing file that was not read to its end. It reports whether anything changed.
-func (s *state) miss(there map[string]bool, now time.Time, lost func(*file)) (changed bool) {
+// updateMissing records which files are missing, and forgets those that have been missing for forgetAfter. It calls
+// lost once for each missing file that was not read to its end. It reports whether anything changed.
+func (s *state) updateMissing(there map[string]bool, now time.Time, lost func(*file)) (changed bool) {
 	for n, f := range s.files {
 		switch {
 		case there[n]:

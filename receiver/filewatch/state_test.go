@@ -50,7 +50,7 @@ func TestState_missingFiles(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	var lost []string
 	miss := func(now time.Time) bool {
-		return s.miss(map[string]bool{"there": true, "back": true}, now, func(f *file) { lost = append(lost, string(f.Name)) })
+		return s.updateMissing(map[string]bool{"there": true, "back": true}, now, func(f *file) { lost = append(lost, string(f.Name)) })
 	}
 	if !miss(now) || miss(now.Add(forgetAfter-time.Second)) || !miss(now.Add(forgetAfter)) || len(s.files) != 2 {
 		t.Errorf("files %v", s.files)

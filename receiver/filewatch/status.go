@@ -18,24 +18,24 @@ type Status struct {
 	LastErrorAt string `json:"last_error_at"`
 }
 
-// standing holds one directory's status. It is safe for concurrent use.
-type standing struct {
+// dirStatus holds one directory's status. It is safe for concurrent use.
+type dirStatus struct {
 	mu sync.Mutex // guards s
 	s  Status
 }
 
-func (t *standing) status() Status {
+func (t *dirStatus) status() Status {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.s
 }
 
-func (t *standing) change(f func(*Status)) {
+func (t *dirStatus) change(f func(*Status)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	f(&t.s)
 }
 
-func (t *standing) failed(err error) {
+func (t *dirStatus) failed(err error) {
 	t.change(func(s *Status) { s.LastError, s.LastErrorAt = err.Error(), time.Now().UTC().Format(time.RFC3339) })
 }

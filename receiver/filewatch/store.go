@@ -43,7 +43,7 @@ func (s *store) load(dir string) (*state, error) {
 	return st, nil
 }
 
-// save returns when the state is on disk.
+// save writes the state, and returns when it is on disk.
 func (s *store) save(st *state) error {
 	b, err := st.encode()
 	if err != nil {
@@ -55,7 +55,8 @@ func (s *store) save(st *state) error {
 	return nil
 }
 
-// writeDurably replaces the file at path by b, atomically, and returns once that survives a loss of power.
+// writeDurably replaces the content of the file at path by b, atomically, and returns once it would survive a power
+// loss.
 func writeDurably(path string, b []byte) error {
 	part, err := os.OpenFile(path+".part", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {

@@ -22,7 +22,7 @@ type Watcher struct {
 
 // New returns a watcher. cfg must be valid. Nothing is started or opened.
 func New(cfg Config, rt receiver.Runtime) *Watcher {
-	metrics := receiver.NewMetrics(rt.Registry, cfg.Name, []string{receiver.ReasonBodyBytes, receiver.ReasonMemory, reasonLeft})
+	metrics := receiver.NewMetrics(rt.Registry, cfg.Name, []string{receiver.ReasonBodyBytes, receiver.ReasonMemory, reasonSkipped})
 	w := &Watcher{cfg: cfg, rt: rt, metrics: metrics, report: netserver.NewReporter(cfg.Name, rt.Log, metrics)}
 	for _, dir := range cfg.Dirs {
 		w.folders = append(w.folders, newFolder(w, absolute(dir)))

@@ -21,7 +21,7 @@ type Config struct {
 	netserver.Config
 	receiver.Limits
 	// IdleTimeout is how long a connection without a request stays open (--http-idle-timeout). It should be longer than
-	// that of a load balancer in front. The default is 75 s.
+	// the idle timeout of a load balancer before it. The default is 75 s.
 	IdleTimeout time.Duration
 }
 
@@ -36,7 +36,7 @@ func DefaultConfig() Config {
 	return c
 }
 
-// Validate names every violated bound.
+// Validate returns an error that names every option out of its bounds.
 func (c *Config) Validate() error {
 	var idle error
 	if c.IdleTimeout < time.Millisecond {

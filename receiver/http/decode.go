@@ -137,8 +137,9 @@ func (d *decoder) headers(f *receiver.Frame, limits *receiver.Limits, first int)
 	return total, size, err
 }
 
-// fewNames is up to how many headers each new one is compared with all others. With more of them, names are looked up
-// by their hash first, because comparing all with all would cost 400 ns for each byte of an event of 256 headers.
+// fewNames is the number of headers up to which each new header is compared with all others. Beyond it, names are
+// looked up by their hash first, because comparing all pairs would cost 400 ns for each byte of an event of 256
+// headers.
 const fewNames = 16
 
 // seed keeps senders from choosing names with equal hashes.

@@ -6,10 +6,10 @@
 // One HTTP request is one request to the Appender, which takes all of its events or none:
 //
 //  1. net/http reads the request's head. From its first byte the request has ack-timeout.
-//  2. The body is read into a [receiver.Frame], which is charged to the bytes in flight as the body arrives. The events are
-//     views of it: escapes are decoded in place, so decoding takes no memory but the slots of events and headers.
-//  3. The Appender gets it (P29). Up to here a crash loses nothing, because the sender has no reply. A crash from here on
-//     may leave records in Kafka that the sender resends.
+//  2. The body is read into a [receiver.Frame], which is charged to the bytes in flight as the body arrives. The events
+//     are views of it: escapes are decoded in place, so decoding takes no memory but the slots of events and headers.
+//  3. The Appender gets it (P29). Up to here a crash loses nothing, because the sender has no reply. A crash from here
+//     on may leave records in Kafka that the sender resends.
 //  4. The reply 200, without a body, is written once Kafka has acknowledged every event; 503 with Retry-After if it did
 //     not within ack-timeout.
 //

@@ -34,7 +34,7 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 		err = http.NewResponseController(w).Flush()
 	}
 	f.End(err)
-	if err != nil { // has no effect where 200 was written already
+	if err != nil { // has no effect if 200 was written already
 		unavailable(w, unacknowledged(err))
 	}
 }

@@ -1,12 +1,12 @@
 // Package lines reads text over TCP: it splits a stream into tokens, such as lines, each of which is an event.
 //
 // A [Reader] waits for a byte, takes everything that has arrived with it into one frame, and splits that by the
-// receiver's [SplitFunc]. An incomplete token is kept for the next frame. So a line that is written alone is sent to
-// Kafka at once, and of a sender that writes much, many lines form one request. Nothing is read while Kafka is
+// receiver's [SplitFunc]. An incomplete token is kept for the next frame. So a single line is sent to Kafka at
+// once, and many lines of a fast sender form one request. Nothing is read while Kafka is
 // unavailable (P23).
 //
-// Of a sender that never resends ([netserver.Policy]), what was read is kept: it waits for Kafka and for memory until
-// the receiver's stop is over, and what is given up then counts as lost.
+// If the sender never resends ([netserver.Policy]), what was read is kept: it waits for Kafka and for memory until the
+// grace period of a stop ends, and what is abandoned then counts as lost.
 package lines
 
 import (
@@ -32,8 +32,8 @@ var byteOrderMark = []byte(textfile.BOM)
 type SplitFunc func(b []byte) (body, rest []byte, ok bool, err error)
 
 // More reports whether kept, in which SplitFunc found no complete token, may hold a complete or an overlong token once
-// arrived follows it. It must not scan kept again: with a sender of single bytes, the work would be the square of a
-// line's length.
+// arrived follows it. It must not scan kept again: if a sender writes single bytes, the work would grow with the
+// square of a line's length.
 type More func(kept, arrived []byte) bool
 
 // Reader splits one connection's stream. It is not safe for concurrent use.

@@ -24,8 +24,8 @@ type kafka struct{}
 func (kafka) Append(_ context.Context, r receiver.Request) error { r.Release(); return nil }
 func (kafka) Ready(context.Context) error                        { return nil }
 
-// read returns the bodies of each frame of a stream, and the error that ended it. Each chunk is sent after the one before
-// was read, so that they never arrive together. The sender ends its side only once last has been received.
+// read returns the bodies of each frame of a stream, and the error that ended it. Each chunk is sent after the one
+// before was read, so that they never arrive together. The sender ends its side only once last has been received.
 func read(t *testing.T, limits receiver.Limits, most int, chunks []string, last string) (frames [][]string, ended error) {
 	t.Helper()
 	tooLong := TooLong("--most", most)

@@ -32,7 +32,7 @@ func DefaultConfig() Config {
 	return c
 }
 
-// Validate names every violated bound.
+// Validate returns an error that names every option out of its bounds.
 func (c *Config) Validate() error {
 	return errors.Join(c.Config.Validate(), option.Range("netcat-max-line-bytes", c.MaxLineBytes, 2, 1<<20))
 }

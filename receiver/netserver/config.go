@@ -67,7 +67,7 @@ func DefaultConfig(name, description string) Config {
 	}
 }
 
-// Validate names every violated bound.
+// Validate returns an error that names every option out of its bounds.
 func (c *Config) Validate() error {
 	var errs []error
 	if c.Name == "" {

@@ -175,8 +175,8 @@ func (c *Conn) Close() {
 	_ = c.nc.Close() // an error loses nothing: the replies are in the socket
 }
 
-// quiet reports whether the end of a connection is not worth a log line: the sender closed it, or we did.
-func quiet(err error) bool {
+// isOrdinaryEnd reports whether the end of a connection is not worth a log line: the sender closed it, or we did.
+func isOrdinaryEnd(err error) bool {
 	return err == nil || errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) ||
 		errors.Is(err, net.ErrClosed) || errors.Is(err, context.Canceled) || errors.Is(err, ErrStopping)
 }

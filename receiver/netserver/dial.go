@@ -37,7 +37,7 @@ const (
 	DeflateOutside Deflate = "outside" // zlib(TLS(frames)): Flume from 1.10 on
 )
 
-// Validate names every violated bound.
+// Validate returns an error that names every option out of its bounds.
 func (d *Dialer) Validate() error {
 	var errs []error
 	switch d.Deflate {

@@ -111,7 +111,7 @@ func tlsError(doing string, err error) error {
 	switch {
 	case errors.As(err, &alert):
 		return receiver.Reject(receiver.ReasonTLS, "%s: %w", doing, err)
-	case quiet(err), errors.As(err, &network):
+	case isOrdinaryEnd(err), errors.As(err, &network):
 		return err
 	}
 	return receiver.Reject(receiver.ReasonTLS, "%s: %w", doing, err)

@@ -41,7 +41,7 @@ func (r *Reporter) Ended(remote net.Addr, err error) {
 		r.Rejected(remote, rejected)
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		r.Rejected(remote, receiver.Reject(receiver.ReasonTruncated, "the connection ended in the middle of a request"))
-	case quiet(err):
+	case isOrdinaryEnd(err):
 	default:
 		r.log.Debug("Connection ended", "remote", remote.String(), "err", err)
 	}

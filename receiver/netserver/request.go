@@ -135,7 +135,7 @@ func (r *Request) End(err error) {
 	}
 }
 
-// expiredError is why a whole request is not produced any more.
+// expiredError is the error of a request that is no longer produced.
 type expiredError struct {
 	reason string // as a value of the label reason
 	error
@@ -144,7 +144,7 @@ type expiredError struct {
 // Is reports that nothing was produced.
 func (e *expiredError) Is(target error) bool { return target == receiver.ErrNotProduced }
 
-// Unwrap is the error without its reason.
+// Unwrap returns the error without its reason.
 func (e *expiredError) Unwrap() error { return e.error }
 
 var errGone = errors.New("the sender closed the connection")

@@ -101,16 +101,16 @@ func (s *Server) Run(ctx context.Context) error {
 	work, giveUp := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer giveUp(nil)
 
-	var serving, tending sync.WaitGroup
-	tending.Go(func() { // stop accepting and reading
+	var serving, background sync.WaitGroup
+	background.Go(func() { // stop accepting and reading
 		<-reading.Done()
 		_ = s.Close() // ends the accept loop
 		s.conns.each((*Conn).stopReading)
 	})
-	tending.Go(func() { s.sweep(reading) })
+	background.Go(func() { s.sweep(reading) })
 	err := s.accept(reading, work, &serving)
 	stop()
-	tending.Wait()
+	background.Wait()
 
 	late := time.AfterFunc(s.rt.ShutdownTimeout, func() { giveUp(ErrStopping) })
 	defer late.Stop()
@@ -160,7 +160,7 @@ func (s *Server) take(reading, work context.Context, nc net.Conn, serving *sync.
 }
 
 // sweep closes connections that are not being read and whose sender has closed them. During a long outage senders time
-// out and reconnect, and the connections that they leave behind must not use up the limits.
+// out and reconnect, and their old connections must not use up the limits.
 func (s *Server) sweep(ctx context.Context) {
 	obs.Every(ctx, time.Second, func() {
 		s.conns.each(func(c *Conn) {

@@ -24,7 +24,7 @@ type Level int
 // The levels.
 const (
 	Fine    Level = iota
-	Warning       // works, but not for long or not for all clients
+	Warning       // works, but will soon fail, or fails for some clients
 	Failed        // does not work
 )
 

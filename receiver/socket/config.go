@@ -26,7 +26,7 @@ func DefaultConfig() Config {
 	return Config{Name: "socket", MaxLineBytes: 1 << 20, ConnectTimeout: 20 * time.Second}
 }
 
-// Validate names every violated bound.
+// Validate returns an error that names every option out of its bounds.
 func (c *Config) Validate() error {
 	var errs []error
 	seen := map[string]bool{}

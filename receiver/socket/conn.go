@@ -19,10 +19,10 @@ type conn struct {
 	r      *Reader
 	s      *server
 	nc     net.Conn
-	work   context.Context // ends when lines that were read are given up as lost
+	work   context.Context // ends when lines that were read are abandoned as lost
 	buffer []byte
 	cutter cutter
-	begun  bool // the first line has arrived, which alone may begin with a byte order mark
+	begun  bool // the first bytes have arrived; only these may begin with a byte order mark
 }
 
 // read reads until the connection or ctx ends. Before each read, Kafka has acknowledged the lines of the one before.
@@ -73,8 +73,8 @@ func (c *conn) take(b []byte) error {
 	if err != nil {
 		return err
 	}
-	h := newHold(f)
-	defer h.let()
+	h := newHeldFrame(f)
+	defer h.release()
 	err = c.lines(f, b)
 	if err != nil || len(f.Events) == 0 {
 		return err
@@ -134,7 +134,7 @@ func (c *conn) lines(f *receiver.Frame, b []byte) error {
 }
 
 // append retries until Kafka has acknowledged the lines, or the stop is over.
-func (c *conn) append(h *hold, events int) error {
+func (c *conn) append(h *heldFrame, events int) error {
 	pause := obs.Backoff(100*time.Millisecond, 10*time.Second)
 	first := time.Now()
 	for {

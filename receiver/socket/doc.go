@@ -6,13 +6,13 @@
 // nothing more is read from that connection meanwhile; TCP flow control stops the server. These are the steps for each
 // read, and what a crash between two of them means:
 //
-//  1. The Appender is ready (P23). The bytes of one read, up to 64 KiB, are split into lines. A crash: they are lost, as is
-//     whatever the server's kernel had sent.
-//  2. Append gives them to Kafka and waits for the acknowledgement, without an ack-timeout, because no client waits for a
-//     reply. A crash: they are lost, or in Kafka.
-//  3. Kafka has acknowledged every line, and more is read. If Append failed, it is called again with the same lines until
-//     it succeeds. An error after some of them were handed to Kafka can leave duplicates, which are counted as unanswered
-//     events.
+//  1. The Appender is ready (P23). The bytes of one read, up to 64 KiB, are split into lines. A crash: they are lost,
+//     as is whatever the server's kernel had sent.
+//  2. Append gives them to Kafka and waits for the acknowledgement, without an ack-timeout, because no client waits for
+//     a reply. A crash: they are lost, or in Kafka.
+//  3. Kafka has acknowledged every line, and more is read. If Append failed, it is called again with the same lines
+//     until it succeeds. An error after some of them were handed to Kafka can leave duplicates, which are counted as
+//     unanswered events.
 //
 // Nothing is retried before Kafka has acknowledged or failed every record, so an outage of any length causes no
 // duplicates by itself.

@@ -6,21 +6,21 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// hold is a frame that is given to the Appender again and again until Kafka acknowledges it. The Appender's Release
-// returns it here, and it is released only once its owner has called let (P29).
-type hold struct {
+// heldFrame is a frame that is given to the Appender repeatedly until Kafka acknowledges it. The Appender's Release
+// returns it here. Its memory is released only once its owner has called release, too (P29).
+type heldFrame struct {
 	frame  *receiver.Frame
 	memory []byte // what Request.Memory returned, the same for every attempt
 
 	mu    sync.Mutex // guards what follows
 	lent  bool       // the Appender has it
-	owned bool       // false once its owner has called let
+	owned bool       // false once its owner has called release
 }
 
-func newHold(f *receiver.Frame) *hold { return &hold{frame: f, owned: true} }
+func newHeldFrame(f *receiver.Frame) *heldFrame { return &heldFrame{frame: f, owned: true} }
 
 // request lends the frame to the Appender. The previous request must have been released.
-func (h *hold) request() receiver.Request {
+func (h *heldFrame) request() receiver.Request {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.lent {
@@ -28,11 +28,11 @@ func (h *hold) request() receiver.Request {
 	}
 	h.lent = true
 	r := h.frame.Request(nil)
-	r.Release, r.Memory = h.back, h.room
+	r.Release, r.Memory = h.onRelease, h.allocate
 	return r
 }
 
-func (h *hold) room(n int) ([]byte, error) {
+func (h *heldFrame) allocate(n int) ([]byte, error) {
 	if h.memory == nil {
 		b, err := h.frame.Memory(n)
 		if err != nil {
@@ -43,7 +43,7 @@ func (h *hold) room(n int) ([]byte, error) {
 	return h.memory[:0], nil
 }
 
-func (h *hold) back() {
+func (h *heldFrame) onRelease() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.lent = false
@@ -52,8 +52,8 @@ func (h *hold) back() {
 	}
 }
 
-// let releases the frame as soon as the Appender has returned it.
-func (h *hold) let() {
+// release releases the frame as soon as the Appender has returned it.
+func (h *heldFrame) release() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.owned = false

@@ -39,10 +39,10 @@ func New(cfg Config, rt receiver.Runtime) *Reader {
 	return r
 }
 
-// Open has nothing to take: a reader connects.
+// Open does nothing: a reader acquires nothing before Run.
 func (*Reader) Open(context.Context) error { return nil }
 
-// Close has nothing to give up.
+// Close does nothing.
 func (*Reader) Close() error { return nil }
 
 // Status returns the status of each server, in the order of Config.Servers. It is safe for concurrent use.

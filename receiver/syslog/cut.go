@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// cutter splits one stream into messages: counted octets (RFC 6587, "123 <34>…") and lines. Flume knows only lines. The
-// first most bytes of a longer message are one message, as in Flume, and the rest is split the same way.
+// cutter splits one stream into messages: counted octets (RFC 6587, "123 <34>…") and lines. Flume supports only lines.
+// A message longer than most bytes is split into several of up to most bytes, as in Flume.
 type cutter struct {
 	most int
 	left int // how many bytes of a counted message longer than most are still to come

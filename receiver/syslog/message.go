@@ -6,8 +6,8 @@ import (
 )
 
 // message is one syslog message as Flume's SyslogUtils parses it; its texts are views. It is not a full parse of RFC
-// 5424: application, process and structured data stay in the body, as in Flume, because the queries of Flume's users
-// expect them there.
+// 5424: application, process and structured data stay in the body, as in Flume, because existing queries expect them
+// there.
 type message struct {
 	valid    bool   // it begins with a priority
 	priority int    // 0 to 999
@@ -19,8 +19,8 @@ type message struct {
 	body     []byte // what follows the host; the whole line if date and host could not be parsed
 }
 
-// parse parses a line. It never fails: what cannot be parsed is the body. now supplies the year and zone the time zone
-// of a date of RFC 3164.
+// parse parses a line. It never fails: what cannot be parsed becomes the body. A date of RFC 3164 gets its year from
+// now and its time zone from zone.
 func parse(line []byte, now time.Time, zone *time.Location) message {
 	m := message{body: line}
 	end := bytes.IndexByte(line[:min(len(line), 5)], '>')
@@ -34,12 +34,12 @@ func parse(line []byte, now time.Time, zone *time.Location) message {
 		m.priority = m.priority*10 + int(c-'0')
 	}
 	m.valid, m.text = true, line[1:end]
-	if rest, ok := m.modern(line[end+1:]); ok {
+	if rest, ok := m.parseRFC5424(line[end+1:]); ok {
 		m.body = rest
 		return m
 	}
 	m.version, m.timed, m.host = nil, false, nil
-	if rest, ok := m.old(line[end+1:], now, zone); ok {
+	if rest, ok := m.parseRFC3164(line[end+1:], now, zone); ok {
 		m.body = rest
 		return m
 	}
@@ -47,8 +47,8 @@ func parse(line []byte, now time.Time, zone *time.Location) message {
 	return m
 }
 
-// modern reads the head of RFC 5424: [version SP] timestamp SP host SP, where - means none.
-func (m *message) modern(b []byte) (rest []byte, ok bool) {
+// parseRFC5424 reads the head of RFC 5424: [version SP] timestamp SP host SP, in which - means none.
+func (m *message) parseRFC5424(b []byte) (rest []byte, ok bool) {
 	if len(b) > 1 && b[0] >= '0' && b[0] <= '9' && b[1] == ' ' {
 		m.version, b = b[:1], b[2:]
 	}
@@ -57,7 +57,7 @@ func (m *message) modern(b []byte) (rest []byte, ok bool) {
 		return nil, false
 	}
 	if !isNil(stamp) {
-		at, good := stamped(stamp)
+		at, good := parseRFC3339(stamp)
 		if !good {
 			return nil, false
 		}
@@ -73,8 +73,8 @@ func (m *message) modern(b []byte) (rest []byte, ok bool) {
 	return b, true
 }
 
-// stamped reads a date and time of RFC 3339 with its time zone; without one it is UTC.
-func stamped(b []byte) (millis int64, ok bool) {
+// parseRFC3339 reads a date and time of RFC 3339 with its time zone; without one it is UTC.
+func parseRFC3339(b []byte) (millis int64, ok bool) {
 	const whole = "2006-01-02T15:04:05"
 	if len(b) < len(whole) || b[10] != 'T' {
 		return 0, false
@@ -87,8 +87,8 @@ func stamped(b []byte) (millis int64, ok bool) {
 	return 0, false
 }
 
-// old reads the head of RFC 3164: Mmm dd hh:mm:ss SP host SP.
-func (m *message) old(b []byte, now time.Time, zone *time.Location) (rest []byte, ok bool) {
+// parseRFC3164 reads the head of RFC 3164: Mmm dd hh:mm:ss SP host SP.
+func (m *message) parseRFC3164(b []byte, now time.Time, zone *time.Location) (rest []byte, ok bool) {
 	const layout = "Jan _2 15:04:05"
 	n := len(layout)
 	if len(b) > 5 && b[4] != ' ' && b[5] == ' ' { // a day of one digit, without the space before it

@@ -50,7 +50,7 @@ func DefaultConfig() Config {
 	return c
 }
 
-// Validate names every violated bound.
+// Validate returns an error that names every option out of its bounds.
 func (c *Config) Validate() error {
 	return errors.Join(c.Config.Validate(), option.Range("syslog-max-line-bytes", c.MaxLineBytes, 10, 1<<20))
 }

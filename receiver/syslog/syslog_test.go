@@ -199,7 +199,7 @@ func TestCut_longCount(t *testing.T) {
 }
 
 // What was read just before Kafka became unavailable waits for Kafka without a limit, until the grace period of a stop
-// ends; what is given up then counts as lost.
+// ends; what is abandoned then counts as lost.
 func TestP23_linesAreHeldWhileNotReady(t *testing.T) {
 	t.Parallel()
 	for _, returns := range []bool{true, false} {

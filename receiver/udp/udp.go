@@ -37,7 +37,7 @@ func DefaultConfig(name, option, description string) Config {
 	return Config{Name: name, Option: option, Description: description}
 }
 
-// Validate names every violated bound.
+// Validate returns an error that names every option out of its bounds.
 func (c *Config) Validate() error {
 	if c.Listen == "" {
 		return fmt.Errorf("%s is empty: must be host:port or :port", c.Option)
@@ -147,8 +147,8 @@ func (r *Receiver) Run(ctx context.Context) error {
 	return fmt.Errorf("%s: %w", r.cfg.Option, err)
 }
 
-// append gives the frame's events to the Appender. It has no deadline, because senders of datagrams never resend: only
-// the end of work gives the events up, and then they count as lost.
+// append gives the frame's events to the Appender. It has no deadline, because senders of datagrams never resend.
+// Events that are not in Kafka when work ends count as lost.
 func (r *Receiver) append(work context.Context, addr net.Addr, f *receiver.Frame) {
 	first, events := f.First, len(f.Events)
 	if events == 0 {
