@@ -12,13 +12,16 @@ import (
 	"github.com/sluice-etl/sluice/batch/planner"
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/failpoint"
+	"github.com/sluice-etl/sluice/internal/mailbox"
 )
 
 // Engine performs what its planner decides: it passes fetched records to the tasks' folds, and task batches to the
 // sink. It is the RebalanceListener that its Source calls.
 //
 // One goroutine, the loop, owns the planner and what belongs to it. Everything else posts to it: the source's
-// goroutines, one worker for each task, the ticker, and one goroutine for each call of the sink or the group.
+// goroutines, one worker for each task, the ticker, and one goroutine for each call of the sink or the group. What the
+// planner lets be under way bounds the mailboxes of the loop and the workers: one operation and one fold for each task,
+// and what was fetched before a pause took effect.
 type Engine[D any] struct {
 	cfg    Config
 	source Source
@@ -26,7 +29,7 @@ type Engine[D any] struct {
 	log    *slog.Logger
 	m      *metrics
 
-	inbox  *mailbox[message[D]]
+	inbox  *mailbox.Mailbox[message[D]]
 	topic  atomic.Pointer[Topic] // of the last assignment
 	joined atomic.Bool
 	health health
@@ -61,7 +64,7 @@ func New[D any](cfg Config, source Source, sink Sink[D], newFold func() Fold[D],
 	share := cfg.Memory / int64(cfg.Tasks)
 	e := &Engine[D]{
 		cfg: cfg, source: source, sink: sink, log: log.With("component", "batch"), m: newMetrics(reg),
-		inbox: newMailbox[message[D]](), ended: make(chan struct{}),
+		inbox: mailbox.New[message[D]](), ended: make(chan struct{}),
 		planner: planner.New(planner.Limits{
 			Tasks: cfg.Tasks, MaxRecords: cfg.MaxRecords, MaxBytes: cfg.MaxBytes, Memory: share,
 			DeadLetterStop: cfg.DeadLetterStop, Recheck: cfg.Recheck,
@@ -72,7 +75,7 @@ func New[D any](cfg Config, source Source, sink Sink[D], newFold func() Fold[D],
 	dead := &limiter{rate: cfg.DeadLetterRate}
 	for n := range cfg.Tasks {
 		e.workers = append(e.workers, &worker[D]{
-			task: n, fold: newFold(), memory: share * 3 / 8, orders: newMailbox[order[D]](), post: e.inbox.put, log: e.log,
+			task: n, fold: newFold(), memory: share * 3 / 8, orders: mailbox.New[order[D]](), post: e.inbox.Put, log: e.log,
 			dead: sample{limiter: dead},
 		})
 	}
@@ -87,7 +90,7 @@ func (e *Engine[D]) Assigned(topic Topic, partitions []int32) {
 	for _, id := range partitions {
 		in.Partitions = append(in.Partitions, checkpoint.Partition{Topic: topic.Name, ID: id})
 	}
-	e.inbox.put(input[D]{in})
+	e.inbox.Put(input[D]{in})
 }
 
 // Revoked implements RebalanceListener.
@@ -97,7 +100,7 @@ func (e *Engine[D]) Revoked(ctx context.Context, partitions []checkpoint.Partiti
 	}
 	failpoint.Hit(failpoint.Revoking)
 	r := &revocation{left: len(partitions), done: make(chan struct{})}
-	e.inbox.put(revoked[D]{partitions, r})
+	e.inbox.Put(revoked[D]{partitions, r})
 	if lost {
 		return
 	}
@@ -113,7 +116,7 @@ func (e *Engine[D]) Fetched(f Fetched) {
 	if f.Err == nil {
 		failpoint.Hit(failpoint.Polled)
 	}
-	e.inbox.put(fetched[D]{f})
+	e.inbox.Put(fetched[D]{f})
 }
 
 // Joined reports whether the group has made an assignment since the start, even an empty one.

@@ -21,7 +21,7 @@ func (e *Engine[D]) perform(ctx context.Context, o planner.Output) {
 		if o.Again {
 			e.commit(ctx, o.Task, o.Op)
 		} else {
-			e.workers[o.Task].orders.put(closeOrder[D]{op: o.Op, advances: o.Advances})
+			e.workers[o.Task].orders.Put(closeOrder[D]{op: o.Op, advances: o.Advances})
 		}
 	case planner.ResolveRequest:
 		e.resolve(ctx, o)
@@ -35,7 +35,7 @@ func (e *Engine[D]) perform(ctx context.Context, o planner.Output) {
 	case planner.FoldRequest:
 		h := e.pieces[o.Token]
 		h.folding = true
-		e.workers[o.Task].orders.put(foldOrder[D]{gen: o.Gen, token: o.Token, piece: h, max: o.MaxRecords})
+		e.workers[o.Task].orders.Put(foldOrder[D]{gen: o.Gen, token: o.Token, piece: h, max: o.MaxRecords})
 	case planner.DropRequest:
 		e.drop(o.Token)
 	case planner.RestoreRequest:
@@ -75,7 +75,7 @@ func (e *Engine[D]) handleNotice(o planner.Output) {
 // async runs call without blocking the loop, and posts the message that it returns.
 func (e *Engine[D]) async(ctx context.Context, call func(context.Context) message[D]) {
 	e.group.Go(func() error {
-		e.inbox.put(call(ctx))
+		e.inbox.Put(call(ctx))
 		return nil
 	})
 }
@@ -174,7 +174,7 @@ func (e *Engine[D]) restore(r planner.RestoreRequest) {
 		}
 	}
 	e.rejected[r.Task] = kept
-	w.orders.put(restoreOrder[D]{gen: r.Gen, checkpoints: r.Checkpoints, rejected: append([]RejectedRow(nil), kept...)})
+	w.orders.Put(restoreOrder[D]{gen: r.Gen, checkpoints: r.Checkpoints, rejected: append([]RejectedRow(nil), kept...)})
 	e.m.restarts.Inc()
 }
 

@@ -53,7 +53,7 @@ func (e *Engine[D]) tick(ctx context.Context) {
 		return
 	case <-first.C:
 	}
-	e.inbox.put(input[D]{planner.Tick{}})
+	e.inbox.Put(input[D]{planner.Tick{}})
 	t := time.NewTicker(e.cfg.Interval)
 	defer t.Stop()
 	for {
@@ -61,7 +61,7 @@ func (e *Engine[D]) tick(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
-			e.inbox.put(input[D]{planner.Tick{}})
+			e.inbox.Put(input[D]{planner.Tick{}})
 		}
 	}
 }
@@ -88,8 +88,8 @@ func (e *Engine[D]) loop(ctx context.Context, stopping <-chan struct{}, leave fu
 			e.log.Warn("Shutdown timeout reached; abandoning uncommitted batches, whose records are read again after the next start",
 				"timeout", e.cfg.ShutdownTimeout)
 			leave()
-		case <-e.inbox.ready:
-			for _, m := range e.inbox.take() {
+		case <-e.inbox.Ready():
+			for _, m := range e.inbox.Take() {
 				in := m.handle(ctx, e)
 				if in == nil {
 					continue

@@ -58,7 +58,7 @@ func (r *recent) newest() []Stat {
 // first. It is safe for concurrent use.
 func (e *Engine[D]) Status(ctx context.Context) Status {
 	reply := make(chan Status, 1)
-	e.inbox.put(statusQuery[D]{reply})
+	e.inbox.Put(statusQuery[D]{reply})
 	select {
 	case s := <-reply:
 		return s

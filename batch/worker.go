@@ -10,6 +10,7 @@ import (
 	"github.com/sluice-etl/sluice/batch/planner"
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/failpoint"
+	"github.com/sluice-etl/sluice/internal/mailbox"
 	"github.com/sluice-etl/sluice/internal/obs"
 )
 
@@ -39,7 +40,7 @@ type worker[D any] struct {
 	task   int
 	fold   Fold[D]
 	memory int64 // bytes at which a fold ends early
-	orders *mailbox[order[D]]
+	orders *mailbox.Mailbox[order[D]]
 	post   func(message[D])
 	log    *slog.Logger
 	gen    atomic.Uint64 // the planner's; orders of an older generation end early
@@ -79,9 +80,9 @@ func (w *worker[D]) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-w.orders.ready:
+		case <-w.orders.Ready():
 		}
-		for _, o := range w.orders.take() {
+		for _, o := range w.orders.Take() {
 			o.do(ctx, w)
 		}
 	}

@@ -11,7 +11,8 @@ import (
 )
 
 // mirror commits our offsets to the group, for lag tools only. Nothing is ever read from there, a lost commit is
-// replaced by the next one, and nothing waits for it.
+// replaced by the next one, and nothing waits for it. It is no mailbox.Mailbox, because it keeps only the newest offset of
+// each partition.
 type mirror struct {
 	mu      sync.Mutex
 	pending map[int32]int64

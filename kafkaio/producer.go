@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sluice-etl/sluice/internal/failpoint"
+	"github.com/sluice-etl/sluice/internal/mailbox"
 )
 
 var (
@@ -39,8 +40,8 @@ type Producer struct {
 	log  *slog.Logger
 	met  *produceMetrics
 	gate gate
-	pool sync.Pool // of *Batch
-	redo redoQueue
+	pool sync.Pool                // of *Batch
+	redo *mailbox.Mailbox[*Batch] // batches with rejected records; the receivers' bytes in flight bound it
 
 	dials      dials
 	denial     denial // of the data topic
@@ -69,10 +70,10 @@ func NewProducer(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Prod
 		met:     newProduceMetrics(reg),
 		opened:  make(chan struct{}),
 		drained: make(chan struct{}),
+		redo:    mailbox.New[*Batch](),
 		clients: make(map[*sharedClient]struct{}),
 	}
 	p.gate.gauge = p.met.unanswered
-	p.redo.wake = make(chan struct{}, 1)
 	p.pool.New = func() any { return &Batch{keyHeader: cfg.KeyHeader, done: make(chan struct{}, 1)} }
 	return p, nil
 }
@@ -263,7 +264,7 @@ func (p *Producer) awaitAcks(s *sharedClient, b *Batch, begun time.Time) {
 	defer s.users.Done() // after the push: close waits for users, and redoLoop then empties the queue
 	p.met.seconds.Observe(time.Since(begun).Seconds())
 	if len(b.rejected)+len(b.overLimit) > 0 && b.err == nil {
-		p.redo.push(b)
+		p.redo.Put(b)
 		return
 	}
 	p.finish(b)

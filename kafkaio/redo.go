@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -13,32 +12,6 @@ import (
 
 	"github.com/sluice-etl/sluice/internal/obs"
 )
-
-// redoQueue holds the batches with rejected records. It needs no limit of its own, because the receivers' bytes in
-// flight bound it.
-type redoQueue struct {
-	mu      sync.Mutex
-	batches []*Batch
-	wake    chan struct{} // holds a token when there may be something
-}
-
-func (q *redoQueue) push(b *Batch) {
-	q.mu.Lock()
-	q.batches = append(q.batches, b)
-	q.mu.Unlock()
-	select {
-	case q.wake <- struct{}{}:
-	default:
-	}
-}
-
-func (q *redoQueue) take() []*Batch {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	b := q.batches
-	q.batches = nil
-	return b
-}
 
 // redoer produces rejected records one at a time, writes dead letters, and replaces the clients when a topic's limit
 // has changed. It is one goroutine with a client of its own that never holds more than one record of the data topic, so
@@ -68,15 +41,15 @@ func (p *Producer) redoLoop(ctx context.Context, l limits) error {
 	defer func() { r.single.Close() }()
 	for {
 		select {
-		case <-p.redo.wake:
+		case <-p.redo.Ready():
 		case <-ctx.Done():
-			for _, b := range p.redo.take() {
+			for _, b := range p.redo.Take() {
 				b.err = ErrClosed
 				p.finish(b)
 			}
 			return nil
 		}
-		for _, b := range p.redo.take() {
+		for _, b := range p.redo.Take() {
 			r.batch(ctx, b)
 			p.finish(b)
 		}

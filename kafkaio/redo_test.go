@@ -34,7 +34,7 @@ func TestP23_AnAbandonedRequestIsNotProducedAgain(t *testing.T) {
 	p.mu.Lock()
 	p.inFlight++
 	p.mu.Unlock()
-	p.redo.push(b)
+	p.redo.Put(b)
 	eventually(t, "the release", func() bool { return released.Load() == 1 })
 	if err := p.Ready(t.Context()); err != nil {
 		t.Error(err)

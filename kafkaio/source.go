@@ -172,7 +172,9 @@ func (s *Source) newFetchClient() (*kgo.Client, error) {
 	return cl, nil
 }
 
-// inbox holds work for the fetching goroutine, in order. put interrupts a poll that is waiting for records.
+// inbox holds work for the fetching goroutine, in order. put interrupts a poll that is waiting for records. It is no
+// mailbox.Mailbox, because the consumer waits in the client's poll and not for a channel, and take replaces interrupt
+// under the lock under which it empties the inbox.
 type inbox struct {
 	mu        sync.Mutex
 	todo      []func(*fetcher)
