@@ -19,9 +19,9 @@ import (
 // sink. It is the RebalanceListener that its Source calls.
 //
 // One goroutine, the loop, owns the planner and what belongs to it. Everything else posts to it: the source's
-// goroutines, one worker for each task, the ticker, and one goroutine for each call of the sink or the group. What the
-// planner lets be under way bounds the mailboxes of the loop and the workers: one operation and one fold for each task,
-// and what was fetched before a pause took effect.
+// goroutines, one worker for each task, the ticker, and one goroutine for each call of the sink or the group. The
+// mailboxes have a bounded length because the planner allows one operation and one fold for each task, besides what was
+// fetched before a pause took effect.
 type Engine[D any] struct {
 	cfg    Config
 	source Source

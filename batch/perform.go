@@ -3,7 +3,6 @@ package batch
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"time"
 
 	"github.com/sluice-etl/sluice/batch/planner"
@@ -143,11 +142,8 @@ func (e *Engine[D]) wait(ctx context.Context, r planner.WaitRequest) {
 	})
 }
 
-// pause returns the time to wait before a retry. It grows from about 20 ms to about 5 s, and half of it is jitter.
-func pause(attempt int) time.Duration {
-	d := min(20*time.Millisecond<<min(attempt, 10), 5*time.Second)
-	return d/2 + rand.N(d/2+1) //nolint:gosec // spreads retries, hides nothing
-}
+// pause returns the time to wait before a retry.
+func pause(attempt int) time.Duration { return obs.Pause(attempt, 30*time.Millisecond, 5*time.Second) }
 
 // drop releases a piece, as soon as no worker is folding it.
 func (e *Engine[D]) drop(token uint64) {

@@ -89,7 +89,7 @@ func (s *sender) run(ctx context.Context) error {
 // send sends one batch, and with Resend repeats it until it is acknowledged.
 func (s *sender) send(ctx context.Context, b *batch) error {
 	tries := 0
-	pause := obs.Backoff(50*time.Millisecond, 5*time.Second)
+	pause := obs.NewBackoff(50*time.Millisecond, 5*time.Second)
 	for {
 		err := s.once(ctx, b, &tries)
 		if err == nil {
@@ -98,7 +98,7 @@ func (s *sender) send(ctx context.Context, b *batch) error {
 		if !s.cfg.Resend || ctx.Err() != nil {
 			return fmt.Errorf("send %d events: %w", len(b.events), err)
 		}
-		if !obs.Wait(ctx, pause.NextBackOff()) {
+		if !pause.Wait(ctx) {
 			return errors.Join(context.Cause(ctx), err)
 		}
 	}

@@ -182,7 +182,7 @@ func (p permanent) Unwrap() error { return p.error }
 // It logs the first error and then at most one in ten seconds, with the constant message what. Errors include the
 // connection errors that d has recorded; d may be nil.
 func retry(ctx context.Context, log *slog.Logger, what string, d *dials, fn func(context.Context) error) error {
-	wait, throttle := obs.Backoff(100*time.Millisecond, 5*time.Second), obs.NewThrottle(10*time.Second)
+	wait, throttle := obs.NewBackoff(100*time.Millisecond, 5*time.Second), obs.NewThrottle(10*time.Second)
 	for tries := 1; ; tries++ {
 		err := fn(ctx)
 		if err == nil {
@@ -200,7 +200,7 @@ func retry(ctx context.Context, log *slog.Logger, what string, d *dials, fn func
 		if ok, _ := throttle.Allow("", time.Now()); ok {
 			log.Warn(what, "err", err, "tries", tries) //nolint:sloglint // every caller gives a constant
 		}
-		if !obs.Wait(ctx, wait.NextBackOff()) {
+		if !wait.Wait(ctx) {
 			return fmt.Errorf("%w (last: %w)", context.Cause(ctx), err)
 		}
 	}

@@ -158,7 +158,7 @@ func (l *loading) prune(ctx context.Context) {
 // without a time limit, because receiving continues meanwhile, and logged every waitLogInterval. Any other error is
 // returned.
 func (l *loading) retryMySQL(ctx context.Context, do func() error) error {
-	pause, throttle := obs.Backoff(200*time.Millisecond, 5*time.Second), obs.NewThrottle(waitLogInterval)
+	pause, throttle := obs.NewBackoff(200*time.Millisecond, 5*time.Second), obs.NewThrottle(waitLogInterval)
 	for {
 		err := do()
 		if err == nil {
@@ -174,7 +174,7 @@ func (l *loading) retryMySQL(ctx context.Context, do func() error) error {
 		if ok, _ := throttle.Allow("", time.Now()); ok {
 			l.log.Warn("Cannot start the job in MySQL yet; retrying", "err", err)
 		}
-		obs.Wait(ctx, pause.NextBackOff())
+		pause.Wait(ctx)
 	}
 }
 

@@ -3,9 +3,9 @@ package mailbox
 
 import "sync"
 
-// Mailbox is a queue for one consumer, which waits for Ready and then takes all items. Put never blocks, so two
-// goroutines can post to each other without waiting in a circle; hence whoever uses it must bound the number of items.
-// It is safe for concurrent use.
+// Mailbox is a queue for one consumer, which waits for Ready and then takes all items. Put never blocks, so goroutines
+// can post to each other without a deadlock; hence the number of items must be bounded by other means. It is safe for
+// concurrent use.
 type Mailbox[T any] struct {
 	mu    sync.Mutex // guards items
 	items []T

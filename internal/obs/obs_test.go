@@ -59,10 +59,23 @@ func TestEvery(t *testing.T) {
 
 func TestBackoff(t *testing.T) {
 	t.Parallel()
-	b := Backoff(100*time.Millisecond, time.Second)
+	first, longest := 100*time.Millisecond, time.Second
 	for range 50 {
-		if d := b.NextBackOff(); d < 50*time.Millisecond || d > 1500*time.Millisecond {
-			t.Errorf("got %s, expected 50ms to 1.5s", d)
+		b := NewBackoff(first, longest)
+		for n, about := range []time.Duration{100, 150, 225, 337, 506, 759, 1000, 1000} {
+			about *= time.Millisecond
+			for _, d := range []time.Duration{b.Next(), Pause(n+1, first, longest)} {
+				if d < about/2 || d > about*3/2+time.Millisecond {
+					t.Errorf("pause %d: got %s, expected %s to %s", n+1, d, about/2, about*3/2)
+				}
+			}
+		}
+		b.Reset()
+		if d := b.Next(); d > first*3/2 {
+			t.Errorf("after Reset: got %s, expected at most %s", d, first*3/2)
+		}
+		if d := Pause(1_000_000, first, longest); d < longest/2 || d > longest*3/2 {
+			t.Errorf("pause 1,000,000: got %s, expected %s to %s", d, longest/2, longest*3/2)
 		}
 	}
 }

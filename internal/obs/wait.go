@@ -34,9 +34,30 @@ func Every(ctx context.Context, d time.Duration, do func()) {
 	}
 }
 
-// Backoff returns pauses that grow from about first to about longest, with jitter. It is not safe for concurrent use.
-func Backoff(first, longest time.Duration) *backoff.ExponentialBackOff {
+// Backoff is pauses between attempts that grow by half each time, with jitter. It is not safe for concurrent use.
+type Backoff struct{ pauses *backoff.ExponentialBackOff }
+
+// NewBackoff returns pauses that grow from about first to about longest.
+func NewBackoff(first, longest time.Duration) Backoff {
 	b := backoff.NewExponentialBackOff()
 	b.InitialInterval, b.MaxInterval = first, longest
-	return b
+	return Backoff{b}
+}
+
+// Next returns the next pause.
+func (b Backoff) Next() time.Duration { return b.pauses.NextBackOff() }
+
+// Wait waits for the next pause, and reports false if ctx ended first.
+func (b Backoff) Wait(ctx context.Context) bool { return Wait(ctx, b.Next()) }
+
+// Reset makes the next pause the first again.
+func (b Backoff) Reset() { b.pauses.Reset() }
+
+// Pause returns the n-th pause, from 1, of NewBackoff(first, longest), for callers that count the attempts themselves.
+func Pause(n int, first, longest time.Duration) time.Duration {
+	b := NewBackoff(first, longest)
+	for range min(n, 50) - 1 { // 50 pauses reach any longest
+		b.Next()
+	}
+	return b.Next()
 }

@@ -56,7 +56,7 @@ func (f *folder) warn(kind, message string, args ...any) {
 // some lines of a batch and rejects the others, each retry causes duplicates.
 func (f *folder) watch(ctx, work context.Context) {
 	interval := f.w.cfg.Interval
-	pause := obs.Backoff(interval, max(interval, longestPause))
+	pause := obs.NewBackoff(interval, max(interval, longestPause))
 	for {
 		wait := interval*4/5 + time.Duration(rand.Int64N(int64(interval)*2/5+1)) //nolint:gosec // G404: spreading needs no secrecy
 		err := f.scan(ctx, work)
@@ -66,7 +66,7 @@ func (f *folder) watch(ctx, work context.Context) {
 		case ctx.Err() == nil:
 			f.seen.failed(err)
 			f.warn("folder", "Reading a watched directory failed; retrying", "err", err)
-			wait = pause.NextBackOff()
+			wait = pause.Next()
 		}
 		if !obs.Wait(ctx, wait) {
 			return

@@ -25,7 +25,7 @@ func WithGracePeriod(ctx context.Context, d time.Duration) (work context.Context
 // seconds with jitter, longer each time until use calls working.
 func Reconnect(ctx context.Context, address string, timeout time.Duration, use func(nc net.Conn, working func()) error, failed func(error)) {
 	d := net.Dialer{Timeout: timeout, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 15 * time.Second, Count: 4}}
-	pause := obs.Backoff(200*time.Millisecond, 30*time.Second)
+	pause := obs.NewBackoff(200*time.Millisecond, 30*time.Second)
 	for {
 		nc, err := d.DialContext(ctx, "tcp", address)
 		if err != nil {
@@ -38,7 +38,7 @@ func Reconnect(ctx context.Context, address string, timeout time.Duration, use f
 			return
 		}
 		failed(err)
-		if !obs.Wait(ctx, pause.NextBackOff()) {
+		if !pause.Wait(ctx) {
 			return
 		}
 	}

@@ -123,7 +123,7 @@ func (s *Server) accept(reading, work context.Context, serving *sync.WaitGroup) 
 	s.mu.Lock()
 	l := s.listener
 	s.mu.Unlock()
-	pause := obs.Backoff(5*time.Millisecond, time.Second)
+	pause := obs.NewBackoff(5*time.Millisecond, time.Second)
 	for {
 		nc, err := l.Accept()
 		switch {
@@ -136,7 +136,7 @@ func (s *Server) accept(reading, work context.Context, serving *sync.WaitGroup) 
 			return fmt.Errorf("accept connections: %w", err)
 		default: // too many open files, or a connection that was reset before it was accepted
 			s.report.Warn("accept", "Accepting a connection failed", "err", err)
-			obs.Wait(reading, pause.NextBackOff())
+			pause.Wait(reading)
 		}
 	}
 }

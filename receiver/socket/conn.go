@@ -135,7 +135,7 @@ func (c *conn) lines(f *receiver.Frame, b []byte) error {
 
 // append retries until Kafka has acknowledged the lines, or the stop is over.
 func (c *conn) append(h *heldFrame, events int) error {
-	pause := obs.Backoff(100*time.Millisecond, 10*time.Second)
+	pause := obs.NewBackoff(100*time.Millisecond, 10*time.Second)
 	first := time.Now()
 	for {
 		err := c.r.rt.Appender.Append(c.work, h.request())
@@ -151,7 +151,7 @@ func (c *conn) append(h *heldFrame, events int) error {
 			c.r.metrics.Unanswered(events)
 		}
 		c.r.report.Warn("held "+c.s.address, "Kafka did not acknowledge lines; holding them and retrying", "server", c.s.address, "lines", events, "err", err)
-		if !obs.Wait(c.work, pause.NextBackOff()) {
+		if !pause.Wait(c.work) {
 			c.r.lose(c.s, events, "not acknowledged by Kafka before the stop", err)
 			return err
 		}
