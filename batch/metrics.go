@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/internal/option"
 )
 
 type metrics struct {
@@ -54,7 +55,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "etl_batch_stopped_partitions_total", Help: "Times a partition stopped until an operator acts."}),
 	}
 	m.notStored = prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "etl_dead_letter_not_stored_total", Help: "Dead records committed without a dead letter of their own, because they exceeded --dead-letter-rate."})
+		Name: "etl_dead_letter_not_stored_total", Help: "Dead records committed without a dead letter of their own, because they exceeded " + option.Ref("dead-letter-rate") + "."})
 	for _, f := range []string{"counted", "filtered", "dead", "gap", "duplicate"} {
 		m.fates.WithLabelValues(f)
 	}

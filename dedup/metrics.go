@@ -5,6 +5,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/row"
 )
 
@@ -20,7 +21,7 @@ func New(cfg Config, job string, table row.Table, store Store, header func(*batc
 		return promauto.With(reg).NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	}
 	return &Dedup{cfg: cfg, job: job, table: table, store: store, header: header, metrics: &metrics{
-		duplicates: counter("etl_batch_duplicates_total", "Duplicate records dropped (--dedup-header). A batch that is processed again counts its duplicates again."),
-		withoutID:  counter("etl_batch_without_id_total", "Records without the header that --dedup-header names. They are counted, and their duplicates are not detected."),
+		duplicates: counter("etl_batch_duplicates_total", "Duplicate records dropped ("+option.Ref("dedup-header")+"). A batch that is processed again counts its duplicates again."),
+		withoutID:  counter("etl_batch_without_id_total", "Records without the header that "+option.Ref("dedup-header")+" names. They are counted, and their duplicates are not detected."),
 	}}
 }

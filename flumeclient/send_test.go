@@ -206,7 +206,7 @@ func TestRun_errors(t *testing.T) {
 		want   string
 	}{
 		"no answer":   {input("a\n"), broken, "send 1 events: connection reset"},
-		"long line":   {input("abc\nabcd\n"), nil, "in0: line 2 is longer than 3 bytes: raise --max-line-bytes"},
+		"long line":   {input("abc\nabcd\n"), nil, "in0: line 2 is longer than 3 bytes: raise option 'max-line-bytes'"},
 		"broken file": {[]Input{{"f", io.MultiReader(strings.NewReader("a\n"), &failing{})}}, nil, "read f: disk on fire"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -291,7 +291,7 @@ func TestConfig_validate(t *testing.T) {
 		t.Error(err)
 	}
 	err := Config{}.Validate()
-	for _, want := range []string{"--batch-size is 0", "--connections is 0", "--max-line-bytes is 0", "linger"} {
+	for _, want := range []string{"option 'batch-size' is 0", "option 'connections' is 0", "option 'max-line-bytes' is 0", "linger"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v does not say %q", err, want)
 		}

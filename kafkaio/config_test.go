@@ -40,8 +40,8 @@ func TestConfig_validateNamesEveryViolation(t *testing.T) {
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, want := range []string{`"localhost"`, `"a b"`, "kafka-partitions is 0", "kafka-replication is 0", `"yesterday"`, "9s", "33554433",
-		"both or neither", "kafka-tls is false", `"GSSAPI"`} {
+	for _, want := range []string{`"localhost"`, `"a b"`, "'kafka-partitions' is 0", "'kafka-replication' is 0", `"yesterday"`, "9s", "33554433",
+		"both or neither", "'kafka-tls' is false", `"GSSAPI"`} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("no %s in:\n%v", want, err)
 		}

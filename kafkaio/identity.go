@@ -17,6 +17,7 @@ import (
 
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/obs"
+	"github.com/sluice-etl/sluice/internal/option"
 )
 
 // Identity identifies the database that a member of the group counts into. Two databases in one group would each count
@@ -183,7 +184,7 @@ func foreignDatabaseError(group string, own Identity, members []Identity) error 
 		Class: checkpoint.ErrRefused,
 		Err: fmt.Errorf("consumer group %s counts into another database: this process counts into %s, other members into %s; each would count some of the records",
 			group, own, strings.Join(others, ", ")),
-		Hint: "use another --job, or another Kafka cluster; if the other process has ended, wait for --kafka-session-timeout",
+		Hint: "use another " + option.Ref("job") + ", or another Kafka cluster; if the other process has ended, wait for " + option.Ref("kafka-session-timeout"),
 	}
 }
 

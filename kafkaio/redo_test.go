@@ -88,7 +88,7 @@ func TestP24_EventsAboveALimitAreDeadLetters(t *testing.T) {
 	large := noise(2 << 20)
 	b.Add(large)
 	b.Header([]byte("host"), []byte("web"))
-	b.Dead("headers", "the event has more headers than --avro-max-headers", 299)
+	b.Dead("headers", "the event has more headers than option 'avro.max-headers'", 299)
 	b.Add([]byte("after"))
 	if err := p.Produce(t.Context(), b, nil, release); err != nil || released.Load() != 1 {
 		t.Fatalf("error %v, released %d times; expected 1 and no error", err, released.Load())
@@ -106,7 +106,7 @@ func TestP24_EventsAboveALimitAreDeadLetters(t *testing.T) {
 		got[h.Key] = string(h.Value)
 	}
 	want := map[string]string{
-		HeaderTopic: "logs", HeaderReason: "the event has more headers than --avro-max-headers", HeaderLength: "2097152",
+		HeaderTopic: "logs", HeaderReason: "the event has more headers than option 'avro.max-headers'", HeaderLength: "2097152",
 		HeaderHash: hex.EncodeToString(sum[:]), HeaderDropped: "299", "host": "web",
 	}
 	if d := cmp.Diff(want, got); d != "" {

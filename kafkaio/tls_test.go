@@ -148,9 +148,9 @@ func TestTLS_validateVerify(t *testing.T) {
 		{TLS{Enabled: true, Verify: VerifyIdentity}, ""},
 		{TLS{}, ""},
 		{TLS{Verify: VerifyIdentity}, ""},
-		{TLS{Enabled: true, Verify: VerifyCA}, "kafka-tls-ca is empty"},
-		{TLS{Enabled: true, CA: "f", ServerName: "n", Verify: VerifyCA}, `kafka-tls-server-name is "n"`},
-		{TLS{Verify: VerifyCA, CA: "f"}, "kafka-tls is false"},
+		{TLS{Enabled: true, Verify: VerifyCA}, "'kafka-tls-ca' is empty"},
+		{TLS{Enabled: true, CA: "f", ServerName: "n", Verify: VerifyCA}, `'kafka-tls-server-name' is "n"`},
+		{TLS{Verify: VerifyCA, CA: "f"}, "'kafka-tls' is false"},
 		{TLS{Enabled: true, Verify: "none"}, "must be verify-identity or verify-ca"},
 	} {
 		err := test.t.validate()

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
 	"github.com/sluice-etl/sluice/mysqlout/schema"
 	"github.com/sluice-etl/sluice/pool"
@@ -62,7 +63,7 @@ func (s *Sink) checkTargets(ctx context.Context, tx *pool.Tx, first bool) (out o
 			return out, &checkpoint.Error{
 				Class: checkpoint.ErrRefused,
 				Err:   fmt.Errorf("table %s belongs to job %q, this is job %q", t.FullName(), others, s.config.Job),
-				Hint:  "use that job's name, write to another table, or give --adopt once to add to the rows that it holds",
+				Hint:  "use that job's name, write to another table, or give " + option.Ref("adopt") + " once to add to the rows that it holds",
 			}
 		}
 		holds := false
@@ -76,7 +77,7 @@ func (s *Sink) checkTargets(ctx context.Context, tx *pool.Tx, first bool) (out o
 			return out, &checkpoint.Error{
 				Class: checkpoint.ErrRefused,
 				Err:   fmt.Errorf("table %s holds rows, and job %q has no checkpoint that tells which records they count", t.FullName(), s.config.Job),
-				Hint:  "empty the table, write to another one, or give --adopt once to add to the rows that it holds",
+				Hint:  "empty the table, write to another one, or give " + option.Ref("adopt") + " once to add to the rows that it holds",
 			}
 		}
 	}
@@ -151,7 +152,7 @@ func (s *Sink) otherQuery(ctx context.Context, tx *pool.Tx, partitions []checkpo
 	return &checkpoint.Error{
 		Class: checkpoint.ErrRefused, Partitions: partitions,
 		Err:  fmt.Errorf("job %s has counted by another query: %s", s.config.Job, difference(theirs, s.config.QueryText)),
-		Hint: "give the new query its own job and table, or give --query-change=continue to count with it from here on",
+		Hint: "give the new query its own job and table, or give " + option.Ref("query-change") + "=continue to count with it from here on",
 	}
 }
 

@@ -85,7 +85,7 @@ func TestTLS(t *testing.T) {
 		"preferred":             {user: "u", mode: TLSPreferred},
 		"required":              {user: "u", mode: TLSRequired},
 		"chain":                 {user: "u", mode: TLSVerifyCA, ca: ours.file},
-		"chain of another":      {user: "u", mode: TLSVerifyCA, ca: other.file, want: "of a CA in --mysql-tls-ca"},
+		"chain of another":      {user: "u", mode: TLSVerifyCA, ca: other.file, want: "of a CA in option 'mysql-tls-ca'"},
 		"unknown to the system": {user: "u", mode: TLSVerifyIdentity, host: "localhost", want: "unknown authority"},
 		"name":                  {user: "u", mode: TLSVerifyIdentity, ca: ours.file, host: "localhost"},
 		"another name":          {user: "u", mode: TLSVerifyIdentity, ca: ours.file, want: "127.0.0.1"},

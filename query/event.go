@@ -10,6 +10,7 @@ import (
 	"github.com/sluice-etl/sluice/fold"
 	"github.com/sluice-etl/sluice/fold/format"
 	"github.com/sluice-etl/sluice/internal/avrobin"
+	"github.com/sluice-etl/sluice/internal/option"
 )
 
 // flumeOpener returns a function that finds the event in a record whose value is one of Flume's events: its body, and its
@@ -34,7 +35,7 @@ func notFlume(v []byte, at int, bad string) error {
 	if bad != "" {
 		why = fmt.Sprintf("bad %s at byte %d of %d", bad, at, len(v))
 	}
-	return &format.Error{Reason: "--kafka-value flume: the value is not one Flume event in Avro's encoding; " + looksLike(v), Detail: why}
+	return &format.Error{Reason: option.Ref("kafka-value") + " flume: the value is not one Flume event in Avro's encoding; " + looksLike(v), Detail: why}
 }
 
 // looksLike guesses what a value that is no event is, for the person who configured the encoding.
@@ -45,9 +46,9 @@ func looksLike(v []byte) string {
 	case bytes.HasPrefix(v, []byte("Obj\x01")):
 		return "it looks like an Avro container file, which Flume does not write to Kafka"
 	case plainText(v):
-		return "it looks like plain text: did you mean --kafka-value raw?"
+		return "it looks like plain text: did you mean " + option.Ref("kafka-value") + " raw?"
 	}
-	return "it is neither text nor a container file: if the events' bodies look so, --kafka-value raw is meant"
+	return "it is neither text nor a container file: if the events' bodies look so, " + option.Ref("kafka-value") + " raw is meant"
 }
 
 // plainText reports whether a value looks like text, by its first kilobyte, which may end within a character.

@@ -118,11 +118,11 @@ func TestFlumeValues_invalidEventIsADeadLetter(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ value, want string }{
 		{"", "it is empty|bad number of headers at byte 0 of 0"},
-		{string(flumeValue("hi", "host", "a")) + "x", "--kafka-value raw is meant|1 bytes follow the event, which ends at byte 12 of 13"},
+		{string(flumeValue("hi", "host", "a")) + "x", "option 'kafka-value' raw is meant|1 bytes follow the event, which ends at byte 12 of 13"},
 		{string(flumeValue("hi", "host", "a")[:11]), "bad body at byte 9 of 11"},
 		{"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "bad number of headers at byte 0 of 11"},
-		{line(200, "17"), "did you mean --kafka-value raw?"},
-		{`{"a":"é"}`, "it looks like plain text: did you mean --kafka-value raw?|"},
+		{line(200, "17"), "did you mean option 'kafka-value' raw?"},
+		{`{"a":"é"}`, "it looks like plain text: did you mean option 'kafka-value' raw?|"},
 		{"Obj\x01\x04\x14avro", "it looks like an Avro container file"},
 		{"\x00\x00\x00\x00\x07", "3 bytes follow the event"},
 	} {
@@ -133,7 +133,7 @@ func TestFlumeValues_invalidEventIsADeadLetter(t *testing.T) {
 			continue
 		}
 		d := tally.Dead[0]
-		if !strings.HasPrefix(d.Reason, "--kafka-value flume: ") || !strings.Contains(d.Reason+"|"+d.Detail, c.want) {
+		if !strings.HasPrefix(d.Reason, "option 'kafka-value' flume: ") || !strings.Contains(d.Reason+"|"+d.Detail, c.want) {
 			t.Errorf("%q: reason %q, detail %q, expected %q in them", c.value, d.Reason, d.Detail, c.want)
 		}
 		if string(d.Value) != c.value || d.Length != int64(len(c.value)) || d.Statement != -1 {

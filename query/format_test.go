@@ -52,7 +52,7 @@ func TestCombined_lines(t *testing.T) {
 		{`h - - [17/May/2015:10:05:03 +0000] "GET /" 200 x "-" "-"`, "!expected a number of bytes"},
 		{`h - - [17/May/2015:10:05:03 +0000] "GET /" 200 1x "-" "-"`, "!expected a number of bytes"},
 		{`h - - [17/May/2015:10:05:03 +0000] "GET /" 200 1234567890123456789 "-" "-"`, "!more than 18 digits"},
-		{`h - - [17/May/2015:10:05:03 +0000] "GET /" 200 1`, "!--format common"},
+		{`h - - [17/May/2015:10:05:03 +0000] "GET /" 200 1`, "!log format common"},
 		{`h - - [17/May/2015:10:05:03 +0000] "GET /" 200 1 "-"`, "!expected the user agent"},
 		{`h - - [17/May/2015:10:05:03 +0000] "GET /" 200 1 "-" x`, "!expected the user agent"},
 		{`h - - [31/Jun/2015:10:05:03 +0000] "GET /" 200 1 "-" "x"`, "!is not a time"},

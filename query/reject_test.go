@@ -49,7 +49,7 @@ func TestCompile_rejects(t *testing.T) {
 		{"combined", "INSERT INTO t SELECT host, COUNT(*) AS n FROM events WHERE m = 'GET' GROUP BY host", "no such column; there are host"},
 		{"combined", "INSERT INTO t SELECT LEFT(path, 9) AS p, COUNT(*) AS n FROM events WHERE p = '/' GROUP BY p", "alias of SELECT"},
 		{"json", "INSERT INTO t SELECT COALESCE(LEFT(uri, 9), '') AS p, COUNT(*) AS n FROM events WHERE p = '/' GROUP BY p", "events.p if a field"},
-		{"combined", "INSERT INTO t SELECT a.b FROM events", "--format json"},
+		{"combined", "INSERT INTO t SELECT a.b FROM events", "log format json"},
 		{"combined", "INSERT INTO t SELECT host + 1 AS x FROM events", "CAST(host AS SIGNED)"},
 		{"combined", "INSERT INTO t SELECT host FROM events WHERE status = '200'", "CAST('200' AS SIGNED)"},
 		{"combined", "INSERT INTO t SELECT host FROM events WHERE host = 5", "CAST(host AS SIGNED)"},

@@ -230,7 +230,7 @@ etl_receiver_requests_total{outcome="dropped",receiver="thrift"} 0
 etl_receiver_requests_total{outcome="error",receiver="thrift"} 0
 etl_receiver_requests_total{outcome="ok",receiver="thrift"} 0
 etl_receiver_requests_total{outcome="unanswered",receiver="thrift"} 0
-# HELP etl_receiver_in_flight_limit_bytes Limit of the bytes in flight (--max-bytes-in-flight).
+# HELP etl_receiver_in_flight_limit_bytes Limit of the bytes in flight (option 'max-bytes-in-flight').
 # TYPE etl_receiver_in_flight_limit_bytes gauge
 etl_receiver_in_flight_limit_bytes 2.68435456e+08
 `

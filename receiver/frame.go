@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 	"unsafe"
+
+	"github.com/sluice-etl/sluice/internal/option"
 )
 
 // bufferSizes are the sizes of a frame's buffer as bytes arrive; beyond the last one the size doubles. Buffers of
@@ -77,7 +79,7 @@ func (p *Frames) Begin(ctx context.Context, first, deadline time.Time, extra int
 func (f *Frame) Charge(n int) error {
 	err := f.lease.Grow(f.ctx, f.Deadline, int64(n))
 	if errors.Is(err, ErrNoMemory) {
-		return Reject(ReasonMemory, "%w within --ack-timeout: raise --max-bytes-in-flight, or check why Kafka is slow", err)
+		return Reject(ReasonMemory, "%w within %s: raise %s, or check why Kafka is slow", err, option.Ref("ack-timeout"), option.Ref("max-bytes-in-flight"))
 	}
 	return err
 }

@@ -81,7 +81,7 @@ func (f *IPFilter) Check(ctx context.Context, addr netip.Addr) error {
 		if r.allow {
 			return nil
 		}
-		return Reject(ReasonFiltered, "%s is denied by the --ip-filter rule %s", addr, r.text)
+		return Reject(ReasonFiltered, "%s is denied by the rule %s of "+option.Ref("ip-filter"), addr, r.text)
 	}
 	return nil
 }

@@ -45,7 +45,7 @@ func TestIPFilter_bad(t *testing.T) {
 		"127.0.0.1": "does not have three fields", "allow:ip:": "does not have three fields", "Allow:ip:*": "neither allow nor deny",
 		"allow:host:*": "neither ip nor name", "deny:ip:*,": "does not have three fields", "deny:ip:(": "missing closing",
 	} {
-		if _, err := ParseIPFilter(rules); err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "--ip-filter has the rule ") {
+		if _, err := ParseIPFilter(rules); err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "option 'ip-filter' has the rule ") {
 			t.Errorf("%q: %v, expected %q", rules, err, want)
 		}
 	}

@@ -9,8 +9,8 @@ import (
 // Limits bound one request of a receiver, whatever its protocol. A request above MaxFrameBytes or MaxBatchEvents is
 // rejected. An event above one of the other limits becomes a dead letter, and the rest of its request is not affected.
 type Limits struct {
-	// Option begins the names of the options that set the limits, as in "--avro-max-"; errors name them.
-	Option string
+	// Receiver is the receiver's name in metrics and logs; errors name the limits by it.
+	Receiver string
 	// MaxFrameBytes bounds the bytes of a request. The default, 64 MiB, is 100,000 events of 640 bytes.
 	MaxFrameBytes int
 	// MaxBatchEvents bounds the events of a request. Flume sends 100 by default, and no more than its channel's
@@ -26,10 +26,10 @@ type Limits struct {
 	KeepPacked bool
 }
 
-// DefaultLimits returns the defaults for the receiver whose options begin with option.
-func DefaultLimits(option string) Limits {
+// DefaultLimits returns the defaults for the receiver of that name.
+func DefaultLimits(receiver string) Limits {
 	return Limits{
-		Option: option, MaxFrameBytes: 64 << 20, MaxBatchEvents: 100_000, MaxHeaders: 256, MaxHeaderBytes: 64 << 10,
+		Receiver: receiver, MaxFrameBytes: 64 << 20, MaxBatchEvents: 100_000, MaxHeaders: 256, MaxHeaderBytes: 64 << 10,
 		MaxBodyBytes: 16 << 20,
 	}
 }
@@ -45,15 +45,18 @@ func (l *Limits) Validate() error {
 	)
 }
 
-// CheckRange returns an error that names the option if its value is out of range.
+// CheckRange returns an error that names the limit if its value is out of range.
 func (l *Limits) CheckRange(name string, value, least, most int) error {
-	return option.Range(l.Option+name, value, least, most)
+	return option.Range(l.option(name), value, least, most)
 }
+
+// option returns the name of the option that sets a limit.
+func (l *Limits) option(name string) string { return option.Of(l.Receiver, "max-"+name) }
 
 // CheckFrame rejects a request of more bytes than the limit. It is called before memory is taken for them.
 func (l *Limits) CheckFrame(bytes int64) error {
 	if bytes > int64(l.MaxFrameBytes) {
-		return LimitExceeded(ReasonFrameBytes, "bytes in a frame", l.Option+"frame-bytes", bytes, l.MaxFrameBytes)
+		return LimitExceeded(ReasonFrameBytes, "bytes in a frame", l.option("frame-bytes"), bytes, l.MaxFrameBytes)
 	}
 	return nil
 }
@@ -61,7 +64,7 @@ func (l *Limits) CheckFrame(bytes int64) error {
 // CheckEvents rejects a request of more events than the limit.
 func (l *Limits) CheckEvents(events int) error {
 	if events > l.MaxBatchEvents {
-		return LimitExceeded(ReasonBatchEvents, "events in a batch", l.Option+"batch-events", int64(events), l.MaxBatchEvents)
+		return LimitExceeded(ReasonBatchEvents, "events in a batch", l.option("batch-events"), int64(events), l.MaxBatchEvents)
 	}
 	return nil
 }
@@ -86,11 +89,11 @@ func (l *Limits) CheckEventSize(f *Frame, headers, kept, headerBytes, bodyBytes 
 	d := &Dead{Dropped: headers - kept}
 	switch {
 	case headers > l.MaxHeaders:
-		d.Label, d.Reason = ReasonHeaders, "the event has more headers than "+l.Option+"headers"
+		d.Label, d.Reason = ReasonHeaders, "the event has more headers than "+option.Ref(l.option("headers"))
 	case headerBytes > l.MaxHeaderBytes:
-		d.Label, d.Reason = ReasonHeaderBytes, "the event's headers have more bytes than "+l.Option+"header-bytes"
+		d.Label, d.Reason = ReasonHeaderBytes, "the event's headers have more bytes than "+option.Ref(l.option("header-bytes"))
 	default:
-		d.Label, d.Reason = ReasonBodyBytes, "the event's body has more bytes than "+l.Option+"body-bytes"
+		d.Label, d.Reason = ReasonBodyBytes, "the event's body has more bytes than "+option.Ref(l.option("body-bytes"))
 	}
 	if err := f.Charge(deadBytes); err != nil {
 		return nil, err

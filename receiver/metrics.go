@@ -5,6 +5,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/sluice-etl/sluice/internal/option"
 )
 
 type admissionMetrics struct {
@@ -17,7 +19,7 @@ func newAdmissionMetrics(reg prometheus.Registerer) admissionMetrics {
 	}
 	return admissionMetrics{
 		used:    gauge("etl_receiver_in_flight_bytes", "Memory of requests that are being received or that the producer has not released yet, over all receivers."),
-		limit:   gauge("etl_receiver_in_flight_limit_bytes", "Limit of the bytes in flight (--max-bytes-in-flight)."),
+		limit:   gauge("etl_receiver_in_flight_limit_bytes", "Limit of the bytes in flight ("+option.Ref("max-bytes-in-flight")+")."),
 		waiting: gauge("etl_receiver_in_flight_waiting", "Requests that wait for memory in the budget of bytes in flight."),
 	}
 }

@@ -1,6 +1,10 @@
 package receiver
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/sluice-etl/sluice/internal/option"
+)
 
 // Reasons for which any receiver closes or does not accept a connection, as values of the label reason. A receiver adds
 // those of its own protocol.
@@ -12,9 +16,9 @@ const (
 	ReasonBodyBytes   = "body_bytes"
 	ReasonConnections = "connections"
 	ReasonPerAddress  = "connections_per_address"
-	ReasonFiltered    = "ip_filter"  // --ip-filter denies the address
+	ReasonFiltered    = "ip_filter"  // a rule denies the address
 	ReasonMemory      = "memory"     // no memory left in the bytes in flight before ack-timeout
-	ReasonSlow        = "slow_frame" // the request was not received within --ack-timeout of its first byte
+	ReasonSlow        = "slow_frame" // the request was not received within ack-timeout of its first byte
 	ReasonLate        = "late"       // a request could be produced only after ack-timeout
 	ReasonGone        = "gone"       // the sender closed the connection before its request was produced
 	ReasonTruncated   = "truncated"  // the connection ended in the middle of a request
@@ -63,17 +67,17 @@ func Malformed(format string, args ...any) error { return Reject(ReasonMalformed
 // LimitError is a limit that a request exceeded.
 type LimitError struct {
 	What   string // what is limited, as in "event body bytes"
-	Option string // the option that sets the limit
+	Option string // the name of the option that sets the limit
 	Value  int64
 	Limit  int64
 }
 
 // Error names value, limit and option.
 func (e *LimitError) Error() string {
-	return fmt.Sprintf("%d %s exceed the limit of %d: send smaller requests, or raise %s", e.Value, e.What, e.Limit, e.Option)
+	return fmt.Sprintf("%d %s exceed the limit of %d: send smaller requests, or raise %s", e.Value, e.What, e.Limit, option.Ref(e.Option))
 }
 
-// LimitExceeded rejects what exceeds a limit.
-func LimitExceeded(reason, what, option string, value int64, limit int) error {
-	return &RejectError{reason, &LimitError{What: what, Option: option, Value: value, Limit: int64(limit)}}
+// LimitExceeded rejects what exceeds a limit, which the option of that name sets.
+func LimitExceeded(reason, what, name string, value int64, limit int) error {
+	return &RejectError{reason, &LimitError{What: what, Option: name, Value: value, Limit: int64(limit)}}
 }

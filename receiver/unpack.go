@@ -8,6 +8,8 @@ import (
 	"io"
 	"slices"
 	"sync"
+
+	"github.com/sluice-etl/sluice/internal/option"
 )
 
 // ReasonGzip is the label of dead letters whose body could not be decompressed.
@@ -81,7 +83,7 @@ func (f *Frame) Unpack(l *Limits) error {
 		case errors.Is(err, errWasted):
 			e.Dead.Reason = "the body is compressed with gzip, and earlier bodies of its request that cannot be decompressed used up the work that a request may cause"
 		case errors.Is(err, errTooLarge):
-			e.Dead.Reason = "the body is compressed with gzip and decompresses to more bytes than " + l.Option + "body-bytes or " + l.Option + "frame-bytes"
+			e.Dead.Reason = "the body is compressed with gzip and decompresses to more bytes than " + option.Ref(l.option("body-bytes")) + " or " + option.Ref(l.option("frame-bytes"))
 		}
 	}
 	return nil

@@ -57,7 +57,7 @@ func TestUnpack(t *testing.T) {
 		"not packed by Log4j 2":    {log4j([]byte("a line")), "a line", ""},
 		"gzip of another sender":   {Event{Body: whole}, string(whole), ""},
 		"another header":           {Event{Body: whole, Headers: []Header{{Key: []byte("guid")}}}, string(whole), ""},
-		"above the limit":          {log4j(packed(t, large)), string(packed(t, large)), "the body is compressed with gzip and decompresses to more bytes than --x-body-bytes or --x-frame-bytes"},
+		"above the limit":          {log4j(packed(t, large)), string(packed(t, large)), "the body is compressed with gzip and decompresses to more bytes than option 'x.max-body-bytes' or option 'x.max-frame-bytes'"},
 		"cut":                      {log4j(whole[:len(whole)-9]), string(whole[:len(whole)-9]), "the body is compressed with gzip and cannot be decompressed"},
 		"without its trailer":      {log4j(whole[:len(whole)-1]), string(whole[:len(whole)-1]), "the body is compressed with gzip and cannot be decompressed"},
 		"only its beginning":       {log4j(whole[:3]), string(whole[:3]), "the body is compressed with gzip and cannot be decompressed"},
@@ -68,7 +68,7 @@ func TestUnpack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f, _ := unpackFrame(t, Event{Body: []byte("before")}, tc.event, log4j(packed(t, "after")))
-			l := DefaultLimits("--x-")
+			l := DefaultLimits("x")
 			l.MaxBodyBytes = 1000
 			if err := f.Unpack(&l); err != nil {
 				t.Fatal(err)
@@ -110,7 +110,7 @@ func TestUnpack_decompressionBomb(t *testing.T) {
 	}
 	f, a := unpackFrame(t, events...)
 	before := a.Used()
-	l := DefaultLimits("--x-")
+	l := DefaultLimits("x")
 	l.MaxFrameBytes = 5 << 20
 	if err := f.Unpack(&l); err != nil {
 		t.Fatal(err)
@@ -175,7 +175,7 @@ func FuzzUnpack(f *testing.F) {
 // events are not affected.
 func TestUnpack_corruptBodiesAreBounded(t *testing.T) {
 	t.Parallel()
-	l := DefaultLimits("--x-")
+	l := DefaultLimits("x")
 	l.MaxFrameBytes, l.MaxBodyBytes = 4<<20, 2<<20
 	honest := packed(t, strings.Repeat("x", 3<<20))
 	liar := bytes.Clone(honest)
@@ -186,7 +186,7 @@ func TestUnpack_corruptBodiesAreBounded(t *testing.T) {
 		after  string
 		reason string
 	}{
-		"honest": {honest, 0, "after", "the body is compressed with gzip and decompresses to more bytes than --x-body-bytes or --x-frame-bytes"},
+		"honest": {honest, 0, "after", "the body is compressed with gzip and decompresses to more bytes than option 'x.max-body-bytes' or option 'x.max-frame-bytes'"},
 		"liars":  {liar, 2, string(packed(t, "after")), "the body is compressed with gzip, and earlier bodies of its request that cannot be decompressed used up the work that a request may cause"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -10,6 +10,8 @@ import (
 type Config struct {
 	// Listen is the address, host:port; empty disables the listener. Port 0 selects a free port.
 	Listen string
+	// Render, if not nil, is applied to each document before it is sent. It is for the names of options in reasons.
+	Render func(json string) string
 }
 
 // DefaultConfig returns the configuration of a process without options.

@@ -6,6 +6,7 @@ import (
 	_ "embed"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -177,7 +178,11 @@ func (s *Server) json(w http.ResponseWriter, code int, v any) {
 		http.Error(w, "encoding status failed: "+err.Error(), http.StatusInternalServerError)
 		return
 	}
+	text := b.String()
+	if s.cfg.Render != nil {
+		text = s.cfg.Render(text)
+	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(code)
-	_, _ = w.Write(b.Bytes())
+	_, _ = io.WriteString(w, text)
 }

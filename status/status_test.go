@@ -105,6 +105,17 @@ func TestStatus(t *testing.T) {
 	}
 }
 
+func TestStatus_rendered(t *testing.T) {
+	t.Parallel()
+	c := Config{Render: func(json string) string { return strings.ReplaceAll(json, "option 'x'", "--x") }}
+	h := New(c, Sources{Conditions: []Condition{{Name: "c", Func: func() (State, string) { return Down, "raise option 'x'" }}}}, nil).Handler()
+	for _, path := range []string{"/readyz", "/api/v1/status"} {
+		if _, body, _ := get(t, h, "GET", path); !strings.Contains(body, `"raise --x"`) {
+			t.Errorf("%s is %s, expected it to contain the rendered reason", path, body)
+		}
+	}
+}
+
 func TestHandler_changesNothing(t *testing.T) {
 	t.Parallel()
 	h := New(Config{}, Sources{}, nil).Handler()

@@ -115,10 +115,10 @@ func (t *task) tooManyDead(b *taskBatch) error {
 	if b.counted > 0 || p.counted || b.unfiltered < 1000 || float64(b.dead) <= p.limits.DeadLetterStop*float64(b.unfiltered) {
 		return nil
 	}
-	return &checkpoint.Error{
+	return &checkpoint.Error{ // the hint refers to the option as option.Ref does, which the planner does not import
 		Class: checkpoint.ErrRefused,
 		Err:   fmt.Errorf("no record was counted yet, and %d of %d records are dead letters; reason of the first: %s", b.dead, b.unfiltered, b.reason),
-		Hint:  "check --format and --query; if these records are expected to be dead letters, start once with --dead-letter-stop=100%",
+		Hint:  "check log format and query; if these records are expected to be dead letters, start once with option 'dead-letter-stop'=100%",
 	}
 }
 

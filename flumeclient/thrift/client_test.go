@@ -166,7 +166,7 @@ func TestConfig_validate(t *testing.T) {
 	err := (&Config{Protocol: "json", ConnConfig: flumeclient.ConnConfig{Address: "nowhere", Dialer: netserver.Dialer{Deflate: netserver.DeflateInside}}}).Validate()
 	for _, want := range []string{
 		`address "nowhere"`, "must be host:port", "connect timeout is 0s", "request timeout is 0s",
-		`--thrift-protocol is "json", must be compact or binary`, "--deflate is \"inside\", must be none, because Flume's Thrift is never deflated",
+		`option 'thrift-protocol' is "json", must be compact or binary`, "option 'deflate' is \"inside\", must be none, because Flume's Thrift is never deflated",
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v does not say %q", err, want)

@@ -7,7 +7,7 @@ import (
 	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
-// Config is a receiver's address and limits; its options begin with --avro.
+// Config is a receiver's address and limits; its options begin with avro.
 type Config struct {
 	netserver.Config
 	receiver.Limits
@@ -20,7 +20,7 @@ type Config struct {
 func DefaultConfig() Config {
 	c := Config{
 		Config:        netserver.DefaultConfig("avro", "Flume's Avro RPC"),
-		Limits:        receiver.DefaultLimits("--avro-max-"),
+		Limits:        receiver.DefaultLimits("avro"),
 		MaxListLength: 16384,
 	}
 	c.Listen, c.Inflate.Enabled = ":41414", true

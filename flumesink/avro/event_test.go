@@ -126,7 +126,7 @@ func TestDecoder_limits(t *testing.T) {
 	}{
 		"events": {
 			set(func(c *Config) { c.MaxBatchEvents = 2 }), receivertest.Events("a", "b"), receivertest.Events("a", "b", "c"),
-			"3 events in a batch exceed the limit of 2: send smaller requests, or raise --avro-max-batch-events",
+			"3 events in a batch exceed the limit of 2: send smaller requests, or raise option 'avro.max-batch-events'",
 		},
 		"headers": {
 			set(func(c *Config) { c.MaxHeaders = 1 }), one("", header("a", "b")), one("", header("a", "b"), header("c", "d")),

@@ -67,7 +67,7 @@ func TestReceiver_realAgents(t *testing.T) {
 				g := start(t, k, nil)
 				c := g.Dial()
 				c.Send(parts[name][0].bytes)
-				if log, hint := g.Rejected(receiver.ReasonTLS, 1), "set ssl = false in the Avro sink, or set --avro-tls-cert"; !strings.Contains(log, hint) {
+				if log, hint := g.Rejected(receiver.ReasonTLS, 1), "set ssl = false in the Avro sink, or set option 'avro.tls-cert'"; !strings.Contains(log, hint) {
 					t.Errorf("%s: the log lacks %q: %s", name, hint, log)
 				}
 				c.Closed()

@@ -6,6 +6,7 @@ import (
 	"io"
 	"sync"
 
+	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/receiver"
 	"github.com/sluice-etl/sluice/receiver/netserver"
 )
@@ -128,10 +129,10 @@ func (in *input) buffer(f *frame, length int) error {
 
 // hints say what to do, by the reason of SniffProtocol.
 var hints = map[string]string{
-	receiver.ReasonHTTP:    "use the right port; health and metrics are at --admin-listen",
-	receiver.ReasonTLS:     "this port accepts plain connections only; set ssl = false in the Avro sink, or set --avro-tls-cert",
+	receiver.ReasonHTTP:    "use the right port; health and metrics are at " + option.Ref("admin-listen"),
+	receiver.ReasonTLS:     "this port accepts plain connections only; set ssl = false in the Avro sink, or set " + option.Ref("avro.tls-cert"),
 	receiver.ReasonZlib:    "the data was deflated twice; set compression-type = deflate or none in the Avro sink",
-	receiver.ReasonThrift:  "use Flume's Avro sink, or point the Thrift sink at --thrift-listen",
+	receiver.ReasonThrift:  "use Flume's Avro sink, or point the Thrift sink at " + option.Ref("thrift.listen"),
 	receiver.ReasonProxy:   "turn the PROXY protocol off in the load balancer",
 	receiver.ReasonText:    "use Flume's Avro sink, or etl send, to send lines",
 	receiver.ReasonUnknown: "this port accepts only Flume's Avro sink and etl send",
@@ -150,5 +151,5 @@ func (in *input) implausible(list uint32) error {
 	if list == 0 {
 		return receiver.Malformed("a frame without buffers (listSize 0)")
 	}
-	return receiver.LimitExceeded(reasonListLength, "buffers in a frame", "--avro-max-list-length", int64(list), in.cfg.MaxListLength)
+	return receiver.LimitExceeded(reasonListLength, "buffers in a frame", "avro.max-list-length", int64(list), in.cfg.MaxListLength)
 }

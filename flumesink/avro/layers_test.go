@@ -151,8 +151,8 @@ func TestLayers_decompressionBomb(t *testing.T) {
 	}
 	c := g.Dial()
 	go func() { _, _ = c.Write(bomb.Bytes()) }() // the receiver closes the connection meanwhile
-	if log := g.Rejected(receiver.ReasonBomb, 1); !strings.Contains(log, "--avro-max-inflate-ratio") {
-		t.Errorf("got %q, expected it to contain %q", log, "--avro-max-inflate-ratio")
+	if log := g.Rejected(receiver.ReasonBomb, 1); !strings.Contains(log, "option 'avro.max-inflate-ratio'") {
+		t.Errorf("got %q, expected it to contain %q", log, "option 'avro.max-inflate-ratio'")
 	}
 	if err := g.client().Append(t.Context(), receivertest.Events("a")); err != nil {
 		t.Error(err)
@@ -168,7 +168,7 @@ func TestReceiver_ipFilter(t *testing.T) {
 	}
 	g := start(t, &kafka{}, func(_ *Config, rt *receiver.Runtime) { rt.Filter = filter })
 	g.Dial().Closed()
-	if log := g.Rejected(receiver.ReasonFiltered, 1); !strings.Contains(log, "127.0.0.1 is denied by the --ip-filter rule deny:ip:127.*") {
-		t.Errorf("got %q, expected it to contain %q", log, "127.0.0.1 is denied by the --ip-filter rule deny:ip:127.*")
+	if log := g.Rejected(receiver.ReasonFiltered, 1); !strings.Contains(log, "127.0.0.1 is denied by the rule deny:ip:127.* of option 'ip-filter'") {
+		t.Errorf("got %q, expected it to contain %q", log, "127.0.0.1 is denied by the rule deny:ip:127.* of option 'ip-filter'")
 	}
 }

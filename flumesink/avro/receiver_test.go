@@ -93,14 +93,14 @@ func TestReceiver_wrongProtocols(t *testing.T) {
 		says   string
 	}{
 		"HTTP GET":        {[]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), receiver.ReasonHTTP, "an HTTP request"},
-		"HTTP POST":       {[]byte("POST /v1 HTTP/1.1\r\n\r\n"), receiver.ReasonHTTP, "--admin-listen"},
+		"HTTP POST":       {[]byte("POST /v1 HTTP/1.1\r\n\r\n"), receiver.ReasonHTTP, "option 'admin-listen'"},
 		"HTTP/2":          {[]byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), receiver.ReasonHTTP, "an HTTP request"},
 		"TLS":             {hello, receiver.ReasonTLS, "ssl = false"},
 		"TLS, 256 bytes":  {receivertest.Unhex(t, "1603010100010000fc0303"), receiver.ReasonTLS, "a TLS client hello"},
 		"broken zlib":     {receivertest.Unhex(t, "789c ffffffff"), receiver.ReasonZlib, "the zlib stream is corrupt"},
 		"zlib twice":      {deflated(t, deflated(t, []byte("a line of some length"))), receiver.ReasonZlib, "deflated twice"},
-		"Thrift, compact": {receivertest.Unhex(t, "00000020 822101 0b617070656e644261746368"), receiver.ReasonThrift, "--thrift-listen"},
-		"Thrift, binary":  {receivertest.Unhex(t, "00000020 80010001 0000000b 617070656e64"), receiver.ReasonThrift, "--thrift-listen"},
+		"Thrift, compact": {receivertest.Unhex(t, "00000020 822101 0b617070656e644261746368"), receiver.ReasonThrift, "option 'thrift.listen'"},
+		"Thrift, binary":  {receivertest.Unhex(t, "00000020 80010001 0000000b 617070656e64"), receiver.ReasonThrift, "option 'thrift.listen'"},
 		"PROXY v1":        {[]byte("PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n"), receiver.ReasonProxy, "PROXY protocol"},
 		"PROXY v2":        {receivertest.Unhex(t, "0d0a0d0a000d0a515549540a 2111000c"), receiver.ReasonProxy, "PROXY protocol"},
 		"syslog":          {[]byte("<13>Oct 10 13:55:36 host app: hello\n"), receiver.ReasonText, "etl send"},
@@ -169,9 +169,9 @@ func TestReceiver_limits(t *testing.T) {
 		reason string
 		says   string
 	}{
-		"frame":  {func(c *Config, _ *receiver.Runtime) { c.MaxFrameBytes = 100 }, receivertest.Events(long), receiver.ReasonFrameBytes, "--avro-max-frame-bytes"},
-		"list":   {func(c *Config, _ *receiver.Runtime) { c.MaxListLength = 1 }, receivertest.Events("a"), reasonListLength, "--avro-max-list-length"},
-		"events": {func(c *Config, _ *receiver.Runtime) { c.MaxBatchEvents = 1 }, receivertest.Events("a", "b"), receiver.ReasonBatchEvents, "--avro-max-batch-events"},
+		"frame":  {func(c *Config, _ *receiver.Runtime) { c.MaxFrameBytes = 100 }, receivertest.Events(long), receiver.ReasonFrameBytes, "option 'avro.max-frame-bytes'"},
+		"list":   {func(c *Config, _ *receiver.Runtime) { c.MaxListLength = 1 }, receivertest.Events("a"), reasonListLength, "option 'avro.max-list-length'"},
+		"events": {func(c *Config, _ *receiver.Runtime) { c.MaxBatchEvents = 1 }, receivertest.Events("a", "b"), receiver.ReasonBatchEvents, "option 'avro.max-batch-events'"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -244,9 +244,9 @@ func TestReceiver_portInUse(t *testing.T) {
 	g := start(t, &kafka{}, nil)
 	cfg := DefaultConfig()
 	for listen, want := range map[string]string{
-		g.Addr:        "--avro-listen " + g.Addr + ": listen tcp " + g.Addr + ": bind: address already in use: another process uses this port; stop it, or choose another port",
-		"nonsense":    "--avro-listen nonsense: ",
-		"192.0.2.1:0": "--avro-listen 192.0.2.1:0: ",
+		g.Addr:        "option 'avro.listen' " + g.Addr + ": listen tcp " + g.Addr + ": bind: address already in use: another process uses this port; stop it, or choose another port",
+		"nonsense":    "option 'avro.listen' nonsense: ",
+		"192.0.2.1:0": "option 'avro.listen' 192.0.2.1:0: ",
 	} {
 		cfg.Listen = listen
 		r := New(cfg, receiver.NewRuntime(receiver.DefaultConfig(), &kafka{}, nil, nil))
@@ -276,17 +276,17 @@ func TestConfig_validate(t *testing.T) {
 		t.Error(err)
 	}
 	var bad Config
-	bad.Config.Option, bad.Limits.Option = "--avro", "--avro-max-"
+	bad.Config.Name, bad.Limits.Receiver = "avro", "avro"
 	bad.MaxHeaders, bad.MaxHeaderBytes, bad.MaxBodyBytes = -1, -1, -1
 	bad.TLS = netserver.TLS{Key: "k", Required: true, MinVersion: "2", MaxVersion: "4"}
 	err := bad.Validate()
 	for _, want := range []string{
-		"no name", "--avro-listen is empty",
-		"--avro-max-frame-bytes is 0, must be from 64 to 1073741824", "--avro-max-list-length is 0", "--avro-max-batch-events is 0",
-		"--avro-max-headers is -1", "--avro-max-header-bytes is -1", "--avro-max-body-bytes is -1",
-		"--avro-max-connections is 0", "--avro-max-connections-per-address is 0", "--avro-max-pipelined is 0",
-		"--avro-max-inflate-ratio is 0", `--avro-tls-cert is empty, and --avro-tls-key is "k"`, "--avro-tls-client-ca and -tls-required require it",
-		`--avro-tls-min-version is "2"`, `--avro-tls-max-version is "4"`,
+		"option 'avro.listen' is empty",
+		"option 'avro.max-frame-bytes' is 0, must be from 64 to 1073741824", "option 'avro.max-list-length' is 0", "option 'avro.max-batch-events' is 0",
+		"option 'avro.max-headers' is -1", "option 'avro.max-header-bytes' is -1", "option 'avro.max-body-bytes' is -1",
+		"option 'avro.max-connections' is 0", "option 'avro.max-connections-per-address' is 0", "option 'avro.max-pipelined' is 0",
+		"option 'avro.max-inflate-ratio' is 0", `option 'avro.tls-cert' is empty, and option 'avro.tls-key' is "k"`, "option 'avro.tls-client-ca' and option 'avro.tls-required' require it",
+		`option 'avro.tls-min-version' is "2"`, `option 'avro.tls-max-version' is "4"`,
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v\nlacks %q", err, want)
@@ -297,8 +297,8 @@ func TestConfig_validate(t *testing.T) {
 func TestConfig_noTLSVersionRemains(t *testing.T) {
 	c := DefaultConfig()
 	c.TLS.MinVersion = "1.3"
-	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), `--avro-tls-min-version is "1.3", must not be above --avro-tls-max-version, "1.2"`) {
-		t.Errorf("got %v, expected an error that contains %q", err, `--avro-tls-min-version is "1.3", must not be above --avro-tls-max-version, "1.2"`)
+	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), `option 'avro.tls-min-version' is "1.3", must not be above option 'avro.tls-max-version', "1.2"`) {
+		t.Errorf("got %v, expected an error that contains %q", err, `option 'avro.tls-min-version' is "1.3", must not be above option 'avro.tls-max-version', "1.2"`)
 	}
 	c.TLS.MaxVersion = "1.3"
 	if err := c.Validate(); err != nil {
@@ -385,8 +385,8 @@ func TestReceiver_noMemoryBeforeAckTimeout(t *testing.T) {
 	c.Closed()
 	full.Release()
 	favoured.Release()
-	if log := g.Rejected(receiver.ReasonMemory, 1); !strings.Contains(log, "--max-bytes-in-flight") {
-		t.Errorf("got %q, expected it to contain %q", log, "--max-bytes-in-flight")
+	if log := g.Rejected(receiver.ReasonMemory, 1); !strings.Contains(log, "option 'max-bytes-in-flight'") {
+		t.Errorf("got %q, expected it to contain %q", log, "option 'max-bytes-in-flight'")
 	}
 }
 

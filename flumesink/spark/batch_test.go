@@ -143,7 +143,7 @@ func TestDecodeBatch_allocations(t *testing.T) {
 // The texts of a batch are copied without a charge, so they are bounded, however large the batch is.
 func TestDecodeBatch_longTexts(t *testing.T) {
 	t.Parallel()
-	limits := receiver.DefaultLimits("--poll-max-")
+	limits := receiver.DefaultLimits("spark")
 	batch := func(errorMsg, sequence string) []byte {
 		return append(avrobin.AppendBytes(avrobin.AppendBytes(nil, errorMsg), sequence), 0)
 	}

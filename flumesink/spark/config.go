@@ -41,7 +41,7 @@ const sinkTimeout = 60 * time.Second
 func DefaultConfig() Config {
 	return Config{
 		Name: "spark", Batch: 1000, Connections: 1,
-		ConnectTimeout: 20 * time.Second, Pause: 6 * time.Second, Limits: receiver.DefaultLimits("--poll-max-"),
+		ConnectTimeout: 20 * time.Second, Pause: 6 * time.Second, Limits: receiver.DefaultLimits("spark"),
 	}
 }
 
@@ -63,7 +63,7 @@ func (c *Config) Validate() error {
 		option.Range("poll-connections", c.Connections, 1, 1<<10),
 	)
 	if c.Batch > c.MaxBatchEvents && c.MaxBatchEvents > 0 {
-		errs = append(errs, option.Error("poll-batch", c.Batch, "must not exceed %s, %d, or every batch would be rejected", option.Ref("poll-max-batch-events"), c.MaxBatchEvents))
+		errs = append(errs, option.Error("poll-batch", c.Batch, "must not exceed %s, %d, or every batch would be rejected", option.Ref("spark.max-batch-events"), c.MaxBatchEvents))
 	}
 	return errors.Join(append(errs, c.Limits.Validate())...)
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sluice-etl/sluice/internal/avrobin"
 	"github.com/sluice-etl/sluice/internal/avrorpc"
+	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/receiver"
 	"github.com/sluice-etl/sluice/receiver/netserver"
 )
@@ -119,8 +120,8 @@ func (c *conn) receive(first time.Time, asked int) (*receiver.Frame, eventBatch,
 		return f, eventBatch{errorMsg: system.Text}, nil
 	}
 	if large, ok := errors.AsType[*avrorpc.TooLargeError](err); ok {
-		err = receiver.LimitExceeded(receiver.ReasonFrameBytes, "bytes in a batch", "--poll-max-frame-bytes", large.Announced, c.p.cfg.MaxFrameBytes)
-		c.requestFewer(asked, 0, "Batch of a SparkSink exceeds --poll-max-frame-bytes; requesting fewer events from now on; lower --poll-batch or raise --poll-max-frame-bytes")
+		err = receiver.LimitExceeded(receiver.ReasonFrameBytes, "bytes in a batch", "spark.max-frame-bytes", large.Announced, c.p.cfg.MaxFrameBytes)
+		c.requestFewer(asked, 0, "Batch of a SparkSink exceeds "+option.Ref("spark.max-frame-bytes")+"; requesting fewer events from now on; lower "+option.Ref("poll-batch")+" or raise the limit")
 	}
 	if err != nil {
 		f.Release()
@@ -244,7 +245,7 @@ var takeListFull = regexp.MustCompile(`Take list for \w+, capacity (\d+) full`)
 func (c *conn) fault(asked int, text string) error {
 	if m := takeListFull.FindStringSubmatch(text); m != nil {
 		capacity, _ := strconv.Atoi(m[1]) // 0 if it is not a number
-		c.requestFewer(asked, capacity, "Requested batch exceeds the transactionCapacity of the sink's channel; requesting fewer events from now on; lower --poll-batch or raise transactionCapacity")
+		c.requestFewer(asked, capacity, "Requested batch exceeds the transactionCapacity of the sink's channel; requesting fewer events from now on; lower "+option.Ref("poll-batch")+" or raise transactionCapacity")
 	} else {
 		c.p.report.Warn("fault "+c.s.address, "SparkSink replied with an error", "sink", c.s.address, "err", text)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sluice-etl/sluice/internal/obs"
+	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/receiver"
 	"github.com/sluice-etl/sluice/receiver/netserver"
 )
@@ -60,7 +61,7 @@ func (p *Poller) Run(ctx context.Context) error {
 	defer done()
 	var polling sync.WaitGroup
 	if len(p.sinks) > 0 && p.rt.AckTimeout >= sinkTimeout {
-		p.report.Log().Warn("--ack-timeout is not below the timeout of SparkSinks (60 s by default): a batch that is acked after the sink took it back is counted and sent again", "ack_timeout", p.rt.AckTimeout)
+		p.report.Log().Warn("The ack timeout is not below the timeout of SparkSinks (60 s by default): a batch that is acked after the sink took it back is counted and sent again", "ack_timeout", p.rt.AckTimeout, "set_by", option.Ref("ack-timeout"))
 	}
 	for _, s := range p.sinks {
 		p.report.Log().Info("Polling SparkSink", "sink", s.address, "batch", p.cfg.Batch, "connections", p.cfg.Connections)

@@ -135,7 +135,7 @@ func TestPoller_limits(t *testing.T) {
 	s.put(bodies...)
 	g := start(t, &kafka{}, func(c *Config, _ *receiver.Runtime) { c.Batch, c.MaxFrameBytes = 40, 25_000 }, s.addr())
 	g.acked(s, 40)
-	g.Logs("--poll-max-frame-bytes")
+	g.Logs("option 'spark.max-frame-bytes'")
 	if st := g.p.Status()[0]; st.Batch != 20 {
 		t.Errorf("status %+v, expected Batch 20", st)
 	}
@@ -148,7 +148,7 @@ func TestPoller_limits(t *testing.T) {
 	k := &kafka{}
 	g = start(t, k, func(c *Config, _ *receiver.Runtime) { c.MaxBodyBytes = 1000 }, s.addr())
 	g.acked(s, 2)
-	if es := k.Events(); receivertest.Show(es[0]) != "ok{k=v}" || es[1].Dead == nil || es[1].Dead.Reason != "the event's body has more bytes than --poll-max-body-bytes" {
+	if es := k.Events(); receivertest.Show(es[0]) != "ok{k=v}" || es[1].Dead == nil || es[1].Dead.Reason != "the event's body has more bytes than option 'spark.max-body-bytes'" {
 		t.Errorf("got %v", k.Got())
 	}
 	if n := g.Metric("etl_receiver_connections_total"); n != 1 {
@@ -209,8 +209,8 @@ func TestPoller_requestsSmallerBatches(t *testing.T) {
 	g := start(t, &kafka{}, nil, s.addr())
 	g.acked(s, 350)
 	log := g.Log.String()
-	if !strings.Contains(log, "asked=1000 now=100 capacity=100") || !strings.Contains(log, "--poll-batch") {
-		t.Errorf("got %q, expected it to contain %q and %q", log, "asked=1000 now=100 capacity=100", "--poll-batch")
+	if !strings.Contains(log, "asked=1000 now=100 capacity=100") || !strings.Contains(log, "option 'poll-batch'") {
+		t.Errorf("got %q, expected it to contain %q and %q", log, "asked=1000 now=100 capacity=100", "option 'poll-batch'")
 	}
 	if st := g.p.Status()[0]; st.Batch != 100 || !strings.Contains(st.LastError, "capacity 100 full") {
 		t.Errorf("status %+v; expected Batch 100 and LastError to contain %q", st, "capacity 100 full")
@@ -333,12 +333,12 @@ func TestConfig_validate(t *testing.T) {
 		t.Error(err)
 	}
 	good.Batch = good.MaxBatchEvents + 1
-	if err := good.Validate(); err == nil || !strings.Contains(err.Error(), "must not exceed --poll-max-batch-events") {
-		t.Errorf("got %v, expected an error that contains %q", err, "must not exceed --poll-max-batch-events")
+	if err := good.Validate(); err == nil || !strings.Contains(err.Error(), "must not exceed option 'spark.max-batch-events'") {
+		t.Errorf("got %v, expected an error that contains %q", err, "must not exceed option 'spark.max-batch-events'")
 	}
-	bad := Config{Sinks: []string{"x", "a:1", "a:1"}, Limits: receiver.Limits{Option: "--poll-max-"}}
+	bad := Config{Sinks: []string{"x", "a:1", "a:1"}, Limits: receiver.Limits{Receiver: "spark"}}
 	err := bad.Validate()
-	for _, want := range []string{`--poll is "x", must be host:port`, "--poll has a:1 twice", "--poll-batch is 0", "--poll-connections is 0", "--poll-max-frame-bytes is 0"} {
+	for _, want := range []string{`option 'poll' is "x", must be host:port`, "option 'poll' has a:1 twice", "option 'poll-batch' is 0", "option 'poll-connections' is 0", "option 'spark.max-frame-bytes' is 0"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v\nlacks %q", err, want)
 		}

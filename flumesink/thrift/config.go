@@ -7,7 +7,7 @@ import (
 	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
-// Config is a receiver's address and limits; its options begin with --thrift.
+// Config is a receiver's address and limits; its options begin with thrift.
 type Config struct {
 	netserver.Config
 	receiver.Limits
@@ -18,7 +18,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		Config: netserver.DefaultConfig("thrift", "Flume's Thrift RPC"),
-		Limits: receiver.DefaultLimits("--thrift-max-"),
+		Limits: receiver.DefaultLimits("thrift"),
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"io"
 
+	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/receiver"
 	"github.com/sluice-etl/sluice/receiver/netserver"
 )
@@ -73,10 +74,10 @@ func isThrift(b []byte) bool {
 
 // hints say what to do, by the reason of SniffProtocol.
 var hints = map[string]string{
-	receiver.ReasonHTTP:    "use the right port; health and metrics are at --admin-listen",
-	receiver.ReasonTLS:     "this port accepts plain connections only; set ssl = false in the Thrift sink, or set --thrift-tls-cert",
-	receiver.ReasonZlib:    "Flume's Thrift is never deflated; use the Avro sink and --avro-listen to deflate",
-	receiver.ReasonAvro:    "use Flume's Thrift sink, or point the Avro sink at --avro-listen",
+	receiver.ReasonHTTP:    "use the right port; health and metrics are at " + option.Ref("admin-listen"),
+	receiver.ReasonTLS:     "this port accepts plain connections only; set ssl = false in the Thrift sink, or set " + option.Ref("thrift.tls-cert"),
+	receiver.ReasonZlib:    "Flume's Thrift is never deflated; use the Avro sink and " + option.Ref("avro.listen") + " to deflate",
+	receiver.ReasonAvro:    "use Flume's Thrift sink, or point the Avro sink at " + option.Ref("avro.listen"),
 	receiver.ReasonThrift:  "use TFramedTransport, as Flume's Thrift sink does",
 	receiver.ReasonProxy:   "turn the PROXY protocol off in the load balancer",
 	receiver.ReasonText:    "use Flume's Thrift sink, or etl send, to send lines",
@@ -89,7 +90,8 @@ func (in *input) implausible(length int64) error {
 	b := in.head[:]
 	if !in.any {
 		if b[0] == 1 && bytes.HasPrefix(b[5:], []byte("GSS")) { // TSaslTransport: START, a length, the mechanism GSSAPI
-			return receiver.Reject(reasonSASL, "the first bytes (% x) look like a Kerberos handshake, which is not supported: set kerberos = false and ssl = true in the Thrift sink, and set --thrift-tls-cert and --ip-filter", b)
+			return receiver.Reject(reasonSASL, "the first bytes (% x) look like a Kerberos handshake, which is not supported: set kerberos = false and ssl = true in the Thrift sink, and set %s and %s", b,
+				option.Ref("thrift.tls-cert"), option.Ref("ip-filter"))
 		}
 		if reason, looks := netserver.SniffProtocol(b); hints[reason] != "" && !isThrift(b[4:]) {
 			return receiver.Reject(reason, "the first bytes (% x) look like %s, expected Flume's framed Thrift calls: %s", b, looks, hints[reason])

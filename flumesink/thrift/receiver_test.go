@@ -49,11 +49,11 @@ func TestReceiver_wrongProtocols(t *testing.T) {
 		says   string
 	}{
 		"HTTP GET":           {[]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), receiver.ReasonHTTP, "an HTTP request"},
-		"HTTP POST":          {[]byte("POST /v1 HTTP/1.1\r\n\r\n"), receiver.ReasonHTTP, "--admin-listen"},
-		"TLS":                {hello, receiver.ReasonTLS, "set --thrift-tls-cert"},
+		"HTTP POST":          {[]byte("POST /v1 HTTP/1.1\r\n\r\n"), receiver.ReasonHTTP, "option 'admin-listen'"},
+		"TLS":                {hello, receiver.ReasonTLS, "set option 'thrift.tls-cert'"},
 		"zlib":               {receivertest.Unhex(t, "789c ffffffffffffffff"), receiver.ReasonZlib, "never deflated"},
-		"Avro":               {receivertest.Unhex(t, "00000001 00000002 00000030 86aadae2"), receiver.ReasonAvro, "--avro-listen"},
-		"Avro, later serial": {receivertest.Unhex(t, "00000107 00000002 0000000d 0016"), receiver.ReasonAvro, "--avro-listen"},
+		"Avro":               {receivertest.Unhex(t, "00000001 00000002 00000030 86aadae2"), receiver.ReasonAvro, "option 'avro.listen'"},
+		"Avro, later serial": {receivertest.Unhex(t, "00000107 00000002 0000000d 0016"), receiver.ReasonAvro, "option 'avro.listen'"},
 		"unframed, compact":  {receivertest.Unhex(t, "822101"+name+"190c00"), receiver.ReasonThrift, "TFramedTransport"},
 		"unframed, binary":   {receivertest.Unhex(t, "80010001 0000000b 617070656e64"), receiver.ReasonThrift, "TFramedTransport"},
 		"Kerberos":           {receivertest.Unhex(t, "01 00000006 475353415049 05 00000010"), reasonSASL, "kerberos = false"},
@@ -135,8 +135,8 @@ func TestReceiver_limits(t *testing.T) {
 		reason string
 		says   string
 	}{
-		"frame":  {func(c *Config, _ *receiver.Runtime) { c.MaxFrameBytes = 100 }, receivertest.Events(long), receiver.ReasonFrameBytes, "--thrift-max-frame-bytes"},
-		"events": {func(c *Config, _ *receiver.Runtime) { c.MaxBatchEvents = 1 }, receivertest.Events("a", "b"), receiver.ReasonBatchEvents, "--thrift-max-batch-events"},
+		"frame":  {func(c *Config, _ *receiver.Runtime) { c.MaxFrameBytes = 100 }, receivertest.Events(long), receiver.ReasonFrameBytes, "option 'thrift.max-frame-bytes'"},
+		"events": {func(c *Config, _ *receiver.Runtime) { c.MaxBatchEvents = 1 }, receivertest.Events("a", "b"), receiver.ReasonBatchEvents, "option 'thrift.max-batch-events'"},
 	} {
 		for _, p := range both {
 			t.Run(name+"/"+string(p), func(t *testing.T) {
@@ -265,13 +265,13 @@ func TestConfig_validate(t *testing.T) {
 		t.Error(err)
 	}
 	var bad Config
-	bad.Config.Option, bad.Limits.Option = "--thrift", "--thrift-max-"
+	bad.Config.Name, bad.Limits.Receiver = "thrift", "thrift"
 	bad.MaxHeaders = -1
 	bad.TLS = netserver.TLS{Key: "k"}
 	err := bad.Validate()
 	for _, want := range []string{
-		"--thrift-listen is empty", "--thrift-max-frame-bytes is 0, must be from 64 to 1073741824",
-		"--thrift-max-batch-events is 0", "--thrift-max-headers is -1", "--thrift-max-connections is 0", `--thrift-tls-cert is empty`,
+		"option 'thrift.listen' is empty", "option 'thrift.max-frame-bytes' is 0, must be from 64 to 1073741824",
+		"option 'thrift.max-batch-events' is 0", "option 'thrift.max-headers' is -1", "option 'thrift.max-connections' is 0", `option 'thrift.tls-cert' is empty`,
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v\nlacks %q", err, want)

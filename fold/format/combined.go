@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/sluice-etl/sluice/fold/value"
+	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/row"
 )
 
@@ -95,13 +96,13 @@ var (
 	errEmptyLine = errors.New("the line is empty")
 	errHost      = errors.New("expected host, ident and user before the time, separated by spaces")
 	errInFront   = errors.New("something stands in front of the host, or the fields before the time are not host, ident and user: " +
-		"a syslog tag, a virtual host, a list of addresses or a container's prefix needs --log-format-string")
+		"a syslog tag, a virtual host, a list of addresses or a container's prefix needs " + option.Ref("log-format-string"))
 	errTime    = errors.New("expected a time in brackets after the user, such as [17/May/2015:10:05:03 +0000]")
 	errRequest = errors.New(`expected the request line in quotes after the time, such as "GET / HTTP/1.1"`)
 	errStatus  = errors.New("expected a status of three digits after the request line")
 	errBytes   = errors.New("expected a number of bytes or a hyphen after the status")
 	errSize    = errors.New("the number of bytes has more than 18 digits")
-	errReferer = errors.New("expected the referer in quotes after the bytes; --format common has none")
+	errReferer = errors.New("expected the referer in quotes after the bytes; log format common has none")
 	errAgent   = errors.New("expected the user agent in quotes after the referer")
 )
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sluice-etl/sluice/fold/jsonpath"
 	"github.com/sluice-etl/sluice/fold/value"
+	"github.com/sluice-etl/sluice/internal/option"
 )
 
 // Format says how the body of a record is read. While a program is compiled, it is asked for columns; then parsers are
@@ -50,9 +51,9 @@ type Parser interface {
 // logFormat is an entry of the registry.
 type logFormat struct {
 	name string
-	// make makes the format. text is that of --log-format-string, and empty if definition is.
+	// make makes the format. text is that of log-format-string, and empty if definition is.
 	make func(text string) (Format, error)
-	// definition says what --log-format-string holds. It is empty for a format that needs no such text.
+	// definition says what log-format-string holds. It is empty for a format that needs no such text.
 	definition string
 }
 
@@ -78,14 +79,14 @@ func Names() []string {
 	return names
 }
 
-// New makes the log format of that name. text is the format's own definition (--log-format-string), for those that need
+// New makes the log format of that name. text is the format's own definition (log-format-string), for those that need
 // it; for others it must be empty.
 func New(name, text string) (Format, error) {
 	var defined []string
 	for _, f := range logFormats {
 		switch {
 		case f.name == name && f.definition != "" && text == "":
-			return nil, fmt.Errorf("log format %s needs --log-format-string: %s", name, f.definition)
+			return nil, fmt.Errorf("log format %s needs %s: %s", name, option.Ref("log-format-string"), f.definition)
 		case f.name == name && (f.definition != "" || text == ""):
 			return f.make(text)
 		case f.definition != "":
@@ -93,7 +94,7 @@ func New(name, text string) (Format, error) {
 		}
 	}
 	if slices.Contains(Names(), name) {
-		return nil, fmt.Errorf("--log-format-string needs one of the log formats %s, got %s", strings.Join(defined, ", "), name)
+		return nil, fmt.Errorf("%s needs one of the log formats %s, got %s", option.Ref("log-format-string"), strings.Join(defined, ", "), name)
 	}
 	return nil, fmt.Errorf("log format %q: must be one of %s", name, strings.Join(Names(), ", "))
 }

@@ -7,6 +7,7 @@ import (
 	"unicode"
 
 	"github.com/sluice-etl/sluice/fold/value"
+	"github.com/sluice-etl/sluice/internal/option"
 )
 
 // maxFormatString is the most bytes that the text of a log format can have.
@@ -22,7 +23,7 @@ func newNginx(text string) (Format, error) { return newCustom("nginx", text) }
 // newCustom compiles a log format of Apache or nginx.
 func newCustom(kind, text string) (Format, error) {
 	fail := func(err error) (Format, error) {
-		return nil, fmt.Errorf("--log-format-string: cannot read the log format of %s: %w", kind, err)
+		return nil, fmt.Errorf("%s: cannot read the log format of %s: %w", option.Ref("log-format-string"), kind, err)
 	}
 	text = strings.TrimSpace(strings.TrimPrefix(text, value.ByteOrderMark))
 	if text == "" || len(text) > maxFormatString {

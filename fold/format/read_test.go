@@ -155,8 +155,8 @@ func TestNew_definitions(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, definition, want string }{
 		{"nosuch", "", `log format "nosuch": must be one of ` + strings.Join(Names(), ", ")},
-		{"logfmt", "a,b", "--log-format-string needs one of the log formats apache, nginx"},
-		{"apache", "", "log format apache needs --log-format-string: the LogFormat"},
+		{"logfmt", "a,b", "option 'log-format-string' needs one of the log formats apache, nginx"},
+		{"apache", "", "log format apache needs option 'log-format-string': the LogFormat"},
 	} {
 		if _, err := New(c.name, c.definition); err == nil || !strings.HasPrefix(err.Error(), c.want) {
 			t.Errorf("%s %q: got %v, expected %s", c.name, c.definition, err, c.want)

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/kafkaio"
 	"github.com/sluice-etl/sluice/receiver/netserver"
 	"github.com/sluice-etl/sluice/status"
@@ -121,7 +122,7 @@ func (c *Config) use() kafkaio.Use {
 
 func (c *Config) listen(ctx context.Context, admin *status.Server, receivers *receiving) error {
 	if err := admin.Listen(ctx); err != nil {
-		return netserver.ListenError("--admin-listen", c.Status.Listen, err)
+		return netserver.ListenError(option.Ref("admin-listen"), c.Status.Listen, err)
 	}
 	at := Addresses{Admin: admin.Addr()}
 	if receivers != nil {

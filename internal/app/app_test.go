@@ -342,13 +342,13 @@ func TestRun_portInUse(t *testing.T) {
 	}
 	defer func() { _ = l.Close() }()
 	for option, take := range map[string]func(*Config){
-		"--admin-listen": func(c *Config) { c.Status.Listen = l.Addr().String() },
-		"--avro-listen":  func(c *Config) { c.Avro.Listen = l.Addr().String() },
-		"--thrift-listen": func(c *Config) {
+		"option 'admin-listen'": func(c *Config) { c.Status.Listen = l.Addr().String() },
+		"option 'avro.listen'":  func(c *Config) { c.Avro.Listen = l.Addr().String() },
+		"option 'thrift.listen'": func(c *Config) {
 			c.Avro.Listen, c.Thrift = "", thrift.DefaultConfig()
 			c.Thrift.Listen = l.Addr().String()
 		},
-		"--http-listen": func(c *Config) { c.HTTP = httpreceiver.DefaultConfig(); c.HTTP.Listen = l.Addr().String() },
+		"option 'http.listen'": func(c *Config) { c.HTTP = httpreceiver.DefaultConfig(); c.HTTP.Listen = l.Addr().String() },
 	} {
 		cfg := config(t, closedPort(t), "")
 		cfg.Load = false

@@ -6,6 +6,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
@@ -19,10 +20,10 @@ func (c *checker) receivers(ctx context.Context) {
 			c.broken++
 			c.say("failed", l.network, "%v", err)
 		} else {
-			c.say("ok", l.network, "%s %s: the port is free", l.option, addr)
+			c.say("ok", l.network, "%s %s: the port is free", option.Ref(l.option), addr)
 		}
 		if l.tls != nil {
-			c.findings(l.tls.Check(l.prefix, time.Now()))
+			c.findings(l.tls.Check(l.name, time.Now()))
 		}
 	}
 	if !c.cfg.Receive {
@@ -51,16 +52,16 @@ func (c *checker) findings(all []netserver.Finding) {
 }
 
 // server checks a server that a receiver connects to. The server may be unavailable at start, because receivers retry.
-func (c *checker) server(ctx context.Context, option, address string, look func(context.Context, string) (string, error)) {
+func (c *checker) server(ctx context.Context, name, address string, look func(context.Context, string) (string, error)) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	text, err := look(ctx, address)
 	if err != nil {
 		c.failed++
-		c.say("failed", option, "%s: %v", address, err)
+		c.say("failed", option.Ref(name), "%s: %v", address, err)
 		return
 	}
-	c.say("ok", option, "%s: %s", address, text)
+	c.say("ok", option.Ref(name), "%s: %s", address, text)
 }
 
 func dialled(ctx context.Context, address string) (string, error) {

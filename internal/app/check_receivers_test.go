@@ -71,12 +71,12 @@ func TestCheck_receivers(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 	wantLines(t, out,
-		`ok       tcp: --admin-listen 127.0.0.1:\d+: the port is free`, `ok       tcp: --avro-listen .* free`, `ok       tcp: --thrift-listen .* free`,
-		`ok       tcp: --http-listen .* free`, `ok       tcp: --netcat-listen .* free`, `ok       tcp: --syslog-tcp-listen .* free`,
-		`ok       udp: --netcat-udp-listen .* free`, `ok       udp: --syslog-udp-listen .* free`,
-		`ok       --syslog-tls-cert: .*valid until`, `ok       --watch-dir: .* readable, 0 files`,
-		`ok       --watch-state: .* does not exist yet; it is created at start`, `ok       --poll: .* it accepts connections`,
-		`ok       --connect-socket: .* not connected`)
+		`ok       tcp: option 'admin-listen' 127.0.0.1:\d+: the port is free`, `ok       tcp: option 'avro.listen' .* free`, `ok       tcp: option 'thrift.listen' .* free`,
+		`ok       tcp: option 'http.listen' .* free`, `ok       tcp: option 'netcat.listen' .* free`, `ok       tcp: option 'syslog_tcp.listen' .* free`,
+		`ok       udp: option 'netcat_udp.listen' .* free`, `ok       udp: option 'syslog_udp.listen' .* free`,
+		`ok       option 'syslog_tcp.tls-cert': .*valid until`, `ok       option 'watch-dir': .* readable, 0 files`,
+		`ok       option 'watch-state': .* does not exist yet; it is created at start`, `ok       option 'poll': .* it accepts connections`,
+		`ok       option 'connect-socket': .* not connected`)
 	if _, err := os.Stat(filepath.Dir(state)); !os.IsNotExist(err) {
 		t.Errorf("the folder of the progress was made: %v", err)
 	}
@@ -112,13 +112,13 @@ func TestCheck_receiversThatCannotStart(t *testing.T) {
 		t.Errorf("got %v; expected an error that contains %q and %q\n%s", err, "receivers would fail for the 9 reasons above", "2 servers could not be reached", out)
 	}
 	wantLines(t, out,
-		`failed   tcp: --http-listen .*address already in use: another process uses this port; .*it is "app.test", pid \d+; ss -ltnp 'sport = :\d+' shows`,
-		`failed   udp: --syslog-udp-listen .*it is "app.test", pid \d+; ss -lunp 'sport = :\d+' shows`,
-		`failed   tcp: --thrift-listen 192.0.2.1:1: .*does not have this address; :1 listens on all`,
-		`failed   --avro-tls-cert: .*does not match.*the key must be the one that belongs to the certificate`,
-		`failed   --avro-tls-client-ca: .*holds no currently valid PEM certificate`, `failed   --netcat-tls-cert: .*missing.pem.*can read`,
-		`failed   --watch-dir: .*missing: no such file`, `failed   --watch-dir: .*not a directory`, `failed   --watch-state: .*file`,
-		`failed   --poll: .*connection refused`, `failed   --connect-socket: host.invalid:1: resolve`)
+		`failed   tcp: option 'http.listen' .*address already in use: another process uses this port; .*it is "app.test", pid \d+; ss -ltnp 'sport = :\d+' shows`,
+		`failed   udp: option 'syslog_udp.listen' .*it is "app.test", pid \d+; ss -lunp 'sport = :\d+' shows`,
+		`failed   tcp: option 'thrift.listen' 192.0.2.1:1: .*does not have this address; :1 listens on all`,
+		`failed   option 'avro.tls-cert': .*does not match.*the key must be the one that belongs to the certificate`,
+		`failed   option 'avro.tls-client-ca': .*holds no currently valid PEM certificate`, `failed   option 'netcat.tls-cert': .*missing.pem.*can read`,
+		`failed   option 'watch-dir': .*missing: no such file`, `failed   option 'watch-dir': .*not a directory`, `failed   option 'watch-state': .*file`,
+		`failed   option 'poll': .*connection refused`, `failed   option 'connect-socket': host.invalid:1: resolve`)
 }
 
 // The progress file is in use by another process: check reports that, and does not affect the process.
@@ -134,7 +134,7 @@ func TestCheck_watchStateInUse(t *testing.T) {
 	if err == nil {
 		t.Errorf("no error:\n%s", out)
 	}
-	wantLines(t, out, `failed   --watch-state: .* is in use by another process`)
+	wantLines(t, out, `failed   option 'watch-state': .* is in use by another process`)
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -32,7 +32,7 @@ func TestP1_twoDatabasesInOneGroup(t *testing.T) {
 	if !errors.Is(err, checkpoint.ErrRefused) {
 		t.Fatalf("got %v, expected a refusal", err)
 	}
-	for _, want := range []string{"/" + production, "/" + staging, "--job"} {
+	for _, want := range []string{"/" + production, "/" + staging, "option 'job'"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, expected it to hold %q", err, want)
 		}

@@ -47,9 +47,9 @@ func TestP24_eventAboveALimitDoesNotAffectOthers(t *testing.T) {
 				t.Error(d)
 			}
 			want := []map[string]string{
-				{kafkaio.HeaderReason: "the event has more headers than --avro-max-headers", kafkaio.HeaderLength: "3", kafkaio.HeaderDropped: "44"},
-				{kafkaio.HeaderReason: "the event's headers have more bytes than --avro-max-header-bytes", kafkaio.HeaderLength: "3", kafkaio.HeaderDropped: "2"},
-				{kafkaio.HeaderReason: "the event's body has more bytes than --avro-max-body-bytes", kafkaio.HeaderLength: "16777218", kafkaio.HeaderDropped: "0"},
+				{kafkaio.HeaderReason: "the event has more headers than option 'avro.max-headers'", kafkaio.HeaderLength: "3", kafkaio.HeaderDropped: "44"},
+				{kafkaio.HeaderReason: "the event's headers have more bytes than option 'avro.max-header-bytes'", kafkaio.HeaderLength: "3", kafkaio.HeaderDropped: "2"},
+				{kafkaio.HeaderReason: "the event's body has more bytes than option 'avro.max-body-bytes'", kafkaio.HeaderLength: "16777218", kafkaio.HeaderDropped: "0"},
 			}
 			for i, label := range []string{receiver.ReasonHeaders, receiver.ReasonHeaderBytes, receiver.ReasonBodyBytes} {
 				sum := sha256.Sum256(bad[label].Body)

@@ -7,23 +7,24 @@ import (
 	"net"
 	"net/netip"
 
+	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
 // listener is an address that the process will listen on.
 type listener struct {
-	option  string
+	option  string // the name of the address's option
 	network string // tcp or udp
 	address string
 	tls     *netserver.TLS // nil where the receiver has no TLS
-	prefix  string         // begins the names of the TLS options, as in "--avro"
+	name    string         // of the receiver, to which the TLS options belong
 }
 
 // listeners returns all addresses that are enabled, in the order in which they are opened.
 func (c *Config) listeners() []listener {
 	var all []listener
 	if c.Status.Listen != "" {
-		all = append(all, listener{option: "--admin-listen", network: "tcp", address: c.Status.Listen})
+		all = append(all, listener{option: "admin-listen", network: "tcp", address: c.Status.Listen})
 	}
 	if !c.Receive {
 		return all
@@ -42,7 +43,7 @@ func (c *Config) validateListeners() (errs []error) {
 	for i, l := range all {
 		for _, other := range all[:i] {
 			if l.network == other.network && collide(l.address, other.address) {
-				errs = append(errs, fmt.Errorf("%s is %s and %s is %s: must be different ports", l.option, l.address, other.option, other.address))
+				errs = append(errs, fmt.Errorf("%s is %s and %s is %s: must be different ports", option.Ref(l.option), l.address, option.Ref(other.option), other.address))
 			}
 		}
 	}
@@ -72,13 +73,13 @@ func (l listener) free(ctx context.Context) (net.Addr, error) {
 	if l.network == "udp" {
 		p, err := lc.ListenPacket(ctx, "udp", l.address)
 		if err != nil {
-			return nil, netserver.ListenError(l.option, l.address, err)
+			return nil, netserver.ListenError(option.Ref(l.option), l.address, err)
 		}
 		return p.LocalAddr(), p.Close()
 	}
 	s, err := lc.Listen(ctx, "tcp", l.address)
 	if err != nil {
-		return nil, netserver.ListenError(l.option, l.address, err)
+		return nil, netserver.ListenError(option.Ref(l.option), l.address, err)
 	}
 	return s.Addr(), s.Close()
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/sluice-etl/sluice/flumesink/avro"
 	"github.com/sluice-etl/sluice/flumesink/spark"
 	"github.com/sluice-etl/sluice/flumesink/thrift"
+	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/receiver"
 	"github.com/sluice-etl/sluice/receiver/filewatch"
 	httpreceiver "github.com/sluice-etl/sluice/receiver/http"
@@ -45,7 +46,7 @@ func (c *Config) receivers() []registration {
 			new: func(rt receiver.Runtime) receiver.Receiver { return spark.New(c.Spark, rt) },
 			check: func(ctx context.Context, check *checker) {
 				for _, sink := range c.Spark.Sinks {
-					check.server(ctx, "--poll", sink, dialled)
+					check.server(ctx, "poll", sink, dialled)
 				}
 			},
 		},
@@ -54,7 +55,7 @@ func (c *Config) receivers() []registration {
 			new: func(rt receiver.Runtime) receiver.Receiver { return socket.New(c.Socket, rt) },
 			check: func(ctx context.Context, check *checker) {
 				for _, s := range c.Socket.Servers {
-					check.server(ctx, "--connect-socket", s, resolved) // a connection would consume lines
+					check.server(ctx, "connect-socket", s, resolved) // a connection would consume lines
 				}
 			},
 		},
@@ -70,7 +71,7 @@ func (c *Config) receivers() []registration {
 func overTCP(c *netserver.Config, validate func() error, construct func(receiver.Runtime) receiver.Receiver) registration {
 	return registration{
 		name: c.Name, enabled: c.Listen != "", validate: validate, new: construct,
-		listener: &listener{c.AddressOption(), "tcp", c.Listen, &c.TLS, c.Option},
+		listener: &listener{option.Of(c.Name, "listen"), "tcp", c.Listen, &c.TLS, c.Name},
 	}
 }
 
@@ -78,6 +79,6 @@ func overTCP(c *netserver.Config, validate func() error, construct func(receiver
 func overUDP(c *udp.Config, construct func(receiver.Runtime) receiver.Receiver) registration {
 	return registration{
 		name: c.Name, enabled: c.Listen != "", validate: c.Validate, new: construct,
-		listener: &listener{option: c.Option, network: "udp", address: c.Listen},
+		listener: &listener{option: option.Of(c.Name, "listen"), network: "udp", address: c.Listen},
 	}
 }

@@ -137,8 +137,8 @@ func TestRun_flumeValues(t *testing.T) {
 		t.Errorf("counted: expected (-), got (+):\n%s", diff)
 	}
 	dead := rows(t, dsn, "SELECT record_offset, reason FROM etl_dead_letter")
-	if len(dead) != 1 || !strings.Contains(dead[0], "did you mean --kafka-value raw?") {
-		t.Errorf("dead letters: %q; expected 1 element and dead[0] to contain %q", dead, "did you mean --kafka-value raw?")
+	if len(dead) != 1 || !strings.Contains(dead[0], "did you mean option 'kafka-value' raw?") {
+		t.Errorf("dead letters: %q; expected 1 element and dead[0] to contain %q", dead, "did you mean option 'kafka-value' raw?")
 	}
 
 	cfg.FlumeValues, cfg.Plan = false, byHost(t, false)

@@ -33,8 +33,9 @@ func (c *checkCmd) Run(ctx context.Context, k *kong.Context, s Streams) error {
 	if err != nil {
 		return err
 	}
+	out := flagWriter{s.Out}
 	if c.DDL {
-		return app.DDL(ctx, cfg, s.Out)
+		return app.DDL(ctx, cfg, out)
 	}
-	return app.Check(ctx, cfg, s.Out)
+	return app.Check(ctx, cfg, out)
 }

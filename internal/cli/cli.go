@@ -53,12 +53,12 @@ func Main(args []string, s Streams) int {
 	return Report(s.Err, "etl", err)
 }
 
-// Report prints why the program ends, each line prefixed with its name, and returns its exit code. Control characters are
-// escaped.
+// Report prints why the program ends, each line prefixed with its name, and returns its exit code. Options are
+// shown as flags, and control characters are escaped.
 func Report(w io.Writer, program string, err error) int {
 	code := ExitCode(err)
 	if code != ExitDone {
-		fmt.Fprintln(w, program+": "+strings.ReplaceAll(quote.Lines(err.Error()), "\n", "\n"+program+": "))
+		fmt.Fprintln(w, program+": "+strings.ReplaceAll(quote.Lines(withFlags(err.Error())), "\n", "\n"+program+": "))
 	}
 	return code
 }

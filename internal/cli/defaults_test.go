@@ -90,7 +90,7 @@ func TestDefaults(t *testing.T) {
 		{"batch", o.BatchOptions.config(shutdown), batch.DefaultConfig()},
 		{"pool", conns, pool.DefaultConfig()},
 		{"mysqlout", o.JobOptions.config(), mysqlout.DefaultConfig()},
-		{"status", o.status(), status.DefaultConfig()},
+		{"status", o.status().Listen, status.DefaultConfig().Listen},
 		{"query", opts, query.DefaultOptions()},
 		{"dedup", o.WindowOptions.config(o.DedupOptions), dedup.DefaultConfig()},
 	} {

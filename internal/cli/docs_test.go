@@ -96,6 +96,7 @@ func anchors(text string) map[string]bool {
 // one line of code that is not a test's.
 func TestDocs_troubleshootingTexts(t *testing.T) {
 	t.Parallel()
+	references := regexp.MustCompile(`(?:" ?\+ ?)?option\.Ref\("([a-z-]+)"\)(?: ?\+ ?")?`) // as flags, within the text around them
 	var code []string
 	root := filepath.Join("..", "..")
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
@@ -103,7 +104,7 @@ func TestDocs_troubleshootingTexts(t *testing.T) {
 			return err
 		}
 		text, err := os.ReadFile(path)
-		code = append(code, strings.Split(string(text), "\n")...)
+		code = append(code, strings.Split(references.ReplaceAllString(string(text), "--$1"), "\n")...)
 		return err
 	})
 	if err != nil {

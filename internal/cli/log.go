@@ -14,12 +14,13 @@ type LogOptions struct {
 	LogFormat string `group:"process" enum:"auto,text,json" default:"auto" help:"Format of log lines: text, json, or auto, which is text on a terminal and else json."`
 }
 
-// Logger returns a logger that writes to w. Control characters in messages and attributes are escaped.
+// Logger returns a logger that writes to w. Options in messages and attributes are shown as flags, and control
+// characters are escaped.
 func (o LogOptions) Logger(w io.Writer) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(o.LogLevel)) // the enum lets only levels through
 	opts := &slog.HandlerOptions{Level: level}
-	safe := quote.Writer(w) // slog does not escape DEL, nor C1 and bidirectional text in JSON
+	safe := quote.Writer(flagWriter{w}) // slog does not escape DEL, nor C1 and bidirectional text in JSON
 	if o.LogFormat == "json" || o.LogFormat == "auto" && !IsTerminal(w) {
 		return slog.New(slog.NewJSONHandler(safe, opts))
 	}

@@ -14,11 +14,11 @@ func TestErrorsNameOptions(t *testing.T) {
 	k := parse(t, &c, "run")
 	known := map[string]bool{}
 	for _, f := range k.Flags() {
-		known["--"+f.Name] = true
+		known[f.Name] = true
 	}
 	o := c.Run.ReceiverOptions
 	o.AckTimeout = 0
-	name := regexp.MustCompile(`--[a-z][a-z-]*[a-z]`)
+	name := regexp.MustCompile(`option '([^']+)'`)
 	bad := func(c *netserver.Config) {
 		c.Listen, c.MaxConnections, c.MaxConnectionsPerAddress = "", 0, 0
 		c.TLS = netserver.TLS{Cert: "x", Required: true, ClientCA: "x", MinVersion: "9", MaxVersion: "9"}
@@ -40,9 +40,9 @@ func TestErrorsNameOptions(t *testing.T) {
 		if err == nil {
 			t.Fatalf("%s: everything is wrong, and nothing is found wrong", receiver)
 		}
-		for _, option := range name.FindAllString(err.Error(), -1) {
-			if !known[option] {
-				t.Errorf("%s: there is no %s: %v", receiver, option, err)
+		for _, option := range name.FindAllStringSubmatch(err.Error(), -1) {
+			if !known[flagName(option[1])] {
+				t.Errorf("%s: there is no flag for option %s: %v", receiver, option[1], err)
 			}
 		}
 	}

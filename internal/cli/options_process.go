@@ -15,7 +15,9 @@ type ProcessOptions struct {
 	LogOptions      `embed:""`
 }
 
-func (o ProcessOptions) status() status.Config { return status.Config{Listen: o.AdminListen} }
+func (o ProcessOptions) status() status.Config {
+	return status.Config{Listen: o.AdminListen, Render: withFlags}
+}
 
 // groups are the headings of --help, in their order.
 var groups = []kong.Group{

@@ -10,26 +10,31 @@ import (
 )
 
 // optionErrors turns the errors of a configuration into one usage error, a line for each. Lines about one option say
-// which variable or line of the configuration file set it, if one did. Invalid addresses among the options come first. It returns nil if nothing is wrong.
+// which variable or line of the configuration file set it, if one did. Invalid addresses among the options come first.
+// It returns nil if nothing is wrong.
 func optionErrors(ctx *kong.Context, err error) error {
 	lines, judged := judgeAddresses(ctx) // several packages may validate one option
 	reported := map[[2]string]bool{}     // options with their values
-	flags := map[string]*kong.Flag{}
+	ours := map[string]*kong.Flag{}
 	for _, f := range ctx.Flags() {
-		flags[f.Name] = f
+		ours[f.Name] = f
 	}
 	for _, err := range leaves(err) {
 		bad, ok := errors.AsType[*option.OptionError](err)
-		if !ok || flags[bad.Option] == nil {
-			lines = append(lines, err.Error())
+		var f *kong.Flag
+		if ok {
+			f = ours[flagName(bad.Option)]
+		}
+		if f == nil {
+			lines = append(lines, withFlags(err.Error()))
 			continue
 		}
-		f, value := flags[bad.Option], [2]string{bad.Option, bad.Value}
+		value := [2]string{bad.Option, bad.Value}
 		if bad.Value != "" && (judged[f] || reported[value]) {
 			continue
 		}
 		reported[value] = true
-		lines = append(lines, err.Error()+fromOrigin(ctx, f))
+		lines = append(lines, withFlags(err.Error())+fromOrigin(ctx, f))
 	}
 	if lines == nil {
 		return nil

@@ -220,7 +220,7 @@ func (p *progress) note(err error) {
 		p.trouble.Store(nil)
 		return
 	}
-	text := err.Error()
+	text := withFlags(err.Error())
 	p.trouble.Store(&text)
 }
 

@@ -1,18 +1,20 @@
-// Package option holds the error of an invalid option, which packages return without knowing how options are set: by a
-// flag, an environment variable or a key of a configuration file. Package cli adds which of them set the value.
+// Package option is how packages refer to options without knowing how these are set: by a flag, an environment variable,
+// a key of a configuration file, or a field of a Config. Package cli puts the flag in the place of each reference, and
+// adds to an [OptionError] what set the value.
 package option
 
 import (
+	"cmp"
 	"fmt"
-	"strings"
+	"regexp"
 	"time"
 )
 
-// OptionError is an invalid value of one option. Its text is "--batch-interval is 1ms, must be at least 10ms".
+// OptionError is an invalid value of one option. Its text is "option 'batch-interval' is 1ms, must be at least 10ms".
 //
 //nolint:revive // option.Error is the function that makes one
 type OptionError struct {
-	// Option is the name of the option without dashes, for example batch-interval.
+	// Option is the name of the option, for example batch-interval or avro.max-connections.
 	Option string
 	// Value is the value as the text shows it, quoted if it is a string. It is empty if the text has no value.
 	Value string
@@ -30,13 +32,13 @@ func (e *OptionError) Error() string {
 
 // Error returns an OptionError. Strings are shown in quotes, and as "empty" if they are. want is a format of args.
 func Error(name string, value any, want string, args ...any) error {
-	return &OptionError{Option: bare(name), Value: shown(value), Want: fmt.Sprintf(want, args...)}
+	return &OptionError{Option: name, Value: shown(value), Want: fmt.Sprintf(want, args...)}
 }
 
 // Conflict returns an OptionError without a value, for a requirement on the presence of options. want is a format of args
-// that follows the option's name: "must not be given together with --mysql-dsn".
+// that follows the option's name: "must not be given together with option 'mysql-dsn'".
 func Conflict(name, want string, args ...any) error {
-	return &OptionError{Option: bare(name), Want: fmt.Sprintf(want, args...)}
+	return &OptionError{Option: name, Want: fmt.Sprintf(want, args...)}
 }
 
 // Range returns an OptionError if value is below least or above most.
@@ -55,12 +57,24 @@ func Least[T int | int16 | int32 | int64 | time.Duration](name string, value, le
 	return Error(name, value, "must be at least %v", least)
 }
 
-// Ref is how a text refers to the option of that name. Texts outside the packages that parse options use it instead of
-// writing flags.
-func Ref(name string) string { return "--" + name }
+// Ref returns how a text refers to an option: "option 'batch-interval'". A program with flags shows --batch-interval
+// instead; see [Replace].
+func Ref(name string) string { return "option '" + name + "'" }
 
-// bare removes the dashes of a name that begins with a receiver's prefix, such as --avro.
-func bare(name string) string { return strings.TrimPrefix(name, "--") }
+// Of returns the name of an option that each receiver has for itself: avro.max-connections. receiver is the receiver's
+// name in metrics and logs.
+func Of(receiver, name string) string { return receiver + "." + name }
+
+// reference matches what Ref returns. Apostrophes are the same in plain text, in JSON and in a quoted text of a log.
+var reference = regexp.MustCompile(`option '([a-z][a-z0-9._-]*)'`)
+
+// Replace returns the text with spell's result in the place of each reference. It keeps a reference for whose name spell
+// returns the empty string.
+func Replace(text string, spell func(name string) string) string {
+	return reference.ReplaceAllStringFunc(text, func(ref string) string {
+		return cmp.Or(spell(reference.FindStringSubmatch(ref)[1]), ref)
+	})
+}
 
 func shown(value any) string {
 	switch v := value.(type) {

@@ -42,7 +42,7 @@ func WantDead(t *testing.T, label string, got receiver.Event) {
 	if got.Dead.Label != label || got.Dead.Dropped != len(bad.Headers)-kept || len(got.Headers) != kept || !bytes.Equal(got.Body, bad.Body) {
 		t.Errorf("%s: dead letter %+v with %d headers and %d bytes, expected %d headers and %d bytes", label, *got.Dead, len(got.Headers), len(got.Body), kept, len(bad.Body))
 	}
-	if name := strings.ReplaceAll(label, "_", "-"); !strings.HasSuffix(got.Dead.Reason, "-max-"+name) {
+	if name := strings.ReplaceAll(label, "_", "-"); !strings.HasSuffix(got.Dead.Reason, ".max-"+name+"'") {
 		t.Errorf("the reason is %q, expected it to end with the option for %s", got.Dead.Reason, name)
 	}
 	if h := got.Headers[0]; string(h.Key) != string(bad.Headers[0].Key) || string(h.Value) != string(bad.Headers[0].Value) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/mysqlout/internal/sqlerr"
 	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
 	"github.com/sluice-etl/sluice/pool"
@@ -224,7 +225,7 @@ func rowsBeforeTheFirstCheckpoint(ctx context.Context, tx *pool.Tx, t *row.Table
 	text := string(sqltext.AppendTableName([]byte("SELECT 1 FROM "), t)) + " LIMIT 1"
 	err = tx.Query(ctx, text, func(func(...any) error) error {
 		out = []Finding{{Subject: t.FullName(), Seen: "it holds rows, and no checkpoint tells which records they count",
-			Do: "empty the table, write to another one, or give --adopt once to add to the rows that it holds"}}
+			Do: "empty the table, write to another one, or give " + option.Ref("adopt") + " once to add to the rows that it holds"}}
 		return nil
 	})
 	return out, err

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/row"
@@ -117,7 +118,7 @@ func (c *Checker) DDL(want []row.Table) string {
 	for i := range want {
 		b.WriteString(createTarget(server, &want[i]) + ";\n\n")
 	}
-	b.WriteString("-- Run this in the database of --mysql-dsn. Replace 'etl'@'%' with the user of etl.\n")
+	b.WriteString("-- Run this in the database of " + option.Ref("mysql-dsn") + ". Replace 'etl'@'%' with the user of etl.\n")
 	for _, o := range c.ownTables(server) {
 		rights := "SELECT, INSERT, UPDATE"
 		if o.name == sqltext.DeadLetterTable || o.name == sqltext.DedupTable {
@@ -132,8 +133,8 @@ func (c *Checker) DDL(want []row.Table) string {
 	for i := range want {
 		fmt.Fprintf(&b, "-- GRANT TRIGGER ON %s TO 'etl'@'%%';\n", sqltext.AppendTableName(nil, &want[i]))
 	}
-	b.WriteString("-- Only if etl is to create missing tables itself (--create-tables):\n-- GRANT CREATE ON * TO 'etl'@'%';\n")
-	b.WriteString("-- Only if etl is to add columns to its own tables after an upgrade (--create-tables):\n")
+	b.WriteString("-- Only if etl is to create missing tables itself (" + option.Ref("create-tables") + "):\n-- GRANT CREATE ON * TO 'etl'@'%';\n")
+	b.WriteString("-- Only if etl is to add columns to its own tables after an upgrade (" + option.Ref("create-tables") + "):\n")
 	fmt.Fprintf(&b, "-- GRANT ALTER ON %s TO 'etl'@'%%';\n", sqltext.DeadLetterTable)
 	return b.String()
 }

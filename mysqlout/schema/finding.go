@@ -1,5 +1,7 @@
 package schema
 
+import "github.com/sluice-etl/sluice/internal/option"
+
 // Finding is a property of a table or the server that is a reason to refuse a start, or that an operator should know.
 type Finding struct {
 	Warning bool   // otherwise a start is refused
@@ -17,10 +19,9 @@ func (f Finding) String() string {
 	return s
 }
 
-const (
-	noTable  = "there is no such table"
-	createIt = "create it (etl check --ddl prints the SQL), or give --create-tables"
-)
+const noTable = "there is no such table"
 
-// Missing reports whether the finding is a table that does not exist, which a start with --create-tables creates.
+var createIt = "create it (etl check --ddl prints the SQL), or give " + option.Ref("create-tables")
+
+// Missing reports whether the finding is a table that does not exist, which a start creates if it may.
 func (f Finding) Missing() bool { return f.Seen == noTable }

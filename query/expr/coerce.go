@@ -3,6 +3,7 @@ package expr
 import (
 	"github.com/sluice-etl/sluice/fold"
 	"github.com/sluice-etl/sluice/fold/value"
+	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/row"
 )
 
@@ -122,7 +123,7 @@ func (c *Compiler) TimeLiteral(x Compiled) Compiled {
 	b := x.Eval(fold.Constant(c.Zone)).Bytes
 	micros, ok := value.ParseTime(b, c.Zone)
 	if !ok {
-		return c.Fail(x.Source, "expected a time such as '2015-05-17 10:05:03', which is in --time-zone, or with a zone '2015-05-17 10:05:03+02:00'")
+		return c.Fail(x.Source, "expected a time such as '2015-05-17 10:05:03', which is in %s, or with a zone '2015-05-17 10:05:03+02:00'", option.Ref("time-zone"))
 	}
 	v := value.Time(micros)
 	scale := 0

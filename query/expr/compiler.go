@@ -174,7 +174,7 @@ func (c *Compiler) column(e *ast.Expr) Compiled {
 func (c *Compiler) jsonPath(e *ast.Expr, path []string) Compiled {
 	f, ok := c.Format.(format.PathFormat)
 	if !ok {
-		return c.Fail(e, "a JSON path reads a field of --format json, which this format is not")
+		return c.Fail(e, "a JSON path reads a field of log format json, which this format is not")
 	}
 	slot := f.Path(append(jsonpath.Members(path), e.Steps...), e.Quoted)
 	return Compiled{Type: value.Type{Kind: value.KindJSON, Nullable: true}, Source: e, Eval: func(r *fold.Env) value.Value { return r.Values[slot] }}
@@ -195,7 +195,7 @@ func (c *Compiler) unquoted(x Compiled) Compiled {
 
 func (c *Compiler) unknown(e *ast.Expr, path []string) Compiled {
 	if len(path) > 1 {
-		return c.Fail(e, "no such column; a name with a point is a field of a field, which only --format json has")
+		return c.Fail(e, "no such column; a name with a point is a field of a field, which only log format json has")
 	}
 	names := append(append([]string(nil), c.Format.Names()...), recordColumns...)
 	if it := c.Statement.Aliased(path[0]); it != nil {

@@ -8,14 +8,18 @@ import (
 	"path/filepath"
 
 	"github.com/sluice-etl/sluice/internal/filelock"
+	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
-// The options, as findings name them.
+// The names of the options.
 const (
-	optionDir   = "--watch-dir"
-	optionState = "--watch-state"
+	optionDir   = "watch-dir"
+	optionState = "watch-state"
 )
+
+// ownDirectories is what to do if two processes watch the same directory.
+var ownDirectories = "give each process its own " + option.Ref(optionState) + " and its own " + option.Ref(optionDir)
 
 // mostChecked is how many files of a directory Check opens.
 const mostChecked = 10_000
@@ -35,7 +39,7 @@ func (c *Config) Check() []netserver.Finding {
 	}
 	for _, dir := range c.Dirs {
 		if _, err := newStore(state, absolute(dir)).load(absolute(dir)); err != nil {
-			all = append(all, netserver.Finding{Subject: optionState, Text: err.Error(), Level: netserver.Failed})
+			all = append(all, netserver.Finding{Subject: option.Ref(optionState), Text: err.Error(), Level: netserver.Failed})
 		}
 	}
 	return all
@@ -43,7 +47,7 @@ func (c *Config) Check() []netserver.Finding {
 
 func checkDir(dir string) netserver.Finding {
 	failed := func(format string, args ...any) netserver.Finding {
-		return netserver.Finding{Subject: optionDir, Text: fmt.Sprintf(format, args...), Level: netserver.Failed}
+		return netserver.Finding{Subject: option.Ref(optionDir), Text: fmt.Sprintf(format, args...), Level: netserver.Failed}
 	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -70,14 +74,14 @@ func checkDir(dir string) netserver.Finding {
 		}
 	}
 	if bad > 0 {
-		return netserver.Finding{Subject: optionDir, Text: fmt.Sprintf("%s: %d of %d files cannot be read, last error: %v", dir, bad, files, why), Level: netserver.Warning}
+		return netserver.Finding{Subject: option.Ref(optionDir), Text: fmt.Sprintf("%s: %d of %d files cannot be read, last error: %v", dir, bad, files, why), Level: netserver.Warning}
 	}
-	return netserver.Finding{Subject: optionDir, Text: fmt.Sprintf("%s: readable, %d files", dir, files)}
+	return netserver.Finding{Subject: option.Ref(optionDir), Text: fmt.Sprintf("%s: readable, %d files", dir, files)}
 }
 
 func checkState(at string) netserver.Finding {
 	failed := func(format string, args ...any) netserver.Finding {
-		return netserver.Finding{Subject: optionState, Text: fmt.Sprintf(format, args...), Level: netserver.Failed}
+		return netserver.Finding{Subject: option.Ref(optionState), Text: fmt.Sprintf(format, args...), Level: netserver.Failed}
 	}
 	info, err := os.Stat(at)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -95,7 +99,7 @@ func checkState(at string) netserver.Finding {
 		if err != nil {
 			return failed("%s: cannot be created: %s: %v", at, above, err)
 		}
-		return netserver.Finding{Subject: optionState, Text: at + ": does not exist yet; it is created at start"}
+		return netserver.Finding{Subject: option.Ref(optionState), Text: at + ": does not exist yet; it is created at start"}
 	}
 	switch {
 	case err != nil:
@@ -108,7 +112,7 @@ func checkState(at string) netserver.Finding {
 	}
 	f, err := os.OpenFile(filepath.Join(at, "lock"), os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {
-		return netserver.Finding{Subject: optionState, Text: at + ": writable"}
+		return netserver.Finding{Subject: option.Ref(optionState), Text: at + ": writable"}
 	}
 	if err != nil {
 		return failed("%v", err)
@@ -116,7 +120,7 @@ func checkState(at string) netserver.Finding {
 	err = filelock.TryLock(f)
 	_ = f.Close() // releases the lock
 	if err != nil {
-		return failed("%s is in use by another process: %v; give each process its own --watch-state and its own --watch-dir", at, err)
+		return failed("%s is in use by another process: %v; %s", at, err, ownDirectories)
 	}
-	return netserver.Finding{Subject: optionState, Text: at + ": writable"}
+	return netserver.Finding{Subject: option.Ref(optionState), Text: at + ": writable"}
 }

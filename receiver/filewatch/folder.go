@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/sluice-etl/sluice/internal/obs"
+	"github.com/sluice-etl/sluice/internal/option"
 )
 
 // headBytes is how many bytes of its beginning identify a file.
@@ -87,7 +88,7 @@ type candidate struct {
 func (f *folder) list() (found []candidate, there map[string]bool, err error) {
 	entries, err := fs.ReadDir(f.root.FS(), ".")
 	if err != nil {
-		return nil, nil, fmt.Errorf("--watch-dir %s: %w", f.dir, err)
+		return nil, nil, fmt.Errorf("%s %s: %w", option.Ref(optionDir), f.dir, err)
 	}
 	present := make(map[string]bool, len(entries))
 	there = make(map[string]bool, len(entries))
@@ -131,7 +132,7 @@ func (f *folder) unreadable(file string, err error) {
 func (f *folder) scan(ctx, work context.Context) error {
 	root, err := os.OpenRoot(f.dir)
 	if err != nil {
-		return fmt.Errorf("--watch-dir: %w", err)
+		return fmt.Errorf("%s: %w", option.Ref(optionDir), err)
 	}
 	defer func() { _ = root.Close() }() // only read from
 	f.root = root

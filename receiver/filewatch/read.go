@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sluice-etl/sluice/internal/obs"
+	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/internal/textfile"
 	"github.com/sluice-etl/sluice/receiver"
 	"github.com/sluice-etl/sluice/receiver/lines"
@@ -200,7 +201,7 @@ func (f *folder) shorter(known *file, size int64) {
 }
 
 func (f *folder) tooLong(known *file, offset int64) {
-	f.warn("long", "Line exceeds --watch-max-line-bytes; skipped", "file", string(known.Name), "offset", offset, "limit", f.w.cfg.MaxLineBytes)
+	f.warn("long", "Line exceeds "+option.Ref("watch-max-line-bytes")+"; skipped", "file", string(known.Name), "offset", offset, "limit", f.w.cfg.MaxLineBytes)
 	f.w.metrics.Rejected(receiver.ReasonBodyBytes)
 }
 

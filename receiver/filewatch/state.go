@@ -98,7 +98,7 @@ func decode(b []byte) (*state, error) {
 	var d document
 	dec := json.NewDecoder(bytes.NewReader(b))
 	if err := dec.Decode(&d); err != nil {
-		return nil, fmt.Errorf("not a --watch-dir progress file: %w", err)
+		return nil, fmt.Errorf("not a progress file: %w", err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("data follows the progress")

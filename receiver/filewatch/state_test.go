@@ -30,8 +30,8 @@ func TestState_roundTrip(t *testing.T) {
 	if d := cmp.Diff(some(), got, cmp.AllowUnexported(state{}, file{})); d != "" {
 		t.Error(d)
 	}
-	if _, err := s.load("/other"); err == nil || !strings.Contains(err.Error(), "it belongs to --watch-dir /spool/") {
-		t.Errorf("got %v, expected an error that contains %q", err, "it belongs to --watch-dir /spool/")
+	if _, err := s.load("/other"); err == nil || !strings.Contains(err.Error(), "it belongs to the directory /spool/") {
+		t.Errorf("got %v, expected an error that contains %q", err, "it belongs to the directory /spool/")
 	}
 	b, err := os.ReadFile(s.path)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/sluice-etl/sluice/internal/filelock"
+	"github.com/sluice-etl/sluice/internal/option"
 )
 
 // store is one directory's state on disk.
@@ -31,14 +32,14 @@ func (s *store) load(dir string) (*state, error) {
 		return &state{dir: dir, files: map[string]*file{}}, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read the progress of --watch-dir %s: %w", dir, err)
+		return nil, fmt.Errorf("read the progress of the directory %s: %w", dir, err)
 	}
 	st, err := decode(b)
 	if err == nil && st.dir != dir {
-		err = fmt.Errorf("it belongs to --watch-dir %s", st.dir)
+		err = fmt.Errorf("it belongs to the directory %s", st.dir)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("the progress of --watch-dir %s cannot be read from %s: %w; restore a good copy, or remove the file to read every file in the directory from its beginning", dir, s.path, err)
+		return nil, fmt.Errorf("the progress of the directory %s cannot be read from %s: %w; restore a good copy, or remove the file to read every file in the directory from its beginning", dir, s.path, err)
 	}
 	return st, nil
 }
@@ -50,7 +51,7 @@ func (s *store) save(st *state) error {
 		return err
 	}
 	if err := s.write(s.path, b); err != nil {
-		return fmt.Errorf("save the progress of --watch-dir %s: %w", st.dir, err)
+		return fmt.Errorf("save the progress of the directory %s: %w", st.dir, err)
 	}
 	return nil
 }
@@ -82,15 +83,15 @@ func writeDurably(path string, b []byte) error {
 // openState creates the directory if it does not exist, and locks it.
 func openState(at string) (*os.File, error) {
 	if err := os.MkdirAll(at, 0o700); err != nil {
-		return nil, fmt.Errorf("--watch-state: %w", err)
+		return nil, fmt.Errorf("%s: %w", option.Ref(optionState), err)
 	}
 	path := filepath.Join(at, "lock")
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("--watch-state: %w", err)
+		return nil, fmt.Errorf("%s: %w", option.Ref(optionState), err)
 	}
 	if err := filelock.TryLock(f); err != nil {
-		return nil, errors.Join(fmt.Errorf("--watch-state %s is in use by another process (%s): %w; give each process its own --watch-state and its own --watch-dir", at, path, err), f.Close())
+		return nil, errors.Join(fmt.Errorf(option.Ref("watch-state")+" %s is in use by another process (%s): %w; %s", at, path, err, ownDirectories), f.Close())
 	}
 	return f, nil
 }

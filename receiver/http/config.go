@@ -29,7 +29,7 @@ type Config struct {
 func DefaultConfig() Config {
 	c := Config{
 		Config:      netserver.DefaultConfig("http", "Flume's HTTP source's JSON"),
-		Limits:      receiver.DefaultLimits("--http-max-"),
+		Limits:      receiver.DefaultLimits("http"),
 		IdleTimeout: 75 * time.Second,
 	}
 	c.CanReplyError = true
@@ -40,7 +40,7 @@ func DefaultConfig() Config {
 func (c *Config) Validate() error {
 	var idle error
 	if c.IdleTimeout < time.Millisecond {
-		idle = option.Error("http-idle-timeout", c.IdleTimeout, "must be at least 1ms")
+		idle = option.Error(option.Of(c.Name, "idle-timeout"), c.IdleTimeout, "must be at least 1ms")
 	}
 	return errors.Join(c.Config.Validate(), c.Limits.Validate(), idle)
 }

@@ -39,7 +39,7 @@ func newFrames() *receiver.Frames {
 
 func TestDecode(t *testing.T) {
 	t.Parallel()
-	limits := receiver.DefaultLimits("--http-max-")
+	limits := receiver.DefaultLimits("http")
 	limits.MaxBatchEvents, limits.MaxHeaders, limits.MaxHeaderBytes, limits.MaxBodyBytes = 3, 2, 14, 10
 	frames := newFrames()
 	for name, c := range map[string]struct {
@@ -90,7 +90,7 @@ func TestDecode(t *testing.T) {
 		"bad fraction":             {`[{"body":1.}]`, `got "}", expected a digit`},
 		"bad literal":              {`[{"body":nul}]`, `got "n", expected null`},
 		"too deep":                 {`[{"x":` + strings.Repeat("[", 65), `expected less than 64 levels`},
-		"too many events":          {`[{},{},{},{}]`, "4 events in a batch exceed the limit of 3: send smaller requests, or raise --http-max-batch-events"},
+		"too many events":          {`[{},{},{},{}]`, "4 events in a batch exceed the limit of 3: send smaller requests, or raise option 'http.max-batch-events'"},
 		"too many headers":         {`[{"headers":{"a":"","b":"","c":""}}]`, "{a=,b=}dead:headers"},
 		"headers too large":        {`[{"headers":{"a":"12345678901234"}}]`, "{}dead:header_bytes"},
 		"body too large":           {`[{"body":"12345678901"}]`, "12345678901{}dead:body_bytes"},
@@ -129,7 +129,7 @@ func FuzzDecode(f *testing.F) {
 	} {
 		f.Add([]byte(s))
 	}
-	limits := receiver.DefaultLimits("--http-max-")
+	limits := receiver.DefaultLimits("http")
 	frames := newFrames()
 	f.Fuzz(func(t *testing.T, text []byte) {
 		fr := frame(t, frames, bytes.Clone(text))
@@ -239,7 +239,7 @@ func lines100() []byte {
 
 func TestDecode_allocatesNothing(t *testing.T) {
 	text := lines100()
-	limits := receiver.DefaultLimits("--http-max-")
+	limits := receiver.DefaultLimits("http")
 	f := frame(t, newFrames(), text)
 	defer f.Release()
 	got := testing.AllocsPerRun(100, func() {
@@ -257,7 +257,7 @@ func TestDecode_allocatesNothing(t *testing.T) {
 // The upper bound is the copy that each run needs, because decoding unescapes in place.
 func BenchmarkDecode(b *testing.B) {
 	text := lines100()
-	limits := receiver.DefaultLimits("--http-max-")
+	limits := receiver.DefaultLimits("http")
 	f := frame(b, newFrames(), text)
 	defer f.Release()
 	b.SetBytes(int64(len(text)))
@@ -275,7 +275,7 @@ func BenchmarkDecode(b *testing.B) {
 // A name that occurs twice is found at any position.
 func TestDecode_manyHeaders(t *testing.T) {
 	t.Parallel()
-	limits := receiver.DefaultLimits("--http-max-")
+	limits := receiver.DefaultLimits("http")
 	event := func(names ...string) string { return `{"headers":{"` + strings.Join(names, `":"","`) + `":""}}` }
 	names := make([]string, 256)
 	for i := range names {

@@ -41,8 +41,8 @@ func TestP23_unavailableAfterAckTimeout(t *testing.T) {
 	g := start(t, k, func(_ *Config, rt *receiver.Runtime) { rt.AckTimeout = 100 * time.Millisecond })
 	begun := time.Now()
 	a := g.post(`[{"body":"a"},{"body":"b"}]`)
-	if a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") != "1" || !strings.Contains(a.body, "--ack-timeout") {
-		t.Errorf("reply %+v; expected status %v, header.Get(\"Retry-After\") %q and body to contain %q", a, http.StatusServiceUnavailable, "1", "--ack-timeout")
+	if a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") != "1" || !strings.Contains(a.body, "the ack timeout") {
+		t.Errorf("reply %+v; expected status %v, header.Get(\"Retry-After\") %q and body to contain %q", a, http.StatusServiceUnavailable, "1", "the ack timeout")
 	}
 	if d := time.Since(begun); d < 100*time.Millisecond {
 		t.Errorf("after %s", d)
@@ -256,8 +256,8 @@ func TestReceiver_portInUse(t *testing.T) {
 	cfg := DefaultConfig()
 	cfg.Listen = g.Addr
 	r := New(cfg, receiver.NewRuntime(receiver.DefaultConfig(), &kafka{}, nil, nil))
-	if err := r.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "--http-listen") {
-		t.Errorf("Run: %v, expected an error that contains %q", err, "--http-listen")
+	if err := r.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "option 'http.listen'") {
+		t.Errorf("Run: %v, expected an error that contains %q", err, "option 'http.listen'")
 	}
 	cfg.Listen = "127.0.0.1:0"
 	r = New(cfg, receiver.NewRuntime(receiver.DefaultConfig(), &kafka{}, nil, nil))

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/receiver"
 	"github.com/sluice-etl/sluice/receiver/netserver"
 )
@@ -80,7 +81,7 @@ func (r *Receiver) serve(c *netserver.Conn) error {
 		return err
 	}
 	if head[0] == 0x16 {
-		return receiver.Reject(receiver.ReasonTLS, "the connection uses TLS, which is not enabled: set --http-tls-cert, or send to http://")
+		return receiver.Reject(receiver.ReasonTLS, "the connection uses TLS, which is not enabled: set %s, or send to http://", option.Ref("http.tls-cert"))
 	}
 	if head[0] < 'A' || head[0] > 'Z' {
 		return receiver.Reject(receiver.ReasonUnknown, "the connection begins with %#02x, which is not an HTTP method: expected POST with Flume's JSON", head[0])

@@ -32,8 +32,8 @@ func TestP24_badRequestsAndEventsAboveLimits(t *testing.T) {
 		{"not JSON", "POST", "x", nil, 400, `event 0, byte 0 of 1: got "x", expected an array of events`, "malformed"},
 		{"second event", "POST", `[{"body":"good"},{"body":[]}]`, nil, 400, `event 1, byte 25 of 29: got "[", expected the body, a string`, "malformed"},
 		{"nothing", "GET", "", nil, 400, "the body ends at byte 0", "malformed"},
-		{"frame", "POST", long, nil, 413, "10002 bytes in a frame exceed the limit of 10000: send smaller requests, or raise --http-max-frame-bytes", "frame_bytes"},
-		{"events", "POST", `[{},{},{},{}]`, nil, 413, "--http-max-batch-events", "batch_events"},
+		{"frame", "POST", long, nil, 413, "10002 bytes in a frame exceed the limit of 10000: send smaller requests, or raise option 'http.max-frame-bytes'", "frame_bytes"},
+		{"events", "POST", `[{},{},{},{}]`, nil, 413, "option 'http.max-batch-events'", "batch_events"},
 		{"gzip", "POST", "x", []string{"Content-Encoding", "gzip"}, 415, "send the body without an encoding", "encoding"},
 		{"charset", "POST", "[]", []string{"Content-Type", "application/json; charset=latin1"}, 500, "must be UTF-8, UTF-16 or UTF-32", "charset"},
 		{"PUT", "PUT", "[]", nil, 405, "must be POST", "method"},
@@ -57,13 +57,13 @@ func TestP24_badRequestsAndEventsAboveLimits(t *testing.T) {
 	t.Run("frame in chunks", func(t *testing.T) {
 		q := g.request(http.MethodPost, long)
 		q.ContentLength = -1
-		if a := do(t, client(t), q); a.status != 413 || !strings.Contains(a.body, "--http-max-frame-bytes") {
-			t.Errorf("status %d, %q; expected 413 and it to contain %q", a.status, a.body, "--http-max-frame-bytes")
+		if a := do(t, client(t), q); a.status != 413 || !strings.Contains(a.body, "option 'http.max-frame-bytes'") {
+			t.Errorf("status %d, %q; expected 413 and it to contain %q", a.status, a.body, "option 'http.max-frame-bytes'")
 		}
 	})
 	t.Run("much more than the limit", func(t *testing.T) { // the reply arrives although the body is not read
-		if a := g.post(strings.Repeat(" ", 8<<20)); a.status != 413 || !strings.Contains(a.body, "--http-max-frame-bytes") {
-			t.Errorf("status %d, %q; expected 413 and it to contain %q", a.status, a.body, "--http-max-frame-bytes")
+		if a := g.post(strings.Repeat(" ", 8<<20)); a.status != 413 || !strings.Contains(a.body, "option 'http.max-frame-bytes'") {
+			t.Errorf("status %d, %q; expected 413 and it to contain %q", a.status, a.body, "option 'http.max-frame-bytes'")
 		}
 	})
 	t.Run("broken chunks", func(t *testing.T) {

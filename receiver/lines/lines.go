@@ -203,7 +203,7 @@ func NewlineMore(most int) More {
 	}
 }
 
-// TooLong returns the rejection of a line that is too long, which names the option.
-func TooLong(option string, most int) error {
-	return receiver.Reject(receiver.ReasonBodyBytes, "a line is longer than %d bytes, including its line end: send shorter lines, or raise %s", most, option)
+// TooLong returns the rejection of a line that is too long, which names the limit.
+func TooLong(limit string, most int) error {
+	return receiver.Reject(receiver.ReasonBodyBytes, "a line is longer than %d bytes, including its line end: send shorter lines, or raise %s", most, limit)
 }

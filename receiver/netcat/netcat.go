@@ -34,7 +34,7 @@ func DefaultConfig() Config {
 
 // Validate returns an error that names every option out of its bounds.
 func (c *Config) Validate() error {
-	return errors.Join(c.Config.Validate(), option.Range("netcat-max-line-bytes", c.MaxLineBytes, 2, 1<<20))
+	return errors.Join(c.Config.Validate(), option.Range(option.Of(c.Name, "max-line-bytes"), c.MaxLineBytes, 2, 1<<20))
 }
 
 // Receiver is a netcat source over TCP.
@@ -46,7 +46,7 @@ type Receiver struct {
 
 // New returns a receiver. cfg must be valid. Nothing is opened.
 func New(cfg Config, rt receiver.Runtime) *Receiver {
-	r := &Receiver{cfg: cfg, limits: receiver.DefaultLimits("--netcat-max-")}
+	r := &Receiver{cfg: cfg, limits: receiver.DefaultLimits(cfg.Name)}
 	r.Server = netserver.New(cfg.Config, r.serve, rt)
 	return r
 }
@@ -55,7 +55,7 @@ var ok = []byte("OK\n")
 
 // serve replies to lines in their order: to those of a request before the next is read.
 func (r *Receiver) serve(c *netserver.Conn) error {
-	tooLong := lines.TooLong("--netcat-max-line-bytes", r.cfg.MaxLineBytes)
+	tooLong := lines.TooLong(option.Ref(option.Of(r.cfg.Name, "max-line-bytes")), r.cfg.MaxLineBytes)
 	in := lines.NewReader(c, &r.limits, lines.Newline(r.cfg.MaxLineBytes, tooLong), lines.NewlineMore(r.cfg.MaxLineBytes))
 	for {
 		f, err := in.Next()

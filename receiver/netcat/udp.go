@@ -9,7 +9,7 @@ import (
 
 // DefaultUDPConfig returns the defaults of the UDP receiver, without an address.
 func DefaultUDPConfig() udp.Config {
-	return udp.DefaultConfig("netcat_udp", "--netcat-udp-listen", "datagrams, as Flume's netcatudp source does")
+	return udp.DefaultConfig("netcat_udp", "datagrams, as Flume's netcatudp source does")
 }
 
 // NewUDP returns a receiver of datagrams. Each is an event up to the end of its first line, and the rest is dropped, as

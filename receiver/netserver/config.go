@@ -1,31 +1,27 @@
 package netserver
 
 import (
-	"cmp"
 	"errors"
 
 	"github.com/sluice-etl/sluice/internal/option"
 )
 
-// Config is a server's address and limits. The names of the options that set its fields begin with Option.
+// Config is a server's address and limits. Errors name its fields by the receiver: avro.max-connections.
 type Config struct {
-	// Name is the value of the label receiver in metrics, and of the attribute component in logs.
+	// Name is the value of the label receiver in metrics, and of the attribute component in logs; errors name the
+	// receiver by it.
 	Name string
-	// Option begins the names of this receiver's options, as in "--avro"; errors name them.
-	Option string
-	// ListenOption is the name of the address's option, if it is not Option-listen.
-	ListenOption string
 	// Description is what is received, for the log: "Flume's Avro RPC".
 	Description string
-	// Listen is the TCP address (Option-listen); port 0 selects a free port.
+	// Listen is the TCP address (listen); port 0 selects a free port.
 	Listen string
 
-	// MaxConnections bounds the open connections (Option-max-connections). The default is 10,000.
+	// MaxConnections bounds the open connections (max-connections). The default is 10,000.
 	MaxConnections int
-	// MaxConnectionsPerAddress bounds the open connections of one remote address (Option-max-connections-per-address).
+	// MaxConnectionsPerAddress bounds the open connections of one remote address (max-connections-per-address).
 	// Behind a proxy or NAT many senders share an address. The default is 1,000.
 	MaxConnectionsPerAddress int
-	// MaxPipelined bounds the requests of one connection that the Appender has at the same time (Option-max-pipelined);
+	// MaxPipelined bounds the requests of one connection that the Appender has at the same time (max-pipelined);
 	// further ones are not read meanwhile. Flume's own clients send one at a time. The default is 8.
 	MaxPipelined int
 
@@ -58,10 +54,10 @@ type Policy struct {
 	HalfClosed bool
 }
 
-// DefaultConfig returns the defaults of the receiver of that name, whose options begin with "--" and the name.
+// DefaultConfig returns the defaults of the receiver of that name.
 func DefaultConfig(name, description string) Config {
 	return Config{
-		Name: name, Option: "--" + name, Description: description,
+		Name: name, Description: description,
 		MaxConnections: 10_000, MaxConnectionsPerAddress: 1_000, MaxPipelined: 8,
 		Inflate: Inflate{MaxRatio: 500},
 	}
@@ -74,16 +70,13 @@ func (c *Config) Validate() error {
 		errs = append(errs, errors.New("the receiver has no name"))
 	}
 	if c.Listen == "" {
-		errs = append(errs, option.Error(c.AddressOption(), "", "must be host:port or :port"))
+		errs = append(errs, option.Error(option.Of(c.Name, "listen"), "", "must be host:port or :port"))
 	}
 	errs = append(errs,
-		option.Range(c.Option+"-max-connections", c.MaxConnections, 1, 1<<24),
-		option.Range(c.Option+"-max-connections-per-address", c.MaxConnectionsPerAddress, 1, 1<<24),
-		option.Range(c.Option+"-max-pipelined", c.MaxPipelined, 1, 1<<10),
-		option.Range(c.Option+"-max-inflate-ratio", c.Inflate.MaxRatio, 1, 1<<20),
+		option.Range(option.Of(c.Name, "max-connections"), c.MaxConnections, 1, 1<<24),
+		option.Range(option.Of(c.Name, "max-connections-per-address"), c.MaxConnectionsPerAddress, 1, 1<<24),
+		option.Range(option.Of(c.Name, "max-pipelined"), c.MaxPipelined, 1, 1<<10),
+		option.Range(option.Of(c.Name, "max-inflate-ratio"), c.Inflate.MaxRatio, 1, 1<<20),
 	)
-	return errors.Join(append(errs, c.TLS.validate(c.Option))...)
+	return errors.Join(append(errs, c.TLS.validate(c.Name))...)
 }
-
-// AddressOption returns the name of the address's option.
-func (c *Config) AddressOption() string { return cmp.Or(c.ListenOption, c.Option+"-listen") }

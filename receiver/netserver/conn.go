@@ -11,13 +11,14 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/receiver"
 )
 
 // ErrStopping is the error of reads and waits that end because the receiver stops.
 var ErrStopping = errors.New("the receiver is stopping")
 
-var errLate = errors.New("the request is older than --ack-timeout: Kafka was unavailable or slow")
+var errLate = errors.New("the request is older than " + option.Ref("ack-timeout") + ": Kafka was unavailable or slow")
 
 // Conn is one sender's connection with its layers removed. Its reading side, WaitReady, Read and Begin, belongs to the
 // goroutine that serves it; a Request's Append and End, Write and Close may be called from others. All goroutines that
@@ -122,7 +123,7 @@ func (c *Conn) Explain(err error) error {
 	if c.stopping {
 		return ErrStopping
 	}
-	return receiver.Reject(receiver.ReasonSlow, "the request was not received within --ack-timeout of its first byte")
+	return receiver.Reject(receiver.ReasonSlow, "the request was not received within %s of its first byte", option.Ref("ack-timeout"))
 }
 
 // UnexpectedEOF maps io.EOF in the middle of a request to io.ErrUnexpectedEOF.

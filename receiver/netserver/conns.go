@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"sync"
 
+	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/receiver"
 )
 
@@ -26,10 +27,10 @@ func (t *conns) add(c *Conn) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if most := t.cfg.MaxConnections; len(t.open) >= most {
-		return receiver.Reject(receiver.ReasonConnections, "%d connections are open, which is the limit: raise %s-max-connections, or add a receiver", most, t.cfg.Option)
+		return receiver.Reject(receiver.ReasonConnections, "%d connections are open, which is the limit: raise %s, or add a receiver", most, option.Ref(option.Of(t.cfg.Name, "max-connections")))
 	}
 	if most := t.cfg.MaxConnectionsPerAddress; t.addresses[c.addr] >= most {
-		return receiver.Reject(receiver.ReasonPerAddress, "%d connections from %s are open, which is the limit: raise %s-max-connections-per-address if many senders share an address", most, c.addr, t.cfg.Option)
+		return receiver.Reject(receiver.ReasonPerAddress, "%d connections from %s are open, which is the limit: raise %s if many senders share an address", most, c.addr, option.Ref(option.Of(t.cfg.Name, "max-connections-per-address")))
 	}
 	t.open[c] = struct{}{}
 	t.addresses[c.addr]++

@@ -11,6 +11,7 @@ import (
 	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/zlib"
 
+	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/receiver"
 )
 
@@ -20,7 +21,7 @@ import (
 type Inflate struct {
 	Enabled bool
 	// MaxRatio bounds how many bytes one byte of a connection may inflate to on average, once a MiB has come out
-	// (Option-max-inflate-ratio). Logs have a ratio of 5 to 30; the maximum of zlib is 1,032. The default is 500.
+	// (max-inflate-ratio). Logs have a ratio of 5 to 30; the maximum of zlib is 1,032. The default is 500.
 	MaxRatio int
 }
 
@@ -32,17 +33,17 @@ const ratioFrom = 1 << 20
 // another writes. It holds about 45 KiB.
 type inflater struct {
 	net.Conn
-	in     *counter
-	z      io.Reader // nil before the first Read
-	out    bytes.Buffer
-	begun  bool  // the stream's header was written
-	made   int64 // bytes that came out
-	max    int64 // the ratio
-	option string
+	in    *counter
+	z     io.Reader // nil before the first Read
+	out   bytes.Buffer
+	begun bool   // the stream's header was written
+	made  int64  // bytes that came out
+	max   int64  // the ratio
+	limit string // the name of the ratio's option
 }
 
-func newInflater(conn net.Conn, maxRatio int, option string) *inflater {
-	return &inflater{Conn: conn, in: &counter{r: conn}, max: int64(maxRatio), option: option}
+func newInflater(conn net.Conn, maxRatio int, limit string) *inflater {
+	return &inflater{Conn: conn, in: &counter{r: conn}, max: int64(maxRatio), limit: limit}
 }
 
 // Read returns inflated bytes.
@@ -57,7 +58,7 @@ func (z *inflater) Read(p []byte) (int, error) {
 	n, err := z.z.Read(p)
 	z.made += int64(n)
 	if z.made > ratioFrom && z.made > z.max*z.in.n {
-		return 0, receiver.Reject(receiver.ReasonBomb, "%d bytes inflated to %d, a ratio above 1 to %d: if these are logs, raise %s", z.in.n, z.made, z.max, z.option)
+		return 0, receiver.Reject(receiver.ReasonBomb, "%d bytes inflated to %d, a ratio above 1 to %d: if these are logs, raise %s", z.in.n, z.made, z.max, option.Ref(z.limit))
 	}
 	if n > 0 {
 		return n, nil // the next Read returns the error again

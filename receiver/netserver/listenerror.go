@@ -9,10 +9,10 @@ import (
 	"syscall"
 )
 
-// ListenError adds to a bind error the option of the address, the process that uses the port if the system reports it,
+// ListenError adds to a bind error the address and the text that names it, the process that uses the port if the system reports it,
 // and what to do.
-func ListenError(option, address string, err error) error {
-	seen := fmt.Errorf("%s %s: %w", option, address, err)
+func ListenError(name, address string, err error) error {
+	seen := fmt.Errorf("%s %s: %w", name, address, err)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		network := "tcp"

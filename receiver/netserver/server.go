@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sluice-etl/sluice/internal/obs"
+	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/receiver"
 )
 
@@ -54,13 +55,13 @@ func (s *Server) Open(ctx context.Context) error {
 	}
 	if s.tls != nil {
 		if _, err := s.tls.current(); err != nil {
-			return fmt.Errorf("%s-tls-…: %w", s.cfg.Option, err)
+			return fmt.Errorf("%s: %w", option.Ref(option.Of(s.cfg.Name, "tls-cert")), err)
 		}
 	}
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", s.cfg.Listen)
 	if err != nil {
-		return ListenError(s.cfg.AddressOption(), s.cfg.Listen, err)
+		return ListenError(option.Ref(option.Of(s.cfg.Name, "listen")), s.cfg.Listen, err)
 	}
 	s.listener = l
 	return nil

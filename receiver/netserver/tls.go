@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
@@ -15,18 +14,18 @@ import (
 
 // TLS is the TLS configuration of a receiver. Files are PEM, and are reloaded when they change.
 type TLS struct {
-	// Cert and Key are the receiver's certificate with its chain, and its key (Option-tls-cert, -tls-key): both or
+	// Cert and Key are the receiver's certificate with its chain, and its key (tls-cert, tls-key): both or
 	// neither. They enable TLS.
 	Cert, Key string
-	// ClientCA is the file of the authorities that sign clients' certificates (Option-tls-client-ca). With it every
+	// ClientCA is the file of the authorities that sign clients' certificates (tls-client-ca). With it every
 	// client must present one, so plain connections are rejected.
 	ClientCA string
-	// Required rejects plain connections (Option-tls-required).
+	// Required rejects plain connections (tls-required).
 	Required bool
-	// MinVersion is the oldest accepted version (Option-tls-min-version): 1.0, 1.1, 1.2 or 1.3; empty means 1.2. A
+	// MinVersion is the oldest accepted version (tls-min-version): 1.0, 1.1, 1.2 or 1.3; empty means 1.2. A
 	// Flume on Java 7 supports only 1.0.
 	MinVersion string
-	// MaxVersion is the newest accepted version (Option-tls-max-version); empty means 1.3.
+	// MaxVersion is the newest accepted version (tls-max-version); empty means 1.3.
 	MaxVersion string
 }
 
@@ -35,21 +34,23 @@ var tlsVersions = map[string]uint16{"1.0": tls.VersionTLS10, "1.1": tls.VersionT
 func (t *TLS) enabled() bool  { return t.Cert != "" }
 func (t *TLS) required() bool { return t.enabled() && (t.Required || t.ClientCA != "") }
 
-func (t *TLS) validate(prefix string) error {
+func (t *TLS) validate(receiver string) error {
 	var errs []error
-	if err := tlsfile.ValidatePair(strings.TrimPrefix(prefix, "--")+"-tls", t.Cert, t.Key); err != nil {
+	name := func(of string) string { return option.Of(receiver, "tls-"+of) }
+	ref := func(of string) string { return option.Ref(name(of)) }
+	if err := tlsfile.ValidatePair(option.Of(receiver, "tls"), t.Cert, t.Key); err != nil {
 		errs = append(errs, err)
 	}
 	if !t.enabled() && (t.ClientCA != "" || t.Required) {
-		errs = append(errs, option.Error(prefix+"-tls-cert", nil, "must be set, because %s-tls-client-ca and -tls-required require it", prefix))
+		errs = append(errs, option.Error(name("cert"), nil, "must be set, because %s and %s require it", ref("client-ca"), ref("required")))
 	}
 	for _, v := range []struct{ option, version string }{{"min", t.MinVersion}, {"max", t.MaxVersion}} {
 		if _, ok := tlsVersions[v.version]; v.version != "" && !ok {
-			errs = append(errs, option.Error(prefix+"-tls-"+v.option+"-version", v.version, "must be 1.0, 1.1, 1.2 or 1.3"))
+			errs = append(errs, option.Error(name(v.option+"-version"), v.version, "must be 1.0, 1.1, 1.2 or 1.3"))
 		}
 	}
 	if oldest, newest := t.versions(); len(errs) == 0 && oldest > newest {
-		errs = append(errs, option.Error(prefix+"-tls-min-version", t.MinVersion, "must not be above %s-tls-max-version, %q", prefix, t.MaxVersion))
+		errs = append(errs, option.Error(name("min-version"), t.MinVersion, "must not be above %s, %q", ref("max-version"), t.MaxVersion))
 	}
 	return errors.Join(errs...)
 }

@@ -9,11 +9,13 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/sluice-etl/sluice/internal/option"
 )
 
 // Finding is the result of checking one thing that a receiver needs.
 type Finding struct {
-	Subject string // the option
+	Subject string // a reference to the option
 	Text    string
 	Level   Level
 }
@@ -31,13 +33,13 @@ const (
 // soon is how long before a certificate's expiry it is a warning.
 const soon = 30 * 24 * time.Hour
 
-// Check reads the files as the first connection would, and checks the validity of the certificates at time now. option
-// is Config.Option.
-func (t *TLS) Check(option string, now time.Time) []Finding {
+// Check reads the files as the first connection would, and checks the validity of the certificates at time now.
+// receiver is the receiver's name.
+func (t *TLS) Check(receiver string, now time.Time) []Finding {
 	if !t.enabled() {
 		return nil
 	}
-	cert := option + "-tls-cert"
+	cert := option.Ref(option.Of(receiver, "tls-cert"))
 	var all []Finding
 	pair, err := tls.LoadX509KeyPair(t.Cert, t.Key)
 	if err != nil {
@@ -53,16 +55,16 @@ func (t *TLS) Check(option string, now time.Time) []Finding {
 		}
 	}
 	if t.ClientCA != "" {
-		all = append(all, t.checkAuthorities(option+"-tls-client-ca", now)...)
+		all = append(all, t.checkAuthorities(option.Ref(option.Of(receiver, "tls-client-ca")), now)...)
 	}
 	return all
 }
 
 // checkAuthorities checks the authorities that sign clients' certificates: one valid authority is enough.
-func (t *TLS) checkAuthorities(option string, now time.Time) []Finding {
+func (t *TLS) checkAuthorities(subject string, now time.Time) []Finding {
 	text, err := os.ReadFile(t.ClientCA)
 	if err != nil {
-		return []Finding{{option, err.Error(), Failed}}
+		return []Finding{{subject, err.Error(), Failed}}
 	}
 	var all []Finding
 	good := 0
@@ -76,12 +78,12 @@ func (t *TLS) checkAuthorities(option string, now time.Time) []Finding {
 		}
 		c, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
-			all = append(all, Finding{option, fmt.Sprintf("%s: a certificate cannot be parsed: %v", t.ClientCA, err), Warning})
+			all = append(all, Finding{subject, fmt.Sprintf("%s: a certificate cannot be parsed: %v", t.ClientCA, err), Warning})
 			continue
 		}
-		f := checkValidity(option, t.ClientCA, c, now)
+		f := checkValidity(subject, t.ClientCA, c, now)
 		if f.Level != Failed && c.BasicConstraintsValid && !c.IsCA {
-			f = Finding{option, fmt.Sprintf("%s: %q is not a CA: client certificates that it signed are rejected", t.ClientCA, c.Subject), Warning}
+			f = Finding{subject, fmt.Sprintf("%s: %q is not a CA: client certificates that it signed are rejected", t.ClientCA, c.Subject), Warning}
 		}
 		if f.Level == Failed {
 			f.Level = Warning
@@ -91,24 +93,24 @@ func (t *TLS) checkAuthorities(option string, now time.Time) []Finding {
 		all = append(all, f)
 	}
 	if good == 0 {
-		all = append(all, Finding{option, t.ClientCA + " holds no currently valid PEM certificate of a CA: no client could connect", Failed})
+		all = append(all, Finding{subject, t.ClientCA + " holds no currently valid PEM certificate of a CA: no client could connect", Failed})
 	}
 	return all
 }
 
 // checkValidity checks the period of a certificate.
-func checkValidity(option, file string, c *x509.Certificate, now time.Time) Finding {
+func checkValidity(subject, file string, c *x509.Certificate, now time.Time) Finding {
 	const day = "2006-01-02 15:04 UTC"
 	from, until := c.NotBefore.UTC().Format(day), c.NotAfter.UTC().Format(day)
 	switch {
 	case now.After(c.NotAfter):
-		return Finding{option, fmt.Sprintf("%s: the certificate of %q expired at %s: renew it; etl reloads it automatically", file, c.Subject, until), Failed}
+		return Finding{subject, fmt.Sprintf("%s: the certificate of %q expired at %s: renew it; etl reloads it automatically", file, c.Subject, until), Failed}
 	case now.Before(c.NotBefore):
-		return Finding{option, fmt.Sprintf("%s: the certificate of %q is not valid before %s: wait, or set the clock", file, c.Subject, from), Failed}
+		return Finding{subject, fmt.Sprintf("%s: the certificate of %q is not valid before %s: wait, or set the clock", file, c.Subject, from), Failed}
 	case now.Add(soon).After(c.NotAfter):
-		return Finding{option, fmt.Sprintf("%s: the certificate of %q expires at %s: renew it; etl reloads it automatically", file, c.Subject, until), Warning}
+		return Finding{subject, fmt.Sprintf("%s: the certificate of %q expires at %s: renew it; etl reloads it automatically", file, c.Subject, until), Warning}
 	}
-	return Finding{option, fmt.Sprintf("%s: %q, valid until %s", file, c.Subject, until), Fine}
+	return Finding{subject, fmt.Sprintf("%s: %q, valid until %s", file, c.Subject, until), Fine}
 }
 
 // unreadable adds to the error of reading a certificate and its key what to do.

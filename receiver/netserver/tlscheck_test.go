@@ -43,21 +43,21 @@ func TestTLS_Check(t *testing.T) {
 		want string // of the worst finding
 	}{
 		{netserver.TLS{}, now, ""},
-		{netserver.TLS{Cert: cert, Key: key}, now, "0 --avro-tls-cert: {cert}: \"CN=receiver\", valid until "},
-		{netserver.TLS{Cert: cert, Key: soonKey}, now, "2 --avro-tls-cert: read the certificate {cert} and its key {key}: tls: private key does not match public key: the key must be the one"},
-		{netserver.TLS{Cert: "nowhere.pem", Key: key}, now, "2 --avro-tls-cert: read the certificate {cert} and its key {key}: open nowhere.pem: no such file or directory: both must be files"},
-		{netserver.TLS{Cert: key, Key: cert}, now, "2 --avro-tls-cert: read the certificate {cert} and its key {key}: tls: "},
-		{netserver.TLS{Cert: cert, Key: encrypted}, now, "2 --avro-tls-cert: read the certificate {cert} and its key {key}: tls: failed to parse private key: the key is encrypted"},
-		{netserver.TLS{Cert: expired, Key: expiredKey}, now, "2 --avro-tls-cert: {cert}: the certificate of \"CN=receiver\" expired at "},
-		{netserver.TLS{Cert: cert, Key: key}, now.Add(-year), "2 --avro-tls-cert: {cert}: the certificate of \"CN=receiver\" is not valid before "},
-		{netserver.TLS{Cert: soon, Key: soonKey}, now, "1 --avro-tls-cert: {cert}: the certificate of \"CN=receiver\" expires at "},
-		{netserver.TLS{Cert: cert, Key: key, ClientCA: "nowhere.pem"}, now, "2 --avro-tls-client-ca: open nowhere.pem: no such file"},
-		{netserver.TLS{Cert: cert, Key: key, ClientCA: key}, now, "2 --avro-tls-client-ca: {key} holds no currently valid PEM certificate of a CA"},
-		{netserver.TLS{Cert: cert, Key: key, ClientCA: expired}, now, "2 --avro-tls-client-ca: " + expired + " holds no currently valid PEM certificate of a CA"},
-		{netserver.TLS{Cert: cert, Key: key, ClientCA: both}, now, "1 --avro-tls-client-ca: " + both + ": the certificate of \"CN=receiver\" expired at "},
+		{netserver.TLS{Cert: cert, Key: key}, now, "0 option 'avro.tls-cert': {cert}: \"CN=receiver\", valid until "},
+		{netserver.TLS{Cert: cert, Key: soonKey}, now, "2 option 'avro.tls-cert': read the certificate {cert} and its key {key}: tls: private key does not match public key: the key must be the one"},
+		{netserver.TLS{Cert: "nowhere.pem", Key: key}, now, "2 option 'avro.tls-cert': read the certificate {cert} and its key {key}: open nowhere.pem: no such file or directory: both must be files"},
+		{netserver.TLS{Cert: key, Key: cert}, now, "2 option 'avro.tls-cert': read the certificate {cert} and its key {key}: tls: "},
+		{netserver.TLS{Cert: cert, Key: encrypted}, now, "2 option 'avro.tls-cert': read the certificate {cert} and its key {key}: tls: failed to parse private key: the key is encrypted"},
+		{netserver.TLS{Cert: expired, Key: expiredKey}, now, "2 option 'avro.tls-cert': {cert}: the certificate of \"CN=receiver\" expired at "},
+		{netserver.TLS{Cert: cert, Key: key}, now.Add(-year), "2 option 'avro.tls-cert': {cert}: the certificate of \"CN=receiver\" is not valid before "},
+		{netserver.TLS{Cert: soon, Key: soonKey}, now, "1 option 'avro.tls-cert': {cert}: the certificate of \"CN=receiver\" expires at "},
+		{netserver.TLS{Cert: cert, Key: key, ClientCA: "nowhere.pem"}, now, "2 option 'avro.tls-client-ca': open nowhere.pem: no such file"},
+		{netserver.TLS{Cert: cert, Key: key, ClientCA: key}, now, "2 option 'avro.tls-client-ca': {key} holds no currently valid PEM certificate of a CA"},
+		{netserver.TLS{Cert: cert, Key: key, ClientCA: expired}, now, "2 option 'avro.tls-client-ca': " + expired + " holds no currently valid PEM certificate of a CA"},
+		{netserver.TLS{Cert: cert, Key: key, ClientCA: both}, now, "1 option 'avro.tls-client-ca': " + both + ": the certificate of \"CN=receiver\" expired at "},
 	} {
 		var worst string
-		for _, f := range c.tls.Check("--avro", c.now) {
+		for _, f := range c.tls.Check("avro", c.now) {
 			s := string(rune('0'+f.Level)) + " " + f.Subject + ": " + f.Text
 			if worst == "" || s[0] > worst[0] {
 				worst = s

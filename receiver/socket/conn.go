@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sluice-etl/sluice/internal/obs"
+	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/internal/textfile"
 	"github.com/sluice-etl/sluice/receiver"
 )
@@ -48,9 +49,9 @@ func (c *conn) read(ctx context.Context, working func()) error {
 					return err
 				}
 			}
-			return fmt.Errorf("--connect-socket %s closed the connection", c.s.address)
+			return fmt.Errorf("%s %s closed the connection", option.Ref("connect-socket"), c.s.address)
 		case err != nil:
-			return c.end(fmt.Errorf("read from --connect-socket %s: %w", c.s.address, err))
+			return c.end(fmt.Errorf("read from %s %s: %w", option.Ref("connect-socket"), c.s.address, err))
 		}
 	}
 }
@@ -125,7 +126,7 @@ func (c *conn) lines(f *receiver.Frame, b []byte) error {
 		return nil
 	}, func() {
 		c.r.metrics.Rejected(receiver.ReasonBodyBytes)
-		c.r.lose(c.s, 1, "longer than --socket-max-line-bytes", nil)
+		c.r.lose(c.s, 1, "longer than "+option.Ref("socket-max-line-bytes"), nil)
 	})
 	if err != nil {
 		c.r.lose(c.s, len(f.Events)+1, "no memory left in the budget of bytes in flight before the stop", err)

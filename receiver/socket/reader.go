@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/receiver"
 	"github.com/sluice-etl/sluice/receiver/netserver"
 )
@@ -30,7 +31,7 @@ func New(cfg Config, rt receiver.Runtime) *Reader {
 		cfg: cfg, rt: rt, metrics: metrics, report: netserver.NewReporter(cfg.Name, rt.Log, metrics),
 		lost: promauto.With(rt.Registry).NewCounter(prometheus.CounterOpts{
 			Name: "etl_socket_lost_events_total",
-			Help: "Lines of --connect-socket that were read and are not known to be in Kafka: too long, unterminated, or not acknowledged by Kafka before the stop.",
+			Help: "Lines of " + option.Ref("connect-socket") + " that were read and are not known to be in Kafka: too long, unterminated, or not acknowledged by Kafka before the stop.",
 		}),
 	}
 	for _, address := range cfg.Servers {

@@ -27,17 +27,17 @@ import (
 
 // Format says how messages become events.
 type Format struct {
-	// KeepFields makes the whole line the body (--syslog-keep-fields all); otherwise the body is what follows the host.
+	// KeepFields makes the whole line the body (syslog-keep-fields all); otherwise the body is what follows the host.
 	KeepFields bool
 	// Zone is the time zone of dates without one (RFC 3164). The default is the process's own.
 	Zone *time.Location
 }
 
-// Config is a receiver's address and limits; its options begin with --syslog-tcp and --syslog.
+// Config is a receiver's address and limits; its options begin with syslog-tcp and syslog.
 type Config struct {
 	netserver.Config
 	Format
-	// MaxLineBytes bounds a message (--syslog-max-line-bytes); a longer one becomes several events. The default is
+	// MaxLineBytes bounds a message (syslog-max-line-bytes); a longer one becomes several events. The default is
 	// 2,500, as in Flume.
 	MaxLineBytes int
 }
@@ -45,14 +45,14 @@ type Config struct {
 // DefaultConfig returns the defaults, without an address.
 func DefaultConfig() Config {
 	c := Config{Config: netserver.DefaultConfig("syslog_tcp", "syslog over TCP"), MaxLineBytes: 2500}
-	c.Option, c.ListenOption, c.HalfClosed, c.Zone = "--syslog", "--syslog-tcp-listen", true, time.Local //nolint:gosmopolitan // as Flume has it
+	c.HalfClosed, c.Zone = true, time.Local //nolint:gosmopolitan // as Flume has it
 	c.NeverResends = true
 	return c
 }
 
 // Validate returns an error that names every option out of its bounds.
 func (c *Config) Validate() error {
-	return errors.Join(c.Config.Validate(), option.Range("syslog-max-line-bytes", c.MaxLineBytes, 10, 1<<20))
+	return errors.Join(c.Config.Validate(), option.Range(option.Of(c.Name, "max-line-bytes"), c.MaxLineBytes, 10, 1<<20))
 }
 
 // Receiver is a syslog source over TCP.
@@ -64,7 +64,7 @@ type Receiver struct {
 
 // New returns a receiver. cfg must be valid. Nothing is opened.
 func New(cfg Config, rt receiver.Runtime) *Receiver {
-	r := &Receiver{cfg: cfg, limits: receiver.DefaultLimits("--syslog-max-")}
+	r := &Receiver{cfg: cfg, limits: receiver.DefaultLimits(cfg.Name)}
 	r.Server = netserver.New(cfg.Config, r.serve, rt)
 	return r
 }
@@ -98,7 +98,7 @@ func (r *Receiver) serve(c *netserver.Conn) error {
 
 // DefaultUDPConfig returns the defaults of the UDP receiver, without an address.
 func DefaultUDPConfig() udp.Config {
-	return udp.DefaultConfig("syslog_udp", "--syslog-udp-listen", "syslog over UDP")
+	return udp.DefaultConfig("syslog_udp", "syslog over UDP")
 }
 
 // NewUDP returns a receiver of datagrams, each of which is a message up to the end of its first line.

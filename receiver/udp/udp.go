@@ -16,16 +16,15 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/receiver"
 	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
-// Config is a receiver's address. The option that sets it is Option.
+// Config is a receiver's address.
 type Config struct {
 	// Name is the value of the label receiver in metrics, and the component in logs.
 	Name string
-	// Option is the name of the address's option, as in "--netcat-udp-listen"; errors name it.
-	Option string
 	// Description says what is received, for the log.
 	Description string
 	// Listen is the UDP address; port 0 selects a free port.
@@ -33,14 +32,17 @@ type Config struct {
 }
 
 // DefaultConfig returns the defaults, without an address.
-func DefaultConfig(name, option, description string) Config {
-	return Config{Name: name, Option: option, Description: description}
+func DefaultConfig(name, description string) Config {
+	return Config{Name: name, Description: description}
 }
+
+// option returns the name of the address's option.
+func (c *Config) option() string { return option.Of(c.Name, "listen") }
 
 // Validate returns an error that names every option out of its bounds.
 func (c *Config) Validate() error {
 	if c.Listen == "" {
-		return fmt.Errorf("%s is empty: must be host:port or :port", c.Option)
+		return option.Error(c.option(), "", "must be host:port or :port")
 	}
 	return nil
 }
@@ -80,7 +82,7 @@ func (r *Receiver) Open(ctx context.Context) error {
 		var lc net.ListenConfig
 		conn, err := lc.ListenPacket(ctx, "udp", r.cfg.Listen)
 		if err != nil {
-			return netserver.ListenError(r.cfg.Option, r.cfg.Listen, err)
+			return netserver.ListenError(option.Ref(r.cfg.option()), r.cfg.Listen, err)
 		}
 		r.conn = conn.(*net.UDPConn)
 	}
@@ -144,7 +146,7 @@ func (r *Receiver) Run(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return nil
 	}
-	return fmt.Errorf("%s: %w", r.cfg.Option, err)
+	return fmt.Errorf("%s: %w", option.Ref(r.cfg.option()), err)
 }
 
 // append gives the frame's events to the Appender. It has no deadline, because senders of datagrams never resend.

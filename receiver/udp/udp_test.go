@@ -27,7 +27,7 @@ type fixture struct {
 
 func start(t *testing.T, k *kafka, change func(*Config, *receiver.Runtime)) *fixture {
 	t.Helper()
-	cfg := DefaultConfig("test_udp", "--test-listen", "tests")
+	cfg := DefaultConfig("test_udp", "tests")
 	cfg.Listen = "127.0.0.1:0"
 	g := &fixture{Fixture: receivertest.Start(t, k, func(rt receiver.Runtime) receiver.Receiver {
 		if change != nil {
@@ -201,10 +201,10 @@ func TestP33_stop(t *testing.T) {
 func TestReceiver_portInUse(t *testing.T) {
 	t.Parallel()
 	g := start(t, &kafka{}, nil)
-	cfg := DefaultConfig("other", "--other-listen", "tests")
+	cfg := DefaultConfig("other", "tests")
 	cfg.Listen = g.conn.RemoteAddr().String()
 	err := New(cfg, nil, receiver.Runtime{}).Open(t.Context())
-	if err == nil || !strings.HasPrefix(err.Error(), "--other-listen "+cfg.Listen+": ") {
-		t.Errorf("got %v, expected it to begin with %q and an error", err, "--other-listen "+cfg.Listen+": ")
+	if err == nil || !strings.HasPrefix(err.Error(), "option 'other.listen' "+cfg.Listen+": ") {
+		t.Errorf("got %v, expected it to begin with %q and an error", err, "option 'other.listen' "+cfg.Listen+": ")
 	}
 }

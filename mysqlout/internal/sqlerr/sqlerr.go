@@ -13,6 +13,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 
 	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/pool"
 )
 
@@ -64,7 +65,7 @@ var handlings = map[uint16]Handling{
 // Hints holds advice for errors that block, by number.
 var Hints = map[uint16]string{
 	1044: "give the user the rights that etl check --ddl prints",
-	1045: "the server does not accept user and password, or requires TLS for this user (--mysql-tls); secret files are read again at each connect",
+	1045: "the server does not accept user and password, or requires TLS for this user (" + option.Ref("mysql-tls") + "); secret files are read again at each connect",
 	1054: "a column that the query writes is missing from the table; add it again, or change the query",
 	1062: "a row with this key exists already and was not written by this job; find out what else writes to the table",
 	1105: "",
@@ -125,7 +126,7 @@ func Classify(doing string, err error) error {
 		// pool handles the errors of COMMIT.
 		hint := ""
 		if errors.Is(err, mysql.ErrInvalidConn) {
-			hint = "the server closed the connection, or sent no reply within --mysql-answer-timeout"
+			hint = "the server closed the connection, or sent no reply within " + option.Ref("mysql-answer-timeout")
 		}
 		return &checkpoint.Error{Class: checkpoint.ErrRetry, Err: err, Hint: hint}
 	}
