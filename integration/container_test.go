@@ -32,6 +32,7 @@ var inContainers = []struct{ pkg, run, skip, must string }{
 		"mysqlout/schema", "", "^(TestDDL_createdTablesPassCheck|TestCheck_adviceWithoutExplicitDefaults|TestCheck_withoutGrantTables)$",
 		"TestCheck_adviceFixesTheTable",
 	},
+	{"mysqlout/ledger", "", "^TestP1_identityEmbedded$", "TestP1_oneIdentityPerDatabase"},
 	{"query", "^TestExpressions_matchTheServer$", "", "TestExpressions_matchTheServer"},
 	{"internal/app", "^TestCheck$", "", "TestCheck"},
 }

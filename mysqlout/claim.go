@@ -75,7 +75,7 @@ func (s *Sink) claim(ctx context.Context, topic batch.Topic, partitions []int32)
 	// This comes before the rows are read. A claim inserts the checkpoints of all partitions up to some number in one
 	// transaction, so a checkpoint that is missing below this number was deleted; it is not one that is about to be
 	// inserted.
-	highest, err := s.highest(ctx, tx, topic.Name)
+	highest, err := s.ledger.Last(ctx, tx, topic.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -133,10 +133,10 @@ type missing struct {
 }
 
 // compare checks whether a claim may proceed. It changes nothing.
-func (s *Sink) compare(ctx context.Context, tx *pool.Tx, topic batch.Topic, partitions []int32, rows []ledger.Row, highest last) (m missing, err error) {
-	m.first, m.from, m.to = highest.partition < 0, highest.partition+1, -1
+func (s *Sink) compare(ctx context.Context, tx *pool.Tx, topic batch.Topic, partitions []int32, rows []ledger.Row, highest ledger.Last) (m missing, err error) {
+	m.first, m.from, m.to = highest.Partition < 0, highest.Partition+1, -1
 	there := map[int32]bool{}
-	theirs := highest.topicID
+	theirs := highest.TopicID
 	var otherTopic, otherQuery []checkpoint.Partition
 	for i := range rows {
 		there[rows[i].ID] = true
@@ -160,9 +160,9 @@ func (s *Sink) compare(ctx context.Context, tx *pool.Tx, topic batch.Topic, part
 			gone = append(gone, p)
 		}
 		switch {
-		case id <= highest.partition:
+		case id <= highest.Partition:
 			deleted = append(deleted, p)
-		case highest.partition >= 0 && highest.topicID != topic.ID:
+		case highest.Partition >= 0 && highest.TopicID != topic.ID:
 			otherTopic = append(otherTopic, p) // a new topic that has more partitions than the one that was counted
 		}
 	}
@@ -209,45 +209,6 @@ func errDeleted(partitions []checkpoint.Partition) error {
 		Err:  fmt.Errorf("the checkpoint of %v was deleted, but those of later partitions exist", partitions[0]),
 		Hint: "restore its row of etl_checkpoint from a backup that has the targets of the same moment, or start again with another job and empty tables",
 	}
-}
-
-// last is the last partition of a topic that has a checkpoint of the job; its number is -1 if none has.
-type last struct {
-	partition int32
-	topicID   checkpoint.TopicID
-}
-
-func (s *Sink) highest(ctx context.Context, tx *pool.Tx, topic string) (last, error) {
-	out := last{partition: -1}
-	text := sqltext.AppendText([]byte("SELECT partition_id, topic_id FROM etl_checkpoint WHERE job = "), s.config.Job)
-	text = sqltext.AppendText(append(text, " AND topic = "...), topic)
-	text = append(text, " ORDER BY partition_id DESC LIMIT 1"...)
-	err := tx.Query(ctx, string(text), func(scan func(...any) error) error {
-		var id []byte
-		if err := scan(&out.partition, &id); err != nil {
-			return err
-		}
-		copy(out.topicID[:], id)
-		return nil
-	})
-	return out, err
-}
-
-// HasCheckpoint reports whether the job has a checkpoint of the topic. If it has, the topic must not be created (P26).
-func (s *Sink) HasCheckpoint(ctx context.Context, topic string) (bool, error) {
-	tx, err := s.pool.Tx(ctx, pool.PriorityHigh)
-	if err != nil {
-		return false, s.failed("look up checkpoints of "+topic, err)
-	}
-	defer tx.Rollback(ctx)
-	highest, err := s.highest(ctx, tx, topic)
-	if sqlerr.Number(err) == 1146 {
-		return false, nil // no table, no checkpoint
-	}
-	if err != nil {
-		return false, s.failed("look up checkpoints of "+topic, err)
-	}
-	return highest.partition >= 0, nil
 }
 
 // insertMissing inserts checkpoints without an owner: in the job's first claim those of every partition of the topic,

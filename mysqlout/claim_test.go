@@ -64,35 +64,6 @@ func TestP7_ConcurrentFirstInsertIsDetected(t *testing.T) {
 	}
 }
 
-// A topic may be created as long as no partition of it has a checkpoint of this job. One of partition 0 alone is enough
-// to prevent that, those of other topics and jobs do not count, and a failed query does not mean that there is none.
-func TestP26_ATopicWithAnyCheckpointIsNotRecreated(t *testing.T) {
-	t.Parallel()
-	server := mariadbtest.Start(t)
-	c := testConfig()
-	f := open(t, server, c, sqltest.CountsTable())
-	want := func(s *Sink, name string, has bool) {
-		t.Helper()
-		if got, err := s.HasCheckpoint(t.Context(), name); err != nil || got != has {
-			t.Errorf("topic %s: %v, %v, expected %v", name, got, err, has)
-		}
-	}
-	want(f.sink, "logs", false)
-	if _, err := f.sink.Claim(t.Context(), topic(1), []int32{0}); err != nil {
-		t.Fatal(err)
-	}
-	want(f.sink, "logs", true)
-	want(f.sink, "log", false)
-	c.Job = "other"
-	want(New(c, f.Pool, nil, nil), "logs", false)
-	f.Exec(t, "ALTER TABLE etl_checkpoint DROP COLUMN topic_id")
-	if has, err := f.sink.HasCheckpoint(t.Context(), "logs"); err == nil {
-		t.Errorf("without a column that is needed: %v and no error", has)
-	}
-	f.Exec(t, "DROP TABLE etl_checkpoint")
-	want(f.sink, "logs", false)
-}
-
 // The first claim, of one partition, fixes the start of all of them: at --start, with equal next_offset and
 // first_offset. A partition that appears later begins at its first record, even if --start is different by then.
 func TestP5_TheFirstClaimFixesAllStarts(t *testing.T) {

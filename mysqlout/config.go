@@ -7,6 +7,7 @@ import (
 
 	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
+	"github.com/sluice-etl/sluice/mysqlout/schema"
 )
 
 // Config is what a Sink needs to know of the job.
@@ -35,6 +36,11 @@ type Config struct {
 // DefaultConfig creates tables and stores 64 KiB of a dead letter.
 func DefaultConfig() Config {
 	return Config{Job: "etl", CreateTables: true, DeadLetterMaxBytes: 64 << 10, StatementBytes: 64 << 10}
+}
+
+// Schema returns what the checks of the tables need to know of the job.
+func (c Config) Schema() schema.Options {
+	return schema.Options{Job: c.Job, Dedup: c.Dedup, Adopt: c.Adopt}
 }
 
 // Validate returns all errors of the configuration, joined.

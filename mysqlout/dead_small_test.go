@@ -14,14 +14,16 @@ import (
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 	"github.com/sluice-etl/sluice/mysqlout/internal/sqltest"
 	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
-	"github.com/sluice-etl/sluice/mysqlout/schema"
 )
+
+// leastPacket is the smallest max_allowed_packet with which a start is not refused.
+const leastPacket = 16 << 10
 
 // P20: dead letters are written by the compressed protocol too, and also after the limit was lowered since the server
 // was inspected.
 func TestP20_DeadLettersOverTheCompressedProtocol(t *testing.T) {
 	t.Parallel()
-	for _, packet := range []int{schema.LeastPacket, 1 << 20} {
+	for _, packet := range []int{leastPacket, 1 << 20} {
 		server := mariadbtest.Start(t, mariadbtest.Args(fmt.Sprintf("--max-allowed-packet=%d", packet)))
 		for _, known := range []bool{true, false} {
 			t.Run(fmt.Sprint(packet, ", known ", known), func(t *testing.T) {
@@ -72,12 +74,12 @@ func TestP20_DeadLettersOverTheCompressedProtocol(t *testing.T) {
 // inserts the checkpoints of thousands of partitions.
 func TestP20_TheSmallestPacket(t *testing.T) {
 	t.Parallel()
-	server := mariadbtest.Start(t, mariadbtest.Args(fmt.Sprintf("--max-allowed-packet=%d", schema.LeastPacket-1024)))
+	server := mariadbtest.Start(t, mariadbtest.Args(fmt.Sprintf("--max-allowed-packet=%d", leastPacket-1024)))
 	s := New(testConfig(), sqltest.OpenPool(t, sqltest.Quick(server.DSN(server.Database(t)))), nil, nil)
 	if _, err := s.Prepare(t.Context(), nil); !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), "max_allowed_packet is 15360 bytes, must be at least 16384") {
 		t.Errorf("got %v, expected a refusal", err)
 	}
-	f := open(t, mariadbtest.Start(t, mariadbtest.Args(fmt.Sprintf("--max-allowed-packet=%d", schema.LeastPacket))), testConfig())
+	f := open(t, mariadbtest.Start(t, mariadbtest.Args(fmt.Sprintf("--max-allowed-packet=%d", leastPacket))), testConfig())
 	const partitions = 3000
 	if _, err := f.sink.Claim(t.Context(), topic(partitions), []int32{7, partitions - 1}); err != nil {
 		t.Fatal(err)

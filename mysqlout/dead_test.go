@@ -80,40 +80,6 @@ func TestP20_ADeadLetterIsAlwaysWritten(t *testing.T) {
 	}
 }
 
-// P20: if even the reason does not fit, it is cut, after the value and the detail.
-func TestP20_TheReasonIsCutLast(t *testing.T) {
-	t.Parallel()
-	s := New(testConfig(), nil, nil, nil)
-	d := batch.DeadLetter{Reason: strings.Repeat("r", 1024), Detail: strings.Repeat("d", 1024)}
-	value := bytes.Repeat([]byte{7}, 5000)
-	for _, details := range []bool{false, true} {
-		d.Value = nil
-		d.Length = int64(len(value))
-		whole := len(s.ledger.AppendDeadLetter(nil, checkpoint.BatchID{1}, &d, s.config.DeadLetterMaxBytes, details, 1<<20))
-		short := whole // short has no detail
-		if details {
-			short -= len(d.Detail)
-		}
-		d.Value = value
-		for room := 400; room < 15_000; room += 50 {
-			text := s.ledger.AppendDeadLetter([]byte("before"), checkpoint.BatchID{1}, &d, s.config.DeadLetterMaxBytes, details, room)
-			size := len(text) - len("before")
-			if size > room {
-				t.Fatalf("%d bytes in room for %d", size, room)
-			}
-			if cut := !bytes.Contains(text, []byte(d.Reason)); cut != (room < short) {
-				t.Errorf("room for %d: the reason is cut: %v, expected %v", room, cut, (room < short))
-			}
-			if cut := !bytes.Contains(text, []byte(d.Detail)); details && cut != (room < whole) {
-				t.Errorf("room for %d: the detail is cut: %v", room, cut)
-			}
-			if cut := !bytes.Contains(text, bytes.Repeat([]byte("07"), 5000)); cut != (room < whole+10_000) {
-				t.Errorf("room for %d: the value is cut: %v, expected %v", room, cut, (room < whole+10_000))
-			}
-		}
-	}
-}
-
 // P17: rows that fit alone but not in one statement with their neighbors are sent in two statements. The row that can
 // never fit is rejected, and no other.
 func TestP17_LongRowsAreSentSeparately(t *testing.T) {

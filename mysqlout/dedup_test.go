@@ -4,11 +4,9 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 	"github.com/sluice-etl/sluice/mysqlout/internal/sqltest"
 	"github.com/sluice-etl/sluice/mysqlout/ledger"
@@ -36,7 +34,7 @@ func idOf(o int64) [16]byte {
 	return [16]byte(sum[:16])
 }
 
-// Event IDs are written with the rows and the checkpoint, are read back in order, and expire by number and by age.
+// Event IDs are written with the rows and the checkpoint, or not at all.
 func TestP28_idsAreWrittenWithTheRows(t *testing.T) {
 	t.Parallel()
 	c := testConfig()
@@ -76,63 +74,6 @@ func TestP28_idsAreWrittenWithTheRows(t *testing.T) {
 	}
 	if got := remembered(100, 100); len(got) != 10 {
 		t.Errorf("%v, expected 10 elements", got)
-	}
-
-	if n, err := f.sink.ledger.PruneIDs(t.Context(), "logs", time.Hour, 8); err != nil || n != 2 {
-		t.Errorf("%d pruned, %v, expected 2 beyond 8", n, err)
-	}
-	if n, err := f.sink.ledger.PruneIDs(t.Context(), "logs", 5*time.Second, 100); err != nil || n != 2 {
-		t.Errorf("%d pruned, %v, expected 2 older than 5 s", n, err)
-	}
-	if d := cmp.Diff([]int64{4, 5, 6, 7, 8, 9}, remembered(100, 100)); d != "" {
-		t.Error(d)
-	}
-
-	// The event IDs of rewound records are forgotten, so that the records can be counted again; a new topic begins with
-	// none.
-	set := ledger.CheckpointMove{Partition: at[0].Partition, Next: 6, Reason: "count 6 to 9 again"}
-	if _, _, err := f.sink.ledger.MoveCheckpoint(t.Context(), set); err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff([]int64{4, 5}, remembered(100, 100)); d != "" {
-		t.Error(d)
-	}
-	set = ledger.CheckpointMove{Partition: at[0].Partition, Next: 3, TopicID: &checkpoint.TopicID{9}, Reason: "the topic was recreated"}
-	if _, _, err := f.sink.ledger.MoveCheckpoint(t.Context(), set); err != nil {
-		t.Fatal(err)
-	}
-	if got := remembered(100, 100); len(got) != 0 {
-		t.Errorf("%v, expected none", got)
-	}
-}
-
-// The window consists of records that are counted: neither rows below the checkpoint, nor a record whose producer's
-// clock is far ahead, end it.
-func TestP28_pruneKeepsTheWindow(t *testing.T) {
-	t.Parallel()
-	c := testConfig()
-	c.Dedup = true
-	counts := sqltest.CountsTable()
-	f := open(t, mariadbtest.Start(t), c, counts)
-	at := mustClaim(t, f.sink, 0)
-	delta := countsDelta(&counts, map[string]int64{"a": 10})
-	delta.Tables = append(delta.Tables, idRows(c.Job, 0, 10))
-	if err := f.sink.Commit(t.Context(), taskBatch(1, 10, delta, at[0])); err != nil {
-		t.Fatal(err)
-	}
-	f.Exec(t,
-		"UPDATE etl_dedup SET record_timestamp = 1000 * UNIX_TIMESTAMP()",
-		"UPDATE etl_dedup SET record_timestamp = 0 WHERE record_offset = 0",
-		"UPDATE etl_dedup SET record_timestamp = 4102444800000 WHERE record_offset = 9", // the year 2100
-		"INSERT INTO etl_dedup SELECT job, topic, partition_id, REVERSE(id), 1000 + record_offset, record_timestamp FROM etl_dedup")
-	if n, err := f.sink.ledger.PruneIDs(t.Context(), "logs", time.Hour, 8); err != nil || n != 2 {
-		t.Errorf("%d pruned, %v, expected 2 beyond 8", n, err)
-	}
-	if n, err := f.sink.ledger.PruneIDs(t.Context(), "logs", time.Hour, 100); err != nil || n != 0 {
-		t.Errorf("%d pruned, %v, expected none", n, err)
-	}
-	if got := f.Text(t, "SELECT COUNT(*), MIN(record_offset) FROM etl_dedup"); got != "18 2" {
-		t.Errorf("left are %s, expected 18 from 2 on", got)
 	}
 }
 

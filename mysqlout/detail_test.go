@@ -138,9 +138,9 @@ func TestDeadLetterDetail_withoutTheColumn(t *testing.T) {
 			if _, err := s.Prepare(t.Context(), nil); err != nil {
 				t.Fatal(err)
 			}
-			findings, err := s.Check(t.Context(), nil)
-			if err != nil || len(findings) == 0 || !findings[0].Warning || findings[0].Subject != "etl_dead_letter.detail" {
-				t.Fatalf("findings are %+v, %v, expected a warning of the column", findings, err)
+			findings := findingsOf(t, s)
+			if len(findings) == 0 || !findings[0].Warning || findings[0].Subject != "etl_dead_letter.detail" {
+				t.Fatalf("findings are %+v, expected a warning of the column", findings)
 			}
 			at := mustClaim(t, s, 0)
 			if err := withDead(t, s, at); err != nil {

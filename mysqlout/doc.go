@@ -26,6 +26,6 @@
 // Every statement is text that is made here and sent without arguments, under a sql_mode that is set and read back.
 // database/sql and the driver stop in this package, the packages below it, and pool.
 //
-// Package schema inspects, checks and creates tables. Package ledger reads and moves checkpoints for operators, and
-// removes what has expired.
+// Package schema inspects, checks and creates tables. Package ledger reads and moves checkpoints for operators,
+// identifies the database and removes what has expired.
 package mysqlout

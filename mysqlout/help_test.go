@@ -11,6 +11,7 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 	"github.com/sluice-etl/sluice/mysqlout/internal/sqltest"
+	"github.com/sluice-etl/sluice/mysqlout/schema"
 	"github.com/sluice-etl/sluice/row"
 )
 
@@ -59,6 +60,16 @@ func (f *fixture) prepare(t testing.TB, want ...row.Table) {
 	if f.tables, err = f.sink.Prepare(t.Context(), want); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// findingsOf returns what the sink's check of the tables finds.
+func findingsOf(t testing.TB, s *Sink, want ...row.Table) []schema.Finding {
+	t.Helper()
+	report, err := s.schema.Check(t.Context(), want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return report.Findings
 }
 
 func topic(partitions int) batch.Topic {

@@ -18,7 +18,7 @@ import (
 func (s *Sink) Prepare(ctx context.Context, want []row.Table) ([]row.Table, error) {
 	if s.config.CreateTables {
 		if err := s.schema.Create(ctx, want); err != nil {
-			return nil, err
+			return nil, s.failed("create tables", err)
 		}
 	}
 	found, err := s.inspect(ctx, want)
@@ -67,21 +67,11 @@ func (s *Sink) bind(want []row.Table, found *schema.Report) {
 	s.want, s.targets, s.own, s.stale = slices.Clone(want), targets, own, false
 }
 
-// Check returns everything that would make a start refuse, and warnings. It changes nothing. An error means that
-// something could not be inspected.
-func (s *Sink) Check(ctx context.Context, want []row.Table) ([]schema.Finding, error) {
-	found, err := s.inspect(ctx, want)
-	if err != nil {
-		return nil, err
-	}
-	return found.Findings, nil
-}
-
 // inspect inspects tables and server, and stores what later statements depend on.
 func (s *Sink) inspect(ctx context.Context, want []row.Table) (*schema.Report, error) {
 	found, err := s.schema.Check(ctx, want)
 	if err != nil {
-		return nil, err
+		return nil, s.failed("check tables", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -91,6 +81,3 @@ func (s *Sink) inspect(ctx context.Context, want []row.Table) (*schema.Report, e
 	}
 	return found, nil
 }
-
-// DDL returns every CREATE and GRANT that the job needs, as text for an operator to run.
-func (s *Sink) DDL(want []row.Table) string { return s.schema.DDL(want) }

@@ -42,7 +42,7 @@ func TestPrepare_withoutTheCreatePrivilege(t *testing.T) {
 	t.Parallel()
 	table := sqltest.CountsTable()
 	f := open(t, mariadbtest.Start(t), testConfig(), table)
-	s := New(testConfig(), f.Limited(t, f.sink.DDL([]row.Table{table}), false), nil, nil)
+	s := New(testConfig(), f.Limited(t, f.sink.schema.DDL([]row.Table{table}), false), nil, nil)
 	if _, err := s.Prepare(t.Context(), []row.Table{table}); err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ func restricted(t *testing.T, f *fixture, optional bool, want ...row.Table) *Sin
 	t.Helper()
 	config := testConfig()
 	config.CreateTables = false
-	return New(config, f.Limited(t, f.sink.DDL(want), optional), nil, nil)
+	return New(config, f.Limited(t, f.sink.schema.DDL(want), optional), nil, nil)
 }
 
 // The privileges that the docs name are enough to detect that a table was altered: its columns, keys, partitions and

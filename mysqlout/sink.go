@@ -53,13 +53,10 @@ func New(c Config, p *pool.Pool, log *slog.Logger, reg prometheus.Registerer) *S
 		buffers:    sync.Pool{New: func() any { b := make([]byte, 0, c.StatementBytes+c.StatementBytes/8); return &b }},
 		refreshing: make(chan struct{}, 1), targets: map[string]*target{}, held: map[checkpoint.Partition]bool{},
 	}
-	s.schema = schema.New(schema.Options{Job: c.Job, Dedup: c.Dedup, Adopt: c.Adopt}, p, s.log, s.failed)
-	s.ledger = ledger.New(c.Job, p, s.failed)
+	s.schema = schema.New(c.Schema(), p, s.log)
+	s.ledger = ledger.New(c.Job, p)
 	return s
 }
-
-// Ledger returns access to what the job has stored: offsets, dead letters and event IDs.
-func (s *Sink) Ledger() *ledger.Ledger { return s.ledger }
 
 // OnAltered sets the function that is called with the tables, as Prepare returns them, whenever an ALTER TABLE has
 // changed columns that the query writes. From then on rows that were folded for the old columns are not written: Commit

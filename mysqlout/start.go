@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/sluice-etl/sluice/batch"
+	"github.com/sluice-etl/sluice/mysqlout/ledger"
 	"github.com/sluice-etl/sluice/pool"
 )
 
@@ -21,11 +22,11 @@ func (s *Sink) CheckStart(ctx context.Context, topic batch.Topic) error {
 	if err != nil {
 		return s.failed(doing, err)
 	}
-	highest := last{partition: -1}
+	highest := ledger.Last{Partition: -1}
 	if n := len(rows); n > 0 {
-		highest = last{rows[n-1].ID, rows[n-1].TopicID}
+		highest = ledger.Last{Partition: rows[n-1].ID, TopicID: rows[n-1].TopicID}
 	}
-	partitions := make([]int32, highest.partition+1)
+	partitions := make([]int32, highest.Partition+1)
 	for i := range partitions {
 		partitions[i] = int32(i)
 	}

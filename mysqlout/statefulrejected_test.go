@@ -281,29 +281,3 @@ func TestLatest_concurrentTasks(t *testing.T) {
 		t.Errorf("last values are %s, expected those of partition 1, whose times are later", got)
 	}
 }
-
-// A key whose columns have another order than GROUP BY is accepted, with a warning whose advice fixes it.
-func TestLatest_keyColumnsInAnotherOrder(t *testing.T) {
-	t.Parallel()
-	f := open(t, mariadbtest.Start(t), testConfig())
-	f.Exec(t, "CREATE TABLE pairs (a BIGINT, b BIGINT, position BLOB NOT NULL, PRIMARY KEY (b, a))")
-	table := row.Table{Name: "pairs", Grouped: true, Keys: 2, Columns: []row.Column{
-		{Name: "a", Kind: row.Int, Merge: row.Key}, {Name: "b", Kind: row.Int, Merge: row.Key}, {Name: "position", Kind: row.Bytes, Merge: row.Latest},
-	}}
-	for _, want := range []int{1, 0} {
-		findings, err := f.sink.Check(t.Context(), []row.Table{table})
-		if err != nil {
-			t.Fatal(err)
-		}
-		warnings := 0
-		for _, x := range findings {
-			if x.Warning && strings.Contains(x.Seen, "another order") {
-				warnings++
-				f.Exec(t, strings.Split(x.Do, "; ")...)
-			}
-		}
-		if warnings != want {
-			t.Errorf("%d warnings about the key's order, expected %d", warnings, want)
-		}
-	}
-}

@@ -13,6 +13,7 @@ import (
 	"github.com/sluice-etl/sluice/internal/quote"
 	"github.com/sluice-etl/sluice/kafkaio"
 	"github.com/sluice-etl/sluice/mysqlout"
+	"github.com/sluice-etl/sluice/mysqlout/ledger"
 	"github.com/sluice-etl/sluice/mysqlout/schema"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/row"
@@ -151,8 +152,7 @@ func (c *checker) mysql(ctx context.Context, topic batch.Topic, known bool) {
 	cfg := c.cfg.Sink
 	cfg.QueryHash, cfg.QueryText = c.cfg.Plan.Fingerprint()
 	cfg.CreateTables, cfg.Dedup = false, c.cfg.Dedup.Enabled()
-	sink := mysqlout.New(cfg, conns, nil, nil)
-	findings, err := sink.Check(ctx, c.cfg.Plan.Tables())
+	found, err := schema.New(cfg.Schema(), conns, nil).Check(ctx, c.cfg.Plan.Tables())
 	if err != nil {
 		c.failed++
 		c.say("failed", "mysql", "%v", err)
@@ -162,7 +162,7 @@ func (c *checker) mysql(ctx context.Context, topic batch.Topic, known bool) {
 		c.say("ok", "mysql", "%s", server)
 	}
 	refused, missing := c.refused, map[string]bool{}
-	for _, f := range findings {
+	for _, f := range found.Findings {
 		switch {
 		case f.Warning:
 			c.say("warning", f.Subject, "%s", findingText(f))
@@ -174,19 +174,27 @@ func (c *checker) mysql(ctx context.Context, topic batch.Topic, known bool) {
 		}
 	}
 	if c.refused == refused {
-		c.tables(ctx, sink, topic, known, missing)
+		db := &database{sink: mysqlout.New(cfg, conns, nil, nil), ledger: ledger.New(cfg.Job, conns)}
+		c.tables(ctx, db, topic, known, missing)
 	}
 }
 
+// database is what the checks of a start use of MySQL.
+type database struct {
+	sink   *mysqlout.Sink
+	ledger *ledger.Ledger
+}
+
 // tables checks whether query and tables match, and whether the job may start on them. A missing table will be created as
-// the query needs it. If tables of Sluice's own are missing, sink.Check has already checked whether the job may start.
-func (c *checker) tables(ctx context.Context, sink *mysqlout.Sink, topic batch.Topic, known bool, missing map[string]bool) {
+// the query needs it. If tables of Sluice's own are missing, the check of the tables has already found whether the job
+// may start.
+func (c *checker) tables(ctx context.Context, db *database, topic batch.Topic, known bool, missing map[string]bool) {
 	want := c.cfg.Plan.Tables()
 	there := slices.DeleteFunc(slices.Clone(want), func(t row.Table) bool { return missing[t.FullName()] })
 	if len(want)-len(there) != len(missing) {
 		return
 	}
-	found, err := sink.Prepare(ctx, there)
+	found, err := db.sink.Prepare(ctx, there)
 	if err == nil {
 		actual := slices.Clone(want)
 		for i := range actual {
@@ -197,13 +205,13 @@ func (c *checker) tables(ctx context.Context, sink *mysqlout.Sink, topic batch.T
 		err = bind(c.cfg.Plan, actual)
 	}
 	if err == nil && known {
-		err = c.mayStart(ctx, sink, topic)
+		err = c.mayStart(ctx, db, topic)
 	}
 	switch {
 	case err == nil:
 		c.say("ok", "tables", "match the query")
 		if known && len(missing) == 0 {
-			c.group(ctx, sink)
+			c.group(ctx, db.ledger)
 		}
 	case errors.Is(err, checkpoint.ErrRefused):
 		c.refuse("tables", "%v", err)
@@ -214,9 +222,9 @@ func (c *checker) tables(ctx context.Context, sink *mysqlout.Sink, topic batch.T
 }
 
 // group checks, without joining the job's consumer group, whether processes that load into another database are in it.
-func (c *checker) group(ctx context.Context, sink *mysqlout.Sink) {
+func (c *checker) group(ctx context.Context, stored *ledger.Ledger) {
 	subject := "group " + c.cfg.Sink.Job
-	id, ok, err := sink.ReadIdentity(ctx)
+	id, ok, err := stored.ReadIdentity(ctx)
 	if err != nil {
 		c.failed++
 		c.say("failed", "mysql", "%v", err)
@@ -240,9 +248,9 @@ func (c *checker) group(ctx context.Context, sink *mysqlout.Sink) {
 	}
 }
 
-func (c *checker) mayStart(ctx context.Context, sink *mysqlout.Sink, topic batch.Topic) error {
+func (c *checker) mayStart(ctx context.Context, db *database, topic batch.Topic) error {
 	if topic.ID == (checkpoint.TopicID{}) { // P26
-		switch has, err := sink.HasCheckpoint(ctx, topic.Name); {
+		switch has, err := db.ledger.HasCheckpoint(ctx, topic.Name); {
 		case err != nil:
 			return err
 		case has:
@@ -251,7 +259,7 @@ func (c *checker) mayStart(ctx context.Context, sink *mysqlout.Sink, topic batch
 				Hint: "is this the right Kafka cluster? If so, give the job another name, or create the topic and run etl offsets set --new-topic"}
 		}
 	}
-	return sink.CheckStart(ctx, topic)
+	return db.sink.CheckStart(ctx, topic)
 }
 
 func (c *checker) refuse(subject, format string, args ...any) {
@@ -272,12 +280,12 @@ func DDL(ctx context.Context, cfg Config, out io.Writer) error {
 	conns := pool.New(cfg.Pool, nil, nil)
 	defer func() { _ = conns.Close() }() // no connection is open any more
 	cfg.Sink.Dedup = cfg.Dedup.Enabled()
-	sink := mysqlout.New(cfg.Sink, conns, nil, nil)
-	if _, err := sink.Check(ctx, cfg.Plan.Tables()); err != nil {
+	tables := schema.New(cfg.Sink.Schema(), conns, nil)
+	if _, err := tables.Check(ctx, cfg.Plan.Tables()); err != nil {
 		if _, ok := conns.Server(); !ok {
 			fmt.Fprintf(out, "-- The server could not be reached, so the types are those of MySQL 8: %s\n\n", quote.Text(strings.ReplaceAll(err.Error(), "\n", " ")))
 		}
 	}
-	_, err := io.WriteString(out, quote.Lines(sink.DDL(cfg.Plan.Tables())))
+	_, err := io.WriteString(out, quote.Lines(tables.DDL(cfg.Plan.Tables())))
 	return err
 }

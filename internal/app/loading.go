@@ -18,6 +18,7 @@ import (
 	"github.com/sluice-etl/sluice/kafkaio"
 	"github.com/sluice-etl/sluice/mysqlout"
 	"github.com/sluice-etl/sluice/mysqlout/ledger"
+	"github.com/sluice-etl/sluice/mysqlout/schema"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/query"
 	"github.com/sluice-etl/sluice/row"
@@ -41,6 +42,7 @@ type loading struct {
 	reg    *prometheus.Registry
 	conns  *pool.Pool
 	sink   *mysqlout.Sink
+	ledger *ledger.Ledger
 	source *kafkaio.Source
 	engine atomic.Pointer[batch.Engine[row.Delta]] // nil until tables and topics exist
 	mysql  *health
@@ -59,8 +61,9 @@ func newLoading(cfg Config, log *slog.Logger, reg *prometheus.Registry) (*loadin
 	conns := pool.New(cfg.Pool, log, reg) // does not dial yet
 	return &loading{
 		cfg: cfg, log: log, reg: reg, conns: conns, source: source,
-		sink:  mysqlout.New(cfg.Sink, conns, log, reg),
-		mysql: newHealth(status.Degraded, "not contacted yet"),
+		sink:   mysqlout.New(cfg.Sink, conns, log, reg),
+		ledger: ledger.New(cfg.Sink.Job, conns),
+		mysql:  newHealth(status.Degraded, "not contacted yet"),
 	}, nil
 }
 
@@ -85,11 +88,11 @@ func (l *loading) run(ctx context.Context, topics *topics) error {
 		return err
 	}
 	if err := l.retryMySQL(ctx, func() error {
-		id, err := l.sink.Identity(ctx)
+		id, err := l.ledger.Identity(ctx)
 		if err != nil {
 			return err
 		}
-		server, err := l.sink.ServerName(ctx)
+		server, err := schema.New(l.cfg.Sink.Schema(), l.conns, l.log).ServerName(ctx)
 		l.source.Identify(kafkaio.Identity{ID: id, Address: l.cfg.Pool.Address(), Server: server})
 		return err
 	}); err != nil {
@@ -113,14 +116,14 @@ func (l *loading) newFold() func() batch.Fold[row.Delta] {
 		return l.cfg.Plan.NewFold
 	}
 	header := l.cfg.Plan.Header(l.cfg.Dedup.Header)
-	d := dedup.New(l.cfg.Dedup, l.cfg.Sink.Job, ledger.DedupTable(), l.sink.Ledger(), header, l.reg)
+	d := dedup.New(l.cfg.Dedup, l.cfg.Sink.Job, ledger.DedupTable(), l.ledger, header, l.reg)
 	return func() batch.Fold[row.Delta] { return d.NewFold(l.cfg.Plan.NewFold()) }
 }
 
 // pruneIDs removes expired event IDs at the start and then every pruneIDsEvery.
 func (l *loading) pruneIDs(ctx context.Context) {
 	prune := func() {
-		removed, err := l.sink.Ledger().PruneIDs(ctx, l.cfg.Kafka.Topic, l.cfg.Dedup.Window, l.cfg.Dedup.Records)
+		removed, err := l.ledger.PruneIDs(ctx, l.cfg.Kafka.Topic, l.cfg.Dedup.Window, l.cfg.Dedup.Records)
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -140,7 +143,7 @@ func (l *loading) prune(ctx context.Context) {
 		return
 	}
 	prune := func() {
-		removed, err := l.sink.Ledger().PruneDeadLetters(ctx, l.cfg.DeadLetterKeep)
+		removed, err := l.ledger.PruneDeadLetters(ctx, l.cfg.DeadLetterKeep)
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -188,7 +191,7 @@ func bind(plan *query.Plan, actual []row.Table) error {
 
 // mayCreateTopic reports whether the topic may be created, which it must not if the job has a checkpoint of it (P26).
 func (l *loading) mayCreateTopic(ctx context.Context) (bool, error) {
-	has, err := l.sink.HasCheckpoint(ctx, l.cfg.Kafka.Topic)
+	has, err := l.ledger.HasCheckpoint(ctx, l.cfg.Kafka.Topic)
 	return !has, err
 }
 

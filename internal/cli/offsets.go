@@ -38,7 +38,7 @@ func (o *checkpointOptions) ledger(k *kong.Context) (*ledger.Ledger, func(), err
 		return nil, nil, err
 	}
 	p := pool.New(conns, slog.New(slog.DiscardHandler), nil)
-	return ledger.New(cfg.Job, p, nil), func() { _ = p.Close() }, nil // nothing is open any more
+	return ledger.New(cfg.Job, p), func() { _ = p.Close() }, nil // nothing is open any more
 }
 
 type offsetsShowCmd struct {

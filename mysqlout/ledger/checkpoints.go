@@ -12,19 +12,12 @@ import (
 
 // Ledger reads and changes the stored state of one job. It is safe for concurrent use.
 type Ledger struct {
-	job    string
-	pool   *pool.Pool
-	failed func(doing string, err error) error
+	job  string
+	pool *pool.Pool
 }
 
-// New returns the ledger of a job. failed classifies an error of the server; its argument doing says what was being
-// done. With nil, errors are only classified (sqlerr.Classify).
-func New(job string, p *pool.Pool, failed func(doing string, err error) error) *Ledger {
-	if failed == nil {
-		failed = sqlerr.Classify
-	}
-	return &Ledger{job: job, pool: p, failed: failed}
-}
+// New returns the ledger of a job.
+func New(job string, p *pool.Pool) *Ledger { return &Ledger{job: job, pool: p} }
 
 // Row is a row of etl_checkpoint.
 type Row struct {
@@ -88,7 +81,7 @@ func (l *Ledger) Offsets(ctx context.Context, topic string) ([]Row, error) {
 	const doing = "read offsets"
 	tx, err := l.pool.Tx(ctx, pool.PriorityHigh)
 	if err != nil {
-		return nil, l.failed(doing, err)
+		return nil, sqlerr.Classify(doing, err)
 	}
 	defer tx.Rollback(ctx)
 	rows, err := l.ReadAll(ctx, tx, topic)
@@ -96,7 +89,46 @@ func (l *Ledger) Offsets(ctx context.Context, topic string) ([]Row, error) {
 		return nil, errNoJobs
 	}
 	if err != nil {
-		return nil, l.failed(doing, err)
+		return nil, sqlerr.Classify(doing, err)
 	}
 	return rows, nil
+}
+
+// Last is the last partition of a topic that has a checkpoint of the job; its number is -1 if none has.
+type Last struct {
+	Partition int32
+	TopicID   checkpoint.TopicID
+}
+
+// Last reads the last partition of a topic that has a checkpoint.
+func (l *Ledger) Last(ctx context.Context, tx *pool.Tx, topic string) (Last, error) {
+	out := Last{Partition: -1}
+	text := sqltext.AppendTopic([]byte("SELECT partition_id, topic_id FROM etl_checkpoint"), l.job, topic)
+	text = append(text, " ORDER BY partition_id DESC LIMIT 1"...)
+	err := tx.Query(ctx, string(text), func(scan func(...any) error) error {
+		var id []byte
+		if err := scan(&out.Partition, &id); err != nil {
+			return err
+		}
+		copy(out.TopicID[:], id)
+		return nil
+	})
+	return out, err
+}
+
+// HasCheckpoint reports whether the job has a checkpoint of the topic. If it has, the topic must not be created (P26).
+func (l *Ledger) HasCheckpoint(ctx context.Context, topic string) (bool, error) {
+	tx, err := l.pool.Tx(ctx, pool.PriorityHigh)
+	if err != nil {
+		return false, sqlerr.Classify("look up checkpoints of "+topic, err)
+	}
+	defer tx.Rollback(ctx)
+	last, err := l.Last(ctx, tx, topic)
+	if sqlerr.Number(err) == errNoTable {
+		return false, nil // no table, no checkpoint
+	}
+	if err != nil {
+		return false, sqlerr.Classify("look up checkpoints of "+topic, err)
+	}
+	return last.Partition >= 0, nil
 }

@@ -111,15 +111,15 @@ func (l *Ledger) PruneDeadLetters(ctx context.Context, keep time.Duration) (remo
 	for {
 		tx, err := l.pool.Tx(ctx, pool.PriorityLow)
 		if err != nil {
-			return removed, l.failed("prune dead letters", err)
+			return removed, sqlerr.Classify("prune dead letters", err)
 		}
 		n, err := tx.Exec(ctx, string(text))
 		if err != nil {
 			sqlerr.Abandon(tx, err)
-			return removed, l.failed("prune dead letters", err)
+			return removed, sqlerr.Classify("prune dead letters", err)
 		}
 		if err := tx.Commit(ctx); err != nil {
-			return removed, l.failed("prune dead letters", err)
+			return removed, sqlerr.Classify("prune dead letters", err)
 		}
 		if removed += n; n < 1000 {
 			return removed, nil

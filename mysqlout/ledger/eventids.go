@@ -33,7 +33,7 @@ func (l *Ledger) LoadIDs(ctx context.Context, p checkpoint.Partition, before int
 	const doing = "read event IDs"
 	tx, err := l.pool.Tx(ctx, pool.PriorityHigh)
 	if err != nil {
-		return l.failed(doing, err)
+		return sqlerr.Classify(doing, err)
 	}
 	defer tx.Rollback(ctx)
 	type found struct {
@@ -56,7 +56,7 @@ func (l *Ledger) LoadIDs(ctx context.Context, p checkpoint.Partition, before int
 		return nil
 	})
 	if err != nil {
-		return l.failed(doing, err)
+		return sqlerr.Classify(doing, err)
 	}
 	for _, f := range slices.Backward(all) {
 		each(f.id, f.at)
@@ -76,7 +76,7 @@ func (l *Ledger) PruneIDs(ctx context.Context, topic string, window time.Duratio
 		n, err := l.pruneIDs(ctx, offsets[i].Checkpoint, window, records)
 		removed += n
 		if err != nil {
-			return removed, l.failed("prune event IDs", err)
+			return removed, sqlerr.Classify("prune event IDs", err)
 		}
 	}
 	return removed, nil

@@ -37,7 +37,7 @@ func (l *Ledger) MoveCheckpoint(ctx context.Context, c CheckpointMove) (was, is 
 	}
 	tx, err := l.pool.Tx(ctx, pool.PriorityHigh)
 	if err != nil {
-		return was, is, l.failed(doing, err)
+		return was, is, sqlerr.Classify(doing, err)
 	}
 	defer tx.Rollback(ctx)
 	rows, err := l.Read(ctx, tx, c.Topic, []int32{c.ID}, true)
@@ -45,7 +45,7 @@ func (l *Ledger) MoveCheckpoint(ctx context.Context, c CheckpointMove) (was, is 
 		return was, is, fmt.Errorf("%s: %w", doing, errNoJobs)
 	}
 	if err != nil {
-		return was, is, l.failed(doing, err)
+		return was, is, sqlerr.Classify(doing, err)
 	}
 	if len(rows) == 0 {
 		return was, is, fmt.Errorf("%s: job %s has no checkpoint of that partition", doing, l.job)
@@ -73,10 +73,10 @@ func (l *Ledger) MoveCheckpoint(ctx context.Context, c CheckpointMove) (was, is 
 		return was, is, nil
 	}
 	if err := l.writeMove(ctx, tx, was, is, id, c.Reason); err != nil {
-		return was, is, l.failed(doing, err)
+		return was, is, sqlerr.Classify(doing, err)
 	}
 	if err := tx.Commit(ctx); err != nil {
-		return was, is, l.failed(doing, err)
+		return was, is, sqlerr.Classify(doing, err)
 	}
 	return was, is, nil
 }

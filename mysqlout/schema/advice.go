@@ -76,7 +76,7 @@ func (j *tableChecker) bytewise(i int, real *column, binary bool) string {
 		if binary {
 			return size + "BLOB"
 		}
-		return SizedText(j.server, size)
+		return sizedText(j.server, size)
 	case binary:
 		return "VARBINARY(" + m[1] + ")"
 	}
@@ -84,7 +84,7 @@ func (j *tableChecker) bytewise(i int, real *column, binary bool) string {
 	if most := keyText(j.want); key && most > 0 {
 		n = min(n, max(most, j.want.Columns[i].MaxChars))
 	}
-	return BinaryText(j.server, n)
+	return binaryText(j.server, n)
 }
 
 // addKey returns the advice that makes the GROUP BY columns a unique key.

@@ -60,3 +60,25 @@ func TestCheck_partitionForEveryValue(t *testing.T) {
 		}
 	}
 }
+
+// A key whose columns have another order than GROUP BY is accepted, with a warning whose advice fixes it.
+func TestCheck_keyColumnsInAnotherOrder(t *testing.T) {
+	t.Parallel()
+	f := open(t, mariadbtest.Start(t))
+	f.Exec(t, "CREATE TABLE pairs (a BIGINT, b BIGINT, position BLOB NOT NULL, PRIMARY KEY (b, a))")
+	table := row.Table{Name: "pairs", Grouped: true, Keys: 2, Columns: []row.Column{
+		{Name: "a", Kind: row.Int, Merge: row.Key}, {Name: "b", Kind: row.Int, Merge: row.Key}, {Name: "position", Kind: row.Bytes, Merge: row.Latest},
+	}}
+	for _, want := range []int{1, 0} {
+		warnings := 0
+		for _, x := range f.check(t, "pairs", table) {
+			if x.Warning && strings.Contains(x.Seen, "another order") {
+				warnings++
+				f.Exec(t, strings.Split(x.Do, "; ")...)
+			}
+		}
+		if warnings != want {
+			t.Errorf("%d warnings about the key's order, expected %d", warnings, want)
+		}
+	}
+}

@@ -25,16 +25,14 @@ type Checker struct {
 	options Options
 	pool    *pool.Pool
 	log     *slog.Logger
-	failed  func(doing string, err error) error
 }
 
-// New returns a Checker. failed classifies an error of the server; its argument doing says what was being done. A nil
-// log discards.
-func New(o Options, p *pool.Pool, log *slog.Logger, failed func(doing string, err error) error) *Checker {
+// New returns a Checker. A nil log discards.
+func New(o Options, p *pool.Pool, log *slog.Logger) *Checker {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Checker{options: o, pool: p, log: log, failed: failed}
+	return &Checker{options: o, pool: p, log: log}
 }
 
 // Table is a target as Check found it.
@@ -54,8 +52,8 @@ type Report struct {
 	Packet   int  // max_allowed_packet, 0 if it is unknown
 }
 
-// Refused reports whether a finding is a reason to refuse a start.
-func (r *Report) Refused() bool {
+// refused reports whether a finding is a reason to refuse a start.
+func (r *Report) refused() bool {
 	return slices.ContainsFunc(r.Findings, func(f Finding) bool { return !f.Warning })
 }
 
@@ -64,12 +62,12 @@ func (r *Report) Refused() bool {
 func (c *Checker) Create(ctx context.Context, want []row.Table) error {
 	tx, err := c.pool.Tx(ctx, pool.PriorityHigh)
 	if err != nil {
-		return c.failed("create tables", err)
+		return sqlerr.Classify("create tables", err)
 	}
 	defer tx.Rollback(ctx)
 	names, err := readNaming(ctx, tx)
 	if err != nil {
-		return c.failed("read how the server compares table names", err)
+		return sqlerr.Classify("read how the server compares table names", err)
 	}
 	if names.twice(want) != nil {
 		return nil // Check reports them as findings
@@ -96,13 +94,13 @@ func (c *Checker) Create(ctx context.Context, want []row.Table) error {
 func (c *Checker) createOne(ctx context.Context, tx *pool.Tx, t *row.Table, text string) (there *found, err error) {
 	f, err := inspect(ctx, tx, t)
 	if err != nil {
-		return nil, c.failed("look up table "+t.FullName(), err)
+		return nil, sqlerr.Classify("look up table "+t.FullName(), err)
 	}
 	if f.engine != "" {
 		return f, nil
 	}
 	if _, err := tx.Exec(ctx, text); err != nil {
-		return nil, c.failed("create table "+t.FullName(), err)
+		return nil, sqlerr.Classify("create table "+t.FullName(), err)
 	}
 	c.log.Info("Table created", "table", t.FullName())
 	return nil, nil
@@ -119,7 +117,7 @@ func (c *Checker) addLater(ctx context.Context, tx *pool.Tx, o ownTable, there *
 		case err == nil:
 			c.log.Info("Column added", "table", o.name, "column", text)
 		case sqlerr.Number(err) == 0:
-			return c.failed("add a column to "+o.name, err)
+			return sqlerr.Classify("add a column to "+o.name, err)
 		case sqlerr.Number(err) != errDuplicateColumn: // else another process was first
 			c.log.Warn("Cannot add a column", "table", o.name, "column", text, "err", err)
 		}
@@ -135,27 +133,27 @@ func (c *Checker) Check(ctx context.Context, want []row.Table) (*Report, error) 
 	out := &Report{Own: map[string]string{}}
 	tx, err := c.pool.Tx(ctx, pool.PriorityHigh)
 	if err != nil {
-		return nil, c.failed("check tables", err)
+		return nil, sqlerr.Classify("check tables", err)
 	}
 	defer tx.Rollback(ctx)
 	if out.Names, err = readNaming(ctx, tx); err != nil {
-		return nil, c.failed("read how the server compares table names", err)
+		return nil, sqlerr.Classify("read how the server compares table names", err)
 	}
 	out.Findings = out.Names.twice(want)
 	if err := c.checkOwn(ctx, tx, out); err != nil {
 		return nil, err
 	}
-	usable := !out.Refused()
+	usable := !out.refused()
 	if err := c.checkTargets(ctx, tx, want, out); err != nil {
 		return nil, err
 	}
 	if err := checkServer(ctx, tx, out); err != nil {
-		return nil, c.failed("check the server", err)
+		return nil, sqlerr.Classify("check the server", err)
 	}
 	if usable {
 		findings, err := c.probe(ctx, tx)
 		if err != nil {
-			return nil, c.failed("try a transaction", err)
+			return nil, sqlerr.Classify("try a transaction", err)
 		}
 		out.Findings = append(out.Findings, findings...)
 	}
@@ -167,7 +165,7 @@ func (c *Checker) checkOwn(ctx context.Context, tx *pool.Tx, out *Report) error 
 	for _, o := range c.ownTables(tx.Server) {
 		f, text, err := inspectWhole(ctx, tx, &row.Table{Name: o.name})
 		if err != nil {
-			return c.failed("check table "+o.name, err)
+			return sqlerr.Classify("check table "+o.name, err)
 		}
 		out.Own[o.name] = text
 		out.Findings = append(out.Findings, o.check(f)...)
@@ -182,7 +180,7 @@ func (c *Checker) checkOwn(ctx context.Context, tx *pool.Tx, out *Report) error 
 func (c *Checker) checkTargets(ctx context.Context, tx *pool.Tx, want []row.Table, out *Report) error {
 	granted, err := readRights(ctx, tx)
 	if err != nil {
-		return c.failed("read the user's rights", err)
+		return sqlerr.Classify("read the user's rights", err)
 	}
 	begins := slices.ContainsFunc(out.Findings, func(f Finding) bool { return f.Subject == sqltext.CheckpointTable && f.Missing() })
 	for i := range want {
@@ -192,7 +190,7 @@ func (c *Checker) checkTargets(ctx context.Context, tx *pool.Tx, want []row.Tabl
 		}
 		f, text, err := inspectWhole(ctx, tx, &want[i])
 		if err != nil {
-			return c.failed("check table "+want[i].FullName(), err)
+			return sqlerr.Classify("check table "+want[i].FullName(), err)
 		}
 		f.hidden = f.kind == "BASE TABLE" && !granted.seesTriggers(&want[i])
 		j := tableChecker{want: &want[i], found: f, server: tx.Server}
@@ -201,7 +199,7 @@ func (c *Checker) checkTargets(ctx context.Context, tx *pool.Tx, want []row.Tabl
 		if begins && f.kind == "BASE TABLE" && !c.options.Adopt {
 			rows, err := rowsBeforeTheFirstCheckpoint(ctx, tx, &want[i])
 			if err != nil {
-				return c.failed("check whether "+want[i].FullName()+" is empty", err)
+				return sqlerr.Classify("check whether "+want[i].FullName()+" is empty", err)
 			}
 			out.Findings = append(out.Findings, rows...)
 		}

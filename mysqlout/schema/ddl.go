@@ -10,8 +10,8 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// BinaryText is the type of texts that are compared by their bytes and never padded.
-func BinaryText(s pool.Server, characters int) string {
+// binaryText is the type of texts that are compared by their bytes and never padded.
+func binaryText(s pool.Server, characters int) string {
 	switch {
 	case s.Dialect == pool.MariaDB:
 		return fmt.Sprintf("VARCHAR(%d) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin", characters)
@@ -82,12 +82,12 @@ func columnType(s pool.Server, t *row.Table, i, texts int) string {
 			if c.MaxChars > 0 {
 				texts = c.MaxChars
 			}
-			return BinaryText(s, texts)
+			return binaryText(s, texts)
 		}
 		if c.Traits().Once {
-			return SizedText(s, "MEDIUM")
+			return sizedText(s, "MEDIUM")
 		}
-		return SizedText(s, "")
+		return sizedText(s, "")
 	}
 	if i < t.Keys {
 		return fmt.Sprintf("VARBINARY(%d)", 4*texts)
@@ -98,9 +98,9 @@ func columnType(s pool.Server, t *row.Table, i, texts int) string {
 	return "BLOB"
 }
 
-// SizedText is the type of texts outside the key: TEXT or MEDIUMTEXT. They are compared by bytes, too.
-func SizedText(s pool.Server, size string) string {
-	typ, collation, _ := strings.Cut(BinaryText(s, 1), " ")
+// sizedText is the type of texts outside the key: TEXT or MEDIUMTEXT. They are compared by bytes, too.
+func sizedText(s pool.Server, size string) string {
+	typ, collation, _ := strings.Cut(binaryText(s, 1), " ")
 	if strings.HasPrefix(typ, "VARBINARY") {
 		return size + "BLOB"
 	}

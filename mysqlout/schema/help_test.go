@@ -7,7 +7,6 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
-	"github.com/sluice-etl/sluice/mysqlout/internal/sqlerr"
 	"github.com/sluice-etl/sluice/mysqlout/internal/sqltest"
 	"github.com/sluice-etl/sluice/row"
 )
@@ -30,7 +29,7 @@ func open(t testing.TB, server *mariadbtest.Server, want ...row.Table) *fixture 
 
 // newFixture returns a fixture that has created nothing.
 func newFixture(db *sqltest.DB) *fixture {
-	return &fixture{DB: db, checker: New(Options{Job: "job"}, db.Pool, nil, sqlerr.Classify)}
+	return &fixture{DB: db, checker: New(Options{Job: "job"}, db.Pool, nil)}
 }
 
 func (f *fixture) create(t testing.TB, want ...row.Table) {
@@ -62,7 +61,7 @@ func (f *fixture) accepted(t testing.TB, want ...row.Table) (tables []row.Table)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if report.Refused() {
+	if report.refused() {
 		t.Fatalf("a start is refused: %v", report.Findings)
 	}
 	for i := range report.Tables {

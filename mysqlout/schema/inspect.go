@@ -161,8 +161,8 @@ func inspect(ctx context.Context, tx *pool.Tx, t *row.Table) (*found, error) {
 	return f, err
 }
 
-// Variables reads global variables. The result omits those that the server does not have.
-func Variables(ctx context.Context, tx *pool.Tx, names ...string) (map[string]string, error) {
+// variables reads global variables. The result omits those that the server does not have.
+func variables(ctx context.Context, tx *pool.Tx, names ...string) (map[string]string, error) {
 	out := map[string]string{}
 	var list []string
 	for _, n := range names {

@@ -23,8 +23,8 @@ func (c *Checker) ownTables(server pool.Server) []ownTable {
 	tables := everyJobs(server)
 	if c.options.Dedup {
 		tables = append(tables, ownTable{name: sqltext.DedupTable, columns: []string{
-			"job " + BinaryText(server, sqltext.MaxJob) + " NOT NULL",
-			"topic " + BinaryText(server, sqltext.MaxTopic) + " NOT NULL",
+			"job " + binaryText(server, sqltext.MaxJob) + " NOT NULL",
+			"topic " + binaryText(server, sqltext.MaxTopic) + " NOT NULL",
 			"partition_id INT NOT NULL",
 			"id BINARY(16) NOT NULL",
 			"record_offset BIGINT NOT NULL",
@@ -35,10 +35,10 @@ func (c *Checker) ownTables(server pool.Server) []ownTable {
 }
 
 func everyJobs(s pool.Server) []ownTable {
-	job, topic := BinaryText(s, sqltext.MaxJob), BinaryText(s, sqltext.MaxTopic)
+	job, topic := binaryText(s, sqltext.MaxJob), binaryText(s, sqltext.MaxTopic)
 	counter := " BIGINT NOT NULL DEFAULT 0"
 	return []ownTable{
-		{name: "etl_checkpoint", columns: []string{
+		{name: sqltext.CheckpointTable, columns: []string{
 			"job " + job + " NOT NULL",
 			"topic " + topic + " NOT NULL",
 			"partition_id INT NOT NULL",
@@ -59,8 +59,8 @@ func everyJobs(s pool.Server) []ownTable {
 			"skipped" + counter,
 			"updated_at DATETIME(6) NOT NULL",
 		}, key: "job, topic, partition_id"},
-		{name: "etl_target", columns: []string{
-			"table_name " + BinaryText(s, sqltext.MaxName) + " NOT NULL",
+		{name: sqltext.TargetTable, columns: []string{
+			"table_name " + binaryText(s, sqltext.MaxName) + " NOT NULL",
 			"job " + job + " NOT NULL",
 			"query_hash BINARY(32) NOT NULL",
 			"query_text MEDIUMTEXT NOT NULL",
@@ -73,16 +73,16 @@ func everyJobs(s pool.Server) []ownTable {
 			"record_offset BIGINT NOT NULL",
 			"batch_id BINARY(16) NOT NULL",
 			"statement INT NOT NULL",
-			"kind " + BinaryText(s, 16) + " NOT NULL",
-			"table_name " + BinaryText(s, sqltext.MaxName) + " NOT NULL",
-			"reason " + BinaryText(s, sqltext.MaxReason) + " NOT NULL",
+			"kind " + binaryText(s, 16) + " NOT NULL",
+			"table_name " + binaryText(s, sqltext.MaxName) + " NOT NULL",
+			"reason " + binaryText(s, sqltext.MaxReason) + " NOT NULL",
 			"value MEDIUMBLOB NOT NULL",
 			"value_length BIGINT NOT NULL",
 			"records BIGINT NOT NULL DEFAULT 1",
 			"next_offset BIGINT NOT NULL",
 			"at DATETIME(6) NOT NULL",
 		}, later: []string{
-			sqltext.DetailColumn + " " + BinaryText(s, sqltext.MaxDetail) + " NOT NULL DEFAULT ''",
+			sqltext.DetailColumn + " " + binaryText(s, sqltext.MaxDetail) + " NOT NULL DEFAULT ''",
 		}, key: "job, topic, partition_id, record_offset, batch_id, statement"},
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
-	"github.com/sluice-etl/sluice/mysqlout/internal/sqlerr"
 	"github.com/sluice-etl/sluice/mysqlout/internal/sqltest"
 	"github.com/sluice-etl/sluice/row"
 )
@@ -19,7 +18,7 @@ func TestCheck_triggersThatCannotBeSeen(t *testing.T) {
 			t.Parallel()
 			table := sqltest.CountsTable()
 			f := open(t, server, table)
-			f.checker = New(Options{Job: "job"}, f.Limited(t, f.checker.DDL([]row.Table{table}), optional), nil, sqlerr.Classify)
+			f.checker = New(Options{Job: "job"}, f.Limited(t, f.checker.DDL([]row.Table{table}), optional), nil)
 			findings := f.check(t, "", table)
 			warned := false
 			for _, x := range findings {

@@ -6,12 +6,13 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqlerr"
 	"github.com/sluice-etl/sluice/pool"
 )
 
-// LeastPacket is the smallest max_allowed_packet that fits every statement which cannot be split or shortened: those
+// leastPacket is the smallest max_allowed_packet that fits every statement which cannot be split or shortened: those
 // with the longest names of a job, a topic and a table.
-const LeastPacket = 16 << 10
+const leastPacket = 16 << 10
 
 // checkServer checks the server's own settings.
 func checkServer(ctx context.Context, tx *pool.Tx, out *Report) error {
@@ -26,15 +27,15 @@ func checkServer(ctx context.Context, tx *pool.Tx, out *Report) error {
 	if tx.Server.Dialect == pool.Embedded {
 		return nil
 	}
-	v, err := Variables(ctx, tx, "max_allowed_packet", "log_bin", "binlog_format", "wsrep_on", "wsrep_cluster_address",
+	v, err := variables(ctx, tx, "max_allowed_packet", "log_bin", "binlog_format", "wsrep_on", "wsrep_cluster_address",
 		"group_replication_single_primary_mode", "innodb_flush_log_at_trx_commit", "version_comment")
 	if err != nil {
 		return err
 	}
 	if n, err := strconv.Atoi(v["max_allowed_packet"]); err == nil {
 		out.Packet = n
-		if n < LeastPacket {
-			refuse(fmt.Sprintf("max_allowed_packet is %d bytes, must be at least %d: claims and dead letters do not fit", n, LeastPacket),
+		if n < leastPacket {
+			refuse(fmt.Sprintf("max_allowed_packet is %d bytes, must be at least %d: claims and dead letters do not fit", n, leastPacket),
 				"raise it; 16 MiB or more is usual")
 		}
 	}
@@ -79,4 +80,24 @@ func filters(ctx context.Context, tx *pool.Tx) []Finding {
 	return []Finding{{Warning: true, Subject: "the server",
 		Seen: "it filters what it replicates: a replica that has only the targets, or only etl_checkpoint, must never be promoted",
 		Do:   "replicate them together"}}
+}
+
+// ServerName distinguishes the server from its replicas and from copies of it, as far as it has a name and an
+// identifier of its own. It is empty for the embedded server.
+func (c *Checker) ServerName(ctx context.Context) (string, error) {
+	const doing = "read the server's name"
+	tx, err := c.pool.Tx(ctx, pool.PriorityHigh)
+	if err != nil {
+		return "", sqlerr.Classify(doing, err)
+	}
+	defer tx.Rollback(ctx)
+	if tx.Server.Dialect == pool.Embedded {
+		return "", nil
+	}
+	// A copied data directory has the server_uuid of the original (MySQL), and MariaDB may have no identifier.
+	v, err := variables(ctx, tx, "hostname", "port", "server_uuid", "server_uid")
+	if err != nil {
+		return "", sqlerr.Classify(doing, err)
+	}
+	return strings.TrimSpace(v["hostname"] + ":" + v["port"] + " " + v["server_uuid"] + v["server_uid"]), nil
 }

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -95,5 +96,20 @@ func TestCheck_adviceForOwnTables(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Two servers have different names, even with the same content; a server keeps its own name.
+func TestP1_serverName(t *testing.T) {
+	t.Parallel()
+	f, other := open(t, mariadbtest.Start(t)), open(t, mariadbtest.Start(t, mariadbtest.Private()))
+	name, err := f.checker.ServerName(t.Context())
+	again, err2 := New(Options{Job: "job"}, f.Pool, nil).ServerName(t.Context())
+	theirs, err3 := other.checker.ServerName(t.Context())
+	if err := errors.Join(err, err2, err3); err != nil {
+		t.Fatal(err)
+	}
+	if len(name) < 3 || name != again || name == theirs {
+		t.Errorf("got %q, %q again, %q for another server", name, again, theirs)
 	}
 }

@@ -1,16 +1,14 @@
-package mysqlout
+package ledger
 
 import (
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/mysqlout/internal/sqlerr"
 	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
-	"github.com/sluice-etl/sluice/mysqlout/schema"
 	"github.com/sluice-etl/sluice/pool"
 )
 
@@ -19,17 +17,17 @@ import (
 const identityText = "identity of these checkpoints: all processes of a consumer group must read the same one"
 
 // Identity returns the 16 bytes that distinguish these checkpoints from those of other databases. If there are none
-// yet, it creates them: of two processes that try, one inserts the row and both read it. Call Prepare before.
-func (s *Sink) Identity(ctx context.Context) (id [16]byte, err error) {
-	id, ok, err := s.ReadIdentity(ctx)
+// yet, it creates them: of two processes that try, one inserts the row and both read it. The table etl_target must exist.
+func (l *Ledger) Identity(ctx context.Context) (id [16]byte, err error) {
+	id, ok, err := l.ReadIdentity(ctx)
 	for tries := 0; err == nil && !ok && tries < 3; tries++ {
-		if err = s.makeIdentity(ctx); sqlerr.Number(err) == 1062 {
+		if err = l.makeIdentity(ctx); sqlerr.Number(err) == 1062 {
 			err = nil // another process was first
 		}
 		if err != nil {
-			return id, s.failed("create the identity of the checkpoints", err)
+			return id, sqlerr.Classify("create the identity of the checkpoints", err)
 		}
-		id, ok, err = s.ReadIdentity(ctx)
+		id, ok, err = l.ReadIdentity(ctx)
 	}
 	if err == nil && !ok {
 		err = &checkpoint.Error{Class: checkpoint.ErrRetry, Err: errors.New("the identity of the checkpoints was written to etl_target, but cannot be read back")}
@@ -38,11 +36,11 @@ func (s *Sink) Identity(ctx context.Context) (id [16]byte, err error) {
 }
 
 // ReadIdentity is like Identity but creates nothing; ok is false if there is no identity.
-func (s *Sink) ReadIdentity(ctx context.Context) (id [16]byte, ok bool, err error) {
+func (l *Ledger) ReadIdentity(ctx context.Context) (id [16]byte, ok bool, err error) {
 	const doing = "read the identity of the checkpoints"
-	tx, err := s.pool.Tx(ctx, pool.PriorityHigh)
+	tx, err := l.pool.Tx(ctx, pool.PriorityHigh)
 	if err != nil {
-		return id, false, s.failed(doing, err)
+		return id, false, sqlerr.Classify(doing, err)
 	}
 	defer tx.Rollback(ctx)
 	var kept []byte
@@ -51,7 +49,7 @@ func (s *Sink) ReadIdentity(ctx context.Context) (id [16]byte, ok bool, err erro
 	})
 	switch {
 	case err != nil:
-		return id, false, s.failed(doing, err)
+		return id, false, sqlerr.Classify(doing, err)
 	case kept == nil:
 		return id, false, nil
 	case len(kept) < len(id):
@@ -65,12 +63,12 @@ func (s *Sink) ReadIdentity(ctx context.Context) (id [16]byte, ok bool, err erro
 	return id, true, nil
 }
 
-func (s *Sink) makeIdentity(ctx context.Context) error {
+func (l *Ledger) makeIdentity(ctx context.Context) error {
 	var id [32]byte // as long as the column; its first half is the identity
 	if _, err := rand.Read(id[:16]); err != nil {
 		return err
 	}
-	tx, err := s.pool.Tx(ctx, pool.PriorityHigh)
+	tx, err := l.pool.Tx(ctx, pool.PriorityHigh)
 	if err != nil {
 		return err
 	}
@@ -81,24 +79,4 @@ func (s *Sink) makeIdentity(ctx context.Context) error {
 		return err
 	}
 	return tx.Commit(ctx)
-}
-
-// ServerName distinguishes the server from its replicas and from copies of it, as far as it has a name and an
-// identifier of its own. It is empty for the embedded server.
-func (s *Sink) ServerName(ctx context.Context) (string, error) {
-	const doing = "read the server's name"
-	tx, err := s.pool.Tx(ctx, pool.PriorityHigh)
-	if err != nil {
-		return "", s.failed(doing, err)
-	}
-	defer tx.Rollback(ctx)
-	if tx.Server.Dialect == pool.Embedded {
-		return "", nil
-	}
-	// A copied data directory has the server_uuid of the original (MySQL), and MariaDB may have no identifier.
-	v, err := schema.Variables(ctx, tx, "hostname", "port", "server_uuid", "server_uid")
-	if err != nil {
-		return "", s.failed(doing, err)
-	}
-	return strings.TrimSpace(v["hostname"] + ":" + v["port"] + " " + v["server_uuid"] + v["server_uid"]), nil
 }
