@@ -7,8 +7,8 @@ import (
 	"github.com/sluice-etl/sluice/internal/option"
 )
 
-// Config names the event ID and bounds the window. An event ID is remembered while it is among the newest Records of its
-// partition and no older than Window.
+// Config names the header with the event ID and bounds the window. An event ID is remembered while it is among the
+// newest Records event IDs of its partition and no older than Window.
 type Config struct {
 	// Header is the event header whose value is the event ID (--dedup-header); empty disables deduplication.
 	Header string
@@ -26,7 +26,7 @@ func DefaultConfig() Config { return Config{Window: time.Hour, Records: 100_000}
 // Enabled reports whether duplicates are dropped.
 func (c Config) Enabled() bool { return c.Header != "" }
 
-// Validate reports every option that is out of its bounds, none if deduplication is disabled.
+// Validate returns an error that names every option out of its bounds, or nil if deduplication is disabled.
 func (c Config) Validate() error {
 	if !c.Enabled() {
 		return nil

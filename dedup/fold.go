@@ -20,7 +20,7 @@ type Store interface {
 	LoadIDs(ctx context.Context, p checkpoint.Partition, before int64, most int, each func(id [16]byte, at int64)) error
 }
 
-// Dedup makes folds that drop duplicates. It is safe for concurrent use; each fold belongs to one task.
+// Dedup creates folds that drop duplicates. It is safe for concurrent use; each fold belongs to one task.
 type Dedup struct {
 	cfg     Config
 	job     string
@@ -42,7 +42,7 @@ type fold struct {
 	key     []byte
 }
 
-// NewFold makes a fold that passes records to inner without their duplicates, for one task.
+// NewFold creates a fold for one task, which passes records to inner without their duplicates.
 func (d *Dedup) NewFold(inner batch.Fold[row.Delta]) batch.Fold[row.Delta] {
 	f := &fold{d: d, inner: inner, windows: map[checkpoint.Partition]*window{}}
 	f.begin()
@@ -85,8 +85,8 @@ func (f *fold) Add(p checkpoint.Partition, records []batch.Record, tally *batch.
 	return f.inner.Add(p, records[from:], tally) + f.ids.Size()
 }
 
-// remember adds a row to the delta. If the table still has the event ID from before the window, its row is updated to the
-// new offset.
+// remember adds a row to the delta. If the table still has the event ID from before the window, its row is updated to
+// the new offset.
 func (f *fold) remember(p checkpoint.Partition, id ID, r *batch.Record) {
 	f.key = row.AppendKeyBytes(f.key[:0], []byte(f.d.job))
 	f.key = row.AppendKeyBytes(f.key, []byte(p.Topic))
@@ -111,7 +111,7 @@ func (f *fold) Take() row.Delta {
 	return delta
 }
 
-// Restore implements batch.Fold: memory becomes what the store holds.
+// Restore implements batch.Fold: it replaces what is in memory by what the store holds.
 func (f *fold) Restore(ctx context.Context, checkpoints []checkpoint.Checkpoint, rejected []batch.RejectedRow) error {
 	f.begin()
 	windows := make(map[checkpoint.Partition]*window, len(checkpoints))

@@ -45,7 +45,7 @@ func (f *inner) Restore(context.Context, []checkpoint.Checkpoint, []batch.Reject
 
 // store holds what was committed, in order of offset.
 type store struct {
-	ids []string // "" where the record had none
+	ids []string // "" if the record had none
 	err error
 }
 
@@ -113,8 +113,8 @@ func TestP28_duplicatesAreCountedOnce(t *testing.T) {
 	}
 }
 
-// What is discarded is forgotten, whether it was folded or in a task batch that was not committed. What was committed is
-// remembered.
+// What is discarded is forgotten, whether it was folded or in a task batch that was not committed. What was committed
+// is remembered.
 func TestP28_restoreForgets(t *testing.T) {
 	t.Parallel()
 	s := &store{}
@@ -169,8 +169,8 @@ func (*nothing) Restore(context.Context, []checkpoint.Checkpoint, []batch.Reject
 	return nil
 }
 
-// BenchmarkAdd measures an event ID in memory, with the row that is made for it, while the window is full. The ceiling is
-// the hash alone.
+// BenchmarkAdd measures an event ID in memory, with the row that is made for it, while the window is full. The ceiling
+// is the hash alone.
 func BenchmarkAdd(b *testing.B) {
 	const piece = 1000
 	ids := make([]string, 100*piece)

@@ -13,9 +13,9 @@ type metrics struct {
 	duplicates, withoutID prometheus.Counter
 }
 
-// New creates a Dedup. table is the one to which event IDs are written: its key is job, topic, partition and event ID; then
-// come the record's offset and Kafka's time. header returns the event ID in a record, nil or empty if it has none; the
-// result is a view of the record. cfg must be valid and enabled; reg may be nil.
+// New creates a Dedup. table is the one to which event IDs are written: its key is job, topic, partition and event ID;
+// then come the record's offset and Kafka's time. header returns the event ID in a record, nil or empty if it has none;
+// the result is a view of the record. cfg must be valid and enabled; reg may be nil.
 func New(cfg Config, job string, table row.Table, store Store, header func(*batch.Record) []byte, reg prometheus.Registerer) *Dedup {
 	counter := func(name, help string) prometheus.Counter {
 		return promauto.With(reg).NewCounter(prometheus.CounterOpts{Name: name, Help: help})

@@ -25,8 +25,8 @@ func newWindow(c Config) *window {
 
 // add remembers an event ID, and reports whether it is new. at is Kafka's time of the record in milliseconds. Event IDs
 // that have left the window by now, by number or by age, are forgotten first, so that the result depends only on the
-// records before this one. Age is relative to this record's own time: a record far in the future expires what was
-// remembered before it, and not what comes after it.
+// records before this one. Age is relative to this record's own time. So a record whose time is far in the future
+// expires the event IDs before it, but not those after it.
 func (w *window) add(id ID, at int64) (fresh bool) {
 	for w.n > 0 && w.ring[w.first].at < at-w.age {
 		w.forget()

@@ -18,7 +18,7 @@ type Env struct {
 	Partition checkpoint.Partition
 	Record    *batch.Record
 	Body      []byte  // the event's body, which the format reads
-	Headers   Headers // headers of the event beside the record's own; nil where there are none
+	Headers   Headers // headers of the event beside the record's own; nil if there are none
 	Index     int64   // the row's number within the record, from 0
 
 	// Text holds texts that functions make. They append to it, and it is emptied before each record.

@@ -50,7 +50,7 @@ type Column struct {
 	Name      string
 	Aggregate aggregate.Func
 	Kind      value.Kind             // of what Eval returns
-	Eval      func(*Env) value.Value // nil where the aggregate has no argument
+	Eval      func(*Env) value.Value // nil if the aggregate has no argument
 }
 
 // boundStatement is a statement with the columns of its table.

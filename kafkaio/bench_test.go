@@ -21,9 +21,9 @@ const (
 	benchSenders = 8
 )
 
-// BenchmarkProduce measures requests of 100 events of 500 bytes from 8 senders until Kafka acknowledges them. raw is the
-// ceiling: the same bytes from as many goroutines through the client's ProduceSync. The broker acknowledges and discards, so
-// that its own work is not measured.
+// BenchmarkProduce measures requests of 100 events of 500 bytes from 8 senders until Kafka acknowledges them. raw is
+// the ceiling: the same bytes from as many goroutines through the client's ProduceSync. The broker acknowledges and
+// discards, so that its own work is not measured.
 func BenchmarkProduce(b *testing.B) {
 	data := noise(benchEvents * benchBytes)
 	c := broker(b, kfake.BlackholeProduce())
@@ -96,8 +96,8 @@ func send(b *testing.B, c *kfake.Cluster, one func()) int64 {
 	return done.Load()
 }
 
-// BenchmarkConsume measures records of 500 bytes from Kafka to a listener that checks every offset. raw is the ceiling: the
-// client's own polls, without using the records.
+// BenchmarkConsume measures records of 500 bytes from Kafka to a listener that checks every offset. raw is the ceiling:
+// the client's own polls, without using the records.
 func BenchmarkConsume(b *testing.B) {
 	const perBatch = 1000
 	c := broker(b, kfake.SyntheticFetch(kfake.SyntheticBatch{Records: perBatch, RecordBytes: benchBytes}))

@@ -28,7 +28,7 @@ type Config struct {
 	// KeyHeader names the event header whose value becomes the Kafka key; empty means no key.
 	KeyHeader string
 	// AckTimeout is how long a request may wait for Kafka's acknowledgements, from the first byte of its frame (P23). It
-	// applies where the context of Produce has no deadline.
+	// applies only if the context of Produce has no deadline.
 	AckTimeout time.Duration
 	// ProduceLinger is how long to wait to fill a batch before it is sent. A request that waits for its acknowledgements
 	// ends the wait of the partitions that it has written to.

@@ -16,7 +16,7 @@ import (
 const (
 	HeaderTopic   = "sluice.topic"           // the topic that the record was meant for
 	HeaderReason  = "sluice.reason"          // why it is not there; constant for each kind of failure
-	HeaderDetail  = "sluice.detail"          // details of this record; absent where there are none
+	HeaderDetail  = "sluice.detail"          // details of this record; absent if there are none
 	HeaderLength  = "sluice.value.length"    // the value's full length in bytes, decimal
 	HeaderHash    = "sluice.value.sha256"    // of the full value, hexadecimal
 	HeaderDropped = "sluice.headers.dropped" // how many of the event's headers did not fit, decimal
@@ -58,8 +58,8 @@ func (r *redoer) logDead(letter *kgo.Record, text string, size int) {
 // writing them one after another would take longer than ack-timeout.
 const lettersAtOnce = 500
 
-// overLimit writes the dead letters of the records that exceed a limit of their receiver. An error means that some of them
-// may be in neither topic, so the sender must not get an OK.
+// overLimit writes the dead letters of the records that exceed a limit of their receiver. An error means that some of
+// them may be in neither topic, so the sender must not get an OK.
 func (r *redoer) overLimit(ctx context.Context, b *Batch) error {
 	dlq := r.p.cfg.dlq()
 	letters := make([]*kgo.Record, 0, min(len(b.overLimit), lettersAtOnce))
@@ -84,8 +84,8 @@ func (r *redoer) overLimit(ctx context.Context, b *Batch) error {
 }
 
 // deadLetter returns rec truncated to a batch of at most limit bytes. The event's headers get at most half of the room:
-// they are dropped from the first that does not fit. The key is dropped if it takes more than half of what is left, and the
-// value is cut to the rest. dropped is how many headers rec has lost already.
+// they are dropped from the first that does not fit. The key is dropped if it takes more than half of what is left, and
+// the value is cut to the rest. dropped is how many headers rec has lost already.
 func deadLetter(rec *kgo.Record, topic string, why cause, dropped int, limit int64) *kgo.Record {
 	sum := sha256.Sum256(rec.Value)
 	letter := &kgo.Record{Topic: topic, Headers: []kgo.RecordHeader{

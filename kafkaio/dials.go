@@ -14,9 +14,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// dials records why the last attempt to connect to each broker failed. The client itself often reports only that a request
-// timed out, and retries a produced record without any error. It is a hook of one or more clients, and safe for concurrent
-// use.
+// dials records why the last attempt to connect to each broker failed. The client itself often reports only that a
+// request timed out, and retries a produced record without any error. It is a hook of one or more clients, and safe for
+// concurrent use.
 type dials struct {
 	mu     sync.Mutex
 	failed map[string]failedDial // by host:port; a successful connection removes the entry
@@ -29,8 +29,8 @@ type failedDial struct {
 
 var _ kgo.HookBrokerConnect = (*dials)(nil)
 
-// A failed attempt is reported for dialAge: a client that needs the broker retries much sooner. At most maxDials are stored
-// and maxShown reported, because the addresses come from Kafka.
+// A failed attempt is reported for dialAge: a client that needs the broker retries much sooner. At most maxDials are
+// stored and maxShown reported, because the addresses come from Kafka.
 const (
 	dialAge  = time.Minute
 	maxDials = 100
@@ -56,8 +56,8 @@ func markAborted(dial dialFunc) dialFunc {
 	}
 }
 
-// OnBrokerConnect is called after each attempt, including the TLS handshake and authentication. An attempt that its caller
-// aborted is ignored.
+// OnBrokerConnect is called after each attempt, including the TLS handshake and authentication. An attempt that its
+// caller aborted is ignored.
 func (d *dials) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
 	if errors.Is(err, context.Canceled) || errors.Is(err, kgo.ErrClientClosed) {
 		return
@@ -92,8 +92,8 @@ func (d *dials) to(address string) error {
 	return nil
 }
 
-// explain adds the last connection error of each broker that cannot be connected to, with its address, unless err contains
-// it already.
+// explain adds the last connection error of each broker that cannot be connected to, with its address, unless err
+// contains it already.
 func (d *dials) explain(err error) error {
 	if err == nil {
 		return nil

@@ -12,9 +12,9 @@ import (
 	"github.com/sluice-etl/sluice/internal/obs"
 )
 
-// One fetch returns records of two leaders, and a batch ends between them. If the second leader's epoch were stored with an
-// offset of the first one's, the next record would have an epoch below the stored one, and the partition would stop
-// although the log was never truncated.
+// One fetch returns records of two leaders, and a batch ends between them. If the second leader's epoch were stored
+// with an offset of the first one's, the next record would have an epoch below the stored one, and the partition would
+// stop although the log was never truncated.
 func TestP27_oneLeaderEpochPerFetched(t *testing.T) {
 	s, err := NewSource(DefaultConfig(), "job", nil, nil)
 	if err != nil {

@@ -44,8 +44,8 @@ func setConfig(tb testing.TB, adm *kadm.Client, topic, key, value string) {
 	}
 }
 
-// holdFetches makes the broker close the connection on every fetch until the returned function is called. It returns when no
-// fetch is waiting at the broker.
+// holdFetches makes the broker close the connection on every fetch until the returned function is called. It returns
+// when no fetch is waiting at the broker.
 func holdFetches(t *testing.T, c *kfake.Cluster) (fetchAgain func()) {
 	t.Helper()
 	var held, refused atomic.Bool

@@ -128,8 +128,8 @@ func (f *fetcher) run(ctx context.Context) error {
 const nudgeAfter = 200 * time.Millisecond
 
 // scheduleNudge is called after a change to the client's partitions. The change ends the client's fetch session and
-// begins another. A goroutine of the client that was just starting a fetch for the old session then ends without seeing
-// the new one, and nothing is fetched from its broker until something wakes it. The nudge wakes it.
+// begins another. A goroutine of the client that was just starting a fetch for the old session then ends without
+// noticing the new one, and nothing is fetched from its broker until another change wakes it. The nudge wakes it.
 func (f *fetcher) scheduleNudge() { f.nudgeAt = time.Now().Add(nudgeAfter) }
 
 // nudge wakes the client's fetching goroutine of every broker: resuming does so whether or not anything was paused.

@@ -121,10 +121,10 @@ func TestP23_gateClosesWhileUnanswered(t *testing.T) {
 	}
 }
 
-// An outage, scaled down: Kafka does not reply for 2 s, requests have a deadline of 50 ms and are sent again 10 ms later, with
-// one Flume batch of 10 from each of 4 senders. For the whole outage each event has at most one duplicate besides the
-// acknowledged record. The deadline is 50 ms only during the outage, because a slow machine that exceeds it later would add
-// the duplicate of another outage.
+// An outage, scaled down: Kafka does not reply for 2 s, requests have a deadline of 50 ms and are sent again 10 ms
+// later, with one Flume batch of 10 from each of 4 senders. For the whole outage each event has at most one duplicate
+// besides the acknowledged record. The deadline is 50 ms only during the outage, because a slow machine that exceeds it
+// later would add the duplicate of another outage.
 func TestP23_outageAddsOneDuplicate(t *testing.T) {
 	t.Parallel()
 	c := broker(t)

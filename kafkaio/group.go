@@ -341,9 +341,9 @@ const (
 	heartbeatDenied                              // the group does not know this member and generation
 )
 
-// heartbeat sends one heartbeat. A single denial proves nothing: after the end of a rebalance on the broker, and until
-// the client hears of it, this member's generation is an old one. So after a denial it waits for the client to learn of
-// a change. A client that learns of none, and is denied again, is no longer a member.
+// heartbeat sends one heartbeat. A single denial proves nothing: between the end of a rebalance on the broker and
+// the client's next reply from it, this member's generation is outdated. So after a denial it waits for the client to
+// observe a change. If the client observes none and is denied again, it is no longer a member.
 func (m *member) heartbeat(ctx context.Context, partitions []checkpoint.Partition) (ours []checkpoint.Partition, result heartbeatResult, err error) {
 	id, generation := m.cl.GroupMetadata()
 	m.mu.Lock()
@@ -383,7 +383,7 @@ func (m *member) heartbeat(ctx context.Context, partitions []checkpoint.Partitio
 	return nil, heartbeatInconclusive, fmt.Errorf("heartbeat: %w", err)
 }
 
-// awaitChange waits for the next callback, or for two heartbeat intervals, within which the client learns of every
+// awaitChange waits for the next callback, or for two heartbeat intervals, within which the client observes every
 // change.
 func (m *member) awaitChange(ctx context.Context, changed <-chan struct{}) error {
 	timer := time.NewTimer(min(2*m.s.cfg.Heartbeat, 3*time.Second))

@@ -154,8 +154,8 @@ func TestP14_assignmentIsComparedAfterTheHeartbeat(t *testing.T) {
 	}
 }
 
-// A member that the group has removed learns it by a heartbeat, and its partitions are not confirmed from its own memory.
-// Otherwise it could commit for partitions that another member owns.
+// A member that the group has removed learns it by a heartbeat, and its partitions are not confirmed from its own
+// memory. Otherwise it could commit for partitions that another member owns.
 func TestP14_droppedMemberIsNotConfirmed(t *testing.T) {
 	t.Parallel()
 	c := broker(t)

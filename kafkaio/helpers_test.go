@@ -157,8 +157,8 @@ type place struct {
 	err     error
 }
 
-// owner is a batch.RebalanceListener that claims nothing: it positions assigned partitions at the given offsets, and checks
-// every Fetched against the contract.
+// owner is a batch.RebalanceListener that claims nothing: it positions assigned partitions at the given offsets, and
+// checks every Fetched against the contract.
 type owner struct {
 	tb   testing.TB
 	src  *Source

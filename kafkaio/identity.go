@@ -123,8 +123,8 @@ func (b identityBalancer) JoinGroupMetadata(topics []string, current map[string]
 // other members are not checked.
 func (s *Source) Identify(own Identity) { s.own = own }
 
-// Foreign returns an error that names the members that count into another database, as last seen, or nil.
-func (s *Source) Foreign() error {
+// ForeignDatabase returns an error that names the members that count into another database, as last seen, or nil.
+func (s *Source) ForeignDatabase() error {
 	if err := s.foreign.Load(); err != nil {
 		return *err
 	}

@@ -73,8 +73,8 @@ func TestIdentity_roundTrip(t *testing.T) {
 	}
 }
 
-// Production and staging with the same job share one group: the second start is refused before it gets a partition, with
-// both addresses in the error, and the first keeps all its partitions.
+// Production and staging with the same job share one group: the second start is refused before it gets a partition,
+// with both addresses in the error, and the first keeps all its partitions.
 func TestP1_anotherDatabaseInTheGroupIsRefused(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
@@ -152,7 +152,7 @@ func TestP1_sameDatabaseAndOlderReleasesShareTheGroup(t *testing.T) {
 	b, _, _ := identifiedSource(t, testConfig(c), identity(1, "proxy:3306/stats"))
 	old, _ := source(t, testConfig(c)) // as before there were identities
 	eventually(t, "two with each", func() bool { return len(a.has()) == 2 && len(b.has()) == 2 && len(old.has()) == 2 })
-	if err := errors.Join(a.src.Foreign(), b.src.Foreign()); err != nil {
+	if err := errors.Join(a.src.ForeignDatabase(), b.src.ForeignDatabase()); err != nil {
 		t.Error(err)
 	}
 }
@@ -173,13 +173,13 @@ func TestP1_runningMemberReportsAnotherDatabase(t *testing.T) {
 		for !cl.PollFetches(t.Context()).IsClientClosed() && t.Context().Err() == nil {
 		}
 	}()
-	eventually(t, "an alarm", func() bool { return a.src.Foreign() != nil })
-	if err := a.src.Foreign(); !strings.Contains(err.Error(), "staging:3306/stats") || !strings.Contains(err.Error(), "prod:3306/stats") {
+	eventually(t, "an alarm", func() bool { return a.src.ForeignDatabase() != nil })
+	if err := a.src.ForeignDatabase(); !strings.Contains(err.Error(), "staging:3306/stats") || !strings.Contains(err.Error(), "prod:3306/stats") {
 		t.Errorf("got %v, expected both addresses", err)
 	}
 	cl.Close()
 	<-polled
-	eventually(t, "no alarm any more", func() bool { return a.src.Foreign() == nil })
+	eventually(t, "no alarm any more", func() bool { return a.src.ForeignDatabase() == nil })
 }
 
 // A copy of a database has its original's identity. Members on two servers are reported once and not refused, because a
@@ -214,7 +214,7 @@ func TestP1_aCopiedDatabaseIsReported(t *testing.T) {
 		if got := text.String(); c.want == "" && got != "" || !strings.Contains(got, c.want) || strings.Contains(got, "\x1b") {
 			t.Errorf("%v %q: got %q, expected %q", c.member, c.member.Server, got, c.want)
 		}
-		if err := s.Foreign(); err != nil {
+		if err := s.ForeignDatabase(); err != nil {
 			t.Errorf("%v: got %v, expected no refusal", c.member, err)
 		}
 	}

@@ -139,7 +139,7 @@ func leading(meta *kmsg.MetadataResponse) (all []leader, leaderless []string) {
 			l.leads[*t.Topic] = append(l.leads[*t.Topic], p.Partition)
 		}
 		if without != nil {
-			leaderless = append(leaderless, fmt.Sprintf("%s of topic %s: no broker leads it now", numbers(without), *t.Topic))
+			leaderless = append(leaderless, fmt.Sprintf("%s of topic %s: no broker leads it now", formatPartitions(without), *t.Topic))
 		}
 	}
 	return slices.SortedFunc(maps.Values(byID), func(a, b leader) int { return cmp.Compare(a.id, b.id) }), leaderless
@@ -204,13 +204,13 @@ func (a *prober) askLeader(ctx context.Context, l leader) error {
 func (l leader) names() string {
 	var texts []string
 	for _, name := range slices.Sorted(maps.Keys(l.leads)) {
-		texts = append(texts, fmt.Sprintf("%s of topic %s", numbers(l.leads[name]), name))
+		texts = append(texts, fmt.Sprintf("%s of topic %s", formatPartitions(l.leads[name]), name))
 	}
 	return strings.Join(texts, " and ")
 }
 
-// numbers sorts ps and returns them as text, with consecutive partitions as a range.
-func numbers(ps []int32) string {
+// formatPartitions sorts ps and returns them as text, with consecutive partitions as a range.
+func formatPartitions(ps []int32) string {
 	slices.Sort(ps)
 	var texts []string
 	for i := 0; i < len(ps); {

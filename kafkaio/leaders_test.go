@@ -51,8 +51,8 @@ func listener(t *testing.T) net.Listener {
 	return l
 }
 
-// Each broker that leads a partition of our topics is asked at its advertised address, within a time limit, and named with
-// that address and the reason if it does not reply. Other brokers do not matter.
+// Each broker that leads a partition of our topics is asked at its advertised address, within a time limit, and named
+// with that address and the reason if it does not reply. Other brokers do not matter.
 func TestCheckLeaders(t *testing.T) {
 	t.Parallel()
 	refused, silent := etltest.RefusingAddr(t), listener(t).Addr().String()
@@ -126,12 +126,12 @@ func TestCheckLeaders_noTopic(t *testing.T) {
 	}
 }
 
-func TestNumbers_ranges(t *testing.T) {
+func TestFormatPartitions(t *testing.T) {
 	t.Parallel()
 	for want, ps := range map[string][]int32{
 		"partition 7": {7}, "partitions 0-3, 5, 7-8": {0, 1, 2, 3, 5, 7, 8}, "partitions 1, 3": {1, 3},
 	} {
-		if got := numbers(ps); got != want {
+		if got := formatPartitions(ps); got != want {
 			t.Errorf("got %q, expected %q", got, want)
 		}
 	}
@@ -180,7 +180,8 @@ func TestUse_topics(t *testing.T) {
 	}
 }
 
-// A broker that denies leading its partitions is named only after a second attempt, because leaders may be elected anytime.
+// A broker that denies leading its partitions is named only after a second attempt, because leaders may be elected
+// anytime.
 func TestCheckLeaders_notLeader(t *testing.T) {
 	t.Parallel()
 	c := broker(t)

@@ -116,8 +116,8 @@ func TestProber_createAtStart(t *testing.T) {
 	}
 }
 
-// The process stays ready if a broker that leads only partitions of the dead-letter topic does not reply, or denies leading
-// them.
+// The process stays ready if a broker that leads only partitions of the dead-letter topic does not reply, or denies
+// leading them.
 func TestMonitor_deadLetterLeader(t *testing.T) {
 	t.Parallel()
 	c, all := brokers(t, 2)
@@ -180,8 +180,8 @@ func TestMonitor_unreachableGauge(t *testing.T) {
 	}
 }
 
-// Of many requests that fail with one client, exactly one replaces it, and the pause until the next replacement grows until
-// a request succeeds.
+// Of many requests that fail with one client, exactly one replaces it, and the pause until the next replacement grows
+// until a request succeeds.
 func TestProducer_oneNewClientForManyFailures(t *testing.T) {
 	t.Parallel()
 	c := broker(t)

@@ -41,10 +41,10 @@ const (
 	hintBroken  = "Kafka returns data that cannot be read; check the broker's disk, or skip the records with `etl offsets set`"
 )
 
-// check compares c with Kafka, retrying until Kafka replies: the topic ID, the log's first offset and end, and the end of
-// the leader epoch (P27; KIP-320 describes how epochs show that a log was truncated). It returns nil, an error of class
-// ErrRefused, or ctx's error. cause is the error of the fetching client, or nil. A final cause gives ErrRefused even if the
-// position is valid.
+// check compares c with Kafka, retrying until Kafka replies: the topic ID, the log's first offset and end, and the end
+// of the leader epoch (P27; KIP-320 describes how epochs show that a log was truncated). It returns nil, an error of
+// class ErrRefused, or ctx's error. cause is the error of the fetching client, or nil. A final cause gives ErrRefused
+// even if the position is valid.
 func (s *Source) check(ctx context.Context, adm *kadm.Client, c storedPosition, cause error) error {
 	if IsDenied(cause) { // already logged, and an operator has to grant the right
 		if err := pause(ctx, deniedPause); err != nil {
@@ -81,9 +81,9 @@ func pause(ctx context.Context, d time.Duration) error {
 	return nil
 }
 
-// shortTries is how many attempts must find the log too short, or the topic missing, before that is final: just after an
-// election a leader may not know the end of its log yet, and a broker that has just started may not know its topics. The
-// pauses between the attempts add up to 3 s.
+// shortTries is how many attempts must find the log too short, or the topic missing, before that is final: just after
+// an election a leader may not know the end of its log yet, and a broker that has just started may not know its topics.
+// The pauses between the attempts add up to 3 s.
 const shortTries = 6
 
 func (c storedPosition) verify(ctx context.Context, adm *kadm.Client, short *int) error {
@@ -129,8 +129,8 @@ func (c storedPosition) verify(ctx context.Context, adm *kadm.Client, short *int
 	return c.verifyEpoch(ctx, adm)
 }
 
-// verifyEpoch expects Kafka to return the stored epoch with an end at or after next. A smaller epoch, or none, means that
-// the log holds no record of that epoch: it was truncated and grew again.
+// verifyEpoch expects Kafka to return the stored epoch with an end at or after next. A smaller epoch, or none, means
+// that the log holds no record of that epoch: it was truncated and grew again.
 func (c storedPosition) verifyEpoch(ctx context.Context, adm *kadm.Client) error {
 	var req kadm.OffsetForLeaderEpochRequest
 	req.Add(c.Topic, c.ID, c.leaderEpoch)
@@ -170,8 +170,8 @@ func partitionOffset(listed kadm.ListedOffsets, err error) func(storedPosition) 
 	}
 }
 
-// finalFetchError reports whether a retry of the fetch would fail in the same way, or would skip records. Other errors are
-// missing rights, which may be granted, and failing brokers, which may recover.
+// finalFetchError reports whether a retry of the fetch would fail in the same way, or would skip records. Other errors
+// are missing rights, which may be granted, and failing brokers, which may recover.
 func finalFetchError(err error) bool {
 	if _, ok := errors.AsType[*kgo.ErrDataLoss](err); ok {
 		return true

@@ -164,9 +164,9 @@ func (p *Producer) Ready(ctx context.Context) error {
 	return p.gate.wait(ctx)
 }
 
-// Produce hands the batch's records to Kafka and returns nil when each is acknowledged or is a dead letter that is
-// acknowledged. It waits for Ready first, because the gate may have closed since the receiver last asked, and then
-// drops the request if peerClosed reports that the sender has closed its connection, or if ctx is done. ctx carries the
+// Produce hands the batch's records to Kafka and returns nil when each record, or its dead letter, is acknowledged. It
+// waits for Ready first, because the gate may have closed since the receiver last waited for it. Then it drops the
+// request if peerClosed reports that the sender has closed its connection, or if ctx is done. ctx carries the
 // request's deadline, counted from its first byte; without one, Config.AckTimeout is used unless b.Unlimited. If ctx
 // ends later, the records stay with the client and may still be written; the error says so.
 //

@@ -143,7 +143,8 @@ func wantLetter(t *testing.T, r *kgo.Record, value []byte, reason string) {
 	}
 }
 
-// For every size around the limit: the client accepts what this package considers to fit, and the rest are dead letters.
+// For every size around the limit: the client accepts what this package considers to fit, and the rest are dead
+// letters.
 func TestP24_sizeIsCheckedBeforeProducing(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
@@ -200,8 +201,8 @@ func TestP24_hugeHeadersAreOmitted(t *testing.T) {
 	}
 }
 
-// The limit decreases while running: batches in flight are rejected, none of their records is lost or becomes a dead letter,
-// and later batches stay below the new limit.
+// The limit decreases while running: batches in flight are rejected, none of their records is lost or becomes a dead
+// letter, and later batches stay below the new limit.
 func TestP24_limitDecreases(t *testing.T) {
 	t.Parallel()
 	c := broker(t)

@@ -28,8 +28,8 @@ const (
 
 var errBadBatch = errors.New("record batch cannot be read")
 
-// nextBatch reads the first batch of b and returns the bytes after it. ok is false if b ends within the batch, which Kafka
-// permits for the last batch of a response.
+// nextBatch reads the first batch of b and returns the bytes after it. ok is false if b ends within the batch, which
+// Kafka permits for the last batch of a response.
 func nextBatch(b []byte) (h batchHead, rest []byte, ok bool, err error) {
 	if len(b) < 17 {
 		return h, nil, false, nil
@@ -87,9 +87,9 @@ func isAbort(record []byte) bool {
 	return binary.BigEndian.Uint16(record[n+2:]) == 0
 }
 
-// aborted tells the batches of aborted transactions from others (KIP-98): for each producer ID, the first offsets of its
-// aborted transactions in ascending order, as fetch responses list them. A transaction ends with the producer's abort
-// marker.
+// aborted distinguishes the batches of aborted transactions from others (KIP-98): for each producer ID, the first
+// offsets of its aborted transactions in ascending order, as fetch responses list them. A transaction ends with the
+// producer's abort marker.
 type aborted map[int64][]int64
 
 func (a aborted) add(producer, first int64) {
@@ -98,8 +98,8 @@ func (a aborted) add(producer, first int64) {
 	}
 }
 
-// holds reports whether h belongs to an aborted transaction. It must be called for every batch in offset order, because it
-// removes the transactions that h ends.
+// holds reports whether h belongs to an aborted transaction. It must be called for every batch in offset order, because
+// it removes the transactions that h ends.
 func (a aborted) holds(h batchHead) bool {
 	firsts := a[h.producer]
 	if len(firsts) == 0 {

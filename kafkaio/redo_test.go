@@ -13,8 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
-// Kafka rejected a batch for one of its records, and the others are produced again one by one. If the request's deadline
-// passes meanwhile, the rest is not produced, because the sender sends the request again.
+// Kafka rejected a batch for one of its records, and the others are produced again one by one. If the request's
+// deadline passes meanwhile, the rest is not produced, because the sender sends the request again.
 func TestP23_AnAbandonedRequestIsNotProducedAgain(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
@@ -76,9 +76,9 @@ func TestP23_ARequestThatWasFrozenIsNotProduced(t *testing.T) {
 	}
 }
 
-// An event above a limit of its receiver becomes a dead letter with the constant reason, the value's full length and hash,
-// and the number of dropped headers; its neighbours are in the topic, and the request is acknowledged. A request of only such
-// events is acknowledged within ack-timeout too.
+// An event above a limit of its receiver becomes a dead letter with the constant reason, the value's full length and
+// hash, and the number of dropped headers; its neighbours are in the topic, and the request is acknowledged. A request
+// of only such events is acknowledged within ack-timeout too.
 func TestP24_EventsAboveALimitAreDeadLetters(t *testing.T) {
 	t.Parallel()
 	c := broker(t)

@@ -27,9 +27,10 @@ func (u Use) topics(cfg Config) []string {
 	return []string{cfg.Topic}
 }
 
-// MissingRights names each right that Kafka's authorizer does not give this process, such as "WRITE on topic logs". It asks
-// Kafka what is allowed and changes nothing. A broker without an authorizer allows everything. For a broker that does not
-// report what it allows, no right on topics is named. Rights to create a topic are checked only if it is missing.
+// MissingRights names each right that Kafka's authorizer does not give this process, such as "WRITE on topic logs". It
+// asks Kafka what is allowed and changes nothing. A broker without an authorizer allows everything. For a broker that
+// does not report what it allows, no right on topics is named. Rights to create a topic are checked only if it is
+// missing.
 func MissingRights(ctx context.Context, cfg Config, use Use) ([]string, error) {
 	return probeOnce(ctx, cfg, use, nil, func(a *prober, meta *kmsg.MetadataResponse) ([]string, error) {
 		r, err := a.checkRights(ctx, meta)
@@ -66,8 +67,8 @@ type prober struct {
 	dials dials
 
 	hasID bool // Kafka has returned a producer ID; do not request another
-	// seen holds the topics that have existed. Whether a missing topic can be created is checked only for others, because a
-	// process creates topics only at its start.
+	// seen holds the topics that have existed. Whether a missing topic can be created is checked only for others, because
+	// a process creates topics only at its start.
 	seen map[string]bool
 }
 
@@ -82,8 +83,8 @@ func newProber(cfg Config, use Use, log *slog.Logger) (*prober, error) {
 	return a, nil
 }
 
-// metadata reads the topics' metadata in one request. A new client sends it to one of Config.Brokers, and a used client to
-// any broker, including one that does not reply.
+// metadata reads the topics' metadata in one request. A new client sends it to one of Config.Brokers, and a used client
+// to any broker, including one that does not reply.
 func (a *prober) metadata(ctx context.Context) (*kmsg.MetadataResponse, error) {
 	req := kmsg.NewPtrMetadataRequest()
 	req.IncludeTopicAuthorizedOperations = true
@@ -181,8 +182,8 @@ func (a *prober) checkTopic(ctx context.Context, t *kmsg.MetadataResponseTopic, 
 
 var describeConfigs = []kadm.ACLOperation{kmsg.ACLOperationDescribeConfigs}
 
-// checkCreate asks whether the topic could be created, and creates nothing. If the right is missing it adds it to missing.
-// The right may be granted on the topic or on the cluster, and Kafka reports no rights on a missing topic.
+// checkCreate asks whether the topic could be created, and creates nothing. If the right is missing it adds it to
+// missing. The right may be granted on the topic or on the cluster, and Kafka reports no rights on a missing topic.
 func (a *prober) checkCreate(ctx context.Context, name string, missing *[]string) error {
 	resps, err := a.adm.ValidateCreateTopics(ctx, a.cfg.Partitions, a.cfg.Replication, nil, name)
 	if err == nil {
@@ -197,8 +198,8 @@ func (a *prober) checkCreate(ctx context.Context, name string, missing *[]string
 	return nil
 }
 
-// checkGroupRead sends a heartbeat of an unknown member: Kafka authorizes it as a member's before it looks the member up.
-// Describing the group would not do: it does not need READ, and fails for a group that has no members yet.
+// checkGroupRead sends a heartbeat of an unknown member: Kafka authorizes it as a member's before it looks the member
+// up. Describing the group is no replacement: it does not need READ, and fails for a group that has no members yet.
 func (a *prober) checkGroupRead(ctx context.Context, r *rights) error {
 	req := kmsg.NewPtrHeartbeatRequest()
 	req.Group, req.Generation = a.use.Group, -1
@@ -215,8 +216,8 @@ func (a *prober) checkGroupRead(ctx context.Context, r *rights) error {
 	return nil // expected: the coordinator does not know the member
 }
 
-// checkProducerID requests a producer ID, as an idempotent producer does. WRITE on a topic suffices since Kafka 2.8, so if
-// the topics exist, only an older broker denies it here. Any other error is not a missing right.
+// checkProducerID requests a producer ID, as an idempotent producer does. WRITE on a topic suffices since Kafka 2.8, so
+// if the topics exist, only an older broker denies it here. Any other error is not a missing right.
 func (a *prober) checkProducerID(ctx context.Context, absent bool, r *rights) {
 	if a.hasID {
 		return

@@ -135,8 +135,8 @@ func TestMissingRights_groupWithoutMembers(t *testing.T) {
 	}
 }
 
-// A denied request of the producer counts at once, until Kafka reports that everything is allowed, or, if brokers do not
-// report what they allow, until a record is acknowledged.
+// A denied request of the producer counts at once, until Kafka reports that everything is allowed, or, if brokers do
+// not report what they allow, until a record is acknowledged.
 func TestMonitor_denials(t *testing.T) {
 	t.Parallel()
 	p := &Producer{}

@@ -129,8 +129,8 @@ func (f *fetcher) skipGap(p *partition, to int64, epoch int32) {
 }
 
 // gapScanner finds the offsets of a range that hold no record for a reader of committed records: control batches,
-// batches of aborted transactions, batches without records, and, in a compacted topic, offsets that no record has. Use
-// one for one run.
+// batches of aborted transactions, batches without records, and, in a compacted topic, offsets without a record. A
+// gapScanner is used for one run.
 type gapScanner struct {
 	s   *Source
 	cl  *kgo.Client
@@ -223,7 +223,7 @@ func (g *gapScanner) batch(ctx context.Context, resp *kmsg.FetchResponseTopicPar
 	g.at = h.last + 1
 }
 
-// holes adds the offsets of h that none of its records has.
+// holes adds the offsets of h at which it has no record.
 func (g *gapScanner) holes(resp *kmsg.FetchResponseTopicPartition, h batchHead) {
 	opts := kgo.ProcessFetchPartitionOpts{KeepControlRecords: true, Offset: h.first, Topic: g.pos.Topic, Partition: g.pos.ID}
 	fp, _ := kgo.ProcessFetchPartition(opts, resp, kgo.DefaultDecompressor(), nil)

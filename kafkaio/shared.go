@@ -29,14 +29,14 @@ type sharedClient struct {
 	renewing bool
 }
 
-// renewAfter is how long a client that may have been denied a producer ID is used before it is replaced. It doubles up to
-// maxRenewAfter while the right is missing.
+// renewAfter is how long a client that may have been denied a producer ID is used before it is replaced. It doubles up
+// to maxRenewAfter while the right is missing.
 const (
 	renewAfter    = 250 * time.Millisecond
 	maxRenewAfter = 4 * time.Second
 )
 
-// defaultLimit is Kafka's default of max.message.bytes, used where the topic's setting cannot be read.
+// defaultLimit is Kafka's default of max.message.bytes, used if the topic's setting cannot be read.
 const defaultLimit = 1048588
 
 // limits are max.message.bytes of the data topic and of the dead-letter topic.
@@ -45,7 +45,8 @@ type limits struct {
 	data, dlq int64
 }
 
-// batch is the maximum size of a produced batch in bytes, before compression. The client writes no request above 100 MiB.
+// batch is the maximum size of a produced batch in bytes, before compression. The client writes no request above 100
+// MiB.
 func (l limits) batch(topic string) int32 {
 	n := l.dlq
 	if topic == l.topic {
@@ -144,12 +145,12 @@ func (p *Producer) acquire() *sharedClient {
 	return p.shared
 }
 
-// setShared makes s the client of all later requests; the previous one is closed after its last request. It reports false
-// if the producer is closing.
+// setShared makes s the client of all later requests; the previous one is closed after its last request. It reports
+// false if the producer is closing.
 func (p *Producer) setShared(s *sharedClient) bool { return p.replaceShared(nil, s) }
 
-// replaceShared is setShared, but does nothing and reports false unless the client in use is was. A nil was stands for any
-// client.
+// replaceShared is setShared, but does nothing and reports false unless the client in use is was. A nil was stands for
+// any client.
 func (p *Producer) replaceShared(was, s *sharedClient) bool {
 	p.mu.Lock()
 	old := p.shared

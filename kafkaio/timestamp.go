@@ -6,10 +6,10 @@ import (
 	"github.com/sluice-etl/sluice/batch"
 )
 
-// millis returns a record's timestamp in milliseconds, as it was written. The client computes milliseconds times 1e6 in 64
-// bits, which wraps for times outside 1677 to 2262. A whole number of milliseconds has no remainder of nanoseconds, so the
-// remainder tells how often the product wrapped. For numbers that wrapped more often than a time up to the year 9999 can
-// (microseconds or nanoseconds written as milliseconds), millis returns batch.BadTimestamp.
+// millis returns a record's timestamp in milliseconds, as it was written. The client computes milliseconds times 1e6 in
+// 64 bits, which wraps for times outside 1677 to 2262. A whole number of milliseconds has no remainder of nanoseconds,
+// so the remainder tells how often the product wrapped. For numbers that wrapped more often than a time up to the year
+// 9999 can (microseconds or nanoseconds written as milliseconds), millis returns batch.BadTimestamp.
 //
 // The remainder repeats after 15,625 wraps: numbers within 292 years of a multiple of 2^58 ms look like valid times.
 func millis(t time.Time) int64 {

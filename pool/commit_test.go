@@ -7,8 +7,8 @@ import (
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 )
 
-// Only after these replies to COMMIT is it certain that nothing was committed. After any other, such as a full disk or a lock
-// wait timeout, the outcome is unknown and the checkpoint tells.
+// Only after these replies to COMMIT is it certain that nothing was committed. After any other, such as a full disk or
+// a lock wait timeout, the outcome is unknown and the checkpoint tells.
 func TestP12_CertainRepliesToCommit(t *testing.T) {
 	t.Parallel()
 	certain := map[uint16]bool{1213: true, 3100: true, 3101: true}

@@ -7,7 +7,8 @@ import (
 	"github.com/sluice-etl/sluice/internal/option"
 )
 
-// Config says which server to connect to, and how: by DSN, by DSNFile, or by Host, User, Password and Database.
+// Config is the server to connect to and the limits of its connections. The server is given by DSN, by DSNFile, or by
+// Host, User, Password and Database.
 type Config struct {
 	// DSN is go-sql-driver's form: user:password@tcp(host:3306)/database. It must not have parameters that
 	// the pool sets itself.
@@ -38,8 +39,8 @@ type Config struct {
 
 	// Connections is the largest number of transactions that are open at once.
 	Connections int
-	// MaxIdleTime is how long a connection may be unused before it is closed. It must be below IdleTransaction, or MySQL, whose
-	// wait_timeout that is, closes it first. 0 means half of IdleTransaction.
+	// MaxIdleTime is how long a connection may be unused before it is closed. It must be below IdleTransaction, or MySQL,
+	// whose wait_timeout that is, closes it first. 0 means half of IdleTransaction.
 	MaxIdleTime time.Duration
 	// MaxLifetime is the age at which a connection is closed, so that load balancers and changed passwords take effect.
 	MaxLifetime time.Duration
@@ -59,7 +60,7 @@ type Config struct {
 	Rebalance time.Duration
 }
 
-// DefaultConfig has L, R and I of 3, 5 and 10 seconds, and four connections.
+// DefaultConfig returns the defaults: L, R and I are 3, 5 and 10 seconds, and there are four connections.
 func DefaultConfig() Config {
 	return Config{
 		Port:            3306,
@@ -82,7 +83,7 @@ const (
 	TLSVerifyIdentity = "verify-identity"
 )
 
-// Validate joins everything that is wrong with the configuration.
+// Validate returns an error that names every option out of its bounds.
 func (c Config) Validate() error {
 	var errs []error
 	bad := func(name string, value any, want string, args ...any) {

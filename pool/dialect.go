@@ -64,8 +64,8 @@ func identify(version, comment string) (Server, error) {
 // setting is a session variable and what it must be.
 type setting struct {
 	name string
-	text string // as SET takes it
-	want string // as SHOW VARIABLES returns it; empty where it is not compared
+	text string // the value in SET
+	want string // as SHOW VARIABLES returns it; empty if it is not compared
 }
 
 // SQLMode is the sql_mode of every session: strict for all tables, no silent zero dates, and backslash escapes on.
@@ -109,7 +109,8 @@ func settings(s Server, c Config) []setting {
 
 const isolation = "READ-COMMITTED"
 
-// sameValue compares the value that was set with the one that was read back. The server returns SQL modes in its own order.
+// sameValue compares the value that was set with the one that was read back. The server returns SQL modes in its own
+// order.
 func sameValue(name, want, got string) bool {
 	switch name {
 	case "sql_mode":

@@ -16,13 +16,14 @@ import (
 	"github.com/sluice-etl/sluice/internal/textfile"
 )
 
-// leftToDSN are the only parameters that a DSN may have. The pool sets all others, so a value in the DSN would have no effect.
-var leftToDSN = []string{
+// allowedParameters are the only parameters that a DSN may have. The pool sets all others, so a value in the DSN would
+// have no effect.
+var allowedParameters = []string{
 	"tls", "allowFallbackToPlaintext", "allowCleartextPasswords", "allowNativePasswords", "serverPubKey",
 	"compress", "connectionAttributes",
 }
 
-// driver makes the driver's configuration. It is called for each connect, because files may have changed.
+// driver returns the driver's configuration. It is called for each connect, because files may have changed.
 func (c Config) driver() (*mysql.Config, error) {
 	d, err := c.address()
 	if err != nil {
@@ -63,10 +64,10 @@ func (c Config) address() (*mysql.Config, error) {
 		}
 		d, err := mysql.ParseDSN(dsn)
 		if err != nil {
-			return nil, option.Conflict(name, "must be user:password@tcp(host:port)/database%s", why(err))
+			return nil, option.Conflict(name, "must be user:password@tcp(host:port)/database%s", driverErrorText(err))
 		}
 		if d.Net == "tcp" && !isHostPort(d.Addr) {
-			return nil, option.Conflict(name, "%s, must be host:port with a port from 1 to 65535; write an IPv6 address in brackets", inWords(dsn, d.Addr))
+			return nil, option.Conflict(name, "%s, must be host:port with a port from 1 to 65535; write an IPv6 address in brackets", describeAddress(dsn, d.Addr))
 		}
 		if c.TLS != "" && strings.Contains(dsn, "tls=") {
 			return nil, option.Conflict("mysql-tls", "must not be given together with the tls parameter of the DSN")
@@ -99,26 +100,26 @@ func isHostPort(address string) bool {
 	return err == nil && badPort == nil && n > 0 && host != "" && !strings.ContainsAny(host, "[]/\"' \t\r\n")
 }
 
-// why is the text of a parse error of the driver, if it is one of its constant texts. Its other texts quote the DSN, and with
-// it the password of a malformed one.
-func why(err error) string {
+// driverErrorText returns the text of a parse error of the driver, if it is one of its constant texts. Its other texts
+// quote the DSN, and with it the password of a malformed one.
+func driverErrorText(err error) string {
 	if text, ok := strings.CutPrefix(err.Error(), "invalid DSN: "); ok {
 		return ": " + text
 	}
 	return ""
 }
 
-// inWords describes the address in a DSN. Without an @ in the DSN the address is not quoted, because what was parsed as the
-// address may be the password.
-func inWords(dsn, address string) string {
+// describeAddress describes the address in a DSN. Without an @ in the DSN the address is not quoted, because what was
+// parsed as the address may be the password.
+func describeAddress(dsn, address string) string {
 	if !strings.Contains(dsn, "@") {
 		return "holds no user, and its address is malformed"
 	}
 	return fmt.Sprintf("holds the address %q", address)
 }
 
-// checkParameters rejects parameters that the pool sets. It parses the DSN itself, because the driver's parser does not return
-// the parameters as they were written.
+// checkParameters rejects parameters that the pool sets. It parses the DSN itself, because the driver's parser does not
+// return the parameters as they were written.
 func checkParameters(dsn string) error {
 	_, query, found := strings.Cut(dsn[strings.LastIndexByte(dsn, '/')+1:], "?")
 	if !found {
@@ -130,7 +131,7 @@ func checkParameters(dsn string) error {
 		if plain, err := url.QueryUnescape(name); err == nil {
 			name = plain
 		}
-		if name != "" && !slices.Contains(leftToDSN, name) {
+		if name != "" && !slices.Contains(allowedParameters, name) {
 			if strings.IndexFunc(name, func(r rune) bool { return r != '_' && !unicode.IsLetter(r) }) >= 0 {
 				name = "what is no parameter" // and may be the end of a password that contains a slash
 			}
@@ -141,5 +142,5 @@ func checkParameters(dsn string) error {
 		return nil
 	}
 	return option.Conflict("mysql-dsn", "sets %s, which etl sets itself: remove it; a DSN may set %s",
-		strings.Join(rejected, ", "), strings.Join(leftToDSN, ", "))
+		strings.Join(rejected, ", "), strings.Join(allowedParameters, ", "))
 }

@@ -8,7 +8,7 @@ type metrics struct {
 	transactions  *prometheus.CounterVec
 }
 
-// newMetrics makes the metrics, and registers them unless reg is nil.
+// newMetrics creates the metrics, and registers them unless reg is nil.
 func newMetrics(reg prometheus.Registerer, p *Pool) *metrics {
 	m := &metrics{
 		wait: prometheus.NewHistogram(prometheus.HistogramOpts{

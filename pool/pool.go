@@ -25,14 +25,13 @@ type Pool struct {
 	places int  // how many transactions may be open in all
 }
 
-// New makes a pool for a valid Config. It dials nothing. A nil log discards, and a nil reg registers nowhere. The caller must
-// call Close.
+// New creates a pool for a valid Config. It dials nothing. log and reg may be nil. The caller must call Close.
 func New(c Config, log *slog.Logger, reg prometheus.Registerer) *Pool {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
 	p := &Pool{config: c, log: log.With("component", "pool")}
-	p.db = sql.OpenDB(&connector{config: c, found: p.found})
+	p.db = sql.OpenDB(&connector{config: c, setServer: p.setServer})
 	p.db.SetMaxOpenConns(c.Connections)
 	p.db.SetMaxIdleConns(c.Connections)
 	p.db.SetConnMaxIdleTime(c.maxIdleTime())
@@ -44,8 +43,8 @@ func New(c Config, log *slog.Logger, reg prometheus.Registerer) *Pool {
 	return p
 }
 
-// found stores which server a new connection has reached.
-func (p *Pool) found(s Server) {
+// setServer stores which server a new connection has reached.
+func (p *Pool) setServer(s Server) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.known && s == p.server {
@@ -70,9 +69,9 @@ func (p *Pool) Server() (Server, bool) {
 	return p.server, p.known
 }
 
-// Tx takes a connection for one transaction. While all are in use it waits for its turn, or until ctx is done. The caller
-// must end the Tx with Commit, Rollback or Discard. Nothing is sent: autocommit is off, so the first statement opens the
-// transaction.
+// Tx takes a connection for one transaction. While all are in use it waits for its turn, or until ctx is done. The
+// caller must end the Tx with Commit, Rollback or Discard. Nothing is sent: autocommit is off, so the first statement
+// opens the transaction.
 func (p *Pool) Tx(ctx context.Context, priority Priority) (*Tx, error) {
 	began := time.Now()
 	if err := p.turns.acquire(ctx, priority); err != nil {
@@ -89,5 +88,5 @@ func (p *Pool) Tx(ctx context.Context, priority Priority) (*Tx, error) {
 	return &Tx{pool: p, conn: conn, Server: server}, nil
 }
 
-// Close closes idle connections at once, and those in use when their transactions end.
+// Close closes idle connections at once, and connections in use when their transactions end.
 func (p *Pool) Close() error { return p.db.Close() }

@@ -15,8 +15,8 @@ const (
 	PriorityLow                  // commits
 )
 
-// semaphore counts open transactions. Waiters of PriorityHigh take precedence over all others; waiters of one priority are
-// served in order of arrival.
+// semaphore counts open transactions. Waiters of PriorityHigh take precedence over all others; waiters of one priority
+// are served in order of arrival.
 type semaphore struct {
 	mu      sync.Mutex // guards all below
 	free    int        // may be below 0 after a shrink
@@ -43,7 +43,8 @@ func (s *semaphore) acquire(ctx context.Context, p Priority) error {
 	}
 }
 
-// leave removes a waiter from the queue. If its turn came at the same moment, the place goes to the next waiter.
+// leave removes a waiter from the queue. If it was granted a place at the same moment, the place goes to the next
+// waiter.
 func (s *semaphore) leave(p Priority, turn chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

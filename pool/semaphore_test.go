@@ -48,8 +48,8 @@ func TestP32_WaitersAreServedInOrder(t *testing.T) {
 	}
 }
 
-// A waiter that gives up at the moment of its turn passes the place on. Otherwise the place would be lost until the process
-// ends.
+// A waiter that gives up at the moment of its turn passes the place on. Otherwise the place would be lost until the
+// process ends.
 func TestP32_CancelledWaiterPassesItsTurnOn(t *testing.T) {
 	t.Parallel()
 	s := &semaphore{}

@@ -15,13 +15,13 @@ import (
 	"github.com/sluice-etl/sluice/internal/failpoint"
 )
 
-// connector makes sessions. database/sql calls it, never more than Config.Connections times at once.
+// connector opens sessions for database/sql, which never has more than Config.Connections of them open.
 type connector struct {
-	config Config
-	found  func(Server)
+	config    Config
+	setServer func(Server)
 }
 
-// Driver is never used for anything but its type.
+// Driver implements driver.Connector. Only its type is used.
 func (c *connector) Driver() driver.Driver { return mysql.MySQLDriver{} }
 
 // Connect dials, logs in, sets what the session needs and reads it back.
@@ -34,7 +34,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to MySQL at %s as %s: %w", d.Addr, d.User, err)
 	}
-	c.found(s.server)
+	c.setServer(s.server)
 	return s, nil
 }
 
@@ -75,8 +75,8 @@ type driverConn interface {
 // session is a connection that knows whether a transaction may be open on it. It rejects every call that could end a
 // transaction implicitly.
 //
-// Invariant: open is true from before a statement is sent until the reply to COMMIT or ROLLBACK was read. So a connection on
-// which a transaction may be open, whatever failed, never returns to the pool.
+// Invariant: open is true from before a statement is sent until the reply to COMMIT or ROLLBACK was read. So a
+// connection on which a transaction may be open, whatever failed, never returns to the pool.
 type session struct {
 	conn    driverConn
 	server  Server

@@ -78,7 +78,7 @@ func TestTLS(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		host, user, mode, ca, cert, key string
-		want                            string // of the error; empty where it connects
+		want                            string // of the error; empty if it connects
 	}{
 		"no TLS at all":         {user: "u", want: "Access denied"},
 		"disabled":              {user: "u", mode: TLSDisabled, want: "Access denied"},

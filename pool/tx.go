@@ -10,8 +10,8 @@ import (
 	"github.com/go-sql-driver/mysql"
 )
 
-// ErrOutcomeUnknown means that COMMIT may have been sent and no reply was read, so it may or may not have been applied. The
-// connection is closed.
+// ErrOutcomeUnknown means that COMMIT may have been sent and no reply was read, so it may or may not have been applied.
+// The connection is closed.
 var ErrOutcomeUnknown = errors.New("the outcome of COMMIT is unknown")
 
 // Tx is one transaction on one connection. It is not safe for concurrent use. After an error of Exec or Query the
@@ -61,11 +61,11 @@ func (t *Tx) Query(ctx context.Context, text string, row func(scan func(...any) 
 }
 
 // Commit sends COMMIT and reads its reply, for which it waits no longer than Config.Answer. An error that wraps
-// ErrOutcomeUnknown leaves open whether the transaction was committed; any other means that it was not. Cancelling ctx does
-// not stop it, because that would leave the outcome unknown.
+// ErrOutcomeUnknown leaves open whether the transaction was committed; any other means that it was not. Cancelling ctx
+// does not stop it, because that would leave the outcome unknown.
 //
-// If the process crashes before the packet is written, the server rolls back once it notices that the connection is closed.
-// After that, the checkpoint rows tell whether the transaction was committed.
+// If the process crashes before the packet is written, the server rolls back once it notices that the connection is
+// closed. After that, the checkpoint rows tell whether the transaction was committed.
 func (t *Tx) Commit(ctx context.Context) error {
 	if t.conn == nil {
 		return errEnded
@@ -86,8 +86,9 @@ func (t *Tx) Commit(ctx context.Context) error {
 	}
 }
 
-// certainlyRolledBack reports whether the server replies to COMMIT with this error only after it has rolled back: deadlock
-// (Galera's certification), and the before_commit hook of group replication. All others leave the outcome unknown.
+// certainlyRolledBack reports whether the server replies to COMMIT with this error only after it has rolled back:
+// deadlock (Galera's certification), and the before_commit hook of group replication. All others leave the outcome
+// unknown.
 func certainlyRolledBack(number uint16) bool {
 	switch number {
 	case 1213, 3100, 3101:
@@ -96,8 +97,8 @@ func certainlyRolledBack(number uint16) bool {
 	return false
 }
 
-// Rollback sends ROLLBACK. If its reply cannot be read, the connection is closed, and the server rolls back. Cancelling ctx
-// does not stop it.
+// Rollback sends ROLLBACK. If its reply cannot be read, the connection is closed, and the server rolls back. Cancelling
+// ctx does not stop it.
 func (t *Tx) Rollback(ctx context.Context) {
 	if t.conn == nil {
 		return

@@ -23,8 +23,8 @@ const (
 	ReasonGone        = "gone"       // the sender closed the connection before its request was produced
 	ReasonTruncated   = "truncated"  // the connection ended in the middle of a request
 	ReasonMalformed   = "malformed"  // bytes that the protocol does not allow
-	ReasonTLS         = "tls"        // TLS where it is not enabled, no TLS where it is required, or a failed handshake
-	ReasonZlib        = "zlib"       // a zlib stream where none is accepted, or a corrupt one
+	ReasonTLS         = "tls"        // TLS although it is not enabled, no TLS although it is required, or a failed handshake
+	ReasonZlib        = "zlib"       // a zlib stream although none is accepted, or a corrupt one
 	ReasonBomb        = "inflate"    // a stream that inflates beyond the allowed ratio
 	ReasonHTTP        = "http"       // this and the following: the wrong protocol that the first bytes look like
 	ReasonAvro        = "avro"

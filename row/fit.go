@@ -53,7 +53,7 @@ func (c *Column) Digits() int {
 }
 
 // PlainInts returns the range of integers that the column takes as they are, without a call of FitNumber. It is empty
-// (low > high) where there is no such range.
+// (low > high) if there is no such range.
 func (c *Column) PlainInts() (low, high int64) {
 	if c.Kind != Int && c.Kind != Decimal || c.Scale != 0 || c.Precision > 0 && c.Precision <= 18 {
 		return 1, 0

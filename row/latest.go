@@ -64,7 +64,7 @@ type position struct {
 }
 
 // AppendPosition appends the state of one record, which is the value that a Latest cell is folded from. topic is
-// Kafka's ID of the topic. time is the record's Kafka timestamp in milliseconds, -1 where it has none.
+// Kafka's ID of the topic. time is the record's Kafka timestamp in milliseconds, -1 if it has none.
 func AppendPosition(dst []byte, topic [topicSize]byte, partition int32, offset, time int64) []byte {
 	return position{partition, offset, time}.append(append(dst, topic[:]...))
 }

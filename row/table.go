@@ -41,7 +41,7 @@ type Column struct {
 	MaxBytes int
 	MaxChars int
 	// MinInt and MaxInt bound an Int value, inclusive, and a Datetime value in microseconds since 1970-01-01 00:00:00
-	// UTC, whose bounds are those of DATETIME where both are 0. Both 0 means the table is not bound yet. A BIGINT
+	// UTC, whose bounds are those of DATETIME if both are 0. Both 0 means the table is not bound yet. A BIGINT
 	// UNSIGNED has MaxInt of math.MaxInt64 and takes values up to 2^64 - 1; totals are checked by the server.
 	MinInt, MaxInt int64
 	// Unsigned means that the column accepts no number below zero.

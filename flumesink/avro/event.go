@@ -36,7 +36,7 @@ func end(b []byte, at int) error {
 }
 
 // DecodeEvents decodes array<record{headers: map<string>, body: bytes}> at b[at:] into f.Events, which it replaces, and
-// returns the offset after the array. The events are views of b. It allocates only where f's slices must grow. The
+// returns the offset after the array. The events are views of b. It allocates only if f's slices must grow. The
 // error is a [receiver.RejectError], or that of waiting for memory.
 func DecodeEvents(f *receiver.Frame, limits *receiver.Limits, b []byte, at int) (next int, err error) {
 	f.Reset()

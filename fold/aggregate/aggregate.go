@@ -37,7 +37,7 @@ func (f Func) HasArgument() bool { return f != Count }
 // WritesArgument reports whether the argument's own value goes into the column, which it must fit then.
 func (f Func) WritesArgument() bool { return f >= Sum }
 
-// Input is what one row adds to a cell: v is its argument, which is ignored where the function has none. What is returned
+// Input is what one row adds to a cell: v is its argument, which is ignored if the function has none. What is returned
 // is a view on v.
 func (f Func) Input(v *value.Value) (in row.Value) {
 	if f > Sum {
@@ -58,5 +58,5 @@ func (f Func) Added(v *value.Value) (n row.Number, ok bool) {
 	case v.Set:
 		n.Lo = 1
 	}
-	return n, true // a total of values is 0, not NULL, where all are NULL
+	return n, true // a total of values is 0, not NULL, if all are NULL
 }

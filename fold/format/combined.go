@@ -233,7 +233,7 @@ func (p *clfParser) numbers(f *[clfSlots]value.Value, b []byte) error {
 	}
 	f[clfReferer].Bytes, f[clfReferer].Set = referer, true
 	// The agent is the last field. If the line was cut within it, its value is what is there. So it is never an error, and
-	// it is read only where a query uses it.
+	// it is read only if a query uses it.
 	if p.format.agent {
 		agent, _, _ := quoted(b[2:])
 		f[clfAgent].Bytes, f[clfAgent].Set = agent, true

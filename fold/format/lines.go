@@ -9,7 +9,7 @@ import (
 )
 
 // nextLine removes the next line that is not blank from rest, and returns it without its line ending: LF, CRLF, or CR at
-// the end of rest. ok is false where there is none.
+// the end of rest. ok is false if there is none.
 func nextLine(rest *[]byte) (line []byte, ok bool) {
 	for b := *rest; len(b) > 0; b = *rest {
 		line = b

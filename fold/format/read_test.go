@@ -136,7 +136,7 @@ func TestFormats_allocateNothing(t *testing.T) { //nolint:paralleltest // Allocs
 	}
 }
 
-// A reason is the same text for all records that fail alike. It shows the record's text only where it may.
+// A reason is the same text for all records that fail alike. It shows the record's text only if fields are explained.
 func TestMismatch_showsTextOnlyIfExplained(t *testing.T) {
 	t.Parallel()
 	r := newReader(t, "ltsv", "", "a")

@@ -85,7 +85,7 @@ func Modulo(a, b Value) (Value, bool) {
 	return decimalValue(n, int(scale), ok)
 }
 
-// alignBig rescales two decimals to the larger scale of the two, as align does, where the digits exceed 128 bits.
+// alignBig rescales two decimals to the larger scale of the two, as align does, if the digits exceed 128 bits.
 func alignBig(a, b Value) (x, y *big.Int, scale uint8) {
 	scale = max(a.Scale, b.Scale)
 	up := func(v Value) *big.Int {
@@ -95,7 +95,7 @@ func alignBig(a, b Value) (x, y *big.Int, scale uint8) {
 	return up(a), up(b), scale
 }
 
-// align rescales two decimals to the larger scale of the two. ok is false where the digits exceed 128 bits.
+// align rescales two decimals to the larger scale of the two. ok is false if the digits exceed 128 bits.
 func align(a, b Value) (x, y row.Number, scale uint8, ok bool) {
 	switch {
 	case a.Scale == b.Scale:

@@ -16,7 +16,7 @@ type listener struct {
 	option  string // the name of the address's option
 	network string // tcp or udp
 	address string
-	tls     *netserver.TLS // nil where the receiver has no TLS
+	tls     *netserver.TLS // nil if the receiver has no TLS
 	name    string         // of the receiver, to which the TLS options belong
 }
 

@@ -206,7 +206,7 @@ func (l *loading) close() {
 // unreachable MySQL is only degraded, because receiving must continue.
 func (l *loading) conditions() []status.Condition {
 	group := status.Condition{Name: "group", Func: func() (status.State, string) {
-		if err := l.source.Foreign(); err != nil {
+		if err := l.source.ForeignDatabase(); err != nil {
 			return status.Degraded, err.Error()
 		}
 		if e := l.engine.Load(); e != nil && e.Joined() {

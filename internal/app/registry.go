@@ -24,7 +24,7 @@ type registration struct {
 	enabled  bool
 	validate func() error // names every violated bound
 	new      func(receiver.Runtime) receiver.Receiver
-	listener *listener                       // the address that it listens on; nil where it does not listen
+	listener *listener                       // the address that it listens on; nil if it does not listen
 	check    func(context.Context, *checker) // what etl check looks at besides the address; nil for nothing
 }
 

@@ -28,7 +28,7 @@ func TestAddresses_check(t *testing.T) {
 	for _, c := range []struct {
 		kind  addressKind
 		value string
-		want  string // part of what is wrong; empty where nothing is
+		want  string // part of what is wrong; empty if nothing is
 	}{
 		{kindServer, "k:9092", ""},
 		{kindServer, "my_kafka.example.com.:65535", ""},

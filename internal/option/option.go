@@ -18,7 +18,7 @@ type OptionError struct {
 	Option string
 	// Value is the value as the text shows it, quoted if it is a string. It is empty if the text has no value.
 	Value string
-	// Want is the requirement and, where it helps, what to do. It begins with a verb: "must be at least 10ms".
+	// Want is the requirement and, if it helps, what to do. It begins with a verb: "must be at least 10ms".
 	Want string
 }
 

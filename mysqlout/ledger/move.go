@@ -16,7 +16,7 @@ type CheckpointMove struct {
 	checkpoint.Partition
 	Next   int64
 	Reason string // stored, never empty
-	// TopicID, where not nil, is the ID of a topic that was recreated: the audit starts again, at Next.
+	// TopicID, if not nil, is the ID of a topic that was recreated: the audit starts again, at Next.
 	TopicID *checkpoint.TopicID
 	// DryRun changes nothing.
 	DryRun bool

@@ -52,7 +52,7 @@ type Expr struct {
 	Not              bool   // NOT LIKE, NOT IN, NOT BETWEEN, IS NOT
 	Star             bool   // COUNT(*)
 	Distinct         bool   // COUNT(DISTINCT x)
-	Precision, Scale int    // of a cast: precision (or length) and scale, -1 where there is none
+	Precision, Scale int    // of a cast: precision (or length) and scale, -1 if there is none
 	Text             string // the expression as SQL in normal form: for errors, and to recognize equal expressions
 }
 
@@ -68,7 +68,7 @@ type Statement struct {
 	Columns       []string
 	Items         []Item
 	From          string // what qualifies columns of events: its alias, or its name
-	Where         *Expr  // nil where there is none
+	Where         *Expr  // nil if there is none
 	Group         []*Expr
 	Text          string // the statement as SQL in normal form
 }
@@ -129,7 +129,7 @@ func (st *Statement) Unqualified(path []string) []string {
 	return path
 }
 
-// Aliased finds the SELECT item of an alias; nil where there is none.
+// Aliased finds the SELECT item of an alias; nil if there is none.
 func (st *Statement) Aliased(name string) *Item {
 	for i := range st.Items {
 		if strings.EqualFold(st.Items[i].Alias, name) {

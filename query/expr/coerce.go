@@ -7,7 +7,7 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// MySQL converts anything into anything. Here a value is converted without a CAST only where no two people could expect
+// MySQL converts anything into anything. Here a value is converted without a CAST only if no two people could expect
 // different results; everything else is an error that says which CAST to write:
 //
 //	integer → DECIMAL → DOUBLE      where they meet in arithmetic and comparisons

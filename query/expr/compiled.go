@@ -17,7 +17,7 @@ type Compiled struct {
 	Source   *ast.Expr
 }
 
-// unify finds the type that can hold both branches of COALESCE, IF or CASE. ok is false where there is no obvious one.
+// unify finds the type that can hold both branches of COALESCE, IF or CASE. ok is false if there is no obvious one.
 func unify(a, b value.Type) (t value.Type, ok bool) {
 	t.Nullable = a.Nullable || b.Nullable
 	switch {

@@ -48,7 +48,7 @@ func RecordColumn(name string, json bool) (x Compiled, ok bool) {
 	return x, true
 }
 
-// kafkaTime is the record's timestamp in Kafka; NULL where it has none, which Kafka represents as -1.
+// kafkaTime is the record's timestamp in Kafka; NULL if it has none, which Kafka represents as -1.
 func kafkaTime(r *fold.Env) value.Value {
 	ms := r.Record.Timestamp
 	if ms == -1 {

@@ -122,7 +122,7 @@ func substringIndex(b, delim []byte, count int64) []byte {
 	return b
 }
 
-// endOf is the index at which the n-th delimiter ends; -1 where there are fewer.
+// endOf is the index at which the n-th delimiter ends; -1 if there are fewer.
 func endOf(b, delim []byte, n int64) int {
 	at := 0
 	for ; n > 0; n-- {
