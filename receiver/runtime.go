@@ -10,7 +10,7 @@ import (
 )
 
 // Receiver is one input of events. The New of its package creates it and opens nothing. One goroutine calls Open and
-// then Run, each at most once; Close may be called at any time.
+// then Run, each at most once, and Close after them or in place of Run: only the end of its context ends Run.
 type Receiver interface {
 	// Open acquires what the receiver must have before the process starts, so that a failure ends the start: the port, or
 	// the lock of the directory that holds the progress. If Open was not called, Run calls it first.

@@ -48,23 +48,29 @@ func (s *Server) Metrics() *receiver.Metrics { return s.metrics }
 // Open opens the port, and fails if certificates cannot be read. Senders can connect from now on, and are served once
 // Run is called.
 func (s *Server) Open(ctx context.Context) error {
+	_, err := s.open(ctx)
+	return err
+}
+
+// open is Open, and returns the listener.
+func (s *Server) open(ctx context.Context) (net.Listener, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.listener != nil {
-		return nil
+		return s.listener, nil
 	}
 	if s.tls != nil {
 		if _, err := s.tls.current(); err != nil {
-			return fmt.Errorf("%s: %w", option.Ref(option.Of(s.cfg.Name, "tls-cert")), err)
+			return nil, fmt.Errorf("%s: %w", option.Ref(option.Of(s.cfg.Name, "tls-cert")), err)
 		}
 	}
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", s.cfg.Listen)
 	if err != nil {
-		return ListenError(option.Ref(option.Of(s.cfg.Name, "listen")), s.cfg.Listen, err)
+		return nil, ListenError(option.Ref(option.Of(s.cfg.Name, "listen")), s.cfg.Listen, err)
 	}
 	s.listener = l
-	return nil
+	return l, nil
 }
 
 // Addr returns the address that Open bound; nil before.
@@ -93,10 +99,11 @@ func (s *Server) Close() error {
 // reads nothing more; requests that the Appender has get their replies as they are acknowledged; after ShutdownTimeout
 // the other connections are closed without a reply. Run may be called once.
 func (s *Server) Run(ctx context.Context) error {
-	if err := s.Open(ctx); err != nil {
+	l, err := s.open(ctx)
+	if err != nil {
 		return err
 	}
-	s.report.log.Info("Receiver started", "receives", s.cfg.Description, "address", s.Addr().String())
+	s.report.log.Info("Receiver started", "receives", s.cfg.Description, "address", l.Addr().String())
 	reading, stop := context.WithCancel(ctx)
 	defer stop()
 	work, giveUp := context.WithCancelCause(context.WithoutCancel(ctx))
@@ -109,7 +116,7 @@ func (s *Server) Run(ctx context.Context) error {
 		s.conns.each((*Conn).stopReading)
 	})
 	background.Go(func() { s.sweep(reading) })
-	err := s.accept(reading, work, &serving)
+	err = s.accept(reading, work, l, &serving)
 	stop()
 	background.Wait()
 
@@ -120,10 +127,7 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 // accept accepts connections until reading is done.
-func (s *Server) accept(reading, work context.Context, serving *sync.WaitGroup) error {
-	s.mu.Lock()
-	l := s.listener
-	s.mu.Unlock()
+func (s *Server) accept(reading, work context.Context, l net.Listener, serving *sync.WaitGroup) error {
 	pause := obs.NewBackoff(5*time.Millisecond, time.Second)
 	for {
 		nc, err := l.Accept()
