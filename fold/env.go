@@ -21,8 +21,6 @@ type Env struct {
 	Headers   Headers // headers of the event beside the record's own; nil if there are none
 	Index     int64   // the row's number within the record, from 0
 
-	// Text holds texts that functions make. They append to it, and it is emptied before each record.
-	Text []byte
 	// Windows holds the window that each window function of the program found last; most records are in the window of the
 	// record before. The number of windows is Config.Windows.
 	Windows []window.Span

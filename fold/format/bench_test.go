@@ -2,6 +2,7 @@ package format
 
 import (
 	"bytes"
+	"encoding/csv"
 	"regexp"
 	"strings"
 	"testing"
@@ -14,7 +15,7 @@ const benchLines = 2000
 // benchRecord is a line of a generated access log, by its fields.
 type benchRecord struct{ host, time, method, path, status, size, referer, agent string }
 
-var benchCombined = regexp.MustCompile(`^(\S+) \S+ \S.* \[([^]]+)\] "([A-Z]+) (\S+) HTTP/[0-9.]+" (\d{3}) (\d+|-) "([^"\\]*)" "([^"\\]*)"$`)
+var benchCombined = regexp.MustCompile(`^(\S+) \S+ \S.* \[([^]]+)\] "([A-Z]+) ([^\s"\\]+) HTTP/[0-9.]+" (\d{3}) (\d+|-) "([^"\\]*)" "([^"\\]*)"$`)
 
 // benchRecords returns generated lines that have all fields, without escapes.
 func benchRecords() (records []benchRecord) {
@@ -50,6 +51,18 @@ var benchFormats = []struct {
 		}
 		return fields["status"], fields["ua"]
 	}},
+	{"csv", "time,host,method,uri,status,size,referer,agent", "status", "agent", func(r benchRecord) string {
+		return r.time + "," + r.host + "," + r.method + `,"` + r.path + `",` + r.status + "," + r.size + `,"` + r.referer + `","` + r.agent + `"`
+	}, func(line string) (status, agent string) {
+		fields, _ := csv.NewReader(strings.NewReader(line)).Read()
+		return fields[4], fields[7]
+	}},
+	{"tsv", "time,host,method,uri,status,size,referer,agent", "status", "agent", func(r benchRecord) string {
+		return strings.Join([]string{r.time, r.host, r.method, r.path, r.status, r.size, r.referer, r.agent}, "\t")
+	}, func(line string) (status, agent string) {
+		fields := strings.Split(line, "\t")
+		return fields[4], fields[7]
+	}},
 }
 
 // BenchmarkFormats reads status and agent of lines of an access log in each format: with the format's parser, with the
@@ -79,6 +92,7 @@ func BenchmarkFormats(b *testing.B) {
 			for b.Loop() {
 				got := 0
 				for _, line := range lines {
+					r.fields.Text = r.fields.Text[:0]
 					if more, err := r.parser.Start(line, &r.fields); !more || err != nil {
 						b.Fatalf("%q: %v", line, err)
 					}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/sluice-etl/sluice/fold/value"
 )
@@ -13,8 +12,8 @@ import (
 // format's literal text exactly, and end where the format ends. So a field that holds what it should not makes a dead
 // letter, and never shifts the fields after it.
 type customFormat struct {
+	columnList
 	pieces []piece
-	cols   []customColumn
 	raw    bool // backslashes escape nothing (escape=none)
 }
 
@@ -37,29 +36,6 @@ const (
 	fieldUser
 	fieldRequest // three slots: method, path, protocol
 )
-
-type customColumn struct {
-	name string
-	typ  value.Type
-	read func(r *Fields, v value.Value) value.Value
-}
-
-func (f *customFormat) Names() []string {
-	var names []string
-	for _, c := range f.cols {
-		names = append(names, c.name)
-	}
-	return names
-}
-
-func (f *customFormat) Column(path []string) (c Column, ok bool) {
-	for i, col := range f.cols {
-		if len(path) == 1 && strings.EqualFold(col.name, path[0]) {
-			return Column{Type: col.typ, Slot: i, Read: col.read}, true
-		}
-	}
-	return c, false
-}
 
 func (f *customFormat) NewParser() (Parser, int) {
 	return &lineParser{line: (&customLine{f}).read}, len(f.cols)

@@ -8,6 +8,10 @@ type Fields struct {
 	value.Fault
 	Values []value.Value // by slot, as the format's columns have them
 	Times  value.LogTimes
+
+	// Text holds texts that parsers and functions make of the record. They append to it, and it is emptied before each
+	// record.
+	Text []byte
 }
 
 // Error says why a body is not in its format.

@@ -66,6 +66,8 @@ var logFormats = []logFormat{
 	{name: "json", make: func(string) (Format, error) { return &jsonFormat{}, nil }},
 	{name: "logfmt", make: newLogfmt},
 	{name: "ltsv", make: newLTSV},
+	{name: "csv", make: newCSV, definition: "the names of the columns, such as time,host,status; the fields are separated as the names are, by , or ; or | or tabs"},
+	{name: "tsv", make: newTSV, definition: "the names of the columns, such as time,host,status"},
 	{name: "apache", make: newApache, definition: "the LogFormat as the server's configuration has it"},
 	{name: "nginx", make: newNginx, definition: "the log_format as the server's configuration has it"},
 }

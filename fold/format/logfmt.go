@@ -24,10 +24,7 @@ func newLogfmt(string) (Format, error) {
 	}}, nil
 }
 
-type logfmtLine struct {
-	found *named
-	text  []byte // values without their escapes
-}
+type logfmtLine struct{ found *named }
 
 const (
 	expectedName   = "logfmt: expected a name without quotes, such as level in level=info"
@@ -61,7 +58,6 @@ const (
 
 func (p *logfmtLine) read(r *Fields, b []byte) error {
 	p.found.clear(r)
-	p.text = p.text[:0]
 	pairs := 0
 	for i := 0; ; {
 		for i < len(b) && b[i] <= ' ' {
@@ -147,12 +143,12 @@ func (p *logfmtLine) quoted(r *Fields, b []byte, from int, field *value.Value) (
 		return 0, mismatch(r, expectedAfter, b, end)
 	}
 	if escapes {
-		at := len(p.text)
+		at := len(r.Text)
 		var bad int
-		if p.text, bad = appendUnescaped(p.text, text); bad >= 0 {
+		if r.Text, bad = appendUnescaped(r.Text, text); bad >= 0 {
 			return 0, mismatch(r, expectedEscape, b, from+1+bad)
 		}
-		text = p.text[at:len(p.text):len(p.text)]
+		text = r.Text[at:len(r.Text):len(r.Text)]
 	}
 	if field != nil {
 		*field = value.Text(text)

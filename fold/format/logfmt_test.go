@@ -27,6 +27,7 @@ func TestLogfmt_lines(t *testing.T) {
 		{"msg x", `msg='a x='`, "'a|'"},
 		{"msg", `msg='a b'`, "!" + expectedName + " (at byte 9 of 9)"},
 		{"a b", "a=1 b=2\r\n\n  \na=3 b=4\n", "1|2 // 3|4"},
+		{"a", `a="\x41"` + "\n" + `a="\x42"`, "A // B"},
 		{"a", "a=1\nplain text", "!" + expectedPair},
 		{"a", "", "!the line is empty"},
 		{"a", "2015/05/17 10:05:03 server started", "!" + expectedPair + " (at byte 1 of 34)"},

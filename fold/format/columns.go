@@ -1,9 +1,44 @@
 package format
 
-import "github.com/sluice-etl/sluice/fold/value"
+import (
+	"strings"
 
-// The columns of configured log formats. Their values are read from the fields when they are used. A hyphen is NULL in
-// columns that can be NULL.
+	"github.com/sluice-etl/sluice/fold/value"
+)
+
+// customColumn is a column of a format whose columns are known only from its definition.
+type customColumn struct {
+	name string
+	typ  value.Type
+	read func(r *Fields, v value.Value) value.Value
+}
+
+// columnList is the columns of a format in the order of their slots. One without a name is not a column.
+type columnList struct{ cols []customColumn }
+
+// Names implements Format.
+func (l *columnList) Names() []string {
+	var names []string
+	for _, c := range l.cols {
+		if c.name != "" {
+			names = append(names, c.name)
+		}
+	}
+	return names
+}
+
+// Column implements Format.
+func (l *columnList) Column(path []string) (c Column, ok bool) {
+	for i, col := range l.cols {
+		if len(path) == 1 && path[0] != "" && strings.EqualFold(col.name, path[0]) {
+			return Column{Type: col.typ, Slot: i, Read: col.read}, true
+		}
+	}
+	return c, false
+}
+
+// The columns of the log formats of Apache and nginx. Their values are read from the fields when they are used. A hyphen
+// is NULL in columns that can be NULL.
 
 func textColumn(name string) customColumn {
 	return customColumn{name: name, typ: value.Type{Kind: value.KindText}}
