@@ -45,7 +45,9 @@ type Frame struct {
 	First    time.Time // when the request's first byte arrived
 	Deadline time.Time // when its events must be in Kafka; zero for no limit
 
-	ctx   context.Context // ends waits for memory; done when the receiver stops reading
+	// ctx ends waits for memory. It is the context of Begin, and is stored as an http.Request stores its context: a
+	// Frame exists for one request, and every decoder that grows it would otherwise have to pass ctx on.
+	ctx   context.Context
 	box   *[]byte
 	more  *[]byte // the buffer that Memory returned
 	moved bool    // events are views of header slots that Headers no longer uses

@@ -29,18 +29,18 @@ type conn struct {
 	s     *sink
 	nc    net.Conn
 	rpc   *avrorpc.Client
-	gone  func() bool     // the sink closed the connection
-	work  context.Context // ends when batches that the Appender has are abandoned
-	reply []byte          // memory of the replies to ack and nack
+	gone  func() bool // the sink closed the connection
+	reply []byte      // memory of the replies to ack and nack
 }
 
-func newConn(work context.Context, p *Poller, s *sink, nc net.Conn) *conn {
+func newConn(p *Poller, s *sink, nc net.Conn) *conn {
 	protocol := avrorpc.Protocol{Text: protocolText, Server: serverHash, Show: true, MaxReply: p.cfg.MaxFrameBytes}
-	return &conn{p: p, s: s, nc: nc, rpc: avrorpc.New(nc, protocol), gone: netserver.PeerClosed(nc), work: work}
+	return &conn{p: p, s: s, nc: nc, rpc: avrorpc.New(nc, protocol), gone: netserver.PeerClosed(nc)}
 }
 
-// poll gets one batch, produces it, and acks it.
-func (c *conn) poll(ctx context.Context) error {
+// poll gets one batch, produces it, and acks it. Nothing is requested once ctx is done; when work ends, a batch that the
+// Appender has is given up.
+func (c *conn) poll(ctx, work context.Context) error {
 	if err := c.p.rt.Appender.Ready(ctx); err != nil {
 		return err
 	}
@@ -49,7 +49,7 @@ func (c *conn) poll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	f, b, err := c.receive(first, asked)
+	f, b, err := c.receive(work, first, asked)
 	if err != nil {
 		return err
 	}
@@ -59,9 +59,9 @@ func (c *conn) poll(ctx context.Context) error {
 	}
 	if ctx.Err() != nil { // it arrived during the stop: nothing more is received
 		f.Release()
-		return errors.Join(ctx.Err(), c.sendAck("nack", b.sequence))
+		return errors.Join(ctx.Err(), c.sendAck(work, "nack", b.sequence))
 	}
-	return c.produce(f, b)
+	return c.produce(work, f, b)
 }
 
 // request sends getEventBatch and waits for the first byte of its reply without a limit, because a deadline would mean
@@ -99,12 +99,12 @@ func (c *conn) request(ctx context.Context, n int) (first time.Time, err error) 
 }
 
 // receive reads the reply into a frame and decodes its events.
-func (c *conn) receive(first time.Time, asked int) (*receiver.Frame, eventBatch, error) {
+func (c *conn) receive(work context.Context, first time.Time, asked int) (*receiver.Frame, eventBatch, error) {
 	deadline := first.Add(c.p.rt.AckTimeout)
-	if err := c.deadline(deadline); err != nil {
+	if err := c.deadline(work, deadline); err != nil {
 		return nil, eventBatch{}, err
 	}
-	f, err := c.p.rt.Frames.Begin(c.work, first, deadline, 0)
+	f, err := c.p.rt.Frames.Begin(work, first, deadline, 0)
 	if err != nil {
 		return nil, eventBatch{}, c.rejected(err)
 	}
@@ -132,7 +132,7 @@ func (c *conn) receive(first time.Time, asked int) (*receiver.Frame, eventBatch,
 	if err != nil {
 		f.Release()
 		if err = c.rejected(err); b.sequence != "" && b.errorMsg == "" {
-			err = c.returnBatch(b, err)
+			err = c.returnBatch(work, b, err)
 		}
 		return nil, eventBatch{}, err
 	}
@@ -162,21 +162,21 @@ func isRejected(err error) bool {
 
 // returnBatch makes the sink offer the batch again, because of err. If that fails, the error wraps both, so that a
 // rejected batch is reported as one.
-func (c *conn) returnBatch(b eventBatch, err error) error {
-	if nack := c.sendAck("nack", b.sequence); nack != nil {
+func (c *conn) returnBatch(work context.Context, b eventBatch, err error) error {
+	if nack := c.sendAck(work, "nack", b.sequence); nack != nil {
 		return fmt.Errorf("%w; %w", err, nack)
 	}
 	return pauseError{err}
 }
 
 // produce gives the batch to the Appender, and acks it once Kafka has it; otherwise the batch is returned to the sink.
-func (c *conn) produce(f *receiver.Frame, b eventBatch) error {
+func (c *conn) produce(work context.Context, f *receiver.Frame, b eventBatch) error {
 	first, events := f.First, len(f.Events)
 	var err error
 	if events == 0 {
 		f.Release()
 	} else {
-		ctx, cancel := context.WithDeadline(c.work, f.Deadline)
+		ctx, cancel := context.WithDeadline(work, f.Deadline)
 		err = c.p.rt.Appender.Append(ctx, f.Request(c.gone))
 		cancel()
 	}
@@ -186,9 +186,9 @@ func (c *conn) produce(f *receiver.Frame, b eventBatch) error {
 		} else {
 			c.p.report.Unanswered(c.nc.RemoteAddr(), events, err)
 		}
-		return c.returnBatch(b, fmt.Errorf("a batch was returned to SparkSink %s: %w", c.s.address, err))
+		return c.returnBatch(work, b, fmt.Errorf("a batch was returned to SparkSink %s: %w", c.s.address, err))
 	}
-	if err := c.sendAck("ack", b.sequence); err != nil {
+	if err := c.sendAck(work, "ack", b.sequence); err != nil {
 		c.p.report.Unanswered(c.nc.RemoteAddr(), events, err)
 		return err
 	}
@@ -201,9 +201,9 @@ func (c *conn) produce(f *receiver.Frame, b eventBatch) error {
 const finalTimeout = time.Second
 
 // deadline bounds what is read and written next; once work is done, by finalTimeout (see Poller.use).
-func (c *conn) deadline(t time.Time) error {
+func (c *conn) deadline(work context.Context, t time.Time) error {
 	err := c.nc.SetDeadline(t)
-	if err == nil && c.work.Err() != nil {
+	if err == nil && work.Err() != nil {
 		err = c.nc.SetDeadline(time.Now().Add(finalTimeout))
 	}
 	return err
@@ -214,8 +214,8 @@ func (c *conn) deadline(t time.Time) error {
 const maxReply = 64 << 10
 
 // sendAck sends ack or nack, and waits for the reply.
-func (c *conn) sendAck(message, sequence string) error {
-	if err := c.deadline(time.Now().Add(c.p.rt.AckTimeout)); err != nil {
+func (c *conn) sendAck(work context.Context, message, sequence string) error {
+	if err := c.deadline(work, time.Now().Add(c.p.rt.AckTimeout)); err != nil {
 		return err
 	}
 	_, err := c.rpc.Start(message, func(dst []byte) []byte { return avrobin.AppendBytes(dst, sequence) })

@@ -87,7 +87,7 @@ func (p *Poller) keep(ctx, work context.Context, s *sink) {
 
 // use polls over one connection until it fails. It calls working when the sink has replied.
 func (p *Poller) use(ctx, work context.Context, s *sink, nc net.Conn, working func()) error {
-	c := newConn(work, p, s, nc)
+	c := newConn(p, s, nc)
 	p.metrics.Connected()
 	s.connected(1)
 	defer func() {
@@ -97,7 +97,7 @@ func (p *Poller) use(ctx, work context.Context, s *sink, nc net.Conn, working fu
 	stop := context.AfterFunc(work, func() { _ = nc.SetDeadline(time.Now().Add(finalTimeout)) }) // fails only if it is closed
 	defer stop()
 	for {
-		err := c.poll(ctx)
+		err := c.poll(ctx, work)
 		_, good := errors.AsType[pauseError](err)
 		_, rejected := errors.AsType[*receiver.RejectError](err)
 		if isRejected(err) {

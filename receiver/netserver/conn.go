@@ -31,6 +31,8 @@ type Conn struct {
 
 	inside layers // what Read and Write pass through
 
+	// Both contexts are stored because they end with the connection, and Read, which net/http and bufio call too, takes
+	// no context.
 	work   context.Context    // ends when requests that the Appender has are abandoned: ShutdownTimeout after the stop
 	read   context.Context    // ends with the server's reading, and when the connection is closed
 	cancel context.CancelFunc // of read

@@ -20,14 +20,14 @@ type conn struct {
 	r      *Reader
 	s      *server
 	nc     net.Conn
-	work   context.Context // ends when lines that were read are abandoned as lost
 	buffer []byte
 	cutter cutter
 	begun  bool // the first bytes have arrived; only these may begin with a byte order mark
 }
 
-// read reads until the connection or ctx ends. Before each read, Kafka has acknowledged the lines of the one before.
-func (c *conn) read(ctx context.Context, working func()) error {
+// read reads until the connection or ctx ends. Before each read, Kafka has acknowledged the lines of the one before. When
+// work ends, lines that were read are given up as lost.
+func (c *conn) read(ctx, work context.Context, working func()) error {
 	for {
 		if err := c.r.rt.Appender.Ready(ctx); err != nil {
 			return c.end(err)
@@ -36,7 +36,7 @@ func (c *conn) read(ctx context.Context, working func()) error {
 		if n > 0 {
 			working()
 			c.r.metrics.Received(n)
-			if err := c.take(c.buffer[:n]); err != nil {
+			if err := c.take(work, c.buffer[:n]); err != nil {
 				return err
 			}
 		}
@@ -45,7 +45,7 @@ func (c *conn) read(ctx context.Context, working func()) error {
 			return c.end(ctx.Err())
 		case errors.Is(err, io.EOF):
 			if c.cutter.unfinished() { // the end of the connection ends the line
-				if err := c.take([]byte{'\n'}); err != nil {
+				if err := c.take(work, []byte{'\n'}); err != nil {
 					return err
 				}
 			}
@@ -69,8 +69,8 @@ func (c *conn) end(err error) error {
 var byteOrderMark = []byte(textfile.BOM)
 
 // take produces the lines that end in b. It fails only at a stop.
-func (c *conn) take(b []byte) error {
-	f, err := c.frame()
+func (c *conn) take(work context.Context, b []byte) error {
+	f, err := c.frame(work)
 	if err != nil {
 		return err
 	}
@@ -83,19 +83,19 @@ func (c *conn) take(b []byte) error {
 	events := len(f.Events)
 	c.s.change(func(st *Status) { st.Held = events })
 	defer c.s.change(func(st *Status) { st.Held = 0 })
-	return c.append(h, events)
+	return c.append(work, h, events)
 }
 
 // frame waits for memory without a limit, because what was read cannot be returned.
-func (c *conn) frame() (*receiver.Frame, error) {
+func (c *conn) frame(work context.Context) (*receiver.Frame, error) {
 	for {
 		now := time.Now()
-		f, err := c.r.rt.Frames.Begin(c.work, now, now.Add(c.r.rt.AckTimeout), len(c.buffer)+cap(c.cutter.rest))
+		f, err := c.r.rt.Frames.Begin(work, now, now.Add(c.r.rt.AckTimeout), len(c.buffer)+cap(c.cutter.rest))
 		if err == nil {
 			f.Deadline = time.Time{} // no limit: the server cannot resend, and waiting for Kafka makes no duplicates
 			return f, nil
 		}
-		if c.work.Err() != nil {
+		if work.Err() != nil {
 			c.r.lose(c.s, 1, "no memory left in the budget of bytes in flight before the stop; affects the last read, at most 64 KiB", err)
 			return nil, err
 		}
@@ -135,11 +135,11 @@ func (c *conn) lines(f *receiver.Frame, b []byte) error {
 }
 
 // append retries until Kafka has acknowledged the lines, or the stop is over.
-func (c *conn) append(h *heldFrame, events int) error {
+func (c *conn) append(work context.Context, h *heldFrame, events int) error {
 	pause := obs.NewBackoff(100*time.Millisecond, 10*time.Second)
 	first := time.Now()
 	for {
-		err := c.r.rt.Appender.Append(c.work, h.request())
+		err := c.r.rt.Appender.Append(work, h.request())
 		if err == nil {
 			c.r.metrics.Acknowledged(events, time.Since(first))
 			c.s.change(func(st *Status) { st.Events, st.LastEvents = st.Events+int64(events), stamp() })
@@ -152,7 +152,7 @@ func (c *conn) append(h *heldFrame, events int) error {
 			c.r.metrics.Unanswered(events)
 		}
 		c.r.report.Warn("held "+c.s.address, "Kafka did not acknowledge lines; holding them and retrying", "server", c.s.address, "lines", events, "err", err)
-		if !pause.Wait(c.work) {
+		if !pause.Wait(work) {
 			c.r.lose(c.s, events, "not acknowledged by Kafka before the stop", err)
 			return err
 		}

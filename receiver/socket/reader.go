@@ -91,8 +91,8 @@ func (r *Reader) use(ctx, work context.Context, s *server, nc net.Conn, working 
 		s.change(func(st *Status) { st.Connected = false })
 		r.metrics.Disconnected()
 	}()
-	c := &conn{r: r, s: s, nc: nc, work: work, buffer: make([]byte, readBytes), cutter: cutter{limit: r.cfg.MaxLineBytes}}
-	return c.read(ctx, working)
+	c := &conn{r: r, s: s, nc: nc, buffer: make([]byte, readBytes), cutter: cutter{limit: r.cfg.MaxLineBytes}}
+	return c.read(ctx, work, working)
 }
 
 // lose counts lines that will not be in Kafka, or are not known to be.
