@@ -63,6 +63,14 @@ var benchFormats = []struct {
 		fields := strings.Split(line, "\t")
 		return fields[4], fields[7]
 	}},
+	{"regex", combinedRegex, "status", "agent", benchRecord.combined, func(line string) (status, agent string) {
+		m := benchCombined.FindStringSubmatch(line)
+		return m[5], m[8]
+	}},
+}
+
+func (r benchRecord) combined() string {
+	return r.host + " - - [" + r.time + `] "` + r.method + " " + r.path + ` HTTP/1.1" ` + r.status + " " + r.size + ` "` + r.referer + `" "` + r.agent + `"`
 }
 
 // BenchmarkFormats reads status and agent of lines of an access log in each format: with the format's parser, with the
