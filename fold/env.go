@@ -16,6 +16,7 @@ import (
 type Env struct {
 	format.Fields
 	Partition checkpoint.Partition
+	TopicID   checkpoint.TopicID // of the partition's topic; zero in a dry run
 	Record    *batch.Record
 	Body      []byte  // the event's body, which the format reads
 	Headers   Headers // headers of the event beside the record's own; nil if there are none

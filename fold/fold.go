@@ -20,6 +20,7 @@ type Fold struct {
 	rows       []*row.Rows  // one for each of bound
 	env        Env
 	rejections rejections
+	topics     map[checkpoint.Partition]checkpoint.TopicID // of the partitions of the last Restore
 
 	// Of the current record:
 	pending []pending
@@ -42,7 +43,7 @@ type pending struct {
 
 // New makes a fold for one task.
 func New(c Config) *Fold {
-	f := &Fold{config: c}
+	f := &Fold{config: c, topics: map[checkpoint.Partition]checkpoint.TopicID{}}
 	f.env.Values = make([]value.Value, c.Slots)
 	f.env.Times.Zone = c.Zone
 	f.env.Windows = make([]window.Span, c.Windows)
@@ -82,7 +83,7 @@ func (f *Fold) begin() {
 
 // Add implements batch.Fold.
 func (f *Fold) Add(p checkpoint.Partition, records []batch.Record, tally *batch.Tally) (size int64) {
-	f.env.Partition = p
+	f.env.Partition, f.env.TopicID = p, f.topics[p]
 	for i := range records {
 		f.add(&records[i], tally)
 	}
@@ -251,6 +252,10 @@ func (f *Fold) Restore(_ context.Context, checkpoints []checkpoint.Checkpoint, r
 	f.bind()
 	f.begin()
 	f.rejections.restore(*f.bound, checkpoints, rejected)
+	clear(f.topics)
+	for _, c := range checkpoints {
+		f.topics[c.Partition] = c.TopicID
+	}
 	return nil
 }
 

@@ -82,3 +82,34 @@ func TestFold_severalRowsAllocateNothing(t *testing.T) {
 		t.Errorf("got %g allocations, expected none", n)
 	}
 }
+
+// Functions see the topic ID of a record's partition, as the last Restore gave it; a partition that was not restored, as
+// in a dry run, has none. It is what a Latest cell is made of, beside partition, offset and time.
+func TestEnv_topicID(t *testing.T) {
+	t.Parallel()
+	f := windows(t)
+	var got []checkpoint.TopicID
+	f.config.Open = func(e *Env) error { got = append(got, e.TopicID); return nil }
+	at := func(id int32, topic byte) (c checkpoint.Checkpoint) {
+		c.Partition, c.TopicID = checkpoint.Partition{Topic: "t", ID: id}, checkpoint.TopicID{topic}
+		return c
+	}
+	add := func(id int32) {
+		f.Add(checkpoint.Partition{Topic: "t", ID: id}, []batch.Record{{Value: []byte("a")}, {Value: []byte("b")}}, &batch.Tally{})
+	}
+	restore := func(checkpoints ...checkpoint.Checkpoint) {
+		t.Helper()
+		if err := f.Restore(t.Context(), checkpoints, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add(0)
+	restore(at(0, 7), at(1, 7))
+	add(1)
+	restore(at(0, 9))
+	add(0)
+	add(1)
+	if diff := cmp.Diff([]checkpoint.TopicID{{}, {}, {7}, {7}, {9}, {9}, {}, {}}, got); diff != "" {
+		t.Errorf("topic IDs (-expected +got):\n%s", diff)
+	}
+}
