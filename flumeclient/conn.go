@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/sluice-etl/sluice/receiver"
-	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
 // ConnConfig says where a client connects to and how long it waits, whatever its protocol.
@@ -19,7 +18,7 @@ type ConnConfig struct {
 	// ConnectTimeout bounds the connecting, with the TLS handshake. The default is 20 s.
 	ConnectTimeout time.Duration
 	// Dialer makes the connection: plain, deflated, or over TLS.
-	Dialer netserver.Dialer
+	Dialer Dialer
 	// RequestTimeout bounds a request from its writing to its reply. The default is 20 s.
 	RequestTimeout time.Duration
 }

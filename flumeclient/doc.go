@@ -1,5 +1,5 @@
 // Package flumeclient reads lines and sends each as a Flume event over several connections: the work of etl send, and a
-// load generator. It also holds what the clients of all protocols share ([Conn]).
+// load generator. It also holds what the clients of all protocols share ([Conn], [Dialer]).
 //
 // One goroutine splits the input into batches. Each connection sends one batch at a time and waits for its reply. A
 // batch without a reply may have arrived: with Config.Resend it is sent again after a reconnect, so everything arrives

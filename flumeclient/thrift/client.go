@@ -12,7 +12,6 @@ import (
 	"github.com/sluice-etl/sluice/internal/flumethrift"
 	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/receiver"
-	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
 // Protocol is how messages are encoded.
@@ -44,7 +43,7 @@ func (c *Config) Validate() error {
 	if c.Protocol != Compact && c.Protocol != Binary {
 		errs = append(errs, option.Error("thrift-protocol", string(c.Protocol), "must be compact or binary"))
 	}
-	if c.Dialer.Deflate != "" && c.Dialer.Deflate != netserver.NoDeflate {
+	if c.Dialer.Deflate != "" && c.Dialer.Deflate != flumeclient.NoDeflate {
 		errs = append(errs, option.Error("deflate", string(c.Dialer.Deflate), "must be none, because Flume's Thrift is never deflated; or send to avro://HOST:PORT"))
 	}
 	return errors.Join(errs...)

@@ -12,7 +12,6 @@ import (
 	"github.com/sluice-etl/sluice/flumeclient"
 	"github.com/sluice-etl/sluice/internal/receivertest"
 	"github.com/sluice-etl/sluice/receiver"
-	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
 type step = receivertest.Step
@@ -163,7 +162,7 @@ func TestClient_sendsLines(t *testing.T) {
 
 func TestConfig_validate(t *testing.T) {
 	t.Parallel()
-	err := (&Config{Protocol: "json", ConnConfig: flumeclient.ConnConfig{Address: "nowhere", Dialer: netserver.Dialer{Deflate: netserver.DeflateInside}}}).Validate()
+	err := (&Config{Protocol: "json", ConnConfig: flumeclient.ConnConfig{Address: "nowhere", Dialer: flumeclient.Dialer{Deflate: flumeclient.DeflateInside}}}).Validate()
 	for _, want := range []string{
 		`address "nowhere"`, "must be host:port", "connect timeout is 0s", "request timeout is 0s",
 		`option 'thrift-protocol' is "json", must be compact or binary`, "option 'deflate' is \"inside\", must be none, because Flume's Thrift is never deflated",

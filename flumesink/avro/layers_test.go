@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sluice-etl/sluice/flumeclient"
 	avroclient "github.com/sluice-etl/sluice/flumeclient/avro"
 	"github.com/sluice-etl/sluice/internal/certtest"
 	"github.com/sluice-etl/sluice/internal/receivertest"
@@ -32,7 +33,7 @@ func certificate(t *testing.T, name string) (cert, key string) {
 }
 
 // wrapped returns a client with a wrapped connection.
-func (g *fixture) wrapped(d netserver.Dialer) (*avroclient.Client, error) {
+func (g *fixture) wrapped(d flumeclient.Dialer) (*avroclient.Client, error) {
 	cfg := avroclient.DefaultConfig(g.Addr)
 	cfg.Dialer = d
 	c, err := avroclient.Dial(g.T.Context(), cfg)
@@ -49,10 +50,10 @@ func TestLayers_onOnePort(t *testing.T) {
 	cert, key := certificate(t, "receiver")
 	g := start(t, k, func(c *Config, _ *receiver.Runtime) { c.TLS.Cert, c.TLS.Key = cert, key })
 	var want []string
-	for name, d := range map[string]netserver.Dialer{
-		"plain": {}, "zlib": {Deflate: netserver.DeflateInside}, "TLS": {TLS: true, CA: cert},
-		"TLS(zlib)": {TLS: true, CA: cert, Deflate: netserver.DeflateInside},
-		"zlib(TLS)": {TLS: true, CA: cert, Deflate: netserver.DeflateOutside},
+	for name, d := range map[string]flumeclient.Dialer{
+		"plain": {}, "zlib": {Deflate: flumeclient.DeflateInside}, "TLS": {TLS: true, CA: cert},
+		"TLS(zlib)": {TLS: true, CA: cert, Deflate: flumeclient.DeflateInside},
+		"zlib(TLS)": {TLS: true, CA: cert, Deflate: flumeclient.DeflateOutside},
 	} {
 		c, err := g.wrapped(d)
 		if err != nil {
@@ -80,7 +81,7 @@ func TestLayers_required(t *testing.T) {
 	cert, key := certificate(t, "receiver")
 	client, clientKey := certificate(t, "client")
 	g := start(t, &kafka{}, func(c *Config, _ *receiver.Runtime) { c.TLS = netserver.TLS{Cert: cert, Key: key, ClientCA: client} })
-	c, err := g.wrapped(netserver.Dialer{TLS: true, CA: cert, Cert: client, Key: clientKey})
+	c, err := g.wrapped(flumeclient.Dialer{TLS: true, CA: cert, Cert: client, Key: clientKey})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +95,7 @@ func TestLayers_required(t *testing.T) {
 	if log := g.Rejected(receiver.ReasonTLS, 1); !strings.Contains(log, "set ssl = true in the sink") {
 		t.Errorf("got %q, expected it to contain %q", log, "set ssl = true in the sink")
 	}
-	if c, err := g.wrapped(netserver.Dialer{TLS: true, CA: cert}); err == nil { // in TLS 1.3, a client learns it with its first read
+	if c, err := g.wrapped(flumeclient.Dialer{TLS: true, CA: cert}); err == nil { // in TLS 1.3, a client learns it with its first read
 		err = c.Append(t.Context(), receivertest.Events("a"))
 		if err == nil {
 			t.Error("a client without a certificate was served")
@@ -122,14 +123,14 @@ func TestLayers_certificateIsReloaded(t *testing.T) {
 	copyFile(cert, old)
 	copyFile(newCert, cert) // its key is still the old one's
 	g.Until("the half renewal is noticed", func() bool {
-		if _, err := g.wrapped(netserver.Dialer{TLS: true, CA: old}); err != nil {
+		if _, err := g.wrapped(flumeclient.Dialer{TLS: true, CA: old}); err != nil {
 			t.Fatalf("the old certificate is not shown any more: %v", err)
 		}
 		return strings.Contains(g.Log.String(), "Reloading certificates failed")
 	})
 	copyFile(newKey, key)
 	g.Until("the new certificate is shown", func() bool {
-		_, err := g.wrapped(netserver.Dialer{TLS: true, CA: newCert})
+		_, err := g.wrapped(flumeclient.Dialer{TLS: true, CA: newCert})
 		return err == nil
 	})
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sluice-etl/sluice/flumeclient"
 	thriftclient "github.com/sluice-etl/sluice/flumeclient/thrift"
 	"github.com/sluice-etl/sluice/internal/certtest"
 	"github.com/sluice-etl/sluice/internal/receivertest"
@@ -225,7 +226,7 @@ func TestReceiver_plainAndTLSOnOnePort(t *testing.T) {
 			cfg := thriftclient.DefaultConfig(g.Addr)
 			cfg.Protocol = p
 			if tls {
-				cfg.Dialer = netserver.Dialer{TLS: true, CA: cert, ServerName: "etl.example"}
+				cfg.Dialer = flumeclient.Dialer{TLS: true, CA: cert, ServerName: "etl.example"}
 			}
 			c, err := thriftclient.Dial(t.Context(), cfg)
 			if err != nil {

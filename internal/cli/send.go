@@ -19,7 +19,6 @@ import (
 	thriftclient "github.com/sluice-etl/sluice/flumeclient/thrift"
 	"github.com/sluice-etl/sluice/internal/quote"
 	"github.com/sluice-etl/sluice/receiver"
-	"github.com/sluice-etl/sluice/receiver/netserver"
 )
 
 type sendCmd struct {
@@ -125,10 +124,10 @@ func (c *sendCmd) dialer(k *kong.Context) (flumeclient.Dial, error) {
 }
 
 // wrapped returns how to open the connection: TLS and compression.
-func (c *sendCmd) wrapped() netserver.Dialer {
-	return netserver.Dialer{
+func (c *sendCmd) wrapped() flumeclient.Dialer {
+	return flumeclient.Dialer{
 		TLS: c.TLS, CA: c.TLSCA, ServerName: c.TLSServerName, Insecure: c.TLSInsecure, Cert: c.TLSCert, Key: c.TLSKey,
-		Deflate: netserver.Deflate(c.Deflate),
+		Deflate: flumeclient.Deflate(c.Deflate),
 	}
 }
 

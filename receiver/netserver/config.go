@@ -36,6 +36,16 @@ type Config struct {
 	Reasons []string
 }
 
+// Inflate configures whether zlib streams are accepted, and up to which ratio. What a stream inflates to is never
+// buffered: it goes into frames, which Limits.MaxFrameBytes and the bytes in flight bound. The ratio bounds the work
+// that few bytes can cause.
+type Inflate struct {
+	Enabled bool
+	// MaxRatio bounds how many bytes one byte of a connection may inflate to on average, once a MiB has come out
+	// (max-inflate-ratio). Logs have a ratio of 5 to 30; the maximum of zlib is 1,032. The default is 500.
+	MaxRatio int
+}
+
 // Policy is what a protocol's senders do. It decides how long a request may take, and what becomes of one that fails.
 // The zero Policy is that of Flume's RPC: a sender resends what was not acknowledged, and a request that fails closes
 // its connection, which is how the sender learns of it.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sluice-etl/sluice/internal/option"
+	"github.com/sluice-etl/sluice/internal/zlibconn"
 	"github.com/sluice-etl/sluice/receiver"
 )
 
@@ -36,7 +37,7 @@ func (c *Conn) unwrap(p []byte) (int, error) {
 			err = c.promptly(func() error { return l.takeTLS(c.read, c.s.tls, p[:n]) })
 		case p[0] == 0x78 && c.s.cfg.Inflate.Enabled && !l.zlib:
 			l.zlib = true
-			l.top = newInflater(&prefixed{Conn: l.top, head: append([]byte(nil), p[:n]...)}, c.s.cfg.Inflate.MaxRatio, option.Of(c.s.cfg.Name, "max-inflate-ratio"))
+			l.top = zlibconn.New(&prefixed{Conn: l.top, head: append([]byte(nil), p[:n]...)}, c.s.cfg.Inflate.MaxRatio, option.Of(c.s.cfg.Name, "max-inflate-ratio"))
 		case c.s.cfg.TLS.required() && !l.tls:
 			return 0, receiver.Reject(receiver.ReasonTLS, "the connection is not TLS (its first byte is %#02x), but %s or %s requires TLS: set ssl = true in the sink", p[0],
 				option.Ref(option.Of(c.s.cfg.Name, "tls-required")), option.Ref(option.Of(c.s.cfg.Name, "tls-client-ca")))

@@ -1,4 +1,5 @@
-package netserver
+// Package zlibconn has connections whose bytes are zlib streams, as Flume deflates them.
+package zlibconn
 
 import (
 	"bufio"
@@ -15,23 +16,13 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// Inflate configures whether zlib streams are accepted, and up to which ratio. What a stream inflates to is never
-// buffered: it goes into frames, which Limits.MaxFrameBytes and the bytes in flight bound. The ratio bounds the work
-// that few bytes can cause.
-type Inflate struct {
-	Enabled bool
-	// MaxRatio bounds how many bytes one byte of a connection may inflate to on average, once a MiB has come out
-	// (max-inflate-ratio). Logs have a ratio of 5 to 30; the maximum of zlib is 1,032. The default is 500.
-	MaxRatio int
-}
-
 // ratioFrom is how many bytes come out of a stream before its ratio is checked, because that of short streams varies.
 const ratioFrom = 1 << 20
 
-// inflater reads and writes zlib streams (RFC 1950) whose writer flushes after each message, as Flume's deflate does. A
+// Conn reads and writes zlib streams (RFC 1950) whose writer flushes after each message, as Flume's deflate does. A
 // stream that ends without its checksum is no error, because those of Flume's clients may. One goroutine may read while
 // another writes. It holds about 45 KiB.
-type inflater struct {
+type Conn struct {
 	net.Conn
 	in    *counter
 	z     io.Reader // nil before the first Read
@@ -42,12 +33,14 @@ type inflater struct {
 	limit string // the name of the ratio's option
 }
 
-func newInflater(conn net.Conn, maxRatio int, limit string) *inflater {
-	return &inflater{Conn: conn, in: &counter{r: conn}, max: int64(maxRatio), limit: limit}
+// New returns a Conn over conn. It rejects a stream of which one byte inflates to more than maxRatio bytes on average,
+// once a MiB has come out. limit is the name of the option that sets maxRatio.
+func New(conn net.Conn, maxRatio int, limit string) *Conn {
+	return &Conn{Conn: conn, in: &counter{r: conn}, max: int64(maxRatio), limit: limit}
 }
 
 // Read returns inflated bytes.
-func (z *inflater) Read(p []byte) (int, error) {
+func (z *Conn) Read(p []byte) (int, error) {
 	if z.z == nil {
 		r, err := zlib.NewReader(bufio.NewReaderSize(z.in, 4<<10))
 		if err != nil {
@@ -68,7 +61,7 @@ func (z *inflater) Read(p []byte) (int, error) {
 
 // Write deflates p and flushes. It keeps no state between calls, because replies are short and do not justify the 650
 // KiB of a compressor for each connection.
-func (z *inflater) Write(p []byte) (int, error) {
+func (z *Conn) Write(p []byte) (int, error) {
 	z.out.Reset()
 	if !z.begun {
 		z.begun = true

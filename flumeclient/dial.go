@@ -1,4 +1,4 @@
-package netserver
+package flumeclient
 
 import (
 	"cmp"
@@ -10,6 +10,7 @@ import (
 
 	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/internal/tlsfile"
+	"github.com/sluice-etl/sluice/internal/zlibconn"
 )
 
 // Dialer makes a sender's connections, wrapped as Flume's sinks wrap theirs. The zero Dialer makes plain connections.
@@ -62,7 +63,7 @@ func (d *Dialer) Dial(ctx context.Context, address string) (net.Conn, error) {
 	}
 	top := conn
 	if d.TLS && d.Deflate == DeflateOutside {
-		top = newInflater(top, 1<<20, "")
+		top = zlibconn.New(top, 1<<20, "")
 	}
 	if d.TLS {
 		if top, err = d.handshake(ctx, top, address); err != nil {
@@ -70,7 +71,7 @@ func (d *Dialer) Dial(ctx context.Context, address string) (net.Conn, error) {
 		}
 	}
 	if d.Deflate == DeflateInside || d.Deflate == DeflateOutside && !d.TLS {
-		top = newInflater(top, 1<<20, "")
+		top = zlibconn.New(top, 1<<20, "")
 	}
 	return top, nil
 }
