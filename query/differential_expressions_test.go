@@ -32,7 +32,11 @@ const (
 	pattern
 	count  // of characters or delimiters
 	digits // after the point
-	factor // of an interval
+	width  // of LPAD and RPAD
+	fill   // of LPAD and RPAD
+	base64Text
+	intColumn // not an expression of BIGINT and BIGINT UNSIGNED, which MariaDB computes as a DECIMAL
+	factor    // of an interval
 )
 
 // node is a generated expression. Its form has a %s for each of args; theirs is the form for the server if it differs.
@@ -289,6 +293,14 @@ func leaf(rng *rand.Rand, is place) *node {
 		return column("y1")
 	case timeConst:
 		return lit("'" + diffTime(rng).Format(pick(rng, "2006-01-02", "2006-01-02 15:04:05", "2006-01-02 15:04:05.000000", "2006-01-02T15:04:05")) + "'")
+	case intColumn:
+		return column("i1", "i2", "n1", "u1")
+	case base64Text:
+		return lit(sqlQuote(pick(rng, "YQ==", "YWI=", "YWJj", "YWJ", "YQ", "Y", " Y Q==\n", "YQ= =", "YR==", "=", "====", "YQ==YQ==", "YQ==x", "YW-_", "YQ==\x00", "\tYWJj\v", "YWJj\u00a0")))
+	case width:
+		return lit(pick(rng, "0", "1", "2", "3", "5", "8", "100"))
+	case fill:
+		return lit(sqlQuote(pick(rng, "a", "xy", "é", "😀", " ", "0", "e\u0301b")))
 	case delimiter:
 		return lit(sqlQuote(pick(rng, "a", "aa", "aba", "/", "?", " ", "--", "é", "😀", "%", "", "\u0301", "ab", "0", "\x00", ".", "5")))
 	case pattern:

@@ -96,6 +96,15 @@ var diffRules = []diffRule{
 	{"FROM_UNIXTIME", func(d *difference) bool {
 		return strings.HasPrefix(d.form, "FROM_UNIXTIME(") && (d.stricter("expected seconds since 1970") && !d.theirs.set || strings.Contains(d.theirs.rejected, "incorrect unixtime value") && d.ours.text > "2038-01-19 03:14:07")
 	}},
+	{"LOCATE of an empty text", func(d *difference) bool {
+		return d.form == "LOCATE(%s, %s, %s)" && d.theirs.rejected == "" && d.ours.rejected == "" && d.args[0].form == "''"
+	}},
+	{"REPLACE by NULL", func(d *difference) bool {
+		return strings.HasPrefix(d.form, "REPLACE(") && !d.ours.set && d.ours.rejected == "" && d.theirs.set
+	}},
+	{"Numbers of characters beyond 64 bits", func(d *difference) bool {
+		return countsCharacters.MatchString(d.form) && d.ours.rejected == "" && strings.Contains(d.theirs.rejected, "Got overflow when converting") && strings.Contains(d.theirs.rejected, "to INT.")
+	}},
 	// aggregate generates no sums of quotients.
 	{"Sums of quotients", func(*difference) bool { return false }},
 	// If both sides reject a part, ours rejects the whole if it needs the part. The server warns even of parts that it
@@ -107,6 +116,8 @@ var diffRules = []diffRule{
 }
 
 var outOfRange = regexp.MustCompile(`: "?[ \\a-z]*([-+]?\d+)[^:]*" is out of range$|: ([-+]?[\d.]+(?:e[-+]\d+)?) is out of range$`)
+
+var countsCharacters = regexp.MustCompile(`^(LEFT|RIGHT|SUBSTR|SUBSTRING|MID|LOCATE|REPEAT)\(`)
 
 // nullOperand matches the literal NULL as an operand or an argument.
 var nullOperand = regexp.MustCompile(`[-+*/%(,] ?NULL|(DIV|MOD|THEN|ELSE) NULL`)

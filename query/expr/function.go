@@ -62,6 +62,7 @@ type Function struct {
 	Result   Class
 	Doc      string // one line for the manual
 	Example  string // the arguments of a valid call, for errors
+	Syntax   string // a call as the manual shows it, if it is not a list of Params
 	// Eval1, Eval2 and Eval3 compute the result from values that are not NULL. If one is NULL, the result is NULL.
 	Eval1 func(r *fold.Env, a value.Value) value.Value
 	Eval2 func(r *fold.Env, a, b value.Value) value.Value
@@ -75,6 +76,9 @@ type Function struct {
 
 // Signature is the function as the manual shows it: LEFT(text, n).
 func (f *Function) Signature() string {
+	if f.Syntax != "" {
+		return f.Syntax
+	}
 	var b strings.Builder
 	b.WriteString(strings.ToUpper(f.Name) + "(")
 	optional := 0

@@ -13,7 +13,7 @@ func Library() *expr.Library { return &library }
 var library = expr.Library{Functions: functions, Advice: allAdvice()}
 
 // functions is every function of one row's values, in the order in which docs/query.md shows them.
-var functions = slices.Concat(conditionals, numbers, texts, headers, times)
+var functions = slices.Concat(conditionals, numbers, parts, searches, composed, cases, encodings, hashes, headers, times)
 
 // instead says what to write in place of functions that people expect.
 var instead = map[string]string{
@@ -21,21 +21,18 @@ var instead = map[string]string{
 	"std":                   "it cannot be computed by adding to a row: store COUNT(x), SUM(x) and SUM(x * x), and compute it when you select",
 	"group_concat":          "it cannot be computed by adding to a row: group by the value, with COUNT(*)",
 	"approx_count_distinct": "it cannot be computed by adding to a row: group by the value, with COUNT(*), and count rows when you select",
-	"lower":                 "case mapping depends on the versions of Unicode and MySQL: store the text unchanged, and use LOWER when you select",
-	"upper":                 "case mapping depends on the versions of Unicode and MySQL: store the text unchanged, and use UPPER when you select",
 	"now":                   "the query would give different rows when it runs again: use _timestamp or _event_time",
 	"rand":                  "the query would give different rows when it runs again",
 	"uuid":                  "the query would give different rows when it runs again: use _topic, _partition, _offset",
 	"date":                  "write TUMBLE(time, INTERVAL 1 DAY)",
 	"date_format":           "write TUMBLE(time, INTERVAL n unit), and format when you select",
-	"substring":             "write LEFT(text, n) or SUBSTRING_INDEX(text, delimiter, n)",
 }
 
 // sameAdvice names the function whose advice another function shares.
 var sameAdvice = map[string]string{
 	"stddev": "std", "stddev_pop": "std", "stddev_samp": "std", "variance": "std", "var_pop": "std", "var_samp": "std",
-	"lcase": "lower", "ucase": "upper", "curdate": "now", "current_timestamp": "now", "sysdate": "now", "unix_timestamp": "now",
-	"utc_timestamp": "now", "substr": "substring", "mid": "substring",
+	"curdate": "now", "current_timestamp": "now", "sysdate": "now", "unix_timestamp": "now",
+	"utc_timestamp": "now",
 }
 
 // allAdvice is the advice for each name, those of sameAdvice included.

@@ -2,6 +2,7 @@ package funcs
 
 import (
 	"math"
+	"slices"
 
 	"github.com/sluice-etl/sluice/fold"
 	"github.com/sluice-etl/sluice/fold/value"
@@ -165,14 +166,7 @@ func least(c *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compile
 
 // extreme is the argument that is beyond all others in the direction of a sign. The arguments have one type.
 func extreme(c *expr.Compiler, x expr.Compiled, args []expr.Compiled, direction int) expr.Compiled {
-	if x.Kind == value.KindJSON {
-		return c.Fail(args[0].Source, "and %s are JSON fields: choose how they are compared, with CAST(%s AS CHAR) or CAST(%s AS DECIMAL(p,s))", args[1].Source.Text, args[0].Source.Text, args[0].Source.Text)
-	}
-	compare := func(a, b value.Value) int { return 0 } // all are NULL
-	if x.Kind != value.KindNull {
-		a, b := expr.Compiled{Type: x.Type}, expr.Compiled{Type: x.Type}
-		compare = c.Comparator(&a, &b)
-	}
+	compare := comparator(c, args)
 	x.Eval = func(r *fold.Env) value.Value {
 		best := args[0].Eval(r)
 		for i := 1; i < len(args) && best.Set; i++ {
@@ -184,4 +178,17 @@ func extreme(c *expr.Compiler, x expr.Compiled, args []expr.Compiled, direction 
 		return best
 	}
 	return x
+}
+
+// comparator orders the values of arguments of class Branch.
+func comparator(c *expr.Compiler, args []expr.Compiled) func(a, b value.Value) int {
+	i := slices.IndexFunc(args, func(a expr.Compiled) bool { return a.Kind != value.KindNull })
+	if i < 0 {
+		return nil // no two values are compared
+	}
+	a, b := args[i], args[i]
+	if j := slices.IndexFunc(args[i+1:], func(b expr.Compiled) bool { return b.Kind != value.KindNull }); j >= 0 {
+		b = args[i+1+j]
+	}
+	return c.Comparator(&a, &b)
 }

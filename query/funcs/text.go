@@ -9,19 +9,46 @@ import (
 	"github.com/sluice-etl/sluice/query/expr"
 )
 
-var texts = []expr.Function{
+// parts are the functions whose result is a part of a text, or its length.
+var parts = []expr.Function{
 	{
-		Name: "left", Params: []expr.Param{expr.Text.Param("text"), expr.Integer.Param("n").Const()},
-		Result: expr.Text, Eval2: left, Type: leftType,
+		Name: "left", Params: []expr.Param{expr.Text.Param("text"), expr.Integer.Param("n")}, Result: expr.Text, Eval2: left, Type: cutType,
 		Example: "path, 100", Doc: "the first `n` characters",
 	},
 	{
-		Name: "concat", Params: []expr.Param{expr.Text.Param("text")}, Variadic: true, Result: expr.Text, Compile: concat,
-		Example: "host, path", Doc: "the texts joined; NULL where one of them is NULL",
+		Name: "right", Params: []expr.Param{expr.Text.Param("text"), expr.Integer.Param("n")}, Result: expr.Text, Eval2: right, Type: cutType,
+		Example: "path, 4", Doc: "the last `n` characters",
 	},
 	{
-		Name: "length", Params: []expr.Param{expr.Text.Param("text")}, Result: expr.Integer,
-		Eval1:   func(_ *fold.Env, v value.Value) value.Value { return value.Int(int64(len(v.Bytes))) },
+		Name: "substring", Params: []expr.Param{expr.Text.Param("text"), expr.Integer.Param("from"), expr.Integer.Param("n").Or(maxCut)}, Result: expr.Text, Eval3: substring, Type: substringType,
+		Example: "path, 2, 10", Doc: "`n` characters or all, beginning with character `from`; -1 is the last",
+	},
+	{
+		Name: "substr", Params: []expr.Param{expr.Text.Param("text"), expr.Integer.Param("from"), expr.Integer.Param("n").Or(maxCut)}, Result: expr.Text, Eval3: substring, Type: substringType,
+		Example: "path, 2, 10", Doc: "the same as `SUBSTRING`",
+	},
+	{
+		Name: "mid", Params: []expr.Param{expr.Text.Param("text"), expr.Integer.Param("from"), expr.Integer.Param("n").Or(maxCut)}, Result: expr.Text, Eval3: substring, Type: substringType,
+		Example: "path, 2, 10", Doc: "the same as `SUBSTRING`",
+	},
+	{
+		Name: "substring_index", Params: []expr.Param{expr.Text.Param("text"), expr.Text.Param("delimiter").Const(), expr.Integer.Param("n").Const()}, Result: expr.Text, Eval3: substringIndexOf, Type: sameChars,
+		Example: "path, '?', 1", Doc: "before the `n`-th delimiter; if `n` < 0, after the `-n`-th last one",
+	},
+	{
+		Name: "trim", Params: []expr.Param{expr.Text.Param("text"), expr.Text.Param("pattern").Const(), expr.Text.Param("direction").Const()}, Result: expr.Text, Compile: trim, Type: sameChars,
+		Syntax: "TRIM([[LEADING | TRAILING] pattern FROM] text)", Example: "path", Doc: "without the patterns, or spaces, at the ends",
+	},
+	{
+		Name: "ltrim", Params: []expr.Param{expr.Text.Param("text")}, Result: expr.Text, Eval1: ltrim, Type: sameChars,
+		Example: "path", Doc: "without the spaces in front",
+	},
+	{
+		Name: "rtrim", Params: []expr.Param{expr.Text.Param("text")}, Result: expr.Text, Eval1: rtrim, Type: sameChars,
+		Example: "path", Doc: "without the spaces at the end",
+	},
+	{
+		Name: "length", Params: []expr.Param{expr.Text.Param("text")}, Result: expr.Integer, Eval1: length,
 		Example: "path", Doc: "the number of bytes",
 	},
 	{
@@ -31,11 +58,6 @@ var texts = []expr.Function{
 	{
 		Name: "character_length", Params: []expr.Param{expr.Text.Param("text")}, Result: expr.Integer, Eval1: charLength,
 		Example: "path", Doc: "the same as `CHAR_LENGTH`",
-	},
-	{
-		Name: "substring_index", Params: []expr.Param{expr.Text.Param("text"), expr.Text.Param("delimiter").Const(), expr.Integer.Param("n").Const()},
-		Result: expr.Text, Eval3: substringIndexOf, Type: sameChars,
-		Example: "path, '?', 1", Doc: "before the `n`-th delimiter; if `n` < 0, after the `-n`-th last one",
 	},
 }
 
@@ -53,84 +75,85 @@ func clamp(n value.Value) int {
 // sameChars is the type of a text that is at most as long as the first argument.
 func sameChars(t *value.Type, args []expr.Compiled) { t.MaxChars = args[0].MaxChars }
 
-func left(_ *fold.Env, text, n value.Value) value.Value {
-	return value.Text(value.Cut(text.Bytes, max(0, clamp(n))))
+// cutType is the type of a text that is cut to a number of characters, the second argument.
+func cutType(t *value.Type, args []expr.Compiled) {
+	sameChars(t, args)
+	cutTo(t, args[1])
 }
 
-// leftType is the type of a text that is cut to a constant number of characters, the second argument.
-func leftType(t *value.Type, args []expr.Compiled) {
+func substringType(t *value.Type, args []expr.Compiled) {
 	sameChars(t, args)
-	if n := clamp(args[1].Eval(nil)); n < maxCut && (t.MaxChars == 0 || n < t.MaxChars) {
+	cutTo(t, args[2])
+}
+
+// cutTo shortens the type of a text to a number of characters if that is a constant.
+func cutTo(t *value.Type, n expr.Compiled) {
+	if !n.Constant || n.Nullable {
+		return
+	}
+	if n := clamp(n.Eval(nil)); n < maxCut && (t.MaxChars == 0 || n < t.MaxChars) {
 		t.MaxChars = max(1, n)
 	}
 }
 
-func concat(_ *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compiled {
-	var evals []func(*fold.Env) value.Value
-	bounded := true
-	for _, a := range args {
-		evals = append(evals, a.Eval)
-		bounded = bounded && a.MaxChars > 0
-		x.MaxChars += a.MaxChars
+func left(_ *fold.Env, text, n value.Value) value.Value {
+	return value.Text(value.Cut(text.Bytes, max(0, clamp(n))))
+}
+
+func right(_ *fold.Env, text, n value.Value) value.Value {
+	return value.Text(last(text.Bytes, max(0, clamp(n))))
+}
+
+// last is the last n characters of a text. If there are fewer, it is the text.
+func last(b []byte, n int) []byte {
+	at := len(b)
+	for ; n > 0 && at > 0; n-- {
+		_, size := utf8.DecodeLastRune(b[:at])
+		at -= size
 	}
-	if !bounded {
-		x.MaxChars = 0
+	return b[at:]
+}
+
+// substring counts from 1, and from the end if from is negative. What would begin before the first character is empty.
+func substring(_ *fold.Env, text, from, n value.Value) value.Value {
+	b, at, chars := text.Bytes, clamp(from), clamp(n)
+	switch {
+	case at == 0 || chars <= 0 || at < 0 && -at > utf8.RuneCount(b):
+		return value.Text(b[:0])
+	case at < 0:
+		b = last(b, -at)
+	default:
+		b = b[len(value.Cut(b, at-1)):]
 	}
+	return value.Text(value.Cut(b, chars))
+}
+
+func ltrim(_ *fold.Env, v value.Value) value.Value {
+	return value.Text(bytes.TrimLeft(v.Bytes, " "))
+}
+
+func rtrim(_ *fold.Env, v value.Value) value.Value {
+	return value.Text(bytes.TrimRight(v.Bytes, " "))
+}
+
+// trim removes a constant pattern from one end or both. The third argument is what package parse makes of the direction.
+func trim(_ *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compiled {
+	eval, pattern, direction := args[0].Eval, args[1].Eval(nil).Bytes, string(args[2].Eval(nil).Bytes)
 	x.Eval = func(r *fold.Env) value.Value {
-		// The arguments may append their own texts to r.Text, so all of them are evaluated before the first is copied.
-		var room [8]value.Value
-		parts := room[:0]
-		for _, eval := range evals {
-			v := eval(r)
-			if !v.Set {
-				return value.Null
-			}
-			parts = append(parts, v)
+		v := eval(r)
+		for len(pattern) > 0 && direction != "trailing" && bytes.HasPrefix(v.Bytes, pattern) {
+			v.Bytes = v.Bytes[len(pattern):]
 		}
-		from := len(r.Text)
-		for _, v := range parts {
-			r.Text = append(r.Text, v.Bytes...)
+		for len(pattern) > 0 && direction != "leading" && bytes.HasSuffix(v.Bytes, pattern) {
+			v.Bytes = v.Bytes[:len(v.Bytes)-len(pattern)]
 		}
-		return value.Text(r.Text[from:len(r.Text):len(r.Text)])
+		return v
 	}
 	return x
 }
 
+func length(_ *fold.Env, v value.Value) value.Value { return value.Int(int64(len(v.Bytes))) }
+
 func charLength(_ *fold.Env, v value.Value) value.Value {
 	return value.Int(int64(utf8.RuneCount(v.Bytes)))
-}
-
-func substringIndexOf(_ *fold.Env, text, delim, n value.Value) value.Value {
-	return value.Text(substringIndex(text.Bytes, delim.Bytes, int64(clamp(n))))
-}
-
-// substringIndex is what precedes the n-th delimiter, or for n < 0 what follows the n-th from the end. Delimiters are found
-// from the left and never overlap, for n < 0 too: 'aaa' contains one 'aa', which is followed by 'a'.
-func substringIndex(b, delim []byte, count int64) []byte {
-	if count == 0 || len(delim) == 0 {
-		return b[:0]
-	}
-	if count < 0 {
-		if count += int64(bytes.Count(b, delim)) + 1; count <= 0 {
-			return b
-		}
-		return b[endOf(b, delim, count):]
-	}
-	if end := endOf(b, delim, count); end >= 0 {
-		return b[:end-len(delim)]
-	}
-	return b
-}
-
-// endOf is the index at which the n-th delimiter ends; -1 if there are fewer.
-func endOf(b, delim []byte, n int64) int {
-	at := 0
-	for ; n > 0; n-- {
-		i := bytes.Index(b[at:], delim)
-		if i < 0 {
-			return -1
-		}
-		at += i + len(delim)
-	}
-	return at
 }

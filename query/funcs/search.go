@@ -1,0 +1,112 @@
+package funcs
+
+import (
+	"bytes"
+	"unicode/utf8"
+
+	"github.com/sluice-etl/sluice/fold"
+	"github.com/sluice-etl/sluice/fold/value"
+	"github.com/sluice-etl/sluice/query/expr"
+)
+
+// searches are the functions that look for one text in another. Texts are compared by their bytes, as by = and LIKE.
+var searches = []expr.Function{
+	{
+		Name: "locate", Params: []expr.Param{expr.Text.Param("part"), expr.Text.Param("text"), expr.Integer.Param("from").Or(1)}, Result: expr.Integer, Eval3: locate,
+		Example: "'?', path", Doc: "the number of the character from which on it has `part`; 0 if none",
+	},
+	{
+		Name: "instr", Params: []expr.Param{expr.Text.Param("text"), expr.Text.Param("part")}, Result: expr.Integer, Eval2: instr,
+		Example: "path, '?'", Doc: "the same as `LOCATE(part, text)`",
+	},
+	{
+		Name: "find_in_set", Params: []expr.Param{expr.Text.Param("text"), expr.Text.Param("list")}, Result: expr.Integer, Eval2: findInSet,
+		Example: "method, 'GET,HEAD'", Doc: "the number of the text in a list with commas; 0 if it is not in it",
+	},
+	{
+		Name: "field", Params: []expr.Param{expr.Branch.Param("x"), expr.Branch.Param("y")}, Variadic: true, Result: expr.Integer, Compile: field,
+		Example: "method, 'GET', 'HEAD'", Doc: "the number of the argument behind `x` that equals `x`; 0 if there is none",
+	},
+	{
+		Name: "replace", Params: []expr.Param{expr.Text.Param("text"), expr.Text.Param("part"), expr.Text.Param("by")}, Result: expr.Text, Eval3: replace,
+		Example: "path, '//', '/'", Doc: "with `by` in place of each `part`",
+	},
+}
+
+func locate(_ *fold.Env, part, text, from value.Value) value.Value {
+	at := clamp(from)
+	if at < 1 {
+		return value.Int(0)
+	}
+	before := value.Cut(text.Bytes, at-1)
+	if len(before) == len(text.Bytes) && at-1 > utf8.RuneCount(before) {
+		return value.Int(0)
+	}
+	i := bytes.Index(text.Bytes[len(before):], part.Bytes)
+	if i < 0 {
+		return value.Int(0)
+	}
+	return value.Int(int64(at + utf8.RuneCount(text.Bytes[len(before):len(before)+i])))
+}
+
+func instr(r *fold.Env, text, part value.Value) value.Value {
+	return locate(r, part, text, value.Int(1))
+}
+
+func findInSet(_ *fold.Env, text, list value.Value) value.Value {
+	rest := list.Bytes
+	if len(rest) == 0 || bytes.IndexByte(text.Bytes, ',') >= 0 {
+		return value.Int(0)
+	}
+	for n := int64(1); ; n++ {
+		item, after, more := bytes.Cut(rest, comma)
+		if bytes.Equal(item, text.Bytes) {
+			return value.Int(n)
+		}
+		if !more {
+			return value.Int(0)
+		}
+		rest = after
+	}
+}
+
+var comma = []byte(",")
+
+func field(c *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compiled {
+	x.Nullable = false
+	compare := comparator(c, args)
+	x.Eval = func(r *fold.Env) value.Value {
+		v := args[0].Eval(r)
+		if !v.Set {
+			return value.Int(0)
+		}
+		for i := 1; i < len(args); i++ {
+			if w := args[i].Eval(r); w.Set && compare(v, w) == 0 {
+				return value.Int(int64(i))
+			}
+		}
+		return value.Int(0)
+	}
+	return x
+}
+
+func replace(r *fold.Env, text, part, by value.Value) value.Value {
+	n := 0
+	if len(part.Bytes) > 0 {
+		n = bytes.Count(text.Bytes, part.Bytes)
+	}
+	if n == 0 {
+		return text
+	}
+	if len(text.Bytes)+n*(len(by.Bytes)-len(part.Bytes)) > maxMade {
+		return tooLong(r, "REPLACE")
+	}
+	from, rest := len(r.Text), text.Bytes
+	for range n {
+		i := bytes.Index(rest, part.Bytes)
+		r.Text = append(append(r.Text, rest[:i]...), by.Bytes...)
+		rest = rest[i+len(part.Bytes):]
+	}
+	r.Text = append(r.Text, rest...)
+	return made(r, from)
+}

@@ -1,0 +1,156 @@
+package parse
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/dolthub/vitess/go/vt/sqlparser"
+
+	"github.com/sluice-etl/sluice/query/ast"
+)
+
+// maxDepth is how deep expressions can be nested. It bounds the recursion of everything that walks the tree.
+const maxDepth = 200
+
+func convert(e sqlparser.Expr) (*ast.Expr, error) { return converter{}.expr(e) }
+
+type converter struct{ depth int }
+
+func (c converter) expr(e sqlparser.Expr) (*ast.Expr, error) {
+	if c.depth++; c.depth > maxDepth {
+		return nil, fmt.Errorf("an expression is nested more than %d deep", maxDepth)
+	}
+	x := &ast.Expr{Precision: -1, Scale: -1}
+	if _, interval := e.(*sqlparser.IntervalExpr); !interval {
+		x.Text = sqlparser.String(e)
+	}
+	switch e := e.(type) {
+	case *sqlparser.ParenExpr:
+		return c.expr(e.Expr)
+	case *sqlparser.ColName:
+		return column(x, e), nil
+	case *sqlparser.SQLVal:
+		return literal(x, e)
+	case sqlparser.BoolVal:
+		x.Op, x.Not = ast.OpBool, !bool(e)
+		return x, nil
+	case *sqlparser.NullVal:
+		x.Op = ast.OpNull
+		return x, nil
+	case *sqlparser.ComparisonExpr:
+		return c.comparison(x, e)
+	case *sqlparser.BinaryExpr:
+		return c.binary(x, e)
+	case *sqlparser.UnaryExpr:
+		return c.unary(x, e)
+	case *sqlparser.CaseExpr:
+		x.Op = ast.OpCase
+		operands := []sqlparser.Expr{e.Expr}
+		for _, w := range e.Whens {
+			operands = append(operands, w.Cond, w.Val)
+		}
+		return c.operands(x, append(operands, e.Else)...)
+	case *sqlparser.ConvertExpr:
+		x.Op, x.Name = ast.OpCast, strings.ToLower(e.Type.Type)
+		if e.Type.Charset != "" {
+			return nil, fmt.Errorf("%s: a character set cannot be chosen, text is UTF-8: leave it out", x.Text)
+		}
+		x.Precision, x.Scale = number(e.Type.Length), number(e.Type.Scale)
+		return c.operands(x, e.Expr)
+	case *sqlparser.IntervalExpr:
+		x.Op, x.Name = ast.OpInterval, strings.ToLower(e.Unit)
+		x.Text = "interval " + sqlparser.String(e.Expr) + " " + x.Name
+		return c.operands(x, e.Expr)
+	case *sqlparser.FuncExpr:
+		return c.call(x, e)
+	case *sqlparser.TrimExpr:
+		return c.trim(x, e)
+	case *sqlparser.SubstrExpr:
+		return c.substring(x, e)
+	}
+	return c.condition(x, e)
+}
+
+// operands converts what x works on. A nil stays nil.
+func (c converter) operands(x *ast.Expr, es ...sqlparser.Expr) (*ast.Expr, error) {
+	for _, e := range es {
+		var arg *ast.Expr
+		if e != nil {
+			var err error
+			if arg, err = c.expr(e); err != nil {
+				return nil, err
+			}
+		}
+		x.Args = append(x.Args, arg)
+	}
+	return x, nil
+}
+
+func column(x *ast.Expr, e *sqlparser.ColName) *ast.Expr {
+	x.Op = ast.OpColumn
+	for _, id := range []sqlparser.TableIdent{e.Qualifier.SchemaQualifier, e.Qualifier.DbQualifier, e.Qualifier.Name} {
+		if !id.IsEmpty() {
+			x.Path = append(x.Path, id.String())
+		}
+	}
+	x.Path = append(x.Path, e.Name.String())
+	return x
+}
+
+func literal(x *ast.Expr, v *sqlparser.SQLVal) (*ast.Expr, error) {
+	x.Name = string(v.Val)
+	switch v.Type {
+	case sqlparser.StrVal:
+		x.Op = ast.OpText
+	case sqlparser.IntVal:
+		x.Op = ast.OpInt
+	case sqlparser.FloatVal:
+		x.Op = ast.OpDecimal
+		if strings.ContainsAny(x.Name, "eE") {
+			x.Op = ast.OpDouble
+		}
+	case sqlparser.ValArg:
+		return nil, errors.New("placeholders (? and :name) are not supported: write the value")
+	default:
+		return nil, fmt.Errorf("%s: hexadecimal and bit literals are not supported because MySQL reads them as text in some places and as numbers in others: write the number or the text", x.Text)
+	}
+	return x, nil
+}
+
+func number(v *sqlparser.SQLVal) int {
+	if v == nil {
+		return -1
+	}
+	n, err := strconv.Atoi(string(v.Val))
+	if err != nil {
+		return -2
+	}
+	return n
+}
+
+func unsupported(x *ast.Expr) error {
+	return fmt.Errorf("%s: not supported; docs/query.md lists what is", x.Text)
+}
+
+// reject is the error for an expression that the tree has no place for.
+func reject(x *ast.Expr, e sqlparser.Expr) error {
+	switch e.(type) {
+	case *sqlparser.Subquery, *sqlparser.ExistsExpr:
+		return fmt.Errorf("%s: subqueries are not supported: join when you select from the table", x.Text)
+	case *sqlparser.GroupConcatExpr:
+		return fmt.Errorf("%s: GROUP_CONCAT cannot be computed by adding to a row: group by the value, with COUNT(*)", x.Text)
+	case *sqlparser.CollateExpr:
+		return fmt.Errorf("%s: COLLATE is not supported, text is compared by its bytes: leave it out", x.Text)
+	case *sqlparser.ConvertUsingExpr:
+		return fmt.Errorf("%s: character sets cannot be converted, text is UTF-8: leave it out", x.Text)
+	}
+	return unsupported(x)
+}
+
+// reserved asks the parser itself whether a word can stand as a column's name.
+func reserved(word string) bool {
+	_, err := sqlparser.Parse("select " + word + " from t")
+	return err != nil
+}
