@@ -39,7 +39,6 @@ var advices = []struct{ format, query, write string }{
 	{"combined", "INSERT INTO t SELECT «TUMBLE(ts, 60)» AS l, COUNT(*) AS n FROM events GROUP BY l", "TUMBLE(ts, INTERVAL 1 MINUTE)"},
 	{"combined", "INSERT INTO t SELECT «ts + 1» AS l, COUNT(*) AS n FROM events GROUP BY l", "TUMBLE(time, INTERVAL n unit)"},
 	{"combined", "INSERT INTO t SELECT «CAST(ts AS SIGNED)» AS l, COUNT(*) AS n FROM events GROUP BY l", "TUMBLE(time, INTERVAL n unit)"},
-	{"combined", "INSERT INTO t SELECT «DATE(ts)» AS l, COUNT(*) AS n FROM events GROUP BY l", "TUMBLE(time, INTERVAL 1 DAY)"},
 	{"combined", "INSERT INTO t SELECT «DATE_FORMAT(ts, '%Y')» AS l, COUNT(*) AS n FROM events GROUP BY l", "TUMBLE(time, INTERVAL n unit)"},
 	{"combined", "INSERT INTO t SELECT «INTERVAL 1 DAY» AS l, COUNT(*) AS n FROM events GROUP BY l", "TUMBLE(time, INTERVAL n unit)"},
 	{"combined", "INSERT INTO t SELECT TUMBLE(«host», INTERVAL 1 DAY) AS l FROM events", "CAST(host AS DATETIME)"},

@@ -35,6 +35,7 @@ const (
 	width  // of LPAD and RPAD
 	fill   // of LPAD and RPAD
 	base64Text
+	address
 	intColumn // not an expression of BIGINT and BIGINT UNSIGNED, which MariaDB computes as a DECIMAL
 	factor    // of an interval
 )
@@ -293,6 +294,8 @@ func leaf(rng *rand.Rand, is place) *node {
 		return column("y1")
 	case timeConst:
 		return lit("'" + diffTime(rng).Format(pick(rng, "2006-01-02", "2006-01-02 15:04:05", "2006-01-02 15:04:05.000000", "2006-01-02T15:04:05")) + "'")
+	case address:
+		return quoted(drawAddress(rng))
 	case intColumn:
 		return column("i1", "i2", "n1", "u1")
 	case base64Text:

@@ -105,6 +105,9 @@ var diffRules = []diffRule{
 	{"Numbers of characters beyond 64 bits", func(d *difference) bool {
 		return countsCharacters.MatchString(d.form) && d.ours.rejected == "" && strings.Contains(d.theirs.rejected, "Got overflow when converting") && strings.Contains(d.theirs.rejected, "to INT.")
 	}},
+	{"Other spellings of IPv4 addresses", func(d *difference) bool {
+		return strings.Contains(d.form, "INET_ATON(") && !d.ours.set && d.ours.rejected == "" && d.theirs.set
+	}},
 	// aggregate generates no sums of quotients.
 	{"Sums of quotients", func(*difference) bool { return false }},
 	// If both sides reject a part, ours rejects the whole if it needs the part. The server warns even of parts that it

@@ -225,6 +225,27 @@ func drawTimeText(rng *rand.Rand) *string {
 	return orNull(rng, t.Format(layout))
 }
 
+// drawAddress returns IP addresses, and texts that are almost IP addresses.
+func drawAddress(rng *rand.Rand) *string {
+	switch rng.IntN(3) {
+	case 0:
+		return orNull(rng, pick(rng, "", "1.2.3.4", "0.0.0.0", "255.255.255.255", "256.1.1.1", "1.2.3", "127.1", "1", "1.2.3.4.5", "1.2.3.", ".1.2.3", "1..2.3", " 1.2.3.4", "1.2.3.4 ", "01.2.3.004", "0001.2.3.4", "1.2.3.-4", "1.2.3.x", "::", "::1", ":::",
+			":1", "1:", "1::", "1::2::3", "fe80::1%eth0", "::ffff:1.2.3.4", "::1.2.3", "::1.2.3.4.5", "::256.1.1.1", "1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7:8:9", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7::", "::2:3:4:5:6:7:8", "1:2:3:4::5:6:7:8", "1:2:3:4:5:6:1.2.3.4", "1:2:3:4:5:6:7:1.2.3.4",
+			"00001::", "g::", "ABCD:ef01::", "1.2.3.4::", "::1.2.3.4:5", "::01.2.3.004", "1:2:3:4:5:6::1.2.3.4", "1:2:3:4:5::1.2.3.4", "::ffff:1.2.3.4\x00", "[::1]", "::/0"))
+	case 1:
+		var octets []string
+		for range pick(rng, 4, 4, 4, 3, 5) {
+			octets = append(octets, strconv.Itoa(rng.IntN(270)))
+		}
+		return orNull(rng, strings.Join(octets, "."))
+	}
+	var groups []string
+	for range pick(rng, 8, 8, 6, 3, rng.IntN(10)) {
+		groups = append(groups, pick(rng, strconv.FormatInt(rng.Int64N(1<<16), 16), strconv.FormatInt(rng.Int64N(1<<16), 16), "", "0", "12345", "1.2.3.4"))
+	}
+	return orNull(rng, strings.Join(groups, ":"))
+}
+
 // sqlQuote quotes a text such that both sides read it.
 func sqlQuote(s string) string {
 	return "'" + strings.NewReplacer(`\`, `\\`, "'", `\'`, "\x00", `\0`, "\x1a", `\Z`, "\n", `\n`, "\r", `\r`).Replace(s) + "'"

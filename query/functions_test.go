@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/query/funcs"
 	"github.com/sluice-etl/sluice/row"
 )
@@ -76,6 +78,12 @@ func TestFunctions_columns(t *testing.T) {
 		{"combined", "SHA1(host)", "text 40"},
 		{"combined", "SHA2(host, 512)", "text 128"},
 		{"combined", "CRC32(host)", "int"},
+		{"combined", "HOUR(ts)", "int"},
+		{"combined", "DAYNAME(ts)", "text 9"},
+		{"combined", "DATE(ts)", "time 0"},
+		{"combined", "INET_ATON(host)", "int nullable"},
+		{"combined", "INET_NTOA(status)", "text 15 nullable"},
+		{"combined", "IS_IPV4(header('a'))", "int"},
 		{"combined", "FIND_IN_SET(header('a'), 'b')", "int nullable"},
 		{"combined", "FIELD(header('a'), 'b')", "int"},
 	} {
@@ -87,6 +95,60 @@ func TestFunctions_columns(t *testing.T) {
 		}
 		if got != c.want {
 			t.Errorf("%s: got a column %s, expected %s", c.item, got, c.want)
+		}
+	}
+}
+
+// Functions of what clocks show use the zone of the query, in summer and in winter, and for constants too.
+func TestClocks_inTheZone(t *testing.T) {
+	t.Parallel()
+	zone, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := DefaultOptions()
+	o.Format, o.TimeZone = "json", zone
+	p, err := Compile(`INSERT INTO t SELECT CONCAT_WS(' ', HOUR(CAST(ts AS DATETIME)), DAY(CAST(ts AS DATETIME)), DAYNAME(CAST(ts AS DATETIME)), YEAR(CAST(ts AS DATETIME)), CAST(DATE(CAST(ts AS DATETIME)) AS CHAR), HOUR('2015-01-01 00:30:00Z')) AS x FROM events`, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ ts, want string }{
+		{"2015-05-17 22:05:03Z", "0 18 Monday 2015 2015-05-17 22:00:00 1"},
+		{"2015-12-31 23:05:03Z", "0 1 Friday 2016 2015-12-31 23:00:00 1"},
+		{"2015-05-17 10:05:03", "10 17 Sunday 2015 2015-05-16 22:00:00 1"},
+	} {
+		f := p.newFold()
+		var tally batch.Tally
+		f.Add(part, []batch.Record{{Value: []byte(`{"ts":"` + c.ts + `"}`)}}, &tally)
+		rows := f.Take().Tables[0]
+		if rows.Len() != 1 {
+			t.Fatalf("%s: got %d rows and %v, expected one row", c.ts, rows.Len(), tally.Dead)
+		}
+		if got := string(rows.Bytes(&rows.Cells(0)[0])); got != c.want {
+			t.Errorf("%s: got %q, expected %q", c.ts, got, c.want)
+		}
+	}
+}
+
+// No function allocates memory for a record.
+func TestFunctions_allocateNothing(t *testing.T) {
+	o := DefaultOptions()
+	o.Format = "combined"
+	line := []byte(`203.0.113.7 - alice [17/May/2015:10:05:03 +0000] "GET /a//b?x=Ä HTTP/1.1" 200 5120 "-" "curl/8.0"`)
+	records := []batch.Record{{Value: line, Headers: []batch.Header{{Key: "id", Value: []byte("c3a9")}, {Key: "token", Value: []byte("YWJj")}}}}
+	for _, f := range funcs.Library().Functions {
+		p, err := Compile("INSERT INTO t SELECT 'all' AS k, COUNT(*) AS n FROM events WHERE "+f.Call()+" IS NULL GROUP BY k", o)
+		if err != nil {
+			t.Errorf("%s: %v", f.Call(), err)
+			continue
+		}
+		run := p.newFold()
+		var tally batch.Tally
+		if n := testing.AllocsPerRun(20, func() { run.Add(part, records, &tally) }); n != 0 {
+			t.Errorf("%s: got %v allocations per record, expected 0", f.Call(), n)
+		}
+		if len(tally.Dead) > 0 {
+			t.Errorf("%s: got dead letters %v, expected none", f.Call(), tally.Dead)
 		}
 	}
 }

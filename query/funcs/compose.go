@@ -20,7 +20,7 @@ var composed = []expr.Function{
 	},
 	{
 		Name: "repeat", Params: []expr.Param{expr.Text.Param("text"), expr.Integer.Param("n")}, Result: expr.Text, Eval2: repeat, Type: repeatType,
-		Example: "'*', 3", Doc: "the text `n` times",
+		Example: "method, 3", Doc: "the text `n` times",
 	},
 	{
 		Name: "lpad", Params: []expr.Param{expr.Text.Param("text"), expr.Integer.Param("n").Const(), expr.Text.Param("fill").Const()}, Result: expr.Text, Compile: lpad,

@@ -13,7 +13,7 @@ func Library() *expr.Library { return &library }
 var library = expr.Library{Functions: functions, Advice: allAdvice()}
 
 // functions is every function of one row's values, in the order in which docs/query.md shows them.
-var functions = slices.Concat(conditionals, numbers, parts, searches, composed, cases, encodings, hashes, headers, times)
+var functions = slices.Concat(conditionals, numbers, parts, searches, composed, cases, encodings, hashes, addresses, headers, times, clocks)
 
 // instead says what to write in place of functions that people expect.
 var instead = map[string]string{
@@ -24,7 +24,7 @@ var instead = map[string]string{
 	"now":                   "the query would give different rows when it runs again: use _timestamp or _event_time",
 	"rand":                  "the query would give different rows when it runs again",
 	"uuid":                  "the query would give different rows when it runs again: use _topic, _partition, _offset",
-	"date":                  "write TUMBLE(time, INTERVAL 1 DAY)",
+	"inet6_aton":            "it returns bytes, which no column of text takes: store the text unchanged",
 	"date_format":           "write TUMBLE(time, INTERVAL n unit), and format when you select",
 }
 
@@ -32,7 +32,7 @@ var instead = map[string]string{
 var sameAdvice = map[string]string{
 	"stddev": "std", "stddev_pop": "std", "stddev_samp": "std", "variance": "std", "var_pop": "std", "var_samp": "std",
 	"curdate": "now", "current_timestamp": "now", "sysdate": "now", "unix_timestamp": "now",
-	"utc_timestamp": "now",
+	"utc_timestamp": "now", "inet6_ntoa": "inet6_aton",
 }
 
 // allAdvice is the advice for each name, those of sameAdvice included.

@@ -18,6 +18,10 @@ var times = []expr.Function{
 		Name: "from_unixtime", Params: []expr.Param{expr.Number.Param("seconds")}, Result: expr.Time, Compile: fromUnix,
 		Example: "1431857103", Doc: "the time of a number of seconds since 1970-01-01 UTC",
 	},
+	{
+		Name: "date", Params: []expr.Param{expr.Time.Param("time")}, Result: expr.Time, Compile: date,
+		Example: "ts", Doc: "the start of the day, as `TUMBLE` of one day",
+	},
 }
 
 // tumble finds the first instant of the window that the time is in, by the clocks of Compiler.Zone.
@@ -31,8 +35,16 @@ func tumble(c *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compil
 	if cal == nil {
 		return c.Fail(x.Source, "the unit %s is not supported: expected SECOND, MINUTE, HOUR, DAY, WEEK, MONTH, QUARTER or YEAR", iv.Name)
 	}
-	// Most records are in the window of the one before.
-	eval, slot := args[0].Eval, c.Windows
+	return windowOf(c, x, args[0], cal)
+}
+
+func date(c *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compiled {
+	return windowOf(c, x, args[0], window.NewCalendar(c.Zone, "day", 1))
+}
+
+// windowOf finds the window of a time. Most records are in the window of the one before.
+func windowOf(c *expr.Compiler, x, time expr.Compiled, cal *window.Calendar) expr.Compiled {
+	eval, slot := time.Eval, c.Windows
 	c.Windows++
 	x.Eval = func(r *fold.Env) value.Value {
 		v := eval(r)
