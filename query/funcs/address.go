@@ -12,11 +12,11 @@ import (
 var addresses = []expr.Function{
 	{
 		Name: "inet_aton", Params: []expr.Param{expr.Text.Param("text")}, Result: expr.Integer, Eval1: inetAton, Type: canBeNull,
-		Example: "host", Doc: "the number of an IPv4 address; NULL where it is something else",
+		Example: "host", Doc: "the number of an IPv4 address; NULL if it is something else",
 	},
 	{
 		Name: "inet_ntoa", Params: []expr.Param{expr.Integer.Param("n")}, Result: expr.Text, Eval1: inetNtoa, Type: addressType,
-		Example: "bytes", Doc: "the IPv4 address of a number; NULL where it is out of range",
+		Example: "bytes", Doc: "the IPv4 address of a number; NULL if it is out of range",
 	},
 	{
 		Name: "is_ipv4", Params: []expr.Param{expr.Text.Param("text")}, Result: expr.Integer, Compile: isIPv4,
@@ -67,7 +67,7 @@ func isIPv6(_ *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compil
 	return predicate(x, args[0], validIPv6)
 }
 
-// predicate is 1 where a text is what a function recognizes, and 0 for other texts and NULL.
+// predicate is 1 if a text is what a function recognizes, and 0 for other texts and NULL.
 func predicate(x, arg expr.Compiled, is func(b []byte) bool) expr.Compiled {
 	x.Nullable = false
 	x.Eval = func(r *fold.Env) value.Value {

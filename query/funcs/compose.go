@@ -12,7 +12,7 @@ import (
 var composed = []expr.Function{
 	{
 		Name: "concat", Params: []expr.Param{expr.Text.Param("text")}, Variadic: true, Result: expr.Text, Compile: concat,
-		Example: "host, path", Doc: "the texts joined; NULL where one of them is NULL",
+		Example: "host, path", Doc: "the texts joined; NULL if one of them is NULL",
 	},
 	{
 		Name: "concat_ws", Params: []expr.Param{expr.Text.Param("separator"), expr.Text.Param("text")}, Variadic: true, Result: expr.Text, Compile: concatWS,

@@ -13,15 +13,15 @@ var conditionals = []expr.Function{
 	},
 	{
 		Name: "ifnull", Params: []expr.Param{expr.Branch.Param("x"), expr.Branch.Param("y")}, Result: expr.Branch, Compile: coalesce,
-		Example: "user, 'none'", Doc: "`x`, or `y` where `x` is NULL",
+		Example: "user, 'none'", Doc: "`x`, or `y` if `x` is NULL",
 	},
 	{
 		Name: "if", Params: []expr.Param{expr.Condition.Param("condition"), expr.Branch.Param("x"), expr.Branch.Param("y")}, Result: expr.Branch, Compile: ifThen,
-		Example: "status = 200, 'ok', 'other'", Doc: "`x` where the condition is true, otherwise `y`",
+		Example: "status = 200, 'ok', 'other'", Doc: "`x` if the condition is true, otherwise `y`",
 	},
 	{
 		Name: "nullif", Params: []expr.Param{expr.Any.Param("x"), expr.Any.Param("y")}, Result: expr.Any, Compile: nullIf,
-		Example: "user, ''", Doc: "NULL where `x` equals `y`, otherwise `x`",
+		Example: "user, ''", Doc: "NULL if `x` equals `y`, otherwise `x`",
 	},
 }
 

@@ -8,7 +8,7 @@ import (
 
 var headers = []expr.Function{{
 	Name: "header", Params: []expr.Param{expr.Text.Param("'name'").Const()}, Result: expr.Text, Compile: header,
-	Example: "'host'", Doc: "a header of the event, NULL where it has none",
+	Example: "'host'", Doc: "a header of the event, NULL if it has none",
 }}
 
 func header(_ *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compiled {

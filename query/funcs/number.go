@@ -41,11 +41,11 @@ var numbers = []expr.Function{
 	},
 	{
 		Name: "greatest", Params: []expr.Param{expr.Branch.Param("x"), expr.Branch.Param("y")}, Variadic: true, Result: expr.Branch, Compile: greatest,
-		Example: "bytes, 0", Doc: "the largest argument; NULL where one of them is NULL",
+		Example: "bytes, 0", Doc: "the largest argument; NULL if one of them is NULL",
 	},
 	{
 		Name: "least", Params: []expr.Param{expr.Branch.Param("x"), expr.Branch.Param("y")}, Variadic: true, Result: expr.Branch, Compile: least,
-		Example: "bytes, 1000", Doc: "the smallest argument; NULL where one of them is NULL",
+		Example: "bytes, 1000", Doc: "the smallest argument; NULL if one of them is NULL",
 	},
 }
 
