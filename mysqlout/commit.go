@@ -66,7 +66,7 @@ func (s *Sink) Commit(ctx context.Context, tb *batch.TaskBatch[row.Delta]) error
 	return nil
 }
 
-// failed counts an error and gives it its class.
+// failed counts an error and wraps it in its class.
 func (s *Sink) failed(doing string, err error) error {
 	s.metrics.errors.WithLabelValues(strconv.Itoa(int(sqlerr.Number(err)))).Inc()
 	err = sqlerr.Classify(doing, err)
@@ -77,7 +77,7 @@ func (s *Sink) failed(doing string, err error) error {
 }
 
 // write sends everything between the beginning of the transaction and its COMMIT. Each statement is sent after the
-// reply to the one before was read.
+// reply to the previous one was read.
 //
 // Order, and what a crash leaves: the definitions are compared under metadata locks before anything is written. The
 // fence then locks the checkpoints until the transaction ends, so that no other process can commit for these
@@ -118,7 +118,7 @@ func (s *Sink) write(ctx context.Context, tx *pool.Tx, tb *batch.TaskBatch[row.D
 	return nil
 }
 
-// orderTables puts a delta in the one order in which every writer takes locks: by table, then by key (P10).
+// orderTables sorts a delta in the order in which every writer takes locks: by table, then by key (P10).
 func (s *Sink) orderTables(delta row.Delta) ([]tableRows, error) {
 	out := make([]tableRows, 0, len(delta.Tables))
 	for _, r := range delta.Tables {
@@ -150,8 +150,8 @@ type valueError struct {
 func (e *valueError) Error() string { return e.err.Error() }
 func (e *valueError) Unwrap() error { return e.err }
 
-// writeRows sends the rows of tables[at] in statements of about StatementBytes, each after the reply to the one before
-// was read. The text of the next one is made while the server works.
+// writeRows sends the rows of tables[at] in statements of about StatementBytes, each after the reply to the previous
+// one was read. The text of the next one is built while the server works.
 func (s *Sink) writeRows(ctx context.Context, tx *pool.Tx, tables []tableRows, at int) error {
 	p := &tables[at]
 	if p.states > 0 {

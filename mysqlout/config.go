@@ -10,7 +10,7 @@ import (
 	"github.com/sluice-etl/sluice/mysqlout/schema"
 )
 
-// Config is what a Sink needs to know of the job.
+// Config is what a Sink must know about the job.
 type Config struct {
 	// Job names the checkpoint.
 	Job string
@@ -29,11 +29,11 @@ type Config struct {
 	// DeadLetterMaxBytes is how many bytes of a dead letter's value are stored at most.
 	DeadLetterMaxBytes int
 	// StatementBytes is the approximate length of a statement that writes rows. 64 KiB is a little faster than 1 MiB:
-	// the text stays in the CPU caches, and the next one is made while the server works.
+	// the text stays in the CPU caches, and the next one is built while the server works.
 	StatementBytes int
 }
 
-// DefaultConfig creates tables and stores 64 KiB of a dead letter.
+// DefaultConfig returns the defaults: tables are created, and 64 KiB of a dead letter are stored.
 func DefaultConfig() Config {
 	return Config{Job: "etl", CreateTables: true, DeadLetterMaxBytes: 64 << 10, StatementBytes: 64 << 10}
 }
@@ -43,7 +43,7 @@ func (c Config) Schema() schema.Options {
 	return schema.Options{Job: c.Job, Dedup: c.Dedup, Adopt: c.Adopt}
 }
 
-// Validate returns all errors of the configuration, joined.
+// Validate returns an error that names every option out of its bounds.
 func (c Config) Validate() error {
 	var errs []error
 	if n := utf8.RuneCountInString(c.Job); n < 1 || n > sqltext.MaxJob || !utf8.ValidString(c.Job) {

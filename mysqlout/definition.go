@@ -27,7 +27,8 @@ import (
 // MyISAM: its rows stay after a rollback, and so would the fence of an etl_checkpoint.
 //
 // The locking statement is SELECT … FOR UPDATE, although it finds no row. It takes the lock that the INSERT needs. A
-// plain SELECT takes a weaker one, and an ALTER TABLE that waits between the two would cause a deadlock.
+// plain SELECT takes a weaker lock. An ALTER TABLE that starts waiting between the SELECT and the INSERT would then
+// cause a deadlock.
 //
 // A crash at any point here leaves nothing: the statements only read, and COMMIT is not sent yet.
 //
@@ -114,7 +115,7 @@ func (s *Sink) refreshSchema(ctx context.Context) error {
 		}
 	}
 	if altered := s.setVersions(found.Tables); altered != "" {
-		if err := s.tell(tablesOf(found.Tables)); err != nil {
+		if err := s.rebindTables(tablesOf(found.Tables)); err != nil {
 			return &checkpoint.Error{
 				Class: checkpoint.ErrBlocked, Err: fmt.Errorf("columns of table %s were altered: %w", altered, err),
 				Hint: "restore the columns, or restart the process",
@@ -147,7 +148,7 @@ func (s *Sink) setVersions(tables []schema.Table) (altered string) {
 	return altered
 }
 
-func (s *Sink) tell(tables []row.Table) error {
+func (s *Sink) rebindTables(tables []row.Table) error {
 	if s.rebind == nil {
 		return errors.New("this process cannot take over other columns")
 	}

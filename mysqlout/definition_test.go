@@ -163,7 +163,7 @@ func TestP19_ATableAlteredWhileRunning(t *testing.T) {
 				err = batchOf(2)
 			}
 			if err != nil {
-				t.Fatalf("after the table was judged again: %v", err)
+				t.Fatalf("after the table was checked again: %v", err)
 			}
 			if got := f.Text(t, "SELECT item, ROUND(total, 3) FROM totals"); got != "a "+cmp.Or(test.total, "2.888") {
 				t.Errorf("totals are %q, expected a %s", got, cmp.Or(test.total, "2.888"))
@@ -236,7 +236,7 @@ func TestP19_TheComparisonIsUnderTheLock(t *testing.T) {
 	}
 }
 
-// If the table was altered between the failed commit and the search for rejected rows, no row is blamed.
+// If the table was altered between the failed commit and the search for rejected rows, no row is rejected.
 func TestP19_AnAlteredTableRejectsNoRow(t *testing.T) {
 	t.Parallel()
 	f := open(t, mariadbtest.Start(t), testConfig(), sqltest.CountsTable())
@@ -247,7 +247,7 @@ func TestP19_AnAlteredTableRejectsNoRow(t *testing.T) {
 	f.Exec(t, "ALTER TABLE counts MODIFY item VARCHAR(2) COLLATE utf8mb4_nopad_bin NOT NULL")
 	search := finder{sink: f.sink, in: &tables[0]}
 	if err := search.search(t.Context(), tables[0].order); !errors.Is(err, checkpoint.ErrRetry) || len(search.found) != 0 {
-		t.Errorf("error is %v with %d rows blamed, expected a retry with none", err, len(search.found))
+		t.Errorf("error is %v with %d rejected rows, expected a retry with none", err, len(search.found))
 	}
 }
 

@@ -89,7 +89,8 @@ func withDead(t *testing.T, s *Sink, at []checkpoint.Checkpoint) error {
 
 const deadTexts = "SELECT reason, CHAR_LENGTH(detail), LEFT(detail, 2) FROM etl_dead_letter ORDER BY record_offset"
 
-// A table of an older release gets the column detail at the next start. Running processes of that release are not disturbed.
+// A table of an older release gets the column detail at the next start. Running processes of that release are not
+// disturbed.
 func TestDeadLetterDetail_olderTable(t *testing.T) {
 	t.Parallel()
 	f := olderDeadLetters(t)

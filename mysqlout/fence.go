@@ -40,7 +40,7 @@ func appendInt(n func(*batch.Advance) int64) func([]byte, *batch.Advance) []byte
 
 func appendOwner(dst []byte, m *batch.Advance) []byte { return sqltext.AppendBytes(dst, m.Owner[:]) }
 
-// appendMine appends the conditions of both statements: these partitions, under this task's epoch and owner.
+// appendMine appends the condition of both statements: these partitions, with this task's epoch and owner.
 func (s *Sink) appendMine(dst []byte, advances []batch.Advance) []byte {
 	dst = sqltext.AppendPartitions(dst, s.config.Job, advances[0].Topic, len(advances), func(i int) int32 { return advances[i].ID })
 	dst = append(dst, " AND epoch = "...)

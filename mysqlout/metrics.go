@@ -13,7 +13,7 @@ type metrics struct {
 	resolves   *prometheus.CounterVec
 }
 
-// newMetrics makes the metrics and registers them where reg is not nil.
+// newMetrics creates the metrics and registers them if reg is not nil.
 func newMetrics(reg prometheus.Registerer) *metrics {
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})

@@ -110,9 +110,9 @@ func (s *Sink) boundTargets() (targets []row.Table, names schema.Naming) {
 	return targets, s.names
 }
 
-// writeTargets stores that the targets are this job's, and what its query is. For targets that had no row it inserts
-// one and nothing else: of two new jobs that found the same empty table, the second gets a duplicate key, checks again
-// and is refused. The other rows are locked.
+// writeTargets stores that the targets belong to this job, and its query. For targets without a row it uses a plain
+// INSERT: if two new jobs found the same empty table, the second gets a duplicate-key error, checks again and is
+// refused. The other rows are locked.
 func (s *Sink) writeTargets(ctx context.Context, tx *pool.Tx, o owned) error {
 	if err := s.upsertTargets(ctx, tx, o.absent, ""); err != nil {
 		return err

@@ -140,7 +140,7 @@ func (f *finder) bisect(ctx context.Context, order []int) error {
 	return nil
 }
 
-// checkRow adds a row that MySQL rejected with this error, unless a stored total is the cause and not the row (P19).
+// checkRow adds a row that MySQL rejected with this error, unless the cause is a stored total and not the row (P19).
 // Two tries distinguish these. Servers check the values of a row before they look up its key. So an INSERT without the
 // merge fails if the values are the cause; otherwise it succeeds or finds the key taken. Then a merge that changes only
 // totals shows whether the totals are the cause, or the smallest, largest or last value that the row would store.

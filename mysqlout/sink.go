@@ -42,8 +42,7 @@ type Sink struct {
 
 var _ batch.Sink[row.Delta] = (*Sink)(nil)
 
-// New makes a sink for a valid Config. It sends nothing to the server. A nil log discards, and a nil reg registers
-// nowhere.
+// New creates a sink for a valid Config. It sends nothing to the server. log and reg may be nil.
 func New(c Config, p *pool.Pool, log *slog.Logger, reg prometheus.Registerer) *Sink {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)

@@ -27,21 +27,23 @@ import (
 //  3. Up to three passes over the chunk: keys that were not in the table are written by INSERT alone; those whose last
 //     record is the batch's by an upsert of all columns; those whose last record is stored already by an upsert that
 //     leaves the Follows columns as they are. The INSERT of the last sort needs a value for each column, and the server
-//     checks these values (NOT NULL, CHECK, BEFORE INSERT triggers) before it finds the key. So they are the stored ones,
-//     which are read for this. What the batch's losing record holds is never written, and so never checked.
+//     checks these values (NOT NULL, CHECK, BEFORE INSERT triggers) before it finds the key. So they are the stored
+//     ones, which are read for this. The values of the batch's losing record are never written, so they are never
+//     checked.
 //
 // Invariant: what is written was computed from the newest committed state, and no other transaction has changed it
 // since.
 //
-//   - A row that step 1 returns is locked until the transaction ends. A locking read returns the newest committed version
-//     at every isolation level, so no state is older than the lock.
-//   - A row that step 1 does not return is not locked: at READ COMMITTED there are no gap locks. If another task inserts
-//     it before step 3 does, the INSERT waits for that task's transaction and then fails with a duplicate key, because
-//     it has no ON DUPLICATE KEY UPDATE. The whole commit is rolled back and retried, and the retry reads the row. With
-//     an upsert in its place, the other task's state would be overwritten: its batch would be lost without an error.
-//   - Chunks and the keys of each step are in ascending order. Within a chunk the steps go through the keys several times,
-//     so two tasks can wait for each other in a cycle if one inserts a row between the other's steps. The server then ends
-//     the transaction of one (error 1213), and it is retried.
+//   - A row that step 1 returns is locked until the transaction ends. A locking read returns the newest committed
+//     version at every isolation level, so no state is older than the lock.
+//   - A row that step 1 does not return is not locked: at READ COMMITTED there are no gap locks. If another task
+//     inserts it before step 3 does, the INSERT waits for that task's transaction and then fails with a duplicate key,
+//     because it has no ON DUPLICATE KEY UPDATE. The whole commit is rolled back and retried, and the retry reads the
+//     row. With an upsert in its place, the other task's state would be overwritten: its batch would be lost without an
+//     error.
+//   - Chunks and the keys of each step are in ascending order. Within a chunk the steps go through the keys several
+//     times, so two tasks can wait for each other in a cycle if one inserts a row between the other's steps. The server
+//     then ends the transaction of one (error 1213), and it is retried.
 //
 // Memory, beside the batch: a chunk has at most maxLocked keys, and at most about StatementBytes of the batch's rows
 // plus those of one key. So a transaction holds at most maxLocked states (row.Latest: 16 bytes and 20 for each
@@ -53,8 +55,8 @@ import (
 // the records again, from the checkpoint that belongs to these states. A crash after COMMIT was sent is resolved like
 // that of any other commit (P12): states and checkpoint were committed together or not at all.
 
-// maxLocked is how many keys one locking read names. Servers give up range access, and scan the table, for a condition
-// of many thousand keys; MariaDB makes a subquery of a list of 1000 values.
+// maxLocked is the maximum number of keys in one locking read. For a condition of many thousand keys, servers scan the
+// table instead of using range access; MariaDB turns a list of 1000 values into a subquery.
 const maxLocked = 500
 
 // storedValues are columns of one row as the server returns them, in the order in which they were read; nil is NULL.

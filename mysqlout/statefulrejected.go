@@ -11,18 +11,18 @@ import (
 )
 
 // A row that MySQL rejects in a table with states is searched with what a commit would write: the batch's rows joined
-// with the stored ones. What a record holds and a commit would not write is not checked, so no record is rejected for
-// it.
+// with the stored ones. Values of a record that a commit would not write are not checked, so no record is rejected for
+// them.
 //
 // This has one consequence: a record whose value is replaced by a later one of the same batch is counted, whatever the
-// value is, and the same record is rejected if the batch ends with it. A batch writes one row for each key, so no value
-// between is ever sent. The choice of dead letters follows what the table would have shown.
+// value is, and the same record is rejected if the batch ends with it. A batch writes one row for each key, so the
+// values in between are never sent. Only values that the table would have held are checked.
 
 // searchStateful searches rows, in order of key, in chunks as a commit writes them.
 func (f *finder) searchStateful(ctx context.Context, order []int) error {
 	for from := 0; from < len(order); {
 		to := f.sink.chunk(f.in, order, from)
-		if err := f.halve(ctx, order[from:to]); err != nil {
+		if err := f.bisectKeys(ctx, order[from:to]); err != nil {
 			return err
 		}
 		from = to
@@ -30,8 +30,8 @@ func (f *finder) searchStateful(ctx context.Context, order []int) error {
 	return nil
 }
 
-// halve finds the rejected rows of a chunk by bisection, down to one key.
-func (f *finder) halve(ctx context.Context, order []int) error {
+// bisectKeys finds the rejected rows of a chunk by bisection, down to one key.
+func (f *finder) bisectKeys(ctx context.Context, order []int) error {
 	answer, err := f.tryJoined(ctx, order)
 	if err != nil || answer == nil {
 		return err
@@ -41,11 +41,11 @@ func (f *finder) halve(ctx context.Context, order []int) error {
 		ends = append(ends, f.in.endOfKey(order, from))
 	}
 	if len(ends) == 1 {
-		return f.blameJoined(ctx, order)
+		return f.findFaultyJoined(ctx, order)
 	}
 	half := ends[len(ends)/2-1]
 	before := len(f.found)
-	if err := errors.Join(f.halve(ctx, order[:half]), f.halve(ctx, order[half:])); err != nil {
+	if err := errors.Join(f.bisectKeys(ctx, order[:half]), f.bisectKeys(ctx, order[half:])); err != nil {
 		return err
 	}
 	if found := len(f.found) - before; found == 0 || found >= len(ends) && sqlerr.Number(answer) == 1105 {
@@ -57,16 +57,16 @@ func (f *finder) halve(ctx context.Context, order []int) error {
 	return nil
 }
 
-// blameJoined finds which of a key's rows are at fault, so that the other ones can be written. The joined row has the
+// findFaultyJoined finds which of a key's rows are at fault, so that the others can be written. The joined row has the
 // values of one of them, the winner, and additive columns of all:
 //
-//   - If the winner's values are rejected with its own additive cells alone, the winner is at fault. Without it another row
-//     may win, which is tried next.
+//   - If the winner's values are rejected with its own additive cells alone, the winner is at fault. Without it another
+//     row may win, which is tried next.
 //   - If not, each other row is at fault whose additive cells are rejected beside the winner's values.
 //   - If there is none, no row is at fault by itself: the total is.
 //
 // Each try joins all rows that are left, so the state and the winner are those of the commit.
-func (f *finder) blameJoined(ctx context.Context, order []int) error {
+func (f *finder) findFaultyJoined(ctx context.Context, order []int) error {
 	left := slices.Clone(order)
 	for len(left) > 0 {
 		whole, err := f.tryKey(ctx, left, nil, f.asCommitted)
@@ -79,7 +79,7 @@ func (f *finder) blameJoined(ctx context.Context, order []int) error {
 		}
 		found := len(f.found)
 		for _, i := range candidates {
-			if err := f.blameOne(ctx, left, i); err != nil {
+			if err := f.checkJoinedRow(ctx, left, i); err != nil {
 				return err
 			}
 			if len(f.found) > found && i == whole.winner {
@@ -96,9 +96,9 @@ func (f *finder) blameJoined(ctx context.Context, order []int) error {
 	return nil
 }
 
-// blameOne adds row i to those found if MySQL rejects the joined row of left with the additive cells of i alone, unless
-// a stored total or the state is at fault. The tries that distinguish them are those of blame.
-func (f *finder) blameOne(ctx context.Context, left []int, i int) error {
+// checkJoinedRow adds row i to those found if MySQL rejects the joined row of left with the additive cells of i alone,
+// unless a stored total or the state is at fault. The tries that distinguish these are those of checkRow.
+func (f *finder) checkJoinedRow(ctx context.Context, left []int, i int) error {
 	alone := map[int]bool{i: true}
 	written, err := f.tryKey(ctx, left, alone, f.asCommitted)
 	if err != nil || written.answer == nil {
@@ -154,7 +154,7 @@ type triedKey struct {
 	winner int   // the row whose values were tried, -1 for the stored ones
 }
 
-// asCommitted is the tail with which a commit writes a row.
+// asCommitted returns the tail with which a commit writes a row.
 func (f *finder) asCommitted(j joinedRows) string {
 	switch {
 	case len(j.fresh) > 0:

@@ -134,7 +134,8 @@ func TestLatest_separateRowsAreCheckedByTheirWrittenValues(t *testing.T) {
 	}
 }
 
-// A row whose additive cell is at fault is found beside a valid winning row; a total blames no record.
+// A row whose additive cell is at fault is found beside a valid winning row; if a total is the cause, no record is at
+// fault.
 func TestLatest_additiveCellsAreCheckedWithTheWinner(t *testing.T) {
 	t.Parallel()
 	f, table := openLatestAs(t, "BIGINT NULL", "ALTER TABLE counts ADD CHECK (n < 100)")

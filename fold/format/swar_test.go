@@ -25,7 +25,7 @@ func TestIsDottedDigits(t *testing.T) {
 	}
 	for _, host := range []string{"", "1", "1.2.3.4", "12345678901234567"} {
 		if isDottedDigits([]byte(host), len(host)) {
-			t.Errorf("isDottedDigits(%q) is true; it must not read beyond its argument, nor judge more than 16 bytes", host)
+			t.Errorf("isDottedDigits(%q) is true; it must not read beyond its argument, nor check more than 16 bytes", host)
 		}
 	}
 }

@@ -77,8 +77,8 @@ func trimAddresses(ctx *kong.Context) {
 	}
 }
 
-// judgeAddresses returns an error text for every invalid address, in the order of the options, and the set of these options.
-func judgeAddresses(ctx *kong.Context) (lines []string, bad map[*kong.Flag]bool) {
+// checkAddresses returns an error text for every invalid address, in the order of the options, and the set of these options.
+func checkAddresses(ctx *kong.Context) (lines []string, bad map[*kong.Flag]bool) {
 	bad = map[*kong.Flag]bool{}
 	for _, f := range ctx.Flags() {
 		kind, ok := addressOptions[f.Name]
@@ -93,7 +93,7 @@ func judgeAddresses(ctx *kong.Context) (lines []string, bad map[*kong.Flag]bool)
 			if v == "" && verb == "is" && kind != kindListen {
 				continue // off or missing, which is validated elsewhere
 			}
-			if text := kind.judge(v); text != "" {
+			if text := kind.check(v); text != "" {
 				bad[f] = true
 				lines = append(lines, fmt.Sprintf("--%s %s %q, %s%s", f.Name, verb, v, text, fromOrigin(ctx, f)))
 			}
@@ -102,8 +102,8 @@ func judgeAddresses(ctx *kong.Context) (lines []string, bad map[*kong.Flag]bool)
 	return lines, bad
 }
 
-// judge returns what is wrong with an address, "" if it is valid.
-func (k addressKind) judge(v string) string {
+// check returns what is wrong with an address, "" if it is valid.
+func (k addressKind) check(v string) string {
 	want := map[addressKind]string{
 		kindServer: "must be host:port", kindListen: "must be host:port or :port", kindHost: "must be a host, or the path of a socket",
 		kindSwitch: "must be host:port, :port, or off",

@@ -102,7 +102,7 @@ func TestAddresses_check(t *testing.T) {
 		{kindURL, "h:1", "must be avro"},
 		{kindURL, `"avro://h:1"`, "quotes"},
 	} {
-		if got := c.kind.judge(c.value); c.want == "" && got != "" || !strings.Contains(got, c.want) {
+		if got := c.kind.check(c.value); c.want == "" && got != "" || !strings.Contains(got, c.want) {
 			t.Errorf("%d %q: got %q, expected %q", c.kind, c.value, got, c.want)
 		}
 	}

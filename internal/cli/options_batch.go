@@ -32,5 +32,5 @@ func (o BatchOptions) config(shutdown time.Duration) batch.Config {
 	return c
 }
 
-// clamp32 limits a size to 32 bits; Validate judges the result.
+// clamp32 limits a size to 32 bits; Validate checks the result.
 func clamp32(b Bytes) int32 { return int32(min(int64(b), math.MaxInt32)) }

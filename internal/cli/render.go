@@ -13,8 +13,8 @@ import (
 // which variable or line of the configuration file set it, if one did. Invalid addresses among the options come first.
 // It returns nil if nothing is wrong.
 func optionErrors(ctx *kong.Context, err error) error {
-	lines, judged := judgeAddresses(ctx) // several packages may validate one option
-	reported := map[[2]string]bool{}     // options with their values
+	lines, invalid := checkAddresses(ctx) // several packages may validate one option
+	reported := map[[2]string]bool{}      // options with their values
 	ours := map[string]*kong.Flag{}
 	for _, f := range ctx.Flags() {
 		ours[f.Name] = f
@@ -30,7 +30,7 @@ func optionErrors(ctx *kong.Context, err error) error {
 			continue
 		}
 		value := [2]string{bad.Option, bad.Value}
-		if bad.Value != "" && (judged[f] || reported[value]) {
+		if bad.Value != "" && (invalid[f] || reported[value]) {
 			continue
 		}
 		reported[value] = true

@@ -17,7 +17,8 @@ import (
 const identityText = "identity of these checkpoints: all processes of a consumer group must read the same one"
 
 // Identity returns the 16 bytes that distinguish these checkpoints from those of other databases. If there are none
-// yet, it creates them: of two processes that try, one inserts the row and both read it. The table etl_target must exist.
+// yet, it creates them: of two processes that try, one inserts the row and both read it. The table etl_target must
+// exist.
 func (l *Ledger) Identity(ctx context.Context) (id [16]byte, err error) {
 	id, ok, err := l.ReadIdentity(ctx)
 	for tries := 0; err == nil && !ok && tries < 3; tries++ {

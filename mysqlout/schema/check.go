@@ -13,7 +13,7 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// Options is what the checks must know of the job.
+// Options is what the checks must know about the job.
 type Options struct {
 	Job   string
 	Dedup bool // event IDs are stored, so the job needs etl_dedup
@@ -90,7 +90,7 @@ func (c *Checker) Create(ctx context.Context, want []row.Table) error {
 }
 
 // createOne creates a table that is missing, and returns one that exists. It inspects first, because a user without the
-// right to create tables may well have the right to write to existing ones.
+// right to create tables may have the right to write to existing ones.
 func (c *Checker) createOne(ctx context.Context, tx *pool.Tx, t *row.Table, text string) (there *found, err error) {
 	f, err := inspect(ctx, tx, t)
 	if err != nil {

@@ -9,7 +9,8 @@ import (
 	"github.com/sluice-etl/sluice/pool"
 )
 
-// probe runs a transaction and rolls it back, to find a proxy that sends statements of one transaction to several sessions.
+// probe runs a transaction and rolls it back, to find a proxy that sends statements of one transaction to several
+// sessions.
 func (c *Checker) probe(ctx context.Context, tx *pool.Tx) ([]Finding, error) {
 	if tx.Server.Dialect == pool.Embedded {
 		return nil, nil

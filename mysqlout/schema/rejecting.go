@@ -30,7 +30,8 @@ func (k *foreignKey) changesRows() bool {
 	return !harmless(k.onUpdate) || !harmless(k.delete)
 }
 
-// The range of TIMESTAMP in a session whose time zone is UTC. Zero, the instant 1970-01-01 00:00:00, has another meaning.
+// The range of TIMESTAMP in a session whose time zone is UTC. Zero, the instant 1970-01-01 00:00:00, has another
+// meaning.
 var (
 	timestampMin  = time.Date(1970, 1, 1, 0, 0, 1, 0, time.UTC).UnixMicro()
 	timestampMax  = time.Date(2038, 1, 19, 3, 14, 8, 0, time.UTC).UnixMicro() - 1
