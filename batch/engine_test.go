@@ -506,7 +506,7 @@ func TestAudit_LostRecordStops(t *testing.T) {
 		t.Errorf("the partition with a lost record moved to %d, expected 0", at.Next)
 	}
 	if !strings.Contains(text.String(), "BUG: logs/0 [0,50) up to 50 holds 49 records and 0 gaps") {
-		t.Errorf("log: %s", text.String())
+		t.Errorf("the log does not report the lost record: %s", text.String())
 	}
 }
 

@@ -45,7 +45,7 @@ func BenchmarkProduce(b *testing.B) {
 			}
 		})
 		if released.Load() != requests {
-			b.Errorf("%d releases of %d requests", released.Load(), requests)
+			b.Errorf("got %d releases, expected one for each of %d requests", released.Load(), requests)
 		}
 	})
 	b.Run("raw", func(b *testing.B) {

@@ -63,7 +63,7 @@ func TestSASL_validate(t *testing.T) {
 		{"no user", SASL{Mechanism: ScramSHA512, Password: "p"}, false},
 	} {
 		if err := test.s.validate(); (err == nil) != test.ok {
-			t.Errorf("%s: %v", test.name, err)
+			t.Errorf("%s: got %v, expected valid: %t", test.name, err, test.ok)
 		}
 	}
 }

@@ -37,7 +37,7 @@ func TestP6_twoSourcesShareTheGroup(t *testing.T) {
 	both := a.has()
 	maps.Copy(both, b.has())
 	if len(both) != 6 {
-		t.Errorf("a has %v, b has %v", a.has(), b.has())
+		t.Errorf("a has %v, b has %v; expected six partitions together", a.has(), b.has())
 	}
 	kept := a.has()
 	for p := range kept { // cooperative: what a keeps was not interrupted
@@ -205,7 +205,7 @@ func TestP14_confirmWaitsForTheRebalance(t *testing.T) {
 			t.Fatal(err)
 		}
 		if n := len(got); n < 2 || n > 4 {
-			t.Fatalf("confirmed %v in mid-rebalance", got)
+			t.Fatalf("confirmed %v during the rebalance, expected 2 to 4 partitions", got)
 		}
 		if time.Now().After(deadline) {
 			t.Fatal("no balance")

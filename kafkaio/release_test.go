@@ -36,7 +36,7 @@ func TestP29_frameIsKeptUntilRejectedRecordsAreDead(t *testing.T) {
 		got = append(got, r.Value)
 	}
 	if len(got) != 2 || !bytes.Equal(got[0], want[0]) || !bytes.Equal(got[1], want[2]) {
-		t.Errorf("%d records, not the two good ones as they were", len(got))
+		t.Errorf("got %d records, expected the two valid ones unchanged", len(got))
 	}
 	letters := readAll(t, c, "logs.dlq")
 	if len(letters) != 1 {
@@ -88,7 +88,7 @@ func TestP23_AnUnlimitedRequestWaitsForKafka(t *testing.T) {
 	defer end()
 	select {
 	case err := <-done:
-		t.Fatalf("returned %v while Kafka did not answer", err)
+		t.Fatalf("returned %v before Kafka replied", err)
 	case <-time.After(4 * ackTimeout):
 	}
 	end()

@@ -174,6 +174,6 @@ func TestMonitor_denials(t *testing.T) {
 	}
 	m.last.Store(&finding{began: began, down: "a", degraded: "b"})
 	if d, g := m.State(); d != "a" || g != "b" {
-		t.Errorf("got %q %q", d, g)
+		t.Errorf("got %q %q, expected a and b", d, g)
 	}
 }

@@ -110,7 +110,7 @@ func TestP27_logStartPassedWhileRunning(t *testing.T) {
 	fill(t, cl, 0, 0, 100)
 	o, _ := source(t, testConfig(c))
 	eventually(t, "records", func() bool { return o.at(0).next == 100 })
-	fetchAgain := holdFetches(t, c) // else the broker may answer a fetch that waits, before the records are deleted
+	fetchAgain := holdFetches(t, c) // else the broker may reply to a fetch that waits, before the records are deleted
 	fill(t, cl, 0, 100, 200)
 	if err := c.DeleteRecords("logs", 0, 150); err != nil {
 		t.Fatal(err)

@@ -36,7 +36,7 @@ func TestP26_topicsAreCreatedAtStart(t *testing.T) {
 	asked := false
 	again, err := EnsureTopics(t.Context(), cfg, Use{Receive: true}, func(context.Context) (bool, error) { asked = true; return false, nil }, nil)
 	if err != nil || asked || again[0].Created || again[0].ID != reports[0].ID {
-		t.Errorf("a second start: %+v, %v, asked for checkpoints: %t", again, err, asked)
+		t.Errorf("second start: got %+v, %v, asked for checkpoints: %t; expected the existing topic", again, err, asked)
 	}
 }
 
@@ -87,7 +87,7 @@ func TestReachable_failsAtOnce(t *testing.T) {
 		t.Errorf("got %v, expected address and reason", err)
 	}
 	if d := time.Since(begun); d > 5*time.Second {
-		t.Errorf("took %s", d)
+		t.Errorf("took %s, expected at most 5s", d)
 	}
 }
 

@@ -156,7 +156,7 @@ func TestP9_OpenConnectionIsClosed(t *testing.T) {
 	tx.Rollback(t.Context())
 	tx = begin(t, p)
 	if got := ask(t, tx, "SELECT CONNECTION_ID()"); got != id {
-		t.Error("a connection whose ROLLBACK was answered was not used again")
+		t.Error("a connection whose reply to ROLLBACK was read was not reused")
 	}
 	_, err := tx.conn.BeginTx(t.Context(), nil)
 	if err == nil || !strings.Contains(err.Error(), "BUG") {

@@ -197,7 +197,7 @@ func (s *scenario) fetchedInput(t *testing.T, d *datadriven.TestData, err error)
 	return in
 }
 
-// foldedInput answers the task's last FoldRequest. Without fates, every offset is a counted record.
+// foldedInput returns the result of the task's last FoldRequest. Without fates, every offset is a counted record.
 func (s *scenario) foldedInput(t *testing.T, d *datadriven.TestData, task int) planner.FoldResult {
 	f := s.fold[task]
 	r := planner.FoldResult{Task: task, Gen: f.Gen, Token: f.Token, Done: !d.HasArg("more"), Size: 1}

@@ -62,7 +62,7 @@ func the[E planner.Output](s *script) E {
 	return found[0]
 }
 
-// claimed answers the claim that the last step requested; every partition is at offset 0.
+// claimed posts the result of the claim that the last step requested; every partition is at offset 0.
 func (s *script) claimed() {
 	s.t.Helper()
 	claim := the[planner.ClaimRequest](s)
@@ -91,7 +91,7 @@ func limits() planner.Limits {
 	}
 }
 
-// foldedAs answers the fold that the last step requested, with these fates.
+// foldedAs posts the result of the fold that the last step requested, with these fates.
 func (s *script) foldedAs(next int64, a checkpoint.Audit) {
 	s.t.Helper()
 	f := the[planner.FoldRequest](s)

@@ -154,7 +154,7 @@ func (b *bench[D]) firstClaim(t *testing.T) {
 		t.Fatalf("claimed %+v; expected 2 elements, got[0].Next 100, got[1].Next 0, got[0].Epoch 1 and got[0].LeaderEpoch -1", got)
 	}
 	if got[0].Owner == (checkpoint.Owner{}) || got[0].Owner != got[1].Owner || got[0].TopicID != b.topic.ID {
-		t.Errorf("claimed %+v", got)
+		t.Errorf("claimed %+v, expected one new owner and topic ID %s for both partitions", got, b.topic.ID)
 	}
 	b.wantNext(t, 100, 50, 0) // partition 1 too, which is not claimed
 	if c := b.Checkpoints(b.topic.Name)[1]; c.Epoch != 0 || c.Owner != (checkpoint.Owner{}) {
@@ -173,7 +173,7 @@ func (b *bench[D]) claimFences(t *testing.T) {
 	old := b.claim(t, s1, 0)
 	now := b.claim(t, s2, 0)
 	if now[0].Epoch != old[0].Epoch+1 || now[0].Owner == old[0].Owner {
-		t.Fatalf("second claim %+v after %+v", now, old)
+		t.Fatalf("second claim %+v after %+v, expected the next epoch and another owner", now, old)
 	}
 	err := s1.Commit(t.Context(), b.taskBatch(10, map[string]int64{"a": 10}, old...))
 	wantClass(t, err, checkpoint.ErrFenced, b.at(0))
@@ -197,7 +197,7 @@ func (b *bench[D]) commits(t *testing.T) {
 	b.wantNext(t, 106, 56, 0)
 	c := b.Checkpoints(b.topic.Name)[1]
 	if c.Audit != p.Advances[1].Audit || c.LeaderEpoch != 7 || c.Batch != p.ID || c.First != 50 {
-		t.Errorf("checkpoint %+v", c)
+		t.Errorf("checkpoint %+v, expected audit, leader epoch and batch ID of %+v, and first offset 50", c, p)
 	}
 	if n := b.DeadLetters(); n != 1 {
 		t.Errorf("%d dead letters, expected 1", n)

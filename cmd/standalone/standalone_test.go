@@ -211,7 +211,7 @@ func TestStandalone_killedAndRestarted(t *testing.T) {
 	}
 	if _, body := get("/api/v1/status"); !strings.Contains(body, `"counted": 2`) && !strings.Contains(body, `"counted": 1`) ||
 		!strings.Contains(body, `"retention": "none"`) {
-		t.Errorf("status: %s", body)
+		t.Errorf("the status does not have all expected members: %s", body)
 	}
 	if _, body := get("/metrics"); !strings.Contains(body, `etl_receiver_requests_total{outcome="ok",receiver="avro"} 1`) {
 		t.Errorf("metrics: %s, expected it to contain %q", body, `etl_receiver_requests_total{outcome="ok",receiver="avro"} 1`)

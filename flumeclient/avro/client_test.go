@@ -28,7 +28,7 @@ func dialTo(t *testing.T, addr string, change func(*flumeclient.ConnConfig)) *Cl
 	return receivertest.DialConfig(t, DefaultConfig(addr), Dial, change)
 }
 
-// Byte by byte what Avro's own Java client sends, and understanding what its server answers.
+// The client sends the same bytes as Avro's own Java client, and understands the replies of its server.
 func TestClient_capturedExchanges(t *testing.T) {
 	t.Parallel()
 	first := receivertest.Unhex(t, "00000001 00000002 00000030 86aadae2c45474c0fe93ffd0f2350a65 00 86aadae2c45474c0fe93ffd0f2350a65 02 00 00 16 617070656e644261746368 00000012 04 02 08 686f7374 02 61 00 04 6869 00 04 796f 00")
@@ -137,7 +137,7 @@ func TestClient_pipelines(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := c.Start(t.Context(), receivertest.Events("too early")); err == nil {
-		t.Error("a second request before the first answer")
+		t.Error("a second request was accepted before the first reply")
 	}
 	if _, err := c.Wait(t.Context()); err != nil {
 		t.Fatal(err)
@@ -162,7 +162,7 @@ func TestClient_pipelines(t *testing.T) {
 		t.Error(d)
 	}
 	if _, err := c.Wait(t.Context()); err == nil {
-		t.Error("an answer to nothing")
+		t.Error("a reply without a request was accepted")
 	}
 	if n := len(k.Got()); n != 6 {
 		t.Errorf("%d events, expected 6", n)

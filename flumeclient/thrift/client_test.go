@@ -21,7 +21,7 @@ func dialTo(t *testing.T, addr string, change func(*Config)) *Client {
 	return receivertest.DialConfig(t, DefaultConfig(addr), Dial, change)
 }
 
-// Byte by byte what Flume's own client sends, and understanding what its server answers, in Thrift's numbers.
+// The client sends the same bytes as Flume's own client, and understands the replies of its server.
 func TestClient_capturedExchanges(t *testing.T) {
 	t.Parallel()
 	const name = "617070656e644261746368"
@@ -60,7 +60,7 @@ func TestClient_capturedExchanges(t *testing.T) {
 	}
 }
 
-// What is no answer to the call ends the connection, and is no refusal.
+// A reply to another call ends the connection, and does not count as a rejection.
 func TestClient_invalidReplies(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {

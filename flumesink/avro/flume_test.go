@@ -57,7 +57,7 @@ func TestReceiver_realAgents(t *testing.T) {
 			}
 			answer := make([]byte, len(parts["plain"][1].bytes))
 			if _, err := io.ReadFull(z, answer); err != nil || !bytes.Equal(answer, parts["plain"][1].bytes) {
-				t.Errorf("deflated answer %x (%v), expected that of the plain sink", answer, err)
+				t.Errorf("deflated reply %x (%v), expected that of the plain sink", answer, err)
 			}
 			if d := cmp.Diff(first, k.Got()); d != "" {
 				t.Errorf("deflated events (-expected +got):\n%s", d)

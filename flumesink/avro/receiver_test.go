@@ -351,7 +351,7 @@ func TestProtocols_cacheIsBounded(t *testing.T) {
 	t.Parallel()
 	p, d := newProtocols(), testDecoder(t)
 	if wrong, err := p.learn(d.Frame, hash{1}, []byte(flumeavro.ProtocolText)); wrong != nil || err != nil || p.knows(hash{1}) {
-		t.Errorf("%v, error %v, known %v", wrong, err, p.knows(hash{1}))
+		t.Errorf("got %v, error %v, known %v; expected none, no error and false", wrong, err, p.knows(hash{1}))
 	}
 	if wrong, err := p.learn(d.Frame, hash{2}, make([]byte, flumeavro.MaxText+1)); wrong == nil || err != nil {
 		t.Error("a huge text was accepted")
@@ -359,7 +359,7 @@ func TestProtocols_cacheIsBounded(t *testing.T) {
 	for i := range maxKnownProtocols + 10 {
 		text := strings.Replace(flumeavro.ProtocolText, "Licensed", fmt.Sprintf("Licensed %d", i), 1)
 		if wrong, err := p.learn(d.Frame, md5.Sum([]byte(text)), []byte(text)); wrong != nil || err != nil {
-			t.Fatal(wrong, err)
+			t.Fatalf("got %v, error %v; expected neither", wrong, err)
 		}
 	}
 	if len(p.known) != maxKnownProtocols {

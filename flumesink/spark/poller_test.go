@@ -112,7 +112,7 @@ func TestP23_rejectedBatchIsReturned(t *testing.T) {
 	})
 	for i := 1; i < len(tries); i++ {
 		if d := tries[i].Sub(tries[i-1]); d < pause*4/5 {
-			t.Errorf("attempt %d came %s after the previous one", i, d)
+			t.Errorf("attempt %d came %s after the previous one, expected at least %s", i, d, pause*4/5)
 		}
 	}
 	if n := g.unanswered(); n != 2 {
@@ -277,7 +277,7 @@ func TestP33_stop(t *testing.T) {
 	g.Stop()
 	busy.look(func() {
 		if len(busy.acked) != 1 {
-			t.Errorf("said %v", busy.said)
+			t.Errorf("got calls %v, expected one ack", busy.said)
 		}
 	})
 	if log := g.Log.String(); !strings.Contains(log, "Stopped while a SparkSink had no events") || strings.Contains(log, "WARN") {
@@ -302,7 +302,7 @@ func TestP33_unresponsiveSink(t *testing.T) {
 	begun := time.Now()
 	g.Stop()
 	if d := time.Since(begun); d > 5*time.Second {
-		t.Errorf("the stop took %s", d)
+		t.Errorf("the stop took %s, expected at most 5s", d)
 	}
 }
 
@@ -318,7 +318,7 @@ func TestP33_lateBatchIsReturned(t *testing.T) {
 	g.Stop()
 	s.look(func() {
 		if d := cmp.Diff([]string{"get 1000", "nack AbCdEfGh1"}, s.said); d != "" || len(s.channel) != 1 {
-			t.Errorf("%s; the channel has %v", d, s.channel)
+			t.Errorf("%s; the channel has %v, expected one event", d, s.channel)
 		}
 	})
 	if len(k.Got()) != 0 {

@@ -250,7 +250,7 @@ func FuzzMessage(f *testing.F) {
 		var exception oracle.TApplicationException
 		err = oracle.NewTStandardClient(out, out).Recv(ctx, out, seqid, name, &result)
 		if !errors.As(err, &exception) || exception.TypeId() != oracle.UNKNOWN_METHOD || exception.Error() != "no" {
-			t.Fatalf("%x: answered by %x: %v", b, answers, err)
+			t.Fatalf("%x: got reply %x, %v; expected UNKNOWN_METHOD", b, answers, err)
 		}
 	})
 }

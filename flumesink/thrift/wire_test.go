@@ -158,7 +158,7 @@ func TestReceiver_malformedArguments(t *testing.T) {
 				var exception oracle.TApplicationException
 				err := oracle.NewTStandardClient(r, r).Recv(t.Context(), r, 7, name, nil)
 				if !errors.As(err, &exception) || exception.TypeId() != oracle.PROTOCOL_ERROR || !strings.Contains(exception.Error(), "field 1, the events, is missing") {
-					t.Errorf("answer %v", err)
+					t.Errorf("got reply %v, expected PROTOCOL_ERROR for the missing field 1", err)
 				}
 				c.Closed()
 				g.Rejected(receiver.ReasonMalformed, 1)
@@ -195,7 +195,7 @@ func TestReceiver_apacheThriftReadsTheReplies(t *testing.T) {
 		_, err := rpc.Call(t.Context(), "close", &flumethrift.BatchArgs{}, &flumethrift.BatchResult{})
 		var exception oracle.TApplicationException
 		if !errors.As(err, &exception) || exception.TypeId() != oracle.UNKNOWN_METHOD || exception.Error() != "Invalid method name: 'close'" {
-			t.Errorf("%s: answer %v", p, err)
+			t.Errorf("%s: got reply %v, expected UNKNOWN_METHOD for close", p, err)
 		}
 		if err := send(receivertest.Events("c")); err != nil {
 			t.Errorf("%s: after an unknown method: %v", p, err)

@@ -319,14 +319,14 @@ func TestP33_repliesToAcknowledgedRequests(t *testing.T) {
 	await(t, "readyz says 503", func() bool { code, states := p.standings(t); return code == 503 && states["running"] == status.Down })
 	select {
 	case err := <-p.ended:
-		t.Fatalf("it ended before Kafka's answer: %v", err)
+		t.Fatalf("it ended before Kafka replied: %v", err)
 	case err := <-answer:
-		t.Fatalf("an answer before Kafka's: %v", err)
+		t.Fatalf("got a reply before Kafka's: %v", err)
 	default:
 	}
 	close(goOn)
 	if err := <-answer; err != nil {
-		t.Errorf("the request was not answered OK: %v", err)
+		t.Errorf("the request did not get OK: %v", err)
 	}
 	if err := p.wantEnd(t); err != nil {
 		t.Errorf("Run: %v", err)

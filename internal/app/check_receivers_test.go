@@ -78,7 +78,7 @@ func TestCheck_receivers(t *testing.T) {
 		`ok       option 'watch-state': .* does not exist yet; it is created at start`, `ok       option 'poll': .* it accepts connections`,
 		`ok       option 'connect-socket': .* not connected`)
 	if _, err := os.Stat(filepath.Dir(state)); !os.IsNotExist(err) {
-		t.Errorf("the folder of the progress was made: %v", err)
+		t.Errorf("the directory of the progress was created: %v", err)
 	}
 }
 
@@ -132,7 +132,7 @@ func TestCheck_watchStateInUse(t *testing.T) {
 	}
 	out, err := check(t, c)
 	if err == nil {
-		t.Errorf("no error:\n%s", out)
+		t.Errorf("got no error, expected one; output:\n%s", out)
 	}
 	wantLines(t, out, `failed   option 'watch-state': .* is in use by another process`)
 	if err := w.Close(); err != nil {

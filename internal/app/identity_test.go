@@ -39,7 +39,7 @@ func TestP1_twoDatabasesInOneGroup(t *testing.T) {
 	}
 	for _, secret := range []string{"@", server.DSN(staging)} {
 		if strings.Contains(err.Error(), secret) {
-			t.Errorf("%v holds %q", err, secret)
+			t.Errorf("got error %v, which must not contain %q", err, secret)
 		}
 	}
 	var out bytes.Buffer

@@ -104,7 +104,7 @@ func TestDeadLetters_reasonsHoldNothingOfTheRecord(t *testing.T) {
 			}
 			for _, h := range letter[0].Headers {
 				if h.Key != marker && strings.Contains(string(h.Value), marker) || h.Key == kafkaio.HeaderReason && len(h.Value) == 0 {
-					t.Errorf("header %s is %q", h.Key, h.Value)
+					t.Errorf("header %s is %q, which must not contain the event's text or be an empty reason", h.Key, h.Value)
 				}
 			}
 		})

@@ -74,7 +74,7 @@ func TestP24_eventAboveALimitDoesNotAffectOthers(t *testing.T) {
 						}
 					}
 					if !bytes.HasPrefix(r.Value, []byte("bad")) {
-						t.Errorf("the dead letter begins with %q", r.Value[:min(len(r.Value), 10)])
+						t.Errorf("the dead letter begins with %q, expected \"bad\"", r.Value[:min(len(r.Value), 10)])
 					}
 					got = append(got, headers)
 				})

@@ -223,7 +223,7 @@ func BenchmarkAppend(b *testing.B) {
 			for i := range es {
 				e, next, bad := avrobin.ReadEvent(memory[:asked], at)
 				if bad != "" || string(e.Body) != string(es[i].Body) || string(e.Headers.Get("timestamp")) != string(es[i].Headers[0].Value) {
-					b.Fatalf("event %d: bad %s at %d", i, bad, next)
+					b.Fatalf("event %d: decoding got error %q at %d, expected the same event", i, bad, next)
 				}
 				at = next
 			}

@@ -186,7 +186,7 @@ func BenchmarkReadEvent(b *testing.B) {
 	for b.Loop() {
 		e, next, _ := ReadEvent(value, 0)
 		if next != len(value) || len(e.Body) != len(body) || len(e.Headers.Get("host")) != 14 || e.Headers.Get("none") != nil {
-			b.Fatal(text(e))
+			b.Fatalf("got %s, expected the whole event", text(e))
 		}
 	}
 }

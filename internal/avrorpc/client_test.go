@@ -19,7 +19,7 @@ func TestOutcome_longError(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n := len(system.Text); n > maxText+40 || !utf8.ValidString(system.Text) || !strings.HasSuffix(system.Text, "… (67108864 bytes)") {
-		t.Errorf("%d bytes: …%s", n, system.Text[n-30:])
+		t.Errorf("got a text of %d bytes that ends with …%s, expected a short one with its length", n, system.Text[n-30:])
 	}
 }
 
@@ -31,7 +31,7 @@ func TestCutText(t *testing.T) {
 		long[1:] + "éz": long[1:] + "… (4098 bytes)",
 	} {
 		if got := CutText([]byte(text)); got != want {
-			t.Errorf("%d bytes became %d: …%s", len(text), len(got), got[max(0, len(got)-20):])
+			t.Errorf("%d bytes became %d, expected valid UTF-8 that is cut: …%s", len(text), len(got), got[max(0, len(got)-20):])
 		}
 	}
 }

@@ -50,7 +50,7 @@ func TestMigrate_namesExistingOptions(t *testing.T) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(missing)) {
-		t.Errorf("etl %s is no option", name)
+		t.Errorf("etl %s is not an option", name)
 	}
 }
 

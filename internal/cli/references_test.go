@@ -38,7 +38,7 @@ func TestWithFlags_everyOutput(t *testing.T) {
 	err := fmt.Errorf("claim: %w", errors.New("raise "+option.Ref("tasks")))
 	var report bytes.Buffer
 	if Report(&report, "etl", err); report.String() != "etl: claim: raise --tasks\n" {
-		t.Errorf("the error is %q", report.String())
+		t.Errorf("got the error %q, expected \"etl: claim: raise --tasks\"", report.String())
 	}
 	for _, format := range []string{"text", "json"} {
 		var log bytes.Buffer

@@ -63,7 +63,7 @@ func TestProxy_faults(t *testing.T) {
 		p, h, _, _ := start(t)
 		p.Commits(Every(1, fate))
 		if err := insertAndCommit(t, h); (err == nil) != want.answered {
-			t.Errorf("fate %d: COMMIT returned %v", fate, err)
+			t.Errorf("fate %d: COMMIT returned %v, expected a reply: %t", fate, err, want.answered)
 		}
 		if got := rows(t, h); got != want.rows || p.Done(fate) != 1 {
 			t.Errorf("fate %d: %d rows, expected %d; done %d", fate, got, want.rows, p.Done(fate))

@@ -47,7 +47,7 @@ func TestWriter(t *testing.T) {
 		t.Errorf("got %d, %v, expected %d", n, err, len(line))
 	}
 	if text := strings.TrimSuffix(out.String(), "\n"); Needed(text) {
-		t.Errorf("got %q", text)
+		t.Errorf("got %q, expected no character that needs quoting", text)
 	}
 	var got struct{ V string }
 	if err := json.Unmarshal(out.Bytes(), &got); err != nil || got.V != value {

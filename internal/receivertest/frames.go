@@ -163,7 +163,7 @@ func (d Suite) StopWhileNotReady(t *testing.T) {
 	begun := time.Now()
 	g.Stop()
 	if d := time.Since(begun); d > 5*time.Second {
-		t.Errorf("the stop took %s", d)
+		t.Errorf("the stop took %s, expected at most 5s", d)
 	}
 	c.Closed()
 }

@@ -46,7 +46,7 @@ func WantDead(t *testing.T, label string, got receiver.Event) {
 		t.Errorf("the reason is %q, expected it to end with the option for %s", got.Dead.Reason, name)
 	}
 	if h := got.Headers[0]; string(h.Key) != string(bad.Headers[0].Key) || string(h.Value) != string(bad.Headers[0].Value) {
-		t.Errorf("%s: the first header is %s=%s", label, h.Key, h.Value)
+		t.Errorf("%s: the first header is %s=%s, expected %s=%s", label, h.Key, h.Value, bad.Headers[0].Key, bad.Headers[0].Value)
 	}
 }
 

@@ -39,7 +39,7 @@ func (d Suite) AckTimeoutClosesUnanswered(t *testing.T) {
 	r := <-k.Came
 	c.Closed()
 	if d := time.Since(begun); d < 100*time.Millisecond {
-		t.Errorf("closed after %s", d)
+		t.Errorf("closed after %s, expected at least 100ms", d)
 	}
 	g.Until("two events are counted", func() bool { return g.Metric("etl_receiver_unanswered_events_total") == 2 })
 	if n := g.Metric("etl_receiver_events_total"); n != 0 {
