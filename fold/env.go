@@ -22,8 +22,8 @@ type Env struct {
 	Headers   Headers // headers of the event beside the record's own; nil if there are none
 	Index     int64   // the row's number within the record, from 0
 
-	// Windows holds the window that each window function of the program found last; most records are in the window of the
-	// record before. The number of windows is Config.Windows.
+	// Windows caches the last window of each window function of the program, because most records are in the same window
+	// as the previous record. The number of windows is Config.Windows.
 	Windows []window.Span
 }
 
@@ -33,7 +33,7 @@ type Headers interface {
 	Get(name string) []byte
 }
 
-// Constant makes an Env without a record, for expressions that depend on none. The reasons of its failures contain the
+// Constant returns an Env without a record, for constant expressions. The reasons of its failures contain the
 // values.
 func Constant(zone *time.Location) *Env {
 	return &Env{Fields: format.Fields{Fault: value.Fault{Explain: true}, Times: value.LogTimes{Zone: zone}}}
@@ -49,7 +49,7 @@ func (e *Env) Header(name string) value.Value {
 	return RecordHeader(e.Record, name)
 }
 
-// RecordHeader returns the value of a header of a record, NULL if there is none. Of a name that comes twice, the first
+// RecordHeader returns the value of a header of a record, NULL if there is none. If a name occurs twice, the first one
 // counts.
 func RecordHeader(in *batch.Record, name string) value.Value {
 	for i := range in.Headers {

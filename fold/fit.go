@@ -7,7 +7,7 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// limits is a column and the values that it takes.
+// limits is a column and the values that it accepts.
 type limits struct {
 	*row.Column
 	low, high int64 // integers that need no other check
@@ -19,8 +19,8 @@ func newLimits(c *row.Column) limits {
 	return l
 }
 
-// fit converts a value to what its column will hold, or makes the record a dead letter with the reason. After a value has
-// passed here, the record is not the cause if MySQL rejects a total. k is the value's kind.
+// fit converts a value to what its column will hold, or makes the record a dead letter with the reason. After a value
+// has passed here, the record is not the cause if MySQL rejects a total. k is the value's kind.
 func (l *limits) fit(e *Env, v *value.Value, k value.Kind) {
 	if small := int64(v.Number.Lo); v.Set && v.Scale == 0 && small >= l.low && small <= l.high && v.Number.Hi == small>>63 {
 		return // nearly every number
@@ -50,7 +50,7 @@ func (l *limits) fit(e *Env, v *value.Value, k value.Kind) {
 	}
 }
 
-// misfit makes the record a dead letter, with the reason why col does not take v.
+// misfit makes the record a dead letter, with the reason why col does not accept v.
 func misfit(e *Env, v *value.Value, k value.Kind, col *row.Column, why row.Misfit) {
 	switch why {
 	case row.NullInNotNull:

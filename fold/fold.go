@@ -16,7 +16,7 @@ import (
 type Fold struct {
 	config     Config
 	statements []boundStatement
-	bound      *[]row.Table // the tables as the fold took them over last
+	bound      *[]row.Table // the tables as the fold adopted them last
 	rows       []*row.Rows  // one for each of bound
 	env        Env
 	rejections rejections
@@ -30,10 +30,11 @@ type Fold struct {
 	// Of the current statement, for emit:
 	current  *boundStatement
 	emit     func()
-	rejected bool // the current statement made a row that MySQL rejected earlier
+	rejected bool // the current statement yields a row that MySQL rejected earlier
 }
 
-// pending is a row that a statement makes of the current record. Nothing is merged until all statements have succeeded.
+// pending is a row that a statement yields for the current record. Nothing is merged until all statements have
+// succeeded.
 type pending struct {
 	statement *boundStatement
 	key, end  int  // in Fold.keys
@@ -41,7 +42,7 @@ type pending struct {
 	separate  bool // the row is not merged with others of its key, because MySQL rejected the merged row
 }
 
-// New makes a fold for one task.
+// New creates a fold for one task.
 func New(c Config) *Fold {
 	f := &Fold{config: c, topics: map[checkpoint.Partition]checkpoint.TopicID{}}
 	f.env.Values = make([]value.Value, c.Slots)
@@ -61,7 +62,7 @@ func New(c Config) *Fold {
 // reasons (etl dry-run).
 func (f *Fold) Explain() { f.env.Explain = true }
 
-// bind takes over the tables as they are now.
+// bind adopts the tables as they are now.
 func (f *Fold) bind() {
 	bound := f.config.Tables()
 	if bound == f.bound {
@@ -147,15 +148,15 @@ func (f *Fold) add(in *batch.Record, tally *batch.Tally) {
 	tally.Counted++
 }
 
-// addRows makes the pending rows of a statement that makes several of one row. On failure the reason is in Env;
-// rejected reports whether it is that of a row that MySQL rejected.
+// addRows adds the pending rows of a statement that yields several rows for one row of the record. On failure the
+// reason is in Env; rejected reports whether it is that of a row that MySQL rejected.
 func (f *Fold) addRows(s *boundStatement) (rejected bool) {
 	f.current, f.rejected = s, false
 	s.Rows(&f.env, f.emit)
 	return f.rejected
 }
 
-// addRow makes one pending row of a statement. On failure the reason is in Env; rejected reports whether it is that of
+// addRow adds one pending row of a statement. On failure the reason is in Env; rejected reports whether it is that of
 // a row that MySQL rejected.
 func (f *Fold) addRow(s *boundStatement) (rejected bool) {
 	e := &f.env
@@ -259,7 +260,7 @@ func (f *Fold) Restore(_ context.Context, checkpoints []checkpoint.Checkpoint, r
 	return nil
 }
 
-// deadLetter makes a dead letter of the current record, with a copy of its bytes.
+// deadLetter adds a dead letter for the current record, with a copy of its bytes.
 func (f *Fold) deadLetter(statement int, rejected bool, table, reason, detail string) batch.DeadLetter {
 	in := f.env.Record
 	kept := in.Value[:min(len(in.Value), f.config.DeadLetterMaxBytes)]

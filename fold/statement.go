@@ -14,8 +14,8 @@ import (
 // Config is the program of a fold. All of it but the Parser can be shared by several folds, if its functions can.
 type Config struct {
 	Statements []Statement
-	// Tables returns the tables as they are now, which hold every column of the statements. A fold takes them over when it
-	// is made and at each Restore. What it returns is never changed; new tables are a new slice.
+	// Tables returns the tables as they are now, which hold every column of the statements. A fold adopts them when it
+	// is created and at each Restore. What it returns is never changed; new tables are a new slice.
 	Tables func() *[]row.Table
 	// Parser reads bodies into Slots fields. It belongs to this fold alone.
 	Parser format.Parser
@@ -36,7 +36,7 @@ type Config struct {
 type Statement struct {
 	Number int    // for dead letters
 	Table  string // the table's full name
-	// Where reports whether the row is taken; nil takes every row.
+	// Where reports whether the row is selected; nil selects every row.
 	Where func(*Env) value.Truth
 	// Rows calls row once for each row of the table that the record's row makes, which is how a record can be in several
 	// windows. Between the calls it changes what the columns' functions read of Env. If Rows is nil, there is one row.

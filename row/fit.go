@@ -12,12 +12,12 @@ import (
 // statement. The sink calls them again when MySQL has rejected a row, to distinguish a record's own value from a stored
 // total.
 
-// Misfit is why a column does not take a value.
+// Misfit is the reason why a column does not accept a value.
 type Misfit uint8
 
-// The misfits. Where several apply to one value, the first of this list is returned.
+// The misfits. If several apply to one value, the first of this list is returned.
 const (
-	Fits          Misfit = iota // the column takes the value
+	Fits          Misfit = iota // the column accepts the value
 	NullInNotNull               // NULL, and the column is NOT NULL
 	Negative                    // below zero, and the column is UNSIGNED
 	OutOfRange                  // outside MinInt to MaxInt, or not a finite number

@@ -13,9 +13,10 @@ import (
 //
 // Which record is the last must depend on the records alone: not on how they were divided into batches, on the order in
 // which tasks commit, or on what is read again after a crash. Within a partition the offset is that order. Between
-// partitions Kafka has none, and a timestamp alone does not do, because a producer's clock may go back: a later record
-// of the partition may have an earlier time. Comparing by offset within a partition and by time between partitions is
-// no order at all (a < b by offset, b < c and c < a by time), so the result would depend on the order of merging.
+// partitions Kafka has none, and a timestamp alone is not enough, because a producer's clock may go back: a later
+// record of the partition may have an earlier time. Comparing by offset within a partition and by time between
+// partitions is no order at all (a < b by offset, b < c and c < a by time), so the result would depend on the order of
+// merging.
 //
 // So the state has the ID of the topic, and an entry for each partition that wrote the key:
 //
@@ -30,9 +31,10 @@ import (
 //     divided and repeated in any way.
 //   - The Replace columns hold the values of the record that the state chooses. A join of one partition's entry raises
 //     the time of that partition alone. So the chosen partition stays the same, or becomes the joined one; in the first
-//     case the values are there already, unless the joined entry has a higher offset of that partition, and in the second
-//     they are those of the joined row. The values of a partition that is not chosen are never needed again: it can be
-//     chosen only by a record of its own that raises its time, and that record brings the partition's newest values.
+//     case the values are there already, unless the joined entry has a higher offset of that partition, and in the
+//     second they are those of the joined row. The values of a partition that is not chosen are never needed again: it
+//     can be chosen only by a record of its own that raises its time, and that record brings the partition's newest
+//     values.
 //   - The second invariant holds only if a row of a batch is of one partition. Rows.FindIn sees to it.
 //
 // A record without a timestamp has time -1.
@@ -40,10 +42,10 @@ import (
 // Offsets begin at 0 again when a topic is recreated, so positions of two topics cannot be compared. Topic IDs have no
 // order either. The topic of the batch's record is the current one: a claim compares it with the checkpoint, and a
 // person has moved the checkpoint to it. So a stored state of another topic loses as a whole, and the batch's values
-// replace the stored ones. Joining is commutative only among the records of one topic. The one case in which that
-// shows: partitions are moved to the new topic one by one, and a task that still owns one of the old topic commits what
-// it has read of it, after a commit of another task from the new topic. Stop the job before its checkpoints are moved
-// to avoid it.
+// replace the stored ones. Joining is commutative only among the records of one topic. This matters in one case:
+// partitions are moved to the new topic one by one, and a task that still owns a partition of the old topic commits
+// records of it after another task has committed records of the new topic. To avoid it, stop the job before its
+// checkpoints are moved.
 
 // The merges that keep the values of the last record.
 var (

@@ -131,9 +131,9 @@ func (r *Rows) add(partition int32, key []byte, hash uint64) int {
 	return i
 }
 
-// AddSeparate adds a row that is not merged with the other rows of its key, and returns its number. Find never returns such a
-// row. A server that merges the rows one by one stores the same values as for one merged row, and when it rejects a
-// row, Origin returns the record that made it.
+// AddSeparate adds a row that is not merged with the other rows of its key, and returns its number. Find never returns
+// such a row. A server that merges the rows one by one stores the same values as for one merged row, and when it
+// rejects a row, Origin returns the record that made it.
 func (r *Rows) AddSeparate(key []byte, from Origin) int {
 	if r.separate == nil {
 		r.separate = map[int]Origin{}

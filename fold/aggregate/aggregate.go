@@ -5,7 +5,7 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// Func is a function of several values, in the form in which a fold computes it: what one record adds to a cell.
+// Func is an aggregate function, in the form in which a fold computes it: what one record adds to a cell.
 type Func uint8
 
 // The functions.
@@ -18,7 +18,7 @@ const (
 	Keep                    // x itself, in a row that one record writes
 )
 
-// Merge is how values of the function join in a cell and in the table.
+// Merge returns how values of the function merge in a cell and in the table.
 func (f Func) Merge() row.Merge {
 	switch f {
 	case Count, CountValues, Sum:
@@ -34,7 +34,7 @@ func (f Func) Merge() row.Merge {
 // HasArgument reports whether the function has an argument, which is evaluated for each row.
 func (f Func) HasArgument() bool { return f != Count }
 
-// WritesArgument reports whether the argument's own value goes into the column, which it must fit then.
+// WritesArgument reports whether the argument's own value is written to the column. If so, it must fit the column.
 func (f Func) WritesArgument() bool { return f >= Sum }
 
 // Input is what one row adds to a cell: v is its argument, which is ignored if the function has none. What is returned
@@ -47,8 +47,8 @@ func (f Func) Input(v *value.Value) (in row.Value) {
 	return in
 }
 
-// Added is Input of the functions that make totals ([row.Add]): the number that one row adds. ok is false if the row adds
-// nothing.
+// Added is Input for the functions that compute totals ([row.Add]): it returns the number that one row adds. ok is
+// false if the row adds nothing.
 func (f Func) Added(v *value.Value) (n row.Number, ok bool) {
 	switch {
 	case f == Count:

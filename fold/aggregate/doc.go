@@ -1,3 +1,3 @@
-// Package aggregate is the functions of several values that a fold computes by adding one record after another to a cell:
-// COUNT, SUM, MIN, MAX. How cells merge, in memory and in the table, is package row's part.
+// Package aggregate implements the aggregate functions COUNT, SUM, MIN and MAX: what a record adds to a cell. Package
+// row implements how cells merge, in memory and in the table.
 package aggregate

@@ -74,7 +74,8 @@ func (r benchRecord) combined() string {
 }
 
 // BenchmarkFormats reads status and agent of lines of an access log in each format: with the format's parser, with the
-// standard library, and, as a lower bound of the work, by reading each byte once. The first two must yield the same bytes.
+// standard library, and, as a lower bound of the work, by reading each byte once. The first two must yield the same
+// bytes.
 func BenchmarkFormats(b *testing.B) {
 	records := benchRecords()
 	for _, f := range benchFormats {

@@ -241,7 +241,7 @@ func (p *clfParser) numbers(f *[clfSlots]value.Value, b []byte) error {
 	return nil
 }
 
-// quoted reads up to the next quote that no backslash escapes. Where there is none, ok is false and field is all of b.
+// quoted reads up to the next quote that no backslash escapes. If there is none, ok is false and field is all of b.
 func quoted(b []byte) (field, rest []byte, ok bool) {
 	for from := 0; ; {
 		i := bytes.IndexByte(b[from:], '"')

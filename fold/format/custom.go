@@ -8,9 +8,9 @@ import (
 	"github.com/sluice-etl/sluice/fold/value"
 )
 
-// customFormat reads the lines of a configured log format (Apache's LogFormat, nginx's log_format). A line must contain the
-// format's literal text exactly, and end where the format ends. So a field that holds what it should not makes a dead
-// letter, and never shifts the fields after it.
+// customFormat reads the lines of a configured log format (Apache's LogFormat, nginx's log_format). A line must contain
+// the format's literal text exactly, and end where the format ends. So a field with unexpected content makes the record
+// a dead letter, and never shifts the fields after it.
 type customFormat struct {
 	columnList
 	pieces []piece
@@ -144,8 +144,8 @@ func (f *piece) fits(v []byte) bool {
 
 var host = piece{field: fieldHost}
 
-// hostBefore is the length of the host that b begins with and that literal, which begins with a colon, follows; -1 if there
-// is none. An IPv6 address holds colons too, so the longest host is taken.
+// hostBefore is the length of the host that b begins with and that literal, which begins with a colon, follows; -1 if
+// there is none. An IPv6 address holds colons too, so the longest host is taken.
 func hostBefore(b, literal []byte) int {
 	run := 0
 	for run < len(b) && byteClass[b[run]] != notHost {
@@ -159,7 +159,7 @@ func hostBefore(b, literal []byte) int {
 	return -1
 }
 
-// formatBuilder makes a customFormat of literal text and fields, in their order.
+// formatBuilder builds a customFormat from literal text and fields, in their order.
 type formatBuilder struct {
 	f       customFormat
 	literal []byte
@@ -167,7 +167,7 @@ type formatBuilder struct {
 	err     error
 }
 
-// field adds a field behind the literal text so far.
+// field adds a field after the literal text so far.
 func (b *formatBuilder) field(text string, p piece, cols ...customColumn) {
 	if n := len(b.f.pieces); n > 0 && len(b.literal) == 0 && b.err == nil {
 		b.err = fmt.Errorf("%s follows another field without text between them, so a line cannot be split there: put a space or a quote between them", text)

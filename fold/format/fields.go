@@ -2,8 +2,8 @@ package format
 
 import "github.com/sluice-etl/sluice/fold/value"
 
-// Fields holds the fields of one row of a record, and what reading them needs. One belongs to each fold. It is unsafe for
-// concurrent use.
+// Fields holds the fields of one row of a record, and what reading them needs. One belongs to each fold. It is unsafe
+// for concurrent use.
 type Fields struct {
 	value.Fault
 	Values []value.Value // by slot, as the format's columns have them

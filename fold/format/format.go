@@ -10,8 +10,8 @@ import (
 	"github.com/sluice-etl/sluice/internal/option"
 )
 
-// Format says how the body of a record is read. While a program is compiled, it is asked for columns; then parsers are
-// made of it. It is unsafe for concurrent use until the last column has been asked for, and safe after that.
+// Format says how the body of a record is read. While a program is compiled, its columns are looked up; then it creates
+// parsers. It is unsafe for concurrent use until the last column was looked up, and safe after that.
 type Format interface {
 	// Column finds a column by the path that it is written with: one name, or a field's names from the outermost to the
 	// innermost. ok is false if there is none.
@@ -34,7 +34,8 @@ type PathFormat interface {
 type Column struct {
 	value.Type
 	Slot int // index of its field in Fields.Values
-	// Read, if not nil, makes the column's value from the field, which is not NULL. It is called when the value is needed.
+	// Read, if not nil, computes the column's value from the field, which is not NULL. It is called when the value is
+	// needed.
 	Read func(r *Fields, v value.Value) value.Value
 }
 
@@ -51,7 +52,7 @@ type Parser interface {
 // logFormat is an entry of the registry.
 type logFormat struct {
 	name string
-	// make makes the format. text is that of log-format-string, and empty if definition is.
+	// make creates the format. text is that of log-format-string, and empty if definition is.
 	make func(text string) (Format, error)
 	// definition says what log-format-string holds. It is empty for a format that needs no such text.
 	definition string
@@ -82,7 +83,7 @@ func Names() []string {
 	return names
 }
 
-// New makes the log format of that name. text is the format's own definition (log-format-string), for those that need
+// New creates the log format of that name. text is the format's own definition (log-format-string), for those that need
 // it; for others it must be empty.
 func New(name, text string) (Format, error) {
 	var defined []string
@@ -123,7 +124,7 @@ func (*rawParser) Start(body []byte, r *Fields) (bool, error) {
 
 func (*rawParser) Next(*Fields) (bool, error) { return false, nil }
 
-// wordsFormat makes a row of each word: of what stands between ASCII white space.
+// wordsFormat turns each word, separated by ASCII white space, into a row.
 type wordsFormat struct{}
 
 func (wordsFormat) Column(path []string) (Column, bool) {

@@ -10,7 +10,7 @@ import (
 	"github.com/sluice-etl/sluice/internal/option"
 )
 
-// maxFormatString is the most bytes that the text of a log format can have.
+// maxFormatString is the maximum number of bytes of the text of a log format.
 const maxFormatString = 8 << 10
 
 // vhostCombined is the format that Debian's configuration of Apache calls vhost_combined.
@@ -68,8 +68,8 @@ func unwrap(text, directive string) string {
 			return text[1:max(1, n-1)]
 		}
 	}
-	// This is one quoted argument, perhaps followed by the name of the format. A format that begins with a quoted field, as
-	// "%r" %s does, is followed by more than a name.
+	// This is one quoted argument, perhaps followed by the name of the format. A format that begins with a quoted field,
+	// as "%r" %s does, is followed by more than a name.
 	if text != "" && (text[0] == '"' || text[0] == '\'') {
 		n := value.QuotedLength(text)
 		behind := strings.TrimSpace(text[n:])
@@ -234,7 +234,7 @@ func (b *formatBuilder) named(shown string, c byte, arg string) error {
 	return nil
 }
 
-// columnName is a name in lower case, with underscores for what is no letter or digit.
+// columnName returns a name in lower case, with underscores in place of what is neither a letter nor a digit.
 func columnName(name string) string {
 	return strings.Map(func(c rune) rune {
 		switch {

@@ -13,8 +13,8 @@ import (
 )
 
 // jsonFormat reads one JSON object per record, or one per line of it. Every name is a field; it is NULL if the object
-// lacks it or has null there. Names compare by their bytes, after escapes are decoded. Of a name that an object has twice,
-// the first counts.
+// lacks it or has null there. Names compare by their bytes, after escapes are decoded. If an object has a name twice,
+// the first one counts.
 type jsonFormat struct {
 	fields []jsonField
 }
@@ -67,7 +67,7 @@ func (p *jsonParser) Next(r *Fields) (bool, error) {
 
 var errNoObject = errors.New("expected a JSON object")
 
-// Start reads one object, on one line or several. Where the body is no JSON and holds several lines, each line is an
+// Start reads one object, on one line or several. If the body is not JSON and has several lines, each line is an
 // object (NDJSON), and a row.
 func (p *jsonParser) Start(body []byte, r *Fields) (bool, error) {
 	body = value.TrimBOM(body)
@@ -84,15 +84,15 @@ func (p *jsonParser) Start(body []byte, r *Fields) (bool, error) {
 	return true, nil
 }
 
-// maxValues is the most values that one JSON text can have. The parser builds a tree of up to 500 bytes for each value, and
-// a value can be as short as two bytes of text.
+// maxValues is the maximum number of values in one JSON text. The parser builds a tree of up to 500 bytes for each
+// value, and a value can be as short as two bytes of text.
 const maxValues = 100_000
 
-// manyValues is the most values of a text after which the parser's memory is kept for the next one.
+// manyValues is the maximum number of values of a text after which the parser's memory is kept for the next one.
 const manyValues = 10_000
 
-// hasManyValues reports whether a text may have more than most values. Each value but the outermost follows a comma or an
-// opening bracket, outside of strings, so these are counted.
+// hasManyValues reports whether a text may have more than most values. Each value but the outermost follows a comma or
+// an opening bracket, outside of strings, so these are counted.
 func hasManyValues(b []byte, most int) bool {
 	if len(b) <= most {
 		return false
@@ -173,7 +173,7 @@ func (p *jsonParser) written(v *fastjson.Value) []byte {
 }
 
 // write appends a value to p.text, without white space. Numbers stand as they were written; of texts only what must be
-// escaped is. (fastjson's own MarshalTo escapes as Go does, which is no JSON: \x00, \U0010ffff.)
+// escaped is. (fastjson's own MarshalTo escapes as Go does, which is not JSON: \x00, \U0010ffff.)
 func (p *jsonParser) write(v *fastjson.Value) {
 	switch v.Type() {
 	case fastjson.TypeString:
@@ -232,9 +232,8 @@ func appendJSONText(dst, text []byte) []byte {
 	return append(dst, '"')
 }
 
-// find follows a path, as MySQL does: cell 0 or last of a value that is no array is the value itself. It returns nil where
-// there is nothing. escapes says that the text has escapes, so names may be
-// written with them.
+// find follows a path, as MySQL does: cell 0 or last of a value that is no array is the value itself. It returns nil
+// where there is nothing. escapes says that the text has escapes, so names may be written with them.
 func find(v *fastjson.Value, path []jsonpath.Step, escapes bool) *fastjson.Value {
 	for i := range path {
 		s := &path[i]

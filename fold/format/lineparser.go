@@ -6,7 +6,7 @@ import (
 	"github.com/sluice-etl/sluice/fold/value"
 )
 
-// lineParser makes a row of each line of a body that is not blank.
+// lineParser turns each line of a body that is not blank into a row.
 type lineParser struct {
 	line func(r *Fields, line []byte) error // reads a line, without its line ending, into the fields
 	rest []byte                             // the lines after the current one

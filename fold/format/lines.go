@@ -8,8 +8,8 @@ import (
 	"github.com/sluice-etl/sluice/fold/value"
 )
 
-// nextLine removes the next line that is not blank from rest, and returns it without its line ending: LF, CRLF, or CR at
-// the end of rest. ok is false if there is none.
+// nextLine removes the next line that is not blank from rest, and returns it without its line ending: LF, CRLF, or CR
+// at the end of rest. ok is false if there is none.
 func nextLine(rest *[]byte) (line []byte, ok bool) {
 	for b := *rest; len(b) > 0; b = *rest {
 		line = b
@@ -63,7 +63,8 @@ func isHost(b []byte) bool {
 	return classes == 0 || isPlainIPv6(b) || isAddress(b) || string(b) == "unix:"
 }
 
-// isPlainIPv6 recognizes nearly all addresses of IPv6 in one pass: groups of hexadecimal digits and colons, nothing else.
+// isPlainIPv6 recognizes nearly all addresses of IPv6 in one pass: groups of hexadecimal digits and colons, nothing
+// else.
 func isPlainIPv6(b []byte) bool {
 	groups, digits, short := 0, 0, false
 	for i, c := range b {
@@ -87,8 +88,8 @@ func isPlainIPv6(b []byte) bool {
 	return (digits > 0 || b[len(b)-2] == ':') && (groups == 8 && !short || groups < 8 && short)
 }
 
-// isAddress reports whether b is an IP address, with or without brackets and a port. It allocates for texts that are almost
-// an IPv6 address.
+// isAddress reports whether b is an IP address, with or without brackets and a port. It allocates for texts that are
+// almost an IPv6 address.
 func isAddress(b []byte) bool {
 	if len(b) < 2 || len(b) > 80 {
 		return false

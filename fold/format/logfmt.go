@@ -7,17 +7,17 @@ import (
 	"github.com/sluice-etl/sluice/fold/value"
 )
 
-// newLogfmt makes the format of lines such as
+// newLogfmt creates the format of lines such as
 //
 //	level=info msg="request \"x\"" path=/a cached
 //
 // as go-logfmt/logfmt decodes them, and log/slog and logrus write them. Pairs are separated by bytes up to the space. A
 // name without a value, name= and name="" are the empty text, so NULL says that the line lacks the name. Within double
-// quotes a backslash escapes, as in Go and in JSON; within single quotes it does not. A line without any = is not logfmt:
-// each of its words would be a name without a value.
+// quotes a backslash escapes, as in Go and in JSON; within single quotes it does not. A line without any = is not
+// logfmt: each of its words would be a name without a value.
 //
-// go-logfmt lets a pair follow a closing quote without a space. Here that is an error, because it is what a quote without
-// its backslash looks like. So is an apostrophe in a name, as in msg='a b', because apostrophes quote nothing.
+// go-logfmt lets a pair follow a closing quote without a space. Here that is an error, because it is what a quote
+// without its backslash looks like. So is an apostrophe in a name, as in msg='a b', because apostrophes quote nothing.
 func newLogfmt(string) (Format, error) {
 	return &namedFormat{line: func(found *named) func(*Fields, []byte) error {
 		return (&logfmtLine{found: found}).read

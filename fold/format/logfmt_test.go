@@ -115,8 +115,8 @@ func FuzzLogfmt(f *testing.F) {
 	})
 }
 
-// What strconv.Unquote and encoding/json read, appendUnescaped reads too, and it yields the same text. What neither reads
-// is an error.
+// What strconv.Unquote and encoding/json read, appendUnescaped reads too, and it yields the same text. What neither
+// reads is an error.
 func FuzzUnescape(f *testing.F) {
 	for _, s := range []string{`a\"b`, `\x41\a\v`, `\u0041\/`, `\ud83d\ude00`, `\U0001F600`, `\q`, `\`, `\ud83d`, `\u12`, "\t", `\'`} {
 		f.Add([]byte(s))

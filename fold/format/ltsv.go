@@ -6,8 +6,8 @@ import (
 	"github.com/sluice-etl/sluice/fold/value"
 )
 
-// newLTSV makes the format of lines of fields label:value that are separated by tabs (ltsv.org). A label has letters,
-// digits, underscores, points and hyphens. A value is what stands between the first colon and the tab: it is not
+// newLTSV creates the format of lines of fields label:value that are separated by tabs (ltsv.org). A label has letters,
+// digits, underscores, points and hyphens. A value is the text between the first colon and the tab. It is not
 // converted, and may be empty.
 func newLTSV(string) (Format, error) {
 	return &namedFormat{line: func(found *named) func(*Fields, []byte) error {

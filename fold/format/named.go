@@ -7,11 +7,11 @@ import (
 )
 
 // namedFormat reads lines whose fields carry their names, such as logfmt and LTSV. Every name is a column: a text, or
-// NULL in a line without that name. Names compare by their bytes, and a path is a name with points. Of a name that a line
-// has twice, the first counts.
+// NULL in a line without that name. Names compare by their bytes, and a path is a name with points. If a line has a
+// name twice, the first one counts.
 type namedFormat struct {
 	names []string
-	// line makes the function that reads one line into the fields of found.
+	// line returns the function that reads one line into the fields of found.
 	line func(found *named) func(r *Fields, line []byte) error
 }
 

@@ -7,8 +7,8 @@ import (
 )
 
 // appendUnescaped appends text to dst without its backslash escapes, which are those of Go's strconv.Quote and of JSON:
-// \a \b \f \n \r \t \v \\ \" \' \/, \xhh (a byte), \uhhhh (a character of UTF-16, so two of them can be one character) and
-// \Uhhhhhhhh. bad is the index of the first backslash that begins none of them, -1 if there is none.
+// \a \b \f \n \r \t \v \\ \" \' \/, \xhh (a byte), \uhhhh (a character of UTF-16, so two of them can be one character)
+// and \Uhhhhhhhh. bad is the index of the first backslash that begins none of them, -1 if there is none.
 func appendUnescaped(dst, text []byte) (out []byte, bad int) {
 	for at := 0; ; {
 		n := bytes.IndexByte(text[at:], '\\')
@@ -56,8 +56,8 @@ func appendUnescaped(dst, text []byte) (out []byte, bad int) {
 	}
 }
 
-// escapedRune reads the character of the escape uhhhh, uhhhh\uhhhh or Uhhhhhhhh that b begins with. length is 0 if there is
-// none, such as for one half of a UTF-16 pair.
+// escapedRune reads the character of the escape uhhhh, uhhhh\uhhhh or Uhhhhhhhh that b begins with. length is 0 if
+// there is none, such as for one half of a UTF-16 pair.
 func escapedRune(b []byte) (char rune, length int) {
 	switch b[0] {
 	case 'u':

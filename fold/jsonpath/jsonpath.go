@@ -32,8 +32,8 @@ func Members(path []string) []Step {
 // pathParser holds what is still to be read.
 type pathParser struct{ rest string }
 
-// Parse reads a path that names one value. A path that can name several ($.*, $[*], $**.a, $[0 to 2]) is an error, because a
-// column holds one value.
+// Parse reads a path that names one value. A path that can name several ($.*, $[*], $**.a, $[0 to 2]) is an error,
+// because a column holds one value.
 func Parse(text string) (steps []Step, err error) {
 	p := pathParser{text}
 	defer func() {

@@ -6,8 +6,8 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// decimalValue makes a decimal with at most MaxScale digits after the point, rounded half away from zero. ok is what it is
-// given, and false if the result has more than row.MaxDigits digits.
+// decimalValue returns a decimal with at most MaxScale digits after the point, rounded half away from zero. ok is what
+// it is given, and false if the result has more than row.MaxDigits digits.
 func decimalValue(n row.Number, scale int, ok bool) (Value, bool) {
 	if scale > MaxScale && ok {
 		n, ok = n.Rescale(scale, MaxScale)
@@ -39,8 +39,9 @@ func Multiply(a, b Value) (Value, bool) {
 	return decimalValue(n, int(a.Scale)+int(b.Scale), ok)
 }
 
-// Divide is a / b; b must not be 0. The quotient has the digits that MySQL keeps within an expression: whole groups of nine
-// after the point, so many that at least four digits more than the dividend's fit. What follows them is cut, not rounded.
+// Divide is a / b; b must not be 0. The quotient has the digits that MySQL keeps within an expression: whole groups of
+// nine after the point, so many that at least four digits more than the dividend's fit. What follows them is cut, not
+// rounded.
 func Divide(a, b Value) (Value, bool) {
 	nines := func(n int) int { return (n + 8) / 9 * 9 }
 	sa, sb := int(a.Scale), int(b.Scale)
@@ -108,8 +109,8 @@ func align(a, b Value) (x, y row.Number, scale uint8, ok bool) {
 	return a.Number, y, a.Scale, ok
 }
 
-// CompareDecimals orders two integers or decimals, neither of them NULL: it is below, equal to or above 0 as a is below,
-// equal to or above b. It is exact for any scales.
+// CompareDecimals orders two integers or decimals, neither of them NULL: it is below, equal to or above 0 as a is
+// below, equal to or above b. It is exact for any scales.
 func CompareDecimals(a, b Value) int {
 	if a.Scale == b.Scale {
 		return a.Number.Compare(b.Number)

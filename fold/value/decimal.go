@@ -8,8 +8,8 @@ import (
 const MaxScale = 30
 
 // ParseDecimal reads the whole of a text as a number: a sign, digits, a point, an exponent. White space around it is
-// skipped, as in MySQL. Digits beyond MaxScale after the point are rounded half away from zero. ok is false if the text is
-// not a number or if the number has more than row.MaxDigits digits.
+// skipped, as in MySQL. Digits beyond MaxScale after the point are rounded half away from zero. ok is false if the text
+// is not a number or if the number has more than row.MaxDigits digits.
 func ParseDecimal(b []byte) (n row.Number, scale int, ok bool) {
 	b = TrimSpace(b)
 	negative := false
@@ -48,8 +48,8 @@ func ParseDecimal(b []byte) (n row.Number, scale int, ok bool) {
 	return n, scale, true
 }
 
-// scanDecimal reads the digits and the point that b begins with. ok is false if there is no digit, or if the number has more
-// than row.MaxDigits digits.
+// scanDecimal reads the digits and the point that b begins with. ok is false if there is no digit, or if the number has
+// more than row.MaxDigits digits.
 func scanDecimal(b []byte) (n row.Number, scale int, rest []byte, ok bool) {
 	digits := 0                 // all of them
 	significant := 0            // those from the first that is not 0
@@ -89,7 +89,8 @@ func scanDecimal(b []byte) (n row.Number, scale int, rest []byte, ok bool) {
 	return n, scale, b, digits > 0
 }
 
-// parseExponent reads a sign and digits. An exponent above 10^6 is read as 10^6, which is out of range for every caller.
+// parseExponent reads a sign and digits. An exponent above 10^6 is read as 10^6, which is out of range for every
+// caller.
 func parseExponent(b []byte) (exp int, ok bool) {
 	negative := len(b) > 0 && b[0] == '-'
 	if negative || len(b) > 0 && b[0] == '+' {

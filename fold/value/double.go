@@ -20,7 +20,8 @@ func ToDouble(n row.Number, scale int) float64 {
 }
 
 // ParseDouble reads the whole of a text as the nearest binary64: a sign, digits, a point, an exponent, with white space
-// around them. What only Go reads as a number (0x1p4, 1_000, inf, nan) is none. ok is false for numbers out of range, too.
+// around them. What only Go reads as a number (0x1p4, 1_000, inf, nan) is none. ok is false for numbers out of range,
+// too.
 func ParseDouble(b []byte) (f float64, ok bool) {
 	b = TrimSpace(b)
 	rest := b
@@ -60,8 +61,8 @@ func countDigits(b []byte) (n int, rest []byte) {
 	return n, b[n:]
 }
 
-// WholeNumber is the exact value of a DOUBLE without a fraction; its shortest text would have 17 significant digits at most.
-// ok is false for infinities, NaN and what exceeds 126 bits.
+// WholeNumber is the exact value of a DOUBLE without a fraction; its shortest text would have 17 significant digits at
+// most. ok is false for infinities, NaN and what exceeds 126 bits.
 func WholeNumber(f float64) (n row.Number, ok bool) {
 	if math.Abs(f) < 1<<63 {
 		return row.FromInt(int64(f)), true

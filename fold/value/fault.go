@@ -11,9 +11,9 @@ type Fault struct {
 	// Reason is empty until the record fails. It is the same text for all records that fail alike, so that dead letters
 	// can be grouped by it.
 	Reason string
-	// Detail says what is particular of this failure, without the record's text.
+	// Detail says what is particular to this failure, without the record's text.
 	Detail string
-	// Explain has reasons hold the record's text: for a query's constants, and for dry runs on a person's own files.
+	// Explain makes reasons contain the record's text: for a query's constants, and for dry runs on the user's own files.
 	Explain bool
 }
 
@@ -45,7 +45,7 @@ func (f *Fault) Fail(format string, args ...any) Value {
 	return Null
 }
 
-// RecordText is text of a record, and what may be shown in its place where the record's text must not appear.
+// RecordText is text of a record, and what is shown in its place if the record's text must not appear.
 type RecordText struct{ text, description string }
 
 // String is the text, for a Fault with Explain.

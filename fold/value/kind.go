@@ -50,8 +50,8 @@ type Type struct {
 	// Scale is, for KindDecimal, the number of digits after the point that MySQL would show, or AnyScale if it is known
 	// only with the value; for KindTime it is the number of digits of the second's fraction, 0 to 6.
 	Scale     int
-	Precision int // for KindDecimal: the most digits in all; 0 is no bound
-	MaxChars  int // for KindText: the most characters; 0 is no bound
+	Precision int // for KindDecimal: the maximum number of digits in total; 0 is no bound
+	MaxChars  int // for KindText: the maximum number of characters; 0 is no bound
 }
 
 // AnyScale is the scale of a number whose values have different scales, such as a number in JSON.

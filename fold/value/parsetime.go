@@ -94,8 +94,9 @@ func zoneOffset(b []byte) (micros int64, ok bool) {
 	return micros, true
 }
 
-// ParseTime reads a date, or a date and a time, as microseconds since 1970-01-01 UTC: 2015-05-17, 2015-05-17 10:05:03.25,
-// 2015-05-17T10:05:03+02:00. A time without a zone is in zone. Digits beyond the sixth of a second's fraction are cut.
+// ParseTime reads a date, or a date and a time, as microseconds since 1970-01-01 UTC: 2015-05-17, 2015-05-17
+// 10:05:03.25, 2015-05-17T10:05:03+02:00. A time without a zone is in zone. Digits beyond the sixth of a second's
+// fraction are cut.
 func ParseTime(b []byte, zone *time.Location) (micros int64, ok bool) {
 	b = TrimSpace(b)
 	if len(b) < 10 || b[4] != '-' || b[7] != '-' {

@@ -2,7 +2,7 @@ package value
 
 import "unicode/utf8"
 
-// Cut is the first n characters of a text.
+// Cut returns the first n characters of a text.
 func Cut(b []byte, n int) []byte {
 	if len(b) <= n {
 		return b
@@ -19,7 +19,7 @@ func Cut(b []byte, n int) []byte {
 	return b[:at:at]
 }
 
-// TrimSpace is a text without the ASCII white space around it.
+// TrimSpace returns a text without the ASCII white space around it.
 func TrimSpace(b []byte) []byte {
 	for len(b) > 0 && IsSpace(b[0]) {
 		b = b[1:]
@@ -30,11 +30,12 @@ func TrimSpace(b []byte) []byte {
 	return b
 }
 
-// IsSpace reports whether a byte is ASCII white space: a space, tab, line feed, vertical tab, form feed or carriage return.
+// IsSpace reports whether a byte is ASCII white space: a space, tab, line feed, vertical tab, form feed or carriage
+// return.
 func IsSpace(c byte) bool { return c == ' ' || c-'\t' < 5 }
 
 // QuotedLength is the length of the quoted text that s begins with, both quotes included. A backslash escapes the next
-// character, except in backticks. Where the closing quote is missing, it is the length of s.
+// character, except in backticks. If the closing quote is missing, it is the length of s.
 func QuotedLength(s string) int {
 	for i := 1; i < len(s); i++ {
 		switch {
@@ -50,7 +51,7 @@ func QuotedLength(s string) int {
 // ByteOrderMark is the byte order mark of UTF-8.
 const ByteOrderMark = "\xef\xbb\xbf"
 
-// TrimBOM is b without a byte order mark in front.
+// TrimBOM returns b without a byte order mark at its start.
 func TrimBOM(b []byte) []byte {
 	if len(b) >= len(ByteOrderMark) && b[0] == ByteOrderMark[0] && string(b[:len(ByteOrderMark)]) == ByteOrderMark {
 		return b[len(ByteOrderMark):]

@@ -20,8 +20,8 @@ var (
 	MaxTime = row.MaxDatetime
 )
 
-// CivilDays is the number of days from 1970-01-01 to a date of the Gregorian calendar. A month below 1 or above 12 counts
-// from the year's beginning.
+// CivilDays is the number of days from 1970-01-01 to a date of the Gregorian calendar. A month below 1 or above 12
+// counts from the year's beginning.
 func CivilDays(y, m, d int64) int64 {
 	y += FloorDiv(m-1, 12)
 	m = m - 1 - FloorDiv(m-1, 12)*12 + 1
@@ -57,9 +57,9 @@ func OffsetAt(zone *time.Location, micros int64) int64 {
 	return int64(off) * Second
 }
 
-// Resolve is the instant, in microseconds since 1970-01-01 UTC, at which a zone's clocks show local, which is microseconds
-// since 1970-01-01 on these clocks. If clocks show it twice, it is the first of the two instants. If they never show it, it
-// is the instant at which they would have shown it without the change.
+// Resolve is the instant, in microseconds since 1970-01-01 UTC, at which a zone's clocks show local, which is
+// microseconds since 1970-01-01 on these clocks. If clocks show it twice, it is the first of the two instants. If they
+// never show it, it is the instant at which they would have shown it without the change.
 func Resolve(zone *time.Location, local int64) int64 {
 	before, after := OffsetAt(zone, local-Day), OffsetAt(zone, local+Day)
 	if before == after && OffsetAt(zone, local-before) == before {

@@ -10,7 +10,7 @@ const (
 	Unknown
 )
 
-// TruthOf is yes for true and no for false.
+// TruthOf returns Yes for true and No for false.
 func TruthOf(b bool) Truth {
 	if b {
 		return Yes

@@ -33,23 +33,23 @@ const (
 // Null is NULL, of every kind.
 var Null Value
 
-// Int makes an integer.
+// Int returns an integer.
 func Int(v int64) Value { return Value{Number: row.FromInt(v), Set: true} }
 
-// Text makes a text that is a view on b.
+// Text returns a text that is a view on b.
 func Text(b []byte) Value { return Value{Bytes: b, Set: true} }
 
-// Time makes a time of microseconds since 1970-01-01 UTC.
+// Time returns a time of microseconds since 1970-01-01 UTC.
 func Time(micros int64) Value {
 	return Value{Number: row.Number{Lo: uint64(micros)}, Set: true}
 }
 
-// Double makes a DOUBLE.
+// Double returns a DOUBLE.
 func Double(f float64) Value {
 	return Value{Number: row.Number{Lo: math.Float64bits(f)}, Set: true}
 }
 
-// Bool makes the integer 1 or 0, which is how MySQL writes truth values.
+// Bool returns the integer 1 or 0, which is how MySQL represents truth values.
 func Bool(b bool) Value {
 	if b {
 		return Value{Number: row.Number{Lo: 1}, Set: true}

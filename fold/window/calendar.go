@@ -9,16 +9,17 @@ import (
 
 // Calendar divides time into windows of one length, by the clocks of one zone. It is safe for concurrent use.
 //
-// A window is a range of local time, from s up to but not including s + n. It is named by its start: the first instant at
-// which the zone's clocks show a time of that range. Where clocks change, this means:
+// A window is a range of local time, from s up to but not including s + n. It is identified by its start: the first
+// instant at which the zone's clocks show a time of that range. If clocks change, this means:
 //
 //   - Clocks are set forward and never show s: the window starts at the moment of the change.
 //   - Clocks are turned back, and n is whole days, months or years: the window is every instant that has a date of the
-//     window. So a date is in one window, even where its midnight comes twice or comes again after the next date has begun.
-//   - Clocks are turned back, and n is shorter than a day or not a whole number of days: a window is an uninterrupted run
-//     of time. If clocks are turned back to a time of the same window, the window continues and is longer. Otherwise the
-//     times that clocks show again are in another window, which starts at the moment of the change. An hour that is shown
-//     twice from its beginning to its end is two windows, too.
+//     window. So a date is in one window, even where its midnight comes twice or comes again after the next date has
+//     begun.
+//   - Clocks are turned back, and n is shorter than a day or not a whole number of days: a window is an uninterrupted
+//     run of time. If clocks are turned back to a time of the same window, the window continues and is longer.
+//     Otherwise the times that clocks show again are in another window, which starts at the moment of the change. An
+//     hour that is shown twice from its beginning to its end is two windows, too.
 //
 // So every instant is in [start, start + n) on local clocks, and distinct windows have distinct starts.
 type Calendar struct {
@@ -31,12 +32,12 @@ type Calendar struct {
 // until.
 type grid func(local int64) (from, until int64)
 
-// Span is a part of a window in which the zone's offset does not change: [From, Until). Start is the first instant of the
-// whole window, at or before From. All are microseconds since 1970-01-01 UTC.
+// Span is a part of a window in which the zone's offset does not change: [From, Until). Start is the first instant of
+// the whole window, at or before From. All are microseconds since 1970-01-01 UTC.
 type Span struct{ From, Until, Start int64 }
 
-// NewCalendar makes the calendar of windows of n units each: second, minute, hour, day, week, month, quarter or year. n must
-// be at least 1. It returns nil for any other unit.
+// NewCalendar creates the calendar of windows of n units each: second, minute, hour, day, week, month, quarter or year.
+// n must be at least 1. It returns nil for any other unit.
 func NewCalendar(zone *time.Location, unit string, n int64) *Calendar {
 	length, origin := int64(0), int64(0)
 	switch unit {
@@ -112,8 +113,8 @@ func (c *Calendar) Find(at int64) Span {
 	return w
 }
 
-// zoneSpan is the period around an instant in which a zone's offset from UTC does not change, from up to but not including
-// until, and that offset, all in microseconds.
+// zoneSpan is the period around an instant in which a zone's offset from UTC does not change, from up to but not
+// including until, and that offset, all in microseconds.
 func zoneSpan(zone *time.Location, at int64) (from, until, off int64) {
 	from, until = math.MinInt64/2, math.MaxInt64/2 // offsets are added to both
 	if zone == time.UTC {
