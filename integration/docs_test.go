@@ -74,7 +74,7 @@ func TestDocs_optionsExist(t *testing.T) {
 		known = append(known, flag.FindAllString(strings.ReplaceAll(string(out), "--[no-]", "--"), -1)...)
 	}
 	// Options of other programs, and of cmd/standalone.
-	known = append(known, "--single-transaction", "--ssl-mode", "--demo", "--data-dir", "--kafka-listen", "--mysql-listen",
+	known = append(known, "--single-transaction", "--ssl-mode", "--demo", "--demo-rate", "--data-dir", "--kafka-listen", "--mysql-listen",
 		"--quick", "--integration", "--env-file")
 	kafkas := regexp.MustCompile(`(?m)^ +kafka-acls\.sh .*$`) // has options of its own
 	for doc, text := range readDocs(t) {

@@ -14,23 +14,68 @@ import (
 	"github.com/sluice-etl/sluice/internal/quote"
 )
 
+// configCmd has a command for each command with options. etl config without one is etl config run.
 type configCmd struct {
-	RunOptions `embed:""`
+	Run     configOf[runCmd]    `cmd:"" default:"withargs" help:"Options of etl run (the default)."`
+	Ingest  configOf[ingestCmd] `cmd:"" help:"Options of etl ingest."`
+	Load    configOf[loadCmd]   `cmd:"" help:"Options of etl load."`
+	Check   configOf[checkCmd]  `cmd:"" help:"Options of etl check."`
+	DryRun  configOf[dryRunCmd] `cmd:"" help:"Options of etl dry-run."`
+	Send    configOf[sendCmd]   `cmd:"" help:"Options of etl send."`
+	Offsets struct {
+		Show configOf[offsetsShowCmd] `cmd:"" help:"Options of etl offsets show."`
+		Set  configOf[offsetsSetCmd]  `cmd:"" help:"Options of etl offsets set."`
+	} `cmd:"" help:"Options of etl offsets show and set."`
+	Migrate configOf[migrateCmd] `cmd:"" help:"Options of etl migrate."`
 }
 
 // Help shows examples.
 func (configCmd) Help() string {
-	return `Prints the options of etl run as they are in force, as a configuration file, with the flag, variable or line that set each. Defaults and secrets are comments.
+	return `Prints the options of a command as they are in force, as a configuration file, with the flag, variable or line that set each. Defaults and secrets are comments. Put config in front of a command line to see what the command would use; arguments and required options may be left out.
 
 Examples:
 
 	etl config --config /etc/etl.yaml
+	etl config ingest --config /etc/etl.yaml
 	etl config --kafka-brokers k1:9092 --query-file hits.sql > etl.yaml`
 }
 
+// configOf takes the options and arguments of a command, and prints the options in place of running it.
+type configOf[C any] struct {
+	Command C `embed:""`
+}
+
 // Run prints the configuration.
-func (c *configCmd) Run(k *kong.Context, s Streams) error {
+func (*configOf[C]) Run(k *kong.Context, s Streams) error {
 	return printConfig(k, s.Out)
+}
+
+// configNode is the name of the command that prints options.
+const configNode = "config"
+
+// isConfig reports whether a command's path is that of etl config or of a command below it, which has another command's
+// options.
+func isConfig(path string) bool { return path == configNode || strings.HasPrefix(path, configNode+" ") }
+
+// nothingRequired makes all options and arguments below etl config optional: to print options needs none of them.
+func nothingRequired(root *kong.Node) {
+	var relax func(n *kong.Node)
+	relax = func(n *kong.Node) {
+		for _, f := range n.Flags {
+			f.Required = false
+		}
+		for _, p := range n.Positional {
+			p.Required = false
+		}
+		for _, c := range n.Children {
+			relax(c)
+		}
+	}
+	for _, c := range root.Children {
+		if c.Name == configNode {
+			relax(c)
+		}
+	}
 }
 
 // secrets are the options whose values are not printed.

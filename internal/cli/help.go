@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -32,6 +33,7 @@ const fewOptions = 20
 
 // printHelp prints the help of the selected command. It returns errDone.
 func printHelp(ctx *kong.Context, s *settings, all bool) error {
+	withoutDefaultCommand(ctx)
 	node := ctx.Selected()
 	if node == nil {
 		node = ctx.Model.Node
@@ -65,6 +67,15 @@ func printHelp(ctx *kong.Context, s *settings, all bool) error {
 		fmt.Fprintf(ctx.Stdout, "\nRun \"%s --help-all\" for all %d options.\n", node.FullPath(), len(flags))
 	}
 	return errDone
+}
+
+// withoutDefaultCommand selects the parent of a command that is selected because none is named, so that help lists them.
+func withoutDefaultCommand(ctx *kong.Context) {
+	node := ctx.Selected()
+	if node == nil || node.Parent == nil || node.Parent.DefaultCmd != node || slices.Contains(ctx.Args, node.Name) {
+		return
+	}
+	ctx.Path = slices.DeleteFunc(ctx.Path, func(p *kong.Path) bool { return p.Command == node })
 }
 
 // flagsOf returns the flags of a node and of its parents.

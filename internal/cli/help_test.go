@@ -32,6 +32,9 @@ func TestHelp_fitsOnAScreen(t *testing.T) {
 		if n := strings.Count(short, "\n"); n > screen {
 			t.Errorf("etl %s --help has %d lines, must be at most %d:\n%s", command, n, screen, short)
 		}
+		if strings.Contains(short+long, "${") {
+			t.Errorf("the help of etl %s has a variable without its value:\n%s", command, short)
+		}
 		for _, f := range byCommand[command] {
 			if !strings.Contains(long, "--"+f.Name) && !strings.Contains(long, "--[no-]"+f.Name) {
 				t.Errorf("etl %s --help-all does not name --%s", command, f.Name)

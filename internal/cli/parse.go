@@ -54,6 +54,7 @@ func (p Program) parser(s Streams) (*kong.Kong, error) {
 		return nil, fmt.Errorf("BUG: grammar of %s: %w", p.Name, err)
 	}
 	withoutEnvars(k)
+	nothingRequired(k.Model.Node)
 	return k, nil
 }
 
@@ -115,7 +116,7 @@ func (p Program) nearest(k *kong.Kong, err error, name string) string {
 	var has []string
 	all := flagsByCommand(k.Model.Node)
 	for _, command := range slices.Sorted(maps.Keys(all)) {
-		if slices.ContainsFunc(all[command], func(f *kong.Flag) bool { return f.Name == name }) {
+		if !isConfig(command) && slices.ContainsFunc(all[command], func(f *kong.Flag) bool { return f.Name == name }) {
 			has = append(has, command)
 		}
 	}

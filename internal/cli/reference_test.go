@@ -16,14 +16,20 @@ import (
 
 var rewrite = etltest.Rewrite()
 
-// docs/options.md lists every option of every command. go test ./internal/cli -run Reference -rewrite writes it.
+// docs/options.md lists every option of every command, and those of cmd/standalone. go test ./internal/cli -run Reference -rewrite writes it.
 func TestReference_options(t *testing.T) {
 	withoutEnvironment(t)
 	k, err := etl(&commands{}).parser(Streams{Out: io.Discard, Err: io.Discard})
 	if err != nil {
 		t.Fatal(err)
 	}
-	etltest.Golden(t, *rewrite, "../../docs/options.md", optionReference(k.Model.Node))
+	standalone, err := Program{Name: "standalone", Grammar: &struct {
+		StandaloneOptions `embed:""`
+	}{}}.parser(Streams{Out: io.Discard, Err: io.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	etltest.Golden(t, *rewrite, "../../docs/options.md", optionReference(k.Model.Node, standalone.Model.Node))
 }
 
 const optionsIntro = `# Options
@@ -34,13 +40,15 @@ Each option is a flag, an environment variable and a key of the configuration fi
 in capitals, with ETL_ in front and underscores for dashes: --batch-interval, ETL_BATCH_INTERVAL, batch-interval.
 [Operations](operations.md#setting-options) has the rules.
 
-The commands that have an option follow it in italics. etl check and etl config take all options of etl run.
+The commands that have an option follow it in italics. etl check and cmd/standalone take all options of
+etl run, and etl config COMMAND those of the command.
 
 Durations are numbers with a unit: 300ms, 5s, 1h30m. Sizes are bytes, or numbers with KiB, MiB, GiB, kB, MB or GB.
 `
 
 // optionReference is Markdown: a heading for each group, and an item for each option with its default and its commands.
-func optionReference(root *kong.Node) string {
+// standalone is the root of the grammar of cmd/standalone without the options of etl run.
+func optionReference(root, standalone *kong.Node) string {
 	type entry struct {
 		flag     *kong.Flag
 		commands []string
@@ -48,6 +56,9 @@ func optionReference(root *kong.Node) string {
 	entries := map[string]*entry{} // by name, default and help: the same option in several commands
 	byCommand := flagsByCommand(root)
 	for _, command := range slices.Sorted(maps.Keys(byCommand)) {
+		if isConfig(command) { // has the options of other commands
+			continue
+		}
 		for _, f := range byCommand[command] {
 			key := f.Name + "\x00" + f.Default + "\x00" + f.Help
 			if entries[key] == nil {
@@ -56,6 +67,11 @@ func optionReference(root *kong.Node) string {
 			if command != "" && command != "offsets" { // nodes that are not commands themselves
 				entries[key].commands = append(entries[key].commands, command)
 			}
+		}
+	}
+	for _, f := range standalone.Flags {
+		if f.Group.Key == "standalone" {
+			entries[f.Name] = &entry{f, []string{"cmd/standalone"}}
 		}
 	}
 	var b strings.Builder
@@ -71,8 +87,8 @@ func optionReference(root *kong.Node) string {
 			continue
 		}
 		for _, e := range of {
-			if slices.Contains(e.commands, "run") { // these two take all options of run
-				e.commands = slices.DeleteFunc(e.commands, func(c string) bool { return c == "check" || c == "config" })
+			if slices.Contains(e.commands, "run") { // check takes all options of run
+				e.commands = slices.DeleteFunc(e.commands, func(c string) bool { return c == "check" })
 			}
 		}
 		slices.SortFunc(of, func(a, b *entry) int {
