@@ -101,7 +101,7 @@ func (f *Fold) add(in *batch.Record, tally *batch.Tally) {
 		tally.Filtered++ // a tombstone: there is no event
 		return
 	}
-	e.Record, e.Index, e.Text, e.Reason, e.Detail = in, 0, e.Text[:0], "", ""
+	e.Record, e.KafkaTime, e.Index, e.Text, e.Reason, e.Detail = in, in.Timestamp, 0, e.Text[:0], "", ""
 	f.pending, f.keys, f.vals = f.pending[:0], f.keys[:0], f.vals[:0]
 	e.Body = in.Value
 	var more bool

@@ -128,6 +128,7 @@ var fuzzPlans = map[string]string{
 	"json":     "INSERT INTO t SELECT a, a.b, CAST(c AS DECIMAL(20,5)) AS c, d * 3 AS d, CAST(e AS DATETIME) AS e, LEFT(f, 3) AS f, CAST(g AS DOUBLE) AS g, CAST(h AS SIGNED) % 7 AS h FROM events",
 	"logfmt":   "INSERT INTO t SELECT a, a.b, CAST(c AS DECIMAL(20,5)) AS c, CAST(e AS DATETIME) AS e, LEFT(f, 3) AS f FROM events",
 	"ltsv":     "INSERT INTO t SELECT a, a.b, CAST(c AS DECIMAL(20,5)) AS c, CAST(e AS DATETIME) AS e, LEFT(f, 3) AS f FROM events",
+	"syslog":   "INSERT INTO t SELECT facility, severity, ts, hostname, app_name, procid, msgid, structured_data, structured_data.a.b, message FROM events",
 	"words":    "INSERT INTO t SELECT word, COUNT(*) AS n, MIN(_offset) AS o FROM events GROUP BY word",
 	"raw":      "INSERT INTO t SELECT CAST(body AS SIGNED) AS i, body, header('a') AS a, _event_time FROM events",
 }
@@ -137,6 +138,7 @@ func FuzzFold(f *testing.F) {
 	for _, s := range []string{
 		line(200, "17"), clfLine(`\x16 " \"`), "", "a b\tc", `{"a":{"b":1},"c":1.5e3,"d":-0.1,"e":"2015-05-17","f":"é","g":1e308,"h":"7"}`, `{"c":1e-99,"d":99999999999999999999999999999999999999,"e":"2015-05-17T10:05:03.123456+02:00"}`,
 		"18446744073709551616", "-.5e-3", "\xff\xfe", `h - - [17/May/2015:10:05:03`, `{"a":"\ud800","h":".."}`,
+		"<34>Oct 11 22:14:15 h su[7]: x", `<34>1 2003-10-11T22:14:15.003Z h su - - [a b="\"c"] x`,
 		`a=1 a.b="x \"y\"" c=1.5 e=2015-05-17 f`, "a:1\ta.b:x\tc:1.5\te:2015-05-17\tf:",
 	} {
 		f.Add([]byte(s))

@@ -9,6 +9,10 @@ type Fields struct {
 	Values []value.Value // by slot, as the format's columns have them
 	Times  value.LogTimes
 
+	// KafkaTime is the record's timestamp in Kafka, in milliseconds since 1970, or -1 if it has none. Times that are
+	// written without a year are of the year that it suggests.
+	KafkaTime int64
+
 	// Text holds texts that parsers and functions make of the record. They append to it, and it is emptied before each
 	// record.
 	Text []byte

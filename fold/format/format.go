@@ -67,6 +67,7 @@ var logFormats = []logFormat{
 	{name: "json", make: func(string) (Format, error) { return &jsonFormat{}, nil }},
 	{name: "logfmt", make: newLogfmt},
 	{name: "ltsv", make: newLTSV},
+	{name: "syslog", make: newSyslog},
 	{name: "csv", make: newCSV, definition: "the names of the columns, such as time,host,status; the fields are separated as the names are, by , or ; or | or tabs"},
 	{name: "tsv", make: newTSV, definition: "the names of the columns, such as time,host,status"},
 	{name: "regex", make: newRegex, definition: "a regular expression with named groups, such as (?P<host>[^ ]+) (?P<status>[0-9]+) .*, which matches whole lines"},

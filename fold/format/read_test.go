@@ -35,6 +35,7 @@ func newReader(t testing.TB, name, definition string, columns ...string) *reader
 	r.parser, slots = f.NewParser()
 	r.fields.Values = make([]value.Value, slots)
 	r.fields.Times.Zone = time.UTC
+	r.fields.KafkaTime = time.Date(2015, 12, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
 	return r
 }
 
@@ -120,6 +121,8 @@ func testBodies(t *testing.T, name, definition string, cases []bodyCase) {
 var samples = []struct{ format, definition, columns, body string }{
 	{"logfmt", "", "level msg d missing", `level=info msg="a \"b\" é" path=/x d`},
 	{"csv", "a,b,c", "a b", "1,\"x \"\"y\"\"\",3\r\n4,5,6"},
+	{"syslog", "", "ts hostname app_name message", "<34>Oct 11 22:14:15 h su[7]: x"},
+	{"syslog", "", "severity ts message structured_data/a/b", `<34>1 2003-10-11T22:14:15.003Z h su - - [a b="\"c"] x`},
 	{"tsv", "a,b,c", "a b", "1\tx\t3"},
 	{"ltsv", "", "host ua missing", "host:192.0.2.1\tua:x y\tstatus:200"},
 }

@@ -104,7 +104,7 @@ func (f *regexFormat) mismatch(r *Fields, b []byte) error {
 		Detail: fmt.Sprintf("the line has %d bytes", len(b)),
 	}
 	if f.part.Match(b) {
-		e.Reason += " from its beginning to its end, but it matches only a part: write .* where other text may be"
+		e.Reason += " from its beginning to its end, but it matches only a part: add .* where other text may be"
 	}
 	if r.Explain {
 		e.Reason += ", got " + value.Quote(b).String()

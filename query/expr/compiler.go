@@ -195,7 +195,7 @@ func (c *Compiler) unquoted(x Compiled) Compiled {
 
 func (c *Compiler) unknown(e *ast.Expr, path []string) Compiled {
 	if len(path) > 1 {
-		return c.Fail(e, "no such column; a name with a point is a field of a field, which only log format json has")
+		return c.Fail(e, "no such column; a name with a point is a field of a field, which only log format json has, and syslog in structured_data")
 	}
 	names := append(append([]string(nil), c.Format.Names()...), recordColumns...)
 	if it := c.Statement.Aliased(path[0]); it != nil {
