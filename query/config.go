@@ -30,7 +30,7 @@ type Options struct {
 	DeadLetterMaxBytes int
 }
 
-// DefaultOptions is the options without a format.
+// DefaultOptions returns the default options, without a format.
 func DefaultOptions() Options {
 	return Options{TimeZone: time.UTC, DeadLetterMaxBytes: 64 << 10}
 }

@@ -31,7 +31,7 @@ type DryRunResult struct {
 	Rows                           int
 }
 
-// maxLine is the most bytes that a line of a dry run can have.
+// maxLine is the maximum number of bytes of a line of a dry run.
 const maxLine = 16 << 20
 
 // DryRun runs log files through a plan and prints the rows that would be written, in the order of their keys and as MySQL
@@ -39,7 +39,7 @@ const maxLine = 16 << 20
 // It returns ctx's error if ctx ends first.
 func DryRun(ctx context.Context, p *Plan, inputs []Input, out io.Writer, maxDead int) (res DryRunResult, err error) {
 	f := p.newFold()
-	f.Explain() // the files are the person's own
+	f.Explain() // the files belong to the user
 	var dead []batch.DeadLetter
 	take := func(tally *batch.Tally) {
 		res.Counted += tally.Counted

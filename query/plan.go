@@ -29,7 +29,7 @@ type Plan struct {
 	windows  int                         // the number of TUMBLEs
 }
 
-// maxQuery is the most bytes that the text of a query can have.
+// maxQuery is the maximum number of bytes of the text of a query.
 const maxQuery = 256 << 10
 
 // Compile compiles a text of one or more statements, separated by semicolons. Its errors are for the person who wrote the
@@ -80,7 +80,7 @@ func (p *Plan) compile(number int, text string) (*program, error) {
 	return prog, err
 }
 
-// NewFold makes a fold for one task. Call it after Bind.
+// NewFold creates a fold for one task. Call it after Bind.
 func (p *Plan) NewFold() batch.Fold[row.Delta] { return p.newFold() }
 
 func (p *Plan) newFold() *fold.Fold {
@@ -100,7 +100,7 @@ func (p *Plan) newFold() *fold.Fold {
 	return fold.New(c)
 }
 
-// Tables is the tables that the query writes, as it would create them, in the order of their names. The caller may change
+// Tables returns the tables that the query writes, as it would create them, in the order of their names. The caller may change
 // them.
 func (p *Plan) Tables() []row.Table {
 	tables := slices.Clone(p.tables)

@@ -195,7 +195,7 @@ type Library struct {
 	Advice map[string]string
 }
 
-// Find finds a function by its name in lower case; nil if there is none.
+// Find returns the function of a name in lower case; nil if there is none.
 func (l *Library) Find(name string) *Function {
 	i := slices.IndexFunc(l.Functions, func(f Function) bool { return f.Name == name })
 	if i < 0 {

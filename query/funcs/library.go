@@ -7,7 +7,7 @@ import (
 	"github.com/sluice-etl/sluice/query/expr"
 )
 
-// Library is the functions of the query language. It must not be changed.
+// Library holds the functions of the query language. It must not be changed.
 func Library() *expr.Library { return &library }
 
 var library = expr.Library{Functions: functions, Advice: allAdvice()}
