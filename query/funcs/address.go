@@ -12,7 +12,7 @@ import (
 var addresses = []expr.Function{
 	{
 		Name: "inet_aton", Params: []expr.Param{expr.Text.Param("text")}, Result: expr.Integer, Eval1: inetAton, Type: canBeNull,
-		Example: "host", Doc: "the number of an IPv4 address; NULL if it is something else",
+		Example: "host", Doc: "the number of an IPv4 address; NULL if the text is something else",
 	},
 	{
 		Name: "inet_ntoa", Params: []expr.Param{expr.Integer.Param("n")}, Result: expr.Text, Eval1: inetNtoa, Type: addressType,

@@ -19,7 +19,7 @@ var encodings = []expr.Function{
 	},
 	{
 		Name: "unhex", Params: []expr.Param{expr.Text.Param("text")}, Result: expr.Text, Eval1: unhex, Type: decodedType,
-		Example: "header('id')", Doc: "the bytes of hexadecimal digits; NULL if it is something else",
+		Example: "header('id')", Doc: "the bytes of hexadecimal digits; NULL if the text is something else",
 	},
 	{
 		Name: "to_base64", Params: []expr.Param{expr.Text.Param("text")}, Result: expr.Text, Eval1: toBase64,
@@ -27,7 +27,7 @@ var encodings = []expr.Function{
 	},
 	{
 		Name: "from_base64", Params: []expr.Param{expr.Text.Param("text")}, Result: expr.Text, Eval1: fromBase64, Type: decodedType,
-		Example: "header('token')", Doc: "the bytes of base64; NULL if it is something else",
+		Example: "header('token')", Doc: "the bytes of base64; NULL if the text is something else",
 	},
 }
 

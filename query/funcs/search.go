@@ -13,7 +13,7 @@ import (
 var searches = []expr.Function{
 	{
 		Name: "locate", Params: []expr.Param{expr.Text.Param("part"), expr.Text.Param("text"), expr.Integer.Param("from").Or(1)}, Result: expr.Integer, Eval3: locate,
-		Example: "'?', path", Doc: "the number of the character from which on it has `part`; 0 if none",
+		Example: "'?', path", Doc: "the position of `part` in the text, not before `from`; 0 if there is none",
 	},
 	{
 		Name: "instr", Params: []expr.Param{expr.Text.Param("text"), expr.Text.Param("part")}, Result: expr.Integer, Eval2: instr,
@@ -21,15 +21,15 @@ var searches = []expr.Function{
 	},
 	{
 		Name: "find_in_set", Params: []expr.Param{expr.Text.Param("text"), expr.Text.Param("list")}, Result: expr.Integer, Eval2: findInSet,
-		Example: "method, 'GET,HEAD'", Doc: "the number of the text in a list with commas; 0 if it is not in it",
+		Example: "method, 'GET,HEAD'", Doc: "the position of the text in a list with commas; 0 if there is none",
 	},
 	{
 		Name: "field", Params: []expr.Param{expr.Branch.Param("x"), expr.Branch.Param("y")}, Variadic: true, Result: expr.Integer, Compile: field,
-		Example: "method, 'GET', 'HEAD'", Doc: "the number of the argument behind `x` that equals `x`; 0 if there is none",
+		Example: "method, 'GET', 'HEAD'", Doc: "the position of `x` among the other arguments; 0 if there is none",
 	},
 	{
 		Name: "replace", Params: []expr.Param{expr.Text.Param("text"), expr.Text.Param("part"), expr.Text.Param("by")}, Result: expr.Text, Eval3: replace,
-		Example: "path, '//', '/'", Doc: "with `by` in place of each `part`",
+		Example: "path, '//', '/'", Doc: "the text with `by` in place of each `part`",
 	},
 }
 

@@ -10,7 +10,7 @@ func Table() string {
 	var b strings.Builder
 	b.WriteString("| function | result | |\n|---|---|---|\n")
 	for _, f := range functions {
-		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", f.Signature(), f.ResultText(), f.Doc)
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", strings.ReplaceAll(f.Signature(), "|", `\|`), f.ResultText(), f.Doc)
 	}
 	return b.String()
 }

@@ -37,15 +37,15 @@ var parts = []expr.Function{
 	},
 	{
 		Name: "trim", Params: []expr.Param{expr.Text.Param("text"), expr.Text.Param("pattern").Const(), expr.Text.Param("direction").Const()}, Result: expr.Text, Compile: trim, Type: sameChars,
-		Syntax: "TRIM([[LEADING | TRAILING] pattern FROM] text)", Example: "path", Doc: "without the patterns, or spaces, at the ends",
+		Syntax: "TRIM([[LEADING | TRAILING] pattern FROM] text)", Example: "path", Doc: "the text without patterns, or spaces, at its ends",
 	},
 	{
 		Name: "ltrim", Params: []expr.Param{expr.Text.Param("text")}, Result: expr.Text, Eval1: ltrim, Type: sameChars,
-		Example: "path", Doc: "without the spaces in front",
+		Example: "path", Doc: "the text without spaces in front",
 	},
 	{
 		Name: "rtrim", Params: []expr.Param{expr.Text.Param("text")}, Result: expr.Text, Eval1: rtrim, Type: sameChars,
-		Example: "path", Doc: "without the spaces at the end",
+		Example: "path", Doc: "the text without spaces at its end",
 	},
 	{
 		Name: "length", Params: []expr.Param{expr.Text.Param("text")}, Result: expr.Integer, Eval1: length,
