@@ -3,11 +3,13 @@ package mysqlout
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 	"github.com/sluice-etl/sluice/mysqlout/internal/sqltest"
@@ -244,4 +246,36 @@ func BenchmarkDefinitions(b *testing.B) {
 	price := took[len(took)/2].Seconds()
 	b.ReportMetric(1e3*price, "ms-price/batch")
 	b.ReportMetric(100*price, "%-of-1s-batch")
+}
+
+// BenchmarkRejected measures how long the search for rejected rows takes if each of 2,000 separate rows of one key is
+// rejected: with an error that names the row, and with one that names none.
+func BenchmarkRejected(b *testing.B) {
+	for name, ddl := range map[string]string{
+		"named":   "CREATE TABLE target (k BIGINT PRIMARY KEY, v VARCHAR(3) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin NULL)",
+		"unnamed": "CREATE TABLE target (k BIGINT PRIMARY KEY, v VARCHAR(99) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin NULL CHECK (v <> 'bad'))",
+	} {
+		b.Run(name, func(b *testing.B) {
+			const n = 2000
+			table := row.Table{Name: "target", Grouped: true, Keys: 1, Columns: []row.Column{
+				{Name: "k", Kind: row.Int, Merge: row.Key}, {Name: "v", Kind: row.Text, Merge: row.Last, Nullable: true},
+			}}
+			value := map[string]string{"named": "too long", "unnamed": "bad"}[name]
+			f := newFixture(b, sqltest.Open(b, mariadbtest.Start(b)), testConfig())
+			f.Exec(b, ddl)
+			f.prepare(b, table)
+			at := mustClaim(b, f.sink, 0)
+			r := row.NewRows(&table)
+			for offset := range int64(n) {
+				r.SetBytes(&r.Cells(r.AddSeparate(row.AppendKeyNumber(nil, row.FromInt(1)), row.Origin{Offset: offset}))[0], []byte(value))
+			}
+			tb := taskBatch(1, n, row.Delta{Tables: []*row.Rows{r}}, at...)
+			for b.Loop() {
+				var rejected *batch.RejectedRows
+				if err := f.sink.Commit(b.Context(), tb); !errors.As(err, &rejected) || len(rejected.Rows) != n {
+					b.Fatalf("got %v, expected %d rejected rows", err, n)
+				}
+			}
+		})
+	}
 }

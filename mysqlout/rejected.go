@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
@@ -16,7 +17,7 @@ import (
 )
 
 // findRejected finds the rows that MySQL rejects, from where the commit failed to its end, and returns them as
-// *batch.RejectedRows. The search leaves nothing behind: each try is a transaction that is rolled back.
+// *batch.RejectedRows. The search leaves nothing behind: each try is rolled back.
 //
 // A row of several records is returned as merged, unless its key alone is the cause. The fold then makes a row for each
 // of its records when they are read again. A row of one record is returned with that record as its source, if the
@@ -37,7 +38,9 @@ func (s *Sink) findRejected(ctx context.Context, tb *batch.TaskBatch[row.Delta],
 		} else if i == at.table {
 			order = order[at.from:]
 		}
-		if err := search(ctx, order); err != nil {
+		err := search(ctx, order)
+		f.end(ctx, nil)
+		if err != nil {
 			return s.failed("find the rows that "+p.table.FullName()+" rejects", err)
 		}
 		for _, bad := range f.found {
@@ -76,6 +79,8 @@ type finder struct {
 	in    *tableRows
 	found []badRow
 	tries int
+	tx    *pool.Tx  // of the tries so far, all of which failed; nil before the first, and after one that succeeded
+	began time.Time // of tx
 }
 
 type badRow struct {
@@ -190,39 +195,53 @@ func (f *finder) totalWith(hint, why string, answer error) error {
 	}
 }
 
-// try sends one statement with these rows, in a transaction that is rolled back.
+// try sends one statement with these rows.
 func (f *finder) try(ctx context.Context, order []int) (embedded bool, err error) {
-	f.tries++
-	tx, err := f.sink.pool.Tx(ctx, pool.PriorityLow)
-	if err != nil {
-		return false, err
-	}
 	text, _ := f.in.statement(nil, order, 0, math.MaxInt)
-	return tx.Server.Dialect == pool.Embedded, f.sendAndRollBack(ctx, tx, text)
+	return f.send(ctx, text)
 }
 
-// insert sends one row with this merge in place of the usual one, in a transaction that is rolled back.
+// insert sends one row with this merge in place of the usual one.
 func (f *finder) insert(ctx context.Context, i int, tail string) (embedded bool, err error) {
-	f.tries++
-	tx, err := f.sink.pool.Tx(ctx, pool.PriorityLow)
-	if err != nil {
-		return false, err
-	}
-	text := f.in.appendRow([]byte(f.in.head), f.in.rows, i, nil)
-	return tx.Server.Dialect == pool.Embedded, f.sendAndRollBack(ctx, tx, append(text, tail...))
+	return f.send(ctx, append(f.in.appendRow([]byte(f.in.head), f.in.rows, i, nil), tail...))
 }
 
-// sendAndRollBack sends a statement and rolls it back. If the table was altered after it was checked, it returns an
-// error, and no row is at fault.
-func (f *finder) sendAndRollBack(ctx context.Context, tx *pool.Tx, text []byte) error {
-	if err := f.sink.lockUnaltered(ctx, tx, []*target{f.in.target}); err != nil {
-		sqlerr.Abandon(tx, err)
-		return err
+// holdFor is how long a transaction of the search may keep the row locks of its tries, while other tasks wait for them.
+const holdFor = 50 * time.Millisecond
+
+// send sends a statement of which nothing remains. If it succeeds, its transaction is rolled back. If a value is
+// rejected, the server has undone the statement, and the next try continues in the same transaction: the comparison of
+// the table's definition, which takes longer than the try, holds as long as the transaction. The embedded server does
+// not undo a statement that failed. If the table was altered after it was checked, the result is an error, and no row is
+// at fault.
+func (f *finder) send(ctx context.Context, text []byte) (embedded bool, err error) {
+	f.tries++
+	if f.tx == nil {
+		if f.tx, err = f.sink.pool.Tx(ctx, pool.PriorityLow); err != nil {
+			return false, err
+		}
+		f.began = time.Now()
+		if err := f.sink.lockUnaltered(ctx, f.tx, []*target{f.in.target}); err != nil {
+			f.end(ctx, err)
+			return false, err
+		}
 	}
-	if err := f.sink.send(ctx, tx, text); err != nil {
-		sqlerr.Abandon(tx, err)
-		return err
+	embedded = f.tx.Server.Dialect == pool.Embedded
+	err = f.sink.send(ctx, f.tx, text)
+	if embedded || !couldBeValue(false, err) || time.Since(f.began) > holdFor {
+		f.end(ctx, err)
 	}
-	tx.Rollback(ctx)
-	return nil
+	return embedded, err
+}
+
+// end rolls back the transaction of the tries, if there is one. err is the error of the last statement.
+func (f *finder) end(ctx context.Context, err error) {
+	switch {
+	case f.tx == nil:
+	case err != nil:
+		sqlerr.Abandon(f.tx, err)
+	default:
+		f.tx.Rollback(ctx)
+	}
+	f.tx = nil
 }

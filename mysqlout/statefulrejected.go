@@ -204,6 +204,7 @@ func (f *finder) tryKey(ctx context.Context, left []int, added map[int]bool, tai
 // transaction calls write in a transaction that is rolled back. A table that was altered since it was checked is an
 // error of lockUnaltered.
 func (f *finder) transaction(ctx context.Context, write func(*pool.Tx) error) error {
+	f.end(ctx, nil) // its row locks would block this one
 	f.tries++
 	tx, err := f.sink.pool.Tx(ctx, pool.PriorityLow)
 	if err != nil {
