@@ -62,7 +62,7 @@ func DryRun(ctx context.Context, p *Plan, inputs []Input, out io.Writer, maxDead
 	for _, rows := range f.Take().Tables {
 		res.Rows += rows.Len()
 		fmt.Fprintf(w, "%s: %d rows\n", terminal.Text(rows.Table.FullName()), rows.Len())
-		if err := writeRows(w, rows); err != nil {
+		if err := writeRows(w, rows, p.shownColumns(rows.Table)); err != nil {
 			return res, err
 		}
 		fmt.Fprintln(w)
@@ -124,22 +124,63 @@ func dryRunInput(ctx context.Context, f batch.Fold[row.Delta], in Input, take fu
 }
 
 // writeRows writes rows as aligned columns, numbers to the right.
-func writeRows(w io.Writer, rows *row.Rows) error {
+func writeRows(w io.Writer, rows *row.Rows, columns []shown) error {
 	var layout grid.Layout
-	for _, c := range rows.Table.Columns {
+	for i := range columns {
+		c := &columns[i]
 		layout.Columns = append(layout.Columns, grid.Column{Name: c.Name, Right: c.Kind == row.Int || c.Kind == row.Decimal || c.Kind == row.Double})
 	}
 	lines := make([][]string, 0, rows.Len())
 	for _, i := range rows.Sorted() {
-		lines = append(lines, rowText(rows, i))
+		values := rowValues(rows, i)
+		line := make([]string, len(columns))
+		for k := range columns {
+			line[k] = columns[k].text(values)
+		}
+		lines = append(lines, line)
 	}
 	return layout.Write(w, lines)
 }
 
-// rowText is a row's columns as MySQL shows them.
-func rowText(rows *row.Rows, i int) []string {
+// shown is a column of the output: one of the table that is not hidden, or a computed one.
+type shown struct {
+	row.Column
+	text func(values []value.Value) string // of a row whose columns have these values
+}
+
+// shownColumns is the columns of a table as a dry run prints them, in the order in which --create-tables creates them.
+func (p *Plan) shownColumns(t *row.Table) (columns []shown) {
+	for i := range t.Columns {
+		if c := t.Columns[i]; !c.Hidden {
+			columns = append(columns, shown{c, func(values []value.Value) string { return cellText(values[i], &c) }})
+		}
+	}
+	for _, prog := range p.programs {
+		if prog.statement().Table == t.FullName() {
+			return append(columns, prog.shownComputed(t)...)
+		}
+	}
+	return columns
+}
+
+// shownComputed evaluates a statement's computed columns.
+func (p *program) shownComputed(t *row.Table) (columns []shown) {
+	for i := range p.computed {
+		column, eval := p.computed[i].evaluator(t)
+		columns = append(columns, shown{column, func(values []value.Value) string {
+			v, ok := eval(values)
+			if !ok {
+				return "out of range"
+			}
+			return cellText(v, &column)
+		}})
+	}
+	return columns
+}
+
+// rowValues is a row's values in the order of the table's columns.
+func rowValues(rows *row.Rows, i int) (values []value.Value) {
 	t := rows.Table
-	var line []string
 	key := rows.Key(i)
 	for k := range t.Columns[:t.Keys] {
 		c := &t.Columns[k]
@@ -147,6 +188,7 @@ func rowText(rows *row.Rows, i int) []string {
 		switch c.Kind {
 		case row.Int, row.Decimal:
 			v.Number, key = row.KeyNumber(key)
+			v.Scale = uint8(c.Scale)
 		case row.Datetime:
 			var micros int64
 			micros, key = row.KeyDatetime(key)
@@ -155,19 +197,20 @@ func rowText(rows *row.Rows, i int) []string {
 			v.Bytes, key = row.KeyBytes(nil, key)
 		}
 		v.Set = true
-		line = append(line, cellText(v, c))
+		values = append(values, v)
 	}
 	for j, cell := range rows.Cells(i) {
 		c := &t.Columns[t.Keys+j]
-		v := value.Value{Number: cell.Number, Set: cell.Set}
+		v := value.Value{Number: cell.Number, Set: cell.Set, Scale: uint8(c.Scale)}
 		if v.Set && (c.Kind == row.Text || c.Kind == row.Bytes) {
 			v.Bytes = rows.Bytes(&cell)
 		}
-		line = append(line, cellText(v, c))
+		values = append(values, v)
 	}
-	return line
+	return values
 }
 
+// cellText is a value as MySQL shows it.
 func cellText(v value.Value, c *row.Column) string {
 	if !v.Set {
 		return "NULL"

@@ -137,3 +137,29 @@ a.log:2: expected host, ident and user before the time, separated by spaces
 		t.Error(diff)
 	}
 }
+
+// Computed columns have the values that the server computes, and hidden columns are not printed.
+func TestDryRun_printsComputedColumns(t *testing.T) {
+	t.Parallel()
+	p := plan(t, "combined", `INSERT INTO hits SELECT path, ROUND(100 * COUNT(IF(status >= 500, 1, NULL)) / COUNT(*), 2) AS error_pct,
+		COUNT(*) AS hits, SUM(bytes) / COUNT(*) AS mean, AVG(bytes) AS a, -FLOOR(SUM(bytes) / 3) AS f FROM events GROUP BY path`)
+	log := `a - - [17/May/2015:10:05:03 +0000] "GET / HTTP/1.1" 200 10 "-" "x"
+a - - [17/May/2015:10:05:03 +0000] "GET / HTTP/1.1" 503 - "-" "x"
+a - - [17/May/2015:10:05:03 +0000] "GET / HTTP/1.1" 500 10 "-" "x"
+a - - [17/May/2015:10:05:03 +0000] "GET /b HTTP/1.1" 304 - "-" "x"
+`
+	var out bytes.Buffer
+	if _, err := DryRun(context.Background(), p, []Input{{"a.log", strings.NewReader(log)}}, &out, 5); err != nil {
+		t.Fatal(err)
+	}
+	want := `hits: 2 rows
+path  hits  error_pct    mean        a     f
+/        3      66.67  6.6667  10.0000    -6
+/b       1       0.00    NULL     NULL  NULL
+
+4 lines: 4 counted, 0 filtered, 0 dead; 2 rows
+`
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Error(diff)
+	}
+}

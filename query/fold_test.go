@@ -442,3 +442,11 @@ func TestFold_allocatesNothing(t *testing.T) {
 		}
 	}
 }
+
+// rowText returns the values of all columns of a row as MySQL shows them.
+func rowText(rows *row.Rows, i int) (line []string) {
+	for k, v := range rowValues(rows, i) {
+		line = append(line, cellText(v, &rows.Table.Columns[k]))
+	}
+	return line
+}

@@ -22,6 +22,8 @@ type output struct {
 	aggregate aggregate.Func
 	x         expr.Compiled // what is counted, added or kept; unset for COUNT(*)
 	kind      row.Kind      // of the column that it wants
+	source    *ast.Expr     // the aggregate as it is written; nil in the key and in a row per record
+	hidden    bool          // only computed columns read it
 }
 
 // mergeKind is how the column's values join.
@@ -61,6 +63,8 @@ type program struct {
 	where   func(*fold.Env) value.Truth // nil takes every record
 	keys    []output
 	cells   []output
+	// computed are the columns that the server computes from keys and cells.
+	computed []computed
 }
 
 // builder compiles one statement.
@@ -72,6 +76,9 @@ func (c *builder) statement(number int) (*program, error) {
 	names, err := columnNames(st)
 	if err != nil {
 		return nil, err
+	}
+	for i := range st.Items {
+		st.Items[i].Expr = withoutAverages(st.Items[i].Expr)
 	}
 	p := &program{number: number, st: st}
 	if st.Where != nil {
@@ -92,6 +99,9 @@ func (c *builder) statement(number int) (*program, error) {
 	return p, err
 }
 
+// maxName is how many bytes a column's name can have.
+const maxName = 64
+
 // columnNames finds the target column of each SELECT item.
 func columnNames(st *ast.Statement) ([]string, error) {
 	if st.Columns != nil && len(st.Columns) != len(st.Items) {
@@ -111,8 +121,8 @@ func columnNames(st *ast.Statement) ([]string, error) {
 		if slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) }) {
 			return nil, fmt.Errorf("column %s is written twice", name)
 		}
-		if name == "" || len(name) > 64 {
-			return nil, fmt.Errorf("column name %q: it must have 1 to 64 bytes", name)
+		if name == "" || len(name) > maxName {
+			return nil, fmt.Errorf("column name %q: it must have 1 to %d bytes", name, maxName)
 		}
 		names = append(names, name)
 	}
@@ -151,13 +161,17 @@ func (c *builder) groupedOutputs(p *program, names []string, aggregated bool) er
 		case keyOf[i]:
 		case it.IsAggregate():
 			p.cells = append(p.cells, c.aggregate(names[i], it.Expr))
-		case it.HasAggregate():
-			c.Compile(it.Expr) // fails, and says why
+		case it.HasAggregate(): // below, because it uses the cells of all other items
 		default:
 			if c.Compile(it.Expr); c.Err != nil {
 				return c.Err // an AVG has a better reason than this
 			}
 			return fmt.Errorf("%s: it is neither in GROUP BY nor an aggregate, so a group has no single value for it: add it to GROUP BY, or write MIN(%s) or MAX(%s)", it.Text, it.Text, it.Text)
+		}
+	}
+	for i, it := range st.Items {
+		if !keyOf[i] && it.HasAggregate() && !it.IsAggregate() {
+			c.computed(p, names, keyOf, i)
 		}
 	}
 	return nil
@@ -217,7 +231,7 @@ func (c *builder) key(name string, e *ast.Expr) output {
 
 // aggregate compiles COUNT, SUM, MIN or MAX.
 func (c *builder) aggregate(name string, e *ast.Expr) output {
-	o := output{name: name, kind: row.Int}
+	o := output{name: name, kind: row.Int, source: e}
 	bad := func(format string, args ...any) output {
 		c.Fail(e, format, args...)
 		return o
@@ -236,7 +250,7 @@ func (c *builder) aggregate(name string, e *ast.Expr) output {
 		return bad("%s takes one argument", strings.ToUpper(e.Name))
 	}
 	if e.Args[0].HasAggregate() {
-		return bad("an aggregate cannot contain another")
+		return bad("an aggregate cannot contain another: an expression of aggregates is outside of them, such as SUM(x) / COUNT(*)")
 	}
 	o.x = c.Compile(e.Args[0])
 	o.x.Source = e.Args[0]

@@ -29,6 +29,9 @@ func wanted(programs []*program) ([]row.Table, error) {
 		if err := sizeKeys(&tables[i]); err != nil {
 			return nil, err
 		}
+		if err := compute(&tables[i], programs); err != nil {
+			return nil, err
+		}
 	}
 	slices.SortFunc(tables, func(a, b row.Table) int { return strings.Compare(a.FullName(), b.FullName()) })
 	return tables, nil
@@ -43,7 +46,7 @@ func (p *program) table() row.Table {
 }
 
 func (o output) column() row.Column {
-	c := row.Column{Name: o.name, Kind: o.kind, Merge: o.mergeKind(), Nullable: o.x.Nullable || !o.key && o.aggregate == aggregate.Keep && o.x.RarelyNull}
+	c := row.Column{Name: o.name, Kind: o.kind, Merge: o.mergeKind(), Hidden: o.hidden, Nullable: o.x.Nullable || !o.key && o.aggregate == aggregate.Keep && o.x.RarelyNull}
 	if !o.key && !o.aggregate.WritesArgument() {
 		c.Nullable = false
 		return c
@@ -84,6 +87,7 @@ func join(t *row.Table, more row.Table) error {
 			return fmt.Errorf("column %s of %s holds values of another kind in an earlier statement: convert one with CAST", m.Name, t.FullName())
 		}
 		c.Nullable = c.Nullable || m.Nullable
+		c.Hidden = c.Hidden && m.Hidden
 		c.Scale = max(c.Scale, m.Scale)
 		c.Precision = max(c.Precision, m.Precision)
 		if c.MaxChars == 0 || m.MaxChars == 0 {

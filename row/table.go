@@ -29,6 +29,8 @@ type Column struct {
 	Kind Kind
 	// Merge defines how the column's values are combined; a column of the key has Key.
 	Merge Merge
+	// Hidden means that the column exists only because a Computed column reads it.
+	Hidden bool
 	// Scale is the number of digits after the point of a Decimal, 0 to 30; values are rounded half away from zero to
 	// it before they are added. For Datetime it is the digits of a second's fraction that the column keeps, 0 to 6.
 	Scale int
@@ -72,6 +74,8 @@ type Table struct {
 	Schema, Name string
 	// Columns in the query's order: first every Key column, in key order, then the others.
 	Columns []Column
+	// Computed are the columns that the server computes from those of its row. Nothing writes them.
+	Computed []Computed
 	// Keys is the number of Key columns at the head of Columns.
 	Keys int
 	// Grouped means that rows are merged into existing ones; otherwise they are inserted.
@@ -79,6 +83,20 @@ type Table struct {
 	// Version is 0 for a table as it was checked at the start. It is incremented whenever its columns are found to have
 	// changed while the process runs. Rows that were folded for one version are never written to another.
 	Version int
+}
+
+// Computed is a column that the server computes whenever it is read: a generated column. It is a DECIMAL.
+type Computed struct {
+	Name string
+	// SQL is the expression, over Columns of the same table. Its result depends on their values alone: neither on the
+	// session nor on collations. It has at most Scale digits after the point.
+	SQL   string
+	Scale int
+	// Reads is the names of the columns in SQL.
+	Reads []string
+	// IsSame reports whether a server's text of a generated column's expression is that of SQL. Servers store expressions
+	// in a form of their own.
+	IsSame func(stored string) bool
 }
 
 // FullName returns schema.name, or name if there is no schema.

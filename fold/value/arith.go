@@ -39,14 +39,18 @@ func Multiply(a, b Value) (Value, bool) {
 	return decimalValue(n, int(a.Scale)+int(b.Scale), ok)
 }
 
-// Divide is a / b; b must not be 0. The quotient has the digits that MySQL keeps within an expression: whole groups of
-// nine after the point, so many that at least four digits more than the dividend's fit. What follows them is cut, not
-// rounded.
-func Divide(a, b Value) (Value, bool) {
+// QuotientDigits is how many digits after the point MySQL keeps within an expression of the quotient of decimals with
+// sa and sb digits: whole groups of nine, so many that at least four digits more than the dividend's fit.
+func QuotientDigits(sa, sb int) int {
 	nines := func(n int) int { return (n + 8) / 9 * 9 }
-	sa, sb := int(a.Scale), int(b.Scale)
 	fa, fb := nines(sa), nines(sb)
-	scale := min(nines(fa+fb+max(0, 4-(fa-sa)-(fb-sb))), MaxScale)
+	return min(nines(fa+fb+max(0, 4-(fa-sa)-(fb-sb))), MaxScale)
+}
+
+// Divide is a / b; b must not be 0. The quotient has QuotientDigits digits. What follows them is cut, not rounded.
+func Divide(a, b Value) (Value, bool) {
+	sa, sb := int(a.Scale), int(b.Scale)
+	scale := QuotientDigits(sa, sb)
 	up := scale + sb - sa
 	if up >= 0 && up <= row.MaxDigits {
 		if n, ok := a.Number.Times(row.Pow10(up)); ok {

@@ -45,6 +45,9 @@ func (j *tableChecker) modify(c *column, to change) string {
 	case c.defaultText != "" && !strings.Contains(kind, "TEXT") && !strings.Contains(kind, "BLOB") && !(c.defaultText == "NULL" && !to.nullable):
 		b.WriteString(" DEFAULT " + c.defaultText)
 	}
+	if c.invisible {
+		b.WriteString(" INVISIBLE")
+	}
 	if c.comment != "" {
 		b.WriteString(" COMMENT " + string(sqltext.AppendText(nil, c.comment)))
 	}

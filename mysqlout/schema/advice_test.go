@@ -143,31 +143,37 @@ func runAdvice(t *testing.T, server *mariadbtest.Server, having string) {
 				}
 				return refusals(found)
 			}
-			found := findings()
-			if test.want != "" && !slices.ContainsFunc(found, func(x Finding) bool { return strings.Contains(x.Seen, test.want) && x.Warning == test.warns }) {
+			if found := findings(); test.want != "" && !slices.ContainsFunc(found, func(x Finding) bool { return strings.Contains(x.Seen, test.want) && x.Warning == test.warns }) {
 				t.Fatalf("got findings %v, expected one with %q", found, test.want)
 			}
-			var ran []string
-			for range 2 { // the other checks are skipped for a system-versioned table
-				for _, x := range found {
-					for text := range strings.SplitSeq(x.Do, "; ") {
-						if first, _, _ := strings.Cut(text, " "); !slices.Contains([]string{"ALTER", "SET", "DROP"}, first) {
-							t.Fatalf("the advice of %q is not SQL: %s", x.Seen, x.Do)
-						}
-						if !slices.Contains(ran, text) {
-							f.Exec(t, text)
-							ran = append(ran, text)
-						}
-					}
-				}
-				found = findings()
-			}
-			if len(found) != 0 {
-				t.Errorf("after %q: got findings %v, expected none", ran, found)
-			}
+			f.follow(t, findings)
 			if text := f.Text(t, "SHOW CREATE TABLE hits"); strings.Contains(test.ddl, "COMMENT") != strings.Contains(text, "COMMENT '") {
 				t.Errorf("the advice lost or added a comment: %s", text)
 			}
 		})
+	}
+}
+
+// follow runs the advice of all findings. The test fails if it is not SQL, or if findings remain.
+func (f *fixture) follow(t *testing.T, findings func() []Finding) {
+	t.Helper()
+	found := findings()
+	var ran []string
+	for range 2 { // the other checks are skipped for a system-versioned table
+		for _, x := range found {
+			for text := range strings.SplitSeq(x.Do, "; ") {
+				if first, _, _ := strings.Cut(text, " "); !slices.Contains([]string{"ALTER", "SET", "DROP"}, first) {
+					t.Fatalf("the advice of %q is not SQL: %s", x.Seen, x.Do)
+				}
+				if !slices.Contains(ran, text) {
+					f.Exec(t, text)
+					ran = append(ran, text)
+				}
+			}
+		}
+		found = findings()
+	}
+	if len(found) != 0 {
+		t.Errorf("after %q: got findings %v, expected none", ran, found)
 	}
 }

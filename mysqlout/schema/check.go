@@ -194,6 +194,11 @@ func (c *Checker) checkTargets(ctx context.Context, tx *pool.Tx, want []row.Tabl
 		}
 		f.hidden = f.kind == "BASE TABLE" && !granted.seesTriggers(&want[i])
 		j := tableChecker{want: &want[i], found: f, server: tx.Server}
+		if j.lacksRead() {
+			if f.filled, err = holdsRows(ctx, tx, &want[i]); err != nil {
+				return sqlerr.Classify("check whether "+want[i].FullName()+" is empty", err)
+			}
+		}
 		out.Tables = append(out.Tables, Table{j.table(), text, j.index})
 		out.Findings = append(out.Findings, j.findings...)
 		if begins && f.kind == "BASE TABLE" && !c.options.Adopt {
@@ -220,11 +225,18 @@ func reserved(server pool.Server, names Naming, t *row.Table) *Finding {
 // rowsBeforeTheFirstCheckpoint checks that a target is empty as long as no job has a checkpoint for it (P3). A claim
 // checks the same, once the job's own tables exist.
 func rowsBeforeTheFirstCheckpoint(ctx context.Context, tx *pool.Tx, t *row.Table) (out []Finding, err error) {
+	if filled, err := holdsRows(ctx, tx, t); err != nil || !filled {
+		return nil, err
+	}
+	return []Finding{{Subject: t.FullName(), Seen: "it holds rows, and no checkpoint tells which records they count",
+		Do: "empty the table, write to another one, or give " + option.Ref("adopt") + " once to add to the rows that it holds"}}, nil
+}
+
+func holdsRows(ctx context.Context, tx *pool.Tx, t *row.Table) (filled bool, err error) {
 	text := string(sqltext.AppendTableName([]byte("SELECT 1 FROM "), t)) + " LIMIT 1"
 	err = tx.Query(ctx, text, func(func(...any) error) error {
-		out = []Finding{{Subject: t.FullName(), Seen: "it holds rows, and no checkpoint tells which records they count",
-			Do: "empty the table, write to another one, or give " + option.Ref("adopt") + " once to add to the rows that it holds"}}
+		filled = true
 		return nil
 	})
-	return out, err
+	return filled, err
 }

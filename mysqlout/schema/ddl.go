@@ -25,18 +25,21 @@ func binaryText(s pool.Server, characters int) string {
 func createTarget(s pool.Server, t *row.Table) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "CREATE TABLE IF NOT EXISTS %s (", sqltext.AppendTableName(nil, t))
-	texts := keyText(t)
+	var shown, hidden []string
 	for i := range t.Columns {
-		c := &t.Columns[i]
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		fmt.Fprintf(&b, "\n  %s %s", sqltext.AppendName(nil, c.Name), columnType(s, t, i, texts))
-		if !nullable(t, i) {
-			b.WriteString(" NOT NULL")
+		if t.Columns[i].Hidden {
+			hidden = append(hidden, columnDefinition(s, t, i))
+		} else {
+			shown = append(shown, columnDefinition(s, t, i))
 		}
 	}
-	b.WriteString(",\n  PRIMARY KEY (")
+	for i := range t.Computed {
+		shown = append(shown, computedDefinition(&t.Computed[i]))
+	}
+	for _, definition := range append(shown, hidden...) {
+		b.WriteString("\n  " + definition + ",")
+	}
+	b.WriteString("\n  PRIMARY KEY (")
 	for i := range t.Keys {
 		if i > 0 {
 			b.WriteString(", ")
@@ -45,6 +48,42 @@ func createTarget(s pool.Server, t *row.Table) string {
 	}
 	b.WriteString(")\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4")
 	return b.String()
+}
+
+// columnDefinition returns the definition of the i-th column for CREATE TABLE and ADD COLUMN.
+func columnDefinition(s pool.Server, t *row.Table, i int) string {
+	c := &t.Columns[i]
+	text := fmt.Sprintf("%s %s", sqltext.AppendName(nil, c.Name), columnType(s, t, i, keyText(t)))
+	if !nullable(t, i) {
+		text += " NOT NULL"
+	}
+	if c.Hidden {
+		if !nullable(t, i) {
+			text += " DEFAULT 0" // MariaDB requires it of an invisible column
+		}
+		text += invisible(s)
+	}
+	return text
+}
+
+// invisible returns the attribute of a column that SELECT * leaves out, on the servers that have it.
+func invisible(s pool.Server) string {
+	switch s.Dialect {
+	case pool.MariaDB:
+		return " INVISIBLE"
+	case pool.MySQL:
+		return " /*!80023 INVISIBLE */" // older servers take it for a comment
+	}
+	return ""
+}
+
+// computedDigits is the most digits of a computed column, the most that a DECIMAL can have: a value that exceeds its column
+// makes the statement fail that writes the row.
+const computedDigits = 65
+
+// computedDefinition returns the definition of a computed column for CREATE TABLE and ADD COLUMN.
+func computedDefinition(c *row.Computed) string {
+	return fmt.Sprintf("%s DECIMAL(%d,%d) GENERATED ALWAYS AS (%s) VIRTUAL", sqltext.AppendName(nil, c.Name), computedDigits, c.Scale, c.SQL)
 }
 
 // nullable reports whether a column is created so that it can be NULL.

@@ -19,6 +19,7 @@ type found struct {
 	uniques map[string][]indexPart // unique keys by name
 	rejecting
 	triggers   []trigger
+	filled     bool   // the table holds rows; it is known only where findings depend on it
 	hidden     bool   // the user may lack the privilege to see triggers
 	definition string // as Definition reads it, empty in the embedded database
 }
@@ -35,6 +36,8 @@ type column struct {
 	defaultText, comment       string // the default as ALTER TABLE takes it, empty for none
 	nullable, hasDefault       bool
 	auto, generated            bool
+	generation                 string // the expression of a generated column, as the server shows it
+	invisible                  bool
 	onUpdate                   bool // ON UPDATE CURRENT_TIMESTAMP
 	charset, collation         string
 	characters, bytes          int64
@@ -99,16 +102,16 @@ func inspect(ctx context.Context, tx *pool.Tx, t *row.Table) (*found, error) {
 	}
 	err = tx.Query(ctx, "SELECT column_name, data_type, column_type, is_nullable, column_default IS NOT NULL, extra, "+
 		"character_set_name, collation_name, character_maximum_length, character_octet_length, numeric_precision, "+
-		"numeric_scale, datetime_precision, column_key, column_default, column_comment FROM information_schema.columns"+where("table_schema", "table_name")+
+		"numeric_scale, datetime_precision, column_key, column_default, column_comment, generation_expression FROM information_schema.columns"+where("table_schema", "table_name")+
 		" ORDER BY ordinal_position",
 		func(scan func(...any) error) error {
 			var c column
 			var nullable, extra, key string
 			var charset, collation sql.NullString
 			var characters, bytes, precision, scale, fraction sql.NullInt64
-			var byDefault, comment sql.NullString
+			var byDefault, comment, generation sql.NullString
 			if err := scan(&c.name, &c.dataType, &c.columnType, &nullable, &c.hasDefault, &extra, &charset, &collation,
-				&characters, &bytes, &precision, &scale, &fraction, &key, &byDefault, &comment); err != nil {
+				&characters, &bytes, &precision, &scale, &fraction, &key, &byDefault, &comment, &generation); err != nil {
 				return err
 			}
 			c.rawType, c.comment = c.columnType, comment.String
@@ -120,6 +123,7 @@ func inspect(ctx context.Context, tx *pool.Tx, t *row.Table) (*found, error) {
 			c.auto = strings.Contains(extra, "auto_increment")
 			c.onUpdate = strings.Contains(extra, "on update")
 			c.generated = strings.Contains(extra, "virtual") || strings.Contains(extra, "stored") || strings.Contains(extra, "persistent")
+			c.generation, c.invisible = generation.String, strings.Contains(extra, "invisible")
 			c.charset, c.collation = charset.String, collation.String
 			c.characters, c.bytes, c.precision, c.scale = characters.Int64, bytes.Int64, precision.Int64, scale.Int64
 			c.fraction, c.primary = fraction.Int64, key == "PRI"

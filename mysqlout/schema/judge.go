@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/row"
 )
@@ -52,6 +51,7 @@ func (j *tableChecker) table() row.Table {
 	for i := range actual.Columns {
 		j.column(&actual.Columns[i], i)
 	}
+	j.computed()
 	j.unwritten()
 	j.keys()
 	j.rejects()
@@ -62,7 +62,7 @@ func (j *tableChecker) table() row.Table {
 // unwritten checks the columns that the query does not write.
 func (j *tableChecker) unwritten() {
 	for _, c := range j.found.columns {
-		if j.want.Column(c.name) == nil && !c.nullable && !c.hasDefault && !c.auto && !c.generated {
+		if j.want.Column(c.name) == nil && !j.isComputed(c.name) && !c.nullable && !c.hasDefault && !c.auto && !c.generated {
 			do := j.modify(&c, change{typ: c.fullType(), nullable: true})
 			if c.primary {
 				do = j.alter("DROP PRIMARY KEY") + "; " + do
@@ -142,12 +142,12 @@ func (j *tableChecker) column(c *row.Column, i int) {
 	subject := j.want.FullName() + "." + c.Name
 	real := j.found.column(c.Name)
 	if real == nil {
-		null := " NOT NULL"
-		if nullable(j.want, i) {
-			null = ""
+		if by := j.readBy(c.Name); by != nil && j.found.filled {
+			j.refuse(subject, "empty the table and read the records again, or write to another table",
+				"there is no such column, and the table holds rows: their %s would be computed without the records that are counted already", by.Name)
+			return
 		}
-		j.refuse(subject, j.alter("ADD COLUMN %s %s%s", sqltext.AppendName(nil, c.Name), columnType(j.server, j.want, i, keyText(j.want)), null),
-			"there is no such column (or leave it out of the query)")
+		j.refuse(subject, j.alter("ADD COLUMN %s", columnDefinition(j.server, j.want, i)), "there is no such column (or leave it out of the query)")
 		return
 	}
 	if real.generated {

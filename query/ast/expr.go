@@ -79,6 +79,16 @@ var Aggregates = []string{"count", "sum", "min", "max"}
 // IsAggregate reports whether e is a call of an aggregate.
 func (e *Expr) IsAggregate() bool { return e.Op == OpCall && slices.Contains(Aggregates, e.Name) }
 
+// Equal reports whether two expressions, which may be nil, are the same tree. Names of columns are compared by case.
+func (e *Expr) Equal(o *Expr) bool {
+	if e == nil || o == nil {
+		return e == o
+	}
+	return e.Op == o.Op && e.Name == o.Name && e.Not == o.Not && e.Star == o.Star && e.Distinct == o.Distinct &&
+		e.JSONPath == o.JSONPath && e.Quoted == o.Quoted && e.Precision == o.Precision && e.Scale == o.Scale &&
+		slices.Equal(e.Path, o.Path) && slices.Equal(e.Steps, o.Steps) && slices.EqualFunc(e.Args, o.Args, (*Expr).Equal)
+}
+
 // ColumnName is the last name of a column and its JSON path: the name that its value has in the table, without an alias.
 func (e *Expr) ColumnName() string {
 	for _, s := range slices.Backward(e.Steps) {

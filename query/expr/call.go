@@ -13,10 +13,7 @@ import (
 // call compiles the call of a function.
 func (c *Compiler) call(e *ast.Expr) Compiled {
 	if e.IsAggregate() {
-		if c.InWhere {
-			return c.Fail(e, "an aggregate cannot be in WHERE, which is evaluated for each record")
-		}
-		return c.Fail(e, "an aggregate must be a whole item of SELECT, because each column of a row is added to by itself: store each, and compute with them when you select")
+		return c.Fail(e, "an aggregate cannot be in WHERE or in another aggregate, which are evaluated for each record")
 	}
 	f := c.Library.Find(e.Name)
 	switch {

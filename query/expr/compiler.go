@@ -22,9 +22,11 @@ type Compiler struct {
 	Library   *Library
 	Zone      *time.Location // for times that are written without one
 	Statement *ast.Statement
-	InWhere   bool  // the expression is in WHERE
-	Windows   int   // the number of window functions so far, of all statements: fold.Config.Windows
-	Err       error // the first error
+	InWhere   bool // the expression is in WHERE
+	// Replace, if not nil, compiles an expression in place of the Compiler; ok is false for those that it leaves to it.
+	Replace func(e *ast.Expr) (x Compiled, ok bool)
+	Windows int   // the number of window functions so far, of all statements: fold.Config.Windows
+	Err     error // the first error
 }
 
 // Fail reports an error of an expression, and returns something to continue with.
@@ -66,6 +68,11 @@ func (c *Compiler) Compile(e *ast.Expr) Compiled {
 func (c *Compiler) everyNameIsAField() bool { return len(c.Format.Names()) == 0 }
 
 func (c *Compiler) operator(e *ast.Expr) Compiled {
+	if c.Replace != nil {
+		if x, ok := c.Replace(e); ok {
+			return x
+		}
+	}
 	switch e.Op {
 	case ast.OpColumn:
 		return c.column(e)

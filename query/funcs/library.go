@@ -17,7 +17,7 @@ var functions = slices.Concat(conditionals, numbers, parts, searches, composed, 
 
 // instead says what to write in place of functions that people expect.
 var instead = map[string]string{
-	"avg":                   "an average cannot be computed by adding to a row: store SUM(x) and COUNT(x), and divide when you select",
+	"avg":                   "AVG takes one expression, and is computed for a group: write it in SELECT, outside of other aggregates",
 	"std":                   "it cannot be computed by adding to a row: store COUNT(x), SUM(x) and SUM(x * x), and compute it when you select",
 	"group_concat":          "it cannot be computed by adding to a row: group by the value, with COUNT(*)",
 	"approx_count_distinct": "it cannot be computed by adding to a row: group by the value, with COUNT(*), and count rows when you select",

@@ -44,6 +44,28 @@ func Statement(text string) (st *ast.Statement, err error) {
 	return st, fill(st, sel)
 }
 
+// Expression reads one expression, such as the one that a server shows for a generated column.
+func Expression(text string) (e *ast.Expr, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			e, err = nil, fmt.Errorf("the SQL parser failed on this expression (%v)", p)
+		}
+	}()
+	tree, err := sqlparser.Parse("select " + text + " from t")
+	if err != nil {
+		return nil, err
+	}
+	sel, ok := tree.(*sqlparser.Select)
+	if !ok || len(sel.SelectExprs) != 1 {
+		return nil, errors.New("expected one expression")
+	}
+	a, ok := sel.SelectExprs[0].(*sqlparser.AliasedExpr)
+	if !ok || !a.As.IsEmpty() {
+		return nil, errors.New("expected one expression without an alias")
+	}
+	return convert(a.Expr)
+}
+
 // insertSelect is the SELECT of an INSERT without clauses of its own.
 func insertSelect(ins *sqlparser.Insert) (*sqlparser.Select, error) {
 	switch {

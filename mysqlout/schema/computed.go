@@ -1,0 +1,81 @@
+package schema
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
+	"github.com/sluice-etl/sluice/pool"
+	"github.com/sluice-etl/sluice/row"
+)
+
+// isComputed reports whether the query has a computed column of that name.
+func (j *tableChecker) isComputed(name string) bool {
+	return slices.ContainsFunc(j.want.Computed, func(c row.Computed) bool { return strings.EqualFold(c.Name, name) })
+}
+
+// readBy returns a computed column that reads a column, nil if there is none.
+func (j *tableChecker) readBy(name string) *row.Computed {
+	for i := range j.want.Computed {
+		if slices.Contains(j.want.Computed[i].Reads, name) {
+			return &j.want.Computed[i]
+		}
+	}
+	return nil
+}
+
+// lacksRead reports whether an existing table lacks a column that a computed column reads. A new column holds nothing of
+// the records that were counted before, so that a quotient of it and an older column would be wrong.
+func (j *tableChecker) lacksRead() bool {
+	return j.found.kind == "BASE TABLE" && slices.ContainsFunc(j.want.Columns, func(c row.Column) bool {
+		return j.found.column(c.Name) == nil && j.readBy(c.Name) != nil
+	})
+}
+
+// computed checks the columns that the server computes: each is a generated column of the query's expression, and takes
+// every value of it.
+func (j *tableChecker) computed() {
+	for i := range j.want.Computed {
+		c := &j.want.Computed[i]
+		subject := j.want.FullName() + "." + c.Name
+		add := "ADD COLUMN " + computedDefinition(c)
+		replace := j.alter("DROP COLUMN %s, %s", sqltext.AppendName(nil, c.Name), add)
+		switch real := j.found.column(c.Name); {
+		case j.server.Dialect == pool.Embedded:
+			j.refuse(subject, "write its aggregates as columns of their own, or use a MySQL or MariaDB server",
+				"the embedded database cannot add to rows that have computed columns")
+		case real == nil:
+			j.refuse(subject, j.alter("%s", add), "there is no such column, which the server computes from others (or leave it out of the query)")
+		case !real.generated:
+			j.refuse(subject, j.alter("CHANGE %s %s, %s", sqltext.AppendName(nil, c.Name), j.renamed(real), add),
+				"it is an ordinary column, must be a generated one, because the query computes it from others (or give it another alias in the query)")
+		case !c.IsSame(real.generation):
+			j.refuse(subject, replace, "it is a generated column of the expression %s, must be that of the query, %s", real.generation, c.SQL)
+		case real.dataType != "decimal" || strings.Contains(real.columnType, "unsigned"):
+			j.refuse(subject, replace, "its type is %s, must be DECIMAL(%d,%d)", real.columnType, computedDigits, c.Scale)
+		case real.scale < int64(c.Scale):
+			j.refuse(subject, replace, "its type is %s, which would round to %d digits after the point, the query computes %d (or write ROUND in the query)",
+				real.columnType, real.scale, c.Scale)
+		case real.precision-real.scale < leastWhole:
+			j.refuse(subject, replace, "its type is %s: a value that exceeds it would block every write of its row, so it must have %d digits before the point",
+				real.columnType, leastWhole)
+		}
+	}
+}
+
+// leastWhole is how many digits a computed column must have before the point: as many as one with the most digits after it.
+const leastWhole = computedDigits - 30
+
+// renamed returns the definition of a column under another name, so that its values are kept.
+func (j *tableChecker) renamed(c *column) string {
+	name := c.name
+	for j.found.column(name) != nil {
+		name = sqltext.Cut(name, 60) + "_old"
+	}
+	null := "NULL"
+	if c.primary {
+		null = "NOT NULL"
+	}
+	return fmt.Sprintf("%s %s %s", sqltext.AppendName(nil, name), c.fullType(), null)
+}
