@@ -2,7 +2,6 @@ package netserver
 
 import (
 	"errors"
-	"time"
 
 	"github.com/sluice-etl/sluice/internal/option"
 )
@@ -63,10 +62,6 @@ type Policy struct {
 	// HalfClosed means that senders may end their side of a connection before the reply, or need none, as printf | nc
 	// does: a FIN then does not mean that the sender has gone, and what it sent is produced.
 	HalfClosed bool
-
-	// deadline is how long a request may take from its first byte to Kafka's acknowledgement: ack-timeout, or 0 for no
-	// limit if NeverResends is set. New sets it.
-	deadline time.Duration
 }
 
 // DefaultConfig returns the defaults of the receiver of that name.

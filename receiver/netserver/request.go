@@ -35,10 +35,10 @@ type Request struct {
 // become unavailable, and for memory. extra is bytes that the caller holds for the request beside the frame. The error
 // is a [receiver.RejectError] if the deadline passed, and [ErrStopping] at a stop.
 func (c *Conn) Begin(first time.Time, extra int) (Request, error) {
-	if c.s.cfg.deadline == 0 {
+	if c.s.cfg.NeverResends {
 		return c.beginUnlimited(extra)
 	}
-	deadline := first.Add(c.s.cfg.deadline)
+	deadline := first.Add(c.s.rt.AckTimeout)
 	if err := c.readyBy(deadline); err != nil {
 		return Request{}, err
 	}
@@ -89,7 +89,7 @@ func (r *Request) Append() error {
 		f.Release()
 		return nil
 	}
-	if f.Deadline.IsZero() {
+	if c.s.cfg.NeverResends {
 		return c.s.rt.Appender.Append(c.work, f.Request(nil))
 	}
 	if err := c.expired(f); err != nil {

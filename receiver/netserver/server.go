@@ -36,9 +36,6 @@ func New(cfg Config, serve func(*Conn) error, rt receiver.Runtime) *Server {
 		rt:      rt,
 		metrics: receiver.NewMetrics(rt.Registry, cfg.Name, append(receiver.Reasons(), cfg.Reasons...)),
 	}
-	if !cfg.NeverResends {
-		s.cfg.deadline = rt.AckTimeout
-	}
 	s.report = NewReporter(cfg.Name, rt.Log, s.metrics)
 	s.tls = newCertificates(cfg.TLS, s.report)
 	s.conns = newConns(&s.cfg)
