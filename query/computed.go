@@ -10,24 +10,24 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// A SELECT item that contains aggregates, but is not one, is a computed column: SUM(bytes) / COUNT(*). A quotient cannot be
-// added to, so the table stores the aggregates, each in a column that merges as usual, and the server computes the
-// quotient from them whenever the column is read. An aggregate that is an item of its own has a column already; the others
-// get hidden ones.
+// A SELECT item that contains aggregates, but is not one, is a computed column: SUM(bytes) / COUNT(*). A quotient
+// cannot be added to, so the table stores the aggregates, each in a column that merges as usual, and the server
+// computes the quotient from them whenever the column is read. An aggregate that is an item of its own has a column
+// already; the others get hidden ones.
 
 // computed is a column that the server computes.
 type computed struct {
 	name string
-	// x is the expression over the columns of the table: in place of aggregates and items of the key it has columns, whose
-	// path is the column's name and whose text is what they stand for.
+	// x is the expression over the columns of the table: in place of aggregates and items of the key it has columns,
+	// whose path is the column's name and whose text is what they stand for.
 	x *ast.Expr
 }
 
 // maxHidden is how many hidden columns one computed column can have.
 const maxHidden = 99
 
-// computed compiles the i-th item of SELECT as a computed column, and adds the hidden columns that it needs. names are the
-// columns of all items, and keyOf says which of these are the key.
+// computed compiles the i-th item of SELECT as a computed column, and adds the hidden columns that it needs. names are
+// the columns of all items, and keyOf says which of these are the key.
 func (c *builder) computed(p *program, names []string, keyOf []bool, i int) {
 	hidden := 0
 	var over func(e *ast.Expr) *ast.Expr
@@ -68,8 +68,8 @@ func (c *builder) sameValue(a, b *ast.Expr) bool {
 	return a.Equal(b)
 }
 
-// cellOf returns the name of the column that holds an aggregate. If there is none yet, it adds a hidden one, named after the
-// computed column.
+// cellOf returns the name of the column that holds an aggregate. If there is none yet, it adds a hidden one, named
+// after the computed column.
 func (c *builder) cellOf(p *program, names []string, visible string, e *ast.Expr, hidden *int) string {
 	o := c.aggregate("", e)
 	if c.Err != nil {

@@ -13,19 +13,19 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// The SQL of a computed column must give one value on every server and in every session, because a session that reads the
-// table may have settings of its own, and servers keep a table's expressions as the session that opened it understood
-// them. So it has only what depends on no setting:
+// The SQL of a computed column must give one value on every server and in every session, because a session that reads
+// the table may have settings of its own, and servers keep a table's expressions as the session that opened it
+// understood them. So it has only what depends on no setting:
 //
-//   - A quotient has as many digits as div_precision_increment says, by default four more than the dividend. So the dividend
-//     gets the digits of the result before the division, and what exceeds them is cut.
+//   - A quotient has as many digits as div_precision_increment says, by default four more than the dividend. So the
+//     dividend gets the digits of the result before the division, and what exceeds them is cut.
 //   - x / 0 is an error in the modes that MySQL has by default, in a statement that writes: NULLIF makes it NULL.
-//   - Integers overflow at 64 bits, and a difference of UNSIGNED columns cannot be negative unless NO_UNSIGNED_SUBTRACTION
-//     is set. So arithmetic is that of DECIMAL.
+//   - Integers overflow at 64 bits, and a difference of UNSIGNED columns cannot be negative unless
+//     NO_UNSIGNED_SUBTRACTION is set. So arithmetic is that of DECIMAL.
 //   - CAST changes a value that its type cannot hold. So ROUND rounds in its place.
 //
 // And it must be the same text again when a server shows it, so it has only operators that servers store unchanged: no
-// BETWEEN, IN, NOT, XOR, IS TRUE or CASE with a value, and no number as a condition.
+// BETWEEN, IN, NOT, XOR, IS TRUE or CASE with a value, and no number as a condition. Constants are computed here.
 
 // maxSQL is the most bytes of the SQL of a computed column.
 const maxSQL = 8 << 10
@@ -135,7 +135,8 @@ func (c *computation) divisor(e *ast.Expr, text string) string {
 	return "NULLIF(" + text + ", 0)"
 }
 
-// rounded is e, rounded half away from zero to so many digits after the point, which for digits < 0 are digits before it.
+// rounded is e, rounded half away from zero to so many digits after the point, which for digits < 0 are digits before
+// it.
 func (c *computation) rounded(e *ast.Expr, digits int) string {
 	if e.Op == ast.OpArith && e.Name == "/" {
 		// Cutting before rounding is not needed: it changes no digit that rounding reads.
@@ -149,8 +150,8 @@ func (c *computation) rounded(e *ast.Expr, digits int) string {
 	return fmt.Sprintf("ROUND(%s, %d)", c.operand(e), digits)
 }
 
-// kept is the most digits after the point that the value of an expression can have. It is more than its type shows if it is
-// made of quotients.
+// kept is the most digits after the point that the value of an expression can have. It is more than its type shows if
+// it is made of quotients.
 func (c *computation) kept(e *ast.Expr) int {
 	scale := scaleOf(c.Compile(e))
 	switch {

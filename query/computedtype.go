@@ -71,9 +71,9 @@ var computedLibrary = func() expr.Library {
 	return l
 }()
 
-// computation types an expression over the columns of a table by the language's own rules, except that it has numbers only
-// and that CAST and division have no bounds that a value could exceed. Its compiled expressions read Env.Values, which
-// hold the values of the table's columns.
+// computation types an expression over the columns of a table by the language's own rules, except that it has numbers
+// only and that CAST and division have no bounds that a value could exceed. Its compiled expressions read Env.Values,
+// which hold the values of the table's columns.
 type computation struct {
 	expr.Compiler
 	table *row.Table
@@ -109,8 +109,8 @@ func (c *computation) column(from *computed) row.Computed {
 	return out
 }
 
-// evaluator returns the computed column and what computes its value from those of the table's columns, as the SQL does; ok is
-// false if the value, or one on the way to it, has more than row.MaxDigits digits.
+// evaluator returns the computed column and what computes its value from those of the table's columns, as the SQL does;
+// ok is false if the value, or one on the way to it, has more than row.MaxDigits digits.
 func (from *computed) evaluator(t *row.Table) (column row.Column, eval func(values []value.Value) (v value.Value, ok bool)) {
 	c := newComputation(t)
 	x := c.Number(c.Compile(from.x))
@@ -179,8 +179,8 @@ func (c *computation) cell(e *ast.Expr) expr.Compiled {
 	panic("BUG: no column " + e.Path[0])
 }
 
-// divide compiles x / y. Its quotient has as many digits as the types of both determine, whatever the digits of the values
-// are, because the SQL does so.
+// divide compiles x / y. Its quotient has as many digits as the types of both determine, whatever the digits of the
+// values are, because the SQL does so.
 func (c *computation) divide(e *ast.Expr) expr.Compiled {
 	a, b := c.Number(c.Compile(e.Args[0])), c.Number(c.Compile(e.Args[1]))
 	x := expr.Compiled{Constant: a.Constant && b.Constant, Source: e, Type: value.Type{Kind: value.KindDecimal, Nullable: true}}
@@ -217,8 +217,8 @@ func truncated(v value.Value, digits int) value.Value {
 	return v
 }
 
-// cast compiles CAST to an integer or a DECIMAL, which only rounds: a server would change a value that exceeds the type to
-// the type's largest one.
+// cast compiles CAST to an integer or a DECIMAL, which only rounds: a server would change a value that exceeds the type
+// to the type's largest one.
 func (c *computation) cast(e *ast.Expr) expr.Compiled {
 	x := c.Number(c.Compile(e.Args[0]))
 	digits := max(e.Scale, 0)

@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -59,8 +60,8 @@ func aggregates(rng *rand.Rand, depth int, condition, divided bool) string {
 	return b.String()
 }
 
-// plainOperand is an operand of a quotient that MariaDB computes as we do. Its values have the digits of its type, unlike those
-// of COALESCE(1, 2.5), and it has no AVG, which MariaDB rounds to the digits of a temporary table.
+// plainOperand is an operand of a quotient that MariaDB computes as we do. Its values have the digits of its type,
+// unlike those of COALESCE(1, 2.5), and it has no AVG, which MariaDB rounds to the digits of a temporary table.
 func plainOperand(rng *rand.Rand) string {
 	leaf := func() string { return strings.ReplaceAll(pick(rng, aggregated...), "AVG(", "SUM(") }
 	return fmt.Sprintf(pick(rng, "%[1]s", "(%[1]s + %[2]s)", "(%[1]s - %[2]s)", "(%[1]s * %[2]s)"), leaf(), leaf())
@@ -68,8 +69,8 @@ func plainOperand(rng *rand.Rand) string {
 
 func isLetter(c byte) bool { return c >= 'A' && c <= 'Z' }
 
-// The server computes each column as we do and, where its own rules are ours, as it computes the same expression over the
-// records, whatever the reading session has set. The text that it shows for a generated column is recognized.
+// The server computes each column as we do and, where its own rules are ours, as it computes the same expression over
+// the records, whatever the reading session has set. The text that it shows for a generated column is recognized.
 func TestDifferential_computed(t *testing.T) {
 	t.Parallel()
 	rng := rand.New(rand.NewPCG(differentialSeed(t), 7))
@@ -104,7 +105,7 @@ func TestDifferential_computed(t *testing.T) {
 				}
 			}
 			switch _, err := f.compile(statement([]string{item})); {
-			case err == nil && (!contains(aggregated, item) || strings.HasPrefix(item, "AVG")):
+			case err == nil && (!slices.Contains(aggregated, item) || strings.HasPrefix(item, "AVG")):
 				items = append(items, item)
 			case err != nil && !strings.Contains(err.Error(), "always NULL") && !strings.Contains(err.Error(), "GROUP BY without an aggregate") && !constantFault(err):
 				fail("%s is rejected at start: %v", item, err)
@@ -176,16 +177,7 @@ func TestDifferential_computed(t *testing.T) {
 	}
 }
 
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
-}
-
-// indexOf returns the number in the name of a column x…
+// indexOf returns the number in the name of a column, such as x7.
 func indexOf(name string) (n int) {
 	_, _ = fmt.Sscanf(name, "x%d", &n)
 	return n
@@ -199,8 +191,8 @@ func withoutSign(s string) string {
 	return s
 }
 
-// createComputed creates a table with the computed columns and writes the rows to it, in a session with settings that must
-// not matter. It returns the table.
+// createComputed creates a table with the computed columns and writes the rows to it, in a session with settings that
+// must not matter. It returns the table.
 func createComputed(t *testing.T, server *diffServer, rows *row.Rows, n int) *row.Table {
 	t.Helper()
 	table := rows.Table

@@ -21,8 +21,8 @@ func sameSQL(ours, stored string) bool {
 	return err == nil && normalForm(a) == normalForm(b)
 }
 
-// normalForm is a text that is equal for two trees if and only if they are the same expression. Chains of AND and of OR have
-// no inner parentheses.
+// normalForm is a text that is equal for two trees if and only if they are the same expression. Chains of AND and of OR
+// have no inner parentheses.
 func normalForm(e *ast.Expr) string {
 	if e == nil {
 		return "none"

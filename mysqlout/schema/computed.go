@@ -25,8 +25,8 @@ func (j *tableChecker) readBy(name string) *row.Computed {
 	return nil
 }
 
-// lacksRead reports whether an existing table lacks a column that a computed column reads. A new column holds nothing of
-// the records that were counted before, so that a quotient of it and an older column would be wrong.
+// lacksRead reports whether an existing table lacks a column that a computed column reads. A new column holds nothing
+// of the records that were counted before, so that a quotient of it and an older column would be wrong.
 func (j *tableChecker) lacksRead() bool {
 	return j.found.kind == "BASE TABLE" && slices.ContainsFunc(j.want.Columns, func(c row.Column) bool {
 		return j.found.column(c.Name) == nil && j.readBy(c.Name) != nil
@@ -64,7 +64,8 @@ func (j *tableChecker) computed() {
 	}
 }
 
-// leastWhole is how many digits a computed column must have before the point: as many as one with the most digits after it.
+// leastWhole is how many digits a computed column must have before the point: as many as one with the most digits after
+// it.
 const leastWhole = computedDigits - 30
 
 // renamed returns the definition of a column under another name, so that its values are kept.

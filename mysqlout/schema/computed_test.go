@@ -30,8 +30,8 @@ const (
 	pctColumn  = "pct DECIMAL(65,2) GENERATED ALWAYS AS (ROUND(CAST(100 * CAST(pct__1 AS DECIMAL(65,0)) AS DECIMAL(65,9)) / NULLIF(n, 0), 2)) VIRTUAL"
 )
 
-// computedDDL returns the DDL of computedTable with these columns in place of the usual ones; "name -" is a column that is
-// left out.
+// computedDDL returns the DDL of computedTable with these columns in place of the usual ones; "name -" is a column that
+// is left out.
 func computedDDL(instead ...string) string {
 	lines := []string{
 		"page VARCHAR(200) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin NOT NULL PRIMARY KEY", "n BIGINT NOT NULL", meanColumn, pctColumn,
@@ -113,8 +113,8 @@ func TestCheck_computedColumnsOfCountedRows(t *testing.T) {
 	f.follow(t, func() []Finding { return refusals(f.check(t, "hits.", computedTable(t))) })
 }
 
-// The tables that are created have hidden columns that SELECT * leaves out, and are accepted. The DDL for a server that is
-// not known is that of MySQL, and a comment for releases without invisible columns.
+// The tables that are created have hidden columns that SELECT * leaves out, and are accepted. The DDL for a server that
+// is not known is that of MySQL, and a comment for releases without invisible columns.
 func TestCreate_computedColumns(t *testing.T) {
 	t.Parallel()
 	f := newFixture(sqltest.Open(t, mariadbtest.Start(t)))

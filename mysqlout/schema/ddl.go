@@ -77,8 +77,8 @@ func invisible(s pool.Server) string {
 	return ""
 }
 
-// computedDigits is the most digits of a computed column, the most that a DECIMAL can have: a value that exceeds its column
-// makes the statement fail that writes the row.
+// computedDigits is the most digits of a computed column, the most that a DECIMAL can have: a value that exceeds its
+// column makes the statement fail that writes the row.
 const computedDigits = 65
 
 // computedDefinition returns the definition of a computed column for CREATE TABLE and ADD COLUMN.
