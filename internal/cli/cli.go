@@ -16,7 +16,7 @@ type commands struct {
 	Ingest  ingestCmd  `cmd:"" help:"Receive only: events from Flume into Kafka."`
 	Load    loadCmd    `cmd:"" help:"Load only: records from Kafka into MySQL."`
 	Check   checkCmd   `cmd:"" help:"Validate options, query, servers and ports without changing anything."`
-	Config  configCmd  `cmd:"" help:"Print the options of a command that are in force, as a configuration file."`
+	Config  configCmd  `cmd:"" help:"Print the options in force, as a configuration file."`
 	DryRun  dryRunCmd  `cmd:"" help:"Run log files through format and query, and print the resulting rows."`
 	Send    sendCmd    `cmd:"" help:"Send the lines of files as Flume events."`
 	Offsets offsetsCmd `cmd:"" help:"Show checkpoints, or move one."`

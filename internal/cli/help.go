@@ -37,6 +37,7 @@ func printHelp(ctx *kong.Context, s *settings, all bool) error {
 	node := ctx.Selected()
 	if node == nil {
 		node = ctx.Model.Node
+		defer withoutCommandsBelow(node, configNode)()
 	}
 	var hidden []*kong.Flag
 	flags := flagsOf(node)
@@ -67,6 +68,18 @@ func printHelp(ctx *kong.Context, s *settings, all bool) error {
 		fmt.Fprintf(ctx.Stdout, "\nRun \"%s --help-all\" for all %d options.\n", node.FullPath(), len(flags))
 	}
 	return errDone
+}
+
+// withoutCommandsBelow makes help list one command of root without the commands below it, until restore is called.
+func withoutCommandsBelow(root *kong.Node, name string) (restore func()) {
+	i := slices.IndexFunc(root.Children, func(n *kong.Node) bool { return n.Name == name })
+	if i < 0 {
+		return func() {}
+	}
+	node := root.Children[i]
+	children := node.Children
+	node.Children = nil
+	return func() { node.Children = children }
 }
 
 // withoutDefaultCommand selects the parent of a command that is selected because none is named, so that help lists them.
