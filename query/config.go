@@ -15,8 +15,8 @@ import (
 type Options struct {
 	// Format is the log format, one of Names().
 	Format string
-	// FormatString is the log format as the configuration of Apache or nginx has it, if Format is apache or nginx. Otherwise
-	// it must be empty.
+	// FormatString is the definition of the log format, if Format has one: the log format as the configuration of Apache
+	// or nginx has it, the names of the columns of csv, a regular expression. Otherwise it must be empty.
 	FormatString string
 	// TimeZone is for times that are written without a zone, and for the calendar of TUMBLE. Nil is UTC.
 	TimeZone *time.Location

@@ -69,6 +69,10 @@ var benchFormats = []struct {
 		m := referenceSyslog.FindStringSubmatch(line)
 		return "", m[8]
 	}},
+	{"grok", `%{IPORHOST:host} %{DATA} "%{DATA}" %{NONNEGINT:status} %{NOTSPACE} %{QS} "%{DATA:agent}"`, "status", "agent", benchRecord.combined, func(line string) (status, agent string) {
+		m := benchCombined.FindStringSubmatch(line)
+		return m[5], m[8]
+	}},
 	{"regex", combinedRegex, "status", "agent", benchRecord.combined, func(line string) (status, agent string) {
 		m := benchCombined.FindStringSubmatch(line)
 		return m[5], m[8]

@@ -71,6 +71,7 @@ var logFormats = []logFormat{
 	{name: "csv", make: newCSV, definition: "the names of the columns, such as time,host,status; the fields are separated as the names are, by , or ; or | or tabs"},
 	{name: "tsv", make: newTSV, definition: "the names of the columns, such as time,host,status"},
 	{name: "regex", make: newRegex, definition: "a regular expression with named groups, such as (?P<host>[^ ]+) (?P<status>[0-9]+) .*, which matches whole lines"},
+	{name: "grok", make: newGrok, definition: "a grok pattern, such as %{IP:host} %{NUMBER:status:int} %{GREEDYDATA}, which matches whole lines"},
 	{name: "apache", make: newApache, definition: "the LogFormat as the server's configuration has it"},
 	{name: "nginx", make: newNginx, definition: "the log_format as the server's configuration has it"},
 }

@@ -23,17 +23,17 @@ type regexFormat struct {
 }
 
 func newRegex(text string) (Format, error) {
-	f, err := compileRegex("regex", text)
+	f, err := compileRegex("regex", text, maxFormatString)
 	if err != nil {
 		return nil, definitionError("regex", err)
 	}
 	return f, nil
 }
 
-// compileRegex makes the format of an expression. The columns have the groups' names.
-func compileRegex(kind, text string) (*regexFormat, error) {
-	if len(text) > maxFormatString {
-		return nil, fmt.Errorf("got %d bytes, expected at most %d", len(text), maxFormatString)
+// compileRegex makes the format of an expression of at most that many bytes. The columns have the groups' names.
+func compileRegex(kind, text string, most int) (*regexFormat, error) {
+	if len(text) > most {
+		return nil, fmt.Errorf("the regular expression has %d bytes, expected at most %d", len(text), most)
 	}
 	tree, err := syntax.Parse(text, syntax.Perl)
 	if err != nil {
