@@ -14,7 +14,7 @@ import (
 	"github.com/sluice-etl/sluice/query/parse"
 )
 
-// advices are queries that are rejected. The text between « and » is to be replaced, and the error says with what.
+// advices holds queries that are rejected. The text between « and » is to be replaced, and the error says with what.
 // Placeholders in the advice are replaced as in filled; … stands for the text between the marks.
 var advices = []struct{ format, query, write string }{
 	// Keys.
@@ -146,7 +146,7 @@ var advices = []struct{ format, query, write string }{
 	{"combined", "INSERT INTO t SELECT CAST(path AS «DATE») AS l FROM events", "SIGNED, UNSIGNED, DECIMAL(p,s), CHAR(n), DATETIME or DOUBLE"},
 }
 
-// otherAdvices are in errors of Bind and in reasons of dead letters.
+// otherAdvices holds texts with advice in errors of Bind and in reasons of dead letters.
 var otherAdvices = []struct{ message, format, after string }{
 	{"or write COALESCE within the aggregate", "combined", "INSERT INTO t SELECT host, SUM(COALESCE(bytes, 0)) AS s, MIN(COALESCE(bytes, 0)) AS m FROM events GROUP BY host"},
 	{"write CAST(… AS …) with %d digits, or change the column", "combined", "INSERT INTO t SELECT CAST(_timestamp AS DATETIME(0)) AS s, COUNT(*) AS n FROM events GROUP BY s"},

@@ -7,10 +7,11 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// Bind sets the tables as they are on the server, one for each of Tables(), in any order. Their columns decide which values
-// are taken, before anything is sent (P18), and to which scale values are rounded before they are added (P16). The columns
-// must be those of Tables(), in any order, but the key's columns first. An error says which column is not suitable and what
-// to change, and leaves the plan as it was. A fold that exists already takes the tables over at its next Restore.
+// Bind sets the real tables, one for each of Tables(), in any order. Their columns decide which values are accepted
+// before anything is sent (P18), and to which scale values are rounded before they are added (P16). The columns must be
+// those of Tables(), in any order, except that the key's columns come first. An error names the column that is not
+// suitable and what to change, and leaves the plan unchanged. Folds that exist already use the new tables from their
+// next Restore. Bind copies actual and is safe for concurrent use.
 func (p *Plan) Bind(actual []row.Table) error {
 	bound := make([]row.Table, len(p.tables))
 	for i := range p.tables {

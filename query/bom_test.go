@@ -24,7 +24,7 @@ func dryRunText(t *testing.T, format, formatString, text, input string) string {
 	return out.String()
 }
 
-// folded returns the rows that bodies make, in the form of printed.
+// folded returns the rows of the given bodies, in the form of printed.
 func folded(t *testing.T, p *Plan, bodies ...string) string {
 	t.Helper()
 	f := p.NewFold()

@@ -10,23 +10,23 @@ import (
 	"github.com/sluice-etl/sluice/internal/option"
 )
 
-// Options is how records are read. Except for DeadLetterMaxBytes, they are part of the fingerprint, because they change what
-// rows mean.
+// Options is the configuration of how records are read. Except for DeadLetterMaxBytes, the options are part of the
+// fingerprint, because they change what rows mean. The zero value is not valid: start from DefaultOptions.
 type Options struct {
-	// Format is the log format, one of Names().
+	// Format is the log format, one of format.Names(). If it is empty, it is guessed from FormatString.
 	Format string
-	// FormatString is the definition of the log format, if Format has one: the log format as the configuration of Apache
-	// or nginx has it, the names of the columns of csv, a regular expression. Otherwise it must be empty.
+	// FormatString defines the format: a log format in the syntax of Apache or nginx, a regular expression, or the
+	// names of columns. Formats without a definition require it to be empty.
 	FormatString string
-	// TimeZone is for times that are written without a zone, and for the calendar of TUMBLE. Nil is UTC.
+	// TimeZone is the zone of times that are written without one, and of the calendar of TUMBLE. Nil means UTC.
 	TimeZone *time.Location
-	// FlumeValues says that a record's value is an event as Flume encodes it, headers and body in Avro, as KafkaChannel and
-	// KafkaSink with useFlumeEventFormat write it. Otherwise the value is an event's body.
+	// FlumeValues means that a record's value is an event in Flume's encoding, headers and body in Avro, as
+	// KafkaChannel and KafkaSink with useFlumeEventFormat write it. Otherwise the value is an event's body.
 	FlumeValues bool
-	// DedupHeader is the header that holds the event ID of deduplication (P28). The query does not read it, but what is
-	// counted depends on it. Empty is no deduplication.
+	// DedupHeader is the header that holds the event ID for deduplication (P28). The query does not read it, but it
+	// affects what is counted. Empty means no deduplication.
 	DedupHeader string
-	// DeadLetterMaxBytes is how much of a dead letter's value is kept, in bytes.
+	// DeadLetterMaxBytes is how many bytes of a dead letter's value are kept, from 1 to 16 MiB.
 	DeadLetterMaxBytes int
 }
 

@@ -102,7 +102,7 @@ func alternatives(k place) []production {
 	}
 }
 
-// compared returns the conditions on values of one kind.
+// compared returns the productions of conditions that compare values of one kind.
 func compared(k place) (ps []production) {
 	_, comparisons, _ := expr.Operators()
 	for _, op := range comparisons {

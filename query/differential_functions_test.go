@@ -18,7 +18,7 @@ func extremes(wrapped string, args ...place) (ps []production) {
 	return ps
 }
 
-// decoded makes text of the bytes that a function returns on the server.
+// decoded returns an expression that converts the bytes that a function returns on the server to text.
 func decoded(form string) string {
 	return "(CONVERT(" + form + " USING utf8mb4) COLLATE utf8mb4_nopad_bin)"
 }

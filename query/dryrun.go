@@ -18,14 +18,14 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// Input is a log file of a dry run. Each line is a record of a topic of the file's name, in partition 0, with the line's
-// number, from 0, as its offset.
+// Input is a log file of a dry run. Each line is a record in partition 0 of a topic that has the file's name. The
+// record's offset is the line's number, from 0.
 type Input struct {
 	Name string
 	io.Reader
 }
 
-// DryRunResult is how many lines were read and what became of them, and the number of rows.
+// DryRunResult holds the number of lines by their fate, and the number of rows.
 type DryRunResult struct {
 	Lines, Counted, Filtered, Dead int64
 	Rows                           int
@@ -34,9 +34,9 @@ type DryRunResult struct {
 // maxLine is the maximum number of bytes of a line of a dry run.
 const maxLine = 16 << 20
 
-// DryRun runs log files through a plan and prints the rows that would be written, in the order of their keys and as MySQL
-// shows them, then at most maxDead dead letters with file, line and reason (0 is none, below 0 is all), then the totals.
-// It returns ctx's error if ctx ends first.
+// DryRun folds log files with a plan and writes to out the rows that a loader would write, sorted by key and as MySQL
+// shows them, then at most maxDead dead letters (below 0: all) with file, line and reason, then the totals. Lines must
+// have at most 16 MiB. It returns ctx's error if ctx ends first, and errors of inputs with the input's name.
 func DryRun(ctx context.Context, p *Plan, inputs []Input, out io.Writer, maxDead int) (res DryRunResult, err error) {
 	f := p.newFold()
 	f.Explain() // the files belong to the user
@@ -87,7 +87,7 @@ func DryRun(ctx context.Context, p *Plan, inputs []Input, out io.Writer, maxDead
 
 // dryRunInput folds the lines of one file.
 func dryRunInput(ctx context.Context, f batch.Fold[row.Delta], in Input, take func(*batch.Tally)) (lines int64, err error) {
-	const at = 1000 // lines to an Add
+	const at = 1000 // lines in a call of Add
 	part := checkpoint.Partition{Topic: in.Name}
 	now := time.Now().UnixMilli()
 	records := make([]batch.Record, 0, at)
@@ -123,7 +123,7 @@ func dryRunInput(ctx context.Context, f batch.Fold[row.Delta], in Input, take fu
 	return lines, s.Err()
 }
 
-// writeRows writes rows as aligned columns, numbers to the right.
+// writeRows writes rows as aligned columns, with numbers aligned to the right.
 func writeRows(w io.Writer, rows *row.Rows, columns []shown) error {
 	var layout grid.Layout
 	for i := range columns {
@@ -148,7 +148,8 @@ type shown struct {
 	text func(values []value.Value) string // of a row whose columns have these values
 }
 
-// shownColumns is the columns of a table as a dry run prints them, in the order in which --create-tables creates them.
+// shownColumns returns the columns of a table as a dry run prints them, in the order in which --create-tables creates
+// them.
 func (p *Plan) shownColumns(t *row.Table) (columns []shown) {
 	for i := range t.Columns {
 		if c := t.Columns[i]; !c.Hidden {
@@ -178,7 +179,7 @@ func (p *program) shownComputed(t *row.Table) (columns []shown) {
 	return columns
 }
 
-// rowValues is a row's values in the order of the table's columns.
+// rowValues returns the values of row i in the order of the table's columns.
 func rowValues(rows *row.Rows, i int) (values []value.Value) {
 	t := rows.Table
 	key := rows.Key(i)
@@ -210,7 +211,7 @@ func rowValues(rows *row.Rows, i int) (values []value.Value) {
 	return values
 }
 
-// cellText is a value as MySQL shows it.
+// cellText returns a value as MySQL shows it.
 func cellText(v value.Value, c *row.Column) string {
 	if !v.Set {
 		return "NULL"

@@ -13,8 +13,8 @@ import (
 	"github.com/sluice-etl/sluice/internal/option"
 )
 
-// flumeOpener returns a function that finds the event in a record whose value is one of Flume's events: its body, and its
-// own headers. The function belongs to one fold. Its error says why the value is no event.
+// flumeOpener returns a function that sets the body and the headers of a record whose value is one of Flume's events.
+// The function belongs to one fold. Its error says why the value is not an event.
 func flumeOpener() func(*fold.Env) error {
 	headers := new(avrobin.Headers)
 	return func(env *fold.Env) error {
@@ -29,7 +29,8 @@ func flumeOpener() func(*fold.Env) error {
 	}
 }
 
-// notFlume is the error for a value that is not exactly one of Flume's events: why it is not, and what it looks like.
+// notFlume returns the error for a value that is not exactly one of Flume's events: why it is not, and what it looks
+// like.
 func notFlume(v []byte, at int, bad string) error {
 	why := fmt.Sprintf("%d bytes follow the event, which ends at byte %d of %d", len(v)-at, at, len(v))
 	if bad != "" {
@@ -38,7 +39,7 @@ func notFlume(v []byte, at int, bad string) error {
 	return &format.Error{Reason: option.Ref("kafka-value") + " flume: the value is not one Flume event in Avro's encoding; " + looksLike(v), Detail: why}
 }
 
-// looksLike guesses what a value that is no event is, for the person who configured the encoding.
+// looksLike guesses the content of a value that is not an event, to help the person who configured the encoding.
 func looksLike(v []byte) string {
 	switch {
 	case len(v) == 0:
@@ -51,7 +52,7 @@ func looksLike(v []byte) string {
 	return "it is neither text nor a container file: if the events' bodies look so, " + option.Ref("kafka-value") + " raw is meant"
 }
 
-// plainText reports whether a value looks like text, by its first kilobyte, which may end within a character.
+// plainText reports whether a value looks like text. It reads the first kilobyte, which may end within a character.
 func plainText(v []byte) bool {
 	for v = v[:min(len(v), 1024)]; len(v) > 0; {
 		c, n := utf8.DecodeRune(v)
@@ -66,10 +67,10 @@ func plainText(v []byte) bool {
 	return true
 }
 
-// Header returns a function that finds the header of that name in a record, as header('…') does in a query: if values are
-// Flume's events, first among the event's own headers, then among the record's. The function returns a view on the record,
-// which is nil if there is no such header or the value is no event, and not nil if the header is empty. It allocates
-// nothing and is safe for concurrent use.
+// Header returns a function that returns a record's header of that name, as header('…') does in a query: if values are
+// Flume's events, first from the event's own headers, then from the record's. The result is a view of the record. It is
+// nil if there is no such header or the value is not an event, and not nil if the header is empty. The function
+// allocates nothing and is safe for concurrent use.
 func (p *Plan) Header(name string) func(*batch.Record) []byte {
 	flumeValues := p.options.FlumeValues
 	return func(in *batch.Record) []byte {

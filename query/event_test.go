@@ -13,7 +13,7 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// flumePlan compiles a query for values that are Flume's own events.
+// flumePlan compiles a query for values that are events in Flume's encoding.
 func flumePlan(t testing.TB, format, text string) *Plan {
 	t.Helper()
 	o := DefaultOptions()

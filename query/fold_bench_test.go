@@ -27,7 +27,7 @@ func benchLog() (records []batch.Record, bytes int64) {
 
 var benchRegexp = regexp.MustCompile(`^(\S+) (\S+) (\S+) \[([^]]+)\] "((?:[^"\\]|\\.)*)" (\d{3}) (\d+|-) "((?:[^"\\]|\\.)*)" "((?:[^"\\]|\\.)*)"`)
 
-// countByRegexp is the usual simple solution: a regular expression and a map.
+// countByRegexp counts in the usual simple way: with a regular expression and a map.
 func countByRegexp(records []batch.Record) map[string]int64 {
 	counts := map[string]int64{}
 	for i := range records {

@@ -121,7 +121,7 @@ func TestJSON_fields(t *testing.T) {
 	}
 }
 
-// fuzzPlans touch every field of every format.
+// fuzzPlans holds plans that use every field of every format.
 var fuzzPlans = map[string]string{
 	"combined": "INSERT INTO t " + clfAll + "; INSERT INTO u SELECT TUMBLE(ts, INTERVAL 1 MONTH) AS m, method, COUNT(*) AS n, SUM(bytes / 7) AS s, MAX(agent) AS a FROM events WHERE path LIKE '%a_b%' GROUP BY m, method",
 	"common":   "INSERT INTO t SELECT host, ts, path, status, bytes FROM events",

@@ -19,21 +19,23 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// Plan is a compiled query. It is safe for concurrent use, Bind included. Each fold that it makes belongs to one task.
+// Plan is a compiled query. It is safe for concurrent use, Bind included. Each fold that it creates belongs to one
+// task.
 type Plan struct {
 	options  Options
 	format   format.Format
 	programs []*program
-	tables   []row.Table                 // as wanted, in order of their names
-	bound    atomic.Pointer[[]row.Table] // as they are, in the same order; never changed in place
-	windows  int                         // the number of TUMBLEs
+	tables   []row.Table                 // as the query would create them, sorted by name
+	bound    atomic.Pointer[[]row.Table] // as they are on the server, in the same order; never changed in place
+	windows  int                         // the number of calls of TUMBLE and DATE
 }
 
 // maxQuery is the maximum number of bytes of the text of a query.
 const maxQuery = 256 << 10
 
-// Compile compiles a text of one or more statements, separated by semicolons. Its errors are for the person who wrote the
-// text: they say what was found, what is possible and what to write.
+// Compile compiles a text of one or more statements, separated by semicolons, of at most 256 KiB. Its errors are for
+// the author of the query: they say what was found, what is possible and what to write. The plan is bound to the tables
+// that the query would create, until Bind replaces them.
 func Compile(text string, o Options) (*Plan, error) {
 	if o.TimeZone == nil {
 		o.TimeZone = time.UTC
@@ -80,7 +82,7 @@ func (p *Plan) compile(number int, text string) (*program, error) {
 	return prog, err
 }
 
-// NewFold creates a fold for one task. Call it after Bind.
+// NewFold creates a fold for one task. It uses the tables of the last Bind.
 func (p *Plan) NewFold() batch.Fold[row.Delta] { return p.newFold() }
 
 func (p *Plan) newFold() *fold.Fold {
@@ -100,8 +102,7 @@ func (p *Plan) newFold() *fold.Fold {
 	return fold.New(c)
 }
 
-// Tables returns the tables that the query writes, as it would create them, in the order of their names. The caller may change
-// them.
+// Tables returns the tables that the query writes, as it would create them, sorted by name. The result is a copy.
 func (p *Plan) Tables() []row.Table {
 	tables := slices.Clone(p.tables)
 	for i := range tables {
@@ -110,10 +111,10 @@ func (p *Plan) Tables() []row.Table {
 	return tables
 }
 
-// valueEncoding is increased whenever the same query begins to write other rows for the same records.
+// valueEncoding is increased whenever a release writes other rows for the same query and records.
 const valueEncoding = 2
 
-// Fingerprint is a hash of everything that decides what rows mean, and the text that is hashed (P2).
+// Fingerprint returns the hash of everything that determines what rows mean (P2), and the text that is hashed.
 func (p *Plan) Fingerprint() (hash [32]byte, text string) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "format %s\ntime zone %s\nvalue encoding %d\n", p.options.Format, p.options.TimeZone, valueEncoding)

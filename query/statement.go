@@ -14,19 +14,19 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// output is one column of a statement's rows.
+// output is one column of the rows that a statement writes.
 type output struct {
 	name string
 	key  bool
-	// aggregate is what a column that is not part of the key computes.
+	// aggregate is the function that computes a column that is not part of the key.
 	aggregate aggregate.Func
-	x         expr.Compiled // what is counted, added or kept; unset for COUNT(*)
-	kind      row.Kind      // of the column that it wants
+	x         expr.Compiled // the key's value or the aggregate's argument; unset for COUNT(*)
+	kind      row.Kind      // of the column that the query would create
 	source    *ast.Expr     // the aggregate as it is written; nil in the key and in a row per record
 	hidden    bool          // only computed columns read it
 }
 
-// mergeKind is how the column's values join.
+// mergeKind returns how values of the column are merged.
 func (o *output) mergeKind() row.Merge {
 	if o.key {
 		return row.Key
@@ -34,12 +34,12 @@ func (o *output) mergeKind() row.Merge {
 	return o.aggregate.Merge()
 }
 
-// columnOf is the column as a fold computes it.
+// columnOf returns the column as package fold computes it.
 func (o *output) columnOf() fold.Column {
 	return fold.Column{Name: o.name, Aggregate: o.aggregate, Kind: o.x.Kind, Eval: o.x.Eval}
 }
 
-// statement is the program as a fold runs it.
+// statement returns the program in the form that package fold runs.
 func (p *program) statement() fold.Statement {
 	s := fold.Statement{
 		Number: p.number,
@@ -70,7 +70,7 @@ type program struct {
 // builder compiles one statement.
 type builder struct{ expr.Compiler }
 
-// statement checks a statement's shape and compiles its expressions.
+// statement checks the shape of a statement and compiles its expressions.
 func (c *builder) statement(number int) (*program, error) {
 	st := c.Statement
 	names, err := columnNames(st)
@@ -102,7 +102,7 @@ func (c *builder) statement(number int) (*program, error) {
 // maxName is how many bytes a column's name can have.
 const maxName = 64
 
-// columnNames finds the target column of each SELECT item.
+// columnNames returns the target column of each SELECT item.
 func columnNames(st *ast.Statement) ([]string, error) {
 	if st.Columns != nil && len(st.Columns) != len(st.Items) {
 		return nil, fmt.Errorf("INSERT INTO %s lists %d columns, SELECT has %d", st.Table, len(st.Columns), len(st.Items))
@@ -134,7 +134,7 @@ func (c *builder) groupedOutputs(p *program, names []string, aggregated bool) er
 	st := c.Statement
 	if !aggregated {
 		for _, it := range st.Items {
-			c.Compile(it.Expr) // an AVG has a better reason than this
+			c.Compile(it.Expr) // for AVG, its error is better than the one below
 		}
 		if c.Err != nil {
 			return c.Err
@@ -164,7 +164,7 @@ func (c *builder) groupedOutputs(p *program, names []string, aggregated bool) er
 		case it.HasAggregate(): // below, because it uses the cells of all other items
 		default:
 			if c.Compile(it.Expr); c.Err != nil {
-				return c.Err // an AVG has a better reason than this
+				return c.Err // for AVG, its error is better than the one below
 			}
 			return fmt.Errorf("%s: it is neither in GROUP BY nor an aggregate, so a group has no single value for it: add it to GROUP BY, or write MIN(%s) or MAX(%s)", it.Text, it.Text, it.Text)
 		}
@@ -177,7 +177,8 @@ func (c *builder) groupedOutputs(p *program, names []string, aggregated bool) er
 	return nil
 }
 
-// groupItem finds the SELECT item that a GROUP BY expression means: by its position, its alias or its text, in this order.
+// groupItem returns the index of the SELECT item to which a GROUP BY expression refers: by position, by alias or by
+// text, in this order.
 func groupItem(st *ast.Statement, g *ast.Expr) (int, error) {
 	found := -1
 	if g.Op == ast.OpInt {
@@ -288,7 +289,8 @@ func (c *builder) aggregate(name string, e *ast.Expr) output {
 	return o
 }
 
-// plainOutputs compiles a SELECT without aggregates: a row for each record, whose key is the record's position in Kafka.
+// plainOutputs compiles a SELECT without aggregates, which writes one row for each record. The key of the row is the
+// record's position in Kafka.
 func (c *builder) plainOutputs(p *program, names []string) {
 	places := []string{"_topic", "_partition", "_offset", "_index"}
 	for _, place := range places {

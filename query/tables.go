@@ -10,7 +10,7 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// wanted is the tables that the statements write, in the order of their names. Statements that write to one table must write
+// wanted returns the tables that the statements write, sorted by name. Statements that write to one table must write
 // the same columns.
 func wanted(programs []*program) ([]row.Table, error) {
 	var tables []row.Table
@@ -68,7 +68,7 @@ func (o output) column() row.Column {
 	return c
 }
 
-// join widens the columns of t for a second statement that writes to it.
+// join widens the columns of t so that a second statement can write to it too.
 func join(t *row.Table, more row.Table) error {
 	if t.FullName() != more.FullName() {
 		return fmt.Errorf("tables %s and %s differ only in the case of letters, and are one table on some servers: write one name", t.FullName(), more.FullName())
@@ -99,8 +99,8 @@ func join(t *row.Table, more row.Table) error {
 	return nil
 }
 
-// sizeKeys gives every text column of the key a length, so that the key fits an index at 4 bytes a character. A column whose
-// longest value is known gets that length; the others share what is left.
+// sizeKeys gives every text column of the key a maximum length, so that the key fits an index at 4 bytes per character.
+// A column whose longest value is known gets that length; the others share the rest.
 func sizeKeys(t *row.Table) error {
 	const least = 16
 	chars, open := t.KeyChars()

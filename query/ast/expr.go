@@ -7,17 +7,17 @@ import (
 	"github.com/sluice-etl/sluice/fold/jsonpath"
 )
 
-// Op is what an expression does.
+// Op is an operator: the kind of an expression.
 type Op uint8
 
-// The operators. What an expression's fields hold for each is beside it. From OpCompare to OpNot, they are conditions.
+// The operators. The comment on each says what the fields of an expression hold. OpCompare to OpNot are conditions.
 const (
 	OpColumn   Op = iota // path, and perhaps a JSON path
 	OpInt                // name: a literal without a point
 	OpDecimal            // name: a literal with a point
 	OpDouble             // name: a literal with an exponent
 	OpText               // name: a literal's value
-	OpBool               // not says FALSE
+	OpBool               // TRUE, or FALSE if not is set
 	OpNull               // the literal NULL
 	OpCall               // name(args)
 	OpArith              // name is + - * / div %
@@ -33,19 +33,20 @@ const (
 	OpNot                // NOT args[0]
 	OpCase               // args: a value or nil, then pairs of condition and result, then the ELSE or nil
 	OpCast               // CAST(args[0] AS name(precision, scale))
-	OpInterval           // INTERVAL args[0] name, the unit
+	OpInterval           // INTERVAL args[0] name, where name is the unit
 	OpEnd                // the number of operators
 )
 
 // IsCondition reports whether an operator yields a truth value.
 func (o Op) IsCondition() bool { return o >= OpCompare && o <= OpNot }
 
-// Expr is an expression: an operator and what it works on. Which fields are set depends on the operator.
+// Expr is an expression: an operator and its operands. Which fields are set depends on the operator; the operators' own
+// comments say so. A tree is not changed after it was parsed, so it is safe for concurrent use.
 type Expr struct {
 	Op               Op
 	Name             string
-	Path             []string        // of a column: its name, after the names that qualify it
-	Steps            []jsonpath.Step // of a JSON path: what follows path
+	Path             []string        // of a column: the names that qualify it, then its name
+	Steps            []jsonpath.Step // of a JSON path: the steps after Path
 	JSONPath         bool            // a JSON path follows the column's name
 	Quoted           bool            // the operator is ->, which keeps the quotes of a string, not ->>
 	Args             []*Expr
@@ -53,7 +54,7 @@ type Expr struct {
 	Star             bool   // COUNT(*)
 	Distinct         bool   // COUNT(DISTINCT x)
 	Precision, Scale int    // of a cast: precision (or length) and scale, -1 if there is none
-	Text             string // the expression as SQL in normal form: for errors, and to recognize equal expressions
+	Text             string // the expression as SQL in normal form, for errors and to recognize equal expressions
 }
 
 // Item is one expression of a SELECT.
@@ -67,19 +68,20 @@ type Statement struct {
 	Schema, Table string
 	Columns       []string
 	Items         []Item
-	From          string // what qualifies columns of events: its alias, or its name
+	From          string // the name that qualifies columns of events: the alias, or events
 	Where         *Expr  // nil if there is none
 	Group         []*Expr
 	Text          string // the statement as SQL in normal form
 }
 
-// Aggregates lists the functions of several records.
+// Aggregates lists the aggregate functions, in lower case.
 var Aggregates = []string{"count", "sum", "min", "max"}
 
 // IsAggregate reports whether e is a call of an aggregate.
 func (e *Expr) IsAggregate() bool { return e.Op == OpCall && slices.Contains(Aggregates, e.Name) }
 
-// Equal reports whether two expressions, which may be nil, are the same tree. Names of columns are compared by case.
+// Equal reports whether two expressions, which may be nil, are the same tree. The names of columns are compared with
+// regard to case.
 func (e *Expr) Equal(o *Expr) bool {
 	if e == nil || o == nil {
 		return e == o
@@ -89,7 +91,8 @@ func (e *Expr) Equal(o *Expr) bool {
 		slices.Equal(e.Path, o.Path) && slices.Equal(e.Steps, o.Steps) && slices.EqualFunc(e.Args, o.Args, (*Expr).Equal)
 }
 
-// ColumnName is the last name of a column and its JSON path: the name that its value has in the table, without an alias.
+// ColumnName returns the name that a column's value has in the table without an alias: the last member of its JSON
+// path, else the last name of its path.
 func (e *Expr) ColumnName() string {
 	for _, s := range slices.Backward(e.Steps) {
 		if !s.IsCell {
@@ -131,7 +134,7 @@ func (e *Expr) HasAggregate() bool {
 	return false
 }
 
-// Unqualified is a column's path without the name that qualifies columns of events.
+// Unqualified returns a column's path without the leading name that qualifies columns of events.
 func (st *Statement) Unqualified(path []string) []string {
 	if len(path) > 1 && strings.EqualFold(path[0], st.From) {
 		return path[1:]
@@ -139,7 +142,7 @@ func (st *Statement) Unqualified(path []string) []string {
 	return path
 }
 
-// Aliased finds the SELECT item of an alias; nil if there is none.
+// Aliased returns the SELECT item that has an alias, without regard to case; nil if there is none.
 func (st *Statement) Aliased(name string) *Item {
 	for i := range st.Items {
 		if strings.EqualFold(st.Items[i].Alias, name) {

@@ -9,7 +9,7 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// arithmetic is the operators on integers and decimals.
+// arithmetic maps the operators to their functions of integers and decimals.
 var arithmetic = map[string]func(a, b value.Value) (value.Value, bool){
 	"+": value.Add, "-": value.Subtract, "*": value.Multiply, "/": value.Divide, "div": value.DivideWhole, "%": value.Modulo,
 }

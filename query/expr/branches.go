@@ -8,8 +8,8 @@ import (
 	"github.com/sluice-etl/sluice/query/ast"
 )
 
-// branches converts expressions, of which one gives the result, to one type. If one of them is a time, text literals are
-// read as times.
+// branches converts the expressions that may give the result to one type. If one of them is a time, text literals are
+// parsed as times.
 func (c *Compiler) branches(xs []Compiled) ([]Compiled, value.Type) {
 	times := slices.ContainsFunc(xs, func(x Compiled) bool { return x.Kind == value.KindTime })
 	var t value.Type
@@ -35,7 +35,7 @@ func (c *Compiler) branches(xs []Compiled) ([]Compiled, value.Type) {
 	return xs, t
 }
 
-// unlike is the error for a last branch that has no type in common with those before it.
+// unlike reports the error that the last branch has no type in common with those before it.
 func (c *Compiler) unlike(xs []Compiled, before value.Kind) {
 	x := xs[len(xs)-1]
 	if before == value.KindTime || x.Kind == value.KindTime {

@@ -10,7 +10,7 @@ import (
 	"github.com/sluice-etl/sluice/query/ast"
 )
 
-// call compiles the call of a function.
+// call compiles a function call.
 func (c *Compiler) call(e *ast.Expr) Compiled {
 	if e.IsAggregate() {
 		return c.Fail(e, "an aggregate cannot be in WHERE or in another aggregate, which are evaluated for each record")
@@ -53,7 +53,7 @@ func (c *Compiler) call(e *ast.Expr) Compiled {
 	return x
 }
 
-// misused is the error for a call that does not fit the signature: what was seen, what is expected, and an example.
+// misused reports a call that does not fit the signature: what was seen, what is expected, and an example.
 func (c *Compiler) misused(e *ast.Expr, f *Function, seen string) Compiled {
 	return c.Fail(e, "%s; expected %s, such as %s", seen, f.Signature(), f.Call())
 }
@@ -123,7 +123,7 @@ func (c *Compiler) argument(x Compiled, to Class) Compiled {
 	return x
 }
 
-// time is x as a time, or an error. A text literal and a JSON field are read as times.
+// time converts x to a time: text literals and JSON fields are parsed as times. Anything else is an error.
 func (c *Compiler) time(x Compiled) Compiled {
 	if x.Kind == value.KindJSON {
 		x = c.CastTime(c.Text(x), 6)
@@ -138,7 +138,7 @@ func (c *Compiler) time(x Compiled) Compiled {
 	return c.Fail(x.Source, "is %s, but a time is expected: write FROM_UNIXTIME(%s) for seconds since 1970", x.Kind, x.Source.Text)
 }
 
-// known is x, computed at once if it is a constant.
+// known evaluates x once if it is a constant, so that x.Eval returns the result from then on.
 func (c *Compiler) known(x Compiled) Compiled {
 	if !x.Constant || c.Err != nil {
 		return x
@@ -153,7 +153,7 @@ func (c *Compiler) known(x Compiled) Compiled {
 	return x
 }
 
-// noFunction is the error for a function that does not exist.
+// noFunction reports the call of a function that does not exist, with advice or the most similar name.
 func (c *Compiler) noFunction(e *ast.Expr) Compiled {
 	if advice := c.Library.Advice[e.Name]; advice != "" {
 		return c.Fail(e, "not supported: %s", advice)

@@ -10,7 +10,7 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// casts is the types of CAST, by the names that the parser gives them: SIGNED INTEGER is signed.
+// casts maps the types of CAST, by the parser's names for them (SIGNED INTEGER is signed), to their compilers.
 var casts = map[string]func(c *Compiler, e *ast.Expr, x Compiled) Compiled{
 	"signed": (*Compiler).castSigned, "unsigned": (*Compiler).castUnsigned, "decimal": (*Compiler).castDecimal,
 	"char": (*Compiler).castChar, "nchar": (*Compiler).castChar, "datetime": (*Compiler).castDatetime,
@@ -59,11 +59,11 @@ func (c *Compiler) castDatetime(e *ast.Expr, x Compiled) Compiled {
 	}
 	digits := max(e.Precision, 0)
 	out := c.CastTime(x, digits)
-	out.Source, out.Type = e, value.Type{Kind: value.KindTime, Nullable: x.Nullable, Scale: digits} // of NULL, too
+	out.Source, out.Type = e, value.Type{Kind: value.KindTime, Nullable: x.Nullable, Scale: digits} // also if x is NULL
 	return out
 }
 
-// castNumber casts to an integer between low and high, or to a decimal of p digits with s after the point.
+// castNumber casts to an integer between low and high, or to a decimal of p digits, s of them after the point.
 func (c *Compiler) castNumber(e *ast.Expr, x Compiled, to value.Kind, p, s int, low int64, high uint64) Compiled {
 	out := Compiled{Type: value.Type{Kind: to, Nullable: x.Nullable, Scale: s}, Constant: x.Constant, Source: e}
 	if to == value.KindDecimal {
@@ -99,8 +99,8 @@ func (c *Compiler) castNumber(e *ast.Expr, x Compiled, to value.Kind, p, s int, 
 	return out
 }
 
-// numberOf reads any value as a number. whole says that the result is to be an integer: MySQL then rounds a DOUBLE half to
-// even, and takes no text with a point or an exponent.
+// numberOf converts any value to a number. whole means that the result is to be an integer: as in MySQL, a DOUBLE is
+// then rounded half to even, and a text with a point or an exponent is not accepted.
 func numberOf(v value.Value, k value.Kind, whole bool) (n row.Number, scale int, ok bool) {
 	switch k {
 	case value.KindInt, value.KindDecimal:
@@ -175,8 +175,8 @@ func (c *Compiler) castChar(e *ast.Expr, x Compiled) Compiled {
 	return x
 }
 
-// CastTime reads a text as a time, and cuts a time to so many digits (0 to 6) of the second's fraction. x is a text, a time
-// or NULL.
+// CastTime converts x, which must be a text, a time or NULL, to a time with so many digits (0 to 6) of the second's
+// fraction. Further digits are cut.
 func (c *Compiler) CastTime(x Compiled, digits int) Compiled {
 	unit := value.Second
 	for range digits {

@@ -7,15 +7,15 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// MySQL converts anything into anything. Here a value is converted without a CAST only if no two people could expect
-// different results; everything else is an error that says which CAST to write:
+// MySQL converts any value to any type. Here a value is converted without a CAST only if the result is obvious. Everything
+// else is an error that says which CAST to write. These conversions are implicit:
 //
-//	integer → DECIMAL → DOUBLE      where they meet in arithmetic and comparisons
-//	integer, DECIMAL → text         where a function takes text
+//	integer → DECIMAL → DOUBLE      in arithmetic and comparisons of both
+//	integer, DECIMAL → text         as an argument of a function that takes text
 //	JSON field → the kind of the other operand
 //	text literal → time             if the other operand is a time
 
-// Number is x as a number, or an error. A JSON field becomes a DECIMAL.
+// Number converts x to a number. A JSON field becomes a DECIMAL; text and times are errors.
 func (c *Compiler) Number(x Compiled) Compiled {
 	switch {
 	case x.Kind.IsNumber() || x.Kind == value.KindNull:
@@ -31,7 +31,7 @@ func (c *Compiler) Number(x Compiled) Compiled {
 	return c.Fail(x.Source, "is text, but a number is expected: write CAST(%s AS SIGNED) or CAST(%s AS DECIMAL(p,s))", x.Source.Text, x.Source.Text)
 }
 
-// double is x, which must be a number, as a DOUBLE.
+// double converts x, which must be a number, to a DOUBLE.
 func (c *Compiler) double(x Compiled) Compiled {
 	x = c.Number(x)
 	if x.Kind != value.KindInt && x.Kind != value.KindDecimal {
@@ -49,7 +49,7 @@ func (c *Compiler) double(x Compiled) Compiled {
 	return x
 }
 
-// Text is x as text, or an error. Integers and decimals are written as MySQL writes them.
+// Text converts x to text. Integers and decimals are formatted as MySQL formats them; times and DOUBLEs are errors.
 func (c *Compiler) Text(x Compiled) Compiled {
 	eval := x.Eval
 	switch x.Kind {
@@ -76,7 +76,7 @@ func (c *Compiler) Text(x Compiled) Compiled {
 	return c.Fail(x.Source, "is a DOUBLE, but text is expected: write CAST(%s AS DECIMAL(p,s)) first, because servers write DOUBLEs differently", x.Source.Text)
 }
 
-// numberText is the text of a decimal, with as many digits after the point as its type shows.
+// numberText formats a number, with as many digits after the point as its type shows.
 func numberText(r *fold.Env, v value.Value, shown int) value.Value {
 	n, scale := v.Number, int(v.Scale)
 	if shown != value.AnyScale {
@@ -111,8 +111,8 @@ func (c *Compiler) coerce(x Compiled, to value.Type) Compiled {
 	return x
 }
 
-// TimeLiteral is x as a time if x is a text literal, for an x whose other operand is a time. Text that is not a literal is an
-// error; other kinds are returned as they are.
+// TimeLiteral converts x to a time if x is a text literal. Call it only if the other operand is a time: text that is
+// not a literal is an error. Other kinds are returned unchanged.
 func (c *Compiler) TimeLiteral(x Compiled) Compiled {
 	if x.Kind != value.KindText {
 		return x

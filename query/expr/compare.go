@@ -9,7 +9,7 @@ import (
 	"github.com/sluice-etl/sluice/query/ast"
 )
 
-// condition is an expression that yields a truth value.
+// condition returns an expression that yields the truth value of test.
 func condition(e *ast.Expr, nullable, constant bool, test func(*fold.Env) value.Truth) Compiled {
 	return Compiled{Type: value.Type{Kind: value.KindInt, Nullable: nullable}, Constant: constant, Source: e, Test: test, Eval: func(r *fold.Env) value.Value {
 		switch test(r) {
@@ -22,7 +22,8 @@ func condition(e *ast.Expr, nullable, constant bool, test func(*fold.Env) value.
 	}}
 }
 
-// Truth is x as a truth value: a number is true if it is not zero. Anything else is an error.
+// Truth returns a function that evaluates x as a truth value: a number is true if it is not zero. Text and times are
+// errors.
 func (c *Compiler) Truth(x Compiled) func(*fold.Env) value.Truth {
 	if x.Test != nil {
 		return x.Test
@@ -47,8 +48,8 @@ func (c *Compiler) Truth(x Compiled) func(*fold.Env) value.Truth {
 	}
 }
 
-// Comparator finds how two expressions are compared, and converts both to the kind in which they are. What it returns orders
-// two values that are not NULL.
+// Comparator returns the function that compares two expressions, and converts both to the kind in which they are
+// compared. The function orders two values that are not NULL.
 func (c *Compiler) Comparator(a, b *Compiled) func(x, y value.Value) int {
 	switch {
 	case a.Kind == value.KindJSON && b.Kind == value.KindJSON:
@@ -60,7 +61,7 @@ func (c *Compiler) Comparator(a, b *Compiled) func(x, y value.Value) int {
 	}
 	switch {
 	case a.Kind == value.KindNull || b.Kind == value.KindNull:
-		return func(value.Value, value.Value) int { return 0 } // at least one of them is NULL always
+		return func(value.Value, value.Value) int { return 0 } // at least one of them is always NULL
 	case a.Kind == value.KindTime || b.Kind == value.KindTime:
 		*a, *b = c.TimeLiteral(*a), c.TimeLiteral(*b)
 		if a.Kind != b.Kind {
@@ -78,7 +79,7 @@ func (c *Compiler) Comparator(a, b *Compiled) func(x, y value.Value) int {
 	return value.CompareDecimals
 }
 
-// beside converts a JSON field to the kind that it is compared with.
+// beside converts a JSON field to the kind of the operand that it is compared with.
 func (c *Compiler) beside(x Compiled, k value.Kind) Compiled {
 	switch k {
 	case value.KindText:
@@ -89,7 +90,7 @@ func (c *Compiler) beside(x Compiled, k value.Kind) Compiled {
 	return c.Number(x)
 }
 
-// comparisons is the result of each operator for an order of -1, 0 and +1. Where neither side is NULL, <=> is =.
+// comparisons holds the result of each operator for an order of -1, 0 and +1. If neither side is NULL, <=> is =.
 var comparisons = map[string][3]value.Truth{
 	"=": {value.No, value.Yes, value.No}, "<>": {value.Yes, value.No, value.Yes}, "<": {value.Yes, value.No, value.No}, "<=": {value.Yes, value.Yes, value.No}, ">": {value.No, value.No, value.Yes}, ">=": {value.No, value.Yes, value.Yes}, "<=>": {value.No, value.Yes, value.No},
 }
@@ -171,7 +172,7 @@ func (c *Compiler) in(e *ast.Expr) Compiled {
 	})
 }
 
-// between is x >= from AND x <= to.
+// between compiles x BETWEEN low AND high as x >= low AND x <= high.
 func (c *Compiler) between(e *ast.Expr) Compiled {
 	low := &ast.Expr{Op: ast.OpCompare, Name: ">=", Args: []*ast.Expr{e.Args[0], e.Args[1]}, Text: e.Text}
 	high := &ast.Expr{Op: ast.OpCompare, Name: "<=", Args: []*ast.Expr{e.Args[0], e.Args[2]}, Text: e.Text}

@@ -6,18 +6,20 @@ import (
 	"github.com/sluice-etl/sluice/query/ast"
 )
 
-// Compiled is an expression that can be evaluated.
+// Compiled is an expression that can be evaluated. Its functions are safe for concurrent use with
+// different Envs.
 type Compiled struct {
 	value.Type
 	Eval func(*fold.Env) value.Value
-	// Test, if not nil, is Eval as a truth value, which conditions use.
+	// Test, if not nil, is Eval as a truth value. Conditions have it.
 	Test func(*fold.Env) value.Truth
-	// Constant means that Eval does not read the record, so it may be called with an Env that has none (fold.Constant).
+	// Constant means that Eval does not read the record, so it may be called with an Env without one (fold.Constant).
 	Constant bool
 	Source   *ast.Expr
 }
 
-// unify finds the type that can hold both branches of COALESCE, IF or CASE. ok is false if there is no obvious one.
+// unify returns the type that can hold the results of both branches of COALESCE, IF or CASE. ok is false if no single
+// type is obvious.
 func unify(a, b value.Type) (t value.Type, ok bool) {
 	t.Nullable = a.Nullable || b.Nullable
 	switch {
@@ -56,7 +58,7 @@ func unify(a, b value.Type) (t value.Type, ok bool) {
 	return t, true
 }
 
-// jsonAs is the type that a JSON field is converted to if the other operand is of kind k.
+// jsonAs returns the type to which a JSON field is converted if the other operand is of kind k.
 func jsonAs(k value.Kind) value.Type {
 	if k == value.KindInt {
 		k = value.KindDecimal

@@ -15,12 +15,12 @@ import (
 	"github.com/sluice-etl/sluice/query/ast"
 )
 
-// Compiler turns the expressions of one statement into functions. The first error stays, and everything that is compiled
-// after it is to be discarded. It is unsafe for concurrent use.
+// Compiler compiles the expressions of one statement into functions. It keeps the first error; everything that is
+// compiled after it must be discarded. It is not safe for concurrent use.
 type Compiler struct {
 	Format    format.Format
 	Library   *Library
-	Zone      *time.Location // for times that are written without one
+	Zone      *time.Location // of times that are written without one
 	Statement *ast.Statement
 	InWhere   bool // the expression is in WHERE
 	// Replace, if not nil, compiles an expression in place of the Compiler; ok is false for those that it leaves to it.
@@ -29,7 +29,7 @@ type Compiler struct {
 	Err     error // the first error
 }
 
-// Fail reports an error of an expression, and returns something to continue with.
+// Fail records an error of an expression unless there is an earlier one, and returns NULL to continue with.
 func (c *Compiler) Fail(e *ast.Expr, format string, args ...any) Compiled {
 	if c.Err == nil {
 		c.Err = fmt.Errorf("%s: %w", e.Text, fmt.Errorf(format, args...))
@@ -37,19 +37,20 @@ func (c *Compiler) Fail(e *ast.Expr, format string, args ...any) Compiled {
 	return nothing(e)
 }
 
-// nothing is the literal NULL in place of an expression that has an error.
+// nothing returns the literal NULL in place of an expression that has an error.
 func nothing(e *ast.Expr) Compiled {
 	return Compiled{Type: value.Type{Kind: value.KindNull, Nullable: true}, Eval: func(*fold.Env) value.Value { return value.Null }, Source: e}
 }
 
-// Compile compiles an expression. One that does not depend on the record is computed at once.
+// Compile compiles an expression. If it does not depend on the record, it is evaluated once, here. Check Err after the
+// last Compile.
 func (c *Compiler) Compile(e *ast.Expr) Compiled {
 	x := c.operator(e)
 	if x.Source == nil {
 		x.Source = e
 	}
 	if !e.Op.IsCondition() {
-		x.Test = nil // a value made of a condition is not a condition
+		x.Test = nil // an expression that contains a condition is not itself one
 	}
 	if !x.Constant || c.Err != nil || e.Op == ast.OpText {
 		return x
@@ -138,7 +139,7 @@ func (c *Compiler) literal(e *ast.Expr) Compiled {
 	return x
 }
 
-// column compiles a name: a column of the record, or else of the format.
+// column compiles a name: a column of the record, else a column of the format.
 func (c *Compiler) column(e *ast.Expr) Compiled {
 	path := e.Path
 	// A qualified name is always a field: events._index is a field of the object.
@@ -187,8 +188,8 @@ func (c *Compiler) jsonPath(e *ast.Expr, path []string) Compiled {
 	return Compiled{Type: value.Type{Kind: value.KindJSON, Nullable: true}, Source: e, Eval: func(r *fold.Env) value.Value { return r.Values[slot] }}
 }
 
-// unquoted compiles the operator -> as ->>, which reads strings without quotes. So comparing it with a text compares texts, as
-// in MySQL, which converts the text to JSON instead.
+// unquoted compiles the operator -> as ->>, which reads strings without quotes. So a comparison with a text compares
+// texts. The result is the same as in MySQL, which converts the text to JSON instead.
 func (c *Compiler) unquoted(x Compiled) Compiled {
 	if x.Source == nil || !x.Source.Quoted || x.Kind != value.KindJSON {
 		return x
@@ -219,10 +220,10 @@ func (c *Compiler) unknown(e *ast.Expr, path []string) Compiled {
 
 var recordColumns = []string{"_topic", "_partition", "_offset", "_index", "_timestamp", "_event_time", "_key", "_body"}
 
-// maxTopic is how many characters the name of a Kafka topic can have.
+// maxTopic is the maximum number of characters of the name of a Kafka topic.
 const maxTopic = 249
 
-// Operators lists the operators of arithmetic, those of comparison and the types of CAST, each in order.
+// Operators returns the arithmetic operators, the comparison operators and the types of CAST, each sorted.
 func Operators() (arithmetics, compares, castTypes []string) {
 	return slices.Sorted(maps.Keys(arithmetic)), slices.Sorted(maps.Keys(comparisons)), slices.Sorted(maps.Keys(casts))
 }

@@ -1,6 +1,6 @@
-// Package expr compiles the expressions of a query into functions of a record ([Compiler], [Compiled]): it finds their types,
-// converts values where two kinds meet, and evaluates. NULL, decimals and rounding are MySQL's; text is compared by its
-// bytes everywhere. The functions that a query can call are given as a [Library].
+// Package expr compiles the expressions of a query into functions of a record ([Compiler], [Compiled]). It determines their
+// types and converts operands of different kinds to a common one. NULL, decimals and rounding follow MySQL; text is
+// compared by its bytes. A [Library] supplies the functions that a query can call.
 //
-// What is compiled allocates nothing when it is evaluated, except that Env.Text grows and that failures describe themselves.
+// Evaluation allocates nothing, except when Env.Text grows and when a failure is described.
 package expr

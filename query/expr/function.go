@@ -8,12 +8,13 @@ import (
 	"github.com/sluice-etl/sluice/fold/value"
 )
 
-// Class is what a function takes or returns. The compiler converts arguments to it, or rejects them.
+// Class is the class of values that a function takes or returns. The compiler converts arguments to it, or rejects
+// them.
 type Class uint8
 
 // The classes.
 const (
-	Any       Class = iota // what is written; as a result, the type of the first argument
+	Any       Class = iota // an argument of any type; as a result, the type of the first argument
 	Branch                 // all arguments of this class are converted to one type, which is also the result's
 	Text                   // also integers and decimals, as MySQL writes them, and JSON fields
 	Integer                // only integers
@@ -24,36 +25,36 @@ const (
 	Interval               // INTERVAL n unit, which is not compiled: only Compiled.Source is set
 )
 
-// kinds holds what values of a class are, if the class says it.
+// kinds holds the kind of the values of a class, for classes that have only one.
 var kinds = map[Class]value.Kind{Text: value.KindText, Integer: value.KindInt, Number: value.KindDecimal, Time: value.KindTime}
 
 // Param is a parameter of a function.
 type Param struct {
 	Name  string // as the manual shows it
 	Class Class
-	// Constant means that the argument must be a constant, and not NULL.
+	// Constant means that the argument must be a constant that is not NULL.
 	Constant bool
-	// Optional means that this argument and those after it can be left out. The function then gets the integer Default.
+	// Optional means that this argument and those after it can be omitted. The function then gets the integer Default.
 	Optional bool
 	Default  int64
 }
 
-// Param is a parameter of this class.
+// Param returns a parameter of this class.
 func (c Class) Param(name string) Param { return Param{Name: name, Class: c} }
 
-// Const is the parameter p for a constant.
+// Const returns p for an argument that must be a constant.
 func (p Param) Const() Param {
 	p.Constant = true
 	return p
 }
 
-// Or is the parameter p with a default.
+// Or returns p as an optional parameter whose default is n.
 func (p Param) Or(n int64) Param {
 	p.Optional, p.Default = true, n
 	return p
 }
 
-// Function is a function of the values of one row: its signature, its documentation, and how it is computed, which is one
+// Function is a function of the values of one row: its signature, its documentation, and its computation, which is one
 // of Eval1, Eval2, Eval3 and Compile.
 type Function struct {
 	Name     string // in lower case
@@ -67,14 +68,15 @@ type Function struct {
 	Eval1 func(r *fold.Env, a value.Value) value.Value
 	Eval2 func(r *fold.Env, a, b value.Value) value.Value
 	Eval3 func(r *fold.Env, a, b, c value.Value) value.Value
-	// Type, if not nil, completes the result's type, which has its kind and is nullable if an argument is.
+	// Type, if not nil, completes the type of the result, which already has its kind and is nullable if an argument is.
 	Type func(t *value.Type, args []Compiled)
-	// Compile compiles what the fields above cannot express. The arguments are converted to their classes. x has the
-	// result's type, as far as the signature gives it, and is constant if all arguments are; Compile sets x.Eval.
+	// Compile compiles a call that the fields above cannot express. The arguments are already converted to their
+	// classes. x has the result's type, as far as the signature determines it, and is constant if all arguments are;
+	// Compile sets x.Eval.
 	Compile func(c *Compiler, x Compiled, args []Compiled) Compiled
 }
 
-// Signature is the function as the manual shows it: LEFT(text, n).
+// Signature returns the function as the manual shows it, such as LEFT(text, n).
 func (f *Function) Signature() string {
 	if f.Syntax != "" {
 		return f.Syntax
@@ -98,10 +100,10 @@ func (f *Function) Signature() string {
 	return b.String() + strings.Repeat("]", optional) + ")"
 }
 
-// Call is the example as a call.
+// Call returns a valid call with the arguments of Example.
 func (f *Function) Call() string { return strings.ToUpper(f.Name) + "(" + f.Example + ")" }
 
-// ResultText is the type of the result as the manual shows it.
+// ResultText returns the type of the result as the manual shows it.
 func (f *Function) ResultText() string {
 	switch f.Result {
 	case Text:
@@ -121,7 +123,7 @@ func (f *Function) ResultText() string {
 	return "the type of `" + f.Params[0].Name + "`"
 }
 
-// branches lists the parameters that give the result.
+// branches lists the parameters that determine the type of the result.
 func (f *Function) branches() string {
 	var names []string
 	for _, p := range f.Params {
@@ -141,10 +143,10 @@ func (f *Function) takes(n int) bool {
 	return n >= least && (f.Variadic || n <= len(f.Params))
 }
 
-// param is the parameter of the i-th argument.
+// param returns the parameter of the i-th argument. A variadic function repeats its last one.
 func (f *Function) param(i int) *Param { return &f.Params[min(i, len(f.Params)-1)] }
 
-// eval is how a function is computed that has Eval1, Eval2 or Eval3.
+// eval returns the function that computes a call from Eval1, Eval2 or Eval3: NULL if an argument is NULL.
 func (f *Function) eval(args []Compiled) func(*fold.Env) value.Value {
 	a := args[0].Eval
 	if eval := f.Eval1; eval != nil {
@@ -188,14 +190,15 @@ func (f *Function) eval(args []Compiled) func(*fold.Env) value.Value {
 	}
 }
 
-// Library is the functions that expressions can call.
+// Library is the set of functions that expressions can call. It must not be changed while it is used.
 type Library struct {
 	Functions []Function // in any order
-	// Advice is what to write in place of functions that people expect, by their name in lower case.
+	// Advice holds what to write in place of functions of MySQL that are not supported, by their name in lower case.
 	Advice map[string]string
 }
 
-// Find returns the function of a name in lower case; nil if there is none.
+// Find returns the function with a name in lower case; nil if there is none. The result is shared and must not be
+// changed.
 func (l *Library) Find(name string) *Function {
 	i := slices.IndexFunc(l.Functions, func(f Function) bool { return f.Name == name })
 	if i < 0 {

@@ -45,7 +45,7 @@ func (c *Compiler) like(e *ast.Expr) Compiled {
 	})
 }
 
-// likePattern prepares a pattern that does not change. Most have % only at their ends.
+// likePattern compiles a constant pattern. Most patterns have % only at their ends, so they need no general matching.
 func likePattern(pattern, escape []byte) func(b, pattern []byte) bool {
 	var text []byte
 	before, after, plain := false, false, true
@@ -92,9 +92,9 @@ func isEscape(pattern, escape []byte) bool {
 	return len(escape) > 0 && bytes.HasPrefix(pattern, escape)
 }
 
-// likeMatch matches any pattern. On a mismatch it returns to the last % and lets it match one character more. An earlier %
-// need not be tried again: whatever it could match more, the last one can. So the time is at most the product of both
-// lengths.
+// likeMatch matches any pattern. On a mismatch it returns to the last % and lets it match one more character. An
+// earlier % need not be tried again, because the last one can match whatever the earlier one could match more. So the
+// time is at most the product of both lengths.
 func likeMatch(b, pattern, escape []byte) bool {
 	i, p := 0, 0
 	star, from := -1, 0

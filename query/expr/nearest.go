@@ -6,7 +6,7 @@ import (
 	"github.com/sluice-etl/sluice/internal/editdistance"
 )
 
-// nearest is the name among names that was most likely meant, or "" if none is similar.
+// nearest returns the name that is most similar to a misspelled one, or "" if none is similar.
 func nearest(name string, names []string) string {
 	best, bestAt := "", 1+len(name)/3
 	for _, n := range names {

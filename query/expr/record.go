@@ -7,8 +7,8 @@ import (
 	"github.com/sluice-etl/sluice/fold/value"
 )
 
-// RecordColumn compiles a column of the record, which every format has. Case matters in its name only where every name can be
-// a field (json): there, _Topic is a field.
+// RecordColumn compiles a column of the record, which every format has; ok is false if there is no such column. json
+// means that any name can be a field of the format. Then the case of the name matters, because _Topic is a field.
 func RecordColumn(name string, json bool) (x Compiled, ok bool) {
 	x.Kind = value.KindInt
 	if !json {
@@ -48,7 +48,7 @@ func RecordColumn(name string, json bool) (x Compiled, ok bool) {
 	return x, true
 }
 
-// kafkaTime is the record's timestamp in Kafka; NULL if it has none, which Kafka represents as -1.
+// kafkaTime returns the record's timestamp in Kafka; NULL if the record has none, which Kafka represents as -1.
 func kafkaTime(r *fold.Env) value.Value {
 	ms := r.Record.Timestamp
 	if ms == -1 {
@@ -60,8 +60,8 @@ func kafkaTime(r *fold.Env) value.Value {
 	return value.Time(ms * 1000)
 }
 
-// eventTime is the header timestamp, in milliseconds since 1970 as Flume's interceptors write it, else the header
-// timeStamp, as Log4j 2's Flume appender does, else Kafka's time.
+// eventTime returns the time of the header timestamp, in milliseconds since 1970, which Flume's interceptors write;
+// else of the header timeStamp, which Log4j 2's Flume appender writes; else the record's timestamp in Kafka.
 func eventTime(r *fold.Env) value.Value {
 	v := r.Header("timestamp")
 	if !v.Set {

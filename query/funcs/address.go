@@ -67,7 +67,7 @@ func isIPv6(_ *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compil
 	return predicate(x, args[0], validIPv6)
 }
 
-// predicate is 1 if a text is what a function recognizes, and 0 for other texts and NULL.
+// predicate compiles a function that returns 1 for texts that is recognizes, and 0 for other texts and NULL.
 func predicate(x, arg expr.Compiled, is func(b []byte) bool) expr.Compiled {
 	x.Nullable = false
 	x.Eval = func(r *fold.Env) value.Value {

@@ -9,8 +9,8 @@ import (
 	"github.com/sluice-etl/sluice/query/expr"
 )
 
-// cases are the functions that map letters. Servers and collations map letters by different versions of Unicode, from 3 to 14:
-// a letter that not all of them map in the same way makes a dead letter.
+// cases holds the functions that map letters to upper or lower case. Servers and collations map letters by different
+// versions of Unicode, from 3 to 14: a letter that not all of them map in the same way makes the record a dead letter.
 var cases = []expr.Function{
 	{
 		Name: "lower", Params: []expr.Param{expr.Text.Param("text")}, Result: expr.Text, Eval1: lower, Type: sameChars,
@@ -38,8 +38,8 @@ func upper(r *fold.Env, v value.Value) value.Value {
 	return mapLetters(r, v, 'a', "UPPER", unicode.ToUpper, otherUpper)
 }
 
-// mapLetters maps the 26 letters from first on to the other case, and others by a function, except those of a table. Bytes
-// that are not UTF-8 stay.
+// mapLetters maps the 26 letters that begin with first to the other case, and other letters with the function of,
+// except those in the table. Bytes that are not UTF-8 stay unchanged.
 func mapLetters(r *fold.Env, v value.Value, first byte, name string, of func(rune) rune, except *unicode.RangeTable) value.Value {
 	from := len(r.Text)
 	for i := 0; i < len(v.Bytes); {

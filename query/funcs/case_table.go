@@ -4,7 +4,7 @@ import "unicode"
 
 // TestDifferential_case compares these tables, and all letters that they do not contain, with a server.
 
-// otherUpper is the letters whose upper-case letters differ between Unicode 15 and MySQL's utf8mb4_bin.
+// otherUpper holds the letters whose upper-case letters differ between Unicode 15 and MySQL's utf8mb4_bin.
 var otherUpper = &unicode.RangeTable{
 	R16: []unicode.Range16{
 		{0x180, 0x180, 1}, {0x19a, 0x19a, 1}, {0x19e, 0x19e, 1}, {0x23c, 0x23c, 1}, {0x23f, 0x240, 1}, {0x242, 0x242, 1},
@@ -28,7 +28,7 @@ var otherUpper = &unicode.RangeTable{
 	},
 }
 
-// otherLower is the letters whose lower-case letters differ between Unicode 15 and MySQL's utf8mb4_bin.
+// otherLower holds the letters whose lower-case letters differ between Unicode 15 and MySQL's utf8mb4_bin.
 var otherLower = &unicode.RangeTable{
 	R16: []unicode.Range16{
 		{0x220, 0x220, 1}, {0x23a, 0x23b, 1}, {0x23d, 0x23e, 1}, {0x241, 0x243, 2}, {0x244, 0x246, 1}, {0x248, 0x24e, 2},

@@ -8,7 +8,7 @@ import (
 	"github.com/sluice-etl/sluice/query/expr"
 )
 
-// clocks are the functions of what the clocks of --time-zone show at a time.
+// clocks holds the functions that return a part of a time, such as its hour, in the zone of --time-zone.
 var clocks = []expr.Function{
 	clock("year", "the year", time.Time.Year),
 	clock("quarter", "the quarter of the year, 1 to 4", func(t time.Time) int { return (int(t.Month()) + 2) / 3 }),
@@ -32,7 +32,7 @@ var clocks = []expr.Function{
 	},
 }
 
-// clock is a function of what clocks show.
+// clock returns a function of the query that computes a number from a time in the zone of --time-zone.
 func clock(name, doc string, of func(time.Time) int) expr.Function {
 	return expr.Function{
 		Name: name, Params: []expr.Param{expr.Time.Param("time")}, Result: expr.Integer, Example: "ts", Doc: doc,
@@ -40,7 +40,7 @@ func clock(name, doc string, of func(time.Time) int) expr.Function {
 	}
 }
 
-// shown is a time as the clocks of the zone show it.
+// shown converts v, a time, to the time zone of the query.
 func shown(r *fold.Env, v value.Value) time.Time { return time.UnixMicro(v.Micros()).In(r.Times.Zone) }
 
 func name(r *fold.Env, s string) value.Value {

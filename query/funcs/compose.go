@@ -8,7 +8,7 @@ import (
 	"github.com/sluice-etl/sluice/query/expr"
 )
 
-// composed are the functions that make a text of others.
+// composed holds the functions whose result is longer than a part of one argument: they join, repeat or fill texts.
 var composed = []expr.Function{
 	{
 		Name: "concat", Params: []expr.Param{expr.Text.Param("text")}, Variadic: true, Result: expr.Text, Compile: concat,
@@ -43,7 +43,7 @@ func tooLong(r *fold.Env, name string) value.Value {
 	return r.Fail("%s: the result has more than %d bytes", name, maxMade)
 }
 
-// made is the text that was appended to r.Text.
+// made returns the text that was appended to r.Text since its length was from.
 func made(r *fold.Env, from int) value.Value {
 	return value.Text(r.Text[from:len(r.Text):len(r.Text)])
 }
@@ -146,10 +146,11 @@ func rpad(c *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compiled
 	return pad(c, x, args, false)
 }
 
-// maxPad is the most characters that LPAD and RPAD fill up to: what a VARCHAR can have.
+// maxPad is the maximum number of characters to which LPAD and RPAD fill up: the maximum of a VARCHAR.
 const maxPad = 16383
 
-// pad cuts a text to a constant number of characters or fills it up. Servers differ in what they fill with nothing.
+// pad truncates a text to a constant number of characters or fills it up. An empty fill is an error, because servers
+// give different results for it.
 func pad(c *expr.Compiler, x expr.Compiled, args []expr.Compiled, front bool) expr.Compiled {
 	n, fill := clamp(args[1].Eval(nil)), args[2].Eval(nil).Bytes
 	if n < 0 || n > maxPad || len(fill) == 0 {

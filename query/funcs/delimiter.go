@@ -11,8 +11,9 @@ func substringIndexOf(_ *fold.Env, text, delim, n value.Value) value.Value {
 	return value.Text(substringIndex(text.Bytes, delim.Bytes, int64(clamp(n))))
 }
 
-// substringIndex is what precedes the n-th delimiter, or for n < 0 what follows the n-th from the end. Delimiters are found
-// from the left and never overlap, for n < 0 too: 'aaa' contains one 'aa', which is followed by 'a'.
+// substringIndex returns the text before the n-th delimiter, or for n < 0 the text after the n-th delimiter from the
+// end. Delimiters are matched from the left and never overlap, for n < 0 too: 'aaa' contains one 'aa', which is
+// followed by 'a'.
 func substringIndex(b, delim []byte, count int64) []byte {
 	if count == 0 || len(delim) == 0 {
 		return b[:0]
@@ -29,7 +30,7 @@ func substringIndex(b, delim []byte, count int64) []byte {
 	return b
 }
 
-// endOf is the index at which the n-th delimiter ends; -1 if there are fewer.
+// endOf returns the index after the n-th delimiter; -1 if there are fewer.
 func endOf(b, delim []byte, n int64) int {
 	at := 0
 	for ; n > 0; n-- {

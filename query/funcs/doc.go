@@ -1,3 +1,3 @@
-// Package funcs is the functions of the query language, as a registry: what each is called, takes and returns, how it is
-// compiled, and what the manual says about it. docs/query.md has a table of them, which a test compares.
+// Package funcs is the registry of the functions of the query language: the name, parameters, result, implementation and
+// documentation of each. docs/query.md has a table of them, and a test checks that the table is complete.
 package funcs

@@ -71,7 +71,7 @@ func hexOf(c *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compile
 	return c.Fail(args[0].Source, "is %s, but a text or an integer is expected: write CAST(%s AS CHAR) or CAST(%s AS SIGNED)", args[0].Kind, text, text)
 }
 
-// toUpper maps ASCII letters.
+// toUpper maps ASCII letters to upper case, in place.
 func toUpper(b []byte) {
 	for i, c := range b {
 		if c-'a' < 26 {
@@ -80,13 +80,13 @@ func toUpper(b []byte) {
 	}
 }
 
-// decodedType is the type of a text that can be NULL, and is not longer than the one that it is decoded from.
+// decodedType sets the type of a text that can be NULL and is at most as long as the text that it is decoded from.
 func decodedType(t *value.Type, args []expr.Compiled) {
 	sameChars(t, args)
 	t.Nullable = true
 }
 
-// unhex reads an odd number of digits with a 0 in front, as MySQL does.
+// unhex decodes hexadecimal digits. An odd number of them gets a 0 in front, as in MySQL.
 func unhex(r *fold.Env, v value.Value) value.Value {
 	from, b := len(r.Text), v.Bytes
 	if len(b)%2 == 1 {
@@ -107,7 +107,7 @@ func unhex(r *fold.Env, v value.Value) value.Value {
 	return made(r, from)
 }
 
-// digit is the value of a hexadecimal digit.
+// digit returns the value of a hexadecimal digit.
 func digit(c byte) (d byte, ok bool) {
 	switch {
 	case c-'0' < 10:
@@ -118,7 +118,7 @@ func digit(c byte) (d byte, ok bool) {
 	return 0, false
 }
 
-// line is how many bytes MySQL writes on one line of base64, which has 76 characters.
+// line is the number of bytes that MySQL encodes in one line of base64, which has 76 characters.
 const line = 57
 
 func toBase64(r *fold.Env, v value.Value) value.Value {
@@ -137,7 +137,7 @@ func toBase64(r *fold.Env, v value.Value) value.Value {
 	return made(r, from)
 }
 
-// fromBase64 skips white space, as MySQL does.
+// fromBase64 decodes base64. It skips white space, as MySQL does.
 func fromBase64(r *fold.Env, v value.Value) value.Value {
 	from := len(r.Text)
 	for _, c := range v.Bytes {

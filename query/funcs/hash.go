@@ -36,12 +36,12 @@ var hashes = []expr.Function{
 	},
 }
 
-// chars is the type of a text of a known number of characters.
+// chars returns a function that sets the type of a text of n characters.
 func chars(n int) func(*value.Type, []expr.Compiled) {
 	return func(t *value.Type, _ []expr.Compiled) { t.MaxChars = n }
 }
 
-// inHex is a text of hexadecimal digits.
+// inHex returns bytes as hexadecimal digits.
 func inHex(r *fold.Env, b []byte) value.Value {
 	from := len(r.Text)
 	r.Text = hex.AppendEncode(r.Text, b)
@@ -78,7 +78,7 @@ func sha512Of(r *fold.Env, v value.Value) value.Value {
 	return inHex(r, sum[:])
 }
 
-// sha2 takes the number of bits as a constant. In MySQL, 0 means 256.
+// sha2 compiles SHA2. The number of bits is a constant. In MySQL, 0 means 256.
 func sha2(c *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compiled {
 	bits := clamp(args[1].Eval(nil))
 	if bits == 0 {

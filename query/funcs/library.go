@@ -7,15 +7,15 @@ import (
 	"github.com/sluice-etl/sluice/query/expr"
 )
 
-// Library holds the functions of the query language. It must not be changed.
+// Library returns the functions of the query language. It is shared and must not be changed.
 func Library() *expr.Library { return &library }
 
 var library = expr.Library{Functions: functions, Advice: allAdvice()}
 
-// functions is every function of one row's values, in the order in which docs/query.md shows them.
+// functions lists every function of one row's values, in the order in which docs/query.md shows them.
 var functions = slices.Concat(conditionals, numbers, parts, searches, composed, cases, encodings, hashes, addresses, headers, times, clocks)
 
-// instead says what to write in place of functions that people expect.
+// instead holds what to write in place of functions of MySQL that are not supported.
 var instead = map[string]string{
 	"avg":                   "AVG takes one expression, and is computed for a group: write it in SELECT, outside of other aggregates",
 	"std":                   "it cannot be computed by adding to a row: store COUNT(x), SUM(x) and SUM(x * x), and compute it when you select",
@@ -28,14 +28,14 @@ var instead = map[string]string{
 	"date_format":           "write TUMBLE(time, INTERVAL n unit), and format when you select",
 }
 
-// sameAdvice names the function whose advice another function shares.
+// sameAdvice maps a function to the one whose advice it shares.
 var sameAdvice = map[string]string{
 	"stddev": "std", "stddev_pop": "std", "stddev_samp": "std", "variance": "std", "var_pop": "std", "var_samp": "std",
 	"curdate": "now", "current_timestamp": "now", "sysdate": "now", "unix_timestamp": "now",
 	"utc_timestamp": "now", "inet6_ntoa": "inet6_aton",
 }
 
-// allAdvice is the advice for each name, those of sameAdvice included.
+// allAdvice returns the advice for each name, including those in sameAdvice.
 func allAdvice() map[string]string {
 	all := maps.Clone(instead)
 	for name, same := range sameAdvice {

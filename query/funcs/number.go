@@ -49,7 +49,7 @@ var numbers = []expr.Function{
 	},
 }
 
-// strict is how a function of one value that is not NULL is computed.
+// strict compiles a function of one argument whose result is NULL if the argument is NULL.
 func strict(x expr.Compiled, arg expr.Compiled, eval func(v value.Value) value.Value) expr.Compiled {
 	x.Eval = func(r *fold.Env) value.Value {
 		v := arg.Eval(r)
@@ -164,7 +164,7 @@ func least(c *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compile
 	return extreme(c, x, args, -1)
 }
 
-// extreme is the argument that is beyond all others in the direction of a sign. The arguments have one type.
+// extreme compiles GREATEST (direction 1) and LEAST (direction -1). The arguments have one type.
 func extreme(c *expr.Compiler, x expr.Compiled, args []expr.Compiled, direction int) expr.Compiled {
 	compare := comparator(c, args)
 	x.Eval = func(r *fold.Env) value.Value {
@@ -180,7 +180,7 @@ func extreme(c *expr.Compiler, x expr.Compiled, args []expr.Compiled, direction 
 	return x
 }
 
-// comparator orders the values of arguments of class Branch.
+// comparator returns the function that orders the values of arguments of class Branch.
 func comparator(c *expr.Compiler, args []expr.Compiled) func(a, b value.Value) int {
 	i := slices.IndexFunc(args, func(a expr.Compiled) bool { return a.Kind != value.KindNull })
 	if i < 0 {

@@ -9,7 +9,7 @@ import (
 	"github.com/sluice-etl/sluice/query/expr"
 )
 
-// searches are the functions that look for one text in another. Texts are compared by their bytes, as by = and LIKE.
+// searches holds the functions that search one text in another. Texts are compared by their bytes, as by = and LIKE.
 var searches = []expr.Function{
 	{
 		Name: "locate", Params: []expr.Param{expr.Text.Param("part"), expr.Text.Param("text"), expr.Integer.Param("from").Or(1)}, Result: expr.Integer, Eval3: locate,

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Table is the functions as a table in Markdown, for the manual.
+// Table returns the functions as a Markdown table, for the manual.
 func Table() string {
 	var b strings.Builder
 	b.WriteString("| function | result | |\n|---|---|---|\n")

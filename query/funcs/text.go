@@ -9,7 +9,7 @@ import (
 	"github.com/sluice-etl/sluice/query/expr"
 )
 
-// parts are the functions whose result is a part of a text, or its length.
+// parts holds the functions whose result is a part of a text, or its length.
 var parts = []expr.Function{
 	{
 		Name: "left", Params: []expr.Param{expr.Text.Param("text"), expr.Integer.Param("n")}, Result: expr.Text, Eval2: left, Type: cutType,
@@ -64,7 +64,7 @@ var parts = []expr.Function{
 // maxCut bounds a number of characters, so that it fits an int.
 const maxCut = 1 << 30
 
-// clamp is an integer within bounds that fit an int.
+// clamp converts an integer to an int. Integers beyond the bounds become the nearest bound.
 func clamp(n value.Value) int {
 	if v, ok := n.Number.Int64(); ok {
 		return int(min(max(v, -maxCut), maxCut))
@@ -72,10 +72,10 @@ func clamp(n value.Value) int {
 	return maxCut * n.Number.Sign()
 }
 
-// sameChars is the type of a text that is at most as long as the first argument.
+// sameChars sets the type of a text that is at most as long as the first argument.
 func sameChars(t *value.Type, args []expr.Compiled) { t.MaxChars = args[0].MaxChars }
 
-// cutType is the type of a text that is cut to a number of characters, the second argument.
+// cutType sets the type of a text that is cut to a number of characters, which is the second argument.
 func cutType(t *value.Type, args []expr.Compiled) {
 	sameChars(t, args)
 	cutTo(t, args[1])
@@ -86,7 +86,7 @@ func substringType(t *value.Type, args []expr.Compiled) {
 	cutTo(t, args[2])
 }
 
-// cutTo shortens the type of a text to a number of characters if that is a constant.
+// cutTo limits the length in the type of a text to a number of characters if that number is constant.
 func cutTo(t *value.Type, n expr.Compiled) {
 	if !n.Constant || n.Nullable {
 		return
@@ -104,7 +104,7 @@ func right(_ *fold.Env, text, n value.Value) value.Value {
 	return value.Text(last(text.Bytes, max(0, clamp(n))))
 }
 
-// last is the last n characters of a text. If there are fewer, it is the text.
+// last returns the last n characters of a text, or all of it if there are fewer.
 func last(b []byte, n int) []byte {
 	at := len(b)
 	for ; n > 0 && at > 0; n-- {
@@ -114,7 +114,8 @@ func last(b []byte, n int) []byte {
 	return b[at:]
 }
 
-// substring counts from 1, and from the end if from is negative. What would begin before the first character is empty.
+// substring returns the text from a position on, counted from 1, or from the end if it is negative. It is empty if it
+// would begin before the first character, as in MySQL.
 func substring(_ *fold.Env, text, from, n value.Value) value.Value {
 	b, at, chars := text.Bytes, clamp(from), clamp(n)
 	switch {
@@ -136,7 +137,8 @@ func rtrim(_ *fold.Env, v value.Value) value.Value {
 	return value.Text(bytes.TrimRight(v.Bytes, " "))
 }
 
-// trim removes a constant pattern from one end or both. The third argument is what package parse makes of the direction.
+// trim compiles TRIM, which removes a constant pattern from one end or both. The third argument is the direction, from
+// package parse.
 func trim(_ *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compiled {
 	eval, pattern, direction := args[0].Eval, args[1].Eval(nil).Bytes, string(args[2].Eval(nil).Bytes)
 	x.Eval = func(r *fold.Env) value.Value {

@@ -24,7 +24,8 @@ var times = []expr.Function{
 	},
 }
 
-// tumble finds the first instant of the window that the time is in, by the clocks of Compiler.Zone.
+// tumble compiles TUMBLE, which returns the first instant of the window that contains the time, by the clocks of
+// Compiler.Zone.
 func tumble(c *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compiled {
 	iv := args[1].Source
 	n, whole := value.ParseDigits([]byte(iv.Args[0].Name))
@@ -42,7 +43,8 @@ func date(c *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compiled
 	return windowOf(c, x, args[0], window.NewCalendar(c.Zone, "day", 1))
 }
 
-// windowOf finds the window of a time. Most records are in the window of the one before.
+// windowOf compiles a function that returns the start of the window of a time. Most records are in the window of the
+// previous one, which is therefore tried first.
 func windowOf(c *expr.Compiler, x, time expr.Compiled, cal *window.Calendar) expr.Compiled {
 	eval, slot := time.Eval, c.Windows
 	c.Windows++
@@ -52,7 +54,7 @@ func windowOf(c *expr.Compiler, x, time expr.Compiled, cal *window.Calendar) exp
 			return v
 		}
 		if slot >= len(r.Windows) {
-			return value.Time(cal.Find(v.Micros()).Start) // a constant of the query
+			return value.Time(cal.Find(v.Micros()).Start) // a constant, which is evaluated without a fold
 		}
 		w := &r.Windows[slot]
 		if at := v.Micros(); at < w.From || at >= w.Until {
@@ -64,7 +66,7 @@ func windowOf(c *expr.Compiler, x, time expr.Compiled, cal *window.Calendar) exp
 	return x
 }
 
-// fromUnix cuts digits beyond the sixth after the point.
+// fromUnix converts seconds since 1970 to a time. Digits beyond the sixth after the point are cut.
 func fromUnix(c *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compiled {
 	seconds := args[0]
 	if seconds.Kind == value.KindDouble {

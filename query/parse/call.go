@@ -36,7 +36,7 @@ func (c converter) call(x *ast.Expr, e *sqlparser.FuncExpr) (*ast.Expr, error) {
 	return x, nil
 }
 
-// trimDirections are the words of TRIM by the parser's names for them.
+// trimDirections maps the parser's names of TRIM's directions to the words in SQL.
 var trimDirections = map[string]string{sqlparser.Leading: "leading", sqlparser.Trailing: "trailing", sqlparser.Both: "both"}
 
 // trim converts TRIM(direction pattern FROM text) into trim(text, pattern, direction).

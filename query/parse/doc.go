@@ -1,3 +1,3 @@
-// Package parse reads SQL into the tree of package ast. It alone imports the SQL parser. What the tree has no place for is
-// an error that says what to write instead.
+// Package parse parses SQL into the tree of package ast. No other package imports the SQL parser. Syntax that the tree
+// cannot represent is rejected with an error that says what to write instead.
 package parse

@@ -11,7 +11,7 @@ import (
 	"github.com/sluice-etl/sluice/query/ast"
 )
 
-// maxDepth is how deep expressions can be nested. It bounds the recursion of everything that walks the tree.
+// maxDepth is the maximum nesting depth of an expression. It bounds the recursion of everything that walks the tree.
 const maxDepth = 200
 
 func convert(e sqlparser.Expr) (*ast.Expr, error) { return converter{}.expr(e) }
@@ -73,7 +73,7 @@ func (c converter) expr(e sqlparser.Expr) (*ast.Expr, error) {
 	return c.condition(x, e)
 }
 
-// operands converts what x works on. A nil stays nil.
+// operands converts the operands of x and appends them to x.Args. A nil stays nil.
 func (c converter) operands(x *ast.Expr, es ...sqlparser.Expr) (*ast.Expr, error) {
 	for _, e := range es {
 		var arg *ast.Expr
@@ -134,7 +134,7 @@ func unsupported(x *ast.Expr) error {
 	return fmt.Errorf("%s: not supported; docs/query.md lists what is", x.Text)
 }
 
-// reject is the error for an expression that the tree has no place for.
+// reject returns the error for an expression that the tree cannot represent.
 func reject(x *ast.Expr, e sqlparser.Expr) error {
 	switch e.(type) {
 	case *sqlparser.Subquery, *sqlparser.ExistsExpr:
@@ -149,7 +149,7 @@ func reject(x *ast.Expr, e sqlparser.Expr) error {
 	return unsupported(x)
 }
 
-// reserved asks the parser itself whether a word can stand as a column's name.
+// reserved reports whether a word cannot be the name of a column, by parsing a statement that uses it as one.
 func reserved(word string) bool {
 	_, err := sqlparser.Parse("select " + word + " from t")
 	return err != nil

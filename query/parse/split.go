@@ -66,11 +66,11 @@ func Split(text string) []string {
 
 func isControl(c byte) bool { return c < ' ' || c == 0x7f }
 
-// likeEscapes doubles the backslash of \% and \_. Its first pair keeps the second backslash of \\ from being taken for the
-// beginning of an escape.
+// likeEscapes doubles the backslash of \% and \_. Its first pair consumes \\, so that the second backslash is not taken
+// for the beginning of an escape.
 var likeEscapes = strings.NewReplacer(`\\`, `\\`, `\%`, `\\%`, `\_`, `\\_`)
 
-// until is the index of stop in s, or the length of s.
+// until returns the index of stop in s, or the length of s if stop is missing.
 func until(s, stop string) int {
 	if i := strings.Index(s, stop); i >= 0 {
 		return i

@@ -10,7 +10,8 @@ import (
 	"github.com/sluice-etl/sluice/query/ast"
 )
 
-// Statement reads one statement. Its errors are for the person who wrote it.
+// Statement parses one statement. Its errors are for the author of the query: they say what was found and what to write
+// instead.
 func Statement(text string) (st *ast.Statement, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -44,7 +45,7 @@ func Statement(text string) (st *ast.Statement, err error) {
 	return st, fill(st, sel)
 }
 
-// Expression reads one expression, such as the one that a server shows for a generated column.
+// Expression parses one expression, such as the one that a server shows for a generated column.
 func Expression(text string) (e *ast.Expr, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -66,7 +67,7 @@ func Expression(text string) (e *ast.Expr, err error) {
 	return convert(a.Expr)
 }
 
-// insertSelect is the SELECT of an INSERT without clauses of its own.
+// insertSelect returns the SELECT of an INSERT, which must have no clauses of its own.
 func insertSelect(ins *sqlparser.Insert) (*sqlparser.Select, error) {
 	switch {
 	case ins.Action == sqlparser.ReplaceStr:
@@ -91,7 +92,7 @@ func insertSelect(ins *sqlparser.Insert) (*sqlparser.Select, error) {
 	return nil, errors.New("expected INSERT INTO table SELECT … FROM events: rows are made only from events")
 }
 
-// rejectClauses rejects the clauses of a SELECT that have no meaning for rows that are added to.
+// rejectClauses rejects the clauses of a SELECT that have no meaning for rows to which later batches add.
 func rejectClauses(sel *sqlparser.Select) error {
 	switch {
 	case sel.With != nil:
@@ -110,7 +111,7 @@ func rejectClauses(sel *sqlparser.Select) error {
 	return nil
 }
 
-// source checks FROM events, and returns what qualifies its columns.
+// source checks FROM events and returns the name that qualifies its columns: the alias, or events.
 func source(sel *sqlparser.Select) (string, error) {
 	want := errors.New("expected only FROM events: joins, subqueries and other tables are not supported; join when you select from the table")
 	if len(sel.From) != 1 {

@@ -9,8 +9,8 @@ import (
 
 var nearText = regexp.MustCompile(`(?s)syntax error at position (\d+)(?: near '(.*)')?`)
 
-// syntaxError says where a statement cannot be read. The parser reports the text at which it stopped, which may be one word
-// too late. So the error shows this text, and says if a word before it is reserved.
+// syntaxError returns the error for a statement that cannot be parsed. The parser reports the text at which it stopped,
+// which may be one word too late. So the error shows this text, and says whether a word before it is reserved.
 func syntaxError(text string, err error) error {
 	m := nearText.FindStringSubmatch(err.Error())
 	if m == nil {
