@@ -97,7 +97,7 @@ var grokTypes = map[string]func(name string) customColumn{
 	"time": func(name string) customColumn {
 		return customColumn{name, value.Type{Kind: value.KindTime, Scale: 6}, func(r *Fields, v value.Value) value.Value {
 			if value.SyslogTimeLength(v.Bytes) > 0 {
-				return readSyslogTime(r, v)
+				return readSyslogTime(r, name, v)
 			}
 			micros, ok := r.Times.Parse(v.Bytes)
 			if !ok {

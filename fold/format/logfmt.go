@@ -125,14 +125,18 @@ func (p *logfmtLine) value(r *Fields, b []byte, from int, field *value.Value) (e
 
 func (p *logfmtLine) quoted(r *Fields, b []byte, from int, field *value.Value) (end int, err error) {
 	escapes := false
-	for end = from + 1; ; {
-		n := bytes.IndexByte(b[end:], '"')
-		if n < 0 {
-			return 0, mismatch(r, expectedQuote, b, len(b))
+	end = from + 1
+	for quote := from; ; {
+		if end > quote { // not before: to search it after each escape takes quadratic time
+			n := bytes.IndexByte(b[end:], '"')
+			if n < 0 {
+				return 0, mismatch(r, expectedQuote, b, len(b))
+			}
+			quote = end + n
 		}
-		at := bytes.IndexByte(b[end:end+n], '\\')
+		at := bytes.IndexByte(b[end:quote], '\\')
 		if at < 0 {
-			end += n
+			end = quote
 			break
 		}
 		escapes = true

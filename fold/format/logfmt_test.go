@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 )
 
@@ -52,6 +53,28 @@ func TestLogfmt_lines(t *testing.T) {
 		{"a", "\x80=b", "!" + expectedUTF8},
 		{"a", "a=\xff", "\xff"},
 	})
+}
+
+// The time to read a line grows in proportion to its length, however many escapes a value has.
+func TestLogfmt_timeIsLinear(t *testing.T) {
+	t.Parallel()
+	r := newReader(t, "logfmt", "", "msg")
+	duration := func(escapes int) time.Duration {
+		line := []byte(`msg="` + strings.Repeat(`\n`, escapes) + `"`)
+		shortest := time.Hour
+		for range 5 {
+			began := time.Now()
+			if _, err := r.read(line); err != nil {
+				t.Fatalf("%d escapes: got the error %v, expected none", escapes, err)
+			}
+			shortest = min(shortest, time.Since(began))
+		}
+		return shortest
+	}
+	const growth = 64
+	if short, long := duration(1<<12), duration(growth<<12); long > 4*growth*short {
+		t.Errorf("a line that is %d times as long took %v instead of %v, expected at most %d times as long", growth, long, short, 4*growth)
+	}
 }
 
 var referencePair = regexp.MustCompile(`(?s)^[\x00-\x20]*([^\x00-\x20="']+)(=(?:"((?:[^"\\]|\\.)*)"|([^\x00-\x20="]*)))?(?:[\x00-\x20]|$)`)

@@ -47,7 +47,7 @@ func newSyslog(string) (Format, error) {
 		case syslogFacility, syslogSeverity:
 			c.typ.Kind = value.KindInt
 		case syslogTime:
-			c.typ.Kind, c.typ.Scale, c.read = value.KindTime, 6, readSyslogTime
+			c.typ.Kind, c.typ.Scale, c.read = value.KindTime, 6, func(r *Fields, v value.Value) value.Value { return readSyslogTime(r, name, v) }
 		}
 		f.cols = append(f.cols, c)
 	}
@@ -76,21 +76,21 @@ func (f *syslogFormat) NewParser() (Parser, int) {
 	return &lineParser{line: (&syslogLine{f.params}).read}, syslogSlots + len(f.params)
 }
 
-// readSyslogTime reads a time of RFC 3339, or one of RFC 3164, which has no year and no zone.
-func readSyslogTime(r *Fields, v value.Value) value.Value {
+// readSyslogTime reads a time of RFC 3339, or one of RFC 3164, which has no year and no zone. name is the column.
+func readSyslogTime(r *Fields, name string, v value.Value) value.Value {
 	if v.Bytes[0]-'0' <= 9 {
 		micros, ok := value.ParseTime(v.Bytes, r.Times.Zone)
 		if !ok {
-			return r.Fail("ts %s is not a time such as 2015-05-17T10:05:03.003Z", value.Quote(v.Bytes))
+			return r.Fail(name+" %s is not a time such as 2015-05-17T10:05:03.003Z", value.Quote(v.Bytes))
 		}
 		return value.Time(micros)
 	}
-	if r.KafkaTime < value.MinTime/1000 || r.KafkaTime > value.MaxTime/1000 {
-		return r.Fail("ts %s has no year, and the record's timestamp in Kafka is not a time from which to infer it", value.Quote(v.Bytes))
+	if r.KafkaTime == -1 || r.KafkaTime < value.MinTime/1000 || r.KafkaTime > value.MaxTime/1000 {
+		return r.Fail(name+" %s has no year, and the record's timestamp in Kafka is not a time from which to infer it", value.Quote(v.Bytes))
 	}
 	micros, ok := value.ParseSyslogTime(v.Bytes, r.KafkaTime*1000, r.Times.Zone)
 	if !ok {
-		return r.Fail("ts %s is not a time such as May 17 10:05:03", value.Quote(v.Bytes))
+		return r.Fail(name+" %s is not a time such as May 17 10:05:03", value.Quote(v.Bytes))
 	}
 	return value.Time(micros)
 }

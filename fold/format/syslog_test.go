@@ -77,6 +77,7 @@ func TestSyslog_yearOfKafkasTime(t *testing.T) {
 	for at, want := range map[int64]string{
 		time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli():   "2019-12-31 23:59:59.000000",
 		time.Date(2020, 12, 31, 0, 0, 0, 0, time.UTC).UnixMilli(): "2020-12-31 23:59:59.000000",
+		-1:       "!ts … has no year, and the record's timestamp in Kafka is not a time from which to infer it (the text has 15 bytes)",
 		-1 << 62: "!ts … has no year, and the record's timestamp in Kafka is not a time from which to infer it (the text has 15 bytes)",
 	} {
 		r.fields.KafkaTime = at
