@@ -39,7 +39,7 @@ type Config struct {
 	Recheck time.Duration
 }
 
-// DefaultConfig is the engine's default configuration.
+// DefaultConfig returns the engine's default configuration.
 func DefaultConfig() Config {
 	return Config{
 		Interval:        5 * time.Second,

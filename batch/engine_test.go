@@ -77,7 +77,7 @@ func (s *logSource) Run(ctx context.Context, listener batch.RebalanceListener) e
 	return bounded.Err()
 }
 
-// next is the next piece of a partition, of up to 100 offsets.
+// next returns the next piece of a partition, of up to 100 offsets.
 func (s *logSource) next(id int) *batch.Fetched {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -194,7 +194,7 @@ func drive(t *testing.T, cfg batch.Config, src *logSource, sink batch.Sink[sinkt
 	driveFold(t, cfg, src, sink, newCountFold, done)
 }
 
-// driveFold is drive with another fold.
+// driveFold is like drive, with another fold.
 func driveFold(t *testing.T, cfg batch.Config, src *logSource, sink batch.Sink[sinktest.Delta], newFold func() batch.Fold[sinktest.Delta], done func(*batch.Engine[sinktest.Delta]) bool) {
 	t.Helper()
 	e := batch.New(cfg, src, sink, newFold, nil, nil)

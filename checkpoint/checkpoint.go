@@ -29,7 +29,7 @@ type Range struct {
 	Next  int64
 }
 
-// Len is the number of offsets in the range, whether or not each holds a record.
+// Len returns the number of offsets in the range, whether or not each holds a record.
 func (r Range) Len() int64 { return r.Next - r.First }
 
 // String writes the range as logs/3 [100,250).
@@ -82,7 +82,7 @@ type Audit struct {
 	Skipped    int64 // offsets that an operator skipped
 }
 
-// Total is the number of offsets that the audit accounts for.
+// Total returns the number of offsets that the audit accounts for.
 func (a Audit) Total() int64 {
 	return a.Counted + a.Filtered + a.Dead + a.Gaps + a.Duplicates + a.Skipped
 }

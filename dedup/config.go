@@ -20,7 +20,7 @@ type Config struct {
 	Records int
 }
 
-// DefaultConfig is the default configuration, in which deduplication is disabled.
+// DefaultConfig returns the default configuration, in which deduplication is disabled.
 func DefaultConfig() Config { return Config{Window: time.Hour, Records: 100_000} }
 
 // Enabled reports whether duplicates are dropped.

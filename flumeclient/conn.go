@@ -58,7 +58,7 @@ func (e *StatusError) Error() string {
 	return "the server replied with " + e.Kind + ": " + e.Text
 }
 
-// Unwrap is receiver.ErrRejected.
+// Unwrap returns receiver.ErrRejected.
 func (e *StatusError) Unwrap() error { return receiver.ErrRejected }
 
 // Conn is a client's connection, with the timeouts and the errors that all protocols share. It is unsafe for concurrent

@@ -123,7 +123,7 @@ func (l *lines) handOver(ctx context.Context, age time.Duration) error {
 	return l.give(ctx)
 }
 
-// give is called with mu held.
+// give requires l.mu to be held.
 func (l *lines) give(ctx context.Context) error {
 	b := l.now
 	b.seal(l.cfg.Headers)

@@ -13,7 +13,8 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// windows is a program that counts each record in three windows: at its Index, which is the current window's number.
+// windows returns a fold of a program that counts each record in three windows: at its Index, which is the number of
+// the current window.
 func windows(t *testing.T) *Fold {
 	t.Helper()
 	raw, err := format.New("raw", "")

@@ -112,7 +112,7 @@ func TestP19_TablesAlteredWhileRunning(t *testing.T) {
 	alterWhileRunning(etltest.Bounded(t, 3*time.Minute), t, newSite(t), "utf8mb4_nopad_bin")
 }
 
-// alterWhileRunning is the test, on a site whose server has the given collation, which compares bytes and does not pad.
+// alterWhileRunning runs the test on a site whose server has the given collation, which must compare bytes and not pad.
 func alterWhileRunning(ctx context.Context, t *testing.T, s *site, collation string) {
 	t.Helper()
 	const query = "INSERT INTO totals SELECT COALESCE(page, '') AS page, COUNT(*) AS n, SUM(CAST(amount AS DECIMAL(20,3))) AS amount FROM events GROUP BY page"

@@ -27,8 +27,8 @@ const (
 	brokerPortVariable = "SLUICE_TEST_BROKER_PORT"
 )
 
-// serveBroker is the broker's process. It exits when its standard input is closed: at the latest with the process that
-// started it.
+// serveBroker runs the broker in a process of its own. The process exits when its standard input is closed, so it
+// cannot outlive the process that started it.
 func serveBroker(dir, port string) {
 	n, err := strconv.Atoi(port)
 	if err != nil {
@@ -93,7 +93,7 @@ func (b *broker) kill(t *testing.T) {
 	b.cmd = nil
 }
 
-// client is a plain Kafka client for the tests' own reads of the topic.
+// client returns a plain Kafka client with which tests read the topic.
 func (b *broker) client(t *testing.T, opts ...kgo.Opt) *kgo.Client {
 	t.Helper()
 	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(b.addr)}, opts...)...)

@@ -139,9 +139,9 @@ func userBytes(r *kgo.Record) int64 {
 	return int64(n)
 }
 
-// batchBytes is the size of a record batch that holds only r, uncompressed: Kafka's format, "Record Batch" and
-// "Record". 61 is the batch header; 16 is what a record's length, attributes, time and offset deltas take at most.
-// The client computes the same size and rejects what is not below its limit.
+// batchBytes returns the size of a record batch that holds only r, uncompressed: Kafka's format, "Record Batch" and
+// "Record". 61 is the batch header; 16 is the maximum of a record's length, attributes, time and offset deltas. The
+// client computes the same size and rejects a record whose size is not below its limit.
 func batchBytes(r *kgo.Record) int64 {
 	n := 61 + 16 + 1 + varint(len(r.Key)) + len(r.Key) + varint(len(r.Value)) + len(r.Value) + varint(len(r.Headers))
 	for i := range r.Headers {
@@ -151,5 +151,5 @@ func batchBytes(r *kgo.Record) int64 {
 	return int64(n)
 }
 
-// varint is how many bytes a length takes in zigzag base 128.
+// varint returns how many bytes a length takes as a zigzag varint.
 func varint(n int) int { return (bits.Len64(uint64(n)<<1|1) + 6) / 7 }

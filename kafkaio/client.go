@@ -29,7 +29,7 @@ const (
 	adminWait   = 10 * time.Second
 )
 
-// options are the options that all clients share: addresses, identity, security, log. d records failed connection
+// options returns the options that all clients share: addresses, identity, security, log. d records failed connection
 // attempts.
 func (c Config) options(log *slog.Logger, d *dials) []kgo.Opt {
 	opts := []kgo.Opt{

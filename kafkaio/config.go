@@ -199,5 +199,5 @@ func parseStart(s string) (startAt, error) {
 	return startAt{kind: startTime, millis: t.UnixMilli()}, nil
 }
 
-// dlq is the name of the dead-letter topic.
+// dlq returns the name of the dead-letter topic.
 func (c Config) dlq() string { return c.Topic + ".dlq" }

@@ -29,7 +29,7 @@ func (d *denial) note(what string, err error) bool {
 	return true
 }
 
-// clear is called when a request of the same kind succeeds. It usually costs one atomic load.
+// clear ends the denial when a request of the same kind succeeds. It usually costs one atomic load.
 func (d *denial) clear() {
 	if d.last.Load() != nil {
 		d.last.Store(nil)

@@ -310,7 +310,7 @@ func (f *fetcher) stop(p *partition, err error) {
 	})
 }
 
-// stored is p's position as a checkpoint has it.
+// stored returns p's position in the form of a checkpoint.
 func (p *partition) stored() storedPosition {
 	return storedPosition{Partition: p.Partition, next: p.next, leaderEpoch: p.leaderEpoch, topicID: p.topicID}
 }

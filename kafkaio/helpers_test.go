@@ -64,7 +64,7 @@ func makeTopics(tb testing.TB, c *kfake.Cluster, partitions int32, configs map[s
 	}
 }
 
-// client is a plain Kafka client for the test's own use.
+// client returns a plain Kafka client for the test's own use.
 func client(tb testing.TB, c *kfake.Cluster, opts ...kgo.Opt) *kgo.Client {
 	tb.Helper()
 	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(c.ListenAddrs()...), kgo.DefaultProduceTopic("logs"), kgo.MetadataMinAge(10 * time.Millisecond)}, opts...)...)

@@ -209,7 +209,7 @@ func (s *Source) requireSoleDatabase(ctx context.Context, cl *kgo.Client) error 
 	})
 }
 
-// requireSoleDatabaseBeforeJoin is the same check before the group is joined, so that a process that will be refused
+// requireSoleDatabaseBeforeJoin does the same check before the group is joined, so that a process that will be refused
 // causes no rebalance. A group that is not stable within some seconds is joined anyway, because nothing is claimed
 // before requireSoleDatabase has returned.
 func (s *Source) requireSoleDatabaseBeforeJoin(ctx context.Context, cl *kgo.Client) error {

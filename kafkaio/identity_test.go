@@ -19,7 +19,7 @@ import (
 
 func identity(b byte, address string) Identity { return Identity{ID: [16]byte{b}, Address: address} }
 
-// identifiedSource is a source with an identity; the test waits for its end itself.
+// identifiedSource starts a source with an identity. The test itself waits for its end.
 func identifiedSource(t *testing.T, cfg Config, own Identity) (o *owner, ended chan error, stop context.CancelFunc) {
 	t.Helper()
 	s, err := NewSource(cfg, "job", testLog(), nil)

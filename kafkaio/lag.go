@@ -19,7 +19,7 @@ type Lag struct {
 	End  int64 // of the log for a reader of committed records; -1 until it is known
 }
 
-// Records is the number of offsets between Next and End, 0 if End is not known.
+// Records returns the number of offsets between Next and End, 0 if End is not known.
 func (l Lag) Records() int64 { return max(l.End-l.Next, 0) }
 
 // Lag returns the lag of every partition that the engine has positioned, ordered by partition.

@@ -270,7 +270,7 @@ func (p *Producer) awaitAcks(s *sharedClient, b *Batch, begun time.Time) {
 	p.finish(b)
 }
 
-// finish is called once for each batch, when every record is acknowledged, dead or failed.
+// finish completes a batch when every record is acknowledged, dead or failed. It is called once per batch.
 func (p *Producer) finish(b *Batch) {
 	n := len(b.recs)
 	if b.err == nil {

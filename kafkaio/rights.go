@@ -19,7 +19,7 @@ type Use struct {
 	Group   string // consumes the topic as a member of this group; empty for none
 }
 
-// topics are the topics that are used. Only receivers write to the dead-letter topic.
+// topics returns the topics that are used. Only receivers write to the dead-letter topic.
 func (u Use) topics(cfg Config) []string {
 	if u.Receive {
 		return []string{cfg.Topic, cfg.dlq()}

@@ -45,8 +45,8 @@ type limits struct {
 	data, dlq int64
 }
 
-// batch is the maximum size of a produced batch in bytes, before compression. The client writes no request above 100
-// MiB.
+// batch returns the maximum size of a produced batch in bytes, before compression. The client writes no request above
+// 100 MiB.
 func (l limits) batch(topic string) int32 {
 	n := l.dlq
 	if topic == l.topic {
@@ -55,7 +55,8 @@ func (l limits) batch(topic string) int32 {
 	return int32(min(n, 99<<20))
 }
 
-// record is the maximum size of a batch of one record: the client rejects a record that is not below its limit.
+// record returns the maximum size of a batch of one record, because the client rejects a record that is not below its
+// limit.
 func (l limits) record(topic string) int64 { return int64(l.batch(topic)) - 1 }
 
 // open waits for Kafka, reads the topics' limits and makes the shared client.
@@ -149,8 +150,7 @@ func (p *Producer) acquire() *sharedClient {
 // false if the producer is closing.
 func (p *Producer) setShared(s *sharedClient) bool { return p.replaceShared(nil, s) }
 
-// replaceShared is setShared, but does nothing and reports false unless the client in use is was. A nil was stands for
-// any client.
+// replaceShared is setShared, but does nothing and returns false if was is not nil and is not the client in use.
 func (p *Producer) replaceShared(was, s *sharedClient) bool {
 	p.mu.Lock()
 	old := p.shared

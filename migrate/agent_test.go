@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// commands are the commands of a file's plans, one line each.
+// commands returns the commands of a file's plans, one line each.
 func commands(t *testing.T, text string) (lines []string) {
 	t.Helper()
 	f, err := Parse([]byte(text))

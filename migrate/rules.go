@@ -19,7 +19,7 @@ const (
 	NoEquivalent                // etl cannot do it
 )
 
-// String is the outcome as documentation has it.
+// String returns the outcome as the documentation shows it.
 func (f Outcome) String() string {
 	return [...]string{"option", "keep in the agent", "change in the agent", "not needed", "no equivalent"}[f]
 }
@@ -86,7 +86,7 @@ func Rules() []Rule { return rules() }
 
 type tlsSource struct{ of, receiver string }
 
-// tlsSources are the sources with TLS, and the names of their receivers in options.
+// tlsSources returns the sources with TLS, and the names of their receivers in options.
 func tlsSources() []tlsSource {
 	return []tlsSource{{ofAvro, "avro"}, {ofThrift, "thrift"}, {ofHTTP, "http"}, {ofSyslogTCP, "syslog"}, {ofMultiport, "syslog"}}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// extremesTable is extremes(item, n, m): a count and a maximum.
+// extremesTable returns the table extremes(item, n, m): a count and a maximum.
 func extremesTable() row.Table {
 	return row.Table{Name: "extremes", Grouped: true, Keys: 1, Columns: []row.Column{
 		{Name: "item", Kind: row.Text, Merge: row.Key, MaxChars: 200},

@@ -201,8 +201,9 @@ func errCheckpointLost(partitions []checkpoint.Partition) error {
 	}
 }
 
-// errDeleted is for checkpoints that this process never held, but that existed: a job has checkpoints of all partitions
-// from 0 on. If such a partition were taken for a new one, all of it would be counted again.
+// errDeleted returns the error for checkpoints that this process never held but that must have existed, because a job
+// has checkpoints of all partitions from 0 on. If such a partition were taken for a new one, all of it would be counted
+// again.
 func errDeleted(partitions []checkpoint.Partition) error {
 	return &checkpoint.Error{
 		Class: checkpoint.ErrRefused, Partitions: partitions,

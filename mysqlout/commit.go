@@ -203,8 +203,8 @@ func (p *tableRows) statement(dst []byte, order []int, from, usual int) (text []
 	return p.statementWithin(dst, order, from, usual, math.MaxInt)
 }
 
-// statementWithin is statement, but ends before the row that would make the text longer than most bytes. It has at
-// least one row, however long.
+// statementWithin is statement, but ends before the row with which the text would exceed most bytes. It has at least
+// one row, however long.
 func (p *tableRows) statementWithin(dst []byte, order []int, from, usual, most int) (text []byte, next int) {
 	var scratch [512]byte
 	dst = append(dst, p.head...)

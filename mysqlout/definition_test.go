@@ -15,7 +15,7 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// totalsTable is totals(item, total), where total is a sum with three digits after the point.
+// totalsTable returns the table totals(item, total), where total is a sum with three digits after the point.
 func totalsTable() row.Table {
 	return row.Table{Name: "totals", Grouped: true, Keys: 1, Columns: []row.Column{
 		{Name: "item", Kind: row.Text, Merge: row.Key, MaxChars: 200},

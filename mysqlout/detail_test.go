@@ -111,7 +111,7 @@ func TestDeadLetterDetail_olderTable(t *testing.T) {
 	}
 }
 
-// olderDeadLetters is a database whose etl_dead_letter is of an older release.
+// olderDeadLetters returns a database whose etl_dead_letter is of an older release.
 func olderDeadLetters(t *testing.T) *fixture {
 	t.Helper()
 	f := open(t, mariadbtest.Start(t), testConfig())

@@ -18,7 +18,7 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// hitsTable is the target of GROUP BY status with a SUM, a MIN and a MAX that can be NULL.
+// hitsTable returns the target of GROUP BY status with a SUM, a MIN and a MAX that can be NULL.
 func hitsTable() row.Table {
 	return row.Table{Name: "hits", Grouped: true, Keys: 1, Columns: []row.Column{
 		{Name: "status", Kind: row.Int, Merge: row.Key},

@@ -84,7 +84,7 @@ func (s *Sink) checkTargets(ctx context.Context, tx *pool.Tx, first bool) (out o
 	return out, nil
 }
 
-// storedTargets is the names of all targets in etl_target.
+// storedTargets returns the names of all targets in etl_target.
 func storedTargets(ctx context.Context, tx *pool.Tx) (names []string, err error) {
 	err = tx.Query(ctx, "SELECT table_name FROM etl_target WHERE table_name <> ''", func(scan func(...any) error) error {
 		var name string
@@ -140,7 +140,7 @@ func (s *Sink) upsertTargets(ctx context.Context, tx *pool.Tx, names []string, t
 	return err
 }
 
-// otherQuery is the error of P2, with the lines in which the two queries differ.
+// otherQuery returns the error of P2, with the lines in which the two queries differ.
 func (s *Sink) otherQuery(ctx context.Context, tx *pool.Tx, partitions []checkpoint.Partition) error {
 	theirs := ""
 	text := sqltext.AppendText([]byte("SELECT query_text FROM etl_target WHERE job = "), s.config.Job)
@@ -156,7 +156,7 @@ func (s *Sink) otherQuery(ctx context.Context, tx *pool.Tx, partitions []checkpo
 	}
 }
 
-// difference is the lines that are in one text only.
+// difference returns the lines that are in only one of the texts.
 func difference(was, is string) string {
 	old, now := strings.Split(was, "\n"), strings.Split(is, "\n")
 	var out []string

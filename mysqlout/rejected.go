@@ -138,7 +138,7 @@ func (f *finder) bisect(ctx context.Context, order []int) error {
 			// Either no row is rejected by itself, or all are, by a server that has one error number for everything. So
 			// the table is at fault.
 			f.found = f.found[:before]
-			return f.total("no single row causes this error", err)
+			return f.blockedError("no single row causes this error", err)
 		}
 		return nil
 	}
@@ -164,7 +164,7 @@ func (f *finder) checkRow(ctx context.Context, i int, answer error) error {
 			guilty = err == nil
 		}
 		if !guilty && (err == nil || couldBeValue(embedded, err)) {
-			return f.total("the values of the row are accepted, the resulting total is rejected", answer)
+			return f.blockedError("the values of the row are accepted, the resulting total is rejected", answer)
 		}
 	}
 	if !guilty {
@@ -182,14 +182,14 @@ const duplicateKey = 1062
 // every unique key, so these errors depend only on the row's key.
 var withoutPartition = map[uint16]bool{1526: true, 1591: true, 1748: true}
 
-// total is the error for a cause that is not a single row.
-func (f *finder) total(why string, answer error) error {
-	return f.totalWith(cmp.Or(sqlerr.Hints[sqlerr.Number(answer)],
+// blockedError returns the error for a cause that is not a single row: the task is blocked until an operator removes it.
+func (f *finder) blockedError(why string, answer error) error {
+	return f.blockedErrorWithHint(cmp.Or(sqlerr.Hints[sqlerr.Number(answer)],
 		"change the constraint or trigger that rejects the total, and the task resumes automatically"), why, answer)
 }
 
-// totalWith is total with this hint.
-func (f *finder) totalWith(hint, why string, answer error) error {
+// blockedErrorWithHint is blockedError with this hint.
+func (f *finder) blockedErrorWithHint(hint, why string, answer error) error {
 	return &checkpoint.Error{
 		Class: checkpoint.ErrBlocked, Err: fmt.Errorf("write rows of %s: %s: %w", f.in.table.FullName(), why, answer), Hint: hint,
 	}

@@ -29,8 +29,8 @@ var kinds = map[uint16]string{
 	3819: "CHECK constraint", 4025: "CHECK constraint",
 }
 
-// rejection is the reason of a dead letter whose row the server rejected with this error. It is the same text for all
-// rows that are rejected for the same cause. The server's own text quotes values, and that of a trigger may be
+// rejection returns the reason of a dead letter whose row the server rejected with this error. It is the same text for
+// all rows that are rejected for the same cause. The server's own text quotes values, and that of a trigger may contain
 // anything, so only the name of a column that the table has is taken from it.
 func rejection(t *row.Table, answer error) string {
 	n := sqlerr.Number(answer)

@@ -75,7 +75,7 @@ func partitionsOf(advances []batch.Advance) []int32 {
 	return out
 }
 
-// fenced is the error of a fence that did not match: which partitions do not match, and who owns them now. For a
+// fenced returns the error of a fence that did not match: which partitions do not match, and who owns them now. For a
 // checkpoint that does not exist it is ErrCheckpointLost.
 func (s *Sink) fenced(ctx context.Context, tx *pool.Tx, advances []batch.Advance, matched int64) error {
 	seen := fmt.Errorf("fence: %d of %d partitions match the checkpoint", matched, len(advances))

@@ -72,7 +72,7 @@ func runSinktest(t *testing.T, create string, table row.Table, delta func(*row.T
 	})
 }
 
-// sqlHarness is a Harness on a database that SQL reaches.
+// sqlHarness returns a Harness for a database that SQL reaches.
 func sqlHarness(
 	t *testing.T, p *pool.Pool, h *sql.DB, table row.Table, delta func(*row.Table, map[string]int64) row.Delta,
 ) sinktest.Harness[row.Delta] {

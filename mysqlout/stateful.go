@@ -95,7 +95,7 @@ func (p *tableRows) endOfKey(order []int, from int) (to int) {
 	return to
 }
 
-// rowSize is about the memory of row i of the batch, in bytes.
+// rowSize estimates the memory of row i of the batch, in bytes.
 func (p *tableRows) rowSize(i int) int {
 	size := len(p.rows.Key(i))
 	cells := p.rows.Cells(i)
@@ -399,7 +399,7 @@ func (p *tableRows) appendLocking(dst []byte, server pool.Server, columns, keys 
 	return append(dst, " FOR UPDATE"...), next
 }
 
-// encodeKey is the key of a row that the server has returned, encoded as the fold encodes it.
+// encodeKey returns the key of a row that the server has returned, encoded as the fold encodes it.
 func encodeKey(t *row.Table, values []sql.RawBytes) (key []byte, err error) {
 	for i, v := range values {
 		switch c := &t.Columns[i]; c.Kind {

@@ -16,7 +16,7 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// latestTable is countsTable with the value of each item's last record.
+// latestTable returns countsTable with a column for the value of each item's last record.
 func latestTable() row.Table {
 	t := sqltest.CountsTable()
 	t.Columns = append(t.Columns, row.Column{Name: "latest", Kind: row.Int, Merge: row.Replace, Nullable: true},

@@ -52,7 +52,7 @@ func (f *finder) bisectKeys(ctx context.Context, order []int) error {
 		// Either no key is rejected by itself, or all are, by the embedded server, which has one error number for
 		// everything. So the table is at fault.
 		f.found = f.found[:before]
-		return f.total("no single key explains this error", answer)
+		return f.blockedError("no single key explains this error", answer)
 	}
 	return nil
 }
@@ -87,7 +87,7 @@ func (f *finder) findFaultyJoined(ctx context.Context, order []int) error {
 			}
 		}
 		if len(f.found) == found {
-			return f.total("each record's own values are accepted, all of them together are not", whole.answer)
+			return f.blockedError("each record's own values are accepted, all of them together are not", whole.answer)
 		}
 		left = slices.DeleteFunc(left, func(i int) bool {
 			return slices.ContainsFunc(f.found[found:], func(b badRow) bool { return b.row == i })
@@ -107,7 +107,7 @@ func (f *finder) checkJoinedRow(ctx context.Context, left []int, i int) error {
 	answer := written.answer
 	if errors.Is(answer, errTooLong) {
 		if _, most := f.sink.statementBytes(); len(f.in.appendRow([]byte(f.in.head+f.in.tail), f.in.rows, i, nil)) <= most {
-			return f.totalWith("raise max_allowed_packet: the state and the stored values do not fit one statement",
+			return f.blockedErrorWithHint("raise max_allowed_packet: the state and the stored values do not fit one statement",
 				"the row is too long with its state", answer)
 		}
 		f.found = append(f.found, badRow{row: i, reason: errTooLong.Error()})
@@ -129,7 +129,7 @@ func (f *finder) checkJoinedRow(ctx context.Context, left []int, i int) error {
 			return err
 		}
 		if totals.answer != nil {
-			return f.total("the row's own values are accepted, the total is not", answer)
+			return f.blockedError("the row's own values are accepted, the total is not", answer)
 		}
 	}
 	f.found = append(f.found, badRow{

@@ -49,7 +49,7 @@ func newTarget(t row.Table) *target {
 	return out
 }
 
-// upsertOf is the ON DUPLICATE KEY UPDATE of the columns that merges chooses.
+// upsertOf returns the ON DUPLICATE KEY UPDATE clause of the columns that merges chooses.
 func upsertOf(t row.Table, merges func(row.Traits) bool) string {
 	t.Columns = slices.DeleteFunc(slices.Clone(t.Columns), func(c row.Column) bool {
 		return !c.Traits().Key && !merges(c.Traits())

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// Address is host:port/database of the server, or its socket in place of host:port, for display: without user and
+// Address returns host:port/database of the server, or its socket in place of host:port, for display, without user and
 // password. A local address is followed by the name of the machine, because it means a different server on every
-// machine. It is empty where the configuration cannot be read.
+// machine. The result is empty if the configuration cannot be read.
 func (c Config) Address() string {
 	d, err := c.address()
 	if err != nil {

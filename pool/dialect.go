@@ -16,7 +16,7 @@ const (
 	Embedded                // go-mysql-server, in memory: for trying out, without any guarantee of exactness
 )
 
-// String is the product's name.
+// String returns the product's name.
 func (d Dialect) String() string { return [...]string{"MySQL", "MariaDB", "go-mysql-server"}[d] }
 
 // Server is the server of a connection.
@@ -33,7 +33,7 @@ func (s Server) AtLeast(major, minor int) bool {
 	return s.Major > major || s.Major == major && s.Minor >= minor
 }
 
-// String is name and version.
+// String returns the product's name and version.
 func (s Server) String() string { return s.Dialect.String() + " " + s.Version }
 
 // identify reads VERSION() and @@version_comment.
@@ -71,7 +71,7 @@ type setting struct {
 // SQLMode is the sql_mode of every session: strict for all tables, no silent zero dates, and backslash escapes on.
 const SQLMode = "STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 
-// settings are the variables that a session sets and reads back (P21).
+// settings returns the variables that a session sets and reads back (P21).
 func settings(s Server, c Config) []setting {
 	seconds := strconv.Itoa(int(c.LockWait.Seconds()))
 	idle := strconv.Itoa(int(c.IdleTransaction.Seconds()))

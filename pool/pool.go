@@ -62,7 +62,7 @@ func (p *Pool) setServer(s Server) {
 	}
 }
 
-// Server is the server of the newest connection; false before the first one.
+// Server returns the server of the newest connection; false before the first one.
 func (p *Pool) Server() (Server, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -76,7 +76,7 @@ func (s *semaphore) giveLocked(n int) {
 	}
 }
 
-// waiters is the number of waiting transactions.
+// waiters returns the number of waiting transactions.
 func (s *semaphore) waiters() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -193,16 +193,16 @@ func (s *session) ResetSession(ctx context.Context) error {
 	return s.conn.ResetSession(ctx)
 }
 
-// IsValid is called when the connection is returned, and rejects it for the same reason.
+// IsValid is called by database/sql when the connection is returned. It rejects a session with an open transaction.
 func (s *session) IsValid() bool { return !s.open && s.conn.IsValid() }
 
 // Close closes the connection.
 func (s *session) Close() error { return s.conn.Close() }
 
-// Prepare is not supported: statements are text, without arguments.
+// Prepare is not implemented: statements are text, without arguments.
 func (s *session) Prepare(string) (driver.Stmt, error) { return nil, errNoPrepare }
 
-// Begin is not supported: it would commit an open transaction.
+// Begin is not implemented: it would commit an open transaction.
 func (s *session) Begin() (driver.Tx, error) { return nil, errNoBegin }
 
 var (

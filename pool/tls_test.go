@@ -125,7 +125,7 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// marked is a copy of a file behind a byte order mark.
+// marked returns a copy of a file with a byte order mark in front.
 func marked(t *testing.T, file string) string {
 	t.Helper()
 	text, err := os.ReadFile(file)

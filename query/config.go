@@ -15,8 +15,8 @@ import (
 type Options struct {
 	// Format is the log format, one of format.Names(). If it is empty, it is guessed from FormatString.
 	Format string
-	// FormatString defines the format: a log format in the syntax of Apache or nginx, a regular expression, or the
-	// names of columns. Formats without a definition require it to be empty.
+	// FormatString is the definition of the log format, if Format has one: a log format in the syntax of Apache or
+	// nginx, the names of the columns of csv, or a regular expression. Other formats require it to be empty.
 	FormatString string
 	// TimeZone is the zone of times that are written without one, and of the calendar of TUMBLE. Nil means UTC.
 	TimeZone *time.Location

@@ -139,7 +139,7 @@ func (l *Lease) Release() {
 	a.serve()
 }
 
-// take is called with mu held.
+// take requires a.mu to be held.
 func (a *Admission) take(l *Lease, n int64) {
 	l.held += n
 	a.used += n

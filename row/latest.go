@@ -85,7 +85,7 @@ func nextPosition(entries []byte) (p position, rest []byte) {
 	return p, entries[positionSize:]
 }
 
-// join is the entry of all records of two entries of one partition.
+// join returns the entry that covers all records of two entries of one partition.
 func (p position) join(o position) position {
 	return position{p.partition, max(p.offset, o.offset), max(p.time, o.time)}
 }

@@ -13,7 +13,8 @@ type rule struct {
 	start func(*task)
 }
 
-// rules is what an idle task starts: the first rule that applies. The order is part of the protocol.
+// rules returns the rules that start an idle task's next action; the first that applies is used. The order is part of
+// the protocol.
 func rules() [7]rule {
 	return [...]rule{
 		// Until the outcome of a COMMIT is known, it is not known where the partitions are. A check would take our own
@@ -107,9 +108,9 @@ func (t *task) commitOpen() {
 	p.emit(CommitRequest{Task: t.n, Op: t.begin(committing), Advances: b.advances})
 }
 
-// tooManyDead is the error of a batch that is mostly dead letters while nothing was ever counted (P20). One counted
-// record, in this batch or in one that any task of the process committed, shows that format and query are right for
-// some of the input. Then the dead records are caused by their senders, and must not stop the others.
+// tooManyDead returns the error of a batch that is mostly dead letters while no record was ever counted (P20). One
+// counted record, in this batch or in one that any task of the process committed, shows that format and query are right
+// for some of the input. Then the dead records are caused by their senders, and must not stop the others.
 func (t *task) tooManyDead(b *taskBatch) error {
 	p := t.planner
 	if b.counted > 0 || p.counted || b.unfiltered < 1000 || float64(b.dead) <= p.limits.DeadLetterStop*float64(b.unfiltered) {

@@ -219,7 +219,8 @@ func (s *scenario) foldedInput(t *testing.T, d *datadriven.TestData, task int) p
 	return r
 }
 
-// claimed is the checkpoints that a claim found: at 0 where the directive does not say 3@40 of partition 3.
+// claimed returns the checkpoints that a claim found: at offset 0 unless the directive sets another, such as 3@40 for
+// partition 3.
 func (s *scenario) claimed(t *testing.T, d *datadriven.TestData, task int) (out []checkpoint.Checkpoint) {
 	next, leaderEpoch, epoch := map[string]int64{}, int64(-1), int64(1)
 	for _, a := range d.CmdArgs {
@@ -244,7 +245,7 @@ func (s *scenario) claimed(t *testing.T, d *datadriven.TestData, task int) (out 
 	return out
 }
 
-// numbered is the partitions of the arguments that are numbers.
+// numbered returns the partitions of the arguments that are numbers.
 func numbered(d *datadriven.TestData) (out []checkpoint.Partition) {
 	for _, a := range d.CmdArgs {
 		if id, err := strconv.Atoi(a.Key); err == nil {
@@ -254,7 +255,7 @@ func numbered(d *datadriven.TestData) (out []checkpoint.Partition) {
 	return out
 }
 
-// failure is the error of a directive with error=CLASS, about=(0, 1) being the partitions that it names.
+// failure returns the error of a directive with error=CLASS; about=(0, 1) lists the partitions that it names.
 func failure(t *testing.T, d *datadriven.TestData) error {
 	name := ""
 	if !d.MaybeScanArgs(t, "error", &name) {

@@ -84,7 +84,7 @@ func (s *script) fetch(id int32, first, next int64, leaderEpoch int32) {
 	})
 }
 
-// limits is what scripts and transcripts have where they say nothing else.
+// limits returns the limits of scripts and transcripts that set no others.
 func limits() planner.Limits {
 	return planner.Limits{
 		Tasks: 1, MaxRecords: 1000, MaxBytes: 1 << 20, Memory: 1 << 20, DeadLetterStop: 1, Recheck: 10 * time.Millisecond,

@@ -100,14 +100,14 @@ func (m *Memory) Settle() {
 	}
 }
 
-// Rows is a copy of the rows.
+// Rows returns a copy of the rows.
 func (m *Memory) Rows() Delta {
 	m.db.mu.Lock()
 	defer m.db.mu.Unlock()
 	return maps.Clone(m.db.rows)
 }
 
-// Dead is the dead letters in order of partition and offset.
+// Dead returns the dead letters, sorted by partition and offset.
 func (m *Memory) Dead() []batch.DeadLetter {
 	m.db.mu.Lock()
 	defer m.db.mu.Unlock()
@@ -122,7 +122,7 @@ func (m *Memory) Dead() []batch.DeadLetter {
 	})
 }
 
-// Checkpoints is all checkpoints in order of partition.
+// Checkpoints returns all checkpoints, sorted by partition.
 func (m *Memory) Checkpoints() []checkpoint.Checkpoint {
 	m.db.mu.Lock()
 	defer m.db.mu.Unlock()
@@ -134,14 +134,14 @@ func (m *Memory) Checkpoints() []checkpoint.Checkpoint {
 	})
 }
 
-// Commits is how many task batches were applied in the present history of the database.
+// Commits returns how many task batches were applied in the present history of the database.
 func (m *Memory) Commits() int {
 	m.db.mu.Lock()
 	defer m.db.mu.Unlock()
 	return m.db.commits
 }
 
-// Calls is how often a method was called, by all peers.
+// Calls returns how often a method was called, by all peers.
 func (m *Memory) Calls(kind OpKind) int {
 	m.db.mu.Lock()
 	defer m.db.mu.Unlock()

@@ -76,10 +76,10 @@ func NewMemory() *Memory {
 	}
 }
 
-// Peer is another process of the same job on the same database.
+// Peer returns the sink of another process of the same job on the same database.
 func (m *Memory) Peer() *Memory { return m.PeerWithQuery(m.query) }
 
-// PeerWithQuery is another process of the same job, but with another query (P2).
+// PeerWithQuery returns the sink of another process of the same job with another query (P2).
 func (m *Memory) PeerWithQuery(query string) *Memory {
 	return &Memory{db: m.db, query: query, held: map[checkpoint.Partition]bool{}}
 }
@@ -247,7 +247,7 @@ func (m *Memory) Resolve(ctx context.Context, id checkpoint.BatchID, advances []
 	return batch.Superseded, nil
 }
 
-// fence is the fence and the closing check (P9, P11) in one: nothing can happen between them here.
+// fence checks the fence and the closing condition (P9, P11) at once, because nothing can happen between them here.
 func (db *database) fence(query string, advances []batch.Advance) error {
 	var lost []checkpoint.Partition
 	for _, a := range advances {

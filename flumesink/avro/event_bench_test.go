@@ -18,7 +18,7 @@ type oracleEvent struct {
 	Body    []byte            `avro:"body"`
 }
 
-// benchBatch is receivertest.BenchEvents, encoded.
+// benchBatch returns receivertest.BenchEvents in Flume's encoding.
 func benchBatch() []byte { return flumeavro.AppendEvents(nil, receivertest.BenchEvents()) }
 
 // BenchmarkDecode compares the decoder with twmb/avro on the same bytes, and with the minimum that any decoder does:

@@ -204,7 +204,7 @@ func (s *fakeSink) call(name string, args []byte) []byte {
 	return append([]byte{1, 0}, avrobin.AppendBytes(nil, "No such remote message: "+name)...)
 }
 
-// get is called with mu held.
+// get requires s.mu to be held.
 func (s *fakeSink) get(n int) []byte {
 	for len(s.channel) == 0 && len(s.faults) == 0 && !s.stopping {
 		s.changed.Wait()
@@ -231,7 +231,7 @@ func (s *fakeSink) get(n int) []byte {
 	return s.begin(taken)
 }
 
-// begin is called with mu held.
+// begin requires s.mu to be held.
 func (s *fakeSink) begin(taken []string) []byte {
 	s.next++
 	sequence := fmt.Sprintf("AbCdEfGh%d", s.next)

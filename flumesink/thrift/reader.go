@@ -106,7 +106,7 @@ func (r *reader) message() (m message, err error) {
 	return m, nil
 }
 
-// left is how many bytes are left.
+// left returns how many bytes are left.
 func (r *reader) left() int { return len(r.b) - r.at }
 
 func (r *reader) byte() (byte, bool) {

@@ -37,8 +37,8 @@ func (f Func) HasArgument() bool { return f != Count }
 // WritesArgument reports whether the argument's own value is written to the column. If so, it must fit the column.
 func (f Func) WritesArgument() bool { return f >= Sum }
 
-// Input is what one row adds to a cell: v is its argument, which is ignored if the function has none. What is returned
-// is a view on v.
+// Input returns what one row adds to a cell. v is the row's argument, which is ignored if the function has none. The
+// result is a view of v.
 func (f Func) Input(v *value.Value) (in row.Value) {
 	if f > Sum {
 		return row.Value{Number: v.Number, Bytes: v.Bytes, Set: v.Set}

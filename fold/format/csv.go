@@ -51,7 +51,7 @@ func newTSV(text string) (Format, error) {
 	return newDelimited("tsv", '\t', strings.Split(text, separator))
 }
 
-// separatorOf is the separator of names. A comma is that of one name.
+// separatorOf returns the separator of a list of names. The separator of a single name is a comma.
 func separatorOf(text string) (separator byte, err error) {
 	quoted := false
 	for i := range len(text) {
@@ -86,7 +86,7 @@ func newDelimited(kind string, separator byte, names []string) (Format, error) {
 	return f, nil
 }
 
-// definitionError is the error for a definition of a format.
+// definitionError returns the error for the definition of a format.
 func definitionError(kind string, err error) error {
 	return fmt.Errorf("%s: cannot read the definition of %s: %w", option.Ref("log-format-string"), kind, err)
 }
@@ -155,7 +155,7 @@ func (p *delimitedParser) Next(r *Fields) (bool, error) {
 	}
 }
 
-// lineEnding is the length of the line ending at an index: LF, CRLF, or CR at the end of b; 0 if there is none.
+// lineEnding returns the length of the line ending at an index: LF, CRLF, or CR at the end of b; 0 if there is none.
 func lineEnding(b []byte, at int) int {
 	switch {
 	case at == len(b) || b[at] != '\n' && b[at] != '\r':

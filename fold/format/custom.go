@@ -144,8 +144,8 @@ func (f *piece) fits(v []byte) bool {
 
 var host = piece{field: fieldHost}
 
-// hostBefore is the length of the host that b begins with and that literal, which begins with a colon, follows; -1 if
-// there is none. An IPv6 address holds colons too, so the longest host is taken.
+// hostBefore returns the length of the host with which b begins and after which literal follows; -1 if there is none.
+// literal begins with a colon. An IPv6 address contains colons too, so the longest host is taken.
 func hostBefore(b, literal []byte) int {
 	run := 0
 	for run < len(b) && byteClass[b[run]] != notHost {

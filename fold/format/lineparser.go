@@ -31,8 +31,8 @@ func (p *lineParser) Next(r *Fields) (bool, error) {
 	return true, p.line(r, b)
 }
 
-// mismatch is the error for a line that has something other than expected at an index. What it has there is shown only
-// where reasons may contain the record's text.
+// mismatch returns the error for a line that has something other than expected at an index. It shows what the line has
+// there only if reasons may contain the record's text.
 func mismatch(r *Fields, expected string, line []byte, at int) error {
 	e := &Error{Reason: expected, Detail: fmt.Sprintf("at byte %d of %d", at+1, len(line))}
 	switch {

@@ -87,7 +87,7 @@ func shown(c Column, v value.Value) string {
 	return string(v.Bytes)
 }
 
-// summary is a body's rows on one line, or ! and why it has none.
+// summary returns the rows of a body on one line, or ! and the reason why it has none.
 func (r *reader) summary(body string) string {
 	rows, err := r.read([]byte(body))
 	if err != nil {
@@ -179,7 +179,7 @@ func TestNew_definitions(t *testing.T) {
 	}
 }
 
-// difference is the difference between what a format and a reference read, empty if there is none.
+// difference describes how the results of a format and of a reference differ; it is empty if they are equal.
 func difference(got, want any) string {
 	if g, w := fmt.Sprintf("%q", got), fmt.Sprintf("%q", want); g != w {
 		return "got " + g + ", expected " + w

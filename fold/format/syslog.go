@@ -177,7 +177,7 @@ func splitTag(word []byte) (app, proc []byte, ok bool) {
 	return app, proc, len(app) > 0 && !bytes.ContainsAny(app, `[]"=`) && !bytes.ContainsAny(proc, `[]"=`)
 }
 
-// wordLength is the length of what stands in front of the first space.
+// wordLength returns the number of bytes before the first space.
 func wordLength(b []byte) int {
 	if n := bytes.IndexByte(b, ' '); n >= 0 {
 		return n
@@ -261,7 +261,7 @@ func (p *syslogLine) data(r *Fields, b []byte, at int) int {
 	return at
 }
 
-// sdNameLength is the length of the name that b begins with, of structured data or of one of its parameters.
+// sdNameLength returns the length of the name with which b begins, of structured data or of one of its parameters.
 func sdNameLength(b []byte) (n int) {
 	for n < len(b) && b[n]-'!' <= '~'-'!' && b[n] != '=' && b[n] != ']' && b[n] != '"' {
 		n++

@@ -20,7 +20,7 @@ type Step struct {
 	Index   int
 }
 
-// Members is the path of a field's names, from the outermost to the innermost.
+// Members returns the path of nested fields, given their names from the outermost to the innermost.
 func Members(path []string) []Step {
 	steps := make([]Step, len(path))
 	for i, n := range path {

@@ -16,7 +16,7 @@ func decimalValue(n row.Number, scale int, ok bool) (Value, bool) {
 	return Value{Number: n, Scale: uint8(scale), Set: true}, ok && n.Digits(row.MaxDigits)
 }
 
-// Add is a + b of two integers or decimals. As for all operators here, neither may be NULL, and ok is false where the
+// Add returns a + b of two integers or decimals. As for all operators here, neither may be NULL, and ok is false if the
 // result has more than row.MaxDigits digits.
 func Add(a, b Value) (Value, bool) {
 	x, y, scale, ok := align(a, b)
@@ -27,13 +27,13 @@ func Add(a, b Value) (Value, bool) {
 	return decimalValue(n, int(scale), ok)
 }
 
-// Subtract is a - b.
+// Subtract returns a - b.
 func Subtract(a, b Value) (Value, bool) {
 	b.Number = b.Number.Neg()
 	return Add(a, b)
 }
 
-// Multiply is a * b.
+// Multiply returns a * b.
 func Multiply(a, b Value) (Value, bool) {
 	n, ok := a.Number.Times(b.Number)
 	return decimalValue(n, int(a.Scale)+int(b.Scale), ok)
@@ -47,7 +47,9 @@ func QuotientDigits(sa, sb int) int {
 	return min(nines(fa+fb+max(0, 4-(fa-sa)-(fb-sb))), MaxScale)
 }
 
-// Divide is a / b; b must not be 0. The quotient has QuotientDigits digits. What follows them is cut, not rounded.
+// Divide returns a / b; b must not be 0. The quotient has the digits that MySQL keeps within an expression: whole
+// groups of nine after the point, as many as are needed for at least four digits more than the dividend has. Further
+// digits are cut, not rounded.
 func Divide(a, b Value) (Value, bool) {
 	sa, sb := int(a.Scale), int(b.Scale)
 	scale := QuotientDigits(sa, sb)
@@ -68,7 +70,7 @@ func Divide(a, b Value) (Value, bool) {
 	return decimalValue(q, scale, ok)
 }
 
-// DivideWhole is a DIV b, the quotient without its fraction; b must not be 0.
+// DivideWhole returns a DIV b, the quotient without its fraction; b must not be 0.
 func DivideWhole(a, b Value) (Value, bool) {
 	if x, y, _, ok := align(a, b); ok {
 		n, _ := x.QuoRem(y)
@@ -79,7 +81,7 @@ func DivideWhole(a, b Value) (Value, bool) {
 	return decimalValue(n, 0, ok)
 }
 
-// Modulo is a % b, which has the sign of a; b must not be 0.
+// Modulo returns a % b, which has the sign of a; b must not be 0.
 func Modulo(a, b Value) (Value, bool) {
 	if x, y, scale, ok := align(a, b); ok {
 		_, n := x.QuoRem(y)

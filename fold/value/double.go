@@ -7,7 +7,7 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// ToDouble is the binary64 nearest to a decimal of so many digits after the point.
+// ToDouble returns the binary64 number nearest to a decimal with scale digits after the point.
 func ToDouble(n row.Number, scale int) float64 {
 	if v, ok := n.Int64(); ok && scale == 0 {
 		return float64(v)
@@ -61,8 +61,8 @@ func countDigits(b []byte) (n int, rest []byte) {
 	return n, b[n:]
 }
 
-// WholeNumber is the exact value of a DOUBLE without a fraction; its shortest text would have 17 significant digits at
-// most. ok is false for infinities, NaN and what exceeds 126 bits.
+// WholeNumber returns the exact value of a DOUBLE without a fraction; its shortest text would have 17 significant
+// digits at most. ok is false for infinities, NaN and numbers that exceed 126 bits.
 func WholeNumber(f float64) (n row.Number, ok bool) {
 	if math.Abs(f) < 1<<63 {
 		return row.FromInt(int64(f)), true

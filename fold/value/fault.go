@@ -48,7 +48,7 @@ func (f *Fault) Fail(format string, args ...any) Value {
 // RecordText is text of a record, and what is shown in its place if the record's text must not appear.
 type RecordText struct{ text, description string }
 
-// String is the text, for a Fault with Explain.
+// String returns the text, for a Fault with Explain.
 func (t RecordText) String() string { return t.text }
 
 // recordNumber is a number that differs from record to record.

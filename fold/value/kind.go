@@ -17,7 +17,7 @@ const (
 	KindJSON                // a field of a JSON object, in tag and b: only the record says what it holds
 )
 
-// String is the kind as errors name it.
+// String returns the kind as errors name it.
 func (k Kind) String() string {
 	return [...]string{"NULL", "an integer", "a DECIMAL", "a DOUBLE", "text", "a time", "a JSON field"}[k]
 }
@@ -25,7 +25,7 @@ func (k Kind) String() string {
 // IsNumber reports whether values of this kind are numbers.
 func (k Kind) IsNumber() bool { return k == KindInt || k == KindDecimal || k == KindDouble }
 
-// Column is the kind of a table's column that holds such values; for NULL and values of JSON it is text.
+// Column returns the kind of a table's column that holds such values; for NULL and values of JSON it is text.
 func (k Kind) Column() row.Kind {
 	switch k {
 	case KindInt:

@@ -2,8 +2,8 @@ package value
 
 import "time"
 
-// SyslogTimeLength is the length of the time of RFC 3164 that b begins with, such as May 17 10:05:03. A day of one digit has
-// one or two spaces in front. It is 0 if there is none; the numbers are checked when the time is parsed.
+// SyslogTimeLength returns the length of the time of RFC 3164 with which b begins, such as May 17 10:05:03; 0 if there
+// is none. One or two spaces precede a day of one digit. The numbers are checked when the time is parsed.
 func SyslogTimeLength(b []byte) int {
 	const n = len("May 17 10:05:03")
 	if len(b) < n-1 || b[3] != ' ' {

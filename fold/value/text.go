@@ -34,8 +34,8 @@ func TrimSpace(b []byte) []byte {
 // return.
 func IsSpace(c byte) bool { return c == ' ' || c-'\t' < 5 }
 
-// QuotedLength is the length of the quoted text that s begins with, both quotes included. A backslash escapes the next
-// character, except in backticks. If the closing quote is missing, it is the length of s.
+// QuotedLength returns the length of the quoted text with which s begins, both quotes included. A backslash escapes the
+// next character, except in backticks. If the closing quote is missing, it returns the length of s.
 func QuotedLength(s string) int {
 	for i := 1; i < len(s); i++ {
 		switch {

@@ -20,8 +20,8 @@ var (
 	MaxTime = row.MaxDatetime
 )
 
-// CivilDays is the number of days from 1970-01-01 to a date of the Gregorian calendar. A month below 1 or above 12
-// counts from the year's beginning.
+// CivilDays returns the number of days from 1970-01-01 to a date of the Gregorian calendar. Months below 1 or above 12
+// are in the years before or after y.
 func CivilDays(y, m, d int64) int64 {
 	y += FloorDiv(m-1, 12)
 	m = m - 1 - FloorDiv(m-1, 12)*12 + 1
@@ -36,10 +36,10 @@ func CivilDays(y, m, d int64) int64 {
 	return era*146097 + yoe*365 + yoe/4 - yoe/100 + doy - 719468
 }
 
-// daysIn is the number of days of a month, 1 to 12.
+// daysIn returns the number of days of a month, 1 to 12.
 func daysIn(y, m int64) int64 { return CivilDays(y, m+1, 1) - CivilDays(y, m, 1) }
 
-// FloorDiv is a / b rounded down; b must be positive.
+// FloorDiv returns a / b rounded down; b must be positive.
 func FloorDiv(a, b int64) int64 {
 	q := a / b
 	if a%b < 0 {
@@ -48,7 +48,7 @@ func FloorDiv(a, b int64) int64 {
 	return q
 }
 
-// OffsetAt is a zone's offset from UTC at an instant, both in microseconds.
+// OffsetAt returns a zone's offset from UTC at an instant, both in microseconds.
 func OffsetAt(zone *time.Location, micros int64) int64 {
 	if zone == time.UTC {
 		return 0
@@ -57,9 +57,9 @@ func OffsetAt(zone *time.Location, micros int64) int64 {
 	return int64(off) * Second
 }
 
-// Resolve is the instant, in microseconds since 1970-01-01 UTC, at which a zone's clocks show local, which is
-// microseconds since 1970-01-01 on these clocks. If clocks show it twice, it is the first of the two instants. If they
-// never show it, it is the instant at which they would have shown it without the change.
+// Resolve returns the instant, in microseconds since 1970-01-01 UTC, at which the clocks of a zone show local, which is
+// in microseconds since 1970-01-01 on these clocks. If the clocks show it twice, it returns the first of the two
+// instants. If they never show it, it returns the instant at which they would have shown it without the change.
 func Resolve(zone *time.Location, local int64) int64 {
 	before, after := OffsetAt(zone, local-Day), OffsetAt(zone, local+Day)
 	if before == after && OffsetAt(zone, local-before) == before {
@@ -86,5 +86,5 @@ func AppendTime(dst []byte, micros int64, scale int) []byte {
 	return time.UnixMicro(micros).UTC().AppendFormat(dst, layout[:len(layout)-6+scale])
 }
 
-// FloorMod is the remainder of FloorDiv, from 0 to b-1; b must be positive.
+// FloorMod returns the remainder of FloorDiv, from 0 to b-1; b must be positive.
 func FloorMod(a, b int64) int64 { return a - FloorDiv(a, b)*b }

@@ -57,10 +57,10 @@ func Bool(b bool) Value {
 	return Value{Set: true}
 }
 
-// Micros is what a time holds: microseconds since 1970-01-01 UTC.
+// Micros returns the value of a time: microseconds since 1970-01-01 UTC.
 func (v Value) Micros() int64 { return int64(v.Number.Lo) }
 
-// Double is what a DOUBLE holds.
+// Double returns the value of a DOUBLE.
 func (v Value) Double() float64 { return math.Float64frombits(v.Number.Lo) }
 
 var jsonTrue, jsonFalse = []byte("true"), []byte("false")

@@ -66,7 +66,7 @@ func NewCalendar(zone *time.Location, unit string, n int64) *Calendar {
 	}, length%value.Day == 0}
 }
 
-// months is the grid of windows of n months, counted from January of year 1.
+// months returns the grid of windows of n months, counted from January of year 1.
 func months(n int64) grid {
 	const bound = 12 * 100_000 // far outside the range of DATETIME, and within 64 bits of microseconds
 	begins := func(m int64) int64 {
@@ -113,8 +113,8 @@ func (c *Calendar) Find(at int64) Span {
 	return w
 }
 
-// zoneSpan is the period around an instant in which a zone's offset from UTC does not change, from up to but not
-// including until, and that offset, all in microseconds.
+// zoneSpan returns the period around an instant in which a zone's offset from UTC does not change (until is exclusive),
+// and that offset, all in microseconds.
 func zoneSpan(zone *time.Location, at int64) (from, until, off int64) {
 	from, until = math.MinInt64/2, math.MaxInt64/2 // offsets are added to both
 	if zone == time.UTC {

@@ -163,7 +163,7 @@ func TestReal_SyslogSources(t *testing.T) {
 	golden(t, "../../receiver/syslog/testdata/flume-1.11.0.txt", text.String(), `"timestamp"="\d+"|made in \d+`)
 }
 
-// golden is etltest.Golden, except for what differs each time.
+// golden is like etltest.Golden, but ignores text that differs in each run.
 func golden(t *testing.T, name, text, differs string) {
 	t.Helper()
 	if *rewrite {

@@ -102,7 +102,7 @@ func addEvents(b *kafkaio.Batch, events []receiver.Event, memory []byte) {
 	}
 }
 
-// room is memory for the request's events in Flume's encoding. It lives as long as the request's frame (P29).
+// room returns memory for the request's events in Flume's encoding. It is valid as long as the request's frame (P29).
 func room(r *receiver.Request) ([]byte, error) {
 	n := 0
 	for i := range r.Events {

@@ -19,7 +19,8 @@ import (
 // probeTimeout limits how long a condition waits for a component.
 const probeTimeout = 20 * time.Millisecond
 
-// running is down as soon as the process is stopping, so that a load balancer sends no new work.
+// running returns a condition that is down as soon as the process is stopping, so that a load balancer sends no new
+// work.
 func running(ctx context.Context) status.Condition {
 	return status.Condition{Name: "running", Func: func() (status.State, string) {
 		if ctx.Err() != nil {
@@ -29,7 +30,7 @@ func running(ctx context.Context) status.Condition {
 	}}
 }
 
-// producing is down while receivers cannot produce to Kafka.
+// producing returns a condition that is down while receivers cannot produce to Kafka.
 func producing(ready func(context.Context) error) status.Condition {
 	return status.Condition{Name: "receivers", Func: func() (status.State, string) {
 		ctx, cancel := context.WithTimeout(context.Background(), probeTimeout)
@@ -83,7 +84,8 @@ func mysqlCondition(ready *health, engine func() batch.Health) status.Condition 
 	}}
 }
 
-// partitionsCondition is degraded if partitions have stopped. It is never down, because a restart would not help.
+// partitionsCondition returns a condition that is degraded if partitions have stopped. It is never down, because a
+// restart would not help.
 func partitionsCondition(engine func() batch.Health) status.Condition {
 	return status.Condition{Name: "partitions", Func: func() (status.State, string) {
 		stopped := engine().Stopped

@@ -30,7 +30,7 @@ func (c *Config) Receives() bool {
 	return false
 }
 
-// shared is the configuration that all receivers share.
+// shared returns the configuration that all receivers share.
 func (c *Config) shared() receiver.Config {
 	shared := c.Shared
 	shared.ShutdownTimeout = c.ShutdownTimeout

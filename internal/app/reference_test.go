@@ -78,7 +78,7 @@ func enableReceivers(cfg *Config) {
 
 var description = regexp.MustCompile(`^Desc\{fqName: "([^"]*)", help: "(.*?)"(?:, unit: "[^"]*")?, constLabels: \{(.*)\}, variableLabels: \{(.*)\}\}$`)
 
-// metricReference is Markdown: an item for each metric with its type, its labels and its help.
+// metricReference returns Markdown: an item for each metric with its type, its labels and its help.
 func metricReference(t *testing.T, reg *prometheus.Registry) string {
 	t.Helper()
 	types := map[string]string{}

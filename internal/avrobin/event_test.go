@@ -89,7 +89,7 @@ func TestHeaders_Get(t *testing.T) {
 	}
 }
 
-// write is the event again, in our own writing.
+// write returns the event again, encoded by this package.
 func write(e Event) []byte {
 	n, size := 0, 0
 	for w := e.Headers.Walk(); w.Next(); n++ {

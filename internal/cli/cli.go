@@ -33,7 +33,7 @@ Exit codes: 0 success, 1 failure, 2 usage error, 3 start refused to protect the 
 
 Run "etl COMMAND --help" to see what a command does and its options.`
 
-// etl is the command line of the program.
+// etl returns the command line of the program.
 func etl(grammar any) Program {
 	return Program{Name: "etl", Description: description, Grammar: grammar, Vars: map[string]string{
 		"job": "etl", "format": "", "avro_listen": ":41414",

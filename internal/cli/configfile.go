@@ -93,7 +93,7 @@ func (c *configFile) syntax(err error) error {
 	return fmt.Errorf("%s: invalid YAML: %s", c.path, strings.TrimPrefix(strings.Join(strings.Fields(err.Error()), " "), "yaml: "))
 }
 
-// at is where a value is set: FILE:LINE.
+// at returns where a value is set: FILE:LINE.
 func (c *configFile) at(v fileValue) string { return c.path + ":" + strconv.Itoa(v.line) }
 
 // text returns the value of a flag as kong parses it: lists and mappings in one text, joined by their separators.

@@ -14,7 +14,7 @@ import (
 	"unicode/utf8"
 )
 
-// documents are the Markdown files of this repository, by path from its root.
+// documents returns the Markdown files of this repository, by path from its root.
 func documents(t *testing.T) map[string]string {
 	t.Helper()
 	docs := map[string]string{}
@@ -81,7 +81,7 @@ func TestDocs_links(t *testing.T) {
 	}
 }
 
-// anchors are the names by which links lead to the headings of a document.
+// anchors returns the names by which links lead to the headings of a document.
 func anchors(text string) map[string]bool {
 	found := map[string]bool{}
 	for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(text, -1) {
@@ -148,7 +148,7 @@ func TestDocs_commandsParse(t *testing.T) {
 	}
 }
 
-// etlCommands are the lines of a document's indented blocks that run etl, with the lines that continue them.
+// etlCommands returns the lines of a document's indented blocks that run etl, including continuation lines.
 func etlCommands(text string) (all []string) {
 	begins := regexp.MustCompile(`^ {4}(?:\./)?etl [a-z]`)
 	lines := strings.Split(text, "\n")

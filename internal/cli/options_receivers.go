@@ -84,7 +84,7 @@ func (o TLSOptions) apply(c *netserver.TLS) {
 	}
 }
 
-// shared is what all receivers share.
+// shared returns the configuration that all receivers share.
 func (o ReceiverOptions) shared(filter *receiver.IPFilter, shutdown time.Duration) receiver.Config {
 	return receiver.Config{MaxBytesInFlight: int64(o.MaxBytesInFlight), AckTimeout: o.AckTimeout, ShutdownTimeout: shutdown, Filter: filter}
 }

@@ -46,8 +46,8 @@ etl run, and etl config COMMAND those of the command.
 Durations are numbers with a unit: 300ms, 5s, 1h30m. Sizes are bytes, or numbers with KiB, MiB, GiB, kB, MB or GB.
 `
 
-// optionReference is Markdown: a heading for each group, and an item for each option with its default and its commands.
-// standalone is the root of the grammar of cmd/standalone without the options of etl run.
+// optionReference returns Markdown: a heading for each group, and an item for each option with its default and its
+// commands. standalone is the root of the grammar of cmd/standalone without the options of etl run.
 func optionReference(root, standalone *kong.Node) string {
 	type entry struct {
 		flag     *kong.Flag

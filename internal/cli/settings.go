@@ -121,7 +121,7 @@ func (s *settings) configFile(ctx *kong.Context) *configFile {
 // configOption is the option that names the configuration file.
 const configOption = "config"
 
-// fileOptions are the names of the options that may be in a configuration file: those of all commands.
+// fileOptions returns the names of the options that may be in a configuration file: those of all commands.
 func fileOptions(model *kong.Application) []string {
 	var names []string
 	for _, flags := range flagsByCommand(model.Node) {

@@ -35,7 +35,7 @@ func (a *BatchArgs) Write(ctx context.Context, p thrift.TProtocol) error {
 	return errors.Join(p.WriteListEnd(ctx), p.WriteFieldEnd(ctx), p.WriteFieldStop(ctx), p.WriteStructEnd(ctx))
 }
 
-// Read is not needed: a client only writes arguments.
+// Read is not implemented: a client only writes arguments.
 func (a *BatchArgs) Read(context.Context, thrift.TProtocol) error {
 	panic("BUG: arguments are read by the receiver's own decoder")
 }
@@ -59,7 +59,7 @@ func writeEvent(ctx context.Context, p thrift.TProtocol, e *receiver.Event) erro
 // BatchResult is the result of appendBatch: field 0, a Status; a client only reads it.
 type BatchResult struct{ Status int32 }
 
-// Write is not needed: a client only reads results.
+// Write is not implemented: a client only reads results.
 func (r *BatchResult) Write(context.Context, thrift.TProtocol) error {
 	panic("BUG: results are written by the receiver's own code")
 }

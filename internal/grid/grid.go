@@ -123,8 +123,8 @@ func Width(s string) int {
 	return n
 }
 
-// runeWidth is 2 for the wide characters of East Asia and emoji, 0 for marks that combine with the character before
-// them and for joiners, and 1 for all others.
+// runeWidth returns 2 for the wide characters of East Asia and emoji, 0 for combining marks and joiners, and 1 for all
+// others.
 func runeWidth(r rune) int {
 	switch {
 	case r < 0x300:

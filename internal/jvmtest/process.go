@@ -32,7 +32,7 @@ type process struct {
 	guardIn io.Closer
 }
 
-// quick are JVM options for a fast start and little memory, because these servers run for seconds.
+// quick returns JVM options for a fast start and little memory, because these servers run for seconds.
 func quick(heap string) []string {
 	return []string{"-Xmx" + heap, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true",
 		"-Dorg.slf4j.simpleLogger.showDateTime=true", "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS"}

@@ -17,7 +17,7 @@ type SecuredBroker struct {
 // Secured returns the host:port at which users log in.
 func (b *SecuredBroker) Secured() string { return b.secured }
 
-// StartSecuredBroker is StartBroker with users, given as passwords by name.
+// StartSecuredBroker starts a broker as StartBroker does, with users, given as passwords by name.
 func StartSecuredBroker(t testing.TB, users map[string]string, settings ...string) *SecuredBroker {
 	t.Helper()
 	path, err := ClassPath(t.Context(), Kafka)

@@ -64,7 +64,7 @@ func Args(args ...string) Option {
 	return func(o *options) { o.private, o.args = true, append(o.args, args...) }
 }
 
-// Dir is the directory in which the server's directory is created, by default the system's temporary directory.
+// Dir sets the directory in which the server's directory is created. The default is the system's temporary directory.
 func Dir(dir string) Option { return func(o *options) { o.private, o.dir = true, dir } }
 
 // New starts a server of the caller's own; the caller must call Close. An error that wraps [ErrUnavailable] means that

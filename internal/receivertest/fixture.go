@@ -57,7 +57,7 @@ func Start(t *testing.T, a receiver.Appender, construct func(receiver.Runtime) r
 	return g
 }
 
-// StartConfig is Start for a receiver that construct makes of a configuration. If change is not nil, it changes the
+// StartConfig is Start for a receiver that construct creates from a configuration. If change is not nil, it changes the
 // configuration, which must be valid afterwards, and the runtime.
 func StartConfig[C any, PC Config[C], R receiver.Receiver](
 	t *testing.T, a receiver.Appender, cfg C, construct func(C, receiver.Runtime) R, change func(PC, *receiver.Runtime),

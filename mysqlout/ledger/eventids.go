@@ -15,7 +15,7 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// DedupTable is etl_dedup as the fold writes it (P28): each row has an event ID, with the offset and the Kafka
+// DedupTable returns etl_dedup as the fold writes it (P28): each row has an event ID, with the offset and the Kafka
 // timestamp (in milliseconds) of its record.
 func DedupTable() row.Table {
 	return row.Table{Name: sqltext.DedupTable, Keys: 4, Grouped: true, Columns: []row.Column{

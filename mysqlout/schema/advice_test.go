@@ -10,7 +10,7 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// adviceTable is a table with a column of each kind: hits(minute, page, n, amount, last, note, raw).
+// adviceTable returns a table with a column of each kind: hits(minute, page, n, amount, last, note, raw).
 func adviceTable() row.Table {
 	return row.Table{Name: "hits", Grouped: true, Keys: 2, Columns: []row.Column{
 		{Name: "minute", Kind: row.Datetime, Merge: row.Key},

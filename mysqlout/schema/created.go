@@ -30,7 +30,7 @@ func Created(want []row.Table) []row.Table {
 	return out
 }
 
-// bounded is a table with the bounds that were found for its columns.
+// bounded returns a copy of a table with the bounds that were found for its columns.
 func bounded(t *row.Table, f *found) row.Table {
 	j := tableChecker{want: t, found: f, server: pool.Server{Dialect: pool.MySQL}}
 	actual := *t

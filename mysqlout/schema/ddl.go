@@ -10,7 +10,7 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// binaryText is the type of texts that are compared by their bytes and never padded.
+// binaryText returns the type of texts that are compared by their bytes and never padded.
 func binaryText(s pool.Server, characters int) string {
 	switch {
 	case s.Dialect == pool.MariaDB:
@@ -89,7 +89,7 @@ func computedDefinition(c *row.Computed) string {
 // nullable reports whether a column is created so that it can be NULL.
 func nullable(t *row.Table, i int) bool { return i >= t.Keys && t.Columns[i].Nullable }
 
-// keyText is the largest number of characters of each text in the key with which the key fits an index.
+// keyText returns the largest number of characters of each text in the key with which the key fits an index.
 func keyText(t *row.Table) int {
 	chars, open := t.KeyChars()
 	if open == 0 {
@@ -137,7 +137,7 @@ func columnType(s pool.Server, t *row.Table, i, texts int) string {
 	return "BLOB"
 }
 
-// sizedText is the type of texts outside the key: TEXT or MEDIUMTEXT. They are compared by bytes, too.
+// sizedText returns the type of texts outside the key: TEXT or MEDIUMTEXT. They are compared by bytes, too.
 func sizedText(s pool.Server, size string) string {
 	typ, collation, _ := strings.Cut(binaryText(s, 1), " ")
 	if strings.HasPrefix(typ, "VARBINARY") {

@@ -223,7 +223,7 @@ func referenceText(raw json.RawMessage) (string, error) {
 	return string(raw), nil
 }
 
-// lines100 is a batch of 100 log lines, as Flume usually sends it.
+// lines100 returns a batch of 100 log lines, as Flume usually sends it.
 func lines100() []byte {
 	var b bytes.Buffer
 	b.WriteByte('[')

@@ -39,7 +39,8 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	}
 }
 
-// unacknowledged is the reply for events that Kafka may not have. It names ack-timeout only if that was the reason.
+// unacknowledged returns the reply for events that Kafka may not have. It names ack-timeout only if that was the
+// reason.
 func unacknowledged(err error) string {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return "not acknowledged by Kafka within the ack timeout; retry: " + err.Error()

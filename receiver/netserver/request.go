@@ -54,7 +54,7 @@ func (c *Conn) Begin(first time.Time, extra int) (Request, error) {
 	return Request{Frame: f, c: c}, err
 }
 
-// beginUnlimited is Begin for a sender that never resends: what was read waits until the stop is over.
+// beginUnlimited is Begin for a sender that never resends: while the server stops, it still admits what was read.
 func (c *Conn) beginUnlimited(extra int) (Request, error) {
 	if err := c.s.rt.Appender.Ready(c.work); err != nil {
 		return Request{}, err

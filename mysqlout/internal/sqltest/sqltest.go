@@ -65,8 +65,8 @@ func Embedded(t testing.TB) *DB {
 	return &DB{Name: name, Pool: OpenPool(t, c), SQL: OpenSQL(t, c.DSN)}
 }
 
-// Quick is a pool configuration with L, R, I of 1, 3 and 4 seconds. MySQL checks lock waits once a second, so L may
-// become 2.
+// Quick returns a pool configuration with L, R, I of 1, 3 and 4 seconds. MySQL checks lock waits once a second, so L
+// may become 2.
 func Quick(dsn string) pool.Config {
 	c := pool.DefaultConfig()
 	c.DSN = dsn
@@ -202,7 +202,7 @@ func Eventually(t testing.TB, what string, within time.Duration, holds func() bo
 	}
 }
 
-// CountsTable is counts(item, n), as a query that counts words needs it.
+// CountsTable returns the table counts(item, n), as a query that counts words needs it.
 func CountsTable() row.Table {
 	return row.Table{Name: "counts", Grouped: true, Keys: 1, Columns: []row.Column{
 		{Name: "item", Kind: row.Text, Merge: row.Key, MaxChars: 200},

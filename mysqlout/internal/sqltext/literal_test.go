@@ -43,8 +43,8 @@ func begin(t *testing.T, p *pool.Pool) *pool.Tx {
 	return tx
 }
 
-// texts are all single characters up to U+00FF, the characters that are escaped in each other's neighborhood, the ends
-// of each length of UTF-8, and lengths around the limits of a buffer and of a packet's length.
+// texts returns all single characters up to U+00FF, characters that are escaped next to each other, the first and last
+// characters of each length of UTF-8, and lengths around the limits of a buffer and of a packet's length.
 func texts() (out []string) {
 	for r := rune(0); r <= 0xff; r++ {
 		out = append(out, string(r), "a"+string(r)+"b")
