@@ -38,20 +38,20 @@ func TestComputed_hiddenColumns(t *testing.T) {
 			"SELECT path, COUNT(*) AS hits, SUM(bytes)/COUNT(*) AS mean, ROUND(100 * COUNT(IF(status>=500,1,NULL))/COUNT(*), 2) AS error_pct FROM events GROUP BY path",
 			[]string{
 				"path key", "hits total", "[mean__1 total]", "[error_pct__1 total]",
-				"mean(4) = ROUND((CAST(`mean__1` AS DECIMAL(65,9)) / NULLIF(`hits`, 0)), 4)",
-				"error_pct(2) = ROUND((CAST((100 * CAST(`error_pct__1` AS DECIMAL(65,0))) AS DECIMAL(65,9)) / NULLIF(`hits`, 0)), 2)",
+				"mean(4) = ROUND((CAST(`mean__1` AS DECIMAL(65,9)) / NULLIF(CAST(`hits` AS DECIMAL(65,0)), 0)), 4)",
+				"error_pct(2) = ROUND((CAST((100 * CAST(`error_pct__1` AS DECIMAL(65,0))) AS DECIMAL(65,9)) / NULLIF(CAST(`hits` AS DECIMAL(65,0)), 0)), 2)",
 			},
 		},
 		{ // the item comes later, and is written in other letters
 			"SELECT SUM(bytes) - sum(bytes) AS zero, sum(bytes) AS total, status FROM events GROUP BY status",
-			[]string{"status key", "total total", "zero(0) = (`total` - `total`)"},
+			[]string{"status key", "total total", "zero(0) = (CAST(`total` AS DECIMAL(65,0)) - CAST(`total` AS DECIMAL(65,0)))"},
 		},
 		{ // two expressions share a hidden column; a count of values that are never NULL is COUNT(*)
 			"SELECT status, AVG(status) AS a, SUM(status) + MIN(status) AS b, COUNT(*) AS n FROM events GROUP BY status",
 			[]string{
 				"status key", "n total", "[a__1 total]", "[b__1 minimum]",
-				"a(4) = ROUND((CAST(`a__1` AS DECIMAL(65,9)) / NULLIF(`n`, 0)), 4)",
-				"b(0) = (`a__1` + CAST(`b__1` AS DECIMAL(65,0)))",
+				"a(4) = ROUND((CAST(`a__1` AS DECIMAL(65,9)) / NULLIF(CAST(`n` AS DECIMAL(65,0)), 0)), 4)",
+				"b(0) = (CAST(`a__1` AS DECIMAL(65,0)) + CAST(`b__1` AS DECIMAL(65,0)))",
 			},
 		},
 		{ // items of the key
@@ -75,7 +75,7 @@ func TestComputed_severalStatements(t *testing.T) {
 	p := plan(t, "combined", first+"INSERT INTO t SELECT host AS p, SUM(status / 8) / COUNT(*) AS mean FROM events GROUP BY p")
 	want := []string{
 		"p key", "[mean__1 total]", "[mean__2 total]",
-		"mean(8) = ROUND((CAST(`mean__1` AS DECIMAL(65,9)) / NULLIF(`mean__2`, 0)), 8)",
+		"mean(8) = ROUND((CAST(`mean__1` AS DECIMAL(65,9)) / NULLIF(CAST(`mean__2` AS DECIMAL(65,0)), 0)), 8)",
 	}
 	if diff := cmp.Diff(want, columnsOf(t, p)); diff != "" {
 		t.Errorf("(-expected +got):\n%s", diff)
@@ -160,12 +160,12 @@ func TestComputed_isSame(t *testing.T) {
 	}{
 		{
 			"SUM(bytes) / COUNT(*)",
-			"round(cast(`bytes` as decimal(65,9)) / nullif(`hits`,0),4)",
-			"round((cast(`bytes` as decimal(65,9)) / nullif(`hits`,0)),4)",
+			"round(cast(`bytes` as decimal(65,9)) / nullif(cast(`hits` as decimal(65,0)),0),4)",
+			"round((cast(`bytes` as decimal(65,9)) / nullif(cast(`hits` as decimal(65,0)),0)),4)",
 			[]string{
-				"round(cast(`bytes` as decimal(65,9)) / nullif(`hits`,0),3)",
+				"round(cast(`bytes` as decimal(65,9)) / nullif(cast(`hits` as decimal(65,0)),0),3)",
 				"round(cast(`hits` as decimal(65,9)) / nullif(cast(`bytes` as decimal(65,0)),0),4)",
-				"`bytes` / `hits`", "`bytes` / nullif(`hits`,0)", "round(cast(`bytes` as decimal(65,9)) / `hits`,4)", "", "1)", "round(cast(`bytes` as decimal(65,9)) / nullif(`hits`,0),4) AS x",
+				"`bytes` / `hits`", "`bytes` / nullif(cast(`hits` as decimal(65,0)),0)", "round(cast(`bytes` as decimal(65,9)) / `hits`,4)", "", "1)", "round(cast(`bytes` as decimal(65,9)) / nullif(cast(`hits` as decimal(65,0)),0),4) AS x",
 			},
 		},
 		{
@@ -176,12 +176,12 @@ func TestComputed_isSame(t *testing.T) {
 		},
 		{
 			"CASE WHEN COUNT(*) > 1 AND (status = 2 AND SUM(bytes) IS NOT NULL) THEN 1 ELSE COALESCE(SUM(bytes), 0) END",
-			"case when `hits` > 1 and `status` = 2 and `bytes` is not null then 1 else coalesce(`bytes`,0) end",
-			"(case when ((`hits` > 1) and (`status` = 2) and (`bytes` is not null)) then 1 else coalesce(`bytes`,0) end)",
+			"case when cast(`hits` as decimal(65,0)) > 1 and cast(`status` as decimal(65,0)) = 2 and cast(`bytes` as decimal(65,0)) is not null then 1 else coalesce(cast(`bytes` as decimal(65,0)),0) end",
+			"(case when ((cast(`hits` as decimal(65,0)) > 1) and (cast(`status` as decimal(65,0)) = 2) and (cast(`bytes` as decimal(65,0)) is not null)) then 1 else coalesce(cast(`bytes` as decimal(65,0)),0) end)",
 			[]string{
-				"case when `hits` > 1 and `status` = 2 and `bytes` is null then 1 else coalesce(`bytes`,0) end",
-				"case when `hits` > 1 or `status` = 2 and `bytes` is not null then 1 else coalesce(`bytes`,0) end",
-				"case when `hits` > 1 and `status` = 2 and `bytes` is not null then 1 end",
+				"case when cast(`hits` as decimal(65,0)) > 1 and cast(`status` as decimal(65,0)) = 2 and cast(`bytes` as decimal(65,0)) is null then 1 else coalesce(cast(`bytes` as decimal(65,0)),0) end",
+				"case when cast(`hits` as decimal(65,0)) > 1 or cast(`status` as decimal(65,0)) = 2 and cast(`bytes` as decimal(65,0)) is not null then 1 else coalesce(cast(`bytes` as decimal(65,0)),0) end",
+				"case when cast(`hits` as decimal(65,0)) > 1 and cast(`status` as decimal(65,0)) = 2 and cast(`bytes` as decimal(65,0)) is not null then 1 end",
 			},
 		},
 	} {

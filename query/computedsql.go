@@ -21,7 +21,9 @@ import (
 //     dividend gets the digits of the result before the division, and what exceeds them is cut.
 //   - x / 0 is an error in the modes that MySQL has by default, in a statement that writes: NULLIF makes it NULL.
 //   - Integers overflow at 64 bits, and a difference of UNSIGNED columns cannot be negative unless
-//     NO_UNSIGNED_SUBTRACTION is set. So arithmetic is that of DECIMAL.
+//     NO_UNSIGNED_SUBTRACTION is set: writing the row fails then, or reading it yields 0. An existing table may have
+//     integers, or more digits, where the query has a DECIMAL. So each column is read as the DECIMAL that it is in the
+//     query, and arithmetic is that of DECIMAL.
 //   - CAST changes a value that its type cannot hold. So ROUND rounds in its place.
 //
 // And it must be the same text again when a server shows it, so it has only operators that servers store unchanged: no
@@ -52,8 +54,7 @@ func (c *computation) write(e *ast.Expr) string {
 	}
 	switch e.Op {
 	case ast.OpColumn:
-		c.read(e.Path[0])
-		return "`" + strings.ReplaceAll(e.Path[0], "`", "``") + "`"
+		return c.cellSQL(e, scaleOf(c.Compile(e)))
 	case ast.OpNegate:
 		return "(0 - " + c.operand(e.Args[0]) + ")" // two minus signs in a row begin a comment
 	case ast.OpArith:
@@ -77,10 +78,13 @@ func (c *computation) write(e *ast.Expr) string {
 	panic(fmt.Sprintf("BUG: no SQL for operator %d", e.Op))
 }
 
-func (c *computation) read(name string) {
+// cellSQL reads a column of the table as a DECIMAL with so many digits after the point.
+func (c *computation) cellSQL(e *ast.Expr, digits int) string {
+	name := e.Path[0]
 	if !slices.Contains(c.reads, name) {
 		c.reads = append(c.reads, name)
 	}
+	return fmt.Sprintf("CAST(`%s` AS "+wide+")", strings.ReplaceAll(name, "`", "``"), digits)
 }
 
 // constantSQL is a constant's value. A NULL of a number has a type, because MariaDB computes DOUBLEs with others.
@@ -91,10 +95,10 @@ func constantSQL(x expr.Compiled) string {
 	return fmt.Sprintf("CAST(NULL AS "+wide+")", 0)
 }
 
-// operand is e as an operand of arithmetic: never an integer column, whose arithmetic would have 64 bits.
+// operand is e as an operand of arithmetic: never an integer, whose arithmetic would have 64 bits.
 func (c *computation) operand(e *ast.Expr) string {
 	text := c.sql(e)
-	if x := c.Compile(e); x.Constant || x.Kind != value.KindInt || e.Op == ast.OpArith || e.Op == ast.OpNegate {
+	if x := c.Compile(e); x.Constant || x.Kind != value.KindInt || e.Op == ast.OpColumn || e.Op == ast.OpArith || e.Op == ast.OpNegate {
 		return text
 	}
 	return "CAST(" + text + " AS " + fmt.Sprintf(wide, 0) + ")"
@@ -124,7 +128,13 @@ func (c *computation) quotient(e *ast.Expr) (text string, digits int) {
 }
 
 func (c *computation) divided(a, b *ast.Expr, digits int) string {
-	return fmt.Sprintf("(CAST(%s AS "+wide+") / %s)", c.sql(a), max(digits, c.kept(a)), c.divisor(b, c.sql(b)))
+	dividend := ""
+	if digits = max(digits, c.kept(a)); a.Op == ast.OpColumn {
+		dividend = c.cellSQL(a, digits)
+	} else {
+		dividend = fmt.Sprintf("CAST(%s AS "+wide+")", c.sql(a), digits)
+	}
+	return fmt.Sprintf("(%s / %s)", dividend, c.divisor(b, c.sql(b)))
 }
 
 // divisor is e, in SQL, with NULL in place of 0.

@@ -26,8 +26,8 @@ func computedTable(t *testing.T) row.Table {
 }
 
 const (
-	meanColumn = "mean DECIMAL(65,4) GENERATED ALWAYS AS (ROUND(CAST(mean__1 AS DECIMAL(65,9)) / NULLIF(n, 0), 4)) VIRTUAL"
-	pctColumn  = "pct DECIMAL(65,2) GENERATED ALWAYS AS (ROUND(CAST(100 * CAST(pct__1 AS DECIMAL(65,0)) AS DECIMAL(65,9)) / NULLIF(n, 0), 2)) VIRTUAL"
+	meanColumn = "mean DECIMAL(65,4) GENERATED ALWAYS AS (ROUND(CAST(mean__1 AS DECIMAL(65,9)) / NULLIF(CAST(n AS DECIMAL(65,0)), 0), 4)) VIRTUAL"
+	pctColumn  = "pct DECIMAL(65,2) GENERATED ALWAYS AS (ROUND(CAST(100 * CAST(pct__1 AS DECIMAL(65,0)) AS DECIMAL(65,9)) / NULLIF(CAST(n AS DECIMAL(65,0)), 0), 2)) VIRTUAL"
 )
 
 // computedDDL returns the DDL of computedTable with these columns in place of the usual ones; "name -" is a column that
@@ -62,12 +62,12 @@ func TestCheck_computedColumns(t *testing.T) {
 		"neither":                {computedDDL("mean -", "mean__1 -", "pct -", "pct__1 -"), "there is no such column"},
 		"an ordinary column":     {computedDDL("mean DOUBLE NOT NULL COMMENT 'old'"), "it is an ordinary column"},
 		"in the key":             {strings.Replace(computedDDL("mean BIGINT NOT NULL"), "PRIMARY KEY", ", PRIMARY KEY (page, mean)", 1), "it is an ordinary column"},
-		"another divisor":        {computedDDL(strings.Replace(meanColumn, "n, 0", "pct__1, 0", 1)), "must be that of the query"},
+		"another divisor":        {computedDDL(strings.Replace(meanColumn, "(n AS", "(pct__1 AS", 1)), "must be that of the query"},
 		"another dividend":       {computedDDL(strings.Replace(meanColumn, "mean__1", "pct__1", 1)), "must be that of the query"},
 		"another number":         {computedDDL(strings.Replace(pctColumn, "100", "10", 1)), "must be that of the query"},
-		"a session's digits":     {computedDDL("mean DECIMAL(65,4) GENERATED ALWAYS AS (mean__1 / NULLIF(n, 0)) VIRTUAL"), "must be that of the query"},
+		"a session's digits":     {computedDDL("mean DECIMAL(65,4) GENERATED ALWAYS AS (mean__1 / NULLIF(CAST(n AS DECIMAL(65,0)), 0)) VIRTUAL"), "must be that of the query"},
 		"a constant":             {computedDDL("mean DECIMAL(65,4) GENERATED ALWAYS AS (7) VIRTUAL"), "must be that of the query"},
-		"an index on it":         {strings.Replace(computedDDL(strings.Replace(meanColumn, "n, 0", "n, 1", 1)), ", mean__1", ", KEY (mean), mean__1", 1), "must be that of the query"},
+		"an index on it":         {strings.Replace(computedDDL(strings.Replace(meanColumn, "), 0)", "), 1)", 1)), ", mean__1", ", KEY (mean), mean__1", 1), "must be that of the query"},
 		"fewer digits after":     {computedDDL(strings.Replace(meanColumn, "DECIMAL(65,4) G", "DECIMAL(65,2) G", 1)), "would round to 2 digits"},
 		"fewer digits before":    {computedDDL(strings.Replace(meanColumn, "DECIMAL(65,4) G", "DECIMAL(10,4) G", 1)), "must have 35 digits before the point"},
 		"DOUBLE":                 {computedDDL(strings.Replace(meanColumn, "DECIMAL(65,4) G", "DOUBLE G", 1)), "must be DECIMAL(65,4)"},
@@ -128,8 +128,8 @@ func TestCreate_computedColumns(t *testing.T) {
 	const want = "CREATE TABLE IF NOT EXISTS `hits` (\n" +
 		"  `page` VARCHAR(200) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin NOT NULL,\n" +
 		"  `n` BIGINT NOT NULL,\n" +
-		"  `mean` DECIMAL(65,4) GENERATED ALWAYS AS (ROUND((CAST(`mean__1` AS DECIMAL(65,9)) / NULLIF(`n`, 0)), 4)) VIRTUAL,\n" +
-		"  `pct` DECIMAL(65,2) GENERATED ALWAYS AS (ROUND((CAST((100 * CAST(`pct__1` AS DECIMAL(65,0))) AS DECIMAL(65,9)) / NULLIF(`n`, 0)), 2)) VIRTUAL,\n" +
+		"  `mean` DECIMAL(65,4) GENERATED ALWAYS AS (ROUND((CAST(`mean__1` AS DECIMAL(65,9)) / NULLIF(CAST(`n` AS DECIMAL(65,0)), 0)), 4)) VIRTUAL,\n" +
+		"  `pct` DECIMAL(65,2) GENERATED ALWAYS AS (ROUND((CAST((100 * CAST(`pct__1` AS DECIMAL(65,0))) AS DECIMAL(65,9)) / NULLIF(CAST(`n` AS DECIMAL(65,0)), 0)), 2)) VIRTUAL,\n" +
 		"  `mean__1` DECIMAL(38,0) /*!80023 INVISIBLE */,\n" +
 		"  `pct__1` BIGINT NOT NULL DEFAULT 0 /*!80023 INVISIBLE */,\n" +
 		"  PRIMARY KEY (`page`)\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4"
