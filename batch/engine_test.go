@@ -303,7 +303,7 @@ func TestP2_EngineCountsOnceUnderFaults(t *testing.T) {
 		}
 	}
 	if rows["word7"] != 0 || len(rows) != len(want) {
-		t.Errorf("%d rows, expected %d; word7 %d", len(rows), len(want), rows["word7"])
+		t.Errorf("got %d rows, expected %d; word7 has %d", len(rows), len(want), rows["word7"])
 	}
 	if n := len(sink.Dead()); n != wantDead {
 		t.Errorf("%d dead letters, expected %d", n, wantDead)
@@ -329,7 +329,7 @@ func TestP20_TooManyDead(t *testing.T) {
 		return len(p) == 1 && p[0].State == "stopped" && len(e.Health().Stopped) == 1
 	})
 	if len(sink.Rows()) != 0 || len(sink.Dead()) != 0 || sink.Checkpoints()[0].Next != 0 {
-		t.Errorf("something was written: %v, %d dead letters, %v; expected none, 0 and sink.Checkpoints()[0].Next 0", sink.Rows(), len(sink.Dead()), sink.Checkpoints())
+		t.Errorf("something was written: %v, %d dead letters, %v; expected no rows, no dead letters and the first checkpoint at 0", sink.Rows(), len(sink.Dead()), sink.Checkpoints())
 	}
 }
 

@@ -71,6 +71,6 @@ func TestP20_sampleRepresentsAll(t *testing.T) {
 		t.Error("a letter is handed over twice")
 	}
 	if got := letters(0, 20, 23); len(got) != 1 || got[0].Offset != 20 || got[0].Records != 3 {
-		t.Errorf("the next batch begins with %+v; expected 1 element, got[0].Offset 20 and got[0].Records 3", got)
+		t.Errorf("the next batch begins with %+v; expected 1 sample at offset 20 with 3 records", got)
 	}
 }

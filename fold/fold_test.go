@@ -60,7 +60,7 @@ func TestP22_severalRowsOfARecord(t *testing.T) {
 	records := []batch.Record{{Offset: 0, Value: []byte("a")}, {Offset: 1, Value: []byte("bad")}, {Offset: 2, Value: []byte("bb")}}
 	f.Add(checkpoint.Partition{Topic: "t"}, records, &tally)
 	if tally.Counted != 2 || len(tally.Dead) != 1 || tally.Dead[0].Offset != 1 || tally.Dead[0].Reason != "bytes: not in window 1" {
-		t.Errorf("got %+v; expected Counted 2, Dead with 1 element, Dead[0].Offset 1 and Dead[0].Reason %q", tally, "bytes: not in window 1")
+		t.Errorf("got %+v; expected 2 counted and 1 dead letter, at offset 1, with the reason %q", tally, "bytes: not in window 1")
 	}
 	rows := f.Take().Tables[0]
 	got := map[uint64][2]uint64{}

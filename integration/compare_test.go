@@ -99,7 +99,7 @@ func compare(ctx context.Context, t *testing.T, db *sql.DB, tr *truth) {
 		t.Fatal(err)
 	}
 	if kept != dead {
-		t.Errorf("etl_dead_letter has %d records, the topic has %d that do not parse", kept, dead)
+		t.Errorf("etl_dead_letter has %d records, expected %d, which do not parse", kept, dead)
 	}
 }
 
@@ -150,7 +150,7 @@ WHERE next_offset - first_offset <> counted + filtered + dead + gaps + duplicate
 		}
 		looks++
 		if p.Valid {
-			t.Errorf("check %d: the audit of partition %d does not balance", looks, p.Int64)
+			t.Errorf("check %d: the audit of partition %d does not balance, expected one fate for each offset", looks, p.Int64)
 			return looks
 		}
 	}

@@ -69,7 +69,7 @@ func TestP1_TwoDatabasesOneGroup(t *testing.T) {
 		t.Errorf("the first counted %d, expected %d", n, 6*2*records)
 	}
 	if got := s.lowestEpoch(ctx); got != epoch {
-		t.Errorf("the epoch went from %d to %d: the refused process disturbed the first", epoch, got)
+		t.Errorf("the epoch was %d and is %d; expected no change, because the other process was refused", epoch, got)
 	}
 	if !first.Ready(ctx) {
 		t.Error("the first is not ready")

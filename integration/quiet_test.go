@@ -79,7 +79,7 @@ func TestExactness_QuietPartition(t *testing.T) {
 			return condition()
 		})
 		if !ok {
-			t.Fatalf("not within 20 s, --recheck=3s: %s", what)
+			t.Fatalf("expected within 20 s, with --recheck=3s: %s", what)
 		}
 	}
 	seen := func(status int) int64 {

@@ -239,7 +239,7 @@ func (s *flumeSite) compare(ctx context.Context, t *testing.T) {
 		}
 		files[headers["basename"]]++
 		if at := number(headers["timestamp"]); headers["host"] == "" || time.Since(time.UnixMilli(at)) > time.Hour || len(headers) != 3 {
-			t.Fatalf("the record at %d/%d has the headers %v; expected headers[\"host\"] other than an empty text, time.Since(time.UnixMilli(at)) at most %v and 3 elements", r.Partition, r.Offset, headers, time.Hour)
+			t.Fatalf("the record at %d/%d has the headers %v; expected 3 headers, one of them a host that is not empty, and a timestamp of the last %v", r.Partition, r.Offset, headers, time.Hour)
 		}
 	}
 	for n := range flumeFiles * flumeLines {

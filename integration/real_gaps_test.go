@@ -143,7 +143,7 @@ func realCompaction(t *testing.T, r *realKafka) {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			t.Fatalf("the cleaner left %d of %d records", kept, total)
+			t.Fatalf("the cleaner left %d of %d records, expected at most a quarter", kept, total)
 		}
 	}
 	l := newLedger(t)

@@ -113,7 +113,7 @@ func (l *ledger) join(cfg kafkaio.Config, job string) *member {
 	m.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
-			l.t.Errorf("the source ended with %v", err)
+			l.t.Errorf("the source ended with %v, expected no error", err)
 		}
 	})
 	l.t.Cleanup(m.stop)

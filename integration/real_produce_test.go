@@ -35,7 +35,7 @@ func (r *realKafka) producer(t *testing.T, cfg kafkaio.Config) *kafkaio.Producer
 	t.Cleanup(sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
-			t.Errorf("the producer ended with %v", err)
+			t.Errorf("the producer ended with %v, expected no error", err)
 		}
 	}))
 	return p
@@ -114,7 +114,7 @@ func realTooLarge(t *testing.T, r *realKafka) {
 		return n
 	}
 	if got := sizes(r.readTopic(ctx, t, "large")); got[len(small)] != 6 || got[len(noise)] != 1 || got[40_000] != 2 || len(got) != 3 {
-		t.Errorf("the topic holds, by size: %v; expected got[len(small)] 6, got[len(noise)] 1, got[40_000] 2 and 3 elements", got)
+		t.Errorf("the topic holds, by size: %v; expected 6 small records, 1 of noise, 2 of 40000 bytes and no others", got)
 	}
 	letters := map[string]bool{}
 	dead := r.readTopic(ctx, t, "large.dlq")
@@ -315,7 +315,7 @@ func realKilled(t *testing.T, r *realKafka) {
 	})
 	for v, n := range l.values() {
 		if n != in[v] {
-			t.Errorf("record %s was processed %d times and is in Kafka %d times", v, n, in[v])
+			t.Errorf("record %s was processed %d times, expected %d as in Kafka", v, n, in[v])
 		}
 	}
 }

@@ -103,7 +103,7 @@ func TestP1_anotherDatabaseInTheGroupIsRefused(t *testing.T) {
 	}
 	members, err := CheckGroup(t.Context(), testConfig(c), "job", identity(1, "other:3306/stats"), nil)
 	if err != nil || len(members) != 1 || members[0] != identity(1, "prod:3306/stats") {
-		t.Errorf("check from the same database: got %v %v; expected 1 element, members[0] %v and no error", members, err, identity(1, "prod:3306/stats"))
+		t.Errorf("check from the same database: got %v %v; expected the one member %v and no error", members, err, identity(1, "prod:3306/stats"))
 	}
 }
 

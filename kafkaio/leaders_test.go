@@ -116,7 +116,7 @@ func TestCheckLeaders_noTopic(t *testing.T) {
 	t.Parallel()
 	c := broker(t)
 	if lost, err := CheckLeaders(t.Context(), testConfig(c), Use{Receive: true, Group: "job"}, nil); err != nil || lost != nil {
-		t.Errorf("topics that are missing have no leaders: got %q %v; expected nil and no error", lost, err)
+		t.Errorf("topics that are missing have no leaders: got %q %v; expected none and no error", lost, err)
 	}
 	gone := broker(t)
 	cfg := testConfig(gone)
@@ -165,7 +165,7 @@ func TestDials_timeoutNamesTheBroker(t *testing.T) {
 	all[1].As("")
 	eventually(t, "it is produced again", func() bool { return produce() == nil })
 	if err := p.dials.explain(context.DeadlineExceeded); strings.Contains(err.Error(), "127.0.0.1") || !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("got %v; expected Error() not to contain %q and %v", err, "127.0.0.1", context.DeadlineExceeded)
+		t.Errorf("got %v; expected an error without %q that is %v", err, "127.0.0.1", context.DeadlineExceeded)
 	}
 }
 
@@ -196,6 +196,6 @@ func TestCheckLeaders_notLeader(t *testing.T) {
 	c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.ListOffsets}, Topic: "logs", Partitions: []int32{1}, Err: kerr.NotLeaderForPartition, Count: -1})
 	lost, err := CheckLeaders(t.Context(), testConfig(c), Use{}, nil)
 	if err != nil || len(lost) != 1 || !strings.Contains(lost[0], "broker 0, which leads partitions 0-2 of topic logs") || !strings.Contains(lost[0], "it replies that it does not lead them") {
-		t.Errorf("got %q %v; expected 1 element, lost[0] to contain %q, %q and no error", lost, err, "broker 0, which leads partitions 0-2 of topic logs", "it replies that it does not lead them")
+		t.Errorf("got %q %v; expected 1 text that contains %q and %q, and no error", lost, err, "broker 0, which leads partitions 0-2 of topic logs", "it replies that it does not lead them")
 	}
 }

@@ -77,7 +77,7 @@ func TestProduce_recordsHeadersKey(t *testing.T) {
 		seen[string(r.Value)]++
 		round, i, _ := strings.Cut(string(r.Value), "/")
 		if len(r.Headers) != 2 || r.Headers[0].Key != "host" || string(r.Headers[0].Value) != "h"+round || string(r.Headers[1].Value) != i || string(r.Key) != "h"+round {
-			t.Errorf("record %s has headers %v and key %s; expected 2 elements, r.Headers[0].Key %q, r.Headers[0].Value %q, r.Headers[1].Value %v and %q", r.Value, r.Headers, r.Key, "host", "h"+round, i, "h"+round)
+			t.Errorf("record %s has headers %v and key %s; expected 2 headers, the first %q with value %q, the second with value %v, and key %q", r.Value, r.Headers, r.Key, "host", "h"+round, i, "h"+round)
 		}
 	}
 	if len(seen) != 150 {
@@ -192,7 +192,7 @@ func TestP24_hugeHeadersAreOmitted(t *testing.T) {
 	}
 	letters := readAll(t, c, "logs.dlq")
 	if len(letters) != 1 || string(letters[0].Value) != "body" {
-		t.Fatalf("letters %v; expected 1 element and letters[0].Value %q", letters, "body")
+		t.Fatalf("letters %v; expected 1 dead letter with the value %q", letters, "body")
 	}
 	wantLetter(t, letters[0], []byte("body"), tooLarge)
 	last := letters[0].Headers[len(letters[0].Headers)-1]

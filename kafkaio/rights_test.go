@@ -84,7 +84,7 @@ func TestMissingRights_idempotentWrite(t *testing.T) {
 		t.Errorf("got %q %v, expected %q", got, err, want)
 	}
 	if got, err := MissingRights(t.Context(), testConfig(c), Use{Group: "job"}); err != nil || got != nil {
-		t.Errorf("a loader does not produce: got %q %v; expected nil and no error", got, err)
+		t.Errorf("a loader does not produce: got %q %v; expected none and no error", got, err)
 	}
 	asked.Remove()
 

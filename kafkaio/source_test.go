@@ -23,7 +23,7 @@ func TestSource_readsRecords(t *testing.T) {
 	for p := range int32(3) {
 		eventually(t, "all records", func() bool { return o.at(p).next == 100 })
 		if got := o.at(p); len(got.offsets) != 100 || got.values[99] != "record 99" || len(got.gaps) != 0 || got.epoch < 0 {
-			t.Errorf("partition %d: %d records, gaps %v, epoch %d; expected 100, got.values[99] %q, none and at least 0", p, len(got.offsets), got.gaps, got.epoch, "record 99")
+			t.Errorf("partition %d: %d records, gaps %v, epoch %d; expected 100 records, the last %q, no gaps and an epoch of at least 0", p, len(got.offsets), got.gaps, got.epoch, "record 99")
 		}
 	}
 	fill(t, cl, 1, 100, 110)

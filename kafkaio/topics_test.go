@@ -25,7 +25,7 @@ func TestP26_topicsAreCreatedAtStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(reports) != 2 || reports[0].Name != "logs" || reports[1].Name != "logs.dlq" {
-		t.Fatalf("reports %+v; expected 2 elements, reports[0].Name %q and reports[1].Name %q", reports, "logs", "logs.dlq")
+		t.Fatalf("reports %+v; expected 2 reports, of %q and %q", reports, "logs", "logs.dlq")
 	}
 	for _, r := range reports {
 		// P25: Kafka sets the time, so that old events are not deleted at once.
@@ -73,7 +73,7 @@ func TestCheck_changesNothing(t *testing.T) {
 	c := broker(t)
 	reports, err := Check(t.Context(), testConfig(c), Use{Receive: true}, nil)
 	if err != nil || !reports[0].Missing || c.TopicInfo("logs") != nil {
-		t.Errorf("got %+v, %v; expected reports[0].Missing true, c.TopicInfo(\"logs\") nil and no error", reports, err)
+		t.Errorf("got %+v, %v; expected topic logs to be reported as missing, not to be created, and no error", reports, err)
 	}
 }
 

@@ -22,7 +22,7 @@ func TestDSN_errorsHoldNoPassword(t *testing.T) {
 			}
 		}
 		if strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "root:") {
-			t.Errorf("%s: %v; expected Error() not to contain %q and %q", dsn, err, "secret", "root:")
+			t.Errorf("%s: %v; expected an error that contains neither %q nor %q", dsn, err, "secret", "root:")
 		}
 		if !strings.Contains(err.Error(), "mysql-") {
 			t.Errorf("%s: %v, expected the option's name", dsn, err)

@@ -73,7 +73,7 @@ func TestP21_EachVariableIsCompared(t *testing.T) {
 				got[name] = wrong
 				err := prepare(got)
 				if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%q", wrong)) {
-					t.Errorf("%s: %s reads %q, and the session was taken: %v, expected an error that contains %q", version, name, wrong, err, fmt.Sprintf("%q", wrong))
+					t.Errorf("%s: %s reads %q: got %v, expected an error that contains %q", version, name, wrong, err, fmt.Sprintf("%q", wrong))
 				}
 			}
 		}

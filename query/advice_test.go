@@ -221,7 +221,7 @@ func TestAdvice_compiles(t *testing.T) {
 		o.Format = c.format
 		_, err := Compile(strings.NewReplacer("«", "", "»", "").Replace(c.query), o)
 		if err == nil {
-			t.Errorf("%s: compiles", c.query)
+			t.Errorf("%s: got no error, expected one with advice", c.query)
 			continue
 		}
 		if !strings.Contains(err.Error(), c.write) {
@@ -362,7 +362,7 @@ func TestAdvice_yieldsAValidQuery(t *testing.T) {
 						m := advised.FindStringSubmatch(err.Error())
 						if m == nil {
 							if strings.Contains(err.Error(), "write") || strings.Contains(err.Error(), "syntax") {
-								t.Errorf("%s: cannot be followed:\n%s", first, strings.Join(path, "\n"))
+								t.Errorf("%s: the last error has no advice that can be followed:\n%s", first, strings.Join(path, "\n"))
 							}
 							ends["ends"]++
 							path = nil
@@ -374,13 +374,13 @@ func TestAdvice_yieldsAValidQuery(t *testing.T) {
 						old, _, _ := strings.Cut(strings.TrimPrefix(err.Error(), "statement 1: "), ": ")
 						write := strings.ReplaceAll(strings.ReplaceAll(m[1], "…", old), "p,s", "20,3")
 						if !strings.Contains(text, old) {
-							t.Errorf("%s: %s is not in %s", first, old, text)
+							t.Errorf("%s: the error names %s, expected it to be in %s", first, old, text)
 							break
 						}
 						text = strings.Replace(text, old, write, 1)
 					}
 					if path != nil {
-						t.Errorf("%s: no end:\n%s", first, strings.Join(path, "\n"))
+						t.Errorf("%s: still an error after following all advice:\n%s", first, strings.Join(path, "\n"))
 					}
 					if !two {
 						break

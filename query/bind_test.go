@@ -64,7 +64,7 @@ func TestP18_sumIntoBigint(t *testing.T) {
 	// A batch's total may exceed 64 bits. Only the table limits it, so MySQL decides.
 	want(t, printed(f.Take()), "t: all 18446744073709551615")
 	if len(tally.Dead) != 1 || tally.Dead[0].Offset != 1 {
-		t.Errorf("%+v; expected Dead with 1 element and Dead[0].Offset 1", tally)
+		t.Errorf("%+v; expected 1 dead letter, at offset 1", tally)
 	}
 }
 

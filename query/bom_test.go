@@ -29,7 +29,7 @@ func folded(t *testing.T, p *Plan, bodies ...string) string {
 	t.Helper()
 	f := p.NewFold()
 	if tally := feed(f, bodies...); len(tally.Dead) > 0 {
-		t.Errorf("dead letter: %s", tally.Dead[0].Reason)
+		t.Errorf("got %d dead letters, the first because %s; expected none", len(tally.Dead), tally.Dead[0].Reason)
 	}
 	return strings.Join(printed(f.Take()), ", ")
 }

@@ -29,9 +29,9 @@ func TestJSON_manyValues(t *testing.T) {
 			tally := feed(p.NewFold(), c.body)
 			switch {
 			case c.reason == "" && tally.Counted != 1:
-				t.Errorf("%+v", tally.Dead)
+				t.Errorf("got dead letters %+v, expected 1 counted record", tally.Dead)
 			case c.reason != "" && (len(tally.Dead) != 1 || !strings.Contains(tally.Dead[0].Reason, c.reason)):
-				t.Errorf("%d counted, dead: %+v", tally.Counted, tally.Dead)
+				t.Errorf("got %d counted and dead letters %+v; expected one with the reason %q", tally.Counted, tally.Dead, c.reason)
 			}
 		})
 	}
@@ -52,7 +52,7 @@ func TestLike_patternOfTheRecord(t *testing.T) {
 	} {
 		tally := feed(p.NewFold(), c.body)
 		if c.dead != (len(tally.Dead) == 1 && strings.HasPrefix(tally.Dead[0].Reason, "LIKE: ")) || !c.dead && tally.Counted != 1 {
-			t.Errorf("%s: %+v", name, tally)
+			t.Errorf("%s: got %+v, expected a dead letter: %v", name, tally, c.dead)
 		}
 	}
 }

@@ -116,7 +116,7 @@ func TestCustom_rejected(t *testing.T) {
 	}
 	for _, o := range []Options{{Format: "apache", DeadLetterMaxBytes: 1}, {Format: "json", FormatString: "%h", DeadLetterMaxBytes: 1}, {DeadLetterMaxBytes: 1}} {
 		if _, err := Compile("INSERT INTO t SELECT _offset, COUNT(*) AS n FROM events GROUP BY 1", o); err == nil {
-			t.Errorf("%+v compiles", o)
+			t.Errorf("%+v: got no error, expected one", o)
 		}
 	}
 }
@@ -129,7 +129,7 @@ func TestP2_formatStringIsHashed(t *testing.T) {
 	b, _ := customPlan(t, "%h %b", text).Fingerprint()
 	c, _ := customPlan(t, "%h %s", text).Fingerprint()
 	if a == b || a != c {
-		t.Errorf("%x %x %x", a, b, c)
+		t.Errorf("got %x for %%h %%s, %x for %%h %%b and %x for %%h %%s again; expected the first and the last to be equal, the other one not", a, b, c)
 	}
 }
 
@@ -180,7 +180,7 @@ func FuzzCustom(f *testing.F) {
 		}
 		fold := p.NewFold()
 		if tally := feed(fold, line); tally.Counted+int64(len(tally.Dead)) != 1 {
-			t.Fatalf("%q of %q: %+v, expected Counted+int64(len(tally.Dead)) 1", line, format, tally)
+			t.Fatalf("%q of %q: %+v, expected 1 record that is counted or dead", line, format, tally)
 		}
 	})
 }

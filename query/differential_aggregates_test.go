@@ -66,7 +66,7 @@ func (d *differential) aggregate(t *testing.T) {
 	text := fmt.Sprintf("SELECT %s FROM v WHERE id IN (%s) AND (%s) IS TRUE GROUP BY 1", strings.Join(their, ", "), list(rows), cond.theirText())
 	lines, _, rejected, err := d.server.query(t.Context(), text)
 	if err != nil || rejected != nil {
-		t.Fatalf("%s: %v %v; expected nil and no error", text, rejected, err)
+		t.Fatalf("%s: got rejection %v and error %v; expected neither", text, rejected, err)
 	}
 	d.pairs += len(rows) * len(functions)
 	groups := map[string][]answer{}

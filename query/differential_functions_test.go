@@ -107,7 +107,7 @@ func TestDifferential_case(t *testing.T) {
 			}
 			lines, _, rejected, err := server.query(t.Context(), "SELECT "+name+"("+sqlQuote(given.String())+")")
 			if err != nil || rejected != nil {
-				t.Fatalf("%s of the characters from %U: %v %v", name, first, err, rejected)
+				t.Fatalf("%s of the characters from %U: got %v and %v, expected no error", name, first, err, rejected)
 			}
 			if theirs := lines[0][0].String; theirs != ours.String() {
 				got, want := []rune(ours.String()), []rune(theirs)

@@ -75,7 +75,7 @@ func (f *diffFormat) compile(text string) (*Plan, error) {
 	p := &Plan{options: o, format: f}
 	parts := parse.Split(text)
 	if len(parts) != 1 {
-		return nil, fmt.Errorf("%q is %d statements", text, len(parts))
+		return nil, fmt.Errorf("%q has %d statements, expected 1", text, len(parts))
 	}
 	prog, err := p.compile(0, parts[0])
 	if err != nil {

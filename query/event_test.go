@@ -88,7 +88,7 @@ func TestFlumeHeaders(t *testing.T) {
 			var tally batch.Tally
 			fold.Add(part, []batch.Record{in}, &tally)
 			if len(tally.Dead) > 0 {
-				t.Errorf("%s, %s: dead: %s", c.origin, encoding, tally.Dead[0].Reason)
+				t.Errorf("%s, %s: got a dead letter because %s, expected none", c.origin, encoding, tally.Dead[0].Reason)
 				continue
 			}
 			if got := printed(fold.Take()); len(got) != 1 || got[0] != "t: logs 3 0 0 "+c.want+" b b" {
@@ -137,13 +137,13 @@ func TestFlumeValues_invalidEventIsADeadLetter(t *testing.T) {
 			t.Errorf("%q: reason %q, detail %q, expected %q in them", c.value, d.Reason, d.Detail, c.want)
 		}
 		if string(d.Value) != c.value || d.Length != int64(len(c.value)) || d.Statement != -1 {
-			t.Errorf("%q: kept as %q; expected d.Length %v and d.Statement -1", c.value, d.Value, int64(len(c.value)))
+			t.Errorf("%q: kept as %q; expected length %v and statement -1", c.value, d.Value, int64(len(c.value)))
 		}
 	}
 	// If the event is valid but its body is not, the dead letter keeps the whole value.
 	value := flumeValue("nonsense", "host", "a")
 	if tally := feed(flumePlan(t, "json", "INSERT INTO t SELECT a AS a, CAST(b AS SIGNED) AS b FROM events").NewFold(), string(value)); len(tally.Dead) != 1 || string(tally.Dead[0].Value) != string(value) {
-		t.Errorf("%+v; expected Dead with 1 element and Dead[0].Value %v", tally, string(value))
+		t.Errorf("%+v; expected 1 dead letter with the value %v", tally, string(value))
 	}
 }
 

@@ -68,7 +68,7 @@ func BenchmarkCount(b *testing.B) {
 				var tally batch.Tally
 				f.Add(checkpoint.Partition{Topic: "t"}, records, &tally)
 				if tally.Counted+tally.Filtered != benchLines {
-					b.Fatalf("fates: %+v, expected Counted+tally.Filtered %v", tally, benchLines)
+					b.Fatalf("got fates %+v, expected %v counted or filtered", tally, benchLines)
 				}
 			}
 			perLine(b)

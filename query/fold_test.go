@@ -95,7 +95,7 @@ func TestP22_oneFatePerRecord(t *testing.T) {
 	}
 	d := tally.Dead[0]
 	if d.Offset != 1 || d.Statement != 1 || d.Table != "b" || d.Row || d.Partition != part || strings.Contains(d.Reason+d.Detail, "one") || d.Detail != "the text has 3 bytes" {
-		t.Errorf("%+v; expected Offset 1, Statement 1, Table %q, Row false, Partition %v, Reason+d.Detail not to contain %q and Detail %q", d, "b", part, "one", "the text has 3 bytes")
+		t.Errorf("%+v; expected offset 1, statement 1, table %q, not of kind row, partition %v, no %q in reason and detail, and the detail %q", d, "b", part, "one", "the text has 3 bytes")
 	}
 	if d := tally.Dead[1]; d.Statement != -1 || d.Table != "" || string(d.Value) != "nonsense" {
 		t.Errorf("%+v; expected Statement -1, Table an empty text and Value %q", d, "nonsense")
@@ -167,7 +167,7 @@ func TestFold_rowPerRecord(t *testing.T) {
 	t.Parallel()
 	p := plan(t, "words", "INSERT INTO t SELECT word FROM events WHERE word <> 'b'")
 	if tab := p.Tables()[0]; tab.Grouped || tab.Keys != 4 || tab.Columns[4].Merge != row.Plain {
-		t.Errorf("%+v; expected Grouped false, Keys 4 and Columns[4].Merge %v", tab, row.Plain)
+		t.Errorf("%+v; expected 4 key columns, not grouped, and the merge of column 4 %v", tab, row.Plain)
 	}
 	f := p.NewFold()
 	feed(f, "a b a", "c")
@@ -198,7 +198,7 @@ func TestFold_kafkaColumns(t *testing.T) {
 		"t: logs 3 7 0 k v 2015-05-17 10:05:03.250 1970-01-01 00:00:01.000 a NULL v",
 		"t: logs 3 8 0 NULL  1970-01-01 00:00:01.000 1970-01-01 00:00:01.000 NULL NULL ")
 	if len(tally.Dead) != 1 || !strings.Contains(tally.Dead[0].Reason, "milliseconds") {
-		t.Errorf("%+v; expected Dead with 1 element and Dead[0].Reason to contain %q", tally, "milliseconds")
+		t.Errorf("%+v; expected 1 dead letter whose reason contains %q", tally, "milliseconds")
 	}
 }
 
@@ -217,7 +217,7 @@ func TestP18_rejectedRowsBecomeDeadLetters(t *testing.T) {
 	tally := feed(f, "bad", "good", "bad good", "bad")
 	want(t, printed(f.Take()), "t: bad 1", "t: good 1", "u: b 1", "u: g 1")
 	if len(tally.Dead) != 2 || !tally.Dead[0].Row || tally.Dead[0].Table != "t" || tally.Dead[0].Reason != "check constraint" || tally.Counted != 2 {
-		t.Errorf("%+v; expected Dead with 2 elements, Dead[0].Row true, Dead[0].Table %q, Dead[0].Reason %q and Counted 2", tally, "t", "check constraint")
+		t.Errorf("%+v; expected 2 dead letters, the first of kind row in table %q with the reason %q, and 2 counted", tally, "t", "check constraint")
 	}
 	at.Next = 3
 	if err := f.Restore(context.Background(), []checkpoint.Checkpoint{at}, nil); err != nil {
@@ -267,7 +267,7 @@ func TestP18_neighborsOfARejectedRecordAreCounted(t *testing.T) {
 	tally = feed(f, bodies...)
 	want(t, printed(f.Take()), "t: a 1 1", "t: a 1 3", "t: b 1 1")
 	if tally.Counted != 3 || len(tally.Dead) != 1 || tally.Dead[0].Offset != 1 || !tally.Dead[0].Row || tally.Dead[0].Reason != "check" {
-		t.Errorf("%+v; expected Counted 3, Dead with 1 element, Dead[0].Offset 1, Dead[0].Row true and Dead[0].Reason %q", tally, "check")
+		t.Errorf("%+v; expected 3 counted and 1 dead letter of kind row, at offset 1, with the reason %q", tally, "check")
 	}
 	at.Next = 4
 	restore(merged, single)

@@ -22,7 +22,7 @@ func TestDryRun_hostileText(t *testing.T) {
 			t.Fatal(err)
 		}
 		if text := out.String(); terminal.Needed(strings.ReplaceAll(text, "\n", "")) || !strings.Contains(text, "]0;owned") {
-			t.Errorf("%s: %q", c.format, text)
+			t.Errorf("%s: got %q, expected ]0;owned without its control characters", c.format, text)
 		}
 	}
 }

@@ -25,7 +25,7 @@ func TestCombined_textBeforeTheHostIsRejected(t *testing.T) {
 			f := p.NewFold()
 			tally := feed(f, front+afterHost)
 			if len(tally.Dead) != 1 || !strings.HasPrefix(tally.Dead[0].Reason, "something stands in front of the host") {
-				t.Errorf("%s: %s: %+v, rows %q; expected Dead with 1 element and Dead[0].Reason to begin with %q", format, front, tally, printed(f.Take()), "something stands in front of the host")
+				t.Errorf("%s: %s: %+v, rows %q; expected 1 dead letter whose reason begins with %q", format, front, tally, printed(f.Take()), "something stands in front of the host")
 			}
 		}
 		for _, front := range []string{
@@ -173,6 +173,6 @@ func TestFold_kafkaTimestamps(t *testing.T) {
 	f.Add(part, []batch.Record{{Timestamp: -1, Value: []byte{}}, {Timestamp: 1000, Value: []byte{}}}, &tally)
 	want(t, printed(f.Take()), "t: 1970-01-01 00:00:00 1")
 	if len(tally.Dead) != 1 || !strings.Contains(tally.Dead[0].Reason, "NULL") {
-		t.Errorf("%+v; expected Dead with 1 element and Dead[0].Reason to contain %q", tally, "NULL")
+		t.Errorf("%+v; expected 1 dead letter whose reason contains %q", tally, "NULL")
 	}
 }

@@ -34,7 +34,7 @@ func TestDeadLetters_constantReasons(t *testing.T) {
 		}
 		for _, d := range tally.Dead {
 			if d.Reason != tally.Dead[0].Reason || strings.Contains(d.Reason+d.Detail, "secret") || strings.Contains(d.Reason+d.Detail, "777") {
-				t.Errorf("%s: %q, %q", c.query, d.Reason, d.Detail)
+				t.Errorf("%s: got reason %q and detail %q; expected the reason %q and none of the record's text", c.query, d.Reason, d.Detail, tally.Dead[0].Reason)
 			}
 		}
 	}

@@ -193,7 +193,7 @@ func TestAdmission_manyStalledFrames(t *testing.T) {
 	}
 	done.Wait()
 	if a.Used() != 0 || a.favoured != nil || len(a.waiting) != 0 {
-		t.Errorf("at the end %d used, favoured %v, %d wait; expected 0 and nil", a.Used(), a.favoured, len(a.waiting))
+		t.Errorf("at the end %d used, favoured %v, %d waiting; expected none of each", a.Used(), a.favoured, len(a.waiting))
 	}
 }
 

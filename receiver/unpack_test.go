@@ -74,7 +74,7 @@ func TestUnpack(t *testing.T) {
 				t.Fatal(err)
 			}
 			if string(f.Events[0].Body) != "before" || string(f.Events[2].Body) != "after" || f.Events[0].Dead != nil || f.Events[2].Dead != nil {
-				t.Errorf("its neighbours are %q and %q; expected %q, %q, f.Events[0].Dead nil and f.Events[2].Dead nil", f.Events[0].Body, f.Events[2].Body, "before", "after")
+				t.Errorf("its neighbours are %q and %q; expected %q and %q, neither of them dead", f.Events[0].Body, f.Events[2].Body, "before", "after")
 			}
 			e := f.Events[1]
 			reason := ""

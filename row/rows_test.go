@@ -18,7 +18,7 @@ func TestRows_separate(t *testing.T) {
 		}
 	}
 	if i, fresh := r.Find(key(7)); fresh || string(r.Key(i)) != "0007" {
-		t.Errorf("row %d, fresh %v; expected false and string(r.Key(i)) %q", i, fresh, "0007")
+		t.Errorf("row %d, fresh %v; expected fresh false and the key %q", i, fresh, "0007")
 	}
 	if r.Len() != 1000 {
 		t.Errorf("%d rows, expected 1000", r.Len())

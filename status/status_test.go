@@ -94,7 +94,7 @@ func TestStatus(t *testing.T) {
 		t.Errorf("tasks (-expected +got):\n%s", diff)
 	}
 	if got.Sections[1].Data != nil || header.Get("Cache-Control") != "no-store" {
-		t.Errorf("got %s with %v; expected got.Sections[1].Data nil and Get(\"Cache-Control\") %q", body, header, "no-store")
+		t.Errorf("got %s with %v; expected no data in section 1, and header Cache-Control %q", body, header, "no-store")
 	}
 	if _, body, _ := get(t, h, "GET", "/metrics"); !strings.Contains(body, "etl_test_total 3\n") {
 		t.Errorf("metrics: got %q, expected it to contain %q", body, "etl_test_total 3\n")

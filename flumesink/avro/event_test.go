@@ -174,7 +174,7 @@ func TestDecoder_limitsOverBlocks(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := receivertest.Show(d.Events[0]); got != "{a=b}dead:headers" || d.Events[0].Dead.Dropped != 1 {
-		t.Errorf("got %s, %+v; expected %q and Dropped 1", got, d.Events[0].Dead, "{a=b}dead:headers")
+		t.Errorf("got %s, %+v; expected %q and 1 dropped header", got, d.Events[0].Dead, "{a=b}dead:headers")
 	}
 }
 

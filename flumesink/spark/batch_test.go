@@ -149,13 +149,13 @@ func TestDecodeBatch_longTexts(t *testing.T) {
 	}
 	got, err := decodeBatch(frame(t), &limits, batch(strings.Repeat("x", 32<<20), "7"))
 	if err != nil || len(got.errorMsg) > 5000 || !strings.HasSuffix(got.errorMsg, "(33554432 bytes)") || got.sequence != "7" {
-		t.Errorf("%d bytes of errorMsg, sequence %q, %v; expected at most 5000, got.errorMsg to end with %q, %q and no error", len(got.errorMsg), got.sequence, err, "(33554432 bytes)", "7")
+		t.Errorf("%d bytes of errorMsg, sequence %q, %v; expected at most 5000 that end with %q, the sequence number %q and no error", len(got.errorMsg), got.sequence, err, "(33554432 bytes)", "7")
 	}
 	if got, err := decodeBatch(frame(t), &limits, batch("", strings.Repeat("7", maxSequence))); err != nil || len(got.sequence) != maxSequence {
 		t.Errorf("a sequence number of %d bytes: %v; expected %v and no error", len(got.sequence), err, maxSequence)
 	}
 	got, err = decodeBatch(frame(t), &limits, batch("", strings.Repeat("7", maxSequence+1)))
 	if err == nil || got.sequence != "" || !strings.Contains(err.Error(), "sequenceNumber has 4097 bytes, the limit is 4096") {
-		t.Errorf("%d bytes of sequence number, %v; expected got.sequence an empty text and an error that contains %q", len(got.sequence), err, "sequenceNumber has 4097 bytes, the limit is 4096")
+		t.Errorf("%d bytes of sequence number, %v; expected no sequence number and an error that contains %q", len(got.sequence), err, "sequenceNumber has 4097 bytes, the limit is 4096")
 	}
 }

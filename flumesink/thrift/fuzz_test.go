@@ -245,7 +245,7 @@ func FuzzMessage(f *testing.F) {
 		out := protocolOn(p, oracle.NewTFramedTransportConf(oracle.NewStreamTransportR(bytes.NewReader(answers)), nil))
 		var result flumethrift.BatchResult
 		if err := oracle.NewTStandardClient(out, out).Recv(ctx, out, seqid, name, &result); err != nil || result.Status != statusOK {
-			t.Fatalf("%x: answered by %x: %v; expected result.Status %v and no error", b, answers, err, statusOK)
+			t.Fatalf("%x: got reply %x, %v; expected the status %v and no error", b, answers, err, statusOK)
 		}
 		var exception oracle.TApplicationException
 		err = oracle.NewTStandardClient(out, out).Recv(ctx, out, seqid, name, &result)

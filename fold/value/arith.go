@@ -39,17 +39,17 @@ func Multiply(a, b Value) (Value, bool) {
 	return decimalValue(n, int(a.Scale)+int(b.Scale), ok)
 }
 
-// QuotientDigits is how many digits after the point MySQL keeps within an expression of the quotient of decimals with
-// sa and sb digits: whole groups of nine, so many that at least four digits more than the dividend's fit.
+// QuotientDigits returns how many digits after the point MySQL keeps, within an expression, of the quotient of decimals
+// with sa and sb digits: whole groups of nine, as many as are needed for at least four digits more than the dividend
+// has.
 func QuotientDigits(sa, sb int) int {
 	nines := func(n int) int { return (n + 8) / 9 * 9 }
 	fa, fb := nines(sa), nines(sb)
 	return min(nines(fa+fb+max(0, 4-(fa-sa)-(fb-sb))), MaxScale)
 }
 
-// Divide returns a / b; b must not be 0. The quotient has the digits that MySQL keeps within an expression: whole
-// groups of nine after the point, as many as are needed for at least four digits more than the dividend has. Further
-// digits are cut, not rounded.
+// Divide returns a / b; b must not be 0. The quotient has QuotientDigits digits after the point. Further digits are
+// cut, not rounded.
 func Divide(a, b Value) (Value, bool) {
 	sa, sb := int(a.Scale), int(b.Scale)
 	scale := QuotientDigits(sa, sb)

@@ -150,7 +150,7 @@ func TestReal_SyslogSources(t *testing.T) {
 		for i, line := range syslogLines {
 			n := strconv.Itoa(i)
 			if !send(line) || !send(mark(n)) {
-				t.Fatalf("%s: cannot send", s.title)
+				t.Fatalf("%s: cannot send line %s, expected the connection to stay open", s.title, n)
 			}
 			fmt.Fprintf(&text, "> %q\n", line)
 			for _, e := range s.events.upTo(ctx, t, "end-"+n+".") {

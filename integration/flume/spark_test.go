@@ -105,7 +105,7 @@ func sparkBlocks(t *testing.T) {
 	waiting := poll(t, addr)
 	waiting.send("getEventBatch", avrobin.AppendLong(nil, 10))
 	if b, err := waiting.batch(time.Second); err == nil {
-		t.Fatalf("an empty channel: %+v", b)
+		t.Fatalf("got %+v from an empty channel, expected no reply within a second", b)
 	}
 	const others = 16
 	blocked := 0
@@ -163,7 +163,7 @@ func sparkZombie(t *testing.T) {
 	gone := poll(t, addr)
 	gone.send("getEventBatch", avrobin.AppendLong(nil, 10))
 	if b, err := gone.batch(time.Second); err == nil {
-		t.Fatalf("an empty channel: %+v", b)
+		t.Fatalf("got %+v from an empty channel, expected no reply within a second", b)
 	}
 	_ = gone.conn.Close()
 	in.Put(t, "a.log", []byte("one\ntwo\n"))

@@ -35,7 +35,7 @@ func TestRun_http(t *testing.T) {
 	body, err := io.ReadAll(r.Body)
 	_ = r.Body.Close()
 	if r.StatusCode != http.StatusOK || len(body) != 0 || err != nil {
-		t.Fatalf("status %s, %q, %v; expected r.StatusCode %v, none and no error", r.Status, body, err, http.StatusOK)
+		t.Fatalf("status %s, %q, %v; expected status %v, an empty body and no error", r.Status, body, err, http.StatusOK)
 	}
 	client, err := kgo.NewClient(kgo.SeedBrokers(k.ListenAddrs()...), kgo.ConsumeTopics(cfg.Kafka.Topic))
 	if err != nil {

@@ -44,11 +44,11 @@ func TestP1_twoDatabasesInOneGroup(t *testing.T) {
 	}
 	var out bytes.Buffer
 	if err := Check(t.Context(), other, &out); !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(out.String(), "refused  group etl: ") {
-		t.Errorf("etl check: got %v; expected out to contain %q and %v\n%s", err, "refused  group etl: ", checkpoint.ErrRefused, &out)
+		t.Errorf("etl check: got %v; expected a report that contains %q, and the error %v\n%s", err, "refused  group etl: ", checkpoint.ErrRefused, &out)
 	}
 	out.Reset()
 	if err := Check(t.Context(), cfg, &out); err != nil || !strings.Contains(out.String(), "a member loads into this database") {
-		t.Errorf("etl check of the first: got %v; expected out to contain %q and no error\n%s", err, "a member loads into this database", &out)
+		t.Errorf("etl check of the first: got %v; expected a report that contains %q, and no error\n%s", err, "a member loads into this database", &out)
 	}
 	second := start(t, cfg)
 	await(t, "another process of the first database is in the group", ready(second))

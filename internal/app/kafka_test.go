@@ -170,7 +170,7 @@ func TestRun_writeDenied(t *testing.T) {
 	k.revoke(t, write, "topic", "logs")
 	p.unready(t, "WRITE on topic logs")
 	if code, body := p.post(t, `[{"body":"d"}]`); code != http.StatusServiceUnavailable || !strings.Contains(body, "TOPIC_AUTHORIZATION_FAILED") {
-		t.Errorf("got %d %q; expected %v and it to contain %q", code, body, http.StatusServiceUnavailable, "TOPIC_AUTHORIZATION_FAILED")
+		t.Errorf("got %d %q; expected status %v and a body that contains %q", code, body, http.StatusServiceUnavailable, "TOPIC_AUTHORIZATION_FAILED")
 	}
 	k.grant(t, write, "topic", "logs")
 	p.ready(t)
@@ -223,7 +223,7 @@ func TestRun_deadLettersDenied(t *testing.T) {
 	await(t, "it is ready and names the right", degraded("Kafka does not allow WRITE on topic logs.dlq\""))
 	await(t, "another event is acknowledged", func() bool { code, _ := p.post(t, `[{"body":"a"}]`); return code == http.StatusOK })
 	if code, body := p.post(t, large); code != http.StatusServiceUnavailable || !strings.Contains(body, "AUTHORIZATION_FAILED") {
-		t.Errorf("a dead letter without the right: got %d %q; expected %v and it to contain %q", code, body, http.StatusServiceUnavailable, "AUTHORIZATION_FAILED")
+		t.Errorf("a dead letter without the right: got %d %q; expected status %v and a body that contains %q", code, body, http.StatusServiceUnavailable, "AUTHORIZATION_FAILED")
 	}
 	if !degraded("WRITE on topic logs.dlq")() {
 		_, body := p.get(t, "/readyz")
@@ -270,7 +270,7 @@ func TestRun_readDenied(t *testing.T) {
 	await(t, "the record is counted", total("1"))
 	p.ready(t)
 	if strings.Contains(p.log.String(), "logs.dlq") || k.TopicInfo("logs.dlq") != nil {
-		t.Errorf("a loader needs no dead-letter topic; expected String() not to contain %q and k.TopicInfo(\"logs.dlq\") nil:\n%s", "logs.dlq", p.log)
+		t.Errorf("a loader needs no dead-letter topic; expected a log without %q, and no topic logs.dlq:\n%s", "logs.dlq", p.log)
 	}
 	k.revoke(t, kmsg.ACLOperationRead, "topic", "logs")
 	p.unready(t, "READ on topic logs")

@@ -99,7 +99,7 @@ func TestDefaults(t *testing.T) {
 		}
 	}
 	if o.DeadLetterKeep != Age(14*24*time.Hour) || o.LogLevel != "info" || o.LogFormat != "auto" || !o.CreateTables {
-		t.Errorf("got %v, %s, %s, %v; expected o.DeadLetterKeep %v, %q, %q and true", time.Duration(o.DeadLetterKeep), o.LogLevel, o.LogFormat, o.CreateTables, Age(14*24*time.Hour), "info", "auto")
+		t.Errorf("got %v, %s, %s, %v; expected dead letters to be kept for %v, log level %q, log format %q and tables to be created", time.Duration(o.DeadLetterKeep), o.LogLevel, o.LogFormat, o.CreateTables, Age(14*24*time.Hour), "info", "auto")
 	}
 }
 
@@ -130,7 +130,7 @@ func TestFlags(t *testing.T) {
 				t.Errorf("%s --%s: variables %v, expected %s", command, f.Name, f.Envs, envName(f.Name))
 			}
 			if !strings.HasSuffix(f.Help, ".") || f.Group == nil {
-				t.Errorf("%s --%s: help %q in group %v; expected it to end with %q and other than nil", command, f.Name, f.Help, f.Group, ".")
+				t.Errorf("%s --%s: help %q in group %v; expected help that ends with %q, and a group", command, f.Name, f.Help, f.Group, ".")
 			}
 			if other, ok := seen[f.Name]; ok && other != f.Default && f.Name != "kafka-brokers" {
 				t.Errorf("%s --%s: default %q, elsewhere %q", command, f.Name, f.Default, other)

@@ -24,7 +24,7 @@ func TestHelp_fitsOnAScreen(t *testing.T) {
 			var out bytes.Buffer
 			_, err := etl(&commands{}).Parse(append(strings.Fields(command), flag), Streams{Out: &out, Err: &out})
 			if ExitCode(err) != ExitDone || err == nil {
-				t.Fatalf("etl %s %s: got %v; expected ExitCode(err) %v and an error", command, flag, err, ExitDone)
+				t.Fatalf("etl %s %s: got %v; expected an error with exit code %v", command, flag, err, ExitDone)
 			}
 			return out.String()
 		}

@@ -107,7 +107,7 @@ func TestMigrate_commandRequiresItsVariables(t *testing.T) {
 	c := migrate.Plans(f)[0].Commands[0]
 	out, err := exec.CommandContext(t.Context(), "sh", "-uc", "etl() { echo started; }; "+c.String()).CombinedOutput()
 	if err == nil || strings.Contains(string(out), "started") || !strings.Contains(string(out), "KAFKA_BROKERS") {
-		t.Errorf("got %v: %s; expected it not to contain %q, it to contain %q and an error", err, out, "started", "KAFKA_BROKERS")
+		t.Errorf("got %v: %s; expected an error, and output without %q that contains %q", err, out, "started", "KAFKA_BROKERS")
 	}
 }
 

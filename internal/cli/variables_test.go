@@ -145,7 +145,7 @@ func everyOption(t *testing.T, p parser, command string, f *kong.Flag) {
 	if bad != "" {
 		_, err := p.valueOf(f.Name, line(command, f))
 		if ExitCode(err) != ExitUsage || !strings.Contains(err.Error(), "--"+f.Name) || !strings.Contains(err.Error(), "(from "+variable+")") {
-			t.Errorf("%s=%s: got %v; expected ExitCode(err) %v, an error that contains %q and %q", variable, bad, err, ExitUsage, "--"+f.Name, "(from "+variable+")")
+			t.Errorf("%s=%s: got %v; expected exit code %v and an error that contains %q and %q", variable, bad, err, ExitUsage, "--"+f.Name, "(from "+variable+")")
 		}
 	}
 }
@@ -169,7 +169,7 @@ func TestVariables_ofAnAlternativeOption(t *testing.T) {
 	var c commands
 	parse(t, &c, "run", "--mysql-host=h", "--query-file=f")
 	if c.Run.MysqlDSN != "" || c.Run.Query != "" || c.Run.MysqlHost != "h" {
-		t.Errorf("got %q, %q, %q; expected an empty text and %q", c.Run.MysqlDSN, c.Run.Query, c.Run.MysqlHost, "h")
+		t.Errorf("got %q, %q, %q; expected no DSN, no query and the host %q", c.Run.MysqlDSN, c.Run.Query, c.Run.MysqlHost, "h")
 	}
 	t.Setenv("ETL_MYSQL_DSN", "")
 	t.Setenv("ETL_MYSQL_PORT", "nonsense")

@@ -94,7 +94,7 @@ func TestSums(t *testing.T) {
 		}
 		pom, err := testdata.ReadFile("testdata/" + string(set) + ".xml")
 		if version := string(set[strings.LastIndex(string(set), "-")+1:]); err != nil || !strings.Contains(string(pom), fmt.Sprintf("<version>%s</version>", version)) {
-			t.Errorf("%s: its project does not name its version: %v; expected pom to contain %q and no error", set, err, fmt.Sprintf("<version>%s</version>", version))
+			t.Errorf("%s: its project does not name its version: %v; expected a POM that contains %q, and no error", set, err, fmt.Sprintf("<version>%s</version>", version))
 		}
 	}
 }

@@ -40,7 +40,7 @@ func TestNaming(t *testing.T) {
 			}
 		}
 		if found := c.names.twice([]row.Table{c.notSame, table, c.twice}); len(found) != 1 || found[0].Warning || found[0].Subject != c.twice.FullName() {
-			t.Errorf("%s: found %+v; expected 1 element, found[0].Warning false and found[0].Subject %v", table.FullName(), found, c.twice.FullName())
+			t.Errorf("%s: found %+v; expected 1 finding, no warning, about %v", table.FullName(), found, c.twice.FullName())
 		}
 	}
 }

@@ -119,7 +119,7 @@ func TestWatcher_fileReplacedAfterListing(t *testing.T) {
 		}
 	}
 	if f.skipped["fifo"].why != skippedSpecial || f.skipped["link"].why != skippedLink || len(f.state.files) != 0 || len(k.Events()) != 0 {
-		t.Errorf("left %v, known %v, events %v; expected f.skipped[\"fifo\"].why %v, f.skipped[\"link\"].why %v, none and k.Events() with no elements", f.skipped, f.state.files, k.got(), skippedSpecial, skippedLink)
+		t.Errorf("left %v, known %v, events %v; expected the FIFO to be skipped because %v, the link because %v, no known file and no event", f.skipped, f.state.files, k.got(), skippedSpecial, skippedLink)
 	}
 }
 
@@ -151,7 +151,7 @@ func TestWatcher_skipsCompressedFiles(t *testing.T) {
 	}
 	for _, kind := range []string{"gzip", "compress", "bzip2", "xz", "zstd", "zip", "lz4", "7z", "snappy"} {
 		if !strings.Contains(g.Log.String(), "compressed with "+kind+";") {
-			t.Errorf("no warning of %s, expected g.Log to contain %q", kind, "compressed with "+kind+";")
+			t.Errorf("no warning of %s, expected the log to contain %q", kind, "compressed with "+kind+";")
 		}
 	}
 }

@@ -266,7 +266,7 @@ func BenchmarkDecode(b *testing.B) {
 		f.Reset()
 		copy(f.Bytes, text)
 		if err := decode(f, &limits); err != nil || len(f.Events) != 100 || len(f.Events[99].Headers) != 2 {
-			b.Fatalf("got %v, %v; expected 100, f.Events[99].Headers with 2 elements and no error", len(f.Events), err)
+			b.Fatalf("got %v, %v; expected 100 events, the last with 2 headers, and no error", len(f.Events), err)
 		}
 	}
 	b.ReportMetric(float64(b.N)*100/b.Elapsed().Seconds(), "events/s")

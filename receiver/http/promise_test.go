@@ -42,7 +42,7 @@ func TestP23_unavailableAfterAckTimeout(t *testing.T) {
 	begun := time.Now()
 	a := g.post(`[{"body":"a"},{"body":"b"}]`)
 	if a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") != "1" || !strings.Contains(a.body, "the ack timeout") {
-		t.Errorf("reply %+v; expected status %v, header.Get(\"Retry-After\") %q and body to contain %q", a, http.StatusServiceUnavailable, "1", "the ack timeout")
+		t.Errorf("reply %+v; expected status %v, header Retry-After %q and a body that contains %q", a, http.StatusServiceUnavailable, "1", "the ack timeout")
 	}
 	if d := time.Since(begun); d < 100*time.Millisecond {
 		t.Errorf("after %s", d)
@@ -103,7 +103,7 @@ func TestP23_notReady(t *testing.T) {
 	short := start(t, k, func(_ *Config, rt *receiver.Runtime) { rt.AckTimeout = 50 * time.Millisecond })
 	a := short.post(`[{}]`)
 	if a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") != "1" {
-		t.Errorf("reply %+v; expected status %v and header.Get(\"Retry-After\") %q", a, http.StatusServiceUnavailable, "1")
+		t.Errorf("reply %+v; expected status %v and header Retry-After %q", a, http.StatusServiceUnavailable, "1")
 	}
 	<-asked
 	long := start(t, k, nil)

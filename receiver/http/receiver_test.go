@@ -50,7 +50,7 @@ func TestP24_badRequestsAndEventsAboveLimits(t *testing.T) {
 				t.Errorf("%v rejections counted for %s, expected 1", n, c.reason)
 			}
 			if (c.status == 405) != (a.header.Get("Allow") == "GET, POST") {
-				t.Errorf("Allow: %s", a.header.Get("Allow"))
+				t.Errorf("status %d: got header Allow %q, expected %q with status 405 only", c.status, a.header.Get("Allow"), "GET, POST")
 			}
 		})
 	}

@@ -96,7 +96,7 @@ func TestP23_linesAreHeldUntilTheAck(t *testing.T) {
 		}
 		if tries++; tries < 3 {
 			if string(r.Events[0].Body) != "a" || len(r.Events) != 2 {
-				t.Errorf("attempt %d: %d events, the first is %q; expected %q and 2", tries, len(r.Events), r.Events[0].Body, "a")
+				t.Errorf("attempt %d: %d events, the first is %q; expected the first to be %q, and 2 events", tries, len(r.Events), r.Events[0].Body, "a")
 			}
 		}
 		switch tries {

@@ -357,7 +357,7 @@ func FuzzParse(f *testing.F) {
 			body, after, ok := cutter.cut(rest)
 			if !ok {
 				if len(after) > most+8 || used+len(after) != len(stream) {
-					t.Fatalf("%q: %d bytes kept after %d; expected at most %v and used+len(after) %v", stream, len(after), used, most+8, len(stream))
+					t.Fatalf("%q: %d bytes kept after %d; expected at most %v kept, and %v in total", stream, len(after), used, most+8, len(stream))
 				}
 				return
 			}
@@ -397,6 +397,6 @@ func BenchmarkFinish(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/event")
 	if len(f.Events) != n || len(f.Events[n-1].Headers) != 6 {
-		b.Fatalf("%d events, the last %s; expected %v and f.Events[n-1].Headers with 6 elements", len(f.Events), show(f.Events[n-1]), n)
+		b.Fatalf("%d events, the last %s; expected %v, the last with 6 headers", len(f.Events), show(f.Events[n-1]), n)
 	}
 }

@@ -205,6 +205,6 @@ func TestReceiver_portInUse(t *testing.T) {
 	cfg.Listen = g.conn.RemoteAddr().String()
 	err := New(cfg, nil, receiver.Runtime{}).Open(t.Context())
 	if err == nil || !strings.HasPrefix(err.Error(), "option 'other.listen' "+cfg.Listen+": ") {
-		t.Errorf("got %v, expected it to begin with %q and an error", err, "option 'other.listen' "+cfg.Listen+": ")
+		t.Errorf("got %v, expected an error that begins with %q", err, "option 'other.listen' "+cfg.Listen+": ")
 	}
 }
