@@ -81,9 +81,10 @@ func readTable(ctx context.Context, t *testing.T, db *sql.DB, query string, keys
 // compare compares MySQL's rows, audit and dead letters exactly with the truth.
 func compare(ctx context.Context, t *testing.T, db *sql.DB, tr *truth) {
 	t.Helper()
-	wantHits, wantHosts := tr.tables()
+	wantHits, wantHosts, wantPages := tr.tables()
 	differ(t, "hits", wantHits, readTable(ctx, t, db, selectHits, 3))
 	differ(t, "hosts", wantHosts, readTable(ctx, t, db, selectHosts, 1))
+	differ(t, "pages", wantPages, readTable(ctx, t, db, selectPages, 1))
 
 	want := map[int32]checkpointRow{}
 	var dead int64

@@ -12,23 +12,27 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// The query of the fault tests. It has every fate: lines that do not parse are dead, a record that neither statement
-// selects is filtered, and groups of the first have NULL sums (a 304 has no size).
+// The query of the fault tests. It has every fate: lines that do not parse are dead, a record that no statement selects is
+// filtered, and groups of the first have NULL sums (a 304 has no size). The rows of its REPLACE are read, joined and written
+// back by every task.
 const (
 	faultQuery = `INSERT INTO hits
 SELECT TUMBLE(ts, INTERVAL 1 MINUTE) AS minute, path, status,
        COUNT(*) AS hits, COUNT(bytes) AS sized, SUM(bytes) AS bytes, MIN(bytes) AS smallest, MAX(bytes) AS largest
 FROM events WHERE method = 'GET' GROUP BY minute, path, status;
 INSERT INTO hosts SELECT host, COUNT(*) AS requests FROM events WHERE status >= 500 GROUP BY host;
+REPLACE INTO pages SELECT path, host, status, bytes, agent, COUNT(*) AS hits FROM events WHERE method = 'GET' GROUP BY path;
 `
 	selectHits  = "SELECT DATE_FORMAT(minute, '%Y-%m-%d %H:%i'), path, status, hits, sized, bytes, smallest, largest FROM hits"
 	selectHosts = "SELECT host, requests FROM hosts"
+	selectPages = "SELECT path, host, status, bytes, agent, hits FROM pages"
 )
 
 // truth is the topic's content, counted without any product code: a plain read, strings.Split, maps.
 type truth struct {
 	hits   map[string]*hit
 	hosts  map[string]int64
+	pages  map[string]*page
 	fates  map[int32]fates
 	copies [connections]map[int64]int // of each event in the topic
 	total  int64
@@ -38,6 +42,18 @@ type hit struct {
 	hits, sized, bytes, smallest, largest int64
 }
 
+// page is the records of a path.
+type page struct {
+	hits int64
+	last map[int32]lastRecord // of each partition
+}
+
+// lastRecord is the last record of a path in a partition, and the highest time of all of them.
+type lastRecord struct {
+	values string
+	time   int64
+}
+
 type fates struct {
 	counted, filtered, dead, next int64
 }
@@ -45,7 +61,7 @@ type fates struct {
 // readTruth reads the topic from its first offset to its end.
 func readTruth(ctx context.Context, t *testing.T, b *broker, topic string) *truth {
 	t.Helper()
-	tr := &truth{hits: map[string]*hit{}, hosts: map[string]int64{}, fates: map[int32]fates{}}
+	tr := &truth{hits: map[string]*hit{}, hosts: map[string]int64{}, pages: map[string]*page{}, fates: map[int32]fates{}}
 	for p := range tr.copies {
 		tr.copies[p] = map[int64]int{}
 	}
@@ -71,7 +87,7 @@ func readTruth(ctx context.Context, t *testing.T, b *broker, topic string) *trut
 				t.Fatalf("%s/%d: offset %d follows %d, expected %v", topic, r.Partition, r.Offset, f.next-1, f.next)
 			}
 			f.next++
-			tr.count(&f, string(r.Value))
+			tr.count(&f, r)
 			tr.fates[r.Partition] = f
 			if f.next >= left[r.Partition] {
 				delete(left, r.Partition)
@@ -81,9 +97,9 @@ func readTruth(ctx context.Context, t *testing.T, b *broker, topic string) *trut
 	return tr
 }
 
-func (tr *truth) count(f *fates, text string) {
+func (tr *truth) count(f *fates, r *kgo.Record) {
 	tr.total++
-	words := strings.Split(text, " ")
+	words := strings.Split(string(r.Value), " ")
 	id := strings.Trim(words[len(words)-1], `"`)
 	producer, seq, _ := strings.Cut(id, "/")
 	tr.copies[number(producer)][number(seq)]++
@@ -104,6 +120,19 @@ func (tr *truth) count(f *fates, text string) {
 			tr.hits[key] = h
 		}
 		h.add(size)
+		g := tr.pages[path]
+		if g == nil {
+			g = &page{last: map[int32]lastRecord{}}
+			tr.pages[path] = g
+		}
+		g.hits++
+		if size == "-" {
+			size = "NULL"
+		}
+		g.last[r.Partition] = lastRecord{
+			values: strings.Join([]string{host, status, size, id}, " "),
+			time:   max(g.last[r.Partition].time, r.Timestamp.UnixMilli()),
+		}
 	}
 	if number(status) >= 500 {
 		taken = true
@@ -133,8 +162,8 @@ func (h *hit) add(size string) {
 }
 
 // tables returns the expected content of the target tables, in the form of readTable.
-func (tr *truth) tables() (hits, hosts map[string]string) {
-	hits, hosts = map[string]string{}, map[string]string{}
+func (tr *truth) tables() (hits, hosts, pages map[string]string) {
+	hits, hosts, pages = map[string]string{}, map[string]string{}, map[string]string{}
 	for key, h := range tr.hits {
 		measures := "NULL NULL NULL"
 		if h.sized > 0 {
@@ -145,7 +174,16 @@ func (tr *truth) tables() (hits, hosts map[string]string) {
 	for host, n := range tr.hosts {
 		hosts[host] = strconv.FormatInt(n, 10)
 	}
-	return hits, hosts
+	for path, g := range tr.pages {
+		latest := int32(-1)
+		for p, l := range g.last {
+			if o := g.last[latest]; latest < 0 || l.time > o.time || l.time == o.time && p > latest {
+				latest = p
+			}
+		}
+		pages[path] = fmt.Sprint(g.last[latest].values, " ", g.hits)
+	}
+	return hits, hosts, pages
 }
 
 // missing returns the events that got OK and are not in the topic, and the number of duplicates.

@@ -86,6 +86,9 @@ func (c *builder) statement(number int) (*program, error) {
 		p.where = c.Truth(c.Compile(st.Where))
 		c.InWhere = false
 	}
+	if err := keylessReplace(st); err != nil {
+		return nil, err
+	}
 	grouped := slices.ContainsFunc(st.Items, func(it ast.Item) bool { return it.HasAggregate() })
 	p.grouped = grouped || len(st.Group) > 0
 	if p.grouped {
@@ -132,7 +135,7 @@ func columnNames(st *ast.Statement) ([]string, error) {
 // groupedOutputs compiles SELECT … GROUP BY.
 func (c *builder) groupedOutputs(p *program, names []string, aggregated bool) error {
 	st := c.Statement
-	if !aggregated {
+	if !aggregated && !st.Replace {
 		for _, it := range st.Items {
 			c.Compile(it.Expr) // for AVG, its error is better than the one below
 		}
@@ -161,13 +164,18 @@ func (c *builder) groupedOutputs(p *program, names []string, aggregated bool) er
 		case keyOf[i]:
 		case it.IsAggregate():
 			p.cells = append(p.cells, c.aggregate(names[i], it.Expr))
+		case st.Replace && !it.HasAggregate():
+			p.cells = append(p.cells, c.value(names[i], it.Expr, aggregate.Last))
 		case it.HasAggregate(): // below, because it uses the cells of all other items
 		default:
 			if c.Compile(it.Expr); c.Err != nil {
 				return c.Err // for AVG, its error is better than the one below
 			}
-			return fmt.Errorf("%s: it is neither in GROUP BY nor an aggregate, so a group has no single value for it: add it to GROUP BY, or write MIN(%s) or MAX(%s)", it.Text, it.Text, it.Text)
+			return fmt.Errorf("%s: it is neither in GROUP BY nor an aggregate, so a group has no single value for it: add it to GROUP BY, write MIN(%s) or MAX(%s), or write REPLACE INTO, which keeps that of the last record", it.Text, it.Text, it.Text)
 		}
+	}
+	if st.Replace {
+		c.state(p, names)
 	}
 	for i, it := range st.Items {
 		if !keyOf[i] && it.HasAggregate() && !it.IsAggregate() {
@@ -305,13 +313,18 @@ func (c *builder) plainOutputs(p *program, names []string) {
 			}
 			continue
 		}
-		x := c.Compile(it.Expr)
-		x.Source = it.Expr
-		if x.Kind == value.KindJSON || x.Kind == value.KindNull {
-			null := x.Nullable
-			x = c.Text(x)
-			x.Kind, x.Nullable = value.KindText, null
-		}
-		p.cells = append(p.cells, output{name: names[i], aggregate: aggregate.Keep, x: x, kind: x.Kind.Column()})
+		p.cells = append(p.cells, c.value(names[i], it.Expr, aggregate.Keep))
 	}
+}
+
+// value compiles a column that holds the value of one record.
+func (c *builder) value(name string, e *ast.Expr, f aggregate.Func) output {
+	x := c.Compile(e)
+	x.Source = e
+	if x.Kind == value.KindJSON || x.Kind == value.KindNull {
+		null := x.Nullable
+		x = c.Text(x)
+		x.Kind, x.Nullable = value.KindText, null
+	}
+	return output{name: name, aggregate: f, x: x, kind: x.Kind.Column()}
 }

@@ -46,7 +46,7 @@ func (p *program) table() row.Table {
 }
 
 func (o output) column() row.Column {
-	c := row.Column{Name: o.name, Kind: o.kind, Merge: o.mergeKind(), Hidden: o.hidden, Nullable: o.x.Nullable || !o.key && o.aggregate == aggregate.Keep && o.x.RarelyNull}
+	c := row.Column{Name: o.name, Kind: o.kind, Merge: o.mergeKind(), Hidden: o.hidden, Nullable: o.x.Nullable || !o.key && o.holdsValue() && o.x.RarelyNull}
 	if !o.key && !o.aggregate.WritesArgument() {
 		c.Nullable = false
 		return c
@@ -72,6 +72,9 @@ func (o output) column() row.Column {
 func join(t *row.Table, more row.Table) error {
 	if t.FullName() != more.FullName() {
 		return fmt.Errorf("tables %s and %s differ only in the case of letters, and are one table on some servers: write one name", t.FullName(), more.FullName())
+	}
+	if state(t) != state(&more) {
+		return fmt.Errorf("it writes %s with another of INSERT and REPLACE than an earlier statement: statements into one table must begin with the same words", t.FullName())
 	}
 	if t.Grouped != more.Grouped || t.Keys != more.Keys || len(t.Columns) != len(more.Columns) {
 		return fmt.Errorf("it writes other columns of %s than an earlier statement: statements into one table write the same columns", t.FullName())

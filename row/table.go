@@ -29,7 +29,7 @@ type Column struct {
 	Kind Kind
 	// Merge defines how the column's values are combined; a column of the key has Key.
 	Merge Merge
-	// Hidden means that the column exists only because a Computed column reads it.
+	// Hidden means that the column is for the server or for us: a Computed column reads it, or it is a state.
 	Hidden bool
 	// Scale is the number of digits after the point of a Decimal, 0 to 30; values are rounded half away from zero to
 	// it before they are added. For Datetime it is the digits of a second's fraction that the column keeps, 0 to 6.

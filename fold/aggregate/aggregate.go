@@ -16,6 +16,8 @@ const (
 	Min                     // MIN(x)
 	Max                     // MAX(x)
 	Keep                    // x itself, in a row that one record writes
+	Last                    // x of the last record, which LastPosition finds
+	LastPosition            // the position of the last record
 )
 
 // Merge returns how values of the function merge in a cell and in the table.
@@ -27,6 +29,10 @@ func (f Func) Merge() row.Merge {
 		return row.Min
 	case Max:
 		return row.Max
+	case Last:
+		return row.Replace
+	case LastPosition:
+		return row.Latest
 	}
 	return row.Plain
 }

@@ -46,6 +46,9 @@ func (j *tableChecker) modify(c *column, to change) string {
 		b.WriteString(" DEFAULT " + c.defaultText)
 	}
 	if c.invisible {
+		if j.server.Dialect == pool.MariaDB && !to.nullable && strings.HasSuffix(kind, "BLOB") {
+			b.WriteString(" DEFAULT ''") // an invisible column must have one
+		}
 		b.WriteString(" INVISIBLE")
 	}
 	if c.comment != "" {

@@ -58,8 +58,12 @@ func columnDefinition(s pool.Server, t *row.Table, i int) string {
 		text += " NOT NULL"
 	}
 	if c.Hidden {
-		if !nullable(t, i) {
-			text += " DEFAULT 0" // MariaDB requires it of an invisible column
+		switch { // MariaDB requires a default of an invisible column that is NOT NULL
+		case nullable(t, i):
+		case !c.IsState():
+			text += " DEFAULT 0"
+		case s.Dialect == pool.MariaDB:
+			text += " DEFAULT ''" // MySQL rejects it
 		}
 		text += invisible(s)
 	}
@@ -123,7 +127,7 @@ func columnType(s pool.Server, t *row.Table, i, texts int) string {
 			}
 			return binaryText(s, texts)
 		}
-		if c.Traits().Once {
+		if c.Traits().Once || c.Traits().Follows {
 			return sizedText(s, "MEDIUM")
 		}
 		return sizedText(s, "")

@@ -65,6 +65,7 @@ type Item struct {
 
 // Statement is INSERT INTO schema.table (columns) SELECT items FROM events AS from WHERE where GROUP BY group.
 type Statement struct {
+	Replace       bool // REPLACE INTO
 	Schema, Table string
 	Columns       []string
 	Items         []Item

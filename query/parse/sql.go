@@ -32,7 +32,7 @@ func Statement(text string) (st *ast.Statement, err error) {
 		return nil, err
 	}
 	sel.Comments = nil
-	st = &ast.Statement{Schema: ins.Table.DbQualifier.String(), Table: ins.Table.Name.String(), Text: sqlparser.String(ins)}
+	st = &ast.Statement{Replace: ins.Action == sqlparser.ReplaceStr, Schema: ins.Table.DbQualifier.String(), Table: ins.Table.Name.String(), Text: sqlparser.String(ins)}
 	for _, c := range ins.Columns {
 		st.Columns = append(st.Columns, c.String())
 	}
@@ -70,8 +70,6 @@ func Expression(text string) (e *ast.Expr, err error) {
 // insertSelect returns the SELECT of an INSERT, which must have no clauses of its own.
 func insertSelect(ins *sqlparser.Insert) (*sqlparser.Select, error) {
 	switch {
-	case ins.Action == sqlparser.ReplaceStr:
-		return nil, errors.New("REPLACE would discard what is already counted: write INSERT INTO, which adds to the existing row")
 	case ins.Ignore != "":
 		return nil, errors.New("INSERT IGNORE drops rows silently: write INSERT INTO; a record whose row MySQL rejects becomes a dead letter")
 	case len(ins.OnDup) > 0:
