@@ -265,3 +265,33 @@ func TestReplace_rejectedValue(t *testing.T) {
 		t.Errorf("got dead letters at %s, expected the third record alone", got)
 	}
 }
+
+// The embedded database writes tables of REPLACE too.
+func TestReplace_embedded(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, sqltest.Embedded(t), testConfig())
+	o := query.DefaultOptions()
+	o.Format = "words"
+	plan, err := query.Compile("REPLACE INTO seen SELECT LEFT(word, 1) AS letter, word, COUNT(*) AS n FROM events GROUP BY letter", o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.prepare(t, plan.Tables()...)
+	if err := plan.Bind(f.tables); err != nil {
+		t.Fatal(err)
+	}
+	at := mustClaim(t, f.sink, 0)
+	fold := plan.NewFold()
+	for id, words := range []string{"apple bee ant", "axe cat"} {
+		if err := fold.Restore(t.Context(), at, nil); err != nil {
+			t.Fatal(err)
+		}
+		var tally batch.Tally
+		fold.Add(at[0].Partition, []batch.Record{{Offset: at[0].Next, Value: []byte(words)}}, &tally)
+		mustCommit(t, f.sink, taskBatch(byte(id+1), 1, fold.Take(), at...))
+		at = advance(at, 1)
+	}
+	if got := f.Text(t, "SELECT letter, word, n FROM seen ORDER BY letter"); got != "a axe 3\nb bee 1\nc cat 1" {
+		t.Errorf("got\n%s\nexpected axe, bee and cat, with counts of 3, 1 and 1", got)
+	}
+}

@@ -10,14 +10,14 @@ type Func uint8
 
 // The functions.
 const (
-	Count       Func = iota // COUNT(*): every row counts
-	CountValues             // COUNT(x): a value that is not NULL counts
-	Sum                     // SUM(x)
-	Min                     // MIN(x)
-	Max                     // MAX(x)
-	Keep                    // x itself, in a row that one record writes
-	Last                    // x of the last record, which LastPosition finds
-	LastPosition            // the position of the last record
+	Count        Func = iota // COUNT(*): every row counts
+	CountValues              // COUNT(x): a value that is not NULL counts
+	Sum                      // SUM(x)
+	Min                      // MIN(x)
+	Max                      // MAX(x)
+	Keep                     // x itself, in a row that one record writes
+	Last                     // x of the last record, which LastPosition finds
+	LastPosition             // the position of the last record
 )
 
 // Merge returns how values of the function merge in a cell and in the table.

@@ -71,7 +71,7 @@ func Expression(text string) (e *ast.Expr, err error) {
 func insertSelect(ins *sqlparser.Insert) (*sqlparser.Select, error) {
 	switch {
 	case ins.Ignore != "":
-		return nil, errors.New("INSERT IGNORE drops rows silently: write INSERT INTO; a record whose row MySQL rejects becomes a dead letter")
+		return nil, errors.New("INSERT IGNORE drops rows silently: write INSERT INTO, or REPLACE INTO, which keeps the last record of each group; a record whose row MySQL rejects becomes a dead letter")
 	case len(ins.OnDup) > 0:
 		return nil, errors.New("ON DUPLICATE KEY UPDATE is added by etl: leave it out; COUNT and SUM add, MIN and MAX keep the smaller and the larger")
 	case len(ins.Partitions) > 0 || ins.With != nil || len(ins.Returning) > 0:
