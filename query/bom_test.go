@@ -18,7 +18,7 @@ func dryRunText(t *testing.T, format, formatString, text, input string) string {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	if _, err := DryRun(t.Context(), p, []Input{{Name: "in", Reader: strings.NewReader(input)}}, &out, 10); err != nil {
+	if _, err := DryRun(t.Context(), p, []Input{{Name: "in", Reader: strings.NewReader(input)}}, &out, 10, strings.Clone); err != nil {
 		t.Fatal(err)
 	}
 	return out.String()

@@ -36,8 +36,9 @@ const maxLine = 16 << 20
 
 // DryRun folds log files with a plan and writes to out the rows that a loader would write, sorted by key and as MySQL
 // shows them, then at most maxDead dead letters (below 0: all) with file, line and reason, then the totals. Lines must
-// have at most 16 MiB. It returns ctx's error if ctx ends first, and errors of inputs with the input's name.
-func DryRun(ctx context.Context, p *Plan, inputs []Input, out io.Writer, maxDead int) (res DryRunResult, err error) {
+// have at most 16 MiB. render is applied to each reason; it is for the names of options. DryRun returns ctx's error if
+// ctx ends first, and errors of inputs with the input's name.
+func DryRun(ctx context.Context, p *Plan, inputs []Input, out io.Writer, maxDead int, render func(string) string) (res DryRunResult, err error) {
 	f := p.newFold()
 	f.Explain() // the files belong to the user
 	var dead []batch.DeadLetter
@@ -70,7 +71,7 @@ func DryRun(ctx context.Context, p *Plan, inputs []Input, out io.Writer, maxDead
 	if len(dead) > 0 {
 		fmt.Fprintf(w, "dead letters: %d\n", res.Dead)
 		for _, d := range dead {
-			fmt.Fprintf(w, "%s:%d: %s", terminal.Text(d.Topic), d.Offset+1, terminal.Text(d.Reason))
+			fmt.Fprintf(w, "%s:%d: %s", terminal.Text(d.Topic), d.Offset+1, terminal.Text(render(d.Reason)))
 			if d.Detail != "" {
 				fmt.Fprintf(w, " (%s)", terminal.Text(d.Detail))
 			}

@@ -45,7 +45,7 @@ func TestDryRun_reasonsShowTheText(t *testing.T) {
 	t.Parallel()
 	p := plan(t, "json", "INSERT INTO t SELECT a + 1 AS x FROM events")
 	var out bytes.Buffer
-	if _, err := DryRun(t.Context(), p, []Input{{Name: "f", Reader: strings.NewReader(`{"a":"one"}`)}}, &out, -1); err != nil {
+	if _, err := DryRun(t.Context(), p, []Input{{Name: "f", Reader: strings.NewReader(`{"a":"one"}`)}}, &out, -1, strings.Clone); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(out.String(), `got the text "one"`) {

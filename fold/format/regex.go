@@ -44,7 +44,10 @@ func compileRegex(kind, text string, most int) (*regexFormat, error) {
 		return nil, err
 	}
 	if f.whole, err = regexp.Compile(`\A(?:` + text + `)\z`); err != nil {
-		return nil, err
+		// The expression is valid, so it is an open \Q that quotes the end, too.
+		if f.whole, err = regexp.Compile(`\A(?:` + text + `\E)\z`); err != nil {
+			return nil, err
+		}
 	}
 	optional := map[string]bool{}
 	findOptional(tree, false, optional)

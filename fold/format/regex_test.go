@@ -25,6 +25,7 @@ func TestRegex_lines(t *testing.T) {
 		{"a b c d e", "Xzz", "X|z|z|NULL|NULL"},
 		{"a b e", "(x)", "NULL|NULL|(x)"},
 	})
+	testBodies(t, "regex", `(?P<a>[a-z]+) \Q(end)`, []bodyCase{{"a", "x (end)", "x"}, {"a", "x (end))", "!regex"}})
 	testBodies(t, "regex", `(?P<a>.*?)x(?P<_>.)$`, []bodyCase{{"a", "xxy", "x"}, {"a", "xxyz", "!regex"}})
 	testBodies(t, "regex", `a|(?P<a>ab)`, []bodyCase{{"a", "ab", "ab"}}) // not cut at the first alternative
 }

@@ -92,7 +92,7 @@ func TestDryRun_matchesARealRun(t *testing.T) {
 	}
 	var out bytes.Buffer
 	in := query.Input{Name: cfg.Kafka.Topic, Reader: strings.NewReader(strings.Join(lines, "\n"))}
-	res, err := query.DryRun(t.Context(), plan, []query.Input{in}, &out, -1)
+	res, err := query.DryRun(t.Context(), plan, []query.Input{in}, &out, -1, strings.Clone)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,7 +44,7 @@ func (c *dryRunCmd) Run(ctx context.Context, s Streams) error {
 		inputs[i] = query.Input{Name: in.Name, Reader: in.Reader}
 	}
 	out := bufio.NewWriter(s.Out)
-	if _, err := query.DryRun(ctx, plan, inputs, out, c.MaxDead); err != nil {
+	if _, err := query.DryRun(ctx, plan, inputs, out, c.MaxDead, withFlags); err != nil {
 		return err
 	}
 	return out.Flush()

@@ -9,8 +9,8 @@ import (
 )
 
 // Packages refer to options by option.Ref, and do not know flags. The functions here put the flags in where text leaves
-// the program: error messages, log lines, the output of etl check and the status page. Dead letters, and replies to
-// senders, keep the references, because they are read by people who do not start etl.
+// the program: error messages, log lines, the output of etl check and etl dry-run, and the status page. Stored dead
+// letters, and replies to senders, keep the references, because they are read by people who do not start etl.
 
 // flagNames are the names of the options of all commands.
 var flagNames = sync.OnceValue(func() map[string]bool {
