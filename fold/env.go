@@ -25,6 +25,10 @@ type Env struct {
 	// Windows caches the last window of each window function of the program, because most records are in the same window
 	// as the previous record. The number of windows is Config.Windows.
 	Windows []window.Span
+
+	// Parts is a stack on which functions of any number of arguments keep the values of the first while they evaluate the
+	// others.
+	Parts []value.Value
 }
 
 // Headers finds a header of an event by its name. Get returns a view: nil if there is no such header, not nil if its

@@ -284,8 +284,14 @@ func (c *computation) call(e *ast.Expr) string {
 	case "round", "truncate":
 		digits := 0
 		if len(e.Args) == 2 {
-			n, _ := c.Compile(e.Args[1]).Eval(fold.Constant(time.UTC)).Number.Int64()
-			digits = int(min(max(n, -row.MaxDigits), value.MaxScale))
+			switch n := c.Compile(e.Args[1]).Eval(fold.Constant(time.UTC)).Number; {
+			case n.Compare(row.FromInt(-row.MaxDigits)) < 0:
+				digits = -row.MaxDigits
+			case n.Compare(row.FromInt(value.MaxScale)) > 0:
+				digits = value.MaxScale
+			default:
+				digits = int(n.Lo)
+			}
 		}
 		if e.Name == "round" {
 			return c.rounded(e.Args[0], digits)

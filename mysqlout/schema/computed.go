@@ -2,6 +2,7 @@ package schema
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -54,6 +55,8 @@ func (j *tableChecker) computed() {
 			j.refuse(subject, replace, "it is a generated column of the expression %s, must be that of the query, %s", real.generation, c.SQL)
 		case real.dataType != "decimal" || strings.Contains(real.columnType, "unsigned"):
 			j.refuse(subject, replace, "its type is %s, must be DECIMAL(%d,%d)", real.columnType, computedDigits, c.Scale)
+		case !real.nullable: // MySQL has such columns
+			j.refuse(subject, replace, "it is NOT NULL: a NULL, such as that of x / 0, would block every write of its row")
 		case real.scale < int64(c.Scale):
 			j.refuse(subject, replace, "its type is %s, which would round to %d digits after the point, the query computes %d (or write ROUND in the query)",
 				real.columnType, real.scale, c.Scale)
@@ -61,6 +64,42 @@ func (j *tableChecker) computed() {
 			j.refuse(subject, replace, "its type is %s: a value that exceeds it would block every write of its row, so it must have %d digits before the point",
 				real.columnType, leastWhole)
 		}
+	}
+}
+
+// columnInExpression matches a column in the expression of a generated column, as servers show it.
+var columnInExpression = regexp.MustCompile("`((?:[^`]|``)+)`")
+
+// leftBehind checks the generated columns that the query does not compute. If one was computed by an earlier query from
+// columns of which this one writes only some, its values are wrong from the next batch on.
+func (j *tableChecker) leftBehind() {
+	for i := range j.found.columns {
+		c := &j.found.columns[i]
+		if !c.generated || j.isComputed(c.name) {
+			continue
+		}
+		written, stale, hidden := "", "", false
+		for _, m := range columnInExpression.FindAllStringSubmatch(c.generation, -1) {
+			name := strings.ReplaceAll(m[1], "``", "`")
+			at := slices.IndexFunc(j.want.Columns, func(w row.Column) bool { return strings.EqualFold(w.Name, name) })
+			real := j.found.column(name)
+			switch {
+			case at >= j.want.Keys:
+				written = name
+			case at < 0 && real != nil && !real.generated:
+				stale = name
+				hidden = hidden || strings.HasPrefix(strings.ToLower(name), strings.ToLower(c.name)+"__")
+			}
+		}
+		if written == "" || stale == "" {
+			continue
+		}
+		report := j.warn
+		if hidden {
+			report = j.refuse
+		}
+		report(j.want.FullName()+"."+c.name, j.alter("DROP COLUMN %s", sqltext.AppendName(nil, c.name)),
+			"it is computed from %s, which the query writes, and %s, which it does not write: if an earlier query wrote both, its values would be wrong", written, stale)
 	}
 }
 

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -145,4 +146,46 @@ func TestCreated_computedColumns(t *testing.T) {
 	if got := Created([]row.Table{table})[0]; len(got.Computed) != 2 || len(got.Columns) != len(table.Columns) {
 		t.Errorf("got %+v, expected the columns of %+v", got, table)
 	}
+}
+
+// MySQL has generated columns that are NOT NULL. A division by zero would make each write of the row an error.
+func TestCheck_computedNotNull(t *testing.T) {
+	t.Parallel()
+	table := computedTable(t)
+	for _, nullable := range []bool{true, false} {
+		j := tableChecker{want: &table, found: &found{kind: "BASE TABLE"}, server: pool.Server{Dialect: pool.MySQL, Version: "8.4.0"}}
+		for _, c := range table.Computed {
+			j.found.columns = append(j.found.columns, column{
+				name: c.Name, dataType: "decimal", columnType: "decimal(65,4)", precision: 65, scale: 4, generated: true, generation: c.SQL, nullable: nullable,
+			})
+		}
+		j.computed()
+		if want := map[bool]int{true: 0, false: 2}[nullable]; len(j.findings) != want || want > 0 && !strings.Contains(j.findings[0].Seen, "it is NOT NULL") {
+			t.Errorf("nullable %t: got %v, expected %d findings", nullable, j.findings, want)
+		}
+	}
+}
+
+// A computed column that the query no longer has would be computed from old aggregates and new ones. It is refused, and
+// a user's own generated column that reads both is a warning.
+func TestCheck_computedByAnEarlierQuery(t *testing.T) {
+	t.Parallel()
+	f := open(t, mariadbtest.Start(t))
+	f.Exec(t, computedDDL(), "ALTER TABLE hits ADD COLUMN price INT, ADD COLUMN cost BIGINT AS (n * price) VIRTUAL, ADD COLUMN twice BIGINT AS (2 * n) VIRTUAL, "+
+		"ADD COLUMN gross BIGINT AS (2 * price) VIRTUAL")
+	o := query.DefaultOptions()
+	o.Format = "combined"
+	p, err := query.Compile("INSERT INTO hits SELECT LEFT(path, 200) AS page, COUNT(*) AS n FROM events GROUP BY page", o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := p.Tables()[0]
+	var got []string
+	for _, x := range f.check(t, "hits.", table) {
+		got = append(got, fmt.Sprintf("%s %t", x.Subject, x.Warning))
+	}
+	if want := []string{"hits.mean false", "hits.pct false", "hits.cost true"}; !slices.Equal(got, want) {
+		t.Errorf("got the findings %q, expected %q", got, want)
+	}
+	f.follow(t, func() []Finding { return refusals(f.check(t, "hits.", table)) })
 }

@@ -53,6 +53,7 @@ func (j *tableChecker) table() row.Table {
 	}
 	j.computed()
 	j.unwritten()
+	j.leftBehind()
 	j.keys()
 	j.rejects()
 	j.triggers()

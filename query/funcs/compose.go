@@ -60,23 +60,41 @@ func concat(_ *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compil
 		x.MaxChars = 0
 	}
 	x.Eval = func(r *fold.Env) value.Value {
-		// The arguments may append their own texts to r.Text, so all of them are evaluated before the first is copied.
-		var room [8]value.Value
-		parts := room[:0]
-		for _, eval := range evals {
-			v := eval(r)
-			if !v.Set {
-				return value.Null
-			}
-			parts = append(parts, v)
-		}
-		from := len(r.Text)
-		for _, v := range parts {
-			r.Text = append(r.Text, v.Bytes...)
-		}
-		return made(r, from)
+		return joined(r, "CONCAT", value.Text(nil), evals, false)
 	}
 	return x
+}
+
+// joined joins the texts that are not NULL. It is NULL if one is NULL, unless skip is set.
+func joined(r *fold.Env, name string, separator value.Value, evals []func(*fold.Env) value.Value, skip bool) value.Value {
+	// The arguments may append their own texts to r.Text, so all of them are evaluated before the first is copied.
+	base, size := len(r.Parts), 0
+	defer func() { r.Parts = r.Parts[:base] }()
+	for _, eval := range evals {
+		v := eval(r)
+		switch {
+		case v.Set:
+			r.Parts = append(r.Parts, v)
+			size += len(v.Bytes) + len(separator.Bytes)
+		case !skip:
+			return value.Null
+		}
+	}
+	parts := r.Parts[base:]
+	if len(parts) > 0 {
+		size -= len(separator.Bytes)
+	}
+	if size > maxMade {
+		return tooLong(r, name)
+	}
+	from := len(r.Text)
+	for i, v := range parts {
+		if i > 0 {
+			r.Text = append(r.Text, separator.Bytes...)
+		}
+		r.Text = append(r.Text, v.Bytes...)
+	}
+	return made(r, from)
 }
 
 func concatWS(_ *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compiled {
@@ -92,26 +110,16 @@ func concatWS(_ *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Comp
 	if x.MaxChars -= args[0].MaxChars; !bounded {
 		x.MaxChars = 0
 	}
+	var evals []func(*fold.Env) value.Value
+	for _, a := range args[1:] {
+		evals = append(evals, a.Eval)
+	}
 	x.Eval = func(r *fold.Env) value.Value {
 		separator := args[0].Eval(r)
 		if !separator.Set {
 			return value.Null
 		}
-		var room [8]value.Value // as in concat
-		parts := room[:0]
-		for _, a := range args[1:] {
-			if v := a.Eval(r); v.Set {
-				parts = append(parts, v)
-			}
-		}
-		from := len(r.Text)
-		for i, v := range parts {
-			if i > 0 {
-				r.Text = append(r.Text, separator.Bytes...)
-			}
-			r.Text = append(r.Text, v.Bytes...)
-		}
-		return made(r, from)
+		return joined(r, "CONCAT_WS", separator, evals, true)
 	}
 	return x
 }

@@ -43,6 +43,9 @@ func hexOf(c *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compile
 			if !v.Set {
 				return value.Null
 			}
+			if len(v.Bytes) > maxMade/2 {
+				return tooLong(r, "HEX")
+			}
 			from := len(r.Text)
 			r.Text = hex.AppendEncode(r.Text, v.Bytes)
 			toUpper(r.Text[from:])
