@@ -63,11 +63,19 @@ type consumer struct {
 
 // claim makes the consumer the owner of partitions, at their checkpoints.
 func (c *consumer) claim(partitions ...int32) error {
-	at, err := c.sink.Claim(c.t.Context(), topic(8), partitions)
-	for errors.Is(err, checkpoint.ErrRetry) {
-		at, err = c.sink.Claim(c.t.Context(), topic(8), partitions)
+	return retried(func() (err error) {
+		c.at, err = c.sink.Claim(c.t.Context(), topic(8), partitions)
+		return err
+	})
+}
+
+// retried calls do again, as the engine does, if the other consumer inserted a row first or the two deadlocked.
+func retried(do func() error) (err error) {
+	for range 100 {
+		if err = do(); !errors.Is(err, checkpoint.ErrRetry) {
+			return err
+		}
 	}
-	c.at = at
 	return err
 }
 
@@ -103,11 +111,7 @@ func (c *consumer) run() error {
 		}
 		c.id++
 		p.ID = checkpoint.BatchID{c.id, byte(c.at[0].Partition.ID), 0xba}
-		err := c.sink.Commit(c.t.Context(), &p)
-		for errors.Is(err, checkpoint.ErrRetry) { // the other consumer inserted a row first, or a deadlock
-			err = c.sink.Commit(c.t.Context(), &p)
-		}
-		if err != nil {
+		if err := retried(func() error { return c.sink.Commit(c.t.Context(), &p) }); err != nil {
 			return err
 		}
 		for i := range p.Advances {
