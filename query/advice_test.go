@@ -83,7 +83,11 @@ var advices = []struct{ format, query, write string }{
 	{"combined", "INSERT INTO t SELECT LEFT(path, «2.5») AS a FROM events", "CAST(2.5 AS SIGNED)"},
 	{"combined", "INSERT INTO t SELECT «ROW_NUMBER() OVER () AS a» FROM events", "_topic, _partition, _offset and _index"},
 	{"combined", "INSERT INTO t SELECT «COUNT(*) OVER ()» AS a FROM events", "TUMBLE(time, INTERVAL n unit)"},
-	{"combined", "INSERT INTO t SELECT host FROM events WHERE «path REGEXP '^a'»", "LIKE"},
+	{"combined", "INSERT INTO t SELECT host FROM events WHERE path REGEXP '«\\\\d»+'", "[0-9]"},
+	{"combined", "INSERT INTO t SELECT host FROM events WHERE path REGEXP 'a«\\\\s»'", `[ \\t\\r\\n]`},
+	{"combined", "INSERT INTO t SELECT host FROM events WHERE path REGEXP 'a«{»'", `\\{`},
+	{"combined", "INSERT INTO t SELECT REGEXP_REPLACE(path, '(a)', '«\\\\1»') AS p FROM events", "$1"},
+	{"combined", "INSERT INTO t SELECT REGEXP_REPLACE(path, '(a)', '«$»') AS p FROM events", `\\$`},
 	// Aggregates and groups.
 	{"combined", "INSERT INTO t SELECT host, «SUM(CAST(bytes AS DOUBLE))» AS s FROM events GROUP BY host", "SUM(CAST(CAST(bytes as DOUBLE) AS DECIMAL(p,s)))"},
 	{"json", "INSERT INTO t SELECT COALESCE(h, '') AS h, «MIN(a)» AS s FROM events GROUP BY h", "MIN(CAST(a AS CHAR))"},
@@ -168,12 +172,11 @@ var filled = []string{
 
 // asWritten holds the text of the query for advice that cannot be inserted as it is.
 var asWritten = map[string]string{
-	"COUNT(*) AS n":                          ", COUNT(*) AS n",
-	"SELECT 'all' AS k, … GROUP BY k":        "'all' AS k, COUNT(*) AS n FROM events GROUP BY k",
-	"GROUP BY with COUNT(*)":                 "host, COUNT(*) AS n FROM events GROUP BY host",
-	"group by the value too":                 "path, COUNT(*) AS n FROM events GROUP BY host, path",
-	"LIKE":                                   "path LIKE 'a%'",
-	"INSERT INTO table SELECT … FROM events": "INSERT INTO t SELECT host FROM events",
+	"COUNT(*) AS n":                                     ", COUNT(*) AS n",
+	"SELECT 'all' AS k, … GROUP BY k":                   "'all' AS k, COUNT(*) AS n FROM events GROUP BY k",
+	"GROUP BY with COUNT(*)":                            "host, COUNT(*) AS n FROM events GROUP BY host",
+	"group by the value too":                            "path, COUNT(*) AS n FROM events GROUP BY host, path",
+	"INSERT INTO table SELECT … FROM events":            "INSERT INTO t SELECT host FROM events",
 	"INSERT INTO table SELECT … FROM events GROUP BY …": "INSERT INTO t SELECT host, COUNT(*) AS n FROM events GROUP BY host",
 	"_topic, _partition, _offset":                       "_topic, _partition AS p, _offset AS o",
 	"_topic, _partition, _offset and _index":            "_topic, _partition AS p, _offset AS o, _index",

@@ -36,8 +36,10 @@ const (
 	fill   // of LPAD and RPAD
 	base64Text
 	address
-	intColumn // not an expression of BIGINT and BIGINT UNSIGNED, which MariaDB computes as a DECIMAL
-	factor    // of an interval
+	regex
+	regexNotEmpty // matches no empty text
+	intColumn     // not an expression of BIGINT and BIGINT UNSIGNED, which MariaDB computes as a DECIMAL
+	factor        // of an interval
 )
 
 // node is a generated expression. Its form has a %s for each of args; theirs is the form for the server if it differs.
@@ -298,6 +300,10 @@ func leaf(rng *rand.Rand, is place) *node {
 		return quoted(drawAddress(rng))
 	case intColumn:
 		return column("i1", "i2", "n1", "u1")
+	case regex:
+		return lit(sqlQuote(drawRegex(rng, false)))
+	case regexNotEmpty:
+		return lit(sqlQuote(drawRegex(rng, true)))
 	case base64Text:
 		return lit(sqlQuote(pick(rng, "YQ==", "YWI=", "YWJj", "YWJ", "YQ", "Y", " Y Q==\n", "YQ= =", "YR==", "=", "====", "YQ==YQ==", "YQ==x", "YW-_", "YQ==\x00", "\tYWJj\v", "YWJj\u00a0")))
 	case width:

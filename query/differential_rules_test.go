@@ -108,6 +108,10 @@ var diffRules = []diffRule{
 	{"Other spellings of IPv4 addresses", func(d *difference) bool {
 		return strings.Contains(d.form, "INET_ATON(") && !d.ours.set && d.ours.rejected == "" && d.theirs.set
 	}},
+	{"$ before a line end", func(d *difference) bool {
+		text := d.node.ours()
+		return (strings.Contains(d.form, "REGEXP") || strings.Contains(d.form, "RLIKE")) && strings.Contains(text, "$") && d.hasLineEnd()
+	}},
 	// aggregate generates no sums of quotients.
 	{"Sums of quotients", func(*difference) bool { return false }},
 	// If both sides reject a part, ours rejects the whole if it needs the part. The server warns even of parts that it
@@ -116,6 +120,18 @@ var diffRules = []diffRule{
 		return d.partRejected && d.ours.rejected == "" && (d.theirs.failed || agree(d.ours, d.theirs, d.is))
 	}},
 	{"Parts that are dead letters", func(d *difference) bool { return d.partRejected && d.theirs.rejected == "" && d.ours.rejected != "" }},
+}
+
+// hasLineEnd reports whether a text that the expression reads contains a line end.
+func (d *difference) hasLineEnd() bool {
+	seen := map[int]bool{}
+	d.columns(seen)
+	for i := range seen {
+		if v := d.row[i]; v != nil && strings.Contains(*v, "\n") {
+			return true
+		}
+	}
+	return strings.Contains(d.node.ours(), `\n'`)
 }
 
 var outOfRange = regexp.MustCompile(`: "?[ \\a-z]*([-+]?\d+)[^:]*" is out of range$|: ([-+]?[\d.]+(?:e[-+]\d+)?) is out of range$`)

@@ -246,6 +246,44 @@ func drawAddress(rng *rand.Rand) *string {
 	return orNull(rng, strings.Join(groups, ":"))
 }
 
+// drawRegex returns regular expressions. What is repeated is never empty. notEmpty says that nothing empty matches.
+func drawRegex(rng *rand.Rand, notEmpty bool) string {
+	var alternative, sequence func(depth int, notEmpty bool) string
+	atom := func(depth int) string {
+		if depth > 0 && rng.IntN(4) == 0 {
+			return pick(rng, "(", "(?:") + alternative(depth-1, true) + ")"
+		}
+		return pick(rng, "a", "a", "b", "A", "é", "😀", "1", " ", "/", ".", "[ab]", "[^a]", "[a-z0-9]", "[^ -~]", `\.`, `\?`, `\|`, `\\`, "-", "%", "_", "'", `\x41`, `\n`, `[\]\-a]`, "[]a]", "ß", "ı", "}", "aba", "[é-ÿ]")
+	}
+	sequence = func(depth int, notEmpty bool) string {
+		var b strings.Builder
+		if rng.IntN(8) == 0 {
+			b.WriteString(pick(rng, "^", `\A`))
+		}
+		n := 1 + rng.IntN(3)
+		for i := range n {
+			b.WriteString(atom(depth))
+			least := pick(rng, "", "", "", "+", "{1,2}", "{2}", "+?", "{1,}")
+			if i > 0 || !notEmpty {
+				least = pick(rng, least, least, "*", "?", "*?", "??", "{0,2}")
+			}
+			b.WriteString(least)
+		}
+		if rng.IntN(8) == 0 {
+			b.WriteString(pick(rng, "$", `\z`))
+		}
+		return b.String()
+	}
+	alternative = func(depth int, notEmpty bool) string {
+		text := sequence(depth, notEmpty)
+		for rng.IntN(4) == 0 {
+			text += "|" + sequence(depth, notEmpty)
+		}
+		return text
+	}
+	return pick(rng, "", "", "", "(?i)", "(?s)") + alternative(2, notEmpty)
+}
+
 // sqlQuote quotes a text such that both sides read it.
 func sqlQuote(s string) string {
 	return "'" + strings.NewReplacer(`\`, `\\`, "'", `\'`, "\x00", `\0`, "\x1a", `\Z`, "\n", `\n`, "\r", `\r`).Replace(s) + "'"

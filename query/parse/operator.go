@@ -88,8 +88,13 @@ func (c converter) comparison(x *ast.Expr, e *sqlparser.ComparisonExpr) (*ast.Ex
 		x.Op, x.Name = ast.OpCompare, e.Operator
 	case "!=", "<>":
 		x.Op, x.Name = ast.OpCompare, "<>"
+	case sqlparser.RegexpStr, sqlparser.NotRegexpStr:
+		x.Op, x.Name = ast.OpCall, "regexp_like"
+		if e.Operator == sqlparser.NotRegexpStr {
+			return &ast.Expr{Op: ast.OpNot, Args: []*ast.Expr{x}, Precision: -1, Scale: -1, Text: x.Text}, nil
+		}
 	default:
-		return nil, fmt.Errorf("%s: %s is not supported: write LIKE, or several of them with OR", x.Text, strings.ToUpper(e.Operator))
+		return nil, unsupported(x)
 	}
 	return x, nil
 }
