@@ -34,7 +34,6 @@ var advices = []struct{ format, query, write string }{
 	{"combined", "INSERT INTO t SELECT «CAST(status AS DOUBLE)» AS l, COUNT(*) AS n FROM events GROUP BY l", "CAST(CAST(`status` as DOUBLE) AS DECIMAL(p,s))"},
 	{"combined", "INSERT INTO t SELECT «IF(status = 200, ts, NULL)» AS l, COUNT(*) AS n FROM events GROUP BY l", "COALESCE(IF(`status` = 200, ts, null), '1970-01-01')"},
 	// Times.
-	{"combined", "INSERT INTO t SELECT «ts + INTERVAL 1 HOUR» AS l, COUNT(*) AS n FROM events GROUP BY l", "TUMBLE(time, INTERVAL n unit)"},
 	{"combined", "INSERT INTO t SELECT «TUMBLE(ts, 60)» AS l, COUNT(*) AS n FROM events GROUP BY l", "TUMBLE(time, INTERVAL n unit)"},
 	{"combined", "INSERT INTO t SELECT «TUMBLE(ts, 60)» AS l, COUNT(*) AS n FROM events GROUP BY l", "TUMBLE(ts, INTERVAL 1 MINUTE)"},
 	{"combined", "INSERT INTO t SELECT «ts + 1» AS l, COUNT(*) AS n FROM events GROUP BY l", "TUMBLE(time, INTERVAL n unit)"},
@@ -71,7 +70,7 @@ var advices = []struct{ format, query, write string }{
 	{"combined", "INSERT INTO t SELECT host, «GROUP_CONCAT(path)» AS a FROM events GROUP BY host", "COUNT(*)"},
 	{"combined", "INSERT INTO t SELECT host, «APPROX_COUNT_DISTINCT(path)» AS a FROM events GROUP BY host", "COUNT(*)"},
 	{"combined", "INSERT INTO t SELECT «NOW()» AS a FROM events", "_timestamp"},
-	{"combined", "INSERT INTO t SELECT «UNIX_TIMESTAMP()» AS a FROM events", "_event_time"},
+	{"combined", "INSERT INTO t SELECT «UTC_TIMESTAMP()» AS a FROM events", "_event_time"},
 	{"combined", "INSERT INTO t SELECT «UUID() AS a» FROM events", "_topic, _partition, _offset"},
 	{"combined", "INSERT INTO t SELECT «LEFT(path)» AS a FROM events", "LEFT(path, 100)"},
 	{"combined", "INSERT INTO t SELECT «SUBSTRING_INDEX(path, host, 1)» AS a FROM events", "SUBSTRING_INDEX(path, '?', 1)"},
@@ -260,6 +259,7 @@ var noAdvice = []string{
 	"it looks like an Avro container file, which Flume does not write to Kafka",
 	"column %s: the value has %d bytes, a BINARY(%d) column fills it up with zero bytes: %s",
 	"the same as `LOCATE(part, text)`",
+	"TIMESTAMPDIFF(unit, from, to)",
 	"TRIM([[LEADING | TRAILING] pattern FROM] text)",
 	// The parser rejects these first.
 	"WITH is not supported: write its expressions where they are used",

@@ -34,6 +34,8 @@ var functionProductions = map[place][]production{
 		made("HOUR(%s)", aTime), made("MINUTE(%s)", aTime), made("SECOND(%s)", aTime), made("MICROSECOND(%s)", aTime), made("YEAR(%s)", timeConst), translated("MICROSECOND(%s)", "MICROSECOND(TIMESTAMP(%s))", timeConst),
 		made("INET_ATON(%s)", address), made("INET_ATON(%s)", aText), made("IS_IPV4(%s)", address), made("IS_IPV4(%s)", aText), made("IS_IPV6(%s)", address), made("IS_IPV6(%s)", aText), made("INET_ATON(INET_NTOA(%s))", intColumn),
 		translated("REGEXP_LIKE(%s, %s)", "(%s REGEXP %s)", textual, regex), made("REGEXP_INSTR(%s, %s)", textual, regex), made("REGEXP_INSTR(%s, %s)", aText, regex),
+		made("DATEDIFF(%s, %s)", aTime, aTime), translated("TIME_TO_SEC(%s)", "FLOOR(TIME_TO_SEC(%s))", aTime),
+		made("EXTRACT(YEAR FROM %s)", aTime), made("EXTRACT(MICROSECOND FROM %s)", aTime), made("EXTRACT(QUARTER FROM %s)", aTime),
 		made("CRC32(%s)", textual), made("ABS(%s)", anInt), made("SIGN(%s)", anyAtAll), made("CEIL(%s)", aNumber), made("CEILING(%s)", aNumber), made("FLOOR(%s)", aNumber),
 		made("ROUND(%s)", anInt), translated("ROUND(%s, %s)", "(ROUND(%s, %s) DIV 1)", anInt, digits), translated("TRUNCATE(%s, %s)", "(TRUNCATE(%s, %s) DIV 1)", anInt, digits),
 	},
@@ -59,13 +61,24 @@ var functionProductions = map[place][]production{
 		made("REPLACE(%s, %s, %s)", textual, delimiter, delimiter), made("REPLACE(%s, %s, %s)", aText, textual, textual),
 	},
 	aCondition: {made("(%s REGEXP %s)", textual, regex), made("(%s NOT REGEXP %s)", aText, regex), made("(%s RLIKE %s)", aText, regex)},
-	aTime:      {translated("DATE(%s)", "TIMESTAMP(DATE(%s))", aTime)},
+	aTime: {
+		translated("DATE(%s)", "TIMESTAMP(DATE(%s))", aTime), translated("LAST_DAY(%s)", "TIMESTAMP(LAST_DAY(%s))", aTime),
+		made("ADDDATE(%s, %s)", aTime, count), made("SUBDATE(%s, %s)", aTime, count), made("SUBDATE(%s, INTERVAL %s WEEK)", aTime, count), made("TIMESTAMPADD(MONTH, %s, %s)", count, aTime),
+	},
 	aDouble: {
 		made("ABS(%s)", aDouble), translated("CEIL(%s)", "(CEIL(%s) + 0e0)", aDouble), translated("FLOOR(%s)", "(FLOOR(%s) + 0e0)", aDouble),
 	},
 }
 
 func init() {
+	functionProductions[aDecimal] = append(functionProductions[aDecimal],
+		translated("CAST(UNIX_TIMESTAMP(%s) AS DECIMAL(18,6))", "CAST(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', %s) / 1000000 AS decimal(18,6))", aTime),
+		made("IF(%[1]s BETWEEN '1971-01-01' AND '2037-01-01', CAST(UNIX_TIMESTAMP(%[1]s) AS DECIMAL(18,6)), 0.0)", aTime))
+	for _, unit := range []string{"MICROSECOND", "SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR"} {
+		functionProductions[anInt] = append(functionProductions[anInt], made("TIMESTAMPDIFF("+unit+", %s, %s)", aTime, aTime))
+		functionProductions[aTime] = append(functionProductions[aTime], made("DATE_ADD(%s, INTERVAL %s "+unit+")", aTime, count), made("DATE_SUB(%s, INTERVAL %s "+unit+")", aTime, count), made("(%s - INTERVAL %s "+unit+")", aTime, intColumn))
+	}
+	functionProductions[aTime] = append(functionProductions[aTime], made("(%s + INTERVAL %s DAY)", aTime, intColumn), made("(INTERVAL %s MONTH + %s)", count, aTime))
 	functionProductions[anInt] = append(functionProductions[anInt], append(extremes("(X + 0)", anInt, anInt), extremes("(X + 0)", anInt, anInt, anInt)...)...)
 	functionProductions[aDecimal] = append(functionProductions[aDecimal], append(extremes("(X + 0)", aDecimal, aNumber), extremes("(X + 0)", anInt, aDecimal, aDecimal)...)...)
 	functionProductions[aDouble] = append(functionProductions[aDouble], append(extremes("(X + 0e0)", aDouble, anyAtAll), extremes("(X + 0e0)", anInt, aDouble, aDouble)...)...)

@@ -108,6 +108,16 @@ var diffRules = []diffRule{
 	{"Other spellings of IPv4 addresses", func(d *difference) bool {
 		return strings.Contains(d.form, "INET_ATON(") && !d.ours.set && d.ours.rejected == "" && d.theirs.set
 	}},
+	{"Patterns without backtracking", func(d *difference) bool {
+		return d.ours.rejected == "" && strings.Contains(d.theirs.rejected, "match limit exceeded")
+	}},
+	{"Intervals beyond all years", func(d *difference) bool {
+		if !strings.Contains(d.form, "INTERVAL") || !d.stricter("the time is out of range") || d.args[1].column < 0 {
+			return false
+		}
+		v := d.row[d.args[1].column]
+		return v != nil && len(strings.TrimPrefix(*v, "-")) >= 10
+	}},
 	{"$ before a line end", func(d *difference) bool {
 		text := d.node.ours()
 		return (strings.Contains(d.form, "REGEXP") || strings.Contains(d.form, "RLIKE")) && strings.Contains(text, "$") && d.hasLineEnd()

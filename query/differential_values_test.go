@@ -281,7 +281,7 @@ func drawRegex(rng *rand.Rand, notEmpty bool) string {
 		}
 		return text
 	}
-	return pick(rng, "", "", "", "(?i)", "(?s)") + alternative(2, notEmpty)
+	return pick(rng, "", "", "", "(?i)", "(?s)") + alternative(1, notEmpty)
 }
 
 // sqlQuote quotes a text such that both sides read it.

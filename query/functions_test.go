@@ -80,6 +80,13 @@ func TestFunctions_columns(t *testing.T) {
 		{"combined", "CRC32(host)", "int"},
 		{"combined", "HOUR(ts)", "int"},
 		{"combined", "DAYNAME(ts)", "text 9"},
+		{"combined", "ts + INTERVAL 1 DAY", "time 0"},
+		{"combined", "_timestamp - INTERVAL bytes MINUTE", "time 3 nullable"},
+		{"combined", "DATE_ADD(ts, INTERVAL 5 MICROSECOND)", "time 6"},
+		{"combined", "TIMESTAMPDIFF(SECOND, ts, _timestamp)", "int"},
+		{"combined", "UNIX_TIMESTAMP(ts)", "int"},
+		{"combined", "UNIX_TIMESTAMP(_timestamp)", "decimal 15,3"},
+		{"combined", "LAST_DAY(ts)", "time 0"},
 		{"combined", "DATE(ts)", "time 0"},
 		{"combined", "INET_ATON(host)", "int nullable"},
 		{"combined", "INET_NTOA(status)", "text 15 nullable"},
@@ -120,6 +127,37 @@ func TestClocks_inTheZone(t *testing.T) {
 		{"2015-05-17 22:05:03Z", "0 18 Monday 2015 2015-05-17 22:00:00 1"},
 		{"2015-12-31 23:05:03Z", "0 1 Friday 2016 2015-12-31 23:00:00 1"},
 		{"2015-05-17 10:05:03", "10 17 Sunday 2015 2015-05-16 22:00:00 1"},
+	} {
+		f := p.newFold()
+		var tally batch.Tally
+		f.Add(part, []batch.Record{{Value: []byte(`{"ts":"` + c.ts + `"}`)}}, &tally)
+		rows := f.Take().Tables[0]
+		if rows.Len() != 1 {
+			t.Fatalf("%s: got %d rows and %v, expected one row", c.ts, rows.Len(), tally.Dead)
+		}
+		if got := string(rows.Bytes(&rows.Cells(0)[0])); got != c.want {
+			t.Errorf("%s: got %q, expected %q", c.ts, got, c.want)
+		}
+	}
+}
+
+// Units from a day on are those of the clocks, shorter ones are elapsed time.
+func TestIntervals_inTheZone(t *testing.T) {
+	t.Parallel()
+	zone, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := DefaultOptions()
+	o.Format, o.TimeZone = "json", zone
+	p, err := Compile(`INSERT INTO t SELECT CONCAT_WS(' ', CAST(CAST(ts AS DATETIME) + INTERVAL 1 DAY AS CHAR), CAST(CAST(ts AS DATETIME) + INTERVAL 24 HOUR AS CHAR), CAST(LAST_DAY(CAST(ts AS DATETIME)) AS CHAR), TIMESTAMPDIFF(DAY, '2026-03-28 12:00:00', ts), TIMESTAMPDIFF(HOUR, '2026-03-28 12:00:00', ts), DATEDIFF(ts, '2026-03-28'), TIME_TO_SEC(ts)) AS x FROM events`, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ ts, want string }{
+		{"2026-03-28 12:00:00", "2026-03-29 10:00:00 2026-03-29 11:00:00 2026-03-30 22:00:00 0 0 0 43200"},
+		{"2026-03-29 12:00:00", "2026-03-30 10:00:00 2026-03-30 10:00:00 2026-03-30 22:00:00 1 23 1 43200"},
+		{"2026-10-24 12:00:00", "2026-10-25 11:00:00 2026-10-25 10:00:00 2026-10-30 23:00:00 210 5039 210 43200"},
 	} {
 		f := p.newFold()
 		var tally batch.Tally

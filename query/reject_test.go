@@ -72,7 +72,7 @@ func TestCompile_rejects(t *testing.T) {
 		{"combined", "INSERT INTO t SELECT TUMBLE(ts, INTERVAL 0 MINUTE) AS m FROM events", "whole number from 1"},
 		{"combined", "INSERT INTO t SELECT TUMBLE(ts, INTERVAL 1 FORTNIGHT) AS m FROM events", "expected SECOND, MINUTE"},
 		{"combined", "INSERT INTO t SELECT TUMBLE(host, INTERVAL 1 MINUTE) AS m FROM events", "CAST(host AS DATETIME)"},
-		{"combined", "INSERT INTO t SELECT ts + INTERVAL 1 HOUR AS m FROM events", "TUMBLE"},
+		{"combined", "INSERT INTO t SELECT ts * INTERVAL 1 HOUR AS m FROM events", "TUMBLE"},
 		{"combined", "INSERT INTO t SELECT host, status + 1 FROM events", "write `status` + 1 AS name"},
 		{"combined", "INSERT INTO t SELECT host, host FROM events", "written twice"},
 		{"combined", "INSERT INTO t (a) SELECT host, status FROM events", "lists 1 columns"},

@@ -17,9 +17,6 @@ var arithmetic = map[string]func(a, b value.Value) (value.Value, bool){
 // arith compiles + - * / div %, with MySQL's types: the result of integers is an integer, except that a quotient has four
 // digits more after the point than its dividend (div_precision_increment). If either side is a DOUBLE, the result is one.
 func (c *Compiler) arith(e *ast.Expr) Compiled {
-	if e.Args[1].Op == ast.OpInterval || e.Args[0].Op == ast.OpInterval {
-		return c.Fail(e, "times and intervals cannot be added: group with TUMBLE(time, INTERVAL n unit)")
-	}
 	a, b := c.Number(c.Compile(e.Args[0])), c.Number(c.Compile(e.Args[1]))
 	x := Compiled{Constant: a.Constant && b.Constant, Source: e}
 	x.Nullable = a.Nullable || b.Nullable

@@ -98,6 +98,11 @@ func (c *Compiler) arguments(e *ast.Expr, f *Function) (args []Compiled, branch 
 	return args, branch
 }
 
+// IntervalNumber compiles the number of an INTERVAL, which must be an integer.
+func (c *Compiler) IntervalNumber(interval *ast.Expr) Compiled {
+	return c.known(c.argument(c.Compile(interval.Args[0]), Integer))
+}
+
 // argument converts an argument to a class.
 func (c *Compiler) argument(x Compiled, to Class) Compiled {
 	switch to {

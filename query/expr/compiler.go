@@ -102,7 +102,7 @@ func (c *Compiler) operator(e *ast.Expr) Compiled {
 	case ast.OpCast:
 		return c.cast(e)
 	}
-	return c.Fail(e, "an INTERVAL can only be in TUMBLE(time, INTERVAL n unit)")
+	return c.Fail(e, "an INTERVAL can only be added to a time or subtracted, or be in TUMBLE(time, INTERVAL n unit)")
 }
 
 func (c *Compiler) literal(e *ast.Expr) Compiled {

@@ -13,7 +13,7 @@ func Library() *expr.Library { return &library }
 var library = expr.Library{Functions: functions, Advice: allAdvice()}
 
 // functions lists every function of one row's values, in the order in which docs/query.md shows them.
-var functions = slices.Concat(conditionals, numbers, parts, searches, regexps, composed, cases, encodings, hashes, addresses, headers, times, clocks)
+var functions = slices.Concat(conditionals, numbers, parts, searches, regexps, composed, cases, encodings, hashes, addresses, headers, times, intervals, clocks)
 
 // instead holds what to write in place of functions of MySQL that are not supported.
 var instead = map[string]string{
@@ -31,7 +31,7 @@ var instead = map[string]string{
 // sameAdvice maps a function to the one whose advice it shares.
 var sameAdvice = map[string]string{
 	"stddev": "std", "stddev_pop": "std", "stddev_samp": "std", "variance": "std", "var_pop": "std", "var_samp": "std",
-	"curdate": "now", "current_timestamp": "now", "sysdate": "now", "unix_timestamp": "now",
+	"curdate": "now", "current_timestamp": "now", "sysdate": "now",
 	"utc_timestamp": "now", "inet6_ntoa": "inet6_aton",
 }
 

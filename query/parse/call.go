@@ -2,6 +2,8 @@ package parse
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/dolthub/vitess/go/vt/sqlparser"
 
@@ -33,7 +35,43 @@ func (c converter) call(x *ast.Expr, e *sqlparser.FuncExpr) (*ast.Expr, error) {
 	if x.Name == "mod" && len(x.Args) == 2 && !x.Star {
 		x.Op, x.Name = ast.OpArith, "%"
 	}
+	if (x.Name == "adddate" || x.Name == "subdate") && len(x.Args) == 2 && x.Args[1].Op != ast.OpInterval {
+		x.Args[1] = interval(x.Args[1], "day")
+	}
 	return x, nil
+}
+
+func interval(n *ast.Expr, unit string) *ast.Expr {
+	return &ast.Expr{Op: ast.OpInterval, Name: unit, Args: []*ast.Expr{n}, Precision: -1, Scale: -1, Text: "interval " + n.Text + " " + unit}
+}
+
+// timestamp converts TIMESTAMPADD(unit, n, time) into DATE_ADD(time, INTERVAL n unit), and the unit of TIMESTAMPDIFF into a
+// text.
+func (c converter) timestamp(x *ast.Expr, e *sqlparser.TimestampFuncExpr) (*ast.Expr, error) {
+	unit := strings.ToLower(e.Unit)
+	x, err := c.operands(x, e.Expr1, e.Expr2)
+	if err != nil {
+		return nil, err
+	}
+	x.Op, x.Name = ast.OpCall, strings.ToLower(e.Name)
+	if x.Name == "timestampadd" {
+		x.Name, x.Args = "date_add", []*ast.Expr{x.Args[1], interval(x.Args[0], unit)}
+		return x, nil
+	}
+	x.Args = append([]*ast.Expr{{Op: ast.OpText, Name: unit, Text: unit}}, x.Args...)
+	return x, nil
+}
+
+// extracted are the units of EXTRACT that have a function of their name.
+var extracted = []string{"microsecond", "second", "minute", "hour", "day", "month", "quarter", "year"}
+
+// extract converts EXTRACT(unit FROM time) into unit(time).
+func (c converter) extract(x *ast.Expr, e *sqlparser.ExtractFuncExpr) (*ast.Expr, error) {
+	x.Op, x.Name = ast.OpCall, strings.ToLower(e.Unit)
+	if !slices.Contains(extracted, x.Name) {
+		return nil, fmt.Errorf("%s: the unit %s is not supported: expected %s", x.Text, e.Unit, strings.ToUpper(strings.Join(extracted, ", ")))
+	}
+	return c.operands(x, e.Expr)
 }
 
 // trimDirections maps the parser's names of TRIM's directions to the words in SQL.

@@ -65,6 +65,10 @@ func (c converter) expr(e sqlparser.Expr) (*ast.Expr, error) {
 		return c.operands(x, e.Expr)
 	case *sqlparser.FuncExpr:
 		return c.call(x, e)
+	case *sqlparser.TimestampFuncExpr:
+		return c.timestamp(x, e)
+	case *sqlparser.ExtractFuncExpr:
+		return c.extract(x, e)
 	case *sqlparser.TrimExpr:
 		return c.trim(x, e)
 	case *sqlparser.SubstrExpr:

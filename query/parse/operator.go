@@ -125,6 +125,19 @@ func (c converter) binary(x *ast.Expr, e *sqlparser.BinaryExpr) (*ast.Expr, erro
 		return nil, unsupported(x)
 	}
 	right, err := c.expr(e.Right)
-	x.Op, x.Args = ast.OpArith, []*ast.Expr{left, right}
-	return x, err
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case right.Op == ast.OpInterval && x.Name == sqlparser.PlusStr:
+		x.Op, x.Name = ast.OpCall, "date_add"
+	case right.Op == ast.OpInterval && x.Name == sqlparser.MinusStr:
+		x.Op, x.Name = ast.OpCall, "date_sub"
+	case left.Op == ast.OpInterval && x.Name == sqlparser.PlusStr:
+		x.Op, x.Name, left, right = ast.OpCall, "date_add", right, left
+	default:
+		x.Op = ast.OpArith
+	}
+	x.Args = []*ast.Expr{left, right}
+	return x, nil
 }
