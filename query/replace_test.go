@@ -21,7 +21,7 @@ func TestReplace_columns(t *testing.T) {
 	want := []string{
 		"host key", "n total", "agent value of the last record", "bytes value of the last record", "at value of the last record",
 		"[etl__last position of the last record]", "[mean__1 total]",
-		"mean(4) = ROUND((CAST(`mean__1` AS DECIMAL(65,9)) / NULLIF(`n`, 0)), 4)",
+		"mean(4) = ROUND((CAST(`mean__1` AS DECIMAL(65,9)) / NULLIF(CAST(`n` AS DECIMAL(65,0)), 0)), 4)",
 	}
 	if diff := cmp.Diff(want, columnsOf(t, p)); diff != "" {
 		t.Errorf("(-expected +got):\n%s", diff)
