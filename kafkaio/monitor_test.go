@@ -109,7 +109,7 @@ func TestProber_createAtStart(t *testing.T) {
 	asked := denied.Hits()
 	a.seen = map[string]bool{"logs": true, "logs.dlq": true}
 	if r = ask(); r.missing != nil || r.dead != nil || !r.absent || !r.deadAbsent {
-		t.Errorf("later: got %+v; expected neither topic described, and both absent", r)
+		t.Errorf("later: got %+v; expected no missing rights, and both topics absent", r)
 	}
 	if got := denied.Hits(); got != asked {
 		t.Errorf("it was asked %d times, expected %d", got, asked)

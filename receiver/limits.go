@@ -22,8 +22,8 @@ type Limits struct {
 	MaxHeaderBytes int
 	// MaxBodyBytes bounds an event's body. The default is 16 MiB, far above what Kafka takes (1 MiB by default).
 	MaxBodyBytes int
-	// KeepPacked disables [Frame.Unpack]: compressed bodies stay as they arrived.
-	KeepPacked bool
+	// KeepCompressed disables [Frame.Decompress]: compressed bodies stay as they arrived.
+	KeepCompressed bool
 }
 
 // DefaultLimits returns the defaults for the receiver of that name.

@@ -93,7 +93,7 @@ func (c *conn) handle(f *frame) error {
 		return c.reply(f.serial, head, noMeta, systemError("org.apache.avro.AvroRuntimeException: No such remote message: "+string(name)))
 	}
 	if err == nil {
-		err = f.Unpack(&c.r.cfg.Limits)
+		err = f.Decompress(&c.r.cfg.Limits)
 	}
 	if err != nil {
 		f.Release()

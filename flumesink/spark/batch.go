@@ -47,7 +47,7 @@ func decodeBatch(f *receiver.Frame, limits *receiver.Limits, b []byte) (eventBat
 		err = receiver.Malformed("event batch: %d bytes follow the last field", len(b)-at)
 	}
 	if err == nil {
-		err = f.Unpack(limits)
+		err = f.Decompress(limits)
 	}
 	return batch, err
 }

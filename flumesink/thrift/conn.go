@@ -64,7 +64,7 @@ func (c *conn) handle(f netserver.Request) error {
 		}
 		return err
 	}
-	if err := f.Unpack(c.limits); err != nil {
+	if err := f.Decompress(c.limits); err != nil {
 		f.Release()
 		return err
 	}

@@ -24,7 +24,7 @@ type AddressLimits struct {
 func (o ReceiverOptions) http() httpreceiver.Config {
 	c := httpreceiver.DefaultConfig()
 	o.HTTPMax.apply(&c.Limits)
-	c.KeepPacked = o.GunzipBodies == "off"
+	c.KeepCompressed = o.GunzipBodies == "off"
 	c.MaxConnections, c.MaxConnectionsPerAddress = o.HTTPConns.Connections, o.HTTPConns.PerAddress
 	o.HTTPTLS.apply(&c.TLS)
 	c.Listen, c.IdleTimeout = o.HTTPListen, o.HTTPIdle

@@ -93,7 +93,7 @@ func (o ReceiverOptions) avro() avro.Config {
 	c := avro.DefaultConfig()
 	o.AvroConns.apply(&c.Config)
 	o.AvroMax.apply(&c.Limits)
-	c.KeepPacked = o.GunzipBodies == "off"
+	c.KeepCompressed = o.GunzipBodies == "off"
 	o.AvroTLS.apply(&c.TLS)
 	c.Listen, c.MaxListLength, c.Inflate.MaxRatio = o.AvroListen, o.AvroListLength, o.AvroRatio
 	return c
@@ -102,7 +102,7 @@ func (o ReceiverOptions) avro() avro.Config {
 func (o ReceiverOptions) thrift() thrift.Config {
 	c := thrift.DefaultConfig()
 	o.ThriftMax.apply(&c.Limits)
-	c.KeepPacked = o.GunzipBodies == "off"
+	c.KeepCompressed = o.GunzipBodies == "off"
 	o.ThriftTLS.apply(&c.TLS)
 	c.Listen, c.MaxConnections, c.MaxConnectionsPerAddress = o.ThriftListen, o.ThriftConns, o.ThriftPerAddress
 	return c
@@ -112,7 +112,7 @@ func (o ReceiverOptions) spark() spark.Config {
 	c := spark.DefaultConfig()
 	c.Sinks, c.Batch, c.Connections = o.Poll, o.PollBatch, o.PollConnections
 	o.PollMax.apply(&c.Limits)
-	c.KeepPacked = o.GunzipBodies == "off"
+	c.KeepCompressed = o.GunzipBodies == "off"
 	return c
 }
 

@@ -207,7 +207,7 @@ func (f *folder) open(ctx, work context.Context, n string) error {
 	}
 	var kind string
 	if err == nil {
-		kind, err = packed(h)
+		kind, err = compression(h)
 	}
 	if kind != "" {
 		f.skipFile(n, "it is compressed with "+kind+"; decompress it and move the text file in", info)

@@ -76,7 +76,7 @@ func (r *Receiver) receive(c *netserver.ServedConn, w http.ResponseWriter, q *ht
 	c.Metrics().Received(len(f.Bytes))
 	err = decode(f.Frame, &r.cfg.Limits)
 	if err == nil {
-		err = f.Unpack(&r.cfg.Limits)
+		err = f.Decompress(&r.cfg.Limits)
 	}
 	if err != nil {
 		f.Release()

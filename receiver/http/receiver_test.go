@@ -143,14 +143,14 @@ func TestReceiver_compressedBodies(t *testing.T) {
 	t.Parallel()
 	k := &kafka{}
 	g := start(t, k, func(c *Config, _ *receiver.Runtime) { c.MaxBodyBytes = 1000 })
-	packed := func(text string) string { // in JSON, whose strings are bytes here
+	gzipped := func(text string) string { // in JSON, whose strings are bytes here
 		var b bytes.Buffer
 		w := gzip.NewWriter(&b)
 		_, _ = w.Write([]byte(text))
 		_ = w.Close()
 		return strings.NewReplacer(`"`, `\"`, `\`, `\\`).Replace(b.String())
 	}
-	if a := g.post(`[{"headers":{"guId":"1"},"body":"` + packed("a line") + `"},{"headers":{"guId":"2"},"body":"` + packed(strings.Repeat("x", 1001)) + `"},{"headers":{"guId":"3"},"body":"plain"}]`); a.status != 200 {
+	if a := g.post(`[{"headers":{"guId":"1"},"body":"` + gzipped("a line") + `"},{"headers":{"guId":"2"},"body":"` + gzipped(strings.Repeat("x", 1001)) + `"},{"headers":{"guId":"3"},"body":"plain"}]`); a.status != 200 {
 		t.Fatalf("status %d, %q, expected 200", a.status, a.body)
 	}
 	es := k.Events()

@@ -128,12 +128,12 @@ func TestWatcher_fileReplacedAfterListing(t *testing.T) {
 func TestWatcher_skipsCompressedFiles(t *testing.T) {
 	t.Parallel()
 	dir, at, k := t.TempDir(), t.TempDir(), &kafka{}
-	packedFiles := map[string]string{
+	compressedFiles := map[string]string{
 		"a.log": "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\n\n", "b.gz": "\x1f\x8b", "c.Z": "\x1f\x9d\x90", "d.bz2": "BZh91AY&SY\n\n",
 		"e.bz2": "BZh9\x17rE8P\x90\x00\x00", "f.xz": "\xfd7zXZ\x00\x00", "g.zst": "\x28\xb5\x2f\xfd\x04", "h.zip": "PK\x03\x04\n\n",
 		"i.zip": "PK\x05\x06\x00\x00", "j.lz4": "\x04\x22\x4d\x18\n", "k.7z": "7z\xbc\xaf\x27\x1c\n", "l.sz": "\xff\x06\x00\x00sNaPpY\n",
 	}
-	for name, text := range packedFiles {
+	for name, text := range compressedFiles {
 		put(t, dir, name, text, time.Hour)
 	}
 	put(t, dir, "plain.gz", "a text\n", 3*time.Minute)
@@ -146,8 +146,8 @@ func TestWatcher_skipsCompressedFiles(t *testing.T) {
 	want = append(want, "b.gz: now a text")
 	g.Wants(k.got, want...)
 	g.idle()
-	if n := g.Metric("etl_receiver_refused_total", reasonSkipped); n != float64(len(packedFiles)) {
-		t.Errorf("%v files counted as left, expected %d; log %s", n, len(packedFiles), g.Log.String())
+	if n := g.Metric("etl_receiver_refused_total", reasonSkipped); n != float64(len(compressedFiles)) {
+		t.Errorf("%v files counted as left, expected %d; log %s", n, len(compressedFiles), g.Log.String())
 	}
 	for _, kind := range []string{"gzip", "compress", "bzip2", "xz", "zstd", "zip", "lz4", "7z", "snappy"} {
 		if !strings.Contains(g.Log.String(), "compressed with "+kind+";") {

@@ -34,14 +34,14 @@ var errWasted = errors.New("too much work was spent on bodies that cannot be dec
 
 var errTooLarge = errors.New("it decompresses to more than the limit")
 
-// Unpack decompresses the bodies that Log4j 2's Flume appender compressed with gzip, which it does by default. Such an
+// Decompress decompresses the bodies that Log4j 2's Flume appender compressed with gzip, which it does by default. Such an
 // event has the header guId and a body that begins with gzip's magic number; no other body is changed. An event whose
 // body cannot be decompressed, or decompresses to more than a limit, becomes a dead letter with the body as it arrived.
 //
 // The decompressed bytes are charged to the bytes in flight. A request's decompressed bodies together are bounded by
 // MaxFrameBytes, and so is the work on bodies that turn out to be corrupt. The error is that of waiting for memory.
-func (f *Frame) Unpack(l *Limits) error {
-	if l.KeepPacked {
+func (f *Frame) Decompress(l *Limits) error {
+	if l.KeepCompressed {
 		return nil
 	}
 	var reader *gzip.Reader
@@ -50,7 +50,7 @@ func (f *Frame) Unpack(l *Limits) error {
 	wasted := l.MaxFrameBytes // how many bytes of corrupt bodies may still be decompressed
 	for i := range f.Events {
 		e := &f.Events[i]
-		if e.Dead != nil || !isPacked(e) {
+		if e.Dead != nil || !isCompressed(e) {
 			continue
 		}
 		if reader == nil {
@@ -89,8 +89,8 @@ func (f *Frame) Unpack(l *Limits) error {
 	return nil
 }
 
-// isPacked reports whether Log4j 2 compressed the body.
-func isPacked(e *Event) bool {
+// isCompressed reports whether Log4j 2 compressed the body.
+func isCompressed(e *Event) bool {
 	if b := e.Body; len(b) < 3 || b[0] != 0x1f || b[1] != 0x8b || b[2] != 8 {
 		return false
 	}

@@ -71,8 +71,8 @@ func openIn(root *os.Root, file string) (*os.File, error) {
 	return root.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 }
 
-// packings are the magic numbers of compressed files. No text begins with one.
-var packings = []struct{ name, magic string }{
+// compressions are the magic numbers of compressed files. No text begins with one.
+var compressions = []struct{ name, magic string }{
 	{"gzip", "\x1f\x8b"},
 	{"compress", "\x1f\x9d"},
 	{"bzip2", "BZh?1AY&SY"},
@@ -87,9 +87,9 @@ var packings = []struct{ name, magic string }{
 	{"snappy", "\xff\x06\x00\x00sNaPpY"},
 }
 
-// packed returns what the file is compressed with, by its first bytes, or "" if it is not compressed. Its name does not
+// compression returns what the file is compressed with, by its first bytes, or "" if it is not compressed. Its name does not
 // matter.
-func packed(h io.ReaderAt) (string, error) {
+func compression(h io.ReaderAt) (string, error) {
 	var b [10]byte
 	n, err := h.ReadAt(b[:], 0)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -99,7 +99,7 @@ func packed(h io.ReaderAt) (string, error) {
 	if n > 3 && bytes.HasPrefix(head, []byte("BZh")) {
 		b[3] = '?' // the block size
 	}
-	for _, p := range packings {
+	for _, p := range compressions {
 		if bytes.HasPrefix(head, []byte(p.magic)) {
 			return p.name, nil
 		}

@@ -12,9 +12,9 @@ import (
 	"github.com/sluice-etl/sluice/receiver"
 )
 
-// crowd is bad senders: silent connections, connections that stopped in the middle of a frame, and one that reconnects
+// badSenders connects bad senders: silent connections, connections that stopped in the middle of a frame, and one that reconnects
 // repeatedly and sends bytes that are not Avro. They use enough addresses to stay within the limit of each.
-func crowd(b *testing.B, addr string, connections int) (stop func()) {
+func badSenders(b *testing.B, addr string, connections int) (stop func()) {
 	b.Helper()
 	dial := func(i int) (net.Conn, error) {
 		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(i/500+1))}}
@@ -67,7 +67,7 @@ func BenchmarkReceiver_manyBadSenders(b *testing.B) {
 			d := &receivertest.Discard{}
 			addr := receivertest.Run(b, d, onAnyPort)
 			if bad > 0 {
-				defer crowd(b, addr, bad)()
+				defer badSenders(b, addr, bad)()
 			}
 			receivertest.Measure(b, 1, len(es), size, func() (func() error, func()) {
 				c, err := avroclient.Dial(b.Context(), avroclient.DefaultConfig(addr))

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-func packed(tb testing.TB, text string) []byte {
+func gzipped(tb testing.TB, text string) []byte {
 	tb.Helper()
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
@@ -22,7 +22,7 @@ func packed(tb testing.TB, text string) []byte {
 	return b.Bytes()
 }
 
-func unpackFrame(tb testing.TB, events ...Event) (*Frame, *Admission) {
+func frameOfEvents(tb testing.TB, events ...Event) (*Frame, *Admission) {
 	tb.Helper()
 	a := NewAdmission(DefaultConfig(), nil)
 	f, err := NewFrames(a).Begin(tb.Context(), time.Now(), time.Now().Add(time.Hour), 0)
@@ -40,9 +40,9 @@ func log4j(body []byte) Event {
 	}}
 }
 
-func TestUnpack(t *testing.T) {
+func TestDecompress(t *testing.T) {
 	t.Parallel()
-	whole := packed(t, "a line")
+	whole := gzipped(t, "a line")
 	large := strings.Repeat("x", 1001)
 	broken := bytes.Clone(whole)
 	broken[len(broken)-5] ^= 1 // the checksum
@@ -50,27 +50,27 @@ func TestUnpack(t *testing.T) {
 		event        Event
 		body, reason string
 	}{
-		"packed by Log4j 2":        {log4j(whole), "a line", ""},
-		"an empty text":            {log4j(packed(t, "")), "", ""},
-		"two members":              {log4j(append(bytes.Clone(whole), whole...)), "a linea line", ""},
-		"at the limit":             {log4j(packed(t, large[:1000])), large[:1000], ""},
-		"not packed by Log4j 2":    {log4j([]byte("a line")), "a line", ""},
-		"gzip of another sender":   {Event{Body: whole}, string(whole), ""},
-		"another header":           {Event{Body: whole, Headers: []Header{{Key: []byte("guid")}}}, string(whole), ""},
-		"above the limit":          {log4j(packed(t, large)), string(packed(t, large)), "the body is compressed with gzip and decompresses to more bytes than option 'x.max-body-bytes' or option 'x.max-frame-bytes'"},
-		"cut":                      {log4j(whole[:len(whole)-9]), string(whole[:len(whole)-9]), "the body is compressed with gzip and cannot be decompressed"},
-		"without its trailer":      {log4j(whole[:len(whole)-1]), string(whole[:len(whole)-1]), "the body is compressed with gzip and cannot be decompressed"},
-		"only its beginning":       {log4j(whole[:3]), string(whole[:3]), "the body is compressed with gzip and cannot be decompressed"},
-		"another checksum":         {log4j(broken), string(broken), "the body is compressed with gzip and cannot be decompressed"},
-		"more behind it":           {log4j(append(bytes.Clone(whole), "more"...)), string(whole) + "more", "the body is compressed with gzip and cannot be decompressed"},
-		"a dead letter already is": {Event{Body: whole, Headers: log4j(nil).Headers, Dead: &Dead{Reason: "why"}}, string(whole), "why"},
+		"compressed by Log4j 2":     {log4j(whole), "a line", ""},
+		"an empty text":             {log4j(gzipped(t, "")), "", ""},
+		"two members":               {log4j(append(bytes.Clone(whole), whole...)), "a linea line", ""},
+		"at the limit":              {log4j(gzipped(t, large[:1000])), large[:1000], ""},
+		"not compressed by Log4j 2": {log4j([]byte("a line")), "a line", ""},
+		"gzip of another sender":    {Event{Body: whole}, string(whole), ""},
+		"another header":            {Event{Body: whole, Headers: []Header{{Key: []byte("guid")}}}, string(whole), ""},
+		"above the limit":           {log4j(gzipped(t, large)), string(gzipped(t, large)), "the body is compressed with gzip and decompresses to more bytes than option 'x.max-body-bytes' or option 'x.max-frame-bytes'"},
+		"cut":                       {log4j(whole[:len(whole)-9]), string(whole[:len(whole)-9]), "the body is compressed with gzip and cannot be decompressed"},
+		"without its trailer":       {log4j(whole[:len(whole)-1]), string(whole[:len(whole)-1]), "the body is compressed with gzip and cannot be decompressed"},
+		"only its beginning":        {log4j(whole[:3]), string(whole[:3]), "the body is compressed with gzip and cannot be decompressed"},
+		"another checksum":          {log4j(broken), string(broken), "the body is compressed with gzip and cannot be decompressed"},
+		"more behind it":            {log4j(append(bytes.Clone(whole), "more"...)), string(whole) + "more", "the body is compressed with gzip and cannot be decompressed"},
+		"a dead letter already is":  {Event{Body: whole, Headers: log4j(nil).Headers, Dead: &Dead{Reason: "why"}}, string(whole), "why"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f, _ := unpackFrame(t, Event{Body: []byte("before")}, tc.event, log4j(packed(t, "after")))
+			f, _ := frameOfEvents(t, Event{Body: []byte("before")}, tc.event, log4j(gzipped(t, "after")))
 			l := DefaultLimits("x")
 			l.MaxBodyBytes = 1000
-			if err := f.Unpack(&l); err != nil {
+			if err := f.Decompress(&l); err != nil {
 				t.Fatal(err)
 			}
 			if string(f.Events[0].Body) != "before" || string(f.Events[2].Body) != "after" || f.Events[0].Dead != nil || f.Events[2].Dead != nil {
@@ -89,52 +89,52 @@ func TestUnpack(t *testing.T) {
 }
 
 // The option disables it.
-func TestUnpack_off(t *testing.T) {
+func TestDecompress_off(t *testing.T) {
 	t.Parallel()
-	whole := packed(t, "a line")
-	f, _ := unpackFrame(t, log4j(whole))
+	whole := gzipped(t, "a line")
+	f, _ := frameOfEvents(t, log4j(whole))
 	l := DefaultLimits("")
-	l.KeepPacked = true
-	if err := f.Unpack(&l); err != nil || !bytes.Equal(f.Events[0].Body, whole) {
+	l.KeepCompressed = true
+	if err := f.Decompress(&l); err != nil || !bytes.Equal(f.Events[0].Body, whole) {
 		t.Errorf("error %v, body %q; expected %q and no error", err, f.Events[0].Body, whole)
 	}
 }
 
 // Small bodies that decompress to much are bounded for the whole request, and charged.
-func TestUnpack_decompressionBomb(t *testing.T) {
+func TestDecompress_decompressionBomb(t *testing.T) {
 	t.Parallel()
-	bomb := packed(t, strings.Repeat("\x00", 1<<20))
+	bomb := gzipped(t, strings.Repeat("\x00", 1<<20))
 	var events []Event
 	for range 100 {
 		events = append(events, log4j(bomb))
 	}
-	f, a := unpackFrame(t, events...)
+	f, a := frameOfEvents(t, events...)
 	before := a.Used()
 	l := DefaultLimits("x")
 	l.MaxFrameBytes = 5 << 20
-	if err := f.Unpack(&l); err != nil {
+	if err := f.Decompress(&l); err != nil {
 		t.Fatal(err)
 	}
-	unpacked, dead := 0, 0
+	decompressed, dead := 0, 0
 	for _, e := range f.Events {
 		if e.Dead != nil {
 			dead++
 		} else {
-			unpacked += len(e.Body)
+			decompressed += len(e.Body)
 		}
 	}
-	if unpacked != 5<<20 || dead != 95 {
-		t.Errorf("%d bytes decompressed, %d dead letters: expected %d and 95", unpacked, dead, 5<<20)
+	if decompressed != 5<<20 || dead != 95 {
+		t.Errorf("%d bytes decompressed, %d dead letters: expected %d and 95", decompressed, dead, 5<<20)
 	}
-	if used := a.Used() - before; used < int64(unpacked) || used > int64(4*unpacked) {
-		t.Errorf("%d bytes charged, %d decompressed; expected at least %v and at most %v", used, unpacked, int64(unpacked), int64(4*unpacked))
+	if used := a.Used() - before; used < int64(decompressed) || used > int64(4*decompressed) {
+		t.Errorf("%d bytes charged, %d decompressed; expected at least %v and at most %v", used, decompressed, int64(decompressed), int64(4*decompressed))
 	}
 }
 
-// FuzzUnpack compares Unpack with compress/gzip: what gzip reads completely is the body, and all else is a dead letter.
-func FuzzUnpack(f *testing.F) {
-	f.Add(packed(f, "a line"))
-	f.Add(packed(f, "")[:12])
+// FuzzDecompress compares Decompress with compress/gzip: what gzip reads completely is the body, and all else is a dead letter.
+func FuzzDecompress(f *testing.F) {
+	f.Add(gzipped(f, "a line"))
+	f.Add(gzipped(f, "")[:12])
 	f.Add([]byte("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03"))
 	noise := make([]byte, 100)
 	for i := range noise {
@@ -142,11 +142,11 @@ func FuzzUnpack(f *testing.F) {
 	}
 	f.Add(append([]byte("\x1f\x8b\x08\x1f"), noise...))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		fr, _ := unpackFrame(t, log4j(body))
+		fr, _ := frameOfEvents(t, log4j(body))
 		l := DefaultLimits("")
 		l.MaxBodyBytes = 1 << 16
 		before := bytes.Clone(body)
-		if err := fr.Unpack(&l); err != nil {
+		if err := fr.Decompress(&l); err != nil {
 			t.Fatal(err)
 		}
 		e := fr.Events[0]
@@ -173,21 +173,21 @@ func FuzzUnpack(f *testing.F) {
 // The work on bodies that cannot be decompressed is bounded for a request: each was as much work as the largest body,
 // which is a minute for a request of 64 MiB. Bodies whose trailer holds their true length cost nothing, and other
 // events are not affected.
-func TestUnpack_corruptBodiesAreBounded(t *testing.T) {
+func TestDecompress_corruptBodiesAreBounded(t *testing.T) {
 	t.Parallel()
 	l := DefaultLimits("x")
 	l.MaxFrameBytes, l.MaxBodyBytes = 4<<20, 2<<20
-	honest := packed(t, strings.Repeat("x", 3<<20))
+	honest := gzipped(t, strings.Repeat("x", 3<<20))
 	liar := bytes.Clone(honest)
 	copy(liar[len(liar)-4:], []byte{0, 0, 1, 0}) // 64 KiB
 	for name, c := range map[string]struct {
 		body   []byte
-		tried  int // how many of them are unpacked up to the limit
+		tried  int // how many of them are decompressed up to the limit
 		after  string
 		reason string
 	}{
 		"honest": {honest, 0, "after", "the body is compressed with gzip and decompresses to more bytes than option 'x.max-body-bytes' or option 'x.max-frame-bytes'"},
-		"liars":  {liar, 2, string(packed(t, "after")), "the body is compressed with gzip, and earlier bodies of its request that cannot be decompressed used up the work that a request may cause"},
+		"liars":  {liar, 2, string(gzipped(t, "after")), "the body is compressed with gzip, and earlier bodies of its request that cannot be decompressed used up the work that a request may cause"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -195,9 +195,9 @@ func TestUnpack_corruptBodiesAreBounded(t *testing.T) {
 			for range 1000 {
 				events = append(events, log4j(c.body))
 			}
-			f, _ := unpackFrame(t, append(events, log4j(packed(t, "after")))...)
+			f, _ := frameOfEvents(t, append(events, log4j(gzipped(t, "after")))...)
 			before := f.Events[999].Body
-			if err := f.Unpack(&l); err != nil {
+			if err := f.Decompress(&l); err != nil {
 				t.Fatal(err)
 			}
 			if got := f.Events[999]; got.Dead == nil || got.Dead.Reason != c.reason || !bytes.Equal(got.Body, before) {
