@@ -259,10 +259,14 @@ func (c *computation) caseWhen(e *ast.Expr) string {
 	n := len(e.Args)
 	var b strings.Builder
 	b.WriteString("CASE")
+	compared := ""
+	if e.Args[0] != nil {
+		compared = c.compared(e.Args[0])
+	}
 	for i := 1; i+1 < n; i += 2 {
 		when := ""
 		if e.Args[0] != nil {
-			when = "(" + c.compared(e.Args[0]) + " = " + c.compared(e.Args[i]) + ")"
+			when = "(" + compared + " = " + c.compared(e.Args[i]) + ")"
 		} else {
 			when = c.condition(e.Args[i])
 		}

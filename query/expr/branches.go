@@ -55,13 +55,16 @@ func (c *Compiler) caseWhen(e *ast.Expr) Compiled {
 	var results []*ast.Expr
 	var tests []func(*fold.Env) value.Truth
 	constant := true
+	var compared Compiled
+	if e.Args[0] != nil {
+		compared = c.Compile(e.Args[0]) // once, or the time would be exponential in the depth of nested CASEs
+	}
 	n := len(e.Args)
 	for i := 1; i+1 < n; i += 2 {
-		when := e.Args[i]
+		x := c.Compile(e.Args[i])
 		if e.Args[0] != nil {
-			when = &ast.Expr{Op: ast.OpCompare, Name: "=", Args: []*ast.Expr{e.Args[0], when}, Text: e.Text}
+			x = c.comparison(e, "=", compared, x)
 		}
-		x := c.Compile(when)
 		tests = append(tests, c.Truth(x))
 		constant = constant && x.Constant
 		results = append(results, e.Args[i+1])

@@ -96,11 +96,15 @@ var comparisons = map[string][3]value.Truth{
 }
 
 func (c *Compiler) compare(e *ast.Expr) Compiled {
-	a, b := c.Compile(e.Args[0]), c.Compile(e.Args[1])
+	return c.comparison(e, e.Name, c.Compile(e.Args[0]), c.Compile(e.Args[1]))
+}
+
+// comparison compares two expressions by an operator of comparison; e is the source of the result.
+func (c *Compiler) comparison(e *ast.Expr, operator string, a, b Compiled) Compiled {
 	compare := c.Comparator(&a, &b)
 	left, right := a.Eval, b.Eval
 	constant := a.Constant && b.Constant
-	if e.Name == "<=>" {
+	if operator == "<=>" {
 		return condition(e, false, constant, func(r *fold.Env) value.Truth {
 			p, q := left(r), right(r)
 			if !p.Set || !q.Set {
@@ -109,7 +113,7 @@ func (c *Compiler) compare(e *ast.Expr) Compiled {
 			return value.TruthOf(compare(p, q) == 0)
 		})
 	}
-	if e.Name == "=" && a.Kind == value.KindText && b.Kind == value.KindText {
+	if operator == "=" && a.Kind == value.KindText && b.Kind == value.KindText {
 		return condition(e, a.Nullable || b.Nullable, constant, func(r *fold.Env) value.Truth {
 			p, q := left(r), right(r)
 			if !p.Set || !q.Set {
@@ -118,7 +122,7 @@ func (c *Compiler) compare(e *ast.Expr) Compiled {
 			return value.TruthOf(bytes.Equal(p.Bytes, q.Bytes))
 		})
 	}
-	want := comparisons[e.Name]
+	want := comparisons[operator]
 	return condition(e, a.Nullable || b.Nullable, constant, func(r *fold.Env) value.Truth {
 		p := left(r)
 		if !p.Set {
