@@ -23,7 +23,7 @@ type computed struct {
 	x *ast.Expr
 }
 
-// maxHidden is how many hidden columns one computed column can have.
+// maxHidden is the maximum number of hidden columns of one computed column.
 const maxHidden = 99
 
 // computed compiles the i-th item of SELECT as a computed column, and adds the hidden columns that it needs. names are

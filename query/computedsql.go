@@ -29,13 +29,13 @@ import (
 // And it must be the same text again when a server shows it, so it has only operators that servers store unchanged: no
 // BETWEEN, IN, NOT, XOR, IS TRUE or CASE with a value, and no number as a condition. Constants are computed here.
 
-// maxSQL is the most bytes of the SQL of a computed column.
+// maxSQL is the maximum length of the SQL of a computed column, in bytes.
 const maxSQL = 8 << 10
 
-// wide is the type of what is computed.
+// wide is the type of each computed value.
 const wide = "DECIMAL(65,%d)"
 
-// sql is a compiled expression in SQL. It is in parentheses if it has an operator.
+// sql returns a compiled expression in SQL. It is in parentheses if it has an operator.
 func (c *computation) sql(e *ast.Expr) string {
 	text := c.write(e)
 	if len(text) > maxSQL {
@@ -87,7 +87,8 @@ func (c *computation) cellSQL(e *ast.Expr, digits int) string {
 	return fmt.Sprintf("CAST(`%s` AS "+wide+")", strings.ReplaceAll(name, "`", "``"), digits)
 }
 
-// constantSQL is a constant's value. A NULL of a number has a type, because MariaDB computes DOUBLEs with others.
+// constantSQL returns a constant's value in SQL. A NULL of a number has a type, because MariaDB computes DOUBLEs with
+// others.
 func constantSQL(x expr.Compiled) string {
 	if v := x.Eval(fold.Constant(time.UTC)); v.Set {
 		return string(v.Number.AppendText(nil, int(v.Scale)))
@@ -95,7 +96,7 @@ func constantSQL(x expr.Compiled) string {
 	return fmt.Sprintf("CAST(NULL AS "+wide+")", 0)
 }
 
-// operand is e as an operand of arithmetic: never an integer, whose arithmetic would have 64 bits.
+// operand returns e as an operand of arithmetic: never an integer, whose arithmetic would have 64 bits.
 func (c *computation) operand(e *ast.Expr) string {
 	text := c.sql(e)
 	if x := c.Compile(e); x.Constant || x.Kind != value.KindInt || e.Op == ast.OpColumn || e.Op == ast.OpArith || e.Op == ast.OpNegate {
@@ -120,7 +121,7 @@ func (c *computation) arithmetic(e *ast.Expr) string {
 	return "(" + c.operand(a) + " " + e.Name + " " + c.operand(b) + ")"
 }
 
-// quotient is x / y with at least digits digits, which are exact if what follows them is cut.
+// quotient returns x / y with at least digits digits after the point, which are exact if what follows them is cut.
 func (c *computation) quotient(e *ast.Expr) (text string, digits int) {
 	a, b := e.Args[0], e.Args[1]
 	digits = value.QuotientDigits(scaleOf(c.Compile(a)), scaleOf(c.Compile(b)))
@@ -137,7 +138,7 @@ func (c *computation) divided(a, b *ast.Expr, digits int) string {
 	return fmt.Sprintf("(%s / %s)", dividend, c.divisor(b, c.sql(b)))
 }
 
-// divisor is e, in SQL, with NULL in place of 0.
+// divisor returns e in SQL, with NULL in place of 0.
 func (c *computation) divisor(e *ast.Expr, text string) string {
 	if x := c.Compile(e); x.Constant && x.Eval(fold.Constant(time.UTC)).Number.Sign() != 0 {
 		return text
@@ -145,8 +146,8 @@ func (c *computation) divisor(e *ast.Expr, text string) string {
 	return "NULLIF(" + text + ", 0)"
 }
 
-// rounded is e, rounded half away from zero to so many digits after the point, which for digits < 0 are digits before
-// it.
+// rounded returns e, rounded half away from zero to so many digits after the point, which for digits < 0 are digits
+// before it.
 func (c *computation) rounded(e *ast.Expr, digits int) string {
 	if e.Op == ast.OpArith && e.Name == "/" {
 		// Cutting before rounding is not needed: it changes no digit that rounding reads.
@@ -160,8 +161,8 @@ func (c *computation) rounded(e *ast.Expr, digits int) string {
 	return fmt.Sprintf("ROUND(%s, %d)", c.operand(e), digits)
 }
 
-// kept is the most digits after the point that the value of an expression can have. It is more than its type shows if
-// it is made of quotients.
+// kept returns the most digits after the point that the value of an expression can have. It is more than its type shows
+// if it is made of quotients.
 func (c *computation) kept(e *ast.Expr) int {
 	scale := scaleOf(c.Compile(e))
 	switch {
@@ -182,10 +183,10 @@ func (c *computation) kept(e *ast.Expr) int {
 	return scale
 }
 
-// choosing is the functions whose value is that of an argument, or its absolute value.
+// choosing holds the functions whose value is that of an argument, or its absolute value.
 var choosing = []string{"coalesce", "ifnull", "if", "nullif", "greatest", "least", "abs"}
 
-// compared is e as an operand of a comparison. Servers show a comparison of a comparison without parentheses.
+// compared returns e as an operand of a comparison. Servers show a comparison of a comparison without parentheses.
 func (c *computation) compared(e *ast.Expr) string {
 	if e.Op.IsCondition() && !c.Compile(e).Constant {
 		return "(" + c.sql(e) + " + 0)"
@@ -219,7 +220,7 @@ func (c *computation) within(e *ast.Expr) string {
 	return "(" + strings.Join(parts, join) + ")"
 }
 
-// condition is e as a comparison or what is made of comparisons.
+// condition returns e as a comparison, or as a combination of comparisons.
 func (c *computation) condition(e *ast.Expr) string {
 	if e.Op.IsCondition() && (e.Op != ast.OpIs || e.Name == "null") && !c.Compile(e).Constant {
 		return c.sql(e)

@@ -60,7 +60,7 @@ func (p *program) compute(t *row.Table) (columns []row.Computed, err error) {
 	return columns, nil
 }
 
-// computedLibrary is the functions that an expression of aggregates can call: those of numbers.
+// computedLibrary holds the functions that an expression of aggregates can call: those of numbers.
 var computedLibrary = func() expr.Library {
 	l := expr.Library{Advice: funcs.Library().Advice}
 	for _, name := range []string{
@@ -125,7 +125,7 @@ func (from *computed) evaluator(t *row.Table) (column row.Column, eval func(valu
 	}
 }
 
-// scaleOf is the digits after the point of a number.
+// scaleOf returns the number of digits after the point of a number.
 func scaleOf(x expr.Compiled) int {
 	if x.Kind != value.KindDecimal {
 		return 0
@@ -238,7 +238,7 @@ func (c *computation) cast(e *ast.Expr) expr.Compiled {
 	return x
 }
 
-// rounding is x, rounded half away from zero.
+// rounding returns x, rounded half away from zero.
 func rounding(x expr.Compiled, e *ast.Expr, digits int) expr.Compiled {
 	eval := x.Eval
 	x.Source, x.Kind, x.Scale, x.Precision = e, value.KindDecimal, digits, 0

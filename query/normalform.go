@@ -21,8 +21,8 @@ func sameSQL(ours, stored string) bool {
 	return err == nil && normalForm(a) == normalForm(b)
 }
 
-// normalForm is a text that is equal for two trees if and only if they are the same expression. Chains of AND and of OR
-// have no inner parentheses.
+// normalForm returns a text that is equal for two trees if and only if they are the same expression. Chains of AND and
+// of OR have no inner parentheses.
 func normalForm(e *ast.Expr) string {
 	if e == nil {
 		return "none"
@@ -46,7 +46,7 @@ func normalForm(e *ast.Expr) string {
 	return fmt.Sprintf("%d %s %v %v %v %d %d(%s)", e.Op, name, e.Not, e.Star, e.Distinct, e.Precision, max(e.Scale, 0), strings.Join(args, " "))
 }
 
-// chain is the operands of AND or OR and of those that are its operands.
+// chain returns the operands of AND or OR, with those of its operands that are the same operator.
 func chain(e *ast.Expr, op ast.Op) []string {
 	if e.Op != op {
 		return []string{normalForm(e)}
@@ -54,7 +54,7 @@ func chain(e *ast.Expr, op ast.Op) []string {
 	return append(chain(e.Args[0], op), chain(e.Args[1], op)...)
 }
 
-// literalSQL is a literal's normal form; "" where e is none.
+// literalSQL returns a literal's normal form, "" if e is no literal.
 func literalSQL(e *ast.Expr, negative bool) string {
 	switch e.Op {
 	case ast.OpInt, ast.OpDecimal:
