@@ -172,7 +172,9 @@ func TestIntervals_inTheZone(t *testing.T) {
 	}
 }
 
-// allocations are those of functions whose example matches: package regexp allocates the positions of a match.
+// allocations are those of functions whose example matches: package regexp allocates the positions of a match. Under the
+// race detector they are a lower bound, because the sync.Pools in which package regexp keeps its buffers then drop some
+// of them at random.
 var allocations = map[string]float64{"regexp_substr": 1, "regexp_instr": 1, "regexp_replace": 1}
 
 // No function allocates memory for a record, except these.
@@ -189,9 +191,13 @@ func TestFunctions_allocateNothing(t *testing.T) {
 		}
 		run := p.newFold()
 		var tally batch.Tally
-		want := allocations[f.Name]
-		if n := testing.AllocsPerRun(20, func() { run.Add(part, records, &tally) }); n != want {
-			t.Errorf("%s: got %v allocations per record, expected %v", f.Call(), n, want)
+		least := allocations[f.Name]
+		most := least
+		if raceDetector && least > 0 {
+			most += 8
+		}
+		if n := testing.AllocsPerRun(20, func() { run.Add(part, records, &tally) }); n < least || n > most {
+			t.Errorf("%s: got %v allocations per record, expected %v to %v", f.Call(), n, least, most)
 		}
 		if len(tally.Dead) > 0 {
 			t.Errorf("%s: got dead letters %v, expected none", f.Call(), tally.Dead)
