@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sluice-etl/sluice/batch/planner"
+	"github.com/sluice-etl/sluice/internal/obs"
 )
 
 // Run works until ctx ends, then commits what is folded within ShutdownTimeout, leaves the group and returns nil. It
@@ -54,16 +55,7 @@ func (e *Engine[D]) tick(ctx context.Context) {
 	case <-first.C:
 	}
 	e.inbox.Put(input[D]{planner.Tick{}})
-	t := time.NewTicker(e.cfg.Interval)
-	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
-			e.inbox.Put(input[D]{planner.Tick{}})
-		}
-	}
+	obs.Every(ctx, e.cfg.Interval, func() { e.inbox.Put(input[D]{planner.Tick{}}) })
 }
 
 // loop owns the planner. When stopping is closed it drains, for ShutdownTimeout at most, then leaves the group. It
