@@ -128,17 +128,23 @@ func TestClocks_inTheZone(t *testing.T) {
 		{"2015-12-31 23:05:03Z", "0 1 Friday 2016 2015-12-31 23:00:00 1"},
 		{"2015-05-17 10:05:03", "10 17 Sunday 2015 2015-05-16 22:00:00 1"},
 	} {
-		f := p.newFold()
-		var tally batch.Tally
-		f.Add(part, []batch.Record{{Value: []byte(`{"ts":"` + c.ts + `"}`)}}, &tally)
-		rows := f.Take().Tables[0]
-		if rows.Len() != 1 {
-			t.Fatalf("%s: got %d rows and %v, expected one row", c.ts, rows.Len(), tally.Dead)
-		}
-		if got := string(rows.Bytes(&rows.Cells(0)[0])); got != c.want {
+		if got := textOf(t, p, `{"ts":"`+c.ts+`"}`); got != c.want {
 			t.Errorf("%s: got %q, expected %q", c.ts, got, c.want)
 		}
 	}
+}
+
+// textOf returns the text in the first cell of the only row that a record makes.
+func textOf(t *testing.T, p *Plan, record string) string {
+	t.Helper()
+	f := p.newFold()
+	var tally batch.Tally
+	f.Add(part, []batch.Record{{Value: []byte(record)}}, &tally)
+	rows := f.Take().Tables[0]
+	if rows.Len() != 1 {
+		t.Fatalf("%s: got %d rows and %v, expected one row", record, rows.Len(), tally.Dead)
+	}
+	return string(rows.Bytes(&rows.Cells(0)[0]))
 }
 
 // Units from a day on are those of the clocks, shorter ones are elapsed time.
@@ -159,14 +165,7 @@ func TestIntervals_inTheZone(t *testing.T) {
 		{"2026-03-29 12:00:00", "2026-03-30 10:00:00 2026-03-30 10:00:00 2026-03-30 22:00:00 1 23 1 43200"},
 		{"2026-10-24 12:00:00", "2026-10-25 11:00:00 2026-10-25 10:00:00 2026-10-30 23:00:00 210 5039 210 43200"},
 	} {
-		f := p.newFold()
-		var tally batch.Tally
-		f.Add(part, []batch.Record{{Value: []byte(`{"ts":"` + c.ts + `"}`)}}, &tally)
-		rows := f.Take().Tables[0]
-		if rows.Len() != 1 {
-			t.Fatalf("%s: got %d rows and %v, expected one row", c.ts, rows.Len(), tally.Dead)
-		}
-		if got := string(rows.Bytes(&rows.Cells(0)[0])); got != c.want {
+		if got := textOf(t, p, `{"ts":"`+c.ts+`"}`); got != c.want {
 			t.Errorf("%s: got %q, expected %q", c.ts, got, c.want)
 		}
 	}

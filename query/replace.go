@@ -61,7 +61,7 @@ func state(t *row.Table) row.Merge {
 	return nil
 }
 
-// holdsValue reports whether the column holds the value of one record as it is.
+// holdsValue reports whether the column contains the value of one record, unchanged.
 func (o *output) holdsValue() bool {
 	return o.aggregate == aggregate.Keep || o.aggregate == aggregate.Last
 }

@@ -22,7 +22,7 @@ type output struct {
 	aggregate aggregate.Func
 	x         expr.Compiled // the key's value or the aggregate's argument; unset for COUNT(*)
 	kind      row.Kind      // of the column that the query would create
-	source    *ast.Expr     // the aggregate as it is written; nil in the key and in a row per record
+	source    *ast.Expr     // the aggregate in the query's text; nil for a key, and for a row per record
 	hidden    bool          // only computed columns read it
 }
 

@@ -159,18 +159,8 @@ func (f *Function) eval(args []Compiled) func(*fold.Env) value.Value {
 		}
 	}
 	b := args[1].Eval
-	if eval := f.Eval2; eval != nil {
-		return func(r *fold.Env) value.Value {
-			p := a(r)
-			if !p.Set {
-				return value.Null
-			}
-			q := b(r)
-			if !q.Set {
-				return value.Null
-			}
-			return eval(r, p, q)
-		}
+	if f.Eval2 != nil {
+		return NotNull(a, b, f.Eval2)
 	}
 	c, eval := args[2].Eval, f.Eval3
 	return func(r *fold.Env) value.Value {
@@ -187,6 +177,22 @@ func (f *Function) eval(args []Compiled) func(*fold.Env) value.Value {
 			return value.Null
 		}
 		return eval(r, p, q, s)
+	}
+}
+
+// NotNull returns the function that computes eval of two values, or NULL if one of them is NULL. b is not evaluated if a
+// is NULL.
+func NotNull(a, b func(*fold.Env) value.Value, eval func(r *fold.Env, p, q value.Value) value.Value) func(*fold.Env) value.Value {
+	return func(r *fold.Env) value.Value {
+		p := a(r)
+		if !p.Set {
+			return value.Null
+		}
+		q := b(r)
+		if !q.Set {
+			return value.Null
+		}
+		return eval(r, p, q)
 	}
 }
 

@@ -86,16 +86,8 @@ func shifted(c *expr.Compiler, x expr.Compiled, args []expr.Compiled, sign int64
 	if iv.Name == "microsecond" {
 		x.Scale = 6
 	}
-	eval, count, name := args[0].Eval, n.Eval, x.Source.Text
-	x.Eval = func(r *fold.Env) value.Value {
-		v := eval(r)
-		if !v.Set {
-			return value.Null
-		}
-		n := count(r)
-		if !n.Set {
-			return value.Null
-		}
+	name := x.Source.Text
+	x.Eval = expr.NotNull(args[0].Eval, n.Eval, func(r *fold.Env, v, n value.Value) value.Value {
 		at, ok := int64(0), false
 		if k, fits := n.Number.Int64(); fits && k > -maxInterval && k < maxInterval {
 			at, ok = shift(r, v, k*sign, unit, months)
@@ -104,14 +96,14 @@ func shifted(c *expr.Compiler, x expr.Compiled, args []expr.Compiled, sign int64
 			return r.Fail("%s: the time is out of range: it must be from 1000-01-01 to 9999-12-31", name)
 		}
 		return value.Time(at)
-	}
+	})
 	return x
 }
 
 // maxInterval is more than the microseconds of 9000 years.
 const maxInterval = int64(3e17)
 
-// shift is a time and n units, or n times so many months. ok is false if that is far out of range.
+// shift returns a time plus n units, or plus n times so many months. ok is false if that is far out of range.
 func shift(r *fold.Env, v value.Value, n, unit, months int64) (at int64, ok bool) {
 	if months == 0 {
 		if limit := maxInterval / unit; n > limit || n < -limit {
@@ -133,23 +125,14 @@ func shift(r *fold.Env, v value.Value, n, unit, months int64) (at int64, ok bool
 	return value.Resolve(r.Times.Zone, (first+min(int64(day), last)-1)*value.Day+value.FloorMod(was, value.Day)), true
 }
 
-// timestampDiff cuts to whole units, of elapsed time up to an hour, and of what clocks show from a day.
+// timestampDiff compiles TIMESTAMPDIFF. It cuts to whole units, of elapsed time up to an hour, and of what clocks show from a day.
 func timestampDiff(c *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compiled {
 	name := string(args[0].Eval(nil).Bytes)
 	unit, months := units[name], unitMonths[name]
 	if unit == 0 && months == 0 {
 		return c.Fail(x.Source, "the unit %s is not supported: expected MICROSECOND, SECOND, MINUTE, HOUR, DAY, WEEK, MONTH, QUARTER or YEAR", name)
 	}
-	from, to := args[1].Eval, args[2].Eval
-	x.Eval = func(r *fold.Env) value.Value {
-		p := from(r)
-		if !p.Set {
-			return value.Null
-		}
-		q := to(r)
-		if !q.Set {
-			return value.Null
-		}
+	x.Eval = expr.NotNull(args[1].Eval, args[2].Eval, func(r *fold.Env, p, q value.Value) value.Value {
 		a, b := p.Micros(), q.Micros()
 		if unit >= value.Day || months > 0 {
 			a, b = local(r, p), local(r, q)
@@ -158,7 +141,7 @@ func timestampDiff(c *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr
 			return value.Int((b - a) / unit)
 		}
 		return value.Int(monthsBetween(a, b) / months)
-	}
+	})
 	return x
 }
 
