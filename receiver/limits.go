@@ -86,6 +86,12 @@ func (l *Limits) CheckEventSize(f *Frame, headers, kept, headerBytes, bodyBytes 
 	if l.Fits(headers, headerBytes, bodyBytes) {
 		return nil, nil
 	}
+	return l.tooLarge(f, headers, kept, headerBytes)
+}
+
+// tooLarge returns the reason why an event that does not fit becomes a dead letter. It is a function of its own so that
+// CheckEventSize, which is called for each event, is small.
+func (l *Limits) tooLarge(f *Frame, headers, kept, headerBytes int) (*Dead, error) {
 	d := &Dead{Dropped: headers - kept}
 	switch {
 	case headers > l.MaxHeaders:
