@@ -23,8 +23,12 @@ type Env struct {
 	Index     int64   // the row's number within the record, from 0
 
 	// Windows caches the last window of each window function of the program, because most records are in the same window
-	// as the previous record. The number of windows is Config.Windows.
+	// as the previous record.
 	Windows []window.Span
+
+	Hops []window.Hops // the same for windows that overlap
+	// Row holds the values that Statement.Rows sets for each row that it makes.
+	Row []value.Value
 
 	// Parts is a stack on which functions of any number of arguments keep the values of the first while they evaluate the
 	// others.

@@ -42,13 +42,26 @@ type pending struct {
 	separate  bool // the row is not merged with others of its key, because MySQL rejected the merged row
 }
 
+// Statements that make several rows of one bound the memory of a record: it is a dead letter if it makes more rows, or
+// longer keys. After a record with many rows their memory is released.
+const (
+	maxMadeRows = 300_000
+	maxMadeKeys = 64 << 20
+	manyRows    = 100_000
+)
+
 // New creates a fold for one task.
 func New(c Config) *Fold {
 	f := &Fold{config: c, topics: map[checkpoint.Partition]checkpoint.TopicID{}}
 	f.env.Values = make([]value.Value, c.Slots)
 	f.env.Times.Zone = c.Zone
 	f.env.Windows = make([]window.Span, c.Windows)
+	f.env.Hops = make([]window.Hops, c.Hops)
+	f.env.Row = make([]value.Value, c.Row)
 	f.emit = func() {
+		if len(f.pending) >= maxMadeRows || len(f.keys) >= maxMadeKeys {
+			f.env.Fail("the record makes too many rows: the limit is %d rows, whose keys have %d bytes", maxMadeRows, maxMadeKeys)
+		}
 		if f.env.Reason == "" {
 			f.rejected = f.addRow(f.current)
 		}
@@ -102,6 +115,9 @@ func (f *Fold) add(in *batch.Record, tally *batch.Tally) {
 		return
 	}
 	e.Record, e.KafkaTime, e.Index, e.Text, e.Reason, e.Detail = in, in.Timestamp, 0, e.Text[:0], "", ""
+	if cap(f.pending) > manyRows {
+		f.pending, f.keys, f.vals = nil, nil, nil
+	}
 	f.pending, f.keys, f.vals = f.pending[:0], f.keys[:0], f.vals[:0]
 	e.Body = in.Value
 	var more bool

@@ -73,6 +73,26 @@ func TestP22_severalRowsOfARecord(t *testing.T) {
 	}
 }
 
+// A record that makes too many rows is a dead letter, and the memory of its rows is released.
+func TestFold_tooManyRows(t *testing.T) {
+	t.Parallel()
+	f := windows(t)
+	n := 0
+	f.config.Statements[0].Rows = func(e *Env, row func()) {
+		for n = 0; n < int(e.Record.Offset) && e.Reason == ""; n++ {
+			row()
+		}
+	}
+	var tally batch.Tally
+	f.Add(checkpoint.Partition{}, []batch.Record{{Offset: maxMadeRows, Value: []byte("a")}, {Offset: maxMadeRows + 1, Value: []byte("a")}, {Offset: 2, Value: []byte("a")}}, &tally)
+	if tally.Counted != 2 || len(tally.Dead) != 1 || tally.Dead[0].Offset != maxMadeRows+1 {
+		t.Errorf("got %d counted and %d dead letters, expected that only the record of %d rows is dead", tally.Counted, len(tally.Dead), maxMadeRows+1)
+	}
+	if c := cap(f.pending); c > manyRows {
+		t.Errorf("the fold keeps memory for %d rows, expected at most %d", c, manyRows)
+	}
+}
+
 // Several rows of a record cause no allocation either.
 func TestFold_severalRowsAllocateNothing(t *testing.T) {
 	f := windows(t)

@@ -22,14 +22,20 @@ type Config struct {
 	Slots  int
 	// Zone is for times that are written without one.
 	Zone *time.Location
-	// Windows is the number of Env.Windows.
-	Windows int
+	Sizes
 	// Open finds the event in Env.Record and sets Env.Body and Env.Headers. Its error is why the record holds no event, as
 	// that of format.Parser is. If Open is nil, the record's value is the body.
 	Open func(*Env) error
 	// DeadLetterMaxBytes is how much of a dead letter's value is kept, in bytes.
 	DeadLetterMaxBytes int
 }
+
+// Sizes are the lengths of the fields of Env with these names.
+type Sizes struct{ Windows, Hops, Row int }
+
+// Rows calls row once for each row of the table that the record's row makes. Between the calls it changes what the
+// columns' functions read of Env: Env.Row. It returns early once the record has failed.
+type Rows func(e *Env, row func())
 
 // Statement computes rows of one table. Its functions are called once for each row of a record; they must not allocate,
 // and report what cannot be evaluated by Env.Fail.
@@ -38,9 +44,8 @@ type Statement struct {
 	Table  string // the table's full name
 	// Where reports whether the row is selected; nil selects every row.
 	Where func(*Env) value.Truth
-	// Rows calls row once for each row of the table that the record's row makes, which is how a record can be in several
-	// windows. Between the calls it changes what the columns' functions read of Env. If Rows is nil, there is one row.
-	Rows func(e *Env, row func())
+	// Rows makes several rows of one, which is how a record can be in several windows. If Rows is nil, there is one row.
+	Rows Rows
 	// Keys and Cells are the columns, in any order. Keys have no Aggregate.
 	Keys, Cells []Column
 }

@@ -40,6 +40,8 @@ var advices = []struct{ format, query, write string }{
 	{"combined", "INSERT INTO t SELECT «CAST(ts AS SIGNED)» AS l, COUNT(*) AS n FROM events GROUP BY l", "TUMBLE(time, INTERVAL n unit)"},
 	{"combined", "INSERT INTO t SELECT «DATE_FORMAT(ts, '%Y')» AS l, COUNT(*) AS n FROM events GROUP BY l", "TUMBLE(time, INTERVAL n unit)"},
 	{"combined", "INSERT INTO t SELECT «INTERVAL 1 DAY» AS l, COUNT(*) AS n FROM events GROUP BY l", "TUMBLE(time, INTERVAL n unit)"},
+	{"combined", "INSERT INTO t «SELECT HOP(ts, INTERVAL 1 MINUTE, INTERVAL 5 MINUTE) AS w FROM events»", "SELECT HOP(time, INTERVAL n unit, INTERVAL n unit) AS w, COUNT(*) AS n FROM events GROUP BY w"},
+	{"combined", "INSERT INTO t SELECT HOP(ts, «INTERVAL 1 SECOND», INTERVAL 1 DAY) AS w, COUNT(*) AS n FROM events GROUP BY w", "write a longer slide"},
 	{"combined", "INSERT INTO t SELECT TUMBLE(«host», INTERVAL 1 DAY) AS l FROM events", "CAST(host AS DATETIME)"},
 	{"combined", "INSERT INTO t SELECT TUMBLE(«status», INTERVAL 1 DAY) AS l FROM events", "FROM_UNIXTIME(`status`)"},
 	{"combined", "INSERT INTO t SELECT «CAST(status AS DATETIME)» AS l FROM events", "FROM_UNIXTIME(`status`)"},
@@ -164,7 +166,7 @@ var otherAdvices = []struct{ message, format, after string }{
 
 // filled holds what a user would write for the placeholders of an advice, in the order in which they are replaced.
 var filled = []string{
-	"TUMBLE(time, ", "TUMBLE(ts, ", "n unit", "5 MINUTE", "p,s", "20,3", "(seconds)", "(status)", "CONCAT(a, b)", "CONCAT(host, path)",
+	"TUMBLE(time, ", "TUMBLE(ts, ", "HOP(time, ", "HOP(ts, ", "n unit", "5 MINUTE", "p,s", "20,3", "(seconds)", "(status)", "CONCAT(a, b)", "CONCAT(host, path)",
 	"(text, n)", "(path, 20)", "(text, delimiter, n)", "(path, '/', 1)", "SUM(x)", "SUM(bytes)", "SUM(x * x)", "SUM(bytes * bytes)",
 	"COUNT(x)", "COUNT(bytes)", "AS name", "AS n",
 }
@@ -186,6 +188,7 @@ var asWritten = map[string]string{
 	"leave it out":                                      "",
 	"several statements may write to one table":         "; INSERT INTO t SELECT path AS host FROM events",
 	"name the columns":                                  "host, path",
+	"write a longer slide":                              "INTERVAL 1 HOUR",
 	"write the value":                                   "5",
 	"write the number or the text":                      "255",
 	"lists 1 columns, SELECT has 2":                     ", path",

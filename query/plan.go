@@ -27,7 +27,7 @@ type Plan struct {
 	programs []*program
 	tables   []row.Table                 // as the query would create them, sorted by name
 	bound    atomic.Pointer[[]row.Table] // as they are on the server, in the same order; never changed in place
-	windows  int                         // the number of calls of TUMBLE and DATE
+	sizes    fold.Sizes
 }
 
 // maxQuery is the maximum number of bytes of the text of a query.
@@ -76,9 +76,9 @@ func (p *Plan) compile(number int, text string) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &builder{expr.Compiler{Format: p.format, Library: funcs.Library(), Zone: p.options.TimeZone, Statement: st, Windows: p.windows}}
+	c := &builder{Compiler: expr.Compiler{Format: p.format, Library: funcs.Library(), Zone: p.options.TimeZone, Statement: st, Sizes: p.sizes}}
 	prog, err := c.statement(number)
-	p.windows = c.Windows
+	p.sizes = c.Sizes
 	return prog, err
 }
 
@@ -89,7 +89,7 @@ func (p *Plan) newFold() *fold.Fold {
 	c := fold.Config{
 		Tables:             p.bound.Load,
 		Zone:               p.options.TimeZone,
-		Windows:            p.windows,
+		Sizes:              p.sizes,
 		DeadLetterMaxBytes: p.options.DeadLetterMaxBytes,
 	}
 	for _, prog := range p.programs {

@@ -45,6 +45,7 @@ func (p *program) statement() fold.Statement {
 		Number: p.number,
 		Table:  (&row.Table{Schema: p.st.Schema, Name: p.st.Table}).FullName(),
 		Where:  p.where,
+		Rows:   p.rows,
 	}
 	for i := range p.keys {
 		s.Keys = append(s.Keys, p.keys[i].columnOf())
@@ -61,6 +62,7 @@ type program struct {
 	st      *ast.Statement
 	grouped bool
 	where   func(*fold.Env) value.Truth // nil takes every record
+	rows    fold.Rows                   // nil makes one row
 	keys    []output
 	cells   []output
 	// computed are the columns that the server computes from keys and cells.
@@ -68,7 +70,10 @@ type program struct {
 }
 
 // builder compiles one statement.
-type builder struct{ expr.Compiler }
+type builder struct {
+	expr.Compiler
+	hops []hop
+}
 
 // statement checks the shape of a statement and compiles its expressions.
 func (c *builder) statement(number int) (*program, error) {
@@ -96,6 +101,7 @@ func (c *builder) statement(number int) (*program, error) {
 	} else {
 		c.plainOutputs(p, names)
 	}
+	p.rows = c.rows()
 	if c.Err != nil {
 		return nil, c.Err
 	}
@@ -218,7 +224,7 @@ func groupItem(st *ast.Statement, g *ast.Expr) (int, error) {
 
 // key compiles a column of the group's key.
 func (c *builder) key(name string, e *ast.Expr) output {
-	x := c.Compile(e)
+	x := c.keyValue(e)
 	x.Source = e
 	if x.Kind == value.KindJSON {
 		x = c.Text(x)

@@ -36,29 +36,25 @@ type grid func(local int64) (from, until int64)
 // the whole window, at or before From. All are microseconds since 1970-01-01 UTC.
 type Span struct{ From, Until, Start int64 }
 
+// fixed holds the units that have a fixed length on clocks that never change, in microseconds, and monthsOf the others,
+// in months.
+var (
+	fixed    = map[string]int64{"second": value.Second, "minute": value.Minute, "hour": value.Hour, "day": value.Day, "week": 7 * value.Day}
+	monthsOf = map[string]int64{"month": 1, "quarter": 3, "year": 12}
+)
+
 // NewCalendar creates the calendar of windows of n units each: second, minute, hour, day, week, month, quarter or year.
 // n must be at least 1. It returns nil for any other unit.
 func NewCalendar(zone *time.Location, unit string, n int64) *Calendar {
-	length, origin := int64(0), int64(0)
-	switch unit {
-	case "second":
-		length = n * value.Second
-	case "minute":
-		length = n * value.Minute
-	case "hour":
-		length = n * value.Hour
-	case "day":
-		length = n * value.Day
-	case "week":
-		length, origin = n*7*value.Day, 4*value.Day // 1970-01-05 was a Monday
-	case "month":
-		return &Calendar{zone, months(n), true}
-	case "quarter":
-		return &Calendar{zone, months(3 * n), true}
-	case "year":
-		return &Calendar{zone, months(12 * n), true}
-	default:
+	if m := monthsOf[unit]; m > 0 {
+		return &Calendar{zone, months(m * n), true}
+	}
+	length, origin := fixed[unit]*n, int64(0)
+	if length == 0 {
 		return nil
+	}
+	if unit == "week" {
+		origin = 4 * value.Day // 1970-01-05 was a Monday
 	}
 	return &Calendar{zone, func(local int64) (from, until int64) {
 		from = value.FloorDiv(local-origin, length)*length + origin

@@ -16,9 +16,15 @@ func (c *Compiler) call(e *ast.Expr) Compiled {
 		return c.Fail(e, "an aggregate cannot be in WHERE or in another aggregate, which are evaluated for each record")
 	}
 	f := c.Library.Find(e.Name)
-	switch {
-	case f == nil:
+	if f == nil {
 		return c.noFunction(e)
+	}
+	return c.Call(e, f)
+}
+
+// Call compiles the call of a function.
+func (c *Compiler) Call(e *ast.Expr, f *Function) Compiled {
+	switch {
 	case e.Star:
 		return c.misused(e, f, "its argument is *")
 	case e.Distinct:

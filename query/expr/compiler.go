@@ -25,8 +25,12 @@ type Compiler struct {
 	InWhere   bool // the expression is in WHERE
 	// Replace, if not nil, compiles an expression in place of the Compiler; ok is false for those that it leaves to it.
 	Replace func(e *ast.Expr) (x Compiled, ok bool)
-	Windows int   // the number of window functions so far, of all statements: fold.Config.Windows
-	Err     error // the first error
+	// RowMakers make several rows of one. Each takes what is to be done with every row that it makes.
+	RowMakers []func(fold.Rows) fold.Rows
+	// Windows of HOP that a record is in; 0 if there is no HOP.
+	InWindows  int
+	fold.Sizes       // of the fold, for all statements so far
+	Err        error // the first error
 }
 
 // Fail records an error of an expression unless there is an earlier one, and returns NULL to continue with.

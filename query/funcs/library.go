@@ -25,6 +25,7 @@ var instead = map[string]string{
 	"rand":                  "the query would give different rows when it runs again",
 	"uuid":                  "the query would give different rows when it runs again: use _topic, _partition, _offset",
 	"inet6_aton":            "it returns bytes, which no column of text takes: store the text unchanged",
+	"hop":                   "a record is in several of its windows, so it must be an item of GROUP BY: write SELECT HOP(time, INTERVAL n unit, INTERVAL n unit) AS w, COUNT(*) AS n FROM events GROUP BY w",
 	"date_format":           "write TUMBLE(time, INTERVAL n unit), and format when you select",
 }
 

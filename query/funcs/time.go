@@ -27,16 +27,25 @@ var times = []expr.Function{
 // tumble compiles TUMBLE, which returns the first instant of the window that contains the time, by the clocks of
 // Compiler.Zone.
 func tumble(c *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compiled {
-	iv := args[1].Source
-	n, whole := value.ParseDigits([]byte(iv.Args[0].Name))
-	if (iv.Args[0].Op != ast.OpInt && iv.Args[0].Op != ast.OpText) || !whole || n < 1 || n > 1e6 {
-		return c.Fail(x.Source, "expected an INTERVAL of a whole number from 1 to 1000000")
-	}
-	cal := window.NewCalendar(c.Zone, iv.Name, n)
+	cal, _ := calendar(c, x, args[1])
 	if cal == nil {
-		return c.Fail(x.Source, "the unit %s is not supported: expected SECOND, MINUTE, HOUR, DAY, WEEK, MONTH, QUARTER or YEAR", iv.Name)
+		return x
 	}
 	return windowOf(c, x, args[0], cal)
+}
+
+// calendar returns the windows of an INTERVAL, and the number of its units; nil after an error.
+func calendar(c *expr.Compiler, x, interval expr.Compiled) (cal *window.Calendar, n int64) {
+	iv := interval.Source
+	n, whole := value.ParseDigits([]byte(iv.Args[0].Name))
+	if (iv.Args[0].Op != ast.OpInt && iv.Args[0].Op != ast.OpText) || !whole || n < 1 || n > 1e6 {
+		c.Fail(x.Source, "expected an INTERVAL of a whole number from 1 to 1000000")
+		return nil, 0
+	}
+	if cal = window.NewCalendar(c.Zone, iv.Name, n); cal == nil {
+		c.Fail(x.Source, "the unit %s is not supported: expected SECOND, MINUTE, HOUR, DAY, WEEK, MONTH, QUARTER or YEAR", iv.Name)
+	}
+	return cal, n
 }
 
 func date(c *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compiled {
