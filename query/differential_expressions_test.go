@@ -297,7 +297,10 @@ func leaf(rng *rand.Rand, is place) *node {
 	case timeConst:
 		return lit("'" + diffTime(rng).Format(pick(rng, "2006-01-02", "2006-01-02 15:04:05", "2006-01-02 15:04:05.000000", "2006-01-02T15:04:05")) + "'")
 	case address:
-		return quoted(drawAddress(rng))
+		if literal {
+			return quoted(drawAddress(rng))
+		}
+		return column("a1")
 	case intColumn:
 		return column("i1", "i2", "n1", "u1")
 	case regex:

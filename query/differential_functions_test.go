@@ -23,6 +23,14 @@ func decoded(form string) string {
 	return "(CONVERT(" + form + " USING utf8mb4) COLLATE utf8mb4_nopad_bin)"
 }
 
+// anonymous returns the first bytes of an address, v4 or v6 of them, with zero bytes behind.
+func anonymous(v4, v6 string) string {
+	cut := func(n, size string) string {
+		return "CONCAT(LEFT(INET6_ATON(%[1]s), " + n + "), REPEAT(UNHEX('00'), " + size + " - (" + n + ")))"
+	}
+	return "CASE LENGTH(INET6_ATON(%[1]s)) WHEN 4 THEN " + cut(v4, "4") + " WHEN 16 THEN IF(IS_IPV4_MAPPED(INET6_ATON(%[1]s)), " + cut("12 + "+v4, "16") + ", " + cut(v6, "16") + ") END"
+}
+
 // functionProductions are the functions that belong to no operator, by the kind of their result. In MariaDB, ROUND of an
 // integer is sometimes a DECIMAL, and CEIL of a DOUBLE has a number of digits that it shows.
 var functionProductions = map[place][]production{
@@ -33,6 +41,9 @@ var functionProductions = map[place][]production{
 		made("YEAR(%s)", aTime), made("QUARTER(%s)", aTime), made("MONTH(%s)", aTime), made("DAY(%s)", aTime), made("DAYOFMONTH(%s)", aTime), made("DAYOFYEAR(%s)", aTime), made("DAYOFWEEK(%s)", aTime), made("WEEKDAY(%s)", aTime),
 		made("HOUR(%s)", aTime), made("MINUTE(%s)", aTime), made("SECOND(%s)", aTime), made("MICROSECOND(%s)", aTime), made("YEAR(%s)", timeConst), translated("MICROSECOND(%s)", "MICROSECOND(TIMESTAMP(%s))", timeConst),
 		made("INET_ATON(%s)", address), made("INET_ATON(%s)", aText), made("IS_IPV4(%s)", address), made("IS_IPV4(%s)", aText), made("IS_IPV6(%s)", address), made("IS_IPV6(%s)", aText), made("INET_ATON(INET_NTOA(%s))", intColumn),
+		made("IS_IPV4_COMPAT(INET6_ATON(%s))", address), made("IS_IPV4_MAPPED(INET6_ATON(%s))", address), made("IS_IPV4_MAPPED(UNHEX(%s))", aText), made("LENGTH(INET6_ATON(%s))", aText),
+		translated("IP_IN(%s, '10.0.0.0/8', '192.168.7.9', 'fe80::/10')", "IF(LENGTH(INET6_ATON(%[1]s)) IN (4, 16), HEX(INET6_ATON(%[1]s)) RLIKE '^(00000000000000000000FFFF)?(0A......|C0A80709)$|^FE[89AB].{29}$', NULL)", address),
+		translated("IP_IN(%s, '::/0')", "(LENGTH(INET6_ATON(%s)) = 16)", address), translated("IP_IN(%s, '0.0.0.0/1', '::ffff:128.0.0.0/97')", "IF(INET6_ATON(%[1]s) IS NULL, NULL, HEX(INET6_ATON(%[1]s)) RLIKE '^[0-7].{7}$|^0{20}F{4}.{8}$')", address),
 		translated("REGEXP_LIKE(%s, %s)", "(%s REGEXP %s)", textual, regex), made("REGEXP_INSTR(%s, %s)", textual, regex), made("REGEXP_INSTR(%s, %s)", aText, regex),
 		made("DATEDIFF(%s, %s)", aTime, aTime), translated("TIME_TO_SEC(%s)", "FLOOR(TIME_TO_SEC(%s))", aTime),
 		made("EXTRACT(YEAR FROM %s)", aTime), made("EXTRACT(MICROSECOND FROM %s)", aTime), made("EXTRACT(QUARTER FROM %s)", aTime),
@@ -51,6 +62,9 @@ var functionProductions = map[place][]production{
 		made("CONCAT_WS(%s, %s, %s)", delimiter, textual, textual), made("CONCAT_WS(%s, %s, %s, %s)", aText, aText, textual, aText),
 		made("REPEAT(%s, %s)", textual, count), translated("LPAD(%s, %s, %s)", "LPAD(CONCAT('', %s), %s, %s)", textual, width, fill), translated("RPAD(%s, %s, %s)", "RPAD(CONCAT('', %s), %s, %s)", textual, width, fill), made("REVERSE(%s)", textual),
 		made("DAYNAME(%s)", aTime), made("MONTHNAME(%s)", aTime), made("INET_NTOA(%s)", intColumn), made("INET_NTOA(INET_ATON(%s))", address),
+		made("HEX(INET6_ATON(%s))", address), made("HEX(INET6_ATON(%s))", aText), made("INET6_NTOA(INET6_ATON(%s))", address), made("INET6_NTOA(UNHEX(LPAD(RIGHT(MD5(%s), %s), 32, '0')))", aText, width), made("INET6_NTOA(UNHEX(RPAD(LEFT(MD5(%s), %s), 32, '0')))", aText, width),
+		made("INET6_NTOA(UNHEX(CONCAT(LEFT(MD5(%s), 4), RPAD(LPAD(RIGHT(MD5(%s), %s), 16, '0'), 28, '0'))))", aText, aText, width), made("INET6_NTOA(UNHEX(LEFT(MD5(%s), %s)))", aText, width), made("INET6_NTOA(COALESCE(INET6_ATON(%s), INET6_ATON(%s)))", address, address),
+		translated("ANONYMIZE_IP(%s)", "INET6_NTOA("+anonymous("3", "6")+")", address), translated("ANONYMIZE_IP(%s, 16, 0)", "INET6_NTOA("+anonymous("2", "0")+")", address), translated("ANONYMIZE_IP(%s, 32, 128)", "INET6_NTOA(INET6_ATON(%s))", address),
 		made("LOWER(%s)", textual), made("LCASE(%s)", aText), made("UPPER(%s)", textual), made("UCASE(%s)", aText),
 		made("HEX(%s)", aText), made("HEX(%s)", intColumn), translated("UNHEX(HEX(%s))", decoded("UNHEX(HEX(%s))"), aText), made("HEX(UNHEX(%s))", textual), made("HEX(UNHEX(HEX(%s)))", intColumn),
 		made("TO_BASE64(%s)", textual), translated("FROM_BASE64(TO_BASE64(%s))", decoded("FROM_BASE64(TO_BASE64(%s))"), textual), made("HEX(FROM_BASE64(%s))", textual), made("HEX(FROM_BASE64(REPEAT(%s, %s)))", base64Text, count),

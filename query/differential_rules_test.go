@@ -105,8 +105,9 @@ var diffRules = []diffRule{
 	{"Numbers of characters beyond 64 bits", func(d *difference) bool {
 		return countsCharacters.MatchString(d.form) && d.ours.rejected == "" && strings.Contains(d.theirs.rejected, "Got overflow when converting") && strings.Contains(d.theirs.rejected, "to INT.")
 	}},
-	{"Other spellings of IPv4 addresses", func(d *difference) bool {
-		return strings.Contains(d.form, "INET_ATON(") && !d.ours.set && d.ours.rejected == "" && d.theirs.set
+	{"Other spellings of IP addresses", func(d *difference) bool {
+		zeroByte := d.readsText("\x00") && (strings.Contains(d.theirForm(), "INET6_ATON(") || strings.Contains(d.form, "IS_IPV6("))
+		return (zeroByte || strings.Contains(d.form, "INET_ATON(")) && (!d.ours.set || d.ours.text == "0") && d.ours.rejected == "" && d.theirs.set
 	}},
 	{"Patterns without backtracking", func(d *difference) bool {
 		return d.ours.rejected == "" && strings.Contains(d.theirs.rejected, "match limit exceeded")
@@ -134,14 +135,19 @@ var diffRules = []diffRule{
 
 // hasLineEnd reports whether a text that the expression reads contains a line end.
 func (d *difference) hasLineEnd() bool {
+	return d.readsText("\n") || strings.Contains(d.node.ours(), `\n'`)
+}
+
+// readsText reports whether a column that the expression reads contains a text.
+func (d *difference) readsText(part string) bool {
 	seen := map[int]bool{}
 	d.columns(seen)
 	for i := range seen {
-		if v := d.row[i]; v != nil && strings.Contains(*v, "\n") {
+		if v := d.row[i]; v != nil && strings.Contains(*v, part) {
 			return true
 		}
 	}
-	return strings.Contains(d.node.ours(), `\n'`)
+	return false
 }
 
 var outOfRange = regexp.MustCompile(`: "?[ \\a-z]*([-+]?\d+)[^:]*" is out of range$|: ([-+]?[\d.]+(?:e[-+]\d+)?) is out of range$`)

@@ -40,6 +40,7 @@ var diffColumns = []diffColumn{
 	{name: "x1", typ: value.Type{Kind: value.KindText, Nullable: true}, theirs: diffText, draw: drawNumberText},
 	{name: "y1", typ: value.Type{Kind: value.KindText, Nullable: true}, theirs: diffText, draw: drawTimeText},
 	{name: "h1", typ: value.Type{Kind: value.KindText, Nullable: true}, theirs: diffText, draw: drawText, header: true},
+	{name: "a1", typ: value.Type{Kind: value.KindText, Nullable: true}, theirs: diffText, draw: drawAddress},
 	{name: "t1", typ: value.Type{Kind: value.KindTime, Nullable: true, Scale: 6}, theirs: "DATETIME(6)", draw: drawTime},
 	{name: "t2", typ: value.Type{Kind: value.KindTime, Nullable: true, Scale: 6}, theirs: "DATETIME(6)", draw: drawTime},
 }
@@ -231,7 +232,8 @@ func drawAddress(rng *rand.Rand) *string {
 	case 0:
 		return orNull(rng, pick(rng, "", "1.2.3.4", "0.0.0.0", "255.255.255.255", "256.1.1.1", "1.2.3", "127.1", "1", "1.2.3.4.5", "1.2.3.", ".1.2.3", "1..2.3", " 1.2.3.4", "1.2.3.4 ", "01.2.3.004", "0001.2.3.4", "1.2.3.-4", "1.2.3.x", "::", "::1", ":::",
 			":1", "1:", "1::", "1::2::3", "fe80::1%eth0", "::ffff:1.2.3.4", "::1.2.3", "::1.2.3.4.5", "::256.1.1.1", "1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7:8:9", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7::", "::2:3:4:5:6:7:8", "1:2:3:4::5:6:7:8", "1:2:3:4:5:6:1.2.3.4", "1:2:3:4:5:6:7:1.2.3.4",
-			"00001::", "g::", "ABCD:ef01::", "1.2.3.4::", "::1.2.3.4:5", "::01.2.3.004", "1:2:3:4:5:6::1.2.3.4", "1:2:3:4:5::1.2.3.4", "::ffff:1.2.3.4\x00", "[::1]", "::/0"))
+			"00001::", "g::", "ABCD:ef01::", "1.2.3.4::", "::1.2.3.4:5", "::01.2.3.004", "1:2:3:4:5:6::1.2.3.4", "1:2:3:4:5::1.2.3.4", "::ffff:1.2.3.4\x00", "[::1]", "::/0",
+			"10.1.2.3", "192.168.7.9", "::ffff:10.0.0.1", "::10.0.0.1", "2001:db8::1", "2001:db8:0:0:1:0:0:1", "2001:0:0:1::", "1:0:1:0:1:0:1:0", "::1:0", "::ffff", "::1:ffff", "::ffff:0:0", "::fffe:1.2.3.4", "0:1:0:0:0:0:0:0"))
 	case 1:
 		var octets []string
 		for range pick(rng, 4, 4, 4, 3, 5) {
@@ -241,7 +243,7 @@ func drawAddress(rng *rand.Rand) *string {
 	}
 	var groups []string
 	for range pick(rng, 8, 8, 6, 3, rng.IntN(10)) {
-		groups = append(groups, pick(rng, strconv.FormatInt(rng.Int64N(1<<16), 16), strconv.FormatInt(rng.Int64N(1<<16), 16), "", "0", "12345", "1.2.3.4"))
+		groups = append(groups, pick(rng, strconv.FormatInt(rng.Int64N(1<<16), 16), strconv.FormatInt(rng.Int64N(1<<16), 16), "0", "0", "", "0", "12345", "1.2.3.4"))
 	}
 	return orNull(rng, strings.Join(groups, ":"))
 }

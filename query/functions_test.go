@@ -91,6 +91,11 @@ func TestFunctions_columns(t *testing.T) {
 		{"combined", "INET_ATON(host)", "int nullable"},
 		{"combined", "INET_NTOA(status)", "text 15 nullable"},
 		{"combined", "IS_IPV4(header('a'))", "int"},
+		{"combined", "INET6_ATON(host)", "bytes nullable"},
+		{"combined", "COALESCE(INET6_ATON(host), '')", "bytes"},
+		{"combined", "INET6_NTOA(INET6_ATON(host))", "text 39 nullable"},
+		{"combined", "IP_IN(host, '::1')", "int nullable"},
+		{"combined", "ANONYMIZE_IP(host)", "text 39 nullable"},
 		{"combined", "REGEXP_LIKE(LEFT(host, 4), 'a')", "int"},
 		{"combined", "REGEXP_INSTR(header('a'), 'a')", "int nullable"},
 		{"combined", "REGEXP_SUBSTR(LEFT(host, 4), 'a')", "text 4 nullable"},
@@ -100,7 +105,7 @@ func TestFunctions_columns(t *testing.T) {
 	} {
 		tab := plan(t, c.format, "INSERT INTO t SELECT "+c.item+" AS x FROM events").Tables()[0]
 		col := tab.Columns[len(tab.Columns)-1]
-		got := map[row.Kind]string{row.Int: "int", row.Double: "double", row.Decimal: fmt.Sprintf("decimal %d,%d", col.Precision, col.Scale), row.Text: fmt.Sprintf("text %d", col.MaxChars), row.Datetime: fmt.Sprintf("time %d", col.Scale)}[col.Kind]
+		got := map[row.Kind]string{row.Int: "int", row.Double: "double", row.Decimal: fmt.Sprintf("decimal %d,%d", col.Precision, col.Scale), row.Text: fmt.Sprintf("text %d", col.MaxChars), row.Bytes: "bytes", row.Datetime: fmt.Sprintf("time %d", col.Scale)}[col.Kind]
 		if col.Nullable {
 			got += " nullable"
 		}

@@ -241,7 +241,7 @@ func (c *builder) key(name string, e *ast.Expr) output {
 	case x.Kind == value.KindDecimal && x.Scale == value.AnyScale:
 		c.Fail(e, "is a number of any scale, but a key column has one scale: write CAST(%s AS SIGNED) or CAST(%s AS DECIMAL(p,s))", e.Text, e.Text)
 	}
-	return output{name: name, key: true, x: x, kind: x.Kind.Column()}
+	return output{name: name, key: true, x: x, kind: x.Column()}
 }
 
 // aggregate compiles COUNT, SUM, MIN or MAX.
@@ -291,7 +291,7 @@ func (c *builder) aggregate(name string, e *ast.Expr) output {
 		if o.x.Kind == value.KindJSON {
 			return bad("%s is a JSON field, and text and numbers compare differently: write %s(CAST(%s AS CHAR)) or %s(CAST(%s AS DECIMAL(p,s)))", arg, strings.ToUpper(e.Name), arg, strings.ToUpper(e.Name), arg)
 		}
-		o.kind = o.x.Kind.Column()
+		o.kind = o.x.Column()
 	}
 	if o.x.Kind == value.KindNull {
 		always := "NULL"
@@ -310,7 +310,7 @@ func (c *builder) plainOutputs(p *program, names []string) {
 	for _, place := range places {
 		x, _ := expr.RecordColumn(place, true)
 		x.Source = &ast.Expr{Op: ast.OpColumn, Path: []string{place}, Text: place}
-		p.keys = append(p.keys, output{name: place, key: true, x: x, kind: x.Kind.Column()})
+		p.keys = append(p.keys, output{name: place, key: true, x: x, kind: x.Column()})
 	}
 	for i, it := range c.Statement.Items {
 		if i := slices.Index(places, strings.ToLower(names[i])); i >= 0 {
@@ -332,5 +332,5 @@ func (c *builder) value(name string, e *ast.Expr, f aggregate.Func) output {
 		x = c.Text(x)
 		x.Kind, x.Nullable = value.KindText, null
 	}
-	return output{name: name, aggregate: f, x: x, kind: x.Kind.Column()}
+	return output{name: name, aggregate: f, x: x, kind: x.Column()}
 }

@@ -25,8 +25,8 @@ func (k Kind) String() string {
 // IsNumber reports whether values of this kind are numbers.
 func (k Kind) IsNumber() bool { return k == KindInt || k == KindDecimal || k == KindDouble }
 
-// Column returns the kind of a table's column that holds such values; for NULL and values of JSON it is text.
-func (k Kind) Column() row.Kind {
+// column returns the kind of a table's column that holds such values; for NULL and values of JSON it is text.
+func (k Kind) column() row.Kind {
 	switch k {
 	case KindInt:
 		return row.Int
@@ -52,6 +52,16 @@ type Type struct {
 	Scale     int
 	Precision int // for KindDecimal: the maximum number of digits in total; 0 is no bound
 	MaxChars  int // for KindText: the maximum number of characters; 0 is no bound
+	// Bytes means, for KindText, that the values are bytes, which need not be UTF-8.
+	Bytes bool
+}
+
+// Column returns the kind of a table's column that holds values of the type.
+func (t Type) Column() row.Kind {
+	if t.Kind == KindText && t.Bytes {
+		return row.Bytes
+	}
+	return t.Kind.column()
 }
 
 // AnyScale is the scale of a number whose values have different scales, such as a number in JSON.

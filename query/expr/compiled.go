@@ -54,6 +54,7 @@ func unify(a, b value.Type) (t value.Type, ok bool) {
 		if a.MaxChars > 0 && b.MaxChars > 0 {
 			t.MaxChars = max(a.MaxChars, b.MaxChars)
 		}
+		t.Bytes = a.Bytes || b.Bytes
 	}
 	return t, true
 }

@@ -64,7 +64,10 @@ func isIPv4(_ *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compil
 }
 
 func isIPv6(_ *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compiled {
-	return predicate(x, args[0], validIPv6)
+	return predicate(x, args[0], func(b []byte) bool {
+		_, ok := parseIPv6(b)
+		return ok
+	})
 }
 
 // predicate compiles a function that returns 1 for texts that is recognizes, and 0 for other texts and NULL.
@@ -91,43 +94,3 @@ func parseIPv4(b []byte) (n int64, ok bool) {
 }
 
 var dot = []byte(".")
-
-// validIPv6 takes eight groups of one to four hexadecimal digits. One "::" can stand for one or more groups of zeros, and an
-// IPv4 address for the last two groups.
-func validIPv6(b []byte) bool {
-	groups, gap := 0, false
-	if bytes.HasPrefix(b, colons) {
-		gap, b = true, b[2:]
-	}
-	for len(b) > 0 {
-		i := 0
-		for i < len(b) && i < 5 {
-			if _, ok := digit(b[i]); !ok {
-				break
-			}
-			i++
-		}
-		switch {
-		case i < len(b) && b[i] == '.':
-			_, ok := parseIPv4(b)
-			return ok && complete(groups+2, gap)
-		case i == 0 || i > 4:
-			return false
-		}
-		groups, b = groups+1, b[i:]
-		switch {
-		case len(b) == 0:
-		case bytes.HasPrefix(b, colons) && !gap:
-			gap, b = true, b[2:]
-		case b[0] == ':' && len(b) > 1:
-			b = b[1:]
-		default:
-			return false
-		}
-	}
-	return complete(groups, gap)
-}
-
-var colons = []byte("::")
-
-func complete(groups int, gap bool) bool { return groups == 8 && !gap || groups < 8 && gap }

@@ -13,7 +13,7 @@ func Library() *expr.Library { return &library }
 var library = expr.Library{Functions: functions, Advice: allAdvice()}
 
 // functions lists every function of one row's values, in the order in which docs/query.md shows them.
-var functions = slices.Concat(conditionals, numbers, parts, searches, regexps, composed, cases, encodings, hashes, addresses, headers, times, intervals, clocks)
+var functions = slices.Concat(conditionals, numbers, parts, searches, regexps, composed, cases, encodings, hashes, addresses, addressBytes, networks, headers, times, intervals, clocks)
 
 // instead holds what to write in place of functions of MySQL that are not supported.
 var instead = map[string]string{
@@ -24,7 +24,6 @@ var instead = map[string]string{
 	"now":                   "the query would give different rows when it runs again: use _timestamp or _event_time",
 	"rand":                  "the query would give different rows when it runs again",
 	"uuid":                  "the query would give different rows when it runs again: use _topic, _partition, _offset",
-	"inet6_aton":            "it returns bytes, which no column of text takes: store the text unchanged",
 	"hop":                   "a record is in several of its windows, so it must be an item of GROUP BY: write SELECT HOP(time, INTERVAL n unit, INTERVAL n unit) AS w, COUNT(*) AS n FROM events GROUP BY w",
 	"date_format":           "write TUMBLE(time, INTERVAL n unit), and format when you select",
 }
@@ -33,7 +32,7 @@ var instead = map[string]string{
 var sameAdvice = map[string]string{
 	"stddev": "std", "stddev_pop": "std", "stddev_samp": "std", "variance": "std", "var_pop": "std", "var_samp": "std",
 	"curdate": "now", "current_timestamp": "now", "sysdate": "now",
-	"utc_timestamp": "now", "inet6_ntoa": "inet6_aton",
+	"utc_timestamp": "now",
 }
 
 // allAdvice returns the advice for each name, including those in sameAdvice.
