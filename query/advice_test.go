@@ -130,7 +130,17 @@ var advices = []struct{ format, query, write string }{
 	{"combined", "REPLACE INTO t SELECT host, status FROM events GROUP BY host; «INSERT INTO t SELECT host, MAX(status) AS status» FROM events GROUP BY host", "begin with the same words"},
 	{"combined", "«INSERT INTO» t SELECT host, path, COUNT(*) AS n FROM events GROUP BY host", "REPLACE INTO"},
 	{"combined", "«INSERT IGNORE INTO» t SELECT host FROM events", "INSERT INTO"},
-	{"combined", "«WITH a AS (SELECT 1) INSERT INTO t SELECT host FROM events»", "INSERT INTO table SELECT … FROM events"},
+	{"combined", "WITH a AS (SELECT 1 AS x «FROM logs») INSERT INTO t SELECT x FROM a", "FROM events"},
+	{"combined", "INSERT INTO t SELECT host FROM («SELECT host FROM events UNION SELECT path FROM events») x", "SELECT … FROM events"},
+	{"combined", "INSERT INTO t SELECT host FROM («SELECT host FROM events UNION SELECT path FROM events») x", "write one INSERT … SELECT for each SELECT"},
+	{"combined", "INSERT INTO t SELECT path FROM (SELECT «*, host» FROM events) x", "name the columns that are used"},
+	{"combined", "INSERT INTO t SELECT n FROM (SELECT «LOWER(path)» FROM events) x", "LOWER(`path`) AS name"},
+	{"combined", "INSERT INTO t SELECT h FROM (SELECT «*» FROM events) x (h)", "name them in SELECT"},
+	{"json", "INSERT INTO t SELECT u FROM (SELECT LOWER(uri) AS u FROM events WHERE «u» = '/') x", "LOWER(uri)"},
+	{"json", "INSERT INTO t SELECT u FROM (SELECT LOWER(uri) AS u FROM events WHERE «u» = '/') x", "events.u"},
+	{"json", "INSERT INTO t SELECT LOWER(uri) AS u FROM (SELECT * FROM events) x WHERE «u» = '/'", "x.u"},
+	{"combined", "INSERT INTO t SELECT h, COUNT(*) AS n FROM (SELECT host AS h«, COUNT(*) AS n» FROM events) x GROUP BY h", "write it in the outer SELECT"},
+	{"combined", "INSERT INTO t SELECT h, COUNT(*) AS n FROM (SELECT host AS h FROM events« GROUP BY h») x GROUP BY h", "write GROUP BY in the outer SELECT only"},
 	{"combined", "«SELECT 1»", "INSERT INTO table SELECT … FROM events GROUP BY …"},
 	{"combined", "«INSERT INTO t VALUES (1)»", "INSERT INTO table SELECT … FROM events"},
 	{"combined", "INSERT INTO t SELECT host «FROM logs»", "FROM events"},
@@ -217,7 +227,13 @@ var asWritten = map[string]string{
 	"DECIMAL(p,s)": "DECIMAL(20,3)",
 	"DATETIME(n)":  "DATETIME(3)",
 	"SIGNED, UNSIGNED, DECIMAL(p,s), CHAR(n), DATETIME or DOUBLE": "DATETIME",
-	`$."user-agent"`: `a->>'$."user-agent"'`,
+	"SELECT … FROM events":                      "SELECT host FROM events",
+	"write one INSERT … SELECT for each SELECT": "SELECT host FROM events",
+	"name the columns that are used":            "path",
+	"name them in SELECT":                       "host",
+	"write it in the outer SELECT":              "",
+	"write GROUP BY in the outer SELECT only":   "",
+	`$."user-agent"`:                            `a->>'$."user-agent"'`,
 }
 
 func follow(query, write string) string {
@@ -268,7 +284,6 @@ var noAdvice = []string{
 	"TIMESTAMPDIFF(unit, from, to)",
 	"TRIM([[LEADING | TRAILING] pattern FROM] text)",
 	// The parser rejects these first.
-	"WITH is not supported: write its expressions where they are used",
 	"CHAR(n) takes a number of characters",
 }
 

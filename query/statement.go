@@ -210,7 +210,7 @@ func groupItem(st *ast.Statement, g *ast.Expr) (int, error) {
 			if it.Op == ast.OpColumn && g.Op == ast.OpColumn {
 				return slices.EqualFunc(st.Unqualified(it.Path), st.Unqualified(g.Path), strings.EqualFold)
 			}
-			return it.Text == g.Text
+			return it.Expr.Equal(withoutAverages(g))
 		})
 	}
 	if found < 0 {

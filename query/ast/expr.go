@@ -49,6 +49,7 @@ type Expr struct {
 	Steps            []jsonpath.Step // of a JSON path: the steps after Path
 	JSONPath         bool            // a JSON path follows the column's name
 	Quoted           bool            // the operator is ->, which keeps the quotes of a string, not ->>
+	Inner            bool            // of a column: a subquery selects it, so it is no alias of SELECT
 	Args             []*Expr
 	Not              bool   // NOT LIKE, NOT IN, NOT BETWEEN, IS NOT
 	Star             bool   // COUNT(*)

@@ -161,7 +161,7 @@ func (c *Compiler) column(e *ast.Expr) Compiled {
 		}
 		// Where every name is a field, an alias in WHERE would silently be a field that no record has, unless the alias
 		// stands for an expression of a field of this name.
-		if it := c.Statement.Aliased(name); it != nil && c.InWhere && c.everyNameIsAField() && len(e.Path) == 1 && !it.Mentions(name) {
+		if it := c.Statement.Aliased(name); it != nil && c.InWhere && !e.Inner && c.everyNameIsAField() && len(e.Path) == 1 && !it.Mentions(name) {
 			return c.Fail(e, "is an alias of SELECT, and WHERE is evaluated before SELECT: write %s, or %s.%s if a field of this name is meant", it.Text, c.Statement.From, name)
 		}
 	}
@@ -210,7 +210,7 @@ func (c *Compiler) unknown(e *ast.Expr, path []string) Compiled {
 		return c.Fail(e, "no such column; a name with a point is a field of a field, which only log format json has, and syslog in structured_data")
 	}
 	names := append(append([]string(nil), c.Format.Names()...), recordColumns...)
-	if it := c.Statement.Aliased(path[0]); it != nil {
+	if it := c.Statement.Aliased(path[0]); it != nil && !e.Inner {
 		if c.InWhere {
 			return c.Fail(e, "is an alias of SELECT, and WHERE is evaluated before SELECT: write %s", it.Text)
 		}

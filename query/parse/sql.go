@@ -3,7 +3,6 @@ package parse
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/dolthub/vitess/go/vt/sqlparser"
 
@@ -39,10 +38,22 @@ func Statement(text string) (st *ast.Statement, err error) {
 	if err := rejectClauses(sel); err != nil {
 		return nil, err
 	}
-	if st.From, err = source(sel); err != nil {
+	names, err := scope(nil).with(ins.With)
+	if err == nil {
+		names, err = names.with(sel.With)
+	}
+	if err != nil {
 		return nil, err
 	}
-	return st, fill(st, sel)
+	from, err := names.from(sel)
+	if err != nil {
+		return nil, err
+	}
+	st.From = from.events()
+	if err := fill(st, sel); err != nil || from.below == nil {
+		return st, err
+	}
+	return st, from.inlineStatement(st)
 }
 
 // Expression parses one expression, such as the one that a server shows for a generated column.
@@ -74,8 +85,8 @@ func insertSelect(ins *sqlparser.Insert) (*sqlparser.Select, error) {
 		return nil, errors.New("INSERT IGNORE drops rows silently: write INSERT INTO, or REPLACE INTO, which keeps the last record of each group; a record whose row MySQL rejects becomes a dead letter")
 	case len(ins.OnDup) > 0:
 		return nil, errors.New("ON DUPLICATE KEY UPDATE is added by etl: leave it out; COUNT and SUM add, MIN and MAX keep the smaller and the larger")
-	case len(ins.Partitions) > 0 || ins.With != nil || len(ins.Returning) > 0:
-		return nil, errors.New("INSERT with PARTITION, WITH or RETURNING is not supported: write INSERT INTO table SELECT … FROM events")
+	case len(ins.Partitions) > 0 || len(ins.Returning) > 0:
+		return nil, errors.New("PARTITION and RETURNING are not supported: leave them out")
 	}
 	switch rows := ins.Rows.(type) {
 	case *sqlparser.Select:
@@ -93,8 +104,6 @@ func insertSelect(ins *sqlparser.Insert) (*sqlparser.Select, error) {
 // rejectClauses rejects the clauses of a SELECT that have no meaning for rows to which later batches add.
 func rejectClauses(sel *sqlparser.Select) error {
 	switch {
-	case sel.With != nil:
-		return errors.New("WITH is not supported: write its expressions where they are used")
 	case sel.QueryOpts.Distinct:
 		return errors.New("SELECT DISTINCT is not supported: write GROUP BY with COUNT(*)")
 	case sel.Having != nil:
@@ -107,27 +116,6 @@ func rejectClauses(sel *sqlparser.Select) error {
 		return errors.New("INTO, FOR UPDATE and WINDOW are not supported: leave them out")
 	}
 	return nil
-}
-
-// source checks FROM events and returns the name that qualifies its columns: the alias, or events.
-func source(sel *sqlparser.Select) (string, error) {
-	want := errors.New("expected only FROM events: joins, subqueries and other tables are not supported; join when you select from the table")
-	if len(sel.From) != 1 {
-		return "", want
-	}
-	from, ok := sel.From[0].(*sqlparser.AliasedTableExpr)
-	if !ok {
-		return "", want
-	}
-	name, ok := from.Expr.(sqlparser.TableName)
-	if !ok || !strings.EqualFold(name.Name.String(), "events") || !name.DbQualifier.IsEmpty() || from.AsOf != nil ||
-		from.Hints != nil || len(from.Partitions) > 0 {
-		return "", want
-	}
-	if !from.As.IsEmpty() {
-		return from.As.String(), nil
-	}
-	return "events", nil
 }
 
 // fill converts the expressions of a SELECT.
