@@ -120,6 +120,14 @@ func (e *Expr) Mentions(name string) bool {
 	return false
 }
 
+// Calls reports whether e, which may be nil, contains a call of a function. The name is in lower case.
+func (e *Expr) Calls(name string) bool {
+	if e == nil {
+		return false
+	}
+	return e.Op == OpCall && e.Name == name || slices.ContainsFunc(e.Args, func(a *Expr) bool { return a.Calls(name) })
+}
+
 // HasAggregate reports whether e, which may be nil, contains an aggregate.
 func (e *Expr) HasAggregate() bool {
 	if e == nil {

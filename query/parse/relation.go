@@ -175,6 +175,8 @@ func (r *relation) items(list sqlparser.SelectExprs) (columns []named, err error
 		switch {
 		case e.HasAggregate():
 			return nil, fmt.Errorf("%s: an aggregate in a subquery is not supported because a group keeps growing after its batch: write it in the outer SELECT", e.Text)
+		case e.Calls("hop"):
+			return nil, fmt.Errorf("%s: HOP makes several rows of a record, so it cannot be in a subquery: write it in the outer SELECT and its GROUP BY", e.Text)
 		case name == "" && e.Op != ast.OpColumn:
 			return nil, fmt.Errorf("%s: it needs a name: write %s AS name", e.Text, e.Text)
 		case name == "":
