@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/sluice-etl/sluice/batch"
 )
 
@@ -174,5 +176,43 @@ func TestFold_kafkaTimestamps(t *testing.T) {
 	want(t, printed(f.Take()), "t: 1970-01-01 00:00:00 1")
 	if len(tally.Dead) != 1 || !strings.Contains(tally.Dead[0].Reason, "NULL") {
 		t.Errorf("%+v; expected 1 dead letter whose reason contains %q", tally, "NULL")
+	}
+}
+
+// The rows of a body hold the texts of their own lines, not those of the last line: whatever memory a parser uses, it is
+// not that of the line before.
+func TestFold_textsOfEachLine(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ format, text, columns, first, second string }{
+		{"json", "", "a, b, a->'$.x' AS c", `{"a":"one","b":["\u0041"]}`, `{"a":"two","b":["\u0042",2]}`},
+		{"json", "", "a, a->'$' AS c", `{"a":"o\ne"}`, `{"a":"t\two"}`},
+		{"logfmt", "", "a, b", `a="o\ne" b=1`, `a="t\two" b=2`},
+		{"ltsv", "", "a, b", "a:one\tb:1", "a:two\tb:2"},
+		{"csv", "a,b", "a, b", `"o""ne",1`, `"t""wo",2`},
+		{"tsv", "a,b", "a, b", "one\t1", "two\t2"},
+		{"combined", "", "host, path, agent", line(200, "1"), strings.Replace(line(404, "2"), "GET /", "GET /x", 1)},
+		{"syslog", "", "hostname, message, structured_data.x.y AS y", `<34>1 2015-05-17T10:05:03Z a b c d [x y="o\"ne"] one`, `<34>1 2015-05-17T10:05:03Z b b c d [x y="t\"wo"] two`},
+		{"regex", "(?P<a>[a-z]+) (?P<b>.*)", "a, b", "one 1", "two 2"},
+	} {
+		o := DefaultOptions()
+		o.Format, o.FormatString = c.format, c.text
+		p, err := Compile("INSERT INTO t SELECT "+c.columns+" FROM events", o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		values := func(bodies ...string) (all []string) {
+			f := p.NewFold()
+			if tally := feed(f, bodies...); tally.Counted != int64(len(bodies)) {
+				t.Fatalf("%s: got %+v, expected %d counted", c.format, tally, len(bodies))
+			}
+			rows := f.Take().Tables[0]
+			for _, i := range rows.Sorted() {
+				all = append(all, strings.Join(rowText(rows, i)[4:], " "))
+			}
+			return all
+		}
+		if diff := cmp.Diff(values(c.first, c.second), values(c.first+"\n"+c.second)); diff != "" {
+			t.Errorf("%s: in one body (+) and in two (-):\n%s", c.format, diff)
+		}
 	}
 }

@@ -52,9 +52,10 @@ type jsonParser struct {
 	fields []jsonField
 	fast   fastjson.Parser
 	large  bool   // fast holds the tree of a large text: it is dropped before the next one
-	text   []byte // numbers, objects and arrays as they are written
+	text   []byte // numbers, objects and arrays as they are written, and strings of bodies with several lines
 	member func(name []byte, v *fastjson.Value)
 	rest   []byte // the lines after the current one, if each line is an object
+	copied bool   // strings are copied to text, because the next line overwrites those of fast
 }
 
 func (p *jsonParser) Next(r *Fields) (bool, error) {
@@ -71,12 +72,12 @@ var errNoObject = errors.New("expected a JSON object")
 // object (NDJSON), and a row.
 func (p *jsonParser) Start(body []byte, r *Fields) (bool, error) {
 	body = value.TrimBOM(body)
-	p.rest, p.text = nil, p.text[:0]
+	p.rest, p.text, p.copied = nil, p.text[:0], false
 	err := p.object(r, body)
 	if err == nil || bytes.IndexByte(body, '\n') < 0 {
 		return err == nil, err
 	}
-	p.rest = body
+	p.rest, p.copied = body, true
 	more, lineErr := p.Next(r)
 	if !more || lineErr != nil {
 		return false, err // of the whole: its first line alone is no object either
@@ -155,6 +156,11 @@ func (p *jsonParser) field(v *fastjson.Value, quoted bool) value.Value {
 			return value.Value{Tag: value.TagQuoted, Bytes: p.written(v), Set: true}
 		}
 		b, _ := v.StringBytes() // never an error for this type
+		if p.copied {
+			from := len(p.text)
+			p.text = append(p.text, b...)
+			b = p.text[from:len(p.text):len(p.text)]
+		}
 		return value.Text(b)
 	case fastjson.TypeTrue:
 		return value.Value{Tag: value.TagTrue, Set: true}

@@ -27,7 +27,7 @@ type Compiler struct {
 	Replace func(e *ast.Expr) (x Compiled, ok bool)
 	// RowMakers make several rows of one. Each takes what is to be done with every row that it makes.
 	RowMakers []func(fold.Rows) fold.Rows
-	// Windows of HOP that a record is in; 0 if there is no HOP.
+	// InWindows is the number of windows of HOP that a record is in; 0 if there is no HOP.
 	InWindows  int
 	fold.Sizes       // of the fold, for all statements so far
 	Err        error // the first error
