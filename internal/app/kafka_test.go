@@ -149,12 +149,12 @@ func TestRun_writeDenied(t *testing.T) {
 	await(t, "a reply names the right", func() bool {
 		code, body := p.post(t, `[{"body":"a"}]`)
 		return code == http.StatusServiceUnavailable && strings.Contains(body, "CLUSTER_AUTHORIZATION_FAILED") &&
-			strings.Contains(body, "WRITE on topic logs,") && !strings.Contains(body, "ack-timeout")
+			strings.Contains(body, "WRITE on topic logs,") && !strings.Contains(body, "ack timeout")
 	})
 	k.grant(t, write, "topic", "logs.dlq")
 	await(t, "a reply has Kafka's error of the topic", func() bool {
 		code, body := p.post(t, `[{"body":"b"}]`)
-		return code == http.StatusServiceUnavailable && strings.Contains(body, "TOPIC_AUTHORIZATION_FAILED") && !strings.Contains(body, "ack-timeout")
+		return code == http.StatusServiceUnavailable && strings.Contains(body, "TOPIC_AUTHORIZATION_FAILED") && !strings.Contains(body, "ack timeout")
 	})
 	p.unready(t, "Kafka does not allow WRITE on topic logs\"")
 	k.grant(t, write, "topic", "logs")

@@ -147,7 +147,8 @@ func FuzzDecode(f *testing.F) {
 			return // like Gson, and unlike encoding/json
 		}
 		if (err == nil) != (wrong == nil) {
-			if err != nil && (strings.Contains(err.Error(), " once") || strings.Contains(err.Error(), "levels") || strings.Contains(err.Error(), "are more than")) {
+			var limit *receiver.LimitError
+			if err != nil && (strings.Contains(err.Error(), " once") || strings.Contains(err.Error(), "levels") || errors.As(err, &limit)) {
 				return
 			}
 			t.Fatalf("%q: got %v, encoding/json %v", text, err, wrong)
