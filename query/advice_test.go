@@ -38,7 +38,9 @@ var advices = []struct{ format, query, write string }{
 	{"combined", "INSERT INTO t SELECT «TUMBLE(ts, 60)» AS l, COUNT(*) AS n FROM events GROUP BY l", "TUMBLE(ts, INTERVAL 1 MINUTE)"},
 	{"combined", "INSERT INTO t SELECT «ts + 1» AS l, COUNT(*) AS n FROM events GROUP BY l", "TUMBLE(time, INTERVAL n unit)"},
 	{"combined", "INSERT INTO t SELECT «CAST(ts AS SIGNED)» AS l, COUNT(*) AS n FROM events GROUP BY l", "TUMBLE(time, INTERVAL n unit)"},
-	{"combined", "INSERT INTO t SELECT «DATE_FORMAT(ts, '%Y')» AS l, COUNT(*) AS n FROM events GROUP BY l", "TUMBLE(time, INTERVAL n unit)"},
+	{"combined", "INSERT INTO t SELECT «TIME(ts)» AS l, COUNT(*) AS n FROM events GROUP BY l", "DATE_FORMAT(time, '%H:%i:%s')"},
+	{"combined", "INSERT INTO t SELECT «TIME(ts)» AS l, COUNT(*) AS n FROM events GROUP BY l", "TIME_TO_SEC(time)"},
+	{"combined", "INSERT INTO t SELECT «TIME_FORMAT»(ts, '%Y') AS l, COUNT(*) AS n FROM events GROUP BY l", "DATE_FORMAT"},
 	{"combined", "INSERT INTO t SELECT «INTERVAL 1 DAY» AS l, COUNT(*) AS n FROM events GROUP BY l", "TUMBLE(time, INTERVAL n unit)"},
 	{"combined", "INSERT INTO t «SELECT HOP(ts, INTERVAL 1 MINUTE, INTERVAL 5 MINUTE) AS w FROM events»", "SELECT HOP(time, INTERVAL n unit, INTERVAL n unit) AS w, COUNT(*) AS n FROM events GROUP BY w"},
 	{"combined", "INSERT INTO t SELECT HOP(ts, «INTERVAL 1 SECOND», INTERVAL 1 DAY) AS w, COUNT(*) AS n FROM events GROUP BY w", "write a longer slide"},
@@ -180,7 +182,7 @@ var otherAdvices = []struct{ message, format, after string }{
 
 // filled holds what a user would write for the placeholders of an advice, in the order in which they are replaced.
 var filled = []string{
-	"TUMBLE(time, ", "TUMBLE(ts, ", "HOP(time, ", "HOP(ts, ", "n unit", "5 MINUTE", "p,s", "20,3", "(seconds)", "(status)", "CONCAT(a, b)", "CONCAT(host, path)",
+	"TUMBLE(time, ", "TUMBLE(ts, ", "HOP(time, ", "HOP(ts, ", "DATE_FORMAT(time, ", "DATE_FORMAT(ts, ", "TO_SEC(time)", "TO_SEC(ts)", "n unit", "5 MINUTE", "p,s", "20,3", "(seconds)", "(status)", "CONCAT(a, b)", "CONCAT(host, path)",
 	"(text, n)", "(path, 20)", "(text, delimiter, n)", "(path, '/', 1)", "SUM(x)", "SUM(bytes)", "SUM(x * x)", "SUM(bytes * bytes)",
 	"COUNT(x)", "COUNT(bytes)", "AS name", "AS n",
 }
@@ -283,6 +285,7 @@ var noAdvice = []string{
 	"it looks like an Avro container file, which Flume does not write to Kafka",
 	"column %s: the value has %d bytes, a BINARY(%d) column fills it up with zero bytes: %s",
 	"the same as `LOCATE(part, text)`",
+	"the number of the week in ISO 8601, as `WEEK(time, 3)`",
 	"TIMESTAMPDIFF(unit, from, to)",
 	"TRIM([[LEADING | TRAILING] pattern FROM] text)",
 	// The parser rejects these first.

@@ -40,6 +40,10 @@ const (
 	regexNotEmpty // matches no empty text
 	intColumn     // not an expression of BIGINT and BIGINT UNSIGNED, which MariaDB computes as a DECIMAL
 	factor        // of an interval
+	weekModeOf
+	dateFormat
+	timeFormat // of DATE_FORMAT, without the date
+	dayNumber  // of FROM_DAYS
 )
 
 // node is a generated expression. Its form has a %s for each of args; theirs is the form for the server if it differs.
@@ -313,6 +317,14 @@ func leaf(rng *rand.Rand, is place) *node {
 		return lit(pick(rng, "0", "1", "2", "3", "5", "8", "100"))
 	case fill:
 		return lit(sqlQuote(pick(rng, "a", "xy", "é", "😀", " ", "0", "e\u0301b")))
+	case weekModeOf:
+		return lit(strconv.Itoa(rng.IntN(8)))
+	case dateFormat:
+		return lit(drawDateFormat(rng, "aabbcDdeffHhIijklMmprSsTUuVvWwXxYy"))
+	case timeFormat:
+		return lit(drawDateFormat(rng, "fHhIiklprSsT"))
+	case dayNumber:
+		return lit(pick(rng, "736100", "365243", "365242", "3652424", "3652425", strconv.Itoa(rng.IntN(4e6)), strconv.Itoa(600000+rng.IntN(200000))))
 	case delimiter:
 		return lit(sqlQuote(pick(rng, "a", "aa", "aba", "/", "?", " ", "--", "é", "😀", "%", "", "\u0301", "ab", "0", "\x00", ".", "5")))
 	case pattern:

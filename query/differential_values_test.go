@@ -286,6 +286,17 @@ func drawRegex(rng *rand.Rand, notEmpty bool) string {
 	return pick(rng, "", "", "", "(?i)", "(?s)") + alternative(1, notEmpty)
 }
 
+// drawDateFormat returns a literal with some of the specifiers. A node's form doubles percent signs if the node has
+// arguments; a leaf has none.
+func drawDateFormat(rng *rand.Rand, specifiers string) string {
+	var b strings.Builder
+	for range rng.IntN(6) {
+		b.WriteString(pick(rng, "", "", "-", " ", ":", "é", "Y", "%%", "%-", "😀", "''"))
+		b.WriteString("%" + string(specifiers[rng.IntN(len(specifiers))]))
+	}
+	return "'" + b.String() + pick(rng, "-", "%", ".") + "'"
+}
+
 // sqlQuote quotes a text such that both sides read it.
 func sqlQuote(s string) string {
 	return "'" + strings.NewReplacer(`\`, `\\`, "'", `\'`, "\x00", `\0`, "\x1a", `\Z`, "\n", `\n`, "\r", `\r`).Replace(s) + "'"

@@ -2,9 +2,12 @@ package query
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/query/funcs"
@@ -88,6 +91,11 @@ func TestFunctions_columns(t *testing.T) {
 		{"combined", "UNIX_TIMESTAMP(_timestamp)", "decimal 15,3"},
 		{"combined", "LAST_DAY(ts)", "time 0"},
 		{"combined", "DATE(ts)", "time 0"},
+		{"combined", "DATE_FORMAT(ts, '%Y-%m-%d %H:00:00')", "text 19"},
+		{"combined", "DATE_FORMAT(_timestamp, '%W, %D of %M é%%')", "text 31"},
+		{"combined", "YEARWEEK(ts, 3)", "int"},
+		{"combined", "FROM_DAYS(status)", "time 0"},
+		{"combined", "MAKEDATE(2015, status)", "time 0 nullable"},
 		{"combined", "INET_ATON(host)", "int nullable"},
 		{"combined", "INET_NTOA(status)", "text 15 nullable"},
 		{"combined", "IS_IPV4(header('a'))", "int"},
@@ -135,6 +143,65 @@ func TestClocks_inTheZone(t *testing.T) {
 	} {
 		if got := textOf(t, p, `{"ts":"`+c.ts+`"}`); got != c.want {
 			t.Errorf("%s: got %q, expected %q", c.ts, got, c.want)
+		}
+	}
+}
+
+// Keys made by DATE_FORMAT, DATE, WEEK and TO_DAYS are what clocks of the zone show, on the days on which they change too.
+func TestClocks_keysInTheZone(t *testing.T) {
+	t.Parallel()
+	zone, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := DefaultOptions()
+	o.Format, o.TimeZone = "combined", zone
+	p, err := Compile(`INSERT INTO t SELECT CONCAT_WS(' | ', DATE_FORMAT(ts, '%Y-%m-%d %H:00:00'), CAST(DATE(ts) AS CHAR), WEEK(ts, 3), YEARWEEK(ts), TO_DAYS(ts) - TO_DAYS('2026-10-24'), TO_SECONDS(ts) - TO_SECONDS('2026-10-24'),
+		CAST(FROM_DAYS(TO_DAYS(ts)) AS CHAR), CAST(MAKEDATE(YEAR(ts), DAYOFYEAR(ts)) AS CHAR)) AS k, COUNT(*) AS n FROM events GROUP BY k`, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := p.newFold()
+	var tally batch.Tally
+	for _, at := range []string{"24/Oct/2026:21:59:59 +0000", "24/Oct/2026:22:00:00 +0000", "25/Oct/2026:00:30:00 +0000", "25/Oct/2026:01:30:00 +0000", "25/Oct/2026:22:59:59 +0000", "25/Oct/2026:23:00:00 +0000"} {
+		f.Add(part, []batch.Record{{Value: []byte(`h - - [` + at + `] "GET / HTTP/1.1" 200 1 "-" "-"`)}}, &tally)
+	}
+	rows := f.Take().Tables[0]
+	var got []string
+	for i := range rows.Len() {
+		got = append(got, strings.Join(rowText(rows, i), " | "))
+	}
+	slices.Sort(got)
+	want := []string{
+		"2026-10-24 23:00:00 | 2026-10-23 22:00:00 | 43 | 202642 | 0 | 86399 | 2026-10-23 22:00:00 | 2026-10-23 22:00:00 | 1",
+		"2026-10-25 00:00:00 | 2026-10-24 22:00:00 | 43 | 202643 | 1 | 86400 | 2026-10-24 22:00:00 | 2026-10-24 22:00:00 | 1",
+		"2026-10-25 02:00:00 | 2026-10-24 22:00:00 | 43 | 202643 | 1 | 95400 | 2026-10-24 22:00:00 | 2026-10-24 22:00:00 | 2", // 02:30, twice
+		"2026-10-25 23:00:00 | 2026-10-24 22:00:00 | 43 | 202643 | 1 | 172799 | 2026-10-24 22:00:00 | 2026-10-24 22:00:00 | 1",
+		"2026-10-26 00:00:00 | 2026-10-25 23:00:00 | 44 | 202643 | 2 | 172800 | 2026-10-25 23:00:00 | 2026-10-25 23:00:00 | 1",
+	}
+	if diff := cmp.Diff(want, got); diff != "" || len(tally.Dead) > 0 {
+		t.Errorf("dead letters %v, keys (-expected +got):\n%s", tally.Dead, diff)
+	}
+}
+
+// What DATE_FORMAT and the like do not take is rejected at start, with what to write.
+func TestFormats_rejected(t *testing.T) {
+	t.Parallel()
+	o := DefaultOptions()
+	o.Format = "combined"
+	for _, c := range []struct{ item, want string }{
+		{"DATE_FORMAT(ts, '%F')", "%F is not a specifier of DATE_FORMAT: expected %Y"},
+		{"DATE_FORMAT(ts, '%Y-%m-%d %z')", "%z is not a specifier"},
+		{"DATE_FORMAT(ts, '')", "the format is empty"},
+		{"DATE_FORMAT(ts, path)", "`path` is not a constant"},
+		{"TIME_FORMAT(ts, '%Y %H')", "%Y is a part of the date, which TIME_FORMAT does not show: write DATE_FORMAT"},
+		{"WEEK(ts, 8)", "expected a mode from 0 to 7"},
+		{"YEARWEEK(ts, -1)", "expected a mode from 0 to 7"},
+		{"SEC_TO_TIME(status)", "there is no type of times of day"},
+		{"TIME(ts)", "write DATE_FORMAT(time, '%H:%i:%s')"},
+	} {
+		if _, err := Compile("INSERT INTO t SELECT "+c.item+" AS x FROM events", o); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, expected an error with %q", c.item, err, c.want)
 		}
 	}
 }

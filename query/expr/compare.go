@@ -3,6 +3,7 @@ package expr
 import (
 	"bytes"
 	"cmp"
+	"slices"
 
 	"github.com/sluice-etl/sluice/fold"
 	"github.com/sluice-etl/sluice/fold/value"
@@ -176,15 +177,22 @@ func (c *Compiler) in(e *ast.Expr) Compiled {
 	})
 }
 
-// between compiles x BETWEEN low AND high as x >= low AND x <= high.
+// between compiles x BETWEEN low AND high as x >= low AND x <= high. As in MySQL, both comparisons are of DOUBLEs if one
+// of the three is a DOUBLE.
 func (c *Compiler) between(e *ast.Expr) Compiled {
-	low := &ast.Expr{Op: ast.OpCompare, Name: ">=", Args: []*ast.Expr{e.Args[0], e.Args[1]}, Text: e.Text}
-	high := &ast.Expr{Op: ast.OpCompare, Name: "<=", Args: []*ast.Expr{e.Args[0], e.Args[2]}, Text: e.Text}
-	both := &ast.Expr{Op: ast.OpAnd, Args: []*ast.Expr{low, high}, Text: e.Text}
-	if e.Not {
-		both = &ast.Expr{Op: ast.OpNot, Args: []*ast.Expr{both}, Text: e.Text}
+	xs := []Compiled{c.Compile(e.Args[0]), c.Compile(e.Args[1]), c.Compile(e.Args[2])}
+	if slices.ContainsFunc(xs, func(x Compiled) bool { return x.Kind == value.KindDouble }) {
+		for i := range xs {
+			if xs[i].Kind.IsNumber() {
+				xs[i] = c.double(xs[i])
+			}
+		}
 	}
-	return c.Compile(both)
+	both := c.decided(e, c.comparison(e, ">=", xs[0], xs[1]), c.comparison(e, "<=", xs[0], xs[2]), value.No, value.Yes)
+	if e.Not {
+		return c.not(e, both)
+	}
+	return both
 }
 
 func (c *Compiler) is(e *ast.Expr) Compiled {
@@ -199,37 +207,45 @@ func (c *Compiler) is(e *ast.Expr) Compiled {
 
 func (c *Compiler) logic(e *ast.Expr) Compiled {
 	a := c.Compile(e.Args[0])
-	left := c.Truth(a)
 	if e.Op == ast.OpNot {
-		return condition(e, a.Nullable, a.Constant, func(r *fold.Env) value.Truth {
-			switch left(r) {
-			case value.Yes:
-				return value.No
-			case value.No:
-				return value.Yes
-			}
-			return value.Unknown
-		})
+		return c.not(e, a)
 	}
+	left := c.Truth(a)
 	b := c.Compile(e.Args[1])
 	right := c.Truth(b)
-	nullable, constant := a.Nullable || b.Nullable, a.Constant && b.Constant
-	if e.Op == ast.OpXor {
-		return condition(e, nullable, constant, func(r *fold.Env) value.Truth {
-			p, q := left(r), right(r)
-			if p == value.Unknown || q == value.Unknown {
-				return value.Unknown
-			}
-			return value.TruthOf(p != q)
-		})
+	switch e.Op {
+	case ast.OpAnd:
+		return c.decided(e, a, b, value.No, value.Yes)
+	case ast.OpOr:
+		return c.decided(e, a, b, value.Yes, value.No)
 	}
-	// decides is the value of one side that decides the result: false for AND, true for OR. If the left side has it, the
-	// right side is not evaluated.
-	decides, other := value.No, value.Yes
-	if e.Op == ast.OpOr {
-		decides, other = value.Yes, value.No
-	}
-	return condition(e, nullable, constant, func(r *fold.Env) value.Truth {
+	return condition(e, a.Nullable || b.Nullable, a.Constant && b.Constant, func(r *fold.Env) value.Truth {
+		p, q := left(r), right(r)
+		if p == value.Unknown || q == value.Unknown {
+			return value.Unknown
+		}
+		return value.TruthOf(p != q)
+	})
+}
+
+func (c *Compiler) not(e *ast.Expr, x Compiled) Compiled {
+	test := c.Truth(x)
+	return condition(e, x.Nullable, x.Constant, func(r *fold.Env) value.Truth {
+		switch test(r) {
+		case value.Yes:
+			return value.No
+		case value.No:
+			return value.Yes
+		}
+		return value.Unknown
+	})
+}
+
+// decided compiles AND and OR. decides is the value of one side that decides the result: false for AND, true for OR. If
+// the left side has it, the right side is not evaluated. other is the opposite.
+func (c *Compiler) decided(e *ast.Expr, a, b Compiled, decides, other value.Truth) Compiled {
+	left, right := c.Truth(a), c.Truth(b)
+	return condition(e, a.Nullable || b.Nullable, a.Constant && b.Constant, func(r *fold.Env) value.Truth {
 		p := left(r)
 		if p == decides {
 			return decides

@@ -93,7 +93,7 @@ func shifted(c *expr.Compiler, x expr.Compiled, args []expr.Compiled, sign int64
 			at, ok = shift(r, v, k*sign, unit, months)
 		}
 		if !ok || at < value.MinTime || at > value.MaxTime {
-			return r.Fail("%s: the time is out of range: it must be from 1000-01-01 to 9999-12-31", name)
+			return r.Fail(outOfYears, name)
 		}
 		return value.Time(at)
 	})

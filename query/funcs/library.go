@@ -13,7 +13,7 @@ func Library() *expr.Library { return &library }
 var library = expr.Library{Functions: functions, Advice: allAdvice()}
 
 // functions lists every function of one row's values, in the order in which docs/query.md shows them.
-var functions = slices.Concat(conditionals, numbers, parts, searches, regexps, composed, cases, encodings, hashes, addresses, addressBytes, networks, headers, times, intervals, clocks)
+var functions = slices.Concat(conditionals, numbers, parts, searches, regexps, composed, cases, encodings, hashes, addresses, addressBytes, networks, headers, times, intervals, clocks, weeks, days, formats)
 
 // instead holds what to write in place of functions of MySQL that are not supported.
 var instead = map[string]string{
@@ -25,14 +25,15 @@ var instead = map[string]string{
 	"rand":                  "the query would give different rows when it runs again",
 	"uuid":                  "the query would give different rows when it runs again: use _topic, _partition, _offset",
 	"hop":                   "a record is in several of its windows, so it must be an item of GROUP BY: write SELECT HOP(time, INTERVAL n unit, INTERVAL n unit) AS w, COUNT(*) AS n FROM events GROUP BY w",
-	"date_format":           "write TUMBLE(time, INTERVAL n unit), and format when you select",
+	"sec_to_time":           "there is no type of times of day: store the seconds, and use it when you select",
+	"time":                  "there is no type of times of day: write DATE_FORMAT(time, '%H:%i:%s'), or TIME_TO_SEC(time)",
 }
 
 // sameAdvice maps a function to the one whose advice it shares.
 var sameAdvice = map[string]string{
 	"stddev": "std", "stddev_pop": "std", "stddev_samp": "std", "variance": "std", "var_pop": "std", "var_samp": "std",
 	"curdate": "now", "current_timestamp": "now", "sysdate": "now",
-	"utc_timestamp": "now",
+	"utc_timestamp": "now", "maketime": "sec_to_time", "timediff": "sec_to_time",
 }
 
 // allAdvice returns the advice for each name, including those in sameAdvice.
