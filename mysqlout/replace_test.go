@@ -25,9 +25,14 @@ const replaceText = `REPLACE INTO users SELECT COALESCE(LEFT(u, 50), '') AS u, p
 
 func replaceQuery(t *testing.T) *query.Plan {
 	t.Helper()
+	return jsonQuery(t, replaceText)
+}
+
+func jsonQuery(t *testing.T, text string) *query.Plan {
+	t.Helper()
 	o := query.DefaultOptions()
 	o.Format = "json"
-	p, err := query.Compile(replaceText, o)
+	p, err := query.Compile(text, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,26 +126,24 @@ func (c *consumer) run() error {
 	}
 }
 
-// A table of REPLACE holds, for each key, the values of the last record beside the aggregates of all, whatever the
-// batches of two processes are, in which order they commit, and what is folded again. Partitions change their owner in
-// between, to a process that folds them from their checkpoints.
-func TestReplace_twoProcesses(t *testing.T) {
-	t.Parallel()
-	server := mariadbtest.Start(t)
-	f := newFixture(t, sqltest.Open(t, server), testConfig())
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	var logs [][]batch.Record
+// randomLogs makes the records of four partitions.
+func randomLogs(seed uint64) (logs [][]batch.Record) {
 	for id := range uint64(4) {
 		logs = append(logs, replaceLog(rand.New(rand.NewPCG(seed, id)), 400))
 	}
+	return logs
+}
+
+// runTwoProcesses counts all records, in two processes that exchange partitions halfway.
+func runTwoProcesses(t *testing.T, f *fixture, text string, logs [][]batch.Record, seed uint64) {
+	t.Helper()
 	halves := make([][]batch.Record, len(logs)) // what is in the topic at first
 	for i := range logs {
 		halves[i] = logs[i][:200]
 	}
 	var consumers []*consumer
 	for id := range byte(2) {
-		plan := replaceQuery(t)
+		plan := jsonQuery(t, text)
 		s := New(testConfig(), sqltest.OpenPool(t, sqltest.Quick(f.Server.DSN(f.Name))), nil, nil)
 		tables, err := s.Prepare(t.Context(), plan.Tables())
 		if err == nil {
@@ -168,6 +171,19 @@ func TestReplace_twoProcesses(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// A table of REPLACE holds, for each key, the values of the last record beside the aggregates of all, whatever the
+// batches of two processes are, in which order they commit, and what is folded again. Partitions change their owner in
+// between, to a process that folds them from their checkpoints.
+func TestReplace_twoProcesses(t *testing.T) {
+	t.Parallel()
+	server := mariadbtest.Start(t)
+	f := newFixture(t, sqltest.Open(t, server), testConfig())
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	logs := randomLogs(seed)
+	runTwoProcesses(t, f, replaceText, logs, seed)
 	got := f.Text(t, "SELECT u, p, o, page, ms, n, mean FROM users ORDER BY u")
 	want := lastOfEach(f, t, logs)
 	if got != want {

@@ -70,7 +70,6 @@ var advices = []struct{ format, query, write string }{
 	{"json", "INSERT INTO t SELECT a FROM events WHERE «a» = b", "CAST(a AS DECIMAL(p,s))"},
 	{"json", "INSERT INTO t SELECT a FROM events WHERE «a» > ts AND ts > CAST(b AS DATETIME)", "CAST(a AS CHAR)"},
 	// Functions.
-	{"combined", "INSERT INTO t SELECT host, «STD(bytes)» AS a FROM events GROUP BY host", "SUM(x * x)"},
 	{"combined", "INSERT INTO t SELECT host, «GROUP_CONCAT(path)» AS a FROM events GROUP BY host", "COUNT(*)"},
 	{"combined", "INSERT INTO t SELECT host, «APPROX_COUNT_DISTINCT(path)» AS a FROM events GROUP BY host", "COUNT(*)"},
 	{"combined", "INSERT INTO t SELECT «NOW()» AS a FROM events", "_timestamp"},
@@ -104,7 +103,11 @@ var advices = []struct{ format, query, write string }{
 	{"combined", "INSERT INTO t SELECT «COUNT(*) AS n FROM events»", "SELECT 'all' AS k, … GROUP BY k"},
 	{"combined", "INSERT INTO t SELECT «DISTINCT host FROM events»", "GROUP BY with COUNT(*)"},
 	{"combined", "INSERT INTO t SELECT host, «COUNT(DISTINCT path) AS n FROM events GROUP BY host»", "group by the value too"},
-	{"combined", "INSERT INTO t SELECT host, «STDDEV(bytes)» AS a, COUNT(*) AS n FROM events GROUP BY host", "SUM(x * x)"},
+	{"combined", "INSERT INTO t SELECT host, «STDDEV(CAST(bytes AS DOUBLE))» AS a FROM events GROUP BY host", "STDDEV(CAST(CAST(bytes as DOUBLE) AS DECIMAL(p,s)))"},
+	{"json", "INSERT INTO t SELECT COALESCE(h, '') AS h, «VAR_POP(a + 1)» AS s FROM events GROUP BY h", "VAR_POP(CAST(a + 1 AS DECIMAL(p,s)))"},
+	{"combined", "INSERT INTO t SELECT host, «STD(CAST(bytes AS DECIMAL(30,20)))» AS a FROM events GROUP BY host", "STD(CAST(CAST(bytes as DECIMAL(30, 20)) AS DECIMAL(p,15)))"},
+	{"combined", "INSERT INTO t SELECT host, «BIT_OR(bytes / 2)» AS a FROM events GROUP BY host", "BIT_OR(CAST(bytes / 2 AS SIGNED))"},
+	{"combined", "INSERT INTO t SELECT host, COUNT(*) AS n FROM events« WHERE STDDEV(bytes) > 1» GROUP BY host", "write them in SELECT"},
 	// Expressions of aggregates.
 	{"combined", "INSERT INTO t SELECT host, COUNT(*) AS n FROM events« WHERE AVG(bytes) > 1» GROUP BY host", "write it in SELECT"},
 	{"combined", "INSERT INTO t SELECT host, «SUM(SUM(bytes) / COUNT(*))» AS n FROM events GROUP BY host", "SUM(x) / COUNT(*)"},
@@ -182,7 +185,7 @@ var otherAdvices = []struct{ message, format, after string }{
 
 // filled holds what a user would write for the placeholders of an advice, in the order in which they are replaced.
 var filled = []string{
-	"TUMBLE(time, ", "TUMBLE(ts, ", "HOP(time, ", "HOP(ts, ", "DATE_FORMAT(time, ", "DATE_FORMAT(ts, ", "TO_SEC(time)", "TO_SEC(ts)", "n unit", "5 MINUTE", "p,s", "20,3", "(seconds)", "(status)", "CONCAT(a, b)", "CONCAT(host, path)",
+	"TUMBLE(time, ", "TUMBLE(ts, ", "HOP(time, ", "HOP(ts, ", "DATE_FORMAT(time, ", "DATE_FORMAT(ts, ", "TO_SEC(time)", "TO_SEC(ts)", "n unit", "5 MINUTE", "p,s", "20,3", "p,15", "38,15", "(seconds)", "(status)", "CONCAT(a, b)", "CONCAT(host, path)",
 	"(text, n)", "(path, 20)", "(text, delimiter, n)", "(path, '/', 1)", "SUM(x)", "SUM(bytes)", "SUM(x * x)", "SUM(bytes * bytes)",
 	"COUNT(x)", "COUNT(bytes)", "AS name", "AS n",
 }
@@ -221,6 +224,7 @@ var asWritten = map[string]string{
 	"write the name":                                    ".a",
 	"write [n], [last] or [last-n]":                     "[last-1]",
 	"write it in SELECT":                                "",
+	"write them in SELECT":                              "",
 	"give that another alias":                           "SUM(status) AS y",
 	"write it without an exponent":                      "1000",
 	"write it within the aggregate":                     "SUM(LENGTH(host))",

@@ -81,6 +81,7 @@ func (c *builder) cellOf(p *program, names []string, visible string, e *ast.Expr
 	}
 	for i := range p.cells {
 		if have := &p.cells[i]; have.source.Equal(e) || have.aggregate == aggregate.Count && o.aggregate == aggregate.Count {
+			have.keepScale = have.keepScale || c.keepsScale(e)
 			return have.name
 		}
 	}
@@ -88,6 +89,7 @@ func (c *builder) cellOf(p *program, names []string, visible string, e *ast.Expr
 		c.Fail(e, "column %s contains more than %d aggregates", visible, maxHidden)
 		return visible
 	}
+	o.keepScale = c.keepsScale(e)
 	o.name, o.hidden = fmt.Sprintf("%s__%d", visible, *hidden), true
 	switch {
 	case len(o.name) > maxName:
@@ -97,25 +99,4 @@ func (c *builder) cellOf(p *program, names []string, visible string, e *ast.Expr
 	}
 	p.cells = append(p.cells, o)
 	return o.name
-}
-
-// withoutAverages replaces AVG(x) by SUM(x) / COUNT(x), which is the same by definition.
-func withoutAverages(e *ast.Expr) *ast.Expr {
-	if e == nil {
-		return nil
-	}
-	out := *e
-	out.Args = make([]*ast.Expr, len(e.Args))
-	for i, a := range e.Args {
-		out.Args[i] = withoutAverages(a)
-	}
-	if e.Op != ast.OpCall || e.Name != "avg" || len(e.Args) != 1 || e.Star {
-		return &out
-	}
-	call := func(name string) *ast.Expr {
-		part := out
-		part.Name, part.Text = name, strings.ToUpper(name)+"("+e.Args[0].Text+")"
-		return &part
-	}
-	return &ast.Expr{Op: ast.OpArith, Name: "/", Args: []*ast.Expr{call("sum"), call("count")}, Text: e.Text, Precision: -1, Scale: -1}
 }

@@ -286,6 +286,10 @@ func (c *computation) caseWhen(e *ast.Expr) string {
 func (c *computation) call(e *ast.Expr) string {
 	name := strings.ToUpper(e.Name)
 	switch e.Name {
+	case squareRoot:
+		digits := rootDigits(e)
+		quotient := c.divided(e.Args[0].Args[0], e.Args[0].Args[1], digits)
+		return fmt.Sprintf("CAST(SQRT(TRUNCATE(%s, %d)) AS "+wide+")", quotient, digits, e.Scale)
 	case "round", "truncate":
 		digits := 0
 		if len(e.Args) == 2 {

@@ -2,6 +2,9 @@ package query
 
 import (
 	"fmt"
+	"math"
+	"math/big"
+	"strconv"
 	"strings"
 	"time"
 
@@ -152,6 +155,9 @@ func (c *computation) replace(e *ast.Expr) (x expr.Compiled, ok bool) {
 			return c.divide(e), true
 		}
 	case ast.OpCall:
+		if e.Name == squareRoot {
+			return c.squareRoot(e), true
+		}
 		if computedLibrary.Find(e.Name) == nil && funcs.Library().Find(e.Name) != nil {
 			return c.Fail(e, "%s cannot be in an expression of aggregates, which has numbers only: write it within the aggregate, or %s", strings.ToUpper(e.Name), store), true
 		}
@@ -207,6 +213,37 @@ func (c *computation) divide(e *ast.Expr) expr.Compiled {
 	}
 	return x
 }
+
+// squareRoot compiles the square root of a quotient. The quotient has twice as many digits after the point as the root,
+// and four more, so that cutting it changes no digit of the root but the last, by one at most. The root is computed by
+// the server as a DOUBLE.
+func (c *computation) squareRoot(e *ast.Expr) expr.Compiled {
+	quotient := e.Args[0]
+	a, b := c.Compile(quotient.Args[0]), c.Compile(quotient.Args[1])
+	x := expr.Compiled{Source: e, Type: value.Type{Kind: value.KindDecimal, Scale: e.Scale, Nullable: true}}
+	left, right, digits := a.Eval, b.Eval, rootDigits(e)
+	x.Eval = func(r *fold.Env) value.Value {
+		p, q := left(r), right(r)
+		if !p.Set || !q.Set || q.Number.Sign() == 0 {
+			return value.Null
+		}
+		scaled := new(big.Int).Mul(p.Number.Big(), row.Pow10(digits-int(p.Scale)).Big())
+		square, err := strconv.ParseFloat(scaled.Quo(scaled, q.Number.Big()).String()+fmt.Sprintf("e-%d", digits), 64)
+		root := math.Sqrt(square)
+		n, scale, ok := value.ParseDecimal(strconv.AppendFloat(nil, root, 'f', -1, 64))
+		if ok && err == nil {
+			n, ok = n.Rescale(scale, e.Scale)
+		}
+		if !ok || err != nil {
+			return r.Fail("%s: the result has more than %d digits", e.Text, row.MaxDigits)
+		}
+		return value.Value{Number: n, Scale: uint8(e.Scale), Set: true}
+	}
+	return x
+}
+
+// rootDigits returns the number of digits after the point of the quotient within a square root.
+func rootDigits(e *ast.Expr) int { return 2*e.Scale + 4 }
 
 // truncated cuts a number to so many digits after the point.
 func truncated(v value.Value, digits int) value.Value {

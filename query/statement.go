@@ -24,6 +24,7 @@ type output struct {
 	kind      row.Kind      // of the column that the query would create
 	source    *ast.Expr     // the aggregate in the query's text; nil for a key, and for a row per record
 	hidden    bool          // only computed columns read it
+	keepScale bool          // row.Column.KeepScale
 }
 
 // mergeKind returns how values of the column are merged.
@@ -72,7 +73,8 @@ type program struct {
 // builder compiles one statement.
 type builder struct {
 	expr.Compiler
-	hops []hop
+	hops      []hop
+	keepScale []*ast.Expr // aggregates whose columns must keep all digits of their values
 }
 
 // statement checks the shape of a statement and compiles its expressions.
@@ -83,7 +85,10 @@ func (c *builder) statement(number int) (*program, error) {
 		return nil, err
 	}
 	for i := range st.Items {
-		st.Items[i].Expr = withoutAverages(st.Items[i].Expr)
+		st.Items[i].Expr = c.expand(st.Items[i].Expr)
+	}
+	if c.Err != nil {
+		return nil, c.Err
 	}
 	p := &program{number: number, st: st}
 	if st.Where != nil {
@@ -155,7 +160,7 @@ func (c *builder) groupedOutputs(p *program, names []string, aggregated bool) er
 	}
 	keyOf := make([]bool, len(st.Items))
 	for _, g := range st.Group {
-		i, err := groupItem(st, g)
+		i, err := c.groupItem(g)
 		if err != nil {
 			return err
 		}
@@ -193,8 +198,8 @@ func (c *builder) groupedOutputs(p *program, names []string, aggregated bool) er
 
 // groupItem returns the index of the SELECT item to which a GROUP BY expression refers: by position, by alias or by
 // text, in this order.
-func groupItem(st *ast.Statement, g *ast.Expr) (int, error) {
-	found := -1
+func (c *builder) groupItem(g *ast.Expr) (int, error) {
+	st, found := c.Statement, -1
 	if g.Op == ast.OpInt {
 		n, err := strconv.Atoi(g.Name)
 		if err != nil || n < 1 || n > len(st.Items) {
@@ -210,7 +215,7 @@ func groupItem(st *ast.Statement, g *ast.Expr) (int, error) {
 			if it.Op == ast.OpColumn && g.Op == ast.OpColumn {
 				return slices.EqualFunc(st.Unqualified(it.Path), st.Unqualified(g.Path), strings.EqualFold)
 			}
-			return it.Expr.Equal(withoutAverages(g))
+			return it.Expr.Equal(c.expand(g))
 		})
 	}
 	if found < 0 {
@@ -251,7 +256,7 @@ func (c *builder) aggregate(name string, e *ast.Expr) output {
 		c.Fail(e, format, args...)
 		return o
 	}
-	if e.Distinct && e.Name != "min" && e.Name != "max" {
+	if e.Distinct && e.Name != "min" && e.Name != "max" && e.Name != "any_value" {
 		return bad("DISTINCT cannot be computed by adding to a row: group by the value too, and count the rows when you select")
 	}
 	if e.Star {
@@ -283,6 +288,13 @@ func (c *builder) aggregate(name string, e *ast.Expr) output {
 		}
 		o.x = c.Number(o.x)
 		o.kind = row.Decimal
+	case "bit_and", "bit_or", "bit_xor":
+		o.aggregate = map[string]aggregate.Func{"bit_and": aggregate.BitAnd, "bit_or": aggregate.BitOr, "bit_xor": aggregate.BitXor}[e.Name]
+		o.x = c.bits(e, o.x)
+	case "any_value":
+		// Any value is right, and the smallest does not depend on the order of records.
+		o = c.value(name, e.Args[0], aggregate.Min)
+		o.source = e
 	default:
 		o.aggregate = aggregate.Min
 		if e.Name == "max" {
@@ -301,6 +313,31 @@ func (c *builder) aggregate(name string, e *ast.Expr) output {
 		return bad("%s of NULL is always %s", strings.ToUpper(e.Name), always)
 	}
 	return o
+}
+
+// bits compiles the argument of BIT_AND, BIT_OR and BIT_XOR: the 64 bits of an integer.
+func (c *builder) bits(e *ast.Expr, x expr.Compiled) expr.Compiled {
+	source := x.Source
+	x = c.Number(x)
+	if x.Kind != value.KindInt && x.Kind != value.KindNull {
+		c.Fail(e, "%s is %s, but bits are those of an integer: write %s(CAST(%s AS SIGNED))", source.Text, x.Kind, strings.ToUpper(e.Name), source.Text)
+		return x
+	}
+	eval := x.Eval
+	x.Source = source
+	x.Eval = func(r *fold.Env) value.Value {
+		v := eval(r)
+		if !v.Set {
+			return v
+		}
+		bits, ok := v.Number.Bits()
+		if !ok {
+			return r.Fail("%s: %s has more than 64 bits", e.Text, value.Show(v, value.KindInt))
+		}
+		v.Number = bits
+		return v
+	}
+	return x
 }
 
 // plainOutputs compiles a SELECT without aggregates, which writes one row for each record. The key of the row is the

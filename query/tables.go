@@ -46,7 +46,7 @@ func (p *program) table() row.Table {
 }
 
 func (o output) column() row.Column {
-	c := row.Column{Name: o.name, Kind: o.kind, Merge: o.mergeKind(), Hidden: o.hidden, Nullable: o.x.Nullable || !o.key && o.holdsValue() && o.x.RarelyNull}
+	c := row.Column{Name: o.name, Kind: o.kind, Merge: o.mergeKind(), Hidden: o.hidden, KeepScale: o.keepScale, Nullable: o.x.Nullable || !o.key && o.holdsValue() && o.x.RarelyNull}
 	if !o.key && !o.aggregate.WritesArgument() {
 		c.Nullable = false
 		return c
@@ -91,6 +91,7 @@ func join(t *row.Table, more row.Table) error {
 		}
 		c.Nullable = c.Nullable || m.Nullable
 		c.Hidden = c.Hidden && m.Hidden
+		c.KeepScale = c.KeepScale || m.KeepScale
 		c.Scale = max(c.Scale, m.Scale)
 		c.Precision = max(c.Precision, m.Precision)
 		if c.MaxChars == 0 || m.MaxChars == 0 {

@@ -174,6 +174,10 @@ func (c *Column) MergesKeys(digits int) bool {
 	return c.Traits().Key && (c.Kind == Decimal || c.Kind == Datetime) && c.Scale > digits
 }
 
+// LosesDigits reports whether a column that keeps digits digits after the point would round values of c, a column of the
+// query, which must not be rounded.
+func (c *Column) LosesDigits(digits int) bool { return c.KeepScale && c.Scale > digits }
+
 // LosesNulls reports whether c, a column of the query, can be NULL without any record being the cause: a group in which
 // every value is NULL. The table's column must then be nullable, too. If the row is of one record, that record is the
 // cause.
@@ -209,6 +213,9 @@ func (c *Column) takes(actual *Column) error {
 	case c.MergesKeys(actual.Scale):
 		return fmt.Errorf("key column %s keeps %d digits after the point, the query's values have %d, so that different groups would become one:"+
 			" write CAST(… AS …) with %d digits, or change the column", c.Name, actual.Scale, c.Scale, actual.Scale)
+	case c.LosesDigits(actual.Scale):
+		return fmt.Errorf("column %s keeps %d digits after the point, but a variance or standard deviation is computed from it, which needs all %d:"+
+			" write CAST(… AS DECIMAL(p,s)) within the aggregate, or change the column", c.Name, actual.Scale, c.Scale)
 	case c.LosesNulls(actual):
 		return fmt.Errorf("column %s is NOT NULL, and a group in which every value is NULL has none to write:"+
 			" make the column NULL, or write COALESCE within the aggregate", c.Name)

@@ -50,10 +50,12 @@ type Stateful interface {
 type Traits struct {
 	// Key identifies the row. Such a column is never NULL.
 	Key bool
-	// Total means that values are added. The result grows with every record and may leave the range in which each value
-	// fits. So the column must be wide, no record is the cause of a result out of range, and the order of adding must
-	// not matter.
+	// Total means that values are combined into one that no record has. A sum grows with every record and may leave the
+	// range in which each value fits. So the column must be wide, no record is the cause of a result out of range, and
+	// the order must not matter.
 	Total bool
+	// Bits means that values are 64 bits, so the column is a BIGINT UNSIGNED.
+	Bits bool
 	// Ordered means that values are compared: the column must distinguish any two values, so it has a binary collation
 	// and no padding.
 	Ordered bool

@@ -34,6 +34,9 @@ type Column struct {
 	// Scale is the number of digits after the point of a Decimal, 0 to 30; values are rounded half away from zero to
 	// it before they are added. For Datetime it is the digits of a second's fraction that the column keeps, 0 to 6.
 	Scale int
+	// KeepScale means that the column must have at least Scale digits after the point, because a Computed column needs the
+	// sum of the values as they are, not of rounded ones.
+	KeepScale bool
 	// Precision is the total number of digits that a Decimal column accepts; 0 if the table is not bound yet.
 	Precision int
 	// Nullable means that the column can be NULL. Key columns never are.

@@ -12,6 +12,9 @@ type Func uint8
 const (
 	Count        Func = iota // COUNT(*): every row counts
 	CountValues              // COUNT(x): a value that is not NULL counts
+	BitAnd                   // BIT_AND(x), of the 64 bits of x
+	BitOr                    // BIT_OR(x)
+	BitXor                   // BIT_XOR(x)
 	Sum                      // SUM(x)
 	Min                      // MIN(x)
 	Max                      // MAX(x)
@@ -25,6 +28,12 @@ func (f Func) Merge() row.Merge {
 	switch f {
 	case Count, CountValues, Sum:
 		return row.Add
+	case BitAnd:
+		return row.BitAnd
+	case BitOr:
+		return row.BitOr
+	case BitXor:
+		return row.BitXor
 	case Min:
 		return row.Min
 	case Max:
@@ -46,11 +55,12 @@ func (f Func) WritesArgument() bool { return f >= Sum }
 // Input returns what one row adds to a cell. v is the row's argument, which is ignored if the function has none. The
 // result is a view of v.
 func (f Func) Input(v *value.Value) (in row.Value) {
-	if f > Sum {
-		return row.Value{Number: v.Number, Bytes: v.Bytes, Set: v.Set}
+	switch f {
+	case Count, CountValues, Sum:
+		in.Number, in.Set = f.Added(v)
+		return in
 	}
-	in.Number, in.Set = f.Added(v)
-	return in
+	return row.Value{Number: v.Number, Bytes: v.Bytes, Set: v.Set}
 }
 
 // Added is Input for the functions that compute totals ([row.Add]): it returns the number that one row adds. ok is

@@ -194,6 +194,10 @@ func (j *tableChecker) kind(c *row.Column, real *column, subject string, i int, 
 	}
 	switch c.Kind {
 	case row.Int, row.Decimal:
+		if c.Traits().Bits && (real.dataType != "bigint" || !strings.Contains(real.columnType, "unsigned")) {
+			wrong("BIGINT UNSIGNED, which holds 64 bits")
+			return
+		}
 		if c.Traits().Total && slices.Contains([]string{"tinyint", "smallint", "mediumint", "int"}, real.dataType) {
 			to.typ = "BIGINT"
 			if strings.Contains(real.columnType, "unsigned") {
@@ -207,6 +211,10 @@ func (j *tableChecker) kind(c *row.Column, real *column, subject string, i int, 
 		} else if scale := j.want.Columns[i].Scale; key && j.want.Columns[i].MergesKeys(int(real.scale)) {
 			to.typ = fmt.Sprintf("DECIMAL(%d,%d)", min(max(real.precision, 20)+int64(scale)-real.scale, 65), scale)
 			j.refuse(subject, "", "its type is %s, the query groups by %d digits after the point: different values would become one row",
+				real.columnType, scale)
+		} else if j.want.Columns[i].LosesDigits(int(real.scale)) {
+			to.typ = fmt.Sprintf("DECIMAL(%d,%d)", min(max(real.precision, 20)+int64(scale)-real.scale, 65), scale)
+			j.refuse(subject, "", "its type is %s, which would round its values, but a variance or standard deviation is computed from it, which needs %d digits after the point",
 				real.columnType, scale)
 		}
 	case row.Double:

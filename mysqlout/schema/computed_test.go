@@ -189,3 +189,41 @@ func TestCheck_computedByAnEarlierQuery(t *testing.T) {
 	}
 	f.follow(t, func() []Finding { return refusals(f.check(t, "hits.", table)) })
 }
+
+// A variance is the small difference of large numbers, so the columns that it is computed from must not round.
+func TestCheck_varianceOfRoundedValues(t *testing.T) {
+	t.Parallel()
+	o := query.DefaultOptions()
+	o.Format = "json"
+	p, err := query.Compile("INSERT INTO sizes SELECT LEFT('a', 1) AS k, SUM(CAST(b AS DECIMAL(20,2))) AS total, VARIANCE(CAST(b AS DECIMAL(20,2))) AS v FROM events GROUP BY k", o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := open(t, mariadbtest.Start(t))
+	table := p.Tables()[0]
+	f.Exec(t, createTarget(f.Version(t), &table))
+	for column, digits := range map[string]int{"total": 1, "v__2": 3} {
+		f.Exec(t, fmt.Sprintf("ALTER TABLE sizes MODIFY %s DECIMAL(38,%d) NULL", column, digits))
+		findings := func() []Finding { return refusals(f.check(t, "sizes."+column, table)) }
+		if found := findings(); len(found) != 1 || !strings.Contains(found[0].Seen, "which would round its values") {
+			t.Fatalf("%s with %d digits: got findings %v, expected one", column, digits, found)
+		}
+		f.follow(t, findings)
+	}
+}
+
+// The columns of BIT_AND, BIT_OR and BIT_XOR hold 64 bits.
+func TestCheck_bits(t *testing.T) {
+	t.Parallel()
+	f := open(t, mariadbtest.Start(t))
+	table := row.Table{Name: "bits", Grouped: true, Keys: 1, Columns: []row.Column{{Name: "k", Kind: row.Int, Merge: row.Key}, {Name: "v", Kind: row.Int, Merge: row.BitOr}}}
+	f.Exec(t, createTarget(f.Version(t), &table))
+	for _, typ := range []string{"BIGINT", "INT UNSIGNED", "DECIMAL(20,0)", "DOUBLE"} {
+		f.Exec(t, "ALTER TABLE bits MODIFY v "+typ+" NOT NULL")
+		findings := func() []Finding { return refusals(f.check(t, "bits.v", table)) }
+		if found := findings(); len(found) != 1 || !strings.Contains(found[0].Seen, "must be BIGINT UNSIGNED") {
+			t.Fatalf("%s: got findings %v, expected one", typ, found)
+		}
+		f.follow(t, findings)
+	}
+}

@@ -41,9 +41,9 @@ func bounded(t *row.Table, f *found) row.Table {
 	return actual
 }
 
-// typeText parses a column's type in the form that columnType writes: its name, its numbers, its character set and
-// collation.
-var typeText = regexp.MustCompile(`^(\w+)(?:\((\d+)(?:,(\d+))?\))?(?: CHARACTER SET (\w+) COLLATE (\w+))?$`)
+// typeText parses a column's type in the form that columnType writes: its name, its numbers, and UNSIGNED or its
+// character set and collation.
+var typeText = regexp.MustCompile(`^(\w+)(?:\((\d+)(?:,(\d+))?\))?(?: UNSIGNED| CHARACTER SET (\w+) COLLATE (\w+))?$`)
 
 // longest is the maximum number of bytes of a column of a type without a length.
 var longest = map[string]int64{"text": 1<<16 - 1, "blob": 1<<16 - 1, "mediumtext": 1<<24 - 1, "mediumblob": 1<<24 - 1}

@@ -21,6 +21,7 @@ func TestCreated_boundsMatchTheServer(t *testing.T) {
 		{Name: "least", Kind: row.Int, Merge: row.Min, Nullable: true}, {Name: "most", Kind: row.Decimal, Merge: row.Max, Precision: 38, Scale: 30},
 		{Name: "wide", Kind: row.Double, Merge: row.Max}, {Name: "last_seen", Kind: row.Datetime, Merge: row.Max}, {Name: "first_seen", Kind: row.Datetime, Scale: 6, Merge: row.Min},
 		{Name: "longest", Kind: row.Text, Merge: row.Max, Nullable: true}, {Name: "bytes", Kind: row.Bytes, Merge: row.Max},
+		{Name: "flags", Kind: row.Int, Merge: row.BitOr},
 	}}
 	plain := row.Table{Name: "plain", Keys: 1, Columns: []row.Column{
 		{Name: "_offset", Kind: row.Int}, {Name: "body", Kind: row.Text, Merge: row.Plain}, {Name: "bytes", Kind: row.Bytes, Merge: row.Plain, Nullable: true},

@@ -106,6 +106,9 @@ func columnType(s pool.Server, t *row.Table, i, texts int) string {
 	c := &t.Columns[i]
 	switch c.Kind {
 	case row.Int:
+		if c.Traits().Bits {
+			return "BIGINT UNSIGNED"
+		}
 		return "BIGINT"
 	case row.Decimal:
 		precision := c.Precision

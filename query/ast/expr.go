@@ -77,7 +77,7 @@ type Statement struct {
 }
 
 // Aggregates lists the aggregate functions, in lower case.
-var Aggregates = []string{"count", "sum", "min", "max"}
+var Aggregates = []string{"count", "sum", "min", "max", "any_value", "bit_and", "bit_or", "bit_xor"}
 
 // IsAggregate reports whether e is a call of an aggregate.
 func (e *Expr) IsAggregate() bool { return e.Op == OpCall && slices.Contains(Aggregates, e.Name) }

@@ -18,7 +18,7 @@ var functions = slices.Concat(conditionals, numbers, parts, searches, regexps, c
 // instead holds what to write in place of functions of MySQL that are not supported.
 var instead = map[string]string{
 	"avg":                   "AVG takes one expression, and is computed for a group: write it in SELECT, outside of other aggregates",
-	"std":                   "it cannot be computed by adding to a row: store COUNT(x), SUM(x) and SUM(x * x), and compute it when you select",
+	"std":                   "VARIANCE and STDDEV take one expression, and are computed for a group: write them in SELECT, outside of other aggregates",
 	"group_concat":          "it cannot be computed by adding to a row: group by the value, with COUNT(*)",
 	"approx_count_distinct": "it cannot be computed by adding to a row: group by the value, with COUNT(*), and count rows when you select",
 	"now":                   "the query would give different rows when it runs again: use _timestamp or _event_time",
