@@ -410,7 +410,7 @@ func TestAdvice_yieldsAValidQuery(t *testing.T) {
 							path = nil
 							break
 						}
-						if st, err := parse.Statement(text); err == nil {
+						if st, err := parse.Statement(parse.Split(text)[0]); err == nil {
 							text = st.Text
 						}
 						old, _, _ := strings.Cut(strings.TrimPrefix(err.Error(), "statement 1: "), ": ")

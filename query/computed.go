@@ -57,7 +57,7 @@ func (c *builder) computed(p *program, names []string, keyOf []bool, i int) {
 }
 
 func columnFor(name string, e *ast.Expr) *ast.Expr {
-	return &ast.Expr{Op: ast.OpColumn, Path: []string{name}, Text: e.Text, Precision: -1, Scale: -1}
+	return &ast.Expr{Op: ast.OpColumn, Path: []string{name}, Text: e.Text, From: e.From, To: e.To, Precision: -1, Scale: -1}
 }
 
 // sameValue reports whether two expressions have the same value for each record.

@@ -26,7 +26,7 @@ func compute(t *row.Table, programs []*program) error {
 		columns, err := p.compute(t)
 		switch {
 		case err != nil:
-			return fmt.Errorf("statement %d: %w", p.number+1, err)
+			return fmt.Errorf("statement %d: %w", p.number+1, p.source.Locate(p.st.Text, err))
 		case first == nil:
 			first, t.Computed = p, columns
 		case len(columns) != len(t.Computed):

@@ -30,6 +30,14 @@ type Plan struct {
 	sizes    fold.Sizes
 }
 
+// Place returns the place of an error of Compile in the text of the query, in bytes. ok is false if the place is not known.
+func Place(err error) (from, to int, ok bool) {
+	if e, ok := errors.AsType[*parse.Error](err); ok {
+		return e.From, e.To, true
+	}
+	return 0, 0, false
+}
+
 // maxQuery is the maximum number of bytes of the text of a query.
 const maxQuery = 256 << 10
 
@@ -55,8 +63,8 @@ func Compile(text string, o Options) (*Plan, error) {
 		return nil, err
 	}
 	p := &Plan{options: o, format: f}
-	for i, text := range parse.Split(text) {
-		prog, err := p.compile(i, text)
+	for i, source := range parse.Split(text) {
+		prog, err := p.compile(i, source)
 		if err != nil {
 			return nil, fmt.Errorf("statement %d: %w", i+1, err)
 		}
@@ -71,15 +79,19 @@ func Compile(text string, o Options) (*Plan, error) {
 	return p, p.Bind(p.Tables())
 }
 
-func (p *Plan) compile(number int, text string) (*program, error) {
-	st, err := parse.Statement(text)
+func (p *Plan) compile(number int, source parse.Source) (*program, error) {
+	st, err := parse.Statement(source)
 	if err != nil {
 		return nil, err
 	}
 	c := &builder{Compiler: expr.Compiler{Format: p.format, Library: funcs.Library(), Zone: p.options.TimeZone, Statement: st, Sizes: p.sizes}}
 	prog, err := c.statement(number)
 	p.sizes = c.Sizes
-	return prog, err
+	if err != nil {
+		return nil, source.Locate(st.Text, err)
+	}
+	prog.source = source
+	return prog, nil
 }
 
 // NewFold creates a fold for one task. It uses the tables of the last Bind.

@@ -11,6 +11,7 @@ import (
 	"github.com/sluice-etl/sluice/fold/value"
 	"github.com/sluice-etl/sluice/query/ast"
 	"github.com/sluice-etl/sluice/query/expr"
+	"github.com/sluice-etl/sluice/query/parse"
 	"github.com/sluice-etl/sluice/row"
 )
 
@@ -60,6 +61,7 @@ func (p *program) statement() fold.Statement {
 // program is one compiled statement.
 type program struct {
 	number  int // from 0
+	source  parse.Source
 	st      *ast.Statement
 	grouped bool
 	where   func(*fold.Env) value.Truth // nil takes every record
@@ -130,7 +132,7 @@ func columnNames(st *ast.Statement) ([]string, error) {
 		case name == "" && it.Op == ast.OpColumn:
 			name = it.ColumnName()
 		case name == "":
-			return nil, fmt.Errorf("%s: which column of %s is it for? Columns are matched by name: write %s AS name", it.Text, st.Table, it.Text)
+			return nil, it.Errorf("which column of %s is it for? Columns are matched by name: write %s AS name", st.Table, it.Text)
 		}
 		if slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) }) {
 			return nil, fmt.Errorf("column %s is written twice", name)
@@ -165,7 +167,7 @@ func (c *builder) groupedOutputs(p *program, names []string, aggregated bool) er
 			return err
 		}
 		if keyOf[i] {
-			return fmt.Errorf("GROUP BY %s: the column is listed twice", g.Text)
+			return g.Place(fmt.Errorf("GROUP BY %s: the column is listed twice", g.Text))
 		}
 		keyOf[i] = true
 		p.keys = append(p.keys, c.key(names[i], st.Items[i].Expr))
@@ -182,7 +184,7 @@ func (c *builder) groupedOutputs(p *program, names []string, aggregated bool) er
 			if c.Compile(it.Expr); c.Err != nil {
 				return c.Err // for AVG, its error is better than the one below
 			}
-			return fmt.Errorf("%s: it is neither in GROUP BY nor an aggregate, so a group has no single value for it: add it to GROUP BY, write MIN(%s) or MAX(%s), or write REPLACE INTO, which keeps that of the last record", it.Text, it.Text, it.Text)
+			return it.Errorf("it is neither in GROUP BY nor an aggregate, so a group has no single value for it: add it to GROUP BY, write MIN(%s) or MAX(%s), or write REPLACE INTO, which keeps that of the last record", it.Text, it.Text)
 		}
 	}
 	if st.Replace {
@@ -203,7 +205,7 @@ func (c *builder) groupItem(g *ast.Expr) (int, error) {
 	if g.Op == ast.OpInt {
 		n, err := strconv.Atoi(g.Name)
 		if err != nil || n < 1 || n > len(st.Items) {
-			return 0, fmt.Errorf("GROUP BY %s: SELECT has %d items", g.Text, len(st.Items))
+			return 0, g.Place(fmt.Errorf("GROUP BY %s: SELECT has %d items", g.Text, len(st.Items)))
 		}
 		found = n - 1
 	}
@@ -219,10 +221,10 @@ func (c *builder) groupItem(g *ast.Expr) (int, error) {
 		})
 	}
 	if found < 0 {
-		return 0, fmt.Errorf("GROUP BY %s: it is not in SELECT, so the table could not distinguish its groups: add it to SELECT", g.Text)
+		return 0, g.Place(fmt.Errorf("GROUP BY %s: it is not in SELECT, so the table could not distinguish its groups: add it to SELECT", g.Text))
 	}
 	if st.Items[found].HasAggregate() {
-		return 0, fmt.Errorf("GROUP BY %s: it is the aggregate %s; give the aggregate another alias if the field is meant", g.Text, st.Items[found].Text)
+		return 0, g.Place(fmt.Errorf("GROUP BY %s: it is the aggregate %s; give the aggregate another alias if the field is meant", g.Text, st.Items[found].Text))
 	}
 	return found, nil
 }

@@ -43,21 +43,21 @@ func (o QueryOptions) options() (query.Options, error) {
 	return opts, nil
 }
 
-// text returns the query's text, from the option or the file.
-func (o QueryOptions) text(fallback string) (string, error) {
+// text returns the query's text, and the file or option that it comes from.
+func (o QueryOptions) text(fallback string) (text, from string, err error) {
 	switch {
 	case o.QueryFile != "":
 		b, err := os.ReadFile(o.QueryFile)
 		if err != nil {
-			return "", usageError{fmt.Errorf("--query-file: %w", err)}
+			return "", "", usageError{fmt.Errorf("--query-file: %w", err)}
 		}
-		return string(b), nil
+		return string(b), o.QueryFile, nil
 	case o.Query != "":
-		return o.Query, nil
+		return o.Query, "--query", nil
 	case fallback != "":
-		return fallback, nil
+		return fallback, "--query", nil
 	}
-	return "", usageError{errors.New(`--query or --query-file is missing. Example:
+	return "", "", usageError{errors.New(`--query or --query-file is missing. Example:
   --query 'INSERT INTO word_count SELECT word, COUNT(*) AS n FROM events GROUP BY word' --format words`)}
 }
 

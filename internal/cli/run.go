@@ -93,7 +93,7 @@ func (o *LoadOptions) load(cfg *app.Config, fallback string) error {
 // plan compiles the query; a query that does not compile is a usage error. more holds the options that are not among
 // QueryOptions.
 func (o *QueryOptions) plan(fallback string, more query.Options) (*query.Plan, error) {
-	text, err := o.text(fallback)
+	text, from, err := o.text(fallback)
 	if o.Format == "" && o.LogFormatString == "" {
 		err = errors.Join(err, usageError{fmt.Errorf("--format is missing, must be one of %s", formats())})
 	}
@@ -107,7 +107,7 @@ func (o *QueryOptions) plan(fallback string, more query.Options) (*query.Plan, e
 	more.Format, more.FormatString, more.TimeZone = opts.Format, opts.FormatString, opts.TimeZone
 	plan, err := query.Compile(text, more)
 	if err != nil {
-		return nil, usageError{fmt.Errorf("query: %w", err)}
+		return nil, usageError{fmt.Errorf("query: %w", withExcerpt(from, text, err))}
 	}
 	return plan, nil
 }

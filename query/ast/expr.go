@@ -56,6 +56,7 @@ type Expr struct {
 	Distinct         bool   // COUNT(DISTINCT x)
 	Precision, Scale int    // of a cast: precision (or length) and scale, -1 if there is none
 	Text             string // the expression as SQL in normal form, for errors and to recognize equal expressions
+	From, To         int    // the place of the expression in Statement.Text; To is 0 if there is none
 }
 
 // Item is one expression of a SELECT.

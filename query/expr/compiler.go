@@ -1,7 +1,6 @@
 package expr
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -36,7 +35,7 @@ type Compiler struct {
 // Fail records an error of an expression unless there is an earlier one, and returns NULL to continue with.
 func (c *Compiler) Fail(e *ast.Expr, format string, args ...any) Compiled {
 	if c.Err == nil {
-		c.Err = fmt.Errorf("%s: %w", e.Text, fmt.Errorf(format, args...))
+		c.Err = e.Errorf(format, args...)
 	}
 	return nothing(e)
 }

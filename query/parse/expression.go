@@ -14,14 +14,29 @@ import (
 // maxDepth is the maximum nesting depth of an expression. It bounds the recursion of everything that walks the tree.
 const maxDepth = 200
 
-func convert(e sqlparser.Expr) (*ast.Expr, error) { return converter{}.expr(e) }
+// converter converts the expressions of a statement.
+type converter struct {
+	places places
+	depth  int
+}
 
-type converter struct{ depth int }
-
+// expr converts an expression, with its place. An error is placed at the innermost expression that has it.
 func (c converter) expr(e sqlparser.Expr) (*ast.Expr, error) {
 	if c.depth++; c.depth > maxDepth {
 		return nil, fmt.Errorf("an expression is nested more than %d deep", maxDepth)
 	}
+	x, err := c.convert(e)
+	if err != nil {
+		return nil, c.places.at(e, err)
+	}
+	if isPointer(e) && x.To == 0 {
+		place := c.places[e]
+		x.From, x.To = place[0], place[1]
+	}
+	return x, nil
+}
+
+func (c converter) convert(e sqlparser.Expr) (*ast.Expr, error) {
 	x := &ast.Expr{Precision: -1, Scale: -1}
 	if _, interval := e.(*sqlparser.IntervalExpr); !interval {
 		x.Text = sqlparser.String(e)

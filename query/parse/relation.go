@@ -30,7 +30,10 @@ type named struct {
 }
 
 // scope holds the relations that a FROM can name beside events: those of WITH. Later ones hide earlier ones.
-type scope []*relation
+type scope struct {
+	relations []*relation
+	at        places
+}
 
 // with returns the scope within a statement that has a WITH.
 func (s scope) with(w *sqlparser.With) (scope, error) {
@@ -38,19 +41,19 @@ func (s scope) with(w *sqlparser.With) (scope, error) {
 		return s, nil
 	}
 	if w.Recursive {
-		return nil, errors.New("WITH RECURSIVE is not supported: a record is read once")
+		return s, errors.New("WITH RECURSIVE is not supported: a record is read once")
 	}
-	s = slices.Clone(s)
+	s.relations = slices.Clone(s.relations)
 	for i, cte := range w.Ctes {
 		name := cte.As.String()
 		if slices.ContainsFunc(w.Ctes[:i], func(c *sqlparser.CommonTableExpr) bool { return strings.EqualFold(c.As.String(), name) }) {
-			return nil, fmt.Errorf("WITH %s: the name is given twice", name)
+			return s, fmt.Errorf("WITH %s: the name is given twice", name)
 		}
 		r, err := s.subquery(name, cte.Expr.(*sqlparser.Subquery).Select, cte.Columns)
 		if err != nil {
-			return nil, err
+			return s, err
 		}
-		s = append(s, r)
+		s.relations = append(s.relations, r)
 	}
 	return s, nil
 }
@@ -61,6 +64,7 @@ func (s scope) from(sel *sqlparser.Select) (*relation, error) {
 	if len(sel.From) != 1 {
 		return nil, want
 	}
+	want = s.at.at(sel.From[0], want)
 	from, ok := sel.From[0].(*sqlparser.AliasedTableExpr)
 	if !ok || from.AsOf != nil || from.Hints != nil || len(from.Partitions) > 0 || from.Lateral {
 		return nil, want
@@ -76,7 +80,7 @@ func (s scope) from(sel *sqlparser.Select) (*relation, error) {
 		name := table.Name.String()
 		r := &relation{name: "events"}
 		if i := lastNamed(s, name); i >= 0 {
-			named := *s[i]
+			named := *s.relations[i]
 			r = &named
 		} else if !strings.EqualFold(name, "events") {
 			return nil, want
@@ -90,7 +94,7 @@ func (s scope) from(sel *sqlparser.Select) (*relation, error) {
 }
 
 func lastNamed(s scope, name string) int {
-	for i, r := range slices.Backward(s) {
+	for i, r := range slices.Backward(s.relations) {
 		if strings.EqualFold(r.name, name) {
 			return i
 		}
@@ -115,7 +119,7 @@ func (s scope) relation(name string, sub sqlparser.SelectStatement, names sqlpar
 	if !ok {
 		return nil, errors.New("expected SELECT … FROM events: UNION and VALUES are not supported; write one INSERT … SELECT for each SELECT, several statements may write to one table")
 	}
-	if err := rejectClauses(sel); err != nil {
+	if err := rejectClauses(sel, s.at); err != nil {
 		return nil, err
 	}
 	if len(sel.GroupBy) > 0 {
@@ -131,7 +135,7 @@ func (s scope) relation(name string, sub sqlparser.SelectStatement, names sqlpar
 	}
 	r := &relation{name: name, below: below}
 	if !selectsAll(sel) {
-		if r.columns, err = below.items(sel.SelectExprs); err != nil {
+		if r.columns, err = below.items(sel.SelectExprs, s.at); err != nil {
 			return nil, err
 		}
 	}
@@ -140,7 +144,7 @@ func (s scope) relation(name string, sub sqlparser.SelectStatement, names sqlpar
 	}
 	var own *ast.Expr
 	if sel.Where != nil {
-		if own, err = convert(sel.Where.Expr); err != nil {
+		if own, err = (converter{places: s.at}).expr(sel.Where.Expr); err != nil {
 			return nil, err
 		}
 		if err := below.checkWhere(own, r.columns); err != nil {
@@ -161,24 +165,24 @@ func selectsAll(sel *sqlparser.Select) bool {
 }
 
 // items returns the columns of a subquery that reads r.
-func (r *relation) items(list sqlparser.SelectExprs) (columns []named, err error) {
+func (r *relation) items(list sqlparser.SelectExprs, at places) (columns []named, err error) {
 	for _, s := range list {
 		a, ok := s.(*sqlparser.AliasedExpr)
 		if !ok {
 			return nil, errors.New("SELECT * beside other columns is not supported: name the columns that are used")
 		}
-		e, err := convert(a.Expr)
+		e, err := converter{places: at}.expr(a.Expr)
 		if err != nil {
 			return nil, err
 		}
 		name := a.As.String()
 		switch {
 		case e.HasAggregate():
-			return nil, fmt.Errorf("%s: an aggregate in a subquery is not supported because a group keeps growing after its batch: write it in the outer SELECT", e.Text)
+			return nil, e.Errorf("an aggregate in a subquery is not supported because a group keeps growing after its batch: write it in the outer SELECT")
 		case e.Calls("hop"):
-			return nil, fmt.Errorf("%s: HOP makes several rows of a record, so it cannot be in a subquery: write it in the outer SELECT and its GROUP BY", e.Text)
+			return nil, e.Errorf("HOP makes several rows of a record, so it cannot be in a subquery: write it in the outer SELECT and its GROUP BY")
 		case name == "" && e.Op != ast.OpColumn:
-			return nil, fmt.Errorf("%s: it needs a name: write %s AS name", e.Text, e.Text)
+			return nil, e.Errorf("it needs a name: write %s AS name", e.Text)
 		case name == "":
 			name = e.ColumnName()
 		}
@@ -233,7 +237,7 @@ func (r *relation) checkWhere(where *ast.Expr, selected []named) error {
 	if where.Op == ast.OpColumn && len(where.Path) == 1 {
 		for _, c := range selected {
 			if strings.EqualFold(c.name, where.Path[0]) && !c.x.Mentions(where.Path[0]) {
-				return fmt.Errorf("%s: is an alias of SELECT, and WHERE is evaluated before SELECT: write %s, or %s.%s if a column of this name is meant", where.Text, c.x.Text, r.name, where.Path[0])
+				return where.Errorf("is an alias of SELECT, and WHERE is evaluated before SELECT: write %s, or %s.%s if a column of this name is meant", c.x.Text, r.name, where.Path[0])
 			}
 		}
 	}
@@ -311,14 +315,14 @@ func (r *relation) column(e *ast.Expr) (*ast.Expr, error) {
 		for _, c := range r.columns {
 			names = append(names, c.name)
 		}
-		return nil, fmt.Errorf("%s: no such column in %s, which selects %s: add it there", e.Text, r.name, strings.Join(names, ", "))
+		return nil, e.Errorf("no such column in %s, which selects %s: add it there", r.name, strings.Join(names, ", "))
 	}
 	x := r.columns[i].x
 	if len(path) == 1 && !e.JSONPath {
 		return x, nil
 	}
 	if x.Op != ast.OpColumn || x.JSONPath && (!x.Quoted || len(path) > 1) {
-		return nil, fmt.Errorf("%s: %s is %s, which is not a field: use the path within the subquery", e.Text, path[0], x.Text)
+		return nil, e.Errorf("%s is %s, which is not a field: use the path within the subquery", path[0], x.Text)
 	}
 	out.Path = append(slices.Clone(x.Path), path[1:]...)
 	out.Steps = append(slices.Clone(x.Steps), e.Steps...)

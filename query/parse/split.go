@@ -6,47 +6,48 @@ import (
 	"github.com/sluice-etl/sluice/fold/value"
 )
 
-// Split splits a text into statements: at the semicolons outside of quotes and comments. It leaves out comments and empty
-// statements, and corrects what the SQL parser reads in another way than MySQL:
+// Source is one statement of a query.
+type Source struct {
+	Text     string // as the SQL parser reads it
+	original string // as it is in the query
+	offset   int    // of original in the query
+}
+
+// Split splits a text into statements: at the semicolons outside of quotes and comments. It leaves out empty statements,
+// and corrects what the SQL parser reads in another way than MySQL:
 //
 //   - In quotes, it doubles the backslash of \% and \_, which MySQL passes to LIKE and the parser drops.
 //   - Two hyphens begin a comment only before white space, a control character or the end. The parser takes any two
 //     hyphens for a comment, so a space is put between others: 1--1 is 2.
-func Split(text string) []string {
-	var parts []string
+func Split(text string) []Source {
+	var parts []Source
 	var b strings.Builder
-	solid := false
-	end := func() {
+	solid, from := false, 0
+	end := func(to int) {
 		if solid {
-			parts = append(parts, b.String())
+			parts = append(parts, Source{Text: b.String(), original: text[from:to], offset: from})
 		}
 		b.Reset()
-		solid = false
+		solid, from = false, to+1
 	}
 	for i := 0; i < len(text); {
 		rest := text[i:]
-		n := 1
+		n := blankLength(rest)
 		switch c := text[i]; {
+		case strings.HasPrefix(rest, value.ByteOrderMark): // concatenated files have several
+			i += n
+			continue
+		case n > 0:
 		case c == ';':
-			end()
+			end(i)
 			i++
 			continue
-		case strings.HasPrefix(rest, value.ByteOrderMark): // concatenated files have several
-			i += len(value.ByteOrderMark)
-			continue
-		case c == '#':
-			n = until(rest, "\n")
 		case strings.HasPrefix(rest, "--"):
-			if len(rest) > 2 && !value.IsSpace(rest[2]) && !isControl(rest[2]) {
-				b.WriteString("- ")
-				solid = true
-				i++
-				continue
-			}
-			n = until(rest, "\n")
-		case strings.HasPrefix(rest, "/*"):
-			n = min(len(rest), 2+until(rest[2:], "*/")+2)
-		case c == '\'' || c == '"' || c == '`':
+			b.WriteString("- ")
+			solid = true
+			i++
+			continue
+		case isQuote(c):
 			n = value.QuotedLength(rest)
 			solid = true
 			if c != '`' {
@@ -54,14 +55,32 @@ func Split(text string) []string {
 				i += n
 				continue
 			}
-		case !value.IsSpace(c):
-			solid = true
+		default:
+			n, solid = 1, true
 		}
 		b.WriteString(rest[:n])
 		i += n
 	}
-	end()
+	end(len(text))
 	return parts
+}
+
+// blankLength returns the length of the comment, byte order mark or white space that a text begins with, 0 if it begins
+// with something else.
+func blankLength(text string) int {
+	switch {
+	case text[0] == '#':
+		return until(text, "\n")
+	case strings.HasPrefix(text, "--") && (len(text) == 2 || value.IsSpace(text[2]) || isControl(text[2])):
+		return until(text, "\n")
+	case strings.HasPrefix(text, "/*"):
+		return min(len(text), 2+until(text[2:], "*/")+2)
+	case strings.HasPrefix(text, value.ByteOrderMark):
+		return len(value.ByteOrderMark)
+	case value.IsSpace(text[0]):
+		return 1
+	}
+	return 0
 }
 
 func isControl(c byte) bool { return c < ' ' || c == 0x7f }

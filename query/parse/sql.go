@@ -10,16 +10,16 @@ import (
 )
 
 // Statement parses one statement. Its errors are for the author of the query: they say what was found and what to write
-// instead.
-func Statement(text string) (st *ast.Statement, err error) {
+// instead, and are *Error if their place is known.
+func Statement(source Source) (st *ast.Statement, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			st, err = nil, fmt.Errorf("the SQL parser failed on this statement (%v)", p)
 		}
 	}()
-	tree, err := sqlparser.Parse(text)
+	tree, err := sqlparser.Parse(source.Text)
 	if err != nil {
-		return nil, syntaxError(text, err)
+		return nil, source.syntaxError(err)
 	}
 	ins, ok := tree.(*sqlparser.Insert)
 	if !ok {
@@ -31,29 +31,30 @@ func Statement(text string) (st *ast.Statement, err error) {
 		return nil, err
 	}
 	sel.Comments = nil
-	st = &ast.Statement{Replace: ins.Action == sqlparser.ReplaceStr, Schema: ins.Table.DbQualifier.String(), Table: ins.Table.Name.String(), Text: sqlparser.String(ins)}
+	text, at := normalText(ins)
+	st = &ast.Statement{Replace: ins.Action == sqlparser.ReplaceStr, Schema: ins.Table.DbQualifier.String(), Table: ins.Table.Name.String(), Text: text}
 	for _, c := range ins.Columns {
 		st.Columns = append(st.Columns, c.String())
 	}
-	if err := rejectClauses(sel); err != nil {
-		return nil, err
+	if err := rejectClauses(sel, at); err != nil {
+		return nil, source.Locate(text, err)
 	}
-	names, err := scope(nil).with(ins.With)
+	names, err := scope{at: at}.with(ins.With)
 	if err == nil {
 		names, err = names.with(sel.With)
 	}
 	if err != nil {
-		return nil, err
+		return nil, source.Locate(text, err)
 	}
 	from, err := names.from(sel)
 	if err != nil {
-		return nil, err
+		return nil, source.Locate(text, err)
 	}
 	st.From = from.events()
-	if err := fill(st, sel); err != nil || from.below == nil {
-		return st, err
+	if err := fill(st, sel, at); err != nil || from.below == nil {
+		return st, source.Locate(text, err)
 	}
-	return st, from.inlineStatement(st)
+	return st, source.Locate(text, from.inlineStatement(st))
 }
 
 // Expression parses one expression, such as the one that a server shows for a generated column.
@@ -75,7 +76,7 @@ func Expression(text string) (e *ast.Expr, err error) {
 	if !ok || !a.As.IsEmpty() {
 		return nil, errors.New("expected one expression without an alias")
 	}
-	return convert(a.Expr)
+	return converter{}.expr(a.Expr)
 }
 
 // insertSelect returns the SELECT of an INSERT, which must have no clauses of its own.
@@ -102,16 +103,16 @@ func insertSelect(ins *sqlparser.Insert) (*sqlparser.Select, error) {
 }
 
 // rejectClauses rejects the clauses of a SELECT that have no meaning for rows to which later batches add.
-func rejectClauses(sel *sqlparser.Select) error {
+func rejectClauses(sel *sqlparser.Select, at places) error {
 	switch {
 	case sel.QueryOpts.Distinct:
 		return errors.New("SELECT DISTINCT is not supported: write GROUP BY with COUNT(*)")
 	case sel.Having != nil:
-		return errors.New("HAVING is not supported because a group keeps growing after its batch: leave it out, and select from the table with WHERE")
+		return at.at(sel.Having, errors.New("HAVING is not supported because a group keeps growing after its batch: leave it out, and select from the table with WHERE"))
 	case len(sel.OrderBy) > 0:
-		return errors.New("ORDER BY is not supported because a table has no order: leave it out, and order when you select from the table")
+		return at.at(sel.OrderBy[0], errors.New("ORDER BY is not supported because a table has no order: leave it out, and order when you select from the table"))
 	case sel.Limit != nil:
-		return errors.New("LIMIT is not supported because the result would depend on how records fall into batches: leave it out, and limit when you select from the table")
+		return at.at(sel.Limit, errors.New("LIMIT is not supported because the result would depend on how records fall into batches: leave it out, and limit when you select from the table"))
 	case sel.Into != nil || sel.Lock != "" || len(sel.Window) > 0:
 		return errors.New("INTO, FOR UPDATE and WINDOW are not supported: leave them out")
 	}
@@ -119,25 +120,26 @@ func rejectClauses(sel *sqlparser.Select) error {
 }
 
 // fill converts the expressions of a SELECT.
-func fill(st *ast.Statement, sel *sqlparser.Select) (err error) {
+func fill(st *ast.Statement, sel *sqlparser.Select, at places) (err error) {
+	c := converter{places: at}
 	for _, s := range sel.SelectExprs {
 		a, ok := s.(*sqlparser.AliasedExpr)
 		if !ok {
-			return errors.New("SELECT * is not supported: name the columns that the table has")
+			return at.at(s, errors.New("SELECT * is not supported: name the columns that the table has"))
 		}
-		e, err := convert(a.Expr)
+		e, err := c.expr(a.Expr)
 		if err != nil {
 			return err
 		}
 		st.Items = append(st.Items, ast.Item{Expr: e, Alias: a.As.String()})
 	}
 	if sel.Where != nil {
-		if st.Where, err = convert(sel.Where.Expr); err != nil {
+		if st.Where, err = c.expr(sel.Where.Expr); err != nil {
 			return err
 		}
 	}
 	for _, g := range sel.GroupBy {
-		e, err := convert(g)
+		e, err := c.expr(g)
 		if err != nil {
 			return err
 		}

@@ -11,13 +11,14 @@ var nearText = regexp.MustCompile(`(?s)syntax error at position (\d+)(?: near '(
 
 // syntaxError returns the error for a statement that cannot be parsed. The parser reports the text at which it stopped,
 // which may be one word too late. So the error shows this text, and says whether a word before it is reserved.
-func syntaxError(text string, err error) error {
+func (s Source) syntaxError(err error) error {
+	text := s.Text
 	m := nearText.FindStringSubmatch(err.Error())
 	if m == nil {
 		return fmt.Errorf("cannot be read: %s", strings.TrimSpace(err.Error()))
 	}
-	at, _ := strconv.Atoi(m[1])
-	at = min(max(at, 0), len(text))
+	position, _ := strconv.Atoi(m[1])
+	at := min(max(position, 0), len(text))
 	shown := strings.TrimSpace(m[2])
 	if shown == "" {
 		shown = "the end"
@@ -25,17 +26,18 @@ func syntaxError(text string, err error) error {
 		shown = "'" + shown + "'"
 	}
 	line := 1 + strings.Count(text[:at], "\n")
-	hint := ""
+	hint, word := "", ""
 	words := identifier.FindAllString(text[:at], -1)
 	if n := len(words); n > 0 {
 		for _, w := range words[max(0, n-2):] {
 			if reserved(w) && !clauseWord[strings.ToLower(w)] {
+				word = w
 				hint = fmt.Sprintf("; %s is a reserved word of MySQL: as the name of a field or an alias it needs backticks: `%s`", w, w)
 				break
 			}
 		}
 	}
-	return fmt.Errorf("syntax error near %s, line %d of the statement%s", shown, line, hint)
+	return s.locateSyntax(position, strings.TrimSpace(m[2]), word, fmt.Errorf("syntax error near %s, line %d of the statement%s", shown, line, hint))
 }
 
 var identifier = regexp.MustCompile(`[A-Za-z_][A-Za-z0-9_]*`)
