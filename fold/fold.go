@@ -181,7 +181,7 @@ func (f *Fold) addRow(s *boundStatement) (rejected bool) {
 		k := &s.keys[i]
 		v := k.eval(e)
 		k.fit(e, &v, k.kind)
-		f.keys = appendKey(f.keys, &v, k.Kind)
+		f.keys = k.appendKey(f.keys, &v)
 	}
 	for i := range s.cells {
 		c := &s.cells[i]
@@ -218,14 +218,22 @@ func (f *Fold) addRow(s *boundStatement) (rejected bool) {
 }
 
 // appendKey appends a value to a row's key, in the encoding of its column.
-func appendKey(dst []byte, v *value.Value, k row.Kind) []byte {
-	switch k {
-	case row.Int, row.Decimal:
-		return row.AppendKeyNumber(dst, v.Number)
-	case row.Datetime:
-		return row.AppendKeyDatetime(dst, v.Micros())
+func (k *keyColumn) appendKey(dst []byte, v *value.Value) []byte {
+	if k.Nullable && !v.Set {
+		return k.AppendNullKey(dst)
 	}
-	return row.AppendKeyBytes(dst, v.Bytes)
+	switch k.Kind {
+	case row.Int, row.Decimal:
+		dst = row.AppendKeyNumber(dst, v.Number)
+	case row.Datetime:
+		dst = row.AppendKeyDatetime(dst, v.Micros())
+	default:
+		dst = row.AppendKeyBytes(dst, v.Bytes)
+	}
+	if k.Nullable {
+		dst = row.AppendNotNullKey(dst)
+	}
+	return dst
 }
 
 // merge adds a pending row to the delta. It cannot fail.

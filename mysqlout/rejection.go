@@ -54,9 +54,9 @@ func namedColumn(t *row.Table, answer error) string {
 	if m == nil {
 		return ""
 	}
-	for i := range t.Columns {
-		if strings.EqualFold(t.Columns[i].Name, m[1]) {
-			return t.Columns[i].Name
+	for _, name := range storedColumns(t, func(*row.Column) bool { return true }) {
+		if strings.EqualFold(name, m[1]) {
+			return name
 		}
 	}
 	return ""

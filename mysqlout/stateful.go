@@ -324,12 +324,7 @@ func (s *Sink) lockRows(
 	for from := 0; from < len(order); from = p.endOfKey(order, from) {
 		keys = append(keys, order[from])
 	}
-	var columns []int
-	for i := range p.table.Columns {
-		if i < p.table.Keys || wanted(&p.table.Columns[i]) {
-			columns = append(columns, i)
-		}
-	}
+	columns := storedColumns(&p.table, wanted)
 	out := make(map[string]storedValues, len(keys))
 	usual, _ := s.statementBytes()
 	var text []byte
@@ -345,12 +340,12 @@ func (s *Sink) lockRows(
 			if err := scan(into...); err != nil {
 				return err
 			}
-			key, err := encodeKey(p.rows.Table, values[:p.table.Keys])
+			key, others, err := encodeKey(p.rows.Table, values)
 			if err != nil {
 				return err
 			}
-			stored := make(storedValues, len(columns)-p.table.Keys)
-			for i, v := range values[p.table.Keys:] {
+			stored := make(storedValues, len(others))
+			for i, v := range others {
 				if v != nil {
 					stored[i] = append([]byte{}, v...)
 				}
@@ -369,14 +364,14 @@ func (s *Sink) lockRows(
 
 // appendLocking appends the locking read of these columns, keys first, of the rows keys[from:next]. It names the key's
 // index, because a scan of the table would wait for the locks of rows that the batch does not write.
-func (p *tableRows) appendLocking(dst []byte, server pool.Server, columns, keys []int, from, usual int) (text []byte, next int) {
+func (p *tableRows) appendLocking(dst []byte, server pool.Server, columns []string, keys []int, from, usual int) (text []byte, next int) {
 	t := &p.table
 	dst = append(dst, "SELECT "...)
-	for i, c := range columns {
+	for i, name := range columns {
 		if i > 0 {
 			dst = append(dst, ", "...)
 		}
-		dst = sqltext.AppendName(dst, t.Columns[c].Name)
+		dst = sqltext.AppendName(dst, name)
 	}
 	dst = sqltext.AppendTableName(append(dst, " FROM "...), t)
 	if p.index != "" && server.Dialect != pool.Embedded {
@@ -387,39 +382,59 @@ func (p *tableRows) appendLocking(dst []byte, server pool.Server, columns, keys 
 		if next > from {
 			dst = append(dst, " OR "...)
 		}
-		key := p.rows.Key(keys[next])
+		key, names := p.rows.Key(keys[next]), columns
 		for i := range t.Keys {
 			if i > 0 {
 				dst = append(dst, " AND "...)
 			}
-			dst = append(sqltext.AppendName(dst, t.Columns[i].Name), " = "...)
-			dst, key = sqltext.AppendKeyPart(dst, &p.rows.Table.Columns[i], key, nil)
+			c := &p.rows.Table.Columns[i]
+			dst = append(sqltext.AppendName(dst, names[0]), " = "...)
+			dst, key = sqltext.AppendKeyPart(dst, c, key, nil)
+			names = names[1:]
+			if c.Nullable {
+				dst = append(sqltext.AppendName(append(dst, " AND "...), names[0]), " = "...)
+				dst, key = sqltext.AppendKeyNull(dst, key)
+				names = names[1:]
+			}
 		}
 	}
 	return append(dst, " FOR UPDATE"...), next
 }
 
-// encodeKey returns the key of a row that the server has returned, encoded as the fold encodes it.
-func encodeKey(t *row.Table, values []sql.RawBytes) (key []byte, err error) {
-	for i, v := range values {
-		switch c := &t.Columns[i]; c.Kind {
+// encodeKey returns the key of a row that the server has returned, encoded as the fold encodes it, and the values that
+// follow it.
+func encodeKey(t *row.Table, values []sql.RawBytes) (key []byte, others []sql.RawBytes, err error) {
+	for i := range t.Columns[:t.Keys] {
+		c, v := &t.Columns[i], values[0]
+		values = values[1:]
+		if c.Nullable {
+			null := string(values[0]) != "0"
+			if values = values[1:]; null {
+				key = c.AppendNullKey(key)
+				continue
+			}
+		}
+		switch c.Kind {
 		case row.Int, row.Decimal:
 			n, err := parseNumber(string(v), c.Scale)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			key = row.AppendKeyNumber(key, n)
 		case row.Datetime:
 			at, err := time.Parse(time.DateTime, string(v)) // takes a fraction, too
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			key = row.AppendKeyDatetime(key, at.UnixMicro())
 		default:
 			key = row.AppendKeyBytes(key, v)
 		}
+		if c.Nullable {
+			key = row.AppendNotNullKey(key)
+		}
 	}
-	return key, nil
+	return key, values, nil
 }
 
 // parseNumber reads a number as servers print it, exactly, with scale digits after the point.

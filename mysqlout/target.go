@@ -26,11 +26,11 @@ type target struct {
 func newTarget(t row.Table) *target {
 	head := sqltext.AppendTableName([]byte("INSERT INTO "), &t)
 	head = append(head, " ("...)
-	for i := range t.Columns {
+	for i, name := range storedColumns(&t, func(*row.Column) bool { return true }) {
 		if i > 0 {
 			head = append(head, ", "...)
 		}
-		head = sqltext.AppendName(head, t.Columns[i].Name)
+		head = sqltext.AppendName(head, name)
 	}
 	head = append(head, ") VALUES "...)
 	out := &target{table: t, head: string(head)}
@@ -49,6 +49,18 @@ func newTarget(t row.Table) *target {
 	return out
 }
 
+// storedColumns returns the names of the columns that hold the key, and of those outside of it that are wanted.
+func storedColumns(t *row.Table, wanted func(*row.Column) bool) (names []string) {
+	for i := range t.Columns {
+		if c := &t.Columns[i]; i < t.Keys {
+			names = append(names, c.StoredKey()...)
+		} else if wanted(c) {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}
+
 // upsertOf returns the ON DUPLICATE KEY UPDATE clause of the columns that merges chooses.
 func upsertOf(t row.Table, merges func(row.Traits) bool) string {
 	t.Columns = slices.DeleteFunc(slices.Clone(t.Columns), func(c row.Column) bool {
@@ -62,8 +74,8 @@ func upsertOf(t row.Table, merges func(row.Traits) bool) string {
 func appendMerge(dst []byte, t *row.Table) []byte {
 	if t.Keys == len(t.Columns) {
 		// There are only key columns: an existing row stays as it is.
-		dst = sqltext.AppendName(dst, t.Columns[0].Name)
-		return sqltext.AppendName(append(dst, " = "...), t.Columns[0].Name)
+		name := t.Columns[0].StoredKey()[0]
+		return sqltext.AppendName(append(sqltext.AppendName(dst, name), " = "...), name)
 	}
 	for i := t.Keys; i < len(t.Columns); i++ {
 		if i > t.Keys {
@@ -89,7 +101,11 @@ func (t *target) appendRow(dst []byte, r *row.Rows, i int, scratch []byte) []byt
 		if k > 0 {
 			dst = append(dst, ',')
 		}
-		dst, key = sqltext.AppendKeyPart(dst, &r.Table.Columns[k], key, scratch)
+		column := &r.Table.Columns[k]
+		dst, key = sqltext.AppendKeyPart(dst, column, key, scratch)
+		if column.Nullable {
+			dst, key = sqltext.AppendKeyNull(append(dst, ','), key)
+		}
 	}
 	cells := r.Cells(i)
 	for c := range cells {
@@ -118,6 +134,9 @@ func (t *target) misfit(r *row.Rows, i int) string {
 			_, key = row.KeyDatetime(key)
 		default:
 			_, key = row.KeyBytes(nil, key)
+		}
+		if r.Table.Columns[k].Nullable {
+			_, key = row.KeyNull(key)
 		}
 	}
 	for j, cell := range r.Cells(i) {

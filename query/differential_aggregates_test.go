@@ -3,6 +3,7 @@ package query
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -13,7 +14,7 @@ import (
 // groupKeys are expressions that many rows share.
 var groupKeys = []string{
 	"COALESCE(n1, 0)", "COALESCE(LEFT(s1, 1), '')", "COALESCE(d3 % 2, 0.5)", "COALESCE(TUMBLE(CAST(t1 AS DATETIME(2)), INTERVAL 500 YEAR), CAST('1000-01-01' AS DATETIME))", "LEFT('all', 2)", "COALESCE(s2, 'none')",
-	"n1 IS NULL", "COALESCE(d1, 0)",
+	"n1 IS NULL", "COALESCE(d1, 0)", "n1", "LEFT(s1, 1)", "d3 % 2", "TUMBLE(CAST(t1 AS DATETIME(2)), INTERVAL 500 YEAR)", "NULLIF(s2, '')", "IF(n1 > 2, n1, NULL)",
 }
 
 // aggregate compares the rows of a grouped statement, over the rows of values for which both sides agree on its
@@ -21,11 +22,14 @@ var groupKeys = []string{
 func (d *differential) aggregate(t *testing.T) {
 	is := pick(d.rng, anInt, aDecimal, aDouble, aText, aTime)
 	x, cond := generate(d.rng, is, d.rng.IntN(3), true), generate(d.rng, aCondition, 1+d.rng.IntN(2), true)
-	kinds := []place{anInt, aText, aDecimal, aTime, aText, aText, anInt, aDecimal}
+	kinds := []place{anInt, aText, aDecimal, aTime, aText, aText, anInt, aDecimal, anInt, aText, aDecimal, aTime, aText, anInt}
 	k := d.rng.IntN(len(groupKeys))
 	key := &node{is: kinds[k], form: groupKeys[k], column: -1}
 	if key.is == aTime {
-		key.theirs = "COALESCE(TIMESTAMP(CONCAT(LPAD(GREATEST((YEAR(t1) - 1) DIV 500 * 500 + 1, 0), 4, '0'), '-01-01')), TIMESTAMP('1000-01-01'))"
+		key.theirs = "TIMESTAMP(CONCAT(LPAD(GREATEST((YEAR(t1) - 1) DIV 500 * 500 + 1, 0), 4, '0'), '-01-01'))"
+		if strings.HasPrefix(key.form, "COALESCE") {
+			key.theirs = "COALESCE(" + key.theirs + ", TIMESTAMP('1000-01-01'))"
+		}
 	}
 	functions := []string{"COUNT(*)", "COUNT(%s)", "MIN(%s)", "MAX(%s)", "ANY_VALUE(%s)", "SUM(%s)", "BIT_AND(%s)", "BIT_OR(%s)", "BIT_XOR(%s)"}
 	switch {
@@ -47,7 +51,7 @@ func (d *differential) aggregate(t *testing.T) {
 	}
 	p, err := d.format.compile("INSERT INTO t SELECT " + strings.Join(items, ", ") + " FROM events WHERE " + cond.ours() + " GROUP BY k")
 	if err != nil {
-		if !constantFault(err) && !strings.Contains(err.Error(), "can be NULL") {
+		if !constantFault(err) {
 			d.fail(t, "%s: %v", items, err)
 		}
 		d.rejected++
@@ -88,6 +92,9 @@ func (d *differential) aggregate(t *testing.T) {
 	}
 	for _, line := range lines {
 		name := line[0].String
+		if !line[0].Valid {
+			name = nullGroup
+		}
 		if name == "-"+strings.TrimPrefix(name, "-") && strings.Trim(name, "-0.") == "" && key.is == aDecimal {
 			name = name[1:]
 		}
@@ -99,7 +106,7 @@ func (d *differential) aggregate(t *testing.T) {
 				kind = anInt
 			}
 			theirs := answer{set: line[1+j].Valid, text: line[1+j].String}
-			ok = ok && (agree(as[j], theirs, kind) || kind == aDecimal && theirs.text == "-"+as[j].text && strings.Trim(as[j].text, "0.") == "")
+			ok = ok && (j >= 6 && x.column < 0 && (beyondBigint(as[2]) || beyondBigint(as[3])) || agree(as[j], theirs, kind) || kind == aDecimal && theirs.text == "-"+as[j].text && strings.Trim(as[j].text, "0.") == "")
 		}
 		if !ok {
 			d.fail(t, "%s\nwhere %s\ngroup %q\nours:   %v\ntheirs: %v\non the server: %s\nseed's rows: %v", items, cond.ours(), name, as, line, text, rows)
@@ -110,6 +117,16 @@ func (d *differential) aggregate(t *testing.T) {
 		d.fail(t, "%s\nwhere %s\nonly ours has the groups %v\non the server: %s", items, cond.ours(), groups, text)
 	}
 }
+
+// beyondBigint reports whether an integer exceeds BIGINT. Where MariaDB mixes BIGINT and BIGINT UNSIGNED it computes
+// DECIMALs, and BIT_AND and others take the nearest BIGINT of them ("Integers of 38 digits").
+func beyondBigint(a answer) bool {
+	_, err := strconv.ParseInt(a.text, 10, 64)
+	return a.set && err != nil
+}
+
+// nullGroup is the name of the group with NULL, which no text is.
+const nullGroup = "\xffNULL"
 
 // agreeing returns the rows for which both sides give all expressions the same value.
 func (d *differential) agreeing(t *testing.T, expressions ...*node) (rows []int) {
@@ -141,13 +158,18 @@ func keyText(rows *row.Rows, i int) string {
 	v := value.Value{Set: true}
 	switch c.Kind {
 	case row.Int, row.Decimal:
-		v.Number, _ = row.KeyNumber(key)
+		v.Number, key = row.KeyNumber(key)
 	case row.Datetime:
-		micros, _ := row.KeyDatetime(key)
+		var micros int64
+		micros, key = row.KeyDatetime(key)
 		v = value.Time(micros)
 	default:
-		b, _ := row.KeyBytes(nil, key)
-		return string(b)
+		v.Bytes, key = row.KeyBytes(nil, key)
+	}
+	if c.Nullable {
+		if null, _ := row.KeyNull(key); null {
+			return nullGroup
+		}
 	}
 	return cellText(v, c)
 }

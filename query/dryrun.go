@@ -199,6 +199,12 @@ func rowValues(rows *row.Rows, i int) (values []value.Value) {
 			v.Bytes, key = row.KeyBytes(nil, key)
 		}
 		v.Set = true
+		if c.Nullable {
+			var null bool
+			if null, key = row.KeyNull(key); null {
+				v = value.Null
+			}
+		}
 		values = append(values, v)
 	}
 	for j, cell := range rows.Cells(i) {

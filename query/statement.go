@@ -170,7 +170,7 @@ func (c *builder) groupedOutputs(p *program, names []string, aggregated bool) er
 			return g.Place(fmt.Errorf("GROUP BY %s: the column is listed twice", g.Text))
 		}
 		keyOf[i] = true
-		p.keys = append(p.keys, c.key(names[i], st.Items[i].Expr))
+		p.keys = append(p.keys, c.key(names[i], names, st.Items[i].Expr))
 	}
 	for i, it := range st.Items {
 		switch {
@@ -229,24 +229,25 @@ func (c *builder) groupItem(g *ast.Expr) (int, error) {
 	return found, nil
 }
 
-// key compiles a column of the group's key.
-func (c *builder) key(name string, e *ast.Expr) output {
+// key compiles a column of the group's key. names are the columns of all items.
+func (c *builder) key(name string, names []string, e *ast.Expr) output {
+	c.NotNull = c.excludesNull()
 	x := c.keyValue(e)
+	c.NotNull = nil
 	x.Source = e
 	if x.Kind == value.KindJSON {
 		x = c.Text(x)
 	}
 	switch {
-	case x.Nullable:
-		instead := map[value.Kind]string{value.KindText: "''", value.KindTime: "'1970-01-01'", value.KindNull: "''"}[x.Kind]
-		if instead == "" {
-			instead = "0"
-		}
-		c.Fail(e, "can be NULL, but a group's key cannot, because in a unique key of MySQL no two NULLs are equal: write COALESCE(%s, %s)", e.Text, instead)
+	case x.Kind == value.KindNull:
+		c.Fail(e, "is always NULL, so it distinguishes no groups: leave it out")
 	case x.Kind == value.KindDouble:
 		c.Fail(e, "is a DOUBLE, which has no exact key: write CAST(%s AS DECIMAL(p,s))", e.Text)
 	case x.Kind == value.KindDecimal && x.Scale == value.AnyScale:
 		c.Fail(e, "is a number of any scale, but a key column has one scale: write CAST(%s AS SIGNED) or CAST(%s AS DECIMAL(p,s))", e.Text, e.Text)
+	}
+	if x.Nullable {
+		c.checkNullKey(name, names, e)
 	}
 	return output{name: name, key: true, x: x, kind: x.Column()}
 }

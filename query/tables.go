@@ -106,6 +106,9 @@ func join(t *row.Table, more row.Table) error {
 // sizeKeys gives every text column of the key a maximum length, so that the key fits an index at 4 bytes per character.
 // A column whose longest value is known gets that length; the others share the rest.
 func sizeKeys(t *row.Table) error {
+	if n := t.KeyParts(); n > row.MaxKeyParts {
+		return fmt.Errorf("the key of %s needs an index of %d columns, two for each that can be NULL, but an index has at most %d: group by fewer", t.FullName(), n, row.MaxKeyParts)
+	}
 	const least = 16
 	chars, open := t.KeyChars()
 	if chars < 0 || open > 0 && chars < least {

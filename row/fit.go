@@ -210,6 +210,8 @@ func (c *Column) takes(actual *Column) error {
 		return fmt.Errorf("column %s is part of the key in one and not in the other", c.Name)
 	case !actual.Kind.Holds(c.Kind):
 		return fmt.Errorf("column %s cannot hold the query's values: they are %s, the column holds %s", c.Name, c.Kind, actual.Kind)
+	case c.Traits().Key && c.Nullable && !actual.Nullable:
+		return fmt.Errorf("key column %s is NOT NULL, the query groups by a value that can be NULL: write COALESCE, or change the column", c.Name)
 	case c.MergesKeys(actual.Scale):
 		return fmt.Errorf("key column %s keeps %d digits after the point, the query's values have %d, so that different groups would become one:"+
 			" write CAST(… AS …) with %d digits, or change the column", c.Name, actual.Scale, c.Scale, actual.Scale)

@@ -2,6 +2,7 @@ package row
 
 import (
 	"math"
+	"strings"
 	"testing"
 )
 
@@ -61,6 +62,26 @@ func TestTable_keyChars(t *testing.T) {
 		tab := Table{Keys: len(c.columns), Columns: c.columns}
 		if chars, open := tab.KeyChars(); chars != c.chars || open != c.open {
 			t.Errorf("%+v: got %d characters for %d columns, expected %d for %d", c.columns, chars, open, c.chars, c.open)
+		}
+	}
+}
+
+// A key column that can be NULL needs a byte more in the index, and two of its columns.
+func TestTable_nullableKeys(t *testing.T) {
+	t.Parallel()
+	tab := Table{Keys: 3, Columns: []Column{{Kind: Text, Nullable: true}, {Kind: Int, Nullable: true}, {Kind: Text}, {Kind: Int, Merge: Add, Nullable: true}}}
+	if chars, open := tab.KeyChars(); chars != (3072-8-2)/4/2 || open != 2 || tab.KeyParts() != 5 {
+		t.Errorf("got %d characters for %d columns, and %d parts; expected 382, 2 and 5", chars, open, tab.KeyParts())
+	}
+	for _, c := range []struct {
+		query, table bool
+		want         string
+	}{{false, false, ""}, {false, true, ""}, {true, true, ""}, {true, false, "the query groups by a value that can be NULL"}} {
+		one := func(nullable bool) *Table {
+			return &Table{Keys: 1, Columns: []Column{{Name: "k", Kind: Int, Merge: Key, Nullable: nullable}}}
+		}
+		if err := one(c.query).Takes(one(c.table)); c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("query %t, table %t: got %v, expected %q", c.query, c.table, err, c.want)
 		}
 	}
 }

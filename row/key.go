@@ -11,6 +11,9 @@ import (
 //	Int, Decimal   16 bytes big-endian, sign bit flipped
 //	Datetime        8 bytes big-endian, sign bit flipped
 //	Text, Bytes    the bytes with 00 written as 00 FF, then 00 00
+//
+// A Nullable column has one more byte: 0 for a value, 1 for NULL, whose value is that of AppendNullKey. So keys sort as the
+// columns of the table's index do, in which a NULL is stored in the same way.
 
 // AppendKeyNumber appends the value of an Int or Decimal key column.
 func AppendKeyNumber(dst []byte, n Number) []byte {
@@ -35,6 +38,45 @@ func AppendKeyBytes(dst, v []byte) []byte {
 		dst = append(dst, 0, 0xff)
 		v = v[i+1:]
 	}
+}
+
+// nullTime is the time that is stored for a NULL: the first one that DATETIME and TIMESTAMP both take.
+const nullTime = 1_000_000
+
+// AppendNullKey appends a NULL of a Nullable key column.
+func (c *Column) AppendNullKey(dst []byte) []byte {
+	switch c.Kind {
+	case Int, Decimal:
+		dst = AppendKeyNumber(dst, Number{})
+	case Datetime:
+		dst = AppendKeyDatetime(dst, nullTime)
+	default:
+		dst = AppendKeyBytes(dst, nil)
+	}
+	return append(dst, 1)
+}
+
+// AppendNotNullKey appends what follows a value of a Nullable key column.
+func AppendNotNullKey(dst []byte) []byte { return append(dst, 0) }
+
+// KeyNull decodes what follows the value of a Nullable column at the start of key, and returns the rest of key.
+func KeyNull(key []byte) (null bool, rest []byte) { return key[0] != 0, key[1:] }
+
+// MaxNullableKeyName is the most bytes in the name of a Nullable key column, so that its KeyNames have at most 64.
+const MaxNullableKeyName = 58
+
+// KeyNames returns the columns in which the table stores a Nullable key column. value is NOT NULL and holds the value,
+// or what stands for NULL: 0, the empty text or the first time. null is 1 for NULL, else 0. Both are part of the unique
+// key. The column itself is a generated one, which the server computes from them.
+func (c *Column) KeyNames() (value, null string) { return c.Name + "__key", c.Name + "__null" }
+
+// StoredKey returns the columns of the table that hold a key column: its KeyNames if it is Nullable, else itself.
+func (c *Column) StoredKey() []string {
+	if !c.Nullable {
+		return []string{c.Name}
+	}
+	value, null := c.KeyNames()
+	return []string{value, null}
 }
 
 // KeyNumber decodes the Int or Decimal value at the start of key, and returns the rest of key.

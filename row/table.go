@@ -39,7 +39,8 @@ type Column struct {
 	KeepScale bool
 	// Precision is the total number of digits that a Decimal column accepts; 0 if the table is not bound yet.
 	Precision int
-	// Nullable means that the column can be NULL. Key columns never are.
+	// Nullable means that the column can be NULL. In a unique key of MySQL no two NULLs are equal, so a Nullable column
+	// of the key is stored as two others, which KeyNames names.
 	Nullable bool
 	// MaxBytes and MaxChars bound a Text or Bytes value; 0 means that there is no such bound. MySQL counts VARCHAR in
 	// characters and VARBINARY and TEXT in bytes.

@@ -96,8 +96,8 @@ func (j *tableChecker) bytewise(i int, real *column, binary bool) string {
 // addKey returns the advice that makes the GROUP BY columns a unique key.
 func (j *tableChecker) addKey() string {
 	var names []string
-	for _, c := range j.want.Columns[:j.want.Keys] {
-		names = append(names, string(sqltext.AppendName(nil, c.Name)))
+	for _, name := range j.key {
+		names = append(names, string(sqltext.AppendName(nil, name)))
 	}
 	kind := "PRIMARY KEY"
 	for _, p := range j.found.uniques["PRIMARY"] {

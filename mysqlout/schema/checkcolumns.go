@@ -18,7 +18,8 @@ type tableChecker struct {
 	want     *row.Table
 	found    *found
 	server   pool.Server
-	index    string // the unique key that is the query's key, empty if none was found
+	index    string   // the unique key that is the query's key, empty if none was found
+	key      []string // the columns that store the query's key
 	findings []Finding
 }
 
@@ -51,6 +52,9 @@ func (j *tableChecker) table() row.Table {
 	for i := range actual.Columns {
 		j.column(&actual.Columns[i], i)
 	}
+	for i := range actual.Columns[:actual.Keys] {
+		j.key = append(j.key, actual.Columns[i].StoredKey()...)
+	}
 	j.computed()
 	j.unwritten()
 	j.leftBehind()
@@ -63,7 +67,7 @@ func (j *tableChecker) table() row.Table {
 // unwritten checks the columns that the query does not write.
 func (j *tableChecker) unwritten() {
 	for _, c := range j.found.columns {
-		if j.want.Column(c.name) == nil && !j.isComputed(c.name) && !c.nullable && !c.hasDefault && !c.auto && !c.generated {
+		if j.want.Column(c.name) == nil && !j.isComputed(c.name) && !j.storesKey(c.name) && !c.nullable && !c.hasDefault && !c.auto && !c.generated {
 			do := j.modify(&c, change{typ: c.fullType(), nullable: true})
 			if c.primary {
 				do = j.alter("DROP PRIMARY KEY") + "; " + do
@@ -74,24 +78,24 @@ func (j *tableChecker) unwritten() {
 	}
 }
 
+// storesKey reports whether a column stores the query's key, or a part of it.
+func (j *tableChecker) storesKey(name string) bool {
+	return slices.ContainsFunc(j.key, func(k string) bool { return strings.EqualFold(k, name) })
+}
+
 // keys checks that the only unique key among the written columns is exactly the GROUP BY columns.
 func (j *tableChecker) keys() {
 	name := j.want.FullName()
-	keys := map[string]bool{}
-	var list []string
-	for _, c := range j.want.Columns[:j.want.Keys] {
-		keys[strings.ToLower(c.Name)] = true
-		list = append(list, c.Name)
-	}
+	list := j.key
 	right, ordered := false, false // whether j.index is the key, and whether its columns are in the order of GROUP BY
 	overlaps := withoutOverlaps(j.found.definition)
 	for _, index := range slices.Sorted(maps.Keys(j.found.uniques)) {
 		parts := j.found.uniques[index]
 		var columns []string
-		exact, known := len(parts) == len(keys), true
+		exact, known := len(parts) == len(list), true
 		for _, p := range parts {
 			columns = append(columns, p.column)
-			exact = exact && keys[strings.ToLower(p.column)] && !p.prefix
+			exact = exact && j.storesKey(p.column) && !p.prefix
 			known = known && p.column != ""
 		}
 		if len(parts) == 1 && known {
@@ -139,8 +143,11 @@ func (j *tableChecker) keys() {
 
 // column checks one column, the i-th of the query, and adopts its bounds.
 func (j *tableChecker) column(c *row.Column, i int) {
-	key := i < j.want.Keys
 	subject := j.want.FullName() + "." + c.Name
+	if i < j.want.Keys && (c.Nullable || j.storesNull(c)) {
+		j.nullKey(c, i)
+		return
+	}
 	real := j.found.column(c.Name)
 	if real == nil {
 		if by := j.readBy(c.Name); by != nil && j.found.filled {
@@ -157,15 +164,29 @@ func (j *tableChecker) column(c *row.Column, i int) {
 	}
 	from := len(j.findings)
 	to := change{typ: real.fullType(), nullable: real.nullable}
+	j.attributes(c, real, subject, i, &to)
+	c.Nullable = real.nullable && i >= j.want.Keys // a key that is stored like this is refused
+	j.advise(from, j.modify(real, to))
+}
+
+// advise adds this advice to the findings from that number on that have none.
+func (j *tableChecker) advise(from int, do string) {
+	for k := from; k < len(j.findings); k++ {
+		if j.findings[k].Do == "" {
+			j.findings[k].Do = do
+		}
+	}
+}
+
+// attributes checks an existing column that is written, and adopts its bounds. If it must be changed, the change is
+// stored in to, and the findings have no advice yet.
+func (j *tableChecker) attributes(c *row.Column, real *column, subject string, i int, to *change) {
+	key := i < j.want.Keys
 	if real.auto {
 		j.refuse(subject, "", "it is AUTO_INCREMENT: the server replaces 0 by another number")
 	}
 	if key && real.onUpdate {
 		j.refuse(subject, "", "it has ON UPDATE CURRENT_TIMESTAMP: each batch that adds to a row would change its key")
-	}
-	if key && c.Nullable {
-		j.refuse(subject, fmt.Sprintf("write COALESCE(…, '') AS %s, or another value that means NULL", c.Name),
-			"the query groups by a value that can be NULL, and NULLs are never equal in a key")
 	}
 	if key && real.nullable {
 		to.nullable = false
@@ -175,13 +196,7 @@ func (j *tableChecker) column(c *row.Column, i int) {
 		to.nullable = true
 		j.refuse(subject, "", "the query's value can be NULL, the column is NOT NULL (or write COALESCE in the query)")
 	}
-	c.Nullable = real.nullable
-	j.kind(c, real, subject, i, &to)
-	for k := from; k < len(j.findings); k++ {
-		if j.findings[k].Do == "" {
-			j.findings[k].Do = j.modify(real, to)
-		}
-	}
+	j.kind(c, real, subject, i, to)
 }
 
 // kind checks the type of a column. If another one is needed, it is stored in to, and the advice of the finding is the

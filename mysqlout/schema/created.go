@@ -23,6 +23,9 @@ func Created(want []row.Table) []row.Table {
 		for k := range t.Columns {
 			c := createdColumn(columnType(server, t, k, texts))
 			c.name, c.nullable = t.Columns[k].Name, nullable(t, k)
+			if k < t.Keys && t.Columns[k].Nullable {
+				c.name, _ = t.Columns[k].KeyNames() // a dry run needs no more
+			}
 			f.columns = append(f.columns, c)
 		}
 		out[i] = bounded(t, f)

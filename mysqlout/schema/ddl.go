@@ -27,7 +27,11 @@ func createTarget(s pool.Server, t *row.Table) string {
 	fmt.Fprintf(&b, "CREATE TABLE IF NOT EXISTS %s (", sqltext.AppendTableName(nil, t))
 	var shown, hidden []string
 	for i := range t.Columns {
-		if t.Columns[i].Hidden {
+		if c := &t.Columns[i]; i < t.Keys && c.Nullable {
+			typ := columnType(s, t, i, keyText(t))
+			shown = append(shown, nullKeyShown(c, typ))
+			hidden = append(hidden, nullKeyValue(s, c, typ), nullKeyFlag(s, c))
+		} else if c.Hidden {
 			hidden = append(hidden, columnDefinition(s, t, i))
 		} else {
 			shown = append(shown, columnDefinition(s, t, i))
@@ -40,11 +44,12 @@ func createTarget(s pool.Server, t *row.Table) string {
 		b.WriteString("\n  " + definition + ",")
 	}
 	b.WriteString("\n  PRIMARY KEY (")
+	separator := ""
 	for i := range t.Keys {
-		if i > 0 {
-			b.WriteString(", ")
+		for _, name := range t.Columns[i].StoredKey() {
+			fmt.Fprintf(&b, "%s%s", separator, sqltext.AppendName(nil, name))
+			separator = ", "
 		}
-		b.Write(sqltext.AppendName(nil, t.Columns[i].Name))
 	}
 	b.WriteString(")\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4")
 	return b.String()

@@ -152,11 +152,11 @@ func (j *tableChecker) triggers() {
 	for i := range j.found.triggers {
 		r := &j.found.triggers[i]
 		columns, passed := r.assigned()
-		if c := firstOf(j.want, passed); c != "" {
+		if c := j.firstWritten(passed); c != "" {
 			j.warn(name, "make sure that the procedure takes it as an IN parameter",
 				"trigger %s passes NEW.%s to a procedure before each %s: if it is an OUT parameter, the row differs from what the query writes", r.name, c, r.event)
 		}
-		if c := firstOf(j.want, columns); c != "" {
+		if c := j.firstWritten(columns); c != "" {
 			j.refuse(name, "DROP TRIGGER "+dropName(j.want, r.name),
 				"trigger %s sets NEW.%s before each %s, so the row would differ from what the query writes", r.name, c, r.event)
 		} else if !strings.EqualFold(r.event, "DELETE") {
@@ -168,10 +168,10 @@ func (j *tableChecker) triggers() {
 	}
 }
 
-// firstOf returns the first of these columns that the query writes, "" if there is none.
-func firstOf(t *row.Table, columns []string) string {
+// firstWritten returns the first of these columns that the query writes, "" if there is none.
+func (j *tableChecker) firstWritten(columns []string) string {
 	for _, c := range columns {
-		if t.Column(c) != nil {
+		if j.want.Column(c) != nil || j.storesKey(c) {
 			return c
 		}
 	}

@@ -27,7 +27,9 @@ type Compiler struct {
 	// RowMakers make several rows of one. Each takes what is to be done with every row that it makes.
 	RowMakers []func(fold.Rows) fold.Rows
 	// InWindows is the number of windows of HOP that a record is in; 0 if there is no HOP.
-	InWindows  int
+	InWindows int
+	// NotNull, if not nil, reports whether an expression is never NULL where what is compiled is evaluated.
+	NotNull    func(e *ast.Expr) bool
 	fold.Sizes       // of the fold, for all statements so far
 	Err        error // the first error
 }
@@ -54,6 +56,9 @@ func (c *Compiler) Compile(e *ast.Expr) Compiled {
 	}
 	if !e.Op.IsCondition() {
 		x.Test = nil // an expression that contains a condition is not itself one
+	}
+	if x.Nullable && c.NotNull != nil && c.NotNull(e) {
+		x.Nullable = false
 	}
 	if !x.Constant || c.Err != nil || e.Op == ast.OpText {
 		return x

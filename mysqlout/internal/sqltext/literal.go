@@ -124,7 +124,8 @@ func AppendCell(dst []byte, r *row.Rows, c *row.Column, cell *row.Cell) []byte {
 	return AppendBytes(dst, r.Bytes(cell))
 }
 
-// AppendKeyPart appends the first value of key, and returns the rest of key.
+// AppendKeyPart appends the first value of key, and returns the rest of key. For a NULL it appends the value that stands
+// for it. If c is Nullable, AppendKeyNull takes the rest.
 func AppendKeyPart(dst []byte, c *row.Column, key, scratch []byte) (out, rest []byte) {
 	switch c.Kind {
 	case row.Int, row.Decimal:
@@ -143,4 +144,13 @@ func AppendKeyPart(dst []byte, c *row.Column, key, scratch []byte) (out, rest []
 	}
 	v, rest := row.KeyBytes(scratch[:0], key)
 	return AppendBytes(dst, v), rest
+}
+
+// AppendKeyNull appends 1 if the value of a Nullable column before key is NULL, else 0, and returns the rest of key.
+func AppendKeyNull(dst, key []byte) (out, rest []byte) {
+	null, rest := row.KeyNull(key)
+	if null {
+		return append(dst, '1'), rest
+	}
+	return append(dst, '0'), rest
 }
