@@ -99,6 +99,54 @@ func TestP10_OnePassNoDeadlocks(t *testing.T) {
 	}
 }
 
+// Two batches with the same rows, folded in opposite orders, do not deadlock: both write them in ascending order, so the
+// second one waits at the first row, before it has locked another.
+func TestP10_RowsAreWrittenInAscendingOrder(t *testing.T) {
+	t.Parallel()
+	table := sqltest.CountsTable()
+	f := open(t, mariadbtest.Start(t), testConfig(), table)
+	seed := mustClaim(t, f.sink, 2)
+	if err := f.sink.Commit(t.Context(), taskBatch(9, 3, countsDelta(&table, map[string]int64{"a": 1, "m": 1, "z": 1}), seed...)); err != nil {
+		t.Fatal(err)
+	}
+	other, err := f.SQL.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.Exec("SELECT n FROM counts WHERE item = 'm' FOR UPDATE"); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for w, keys := range []string{"amz", "zma"} {
+		r := row.NewRows(&table)
+		for _, k := range keys {
+			i, _ := r.Find(textKey("%c", k))
+			r.Cells(i)[0].Number, r.Cells(i)[0].Set = row.FromInt(1), true
+		}
+		p := taskBatch(byte(w), 3, row.Delta{Tables: []*row.Rows{r}}, mustClaim(t, f.sink, int32(w))...)
+		wg.Go(func() {
+			err := f.sink.Commit(context.Background(), p)
+			for errors.Is(err, checkpoint.ErrRetry) { // a wait for the lock may take longer than a statement may
+				err = f.sink.Commit(context.Background(), p)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	f.awaitTransactions(t, "both commits wait", 10*time.Second, "trx_state = 'LOCK WAIT'", "2")
+	if err := other.Commit(); err != nil {
+		t.Error(err)
+	}
+	wg.Wait()
+	if n := counterValue(t, f.sink.metrics.errors.WithLabelValues("1213")); n != 0 {
+		t.Errorf("%v deadlocks, expected none", n)
+	}
+	if got := f.Text(t, "SELECT GROUP_CONCAT(item, n ORDER BY item) FROM counts"); got != "a3,m3,z3" {
+		t.Errorf("rows are %s, expected a3,m3,z3", got)
+	}
+}
+
 // While COMMIT is delayed in the network, its outcome is unknown: Resolve must not return one.
 func TestP12_DelayedCommitHasNoOutcome(t *testing.T) {
 	t.Parallel()
