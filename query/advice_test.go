@@ -84,7 +84,7 @@ var advices = []struct{ format, query, write string }{
 	{"combined", "INSERT INTO t SELECT REGEXP_REPLACE(path, '(a)', '«$»') AS p FROM events", `\\$`},
 	// Aggregates and groups.
 	{"combined", "INSERT INTO t SELECT host, «SUM(CAST(bytes AS DOUBLE))» AS s FROM events GROUP BY host", "SUM(CAST(CAST(bytes as DOUBLE) AS DECIMAL(p,s)))"},
-	{"json", "INSERT INTO t SELECT COALESCE(h, '') AS h, «MIN(a)» AS s FROM events GROUP BY h", "MIN(CAST(a AS CHAR))"},
+	{"json", "INSERT INTO t SELECT h, «MIN(a->'$.b')» AS s FROM events GROUP BY h", "MIN(CAST(a -> '$.b' AS CHAR))"},
 	{"combined", "INSERT INTO t SELECT host, «path» AS s, COUNT(*) AS n FROM events GROUP BY host", "MIN(`path`)"},
 	{"combined", "INSERT INTO t SELECT host, «path» AS s, COUNT(*) AS n FROM events GROUP BY host", "MAX(`path`)"},
 	{"combined", "INSERT INTO t SELECT host, «COUNT(*)» FROM events GROUP BY host", "COUNT(*) AS name"},
@@ -166,6 +166,7 @@ var advices = []struct{ format, query, write string }{
 
 // otherAdvices holds texts with advice in errors of Bind and in reasons of dead letters.
 var otherAdvices = []struct{ message, format, after string }{
+	{"write %s(CAST(%s AS DECIMAL(p,s))) for numbers", "json", "INSERT INTO t SELECT h, MAX(CAST(a AS DECIMAL(20,3))) AS s FROM events GROUP BY h"},
 	{"or write COALESCE within the aggregate", "combined", "INSERT INTO t SELECT host, SUM(COALESCE(bytes, 0)) AS s, MIN(COALESCE(bytes, 0)) AS m FROM events GROUP BY host"},
 	{"write CAST(… AS …) with %d digits, or change the column", "combined", "INSERT INTO t SELECT CAST(_timestamp AS DATETIME(0)) AS s, COUNT(*) AS n FROM events GROUP BY s"},
 	{"(LEFT(text, %d) cuts)", "combined", "INSERT INTO t SELECT LEFT(path, 20) AS s, COUNT(*) AS n FROM events GROUP BY s"},

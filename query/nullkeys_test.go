@@ -33,6 +33,8 @@ func TestNullKeys_compile(t *testing.T) {
 		{"json", "SELECT cache, mime, tls, COUNT(*) AS hits FROM events GROUP BY cache, mime, tls", []string{"cache", "mime", "tls"}},
 		{"json", "SELECT TUMBLE(ts, INTERVAL 1 MINUTE) AS minute, SUM(time <= 0.5) AS satisfied, SUM(time > 0.5 AND time <= 2) AS tolerating, COUNT(time) AS n FROM events GROUP BY minute", []string{"minute"}},
 		{"json", "SELECT TUMBLE(ts, INTERVAL 1 MINUTE) AS minute, service, level, COUNT(*) AS n FROM events GROUP BY minute, service, level", []string{"minute", "service", "level"}},
+		{"json", "SELECT service, SUBSTRING_INDEX(exception, ':', 1) AS class, COUNT(*) AS n, MAX(ts) AS last FROM events WHERE exception IS NOT NULL GROUP BY service, class", []string{"service"}},
+		{"json", "SELECT url, AVG(time) AS average, SUM(time) AS total, MAX(time) AS slowest FROM events GROUP BY url", []string{"url"}},
 		{"json", "SELECT edge, SUM(CASE WHEN cache IN ('HIT', 'RefreshHit') THEN 1 ELSE 0 END) AS hits, COUNT(*) AS n, ROUND(100 * SUM(cache = 'HIT') / COUNT(*), 1) AS percent FROM events GROUP BY edge", []string{"edge"}},
 		{"json", "SELECT requester, operation, COUNT(*) AS n, SUM(status >= 400) AS errors, SUM(bytes) AS bytes FROM events GROUP BY requester, operation", []string{"requester", "operation"}},
 	} {

@@ -62,7 +62,7 @@ func TestCompile_rejects(t *testing.T) {
 		{"combined", "INSERT INTO t SELECT host FROM events WHERE ts > path", "CAST(`path` AS DATETIME)"},
 		{"combined", "INSERT INTO t SELECT host FROM events WHERE ts > 'yesterday'", "expected a time such as"},
 		{"combined", "INSERT INTO t SELECT IF(status = 200, host, 5) AS x FROM events", "convert it"},
-		{"json", "INSERT INTO t SELECT COALESCE(k, '') AS k, MAX(ms) AS m FROM events GROUP BY k", "CAST(ms AS DECIMAL(p,s))"},
+		{"json", "INSERT INTO t SELECT COALESCE(k, '') AS k, MAX(ms->'$.x') AS m FROM events GROUP BY k", "AS DECIMAL(p,s))"},
 		{"json", "INSERT INTO t SELECT x FROM events WHERE a = b", "CAST(a AS CHAR)"},
 		{"combined", "INSERT INTO t SELECT SHA2(host, 128) AS h FROM events", "224, 256, 384 or 512 bits"},
 		{"json", "INSERT INTO t SELECT HEX(a) AS h FROM events", "write CAST(a AS CHAR) or CAST(a AS SIGNED)"},

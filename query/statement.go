@@ -303,7 +303,13 @@ func (c *builder) aggregate(name string, e *ast.Expr) output {
 		if e.Name == "max" {
 			o.aggregate = aggregate.Max
 		}
-		if o.x.Kind == value.KindJSON {
+		switch {
+		case o.x.Kind != value.KindJSON:
+		case c.isSummed(e.Args[0]): // each record's value is a number, or its SUM makes it a dead letter
+			o.x = c.Number(o.x)
+		case !e.Args[0].Quoted:
+			o.x = c.OnlyText(o.x, strings.ToUpper(e.Name))
+		default:
 			return bad("%s is a JSON field, and text and numbers compare differently: write %s(CAST(%s AS CHAR)) or %s(CAST(%s AS DECIMAL(p,s)))", arg, strings.ToUpper(e.Name), arg, strings.ToUpper(e.Name), arg)
 		}
 		o.kind = o.x.Column()
@@ -316,6 +322,15 @@ func (c *builder) aggregate(name string, e *ast.Expr) output {
 		return bad("%s of NULL is always %s", strings.ToUpper(e.Name), always)
 	}
 	return o
+}
+
+// isSummed reports whether SELECT contains the SUM, or the AVG, of an expression.
+func (c *builder) isSummed(e *ast.Expr) bool {
+	var in func(x *ast.Expr) bool
+	in = func(x *ast.Expr) bool {
+		return x != nil && (x.IsAggregate() && x.Name == "sum" && len(x.Args) == 1 && c.sameValue(x.Args[0], e) || slices.ContainsFunc(x.Args, in))
+	}
+	return slices.ContainsFunc(c.Statement.Items, func(it ast.Item) bool { return in(it.Expr) })
 }
 
 // bits compiles the argument of BIT_AND, BIT_OR and BIT_XOR: the 64 bits of an integer.

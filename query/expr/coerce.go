@@ -76,6 +76,21 @@ func (c *Compiler) Text(x Compiled) Compiled {
 	return c.Fail(x.Source, "is a DOUBLE, but text is expected: write CAST(%s AS DECIMAL(p,s)) first, because servers write DOUBLEs differently", x.Source.Text)
 }
 
+// OnlyText converts x, a JSON field, to text, for an aggregate that compares texts. A record whose value is not a string
+// becomes a dead letter, because numbers compare differently.
+func (c *Compiler) OnlyText(x Compiled, aggregate string) Compiled {
+	eval, name := x.Eval, x.Source.Text
+	x.Type = value.Type{Kind: value.KindText, Nullable: x.Nullable}
+	x.Eval = func(r *fold.Env) value.Value {
+		v := eval(r)
+		if v.Set && v.Tag != value.TagText {
+			return r.Fail("%s(%s) compares texts, got %s: write %s(CAST(%s AS DECIMAL(p,s))) for numbers", aggregate, name, value.Quote(value.JSONText(v).Bytes), aggregate, name)
+		}
+		return v
+	}
+	return x
+}
+
 // numberText formats a number, with as many digits after the point as its type shows.
 func numberText(r *fold.Env, v value.Value, shown int) value.Value {
 	n, scale := v.Number, int(v.Scale)
