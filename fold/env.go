@@ -30,6 +30,9 @@ type Env struct {
 	// Row holds the values that Statement.Rows sets for each row that it makes.
 	Row []value.Value
 
+	// JSON reads the texts that functions of JSON take.
+	JSON format.JSONReader
+
 	// Parts is a stack on which functions of any number of arguments keep the values of the first while they evaluate the
 	// others.
 	Parts []value.Value

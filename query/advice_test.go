@@ -75,6 +75,15 @@ var advices = []struct{ format, query, write string }{
 	{"combined", "INSERT INTO t SELECT «ROW_NUMBER() OVER () AS a» FROM events", "_topic, _partition, _offset and _index"},
 	{"combined", "INSERT INTO t SELECT «COUNT(*) OVER ()» AS a FROM events", "TUMBLE(time, INTERVAL n unit)"},
 	{"combined", "INSERT INTO t SELECT INET6_NTOA(«host») AS a FROM events", "INET6_ATON(host)"},
+	{"json", "INSERT INTO t SELECT JSON_LENGTH(«a») AS a FROM events", "a->'$'"},
+	{"json", "INSERT INTO t SELECT JSON_LENGTH(«a») AS a FROM events", "a->>'$'"},
+	{"json", "INSERT INTO t SELECT JSON_LENGTH(«COALESCE(a, b)») AS a FROM events", "CAST(COALESCE(a, b) AS CHAR)"},
+	{"combined", "INSERT INTO t SELECT JSON_CONTAINS(agent, «'a'») AS a FROM events", `'"text"'`},
+	{"combined", "INSERT INTO t SELECT «JSON_CONTAINS(agent, '[1, 2]')» AS a FROM events", "JSON_CONTAINS for each text or number, with AND"},
+	{"combined", "INSERT INTO t SELECT «JSON_KEYS(agent)» AS a FROM events", "JSON_EXTRACT(json, '$.name') IS NOT NULL"},
+	{"combined", "INSERT INTO t SELECT «JSON_SEARCH(agent, 'one', 'text')» AS a FROM events", `JSON_CONTAINS(json, '"text"')`},
+	{"combined", "INSERT INTO t SELECT «JSON_OBJECT('agent', agent) AS a» FROM events", "one column for each value"},
+	{"combined", "INSERT INTO t SELECT «JSON_CONTAINS_PATH(agent, 'one', '$.a')» AS a FROM events", "JSON_EXTRACT(json, path) IS NOT NULL"},
 	{"combined", "INSERT INTO t SELECT host FROM events WHERE IP_IN(host, «'10.0.0.1/8'»)", "'10.0.0.0/8'"},
 	{"combined", "INSERT INTO t SELECT host FROM events WHERE IP_IN(host, «'10.*'»)", "'10.0.0.0/8'"},
 	{"combined", "INSERT INTO t SELECT host FROM events WHERE path REGEXP '«\\\\d»+'", "[0-9]"},
@@ -182,6 +191,11 @@ var filled = []string{
 
 // asWritten holds the text of the query for advice that cannot be inserted as it is.
 var asWritten = map[string]string{
+	"JSON_CONTAINS for each text or number, with AND":   "JSON_CONTAINS(agent, '1') AND JSON_CONTAINS(agent, '2')",
+	"JSON_EXTRACT(json, '$.name') IS NOT NULL":          "JSON_EXTRACT(agent, '$.name') IS NOT NULL",
+	`JSON_CONTAINS(json, '"text"')`:                     `JSON_CONTAINS(agent, '"text"')`,
+	"one column for each value":                         "agent",
+	"JSON_EXTRACT(json, path) IS NOT NULL":              "JSON_EXTRACT(agent, '$.a') IS NOT NULL",
 	"COUNT(*) AS n":                                     ", COUNT(*) AS n",
 	"SELECT 'all' AS k, … GROUP BY k":                   "'all' AS k, COUNT(*) AS n FROM events GROUP BY k",
 	"GROUP BY with COUNT(*)":                            "host, COUNT(*) AS n FROM events GROUP BY host",

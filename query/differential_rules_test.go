@@ -5,6 +5,7 @@ import (
 	"math/big"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -195,7 +196,7 @@ func TestDifferential_rulesAreDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := regexp.MustCompile(`\s+`).ReplaceAllString(string(docs), " ")
-	for _, r := range append(jsonRules, diffRules...) {
+	for _, r := range slices.Concat(jsonRules, jsonTextRules, diffRules) {
 		if !strings.Contains(text, "**"+r.name+".** ") {
 			t.Errorf("docs/query.md has no difference from MySQL that begins with **%s.**", r.name)
 		}

@@ -119,15 +119,11 @@ func hasManyValues(b []byte, most int) bool {
 
 // object reads the fields of one object.
 func (p *jsonParser) object(r *Fields, b []byte) error {
-	if hasManyValues(b, maxValues) {
-		return &Error{"the JSON has more than 100000 values", fmt.Sprintf("it has %d bytes", len(b))}
-	}
-	if p.large {
-		p.fast, p.large = fastjson.Parser{}, false
-	}
-	p.large = hasManyValues(b, manyValues)
-	v, err := p.fast.ParseBytes(b)
+	v, err := p.parse(b)
 	if err != nil {
+		if _, limited := errors.AsType[*Error](err); limited {
+			return err
+		}
 		if r.Explain {
 			return fmt.Errorf("expected a JSON object: %w", err)
 		}
@@ -142,6 +138,18 @@ func (p *jsonParser) object(r *Fields, b []byte) error {
 		r.Values[i] = p.field(find(v, f.path, escapes), f.quoted)
 	}
 	return nil
+}
+
+// parse reads one value. It is valid until the next one is read.
+func (p *jsonParser) parse(b []byte) (*fastjson.Value, error) {
+	if hasManyValues(b, maxValues) {
+		return nil, &Error{"the JSON has more than 100000 values", fmt.Sprintf("it has %d bytes", len(b))}
+	}
+	if p.large {
+		p.fast, p.large = fastjson.Parser{}, false
+	}
+	p.large = hasManyValues(b, manyValues)
+	return p.fast.ParseBytes(b)
 }
 
 func (p *jsonParser) field(v *fastjson.Value, quoted bool) value.Value {

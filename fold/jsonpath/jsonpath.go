@@ -29,6 +29,23 @@ func Members(path []string) []Step {
 	return steps
 }
 
+// Text returns a path as Parse reads it.
+func Text(steps []Step) string {
+	var b strings.Builder
+	b.WriteString("$")
+	for _, s := range steps {
+		switch name, _ := json.Marshal(s.Name); {
+		case !s.IsCell:
+			b.WriteString("." + string(name))
+		case s.FromEnd:
+			fmt.Fprintf(&b, "[last-%d]", s.Index)
+		default:
+			fmt.Fprintf(&b, "[%d]", s.Index)
+		}
+	}
+	return b.String()
+}
+
 // pathParser holds what is still to be read.
 type pathParser struct{ rest string }
 

@@ -77,7 +77,7 @@ var direction = []struct {
 	{"query/ast", []string{"fold/jsonpath"}, "the tree of a query"},
 	{"query/parse", []string{"fold/jsonpath", "fold/value", "query/ast"}, "parses text into the tree; the only package that uses the SQL parser"},
 	{"query/expr", []string{"fold", "fold/format", "fold/jsonpath", "fold/value", "internal/editdistance", "internal/option", "query/ast", "row"}, "expressions: types, conversion and evaluation"},
-	{"query/funcs", []string{"fold", "fold/value", "fold/window", "query/ast", "query/expr", "row"}, "the functions of the language"},
+	{"query/funcs", []string{"fold", "fold/format", "fold/jsonpath", "fold/value", "fold/window", "query/ast", "query/expr", "row"}, "the functions of the language"},
 	{"query", []string{"batch", "checkpoint", "fold", "fold/aggregate", "fold/format", "fold/value", "internal/avrobin", "internal/grid", "internal/option", "internal/quote", "query/ast", "query/expr", "query/funcs", "query/parse", "row"}, "implements batch.Fold; does no I/O"},
 	{"mysqlout/internal/sqltext", []string{"checkpoint", "row"}, "SQL text; sends nothing"},
 	{"mysqlout/internal/sqlerr", []string{"checkpoint", "internal/option", "pool"}, "classifies error numbers; sends nothing"},

@@ -130,8 +130,22 @@ func (c *Compiler) argument(x Compiled, to Class) Compiled {
 		return c.time(x)
 	case Condition:
 		x.Test = c.Truth(x)
+	case JSON:
+		return c.document(x)
 	}
 	return x
+}
+
+// document returns the text of an argument that is JSON. A JSON field alone can mean two things: its JSON, or the JSON that
+// its text contains.
+func (c *Compiler) document(x Compiled) Compiled {
+	if e := x.Source; x.Kind == value.KindJSON && x.Unquoted == nil && (e.Op != ast.OpColumn || !e.JSONPath) {
+		if e.Op != ast.OpColumn {
+			return c.Fail(e, "is a JSON field: write CAST(%s AS CHAR) for the JSON that its text contains", e.Text)
+		}
+		return c.Fail(e, "is a JSON field: write %s->'$' for its JSON, or %s->>'$' for the JSON that its text contains", e.Text, e.Text)
+	}
+	return c.Text(x)
 }
 
 // time converts x to a time: text literals and JSON fields are parsed as times. Anything else is an error.

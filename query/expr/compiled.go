@@ -15,6 +15,8 @@ type Compiled struct {
 	Test func(*fold.Env) value.Truth
 	// Constant means that Eval does not read the record, so it may be called with an Env without one (fold.Constant).
 	Constant bool
+	// Unquoted, if not nil, is Eval of a value of JSON whose strings have no quotes.
+	Unquoted func(*fold.Env) value.Value
 	Source   *ast.Expr
 }
 

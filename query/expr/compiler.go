@@ -190,15 +190,32 @@ func (c *Compiler) column(e *ast.Expr) Compiled {
 func (c *Compiler) jsonPath(e *ast.Expr, path []string) Compiled {
 	f, ok := c.Format.(format.PathFormat)
 	if !ok {
-		return c.Fail(e, "a JSON path reads a field of log format json, which this format is not")
+		return c.textPath(e)
 	}
 	slot := f.Path(append(jsonpath.Members(path), e.Steps...), e.Quoted)
 	return Compiled{Type: value.Type{Kind: value.KindJSON, Nullable: true}, Source: e, Eval: func(r *fold.Env) value.Value { return r.Values[slot] }}
 }
 
+// textPath compiles a JSON path behind a column that is a text, as JSON_EXTRACT.
+func (c *Compiler) textPath(e *ast.Expr) Compiled {
+	column := *e
+	column.JSONPath, column.Steps, column.Text = false, nil, strings.Join(e.Path, ".")
+	path := &ast.Expr{Op: ast.OpText, Name: jsonpath.Text(e.Steps), Text: "path"}
+	x := c.call(&ast.Expr{Op: ast.OpCall, Name: "json_extract", Args: []*ast.Expr{&column, path}, Text: e.Text})
+	if !e.Quoted && c.Err == nil {
+		x.Eval, x.Unquoted = x.Unquoted, nil
+	}
+	x.Source = e
+	return x
+}
+
 // unquoted compiles the operator -> as ->>, which reads strings without quotes. So a comparison with a text compares
 // texts. The result is the same as in MySQL, which converts the text to JSON instead.
 func (c *Compiler) unquoted(x Compiled) Compiled {
+	if x.Unquoted != nil && x.Kind == value.KindJSON {
+		x.Eval, x.Unquoted = x.Unquoted, nil
+		return x
+	}
 	if x.Source == nil || !x.Source.Quoted || x.Kind != value.KindJSON {
 		return x
 	}

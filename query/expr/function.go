@@ -22,11 +22,12 @@ const (
 	Exact                  // integers and decimals
 	Time                   // a time; text literals and JSON fields are read as times
 	Condition              // a truth value, in Compiled.Test
+	JSON                   // a text that is JSON, or a value of JSON; its text is the argument
 	Interval               // INTERVAL n unit, which is not compiled: only Compiled.Source is set
 )
 
 // kinds holds the kind of the values of a class, for classes that have only one.
-var kinds = map[Class]value.Kind{Text: value.KindText, Integer: value.KindInt, Number: value.KindDecimal, Time: value.KindTime}
+var kinds = map[Class]value.Kind{Text: value.KindText, Integer: value.KindInt, Number: value.KindDecimal, Time: value.KindTime, JSON: value.KindJSON}
 
 // Param is a parameter of a function.
 type Param struct {
@@ -114,6 +115,8 @@ func (f *Function) ResultText() string {
 		return "number"
 	case Time:
 		return "time"
+	case JSON:
+		return "JSON"
 	case Branch:
 		if slices.ContainsFunc(f.Params, func(p Param) bool { return p.Class != Branch }) {
 			return "the type of " + f.branches()

@@ -13,7 +13,7 @@ func Library() *expr.Library { return &library }
 var library = expr.Library{Functions: functions, Advice: allAdvice()}
 
 // functions lists every function of one row's values, in the order in which docs/query.md shows them.
-var functions = slices.Concat(conditionals, numbers, parts, searches, regexps, composed, cases, encodings, hashes, addresses, addressBytes, networks, urls, headers, times, intervals, clocks, weeks, days, formats)
+var functions = slices.Concat(conditionals, numbers, parts, searches, regexps, composed, cases, encodings, jsons, hashes, addresses, addressBytes, networks, urls, headers, times, intervals, clocks, weeks, days, formats)
 
 // instead holds what to write in place of functions of MySQL that are not supported.
 var instead = map[string]string{
@@ -21,6 +21,10 @@ var instead = map[string]string{
 	"std":                   "VARIANCE and STDDEV take one expression, and are computed for a group: write them in SELECT, outside of other aggregates",
 	"group_concat":          "it cannot be computed by adding to a row: group by the value, with COUNT(*)",
 	"approx_count_distinct": "it cannot be computed by adding to a row: group by the value, with COUNT(*), and count rows when you select",
+	"json_keys":             "MySQL sorts the names, MariaDB does not: ask for each name with JSON_EXTRACT(json, '$.name') IS NOT NULL",
+	"json_search":           "it would return a path: write JSON_CONTAINS(json, '\"text\"')",
+	"json_array":            "servers write JSON in different ways: write one column for each value",
+	"json_contains_path":    "write JSON_EXTRACT(json, path) IS NOT NULL; JSON's null is NULL there",
 	"now":                   "the query would give different rows when it runs again: use _timestamp or _event_time",
 	"rand":                  "the query would give different rows when it runs again",
 	"uuid":                  "the query would give different rows when it runs again: use _topic, _partition, _offset",
@@ -32,6 +36,7 @@ var instead = map[string]string{
 // sameAdvice maps a function to the one whose advice it shares.
 var sameAdvice = map[string]string{
 	"stddev": "std", "stddev_pop": "std", "stddev_samp": "std", "variance": "std", "var_pop": "std", "var_samp": "std",
+	"json_object": "json_array", "json_set": "json_array", "json_insert": "json_array", "json_replace": "json_array", "json_remove": "json_array", "json_merge_patch": "json_array", "json_merge_preserve": "json_array", "json_arrayagg": "json_array", "json_objectagg": "json_array",
 	"curdate": "now", "current_timestamp": "now", "sysdate": "now",
 	"utc_timestamp": "now", "maketime": "sec_to_time", "timediff": "sec_to_time",
 }
