@@ -158,7 +158,7 @@ func (c *builder) groupedOutputs(p *program, names []string, aggregated bool) er
 		return fmt.Errorf("GROUP BY without an aggregate: add COUNT(*) AS n to SELECT")
 	}
 	if len(st.Group) == 0 {
-		return fmt.Errorf("aggregates without GROUP BY give one row without a key, which cannot be added to: write SELECT 'all' AS k, … GROUP BY k")
+		p.keys = append(p.keys, c.oneRow(names))
 	}
 	keyOf := make([]bool, len(st.Items))
 	for _, g := range st.Group {

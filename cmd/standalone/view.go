@@ -32,9 +32,12 @@ type tableView struct {
 func newTableView(cfg pool.Config, t *row.Table, out io.Writer, rewrite bool, page string, log *slog.Logger) *tableView {
 	v := &tableView{conns: pool.New(cfg, log, nil), out: out, rewrite: rewrite, page: page, table: t.FullName()}
 	for i, c := range t.Columns {
+		if c.Hidden {
+			continue
+		}
 		v.columns = append(v.columns, c.Name)
 		if v.order == "" && (i >= t.Keys || i == len(t.Columns)-1) {
-			v.order = fmt.Sprintf("%d DESC, 1", i+1) // the first count, the largest first
+			v.order = fmt.Sprintf("%d DESC, 1", len(v.columns)) // the first count, the largest first
 		}
 	}
 	return v
