@@ -32,6 +32,10 @@ import (
 //
 // A crash at any point here leaves nothing: the statements only read, and COMMIT is not sent yet.
 //
+// A view through which clients read a table is compared, too, so that they do not read another query's results for long.
+// It is not locked, because it decides nothing that is written: one that is altered after the comparison is found by the
+// next transaction.
+//
 // Only a user with the TRIGGER privilege sees triggers. For other users they are not part of the definition (etl check
 // warns).
 
@@ -70,19 +74,32 @@ func (s *Sink) lockUnaltered(ctx context.Context, tx *pool.Tx, tables []*target)
 		if err := tx.Query(ctx, string(schema.AppendLock(nil, &t.table)), none); err != nil {
 			return fmt.Errorf("lock the definition of %s: %w", t.table.FullName(), err)
 		}
-		now, err := schema.Definition(ctx, tx, &t.table)
-		if err != nil {
-			return fmt.Errorf("read the definition of %s: %w", t.table.FullName(), err)
+		if err := s.compareDefinition(ctx, tx, &t.table, t.definition); err != nil {
+			return err
 		}
-		if now != t.definition {
-			s.markSchemaStale()
-			return &checkpoint.Error{
-				Class: checkpoint.ErrRetry,
-				Err:   fmt.Errorf("table %s was altered after it was checked; nothing was written, and it is checked again", t.table.FullName()),
+		if shown := t.table.Shown(); t.view != "" {
+			if err := s.compareDefinition(ctx, tx, &shown, t.view); err != nil {
+				return err
 			}
 		}
 	}
 	return nil
+}
+
+// compareDefinition returns an error if the definition of a table or view is not the one that was checked.
+func (s *Sink) compareDefinition(ctx context.Context, tx *pool.Tx, t *row.Table, checked string) error {
+	now, err := schema.Definition(ctx, tx, t)
+	if err != nil {
+		return fmt.Errorf("read the definition of %s: %w", t.FullName(), err)
+	}
+	if now == checked {
+		return nil
+	}
+	s.markSchemaStale()
+	return &checkpoint.Error{
+		Class: checkpoint.ErrRetry,
+		Err:   fmt.Errorf("table %s was altered after it was checked; nothing was written, and it is checked again", t.FullName()),
+	}
 }
 
 // refreshSchema checks the tables again after markSchemaStale, so that a complete repair by a DBA unblocks a task

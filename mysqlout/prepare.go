@@ -54,6 +54,7 @@ func (s *Sink) bind(want []row.Table, found *schema.Report) {
 	for _, t := range found.Tables {
 		targets[t.FullName()] = newTarget(t.Table)
 		targets[t.FullName()].definition, targets[t.FullName()].index = t.Definition, t.Index
+		targets[t.FullName()].view = t.View
 	}
 	for name, text := range found.Own {
 		own[name] = &target{table: row.Table{Name: name}, definition: text}

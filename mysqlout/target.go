@@ -21,6 +21,8 @@ type target struct {
 	index  string
 	// definition is the table's definition when it was checked, "" if it is not compared.
 	definition string
+	// view is the definition of the table's view, "" if it has none or is not compared.
+	view string
 }
 
 func newTarget(t row.Table) *target {

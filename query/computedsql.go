@@ -73,6 +73,9 @@ func (c *computation) write(e *ast.Expr) string {
 		}
 		return c.rounded(e.Args[0], max(e.Scale, 0))
 	case ast.OpCall:
+		if e.IsAggregate() {
+			return c.aggregateSQL(e)
+		}
 		return c.call(e)
 	}
 	panic(fmt.Sprintf("BUG: no SQL for operator %d", e.Op))

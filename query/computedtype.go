@@ -82,6 +82,11 @@ type computation struct {
 	table *row.Table
 	reads []string // columns that were used
 	large bool     // the SQL is longer than maxSQL
+
+	// For views:
+	step    *step // nil for computed columns
+	inside  bool  // of an aggregate
+	outside bool  // of the outer SELECT, where there are no aggregates
 }
 
 func newComputation(t *row.Table) *computation {
@@ -138,7 +143,10 @@ func scaleOf(x expr.Compiled) int {
 
 // replace compiles what differs from expressions of a record.
 func (c *computation) replace(e *ast.Expr) (x expr.Compiled, ok bool) {
-	const store = "give what it needs columns of their own, and compute it when you select"
+	store := "give what it needs columns of their own, and compute it when you select"
+	if c.step != nil {
+		store = "select it in the subquery, as an item of its GROUP BY, or write it when you select from " + strings.TrimSuffix(c.table.Name, groupsSuffix)
+	}
 	switch e.Op {
 	case ast.OpColumn:
 		return c.cell(e), true
@@ -157,6 +165,9 @@ func (c *computation) replace(e *ast.Expr) (x expr.Compiled, ok bool) {
 	case ast.OpCall:
 		if e.Name == squareRoot {
 			return c.squareRoot(e), true
+		}
+		if e.IsAggregate() {
+			return c.aggregate(e), true
 		}
 		if computedLibrary.Find(e.Name) == nil && funcs.Library().Find(e.Name) != nil {
 			return c.Fail(e, "%s cannot be in an expression of aggregates, which has numbers only: write it within the aggregate, or %s", strings.ToUpper(e.Name), store), true
@@ -181,6 +192,11 @@ func (c *computation) cell(e *ast.Expr) expr.Compiled {
 			}
 			return x
 		}
+	}
+	if computed := findComputed(c.table, e.Path[0]); computed != nil {
+		x := expr.Compiled{Source: e, Type: value.Type{Kind: value.KindDecimal, Scale: computed.Scale, Nullable: true}}
+		x.Eval = func(*fold.Env) value.Value { return value.Null }
+		return x
 	}
 	panic("BUG: no column " + e.Path[0])
 }

@@ -66,6 +66,9 @@ func DryRun(ctx context.Context, p *Plan, inputs []Input, out io.Writer, maxDead
 		if err := writeRows(w, rows, p.shownColumns(rows.Table)); err != nil {
 			return res, err
 		}
+		if rows.Table.View != nil {
+			fmt.Fprintf(w, "%s is a view of it: %s\n", terminal.Text(rows.Table.View.Name), terminal.Text(rows.Table.View.SQL))
+		}
 		fmt.Fprintln(w)
 	}
 	if len(dead) > 0 {

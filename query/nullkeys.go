@@ -49,7 +49,10 @@ func notNullIf(condition *ast.Expr) []*ast.Expr {
 	case ast.OpNot:
 		return notNullUnless(e.Args[0])
 	case ast.OpIs:
-		if e.Name == "null" == e.Not { // IS NOT NULL, IS TRUE, IS FALSE
+		switch {
+		case e.Name == "true" && !e.Not:
+			return append(notNullIf(e.Args[0]), notNull(e.Args[0])...)
+		case e.Name == "null" == e.Not: // IS NOT NULL, IS FALSE
 			return notNull(e.Args[0])
 		}
 		return nil

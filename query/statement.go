@@ -43,9 +43,10 @@ func (o *output) columnOf() fold.Column {
 
 // statement returns the program in the form that package fold runs.
 func (p *program) statement() fold.Statement {
+	target := p.target()
 	s := fold.Statement{
 		Number: p.number,
-		Table:  (&row.Table{Schema: p.st.Schema, Name: p.st.Table}).FullName(),
+		Table:  target.FullName(),
 		Where:  p.where,
 		Rows:   p.rows,
 	}
@@ -70,6 +71,16 @@ type program struct {
 	cells   []output
 	// computed are the columns that the server computes from keys and cells.
 	computed []computed
+	step     *step // nil if the target is the table that the statement writes
+}
+
+// target returns the table that the statement writes, without its columns.
+func (p *program) target() row.Table {
+	t := row.Table{Schema: p.st.Schema, Name: p.st.Table}
+	if p.step != nil {
+		t.Name += groupsSuffix
+	}
+	return t
 }
 
 // builder compiles one statement.
@@ -82,7 +93,7 @@ type builder struct {
 // statement checks the shape of a statement and compiles its expressions.
 func (c *builder) statement(number int) (*program, error) {
 	st := c.Statement
-	names, err := columnNames(st)
+	names, err := groupNames(st)
 	if err != nil {
 		return nil, err
 	}
@@ -93,6 +104,12 @@ func (c *builder) statement(number int) (*program, error) {
 		return nil, c.Err
 	}
 	p := &program{number: number, st: st}
+	grouped := slices.ContainsFunc(st.Items, func(it ast.Item) bool { return it.HasAggregate() })
+	p.grouped = grouped || len(st.Group) > 0
+	over, err := c.newStep(p, names)
+	if err != nil {
+		return nil, err
+	}
 	if st.Where != nil {
 		c.InWhere = true
 		p.where = c.Truth(c.Compile(st.Where))
@@ -101,12 +118,13 @@ func (c *builder) statement(number int) (*program, error) {
 	if err := keylessReplace(st); err != nil {
 		return nil, err
 	}
-	grouped := slices.ContainsFunc(st.Items, func(it ast.Item) bool { return it.HasAggregate() })
-	p.grouped = grouped || len(st.Group) > 0
 	if p.grouped {
 		err = c.groupedOutputs(p, names, grouped)
 	} else {
 		c.plainOutputs(p, names)
+	}
+	if over != nil && err == nil && c.Err == nil {
+		err = over.finish(p)
 	}
 	p.rows = c.rows()
 	if c.Err != nil {
@@ -148,7 +166,7 @@ func columnNames(st *ast.Statement) ([]string, error) {
 // groupedOutputs compiles SELECT … GROUP BY.
 func (c *builder) groupedOutputs(p *program, names []string, aggregated bool) error {
 	st := c.Statement
-	if !aggregated && !st.Replace {
+	if !aggregated && !st.Replace && !hasStep(st) {
 		for _, it := range st.Items {
 			c.Compile(it.Expr) // for AVG, its error is better than the one below
 		}
@@ -161,14 +179,11 @@ func (c *builder) groupedOutputs(p *program, names []string, aggregated bool) er
 		p.keys = append(p.keys, c.oneRow(names))
 	}
 	keyOf := make([]bool, len(st.Items))
-	for _, g := range st.Group {
-		i, err := c.groupItem(g)
-		if err != nil {
-			return err
-		}
-		if keyOf[i] {
-			return g.Place(fmt.Errorf("GROUP BY %s: the column is listed twice", g.Text))
-		}
+	keys, err := c.keyItems(st)
+	if err != nil {
+		return err
+	}
+	for _, i := range keys {
 		keyOf[i] = true
 		p.keys = append(p.keys, c.key(names[i], names, st.Items[i].Expr))
 	}
@@ -198,10 +213,25 @@ func (c *builder) groupedOutputs(p *program, names []string, aggregated bool) er
 	return nil
 }
 
+// keyItems returns the indexes of the SELECT items in GROUP BY, in its order.
+func (c *builder) keyItems(st *ast.Statement) (keys []int, err error) {
+	for _, g := range st.Group {
+		i, err := c.groupItem(st, g)
+		if err != nil {
+			return nil, err
+		}
+		if slices.Contains(keys, i) {
+			return nil, g.Place(fmt.Errorf("GROUP BY %s: the column is listed twice", g.Text))
+		}
+		keys = append(keys, i)
+	}
+	return keys, nil
+}
+
 // groupItem returns the index of the SELECT item to which a GROUP BY expression refers: by position, by alias or by
 // text, in this order.
-func (c *builder) groupItem(g *ast.Expr) (int, error) {
-	st, found := c.Statement, -1
+func (c *builder) groupItem(st *ast.Statement, g *ast.Expr) (int, error) {
+	found := -1
 	if g.Op == ast.OpInt {
 		n, err := strconv.Atoi(g.Name)
 		if err != nil || n < 1 || n > len(st.Items) {

@@ -32,13 +32,20 @@ func wanted(programs []*program) ([]row.Table, error) {
 		if err := compute(&tables[i], programs); err != nil {
 			return nil, err
 		}
+		if err := view(&tables[i], programs); err != nil {
+			return nil, err
+		}
+	}
+	if err := checkViews(tables, programs); err != nil {
+		return nil, err
 	}
 	slices.SortFunc(tables, func(a, b row.Table) int { return strings.Compare(a.FullName(), b.FullName()) })
 	return tables, nil
 }
 
 func (p *program) table() row.Table {
-	t := row.Table{Schema: p.st.Schema, Name: p.st.Table, Keys: len(p.keys), Grouped: p.grouped}
+	t := p.target()
+	t.Keys, t.Grouped = len(p.keys), p.grouped
 	for _, o := range slices.Concat(p.keys, p.cells) {
 		t.Columns = append(t.Columns, o.column())
 	}

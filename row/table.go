@@ -87,6 +87,25 @@ type Table struct {
 	// Version is 0 for a table as it was checked at the start. It is incremented whenever its columns are found to have
 	// changed while the process runs. Rows that were folded for one version are never written to another.
 	Version int
+	// View is the view through which clients read the table; nil if they read the table itself.
+	View *View
+}
+
+// View is a view of one table, in the schema of the table.
+type View struct {
+	Name string
+	// SQL is its SELECT. Its result depends on the rows of the table alone, not on the session.
+	SQL string
+	// IsSame reports whether a server's text of a view is that of SQL. database is the schema of names without one.
+	IsSame func(stored, database string) bool
+}
+
+// Shown returns the table, or view, that clients read: its name, without columns.
+func (t *Table) Shown() Table {
+	if t.View == nil {
+		return Table{Schema: t.Schema, Name: t.Name}
+	}
+	return Table{Schema: t.Schema, Name: t.View.Name}
 }
 
 // Computed is a column that the server computes whenever it is read: a generated column. It is a DECIMAL.

@@ -190,8 +190,20 @@ type database struct {
 // may start.
 func (c *checker) tables(ctx context.Context, db *database, topic batch.Topic, known bool, missing map[string]bool) {
 	want := c.cfg.Plan.Tables()
-	there := slices.DeleteFunc(slices.Clone(want), func(t row.Table) bool { return missing[t.FullName()] })
-	if len(want)-len(there) != len(missing) {
+	var there []row.Table
+	absent := 0
+	for _, t := range want {
+		if shown := t.Shown(); t.View != nil && missing[shown.FullName()] {
+			absent++
+			t.View = nil
+		}
+		if missing[t.FullName()] {
+			absent++
+		} else {
+			there = append(there, t)
+		}
+	}
+	if absent != len(missing) {
 		return
 	}
 	found, err := db.sink.Prepare(ctx, there)

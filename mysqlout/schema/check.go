@@ -40,6 +40,7 @@ type Table struct {
 	row.Table         // with the bounds of the real columns
 	Definition string // as Definition reads it, "" if it is not compared
 	Index      string // the unique index of the query's key, "" if there is none
+	View       string // the definition of the table's view, "" if it has none or is not compared
 }
 
 // Report is what Check found.
@@ -83,6 +84,9 @@ func (c *Checker) Create(ctx context.Context, want []row.Table) error {
 	}
 	for i := range want {
 		if _, err := c.createOne(ctx, tx, &want[i], createTarget(tx.Server, &want[i])); err != nil {
+			return err
+		}
+		if err := c.createShown(ctx, tx, &want[i]); err != nil {
 			return err
 		}
 	}
@@ -199,8 +203,17 @@ func (c *Checker) checkTargets(ctx context.Context, tx *pool.Tx, want []row.Tabl
 				return sqlerr.Classify("check whether "+want[i].FullName()+" is empty", err)
 			}
 		}
-		out.Tables = append(out.Tables, Table{j.table(), text, j.index})
+		found := Table{Table: j.table(), Definition: text, Index: j.index}
 		out.Findings = append(out.Findings, j.findings...)
+		if want[i].View != nil {
+			view, findings, err := checkView(ctx, tx, &want[i])
+			if err != nil {
+				return sqlerr.Classify("check the view of "+want[i].FullName(), err)
+			}
+			found.View = view
+			out.Findings = append(out.Findings, findings...)
+		}
+		out.Tables = append(out.Tables, found)
 		if begins && f.kind == "BASE TABLE" && !c.options.Adopt {
 			rows, err := rowsBeforeTheFirstCheckpoint(ctx, tx, &want[i])
 			if err != nil {

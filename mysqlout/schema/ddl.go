@@ -2,6 +2,7 @@ package schema
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/sluice-etl/sluice/internal/option"
@@ -168,6 +169,9 @@ func (c *Checker) DDL(want []row.Table) string {
 	}
 	for i := range want {
 		b.WriteString(createTarget(server, &want[i]) + ";\n\n")
+		if want[i].View != nil {
+			b.WriteString(createView(&want[i], false) + ";\n\n")
+		}
 	}
 	b.WriteString("-- Run this in the database of " + option.Ref("mysql-dsn") + ". Replace 'etl'@'%' with the user of etl.\n")
 	for _, o := range c.ownTables(server) {
@@ -179,12 +183,20 @@ func (c *Checker) DDL(want []row.Table) string {
 	}
 	for i := range want {
 		fmt.Fprintf(&b, "GRANT SELECT, INSERT, UPDATE ON %s TO 'etl'@'%%';\n", sqltext.AppendTableName(nil, &want[i]))
+		if want[i].View != nil {
+			shown := want[i].Shown()
+			fmt.Fprintf(&b, "GRANT SELECT, SHOW VIEW ON %s TO 'etl'@'%%';\n", sqltext.AppendTableName(nil, &shown))
+		}
 	}
 	b.WriteString("-- Optional: lets etl see triggers, which may change rows before they are written.\n")
 	for i := range want {
 		fmt.Fprintf(&b, "-- GRANT TRIGGER ON %s TO 'etl'@'%%';\n", sqltext.AppendTableName(nil, &want[i]))
 	}
-	b.WriteString("-- Only if etl is to create missing tables itself (" + option.Ref("create-tables") + "):\n-- GRANT CREATE ON * TO 'etl'@'%';\n")
+	create := "CREATE"
+	if slices.ContainsFunc(want, func(t row.Table) bool { return t.View != nil }) {
+		create += ", CREATE VIEW"
+	}
+	b.WriteString("-- Only if etl is to create missing tables itself (" + option.Ref("create-tables") + "):\n-- GRANT " + create + " ON * TO 'etl'@'%';\n")
 	b.WriteString("-- Only if etl is to add columns to its own tables after an upgrade (" + option.Ref("create-tables") + "):\n")
 	fmt.Fprintf(&b, "-- GRANT ALTER ON %s TO 'etl'@'%%';\n", sqltext.DeadLetterTable)
 	return b.String()

@@ -56,6 +56,12 @@ func (n Naming) IsStored(t *row.Table, stored string) bool {
 
 // twice finds targets that are one table under two names. Their rows would not be written in one pass.
 func (n Naming) twice(want []row.Table) (out []Finding) {
+	want = slices.Clone(want)
+	for i := range want {
+		if want[i].View != nil {
+			want = append(want, want[i].Shown())
+		}
+	}
 	for i := range want {
 		key := n.Key(&want[i])
 		if at := slices.IndexFunc(want[:i], func(t row.Table) bool { return n.Key(&t) == key }); at >= 0 {

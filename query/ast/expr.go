@@ -50,6 +50,7 @@ type Expr struct {
 	JSONPath         bool            // a JSON path follows the column's name
 	Quoted           bool            // the operator is ->, which keeps the quotes of a string, not ->>
 	Inner            bool            // of a column: a subquery selects it, so it is no alias of SELECT
+	OfGroup          bool            // of a column: it is a column of groups, not of events
 	Args             []*Expr
 	Not              bool   // NOT LIKE, NOT IN, NOT BETWEEN, IS NOT
 	Star             bool   // COUNT(*)
@@ -65,7 +66,8 @@ type Item struct {
 	Alias string
 }
 
-// Statement is INSERT INTO schema.table (columns) SELECT items FROM events AS from WHERE where GROUP BY group.
+// Statement is INSERT INTO schema.table (columns) SELECT items FROM events AS from WHERE where GROUP BY group HAVING
+// having. With a Step it is INSERT INTO schema.table (columns) followed by the Step, which reads this SELECT.
 type Statement struct {
 	Replace       bool // REPLACE INTO
 	Schema, Table string
@@ -74,11 +76,25 @@ type Statement struct {
 	From          string // the name that qualifies columns of events: the alias, or events
 	Where         *Expr  // nil if there is none
 	Group         []*Expr
+	Having        *Expr  // nil if there is none
+	Step          *Step  // nil if there is none
 	Text          string // the statement as SQL in normal form
+}
+
+// Step is a SELECT that reads the groups of a statement: SELECT items FROM groups WHERE where GROUP BY group HAVING
+// having. Columns in its expressions are the statement's items, by name, and have OfGroup set.
+type Step struct {
+	Items  []Item
+	Where  *Expr // nil if there is none
+	Group  []*Expr
+	Having *Expr // nil if there is none
 }
 
 // Aggregates lists the aggregate functions, in lower case.
 var Aggregates = []string{"count", "sum", "min", "max", "any_value", "bit_and", "bit_or", "bit_xor"}
+
+// Composed lists the functions that are computed from several aggregates, in lower case.
+var Composed = []string{"avg", "variance", "var_pop", "var_samp", "std", "stddev", "stddev_pop", "stddev_samp"}
 
 // IsAggregate reports whether e is a call of an aggregate.
 func (e *Expr) IsAggregate() bool { return e.Op == OpCall && slices.Contains(Aggregates, e.Name) }
@@ -91,7 +107,7 @@ func (e *Expr) Equal(o *Expr) bool {
 	}
 	return e.Op == o.Op && e.Name == o.Name && e.Not == o.Not && e.Star == o.Star && e.Distinct == o.Distinct &&
 		e.JSONPath == o.JSONPath && e.Quoted == o.Quoted && e.Precision == o.Precision && e.Scale == o.Scale &&
-		slices.Equal(e.Path, o.Path) && slices.Equal(e.Steps, o.Steps) && slices.EqualFunc(e.Args, o.Args, (*Expr).Equal)
+		e.OfGroup == o.OfGroup && slices.Equal(e.Path, o.Path) && slices.Equal(e.Steps, o.Steps) && slices.EqualFunc(e.Args, o.Args, (*Expr).Equal)
 }
 
 // ColumnName returns the name that a column's value has in the table without an alias: the last member of its JSON

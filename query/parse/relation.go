@@ -15,12 +15,17 @@ import (
 // expression is put in its place, and the conditions of both WHEREs are joined by AND. So the statement that is compiled
 // reads events directly. An expression whose name is used twice is evaluated twice, with the same value.
 
+//
+// A subquery with GROUP BY is more: its groups are counted, and what reads them is a Step. The names of such a subquery
+// are columns of groups.
+
 // relation is what a FROM names: events, or a SELECT over another relation.
 type relation struct {
 	name    string // qualifies its columns
 	below   *relation
-	columns []named   // the SELECT's; nil for events and SELECT *, which have the columns of the relation below
-	where   *ast.Expr // over events; nil takes every record
+	columns []named        // the SELECT's; nil for events and SELECT *, which have the columns of the relation below
+	where   *ast.Expr      // over events, or over groups; nil takes every record or group
+	groups  *ast.Statement // makes the groups; nil if the relation is over events
 }
 
 // named is a column of a relation: a name for an expression over events.
@@ -119,11 +124,20 @@ func (s scope) relation(name string, sub sqlparser.SelectStatement, names sqlpar
 	if !ok {
 		return nil, errors.New("expected SELECT … FROM events: UNION and VALUES are not supported; write one INSERT … SELECT for each SELECT, several statements may write to one table")
 	}
+	r, err := s.names(name, sel)
+	if err != nil {
+		return nil, err
+	}
+	return r, r.rename(names)
+}
+
+// names returns the relation of a SELECT.
+func (s scope) names(name string, sel *sqlparser.Select) (*relation, error) {
 	if err := rejectClauses(sel, s.at); err != nil {
 		return nil, err
 	}
-	if len(sel.GroupBy) > 0 {
-		return nil, errors.New("GROUP BY in a subquery is not supported because a group keeps growing after its batch: write GROUP BY in the outer SELECT only, and compute with the groups when you select from the table")
+	if isGrouped(sel) {
+		return s.grouped(name, sel)
 	}
 	s, err := s.with(sel.With)
 	if err != nil {
@@ -133,14 +147,11 @@ func (s scope) relation(name string, sub sqlparser.SelectStatement, names sqlpar
 	if err != nil {
 		return nil, err
 	}
-	r := &relation{name: name, below: below}
+	r := &relation{name: name, below: below, groups: below.groups}
 	if !selectsAll(sel) {
 		if r.columns, err = below.items(sel.SelectExprs, s.at); err != nil {
 			return nil, err
 		}
-	}
-	if err := r.rename(names); err != nil {
-		return nil, err
 	}
 	var own *ast.Expr
 	if sel.Where != nil {
@@ -177,10 +188,8 @@ func (r *relation) items(list sqlparser.SelectExprs, at places) (columns []named
 		}
 		name := a.As.String()
 		switch {
-		case e.HasAggregate():
-			return nil, e.Errorf("an aggregate in a subquery is not supported because a group keeps growing after its batch: write it in the outer SELECT")
 		case e.Calls("hop"):
-			return nil, e.Errorf("HOP makes several rows of a record, so it cannot be in a subquery: write it in the outer SELECT and its GROUP BY")
+			return nil, e.Errorf("HOP makes several rows of a record, so it can only be in a SELECT with GROUP BY: write it in the outer SELECT and its GROUP BY")
 		case name == "" && e.Op != ast.OpColumn:
 			return nil, e.Errorf("it needs a name: write %s AS name", e.Text)
 		case name == "":
@@ -318,6 +327,14 @@ func (r *relation) column(e *ast.Expr) (*ast.Expr, error) {
 		return nil, e.Errorf("no such column in %s, which selects %s: add it there", r.name, strings.Join(names, ", "))
 	}
 	x := r.columns[i].x
+	if x.OfGroup && (len(path) > 1 || e.JSONPath) {
+		return nil, e.Errorf("%s is a column of groups, which has no fields: use the path within the subquery", path[0])
+	}
+	if x.OfGroup {
+		out := *x
+		out.From, out.To = e.From, e.To
+		return &out, nil
+	}
 	if len(path) == 1 && !e.JSONPath {
 		return x, nil
 	}
@@ -350,6 +367,9 @@ func (r *relation) inlineStatement(st *ast.Statement) (err error) {
 		if st.Group[i], err = r.inline(g); err != nil {
 			return err
 		}
+	}
+	if st.Having, err = r.inlineHaving(st, st.Having); err != nil {
+		return err
 	}
 	for i := range st.Items {
 		if st.Items[i].Expr, err = r.inline(st.Items[i].Expr); err != nil {

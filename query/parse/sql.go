@@ -36,25 +36,11 @@ func Statement(source Source) (st *ast.Statement, err error) {
 	for _, c := range ins.Columns {
 		st.Columns = append(st.Columns, c.String())
 	}
-	if err := rejectClauses(sel, at); err != nil {
-		return nil, source.Locate(text, err)
-	}
 	names, err := scope{at: at}.with(ins.With)
-	if err == nil {
-		names, err = names.with(sel.With)
-	}
 	if err != nil {
 		return nil, source.Locate(text, err)
 	}
-	from, err := names.from(sel)
-	if err != nil {
-		return nil, source.Locate(text, err)
-	}
-	st.From = from.events()
-	if err := fill(st, sel, at); err != nil || from.below == nil {
-		return st, source.Locate(text, err)
-	}
-	return st, source.Locate(text, from.inlineStatement(st))
+	return st, source.Locate(text, names.selection(st, sel))
 }
 
 // Expression parses one expression, such as the one that a server shows for a generated column.
@@ -107,8 +93,6 @@ func rejectClauses(sel *sqlparser.Select, at places) error {
 	switch {
 	case sel.QueryOpts.Distinct:
 		return errors.New("SELECT DISTINCT is not supported: write GROUP BY with COUNT(*)")
-	case sel.Having != nil:
-		return at.at(sel.Having, errors.New("HAVING is not supported because a group keeps growing after its batch: leave it out, and select from the table with WHERE"))
 	case len(sel.OrderBy) > 0:
 		return at.at(sel.OrderBy[0], errors.New("ORDER BY is not supported because a table has no order: leave it out, and order when you select from the table"))
 	case sel.Limit != nil:
@@ -138,6 +122,11 @@ func fill(st *ast.Statement, sel *sqlparser.Select, at places) (err error) {
 			return err
 		}
 	}
+	if sel.Having != nil {
+		if st.Having, err = c.expr(sel.Having.Expr); err != nil {
+			return err
+		}
+	}
 	for _, g := range sel.GroupBy {
 		e, err := c.expr(g)
 		if err != nil {
@@ -146,4 +135,37 @@ func fill(st *ast.Statement, sel *sqlparser.Select, at places) (err error) {
 		st.Group = append(st.Group, e)
 	}
 	return nil
+}
+
+var errNoView = errors.New("expected a view of one table")
+
+// View parses the SELECT of a view of one table. Of the statement, it sets the SELECT, and Schema and Table to those of
+// the table that is read.
+func View(text string) (st *ast.Statement, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			st, err = nil, fmt.Errorf("the SQL parser failed on this view (%v)", p)
+		}
+	}()
+	tree, err := sqlparser.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	sel, ok := tree.(*sqlparser.Select)
+	if !ok || len(sel.From) != 1 || sel.With != nil {
+		return nil, errNoView
+	}
+	from, ok := sel.From[0].(*sqlparser.AliasedTableExpr)
+	if !ok || from.AsOf != nil || len(from.Partitions) > 0 || from.Lateral {
+		return nil, errNoView
+	}
+	name, ok := from.Expr.(sqlparser.TableName)
+	if !ok {
+		return nil, errNoView
+	}
+	if err := rejectClauses(sel, places{}); err != nil {
+		return nil, err
+	}
+	st = &ast.Statement{Schema: name.DbQualifier.String(), Table: name.Name.String()}
+	return st, fill(st, sel, places{})
 }

@@ -1,0 +1,91 @@
+package schema
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqlerr"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
+	"github.com/sluice-etl/sluice/pool"
+	"github.com/sluice-etl/sluice/row"
+)
+
+// Clients read some tables through a view, which the server computes from the rows whenever it is read. It is created
+// and compared like a table, but nothing is written to it.
+
+// createView returns the CREATE VIEW of a table. The view has the rights of whoever reads it, so that it does not depend
+// on the user that created it. With replace, it takes the place of another view.
+func createView(t *row.Table, replace bool) string {
+	shown := t.Shown()
+	create := "CREATE "
+	if replace {
+		create = "CREATE OR REPLACE "
+	}
+	return create + "SQL SECURITY INVOKER VIEW " + string(sqltext.AppendTableName(nil, &shown)) + " AS " + t.View.SQL
+}
+
+const errTableExists = 1050
+
+// createShown creates the view of a table if it is missing.
+func (c *Checker) createShown(ctx context.Context, tx *pool.Tx, t *row.Table) error {
+	if t.View == nil || tx.Server.Dialect == pool.Embedded {
+		return nil
+	}
+	shown := t.Shown()
+	f, err := inspect(ctx, tx, &shown)
+	if err != nil {
+		return sqlerr.Classify("look up view "+shown.FullName(), err)
+	}
+	if f.engine != "" {
+		return nil // Check compares it
+	}
+	if _, err := tx.Exec(ctx, createView(t, false)); err != nil && sqlerr.Number(err) != errTableExists {
+		return sqlerr.Classify("create view "+shown.FullName(), err)
+	}
+	c.log.Info("View created", "view", shown.FullName())
+	return nil
+}
+
+// checkView compares the view of a table with the one that the query needs. definition is its text, as Definition reads
+// it, "" if there is no view or it is not compared.
+func checkView(ctx context.Context, tx *pool.Tx, t *row.Table) (definition string, out []Finding, err error) {
+	shown := t.Shown()
+	name := shown.FullName()
+	refuse := func(do, seen string, args ...any) (string, []Finding, error) {
+		return "", []Finding{{Subject: name, Seen: fmt.Sprintf(seen, args...), Do: do}}, nil
+	}
+	if tx.Server.Dialect == pool.Embedded {
+		return refuse("leave HAVING and the outer SELECT out of the query, and write them when you select, or use a MySQL or MariaDB server",
+			"the embedded database is not compared with views")
+	}
+	f, err := inspect(ctx, tx, &shown)
+	switch {
+	case err != nil:
+		return "", nil, err
+	case f.engine == "":
+		return refuse(createIt, noTable)
+	case f.kind != "VIEW":
+		return refuse("rename it, or let the query write to another name", "it is a table, must be a view of %s, because the query has HAVING or an outer SELECT", t.FullName())
+	}
+	if definition, err = Definition(ctx, tx, &shown); err != nil {
+		return "", nil, err
+	}
+	var body, database string
+	err = tx.Query(ctx, "SELECT view_definition, table_schema FROM information_schema.views"+whereTable(&shown, "table_schema", "table_name"),
+		func(scan func(...any) error) error { return scan(&body, &database) })
+	if err != nil {
+		return "", nil, err
+	}
+	again, err := Definition(ctx, tx, &shown)
+	switch {
+	case err != nil:
+		return "", nil, err
+	case again != definition:
+		return "", nil, &checkpoint.Error{Class: checkpoint.ErrRetry, Err: fmt.Errorf("view %s was altered during the check", name)}
+	case !t.View.IsSame(strings.TrimSpace(body), database):
+		return refuse(createView(t, true), "it is the view %s, must be that of the query, %s", body, t.View.SQL)
+	}
+	return definition, nil, nil
+}

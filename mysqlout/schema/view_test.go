@@ -1,0 +1,115 @@
+package schema
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/sluice-etl/sluice/internal/mariadbtest"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltest"
+	"github.com/sluice-etl/sluice/query"
+	"github.com/sluice-etl/sluice/row"
+)
+
+// viewTable is the table hits__groups with the view hits.
+func viewTable(t *testing.T) row.Table {
+	t.Helper()
+	o := query.DefaultOptions()
+	o.Format = "combined"
+	p, err := query.Compile("INSERT INTO hits SELECT LEFT(path, 200) AS page, COUNT(*) AS n FROM events GROUP BY page HAVING SUM(bytes) / COUNT(*) > 1000 AND n > 3", o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.Tables()[0]
+}
+
+// A view that is created, or that the DDL creates, is accepted, and only one that shows the same.
+func TestCheck_views(t *testing.T) {
+	t.Parallel()
+	server := mariadbtest.Start(t)
+	const condition = "TRUNCATE(CAST(having__1 AS DECIMAL(65,9)) / NULLIF(CAST(n AS DECIMAL(65,0)), 0), 9) > 1000 AND CAST(n AS DECIMAL(65,0)) > 3"
+	for name, test := range map[string]struct{ create, want string }{
+		"as created":          {"", ""},
+		"written by hand":     {"CREATE VIEW hits AS SELECT page AS page, n FROM hits__groups WHERE " + condition, ""},
+		"of its creator":      {"CREATE SQL SECURITY DEFINER VIEW hits AS SELECT g.page, g.n FROM hits__groups g WHERE " + condition, ""},
+		"none":                {"DO 0", "there is no such table"},
+		"a table":             {"CREATE TABLE hits (page INT)", "it is a table, must be a view of hits__groups"},
+		"another limit":       {"CREATE VIEW hits AS SELECT page, n FROM hits__groups WHERE " + strings.Replace(condition, "> 3", "> 2", 1), "it is the view select"},
+		"no condition":        {"CREATE VIEW hits AS SELECT page, n FROM hits__groups", "it is the view select"},
+		"other columns":       {"CREATE VIEW hits AS SELECT n, page FROM hits__groups WHERE " + condition, "it is the view select"},
+		"other names":         {"CREATE VIEW hits AS SELECT page, n AS m FROM hits__groups WHERE " + condition, "it is the view select"},
+		"of another table":    {"CREATE TABLE other LIKE hits__groups; CREATE VIEW hits AS SELECT page, n FROM other WHERE " + condition, "it is the view select"},
+		"of another database": {"CREATE DATABASE IF NOT EXISTS elsewhere; CREATE TABLE IF NOT EXISTS elsewhere.hits__groups LIKE hits__groups; CREATE VIEW hits AS SELECT page, n FROM elsewhere.hits__groups WHERE " + condition, "it is the view select"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			table := viewTable(t)
+			f := open(t, server, table)
+			if test.create != "" {
+				f.Exec(t, append([]string{"DROP VIEW hits"}, strings.Split(test.create, "; ")...)...)
+			}
+			found := refusals(f.check(t, "hits", table))
+			switch {
+			case test.want == "" && found == nil:
+			case test.want == "" || len(found) != 1 || found[0].Subject != "hits" || !strings.Contains(found[0].Seen, test.want):
+				t.Fatalf("got findings %v, expected one with %q", found, test.want)
+			case strings.HasPrefix(found[0].Do, "CREATE OR REPLACE"):
+				f.Exec(t, found[0].Do)
+			default:
+				f.Exec(t, "DROP TABLE IF EXISTS hits")
+				f.create(t, table)
+			}
+			if found := refusals(f.check(t, "hits", table)); found != nil {
+				t.Errorf("after the advice: got findings %v, expected none", found)
+			}
+			f.create(t, table) // it exists already
+			f.Exec(t, "INSERT INTO hits__groups (page, n, having__1) VALUES ('a', 4, 4001), ('b', 4, 4000), ('c', 3, 9000), ('d', 9, NULL)")
+			if got := f.Text(t, "SELECT * FROM hits"); got != "a 4" {
+				t.Errorf("got %q, expected only a 4", got)
+			}
+		})
+	}
+}
+
+// The DDL creates views, and its privileges are enough to check them and to read them.
+func TestDDL_views(t *testing.T) {
+	t.Parallel()
+	table := viewTable(t)
+	f := newFixture(sqltest.Open(t, mariadbtest.Start(t)))
+	f.check(t, "", table) // learns which server it is
+	ddl := f.checker.DDL([]row.Table{table})
+	for statement := range strings.SplitSeq(ddl, ";\n") {
+		if strings.HasPrefix(strings.TrimSpace(statement), "CREATE") {
+			f.Exec(t, statement)
+		}
+	}
+	f.checker = New(Options{Job: "job"}, f.Limited(t, ddl, true), nil)
+	if found := refusals(f.check(t, "", table)); found != nil {
+		t.Errorf("got findings %v, expected none", found)
+	}
+	if !strings.Contains(ddl, "-- GRANT CREATE, CREATE VIEW ON *") {
+		t.Errorf("the DDL does not have the privilege to create views:\n%s", ddl)
+	}
+}
+
+// The name of a view is that of no other target, also where the server ignores case.
+func TestCheck_viewsAndTablesOfOneName(t *testing.T) {
+	t.Parallel()
+	f := newFixture(sqltest.Open(t, mariadbtest.Start(t, mariadbtest.Args("--lower-case-table-names=1"))))
+	other := sqltest.CountsTable()
+	other.Name = "HITS"
+	found := refusals(f.check(t, "hits", viewTable(t), other))
+	if len(found) == 0 || !strings.Contains(found[0].Seen, "the same table as HITS") {
+		t.Errorf("got findings %v, expected one that names HITS", found)
+	}
+}
+
+// The embedded database is not compared with views, so a start is refused.
+func TestCheck_embeddedViews(t *testing.T) {
+	t.Parallel()
+	f := newFixture(sqltest.Embedded(t))
+	f.create(t, viewTable(t))
+	found := refusals(f.check(t, "hits", viewTable(t)))
+	if len(found) == 0 || !strings.Contains(found[len(found)-1].Seen, "the embedded database") {
+		t.Errorf("got findings %v, expected one that names the embedded database", found)
+	}
+}
