@@ -15,8 +15,8 @@ import (
 // Clients read some tables through a view, which the server computes from the rows whenever it is read. It is created
 // and compared like a table, but nothing is written to it.
 
-// createView returns the CREATE VIEW of a table. The view has the rights of whoever reads it, so that it does not depend
-// on the user that created it. With replace, it takes the place of another view.
+// createView returns the CREATE VIEW of a table. The view has the rights of the user that reads it, so it does not
+// depend on the one that created it. With replace, it takes the place of another view.
 func createView(t *row.Table, replace bool) string {
 	shown := t.Shown()
 	create := "CREATE "
