@@ -44,6 +44,14 @@ const (
 	dateFormat
 	timeFormat // of DATE_FORMAT, without the date
 	dayNumber  // of FROM_DAYS
+	oneNumber  // of an interval
+	twoNumbers
+	threeNumbers
+	fourNumbers
+	secondFraction // these have microseconds as the last number
+	minuteFraction
+	hourFraction
+	dayFraction
 )
 
 // node is a generated expression. Its form has a %s for each of args; theirs is the form for the server if it differs.
@@ -84,6 +92,12 @@ func (n *node) columns(seen map[int]bool) {
 	for _, a := range n.args {
 		a.columns(seen)
 	}
+}
+
+// compoundOf holds the kind of the numbers of an interval, by its unit.
+var compoundOf = map[string]place{
+	"year_month": twoNumbers, "day_hour": twoNumbers, "day_minute": threeNumbers, "day_second": fourNumbers, "hour_minute": twoNumbers, "hour_second": threeNumbers, "minute_second": twoNumbers,
+	"second_microsecond": secondFraction, "minute_microsecond": minuteFraction, "hour_microsecond": hourFraction, "day_microsecond": dayFraction,
 }
 
 // production is a way to build an expression from others.
@@ -317,6 +331,10 @@ func leaf(rng *rand.Rand, is place) *node {
 		return lit(pick(rng, "0", "1", "2", "3", "5", "8", "100"))
 	case fill:
 		return lit(sqlQuote(pick(rng, "a", "xy", "é", "😀", " ", "0", "e\u0301b")))
+	case twoNumbers, threeNumbers, fourNumbers:
+		return lit(drawCompound(rng, int(is-oneNumber)+1, false))
+	case secondFraction, minuteFraction, hourFraction, dayFraction:
+		return lit(drawCompound(rng, int(is-secondFraction)+2, true))
 	case weekModeOf:
 		return lit(strconv.Itoa(rng.IntN(8)))
 	case dateFormat:

@@ -122,6 +122,17 @@ var functionProductions = map[place][]production{
 	},
 }
 
+// readFormats are formats of STR_TO_DATE.
+var readFormats = []string{
+	"%Y-%m-%d", "%Y-%m-%d %H:%i:%s", "%Y-%m-%dT%T.%f", "%d/%b/%Y:%H:%i:%S", "%Y%m%d%H%i%s", "%M %D, %Y %r", "%a %b %e %k:%i:%s %Y", "%Y %j", "%y%m%d", "%c/%e/%Y %l:%i %p", "%W, %d %M %Y %h.%i.%s %p", "%d.%m.%Y", "%w %Y-%m-%d %I %p%f",
+}
+
+// readAs returns a production of STR_TO_DATE of a text in a format. The result has the digits of a column.
+func readAs(format, text string, args ...place) production {
+	form := "STR_TO_DATE(" + text + ", " + format + ")"
+	return translated(form, "TIMESTAMP("+form+")", args...)
+}
+
 func init() {
 	functionProductions[aDecimal] = append(functionProductions[aDecimal],
 		translated("CAST(UNIX_TIMESTAMP(%s) AS DECIMAL(18,6))", "CAST(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', %s) / 1000000 AS decimal(18,6))", aTime),
@@ -130,7 +141,19 @@ func init() {
 		functionProductions[anInt] = append(functionProductions[anInt], made("TIMESTAMPDIFF("+unit+", %s, %s)", aTime, aTime))
 		functionProductions[aTime] = append(functionProductions[aTime], made("DATE_ADD(%s, INTERVAL %s "+unit+")", aTime, count), made("DATE_SUB(%s, INTERVAL %s "+unit+")", aTime, count), made("(%s - INTERVAL %s "+unit+")", aTime, intColumn))
 	}
-	functionProductions[aTime] = append(functionProductions[aTime], made("(%s + INTERVAL %s DAY)", aTime, intColumn), made("(INTERVAL %s MONTH + %s)", count, aTime))
+	for _, unit := range funcs.CompoundUnits() {
+		functionProductions[aTime] = append(functionProductions[aTime], made("(%s + INTERVAL %s "+strings.ToUpper(unit)+")", aTime, compoundOf[unit]), made("DATE_SUB(%s, INTERVAL %s "+strings.ToUpper(unit)+")", aTime, compoundOf[unit]))
+	}
+	for _, format := range readFormats {
+		format = sqlQuote(strings.ReplaceAll(format, "%", "%%"))
+		functionProductions[aTime] = append(functionProductions[aTime], readAs(format, "DATE_FORMAT(%s, "+format+")", aTime), readAs(format, "LEFT(DATE_FORMAT(%s, "+format+"), %s)", aTime, count),
+			readAs(format, "REPLACE(LOWER(DATE_FORMAT(%s, "+format+")), %s, %s)", aTime, delimiter, delimiter), readAs(format, "%s", aTimeText))
+	}
+	for _, name := range diffZones {
+		// The server converts nothing beyond these years.
+		functionProductions[aTime] = append(functionProductions[aTime], made("IF(%[1]s BETWEEN '1970-01-03' AND '2037-12-01', CONVERT_TZ(%[1]s, 'UTC', '"+name+"'), NULL)", aTime), made("IF(%[1]s BETWEEN '1970-01-03' AND '2037-12-01', CONVERT_TZ(%[1]s, '"+name+"', '+05:30'), NULL)", aTime))
+	}
+	functionProductions[aTime] = append(functionProductions[aTime], made("(%s + INTERVAL %s DAY)", aTime, intColumn), made("(INTERVAL %s MONTH + %s)", count, aTime), made("(%s + INTERVAL '-3' DAY)", aTime))
 	functionProductions[anInt] = append(functionProductions[anInt], append(extremes("(X + 0)", anInt, anInt), extremes("(X + 0)", anInt, anInt, anInt)...)...)
 	functionProductions[aDecimal] = append(functionProductions[aDecimal], append(extremes("(X + 0)", aDecimal, aNumber), extremes("(X + 0)", anInt, aDecimal, aDecimal)...)...)
 	functionProductions[aDouble] = append(functionProductions[aDouble], append(extremes("(X + 0e0)", aDouble, anyAtAll), extremes("(X + 0e0)", anInt, aDouble, aDouble)...)...)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -173,12 +174,48 @@ func startDiffServer(t *testing.T) *diffServer {
 	}
 	d.exec(t, "SET NAMES utf8mb4 COLLATE utf8mb4_nopad_bin")
 	d.exec(t, "SET time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE', sql_notes = 0, max_error_count = 65535")
+	for i, name := range diffZones {
+		d.exec(t, zoneTables(t, 7000+i, name))
+	}
 	var columns []string
 	for _, c := range diffColumns {
 		columns = append(columns, c.name+" "+c.theirs)
 	}
 	d.exec(t, "CREATE TABLE v (id INT PRIMARY KEY, "+strings.Join(columns, ", ")+")")
 	return d
+}
+
+// diffZones are the zones that CONVERT_TZ is tested with.
+var diffZones = []string{"Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "UTC"}
+
+// zoneTables returns statements that give the server a zone until 2037: its name, its changes and its offsets. An
+// installation has no zones until its administrator loads them. Tests share a server, so a row may exist.
+func zoneTables(t *testing.T, id int, name string) string {
+	t.Helper()
+	zone := location(t, name)
+	var changes, types []string
+	at := time.Date(1969, 1, 1, 0, 0, 0, 0, time.UTC).In(zone)
+	for {
+		_, offset := at.Zone()
+		kind := fmt.Sprintf("(%d, %%d, %d, %t, '')", id, offset, at.IsDST())
+		n := slices.Index(types, kind)
+		if n < 0 {
+			n = len(types)
+			types = append(types, kind)
+		}
+		changes = append(changes, fmt.Sprintf("(%d, %d, %d)", id, at.Unix(), n))
+		_, next := at.ZoneBounds()
+		if next.IsZero() || next.Year() > 2037 {
+			break
+		}
+		at = next.In(zone)
+	}
+	for n := range types {
+		types[n] = fmt.Sprintf(types[n], n)
+	}
+	return fmt.Sprintf("INSERT IGNORE INTO mysql.time_zone (Time_zone_id, Use_leap_seconds) VALUES (%d, 'N'); INSERT IGNORE INTO mysql.time_zone_name (Name, Time_zone_id) VALUES ('%s', %d); "+
+		"INSERT IGNORE INTO mysql.time_zone_transition_type (Time_zone_id, Transition_type_id, `Offset`, Is_DST, Abbreviation) VALUES %s; "+
+		"INSERT IGNORE INTO mysql.time_zone_transition (Time_zone_id, Transition_time, Transition_type_id) VALUES %s", id, name, id, strings.Join(types, ", "), strings.Join(changes, ", "))
 }
 
 func (d *diffServer) exec(t *testing.T, text string) {

@@ -133,7 +133,7 @@ func diffStatement(n *node) string { return "INSERT INTO t SELECT " + n.ours() +
 // constantFault reports whether a statement is rejected because of the value of a constant in it. The constant may be
 // in a branch that no record takes.
 func constantFault(err error) bool {
-	for _, s := range []string{"is not a number", "is out of range", "is not a time such as", "more than 38 digits", "out of a DOUBLE's range", "of NULL is always NULL", "of NULL is always 0", "is NULL, but a time is expected"} {
+	for _, s := range []string{"is not a number", "is out of range", "is not a time such as", "more than 38 digits", "out of a DOUBLE's range", "of NULL is always NULL", "of NULL is always 0", "is NULL, but a time is expected", "does not match the format", "the time is out of range"} {
 		if strings.Contains(err.Error(), s) {
 			return true
 		}
@@ -313,6 +313,9 @@ func (d *differential) covered(t *testing.T) {
 		if window.NewCalendar(time.UTC, unit, 1) != nil {
 			want = append(want, fmt.Sprintf("op %d %s", ast.OpInterval, unit))
 		}
+	}
+	for _, unit := range funcs.CompoundUnits() {
+		want = append(want, fmt.Sprintf("op %d %s", ast.OpInterval, unit))
 	}
 	for _, w := range want {
 		if d.seen[w] < diffRows {

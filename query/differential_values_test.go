@@ -194,7 +194,8 @@ func diffTime(rng *rand.Rand) time.Time {
 	case 0:
 		return pick(rng,
 			time.Date(1000, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 12, 31, 23, 59, 59, 999999000, time.UTC), time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(1969, 12, 31, 23, 59, 59, 999999000, time.UTC),
-			time.Date(2000, 2, 29, 12, 0, 0, 0, time.UTC), time.Date(1900, 3, 1, 0, 0, 0, 0, time.UTC), time.Date(2038, 1, 19, 3, 14, 7, 0, time.UTC), time.Date(2038, 1, 19, 3, 14, 8, 0, time.UTC),
+			time.Date(2026, 3, 29, 2, 30, 0, 0, time.UTC), time.Date(2026, 3, 29, 1, 59, 59, 500000000, time.UTC), time.Date(2026, 10, 25, 2, 30, 0, 0, time.UTC), time.Date(2026, 11, 1, 1, 30, 0, 0, time.UTC), time.Date(2026, 4, 5, 1, 45, 0, 0, time.UTC),
+			time.Date(2026, 3, 8, 2, 0, 0, 0, time.UTC), time.Date(2026, 10, 4, 2, 15, 0, 0, time.UTC), time.Date(2000, 2, 29, 12, 0, 0, 0, time.UTC), time.Date(1900, 3, 1, 0, 0, 0, 0, time.UTC), time.Date(2038, 1, 19, 3, 14, 7, 0, time.UTC), time.Date(2038, 1, 19, 3, 14, 8, 0, time.UTC),
 			time.Date(2015, 12, 31, 23, 59, 59, 500000000, time.UTC), time.Date(2016, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2015, 5, 17, 10, 5, 3, 250000000, time.UTC), time.Date(1582, 10, 10, 0, 0, 0, 0, time.UTC))
 	case 1:
 		return time.UnixMicro(rng.Int64N(value.MaxTime-value.MinTime) + value.MinTime).UTC()
@@ -295,6 +296,23 @@ func drawDateFormat(rng *rand.Rand, specifiers string) string {
 		b.WriteString("%" + string(specifiers[rng.IntN(len(specifiers))]))
 	}
 	return "'" + b.String() + pick(rng, "-", "%", ".") + "'"
+}
+
+// drawCompound returns a literal of an interval of up to n numbers, the last of which may be a fraction.
+func drawCompound(rng *rand.Rand, n int, fraction bool) string {
+	var b strings.Builder
+	b.WriteString(pick(rng, "", "", "-", " "))
+	for i := range 1 + rng.IntN(n) {
+		if i > 0 {
+			b.WriteString(pick(rng, " ", ":", "-", ".", " : "))
+		}
+		most := pick(rng, 3, 60, 100000)
+		if fraction {
+			most = pick(rng, 3, 60, 1000000)
+		}
+		b.WriteString(strconv.Itoa(rng.IntN(most)))
+	}
+	return pick(rng, "'"+b.String()+"'", "'"+b.String()+"'", strconv.Itoa(rng.IntN(1000)-500))
 }
 
 // sqlQuote quotes a text such that both sides read it.

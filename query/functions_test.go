@@ -93,6 +93,11 @@ func TestFunctions_columns(t *testing.T) {
 		{"combined", "DATE(ts)", "time 0"},
 		{"combined", "DATE_FORMAT(ts, '%Y-%m-%d %H:00:00')", "text 19"},
 		{"combined", "DATE_FORMAT(_timestamp, '%W, %D of %M é%%')", "text 31"},
+		{"combined", "STR_TO_DATE(path, '%Y-%m-%d')", "time 0"},
+		{"combined", "STR_TO_DATE(header('a'), '%Y-%m-%d %T.%f')", "time 6 nullable"},
+		{"combined", "CONVERT_TZ(_timestamp, 'UTC', '-03:00')", "time 3"},
+		{"combined", "ts + INTERVAL '1:2' HOUR_MINUTE", "time 0"},
+		{"combined", "ts - INTERVAL '1.5' second_microsecond", "time 6"},
 		{"combined", "YEARWEEK(ts, 3)", "int"},
 		{"combined", "FROM_DAYS(status)", "time 0"},
 		{"combined", "MAKEDATE(2015, status)", "time 0 nullable"},
@@ -194,6 +199,35 @@ func TestClocks_keysInTheZone(t *testing.T) {
 	}
 }
 
+// STR_TO_DATE reads the clocks of the zone. The days of an interval are those of clocks, what is shorter is elapsed time.
+// CONVERT_TZ is rejected, because functions show times in the zone already.
+func TestStrToDate_inTheZone(t *testing.T) {
+	t.Parallel()
+	zone, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := DefaultOptions()
+	o.Format, o.TimeZone = "raw", zone
+	p, err := Compile(`INSERT INTO t SELECT CONCAT_WS(' ', CAST(STR_TO_DATE(body, '%d.%m.%Y %H:%i') AS CHAR), CAST(STR_TO_DATE(body, '%d.%m.%Y %H:%i') + INTERVAL '1 12' DAY_HOUR AS CHAR), CAST(DATE_SUB(STR_TO_DATE(body, '%d.%m.%Y %H:%i'), INTERVAL '1-1' YEAR_MONTH) AS CHAR)) AS x FROM events`, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ body, want string }{
+		{"28.03.2026 12:00", "2026-03-28 11:00:00 2026-03-29 22:00:00 2025-02-28 11:00:00"},
+		{"29.03.2026 02:30", "2026-03-29 01:30:00 2026-03-30 13:30:00 2025-02-28 02:30:00"}, // clocks never show it: 03:30
+		{"25.10.2026 02:30", "2026-10-25 00:30:00 2026-10-26 13:30:00 2025-09-25 00:30:00"}, // the first of two
+	} {
+		if got := textOf(t, p, c.body); got != c.want {
+			t.Errorf("%s: got %q, expected %q", c.body, got, c.want)
+		}
+	}
+	const convert = "INSERT INTO t SELECT CONVERT_TZ('2026-03-28', 'UTC', 'Asia/Tokyo') AS x FROM events"
+	if _, err := Compile(convert, o); err == nil || !strings.Contains(err.Error(), "the zone of the query is Europe/Berlin, in which functions show times already") {
+		t.Errorf("%s: got %v, expected an error with the zone", convert, err)
+	}
+}
+
 // What DATE_FORMAT and the like do not take is rejected at start, with what to write.
 func TestFormats_rejected(t *testing.T) {
 	t.Parallel()
@@ -207,6 +241,25 @@ func TestFormats_rejected(t *testing.T) {
 		{"TIME_FORMAT(ts, '%Y %H')", "%Y is a part of the date, which TIME_FORMAT does not show: write DATE_FORMAT"},
 		{"WEEK(ts, 8)", "expected a mode from 0 to 7"},
 		{"YEARWEEK(ts, -1)", "expected a mode from 0 to 7"},
+		{"STR_TO_DATE(path, '%H:%i')", "the format has no date, and there is no type of times of day"},
+		{"STR_TO_DATE(path, '%Y-%m')", "the format gives no whole date"},
+		{"STR_TO_DATE(path, '%m-%d %H')", "the format gives no whole date"},
+		{"STR_TO_DATE(path, '%X week %V %W')", "weeks cannot be read"},
+		{"STR_TO_DATE(path, '%Y-%m-%d %p %h')", "%p follows the hour"},
+		{"STR_TO_DATE(path, '%Y%%%m%d')", `"%%" cannot be read`},
+		{"STR_TO_DATE(path, '%Q')", "%Q is not a specifier"},
+		{"STR_TO_DATE('31.02.2015', '%d.%m.%Y')", `"31.02.2015" does not match the format`},
+		{"CONVERT_TZ(ts, 'UTC', 'Europe/Berlim')", "expected the name of a time zone"},
+		{"CONVERT_TZ(ts, 'SYSTEM', '+02:00')", "expected the name of a time zone"},
+		{"CONVERT_TZ(ts, '+15:00', 'UTC')", "expected -14:00 to +14:00"},
+		{"CONVERT_TZ(ts, ident, 'UTC')", "ident is not a constant"},
+		{"ts + INTERVAL path DAY_HOUR", "must be a constant, such as INTERVAL '1 12' DAY_HOUR"},
+		{"ts + INTERVAL '1 2 3' DAY_HOUR", "expected 2 numbers, for DAY, HOUR"},
+		{"ts + INTERVAL '' DAY_HOUR", "expected 2 numbers, for DAY, HOUR"},
+		{"ts + INTERVAL '--1 2' DAY_HOUR", "expected 2 numbers, for DAY, HOUR"},
+		{"ts - INTERVAL '1 999999999999999' DAY_HOUR", "is out of range"},
+		{"ts - INTERVAL '1.1234567' SECOND_MICROSECOND", "a second has at most 6 digits"},
+		{"ts - INTERVAL '1.5' DAY", "is text, but a number is expected"},
 		{"SEC_TO_TIME(status)", "there is no type of times of day"},
 		{"TIME(ts)", "write DATE_FORMAT(time, '%H:%i:%s')"},
 	} {
@@ -283,5 +336,21 @@ func TestFunctions_allocateNothing(t *testing.T) {
 		if len(tally.Dead) > 0 {
 			t.Errorf("%s: got dead letters %v, expected none", f.Call(), tally.Dead)
 		}
+	}
+}
+
+// Text that DATE_FORMAT makes of a JSON field is a key as it is written, though the field can be NULL.
+func TestDateFormat_keyOfJSON(t *testing.T) {
+	t.Parallel()
+	p := plan(t, "json", "INSERT INTO t SELECT DATE_FORMAT(ts, '%Y-%m-%d %H:00:00') AS hour, url, COUNT(*) AS n FROM events WHERE status BETWEEN 500 AND 599 GROUP BY hour, url")
+	f := p.newFold()
+	var tally batch.Tally
+	f.Add(part, []batch.Record{{Value: []byte(`{"ts":"2015-05-17T10:05:03Z","url":"/a","status":503}`)}, {Value: []byte(`{"ts":"2015-05-17 10:59:59","url":"/a","status":500}`)}}, &tally)
+	rows := f.Take().Tables[0]
+	if rows.Len() != 1 || tally.Counted != 2 {
+		t.Fatalf("got %d rows, dead letters %v; expected one row of two records", rows.Len(), tally.Dead)
+	}
+	if got := strings.Join(rowText(rows, 0), " | "); !strings.HasPrefix(got, "2015-05-17 10:00:00 | /a | ") || !strings.Contains(got, " | 2") {
+		t.Errorf("got the row %q, expected the hour, the url and the number 2", got)
 	}
 }

@@ -104,8 +104,14 @@ func (c *Compiler) arguments(e *ast.Expr, f *Function) (args []Compiled, branch 
 	return args, branch
 }
 
-// IntervalNumber compiles the number of an INTERVAL, which must be an integer.
+// IntervalNumber compiles the number of an INTERVAL, which must be an integer. It may be in quotes, as in standard SQL.
 func (c *Compiler) IntervalNumber(interval *ast.Expr) Compiled {
+	if arg := interval.Args[0]; arg.Op == ast.OpText {
+		if n, scale, ok := value.ParseDecimal([]byte(arg.Name)); ok && scale == 0 {
+			v := value.Value{Number: n, Set: true}
+			return Compiled{Type: value.Type{Kind: value.KindInt}, Constant: true, Source: arg, Eval: func(*fold.Env) value.Value { return v }}
+		}
+	}
 	return c.known(c.argument(c.Compile(interval.Args[0]), Integer))
 }
 

@@ -74,9 +74,12 @@ func dateSub(c *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compi
 // shifted adds an interval, or subtracts it if the sign is negative.
 func shifted(c *expr.Compiler, x expr.Compiled, args []expr.Compiled, sign int64) expr.Compiled {
 	iv := args[1].Source
+	if compoundParts[iv.Name] != nil {
+		return shiftedByCompound(c, x, args, sign)
+	}
 	unit, months := units[iv.Name], unitMonths[iv.Name]
 	if unit == 0 && months == 0 {
-		return c.Fail(x.Source, "the unit %s is not supported: expected MICROSECOND, SECOND, MINUTE, HOUR, DAY, WEEK, MONTH, QUARTER or YEAR; several intervals can be added", iv.Name)
+		return c.Fail(x.Source, "the unit %s is not supported: expected MICROSECOND, SECOND, MINUTE, HOUR, DAY, WEEK, MONTH, QUARTER, YEAR, or a unit such as DAY_SECOND", iv.Name)
 	}
 	n := c.IntervalNumber(iv)
 	if c.Err != nil {

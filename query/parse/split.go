@@ -17,6 +17,8 @@ type Source struct {
 // and corrects what the SQL parser reads in another way than MySQL:
 //
 //   - In quotes, it doubles the backslash of \% and \_, which MySQL passes to LIKE and the parser drops.
+//   - It writes backticks around the units of intervals that are two words, such as DAY_HOUR, for which the parser takes
+//     only names.
 //   - Two hyphens begin a comment only before white space, a control character or the end. The parser takes any two
 //     hyphens for a comment, so a space is put between others: 1--1 is 2.
 func Split(text string) []Source {
@@ -57,6 +59,11 @@ func Split(text string) []Source {
 			}
 		default:
 			n, solid = 1, true
+			if unit := compoundUnit(rest); unit > 0 && (i == 0 || !isWord(text[i-1])) {
+				b.WriteString("`" + rest[:unit] + "`")
+				i += unit
+				continue
+			}
 		}
 		b.WriteString(rest[:n])
 		i += n
@@ -79,6 +86,20 @@ func blankLength(text string) int {
 		return len(value.ByteOrderMark)
 	case value.IsSpace(text[0]):
 		return 1
+	}
+	return 0
+}
+
+// compoundUnit returns the length of the unit of two words with which a text begins, such as DAY_HOUR; 0 if there is none,
+// or if FROM follows, as in EXTRACT(DAY_HOUR FROM time).
+func compoundUnit(text string) int {
+	n, _ := piece(text)
+	switch strings.ToLower(text[:n]) {
+	case "year_month", "day_hour", "day_minute", "day_second", "day_microsecond", "hour_minute", "hour_second", "hour_microsecond",
+		"minute_second", "minute_microsecond", "second_microsecond":
+		if rest := strings.TrimLeft(text[n:], " \t\r\n"); !strings.EqualFold(rest[:min(len("from"), len(rest))], "from") {
+			return n
+		}
 	}
 	return 0
 }
