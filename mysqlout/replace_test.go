@@ -139,7 +139,7 @@ func runTwoProcesses(t *testing.T, f *fixture, text string, logs [][]batch.Recor
 	t.Helper()
 	halves := make([][]batch.Record, len(logs)) // what is in the topic at first
 	for i := range logs {
-		halves[i] = logs[i][:200]
+		halves[i] = logs[i][:len(logs[i])/2]
 	}
 	var consumers []*consumer
 	for id := range byte(2) {

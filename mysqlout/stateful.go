@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,13 +24,13 @@ import (
 // the batch's transaction, after the fence:
 //
 //  1. A locking read (SELECT … FOR UPDATE) of the states of the chunk's keys that are in the table.
-//  2. The states are joined in Go. Each key of the batch becomes one row.
+//  2. The states are joined in Go. Each key of the batch becomes one row, with the values of its Derived columns.
 //  3. Up to three passes over the chunk: keys that were not in the table are written by INSERT alone; those whose last
 //     record is the batch's by an upsert of all columns; those whose last record is stored already by an upsert that
 //     leaves the Follows columns as they are. The INSERT of the last sort needs a value for each column, and the server
 //     checks these values (NOT NULL, CHECK, BEFORE INSERT triggers) before it finds the key. So they are the stored
 //     ones, which are read for this. The values of the batch's losing record are never written, so they are never
-//     checked.
+//     checked. A table of sketches has no Follows columns, and writes all its stored keys by the upsert of all columns.
 //
 // Invariant: what is written was computed from the newest committed state, and no other transaction has changed it
 // since.
@@ -47,8 +48,9 @@ import (
 //
 // Memory, beside the batch: a chunk has at most maxLocked keys, and at most about StatementBytes of the batch's rows
 // plus those of one key. So a transaction holds at most maxLocked states (row.Latest: 16 bytes and 20 for each
-// partition that wrote the key), a copy of the chunk's rows, and the stored Follows values of its keys. The memory
-// budget of the process does not count these.
+// partition that wrote the key), a copy of the chunk's rows, and the stored Follows values of its keys. The states of
+// sketches can be large, so the lengths of the stored ones are read first, and a chunk ends where they exceed
+// maxStates. The memory budget of the process does not count these.
 //
 // A crash, of the process or the server, between any two of these statements: the transaction was not committed, so the
 // server rolls it back, and rows, states and checkpoint are as before. The task that claims the partition next reads
@@ -59,6 +61,9 @@ import (
 // table instead of using range access; MariaDB turns a list of 1000 values into a subquery.
 const maxLocked = 500
 
+// maxStates is how many bytes of sketches a chunk reads, plus those of one key.
+const maxStates = 16 << 20
+
 // storedValues are columns of one row as the server returns them, in the order in which they were read; nil is NULL.
 type storedValues [][]byte
 
@@ -66,7 +71,10 @@ type storedValues [][]byte
 // row's own fault is a *valueError of no particular table or row: a joined row stands for several rows of the batch.
 func (s *Sink) writeStateful(ctx context.Context, tx *pool.Tx, p *tableRows, order []int) error {
 	for from := 0; from < len(order); {
-		to := s.chunk(p, order, from)
+		to, err := s.chunkOfStates(ctx, tx, p, order[:s.chunk(p, order, from)], from)
+		if err != nil {
+			return err
+		}
 		if err := s.writeChunk(ctx, tx, p, order[from:to]); err != nil {
 			return err
 		}
@@ -81,7 +89,7 @@ func (s *Sink) chunk(p *tableRows, order []int, from int) (to int) {
 	for keys, size := 0, 0; from < len(order) && keys < maxLocked && size < usual; keys++ {
 		end := p.endOfKey(order, from)
 		for _, i := range order[from:end] {
-			size += p.rowSize(i)
+			size += p.rows.Footprint(i)
 		}
 		from = end
 	}
@@ -95,18 +103,31 @@ func (p *tableRows) endOfKey(order []int, from int) (to int) {
 	return to
 }
 
-// rowSize estimates the memory of row i of the batch, in bytes.
-func (p *tableRows) rowSize(i int) int {
-	size := len(p.rows.Key(i))
-	cells := p.rows.Cells(i)
-	for j := range cells {
-		size += 40 + len(p.rows.Bytes(&cells[j]))
+// chunkOfStates ends a chunk, which is order[from:], before the states that are stored for it exceed maxStates. They can
+// grow until they are locked, but only by what other tasks commit in between.
+func (s *Sink) chunkOfStates(ctx context.Context, tx *pool.Tx, p *tableRows, order []int, from int) (to int, err error) {
+	if !p.sketches {
+		return len(order), nil
 	}
-	return size
+	lengths, err := s.readStored(ctx, tx, p, order[from:], (*row.Column).IsState, lengthsOnly)
+	if err != nil {
+		return 0, fmt.Errorf("read the lengths of states of %s: %w", p.table.FullName(), err)
+	}
+	for to, size := from, 0; to < len(order); {
+		for _, v := range lengths[string(p.rows.Key(order[to]))] {
+			n, _ := strconv.Atoi(string(v)) // NULL is no state
+			size += n
+		}
+		if to > from && size > maxStates {
+			return to, nil
+		}
+		to = p.endOfKey(order, to)
+	}
+	return len(order), nil
 }
 
 func (s *Sink) writeChunk(ctx context.Context, tx *pool.Tx, p *tableRows, order []int) error {
-	joined, err := s.joinStored(ctx, tx, p, order, nil)
+	joined, err := s.joinStored(ctx, tx, p, order, share{})
 	if err != nil {
 		return err
 	}
@@ -119,13 +140,22 @@ func (s *Sink) writeChunk(ctx context.Context, tx *pool.Tx, p *tableRows, order 
 	return s.writeJoined(ctx, tx, p, joined.stored, joined.kept, p.keep)
 }
 
-// joinStored locks the rows of order that are in the table and joins them with the batch's. added is as in join.
-func (s *Sink) joinStored(ctx context.Context, tx *pool.Tx, p *tableRows, order []int, added map[int]bool) (joinedRows, error) {
+// share is which totals are joined, additive columns and sketches: those of all rows, as a commit does, or fewer, to find
+// out which of them MySQL rejects.
+type share struct {
+	rows map[int]bool // the rows of the batch whose totals are joined; nil is all
+	own  bool         // the sketches of these rows are not joined with the stored ones
+}
+
+func (s share) has(i int) bool { return s.rows == nil || s.rows[i] }
+
+// joinStored locks the rows of order that are in the table and joins them with the batch's.
+func (s *Sink) joinStored(ctx context.Context, tx *pool.Tx, p *tableRows, order []int, totals share) (joinedRows, error) {
 	states, err := s.lockRows(ctx, tx, p, order, (*row.Column).IsState)
 	if err != nil {
 		return joinedRows{}, fmt.Errorf("lock rows of %s: %w", p.table.FullName(), err)
 	}
-	joined, err := p.join(order, states, added)
+	joined, err := p.join(order, states, totals)
 	if err != nil || len(joined.kept) == 0 {
 		return joined, err
 	}
@@ -195,17 +225,16 @@ func (s *Sink) duplicate(ctx context.Context, tx *pool.Tx, p *tableRows, order [
 type joinedRows struct {
 	rows     *row.Rows
 	fresh    []int // rows whose key is not in the table
-	replaced []int // rows that replace the values of their key's last record
+	replaced []int // rows that replace the values of their key's last record, if their table has such values
 	kept     []int // rows whose key has a later record in the table: only states and additive columns change
 	// stored is rows for the INSERT of those that are kept, with the stored values of Follows columns.
 	stored *row.Rows
-	// winners is, for each of rows, the batch's row whose values it holds, -1 for one that is kept.
+	// winners is, for each of rows, the batch's row whose values it holds, -1 if there is none.
 	winners []int
 }
 
-// join joins the rows of the batch, in order of key, with the states of the table, by encoded key. If added is not nil,
-// additive columns are joined from these rows of the batch alone.
-func (p *tableRows) join(order []int, stored map[string]storedValues, added map[int]bool) (joinedRows, error) {
+// join joins the rows of the batch, in order of key, with the states of the table, by encoded key.
+func (p *tableRows) join(order []int, stored map[string]storedValues, totals share) (joinedRows, error) {
 	out := joinedRows{rows: row.NewRows(p.rows.Table)}
 	for from := 0; from < len(order); {
 		key := p.rows.Key(order[from])
@@ -213,7 +242,7 @@ func (p *tableRows) join(order []int, stored map[string]storedValues, added map[
 		i, _ := out.rows.Find(key)
 		winner := -1
 		for end := p.endOfKey(order, from); from < end; from++ {
-			replaces, err := p.joinRow(out.rows, i, order[from], states, added == nil || added[order[from]])
+			replaces, err := p.joinRow(out.rows, i, order[from], states, totals)
 			if err != nil {
 				return out, err
 			}
@@ -221,11 +250,12 @@ func (p *tableRows) join(order []int, stored map[string]storedValues, added map[
 				winner = order[from]
 			}
 		}
+		out.rows.Derive(i)
 		out.winners = append(out.winners, winner)
 		switch {
 		case !present:
 			out.fresh = append(out.fresh, i)
-		case winner >= 0:
+		case winner >= 0 || !p.follows:
 			out.replaced = append(out.replaced, i)
 		default:
 			out.kept = append(out.kept, i)
@@ -235,7 +265,7 @@ func (p *tableRows) join(order []int, stored map[string]storedValues, added map[
 }
 
 // joinRow joins row from of the batch to row i of into. States that the row does not hold yet are those of the table.
-func (p *tableRows) joinRow(into *row.Rows, i, from int, stored storedValues, add bool) (replaces bool, err error) {
+func (p *tableRows) joinRow(into *row.Rows, i, from int, stored storedValues, totals share) (replaces bool, err error) {
 	cells, added := into.Cells(i), p.rows.Cells(from)
 	columns := p.rows.Table.Columns[p.rows.Table.Keys:]
 	n := 0
@@ -244,19 +274,21 @@ func (p *tableRows) joinRow(into *row.Rows, i, from int, stored storedValues, ad
 		if !ok {
 			continue
 		}
-		var before []byte
-		if cells[j].Set {
-			before = into.Bytes(&cells[j])
-		} else if stored != nil {
-			before = stored[n]
-		}
+		sketch := columns[j].Traits().Total
+		before := storedState(stored, n)
 		n++
-		state, wins, err := merge.Join(nil, before, p.rows.Bytes(&added[j]))
+		switch {
+		case cells[j].Set:
+			before = into.Bytes(&cells[j])
+		case sketch && totals.own:
+			before = nil
+		}
+		if sketch && !totals.has(from) {
+			continue
+		}
+		state, wins, err := merge.Join(nil, before, merge.AppendState(nil, p.rows, &added[j]))
 		if err != nil {
-			return false, &checkpoint.Error{
-				Class: checkpoint.ErrBlocked, Err: fmt.Errorf("column %s of table %s: %w", columns[j].Name, p.table.FullName(), err),
-				Hint: "another program has written to the column; restore it from a backup, or empty the table and replay the topic",
-			}
+			return false, p.stateError(&columns[j], err)
 		}
 		if most := p.table.Columns[p.table.Keys+j].MaxBytes; most > 0 && len(state) > most {
 			return false, &checkpoint.Error{
@@ -271,12 +303,36 @@ func (p *tableRows) joinRow(into *row.Rows, i, from int, stored storedValues, ad
 	}
 	for j := range columns {
 		c := &columns[j]
-		if c.IsState() || c.Traits().Follows && !replaces || !c.Traits().Follows && !add {
+		t := c.Traits()
+		if c.IsState() || c.IsDerived() || t.Follows && !replaces || !t.Follows && !totals.has(from) {
 			continue
 		}
 		c.Merge.Fold(into, &cells[j], c.Kind, row.Value{Number: added[j].Number, Bytes: p.rows.Bytes(&added[j]), Set: added[j].Set})
 	}
 	return replaces, nil
+}
+
+// storedState returns the n-th state of a stored row, nil if there is no row. NULL is an empty state.
+func storedState(stored storedValues, n int) []byte {
+	switch {
+	case stored == nil:
+		return nil
+	case stored[n] == nil:
+		return []byte{}
+	}
+	return stored[n]
+}
+
+// stateError returns the error of a state that cannot be joined.
+func (p *tableRows) stateError(c *row.Column, err error) error {
+	out := &checkpoint.Error{
+		Class: checkpoint.ErrBlocked, Err: fmt.Errorf("column %s of table %s: %w", c.Name, p.table.FullName(), err),
+		Hint: "another program has written to the table; restore the column from a backup, or empty the table and replay the topic",
+	}
+	if full, ok := errors.AsType[*row.FullError](err); ok {
+		out.Hint = full.Do
+	}
+	return out
 }
 
 // keep makes the rows for the INSERT of those that are kept: the joined ones, with the Follows values that the table
@@ -320,6 +376,24 @@ func (j *joinedRows) keep(values map[string]storedValues) {
 func (s *Sink) lockRows(
 	ctx context.Context, tx *pool.Tx, p *tableRows, order []int, wanted func(*row.Column) bool,
 ) (map[string]storedValues, error) {
+	return s.readStored(ctx, tx, p, order, wanted, lockedValues)
+}
+
+// reading is what readStored reads of columns.
+type reading struct {
+	before, after string // around the name of a column that is not part of the key
+	end           string // of the statement
+}
+
+var (
+	lockedValues = reading{end: " FOR UPDATE"}
+	lengthsOnly  = reading{before: "LENGTH(", after: ")"}
+)
+
+// readStored reads some columns of the rows of order that are in the table, by encoded key.
+func (s *Sink) readStored(
+	ctx context.Context, tx *pool.Tx, p *tableRows, order []int, wanted func(*row.Column) bool, how reading,
+) (map[string]storedValues, error) {
 	var keys []int // one row of each key
 	for from := 0; from < len(order); from = p.endOfKey(order, from) {
 		keys = append(keys, order[from])
@@ -330,7 +404,7 @@ func (s *Sink) lockRows(
 	var text []byte
 	for from := 0; from < len(keys); {
 		var next int
-		text, next = p.appendLocking(text[:0], tx.Server, columns, keys, from, usual)
+		text, next = p.appendReading(text[:0], tx.Server, columns, how, keys, from, usual)
 		err := tx.Query(ctx, string(text), func(scan func(...any) error) error {
 			values := make([]sql.RawBytes, len(columns))
 			into := make([]any, len(values))
@@ -362,16 +436,22 @@ func (s *Sink) lockRows(
 	return out, nil
 }
 
-// appendLocking appends the locking read of these columns, keys first, of the rows keys[from:next]. It names the key's
-// index, because a scan of the table would wait for the locks of rows that the batch does not write.
-func (p *tableRows) appendLocking(dst []byte, server pool.Server, columns []string, keys []int, from, usual int) (text []byte, next int) {
+// appendReading appends the SELECT of these columns, keys first, of the rows keys[from:next]. It names the key's index,
+// because a scan of the table would wait for the locks of rows that the batch does not write.
+func (p *tableRows) appendReading(
+	dst []byte, server pool.Server, columns []string, how reading, keys []int, from, usual int,
+) (text []byte, next int) {
 	t := &p.table
 	dst = append(dst, "SELECT "...)
 	for i, name := range columns {
 		if i > 0 {
 			dst = append(dst, ", "...)
 		}
-		dst = sqltext.AppendName(dst, name)
+		if c := t.Column(name); c != nil && !c.Traits().Key {
+			dst = append(sqltext.AppendName(append(dst, how.before...), name), how.after...)
+		} else {
+			dst = sqltext.AppendName(dst, name)
+		}
 	}
 	dst = sqltext.AppendTableName(append(dst, " FROM "...), t)
 	if p.index != "" && server.Dialect != pool.Embedded {
@@ -398,7 +478,7 @@ func (p *tableRows) appendLocking(dst []byte, server pool.Server, columns []stri
 			}
 		}
 	}
-	return append(dst, " FOR UPDATE"...), next
+	return append(dst, how.end...), next
 }
 
 // encodeKey returns the key of a row that the server has returned, encoded as the fold encodes it, and the values that

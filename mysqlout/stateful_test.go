@@ -207,7 +207,7 @@ func TestLatest_anotherTaskInsertsFirst(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	joined, err := f.sink.joinStored(t.Context(), tx, &tables[0], tables[0].order, nil)
+	joined, err := f.sink.joinStored(t.Context(), tx, &tables[0], tables[0].order, share{})
 	if err != nil || len(joined.fresh) != 1 {
 		t.Fatalf("%d keys are new, %v; expected 1", len(joined.fresh), err)
 	}

@@ -60,16 +60,16 @@ func (f *finder) bisectKeys(ctx context.Context, order []int) error {
 // findFaultyJoined finds which of a key's rows are at fault, so that the others can be written. The joined row has the
 // values of one of them, the winner, and additive columns of all:
 //
-//   - If the winner's values are rejected with its own additive cells alone, the winner is at fault. Without it another
+//   - If the winner's values are rejected with its own totals alone, the winner is at fault. Without it another
 //     row may win, which is tried next.
-//   - If not, each other row is at fault whose additive cells are rejected beside the winner's values.
+//   - If not, each other row is at fault whose totals are rejected beside the winner's values.
 //   - If there is none, no row is at fault by itself: the total is.
 //
 // Each try joins all rows that are left, so the state and the winner are those of the commit.
 func (f *finder) findFaultyJoined(ctx context.Context, order []int) error {
 	left := slices.Clone(order)
 	for len(left) > 0 {
-		whole, err := f.tryKey(ctx, left, nil, f.asCommitted)
+		whole, err := f.tryKey(ctx, left, share{}, f.asCommitted)
 		if err != nil || whole.answer == nil {
 			return err
 		}
@@ -96,10 +96,10 @@ func (f *finder) findFaultyJoined(ctx context.Context, order []int) error {
 	return nil
 }
 
-// checkJoinedRow adds row i to those found if MySQL rejects the joined row of left with the additive cells of i alone,
+// checkJoinedRow adds row i to those found if MySQL rejects the joined row of left with the totals of i alone,
 // unless a stored total or the state is at fault. The tries that distinguish these are those of checkRow.
 func (f *finder) checkJoinedRow(ctx context.Context, left []int, i int) error {
-	alone := map[int]bool{i: true}
+	alone := share{rows: map[int]bool{i: true}}
 	written, err := f.tryKey(ctx, left, alone, f.asCommitted)
 	if err != nil || written.answer == nil {
 		return err
@@ -119,7 +119,8 @@ func (f *finder) checkJoinedRow(ctx context.Context, left []int, i int) error {
 			return nil
 		}
 	}
-	values, err := f.tryKey(ctx, left, alone, func(joinedRows) string { return "" })
+	own := share{rows: alone.rows, own: true} // the values of sketches grow with what is stored, as totals do
+	values, err := f.tryKey(ctx, left, own, func(joinedRows) string { return "" })
 	if err != nil {
 		return err
 	}
@@ -165,12 +166,11 @@ func (f *finder) asCommitted(j joinedRows) string {
 	return f.in.keep
 }
 
-// tryKey writes the rows of one key, joined, with a tail of its own and with the additive cells of added alone (all if
-// it is nil), in a transaction that is rolled back. A duplicate key is no fault: the server has checked the values by
-// then.
-func (f *finder) tryKey(ctx context.Context, left []int, added map[int]bool, tail func(joinedRows) string) (out triedKey, err error) {
+// tryKey writes the rows of one key, joined, with a tail of its own and with some of the totals, in a transaction that is
+// rolled back. A duplicate key is no fault: the server has checked the values by then.
+func (f *finder) tryKey(ctx context.Context, left []int, totals share, tail func(joinedRows) string) (out triedKey, err error) {
 	err = f.transaction(ctx, func(tx *pool.Tx) error {
-		joined, err := f.sink.joinStored(ctx, tx, f.in, left, added)
+		joined, err := f.sink.joinStored(ctx, tx, f.in, left, totals)
 		if err != nil {
 			return err
 		}

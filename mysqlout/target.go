@@ -19,6 +19,8 @@ type target struct {
 	// states is the number of state columns, and index the name of the key's unique index, for the locking read of states.
 	states int
 	index  string
+	// sketches means that a state can be large, and follows that columns take the values of a record that a state chooses.
+	sketches, follows bool
 	// definition is the table's definition when it was checked, "" if it is not compared.
 	definition string
 	// view is the definition of the table's view, "" if it has none or is not compared.
@@ -40,9 +42,11 @@ func newTarget(t row.Table) *target {
 		out.tail = upsertOf(t, func(row.Traits) bool { return true })
 		out.totals = upsertOf(t, func(c row.Traits) bool { return c.Total })
 		for i := range t.Columns {
-			if t.Columns[i].IsState() {
+			if state, ok := t.Columns[i].Merge.(row.Stateful); ok {
 				out.states++
+				out.sketches = out.sketches || state.MaxBytes() > maxStates/maxLocked
 			}
+			out.follows = out.follows || isFollower(&t.Columns[i])
 		}
 		if out.states > 0 {
 			out.keep = upsertOf(t, func(c row.Traits) bool { return !c.Follows })

@@ -60,7 +60,6 @@ var advices = []struct{ format, query, write string }{
 	{"json", "INSERT INTO t SELECT a FROM events WHERE «a» > ts AND ts > CAST(b AS DATETIME)", "CAST(a AS CHAR)"},
 	// Functions.
 	{"combined", "INSERT INTO t SELECT host, «GROUP_CONCAT(path)» AS a FROM events GROUP BY host", "COUNT(*)"},
-	{"combined", "INSERT INTO t SELECT host, «APPROX_COUNT_DISTINCT(path)» AS a FROM events GROUP BY host", "COUNT(*)"},
 	{"combined", "INSERT INTO t SELECT «NOW()» AS a FROM events", "_timestamp"},
 	{"combined", "INSERT INTO t SELECT «UTC_TIMESTAMP()» AS a FROM events", "_event_time"},
 	{"combined", "INSERT INTO t SELECT «UUID() AS a» FROM events", "_topic, _partition, _offset"},
@@ -99,7 +98,8 @@ var advices = []struct{ format, query, write string }{
 	{"combined", "INSERT INTO t SELECT host, «COUNT(*)» FROM events GROUP BY host", "COUNT(*) AS name"},
 	{"combined", "INSERT INTO t SELECT host«» FROM events GROUP BY host", "COUNT(*) AS n"},
 	{"combined", "INSERT INTO t SELECT «DISTINCT host FROM events»", "GROUP BY with COUNT(*)"},
-	{"combined", "INSERT INTO t SELECT host, «COUNT(DISTINCT path) AS n FROM events GROUP BY host»", "group by the value too"},
+	{"combined", "INSERT INTO t SELECT host, «SUM(DISTINCT bytes) AS n FROM events GROUP BY host»", "group by the value too"},
+	{"combined", "INSERT INTO t SELECT host, COUNT(DISTINCT path) AS n, «COUNT(*) AS n__state» FROM events GROUP BY host", "give that another alias"},
 	{"combined", "INSERT INTO t SELECT host, «STDDEV(CAST(bytes AS DOUBLE))» AS a FROM events GROUP BY host", "STDDEV(CAST(CAST(bytes as DOUBLE) AS DECIMAL(p,s)))"},
 	{"json", "INSERT INTO t SELECT COALESCE(h, '') AS h, «VAR_POP(a + 1)» AS s FROM events GROUP BY h", "VAR_POP(CAST(a + 1 AS DECIMAL(p,s)))"},
 	{"combined", "INSERT INTO t SELECT host, «STD(CAST(bytes AS DECIMAL(30,20)))» AS a FROM events GROUP BY host", "STD(CAST(CAST(bytes as DECIMAL(30, 20)) AS DECIMAL(p,15)))"},

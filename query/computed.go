@@ -71,6 +71,10 @@ func (c *builder) sameValue(a, b *ast.Expr) bool {
 // cellOf returns the name of the column that holds an aggregate. If there is none yet, it adds a hidden one, named
 // after the computed column.
 func (c *builder) cellOf(p *program, names []string, visible string, e *ast.Expr, hidden *int) string {
+	if isEstimate(e) {
+		c.Fail(e, "it is an estimate, which an expression would show as if it were exact: give it a column of its own, and compute with it when you select")
+		return visible
+	}
 	o := c.aggregate("", e)
 	if c.Err != nil {
 		return visible
@@ -97,6 +101,6 @@ func (c *builder) cellOf(p *program, names []string, visible string, e *ast.Expr
 	case slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, o.name) }):
 		c.Fail(e, "its column would be %s, which another item of SELECT has: give that another alias", o.name)
 	}
-	p.cells = append(p.cells, o)
+	c.addCell(p, names, o)
 	return o.name
 }

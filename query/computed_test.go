@@ -99,7 +99,9 @@ func TestComputed_rejected(t *testing.T) {
 	for _, c := range []struct{ item, want string }{
 		{"SUM(bytes) / status AS x", "status`: it is neither in GROUP BY nor in an aggregate"},
 		{"SUM(SUM(bytes) / COUNT(*)) AS x", "an aggregate cannot contain another"},
-		{"COUNT(DISTINCT bytes) / COUNT(*) AS x", "DISTINCT"},
+		{"APPROX_COUNT_DISTINCT(bytes) / COUNT(*) AS x", "give it a column of its own"},
+		{"APPROX_COUNT_DISTINCT(bytes) = 5 AS x", "give it a column of its own"},
+		{"SUM(DISTINCT bytes) / COUNT(*) AS x", "only COUNT, MIN, MAX and ANY_VALUE have DISTINCT"},
 		{"MAX(ts) > MIN(ts) AS x", "its values are times, but a column is computed from numbers only"},
 		{"IF(MAX(agent) = 'x', 1, 0) AS x", "its values are text"},
 		{"IF(COUNT(*) > 3, 'many', 'few') AS x", "'many': is text"},

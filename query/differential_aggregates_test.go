@@ -37,6 +37,12 @@ func (d *differential) aggregate(t *testing.T) {
 	case is == aDecimal:
 		functions = functions[:6]
 	}
+	counts := 2 // the functions that return an integer
+	if key.is != aText {
+		// MariaDB 10.11 sorts the rows for COUNT(DISTINCT), and then has several groups of '' and of a NUL.
+		functions = slices.Insert(functions, counts, "COUNT(DISTINCT %s)")
+		counts++
+	}
 	items, their := []string{key.ours() + " AS k"}, []string{key.theirText()}
 	for i, f := range functions {
 		items = append(items, strings.ReplaceAll(f, "%s", x.ours())+fmt.Sprintf(" AS c%d", i))
@@ -85,7 +91,9 @@ func (d *differential) aggregate(t *testing.T) {
 	for i := range out.Len() {
 		var as []answer
 		for j, cell := range out.Cells(i) {
-			as = append(as, cellAnswer(out, &cell, &out.Table.Columns[1+j]))
+			if c := &out.Table.Columns[1+j]; !c.Hidden {
+				as = append(as, cellAnswer(out, &cell, c))
+			}
 		}
 		groups[keyText(out, i)] = as
 	}
@@ -101,7 +109,7 @@ func (d *differential) aggregate(t *testing.T) {
 		delete(groups, name)
 		for j := range as {
 			kind := is
-			if j < 2 {
+			if j < counts {
 				kind = anInt
 			}
 			theirs := answer{set: line[1+j].Valid, text: line[1+j].String}

@@ -113,7 +113,9 @@ func (f *diffFormat) fold(p *Plan, rows []int) (out *row.Rows, dead map[int]stri
 	for _, d := range tally.Dead {
 		dead[int(d.Offset)] = d.Reason
 	}
-	return run.Take().Tables[0], dead
+	out = run.Take().Tables[0]
+	out.DeriveFolded()
+	return out, dead
 }
 
 // evaluate computes a SELECT item for some rows.

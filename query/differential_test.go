@@ -289,6 +289,9 @@ func (d *differential) covered(t *testing.T) {
 	t.Helper()
 	var want []string
 	for _, name := range ast.Aggregates {
+		if strings.HasPrefix(name, "approx_") {
+			continue // no server has it
+		}
 		want = append(want, fmt.Sprintf("op %d %s", ast.OpCall, name))
 	}
 	for op := range ast.OpEnd {

@@ -61,6 +61,7 @@ func DryRun(ctx context.Context, p *Plan, inputs []Input, out io.Writer, maxDead
 	}
 	w := bufio.NewWriter(out)
 	for _, rows := range f.Take().Tables {
+		rows.DeriveFolded()
 		res.Rows += rows.Len()
 		fmt.Fprintf(w, "%s: %d rows\n", terminal.Text(rows.Table.FullName()), rows.Len())
 		if err := writeRows(w, rows, p.shownColumns(rows.Table)); err != nil {

@@ -51,14 +51,9 @@ func position(e *fold.Env) value.Value {
 	return value.Text(e.Text[from:len(e.Text):len(e.Text)])
 }
 
-// state returns how a table's rows choose their record; nil if they do not.
-func state(t *row.Table) row.Merge {
-	for i := range t.Columns {
-		if t.Columns[i].IsState() {
-			return t.Columns[i].Merge
-		}
-	}
-	return nil
+// replaces reports whether a table keeps the values of the last record.
+func replaces(t *row.Table) bool {
+	return slices.ContainsFunc(t.Columns, func(c row.Column) bool { return c.Merge == row.Latest })
 }
 
 // holdsValue reports whether the column contains the value of one record, unchanged.

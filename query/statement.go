@@ -24,14 +24,22 @@ type output struct {
 	x         expr.Compiled // the key's value or the aggregate's argument; unset for COUNT(*)
 	kind      row.Kind      // of the column that the query would create
 	source    *ast.Expr     // the aggregate in the query's text; nil for a key, and for a row per record
-	hidden    bool          // only computed columns read it
+	hidden    bool          // only computed columns read it, or it is a state
 	keepScale bool          // row.Column.KeepScale
+	// merge is that of a sketch's columns; nil for others, whose merge is that of the aggregate. state is the sketch that a
+	// derived column shows.
+	merge row.Merge
+	state *output
+	of    []*ast.Expr // of a sketch: the arguments of its aggregate
 }
 
 // mergeKind returns how values of the column are merged.
 func (o *output) mergeKind() row.Merge {
 	if o.key {
 		return row.Key
+	}
+	if o.merge != nil {
+		return o.merge
 	}
 	return o.aggregate.Merge()
 }
@@ -54,7 +62,9 @@ func (p *program) statement() fold.Statement {
 		s.Keys = append(s.Keys, p.keys[i].columnOf())
 	}
 	for i := range p.cells {
-		s.Cells = append(s.Cells, p.cells[i].columnOf())
+		if p.cells[i].state == nil { // others are computed by the sink
+			s.Cells = append(s.Cells, p.cells[i].columnOf())
+		}
 	}
 	return s
 }
@@ -191,7 +201,7 @@ func (c *builder) groupedOutputs(p *program, names []string, aggregated bool) er
 		switch {
 		case keyOf[i]:
 		case it.IsAggregate():
-			p.cells = append(p.cells, c.aggregate(names[i], it.Expr))
+			c.addCell(p, names, c.aggregate(names[i], it.Expr))
 		case st.Replace && !it.HasAggregate():
 			p.cells = append(p.cells, c.value(names[i], it.Expr, aggregate.Last))
 		case it.HasAggregate(): // below, because it uses the cells of all other items
@@ -282,15 +292,18 @@ func (c *builder) key(name string, names []string, e *ast.Expr) output {
 	return output{name: name, key: true, x: x, kind: x.Column()}
 }
 
-// aggregate compiles COUNT, SUM, MIN or MAX.
+// aggregate compiles a call of an aggregate.
 func (c *builder) aggregate(name string, e *ast.Expr) output {
 	o := output{name: name, kind: row.Int, source: e}
 	bad := func(format string, args ...any) output {
 		c.Fail(e, format, args...)
 		return o
 	}
+	if isSketch(e) {
+		return c.sketch(name, e)
+	}
 	if e.Distinct && e.Name != "min" && e.Name != "max" && e.Name != "any_value" {
-		return bad("DISTINCT cannot be computed by adding to a row: group by the value too, and count the rows when you select")
+		return bad("only COUNT, MIN, MAX and ANY_VALUE have DISTINCT: group by the value too, and add when you select")
 	}
 	if e.Star {
 		if e.Name != "count" {

@@ -54,6 +54,10 @@ func (p *program) table() row.Table {
 
 func (o output) column() row.Column {
 	c := row.Column{Name: o.name, Kind: o.kind, Merge: o.mergeKind(), Hidden: o.hidden, KeepScale: o.keepScale, Nullable: o.x.Nullable || !o.key && o.holdsValue() && o.x.RarelyNull}
+	if o.state != nil {
+		c.State = o.state.name
+		return c
+	}
 	if !o.key && !o.aggregate.WritesArgument() {
 		c.Nullable = false
 		return c
@@ -80,7 +84,7 @@ func join(t *row.Table, more row.Table) error {
 	if t.FullName() != more.FullName() {
 		return fmt.Errorf("tables %s and %s differ only in the case of letters, and are one table on some servers: write one name", t.FullName(), more.FullName())
 	}
-	if state(t) != state(&more) {
+	if replaces(t) != replaces(&more) {
 		return fmt.Errorf("it writes %s with another of INSERT and REPLACE than an earlier statement: statements into one table must begin with the same words", t.FullName())
 	}
 	if t.Grouped != more.Grouped || t.Keys != more.Keys || len(t.Columns) != len(more.Columns) {

@@ -99,6 +99,11 @@ type latestMerge struct{}
 
 func (latestMerge) String() string { return "position of the last record" }
 func (latestMerge) Traits() Traits { return Traits{ByPartition: true} }
+func (latestMerge) MaxBytes() int  { return 0 } // it grows with the partitions that wrote the key
+
+func (latestMerge) AppendState(dst []byte, rows *Rows, c *Cell) []byte {
+	return append(dst, rows.Bytes(c)...)
+}
 
 func (latestMerge) Fold(rows *Rows, to *Cell, _ Kind, v Value) {
 	if !to.Set {

@@ -10,7 +10,7 @@ import (
 // cell with the column of the stored row. Everything that depends on the kind of merge is in its implementation: the
 // fold, the checks of a table, the DDL and the sink call it.
 //
-// A Merge is Additive or Stateful. An implementation is a small comparable value, so == compares kinds, and is safe for
+// A Merge is Additive, Stateful or Derived. An implementation is a small comparable value, so == compares kinds, and is safe for
 // concurrent use. A nil Merge in a Column means Key.
 type Merge interface {
 	// String is the kind's name, for messages.
@@ -38,21 +38,25 @@ type Additive interface {
 // back.
 type Stateful interface {
 	Merge
+	// AppendState appends the state of a cell that was folded.
+	AppendState(dst []byte, rows *Rows, c *Cell) []byte
 	// Join joins the state of a batch's row to the stored one and appends the result to dst. replaces reports whether
 	// the row's Replace columns take the values of the batch's row; else they keep the stored values. An error means
-	// that the stored state cannot be decoded; the other one was made by the fold. stored is empty if there is no row
-	// yet, or one without a state. The result must not depend on how records are divided into
-	// batches, nor on the order in which tasks commit them.
+	// that the stored state cannot be decoded, or that the result would be too large (FullError); the other state was
+	// made by AppendState. stored is nil if there is no row yet, and empty if there is one without a state. The result
+	// must not depend on how records are divided into batches, nor on the order in which tasks commit them.
 	Join(dst, stored, added []byte) (state []byte, replaces bool, err error)
+	// MaxBytes is the maximum length of a state in bytes, 0 if it has no limit of its own.
+	MaxBytes() int
 }
 
 // Traits is what a table check, the DDL and the Fit functions must know of a Merge.
 type Traits struct {
 	// Key identifies the row. Such a column is never NULL.
 	Key bool
-	// Total means that values are combined into one that no record has. A sum grows with every record and may leave the
-	// range in which each value fits. So the column must be wide, no record is the cause of a result out of range, and
-	// the order must not matter.
+	// Total means that values are combined into one that no record has, such as a sum or a sketch. A sum grows with every
+	// record and may leave the range in which each value fits. So the column must be wide, no record is the cause of a
+	// result out of range, and the order must not matter.
 	Total bool
 	// Bits means that values are 64 bits, so the column is a BIGINT UNSIGNED.
 	Bits bool

@@ -8,7 +8,8 @@ import (
 )
 
 // Cell is one value of a row outside its key. Its column's Kind determines where its value is: Int and Decimal in
-// Number; Datetime and Double's bits in Number.Lo; Text and Bytes in the arena of its Rows.
+// Number; Datetime and Double's bits in Number.Lo; Text and Bytes in the arena of its Rows. A cell of a sketch holds
+// elements (Rows.Element) while it is folded.
 type Cell struct {
 	Number
 	off, len int
@@ -37,7 +38,8 @@ type Rows struct {
 	seed     maphash.Seed
 
 	byPartition bool
-	partitions  []int32 // of each row; empty unless byPartition
+	partitions  []int32  // of each row; empty unless byPartition
+	elements    elements // of the cells of sketches
 }
 
 // Origin is the record of a row that is not merged with the other rows of its key.
@@ -60,7 +62,7 @@ func (r *Rows) Len() int { return len(r.keys) }
 
 // Size returns the approximate memory in use, in bytes.
 func (r *Rows) Size() int64 {
-	return int64(cap(r.arena) + cap(r.keys)*16 + cap(r.hash)*8 + cap(r.cells)*40 + cap(r.slots)*4 + cap(r.partitions)*4 + len(r.separate)*64)
+	return int64(cap(r.arena)+cap(r.keys)*16+cap(r.hash)*8+cap(r.cells)*40+cap(r.slots)*4+cap(r.partitions)*4+len(r.separate)*64) + r.elements.size()
 }
 
 // Key returns the encoded key of row i, a view that must not be changed.
@@ -72,6 +74,19 @@ func (r *Rows) Key(i int) []byte {
 // Cells returns the cells of row i in the order of the table's columns after its keys. The slice is valid until the
 // next row is added.
 func (r *Rows) Cells(i int) []Cell { return r.cells[i*r.width : (i+1)*r.width : (i+1)*r.width] }
+
+// Footprint estimates the memory of row i, in bytes.
+func (r *Rows) Footprint(i int) int {
+	size := len(r.Key(i))
+	cells := r.Cells(i)
+	for j := range cells {
+		size += 40 + cells[j].len
+		if c := &r.Table.Columns[r.Table.Keys+j]; c.IsState() && c.Traits().Total {
+			size += r.elementsSize(&cells[j])
+		}
+	}
+	return size
+}
 
 // Bytes returns the value of a Text or Bytes cell, a view of the arena.
 func (r *Rows) Bytes(c *Cell) []byte { return r.arena[c.off : c.off+c.len : c.off+c.len] }

@@ -31,6 +31,8 @@ type Column struct {
 	Merge Merge
 	// Hidden means that the column is for the server or for us: a Computed column reads it, or it is a state.
 	Hidden bool
+	// State is the name of the Stateful column from which a Derived column is computed; empty for others.
+	State string
 	// Scale is the number of digits after the point of a Decimal, 0 to 30; values are rounded half away from zero to
 	// it before they are added. For Datetime it is the digits of a second's fraction that the column keeps, 0 to 6.
 	Scale int

@@ -21,9 +21,11 @@ const (
 	Keep                     // x itself, in a row that one record writes
 	Last                     // x of the last record, which LastPosition finds
 	LastPosition             // the position of the last record
+	Sketch                   // an element of a sketch, whose merge is that of the table's column
 )
 
-// Merge returns how values of the function merge in a cell and in the table.
+// Merge returns how values of the function merge in a cell and in the table. There are several sketches, so that of
+// Sketch is not known here.
 func (f Func) Merge() row.Merge {
 	switch f {
 	case Count, CountValues, Sum:
@@ -50,7 +52,7 @@ func (f Func) Merge() row.Merge {
 func (f Func) HasArgument() bool { return f != Count }
 
 // WritesArgument reports whether the argument's own value is written to the column. If so, it must fit the column.
-func (f Func) WritesArgument() bool { return f >= Sum }
+func (f Func) WritesArgument() bool { return f >= Sum && f != Sketch }
 
 // Input returns what one row adds to a cell. v is the row's argument, which is ignored if the function has none. The
 // result is a view of v.

@@ -150,9 +150,9 @@ func (j *tableChecker) column(c *row.Column, i int) {
 	}
 	real := j.found.column(c.Name)
 	if real == nil {
-		if by := j.readBy(c.Name); by != nil && j.found.filled {
+		if by := j.shownBy(c.Name); by != "" && j.found.filled {
 			j.refuse(subject, "empty the table and read the records again, or write to another table",
-				"there is no such column, and the table holds rows: their %s would be computed without the records that are counted already", by.Name)
+				"there is no such column, and the table holds rows: their %s would be computed without the records that are counted already", by)
 			return
 		}
 		j.refuse(subject, j.alter("ADD COLUMN %s", columnDefinition(j.server, j.want, i)), "there is no such column (or leave it out of the query)")
@@ -233,7 +233,7 @@ func (j *tableChecker) kind(c *row.Column, real *column, subject string, i int, 
 				real.columnType, scale)
 		}
 	case row.Double:
-		if c.Traits().Total {
+		if c.Merge == row.Add {
 			j.refuse(subject, "write SUM(CAST(… AS DECIMAL(38,6)))", "a sum of DOUBLE depends on the order of addition, so it cannot be exact")
 		}
 		if real.dataType != "double" || strings.Contains(real.columnType, "(") {

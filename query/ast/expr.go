@@ -91,7 +91,9 @@ type Step struct {
 }
 
 // Aggregates lists the aggregate functions, in lower case.
-var Aggregates = []string{"count", "sum", "min", "max", "any_value", "bit_and", "bit_or", "bit_xor"}
+var Aggregates = []string{
+	"count", "sum", "min", "max", "any_value", "bit_and", "bit_or", "bit_xor", "approx_count_distinct", "approx_percentile",
+}
 
 // Composed lists the functions that are computed from several aggregates, in lower case.
 var Composed = []string{"avg", "variance", "var_pop", "var_samp", "std", "stddev", "stddev_pop", "stddev_samp"}

@@ -17,20 +17,18 @@ var functions = slices.Concat(conditionals, numbers, parts, searches, regexps, c
 
 // instead holds what to write in place of functions of MySQL that are not supported.
 var instead = map[string]string{
-	"avg":                   "AVG takes one expression, and is computed for a group: write it in SELECT, outside of other aggregates",
-	"std":                   "VARIANCE and STDDEV take one expression, and are computed for a group: write them in SELECT, outside of other aggregates",
-	"group_concat":          "it cannot be computed by adding to a row: group by the value, with COUNT(*)",
-	"approx_count_distinct": "it cannot be computed by adding to a row: group by the value, with COUNT(*), and count rows when you select",
-	"json_keys":             "MySQL sorts the names, MariaDB does not: ask for each name with JSON_EXTRACT(json, '$.name') IS NOT NULL",
-	"json_search":           "it would return a path: write JSON_CONTAINS(json, '\"text\"')",
-	"json_array":            "servers write JSON in different ways: write one column for each value",
-	"json_contains_path":    "write JSON_EXTRACT(json, path) IS NOT NULL; JSON's null is NULL there",
-	"now":                   "the query would give different rows when it runs again: use _timestamp or _event_time",
-	"rand":                  "the query would give different rows when it runs again",
-	"uuid":                  "the query would give different rows when it runs again: use _topic, _partition, _offset",
-	"hop":                   "a record is in several of its windows, so it must be an item of GROUP BY: write SELECT HOP(time, INTERVAL n unit, INTERVAL n unit) AS w, COUNT(*) AS n FROM events GROUP BY w",
-	"sec_to_time":           "there is no type of times of day: store the seconds, and use it when you select",
-	"time":                  "there is no type of times of day: write DATE_FORMAT(time, '%H:%i:%s'), or TIME_TO_SEC(time)",
+	"avg":                "AVG takes one expression, and is computed for a group: write it in SELECT, outside of other aggregates",
+	"std":                "VARIANCE and STDDEV take one expression, and are computed for a group: write them in SELECT, outside of other aggregates",
+	"json_keys":          "MySQL sorts the names, MariaDB does not: ask for each name with JSON_EXTRACT(json, '$.name') IS NOT NULL",
+	"json_search":        "it would return a path: write JSON_CONTAINS(json, '\"text\"')",
+	"json_array":         "servers write JSON in different ways: write one column for each value",
+	"json_contains_path": "write JSON_EXTRACT(json, path) IS NOT NULL; JSON's null is NULL there",
+	"now":                "the query would give different rows when it runs again: use _timestamp or _event_time",
+	"rand":               "the query would give different rows when it runs again",
+	"uuid":               "the query would give different rows when it runs again: use _topic, _partition, _offset",
+	"hop":                "a record is in several of its windows, so it must be an item of GROUP BY: write SELECT HOP(time, INTERVAL n unit, INTERVAL n unit) AS w, COUNT(*) AS n FROM events GROUP BY w",
+	"sec_to_time":        "there is no type of times of day: store the seconds, and use it when you select",
+	"time":               "there is no type of times of day: write DATE_FORMAT(time, '%H:%i:%s'), or TIME_TO_SEC(time)",
 }
 
 // sameAdvice maps a function to the one whose advice it shares.

@@ -1,0 +1,168 @@
+package query
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/sluice-etl/sluice/fold"
+	"github.com/sluice-etl/sluice/fold/aggregate"
+	"github.com/sluice-etl/sluice/fold/value"
+	"github.com/sluice-etl/sluice/query/ast"
+	"github.com/sluice-etl/sluice/query/expr"
+	"github.com/sluice-etl/sluice/row"
+)
+
+// Some aggregates need to know more than their value to add a record: COUNT(DISTINCT x) needs the values that were
+// counted. This is the sketch, a state in a hidden column. The visible column shows what the sketch says, and is computed
+// by the sink whenever it writes the sketch.
+
+// sketchSuffix ends the name of a sketch's hidden column, which begins with the name of the column that shows it.
+const sketchSuffix = "__state"
+
+// isSketch reports whether an aggregate needs a sketch.
+func isSketch(e *ast.Expr) bool { return e.Name == "count" && e.Distinct || isEstimate(e) }
+
+// isEstimate reports whether an aggregate is an approximation.
+func isEstimate(e *ast.Expr) bool { return e.Name == "approx_count_distinct" }
+
+// sketch compiles an aggregate with a sketch: the column that shows it, whose output has the sketch as its state.
+func (c *builder) sketch(name string, e *ast.Expr) output {
+	o := output{name: name, aggregate: aggregate.Sketch, kind: row.Int, source: e}
+	args := c.sketched(e)
+	if c.Err != nil {
+		return o
+	}
+	state := output{aggregate: aggregate.Sketch, kind: row.Bytes, hidden: true, of: e.Args}
+	state.x.Kind = value.KindText
+	switch e.Name {
+	case "count":
+		o.merge, state.merge = row.DistinctCount, row.Distinct(kindsOf(args))
+		state.x.Eval = limited(element(args))
+	case "approx_count_distinct":
+		o.merge, state.merge = row.DistinctEstimate, row.HyperLogLog(kindsOf(args))
+		state.x.Eval = hashed(element(args))
+	}
+	o.state = &state
+	return o
+}
+
+// sketched compiles the arguments of an aggregate with a sketch.
+func (c *builder) sketched(e *ast.Expr) (args []expr.Compiled) {
+	if e.Star || len(e.Args) == 0 {
+		c.Fail(e, "expected an expression whose values are counted")
+		return nil
+	}
+	for _, a := range e.Args {
+		if a.HasAggregate() {
+			c.Fail(e, "an aggregate cannot contain another: an expression of aggregates is outside of them, such as SUM(x) / COUNT(*)")
+			return nil
+		}
+		x := c.Compile(a)
+		x.Source = a
+		switch x.Kind {
+		case value.KindNull:
+			c.Fail(e, "%s is always NULL, which is not counted", a.Text)
+		case value.KindJSON:
+			x = c.Text(x) // as in GROUP BY
+		}
+		args = append(args, x)
+	}
+	return args
+}
+
+// kindsOf says what the values of expressions are, as far as they can be equal.
+func kindsOf(args []expr.Compiled) string {
+	var kinds []string
+	for _, x := range args {
+		switch x.Kind {
+		case value.KindInt, value.KindDecimal:
+			kinds = append(kinds, "numbers")
+		default:
+			kinds = append(kinds, x.Column().String())
+		}
+	}
+	return strings.Join(kinds, ", ")
+}
+
+// element returns the element of a record, which is NULL if one of its values is, as in MySQL.
+func element(args []expr.Compiled) func(*fold.Env) value.Value {
+	if len(args) == 1 && args[0].Kind == value.KindText {
+		return args[0].Eval
+	}
+	if len(args) == 1 {
+		x := args[0]
+		return func(e *fold.Env) value.Value {
+			v := x.Eval(e)
+			if !v.Set {
+				return value.Null
+			}
+			from := len(e.Text)
+			e.Text = aggregate.AppendElement(e.Text, &v, x.Kind)
+			return value.Text(e.Text[from:len(e.Text):len(e.Text)])
+		}
+	}
+	return func(e *fold.Env) value.Value {
+		base := len(e.Parts)
+		for i := range args {
+			v := args[i].Eval(e)
+			if !v.Set {
+				e.Parts = e.Parts[:base]
+				return value.Null
+			}
+			e.Parts = append(e.Parts, v)
+		}
+		from := len(e.Text)
+		for i := range args {
+			e.Text = aggregate.AppendPart(e.Text, &e.Parts[base+i], args[i].Kind)
+		}
+		e.Parts = e.Parts[:base]
+		return value.Text(e.Text[from:len(e.Text):len(e.Text)])
+	}
+}
+
+// limited makes a record a dead letter if its element is too long for a set.
+func limited(eval func(*fold.Env) value.Value) func(*fold.Env) value.Value {
+	return func(e *fold.Env) value.Value {
+		v := eval(e)
+		if len(v.Bytes) > row.MaxDistinctValue {
+			e.Fail("COUNT(DISTINCT …): the value has %d bytes, must have at most %d (LEFT(text, %d) cuts): %s",
+				value.RecordNumber(len(v.Bytes)), row.MaxDistinctValue, row.MaxDistinctValue/4, value.Quote(v.Bytes))
+		}
+		return v
+	}
+}
+
+// hashed returns the hash of a record's element.
+func hashed(eval func(*fold.Env) value.Value) func(*fold.Env) value.Value {
+	return func(e *fold.Env) value.Value {
+		v := eval(e)
+		if v.Set {
+			v.Number.Lo = aggregate.Hash(v.Bytes)
+		}
+		return v
+	}
+}
+
+// addCell adds the column of an aggregate, and its sketch, unless another column has the same.
+func (c *builder) addCell(p *program, names []string, o output) {
+	if o.state == nil || c.Err != nil {
+		p.cells = append(p.cells, o)
+		return
+	}
+	for i := range p.cells {
+		have := p.cells[i].state
+		if have != nil && have.merge == o.state.merge && slices.EqualFunc(have.of, o.state.of, c.sameValue) {
+			o.state = have
+			p.cells = append(p.cells, o)
+			return
+		}
+	}
+	o.state.name = o.name + sketchSuffix
+	switch {
+	case len(o.state.name) > maxName:
+		c.Fail(o.source, "its sketch would be in column %s, and a column name has at most %d bytes: give it a shorter alias", o.state.name, maxName)
+	case slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, o.state.name) }):
+		c.Fail(o.source, "its sketch would be in column %s, which another item of SELECT has: give that another alias", o.state.name)
+	}
+	p.cells = append(p.cells, o, *o.state)
+}
