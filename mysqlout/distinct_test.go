@@ -324,3 +324,21 @@ func TestDistinct_chunksAreBoundedByTheirStates(t *testing.T) {
 		t.Errorf("chunks end at %v, expected 5 and 8", ends)
 	}
 }
+
+const estimatesText = `INSERT INTO users SELECT COALESCE(LEFT(u, 50), '') AS u, APPROX_COUNT_DISTINCT(page) AS pages, APPROX_PERCENTILE(ms, 0.5) AS p50,
+	APPROX_PERCENTILE(ms, 0.95) AS p95, COUNT(*) AS n FROM events GROUP BY u`
+
+// Estimates are those of one batch of all records, bit by bit, whatever the batches of two processes are.
+func TestEstimates_twoProcesses(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, sqltest.Open(t, mariadbtest.Start(t)), testConfig())
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	logs := randomLogs(seed)
+	runTwoProcesses(t, f, estimatesText, logs, seed)
+	f.wantStatesOfOneBatch(t, jsonQuery(t, strings.Replace(estimatesText, "users", "at_once", 1)), logs, "pages__state", "p50__state")
+	const shown = "SELECT u, pages, p50, p95, n FROM %s ORDER BY u"
+	if got, want := f.Text(t, fmt.Sprintf(shown, "users")), f.Text(t, fmt.Sprintf(shown, "at_once")); got != want || strings.Contains(got, "NULL") {
+		t.Errorf("got\n%s\nexpected those of one batch\n%s", got, want)
+	}
+}

@@ -99,6 +99,7 @@ var advices = []struct{ format, query, write string }{
 	{"combined", "INSERT INTO t SELECT host«» FROM events GROUP BY host", "COUNT(*) AS n"},
 	{"combined", "INSERT INTO t SELECT «DISTINCT host FROM events»", "GROUP BY with COUNT(*)"},
 	{"combined", "INSERT INTO t SELECT host, «SUM(DISTINCT bytes) AS n FROM events GROUP BY host»", "group by the value too"},
+	{"combined", "INSERT INTO t SELECT host, «APPROX_PERCENTILE(CAST(bytes AS DOUBLE), 0.5)» AS n FROM events GROUP BY host", "APPROX_PERCENTILE(CAST(CAST(bytes as DOUBLE) AS DECIMAL(p,s)), 0.5)"},
 	{"combined", "INSERT INTO t SELECT host, COUNT(DISTINCT path) AS n, «COUNT(*) AS n__state» FROM events GROUP BY host", "give that another alias"},
 	{"combined", "INSERT INTO t SELECT host, «STDDEV(CAST(bytes AS DOUBLE))» AS a FROM events GROUP BY host", "STDDEV(CAST(CAST(bytes as DOUBLE) AS DECIMAL(p,s)))"},
 	{"json", "INSERT INTO t SELECT COALESCE(h, '') AS h, «VAR_POP(a + 1)» AS s FROM events GROUP BY h", "VAR_POP(CAST(a + 1 AS DECIMAL(p,s)))"},

@@ -23,11 +23,14 @@ const sketchSuffix = "__state"
 func isSketch(e *ast.Expr) bool { return e.Name == "count" && e.Distinct || isEstimate(e) }
 
 // isEstimate reports whether an aggregate is an approximation.
-func isEstimate(e *ast.Expr) bool { return e.Name == "approx_count_distinct" }
+func isEstimate(e *ast.Expr) bool { return strings.HasPrefix(e.Name, "approx_") }
 
 // sketch compiles an aggregate with a sketch: the column that shows it, whose output has the sketch as its state.
 func (c *builder) sketch(name string, e *ast.Expr) output {
 	o := output{name: name, aggregate: aggregate.Sketch, kind: row.Int, source: e}
+	if e.Name == "approx_percentile" {
+		return c.percentile(o, e)
+	}
 	args := c.sketched(e)
 	if c.Err != nil {
 		return o
@@ -43,6 +46,50 @@ func (c *builder) sketch(name string, e *ast.Expr) output {
 		state.x.Eval = hashed(element(args))
 	}
 	o.state = &state
+	return o
+}
+
+// percentile compiles APPROX_PERCENTILE(x, share). All of one x share a sketch.
+func (c *builder) percentile(o output, e *ast.Expr) output {
+	if len(e.Args) != 2 || e.Distinct || e.Star {
+		c.Fail(e, "expected a number and a share from 0 to 1, such as (x, 0.95)")
+		return o
+	}
+	share := e.Args[1]
+	n, digits, ok := value.ParseDecimal([]byte(share.Name))
+	if share.Op != ast.OpInt && share.Op != ast.OpDecimal || !ok || digits > row.MaxPercentileDigits || n.Sign() < 0 || n.Compare(row.Pow10(digits)) > 0 {
+		c.Fail(share, "expected a constant from 0 to 1 with at most %d digits after the point, such as 0.95", row.MaxPercentileDigits)
+		return o
+	}
+	of := *e
+	of.Args = e.Args[:1]
+	args := c.sketched(&of)
+	if c.Err != nil {
+		return o
+	}
+	x := args[0]
+	if x.Kind == value.KindText && x.Source == e.Args[0] {
+		x = c.Compile(e.Args[0]) // a JSON field is a number here
+		x.Source = e.Args[0]
+	}
+	if x.Kind == value.KindDouble {
+		c.Fail(e, "a DOUBLE can be so close to 0 that no bucket holds it: write APPROX_PERCENTILE(CAST(%s AS DECIMAL(p,s)), %s)", e.Args[0].Text, share.Text)
+		return o
+	}
+	x = c.Number(x)
+	eval := x.Eval
+	state := output{aggregate: aggregate.Sketch, kind: row.Bytes, hidden: true, of: of.Args, merge: row.Histogram}
+	state.x.Kind = value.KindInt
+	state.x.Eval = func(e *fold.Env) value.Value {
+		v := eval(e)
+		if !v.Set {
+			return value.Null
+		}
+		return aggregate.Bucket(&v)
+	}
+	share64, _ := n.Int64()
+	o.kind, o.x.Nullable = row.Double, true
+	o.merge, o.state = row.Percentile(share64, digits), &state
 	return o
 }
 

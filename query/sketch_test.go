@@ -99,7 +99,7 @@ func TestSketch_longValue(t *testing.T) {
 func TestSketch_allocatesNothing(t *testing.T) {
 	for _, item := range []string{
 		"COUNT(DISTINCT agent)", "COUNT(DISTINCT host, agent)", "COUNT(DISTINCT bytes)", "COUNT(DISTINCT bytes / 3, ts)", "COUNT(DISTINCT CAST(bytes AS DOUBLE))",
-		"APPROX_COUNT_DISTINCT(agent)", "APPROX_COUNT_DISTINCT(host, bytes)",
+		"APPROX_COUNT_DISTINCT(agent)", "APPROX_COUNT_DISTINCT(host, bytes)", "APPROX_PERCENTILE(bytes, 0.5)", "APPROX_PERCENTILE(-bytes / 7, 0.5)",
 	} {
 		f := plan(t, "combined", "INSERT INTO t SELECT status, "+item+" AS n FROM events GROUP BY status").NewFold()
 		records := []batch.Record{{Value: []byte(line(200, "5"))}, {Value: []byte(line(200, "7"))}}
@@ -138,5 +138,33 @@ func TestSketch_estimate(t *testing.T) {
 		if state != want {
 			t.Errorf("column %s is %s, expected %s", rows.Table.Columns[1+i].Name, state, want)
 		}
+	}
+}
+
+// Percentiles of one expression share a histogram. NULLs are not counted; a group of NULLs has NULL.
+func TestSketch_percentile(t *testing.T) {
+	t.Parallel()
+	const text = `INSERT INTO t SELECT COALESCE(k, '') AS k, APPROX_PERCENTILE(ms, 0.5) AS p50, APPROX_PERCENTILE(ms, 0.99) AS p99,
+		APPROX_PERCENTILE(CAST(ms AS DECIMAL(20,3)), 1) AS top FROM events GROUP BY k`
+	p := plan(t, "json", text)
+	if diff := cmp.Diff([]string{
+		"k key", "p50 percentile 0.5", "[p50__state histogram]", "p99 percentile 0.99", "top percentile 1", "[top__state histogram]",
+	}, columnsOf(t, p)); diff != "" {
+		t.Errorf("(-expected +got):\n%s", diff)
+	}
+	for _, c := range p.Tables()[0].Columns {
+		if c.Nullable != (c.State != "") {
+			t.Errorf("column %s: nullable is %v, expected percentiles alone", c.Name, c.Nullable)
+		}
+	}
+	var log strings.Builder
+	for n := range 1000 {
+		fmt.Fprintf(&log, `{"k":"a","ms":%d.%03d}`+"\n", n*7%1000, n)
+	}
+	log.WriteString(`{"k":"b","ms":null}` + "\n" + `{"k":"c","ms":-2.5}` + "\n" + `{"k":"c","ms":0}` + "\n" + `{"k":"c"}` + "\n" + `{"k":"c","ms":"x"}` + "\n")
+	rows, res := dryRun(t, p, []byte(log.String()))
+	want(t, rows, "a 498 988 996", "b NULL NULL NULL", "c -2.515625 0 0")
+	if res.Dead != 1 {
+		t.Errorf("got %d dead letters, expected that of the text", res.Dead)
 	}
 }
