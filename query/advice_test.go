@@ -73,6 +73,14 @@ var advices = []struct{ format, query, write string }{
 	{"combined", "INSERT INTO t SELECT LEFT(path, «2.5») AS a FROM events", "CAST(2.5 AS SIGNED)"},
 	{"combined", "INSERT INTO t SELECT «ROW_NUMBER() OVER () AS a» FROM events", "_topic, _partition, _offset and _index"},
 	{"combined", "INSERT INTO t SELECT «COUNT(*) OVER ()» AS a FROM events", "TUMBLE(time, INTERVAL n unit)"},
+	{"combined", "INSERT INTO t SELECT «CAST(ts AS TIME)» AS a FROM events", "TIME_TO_SEC(ts)"},
+	{"combined", "INSERT INTO t SELECT «CAST(agent AS JSON)» AS a FROM events", "JSON_EXTRACT(agent, '$')"},
+	{"combined", "INSERT INTO t SELECT «CONVERT(agent, BINARY)» AS a FROM events", "agent"},
+	{"combined", "INSERT INTO t SELECT host FROM events WHERE «BINARY »agent = 'a'", "leave it out"},
+	{"combined", "INSERT INTO t SELECT host FROM events WHERE agent« COLLATE utf8mb4_bin» = 'a'", "leave it out"},
+	{"combined", "INSERT INTO t SELECT host FROM events WHERE «agent COLLATE utf8mb4_general_ci» LIKE '%bot%'", "LOWER(agent)"},
+	{"combined", "INSERT INTO t SELECT host FROM events WHERE agent LIKE 'a' «ESCAPE 'ab'»", "ESCAPE must be one character"},
+	{"combined", "INSERT INTO t SELECT host FROM events WHERE «agent ILIKE '%Bot%'»", "LOWER(text) LIKE '%part in lower case%'"},
 	{"combined", "INSERT INTO t SELECT INET6_NTOA(«host») AS a FROM events", "INET6_ATON(host)"},
 	{"json", "INSERT INTO t SELECT JSON_LENGTH(«a») AS a FROM events", "a->'$'"},
 	{"json", "INSERT INTO t SELECT JSON_LENGTH(«a») AS a FROM events", "a->>'$'"},
@@ -181,7 +189,6 @@ var advices = []struct{ format, query, write string }{
 	{"json", "INSERT INTO t SELECT a->>'$«[*]»' AS l FROM events", "write [n], [last] or [last-n]"},
 	{"combined", "INSERT INTO t SELECT CAST(status AS «DECIMAL(50,2)») AS l FROM events", "DECIMAL(p,s)"},
 	{"combined", "INSERT INTO t SELECT CAST(ts AS «DATETIME(9)») AS l FROM events", "DATETIME(n)"},
-	{"combined", "INSERT INTO t SELECT CAST(path AS «DATE») AS l FROM events", "SIGNED, UNSIGNED, DECIMAL(p,s), CHAR(n), DATETIME or DOUBLE"},
 }
 
 // otherAdvices holds texts with advice in errors of Bind and in reasons of dead letters.
@@ -202,6 +209,8 @@ var filled = []string{
 
 // asWritten holds the text of the query for advice that cannot be inserted as it is.
 var asWritten = map[string]string{
+	"LOWER(text) LIKE '%part in lower case%'":           "LOWER(agent) LIKE '%bot%'",
+	"ESCAPE must be one character":                      "ESCAPE 'a'",
 	"JSON_CONTAINS for each text or number, with AND":   "JSON_CONTAINS(agent, '1') AND JSON_CONTAINS(agent, '2')",
 	"JSON_EXTRACT(json, '$.name') IS NOT NULL":          "JSON_EXTRACT(agent, '$.name') IS NOT NULL",
 	`JSON_CONTAINS(json, '"text"')`:                     `JSON_CONTAINS(agent, '"text"')`,
@@ -245,10 +254,9 @@ var asWritten = map[string]string{
 	"CAST to SIGNED or DECIMAL(p,s)":                    "CAST(COUNT(*) AS DECIMAL(20,3))",
 	"write the same expression":                         "1",
 	"it computes other columns of t than an earlier statement: statements into one table write the same columns": "COUNT(*) + 1 AS n",
-	"DECIMAL(p,s)": "DECIMAL(20,3)",
-	"DATETIME(n)":  "DATETIME(3)",
-	"SIGNED, UNSIGNED, DECIMAL(p,s), CHAR(n), DATETIME or DOUBLE": "DATETIME",
-	"SELECT … FROM events":                      "SELECT host FROM events",
+	"DECIMAL(p,s)":         "DECIMAL(20,3)",
+	"DATETIME(n)":          "DATETIME(3)",
+	"SELECT … FROM events": "SELECT host FROM events",
 	"write one INSERT … SELECT for each SELECT": "SELECT host FROM events",
 	"name the columns that are used":            "path",
 	"name them in SELECT":                       "host",
@@ -316,6 +324,7 @@ var noAdvice = []string{
 	"TRIM([[LEADING | TRAILING] pattern FROM] text)",
 	// The parser rejects these first.
 	"CHAR(n) takes a number of characters",
+	"expected CAST to SIGNED, UNSIGNED, DECIMAL(p,s), CHAR(n), DATE, DATETIME or DOUBLE",
 }
 
 var (

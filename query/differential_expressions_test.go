@@ -152,7 +152,7 @@ var productions = map[place][]production{
 	aTime: append(alternatives(aTime), made("FROM_UNIXTIME(%s)", aNumber)),
 	aCondition: append(append(append(compared(anyAtAll), compared(aText)...), compared(aTime)...),
 		made("(%s = %s)", aTime, timeConst), made("(%s < %s)", aTime, timeConst), made("(%s >= %s)", timeConst, aTime), made("(%s BETWEEN %s AND %s)", aTime, timeConst, timeConst), made("(%s <=> %s)", aTime, timeConst),
-		made("(%s LIKE %s)", textual, pattern), made("(%s NOT LIKE %s)", aText, pattern), made("(%s LIKE %s)", aText, aText), made("(%s LIKE %s ESCAPE '|')", aText, pattern), made("(%s LIKE %s ESCAPE '')", aText, pattern),
+		made("(%s LIKE %s)", textual, pattern), made("(%s NOT LIKE %s)", aText, pattern), made("(%s LIKE %s)", aText, aText), made("(%s LIKE %s ESCAPE '|')", aText, pattern), made("(%s LIKE %s ESCAPE 'é')", aText, pattern), made("(LOWER(%s) LIKE LOWER(%s))", aText, pattern), made("(%s LIKE %s ESCAPE '')", aText, pattern),
 		made("(%s AND %s)", aCondition, aCondition), made("(%s OR %s)", aCondition, aCondition), made("(%s XOR %s)", aCondition, aCondition), made("(NOT %s)", aCondition), made("(!%s)", aCondition), made("(%s AND %s)", anyAtAll, aCondition), made("(%s OR %s)", aCondition, anyAtAll),
 		made("(%s IS TRUE)", aCondition), made("(%s IS NOT TRUE)", anyAtAll), made("(%s IS FALSE)", aCondition), made("(%s IS NOT FALSE)", anyAtAll), made("TRUE"), made("FALSE"), made("(%s AND %s AND %s)", aCondition, aCondition, aCondition),
 	),

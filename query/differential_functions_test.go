@@ -68,6 +68,7 @@ func anonymous(v4, v6 string) string {
 // integer is sometimes a DECIMAL, and CEIL of a DOUBLE has a number of digits that it shows.
 var functionProductions = map[place][]production{
 	anInt: {
+		translated("CONVERT(%s, SIGNED)", "CAST(%s AS signed)", intColumn), translated("CONVERT(%s, UNSIGNED INTEGER)", "CAST(%s AS unsigned)", aCondition),
 		made("LOCATE(%s, %s)", delimiter, textual), made("LOCATE(%s, %s)", textual, aText), made("LOCATE(%s, %s, %s)", delimiter, textual, anInt), made("INSTR(%s, %s)", textual, delimiter), made("INSTR(%s, %s)", aText, textual),
 		made("FIND_IN_SET(%s, %s)", delimiter, aText), made("FIND_IN_SET(%s, REPLACE(%s, 'a', ','))", aText, aText), made("FIND_IN_SET(LEFT(%s, 1), REPLACE(%s, 'a', ','))", aText, aText),
 		made("FIELD(%s, %s, %s)", aText, aText, aText), translated("FIELD(%s, %s, %s)", "FIELD(%s + 0.0, %s, %s)", anInt, anInt, anInt), made("FIELD(%s, %s)", aDecimal, aNumber),
@@ -86,9 +87,11 @@ var functionProductions = map[place][]production{
 		made("ROUND(%s)", anInt), translated("ROUND(%s, %s)", "(ROUND(%s, %s) DIV 1)", anInt, digits), translated("TRUNCATE(%s, %s)", "(TRUNCATE(%s, %s) DIV 1)", anInt, digits),
 	},
 	aDecimal: {
+		made("CONVERT(%s, DECIMAL(38,10))", intColumn),
 		made("ABS(%s)", aDecimal), made("ROUND(%s)", aDecimal), made("ROUND(%s, %s)", aDecimal, digits), made("TRUNCATE(%s, %s)", aDecimal, digits),
 	},
 	aText: {
+		made("CONVERT(%s, CHAR(3))", textual), made("CONVERT(%s, CHAR)", aText),
 		made("RIGHT(%s, %s)", textual, count), made("RIGHT(%s, %s)", textual, anInt), made("LEFT(%s, %s)", textual, anInt),
 		made("SUBSTRING(%s, %s)", textual, count), made("SUBSTRING(%s, %s, %s)", textual, anInt, count), made("SUBSTR(%s, %s, %s)", textual, count, anInt), made("MID(%s, %s, %s)", textual, count, count),
 		made("SUBSTRING('aébc' FROM %s FOR %s)", anInt, anInt), made("SUBSTR(%s, %s)", aText, anInt),
@@ -114,6 +117,7 @@ var functionProductions = map[place][]production{
 	aTime: {
 		translated("FROM_DAYS(%s)", "TIMESTAMP(FROM_DAYS(%s))", dayNumber), translated("FROM_DAYS(TO_DAYS(%s))", "TIMESTAMP(FROM_DAYS(TO_DAYS(%s)))", aTime), translated("MAKEDATE(%s, %s)", "TIMESTAMP(MAKEDATE(%s, %s))", anInt, anInt),
 		translated("MAKEDATE(YEAR(%s), DAYOFYEAR(%s))", "TIMESTAMP(MAKEDATE(YEAR(%s), DAYOFYEAR(%s)))", aTime, aTime),
+		translated("CAST(%s AS DATE)", "TIMESTAMP(CAST(%s AS DATE))", aTime), translated("CONVERT(CAST(%s AS DATETIME(6)), DATE)", "TIMESTAMP(CAST(CAST(%s AS DATETIME(6)) AS DATE))", aTime), made("CONVERT(%s, DATETIME(3))", aTime),
 		translated("DATE(%s)", "TIMESTAMP(DATE(%s))", aTime), translated("LAST_DAY(%s)", "TIMESTAMP(LAST_DAY(%s))", aTime),
 		made("ADDDATE(%s, %s)", aTime, count), made("SUBDATE(%s, %s)", aTime, count), made("SUBDATE(%s, INTERVAL %s WEEK)", aTime, count), made("TIMESTAMPADD(MONTH, %s, %s)", count, aTime),
 	},

@@ -25,7 +25,17 @@ func (c *Compiler) cast(e *ast.Expr) Compiled {
 	if to := casts[e.Name]; to != nil {
 		return to(c, e, x)
 	}
-	return c.Fail(e, "expected CAST to SIGNED, UNSIGNED, DECIMAL(p,s), CHAR(n), DATETIME or DOUBLE")
+	if write := insteadOfCast[e.Name]; write != "" {
+		return c.Fail(e, write, x.Source.Text)
+	}
+	return c.Fail(e, "expected CAST to SIGNED, UNSIGNED, DECIMAL(p,s), CHAR(n), DATE, DATETIME or DOUBLE")
+}
+
+// insteadOfCast holds what to write in place of the types of MySQL whose values are none of package value.
+var insteadOfCast = map[string]string{
+	"time":   "there are no times without a date: write TIME_TO_SEC(%s) for the seconds of the day",
+	"json":   "write JSON_EXTRACT(%s, '$') for the JSON that a text contains",
+	"binary": "text is compared by its bytes: write %s without the CAST",
 }
 
 func (c *Compiler) castSigned(e *ast.Expr, x Compiled) Compiled {

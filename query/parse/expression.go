@@ -73,7 +73,11 @@ func (c converter) convert(e sqlparser.Expr) (*ast.Expr, error) {
 			return nil, fmt.Errorf("%s: a character set cannot be chosen, text is UTF-8: leave it out", x.Text)
 		}
 		x.Precision, x.Scale = number(e.Type.Length), number(e.Type.Scale)
-		return c.operands(x, e.Expr)
+		x, err := c.operands(x, e.Expr)
+		if err == nil && x.Name == "date" {
+			x = dateOf(x)
+		}
+		return x, err
 	case *sqlparser.IntervalExpr:
 		x.Op, x.Name = ast.OpInterval, strings.ToLower(e.Unit)
 		x.Text = "interval " + sqlparser.String(e.Expr) + " " + x.Name
@@ -90,6 +94,12 @@ func (c converter) convert(e sqlparser.Expr) (*ast.Expr, error) {
 		return c.substring(x, e)
 	}
 	return c.condition(x, e)
+}
+
+// dateOf converts CAST(x AS DATE) into DATE(CAST(x AS DATETIME(6))).
+func dateOf(cast *ast.Expr) *ast.Expr {
+	cast.Name, cast.Precision = "datetime", 6
+	return &ast.Expr{Op: ast.OpCall, Name: "date", Args: []*ast.Expr{cast}, Precision: -1, Scale: -1, Text: cast.Text}
 }
 
 // operands converts the operands of x and appends them to x.Args. A nil stays nil.
@@ -155,17 +165,25 @@ func unsupported(x *ast.Expr) error {
 
 // reject returns the error for an expression that the tree cannot represent.
 func reject(x *ast.Expr, e sqlparser.Expr) error {
-	switch e.(type) {
+	switch e := e.(type) {
 	case *sqlparser.Subquery, *sqlparser.ExistsExpr:
 		return fmt.Errorf("%s: subqueries are not supported: join when you select from the table", x.Text)
 	case *sqlparser.GroupConcatExpr:
 		return fmt.Errorf("%s: GROUP_CONCAT cannot be computed by adding to a row: group by the value, with COUNT(*)", x.Text)
 	case *sqlparser.CollateExpr:
-		return fmt.Errorf("%s: COLLATE is not supported, text is compared by its bytes: leave it out", x.Text)
+		return collated(x, e)
 	case *sqlparser.ConvertUsingExpr:
 		return fmt.Errorf("%s: character sets cannot be converted, text is UTF-8: leave it out", x.Text)
 	}
 	return unsupported(x)
+}
+
+// collated returns the error for COLLATE. Collations that ignore case ignore accents too, and differ between servers.
+func collated(x *ast.Expr, e *sqlparser.CollateExpr) error {
+	if text := sqlparser.String(e.Expr); !strings.HasSuffix(strings.ToLower(e.Collation), "_bin") && !strings.EqualFold(e.Collation, "binary") {
+		return fmt.Errorf("%s: COLLATE is not supported, text is compared by its bytes, and servers differ on which letters are equal in %s: write LOWER(%s) on both sides of the comparison to ignore case", x.Text, e.Collation, text)
+	}
+	return fmt.Errorf("%s: COLLATE is not supported, text is compared by its bytes: leave it out", x.Text)
 }
 
 // reserved reports whether a word cannot be the name of a column, by parsing a statement that uses it as one.

@@ -3,6 +3,7 @@ package parse
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/dolthub/vitess/go/vt/sqlparser"
 
@@ -18,6 +19,8 @@ func (c converter) unary(x *ast.Expr, e *sqlparser.UnaryExpr) (*ast.Expr, error)
 		return c.expr(e.Expr)
 	case sqlparser.BangStr:
 		x.Op = ast.OpNot
+	case sqlparser.BinaryStr:
+		return nil, fmt.Errorf("%s: BINARY is not supported, text is compared by its bytes: leave it out", x.Text)
 	default:
 		return nil, unsupported(x)
 	}
@@ -79,7 +82,7 @@ func (c converter) comparison(x *ast.Expr, e *sqlparser.ComparisonExpr) (*ast.Ex
 		x.Op, x.Not, x.Name = ast.OpLike, e.Operator == sqlparser.NotLikeStr, `\`
 		if e.Escape != nil {
 			lit, ok := e.Escape.(*sqlparser.SQLVal)
-			if !ok || lit.Type != sqlparser.StrVal || len(lit.Val) > 1 {
+			if !ok || lit.Type != sqlparser.StrVal || utf8.RuneCount(lit.Val) > 1 {
 				return nil, fmt.Errorf("%s: ESCAPE must be one character", x.Text)
 			}
 			x.Name = string(lit.Val)
