@@ -183,6 +183,36 @@ func TestNullKeys_embeddedIsRefused(t *testing.T) {
 	}
 }
 
+// A NULL of a time is in the range of a TIMESTAMP column, too.
+func TestNullKeys_timestamp(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, sqltest.Open(t, mariadbtest.Start(t)), testConfig())
+	f.Exec(t, "CREATE TABLE t (minute TIMESTAMP(6) GENERATED ALWAYS AS (CASE WHEN minute__null = 0 THEN minute__key END) VIRTUAL, n BIGINT NOT NULL, "+
+		"minute__key TIMESTAMP(6) NOT NULL DEFAULT '2000-01-01', minute__null INT UNSIGNED NOT NULL, PRIMARY KEY (minute__key, minute__null))")
+	plan := nullKeysPlan(t, "INSERT INTO t SELECT TUMBLE(at, INTERVAL 1 SECOND) AS minute, COUNT(*) AS n FROM events GROUP BY minute")
+	f.prepare(t, plan.Tables()...)
+	if err := plan.Bind(f.tables); err != nil {
+		t.Fatal(err)
+	}
+	at := mustClaim(t, f.sink, 0)
+	var records []batch.Record
+	for i, body := range []string{`{}`, `{"at":"1970-01-01 00:00:01"}`, `{"at":null}`, `{"at":"2026-01-02 03:04:05.6"}`} {
+		records = append(records, batch.Record{Offset: int64(i), Value: []byte(body)})
+	}
+	for id := range byte(2) {
+		fold := plan.NewFold()
+		var tally batch.Tally
+		fold.Add(at[0].Partition, records, &tally)
+		if err := f.sink.Commit(t.Context(), taskBatch(id+1, 4, fold.Take(), at...)); err != nil {
+			t.Fatal(err)
+		}
+		at = advance(at, 4)
+	}
+	if got := f.Text(t, "SELECT CAST(CONVERT_TZ(minute, @@time_zone, '+00:00') AS CHAR), n FROM t ORDER BY minute"); got != "NULL 4\n1970-01-01 00:00:01.000000 2\n2026-01-02 03:04:05.000000 2" {
+		t.Errorf("got\n%s\nexpected NULL and two times, each with its count", got)
+	}
+}
+
 // A key of bytes is stored like one of text.
 func TestNullKeys_bytes(t *testing.T) {
 	t.Parallel()

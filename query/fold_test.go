@@ -428,6 +428,7 @@ func TestFold_allocatesNothing(t *testing.T) {
 			COUNT(referer) AS r FROM events WHERE (method IN ('GET', 'POST') OR path LIKE '/x%y%') AND NOT status BETWEEN 500 AND 599 AND CONCAT(method, status) <> 'x' GROUP BY m, status, p`, line(200, "17")},
 		{"json", `SELECT COALESCE(k, '') AS k, COALESCE(CAST(code AS SIGNED), 0) AS c, COUNT(*) AS n, SUM(ms) AS s, MIN(CAST(at AS DATETIME)) AS f, MAX(CAST(a AS CHAR)) AS o, MIN(CONCAT(list)) AS l FROM events WHERE a.b <> 'z' GROUP BY 1, 2`,
 			`{"k":"key","code":200,"ms":12.75,"at":"2015-05-17T10:05:03Z","a":{"b":"x\u0041"},"list":[1,2,{"x":null}]}`},
+		{"json", "SELECT k, l, CAST(code AS SIGNED) AS c, TUMBLE(at, INTERVAL 1 HOUR) AS h, MAX(k) AS m, COUNT(*) AS n FROM events GROUP BY 1, 2, 3, 4", `{"k":"key","l":null,"at":"2015-05-17T10:05:03Z"}`},
 	} {
 		f := plan(t, c.format, "INSERT INTO t "+c.text).NewFold()
 		records := []batch.Record{{Offset: 1, Value: []byte(c.body), Headers: []batch.Header{{Key: "host", Value: []byte("h")}}}}
