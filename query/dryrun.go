@@ -23,6 +23,16 @@ import (
 type Input struct {
 	Name string
 	io.Reader
+	// Time is the time of the records in Kafka; zero means now.
+	Time time.Time
+}
+
+// Shown is a table of a dry run: its visible columns, and its rows in order of the key, as MySQL shows their values.
+type Shown struct {
+	Name    string
+	Columns []grid.Column
+	Rows    [][]string
+	View    *row.View // of the table, which the server computes; nil if there is none
 }
 
 // DryRunResult holds the number of lines by their fate, and the number of rows.
@@ -38,10 +48,49 @@ const maxLine = 16 << 20
 // shows them, then at most maxDead dead letters (below 0: all) with file, line and reason, then the totals. Lines must
 // have at most 16 MiB. render is applied to each reason; it is for the names of options. DryRun returns ctx's error if
 // ctx ends first, and errors of inputs with the input's name.
-func DryRun(ctx context.Context, p *Plan, inputs []Input, out io.Writer, maxDead int, render func(string) string) (res DryRunResult, err error) {
+func DryRun(ctx context.Context, p *Plan, inputs []Input, out io.Writer, maxDead int, render func(string) string) (DryRunResult, error) {
+	tables, dead, res, err := Evaluate(ctx, p, inputs, maxDead)
+	if err != nil {
+		return res, err
+	}
+	w := bufio.NewWriter(out)
+	for _, t := range tables {
+		fmt.Fprintf(w, "%s: %d rows\n", terminal.Text(t.Name), len(t.Rows))
+		if err := (grid.Layout{Columns: t.Columns}).Write(w, t.Rows); err != nil {
+			return res, err
+		}
+		if t.View != nil {
+			fmt.Fprintf(w, "%s is a view of it: %s\n", terminal.Text(t.View.Name), terminal.Text(t.View.SQL))
+		}
+		fmt.Fprintln(w)
+	}
+	if len(dead) > 0 {
+		fmt.Fprintf(w, "dead letters: %d\n", res.Dead)
+		for _, d := range dead {
+			fmt.Fprintf(w, "%s:%d: %s\n", terminal.Text(d.Topic), d.Offset+1, Explanation(d, render))
+		}
+		if more := res.Dead - int64(len(dead)); more > 0 {
+			fmt.Fprintf(w, "… and %d more\n", more)
+		}
+		fmt.Fprintln(w)
+	}
+	fmt.Fprintf(w, "%d lines: %d counted, %d filtered, %d dead; %d rows\n", res.Lines, res.Counted, res.Filtered, res.Dead, res.Rows)
+	return res, w.Flush()
+}
+
+// Explanation returns the reason of a dead letter with its detail, as one line. render is as for DryRun.
+func Explanation(d batch.DeadLetter, render func(string) string) string {
+	text := terminal.Text(render(d.Reason))
+	if d.Detail != "" {
+		text += " (" + terminal.Text(d.Detail) + ")"
+	}
+	return text
+}
+
+// Evaluate folds log files as DryRun does, and returns the rows and the dead letters.
+func Evaluate(ctx context.Context, p *Plan, inputs []Input, maxDead int) (tables []Shown, dead []batch.DeadLetter, res DryRunResult, err error) {
 	f := p.newFold()
 	f.Explain() // the files belong to the user
-	var dead []batch.DeadLetter
 	take := func(tally *batch.Tally) {
 		res.Counted += tally.Counted
 		res.Filtered += tally.Filtered
@@ -56,46 +105,28 @@ func DryRun(ctx context.Context, p *Plan, inputs []Input, out io.Writer, maxDead
 		n, err := dryRunInput(ctx, f, in, take)
 		res.Lines += n
 		if err != nil {
-			return res, fmt.Errorf("%s: %w", in.Name, err)
+			return nil, nil, res, fmt.Errorf("%s: %w", in.Name, err)
 		}
 	}
-	w := bufio.NewWriter(out)
 	for _, rows := range f.Take().Tables {
 		rows.DeriveFolded()
-		res.Rows += rows.Len()
-		fmt.Fprintf(w, "%s: %d rows\n", terminal.Text(rows.Table.FullName()), rows.Len())
-		if err := writeRows(w, rows, p.shownColumns(rows.Table)); err != nil {
-			return res, err
-		}
-		if rows.Table.View != nil {
-			fmt.Fprintf(w, "%s is a view of it: %s\n", terminal.Text(rows.Table.View.Name), terminal.Text(rows.Table.View.SQL))
-		}
-		fmt.Fprintln(w)
+		t := shownTable(rows, p.shownColumns(rows.Table))
+		t.View = rows.Table.View
+		res.Rows += len(t.Rows)
+		tables = append(tables, t)
 	}
-	if len(dead) > 0 {
-		fmt.Fprintf(w, "dead letters: %d\n", res.Dead)
-		for _, d := range dead {
-			fmt.Fprintf(w, "%s:%d: %s", terminal.Text(d.Topic), d.Offset+1, terminal.Text(render(d.Reason)))
-			if d.Detail != "" {
-				fmt.Fprintf(w, " (%s)", terminal.Text(d.Detail))
-			}
-			fmt.Fprintln(w)
-		}
-		if more := res.Dead - int64(len(dead)); more > 0 {
-			fmt.Fprintf(w, "… and %d more\n", more)
-		}
-		fmt.Fprintln(w)
-	}
-	fmt.Fprintf(w, "%d lines: %d counted, %d filtered, %d dead; %d rows\n", res.Lines, res.Counted, res.Filtered, res.Dead, res.Rows)
-	return res, w.Flush()
+	return tables, dead, res, nil
 }
 
 // dryRunInput folds the lines of one file.
 func dryRunInput(ctx context.Context, f batch.Fold[row.Delta], in Input, take func(*batch.Tally)) (lines int64, err error) {
-	const at = 1000 // lines in a call of Add
+	const most = 1000 // lines in a call of Add
 	part := checkpoint.Partition{Topic: in.Name}
-	now := time.Now().UnixMilli()
-	records := make([]batch.Record, 0, at)
+	at := in.Time
+	if at.IsZero() {
+		at = time.Now()
+	}
+	records := make([]batch.Record, 0, most)
 	var memory []byte
 	add := func() {
 		var tally batch.Tally
@@ -112,9 +143,9 @@ func dryRunInput(ctx context.Context, f batch.Fold[row.Delta], in Input, take fu
 			line = value.TrimBOM(line)
 		}
 		memory = append(memory, line...)
-		records = append(records, batch.Record{Offset: lines, Timestamp: now, Value: memory[from:len(memory):len(memory)]})
+		records = append(records, batch.Record{Offset: lines, Timestamp: at.UnixMilli(), Value: memory[from:len(memory):len(memory)]})
 		lines++
-		if len(records) == at {
+		if len(records) == most {
 			add()
 			if err := ctx.Err(); err != nil {
 				return lines, err
@@ -128,23 +159,22 @@ func dryRunInput(ctx context.Context, f batch.Fold[row.Delta], in Input, take fu
 	return lines, s.Err()
 }
 
-// writeRows writes rows as aligned columns, with numbers aligned to the right.
-func writeRows(w io.Writer, rows *row.Rows, columns []shown) error {
-	var layout grid.Layout
+// shownTable returns rows as a dry run shows them, with numbers aligned to the right.
+func shownTable(rows *row.Rows, columns []shown) Shown {
+	t := Shown{Name: rows.Table.FullName()}
 	for i := range columns {
 		c := &columns[i]
-		layout.Columns = append(layout.Columns, grid.Column{Name: c.Name, Right: c.Kind == row.Int || c.Kind == row.Decimal || c.Kind == row.Double})
+		t.Columns = append(t.Columns, grid.Column{Name: c.Name, Right: c.Kind == row.Int || c.Kind == row.Decimal || c.Kind == row.Double})
 	}
-	lines := make([][]string, 0, rows.Len())
 	for _, i := range rows.Sorted() {
 		values := rowValues(rows, i)
 		line := make([]string, len(columns))
 		for k := range columns {
 			line[k] = columns[k].text(values)
 		}
-		lines = append(lines, line)
+		t.Rows = append(t.Rows, line)
 	}
-	return layout.Write(w, lines)
+	return t
 }
 
 // shown is a column of the output: one of the table that is not hidden, or a computed one.

@@ -37,7 +37,7 @@ func plan(t testing.TB, format, text string) *Plan {
 func dryRun(t testing.TB, p *Plan, log []byte) (rows []string, res DryRunResult) {
 	t.Helper()
 	var out bytes.Buffer
-	res, err := DryRun(context.Background(), p, []Input{{"access.log", bytes.NewReader(log)}}, &out, -1, strings.Clone)
+	res, err := DryRun(context.Background(), p, []Input{{Name: "access.log", Reader: bytes.NewReader(log)}}, &out, -1, strings.Clone)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ nonsense
 a - - [17/May/2015:10:05:03 +0000] "HEAD / HTTP/1.1" 304 - "-" "x"
 `
 	var out bytes.Buffer
-	if _, err := DryRun(context.Background(), p, []Input{{"a.log", strings.NewReader(log)}}, &out, 5, strings.Clone); err != nil {
+	if _, err := DryRun(context.Background(), p, []Input{{Name: "a.log", Reader: strings.NewReader(log)}}, &out, 5, strings.Clone); err != nil {
 		t.Fatal(err)
 	}
 	want := `db.hits: 2 rows
@@ -149,7 +149,7 @@ a - - [17/May/2015:10:05:03 +0000] "GET / HTTP/1.1" 500 10 "-" "x"
 a - - [17/May/2015:10:05:03 +0000] "GET /b HTTP/1.1" 304 - "-" "x"
 `
 	var out bytes.Buffer
-	if _, err := DryRun(context.Background(), p, []Input{{"a.log", strings.NewReader(log)}}, &out, 5, strings.Clone); err != nil {
+	if _, err := DryRun(context.Background(), p, []Input{{Name: "a.log", Reader: strings.NewReader(log)}}, &out, 5, strings.Clone); err != nil {
 		t.Fatal(err)
 	}
 	want := `hits: 2 rows

@@ -18,7 +18,7 @@ func TestDryRun_hostileText(t *testing.T) {
 		{"combined", "INSERT INTO t SELECT status, COUNT(*) AS n FROM events GROUP BY status", hostile},
 	} {
 		var out bytes.Buffer
-		if _, err := DryRun(t.Context(), plan(t, c.format, c.query), []Input{{hostile, strings.NewReader(c.line + "\n" + c.line + "\n")}}, &out, -1, strings.Clone); err != nil {
+		if _, err := DryRun(t.Context(), plan(t, c.format, c.query), []Input{{Name: hostile, Reader: strings.NewReader(c.line + "\n" + c.line + "\n")}}, &out, -1, strings.Clone); err != nil {
 			t.Fatal(err)
 		}
 		if text := out.String(); terminal.Needed(strings.ReplaceAll(text, "\n", "")) || !strings.Contains(text, "]0;owned") {

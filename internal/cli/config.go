@@ -21,6 +21,7 @@ type configCmd struct {
 	Load    configOf[loadCmd]   `cmd:"" help:"Options of etl load."`
 	Check   configOf[checkCmd]  `cmd:"" help:"Options of etl check."`
 	DryRun  configOf[dryRunCmd] `cmd:"" help:"Options of etl dry-run."`
+	Test    configOf[testCmd]   `cmd:"" help:"Options of etl test."`
 	Send    configOf[sendCmd]   `cmd:"" help:"Options of etl send."`
 	Offsets struct {
 		Show configOf[offsetsShowCmd] `cmd:"" help:"Options of etl offsets show."`

@@ -1,0 +1,108 @@
+package trial
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const words = "INSERT INTO counts SELECT LEFT(word, 3) AS w, COUNT(*) AS n, MAX(NULLIF(CHAR_LENGTH(word), 1)) AS longest FROM events GROUP BY w"
+
+func run(t *testing.T, queryText, text string) *Result {
+	t.Helper()
+	f, err := Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := f.Run(t.Context(), queryText, strings.Clone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res
+}
+
+// Rows are compared in any order and with any spaces between cells; what differs is shown with the names of the columns.
+func TestRun_diff(t *testing.T) {
+	t.Parallel()
+	const given = "format: words\n\n== lines ==\naaaa b b\n'\n\n"
+	for name, c := range map[string]struct {
+		expected string
+		diff     []string
+	}{
+		"passes": {"== rows of counts ==\n|w|n|longest|\n| b |2| NULL |\n| aaa | 1 | 4 |\n|'''|1|NULL|\n", nil},
+		"another value": {
+			"== rows of counts ==\n| w | n | longest |\n| ''' | 1 | NULL |\n| b | 3 | NULL |\n| aaa | 1 | 4 |\n",
+			[]string{"rows of counts:", "  | w   | n | longest |", "- | b   | 3 |    NULL |", "+ | b   | 2 |    NULL |"},
+		},
+		"a row twice": {
+			"== rows of counts ==\n| w | n | longest |\n| ''' | 1 | NULL |\n| b | 2 | NULL |\n| b | 2 | NULL |\n| aaa | 1 | 4 |\n",
+			[]string{"rows of counts:", "  | w   | n | longest |", "- | b   | 2 |    NULL |"},
+		},
+		"nothing expected": {
+			"",
+			[]string{"rows of counts:", "  | w   | n | longest |", "+ | ''' | 1 |    NULL |", "+ | aaa | 1 |       4 |", "+ | b   | 2 |    NULL |"},
+		},
+		"other columns": {
+			"== rows of counts ==\n| w | n |\n| b | 2 |\n",
+			[]string{"rows of counts:", "- | w | n |", "+ | w | n | longest |"},
+		},
+		"another table and a dead letter": {
+			"== rows of counts ==\n| w | n | longest |\n| ''' | 1 | NULL |\n| b | 2 | NULL |\n| aaa | 1 | 4 |\n\n== rows of t ==\n| w |\n\n== dead letters ==\n1: bad\n",
+			[]string{"rows of t:", "- the query does not write this table", "dead letters:", "- 1: bad"},
+		},
+	} {
+		res := run(t, words, given+c.expected)
+		if diff := cmp.Diff(c.diff, res.Diff); diff != "" {
+			t.Errorf("%s (-expected +got):\n%s", name, diff)
+		}
+		if again := run(t, words, res.Text); again.Diff != nil || again.Text != res.Text {
+			t.Errorf("%s: the updated test fails, or is updated again: %v\n%s", name, again.Diff, res.Text)
+		}
+		if !strings.HasPrefix(res.Text, strings.TrimRight(given, "\n")) {
+			t.Errorf("%s: the updated test does not begin with what was given:\n%s", name, res.Text)
+		}
+	}
+}
+
+// Dead letters have the number of their line, computed columns their value, and the record's time is that of the test.
+func TestRun_values(t *testing.T) {
+	t.Parallel()
+	const queryText = "INSERT INTO t SELECT TUMBLE(_timestamp, INTERVAL 1 DAY) AS day, AVG(CAST(n AS SIGNED)) AS mean, COUNT(*) / 0 AS x FROM events GROUP BY day"
+	res := run(t, queryText, "# comment\nformat: json\ntime-zone: Europe/Vienna\nkafka-time: 2026-11-28 23:30:00\n== lines ==\n{\"n\":1}\n{\"n\":\"a\"}\n{\"n\":2}\n")
+	const want = "# comment\nformat: json\ntime-zone: Europe/Vienna\nkafka-time: 2026-11-28 23:30:00\n== lines ==\n{\"n\":1}\n{\"n\":\"a\"}\n{\"n\":2}\n" +
+		"\n== rows of t ==\n| day                 |   mean | x    |\n"
+	if !strings.Contains(res.Text, "| 2026-11-28 23:00:00 | 1.5000 |") || !strings.Contains(res.Text, "\n== dead letters ==\n2: CAST(n as SIGNED)") || res.Dead != 1 {
+		t.Errorf("got\n%s\nexpected it to begin with\n%s", res.Text, want)
+	}
+}
+
+// A test that cannot be read says which line and what was expected.
+func TestParse_errors(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"format: words\n":                                         "there is no section == lines ==",
+		"formt: words\n== lines ==\n":                             "line 1: there is no option formt; there are format, log-format-string, time-zone and kafka-time",
+		"a b\n== lines ==\n":                                      "line 1: expected an option such as format: combined, a comment, or == lines ==; got a b",
+		"time-zone: Mars\n== lines ==\n":                          "line 1: time-zone is \"Mars\", must be",
+		"kafka-time: now\n== lines ==\n":                          "line 1: kafka-time is \"now\", must be",
+		"== lines ==\na\n== lines ==\n":                           "line 3: a second section \"lines\"",
+		"== lines ==\na\n== rows of t ==\nx\n":                    "line 4: expected a row such as",
+		"== lines ==\na\n== rows of t ==\n|a|b|\n|1|\n":           "line 5: the row has 1 cells, and the table 2 columns",
+		"== rows of t ==\n|a|\n== rows of t ==\n|a|\n== lines ==": "line 3: a second section \"rows of t\"",
+	} {
+		if _, err := Parse(text); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%q: got the error %v, expected %s", text, err, want)
+		}
+	}
+}
+
+// Texts that would be read as something else are written in quotes or with escapes, so that two values never look alike.
+func TestCell(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{"": "''", " a": "' a'", "a|b": `a\x7cb`, "a b": "a b", "'": "'''", "a\tb": `a\tb`, "é": "é"} {
+		if got := Cell(text); got != want {
+			t.Errorf("%q: got %s, expected %s", text, got, want)
+		}
+	}
+}
