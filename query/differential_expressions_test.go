@@ -24,6 +24,7 @@ const (
 	textual // text, integer or decimal
 	aTime
 	aCondition
+	anApproximation // a DOUBLE of which servers have another last digit
 	// Leaves.
 	aNumberText // a text that may be a number
 	aTimeText   // a text that may be a time
@@ -42,6 +43,9 @@ const (
 	factor        // of an interval
 	weekModeOf
 	dateFormat
+	base
+	powerOfTwo // a column or a literal whose logarithm servers compute without an error
+	powerOfTen
 	timeFormat // of DATE_FORMAT, without the date
 	dayNumber  // of FROM_DAYS
 	oneNumber  // of an interval
@@ -335,6 +339,12 @@ func leaf(rng *rand.Rand, is place) *node {
 		return lit(drawCompound(rng, int(is-oneNumber)+1, false))
 	case secondFraction, minuteFraction, hourFraction, dayFraction:
 		return lit(drawCompound(rng, int(is-secondFraction)+2, true))
+	case powerOfTwo:
+		return lit(strconv.FormatUint(1<<rng.IntN(64), 10))
+	case powerOfTen:
+		return lit("1" + strings.Repeat("0", rng.IntN(19)))
+	case base:
+		return lit(strconv.Itoa(2 + rng.IntN(35)))
 	case weekModeOf:
 		return lit(strconv.Itoa(rng.IntN(8)))
 	case dateFormat:

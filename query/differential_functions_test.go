@@ -83,6 +83,8 @@ var functionProductions = map[place][]production{
 		made("TO_DAYS(%s)", aTime), made("TO_SECONDS(%s)", aTime),
 		made("DATEDIFF(%s, %s)", aTime, aTime), translated("TIME_TO_SEC(%s)", "FLOOR(TIME_TO_SEC(%s))", aTime),
 		made("EXTRACT(YEAR FROM %s)", aTime), made("EXTRACT(MICROSECOND FROM %s)", aTime), made("EXTRACT(QUARTER FROM %s)", aTime),
+		made("(%s & %s)", intColumn, intColumn), made("(%s | %s)", intColumn, intColumn), made("(%s ^ %s)", intColumn, intColumn), made("(%s << %s)", intColumn, intColumn), made("(%s >> %s)", intColumn, intColumn), made("(%s >> 3 & 255)", intColumn), made("(~%s)", intColumn),
+		made("(%s << 2 + 1 | 1 ^ 3)", intColumn), made("(%s & 0x0F)", intColumn), made("(0xABC ^ %s)", intColumn), made("BIT_COUNT(%s)", intColumn), made("BIT_COUNT(~%s)", intColumn), made("(0x41 + %s)", anInt), made("(b'1000001' + 0)"), made("CAST(0x41 AS UNSIGNED)"), made("LENGTH(0x4142)"), translated("(x'ff' + 1)", "(0xff + 1)"),
 		made("CRC32(%s)", textual), made("ABS(%s)", anInt), made("SIGN(%s)", anyAtAll), made("CEIL(%s)", aNumber), made("CEILING(%s)", aNumber), made("FLOOR(%s)", aNumber),
 		made("ROUND(%s)", anInt), translated("ROUND(%s, %s)", "(ROUND(%s, %s) DIV 1)", anInt, digits), translated("TRUNCATE(%s, %s)", "(TRUNCATE(%s, %s) DIV 1)", anInt, digits),
 	},
@@ -105,7 +107,8 @@ var functionProductions = map[place][]production{
 		made("INET6_NTOA(UNHEX(CONCAT(LEFT(MD5(%s), 4), RPAD(LPAD(RIGHT(MD5(%s), %s), 16, '0'), 28, '0'))))", aText, aText, width), made("INET6_NTOA(UNHEX(LEFT(MD5(%s), %s)))", aText, width), made("INET6_NTOA(COALESCE(INET6_ATON(%s), INET6_ATON(%s)))", address, address),
 		translated("ANONYMIZE_IP(%s)", "INET6_NTOA("+anonymous("3", "6")+")", address), translated("ANONYMIZE_IP(%s, 16, 0)", "INET6_NTOA("+anonymous("2", "0")+")", address), translated("ANONYMIZE_IP(%s, 32, 128)", "INET6_NTOA(INET6_ATON(%s))", address),
 		made("LOWER(%s)", textual), made("LCASE(%s)", aText), made("UPPER(%s)", textual), made("UCASE(%s)", aText),
-		made("HEX(%s)", aText), made("HEX(%s)", intColumn), translated("UNHEX(HEX(%s))", decoded("UNHEX(HEX(%s))"), aText), made("HEX(UNHEX(%s))", textual), made("HEX(UNHEX(HEX(%s)))", intColumn),
+		made("BIN(%s)", intColumn), made("OCT(%s)", intColumn), made("CONV(%s, 10, %s)", intColumn, base), made("CONV(HEX(%s), 16, %s)", intColumn, base), made("CONV(%s, %s, %s)", aNumberText, base, base), made("CONV(%s, 10, 16)", aNumberText),
+		made("CONCAT(%s, x'4D', 0x4e, b'01001111')", textual), made("HEX(0x00FF)"), made("HEX(%s)", aText), made("HEX(%s)", intColumn), translated("UNHEX(HEX(%s))", decoded("UNHEX(HEX(%s))"), aText), made("HEX(UNHEX(%s))", textual), made("HEX(UNHEX(HEX(%s)))", intColumn),
 		made("TO_BASE64(%s)", textual), translated("FROM_BASE64(TO_BASE64(%s))", decoded("FROM_BASE64(TO_BASE64(%s))"), textual), made("HEX(FROM_BASE64(%s))", textual), made("HEX(FROM_BASE64(REPEAT(%s, %s)))", base64Text, count),
 		translated("REGEXP_SUBSTR(%s, %s)", "IF(%[1]s REGEXP %[2]s, REGEXP_SUBSTR(%[1]s, %[2]s), NULL)", textual, regex), made("COALESCE(REGEXP_SUBSTR(%s, %s), '')", textual, regex),
 		made("REGEXP_REPLACE(%s, %s, '-')", textual, regexNotEmpty), made("REGEXP_REPLACE(%s, %s, '')", aText, regexNotEmpty), translated("REGEXP_REPLACE(%s, %s, '<$0>')", `REGEXP_REPLACE(%s, %s, '<\\0>')`, aText, regexNotEmpty),
@@ -113,7 +116,7 @@ var functionProductions = map[place][]production{
 		made("MD5(%s)", textual), made("SHA1(%s)", textual), made("SHA(%s)", aText), made("SHA2(%s, 0)", aText), made("SHA2(%s, 224)", textual), made("SHA2(%s, 256)", aText), made("SHA2(%s, 384)", aText), made("SHA2(%s, 512)", aText),
 		made("REPLACE(%s, %s, %s)", textual, delimiter, delimiter), made("REPLACE(%s, %s, %s)", aText, textual, textual),
 	},
-	aCondition: {made("(%s REGEXP %s)", textual, regex), made("(%s NOT REGEXP %s)", aText, regex), made("(%s RLIKE %s)", aText, regex)},
+	aCondition: {made("(%s = 0x3)", anInt), made("(0x61 = %s)", aText), made("(%s < x'62')", aText), made("(%s REGEXP %s)", textual, regex), made("(%s NOT REGEXP %s)", aText, regex), made("(%s RLIKE %s)", aText, regex)},
 	aTime: {
 		translated("FROM_DAYS(%s)", "TIMESTAMP(FROM_DAYS(%s))", dayNumber), translated("FROM_DAYS(TO_DAYS(%s))", "TIMESTAMP(FROM_DAYS(TO_DAYS(%s)))", aTime), translated("MAKEDATE(%s, %s)", "TIMESTAMP(MAKEDATE(%s, %s))", anInt, anInt),
 		translated("MAKEDATE(YEAR(%s), DAYOFYEAR(%s))", "TIMESTAMP(MAKEDATE(YEAR(%s), DAYOFYEAR(%s)))", aTime, aTime),
@@ -121,7 +124,12 @@ var functionProductions = map[place][]production{
 		translated("DATE(%s)", "TIMESTAMP(DATE(%s))", aTime), translated("LAST_DAY(%s)", "TIMESTAMP(LAST_DAY(%s))", aTime),
 		made("ADDDATE(%s, %s)", aTime, count), made("SUBDATE(%s, %s)", aTime, count), made("SUBDATE(%s, INTERVAL %s WEEK)", aTime, count), made("TIMESTAMPADD(MONTH, %s, %s)", count, aTime),
 	},
+	anApproximation: {
+		made("LN(%s)", anyAtAll), made("LOG(%s)", anyAtAll), made("LOG(%s, %s)", anyAtAll, anyAtAll), made("LOG(2, %s)", anInt), made("LOG2(%s)", anyAtAll), made("LOG10(%s)", anyAtAll), made("LOG10(%s)", anInt), made("EXP(%s)", anyAtAll), made("EXP(%s / 1e3)", anyAtAll),
+		made("POW(%s, %s)", anyAtAll, anyAtAll), made("POW(%s, 0.5)", anyAtAll), made("POWER(%s, %s)", aDecimal, intColumn), made("POW(2, %s)", intColumn), made("POW(%s, 2)", anInt),
+	},
 	aDouble: {
+		made("SQRT(%s)", anyAtAll), made("SQRT(%s)", anInt), translated("FLOOR(LOG2(%s))", "(FLOOR(LOG2(%s)) + 0e0)", powerOfTwo), translated("FLOOR(LOG10(%s))", "(FLOOR(LOG10(%s)) + 0e0)", powerOfTen), made("POW(2, LENGTH(%s))", aText),
 		made("ABS(%s)", aDouble), translated("CEIL(%s)", "(CEIL(%s) + 0e0)", aDouble), translated("FLOOR(%s)", "(FLOOR(%s) + 0e0)", aDouble),
 	},
 }

@@ -127,6 +127,17 @@ var diffRules = []diffRule{
 		text := d.node.ours()
 		return (strings.Contains(d.form, "REGEXP") || strings.Contains(d.form, "RLIKE")) && strings.Contains(text, "$") && d.hasLineEnd()
 	}},
+	{"Shifts beyond 32 bits", func(d *difference) bool {
+		if !strings.HasPrefix(d.form, "(%s <<") && !strings.HasPrefix(d.form, "(%s >>") || len(d.args) < 2 || d.args[1].column < 0 || d.ours.text != "0" {
+			return false
+		}
+		v := d.row[d.args[1].column]
+		n, ok := new(big.Int).SetString(*v, 10)
+		return ok && n.BitLen() > 32
+	}},
+	{"CONV of other texts", func(d *difference) bool {
+		return strings.HasPrefix(d.form, "CONV(") && d.stricter("is not a number of base")
+	}},
 	{"Dates that do not exist", func(d *difference) bool {
 		if !d.stricter("does not match the format") || !d.theirs.set || len(d.theirs.text) < 10 {
 			return false

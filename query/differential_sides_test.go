@@ -311,6 +311,11 @@ func agree(ours, theirs answer, is place) bool {
 	if ours.set != theirs.set || ours.text == theirs.text {
 		return ours.set == theirs.set
 	}
+	if is == anApproximation {
+		f, err1 := strconv.ParseFloat(ours.text, 64)
+		g, err2 := strconv.ParseFloat(theirs.text, 64)
+		return err1 == nil && err2 == nil && math.Abs(f-g) <= max(2e-15*math.Abs(g), 5e-324)
+	}
 	if is == aDouble {
 		f, err1 := strconv.ParseFloat(ours.text, 64)
 		g, err2 := strconv.ParseFloat(theirs.text, 64)

@@ -58,7 +58,7 @@ func TestDifferential(t *testing.T) {
 			d.each(t)
 		}
 		for range 40 {
-			is := pick(d.rng, anInt, aDecimal, aDouble, aText, aTime, aCondition)
+			is := pick(d.rng, anInt, aDecimal, aDouble, aText, aTime, aCondition, anApproximation)
 			d.expression(t, generate(d.rng, is, 1+d.rng.IntN(3), true))
 		}
 		for range 3 {
@@ -276,7 +276,7 @@ func (d *differential) note(e *ast.Expr) {
 	}
 	d.seen[fmt.Sprintf("op %d", e.Op)] += diffRows
 	switch e.Op {
-	case ast.OpCall, ast.OpArith, ast.OpCompare, ast.OpCast, ast.OpInterval, ast.OpIs:
+	case ast.OpCall, ast.OpArith, ast.OpCompare, ast.OpCast, ast.OpInterval, ast.OpIs, ast.OpBit:
 		d.seen[fmt.Sprintf("op %d %s", e.Op, e.Name)] += diffRows
 	}
 	for _, a := range e.Args {
@@ -316,6 +316,9 @@ func (d *differential) covered(t *testing.T) {
 		if window.NewCalendar(time.UTC, unit, 1) != nil {
 			want = append(want, fmt.Sprintf("op %d %s", ast.OpInterval, unit))
 		}
+	}
+	for _, name := range append(expr.BitOperators(), "~") {
+		want = append(want, fmt.Sprintf("op %d %s", ast.OpBit, name))
 	}
 	for _, unit := range funcs.CompoundUnits() {
 		want = append(want, fmt.Sprintf("op %d %s", ast.OpInterval, unit))

@@ -12,6 +12,9 @@ func ToDouble(n row.Number, scale int) float64 {
 	if v, ok := n.Int64(); ok && scale == 0 {
 		return float64(v)
 	}
+	if v, ok := n.Int64(); ok && v > -1<<53 && v < 1<<53 && scale <= 22 {
+		return float64(v) / math.Pow10(scale) // both are exact, so the quotient is rounded once
+	}
 	f, err := strconv.ParseFloat(string(n.AppendText(nil, scale)), 64)
 	if err != nil {
 		return math.NaN()

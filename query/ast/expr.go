@@ -34,6 +34,8 @@ const (
 	OpCase               // args: a value or nil, then pairs of condition and result, then the ELSE or nil
 	OpCast               // CAST(args[0] AS name(precision, scale))
 	OpInterval           // INTERVAL args[0] name, where name is the unit
+	OpBit                // name is & | ^ << >>, or ~ with one operand
+	OpBytes              // name: the bytes of a hexadecimal or bit literal
 	OpEnd                // the number of operators
 )
 

@@ -132,6 +132,8 @@ func (c *Compiler) argument(x Compiled, to Class) Compiled {
 		if x.Kind == value.KindDouble {
 			return c.Fail(x.Source, "is a DOUBLE, but an exact number is expected: write CAST(%s AS DECIMAL(p,s))", x.Source.Text)
 		}
+	case Double:
+		return c.double(x)
 	case Time:
 		return c.time(x)
 	case Condition:

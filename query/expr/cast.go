@@ -75,6 +75,9 @@ func (c *Compiler) castDatetime(e *ast.Expr, x Compiled) Compiled {
 
 // castNumber casts to an integer between low and high, or to a decimal of p digits, s of them after the point.
 func (c *Compiler) castNumber(e *ast.Expr, x Compiled, to value.Kind, p, s int, low int64, high uint64) Compiled {
+	if isBytes(x) {
+		x = c.Number(x)
+	}
 	out := Compiled{Type: value.Type{Kind: to, Nullable: x.Nullable, Scale: s}, Constant: x.Constant, Source: e}
 	if to == value.KindDecimal {
 		out.Precision = p

@@ -15,11 +15,14 @@ import (
 //	JSON field → the kind of the other operand
 //	text literal → time             if the other operand is a time
 
-// Number converts x to a number. A JSON field becomes a DECIMAL; text and times are errors.
+// Number converts x to a number. A JSON field becomes a DECIMAL, and a hexadecimal or bit literal an integer; text and
+// times are errors.
 func (c *Compiler) Number(x Compiled) Compiled {
 	switch {
 	case x.Kind.IsNumber() || x.Kind == value.KindNull:
 		return x
+	case isBytes(x):
+		return c.bytesNumber(x)
 	case x.Kind == value.KindJSON:
 		eval, name := x.Eval, x.Source.Text
 		x.Type = jsonAs(value.KindDecimal)

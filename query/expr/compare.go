@@ -53,6 +53,10 @@ func (c *Compiler) Truth(x Compiled) func(*fold.Env) value.Truth {
 // compared. The function orders two values that are not NULL.
 func (c *Compiler) Comparator(a, b *Compiled) func(x, y value.Value) int {
 	switch {
+	case isBytes(*a) && b.Kind.IsNumber():
+		*a = c.Number(*a)
+	case isBytes(*b) && a.Kind.IsNumber():
+		*b = c.Number(*b)
 	case a.Kind == value.KindJSON && b.Kind == value.KindJSON:
 		c.Fail(a.Source, "and %s are JSON fields: choose how they are compared, with CAST(%s AS CHAR) or CAST(%s AS DECIMAL(p,s))", b.Source.Text, a.Source.Text, a.Source.Text)
 	case a.Kind == value.KindJSON && b.Kind != value.KindNull:

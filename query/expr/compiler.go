@@ -85,12 +85,14 @@ func (c *Compiler) operator(e *ast.Expr) Compiled {
 	switch e.Op {
 	case ast.OpColumn:
 		return c.column(e)
-	case ast.OpInt, ast.OpDecimal, ast.OpDouble, ast.OpText, ast.OpBool, ast.OpNull:
+	case ast.OpInt, ast.OpDecimal, ast.OpDouble, ast.OpText, ast.OpBytes, ast.OpBool, ast.OpNull:
 		return c.literal(e)
 	case ast.OpCall:
 		return c.call(e)
 	case ast.OpArith:
 		return c.arith(e)
+	case ast.OpBit:
+		return c.bit(e)
 	case ast.OpNegate:
 		return c.negate(e)
 	case ast.OpCompare:
@@ -117,7 +119,7 @@ func (c *Compiler) literal(e *ast.Expr) Compiled {
 	x := Compiled{Constant: true}
 	var v value.Value
 	switch e.Op {
-	case ast.OpText:
+	case ast.OpText, ast.OpBytes:
 		v = value.Text([]byte(e.Name))
 		x.Kind, x.MaxChars = value.KindText, max(1, utf8.RuneCount(v.Bytes))
 	case ast.OpBool:

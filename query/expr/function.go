@@ -20,6 +20,7 @@ const (
 	Integer                // only integers
 	Number                 // a JSON field is read as a decimal
 	Exact                  // integers and decimals
+	Double                 // other numbers are converted
 	Time                   // a time; text literals and JSON fields are read as times
 	Condition              // a truth value, in Compiled.Test
 	JSON                   // a text that is JSON, or a value of JSON; its text is the argument
@@ -27,7 +28,7 @@ const (
 )
 
 // kinds holds the kind of the values of a class, for classes that have only one.
-var kinds = map[Class]value.Kind{Text: value.KindText, Integer: value.KindInt, Number: value.KindDecimal, Time: value.KindTime, JSON: value.KindJSON}
+var kinds = map[Class]value.Kind{Text: value.KindText, Integer: value.KindInt, Number: value.KindDecimal, Double: value.KindDouble, Time: value.KindTime, JSON: value.KindJSON}
 
 // Param is a parameter of a function.
 type Param struct {
@@ -113,6 +114,8 @@ func (f *Function) ResultText() string {
 		return "integer"
 	case Number:
 		return "number"
+	case Double:
+		return "DOUBLE"
 	case Time:
 		return "time"
 	case JSON:

@@ -13,7 +13,7 @@ func Library() *expr.Library { return &library }
 var library = expr.Library{Functions: functions, Advice: allAdvice()}
 
 // functions lists every function of one row's values, in the order in which docs/query.md shows them.
-var functions = slices.Concat(conditionals, numbers, parts, searches, regexps, composed, cases, encodings, jsons, hashes, addresses, addressBytes, networks, urls, headers, times, intervals, clocks, weeks, days, formats, parsers, zones)
+var functions = slices.Concat(conditionals, numbers, powers, bitCounts, parts, searches, regexps, composed, cases, encodings, jsons, hashes, addresses, addressBytes, networks, urls, headers, times, intervals, clocks, weeks, days, formats, parsers, zones)
 
 // instead holds what to write in place of functions of MySQL that are not supported.
 var instead = map[string]string{

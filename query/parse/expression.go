@@ -3,6 +3,7 @@ package parse
 import (
 	"errors"
 	"fmt"
+	"math/big"
 	"strconv"
 	"strings"
 
@@ -143,9 +144,30 @@ func literal(x *ast.Expr, v *sqlparser.SQLVal) (*ast.Expr, error) {
 	case sqlparser.ValArg:
 		return nil, errors.New("placeholders (? and :name) are not supported: write the value")
 	default:
-		return nil, fmt.Errorf("%s: hexadecimal and bit literals are not supported because MySQL reads them as text in some places and as numbers in others: write the number or the text", x.Text)
+		b, err := literalBytes(v)
+		if err != nil {
+			return nil, fmt.Errorf("%s: expected a hexadecimal or bit literal such as 0x4D, x'4D' or b'01'", x.Text)
+		}
+		x.Op, x.Name = ast.OpBytes, string(b)
 	}
 	return x, nil
+}
+
+// literalBytes returns the bytes of 0x4D, x'4D' or b'01'.
+func literalBytes(v *sqlparser.SQLVal) ([]byte, error) {
+	n, base := new(big.Int), 16
+	digits := strings.TrimPrefix(string(v.Val), "0x")
+	size := (len(digits) + 1) / 2
+	if v.Type == sqlparser.BitVal {
+		base, size = 2, (len(digits)+7)/8
+	}
+	if digits == "" {
+		return nil, nil
+	}
+	if _, ok := n.SetString(digits, base); !ok || n.Sign() < 0 {
+		return nil, errors.New("not digits")
+	}
+	return n.FillBytes(make([]byte, size)), nil
 }
 
 func number(v *sqlparser.SQLVal) int {

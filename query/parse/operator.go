@@ -21,6 +21,8 @@ func (c converter) unary(x *ast.Expr, e *sqlparser.UnaryExpr) (*ast.Expr, error)
 		x.Op = ast.OpNot
 	case sqlparser.BinaryStr:
 		return nil, fmt.Errorf("%s: BINARY is not supported, text is compared by its bytes: leave it out", x.Text)
+	case sqlparser.TildaStr:
+		x.Op, x.Name = ast.OpBit, "~"
 	default:
 		return nil, unsupported(x)
 	}
@@ -124,6 +126,9 @@ func (c converter) binary(x *ast.Expr, e *sqlparser.BinaryExpr) (*ast.Expr, erro
 		x.Name = "div"
 	case sqlparser.ModStr, "mod":
 		x.Name = "%"
+	case sqlparser.BitAndStr, sqlparser.BitOrStr, sqlparser.BitXorStr, sqlparser.ShiftLeftStr, sqlparser.ShiftRightStr:
+		x.Op, x.Name = ast.OpBit, e.Operator
+		return c.operands(x, e.Left, e.Right)
 	default:
 		return nil, unsupported(x)
 	}
