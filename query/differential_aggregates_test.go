@@ -21,6 +21,9 @@ var groupKeys = []string{
 func (d *differential) aggregate(t *testing.T) {
 	is := pick(d.rng, anInt, aDecimal, aDouble, aText, aTime)
 	x, cond := generate(d.rng, is, d.rng.IntN(3), true), generate(d.rng, aCondition, 1+d.rng.IntN(2), true)
+	if strings.Contains(x.theirText(), "(CONVERT(") {
+		return // in MariaDB, aggregates of bytes that were converted to text are sometimes empty
+	}
 	kinds := []place{anInt, aText, aDecimal, aTime, aText, aText, anInt, aDecimal, anInt, aText, aDecimal, aTime, aText, anInt}
 	k := d.rng.IntN(len(groupKeys))
 	key := &node{is: kinds[k], form: groupKeys[k], column: -1}

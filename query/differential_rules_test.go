@@ -169,7 +169,7 @@ func (d *difference) readsText(part string) bool {
 			return true
 		}
 	}
-	return false
+	return strings.Contains(d.node.ours(), strings.Trim(sqlQuote(part), "'"))
 }
 
 var outOfRange = regexp.MustCompile(`: "?[ \\a-z]*([-+]?\d+)[^:]*" is out of range$|: ([-+]?[\d.]+(?:e[-+]\d+)?) is out of range$`)

@@ -40,12 +40,12 @@ func convertZone(c *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.C
 }
 
 // instantOf returns the instant at which the clocks of a zone show a time, as CONVERT_TZ defines it: the first of two,
-// and the moment of the change if they never show it.
+// and the second of the change if they never show it.
 func instantOf(zone *time.Location, local int64) int64 {
 	at := value.Resolve(zone, local)
 	if at+value.OffsetAt(zone, at) != local {
 		change, _ := time.UnixMicro(at).In(zone).ZoneBounds()
-		return change.UnixMicro()
+		return change.UnixMicro() + value.FloorMod(local, value.Second)
 	}
 	return at
 }
