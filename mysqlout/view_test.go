@@ -58,6 +58,7 @@ func TestView_equalsTheRecords(t *testing.T) {
 			same: "SELECT n DIV 10 AS tens, COUNT(*) AS groups_, SUM(n) AS n, SUM(total) / COUNT(*) AS mean, MIN(h) AS first, COUNT(total) AS c FROM (SELECT h, s, COUNT(*) AS n, SUM(b) AS total FROM events GROUP BY h, s HAVING MAX(b) IS NULL OR MAX(b) > 50) x GROUP BY n DIV 10 HAVING COUNT(*) > 1",
 		},
 		"a cut of the key":   {text: "SELECT LEFT(h, 1) AS p, AVG(m) AS a, MAX(ts) AS last FROM (SELECT h, SUM(b) / COUNT(*) AS m, MAX(ts) AS ts FROM events GROUP BY h) x GROUP BY p"},
+		"the only group":     {text: "SELECT n * 2 AS twice, total FROM (SELECT COUNT(*) AS n, SUM(b) AS total FROM events) x WHERE n > 100"},
 		"a key that is NULL": {text: "SELECT k, COUNT(*) AS groups_, MAX(n) AS n FROM (SELECT NULLIF(h, 'a') AS k, s, COUNT(*) AS n FROM events GROUP BY k, s) x GROUP BY k"},
 		"a deviation":        {text: "SELECT h, COUNT(*) AS n FROM events GROUP BY h HAVING STDDEV(b) > 50 AND VAR_SAMP(b) < 4000"},
 		"one row":            {text: "SELECT MAX(n) AS most, MIN(n) AS least, SUM(n) AS n, COUNT(IF(n > 20, 1, NULL)) AS many FROM (SELECT h, COUNT(*) AS n FROM events GROUP BY h) x"},
