@@ -56,7 +56,7 @@ func (f *File) Run(ctx context.Context, queryText string, render func(string) st
 		out.Diff = append(out.Diff, t.diff(want, columns)...)
 	}
 	for _, e := range expected {
-		out.Diff = append(out.Diff, fmt.Sprintf("rows of %s:", e.Name), "- the query does not write this table")
+		out.Diff = append(out.Diff, fmt.Sprintf("rows of %s:", e.Name), "- the query has no such table")
 	}
 	if len(dead) > 0 {
 		fmt.Fprintf(&text, "\n== dead letters ==\n%s\n", strings.Join(dead, "\n"))

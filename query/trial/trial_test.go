@@ -49,7 +49,7 @@ func TestRun_diff(t *testing.T) {
 		},
 		"another table and a dead letter": {
 			"== rows of counts ==\n| w | n | longest |\n| ''' | 1 | NULL |\n| b | 2 | NULL |\n| aaa | 1 | 4 |\n\n== rows of t ==\n| w |\n\n== dead letters ==\n1: bad\n",
-			[]string{"rows of t:", "- the query does not write this table", "dead letters:", "- 1: bad"},
+			[]string{"rows of t:", "- the query has no such table", "dead letters:", "- 1: bad"},
 		},
 	} {
 		res := run(t, words, given+c.expected)
