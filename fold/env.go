@@ -27,6 +27,8 @@ type Env struct {
 	Windows []window.Span
 
 	Hops []window.Hops // the same for windows that overlap
+	// Elements belongs to the statements that make rows of JSON.
+	Elements []format.Elements
 	// Row holds the values that Statement.Rows sets for each row that it makes.
 	Row []value.Value
 

@@ -57,6 +57,7 @@ func New(c Config) *Fold {
 	f.env.Times.Zone = c.Zone
 	f.env.Windows = make([]window.Span, c.Windows)
 	f.env.Hops = make([]window.Hops, c.Hops)
+	f.env.Elements = make([]format.Elements, c.Elements)
 	f.env.Row = make([]value.Value, c.Row)
 	f.emit = func() {
 		if len(f.pending) >= maxMadeRows || len(f.keys) >= maxMadeKeys {

@@ -31,7 +31,7 @@ type Config struct {
 }
 
 // Sizes are the lengths of the fields of Env with these names.
-type Sizes struct{ Windows, Hops, Row int }
+type Sizes struct{ Windows, Hops, Elements, Row int }
 
 // Rows calls row once for each row of the table that the record's row makes. Between the calls it changes what the
 // columns' functions read of Env: Env.Row. It returns early once the record has failed.

@@ -25,6 +25,24 @@ var severalRows = []struct{ name, text, shown, counted string }{
 		`SELECT FROM_UNIXTIME(600 * (FLOOR(UNIX_TIMESTAMP(at) / 600) - n.i)) AS w, JSON_VALUE(doc, '$.k') AS k, COUNT(*), SUM(JSON_VALUE(doc, '$.x')), MAX(at)
 			FROM records JOIN n ON n.i < 6 WHERE JSON_VALUE(doc, '$.x') > 2 GROUP BY w, k ORDER BY w, k`,
 	},
+	{
+		"JSON_TABLE", `INSERT INTO t SELECT COALESCE(tag, 'none') AS tag, COUNT(*) AS c, COUNT(tag) AS tags, SUM(number) AS s, MAX(x.n) AS longest
+			FROM events LEFT JOIN JSON_TABLE(tags, '$[*]' COLUMNS (n FOR ORDINALITY, tag VARCHAR(50) PATH '$', number DECIMAL(10,2) PATH '$')) AS x ON TRUE WHERE k <> 'b' GROUP BY tag`,
+		"SELECT tag, c, tags, s, longest FROM t ORDER BY tag",
+		`SELECT COALESCE(tag, 'none') AS t, COUNT(*), COUNT(tag), SUM(IF(tag = '1.50', number, NULL)), MAX(x.n)
+			FROM records LEFT JOIN JSON_TABLE(doc, '$.tags[*]' COLUMNS (n FOR ORDINALITY, tag VARCHAR(50) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin PATH '$', number DECIMAL(10,2) PATH '$')) AS x ON TRUE WHERE JSON_VALUE(doc, '$.k') <> 'b' GROUP BY t ORDER BY t`,
+	},
+	{
+		"row of each element", "INSERT INTO t SELECT k, tag FROM events JOIN UNNEST(tags) AS tag WHERE x < 5",
+		"SELECT _element, k, tag FROM t ORDER BY _partition, _offset, _index, _element",
+		`SELECT n - 1, JSON_VALUE(doc, '$.k'), tag FROM records JOIN JSON_TABLE(doc, '$.tags[*]' COLUMNS (n FOR ORDINALITY, tag TEXT CHARACTER SET utf8mb4 PATH '$')) AS x WHERE JSON_VALUE(doc, '$.x') < 5 ORDER BY id, n`,
+	},
+	{
+		"SPLIT", "INSERT INTO t SELECT part, COUNT(*) AS c FROM events, SPLIT(CAST(tags AS CHAR), ',') AS part GROUP BY part",
+		"SELECT part, c FROM t ORDER BY part",
+		`SELECT SUBSTRING_INDEX(SUBSTRING_INDEX(tags, ',', n.i + 1), ',', -1) AS part, COUNT(*) FROM (SELECT REPLACE(JSON_QUERY(doc, '$.tags'), ' ', '') AS tags FROM records) r
+			JOIN n ON n.i <= LENGTH(tags) - LENGTH(REPLACE(tags, ',', '')) GROUP BY part ORDER BY part`,
+	},
 }
 
 // A table holds, after the batches of two processes, some of which are discarded and folded again, what the server
@@ -53,7 +71,7 @@ func TestSeveralRows_equalTheRecords(t *testing.T) {
 				}
 				logs = append(logs, records)
 			}
-			f.Exec(t, "CREATE TABLE records (doc TEXT COLLATE utf8mb4_nopad_bin, at DATETIME(3))", "INSERT INTO records VALUES "+strings.Join(values, ","),
+			f.Exec(t, "CREATE TABLE records (id INT AUTO_INCREMENT PRIMARY KEY, doc TEXT COLLATE utf8mb4_nopad_bin, at DATETIME(3))", "INSERT INTO records (doc, at) VALUES "+strings.Join(values, ","),
 				"CREATE TABLE n (i INT)", "INSERT INTO n VALUES (0),(1),(2),(3),(4),(5)")
 			var g errgroup.Group
 			for id := range byte(2) {

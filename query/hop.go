@@ -1,7 +1,6 @@
 package query
 
 import (
-	"github.com/sluice-etl/sluice/fold"
 	"github.com/sluice-etl/sluice/query/ast"
 	"github.com/sluice-etl/sluice/query/expr"
 	"github.com/sluice-etl/sluice/query/funcs"
@@ -30,16 +29,4 @@ func (c *builder) keyValue(e *ast.Expr) expr.Compiled {
 	x := c.Call(e, funcs.Hop())
 	c.hops = append(c.hops, hop{e, x})
 	return x
-}
-
-// rows returns the function that makes the rows of a statement; nil if it makes one.
-func (c *builder) rows() fold.Rows {
-	if len(c.RowMakers) == 0 {
-		return nil
-	}
-	rows := func(_ *fold.Env, row func()) { row() }
-	for _, maker := range c.RowMakers {
-		rows = maker(rows)
-	}
-	return rows
 }

@@ -97,7 +97,10 @@ func (p *program) target() row.Table {
 type builder struct {
 	expr.Compiler
 	hops      []hop
-	keepScale []*ast.Expr // aggregates whose columns must keep all digits of their values
+	tables    []func(fold.Rows) fold.Rows   // make the rows of Statement.Elements
+	late      []func(*fold.Env) value.Truth // conditions of WHERE on these rows, all of which must hold
+	number    int                           // in Env.Row: the number of the row of FROM, if there are tables
+	keepScale []*ast.Expr                   // aggregates whose columns must keep all digits of their values
 }
 
 // statement checks the shape of a statement and compiles its expressions.
@@ -120,11 +123,10 @@ func (c *builder) statement(number int) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	if st.Where != nil {
-		c.InWhere = true
-		p.where = c.Truth(c.Compile(st.Where))
-		c.InWhere = false
+	if c.elements(); c.Err != nil {
+		return nil, c.Err
 	}
+	p.where = c.where()
 	if err := keylessReplace(st); err != nil {
 		return nil, err
 	}
@@ -410,9 +412,13 @@ func (c *builder) plainOutputs(p *program, names []string) {
 		x.Source = &ast.Expr{Op: ast.OpColumn, Path: []string{place}, Text: place}
 		p.keys = append(p.keys, output{name: place, key: true, x: x, kind: x.Column()})
 	}
+	if len(c.tables) > 0 {
+		p.keys = append(p.keys, c.elementKey())
+		places = append(places, elementNumber)
+	}
 	for i, it := range c.Statement.Items {
 		if i := slices.Index(places, strings.ToLower(names[i])); i >= 0 {
-			if it.Op != ast.OpColumn || !strings.EqualFold(it.Path[len(it.Path)-1], places[i]) {
+			if it.Op != ast.OpColumn || !strings.EqualFold(it.Path[len(it.Path)-1], places[i]) || places[i] == elementNumber {
 				c.Fail(it.Expr, "column %s is part of the key of a row per record: write it to another column", places[i])
 			}
 			continue

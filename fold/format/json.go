@@ -191,7 +191,7 @@ func (p *jsonParser) written(v *fastjson.Value) []byte {
 func (p *jsonParser) write(v *fastjson.Value) {
 	switch v.Type() {
 	case fastjson.TypeString:
-		p.text = appendJSONText(p.text, v.GetStringBytes())
+		p.text = AppendJSONText(p.text, v.GetStringBytes())
 	case fastjson.TypeArray:
 		p.text = append(p.text, '[')
 		for i, cell := range v.GetArray() {
@@ -215,12 +215,12 @@ func (p *jsonParser) writeMember(name []byte, v *fastjson.Value) {
 	if p.text[len(p.text)-1] != '{' {
 		p.text = append(p.text, ',')
 	}
-	p.text = append(appendJSONText(p.text, name), ':')
+	p.text = append(AppendJSONText(p.text, name), ':')
 	p.write(v)
 }
 
-// appendJSONText writes a text in quotes.
-func appendJSONText(dst, text []byte) []byte {
+// AppendJSONText appends a text as JSON, in quotes.
+func AppendJSONText(dst, text []byte) []byte {
 	const hex = "0123456789abcdef"
 	dst = append(dst, '"')
 	for _, c := range text {

@@ -18,6 +18,7 @@ type Step struct {
 	IsCell  bool
 	FromEnd bool // Index counts back from the array's last cell, which is 0
 	Index   int
+	All     bool // every cell: only in a path of ParseAll
 }
 
 // Members returns the path of nested fields, given their names from the outermost to the innermost.
@@ -47,12 +48,20 @@ func Text(steps []Step) string {
 }
 
 // pathParser holds what is still to be read.
-type pathParser struct{ rest string }
+type pathParser struct {
+	rest string
+	all  bool // [*] is a step
+}
 
 // Parse reads a path that names one value. A path that can name several ($.*, $[*], $**.a, $[0 to 2]) is an error,
 // because a column holds one value.
-func Parse(text string) (steps []Step, err error) {
-	p := pathParser{text}
+func Parse(text string) ([]Step, error) { return parse(text, false) }
+
+// ParseAll reads a path that may name the cells of arrays by [*], each of which is a value.
+func ParseAll(text string) ([]Step, error) { return parse(text, true) }
+
+func parse(text string, all bool) (steps []Step, err error) {
+	p := pathParser{text, all}
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("JSON path %q, at byte %d: %w", text, len(text)-len(p.rest), err)
@@ -127,6 +136,8 @@ func (p *pathParser) cell() (s Step, err error) {
 	several := errors.New("[*] and [n to m] name several values, and a field is one: write [n], [last] or [last-n]")
 	p.space()
 	switch {
+	case p.all && p.take("*"):
+		s.All = true
 	case strings.HasPrefix(p.rest, "*"):
 		return s, several
 	case p.take("last"):

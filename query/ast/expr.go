@@ -48,6 +48,7 @@ type Expr struct {
 	Op               Op
 	Name             string
 	Path             []string        // of a column: the names that qualify it, then its name
+	Element          *ElementRef     // of a column of Elements; nil for one of events
 	Steps            []jsonpath.Step // of a JSON path: the steps after Path
 	JSONPath         bool            // a JSON path follows the column's name
 	Quoted           bool            // the operator is ->, which keeps the quotes of a string, not ->>
@@ -76,7 +77,8 @@ type Statement struct {
 	Columns       []string
 	Items         []Item
 	From          string // the name that qualifies columns of events: the alias, or events
-	Where         *Expr  // nil if there is none
+	Elements      []*Elements
+	Where         *Expr // nil if there is none
 	Group         []*Expr
 	Having        *Expr  // nil if there is none
 	Step          *Step  // nil if there is none

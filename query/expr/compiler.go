@@ -26,6 +26,9 @@ type Compiler struct {
 	Replace func(e *ast.Expr) (x Compiled, ok bool)
 	// RowMakers make several rows of one. Each takes what is to be done with every row that it makes.
 	RowMakers []func(fold.Rows) fold.Rows
+	// Columns are the columns of Statement.Elements, and UsesElements reports whether an expression has read one.
+	Columns      []Compiled
+	UsesElements bool
 	// InWindows is the number of windows of HOP that a record is in; 0 if there is no HOP.
 	InWindows int
 	// NotNull, if not nil, reports whether an expression is never NULL where what is compiled is evaluated.
@@ -151,6 +154,9 @@ func (c *Compiler) literal(e *ast.Expr) Compiled {
 
 // column compiles a name: a column of the record, else a column of the format.
 func (c *Compiler) column(e *ast.Expr) Compiled {
+	if e.Element != nil {
+		return c.elementColumn(e)
+	}
 	path := e.Path
 	// A qualified name is always a field: events._index is a field of the object.
 	qualified := len(path) > 1 && strings.EqualFold(path[0], c.Statement.From)

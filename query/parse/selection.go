@@ -21,19 +21,30 @@ func (s scope) selection(st *ast.Statement, sel *sqlparser.Select) error {
 	if err != nil {
 		return err
 	}
+	tables, err := s.at.elementTables(sel)
+	if err != nil {
+		return err
+	}
 	from, err := s.from(sel)
 	if err != nil {
 		return err
 	}
+	if len(tables) > 0 && from.below != nil {
+		return tables[0].Errorf("it can only be joined to events, not to a subquery: write FROM events, and the expressions of the subquery where they are used")
+	}
 	if from.groups == nil {
-		st.From = from.events()
-		return from.fill(st, sel, s.at)
+		st.From, st.Elements = from.events(), tables
+		if err := from.fill(st, sel, s.at); err != nil {
+			return err
+		}
+		return resolveStatement(st)
 	}
 	var outer ast.Statement
 	if err := from.fill(&outer, sel, s.at); err != nil {
 		return err
 	}
 	st.From, st.Items, st.Where, st.Group, st.Having = from.groups.From, from.groups.Items, from.groups.Where, from.groups.Group, from.groups.Having
+	st.Elements = from.groups.Elements
 	st.Step = &ast.Step{Items: outer.Items, Where: outer.Where, Group: outer.Group, Having: outer.Having}
 	return nil
 }
