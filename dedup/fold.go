@@ -52,7 +52,7 @@ func (d *Dedup) NewFold(inner batch.Fold[row.Delta]) batch.Fold[row.Delta] {
 // begin starts a new delta of event IDs.
 func (f *fold) begin() { f.ids = row.NewRows(&f.d.table) }
 
-// Add implements batch.Fold. Runs of records between duplicates are passed to the inner fold as they are. The window is
+// Add implements batch.Fold. Runs of records between duplicates are passed to the inner fold unchanged. The window is
 // not part of the size: it has a bound of its own, and no commit makes it smaller.
 func (f *fold) Add(p checkpoint.Partition, records []batch.Record, tally *batch.Tally) (size int64) {
 	w := f.windows[p]

@@ -113,7 +113,7 @@ func TestParse_errors(t *testing.T) {
 	}
 }
 
-// Java's escapes and continued lines are parsed; ${…} is left as it is.
+// Java's escapes and continued lines are parsed; ${…} is left unchanged.
 func TestParse_properties(t *testing.T) {
 	t.Parallel()
 	const text = "a.sources: r \\\n   s\na.sources.r.port=${PORT}\na.sources.s.bind = caf\\u00e9 \\\n\n"

@@ -9,7 +9,7 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// Rows that are not merged are written as they are, with every kind of value.
+// Rows that are not merged are written unchanged, with every kind of value.
 func TestCommit_rowsOfEveryKind(t *testing.T) {
 	t.Parallel()
 	events := row.Table{Name: "events", Keys: 2, Columns: []row.Column{

@@ -79,7 +79,7 @@ func upsertOf(t row.Table, merges func(row.Traits) bool) string {
 // replaces it is a syntax error in MariaDB; this text is valid in both.
 func appendMerge(dst []byte, t *row.Table) []byte {
 	if t.Keys == len(t.Columns) {
-		// There are only key columns: an existing row stays as it is.
+		// There are only key columns: an existing row does not change.
 		name := t.Columns[0].StoredKey()[0]
 		return sqltext.AppendName(append(sqltext.AppendName(dst, name), " = "...), name)
 	}

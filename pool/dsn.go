@@ -119,7 +119,7 @@ func describeAddress(dsn, address string) string {
 }
 
 // checkParameters rejects parameters that the pool sets. It parses the DSN itself, because the driver's parser does not
-// return the parameters as they were written.
+// return the parameters unchanged.
 func checkParameters(dsn string) error {
 	_, query, found := strings.Cut(dsn[strings.LastIndexByte(dsn, '/')+1:], "?")
 	if !found {

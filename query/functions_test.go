@@ -349,7 +349,7 @@ func TestFunctions_allocateNothing(t *testing.T) {
 	}
 }
 
-// Text that DATE_FORMAT makes of a JSON field is a key as it is written, though the field can be NULL.
+// DATE_FORMAT of a JSON field is a key without a COALESCE, although the field can be NULL.
 func TestDateFormat_keyOfJSON(t *testing.T) {
 	t.Parallel()
 	p := plan(t, "json", "INSERT INTO t SELECT DATE_FORMAT(ts, '%Y-%m-%d %H:00:00') AS hour, url, COUNT(*) AS n FROM events WHERE status BETWEEN 500 AND 599 GROUP BY hour, url")

@@ -52,7 +52,7 @@ func (c *Column) Digits() int {
 	return digits
 }
 
-// PlainInts returns the range of integers that the column takes as they are, without a call of FitNumber. It is empty
+// PlainInts returns the range of integers that fit the column unchanged, without a call of FitNumber. It is empty
 // (low > high) if there is no such range.
 func (c *Column) PlainInts() (low, high int64) {
 	if c.Kind != Int && c.Kind != Decimal || c.Scale != 0 || c.Precision > 0 && c.Precision <= 18 {
@@ -68,7 +68,7 @@ func (c *Column) PlainInts() (low, high int64) {
 	return low, high
 }
 
-// FitNull checks a NULL. A total accepts it on a NOT NULL column, because adding nothing leaves the total as it is.
+// FitNull checks a NULL. A total accepts it on a NOT NULL column, because adding nothing does not change the total.
 func (c *Column) FitNull() Misfit {
 	if c.Nullable || c.Traits().Total {
 		return Fits

@@ -37,7 +37,7 @@ type Column struct {
 	// it before they are added. For Datetime it is the digits of a second's fraction that the column keeps, 0 to 6.
 	Scale int
 	// KeepScale means that the column must have at least Scale digits after the point, because a Computed column needs the
-	// sum of the values as they are, not of rounded ones.
+	// exact sum of the values, not that of rounded ones.
 	KeepScale bool
 	// Precision is the total number of digits that a Decimal column accepts; 0 if the table is not bound yet.
 	Precision int

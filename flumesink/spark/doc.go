@@ -1,5 +1,5 @@
 // Package spark polls SparkSinks: the Flume sink of Spark Streaming (org.apache.spark.streaming.flume.sink), to which
-// Spark's receiver connects. The [Poller] replaces that receiver, so that the agent's configuration stays as it is.
+// Spark's receiver connects. The [Poller] replaces that receiver, so that the agent's configuration does not change.
 //
 // A call of getEventBatch(n) opens a transaction in the sink, takes up to n events from its channel, and returns them.
 // If the channel is empty, the sink does not reply until events arrive, and the call cannot be cancelled. The

@@ -43,7 +43,7 @@ func (d JSONDocument) At(path []jsonpath.Step) (part JSONDocument, ok bool) {
 	return part, part.v != nil
 }
 
-// AppendJSON appends the JSON of a value as it is written, without white space.
+// AppendJSON appends a value as JSON without white space. Numbers keep their spelling.
 func (j *JSONReader) AppendJSON(dst []byte, d JSONDocument) []byte {
 	if j.p.member == nil {
 		j.p.member = j.p.writeMember

@@ -17,7 +17,7 @@ import (
 type regexFormat struct {
 	columnList
 	whole  *regexp.Regexp // matches whole lines
-	part   *regexp.Regexp // the expression as it was given
+	part   *regexp.Regexp // the expression of the option
 	groups []int          // the group of each column
 	kind   string         // regex or grok
 }

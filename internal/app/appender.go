@@ -43,7 +43,7 @@ func (a appender) Append(ctx context.Context, r receiver.Request) error {
 	return a.explain(err)
 }
 
-// notProduced wraps receiver.ErrNotProduced as well, and leaves the text as it is: kafkaio's error has the same words.
+// notProduced wraps receiver.ErrNotProduced as well, and leaves the text unchanged: kafkaio's error has the same words.
 type notProduced struct{ error }
 
 func (e notProduced) Unwrap() []error { return []error{e.error, receiver.ErrNotProduced} }

@@ -43,5 +43,5 @@ func withExcerpt(name, text string, err error) error {
 		strings.Repeat(" ", grid.Width(before)), strings.Repeat("^", max(1, grid.Width(place))))
 }
 
-// oneLine returns a part of a line as it is shown above the carets.
+// oneLine returns the printable form of a part of a line, which is shown above the carets.
 func oneLine(text string) string { return quote.Text(strings.ReplaceAll(text, "\t", " ")) }

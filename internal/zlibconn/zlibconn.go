@@ -91,7 +91,7 @@ func (c *counter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// zlibError turns the error of a corrupt stream into a rejection; the connection's own errors are returned as they are.
+// zlibError turns the error of a corrupt stream into a rejection; the connection's own errors are returned unchanged.
 func zlibError(err error, in *counter) error {
 	var network net.Error
 	var rejected *receiver.RejectError

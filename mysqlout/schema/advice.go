@@ -10,7 +10,7 @@ import (
 	"github.com/sluice-etl/sluice/pool"
 )
 
-// Advice that begins with the name of a statement is SQL that can be run as it stands; "; " separates several
+// Advice that begins with the name of a statement is SQL that can be run unchanged; "; " separates several
 // statements. If a check has several findings, run their advice in the order in which it is printed.
 
 // alter returns an ALTER TABLE of the target.

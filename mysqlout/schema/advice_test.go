@@ -50,7 +50,7 @@ func adviceDDL(options string, instead ...string) string {
 	return "CREATE TABLE hits (" + strings.Join(lines, ", ") + ") CHARACTER SET latin1 " + options
 }
 
-// All advice that is printed as SQL can be run as it stands, and then the check finds nothing wrong with the table. The
+// All advice that is printed as SQL can be run unchanged, and then the check finds nothing wrong with the table. The
 // statements of all findings are run in the order in which they are printed.
 func TestCheck_adviceFixesTheTable(t *testing.T) {
 	t.Parallel()

@@ -111,7 +111,7 @@ func (c *Checker) createOne(ctx context.Context, tx *pool.Tx, t *row.Table, text
 }
 
 // addLater adds the columns that a table of an older release lacks. If the server rejects that, because the ALTER
-// privilege is missing or the table is locked, the table is used as it is, and Check warns.
+// privilege is missing or the table is locked, the table is used unchanged, and Check warns.
 func (c *Checker) addLater(ctx context.Context, tx *pool.Tx, o ownTable, there *found) error {
 	for _, text := range o.later {
 		if name, _, _ := strings.Cut(text, " "); there.column(name) != nil {

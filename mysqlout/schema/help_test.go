@@ -54,7 +54,7 @@ func (f *fixture) check(t testing.TB, subject string, want ...row.Table) (out []
 	return out
 }
 
-// accepted returns the tables as they are. The test fails if a start would be refused.
+// accepted returns the existing tables. The test fails if a start would be refused.
 func (f *fixture) accepted(t testing.TB, want ...row.Table) (tables []row.Table) {
 	t.Helper()
 	report, err := f.checker.Check(t.Context(), want)

@@ -53,7 +53,7 @@ func nullKeyDDL(instead ...string) string {
 	return "CREATE TABLE t (" + strings.Join(lines, ", ") + ")"
 }
 
-// ordinaryKeyDDL is a table as it is for keys that are never NULL.
+// ordinaryKeyDDL creates a table for keys that are never NULL.
 func ordinaryKeyDDL(s, key string) string {
 	return "CREATE TABLE t (" + s + ", minute DATETIME NOT NULL, n BIGINT NOT NULL, code BIGINT NOT NULL, " + twiceColumn + ", " + key + ")"
 }

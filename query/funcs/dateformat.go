@@ -137,7 +137,7 @@ func appendPadded(to []byte, n, width int) []byte {
 	return append(to, digits[at:]...)
 }
 
-// formatPart is a part of a format: a specifier, or a text that stands as it is.
+// formatPart is a part of a format: a specifier or literal text.
 type formatPart struct {
 	text string
 	char byte // of the specifier; 0 for a text

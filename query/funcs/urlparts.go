@@ -4,7 +4,7 @@ import (
 	"bytes"
 )
 
-// urlParts are the parts of a URL, as they are written. A part that the URL does not have is nil.
+// urlParts holds the parts of a URL, unchanged. A part that the URL does not have is nil.
 type urlParts struct {
 	scheme, host, port, path, query, fragment []byte
 }

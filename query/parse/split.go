@@ -9,7 +9,7 @@ import (
 // Source is one statement of a query.
 type Source struct {
 	Text     string // as the SQL parser reads it
-	original string // as it is in the query
+	original string // its text in the query
 	offset   int    // of original in the query
 }
 

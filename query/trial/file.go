@@ -13,7 +13,7 @@ import (
 	"github.com/sluice-etl/sluice/query"
 )
 
-// File is a test as it is written.
+// File is a parsed test file.
 type File struct {
 	Options query.Options
 	Time    time.Time // of the records in Kafka

@@ -115,7 +115,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 }
 
 // Explain returns what the error of a read means: a deadline that passed is a slow request, or the stop. Other errors
-// are returned as they are.
+// are returned unchanged.
 func (c *Conn) Explain(err error) error {
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		return err

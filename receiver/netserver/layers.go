@@ -107,7 +107,7 @@ func (t tlsLayer) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// tlsError turns an error of TLS itself into a rejection; those of the connection are returned as they are.
+// tlsError turns an error of TLS itself into a rejection; those of the connection are returned unchanged.
 func tlsError(doing string, err error) error {
 	var network net.Error
 	var alert tls.AlertError

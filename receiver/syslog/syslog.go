@@ -4,7 +4,7 @@
 //
 // Unlike Flume it also accepts octet counting (RFC 6587), honours the time zone of a timestamp, sets no priority for a
 // message without one (Flume sets that of the previous message), drops the carriage return before a line's end, and
-// keeps bytes that are not UTF-8 as they are.
+// keeps bytes that are not UTF-8 unchanged.
 //
 // Syslog has no replies, so a sender cannot resend: what was read is kept until Kafka has it, however long that takes,
 // and nothing more is read meanwhile. What the process still holds when the grace period of a stop ends counts as lost.
