@@ -151,3 +151,40 @@ func TestP20_LargeInvalidRecords(t *testing.T) {
 	}
 	p.Stop(ctx, t)
 }
+
+// TestP18_LateRecordsAreDeadLetters sends records of one status whose windows are late, ahead and in time.
+func TestP18_LateRecordsAreDeadLetters(t *testing.T) {
+	ctx := etltest.Bounded(t, 2*time.Minute)
+	s := newSite(t)
+	if err := os.WriteFile(s.query, []byte("INSERT INTO seen SELECT TUMBLE(ts, INTERVAL 1 HOUR) AS h, COUNT(*) AS n FROM events GROUP BY h"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.more = []string{"--max-lateness=2d", "--max-ahead=5m"}
+	cl := s.broker.client(t, kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	defer cl.Close()
+	p := s.start(t, "load", "")
+	etltest.Await(ctx, t, "every partition is claimed", func() bool { return s.lowestEpoch(ctx) > 0 })
+	const good, late, ahead = 30, 7, 5
+	at := func(d time.Duration) []byte {
+		return []byte("h - - [" + time.Now().Add(d).UTC().Format("02/Jan/2006:15:04:05 -0700") + `] "GET / HTTP/1.1" 200 1 "-" "-"`)
+	}
+	for id := range int32(6) {
+		put(ctx, t, cl, id, good, at(-47*time.Hour))
+		put(ctx, t, cl, id, late, at(-49*time.Hour))
+		put(ctx, t, cl, id, ahead, at(time.Hour))
+	}
+	etltest.Await(ctx, t, "everything is counted", func() bool { return s.drained(ctx, t) })
+	if stored := s.compareBad(ctx, t, p, 6*(late+ahead)); stored != 6*(late+ahead) {
+		t.Errorf("%d dead letters are stored, expected all %d", stored, 6*(late+ahead))
+	}
+	if n := readNumber(ctx, s.db, "SELECT SUM(n) FROM seen"); n != 6*good {
+		t.Errorf("%d records are counted, expected %d", n, 6*good)
+	}
+	for option, want := range map[string]int64{"max-lateness": 6 * late, "max-ahead": 6 * ahead} {
+		n := readNumber(ctx, s.db, "SELECT COUNT(*) FROM etl_dead_letter WHERE reason LIKE '%option ''"+option+"''%' AND detail LIKE '20__-__-__ __:__:__.______, 20__-__-__ __:__:__.______'")
+		if n != want {
+			t.Errorf("%d dead letters have the reason %s with both times in the detail, expected %d", n, option, want)
+		}
+	}
+	p.Stop(ctx, t)
+}

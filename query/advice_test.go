@@ -220,6 +220,7 @@ var otherAdvices = []struct{ message, format, after string }{
 	{"write CAST(… AS …) with %d digits, or change the column", "combined", "INSERT INTO t SELECT CAST(_timestamp AS DATETIME(0)) AS s, COUNT(*) AS n FROM events GROUP BY s"},
 	{"(LEFT(text, %d) cuts)", "combined", "INSERT INTO t SELECT LEFT(path, 20) AS s, COUNT(*) AS n FROM events GROUP BY s"},
 	{"CAST(%s AS DECIMAL(p,s)) reads numbers in quotes too", "json", "INSERT INTO t SELECT COALESCE(h, '') AS h, SUM(CAST(`key`.`a b` AS DECIMAL(20,3))) AS s FROM events GROUP BY h"},
+	{"group by TUMBLE(ts, INTERVAL 1 HOUR), or leave the option out", "combined", "INSERT INTO t SELECT TUMBLE(ts, INTERVAL 1 HOUR) AS h, COUNT(*) AS n FROM events GROUP BY h"},
 }
 
 // filled holds what a user would write for the placeholders of an advice, in the order in which they are replaced.

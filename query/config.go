@@ -26,6 +26,9 @@ type Options struct {
 	// DedupHeader is the header that holds the event ID for deduplication (P28). The query does not read it, but it
 	// affects what is counted. Empty means no deduplication.
 	DedupHeader string
+	// MaxLateness and MaxAhead limit how far the time of a record's window may be before and after the record's timestamp
+	// in Kafka; other records are dead letters. 0 means no limit.
+	MaxLateness, MaxAhead time.Duration
 	// DeadLetterMaxBytes is how many bytes of a dead letter's value are kept, from 1 to 16 MiB.
 	DeadLetterMaxBytes int
 }
@@ -44,6 +47,7 @@ func (o Options) Validate() error {
 	if !slices.Contains(format.Names(), o.Format) {
 		errs = append(errs, option.Error("format", o.Format, "must be one of %s", strings.Join(format.Names(), ", ")))
 	}
+	errs = append(errs, option.Least("max-lateness", o.MaxLateness, 0), option.Least("max-ahead", o.MaxAhead, 0))
 	errs = append(errs, option.Range("dead-letter-max-bytes", o.DeadLetterMaxBytes, 1, 16<<20))
 	return errors.Join(errs...)
 }

@@ -73,6 +73,9 @@ func Compile(text string, o Options) (*Plan, error) {
 	if len(p.programs) == 0 {
 		return nil, errors.New("the query is empty: expected INSERT INTO table SELECT … FROM events GROUP BY …")
 	}
+	if err := p.checkLateness(); err != nil {
+		return nil, err
+	}
 	if p.tables, err = wanted(p.programs); err != nil {
 		return nil, err
 	}
@@ -84,7 +87,7 @@ func (p *Plan) compile(number int, source parse.Source) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &builder{Compiler: expr.Compiler{Format: p.format, Library: funcs.Library(), Zone: p.options.TimeZone, Statement: st, Sizes: p.sizes}}
+	c := &builder{Compiler: expr.Compiler{Format: p.format, Library: funcs.Library(), Zone: p.options.TimeZone, Statement: st, Sizes: p.sizes}, maxLateness: p.options.MaxLateness, maxAhead: p.options.MaxAhead}
 	prog, err := c.statement(number)
 	p.sizes = c.Sizes
 	if err != nil {
@@ -138,6 +141,12 @@ func (p *Plan) Fingerprint() (hash [32]byte, text string) {
 	}
 	if p.options.DedupHeader != "" {
 		fmt.Fprintf(&b, "copies by header %q\n", p.options.DedupHeader)
+	}
+	if p.options.MaxLateness > 0 {
+		fmt.Fprintf(&b, "max lateness %s\n", p.options.MaxLateness)
+	}
+	if p.options.MaxAhead > 0 {
+		fmt.Fprintf(&b, "max ahead %s\n", p.options.MaxAhead)
 	}
 	for _, prog := range p.programs {
 		fmt.Fprintf(&b, "%s;\n", prog.st.Text)

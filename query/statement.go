@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/sluice-etl/sluice/fold"
 	"github.com/sluice-etl/sluice/fold/aggregate"
@@ -80,8 +81,9 @@ type program struct {
 	keys    []output
 	cells   []output
 	// computed are the columns that the server computes from keys and cells.
-	computed []computed
-	step     *step // nil if the target is the table that the statement writes
+	computed   []computed
+	checksTime bool  // a window of the key has the limits of Options
+	step       *step // nil if the target is the table that the statement writes
 }
 
 // target returns the table that the statement writes, without its columns.
@@ -96,11 +98,14 @@ func (p *program) target() row.Table {
 // builder compiles one statement.
 type builder struct {
 	expr.Compiler
-	hops      []hop
-	tables    []func(fold.Rows) fold.Rows   // make the rows of Statement.Elements
-	late      []func(*fold.Env) value.Truth // conditions of WHERE on these rows, all of which must hold
-	number    int                           // in Env.Row: the number of the row of FROM, if there are tables
-	keepScale []*ast.Expr                   // aggregates whose columns must keep all digits of their values
+	hops   []hop
+	tables []func(fold.Rows) fold.Rows   // make the rows of Statement.Elements
+	late   []func(*fold.Env) value.Truth // conditions of WHERE on these rows, all of which must hold
+	// maxLateness and maxAhead are those of Options, and checksTime reports whether a window of the key has such limits.
+	maxLateness, maxAhead time.Duration
+	checksTime            bool
+	number                int         // in Env.Row: the number of the row of FROM, if there are tables
+	keepScale             []*ast.Expr // aggregates whose columns must keep all digits of their values
 }
 
 // statement checks the shape of a statement and compiles its expressions.
@@ -138,7 +143,7 @@ func (c *builder) statement(number int) (*program, error) {
 	if over != nil && err == nil && c.Err == nil {
 		err = over.finish(p)
 	}
-	p.rows = c.rows()
+	p.rows, p.checksTime = c.rows(), c.checksTime
 	if c.Err != nil {
 		return nil, c.Err
 	}
@@ -273,9 +278,9 @@ func (c *builder) groupItem(st *ast.Statement, g *ast.Expr) (int, error) {
 
 // key compiles a column of the group's key. names are the columns of all items.
 func (c *builder) key(name string, names []string, e *ast.Expr) output {
-	c.NotNull = c.excludesNull()
+	c.NotNull, c.WindowTime = c.excludesNull(), c.windowTimes()
 	x := c.keyValue(e)
-	c.NotNull = nil
+	c.NotNull, c.WindowTime = nil, nil
 	x.Source = e
 	if x.Kind == value.KindJSON {
 		x = c.Text(x)

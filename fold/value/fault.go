@@ -77,6 +77,12 @@ func Quote(b []byte) RecordText {
 	return RecordText{fmt.Sprintf("%q", b), description}
 }
 
+// RecordTime shows a time of a record, which the detail contains, too.
+func RecordTime(micros int64) RecordText {
+	text := string(AppendTime(nil, micros, 6))
+	return RecordText{text, text}
+}
+
 // Show shows a value of a record.
 func Show(v Value, k Kind) RecordText {
 	text := ""

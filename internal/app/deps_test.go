@@ -79,7 +79,7 @@ var direction = []struct {
 	{"query/expr", []string{"fold", "fold/format", "fold/jsonpath", "fold/value", "internal/editdistance", "internal/option", "query/ast", "row"}, "expressions: types, conversion and evaluation"},
 	{"query/funcs", []string{"fold", "fold/format", "fold/jsonpath", "fold/value", "fold/window", "query/ast", "query/expr", "row"}, "the functions of the language"},
 	{"query", []string{"batch", "checkpoint", "fold", "fold/aggregate", "fold/format", "fold/value", "internal/avrobin", "internal/grid", "internal/option", "internal/quote", "query/ast", "query/expr", "query/funcs", "query/parse", "row"}, "implements batch.Fold; does no I/O"},
-	{"query/trial", []string{"internal/grid", "internal/quote", "mysqlout/schema", "query"}, "tests of queries; opens no connections"},
+	{"query/trial", []string{"internal/grid", "internal/option", "internal/quote", "mysqlout/schema", "query"}, "tests of queries; opens no connections"},
 	{"mysqlout/internal/sqltext", []string{"checkpoint", "row"}, "SQL text; sends nothing"},
 	{"mysqlout/internal/sqlerr", []string{"checkpoint", "internal/option", "pool"}, "classifies error numbers; sends nothing"},
 	{"mysqlout/schema", []string{"checkpoint", "internal/option", "mysqlout/internal/sqlerr", "mysqlout/internal/sqltext", "pool", "row"}, "inspects and creates tables; independent of batches"},

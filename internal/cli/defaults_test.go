@@ -18,6 +18,7 @@ import (
 	"github.com/sluice-etl/sluice/flumesink/avro"
 	"github.com/sluice-etl/sluice/flumesink/spark"
 	"github.com/sluice-etl/sluice/flumesink/thrift"
+	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/kafkaio"
 	"github.com/sluice-etl/sluice/mysqlout"
 	"github.com/sluice-etl/sluice/pool"
@@ -98,8 +99,8 @@ func TestDefaults(t *testing.T) {
 			t.Errorf("%s (-its default +ours):\n%s", d.name, diff)
 		}
 	}
-	if o.DeadLetterKeep != Age(14*24*time.Hour) || o.LogLevel != "info" || o.LogFormat != "auto" || !o.CreateTables {
-		t.Errorf("got %v, %s, %s, %v; expected dead letters to be kept for %v, log level %q, log format %q and tables to be created", time.Duration(o.DeadLetterKeep), o.LogLevel, o.LogFormat, o.CreateTables, Age(14*24*time.Hour), "info", "auto")
+	if o.DeadLetterKeep != option.Age(14*24*time.Hour) || o.LogLevel != "info" || o.LogFormat != "auto" || !o.CreateTables {
+		t.Errorf("got %v, %s, %s, %v; expected dead letters to be kept for %v, log level %q, log format %q and tables to be created", time.Duration(o.DeadLetterKeep), o.LogLevel, o.LogFormat, o.CreateTables, option.Age(14*24*time.Hour), "info", "auto")
 	}
 }
 

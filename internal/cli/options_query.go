@@ -9,27 +9,30 @@ import (
 	_ "time/tzdata" // time zones where the system has none, as in small containers
 
 	"github.com/sluice-etl/sluice/fold/format"
+	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/mysqlout"
 	"github.com/sluice-etl/sluice/query"
 )
 
 // QueryOptions set the query and the format of the events that it reads.
 type QueryOptions struct {
-	Format          string `group:"query" common:"Format of the events' bodies." default:"${format}" placeholder:"FORMAT" help:"Format of the events' bodies: one of ${formats}."`
-	LogFormatString string `group:"query" placeholder:"STRING" help:"Definition of the format: names of columns for csv and tsv; a regular expression with named groups for regex; a pattern for grok; the LogFormat or log_format of a server's configuration for apache and nginx, which it implies."`
-	Query           string `group:"query" common:"INSERT INTO … SELECT … FROM events." placeholder:"SQL" help:"INSERT INTO … SELECT … FROM events; separate several statements with semicolons."`
-	QueryFile       string `group:"query" common:"File with the query." placeholder:"FILE" help:"File with the query."`
-	TimeZone        string `group:"query" default:"UTC" placeholder:"ZONE" help:"Time zone of log times without a zone, and of calendar windows (default UTC). Times in MySQL are always UTC."`
+	Format          string     `group:"query" common:"Format of the events' bodies." default:"${format}" placeholder:"FORMAT" help:"Format of the events' bodies: one of ${formats}."`
+	LogFormatString string     `group:"query" placeholder:"STRING" help:"Definition of the format: names of columns for csv and tsv; a regular expression with named groups for regex; a pattern for grok; the LogFormat or log_format of a server's configuration for apache and nginx, which it implies."`
+	Query           string     `group:"query" common:"INSERT INTO … SELECT … FROM events." placeholder:"SQL" help:"INSERT INTO … SELECT … FROM events; separate several statements with semicolons."`
+	QueryFile       string     `group:"query" common:"File with the query." placeholder:"FILE" help:"File with the query."`
+	TimeZone        string     `group:"query" default:"UTC" placeholder:"ZONE" help:"Time zone of log times without a zone, and of calendar windows (default UTC). Times in MySQL are always UTC."`
+	MaxLateness     option.Age `group:"query" default:"0s" help:"How far the time of an event's window may be before the record's timestamp in Kafka, such as 2d or 36h; others are dead letters. 0s means no limit."`
+	MaxAhead        option.Age `group:"query" default:"0s" help:"How far the time of an event's window may be after the record's timestamp in Kafka, such as 5m; others are dead letters. 0s means no limit."`
 }
 
 // JobOptions set the job, which owns checkpoints and tables.
 type JobOptions struct {
-	Job                string `group:"query" common:"Name of the job and its consumer group." default:"${job}" placeholder:"NAME" help:"Name of the job: of its checkpoints and its consumer group (default ${job})."`
-	CreateTables       bool   `group:"query" common:"Create missing tables." default:"true" help:"Create missing tables; --create-tables=false disables it."`
-	QueryChange        string `group:"query" enum:"refuse,continue" default:"refuse" help:"What to do when the query has changed: refuse to start, or continue from the checkpoints of the old query."`
-	Adopt              bool   `group:"query" help:"Let a new job start on tables that hold rows or belong to another job."`
-	DeadLetterMaxBytes Bytes  `group:"query" default:"64KiB" help:"Maximum stored bytes of a dead letter's value."`
-	DeadLetterKeep     Age    `group:"query" default:"14d" help:"How long dead letters are kept; 0s keeps them permanently."`
+	Job                string     `group:"query" common:"Name of the job and its consumer group." default:"${job}" placeholder:"NAME" help:"Name of the job: of its checkpoints and its consumer group (default ${job})."`
+	CreateTables       bool       `group:"query" common:"Create missing tables." default:"true" help:"Create missing tables; --create-tables=false disables it."`
+	QueryChange        string     `group:"query" enum:"refuse,continue" default:"refuse" help:"What to do when the query has changed: refuse to start, or continue from the checkpoints of the old query."`
+	Adopt              bool       `group:"query" help:"Let a new job start on tables that hold rows or belong to another job."`
+	DeadLetterMaxBytes Bytes      `group:"query" default:"64KiB" help:"Maximum stored bytes of a dead letter's value."`
+	DeadLetterKeep     option.Age `group:"query" default:"14d" help:"How long dead letters are kept; 0s keeps them permanently."`
 }
 
 // options returns the options of compiling.
@@ -40,6 +43,7 @@ func (o QueryOptions) options() (query.Options, error) {
 		return opts, usageError{fmt.Errorf("--time-zone is %q, must be UTC or a name of the IANA time zone database, for example Europe/Vienna", o.TimeZone)}
 	}
 	opts.Format, opts.FormatString, opts.TimeZone = o.Format, o.LogFormatString, zone
+	opts.MaxLateness, opts.MaxAhead = time.Duration(o.MaxLateness), time.Duration(o.MaxAhead)
 	return opts, nil
 }
 

@@ -105,6 +105,7 @@ func (o *QueryOptions) plan(fallback string, more query.Options) (*query.Plan, e
 		return nil, err
 	}
 	more.Format, more.FormatString, more.TimeZone = opts.Format, opts.FormatString, opts.TimeZone
+	more.MaxLateness, more.MaxAhead = opts.MaxLateness, opts.MaxAhead
 	plan, err := query.Compile(text, more)
 	if err != nil {
 		return nil, usageError{fmt.Errorf("query: %w", withExcerpt(from, text, err))}

@@ -34,7 +34,7 @@ A test has options, lines, and what is expected of them:
 	== dead letters ==
 	2: expected host, ident and user before the time, separated by spaces
 
-The options are format, log-format-string, time-zone and kafka-time, the time of the records in Kafka. Each line is a record.
+The options are format, log-format-string, time-zone, max-lateness, max-ahead, and kafka-time, the time of the records in Kafka. Each line is a record.
 
 Examples:
 

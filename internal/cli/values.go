@@ -5,7 +5,6 @@ import (
 	"math"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // Bytes is a size: 1048576, 1MiB, 1MB.
@@ -70,43 +69,3 @@ func (p *Percent) UnmarshalText(text []byte) error {
 
 // String returns the share as a number from 0 to 1.
 func (p Percent) String() string { return strconv.FormatFloat(float64(p), 'g', -1, 64) }
-
-// Age is a duration that may be written in days: 14d, 36h, 1d12h.
-type Age time.Duration
-
-// UnmarshalText parses an age.
-func (a *Age) UnmarshalText(text []byte) error {
-	s := strings.TrimSpace(string(text))
-	bad := fmt.Errorf("%q is not an age, must be like 14d, 36h or 1d12h", s)
-	days, rest, ok := strings.Cut(s, "d")
-	var d time.Duration
-	if ok {
-		n, err := strconv.ParseUint(days, 10, 16)
-		if err != nil {
-			return bad
-		}
-		d = time.Duration(n) * 24 * time.Hour
-	} else {
-		rest = s
-	}
-	if rest != "" {
-		more, err := time.ParseDuration(rest)
-		if err != nil || more < 0 || d > math.MaxInt64-more {
-			return bad
-		}
-		d += more
-	} else if !ok {
-		return bad
-	}
-	*a = Age(d)
-	return nil
-}
-
-// String returns the age in days if it is a whole number of them.
-func (a Age) String() string {
-	const day = 24 * time.Hour
-	if d := time.Duration(a); d != 0 && d%day == 0 {
-		return strconv.FormatInt(int64(d/day), 10) + "d"
-	}
-	return time.Duration(a).String()
-}

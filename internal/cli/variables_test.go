@@ -12,6 +12,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/sluice-etl/sluice/internal/option"
 )
 
 // beside holds the arguments that each command needs besides the option under test.
@@ -42,7 +44,7 @@ func sample(t *testing.T, f *kong.Flag) (good, bad string) {
 		return "40%", "half"
 	case Bytes:
 		return "3MiB", "3 potatoes"
-	case Age:
+	case option.Age:
 		return "3d", "3 weeks"
 	case time.Duration:
 		return "7s", "7"

@@ -32,7 +32,9 @@ type Compiler struct {
 	// InWindows is the number of windows of HOP that a record is in; 0 if there is no HOP.
 	InWindows int
 	// NotNull, if not nil, reports whether an expression is never NULL where what is compiled is evaluated.
-	NotNull    func(e *ast.Expr) bool
+	NotNull func(e *ast.Expr) bool
+	// WindowTime, if not nil, compiles the time of a window: the first argument of TUMBLE, HOP and DATE.
+	WindowTime func(time Compiled) Compiled
 	fold.Sizes       // of the fold, for all statements so far
 	Err        error // the first error
 }

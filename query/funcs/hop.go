@@ -34,7 +34,7 @@ func hop(c *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compiled 
 	if c.InWindows = max(c.InWindows, 1) * windows.Len(); c.InWindows > maxWindows {
 		return c.Fail(x.Source, "each record would make %d rows, but the limit is %d: write a longer slide", c.InWindows, maxWindows)
 	}
-	eval, cache, slot := args[0].Eval, c.Hops, c.Row
+	eval, cache, slot := timeOf(c, args[0]), c.Hops, c.Row
 	c.Hops++
 	c.Row++
 	c.RowMakers = append(c.RowMakers, func(next fold.Rows) fold.Rows {

@@ -55,7 +55,7 @@ func date(c *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compiled
 // windowOf compiles a function that returns the start of the window of a time. Most records are in the window of the
 // previous one, which is therefore tried first.
 func windowOf(c *expr.Compiler, x, time expr.Compiled, cal *window.Calendar) expr.Compiled {
-	eval, slot := time.Eval, c.Windows
+	eval, slot := timeOf(c, time), c.Windows
 	c.Windows++
 	x.Eval = func(r *fold.Env) value.Value {
 		v := eval(r)
@@ -73,6 +73,14 @@ func windowOf(c *expr.Compiler, x, time expr.Compiled, cal *window.Calendar) exp
 		return v
 	}
 	return x
+}
+
+// timeOf returns the function that computes the time of a window.
+func timeOf(c *expr.Compiler, time expr.Compiled) func(*fold.Env) value.Value {
+	if c.WindowTime == nil {
+		return time.Eval
+	}
+	return c.WindowTime(time).Eval
 }
 
 // fromUnix converts seconds since 1970 to a time. Digits beyond the sixth after the point are cut.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sluice-etl/sluice/internal/grid"
+	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/internal/quote"
 	"github.com/sluice-etl/sluice/query"
 )
@@ -43,7 +44,7 @@ func TestName(queryFile string) string {
 
 var (
 	section = regexp.MustCompile(`^== (lines|rows of (.+)|dead letters) ==$`)
-	option  = regexp.MustCompile(`^([a-z-]+): ?(.*)$`)
+	setting = regexp.MustCompile(`^([a-z-]+): ?(.*)$`)
 )
 
 // Parse parses the text of a test. An error has the number of its line.
@@ -101,7 +102,7 @@ func (f *File) option(line string) (err error) {
 	if strings.HasPrefix(line, "#") {
 		return nil
 	}
-	m := option.FindStringSubmatch(line)
+	m := setting.FindStringSubmatch(line)
 	if m == nil {
 		return fmt.Errorf("expected an option such as format: combined, a comment, or == lines ==; got %s", quote.Text(line))
 	}
@@ -114,14 +115,27 @@ func (f *File) option(line string) (err error) {
 		if f.Options.TimeZone, err = time.LoadLocation(value); err != nil || value == "" || value == "Local" {
 			return fmt.Errorf("time-zone is %q, must be UTC or a name of the IANA time zone database, for example Europe/Vienna", value)
 		}
+	case "max-lateness":
+		f.Options.MaxLateness, err = age(name, value)
+	case "max-ahead":
+		f.Options.MaxAhead, err = age(name, value)
 	case "kafka-time":
 		if f.Time, err = time.Parse(time.DateTime, value); err != nil {
 			return fmt.Errorf("kafka-time is %q, must be a time in UTC such as 2026-01-31 23:59:59", value)
 		}
 	default:
-		return fmt.Errorf("there is no option %s; there are format, log-format-string, time-zone and kafka-time", name)
+		return fmt.Errorf("there is no option %s; there are format, log-format-string, time-zone, max-lateness, max-ahead and kafka-time", name)
 	}
-	return nil
+	return err
+}
+
+// age parses the value of an option.
+func age(name, text string) (time.Duration, error) {
+	var a option.Age
+	if err := a.UnmarshalText([]byte(text)); err != nil {
+		return 0, fmt.Errorf("%s: %w", name, err)
+	}
+	return time.Duration(a), nil
 }
 
 // row adds a row to the last table.

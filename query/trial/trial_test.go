@@ -82,7 +82,7 @@ func TestParse_errors(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"format: words\n":                                         "there is no section == lines ==",
-		"formt: words\n== lines ==\n":                             "line 1: there is no option formt; there are format, log-format-string, time-zone and kafka-time",
+		"formt: words\n== lines ==\n":                             "line 1: there is no option formt; there are format, log-format-string, time-zone, max-lateness, max-ahead and kafka-time",
 		"a b\n== lines ==\n":                                      "line 1: expected an option such as format: combined, a comment, or == lines ==; got a b",
 		"time-zone: Mars\n== lines ==\n":                          "line 1: time-zone is \"Mars\", must be",
 		"kafka-time: now\n== lines ==\n":                          "line 1: kafka-time is \"now\", must be",
@@ -104,5 +104,21 @@ func TestCell(t *testing.T) {
 		if got := Cell(text); got != want {
 			t.Errorf("%q: got %s, expected %s", text, got, want)
 		}
+	}
+}
+
+// The limits of lateness are those of the flags, and compare with kafka-time.
+func TestRun_lateness(t *testing.T) {
+	t.Parallel()
+	const queryText = "INSERT INTO t SELECT DATE(ts) AS day, COUNT(*) AS n FROM events GROUP BY day"
+	res := run(t, queryText, "format: json\nkafka-time: 2026-11-28 12:00:00\nmax-lateness: 1d\nmax-ahead: 5m\n== lines ==\n{\"ts\":\"2026-11-27 12:00:00\"}\n{\"ts\":\"2026-11-27 11:59:59\"}\n{\"ts\":\"2026-11-28 12:05:01\"}\n")
+	const want = "\n== dead letters ==\n" +
+		"2: ts is 2026-11-27 11:59:59.000000, more than 24h0m0s (option 'max-lateness') before the record's timestamp in Kafka, 2026-11-28 12:00:00.000000\n" +
+		"3: ts is 2026-11-28 12:05:01.000000, more than 5m0s (option 'max-ahead') after the record's timestamp in Kafka, 2026-11-28 12:00:00.000000\n"
+	if !strings.Contains(res.Text, "| 2026-11-27 00:00:00 | 1 |") || !strings.HasSuffix(res.Text, want) {
+		t.Errorf("got\n%s\nexpected one row of 2026-11-27 and\n%s", res.Text, want)
+	}
+	if _, err := Parse("max-ahead: 5\n== lines ==\n"); err == nil || !strings.HasPrefix(err.Error(), `line 1: max-ahead: "5" is not an age, must be like 14d`) {
+		t.Errorf("got %v, expected an error of line 1 about max-ahead", err)
 	}
 }
