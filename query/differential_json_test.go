@@ -138,7 +138,7 @@ func TestDifferential_json(t *testing.T) {
 			kept := strings.Contains(path.ours, "->>") && whole && rng.IntN(2) == 0
 			operators[map[bool]string{true: "->", false: "->>"}[kept]]++
 			n := &node{is: f.is, form: jsonOurs(f.form, path.ours, kept), theirs: jsonTheirs(f.theirs, path.theirs, kept), column: -1}
-			ours := evaluateJSON(t, n.form, docs)
+			ours := evaluateEach(t, "json", n.form, docs)
 			leave := "FALSE"
 			if !whole && strings.Contains(f.theirs, "T") { // objects and arrays can be written as text in more than one way
 				leave = "COALESCE(JSON_TYPE(JSON_EXTRACT(doc, " + sqlQuote(path.theirs) + ")) IN ('OBJECT', 'ARRAY'), FALSE)"
@@ -225,9 +225,10 @@ func castForm(theirs string) string {
 	return theirs
 }
 
-func evaluateJSON(t *testing.T, form string, docs []string) []answer {
+// evaluateEach returns the value of an expression for each body.
+func evaluateEach(t *testing.T, format, form string, docs []string) []answer {
 	t.Helper()
-	p := plan(t, "json", "INSERT INTO t SELECT "+form+" AS x FROM events")
+	p := plan(t, format, "INSERT INTO t SELECT "+form+" AS x FROM events")
 	f := p.newFold()
 	f.Explain()
 	records := make([]batch.Record, len(docs))

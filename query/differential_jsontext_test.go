@@ -7,9 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/sluice-etl/sluice/batch"
-	"github.com/sluice-etl/sluice/checkpoint"
 )
 
 // jsonTextForms are expressions of a text D that is JSON, with a path P. On the server, J is the value at the path, NULL
@@ -68,7 +65,7 @@ func TestDifferential_jsonText(t *testing.T) {
 				theirs = "(CONVERT(" + theirs + " USING utf8mb4) COLLATE utf8mb4_nopad_bin)"
 			}
 			form := replaceWord(replaceWord(f.form, "D", "body"), "P", sqlQuote(path))
-			ours := evaluateRaw(t, form, docs)
+			ours := evaluateEach(t, "raw", form, docs)
 			for i, a := range ours {
 				if f.form == "JSON_VALID(D)" && (a.text == "1") != json.Valid([]byte(docs[i])) {
 					t.Fatalf("JSON_VALID of %q: got %v, expected what package encoding/json says", docs[i], a)
@@ -99,31 +96,6 @@ func TestDifferential_jsonText(t *testing.T) {
 		}
 	}
 	t.Logf("DIFFERENTIAL: %d answers about JSON in texts agree with MariaDB's (seed %d); explained: %v", pairs, seed, rules)
-}
-
-func evaluateRaw(t *testing.T, form string, docs []string) []answer {
-	t.Helper()
-	p := plan(t, "raw", "INSERT INTO t SELECT "+form+" AS x FROM events")
-	f := p.newFold()
-	f.Explain()
-	records := make([]batch.Record, len(docs))
-	for i, d := range docs {
-		records[i] = batch.Record{Offset: int64(i), Value: []byte(d)}
-	}
-	var tally batch.Tally
-	f.Add(checkpoint.Partition{Topic: "t"}, records, &tally)
-	answers := make([]answer, len(docs))
-	for _, d := range tally.Dead {
-		answers[d.Offset].rejected = d.Reason
-	}
-	rows, at := f.Take().Tables[0], 0
-	for i := range answers {
-		if answers[i].rejected == "" {
-			answers[i] = cellAnswer(rows, &rows.Cells(at)[0], &rows.Table.Columns[rows.Table.Keys])
-			at++
-		}
-	}
-	return answers
 }
 
 var jsonTextRules = []diffRule{

@@ -113,7 +113,7 @@ func TestJSONText_isJSON(t *testing.T) {
 		{"CONCAT(x)", `{"x": {"a\u0000" : [1.50, 1e2, true, null, "\u0041"], "": {}}}`, `{"a\u0000":[1.50,1e2,true,null,"A"],"":{}}`},
 		{"x->>'$.a'", `{"x": {"\u0061": ["\u0007"], "b": 1}}`, `["\u0007"]`},
 	} {
-		got := evaluateJSON(t, c.expr, []string{c.body})[0]
+		got := evaluateEach(t, "json", c.expr, []string{c.body})[0]
 		if got.text != c.want || got.rejected != "" || !json.Valid([]byte(got.text)) {
 			t.Errorf("%s of %s = %q %s, expected %q", c.expr, c.body, got.text, got.rejected, c.want)
 		}

@@ -29,7 +29,7 @@ var bitCounts = []expr.Function{
 
 func bitCount(_ *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compiled {
 	name := x.Source.Text
-	return clocked(x, args[0], func(r *fold.Env, v value.Value) value.Value {
+	return notNull(x, args[0], func(r *fold.Env, v value.Value) value.Value {
 		if n, ok := expr.Bits(r, v, name); ok {
 			return expr.BitCount(n)
 		}
@@ -48,7 +48,7 @@ func digitsOf(r *fold.Env, n uint64, base int) value.Value {
 func inBase(base int) func(*expr.Compiler, expr.Compiled, []expr.Compiled) expr.Compiled {
 	return func(_ *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compiled {
 		name := x.Source.Text
-		return clocked(x, args[0], func(r *fold.Env, v value.Value) value.Value {
+		return notNull(x, args[0], func(r *fold.Env, v value.Value) value.Value {
 			if n, ok := expr.Bits(r, v, name); ok {
 				return digitsOf(r, n, base)
 			}
@@ -64,7 +64,7 @@ func conv(c *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compiled
 	}
 	x.MaxChars, x.Nullable = 64, true
 	name := x.Source.Text
-	return clocked(x, args[0], func(r *fold.Env, v value.Value) value.Value {
+	return notNull(x, args[0], func(r *fold.Env, v value.Value) value.Value {
 		if len(v.Bytes) == 0 {
 			return value.Null
 		}

@@ -165,12 +165,7 @@ func pad(c *expr.Compiler, x expr.Compiled, args []expr.Compiled, front bool) ex
 		return c.Fail(x.Source, "expected a number of characters from 0 to %d, and a text to fill with that is not empty", maxPad)
 	}
 	x.MaxChars = max(1, n)
-	eval := args[0].Eval
-	x.Eval = func(r *fold.Env) value.Value {
-		v := eval(r)
-		if !v.Set {
-			return value.Null
-		}
+	return notNull(x, args[0], func(r *fold.Env, v value.Value) value.Value {
 		missing := n - utf8.RuneCount(v.Bytes)
 		if missing <= 0 {
 			return value.Text(value.Cut(v.Bytes, n))
@@ -186,8 +181,7 @@ func pad(c *expr.Compiler, x expr.Compiled, args []expr.Compiled, front bool) ex
 			r.Text = append(r.Text, v.Bytes...)
 		}
 		return made(r, from)
-	}
-	return x
+	})
 }
 
 func reverse(r *fold.Env, v value.Value) value.Value {

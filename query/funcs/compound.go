@@ -96,7 +96,7 @@ func shiftedByCompound(c *expr.Compiler, x expr.Compiled, args []expr.Compiled, 
 		x.Scale = 6
 	}
 	name := x.Source.Text
-	return clocked(x, args[0], func(r *fold.Env, v value.Value) value.Value {
+	return notNull(x, args[0], func(r *fold.Env, v value.Value) value.Value {
 		at, ok := by.after(r, v, sign)
 		if !ok || at < value.MinTime || at > value.MaxTime {
 			return r.Fail(outOfYears, name)

@@ -183,7 +183,7 @@ func dateFormat(c *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Co
 		x.MaxChars += p.chars + utf8.RuneCountInString(p.text)
 	}
 	x.MaxChars = max(1, x.MaxChars)
-	return clocked(x, args[0], func(r *fold.Env, v value.Value) value.Value {
+	return notNull(x, args[0], func(r *fold.Env, v value.Value) value.Value {
 		t := clockTimeOf(r, v)
 		from := len(r.Text)
 		for i := range all {

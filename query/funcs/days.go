@@ -56,7 +56,7 @@ const outOfYears = "%s: the time is out of range: it must be from 1000-01-01 to 
 
 func fromDays(c *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compiled {
 	start := dayStart(c, x.Source.Text)
-	return clocked(x, args[0], func(r *fold.Env, v value.Value) value.Value {
+	return notNull(x, args[0], func(r *fold.Env, v value.Value) value.Value {
 		n, ok := v.Number.Int64()
 		if !ok || n < 0 || n > 1e7 {
 			n = 0 // as far out of range

@@ -89,15 +89,7 @@ func sha2(c *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compiled
 		return c.Fail(x.Source, "expected a hash of 224, 256, 384 or 512 bits")
 	}
 	x.MaxChars = bits / 4
-	eval := args[0].Eval
-	x.Eval = func(r *fold.Env) value.Value {
-		v := eval(r)
-		if !v.Set {
-			return value.Null
-		}
-		return of(r, v)
-	}
-	return x
+	return notNull(x, args[0], of)
 }
 
 func crc32Of(_ *fold.Env, v value.Value) value.Value {

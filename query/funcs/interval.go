@@ -184,17 +184,12 @@ func unixTimestamp(_ *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr
 
 // lastDay is the first instant of a day, as DATE is.
 func lastDay(c *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compiled {
-	zone, eval, days := c.Zone, args[0].Eval, window.NewCalendar(c.Zone, "day", 1)
-	x.Eval = func(r *fold.Env) value.Value {
-		v := eval(r)
-		if !v.Set {
-			return value.Null
-		}
+	zone, days := c.Zone, window.NewCalendar(c.Zone, "day", 1)
+	return notNull(x, args[0], func(r *fold.Env, v value.Value) value.Value {
 		year, month, _ := time.UnixMicro(local(r, v)).UTC().Date()
 		noon := value.CivilDays(int64(year), int64(month)+1, 1)*value.Day - value.Day/2
 		return value.Time(days.Find(value.Resolve(zone, noon)).Start)
-	}
-	return x
+	})
 }
 
 func timeToSec(r *fold.Env, v value.Value) value.Value {

@@ -49,7 +49,20 @@ var numbers = []expr.Function{
 	},
 }
 
-// strict compiles a function of one argument whose result is NULL if the argument is NULL.
+// notNull compiles a function of one argument whose result is NULL if the argument is NULL.
+func notNull(x, arg expr.Compiled, eval func(r *fold.Env, v value.Value) value.Value) expr.Compiled {
+	of := arg.Eval
+	x.Eval = func(r *fold.Env) value.Value {
+		v := of(r)
+		if !v.Set {
+			return value.Null
+		}
+		return eval(r, v)
+	}
+	return x
+}
+
+// strict is notNull for a function of the value alone.
 func strict(x expr.Compiled, arg expr.Compiled, eval func(v value.Value) value.Value) expr.Compiled {
 	x.Eval = func(r *fold.Env) value.Value {
 		v := arg.Eval(r)

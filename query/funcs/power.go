@@ -73,7 +73,7 @@ func power(_ *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compile
 
 func exp(_ *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compiled {
 	name := x.Source.Text
-	return clocked(x, args[0], func(r *fold.Env, v value.Value) value.Value { return inRange(r, value.Exp(v.Double()), name) })
+	return notNull(x, args[0], func(r *fold.Env, v value.Value) value.Value { return inRange(r, value.Exp(v.Double()), name) })
 }
 
 // logarithm returns the compiler of a logarithm, which is NULL for numbers that have none, as a quotient by 0 is.

@@ -83,15 +83,8 @@ func regexpReplace(c *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr
 	if err != nil {
 		return c.Fail(x.Source, "%w", err)
 	}
-	eval, later := args[0].Eval, withoutBegin(re)
-	x.Eval = func(r *fold.Env) value.Value {
-		v := eval(r)
-		if !v.Set {
-			return value.Null
-		}
-		return replaceMatches(r, v, re, later, by)
-	}
-	return x
+	later := withoutBegin(re)
+	return notNull(x, args[0], func(r *fold.Env, v value.Value) value.Value { return replaceMatches(r, v, re, later, by) })
 }
 
 // replaceMatches finds the first match by a pattern and those in the rest by another.

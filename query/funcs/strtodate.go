@@ -35,7 +35,7 @@ func strToDate(c *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Com
 		x.Scale = 6
 	}
 	name, zone := x.Source.Text, c.Zone
-	return clocked(x, args[0], func(r *fold.Env, v value.Value) value.Value {
+	return notNull(x, args[0], func(r *fold.Env, v value.Value) value.Value {
 		var p dateParts
 		rest, ok := p.read(v.Bytes, format)
 		local, valid := p.local()

@@ -101,27 +101,14 @@ func modeOf(c *expr.Compiler, x expr.Compiled, args []expr.Compiled) weekMode {
 
 func week(c *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compiled {
 	mode := modeOf(c, x, args)
-	return clocked(x, args[0], func(r *fold.Env, v value.Value) value.Value { return value.Int(int64(mode.of(dateOf(r, v)).number)) })
+	return notNull(x, args[0], func(r *fold.Env, v value.Value) value.Value { return value.Int(int64(mode.of(dateOf(r, v)).number)) })
 }
 
 func yearWeek(c *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compiled {
 	mode := modeOf(c, x, args)
 	mode.own = true
-	return clocked(x, args[0], func(r *fold.Env, v value.Value) value.Value {
+	return notNull(x, args[0], func(r *fold.Env, v value.Value) value.Value {
 		w := mode.of(dateOf(r, v))
 		return value.Int(int64(w.year)*100 + int64(w.number))
 	})
-}
-
-// clocked compiles a function of a time and of what clocks show. Its result is NULL if the time is NULL.
-func clocked(x, time expr.Compiled, of func(r *fold.Env, v value.Value) value.Value) expr.Compiled {
-	eval := time.Eval
-	x.Eval = func(r *fold.Env) value.Value {
-		v := eval(r)
-		if !v.Set {
-			return value.Null
-		}
-		return of(r, v)
-	}
-	return x
 }

@@ -30,7 +30,7 @@ func convertZone(c *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.C
 	}
 	x.Scale = args[0].Scale
 	name := x.Source.Text
-	return clocked(x, args[0], func(r *fold.Env, v value.Value) value.Value {
+	return notNull(x, args[0], func(r *fold.Env, v value.Value) value.Value {
 		at := instantOf(from, v.Micros())
 		if at += value.OffsetAt(to, at); at < value.MinTime || at > value.MaxTime {
 			return r.Fail(outOfYears, name)
