@@ -107,6 +107,18 @@ func TestP22_elementErrors(t *testing.T) {
 	}
 }
 
+// A number or a text that JSON does not have makes the record a dead letter, as it does in functions of JSON: it is no
+// VARCHAR.
+func TestP22_elementsOfNoJSON(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{`[1.2.3]`, `["a` + "\x01" + `b"]`, `[1e]`, `[1] x`} {
+		f := plan(t, "raw", "INSERT INTO t SELECT v, COUNT(*) AS n FROM events JOIN JSON_TABLE(body, '$[*]' COLUMNS (v VARCHAR(20) PATH '$')) AS x GROUP BY v").NewFold()
+		if tally := feed(f, body); len(tally.Dead) != 1 || !strings.Contains(tally.Dead[0].Reason, "is not JSON") {
+			t.Errorf("%q: got %+v, expected a dead letter whose text is not JSON", body, tally)
+		}
+	}
+}
+
 // Texts of elements stay what they are until the record's rows are merged, whatever is read after them.
 func TestElements_textsOfEachElement(t *testing.T) {
 	t.Parallel()

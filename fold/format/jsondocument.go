@@ -43,23 +43,22 @@ func (d JSONDocument) At(path []jsonpath.Step) (part JSONDocument, ok bool) {
 	return part, part.v != nil
 }
 
-// AppendJSON appends a value as JSON without white space. Numbers keep their spelling.
-func (j *JSONReader) AppendJSON(dst []byte, d JSONDocument) []byte {
-	if j.p.member == nil {
-		j.p.member = j.p.writeMember
-	}
-	j.p.text = dst
-	j.p.write(d.v)
-	dst, j.p.text = j.p.text, nil
-	return dst
+// AppendText appends the text of a value to r.Text: of a string without its quotes and escapes, of others their JSON,
+// without white space and with numbers as they are spelled.
+func (j *JSONReader) AppendText(r *Fields, d JSONDocument) []byte {
+	return value.JSONText(j.AppendValue(r, d, false)).Bytes
 }
 
-// AppendText appends the text of a value: of a string without its quotes and escapes, of others their JSON.
-func (j *JSONReader) AppendText(dst []byte, d JSONDocument) []byte {
-	if d.v.Type() == fastjson.TypeString {
-		return append(dst, d.v.GetStringBytes()...)
+// AppendValue appends d to r.Text and returns it as a field of a JSON record: NULL for null and where there is nothing.
+// quoted keeps the quotes of a string. The value is valid until the next record.
+func (j *JSONReader) AppendValue(r *Fields, d JSONDocument, quoted bool) value.Value {
+	if j.p.member == nil {
+		j.p.member, j.p.copied = j.p.writeMember, true
 	}
-	return j.AppendJSON(dst, d)
+	j.p.text = r.Text
+	v := j.p.field(d.v, quoted)
+	r.Text, j.p.text = j.p.text, nil
+	return v
 }
 
 // Tag returns what the value is as a field: TagText for a string, TagOther for an object or an array. set is false for

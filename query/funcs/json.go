@@ -93,28 +93,18 @@ func readJSON(r *fold.Env, v value.Value) (format.JSONDocument, error) {
 func jsonExtract(c *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compiled {
 	j := jsonArguments(c, x, args, 1)
 	x.Nullable = true
-	x.Eval = func(r *fold.Env) value.Value { return j.extract(r, (*format.JSONReader).AppendJSON, value.TagQuoted) }
-	x.Unquoted = func(r *fold.Env) value.Value { return j.extract(r, (*format.JSONReader).AppendText, value.TagText) }
+	x.Eval = func(r *fold.Env) value.Value { return j.extract(r, true) }
+	x.Unquoted = func(r *fold.Env) value.Value { return j.extract(r, false) }
 	return x
 }
 
-func (j *jsonCall) extract(r *fold.Env, write func(*format.JSONReader, []byte, format.JSONDocument) []byte, ofString value.Tag) value.Value {
+// extract returns the value at the path as a field of a JSON record is read. quoted keeps the quotes of a string.
+func (j *jsonCall) extract(r *fold.Env, quoted bool) value.Value {
 	d, ok := j.find(r)
 	if !ok {
 		return value.Null
 	}
-	tag, set := d.Tag()
-	if !set {
-		return value.Null
-	}
-	if tag == value.TagText {
-		tag = ofString
-	}
-	from := len(r.Text)
-	r.Text = write(&r.JSON, r.Text, d)
-	v := made(r, from)
-	v.Tag = tag
-	return v
+	return r.JSON.AppendValue(&r.Fields, d, quoted)
 }
 
 // jsonValue compiles JSON_VALUE. MySQL returns objects and arrays as text, MariaDB returns NULL for them.
@@ -122,12 +112,11 @@ func jsonValue(c *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Com
 	j := jsonArguments(c, x, args, 1)
 	x.Nullable = true
 	x.Eval = func(r *fold.Env) value.Value {
-		v := j.extract(r, (*format.JSONReader).AppendText, value.TagText)
+		v := j.extract(r, false)
 		if v.Set && v.Tag == value.TagOther {
 			return r.Fail("%s: the value is an object or an array, which servers treat differently: JSON_EXTRACT returns it", j.name)
 		}
-		v.Tag = 0
-		return v
+		return value.JSONText(v)
 	}
 	return x
 }
@@ -144,9 +133,7 @@ func jsonUnquote(_ *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.C
 		if err != nil {
 			return r.Fail("%s: expected a JSON string, got %s", name, value.Quote(v.Bytes))
 		}
-		from := len(r.Text)
-		r.Text = r.JSON.AppendText(r.Text, d)
-		return made(r, from)
+		return value.Text(r.JSON.AppendText(&r.Fields, d))
 	}
 	return x
 }
@@ -183,9 +170,7 @@ func jsonType(c *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Comp
 		case !set:
 			return value.Text(typeNull)
 		case tag == value.TagNumber:
-			from := len(r.Text)
-			r.Text = r.JSON.AppendText(r.Text, d)
-			return value.Text(numberType(r.Text[from:]))
+			return value.Text(numberType(r.JSON.AppendText(&r.Fields, d)))
 		case d.IsArray():
 			return value.Text(typeArray)
 		}
