@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sluice-etl/sluice/query"
 	"github.com/sluice-etl/sluice/query/trial"
 )
 
@@ -33,6 +34,42 @@ func TestExamples(t *testing.T) {
 			t.Errorf("%s is not written as etl test --update writes it", trial.TestName(file))
 		case res.Rows == 0 || len(test.Lines) < 3:
 			t.Errorf("%s: the test has %d lines and %d rows, expected 3 and 1 or more", file, len(test.Lines), res.Rows)
+		}
+	}
+}
+
+// The way of a line that etl explain shows ends as the fold ends it: in rows, filtered, or dead.
+func TestExamples_explainedAsFolded(t *testing.T) {
+	t.Parallel()
+	for _, file := range queries(t) {
+		test, err := trial.Parse(read(t, trial.TestName(file)))
+		if err != nil {
+			t.Errorf("%s: %v", file, err)
+			continue
+		}
+		plan, err := query.Compile(read(t, file), test.Options)
+		if err != nil {
+			t.Errorf("%s: %v", file, err)
+			continue
+		}
+		for _, line := range test.Lines {
+			var out strings.Builder
+			if err := query.ExplainLine(t.Context(), plan, line, test.Time, &out, strings.Clone); err != nil {
+				t.Errorf("%s: %q: %v", file, line, err)
+				continue
+			}
+			text := out.String()
+			failed := strings.Contains(text, "    failed: ") || strings.Contains(text, "is not of the format")
+			want := "1 filtered"
+			switch {
+			case failed:
+				want = "1 dead"
+			case strings.Contains(text, "\n    row 1 of "):
+				want = "1 counted"
+			}
+			if !strings.Contains(text, want) {
+				t.Errorf("%s: %q: the way and the totals disagree, expected %s of:\n%s", file, line, want, text)
+			}
 		}
 	}
 }

@@ -46,6 +46,17 @@ type Headers interface {
 	Get(name string) []byte
 }
 
+// NewEnv returns an Env for the program of a fold, without a record.
+func NewEnv(c *Config) *Env {
+	return &Env{
+		Fields:   format.Fields{Values: make([]value.Value, c.Slots), Times: value.LogTimes{Zone: c.Zone}},
+		Windows:  make([]window.Span, c.Windows),
+		Hops:     make([]window.Hops, c.Hops),
+		Elements: make([]format.Elements, c.Elements),
+		Row:      make([]value.Value, c.Row),
+	}
+}
+
 // Constant returns an Env without a record, for constant expressions. The reasons of its failures contain the
 // values.
 func Constant(zone *time.Location) *Env {

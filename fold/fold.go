@@ -8,7 +8,6 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/fold/format"
 	"github.com/sluice-etl/sluice/fold/value"
-	"github.com/sluice-etl/sluice/fold/window"
 	"github.com/sluice-etl/sluice/row"
 )
 
@@ -53,12 +52,7 @@ const (
 // New creates a fold for one task.
 func New(c Config) *Fold {
 	f := &Fold{config: c, topics: map[checkpoint.Partition]checkpoint.TopicID{}}
-	f.env.Values = make([]value.Value, c.Slots)
-	f.env.Times.Zone = c.Zone
-	f.env.Windows = make([]window.Span, c.Windows)
-	f.env.Hops = make([]window.Hops, c.Hops)
-	f.env.Elements = make([]format.Elements, c.Elements)
-	f.env.Row = make([]value.Value, c.Row)
+	f.env = *NewEnv(&c)
 	f.emit = func() {
 		if len(f.pending) >= maxMadeRows || len(f.keys) >= maxMadeKeys {
 			f.env.Fail("the record makes too many rows: the limit is %d rows, whose keys have %d bytes", maxMadeRows, maxMadeKeys)

@@ -55,6 +55,12 @@ func newTarget(t row.Table) *target {
 	return out
 }
 
+// InsertSQL returns the statement that writes rows to a table, with … in place of the rows.
+func InsertSQL(t *row.Table) string {
+	out := newTarget(*t)
+	return out.head + "(…), …" + out.tail
+}
+
 // storedColumns returns the names of the columns that hold the key, and of those outside of it that are wanted.
 func storedColumns(t *row.Table, wanted func(*row.Column) bool) (names []string) {
 	for i := range t.Columns {

@@ -100,7 +100,10 @@ func (p *Plan) compile(number int, source parse.Source) (*program, error) {
 // NewFold creates a fold for one task. It uses the tables of the last Bind.
 func (p *Plan) NewFold() batch.Fold[row.Delta] { return p.newFold() }
 
-func (p *Plan) newFold() *fold.Fold {
+func (p *Plan) newFold() *fold.Fold { return fold.New(p.config()) }
+
+// config returns the program of a new fold.
+func (p *Plan) config() fold.Config {
 	c := fold.Config{
 		Tables:             p.bound.Load,
 		Zone:               p.options.TimeZone,
@@ -114,7 +117,7 @@ func (p *Plan) newFold() *fold.Fold {
 	if p.options.FlumeValues {
 		c.Open = flumeOpener()
 	}
-	return fold.New(c)
+	return c
 }
 
 // Tables returns the tables that the query writes, as it would create them, sorted by name. The result is a copy.

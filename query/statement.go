@@ -80,6 +80,7 @@ type program struct {
 	rows    fold.Rows                   // nil makes one row
 	keys    []output
 	cells   []output
+	fields  []expr.Compiled // the columns of events that the statement reads
 	// computed are the columns that the server computes from keys and cells.
 	computed   []computed
 	checksTime bool  // a window of the key has the limits of Options
@@ -143,7 +144,7 @@ func (c *builder) statement(number int) (*program, error) {
 	if over != nil && err == nil && c.Err == nil {
 		err = over.finish(p)
 	}
-	p.rows, p.checksTime = c.rows(), c.checksTime
+	p.rows, p.checksTime, p.fields = c.rows(), c.checksTime, c.Fields
 	if c.Err != nil {
 		return nil, c.Err
 	}

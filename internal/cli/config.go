@@ -16,13 +16,14 @@ import (
 
 // configCmd has a command for each command with options. etl config without one is etl config run.
 type configCmd struct {
-	Run     configOf[runCmd]    `cmd:"" default:"withargs" help:"Options of etl run (the default)."`
-	Ingest  configOf[ingestCmd] `cmd:"" help:"Options of etl ingest."`
-	Load    configOf[loadCmd]   `cmd:"" help:"Options of etl load."`
-	Check   configOf[checkCmd]  `cmd:"" help:"Options of etl check."`
-	DryRun  configOf[dryRunCmd] `cmd:"" help:"Options of etl dry-run."`
-	Test    configOf[testCmd]   `cmd:"" help:"Options of etl test."`
-	Send    configOf[sendCmd]   `cmd:"" help:"Options of etl send."`
+	Run     configOf[runCmd]     `cmd:"" default:"withargs" help:"Options of etl run (the default)."`
+	Ingest  configOf[ingestCmd]  `cmd:"" help:"Options of etl ingest."`
+	Load    configOf[loadCmd]    `cmd:"" help:"Options of etl load."`
+	Check   configOf[checkCmd]   `cmd:"" help:"Options of etl check."`
+	DryRun  configOf[dryRunCmd]  `cmd:"" help:"Options of etl dry-run."`
+	Explain configOf[explainCmd] `cmd:"" help:"Options of etl explain."`
+	Test    configOf[testCmd]    `cmd:"" help:"Options of etl test."`
+	Send    configOf[sendCmd]    `cmd:"" help:"Options of etl send."`
 	Offsets struct {
 		Show configOf[offsetsShowCmd] `cmd:"" help:"Options of etl offsets show."`
 		Set  configOf[offsetsSetCmd]  `cmd:"" help:"Options of etl offsets set."`

@@ -100,3 +100,22 @@ func TestLogger_hostileText(t *testing.T) {
 		}
 	}
 }
+
+// A line is text of others: it is shown without its control sequences, where it is a value and where it is why an
+// expression failed. A line ending in it is a usage error.
+func TestExplain_hostileLine(t *testing.T) {
+	withoutEnvironment(t)
+	explain := func(line string) (code int, out, errs string) {
+		var o, e bytes.Buffer
+		code = Main([]string{"explain", "--format=raw", "--query=INSERT INTO t SELECT body, SUM(CAST(body AS SIGNED)) AS n FROM events GROUP BY body", "--line=" + line}, Streams{Out: &o, Err: &e})
+		return code, o.String(), e.String()
+	}
+	code, out, errs := explain(strings.TrimSuffix(hostile, "\r"))
+	if code != 0 || !strings.Contains(out, "    failed: ") {
+		t.Errorf("exit code %d, output %q, errors %q, expected code 0 and an expression that failed", code, out, errs)
+	}
+	wantSafe(t, "explain", out)
+	if code, _, errs := explain("a\nb"); code != ExitUsage || !strings.Contains(errs, "--line has a line ending, must be one line") {
+		t.Errorf("exit code %d, errors %q, expected %d and that the line must be one", code, errs, ExitUsage)
+	}
+}

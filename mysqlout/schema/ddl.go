@@ -159,6 +159,16 @@ func sizedText(s pool.Server, size string) string {
 	return size + "TEXT " + collation
 }
 
+// CreateSQL returns the statements that create a target and its view, each followed by an empty line. The types are those
+// of MySQL 8 for the zero Server.
+func CreateSQL(s pool.Server, t *row.Table) string {
+	text := createTarget(s, t) + ";\n\n"
+	if t.View != nil {
+		text += createView(t, false) + ";\n\n"
+	}
+	return text
+}
+
 // DDL returns every CREATE and GRANT that the job needs, as text for an operator to run. The types are those of the
 // last connected server, or MySQL 8's if there was none.
 func (c *Checker) DDL(want []row.Table) string {
@@ -168,10 +178,7 @@ func (c *Checker) DDL(want []row.Table) string {
 		b.WriteString(o.create() + ";\n\n")
 	}
 	for i := range want {
-		b.WriteString(createTarget(server, &want[i]) + ";\n\n")
-		if want[i].View != nil {
-			b.WriteString(createView(&want[i], false) + ";\n\n")
-		}
+		b.WriteString(CreateSQL(server, &want[i]))
 	}
 	b.WriteString("-- Run this in the database of " + option.Ref("mysql-dsn") + ". Replace 'etl'@'%' with the user of etl.\n")
 	for _, o := range c.ownTables(server) {

@@ -29,6 +29,8 @@ type Compiler struct {
 	// Columns are the columns of Statement.Elements, and UsesElements reports whether an expression has read one.
 	Columns      []Compiled
 	UsesElements bool
+	// Fields are the columns of events that expressions read, each once.
+	Fields []Compiled
 	// InWindows is the number of windows of HOP that a record is in; 0 if there is no HOP.
 	InWindows int
 	// NotNull, if not nil, reports whether an expression is never NULL where what is compiled is evaluated.
@@ -78,6 +80,14 @@ func (c *Compiler) Compile(e *ast.Expr) Compiled {
 	return x
 }
 
+// read adds a column to Fields, unless it is a column of elements.
+func (c *Compiler) read(e *ast.Expr, x Compiled) {
+	if e.Element == nil && !slices.ContainsFunc(c.Fields, func(f Compiled) bool { return f.Source.Equal(e) }) {
+		x.Source = e
+		c.Fields = append(c.Fields, x)
+	}
+}
+
 // everyNameIsAField reports whether any name can be a field, as in JSON and logfmt.
 func (c *Compiler) everyNameIsAField() bool { return len(c.Format.Names()) == 0 }
 
@@ -89,7 +99,9 @@ func (c *Compiler) operator(e *ast.Expr) Compiled {
 	}
 	switch e.Op {
 	case ast.OpColumn:
-		return c.column(e)
+		x := c.column(e)
+		c.read(e, x)
+		return x
 	case ast.OpInt, ast.OpDecimal, ast.OpDouble, ast.OpText, ast.OpBytes, ast.OpBool, ast.OpNull:
 		return c.literal(e)
 	case ast.OpCall:

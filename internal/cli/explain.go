@@ -1,0 +1,59 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"strings"
+	"time"
+
+	"github.com/sluice-etl/sluice/mysqlout"
+	"github.com/sluice-etl/sluice/mysqlout/schema"
+	"github.com/sluice-etl/sluice/pool"
+	"github.com/sluice-etl/sluice/query"
+	"github.com/sluice-etl/sluice/row"
+)
+
+type explainCmd struct {
+	QueryOptions `embed:""`
+	Line         string `group:"query" common:"Line whose way through the query is shown." placeholder:"TEXT" help:"Line whose way through format, filter, key and row is shown."`
+}
+
+// Help shows examples.
+func (explainCmd) Help() string {
+	return `Prints what a query does: the fields that it reads with their types, its filter, what makes a row, how each column is merged, the table that --create-tables creates, for MySQL 8, and the statement that writes rows. With --line it prints the way of one line instead: its fields, what the filter says of it, the values of each row, and the rows of the table or why it is a dead letter. It connects to no server.
+
+Examples:
+
+	etl explain --format combined --query-file hits.sql
+	etl explain --format combined --query-file hits.sql --line '192.0.2.7 - - [28/Nov/2026:10:00:03 +0000] "GET / HTTP/1.1" 200 5120 "-" "curl/8.5.0"'`
+}
+
+// Run prints the plan, or the way of a line.
+func (c *explainCmd) Run(ctx context.Context, s Streams) error {
+	plan, err := c.plan("", query.DefaultOptions())
+	if err != nil {
+		return err
+	}
+	out := bufio.NewWriter(s.Out)
+	if strings.ContainsAny(c.Line, "\n\r") {
+		return Usage("--line has a line ending, must be one line: etl dry-run reads files with several")
+	}
+	if c.Line == "" {
+		if err := plan.Explain(out, tableSQL); err != nil {
+			return err
+		}
+		return out.Flush()
+	}
+	if err := plan.Bind(schema.Created(plan.Tables())); err != nil {
+		return err
+	}
+	if err := query.ExplainLine(ctx, plan, c.Line, time.Time{}, out, withFlags); err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+// tableSQL returns the SQL that creates a table and that writes to it.
+func tableSQL(t *row.Table) string {
+	return schema.CreateSQL(pool.Server{}, t) + mysqlout.InsertSQL(t) + ";"
+}
