@@ -41,7 +41,7 @@ func (c *builder) windowTimes() func(expr.Compiled) expr.Compiled {
 // inner one, because the start of a window is earlier than its records.
 func (c *builder) windowTime(x expr.Compiled) expr.Compiled {
 	e := x.Source
-	isKafkas := e.Op == ast.OpColumn && e.Path[len(e.Path)-1] == "_timestamp"
+	isKafkas := e.Op == ast.OpColumn && !e.JSONPath && len(e.Path) == 1 && e.Path[0] == "_timestamp" // qualified, it can be a field
 	if x.Constant || isKafkas || e.Calls("tumble") || e.Calls("date") {
 		return x
 	}

@@ -66,6 +66,8 @@ func TestLateness(t *testing.T) {
 		"two steps":                  {"INSERT INTO t SELECT TUMBLE(s, INTERVAL 1 DAY) AS d, MAX(n) AS peak FROM (SELECT TUMBLE(ts, INTERVAL 1 HOUR) AS s, COUNT(*) AS n FROM events GROUP BY s) AS x GROUP BY d", `{"ts":"2026-11-28 10:30:00"}`, "counted"},
 		"another statement's window": {minute + "; INSERT INTO u SELECT COALESCE(k, '') AS k, COUNT(*) AS n FROM events GROUP BY k", `{"ts":"2026-11-28 09:00:00"}`, late + "2026-11-28 09:00:00.000000" + at},
 		"outside of the key":         {minute + "; INSERT INTO u SELECT k, MIN(TUMBLE(CAST(b AS DATETIME), INTERVAL 1 HOUR)) AS h FROM events GROUP BY k", `{"ts":"2026-11-28 11:00:00","b":"2001-01-01 00:00:00"}`, "counted"},
+		"a field _timestamp":         {"INSERT INTO t SELECT TUMBLE(CAST(events._timestamp AS DATETIME), INTERVAL 1 DAY) AS d, COUNT(*) AS n FROM events GROUP BY d", `{"_timestamp":"2026-11-28 09:00:00"}`, "CAST(`events`._timestamp as DATETIME) is …, more than 2h0m0s (option 'max-lateness') before the record's timestamp in Kafka, …|2026-11-28 09:00:00.000000" + at},
+		"a field _timestamp, alone":  {"INSERT INTO t SELECT TUMBLE(events._timestamp, INTERVAL 1 DAY) AS d, COUNT(*) AS n FROM events GROUP BY d", `{"_timestamp":"2026-11-28 09:00:00"}`, "`events`._timestamp is …, more than 2h0m0s (option 'max-lateness') before the record's timestamp in Kafka, …|2026-11-28 09:00:00.000000" + at},
 		"the event's time":           {"INSERT INTO t SELECT TUMBLE(_event_time, INTERVAL 1 DAY) AS d, COUNT(*) AS n FROM events GROUP BY d", `{}`, "counted"},
 	} {
 		p := lateness(t, "json", c.text, 2*time.Hour, 5*time.Minute)
