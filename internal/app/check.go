@@ -286,6 +286,43 @@ func findingText(f schema.Finding) string {
 	return f.Seen + ": " + f.Do
 }
 
+// Plan prints the statements that a start would run to create what is missing in MySQL, and runs none of them. Then follow,
+// as comments, the reasons for which a start would be refused even so; the error wraps checkpoint.ErrRefused if there are
+// any.
+func Plan(ctx context.Context, cfg Config, out io.Writer) error {
+	conns := pool.New(cfg.Pool, nil, nil)
+	defer func() { _ = conns.Close() }() // no connection is open any more
+	cfg.Sink.Dedup = cfg.Dedup.Enabled()
+	tables := schema.New(cfg.Sink.Schema(), conns, nil)
+	want := cfg.Plan.Tables()
+	statements, err := tables.Missing(ctx, want)
+	if err != nil {
+		return err
+	}
+	found, err := tables.Check(ctx, want)
+	if err != nil {
+		return err
+	}
+	for _, text := range statements {
+		fmt.Fprintf(out, "%s;\n\n", quote.Lines(text))
+	}
+	if len(statements) == 0 {
+		fmt.Fprintln(out, "-- Nothing is missing.")
+	}
+	refused := 0
+	for _, f := range found.Findings {
+		if f.Warning || f.Missing() {
+			continue
+		}
+		refused++
+		fmt.Fprintf(out, "-- %s\n", quote.Text(f.String()))
+	}
+	if refused > 0 {
+		return &checkpoint.Error{Class: checkpoint.ErrRefused, Err: fmt.Errorf("a start would be refused for the %s above", several(refused, "reason"))}
+	}
+	return nil
+}
+
 // DDL prints every CREATE and GRANT that the job needs, for the version of the configured server, or for MySQL 8 if the
 // server is unreachable.
 func DDL(ctx context.Context, cfg Config, out io.Writer) error {

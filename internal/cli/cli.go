@@ -18,6 +18,7 @@ type commands struct {
 	Check   checkCmd   `cmd:"" help:"Validate options, query, servers and ports without changing anything."`
 	Config  configCmd  `cmd:"" help:"Print the options in force, as a configuration file."`
 	DryRun  dryRunCmd  `cmd:"" help:"Run log files through format and query, and print the resulting rows."`
+	Plan    planCmd    `cmd:"" help:"Print the SQL that a start would run to create what is missing."`
 	Explain explainCmd `cmd:"" help:"Print what a query does, or what it does with a line."`
 	Test    testCmd    `cmd:"" help:"Run the tests that stand beside queries: lines in, rows out."`
 	Send    sendCmd    `cmd:"" help:"Send the lines of files as Flume events."`

@@ -21,6 +21,7 @@ type configCmd struct {
 	Load    configOf[loadCmd]    `cmd:"" help:"Options of etl load."`
 	Check   configOf[checkCmd]   `cmd:"" help:"Options of etl check."`
 	DryRun  configOf[dryRunCmd]  `cmd:"" help:"Options of etl dry-run."`
+	Plan    configOf[planCmd]    `cmd:"" help:"Options of etl plan."`
 	Explain configOf[explainCmd] `cmd:"" help:"Options of etl explain."`
 	Test    configOf[testCmd]    `cmd:"" help:"Options of etl test."`
 	Send    configOf[sendCmd]    `cmd:"" help:"Options of etl send."`

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/sluice-etl/sluice/checkpoint"
-	"github.com/sluice-etl/sluice/mysqlout/internal/sqlerr"
 	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/row"
@@ -24,28 +23,6 @@ func createView(t *row.Table, replace bool) string {
 		create = "CREATE OR REPLACE "
 	}
 	return create + "SQL SECURITY INVOKER VIEW " + string(sqltext.AppendTableName(nil, &shown)) + " AS " + t.View.SQL
-}
-
-const errTableExists = 1050
-
-// createShown creates the view of a table if it is missing.
-func (c *Checker) createShown(ctx context.Context, tx *pool.Tx, t *row.Table) error {
-	if t.View == nil || tx.Server.Dialect == pool.Embedded {
-		return nil
-	}
-	shown := t.Shown()
-	f, err := inspect(ctx, tx, &shown)
-	if err != nil {
-		return sqlerr.Classify("look up view "+shown.FullName(), err)
-	}
-	if f.engine != "" {
-		return nil // Check compares it
-	}
-	if _, err := tx.Exec(ctx, createView(t, false)); err != nil && sqlerr.Number(err) != errTableExists {
-		return sqlerr.Classify("create view "+shown.FullName(), err)
-	}
-	c.log.Info("View created", "view", shown.FullName())
-	return nil
 }
 
 // checkView compares the view of a table with the one that the query needs. definition is its text, as Definition reads
