@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/sluice-etl/sluice/fold/value"
 	"github.com/sluice-etl/sluice/internal/grid"
@@ -19,6 +20,14 @@ import (
 func (p *Plan) Explain(w io.Writer, sql func(t *row.Table) string) error {
 	b := bufio.NewWriter(w)
 	fmt.Fprintf(b, "format %s, times without a zone in %s\n", p.options.Format, p.options.TimeZone)
+	for _, limit := range []struct {
+		side string
+		most time.Duration
+	}{{"before", p.options.MaxLateness}, {"after", p.options.MaxAhead}} {
+		if limit.most > 0 {
+			fmt.Fprintf(b, "times of windows at most %s %s the record's timestamp in Kafka\n", limit.most, limit.side)
+		}
+	}
 	for _, prog := range p.programs {
 		fmt.Fprintf(b, "\nstatement %d: %s\n", prog.number+1, terminal.Text(prog.st.Text))
 		if err := prog.explain(b, p); err != nil {

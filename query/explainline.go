@@ -67,7 +67,8 @@ func (p *program) explainRow(w io.Writer, e *fold.Env, fields bool, render func(
 	fmt.Fprintf(w, "  statement %d\n", p.number+1)
 	if fields {
 		for _, f := range p.fields {
-			explainValue(w, "    "+f.Source.Text, f.Eval(e), f.Kind)
+			v := f.Eval(e)
+			explainField(w, f.Source.Text, v, f.Kind, &e.Fault)
 		}
 	}
 	selected := value.Yes
@@ -125,6 +126,16 @@ func (o *output) explainInput(w io.Writer, e *fold.Env) {
 	}
 }
 
+// explainField writes a field, or why it cannot be read, which is forgotten: a statement need not read the field.
+func explainField(w io.Writer, name string, v value.Value, k value.Kind, failed *value.Fault) {
+	if failed.Reason != "" {
+		fmt.Fprintf(w, "    %s: cannot be read: %s\n", terminal.Text(name), terminal.Text(failed.Reason))
+		failed.Reason, failed.Detail = "", ""
+		return
+	}
+	explainValue(w, "    "+name, v, k)
+}
+
 // explainValue writes a value with its name and kind.
 func explainValue(w io.Writer, name string, v value.Value, k value.Kind) {
 	text := "NULL"
@@ -176,12 +187,7 @@ func (a *allFields) write(w io.Writer) {
 		if v.Set && c.Read != nil {
 			v = c.Read(&a.fields, v)
 		}
-		if a.fields.Reason != "" {
-			fmt.Fprintf(w, "    %s: failed: %s\n", terminal.Text(a.names[i]), terminal.Text(a.fields.Reason))
-			a.fields.Reason, a.fields.Detail = "", ""
-			continue
-		}
-		explainValue(w, "    "+a.names[i], v, c.Kind)
+		explainField(w, a.names[i], v, c.Kind, &a.fields.Fault)
 	}
 	a.more, a.err = a.parser.Next(&a.fields)
 }
