@@ -28,7 +28,7 @@ func (s Source) syntaxError(err error) error {
 	line := 1 + strings.Count(text[:at], "\n")
 	hint, word := "", ""
 	words := identifier.FindAllString(text[:at], -1)
-	if n := len(words); n > 0 {
+	if n := len(words); n > 0 && !s.IsCreate() { // in which the names of types are expected
 		for _, w := range words[max(0, n-2):] {
 			if reserved(w) && !clauseWord[strings.ToLower(w)] {
 				word = w
