@@ -1,7 +1,8 @@
 package row
 
 // The merges of BIT_AND, BIT_OR and BIT_XOR. A value is 64 bits, in the lower half of a Number, which is never negative.
-// A row without a value has the operator's neutral element, as in MySQL, so the column is never NULL.
+// A row without a value has the operator's neutral element, as in MySQL, so a column of a new table is never NULL.
+// One that was added to rows is NULL until a record is added to its row.
 //
 // AND and OR give the same result if a value is added twice, XOR does not: x ^ x is 0. Each is right because each record
 // is counted exactly once.
@@ -37,8 +38,12 @@ func (m bitMerge) Fold(_ *Rows, to *Cell, _ Kind, v Value) {
 	}
 }
 
-func (m bitMerge) AppendUpsert(dst []byte, stored, added string, _ bool) []byte {
-	return append(dst, stored+" "+string(m.operator)+" "+added...)
+func (m bitMerge) AppendUpsert(dst []byte, stored, added string, nullable bool) []byte {
+	joined := stored + " " + string(m.operator) + " " + added
+	if !nullable {
+		return append(dst, joined...)
+	}
+	return appendNullSafe(dst, joined, stored, added)
 }
 
 // Bits returns the 64 bits of an integer as MySQL's bit functions read it; ok is false if it needs more of them. A

@@ -125,7 +125,7 @@ func (c *Checker) checkTargets(ctx context.Context, tx *pool.Tx, want []row.Tabl
 		}
 		f.hidden = f.kind == "BASE TABLE" && !granted.seesTriggers(&want[i])
 		j := tableChecker{want: &want[i], found: f, server: tx.Server}
-		if j.lacksRead() {
+		if j.lacksColumn() {
 			if f.filled, err = holdsRows(ctx, tx, &want[i]); err != nil {
 				return sqlerr.Classify("check whether "+want[i].FullName()+" is empty", err)
 			}

@@ -150,12 +150,7 @@ func (j *tableChecker) column(c *row.Column, i int) {
 	}
 	real := j.found.column(c.Name)
 	if real == nil {
-		if by := j.shownBy(c.Name); by != "" && j.found.filled {
-			j.refuse(subject, "empty the table and read the records again, or write to another table",
-				"there is no such column, and the table holds rows: their %s would be computed without the records that are counted already", by)
-			return
-		}
-		j.refuse(subject, j.alter("ADD COLUMN %s", columnDefinition(j.server, j.want, i)), "there is no such column (or leave it out of the query)")
+		j.missing(c, i)
 		return
 	}
 	if real.generated {

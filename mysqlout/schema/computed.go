@@ -26,28 +26,6 @@ func (j *tableChecker) readBy(name string) *row.Computed {
 	return nil
 }
 
-// shownBy returns the name of a column whose values would be wrong if a column were added to rows that exist: a new column
-// holds nothing of the records that were counted before. That is a computed column which reads it, or a column that is
-// derived from a sketch. It is empty if there is none.
-func (j *tableChecker) shownBy(name string) string {
-	if by := j.readBy(name); by != nil {
-		return by.Name
-	}
-	for i := range j.want.Columns {
-		if c := &j.want.Columns[i]; c.IsDerived() && (c.State == name || c.Name == name) {
-			return c.Name
-		}
-	}
-	return ""
-}
-
-// lacksRead reports whether an existing table lacks a column that others show.
-func (j *tableChecker) lacksRead() bool {
-	return j.found.kind == "BASE TABLE" && slices.ContainsFunc(j.want.Columns, func(c row.Column) bool {
-		return j.found.column(c.Name) == nil && j.shownBy(c.Name) != ""
-	})
-}
-
 // computed checks the columns that the server computes: each is a generated column of the query's expression, and takes
 // every value of it.
 func (j *tableChecker) computed() {

@@ -62,7 +62,7 @@ func (j *tableChecker) storesNull(c *row.Column) bool {
 
 // nullKey checks the columns of a key column that can be NULL, the i-th of the query.
 func (j *tableChecker) nullKey(c *row.Column, i int) {
-	value, _ := c.KeyNames()
+	value, null := c.KeyNames()
 	subject := j.want.FullName() + "." + c.Name
 	shown, held := j.found.column(c.Name), j.found.column(value)
 	switch {
@@ -71,6 +71,8 @@ func (j *tableChecker) nullKey(c *row.Column, i int) {
 			"the query groups by a value that can be NULL, which the embedded database cannot store in a key")
 	case held == nil && shown != nil && !shown.generated:
 		j.convertToNullKey(c, shown, subject, i)
+	case j.found.filled && (held == nil || j.found.column(null) == nil):
+		j.refuse(subject, readAgain, "there are no columns %s and %s, which store the key, and the table holds rows (or leave it out of the query)", value, null)
 	default:
 		j.nullKeyHeld(c, held, i)
 		j.nullKeyNull(c)
