@@ -2,7 +2,6 @@ package fold
 
 import (
 	"context"
-	"errors"
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
@@ -143,10 +142,8 @@ func (f *Fold) add(in *batch.Record, tally *batch.Tally) {
 		more, err = f.config.Parser.Next(&e.Fields)
 	}
 	if err != nil {
-		if bad, ok := errors.AsType[*format.Error](err); ok {
-			e.Detail = bad.Detail
-		}
-		tally.Dead = append(tally.Dead, f.deadLetter(-1, false, "", err.Error(), e.Detail))
+		bad := format.Describe(err)
+		tally.Dead = append(tally.Dead, f.deadLetter(-1, false, "", bad.Reason, bad.Detail))
 		return
 	}
 	if len(f.pending) == 0 {

@@ -22,6 +22,12 @@ var advices = []struct{ format, query, write string }{
 	{"json", "INSERT INTO t SELECT «COALESCE(x + 1, 0)» AS l, COUNT(*) AS n FROM events GROUP BY l", "CAST(COALESCE(x + 1, 0) AS DECIMAL(p,s))"},
 	{"json", "INSERT INTO t SELECT «COALESCE(x + 1, 0)» AS l, COUNT(*) AS n FROM events GROUP BY l", "CAST(COALESCE(x + 1, 0) AS SIGNED)"},
 	{"combined", "INSERT INTO t SELECT «CAST(status AS DOUBLE)» AS l, COUNT(*) AS n FROM events GROUP BY l", "CAST(CAST(`status` as DOUBLE) AS DECIMAL(p,s))"},
+	// Lists of formats.
+	{"first-of(combined,json)", "INSERT INTO t SELECT «status» AS s, COUNT(*) AS n FROM events GROUP BY s", "COALESCE(combined.status, CAST(json.status AS SIGNED))"},
+	{"first-of(json,combined)", "INSERT INTO t SELECT «status» AS s, COUNT(*) AS n FROM events GROUP BY s", "combined.status"},
+	{"first-of(json,combined)", "INSERT INTO t SELECT TUMBLE(«ts», INTERVAL 1 MINUTE) AS m, COUNT(*) AS n FROM events GROUP BY m", "COALESCE(CAST(json.ts AS DATETIME(6)), combined.ts)"},
+	{"first-of(json,raw)", "INSERT INTO t SELECT «body» AS b, COUNT(*) AS n FROM events GROUP BY b", "COALESCE(CAST(json.body AS CHAR), raw.body)"},
+	{"first-of(combined,syslog,logfmt)", "INSERT INTO t SELECT «ts» AS b, COUNT(*) AS n FROM events GROUP BY b", "combined.ts or syslog.ts or logfmt.ts"},
 	// Times.
 	{"combined", "INSERT INTO t SELECT «TUMBLE(ts, 60)» AS l, COUNT(*) AS n FROM events GROUP BY l", "TUMBLE(time, INTERVAL n unit)"},
 	{"combined", "INSERT INTO t SELECT «TUMBLE(ts, 60)» AS l, COUNT(*) AS n FROM events GROUP BY l", "TUMBLE(ts, INTERVAL 1 MINUTE)"},
@@ -232,6 +238,7 @@ var filled = []string{
 
 // asWritten holds the text of the query for advice that cannot be inserted as it is.
 var asWritten = map[string]string{
+	"combined.ts or syslog.ts or logfmt.ts":             "syslog.ts",
 	"LOWER(text) LIKE '%part in lower case%'":           "LOWER(agent) LIKE '%bot%'",
 	"ESCAPE must be one character":                      "ESCAPE 'a'",
 	"JSON_CONTAINS for each text or number, with AND":   "JSON_CONTAINS(agent, '1') AND JSON_CONTAINS(agent, '2')",

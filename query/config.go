@@ -2,8 +2,6 @@ package query
 
 import (
 	"errors"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/sluice-etl/sluice/fold/format"
@@ -13,7 +11,7 @@ import (
 // Options is the configuration of how records are read. Except for DeadLetterMaxBytes, the options are part of the
 // fingerprint, because they change what rows mean. The zero value is not valid: start from DefaultOptions.
 type Options struct {
-	// Format is the log format, one of format.Names(). If it is empty, it is guessed from FormatString.
+	// Format is the log format, one of format.Names() or a list of them as format.New takes it. If it is empty, it is guessed from FormatString.
 	Format string
 	// FormatString is the definition of the log format, if Format has one: a log format in the syntax of Apache or
 	// nginx, the names of the columns of csv, or a regular expression. Other formats require it to be empty.
@@ -44,8 +42,8 @@ func (o Options) Validate() error {
 	if o.Format == "" && o.FormatString != "" {
 		o.Format = format.Guess(o.FormatString)
 	}
-	if !slices.Contains(format.Names(), o.Format) {
-		errs = append(errs, option.Error("format", o.Format, "must be one of %s", strings.Join(format.Names(), ", ")))
+	if _, err := format.Canonical(o.Format); err != nil {
+		errs = append(errs, err)
 	}
 	errs = append(errs, option.Least("max-lateness", o.MaxLateness, 0), option.Least("max-ahead", o.MaxAhead, 0))
 	errs = append(errs, option.Range("dead-letter-max-bytes", o.DeadLetterMaxBytes, 1, 16<<20))

@@ -52,7 +52,11 @@ func Compile(text string, o Options) (*Plan, error) {
 	if o.Format == "" && o.FormatString != "" {
 		o.Format = format.Guess(o.FormatString)
 	}
-	if err := o.Validate(); err != nil {
+	err := o.Validate()
+	if err != nil {
+		return nil, err
+	}
+	if o.Format, err = format.Canonical(o.Format); err != nil {
 		return nil, err
 	}
 	if len(text) > maxQuery {

@@ -157,3 +157,40 @@ func BenchmarkFormats(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkFirstOf reads host and agent of lines of an access log by the format combined alone, as the first of a list,
+// and behind formats that do not accept them.
+func BenchmarkFirstOf(b *testing.B) {
+	records := benchRecords()
+	for _, f := range []struct{ name, host, agent string }{
+		{"combined", "host", "agent"},
+		{"first-of(combined,json,raw)", "combined/host", "combined/agent"},
+		{"first-of(json,logfmt,syslog,combined)", "combined/host", "combined/agent"},
+	} {
+		b.Run(f.name, func(b *testing.B) {
+			r := newReader(b, f.name, "", f.host, f.agent)
+			var lines [][]byte
+			want := 0
+			for _, record := range records {
+				want += len(record.host) + len(record.agent)
+				lines = append(lines, []byte(record.combined()))
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				got := 0
+				for _, line := range lines {
+					if more, err := r.parser.Start(line, &r.fields); !more || err != nil {
+						b.Fatalf("%q: %v", line, err)
+					}
+					for _, c := range r.columns {
+						got += len(r.fields.Values[c.Slot].Bytes)
+					}
+				}
+				if got != want {
+					b.Fatalf("got %d bytes, expected %d", got, want)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/benchLines, "ns/line")
+		})
+	}
+}

@@ -186,13 +186,18 @@ func (p *delimitedParser) record(r *Fields) error {
 		}
 	}
 	if fields != len(p.format.cols) {
-		e := &Error{Reason: p.format.expected, Detail: fmt.Sprintf("got %d fields", fields)}
-		if r.Explain {
-			e.Reason = fmt.Sprintf("%s, got %d: %s", e.Reason, fields, value.Quote(b[:len(b)-len(p.rest)]))
-		}
-		return e
+		return r.fail(mismatch{describe: describeFields, expected: p.format.expected, line: b[:len(b)-len(p.rest)], at: fields})
 	}
 	return nil
+}
+
+// describeFields describes a record with another number of fields.
+func describeFields(m *mismatch) Error {
+	e := Error{Reason: m.expected, Detail: fmt.Sprintf("got %d fields", m.at)}
+	if m.explain {
+		e.Reason = fmt.Sprintf("%s, got %d: %s", e.Reason, m.at, value.Quote(m.line))
+	}
+	return e
 }
 
 // field reads the field at an index, and returns the index of what follows: the separator, a line ending or the end.
@@ -205,7 +210,7 @@ func (p *delimitedParser) field(r *Fields, b []byte, at int) (field []byte, end 
 		case !p.format.stops[c]:
 			continue
 		case c == '"':
-			return nil, 0, mismatch(r, expectedNoQuote, b, end)
+			return nil, 0, mismatchAt(r, expectedNoQuote, b, end)
 		case c == p.format.separator || lineEnding(b, end) > 0:
 			return b[at:end:end], end, nil
 		}
@@ -218,7 +223,7 @@ func (p *delimitedParser) quoted(r *Fields, b []byte, at int) (field []byte, end
 	for end = from; ; end++ {
 		n := bytes.IndexByte(b[end:], '"')
 		if n < 0 {
-			return nil, 0, mismatch(r, expectedClosing, b, len(b))
+			return nil, 0, mismatchAt(r, expectedClosing, b, len(b))
 		}
 		if end += n + 1; end == len(b) || b[end] != '"' {
 			break
@@ -227,7 +232,7 @@ func (p *delimitedParser) quoted(r *Fields, b []byte, at int) (field []byte, end
 		from = end + 1
 	}
 	if end < len(b) && b[end] != p.format.separator && lineEnding(b, end) == 0 {
-		return nil, 0, mismatch(r, expectedFieldEnd, b, end)
+		return nil, 0, mismatchAt(r, expectedFieldEnd, b, end)
 	}
 	field = b[from : end-1 : end-1]
 	if len(r.Text) > text {

@@ -16,13 +16,7 @@ type Fields struct {
 	// Text holds texts that parsers and functions make of the record. They append to it, and it is emptied before each
 	// record.
 	Text []byte
-}
 
-// Error says why a body is not in its format.
-type Error struct {
-	Reason string // the same text for all bodies that fail alike
-	Detail string
+	mismatch mismatch // of the body that was read last
+	member   int      // of a list of formats: the index of the one that reads the body
 }
-
-// Error implements error: the reason alone.
-func (e *Error) Error() string { return e.Reason }

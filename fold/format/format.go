@@ -25,9 +25,9 @@ type Format interface {
 // PathFormat is a format in which every name is a field, and fields hold objects and arrays.
 type PathFormat interface {
 	Format
-	// Path returns the slot of the value at a path, whose first step is a name. quoted means that a string is read as
-	// JSON, with its quotes and escapes.
-	Path(path []jsonpath.Step, quoted bool) (slot int)
+	// Path returns the slot of the value at steps within the field of a name, which is a path as for Column. quoted means
+	// that a string is read as JSON, with its quotes and escapes. ok is false if the name is no field of JSON.
+	Path(name []string, steps []jsonpath.Step, quoted bool) (slot int, ok bool)
 }
 
 // Column is a column of a format.
@@ -85,9 +85,12 @@ func Names() []string {
 	return names
 }
 
-// New creates the log format of that name. text is the format's own definition (log-format-string), for those that need
-// it; for others it must be empty.
+// New creates the log format of that name, which can be a list of formats. text is the format's own definition
+// (log-format-string), for those that need it; for others it must be empty.
 func New(name, text string) (Format, error) {
+	if IsList(name) {
+		return newFirstOf(name, text)
+	}
 	var defined []string
 	for _, f := range logFormats {
 		switch {

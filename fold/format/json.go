@@ -28,11 +28,15 @@ type jsonField struct {
 func (f *jsonFormat) Names() []string { return nil }
 
 func (f *jsonFormat) Column(path []string) (Column, bool) {
-	return Column{Type: value.Type{Kind: value.KindJSON, Nullable: true}, Slot: f.Path(jsonpath.Members(path), false)}, true
+	return Column{Type: value.Type{Kind: value.KindJSON, Nullable: true}, Slot: f.slot(jsonpath.Members(path), false)}, true
 }
 
 // Path implements PathFormat.
-func (f *jsonFormat) Path(path []jsonpath.Step, quoted bool) (slot int) {
+func (f *jsonFormat) Path(name []string, steps []jsonpath.Step, quoted bool) (slot int, ok bool) {
+	return f.slot(append(jsonpath.Members(name), steps...), quoted), true
+}
+
+func (f *jsonFormat) slot(path []jsonpath.Step, quoted bool) int {
 	for i, g := range f.fields {
 		if g.quoted == quoted && slices.Equal(g.path, path) {
 			return i
@@ -66,7 +70,7 @@ func (p *jsonParser) Next(r *Fields) (bool, error) {
 	return true, p.object(r, line)
 }
 
-var errNoObject = errors.New("expected a JSON object")
+const expectedObject = "expected a JSON object"
 
 // Start reads one object, on one line or several. If the body is not JSON and has several lines, each line is an
 // object (NDJSON), and a row.
@@ -78,8 +82,10 @@ func (p *jsonParser) Start(body []byte, r *Fields) (bool, error) {
 		return err == nil, err
 	}
 	p.rest, p.copied = body, true
+	whole := r.mismatch
 	more, lineErr := p.Next(r)
 	if !more || lineErr != nil {
+		r.mismatch = whole
 		return false, err // of the whole: its first line alone is no object either
 	}
 	return true, nil
@@ -119,18 +125,18 @@ func hasManyValues(b []byte, most int) bool {
 
 // object reads the fields of one object.
 func (p *jsonParser) object(r *Fields, b []byte) error {
+	if first := trimJSONSpace(b); len(first) > 0 && first[0] != '{' && !hasManyValues(b, maxValues) {
+		return r.fail(mismatch{describe: describeNoObject, line: b}) // without the parser, whose errors are allocated
+	}
 	v, err := p.parse(b)
 	if err != nil {
 		if _, limited := errors.AsType[*Error](err); limited {
 			return err
 		}
-		if r.Explain {
-			return fmt.Errorf("expected a JSON object: %w", err)
-		}
-		return &Error{errNoObject.Error(), fmt.Sprintf("%d bytes are not one JSON value", len(b))}
+		return r.fail(mismatch{describe: describeNoObject, line: b})
 	}
 	if v.Type() != fastjson.TypeObject {
-		return &Error{errNoObject.Error(), fmt.Sprintf("the value is of type %s", v.Type())}
+		return r.fail(mismatch{describe: describeNoObject, line: b})
 	}
 	escapes := bytes.IndexByte(b, '\\') >= 0
 	for i := range p.fields {
@@ -138,6 +144,27 @@ func (p *jsonParser) object(r *Fields, b []byte) error {
 		r.Values[i] = p.field(find(v, f.path, escapes), f.quoted)
 	}
 	return nil
+}
+
+// trimJSONSpace removes what JSON takes for white space from the beginning of b.
+func trimJSONSpace(b []byte) []byte {
+	for len(b) > 0 && (b[0] == ' ' || b[0] == '\n' || b[0] == '\r' || b[0] == '\t') {
+		b = b[1:]
+	}
+	return b
+}
+
+// describeNoObject describes a text that is no JSON, or another value than an object.
+func describeNoObject(m *mismatch) Error {
+	var fast fastjson.Parser
+	v, err := fast.ParseBytes(m.line)
+	switch {
+	case err != nil && m.explain:
+		return Error{Reason: fmt.Sprintf("%s: %s", expectedObject, err)}
+	case err != nil:
+		return Error{expectedObject, fmt.Sprintf("%d bytes are not one JSON value", len(m.line))}
+	}
+	return Error{expectedObject, fmt.Sprintf("the value is of type %s", v.Type())}
 }
 
 // parse reads one value. It is valid until the next one is read.

@@ -8,6 +8,18 @@ import (
 	"github.com/sluice-etl/sluice/fold/value"
 )
 
+// A body that is neither an object nor an object on each line is described as a whole.
+func TestJSON_reasonIsOfTheWholeBody(t *testing.T) {
+	t.Parallel()
+	testBodies(t, "json", "", []bodyCase{
+		{"a", "{\"a\":\n1", "!" + expectedObject + " (7 bytes are not one JSON value)"},
+		{"a", "12\n34", "!" + expectedObject + " (5 bytes are not one JSON value)"},
+		{"a", " [1]", "!" + expectedObject + " (the value is of type array)"},
+		{"a", "\"x\"", "!" + expectedObject + " (the value is of type string)"},
+		{"a", "", "!" + expectedObject + " (0 bytes are not one JSON value)"},
+	})
+}
+
 func TestJSON_memoryOfALargeTextIsReleased(t *testing.T) {
 	t.Parallel()
 	parser, _ := (&jsonFormat{fields: []jsonField{{path: []jsonpath.Step{{Name: "a"}}}}}).NewParser()

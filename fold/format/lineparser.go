@@ -1,10 +1,6 @@
 package format
 
-import (
-	"fmt"
-
-	"github.com/sluice-etl/sluice/fold/value"
-)
+import "github.com/sluice-etl/sluice/fold/value"
 
 // lineParser turns each line of a body that is not blank into a row.
 type lineParser struct {
@@ -29,17 +25,4 @@ func (p *lineParser) Next(r *Fields) (bool, error) {
 		return false, nil
 	}
 	return true, p.line(r, b)
-}
-
-// mismatch returns the error for a line that has something other than expected at an index. It shows what the line has
-// there only if reasons may contain the record's text.
-func mismatch(r *Fields, expected string, line []byte, at int) error {
-	e := &Error{Reason: expected, Detail: fmt.Sprintf("at byte %d of %d", at+1, len(line))}
-	switch {
-	case r.Explain && at < len(line):
-		e.Reason += ", got " + value.Quote(line[at:]).String()
-	case r.Explain:
-		e.Reason += ", got the end of the line"
-	}
-	return e
 }

@@ -77,10 +77,10 @@ func (p *logfmtLine) read(r *Fields, b []byte) error {
 		}
 		name := b[from:i]
 		if i < len(b) && class != bareSpace && class != bareEqual || i == from {
-			return mismatch(r, expectedName, b, i)
+			return mismatchAt(r, expectedName, b, i)
 		}
 		if wide && !utf8.Valid(name) {
-			return mismatch(r, expectedUTF8, b, from)
+			return mismatchAt(r, expectedUTF8, b, from)
 		}
 		field := p.found.find(r, name)
 		if i == len(b) || class == bareSpace {
@@ -98,7 +98,7 @@ func (p *logfmtLine) read(r *Fields, b []byte) error {
 		i = end
 	}
 	if pairs == 0 {
-		return mismatch(r, expectedPair, b, 0)
+		return mismatchAt(r, expectedPair, b, 0)
 	}
 	return nil
 }
@@ -115,7 +115,7 @@ func (p *logfmtLine) value(r *Fields, b []byte, from int, field *value.Value) (e
 		}
 	}
 	if end < len(b) && class != bareSpace {
-		return 0, mismatch(r, expectedBare, b, end)
+		return 0, mismatchAt(r, expectedBare, b, end)
 	}
 	if field != nil {
 		*field = value.Text(b[from:end])
@@ -130,7 +130,7 @@ func (p *logfmtLine) quoted(r *Fields, b []byte, from int, field *value.Value) (
 		if end > quote { // not before: to search it after each escape takes quadratic time
 			n := bytes.IndexByte(b[end:], '"')
 			if n < 0 {
-				return 0, mismatch(r, expectedQuote, b, len(b))
+				return 0, mismatchAt(r, expectedQuote, b, len(b))
 			}
 			quote = end + n
 		}
@@ -144,13 +144,13 @@ func (p *logfmtLine) quoted(r *Fields, b []byte, from int, field *value.Value) (
 	}
 	text := b[from+1 : end]
 	if end++; end < len(b) && b[end] > ' ' {
-		return 0, mismatch(r, expectedAfter, b, end)
+		return 0, mismatchAt(r, expectedAfter, b, end)
 	}
 	if escapes {
 		at := len(r.Text)
 		var bad int
 		if r.Text, bad = appendUnescaped(r.Text, text); bad >= 0 {
-			return 0, mismatch(r, expectedEscape, b, from+1+bad)
+			return 0, mismatchAt(r, expectedEscape, b, from+1+bad)
 		}
 		text = r.Text[at:len(r.Text):len(r.Text)]
 	}

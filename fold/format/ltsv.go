@@ -38,7 +38,7 @@ func (p *ltsvLine) read(r *Fields, b []byte) error {
 			colon++
 		}
 		if colon == at || colon == end || b[colon] != ':' {
-			return mismatch(r, expectedLabel, b, at)
+			return mismatchAt(r, expectedLabel, b, at)
 		}
 		if field := p.found.find(r, b[at:colon]); field != nil {
 			*field = value.Text(b[colon+1 : end])

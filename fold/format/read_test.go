@@ -1,7 +1,6 @@
 package format
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -91,11 +90,11 @@ func shown(c Column, v value.Value) string {
 func (r *reader) summary(body string) string {
 	rows, err := r.read([]byte(body))
 	if err != nil {
-		text := "!" + err.Error()
-		if bad, ok := errors.AsType[*Error](err); ok {
-			text += " (" + bad.Detail + ")"
+		bad := Describe(err)
+		if text := "!" + bad.Reason; bad.Detail == "" {
+			return text
 		}
-		return text
+		return "!" + bad.Reason + " (" + bad.Detail + ")"
 	}
 	var lines []string
 	for _, row := range rows {

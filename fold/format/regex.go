@@ -20,6 +20,8 @@ type regexFormat struct {
 	part   *regexp.Regexp // the expression of the option
 	groups []int          // the group of each column
 	kind   string         // regex or grok
+	// describe is describeLine, which would be allocated for each line that does not match.
+	describe func(*mismatch) Error
 }
 
 func newRegex(text string) (Format, error) {
@@ -40,6 +42,7 @@ func compileRegex(kind, text string, most int) (*regexFormat, error) {
 		return nil, err
 	}
 	f := &regexFormat{kind: kind}
+	f.describe = f.describeLine
 	if f.part, err = regexp.Compile(text); err != nil {
 		return nil, err
 	}
@@ -88,7 +91,7 @@ func (f *regexFormat) NewParser() (Parser, int) { return &lineParser{line: f.rea
 func (f *regexFormat) read(r *Fields, b []byte) error {
 	match := f.whole.FindSubmatchIndex(b)
 	if match == nil {
-		return f.mismatch(r, b)
+		return r.fail(mismatch{describe: f.describe, line: b})
 	}
 	for slot, group := range f.groups {
 		from, to := match[2*group], match[2*group+1]
@@ -101,16 +104,17 @@ func (f *regexFormat) read(r *Fields, b []byte) error {
 	return nil
 }
 
-func (f *regexFormat) mismatch(r *Fields, b []byte) error {
-	e := &Error{
+// describeLine describes a line that the expression does not match.
+func (f *regexFormat) describeLine(m *mismatch) Error {
+	e := Error{
 		Reason: fmt.Sprintf("%s: expected a line that %s matches", f.kind, option.Ref("log-format-string")),
-		Detail: fmt.Sprintf("the line has %d bytes", len(b)),
+		Detail: fmt.Sprintf("the line has %d bytes", len(m.line)),
 	}
-	if f.part.Match(b) {
+	if f.part.Match(m.line) {
 		e.Reason += " from its beginning to its end, but it matches only a part: add .* where other text may be"
 	}
-	if r.Explain {
-		e.Reason += ", got " + value.Quote(b).String()
+	if m.explain {
+		e.Reason += ", got " + value.Quote(m.line).String()
 	}
 	return e
 }

@@ -116,7 +116,7 @@ func (p *syslogLine) read(r *Fields, b []byte) error {
 		priority, digits := leadingNumber(b[1:])
 		at = digits + 2
 		if digits == 0 || digits > 3 || priority > 191 || digits > 1 && b[1] == '0' || len(b) < at || b[at-1] != '>' {
-			return mismatch(r, expectedPriority, b, 0)
+			return mismatchAt(r, expectedPriority, b, 0)
 		}
 		r.Values[syslogFacility] = value.Int(int64(priority / 8))
 		r.Values[syslogSeverity] = value.Int(int64(priority % 8))
@@ -133,19 +133,19 @@ func (p *syslogLine) old(r *Fields, b []byte, at int) error {
 	if n == 0 {
 		n = wordLength(b[at:])
 		if !looksLikeRFC3339(b[at : at+n]) {
-			return mismatch(r, expectedDate, b, at)
+			return mismatchAt(r, expectedDate, b, at)
 		}
 	}
 	r.Values[syslogTime] = value.Text(b[at : at+n])
 	if at += n; at+1 >= len(b) || b[at] != ' ' {
-		return mismatch(r, expectedHost, b, at)
+		return mismatchAt(r, expectedHost, b, at)
 	}
 	at++
 	n = wordLength(b[at:])
 	word := b[at : at+n]
 	if n == 0 || word[n-1] != ':' {
 		if n == 0 || !isHost(word) {
-			return mismatch(r, expectedHost, b, at)
+			return mismatchAt(r, expectedHost, b, at)
 		}
 		r.Values[syslogHost] = value.Text(word)
 		at = min(at+n+1, len(b))
@@ -200,7 +200,7 @@ func (p *syslogLine) modern(r *Fields, b []byte, at int) error {
 		word := b[at : at+n]
 		absent := n == 1 && word[0] == '-'
 		if n == 0 || at+n == len(b) || b[at+n] != ' ' || slot == syslogTime && !absent && !looksLikeRFC3339(word) {
-			return mismatch(r, expectedHead, b, at)
+			return mismatchAt(r, expectedHead, b, at)
 		}
 		if !absent {
 			r.Values[slot] = value.Text(word)
@@ -209,7 +209,7 @@ func (p *syslogLine) modern(r *Fields, b []byte, at int) error {
 	}
 	end := p.data(r, b, at)
 	if end < 0 {
-		return mismatch(r, expectedData, b, at)
+		return mismatchAt(r, expectedData, b, at)
 	}
 	if b[at] != '-' {
 		r.Values[syslogData] = value.Text(b[at:end])
@@ -220,7 +220,7 @@ func (p *syslogLine) modern(r *Fields, b []byte, at int) error {
 	case b[end] == ' ':
 		r.Values[syslogMessage] = value.Text(value.TrimBOM(b[end+1:]))
 	default:
-		return mismatch(r, expectedSpace, b, end)
+		return mismatchAt(r, expectedSpace, b, end)
 	}
 	return nil
 }

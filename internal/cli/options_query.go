@@ -16,7 +16,7 @@ import (
 
 // QueryOptions set the query and the format of the events that it reads.
 type QueryOptions struct {
-	Format          string     `group:"query" common:"Format of the events' bodies." default:"${format}" placeholder:"FORMAT" help:"Format of the events' bodies: one of ${formats}."`
+	Format          string     `group:"query" common:"Format of the events' bodies." default:"${format}" placeholder:"FORMAT" help:"Format of the events' bodies: one of ${formats}; or first-of(a, b, …): the first of several formats that accepts the event."`
 	LogFormatString string     `group:"query" placeholder:"STRING" help:"Definition of the format: names of columns for csv and tsv; a regular expression with named groups for regex; a pattern for grok; the LogFormat or log_format of a server's configuration for apache and nginx, which it implies."`
 	Query           string     `group:"query" common:"INSERT INTO … SELECT … FROM events." placeholder:"SQL" help:"INSERT INTO … SELECT … FROM events; separate several statements with semicolons."`
 	QueryFile       string     `group:"query" common:"File with the query." placeholder:"FILE" help:"File with the query."`

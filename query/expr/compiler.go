@@ -214,7 +214,10 @@ func (c *Compiler) jsonPath(e *ast.Expr, path []string) Compiled {
 	if !ok {
 		return c.textPath(e)
 	}
-	slot := f.Path(append(jsonpath.Members(path), e.Steps...), e.Quoted)
+	slot, ok := f.Path(path, e.Steps, e.Quoted)
+	if !ok {
+		return c.textPath(e)
+	}
 	return Compiled{Type: value.Type{Kind: value.KindJSON, Nullable: true}, Source: e, Eval: func(r *fold.Env) value.Value { return r.Values[slot] }}
 }
 
@@ -248,7 +251,18 @@ func (c *Compiler) unquoted(x Compiled) Compiled {
 	return y
 }
 
+// conflict says why a name that several formats of a list have is no column; it is empty for other names.
+func (c *Compiler) conflict(path []string) string {
+	if list, ok := c.Format.(format.ListFormat); ok {
+		return list.Conflict(path)
+	}
+	return ""
+}
+
 func (c *Compiler) unknown(e *ast.Expr, path []string) Compiled {
+	if why := c.conflict(path); why != "" {
+		return c.Fail(e, "%s", why)
+	}
 	if len(path) > 1 {
 		return c.Fail(e, "no such column; a name with a point is a field of a field, which only log format json has, and syslog in structured_data")
 	}
