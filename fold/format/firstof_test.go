@@ -38,6 +38,23 @@ func TestFirstOf_bodies(t *testing.T) {
 	})
 }
 
+// A column that the format of an event does not have is NULL, whatever the event before had.
+func TestFirstOf_forgetsTheEventBefore(t *testing.T) {
+	t.Parallel()
+	r := newReader(t, "first-of(combined,json,raw)", "", "_format", "combined/host", "combined/ts", "level", "raw/body")
+	for _, c := range []struct{ body, want string }{
+		{listLine, "combined|192.0.2.1|2015-05-17 10:05:03.000000|NULL|NULL"},
+		{listJSON, "json|NULL|NULL|warn|NULL"},
+		{`{"a":1}` + "\n" + listJSON, "json|NULL|NULL|NULL|NULL // json|NULL|NULL|warn|NULL"},
+		{"x", "raw|NULL|NULL|NULL|x"},
+		{listLine, "combined|192.0.2.1|2015-05-17 10:05:03.000000|NULL|NULL"},
+	} {
+		if got := r.summary(c.body); got != c.want {
+			t.Errorf("%q is\n     got %s\nexpected %s", c.body, got, c.want)
+		}
+	}
+}
+
 // Columns of one name are one column. How a value is read depends on the format that reads the body.
 func TestFirstOf_oneNameInSeveralFormats(t *testing.T) {
 	t.Parallel()
