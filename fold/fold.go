@@ -238,7 +238,8 @@ func (f *Fold) merge(p *pending) {
 		i, _ = rows.FindIn(f.env.Partition.ID, key)
 	}
 	cells := rows.Cells(i)
-	vals := f.vals[p.vals:]
+	all := f.vals[p.vals:]
+	vals := all
 	for j := range p.statement.cells {
 		c := &p.statement.cells[j]
 		var v *value.Value
@@ -247,6 +248,9 @@ func (f *Fold) merge(p *pending) {
 		}
 		cell := &cells[c.cell]
 		if !c.total {
+			if c.chosen != nil && !c.chosen.Takes(rows, &cells[c.order], c.aggregate.Input(&all[c.orderValue])) {
+				continue
+			}
 			c.Merge.Fold(rows, cell, c.Kind, c.aggregate.Input(v))
 			continue
 		}

@@ -79,6 +79,11 @@ type cellColumn struct {
 	total     bool // the cells merge by row.Add
 	eval      func(*Env) value.Value
 	kind      value.Kind
+
+	// Of a row.Chosen column; chosen is nil for others.
+	chosen     row.Chosen
+	order      int // the place of its order in the row's cells
+	orderValue int // the place of the order's argument among those of the statement
 }
 
 // bindStatement finds the columns of a statement in the tables: its keys in the table's order, and the place of each
@@ -96,7 +101,37 @@ func bindStatement(s *Statement, tables []row.Table) boundStatement {
 		at := slices.IndexFunc(t.Columns[t.Keys:], func(c row.Column) bool { return strings.EqualFold(k.Name, c.Name) })
 		c := &t.Columns[t.Keys+at]
 		total := c.Merge == row.Add && k.Aggregate.Merge() == row.Add
-		b.cells = append(b.cells, cellColumn{newLimits(c), k.Aggregate, at, total, k.Eval, k.Kind})
+		b.cells = append(b.cells, cellColumn{limits: newLimits(c), aggregate: k.Aggregate, cell: at, total: total, eval: k.Eval, kind: k.Kind})
 	}
+	b.bindOrders(t)
 	return b
+}
+
+// bindOrders finds the order of each Chosen column. Orders come last, so that they are folded after the columns that they
+// choose.
+func (b *boundStatement) bindOrders(t *row.Table) {
+	slices.SortStableFunc(b.cells, func(x, y cellColumn) int {
+		rank := func(c *cellColumn) int {
+			if c.Traits().Orders {
+				return 1
+			}
+			return 0
+		}
+		return rank(&x) - rank(&y)
+	})
+	argument := 0
+	arguments := map[int]int{} // of each cell, the place of its argument
+	for i := range b.cells {
+		if c := &b.cells[i]; c.aggregate.HasArgument() {
+			arguments[c.cell] = argument
+			argument++
+		}
+	}
+	for i := range b.cells {
+		c := &b.cells[i]
+		if chosen, ok := c.Merge.(row.Chosen); ok {
+			c.chosen, c.order = chosen, t.OrderOf(c.Column)-t.Keys
+			c.orderValue = arguments[c.order]
+		}
+	}
 }

@@ -122,13 +122,24 @@ func (p *tableRows) joinRow(into *row.Rows, i, from int, stored storedValues, to
 		into.SetBytes(&cells[j], state)
 		replaces = replaces || wins
 	}
-	for j := range columns {
-		c := &columns[j]
-		t := c.Traits()
-		if c.IsState() || c.IsDerived() || t.Follows && !replaces || !t.Follows && !totals.has(from) {
-			continue
+	value := func(j int) row.Value {
+		return row.Value{Number: added[j].Number, Bytes: p.rows.Bytes(&added[j]), Set: added[j].Set}
+	}
+	for _, orders := range []bool{false, true} { // orders after the columns that they choose
+		for j := range columns {
+			c := &columns[j]
+			t := c.Traits()
+			if t.Orders != orders || c.IsState() || c.IsDerived() || t.Follows && !replaces || !t.Follows && !totals.has(from) {
+				continue
+			}
+			if chosen, ok := c.Merge.(row.Chosen); ok {
+				at := p.rows.Table.OrderOf(c) - p.rows.Table.Keys
+				if !chosen.Takes(into, &cells[at], value(at)) {
+					continue
+				}
+			}
+			c.Merge.Fold(into, &cells[j], c.Kind, value(j))
 		}
-		c.Merge.Fold(into, &cells[j], c.Kind, row.Value{Number: added[j].Number, Bytes: p.rows.Bytes(&added[j]), Set: added[j].Set})
 	}
 	return replaces, nil
 }

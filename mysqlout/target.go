@@ -73,11 +73,21 @@ func storedColumns(t *row.Table, wanted func(*row.Column) bool) (names []string)
 	return names
 }
 
-// upsertOf returns the ON DUPLICATE KEY UPDATE clause of the columns that merges chooses.
+// upsertOf returns the ON DUPLICATE KEY UPDATE clause of the columns that merges chooses. Servers assign the columns from
+// left to right, and an expression sees what was assigned before. So orders come last, behind the columns that they
+// choose: once an order is assigned, it is no longer the stored one, and in MariaDB 10.11 VALUES() of a BLOB then returns
+// what was assigned, in place of the value of the batch's row.
 func upsertOf(t row.Table, merges func(row.Traits) bool) string {
 	t.Columns = slices.DeleteFunc(slices.Clone(t.Columns), func(c row.Column) bool {
 		return !c.Traits().Key && !merges(c.Traits())
 	})
+	orders := func(c row.Column) int {
+		if c.Traits().Orders {
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(t.Columns, func(a, b row.Column) int { return orders(a) - orders(b) })
 	return string(appendMerge([]byte(" ON DUPLICATE KEY UPDATE "), &t))
 }
 
@@ -96,8 +106,13 @@ func appendMerge(dst []byte, t *row.Table) []byte {
 		c := &t.Columns[i]
 		name := string(sqltext.AppendName(nil, c.Name))
 		dst = append(append(dst, name...), " = "...)
-		if additive, ok := c.Merge.(row.Additive); ok {
-			dst = additive.AppendUpsert(dst, name, "VALUES("+name+")", c.Nullable)
+		switch merge := c.Merge.(type) {
+		case row.Additive:
+			dst = merge.AppendUpsert(dst, name, "VALUES("+name+")", c.Nullable)
+			continue
+		case row.Chosen:
+			order := string(sqltext.AppendName(nil, c.Order))
+			dst = merge.AppendChoice(dst, name, "VALUES("+name+")", order, "VALUES("+order+")")
 			continue
 		}
 		dst = append(dst, "VALUES("+name+")"...) // a state, and what follows it, were merged before

@@ -89,8 +89,11 @@ func (f *diffFormat) compile(text string) (*Plan, error) {
 	return p, p.Bind(p.Tables())
 }
 
+// recordTime is the timestamp in Kafka of a row's record, in milliseconds. Some rows have the same.
+func recordTime(i int) int64 { return 1_700_000_000_000 + int64(i*7%11) }
+
 func (f *diffFormat) record(i int) batch.Record {
-	in := batch.Record{Offset: int64(i), Value: strconv.AppendInt(nil, int64(i), 10)}
+	in := batch.Record{Offset: int64(i), Timestamp: recordTime(i), Value: strconv.AppendInt(nil, int64(i), 10)}
 	for c := range diffColumns {
 		if v := f.rows[i][c]; diffColumns[c].header && v != nil {
 			in.Headers = append(in.Headers, batch.Header{Key: diffColumns[c].name, Value: []byte(*v)})

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sluice-etl/sluice/fold/aggregate"
 	"github.com/sluice-etl/sluice/fold/value"
 	"github.com/sluice-etl/sluice/internal/grid"
 	terminal "github.com/sluice-etl/sluice/internal/quote"
@@ -102,6 +103,10 @@ func (o *output) mergeText() string {
 		return "key"
 	case o.state != nil:
 		return "from " + o.state.name
+	case o.order != nil:
+		return "chosen by " + o.order.name
+	case o.aggregate == aggregate.Order:
+		return "order"
 	}
 	switch o.mergeKind() {
 	case row.Add:
@@ -142,7 +147,7 @@ func joinedText(list []*ast.Expr) string {
 
 // argumentText returns the type of the key or of the aggregate's argument; empty if there is none.
 func (o *output) argumentText() string {
-	if o.x.Eval == nil || o.merge != nil { // what a state takes is of its own form
+	if o.x.Eval == nil || o.merge != nil && o.order == nil { // what a state or an order takes is of its own form
 		return ""
 	}
 	return typeText(o.x.Type)

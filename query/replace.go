@@ -58,5 +58,5 @@ func replaces(t *row.Table) bool {
 
 // holdsValue reports whether the column contains the value of one record, unchanged.
 func (o *output) holdsValue() bool {
-	return o.aggregate == aggregate.Keep || o.aggregate == aggregate.Last
+	return o.aggregate == aggregate.Keep || o.aggregate == aggregate.Last || o.aggregate == aggregate.Chosen
 }

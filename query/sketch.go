@@ -190,9 +190,13 @@ func hashed(eval func(*fold.Env) value.Value) func(*fold.Env) value.Value {
 	}
 }
 
-// addCell adds the column of an aggregate, and its sketch, unless another column has the same.
+// addCell adds the column of an aggregate, and its sketch or order, unless another column has the same.
 func (c *builder) addCell(p *program, names []string, o output) {
-	if o.state == nil || c.Err != nil {
+	switch {
+	case o.order != nil && c.Err == nil:
+		c.addOrder(p, names, o)
+		return
+	case o.state == nil || c.Err != nil:
 		p.cells = append(p.cells, o)
 		return
 	}

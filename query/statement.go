@@ -27,11 +27,12 @@ type output struct {
 	source    *ast.Expr     // the aggregate in the query's text; nil for a key, and for a row per record
 	hidden    bool          // only computed columns read it, or it is a state
 	keepScale bool          // row.Column.KeepScale
-	// merge is that of a sketch's columns; nil for others, whose merge is that of the aggregate. state is the sketch that a
-	// derived column shows.
+	// merge is that of the columns of a sketch, and of those that an order chooses; nil for others, whose merge is that of
+	// the aggregate. state is the sketch that a derived column shows, and order the order that chooses a column's value.
 	merge row.Merge
 	state *output
-	of    []*ast.Expr // of a sketch: the arguments of its aggregate
+	order *output
+	of    []*ast.Expr // of a sketch: the arguments of its aggregate; of an order: the ordering value, none for Kafka's timestamp
 }
 
 // mergeKind returns how values of the column are merged.
@@ -106,12 +107,14 @@ type builder struct {
 	maxLateness, maxAhead time.Duration
 	checksTime            bool
 	number                int         // in Env.Row: the number of the row of FROM, if there are tables
+	statementNumber       int         // from 0
 	keepScale             []*ast.Expr // aggregates whose columns must keep all digits of their values
 }
 
 // statement checks the shape of a statement and compiles its expressions.
 func (c *builder) statement(number int) (*program, error) {
 	st := c.Statement
+	c.statementNumber = number
 	names, err := groupNames(st)
 	if err != nil {
 		return nil, err
@@ -307,8 +310,11 @@ func (c *builder) aggregate(name string, e *ast.Expr) output {
 		c.Fail(e, format, args...)
 		return o
 	}
-	if isSketch(e) {
+	switch {
+	case isSketch(e):
 		return c.sketch(name, e)
+	case isChosen(e):
+		return c.chosen(name, e)
 	}
 	if e.Distinct && e.Name != "min" && e.Name != "max" && e.Name != "any_value" {
 		return bad("only COUNT, MIN, MAX and ANY_VALUE have DISTINCT: group by the value too, and add when you select")

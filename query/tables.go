@@ -58,6 +58,9 @@ func (o output) column() row.Column {
 		c.State = o.state.name
 		return c
 	}
+	if o.order != nil {
+		c.Order = o.order.name
+	}
 	if !o.key && !o.aggregate.WritesArgument() {
 		c.Nullable = false
 		return c
@@ -97,6 +100,8 @@ func join(t *row.Table, more row.Table) error {
 			return fmt.Errorf("it writes column %s of %s, which an earlier statement does not: statements into one table write the same columns", m.Name, t.FullName())
 		case c.Merge != m.Merge:
 			return fmt.Errorf("column %s of %s is merged in another way by an earlier statement: both must group by it, or both add, or both keep the smaller or the larger", m.Name, t.FullName())
+		case c.State != m.State || c.Order != m.Order:
+			return fmt.Errorf("column %s of %s is computed from %s by an earlier statement, and from %s here: both must write the same aggregates", m.Name, t.FullName(), c.State+c.Order, m.State+m.Order)
 		case c.Kind != m.Kind:
 			return fmt.Errorf("column %s of %s holds values of another kind in an earlier statement: convert one with CAST", m.Name, t.FullName())
 		}

@@ -10,8 +10,8 @@ import (
 // cell with the column of the stored row. Everything that depends on the kind of merge is in its implementation: the
 // fold, the checks of a table, the DDL and the sink call it.
 //
-// A Merge is Additive, Stateful or Derived. An implementation is a small comparable value, so == compares kinds, and is safe for
-// concurrent use. A nil Merge in a Column means Key.
+// A Merge is Additive, Stateful, Derived or Chosen. An implementation is a small comparable value, so == compares kinds,
+// and is safe for concurrent use. A nil Merge in a Column means Key.
 type Merge interface {
 	// String is the kind's name, for messages.
 	String() string
@@ -69,6 +69,8 @@ type Traits struct {
 	// Follows means that the column takes the value of the row that a Stateful column of the same row chooses. Other
 	// Stateful columns do not affect it.
 	Follows bool
+	// Orders means that the column holds the order by which Chosen columns take their values (Column.Order).
+	Orders bool
 	// ByPartition means that a batch must keep a row for each partition of one key (Rows.FindIn).
 	ByPartition bool
 }

@@ -29,10 +29,12 @@ type Column struct {
 	Kind Kind
 	// Merge defines how the column's values are combined; a column of the key has Key.
 	Merge Merge
-	// Hidden means that the column is for the server or for us: a Computed column reads it, or it is a state.
+	// Hidden means that the column is for the server or for us: a Computed column reads it, or it is a state or an order.
 	Hidden bool
 	// State is the name of the Stateful column from which a Derived column is computed; empty for others.
 	State string
+	// Order is the name of the column that holds the order of a Chosen column's value; empty for others.
+	Order string
 	// Scale is the number of digits after the point of a Decimal, 0 to 30; values are rounded half away from zero to
 	// it before they are added. For Datetime it is the digits of a second's fraction that the column keeps, 0 to 6.
 	Scale int

@@ -21,11 +21,13 @@ const (
 	Keep                     // x itself, in a row that one record writes
 	Last                     // x of the last record, which LastPosition finds
 	LastPosition             // the position of the last record
+	Chosen                   // x of MIN_BY(x, y) and MAX_BY(x, y), whose merge is that of the table's column
+	Order                    // the order of a row, by which Chosen values are chosen
 	Sketch                   // an element of a sketch, whose merge is that of the table's column
 )
 
 // Merge returns how values of the function merge in a cell and in the table. There are several sketches, so that of
-// Sketch is not known here.
+// Sketch is not known here, and neither are those of Chosen and Order, because there are the lowest and the highest.
 func (f Func) Merge() row.Merge {
 	switch f {
 	case Count, CountValues, Sum:

@@ -317,9 +317,13 @@ func (j *tableChecker) text(c *row.Column, real *column, subject string, i int, 
 			c.Charset = ""
 		}
 	}
-	if c.IsState() && real.bytes < 1<<16-1 {
+	if (c.IsState() || c.Traits().Orders) && real.bytes < 1<<16-1 {
 		to.typ = columnType(j.server, j.want, i, keyText(j.want))
-		j.refuse(subject, "", "its type is %s, which is too small for a state; it must be %s", real.columnType, to.typ)
+		holds := "a state"
+		if c.Traits().Orders {
+			holds = "an order"
+		}
+		j.refuse(subject, "", "its type is %s, which is too small for %s; it must be %s", real.columnType, holds, to.typ)
 		return
 	}
 	pads := real.dataType == "char" || real.dataType == "binary"

@@ -66,7 +66,7 @@ func columnDefinition(s pool.Server, t *row.Table, i int) string {
 	if c.Hidden {
 		switch { // MariaDB requires a default of an invisible column that is NOT NULL
 		case nullable(t, i):
-		case !c.IsState():
+		case !c.IsState() && !c.Traits().Orders:
 			text += " DEFAULT 0"
 		case s.Dialect == pool.MariaDB:
 			text += " DEFAULT ''" // MySQL rejects it
@@ -136,7 +136,7 @@ func columnType(s pool.Server, t *row.Table, i, texts int) string {
 			}
 			return binaryText(s, texts)
 		}
-		if c.Traits().Once || c.Traits().Follows {
+		if c.Traits().Once || c.Traits().Follows || c.IsChosen() {
 			return sizedText(s, "MEDIUM")
 		}
 		return sizedText(s, "")
