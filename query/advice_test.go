@@ -17,6 +17,10 @@ import (
 // advices holds queries that are rejected. The text between « and » is to be replaced, and the error says with what.
 // Placeholders in the advice are replaced as in filled; … stands for the text between the marks.
 var advices = []struct{ format, query, write string }{
+	// Declarations.
+	{"combined", "CREATE TABLE t (host INT); «CREATE TABLE t (host INT);» INSERT INTO t SELECT host FROM events", "a second CREATE TABLE of t: write one"},
+	{"combined", "«INSERT INTO t SELECT host FROM events; CREATE TABLE t (host INT)»", "write CREATE TABLE first"},
+	{"combined", "«CREATE TABLE t (host INT);» INSERT INTO t SELECT host, COUNT(*) AS n FROM events GROUP BY host HAVING n > 3", "leave CREATE TABLE out"},
 	// Keys.
 	{"json", "INSERT INTO t SELECT level, «COUNT(*) AS level__null» FROM events GROUP BY level", "give that another alias"},
 	{"json", "INSERT INTO t SELECT «COALESCE(x + 1, 0)» AS l, COUNT(*) AS n FROM events GROUP BY l", "CAST(COALESCE(x + 1, 0) AS DECIMAL(p,s))"},
@@ -282,6 +286,9 @@ var asWritten = map[string]string{
 	"another alias":                                     "COALESCE(bytes, 0) AS bytes, SUM(bytes) AS s",
 	"expected COUNT(*), or SUM of an expression":        "SUM(bytes)",
 	"write it to another column":                        "i",
+	"a second CREATE TABLE of t: write one":             "",
+	"write CREATE TABLE first":                          "CREATE TABLE t (host INT); INSERT INTO t SELECT host FROM events",
+	"leave CREATE TABLE out":                            "",
 	"write one name":                                    "t",
 	"write the same columns":                            "host",
 	"cut its texts shorter with LEFT(text, n)":          "200",

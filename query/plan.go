@@ -25,6 +25,7 @@ type Plan struct {
 	options  Options
 	format   format.Format
 	programs []*program
+	declared []declared
 	tables   []row.Table                 // as the query would create them, sorted by name
 	bound    atomic.Pointer[[]row.Table] // as they are on the server, in the same order; never changed in place
 	sizes    fold.Sizes
@@ -68,6 +69,14 @@ func Compile(text string, o Options) (*Plan, error) {
 	}
 	p := &Plan{options: o, format: f}
 	for i, source := range parse.Split(text) {
+		if source.IsCreate() {
+			t, err := parse.Declaration(source)
+			if err != nil {
+				return nil, fmt.Errorf("statement %d: %w", i+1, err)
+			}
+			p.declared = append(p.declared, declared{number: i, source: source, table: t})
+			continue
+		}
 		prog, err := p.compile(i, source)
 		if err != nil {
 			return nil, fmt.Errorf("statement %d: %w", i+1, err)
@@ -81,6 +90,9 @@ func Compile(text string, o Options) (*Plan, error) {
 		return nil, err
 	}
 	if p.tables, err = wanted(p.programs); err != nil {
+		return nil, err
+	}
+	if err := p.declare(); err != nil {
 		return nil, err
 	}
 	return p, p.Bind(p.Tables())

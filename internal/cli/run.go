@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sluice-etl/sluice/internal/app"
+	"github.com/sluice-etl/sluice/mysqlout/schema"
 	"github.com/sluice-etl/sluice/query"
 )
 
@@ -107,6 +108,9 @@ func (o *QueryOptions) plan(fallback string, more query.Options) (*query.Plan, e
 	more.Format, more.FormatString, more.TimeZone = opts.Format, opts.FormatString, opts.TimeZone
 	more.MaxLateness, more.MaxAhead = opts.MaxLateness, opts.MaxAhead
 	plan, err := query.Compile(text, more)
+	if err == nil {
+		err = plan.Locate(schema.CheckDeclared(plan.Tables()))
+	}
 	if err != nil {
 		return nil, usageError{fmt.Errorf("query: %w", withExcerpt(from, text, err))}
 	}

@@ -59,6 +59,7 @@ func (j *tableChecker) table() row.Table {
 	j.unwritten()
 	j.leftBehind()
 	j.keys()
+	j.compareDeclared()
 	j.rejects()
 	j.triggers()
 	return actual
@@ -343,6 +344,10 @@ func (j *tableChecker) text(c *row.Column, real *column, subject string, i int, 
 	}
 	if !binary && !noPadBinary(real.collation) {
 		to.typ = j.bytewise(i, real, false)
+		if real.collation == "" { // of a declaration
+			j.refuse(subject, "", "it has no COLLATE, and in most collations different values are equal, so they would become one")
+			return
+		}
 		j.refuse(subject, "", "its collation is %s, in which different values are equal, so they would become one", real.collation)
 	}
 }

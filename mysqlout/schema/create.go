@@ -95,7 +95,7 @@ func (c *Checker) missing(ctx context.Context, tx *pool.Tx, want []row.Table) (o
 			return nil, err
 		}
 		if there.engine == "" {
-			out = append(out, creation{sql: createTarget(tx.Server, t), what: "table", name: t.FullName()})
+			out = append(out, creation{sql: createTarget(tx.Server, t), what: "table", name: t.FullName(), exists: errTableExists})
 		}
 		if t.View == nil || tx.Server.Dialect == pool.Embedded {
 			continue

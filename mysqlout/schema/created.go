@@ -18,6 +18,10 @@ func Created(want []row.Table) []row.Table {
 	out := make([]row.Table, len(want))
 	for i := range want {
 		t := &want[i]
+		if t.Declared != nil {
+			out[i] = bounded(t, declaredTable(server, t))
+			continue
+		}
 		f := &found{kind: "BASE TABLE", engine: "InnoDB"}
 		texts := keyText(t)
 		for k := range t.Columns {

@@ -24,6 +24,9 @@ func binaryText(s pool.Server, characters int) string {
 
 // createTarget returns the CREATE TABLE of a target as the query needs it.
 func createTarget(s pool.Server, t *row.Table) string {
+	if t.Declared != nil {
+		return createDeclared(s, t)
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "CREATE TABLE IF NOT EXISTS %s (", sqltext.AppendTableName(nil, t))
 	var shown, hidden []string

@@ -17,6 +17,7 @@ type found struct {
 	kind    string // BASE TABLE, VIEW
 	columns []column
 	uniques map[string][]indexPart // unique keys by name
+	others  map[string][]string    // columns of the other keys, by name
 	rejecting
 	triggers   []trigger
 	filled     bool   // the table holds rows; it is known only where findings depend on it
@@ -86,7 +87,7 @@ func readTriggers(ctx context.Context, tx *pool.Tx, t *row.Table) (out []trigger
 // inspect reads the description of a table.
 func inspect(ctx context.Context, tx *pool.Tx, t *row.Table) (*found, error) {
 	where := func(schema, name string) string { return whereTable(t, schema, name) }
-	f := &found{uniques: map[string][]indexPart{}}
+	f := &found{uniques: map[string][]indexPart{}, others: map[string][]string{}}
 	err := tx.Query(ctx, "SELECT table_type, engine FROM information_schema.tables"+where("table_schema", "table_name"),
 		func(scan func(...any) error) error {
 			var engine sql.NullString
@@ -142,14 +143,19 @@ func inspect(ctx context.Context, tx *pool.Tx, t *row.Table) (*found, error) {
 		}
 		return f, nil
 	}
-	err = tx.Query(ctx, "SELECT index_name, column_name, sub_part IS NOT NULL FROM information_schema.statistics"+
-		where("table_schema", "table_name")+" AND non_unique = 0 ORDER BY index_name, seq_in_index",
+	err = tx.Query(ctx, "SELECT index_name, column_name, sub_part IS NOT NULL, non_unique <> 0 FROM information_schema.statistics"+
+		where("table_schema", "table_name")+" ORDER BY index_name, seq_in_index",
 		func(scan func(...any) error) error {
 			var name string
 			var col sql.NullString
 			var part indexPart
-			if err := scan(&name, &col, &part.prefix); err != nil {
+			var repeats bool
+			if err := scan(&name, &col, &part.prefix, &repeats); err != nil {
 				return err
+			}
+			if repeats {
+				f.others[name] = append(f.others[name], col.String)
+				return nil
 			}
 			part.column = col.String
 			f.uniques[name] = append(f.uniques[name], part)

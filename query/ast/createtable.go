@@ -1,17 +1,24 @@
 package ast
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 )
 
-// CreateTable is CREATE TABLE schema.table (columns, keys): the declaration of a table that the query joins.
+// CreateTable is CREATE TABLE schema.table (columns, keys): the declaration of a table that the query joins or writes.
 type CreateTable struct {
-	Schema, Table string
-	Columns       []TableColumn
-	Keys          []TableKey
-	Text          string // as SQL in normal form
+	Schema, Table    string
+	Columns          []TableColumn
+	Keys             []TableKey
+	Engine           string // empty if there is none
+	Charset, Collate string // in lower case; empty if there is none
+	Others           bool   // it has CHECK, FOREIGN KEY or PARTITION
+	Text             string // as SQL in normal form
+	// Original is the statement as it is written. Its list of columns and keys ends before byte ListEnd.
+	Original string
+	ListEnd  int
 }
 
 // FullName returns the table's name, with its schema if there is one.
@@ -36,8 +43,26 @@ type TableColumn struct {
 	NotNull          bool
 	Charset, Collate string // in lower case; empty if there is none
 	Comment          string
-	Text             string // as SQL in normal form
-	From, To         int    // its place in CreateTable.Text
+	Values           []string // of ENUM and SET
+	Null             bool     // NULL is written
+	Auto, Default    bool     // AUTO_INCREMENT, and DEFAULT with another value than NULL
+	Generated        string   // the expression of a generated column, as SQL; empty if it is none
+	Others           bool     // it has an attribute that this structure does not hold
+	Text             string   // as SQL in normal form
+	From, To         int      // its place in CreateTable.Text
+}
+
+// Plain returns an error if a table has more than columns of a type, and keys, which is all that a table has that is read.
+func (t *CreateTable) Plain() error {
+	for i := range t.Columns {
+		if c := &t.Columns[i]; c.Default || c.Auto || c.Generated != "" || c.Others {
+			return c.Errorf("expected only its name and type, NOT NULL, COLLATE, COMMENT and a key: leave everything else out")
+		}
+	}
+	if t.Others {
+		return errors.New("CHECK, FOREIGN KEY and PARTITION are not supported in CREATE TABLE of a table that is read: leave them out")
+	}
+	return nil
 }
 
 // Errorf returns an error of a column, which it names.

@@ -17,8 +17,21 @@ func (s Source) IsCreate() bool {
 	return len(all) > 0 && all[0].text == "create"
 }
 
-// CreateTable parses CREATE TABLE name (columns, keys). Its errors are those of [Statement].
-func CreateTable(source Source) (t *ast.CreateTable, err error) {
+// CreateTable parses CREATE TABLE name (columns, keys) of a table that is read, which has nothing else. Its errors are
+// those of [Statement].
+func CreateTable(source Source) (*ast.CreateTable, error) {
+	t, err := Declaration(source)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.Plain(); err != nil {
+		return nil, source.Locate(t.Text, err)
+	}
+	return t, nil
+}
+
+// Declaration parses CREATE TABLE with everything that the SQL parser takes. Its errors are those of [Statement].
+func Declaration(source Source) (t *ast.CreateTable, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			t, err = nil, fmt.Errorf("the SQL parser failed on this statement (%v)", p)
@@ -38,14 +51,68 @@ func CreateTable(source Source) (t *ast.CreateTable, err error) {
 		return nil, source.Locate(text, err)
 	}
 	t.Text = text
+	t.Original, t.ListEnd = source.list()
 	return t, nil
+}
+
+// list returns the text of a CREATE TABLE, without the comments around it that no server reads, and where its first list in
+// parentheses ends.
+func (s Source) list() (text string, end int) {
+	all := tokens(s.original)
+	last := all[len(all)-1].to
+	for i := last; i < len(s.original); {
+		n, _ := piece(s.original[i:])
+		if strings.HasPrefix(s.original[i:], "/*") { // it may be text for some servers
+			last = i + n
+		}
+		i += n
+	}
+	text = s.original[all[0].from:last]
+	depth := 0
+	for _, t := range all {
+		switch t.text {
+		case "(":
+			depth++
+		case ")":
+			if depth--; depth == 0 {
+				return text, t.from - all[0].from
+			}
+		}
+	}
+	return text, len(text)
+}
+
+// Name returns the place of the table's name in the text of the query.
+func (s Source) Name() (from, to int) {
+	from, to = -1, 0
+	words := []string{"create", "table", "if", "not", "exists"}
+	for i, t := range tokens(s.original) {
+		switch {
+		case t.text == "(":
+			return s.offset + from, s.offset + to
+		case from >= 0 || i >= len(words) || t.text != words[i]:
+			if from < 0 {
+				from = t.from
+			}
+			to = t.to
+		}
+	}
+	return s.offset + max(from, 0), s.offset + to
 }
 
 func (p places) createTable(ddl *sqlparser.DDL) (*ast.CreateTable, error) {
 	t := &ast.CreateTable{Schema: ddl.Table.DbQualifier.String(), Table: ddl.Table.Name.String()}
 	spec := ddl.TableSpec
-	if len(spec.Constraints) > 0 || spec.PartitionOpt != nil {
-		return nil, errors.New("CHECK, FOREIGN KEY and PARTITION are not supported in CREATE TABLE of a query: leave them out")
+	t.Others = len(spec.Constraints) > 0 || spec.PartitionOpt != nil
+	for _, o := range spec.TableOpts {
+		switch value := strings.ToLower(o.Value); strings.ToLower(o.Name) {
+		case "engine":
+			t.Engine = o.Value
+		case "character set":
+			t.Charset = value
+		case "collate":
+			t.Collate = value
+		}
 	}
 	for _, d := range spec.Columns {
 		if err := p.tableColumn(t, d); err != nil {
@@ -86,9 +153,12 @@ func (p places) tableColumn(t *ast.CreateTable, d *sqlparser.ColumnDefinition) e
 	if t.Column(c.Name) >= 0 {
 		return c.Errorf("it is declared twice")
 	}
-	if d.Type.Default != nil || d.Type.OnUpdate != nil || bool(d.Type.Autoincrement) || d.Type.GeneratedExpr != nil || d.Type.ForeignKeyDef != nil ||
-		d.Type.Constraint != nil || bool(d.Type.Zerofill) || d.Type.BinaryCollate || d.Type.SRID != nil {
-		return c.Errorf("expected only its name and type, NOT NULL, COLLATE, COMMENT and a key: leave everything else out")
+	_, null := d.Type.Default.(*sqlparser.NullVal)
+	c.Values, c.Auto, c.Null = d.Type.EnumValues, bool(d.Type.Autoincrement), bool(d.Type.Null)
+	c.Default = d.Type.Default != nil && !null
+	c.Others = null || d.Type.OnUpdate != nil || d.Type.ForeignKeyDef != nil || d.Type.Constraint != nil || bool(d.Type.Zerofill) || d.Type.BinaryCollate || d.Type.SRID != nil
+	if d.Type.GeneratedExpr != nil {
+		c.Generated = sqlparser.String(d.Type.GeneratedExpr)
 	}
 	t.Columns = append(t.Columns, c)
 	k := ast.TableKey{Columns: []int{len(t.Columns) - 1}, Primary: d.Type.KeyOpt == primaryKey}

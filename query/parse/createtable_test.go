@@ -31,16 +31,41 @@ func TestCreateTable(t *testing.T) {
 	}
 	want := &ast.CreateTable{Schema: "site", Table: "hosts", Columns: []ast.TableColumn{
 		column("name", "varchar", 64, -1), column("rack", "int", -1, -1), column("price", "decimal", 10, 2), column("at", "datetime", 3, -1),
-	}, Keys: []ast.TableKey{
+	}, Engine: "InnoDB", Keys: []ast.TableKey{
 		{Primary: true, Unique: true, Columns: []int{0}}, {Unique: true, Columns: []int{1}},
 		{Name: "b", Unique: true, Columns: []int{1, 2}}, {Unique: true, Columns: []int{3}}, {Columns: []int{3}},
 	}}
 	want.Columns[0].NotNull, want.Columns[0].Collate = true, "utf8mb4_bin"
 	want.Columns[1].Unsigned = true
 	want.Columns[2].NotNull, want.Columns[2].Comment = true, "each"
-	ignored := cmp.Options{cmpopts.IgnoreFields(ast.CreateTable{}, "Text"), cmpopts.IgnoreFields(ast.TableColumn{}, "Text", "From", "To")}
+	ignored := cmp.Options{cmpopts.IgnoreFields(ast.CreateTable{}, "Text", "Original", "ListEnd"), cmpopts.IgnoreFields(ast.TableColumn{}, "Text", "From", "To")}
 	if diff := cmp.Diff(want, got, ignored); diff != "" {
 		t.Errorf("(-expected +got):\n%s", diff)
+	}
+	if want := strings.TrimRight(text[len("-- hosts\n"):], "; "); got.Original != want || got.Original[got.ListEnd:] != ") ENGINE=InnoDB" {
+		t.Errorf("the statement is %q and its list ends before %q", got.Original, got.Original[got.ListEnd:])
+	}
+	if from, to := source.Name(); text[from:to] != "site.hosts" {
+		t.Errorf("the name is at %q", text[from:to])
+	}
+}
+
+// A declaration has what a table that is read must not have.
+func TestDeclaration(t *testing.T) {
+	t.Parallel()
+	const text = "CREATE TABLE hits (at TIMESTAMP NULL, n BIGINT NOT NULL DEFAULT 0 COMMENT '(x', id SERIAL,\n" +
+		"per DECIMAL(20,4) GENERATED ALWAYS AS (n / 60) VIRTUAL /* ) */, kind ENUM('a', 'b'), CHECK (n > 0)) DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_nopad_bin /*!50100 ROW_FORMAT=DYNAMIC */ -- end\n"
+	got, err := Declaration(Split(text)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := got.Columns
+	if !c[0].Null || !c[1].Default || !c[2].Auto || c[3].Generated != "(n / 60)" || strings.Join(c[4].Values, "") != "ab" || !got.Others ||
+		got.Charset != "utf8mb4" || got.Collate != "utf8mb4_nopad_bin" || !strings.HasPrefix(got.Original[got.ListEnd:], ") DEFAULT CHARSET") || !strings.HasSuffix(got.Original, "DYNAMIC */") {
+		t.Errorf("got %+v", got)
+	}
+	if err := got.Plain(); err == nil {
+		t.Error("it is plain, expected an error")
 	}
 }
 

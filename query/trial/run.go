@@ -28,6 +28,9 @@ func (f *File) Run(ctx context.Context, queryText string, render func(string) st
 	if err != nil {
 		return nil, err
 	}
+	if err := plan.Locate(schema.CheckDeclared(plan.Tables())); err != nil {
+		return nil, err
+	}
 	if err := plan.Bind(schema.Created(plan.Tables())); err != nil {
 		return nil, err
 	}
