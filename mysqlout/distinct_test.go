@@ -325,6 +325,63 @@ func TestDistinct_chunksAreBoundedByTheirStates(t *testing.T) {
 	}
 }
 
+// Lists are those that the server makes of all records at once, whatever the batches of two processes are.
+func TestLists_twoProcesses(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, sqltest.Open(t, mariadbtest.Start(t)), testConfig())
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	logs := randomLogs(seed)
+	runTwoProcesses(t, f, `INSERT INTO totals SELECT COALESCE(LEFT(u, 50), '') AS u, GROUP_CONCAT(DISTINCT page ORDER BY page SEPARATOR ' ''\\') AS pages,
+		GROUP_CONCAT(DISTINCT IF(page > 'p', CONCAT(page, 'é€😀'), NULL)) AS some, COUNT(*) AS n FROM events GROUP BY u`, logs, seed)
+	loadRecords(t, f, logs)
+	got := f.Text(t, "SELECT u, pages, some, n FROM totals ORDER BY u")
+	want := f.Text(t, `SELECT u, GROUP_CONCAT(DISTINCT page ORDER BY page SEPARATOR ' ''\\'), GROUP_CONCAT(DISTINCT IF(page > 'p', CONCAT(page, 'é€😀'), NULL) ORDER BY page SEPARATOR ','),
+		COUNT(*) FROM records GROUP BY u ORDER BY u`)
+	if got != want {
+		t.Errorf("got\n%s\nexpected\n%s", got, want)
+	}
+}
+
+// A list that would become longer than its column blocks the task, and says what to do; no record is at fault.
+func TestLists_full(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, sqltest.Open(t, mariadbtest.Start(t)), testConfig())
+	plan := jsonQuery(t, "INSERT INTO t SELECT 'all' AS k, GROUP_CONCAT(DISTINCT a SEPARATOR ', ') AS l FROM events GROUP BY k")
+	f.prepare(t, plan.Tables()...)
+	if err := plan.Bind(f.tables); err != nil {
+		t.Fatal(err)
+	}
+	at := mustClaim(t, f.sink, 0)
+	fold := plan.NewFold()
+	commit := func(id byte, sizes ...int) error {
+		var tally batch.Tally
+		var records []batch.Record
+		for i, n := range sizes {
+			records = append(records, batch.Record{Offset: at[0].Next + int64(i), Value: fmt.Appendf(nil, `{"a":"%0*d"}`, n, id)})
+		}
+		fold.Add(at[0].Partition, records, &tally)
+		err := f.sink.Commit(t.Context(), taskBatch(id, int64(len(sizes)), fold.Take(), at...))
+		if err == nil {
+			at = advance(at, int64(len(sizes)))
+		}
+		return err
+	}
+	const half = row.MaxDistinctValue
+	if err := commit(1, half, half-1-len(", ")); err != nil {
+		t.Fatalf("got %v for a list of %d bytes, expected it to fit", err, row.MaxListBytes)
+	}
+	if got, want := f.Text(t, "SELECT LENGTH(l) FROM t"), fmt.Sprint(row.MaxListBytes); got != want {
+		t.Fatalf("the list has %s bytes, expected %s", got, want)
+	}
+	if err := commit(2, 1); err == nil || !strings.Contains(err.Error(), "GROUP_CONCAT shows at most 65535") {
+		t.Errorf("got %v, expected that the list is full", err)
+	}
+	if got := f.Text(t, "SELECT LENGTH(l) FROM t"); got != fmt.Sprint(row.MaxListBytes) {
+		t.Errorf("the list has %s bytes after a rejected batch", got)
+	}
+}
+
 const estimatesText = `INSERT INTO users SELECT COALESCE(LEFT(u, 50), '') AS u, APPROX_COUNT_DISTINCT(page) AS pages, APPROX_PERCENTILE(ms, 0.5) AS p50,
 	APPROX_PERCENTILE(ms, 0.95) AS p95, COUNT(*) AS n FROM events GROUP BY u`
 

@@ -70,6 +70,9 @@ var advices = []struct{ format, query, write string }{
 	{"json", "INSERT INTO t SELECT a FROM events WHERE «a» > ts AND ts > CAST(b AS DATETIME)", "CAST(a AS CHAR)"},
 	// Functions.
 	{"combined", "INSERT INTO t SELECT host, «GROUP_CONCAT(path)» AS a FROM events GROUP BY host", "COUNT(*)"},
+	{"combined", "INSERT INTO t SELECT host, «GROUP_CONCAT(path)» AS a FROM events GROUP BY host", "GROUP_CONCAT(DISTINCT `path`)"},
+	{"combined", "INSERT INTO t SELECT host, «GROUP_CONCAT(DISTINCT bytes)» AS a FROM events GROUP BY host", "GROUP_CONCAT(DISTINCT CAST(bytes AS CHAR))"},
+	{"combined", "INSERT INTO t SELECT host, «GROUP_CONCAT(DISTINCT path ORDER BY path DESC)» AS a FROM events GROUP BY host", "GROUP_CONCAT(DISTINCT `path` ORDER BY `path`)"},
 	{"combined", "INSERT INTO t SELECT «NOW()» AS a FROM events", "_timestamp"},
 	{"combined", "INSERT INTO t SELECT «UTC_TIMESTAMP()» AS a FROM events", "_event_time"},
 	{"combined", "INSERT INTO t SELECT «UUID() AS a» FROM events", "_topic, _partition, _offset"},

@@ -47,6 +47,9 @@ func (d *differential) aggregate(t *testing.T) {
 		functions = slices.Insert(functions, counts, "COUNT(DISTINCT %s)", "MIN_BY(_offset, %s)", "MAX_BY(_offset, %s)", "FIRST(_offset)", "LAST(_offset)")
 		counts += 5
 	}
+	if is == aText && key.is != aText {
+		functions = append(functions, "GROUP_CONCAT(DISTINCT %s ORDER BY %s SEPARATOR '\n')")
+	}
 	items, their := []string{key.ours() + " AS k"}, []string{key.theirText()}
 	for i, f := range functions {
 		items = append(items, strings.ReplaceAll(f, "%s", x.ours())+fmt.Sprintf(" AS c%d", i))

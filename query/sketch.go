@@ -3,6 +3,7 @@ package query
 import (
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/sluice-etl/sluice/fold"
 	"github.com/sluice-etl/sluice/fold/aggregate"
@@ -20,7 +21,9 @@ import (
 const sketchSuffix = "__state"
 
 // isSketch reports whether an aggregate needs a sketch.
-func isSketch(e *ast.Expr) bool { return e.Name == "count" && e.Distinct || isEstimate(e) }
+func isSketch(e *ast.Expr) bool {
+	return e.Name == "count" && e.Distinct || e.Name == "group_concat" || isEstimate(e)
+}
 
 // isEstimate reports whether an aggregate is an approximation.
 func isEstimate(e *ast.Expr) bool { return strings.HasPrefix(e.Name, "approx_") }
@@ -28,8 +31,11 @@ func isEstimate(e *ast.Expr) bool { return strings.HasPrefix(e.Name, "approx_") 
 // sketch compiles an aggregate with a sketch: the column that shows it, whose output has the sketch as its state.
 func (c *builder) sketch(name string, e *ast.Expr) output {
 	o := output{name: name, aggregate: aggregate.Sketch, kind: row.Int, source: e}
-	if e.Name == "approx_percentile" {
+	switch e.Name {
+	case "approx_percentile":
 		return c.percentile(o, e)
+	case "group_concat":
+		return c.list(o, e)
 	}
 	args := c.sketched(e)
 	if c.Err != nil {
@@ -40,7 +46,7 @@ func (c *builder) sketch(name string, e *ast.Expr) output {
 	switch e.Name {
 	case "count":
 		o.merge, state.merge = row.DistinctCount, row.Distinct(kindsOf(args))
-		state.x.Eval = limited(element(args))
+		state.x.Eval = limited("COUNT", element(args))
 	case "approx_count_distinct":
 		o.merge, state.merge = row.DistinctEstimate, row.HyperLogLog(kindsOf(args))
 		state.x.Eval = hashed(element(args))
@@ -91,6 +97,42 @@ func (c *builder) percentile(o output, e *ast.Expr) output {
 	o.kind, o.x.Nullable = row.Double, true
 	o.merge, o.state = row.Percentile(share64, digits), &state
 	return o
+}
+
+// list compiles GROUP_CONCAT(DISTINCT text SEPARATOR separator).
+func (c *builder) list(o output, e *ast.Expr) output {
+	of := *e
+	of.Args = e.Args[:1]
+	if !e.Distinct {
+		c.Fail(e, "every record would make it longer, in an order that is not defined: write GROUP_CONCAT(DISTINCT %s), or group by the text too, with COUNT(*)", e.Args[0].Text)
+		return o
+	}
+	args := c.sketched(&of)
+	if c.Err != nil {
+		return o
+	}
+	if args[0].Kind != value.KindText {
+		c.Fail(e, "its values are %s, but texts are joined: write GROUP_CONCAT(DISTINCT CAST(%s AS CHAR))", args[0].Column(), e.Args[0].Text)
+		return o
+	}
+	separator := e.Args[1].Name
+	state := output{aggregate: aggregate.Sketch, kind: row.Bytes, hidden: true, of: of.Args, merge: row.List(separator)}
+	state.x.Kind = value.KindText
+	state.x.Eval = onlyUTF8(limited("GROUP_CONCAT", element(args)))
+	o.kind, o.x.Nullable = row.Text, true
+	o.merge, o.state = row.ListText(separator), &state
+	return o
+}
+
+// onlyUTF8 makes a record a dead letter if its text is not UTF-8, which a text column does not take.
+func onlyUTF8(eval func(*fold.Env) value.Value) func(*fold.Env) value.Value {
+	return func(e *fold.Env) value.Value {
+		v := eval(e)
+		if !utf8.Valid(v.Bytes) {
+			e.Fail("GROUP_CONCAT: the value is not valid UTF-8: %s", value.Quote(v.Bytes))
+		}
+		return v
+	}
 }
 
 // sketched compiles the arguments of an aggregate with a sketch.
@@ -168,12 +210,12 @@ func element(args []expr.Compiled) func(*fold.Env) value.Value {
 }
 
 // limited makes a record a dead letter if its element is too long for a set.
-func limited(eval func(*fold.Env) value.Value) func(*fold.Env) value.Value {
+func limited(aggregate string, eval func(*fold.Env) value.Value) func(*fold.Env) value.Value {
 	return func(e *fold.Env) value.Value {
 		v := eval(e)
 		if len(v.Bytes) > row.MaxDistinctValue {
-			e.Fail("COUNT(DISTINCT …): the value has %d bytes, must have at most %d (LEFT(text, %d) cuts): %s",
-				value.RecordNumber(len(v.Bytes)), row.MaxDistinctValue, row.MaxDistinctValue/4, value.Quote(v.Bytes))
+			e.Fail("%s(DISTINCT …): the value has %d bytes, must have at most %d (LEFT(text, %d) cuts): %s",
+				aggregate, value.RecordNumber(len(v.Bytes)), row.MaxDistinctValue, row.MaxDistinctValue/4, value.Quote(v.Bytes))
 		}
 		return v
 	}

@@ -95,11 +95,50 @@ func TestSketch_longValue(t *testing.T) {
 	}
 }
 
+// Texts are joined in the order of their bytes, and a text that no column takes makes a dead letter. Lists of one text with
+// one separator share a state; a count of distinct values has its own, which takes more.
+func TestSketch_list(t *testing.T) {
+	t.Parallel()
+	p := plan(t, "json", "INSERT INTO t SELECT 'all' AS k, GROUP_CONCAT(DISTINCT a) AS l, GROUP_CONCAT(DISTINCT a ORDER BY a) AS m, "+
+		"GROUP_CONCAT(DISTINCT a SEPARATOR '') AS s, COUNT(DISTINCT a) AS n, GROUP_CONCAT(DISTINCT IF(a = '', a, NULL)) AS none FROM events GROUP BY k")
+	wantColumns := []string{
+		"k key", "l texts with the separator \",\"", "[l__state set of texts (separator \",\")]", "m texts with the separator \",\"",
+		"s texts with the separator \"\"", "[s__state set of texts (separator \"\")]", "n number of distinct values", "[n__state set of distinct values (text)]",
+		"none texts with the separator \",\"", "[none__state set of texts (separator \",\")]",
+	}
+	if diff := cmp.Diff(wantColumns, columnsOf(t, p)); diff != "" {
+		t.Errorf("(-expected +got):\n%s", diff)
+	}
+	f := p.NewFold()
+	long := fmt.Sprintf(`{"a":"%032769d"}`, 1)
+	tally := feed(f, `{"a":"z"}`, `{"a":"é"}`, `{"a":"Z"}`, `{"a":"z"}`, `{}`, `{"a":"1,2"}`, long)
+	if tally.Counted != 6 || len(tally.Dead) != 1 || !strings.Contains(tally.Dead[0].Reason, "GROUP_CONCAT(DISTINCT …): the value has … bytes, must have at most 32768") {
+		t.Errorf("got %+v (%.100q), expected 6 records counted and one dead letter for the long text", tally, tally.Dead[0].Reason)
+	}
+	bytesPlan := plan(t, "raw", "INSERT INTO t SELECT 'all' AS k, GROUP_CONCAT(DISTINCT body) AS l FROM events GROUP BY k")
+	if tally := feed(bytesPlan.NewFold(), "\xff", "a"); tally.Counted != 1 || len(tally.Dead) != 1 || !strings.Contains(tally.Dead[0].Reason, "not valid UTF-8") {
+		t.Errorf("got %+v, expected one dead letter for the text that is not UTF-8", tally)
+	}
+	d := f.Take()
+	r := d.Tables[0]
+	r.DeriveFolded()
+	var got []string
+	for i, c := range r.Table.Columns[r.Table.Keys:] {
+		if cell := &r.Cells(0)[i]; !c.Hidden && c.Kind == row.Text {
+			got = append(got, fmt.Sprintf("%q %v", r.Bytes(cell), cell.Set))
+		}
+	}
+	if diff := cmp.Diff([]string{`"1,2,Z,z,é" true`, `"1,2,Z,z,é" true`, `"1,2Zzé" true`, `"" false`}, got); diff != "" {
+		t.Errorf("(-expected +got):\n%s", diff)
+	}
+}
+
 // Folding a value that is known allocates nothing.
 func TestSketch_allocatesNothing(t *testing.T) {
 	for _, item := range []string{
 		"COUNT(DISTINCT agent)", "COUNT(DISTINCT host, agent)", "COUNT(DISTINCT bytes)", "COUNT(DISTINCT bytes / 3, ts)", "COUNT(DISTINCT CAST(bytes AS DOUBLE))",
 		"APPROX_COUNT_DISTINCT(agent)", "APPROX_COUNT_DISTINCT(host, bytes)", "APPROX_PERCENTILE(bytes, 0.5)", "APPROX_PERCENTILE(-bytes / 7, 0.5)",
+		"GROUP_CONCAT(DISTINCT agent)",
 	} {
 		f := plan(t, "combined", "INSERT INTO t SELECT status, "+item+" AS n FROM events GROUP BY status").NewFold()
 		records := []batch.Record{{Value: []byte(line(200, "5"))}, {Value: []byte(line(200, "7"))}}

@@ -1,7 +1,7 @@
 package row
 
 // A sketch is a Stateful column, which is hidden, and one or more Derived columns, which show what its state says: the
-// number of distinct values, a percentile. The sink writes both together, so a Derived column is always that of the
+// number of distinct values, a percentile, a list. The sink writes both together, so a Derived column is always that of the
 // state beside it.
 
 // Derived is a Merge whose values are computed from the state of another column of the same row, Column.State. Nothing
@@ -42,7 +42,9 @@ func (r *Rows) derive(i int, state func(Stateful, *Cell) []byte) {
 			if of, ok := columns[k].Merge.(Stateful); ok && columns[k].Name == columns[j].State {
 				if held := state(of, &cells[k]); len(held) > 0 {
 					v := m.Value(held)
-					cells[j] = Cell{Number: v.Number, Set: v.Set}
+					if cells[j] = (Cell{Number: v.Number, Set: v.Set}); v.Bytes != nil {
+						r.SetBytes(&cells[j], v.Bytes)
+					}
 				}
 			}
 		}

@@ -87,17 +87,24 @@ func isDistinct(state []byte) bool {
 	return true
 }
 
-func (distinctMerge) Join(dst, stored, added []byte) (state []byte, replaces bool, err error) {
-	from := len(dst)
+// joinDistinct appends the state of two sets together.
+func joinDistinct(dst, stored, added []byte) (state []byte, err error) {
 	switch {
 	case stored == nil:
-		dst = append(dst, added...)
+		return append(dst, added...), nil
 	case len(stored) == 0:
-		return dst, false, errNoState
+		return dst, errNoState
 	case !isDistinct(stored):
-		return dst, false, errDistinct
-	default:
-		dst = unite(append(dst, distinctVersion), stored[1:], added[1:])
+		return dst, errDistinct
+	}
+	return unite(append(dst, distinctVersion), stored[1:], added[1:]), nil
+}
+
+func (distinctMerge) Join(dst, stored, added []byte) (state []byte, replaces bool, err error) {
+	from := len(dst)
+	dst, err = joinDistinct(dst, stored, added)
+	if err != nil {
+		return dst, false, err
 	}
 	if n := len(dst) - from; n > MaxDistinctBytes {
 		return dst, false, &FullError{

@@ -318,6 +318,11 @@ func (j *tableChecker) text(c *row.Column, real *column, subject string, i int, 
 			c.Charset = ""
 		}
 	}
+	if c.IsDerived() && (real.bytes < row.MaxListBytes || c.Charset != "") {
+		to.typ = columnType(j.server, j.want, i, keyText(j.want))
+		j.refuse(subject, "", "its type is %s, which does not take every list of texts; it must be %s", real.columnType, to.typ)
+		return
+	}
 	if (c.IsState() || c.Traits().Orders) && real.bytes < 1<<16-1 {
 		to.typ = columnType(j.server, j.want, i, keyText(j.want))
 		holds := "a state"

@@ -97,7 +97,7 @@ type Step struct {
 // Aggregates lists the aggregate functions, in lower case.
 var Aggregates = []string{
 	"count", "sum", "min", "max", "any_value", "min_by", "max_by", "first", "last", "bit_and", "bit_or", "bit_xor",
-	"approx_count_distinct", "approx_percentile",
+	"approx_count_distinct", "approx_percentile", "group_concat",
 }
 
 // Composed lists the functions that are computed from several aggregates, in lower case.

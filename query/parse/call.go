@@ -62,6 +62,39 @@ func (c converter) timestamp(x *ast.Expr, e *sqlparser.TimestampFuncExpr) (*ast.
 	return x, nil
 }
 
+// groupConcat converts GROUP_CONCAT(DISTINCT text ORDER BY text SEPARATOR separator) into group_concat(text, separator).
+func (c converter) groupConcat(x *ast.Expr, e *sqlparser.GroupConcatExpr) (*ast.Expr, error) {
+	x.Op, x.Name, x.Distinct = ast.OpCall, "group_concat", e.Distinct != ""
+	var exprs []sqlparser.Expr
+	for _, s := range e.Exprs {
+		if a, ok := s.(*sqlparser.AliasedExpr); ok {
+			exprs = append(exprs, a.Expr)
+		}
+	}
+	if len(exprs) != 1 || len(e.Exprs) != 1 {
+		return nil, fmt.Errorf("%s: GROUP_CONCAT takes one text: join several with CONCAT or CONCAT_WS", x.Text)
+	}
+	x, err := c.operands(x, exprs...)
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range e.OrderBy {
+		by, err := c.expr(o.Expr)
+		if err != nil {
+			return nil, err
+		}
+		if len(e.OrderBy) > 1 || !by.Equal(x.Args[0]) || o.Direction == sqlparser.DescScr {
+			return nil, fmt.Errorf("%s: the texts are in ascending order of their bytes: write GROUP_CONCAT(DISTINCT %s ORDER BY %s)", x.Text, x.Args[0].Text, x.Args[0].Text)
+		}
+	}
+	separator := e.Separator.SeparatorString
+	if e.Separator.DefaultSeparator {
+		separator = ","
+	}
+	x.Args = append(x.Args, &ast.Expr{Op: ast.OpText, Name: separator, Text: separator})
+	return x, nil
+}
+
 // extracted are the units of EXTRACT that have a function of their name.
 var extracted = []string{"microsecond", "second", "minute", "hour", "day", "month", "quarter", "year"}
 

@@ -93,6 +93,8 @@ func (c converter) convert(e sqlparser.Expr) (*ast.Expr, error) {
 		return c.trim(x, e)
 	case *sqlparser.SubstrExpr:
 		return c.substring(x, e)
+	case *sqlparser.GroupConcatExpr:
+		return c.groupConcat(x, e)
 	}
 	return c.condition(x, e)
 }
@@ -190,8 +192,6 @@ func reject(x *ast.Expr, e sqlparser.Expr) error {
 	switch e := e.(type) {
 	case *sqlparser.Subquery, *sqlparser.ExistsExpr:
 		return fmt.Errorf("%s: subqueries are not supported: join when you select from the table", x.Text)
-	case *sqlparser.GroupConcatExpr:
-		return fmt.Errorf("%s: GROUP_CONCAT cannot be computed by adding to a row: group by the value, with COUNT(*)", x.Text)
 	case *sqlparser.CollateExpr:
 		return collated(x, e)
 	case *sqlparser.ConvertUsingExpr:

@@ -78,7 +78,7 @@ func TestStatement_placeOfErrors(t *testing.T) {
 		"INSERT INTO t SELECT a FROM events WHERE a > 'b' 'c' «d» e",
 		"INSERT INTO t SELECT «*» FROM events",
 		"INSERT INTO t SELECT a FROM «others»",
-		"INSERT INTO t SELECT TRIM(a), «GROUP_CONCAT(a)» AS b, TRIM(a) FROM events",
+		"INSERT INTO t SELECT TRIM(a), «GROUP_CONCAT(a, b)» AS b, TRIM(a) FROM events",
 		"INSERT INTO t SELECT TRIM(a), CONCAT(b, «a COLLATE utf8mb4_bin») AS b, TRIM(a) FROM events",
 		"INSERT INTO t SELECT a FROM events WHERE a IN («(SELECT 1)»)",
 		"INSERT INTO t SELECT a FROM events ORDER BY «a», b",
