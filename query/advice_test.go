@@ -206,6 +206,23 @@ var advices = []struct{ format, query, write string }{
 	{"combined", "INSERT INTO t SELECT host, COUNT(*) AS n FROM events GROUP BY host HAVING n > 3; INSERT INTO t SELECT path AS host, COUNT(*) AS n FROM events GROUP BY host« HAVING n > 4»", "both must write the same HAVING and outer SELECT"},
 	{"combined", "INSERT INTO t SELECT host, COUNT(*) AS n FROM events GROUP BY host HAVING n > 3; INSERT INTO t SELECT path AS host, COUNT(*) AS n FROM events GROUP BY host«»", "statements into one table write the same HAVING and outer SELECT"},
 	{"combined", "INSERT INTO t SELECT h, SUM(m) AS m FROM (SELECT h, «MAX(n)» AS m FROM (SELECT host AS h, path, COUNT(*) AS n FROM events GROUP BY h, path) x) y GROUP BY h", "one GROUP BY can be in a subquery, and one in the outermost SELECT"},
+	// Sessions.
+	{"combined", "INSERT INTO t «SELECT SESSION(ts, INTERVAL 1 HOUR) AS s, host FROM events»", "SELECT SESSION(time, INTERVAL n unit) AS s, COUNT(*) AS n FROM events GROUP BY s"},
+	{"combined", "INSERT INTO t «SELECT SESSION(ts, INTERVAL 1 HOUR) AS s, host, COUNT(*) AS n FROM events GROUP BY host»", "SELECT SESSION(time, INTERVAL n unit) AS s, COUNT(*) AS n FROM events GROUP BY s"},
+	{"combined", "INSERT INTO t «SELECT DATE(SESSION(ts, INTERVAL 1 HOUR)) AS s, COUNT(*) AS n FROM events GROUP BY s»", "SELECT SESSION(time, INTERVAL n unit) AS s, COUNT(*) AS n FROM events GROUP BY s"},
+	{"combined", "INSERT INTO t «SELECT SESSION_START(ts, INTERVAL 1 HOUR) AS s, COUNT(*) AS n FROM events GROUP BY s»", "SELECT SESSION(time, INTERVAL n unit) AS s, COUNT(*) AS n FROM events GROUP BY s"},
+	{"combined", "INSERT INTO t SELECT host, «SESSION_END(ts, INTERVAL 1 HOUR)» AS s FROM events GROUP BY host", "MAX(time)"},
+	{"combined", "INSERT INTO t SELECT SESSION(ts, «30») AS s, COUNT(*) AS n FROM events GROUP BY s", "INTERVAL 30 MINUTE"},
+	{"combined", "INSERT INTO t SELECT SESSION(ts, INTERVAL 1 «MONTH») AS s, COUNT(*) AS n FROM events GROUP BY s", "WEEK"},
+	{"combined", "INSERT INTO t SELECT SESSION(ts, INTERVAL 1 HOUR) AS s, COUNT(*) AS n«, SESSION(ts, INTERVAL 2 HOUR) AS r FROM events GROUP BY s, r»", "write one statement for each, into tables of their own"},
+	{"combined", "INSERT INTO t «SELECT COUNT(*) AS n FROM (SELECT SESSION(ts, INTERVAL 1 HOUR) AS s, host, COUNT(*) AS n FROM events GROUP BY s, host) x»", "write it when you select from t"},
+	{"combined", "INSERT INTO t SELECT SESSION(ts, INTERVAL 1 HOUR) AS s, «host AS Etl__Start», COUNT(*) AS n FROM events GROUP BY 1, 2", "give that of SELECT another alias"},
+	{"combined", "INSERT INTO t SELECT SESSION(ts, INTERVAL 1 HOUR) AS s, «host AS s__3600s», COUNT(*) AS n FROM events GROUP BY 1, 2", "which another item of SELECT has: give that another alias"},
+	{"combined", "INSERT INTO t SELECT SESSION(ts, INTERVAL 1 HOUR) AS s, «COUNT(DISTINCT path)» AS n FROM events GROUP BY s", "write it in a statement without SESSION"},
+	{"combined", "INSERT INTO t SELECT SESSION(ts, INTERVAL 1 HOUR) AS s, AVG(bytes) AS mean FROM events GROUP BY s HAVING «mean» > 5", "write the expression"},
+	{"combined", "INSERT INTO t SELECT SESSION(ts, INTERVAL 1 HOUR) AS s, COUNT(*) AS n FROM events GROUP BY s« HAVING s > 5»", "write the condition when you select from t"},
+	{"combined", "INSERT INTO t SELECT h, COUNT(*) AS n FROM (SELECT host AS h«, SESSION(ts, INTERVAL 1 HOUR) AS w» FROM events) x GROUP BY h", "write it in the outer SELECT and its GROUP BY"},
+	{"combined", "REPLACE INTO t SELECT «SESSION(ts, INTERVAL 1 HOUR) AS s, host» FROM events GROUP BY s", "REPLACE takes neither HAVING, SESSION nor"},
 	{"combined", "«SELECT 1»", "INSERT INTO table SELECT … FROM events GROUP BY …"},
 	{"combined", "«INSERT INTO t VALUES (1)»", "INSERT INTO table SELECT … FROM events"},
 	{"combined", "INSERT INTO t SELECT host «FROM logs»", "FROM events"},
@@ -238,6 +255,7 @@ var otherAdvices = []struct{ message, format, after string }{
 	{"write %s(CAST(%s AS DECIMAL(p,s))) for numbers", "json", "INSERT INTO t SELECT h, MAX(CAST(a AS DECIMAL(20,3))) AS s FROM events GROUP BY h"},
 	{"or write COALESCE within the aggregate", "combined", "INSERT INTO t SELECT host, SUM(COALESCE(bytes, 0)) AS s, MIN(COALESCE(bytes, 0)) AS m FROM events GROUP BY host"},
 	{"write CAST(… AS …) with %d digits, or change the column", "combined", "INSERT INTO t SELECT CAST(_timestamp AS DATETIME(0)) AS s, COUNT(*) AS n FROM events GROUP BY s"},
+	{"but %s has more: write LEFT(%s, %d)", "combined", "INSERT INTO t SELECT LEFT(path, 255) AS p, SESSION(ts, INTERVAL 1 HOUR) AS s, COUNT(*) AS n FROM events GROUP BY p, s"},
 	{"(LEFT(text, %d) cuts)", "combined", "INSERT INTO t SELECT LEFT(path, 20) AS s, COUNT(*) AS n FROM events GROUP BY s"},
 	{"CAST(%s AS DECIMAL(p,s)) reads numbers in quotes too", "json", "INSERT INTO t SELECT COALESCE(h, '') AS h, SUM(CAST(`key`.`a b` AS DECIMAL(20,3))) AS s FROM events GROUP BY h"},
 	{"group by TUMBLE(ts, INTERVAL 1 HOUR), or leave the option out", "combined", "INSERT INTO t SELECT TUMBLE(ts, INTERVAL 1 HOUR) AS h, COUNT(*) AS n FROM events GROUP BY h"},
@@ -245,7 +263,7 @@ var otherAdvices = []struct{ message, format, after string }{
 
 // filled holds what a user would write for the placeholders of an advice, in the order in which they are replaced.
 var filled = []string{
-	"TUMBLE(time, ", "TUMBLE(ts, ", "HOP(time, ", "HOP(ts, ", "DATE_FORMAT(time, ", "DATE_FORMAT(ts, ", "TO_SEC(time)", "TO_SEC(ts)", "n unit", "5 MINUTE", "p,s", "20,3", "p,15", "38,15", "(seconds)", "(status)", "CONCAT(a, b)", "CONCAT(host, path)",
+	"TUMBLE(time, ", "TUMBLE(ts, ", "HOP(time, ", "HOP(ts, ", "SESSION(time, ", "SESSION(ts, ", "MAX(time)", "MAX(ts)", "DATE_FORMAT(time, ", "DATE_FORMAT(ts, ", "TO_SEC(time)", "TO_SEC(ts)", "n unit", "5 MINUTE", "p,s", "20,3", "p,15", "38,15", "(seconds)", "(status)", "CONCAT(a, b)", "CONCAT(host, path)",
 	"(text, n)", "(path, 20)", "(text, delimiter, n)", "(path, '/', 1)", "SUM(x)", "SUM(bytes)", "SUM(x * x)", "SUM(bytes * bytes)",
 	"COUNT(x)", "COUNT(bytes)", "(array)", "(path)", "(text, separator) AS name", "(path, '/') AS p", "UNNEST(path) AS name", "UNNEST(path) AS p", "AS name", "AS n",
 }
@@ -324,6 +342,14 @@ var asWritten = map[string]string{
 	"statements into one table write the same HAVING and outer SELECT":                          " HAVING n > 3",
 	"one GROUP BY can be in a subquery, and one in the outermost SELECT":                        "n",
 	"write it in the outer SELECT and its GROUP BY":                                             "",
+	"write one statement for each, into tables of their own":                                    " FROM events GROUP BY s; INSERT INTO u SELECT SESSION(ts, INTERVAL 2 HOUR) AS r, COUNT(*) AS n FROM events GROUP BY r",
+	"write it when you select from t":                                                           "SELECT SESSION(ts, INTERVAL 1 HOUR) AS s, host, COUNT(*) AS n FROM events GROUP BY s, host",
+	"give that of SELECT another alias":                                                         "host",
+	"which another item of SELECT has: give that another alias":                                 "host",
+	"write it in a statement without SESSION":                                                   "COUNT(path)",
+	"write the expression":                                                                      "AVG(bytes)",
+	"write the condition when you select from t":                                                "",
+	"REPLACE takes neither HAVING, SESSION nor":                                                 "TUMBLE(ts, INTERVAL 1 HOUR) AS s, host",
 	`$."user-agent"`: `a->>'$."user-agent"'`,
 }
 
@@ -408,7 +434,7 @@ func TestAdvice_isComplete(t *testing.T) {
 	}
 	found := 0
 	for _, f := range files {
-		if strings.HasSuffix(f, "_test.go") || f == "computedsql.go" { // whose texts are SQL for the server
+		if strings.HasSuffix(f, "_test.go") || f == "computedsql.go" || f == "sessionview.go" { // whose texts are SQL for the server
 			continue
 		}
 		file, err := goparser.ParseFile(token.NewFileSet(), f, nil, 0)

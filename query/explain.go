@@ -93,7 +93,11 @@ func (p *program) rowText() string {
 	for i := range p.keys {
 		names = append(names, p.keys[i].name)
 	}
-	return "one for each group of " + strings.Join(names, ", ")
+	text := "one for each group of " + strings.Join(names, ", ")
+	if p.step != nil && p.step.session != nil {
+		text += fmt.Sprintf("; %s is a part of a session, of %d s, and the view joins the parts", p.step.session.part, p.step.session.gap)
+	}
+	return text
 }
 
 // mergeText says how values of the column are combined.

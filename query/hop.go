@@ -16,8 +16,12 @@ type hop struct {
 	x      expr.Compiled
 }
 
-// keyValue compiles an expression that is a column of the group's key. HOPs of the same arguments are one.
+// keyValue compiles an expression that is a column of the group's key. HOPs of the same arguments are one, and of SESSION
+// it is the part.
 func (c *builder) keyValue(e *ast.Expr) expr.Compiled {
+	if isSession(e) {
+		return c.Call(e, funcs.Session())
+	}
 	if e.Op != ast.OpCall || e.Name != funcs.Hop().Name {
 		return c.Compile(e)
 	}

@@ -132,6 +132,9 @@ func (c *builder) statement(number int) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
+	if over != nil {
+		names = over.names
+	}
 	if c.elements(); c.Err != nil {
 		return nil, c.Err
 	}

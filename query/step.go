@@ -29,6 +29,7 @@ type step struct {
 	where   []*ast.Expr // joined by AND
 	having  *ast.Expr   // nil if there is none
 	grouped bool        // the view has aggregates, of the rows with the same values of its keys
+	session *session    // nil if the groups are not parts of sessions
 }
 
 // stepItem is a column of the view.
@@ -36,15 +37,19 @@ type stepItem struct {
 	name string
 	key  bool // in the outer GROUP BY
 	x    *ast.Expr
+	sql  string // in place of x
 }
 
 // hasStep reports whether a statement's target is a view.
-func hasStep(st *ast.Statement) bool { return st.Having != nil || st.Step != nil }
+func hasStep(st *ast.Statement) bool {
+	return st.Having != nil || st.Step != nil || sessionItem(st) >= 0
+}
 
 // stepBuilder compiles the step of a statement.
 type stepBuilder struct {
 	*builder
 	names  []string    // of the columns of the groups, one for each item of the statement
+	shown  []string    // of the columns of the view, if there are sessions
 	keys   []int       // the items in GROUP BY
 	having []*ast.Expr // conditions of HAVING over columns of the groups and aggregates
 }
@@ -68,9 +73,13 @@ func (c *builder) newStep(p *program, names []string) (*stepBuilder, error) {
 	}
 	switch {
 	case !p.grouped:
+		if i := sessionItem(st); i >= 0 {
+			c.Compile(st.Items[i].Expr) // fails, with what to write
+			return nil, c.Err
+		}
 		return nil, errors.New("HAVING needs GROUP BY: write the condition in WHERE")
 	case st.Replace:
-		return nil, errors.New("REPLACE takes neither HAVING nor a subquery with GROUP BY: leave HAVING out, and select from the table with WHERE")
+		return nil, errors.New("REPLACE takes neither HAVING, SESSION nor a subquery with GROUP BY: leave HAVING out, and select from the table with WHERE")
 	case len(st.Table)+len(groupsSuffix) > maxName:
 		return nil, fmt.Errorf("the groups would be counted in the table %s%s, and a table name has at most %d bytes: give %s a shorter name", st.Table, groupsSuffix, maxName, st.Table)
 	}
@@ -80,6 +89,11 @@ func (c *builder) newStep(p *program, names []string) (*stepBuilder, error) {
 	}
 	b := &stepBuilder{builder: c, names: names, keys: keys}
 	p.step = &step{}
+	if sessionItem(st) >= 0 {
+		if b.newSession(p); c.Err != nil {
+			return nil, c.Err
+		}
+	}
 	b.having = b.moved(conjuncts(nil, b.overGroups(c.expand(st.Having))))
 	if st.Step != nil {
 		p.step.where = b.moved(conjuncts(nil, b.expandOuter(st.Step.Where)))
@@ -187,7 +201,7 @@ func (b *stepBuilder) ofRecord(e *ast.Expr) *ast.Expr {
 		return mapArgs(e, replace)
 	}
 	x := replace(e)
-	if !ok || x.Calls("hop") {
+	if !ok || x.Calls("hop") || x.Calls("session") {
 		return nil
 	}
 	return x
@@ -215,6 +229,10 @@ func (b *stepBuilder) finish(p *program) error {
 	}
 	for i, e := range b.having {
 		b.having[i] = cells(e)
+	}
+	if s.session != nil {
+		b.sessions(p)
+		return nil
 	}
 	s.where = append(b.having, s.where...)
 	if st.Step == nil {

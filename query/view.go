@@ -56,7 +56,10 @@ func (p *program) view(t *row.Table) (*row.View, error) {
 	c.step = p.step
 	var items, group, where []string
 	for _, it := range p.step.items {
-		text := c.item(it.x)
+		text := it.sql
+		if text == "" {
+			text = c.item(it.x)
+		}
 		items = append(items, text+" AS "+quoted(it.name))
 		if it.key {
 			group = append(group, text)
@@ -67,11 +70,14 @@ func (p *program) view(t *row.Table) (*row.View, error) {
 		where = append(where, c.condition(e))
 	}
 	c.outside = false
-	text := "SELECT " + strings.Join(items, ", ") + " FROM "
+	from := quoted(t.Name)
 	if t.Schema != "" {
-		text += quoted(t.Schema) + "."
+		from = quoted(t.Schema) + "." + from
 	}
-	text += quoted(t.Name)
+	if p.step.session != nil {
+		from = p.step.session.from(t, from)
+	}
+	text := "SELECT " + strings.Join(items, ", ") + " FROM " + from
 	if len(where) > 0 {
 		text += " WHERE " + strings.Join(where, " AND ")
 	}
@@ -85,7 +91,7 @@ func (p *program) view(t *row.Table) (*row.View, error) {
 		return nil, fmt.Errorf("the view %s would have more than %d bytes of SQL: compute with fewer columns, or when you select", p.st.Table, maxSQL)
 	}
 	same := func(stored, database string) bool { return sameView(text, stored, database) }
-	return &row.View{Name: p.st.Table, SQL: text, IsSame: same}, c.Err
+	return &row.View{Name: p.st.Table, SQL: text, Windows: p.step.session != nil, IsSame: same}, c.Err
 }
 
 func quoted(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
@@ -189,7 +195,7 @@ func sameView(ours, stored, database string) bool {
 }
 
 func viewForm(text, database string) (string, error) {
-	v, err := parse.View(text)
+	levels, err := parse.View(text)
 	if err != nil {
 		return "", err
 	}
@@ -205,19 +211,25 @@ func viewForm(text, database string) (string, error) {
 		}
 		return out
 	}
-	if v.Schema == "" {
-		v.Schema = database
-	}
-	form := []string{fmt.Sprintf("%q.%q", strings.ToLower(v.Schema), strings.ToLower(v.Table))}
-	for _, it := range v.Items {
-		if it.Alias == "" {
-			return "", errors.New("an item has no name")
+	var form []string
+	for _, v := range levels {
+		for _, it := range v.Items {
+			if it.Alias == "" {
+				return "", errors.New("an item has no name")
+			}
+			form = append(form, fmt.Sprintf("%q %s", strings.ToLower(it.Alias), normalForm(plain(it.Expr))))
 		}
-		form = append(form, fmt.Sprintf("%q %s", strings.ToLower(it.Alias), normalForm(plain(it.Expr))))
+		form = append(form, "where "+normalForm(plain(v.Where)), "having "+normalForm(plain(v.Having)))
+		for _, g := range v.Group {
+			form = append(form, "group by "+normalForm(plain(g)))
+		}
+		form = append(form, "from")
 	}
-	form = append(form, "where "+normalForm(plain(v.Where)), "having "+normalForm(plain(v.Having)))
-	for _, g := range v.Group {
-		form = append(form, "group by "+normalForm(plain(g)))
+	table := levels[len(levels)-1]
+	schema := table.Schema
+	if schema == "" {
+		schema = database
 	}
+	form = append(form, fmt.Sprintf("%q.%q", strings.ToLower(schema), strings.ToLower(table.Table)))
 	return strings.Join(slices.Clip(form), "\n"), nil
 }

@@ -215,6 +215,8 @@ func (c *Column) takes(actual *Column) error {
 	case c.MergesKeys(actual.Scale):
 		return fmt.Errorf("key column %s keeps %d digits after the point, the query's values have %d, so that different groups would become one:"+
 			" write CAST(… AS …) with %d digits, or change the column", c.Name, actual.Scale, c.Scale, actual.Scale)
+	case c.LosesDigits(actual.Scale) && c.Kind == Datetime:
+		return fmt.Errorf("column %s keeps %d digits of a second's fraction, but sessions are made of its times, which have %d: change the column", c.Name, actual.Scale, c.Scale)
 	case c.LosesDigits(actual.Scale):
 		return fmt.Errorf("column %s keeps %d digits after the point, but a variance or standard deviation is computed from it, which needs all %d:"+
 			" write CAST(… AS DECIMAL(p,s)) within the aggregate, or change the column", c.Name, actual.Scale, c.Scale)

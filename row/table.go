@@ -39,7 +39,7 @@ type Column struct {
 	// it before they are added. For Datetime it is the digits of a second's fraction that the column keeps, 0 to 6.
 	Scale int
 	// KeepScale means that the column must have at least Scale digits after the point, because a Computed column needs the
-	// exact sum of the values, not that of rounded ones.
+	// exact sum of the values, not that of rounded ones, or a View compares the times. A time is then a DATETIME.
 	KeepScale bool
 	// Precision is the total number of digits that a Decimal column accepts; 0 if the table is not bound yet.
 	Precision int
@@ -102,6 +102,9 @@ type View struct {
 	Name string
 	// SQL is its SELECT. Its result depends on the rows of the table alone, not on the session.
 	SQL string
+	// Windows means that SQL has window functions, which MySQL has from 8.0, and that the rows of the table are parts of
+	// what the view shows: parts that were made for another view must not be shown by it.
+	Windows bool
 	// IsSame reports whether a server's text of a view is that of SQL. database is the schema of names without one.
 	IsSame func(stored, database string) bool
 }

@@ -239,6 +239,8 @@ func (j *tableChecker) kind(c *row.Column, real *column, subject string, i int, 
 	case row.Datetime:
 		if real.dataType != "datetime" && real.dataType != "timestamp" {
 			wrong("DATETIME")
+		} else if c.KeepScale && (real.dataType == "timestamp" || c.LosesDigits(int(real.fraction))) {
+			wrong("DATETIME with all digits, because the view of sessions compares the times")
 		} else if key && c.MergesKeys(int(real.fraction)) {
 			to.typ = fmt.Sprintf("%s(%d)", strings.ToUpper(real.dataType), c.Scale)
 			j.refuse(subject, "", "it keeps %d digits of a second's fraction, the query groups by %d: different times would become one row", real.fraction, c.Scale)

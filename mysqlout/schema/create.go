@@ -97,7 +97,7 @@ func (c *Checker) missing(ctx context.Context, tx *pool.Tx, want []row.Table) (o
 		if there.engine == "" {
 			out = append(out, creation{sql: createTarget(tx.Server, t), what: "table", name: t.FullName(), exists: errTableExists})
 		}
-		if t.View == nil || tx.Server.Dialect == pool.Embedded {
+		if t.View == nil || tx.Server.Dialect == pool.Embedded || lacksWindows(tx.Server, t) { // Check refuses these servers
 			continue
 		}
 		shown := t.Shown()

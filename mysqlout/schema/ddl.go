@@ -69,6 +69,8 @@ func columnDefinition(s pool.Server, t *row.Table, i int) string {
 	if c.Hidden {
 		switch { // MariaDB requires a default of an invisible column that is NOT NULL
 		case nullable(t, i):
+		case c.Kind == row.Datetime:
+			text += " DEFAULT '2000-01-01 00:00:00'"
 		case !c.IsState() && !c.Traits().Orders:
 			text += " DEFAULT 0"
 		case s.Dialect == pool.MariaDB:

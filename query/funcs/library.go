@@ -27,6 +27,9 @@ var instead = map[string]string{
 	"rand":               "the query would give different rows when it runs again",
 	"uuid":               "the query would give different rows when it runs again: use _topic, _partition, _offset",
 	"hop":                "a record is in several of its windows, so it must be an item of GROUP BY: write SELECT HOP(time, INTERVAL n unit, INTERVAL n unit) AS w, COUNT(*) AS n FROM events GROUP BY w",
+	"session":            "a session is a group of events, so it must be an item of GROUP BY: write SELECT SESSION(time, INTERVAL n unit) AS s, COUNT(*) AS n FROM events GROUP BY s",
+	"session_start":      "SESSION(time, INTERVAL n unit) is the start of the session: write SELECT SESSION(time, INTERVAL n unit) AS s, COUNT(*) AS n FROM events GROUP BY s",
+	"session_end":        "MAX(time) is the last event of the session: add the gap to it when you select from the table",
 	"sec_to_time":        "there is no type of times of day: store the seconds, and use it when you select",
 	"time":               "there is no type of times of day: write DATE_FORMAT(time, '%H:%i:%s'), or TIME_TO_SEC(time)",
 }
@@ -35,7 +38,8 @@ var instead = map[string]string{
 var sameAdvice = map[string]string{
 	"stddev": "std", "stddev_pop": "std", "stddev_samp": "std", "variance": "std", "var_pop": "std", "var_samp": "std",
 	"json_object": "json_array", "json_set": "json_array", "json_insert": "json_array", "json_replace": "json_array", "json_remove": "json_array", "json_merge_patch": "json_array", "json_merge_preserve": "json_array", "json_arrayagg": "json_array", "json_objectagg": "json_array",
-	"curdate": "now", "current_timestamp": "now", "sysdate": "now",
+	"session_window": "session_start",
+	"curdate":        "now", "current_timestamp": "now", "sysdate": "now",
 	"utc_timestamp": "now", "maketime": "sec_to_time", "timediff": "sec_to_time",
 }
 

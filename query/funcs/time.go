@@ -37,15 +37,25 @@ func tumble(c *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compil
 // calendar returns the windows of an INTERVAL, and the number of its units; nil after an error.
 func calendar(c *expr.Compiler, x, interval expr.Compiled) (cal *window.Calendar, n int64) {
 	iv := interval.Source
-	n, whole := value.ParseDigits([]byte(iv.Args[0].Name))
-	if (iv.Args[0].Op != ast.OpInt && iv.Args[0].Op != ast.OpText) || !whole || n < 1 || n > 1e6 {
-		c.Fail(x.Source, "expected an INTERVAL of a whole number from 1 to 1000000")
+	n, ok := wholeInterval(iv)
+	if !ok {
+		c.Fail(x.Source, badInterval)
 		return nil, 0
 	}
 	if cal = window.NewCalendar(c.Zone, iv.Name, n); cal == nil {
 		c.Fail(x.Source, "the unit %s is not supported: expected SECOND, MINUTE, HOUR, DAY, WEEK, MONTH, QUARTER or YEAR", iv.Name)
 	}
 	return cal, n
+}
+
+// badInterval is the error for an INTERVAL that is not a wholeInterval.
+const badInterval = "expected an INTERVAL of a whole number from 1 to 1000000"
+
+// wholeInterval returns the number of units of an INTERVAL of a window.
+func wholeInterval(interval *ast.Expr) (n int64, ok bool) {
+	arg := interval.Args[0]
+	n, whole := value.ParseDigits([]byte(arg.Name))
+	return n, (arg.Op == ast.OpInt || arg.Op == ast.OpText) && whole && n >= 1 && n <= 1e6
 }
 
 func date(c *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compiled {

@@ -12,7 +12,7 @@ import (
 
 func (c converter) call(x *ast.Expr, e *sqlparser.FuncExpr) (*ast.Expr, error) {
 	x.Op, x.Name, x.Distinct = ast.OpCall, e.Name.Lowered(), e.Distinct
-	if e.Over != nil {
+	if e.Over != nil && !c.windows {
 		return nil, fmt.Errorf("%s: window functions are not supported because they look at other rows: group with TUMBLE(time, INTERVAL n unit); _topic, _partition, _offset and _index number the records", x.Text)
 	}
 	if !e.Qualifier.IsEmpty() {
@@ -37,6 +37,9 @@ func (c converter) call(x *ast.Expr, e *sqlparser.FuncExpr) (*ast.Expr, error) {
 	}
 	if (x.Name == "adddate" || x.Name == "subdate") && len(x.Args) == 2 && x.Args[1].Op != ast.OpInterval {
 		x.Args[1] = interval(x.Args[1], "day")
+	}
+	if e.Over != nil {
+		return c.window(x, e.Over)
 	}
 	return x, nil
 }

@@ -17,8 +17,9 @@ const maxDepth = 200
 
 // converter converts the expressions of a statement.
 type converter struct {
-	places places
-	depth  int
+	places  places
+	depth   int
+	windows bool // window functions are accepted, as views have them
 }
 
 // expr converts an expression, with its place. An error is placed at the innermost expression that has it.

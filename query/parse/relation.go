@@ -190,6 +190,8 @@ func (r *relation) items(list sqlparser.SelectExprs, at places) (columns []named
 		switch {
 		case e.Calls("hop"):
 			return nil, e.Errorf("HOP makes several rows of a record, so it can only be in a SELECT with GROUP BY: write it in the outer SELECT and its GROUP BY")
+		case e.Calls("session"):
+			return nil, e.Errorf("SESSION makes groups, so it can only be in a SELECT with GROUP BY: write it in the outer SELECT and its GROUP BY")
 		case name == "" && e.Op != ast.OpColumn:
 			return nil, e.Errorf("it needs a name: write %s AS name", e.Text)
 		case name == "":

@@ -105,11 +105,14 @@ func rejectClauses(sel *sqlparser.Select, at places) error {
 
 // fill converts the expressions of a SELECT.
 func fill(st *ast.Statement, sel *sqlparser.Select, at places) (err error) {
-	c := converter{places: at}
+	return converter{places: at}.fill(st, sel)
+}
+
+func (c converter) fill(st *ast.Statement, sel *sqlparser.Select) (err error) {
 	for _, s := range sel.SelectExprs {
 		a, ok := s.(*sqlparser.AliasedExpr)
 		if !ok {
-			return at.at(s, errors.New("SELECT * is not supported: name the columns that the table has"))
+			return c.places.at(s, errors.New("SELECT * is not supported: name the columns that the table has"))
 		}
 		e, err := c.expr(a.Expr)
 		if err != nil {
@@ -135,37 +138,4 @@ func fill(st *ast.Statement, sel *sqlparser.Select, at places) (err error) {
 		st.Group = append(st.Group, e)
 	}
 	return nil
-}
-
-var errNoView = errors.New("expected a view of one table")
-
-// View parses the SELECT of a view of one table. Of the statement, it sets the SELECT, and Schema and Table to those of
-// the table that is read.
-func View(text string) (st *ast.Statement, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			st, err = nil, fmt.Errorf("the SQL parser failed on this view (%v)", p)
-		}
-	}()
-	tree, err := sqlparser.Parse(text)
-	if err != nil {
-		return nil, err
-	}
-	sel, ok := tree.(*sqlparser.Select)
-	if !ok || len(sel.From) != 1 || sel.With != nil {
-		return nil, errNoView
-	}
-	from, ok := sel.From[0].(*sqlparser.AliasedTableExpr)
-	if !ok || from.AsOf != nil || len(from.Partitions) > 0 || from.Lateral {
-		return nil, errNoView
-	}
-	name, ok := from.Expr.(sqlparser.TableName)
-	if !ok {
-		return nil, errNoView
-	}
-	if err := rejectClauses(sel, places{}); err != nil {
-		return nil, err
-	}
-	st = &ast.Statement{Schema: name.DbQualifier.String(), Table: name.Name.String()}
-	return st, fill(st, sel, places{})
 }
