@@ -26,6 +26,8 @@ type Config struct {
 	Dedup bool
 	// CreateTables creates missing tables.
 	CreateTables bool
+	// EvolveTable adds columns that the query has and an existing table lacks.
+	EvolveTable bool
 	// DeadLetterMaxBytes is how many bytes of a dead letter's value are stored at most.
 	DeadLetterMaxBytes int
 	// StatementBytes is the approximate length of a statement that writes rows. 64 KiB is a little faster than 1 MiB:
@@ -40,7 +42,7 @@ func DefaultConfig() Config {
 
 // Schema returns what the checks of the tables need to know of the job.
 func (c Config) Schema() schema.Options {
-	return schema.Options{Job: c.Job, Dedup: c.Dedup, Adopt: c.Adopt}
+	return schema.Options{Job: c.Job, Dedup: c.Dedup, Adopt: c.Adopt, Evolve: c.EvolveTable}
 }
 
 // Validate returns an error that names every option out of its bounds.

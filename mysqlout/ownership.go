@@ -60,11 +60,7 @@ func (s *Sink) checkTargets(ctx context.Context, tx *pool.Tx, first bool) (out o
 			continue
 		}
 		if others != "" {
-			return out, &checkpoint.Error{
-				Class: checkpoint.ErrRefused,
-				Err:   fmt.Errorf("table %s belongs to job %q, this is job %q", t.FullName(), others, s.config.Job),
-				Hint:  "use that job's name, write to another table, or give " + option.Ref("adopt") + " once to add to the rows that it holds",
-			}
+			return out, belongsTo(t, others, s.config.Job)
 		}
 		holds := false
 		if err := tx.Query(ctx, string(append(sqltext.AppendTableName([]byte("SELECT 1 FROM "), t), " LIMIT 1"...)), func(func(...any) error) error {

@@ -12,13 +12,18 @@ import (
 	"github.com/sluice-etl/sluice/row"
 )
 
-// Prepare creates missing tables if Config.CreateTables is set, and then checks all of them, always: another process
-// may have created one with other columns. It returns the tables as they are, in the order of want, with the bounds of
+// Prepare creates missing tables if Config.CreateTables is set, adds missing columns if Config.EvolveTable is set, and then
+// checks all of them, always: another process may have created one with other columns. It returns the tables as they are, in the order of want, with the bounds of
 // the real columns. Findings that forbid a start are returned as one ErrRefused; warnings are logged.
 func (s *Sink) Prepare(ctx context.Context, want []row.Table) ([]row.Table, error) {
 	if s.config.CreateTables {
 		if err := s.schema.Create(ctx, want); err != nil {
 			return nil, s.failed("create tables", err)
+		}
+	}
+	if s.config.EvolveTable {
+		if err := s.evolve(ctx, want); err != nil {
+			return nil, err
 		}
 	}
 	found, err := s.inspect(ctx, want)

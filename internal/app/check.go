@@ -152,7 +152,9 @@ func (c *checker) mysql(ctx context.Context, topic batch.Topic, known bool) {
 	cfg := c.cfg.Sink
 	cfg.QueryHash, cfg.QueryText = c.cfg.Plan.Fingerprint()
 	cfg.CreateTables, cfg.Dedup = false, c.cfg.Dedup.Enabled()
-	found, err := schema.New(cfg.Schema(), conns, nil).Check(ctx, c.cfg.Plan.Tables())
+	tables := cfg.Schema()
+	cfg.EvolveTable = false
+	found, err := schema.New(tables, conns, nil).Check(ctx, c.cfg.Plan.Tables())
 	if err != nil {
 		c.failed++
 		c.say("failed", "mysql", "%v", err)
@@ -162,6 +164,7 @@ func (c *checker) mysql(ctx context.Context, topic batch.Topic, known bool) {
 		c.say("ok", "mysql", "%s", server)
 	}
 	refused, missing := c.refused, map[string]bool{}
+	var lacking []schema.Finding
 	for _, f := range found.Findings {
 		switch {
 		case f.Warning:
@@ -169,12 +172,18 @@ func (c *checker) mysql(ctx context.Context, topic batch.Topic, known bool) {
 		case f.Missing() && c.cfg.Sink.CreateTables:
 			missing[f.Subject] = true
 			c.say("note", f.Subject, "does not exist, and will be created at start")
+		case f.IsLacking():
+			lacking = append(lacking, f)
 		default:
 			c.refuse(f.Subject, "%s", findingText(f))
 		}
 	}
 	if c.refused == refused {
 		db := &database{sink: mysqlout.New(cfg, conns, nil, nil), ledger: ledger.New(cfg.Job, conns)}
+		if lacking != nil {
+			c.evolvable(ctx, db, lacking)
+			return
+		}
 		c.tables(ctx, db, topic, known, missing)
 	}
 }
@@ -183,6 +192,27 @@ func (c *checker) mysql(ctx context.Context, topic batch.Topic, known bool) {
 type database struct {
 	sink   *mysqlout.Sink
 	ledger *ledger.Ledger
+}
+
+// evolvable checks whether the job may add the columns that its tables lack.
+func (c *checker) evolvable(ctx context.Context, db *database, lacking []schema.Finding) {
+	may, err := db.sink.Evolvable(ctx, c.cfg.Plan.Tables())
+	switch {
+	case errors.Is(err, checkpoint.ErrRefused):
+		c.refuse("tables", "%v", err)
+		return
+	case err != nil:
+		c.failed++
+		c.say("failed", "mysql", "%v", err)
+		return
+	}
+	for _, f := range lacking {
+		if slices.ContainsFunc(may, func(t row.Table) bool { return strings.HasPrefix(f.Subject, t.FullName()+".") }) {
+			c.say("note", f.Subject, "does not exist, and will be added at start")
+		} else {
+			c.refuse(f.Subject, "%s", findingText(f))
+		}
+	}
 }
 
 // tables checks whether query and tables match, and whether the job may start on them. A missing table will be created as
@@ -311,7 +341,7 @@ func Plan(ctx context.Context, cfg Config, out io.Writer) error {
 	}
 	refused := 0
 	for _, f := range found.Findings {
-		if f.Warning || f.Missing() {
+		if f.Warning || f.Missing() || f.IsLacking() {
 			continue
 		}
 		refused++

@@ -29,6 +29,7 @@ type QueryOptions struct {
 type JobOptions struct {
 	Job                string     `group:"query" common:"Name of the job and its consumer group." default:"${job}" placeholder:"NAME" help:"Name of the job: of its checkpoints and its consumer group (default ${job})."`
 	CreateTables       bool       `group:"query" common:"Create missing tables." default:"true" help:"Create missing tables; --create-tables=false disables it."`
+	EvolveTable        bool       `group:"query" help:"Add columns that the query has and an existing table lacks, if they are right in its rows: aggregates, which are NULL until a record is added to the row, and computed columns of columns that are there."`
 	QueryChange        string     `group:"query" enum:"refuse,continue" default:"refuse" help:"What to do when the query has changed: refuse to start, or continue from the checkpoints of the old query."`
 	Adopt              bool       `group:"query" help:"Let a new job start on tables that hold rows or belong to another job."`
 	DeadLetterMaxBytes Bytes      `group:"query" default:"64KiB" help:"Maximum stored bytes of a dead letter's value."`
@@ -67,7 +68,7 @@ func (o QueryOptions) text(fallback string) (text, from string, err error) {
 
 func (o JobOptions) config() mysqlout.Config {
 	c := mysqlout.DefaultConfig()
-	c.Job, c.CreateTables, c.Adopt = o.Job, o.CreateTables, o.Adopt
+	c.Job, c.CreateTables, c.EvolveTable, c.Adopt = o.Job, o.CreateTables, o.EvolveTable, o.Adopt
 	c.ContinueQuery = o.QueryChange == "continue"
 	c.DeadLetterMaxBytes = int(o.DeadLetterMaxBytes)
 	return c

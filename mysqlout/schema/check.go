@@ -18,6 +18,8 @@ type Options struct {
 	Job   string
 	Dedup bool // event IDs are stored, so the job needs etl_dedup
 	Adopt bool // the job may begin on a target that holds rows
+	// Evolve means that a start adds columns that a target lacks.
+	Evolve bool
 }
 
 // Checker inspects and creates the tables of one job. It is safe for concurrent use.
@@ -126,9 +128,12 @@ func (c *Checker) checkTargets(ctx context.Context, tx *pool.Tx, want []row.Tabl
 		f.hidden = f.kind == "BASE TABLE" && !granted.seesTriggers(&want[i])
 		j := tableChecker{want: &want[i], found: f, server: tx.Server}
 		if j.lacksColumn() {
-			if f.filled, err = holdsRows(ctx, tx, &want[i]); err != nil {
+			if f.filled, err = HoldsRows(ctx, tx, &want[i]); err != nil {
 				return sqlerr.Classify("check whether "+want[i].FullName()+" is empty", err)
 			}
+		}
+		if c.options.Evolve {
+			j.lacking = j.lackingColumns()
 		}
 		found := Table{Table: j.table(), Definition: text, Index: j.index}
 		out.Findings = append(out.Findings, j.findings...)
@@ -165,14 +170,15 @@ func reserved(server pool.Server, names Naming, t *row.Table) *Finding {
 // rowsBeforeTheFirstCheckpoint checks that a target is empty as long as no job has a checkpoint for it (P3). A claim
 // checks the same, once the job's own tables exist.
 func rowsBeforeTheFirstCheckpoint(ctx context.Context, tx *pool.Tx, t *row.Table) (out []Finding, err error) {
-	if filled, err := holdsRows(ctx, tx, t); err != nil || !filled {
+	if filled, err := HoldsRows(ctx, tx, t); err != nil || !filled {
 		return nil, err
 	}
 	return []Finding{{Subject: t.FullName(), Seen: "it holds rows, and no checkpoint tells which records they count",
 		Do: "empty the table, write to another one, or give " + option.Ref("adopt") + " once to add to the rows that it holds"}}, nil
 }
 
-func holdsRows(ctx context.Context, tx *pool.Tx, t *row.Table) (filled bool, err error) {
+// HoldsRows reports whether a table holds rows.
+func HoldsRows(ctx context.Context, tx *pool.Tx, t *row.Table) (filled bool, err error) {
 	text := string(sqltext.AppendTableName([]byte("SELECT 1 FROM "), t)) + " LIMIT 1"
 	err = tx.Query(ctx, text, func(func(...any) error) error {
 		filled = true

@@ -21,10 +21,12 @@ type tableChecker struct {
 	index    string   // the unique key that is the query's key, empty if none was found
 	key      []string // the columns that store the query's key
 	findings []Finding
+	lacking  []lacking // what Evolve adds, if the job may
 }
 
 func (j *tableChecker) refuse(subject, do, seen string, args ...any) {
-	j.findings = append(j.findings, Finding{Subject: subject, Seen: fmt.Sprintf(seen, args...), Do: do})
+	adds := slices.ContainsFunc(j.lacking, func(l lacking) bool { return subject == j.want.FullName()+"."+l.name })
+	j.findings = append(j.findings, Finding{Subject: subject, Seen: fmt.Sprintf(seen, args...), Do: do, lacking: adds})
 }
 
 func (j *tableChecker) warn(subject, do, seen string, args ...any) {

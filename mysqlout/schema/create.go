@@ -38,7 +38,12 @@ func (c *Checker) Create(ctx context.Context, want []row.Table) error {
 	if err != nil {
 		return err
 	}
-	for _, m := range missing {
+	return c.run(ctx, tx, missing)
+}
+
+// run runs statements. Those that another process has run in the meantime are no errors.
+func (c *Checker) run(ctx context.Context, tx *pool.Tx, list []creation) error {
+	for _, m := range list {
 		_, err := tx.Exec(ctx, m.sql)
 		switch number := sqlerr.Number(err); {
 		case err == nil:
@@ -53,7 +58,7 @@ func (c *Checker) Create(ctx context.Context, want []row.Table) error {
 	return nil
 }
 
-// Missing returns the statements that Create would run, in its order, and runs none of them.
+// Missing returns the statements that Create and, if the job may, Evolve would run, in their order, and runs none of them.
 func (c *Checker) Missing(ctx context.Context, want []row.Table) (statements []string, err error) {
 	tx, err := c.pool.Tx(ctx, pool.PriorityHigh)
 	if err != nil {
@@ -61,10 +66,20 @@ func (c *Checker) Missing(ctx context.Context, want []row.Table) (statements []s
 	}
 	defer tx.Rollback(ctx)
 	missing, err := c.missing(ctx, tx, want)
+	if err != nil {
+		return nil, err
+	}
+	if c.options.Evolve {
+		more, err := lackingOf(ctx, tx, want)
+		if err != nil {
+			return nil, err
+		}
+		missing = append(missing, more...)
+	}
 	for _, m := range missing {
 		statements = append(statements, m.sql)
 	}
-	return statements, err
+	return statements, nil
 }
 
 // missing looks up what is missing. It inspects, because a user without the right to create tables may have the right to

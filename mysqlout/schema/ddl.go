@@ -211,5 +211,10 @@ func (c *Checker) DDL(want []row.Table) string {
 	b.WriteString("-- Only if etl is to create missing tables itself (" + option.Ref("create-tables") + "):\n-- GRANT " + create + " ON * TO 'etl'@'%';\n")
 	b.WriteString("-- Only if etl is to add columns to its own tables after an upgrade (" + option.Ref("create-tables") + "):\n")
 	fmt.Fprintf(&b, "-- GRANT ALTER ON %s TO 'etl'@'%%';\n", sqltext.DeadLetterTable)
+	for i := range want {
+		if c.options.Evolve {
+			fmt.Fprintf(&b, "GRANT ALTER ON %s TO 'etl'@'%%';\n", sqltext.AppendTableName(nil, &want[i]))
+		}
+	}
 	return b.String()
 }

@@ -8,6 +8,7 @@ type Finding struct {
 	Subject string // table, table.column, or the server
 	Seen    string // what was seen, and what was expected
 	Do      string // advice: SQL, if it begins with the name of a statement
+	lacking bool   // it is a column that Evolve adds
 }
 
 // String returns the finding in one line.
