@@ -49,7 +49,7 @@ func (p *Plan) targetOf(d *declared) (*row.Table, error) {
 		own := prog.target()
 		switch written := (&ast.CreateTable{Schema: prog.st.Schema, Table: prog.st.Table}).FullName(); {
 		case prog.step != nil && (strings.EqualFold(name, written) || strings.EqualFold(name, own.FullName())):
-			return nil, d.errorf("%s is a view of the table %s, because the query has HAVING or an outer SELECT, and both are created without a declaration: leave CREATE TABLE out",
+			return nil, d.errorf("%s is a view of the table %s, because the query has HAVING, SESSION or an outer SELECT, and both are created without a declaration: leave CREATE TABLE out",
 				written, own.FullName())
 		case name == written && prog.number < d.number:
 			return nil, d.errorf("statement %d writes %s before this one creates it: write CREATE TABLE first", prog.number+1, name)

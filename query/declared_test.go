@@ -16,7 +16,7 @@ func TestCompile_declared(t *testing.T) {
 		"CREATE TABLE IF NOT EXISTS «`db` . t» (a INT); INSERT INTO t" + count:      "statement 1: no statement writes db.t: statement 2 writes t, which must be",
 		"INSERT INTO t" + count + "; CREATE TABLE «t» (a INT)":                      "statement 2: statement 1 writes t before this one creates it: write CREATE TABLE first",
 		"CREATE TABLE t (a INT); CREATE TABLE «t» (a INT); INSERT INTO t" + count:   "statement 2: a second CREATE TABLE of t: write one",
-		"CREATE TABLE «t» (a INT); INSERT INTO t" + count + " HAVING n > 3":         "statement 1: t is a view of the table t__groups, because the query has HAVING or an outer SELECT, and both are created without a declaration",
+		"CREATE TABLE «t» (a INT); INSERT INTO t" + count + " HAVING n > 3":         "statement 1: t is a view of the table t__groups, because the query has HAVING, SESSION or an outer SELECT, and both are created without a declaration",
 		"CREATE TABLE «t__groups» (a INT); INSERT INTO t" + count + " HAVING n > 3": "statement 1: t is a view of the table t__groups",
 		"CREATE TABLE t (a INT, «a INT»); INSERT INTO t" + count:                    "statement 1: column a: it is declared twice",
 		"CREATE TABLE t (a INT, b INT«»":                                            "statement 1: syntax error",
