@@ -248,7 +248,7 @@ func (f *Fold) merge(p *pending) {
 		}
 		cell := &cells[c.cell]
 		if !c.total {
-			if c.chosen != nil && !c.chosen.Takes(rows, &cells[c.order], c.aggregate.Input(&all[c.orderValue])) {
+			if c.selective != nil && !c.selective.Takes(rows, &cells[c.order], c.aggregate.Input(&all[c.orderValue])) {
 				continue
 			}
 			c.Merge.Fold(rows, cell, c.Kind, c.aggregate.Input(v))

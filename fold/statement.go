@@ -80,8 +80,8 @@ type cellColumn struct {
 	eval      func(*Env) value.Value
 	kind      value.Kind
 
-	// Of a row.Chosen column; chosen is nil for others.
-	chosen     row.Chosen
+	// Of a row.Selective column; selective is nil for others.
+	selective  row.Selective
 	order      int // the place of its order in the row's cells
 	orderValue int // the place of the order's argument among those of the statement
 }
@@ -107,18 +107,16 @@ func bindStatement(s *Statement, tables []row.Table) boundStatement {
 	return b
 }
 
-// bindOrders finds the order of each Chosen column. Orders come last, so that they are folded after the columns that they
-// choose.
+// bindOrders finds the order of each Selective column. Orders come last, so that they are folded after the columns that
+// they choose.
 func (b *boundStatement) bindOrders(t *row.Table) {
-	slices.SortStableFunc(b.cells, func(x, y cellColumn) int {
-		rank := func(c *cellColumn) int {
-			if c.Traits().Orders {
-				return 1
-			}
-			return 0
+	orders := map[int]int{} // 1 for the cell of an order
+	for i := range t.Columns {
+		if at := t.OrderOf(&t.Columns[i]); at >= 0 {
+			orders[at-t.Keys] = 1
 		}
-		return rank(&x) - rank(&y)
-	})
+	}
+	slices.SortStableFunc(b.cells, func(x, y cellColumn) int { return orders[x.cell] - orders[y.cell] })
 	argument := 0
 	arguments := map[int]int{} // of each cell, the place of its argument
 	for i := range b.cells {
@@ -129,8 +127,8 @@ func (b *boundStatement) bindOrders(t *row.Table) {
 	}
 	for i := range b.cells {
 		c := &b.cells[i]
-		if chosen, ok := c.Merge.(row.Chosen); ok {
-			c.chosen, c.order = chosen, t.OrderOf(c.Column)-t.Keys
+		if selective, ok := c.Merge.(row.Selective); ok {
+			c.selective, c.order = selective, t.OrderOf(c.Column)-t.Keys
 			c.orderValue = arguments[c.order]
 		}
 	}

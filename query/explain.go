@@ -107,7 +107,7 @@ func (o *output) mergeText() string {
 		return "key"
 	case o.state != nil:
 		return "from " + o.state.name
-	case o.order != nil:
+	case o.order != nil && o.aggregate == aggregate.Chosen:
 		return "chosen by " + o.order.name
 	case o.aggregate == aggregate.Order:
 		return "order"
@@ -123,6 +123,8 @@ func (o *output) mergeText() string {
 		return "bits"
 	case row.Replace, row.Latest:
 		return "last"
+	case row.First, row.Earliest:
+		return "first"
 	case row.Plain:
 		return "value"
 	}

@@ -139,7 +139,7 @@ func (c *builder) statement(number int) (*program, error) {
 		return nil, c.Err
 	}
 	p.where = c.where()
-	if err := keylessReplace(st); err != nil {
+	if err := checkKept(st); err != nil {
 		return nil, err
 	}
 	if p.grouped {
@@ -190,7 +190,7 @@ func columnNames(st *ast.Statement) ([]string, error) {
 // groupedOutputs compiles SELECT … GROUP BY.
 func (c *builder) groupedOutputs(p *program, names []string, aggregated bool) error {
 	st := c.Statement
-	if !aggregated && !st.Replace && !hasStep(st) {
+	if !aggregated && keptBy(st) == nil && !hasStep(st) {
 		for _, it := range st.Items {
 			c.Compile(it.Expr) // for AVG, its error is better than the one below
 		}
@@ -216,8 +216,8 @@ func (c *builder) groupedOutputs(p *program, names []string, aggregated bool) er
 		case keyOf[i]:
 		case it.IsAggregate():
 			c.addCell(p, names, c.aggregate(names[i], it.Expr))
-		case st.Replace && !it.HasAggregate():
-			p.cells = append(p.cells, c.value(names[i], it.Expr, aggregate.Last))
+		case keptBy(st) != nil && !it.HasAggregate():
+			p.cells = append(p.cells, c.value(names[i], it.Expr, keptBy(st).value))
 		case it.HasAggregate(): // below, because it uses the cells of all other items
 		default:
 			if c.Compile(it.Expr); c.Err != nil {
@@ -226,7 +226,7 @@ func (c *builder) groupedOutputs(p *program, names []string, aggregated bool) er
 			return it.Errorf("it is neither in GROUP BY nor an aggregate, so a group has no single value for it: add it to GROUP BY, write MIN(%s) or MAX(%s), or write REPLACE INTO, which keeps that of the last record", it.Text, it.Text)
 		}
 	}
-	if st.Replace {
+	if keptBy(st) != nil {
 		c.state(p, names)
 	}
 	for i, it := range st.Items {

@@ -78,8 +78,8 @@ func (c *builder) newStep(p *program, names []string) (*stepBuilder, error) {
 			return nil, c.Err
 		}
 		return nil, errors.New("HAVING needs GROUP BY: write the condition in WHERE")
-	case st.Replace:
-		return nil, errors.New("REPLACE takes neither HAVING, SESSION nor a subquery with GROUP BY: leave HAVING out, and select from the table with WHERE")
+	case keptBy(st) != nil:
+		return nil, fmt.Errorf("%s takes neither HAVING, SESSION nor a subquery with GROUP BY: leave HAVING out, and select from the table with WHERE", keptBy(st).words)
 	case len(st.Table)+len(groupsSuffix) > maxName:
 		return nil, fmt.Errorf("the groups would be counted in the table %s%s, and a table name has at most %d bytes: give %s a shorter name", st.Table, groupsSuffix, maxName, st.Table)
 	}

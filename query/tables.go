@@ -87,8 +87,8 @@ func join(t *row.Table, more row.Table) error {
 	if t.FullName() != more.FullName() {
 		return fmt.Errorf("tables %s and %s differ only in the case of letters, and are one table on some servers: write one name", t.FullName(), more.FullName())
 	}
-	if replaces(t) != replaces(&more) {
-		return fmt.Errorf("it writes %s with another of INSERT and REPLACE than an earlier statement: statements into one table must begin with the same words", t.FullName())
+	if was, is := keeps(t), keeps(&more); was != is {
+		return fmt.Errorf("it writes %s with %s, and an earlier statement with %s: statements into one table must begin with the same words", t.FullName(), is, was)
 	}
 	if t.Grouped != more.Grouped || t.Keys != more.Keys || len(t.Columns) != len(more.Columns) {
 		return fmt.Errorf("it writes other columns of %s than an earlier statement: statements into one table write the same columns", t.FullName())

@@ -31,19 +31,25 @@ func Lowest(values string) Merge { return orderMerge{values: values, highest: fa
 // Highest is Lowest for the highest.
 func Highest(values string) Merge { return orderMerge{values: values, highest: true} }
 
-// Chosen is a Merge whose value is that of the row which the column Column.Order chooses. Its Fold takes each value,
-// NULL too, so it is called only for a row that Takes accepts, and before the order is folded.
-type Chosen interface {
+// Selective is a Merge whose value in a batch is that of the record which the column Column.Order chooses. Its Fold takes
+// each value, NULL too, so a fold calls it only for a record that Takes accepts, and before it folds the order.
+type Selective interface {
 	Merge
-	// Takes reports whether the row with the order added replaces the one whose order is held.
+	// Takes reports whether the record with the order added replaces the one whose order is held.
 	Takes(rows *Rows, held *Cell, added Value) bool
+}
+
+// Chosen is a Selective whose order the server compares, too.
+type Chosen interface {
+	Selective
 	// AppendChoice appends the SQL expression of the column's new value. stored and added are expressions of the
 	// column's value in the table and in the batch's row; storedOrder and addedOrder are those of its order, which is
 	// assigned afterwards.
 	AppendChoice(dst []byte, stored, added, storedOrder, addedOrder string) []byte
 }
 
-// IsChosen reports whether the column shows the value of the row that another column chooses.
+// IsChosen reports whether the column shows the value of the row that another column chooses, whose order the server
+// compares.
 func (c *Column) IsChosen() bool {
 	_, ok := c.Merge.(Chosen)
 	return ok

@@ -132,20 +132,13 @@ func (latestMerge) Join(dst, stored, added []byte) (state []byte, replaces bool,
 	if !bytes.HasPrefix(stored, topic) { // of a topic that was recreated since, or there is no state
 		return append(dst, added...), true, nil
 	}
-	var all []position
-	for rest := stored[topicSize:]; len(rest) > 0; {
-		var p position
-		p, rest = nextPosition(rest)
-		all = append(all, p)
-	}
-	if !slices.IsSortedFunc(all, func(a, b position) int { return cmp.Compare(a.partition, b.partition) }) {
+	all := positions(stored)
+	if !slices.IsSortedFunc(all, position.byPartition) {
 		return dst, false, errState
 	}
 	newest := map[int32]bool{} // partitions whose last record is the batch's
-	for rest := added[topicSize:]; len(rest) > 0; {
-		var p position
-		p, rest = nextPosition(rest)
-		at, found := slices.BinarySearchFunc(all, p.partition, func(q position, id int32) int { return cmp.Compare(q.partition, id) })
+	for _, p := range positions(added) {
+		at, found := slices.BinarySearchFunc(all, p, position.byPartition)
 		if !found {
 			all = slices.Insert(all, at, p)
 			newest[p.partition] = true

@@ -33,7 +33,7 @@ type Column struct {
 	Hidden bool
 	// State is the name of the Stateful column from which a Derived column is computed; empty for others.
 	State string
-	// Order is the name of the column that holds the order of a Chosen column's value; empty for others.
+	// Order is the name of the column that holds the order of a Selective column's value; empty for others.
 	Order string
 	// Scale is the number of digits after the point of a Decimal, 0 to 30; values are rounded half away from zero to
 	// it before they are added. For Datetime it is the digits of a second's fraction that the column keeps, 0 to 6.

@@ -10,20 +10,22 @@ type Func uint8
 
 // The functions.
 const (
-	Count        Func = iota // COUNT(*): every row counts
-	CountValues              // COUNT(x): a value that is not NULL counts
-	BitAnd                   // BIT_AND(x), of the 64 bits of x
-	BitOr                    // BIT_OR(x)
-	BitXor                   // BIT_XOR(x)
-	Sum                      // SUM(x)
-	Min                      // MIN(x)
-	Max                      // MAX(x)
-	Keep                     // x itself, in a row that one record writes
-	Last                     // x of the last record, which LastPosition finds
-	LastPosition             // the position of the last record
-	Chosen                   // x of MIN_BY(x, y) and MAX_BY(x, y), whose merge is that of the table's column
-	Order                    // the order of a row, by which Chosen values are chosen
-	Sketch                   // an element of a sketch, whose merge is that of the table's column
+	Count         Func = iota // COUNT(*): every row counts
+	CountValues               // COUNT(x): a value that is not NULL counts
+	BitAnd                    // BIT_AND(x), of the 64 bits of x
+	BitOr                     // BIT_OR(x)
+	BitXor                    // BIT_XOR(x)
+	Sum                       // SUM(x)
+	Min                       // MIN(x)
+	Max                       // MAX(x)
+	Keep                      // x itself, in a row that one record writes
+	Last                      // x of the last record, which LastPosition finds
+	LastPosition              // the position of the last record
+	First                     // x of the first record, which FirstPosition finds
+	FirstPosition             // the position of the first record
+	Chosen                    // x of MIN_BY(x, y) and MAX_BY(x, y), whose merge is that of the table's column
+	Order                     // the order of a row, by which Chosen values are chosen
+	Sketch                    // an element of a sketch, whose merge is that of the table's column
 )
 
 // Merge returns how values of the function merge in a cell and in the table. There are several sketches, so that of
@@ -46,6 +48,10 @@ func (f Func) Merge() row.Merge {
 		return row.Replace
 	case LastPosition:
 		return row.Latest
+	case First:
+		return row.First
+	case FirstPosition:
+		return row.Earliest
 	}
 	return row.Plain
 }

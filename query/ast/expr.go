@@ -73,6 +73,7 @@ type Item struct {
 // having. With a Step it is INSERT INTO schema.table (columns) followed by the Step, which reads this SELECT.
 type Statement struct {
 	Replace       bool // REPLACE INTO
+	Ignore        bool // INSERT IGNORE INTO
 	Schema, Table string
 	Columns       []string
 	Items         []Item

@@ -32,7 +32,7 @@ func Statement(source Source) (st *ast.Statement, err error) {
 	}
 	sel.Comments = nil
 	text, at := normalText(ins)
-	st = &ast.Statement{Replace: ins.Action == sqlparser.ReplaceStr, Schema: ins.Table.DbQualifier.String(), Table: ins.Table.Name.String(), Text: text}
+	st = &ast.Statement{Replace: ins.Action == sqlparser.ReplaceStr, Ignore: ins.Ignore != "", Schema: ins.Table.DbQualifier.String(), Table: ins.Table.Name.String(), Text: text}
 	for _, c := range ins.Columns {
 		st.Columns = append(st.Columns, c.String())
 	}
@@ -68,8 +68,6 @@ func Expression(text string) (e *ast.Expr, err error) {
 // insertSelect returns the SELECT of an INSERT, which must have no clauses of its own.
 func insertSelect(ins *sqlparser.Insert) (*sqlparser.Select, error) {
 	switch {
-	case ins.Ignore != "":
-		return nil, errors.New("INSERT IGNORE drops rows silently: write INSERT INTO, or REPLACE INTO, which keeps the last record of each group; a record whose row MySQL rejects becomes a dead letter")
 	case len(ins.OnDup) > 0:
 		return nil, errors.New("ON DUPLICATE KEY UPDATE is added by etl: leave it out; COUNT and SUM add, MIN and MAX keep the smaller and the larger")
 	case len(ins.Partitions) > 0 || len(ins.Returning) > 0:
