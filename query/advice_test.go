@@ -80,6 +80,7 @@ var advices = []struct{ format, query, write string }{
 	{"combined", "INSERT INTO t SELECT «SUBSTRING_INDEX(path, host, 1)» AS a FROM events", "SUBSTRING_INDEX(path, '?', 1)"},
 	{"combined", "INSERT INTO t SELECT «header(host)» AS a FROM events", "HEADER('host')"},
 	{"combined", "INSERT INTO t SELECT ROUND(«CAST(status AS DOUBLE)», 2) AS a FROM events", "CAST(CAST(`status` as DOUBLE) AS DECIMAL(p,s))"},
+	{"combined", "INSERT INTO t SELECT INTERVAL(bytes, «CAST('1e2' AS DOUBLE)») AS l FROM events", "CAST(CAST('1e2' as DOUBLE) AS DECIMAL(p,s))"},
 	{"json", "INSERT INTO t SELECT GREATEST(«a», b) AS l FROM events", "CAST(a AS DECIMAL(p,s))"},
 	{"combined", "INSERT INTO t SELECT HEX(«bytes / 2») AS a FROM events", "CAST(bytes / 2 AS SIGNED)"},
 	{"json", "INSERT INTO t SELECT HEX(«b») AS a FROM events", "CAST(b AS CHAR)"},

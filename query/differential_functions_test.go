@@ -72,6 +72,7 @@ var functionProductions = map[place][]production{
 		made("LOCATE(%s, %s)", delimiter, textual), made("LOCATE(%s, %s)", textual, aText), made("LOCATE(%s, %s, %s)", delimiter, textual, anInt), made("INSTR(%s, %s)", textual, delimiter), made("INSTR(%s, %s)", aText, textual),
 		made("FIND_IN_SET(%s, %s)", delimiter, aText), made("FIND_IN_SET(%s, REPLACE(%s, 'a', ','))", aText, aText), made("FIND_IN_SET(LEFT(%s, 1), REPLACE(%s, 'a', ','))", aText, aText),
 		made("FIELD(%s, %s, %s)", aText, aText, aText), translated("FIELD(%s, %s, %s)", "FIELD(%s + 0.0, %s, %s)", anInt, anInt, anInt), made("FIELD(%s, %s)", aDecimal, aNumber),
+		made("INTERVAL(%s, -3, 0, 0, 1.5, 10, 9223372036854775807)", aNumber), made("INTERVAL(%s, 2)", anInt), made("interval (%s, 0.001, 1)", aDecimal),
 		made("YEAR(%s)", aTime), made("QUARTER(%s)", aTime), made("MONTH(%s)", aTime), made("DAY(%s)", aTime), made("DAYOFMONTH(%s)", aTime), made("DAYOFYEAR(%s)", aTime), made("DAYOFWEEK(%s)", aTime), made("WEEKDAY(%s)", aTime),
 		made("HOUR(%s)", aTime), made("MINUTE(%s)", aTime), made("SECOND(%s)", aTime), made("MICROSECOND(%s)", aTime), made("YEAR(%s)", timeConst), translated("MICROSECOND(%s)", "MICROSECOND(TIMESTAMP(%s))", timeConst),
 		made("INET_ATON(%s)", address), made("INET_ATON(%s)", aText), made("IS_IPV4(%s)", address), made("IS_IPV4(%s)", aText), made("IS_IPV6(%s)", address), made("IS_IPV6(%s)", aText), made("INET_ATON(INET_NTOA(%s))", intColumn),

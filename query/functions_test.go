@@ -52,6 +52,7 @@ func TestFunctions_columns(t *testing.T) {
 		{"json", "ROUND(a, 2)", "decimal 38,2 nullable"},
 		{"json", "CEIL(a)", "int nullable"},
 		{"combined", "GREATEST(status, 2.5)", "decimal 38,1"},
+		{"combined", "INTERVAL(bytes, 10, 100.5)", "int"},
 		{"combined", "GREATEST(status, bytes)", "int nullable"},
 		{"combined", "LEAST(host, 'abc')", "text 0"},
 		{"combined", "LEFT(host, 5)", "text 5"},

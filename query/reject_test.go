@@ -38,6 +38,8 @@ func TestCompile_rejects(t *testing.T) {
 		{"combined", "INSERT INTO t SELECT host, (SELECT 1) AS n FROM events", "subqueries"},
 		{"combined", "INSERT INTO t SELECT host, COUNT(*) OVER () AS n FROM events", "TUMBLE"},
 		{"combined", "INSERT INTO t SELECT status, SUM(DISTINCT bytes) AS a FROM events GROUP BY status", "group by the value too"},
+		{"combined", "INSERT INTO t SELECT INTERVAL(status, 200, 100) AS a FROM events", "100: is below the bound before it: the bounds must ascend"},
+		{"combined", "INSERT INTO t SELECT INTERVAL(status, bytes) AS a FROM events", "bytes is not a constant; expected INTERVAL(x, bound, …)"},
 		{"combined", "INSERT INTO t SELECT status, GROUP_CONCAT(host) AS a FROM events GROUP BY status", "COUNT(*)"},
 		{"combined", "INSERT INTO t SELECT status, SUM(CAST(bytes AS DOUBLE)) AS a FROM events GROUP BY status", "AS DECIMAL(p,s)))"},
 		{"combined", "INSERT INTO t SELECT status, SUM(COUNT(*)) AS a FROM events GROUP BY status", "contain another"},

@@ -28,6 +28,10 @@ var searches = []expr.Function{
 		Example: "method, 'GET', 'HEAD'", Doc: "the position of `x` among the other arguments; 0 if there is none",
 	},
 	{
+		Name: "interval", Params: []expr.Param{expr.Exact.Param("x"), expr.Exact.Param("bound").Const()}, Variadic: true, Result: expr.Integer, Compile: interval,
+		Example: "bytes, 1000, 10000", Doc: "how many of the bounds, ascending constants, are not above `x`; -1 for NULL",
+	},
+	{
 		Name: "replace", Params: []expr.Param{expr.Text.Param("text"), expr.Text.Param("part"), expr.Text.Param("by")}, Result: expr.Text, Eval3: replace,
 		Example: "path, '//', '/'", Doc: "the text with `by` in place of each `part`",
 	},
@@ -86,6 +90,33 @@ func field(c *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compile
 			}
 		}
 		return value.Int(0)
+	}
+	return x
+}
+
+// interval compiles INTERVAL(x, bound, …). In another order the result of MySQL depends on how it searches.
+func interval(c *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Compiled {
+	x.Nullable = false
+	of, bounds := args[0], args[1:]
+	values := make([]value.Value, len(bounds))
+	compare := make([]func(a, b value.Value) int, len(bounds))
+	for i := range bounds {
+		values[i] = bounds[i].Eval(fold.Constant(c.Zone))
+		compare[i] = c.Comparator(&of, &bounds[i])
+		if i > 0 && c.Err == nil && c.Comparator(&bounds[i-1], &bounds[i])(values[i-1], values[i]) > 0 {
+			return c.Fail(bounds[i].Source, "is below the bound before it: the bounds must ascend")
+		}
+	}
+	x.Eval = func(r *fold.Env) value.Value {
+		v := of.Eval(r)
+		if !v.Set {
+			return value.Int(-1)
+		}
+		n := 0
+		for n < len(values) && compare[n](v, values[n]) >= 0 {
+			n++
+		}
+		return value.Int(int64(n))
 	}
 	return x
 }

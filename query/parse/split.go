@@ -17,6 +17,8 @@ type Source struct {
 // and corrects what the SQL parser reads in another way than MySQL:
 //
 //   - In quotes, it doubles the backslash of \% and \_, which MySQL passes to LIKE and the parser drops.
+//   - It writes backticks around INTERVAL where it is the function, as in INTERVAL(n, 10, 100), because the parser takes it
+//     for the beginning of INTERVAL n unit.
 //   - It writes backticks around the units of intervals that are two words, such as DAY_HOUR, for which the parser takes
 //     only names.
 //   - Two hyphens begin a comment only before white space, a control character or the end. The parser takes any two
@@ -59,9 +61,9 @@ func Split(text string) []Source {
 			}
 		default:
 			n, solid = 1, true
-			if unit := compoundUnit(rest); unit > 0 && (i == 0 || !isWord(text[i-1])) {
-				b.WriteString("`" + rest[:unit] + "`")
-				i += unit
+			if word := max(compoundUnit(rest), intervalCall(rest)); word > 0 && (i == 0 || !isWord(text[i-1])) {
+				b.WriteString("`" + rest[:word] + "`")
+				i += word
 				continue
 			}
 		}
@@ -99,6 +101,39 @@ func compoundUnit(text string) int {
 		"minute_second", "minute_microsecond", "second_microsecond":
 		if rest := strings.TrimLeft(text[n:], " \t\r\n"); !strings.EqualFold(rest[:min(len("from"), len(rest))], "from") {
 			return n
+		}
+	}
+	return 0
+}
+
+// intervalCall returns the length of INTERVAL if a text begins with a call of the function: a list in parentheses follows.
+// It is 0 otherwise, as for INTERVAL (1) DAY.
+func intervalCall(text string) int {
+	const word = "interval"
+	n, _ := piece(text)
+	if !strings.EqualFold(text[:n], word) {
+		return 0
+	}
+	depth, empty := 0, true
+	for i := n; i < len(text); i += n {
+		var blank bool
+		n, blank = piece(text[i:])
+		switch token := text[i : i+n]; {
+		case blank:
+		case token == "(":
+			depth++
+		case token == ")":
+			if depth--; depth == 0 && empty {
+				return len(word)
+			} else if depth == 0 {
+				return 0
+			}
+		case depth == 1 && token == ",":
+			return len(word)
+		case depth == 0:
+			return 0
+		default:
+			empty = false
 		}
 	}
 	return 0
