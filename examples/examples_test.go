@@ -52,6 +52,10 @@ func TestExamples_explainedAsFolded(t *testing.T) {
 			t.Errorf("%s: %v", file, err)
 			continue
 		}
+		if err := trial.SetJoined(plan, test.Joined); err != nil {
+			t.Errorf("%s: %v", file, err)
+			continue
+		}
 		for _, line := range test.Lines {
 			var out strings.Builder
 			if err := query.ExplainLine(t.Context(), plan, line, test.Time, &out, strings.Clone); err != nil {

@@ -6,6 +6,7 @@ import (
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/fold/format"
+	"github.com/sluice-etl/sluice/fold/lookup"
 	"github.com/sluice-etl/sluice/fold/value"
 	"github.com/sluice-etl/sluice/fold/window"
 )
@@ -31,6 +32,12 @@ type Env struct {
 	Elements []format.Elements
 	// Row holds the values that Statement.Rows sets for each row that it makes.
 	Row []value.Value
+	// Joined holds the joined tables, in the order of Config.Joined.
+	Joined []Joined
+	// JoinedRows holds a row of each table of a statement's joins, which Statement.Rows sets; nil if there is none.
+	JoinedRows [][]value.Value
+	// JoinKey is memory for the key that is looked up in one of them.
+	JoinKey []byte
 
 	// JSON reads the texts that functions of JSON take.
 	JSON format.JSONReader
@@ -38,6 +45,12 @@ type Env struct {
 	// Parts is a stack on which functions of any number of arguments keep the values of the first while they evaluate the
 	// others.
 	Parts []value.Value
+}
+
+// Joined is a joined table as a batch sees it.
+type Joined struct {
+	*lookup.Version
+	Unmatched int64 // how often no row was found since the last Add began
 }
 
 // Headers finds a header of an event by its name. Get returns a view: nil if there is no such header, not nil if its
@@ -49,11 +62,20 @@ type Headers interface {
 // NewEnv returns an Env for the program of a fold, without a record.
 func NewEnv(c *Config) *Env {
 	return &Env{
-		Fields:   format.Fields{Values: make([]value.Value, c.Slots), Times: value.LogTimes{Zone: c.Zone}},
-		Windows:  make([]window.Span, c.Windows),
-		Hops:     make([]window.Hops, c.Hops),
-		Elements: make([]format.Elements, c.Elements),
-		Row:      make([]value.Value, c.Row),
+		Fields:     format.Fields{Values: make([]value.Value, c.Slots), Times: value.LogTimes{Zone: c.Zone}},
+		Windows:    make([]window.Span, c.Windows),
+		Hops:       make([]window.Hops, c.Hops),
+		Elements:   make([]format.Elements, c.Elements),
+		Row:        make([]value.Value, c.Row),
+		Joined:     make([]Joined, len(c.Joined)),
+		JoinedRows: make([][]value.Value, c.JoinedRows),
+	}
+}
+
+// Adopt makes the functions of a program see the current versions of the joined tables.
+func (e *Env) Adopt(tables []*lookup.Table) {
+	for i, t := range tables {
+		e.Joined[i].Version = t.Current()
 	}
 }
 

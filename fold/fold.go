@@ -18,6 +18,7 @@ type Fold struct {
 	rows       []*row.Rows  // one for each of bound
 	env        Env
 	rejections rejections
+	adopted    bool                                        // the versions of joined tables are those of this batch
 	topics     map[checkpoint.Partition]checkpoint.TopicID // of the partitions of the last Restore
 
 	// Of the current record:
@@ -92,8 +93,16 @@ func (f *Fold) begin() {
 // Add implements batch.Fold.
 func (f *Fold) Add(p checkpoint.Partition, records []batch.Record, tally *batch.Tally) (size int64) {
 	f.env.Partition, f.env.TopicID = p, f.topics[p]
+	if !f.adopted {
+		f.env.Adopt(f.config.Joined)
+		f.adopted = true
+	}
 	for i := range records {
 		f.add(&records[i], tally)
+	}
+	for i, t := range f.config.Joined {
+		t.AddUnmatched(f.env.Joined[i].Unmatched)
+		f.env.Joined[i].Unmatched = 0
 	}
 	for _, r := range f.rows {
 		size += r.Size()
@@ -265,6 +274,7 @@ func (f *Fold) merge(p *pending) {
 func (f *Fold) Take() row.Delta {
 	d := row.Delta{Tables: f.rows}
 	f.begin()
+	f.adopted = false
 	return d
 }
 
@@ -272,6 +282,7 @@ func (f *Fold) Take() row.Delta {
 func (f *Fold) Restore(_ context.Context, checkpoints []checkpoint.Checkpoint, rejected []batch.RejectedRow) error {
 	f.bind()
 	f.begin()
+	f.adopted = false
 	f.rejections.restore(*f.bound, checkpoints, rejected)
 	clear(f.topics)
 	for _, c := range checkpoints {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sluice-etl/sluice/fold/aggregate"
 	"github.com/sluice-etl/sluice/fold/format"
+	"github.com/sluice-etl/sluice/fold/lookup"
 	"github.com/sluice-etl/sluice/fold/value"
 	"github.com/sluice-etl/sluice/row"
 )
@@ -22,6 +23,10 @@ type Config struct {
 	Slots  int
 	// Zone is for times that are written without one.
 	Zone *time.Location
+	// Joined are the joined tables. A version of each must be current before records are added. A fold adopts the current
+	// versions with the first records of a batch, and keeps them until Take or Restore: all records of a batch see the same
+	// rows. Records that are folded again, because their batch was not committed, may see newer ones.
+	Joined []*lookup.Table
 	Sizes
 	// Open finds the event in Env.Record and sets Env.Body and Env.Headers. Its error is why the record holds no event, as
 	// that of format.Parser is. If Open is nil, the record's value is the body.
@@ -31,10 +36,10 @@ type Config struct {
 }
 
 // Sizes are the lengths of the fields of Env with these names.
-type Sizes struct{ Windows, Hops, Elements, Row int }
+type Sizes struct{ Windows, Hops, Elements, Row, JoinedRows int }
 
 // Rows calls row once for each row of the table that the record's row makes. Between the calls it changes what the
-// columns' functions read of Env: Env.Row. It returns early once the record has failed.
+// columns' functions read of Env: Env.Row and Env.JoinedRows. It returns early once the record has failed.
 type Rows func(e *Env, row func())
 
 // Statement computes rows of one table. Its functions are called once for each row of a record; they must not allocate,

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"unicode/utf8"
 
+	"github.com/sluice-etl/sluice/fold/lookup"
 	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
 	"github.com/sluice-etl/sluice/mysqlout/schema"
@@ -24,6 +25,8 @@ type Config struct {
 	Adopt bool
 	// Dedup means that event IDs are stored, in etl_dedup (P28).
 	Dedup bool
+	// Joined are the tables that the query joins. A start is refused if they are not as the query declares them.
+	Joined []*lookup.Table
 	// CreateTables creates missing tables.
 	CreateTables bool
 	// EvolveTable adds columns that the query has and an existing table lacks.
@@ -42,7 +45,7 @@ func DefaultConfig() Config {
 
 // Schema returns what the checks of the tables need to know of the job.
 func (c Config) Schema() schema.Options {
-	return schema.Options{Job: c.Job, Dedup: c.Dedup, Adopt: c.Adopt, Evolve: c.EvolveTable}
+	return schema.Options{Job: c.Job, Dedup: c.Dedup, Adopt: c.Adopt, Evolve: c.EvolveTable, Joined: c.Joined}
 }
 
 // Validate returns an error that names every option out of its bounds.

@@ -51,6 +51,9 @@ func TestExamples_clientsReadTheExpectedRows(t *testing.T) {
 			if err := plan.Bind(f.tables); err != nil {
 				t.Fatal(err)
 			}
+			if err := trial.SetJoined(plan, test.Joined); err != nil {
+				t.Fatal(err)
+			}
 			f.commitLines(t, plan, test)
 			expected := test.Tables
 			for _, table := range plan.Tables() {

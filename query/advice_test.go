@@ -250,6 +250,20 @@ var advices = []struct{ format, query, write string }{
 	{"json", "INSERT INTO t SELECT a->>'$«[*]»' AS l FROM events", "write [n], [last] or [last-n]"},
 	{"combined", "INSERT INTO t SELECT CAST(status AS «DECIMAL(50,2)») AS l FROM events", "DECIMAL(p,s)"},
 	{"combined", "INSERT INTO t SELECT CAST(ts AS «DATETIME(9)») AS l FROM events", "DATETIME(n)"},
+	// Joined tables.
+	{"combined", "CREATE TABLE hosts (name VARCHAR(64) PRIMARY KEY, b «DATE»); INSERT INTO t SELECT b FROM events JOIN hosts h ON name = host", "DATETIME(n)"},
+	{"combined", "CREATE TABLE hosts (name VARCHAR(64) PRIMARY KEY, b «JSON»); INSERT INTO t SELECT b FROM events JOIN hosts h ON name = host", "VARCHAR(n)"},
+	{"combined", "CREATE TABLE hosts (name VARCHAR(64) PRIMARY KEY, team VARCHAR(20), n INT UNIQUE, d DATETIME UNIQUE); INSERT INTO t SELECT team FROM events JOIN hosts h ON name = «status»", "CAST(`status` AS CHAR)"},
+	{"combined", "CREATE TABLE hosts (name VARCHAR(64) PRIMARY KEY, team VARCHAR(20), n INT UNIQUE, d DATETIME UNIQUE); INSERT INTO t SELECT team FROM events JOIN hosts h ON d = «status»", "FROM_UNIXTIME(`status`)"},
+	{"combined", "CREATE TABLE hosts (name VARCHAR(64) PRIMARY KEY, team VARCHAR(20), n INT UNIQUE, d DATETIME UNIQUE); INSERT INTO t SELECT team FROM events JOIN hosts h ON d = «agent»", "CAST(agent AS DATETIME)"},
+	{"combined", "CREATE TABLE hosts (name VARCHAR(64) PRIMARY KEY, team VARCHAR(20), n INT UNIQUE, d DATETIME UNIQUE); INSERT INTO t SELECT team FROM events JOIN hosts h ON n = «agent»", "CAST(agent AS SIGNED)"},
+	{"combined", "CREATE TABLE hosts (name VARCHAR(64) PRIMARY KEY, team VARCHAR(20), n INT UNIQUE, d DATETIME UNIQUE); INSERT INTO t SELECT team FROM events JOIN hosts h ON n = «CAST(status AS DOUBLE)»", "CAST(CAST(`status` as DOUBLE) AS DECIMAL(p,s))"},
+	{"combined", "CREATE TABLE hosts (name VARCHAR(64) PRIMARY KEY, team VARCHAR(20), n INT UNIQUE, d DATETIME UNIQUE); INSERT INTO t SELECT team FROM events JOIN «(SELECT host FROM events)» h ON name = agent", "write JOIN and the name of a table of MySQL"},
+	{"combined", "CREATE TABLE hosts (name VARCHAR(64) PRIMARY KEY, team VARCHAR(20), n INT UNIQUE, d DATETIME UNIQUE); INSERT INTO t SELECT team FROM events JOIN «hosts h»", "write ON h.column = expression"},
+	{"combined", "CREATE TABLE hosts (name VARCHAR(64) PRIMARY KEY, team VARCHAR(20), n INT UNIQUE, d DATETIME UNIQUE); INSERT INTO t SELECT team FROM events JOIN hosts h ON name = host AND «n > 5»", "write other conditions in WHERE"},
+	{"combined", "CREATE TABLE hosts (name VARCHAR(64) PRIMARY KEY, team VARCHAR(20), n INT UNIQUE, d DATETIME UNIQUE); INSERT INTO t SELECT team FROM events JOIN hosts h ON «team = host»", "the condition must compare all columns of a PRIMARY KEY or UNIQUE KEY"},
+	{"combined", "CREATE TABLE g (network VARCHAR(43) PRIMARY KEY, c CHAR(2)); INSERT INTO t SELECT c FROM events JOIN g ON IP_IN(host, network)« AND c» = 'de'", "it must be the whole condition: write other conditions in WHERE"},
+	{"combined", "«INSERT INTO t SELECT team FROM events JOIN hosts h ON name = host»", "write CREATE TABLE `hosts` (column type, …, PRIMARY KEY (column)); in front of the statement"},
 }
 
 // otherAdvices holds texts with advice in errors of Bind and in reasons of dead letters.
@@ -354,6 +368,14 @@ var asWritten = map[string]string{
 	"write the condition when you select from t":                                                "",
 	"REPLACE takes neither HAVING, SESSION nor":                                                 "TUMBLE(ts, INTERVAL 1 HOUR) AS s, host",
 	`$."user-agent"`: `a->>'$."user-agent"'`,
+
+	// Joined tables.
+	"it must be the whole condition: write other conditions in WHERE":                              " WHERE c",
+	"write JOIN and the name of a table of MySQL":                                                  "hosts",
+	"write ON h.column = expression":                                                               "hosts h ON h.name = host",
+	"write other conditions in WHERE":                                                              "h.n = 1 WHERE n > 5",
+	"the condition must compare all columns of a PRIMARY KEY or UNIQUE KEY":                        "name = host",
+	"write CREATE TABLE `hosts` (column type, …, PRIMARY KEY (column)); in front of the statement": "CREATE TABLE hosts (name VARCHAR(64), team VARCHAR(20), PRIMARY KEY (name)); INSERT INTO t SELECT team FROM events JOIN hosts h ON name = host",
 }
 
 func follow(query, write string) string {
@@ -524,7 +546,7 @@ func TestAdvice_yieldsAValidQuery(t *testing.T) {
 							path = nil
 							break
 						}
-						if st, err := parse.Statement(parse.Split(text)[0]); err == nil {
+						if st, err := parse.Statement(parse.Split(text)[0], nil); err == nil {
 							text = st.Text
 						}
 						old, _, _ := strings.Cut(strings.TrimPrefix(err.Error(), "statement 1: "), ": ")

@@ -12,7 +12,7 @@ import (
 )
 
 // A query can have the CREATE TABLE of its targets. It decides the types, the keys and everything else of the table that is
-// created, and nothing of what is counted, so it is not part of the fingerprint.
+// created, and nothing of what is counted, so it is not part of the fingerprint. That of a joined table (joined.go) is.
 
 // declared is a CREATE TABLE of the query.
 type declared struct {
@@ -30,6 +30,12 @@ func (d *declared) errorf(format string, args ...any) error {
 func (p *Plan) declare() error {
 	for i := range p.declared {
 		d := &p.declared[i]
+		if p.joins(d) {
+			if err := p.checkJoin(d); err != nil {
+				return err
+			}
+			continue
+		}
 		t, err := p.targetOf(d)
 		switch {
 		case err != nil:
@@ -63,7 +69,7 @@ func (p *Plan) targetOf(d *declared) (*row.Table, error) {
 			other = fmt.Sprintf(": statement %d writes %s, which must be written in the same way", prog.number+1, written)
 		}
 	}
-	return nil, d.errorf("no statement writes %s%s", name, cmp.Or(other, ": leave CREATE TABLE out"))
+	return nil, d.errorf("no statement writes or joins %s%s", name, cmp.Or(other, ": leave CREATE TABLE out"))
 }
 
 // declarationOf converts a CREATE TABLE of a target.

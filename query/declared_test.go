@@ -10,10 +10,10 @@ func TestCompile_declared(t *testing.T) {
 	t.Parallel()
 	const count = " SELECT host, COUNT(*) AS n FROM events GROUP BY host"
 	for marked, reason := range map[string]string{
-		"CREATE TABLE «other» (a INT); INSERT INTO t" + count:                       "statement 1: no statement writes other: leave CREATE TABLE out",
-		"CREATE TABLE «T» (a INT); INSERT INTO t" + count:                           "statement 1: no statement writes T: statement 2 writes t, which must be written in the same way",
-		"CREATE TABLE «t» (a INT); INSERT INTO db.t" + count:                        "statement 1: no statement writes t: statement 2 writes db.t, which must be",
-		"CREATE TABLE IF NOT EXISTS «`db` . t» (a INT); INSERT INTO t" + count:      "statement 1: no statement writes db.t: statement 2 writes t, which must be",
+		"CREATE TABLE «other» (a INT); INSERT INTO t" + count:                       "statement 1: no statement writes or joins other: leave CREATE TABLE out",
+		"CREATE TABLE «T» (a INT); INSERT INTO t" + count:                           "statement 1: no statement writes or joins T: statement 2 writes t, which must be written in the same way",
+		"CREATE TABLE «t» (a INT); INSERT INTO db.t" + count:                        "statement 1: no statement writes or joins t: statement 2 writes db.t, which must be",
+		"CREATE TABLE IF NOT EXISTS «`db` . t» (a INT); INSERT INTO t" + count:      "statement 1: no statement writes or joins db.t: statement 2 writes t, which must be",
 		"INSERT INTO t" + count + "; CREATE TABLE «t» (a INT)":                      "statement 2: statement 1 writes t before this one creates it: write CREATE TABLE first",
 		"CREATE TABLE t (a INT); CREATE TABLE «t» (a INT); INSERT INTO t" + count:   "statement 2: a second CREATE TABLE of t: write one",
 		"CREATE TABLE «t» (a INT); INSERT INTO t" + count + " HAVING n > 3":         "statement 1: t is a view of the table t__groups, because the query has HAVING, SESSION or an outer SELECT, and both are created without a declaration",

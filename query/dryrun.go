@@ -87,8 +87,12 @@ func Explanation(d batch.DeadLetter, render func(string) string) string {
 	return text
 }
 
-// Evaluate folds log files as DryRun does, and returns the rows and the dead letters.
+// Evaluate folds log files as DryRun does, and returns the rows and the dead letters. The rows of joined tables must be set
+// (Joined).
 func Evaluate(ctx context.Context, p *Plan, inputs []Input, maxDead int) (tables []Shown, dead []batch.DeadLetter, res DryRunResult, err error) {
+	if err := p.checkJoined(); err != nil {
+		return nil, nil, res, err
+	}
 	f := p.newFold()
 	f.Explain() // the files belong to the user
 	take := func(tally *batch.Tally) {

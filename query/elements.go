@@ -9,7 +9,8 @@ import (
 	"github.com/sluice-etl/sluice/query/expr"
 )
 
-// FROM events CROSS JOIN JSON_TABLE(…) AS x makes a row for each element of a value of the record. The rows of a
+// FROM events CROSS JOIN JSON_TABLE(…) AS x makes a row for each element of a value of the record, and JOIN of a table of
+// MySQL makes one of the record and the row that it finds, if any. The rows of a
 // statement are made in the order of SQL: for each row of the tables in FROM, outermost first, WHERE is evaluated, and
 // then the row is in each window of its HOPs.
 
@@ -17,8 +18,9 @@ import (
 func (c *builder) elements() {
 	for _, t := range c.Statement.Elements {
 		c.tables = append(c.tables, c.Elements(t))
+		c.numbered = c.numbered || t.Joined == nil
 	}
-	if len(c.tables) > 0 {
+	if c.numbered {
 		c.number = c.Row
 		c.Row++
 	}
@@ -85,10 +87,19 @@ func (c *builder) rows() fold.Rows {
 		if all(late, r) == value.Yes && r.Reason == "" {
 			each(r, row)
 		}
-		r.Row[number].Number.Lo++
+	}
+	if c.numbered {
+		selected := rows
+		rows = func(r *fold.Env, row func()) {
+			selected(r, row)
+			r.Row[number].Number.Lo++
+		}
 	}
 	for _, table := range slices.Backward(c.tables) {
 		rows = table(rows)
+	}
+	if !c.numbered {
+		return rows
 	}
 	first := rows
 	return func(r *fold.Env, row func()) {

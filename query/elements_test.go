@@ -190,7 +190,7 @@ func TestElements_rejects(t *testing.T) {
 		{"json", "events JOIN UNNEST(a) x JOIN UNNEST(a) X", "the name X is given twice"},
 		{"json", "events JOIN UNNEST(a) events", "the name is that of events"},
 		{"json", "events JOIN UNNEST(a) _offset", "the name of a column of the record"},
-		{"json", "events JOIN b JOIN UNNEST(a) k", "expected only FROM events"},
+		{"json", "events JOIN b JOIN UNNEST(a) k", "b: the types of its columns are not known"},
 		{"json", "(SELECT a FROM events) s JOIN UNNEST(a) k", "not to a subquery"},
 		{"combined", "events JOIN UNNEST(status) k", "is an integer, but JSON is expected"},
 		{"combined", "events JOIN UNNEST(ts) k", "is a time, but JSON is expected"},

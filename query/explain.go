@@ -59,7 +59,14 @@ func (p *program) explain(w io.Writer, plan *Plan) error {
 	}
 	line("filter", filter)
 	for _, e := range p.st.Elements {
-		line("rows of", e.Text)
+		label := "rows of"
+		if e.Joined != nil {
+			label = "join"
+			if e.Left {
+				label = "left join"
+			}
+		}
+		line(label, e.Text)
 	}
 	line("row", p.rowText())
 	if target := p.target(); p.step != nil {

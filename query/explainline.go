@@ -36,8 +36,12 @@ func ExplainLine(ctx context.Context, p *Plan, line string, at time.Time, w io.W
 }
 
 func (p *Plan) explainLine(w io.Writer, line string, at time.Time, render func(string) string) error {
+	if err := p.checkJoined(); err != nil {
+		return err
+	}
 	config := p.config()
 	e := fold.NewEnv(&config)
+	e.Adopt(config.Joined)
 	e.Explain = true
 	e.Partition = checkpoint.Partition{Topic: "line"}
 	e.Record = &batch.Record{Timestamp: at.UnixMilli(), Value: []byte(line)}

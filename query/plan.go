@@ -29,6 +29,7 @@ type Plan struct {
 	tables   []row.Table                 // as the query would create them, sorted by name
 	bound    atomic.Pointer[[]row.Table] // as they are on the server, in the same order; never changed in place
 	sizes    fold.Sizes
+	joined   expr.Joined
 }
 
 // Place returns the place of an error of Compile in the text of the query, in bytes. ok is false if the place is not known.
@@ -99,11 +100,14 @@ func Compile(text string, o Options) (*Plan, error) {
 }
 
 func (p *Plan) compile(number int, source parse.Source) (*program, error) {
-	st, err := parse.Statement(source)
+	st, err := parse.Statement(source, p.tablesToJoin())
 	if err != nil {
 		return nil, err
 	}
-	c := &builder{Compiler: expr.Compiler{Format: p.format, Library: funcs.Library(), Zone: p.options.TimeZone, Statement: st, Sizes: p.sizes}, maxLateness: p.options.MaxLateness, maxAhead: p.options.MaxAhead}
+	if err := p.join(st); err != nil {
+		return nil, err
+	}
+	c := &builder{Compiler: expr.Compiler{Format: p.format, Library: funcs.Library(), Zone: p.options.TimeZone, Statement: st, Sizes: p.sizes, Joined: &p.joined}, maxLateness: p.options.MaxLateness, maxAhead: p.options.MaxAhead}
 	prog, err := c.statement(number)
 	p.sizes = c.Sizes
 	if err != nil {
@@ -124,6 +128,7 @@ func (p *Plan) config() fold.Config {
 		Tables:             p.bound.Load,
 		Zone:               p.options.TimeZone,
 		Sizes:              p.sizes,
+		Joined:             p.joined.Tables,
 		DeadLetterMaxBytes: p.options.DeadLetterMaxBytes,
 	}
 	for _, prog := range p.programs {
@@ -166,6 +171,11 @@ func (p *Plan) Fingerprint() (hash [32]byte, text string) {
 	}
 	if p.options.MaxAhead > 0 {
 		fmt.Fprintf(&b, "max ahead %s\n", p.options.MaxAhead)
+	}
+	for i := range p.declared {
+		if d := &p.declared[i]; p.joins(d) {
+			fmt.Fprintf(&b, "%s;\n", d.table.Text)
+		}
 	}
 	for _, prog := range p.programs {
 		fmt.Fprintf(&b, "%s;\n", prog.st.Text)

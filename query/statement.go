@@ -106,7 +106,8 @@ type builder struct {
 	// maxLateness and maxAhead are those of Options, and checksTime reports whether a window of the key has such limits.
 	maxLateness, maxAhead time.Duration
 	checksTime            bool
-	number                int         // in Env.Row: the number of the row of FROM, if there are tables
+	numbered              bool        // FROM can make several rows, which have numbers
+	number                int         // in Env.Row: this number
 	statementNumber       int         // from 0
 	keepScale             []*ast.Expr // aggregates whose columns must keep all digits of their values
 }
@@ -427,7 +428,7 @@ func (c *builder) plainOutputs(p *program, names []string) {
 		x.Source = &ast.Expr{Op: ast.OpColumn, Path: []string{place}, Text: place}
 		p.keys = append(p.keys, output{name: place, key: true, x: x, kind: x.Column()})
 	}
-	if len(c.tables) > 0 {
+	if c.numbered {
 		p.keys = append(p.keys, c.elementKey())
 		places = append(places, elementNumber)
 	}

@@ -96,8 +96,8 @@ func TestSubquery_rejected(t *testing.T) {
 		{"SELECT h FROM (SELECT host AS h FROM events ORDER BY h) x", "subquery x: ORDER BY"},
 		{"SELECT h FROM (SELECT DISTINCT host AS h FROM events) x", "subquery x: SELECT DISTINCT"},
 		{"SELECT h FROM (SELECT host AS h FROM events UNION SELECT path FROM events) x", "subquery x: expected SELECT"},
-		{"SELECT h FROM (SELECT host AS h FROM logs) x", "subquery x: expected only FROM events"},
-		{"SELECT x.h FROM (SELECT host AS h FROM events) x, events", "expected only FROM events"},
+		{"SELECT h FROM (SELECT host AS h FROM logs) x", "subquery x: expected FROM events"},
+		{"SELECT x.h FROM (SELECT host AS h FROM events) x, events", "expected FROM events"},
 		{"SELECT h FROM (SELECT host AS h FROM events)", "must have its own alias"},
 		{"SELECT h FROM (SELECT host AS h, path AS H FROM events) x", "column H is selected twice"},
 		{"SELECT h FROM (SELECT host, path FROM events) x (h, H)", "column H is listed twice"},
@@ -113,7 +113,7 @@ func TestSubquery_rejected(t *testing.T) {
 		{deep + " SELECT a FROM x300", "nested more than 200 deep"},
 		{"WITH a AS (SELECT host FROM events), A AS (SELECT host FROM events) SELECT host FROM a", "the name is given twice"},
 		{"WITH RECURSIVE a AS (SELECT host FROM events) SELECT host FROM a", "RECURSIVE"},
-		{"WITH a AS (SELECT host FROM a) SELECT host FROM a", "subquery a: expected only FROM events"},
+		{"WITH a AS (SELECT host FROM a) SELECT host FROM a", "subquery a: expected FROM events"},
 	} {
 		o := DefaultOptions()
 		o.Format = "combined"

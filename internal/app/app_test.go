@@ -26,6 +26,7 @@ import (
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 	"github.com/sluice-etl/sluice/kafkaio"
 	"github.com/sluice-etl/sluice/mysqlout"
+	"github.com/sluice-etl/sluice/mysqlout/joined"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/query"
 	"github.com/sluice-etl/sluice/receiver"
@@ -70,7 +71,7 @@ func config(t *testing.T, kafka, dsn string) Config {
 		Receive: true, Load: true, ShutdownTimeout: 5 * time.Second,
 		Kafka: kafkaio.DefaultConfig(), Status: status.Config{Listen: "127.0.0.1:0"},
 		Shared: receiver.DefaultConfig(), Avro: avro.DefaultConfig(),
-		Plan: plan, Batch: batch.DefaultConfig(), Pool: pool.DefaultConfig(), Sink: mysqlout.DefaultConfig(),
+		Plan: plan, Batch: batch.DefaultConfig(), Pool: pool.DefaultConfig(), Sink: mysqlout.DefaultConfig(), Joined: joined.DefaultConfig(),
 	}
 	c.Kafka.Brokers, c.Kafka.Partitions = []string{kafka}, 3
 	c.Avro.Listen = "127.0.0.1:0"

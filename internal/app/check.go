@@ -151,7 +151,7 @@ func (c *checker) mysql(ctx context.Context, topic batch.Topic, known bool) {
 	defer func() { _ = conns.Close() }() // no connection is open any more
 	cfg := c.cfg.Sink
 	cfg.QueryHash, cfg.QueryText = c.cfg.Plan.Fingerprint()
-	cfg.CreateTables, cfg.Dedup = false, c.cfg.Dedup.Enabled()
+	cfg.CreateTables, cfg.Dedup, cfg.Joined = false, c.cfg.Dedup.Enabled(), c.cfg.Plan.Joined()
 	tables := cfg.Schema()
 	cfg.EvolveTable = false
 	found, err := schema.New(tables, conns, nil).Check(ctx, c.cfg.Plan.Tables())
@@ -322,7 +322,7 @@ func findingText(f schema.Finding) string {
 func Plan(ctx context.Context, cfg Config, out io.Writer) error {
 	conns := pool.New(cfg.Pool, nil, nil)
 	defer func() { _ = conns.Close() }() // no connection is open any more
-	cfg.Sink.Dedup = cfg.Dedup.Enabled()
+	cfg.Sink.Dedup, cfg.Sink.Joined = cfg.Dedup.Enabled(), cfg.Plan.Joined()
 	tables := schema.New(cfg.Sink.Schema(), conns, nil)
 	want := cfg.Plan.Tables()
 	statements, err := tables.Missing(ctx, want)
@@ -358,7 +358,7 @@ func Plan(ctx context.Context, cfg Config, out io.Writer) error {
 func DDL(ctx context.Context, cfg Config, out io.Writer) error {
 	conns := pool.New(cfg.Pool, nil, nil)
 	defer func() { _ = conns.Close() }() // no connection is open any more
-	cfg.Sink.Dedup = cfg.Dedup.Enabled()
+	cfg.Sink.Dedup, cfg.Sink.Joined = cfg.Dedup.Enabled(), cfg.Plan.Joined()
 	tables := schema.New(cfg.Sink.Schema(), conns, nil)
 	if _, err := tables.Check(ctx, cfg.Plan.Tables()); err != nil {
 		if _, ok := conns.Server(); !ok {

@@ -12,6 +12,7 @@ import (
 	"github.com/sluice-etl/sluice/flumesink/thrift"
 	"github.com/sluice-etl/sluice/kafkaio"
 	"github.com/sluice-etl/sluice/mysqlout"
+	"github.com/sluice-etl/sluice/mysqlout/joined"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/query"
 	"github.com/sluice-etl/sluice/receiver"
@@ -58,6 +59,9 @@ type Config struct {
 	Sink  mysqlout.Config
 	// Dedup drops duplicates. Its header must be the plan's and the key header of the receivers.
 	Dedup dedup.Config
+	// Joined is for the tables that the plan joins. ReadJoined, if not nil, makes them be read again whenever it delivers.
+	Joined     joined.Config
+	ReadJoined <-chan struct{}
 	// DeadLetterKeep is how long dead letters are kept; 0 keeps them permanently.
 	DeadLetterKeep time.Duration
 
@@ -84,7 +88,7 @@ func (c Config) Validate() error {
 		errs = append(errs, c.validateReceivers())
 	}
 	if c.Load {
-		errs = append(errs, c.Batch.Validate(), c.Pool.Validate(), c.Sink.Validate(), c.Dedup.Validate())
+		errs = append(errs, c.Batch.Validate(), c.Pool.Validate(), c.Sink.Validate(), c.Dedup.Validate(), c.Joined.Validate())
 	}
 	return errors.Join(append(errs, c.validateListeners()...)...)
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/sluice-etl/sluice/internal/obs"
 	"github.com/sluice-etl/sluice/kafkaio"
 	"github.com/sluice-etl/sluice/mysqlout"
+	"github.com/sluice-etl/sluice/mysqlout/joined"
 	"github.com/sluice-etl/sluice/mysqlout/ledger"
 	"github.com/sluice-etl/sluice/mysqlout/schema"
 	"github.com/sluice-etl/sluice/pool"
@@ -44,6 +45,7 @@ type loading struct {
 	sink   *mysqlout.Sink
 	ledger *ledger.Ledger
 	source *kafkaio.Source
+	joined *joined.Reader
 	engine atomic.Pointer[batch.Engine[row.Delta]] // nil until tables and topics exist
 	mysql  *health
 }
@@ -53,7 +55,7 @@ func newLoading(cfg Config, log *slog.Logger, reg *prometheus.Registry) (*loadin
 		return nil, errors.New("BUG: loading without a compiled query")
 	}
 	cfg.Sink.QueryHash, cfg.Sink.QueryText = cfg.Plan.Fingerprint()
-	cfg.Sink.Dedup = cfg.Dedup.Enabled()
+	cfg.Sink.Dedup, cfg.Sink.Joined = cfg.Dedup.Enabled(), cfg.Plan.Joined()
 	source, err := kafkaio.NewSource(cfg.Kafka, cfg.Sink.Job, log, reg)
 	if err != nil {
 		return nil, err
@@ -63,6 +65,7 @@ func newLoading(cfg Config, log *slog.Logger, reg *prometheus.Registry) (*loadin
 		cfg: cfg, log: log, reg: reg, conns: conns, source: source,
 		sink:   mysqlout.New(cfg.Sink, conns, log, reg),
 		ledger: ledger.New(cfg.Sink.Job, conns),
+		joined: joined.New(cfg.Joined, cfg.Plan.Joined(), conns, log, reg),
 		mysql:  newHealth(status.Degraded, "not contacted yet"),
 	}, nil
 }
@@ -98,12 +101,16 @@ func (l *loading) run(ctx context.Context, topics *topics) error {
 	}); err != nil {
 		return err
 	}
+	if err := l.retryMySQL(ctx, func() error { return l.joined.Read(ctx) }); err != nil {
+		return err
+	}
 	l.mysql.set(status.OK, "")
 	engine := batch.New(l.cfg.Batch, l.source, l.sink, l.newFold(), l.log, l.reg)
 	l.engine.Store(engine)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return engine.Run(ctx) })
 	g.Go(func() error { l.prune(ctx); return nil })
+	g.Go(func() error { l.joined.Run(ctx, l.cfg.ReadJoined); return nil })
 	if l.cfg.Dedup.Enabled() {
 		g.Go(func() error { l.pruneIDs(ctx); return nil })
 	}
@@ -217,7 +224,16 @@ func (l *loading) conditions() []status.Condition {
 		}
 		return status.Down, "consumer group not joined yet"
 	}}
-	return []status.Condition{group, mysqlCondition(l.mysql, l.health), partitionsCondition(l.health)}
+	list := []status.Condition{group, mysqlCondition(l.mysql, l.health), partitionsCondition(l.health)}
+	if len(l.cfg.Plan.Joined()) > 0 {
+		list = append(list, status.Condition{Name: "joined", Func: func() (status.State, string) {
+			if err := l.joined.Failure(); err != nil {
+				return status.Degraded, err.Error()
+			}
+			return status.OK, ""
+		}})
+	}
+	return list
 }
 
 func (l *loading) health() batch.Health {

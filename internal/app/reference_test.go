@@ -51,6 +51,7 @@ func registerAll(t *testing.T, reg *prometheus.Registry) {
 	cfg := config(t, "127.0.0.1:1", "u@tcp(127.0.0.1:1)/d")
 	cfg.Dedup.Header, cfg.Dedup.Window, cfg.Dedup.Records = "id", time.Hour, 1000
 	enableReceivers(&cfg)
+	cfg.Plan = joinPlan(t)
 	log := slog.New(slog.DiscardHandler)
 	kafkaio.NewMonitor(cfg.Kafka, cfg.use(), log, reg)
 	if _, err := kafkaio.NewProducer(cfg.Kafka, log, reg); err != nil {

@@ -21,6 +21,7 @@ import (
 	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/kafkaio"
 	"github.com/sluice-etl/sluice/mysqlout"
+	"github.com/sluice-etl/sluice/mysqlout/joined"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/query"
 	"github.com/sluice-etl/sluice/receiver"
@@ -93,6 +94,7 @@ func TestDefaults(t *testing.T) {
 		{"mysqlout", o.JobOptions.config(), mysqlout.DefaultConfig()},
 		{"status", o.status().Listen, status.DefaultConfig().Listen},
 		{"query", opts, query.DefaultOptions()},
+		{"joined", o.LookupOptions.config(), joined.DefaultConfig()},
 		{"dedup", o.WindowOptions.config(o.DedupOptions), dedup.DefaultConfig()},
 	} {
 		if diff := cmp.Diff(d.want, d.got, cmp.Comparer(func(a, b *time.Location) bool { return a.String() == b.String() })); diff != "" {

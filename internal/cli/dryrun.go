@@ -12,6 +12,7 @@ type dryRunCmd struct {
 	Files []string `arg:"" name:"file" help:"Log files; - is standard input."`
 
 	QueryOptions `embed:""`
+	LookupRows   `embed:""`
 	MaxDead      int `group:"query" common:"Dead letters to print." default:"20" help:"Maximum dead letters to print; all are counted. -1 prints all."`
 }
 
@@ -32,6 +33,9 @@ func (c *dryRunCmd) Run(ctx context.Context, s Streams) error {
 		return err
 	}
 	if err := plan.Bind(schema.Created(plan.Tables())); err != nil {
+		return err
+	}
+	if err := c.set(plan); err != nil {
 		return err
 	}
 	opened, closeAll, err := openAll(c.Files, s.In)

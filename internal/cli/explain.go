@@ -15,6 +15,7 @@ import (
 
 type explainCmd struct {
 	QueryOptions `embed:""`
+	LookupRows   `embed:""`
 	Line         string `group:"query" common:"Line whose way through the query is shown." placeholder:"TEXT" help:"Line whose way through format, filter, key and row is shown."`
 }
 
@@ -45,6 +46,9 @@ func (c *explainCmd) Run(ctx context.Context, s Streams) error {
 		return out.Flush()
 	}
 	if err := plan.Bind(schema.Created(plan.Tables())); err != nil {
+		return err
+	}
+	if err := c.set(plan); err != nil {
 		return err
 	}
 	if err := query.ExplainLine(ctx, plan, c.Line, time.Time{}, out, withFlags); err != nil {

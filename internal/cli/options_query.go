@@ -11,7 +11,9 @@ import (
 	"github.com/sluice-etl/sluice/fold/format"
 	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/mysqlout"
+	"github.com/sluice-etl/sluice/mysqlout/joined"
 	"github.com/sluice-etl/sluice/query"
+	"github.com/sluice-etl/sluice/query/trial"
 )
 
 // QueryOptions set the query and the format of the events that it reads.
@@ -34,6 +36,39 @@ type JobOptions struct {
 	Adopt              bool       `group:"query" help:"Let a new job start on tables that hold rows or belong to another job."`
 	DeadLetterMaxBytes Bytes      `group:"query" default:"64KiB" help:"Maximum stored bytes of a dead letter's value."`
 	DeadLetterKeep     option.Age `group:"query" default:"14d" help:"How long dead letters are kept; 0s keeps them permanently."`
+}
+
+// LookupOptions control the tables that the query joins.
+type LookupOptions struct {
+	LookupRefresh time.Duration `group:"query" default:"5m" help:"Interval at which the tables that the query joins are read again; 0s reads them only at the start and on SIGHUP."`
+	LookupMaxRows int           `group:"query" default:"1000000" help:"Maximum rows of a table that the query joins. Its texts may have 1 KiB for each of these rows, on average."`
+}
+
+func (o LookupOptions) config() joined.Config {
+	return joined.Config{Refresh: o.LookupRefresh, MaxRows: o.LookupMaxRows}
+}
+
+// LookupRows give joined tables their rows, where no server does.
+type LookupRows struct {
+	LookupRows string `group:"query" placeholder:"FILE" help:"File with the rows of the tables that the query joins, in sections as etl test has them."`
+}
+
+// set gives the tables that a plan joins their rows.
+func (o LookupRows) set(plan *query.Plan) error {
+	var given []trial.Table
+	if o.LookupRows != "" {
+		text, err := os.ReadFile(o.LookupRows)
+		if err != nil {
+			return usageError{fmt.Errorf("--lookup-rows: %w", err)}
+		}
+		if given, err = trial.ParseTables(string(text)); err != nil {
+			return usageError{fmt.Errorf("--lookup-rows: %s: %w", o.LookupRows, err)}
+		}
+	}
+	if err := trial.SetJoined(plan, given); err != nil {
+		return usageError{fmt.Errorf("--lookup-rows: %w", err)}
+	}
+	return nil
 }
 
 // options returns the options of compiling.

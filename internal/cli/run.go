@@ -27,6 +27,7 @@ type RunOptions struct {
 type LoadOptions struct {
 	QueryOptions   `embed:""`
 	JobOptions     `embed:""`
+	LookupOptions  `embed:""`
 	MySQLOptions   `embed:""`
 	ConsumeOptions `embed:""`
 	BatchOptions   `embed:""`
@@ -83,6 +84,7 @@ func (o *LoadOptions) load(cfg *app.Config, fallback string) error {
 	cfg.Batch = o.BatchOptions.config(cfg.ShutdownTimeout)
 	cfg.Pool = o.MySQLOptions.config(o.KafkaRebalanceTimeout)
 	cfg.Sink = o.JobOptions.config()
+	cfg.Joined = o.LookupOptions.config()
 	var err error
 	cfg.DeadLetterKeep = time.Duration(o.DeadLetterKeep)
 	cfg.Plan, err = o.plan(fallback, query.Options{
@@ -120,6 +122,11 @@ func (o *QueryOptions) plan(fallback string, more query.Options) (*query.Plan, e
 // start runs a process until a signal or an error.
 func (o ProcessOptions) start(ctx context.Context, cfg app.Config, s Streams) error {
 	log := o.Logger(s.Err)
+	if cfg.Plan != nil && len(cfg.Plan.Joined()) > 0 {
+		demand, end := onHangup()
+		defer end()
+		cfg.ReadJoined = demand
+	}
 	log.Info("Starting", "version", Version(), "receive", cfg.Receive, "load", cfg.Load)
 	if err := app.Run(ctx, cfg, log, prometheus.NewRegistry()); err != nil {
 		return err

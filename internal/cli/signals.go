@@ -34,3 +34,25 @@ func UntilSignal(ctx context.Context, exit func(int)) (context.Context, func()) 
 		cancel(nil)
 	}
 }
+
+// onHangup returns a channel that delivers after each SIGHUP; those that come faster than they are received are one. The
+// returned function restores the default handling, which ends the process.
+func onHangup() (<-chan struct{}, func()) {
+	signals, out := make(chan os.Signal, 1), make(chan struct{}, 1)
+	signal.Notify(signals, syscall.SIGHUP)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for range signals {
+			select {
+			case out <- struct{}{}:
+			default:
+			}
+		}
+	}()
+	return out, func() {
+		signal.Stop(signals)
+		close(signals)
+		<-ended
+	}
+}

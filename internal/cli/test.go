@@ -34,6 +34,8 @@ A test has options, lines, and what is expected of them:
 	== dead letters ==
 	2: expected host, ident and user before the time, separated by spaces
 
+If the query joins tables, their rows are given in sections such as == table hosts ==, in the same form, in front of what is expected. A column that is left out is NULL.
+
 The options are format, log-format-string, time-zone, max-lateness, max-ahead, and kafka-time, the time of the records in Kafka. Each line is a record.
 
 Examples:

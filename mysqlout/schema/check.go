@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sluice-etl/sluice/fold/lookup"
 	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/mysqlout/internal/sqlerr"
 	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
@@ -20,6 +21,8 @@ type Options struct {
 	Adopt bool // the job may begin on a target that holds rows
 	// Evolve means that a start adds columns that a target lacks.
 	Evolve bool
+	// Joined are the tables that the query joins.
+	Joined []*lookup.Table
 }
 
 // Checker inspects and creates the tables of one job. It is safe for concurrent use.
@@ -79,6 +82,13 @@ func (c *Checker) Check(ctx context.Context, want []row.Table) (*Report, error) 
 	usable := !out.refused()
 	if err := c.checkTargets(ctx, tx, want, out); err != nil {
 		return nil, err
+	}
+	for _, t := range c.options.Joined {
+		findings, err := CheckJoined(ctx, tx, t)
+		if err != nil {
+			return nil, err
+		}
+		out.Findings = append(out.Findings, findings...)
 	}
 	if err := checkServer(ctx, tx, out); err != nil {
 		return nil, sqlerr.Classify("check the server", err)

@@ -200,6 +200,9 @@ func (c *Checker) DDL(want []row.Table) string {
 			fmt.Fprintf(&b, "GRANT SELECT, SHOW VIEW ON %s TO 'etl'@'%%';\n", sqltext.AppendTableName(nil, &shown))
 		}
 	}
+	for _, t := range c.options.Joined {
+		fmt.Fprintf(&b, "GRANT SELECT ON %s TO 'etl'@'%%';\n", sqltext.AppendTableName(nil, &row.Table{Schema: t.Schema, Name: t.Name}))
+	}
 	b.WriteString("-- Optional: lets etl see triggers, which may change rows before they are written.\n")
 	for i := range want {
 		fmt.Fprintf(&b, "-- GRANT TRIGGER ON %s TO 'etl'@'%%';\n", sqltext.AppendTableName(nil, &want[i]))

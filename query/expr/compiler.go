@@ -26,6 +26,8 @@ type Compiler struct {
 	Replace func(e *ast.Expr) (x Compiled, ok bool)
 	// RowMakers make several rows of one. Each takes what is to be done with every row that it makes.
 	RowMakers []func(fold.Rows) fold.Rows
+	// Joined holds the joined tables of all statements.
+	Joined *Joined
 	// Columns are the columns of Statement.Elements, and UsesElements reports whether an expression has read one.
 	Columns      []Compiled
 	UsesElements bool

@@ -12,10 +12,13 @@ import (
 	"github.com/sluice-etl/sluice/query/ast"
 )
 
-// Elements compiles a table of elements, and adds its columns to Columns. The result makes a row for each element, and
-// does with it what next does.
+// Elements compiles a table of FROM, and adds its columns to Columns. The result makes a row for each element, or for the
+// row that is joined, and does with it what next does.
 func (c *Compiler) Elements(t *ast.Elements) (maker func(next fold.Rows) fold.Rows) {
 	c.checkNames(t)
+	if t.Joined != nil {
+		return c.join(t)
+	}
 	data := c.Compile(t.Data)
 	if t.Function == "split" {
 		return c.split(t, data)

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/sluice-etl/sluice/fold"
+	"github.com/sluice-etl/sluice/fold/lookup"
 	"github.com/sluice-etl/sluice/fold/value"
 )
 
@@ -207,6 +208,10 @@ type Library struct {
 	Functions []Function // in any order
 	// Advice holds what to write in place of functions of MySQL that are not supported, by their name in lower case.
 	Advice map[string]string
+	// ParseIP reads an IP address as functions of the library do: its 4 or 16 bytes. ParseNetwork reads a network. ok is
+	// false if the text is something else.
+	ParseIP      func(text []byte) (room [16]byte, size int, ok bool)
+	ParseNetwork func(text []byte) (n lookup.Network, ok bool)
 }
 
 // Find returns the function with a name in lower case; nil if there is none. The result is shared and must not be

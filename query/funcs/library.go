@@ -10,7 +10,7 @@ import (
 // Library returns the functions of the query language. It is shared and must not be changed.
 func Library() *expr.Library { return &library }
 
-var library = expr.Library{Functions: functions, Advice: allAdvice()}
+var library = expr.Library{Functions: functions, Advice: allAdvice(), ParseIP: readIP, ParseNetwork: readNetwork}
 
 // functions lists every function of one row's values, in the order in which docs/query.md shows them.
 var functions = slices.Concat(conditionals, numbers, powers, bitCounts, parts, searches, regexps, composed, cases, encodings, jsons, hashes, addresses, addressBytes, networks, urls, headers, times, intervals, clocks, weeks, days, formats, parsers, zones)

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/sluice-etl/sluice/fold"
+	"github.com/sluice-etl/sluice/fold/lookup"
 	"github.com/sluice-etl/sluice/fold/value"
 	"github.com/sluice-etl/sluice/query/expr"
 )
@@ -48,6 +49,18 @@ func parseNetwork(b []byte) (n network, err error) {
 		return n, fmt.Errorf("%q is not a network: the address has other bits than the first %d: write '%s/%d'", b, n.bits, appendIP(nil, whole), n.bits)
 	}
 	return n, nil
+}
+
+// readIP is parseIP for other packages.
+func readIP(text []byte) (room [16]byte, size int, ok bool) {
+	a, ok := parseIP(text)
+	return a.room, a.size, ok
+}
+
+// readNetwork is parseNetwork for other packages.
+func readNetwork(text []byte) (n lookup.Network, ok bool) {
+	in, err := parseNetwork(text)
+	return lookup.Network{First: in.first.room, Size: in.first.size, Bits: in.bits}, err == nil
 }
 
 // prefix returns an address of which all but the first bits are 0.

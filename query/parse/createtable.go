@@ -17,19 +17,6 @@ func (s Source) IsCreate() bool {
 	return len(all) > 0 && all[0].text == "create"
 }
 
-// CreateTable parses CREATE TABLE name (columns, keys) of a table that is read, which has nothing else. Its errors are
-// those of [Statement].
-func CreateTable(source Source) (*ast.CreateTable, error) {
-	t, err := Declaration(source)
-	if err != nil {
-		return nil, err
-	}
-	if err := t.Plain(); err != nil {
-		return nil, source.Locate(t.Text, err)
-	}
-	return t, nil
-}
-
 // Declaration parses CREATE TABLE with everything that the SQL parser takes. Its errors are those of [Statement].
 func Declaration(source Source) (t *ast.CreateTable, err error) {
 	defer func() {

@@ -12,12 +12,12 @@ import (
 	"github.com/sluice-etl/sluice/query/ast"
 )
 
-// elementTables removes the tables of elements from a FROM: JSON_TABLE, UNNEST and SPLIT, joined to what is in front of
-// them. It returns them in their order.
-func (p places) elementTables(sel *sqlparser.Select) (tables []*ast.Elements, err error) {
+// elementTables removes from a FROM the tables that are joined to what is in front of them: JSON_TABLE, UNNEST, SPLIT and
+// tables of MySQL. It returns them in their order.
+func (s scope) elementTables(sel *sqlparser.Select) (tables []*ast.Elements, err error) {
 	var from sqlparser.TableExprs
 	for i, t := range sel.From {
-		base, more, err := p.joinedElements(t, i > 0)
+		base, more, err := s.joinedElements(t, i > 0)
 		if err != nil {
 			return nil, err
 		}
@@ -37,26 +37,29 @@ func (p places) elementTables(sel *sqlparser.Select) (tables []*ast.Elements, er
 	return tables, nil
 }
 
-// joinedElements splits a table of FROM into what stands in front of the first table of elements, which is nil if there is
+// joinedElements splits a table of FROM into what stands in front of the first joined table, which is nil if there is
 // nothing and follows is set, and these tables.
-func (p places) joinedElements(t sqlparser.TableExpr, follows bool) (base sqlparser.TableExpr, tables []*ast.Elements, err error) {
+func (s scope) joinedElements(t sqlparser.TableExpr, follows bool) (base sqlparser.TableExpr, tables []*ast.Elements, err error) {
 	switch t := t.(type) {
 	case *sqlparser.JSONTableExpr, *sqlparser.TableFuncExpr:
 		if !follows {
 			return nil, nil, errors.New("FROM begins with a function: write FROM events, and then the function")
 		}
-		e, err := p.elements(t)
+		e, err := s.at.elements(t)
 		return nil, []*ast.Elements{e}, err
 	case *sqlparser.JoinTableExpr:
-		switch t.RightExpr.(type) {
+		if base, tables, err = s.joinedElements(t.LeftExpr, follows); err != nil {
+			return nil, nil, err
+		}
+		switch right := t.RightExpr.(type) {
 		case *sqlparser.JSONTableExpr, *sqlparser.TableFuncExpr:
+		case *sqlparser.AliasedTableExpr:
+			e, err := s.joined(t, right)
+			return base, append(tables, e), err
 		default:
 			return t, nil, nil
 		}
-		if base, tables, err = p.joinedElements(t.LeftExpr, follows); err != nil {
-			return nil, nil, err
-		}
-		e, err := p.elements(t.RightExpr)
+		e, err := s.at.elements(t.RightExpr)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -190,6 +193,8 @@ func resolveColumn(e *ast.Expr, tables []*ast.Elements) error {
 			c := &t.Columns[i]
 			if strings.EqualFold(c.Name, path[min(1, len(path)-1)]) {
 				switch {
+				case (len(path) > 2 || e.JSONPath) && t.Joined != nil:
+					return e.Errorf("a path into a column of %s is not supported", t.Name)
 				case len(path) > 2 || e.JSONPath:
 					return e.Errorf("a path into a column of %s is not supported: write the path in COLUMNS", t.Name)
 				case first != "":
@@ -210,6 +215,11 @@ func resolveColumn(e *ast.Expr, tables []*ast.Elements) error {
 // resolveStatement marks the columns of elements in all expressions of a statement.
 func resolveStatement(st *ast.Statement) error {
 	for i, t := range st.Elements {
+		if t.Joined != nil {
+			if err := resolveOn(t, st.Elements[:i+1], st.Elements[i+1:]); err != nil {
+				return err
+			}
+		}
 		if err := resolve(t.Data, st.Elements[:i]); err != nil {
 			return err
 		}

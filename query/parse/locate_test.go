@@ -19,7 +19,7 @@ func TestLocate_everyExpression(t *testing.T) {
 		"a10--1 b9, NOT (a11 && a12) b10, Extract(HOUR FROM a13) b11, count(DISTINCT a14) b12\n" +
 		"FROM Events e # SELECT a15\nWHERE a16 IN (1, 2, a17) AND a18 BETWEEN a19 AND a20 GROUP BY `Order`, a21 + 1"
 	sources := Split(text)
-	st, err := Statement(sources[1])
+	st, err := Statement(sources[1], nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func TestStatement_placeOfErrors(t *testing.T) {
 		text := strings.NewReplacer("«", "", "»", "").Replace(marked)
 		from := strings.Index(marked, "«")
 		to := strings.Index(marked, "»") - len("«")
-		_, err := Statement(Split("INSERT INTO x SELECT y FROM events;" + text)[1])
+		_, err := Statement(Split("INSERT INTO x SELECT y FROM events;" + text)[1], nil)
 		placed, ok := errors.AsType[*Error](err)
 		if !ok {
 			t.Errorf("%s: the error has no place: %v", marked, err)

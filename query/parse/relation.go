@@ -37,6 +37,7 @@ type named struct {
 // scope holds the relations that a FROM can name beside events: those of WITH. Later ones hide earlier ones.
 type scope struct {
 	relations []*relation
+	declared  []*ast.CreateTable // the tables that can be joined
 	at        places
 }
 
@@ -65,7 +66,7 @@ func (s scope) with(w *sqlparser.With) (scope, error) {
 
 // from returns the relation that a SELECT reads.
 func (s scope) from(sel *sqlparser.Select) (*relation, error) {
-	want := errors.New("expected only FROM events, or a subquery of it: joins and other tables are not supported; join when you select from the table")
+	want := errors.New("expected FROM events, or a subquery of it; a table of MySQL is joined by JOIN name ON name.column = expression")
 	if len(sel.From) != 1 {
 		return nil, want
 	}

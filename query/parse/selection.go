@@ -21,7 +21,7 @@ func (s scope) selection(st *ast.Statement, sel *sqlparser.Select) error {
 	if err != nil {
 		return err
 	}
-	tables, err := s.at.elementTables(sel)
+	tables, err := s.elementTables(sel)
 	if err != nil {
 		return err
 	}

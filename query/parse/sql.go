@@ -9,9 +9,9 @@ import (
 	"github.com/sluice-etl/sluice/query/ast"
 )
 
-// Statement parses one statement. Its errors are for the author of the query: they say what was found and what to write
+// Statement parses one INSERT or REPLACE, which can join the declared tables. Its errors are for the author of the query: they say what was found and what to write
 // instead, and are *Error if their place is known.
-func Statement(source Source) (st *ast.Statement, err error) {
+func Statement(source Source, declared []*ast.CreateTable) (st *ast.Statement, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			st, err = nil, fmt.Errorf("the SQL parser failed on this statement (%v)", p)
@@ -36,7 +36,7 @@ func Statement(source Source) (st *ast.Statement, err error) {
 	for _, c := range ins.Columns {
 		st.Columns = append(st.Columns, c.String())
 	}
-	names, err := scope{at: at}.with(ins.With)
+	names, err := scope{at: at, declared: declared}.with(ins.With)
 	if err != nil {
 		return nil, source.Locate(text, err)
 	}

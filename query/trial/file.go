@@ -19,9 +19,12 @@ type File struct {
 	Options query.Options
 	Time    time.Time // of the records in Kafka
 	Lines   []string
+	Joined  []Table // the rows of the tables that the query joins
 	Tables  []Table
 	Dead    []string
-	given   string // the text in front of what is expected
+	given   string          // the text in front of what is expected
+	seen    map[string]bool // the titles of sections
+	options []string        // the names of options
 }
 
 // Table holds the rows of a table, as cells, in the order in which they are written. The first row has the names of the
@@ -43,29 +46,43 @@ func TestName(queryFile string) string {
 }
 
 var (
-	section = regexp.MustCompile(`^== (lines|rows of (.+)|dead letters) ==$`)
+	section = regexp.MustCompile(`^== (lines|table (.+)|rows of (.+)|dead letters) ==$`)
 	setting = regexp.MustCompile(`^([a-z-]+): ?(.*)$`)
 )
 
 // Parse parses the text of a test. An error has the number of its line.
 func Parse(text string) (*File, error) {
-	f := &File{Options: query.DefaultOptions(), Time: defaultTime}
-	in, seen := "", map[string]bool{}
-	offset := 0
+	f, err := parse(text)
+	if err == nil && !f.seen["lines"] {
+		return nil, fmt.Errorf("there is no section == lines ==")
+	}
+	return f, err
+}
+
+func parse(text string) (*File, error) {
+	f := &File{Options: query.DefaultOptions(), Time: defaultTime, seen: map[string]bool{}}
+	in, offset := "", 0
 	for i, line := range strings.SplitAfter(text, "\n") {
 		start := offset
 		offset += len(line)
 		line = strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
 		if m := section.FindStringSubmatch(line); m != nil {
-			if seen[m[1]] {
+			if f.seen[m[1]] {
 				return nil, fmt.Errorf("line %d: a second section %q", i+1, m[1])
 			}
-			in, seen[m[1]] = m[1], true
-			if in != "lines" && f.given == "" {
+			in, f.seen[m[1]] = m[1], true
+			given := in == "lines" || m[2] != ""
+			switch {
+			case given && f.given != "":
+				return nil, fmt.Errorf("line %d: the section %q must be in front of what is expected", i+1, in)
+			case !given && f.given == "":
 				f.given = text[:start]
 			}
-			if m[2] != "" {
-				f.Tables = append(f.Tables, Table{Name: m[2]})
+			switch {
+			case m[2] != "":
+				f.Joined = append(f.Joined, Table{Name: m[2]})
+			case m[3] != "":
+				f.Tables = append(f.Tables, Table{Name: m[3]})
 			}
 			continue
 		}
@@ -78,15 +95,14 @@ func Parse(text string) (*File, error) {
 			err = f.option(line)
 		case in == "dead letters":
 			f.Dead = append(f.Dead, line)
+		case strings.HasPrefix(in, "table "):
+			err = f.Joined[len(f.Joined)-1].row(line)
 		default:
-			err = f.row(line)
+			err = f.Tables[len(f.Tables)-1].row(line)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", i+1, err)
 		}
-	}
-	if !seen["lines"] {
-		return nil, fmt.Errorf("there is no section == lines ==")
 	}
 	for n := len(f.Lines); n > 0 && f.Lines[n-1] == ""; n-- { // an empty line ends the section
 		f.Lines = f.Lines[:n-1]
@@ -106,6 +122,7 @@ func (f *File) option(line string) (err error) {
 	if m == nil {
 		return fmt.Errorf("expected an option such as format: combined, a comment, or == lines ==; got %s", quote.Text(line))
 	}
+	f.options = append(f.options, m[1])
 	switch name, value := m[1], m[2]; name {
 	case "format":
 		f.Options.Format = value
@@ -138,9 +155,8 @@ func age(name, text string) (time.Duration, error) {
 	return time.Duration(a), nil
 }
 
-// row adds a row to the last table.
-func (f *File) row(line string) error {
-	t := &f.Tables[len(f.Tables)-1]
+// row adds a row.
+func (t *Table) row(line string) error {
 	cells := strings.Split(line, "|")
 	n := len(cells)
 	if n < 3 || strings.TrimSpace(cells[0]) != "" || strings.TrimSpace(cells[n-1]) != "" {

@@ -34,6 +34,9 @@ func (f *File) Run(ctx context.Context, queryText string, render func(string) st
 	if err := plan.Bind(schema.Created(plan.Tables())); err != nil {
 		return nil, err
 	}
+	if err := SetJoined(plan, f.Joined); err != nil {
+		return nil, err
+	}
 	in := query.Input{Name: Topic, Reader: strings.NewReader(strings.Join(f.Lines, "\n")), Time: f.Time}
 	tables, letters, res, err := query.Evaluate(ctx, plan, []query.Input{in}, -1)
 	if err != nil {

@@ -122,3 +122,48 @@ func TestRun_lateness(t *testing.T) {
 		t.Errorf("got %v, expected an error of line 1 about max-ahead", err)
 	}
 }
+
+// The rows of joined tables are given in sections of the test; columns that are left out are NULL.
+func TestRun_joined(t *testing.T) {
+	t.Parallel()
+	const queryText = "CREATE TABLE site.hosts (name VARCHAR(9) PRIMARY KEY, team VARCHAR(9), rack INT);" +
+		"INSERT INTO t SELECT word, COALESCE(h.team, '-') AS team, h.rack, COUNT(*) AS n FROM events LEFT JOIN site.hosts h ON h.name = word GROUP BY word, team, rack"
+	const given = "format: words\n\n== lines ==\na b c NULL\n\n== table site.hosts ==\n| team | name   |\n| one  | a      |\n| NULL | b      |\n| ''   | 'NULL' |\n"
+	res := run(t, queryText, given+"== rows of t ==\n| word | team | rack | n |\n| 'NULL' | '' | NULL | 1 |\n")
+	const want = given + "\n== rows of t ==\n| word | team | rack | n |\n| NULL | ''   | NULL | 1 |\n| a    | one  | NULL | 1 |\n| b    | -    | NULL | 1 |\n| c    | -    | NULL | 1 |\n"
+	if diff := cmp.Diff(want, res.Text); diff != "" {
+		t.Errorf("(-expected +got):\n%s", diff)
+	}
+	for given, reason := range map[string]string{
+		"":                                      "the query joins site.hosts, whose rows are not given: expected a section == table site.hosts == with them",
+		"== table hosts ==\n":                   "table hosts: the query does not join it",
+		"== table site.hosts ==\n|nam|\n":       "table site.hosts: the query declares no column nam",
+		"== table site.hosts ==\n|team|\n|a|\n": "table site.hosts: the row with name = NULL: column name is NULL, but the query declares it NOT NULL",
+		"== table site.hosts ==\n|name|rack|\n|a|x|\n": `table site.hosts: the row with name = "a": column rack is "x", which is no INT`,
+	} {
+		f, err := Parse("format: words\n== lines ==\na\n" + given)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Run(t.Context(), queryText, strings.Clone); err == nil || err.Error() != reason {
+			t.Errorf("%q: got %v, expected %q", given, err, reason)
+		}
+	}
+	if _, err := Parse("== lines ==\n== rows of t ==\n== table h ==\n"); err == nil || err.Error() != `line 3: the section "table h" must be in front of what is expected` {
+		t.Errorf("a table behind what is expected: got %v", err)
+	}
+}
+
+// A file for other commands has nothing but such sections.
+func TestParseTables(t *testing.T) {
+	t.Parallel()
+	got, err := ParseTables("== table a ==\n|x|\n|1|\n\n== table b ==\n")
+	if err != nil || len(got) != 2 || got[0].Name != "a" || len(got[0].Rows) != 2 || got[1].Name != "b" {
+		t.Errorf("got %v and %v, expected the tables a and b", got, err)
+	}
+	for _, text := range []string{"format: words\n== table a ==\n", "== table a ==\n== lines ==\n", "== table a ==\n== dead letters ==\n", "== table a ==\nx\n"} {
+		if _, err := ParseTables(text); err == nil {
+			t.Errorf("%q: got no error", text)
+		}
+	}
+}
