@@ -50,7 +50,7 @@ func (o LookupOptions) config() joined.Config {
 
 // LookupRows give joined tables their rows, where no server does.
 type LookupRows struct {
-	LookupRows string `group:"query" placeholder:"FILE" help:"File with the rows of the tables that the query joins, in sections as etl test has them."`
+	LookupRows string `group:"query" placeholder:"FILE" help:"File with rows of joined tables, as in etl test."`
 }
 
 // set gives the tables that a plan joins their rows.
