@@ -38,3 +38,19 @@ func TestP33_secondSignal(t *testing.T) {
 		t.Error("the second signal did not end the process")
 	}
 }
+
+// Each SIGHUP is passed on, and does not end the process.
+func TestOnHangup(t *testing.T) {
+	demand, release := onHangup()
+	defer release()
+	for i := range 2 {
+		if err := syscall.Kill(syscall.Getpid(), syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-demand:
+		case <-time.After(10 * time.Second):
+			t.Fatalf("signal %d was not passed on", i+1)
+		}
+	}
+}
