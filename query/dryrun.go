@@ -19,7 +19,7 @@ import (
 )
 
 // Input is a log file of a dry run. Each line is a record in partition 0 of a topic that has the file's name. The
-// record's offset is the line's number, from 0.
+// record's offset is the line's number, from 0. With log format avro, a file is one record.
 type Input struct {
 	Name string
 	io.Reader
@@ -106,7 +106,7 @@ func Evaluate(ctx context.Context, p *Plan, inputs []Input, maxDead int) (tables
 		}
 	}
 	for _, in := range inputs {
-		n, err := dryRunInput(ctx, f, in, take)
+		n, err := dryRunInput(ctx, f, in, p.options.Format == "avro", take)
 		res.Lines += n
 		if err != nil {
 			return nil, nil, res, fmt.Errorf("%s: %w", in.Name, err)
@@ -122,8 +122,8 @@ func Evaluate(ctx context.Context, p *Plan, inputs []Input, maxDead int) (tables
 	return tables, dead, res, nil
 }
 
-// dryRunInput folds the lines of one file.
-func dryRunInput(ctx context.Context, f batch.Fold[row.Delta], in Input, take func(*batch.Tally)) (lines int64, err error) {
+// dryRunInput folds the lines of one file, or the whole of it as one line.
+func dryRunInput(ctx context.Context, f batch.Fold[row.Delta], in Input, whole bool, take func(*batch.Tally)) (lines int64, err error) {
 	const most = 1000 // lines in a call of Add
 	part := checkpoint.Partition{Topic: in.Name}
 	at := in.Time
@@ -140,10 +140,18 @@ func dryRunInput(ctx context.Context, f batch.Fold[row.Delta], in Input, take fu
 	}
 	s := bufio.NewScanner(in)
 	s.Buffer(make([]byte, 64<<10), maxLine)
+	if whole {
+		s.Split(func(data []byte, atEOF bool) (int, []byte, error) {
+			if !atEOF || len(data) == 0 {
+				return 0, nil, nil
+			}
+			return len(data), data, nil
+		})
+	}
 	for s.Scan() {
 		from := len(memory)
 		line := s.Bytes()
-		if lines == 0 {
+		if lines == 0 && !whole {
 			line = value.TrimBOM(line)
 		}
 		memory = append(memory, line...)

@@ -169,8 +169,8 @@ func (p *Plan) allFields(body []byte, at time.Time) (*allFields, error) {
 	all := &allFields{names: f.Names()}
 	for _, name := range all.names {
 		c, ok := f.Column([]string{name})
-		if m, own, qualified := strings.Cut(name, "."); !ok && qualified {
-			c, ok = f.Column([]string{m, own}) // of one format of a list
+		if !ok {
+			c, ok = f.Column(strings.Split(name, ".")) // of a record within the record, or of one format of a list
 		}
 		if !ok {
 			return nil, fmt.Errorf("format %s lists a column %s that it does not have", p.options.Format, name)

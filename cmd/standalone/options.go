@@ -74,7 +74,7 @@ func (o *options) config(k *kong.Context) (cfg app.Config, own embedded, err err
 		}
 		query, format = demoQuery, "combined"
 	}
-	if o.Format == "" && o.LogFormatString == "" {
+	if o.Format == "" && o.LogFormatString == "" && o.AvroSchema == "" {
 		o.Format = format
 	}
 	cfg, err = o.Config(k, query)

@@ -226,10 +226,9 @@ func newFirstOf(name, text string) (Format, error) {
 	if err != nil {
 		return nil, err
 	}
-	var without []string // formats that need a definition and have none
+	var without []string // names of formats that need a definition and have none
 	for i := range list {
-		d := &list[i]
-		if d.text == "" && needsDefinition(d.format) {
+		if d := &list[i]; d.isWithout() {
 			without = append(without, d.name)
 			d.text = text
 		}
@@ -252,6 +251,17 @@ func newFirstOf(name, text string) (Format, error) {
 	return f, nil
 }
 
-func needsDefinition(format string) bool {
-	return slices.ContainsFunc(logFormats, func(f logFormat) bool { return f.name == format && f.definition != "" })
+// isWithout reports whether a format of a list needs a definition and has none.
+func (d *definition) isWithout() bool {
+	return d.text == "" && slices.ContainsFunc(logFormats, func(f logFormat) bool { return f.name == d.format && f.definition != "" })
+}
+
+// TakesText reports whether log-format-string is the definition of this kind of format: of the format itself, or of one
+// in the list.
+func TakesText(name, kind string) bool {
+	if !IsList(name) {
+		return name == kind
+	}
+	list, _ := parseList(name) // an error is found where the format is created
+	return slices.ContainsFunc(list, func(d definition) bool { return d.format == kind && d.isWithout() })
 }

@@ -10,14 +10,6 @@ import (
 	"github.com/sluice-etl/sluice/fold/value"
 )
 
-// ListFormat is a format that is a list of formats.
-type ListFormat interface {
-	Format
-	// Conflict says why Column finds none: formats of the list have such a column, but of different types. It is empty if
-	// there is none.
-	Conflict(path []string) string
-}
-
 // firstOf reads each body by the first of its formats that accepts the whole body: all its lines. Its columns are those
 // of all formats. One that the body's format does not have is NULL. A name in front, as in json.status, means the column
 // of that format alone. So does any name that one format alone has. Of a name that several formats have, the types must be
@@ -73,7 +65,7 @@ func (f *firstOf) Names() []string {
 	}
 	for _, m := range f.members {
 		for _, name := range m.Names() {
-			if f.Conflict([]string{name}) != "" {
+			if f.Rejected([]string{name}) != "" {
 				name = m.name + "." + name
 			}
 			add(name)
@@ -175,8 +167,8 @@ var castTypes = map[value.Kind]string{
 	value.KindInt: "SIGNED", value.KindDecimal: "DECIMAL(p,s)", value.KindDouble: "DOUBLE", value.KindText: "CHAR", value.KindTime: "DATETIME(6)",
 }
 
-// Conflict implements ListFormat.
-func (f *firstOf) Conflict(path []string) string {
+// Rejected implements ReasonedFormat.
+func (f *firstOf) Rejected(path []string) string {
 	found, has := f.find(path)
 	first, same, to := -1, true, value.KindJSON
 	for i, c := range found {
@@ -194,7 +186,7 @@ func (f *firstOf) Conflict(path []string) string {
 		}
 	}
 	if same {
-		return ""
+		return f.rejectedByOne(path, first)
 	}
 	var kinds, names, alike []string
 	for i, c := range found {
@@ -209,6 +201,26 @@ func (f *firstOf) Conflict(path []string) string {
 		alike = append(alike, name)
 	}
 	return fmt.Sprintf("is %s: write %s, or COALESCE(%s)", strings.Join(kinds, " and "), strings.Join(names, " or "), strings.Join(alike, ", "))
+}
+
+// rejectedByOne says why the one format that could have a column has none. first is the index of one that has it, or -1.
+func (f *firstOf) rejectedByOne(path []string, first int) string {
+	if only := f.qualifier(path); first < 0 && only >= 0 {
+		return f.members[only].rejected(path[1:])
+	}
+	for i := range f.members {
+		if why := f.members[i].rejected(path); first < 0 && why != "" {
+			return why
+		}
+	}
+	return ""
+}
+
+func (m *member) rejected(path []string) string {
+	if f, ok := m.Format.(ReasonedFormat); ok {
+		return f.Rejected(path)
+	}
+	return ""
 }
 
 // Path implements PathFormat, for the names that JSON alone has.

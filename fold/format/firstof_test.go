@@ -123,10 +123,10 @@ func TestFirstOf_types(t *testing.T) {
 	}
 	want := "is an integer in combined and a JSON field in json and text in logfmt: write combined.status or json.status or logfmt.status, " +
 		"or COALESCE(combined.status, CAST(json.status AS SIGNED), CAST(logfmt.status AS SIGNED))"
-	if got := f.(ListFormat).Conflict([]string{"status"}); got != want {
+	if got := f.(ReasonedFormat).Rejected([]string{"status"}); got != want {
 		t.Errorf("got  %s\nexpected %s", got, want)
 	}
-	if got := f.(ListFormat).Conflict([]string{"json", "status"}); got != "" {
+	if got := f.(ReasonedFormat).Rejected([]string{"json", "status"}); got != "" {
 		t.Errorf("got %s, expected no conflict of a name with its format", got)
 	}
 	closed, err := New("first-of(combined,old=common,grok('%{WORD:word} %{NUMBER:status}'),raw)", "")

@@ -22,6 +22,14 @@ type Format interface {
 	NewParser() (p Parser, slots int)
 }
 
+// ReasonedFormat is a format that knows why a name that it has is no column.
+type ReasonedFormat interface {
+	Format
+	// Rejected says why Column does not find a name: the format has it, but it cannot be a column. It is empty for names
+	// that the format does not have.
+	Rejected(path []string) string
+}
+
 // PathFormat is a format in which every name is a field, and fields hold objects and arrays.
 type PathFormat interface {
 	Format
@@ -72,6 +80,7 @@ var logFormats = []logFormat{
 	{name: "tsv", make: newTSV, definition: "the names of the columns, such as time,host,status"},
 	{name: "regex", make: newRegex, definition: "a regular expression with named groups, such as (?P<host>[^ ]+) (?P<status>[0-9]+) .*, which matches whole lines"},
 	{name: "grok", make: newGrok, definition: "a grok pattern, such as %{IP:host} %{NUMBER:status:int} %{GREEDYDATA}, which matches whole lines"},
+	{name: "avro", make: newAvro, definition: "an Avro schema in JSON, which " + option.Ref("avro-schema") + " reads from a file"},
 	{name: "apache", make: newApache, definition: "the LogFormat as the server's configuration has it"},
 	{name: "nginx", make: newNginx, definition: "the log_format as the server's configuration has it"},
 }

@@ -2,6 +2,7 @@ package format
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -80,6 +81,8 @@ func shown(c Column, v value.Value) string {
 		return "NULL"
 	case c.Kind == value.KindTime:
 		return string(value.AppendTime(nil, v.Micros(), 6))
+	case c.Kind == value.KindDouble:
+		return strconv.FormatFloat(v.Double(), 'g', -1, 64)
 	case c.Kind == value.KindInt || c.Kind == value.KindDecimal:
 		return string(v.Number.AppendText(nil, int(v.Scale)))
 	}

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/sluice-etl/sluice/fold/format"
 	"github.com/sluice-etl/sluice/internal/option"
+	"github.com/sluice-etl/sluice/internal/textfile"
 	"github.com/sluice-etl/sluice/mysqlout"
 	"github.com/sluice-etl/sluice/mysqlout/joined"
 	"github.com/sluice-etl/sluice/query"
@@ -18,8 +21,9 @@ import (
 
 // QueryOptions set the query and the format of the events that it reads.
 type QueryOptions struct {
-	Format          string     `group:"query" common:"Format of the events' bodies." default:"${format}" placeholder:"FORMAT" help:"Format of the events' bodies: one of ${formats}; or first-of(a, b, …): the first of several formats that accepts the event."`
+	Format          string     `group:"query" common:"Format of the events' bodies." default:"${format}" placeholder:"FORMAT" help:"Format of the events' bodies: one of ${formats}; or first-of(a, b, …)."`
 	LogFormatString string     `group:"query" placeholder:"STRING" help:"Definition of the format: names of columns for csv and tsv; a regular expression with named groups for regex; a pattern for grok; the LogFormat or log_format of a server's configuration for apache and nginx, which it implies."`
+	AvroSchema      string     `group:"query" placeholder:"FILE" help:"File with the schema of format avro."`
 	Query           string     `group:"query" common:"INSERT INTO … SELECT … FROM events." placeholder:"SQL" help:"INSERT INTO … SELECT … FROM events; separate several statements with semicolons."`
 	QueryFile       string     `group:"query" common:"File with the query." placeholder:"FILE" help:"File with the query."`
 	TimeZone        string     `group:"query" default:"UTC" placeholder:"ZONE" help:"Time zone of log times without a zone, and of calendar windows (default UTC). Times in MySQL are always UTC."`
@@ -79,8 +83,35 @@ func (o QueryOptions) options() (query.Options, error) {
 		return opts, usageError{fmt.Errorf("--time-zone is %q, must be UTC or a name of the IANA time zone database, for example Europe/Vienna", o.TimeZone)}
 	}
 	opts.Format, opts.FormatString, opts.TimeZone = o.Format, o.LogFormatString, zone
+	if o.AvroSchema != "" {
+		if opts.Format, opts.FormatString, err = o.avroSchema(); err != nil {
+			return opts, usageError{err}
+		}
+	}
 	opts.MaxLateness, opts.MaxAhead = time.Duration(o.MaxLateness), time.Duration(o.MaxAhead)
 	return opts, nil
+}
+
+// avroSchema returns the format, and its definition from the file of the schema, without white space.
+func (o QueryOptions) avroSchema() (name, text string, err error) {
+	if name = o.Format; name == "" {
+		name = "avro"
+	}
+	if !format.TakesText(name, "avro") {
+		return "", "", fmt.Errorf("--avro-schema needs --format avro, or a list of formats with avro in it without a definition, got %s", o.Format)
+	}
+	if o.LogFormatString != "" {
+		return "", "", errors.New("--avro-schema and --log-format-string exclude each other: both are the definition of the format")
+	}
+	b, err := textfile.Read(o.AvroSchema)
+	if err != nil {
+		return "", "", fmt.Errorf("--avro-schema: %w", err)
+	}
+	var schema bytes.Buffer
+	if err := json.Compact(&schema, b); err != nil {
+		return "", "", fmt.Errorf("--avro-schema: %s: expected JSON: %w", o.AvroSchema, err)
+	}
+	return name, schema.String(), nil
 }
 
 // text returns the query's text, and the file or option that it comes from.

@@ -97,7 +97,7 @@ func (o *LoadOptions) load(cfg *app.Config, fallback string) error {
 // QueryOptions.
 func (o *QueryOptions) plan(fallback string, more query.Options) (*query.Plan, error) {
 	text, from, err := o.text(fallback)
-	if o.Format == "" && o.LogFormatString == "" {
+	if o.Format == "" && o.LogFormatString == "" && o.AvroSchema == "" {
 		err = errors.Join(err, usageError{fmt.Errorf("--format is missing, must be one of %s", formats())})
 	}
 	if err != nil {

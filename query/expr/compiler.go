@@ -253,20 +253,20 @@ func (c *Compiler) unquoted(x Compiled) Compiled {
 	return y
 }
 
-// conflict says why a name that several formats of a list have is no column; it is empty for other names.
-func (c *Compiler) conflict(path []string) string {
-	if list, ok := c.Format.(format.ListFormat); ok {
-		return list.Conflict(path)
+// rejected says why a name that the format has is no column; it is empty for other names.
+func (c *Compiler) rejected(path []string) string {
+	if f, ok := c.Format.(format.ReasonedFormat); ok {
+		return f.Rejected(path)
 	}
 	return ""
 }
 
 func (c *Compiler) unknown(e *ast.Expr, path []string) Compiled {
-	if why := c.conflict(path); why != "" {
+	if why := c.rejected(path); why != "" {
 		return c.Fail(e, "%s", why)
 	}
 	if len(path) > 1 {
-		return c.Fail(e, "no such column; a name with a point is a field of a field, which only log format json has, and syslog in structured_data")
+		return c.Fail(e, "no such column; a name with a point is a field of a field, which log format json has, avro in records, and syslog in structured_data")
 	}
 	names := append(append([]string(nil), c.Format.Names()...), recordColumns...)
 	if it := c.Statement.Aliased(path[0]); it != nil && !e.Inner {

@@ -106,7 +106,7 @@ func (c *Compiler) checkNames(t *ast.Elements) {
 func (c *Compiler) elementColumn(e *ast.Expr) Compiled {
 	name := e.Path[len(e.Path)-1]
 	_, ok := c.Format.Column([]string{name})
-	if (ok || c.conflict([]string{name}) != "") && e.Element.Bare && !c.everyNameIsAField() {
+	if (ok || c.rejected([]string{name}) != "") && e.Element.Bare && !c.everyNameIsAField() {
 		return c.Fail(e, "both events and %s have such a column: write %s.%s or %s.%s", e.Path[0], c.Statement.From, name, e.Path[0], name)
 	}
 	c.UsesElements = true
