@@ -188,6 +188,15 @@ func await(t *testing.T, what string, condition func() bool) {
 	}
 }
 
+// loads waits until the process counts: its tables exist, and it is in the consumer group.
+func (p *process) loads(t *testing.T) {
+	t.Helper()
+	await(t, "it counts", func() bool {
+		_, states := p.standings(t)
+		return states["mysql"] == status.OK && states["group"] == status.OK
+	})
+}
+
 func (p *process) dial(t *testing.T) *avroclient.Client {
 	t.Helper()
 	c, err := avroclient.Dial(t.Context(), avroclient.DefaultConfig(p.at.Avro.String()))

@@ -43,6 +43,7 @@ func TestAvro_toTheTable(t *testing.T) {
 		return string(b)
 	}
 	p := start(t, cfg)
+	p.loads(t)
 	good := body("AT", 1999)
 	if err := p.dial(t).Append(t.Context(), events(good, body("AT", -1000), body(nil, 5), good[:len(good)-1], good+"\x00", "\x00\x00\x00\x00\x01"+good, "")); err != nil {
 		t.Fatal(err)

@@ -79,6 +79,7 @@ func TestDryRun_matchesARealRun(t *testing.T) {
 	cfg := config(t, k.ListenAddrs()[0], dsn)
 	cfg.Kafka.Partitions, cfg.Plan, cfg.Sink.CreateTables = 1, compile(), true
 	p := start(t, cfg)
+	p.loads(t)
 	if err := p.dial(t).Append(t.Context(), events(lines...)); err != nil {
 		t.Fatal(err)
 	}

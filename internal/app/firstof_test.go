@@ -26,6 +26,7 @@ func TestFirstOf_toTheTable(t *testing.T) {
 	}
 	const line = `192.0.2.1 - - [17/May/2015:10:05:03 +0000] "GET / HTTP/1.1" 200 5 "-" "UA"`
 	p := start(t, cfg)
+	p.loads(t)
 	if err := p.dial(t).Append(t.Context(), events(line, `{"code":200}`, "warn,200", line+"\n"+line, `{"code":"503"}`+"\n"+`{"code":503}`, "oops", line+"\n"+`{"code":200}`, "")); err != nil {
 		t.Fatal(err)
 	}

@@ -61,6 +61,7 @@ func TestDeadLetters_reasonsHoldNothingOfTheRecord(t *testing.T) {
 			}
 			const marker = "MARKER"
 			p := start(t, cfg)
+			p.loads(t)
 			var events []receiver.Event
 			for i := range 3 {
 				for _, body := range c.bodies {
