@@ -66,7 +66,7 @@ func TestDocs_metricsExist(t *testing.T) {
 func TestDocs_optionsExist(t *testing.T) {
 	flag := regexp.MustCompile(`--[a-z][a-z-]*[a-z]`)
 	var known []string
-	for _, command := range []string{"run", "ingest", "load", "check", "plan", "dry-run", "explain", "test", "send", "offsets show", "offsets set", "migrate", "config", "version"} {
+	for _, command := range []string{"run", "ingest", "load", "check", "plan", "dry-run", "explain", "test", "send", "replay", "offsets show", "offsets set", "migrate", "config", "version"} {
 		out, err := exec.Command(etlBinary, append(strings.Fields(command), "--help-all")...).Output()
 		if err != nil {
 			t.Fatalf("etl %s --help-all: %v", command, err)

@@ -2,6 +2,7 @@ package kafkaio
 
 import (
 	"context"
+	"math"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -209,7 +210,7 @@ func TestDeliver_allocatesNothingPerRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := &fetcher{s: s, listener: releases{}, throttle: obs.NewThrottle(time.Second)}
-	p := &partition{Partition: checkpoint.Partition{Topic: "logs"}}
+	p := &partition{Partition: checkpoint.Partition{Topic: "logs"}, end: math.MaxInt64}
 	var records []*kgo.Record
 	for i := range 1000 {
 		records = append(records, &kgo.Record{Offset: int64(i), Headers: []kgo.RecordHeader{{Key: "k"}}})

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/option"
 )
 
@@ -36,6 +37,12 @@ type Config struct {
 
 	// Start is where a job without a checkpoint begins: earliest, latest, or an RFC 3339 time.
 	Start string
+	// Ranges, if not nil, are the offsets of a replay: the range of each partition that it reads, in order of number from 0.
+	// Nothing at or beyond the end of its range is delivered, and partitions that the topic gained later are ignored.
+	// Without a checkpoint, the job begins at the start of each range and not at Start.
+	Ranges []checkpoint.Range
+	// TopicID is the ID of the topic that Ranges are of. A topic with another one is refused.
+	TopicID checkpoint.TopicID
 	// SessionTimeout is the consumer group's session timeout.
 	SessionTimeout time.Duration
 	// Heartbeat is the consumer group's heartbeat interval, at most a third of SessionTimeout.

@@ -1,6 +1,7 @@
 package kafkaio
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -21,7 +22,7 @@ func TestP27_oneLeaderEpochPerFetched(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := &pieces{}
-	p := &partition{Partition: checkpoint.Partition{Topic: "logs"}, next: 10, leaderEpoch: -1, state: fetching}
+	p := &partition{Partition: checkpoint.Partition{Topic: "logs"}, end: math.MaxInt64, next: 10, leaderEpoch: -1, state: fetching}
 	f := &fetcher{s: s, listener: o, throttle: obs.NewThrottle(time.Second), partitions: map[int32]*partition{0: p}}
 	fetched := kgo.FetchPartition{}
 	for i, epoch := range []int32{3, 3, 5, 5, 6} {

@@ -22,7 +22,7 @@ import (
 //
 // Invariants, between two inbox entries:
 //   - A partition has at most one async call. In states checking and scanning it has exactly one, in state fetching it
-//     may have one (a tail scan), in state stopped it has none.
+//     may have one (a tail scan), in states stopped and finished it has none.
 //   - A result is applied only if its call is still the partition's current one: repositioning, removing or stopping a
 //     partition cancels the call.
 //   - The client has the partition (added) in states fetching and scanning only.
@@ -49,6 +49,7 @@ type partition struct {
 	next        int64 // the next offset to deliver
 	leaderEpoch int32 // of the record before next, -1 unknown; never decreases
 	topicID     checkpoint.TopicID
+	end         int64 // of the range to deliver; math.MaxInt64 if it has none
 	state       partitionState
 	paused      bool  // by the engine
 	added       bool  // the fetching client has it
@@ -69,6 +70,7 @@ const (
 	fetching
 	scanning // offsets are missing, and a raw fetch is to show why; what is polled is held
 	stopped  // until it is positioned again
+	finished // its range is delivered; until it is positioned again
 )
 
 // asyncCall is a partition's outstanding call, if cancel is not nil. id increases with each call, so that a late result
@@ -168,14 +170,21 @@ func (f *fetcher) apply(m batch.Position) {
 // returned; before that the partition is removed and added again.
 func (f *fetcher) fetch(p *partition, m batch.Position) {
 	if p == nil {
-		p = &partition{Partition: m.Partition}
+		p = &partition{Partition: m.Partition, end: f.s.endOf(m.ID)}
 		f.partitions[m.ID] = p
 	}
 	p.cancelCall()
 	direct := p.added && p.hasCursor && (p.state == fetching || p.state == scanning)
+	if p.paused { // the client remembers it even of a partition that it does not have
+		f.cl.ResumeFetchPartitions(p.topicPartitions())
+	}
 	p.fetchID, p.next, p.leaderEpoch, p.topicID, p.paused = m.FetchID, m.Next, m.LeaderEpoch, m.TopicID, false
 	p.idleAt = -1
 	f.s.lags.position(m.ID, m.Next)
+	if p.next >= p.end {
+		f.finish(p)
+		return
+	}
 	if direct {
 		f.cl.SetOffsets(map[string]map[int32]kgo.EpochOffset{p.Topic: {p.ID: {Epoch: m.LeaderEpoch, Offset: m.Next}}})
 		f.scheduleNudge()
@@ -308,6 +317,13 @@ func (f *fetcher) stop(p *partition, err error) {
 		LeaderEpoch: p.leaderEpoch,
 		Err:         err,
 	})
+}
+
+// finish removes p from the client, because its range is delivered.
+func (f *fetcher) finish(p *partition) {
+	p.cancelCall()
+	f.removeFromClient(p)
+	p.state = finished
 }
 
 // stored returns p's position in the form of a checkpoint.

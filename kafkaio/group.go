@@ -78,7 +78,9 @@ func (m *member) leave(ctx context.Context) {
 func (m *member) onAssigned(ps []int32) {
 	m.mu.Lock()
 	for _, p := range ps {
-		m.owned[p] = true
+		if m.s.reads(p) {
+			m.owned[p] = true
+		}
 	}
 	n := len(m.owned)
 	m.notifyChanged()
@@ -271,7 +273,7 @@ func (s *Source) topic(ctx context.Context, adm *kadm.Client) (batch.Topic, erro
 		}
 		t.Firsts[p], t.Starts[p] = first.Offset, max(start.Offset, first.Offset)
 	}
-	return t, nil
+	return s.within(t)
 }
 
 // watch logs the errors that the group client reports besides the callbacks: those of joining, which the client

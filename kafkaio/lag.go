@@ -16,7 +16,7 @@ import (
 type Lag struct {
 	checkpoint.Partition
 	Next int64 // the next offset to deliver
-	End  int64 // of the log for a reader of committed records; -1 until it is known
+	End  int64 // of the log for a reader of committed records, or of the range to deliver; -1 until it is known
 }
 
 // Records returns the number of offsets between Next and End, 0 if End is not known.
@@ -91,8 +91,9 @@ func (s *Source) readEnds(ctx context.Context, adm *kadm.Client) {
 	}
 	for _, l := range s.Lag() {
 		if end, ok := ends.Lookup(l.Topic, l.ID); ok && end.Err == nil {
-			s.lags.end(l.ID, end.Offset)
-			l.End = max(l.End, end.Offset)
+			at := min(end.Offset, s.endOf(l.ID))
+			s.lags.end(l.ID, at)
+			l.End = max(l.End, at)
 		}
 		label := strconv.Itoa(int(l.ID))
 		s.met.position.WithLabelValues(label).Set(float64(l.Next))
@@ -117,7 +118,7 @@ func (s *Source) watchTopic(ctx context.Context, adm *kadm.Client) {
 	id, _ := topicID(meta, td)
 	s.inbox.put(func(f *fetcher) {
 		for _, p := range f.partitions {
-			if p.topicID != (checkpoint.TopicID{}) && p.topicID != id && p.state != stopped && p.state != checking {
+			if p.topicID != (checkpoint.TopicID{}) && p.topicID != id && p.state != stopped && p.state != finished && p.state != checking {
 				p.cancelCall()
 				f.removeFromClient(p)
 				f.check(p, nil)

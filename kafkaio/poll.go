@@ -53,7 +53,7 @@ func (f *fetcher) polledPartition(t *kgo.FetchTopic, fp *kgo.FetchPartition) {
 		f.s.denial.clear()
 	}
 	p.hasCursor = true
-	f.s.lags.end(p.ID, fp.LastStableOffset)
+	f.s.lags.end(p.ID, min(fp.LastStableOffset, p.end))
 	if id := checkpoint.TopicID(t.TopicID); id != (checkpoint.TopicID{}) && p.topicID != (checkpoint.TopicID{}) && id != p.topicID {
 		f.stop(p, p.stored().refused(hintTopic, "fetched records have topic ID %s, the checkpoint was written for topic ID %s", id, p.topicID))
 		return
@@ -70,6 +70,10 @@ func (f *fetcher) deliver(p *partition) {
 	for len(p.held) > 0 {
 		fp := &p.held[0]
 		done, err := f.deliverRecords(p, fp.Records)
+		if p.next >= p.end {
+			f.finish(p)
+			return
+		}
 		fp.Records = fp.Records[done:]
 		var gap *gapError
 		switch {
@@ -79,7 +83,7 @@ func (f *fetcher) deliver(p *partition) {
 			}
 		case errors.As(err, &gap) && gap.Next > p.explainedTo:
 			last := fp.Records[len(fp.Records)-1].Offset
-			f.scanGap(p, checkpoint.Range{Partition: p.Partition, First: p.next, Next: last})
+			f.scanGap(p, checkpoint.Range{Partition: p.Partition, First: p.next, Next: min(last, p.end)})
 			return
 		default:
 			f.stop(p, err)
@@ -94,8 +98,8 @@ type gapError struct{ checkpoint.Range }
 
 func (e *gapError) Error() string { return "offsets " + e.Range.String() + " are missing" }
 
-// deliverRecords passes records to the engine as one batch.Fetched, as far as they are contiguous and of one leader
-// epoch, and returns how many of them it has processed. Each offset of the Fetched is accounted for: by a record, a
+// deliverRecords passes records to the engine as one batch.Fetched, as far as they are contiguous, of one leader epoch
+// and within p's range, and returns how many of them it has processed. Each offset of the Fetched is accounted for: by a record, a
 // control record, or a range in p.explained.
 func (f *fetcher) deliverRecords(p *partition, records []*kgo.Record) (done int, err error) {
 	if len(records) == 0 {
@@ -104,10 +108,17 @@ func (f *fetcher) deliverRecords(p *partition, records []*kgo.Record) (done int,
 	s := f.slabs.take(len(records))
 	first, gaps, payload := p.next, int64(0), int64(0)
 	for _, r := range records {
+		if p.next >= p.end {
+			break
+		}
 		if p.next > first && r.LeaderEpoch > p.leaderEpoch {
 			break // one leader epoch in each Fetched, because a batch may end after any of its records
 		}
 		if err = p.checkNext(r, s); err != nil {
+			break
+		}
+		if r.Offset >= p.end { // the range ends in a gap
+			p.next, p.leaderEpoch = p.end, max(p.leaderEpoch, r.LeaderEpoch)
 			break
 		}
 		done++
@@ -148,8 +159,8 @@ func (f *fetcher) deliverRecords(p *partition, records []*kgo.Record) (done int,
 // which is kept as long as any of its records.
 const recordBytes = int64(unsafe.Sizeof(batch.Record{})) + 16
 
-// checkNext returns nil if r is the next record, and adds the explained gap before it. Offsets and leader epochs never
-// decrease (P27).
+// checkNext returns nil if r is the next record, and adds the explained gap before it, as far as it is within p's range.
+// Offsets and leader epochs never decrease (P27).
 func (p *partition) checkNext(r *kgo.Record, s *slab) error {
 	if r.Offset < p.next {
 		return p.stored().refused(hintCut, "got offset %d, expected %d: the log was truncated", r.Offset, p.next)
@@ -160,7 +171,7 @@ func (p *partition) checkNext(r *kgo.Record, s *slab) error {
 	if r.Offset == p.next {
 		return nil
 	}
-	gap := checkpoint.Range{Partition: p.Partition, First: p.next, Next: r.Offset}
+	gap := checkpoint.Range{Partition: p.Partition, First: p.next, Next: min(r.Offset, p.end)}
 	if !covered(p.explained, gap) {
 		if gap.Next <= p.explainedTo {
 			return p.stored().refused(hintMissing, "offsets %d..%d hold records that were not delivered, or are missing for an unknown reason", gap.First, gap.Next-1)

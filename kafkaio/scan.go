@@ -109,15 +109,18 @@ func (r tailScanned) apply(f *fetcher, p *partition) {
 	}
 }
 
-// skipGap delivers [p.next, to) as a gap and makes the client continue after it. epoch is that of the gap's last batch:
+// skipGap delivers [p.next, to) as a gap and makes the client continue after it, if p's range does. epoch is that of the gap's last batch:
 // with an earlier one, the next claim would find the offset beyond the end of the epoch.
 func (f *fetcher) skipGap(p *partition, to int64, epoch int32) {
 	gap := checkpoint.Range{Partition: p.Partition, First: p.next, Next: to}
 	p.next, p.leaderEpoch = to, max(p.leaderEpoch, epoch)
-	if p.hasCursor {
+	switch {
+	case p.next >= p.end:
+		f.finish(p)
+	case p.hasCursor:
 		f.cl.SetOffsets(map[string]map[int32]kgo.EpochOffset{p.Topic: {p.ID: {Epoch: p.leaderEpoch, Offset: to}}})
 		f.scheduleNudge()
-	} else {
+	default:
 		f.removeFromClient(p)
 		f.startFetching(p)
 	}

@@ -27,6 +27,8 @@ type Config struct {
 	Dedup bool
 	// Joined are the tables that the query joins. A start is refused if they are not as the query declares them.
 	Joined []*lookup.Table
+	// Replay means that the job is a replay, whose ranges are stored in etl_replay. Adopt and ContinueQuery are then false.
+	Replay bool
 	// CreateTables creates missing tables.
 	CreateTables bool
 	// EvolveTable adds columns that the query has and an existing table lacks.
@@ -45,7 +47,7 @@ func DefaultConfig() Config {
 
 // Schema returns what the checks of the tables need to know of the job.
 func (c Config) Schema() schema.Options {
-	return schema.Options{Job: c.Job, Dedup: c.Dedup, Adopt: c.Adopt, Evolve: c.EvolveTable, Joined: c.Joined}
+	return schema.Options{Job: c.Job, Dedup: c.Dedup, Adopt: c.Adopt, Evolve: c.EvolveTable, Joined: c.Joined, Replay: c.Replay}
 }
 
 // Validate returns an error that names every option out of its bounds.

@@ -73,7 +73,7 @@ func (s *Sink) checkTargets(ctx context.Context, tx *pool.Tx, first bool) (out o
 			return out, &checkpoint.Error{
 				Class: checkpoint.ErrRefused,
 				Err:   fmt.Errorf("table %s holds rows, and job %q has no checkpoint that tells which records they count", t.FullName(), s.config.Job),
-				Hint:  "empty the table, write to another one, or give " + option.Ref("adopt") + " once to add to the rows that it holds",
+				Hint:  "empty the table, " + s.config.Schema().OrAdopt(),
 			}
 		}
 	}
@@ -147,9 +147,18 @@ func (s *Sink) otherQuery(ctx context.Context, tx *pool.Tx, partitions []checkpo
 	}
 	return &checkpoint.Error{
 		Class: checkpoint.ErrRefused, Partitions: partitions,
-		Err:  fmt.Errorf("job %s has counted by another query: %s", s.config.Job, difference(theirs, s.config.QueryText)),
-		Hint: "give the new query its own job and table, or give " + option.Ref("query-change") + "=continue to count with it from here on",
+		Err: fmt.Errorf("job %s has counted by another query: %s", s.config.Job, difference(theirs, s.config.QueryText)),
+		Hint: s.hint("give the new query its own job and table, or give "+option.Ref("query-change")+"=continue to count with it from here on",
+			"finish the replay with the query with which it began, or begin another one, into another table"),
 	}
+}
+
+// hint returns what an operator can do: usual, or ofReplay if the job is a replay, which has fewer choices.
+func (s *Sink) hint(usual, ofReplay string) string {
+	if s.config.Replay {
+		return ofReplay
+	}
+	return usual
 }
 
 // difference returns the lines that are in only one of the texts.

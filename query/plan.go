@@ -13,6 +13,8 @@ import (
 	"github.com/sluice-etl/sluice/fold"
 	"github.com/sluice-etl/sluice/fold/format"
 	"github.com/sluice-etl/sluice/fold/value"
+	"github.com/sluice-etl/sluice/internal/option"
+	"github.com/sluice-etl/sluice/query/ast"
 	"github.com/sluice-etl/sluice/query/expr"
 	"github.com/sluice-etl/sluice/query/funcs"
 	"github.com/sluice-etl/sluice/query/parse"
@@ -30,6 +32,7 @@ type Plan struct {
 	bound    atomic.Pointer[[]row.Table] // as they are on the server, in the same order; never changed in place
 	sizes    fold.Sizes
 	joined   expr.Joined
+	replaced row.Table // what the statements name, if they are redirected; without columns
 }
 
 // Place returns the place of an error of Compile in the text of the query, in bytes. ok is false if the place is not known.
@@ -93,6 +96,11 @@ func Compile(text string, o Options) (*Plan, error) {
 	if p.tables, err = wanted(p.programs); err != nil {
 		return nil, err
 	}
+	for _, d := range p.declared {
+		if o.Into != "" && d.table.FullName() == p.replaced.FullName() {
+			d.source.Rename(d.table, o.Into)
+		}
+	}
 	if err := p.declare(); err != nil {
 		return nil, err
 	}
@@ -103,6 +111,11 @@ func (p *Plan) compile(number int, source parse.Source) (*program, error) {
 	st, err := parse.Statement(source, p.tablesToJoin())
 	if err != nil {
 		return nil, err
+	}
+	if p.options.Into != "" {
+		if err := p.redirect(st); err != nil {
+			return nil, err
+		}
 	}
 	if err := p.join(st); err != nil {
 		return nil, err
@@ -115,6 +128,21 @@ func (p *Plan) compile(number int, source parse.Source) (*program, error) {
 	}
 	prog.source = source
 	return prog, nil
+}
+
+// redirect makes a statement write Options.Into.
+func (p *Plan) redirect(st *ast.Statement) error {
+	named := row.Table{Schema: st.Schema, Name: st.Table}
+	switch {
+	case strings.EqualFold(named.Name, p.options.Into):
+		return fmt.Errorf("the replay would change %s, which is the table of the query itself: give %s another name", named.FullName(), option.Ref("into"))
+	case p.replaced.Name != "" && named.FullName() != p.replaced.FullName():
+		return fmt.Errorf("it writes %s, and an earlier statement %s, but a replay writes one table: give a query with the statements of one table, and replay the others by themselves",
+			named.FullName(), p.replaced.FullName())
+	}
+	p.replaced = named
+	st.Table = p.options.Into
+	return nil
 }
 
 // NewFold creates a fold for one task. It uses the tables of the last Bind.

@@ -114,6 +114,9 @@ func (l *loading) run(ctx context.Context, topics *topics) error {
 	if l.cfg.Dedup.Enabled() {
 		g.Go(func() error { l.pruneIDs(ctx); return nil })
 	}
+	if l.cfg.Sink.Replay {
+		g.Go(func() error { return l.watchReplay(ctx, engine) })
+	}
 	return g.Wait()
 }
 
@@ -196,8 +199,12 @@ func bind(plan *query.Plan, actual []row.Table) error {
 	return nil
 }
 
-// mayCreateTopic reports whether the topic may be created, which it must not if the job has a checkpoint of it (P26).
+// mayCreateTopic reports whether the topic may be created, which it must not if the job has a checkpoint of it (P26), or
+// ranges.
 func (l *loading) mayCreateTopic(ctx context.Context) (bool, error) {
+	if l.cfg.Sink.Replay {
+		return false, nil
+	}
 	has, err := l.ledger.HasCheckpoint(ctx, l.cfg.Kafka.Topic)
 	return !has, err
 }

@@ -22,6 +22,7 @@ type commands struct {
 	Explain explainCmd `cmd:"" help:"Print what a query does, or what it does with a line."`
 	Test    testCmd    `cmd:"" help:"Run the tests that stand beside queries: lines in, rows out."`
 	Send    sendCmd    `cmd:"" help:"Send the lines of files as Flume events."`
+	Replay  replayCmd  `cmd:"" help:"Count a stretch of Kafka again, into another table."`
 	Offsets offsetsCmd `cmd:"" help:"Show checkpoints, or move one."`
 	Migrate migrateCmd `cmd:"" help:"Read a flume.conf, and print the equivalent etl options."`
 	Version versionCmd `cmd:"" help:"Print the version and exit."`

@@ -25,6 +25,7 @@ type configCmd struct {
 	Explain configOf[explainCmd] `cmd:"" help:"Options of etl explain."`
 	Test    configOf[testCmd]    `cmd:"" help:"Options of etl test."`
 	Send    configOf[sendCmd]    `cmd:"" help:"Options of etl send."`
+	Replay  configOf[replayCmd]  `cmd:"" help:"Options of etl replay."`
 	Offsets struct {
 		Show configOf[offsetsShowCmd] `cmd:"" help:"Options of etl offsets show."`
 		Set  configOf[offsetsSetCmd]  `cmd:"" help:"Options of etl offsets set."`

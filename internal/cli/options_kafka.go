@@ -60,7 +60,12 @@ type ProduceOptions struct {
 
 // ConsumeOptions set how records are consumed.
 type ConsumeOptions struct {
-	Start                 string        `group:"query" common:"Where a new job starts: earliest, latest, time." default:"earliest" help:"Where a job without a checkpoint starts: earliest, latest, or a time such as 2026-01-31T00:00:00Z."`
+	Start        string `group:"query" common:"Where a new job starts: earliest, latest, time." default:"earliest" help:"Where a job without a checkpoint starts: earliest, latest, or a time such as 2026-01-31T00:00:00Z."`
+	FetchOptions `embed:""`
+}
+
+// FetchOptions are the options of consuming that a replay has too.
+type FetchOptions struct {
 	KafkaSessionTimeout   time.Duration `group:"batches" default:"10s" help:"Consumer group session timeout."`
 	KafkaHeartbeat        time.Duration `group:"batches" default:"1s" help:"Consumer group heartbeat interval."`
 	KafkaRebalanceTimeout time.Duration `group:"batches" default:"1m" help:"Consumer group rebalance timeout."`
@@ -92,6 +97,10 @@ func (o ProduceOptions) apply(c *kafkaio.Config) {
 
 func (o ConsumeOptions) apply(c *kafkaio.Config) {
 	c.Start = o.Start
+	o.FetchOptions.apply(c)
+}
+
+func (o FetchOptions) apply(c *kafkaio.Config) {
 	c.SessionTimeout, c.Heartbeat = o.KafkaSessionTimeout, o.KafkaHeartbeat
 	c.RebalanceTimeout = o.KafkaRebalanceTimeout
 	c.FetchMaxBytes, c.FetchMaxPartitionBytes = clamp32(o.KafkaFetchBytes), clamp32(o.KafkaPartitionBytes)

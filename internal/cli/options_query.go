@@ -33,11 +33,16 @@ type QueryOptions struct {
 
 // JobOptions set the job, which owns checkpoints and tables.
 type JobOptions struct {
+	TableOptions `embed:""`
+	EvolveTable  bool   `group:"query" help:"Add columns that the query has and an existing table lacks, if they are right in its rows: aggregates, which are NULL until a record is added to the row, and computed columns of columns that are there."`
+	QueryChange  string `group:"query" enum:"refuse,continue" default:"refuse" help:"What to do when the query has changed: refuse to start, or continue from the checkpoints of the old query."`
+	Adopt        bool   `group:"query" help:"Let a new job start on tables that hold rows or belong to another job."`
+}
+
+// TableOptions are those of JobOptions that a replay has too.
+type TableOptions struct {
 	Job                string     `group:"query" common:"Name of the job and its consumer group." default:"${job}" placeholder:"NAME" help:"Name of the job: of its checkpoints and its consumer group (default ${job})."`
 	CreateTables       bool       `group:"query" common:"Create missing tables." default:"true" help:"Create missing tables; --create-tables=false disables it."`
-	EvolveTable        bool       `group:"query" help:"Add columns that the query has and an existing table lacks, if they are right in its rows: aggregates, which are NULL until a record is added to the row, and computed columns of columns that are there."`
-	QueryChange        string     `group:"query" enum:"refuse,continue" default:"refuse" help:"What to do when the query has changed: refuse to start, or continue from the checkpoints of the old query."`
-	Adopt              bool       `group:"query" help:"Let a new job start on tables that hold rows or belong to another job."`
 	DeadLetterMaxBytes Bytes      `group:"query" default:"64KiB" help:"Maximum stored bytes of a dead letter's value."`
 	DeadLetterKeep     option.Age `group:"query" default:"14d" help:"How long dead letters are kept; 0s keeps them permanently."`
 }
@@ -133,10 +138,14 @@ func (o QueryOptions) text(fallback string) (text, from string, err error) {
 }
 
 func (o JobOptions) config() mysqlout.Config {
+	c := o.TableOptions.config()
+	c.EvolveTable, c.Adopt, c.ContinueQuery = o.EvolveTable, o.Adopt, o.QueryChange == "continue"
+	return c
+}
+
+func (o TableOptions) config() mysqlout.Config {
 	c := mysqlout.DefaultConfig()
-	c.Job, c.CreateTables, c.EvolveTable, c.Adopt = o.Job, o.CreateTables, o.EvolveTable, o.Adopt
-	c.ContinueQuery = o.QueryChange == "continue"
-	c.DeadLetterMaxBytes = int(o.DeadLetterMaxBytes)
+	c.Job, c.CreateTables, c.DeadLetterMaxBytes = o.Job, o.CreateTables, int(o.DeadLetterMaxBytes)
 	return c
 }
 

@@ -22,7 +22,7 @@ type fixture struct {
 
 func newFixture(t testing.TB, db *sqltest.DB) *fixture {
 	t.Helper()
-	if err := schema.New(schema.Options{Job: "job", Dedup: true}, db.Pool, nil).Create(t.Context(), nil); err != nil {
+	if err := schema.New(schema.Options{Job: "job", Dedup: true, Replay: true}, db.Pool, nil).Create(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
 	return &fixture{DB: db, Ledger: New("job", db.Pool)}

@@ -16,13 +16,20 @@ import (
 
 // Options is what the checks must know about the job.
 type Options struct {
-	Job   string
-	Dedup bool // event IDs are stored, so the job needs etl_dedup
-	Adopt bool // the job may begin on a target that holds rows
-	// Evolve means that a start adds columns that a target lacks.
-	Evolve bool
-	// Joined are the tables that the query joins.
-	Joined []*lookup.Table
+	Job    string
+	Dedup  bool            // event IDs are stored, so the job needs etl_dedup
+	Adopt  bool            // the job may begin on a target that holds rows
+	Evolve bool            // a start adds columns that a target lacks
+	Joined []*lookup.Table // the tables that the query joins
+	Replay bool            // the job is a replay, so it needs etl_replay, and never adopts a table
+}
+
+// OrAdopt returns the last of the choices in an advice about a target that is not free.
+func (o Options) OrAdopt() string {
+	if o.Replay {
+		return "or write to another one"
+	}
+	return "write to another one, or give " + option.Ref("adopt") + " once to add to the rows that it holds"
 }
 
 // Checker inspects and creates the tables of one job. It is safe for concurrent use.
@@ -157,7 +164,7 @@ func (c *Checker) checkTargets(ctx context.Context, tx *pool.Tx, want []row.Tabl
 		}
 		out.Tables = append(out.Tables, found)
 		if begins && f.kind == "BASE TABLE" && !c.options.Adopt {
-			rows, err := rowsBeforeTheFirstCheckpoint(ctx, tx, &want[i])
+			rows, err := c.rowsBeforeTheFirstCheckpoint(ctx, tx, &want[i])
 			if err != nil {
 				return sqlerr.Classify("check whether "+want[i].FullName()+" is empty", err)
 			}
@@ -169,7 +176,7 @@ func (c *Checker) checkTargets(ctx context.Context, tx *pool.Tx, want []row.Tabl
 
 // reserved refuses a target that is one of the job's own tables.
 func reserved(server pool.Server, names Naming, t *row.Table) *Finding {
-	for _, o := range append(everyJobs(server), ownTable{name: sqltext.DedupTable}) {
+	for _, o := range append(everyJobs(server), ownTable{name: sqltext.DedupTable}, ownTable{name: sqltext.ReplayTable}) {
 		if strings.EqualFold(names.Key(t), o.name) {
 			return &Finding{Subject: t.FullName(), Seen: "it is one of Sluice's own tables", Do: "let the query write to another table"}
 		}
@@ -179,12 +186,12 @@ func reserved(server pool.Server, names Naming, t *row.Table) *Finding {
 
 // rowsBeforeTheFirstCheckpoint checks that a target is empty as long as no job has a checkpoint for it (P3). A claim
 // checks the same, once the job's own tables exist.
-func rowsBeforeTheFirstCheckpoint(ctx context.Context, tx *pool.Tx, t *row.Table) (out []Finding, err error) {
+func (c *Checker) rowsBeforeTheFirstCheckpoint(ctx context.Context, tx *pool.Tx, t *row.Table) (out []Finding, err error) {
 	if filled, err := HoldsRows(ctx, tx, t); err != nil || !filled {
 		return nil, err
 	}
 	return []Finding{{Subject: t.FullName(), Seen: "it holds rows, and no checkpoint tells which records they count",
-		Do: "empty the table, write to another one, or give " + option.Ref("adopt") + " once to add to the rows that it holds"}}, nil
+		Do: "empty the table, " + c.options.OrAdopt()}}, nil
 }
 
 // HoldsRows reports whether a table holds rows.

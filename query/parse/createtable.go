@@ -87,6 +87,20 @@ func (s Source) Name() (from, to int) {
 	return s.offset + max(from, 0), s.offset + to
 }
 
+// Rename gives the table of a CREATE TABLE, which was parsed from s, another name in the same schema.
+func (s Source) Rename(t *ast.CreateTable, name string) {
+	before := s.offset + tokens(s.original)[0].from
+	from, to := s.Name()
+	from, to = from-before, to-before
+	t.Table = name
+	written := "`" + strings.ReplaceAll(name, "`", "``") + "`"
+	if t.Schema != "" {
+		written = "`" + strings.ReplaceAll(t.Schema, "`", "``") + "`." + written
+	}
+	t.Original = t.Original[:from] + written + t.Original[to:]
+	t.ListEnd += len(written) - (to - from)
+}
+
 func (p places) createTable(ddl *sqlparser.DDL) (*ast.CreateTable, error) {
 	t := &ast.CreateTable{Schema: ddl.Table.DbQualifier.String(), Table: ddl.Table.Name.String()}
 	spec := ddl.TableSpec

@@ -15,6 +15,7 @@ const (
 	TargetTable     = "etl_target"
 	DeadLetterTable = "etl_dead_letter"
 	DedupTable      = "etl_dedup"
+	ReplayTable     = "etl_replay"
 
 	DetailColumn = "detail" // of etl_dead_letter; not in tables of older releases
 )
@@ -26,6 +27,7 @@ const (
 	MaxReason = 1024 // reason of a dead letter
 	MaxDetail = 1024 // detail of a dead letter
 	MaxName   = 129  // a table's name: a schema's 64, a point, a table's 64
+	MaxText   = 255  // the stretch of a replay
 )
 
 // AppendPartitions appends the condition that selects rows by job, topic and n partitions: the primary key of

@@ -1,0 +1,99 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/sluice-etl/sluice/internal/app"
+	"github.com/sluice-etl/sluice/query"
+)
+
+type replayCmd struct {
+	From string `group:"query" common:"Time to begin at, or earliest." required:"" placeholder:"TIME" help:"Where to begin: at the first record whose timestamp in Kafka is at or after a time such as 2026-01-31T00:00:00Z, or earliest."`
+	To   string `group:"query" common:"Time to end at." placeholder:"TIME" help:"Where to end: before the first record whose timestamp in Kafka is at or after this time (default: with the last record when the replay begins)."`
+	Into string `group:"query" common:"Table to count into." required:"" placeholder:"TABLE" help:"Table to count into, in place of that of the query. It is created, or must be empty."`
+
+	QueryOptions    `embed:""`
+	TableOptions    `embed:""`
+	MySQLOptions    `embed:""`
+	KafkaOptions    `embed:""`
+	FetchOptions    `embed:""`
+	ValueOptions    `embed:""`
+	BatchOptions    `embed:""`
+	LookupOptions   `embed:""`
+	WindowOptions   `embed:""`
+	ShutdownTimeout time.Duration `group:"process" default:"20s" help:"Grace period for a stop. A second signal ends the process at once."`
+	LogOptions      `embed:""`
+}
+
+// Help shows examples.
+func (replayCmd) Help() string {
+	return `Counts the records of a stretch of time again, by the same or another query, into a table of its own, and ends. It takes the options and the configuration file of the running job, which it runs beside and whose rows and checkpoints it does not touch: it is a job of its own, named JOB.replay.TABLE. The log shows its progress. A replay that was stopped or killed resumes when the same command runs again, with the same offsets. Several processes may run it.
+
+Examples:
+
+	etl replay --from 2026-11-28T00:00:00Z --to 2026-11-29T00:00:00Z --into hits_again --config /etc/etl.yaml
+	etl replay --from earliest --into hits_by_country --query-file new.sql --config /etc/etl.yaml`
+}
+
+// Run runs the replay until it is finished.
+func (c *replayCmd) Run(ctx context.Context, k *kong.Context, s Streams) error {
+	cfg, stretch, err := c.config()
+	if err == nil {
+		err = optionErrors(k, errors.Join(cfg.Validate(), stretch.Validate(time.Now())))
+	}
+	if err != nil {
+		return err
+	}
+	log := c.Logger(s.Err)
+	log.Info("Starting", "version", Version())
+	if err := app.Replay(ctx, cfg, stretch, log); err != nil {
+		return err
+	}
+	fmt.Fprintf(s.Out, "replay %s is finished: its rows are in %s\n", cfg.Sink.Job, c.Into)
+	return nil
+}
+
+func (c *replayCmd) config() (cfg app.Config, stretch app.Stretch, err error) {
+	if strings.ToLower(c.From) != "earliest" {
+		if stretch.From, err = timeOption("from", c.From); err != nil {
+			return cfg, stretch, err
+		}
+	}
+	if c.To != "" {
+		if stretch.To, err = timeOption("to", c.To); err != nil {
+			return cfg, stretch, err
+		}
+	}
+	cfg = app.Config{Load: true, ShutdownTimeout: c.ShutdownTimeout, FlumeValues: c.flume(), Kafka: c.KafkaOptions.config()}
+	cfg.Dedup = c.WindowOptions.config(c.DedupOptions)
+	c.FetchOptions.apply(&cfg.Kafka)
+	cfg.Kafka.ShutdownTimeout = cfg.ShutdownTimeout
+	cfg.Batch = c.BatchOptions.config(cfg.ShutdownTimeout)
+	cfg.Pool = c.MySQLOptions.config(c.KafkaRebalanceTimeout)
+	cfg.Sink, cfg.Joined = c.TableOptions.config(), c.LookupOptions.config()
+	cfg.Sink.Job = app.ReplayJob(c.Job, c.Into)
+	cfg.DeadLetterKeep = time.Duration(c.DeadLetterKeep)
+	cfg.Plan, err = c.plan("", query.Options{
+		DeadLetterMaxBytes: int(c.DeadLetterMaxBytes), FlumeValues: cfg.FlumeValues, DedupHeader: cfg.Dedup.Header, Into: c.Into,
+	})
+	return cfg, stretch, err
+}
+
+// timeOption parses the time of an option.
+func timeOption(name, value string) (time.Time, error) {
+	t, err := time.Parse(time.RFC3339, value)
+	if err != nil || t.UnixMilli() < 0 {
+		err = errors.New("a time since 1970 like 2026-11-21T08:00:00Z")
+		if name == "from" {
+			err = errors.New("earliest or a time since 1970 like 2026-11-21T08:00:00Z")
+		}
+		return t, Usage("--%s is %q, must be %w", name, value, err)
+	}
+	return t, nil
+}
