@@ -65,6 +65,9 @@ func readRows(ctx context.Context, t *testing.T, db *sql.DB, columns, table stri
 	return out.String()
 }
 
+// swapPoints are the failpoints of --swap.
+var swapPoints = []string{failpoint.Held, failpoint.Renaming, failpoint.Renamed, failpoint.Swapped}
+
 // A replay that is killed at every failpoint of the loader, and resumed each time, gives the rows of the live job, which
 // runs all the time. The live job's checkpoints are touched by nobody else.
 func TestReplay_KilledAtEveryFailpoint(t *testing.T) {
@@ -77,6 +80,7 @@ func TestReplay_KilledAtEveryFailpoint(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.proxy.Commits(tenthCommit(rnd))
+	s.more = []string{"--recheck=1s"}
 	live := s.start(t, "load", "")
 	etltest.Await(ctx, t, "every partition is claimed", func() bool { return s.lowestEpoch(ctx) > 0 })
 	cl := s.broker.client(t, kgo.RecordPartitioner(kgo.ManualPartitioner()))
@@ -126,6 +130,32 @@ func TestReplay_KilledAtEveryFailpoint(t *testing.T) {
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.ExitCode() != 3 || !strings.Contains(out, "is finished") {
 		t.Errorf("a start of a finished replay: %v, expected exit code 3\n%s", err, out)
+	}
+
+	// The tables are swapped beside the job, with a crash at each step. Wrong rows show that they are replaced.
+	if _, err := s.db.ExecContext(ctx, "UPDATE pages SET n = n + 1000000"); err != nil {
+		t.Fatal(err)
+	}
+	for _, point := range swapPoints {
+		if out, err := s.replay(ctx, point+":kill", "--from=earliest", "--into=pages_swapped", "--swap"); !isKilled(err) {
+			t.Fatalf("%s: not killed: %v\n%s", point, err, out)
+		}
+		if point == failpoint.Held { // given up, and begun again
+			if out, err := s.replay(ctx, "", "--from=earliest", "--into=pages_swapped"); err == nil || !strings.Contains(out, "is finished") {
+				t.Fatalf("giving up the swap: %v\n%s", err, out)
+			}
+		}
+	}
+	if out, err := s.replay(ctx, "", "--from=earliest", "--into=pages_swapped", "--swap"); err != nil || !strings.Contains(out, "is finished: its rows are in pages\n") {
+		t.Fatalf("the swap: %v\n%s", err, out)
+	}
+	if got, want := readRows(ctx, t, s.db, columns, "pages"), readRows(ctx, t, s.db, columns, "pages_again"); got != want {
+		t.Errorf("after the swap the rows are\n%s\nexpected\n%s", got, want)
+	}
+	put(ctx, t, cl, 0, 500, statusLine(200)) // the job resumes by itself
+	etltest.Await(ctx, t, "the job has counted what came after the swap", func() bool { return s.drained(ctx, t) })
+	if n := readNumber(ctx, s.db, "SELECT n FROM pages WHERE path = '/x'"); n != 500 {
+		t.Errorf("the job counted %d records after the swap, expected 500", n)
 	}
 	live.Stop(ctx, t)
 }

@@ -137,12 +137,15 @@ func (s *Sink) compare(ctx context.Context, tx *pool.Tx, topic batch.Topic, part
 	m.first, m.from, m.to = highest.Partition < 0, highest.Partition+1, -1
 	there := map[int32]bool{}
 	theirs := highest.TopicID
-	var otherTopic, otherQuery []checkpoint.Partition
+	var otherTopic, otherQuery, held []checkpoint.Partition
 	for i := range rows {
 		there[rows[i].ID] = true
 		if rows[i].TopicID != topic.ID {
 			theirs = rows[i].TopicID
 			otherTopic = append(otherTopic, rows[i].Partition)
+		}
+		if rows[i].QueryHash == swapHash {
+			held = append(held, rows[i].Partition)
 		}
 		if rows[i].QueryHash != s.config.QueryHash {
 			otherQuery = append(otherQuery, rows[i].Partition)
@@ -180,6 +183,9 @@ func (s *Sink) compare(ctx context.Context, tx *pool.Tx, topic batch.Topic, part
 				topic.Name, topic.ID, s.config.Job, theirs),
 			Hint: "the topic was recreated, or this is another Kafka cluster; give this job another name, or use etl offsets set --new-topic to start with the new topic",
 		}
+	}
+	if held != nil {
+		return m, s.errHeld(held)
 	}
 	if otherQuery != nil && !s.config.ContinueQuery {
 		return m, s.otherQuery(ctx, tx, otherQuery)

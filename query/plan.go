@@ -145,6 +145,9 @@ func (p *Plan) redirect(st *ast.Statement) error {
 	return nil
 }
 
+// Replaced returns the table that the statements name in place of Options.Into, without columns.
+func (p *Plan) Replaced() row.Table { return p.replaced }
+
 // NewFold creates a fold for one task. It uses the tables of the last Bind.
 func (p *Plan) NewFold() batch.Fold[row.Delta] { return p.newFold() }
 

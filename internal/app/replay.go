@@ -14,6 +14,7 @@ import (
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/internal/failpoint"
 	"github.com/sluice-etl/sluice/internal/obs"
 	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/kafkaio"
@@ -62,8 +63,9 @@ func ReplayJob(job, into string) string { return job + ".replay." + into }
 var errReplayed = errors.New("the replay is finished")
 
 // Replay counts a stretch of the topic into the table that the plan writes, and returns nil when all of it is committed.
-// Config is that of a job that loads, with the name that ReplayJob returns. The stretch is turned into a range of offsets
-// of each partition once, when the replay begins. From then on it is a job like any other, whose partitions end:
+// Config is that of the job whose records are counted again; the replay is a job of its own, with the name that ReplayJob
+// returns. The stretch is turned into a range of offsets of each partition once, when the replay begins. From then on it
+// is a job like any other, whose partitions end:
 //
 //  1. The tables are created and checked. A crash leaves an empty table, or one table of Sluice's own.
 //  2. The ranges are stored, in one transaction. A crash before leaves nothing, so that the next start finds ranges
@@ -75,21 +77,87 @@ var errReplayed = errors.New("the replay is finished")
 //  5. Every checkpoint is at the end of its range. A crash between this and the return leaves a finished replay, which
 //     the next start reports.
 //
+// With swap, the table then takes the place of the job's: see mysqlout.Swap for the steps and their crashes.
+//
 // An error that wraps checkpoint.ErrRefused is a replay that would have harmed data, that is finished, or whose partition
 // stopped.
-func Replay(ctx context.Context, cfg Config, s Stretch, log *slog.Logger) error {
-	cfg.Receive, cfg.Load = false, true
-	cfg.Sink.Replay, cfg.Sink.Adopt, cfg.Sink.ContinueQuery = true, false, false
-	if err := errors.Join(cfg.Validate(), s.Validate(time.Now())); err != nil {
+func Replay(ctx context.Context, cfg Config, s Stretch, swap bool, log *slog.Logger) error {
+	conns := pool.New(cfg.Pool, nil, nil)
+	defer func() { _ = conns.Close() }() // no connection is open any more
+	r := newReplaying(cfg, s, conns, log)
+	if err := errors.Join(r.cfg.Validate(), s.Validate(time.Now())); err != nil {
 		return err
 	}
-	replay, err := beginReplay(ctx, cfg, s, log)
+	if swap && r.cfg.Plan.Tables()[0].View != nil {
+		return refusedReplay("rename the table of the groups by hand while the job is stopped", "swap: clients read %s through a view", r.swap.Live.FullName())
+	}
+	if swap && !s.To.IsZero() {
+		return option.Conflict("swap", "must be given without %s, because the replay ends where the job is", option.Ref("to"))
+	}
+	stored, err := r.begin(ctx, swap)
 	if err != nil {
 		return err
 	}
-	log.Info("Replay begins or resumes", "job", cfg.Sink.Job, "stretch", replay.Stretch, "ranges", fmt.Sprint(replay.Ranges))
+	if swap {
+		return r.andSwap(ctx, stored)
+	}
+	if stored.State == ledger.Swapping { // the swap was interrupted, and is given up
+		if err := r.sink.Release(ctx, r.swap); err != nil {
+			return err
+		}
+	}
+	finished, err := r.isFinished(ctx, stored)
+	if err != nil {
+		return err
+	}
+	if finished {
+		return refusedReplay("its rows are in the table; to count again, begin another one, into another table", "replay %s %s is finished", r.cfg.Sink.Job, stored.Stretch)
+	}
+	return r.run(ctx, stored)
+}
+
+// replaying is a replay with what it stores.
+type replaying struct {
+	cfg     Config
+	stretch Stretch
+	log     *slog.Logger
+	sink    *mysqlout.Sink
+	ledger  *ledger.Ledger
+	swap    *mysqlout.Swap
+	conns   *pool.Pool
+}
+
+// holdAndRename holds the job, counts the rest, and renames. After an error the job may be held. sent reports whether the
+// tables may be renamed although err is not nil.
+func (r *replaying) holdAndRename(ctx context.Context) (sent bool, err error) {
+	if err := r.sink.Extend(ctx, r.swap, true); err != nil {
+		return false, err
+	}
+	failpoint.Hit(failpoint.Held)
+	if err := r.count(ctx); err != nil {
+		return false, err
+	}
+	return r.sink.Rename(ctx, r.swap)
+}
+
+// newReplaying returns a replay of the records of the job that cfg is of.
+func newReplaying(cfg Config, s Stretch, conns *pool.Pool, log *slog.Logger) *replaying {
+	into := cfg.Plan.Tables()[0]
+	w := mysqlout.Swap{Job: cfg.Sink.Job, Topic: cfg.Kafka.Topic, Live: cfg.Plan.Replaced(), Into: row.Table{Schema: into.Schema, Name: into.Name}}
+	cfg.Receive, cfg.Load = false, true
+	cfg.Sink.Job = ReplayJob(cfg.Sink.Job, into.Shown().Name)
+	cfg.Sink.Replay, cfg.Sink.Adopt, cfg.Sink.ContinueQuery = true, false, false
+	cfg.Sink.QueryHash, cfg.Sink.QueryText = cfg.Plan.Fingerprint()
+	cfg.Sink.Dedup = cfg.Dedup.Enabled()
+	return &replaying{cfg: cfg, stretch: s, log: log, sink: mysqlout.New(cfg.Sink, conns, log, nil), ledger: ledger.New(cfg.Sink.Job, conns), swap: &w, conns: conns}
+}
+
+// run counts until everything is committed.
+func (r *replaying) run(ctx context.Context, replay ledger.Replay) error {
+	cfg := r.cfg
+	r.log.Info("Replay begins or resumes", "job", cfg.Sink.Job, "stretch", replay.Stretch, "ranges", fmt.Sprint(replay.Ranges))
 	cfg.Kafka.Ranges, cfg.Kafka.TopicID = replay.Ranges, replay.TopicID
-	switch err := Run(ctx, cfg, log, prometheus.NewRegistry()); {
+	switch err := Run(ctx, cfg, r.log, prometheus.NewRegistry()); {
 	case errors.Is(err, errReplayed):
 		return nil
 	case err != nil:
@@ -98,41 +166,119 @@ func Replay(ctx context.Context, cfg Config, s Stretch, log *slog.Logger) error 
 	return errors.New("the replay was stopped before its end: run the same command again to resume it")
 }
 
-// beginReplay prepares the tables, and returns the stored replay, or finds its ranges and stores them.
-func beginReplay(ctx context.Context, cfg Config, s Stretch, log *slog.Logger) (r ledger.Replay, err error) {
-	conns := pool.New(cfg.Pool, nil, nil)
-	defer func() { _ = conns.Close() }() // no connection is open any more
-	cfg.Sink.QueryHash, cfg.Sink.QueryText = cfg.Plan.Fingerprint()
-	cfg.Sink.Dedup = cfg.Dedup.Enabled()
-	sink, stored, topic := mysqlout.New(cfg.Sink, conns, log, nil), ledger.New(cfg.Sink.Job, conns), cfg.Kafka.Topic
-	if _, err := sink.Prepare(ctx, cfg.Plan.Tables()); err != nil {
-		return r, err
-	}
-	r, ok, err := stored.Replay(ctx, topic)
-	if err == nil && !ok {
-		r.Stretch = s.String()
-		if r.TopicID, r.Ranges, err = kafkaio.FindRanges(ctx, cfg.Kafka, s.From, s.To, log); err != nil {
-			return r, err
-		}
-		// A table that is not free is refused before the ranges are stored for it.
-		if err = sink.CheckStart(ctx, batch.Topic{Name: topic, ID: r.TopicID}); err == nil {
-			r, err = stored.BeginReplay(ctx, topic, r)
-		}
-	}
+// count counts what is not committed yet, up to the stored ends.
+func (r *replaying) count(ctx context.Context) error {
+	stored, _, err := r.ledger.Replay(ctx, r.cfg.Kafka.Topic)
 	if err != nil {
-		return r, err
+		return err
 	}
-	if r.Stretch != s.String() {
-		return r, refusedReplay("begin another one, into another table, or give the same times", "replay %s began %s, but now the stretch is %s", cfg.Sink.Job, r.Stretch, s)
+	if finished, err := r.isFinished(ctx, stored); err != nil || finished {
+		return err
 	}
-	at, err := stored.Offsets(ctx, topic)
+	return r.run(ctx, stored)
+}
+
+// releaseTimeout is how long to try to release a job that is held after the swap has failed.
+const releaseTimeout = 20 * time.Second
+
+// andSwap counts, and swaps the tables. The job runs meanwhile, so the ends of the ranges follow its checkpoints: once
+// while it runs, so that little is left, and then while it is held.
+func (r *replaying) andSwap(ctx context.Context, stored ledger.Replay) error {
+	if stored.State == ledger.Swapped {
+		r.log.Info("The tables were swapped before")
+		return nil
+	}
+	if stored.State == ledger.Swapping {
+		if is, err := r.sink.IsRenamed(ctx, r.swap); err != nil {
+			return err
+		} else if is {
+			return r.finishSwap(ctx)
+		}
+	}
+	if err := r.count(ctx); err != nil {
+		return err
+	}
+	if err := r.sink.Extend(ctx, r.swap, false); err != nil {
+		return err
+	}
+	if err := r.count(ctx); err != nil {
+		return err
+	}
+	r.log.Info("Holding the job to swap the tables", "job", r.swap.Job)
+	sent, err := r.holdAndRename(ctx)
+	switch {
+	case err != nil && sent:
+		return fmt.Errorf("it is not known whether the tables were renamed: run the same command again, which finishes the swap: %w", err)
+	case err != nil:
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
+		defer cancel()
+		if failed := r.sink.Release(ctx, r.swap); failed != nil {
+			return fmt.Errorf("job %s is held, until the same command runs again: %w", r.swap.Job, errors.Join(err, failed))
+		}
+		return err
+	}
+	return r.finishSwap(ctx)
+}
+
+// finishSwap releases the job after the tables were renamed.
+func (r *replaying) finishSwap(ctx context.Context) error {
+	if err := r.sink.Finish(ctx, r.swap); err != nil {
+		return fmt.Errorf("job %s is held, until the same command runs again: %w", r.swap.Job, err)
+	}
+	failpoint.Hit(failpoint.Swapped)
+	r.log.Info("Tables swapped", "table", r.swap.Live.FullName(), "old", r.swap.Old().Name)
+	return nil
+}
+
+// begin prepares the tables, and returns the stored replay, or finds its ranges and stores them. With swap, the ranges end
+// where the job is, which may be far behind the ends of the logs. The tables of a replay that swaps, or has swapped, are
+// left alone.
+func (r *replaying) begin(ctx context.Context, swap bool) (replay ledger.Replay, err error) {
+	topic := r.cfg.Kafka.Topic
+	if _, err := r.sink.Prepare(ctx, nil); err != nil {
+		return replay, err
+	}
+	replay, ok, err := r.ledger.Replay(ctx, topic)
 	if err != nil {
-		return r, err
+		return replay, err
 	}
-	if p := progressOf(r.Ranges, at); p.finished {
-		return r, refusedReplay("its rows are in the table; to count again, begin another one, into another table", "replay %s %s is finished", cfg.Sink.Job, r.Stretch)
+	if ok && replay.Stretch != r.stretch.String() {
+		return replay, refusedReplay("begin another one, into another table, or give the same times", "replay %s began %s, but now the stretch is %s", r.cfg.Sink.Job, replay.Stretch, r.stretch)
 	}
-	return r, nil
+	if ok && replay.State != ledger.Counting {
+		return replay, nil
+	}
+	if _, err := r.sink.Prepare(ctx, r.cfg.Plan.Tables()); err != nil || ok {
+		return replay, err
+	}
+	replay.Stretch = r.stretch.String()
+	if replay.TopicID, replay.Ranges, err = kafkaio.FindRanges(ctx, r.cfg.Kafka, r.stretch.From, r.stretch.To, r.log); err != nil {
+		return replay, err
+	}
+	if swap {
+		at, err := ledger.New(r.swap.Job, r.conns).Offsets(ctx, topic)
+		if err != nil {
+			return replay, err
+		}
+		if len(at) != len(replay.Ranges) {
+			return replay, refusedReplay("give the name of the job whose table is to be swapped, with "+option.Ref("job"), "swap: job %s has checkpoints of %d partitions of topic %s, expected %d", r.swap.Job, len(at), topic, len(replay.Ranges))
+		}
+		for i := range replay.Ranges {
+			of := &replay.Ranges[i]
+			of.Next = max(at[i].Next, of.First)
+		}
+	}
+	// A table that is not free is refused before the ranges are stored for it.
+	if err := r.sink.CheckStart(ctx, batch.Topic{Name: topic, ID: replay.TopicID}); err != nil {
+		return replay, err
+	}
+	return r.ledger.BeginReplay(ctx, topic, replay)
+}
+
+// isFinished reports whether everything is committed.
+func (r *replaying) isFinished(ctx context.Context, replay ledger.Replay) (bool, error) {
+	rows, err := r.ledger.Offsets(ctx, r.cfg.Kafka.Topic)
+	return err == nil && progressOf(replay.Ranges, rows).finished, err
 }
 
 func refusedReplay(hint, format string, args ...any) error {

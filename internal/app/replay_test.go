@@ -90,7 +90,7 @@ func (s *replaySite) config(t *testing.T, text, into string) Config {
 		t.Fatal(err)
 	}
 	if into != "" {
-		cfg.Sink.Job, cfg.Status.Listen = ReplayJob(cfg.Sink.Job, into), ""
+		cfg.Status.Listen = ""
 	}
 	return cfg
 }
@@ -119,7 +119,7 @@ func (s *replaySite) sum(t *testing.T, expression, job string) (n int64) {
 // replay runs a replay once, and returns its log.
 func (s *replaySite) replay(ctx context.Context, cfg Config, stretch Stretch) (log string, err error) {
 	b := &lockedBuffer{}
-	err = Replay(ctx, cfg, stretch, slog.New(slog.NewTextHandler(b, nil)))
+	err = Replay(ctx, cfg, stretch, false, slog.New(slog.NewTextHandler(b, nil)))
 	return b.String(), err
 }
 
@@ -250,9 +250,9 @@ func TestReplay_sameRows(t *testing.T) {
 		interrupted := 0
 		for {
 			cfg := s.config(t, text, again)
-			was, ctx := s.sum(t, "next_offset", cfg.Sink.Job), t.Context()
+			was, ctx := s.sum(t, "next_offset", ReplayJob("etl", again)), t.Context()
 			if interrupted < 3 { // once it has committed something more
-				ctx = stopped(t, func() bool { return s.sum(t, "next_offset", cfg.Sink.Job) > was })
+				ctx = stopped(t, func() bool { return s.sum(t, "next_offset", ReplayJob("etl", again)) > was })
 			}
 			log, err := s.replay(ctx, cfg, stretch)
 			if err == nil {
@@ -349,7 +349,7 @@ func TestReplay_endsWhereAPartitionStops(t *testing.T) {
 	s := newReplaySite(t)
 	s.produce(t, 0, 1000)
 	cfg := s.config(t, "INSERT INTO totals SELECT COALESCE(k, '') AS k, COUNT(*) AS n FROM events GROUP BY k", "again")
-	if log, err := s.replay(stopped(t, func() bool { return s.sum(t, "epoch", cfg.Sink.Job) >= 3 }), cfg, Stretch{}); err == nil {
+	if log, err := s.replay(stopped(t, func() bool { return s.sum(t, "epoch", ReplayJob("etl", "again")) >= 3 }), cfg, Stretch{}); err == nil {
 		t.Fatalf("the replay was not stopped\n%s", log)
 	}
 	if err := s.server.Exec(s.schema, "UPDATE etl_checkpoint SET next_offset = 3, leader_epoch = -1 WHERE partition_id = 1"); err != nil {

@@ -17,6 +17,7 @@ type replayCmd struct {
 	From string `group:"query" common:"Time to begin at, or earliest." required:"" placeholder:"TIME" help:"Where to begin: at the first record whose timestamp in Kafka is at or after a time such as 2026-01-31T00:00:00Z, or earliest."`
 	To   string `group:"query" common:"Time to end at." placeholder:"TIME" help:"Where to end: before the first record whose timestamp in Kafka is at or after this time (default: with the last record when the replay begins)."`
 	Into string `group:"query" common:"Table to count into." required:"" placeholder:"TABLE" help:"Table to count into, in place of that of the query. It is created, or must be empty."`
+	Swap bool   `group:"query" common:"Swap the tables at the end." help:"At the end, rename the table of the query to TABLE__old and that of --into to its name, in one statement. The job runs on, and is held for a moment."`
 
 	QueryOptions    `embed:""`
 	TableOptions    `embed:""`
@@ -33,12 +34,13 @@ type replayCmd struct {
 
 // Help shows examples.
 func (replayCmd) Help() string {
-	return `Counts the records of a stretch of time again, by the same or another query, into a table of its own, and ends. It takes the options and the configuration file of the running job, which it runs beside and whose rows and checkpoints it does not touch: it is a job of its own, named JOB.replay.TABLE. The log shows its progress. A replay that was stopped or killed resumes when the same command runs again, with the same offsets. Several processes may run it.
+	return `Counts the records of a stretch of time again, by the same or another query, into a table of its own, and ends. It takes the options and the configuration file of the running job, which it runs beside and whose rows and checkpoints it does not touch: it is a job of its own, named JOB.replay.TABLE. The log shows its progress. A replay that was stopped or killed resumes when the same command runs again, with the same offsets. Several processes may run it. With --swap, its table takes the place of the job's at the end, while the job runs.
 
 Examples:
 
 	etl replay --from 2026-11-28T00:00:00Z --to 2026-11-29T00:00:00Z --into hits_again --config /etc/etl.yaml
-	etl replay --from earliest --into hits_by_country --query-file new.sql --config /etc/etl.yaml`
+	etl replay --from earliest --into hits_by_country --query-file new.sql --config /etc/etl.yaml
+	etl replay --from earliest --into hits_again --swap --config /etc/etl.yaml`
 }
 
 // Run runs the replay until it is finished.
@@ -52,14 +54,22 @@ func (c *replayCmd) Run(ctx context.Context, k *kong.Context, s Streams) error {
 	}
 	log := c.Logger(s.Err)
 	log.Info("Starting", "version", Version())
-	if err := app.Replay(ctx, cfg, stretch, log); err != nil {
+	if err := app.Replay(ctx, cfg, stretch, c.Swap, log); err != nil {
 		return err
 	}
-	fmt.Fprintf(s.Out, "replay %s is finished: its rows are in %s\n", cfg.Sink.Job, c.Into)
+	at := c.Into
+	if c.Swap {
+		live := cfg.Plan.Replaced()
+		at = live.FullName()
+	}
+	fmt.Fprintf(s.Out, "replay %s is finished: its rows are in %s\n", app.ReplayJob(c.Job, c.Into), at)
 	return nil
 }
 
 func (c *replayCmd) config() (cfg app.Config, stretch app.Stretch, err error) {
+	if c.Swap && c.To != "" {
+		return cfg, stretch, Usage("--swap is given with --to, must be without: the replay ends where the job is, so that no record is lost")
+	}
 	if strings.ToLower(c.From) != "earliest" {
 		if stretch.From, err = timeOption("from", c.From); err != nil {
 			return cfg, stretch, err
@@ -77,7 +87,6 @@ func (c *replayCmd) config() (cfg app.Config, stretch app.Stretch, err error) {
 	cfg.Batch = c.BatchOptions.config(cfg.ShutdownTimeout)
 	cfg.Pool = c.MySQLOptions.config(c.KafkaRebalanceTimeout)
 	cfg.Sink, cfg.Joined = c.TableOptions.config(), c.LookupOptions.config()
-	cfg.Sink.Job = app.ReplayJob(c.Job, c.Into)
 	cfg.DeadLetterKeep = time.Duration(c.DeadLetterKeep)
 	cfg.Plan, err = c.plan("", query.Options{
 		DeadLetterMaxBytes: int(c.DeadLetterMaxBytes), FlumeValues: cfg.FlumeValues, DedupHeader: cfg.Dedup.Header, Into: c.Into,

@@ -20,4 +20,8 @@ const (
 	ClaimOpen     = "T1" // the claim's transaction has changed rows and is open
 	ClaimDone     = "T2" // the claim was committed, nothing was fetched
 	Revoking      = "R1" // inside the revocation of partitions
+	Held          = "S1" // etl replay --swap holds the other job
+	Renaming      = "S2" // RENAME TABLE is not sent
+	Renamed       = "S3" // RENAME TABLE was answered, the other job is held
+	Swapped       = "S4" // the other job was released
 )

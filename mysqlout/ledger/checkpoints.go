@@ -47,6 +47,12 @@ func (l *Ledger) ReadAll(ctx context.Context, tx *pool.Tx, topic string) ([]Row,
 	return readRows(ctx, tx, topic, string(append(text, " ORDER BY partition_id"...)))
 }
 
+// ReadAllLocking is ReadAll as a locking read; see Read.
+func (l *Ledger) ReadAllLocking(ctx context.Context, tx *pool.Tx, topic string) ([]Row, error) {
+	text := sqltext.AppendTopic([]byte("SELECT "+rowColumns+" FROM etl_checkpoint"), l.job, topic)
+	return readRows(ctx, tx, topic, string(append(text, " ORDER BY partition_id FOR UPDATE"...)))
+}
+
 func readRows(ctx context.Context, tx *pool.Tx, topic, text string) ([]Row, error) {
 	var out []Row
 	err := tx.Query(ctx, text, func(scan func(...any) error) error {

@@ -19,7 +19,18 @@ type Replay struct {
 	TopicID checkpoint.TopicID
 	// Ranges are the offsets to count, one range for each partition of the topic, in order of number from 0.
 	Ranges []checkpoint.Range
+	State  ReplayState
 }
+
+// ReplayState is how far a replay is.
+type ReplayState string
+
+// The states, as they are stored.
+const (
+	Counting ReplayState = "counting" // or finished
+	Swapping ReplayState = "swapping" // the other job is held
+	Swapped  ReplayState = "swapped"  // the table is that of the other job
+)
 
 // Replay reads what is stored of the job's replay of a topic. ok is false if there is none. The table etl_replay must
 // exist.
@@ -30,11 +41,20 @@ func (l *Ledger) Replay(ctx context.Context, topic string) (r Replay, ok bool, e
 		return r, false, sqlerr.Classify(doing, err)
 	}
 	defer tx.Rollback(ctx)
-	text := sqltext.AppendTopic([]byte("SELECT partition_id, topic_id, first_offset, end_offset, stretch FROM etl_replay"), l.job, topic)
+	r, err = l.ReadReplay(ctx, tx, topic)
+	if err != nil {
+		return r, false, sqlerr.Classify(doing, err)
+	}
+	return r, len(r.Ranges) > 0, nil
+}
+
+// ReadReplay is Replay within a transaction; without a replay it returns no ranges.
+func (l *Ledger) ReadReplay(ctx context.Context, tx *pool.Tx, topic string) (r Replay, err error) {
+	text := sqltext.AppendTopic([]byte("SELECT partition_id, topic_id, first_offset, end_offset, stretch, state FROM etl_replay"), l.job, topic)
 	err = tx.Query(ctx, string(append(text, " ORDER BY partition_id"...)), func(scan func(...any) error) error {
 		at := checkpoint.Range{Partition: checkpoint.Partition{Topic: topic}}
 		var id []byte
-		if err := scan(&at.ID, &id, &at.First, &at.Next, &r.Stretch); err != nil {
+		if err := scan(&at.ID, &id, &at.First, &at.Next, &r.Stretch, &r.State); err != nil {
 			return err
 		}
 		copy(r.TopicID[:], id)
@@ -42,18 +62,18 @@ func (l *Ledger) Replay(ctx context.Context, topic string) (r Replay, ok bool, e
 		return nil
 	})
 	if err != nil {
-		return r, false, sqlerr.Classify(doing, err)
+		return r, err
 	}
 	for i, at := range r.Ranges {
 		if int(at.ID) != i {
-			return r, false, &checkpoint.Error{
+			return r, &checkpoint.Error{
 				Class: checkpoint.ErrRefused,
 				Err:   fmt.Errorf("etl_replay has no row of partition %d of job %s, but one of partition %d", i, l.job, at.ID),
 				Hint:  "rows were deleted; begin another replay, into another table",
 			}
 		}
 	}
-	return r, len(r.Ranges) > 0, nil
+	return r, nil
 }
 
 // BeginReplay stores a replay, in one transaction, unless it is stored already, and returns what is stored: another
@@ -73,7 +93,7 @@ func (l *Ledger) BeginReplay(ctx context.Context, topic string, r Replay) (Repla
 const errDuplicate = 1062
 
 func (l *Ledger) insertReplay(ctx context.Context, topic string, r Replay) error {
-	text := []byte("INSERT INTO etl_replay (job, topic, partition_id, topic_id, first_offset, end_offset, stretch, since) VALUES ")
+	text := []byte("INSERT INTO etl_replay (job, topic, partition_id, topic_id, first_offset, end_offset, stretch, state, since) VALUES ")
 	for i, at := range r.Ranges {
 		if i > 0 {
 			text = append(text, ',')
@@ -82,7 +102,7 @@ func (l *Ledger) insertReplay(ctx context.Context, topic string, r Replay) error
 		text = sqltext.AppendText(append(text, ','), topic)
 		text = sqltext.AppendBytes(fmt.Appendf(text, ",%d,", at.ID), r.TopicID[:])
 		text = sqltext.AppendText(fmt.Appendf(text, ",%d,%d,", at.First, at.Next), r.Stretch)
-		text = append(text, ",UTC_TIMESTAMP(6))"...)
+		text = append(sqltext.AppendText(append(text, ','), string(Counting)), ",UTC_TIMESTAMP(6))"...)
 	}
 	tx, err := l.pool.Tx(ctx, pool.PriorityHigh)
 	if err != nil {

@@ -16,7 +16,7 @@ func TestReplay_storedOnce(t *testing.T) {
 		if r, ok, err := f.Replay(t.Context(), "logs"); err != nil || ok {
 			t.Fatalf("got %v, %t and %v, expected no replay", r, ok, err)
 		}
-		first := Replay{Stretch: "from earliest to 'now'", TopicID: checkpoint.TopicID{7}, Ranges: []checkpoint.Range{
+		first := Replay{State: Counting, Stretch: "from earliest to 'now'", TopicID: checkpoint.TopicID{7}, Ranges: []checkpoint.Range{
 			{Partition: logs(0), First: 5, Next: 500}, {Partition: logs(1)}, {Partition: logs(2), First: 3, Next: 3},
 		}}
 		other := Replay{Stretch: "other", Ranges: []checkpoint.Range{{Partition: logs(0), Next: 501}}}

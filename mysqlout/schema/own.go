@@ -40,6 +40,7 @@ func (c *Checker) ownTables(server pool.Server) []ownTable {
 			"first_offset BIGINT NOT NULL",
 			"end_offset BIGINT NOT NULL",
 			"stretch " + binaryText(server, sqltext.MaxText) + " NOT NULL",
+			"state " + binaryText(server, 16) + " NOT NULL",
 			"since DATETIME(6) NOT NULL",
 		}, key: "job, topic, partition_id"})
 	}

@@ -1,0 +1,261 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/pool"
+)
+
+const (
+	swapQuery  = "INSERT INTO totals SELECT COALESCE(k, '') AS k, COUNT(*) AS n, COUNT(DISTINCT s) AS texts FROM events GROUP BY k"
+	otherQuery = "INSERT INTO totals SELECT COALESCE(k, '') AS k, COUNT(*) AS n, COUNT(DISTINCT s) AS texts FROM events WHERE events.n > 0 GROUP BY k"
+)
+
+// swap runs etl replay --swap into the table again.
+func (s *replaySite) swap(t *testing.T, text string, stretch Stretch) error {
+	t.Helper()
+	log := &lockedBuffer{}
+	err := Replay(t.Context(), s.config(t, text, "again"), stretch, true, slog.New(slog.NewTextHandler(log, nil)))
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(log)
+		}
+	})
+	return err
+}
+
+// live starts the job whose table is swapped.
+func (s *replaySite) live(t *testing.T, text string) *process {
+	t.Helper()
+	cfg := s.config(t, text, "")
+	cfg.Batch.Recheck = 100 * time.Millisecond
+	return start(t, cfg)
+}
+
+// wantTotals expects that the job counts all records, and that its table is what a job that counts everything gets.
+func (s *replaySite) wantTotals(t *testing.T, text string, records int64) {
+	t.Helper()
+	await(t, fmt.Sprintf("the job is at %d", records), func() bool { return s.sum(t, "next_offset - first_offset", "etl") == records })
+	fresh := s.config(t, strings.Replace(text, "totals", "fresh", 1), "")
+	fresh.Sink.Job = "fresh"
+	s.load(t, fresh, records)
+	if got, want := s.rows(t, "totals"), s.rows(t, "fresh"); got != want || got == "" {
+		t.Errorf("the table has\n%s\na fresh count is\n%s", got, want)
+	}
+	for _, counter := range []string{"counted", "filtered", "dead", "first_offset"} {
+		if got, want := s.sum(t, counter, "etl"), s.sum(t, counter, "fresh"); got != want {
+			t.Errorf("the job has %s %d, a fresh count %d", counter, got, want)
+		}
+	}
+}
+
+// The table is swapped while the job runs and records arrive. The job continues with the other table, without a restart,
+// and each record is in it once.
+func TestReplay_swapBesideTheJob(t *testing.T) {
+	t.Parallel()
+	s := newReplaySite(t)
+	s.produce(t, 0, 2000)
+	p := s.live(t, swapQuery)
+	await(t, "the job counts", func() bool { return s.sum(t, "next_offset - first_offset", "etl") == 2000 })
+	if err := s.server.Exec(s.schema, "UPDATE totals SET n = n + 1000000"); err != nil { // wrong rows, to be replaced
+		t.Fatal(err)
+	}
+	swapped := make(chan error, 1)
+	go func() { swapped <- s.swap(t, swapQuery, Stretch{}) }()
+	total := int64(2000)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for ended := false; !ended; {
+		<-tick.C
+		s.produce(t, 1, 50)
+		total += 50
+		select {
+		case err := <-swapped:
+			if ended = true; err != nil {
+				t.Fatal(err)
+			}
+		default:
+		}
+	}
+	s.produce(t, 2, 300)
+	s.wantTotals(t, swapQuery, total+300)
+	if !strings.Contains(s.rows(t, "totals__old"), "\n") {
+		t.Error("the old rows are not in totals__old")
+	}
+	if err := s.swap(t, swapQuery, Stretch{}); err != nil {
+		t.Errorf("the same command again: %v, expected that nothing is left to do", err)
+	}
+	p.stop()
+	if err := p.wantEnd(t); err != nil {
+		t.Error(err)
+	}
+}
+
+// After a swap with another query, the job's checkpoints are of that query: the old one is refused, and the other one
+// continues without --query-change.
+func TestReplay_swapWithAnotherQuery(t *testing.T) {
+	t.Parallel()
+	s := newReplaySite(t)
+	s.produce(t, 0, 1000)
+	s.load(t, s.config(t, swapQuery, ""), 1000)
+	if err := s.swap(t, otherQuery, Stretch{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := start(t, s.config(t, swapQuery, "")).wantEnd(t); !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), "counted by another query") {
+		t.Errorf("the old query: got %v, expected a refusal", err)
+	}
+	s.produce(t, 1, 500)
+	p := s.live(t, otherQuery)
+	s.wantTotals(t, otherQuery, 1500)
+	p.stop()
+	if err := p.wantEnd(t); err != nil {
+		t.Error(err)
+	}
+}
+
+// A swap after which records would be lost or counted twice is refused. The job is as it was, and continues.
+func TestReplay_swapRefused(t *testing.T) {
+	t.Parallel()
+	s := newReplaySite(t)
+	s.produce(t, 0, 500)
+	s.load(t, s.config(t, swapQuery, ""), 500)
+	refused := func(name, text string, stretch Stretch, want string) {
+		t.Helper()
+		if err := s.swap(t, text, stretch); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, expected an error that contains %q", name, err, want)
+		}
+		if strings.Contains(want, "without") || strings.Contains(want, "view") { // nothing was begun
+			return
+		}
+		if err := s.server.Exec(s.schema, "DROP TABLE IF EXISTS again, again__groups", "DROP VIEW IF EXISTS again",
+			"DELETE FROM etl_checkpoint WHERE job LIKE 'etl.replay%'", "DELETE FROM etl_target WHERE job LIKE 'etl.replay%'", "DELETE FROM etl_replay"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	refused("an end", swapQuery, Stretch{To: s.base.Add(time.Hour)}, "must be given without")
+	refused("a view", swapQuery+" HAVING n > 1", Stretch{}, "through a view")
+	refused("a later start", swapQuery, Stretch{From: s.base.Add(30 * time.Second)}, "the rows of the records before it would be lost")
+	s.produce(t, 1, 100)
+	if log, err := s.replay(t.Context(), s.config(t, swapQuery, "again"), Stretch{}); err != nil {
+		t.Fatalf("%v\n%s", err, log)
+	}
+	refused("a job that is behind", swapQuery, Stretch{}, "only up to")
+	s.load(t, s.config(t, swapQuery, ""), 600)
+	if err := s.server.Exec(s.schema, "CREATE TABLE totals__old (k INT)"); err != nil {
+		t.Fatal(err)
+	}
+	refused("an old table", swapQuery, Stretch{}, "totals__old must not; got true, true and true")
+	if err := s.server.Exec(s.schema, "DROP TABLE totals__old", "INSERT INTO etl_target SELECT 'second', job, query_hash, query_text, since FROM etl_target WHERE table_name = 'totals'"); err != nil {
+		t.Fatal(err)
+	}
+	refused("several tables", swapQuery, Stretch{}, "must write totals alone")
+	s.produce(t, 2, 100)
+	p := s.live(t, swapQuery)
+	s.wantTotals(t, swapQuery, 700)
+	p.stop()
+}
+
+// A swap that is interrupted while the job is held: no option lets the job continue. The same command finishes the swap,
+// and the command without --swap gives the job its table back, unless the tables are renamed.
+func TestReplay_swapInterrupted(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name            string
+		renamed, giveUp bool
+	}{{"held, finished", false, false}, {"held, given up", false, true}, {"renamed, finished", true, false}, {"renamed, given up", true, true}} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s := newReplaySite(t)
+			s.produce(t, 0, 500)
+			s.load(t, s.config(t, swapQuery, ""), 500)
+			if log, err := s.replay(t.Context(), s.config(t, swapQuery, "again"), Stretch{}); err != nil {
+				t.Fatalf("%v\n%s", err, log)
+			}
+			s.produce(t, 1, 100)
+			s.load(t, s.config(t, swapQuery, ""), 600)
+			crashed := s.interruptedSwap(t)
+			if !test.renamed {
+				// The job is ahead of the replay, which must count the rest before it renames.
+				if err := crashed.sink.Extend(t.Context(), crashed.swap, true); err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				for _, err := range []error{
+					crashed.sink.Extend(t.Context(), crashed.swap, false), crashed.count(t.Context()), crashed.sink.Extend(t.Context(), crashed.swap, true),
+				} {
+					if err != nil {
+						t.Fatal(err)
+					}
+				}
+				if _, err := crashed.sink.Rename(t.Context(), crashed.swap); err != nil {
+					t.Fatal(err)
+				}
+			}
+			held := s.config(t, swapQuery, "")
+			held.Sink.ContinueQuery, held.Sink.Adopt = true, true
+			if err := start(t, held).wantEnd(t); !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), "job etl is held") {
+				t.Errorf("a start while the job is held: got %v, expected a refusal", err)
+			}
+			if test.giveUp {
+				log, err := s.replay(t.Context(), s.config(t, swapQuery, "again"), Stretch{})
+				switch {
+				case test.renamed && (!errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), "renamed already")):
+					t.Errorf("giving up after the tables were renamed: got %v, expected a refusal\n%s", err, log)
+				case !test.renamed && err != nil:
+					t.Errorf("giving up: %v\n%s", err, log)
+				}
+			}
+			if !test.giveUp || test.renamed {
+				if err := s.swap(t, swapQuery, Stretch{}); err != nil {
+					t.Fatal(err)
+				}
+				if s.rows(t, "totals__old") == "" {
+					t.Error("the old rows are not in totals__old")
+				}
+			}
+			s.produce(t, 2, 100)
+			p := s.live(t, swapQuery)
+			s.wantTotals(t, swapQuery, 700)
+			p.stop()
+		})
+	}
+}
+
+// One process holds the job, and another gives it its table back before the first renames: the first must not rename.
+func TestReplay_swapGivenUpElsewhere(t *testing.T) {
+	t.Parallel()
+	s := newReplaySite(t)
+	s.produce(t, 0, 200)
+	s.load(t, s.config(t, swapQuery, ""), 200)
+	first := s.interruptedSwap(t)
+	for _, err := range []error{first.count(t.Context()), first.sink.Extend(t.Context(), first.swap, true)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.replay(t.Context(), s.config(t, swapQuery, "again"), Stretch{}); err == nil || !strings.Contains(err.Error(), "is finished") {
+		t.Errorf("giving up: got %v, expected that the replay is finished", err)
+	}
+	if sent, err := first.sink.Rename(t.Context(), first.swap); sent || err == nil || !strings.Contains(err.Error(), "given job etl its table back") {
+		t.Errorf("got %v (sent: %t), expected that the tables are not renamed", err, sent)
+	}
+}
+
+// interruptedSwap returns a replay whose steps the test takes, until it ends as in a crash.
+func (s *replaySite) interruptedSwap(t *testing.T) *replaying {
+	t.Helper()
+	cfg := s.config(t, swapQuery, "again")
+	conns := pool.New(cfg.Pool, nil, nil)
+	t.Cleanup(func() { _ = conns.Close() })
+	r := newReplaying(cfg, Stretch{}, conns, slog.New(slog.DiscardHandler))
+	if _, err := r.begin(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
