@@ -165,6 +165,22 @@ func TestReplay_endsInAGap(t *testing.T) {
 	}
 }
 
+// A range ends within a tail that is scanned because the client returns nothing of it.
+func TestReplay_endsInAScannedTail(t *testing.T) {
+	t.Parallel()
+	c := broker(t)
+	makeTopics(t, c, 1, nil)
+	plain, txn := client(t, c, manual()), client(t, c, manual(), kgo.TransactionalID("t"))
+	fill(t, plain, 0, 0, 50)
+	cfg := testConfig(c)
+	cfg.TopicID = checkpoint.TopicID(c.TopicInfo("logs").TopicID)
+	o := ranged(t, cfg, 0, 75)
+	eventually(t, "the records", func() bool { return o.at(0).next == 50 })
+	pauseClient(t, o.src)
+	transaction(t, txn, 50, kgo.TryAbort) // 50..99, marker 100
+	wantRange(t, o, 75, 50)
+}
+
 // A partition that the topic gained later is no part of the ranges, and a topic that was recreated is refused.
 func TestReplay_otherPartitionsAndTopics(t *testing.T) {
 	t.Parallel()
