@@ -102,7 +102,7 @@ const maxOrderBytes = 16 << 10
 // order returns what computes the order of a row. by is the ordering value.
 func (c *builder) order(call *ast.Expr, by expr.Compiled) func(*fold.Env) value.Value {
 	text, source := call.Text, by.Source.Text
-	numbered, number := len(c.tables) > 0, c.number
+	numbered, number := c.numbered, c.number
 	position := row.OrderPosition{Statement: c.statementNumber}
 	return func(e *fold.Env) value.Value {
 		v := by.Eval(e)

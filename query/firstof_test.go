@@ -39,6 +39,30 @@ func TestFirstOf_query(t *testing.T) {
 	}
 }
 
+// A column of a format that did not read the event is NULL, whatever the event before had in it.
+func TestFirstOf_nothingOfTheEventBefore(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 40_000)
+	for _, item := range []string{"GROUP_CONCAT(DISTINCT agent)", "COUNT(DISTINCT agent)", "COUNT(DISTINCT agent, host)", "MAX(LEFT(agent, 10))"} {
+		o := DefaultOptions()
+		o.Format = "first-of(combined,raw)"
+		p, err := Compile("INSERT INTO t SELECT _format AS k, "+item+" AS a, COUNT(*) AS n FROM events GROUP BY k", o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := p.NewFold()
+		tally := feed(f, strings.Replace(line(200, "1"), `"x"`, `"`+long+`"`, 1), "hello", strings.Replace(line(200, "1"), `"x"`, "\"\xff\"", 1), "hello")
+		if raw := tally.Counted + int64(len(tally.Dead)); raw != 4 || len(tally.Dead) > 2 {
+			t.Errorf("%s: got %+v, expected that both lines of raw are counted", item, tally)
+		}
+		for _, d := range tally.Dead {
+			if d.Offset%2 != 0 {
+				t.Errorf("%s: the line of raw at offset %d is dead: %s", item, d.Offset, d.Reason)
+			}
+		}
+	}
+}
+
 // A name with several types is an error at its place.
 func TestFirstOf_conflictHasAPlace(t *testing.T) {
 	t.Parallel()

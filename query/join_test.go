@@ -228,6 +228,26 @@ func TestJoin_allocatesNothing(t *testing.T) {
 	}
 }
 
+// The order by which a record is chosen has the number of an element only if the statement has elements, and not that of
+// another statement.
+func TestJoin_choosesRecords(t *testing.T) {
+	t.Parallel()
+	const from = " FROM events JOIN hosts h ON h.name = host"
+	for text, want := range map[string][]string{
+		"SELECT team, FIRST(n) AS f, LAST(n) AS l, MIN_BY(n, h.rack) AS m" + from + " GROUP BY team":                                                     {"a 1 2 1", "b 3 3 3"},
+		"SELECT team, LAST(n) AS l FROM events LEFT JOIN hosts h ON h.name = host GROUP BY team":                                                         {"NULL 4", "a 2", "b 3"},
+		"SELECT team, LAST(n) AS l, MAX_BY(x, x) AS m" + from + " JOIN JSON_TABLE(list, '$[*]' COLUMNS (x INT PATH '$')) AS e GROUP BY team":             {"a 2 9", "b 3 7"},
+		"SELECT team, LAST(n) AS l" + from + " GROUP BY team; INSERT INTO u SELECT x, COUNT(*) AS c FROM events CROSS JOIN UNNEST(list) AS x GROUP BY x": {"a 2", "b 3"},
+	} {
+		p := joinPlan(t, "json", hosts+"INSERT INTO t "+text, hostRows)
+		f := p.NewFold()
+		tally := feed(f, `{"host":"web1","n":"1","list":[9,8]}`, `{"host":"web1","n":"2","list":[8]}`, `{"host":"web2","n":"3","list":[7]}`, `{"host":"web3","n":"4","list":[]}`)
+		if got := shownRows(f.Take().Tables[0]); len(tally.Dead) > 0 || !cmp.Equal(got, want) {
+			t.Errorf("%s\n  got       %v and %d dead letters\n  expected  %v", text, got, len(tally.Dead), want)
+		}
+	}
+}
+
 // BenchmarkJoin compares a join with 100,000 rows with a loop in Go that parses the same lines, looks the same key up in a
 // map and counts in another.
 func BenchmarkJoin(b *testing.B) {

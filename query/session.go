@@ -214,7 +214,7 @@ func sortable(x expr.Compiled) expr.Compiled {
 	eval, name := x.Eval, x.Source.Text
 	x.Eval = func(r *fold.Env) value.Value {
 		v := eval(r)
-		if len(v.Bytes) > maxSorted && utf8.RuneCount(v.Bytes) > maxSorted {
+		if v.Set && len(v.Bytes) > maxSorted && utf8.RuneCount(v.Bytes) > maxSorted {
 			return r.Fail("servers sort sessions by at most %d characters of a key, but %s has more: write LEFT(%s, %d)", maxSorted, name, name, maxSorted)
 		}
 		return v

@@ -128,7 +128,7 @@ func (c *builder) list(o output, e *ast.Expr) output {
 func onlyUTF8(eval func(*fold.Env) value.Value) func(*fold.Env) value.Value {
 	return func(e *fold.Env) value.Value {
 		v := eval(e)
-		if !utf8.Valid(v.Bytes) {
+		if v.Set && !utf8.Valid(v.Bytes) {
 			e.Fail("GROUP_CONCAT: the value is not valid UTF-8: %s", value.Quote(v.Bytes))
 		}
 		return v
@@ -213,7 +213,7 @@ func element(args []expr.Compiled) func(*fold.Env) value.Value {
 func limited(aggregate string, eval func(*fold.Env) value.Value) func(*fold.Env) value.Value {
 	return func(e *fold.Env) value.Value {
 		v := eval(e)
-		if len(v.Bytes) > row.MaxDistinctValue {
+		if v.Set && len(v.Bytes) > row.MaxDistinctValue {
 			e.Fail("%s(DISTINCT …): the value has %d bytes, must have at most %d (LEFT(text, %d) cuts): %s",
 				aggregate, value.RecordNumber(len(v.Bytes)), row.MaxDistinctValue, row.MaxDistinctValue/4, value.Quote(v.Bytes))
 		}

@@ -40,17 +40,25 @@ func newAvro(text string) (Format, error) {
 // maxAvroNames is the most names that are listed. Records that are used in several records multiply them.
 const maxAvroNames = 1000
 
-// Names implements Format. A field of a record within the record has a name with points.
-func (f *avroFormat) Names() []string { return f.schema.names("", nil, nil) }
+// maxAvroVisits is the most fields that are looked at for names, because records without columns multiply too.
+const maxAvroVisits = 100_000
 
-func (t *avroType) names(prefix string, within []*avroType, names []string) []string {
+// Names implements Format. A field of a record within the record has a name with points.
+func (f *avroFormat) Names() []string {
+	left := maxAvroVisits
+	return f.schema.names("", nil, nil, &left)
+}
+
+// names appends the names of the columns. left is how many fields may still be looked at.
+func (t *avroType) names(prefix string, within []*avroType, names []string, left *int) []string {
 	within = append(slices.Clone(within), t)
 	for _, field := range t.fields {
 		of, _, why := field.typ.nullable()
+		*left--
 		switch {
-		case why != "" || slices.Contains(within, of) || len(names) >= maxAvroNames:
+		case why != "" || slices.Contains(within, of) || len(names) >= maxAvroNames || *left < 0:
 		case of.kind == avroRecord:
-			names = of.names(prefix+field.name+".", within, names)
+			names = of.names(prefix+field.name+".", within, names, left)
 		case of.noColumn() == "":
 			names = append(names, prefix+field.name)
 		}
@@ -70,6 +78,9 @@ func (t *avroType) noColumn() string {
 	}
 	if t.logical == "decimal" && t.precision > row.MaxDigits {
 		return fmt.Sprintf("is a decimal of %d digits in the schema, must have at most %d", t.precision, row.MaxDigits)
+	}
+	if t.logical == "decimal" && t.scale > value.MaxScale {
+		return fmt.Sprintf("is a decimal with %d digits after the point in the schema, must have at most %d", t.scale, value.MaxScale)
 	}
 	return ""
 }

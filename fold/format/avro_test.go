@@ -196,7 +196,8 @@ func TestAvro_schemas(t *testing.T) {
 		`["null","int","string"]`: "is a union of int and string",
 		`"null"`:                  "is always null",
 		`["null"]`:                "is always null",
-		`{"type":"bytes","logicalType":"decimal","precision":39}`: "is a decimal of 39 digits in the schema, must have at most 38",
+		`{"type":"bytes","logicalType":"decimal","precision":39}`:            "is a decimal of 39 digits in the schema, must have at most 38",
+		`{"type":"bytes","logicalType":"decimal","precision":38,"scale":31}`: "is a decimal with 31 digits after the point in the schema, must have at most 30",
 	} {
 		f, err := New("avro", `{"type":"record","name":"R","fields":[{"name":"g","type":"int"},{"name":"f","type":`+typ+`}]}`)
 		if err != nil {
@@ -229,6 +230,32 @@ func TestAvro_hostileBodies(t *testing.T) {
 		if got := empty.summary(string(b)); got != c.want && !strings.HasPrefix(got, c.want) {
 			t.Errorf("%s: got %s, expected %s", c.hex, got, c.want)
 		}
+	}
+}
+
+// Records within records, without columns, cost nothing for each way in which they are within each other.
+func TestAvro_manyEmptyRecords(t *testing.T) {
+	t.Parallel()
+	for _, leaf := range []string{`"null"`, `{"type":"array","items":"int"}`} {
+		schema := `{"type":"record","name":"A0","fields":[{"name":"f","type":` + leaf + `}]}`
+		for i := range 40 {
+			schema = fmt.Sprintf(`{"type":"record","name":"A%d","fields":[{"name":"a","type":%s},{"name":"b","type":"A%d"}]}`, i+1, schema, i)
+		}
+		f, err := New("avro", `{"type":"record","name":"R","fields":[{"name":"n","type":"int"},{"name":"r","type":`+schema+`}]}`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if names := f.Names(); len(names) != 1 || names[0] != "n" {
+			t.Errorf("got the columns %v, expected n", names)
+		}
+	}
+	schema := `{"type":"record","name":"A0","fields":[{"name":"f","type":"null"}]}`
+	for i := range 40 {
+		schema = fmt.Sprintf(`{"type":"record","name":"A%d","fields":[{"name":"a","type":%s},{"name":"b","type":"A%d"}]}`, i+1, schema, i)
+	}
+	r := newReader(t, "avro", `{"type":"record","name":"R","fields":[{"name":"n","type":"int"},{"name":"r","type":`+schema+`}]}`, "n")
+	if got := r.summary("\x04"); got != "2" {
+		t.Errorf("got %s, expected 2", got)
 	}
 }
 

@@ -114,6 +114,9 @@ func (p *avroParser) inner(t *avroType, n *avroNode, at, depth int) (next int) {
 		}
 		return p.read(t.branches[i], n, at, depth)
 	case avroRecord:
+		if t.least == 0 { // no value of it has a byte or a column, however many records are within
+			return at
+		}
 		for i := range t.fields {
 			var field *avroNode
 			if n != nil && n.fields != nil {

@@ -20,7 +20,7 @@ type avroType struct {
 	branches []*avroType // of unions
 	symbols  [][]byte    // of enums
 	size     int         // of fixed
-	least    int         // the fewest bytes that a value has; where it is 0, each value has none
+	least    int         // at most the fewest bytes that a value has; where it is 0, each value has none
 
 	precision, scale int // of decimals
 }
@@ -220,12 +220,12 @@ func (t *avroType) fewest() (n int) {
 	case avroDouble:
 		return 8
 	case avroFixed:
-		return t.size
+		return min(t.size, maxAvroSchema)
 	case avroRecord:
 		for _, f := range t.fields {
-			n += f.typ.least
+			n = min(n+f.typ.least, maxAvroSchema)
 		}
-		return min(n, maxAvroSchema)
+		return n
 	}
 	return 1
 }

@@ -338,7 +338,7 @@ func (m *memberParser) fill(r *Fields, more bool) {
 	for i, slot := range m.slots {
 		switch slot {
 		case noSlot:
-			r.Values[i].Set = false
+			r.Values[i] = value.Null
 		case nameSlot:
 			r.Values[i] = value.Text(m.name)
 		default:

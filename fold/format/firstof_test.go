@@ -52,6 +52,11 @@ func TestFirstOf_forgetsTheEventBefore(t *testing.T) {
 		if got := r.summary(c.body); got != c.want {
 			t.Errorf("%q is\n     got %s\nexpected %s", c.body, got, c.want)
 		}
+		for i, column := range r.columns {
+			if v := r.fields.Values[column.Slot]; !v.Set && (v.Bytes != nil || v.Number.Lo != 0) {
+				t.Errorf("%q: column %d is NULL and still has the value %q", c.body, i, v.Bytes)
+			}
+		}
 	}
 }
 

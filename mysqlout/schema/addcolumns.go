@@ -41,14 +41,14 @@ func (j *tableChecker) missing(c *row.Column, i int) {
 }
 
 // shownBy returns what would have wrong values if a column were added to rows that exist: a computed column which reads
-// it, a column that is derived from a sketch, one whose values an order chooses, or a view. It is empty if there is none.
+// it, a column that is derived from a sketch, one whose values an order chooses, one of the first record, or a view. It is empty if there is none.
 func (j *tableChecker) shownBy(name string) string {
 	if by := j.readBy(name); by != nil {
 		return by.Name
 	}
 	for i := range j.want.Columns {
 		c := &j.want.Columns[i]
-		if c.IsDerived() && (c.State == name || c.Name == name) || c.IsChosen() && (c.Order == name || c.Name == name) {
+		if c.IsDerived() && (c.State == name || c.Name == name) || c.IsChosen() && (c.Order == name || c.Name == name) || c.Merge == row.First && c.Name == name {
 			return c.Name
 		}
 	}
