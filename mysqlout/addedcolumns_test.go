@@ -64,6 +64,7 @@ func TestAddedColumns_refusedInRows(t *testing.T) {
 	for name, test := range map[string]struct{ text, want string }{
 		"key":           {"INSERT INTO t SELECT COALESCE(LEFT(k, 50), '') AS k, COALESCE(CAST(v AS SIGNED), 0) AS v, COUNT(*) AS n FROM events GROUP BY k, v", "which count records of different values of v"},
 		"nullable key":  {"INSERT INTO t SELECT COALESCE(LEFT(k, 50), '') AS k, CAST(v AS SIGNED) AS v, COUNT(*) AS n FROM events GROUP BY k, v", "there are no columns v__key and v__null"},
+		"first record":  {"INSERT IGNORE INTO t SELECT COALESCE(LEFT(k, 50), '') AS k, _offset AS n, CAST(v AS SIGNED) AS v FROM events GROUP BY k", "their v would be computed without"},
 		"part of a sum": {"INSERT INTO t SELECT COALESCE(LEFT(k, 50), '') AS k, COUNT(*) AS n, AVG(CAST(v AS SIGNED)) AS mean FROM events GROUP BY k", "their mean would be computed without"},
 	} {
 		t.Run(name, func(t *testing.T) {

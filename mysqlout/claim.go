@@ -184,6 +184,11 @@ func (s *Sink) compare(ctx context.Context, tx *pool.Tx, topic batch.Topic, part
 			Hint: "the topic was recreated, or this is another Kafka cluster; give this job another name, or use etl offsets set --new-topic to start with the new topic",
 		}
 	}
+	if held == nil && m.to >= 0 && highest.Partition >= 0 { // a partition that is new to a job which may be held
+		if held, err = s.heldCheckpoints(ctx, tx, topic.Name); err != nil {
+			return m, err
+		}
+	}
 	if held != nil {
 		return m, s.errHeld(held)
 	}

@@ -56,6 +56,18 @@ func (s *Sink) errHeld(partitions []checkpoint.Partition) error {
 	}
 }
 
+// heldCheckpoints returns the job's checkpoints that are held. It locks all of them, so that a swap begins before or after
+// the claim's transaction, and not between its statements.
+func (s *Sink) heldCheckpoints(ctx context.Context, tx *pool.Tx, topic string) (held []checkpoint.Partition, err error) {
+	rows, err := s.ledger.ReadAllLocking(ctx, tx, topic)
+	for i := range rows {
+		if rows[i].QueryHash == swapHash {
+			held = append(held, rows[i].Partition)
+		}
+	}
+	return held, err
+}
+
 // swapTries is how often a transaction of a swap is tried. The pauses between add up to about 20 s.
 const swapTries = 8
 
@@ -94,6 +106,9 @@ func (s *Sink) Extend(ctx context.Context, w *Swap, hold bool) error {
 		if err != nil {
 			return err
 		}
+		if _, err := s.readCounted(ctx, tx, w); err != nil {
+			return err
+		}
 		if replay.State != ledger.Counting { // held already, and the ends are final
 			return nil
 		}
@@ -126,6 +141,40 @@ func (s *Sink) readBoth(ctx context.Context, tx *pool.Tx, w *Swap) (live []ledge
 	}
 	r, err = s.ledger.ReadReplay(ctx, tx, w.Topic)
 	return live, r, err
+}
+
+// readCounted locks and reads the checkpoints of the replay. It refuses them if they are of another query than that of the
+// command, which would become that of the job.
+func (s *Sink) readCounted(ctx context.Context, tx *pool.Tx, w *Swap) ([]ledger.Row, error) {
+	counted, err := s.ledger.ReadAllLocking(ctx, tx, w.Topic)
+	if err != nil {
+		return nil, err
+	}
+	for i := range counted {
+		if counted[i].QueryHash != s.config.QueryHash {
+			return nil, &checkpoint.Error{
+				Class: checkpoint.ErrRefused, Err: fmt.Errorf("swap: the rows of %s were counted by another query than that of this command", w.Into.FullName()),
+				Hint: "run the command with the query that the replay began with, or begin another replay, into another table",
+			}
+		}
+	}
+	return counted, nil
+}
+
+// compareHeld refuses a replay that has not counted exactly what the job, which is held, has counted.
+func compareHeld(w *Swap, live, counted []ledger.Row) error {
+	same := len(live) == len(counted)
+	for i := 0; same && i < len(live); i++ {
+		l, c := &live[i], &counted[i]
+		same = l.QueryHash == swapHash && l.ID == c.ID && l.Next == c.Next
+	}
+	if !same {
+		return &checkpoint.Error{
+			Class: checkpoint.ErrRefused, Err: fmt.Errorf("swap: the checkpoints of job %s were changed while it was held, and the replay is not at the same offsets", w.Job),
+			Hint: "compare the checkpoints of both jobs (etl offsets show), and run the same command again",
+		}
+	}
+	return nil
 }
 
 // compareSwap refuses a swap after which a record would be counted by no row of the job's table, or twice.
@@ -241,7 +290,11 @@ func (s *Sink) Rename(ctx context.Context, w *Swap) (sent bool, err error) {
 	if err := s.lockSwap(ctx, tx); err != nil {
 		return false, s.failed("rename tables", err)
 	}
-	_, replay, err := s.readBoth(ctx, tx, w)
+	live, replay, err := s.readBoth(ctx, tx, w)
+	if err != nil {
+		return false, s.failed("rename tables", err)
+	}
+	counted, err := s.readCounted(ctx, tx, w)
 	if err != nil {
 		return false, s.failed("rename tables", err)
 	}
@@ -250,10 +303,12 @@ func (s *Sink) Rename(ctx context.Context, w *Swap) (sent bool, err error) {
 		return false, err
 	}
 	old := w.Old()
-	switch {
+	switch differ := compareHeld(w, live, counted); {
 	case replay.State != ledger.Swapping:
 		return false, &checkpoint.Error{Class: checkpoint.ErrRefused,
 			Err: fmt.Errorf("swap: another process has given job %s its table back", w.Job), Hint: "run the same command again"}
+	case differ != nil:
+		return false, differ
 	case t != tables{live: true, into: true}:
 		return false, &checkpoint.Error{Class: checkpoint.ErrRefused,
 			Err: fmt.Errorf("swap: the tables %s and %s must exist, and %s must not; got %t, %t and %t",
@@ -298,20 +353,15 @@ func (s *Sink) Finish(ctx context.Context, w *Swap) error {
 		if err != nil || replay.State == ledger.Swapped {
 			return err
 		}
-		counted, err := s.ledger.ReadAllLocking(ctx, tx, w.Topic)
+		counted, err := s.readCounted(ctx, tx, w)
 		if err != nil {
 			return err
 		}
-		if len(counted) != len(live) {
-			return sqlerr.Bugf("the replay has %d checkpoints, and job %s has %d", len(counted), w.Job, len(live))
+		if err := compareHeld(w, live, counted); err != nil {
+			return err
 		}
 		for i := range live {
 			l, c := &live[i], &counted[i]
-			if l.QueryHash != swapHash || l.ID != c.ID || l.Next != c.Next {
-				return &checkpoint.Error{Class: checkpoint.ErrRefused,
-					Err:  fmt.Errorf("finish the swap: %v of job %s was changed while it was held, and is at offset %d, expected %d", l.Partition, w.Job, l.Next, c.Next),
-					Hint: "the tables are renamed; compare the checkpoints of both jobs (etl offsets show)"}
-			}
 			a := c.Audit
 			text := fmt.Appendf(nil, "UPDATE etl_checkpoint SET first_offset = %d, counted = %d, filtered = %d, dead = %d, gaps = %d, duplicates = %d, skipped = %d",
 				c.First, a.Counted, a.Filtered, a.Dead, a.Gaps, a.Duplicates, a.Skipped)

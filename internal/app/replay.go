@@ -185,7 +185,14 @@ const releaseTimeout = 20 * time.Second
 // while it runs, so that little is left, and then while it is held.
 func (r *replaying) andSwap(ctx context.Context, stored ledger.Replay) error {
 	if stored.State == ledger.Swapped {
-		r.log.Info("The tables were swapped before")
+		rows, err := r.ledger.Offsets(ctx, r.cfg.Kafka.Topic)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(rows, func(c ledger.Row) bool { return c.QueryHash != r.cfg.Sink.QueryHash }) {
+			return refusedReplay("begin another one, into another table", "replay %s was finished and its table swapped before, with another query", r.cfg.Sink.Job)
+		}
+		r.log.Warn("The tables were swapped before; nothing is counted again", "job", r.cfg.Sink.Job)
 		return nil
 	}
 	if stored.State == ledger.Swapping {

@@ -8,7 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/mysqlout"
 	"github.com/sluice-etl/sluice/pool"
 )
 
@@ -73,8 +75,10 @@ func TestReplay_swapBesideTheJob(t *testing.T) {
 	defer tick.Stop()
 	for ended := false; !ended; {
 		<-tick.C
-		s.produce(t, 1, 50)
-		total += 50
+		if total < 12_000 { // on a slow machine, the swap takes long
+			s.produce(t, 1, 50)
+			total += 50
+		}
 		select {
 		case err := <-swapped:
 			if ended = true; err != nil {
@@ -244,6 +248,68 @@ func TestReplay_swapGivenUpElsewhere(t *testing.T) {
 	}
 	if sent, err := first.sink.Rename(t.Context(), first.swap); sent || err == nil || !strings.Contains(err.Error(), "given job etl its table back") {
 		t.Errorf("got %v (sent: %t), expected that the tables are not renamed", err, sent)
+	}
+}
+
+// While the job is held, a partition that its topic has gained is not claimed, and checkpoints that were moved are noticed
+// before the tables are renamed.
+func TestReplay_swapHoldsNewPartitions(t *testing.T) {
+	t.Parallel()
+	s := newReplaySite(t)
+	s.produce(t, 0, 200)
+	cfg := s.config(t, swapQuery, "")
+	s.load(t, cfg, 200)
+	r := s.interruptedSwap(t)
+	for _, err := range []error{r.count(t.Context()), r.sink.Extend(t.Context(), r.swap, true)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	stored, _, err := r.ledger.Replay(t.Context(), r.cfg.Kafka.Topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Sink.QueryHash, cfg.Sink.QueryText = cfg.Plan.Fingerprint()
+	sink := mysqlout.New(cfg.Sink, r.conns, nil, nil)
+	if _, err := sink.Prepare(t.Context(), cfg.Plan.Tables()); err != nil {
+		t.Fatal(err)
+	}
+	n := len(stored.Ranges)
+	topic := batch.Topic{Name: cfg.Kafka.Topic, ID: stored.TopicID, Starts: make([]int64, n+1), Firsts: make([]int64, n+1)}
+	if _, err := sink.Claim(t.Context(), topic, []int32{int32(n)}); !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), "job etl is held") {
+		t.Errorf("a claim of a new partition: got %v, expected that the job is held", err)
+	}
+	if _, err := s.db.ExecContext(t.Context(), "UPDATE etl_checkpoint SET next_offset = next_offset + 1 WHERE job = 'etl' AND partition_id = 0"); err != nil {
+		t.Fatal(err)
+	}
+	if sent, err := r.sink.Rename(t.Context(), r.swap); sent || !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), "were changed while it was held") {
+		t.Errorf("got %v (sent: %t) after a checkpoint was moved, expected that the tables are not renamed", err, sent)
+	}
+}
+
+// A swap is finished only with the query that has counted the rows. Afterwards, another query needs another replay.
+func TestReplay_swapFinishedWithAnotherQuery(t *testing.T) {
+	t.Parallel()
+	s := newReplaySite(t)
+	s.produce(t, 0, 200)
+	s.load(t, s.config(t, swapQuery, ""), 200)
+	r := s.interruptedSwap(t)
+	for _, err := range []error{r.count(t.Context()), r.sink.Extend(t.Context(), r.swap, true)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.swap(t, otherQuery, Stretch{}); !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), "counted by another query than that of this command") {
+		t.Errorf("another query: got %v, expected a refusal", err)
+	}
+	if err := s.swap(t, swapQuery, Stretch{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.swap(t, otherQuery, Stretch{}); !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), "with another query") {
+		t.Errorf("another query after the swap: got %v, expected a refusal", err)
+	}
+	if err := s.swap(t, swapQuery, Stretch{}); err != nil {
+		t.Errorf("the same command again: %v", err)
 	}
 }
 

@@ -39,7 +39,7 @@ func (j *tableChecker) computed() {
 			j.refuse(subject, "write its aggregates as columns of their own, or use a MySQL or MariaDB server",
 				"the embedded database cannot add to rows that have computed columns")
 		case real == nil:
-			j.refuse(subject, j.alter("%s", add), "there is no such column, which the server computes from others (or leave it out of the query)")
+			j.refuse(subject, j.alter("%s", add), "there is no such column, which the server computes from others (right only if none of these was added to rows later; or leave it out of the query)")
 		case !real.generated:
 			j.refuse(subject, j.alter("CHANGE %s %s, %s", sqltext.AppendName(nil, c.Name), j.renamed(real), add),
 				"it is an ordinary column, must be a generated one, because the query computes it from others (or give it another alias in the query)")

@@ -49,7 +49,8 @@ func lackingOf(ctx context.Context, tx *pool.Tx, want []row.Table) (out []creati
 // lacking is a column that a table lacks and that can be added to rows.
 type lacking struct{ name, definition string }
 
-// lackingColumns returns the columns that the table lacks and that can be added to rows.
+// lackingColumns returns the columns that the table lacks and that can be added to rows. Computed ones are not among
+// them: the columns that one reads may have been added at different times, and be of different records.
 func (j *tableChecker) lackingColumns() (out []lacking) {
 	if j.found.kind != "BASE TABLE" || j.server.Dialect == pool.Embedded {
 		return nil
@@ -72,13 +73,6 @@ func (j *tableChecker) lackingColumns() (out []lacking) {
 			definition = string(sqltext.AppendName(nil, d.Name)) + " " + declared.definition()
 		}
 		out = append(out, lacking{c.Name, definition})
-	}
-	for i := range want.Computed {
-		c := &want.Computed[i]
-		lacks := func(name string) bool { return j.found.column(name) == nil }
-		if lacks(c.Name) && !slices.ContainsFunc(c.Reads, lacks) {
-			out = append(out, lacking{c.Name, computedDefinition(c)})
-		}
 	}
 	return out
 }
