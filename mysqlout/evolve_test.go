@@ -163,6 +163,19 @@ func TestEvolve_refused(t *testing.T) {
 	}
 }
 
+// A table that is missing, and must not be created, is refused as without the option.
+func TestEvolve_missingTable(t *testing.T) {
+	t.Parallel()
+	f := counted(t, mariadbtest.Start(t), evolveOld)
+	f.Exec(t, "DROP TABLE t")
+	plan := nullKeysPlan(t, evolveNew)
+	c := evolveConfig(plan)
+	c.CreateTables = false
+	if _, err := New(c, f.Pool, nil, nil).Prepare(t.Context(), plan.Tables()); !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), "there is no such table") {
+		t.Errorf("got %v, expected a refusal", err)
+	}
+}
+
 // A column is added as the query declares it.
 func TestEvolve_declared(t *testing.T) {
 	t.Parallel()

@@ -115,6 +115,11 @@ func (s *Sink) Extend(ctx context.Context, w *Swap, hold bool) error {
 		if err := s.compareSwap(ctx, tx, w, live, replay); err != nil {
 			return err
 		}
+		if t, err := s.existing(ctx, tx, w); err != nil {
+			return err
+		} else if t != unnamed {
+			return errTables(w, t)
+		}
 		state := ledger.Counting
 		if hold {
 			if err := s.setHash(ctx, tx, w, live, swapHash); err != nil {
@@ -246,8 +251,17 @@ func (s *Sink) setHash(ctx context.Context, tx *pool.Tx, w *Swap, live []ledger.
 // tables are the tables of a swap that exist.
 type tables struct{ live, into, old bool }
 
-// renamed is the state after Rename.
-var renamed = tables{live: true, old: true}
+// The states before and after Rename.
+var unnamed, renamed = tables{live: true, into: true}, tables{live: true, old: true}
+
+// errTables is the error of tables that are in no state before Rename.
+func errTables(w *Swap, t tables) error {
+	old := w.Old()
+	return &checkpoint.Error{Class: checkpoint.ErrRefused,
+		Err: fmt.Errorf("swap: the tables %s and %s must exist, and %s must not; got %t, %t and %t",
+			w.Live.FullName(), w.Into.FullName(), old.FullName(), t.live, t.into, t.old),
+		Hint: "rename or drop " + old.FullName() + " if it is of an earlier swap"}
+}
 
 func (s *Sink) existing(ctx context.Context, tx *pool.Tx, w *Swap) (t tables, err error) {
 	old := w.Old()
@@ -309,11 +323,8 @@ func (s *Sink) Rename(ctx context.Context, w *Swap) (sent bool, err error) {
 			Err: fmt.Errorf("swap: another process has given job %s its table back", w.Job), Hint: "run the same command again"}
 	case differ != nil:
 		return false, differ
-	case t != tables{live: true, into: true}:
-		return false, &checkpoint.Error{Class: checkpoint.ErrRefused,
-			Err: fmt.Errorf("swap: the tables %s and %s must exist, and %s must not; got %t, %t and %t",
-				w.Live.FullName(), w.Into.FullName(), old.FullName(), t.live, t.into, t.old),
-			Hint: "rename or drop " + old.FullName() + " if it is of an earlier swap"}
+	case t != unnamed:
+		return false, errTables(w, t)
 	}
 	text := sqltext.AppendTableName([]byte("RENAME TABLE "), &w.Live)
 	text = sqltext.AppendTableName(append(text, " TO "...), &old)

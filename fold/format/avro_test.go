@@ -233,7 +233,7 @@ func TestAvro_hostileBodies(t *testing.T) {
 	}
 }
 
-// Records within records, without columns, cost nothing for each way in which they are within each other.
+// Records within records without columns are read a bounded number of times, however often each is within another.
 func TestAvro_manyEmptyRecords(t *testing.T) {
 	t.Parallel()
 	for _, leaf := range []string{`"null"`, `{"type":"array","items":"int"}`} {

@@ -181,7 +181,14 @@ func (r *replaying) count(ctx context.Context) error {
 // releaseTimeout is how long to try to release a job that is held after the swap has failed.
 const releaseTimeout = 20 * time.Second
 
-// andSwap counts, and swaps the tables. The job runs meanwhile, so the ends of the ranges follow its checkpoints: once
+// The replay follows the job, which runs, until it needed less than caughtUp for what the job had counted meanwhile. Each
+// round is shorter than the one before if the replay is faster than the job. After catchUps rounds it holds the job anyway.
+const (
+	catchUps = 20
+	caughtUp = 10 * time.Second
+)
+
+// andSwap counts, and swaps the tables. The job runs meanwhile, so the ends of the ranges follow its checkpoints: first
 // while it runs, so that little is left, and then while it is held.
 func (r *replaying) andSwap(ctx context.Context, stored ledger.Replay) error {
 	if stored.State == ledger.Swapped {
@@ -205,11 +212,17 @@ func (r *replaying) andSwap(ctx context.Context, stored ledger.Replay) error {
 	if err := r.count(ctx); err != nil {
 		return err
 	}
-	if err := r.sink.Extend(ctx, r.swap, false); err != nil {
-		return err
-	}
-	if err := r.count(ctx); err != nil {
-		return err
+	for range catchUps {
+		began := time.Now()
+		if err := r.sink.Extend(ctx, r.swap, false); err != nil {
+			return err
+		}
+		if err := r.count(ctx); err != nil {
+			return err
+		}
+		if time.Since(began) < caughtUp {
+			break
+		}
 	}
 	r.log.Info("Holding the job to swap the tables", "job", r.swap.Job)
 	sent, err := r.holdAndRename(ctx)
