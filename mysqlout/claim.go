@@ -185,7 +185,7 @@ func (s *Sink) compare(ctx context.Context, tx *pool.Tx, topic batch.Topic, part
 		}
 	}
 	if held == nil && m.to >= 0 && highest.Partition >= 0 { // a partition that is new to a job which may be held
-		if held, err = s.heldCheckpoints(ctx, tx, topic.Name); err != nil {
+		if held, err = s.heldCheckpoints(ctx, tx, checkpoint.Partition{Topic: topic.Name, ID: highest.Partition}); err != nil {
 			return m, err
 		}
 	}

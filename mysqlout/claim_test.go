@@ -50,7 +50,7 @@ func TestP7_ConcurrentFirstInsertIsDetected(t *testing.T) {
 				if _, err := f.sink.Claim(t.Context(), topic(9), []int32{8}); err != nil {
 					t.Error(err)
 				}
-				f.Exec(t, "UPDATE etl_checkpoint SET query_hash = x'77' WHERE partition_id = 8")
+				f.Exec(t, "UPDATE etl_checkpoint SET query_hash = x'77' WHERE job = 'job' AND topic = 'logs' AND partition_id = 8")
 			})
 		}
 		return false

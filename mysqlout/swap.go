@@ -56,10 +56,11 @@ func (s *Sink) errHeld(partitions []checkpoint.Partition) error {
 	}
 }
 
-// heldCheckpoints returns the job's checkpoints that are held. It locks all of them, so that a swap begins before or after
-// the claim's transaction, and not between its statements.
-func (s *Sink) heldCheckpoints(ctx context.Context, tx *pool.Tx, topic string) (held []checkpoint.Partition, err error) {
-	rows, err := s.ledger.ReadAllLocking(ctx, tx, topic)
+// heldCheckpoints returns one of the job's checkpoints if it is held, because all are then. It locks that one, so that a swap
+// begins before or after the claim's transaction, and not between its statements. Claims of other processes can do the
+// same.
+func (s *Sink) heldCheckpoints(ctx context.Context, tx *pool.Tx, p checkpoint.Partition) (held []checkpoint.Partition, err error) {
+	rows, err := s.ledger.ReadShared(ctx, tx, p)
 	for i := range rows {
 		if rows[i].QueryHash == swapHash {
 			held = append(held, rows[i].Partition)

@@ -41,6 +41,12 @@ func (l *Ledger) Read(ctx context.Context, tx *pool.Tx, topic string, partitions
 	return readRows(ctx, tx, topic, string(text))
 }
 
+// ReadShared reads the row of a partition, and locks it until tx ends: others can do the same, but not change it.
+func (l *Ledger) ReadShared(ctx context.Context, tx *pool.Tx, p checkpoint.Partition) ([]Row, error) {
+	text := sqltext.AppendPartition([]byte("SELECT "+rowColumns+" FROM etl_checkpoint"), l.job, p)
+	return readRows(ctx, tx, p.Topic, string(append(text, " LOCK IN SHARE MODE"...)))
+}
+
 // ReadAll reads the rows of all partitions of a topic, in order of partition.
 func (l *Ledger) ReadAll(ctx context.Context, tx *pool.Tx, topic string) ([]Row, error) {
 	text := sqltext.AppendTopic([]byte("SELECT "+rowColumns+" FROM etl_checkpoint"), l.job, topic)
