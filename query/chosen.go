@@ -60,10 +60,7 @@ func (c *builder) chosen(name string, e *ast.Expr) output {
 	}
 	order := output{aggregate: aggregate.Order, kind: row.Bytes, hidden: true, of: of}
 	order.x = expr.Compiled{Type: value.Type{Kind: value.KindText, Bytes: true, Nullable: by.Nullable}, Source: by.Source, Eval: c.order(e, by)}
-	values := by.Column().String()
-	if by.Kind == value.KindInt || by.Kind == value.KindDecimal {
-		values = "numbers"
-	}
+	values := kindsOf([]expr.Compiled{by})
 	o.merge, order.merge = row.OfLowest, row.Lowest(values)
 	if highest {
 		o.merge, order.merge = row.OfHighest, row.Highest(values)
@@ -127,24 +124,4 @@ func (c *builder) order(call *ast.Expr, by expr.Compiled) func(*fold.Env) value.
 		e.Text = row.AppendOrderPosition(e.Text, p)
 		return value.Text(e.Text[from:len(e.Text):len(e.Text)])
 	}
-}
-
-// addOrder adds the column of an order, unless another column has the same, which then chooses the same row.
-func (c *builder) addOrder(p *program, names []string, o output) {
-	for i := range p.cells {
-		have := p.cells[i].order
-		if have != nil && have.merge == o.order.merge && slices.EqualFunc(have.of, o.order.of, c.sameValue) {
-			o.order = have
-			p.cells = append(p.cells, o)
-			return
-		}
-	}
-	o.order.name = o.name + orderSuffix[choosers[o.source.Name]]
-	switch {
-	case len(o.order.name) > maxName:
-		c.Fail(o.source, "its order would be in column %s, and a column name has at most %d bytes: give it a shorter alias", o.order.name, maxName)
-	case slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, o.order.name) }):
-		c.Fail(o.source, "its order would be in column %s, which another item of SELECT has: give that another alias", o.order.name)
-	}
-	p.cells = append(p.cells, o, *o.order)
 }

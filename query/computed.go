@@ -3,7 +3,6 @@ package query
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/sluice-etl/sluice/fold/aggregate"
 	"github.com/sluice-etl/sluice/query/ast"
@@ -95,12 +94,7 @@ func (c *builder) cellOf(p *program, names []string, visible string, e *ast.Expr
 	}
 	o.keepScale = c.keepsScale(e)
 	o.name, o.hidden = fmt.Sprintf("%s__%d", visible, *hidden), true
-	switch {
-	case len(o.name) > maxName:
-		c.Fail(e, "its column would be %s, and a column name has at most %d bytes: give %s a shorter alias", o.name, maxName, visible)
-	case slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, o.name) }):
-		c.Fail(e, "its column would be %s, which another item of SELECT has: give that another alias", o.name)
-	}
+	c.checkName(e, "its column would be", visible, o.name, names)
 	c.addCell(p, names, o)
 	return o.name
 }

@@ -1,6 +1,10 @@
 package query
 
 import (
+	"cmp"
+	"slices"
+	"strings"
+
 	"github.com/sluice-etl/sluice/fold"
 	"github.com/sluice-etl/sluice/fold/aggregate"
 	"github.com/sluice-etl/sluice/query/ast"
@@ -41,4 +45,42 @@ func (o *output) mergeKind() row.Merge {
 // columnOf returns the column as package fold computes it.
 func (o *output) columnOf() fold.Column {
 	return fold.Column{Name: o.name, Aggregate: o.aggregate, Kind: o.x.Kind, Eval: o.x.Eval}
+}
+
+// companion returns the sketch or the order of a column; nil if it has none.
+func (o *output) companion() *output { return cmp.Or(o.state, o.order) }
+
+// addCell adds the column of an aggregate, and its sketch or order, unless another column has the same. names are the
+// columns of all items.
+func (c *builder) addCell(p *program, names []string, o output) {
+	of, what, suffix := &o.state, "sketch", sketchSuffix
+	if o.order != nil {
+		of, what, suffix = &o.order, "order", orderSuffix[choosers[o.source.Name]]
+	}
+	if *of == nil || c.Err != nil {
+		p.cells = append(p.cells, o)
+		return
+	}
+	for i := range p.cells {
+		have := p.cells[i].companion()
+		if have != nil && have.merge == (*of).merge && slices.EqualFunc(have.of, (*of).of, c.sameValue) {
+			*of = have
+			p.cells = append(p.cells, o)
+			return
+		}
+	}
+	(*of).name = o.name + suffix
+	c.checkName(o.source, "its "+what+" would be in column", "it", (*of).name, names)
+	p.cells = append(p.cells, o, **of)
+}
+
+// checkName rejects the name of a column that is made for an item of SELECT. place says what the name is for, and item
+// which item needs a shorter alias.
+func (c *builder) checkName(e *ast.Expr, place, item, name string, names []string) {
+	switch {
+	case len(name) > maxName:
+		c.Fail(e, "%s %s, and a column name has at most %d bytes: give %s a shorter alias", place, name, maxName, item)
+	case slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) }):
+		c.Fail(e, "%s %s, which another item of SELECT has: give that another alias", place, name)
+	}
 }

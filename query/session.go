@@ -63,7 +63,7 @@ func (b *stepBuilder) newSession(p *program) {
 	}
 	gap := funcs.Gap(e.Args[1])
 	s := &session{item: i, gap: gap, part: fmt.Sprintf("%s__%ds", b.names[i], gap)}
-	b.checkName(e, b.names[i], s.part)
+	b.checkName(e, "its column would be", b.names[i], s.part, b.names)
 	b.shown = b.names
 	b.names = slices.Clone(b.names)
 	b.names[i] = s.part
@@ -73,16 +73,6 @@ func (b *stepBuilder) newSession(p *program) {
 		}
 	}
 	p.step.session = s
-}
-
-// checkName rejects the name of a column that is made for an item.
-func (b *stepBuilder) checkName(e *ast.Expr, visible, name string) {
-	switch {
-	case len(name) > maxName:
-		b.Fail(e, "its column would be %s, and a column name has at most %d bytes: give %s a shorter alias", name, maxName, visible)
-	case slices.ContainsFunc(b.names, func(n string) bool { return strings.EqualFold(n, name) }):
-		b.Fail(e, "its column would be %s, which another item of SELECT has: give that another alias", name)
-	}
 }
 
 // sessions completes the step of a statement with SESSION.
@@ -146,7 +136,7 @@ func (b *stepBuilder) timeCell(p *program, call *ast.Expr, name, suffix string) 
 	o := b.aggregate("", e)
 	visible := b.shown[p.step.session.item]
 	o.name, o.hidden, o.keepScale = visible+"__"+suffix, true, true
-	b.checkName(call, visible, o.name)
+	b.checkName(call, "its column would be", visible, o.name, b.names)
 	b.addCell(p, b.names, o)
 	return o.name
 }

@@ -1,7 +1,6 @@
 package query
 
 import (
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -230,32 +229,4 @@ func hashed(eval func(*fold.Env) value.Value) func(*fold.Env) value.Value {
 		}
 		return v
 	}
-}
-
-// addCell adds the column of an aggregate, and its sketch or order, unless another column has the same.
-func (c *builder) addCell(p *program, names []string, o output) {
-	switch {
-	case o.order != nil && c.Err == nil:
-		c.addOrder(p, names, o)
-		return
-	case o.state == nil || c.Err != nil:
-		p.cells = append(p.cells, o)
-		return
-	}
-	for i := range p.cells {
-		have := p.cells[i].state
-		if have != nil && have.merge == o.state.merge && slices.EqualFunc(have.of, o.state.of, c.sameValue) {
-			o.state = have
-			p.cells = append(p.cells, o)
-			return
-		}
-	}
-	o.state.name = o.name + sketchSuffix
-	switch {
-	case len(o.state.name) > maxName:
-		c.Fail(o.source, "its sketch would be in column %s, and a column name has at most %d bytes: give it a shorter alias", o.state.name, maxName)
-	case slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, o.state.name) }):
-		c.Fail(o.source, "its sketch would be in column %s, which another item of SELECT has: give that another alias", o.state.name)
-	}
-	p.cells = append(p.cells, o, *o.state)
 }
