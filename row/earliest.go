@@ -2,7 +2,6 @@ package row
 
 import (
 	"bytes"
-	"cmp"
 	"slices"
 )
 
@@ -61,35 +60,9 @@ func (earliestMerge) Join(dst, stored, added []byte) (state []byte, replaces boo
 	case !bytes.HasPrefix(stored, added[:topicSize]): // of a topic that was recreated since, or there is no state
 		return append(dst, stored...), false, nil
 	}
-	all := positions(stored)
-	if !slices.IsSortedFunc(all, position.byPartition) {
-		return dst, false, errState
-	}
-	fresh := map[int32]bool{} // partitions whose first record is the batch's
-	for _, p := range positions(added) {
-		if at, found := slices.BinarySearchFunc(all, p, position.byPartition); !found {
-			all = slices.Insert(all, at, p)
-			fresh[p.partition] = true
-		}
-	}
-	dst = append(dst, added[:topicSize]...)
-	for _, p := range all {
-		dst = p.append(dst)
-	}
-	return dst, fresh[slices.MinFunc(all, position.later).partition], nil
+	dst, all, fresh, err := joinPositions(dst, stored, added, func(*position, position) bool { return false })
+	return dst, err == nil && fresh[slices.MinFunc(all, position.later).partition], err
 }
-
-// positions returns the entries of a state.
-func positions(state []byte) (all []position) {
-	for rest := state[topicSize:]; len(rest) > 0; {
-		var p position
-		p, rest = nextPosition(rest)
-		all = append(all, p)
-	}
-	return all
-}
-
-func (p position) byPartition(o position) int { return cmp.Compare(p.partition, o.partition) }
 
 type firstMerge struct{}
 

@@ -128,32 +128,53 @@ func (latestMerge) Join(dst, stored, added []byte) (state []byte, replaces bool,
 	if !isState(stored) && len(stored) > 0 || !isState(added) {
 		return dst, false, errState
 	}
-	topic := added[:topicSize]
-	if !bytes.HasPrefix(stored, topic) { // of a topic that was recreated since, or there is no state
+	if !bytes.HasPrefix(stored, added[:topicSize]) { // of a topic that was recreated since, or there is no state
 		return append(dst, added...), true, nil
 	}
-	all := positions(stored)
-	if !slices.IsSortedFunc(all, position.byPartition) {
-		return dst, false, errState
-	}
-	newest := map[int32]bool{} // partitions whose last record is the batch's
-	for _, p := range positions(added) {
-		at, found := slices.BinarySearchFunc(all, p, position.byPartition)
-		if !found {
-			all = slices.Insert(all, at, p)
-			newest[p.partition] = true
-			continue
-		}
+	dst, all, newest, err := joinPositions(dst, stored, added, func(held *position, p position) bool {
 		// An equal offset is the record that is stored, read again: its values are written again.
-		newest[p.partition] = p.offset >= all[at].offset
-		all[at] = all[at].join(p)
+		isNewest := p.offset >= held.offset
+		*held = held.join(p)
+		return isNewest
+	})
+	return dst, err == nil && newest[slices.MaxFunc(all, position.later).partition], err
+}
+
+// joinPositions appends the state that has the entries of two states of one topic, and returns these entries. both joins an
+// added entry into the stored one of its partition, and reports whether that partition's values are now those of the
+// added state; fromAdded holds the partitions for which this is so, or whose only entry is the added one.
+func joinPositions(dst, stored, added []byte, both func(held *position, p position) bool) (state []byte, all []position, fromAdded map[int32]bool, err error) {
+	all = positions(stored)
+	if !slices.IsSortedFunc(all, position.byPartition) {
+		return dst, nil, nil, errState
 	}
-	dst = append(dst, topic...)
+	fromAdded = map[int32]bool{}
+	for _, p := range positions(added) {
+		if at, found := slices.BinarySearchFunc(all, p, position.byPartition); found {
+			fromAdded[p.partition] = both(&all[at], p)
+		} else {
+			all = slices.Insert(all, at, p)
+			fromAdded[p.partition] = true
+		}
+	}
+	dst = append(dst, added[:topicSize]...)
 	for _, p := range all {
 		dst = p.append(dst)
 	}
-	return dst, newest[slices.MaxFunc(all, position.later).partition], nil
+	return dst, all, fromAdded, nil
 }
+
+// positions returns the entries of a state.
+func positions(state []byte) (all []position) {
+	for rest := state[topicSize:]; len(rest) > 0; {
+		var p position
+		p, rest = nextPosition(rest)
+		all = append(all, p)
+	}
+	return all
+}
+
+func (p position) byPartition(o position) int { return cmp.Compare(p.partition, o.partition) }
 
 type replaceMerge struct{}
 
