@@ -16,7 +16,7 @@ import (
 func addedTo(t *testing.T, server *mariadbtest.Server, text string, statements ...string) *fixture {
 	t.Helper()
 	f := newFixture(t, sqltest.Open(t, server), testConfig())
-	plan := nullKeysPlan(t, text)
+	plan := sqltest.Plan(t, "json", text)
 	f.Exec(t, statements...)
 	for _, x := range findingsOf(t, f.sink, plan.Tables()...) {
 		if strings.HasPrefix(x.Do, "ALTER TABLE") {
@@ -24,10 +24,7 @@ func addedTo(t *testing.T, server *mariadbtest.Server, text string, statements .
 		}
 	}
 	f.sink.config.Adopt = true
-	f.prepare(t, plan.Tables()...)
-	if err := plan.Bind(f.tables); err != nil {
-		t.Fatal(err)
-	}
+	f.bind(t, plan)
 	at := mustClaim(t, f.sink, 0)
 	fold := plan.NewFold()
 	var tally batch.Tally
@@ -69,7 +66,7 @@ func TestAddedColumns_refusedInRows(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			plan := nullKeysPlan(t, test.text)
+			plan := sqltest.Plan(t, "json", test.text)
 			check := func(statements ...string) (refusals []string) {
 				f := newFixture(t, sqltest.Open(t, server), testConfig())
 				f.Exec(t, statements...)
@@ -96,7 +93,7 @@ func TestAddedColumns_refusedInRows(t *testing.T) {
 func TestAddedColumns_refusedInGroupsOfAView(t *testing.T) {
 	t.Parallel()
 	plan := func(having string) *query.Plan {
-		return nullKeysPlan(t, "INSERT INTO t SELECT COALESCE(LEFT(k, 50), '') AS k, COUNT(*) AS n FROM events GROUP BY k HAVING "+having)
+		return sqltest.Plan(t, "json", "INSERT INTO t SELECT COALESCE(LEFT(k, 50), '') AS k, COUNT(*) AS n FROM events GROUP BY k HAVING "+having)
 	}
 	f := newFixture(t, sqltest.Open(t, mariadbtest.Start(t)), testConfig())
 	f.prepare(t, plan("n > 1").Tables()...)

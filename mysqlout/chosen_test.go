@@ -1,17 +1,14 @@
 package mysqlout
 
 import (
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
 
 	"github.com/sluice-etl/sluice/batch"
-	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 	"github.com/sluice-etl/sluice/mysqlout/internal/sqltest"
-	"github.com/sluice-etl/sluice/query"
 	"github.com/sluice-etl/sluice/row"
 )
 
@@ -119,42 +116,17 @@ func TestChosen_rejectedValue(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t, sqltest.Open(t, mariadbtest.Start(t)), testConfig())
-			plan := jsonQuery(t, "INSERT INTO users SELECT COALESCE(LEFT(u, 50), '') AS u, LAST(CAST(ms AS SIGNED)) AS ms, COUNT(*) AS n"+more+" FROM events GROUP BY u")
+			plan := sqltest.Plan(t, "json", "INSERT INTO users SELECT COALESCE(LEFT(u, 50), '') AS u, LAST(CAST(ms AS SIGNED)) AS ms, COUNT(*) AS n"+more+" FROM events GROUP BY u")
 			f.prepare(t, plan.Tables()...)
 			f.Exec(t, "ALTER TABLE users ADD CHECK (ms <> 13)")
-			f.prepare(t, plan.Tables()...)
-			if err := plan.Bind(f.tables); err != nil {
-				t.Fatal(err)
-			}
+			f.bind(t, plan)
 			at := mustClaim(t, f.sink, 0)
 			fold := plan.NewFold()
 			var records []batch.Record
 			for i, ms := range []int{5, 7, 13} {
 				records = append(records, batch.Record{Offset: int64(i), Timestamp: int64(i), Value: fmt.Appendf(nil, `{"u":"a","ms":%d,"page":"x"}`, ms)})
 			}
-			commit := func(rejected []batch.RejectedRow) error {
-				t.Helper()
-				if err := fold.Restore(t.Context(), at, rejected); err != nil {
-					t.Fatal(err)
-				}
-				var tally batch.Tally
-				fold.Add(at[0].Partition, records, &tally)
-				p := taskBatch(1, 3, fold.Take(), at...)
-				p.Dead = tally.Dead
-				p.Advances[0].Audit = checkpoint.Audit{Counted: tally.Counted, Dead: int64(len(tally.Dead))}
-				return f.sink.Commit(t.Context(), p)
-			}
-			err := commit(nil)
-			for range 3 { // the merged row, then its records one by one
-				rejected, ok := errors.AsType[*batch.RejectedRows](err)
-				if !ok {
-					break
-				}
-				err = commit(rejected.Rows)
-			}
-			if err != nil {
-				t.Fatalf("got %v, expected a commit once the records of the row are known", err)
-			}
+			f.commitUntilAccepted(t, fold, at, records)
 			if got := f.Text(t, "SELECT u, ms, n FROM users"); got != "a 7 2" {
 				t.Errorf("got %s, expected the value of the second record and a count of 2", got)
 			}
@@ -188,27 +160,10 @@ func TestChosen_view(t *testing.T) {
 func TestChosen_embedded(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, sqltest.Embedded(t), testConfig())
-	o := query.DefaultOptions()
-	o.Format = "words"
-	plan, err := query.Compile("INSERT INTO seen SELECT LEFT(word, 1) AS letter, FIRST(word) AS f, LAST(word) AS l, MIN_BY(word, LENGTH(word)) AS s, MAX_BY(word, word) AS m, MAX_BY(word, NULLIF(LENGTH(word), 3)) AS o, COUNT(*) AS n FROM events GROUP BY letter", o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.prepare(t, plan.Tables()...)
-	if err := plan.Bind(f.tables); err != nil {
-		t.Fatal(err)
-	}
+	plan := sqltest.Plan(t, "words", "INSERT INTO seen SELECT LEFT(word, 1) AS letter, FIRST(word) AS f, LAST(word) AS l, MIN_BY(word, LENGTH(word)) AS s, MAX_BY(word, word) AS m, MAX_BY(word, NULLIF(LENGTH(word), 3)) AS o, COUNT(*) AS n FROM events GROUP BY letter")
+	f.bind(t, plan)
 	at := mustClaim(t, f.sink, 0)
-	fold := plan.NewFold()
-	for id, words := range []string{"apple bee ant cat", "axe cats a bye", "bus amber ax"} {
-		if err := fold.Restore(t.Context(), at, nil); err != nil {
-			t.Fatal(err)
-		}
-		var tally batch.Tally
-		fold.Add(at[0].Partition, []batch.Record{{Offset: at[0].Next, Timestamp: int64(10 - id), Value: []byte(words)}}, &tally)
-		mustCommit(t, f.sink, taskBatch(byte(id+1), 1, fold.Take(), at...))
-		at = advance(at, 1)
-	}
+	f.commitEach(t, plan, at, "apple bee ant cat", "axe cats a bye", "bus amber ax")
 	const want = "a amber ant a axe amber 6\nb bus bee bee bye NULL 3\nc cats cat cat cats cats 2"
 	if got := f.Text(t, "SELECT letter, f, l, s, m, o, n FROM seen ORDER BY letter"); got != want {
 		t.Errorf("got\n%s\nexpected\n%s", got, want)

@@ -18,14 +18,9 @@ import (
 // computedQuery compiles a query of the table hits with computed columns.
 func computedQuery(t *testing.T) *query.Plan {
 	t.Helper()
-	o := query.DefaultOptions()
-	o.Format = "json"
-	p, err := query.Compile(`INSERT INTO hits SELECT COALESCE(LEFT(p, 50), '') AS p, COUNT(*) AS n, SUM(CAST(b AS DECIMAL(20,2))) / COUNT(*) AS mean,
+	p := sqltest.Plan(t, "json", `INSERT INTO hits SELECT COALESCE(LEFT(p, 50), '') AS p, COUNT(*) AS n, SUM(CAST(b AS DECIMAL(20,2))) / COUNT(*) AS mean,
 		ROUND(100 * COUNT(IF(s >= 500, 1, NULL)) / COUNT(*), 2) AS pct, AVG(CAST(b AS DECIMAL(20,2))) AS average,
-		MAX(CAST(b AS DECIMAL(20,2))) - MIN(CAST(b AS DECIMAL(20,2))) AS spread, COUNT(b) AS sized FROM events GROUP BY p`, o)
-	if err != nil {
-		t.Fatal(err)
-	}
+		MAX(CAST(b AS DECIMAL(20,2))) - MIN(CAST(b AS DECIMAL(20,2))) AS spread, COUNT(b) AS sized FROM events GROUP BY p`)
 	return p
 }
 
@@ -60,10 +55,7 @@ func TestComputed_embeddedIsRefused(t *testing.T) {
 func foldComputed(t *testing.T, f *fixture) (text string) {
 	t.Helper()
 	plan := computedQuery(t)
-	f.prepare(t, plan.Tables()...)
-	if err := plan.Bind(f.tables); err != nil {
-		t.Fatal(err)
-	}
+	f.bind(t, plan)
 	f.Exec(t, "CREATE TABLE records (p VARCHAR(50), s INT, b DECIMAL(20,2))")
 	rng := rand.New(rand.NewPCG(5, 7))
 	at := mustClaim(t, f.sink, 0)

@@ -119,7 +119,7 @@ func TestDistinct_twoProcesses(t *testing.T) {
 	if all := f.Text(t, "SELECT * FROM users LIMIT 1"); strings.Count(all, " ") != 5 {
 		t.Errorf("SELECT * returns %s, expected 6 columns", all)
 	}
-	f.wantStatesOfOneBatch(t, jsonQuery(t, strings.Replace(distinctText, "users", "at_once", 1)), logs, "pages__state", "visits__state", "times__1__state")
+	f.wantStatesOfOneBatch(t, sqltest.Plan(t, "json", strings.Replace(distinctText, "users", "at_once", 1)), logs, "pages__state", "visits__state", "times__1__state")
 }
 
 // wantStatesOfOneBatch counts all records in one batch, into the table at_once, and compares the states with those in
@@ -347,11 +347,8 @@ func TestLists_twoProcesses(t *testing.T) {
 func TestLists_full(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, sqltest.Open(t, mariadbtest.Start(t)), testConfig())
-	plan := jsonQuery(t, "INSERT INTO t SELECT 'all' AS k, GROUP_CONCAT(DISTINCT a SEPARATOR ', ') AS l FROM events GROUP BY k")
-	f.prepare(t, plan.Tables()...)
-	if err := plan.Bind(f.tables); err != nil {
-		t.Fatal(err)
-	}
+	plan := sqltest.Plan(t, "json", "INSERT INTO t SELECT 'all' AS k, GROUP_CONCAT(DISTINCT a SEPARATOR ', ') AS l FROM events GROUP BY k")
+	f.bind(t, plan)
 	at := mustClaim(t, f.sink, 0)
 	fold := plan.NewFold()
 	commit := func(id byte, sizes ...int) error {
@@ -393,7 +390,7 @@ func TestEstimates_twoProcesses(t *testing.T) {
 	t.Logf("seed %d", seed)
 	logs := randomLogs(seed)
 	runTwoProcesses(t, f, estimatesText, logs, seed)
-	f.wantStatesOfOneBatch(t, jsonQuery(t, strings.Replace(estimatesText, "users", "at_once", 1)), logs, "pages__state", "p50__state")
+	f.wantStatesOfOneBatch(t, sqltest.Plan(t, "json", strings.Replace(estimatesText, "users", "at_once", 1)), logs, "pages__state", "p50__state")
 	const shown = "SELECT u, pages, p50, p95, n FROM %s ORDER BY u"
 	if got, want := f.Text(t, fmt.Sprintf(shown, "users")), f.Text(t, fmt.Sprintf(shown, "at_once")); got != want || strings.Contains(got, "NULL") {
 		t.Errorf("got\n%s\nexpected those of one batch\n%s", got, want)

@@ -31,7 +31,7 @@ func evolveConfig(plan *query.Plan) Config {
 // counted opens a database in which the query has counted two records of the key "old": v is 6 in each.
 func counted(t *testing.T, server *mariadbtest.Server, text string) *fixture {
 	t.Helper()
-	f := newFixture(t, sqltest.Open(t, server), evolveConfig(nullKeysPlan(t, text)))
+	f := newFixture(t, sqltest.Open(t, server), evolveConfig(sqltest.Plan(t, "json", text)))
 	countMore(t, f, text, `{"k":"old","v":6}`, `{"k":"old","v":6}`)
 	return f
 }
@@ -39,12 +39,9 @@ func counted(t *testing.T, server *mariadbtest.Server, text string) *fixture {
 // countMore counts records by a query, with its own sink.
 func countMore(t *testing.T, f *fixture, text string, values ...string) {
 	t.Helper()
-	plan := nullKeysPlan(t, text)
+	plan := sqltest.Plan(t, "json", text)
 	f.sink = New(evolveConfig(plan), f.Pool, nil, nil)
-	f.prepare(t, plan.Tables()...)
-	if err := plan.Bind(f.tables); err != nil {
-		t.Fatal(err)
-	}
+	f.bind(t, plan)
 	at := mustClaim(t, f.sink, 0)
 	fold := plan.NewFold()
 	var tally batch.Tally
@@ -75,7 +72,7 @@ func TestEvolve_inParts(t *testing.T) {
 	server := mariadbtest.Start(t)
 	for done := range 3 {
 		f := counted(t, server, evolveOld)
-		plan := nullKeysPlan(t, evolveNew)
+		plan := sqltest.Plan(t, "json", evolveNew)
 		statements, err := New(evolveConfig(plan), f.Pool, nil, nil).schema.Missing(t.Context(), plan.Tables())
 		if err != nil || len(statements) != 2 {
 			t.Fatalf("got the statements %q and %v, expected two", statements, err)
@@ -107,7 +104,7 @@ func TestEvolve_emptyTable(t *testing.T) {
 	t.Parallel()
 	f := counted(t, mariadbtest.Start(t), evolveOld)
 	f.Exec(t, "DELETE FROM t")
-	plan := nullKeysPlan(t, evolveNew)
+	plan := sqltest.Plan(t, "json", evolveNew)
 	if err := New(evolveConfig(plan), f.Pool, nil, nil).evolve(t.Context(), plan.Tables()); err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +144,7 @@ func TestEvolve_refused(t *testing.T) {
 				f.Exec(t, "DELETE FROM etl_target WHERE table_name = 't'")
 			}
 			before := f.Text(t, "SHOW CREATE TABLE t")
-			plan := nullKeysPlan(t, test.text)
+			plan := sqltest.Plan(t, "json", test.text)
 			c := evolveConfig(plan)
 			if test.change != nil {
 				test.change(&c)
@@ -168,7 +165,7 @@ func TestEvolve_missingTable(t *testing.T) {
 	t.Parallel()
 	f := counted(t, mariadbtest.Start(t), evolveOld)
 	f.Exec(t, "DROP TABLE t")
-	plan := nullKeysPlan(t, evolveNew)
+	plan := sqltest.Plan(t, "json", evolveNew)
 	c := evolveConfig(plan)
 	c.CreateTables = false
 	if _, err := New(c, f.Pool, nil, nil).Prepare(t.Context(), plan.Tables()); !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), "there is no such table") {

@@ -1,6 +1,7 @@
 package mysqlout
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 	"github.com/sluice-etl/sluice/mysqlout/internal/sqltest"
 	"github.com/sluice-etl/sluice/mysqlout/schema"
+	"github.com/sluice-etl/sluice/query"
 	"github.com/sluice-etl/sluice/row"
 )
 
@@ -58,6 +60,15 @@ func (f *fixture) prepare(t testing.TB, want ...row.Table) {
 	t.Helper()
 	var err error
 	if f.tables, err = f.sink.Prepare(t.Context(), want); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// bind prepares the tables of a query, and binds the query to them.
+func (f *fixture) bind(t testing.TB, plan *query.Plan) {
+	t.Helper()
+	f.prepare(t, plan.Tables()...)
+	if err := plan.Bind(f.tables); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -136,3 +147,47 @@ func textKey(format string, args ...any) []byte {
 }
 
 func cell(n int64) row.Cell { return row.Cell{Number: row.FromInt(n), Set: true} }
+
+// commitUntilAccepted folds three records and commits them, again with the rows that the server rejected until it rejects
+// none: the merged row first, then its records one by one.
+func (f *fixture) commitUntilAccepted(t *testing.T, fold batch.Fold[row.Delta], at []checkpoint.Checkpoint, records []batch.Record) {
+	t.Helper()
+	commit := func(rejected []batch.RejectedRow) error {
+		t.Helper()
+		if err := fold.Restore(t.Context(), at, rejected); err != nil {
+			t.Fatal(err)
+		}
+		var tally batch.Tally
+		fold.Add(at[0].Partition, records, &tally)
+		p := taskBatch(1, int64(len(records)), fold.Take(), at...)
+		p.Dead = tally.Dead
+		p.Advances[0].Audit = checkpoint.Audit{Counted: tally.Counted, Dead: int64(len(tally.Dead))}
+		return f.sink.Commit(t.Context(), p)
+	}
+	err := commit(nil)
+	for range records {
+		rejected, ok := errors.AsType[*batch.RejectedRows](err)
+		if !ok {
+			break
+		}
+		err = commit(rejected.Rows)
+	}
+	if err != nil {
+		t.Fatalf("got %v, expected a commit once the records of the row are known", err)
+	}
+}
+
+// commitEach commits each body in a batch of its own. The timestamps of the records descend.
+func (f *fixture) commitEach(t *testing.T, plan *query.Plan, at []checkpoint.Checkpoint, bodies ...string) {
+	t.Helper()
+	fold := plan.NewFold()
+	for id, body := range bodies {
+		if err := fold.Restore(t.Context(), at, nil); err != nil {
+			t.Fatal(err)
+		}
+		var tally batch.Tally
+		fold.Add(at[0].Partition, []batch.Record{{Offset: at[0].Next, Timestamp: int64(len(bodies) - id), Value: []byte(body)}}, &tally)
+		mustCommit(t, f.sink, taskBatch(byte(id+1), 1, fold.Take(), at...))
+		at = advance(at, 1)
+	}
+}

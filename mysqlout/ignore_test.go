@@ -5,10 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 	"github.com/sluice-etl/sluice/mysqlout/internal/sqltest"
-	"github.com/sluice-etl/sluice/query"
 )
 
 // A table of INSERT IGNORE holds, for each key, the values of the first record, whatever the batches of two processes are,
@@ -50,28 +48,11 @@ func TestIgnore_storedRows(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t, db(t), testConfig())
-			o := query.DefaultOptions()
-			o.Format = "words"
-			plan, err := query.Compile("INSERT IGNORE INTO seen SELECT LEFT(word, 1) AS letter, word FROM events GROUP BY letter", o)
-			if err != nil {
-				t.Fatal(err)
-			}
-			f.prepare(t, plan.Tables()...)
-			if err := plan.Bind(f.tables); err != nil {
-				t.Fatal(err)
-			}
+			plan := sqltest.Plan(t, "words", "INSERT IGNORE INTO seen SELECT LEFT(word, 1) AS letter, word FROM events GROUP BY letter")
+			f.bind(t, plan)
 			at := mustClaim(t, f.sink, 0)
 			f.Exec(t, "INSERT INTO seen (letter, word, etl__first) VALUES ('a', 'alone', '')")
-			fold := plan.NewFold()
-			for id, words := range []string{"apple bee ant", "axe bye cat", "cut"} {
-				if err := fold.Restore(t.Context(), at, nil); err != nil {
-					t.Fatal(err)
-				}
-				var tally batch.Tally
-				fold.Add(at[0].Partition, []batch.Record{{Offset: at[0].Next, Timestamp: int64(10 - id), Value: []byte(words)}}, &tally)
-				mustCommit(t, f.sink, taskBatch(byte(id+1), 1, fold.Take(), at...))
-				at = advance(at, 1)
-			}
+			f.commitEach(t, plan, at, "apple bee ant", "axe bye cat", "cut")
 			if got := f.Text(t, "SELECT letter, word FROM seen ORDER BY letter"); got != "a alone\nb bee\nc cat" {
 				t.Errorf("got\n%s\nexpected alone, bee and cat", strings.TrimSpace(got))
 			}

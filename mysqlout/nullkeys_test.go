@@ -13,7 +13,6 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 	"github.com/sluice-etl/sluice/mysqlout/internal/sqltest"
-	"github.com/sluice-etl/sluice/query"
 	"github.com/sluice-etl/sluice/row"
 )
 
@@ -22,17 +21,6 @@ const nullKeys = "i, d, s, at, at6"
 
 const nullKeysText = `INTO t SELECT CAST(i AS SIGNED) AS i, CAST(d AS DECIMAL(9,2)) AS d, s, CAST(at AS DATETIME) AS at, CAST(at AS DATETIME(6)) AS at6,
 	COUNT(*) AS n, SUM(CAST(v AS SIGNED)) AS total, CAST(i AS SIGNED) + COUNT(*) AS more`
-
-func nullKeysPlan(t *testing.T, text string) *query.Plan {
-	t.Helper()
-	o := query.DefaultOptions()
-	o.Format = "json"
-	p, err := query.Compile(text, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
 
 // nullKeysLog makes records whose fields are NULL, what stands for NULL in the table, or something else.
 func nullKeysLog(rng *rand.Rand, n int) (records []batch.Record, values []string) {
@@ -76,7 +64,7 @@ func TestNullKeys_twoProcesses(t *testing.T) {
 			}
 			var processes errgroup.Group
 			for id := range byte(2) {
-				plan := nullKeysPlan(t, text)
+				plan := sqltest.Plan(t, "json", text)
 				s := New(testConfig(), sqltest.OpenPool(t, sqltest.Quick(f.Server.DSN(f.Name))), nil, nil)
 				tables, err := s.Prepare(t.Context(), plan.Tables())
 				if err == nil {
@@ -131,7 +119,7 @@ func TestNullKeys_changedQuery(t *testing.T) {
 	f := newFixture(t, sqltest.Open(t, server), testConfig())
 	at := []checkpoint.Checkpoint{{}}
 	for i, want := range []string{" 3\na 1", "NULL 2\n 4\na 2", "NULL 2\n 5\na 3"} {
-		plan := nullKeysPlan(t, texts[i])
+		plan := sqltest.Plan(t, "json", texts[i])
 		if i == 1 {
 			if _, err := f.sink.Prepare(t.Context(), plan.Tables()); !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), "t.s: the query groups by a value that can be NULL") {
 				t.Fatalf("got %v, expected a refusal that names t.s", err)
@@ -144,10 +132,7 @@ func TestNullKeys_changedQuery(t *testing.T) {
 				}
 			}
 		}
-		f.prepare(t, plan.Tables()...)
-		if err := plan.Bind(f.tables); err != nil {
-			t.Fatal(err)
-		}
+		f.bind(t, plan)
 		if i == 0 {
 			at = mustClaim(t, f.sink, 0)
 		}
@@ -177,7 +162,7 @@ func TestNullKeys_changedQuery(t *testing.T) {
 func TestNullKeys_embeddedIsRefused(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, sqltest.Embedded(t), testConfig())
-	plan := nullKeysPlan(t, "INSERT INTO t SELECT s, COUNT(*) AS n FROM events GROUP BY s")
+	plan := sqltest.Plan(t, "json", "INSERT INTO t SELECT s, COUNT(*) AS n FROM events GROUP BY s")
 	if _, err := f.sink.Prepare(t.Context(), plan.Tables()); !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), "t.s: the query groups by a value that can be NULL, which the embedded database cannot") {
 		t.Errorf("got %v, expected a refusal that names t.s", err)
 	}
@@ -189,11 +174,8 @@ func TestNullKeys_timestamp(t *testing.T) {
 	f := newFixture(t, sqltest.Open(t, mariadbtest.Start(t)), testConfig())
 	f.Exec(t, "CREATE TABLE t (minute TIMESTAMP(6) GENERATED ALWAYS AS (CASE WHEN minute__null = 0 THEN minute__key END) VIRTUAL, n BIGINT NOT NULL, "+
 		"minute__key TIMESTAMP(6) NOT NULL DEFAULT '2000-01-01', minute__null INT UNSIGNED NOT NULL, PRIMARY KEY (minute__key, minute__null))")
-	plan := nullKeysPlan(t, "INSERT INTO t SELECT TUMBLE(at, INTERVAL 1 SECOND) AS minute, COUNT(*) AS n FROM events GROUP BY minute")
-	f.prepare(t, plan.Tables()...)
-	if err := plan.Bind(f.tables); err != nil {
-		t.Fatal(err)
-	}
+	plan := sqltest.Plan(t, "json", "INSERT INTO t SELECT TUMBLE(at, INTERVAL 1 SECOND) AS minute, COUNT(*) AS n FROM events GROUP BY minute")
+	f.bind(t, plan)
 	at := mustClaim(t, f.sink, 0)
 	var records []batch.Record
 	for i, body := range []string{`{}`, `{"at":"1970-01-01 00:00:01"}`, `{"at":null}`, `{"at":"2026-01-02 03:04:05.6"}`} {

@@ -25,18 +25,7 @@ const replaceText = `REPLACE INTO users SELECT COALESCE(LEFT(u, 50), '') AS u, p
 
 func replaceQuery(t *testing.T) *query.Plan {
 	t.Helper()
-	return jsonQuery(t, replaceText)
-}
-
-func jsonQuery(t *testing.T, text string) *query.Plan {
-	t.Helper()
-	o := query.DefaultOptions()
-	o.Format = "json"
-	p, err := query.Compile(text, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
+	return sqltest.Plan(t, "json", replaceText)
 }
 
 // replaceLog makes the records of a partition, by offset.
@@ -143,7 +132,7 @@ func runTwoProcesses(t *testing.T, f *fixture, text string, logs [][]batch.Recor
 	}
 	var consumers []*consumer
 	for id := range byte(2) {
-		plan := jsonQuery(t, text)
+		plan := sqltest.Plan(t, "json", text)
 		s := New(testConfig(), sqltest.OpenPool(t, sqltest.Quick(f.Server.DSN(f.Name))), nil, nil)
 		tables, err := s.Prepare(t.Context(), plan.Tables())
 		if err == nil {
@@ -241,10 +230,7 @@ func TestReplace_rejectedValue(t *testing.T) {
 	plan := replaceQuery(t)
 	f.prepare(t, plan.Tables()...)
 	f.Exec(t, "ALTER TABLE users ADD CHECK (ms <> 13)")
-	f.prepare(t, plan.Tables()...)
-	if err := plan.Bind(f.tables); err != nil {
-		t.Fatal(err)
-	}
+	f.bind(t, plan)
 	at := mustClaim(t, f.sink, 0)
 	fold := plan.NewFold()
 	if err := fold.Restore(t.Context(), at, nil); err != nil {
@@ -254,29 +240,7 @@ func TestReplace_rejectedValue(t *testing.T) {
 	for i, ms := range []int{13, 5, 13} {
 		records = append(records, batch.Record{Offset: int64(i), Value: fmt.Appendf(nil, `{"u":"a","ms":%d}`, ms)})
 	}
-	commit := func(rejected []batch.RejectedRow) error {
-		t.Helper()
-		if err := fold.Restore(t.Context(), at, rejected); err != nil {
-			t.Fatal(err)
-		}
-		var tally batch.Tally
-		fold.Add(at[0].Partition, records, &tally)
-		p := taskBatch(1, 3, fold.Take(), at...)
-		p.Dead = tally.Dead
-		p.Advances[0].Audit = checkpoint.Audit{Counted: tally.Counted, Dead: int64(len(tally.Dead))}
-		return f.sink.Commit(t.Context(), p)
-	}
-	err := commit(nil)
-	for range 3 { // the merged row, then its records one by one
-		rejected, ok := errors.AsType[*batch.RejectedRows](err)
-		if !ok {
-			break
-		}
-		err = commit(rejected.Rows)
-	}
-	if err != nil {
-		t.Fatalf("got %v, expected a commit once the records of the row are known", err)
-	}
+	f.commitUntilAccepted(t, fold, at, records)
 	// The first 13 is not written, because the 5 replaces it within the batch.
 	if got := f.Text(t, "SELECT u, ms, o, n FROM users"); got != "a 5 1 2" {
 		t.Errorf("got %s, expected the values of the second record and a count of 2", got)
@@ -290,27 +254,10 @@ func TestReplace_rejectedValue(t *testing.T) {
 func TestReplace_embedded(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, sqltest.Embedded(t), testConfig())
-	o := query.DefaultOptions()
-	o.Format = "words"
-	plan, err := query.Compile("REPLACE INTO seen SELECT LEFT(word, 1) AS letter, word, COUNT(*) AS n FROM events GROUP BY letter", o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.prepare(t, plan.Tables()...)
-	if err := plan.Bind(f.tables); err != nil {
-		t.Fatal(err)
-	}
+	plan := sqltest.Plan(t, "words", "REPLACE INTO seen SELECT LEFT(word, 1) AS letter, word, COUNT(*) AS n FROM events GROUP BY letter")
+	f.bind(t, plan)
 	at := mustClaim(t, f.sink, 0)
-	fold := plan.NewFold()
-	for id, words := range []string{"apple bee ant", "axe cat"} {
-		if err := fold.Restore(t.Context(), at, nil); err != nil {
-			t.Fatal(err)
-		}
-		var tally batch.Tally
-		fold.Add(at[0].Partition, []batch.Record{{Offset: at[0].Next, Value: []byte(words)}}, &tally)
-		mustCommit(t, f.sink, taskBatch(byte(id+1), 1, fold.Take(), at...))
-		at = advance(at, 1)
-	}
+	f.commitEach(t, plan, at, "apple bee ant", "axe cat")
 	if got := f.Text(t, "SELECT letter, word, n FROM seen ORDER BY letter"); got != "a axe 3\nb bee 1\nc cat 1" {
 		t.Errorf("got\n%s\nexpected axe, bee and cat, with counts of 3, 1 and 1", got)
 	}

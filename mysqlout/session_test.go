@@ -85,11 +85,8 @@ func TestSession_equalsTheRecords(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t, sqltest.Open(t, server), testConfig())
 			f.Exec(t, "CREATE TABLE records (h VARCHAR(20) COLLATE utf8mb4_nopad_bin, s INT, b DECIMAL(20,2), ts DATETIME(6), visit DATETIME(6))")
-			plan := viewQuery(t, "INSERT INTO t "+strings.ReplaceAll(strings.Replace(test.text, "SESSION", "SESSION(ts, INTERVAL "+test.gap+")", 1), "FROM events", "FROM "+fields))
-			f.prepare(t, plan.Tables()...)
-			if err := plan.Bind(f.tables); err != nil {
-				t.Fatal(err)
-			}
+			plan := sqltest.Plan(t, "json", "INSERT INTO t "+strings.ReplaceAll(strings.Replace(test.text, "SESSION", "SESSION(ts, INTERVAL "+test.gap+")", 1), "FROM events", "FROM "+fields))
+			f.bind(t, plan)
 			other := newFixture(t, f.DB, testConfig())
 			other.prepare(t, plan.Tables()...)
 			at := [2][]checkpoint.Checkpoint{mustClaim(t, f.sink, 0), mustClaim(t, other.sink, 1)}
@@ -205,12 +202,9 @@ func TestSession_longKeys(t *testing.T) {
 			if name == "three texts" {
 				group = "1, 2, 3, 4"
 			}
-			plan := viewQuery(t, "INSERT INTO t SELECT "+test.keys+", SESSION(ts, INTERVAL 1 MINUTE) AS visit, COUNT(*) AS n FROM "+
+			plan := sqltest.Plan(t, "json", "INSERT INTO t SELECT "+test.keys+", SESSION(ts, INTERVAL 1 MINUTE) AS visit, COUNT(*) AS n FROM "+
 				"(SELECT k, _key, COALESCE(CAST(at AS DATETIME(6)), CAST('2026-01-01' AS DATETIME)) AS ts FROM events WHERE k IS NOT NULL AND _key IS NOT NULL) e GROUP BY "+group)
-			f.prepare(t, plan.Tables()...)
-			if err := plan.Bind(f.tables); err != nil {
-				t.Fatal(err)
-			}
+			f.bind(t, plan)
 			at := mustClaim(t, f.sink, 0)
 			fold := plan.NewFold()
 			var records []batch.Record

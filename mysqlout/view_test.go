@@ -12,20 +12,7 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 	"github.com/sluice-etl/sluice/mysqlout/internal/sqltest"
-	"github.com/sluice-etl/sluice/query"
 )
-
-// viewQuery compiles a query of records with the fields h, a short text, s, an integer, and b, a decimal or NULL.
-func viewQuery(t *testing.T, text string) *query.Plan {
-	t.Helper()
-	o := query.DefaultOptions()
-	o.Format = "json"
-	p, err := query.Compile(text, o)
-	if err != nil {
-		t.Fatalf("%s: %v", text, err)
-	}
-	return p
-}
 
 // events is a subquery that gives the fields types.
 const events = "(SELECT COALESCE(LEFT(h, 20), '') AS h, COALESCE(CAST(s AS SIGNED), 0) AS s, CAST(b AS DECIMAL(20,2)) AS b, COALESCE(CAST(at AS DATETIME), CAST('2026-01-01' AS DATETIME)) AS ts FROM events) e"
@@ -73,11 +60,8 @@ func TestView_equalsTheRecords(t *testing.T) {
 			if with, rest, ok := strings.Cut(test.text, ") SELECT"); ok && strings.HasPrefix(test.text, "WITH") {
 				text = with + ") INSERT INTO t SELECT" + rest
 			}
-			plan := viewQuery(t, strings.ReplaceAll(text, "FROM events", "FROM "+events))
-			f.prepare(t, plan.Tables()...)
-			if err := plan.Bind(f.tables); err != nil {
-				t.Fatal(err)
-			}
+			plan := sqltest.Plan(t, "json", strings.ReplaceAll(text, "FROM events", "FROM "+events))
+			f.bind(t, plan)
 			odd := &sqltest.DB{SQL: sqltest.OpenSQL(t, server.DSN(f.Name)+"?sql_mode='ANSI_QUOTES,NO_UNSIGNED_SUBTRACTION'&div_precision_increment=0&time_zone='%2B05:30'")}
 			rng := rand.New(rand.NewPCG(5, uint64(len(text))))
 			rows := 0
@@ -144,11 +128,8 @@ func TestP19_AReplacedViewBlocks(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t, sqltest.Open(t, server), testConfig())
-			plan := viewQuery(t, "INSERT INTO hits SELECT COALESCE(LEFT(h, 20), '') AS h, COUNT(*) AS n FROM events GROUP BY h HAVING COUNT(*) > 2")
-			f.prepare(t, plan.Tables()...)
-			if err := plan.Bind(f.tables); err != nil {
-				t.Fatal(err)
-			}
+			plan := sqltest.Plan(t, "json", "INSERT INTO hits SELECT COALESCE(LEFT(h, 20), '') AS h, COUNT(*) AS n FROM events GROUP BY h HAVING COUNT(*) > 2")
+			f.bind(t, plan)
 			at := mustClaim(t, f.sink, 0)
 			fold := plan.NewFold()
 			commit := func(id byte) error {

@@ -22,13 +22,8 @@ func TestRead_networks(t *testing.T) {
 	db := sqltest.Open(t, mariadbtest.Start(t))
 	db.Exec(t, "CREATE TABLE geo (network VARCHAR(43) PRIMARY KEY, country CHAR(2), cost DECIMAL(6,2) NOT NULL, since DATETIME(3), n BIGINT UNSIGNED NOT NULL, share DOUBLE, note TEXT CHARACTER SET latin1)",
 		"INSERT INTO geo VALUES ('10.0.0.0/8', 'AT', 1.50, '2026-01-02 03:04:05.678', 18446744073709551615, 0.25, 'é'), ('10.1.0.0/16', NULL, -2, NULL, 0, NULL, NULL)")
-	o := query.DefaultOptions()
-	o.Format = "words"
-	plan, err := query.Compile(`CREATE TABLE geo (network VARCHAR(43) PRIMARY KEY, country CHAR(2), cost DECIMAL(6,2) NOT NULL, since DATETIME(3), n BIGINT UNSIGNED NOT NULL, share DOUBLE, note TEXT);
-		INSERT INTO t SELECT word, country, cost, since, n, share, note FROM events JOIN geo ON IP_IN(word, network)`, o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	plan := sqltest.Plan(t, "words", `CREATE TABLE geo (network VARCHAR(43) PRIMARY KEY, country CHAR(2), cost DECIMAL(6,2) NOT NULL, since DATETIME(3), n BIGINT UNSIGNED NOT NULL, share DOUBLE, note TEXT);
+		INSERT INTO t SELECT word, country, cost, since, n, share, note FROM events JOIN geo ON IP_IN(word, network)`)
 	r := New(DefaultConfig(), plan.Joined(), db.Pool, nil, nil)
 	if err := r.Read(t.Context()); err != nil {
 		t.Fatal(err)
@@ -48,7 +43,7 @@ func TestRead_networks(t *testing.T) {
 
 	before := plan.Joined()[0].Current()
 	db.Exec(t, "INSERT INTO geo (network, cost, n) VALUES ('10.0.0.1/8', 0, 0)")
-	err = r.Read(t.Context())
+	err := r.Read(t.Context())
 	if !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), `read the joined table geo: the row with network = "10.0.0.1/8": column network is "10.0.0.1/8", which is no network`) {
 		t.Errorf("got %v, expected a refusal of the row", err)
 	}

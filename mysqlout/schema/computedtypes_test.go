@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
-	"github.com/sluice-etl/sluice/query"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltest"
 )
 
 // A computed column has the same value whatever type the columns have that it reads. In the arithmetic of integer
@@ -13,14 +13,9 @@ import (
 func TestCheck_computedFromEveryType(t *testing.T) {
 	t.Parallel()
 	server := mariadbtest.Start(t)
-	o := query.DefaultOptions()
-	o.Format = "combined"
-	p, err := query.Compile(`INSERT INTO hits SELECT LEFT(path, 200) AS page, SUM(bytes) AS a, SUM(status) AS b, MIN(status) AS c,
+	p := sqltest.Plan(t, "combined", `INSERT INTO hits SELECT LEFT(path, 200) AS page, SUM(bytes) AS a, SUM(status) AS b, MIN(status) AS c,
 		SUM(bytes) - SUM(status) AS d, SUM(bytes) * SUM(status) AS e, IF(SUM(bytes) - SUM(status) < 0, 1, 0) AS f,
-		-SUM(bytes) AS g, COALESCE(SUM(bytes), 0) - MIN(status) AS h, SUM(bytes) / SUM(status) AS i FROM events GROUP BY page`, o)
-	if err != nil {
-		t.Fatal(err)
-	}
+		-SUM(bytes) AS g, COALESCE(SUM(bytes), 0) - MIN(status) AS h, SUM(bytes) / SUM(status) AS i FROM events GROUP BY page`)
 	table := p.Tables()[0]
 	for _, typ := range []string{"BIGINT", "BIGINT UNSIGNED", "DECIMAL(38,0)", "DECIMAL(38,0) UNSIGNED", "DECIMAL(60,20)"} {
 		t.Run(typ, func(t *testing.T) {

@@ -44,12 +44,7 @@ func hitsDDL(instead ...string) string {
 // declaredTargets compiles a query, and checks its declarations.
 func declaredTargets(t *testing.T, text string) ([]row.Table, *query.Plan, error) {
 	t.Helper()
-	o := query.DefaultOptions()
-	o.Format = "combined"
-	p, err := query.Compile(text, o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := sqltest.Plan(t, "combined", text)
 	return p.Tables(), p, p.Locate(CheckDeclared(p.Tables()))
 }
 

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -78,4 +79,12 @@ func refusals(all []Finding) (out []Finding) {
 		}
 	}
 	return out
+}
+
+// wantFinding expects a finding that says want, or none if want is empty.
+func wantFinding(t *testing.T, found []Finding, want string) {
+	t.Helper()
+	if want == "" && found != nil || want != "" && !slices.ContainsFunc(found, func(x Finding) bool { return strings.Contains(x.Seen, want) }) {
+		t.Fatalf("got findings %v, expected one with %q", found, want)
+	}
 }

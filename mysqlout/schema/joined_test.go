@@ -7,19 +7,14 @@ import (
 
 	"github.com/sluice-etl/sluice/fold/lookup"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltest"
 	"github.com/sluice-etl/sluice/pool"
-	"github.com/sluice-etl/sluice/query"
 )
 
 // joinedTable returns what a query needs of a table that it declares with these columns, and joins by the column k.
 func joinedTable(t *testing.T, columns string) *lookup.Table {
 	t.Helper()
-	o := query.DefaultOptions()
-	o.Format = "json"
-	p, err := query.Compile("CREATE TABLE j ("+columns+"); INSERT INTO t SELECT COUNT(*) AS n FROM events JOIN j ON j.k = x", o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := sqltest.Plan(t, "json", "CREATE TABLE j ("+columns+"); INSERT INTO t SELECT COUNT(*) AS n FROM events JOIN j ON j.k = x")
 	return p.Joined()[0]
 }
 

@@ -14,13 +14,7 @@ import (
 // viewTable is the table hits__groups with the view hits.
 func viewTable(t *testing.T) row.Table {
 	t.Helper()
-	o := query.DefaultOptions()
-	o.Format = "combined"
-	p, err := query.Compile("INSERT INTO hits SELECT LEFT(path, 200) AS page, COUNT(*) AS n FROM events GROUP BY page HAVING SUM(bytes) / COUNT(*) > 1000 AND n > 3", o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p.Tables()[0]
+	return sqltest.Plan(t, "combined", "INSERT INTO hits SELECT LEFT(path, 200) AS page, COUNT(*) AS n FROM events GROUP BY page HAVING SUM(bytes) / COUNT(*) > 1000 AND n > 3").Tables()[0]
 }
 
 // A view that is created, or that the DDL creates, is accepted, and only one that shows the same.
