@@ -22,8 +22,13 @@ const (
 // swap runs etl replay --swap into the table again.
 func (s *replaySite) swap(t *testing.T, text string, stretch Stretch) error {
 	t.Helper()
+	return runSwap(t, s.config(t, text, "again"), stretch)
+}
+
+func runSwap(t *testing.T, cfg Config, stretch Stretch) error {
+	t.Helper()
 	log := &lockedBuffer{}
-	err := Replay(t.Context(), s.config(t, text, "again"), stretch, true, slog.New(slog.NewTextHandler(log, nil)))
+	err := Replay(t.Context(), cfg, stretch, true, slog.New(slog.NewTextHandler(log, nil)))
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Log(log)
@@ -68,8 +73,8 @@ func TestReplay_swapBesideTheJob(t *testing.T) {
 	if err := s.server.Exec(s.schema, "UPDATE totals SET n = n + 1000000"); err != nil { // wrong rows, to be replaced
 		t.Fatal(err)
 	}
-	swapped := make(chan error, 1)
-	go func() { swapped <- s.swap(t, swapQuery, Stretch{}) }()
+	swapped, cfg := make(chan error, 1), s.config(t, swapQuery, "again") // s is not for use by several goroutines
+	go func() { swapped <- runSwap(t, cfg, Stretch{}) }()
 	total := int64(2000)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
