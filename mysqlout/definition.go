@@ -122,7 +122,7 @@ func (s *Sink) refreshSchema(ctx context.Context) error {
 	s.mu.Lock()
 	want := s.want
 	s.mu.Unlock()
-	found, err := s.inspect(ctx, want)
+	found, err := s.inspect(ctx, want, s.schema.CheckWritten)
 	if err != nil {
 		return err
 	}

@@ -172,6 +172,32 @@ func TestP19_ATableAlteredWhileRunning(t *testing.T) {
 	}
 }
 
+// A joined table is compared with the query at the start and whenever it is read. If it has been dropped since, a change
+// of a target that a start would accept does not block commits: the rows that were read are kept.
+func TestP19_AJoinedTableDoesNotBlockCommits(t *testing.T) {
+	t.Parallel()
+	plan := sqltest.Plan(t, "json", "CREATE TABLE hosts (k INT PRIMARY KEY); INSERT INTO t SELECT COUNT(*) AS n FROM events JOIN hosts ON hosts.k = x")
+	cfg := testConfig()
+	cfg.Joined = plan.Joined()
+	f := newFixture(t, sqltest.Open(t, mariadbtest.Start(t)), cfg)
+	if _, err := f.sink.Prepare(t.Context(), []row.Table{sqltest.CountsTable()}); !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), "hosts") {
+		t.Fatalf("a start without the joined table: got %v, expected a refusal that names it", err)
+	}
+	f.Exec(t, "CREATE TABLE hosts (k INT PRIMARY KEY)")
+	f.prepare(t, sqltest.CountsTable())
+	at := mustClaim(t, f.sink, 0)
+	f.Exec(t, "DROP TABLE hosts", "ALTER TABLE counts ADD COLUMN note INT")
+	commit := func() error {
+		return f.sink.Commit(t.Context(), taskBatch(1, 1, countsDelta(&f.tables[0], map[string]int64{"a": 1}), at...))
+	}
+	if err := commit(); !errors.Is(err, checkpoint.ErrRetry) || !strings.Contains(err.Error(), "was altered") {
+		t.Fatalf("the first commit after the change returned %v, expected a retry that says so", err)
+	}
+	if err := commit(); err != nil {
+		t.Errorf("the next commit: %v", err)
+	}
+}
+
 // An ALTER TABLE cannot run between the comparison and COMMIT: it waits for the transaction to end.
 func TestP19_AnAlterWaitsForTheTransaction(t *testing.T) {
 	t.Parallel()

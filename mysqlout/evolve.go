@@ -30,7 +30,7 @@ func (s *Sink) evolve(ctx context.Context, want []row.Table) error {
 // job (P3), because columns that are added stay.
 func (s *Sink) Evolvable(ctx context.Context, want []row.Table) (may []row.Table, err error) {
 	const doing = "check whether the job may change its tables"
-	found, err := s.inspect(ctx, want)
+	found, err := s.inspect(ctx, want, s.schema.Check)
 	if err != nil {
 		return nil, err
 	}

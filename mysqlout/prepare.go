@@ -13,8 +13,9 @@ import (
 )
 
 // Prepare creates missing tables if Config.CreateTables is set, adds missing columns if Config.EvolveTable is set, and then
-// checks all of them, always: another process may have created one with other columns. It returns the tables as they are, in the order of want, with the bounds of
-// the real columns. Findings that forbid a start are returned as one ErrRefused; warnings are logged.
+// checks all of them, always: another process may have created one with other columns. It returns the tables that exist,
+// in the order of want, with the bounds of the real columns. Findings that forbid a start are returned as one ErrRefused;
+// warnings are logged.
 func (s *Sink) Prepare(ctx context.Context, want []row.Table) ([]row.Table, error) {
 	if s.config.CreateTables {
 		if err := s.schema.Create(ctx, want); err != nil {
@@ -26,7 +27,7 @@ func (s *Sink) Prepare(ctx context.Context, want []row.Table) ([]row.Table, erro
 			return nil, err
 		}
 	}
-	found, err := s.inspect(ctx, want)
+	found, err := s.inspect(ctx, want, s.schema.Check)
 	if err != nil {
 		return nil, err
 	}
@@ -73,9 +74,9 @@ func (s *Sink) bind(want []row.Table, found *schema.Report) {
 	s.want, s.targets, s.own, s.stale = slices.Clone(want), targets, own, false
 }
 
-// inspect inspects tables and server, and stores what later statements depend on.
-func (s *Sink) inspect(ctx context.Context, want []row.Table) (*schema.Report, error) {
-	found, err := s.schema.Check(ctx, want)
+// inspect inspects tables and server with check, and stores what later statements depend on.
+func (s *Sink) inspect(ctx context.Context, want []row.Table, check func(context.Context, []row.Table) (*schema.Report, error)) (*schema.Report, error) {
+	found, err := check(ctx, want)
 	if err != nil {
 		return nil, s.failed("check tables", err)
 	}

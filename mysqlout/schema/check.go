@@ -73,6 +73,15 @@ func (r *Report) refused() bool {
 // Check inspects the tables and the server, and changes nothing. Problems are in the report. An error means that a
 // statement failed, so there is no report.
 func (c *Checker) Check(ctx context.Context, want []row.Table) (*Report, error) {
+	return c.check(ctx, want, c.options.Joined)
+}
+
+// CheckWritten is Check without the joined tables. A running job needs only the rows that it has read of them.
+func (c *Checker) CheckWritten(ctx context.Context, want []row.Table) (*Report, error) {
+	return c.check(ctx, want, nil)
+}
+
+func (c *Checker) check(ctx context.Context, want []row.Table, joined []*lookup.Table) (*Report, error) {
 	out := &Report{Own: map[string]string{}}
 	tx, err := c.pool.Tx(ctx, pool.PriorityHigh)
 	if err != nil {
@@ -90,7 +99,7 @@ func (c *Checker) Check(ctx context.Context, want []row.Table) (*Report, error) 
 	if err := c.checkTargets(ctx, tx, want, out); err != nil {
 		return nil, err
 	}
-	for _, t := range c.options.Joined {
+	for _, t := range joined {
 		findings, err := CheckJoined(ctx, tx, t)
 		if err != nil {
 			return nil, err
