@@ -45,7 +45,7 @@ func TestReal_OutageAddsOneDuplicate(t *testing.T) {
 		if err := kafka.Kill(); err != nil {
 			t.Fatal(err)
 		}
-		etltest.Await(ctx, t, "a request is given up unanswered", func() bool { return unanswered() > before })
+		etltest.Await(ctx, t, "a request is dropped unanswered", func() bool { return unanswered() > before })
 		connected := metric(ctx, etl, "etl_receiver_connections_total")
 		etltest.Await(ctx, t, "the agent has come again", func() bool { return metric(ctx, etl, "etl_receiver_connections_total") > connected })
 		if err := kafka.Restart(ctx); err != nil {

@@ -159,7 +159,7 @@ func realEpochs(t *testing.T, r *realKafka) {
 		}
 		places = append(places, account{next: a.next, epoch: a.epoch})
 	}
-	for i, place := range places { // each is where a process would go on that rested since
+	for i, place := range places { // each is where a process would continue that paused there
 		l := newLedger(t)
 		l.parts[0] = &place
 		m := l.join(cfg, fmt.Sprintf("epochs-job-%d", i))
@@ -266,7 +266,7 @@ func realKilled(t *testing.T, r *realKafka) {
 		mu.Lock()
 		before := resent
 		mu.Unlock()
-		etltest.Await(ctx, t, "every sender has given up a request and tried again", func() bool {
+		etltest.Await(ctx, t, "every sender has dropped a request and tried again", func() bool {
 			mu.Lock()
 			defer mu.Unlock()
 			return resent >= before+2*senders

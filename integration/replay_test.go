@@ -69,7 +69,7 @@ func readRows(ctx context.Context, t *testing.T, db *sql.DB, columns, table stri
 var swapPoints = []string{failpoint.Held, failpoint.Renaming, failpoint.Renamed, failpoint.Swapped}
 
 // A replay that is killed at every failpoint of the loader, and resumed each time, gives the rows of the live job, which
-// runs all the time. The live job's checkpoints are touched by nobody else.
+// runs all the time. Only the live job changes its checkpoints.
 func TestReplay_KilledAtEveryFailpoint(t *testing.T) {
 	ctx := etltest.Bounded(t, 5*time.Minute)
 	rnd := seed(t)
@@ -140,7 +140,7 @@ func TestReplay_KilledAtEveryFailpoint(t *testing.T) {
 		if out, err := s.replay(ctx, point+":kill", "--from=earliest", "--into=pages_swapped", "--swap"); !isKilled(err) {
 			t.Fatalf("%s: not killed: %v\n%s", point, err, out)
 		}
-		if point == failpoint.Held { // given up, and begun again
+		if point == failpoint.Held { // cancelled, and begun again
 			if out, err := s.replay(ctx, "", "--from=earliest", "--into=pages_swapped"); err == nil || !strings.Contains(out, "is finished") {
 				t.Fatalf("giving up the swap: %v\n%s", err, out)
 			}

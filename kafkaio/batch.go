@@ -32,7 +32,7 @@ type Batch struct {
 	done      chan struct{} // holds one token once state is stateDone
 }
 
-// The states of a Batch. It leaves statePending exactly once: when its records are done or when Produce gives up
+// The states of a Batch. It leaves statePending exactly once: when its records are done or when Produce stops
 // waiting.
 const (
 	statePending   int32 = iota

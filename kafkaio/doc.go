@@ -15,7 +15,7 @@
 // belongs to an aborted transaction or was compacted away, which a raw fetch shows. Anything else stops the partition
 // with the exact offsets. The source never skips to another offset on its own.
 //
-// Topics are created at start only (P26). The package knows nothing of MySQL, batches or queries.
+// Topics are created at start only (P26). The package does not depend on MySQL, batches or queries.
 //
 // Sources: KIP-98 (idempotence and transactions), KIP-320 (leader epochs), KIP-429 (cooperative rebalancing), KIP-516
 // (topic IDs), Kafka's message format (kafka.apache.org/documentation, "Record Batch").

@@ -159,7 +159,7 @@ func (f *fetcher) deliverRecords(p *partition, records []*kgo.Record) (done int,
 // which is kept as long as any of its records.
 const recordBytes = int64(unsafe.Sizeof(batch.Record{})) + 16
 
-// checkNext returns nil if r is the next record, and adds the explained gap before it, as far as it is within p's range.
+// checkNext returns nil if r is the next record, and adds the part of the explained gap before it that is within p's range.
 // Offsets and leader epochs never decrease (P27).
 func (p *partition) checkNext(r *kgo.Record, s *slab) error {
 	if r.Offset < p.next {

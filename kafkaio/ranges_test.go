@@ -145,7 +145,7 @@ func TestReplay_endsWithinTheLog(t *testing.T) {
 	}
 }
 
-// A range whose last offsets hold no record ends all the same: whether the log ends there or continues, and wherever
+// A range whose last offsets hold no record ends nevertheless: whether the log ends there or continues, and wherever
 // within the gap the range ends.
 func TestReplay_endsInAGap(t *testing.T) {
 	t.Parallel()

@@ -27,7 +27,7 @@ func (b *builder) noteForwarding(fl *flow) {
 			b.all(c, NoEquivalent, "etl does not forward events: they go to Kafka, and their counts to MySQL; if the next hop is an agent, replace that one with etl instead")
 			receiver := strings.TrimPrefix(of, "sink ")
 			if next := b.receiverOf(receiver, c); next != nil && next.by != b {
-				b.note("%s sends to agent %s, which etl replaces too: either keep %s as it is and omit its commands, or start both, which count each event once", b.names([]*Component{c}), next.by.Agent, b.Agent)
+				b.note("%s sends to agent %s, which etl replaces too: either keep %s unchanged and omit its commands, or start both, which count each event once", b.names([]*Component{c}), next.by.Agent, b.Agent)
 			}
 		default:
 			b.unknownType(c)

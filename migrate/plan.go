@@ -54,7 +54,7 @@ type Plan struct {
 	Commands []Command
 
 	Used         []Finding // translated to options
-	Keep         []Finding // keep in the agent as it is
+	Keep         []Finding // keep in the agent unchanged
 	Change       []Finding // change in the agent
 	NotNeeded    []Finding
 	NoEquivalent []Finding

@@ -34,7 +34,7 @@ func (p *Plan) String() string {
 	case p.Elsewhere:
 		fmt.Fprintf(&w, "Agent %s: keep it; the command for another agent receives its events.\n", agent)
 	default:
-		fmt.Fprintf(&w, "Agent %s: etl cannot replace any of it as it is.\n", agent)
+		fmt.Fprintf(&w, "Agent %s: etl can replace none of it without changes.\n", agent)
 	}
 	for i := range p.Commands {
 		if len(p.Commands) > 1 {

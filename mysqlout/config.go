@@ -31,7 +31,7 @@ type Config struct {
 	Replay bool
 	// CreateTables creates missing tables.
 	CreateTables bool
-	// EvolveTable adds columns that the query has and an existing table lacks.
+	// EvolveTable adds aggregates that the query has and an existing table lacks.
 	EvolveTable bool
 	// DeadLetterMaxBytes is how many bytes of a dead letter's value are stored at most.
 	DeadLetterMaxBytes int

@@ -48,7 +48,7 @@ func TestP32_WaitersAreServedInOrder(t *testing.T) {
 	}
 }
 
-// A waiter that gives up at the moment of its turn passes the place on. Otherwise the place would be lost until the
+// A waiter that is cancelled at the moment of its turn passes the place on. Otherwise the place would be lost until the
 // process ends.
 func TestP32_CancelledWaiterPassesItsTurnOn(t *testing.T) {
 	t.Parallel()

@@ -38,7 +38,7 @@ func TestCompile_declared(t *testing.T) {
 	}
 }
 
-// The declaration is not a part of what rows mean, and reaches the target as it is written.
+// The declaration is not a part of what rows mean, and reaches the target unchanged.
 func TestCompile_declarationIsNotHashed(t *testing.T) {
 	t.Parallel()
 	const insert = "INSERT INTO t SELECT host, COUNT(*) AS n FROM events GROUP BY host"

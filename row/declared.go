@@ -2,7 +2,7 @@ package row
 
 // Declaration is the CREATE TABLE that a query has for one of its targets.
 type Declaration struct {
-	// SQL is the statement as it is written. Definitions of more columns and keys can be inserted before byte ListEnd.
+	// SQL is the text of the statement, unchanged. Definitions of more columns and keys can be inserted before byte ListEnd.
 	SQL     string
 	ListEnd int
 	Columns []DeclaredColumn
@@ -13,7 +13,7 @@ type Declaration struct {
 // DeclaredColumn is a column of a Declaration. Names of types, character sets and collations are in lower case.
 type DeclaredColumn struct {
 	Name             string
-	Type             string // as it is written: INTEGER is not INT
+	Type             string // as in the text: INTEGER is not INT
 	Unsigned         bool
 	Precision, Scale int // of the type: precision (or length) and scale, -1 if there is none
 	NotNull          bool

@@ -334,7 +334,7 @@ func TestProtocols_verify(t *testing.T) {
 		"other headers":    {change(`"values":"string"`, `"values":"long"`), "events are not"},
 		"other status":     {change(`"OK","FAILED"`, `"FAILED","OK"`), "the response is not"},
 		"two parameters":   {change(`[{"name":"event","type":"AvroFlumeEvent"}]`, `[]`), "expected one parameter"},
-		"unknown type":     {change(`"items":"AvroFlumeEvent"`, `"items":"Nobody"`), "events are not"},
+		"unknown type":     {change(`"items":"AvroFlumeEvent"`, `"items":"Unknown"`), "events are not"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -39,7 +39,7 @@ func newConn(p *Poller, s *sink, nc net.Conn) *conn {
 }
 
 // poll gets one batch, produces it, and acks it. Nothing is requested once ctx is done; when work ends, a batch that the
-// Appender has is given up.
+// Appender has is dropped.
 func (c *conn) poll(ctx, work context.Context) error {
 	if err := c.p.rt.Appender.Ready(ctx); err != nil {
 		return err

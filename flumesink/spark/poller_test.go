@@ -258,7 +258,7 @@ func TestPoller_oneUnavailableSink(t *testing.T) {
 	}
 }
 
-// At a stop, a batch that the Appender has is acked, and a call that waits for events is given up in time.
+// At a stop, a batch that the Appender has is acked, and a call that waits for events is cancelled in time.
 func TestP33_stop(t *testing.T) {
 	t.Parallel()
 	idle, busy := newFakeSink(t, 100, long), newFakeSink(t, 100, long)

@@ -49,7 +49,7 @@ func Canonical(name string) (string, error) {
 	return firstOfName + "(" + strings.Join(texts, ",") + ")", nil
 }
 
-// String returns the definition as it is written in a list.
+// String returns the definition in the notation of a list.
 func (d definition) String() string {
 	text := d.format
 	if d.name != d.format {

@@ -23,7 +23,7 @@ type Tag uint8
 // What a value of JSON can be.
 const (
 	TagText   Tag = iota // b is a string's text, without quotes and escapes
-	TagNumber            // b is the number as it is written
+	TagNumber            // b is the number's text
 	TagTrue
 	TagFalse
 	TagOther  // an object or array; b is its JSON
@@ -65,7 +65,7 @@ func (v Value) Double() float64 { return math.Float64frombits(v.Number.Lo) }
 
 var jsonTrue, jsonFalse = []byte("true"), []byte("false")
 
-// JSONText reads a value of JSON as text: a string's text, and everything else as it is written.
+// JSONText reads a value of JSON as text: a string's text, and the JSON text of everything else.
 func JSONText(v Value) Value {
 	if !v.Set {
 		return Null

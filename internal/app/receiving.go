@@ -90,7 +90,7 @@ func (r *receiving) run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// close gives up what open took if run is never called.
+// close releases what open took if run is never called.
 func (r *receiving) close() {
 	for _, one := range r.all {
 		_ = one.Close() // the process is ending

@@ -28,7 +28,7 @@ import (
 // zero From is the first record that Kafka has, a zero To the end of the log when the replay begins.
 type Stretch struct{ From, To time.Time }
 
-// String returns the stretch as it is stored.
+// String returns the stretch in its stored form.
 func (s Stretch) String() string {
 	const layout = "2006-01-02T15:04:05.000Z07:00" // Kafka's timestamps have milliseconds
 	from, to := "earliest", "the end"
@@ -101,7 +101,7 @@ func Replay(ctx context.Context, cfg Config, s Stretch, swap bool, log *slog.Log
 	if swap {
 		return r.andSwap(ctx, stored)
 	}
-	if stored.State == ledger.Swapping { // the swap was interrupted, and is given up
+	if stored.State == ledger.Swapping { // the swap was interrupted, and is cancelled
 		if err := r.sink.Release(ctx, r.swap); err != nil {
 			return err
 		}

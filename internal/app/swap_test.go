@@ -177,7 +177,7 @@ func TestReplay_swapInterrupted(t *testing.T) {
 	for _, test := range []struct {
 		name            string
 		renamed, giveUp bool
-	}{{"held, finished", false, false}, {"held, given up", false, true}, {"renamed, finished", true, false}, {"renamed, given up", true, true}} {
+	}{{"held, finished", false, false}, {"held, cancelled", false, true}, {"renamed, finished", true, false}, {"renamed, cancelled", true, true}} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			s := newReplaySite(t)

@@ -34,7 +34,7 @@ type QueryOptions struct {
 // JobOptions set the job, which owns checkpoints and tables.
 type JobOptions struct {
 	TableOptions `embed:""`
-	EvolveTable  bool   `group:"query" help:"Add columns that the query has and an existing table lacks, if they are right in its rows: aggregates, which are NULL until a record is added to the row, and computed columns of columns that are there."`
+	EvolveTable  bool   `group:"query" help:"Add columns that the query has and an existing table lacks, if they are right in its rows: aggregates, which are NULL until a record is added to the row."`
 	QueryChange  string `group:"query" enum:"refuse,continue" default:"refuse" help:"What to do when the query has changed: refuse to start, or continue from the checkpoints of the old query."`
 	Adopt        bool   `group:"query" help:"Let a new job start on tables that hold rows or belong to another job."`
 }

@@ -25,7 +25,7 @@ func TestVerify_acceptsResolvableProtocols(t *testing.T) {
 		"an empty namespace":            {of(`"namespace":"a",`, strings.Replace(event, `"E"`, `"E","namespace":""`, 1)+","+status, `"E"`, `"a.S"`), "events are not"},
 		"a type in a type":              {of("", status, `{"type":`+event+`}`, `{"type":"S"}`), ""},
 		"a name that stands twice":      {of("", event+","+event+","+status, `"E"`, `"S"`), "is defined twice"},
-		"a type behind a reference":     {of("", event+","+status, `"Nobody"`, `"S"`), "events are not"},
+		"a type behind a reference":     {of("", event+","+status, `"Unknown"`, `"S"`), "events are not"},
 		"an alias is no name":           {of("", strings.Replace(event, `"E"`, `"E","aliases":["A"]`, 1)+","+status, `"A"`, `"S"`), "events are not"},
 		"a definition in a default":     {of("", `{"type":"record","name":"O","fields":[{"name":"x","type":"int","default":`+event+`}]},`+status, `"E"`, `"S"`), "events are not"},
 		"a third field":                 {of("", status, strings.Replace(event, `"bytes"}`, `"bytes"},{"name":"n","type":"int"}`, 1), `"S"`), "events are not"},

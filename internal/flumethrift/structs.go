@@ -1,5 +1,5 @@
 // Package flumethrift is Flume's appendBatch as Apache's library reads and writes it: what its compiler would make of
-// flume.thrift for a client, as far as it is needed. The compiler's own code would make maps of headers, which lose names
+// flume.thrift that a client needs. The compiler's own code would make maps of headers, which lose names
 // that come twice, and strings, which are copies.
 package flumethrift
 

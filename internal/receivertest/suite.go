@@ -194,7 +194,7 @@ func (d Suite) DisconnectedSendersRequestIsDropped(t *testing.T) {
 			}}
 			g := d.Start(t, k, nil)
 			c := g.Dial()
-			c.Send(d.Call(t, 1, Events("given up")))
+			c.Send(d.Call(t, 1, Events("dropped")))
 			g.Until("the connection is taken", func() bool { return asked.Load() == 1 })
 			end(c)
 			close(gate)

@@ -13,7 +13,7 @@ import (
 
 // A query can declare its targets with CREATE TABLE. Such a table is created by the text of the query, into which are
 // inserted the definitions of the columns that the query has for itself, and of the key if it contains one of these. It is
-// one statement, so no process sees a table without them, whatever crashes.
+// one statement, so no process sees a table without them, even after a crash.
 //
 // The declaration is checked before anything is sent, by the rules for existing tables: what they would find in the
 // declared table is an error of the query.

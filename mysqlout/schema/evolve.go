@@ -12,8 +12,8 @@ import (
 
 // A start can add the columns that a changed query shows and its tables lack. It adds only what is right in rows that exist
 // already, whether there are any or not: processes with the old query may write some at the same moment. That is a value
-// that is NULL until a record is added to its row, and a column that the server computes from columns that are there. Each
-// is added by one statement, so a crash between two leaves a table that the next start completes.
+// that is NULL until a record is added to its row. Each column is added by one statement, so a crash between two leaves a
+// table that the next start completes.
 
 // Evolve adds the columns that the tables lack. The caller has checked that the job may change them. What cannot be added
 // is left to Check.

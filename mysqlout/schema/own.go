@@ -115,7 +115,7 @@ func (o ownTable) add(column string) string { return "ALTER TABLE " + o.name + "
 // check compares the table with the requirements of this release.
 func (o ownTable) check(f *found) (out []Finding) {
 	if f.engine == "" {
-		if o.name == sqltext.ReplayTable { // etl check knows nothing of replays
+		if o.name == sqltext.ReplayTable { // etl check does not know whether a replay will run
 			return []Finding{{Subject: o.name, Seen: noTable, Do: strings.Join(strings.Fields(o.create()), " ")}}
 		}
 		return []Finding{{Subject: o.name, Seen: noTable, Do: createIt}}

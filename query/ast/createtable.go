@@ -16,7 +16,7 @@ type CreateTable struct {
 	Charset, Collate string // in lower case; empty if there is none
 	Others           bool   // it has CHECK, FOREIGN KEY or PARTITION
 	Text             string // as SQL in normal form
-	// Original is the statement as it is written. Its list of columns and keys ends before byte ListEnd.
+	// Original is the text of the statement, unchanged. Its list of columns and keys ends before byte ListEnd.
 	Original string
 	ListEnd  int
 }

@@ -233,7 +233,7 @@ func TestP33_stop(t *testing.T) {
 	g.Wants(k.got, "f: 1", "f: 2", "f: 3")
 }
 
-// If Kafka does not acknowledge before the stop is over, the batch is given up and read again after the next start.
+// If Kafka does not acknowledge before the stop is over, the batch is dropped and read again after the next start.
 func TestP33_noAckBeforeTheStopEnds(t *testing.T) {
 	t.Parallel()
 	dir, at := t.TempDir(), t.TempDir()
@@ -315,7 +315,7 @@ func TestWatcher_sameSizeAndBeginning(t *testing.T) {
 	}
 }
 
-// A file that is emptied before it was read to its end is given up with a warning, and no longer counts as waiting.
+// A file that is emptied before it was read to its end is abandoned with a warning, and no longer counts as waiting.
 func TestWatcher_truncatedFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -211,7 +211,7 @@ func reference(text []byte) ([]string, error) {
 	return shown, nil
 }
 
-// referenceText returns the text of a string, or a number or boolean as it is written.
+// referenceText returns the text of a string, or the JSON text of a number or boolean.
 func referenceText(raw json.RawMessage) (string, error) {
 	switch raw[0] {
 	case '"':

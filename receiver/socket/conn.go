@@ -26,7 +26,7 @@ type conn struct {
 }
 
 // read reads until the connection or ctx ends. Before each read, Kafka has acknowledged the lines of the one before. When
-// work ends, lines that were read are given up as lost.
+// work ends, lines that were read count as lost.
 func (c *conn) read(ctx, work context.Context, working func()) error {
 	for {
 		if err := c.r.rt.Appender.Ready(ctx); err != nil {
