@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/sluice-etl/sluice/checkpoint"
-	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
 	"github.com/sluice-etl/sluice/mysqlout/schema"
 	"github.com/sluice-etl/sluice/pool"
@@ -93,7 +92,7 @@ func (s *Sink) mayEvolve(ctx context.Context, tx *pool.Tx, names schema.Naming, 
 			return err
 		}
 		if owned = true; job != s.config.Job {
-			return belongsTo(t, job, s.config.Job)
+			return s.belongsTo(t, job)
 		}
 		return nil
 	})
@@ -105,10 +104,14 @@ func (s *Sink) mayEvolve(ctx context.Context, tx *pool.Tx, names schema.Naming, 
 }
 
 // belongsTo returns the error for a table of another job.
-func belongsTo(t *row.Table, other, job string) error {
+func (s *Sink) belongsTo(t *row.Table, other string) error {
+	hint := "use that job's name, " + s.config.Schema().OrAdopt()
+	if s.config.Replay { // which has a job of its own
+		hint = "write to another table"
+	}
 	return &checkpoint.Error{
 		Class: checkpoint.ErrRefused,
-		Err:   fmt.Errorf("table %s belongs to job %q, this is job %q", t.FullName(), other, job),
-		Hint:  "use that job's name, write to another table, or give " + option.Ref("adopt") + " once to add to the rows that it holds",
+		Err:   fmt.Errorf("table %s belongs to job %q, this is job %q", t.FullName(), other, s.config.Job),
+		Hint:  hint,
 	}
 }

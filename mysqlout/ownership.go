@@ -60,7 +60,7 @@ func (s *Sink) checkTargets(ctx context.Context, tx *pool.Tx, first bool) (out o
 			continue
 		}
 		if others != "" {
-			return out, belongsTo(t, others, s.config.Job)
+			return out, s.belongsTo(t, others)
 		}
 		holds := false
 		if err := tx.Query(ctx, string(append(sqltext.AppendTableName([]byte("SELECT 1 FROM "), t), " LIMIT 1"...)), func(func(...any) error) error {

@@ -8,7 +8,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluice-etl/sluice/batch"
-	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/row"
 )
 
@@ -34,27 +33,7 @@ func TestIgnore_columns(t *testing.T) {
 func TestIgnore_fold(t *testing.T) {
 	t.Parallel()
 	f := plan(t, "json", "INSERT IGNORE INTO t SELECT COALESCE(k, '') AS k, v FROM events GROUP BY k").NewFold()
-	topic := checkpoint.TopicID{7}
-	var at []checkpoint.Checkpoint
-	for id := range int32(2) {
-		c := checkpoint.Checkpoint{TopicID: topic}
-		c.Partition = checkpoint.Partition{Topic: "logs", ID: id}
-		at = append(at, c)
-	}
-	if err := f.Restore(t.Context(), at, nil); err != nil {
-		t.Fatal(err)
-	}
-	add := func(id int32, from int64, bodies ...string) {
-		t.Helper()
-		var records []batch.Record
-		for i, b := range bodies {
-			records = append(records, batch.Record{Offset: from + int64(i), Timestamp: 100 - from - int64(i), Value: []byte(b)})
-		}
-		var tally batch.Tally
-		if f.Add(at[id].Partition, records, &tally); len(tally.Dead) > 0 {
-			t.Fatalf("got dead letters %v, expected none", tally.Dead)
-		}
-	}
+	add := restoreTwo(t, f)
 	add(0, 10, `{"k":"a","v":"1"}`, `{"k":"b"}`, `{"k":"a","v":"3"}`)
 	add(1, 20, "{\"k\":\"a\",\"v\":\"4\"}\n{\"k\":\"a\",\"v\":\"5\"}") // two lines
 	add(0, 13, `{"k":"b","v":"6"}`, `{"k":"a"}`)
@@ -69,10 +48,7 @@ func TestIgnore_fold(t *testing.T) {
 		key, _ := row.KeyBytes(nil, rows.Key(i))
 		got = append(got, fmt.Sprintf("%s %s %x", key, value, rows.Bytes(&cells[1])))
 	}
-	state := func(partition int32, offset, time int64) string {
-		return fmt.Sprintf("%x", row.AppendPosition(nil, topic, partition, offset, time))
-	}
-	want(t, got, "a 1 "+state(0, 10, 90), "a 4 "+state(1, 20, 80), "b NULL "+state(0, 11, 89))
+	want(t, got, "a 1 "+positionState(0, 10, 90), "a 4 "+positionState(1, 20, 80), "b NULL "+positionState(0, 11, 89))
 }
 
 // A dry run prints the values of the first line of each group.

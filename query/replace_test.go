@@ -47,29 +47,8 @@ func TestReplace_fingerprint(t *testing.T) {
 // NULL replaces a value.
 func TestReplace_fold(t *testing.T) {
 	t.Parallel()
-	p := plan(t, "json", "REPLACE INTO t SELECT COALESCE(k, '') AS k, v, COUNT(*) AS n FROM events GROUP BY k")
-	f := p.NewFold()
-	topic := checkpoint.TopicID{7}
-	var at []checkpoint.Checkpoint
-	for id := range int32(2) {
-		c := checkpoint.Checkpoint{TopicID: topic}
-		c.Partition = checkpoint.Partition{Topic: "logs", ID: id}
-		at = append(at, c)
-	}
-	if err := f.Restore(t.Context(), at, nil); err != nil {
-		t.Fatal(err)
-	}
-	add := func(id int32, from int64, bodies ...string) {
-		t.Helper()
-		var records []batch.Record
-		for i, b := range bodies {
-			records = append(records, batch.Record{Offset: from + int64(i), Timestamp: 100 - from - int64(i), Value: []byte(b)})
-		}
-		var tally batch.Tally
-		if f.Add(at[id].Partition, records, &tally); len(tally.Dead) > 0 {
-			t.Fatalf("got dead letters %v, expected none", tally.Dead)
-		}
-	}
+	f := plan(t, "json", "REPLACE INTO t SELECT COALESCE(k, '') AS k, v, COUNT(*) AS n FROM events GROUP BY k").NewFold()
+	add := restoreTwo(t, f)
 	add(0, 10, `{"k":"a","v":"1"}`, `{"k":"b","v":"2"}`, `{"k":"a","v":"3"}`)
 	add(1, 20, `{"k":"a","v":"4"}`)
 	add(0, 13, `{"k":"b"}`, "{\"k\":\"a\",\"v\":\"5\"}\n{\"k\":\"a\",\"v\":\"6\"}") // two lines
@@ -84,10 +63,41 @@ func TestReplace_fold(t *testing.T) {
 		key, _ := row.KeyBytes(nil, rows.Key(i))
 		got = append(got, fmt.Sprintf("%s %s %d %x", key, value, cells[1].Lo, rows.Bytes(&cells[2])))
 	}
-	state := func(partition int32, offset, time int64) string {
-		return fmt.Sprintf("%x", row.AppendPosition(nil, topic, partition, offset, time))
+	want(t, got, "a 6 4 "+positionState(0, 14, 90), "a 4 1 "+positionState(1, 20, 80), "b NULL 2 "+positionState(0, 13, 89))
+}
+
+// restoreTwo restores a fold for partitions 0 and 1, and returns a function that adds records to one of them, from an
+// offset on. The timestamp of each is 100 less its offset.
+func restoreTwo(t *testing.T, f batch.Fold[row.Delta]) (add func(id int32, from int64, bodies ...string)) {
+	t.Helper()
+	var at []checkpoint.Checkpoint
+	for id := range int32(2) {
+		c := checkpoint.Checkpoint{TopicID: foldTopic}
+		c.Partition = checkpoint.Partition{Topic: "logs", ID: id}
+		at = append(at, c)
 	}
-	want(t, got, "a 6 4 "+state(0, 14, 90), "a 4 1 "+state(1, 20, 80), "b NULL 2 "+state(0, 13, 89))
+	if err := f.Restore(t.Context(), at, nil); err != nil {
+		t.Fatal(err)
+	}
+	return func(id int32, from int64, bodies ...string) {
+		t.Helper()
+		var records []batch.Record
+		for i, b := range bodies {
+			records = append(records, batch.Record{Offset: from + int64(i), Timestamp: 100 - from - int64(i), Value: []byte(b)})
+		}
+		var tally batch.Tally
+		if f.Add(at[id].Partition, records, &tally); len(tally.Dead) > 0 {
+			t.Fatalf("got dead letters %v, expected none", tally.Dead)
+		}
+	}
+}
+
+// foldTopic is the topic of the partitions of restoreTwo.
+var foldTopic = checkpoint.TopicID{7}
+
+// positionState returns the state of a record of restoreTwo, in hexadecimal digits.
+func positionState(partition int32, offset, time int64) string {
+	return fmt.Sprintf("%x", row.AppendPosition(nil, foldTopic, partition, offset, time))
 }
 
 // A dry run prints the values of the last line of each group, of all files, without the hidden column.

@@ -316,7 +316,8 @@ func TestReplay_refused(t *testing.T) {
 	}
 	refused("a table with rows", s.config(t, text, "filled"), all, "table filled holds rows")
 	other := strings.Replace(text, "totals", "elsewhere", 1)
-	refused("the table of the live job", s.config(t, other, "totals"), all, `table totals belongs to job "etl"`)
+	refused("the table of the live job", s.config(t, other, "totals"), all,
+		fmt.Sprintf(`table totals belongs to job "etl", this is job %q: write to another table`, ReplayJob("etl", "totals")))
 	missing := s.config(t, text, "again")
 	missing.Kafka.Topic = "missing"
 	refused("no topic", missing, all, "topic missing does not exist")

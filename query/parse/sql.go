@@ -9,8 +9,8 @@ import (
 	"github.com/sluice-etl/sluice/query/ast"
 )
 
-// Statement parses one INSERT or REPLACE, which can join the declared tables. Its errors are for the author of the query: they say what was found and what to write
-// instead, and are *Error if their place is known.
+// Statement parses one INSERT or REPLACE, which can join the declared tables. Its errors are for the author of the query:
+// they say what was found and what to write instead, and are *Error if their place is known.
 func Statement(source Source, declared []*ast.CreateTable) (st *ast.Statement, err error) {
 	defer func() {
 		if p := recover(); p != nil {
