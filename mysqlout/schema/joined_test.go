@@ -24,15 +24,17 @@ func TestCheckJoined(t *testing.T) {
 	t.Parallel()
 	server := mariadbtest.Start(t)
 	f := open(t, server)
-	const bin = "VARCHAR(9) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin"
-	if f.Version(t).Dialect != pool.MariaDB {
-		t.Skip("NOT RUN: joined tables: the collations are those of MariaDB")
+	version := f.Version(t)
+	old := version.Dialect == pool.MySQL && !version.AtLeast(8, 0)
+	unsigned := "int(10) unsigned"
+	if version.Dialect == pool.MySQL && !old {
+		unsigned = "int unsigned"
 	}
 	for _, c := range []struct{ table, declared, want string }{
 		{"k INT PRIMARY KEY, v TEXT", "k INT PRIMARY KEY, v TEXT", ""},
 		{"k SMALLINT UNSIGNED NOT NULL UNIQUE, v VARCHAR(5), w JSON", "k INT UNIQUE, v VARCHAR(9)", ""},
 		{"k INT NOT NULL, v INT, UNIQUE KEY (k)", "k BIGINT PRIMARY KEY", ""},
-		{"k INT UNSIGNED PRIMARY KEY", "k INT PRIMARY KEY", "j.k: the query declares INT, but the column is int(10) unsigned: that can be larger"},
+		{"k INT UNSIGNED PRIMARY KEY", "k INT PRIMARY KEY", "j.k: the query declares INT, but the column is " + unsigned + ": that can be larger"},
 		{"k INT PRIMARY KEY", "k BIGINT UNSIGNED PRIMARY KEY", "that can be negative"},
 		{"k BIGINT PRIMARY KEY", "k INT PRIMARY KEY", "that can be larger"},
 		{"k VARCHAR(5) PRIMARY KEY", "k INT PRIMARY KEY", "that is no integer"},
@@ -56,13 +58,17 @@ func TestCheckJoined(t *testing.T) {
 		// Keys.
 		{"k INT", "k INT UNIQUE", "no unique key consists of columns that the join compares (k)"},
 		{"k INT, v INT, UNIQUE KEY (k, v)", "k INT UNIQUE", "no unique key consists of columns that the join compares (k)"},
-		{"k VARCHAR(50) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin, UNIQUE KEY (k(9))", "k VARCHAR(50) UNIQUE", "no unique key consists"},
-		{"k " + bin + " PRIMARY KEY", "k VARCHAR(9) PRIMARY KEY", ""},
+		{"k " + binaryText(version, 50) + ", UNIQUE KEY (k(9))", "k VARCHAR(50) UNIQUE", "no unique key consists"},
+		{"k " + binaryText(version, 9) + " PRIMARY KEY", "k VARCHAR(9) PRIMARY KEY", ""},
 		{"k VARCHAR(9) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci PRIMARY KEY", "k VARCHAR(9) PRIMARY KEY", "its collation utf8mb4_general_ci has different values that are equal"},
 		{"k VARCHAR(9) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PRIMARY KEY", "k VARCHAR(9) PRIMARY KEY", "its collation utf8mb4_bin has different values that are equal"},
 		{"k VARCHAR(9) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci PRIMARY KEY", "k VARCHAR(9) COLLATE utf8mb4_bin PRIMARY KEY", ""},
 		{"k INT PRIMARY KEY, v VARCHAR(9) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci", "k INT PRIMARY KEY, v VARCHAR(9)", ""},
 	} {
+		if old && strings.Contains(c.table, "VARBINARY") {
+			t.Logf("NOT RUN: a joined table by a text whose bytes are compared: %s has no collation for it", version)
+			continue
+		}
 		f.Exec(t, "DROP TABLE IF EXISTS j", "CREATE TABLE j ("+c.table+")")
 		tx, err := f.Pool.Tx(t.Context(), pool.PriorityLow)
 		if err != nil {
