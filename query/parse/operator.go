@@ -3,7 +3,6 @@ package parse
 import (
 	"fmt"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/dolthub/vitess/go/vt/sqlparser"
 
@@ -80,15 +79,8 @@ func (c converter) comparison(x *ast.Expr, e *sqlparser.ComparisonExpr) (*ast.Ex
 	switch e.Operator {
 	case sqlparser.InStr, sqlparser.NotInStr:
 		x.Op, x.Not = ast.OpIn, e.Operator == sqlparser.NotInStr
-	case sqlparser.LikeStr, sqlparser.NotLikeStr:
-		x.Op, x.Not, x.Name = ast.OpLike, e.Operator == sqlparser.NotLikeStr, `\`
-		if e.Escape != nil {
-			lit, ok := e.Escape.(*sqlparser.SQLVal)
-			if !ok || lit.Type != sqlparser.StrVal || utf8.RuneCount(lit.Val) > 1 {
-				return nil, fmt.Errorf("%s: ESCAPE must be one character", x.Text)
-			}
-			x.Name = string(lit.Val)
-		}
+	case sqlparser.LikeStr, sqlparser.NotLikeStr, iLike, notILike:
+		return c.like(x, e)
 	case "=", "<", "<=", ">", ">=", "<=>":
 		x.Op, x.Name = ast.OpCompare, e.Operator
 	case "!=", "<>":

@@ -11,6 +11,7 @@ type Source struct {
 	Text     string // as the SQL parser reads it
 	original string // its text in the query
 	offset   int    // of original in the query
+	ilike    []bool // for each LIKE of Text: whether it is ILIKE
 }
 
 // Split splits a text into statements: at the semicolons outside of quotes and comments. It leaves out empty statements,
@@ -21,18 +22,20 @@ type Source struct {
 //     for the beginning of INTERVAL n unit.
 //   - It writes backticks around the units of intervals that are two words, such as DAY_HOUR, for which the parser takes
 //     only names.
+//   - It writes LIKE for ILIKE, which the parser does not have, and notes which ones these are.
 //   - Two hyphens begin a comment only before white space, a control character or the end. The parser takes any two
 //     hyphens for a comment, so a space is put between others: 1--1 is 2.
 func Split(text string) []Source {
 	var parts []Source
 	var b strings.Builder
 	solid, from := false, 0
+	var ilike []bool
 	end := func(to int) {
 		if solid {
-			parts = append(parts, Source{Text: b.String(), original: text[from:to], offset: from})
+			parts = append(parts, Source{Text: b.String(), original: text[from:to], offset: from, ilike: ilike})
 		}
 		b.Reset()
-		solid, from = false, to+1
+		solid, from, ilike = false, to+1, nil
 	}
 	for i := 0; i < len(text); {
 		rest := text[i:]
@@ -61,8 +64,17 @@ func Split(text string) []Source {
 			}
 		default:
 			n, solid = 1, true
-			if word := max(compoundUnit(rest), intervalCall(rest)); word > 0 && (i == 0 || !isWord(text[i-1])) {
+			if i > 0 && isWord(text[i-1]) {
+				break
+			}
+			if word := max(compoundUnit(rest), intervalCall(rest)); word > 0 {
 				b.WriteString("`" + rest[:word] + "`")
+				i += word
+				continue
+			}
+			if word, _ := piece(rest); isLike(rest[:word]) && (i == 0 || text[i-1] != '.') { // not the field in a.like
+				ilike = append(ilike, word == len("ilike"))
+				b.WriteString("LIKE")
 				i += word
 				continue
 			}

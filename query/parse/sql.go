@@ -21,6 +21,9 @@ func Statement(source Source, declared []*ast.CreateTable) (st *ast.Statement, e
 	if err != nil {
 		return nil, source.syntaxError(err)
 	}
+	if err := source.noteILike(tree); err != nil {
+		return nil, err
+	}
 	ins, ok := tree.(*sqlparser.Insert)
 	if !ok {
 		return nil, errors.New("expected INSERT INTO table SELECT … FROM events GROUP BY …")

@@ -37,9 +37,6 @@ func (s Source) syntaxError(err error) error {
 			}
 		}
 	}
-	if strings.EqualFold(strings.TrimSpace(m[2]), "ilike") || len(words) > 0 && strings.EqualFold(words[len(words)-1], "ilike") {
-		hint, word = "; MySQL has no ILIKE: write LOWER(text) LIKE '%part in lower case%'", ""
-	}
 	return s.locateSyntax(position, strings.TrimSpace(m[2]), word, fmt.Errorf("syntax error near %s, line %d of the statement%s", shown, line, hint))
 }
 
