@@ -47,19 +47,20 @@ func (f *jsonFormat) slot(path []jsonpath.Step, quoted bool) int {
 }
 
 func (f *jsonFormat) NewParser() (Parser, int) {
-	p := &jsonParser{fields: f.fields}
+	p := &jsonParser{fields: f.fields, scanner: newJSONScanner(f.fields)}
 	p.member = p.writeMember
 	return p, len(p.fields)
 }
 
 type jsonParser struct {
-	fields []jsonField
-	fast   fastjson.Parser
-	large  bool   // fast holds the tree of a large text: it is dropped before the next one
-	text   []byte // numbers, objects and arrays as they are written, and strings of bodies with several lines
-	member func(name []byte, v *fastjson.Value)
-	rest   []byte // the lines after the current one, if each line is an object
-	copied bool   // strings are copied to text, because the next line overwrites those of fast
+	fields  []jsonField
+	scanner *jsonScanner // nil if it cannot read the fields
+	fast    fastjson.Parser
+	large   bool   // fast holds the tree of a large text: it is dropped before the next one
+	text    []byte // numbers, objects and arrays as they are written, and strings of bodies with several lines
+	member  func(name []byte, v *fastjson.Value)
+	rest    []byte // the lines after the current one, if each line is an object
+	copied  bool   // strings are copied to text, because the next line overwrites those of fast
 }
 
 func (p *jsonParser) Next(r *Fields) (bool, error) {
@@ -125,6 +126,10 @@ func hasManyValues(b []byte, most int) bool {
 
 // object reads the fields of one object.
 func (p *jsonParser) object(r *Fields, b []byte) error {
+	p.dropLargeTree()
+	if p.scanner != nil && p.scanner.scan(r.Values[:len(p.fields)], b) {
+		return nil
+	}
 	if first := trimJSONSpace(b); len(first) > 0 && first[0] != '{' && !hasManyValues(b, maxValues) {
 		return r.fail(mismatch{describe: describeNoObject, line: b}) // without the parser, whose errors are allocated
 	}
@@ -172,12 +177,19 @@ func (p *jsonParser) parse(b []byte) (*fastjson.Value, error) {
 	if hasManyValues(b, maxValues) {
 		return nil, &Error{"the JSON has more than 100000 values", fmt.Sprintf("it has %d bytes", len(b))}
 	}
-	if p.large {
-		p.fast, p.large = fastjson.Parser{}, false
-	}
+	p.dropLargeTree()
 	p.large = hasManyValues(b, manyValues)
 	return p.fast.ParseBytes(b)
 }
+
+// dropLargeTree releases the memory of a large text once the next one is read.
+func (p *jsonParser) dropLargeTree() {
+	if p.large {
+		p.fast, p.large = fastjson.Parser{}, false
+	}
+}
+
+var jsonTrue, jsonFalse = []byte("true"), []byte("false")
 
 func (p *jsonParser) field(v *fastjson.Value, quoted bool) value.Value {
 	if v == nil {
@@ -198,9 +210,9 @@ func (p *jsonParser) field(v *fastjson.Value, quoted bool) value.Value {
 		}
 		return value.Text(b)
 	case fastjson.TypeTrue:
-		return value.Value{Tag: value.TagTrue, Set: true}
+		return value.Value{Tag: value.TagTrue, Bytes: jsonTrue, Set: true}
 	case fastjson.TypeFalse:
-		return value.Value{Tag: value.TagFalse, Set: true}
+		return value.Value{Tag: value.TagFalse, Bytes: jsonFalse, Set: true}
 	case fastjson.TypeNumber:
 		return value.Value{Tag: value.TagNumber, Bytes: p.written(v), Set: true}
 	}

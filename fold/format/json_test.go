@@ -29,7 +29,7 @@ func TestJSON_memoryOfALargeTextIsReleased(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	large := `{"a":1,"b":[` + strings.Repeat("0,", manyValues) + `0]}`
+	large := `{"a":1,"b":["\\n",` + strings.Repeat("0,", manyValues) + `0]}`
 	bytesOf := func(body string) int64 {
 		return testing.Benchmark(func(b *testing.B) {
 			for range b.N {

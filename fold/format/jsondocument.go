@@ -46,7 +46,7 @@ func (d JSONDocument) At(path []jsonpath.Step) (part JSONDocument, ok bool) {
 // AppendText appends the text of a value to r.Text: of a string without its quotes and escapes, of others their JSON,
 // without white space and with numbers as they are spelled.
 func (j *JSONReader) AppendText(r *Fields, d JSONDocument) []byte {
-	return value.JSONText(j.AppendValue(r, d, false)).Bytes
+	return j.AppendValue(r, d, false).Bytes
 }
 
 // AppendValue appends d to r.Text and returns it as a field of a JSON record: NULL for null and where there is nothing.

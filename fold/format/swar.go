@@ -13,6 +13,7 @@ const (
 	lowBits  = ^uint64(highBits)
 	zeros    = 0x3030303030303030 // eight digits 0
 	points   = 0x2e2e2e2e2e2e2e2e // eight points
+	quotes   = 0x2222222222222222 // eight double quotes
 )
 
 // notDigits has the high bit of each byte of w set that is no ASCII digit; the other bits are undefined.
@@ -39,6 +40,15 @@ func isDottedDigits(b []byte, n int) bool {
 		return bad[0]<<(64-8*n) == 0
 	}
 	return bad[0]|bad[1]<<(128-8*n) == 0
+}
+
+// quoteWithin8 returns the index of the first quote in the first 8 bytes of b; 8 if there is none, or b is shorter.
+func quoteWithin8(b []byte) int {
+	if len(b) < 8 {
+		return 8
+	}
+	w := binary.LittleEndian.Uint64(b) ^ quotes
+	return bits.TrailingZeros64((w-highBits>>7) & ^w & highBits) / 8
 }
 
 // leadingNumber reads the decimal digits at the beginning of b and returns their number and count. Above 18 digits the

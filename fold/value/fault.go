@@ -91,8 +91,6 @@ func Show(v Value, k Kind) RecordText {
 		text = string(v.Number.AppendText(nil, int(v.Scale)))
 	case KindDouble:
 		text = strconv.FormatFloat(v.Double(), 'g', -1, 64)
-	case KindJSON:
-		return Quote(JSONText(v).Bytes)
 	case KindTime:
 		return RecordText{string(AppendTime(nil, v.Micros(), 6)), "a time"}
 	default:

@@ -17,17 +17,17 @@ type Value struct {
 	Set   bool  // false is NULL
 }
 
-// Tag is what a value of JSON is.
+// Tag is what a value of JSON is. It says nothing of a value of another kind: the value of a JSON field is its text, too.
 type Tag uint8
 
 // What a value of JSON can be.
 const (
 	TagText   Tag = iota // b is a string's text, without quotes and escapes
 	TagNumber            // b is the number's text
-	TagTrue
-	TagFalse
-	TagOther  // an object or array; b is its JSON
-	TagQuoted // a string; b is its JSON, with quotes and escapes
+	TagTrue              // b is true
+	TagFalse             // b is false
+	TagOther             // an object or array; b is its JSON
+	TagQuoted            // a string; b is its JSON, with quotes and escapes
 )
 
 // Null is NULL, of every kind.
@@ -62,19 +62,3 @@ func (v Value) Micros() int64 { return int64(v.Number.Lo) }
 
 // Double returns the value of a DOUBLE.
 func (v Value) Double() float64 { return math.Float64frombits(v.Number.Lo) }
-
-var jsonTrue, jsonFalse = []byte("true"), []byte("false")
-
-// JSONText reads a value of JSON as text: a string's text, and the JSON text of everything else.
-func JSONText(v Value) Value {
-	if !v.Set {
-		return Null
-	}
-	switch v.Tag {
-	case TagTrue:
-		return Text(jsonTrue)
-	case TagFalse:
-		return Text(jsonFalse)
-	}
-	return Text(v.Bytes)
-}

@@ -245,7 +245,6 @@ func (c *Compiler) castDouble(e *ast.Expr, x Compiled) Compiled {
 			case value.TagOther:
 				return r.Fail("%s: %s is not a number in the range of a DOUBLE", name, value.Show(v, from))
 			}
-			v = value.JSONText(v)
 		}
 		f, ok := value.ParseDouble(v.Bytes)
 		if !ok {

@@ -60,7 +60,6 @@ func (c *Compiler) Text(x Compiled) Compiled {
 		return x
 	case value.KindJSON:
 		x.Type = value.Type{Kind: value.KindText, Nullable: x.Nullable}
-		x.Eval = func(r *fold.Env) value.Value { return value.JSONText(eval(r)) }
 		return x
 	case value.KindInt, value.KindDecimal:
 		shown := x.Scale
@@ -87,7 +86,7 @@ func (c *Compiler) OnlyText(x Compiled, aggregate string) Compiled {
 	x.Eval = func(r *fold.Env) value.Value {
 		v := eval(r)
 		if v.Set && v.Tag != value.TagText {
-			return r.Fail("%s(%s) compares texts, got %s: write %s(CAST(%s AS DECIMAL(p,s))) for numbers", aggregate, name, value.Quote(value.JSONText(v).Bytes), aggregate, name)
+			return r.Fail("%s(%s) compares texts, got %s: write %s(CAST(%s AS DECIMAL(p,s))) for numbers", aggregate, name, value.Quote(v.Bytes), aggregate, name)
 		}
 		return v
 	}

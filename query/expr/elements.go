@@ -128,7 +128,7 @@ func (c *Compiler) jsonText(t *ast.Elements, data Compiled) func(*fold.Env) valu
 	return func(r *fold.Env) value.Value {
 		v := eval(r)
 		if !v.Set || v.Tag != value.TagText {
-			return value.JSONText(v)
+			return v
 		}
 		from := len(r.Text)
 		r.Text = format.AppendJSONText(r.Text, v.Bytes)

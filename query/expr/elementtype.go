@@ -120,8 +120,7 @@ func (t elementType) converter(d *ast.ElementColumn) func(*fold.Env, value.Value
 			most = d.Precision
 		}
 		return func(_ *fold.Env, v value.Value) (value.Value, bool) {
-			text := value.JSONText(v)
-			return text, v.Tag != value.TagOther && (len(text.Bytes) <= most || utf8.RuneCount(text.Bytes) <= most)
+			return v, v.Tag != value.TagOther && (len(v.Bytes) <= most || utf8.RuneCount(v.Bytes) <= most)
 		}
 	}
 	return func(_ *fold.Env, v value.Value) (value.Value, bool) { return v, true }

@@ -116,7 +116,7 @@ func jsonValue(c *expr.Compiler, x expr.Compiled, args []expr.Compiled) expr.Com
 		if v.Set && v.Tag == value.TagOther {
 			return r.Fail("%s: the value is an object or an array, which servers treat differently: JSON_EXTRACT returns it", j.name)
 		}
-		return value.JSONText(v)
+		return v
 	}
 	return x
 }
