@@ -34,8 +34,8 @@ type Env struct {
 	Row []value.Value
 	// Joined holds the joined tables, in the order of Config.Joined.
 	Joined []Joined
-	// JoinedRows holds a row of each table of a statement's joins, which Statement.Rows sets; nil if there is none.
-	JoinedRows [][]value.Value
+	// JoinedRows holds a row of each table of a statement's joins, which Statement.Rows sets.
+	JoinedRows []lookup.Row
 	// JoinKey is memory for the key that is looked up in one of them.
 	JoinKey []byte
 
@@ -68,7 +68,7 @@ func NewEnv(c *Config) *Env {
 		Elements:   make([]format.Elements, c.Elements),
 		Row:        make([]value.Value, c.Row),
 		Joined:     make([]Joined, len(c.Joined)),
-		JoinedRows: make([][]value.Value, c.JoinedRows),
+		JoinedRows: make([]lookup.Row, c.JoinedRows),
 	}
 }
 

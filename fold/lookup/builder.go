@@ -1,6 +1,7 @@
 package lookup
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"strings"
@@ -20,19 +21,20 @@ type Builder struct {
 	table  *Table
 	limits Limits
 	v      *Version
-	memory []byte // of texts; a full piece is replaced by a new one
+	memory []byte // of texts and keys; a full piece is replaced by a new one
 	bytes  int64
+	cells  []value.Value // of the row that is added
 	key    []byte
 }
 
-// piece is how much memory of texts is allocated at once, in bytes.
+// piece is how much memory of texts and keys is allocated at once, in bytes.
 const piece = 64 << 10
 
 // Builder returns a Builder of a version of t that was read at a time.
 func (t *Table) Builder(limits Limits, read time.Time) *Builder {
-	b := &Builder{table: t, limits: limits, v: &Version{Read: read, columns: len(t.Columns)}}
+	b := &Builder{table: t, limits: limits, cells: make([]value.Value, len(t.Columns)), v: &Version{Read: read, values: make([][]value.Value, len(t.Columns))}}
 	for range t.Indexes {
-		b.v.indexes = append(b.v.indexes, map[string]int32{})
+		b.v.indexes = append(b.v.indexes, newKeyIndex())
 	}
 	b.v.networks = make([]networks, len(t.Indexes))
 	return b
@@ -50,29 +52,25 @@ func (b *Builder) Add(texts [][]byte) error {
 	if b.v.rows >= b.limits.Rows {
 		return &TooLargeError{fmt.Sprintf("it has more than %d rows", b.limits.Rows)}
 	}
-	from := len(b.v.values)
+	cells := b.cells
 	for i := range b.table.Columns {
 		c := &b.table.Columns[i]
-		if texts[i] == nil {
+		if cells[i] = value.Null; texts[i] == nil {
 			if !c.Nullable {
 				return fmt.Errorf("%s: column %s is NULL, but the query declares it NOT NULL", b.describe(texts), c.Name)
 			}
-			b.v.values = append(b.v.values, value.Null)
 			continue
 		}
-		v, ok := c.Read(texts[i])
-		if !ok {
+		ok := false
+		if cells[i], ok = c.Read(texts[i]); !ok {
 			return fmt.Errorf("%s: column %s is %q, which is no %s", b.describe(texts), c.Name, cut(texts[i]), c.Declared)
 		}
-		if v.Bytes != nil {
-			v.Bytes = b.copied(v.Bytes)
-		}
-		b.v.values = append(b.v.values, v)
+		b.bytes += int64(len(cells[i].Bytes))
 	}
 	if b.bytes > b.limits.Bytes {
 		return &TooLargeError{fmt.Sprintf("its texts have more than %d bytes", b.limits.Bytes)}
 	}
-	cells := b.v.values[from:]
+	indexed := -1
 	for i := range b.table.Indexes {
 		x := &b.table.Indexes[i]
 		if !b.keyOf(x, cells) {
@@ -88,10 +86,20 @@ func (b *Builder) Add(texts [][]byte) error {
 			b.key = binary.BigEndian.AppendUint64(b.key[:0], block.first.high)
 			b.key = append(binary.BigEndian.AppendUint64(b.key, block.first.low), byte(block.bits))
 		}
-		if _, found := b.v.indexes[i][string(b.key)]; found {
+		if _, found := b.v.indexes[i].find(b.key); found {
 			return fmt.Errorf("%s: another row has the same %s", b.describe(texts), strings.Join(b.table.Names(*x), " and "))
 		}
-		b.v.indexes[i][string(b.key)] = int32(b.v.rows)
+		key := b.copied(b.key)
+		b.v.indexes[i].add(key, int32(b.v.rows))
+		if text := &cells[x.Columns[0]]; len(x.Columns) == 1 && text.Bytes != nil && bytes.HasPrefix(key, text.Bytes) {
+			text.Bytes, indexed = key[:len(text.Bytes):len(text.Bytes)], x.Columns[0] // the key is the text, and its end
+		}
+	}
+	for i := range cells {
+		if cells[i].Bytes != nil && i != indexed {
+			cells[i].Bytes = b.copied(cells[i].Bytes)
+		}
+		b.v.values[i] = append(b.v.values[i], cells[i])
 	}
 	b.v.rows++
 	return nil
@@ -109,12 +117,11 @@ func (b *Builder) keyOf(index *Index, cells []value.Value) bool {
 	return true
 }
 
-// copied returns a copy of a text.
+// copied returns a copy of a text or a key. Those of one row are side by side, so they are read together.
 func (b *Builder) copied(text []byte) []byte {
 	if len(b.memory)+len(text) > cap(b.memory) {
 		b.memory = make([]byte, 0, max(piece, len(text)))
 	}
-	b.bytes += int64(len(text))
 	from := len(b.memory)
 	b.memory = append(b.memory, text...)
 	return b.memory[from:len(b.memory):len(b.memory)]
@@ -125,7 +132,7 @@ func (b *Builder) Version() *Version {
 	for i := range b.table.Indexes {
 		if b.table.Indexes[i].Network != nil {
 			b.v.networks[i].finish()
-			b.v.indexes[i] = nil // its keys have only found equal networks
+			b.v.indexes[i] = keyIndex{} // its keys have only found equal networks
 		}
 	}
 	return b.v

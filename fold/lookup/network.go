@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"encoding/binary"
 	"slices"
-
-	"github.com/sluice-etl/sluice/fold/value"
 )
 
 // Network is a block of IP addresses: those whose first bits are those of First.
@@ -138,9 +136,9 @@ func (s *spans) find(a address) int32 {
 	return s.rows[low-1]
 }
 
-// FindAddress returns the row of the most specific network that contains an IP address of 4 or 16 bytes; nil if there is
-// none. The caller must not change it.
-func (v *Version) FindAddress(index int, room *[16]byte, size int) []value.Value {
+// FindAddress returns the row of the most specific network that contains an IP address of 4 or 16 bytes; no row if there is
+// none.
+func (v *Version) FindAddress(index int, room *[16]byte, size int) Row {
 	s := &v.networks[index].all
 	if size == 4 {
 		s = &v.networks[index].v4

@@ -94,31 +94,42 @@ func AppendKey(dst []byte, k value.Kind, v *value.Value) []byte {
 
 // Version is the rows of a table as one read returned them. It is immutable.
 type Version struct {
-	Read    time.Time // when the read began
-	values  []value.Value
-	columns int
-	rows    int
+	Read   time.Time       // when the read began
+	values [][]value.Value // by column, and row: a query reads few of the columns
+	rows   int
 	// For each index: the rows by their keys, or the networks.
-	indexes  []map[string]int32
+	indexes  []keyIndex
 	networks []networks
 }
+
+// Row is a row of a Version, or none. It is valid as long as the version.
+type Row struct {
+	values [][]value.Value
+	at     int32
+}
+
+// Found reports whether there is a row.
+func (r Row) Found() bool { return r.values != nil }
+
+// Value returns the value of a column of a row that was found. The caller must not change its bytes.
+func (r Row) Value(column int) value.Value { return r.values[column][r.at] }
 
 // Rows returns the number of rows.
 func (v *Version) Rows() int { return v.rows }
 
-// Find returns the row of a key: one value for each column; nil if there is none. The caller must not change it.
-func (v *Version) Find(index int, key []byte) []value.Value {
-	i, ok := v.indexes[index][string(key)]
+// Find returns the row of a key; no row if there is none.
+func (v *Version) Find(index int, key []byte) Row {
+	i, ok := v.indexes[index].find(key)
 	if !ok {
-		return nil
+		return Row{}
 	}
-	return v.row(i)
+	return Row{v.values, i}
 }
 
-// row returns the values of a row; nil for -1.
-func (v *Version) row(i int32) []value.Value {
+// row returns a row; none for -1.
+func (v *Version) row(i int32) Row {
 	if i < 0 {
-		return nil
+		return Row{}
 	}
-	return v.values[int(i)*v.columns:][:v.columns:v.columns]
+	return Row{v.values, i}
 }

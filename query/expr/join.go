@@ -95,8 +95,8 @@ func (c *Compiler) join(t *ast.Elements) (maker func(next fold.Rows) fold.Rows) 
 	c.JoinedRows++
 	for i := range t.Columns {
 		x := Compiled{Type: table.Columns[i].Type, Eval: func(r *fold.Env) value.Value {
-			if cells := r.JoinedRows[at]; cells != nil {
-				return cells[i]
+			if found := &r.JoinedRows[at]; found.Found() {
+				return found.Value(i)
 			}
 			return value.Null
 		}}
@@ -121,7 +121,7 @@ func (c *Compiler) join(t *ast.Elements) (maker func(next fold.Rows) fold.Rows) 
 	return func(next fold.Rows) fold.Rows {
 		return func(r *fold.Env, row func()) {
 			found := findRow(r, slot, index, keys)
-			if found == nil && !left || r.Reason != "" {
+			if !found.Found() && !left || r.Reason != "" {
 				return
 			}
 			r.JoinedRows[at] = found
@@ -146,16 +146,16 @@ func (c *Compiler) joinNetwork(t *ast.Elements, slot, at int) (maker func(next f
 	return func(next fold.Rows) fold.Rows {
 		return func(r *fold.Env, row func()) {
 			in, v := &r.Joined[slot], eval(r)
-			var found []value.Value
+			var found lookup.Row
 			if v.Set {
 				if room, size, ok := parse(v.Bytes); ok {
 					found = in.FindAddress(index, &room, size)
 				}
 			}
-			if found == nil {
+			if !found.Found() {
 				in.Unmatched++
 			}
-			if found == nil && !left || r.Reason != "" {
+			if !found.Found() && !left || r.Reason != "" {
 				return
 			}
 			r.JoinedRows[at] = found
@@ -164,20 +164,20 @@ func (c *Compiler) joinNetwork(t *ast.Elements, slot, at int) (maker func(next f
 	}
 }
 
-// findRow returns the row of a joined table for the current row of the record; nil if there is none.
-func findRow(r *fold.Env, slot, index int, keys []joinKey) []value.Value {
+// findRow returns the row of a joined table for the current row of the record, if there is one.
+func findRow(r *fold.Env, slot, index int, keys []joinKey) lookup.Row {
 	in := &r.Joined[slot]
 	r.JoinKey = r.JoinKey[:0]
 	for i := range keys {
-		v, ok := keys[i].eval(r)
-		if !ok {
+		v := keys[i].eval(r)
+		if !v.Set {
 			in.Unmatched++
-			return nil
+			return lookup.Row{}
 		}
 		r.JoinKey = lookup.AppendKey(r.JoinKey, keys[i].kind, &v)
 	}
 	found := in.Find(index, r.JoinKey)
-	if found == nil {
+	if !found.Found() {
 		in.Unmatched++
 	}
 	return found
@@ -199,8 +199,8 @@ func (c *Compiler) checkUnique(t *ast.Elements) {
 // joinKey is what a column of a joined table is compared with.
 type joinKey struct {
 	kind value.Kind
-	// eval returns the value in the scale of the column; ok is false if no value of the column equals it, as with NULL.
-	eval func(r *fold.Env) (v value.Value, ok bool)
+	// eval returns the value in the scale of the column; NULL if no value of the column equals it.
+	eval func(r *fold.Env) value.Value
 }
 
 // joinKey converts x to the type of a column. Types that MySQL would convert in a way that loses digits are refused, as
@@ -229,24 +229,21 @@ func (c *Compiler) joinKey(t *ast.Elements, column *lookup.Column, x Compiled) j
 	}
 	eval := x.Eval
 	if !column.Kind.IsNumber() {
-		return joinKey{column.Kind, func(r *fold.Env) (value.Value, bool) {
-			v := eval(r)
-			return v, v.Set
-		}}
+		return joinKey{column.Kind, eval}
 	}
 	scale := column.Scale
-	return joinKey{column.Kind, func(r *fold.Env) (value.Value, bool) {
+	return joinKey{column.Kind, func(r *fold.Env) value.Value {
 		v := eval(r)
 		if v.Set && int(v.Scale) != scale {
 			return rescaled(v, scale)
 		}
-		return v, v.Set
+		return v
 	}}
 }
 
-// rescaled returns a number with as many digits after the point; ok is false if it has others.
-func rescaled(v value.Value, scale int) (_ value.Value, ok bool) {
-	from := int(v.Scale)
+// rescaled returns a number with as many digits after the point; NULL if it has others.
+func rescaled(v value.Value, scale int) value.Value {
+	from, ok := int(v.Scale), false
 	if from > scale {
 		var rest row.Number
 		v.Number, rest = v.Number.QuoRem(row.Pow10(from - scale))
@@ -254,6 +251,6 @@ func rescaled(v value.Value, scale int) (_ value.Value, ok bool) {
 	} else {
 		v.Number, ok = v.Number.Rescale(from, scale)
 	}
-	v.Scale = uint8(scale)
-	return v, ok
+	v.Scale, v.Set = uint8(scale), ok
+	return v
 }
