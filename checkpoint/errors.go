@@ -18,8 +18,8 @@ var (
 	ErrUnknown = errors.New("COMMIT outcome unknown")
 	// ErrTooLarge: the transaction is larger than the server accepts. Discard, and commit a smaller batch.
 	ErrTooLarge = errors.New("batch too large")
-	// ErrStale: a table was altered since the batch was folded for its columns. Discard the batch and fold its records
-	// again: Fold.Restore reads the columns as they are now.
+	// ErrStale: a table was altered since the batch was folded for its columns, or windows of it were deleted. Discard the
+	// batch and fold its records again: Fold.Restore reads columns and low-water marks as they are now.
 	ErrStale = errors.New("table altered since the batch was built")
 	// ErrBlocked: caused by the table or its schema, never by a record. Report, pause, and retry until it is fixed.
 	ErrBlocked = errors.New("blocked by the table or its schema")

@@ -90,11 +90,27 @@ func (f *Fold) begin() {
 	}
 }
 
+// adoptLow adopts the low-water marks of the tables, as they are known now, for the open batch. So the rows of a batch
+// have one mark each, with which the sink compares that of MySQL.
+func (f *Fold) adoptLow() {
+	for i, r := range f.rows {
+		if w := (*f.bound)[i].Window; w != nil {
+			r.Low = w.Low()
+		}
+	}
+	for i := range f.statements {
+		if s := &f.statements[i]; s.window >= 0 {
+			s.low = f.rows[s.table].Low
+		}
+	}
+}
+
 // Add implements batch.Fold.
 func (f *Fold) Add(p checkpoint.Partition, records []batch.Record, tally *batch.Tally) (size int64) {
 	f.env.Partition, f.env.TopicID = p, f.topics[p]
 	if !f.adopted {
 		f.env.Adopt(f.config.Joined)
+		f.adoptLow()
 		f.adopted = true
 	}
 	for i := range records {
@@ -182,6 +198,9 @@ func (f *Fold) addRow(s *boundStatement) (rejected bool) {
 		k := &s.keys[i]
 		v := k.eval(e)
 		k.fit(e, &v, k.kind)
+		if i == s.window && v.Set && v.Micros() < s.low {
+			s.failDeleted(e, k, &v)
+		}
 		f.keys = k.appendKey(f.keys, &v)
 	}
 	for i := range s.cells {

@@ -9,6 +9,7 @@ import (
 	"github.com/sluice-etl/sluice/fold/format"
 	"github.com/sluice-etl/sluice/fold/lookup"
 	"github.com/sluice-etl/sluice/fold/value"
+	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/row"
 )
 
@@ -69,6 +70,9 @@ type boundStatement struct {
 	table int // in Fold.rows
 	keys  []keyColumn
 	cells []cellColumn
+
+	window int   // which of keys is the table's Window, -1 if it has none
+	low    int64 // the low-water mark of the open batch, if there is a window
 }
 
 type keyColumn struct {
@@ -94,13 +98,16 @@ type cellColumn struct {
 // bindStatement finds the columns of a statement in the tables: its keys in the table's order, and the place of each
 // cell.
 func bindStatement(s *Statement, tables []row.Table) boundStatement {
-	b := boundStatement{Statement: s}
+	b := boundStatement{Statement: s, window: -1}
 	b.table = slices.IndexFunc(tables, func(t row.Table) bool { return t.FullName() == s.Table })
 	t := &tables[b.table]
 	for i := range t.Columns[:t.Keys] {
 		c := &t.Columns[i]
 		k := &s.Keys[slices.IndexFunc(s.Keys, func(k Column) bool { return strings.EqualFold(k.Name, c.Name) })]
 		b.keys = append(b.keys, keyColumn{newLimits(c), k.Eval, k.Kind})
+		if t.Window != nil && strings.EqualFold(c.Name, t.Window.Column) {
+			b.window = i
+		}
 	}
 	for _, k := range s.Cells {
 		at := slices.IndexFunc(t.Columns[t.Keys:], func(c row.Column) bool { return strings.EqualFold(k.Name, c.Name) })
@@ -110,6 +117,13 @@ func bindStatement(s *Statement, tables []row.Table) boundStatement {
 	}
 	b.bindOrders(t)
 	return b
+}
+
+// failDeleted makes the record a dead letter, because v, the start of a window, is before the low-water mark: the rows of
+// the window were deleted, and a new row would look like all of it.
+func (s *boundStatement) failDeleted(e *Env, k *keyColumn, v *value.Value) {
+	e.Fail("%s is %s, before %s: earlier windows of %s are deleted (%s)",
+		k.Name, value.RecordTime(v.Micros()), value.RecordTime(s.low), s.Table, option.Ref("retain"))
 }
 
 // bindOrders finds the order of each Selective column. Orders come last, so that they are folded after the columns that

@@ -87,6 +87,10 @@ func (s *Sink) claim(ctx context.Context, topic batch.Topic, partitions []int32)
 	if err != nil {
 		return nil, err
 	}
+	marks, err := s.readMarks(ctx, tx) // after the locks, see beginRetain
+	if err != nil {
+		return nil, err
+	}
 	if err := s.insertMissing(ctx, tx, topic, missing); err != nil {
 		return nil, err
 	}
@@ -116,6 +120,7 @@ func (s *Sink) claim(ctx context.Context, topic batch.Topic, partitions []int32)
 	if err := tx.Commit(ctx); err != nil {
 		return nil, err
 	}
+	s.adoptMarks(marks)
 	out := make([]checkpoint.Checkpoint, len(rows))
 	for i := range rows {
 		out[i] = rows[i].Checkpoint

@@ -3,6 +3,7 @@ package mysqlout
 import (
 	"errors"
 	"fmt"
+	"time"
 	"unicode/utf8"
 
 	"github.com/sluice-etl/sluice/fold/lookup"
@@ -29,6 +30,9 @@ type Config struct {
 	Joined []*lookup.Table
 	// Replay means that the job is a replay, whose ranges are stored in etl_replay. Adopt and ContinueQuery are then false.
 	Replay bool
+	// Retain is how long the windows of targets are kept, by the full name of the target: a window that ended earlier is
+	// deleted (P36). The other targets keep all windows.
+	Retain map[string]time.Duration
 	// CreateTables creates missing tables.
 	CreateTables bool
 	// EvolveTable adds aggregates that the query has and an existing table lacks.
@@ -47,7 +51,7 @@ func DefaultConfig() Config {
 
 // Schema returns what the checks of the tables need to know of the job.
 func (c Config) Schema() schema.Options {
-	return schema.Options{Job: c.Job, Dedup: c.Dedup, Adopt: c.Adopt, Evolve: c.EvolveTable, Joined: c.Joined, Replay: c.Replay}
+	return schema.Options{Job: c.Job, Dedup: c.Dedup, Adopt: c.Adopt, Evolve: c.EvolveTable, Joined: c.Joined, Replay: c.Replay, Retain: c.Retain}
 }
 
 // Validate returns an error that names every option out of its bounds.

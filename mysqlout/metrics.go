@@ -11,6 +11,8 @@ type metrics struct {
 	dead       prometheus.Counter
 	claims     prometheus.Counter
 	resolves   *prometheus.CounterVec
+	deleted    *prometheus.CounterVec
+	lowWater   *prometheus.GaugeVec
 }
 
 // newMetrics creates the metrics and registers them if reg is not nil.
@@ -31,6 +33,12 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "etl_commit_errors_total", Help: "Errors of claims, commits and resolves by the server's error number; 0 is a lost connection.",
 		}, []string{"number"}),
+		lowWater: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "etl_retain_low_water_timestamp_seconds", Help: "Low-water mark of a table: windows that start before it are deleted. Seconds since 1970; below 0 before the first.",
+		}, []string{"table"}),
+		deleted: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "etl_retain_deleted_rows_total", Help: "Rows of old windows that this process deleted.",
+		}, []string{"table"}),
 		resolves: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "etl_commit_questions_total", Help: "Resolved outcomes of commits whose reply was lost.",
 		}, []string{"answer"}),
@@ -42,7 +50,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		m.resolves.WithLabelValues(answer)
 	}
 	if reg != nil {
-		reg.MustRegister(m.seconds, m.statements, m.rows, m.bytes, m.dead, m.claims, m.errors, m.resolves)
+		reg.MustRegister(m.seconds, m.statements, m.rows, m.bytes, m.dead, m.claims, m.errors, m.resolves, m.deleted, m.lowWater)
 	}
 	return m
 }

@@ -38,6 +38,7 @@ type Sink struct {
 	details bool // etl_dead_letter has the column detail
 	stale   bool // the tables caused an error: they are checked again before the next commit
 	held    map[checkpoint.Partition]bool
+	marked  map[string]bool // the targets, by full name, that had a low-water mark at a claim (P36)
 }
 
 var _ batch.Sink[row.Delta] = (*Sink)(nil)
@@ -50,7 +51,7 @@ func New(c Config, p *pool.Pool, log *slog.Logger, reg prometheus.Registerer) *S
 	s := &Sink{
 		config: c, pool: p, log: log.With("component", "mysqlout"), metrics: newMetrics(reg),
 		buffers:    sync.Pool{New: func() any { b := make([]byte, 0, c.StatementBytes+c.StatementBytes/8); return &b }},
-		refreshing: make(chan struct{}, 1), targets: map[string]*target{}, held: map[checkpoint.Partition]bool{},
+		refreshing: make(chan struct{}, 1), targets: map[string]*target{}, held: map[checkpoint.Partition]bool{}, marked: map[string]bool{},
 	}
 	s.schema = schema.New(c.Schema(), p, s.log)
 	s.ledger = ledger.New(c.Job, p)

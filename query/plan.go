@@ -104,6 +104,9 @@ func Compile(text string, o Options) (*Plan, error) {
 	if err := p.declare(); err != nil {
 		return nil, err
 	}
+	for i := range p.tables {
+		p.setWindow(&p.tables[i])
+	}
 	return p, p.Bind(p.Tables())
 }
 

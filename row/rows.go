@@ -27,6 +27,9 @@ func (c *Cell) Add(n Number) {
 // passed to a sink, and it must not be changed afterwards.
 type Rows struct {
 	Table *Table
+	// Low is the low-water mark of Table.Window with which the rows were folded: no row is of an earlier window. It is 0 and
+	// means nothing if the table has no window.
+	Low int64
 
 	width    int            // cells in a row: columns outside the key
 	keys     []span         // of each row, in the arena

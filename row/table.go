@@ -93,6 +93,8 @@ type Table struct {
 	Version int
 	// View is the view through which clients read the table; nil if they read the table itself.
 	View *View
+	// Window is the column of the key by which whole windows can be deleted; nil if there is none.
+	Window *Window
 	// Declared is the CREATE TABLE of the query, which may lack columns that the query has for itself; nil if there is none.
 	Declared *Declaration
 }

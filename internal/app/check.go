@@ -7,9 +7,11 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/internal/quote"
 	"github.com/sluice-etl/sluice/kafkaio"
 	"github.com/sluice-etl/sluice/mysqlout"
@@ -178,6 +180,7 @@ func (c *checker) mysql(ctx context.Context, topic batch.Topic, known bool) {
 			c.refuse(f.Subject, "%s", findingText(f))
 		}
 	}
+	c.expired(ctx, conns, missing)
 	if c.refused == refused {
 		db := &database{sink: mysqlout.New(cfg, conns, nil, nil), ledger: ledger.New(cfg.Job, conns)}
 		if lacking != nil {
@@ -186,6 +189,37 @@ func (c *checker) mysql(ctx context.Context, topic batch.Topic, known bool) {
 		}
 		c.tables(ctx, db, topic, known, missing)
 	}
+}
+
+// expired says how many rows a start deletes from the tables whose old windows are deleted.
+func (c *checker) expired(ctx context.Context, conns *pool.Pool, missing map[string]bool) {
+	want := c.cfg.Plan.Tables()
+	for i := range want {
+		t := &want[i]
+		keep := c.cfg.Sink.Retain[t.FullName()]
+		if keep == 0 || missing[t.FullName()] || c.refused > 0 {
+			continue
+		}
+		old, err := schema.New(c.cfg.Sink.Schema(), conns, nil).CountExpired(ctx, t, keep)
+		if err != nil {
+			c.say("warning", t.FullName(), "cannot tell how many rows of old windows a start deletes: %v", err)
+			continue
+		}
+		c.say("note", t.FullName(), "%s", expiredText(old, keep))
+	}
+}
+
+// expiredText says what a start deletes.
+func expiredText(old schema.Expired, keep time.Duration) string {
+	if old.Rows == 0 {
+		return fmt.Sprintf("a start deletes nothing: no window ended more than %s (%s) ago", option.Age(keep), option.Ref("retain"))
+	}
+	more := ""
+	if old.More {
+		more = "more than "
+	}
+	return fmt.Sprintf("a start deletes %s%s: all windows before %s, which ended more than %s (%s) ago",
+		more, several(int(old.Rows), "row"), old.Before.Format(time.DateTime), option.Age(keep), option.Ref("retain"))
 }
 
 // database is what the checks of a start use of MySQL.
@@ -338,6 +372,17 @@ func Plan(ctx context.Context, cfg Config, out io.Writer) error {
 	}
 	if len(statements) == 0 {
 		fmt.Fprintln(out, "-- Nothing is missing.")
+	}
+	for i := range want {
+		keep := cfg.Sink.Retain[want[i].FullName()]
+		if keep == 0 || slices.ContainsFunc(found.Findings, func(f schema.Finding) bool { return !f.Warning && strings.HasPrefix(f.Subject, want[i].FullName()) }) {
+			continue // there is no such table, or it is refused
+		}
+		old, err := tables.CountExpired(ctx, &want[i], keep)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "-- %s: %s.\n", quote.Text(want[i].FullName()), expiredText(old, keep))
 	}
 	refused := 0
 	for _, f := range found.Findings {

@@ -74,7 +74,7 @@ var direction = []struct {
 	{"fold/format", []string{"fold/jsonpath", "fold/value", "internal/avrobin", "internal/option", "row"}, "log formats: splits the bytes of a body into fields; independent of Kafka"},
 	{"fold/lookup", []string{"fold/value", "row"}, "the rows of joined tables, in memory; does no I/O"},
 	{"fold/aggregate", []string{"fold/value", "row"}, "what a record adds to a cell; independent of records"},
-	{"fold", []string{"batch", "checkpoint", "fold/aggregate", "fold/format", "fold/lookup", "fold/value", "fold/window", "row"}, "implements batch.Fold for any program of functions; independent of SQL"},
+	{"fold", []string{"batch", "checkpoint", "fold/aggregate", "fold/format", "fold/lookup", "fold/value", "fold/window", "internal/option", "row"}, "implements batch.Fold for any program of functions; independent of SQL"},
 	{"query/ast", []string{"fold/jsonpath"}, "the tree of a query"},
 	{"query/parse", []string{"fold/jsonpath", "fold/value", "query/ast"}, "parses text into the tree; the only package that uses the SQL parser"},
 	{"query/expr", []string{"fold", "fold/format", "fold/jsonpath", "fold/lookup", "fold/value", "internal/editdistance", "internal/option", "query/ast", "row"}, "expressions: types, conversion and evaluation"},

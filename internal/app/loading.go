@@ -48,6 +48,7 @@ type loading struct {
 	joined *joined.Reader
 	engine atomic.Pointer[batch.Engine[row.Delta]] // nil until tables and topics exist
 	mysql  *health
+	retain *retention
 }
 
 func newLoading(cfg Config, log *slog.Logger, reg *prometheus.Registry) (*loading, error) {
@@ -61,13 +62,15 @@ func newLoading(cfg Config, log *slog.Logger, reg *prometheus.Registry) (*loadin
 		return nil, err
 	}
 	conns := pool.New(cfg.Pool, log, reg) // does not dial yet
-	return &loading{
+	l := &loading{
 		cfg: cfg, log: log, reg: reg, conns: conns, source: source,
 		sink:   mysqlout.New(cfg.Sink, conns, log, reg),
 		ledger: ledger.New(cfg.Sink.Job, conns),
 		joined: joined.New(cfg.Joined, cfg.Plan.Joined(), conns, log, reg),
 		mysql:  newHealth(status.Degraded, "not contacted yet"),
-	}, nil
+	}
+	l.retain = newRetention(log, l.sink, cfg.Sink.Retain)
+	return l, nil
 }
 
 // run prepares the tables, waits for the topics, checks whether the job may start, and loads until ctx ends. A condition
@@ -113,6 +116,9 @@ func (l *loading) run(ctx context.Context, topics *topics) error {
 	g.Go(func() error { l.joined.Run(ctx, l.cfg.ReadJoined); return nil })
 	if l.cfg.Dedup.Enabled() {
 		g.Go(func() error { l.pruneIDs(ctx); return nil })
+	}
+	if len(l.cfg.Sink.Retain) > 0 {
+		g.Go(func() error { l.retain.run(ctx); return nil })
 	}
 	if l.cfg.Sink.Replay {
 		g.Go(func() error { return l.watchReplay(ctx, engine) })

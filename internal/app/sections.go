@@ -70,7 +70,7 @@ type batchView struct {
 
 // sections returns the sections of loading: its partitions, its last batches, the query, and totals.
 func (l *loading) sections() []status.Section {
-	return []status.Section{
+	list := []status.Section{
 		{Name: "partitions", Func: func() any { return l.partitions() }},
 		{Name: "batches", Func: func() any { return l.batches() }},
 		{Name: "query", Func: func() any {
@@ -83,6 +83,10 @@ func (l *loading) sections() []status.Section {
 		totals("commits", "etl_commit_", l.reg),
 		totals("connections", "etl_pool_", l.reg),
 	}
+	if len(l.cfg.Sink.Retain) > 0 {
+		list = append(list, status.Section{Name: "retention", Func: func() any { return l.retain.status() }})
+	}
+	return list
 }
 
 // engineStatus asks the engine, which replies between two steps. It is empty if the engine does not run or is busy.

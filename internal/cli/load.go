@@ -38,6 +38,6 @@ func (c *loadCmd) Run(ctx context.Context, k *kong.Context, s Streams) error {
 func (c *loadCmd) config(k *kong.Context) (app.Config, error) {
 	cfg := app.Config{ShutdownTimeout: c.ShutdownTimeout, Status: c.status(), FlumeValues: c.flume(), Kafka: c.KafkaOptions.config()}
 	cfg.Dedup = c.WindowOptions.config(c.DedupOptions)
-	err := c.load(&cfg, "")
+	err := c.load(k, &cfg, "")
 	return cfg, errors.Join(err, optionErrors(k, cfg.Validate()))
 }

@@ -33,10 +33,16 @@ type QueryOptions struct {
 
 // JobOptions set the job, which owns checkpoints and tables.
 type JobOptions struct {
-	TableOptions `embed:""`
-	EvolveTable  bool   `group:"query" help:"Add columns that the query has and an existing table lacks, if they are right in its rows: aggregates, which are NULL until a record is added to the row."`
-	QueryChange  string `group:"query" enum:"refuse,continue" default:"refuse" help:"What to do when the query has changed: refuse to start, or continue from the checkpoints of the old query."`
-	Adopt        bool   `group:"query" help:"Let a new job start on tables that hold rows or belong to another job."`
+	TableOptions  `embed:""`
+	RetainOptions `embed:""`
+	EvolveTable   bool   `group:"query" help:"Add columns that the query has and an existing table lacks, if they are right in its rows: aggregates, which are NULL until a record is added to the row."`
+	QueryChange   string `group:"query" enum:"refuse,continue" default:"refuse" help:"What to do when the query has changed: refuse to start, or continue from the checkpoints of the old query."`
+	Adopt         bool   `group:"query" help:"Let a new job start on tables that hold rows or belong to another job."`
+}
+
+// RetainOptions set which windows are deleted.
+type RetainOptions struct {
+	Retain option.Retention `group:"query" default:"0s" placeholder:"AGE" help:"How long windows are kept: 90d, or hits=90d,daily=400d for some tables. Older ones are deleted; their late records are dead letters. 0s keeps all."`
 }
 
 // TableOptions are those of JobOptions that a replay has too.

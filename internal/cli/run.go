@@ -69,7 +69,7 @@ func (o *RunOptions) halves(k *kong.Context, receive, load bool, fallback string
 		err = o.receive(&cfg)
 	}
 	if load {
-		err = errors.Join(err, o.load(&cfg, fallback))
+		err = errors.Join(err, o.load(k, &cfg, fallback))
 	}
 	if !cfg.Receive && !load {
 		return cfg, errors.Join(err, errNothing)
@@ -77,7 +77,7 @@ func (o *RunOptions) halves(k *kong.Context, receive, load bool, fallback string
 	return cfg, errors.Join(err, optionErrors(k, cfg.Validate()))
 }
 
-func (o *LoadOptions) load(cfg *app.Config, fallback string) error {
+func (o *LoadOptions) load(k *kong.Context, cfg *app.Config, fallback string) error {
 	cfg.Load = true
 	o.ConsumeOptions.apply(&cfg.Kafka)
 	cfg.Kafka.ShutdownTimeout = cfg.ShutdownTimeout
@@ -90,7 +90,11 @@ func (o *LoadOptions) load(cfg *app.Config, fallback string) error {
 	cfg.Plan, err = o.plan(fallback, query.Options{
 		DeadLetterMaxBytes: int(o.DeadLetterMaxBytes), FlumeValues: cfg.FlumeValues, DedupHeader: cfg.Dedup.Header,
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	cfg.Sink.Retain, err = cfg.Plan.Retained(o.Retain)
+	return optionErrors(k, err)
 }
 
 // plan compiles the query; a query that does not compile is a usage error. more holds the options that are not among

@@ -46,6 +46,8 @@ func sample(t *testing.T, f *kong.Flag) (good, bad string) {
 		return "3MiB", "3 potatoes"
 	case option.Age:
 		return "3d", "3 weeks"
+	case option.Retention:
+		return "hits=3d", "hits=3 weeks"
 	case time.Duration:
 		return "7s", "7"
 	case map[string]string:

@@ -24,4 +24,10 @@ const (
 	Renaming      = "S2" // RENAME TABLE is not sent
 	Renamed       = "S3" // RENAME TABLE was answered, the other job is held
 	Swapped       = "S4" // the other job was released
+	RetainBegins  = "E1" // the first low-water mark is inserted and the job is fenced, COMMIT is not sent
+	RetainBegun   = "E2" // that was committed
+	LowWaterOpen  = "E3" // a low-water mark was moved, COMMIT is not sent
+	LowWaterMoved = "E4" // that was committed, nothing is deleted
+	Deleting      = "E5" // a chunk of windows below the mark was deleted, COMMIT is not sent
+	Deleted       = "E6" // that was committed
 )

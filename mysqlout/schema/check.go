@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sluice-etl/sluice/fold/lookup"
 	"github.com/sluice-etl/sluice/internal/option"
@@ -22,6 +23,8 @@ type Options struct {
 	Evolve bool            // a start adds columns that a target lacks
 	Joined []*lookup.Table // the tables that the query joins
 	Replay bool            // the job is a replay, so it needs etl_replay, and never adopts a table
+	// Retain is how long the windows of tables are kept, by the full name of the table; the others keep them all.
+	Retain map[string]time.Duration
 }
 
 // OrAdopt returns the last of the choices in an advice about a target that is not free.
@@ -162,6 +165,11 @@ func (c *Checker) checkTargets(ctx context.Context, tx *pool.Tx, want []row.Tabl
 			j.lacking = j.lackingColumns()
 		}
 		found := Table{Table: j.table(), Definition: text, Index: j.index}
+		if c.options.Retain[want[i].FullName()] > 0 {
+			if err := j.retained(ctx, tx, &found.Table); err != nil {
+				return sqlerr.Classify("check whether windows of "+want[i].FullName()+" can be deleted", err)
+			}
+		}
 		out.Findings = append(out.Findings, j.findings...)
 		if want[i].View != nil {
 			view, findings, err := checkView(ctx, tx, &want[i])
@@ -185,7 +193,7 @@ func (c *Checker) checkTargets(ctx context.Context, tx *pool.Tx, want []row.Tabl
 
 // reserved refuses a target that is one of the job's own tables.
 func reserved(server pool.Server, names Naming, t *row.Table) *Finding {
-	for _, o := range append(everyJobs(server), ownTable{name: sqltext.DedupTable}, ownTable{name: sqltext.ReplayTable}) {
+	for _, o := range append(everyJobs(server), ownTable{name: sqltext.DedupTable}, ownTable{name: sqltext.ReplayTable}, ownTable{name: sqltext.RetainTable}) {
 		if strings.EqualFold(names.Key(t), o.name) {
 			return &Finding{Subject: t.FullName(), Seen: "it is one of Sluice's own tables", Do: "let the query write to another table"}
 		}

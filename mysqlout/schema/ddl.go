@@ -194,7 +194,11 @@ func (c *Checker) DDL(want []row.Table) string {
 		fmt.Fprintf(&b, "GRANT %s ON %s TO 'etl'@'%%';\n", rights, o.name)
 	}
 	for i := range want {
-		fmt.Fprintf(&b, "GRANT SELECT, INSERT, UPDATE ON %s TO 'etl'@'%%';\n", sqltext.AppendTableName(nil, &want[i]))
+		rights := "SELECT, INSERT, UPDATE"
+		if c.options.Retain[want[i].FullName()] > 0 {
+			rights += ", DELETE"
+		}
+		fmt.Fprintf(&b, "GRANT %s ON %s TO 'etl'@'%%';\n", rights, sqltext.AppendTableName(nil, &want[i]))
 		if want[i].View != nil {
 			shown := want[i].Shown()
 			fmt.Fprintf(&b, "GRANT SELECT, SHOW VIEW ON %s TO 'etl'@'%%';\n", sqltext.AppendTableName(nil, &shown))

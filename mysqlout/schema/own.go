@@ -44,6 +44,14 @@ func (c *Checker) ownTables(server pool.Server) []ownTable {
 			"since DATETIME(6) NOT NULL",
 		}, key: "job, topic, partition_id"})
 	}
+	if len(c.options.Retain) > 0 {
+		tables = append(tables, ownTable{name: sqltext.RetainTable, columns: []string{
+			"table_name " + binaryText(server, sqltext.MaxName) + " NOT NULL",
+			"job " + binaryText(server, sqltext.MaxJob) + " NOT NULL",
+			"low_water DATETIME NOT NULL",
+			"updated_at DATETIME(6) NOT NULL",
+		}, key: "table_name"})
+	}
 	return tables
 }
 

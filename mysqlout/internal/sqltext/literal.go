@@ -67,8 +67,8 @@ func AppendTableName(dst []byte, t *row.Table) []byte {
 	return AppendName(dst, t.Name)
 }
 
-// appendDatetime appends a quoted time in UTC, with six digits of the fraction if it is not zero.
-func appendDatetime(dst []byte, micros int64) []byte {
+// AppendDatetime appends a quoted time in UTC, with six digits of the fraction if it is not zero.
+func AppendDatetime(dst []byte, micros int64) []byte {
 	t := time.UnixMicro(micros).UTC()
 	year, month, day := t.Date()
 	hour, minute, second := t.Clock()
@@ -117,7 +117,7 @@ func AppendCell(dst []byte, r *row.Rows, c *row.Column, cell *row.Cell) []byte {
 	case row.Double:
 		return appendDouble(dst, cell.Lo)
 	case row.Datetime:
-		return appendDatetime(dst, int64(cell.Lo))
+		return AppendDatetime(dst, int64(cell.Lo))
 	case row.Text:
 		return AppendText(dst, r.Bytes(cell))
 	}
@@ -137,7 +137,7 @@ func AppendKeyPart(dst []byte, c *row.Column, key, scratch []byte) (out, rest []
 		return n.AppendText(dst, scale), rest
 	case row.Datetime:
 		micros, rest := row.KeyDatetime(key)
-		return appendDatetime(dst, micros), rest
+		return AppendDatetime(dst, micros), rest
 	case row.Text:
 		v, rest := row.KeyBytes(scratch[:0], key)
 		return AppendText(dst, v), rest

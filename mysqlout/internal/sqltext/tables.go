@@ -16,6 +16,7 @@ const (
 	DeadLetterTable = "etl_dead_letter"
 	DedupTable      = "etl_dedup"
 	ReplayTable     = "etl_replay"
+	RetainTable     = "etl_retain"
 
 	DetailColumn = "detail" // of etl_dead_letter; not in tables of older releases
 )

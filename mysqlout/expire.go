@@ -1,0 +1,272 @@
+package mysqlout
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/internal/failpoint"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqlerr"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
+	"github.com/sluice-etl/sluice/mysqlout/schema"
+	"github.com/sluice-etl/sluice/pool"
+	"github.com/sluice-etl/sluice/row"
+)
+
+// Old windows of a target are deleted in three kinds of transactions, each of its own (P36):
+//
+//  1. Begin, once for a target: the first mark is inserted, lower than any window, and the epochs of the job's checkpoints
+//     are raised. A crash before COMMIT leaves nothing. After it, every owner is fenced, claims again, and knows the mark.
+//  2. Move: the mark is raised to the start of the first window that is kept. It waits for the shared locks of commits.
+//     A crash before COMMIT leaves the old mark. After it, no commit adds to a window below, whether it is deleted or not.
+//  3. Delete: a chunk of the rows below the mark that is stored. A crash before COMMIT leaves the chunk; after it, the next
+//     process continues with the rows that are left. Nothing else stores how far the deletion is.
+//
+// Any process of the job may do each of them at any time. Of those that delete, one at a time has the lock of the
+// target's row of etl_target, so that they do not wait for each other's rows. It waits for nothing that a commit locks,
+// because a commit neither locks that row nor a row below the mark.
+
+// noMark is the first mark of a target, from which nothing is deleted.
+const noMark = "1000-01-01 00:00:00"
+
+// MoveLowWater moves the low-water mark of a target to where Config.Retain puts it now, unless it is there or beyond. It
+// returns the mark in microseconds since 1970. begun is false as long as the job has no checkpoint: there is no mark then.
+func (s *Sink) MoveLowWater(ctx context.Context, table string) (micros int64, begun bool, err error) {
+	doing := "move the low-water mark of " + table
+	t, key, err := s.retainedTarget(ctx, table)
+	if err != nil {
+		return 0, false, err
+	}
+	wanted := int64(row.NoLow)
+	if err := s.inOwnTx(ctx, doing, func(tx *pool.Tx) (commit bool, err error) {
+		if err := s.lockUnaltered(ctx, tx, []*target{t}); err != nil {
+			return false, err
+		}
+		if micros, begun, err = storedMark(ctx, tx, key, ""); err != nil {
+			return false, err
+		}
+		if low, ok, err := schema.LowWater(ctx, tx, &t.table, s.config.Retain[table]); err != nil {
+			return false, err
+		} else if ok {
+			wanted = low
+		}
+		return false, nil
+	}); err != nil {
+		return 0, false, err
+	}
+	if !begun {
+		if micros, begun, err = s.beginRetain(ctx, doing, &t.table, key); err != nil || !begun {
+			return 0, false, err
+		}
+	}
+	if wanted > micros {
+		if micros, err = s.raiseMark(ctx, doing, &t.table, key, wanted); err != nil {
+			return 0, false, err
+		}
+	}
+	s.metrics.lowWater.WithLabelValues(table).Set(float64(micros / 1_000_000))
+	return micros, true, nil
+}
+
+// raiseMark raises a mark, unless another process has raised it further, and returns it. It waits until no transaction is
+// open that has read the old one.
+func (s *Sink) raiseMark(ctx context.Context, doing string, t *row.Table, key string, wanted int64) (micros int64, err error) {
+	err = s.inOwnTx(ctx, doing, func(tx *pool.Tx) (commit bool, err error) {
+		if _, err := s.lockTarget(ctx, tx, t, ""); err != nil {
+			return false, err
+		}
+		var ok bool
+		if micros, ok, err = storedMark(ctx, tx, key, " FOR UPDATE"); err != nil || !ok || wanted <= micros {
+			return false, err
+		}
+		text := sqltext.AppendDatetime([]byte("UPDATE etl_retain SET updated_at = UTC_TIMESTAMP(6), low_water = "), wanted)
+		if _, err := tx.Exec(ctx, string(sqltext.AppendText(append(text, " WHERE table_name = "...), key))); err != nil {
+			return false, err
+		}
+		micros = wanted
+		failpoint.Hit(failpoint.LowWaterOpen)
+		return true, nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	failpoint.Hit(failpoint.LowWaterMoved)
+	return micros, nil
+}
+
+// beginRetain inserts the first mark of a target, and fences all owners of the job's partitions, which know nothing of it.
+// A claim reads the marks after it has locked its checkpoints, or that of another partition if its own are new. The
+// checkpoints are locked here before the mark is inserted. So either the claim has read the mark, or its epoch is raised
+// here. It does nothing before the job's first claim, which would find nothing to lock.
+func (s *Sink) beginRetain(ctx context.Context, doing string, t *row.Table, key string) (micros int64, begun bool, err error) {
+	err = s.inOwnTx(ctx, doing, func(tx *pool.Tx) (bool, error) {
+		claimed, held := false, false
+		text := sqltext.AppendText([]byte("SELECT query_hash FROM etl_checkpoint WHERE job = "), s.config.Job)
+		if err := tx.Query(ctx, string(append(text, " ORDER BY topic, partition_id FOR UPDATE"...)), func(scan func(...any) error) error {
+			var hash []byte
+			err := scan(&hash)
+			claimed, held = true, held || slices.Equal(hash, swapHash[:])
+			return err
+		}); err != nil || !claimed || held {
+			return false, err
+		}
+		if _, err := s.lockTarget(ctx, tx, t, ""); err != nil {
+			return false, err
+		}
+		if micros, begun, err = storedMark(ctx, tx, key, ""); err != nil || begun {
+			return false, err
+		}
+		text = sqltext.AppendText([]byte("INSERT INTO etl_retain (table_name, job, low_water, updated_at) VALUES ("), key)
+		text = sqltext.AppendText(append(text, ','), s.config.Job)
+		if _, err := tx.Exec(ctx, string(append(text, ",'"+noMark+"',UTC_TIMESTAMP(6))"...))); err != nil {
+			return false, err
+		}
+		var owner checkpoint.Owner
+		if _, err := rand.Read(owner[:]); err != nil {
+			return false, err
+		}
+		text = sqltext.AppendBytes([]byte("UPDATE etl_checkpoint SET epoch = epoch + 1, updated_at = UTC_TIMESTAMP(6), owner = "), owner[:])
+		if _, err := tx.Exec(ctx, string(sqltext.AppendText(append(text, " WHERE job = "...), s.config.Job))); err != nil {
+			return false, err
+		}
+		if micros, begun, err = storedMark(ctx, tx, key, ""); err != nil {
+			return false, err
+		}
+		failpoint.Hit(failpoint.RetainBegins)
+		return true, nil
+	})
+	if err != nil {
+		return 0, false, err
+	}
+	if begun {
+		failpoint.Hit(failpoint.RetainBegun)
+	}
+	return micros, begun, nil
+}
+
+// DeleteExpired deletes at most limit rows of windows below the target's low-water mark, the earliest first, and returns
+// how many it deleted. A number below limit means that no more are left.
+func (s *Sink) DeleteExpired(ctx context.Context, table string, limit int) (deleted int64, err error) {
+	t, key, err := s.retainedTarget(ctx, table)
+	if err != nil {
+		return 0, err
+	}
+	err = s.inOwnTx(ctx, "delete old windows of "+table, func(tx *pool.Tx) (bool, error) {
+		// The table must be the one whose columns were checked: in another one, the column may hold something else.
+		if err := s.lockUnaltered(ctx, tx, []*target{t}); err != nil {
+			return false, err
+		}
+		if claimed, err := s.lockTarget(ctx, tx, &t.table, " FOR UPDATE"); err != nil || !claimed {
+			return false, err
+		}
+		micros, ok, err := storedMark(ctx, tx, key, "")
+		if err != nil || !ok {
+			return false, err
+		}
+		text := schema.AppendBelow(sqltext.AppendTableName([]byte("DELETE FROM "), &t.table), &t.table, micros)
+		text = append(text, " ORDER BY "...)
+		text = sqltext.AppendName(text, t.table.Column(t.table.Window.Column).StoredKey()[0])
+		if deleted, err = tx.Exec(ctx, string(fmt.Appendf(text, " LIMIT %d", limit))); err != nil {
+			return false, err
+		}
+		failpoint.Hit(failpoint.Deleting)
+		return true, nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	failpoint.Hit(failpoint.Deleted)
+	s.metrics.deleted.WithLabelValues(table).Add(float64(deleted))
+	return deleted, nil
+}
+
+// retainedTarget returns a target of Config.Retain, and its name in etl_retain. A table that was altered is checked again
+// before.
+func (s *Sink) retainedTarget(ctx context.Context, table string) (*target, string, error) {
+	if err := s.refreshSchema(ctx); err != nil {
+		return nil, "", err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.targets[table]
+	if t == nil || t.table.Window == nil || s.config.Retain[table] <= 0 {
+		return nil, "", sqlerr.Bugf("table %s has no windows to delete, or Prepare has not checked it", table)
+	}
+	return t, s.names.Key(&t.table), nil
+}
+
+// lockTarget reads, and with FOR UPDATE locks, the row of etl_target of a table. claimed is false if there is none yet. It
+// refuses a table that another job has taken over.
+func (s *Sink) lockTarget(ctx context.Context, tx *pool.Tx, t *row.Table, lock string) (claimed bool, err error) {
+	stored, err := storedTargets(ctx, tx)
+	if err != nil {
+		return false, err
+	}
+	s.mu.Lock()
+	names := s.names
+	s.mu.Unlock()
+	for _, name := range stored {
+		if !names.IsStored(t, name) {
+			continue
+		}
+		text := sqltext.AppendText([]byte("SELECT job FROM etl_target WHERE table_name = "), name)
+		if err := tx.Query(ctx, string(append(text, lock...)), func(scan func(...any) error) error {
+			job := ""
+			if err := scan(&job); err != nil {
+				return err
+			}
+			if job != s.config.Job {
+				return &checkpoint.Error{Class: checkpoint.ErrRefused,
+					Err:  fmt.Errorf("table %s belongs to job %q, this is job %q", t.FullName(), job, s.config.Job),
+					Hint: "its windows are deleted by the processes of that job alone"}
+			}
+			claimed = true
+			return nil
+		}); err != nil {
+			return false, fmt.Errorf("read etl_target: %w", err)
+		}
+	}
+	return claimed, nil
+}
+
+// storedMark reads the low-water mark of a target; ok is false if there is none.
+func storedMark(ctx context.Context, tx *pool.Tx, key, lock string) (micros int64, ok bool, err error) {
+	text := sqltext.AppendText([]byte("SELECT "+lowWater+" FROM etl_retain WHERE table_name = "), key)
+	err = tx.Query(ctx, string(append(text, lock...)), func(scan func(...any) error) error {
+		ok = true
+		return scan(&micros)
+	})
+	if err != nil {
+		err = fmt.Errorf("read etl_retain: %w", err)
+	}
+	return micros, ok, err
+}
+
+// inOwnTx runs do in a transaction, and commits it if do reports true. An unknown outcome of COMMIT is an ErrRetry: each
+// of these transactions can be repeated, and finds out what was done.
+func (s *Sink) inOwnTx(ctx context.Context, doing string, do func(*pool.Tx) (commit bool, err error)) error {
+	tx, err := s.pool.Tx(ctx, pool.PriorityLow)
+	if err != nil {
+		return sqlerr.Classify(doing, err)
+	}
+	commit, err := do(tx)
+	if err != nil {
+		sqlerr.Abandon(tx, err)
+		return sqlerr.Classify(doing, err)
+	}
+	if !commit {
+		tx.Rollback(ctx)
+		return nil
+	}
+	if err := tx.Commit(ctx); err != nil {
+		err = sqlerr.Classify(doing, err)
+		if errors.Is(err, checkpoint.ErrUnknown) {
+			return &checkpoint.Error{Class: checkpoint.ErrRetry, Err: err}
+		}
+		return err
+	}
+	return nil
+}

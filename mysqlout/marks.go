@@ -1,0 +1,144 @@
+package mysqlout
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
+	"github.com/sluice-etl/sluice/pool"
+	"github.com/sluice-etl/sluice/row"
+)
+
+// The low-water mark of a target (P36) is a row of etl_retain. Windows that start before it are deleted (expire.go).
+//
+// Invariant: no transaction that commits writes a row of a window below the mark. A commit reads the mark with a shared
+// lock, after the fence and before the first row, and keeps the lock until it ends. So while a mark moves, no transaction
+// is open that has read the old one, and one that begins later reads the new one. A batch that was folded with an older
+// mark, and has a row below the new one, is discarded and folded again, and then the records of this row are dead letters.
+//
+// Who reads the mark? Every owner of a partition: the claim that makes it the owner finds out whether there is a mark. The
+// first mark of a target raises the epochs of the job's checkpoints in the same transaction, so an owner that knows
+// nothing of the mark cannot commit, whatever options its process has.
+
+// lowWater is the column as microseconds since 1970.
+const lowWater = "1000000 * TIMESTAMPDIFF(SECOND, '1970-01-01 00:00:00', low_water)"
+
+// readMarks reads the low-water marks of the job's targets, by the full name of the target. It comes after the statements
+// that lock the checkpoints of a claim.
+func (s *Sink) readMarks(ctx context.Context, tx *pool.Tx) (marks map[string]int64, err error) {
+	there := false // a database without the table has no marks, and it is not an error
+	text := sqltext.AppendText([]byte("SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = "), sqltext.RetainTable)
+	if err := tx.Query(ctx, string(text), func(func(...any) error) error { there = true; return nil }); err != nil || !there {
+		return nil, err
+	}
+	stored := map[string]int64{}
+	err = tx.Query(ctx, "SELECT table_name, "+lowWater+" FROM etl_retain", func(scan func(...any) error) error {
+		var name string
+		var micros int64
+		err := scan(&name, &micros)
+		stored[name] = micros
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read etl_retain: %w", err)
+	}
+	marks = map[string]int64{}
+	targets, names := s.boundTargets()
+	for i := range targets {
+		if micros, ok := stored[names.Key(&targets[i])]; ok && targets[i].Window != nil {
+			marks[targets[i].FullName()] = micros
+		}
+	}
+	return marks, nil
+}
+
+// adoptMarks makes commits read the marks that a claim has found. A target keeps its mark as long as the process runs,
+// because another claim, whose result is older, may be adopted later.
+func (s *Sink) adoptMarks(marks map[string]int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, micros := range marks {
+		s.marked[name] = true
+		w := s.targets[name].table.Window
+		w.SetLow(max(w.Low(), micros))
+	}
+}
+
+// compareMarks locks the marks of the tables, shared, until the transaction ends, and compares the rows with them.
+func (s *Sink) compareMarks(ctx context.Context, tx *pool.Tx, tables []tableRows) error {
+	var marked []*tableRows
+	var keys []string
+	s.mu.Lock()
+	for i := range tables {
+		if t := &tables[i]; s.marked[t.table.FullName()] {
+			marked, keys = append(marked, t), append(keys, s.names.Key(&t.table))
+		}
+	}
+	s.mu.Unlock()
+	if marked == nil {
+		return nil
+	}
+	text := []byte("SELECT table_name, " + lowWater + " FROM etl_retain WHERE table_name IN (")
+	for i, key := range keys {
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = sqltext.AppendText(text, key)
+	}
+	text = append(text, ") ORDER BY table_name LOCK IN SHARE MODE"...)
+	marks := map[string]int64{}
+	if err := tx.Query(ctx, string(text), func(scan func(...any) error) error {
+		var name string
+		var micros int64
+		err := scan(&name, &micros)
+		marks[name] = micros
+		return err
+	}); err != nil {
+		return fmt.Errorf("read low-water marks: %w", err)
+	}
+	for i, t := range marked {
+		micros, ok := marks[keys[i]]
+		if !ok {
+			return &checkpoint.Error{
+				Class: checkpoint.ErrBlocked,
+				Err:   fmt.Errorf("etl_retain has lost its row of table %s, so it is not known which windows are deleted", t.table.FullName()),
+				Hint:  "restore the row, or restart all processes of the job: records of deleted windows are counted again then",
+			}
+		}
+		if err := compareMark(t.rows, micros); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// compareMark returns an error if rows were folded with a mark under which the fate of their records differs. It makes
+// the fold use the mark from the next batch on.
+func compareMark(r *row.Rows, micros int64) error {
+	w := r.Table.Window
+	if w.Low() != micros {
+		w.SetLow(micros)
+	}
+	if micros == r.Low || micros > r.Low && !hasRowBelow(r, micros) {
+		return nil
+	}
+	// A mark that is lower than that of the fold was restored with the database: records became dead letters that can be
+	// counted.
+	return &checkpoint.Error{
+		Class: checkpoint.ErrStale,
+		Err: fmt.Errorf("the windows of table %s before %s are deleted, which was not known when this batch was folded; its records are folded again",
+			r.Table.FullName(), time.UnixMicro(micros).UTC().Format(time.DateTime)),
+	}
+}
+
+// hasRowBelow reports whether a row is of a window that starts before an instant.
+func hasRowBelow(r *row.Rows, micros int64) bool {
+	for i := range r.Len() {
+		if at, ok := r.WindowOf(i); ok && at < micros {
+			return true
+		}
+	}
+	return false
+}

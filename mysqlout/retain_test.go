@@ -1,0 +1,501 @@
+package mysqlout
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/internal/mariadbtest"
+	"github.com/sluice-etl/sluice/mysqlout/internal/sqltest"
+)
+
+// Windows that ended before the age are deleted, the earliest first, in chunks. A later record of them is a dead letter.
+func TestP36_OldWindowsAreDeleted(t *testing.T) {
+	t.Parallel()
+	db := sqltest.Open(t, mariadbtest.Start(t))
+	w := newWorker(t, db, 24*time.Hour, retainedQuery, 0)
+	w.commit(0, 0, 1, 2, 10, 30)
+	w.move(6) // 30 - 24; it fences this process, too
+	w.commit(5, 6)
+	if w.fenced != 1 || len(w.dead) != 1 || !strings.Contains(w.dead[0].Reason, "earlier windows of hits are deleted (option 'retain')") {
+		t.Errorf("the batch was fenced %d times and has the dead letters %v; expected once, and that of hour 5", w.fenced, w.dead)
+	}
+	if n, err := w.sink.DeleteExpired(t.Context(), "hits", 2); n != 2 || err != nil {
+		t.Errorf("deleted %d rows, %v; expected the limit, 2", n, err)
+	}
+	if got, want := hits(t, db), "2 1\n6 1\n10 1\n30 1"; got != want {
+		t.Errorf("after a chunk the rows are\n%s\nexpected\n%s", got, want)
+	}
+	if n := w.deleteAll(2); n != 1 {
+		t.Errorf("deleted %d more rows, expected 1", n)
+	}
+	if got, want := hits(t, db), "6 1\n10 1\n30 1"; got != want {
+		t.Errorf("the rows are\n%s\nexpected\n%s", got, want)
+	}
+	w.move(6)
+	w.commit(100)
+	w.move(76)
+	if n := counterValue(t, w.sink.metrics.deleted.WithLabelValues("hits")); n != 3 {
+		t.Errorf("the metric is %v, expected 3", n)
+	}
+	low, err := time.Parse(time.DateTime, hour(76))
+	if got := counterValue(t, w.sink.metrics.lowWater.WithLabelValues("hits")); err != nil || got != float64(low.Unix()) {
+		t.Errorf("the metric of the mark is %v, expected %d", got, low.Unix())
+	}
+}
+
+// Without a checkpoint there is nothing to fence, so there is no mark yet.
+func TestP36_NoMarkBeforeTheFirstClaim(t *testing.T) {
+	t.Parallel()
+	db := sqltest.Open(t, mariadbtest.Start(t))
+	plan := sqltest.Plan(t, "json", retainedQuery)
+	c := testConfig()
+	c.Retain = map[string]time.Duration{"hits": time.Hour}
+	s := New(c, db.Pool, nil, nil)
+	if _, err := s.Prepare(t.Context(), plan.Tables()); err != nil {
+		t.Fatal(err)
+	}
+	if _, begun, err := s.MoveLowWater(t.Context(), "hits"); begun || err != nil {
+		t.Errorf("begun is %v, %v, expected false", begun, err)
+	}
+	if got := db.Text(t, "SELECT COUNT(*) FROM etl_retain"); got != "0" {
+		t.Errorf("etl_retain has %s rows, expected none", got)
+	}
+}
+
+// The clock of the server and the newest window both bound the mark: a record from the future deletes no more than the
+// clock does, and windows of old records are not deleted because the clock is far ahead of them.
+func TestP36_TheMarkIsBoundedByClockAndRecords(t *testing.T) {
+	t.Parallel()
+	db := sqltest.Open(t, mariadbtest.Start(t))
+	w := newWorker(t, db, 24*time.Hour, retainedQuery, 0)
+	w.commit(0, 20)
+	w.move(-4)
+	w.commit(30)
+	w.move(6)
+	db.Exec(t, "INSERT INTO hits (h, n) VALUES (UTC_TIMESTAMP() - INTERVAL 2 HOUR, 1), ('2099-01-01 00:00:00', 1)")
+	micros, _, err := w.sink.MoveLowWater(t.Context(), "hits")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.UnixMicro(micros)
+	if ago := time.Since(at); ago < 24*time.Hour-time.Minute || ago > 25*time.Hour+time.Minute {
+		t.Errorf("with a record of 2099 the mark is %s, expected 24 to 25 hours ago", at)
+	}
+	if n := w.deleteAll(100); n != 3 {
+		t.Errorf("deleted %d rows, expected the three old ones", n)
+	}
+}
+
+// A mark never goes back, neither for a longer age nor when the newest window is gone.
+func TestP36_AMarkOnlyGrows(t *testing.T) {
+	t.Parallel()
+	db := sqltest.Open(t, mariadbtest.Start(t))
+	w := newWorker(t, db, 24*time.Hour, retainedQuery, 0)
+	w.commit(0, 50)
+	w.move(26)
+	longer := newWorker(t, db, 48*time.Hour, retainedQuery, 1)
+	longer.move(26)
+	db.Exec(t, "DELETE FROM hits WHERE n > 0")
+	w.move(26)
+	longer.commit(25, 26)
+	if got := hits(t, db); got != "26 1" || len(longer.dead) != 1 {
+		t.Errorf("the rows are %q and there are %d dead letters; expected hour 26, and the dead letter of hour 25", got, len(longer.dead))
+	}
+}
+
+// A process that was started without the option, or before it was given, knows nothing of the mark. The first mark fences
+// it, and its claim finds the mark.
+func TestP36_AProcessWithoutTheOption(t *testing.T) {
+	t.Parallel()
+	db := sqltest.Open(t, mariadbtest.Start(t))
+	other := newWorker(t, db, 0, retainedQuery, 1)
+	w := newWorker(t, db, 24*time.Hour, retainedQuery, 0)
+	w.commit(0, 0, 50)
+	late := other.prepare(0, 40)
+	w.move(26)
+	w.deleteAll(100)
+	if err := other.sink.Commit(t.Context(), late); !errors.Is(err, checkpoint.ErrFenced) {
+		t.Fatalf("got %v, expected %v", err, checkpoint.ErrFenced)
+	}
+	other.claim(1)
+	other.commit(0, 40)
+	if got, want := hits(t, db), "40 1\n50 1"; got != want || len(other.dead) != 1 {
+		t.Errorf("the rows are\n%s\nwith %d dead letters, expected\n%s\nand 1", got, len(other.dead), want)
+	}
+	// A claim of a partition that is new finds it, too.
+	third := newWorker(t, db, 0, retainedQuery, 7)
+	third.commit(0)
+	if len(third.dead) != 1 {
+		t.Errorf("another process has %d dead letters, expected 1", len(third.dead))
+	}
+}
+
+// A claim that has not read the mark is fenced by the transaction that inserts it: that waits for the locks of the claim.
+func TestP36_AClaimUnderWayIsFenced(t *testing.T) {
+	t.Parallel()
+	db := sqltest.Open(t, mariadbtest.Start(t))
+	w := newWorker(t, db, 24*time.Hour, retainedQuery, 0)
+	w.commit(0, 50)
+	for name, lock := range map[string]string{
+		"of its own partition": "SELECT 1 FROM etl_checkpoint WHERE job = 'job' AND topic = 'logs' AND partition_id = 0 FOR UPDATE",
+		"of a new partition":   "SELECT 1 FROM etl_checkpoint WHERE job = 'job' AND topic = 'logs' AND partition_id = 7 LOCK IN SHARE MODE",
+	} {
+		claim, err := db.SQL.BeginTx(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := claim.Exec(lock); err != nil {
+			t.Fatal(err)
+		}
+		if _, begun, err := w.sink.MoveLowWater(t.Context(), "hits"); !errors.Is(err, checkpoint.ErrRetry) || begun {
+			t.Errorf("a claim %s is open: begun is %v, %v, expected %v", name, begun, err, checkpoint.ErrRetry)
+		}
+		if err := claim.Rollback(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.move(26)
+}
+
+// A commit that has read the mark holds it until it ends: the mark moves only then, so what the commit has added is deleted.
+func TestP36_AMarkWaitsForCommitsUnderWay(t *testing.T) {
+	t.Parallel()
+	db := sqltest.Open(t, mariadbtest.Start(t))
+	w, other := newWorker(t, db, 24*time.Hour, retainedQuery, 0), newWorker(t, db, 24*time.Hour, retainedQuery, 1)
+	w.commit(0, 20)
+	w.move(-4)
+	w.commit(0, 40)
+	other.claim(1)
+	blocker, err := db.SQL.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := blocker.Exec("UPDATE hits SET n = n WHERE h = ?", hour(0)); err != nil {
+		t.Fatal(err)
+	}
+	// One statement waits for the row for a second; the commit is tried again, so the lock of the mark is free in between.
+	b, done := other.prepare(0), make(chan error, 1)
+	fx := &fixture{DB: db}
+	go func() { done <- other.sink.Commit(t.Context(), b) }()
+	fx.awaitTransactions(t, "the commit waits for the row", 10*time.Second, "trx_state = 'LOCK WAIT'", "1")
+	moved := make(chan error, 1)
+	go func() {
+		_, _, err := w.sink.MoveLowWater(t.Context(), "hits")
+		moved <- err
+	}()
+	fx.awaitTransactions(t, "the mark waits for the commit", 10*time.Second, "trx_state = 'LOCK WAIT'", "2")
+	if got := db.Text(t, "SELECT low_water FROM etl_retain"); !strings.HasPrefix(got, "2015-04-30") {
+		t.Errorf("the mark is %s while a commit is open that has read the old one", got)
+	}
+	if err := blocker.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	err = <-done
+	if err == nil {
+		other.committed(b)
+	} else if !errors.Is(err, checkpoint.ErrRetry) {
+		t.Fatal(err)
+	}
+	if err := <-moved; err != nil && !errors.Is(err, checkpoint.ErrRetry) {
+		t.Fatal(err)
+	}
+	w.move(16)
+	if err != nil { // the row's lock wait ended the commit first: its records are late now
+		other.commit(0)
+	}
+	w.deleteAll(100)
+	if got, want := hits(t, db), "20 1\n40 1"; got != want {
+		t.Errorf("the rows are\n%s\nexpected\n%s", got, want)
+	}
+}
+
+// A batch that was folded before the mark moved is folded again if a row of it is below, and committed as it is if none is.
+func TestP36_ABatchOfAnOlderMark(t *testing.T) {
+	t.Parallel()
+	db := sqltest.Open(t, mariadbtest.Start(t))
+	w, other := newWorker(t, db, 24*time.Hour, retainedQuery, 0), newWorker(t, db, 24*time.Hour, retainedQuery, 1)
+	w.commit(0, 20)
+	w.move(-4)
+	w.commit(0, 50)
+	other.claim(1)
+	kept := other.prepare(26, 27)
+	w.move(26)
+	w.deleteAll(100)
+	if err := other.sink.Commit(t.Context(), kept); err != nil {
+		t.Errorf("got %v for rows at and above the mark, expected a commit", err)
+	}
+	other.committed(kept)
+	w.commit(60)
+	late := other.prepare(27, 35, 36)
+	w.move(36)
+	if err := other.sink.Commit(t.Context(), late); !errors.Is(err, checkpoint.ErrStale) {
+		t.Errorf("got %v for rows below the mark, expected %v", err, checkpoint.ErrStale)
+	}
+	other.restore()
+	other.commit(27, 35, 36)
+	w.deleteAll(100)
+	if got, want := hits(t, db), "36 1\n50 1\n60 1"; got != want || len(other.dead) != 2 {
+		t.Errorf("the rows are\n%s\nwith %d dead letters, expected\n%s\nand 2", got, len(other.dead), want)
+	}
+}
+
+// A database that was restored has a lower mark than the batch was folded with: its dead letters can be counted.
+func TestP36_AMarkThatWasRestored(t *testing.T) {
+	t.Parallel()
+	db := sqltest.Open(t, mariadbtest.Start(t))
+	w := newWorker(t, db, 24*time.Hour, retainedQuery, 0)
+	w.commit(0, 50)
+	w.move(26)
+	w.commit(50)
+	db.Exec(t, "UPDATE etl_retain SET low_water = '2015-05-01 00:00:00'")
+	w.commit(5, 50)
+	if got, want := hits(t, db), "0 1\n5 1\n50 3"; got != want || len(w.dead) > 0 || w.stale != 1 {
+		t.Errorf("the rows are\n%s\nwith the dead letters %v after %d folds, expected\n%s\nwithout any after 1", got, w.dead, w.stale, want)
+	}
+}
+
+// A mark that was deleted while processes run blocks them: nobody knows which windows are whole.
+func TestP36_AMarkThatIsGone(t *testing.T) {
+	t.Parallel()
+	db := sqltest.Open(t, mariadbtest.Start(t))
+	w := newWorker(t, db, 24*time.Hour, retainedQuery, 0)
+	w.commit(0, 50)
+	w.move(26)
+	w.commit(50)
+	db.Exec(t, "CREATE TABLE kept SELECT * FROM etl_retain", "DELETE FROM etl_retain")
+	b := w.prepare(51)
+	if err := w.sink.Commit(t.Context(), b); !errors.Is(err, checkpoint.ErrBlocked) || !strings.Contains(err.Error(), "etl_retain has lost its row of table hits") {
+		t.Errorf("got %v, expected %v", err, checkpoint.ErrBlocked)
+	}
+	db.Exec(t, "INSERT INTO etl_retain SELECT * FROM kept")
+	if err := w.sink.Commit(t.Context(), b); err != nil {
+		t.Errorf("after the repair: %v", err)
+	}
+}
+
+// Only windows below the stored mark are deleted, whatever the age of the process that deletes.
+func TestP36_DeletesOnlyBelowTheStoredMark(t *testing.T) {
+	t.Parallel()
+	db := sqltest.Open(t, mariadbtest.Start(t))
+	w, shorter := newWorker(t, db, 24*time.Hour, retainedQuery, 0), newWorker(t, db, time.Hour, retainedQuery, 1)
+	w.commit(0, 30, 50)
+	w.move(26)
+	if n := shorter.deleteAll(100); n != 1 {
+		t.Errorf("deleted %d rows, expected 1", n)
+	}
+	if got, want := hits(t, db), "30 1\n50 1"; got != want {
+		t.Errorf("the rows are\n%s\nexpected\n%s", got, want)
+	}
+}
+
+// A window that can be NULL has rows of no window, which stay.
+func TestP36_RowsOfNoWindowStay(t *testing.T) {
+	t.Parallel()
+	db := sqltest.Open(t, mariadbtest.Start(t))
+	w := newWorker(t, db, 24*time.Hour, "INSERT INTO hits SELECT COALESCE(k, 'x') AS k, TUMBLE(ts, INTERVAL 1 HOUR) AS h, COUNT(*) AS n FROM events GROUP BY k, h", 0)
+	w.commit(0, 50)
+	db.Exec(t, "INSERT INTO hits (k, h__key, h__null, n) VALUES ('x', '2000-01-01 00:00:00', 1, 7)")
+	w.move(26)
+	w.commit(3)
+	if n := w.deleteAll(100); n != 1 || len(w.dead) != 1 {
+		t.Errorf("deleted %d rows, with %d dead letters, expected 1 and 1", n, len(w.dead))
+	}
+	if got := db.Text(t, "SELECT h IS NULL, n FROM hits ORDER BY n"); got != "0 1\n1 7" {
+		t.Errorf("the rows are\n%s\nexpected that of hour 50 and that without an hour", got)
+	}
+}
+
+// A table that another job has taken over is left to it.
+func TestP36_ATableOfAnotherJob(t *testing.T) {
+	t.Parallel()
+	db := sqltest.Open(t, mariadbtest.Start(t))
+	w := newWorker(t, db, 24*time.Hour, retainedQuery, 0)
+	w.commit(0, 50)
+	w.move(26)
+	db.Exec(t, "UPDATE etl_target SET job = 'other' WHERE table_name = 'hits'")
+	if n, err := w.sink.DeleteExpired(t.Context(), "hits", 10); n != 0 || !errors.Is(err, checkpoint.ErrRefused) {
+		t.Errorf("deleted %d rows, %v; expected %v", n, err, checkpoint.ErrRefused)
+	}
+	db.Exec(t, "UPDATE hits SET h = h + INTERVAL 10 HOUR ORDER BY h DESC")
+	if _, _, err := w.sink.MoveLowWater(t.Context(), "hits"); !errors.Is(err, checkpoint.ErrRefused) {
+		t.Errorf("moving the mark: got %v, expected %v", err, checkpoint.ErrRefused)
+	}
+}
+
+// Nothing is deleted from a table that was altered until it is checked again, and nothing from one that a start refuses.
+func TestP36_AnAlteredTable(t *testing.T) {
+	t.Parallel()
+	db := sqltest.Open(t, mariadbtest.Start(t))
+	w := newWorker(t, db, 24*time.Hour, retainedQuery, 0)
+	w.commit(0, 50)
+	w.move(26)
+	db.Exec(t, "ALTER TABLE hits DROP PRIMARY KEY, ADD INDEX (h)")
+	if n, err := w.sink.DeleteExpired(t.Context(), "hits", 10); n != 0 || !errors.Is(err, checkpoint.ErrRetry) {
+		t.Errorf("deleted %d rows, %v; expected %v", n, err, checkpoint.ErrRetry)
+	}
+	if n, err := w.sink.DeleteExpired(t.Context(), "hits", 10); n != 0 || !errors.Is(err, checkpoint.ErrBlocked) {
+		t.Errorf("deleted %d rows, %v; expected %v", n, err, checkpoint.ErrBlocked)
+	}
+	db.Exec(t, "ALTER TABLE hits ADD PRIMARY KEY (h)")
+	if n := w.deleteAll(10); n != 1 {
+		t.Errorf("after the repair %d rows were deleted, expected 1", n)
+	}
+}
+
+// Many processes count records of all ages while the mark moves and windows are deleted. Every record is counted or dead,
+// no row is below the mark, and the sum of each window above the last mark is that of all of its records.
+func TestP36_ProcessesRace(t *testing.T) {
+	t.Parallel()
+	server := mariadbtest.Start(t)
+	db := sqltest.Open(t, server)
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	const processes, batches = 3, 40
+	var workers []*worker
+	for i := range processes {
+		workers = append(workers, newWorker(t, db, 24*time.Hour, retainedQuery, int32(i)))
+	}
+	sent := make([]map[int]int64, processes)
+	var all, counting sync.WaitGroup
+	stop := make(chan struct{})
+	for i, w := range workers {
+		sent[i] = map[int]int64{}
+		random := rand.New(rand.NewPCG(seed, uint64(i)))
+		counting.Go(func() {
+			for b := range batches {
+				var hours []int
+				for range 5 {
+					h := 3*b - random.IntN(40)
+					hours = append(hours, h)
+					sent[i][h]++
+				}
+				w.commit(hours...)
+			}
+		})
+	}
+	var deleted int64
+	other := newWorker(t, db, 24*time.Hour, retainedQuery, 7)
+	all.Go(func() {
+		for {
+			if _, _, err := other.sink.MoveLowWater(t.Context(), "hits"); err != nil && !errors.Is(err, checkpoint.ErrRetry) {
+				t.Error(err)
+				return
+			}
+			n, err := other.sink.DeleteExpired(t.Context(), "hits", 3)
+			if err != nil && !errors.Is(err, checkpoint.ErrRetry) {
+				t.Error(err)
+				return
+			}
+			deleted += n
+			select {
+			case <-stop:
+				return
+			default:
+			}
+		}
+	})
+	counting.Wait()
+	close(stop)
+	all.Wait()
+	if t.Failed() {
+		return
+	}
+	if _, _, err := other.sink.MoveLowWater(t.Context(), "hits"); err != nil {
+		t.Fatal(err)
+	}
+	deleted += other.deleteAll(100)
+	low := db.Text(t, "SELECT TIMESTAMPDIFF(HOUR, '2015-05-01 00:00:00', low_water) FROM etl_retain")
+	var mark int
+	if _, err := fmt.Sscan(low, &mark); err != nil || mark < 60 {
+		t.Fatalf("the mark is %q, expected an hour from 60 on", low)
+	}
+	dead, stale, want := map[int]int64{}, 0, map[int]int64{}
+	for i, w := range workers {
+		stale += w.stale
+		for _, d := range w.dead {
+			at, err := time.Parse(`{"ts":"2006-01-02 15:04:05"}`, string(d.Value))
+			if err != nil {
+				t.Fatal(err)
+			}
+			dead[int(at.Sub(time.Date(2015, 5, 1, 0, 0, 0, 0, time.UTC))/time.Hour)]++
+		}
+		if total := w.at[0].Audit; total.Counted+total.Dead != 5*batches {
+			t.Errorf("process %d has counted %d records and has %d dead ones, expected %d in total", i, total.Counted, total.Dead, 5*batches)
+		}
+		for h, n := range sent[i] {
+			want[h] += n
+		}
+	}
+	var lines []string
+	for h := mark; h < 3*batches; h++ {
+		if want[h] > 0 {
+			lines = append(lines, fmt.Sprint(h, " ", want[h]))
+		}
+		if dead[h] > 0 {
+			t.Errorf("%d records of hour %d are dead, which is not below the mark, %d", dead[h], h, mark)
+		}
+	}
+	if got := hits(t, db); got != strings.Join(lines, "\n") {
+		t.Errorf("the rows are\n%s\nexpected\n%s", got, strings.Join(lines, "\n"))
+	}
+	if len(dead) == 0 || stale == 0 || deleted == 0 {
+		t.Errorf("%d hours have dead records, %d batches were folded again, %d rows were deleted; expected some of each", len(dead), stale, deleted)
+	}
+	t.Logf("the mark is %d: %d rows deleted, %d batches folded again", mark, deleted, stale)
+}
+
+// The embedded server has the same statements.
+func TestP36_embedded(t *testing.T) {
+	db := sqltest.Embedded(t)
+	w := newWorker(t, db, 24*time.Hour, retainedQuery, 0)
+	w.commit(0, 1, 50)
+	w.move(26)
+	w.commit(1, 50)
+	if n := w.deleteAll(1); n != 2 || len(w.dead) != 1 {
+		t.Errorf("deleted %d rows, with %d dead letters, expected 2 and 1", n, len(w.dead))
+	}
+}
+
+// An own table that was altered is found by the commits that read it (P19).
+func TestP19_TheTableOfMarksIsCompared(t *testing.T) {
+	t.Parallel()
+	db := sqltest.Open(t, mariadbtest.Start(t))
+	w := newWorker(t, db, 24*time.Hour, retainedQuery, 0)
+	w.commit(0, 50)
+	w.move(26)
+	w.commit(50)
+	db.Exec(t, "ALTER TABLE etl_retain ENGINE=MyISAM")
+	b := w.prepare(51)
+	if err := w.sink.Commit(t.Context(), b); !errors.Is(err, checkpoint.ErrRetry) {
+		t.Errorf("got %v, expected %v", err, checkpoint.ErrRetry)
+	}
+	if err := w.sink.Commit(t.Context(), b); !errors.Is(err, checkpoint.ErrBlocked) {
+		t.Errorf("got %v, expected %v", err, checkpoint.ErrBlocked)
+	}
+	db.Exec(t, "ALTER TABLE etl_retain ENGINE=InnoDB")
+	if err := w.sink.Commit(t.Context(), b); err != nil {
+		t.Errorf("after the repair: %v", err)
+	}
+}
+
+// Of two processes that raise a mark at once, the one that raises it less changes nothing, and learns the mark.
+func TestP36_ALowerMarkIsNotStored(t *testing.T) {
+	t.Parallel()
+	db := sqltest.Open(t, mariadbtest.Start(t))
+	w := newWorker(t, db, 24*time.Hour, retainedQuery, 0)
+	w.commit(0, 50)
+	w.move(26)
+	lower := time.Date(2015, 5, 1, 3, 0, 0, 0, time.UTC).UnixMicro()
+	table := w.plan.Tables()[0]
+	micros, err := w.sink.raiseMark(t.Context(), "raise", &table, "hits", lower)
+	if got := time.UnixMicro(micros).UTC().Format(time.DateTime); err != nil || got != hour(26) {
+		t.Errorf("got %s, %v, expected %s", got, err, hour(26))
+	}
+	w.move(26)
+}
