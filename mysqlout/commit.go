@@ -83,7 +83,8 @@ func (s *Sink) failed(doing string, err error) error {
 // fence then locks the checkpoints until the transaction ends, so that no other process can commit for these
 // partitions. Rows and dead letters follow, and the closing check last: it fails if the server has lost the transaction
 // since the fence. The low-water marks of the targets are read with shared locks between the fence and the first row
-// (P36), so a mark moves only while no transaction that has read it is open. Until COMMIT is sent, a crash of the process or of the server rolls everything back.
+// (P36), so a mark moves only while no transaction that has read it is open. Until COMMIT is sent, a crash of the process
+// or of the server rolls everything back.
 func (s *Sink) write(ctx context.Context, tx *pool.Tx, tb *batch.TaskBatch[row.Delta], tables []tableRows) error {
 	if err := s.lockUnaltered(ctx, tx, s.comparedTables(tb, tables)); err != nil {
 		return err

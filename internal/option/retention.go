@@ -19,7 +19,7 @@ type TableAge struct {
 	Keep  Age
 }
 
-// leastKept prevents that 90s is given for 90d without notice.
+// leastKept rejects ages of seconds, which are typing errors.
 const leastKept = Age(time.Minute)
 
 // UnmarshalText parses a retention.
