@@ -78,7 +78,7 @@ func first(rows map[string]string) (out []string) {
 }
 
 // TestP36_KilledWhileWindowsAreDeleted gives a table with a history an age, and kills etl at each step of the deletion,
-// beside a process that was started before and knows nothing of the age. The first mark fences that process. Records of
+// beside a process that was started before and does not have the age. The first mark fences that process. Records of
 // deleted windows are dead letters there, whether the rows are deleted yet or not. The windows that are kept are exact at
 // all times, and every process that is started continues the deletion.
 func TestP36_KilledWhileWindowsAreDeleted(t *testing.T) {

@@ -97,7 +97,7 @@ func (s *Sink) raiseMark(ctx context.Context, doing string, t *row.Table, key st
 	return micros, nil
 }
 
-// beginRetain inserts the first mark of a target, and fences all owners of the job's partitions, which know nothing of it.
+// beginRetain inserts the first mark of a target, and fences all owners of the job's partitions, which do not know it.
 // A claim reads the marks after it has locked its checkpoints, or that of another partition if its own are new. The
 // checkpoints are locked here before the mark is inserted. So either the claim has read the mark, or its epoch is raised
 // here. It does nothing before the job's first claim, which would find nothing to lock.

@@ -109,7 +109,7 @@ func TestP36_AMarkOnlyGrows(t *testing.T) {
 	}
 }
 
-// A process that was started without the option, or before it was given, knows nothing of the mark. The first mark fences
+// A process that was started without the option, or before it was given, does not know the mark. The first mark fences
 // it, and its claim finds the mark.
 func TestP36_AProcessWithoutTheOption(t *testing.T) {
 	t.Parallel()
@@ -260,7 +260,7 @@ func TestP36_AMarkThatWasRestored(t *testing.T) {
 	}
 }
 
-// A mark that was deleted while processes run blocks them: nobody knows which windows are whole.
+// A mark that was deleted while processes run blocks them: it is unknown which windows are whole.
 func TestP36_AMarkThatIsGone(t *testing.T) {
 	t.Parallel()
 	db := sqltest.Open(t, mariadbtest.Start(t))
