@@ -128,6 +128,13 @@ func TestP36_AProcessWithoutTheOption(t *testing.T) {
 	if got, want := hits(t, db), "40 1\n50 1"; got != want || len(other.dead) != 1 {
 		t.Errorf("the rows are\n%s\nwith %d dead letters, expected\n%s\nand 1", got, len(other.dead), want)
 	}
+	// From then on its commits read the mark.
+	late = other.prepare(30)
+	w.commit(60)
+	w.move(36)
+	if err := other.sink.Commit(t.Context(), late); !errors.Is(err, checkpoint.ErrStale) {
+		t.Errorf("got %v for a row below a mark that has moved, expected %v", err, checkpoint.ErrStale)
+	}
 	// A claim of a partition that is new finds it, too.
 	third := newWorker(t, db, 0, retainedQuery, 7)
 	third.commit(0)
@@ -498,4 +505,46 @@ func TestP36_ALowerMarkIsNotStored(t *testing.T) {
 		t.Errorf("got %s, %v, expected %s", got, err, hour(26))
 	}
 	w.move(26)
+}
+
+// A claim that waits for the transaction of the first mark finds the mark: it reads the marks after it has locked its
+// checkpoints, whose epochs that transaction raises.
+func TestP36_AClaimThatWaitsForTheFirstMark(t *testing.T) {
+	t.Parallel()
+	db := sqltest.Open(t, mariadbtest.Start(t))
+	w, other := newWorker(t, db, 24*time.Hour, retainedQuery, 0), newWorker(t, db, 0, retainedQuery, 1)
+	w.commit(0, 50)
+	first, err := db.SQL.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := first.Exec("SELECT 1 FROM etl_checkpoint WHERE job = 'job' FOR UPDATE"); err != nil {
+		t.Fatal(err)
+	}
+	claimed := make(chan error, 1)
+	go func() {
+		out, err := other.sink.Claim(t.Context(), topic(8), []int32{1})
+		other.at = out
+		claimed <- err
+	}()
+	(&fixture{DB: db}).awaitTransactions(t, "the claim waits for its checkpoint", 10*time.Second, "trx_state = 'LOCK WAIT'", "1")
+	for _, text := range []string{
+		"INSERT INTO etl_retain (table_name, job, low_water, updated_at) VALUES ('hits', 'job', '2015-05-02 02:00:00', UTC_TIMESTAMP(6))",
+		"UPDATE etl_checkpoint SET epoch = epoch + 1, owner = 'another process' WHERE job = 'job'",
+	} {
+		if _, err := first.Exec(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := first.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-claimed; err != nil {
+		t.Fatal(err)
+	}
+	other.restore()
+	other.commit(0, 40)
+	if got, want := hits(t, db), "0 1\n40 1\n50 1"; got != want || len(other.dead) != 1 {
+		t.Errorf("the rows are\n%s\nwith %d dead letters, expected\n%s\nand 1", got, len(other.dead), want)
+	}
 }
