@@ -121,9 +121,9 @@ func bindStatement(s *Statement, tables []row.Table) boundStatement {
 
 // failDeleted makes the record a dead letter, because v, the start of a window, is before the low-water mark: the rows of
 // the window were deleted, and a new row would look like all of it.
-func (s *boundStatement) failDeleted(e *Env, k *keyColumn, v *value.Value) {
+func (b *boundStatement) failDeleted(e *Env, k *keyColumn, v *value.Value) {
 	e.Fail("%s is %s, before %s: earlier windows of %s are deleted (%s)",
-		k.Name, value.RecordTime(v.Micros()), value.RecordTime(s.low), s.Table, option.Ref("retain"))
+		k.Name, value.RecordTime(v.Micros()), value.RecordTime(b.low), b.Table, option.Ref("retain"))
 }
 
 // bindOrders finds the order of each Selective column. Orders come last, so that they are folded after the columns that
