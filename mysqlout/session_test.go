@@ -121,6 +121,13 @@ func TestSession_equalsTheRecords(t *testing.T) {
 						t.Fatalf("%s after %d batches:\ngot\n%s\nexpected\n%s", plan.Tables()[0].View.SQL, id+1, got, expected)
 					}
 				}
+				var lines []string
+				for _, e := range all {
+					lines = append(lines, string(e.json()))
+				}
+				if got := dryRun(t, plan, lines); got != expected {
+					t.Fatalf("%s after %d batches, in a dry run:\ngot\n%s\nexpected\n%s", plan.Tables()[0].View.SQL, id+1, got, expected)
+				}
 				for _, condition := range []string{"visit >= '2026-03-29'", "visit IS NULL"} { // the server may evaluate it early
 					expected := sortedLines(f.Text(t, "SELECT * FROM ("+want+") w WHERE "+condition))
 					if got := sortedLines(f.Text(t, "SELECT * FROM t WHERE "+condition)); got != expected {

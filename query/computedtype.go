@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -84,9 +85,10 @@ type computation struct {
 	large bool     // the SQL is longer than maxSQL
 
 	// For views:
-	step    *step // nil for computed columns
-	inside  bool  // of an aggregate
-	outside bool  // of the outer SELECT, where there are no aggregates
+	step    *step     // nil for computed columns
+	inside  bool      // of an aggregate
+	outside bool      // of the outer SELECT, where there are no aggregates
+	rows    *viewRows // nil where only the SQL is written
 }
 
 func newComputation(t *row.Table) *computation {
@@ -193,9 +195,10 @@ func (c *computation) cell(e *ast.Expr) expr.Compiled {
 			return x
 		}
 	}
-	if computed := findComputed(c.table, e.Path[0]); computed != nil {
-		x := expr.Compiled{Source: e, Type: value.Type{Kind: value.KindDecimal, Scale: computed.Scale, Nullable: true}}
-		x.Eval = func(*fold.Env) value.Value { return value.Null }
+	if i := slices.IndexFunc(c.table.Computed, func(computed row.Computed) bool { return strings.EqualFold(computed.Name, e.Path[0]) }); i >= 0 {
+		x := expr.Compiled{Source: e, Type: value.Type{Kind: value.KindDecimal, Scale: c.table.Computed[i].Scale, Nullable: true}}
+		at := len(c.table.Columns) + i // of a row of a view
+		x.Eval = func(r *fold.Env) value.Value { return r.Values[at] }
 		return x
 	}
 	panic("BUG: no column " + e.Path[0])

@@ -27,15 +27,17 @@ type Input struct {
 	Time time.Time
 }
 
-// Shown is a table of a dry run: its visible columns, and its rows in order of the key, as MySQL shows their values.
+// Shown is a table or view of a dry run: its visible columns, and its rows in order of the key, as MySQL shows their values.
 type Shown struct {
 	Name    string
 	Columns []grid.Column
 	Rows    [][]string
-	View    *row.View // of the table, which the server computes; nil if there is none
+	// Table is the table that it is a view of, and TableRows the number of that table's rows; empty if it is no view.
+	Table     string
+	TableRows int
 }
 
-// DryRunResult holds the number of lines by their fate, and the number of rows.
+// DryRunResult holds the number of lines by their fate, and the number of rows that clients would read.
 type DryRunResult struct {
 	Lines, Counted, Filtered, Dead int64
 	Rows                           int
@@ -44,8 +46,8 @@ type DryRunResult struct {
 // maxLine is the maximum number of bytes of a line of a dry run.
 const maxLine = 16 << 20
 
-// DryRun folds log files with a plan and writes to out the rows that a loader would write, sorted by key and as MySQL
-// shows them, then at most maxDead dead letters (below 0: all) with file, line and reason, then the totals. Lines must
+// DryRun folds log files with a plan and writes to out the rows that clients would read, sorted by key and as MySQL shows
+// them, then at most maxDead dead letters (below 0: all) with file, line and reason, then the totals. Lines must
 // have at most 16 MiB. render is applied to each reason; it is for the names of options. DryRun returns ctx's error if
 // ctx ends first, and errors of inputs with the input's name.
 func DryRun(ctx context.Context, p *Plan, inputs []Input, out io.Writer, maxDead int, render func(string) string) (DryRunResult, error) {
@@ -55,12 +57,13 @@ func DryRun(ctx context.Context, p *Plan, inputs []Input, out io.Writer, maxDead
 	}
 	w := bufio.NewWriter(out)
 	for _, t := range tables {
-		fmt.Fprintf(w, "%s: %d rows\n", terminal.Text(t.Name), len(t.Rows))
+		fmt.Fprintf(w, "%s: %d rows", terminal.Text(t.Name), len(t.Rows))
+		if t.Table != "" {
+			fmt.Fprintf(w, " (a view of the %d rows of %s)", t.TableRows, terminal.Text(t.Table))
+		}
+		fmt.Fprintln(w)
 		if err := (grid.Layout{Columns: t.Columns}).Write(w, t.Rows); err != nil {
 			return res, err
-		}
-		if t.View != nil {
-			fmt.Fprintf(w, "%s is a view of it: %s\n", terminal.Text(t.View.Name), terminal.Text(t.View.SQL))
 		}
 		fmt.Fprintln(w)
 	}
@@ -114,8 +117,7 @@ func Evaluate(ctx context.Context, p *Plan, inputs []Input, maxDead int) (tables
 	}
 	for _, rows := range f.Take().Tables {
 		rows.DeriveFolded()
-		t := shownTable(rows, p.shownColumns(rows.Table))
-		t.View = rows.Table.View
+		t := p.shown(rows)
 		res.Rows += len(t.Rows)
 		tables = append(tables, t)
 	}
@@ -171,12 +173,28 @@ func dryRunInput(ctx context.Context, f batch.Fold[row.Delta], in Input, whole b
 	return lines, s.Err()
 }
 
+// shown returns rows as a dry run shows them: those of the view of their table, if it has one.
+func (p *Plan) shown(rows *row.Rows) Shown {
+	for _, prog := range p.programs {
+		if own := prog.table(); prog.step != nil && own.FullName() == rows.Table.FullName() {
+			var values [][]value.Value
+			for _, i := range rows.Sorted() {
+				values = append(values, rowValues(rows, i))
+			}
+			t := prog.shownView(rows.Table, values)
+			t.Table, t.TableRows = rows.Table.FullName(), len(values)
+			return t
+		}
+	}
+	return shownTable(rows, p.shownColumns(rows.Table))
+}
+
 // shownTable returns rows as a dry run shows them, with numbers aligned to the right.
 func shownTable(rows *row.Rows, columns []shown) Shown {
 	t := Shown{Name: rows.Table.FullName()}
 	for i := range columns {
 		c := &columns[i]
-		t.Columns = append(t.Columns, grid.Column{Name: c.Name, Right: c.Kind == row.Int || c.Kind == row.Decimal || c.Kind == row.Double})
+		t.Columns = append(t.Columns, gridColumn(&c.Column))
 	}
 	for _, i := range rows.Sorted() {
 		values := rowValues(rows, i)
@@ -188,6 +206,13 @@ func shownTable(rows *row.Rows, columns []shown) Shown {
 	}
 	return t
 }
+
+func gridColumn(c *row.Column) grid.Column {
+	return grid.Column{Name: c.Name, Right: c.Kind == row.Int || c.Kind == row.Decimal || c.Kind == row.Double}
+}
+
+// tooLargeToShow is shown in place of a computed value that has too many digits.
+const tooLargeToShow = "out of range"
 
 // shown is a column of the output: one of the table that is not hidden, or a computed one.
 type shown struct {
@@ -218,7 +243,7 @@ func (p *program) shownComputed(t *row.Table) (columns []shown) {
 		columns = append(columns, shown{column, func(values []value.Value) string {
 			v, ok := eval(values)
 			if !ok {
-				return "out of range"
+				return tooLargeToShow
 			}
 			return cellText(v, &column)
 		}})

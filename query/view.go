@@ -105,19 +105,14 @@ func (c *computation) item(e *ast.Expr) string {
 	if e.Op == ast.OpColumn {
 		return quoted(e.Path[0])
 	}
-	if e.IsAggregate() && c.step.grouped && slices.Contains(portable, e.Name) && e.Star == (len(e.Args) == 0) && len(e.Args) <= 1 {
-		name := strings.ToUpper(e.Name)
-		switch {
-		case e.Star && e.Name == "count":
-			return "COUNT(*)"
-		case !e.Star && e.Args[0].Op == ast.OpColumn && c.suits(e):
-			if e.Distinct {
-				name += "(DISTINCT " + quoted(e.Args[0].Path[0])
-			} else {
-				name += "(" + quoted(e.Args[0].Path[0])
-			}
-			return name + ")"
-		}
+	switch {
+	case !c.isPlain(e):
+	case e.Star:
+		return "COUNT(*)"
+	case e.Distinct:
+		return strings.ToUpper(e.Name) + "(DISTINCT " + quoted(e.Args[0].Path[0]) + ")"
+	default:
+		return strings.ToUpper(e.Name) + "(" + quoted(e.Args[0].Path[0]) + ")"
 	}
 	x := c.Number(c.Compile(e))
 	if c.Err == nil && x.Kind == value.KindNull {
@@ -127,6 +122,17 @@ func (c *computation) item(e *ast.Expr) string {
 		return "NULL"
 	}
 	return c.rounded(e, scaleOf(x))
+}
+
+// isPlain reports whether an item is COUNT(*), or an aggregate of a column that servers compute alike.
+func (c *computation) isPlain(e *ast.Expr) bool {
+	if !e.IsAggregate() || !c.step.grouped || !slices.Contains(portable, e.Name) || e.Star != (len(e.Args) == 0) || len(e.Args) > 1 {
+		return false
+	}
+	if e.Star {
+		return e.Name == "count"
+	}
+	return e.Args[0].Op == ast.OpColumn && c.suits(e)
 }
 
 // suits reports whether an aggregate of a column has one result on every server: what is not a number is only counted
@@ -146,9 +152,10 @@ func (c *computation) suits(e *ast.Expr) bool {
 	return e.Name == "count" && !e.Distinct
 }
 
-// aggregate compiles an aggregate of the rows of a group of the view. It has a type and no value here.
+// aggregate compiles an aggregate of the rows of a group of the view. It has a type, and a value only in a dry run.
 func (c *computation) aggregate(e *ast.Expr) expr.Compiled {
 	x := expr.Compiled{Source: e, Type: value.Type{Kind: value.KindInt}, Eval: func(*fold.Env) value.Value { return value.Null }}
+	of := expr.Compiled{}
 	switch {
 	case c.step == nil || !c.step.grouped || c.outside:
 		return c.Fail(e, "an aggregate of groups cannot be here: write it in the outer SELECT or HAVING")
@@ -157,18 +164,21 @@ func (c *computation) aggregate(e *ast.Expr) expr.Compiled {
 	case !slices.Contains(portable, e.Name):
 		return c.Fail(e, "expected COUNT, SUM, MIN, MAX or AVG of one column or expression in an outer SELECT")
 	case e.Star && e.Name == "count":
-		return x
 	case e.Star || len(e.Args) != 1:
 		return c.Fail(e, "%s takes one argument", strings.ToUpper(e.Name))
 	case e.Distinct && e.Name != "min" && e.Name != "max":
 		return c.Fail(e, "DISTINCT takes a column of the subquery, and is an item of its own")
+	default:
+		c.inside = true
+		of = c.Number(c.Compile(e.Args[0]))
+		c.inside = false
+		if e.Name != "count" {
+			x.Type = of.Type
+			x.Nullable = true
+		}
 	}
-	c.inside = true
-	of := c.Number(c.Compile(e.Args[0]))
-	c.inside = false
-	if e.Name != "count" {
-		x.Type = of.Type
-		x.Nullable = true
+	if c.rows != nil {
+		x.Eval = c.rows.add(viewAggregate{name: e.Name, x: of.Eval, kind: row.Decimal})
 	}
 	return x
 }
