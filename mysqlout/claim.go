@@ -143,6 +143,7 @@ func (s *Sink) compare(ctx context.Context, tx *pool.Tx, topic batch.Topic, part
 	there := map[int32]bool{}
 	theirs := highest.TopicID
 	var otherTopic, otherQuery, held []checkpoint.Partition
+	var stored [32]byte // the fingerprint of the first of otherQuery
 	for i := range rows {
 		there[rows[i].ID] = true
 		if rows[i].TopicID != topic.ID {
@@ -153,6 +154,9 @@ func (s *Sink) compare(ctx context.Context, tx *pool.Tx, topic batch.Topic, part
 			held = append(held, rows[i].Partition)
 		}
 		if rows[i].QueryHash != s.config.QueryHash {
+			if otherQuery == nil {
+				stored = rows[i].QueryHash
+			}
 			otherQuery = append(otherQuery, rows[i].Partition)
 		}
 	}
@@ -198,10 +202,18 @@ func (s *Sink) compare(ctx context.Context, tx *pool.Tx, topic batch.Topic, part
 		return m, s.errHeld(held)
 	}
 	if otherQuery != nil && !s.config.ContinueQuery {
-		return m, s.otherQuery(ctx, tx, otherQuery)
+		return m, s.otherQuery(ctx, tx, otherQuery, stored)
 	}
 	m.targets = otherQuery != nil
 	m.first = m.first && len(rows) == 0 // otherwise another process has inserted them since
+	if m.first {
+		if held, err = s.heldTopics(ctx, tx); err != nil {
+			return m, err
+		}
+		if held != nil {
+			return m, s.errHeld(held)
+		}
+	}
 	if m.first || m.targets {
 		m.targets = true
 		m.owned, err = s.checkTargets(ctx, tx, m.first)

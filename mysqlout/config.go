@@ -16,6 +16,10 @@ import (
 type Config struct {
 	// Job names the checkpoint.
 	Job string
+	// Topic is the topic of this Sink, and Topics are all that the job reads, each by a Sink of its own: the query is the
+	// same, but QueryHash and QueryText have the format of the topic. Both are empty if the job reads one.
+	Topic  string
+	Topics []string
 	// QueryHash is the fingerprint of everything that gives rows their meaning (P2).
 	QueryHash [32]byte
 	// QueryText is what the fingerprint was computed from, one item to a line, for operators to compare.

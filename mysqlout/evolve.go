@@ -59,23 +59,23 @@ func (s *Sink) Evolvable(ctx context.Context, want []row.Table) (may []row.Table
 	return may, nil
 }
 
-// sameQuery refuses a query other than that of the job's checkpoints.
+// sameQuery refuses a query other than that of the job's checkpoints, or of those of the topic if the job reads several.
 func (s *Sink) sameQuery(ctx context.Context, tx *pool.Tx) error {
 	if s.config.ContinueQuery {
 		return nil
 	}
-	other := false
-	text := sqltext.AppendText([]byte("SELECT 1 FROM etl_checkpoint WHERE job = "), s.config.Job)
+	var stored []byte
+	text := sqltext.AppendText([]byte("SELECT query_hash FROM etl_checkpoint WHERE job = "), s.config.Job)
+	if s.config.Topic != "" {
+		text = sqltext.AppendText(append(text, " AND topic = "...), s.config.Topic)
+	}
 	text = sqltext.AppendBytes(append(text, " AND query_hash <> "...), s.config.QueryHash[:])
-	err := tx.Query(ctx, string(append(text, " LIMIT 1"...)), func(func(...any) error) error {
-		other = true
-		return nil
-	})
+	err := tx.Query(ctx, string(append(text, " LIMIT 1"...)), func(scan func(...any) error) error { return scan(&stored) })
 	if err != nil {
 		return fmt.Errorf("read etl_checkpoint: %w", err)
 	}
-	if other {
-		return s.otherQuery(ctx, tx, nil)
+	if stored != nil {
+		return s.otherQuery(ctx, tx, nil, [32]byte(stored))
 	}
 	return nil
 }

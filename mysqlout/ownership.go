@@ -26,7 +26,8 @@ type owned struct {
 }
 
 // checkTargets refuses a job that would start on targets which hold rows or belong to another job. first means that the
-// job has no checkpoint yet; otherwise only targets that are new to it are checked.
+// job has no checkpoint of the topic yet; otherwise only targets that are new to it are checked. The rows of a target may be
+// those of the other topics that the job reads.
 func (s *Sink) checkTargets(ctx context.Context, tx *pool.Tx, first bool) (out owned, err error) {
 	stored, err := storedTargets(ctx, tx)
 	if err != nil {
@@ -69,7 +70,11 @@ func (s *Sink) checkTargets(ctx context.Context, tx *pool.Tx, first bool) (out o
 		}); err != nil {
 			return out, fmt.Errorf("check whether %s is empty: %w", t.FullName(), err)
 		}
-		if holds {
+		accounted, err := s.hasOtherTopics(ctx, tx, holds && owner != "")
+		if err != nil {
+			return out, err
+		}
+		if holds && !accounted {
 			return out, &checkpoint.Error{
 				Class: checkpoint.ErrRefused,
 				Err:   fmt.Errorf("table %s holds rows, and job %q has no checkpoint that tells which records they count", t.FullName(), s.config.Job),
@@ -78,6 +83,57 @@ func (s *Sink) checkTargets(ctx context.Context, tx *pool.Tx, first bool) (out o
 		}
 	}
 	return out, nil
+}
+
+// hasOtherTopics reports whether the job has a checkpoint of another of its topics, if that is asked. Rows are committed with
+// checkpoints, so a caller that has seen rows of the job sees its checkpoints too.
+func (s *Sink) hasOtherTopics(ctx context.Context, tx *pool.Tx, asked bool) (has bool, err error) {
+	if !asked || len(s.config.Topics) == 0 {
+		return false, nil
+	}
+	text := s.appendTopics([]byte("SELECT 1 FROM etl_checkpoint"))
+	if err := tx.Query(ctx, string(append(text, " LIMIT 1"...)), func(func(...any) error) error { has = true; return nil }); err != nil {
+		return false, fmt.Errorf("read the checkpoints of the other topics: %w", err)
+	}
+	return has, nil
+}
+
+// appendTopics appends the condition of the rows of etl_checkpoint of all topics that the job reads.
+func (s *Sink) appendTopics(dst []byte) []byte {
+	dst = sqltext.AppendText(append(dst, " WHERE job = "...), s.config.Job)
+	dst = append(dst, " AND topic IN ("...)
+	for i, topic := range s.config.Topics {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = sqltext.AppendText(dst, topic)
+	}
+	return append(dst, ')')
+}
+
+// heldTopics returns the first partition of each of the job's topics that are held, for the first claim of a topic, which
+// has no checkpoint that could be. It locks these rows, so that a swap begins before or after the claim's transaction: the
+// one sees that the job is held, and the other that it has counted this topic.
+func (s *Sink) heldTopics(ctx context.Context, tx *pool.Tx) (held []checkpoint.Partition, err error) {
+	if len(s.config.Topics) == 0 {
+		return nil, nil
+	}
+	text := s.appendTopics([]byte("SELECT topic, query_hash FROM etl_checkpoint"))
+	err = tx.Query(ctx, string(append(text, " AND partition_id = 0 LOCK IN SHARE MODE"...)), func(scan func(...any) error) error {
+		var p checkpoint.Partition
+		var hash []byte
+		if err := scan(&p.Topic, &hash); err != nil {
+			return err
+		}
+		if [32]byte(hash) == swapHash {
+			held = append(held, p)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the checkpoints of the other topics: %w", err)
+	}
+	return held, nil
 }
 
 // storedTargets returns the names of all targets in etl_target.
@@ -136,18 +192,25 @@ func (s *Sink) upsertTargets(ctx context.Context, tx *pool.Tx, names []string, t
 	return err
 }
 
-// otherQuery returns the error of P2, with the lines in which the two queries differ.
-func (s *Sink) otherQuery(ctx context.Context, tx *pool.Tx, partitions []checkpoint.Partition) error {
+// otherQuery returns the error of P2, with the lines in which the two queries differ. stored is the fingerprint in a checkpoint.
+func (s *Sink) otherQuery(ctx context.Context, tx *pool.Tx, partitions []checkpoint.Partition, stored [32]byte) error {
 	theirs := ""
 	text := sqltext.AppendText([]byte("SELECT query_text FROM etl_target WHERE job = "), s.config.Job)
+	if s.config.Topic != "" { // the stored text may be that of another topic, whose format may be another one
+		text = sqltext.AppendBytes(append(text, " AND query_hash = "...), stored[:])
+	}
 	if err := tx.Query(ctx, string(append(text, " ORDER BY since DESC LIMIT 1"...)), func(scan func(...any) error) error {
 		return scan(&theirs)
 	}); err != nil {
 		return fmt.Errorf("read the query of job %s: %w", s.config.Job, err)
 	}
+	differ := difference(theirs, s.config.QueryText)
+	if theirs == "" {
+		differ = "the query, the format of topic " + s.config.Topic + ", or an option that changes what is counted; the earlier text is not stored"
+	}
 	return &checkpoint.Error{
 		Class: checkpoint.ErrRefused, Partitions: partitions,
-		Err: fmt.Errorf("job %s has counted by another query: %s", s.config.Job, difference(theirs, s.config.QueryText)),
+		Err: fmt.Errorf("job %s has counted by another query: %s", s.config.Job, differ),
 		Hint: s.hint("give the new query its own job and table, or give "+option.Ref("query-change")+"=continue to count with it from here on",
 			"finish the replay with the query with which it began, or begin another one, into another table"),
 	}

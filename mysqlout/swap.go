@@ -206,7 +206,25 @@ func (s *Sink) compareSwap(ctx context.Context, tx *pool.Tx, w *Swap, live []led
 			return refused("run the same command again once the job is there", "the replay has counted %v up to offset %d, but job %s only up to %d, and would count the records between again", l.Partition, of.Next, w.Job, l.Next)
 		}
 	}
+	if err := s.compareTopics(ctx, tx, w, refused); err != nil {
+		return err
+	}
 	return s.compareTargets(ctx, tx, w, live[0].QueryHash, refused)
+}
+
+// compareTopics requires that the job has counted no other topic, whose rows the replay does not have.
+func (s *Sink) compareTopics(ctx context.Context, tx *pool.Tx, w *Swap, refused func(hint, format string, args ...any) error) error {
+	other := ""
+	text := sqltext.AppendText([]byte("SELECT topic FROM etl_checkpoint WHERE job = "), w.Job)
+	text = sqltext.AppendText(append(text, " AND topic <> "...), w.Topic)
+	if err := tx.Query(ctx, string(append(text, " ORDER BY topic LIMIT 1"...)), func(scan func(...any) error) error { return scan(&other) }); err != nil {
+		return err
+	}
+	if other != "" {
+		return refused("start a job of another name for all topics with the option start=earliest, into another table, and rename the tables by hand",
+			"job %s has counted topic %s too, and a replay of topic %s does not have the rows of its records", w.Job, other, w.Topic)
+	}
+	return nil
 }
 
 // compareTargets requires that the job's query writes the table that is replaced, and no other.
