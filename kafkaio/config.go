@@ -130,8 +130,7 @@ func (c Config) Validate() error {
 		host, port, err := net.SplitHostPort(b)
 		bad(err == nil && host != "" && port != "", "kafka-brokers", b, "must be host:port")
 	}
-	bad(topicName.MatchString(c.Topic) && c.Topic != "." && c.Topic != "..",
-		"kafka-topic", c.Topic, "must be 1 to 245 of the characters a-z A-Z 0-9 . _ -")
+	errs = append(errs, ValidateTopic(c.Topic))
 	bad(c.Partitions >= 1 && c.Partitions <= 10_000, "kafka-partitions", c.Partitions, "must be from 1 to 10000")
 	bad(c.Replication == -1 || c.Replication >= 1, "kafka-replication", c.Replication, "must be -1 (the broker's default) or at least 1")
 	within("ack-timeout", c.AckTimeout, time.Millisecond, time.Hour)
@@ -155,6 +154,14 @@ func (c Config) Validate() error {
 	within("shutdown-timeout", c.ShutdownTimeout, time.Millisecond, time.Hour)
 	errs = append(errs, c.TLS.validate(), c.SASL.validate())
 	return errors.Join(errs...)
+}
+
+// ValidateTopic returns an error if Kafka does not accept a name of a topic, or not that of its dead-letter topic.
+func ValidateTopic(name string) error {
+	if !topicName.MatchString(name) || name == "." || name == ".." {
+		return option.Error("kafka-topic", name, "must be 1 to 245 of the characters a-z A-Z 0-9 . _ -")
+	}
+	return nil
 }
 
 func (s SASL) validate() error {

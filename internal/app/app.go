@@ -40,29 +40,38 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, reg *prometheus.Regi
 	}
 
 	shown := status.Sources{Metrics: reg, Conditions: []status.Condition{running(ctx)}, Sections: cfg.Sections}
-	monitor := kafkaio.NewMonitor(cfg.Kafka, cfg.use(), log, reg)
-	shown.Conditions = append(shown.Conditions, reached(monitor))
+	var monitors []*kafkaio.Monitor // one for each topic of events
+	for _, one := range cfg.perTopic() {
+		log, labelled := labelled(one, log, reg)
+		monitor := kafkaio.NewMonitor(one.Kafka, one.use(), log, labelled)
+		monitors = append(monitors, monitor)
+		condition := reached(monitor)
+		condition.Name = one.named(condition.Name)
+		shown.Conditions = append(shown.Conditions, condition)
+	}
 	var producer *kafkaio.Producer
 	var receivers *receiving
-	var load *loading
+	var load *loadings
 	var err error
 	if cfg.Receive {
 		if producer, err = kafkaio.NewProducer(cfg.Kafka, log, reg); err != nil {
 			return err
 		}
-		receivers = newReceiving(&cfg, appender{producer, monitor, cfg.FlumeValues}, log, reg)
+		receivers = newReceiving(&cfg, appender{producer, monitors[0], cfg.FlumeValues}, log, reg)
 		defer receivers.close()
-		monitor.FollowProducer(producer)
+		monitors[0].FollowProducer(producer) // a process that receives has one topic
 		shown.Conditions = append(shown.Conditions, producing(producer.Ready))
 		shown.Sections = append(shown.Sections, totals("receivers", "etl_receiver_", reg), totals("producer", "etl_produce_", reg))
 		shown.Sections = append(shown.Sections, receivers.sections...)
 	}
 	if cfg.Load {
-		if load, err = newLoading(cfg, log, reg); err != nil {
+		if load, err = newLoadings(cfg, log, reg); err != nil {
 			return err
 		}
 		defer load.close()
-		monitor.FollowSource(load.source)
+		for i, t := range load.topics {
+			monitors[i].FollowSource(t.source)
+		}
 		shown.Conditions = append(shown.Conditions, load.conditions()...)
 		shown.Sections = append(shown.Sections, load.sections()...)
 	}
@@ -78,7 +87,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, reg *prometheus.Regi
 	defer stopFront(nil)
 	rear, stopRear := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopRear()
-	topics := newTopics(cfg.Kafka, cfg.use(), load, log)
+	topics := newTopics(cfg, load, log)
 
 	var behind errgroup.Group
 	keep := func(run func(context.Context) error) {
@@ -92,8 +101,10 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, reg *prometheus.Regi
 	}
 	keep(admin.Run) // pages and probes
 	ahead, aheadCtx := errgroup.WithContext(front)
-	ahead.Go(func() error { return monitor.Run(aheadCtx) }) // permissions in Kafka, and its brokers
-	ahead.Go(func() error { return topics.run(aheadCtx) })  // creates topics once Kafka is reachable
+	for _, monitor := range monitors { // permissions in Kafka, and its brokers
+		ahead.Go(func() error { return monitor.Run(aheadCtx) })
+	}
+	ahead.Go(func() error { return topics.run(aheadCtx) }) // creates topics once Kafka is reachable
 	if producer != nil {
 		keep(func(rear context.Context) error { // events into Kafka, once the topic exists
 			if !topics.wait(aheadCtx) {

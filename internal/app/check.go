@@ -25,26 +25,34 @@ import (
 type checker struct {
 	cfg     Config
 	out     io.Writer
-	refused int // reasons to refuse a start
-	failed  int // servers that could not be reached
-	denied  int // missing permissions in Kafka
-	broken  int // unusable ports, certificates and directories of receivers
+	refused int             // reasons to refuse a start
+	failed  int             // servers that could not be reached
+	denied  int             // missing permissions in Kafka
+	broken  int             // unusable ports, certificates and directories of receivers
+	told    map[string]bool // what was written about Kafka, because topics have findings in common
+}
+
+// counted is a topic that the process loads. known is false if Kafka could not be asked.
+type counted struct {
+	cfg   Config // with the plan of the topic
+	topic batch.Topic
+	known bool
 }
 
 // Check connects to every server, compares the tables with the query, and checks the ports, certificates and directories
 // of the receivers. It does not wait for an unreachable server. After all findings are written to out it returns an error
 // that sums them up, which wraps checkpoint.ErrRefused if a start would be refused.
 func Check(ctx context.Context, cfg Config, out io.Writer) error {
-	c := &checker{cfg: cfg, out: out}
+	c := &checker{cfg: cfg, out: out, told: map[string]bool{}}
 	if cfg.Load {
 		for _, t := range cfg.Plan.Tables() {
 			c.say("ok", "query", "writes to %s, %d columns, %d of them in the key", t.FullName(), len(t.Columns), t.Keys)
 		}
 	}
 	c.receivers(ctx)
-	topic, known := c.kafka(ctx)
+	topics := c.kafka(ctx)
 	if cfg.Load {
-		c.mysql(ctx, topic, known)
+		c.mysql(ctx, topics)
 	}
 	return c.verdict()
 }
@@ -79,10 +87,18 @@ func (c *checker) say(state, subject, format string, args ...any) {
 	fmt.Fprintf(c.out, "%-8s %s: %s\n", state, quote.Text(subject), strings.ReplaceAll(text, "\n", "\n         "))
 }
 
-// kafka checks the brokers and the topics, and returns the topic of the events, whose ID is zero if it does not exist.
-// known is false if Kafka could not be asked.
-func (c *checker) kafka(ctx context.Context) (topic batch.Topic, known bool) {
-	topic = batch.Topic{Name: c.cfg.Kafka.Topic}
+// isNew reports whether a finding about Kafka was not written yet.
+func (c *checker) isNew(finding string) bool {
+	was := c.told[finding]
+	c.told[finding] = true
+	return !was
+}
+
+// kafka checks the brokers and the topics, and returns the topics of the events, whose IDs are zero if they do not exist.
+func (c *checker) kafka(ctx context.Context) (topics []counted) {
+	for _, one := range c.cfg.perTopic() {
+		topics = append(topics, counted{cfg: one, topic: batch.Topic{Name: one.Kafka.Topic}})
+	}
 	subject := "kafka " + strings.Join(c.cfg.Kafka.Brokers, ",")
 	if w := c.cfg.Kafka.TLS.Warning(); w != "" {
 		c.say("warning", subject, "%s", w)
@@ -90,19 +106,29 @@ func (c *checker) kafka(ctx context.Context) (topic batch.Topic, known bool) {
 	if err := kafkaio.Reachable(ctx, c.cfg.Kafka, nil); err != nil {
 		c.failed++
 		c.say("failed", subject, "%v", err)
-		return topic, false
+		return topics
 	}
-	allowed, reached := c.rights(ctx, subject), c.leaders(ctx, subject)
+	for i := range topics {
+		topics[i].known = c.topic(ctx, subject, &topics[i].cfg, &topics[i].topic)
+	}
+	return topics
+}
+
+// topic checks one topic of the events, and sets its ID. It reports false if Kafka could not be asked.
+func (c *checker) topic(ctx context.Context, subject string, cfg *Config, topic *batch.Topic) (known bool) {
+	allowed, reached := c.rights(ctx, subject, cfg), c.leaders(ctx, subject, cfg)
 	if !allowed || !reached { // the next request would fail
-		return topic, false
+		return false
 	}
-	reports, err := kafkaio.Check(ctx, c.cfg.Kafka, c.cfg.use(), nil)
+	reports, err := kafkaio.Check(ctx, cfg.Kafka, cfg.use(), nil)
 	if err != nil {
 		c.failed++
 		c.say("failed", subject, "%v", err)
-		return topic, false
+		return false
 	}
-	c.say("ok", subject, "reachable")
+	if c.isNew("reachable") {
+		c.say("ok", subject, "reachable")
+	}
 	for _, r := range reports {
 		subject := "topic " + r.Name
 		if r.Missing {
@@ -117,17 +143,20 @@ func (c *checker) kafka(ctx context.Context) (topic batch.Topic, known bool) {
 			c.say("warning", subject, "%s", w)
 		}
 	}
-	return topic, true
+	return true
 }
 
 // rights checks the permissions that the process needs. It reports false if one is missing or Kafka does not reply.
-func (c *checker) rights(ctx context.Context, subject string) bool {
-	missing, err := kafkaio.MissingRights(ctx, c.cfg.Kafka, c.cfg.use())
+func (c *checker) rights(ctx context.Context, subject string, cfg *Config) bool {
+	missing, err := kafkaio.MissingRights(ctx, cfg.Kafka, cfg.use())
 	if err != nil {
 		c.failed++
 		c.say("failed", subject, "%v", err)
 	}
 	for _, m := range missing {
+		if !c.isNew(m) {
+			continue
+		}
 		c.denied++
 		c.say("failed", subject, "Kafka does not allow %s; add this ACL for the user of etl", m)
 	}
@@ -136,26 +165,25 @@ func (c *checker) rights(ctx context.Context, subject string) bool {
 
 // leaders checks whether every broker that leads one of the partitions replies at the address that it advertises, which a
 // bootstrap broker's reply does not show. It reports false if one does not.
-func (c *checker) leaders(ctx context.Context, subject string) bool {
-	lost, err := kafkaio.CheckLeaders(ctx, c.cfg.Kafka, c.cfg.use(), nil)
+func (c *checker) leaders(ctx context.Context, subject string, cfg *Config) bool {
+	lost, err := kafkaio.CheckLeaders(ctx, cfg.Kafka, cfg.use(), nil)
 	if err != nil {
 		lost = append(lost, err.Error())
 	}
 	for _, l := range lost {
+		if !c.isNew(l) {
+			continue
+		}
 		c.failed++
 		c.say("failed", subject, "%s", l)
 	}
 	return len(lost) == 0
 }
 
-func (c *checker) mysql(ctx context.Context, topic batch.Topic, known bool) {
+func (c *checker) mysql(ctx context.Context, topics []counted) {
 	conns := pool.New(c.cfg.Pool, nil, nil)
 	defer func() { _ = conns.Close() }() // no connection is open any more
-	cfg := c.cfg.Sink
-	cfg.QueryHash, cfg.QueryText = c.cfg.Plan.Fingerprint()
-	cfg.CreateTables, cfg.Dedup, cfg.Joined = false, c.cfg.Dedup.Enabled(), c.cfg.Plan.Joined()
-	tables := cfg.Schema()
-	cfg.EvolveTable = false
+	tables := sinkOf(&c.cfg).Schema()
 	found, err := schema.New(tables, conns, nil).Check(ctx, c.cfg.Plan.Tables())
 	if err != nil {
 		c.failed++
@@ -182,12 +210,17 @@ func (c *checker) mysql(ctx context.Context, topic batch.Topic, known bool) {
 	}
 	c.expired(ctx, conns, missing)
 	if c.refused == refused {
-		db := &database{sink: mysqlout.New(cfg, conns, nil, nil), ledger: ledger.New(cfg.Job, conns)}
+		db := &database{ledger: ledger.New(c.cfg.Sink.Job, conns)}
+		for i := range topics {
+			cfg := sinkOf(&topics[i].cfg)
+			cfg.CreateTables, cfg.EvolveTable = false, false
+			db.sinks = append(db.sinks, mysqlout.New(cfg, conns, nil, nil))
+		}
 		if lacking != nil {
 			c.evolvable(ctx, db, lacking)
 			return
 		}
-		c.tables(ctx, db, topic, known, missing)
+		c.tables(ctx, db, topics, missing)
 	}
 }
 
@@ -222,15 +255,29 @@ func expiredText(old schema.Expired, keep time.Duration) string {
 		more, several(int(old.Rows), "row"), old.Before.Format(time.DateTime), option.Age(keep), option.Ref("retain"))
 }
 
+// sinkOf returns the configuration of a sink, with what follows from the query.
+func sinkOf(c *Config) mysqlout.Config {
+	cfg := c.Sink
+	cfg.QueryHash, cfg.QueryText = c.Plan.Fingerprint()
+	cfg.Dedup, cfg.Joined = c.Dedup.Enabled(), c.Plan.Joined()
+	return cfg
+}
+
 // database is what the checks of a start use of MySQL.
 type database struct {
-	sink   *mysqlout.Sink
+	sinks  []*mysqlout.Sink // by topic
 	ledger *ledger.Ledger
 }
 
 // evolvable checks whether the job may add the columns that its tables lack.
 func (c *checker) evolvable(ctx context.Context, db *database, lacking []schema.Finding) {
-	may, err := db.sink.Evolvable(ctx, c.cfg.Plan.Tables())
+	var may []row.Table
+	var err error
+	for _, sink := range db.sinks {
+		if may, err = sink.Evolvable(ctx, c.cfg.Plan.Tables()); err != nil {
+			break
+		}
+	}
 	switch {
 	case errors.Is(err, checkpoint.ErrRefused):
 		c.refuse("tables", "%v", err)
@@ -252,7 +299,7 @@ func (c *checker) evolvable(ctx context.Context, db *database, lacking []schema.
 // tables checks whether query and tables match, and whether the job may start on them. A missing table will be created as
 // the query needs it. If tables of Sluice's own are missing, the check of the tables has already found whether the job
 // may start.
-func (c *checker) tables(ctx context.Context, db *database, topic batch.Topic, known bool, missing map[string]bool) {
+func (c *checker) tables(ctx context.Context, db *database, topics []counted, missing map[string]bool) {
 	want := c.cfg.Plan.Tables()
 	var there []row.Table
 	absent := 0
@@ -270,31 +317,48 @@ func (c *checker) tables(ctx context.Context, db *database, topic batch.Topic, k
 	if absent != len(missing) {
 		return
 	}
-	found, err := db.sink.Prepare(ctx, there)
-	if err == nil {
-		actual := slices.Clone(want)
-		for i := range actual {
-			if j := slices.IndexFunc(found, func(t row.Table) bool { return t.FullName() == actual[i].FullName() }); j >= 0 {
-				actual[i] = found[j]
-			}
+	good, known := true, true
+	for i := range topics {
+		t := &topics[i]
+		err := c.topicTables(ctx, db, i, t, want, there)
+		known = known && t.known
+		switch {
+		case err == nil:
+			continue
+		case errors.Is(err, checkpoint.ErrRefused):
+			c.refuse(t.cfg.named("tables"), "%v", err)
+		default:
+			c.failed++
+			c.say("failed", "mysql", "%v", err)
 		}
-		err = bind(c.cfg.Plan, actual)
+		good = false
 	}
-	if err == nil && known {
-		err = c.mayStart(ctx, db, topic)
+	if !good {
+		return
 	}
-	switch {
-	case err == nil:
-		c.say("ok", "tables", "match the query")
-		if known && len(missing) == 0 {
-			c.group(ctx, db.ledger)
+	c.say("ok", "tables", "match the query")
+	if known && len(missing) == 0 {
+		c.group(ctx, db.ledger)
+	}
+}
+
+// topicTables checks the tables for the plan of a topic, and whether the job may start with it. there are those of want that
+// exist.
+func (c *checker) topicTables(ctx context.Context, db *database, i int, t *counted, want, there []row.Table) error {
+	found, err := db.sinks[i].Prepare(ctx, there)
+	if err != nil {
+		return err
+	}
+	actual := slices.Clone(want)
+	for i := range actual {
+		if j := slices.IndexFunc(found, func(t row.Table) bool { return t.FullName() == actual[i].FullName() }); j >= 0 {
+			actual[i] = found[j]
 		}
-	case errors.Is(err, checkpoint.ErrRefused):
-		c.refuse("tables", "%v", err)
-	default:
-		c.failed++
-		c.say("failed", "mysql", "%v", err)
 	}
+	if err := bind(t.cfg.Plan, actual); err != nil || !t.known {
+		return err
+	}
+	return c.mayStart(ctx, db.ledger, db.sinks[i], t.topic)
 }
 
 // group checks, without joining the job's consumer group, whether processes that load into another database are in it.
@@ -324,9 +388,9 @@ func (c *checker) group(ctx context.Context, stored *ledger.Ledger) {
 	}
 }
 
-func (c *checker) mayStart(ctx context.Context, db *database, topic batch.Topic) error {
+func (c *checker) mayStart(ctx context.Context, stored *ledger.Ledger, sink *mysqlout.Sink, topic batch.Topic) error {
 	if topic.ID == (checkpoint.TopicID{}) { // P26
-		switch has, err := db.ledger.HasCheckpoint(ctx, topic.Name); {
+		switch has, err := stored.HasCheckpoint(ctx, topic.Name); {
 		case err != nil:
 			return err
 		case has:
@@ -335,7 +399,7 @@ func (c *checker) mayStart(ctx context.Context, db *database, topic batch.Topic)
 				Hint: "is this the right Kafka cluster? If so, give the job another name, or create the topic and run etl offsets set --new-topic"}
 		}
 	}
-	return db.sink.CheckStart(ctx, topic)
+	return sink.CheckStart(ctx, topic)
 }
 
 func (c *checker) refuse(subject, format string, args ...any) {

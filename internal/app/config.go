@@ -53,10 +53,13 @@ type Config struct {
 	Watch     filewatch.Config
 
 	// For loading. Plan is compiled and not bound to tables. Run sets the query's fingerprint in Sink.
-	Plan  *query.Plan
-	Batch batch.Config
-	Pool  pool.Config
-	Sink  mysqlout.Config
+	Plan *query.Plan
+	// Topics are the topics and their plans, united (query.Unite), if the process loads several. Kafka.Topic and Plan are
+	// then those of the first. Nil means Kafka.Topic alone.
+	Topics []query.TopicPlan
+	Batch  batch.Config
+	Pool   pool.Config
+	Sink   mysqlout.Config
 	// Dedup drops duplicates. Its header must be the plan's and the key header of the receivers.
 	Dedup dedup.Config
 	// Joined is for the tables that the plan joins. ReadJoined, if not nil, makes them be read again whenever it delivers.
@@ -80,7 +83,7 @@ type Addresses struct {
 
 // Validate reports all errors in the configuration of the enabled components.
 func (c Config) Validate() error {
-	errs := []error{c.Kafka.Validate(), c.Status.Validate()}
+	errs := []error{c.Kafka.Validate(), c.Status.Validate(), c.validateTopics()}
 	if !c.Receive && !c.Load {
 		errs = append(errs, errors.New("nothing to do: neither a receiver nor loading is enabled"))
 	}

@@ -29,18 +29,15 @@ import (
 // waitLogInterval is how often a wait for MySQL at start is logged.
 const waitLogInterval = 10 * time.Second
 
-// pruneEvery is how often old dead letters are removed.
-const pruneEvery = time.Hour
-
 // pruneIDsEvery is how often expired event IDs are removed: rarely enough to cost little, and often enough that their
 // table holds not much more than the window.
 const pruneIDsEvery = 2 * time.Minute
 
-// loading is the half from Kafka to MySQL.
+// loading is the half from Kafka to MySQL, for one topic.
 type loading struct {
 	cfg    Config
 	log    *slog.Logger
-	reg    *prometheus.Registry
+	reg    prometheus.Registerer
 	conns  *pool.Pool
 	sink   *mysqlout.Sink
 	ledger *ledger.Ledger
@@ -48,34 +45,31 @@ type loading struct {
 	joined *joined.Reader
 	engine atomic.Pointer[batch.Engine[row.Delta]] // nil until tables and topics exist
 	mysql  *health
-	retain *retention
 }
 
-func newLoading(cfg Config, log *slog.Logger, reg *prometheus.Registry) (*loading, error) {
+func newLoading(cfg Config, conns *pool.Pool, log *slog.Logger, reg prometheus.Registerer) (*loading, error) {
 	if cfg.Plan == nil {
 		return nil, errors.New("BUG: loading without a compiled query")
 	}
 	cfg.Sink.QueryHash, cfg.Sink.QueryText = cfg.Plan.Fingerprint()
 	cfg.Sink.Dedup, cfg.Sink.Joined = cfg.Dedup.Enabled(), cfg.Plan.Joined()
-	source, err := kafkaio.NewSource(cfg.Kafka, cfg.Sink.Job, log, reg)
+	plain := log // the source adds the topic itself
+	log, reg = labelled(cfg, log, reg)
+	source, err := kafkaio.NewSource(cfg.Kafka, cfg.Sink.Job, plain, reg)
 	if err != nil {
 		return nil, err
 	}
-	conns := pool.New(cfg.Pool, log, reg) // does not dial yet
-	l := &loading{
+	return &loading{
 		cfg: cfg, log: log, reg: reg, conns: conns, source: source,
 		sink:   mysqlout.New(cfg.Sink, conns, log, reg),
 		ledger: ledger.New(cfg.Sink.Job, conns),
 		joined: joined.New(cfg.Joined, cfg.Plan.Joined(), conns, log, reg),
 		mysql:  newHealth(status.Degraded, "not contacted yet"),
-	}
-	l.retain = newRetention(log, l.sink, cfg.Sink.Retain)
-	return l, nil
+	}, nil
 }
 
-// run prepares the tables, waits for the topics, checks whether the job may start, and loads until ctx ends. A condition
-// that would harm data ends the process here; later it only stops partitions (P34).
-func (l *loading) run(ctx context.Context, topics *topics) error {
+// prepare creates and checks the tables, and binds the plan to them.
+func (l *loading) prepare(ctx context.Context) error {
 	var actual []row.Table
 	if err := l.retryMySQL(ctx, func() (err error) {
 		actual, err = l.sink.Prepare(ctx, l.cfg.Plan.Tables())
@@ -87,10 +81,12 @@ func (l *loading) run(ctx context.Context, topics *topics) error {
 		return err
 	}
 	l.sink.OnAltered(l.cfg.Plan.Bind)
-	if !topics.wait(ctx) {
-		return nil
-	}
-	if err := l.retryMySQL(ctx, func() error { return l.sink.CheckStart(ctx, topics.data) }); err != nil {
+	return nil
+}
+
+// begin checks whether the job may start with the topic, and reads what it needs before it does.
+func (l *loading) begin(ctx context.Context, topic batch.Topic) error {
+	if err := l.retryMySQL(ctx, func() error { return l.sink.CheckStart(ctx, topic) }); err != nil {
 		return err
 	}
 	if err := l.retryMySQL(ctx, func() error {
@@ -108,17 +104,18 @@ func (l *loading) run(ctx context.Context, topics *topics) error {
 		return err
 	}
 	l.mysql.set(status.OK, "")
+	return nil
+}
+
+// run loads until ctx ends.
+func (l *loading) run(ctx context.Context) error {
 	engine := batch.New(l.cfg.Batch, l.source, l.sink, l.newFold(), l.log, l.reg)
 	l.engine.Store(engine)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return engine.Run(ctx) })
-	g.Go(func() error { l.prune(ctx); return nil })
 	g.Go(func() error { l.joined.Run(ctx, l.cfg.ReadJoined); return nil })
 	if l.cfg.Dedup.Enabled() {
 		g.Go(func() error { l.pruneIDs(ctx); return nil })
-	}
-	if len(l.cfg.Sink.Retain) > 0 {
-		g.Go(func() error { l.retain.run(ctx); return nil })
 	}
 	if l.cfg.Sink.Replay {
 		g.Go(func() error { return l.watchReplay(ctx, engine) })
@@ -153,26 +150,6 @@ func (l *loading) pruneIDs(ctx context.Context) {
 	obs.Every(ctx, pruneIDsEvery, prune)
 }
 
-// prune removes dead letters that are older than DeadLetterKeep, at the start and then every pruneEvery.
-func (l *loading) prune(ctx context.Context) {
-	if l.cfg.DeadLetterKeep == 0 {
-		return
-	}
-	prune := func() {
-		removed, err := l.ledger.PruneDeadLetters(ctx, l.cfg.DeadLetterKeep)
-		switch {
-		case ctx.Err() != nil:
-			return
-		case err != nil:
-			l.log.Warn("Cannot remove old dead letters; retrying in an hour", "err", err)
-		case removed > 0:
-			l.log.Info("Removed old dead letters", "removed", removed, "older_than", l.cfg.DeadLetterKeep.String())
-		}
-	}
-	prune()
-	obs.Every(ctx, pruneEvery, prune)
-}
-
 // retryMySQL calls do until it succeeds. Errors of the classes checkpoint.ErrRetry and checkpoint.ErrBlocked are retried
 // without a time limit, because receiving continues meanwhile, and logged every waitLogInterval. Any other error is
 // returned.
@@ -203,23 +180,6 @@ func bind(plan *query.Plan, actual []row.Table) error {
 		return &checkpoint.Error{Class: checkpoint.ErrRefused, Err: fmt.Errorf("the query does not match its tables: %w", err)}
 	}
 	return nil
-}
-
-// mayCreateTopic reports whether the topic may be created, which it must not if the job has a checkpoint of it (P26), or
-// ranges.
-func (l *loading) mayCreateTopic(ctx context.Context) (bool, error) {
-	if l.cfg.Sink.Replay {
-		return false, nil
-	}
-	has, err := l.ledger.HasCheckpoint(ctx, l.cfg.Kafka.Topic)
-	return !has, err
-}
-
-// close closes the pool, which is the last step of a stop.
-func (l *loading) close() {
-	if err := l.conns.Close(); err != nil {
-		l.log.Warn("Closing MySQL connections failed", "err", err)
-	}
 }
 
 // conditions returns the conditions of loading. It is ready once the group has assigned partitions, even none. An

@@ -58,12 +58,13 @@ func registerAll(t *testing.T, reg *prometheus.Registry) {
 		t.Fatal(err)
 	}
 	newReceiving(&cfg, nil, log, reg)
-	load, err := newLoading(cfg, log, reg)
+	load, err := newLoadings(cfg, log, reg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(load.close)
-	batch.New(cfg.Batch, load.source, load.sink, load.newFold(), log, reg)
+	one := load.topics[0]
+	batch.New(cfg.Batch, one.source, one.sink, one.newFold(), log, reg)
 }
 
 // enableReceivers turns on every receiver.

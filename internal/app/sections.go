@@ -59,6 +59,7 @@ type partitionView struct {
 // batchView is one committed task batch.
 type batchView struct {
 	At       string  `json:"at"`
+	Topic    string  `json:"topic,omitempty"` // only if there are several
 	Task     int     `json:"task"`
 	Records  int64   `json:"records"`
 	Rows     int     `json:"rows"`
@@ -69,16 +70,20 @@ type batchView struct {
 }
 
 // sections returns the sections of loading: its partitions, its last batches, the query, and totals.
-func (l *loading) sections() []status.Section {
+func (l *loadings) sections() []status.Section {
 	list := []status.Section{
-		{Name: "partitions", Func: func() any { return l.partitions() }},
-		{Name: "batches", Func: func() any { return l.batches() }},
+		{Name: "partitions", Func: func() any { return collect(l, (*loading).partitions) }},
+		{Name: "batches", Func: func() any { return collect(l, (*loading).batches) }},
 		{Name: "query", Func: func() any {
 			tables := []string{}
 			for _, t := range l.cfg.Plan.Tables() {
 				tables = append(tables, t.FullName())
 			}
-			return map[string]any{"job": l.cfg.Sink.Job, "tables": tables, "text": l.cfg.Sink.QueryText}
+			section := map[string]any{"job": l.cfg.Sink.Job, "tables": tables}
+			for _, t := range l.topics {
+				section[t.cfg.named("text")] = t.cfg.Sink.QueryText
+			}
+			return section
 		}},
 		totals("commits", "etl_commit_", l.reg),
 		totals("connections", "etl_pool_", l.reg),
@@ -87,6 +92,15 @@ func (l *loading) sections() []status.Section {
 		list = append(list, status.Section{Name: "retention", Func: func() any { return l.retain.status() }})
 	}
 	return list
+}
+
+// collect returns the views of all topics, one topic after the other.
+func collect[V any](l *loadings, of func(*loading) []V) []V {
+	all := []V{}
+	for _, t := range l.topics {
+		all = append(all, of(t)...)
+	}
+	return all
 }
 
 // engineStatus asks the engine, which replies between two steps. It is empty if the engine does not run or is busy.
@@ -129,9 +143,13 @@ func (l *loading) partitions() []partitionView {
 
 func (l *loading) batches() []batchView {
 	views := []batchView{}
+	topic := ""
+	if len(l.cfg.Topics) > 1 {
+		topic = l.cfg.Kafka.Topic
+	}
 	for _, b := range l.engineStatus().Recent {
 		views = append(views, batchView{
-			At: b.At.UTC().Format(time.RFC3339), Task: b.Task, Records: b.Records, Rows: b.Rows, Seconds: b.Seconds,
+			At: b.At.UTC().Format(time.RFC3339), Topic: topic, Task: b.Task, Records: b.Records, Rows: b.Rows, Seconds: b.Seconds,
 			Counted: b.Audit.Counted, Filtered: b.Audit.Filtered, Dead: b.Audit.Dead,
 		})
 	}

@@ -14,33 +14,34 @@ const minLeaveTimeout = time.Second
 
 // topics creates the topics. Every component that uses Kafka waits for it.
 type topics struct {
-	cfg   kafkaio.Config
-	use   kafkaio.Use
-	load  *loading
+	cfgs  []Config // one for each topic of events
+	load  *loadings
 	log   *slog.Logger
-	data  batch.Topic   // the topic of the events, without offsets; set before ready is closed
-	ready chan struct{} // closed when the topics exist
+	data  map[string]batch.Topic // the topics of the events by name, without offsets; set before ready is closed
+	ready chan struct{}          // closed when the topics exist
 }
 
-func newTopics(cfg kafkaio.Config, use kafkaio.Use, load *loading, log *slog.Logger) *topics {
-	return &topics{cfg: cfg, use: use, load: load, log: log, ready: make(chan struct{})}
+func newTopics(cfg Config, load *loadings, log *slog.Logger) *topics {
+	return &topics{cfgs: cfg.perTopic(), load: load, log: log, data: map[string]batch.Topic{}, ready: make(chan struct{})}
 }
 
 // run creates missing topics, and waits for Kafka without a time limit. A process that loads checks in MySQL that the job
 // has no checkpoint of a topic before it creates that topic. A process that only receives has no MySQL; the loading
 // processes refuse a topic other than the one that they have counted (P4, P26).
 func (t *topics) run(ctx context.Context) error {
-	var mayCreate func(context.Context) (bool, error)
-	if t.load != nil {
-		mayCreate = t.load.mayCreateTopic
-	}
-	reports, err := kafkaio.EnsureTopics(ctx, t.cfg, t.use, mayCreate, t.log)
-	if err != nil {
-		return err
-	}
-	for _, r := range reports {
-		if r.Name == t.cfg.Topic {
-			t.data = batch.Topic{Name: r.Name, ID: r.ID}
+	for _, cfg := range t.cfgs {
+		var mayCreate func(context.Context) (bool, error)
+		if t.load != nil {
+			mayCreate = func(ctx context.Context) (bool, error) { return t.load.mayCreateTopic(ctx, cfg.Kafka.Topic) }
+		}
+		reports, err := kafkaio.EnsureTopics(ctx, cfg.Kafka, cfg.use(), mayCreate, t.log)
+		if err != nil {
+			return err
+		}
+		for _, r := range reports {
+			if r.Name == cfg.Kafka.Topic {
+				t.data[r.Name] = batch.Topic{Name: r.Name, ID: r.ID}
+			}
 		}
 	}
 	close(t.ready)
