@@ -206,14 +206,19 @@ func (s *Sink) compareSwap(ctx context.Context, tx *pool.Tx, w *Swap, live []led
 			return refused("run the same command again once the job is there", "the replay has counted %v up to offset %d, but job %s only up to %d, and would count the records between again", l.Partition, of.Next, w.Job, l.Next)
 		}
 	}
-	if err := s.compareTopics(ctx, tx, w, refused); err != nil {
+	if err := s.compareTopics(ctx, tx, w); err != nil {
 		return err
 	}
 	return s.compareTargets(ctx, tx, w, live[0].QueryHash, refused)
 }
 
+// CompareTopics refuses a swap of a table that has rows of another topic, before anything is counted. Extend does so again.
+func (s *Sink) CompareTopics(ctx context.Context, w *Swap) error {
+	return s.transaction(ctx, "read the topics of job "+w.Job, func(tx *pool.Tx) error { return s.compareTopics(ctx, tx, w) })
+}
+
 // compareTopics requires that the job has counted no other topic, whose rows the replay does not have.
-func (s *Sink) compareTopics(ctx context.Context, tx *pool.Tx, w *Swap, refused func(hint, format string, args ...any) error) error {
+func (s *Sink) compareTopics(ctx context.Context, tx *pool.Tx, w *Swap) error {
 	other := ""
 	text := sqltext.AppendText([]byte("SELECT topic FROM etl_checkpoint WHERE job = "), w.Job)
 	text = sqltext.AppendText(append(text, " AND topic <> "...), w.Topic)
@@ -221,8 +226,11 @@ func (s *Sink) compareTopics(ctx context.Context, tx *pool.Tx, w *Swap, refused 
 		return err
 	}
 	if other != "" {
-		return refused("start a job of another name for all topics with the option start=earliest, into another table, and rename the tables by hand",
-			"job %s has counted topic %s too, and a replay of topic %s does not have the rows of its records", w.Job, other, w.Topic)
+		return &checkpoint.Error{
+			Class: checkpoint.ErrRefused,
+			Err:   fmt.Errorf("swap: job %s has counted topic %s too, and a replay of topic %s does not have the rows of its records", w.Job, other, w.Topic),
+			Hint:  "start a job of another name for all topics, from their first records and into another table (" + option.Ref("start") + "), and rename the tables by hand",
+		}
 	}
 	return nil
 }

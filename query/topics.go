@@ -40,12 +40,23 @@ func Unite(plans []TopicPlan) error {
 				keeps(t), t.FullName())
 		}
 	}
-	united := make([]Plan, len(plans)) // with what changes, so that an error changes nothing
+	united := make([]*Plan, len(plans)) // with what changes, so that an error changes nothing
 	for i, p := range plans {
-		u := &united[i]
-		u.programs, u.declared, u.replaced, u.tables = p.Plan.programs, p.Plan.declared, p.Plan.replaced, slices.Clone(tables)
+		u := &Plan{}
+		united[i] = u
+		u.options, u.programs, u.declared, u.replaced, u.tables = p.Plan.options, p.Plan.programs, p.Plan.declared, p.Plan.replaced, slices.Clone(tables)
 		if err := u.declare(); err != nil {
 			return err
+		}
+		for j := range u.tables {
+			u.setWindow(&u.tables[j])
+		}
+	}
+	for j := range tables {
+		if slices.ContainsFunc(united[1:], func(u *Plan) bool { return !u.tables[j].Window.Equal(united[0].tables[j].Window) }) {
+			for i := range united {
+				united[i].tables[j].Window = nil // each must know which records are below the low-water mark
+			}
 		}
 	}
 	for i, p := range plans {

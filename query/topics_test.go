@@ -97,3 +97,27 @@ func TestUnite_chosen(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// Each plan knows the low-water mark by itself. A table has windows only if every plan makes them.
+func TestUnite_windows(t *testing.T) {
+	t.Parallel()
+	const text = "INSERT INTO t SELECT TUMBLE(_timestamp, INTERVAL 1 HOUR) AS hour, COUNT(*) AS n FROM events GROUP BY hour"
+	plans := plansOf(t, text, "json", "combined")
+	if err := Unite(plans); err != nil {
+		t.Fatal(err)
+	}
+	a, b := plans[0].Plan.Tables()[0].Window, plans[1].Plan.Tables()[0].Window
+	if a == nil || b == nil || a == b {
+		t.Errorf("got the windows %p and %p, expected two", a, b)
+	}
+	plans = plansOf(t, text, "json", "json")
+	plans[1] = plansOf(t, "INSERT INTO t SELECT CAST(at AS DATETIME) AS hour, COUNT(*) AS n FROM events GROUP BY hour", "json", "json")[0]
+	if err := Unite(plans); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range plans {
+		if w := p.Plan.Tables()[0].Window; w != nil {
+			t.Errorf("topic %s: got the window %+v, expected none", p.Topic, w)
+		}
+	}
+}

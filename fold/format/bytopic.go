@@ -42,7 +42,7 @@ func ParseByTopic(text string) (ByTopic, error) {
 		case m == nil && item == "":
 			return all, byTopicError("an item is empty")
 		case m == nil && all.Other != "":
-			return all, byTopicError("%s and %s are both for all topics that are not named: write TOPIC=%s for one topic, or first-of(%s, %s) to try both", all.Other, item, item, all.Other, item)
+			return all, byTopicError("%s and %s are both for all topics that are not named: give TOPIC=%s for one topic, or first-of(%s, %s) to try both", all.Other, item, item, all.Other, item)
 		case m == nil:
 			all.Other = item
 			continue

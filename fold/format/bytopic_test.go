@@ -32,7 +32,7 @@ func TestParseByTopic_errors(t *testing.T) {
 	for text, want := range map[string]string{
 		"json,":                "an item is empty",
 		"json,,web=raw":        "an item is empty",
-		"json,raw":             "json and raw are both for all topics that are not named: write TOPIC=raw for one topic, or first-of(json, raw) to try both",
+		"json,raw":             "json and raw are both for all topics that are not named: give TOPIC=raw for one topic, or first-of(json, raw) to try both",
 		"web=json,web=raw":     "topic web has two formats",
 		"web=":                 "topic web: at byte 1: expected the name of a format",
 		"web=json raw":         "topic web: at byte 6: expected a format, such as json or csv('time,host')",

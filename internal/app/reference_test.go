@@ -32,7 +32,7 @@ const metricsIntro = `# Metrics
 <!-- Generated: go test ./internal/app -run Reference -rewrite -->
 
 /metrics of the admin listener has these metrics, beside those of the Go runtime (go_) and of the process (process_).
-Labels are in braces.
+Labels are in braces. With several topics in one job, the metrics of loading have the label topic, too.
 
 `
 

@@ -276,6 +276,9 @@ func (r *replaying) begin(ctx context.Context, swap bool) (replay ledger.Replay,
 		return replay, err
 	}
 	if swap {
+		if err := r.sink.CompareTopics(ctx, r.swap); err != nil {
+			return replay, err
+		}
 		at, err := ledger.New(r.swap.Job, r.conns).Offsets(ctx, topic)
 		if err != nil {
 			return replay, err

@@ -89,7 +89,7 @@ type loadings struct {
 	ledger *ledger.Ledger
 	retain *retention // by the sink of the first topic, for the tables that all write
 	topics []*loading
-	// demands are the channels by which each topic is told to read its joined tables again.
+	// demands has a channel for each topic, by which it is asked to read its joined tables again.
 	demands []chan struct{}
 }
 

@@ -302,3 +302,76 @@ func TestLoadings_passDemands(t *testing.T) {
 	cancel()
 	<-over
 }
+
+// A replay counts one of the topics. Its table does not take the place of the job's, which has the rows of the others.
+func TestReplay_oneOfSeveralTopics(t *testing.T) {
+	t.Parallel()
+	s := newSeveralSite(t)
+	s.produce(t, "app", 10)
+	s.produce(t, "web", 20)
+	p := start(t, s.config(t, severalQuery, "app", "json", "web", "combined"))
+	s.await(t, severalAudit, "app 2 10 8 2 0\nweb 3 20 16 4 0")
+	p.stop()
+	if err := p.wantEnd(t); err != nil {
+		t.Fatal(err)
+	}
+	cfg := s.config(t, severalQuery, "web", "combined")
+	cfg.Topics, cfg.Status.Listen = nil, ""
+	opts := query.DefaultOptions()
+	opts.Format, opts.Into = "combined", "again"
+	var err error
+	if cfg.Plan, err = query.Compile(severalQuery, opts); err != nil {
+		t.Fatal(err)
+	}
+	if err := runSwap(t, cfg, Stretch{}); !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), "has counted topic app too") {
+		t.Errorf("got %v, expected that the swap is refused", err)
+	}
+	if got := s.text(t, "SELECT COUNT(*) FROM again"); got != "0" {
+		t.Errorf("the refused swap has counted %s rows", got)
+	}
+	if err := Replay(t.Context(), cfg, Stretch{}, false, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.text(t, "SELECT CONCAT_WS(' ', topic, status, n) FROM again ORDER BY topic, status"); got != "web 200 8\nweb 201 8" {
+		t.Errorf("the replay has counted\n%s", got)
+	}
+}
+
+// Old windows are deleted once for all topics, and late records of every topic are dead letters.
+func TestP36_severalTopics(t *testing.T) {
+	t.Parallel()
+	s := newSeveralSite(t)
+	const windowed = "INSERT INTO hours SELECT TUMBLE(_timestamp, INTERVAL 1 HOUR) AS hour, COUNT(*) AS n FROM events GROUP BY hour"
+	produce := func(topic string, age time.Duration) {
+		t.Helper()
+		record := &kgo.Record{Topic: topic, Value: []byte("{}"), Timestamp: time.Now().Add(-age)}
+		if err := s.cl.ProduceSync(t.Context(), record).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, topic := range []string{"app", "web"} {
+		produce(topic, 0)
+		produce(topic, 100*24*time.Hour)
+	}
+	const audit = "SELECT CONCAT_WS(' ', topic, SUM(counted), SUM(dead)) FROM etl_checkpoint GROUP BY topic ORDER BY topic"
+	p := start(t, s.config(t, windowed, "app", "json", "web", "raw"))
+	s.await(t, audit, "app 2 0\nweb 2 0")
+	p.stop()
+	if err := p.wantEnd(t); err != nil {
+		t.Fatal(err)
+	}
+	cfg := s.config(t, windowed, "app", "json", "web", "raw")
+	cfg.Sink.Retain = map[string]time.Duration{"hours": 30 * 24 * time.Hour}
+	p = start(t, cfg)
+	s.await(t, "SELECT COUNT(*) FROM hours WHERE hour < UTC_TIMESTAMP() - INTERVAL 30 DAY", "0")
+	for _, topic := range []string{"app", "web"} {
+		produce(topic, 100*24*time.Hour)
+		produce(topic, 0)
+	}
+	s.await(t, audit, "app 3 1\nweb 3 1")
+	s.await(t, "SELECT SUM(n) FROM hours", "4")
+	p.stop()
+	if err := p.wantEnd(t); err != nil {
+		t.Fatal(err)
+	}
+}

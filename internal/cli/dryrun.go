@@ -12,6 +12,7 @@ type dryRunCmd struct {
 	Files []string `arg:"" name:"file" help:"Log files; - is standard input."`
 
 	QueryOptions `embed:""`
+	FormatTopic  `embed:""`
 	LookupRows   `embed:""`
 	MaxDead      int `group:"query" common:"Dead letters to print." default:"20" help:"Maximum dead letters to print; all are counted. -1 prints all."`
 }
@@ -28,7 +29,7 @@ Examples:
 
 // Run prints what would be written.
 func (c *dryRunCmd) Run(ctx context.Context, s Streams) error {
-	plan, err := c.plan("", query.DefaultOptions())
+	plan, err := c.planOf(&c.QueryOptions)
 	if err != nil {
 		return err
 	}

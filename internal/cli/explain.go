@@ -22,6 +22,7 @@ import (
 
 type explainCmd struct {
 	QueryOptions  `embed:""`
+	FormatTopic   `embed:""`
 	LookupRows    `embed:""`
 	RetainOptions `embed:""`
 	Line          string `group:"query" common:"Line whose way through the query is shown." placeholder:"TEXT" help:"Line whose way through the query is shown."`
@@ -38,7 +39,7 @@ Examples:
 
 // Run prints the plan, or the way of a line.
 func (c *explainCmd) Run(ctx context.Context, k *kong.Context, s Streams) error {
-	plan, err := c.plan("", query.DefaultOptions())
+	plan, err := c.planOf(&c.QueryOptions)
 	if err != nil {
 		return err
 	}

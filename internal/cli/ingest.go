@@ -38,7 +38,7 @@ func (c *ingestCmd) Run(ctx context.Context, k *kong.Context, s Streams) error {
 func (c *ingestCmd) config(k *kong.Context) (app.Config, error) {
 	cfg := app.Config{ShutdownTimeout: c.ShutdownTimeout, Status: c.status(), FlumeValues: c.flume()}
 	cfg.Dedup.Header = c.DedupHeader
-	cfg.Kafka = c.KafkaOptions.config()
+	cfg.Kafka, cfg.Topics = c.KafkaOptions.config(), c.topics()
 	err := c.receive(&cfg)
 	if !cfg.Receive {
 		return cfg, errors.Join(err, errNothing)

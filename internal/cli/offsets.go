@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -43,7 +45,7 @@ func (o *checkpointOptions) ledger(k *kong.Context) (*ledger.Ledger, func(), err
 
 type offsetsShowCmd struct {
 	checkpointOptions `embed:""`
-	KafkaTopic        string `group:"kafka" common:"Topic of the events." default:"logs" help:"Topic of the events."`
+	KafkaTopic        []string `group:"kafka" common:"Topic of the events." default:"logs" placeholder:"TOPIC" help:"Topic of the events, or several: a,b (default logs)."`
 }
 
 // Help shows an example.
@@ -58,13 +60,26 @@ func (c *offsetsShowCmd) Run(ctx context.Context, k *kong.Context, s Streams) er
 		return err
 	}
 	defer done()
-	offsets, err := book.Offsets(ctx, c.KafkaTopic)
-	if err != nil {
-		return err
+	for _, topic := range c.KafkaTopic {
+		offsets, err := book.Offsets(ctx, topic)
+		if err != nil {
+			return err
+		}
+		if len(offsets) == 0 {
+			return fmt.Errorf("job %s has no checkpoint for topic %s", c.Job, topic)
+		}
+		if len(c.KafkaTopic) > 1 {
+			fmt.Fprintf(s.Out, "topic %s\n", topic)
+		}
+		if err := showOffsets(s.Out, offsets); err != nil {
+			return err
+		}
 	}
-	if len(offsets) == 0 {
-		return fmt.Errorf("job %s has no checkpoint for topic %s", c.Job, c.KafkaTopic)
-	}
+	return nil
+}
+
+// showOffsets writes a line for each partition of a topic.
+func showOffsets(out io.Writer, offsets []ledger.Row) error {
 	layout := grid.Layout{
 		Columns: grid.Right("PARTITION", "FIRST", "NEXT", "COUNTED", "FILTERED", "DEAD", "GAPS", "DUPLICATES", "SKIPPED", "EPOCH", "AUDIT"),
 		Indent:  "  ",
@@ -80,7 +95,7 @@ func (c *offsetsShowCmd) Run(ctx context.Context, k *kong.Context, s Streams) er
 		}
 		rows[i] = append(rows[i], audit)
 	}
-	return layout.Write(s.Out, rows)
+	return layout.Write(out, rows)
 }
 
 type offsetsSetCmd struct {
@@ -108,8 +123,11 @@ Examples:
 func (c *offsetsSetCmd) Run(ctx context.Context, k *kong.Context, s Streams) error {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
+	if err := requireOneTopic(c.KafkaTopic, "that of the partition"); err != nil {
+		return err
+	}
 	change := ledger.CheckpointMove{
-		Partition: checkpoint.Partition{Topic: c.KafkaTopic, ID: c.Partition},
+		Partition: checkpoint.Partition{Topic: strings.Join(c.KafkaTopic, ","), ID: c.Partition},
 		Next:      c.Offset, Reason: c.Reason, DryRun: !c.Apply,
 	}
 	if change.Next < 0 || change.ID < 0 || change.Reason == "" {
@@ -164,9 +182,9 @@ func (c *offsetsSetCmd) topicID(ctx context.Context, k *kong.Context) (checkpoin
 		return checkpoint.TopicID{}, err
 	}
 	for _, r := range reports {
-		if r.Name == c.KafkaTopic && !r.Missing {
+		if r.Name == cfg.Topic && !r.Missing {
 			return r.ID, nil
 		}
 	}
-	return checkpoint.TopicID{}, fmt.Errorf("topic %s does not exist in Kafka at %v", c.KafkaTopic, c.KafkaBrokers)
+	return checkpoint.TopicID{}, fmt.Errorf("topic %s does not exist in Kafka at %v", cfg.Topic, c.KafkaBrokers)
 }

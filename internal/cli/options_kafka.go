@@ -5,12 +5,13 @@ import (
 
 	"github.com/sluice-etl/sluice/dedup"
 	"github.com/sluice-etl/sluice/kafkaio"
+	"github.com/sluice-etl/sluice/query"
 )
 
 // KafkaOptions name the cluster, the credentials and the topic. Every command that connects to Kafka has them.
 type KafkaOptions struct {
 	KafkaBrokers     []string      `group:"kafka" common:"Bootstrap brokers." default:"${kafka_brokers}" placeholder:"HOST:PORT" help:"Bootstrap brokers (${kafka_brokers_help})."`
-	KafkaTopic       string        `group:"kafka" common:"Topic of the events." default:"logs" help:"Topic of the events. Events that Kafka rejects go to TOPIC.dlq."`
+	KafkaTopic       []string      `group:"kafka" common:"Topic of the events." default:"logs" placeholder:"TOPIC" help:"Topic of the events; etl load reads several, a,b. Events that Kafka rejects go to TOPIC.dlq (default logs)."`
 	KafkaPartitions  int32         `group:"kafka" default:"12" help:"Partitions of the topic when etl creates it."`
 	KafkaReplication int16         `group:"kafka" default:"-1" help:"Replication factor of topics that etl creates; -1 is the broker's default."`
 	KafkaClientID    string        `group:"kafka" name:"kafka-client-id" default:"sluice" help:"Client ID of this process in the brokers' logs and quotas."`
@@ -79,7 +80,10 @@ type FetchOptions struct {
 // config returns the configuration that the options select. Commands that produce or consume add theirs.
 func (o KafkaOptions) config() kafkaio.Config {
 	c := kafkaio.DefaultConfig()
-	c.Brokers, c.Topic = o.KafkaBrokers, o.KafkaTopic
+	c.Brokers, c.Topic = o.KafkaBrokers, ""
+	if len(o.KafkaTopic) > 0 {
+		c.Topic = o.KafkaTopic[0]
+	}
 	c.Partitions, c.Replication = o.KafkaPartitions, o.KafkaReplication
 	c.ClientID = o.KafkaClientID
 	c.MetadataMaxAge, c.LagInterval = o.KafkaMetadataAge, o.KafkaLagInterval
@@ -89,6 +93,25 @@ func (o KafkaOptions) config() kafkaio.Config {
 	c.SASL.Mechanism, c.SASL.User = o.KafkaSASL, o.KafkaUser
 	c.SASL.Password, c.SASL.PasswordFile = o.KafkaPassword, o.KafkaPasswordFil
 	return c
+}
+
+// topics returns the topics, without plans, if there are several.
+func (o KafkaOptions) topics() (topics []query.TopicPlan) {
+	for _, name := range o.KafkaTopic {
+		topics = append(topics, query.TopicPlan{Topic: name})
+	}
+	if len(topics) < 2 {
+		return nil
+	}
+	return topics
+}
+
+// requireOneTopic returns a usage error if there are several topics.
+func requireOneTopic(topics []string, why string) error {
+	if len(topics) > 1 {
+		return Usage("--kafka-topic names %d topics, must be one: %s", len(topics), why)
+	}
+	return nil
 }
 
 func (o ProduceOptions) apply(c *kafkaio.Config) {

@@ -21,14 +21,14 @@ import (
 
 // QueryOptions set the query and the format of the events that it reads.
 type QueryOptions struct {
-	Format          string     `group:"query" common:"Format of the events' bodies." default:"${format}" placeholder:"FORMAT" help:"Format of the events' bodies: one of ${formats}; or first-of(a, b, …)."`
-	LogFormatString string     `group:"query" placeholder:"STRING" help:"Definition of the format: names of columns for csv and tsv; a regular expression with named groups for regex; a pattern for grok; the LogFormat or log_format of a server's configuration for apache and nginx, which it implies."`
+	Format          string     `group:"query" common:"Format of the events' bodies." default:"${format}" placeholder:"FORMAT" help:"Format of the events' bodies: one of ${formats}; or first-of(a, b, …); or formats by topic, such as json, web=combined."`
+	LogFormatString string     `group:"query" placeholder:"STRING" help:"Definition of the format: columns for csv and tsv; a regular expression with named groups for regex; a pattern for grok; the LogFormat or log_format of a server's configuration for apache and nginx, which it implies."`
 	AvroSchema      string     `group:"query" placeholder:"FILE" help:"File with the schema of format avro."`
 	Query           string     `group:"query" common:"INSERT INTO … SELECT … FROM events." placeholder:"SQL" help:"INSERT INTO … SELECT … FROM events; separate several statements with semicolons."`
 	QueryFile       string     `group:"query" common:"File with the query." placeholder:"FILE" help:"File with the query."`
 	TimeZone        string     `group:"query" default:"UTC" placeholder:"ZONE" help:"Time zone of log times without a zone, and of calendar windows (default UTC). Times in MySQL are always UTC."`
-	MaxLateness     option.Age `group:"query" default:"0s" help:"How far the time of an event's window may be before the record's timestamp in Kafka, such as 2d or 36h; others are dead letters. 0s means no limit."`
-	MaxAhead        option.Age `group:"query" default:"0s" help:"How far the time of an event's window may be after the record's timestamp in Kafka, such as 5m; others are dead letters. 0s means no limit."`
+	MaxLateness     option.Age `group:"query" default:"0s" help:"How far the time of an event's window may be before the record's timestamp in Kafka, such as 2d; others are dead letters. 0s is no limit."`
+	MaxAhead        option.Age `group:"query" default:"0s" help:"How far the time of an event's window may be after the record's timestamp in Kafka, such as 5m; others are dead letters. 0s is no limit."`
 }
 
 // JobOptions set the job, which owns checkpoints and tables.
@@ -155,4 +155,4 @@ func (o TableOptions) config() mysqlout.Config {
 	return c
 }
 
-func formats() string { return strings.Join(format.Names(), ", ") }
+func formatNames() string { return strings.Join(format.Names(), ", ") }

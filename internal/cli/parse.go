@@ -44,7 +44,7 @@ func (p Program) Parse(args []string, s Streams) (*kong.Context, error) {
 func (p Program) parser(s Streams) (*kong.Kong, error) {
 	own := &settings{}
 	k, err := kong.New(p.Grammar,
-		kong.Name(p.Name), kong.Description(p.Description), kong.Vars(p.Vars), kong.Vars{"formats": formats()},
+		kong.Name(p.Name), kong.Description(p.Description), kong.Vars(p.Vars), kong.Vars{"formats": formatNames()},
 		kong.NoDefaultHelp(), kong.Embed(&globalOptions{}), kong.Bind(own), kong.DefaultEnvars(strings.TrimSuffix(envPrefix, "_")),
 		kong.Resolvers(own), kong.ValueFormatter(own.optionHelp),
 		kong.Writers(s.Out, s.Err), kong.ExplicitGroups(groups),

@@ -88,7 +88,10 @@ func (c *replayCmd) config() (cfg app.Config, stretch app.Stretch, err error) {
 	cfg.Pool = c.MySQLOptions.config(c.KafkaRebalanceTimeout)
 	cfg.Sink, cfg.Joined = c.TableOptions.config(), c.LookupOptions.config()
 	cfg.DeadLetterKeep = time.Duration(c.DeadLetterKeep)
-	cfg.Plan, err = c.plan("", query.Options{
+	if err = requireOneTopic(c.KafkaTopic, "a replay has a range of offsets of one topic, and its table the rows of that topic alone"); err != nil {
+		return cfg, stretch, err
+	}
+	cfg.Plan, err = c.plan(cfg.Kafka.Topic, "", query.Options{
 		DeadLetterMaxBytes: int(c.DeadLetterMaxBytes), FlumeValues: cfg.FlumeValues, DedupHeader: cfg.Dedup.Header, Into: c.Into,
 	})
 	return cfg, stretch, err

@@ -3,14 +3,12 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sluice-etl/sluice/internal/app"
-	"github.com/sluice-etl/sluice/mysqlout/schema"
 	"github.com/sluice-etl/sluice/query"
 )
 
@@ -63,7 +61,7 @@ func (o *RunOptions) Config(k *kong.Context, fallback string) (app.Config, error
 // halves returns the configuration of etl run, or of one half of it.
 func (o *RunOptions) halves(k *kong.Context, receive, load bool, fallback string) (app.Config, error) {
 	cfg := app.Config{ShutdownTimeout: o.ShutdownTimeout, Status: o.status(), FlumeValues: o.flume()}
-	cfg.Kafka, cfg.Dedup = o.KafkaOptions.config(), o.WindowOptions.config(o.DedupOptions)
+	cfg.Kafka, cfg.Topics, cfg.Dedup = o.KafkaOptions.config(), o.topics(), o.WindowOptions.config(o.DedupOptions)
 	var err error
 	if receive {
 		err = o.receive(&cfg)
@@ -87,40 +85,18 @@ func (o *LoadOptions) load(k *kong.Context, cfg *app.Config, fallback string) er
 	cfg.Joined = o.LookupOptions.config()
 	var err error
 	cfg.DeadLetterKeep = time.Duration(o.DeadLetterKeep)
-	cfg.Plan, err = o.plan(fallback, query.Options{
+	if cfg.Topics == nil {
+		cfg.Topics = []query.TopicPlan{{Topic: cfg.Kafka.Topic}}
+	}
+	err = o.compile(cfg.Topics, fallback, query.Options{
 		DeadLetterMaxBytes: int(o.DeadLetterMaxBytes), FlumeValues: cfg.FlumeValues, DedupHeader: cfg.Dedup.Header,
 	})
 	if err != nil {
 		return err
 	}
+	cfg.Plan = cfg.Topics[0].Plan
 	cfg.Sink.Retain, err = cfg.Plan.Retained(o.Retain)
 	return optionErrors(k, err)
-}
-
-// plan compiles the query; a query that does not compile is a usage error. more holds the options that are not among
-// QueryOptions.
-func (o *QueryOptions) plan(fallback string, more query.Options) (*query.Plan, error) {
-	text, from, err := o.text(fallback)
-	if o.Format == "" && o.LogFormatString == "" && o.AvroSchema == "" {
-		err = errors.Join(err, usageError{fmt.Errorf("--format is missing, must be one of %s", formats())})
-	}
-	if err != nil {
-		return nil, err
-	}
-	opts, err := o.options()
-	if err != nil {
-		return nil, err
-	}
-	more.Format, more.FormatString, more.TimeZone = opts.Format, opts.FormatString, opts.TimeZone
-	more.MaxLateness, more.MaxAhead = opts.MaxLateness, opts.MaxAhead
-	plan, err := query.Compile(text, more)
-	if err == nil {
-		err = plan.Locate(schema.CheckDeclared(plan.Tables()))
-	}
-	if err != nil {
-		return nil, usageError{fmt.Errorf("query: %w", withExcerpt(from, text, err))}
-	}
-	return plan, nil
 }
 
 // start runs a process until a signal or an error.
