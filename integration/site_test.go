@@ -3,6 +3,7 @@
 package integration
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"os"
@@ -34,6 +35,7 @@ type site struct {
 	broker *broker
 	avro   string   // where the receiver listens
 	query  string   // the query's file
+	topics string   // what is loaded, if not topic
 	more   []string // options of every process that loads
 	every  []string // options of every process
 }
@@ -73,7 +75,7 @@ func (s *site) start(t *testing.T, command, failpoint string) *etltest.Process {
 	t.Helper()
 	args := []string{
 		command, "--log-level=debug",
-		"--kafka-brokers=" + s.broker.addr, "--kafka-topic=" + topic,
+		"--kafka-brokers=" + s.broker.addr, "--kafka-topic=" + cmp.Or(s.topics, topic),
 		"--kafka-partitions=6", "--kafka-replication=1",
 	}
 	if command != "load" {
