@@ -42,7 +42,13 @@ type site struct {
 
 func newSite(t *testing.T, server ...mariadbtest.Option) *site {
 	t.Helper()
-	s := &site{dir: t.TempDir(), avro: etltest.FreeAddr(t), broker: startBroker(t)}
+	return newSiteOn(t, startBroker(t), server...)
+}
+
+// newSiteOn returns a site with this broker.
+func newSiteOn(t *testing.T, b *broker, server ...mariadbtest.Option) *site {
+	t.Helper()
+	s := &site{dir: t.TempDir(), avro: etltest.FreeAddr(t), broker: b}
 	var err error
 	if s.server, err = mariadbtest.New(append(server, mariadbtest.Private())...); err != nil {
 		t.Fatal(err)

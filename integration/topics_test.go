@@ -20,6 +20,7 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/etltest"
 	"github.com/sluice-etl/sluice/internal/failpoint"
+	"github.com/sluice-etl/sluice/internal/jvmtest"
 )
 
 const (
@@ -181,6 +182,65 @@ func TestTopics_KilledAtEveryFailpoint(t *testing.T) {
 	two.compare(ctx, t, s)
 	if got, want := readNumber(ctx, s.db, "SELECT COUNT(DISTINCT query_hash) FROM etl_checkpoint"), int64(2); got != want {
 		t.Errorf("%d fingerprints, expected %d, one for each format", got, want)
+	}
+	other.Stop(ctx, t)
+}
+
+// TestReal_Topics loads two topics from a real Kafka in one job: with two processes, whose members of the group have
+// different subscriptions, with one that is killed, and over a restart of Kafka. Then one topic is recreated: it stops, and
+// the other one is loaded on.
+func TestReal_Topics(t *testing.T) {
+	ctx := etltest.Bounded(t, 4*time.Minute)
+	kafka := jvmtest.StartBroker(t)
+	s := newSiteOn(t, &broker{addr: kafka.Addr()})
+	if err := os.WriteFile(s.query, []byte(topicsQuery), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.topics, s.every = "app,web", []string{"--format=" + topicsSpec, "--max-batch-records=300", "--kafka-lag-interval=200ms"}
+	cl := s.broker.client(t, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.MetadataMinAge(50*time.Millisecond))
+	defer cl.Close()
+	two := newTwoTopics(ctx, t, cl, 1)
+	two.put(ctx, t, 1000)
+	one := s.start(t, "load", "")
+	two.compare(ctx, t, s)
+	other := s.start(t, "load", "")
+	etltest.Await(ctx, t, "each process has a member for each topic", func() bool { return s.members(ctx, t) == 4 })
+	for _, p := range []*etltest.Process{one, other} {
+		etltest.Await(ctx, t, "a process owns partitions of both topics", func() bool {
+			return metric(ctx, p, `etl_consume_owned_partitions{topic="app"}`) > 0 && metric(ctx, p, `etl_consume_owned_partitions{topic="web"}`) > 0
+		})
+	}
+	two.put(ctx, t, 1000)
+	one.Kill(t)
+	two.put(ctx, t, 500)
+	two.compare(ctx, t, s)
+	if err := kafka.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := kafka.Restart(ctx); err != nil {
+		t.Fatal(err)
+	}
+	two.put(ctx, t, 500)
+	two.compare(ctx, t, s)
+
+	adm := kadm.NewClient(cl)
+	if _, err := adm.DeleteTopic(ctx, "web"); err != nil {
+		t.Fatal(err)
+	}
+	etltest.Await(ctx, t, "the topic is recreated", func() bool {
+		_, err := adm.CreateTopic(ctx, 4, 1, nil, "web")
+		return err == nil
+	})
+	etltest.Await(ctx, t, "the partitions of web have stopped", func() bool { return metric(ctx, other, `etl_batch_stopped_partitions_total{topic="web"}`) >= 4 })
+	record := &kgo.Record{Topic: "app", Partition: 1, Value: []byte(`{"status":777}`)}
+	if err := cl.ProduceSync(ctx, record).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	etltest.Await(ctx, t, "app is loaded on", func() bool {
+		return readNumber(ctx, s.db, "SELECT COALESCE(SUM(n), 0) FROM hits WHERE topic = 'app' AND status = 777") == 1
+	})
+	if n := metric(ctx, other, `etl_batch_stopped_partitions_total{topic="app"}`); n != 0 {
+		t.Errorf("%v partitions of app have stopped, expected none", n)
 	}
 	other.Stop(ctx, t)
 }
