@@ -98,9 +98,9 @@ func (s *Sink) raiseMark(ctx context.Context, doing string, t *row.Table, key st
 }
 
 // beginRetain inserts the first mark of a target, and fences all owners of the job's partitions, which do not know it.
-// A claim reads the marks after it has locked its checkpoints, or that of another partition if its own are new. The
-// checkpoints are locked here before the mark is inserted. So either the claim has read the mark, or its epoch is raised
-// here. It does nothing before the job's first claim, which would find nothing to lock.
+// A claim reads the marks after it has locked its checkpoints, or that of another partition or topic if its own are new.
+// The checkpoints are locked here before the mark is inserted. So either the claim has read the mark, or its epoch is
+// raised here. It does nothing before the job's first claim, which would find nothing to lock.
 func (s *Sink) beginRetain(ctx context.Context, doing string, t *row.Table, key string) (micros int64, begun bool, err error) {
 	err = s.inOwnTx(ctx, doing, func(tx *pool.Tx) (bool, error) {
 		claimed, held := false, false

@@ -112,8 +112,9 @@ func (s *Sink) appendTopics(dst []byte) []byte {
 }
 
 // heldTopics returns the first partition of each of the job's topics that are held, for the first claim of a topic, which
-// has no checkpoint that could be. It locks these rows, so that a swap begins before or after the claim's transaction: the
-// one sees that the job is held, and the other that it has counted this topic.
+// has no checkpoint that could be. It locks these rows, so that a swap begins before or after the claim's transaction:
+// either the claim sees that the job is held, or the swap sees that the job has counted this topic. The first low-water
+// mark and the claim are ordered in the same way (beginRetain).
 func (s *Sink) heldTopics(ctx context.Context, tx *pool.Tx) (held []checkpoint.Partition, err error) {
 	if len(s.config.Topics) == 0 {
 		return nil, nil

@@ -30,7 +30,7 @@ func Unite(plans []TopicPlan) error {
 		programs = append(programs, p.Plan.programs...)
 		var err error
 		if tables, err = wanted(programs); err != nil {
-			return fmt.Errorf("with the format of topic %s: %w; each topic is read by the same statements, and columns of two formats must be of one kind", p.Topic, err)
+			return fmt.Errorf("the format of topic %s gives the tables other columns than those of the topics before it, whose statements are earlier ones here: %w", p.Topic, err)
 		}
 	}
 	for i := range tables {
@@ -62,7 +62,7 @@ func Unite(plans []TopicPlan) error {
 	for i, p := range plans {
 		p.Plan.tables = united[i].tables
 		if err := p.Plan.Bind(p.Plan.Tables()); err != nil {
-			return fmt.Errorf("with the format of topic %s: %w", p.Topic, err)
+			return fmt.Errorf("the format of topic %s: %w", p.Topic, err)
 		}
 	}
 	return nil

@@ -67,7 +67,7 @@ func TestUnite_errors(t *testing.T) {
 	for _, c := range []struct{ text, a, b, want string }{
 		{
 			"INSERT INTO t SELECT status, COUNT(*) AS n FROM events GROUP BY status", "combined", "json",
-			"with the format of topic b: statement 1: column status of t holds values of another kind in an earlier statement: convert one with CAST",
+			"the format of topic b gives the tables other columns than those of the topics before it, whose statements are earlier ones here: statement 1: column status of t holds values of another kind in an earlier statement: convert one with CAST",
 		},
 		{
 			"REPLACE INTO t SELECT word, _key AS k FROM events GROUP BY word", "words", "words",

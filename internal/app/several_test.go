@@ -285,6 +285,23 @@ func TestSeveralTopics_options(t *testing.T) {
 	}
 }
 
+// The topics of a process share its limits, and each has its own plan and checkpoints.
+func TestSeveralTopics_limits(t *testing.T) {
+	t.Parallel()
+	plan := config(t, "", "").Plan
+	cfg := config(t, "k:1", "u@tcp(127.0.0.1:1)/d")
+	cfg.Topics = []query.TopicPlan{{Topic: "a", Plan: plan}, {Topic: "b"}}
+	cfg.Batch.Memory, cfg.Batch.DeadLetterRate = 64<<20, 1
+	for i, one := range cfg.perTopic() {
+		if one.Kafka.Topic != cfg.Topics[i].Topic || one.Plan != cfg.Topics[i].Plan || one.Sink.Topic != one.Kafka.Topic || len(one.Sink.Topics) != 2 {
+			t.Errorf("topic %d: got %s, the sink of %s of %v", i, one.Kafka.Topic, one.Sink.Topic, one.Sink.Topics)
+		}
+		if one.Batch.Memory != 32<<20 || one.Batch.DeadLetterRate != 1 { // a rate of 0 would store all
+			t.Errorf("topic %d: got memory %d and a dead-letter rate of %d, expected half the memory and 1", i, one.Batch.Memory, one.Batch.DeadLetterRate)
+		}
+	}
+}
+
 // A demand to read joined tables again reaches every topic.
 func TestLoadings_passDemands(t *testing.T) {
 	t.Parallel()
