@@ -221,7 +221,7 @@ var advices = []struct{ format, query, write string }{
 	{"combined", "INSERT INTO t «SELECT COUNT(*) AS n FROM (SELECT SESSION(ts, INTERVAL 1 HOUR) AS s, host, COUNT(*) AS n FROM events GROUP BY s, host) x»", "write it when you select from t"},
 	{"combined", "INSERT INTO t SELECT SESSION(ts, INTERVAL 1 HOUR) AS s, «host AS Etl__Start», COUNT(*) AS n FROM events GROUP BY 1, 2", "give that of SELECT another alias"},
 	{"combined", "INSERT INTO t SELECT SESSION(ts, INTERVAL 1 HOUR) AS s, «host AS s__3600s», COUNT(*) AS n FROM events GROUP BY 1, 2", "which another item of SELECT has: give that another alias"},
-	{"combined", "INSERT INTO t SELECT SESSION(ts, INTERVAL 1 HOUR) AS s, «COUNT(DISTINCT path)» AS n FROM events GROUP BY s", "write it in a statement without SESSION"},
+	{"combined", "INSERT INTO t SELECT «SESSION(ts, INTERVAL 1 HOUR) AS s, COUNT(DISTINCT path)» AS n FROM events GROUP BY s", "write it in a statement with TUMBLE in place of SESSION"},
 	{"combined", "INSERT INTO t SELECT SESSION(ts, INTERVAL 1 HOUR) AS s, AVG(bytes) AS mean FROM events GROUP BY s HAVING «mean» > 5", "write the expression"},
 	{"combined", "INSERT INTO t SELECT SESSION(ts, INTERVAL 1 HOUR) AS s, COUNT(*) AS n FROM events GROUP BY s« HAVING s > 5»", "write the condition when you select from t"},
 	{"combined", "INSERT INTO t SELECT h, COUNT(*) AS n FROM (SELECT host AS h«, SESSION(ts, INTERVAL 1 HOUR) AS w» FROM events) x GROUP BY h", "write it in the outer SELECT and its GROUP BY"},
@@ -366,7 +366,7 @@ var asWritten = map[string]string{
 	"write it when you select from t":                                                           "SELECT SESSION(ts, INTERVAL 1 HOUR) AS s, host, COUNT(*) AS n FROM events GROUP BY s, host",
 	"give that of SELECT another alias":                                                         "host",
 	"which another item of SELECT has: give that another alias":                                 "host",
-	"write it in a statement without SESSION":                                                   "COUNT(path)",
+	"write it in a statement with TUMBLE in place of SESSION":                                   "TUMBLE(ts, INTERVAL 1 HOUR) AS s, COUNT(DISTINCT path)",
 	"write the expression":                                                                      "AVG(bytes)",
 	"write the condition when you select from t":                                                "",
 	"REPLACE takes neither HAVING, SESSION nor":                                                 "TUMBLE(ts, INTERVAL 1 HOUR) AS s, host",
@@ -422,6 +422,7 @@ func TestAdvice_compiles(t *testing.T) {
 
 // noAdvice holds texts that look like advice.
 var noAdvice = []string{
+	"MAX(CASE WHEN %s = %s THEN %s END)", // SQL of a view
 	// TestRetained has these, which are about an option.
 	"its outer SELECT merges groups, so totals over deleted and stored windows would look whole",
 	"must be for tables with TUMBLE, HOP or DATE as a column of GROUP BY, got %s: %s; name the tables whose windows are to be deleted, such as hits=90d, or add a window to GROUP BY",

@@ -32,6 +32,14 @@ type session struct {
 	gap         int64  // seconds
 	part        string // the column of the key that holds the part
 	first, last string // the columns of the times of the part's first and last event
+	choices     []choice
+}
+
+// choice is a column of an order. The part with the lowest or highest of a session has the values of the aggregates that
+// the order chooses.
+type choice struct {
+	order   string
+	highest bool
 }
 
 // sessionItem returns the index of the SELECT item that is SESSION; -1 if there is none.
@@ -68,7 +76,7 @@ func (b *stepBuilder) newSession(p *program) {
 	b.names = slices.Clone(b.names)
 	b.names[i] = s.part
 	for _, name := range b.names {
-		if slices.ContainsFunc([]string{startColumn, beforeColumn}, func(own string) bool { return strings.EqualFold(own, name) }) {
+		if strings.EqualFold(name, startColumn) || strings.EqualFold(name, beforeColumn) || strings.HasPrefix(strings.ToLower(name), orderColumn) {
 			b.Fail(e, "the view of sessions has a column %s of its own: give that of SELECT another alias", name)
 		}
 	}
@@ -95,7 +103,7 @@ func (b *stepBuilder) sessions(p *program) {
 		case at >= 0:
 			it.x = b.merged(p, p.computed[at].x)
 		default:
-			it.sql = b.mergedSQL(p.cell(name))
+			it.sql = b.mergedSQL(s.session, p.cell(name))
 		}
 		s.items = append(s.items, it)
 	}
@@ -150,18 +158,33 @@ var mergeNames = map[row.Merge]string{
 func (b *stepBuilder) mergeName(o *output) string {
 	name := mergeNames[o.mergeKind()]
 	if name == "" {
-		b.Fail(o.source, "a view cannot merge it: a session consists of parts, which COUNT, SUM, MIN, MAX, AVG, VARIANCE, STDDEV, BIT_AND, BIT_OR, BIT_XOR and ANY_VALUE allow; write it in a statement without SESSION")
+		b.Fail(o.source, "a view cannot merge it: a session consists of parts, which COUNT, SUM, MIN, MAX, AVG, VARIANCE, STDDEV, BIT_AND, BIT_OR, BIT_XOR, ANY_VALUE, FIRST, LAST, MIN_BY and MAX_BY allow; write it in a statement with TUMBLE in place of SESSION, into another table")
 	}
 	return name
 }
 
-// mergedSQL merges the values of a column. A count is an integer, as that of a table is; SUM alone would be a DECIMAL.
-func (b *stepBuilder) mergedSQL(o *output) string {
+// mergedSQL merges the values of a column. A count is an integer, as that of a table is; SUM alone would be a DECIMAL. Of
+// the values that an order chooses, MAX reads that of the one part whose order is that of the session.
+func (b *stepBuilder) mergedSQL(s *session, o *output) string {
+	if o.order != nil {
+		return fmt.Sprintf("MAX(CASE WHEN %s = %s THEN %s END)", quoted(o.order.name), quoted(s.chosenBy(o)), quoted(o.name))
+	}
 	text := strings.ToUpper(b.mergeName(o)) + "(" + quoted(o.name) + ")"
 	if o.aggregate == aggregate.Count || o.aggregate == aggregate.CountValues {
 		return "CAST(" + text + " AS SIGNED)"
 	}
 	return text
+}
+
+// chosenBy returns the column with the order that a session has for a column whose value an order chooses.
+func (s *session) chosenBy(o *output) string {
+	c := choice{o.order.name, choosers[o.source.Name]}
+	i := slices.Index(s.choices, c)
+	if i < 0 {
+		i = len(s.choices)
+		s.choices = append(s.choices, c)
+	}
+	return fmt.Sprintf("%s%d", orderColumn, i+1)
 }
 
 // merged returns an expression over columns of t__groups as one over sessions.
@@ -182,8 +205,11 @@ func (b *stepBuilder) merged(p *program, e *ast.Expr) *ast.Expr {
 	if o == nil { // a key
 		return e
 	}
-	merge := b.mergeName(o)
-	if !slices.Contains(portable, merge) {
+	merge := ""
+	if o.order == nil {
+		merge = b.mergeName(o)
+	}
+	if !slices.Contains(portable, merge) && b.Err == nil {
 		b.Fail(e, "cannot be in an expression of a statement with SESSION: give it a column of its own, and compute with it when you select")
 	}
 	return totalOf(&ast.Expr{Op: ast.OpCall, Precision: -1, Scale: -1, From: e.From, To: e.To}, merge, columnFor(name, e))

@@ -129,8 +129,9 @@ func TestSession_rejected(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ text, want string }{
 		{"SELECT SESSION(ts, INTERVAL 1 HOUR) AS v, APPROX_COUNT_DISTINCT(host) AS n FROM events GROUP BY v", "a view cannot merge it"},
-		{"SELECT SESSION(ts, INTERVAL 1 HOUR) AS v, FIRST(path) AS n FROM events GROUP BY v", "a view cannot merge it"},
-		{"SELECT SESSION(ts, INTERVAL 1 HOUR) AS v, MAX_BY(path, ts) AS n FROM events GROUP BY v", "a view cannot merge it"},
+		{"SELECT SESSION(ts, INTERVAL 1 HOUR) AS v, FIRST(bytes) + 1 AS n FROM events GROUP BY v", "compute with it when you select"},
+		{"SELECT SESSION(ts, INTERVAL 1 HOUR) AS v, COUNT(*) AS n FROM events GROUP BY v HAVING MAX_BY(bytes, ts) > 3", "compute with it when you select"},
+		{"SELECT SESSION(ts, INTERVAL 1 HOUR) AS v, FIRST(path) AS etl__Order1 FROM events GROUP BY v", "of its own"},
 		{"SELECT SESSION(ts, INTERVAL 1 HOUR) AS v, APPROX_PERCENTILE(bytes, 0.5) AS n FROM events GROUP BY v", "a view cannot merge it"},
 		{"SELECT SESSION(ts, INTERVAL 1 HOUR) AS v, COUNT(DISTINCT host) / COUNT(*) AS n FROM events GROUP BY v", "a view cannot merge it"},
 		{"SELECT SESSION(ts, INTERVAL 1 HOUR) AS v, COUNT(*) AS n FROM events GROUP BY v HAVING COUNT(DISTINCT host) > 3", "a view cannot merge it"},

@@ -27,10 +27,18 @@ import (
 // Times are DATETIME columns that keep all digits (row.Column.KeepScale). A TIMESTAMP would be compared in the time zone of
 // the session that reads the view, in which an hour can come twice.
 
-// The columns that the SELECTs add.
+// If an order chooses values (FIRST, MIN_BY and the like), one more SELECT between these adds the order of each session.
+// Orders have the position of a record, so exactly one part of the session has it:
+//
+//	SELECT MAX(CASE WHEN page__min = etl__order1 THEN page END) AS page, …
+//	FROM (SELECT …, MIN(page__min) OVER (PARTITION BY host, etl__start) AS etl__order1 FROM (…) AS s) AS c
+//	GROUP BY etl__start, host
+
+// The columns that the SELECTs add. That of an order ends with its number.
 const (
 	startColumn  = "etl__start"
 	beforeColumn = "etl__before"
+	orderColumn  = "etl__order"
 )
 
 // from returns what the SELECT of the view reads: the parts of a table, each with the start of its session.
@@ -59,5 +67,19 @@ func (s *session) from(t *row.Table, table string) string {
 	before, start := quoted(beforeColumn), quoted(startColumn)
 	parts := list + "LAG(" + last + ", 1)" + over + " AS " + before + " FROM " + table
 	begins := fmt.Sprintf("(%s IS NULL) OR (%s >= (%s + INTERVAL %d SECOND))", before, first, before, s.gap)
-	return "(" + list + "MAX(CASE WHEN " + begins + " THEN " + first + " END)" + over + " AS " + start + " FROM (" + parts + ") AS `p`) AS `s`"
+	text := "(" + list + "MAX(CASE WHEN " + begins + " THEN " + first + " END)" + over + " AS " + start + " FROM (" + parts + ") AS `p`) AS `s`"
+	if len(s.choices) == 0 {
+		return text
+	}
+	ofSession := " OVER (PARTITION BY " + strings.Join(append(keys, start), ", ") + ")"
+	var chosen strings.Builder
+	chosen.WriteString(list + start + " AS " + start)
+	for i, c := range s.choices {
+		extreme := "MIN"
+		if c.highest {
+			extreme = "MAX"
+		}
+		fmt.Fprintf(&chosen, ", %s(%s)%s AS %s", extreme, quoted(c.order), ofSession, quoted(fmt.Sprint(orderColumn, i+1)))
+	}
+	return "(" + chosen.String() + " FROM " + text + ") AS `c`"
 }

@@ -32,6 +32,9 @@ type viewAggregate struct {
 	distinct bool
 	x        func(*fold.Env) value.Value // the argument; nil for COUNT(*)
 	kind     row.Kind                    // of the argument
+	// order, if not nil, chooses the row that has the value: that with the lowest order, or the highest.
+	order   func(*fold.Env) value.Value
+	highest bool
 }
 
 // tagTooLarge marks a sum that has more digits than a value can have here.
@@ -162,6 +165,11 @@ func (v *viewRows) items(p *program) (items []viewItem) {
 			item.key = true
 		case it.x == nil: // an aggregate of parts
 			o := p.cell(it.name)
+			if o.order != nil {
+				item = v.ofColumn(o.name)
+				item.eval = v.add(viewAggregate{name: it.name, x: item.eval, order: v.ofColumn(o.order.name).eval, highest: choosers[o.source.Name]})
+				break
+			}
 			item.shown, item.eval = v.ofAggregate(&ast.Expr{Op: ast.OpCall, Name: mergeNames[o.mergeKind()], Args: []*ast.Expr{columnFor(o.name, o.source)}})
 		case it.x.Op == ast.OpColumn:
 			item = v.ofColumn(it.x.Path[0])
@@ -325,6 +333,9 @@ func appendGroup(dst []byte, v *value.Value) []byte {
 
 // of returns the aggregate of rows.
 func (a *viewAggregate) of(env *fold.Env, rows [][]value.Value) value.Value {
+	if a.order != nil {
+		return a.chosen(env, rows)
+	}
 	count, out := int64(0), value.Null
 	if bits := a.name == "bit_and"; bits || a.name == "bit_or" || a.name == "bit_xor" {
 		out = value.Int(0)
@@ -356,6 +367,19 @@ func (a *viewAggregate) of(env *fold.Env, rows [][]value.Value) value.Value {
 	}
 	if a.name == "count" {
 		return value.Int(count)
+	}
+	return out
+}
+
+// chosen returns the value of the row that the order chooses.
+func (a *viewAggregate) chosen(env *fold.Env, rows [][]value.Value) value.Value {
+	best, out := value.Null, value.Null
+	for _, r := range rows {
+		env.Values = r
+		order := a.order(env)
+		if order.Set && (!best.Set || (bytes.Compare(order.Bytes, best.Bytes) > 0) == a.highest) {
+			best, out = order, a.x(env)
+		}
 	}
 	return out
 }
