@@ -1,12 +1,10 @@
 package app
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"time"
 
@@ -94,8 +92,11 @@ func Replay(ctx context.Context, cfg Config, s Stretch, swap bool, log *slog.Log
 	if swap && !s.To.IsZero() {
 		return option.Conflict("swap", "must be given without %s, because the replay ends where the job is", option.Ref("to"))
 	}
-	stored, err := r.begin(ctx, swap)
-	if err != nil {
+	var stored ledger.Replay
+	if err := r.retry(ctx, func() (err error) {
+		stored, err = r.begin(ctx, swap)
+		return err
+	}); err != nil {
 		return err
 	}
 	if swap {
@@ -114,6 +115,26 @@ func Replay(ctx context.Context, cfg Config, s Stretch, swap bool, log *slog.Log
 		return refusedReplay("its rows are in the table; to count again, begin another one, into another table", "replay %s %s is finished", r.cfg.Sink.Job, stored.Stretch)
 	}
 	return r.run(ctx, stored)
+}
+
+// beginTries is how often to try to read or store what a replay begins or resumes with. The pauses between add up to about
+// 20 s.
+const beginTries = 8
+
+// retry calls do until it succeeds or fails with an error that a retry cannot fix, at most beginTries times: an operator is
+// present. do may be repeated although the outcome of its COMMIT is unknown.
+func (r *replaying) retry(ctx context.Context, do func() error) (err error) {
+	pause := obs.NewBackoff(200*time.Millisecond, 5*time.Second)
+	for range beginTries {
+		if err = do(); !errors.Is(err, checkpoint.ErrRetry) && !errors.Is(err, checkpoint.ErrUnknown) {
+			return err
+		}
+		r.log.Warn("Cannot begin or resume the replay in MySQL yet; retrying", "err", err)
+		if !pause.Wait(ctx) {
+			return err
+		}
+	}
+	return err
 }
 
 // replaying is a replay with what it stores.
@@ -168,8 +189,11 @@ func (r *replaying) run(ctx context.Context, replay ledger.Replay) error {
 
 // count counts what is not committed yet, up to the stored ends.
 func (r *replaying) count(ctx context.Context) error {
-	stored, _, err := r.ledger.Replay(ctx, r.cfg.Kafka.Topic)
-	if err != nil {
+	var stored ledger.Replay
+	if err := r.retry(ctx, func() (err error) {
+		stored, _, err = r.ledger.Replay(ctx, r.cfg.Kafka.Topic)
+		return err
+	}); err != nil {
 		return err
 	}
 	if finished, err := r.isFinished(ctx, stored); err != nil || finished {
@@ -299,85 +323,15 @@ func (r *replaying) begin(ctx context.Context, swap bool) (replay ledger.Replay,
 }
 
 // isFinished reports whether everything is committed.
-func (r *replaying) isFinished(ctx context.Context, replay ledger.Replay) (bool, error) {
-	rows, err := r.ledger.Offsets(ctx, r.cfg.Kafka.Topic)
-	return err == nil && progressOf(replay.Ranges, rows).finished, err
+func (r *replaying) isFinished(ctx context.Context, replay ledger.Replay) (finished bool, err error) {
+	err = r.retry(ctx, func() error {
+		rows, err := r.ledger.Offsets(ctx, r.cfg.Kafka.Topic)
+		finished = err == nil && progressOf(replay.Ranges, rows).finished
+		return err
+	})
+	return finished, err
 }
 
 func refusedReplay(hint, format string, args ...any) error {
 	return &checkpoint.Error{Class: checkpoint.ErrRefused, Err: fmt.Errorf(format, args...), Hint: hint}
-}
-
-// progress is how much of a replay is committed.
-type progress struct {
-	offsets, of int64 // of all ranges
-	finished    bool  // every checkpoint is at or beyond the end of its range
-	audit       checkpoint.Audit
-}
-
-func progressOf(ranges []checkpoint.Range, rows []ledger.Row) (p progress) {
-	next := map[int32]int64{}
-	for i := range rows {
-		next[rows[i].ID] = rows[i].Next
-		p.audit = p.audit.Plus(rows[i].Audit)
-	}
-	p.finished = true
-	for _, r := range ranges {
-		at, claimed := next[r.ID]
-		p.of += r.Len()
-		p.offsets += min(max(at, r.First), r.Next) - r.First
-		p.finished = p.finished && claimed && at >= r.Next
-	}
-	return p
-}
-
-// The times between two looks at the checkpoints of a replay, at most, and between two reports of its progress.
-const (
-	lookInterval     = time.Second
-	progressInterval = 10 * time.Second
-)
-
-// watchReplay reports progress until everything is committed, and then returns errReplayed. A stopped partition ends the
-// replay, because nothing waits for it and the next start resumes it: its error is returned.
-func (l *loading) watchReplay(ctx context.Context, engine *batch.Engine[row.Delta]) error {
-	began, throttle := time.Now(), obs.NewThrottle(progressInterval)
-	first := int64(-1) // offsets that were committed before this start
-	for obs.Wait(ctx, min(l.cfg.Batch.Interval, lookInterval)) {
-		if stopped := engine.Health().Stopped; len(stopped) > 0 {
-			p := slices.MinFunc(slices.Collect(maps.Keys(stopped)), func(a, b checkpoint.Partition) int { return cmp.Compare(a.ID, b.ID) })
-			return fmt.Errorf("the replay ended before its end, because partition %s stopped; once that is fixed, run the same command again to resume it: %w", p, stopped[p])
-		}
-		rows, err := l.ledger.Offsets(ctx, l.cfg.Kafka.Topic)
-		if err != nil {
-			if ok, _ := throttle.Allow("error", time.Now()); ok && ctx.Err() == nil {
-				l.log.Warn("Cannot read the progress of the replay; retrying", "err", err)
-			}
-			continue
-		}
-		p := progressOf(l.cfg.Kafka.Ranges, rows)
-		if first < 0 {
-			first = p.offsets
-		}
-		if ok, _ := throttle.Allow("progress", time.Now()); !ok && !p.finished {
-			continue
-		}
-		l.log.Info("Replay progress", p.attrs(p.offsets-first, time.Since(began))...)
-		if p.finished {
-			return errReplayed
-		}
-	}
-	return nil
-}
-
-// attrs returns the progress as attributes of a log line. During the time that passed, so many offsets were committed.
-func (p progress) attrs(offsets int64, passed time.Duration) []any {
-	percent := 100.0
-	if p.of > 0 {
-		percent = float64(p.offsets*1000/p.of) / 10
-	}
-	attrs := []any{"percent", percent, "offsets", p.offsets, "of", p.of, "counted", p.audit.Counted, "filtered", p.audit.Filtered, "dead", p.audit.Dead, "duplicates", p.audit.Duplicates}
-	if left := p.of - p.offsets; offsets > 0 && left > 0 {
-		attrs = append(attrs, "remaining", time.Duration(float64(passed)*float64(left)/float64(offsets)).Round(time.Second).String())
-	}
-	return attrs
 }

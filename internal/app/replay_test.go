@@ -18,6 +18,7 @@ import (
 
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
+	"github.com/sluice-etl/sluice/internal/mysqlproxy"
 	"github.com/sluice-etl/sluice/query"
 	"github.com/sluice-etl/sluice/query/ast"
 )
@@ -388,5 +389,35 @@ func TestReplay_twoProcesses(t *testing.T) {
 	}
 	if got, want := s.rows(t, "again"), s.rows(t, "totals"); got != want {
 		t.Errorf("got\n%s\nexpected\n%s", got, want)
+	}
+}
+
+// A replay begins although the reply to the COMMIT that stores its ranges is lost, whether it was applied or not.
+func TestReplay_beginsWithoutAReply(t *testing.T) {
+	t.Parallel()
+	s := newReplaySite(t)
+	s.produce(t, 0, 300)
+	const text = "INSERT INTO totals SELECT COALESCE(k, '') AS k, COUNT(*) AS n FROM events GROUP BY k"
+	s.load(t, s.config(t, text, ""), 300)
+	for name, fate := range map[string]mysqlproxy.Fate{"cut_before": mysqlproxy.CutBefore, "cut_after": mysqlproxy.CutAfter, "swallowed": mysqlproxy.Swallow} {
+		proxy, err := mysqlproxy.Start(s.server.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = proxy.Close() })
+		proxy.Commits(mysqlproxy.Once(fate))
+		cfg := s.config(t, text, name)
+		cfg.Pool.DSN = s.server.DSNVia(proxy.Addr(), s.schema)
+		cfg.Pool.LockWait, cfg.Pool.Answer, cfg.Pool.IdleTransaction = time.Second, 2*time.Second, 3*time.Second
+		if log, err := s.replay(t.Context(), cfg, Stretch{}); err != nil {
+			t.Errorf("%s: %v\n%s", name, err, log)
+			continue
+		}
+		if n := proxy.Done(fate); n != 1 {
+			t.Errorf("%s: %d COMMITs were cut, expected 1", name, n)
+		}
+		if got, want := s.rows(t, name), s.rows(t, "totals"); got != want {
+			t.Errorf("%s: got\n%s\nexpected\n%s", name, got, want)
+		}
 	}
 }
