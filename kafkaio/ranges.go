@@ -11,6 +11,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
@@ -51,8 +52,8 @@ func (s *Source) within(t batch.Topic) (batch.Topic, error) {
 }
 
 // FindRanges returns the ranges of a replay, one for each partition of the topic in order of number, and the topic's ID. A
-// range begins at the first record whose timestamp is at or after from, or at the first record of all if from is zero. It
-// ends before the first record at or after to, or, if to is zero, at the end of the log for a reader of committed records.
+// range begins at the first committed record whose timestamp is at or after from, or at the first record of all if from is
+// zero. It ends before the first committed record at or after to, or, if to is zero, at the end of the log for a reader of committed records.
 // FindRanges tries once, and changes nothing.
 //
 // If records of the time from from on may be deleted already, the error is of class ErrRefused. They may if the first
@@ -62,16 +63,17 @@ func FindRanges(ctx context.Context, cfg Config, from, to time.Time, log *slog.L
 		return id, nil, err
 	}
 	d := &dials{}
-	adm, err := newAdmin(cfg, orDiscard(log), d)
+	cl, err := newRequester(cfg, orDiscard(log), d)
 	if err != nil {
 		return id, nil, err
 	}
-	defer adm.Close()
-	id, ranges, err = findRanges(ctx, adm, cfg.Topic, from, to)
+	defer cl.Close()
+	id, ranges, err = findRanges(ctx, cl, cfg, from, to)
 	return id, ranges, d.explain(err)
 }
 
-func findRanges(ctx context.Context, adm *kadm.Client, topic string, from, to time.Time) (id checkpoint.TopicID, ranges []checkpoint.Range, err error) {
+func findRanges(ctx context.Context, cl *kgo.Client, cfg Config, from, to time.Time) (id checkpoint.TopicID, ranges []checkpoint.Range, err error) {
+	topic, adm := cfg.Topic, kadm.NewClient(cl)
 	meta, err := metadata(ctx, adm, topic)
 	if err != nil {
 		return id, nil, err
@@ -84,19 +86,22 @@ func findRanges(ctx context.Context, adm *kadm.Client, topic string, from, to ti
 		return id, nil, fmt.Errorf("read metadata of topic %s: %w", topic, td.Err)
 	}
 	id, _ = topicID(meta, td)
+	// The end of each range is read before its begin, so that no record that arrives in between is in it by accident.
 	var firsts, ends kadm.ListedOffsets
-	if !from.IsZero() {
-		if firsts, err = adm.ListOffsetsAfterMilli(ctx, from.UnixMilli(), topic); err != nil {
-			return id, nil, fmt.Errorf("read the offsets of %s in topic %s: %w", from, topic, err)
-		}
-	}
 	if to.IsZero() {
 		ends, err = adm.ListCommittedOffsets(ctx, topic)
-	} else {
-		ends, err = adm.ListOffsetsAfterMilli(ctx, to.UnixMilli(), topic)
+	}
+	b, err1 := newBoundaries(ctx, cl, cfg, td, id)
+	if err = errors.Join(err, err1); err == nil && !to.IsZero() {
+		ends, err = b.listAfter(ctx, to)
 	}
 	if err != nil {
 		return id, nil, fmt.Errorf("read the offsets at which the replay ends in topic %s: %w", topic, err)
+	}
+	if !from.IsZero() {
+		if firsts, err = b.listAfter(ctx, from); err != nil {
+			return id, nil, fmt.Errorf("read the offsets of %s in topic %s: %w", from, topic, err)
+		}
 	}
 	logs, err := adm.ListStartOffsets(ctx, topic) // last, so that what was deleted meanwhile is noticed
 	if err != nil {
@@ -116,9 +121,21 @@ func findRanges(ctx context.Context, adm *kadm.Client, topic string, from, to ti
 		}
 		if !from.IsZero() && start.Offset > 0 && first.Offset <= start.Offset {
 			lost.add(c.Partition, first)
+			continue
 		}
-		r := checkpoint.Range{Partition: c.Partition, First: max(first.Offset, start.Offset)}
-		r.Next = max(end.Offset, r.First)
+		r := checkpoint.Range{Partition: c.Partition, First: start.Offset, Next: end.Offset}
+		if !to.IsZero() {
+			if r.Next, err = b.committed(ctx, end, to); err != nil {
+				return id, nil, err
+			}
+		}
+		if !from.IsZero() {
+			if r.First, err = b.committed(ctx, first, from); err != nil {
+				return id, nil, err
+			}
+		}
+		r.First = max(r.First, start.Offset)
+		r.Next = max(r.Next, r.First)
 		ranges = append(ranges, r)
 	}
 	return id, ranges, lost.err()

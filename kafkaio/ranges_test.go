@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
@@ -52,6 +54,114 @@ func TestReplay_rangesOfTimes(t *testing.T) {
 			t.Errorf("%s: got %s of topic %v and error %v, expected %s", test.name, got, id, err, test.want)
 		}
 	}
+}
+
+// Records that arrive while the ranges are found are in no range that they do not belong to, and move the end of none
+// beyond another record: whichever request they precede.
+func TestReplay_rangesOfAGrowingLog(t *testing.T) {
+	t.Parallel()
+	base := time.Now().Add(-time.Hour).UnixMilli()
+	from, to := base+1000, base+2000
+	for _, test := range []struct {
+		to                time.Time
+		before, arriving  []int64
+		first, next, upTo int64 // the range is [first, next), or up to [first, upTo) if arriving records may belong to it
+	}{
+		{time.UnixMilli(to), nil, []int64{to}, 0, 0, 0},
+		{time.UnixMilli(to), []int64{base}, []int64{from, to}, 1, 1, 2},
+		{time.UnixMilli(to), []int64{base}, []int64{to, to}, 1, 1, 1},
+		{time.UnixMilli(to), []int64{base, from}, []int64{from, to}, 1, 2, 3},
+		{time.UnixMilli(to), []int64{base, from, to}, []int64{to}, 1, 2, 2},
+		{time.Time{}, []int64{base}, []int64{base, from}, 1, 1, 3},
+		{time.Time{}, []int64{base, from}, []int64{to}, 1, 2, 3},
+	} {
+		requests := 1
+		for k := 0; k < requests; k++ {
+			c := broker(t)
+			makeTopics(t, c, 1, map[string]string{"message.timestamp.type": "CreateTime"})
+			cl := client(t, c, manual())
+			fillAt(t, cl, 0, test.before...)
+			n := 0
+			c.ControlKey(int16(kmsg.ListOffsets), func(kmsg.Request) (kmsg.Response, error, bool) {
+				c.KeepControl()
+				if n++; n == k+1 {
+					c.SleepControl(func() { fillAt(t, cl, 0, test.arriving...) })
+				}
+				return nil, nil, false
+			})
+			_, ranges, err := FindRanges(t.Context(), testConfig(c), time.UnixMilli(from), test.to, nil)
+			if err != nil || len(ranges) != 1 {
+				t.Fatalf("%v before %v, %d: %v, %v", test.before, test.arriving, k, ranges, err)
+			}
+			requests = n
+			log := append(slices.Clone(test.before), test.arriving...)
+			r := ranges[0]
+			if r.First < test.first || r.Next < test.next || r.Next > test.upTo && r.Len() > 0 {
+				t.Errorf("%v, and %v before request %d: the range is %v, expected [%d,%d) to [%d,%d)", test.before, test.arriving, k, r, test.first, test.next, test.first, test.upTo)
+			}
+			for i := r.First; i < r.Next; i++ {
+				if log[i] < from || !test.to.IsZero() && log[i] >= to {
+					t.Errorf("%v, and %v before request %d: the range %v has the record at %d", test.before, test.arriving, k, r, i)
+				}
+			}
+		}
+		if requests < 4 {
+			t.Errorf("%d requests, expected at least 4", requests)
+		}
+	}
+}
+
+// What a transaction leaves is no record at which a range begins or ends: neither aborted records, nor the marker of a
+// transaction, which has the broker's time. The records of an open transaction are not decided, and count.
+func TestReplay_rangesOfTransactions(t *testing.T) {
+	t.Parallel()
+	c := broker(t)
+	makeTopics(t, c, 1, map[string]string{"message.timestamp.type": "CreateTime"})
+	plain, txn := client(t, c, manual()), client(t, c, manual(), kgo.TransactionalID("t"))
+	base := time.Now().Add(-time.Hour).UnixMilli()
+	in := func(end kgo.TransactionEndTry, millis ...int64) {
+		if err := txn.BeginTransaction(); err != nil {
+			t.Fatal(err)
+		}
+		fillAt(t, txn, 0, millis...)
+		if err := txn.EndTransaction(t.Context(), end); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fillAt(t, plain, 0, base, base+1000) // 0, 1
+	in(kgo.TryAbort, base+5000)          // 2, marker 3
+	fillAt(t, plain, 0, base+2000)       // 4
+	in(kgo.TryCommit, base+3000)         // 5, marker 6
+	fillAt(t, plain, 0, base+4000)       // 7
+	in(kgo.TryAbort, base+9000)          // 8, marker 9
+	at := func(ms int64) time.Time { return time.UnixMilli(base + ms) }
+	check := func(from, to time.Time, want string) {
+		t.Helper()
+		_, ranges, err := FindRanges(t.Context(), testConfig(c), from, to, nil)
+		if got := fmt.Sprint(ranges); err != nil || got != want {
+			t.Errorf("from %v to %v: got %s and error %v, expected %s", from, to, got, err, want)
+		}
+	}
+	check(at(0), at(2000), "[logs/0 [0,4)]")
+	check(at(2000), at(3000), "[logs/0 [4,5)]")
+	check(at(3000), at(4000), "[logs/0 [5,7)]")
+	check(at(4000), at(5000), "[logs/0 [7,10)]")
+	check(at(4500), at(5000), "[logs/0 [10,10)]")
+	check(at(8000), time.Time{}, "[logs/0 [10,10)]")
+
+	if err := txn.BeginTransaction(); err != nil {
+		t.Fatal(err)
+	}
+	fillAt(t, txn, 0, base+4500)              // 10, open
+	fillAt(t, plain, 0, base+4600, base+6000) // 11, 12
+	check(at(4000), at(4500), "[logs/0 [7,10)]")
+	check(at(4000), at(4600), "[logs/0 [7,11)]")
+	check(at(4000), at(5000), "[logs/0 [7,12)]")
+	check(at(4000), time.Time{}, "[logs/0 [7,10)]")
+	if err := txn.EndTransaction(t.Context(), kgo.TryCommit); err != nil {
+		t.Fatal(err)
+	}
+	check(at(4000), at(4600), "[logs/0 [7,11)]")
 }
 
 // A start whose records may be deleted is refused, with the time from which all records are left.

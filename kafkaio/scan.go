@@ -163,7 +163,12 @@ func (s *Source) newGapScanner(cl *kgo.Client, adm *kadm.Client, pos storedPosit
 // log any more or is unreadable; any other error may be retried with another scanner.
 func (g *gapScanner) run(ctx context.Context) error {
 	for g.at < g.want.Next && !g.done {
-		resp, err := rawFetch(ctx, g.cl, g.pos, g.at, g.s.cfg.FetchMaxPartitionBytes)
+		leader, _, err := g.cl.PartitionLeader(g.pos.Topic, g.pos.ID)
+		if err != nil || leader < 0 {
+			g.cl.ForceMetadataRefresh()
+			return fmt.Errorf("scan %s: its leader is not known: %w", g.pos.Partition, errors.Join(err, kerr.LeaderNotAvailable))
+		}
+		resp, err := rawFetch(ctx, g.cl, leader, g.pos, g.at, g.s.cfg.FetchMaxPartitionBytes, readCommitted)
 		if err != nil {
 			return err
 		}
@@ -266,19 +271,17 @@ func (g *gapScanner) isCompacted(ctx context.Context) bool {
 	return *g.compacted
 }
 
-// rawFetch fetches from offset from the partition's leader, with read_committed and without a fetch session.
-func rawFetch(ctx context.Context, cl *kgo.Client, c storedPosition, offset int64, maxBytes int32) (*kmsg.FetchResponseTopicPartition, error) {
+// The isolation levels of a fetch request.
+const readUncommitted, readCommitted = 0, 1
+
+// rawFetch fetches from offset from the partition's leader, without a fetch session.
+func rawFetch(ctx context.Context, cl *kgo.Client, leader int32, c storedPosition, offset int64, maxBytes int32, isolation int8) (*kmsg.FetchResponseTopicPartition, error) {
 	ctx, cancel := context.WithTimeout(ctx, adminWait)
 	defer cancel()
-	leader, _, err := cl.PartitionLeader(c.Topic, c.ID)
-	if err != nil || leader < 0 {
-		cl.ForceMetadataRefresh()
-		return nil, fmt.Errorf("scan %s: its leader is not known: %w", c.Partition, errors.Join(err, kerr.LeaderNotAvailable))
-	}
 	req := kmsg.NewPtrFetchRequest()
 	req.MaxWaitMillis = int32(100 * time.Millisecond / time.Millisecond)
 	req.MinBytes, req.MaxBytes = 1, maxBytes
-	req.IsolationLevel = 1
+	req.IsolationLevel = isolation
 	req.SessionID, req.SessionEpoch = 0, -1
 	t := kmsg.NewFetchRequestTopic()
 	t.Topic, t.TopicID = c.Topic, c.topicID

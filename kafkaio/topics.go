@@ -104,11 +104,20 @@ func EnsureTopics(ctx context.Context, cfg Config, use Use, mayCreate func(conte
 }
 
 func newAdmin(cfg Config, log *slog.Logger, d *dials) (*kadm.Client, error) {
+	cl, err := newRequester(cfg, log, d)
+	if err != nil {
+		return nil, err
+	}
+	return kadm.NewClient(cl), nil
+}
+
+// newRequester returns a client of single requests.
+func newRequester(cfg Config, log *slog.Logger, d *dials) (*kgo.Client, error) {
 	cl, err := kgo.NewClient(append(cfg.options(log, d), kgo.RetryTimeout(adminWait), kgo.RequestTimeoutOverhead(dialTimeout))...)
 	if err != nil {
 		return nil, fmt.Errorf("create a kafka client: %w", err)
 	}
-	return kadm.NewClient(cl), nil
+	return cl, nil
 }
 
 func ensure(ctx context.Context, cfg Config, adm *kadm.Client, name string, mayCreate func(context.Context) (bool, error)) (TopicReport, error) {

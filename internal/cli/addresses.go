@@ -46,13 +46,19 @@ var addressOptions = map[string]addressKind{
 	"to":                kindURL,
 }
 
+// addressOf returns the syntax of an option's address, and whether it is one. etl replay has a --to that is a time.
+func addressOf(f *kong.Flag) (kind addressKind, ok bool) {
+	kind, ok = addressOptions[f.Name]
+	return kind, ok && (kind != kindURL || f.PlaceHolder == "URL")
+}
+
 // off disables a listener where an empty value cannot, as in a variable.
 const off = "off"
 
 // trimAddresses removes white space around every address, and replaces off by the empty address of a disabled listener.
 func trimAddresses(ctx *kong.Context) {
 	for _, f := range ctx.Flags() {
-		kind, ok := addressOptions[f.Name]
+		kind, ok := addressOf(f)
 		if !ok {
 			continue
 		}
@@ -81,7 +87,7 @@ func trimAddresses(ctx *kong.Context) {
 func checkAddresses(ctx *kong.Context) (lines []string, bad map[*kong.Flag]bool) {
 	bad = map[*kong.Flag]bool{}
 	for _, f := range ctx.Flags() {
-		kind, ok := addressOptions[f.Name]
+		kind, ok := addressOf(f)
 		if !ok || kind == kindDSN {
 			continue
 		}

@@ -15,7 +15,7 @@ func TestAddresses_everyOptionIsValidated(t *testing.T) {
 	}
 	for command, flags := range flagsByCommand(k.Model.Node) {
 		for _, f := range flags {
-			if _, ok := addressOptions[f.Name]; !ok && (strings.Contains(f.PlaceHolder, "HOST") || strings.HasSuffix(f.Name, "-listen")) {
+			if _, ok := addressOf(f); !ok && (strings.Contains(f.PlaceHolder, "HOST") || f.PlaceHolder == "URL" || strings.HasSuffix(f.Name, "-listen")) {
 				t.Errorf("etl %s --%s is not among the addresses", command, f.Name)
 			}
 		}

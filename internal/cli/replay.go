@@ -97,13 +97,13 @@ func (c *replayCmd) config() (cfg app.Config, stretch app.Stretch, err error) {
 	return cfg, stretch, err
 }
 
-// timeOption parses the time of an option.
+// timeOption parses the time of an option. Kafka's timestamps are in milliseconds.
 func timeOption(name, value string) (time.Time, error) {
 	t, err := time.Parse(time.RFC3339, value)
-	if err != nil || t.UnixMilli() < 0 {
-		err = errors.New("a time since 1970 like 2026-11-21T08:00:00Z")
+	if err != nil || t.UnixMilli() < 0 || t.Nanosecond()%int(time.Millisecond) != 0 {
+		err = errors.New("a time since 1970 like 2026-11-21T08:00:00Z or 2026-11-21T08:00:00.123Z")
 		if name == "from" {
-			err = errors.New("earliest or a time since 1970 like 2026-11-21T08:00:00Z")
+			err = fmt.Errorf("earliest or %w", err)
 		}
 		return t, Usage("--%s is %q, must be %w", name, value, err)
 	}
