@@ -97,7 +97,7 @@ func (s *Sink) write(ctx context.Context, tx *pool.Tx, tb *batch.TaskBatch[row.D
 		return s.fenced(ctx, tx, tb.Advances, matched)
 	}
 	failpoint.Hit(failpoint.Fenced)
-	if err := s.compareMarks(ctx, tx, tables); err != nil {
+	if err := s.compareMarks(ctx, tx, tb); err != nil {
 		return err
 	}
 	for i := range tables {

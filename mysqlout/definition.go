@@ -56,9 +56,9 @@ func (s *Sink) comparedTables(tb *batch.TaskBatch[row.Delta], tables []tableRows
 	}
 	for i := range tables {
 		out = append(out, tables[i].target)
-		if s.marked[tables[i].table.FullName()] {
-			out = append(out, s.own[sqltext.RetainTable]) // nil if it was not checked, because this process deletes nothing
-		}
+	}
+	if slices.ContainsFunc(tb.Delta.Tables, func(r *row.Rows) bool { return s.isMarked(tb, r) }) {
+		out = append(out, s.own[sqltext.RetainTable]) // nil if it was not checked, because this process deletes nothing
 	}
 	out = slices.DeleteFunc(out, func(t *target) bool { return t == nil })
 	slices.SortFunc(out, func(a, b *target) int { return strings.Compare(a.table.FullName(), b.table.FullName()) })

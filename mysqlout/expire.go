@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/failpoint"
@@ -19,7 +20,8 @@ import (
 // Old windows of a target are deleted in three kinds of transactions, each of its own (P36):
 //
 //  1. Begin, once for a target: the first mark is inserted, lower than any window, and the epochs of the job's checkpoints
-//     are raised. A crash before COMMIT leaves nothing. After it, every owner is fenced, claims again, and knows the mark.
+//     are raised. (If the row of a mark was deleted, a process that knows the mark inserts it where it was.) A crash before
+//     COMMIT leaves nothing. After it, every owner is fenced, claims again, and knows the mark.
 //  2. Move: the mark is raised to the start of the first window that is kept. It waits for the shared locks of commits.
 //     A crash before COMMIT leaves the old mark. After it, no commit adds to a window below, whether it is deleted or not.
 //  3. Delete: a chunk of the rows below the mark that is stored. A crash before COMMIT leaves the chunk; after it, the next
@@ -29,8 +31,9 @@ import (
 // target's row of etl_target, so that they do not wait for each other's rows. It waits for nothing that a commit locks,
 // because a commit neither locks that row nor a row below the mark.
 
-// noMark is the first mark of a target, from which nothing is deleted.
-const noMark = "1000-01-01 00:00:00"
+// noMark is the first mark of a target, from which nothing is deleted, in microseconds since 1970. It is the first time of
+// a DATETIME.
+var noMark = time.Date(1000, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
 
 // MoveLowWater moves the low-water mark of a target to where Config.Retain puts it now, unless it is there or beyond. It
 // returns the mark in microseconds since 1970. begun is false as long as the job has no checkpoint: there is no mark then.
@@ -67,6 +70,7 @@ func (s *Sink) MoveLowWater(ctx context.Context, table string) (micros int64, be
 			return 0, false, err
 		}
 	}
+	s.adoptMarks(map[string]int64{table: micros})
 	s.metrics.lowWater.WithLabelValues(table).Set(float64(micros / 1_000_000))
 	return micros, true, nil
 }
@@ -99,8 +103,13 @@ func (s *Sink) raiseMark(ctx context.Context, doing string, t *row.Table, key st
 
 // beginRetain inserts the first mark of a target, and fences all owners of the job's partitions, which do not know it.
 // A claim reads the marks after it has locked its checkpoints, or that of another partition or topic if its own are new.
-// The checkpoints are locked here before the mark is inserted. So either the claim has read the mark, or its epoch is
-// raised here. It does nothing before the job's first claim, which would find nothing to lock.
+// The first claim of a topic may find no checkpoint, so it locks the row of etl_target before; so does a claim by which
+// another job takes over the table. The checkpoints and that row are locked here before the mark is inserted. So either
+// the claim has read the mark, or its epoch is raised here, or the table belongs to another job. It does nothing before
+// the job's first claim, which would find nothing to lock.
+//
+// A mark that this process knows was in the table before, and its row was deleted. It is inserted where it was, because
+// windows below it may be deleted.
 func (s *Sink) beginRetain(ctx context.Context, doing string, t *row.Table, key string) (micros int64, begun bool, err error) {
 	err = s.inOwnTx(ctx, doing, func(tx *pool.Tx) (bool, error) {
 		claimed, held := false, false
@@ -113,7 +122,7 @@ func (s *Sink) beginRetain(ctx context.Context, doing string, t *row.Table, key 
 		}); err != nil || !claimed || held {
 			return false, err
 		}
-		if _, err := s.lockTarget(ctx, tx, t, ""); err != nil {
+		if _, err := s.lockTarget(ctx, tx, t, " FOR UPDATE"); err != nil {
 			return false, err
 		}
 		if micros, begun, err = storedMark(ctx, tx, key, ""); err != nil || begun {
@@ -121,7 +130,8 @@ func (s *Sink) beginRetain(ctx context.Context, doing string, t *row.Table, key 
 		}
 		text = sqltext.AppendText([]byte("INSERT INTO etl_retain (table_name, job, low_water, updated_at) VALUES ("), key)
 		text = sqltext.AppendText(append(text, ','), s.config.Job)
-		if _, err := tx.Exec(ctx, string(append(text, ",'"+noMark+"',UTC_TIMESTAMP(6))"...))); err != nil {
+		text = sqltext.AppendDatetime(append(text, ','), max(noMark, t.Window.Low()))
+		if _, err := tx.Exec(ctx, string(append(text, ",UTC_TIMESTAMP(6))"...))); err != nil {
 			return false, err
 		}
 		var owner checkpoint.Owner
@@ -163,7 +173,7 @@ func (s *Sink) DeleteExpired(ctx context.Context, table string, limit int) (dele
 			return false, err
 		}
 		micros, ok, err := storedMark(ctx, tx, key, "")
-		if err != nil || !ok {
+		if err != nil || !ok || micros <= noMark { // a TIMESTAMP cannot be compared with that on every server
 			return false, err
 		}
 		text := schema.AppendBelow(sqltext.AppendTableName([]byte("DELETE FROM "), &t.table), &t.table, micros)

@@ -3,9 +3,12 @@ package mysqlout
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
+	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/row"
@@ -17,6 +20,7 @@ import (
 // lock, after the fence and before the first row, and keeps the lock until it ends. So while a mark moves, no transaction
 // is open that has read the old one, and one that begins later reads the new one. A batch that was folded with an older
 // mark, and has a row below the new one, is discarded and folded again, and then the records of this row are dead letters.
+// So is a batch that was folded with a higher mark, if it has rows or dead letters of the table: the database was restored.
 //
 // Who reads the mark? Every owner of a partition: the claim that makes it the owner finds out whether there is a mark. The
 // first mark of a target raises the epochs of the job's checkpoints in the same transaction, so an owner that knows
@@ -54,26 +58,34 @@ func (s *Sink) readMarks(ctx context.Context, tx *pool.Tx) (marks map[string]int
 	return marks, nil
 }
 
-// adoptMarks makes commits read the marks that a claim has found. A target keeps its mark as long as the process runs,
-// because another claim, whose result is older, may be adopted later.
+// adoptMarks makes commits compare, and folds use, the marks that were read. A target keeps its mark as long as the process
+// runs, because another claim, whose result is older, may be adopted later. Such a claim may lower the mark that folds
+// use; the next commit finds that, and corrects it.
 func (s *Sink) adoptMarks(marks map[string]int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for name, micros := range marks {
 		s.marked[name] = true
-		w := s.targets[name].table.Window
-		w.SetLow(max(w.Low(), micros))
+		s.targets[name].table.Window.SetLow(micros)
 	}
 }
 
-// compareMarks locks the marks of the tables, shared, until the transaction ends, and compares the rows with them.
-func (s *Sink) compareMarks(ctx context.Context, tx *pool.Tx, tables []tableRows) error {
-	var marked []*tableRows
+// isMarked reports whether a task batch depends on the mark of a table that has one: it has rows of the table, or dead
+// letters that are not its rows. The caller holds s.mu.
+func (s *Sink) isMarked(tb *batch.TaskBatch[row.Delta], r *row.Rows) bool {
+	name := r.Table.FullName()
+	return s.marked[name] && (r.Len() > 0 || slices.ContainsFunc(tb.Dead, func(d batch.DeadLetter) bool { return d.Table == name }))
+}
+
+// compareMarks locks the marks of the tables that a task batch depends on, shared, until the transaction ends, and compares
+// them with those with which the batch was folded.
+func (s *Sink) compareMarks(ctx context.Context, tx *pool.Tx, tb *batch.TaskBatch[row.Delta]) error {
+	var marked []*row.Rows
 	var keys []string
 	s.mu.Lock()
-	for i := range tables {
-		if t := &tables[i]; s.marked[t.table.FullName()] {
-			marked, keys = append(marked, t), append(keys, s.names.Key(&t.table))
+	for _, r := range tb.Delta.Tables {
+		if s.isMarked(tb, r) {
+			marked, keys = append(marked, r), append(keys, s.names.Key(&s.targets[r.Table.FullName()].table))
 		}
 	}
 	s.mu.Unlock()
@@ -98,16 +110,17 @@ func (s *Sink) compareMarks(ctx context.Context, tx *pool.Tx, tables []tableRows
 	}); err != nil {
 		return fmt.Errorf("read low-water marks: %w", err)
 	}
-	for i, t := range marked {
+	for i, r := range marked {
 		micros, ok := marks[keys[i]]
 		if !ok {
 			return &checkpoint.Error{
 				Class: checkpoint.ErrBlocked,
-				Err:   fmt.Errorf("etl_retain has lost its row of table %s, so it is not known which windows are deleted", t.table.FullName()),
-				Hint:  "restore the row, or restart all processes of the job: records of deleted windows are counted again then",
+				Err:   fmt.Errorf("etl_retain has lost its row of table %s, so it is not known which windows are deleted", r.Table.FullName()),
+				Hint: "processes with " + option.Ref("retain") + " insert it again; if there is none, restore the row, " +
+					"or stop all processes of the job before you start them: records of deleted windows are counted again then",
 			}
 		}
-		if err := compareMark(t.rows, micros); err != nil {
+		if err := compareMark(r, micros); err != nil {
 			return err
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/mariadbtest"
 	"github.com/sluice-etl/sluice/mysqlout/internal/sqltest"
+	"github.com/sluice-etl/sluice/pool"
 )
 
 // Windows that ended before the age are deleted, the earliest first, in chunks. A later record of them is a dead letter.
@@ -264,6 +265,126 @@ func TestP36_AMarkThatWasRestored(t *testing.T) {
 	w.commit(5, 50)
 	if got, want := hits(t, db), "0 1\n5 1\n50 3"; got != want || len(w.dead) > 0 || w.stale != 1 {
 		t.Errorf("the rows are\n%s\nwith the dead letters %v after %d folds, expected\n%s\nwithout any after 1", got, w.dead, w.stale, want)
+	}
+}
+
+// A batch that has only dead letters compares the mark, too.
+func TestP36_ABatchOfDeadLettersComparesTheMark(t *testing.T) {
+	t.Parallel()
+	db := sqltest.Open(t, mariadbtest.Start(t))
+	w := newWorker(t, db, 24*time.Hour, retainedQuery, 0)
+	w.commit(0, 50)
+	w.move(26)
+	w.commit(50)
+	db.Exec(t, "UPDATE etl_retain SET low_water = '2015-05-01 00:00:00'")
+	w.commit(5)
+	if got, want := hits(t, db), "0 1\n5 1\n50 2"; got != want || len(w.dead) > 0 || w.stale != 1 {
+		t.Errorf("the rows are\n%s\nwith the dead letters %v after %d folds, expected\n%s\nwithout any after 1", got, w.dead, w.stale, want)
+	}
+}
+
+// A claim makes the fold use the mark that it has read, although it is lower than the one before. Otherwise a partition
+// that has stopped, because most of its records were dead letters (P20), would stay stopped after the mark was restored.
+func TestP36_AClaimAdoptsARestoredMark(t *testing.T) {
+	t.Parallel()
+	db := sqltest.Open(t, mariadbtest.Start(t))
+	w := newWorker(t, db, 24*time.Hour, retainedQuery, 0)
+	w.commit(0, 50)
+	w.move(26)
+	w.commit(50)
+	db.Exec(t, "UPDATE etl_retain SET low_water = '2015-05-01 00:00:00'")
+	w.claim(0)
+	if b := w.prepare(5); len(b.Dead) > 0 {
+		t.Errorf("after the claim the batch has the dead letters %v, expected none", b.Dead)
+	}
+}
+
+// A mark that was deleted is inserted again where it was, by a process that knows it.
+func TestP36_AMarkThatIsGoneBeginsWhereItWas(t *testing.T) {
+	t.Parallel()
+	db := sqltest.Open(t, mariadbtest.Start(t))
+	w := newWorker(t, db, 24*time.Hour, retainedQuery, 0)
+	w.commit(0, 5, 50)
+	w.move(26)
+	w.deleteAll(100)
+	longer := newWorker(t, db, 48*time.Hour, retainedQuery, 1)
+	db.Exec(t, "DELETE FROM etl_retain")
+	longer.move(26)
+	longer.commit(5, 30)
+	if got, want := hits(t, db), "30 1\n50 1"; got != want || len(longer.dead) != 1 {
+		t.Errorf("the rows are\n%s\nwith %d dead letters, expected\n%s\nand 1", got, len(longer.dead), want)
+	}
+	// So does one that owns no partition, and has only moved the mark.
+	idle := newWorker(t, db, 48*time.Hour, retainedQuery, 7)
+	db.Exec(t, "UPDATE etl_retain SET low_water = '2015-05-02 06:00:00'") // hour 30
+	idle.move(30)
+	db.Exec(t, "DELETE FROM etl_retain")
+	idle.move(30)
+}
+
+// The first claim of another topic has no checkpoint that it could lock before it reads the marks. It locks the target, and
+// so does the first mark.
+func TestP36_TheFirstClaimOfATopicIsFenced(t *testing.T) {
+	t.Parallel()
+	db := sqltest.Open(t, mariadbtest.Start(t))
+	w, other := newWorker(t, db, 24*time.Hour, retainedQuery, 0), newWorker(t, db, 0, retainedQuery, 1)
+	w.commit(0, 50)
+	other.sink.config.Adopt = true // otherwise a topic that the job did not have is refused
+	web := topic(1)
+	web.Name = "web"
+	tx, err := db.Pool.Tx(t.Context(), pool.PriorityHigh)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Discard()
+	highest, err := other.sink.ledger.Last(t.Context(), tx, web.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	missing, err := other.sink.compare(t.Context(), tx, web, []int32{0}, nil, highest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if marks, err := other.sink.readMarks(t.Context(), tx); len(marks) > 0 || err != nil {
+		t.Fatalf("the claim finds the marks %v, %v; expected none", marks, err)
+	}
+	if _, begun, err := w.sink.MoveLowWater(t.Context(), "hits"); !errors.Is(err, checkpoint.ErrRetry) || begun {
+		t.Errorf("the claim is open: begun is %v, %v, expected %v", begun, err, checkpoint.ErrRetry)
+	}
+	if err := other.sink.insertMissing(t.Context(), tx, web, missing); err != nil {
+		t.Fatal(err)
+	}
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.move(26)
+	if got := db.Text(t, "SELECT epoch FROM etl_checkpoint WHERE topic = 'web'"); got != "1" {
+		t.Errorf("the epoch of the other topic is %s, expected 1, which fences its owner", got)
+	}
+}
+
+// Windows can be TIMESTAMPs, which hold no time before 1970, unlike the first mark.
+func TestP36_ATimestamp(t *testing.T) {
+	t.Parallel()
+	db := sqltest.Open(t, mariadbtest.Start(t))
+	db.Exec(t, "CREATE TABLE hits (h TIMESTAMP NOT NULL DEFAULT '2000-01-01 00:00:00' PRIMARY KEY, n BIGINT NOT NULL)")
+	w := newWorker(t, db, 24*time.Hour, retainedQuery, 0)
+	micros, begun, err := w.sink.MoveLowWater(t.Context(), "hits")
+	if err != nil || !begun || micros != noMark {
+		t.Errorf("the mark of an empty table is %s, begun is %v: %v", time.UnixMicro(micros).UTC(), begun, err)
+	}
+	w.commit(0, 1)
+	if n := w.deleteAll(10); n != 0 {
+		t.Errorf("deleted %d rows below the first mark, expected none", n)
+	}
+	w.commit(50)
+	w.move(26)
+	w.commit(1, 26)
+	if n := w.deleteAll(10); n != 2 || len(w.dead) != 1 {
+		t.Errorf("deleted %d rows, with %d dead letters, expected 2 and 1", n, len(w.dead))
+	}
+	if got, want := hits(t, db), "26 1\n50 1"; got != want {
+		t.Errorf("the rows are\n%s\nexpected\n%s", got, want)
 	}
 }
 
