@@ -122,6 +122,9 @@ func labelled(one Config, log *slog.Logger, reg prometheus.Registerer) (*slog.Lo
 // run prepares the tables, waits for the topics, checks whether the job may start, and loads until ctx ends. No topic is
 // loaded before all may be. A condition that would harm data ends the process here; later it only stops partitions (P34).
 func (l *loadings) run(ctx context.Context, topics *topics) error {
+	if err := l.mayEvolve(ctx); err != nil {
+		return err
+	}
 	for _, t := range l.topics {
 		if err := t.prepare(ctx); err != nil {
 			return err
@@ -145,6 +148,23 @@ func (l *loadings) run(ctx context.Context, topics *topics) error {
 		g.Go(func() error { return t.run(ctx) })
 	}
 	return g.Wait()
+}
+
+// mayEvolve checks for every topic whether its query is that of its checkpoints, before the first topic adds columns, which
+// stay although a later topic is refused.
+func (l *loadings) mayEvolve(ctx context.Context) error {
+	if !l.cfg.Sink.EvolveTable || len(l.topics) < 2 {
+		return nil
+	}
+	for _, t := range l.topics {
+		if err := t.retryMySQL(ctx, func() error {
+			_, err := t.sink.Evolvable(ctx, t.cfg.Plan.Tables())
+			return err
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // passDemands passes each demand to read joined tables again to all topics.

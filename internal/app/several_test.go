@@ -241,6 +241,42 @@ func TestSeveralTopics_anotherFormat(t *testing.T) {
 	}
 }
 
+// The start is refused because of the second topic, whose checkpoints are of another query. The first one is new to the job,
+// but adds no columns before: those would stay.
+func TestSeveralTopics_evolvesNothingBeforeARefusal(t *testing.T) {
+	t.Parallel()
+	s := newSeveralSite(t)
+	const before = "INSERT INTO hits SELECT _topic AS topic, COUNT(*) AS n FROM events GROUP BY topic"
+	const after = "INSERT INTO hits SELECT _topic AS topic, COUNT(*) AS n, MAX(_offset) AS highest FROM events GROUP BY topic"
+	s.produce(t, "web", 10)
+	p := start(t, s.config(t, before, "web", "combined"))
+	s.await(t, "SELECT COALESCE(SUM(next_offset), 0) FROM etl_checkpoint", "10")
+	p.stop()
+	if err := p.wantEnd(t); err != nil {
+		t.Fatal(err)
+	}
+	cfg := s.config(t, after, "app", "json", "web", "combined")
+	cfg.Sink.EvolveTable = true
+	const columns = "SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = 'hits' AND column_name = 'highest'"
+	err := Run(t.Context(), cfg, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), "has counted by another query") {
+		t.Errorf("got %v, expected a refusal because of the query", err)
+	}
+	if got := s.text(t, columns); got != "0" {
+		t.Error("the refused start has added a column")
+	}
+	cfg = s.config(t, after, "app", "json", "web", "combined")
+	cfg.Sink.EvolveTable, cfg.Sink.ContinueQuery = true, true
+	p = start(t, cfg)
+	s.await(t, columns, "1")
+	s.produce(t, "web", 10)
+	s.await(t, "SELECT COALESCE(MAX(highest), 0) > 0 FROM hits", "1")
+	p.stop()
+	if err := p.wantEnd(t); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // A topic of several was recreated: that one is refused by its ID.
 func TestP4_OneOfSeveralTopicsRecreated(t *testing.T) {
 	t.Parallel()
