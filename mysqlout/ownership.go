@@ -91,35 +91,27 @@ func (s *Sink) hasOtherTopics(ctx context.Context, tx *pool.Tx, asked bool) (has
 	if !asked || len(s.config.Topics) == 0 {
 		return false, nil
 	}
-	text := s.appendTopics([]byte("SELECT 1 FROM etl_checkpoint"))
-	if err := tx.Query(ctx, string(append(text, " LIMIT 1"...)), func(func(...any) error) error { has = true; return nil }); err != nil {
+	text := sqltext.AppendText([]byte("SELECT 1 FROM etl_checkpoint WHERE job = "), s.config.Job)
+	text = append(text, " AND topic IN ("...)
+	for i, topic := range s.config.Topics {
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = sqltext.AppendText(text, topic)
+	}
+	if err := tx.Query(ctx, string(append(text, ") LIMIT 1"...)), func(func(...any) error) error { has = true; return nil }); err != nil {
 		return false, fmt.Errorf("read the checkpoints of the other topics: %w", err)
 	}
 	return has, nil
 }
 
-// appendTopics appends the condition of the rows of etl_checkpoint of all topics that the job reads.
-func (s *Sink) appendTopics(dst []byte) []byte {
-	dst = sqltext.AppendText(append(dst, " WHERE job = "...), s.config.Job)
-	dst = append(dst, " AND topic IN ("...)
-	for i, topic := range s.config.Topics {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = sqltext.AppendText(dst, topic)
-	}
-	return append(dst, ')')
-}
-
 // heldTopics returns the first partition of each of the job's topics that are held, for the first claim of a topic, which
 // has no checkpoint that could be. It locks these rows, so that a swap begins before or after the claim's transaction:
 // either the claim sees that the job is held, or the swap sees that the job has counted this topic. The first low-water
-// mark and the claim are ordered in the same way (beginRetain).
+// mark and the claim are ordered in the same way (beginRetain). The topics are those of the job, and not those of this
+// process: another process may read other ones.
 func (s *Sink) heldTopics(ctx context.Context, tx *pool.Tx) (held []checkpoint.Partition, err error) {
-	if len(s.config.Topics) == 0 {
-		return nil, nil
-	}
-	text := s.appendTopics([]byte("SELECT topic, query_hash FROM etl_checkpoint"))
+	text := sqltext.AppendText([]byte("SELECT topic, query_hash FROM etl_checkpoint WHERE job = "), s.config.Job)
 	err = tx.Query(ctx, string(append(text, " AND partition_id = 0 LOCK IN SHARE MODE"...)), func(scan func(...any) error) error {
 		var p checkpoint.Partition
 		var hash []byte

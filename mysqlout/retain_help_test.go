@@ -32,6 +32,14 @@ type worker struct {
 // newWorker returns a process whose windows of hits are kept that long, 0 for all, with the claim of a partition.
 func newWorker(t testing.TB, db *sqltest.DB, keep time.Duration, text string, partition int32) *worker {
 	t.Helper()
+	w := newIdleWorker(t, db, keep, text, partition)
+	w.claim(partition)
+	return w
+}
+
+// newIdleWorker returns a process that has claimed nothing yet.
+func newIdleWorker(t testing.TB, db *sqltest.DB, keep time.Duration, text string, partition int32) *worker {
+	t.Helper()
 	c := testConfig()
 	w := &worker{t: t, plan: sqltest.Plan(t, "json", text), id: byte(partition)}
 	if keep > 0 {
@@ -47,7 +55,6 @@ func newWorker(t testing.TB, db *sqltest.DB, keep time.Duration, text string, pa
 	}
 	w.sink.OnAltered(w.plan.Bind)
 	w.fold = w.plan.NewFold()
-	w.claim(partition)
 	return w
 }
 

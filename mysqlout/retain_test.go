@@ -1,6 +1,7 @@
 package mysqlout
 
 import (
+	"database/sql"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -322,8 +323,8 @@ func TestP36_AMarkThatIsGoneBeginsWhereItWas(t *testing.T) {
 	idle.move(30)
 }
 
-// The first claim of another topic has no checkpoint that it could lock before it reads the marks. It locks the target, and
-// so does the first mark.
+// The first claim of another topic has no checkpoint of its own that it could lock before it reads the marks. It locks the
+// first one of each other topic, and the target. The first mark waits for it, and fences its owner.
 func TestP36_TheFirstClaimOfATopicIsFenced(t *testing.T) {
 	t.Parallel()
 	db := sqltest.Open(t, mariadbtest.Start(t))
@@ -667,5 +668,69 @@ func TestP36_AClaimThatWaitsForTheFirstMark(t *testing.T) {
 	other.commit(0, 40)
 	if got, want := hits(t, db), "0 1\n40 1\n50 1"; got != want || len(other.dead) != 1 {
 		t.Errorf("the rows are\n%s\nwith %d dead letters, expected\n%s\nand 1", got, len(other.dead), want)
+	}
+}
+
+// The first claims of two topics are under way. One has found no checkpoint that it could lock, and no mark, and has not
+// inserted its own, when the checkpoints of the other appear and the first mark is inserted. The mark then waits for the
+// claim and fences its owner. Otherwise this owner would never read the mark, and add to windows that are deleted.
+func TestP36_TheFirstMarkWaitsForTheFirstClaimOfATopic(t *testing.T) {
+	t.Parallel()
+	f := &fixture{DB: sqltest.Open(t, mariadbtest.Start(t))}
+	w, other := newWorker(t, f.DB, 24*time.Hour, retainedQuery, 0), newIdleWorker(t, f.DB, 0, retainedQuery, 1)
+	f.Exec(t, "CREATE TABLE claimed AS SELECT * FROM etl_checkpoint")
+	f.Exec(t, "DELETE FROM etl_checkpoint")
+	begin := func(level sql.IsolationLevel, text string) *sql.Tx {
+		tx, err := f.SQL.BeginTx(t.Context(), &sql.TxOptions{Isolation: level})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tx.Exec(text); err != nil {
+			t.Fatal(err)
+		}
+		return tx
+	}
+	first := begin(sql.LevelReadCommitted, "SELECT 1 FROM etl_target FOR UPDATE") // the claim of the first topic
+	claimed, moved := make(chan error, 1), make(chan error, 1)
+	go func() {
+		out, err := other.sink.Claim(t.Context(), topicNamed("web"), []int32{0})
+		other.at = out
+		claimed <- err
+	}()
+	waits := func(what, want string) {
+		t.Helper()
+		f.awaitTransactions(t, what, 10*time.Second, "trx_state = 'LOCK WAIT'", want)
+	}
+	waits("the claim has looked for other topics", "1")
+	if _, err := first.Exec("INSERT INTO etl_checkpoint SELECT * FROM claimed"); err != nil {
+		t.Fatal(err)
+	}
+	gap := begin(sql.LevelRepeatableRead, "SELECT 1 FROM etl_checkpoint WHERE job = 'job' AND topic = 'web' FOR UPDATE") // where the claim inserts
+	if err := first.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	f.awaitTransactions(t, "the claim inserts", 10*time.Second, "trx_state = 'LOCK WAIT' AND trx_query LIKE 'INSERT INTO etl_checkpoint%'", "1")
+	go func() {
+		_, _, err := w.sink.MoveLowWater(t.Context(), "hits")
+		moved <- err
+	}()
+	waits("the first mark waits for the claim", "2")
+	if err := gap.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	for _, done := range []chan error{claimed, moved} {
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+	other.restore()
+	late := other.prepare(0)
+	w.commit(50)
+	w.move(26)
+	if err := other.sink.Commit(t.Context(), late); !errors.Is(err, checkpoint.ErrFenced) {
+		t.Errorf("got %v for a row below a mark that the owner does not know, expected %v", err, checkpoint.ErrFenced)
+	}
+	if got, want := hits(t, f.DB), "50 1"; got != want {
+		t.Errorf("the rows are\n%s\nexpected\n%s", got, want)
 	}
 }

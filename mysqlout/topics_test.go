@@ -103,17 +103,24 @@ func TestSwap_HoldsANewTopic(t *testing.T) {
 	if err := f.sink.setHash(t.Context(), tx, &Swap{Job: "job", Topic: "app"}, live, swapHash); err != nil {
 		t.Fatal(err)
 	}
-	claimed := make(chan error, 1)
-	go func() {
-		_, err := web.Claim(t.Context(), topicNamed("web"), []int32{0})
-		claimed <- err
-	}()
-	f.awaitTransactions(t, "the claim waits for the swap", 2*time.Second, "trx_state = 'LOCK WAIT'", "1")
+	// A process that reads the new topic alone does not know of the others.
+	alone := topicsConfig('w', "new")
+	alone.Topic, alone.Topics, alone.Adopt = "", nil, true
+	claimed := make(chan error, 2)
+	for name, sink := range map[string]*Sink{"web": web, "new": f.again(t, alone)} {
+		go func() {
+			_, err := sink.Claim(t.Context(), topicNamed(name), []int32{0})
+			claimed <- err
+		}()
+	}
+	f.awaitTransactions(t, "the claims wait for the swap", 2*time.Second, "trx_state = 'LOCK WAIT'", "2")
 	if err := tx.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-claimed; !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), "is held") {
-		t.Errorf("error is %v, expected that the claim is refused while the job is held", err)
+	for range 2 {
+		if err := <-claimed; !errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), "is held") {
+			t.Errorf("error is %v, expected that the claim is refused while the job is held", err)
+		}
 	}
 	// The other order: the topic is claimed, and then a swap that does not have its rows is refused.
 	f.Exec(t, "UPDATE etl_checkpoint SET query_hash = x'00'")
