@@ -10,6 +10,7 @@ import (
 
 	"github.com/sluice-etl/sluice/checkpoint"
 	"github.com/sluice-etl/sluice/internal/failpoint"
+	"github.com/sluice-etl/sluice/internal/option"
 	"github.com/sluice-etl/sluice/mysqlout/internal/sqlerr"
 	"github.com/sluice-etl/sluice/mysqlout/internal/sqltext"
 	"github.com/sluice-etl/sluice/mysqlout/schema"
@@ -27,9 +28,9 @@ import (
 //  3. Delete: a chunk of the rows below the mark that is stored. A crash before COMMIT leaves the chunk; after it, the next
 //     process continues with the rows that are left. Nothing else stores how far the deletion is.
 //
-// Any process of the job may do each of them at any time. Of those that delete, one at a time has the lock of the
-// target's row of etl_target, so that they do not wait for each other's rows. It waits for nothing that a commit locks,
-// because a commit neither locks that row nor a row below the mark.
+// Any process of the job whose query is that of the checkpoints may do each of them at any time. Of those that delete, one
+// at a time has the lock of the target's row of etl_target, so that they do not wait for each other's rows. It waits for
+// nothing that a commit locks, because a commit neither locks that row nor a row below the mark.
 
 // noMark is the first mark of a target, from which nothing is deleted, in microseconds since 1970. It is the first time of
 // a DATETIME.
@@ -43,12 +44,15 @@ func (s *Sink) MoveLowWater(ctx context.Context, table string) (micros int64, be
 	if err != nil {
 		return 0, false, err
 	}
-	wanted := int64(row.NoLow)
+	claimed, wanted := false, int64(row.NoLow)
 	if err := s.inOwnTx(ctx, doing, func(tx *pool.Tx) (commit bool, err error) {
 		if err := s.lockUnaltered(ctx, tx, []*target{t}); err != nil {
 			return false, err
 		}
-		if micros, begun, err = storedMark(ctx, tx, key, ""); err != nil {
+		if claimed, err = s.ownQuery(ctx, tx, ""); err != nil || !claimed {
+			return false, err
+		}
+		if micros, begun, err = storedMark(ctx, tx, &t.table, key, ""); err != nil {
 			return false, err
 		}
 		if low, ok, err := schema.LowWater(ctx, tx, &t.table, s.config.Retain[table]); err != nil {
@@ -57,7 +61,7 @@ func (s *Sink) MoveLowWater(ctx context.Context, table string) (micros int64, be
 			wanted = low
 		}
 		return false, nil
-	}); err != nil {
+	}); err != nil || !claimed {
 		return 0, false, err
 	}
 	if !begun {
@@ -82,8 +86,11 @@ func (s *Sink) raiseMark(ctx context.Context, doing string, t *row.Table, key st
 		if _, err := s.lockTarget(ctx, tx, t, ""); err != nil {
 			return false, err
 		}
+		if claimed, err := s.ownQuery(ctx, tx, ""); err != nil || !claimed {
+			return false, err
+		}
 		var ok bool
-		if micros, ok, err = storedMark(ctx, tx, key, " FOR UPDATE"); err != nil || !ok || wanted <= micros {
+		if micros, ok, err = storedMark(ctx, tx, t, key, " FOR UPDATE"); err != nil || !ok || wanted <= micros {
 			return false, err
 		}
 		text := sqltext.AppendDatetime([]byte("UPDATE etl_retain SET updated_at = UTC_TIMESTAMP(6), low_water = "), wanted)
@@ -112,24 +119,18 @@ func (s *Sink) raiseMark(ctx context.Context, doing string, t *row.Table, key st
 // windows below it may be deleted.
 func (s *Sink) beginRetain(ctx context.Context, doing string, t *row.Table, key string) (micros int64, begun bool, err error) {
 	err = s.inOwnTx(ctx, doing, func(tx *pool.Tx) (bool, error) {
-		claimed, held := false, false
-		text := sqltext.AppendText([]byte("SELECT query_hash FROM etl_checkpoint WHERE job = "), s.config.Job)
-		if err := tx.Query(ctx, string(append(text, " ORDER BY topic, partition_id FOR UPDATE"...)), func(scan func(...any) error) error {
-			var hash []byte
-			err := scan(&hash)
-			claimed, held = true, held || slices.Equal(hash, swapHash[:])
-			return err
-		}); err != nil || !claimed || held {
+		if claimed, err := s.ownQuery(ctx, tx, " FOR UPDATE"); err != nil || !claimed {
 			return false, err
 		}
 		if _, err := s.lockTarget(ctx, tx, t, " FOR UPDATE"); err != nil {
 			return false, err
 		}
-		if micros, begun, err = storedMark(ctx, tx, key, ""); err != nil || begun {
+		if micros, begun, err = storedMark(ctx, tx, t, key, ""); err != nil || begun {
 			return false, err
 		}
-		text = sqltext.AppendText([]byte("INSERT INTO etl_retain (table_name, job, low_water, updated_at) VALUES ("), key)
+		text := sqltext.AppendText([]byte("INSERT INTO etl_retain (table_name, job, window_column, low_water, updated_at) VALUES ("), key)
 		text = sqltext.AppendText(append(text, ','), s.config.Job)
+		text = sqltext.AppendText(append(text, ','), t.Window.Column)
 		text = sqltext.AppendDatetime(append(text, ','), max(noMark, t.Window.Low()))
 		if _, err := tx.Exec(ctx, string(append(text, ",UTC_TIMESTAMP(6))"...))); err != nil {
 			return false, err
@@ -142,7 +143,7 @@ func (s *Sink) beginRetain(ctx context.Context, doing string, t *row.Table, key 
 		if _, err := tx.Exec(ctx, string(sqltext.AppendText(append(text, " WHERE job = "...), s.config.Job))); err != nil {
 			return false, err
 		}
-		if micros, begun, err = storedMark(ctx, tx, key, ""); err != nil {
+		if micros, begun, err = storedMark(ctx, tx, t, key, ""); err != nil {
 			return false, err
 		}
 		failpoint.Hit(failpoint.RetainBegins)
@@ -172,7 +173,10 @@ func (s *Sink) DeleteExpired(ctx context.Context, table string, limit int) (dele
 		if claimed, err := s.lockTarget(ctx, tx, &t.table, " FOR UPDATE"); err != nil || !claimed {
 			return false, err
 		}
-		micros, ok, err := storedMark(ctx, tx, key, "")
+		if claimed, err := s.ownQuery(ctx, tx, ""); err != nil || !claimed {
+			return false, err
+		}
+		micros, ok, err := storedMark(ctx, tx, &t.table, key, "")
 		if err != nil || !ok || micros <= noMark { // a TIMESTAMP cannot be compared with that on every server
 			return false, err
 		}
@@ -242,15 +246,51 @@ func (s *Sink) lockTarget(ctx context.Context, tx *pool.Tx, t *row.Table, lock s
 	return claimed, nil
 }
 
+// ownQuery reads, and with FOR UPDATE locks, the job's checkpoints. claimed is false if there are none. It returns an error
+// unless all checkpoints of the topics that this query counts are of this query: only that knows which windows the rows
+// are of. While another takes over, or a replay's table the place of the target, neither moves marks or deletes.
+func (s *Sink) ownQuery(ctx context.Context, tx *pool.Tx, lock string) (claimed bool, err error) {
+	own, other := map[string]bool{}, map[string]bool{} // topics that have checkpoints of this query, and of another
+	text := sqltext.AppendText([]byte("SELECT topic, query_hash FROM etl_checkpoint WHERE job = "), s.config.Job)
+	text = append(append(text, " ORDER BY topic, partition_id"...), lock...)
+	if err := tx.Query(ctx, string(text), func(scan func(...any) error) error {
+		var topic string
+		var hash []byte
+		err := scan(&topic, &hash)
+		if slices.Equal(hash, s.config.QueryHash[:]) {
+			own[topic] = true
+		} else {
+			other[topic] = true
+		}
+		return err
+	}); err != nil {
+		return false, fmt.Errorf("read etl_checkpoint: %w", err)
+	}
+	mixed := false
+	for topic := range own {
+		mixed = mixed || other[topic]
+	}
+	if len(own)+len(other) > 0 && (mixed || len(own) == 0) {
+		return false, &checkpoint.Error{Class: checkpoint.ErrRetry,
+			Err:  fmt.Errorf("partitions of job %s are counted by another query than that of this process", s.config.Job),
+			Hint: "windows are deleted once all partitions are counted by the same query, and not while etl replay with " + option.Ref("swap") + " holds the job"}
+	}
+	return len(own) > 0, nil
+}
+
 // storedMark reads the low-water mark of a target; ok is false if there is none.
-func storedMark(ctx context.Context, tx *pool.Tx, key, lock string) (micros int64, ok bool, err error) {
-	text := sqltext.AppendText([]byte("SELECT "+lowWater+" FROM etl_retain WHERE table_name = "), key)
+func storedMark(ctx context.Context, tx *pool.Tx, t *row.Table, key, lock string) (micros int64, ok bool, err error) {
+	column := ""
+	text := sqltext.AppendText([]byte("SELECT window_column, "+lowWater+" FROM etl_retain WHERE table_name = "), key)
 	err = tx.Query(ctx, string(append(text, lock...)), func(scan func(...any) error) error {
 		ok = true
-		return scan(&micros)
+		return scan(&column, &micros)
 	})
 	if err != nil {
-		err = fmt.Errorf("read etl_retain: %w", err)
+		return 0, false, fmt.Errorf("read etl_retain: %w", err)
+	}
+	if ok {
+		err = checkWindow(t, column)
 	}
 	return micros, ok, err
 }

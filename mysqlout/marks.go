@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sluice-etl/sluice/batch"
@@ -29,33 +30,68 @@ import (
 // lowWater is the column as microseconds since 1970.
 const lowWater = "1000000 * TIMESTAMPDIFF(SECOND, '1970-01-01 00:00:00', low_water)"
 
-// readMarks reads the low-water marks of the job's targets, by the full name of the target. It comes after the statements
-// that lock the checkpoints of a claim.
-func (s *Sink) readMarks(ctx context.Context, tx *pool.Tx) (marks map[string]int64, err error) {
+// markRow is a row of etl_retain: the column at which the windows of a target begin, and its low-water mark.
+type markRow struct {
+	column string
+	micros int64
+}
+
+// markRows reads etl_retain, by the names of targets that it stores.
+func markRows(ctx context.Context, tx *pool.Tx) (map[string]markRow, error) {
 	there := false // a database without the table has no marks, and it is not an error
 	text := sqltext.AppendText([]byte("SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = "), sqltext.RetainTable)
 	if err := tx.Query(ctx, string(text), func(func(...any) error) error { there = true; return nil }); err != nil || !there {
 		return nil, err
 	}
-	stored := map[string]int64{}
-	err = tx.Query(ctx, "SELECT table_name, "+lowWater+" FROM etl_retain", func(scan func(...any) error) error {
+	stored := map[string]markRow{}
+	if err := tx.Query(ctx, "SELECT table_name, window_column, "+lowWater+" FROM etl_retain", func(scan func(...any) error) error {
 		var name string
-		var micros int64
-		err := scan(&name, &micros)
-		stored[name] = micros
+		var m markRow
+		err := scan(&name, &m.column, &m.micros)
+		stored[name] = m
 		return err
-	})
-	if err != nil {
+	}); err != nil {
 		return nil, fmt.Errorf("read etl_retain: %w", err)
+	}
+	return stored, nil
+}
+
+// readMarks reads the low-water marks of the job's targets, by the full name of the target. It comes after the statements
+// that lock the checkpoints of a claim.
+func (s *Sink) readMarks(ctx context.Context, tx *pool.Tx) (marks map[string]int64, err error) {
+	stored, err := markRows(ctx, tx)
+	if err != nil {
+		return nil, err
 	}
 	marks = map[string]int64{}
 	targets, names := s.boundTargets()
 	for i := range targets {
-		if micros, ok := stored[names.Key(&targets[i])]; ok && targets[i].Window != nil {
-			marks[targets[i].FullName()] = micros
+		if m, ok := stored[names.Key(&targets[i])]; ok {
+			if err := checkWindow(&targets[i], m.column); err != nil {
+				return nil, err
+			}
+			marks[targets[i].FullName()] = m.micros
 		}
 	}
 	return marks, nil
+}
+
+// checkWindow refuses a table that has a low-water mark of a column which is not that of its windows: a changed query would
+// count records of deleted windows.
+func checkWindow(t *row.Table, column string) error {
+	is := "the query has no windows there"
+	if t.Window != nil {
+		if strings.EqualFold(t.Window.Column, column) {
+			return nil
+		}
+		is = fmt.Sprintf("for the query they begin at column %s, the first one of TUMBLE, HOP or DATE", t.Window.Column)
+	}
+	return &checkpoint.Error{
+		Class: checkpoint.ErrRefused,
+		Err:   fmt.Errorf("old windows of table %s were deleted by its column %s (%s), but %s", t.FullName(), column, option.Ref("retain"), is),
+		Hint: fmt.Sprintf("write to another table, or make column %[1]s the first one of GROUP BY that is TUMBLE, HOP or DATE; "+
+			"if the table is a new one, delete its row of etl_retain while no process runs", column),
+	}
 }
 
 // adoptMarks makes commits compare, and folds use, the marks that were read. A target keeps its mark as long as the process

@@ -364,6 +364,82 @@ func TestP36_TheFirstClaimOfATopicIsFenced(t *testing.T) {
 	}
 }
 
+// While another query takes over, and after it has, windows are neither deleted nor marked by the query before, for which
+// the windows of the rows may be others.
+func TestP36_AQueryThatTakesOver(t *testing.T) {
+	t.Parallel()
+	db := sqltest.Open(t, mariadbtest.Start(t))
+	w, other := newWorker(t, db, 24*time.Hour, retainedQuery, 0), newWorker(t, db, 0, retainedQuery, 1)
+	w.commit(0, 1, 50)
+	first := w.sink.config.QueryHash
+	other.sink.config.QueryHash, other.sink.config.ContinueQuery = [32]byte{7}, true
+	other.claim(1)
+	expect := func(when string) {
+		t.Helper()
+		if _, begun, err := w.sink.MoveLowWater(t.Context(), "hits"); begun || !errors.Is(err, checkpoint.ErrRetry) || !strings.Contains(err.Error(), "partitions of job job are counted by another query") {
+			t.Errorf("%s: begun is %v, %v, expected %v", when, begun, err, checkpoint.ErrRetry)
+		}
+		if n, err := w.sink.DeleteExpired(t.Context(), "hits", 10); n > 0 || !errors.Is(err, checkpoint.ErrRetry) {
+			t.Errorf("%s: deleted %d rows, %v; expected %v", when, n, err, checkpoint.ErrRetry)
+		}
+	}
+	expect("before the first mark, with one partition of another query")
+	if got := db.Text(t, "SELECT COUNT(*) FROM etl_retain"); got != "0" {
+		t.Errorf("etl_retain has %s rows, expected none", got)
+	}
+	other.sink.config.QueryHash = first
+	other.claim(1)
+	w.move(26)
+	other.sink.config.QueryHash = [32]byte{7}
+	other.claim(1)
+	expect("with one partition of another query")
+	for id := range int32(8) {
+		other.claim(id)
+	}
+	expect("with all partitions of another query")
+	// Those of another topic have another format, and so another query.
+	db.Exec(t, "UPDATE etl_checkpoint SET query_hash = x'"+fmt.Sprintf("%x", first)+"'",
+		"INSERT INTO etl_checkpoint (job, topic, partition_id, topic_id, next_offset, epoch, owner, batch_id, query_hash, first_offset, updated_at) "+
+			"SELECT job, 'web', partition_id, topic_id, next_offset, epoch, owner, batch_id, x'07"+strings.Repeat("00", 31)+"', first_offset, updated_at FROM etl_checkpoint")
+	w.move(26)
+	if n := w.deleteAll(10); n != 2 {
+		t.Errorf("deleted %d rows, expected 2", n)
+	}
+}
+
+// A query whose windows begin at another column than that of the mark, or that has none, is refused: it would count records
+// of deleted windows.
+func TestP36_AQueryWithOtherWindows(t *testing.T) {
+	t.Parallel()
+	db := sqltest.Open(t, mariadbtest.Start(t))
+	const from = " COUNT(*) AS n FROM events GROUP BY h, d"
+	w := newWorker(t, db, 24*time.Hour, "INSERT INTO hits SELECT TUMBLE(ts, INTERVAL 1 HOUR) AS h, DATE(ts) AS d,"+from, 0)
+	w.commit(0, 50)
+	w.move(26)
+	for text, want := range map[string]string{
+		"INSERT INTO hits SELECT CAST(ts AS DATETIME) AS h, DATE(ts) AS d," + from:                                         "but for the query they begin at column d,",
+		"INSERT INTO hits SELECT DATE(ts) AS d, TUMBLE(ts, INTERVAL 1 HOUR) AS h," + from:                                  "",
+		"INSERT INTO hits SELECT DATE(ts) AS d, TUMBLE(ts, INTERVAL 1 HOUR) AS h, COUNT(*) AS n FROM events GROUP BY d, h": "but for the query they begin at column d,",
+		"INSERT INTO hits SELECT CAST(ts AS DATETIME) AS h, CAST(ts AS DATETIME) AS d," + from:                             "but the query has no windows there",
+	} {
+		plan := sqltest.Plan(t, "json", text)
+		c := testConfig()
+		c.QueryHash, c.ContinueQuery = [32]byte{7}, true
+		s := New(c, db.Pool, nil, nil)
+		if _, err := s.Prepare(t.Context(), plan.Tables()); err != nil {
+			t.Fatal(err)
+		}
+		for what, err := range map[string]error{
+			"the start": s.CheckStart(t.Context(), topic(8)),
+			"the claim": func() error { _, err := s.Claim(t.Context(), topic(8), []int32{0}); return err }(),
+		} {
+			if want == "" && err != nil || want != "" && (!errors.Is(err, checkpoint.ErrRefused) || !strings.Contains(err.Error(), want)) {
+				t.Errorf("%s: %s is %v, expected %q", text, what, err, want)
+			}
+		}
+	}
+}
+
 // Windows can be TIMESTAMPs, which hold no time before 1970, unlike the first mark.
 func TestP36_ATimestamp(t *testing.T) {
 	t.Parallel()
@@ -651,7 +727,7 @@ func TestP36_AClaimThatWaitsForTheFirstMark(t *testing.T) {
 	}()
 	(&fixture{DB: db}).awaitTransactions(t, "the claim waits for its checkpoint", 10*time.Second, "trx_state = 'LOCK WAIT'", "1")
 	for _, text := range []string{
-		"INSERT INTO etl_retain (table_name, job, low_water, updated_at) VALUES ('hits', 'job', '2015-05-02 02:00:00', UTC_TIMESTAMP(6))",
+		"INSERT INTO etl_retain (table_name, job, window_column, low_water, updated_at) VALUES ('hits', 'job', 'h', '2015-05-02 02:00:00', UTC_TIMESTAMP(6))",
 		"UPDATE etl_checkpoint SET epoch = epoch + 1, owner = 'another process' WHERE job = 'job'",
 	} {
 		if _, err := first.Exec(text); err != nil {

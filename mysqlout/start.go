@@ -9,7 +9,7 @@ import (
 )
 
 // CheckStart refuses what a claim of any partition would refuse: another topic of the same name (P4), another query
-// (P2), a target of another job or one that holds rows (P3). So the process exits at the start, instead of running with
+// (P2), a target of another job or one that holds rows (P3), or one whose low-water mark is of another column (P36). So the process exits at the start, instead of running with
 // every partition stopped. It changes nothing, and the claim checks again under its locks. Call Prepare before.
 func (s *Sink) CheckStart(ctx context.Context, topic batch.Topic) error {
 	const doing = "check whether the job may start"
@@ -31,6 +31,9 @@ func (s *Sink) CheckStart(ctx context.Context, topic batch.Topic) error {
 		partitions[i] = int32(i)
 	}
 	if _, err := s.compare(ctx, tx, topic, partitions, rows, highest); err != nil {
+		return s.failed(doing, err)
+	}
+	if _, err := s.readMarks(ctx, tx); err != nil {
 		return s.failed(doing, err)
 	}
 	return nil

@@ -209,12 +209,38 @@ func (s *Sink) compareSwap(ctx context.Context, tx *pool.Tx, w *Swap, live []led
 	if err := s.compareTopics(ctx, tx, w); err != nil {
 		return err
 	}
+	if err := s.compareWindow(ctx, tx, w); err != nil {
+		return err
+	}
 	return s.compareTargets(ctx, tx, w, live[0].QueryHash, refused)
 }
 
-// CompareTopics refuses a swap of a table that has rows of another topic, before anything is counted. Extend does so again.
+// CompareTopics refuses a swap of a table that has rows of another topic, or whose old windows were deleted by another
+// column, before anything is counted. Extend does so again.
 func (s *Sink) CompareTopics(ctx context.Context, w *Swap) error {
-	return s.transaction(ctx, "read the topics of job "+w.Job, func(tx *pool.Tx) error { return s.compareTopics(ctx, tx, w) })
+	return s.transaction(ctx, "read the topics of job "+w.Job, func(tx *pool.Tx) error {
+		if err := s.compareTopics(ctx, tx, w); err != nil {
+			return err
+		}
+		return s.compareWindow(ctx, tx, w)
+	})
+}
+
+// compareWindow requires that the windows of the replay's query begin at the column of the job's low-water mark, if it has
+// one. Otherwise the claims of the job would be refused after the swap (P36).
+func (s *Sink) compareWindow(ctx context.Context, tx *pool.Tx, w *Swap) error {
+	stored, err := markRows(ctx, tx)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	t, m := s.targets[w.Into.FullName()].table, stored[s.names.Key(&w.Live)]
+	s.mu.Unlock()
+	if m.column == "" {
+		return nil
+	}
+	t.Schema, t.Name = w.Live.Schema, w.Live.Name
+	return checkWindow(&t, m.column)
 }
 
 // compareTopics requires that the job has counted no other topic, whose rows the replay does not have.

@@ -164,6 +164,14 @@ func TestReplay_swapRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused("several tables", swapQuery, Stretch{}, "must write totals alone")
+	if err := s.server.Exec(s.schema, "DELETE FROM etl_target WHERE table_name = 'second'",
+		"CREATE TABLE etl_retain AS SELECT 'totals' AS table_name, 'h' AS window_column, TIMESTAMP('2015-05-01') AS low_water"); err != nil {
+		t.Fatal(err)
+	}
+	refused("other windows", swapQuery, Stretch{}, "old windows of table totals were deleted by its column h (option 'retain'), but the query has no windows there")
+	if err := s.server.Exec(s.schema, "DROP TABLE etl_retain"); err != nil {
+		t.Fatal(err)
+	}
 	s.produce(t, 2, 100)
 	p := s.live(t, swapQuery)
 	s.wantTotals(t, swapQuery, 700)

@@ -48,6 +48,7 @@ func (c *Checker) ownTables(server pool.Server) []ownTable {
 		tables = append(tables, ownTable{name: sqltext.RetainTable, columns: []string{
 			"table_name " + binaryText(server, sqltext.MaxName) + " NOT NULL",
 			"job " + binaryText(server, sqltext.MaxJob) + " NOT NULL",
+			"window_column " + binaryText(server, sqltext.MaxName) + " NOT NULL",
 			"low_water DATETIME NOT NULL",
 			"updated_at DATETIME(6) NOT NULL",
 		}, key: "table_name"})
