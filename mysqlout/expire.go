@@ -180,10 +180,15 @@ func (s *Sink) DeleteExpired(ctx context.Context, table string, limit int) (dele
 		if err != nil || !ok || micros <= noMark { // a TIMESTAMP cannot be compared with that on every server
 			return false, err
 		}
+		// A DELETE that ends with its last row does not read the first row that stays, which a commit may have locked.
+		rows, err := schema.CountBelow(ctx, tx, &t.table, micros, limit)
+		if err != nil || rows == 0 {
+			return false, err
+		}
 		text := schema.AppendBelow(sqltext.AppendTableName([]byte("DELETE FROM "), &t.table), &t.table, micros)
 		text = append(text, " ORDER BY "...)
 		text = sqltext.AppendName(text, t.table.Column(t.table.Window.Column).StoredKey()[0])
-		if deleted, err = tx.Exec(ctx, string(fmt.Appendf(text, " LIMIT %d", limit))); err != nil {
+		if deleted, err = tx.Exec(ctx, string(fmt.Appendf(text, " LIMIT %d", rows))); err != nil {
 			return false, err
 		}
 		failpoint.Hit(failpoint.Deleting)

@@ -440,6 +440,40 @@ func TestP36_AQueryWithOtherWindows(t *testing.T) {
 	}
 }
 
+// A deletion waits for no row that a commit has locked: not for the first one that stays, nor for any if there is nothing to
+// delete, although no index begins with the window.
+func TestP36_ADeletionWaitsForNoCommit(t *testing.T) {
+	t.Parallel()
+	db := sqltest.Open(t, mariadbtest.Start(t))
+	for _, indexed := range []bool{true, false} {
+		db.Exec(t, "DROP TABLE IF EXISTS etl_checkpoint, etl_retain, etl_target, hits")
+		key, want := "h, k", int64(2)
+		if !indexed {
+			key, want = "k, h", 0
+		}
+		db.Exec(t, "CREATE TABLE hits (h DATETIME NOT NULL, k INT NOT NULL, n BIGINT NOT NULL, PRIMARY KEY ("+key+"))")
+		w := newWorker(t, db, 24*time.Hour, "INSERT INTO hits SELECT TUMBLE(ts, INTERVAL 1 HOUR) AS h, CAST(COALESCE(k, 0) AS SIGNED) AS k, COUNT(*) AS n FROM events WHERE ts IS NOT NULL GROUP BY h, k", 0)
+		w.commit(26, 27, 50)
+		if indexed {
+			w.commit(0, 1)
+		}
+		w.move(26)
+		commit, err := db.SQL.BeginTx(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := commit.Exec("UPDATE hits SET n = n + 1 WHERE h = ?", hour(26)); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := w.sink.DeleteExpired(t.Context(), "hits", 100); n != want || err != nil {
+			t.Errorf("with an index by the window (%t): deleted %d rows, %v; expected %d", indexed, n, err, want)
+		}
+		if err := commit.Rollback(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // Windows can be TIMESTAMPs, which hold no time before 1970, unlike the first mark.
 func TestP36_ATimestamp(t *testing.T) {
 	t.Parallel()

@@ -24,6 +24,14 @@ func AppendBelow(dst []byte, t *row.Table, micros int64) []byte {
 	return sqltext.AppendDatetime(dst, micros)
 }
 
+// CountBelow counts the rows of windows that start before an instant, up to a limit. It locks none.
+func CountBelow(ctx context.Context, tx *pool.Tx, t *row.Table, micros int64, limit int) (rows int64, err error) {
+	text := append([]byte("SELECT COUNT(*) FROM (SELECT 1 FROM "), sqltext.AppendTableName(nil, t)...)
+	text = fmt.Appendf(AppendBelow(text, t, micros), " LIMIT %d) AS old", limit)
+	err = tx.Query(ctx, string(text), func(scan func(...any) error) error { return scan(&rows) })
+	return rows, err
+}
+
 // windowColumn returns the column of the table that holds the start of the window.
 func windowColumn(t *row.Table) string { return t.Column(t.Window.Column).StoredKey()[0] }
 
@@ -108,9 +116,7 @@ func (c *Checker) CountExpired(ctx context.Context, t *row.Table, keep time.Dura
 		return out, err
 	}
 	out.Before = time.UnixMicro(low).UTC()
-	text := append([]byte("SELECT COUNT(*) FROM (SELECT 1 FROM "), sqltext.AppendTableName(nil, t)...)
-	text = fmt.Appendf(AppendBelow(text, t, low), " LIMIT %d) AS old", maxExpired+1)
-	if err := tx.Query(ctx, string(text), func(scan func(...any) error) error { return scan(&out.Rows) }); err != nil {
+	if out.Rows, err = CountBelow(ctx, tx, t, low, maxExpired+1); err != nil {
 		return out, sqlerr.Classify(doing, err)
 	}
 	if out.Rows > maxExpired {
