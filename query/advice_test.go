@@ -276,6 +276,7 @@ var otherAdvices = []struct{ message, format, after string }{
 	{"(LEFT(text, %d) cuts)", "combined", "INSERT INTO t SELECT LEFT(path, 20) AS s, COUNT(*) AS n FROM events GROUP BY s"},
 	{"CAST(%s AS DECIMAL(p,s)) reads numbers in quotes too", "json", "INSERT INTO t SELECT COALESCE(h, '') AS h, SUM(CAST(`key`.`a b` AS DECIMAL(20,3))) AS s FROM events GROUP BY h"},
 	{"use FIRST(x), LAST(x), MIN_BY(x, y) or MAX_BY(x, y), which compare times", "json", "INSERT INTO t SELECT k, FIRST(x) AS f, LAST(x) AS l, MIN_BY(x, _offset) AS lo, MAX_BY(x, _offset) AS hi FROM events GROUP BY k"},
+	{"so its column is JSON: write %s", `first-of(avro('{"type":"record","name":"R","fields":[{"name":"labels","type":{"type":"map","values":"string"}}]}'), raw)`, `INSERT INTO t SELECT labels->>'$."n"' AS n, COUNT(*) AS c FROM events GROUP BY n`}, // TestAvro_nestedFields has the message
 	{"group by TUMBLE(ts, INTERVAL 1 HOUR), or leave the option out", "combined", "INSERT INTO t SELECT TUMBLE(ts, INTERVAL 1 HOUR) AS h, COUNT(*) AS n FROM events GROUP BY h"},
 }
 

@@ -6,13 +6,14 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sluice-etl/sluice/fold/jsonpath"
 	"github.com/sluice-etl/sluice/fold/value"
 	"github.com/sluice-etl/sluice/row"
 )
 
 // avroFormat reads bodies that are one value of an Avro schema in its binary encoding, without a container or a header.
 // The schema is a record, and its fields are the columns; those of a record within it are columns with a path. A union
-// with null is a column that can be NULL. Arrays, maps, other unions and records as a whole are no columns.
+// with null is a column that can be NULL. Arrays, maps, other unions and records as a whole are columns of JSON.
 type avroFormat struct {
 	schema  *avroType
 	root    *avroNode
@@ -22,6 +23,7 @@ type avroFormat struct {
 // avroNode is a field that a program uses, or a record with such fields.
 type avroNode struct {
 	slot   int         // -1 if the value itself is no column
+	whole  *avroType   // of a column of JSON: its type; its value in Avro's encoding is stored
 	fields []*avroNode // of a record, by index; nil is a field that is not used
 }
 
@@ -43,7 +45,8 @@ const maxAvroNames = 1000
 // maxAvroVisits is the most fields that are looked at for names, because records without columns multiply too.
 const maxAvroVisits = 100_000
 
-// Names implements Format. A field of a record within the record has a name with points.
+// Names implements Format. A field of a record within the record has a name with points. Records have their fields in
+// place of their own names, unless they are within themselves.
 func (f *avroFormat) Names() []string {
 	left := maxAvroVisits
 	return f.schema.names("", nil, nil, &left)
@@ -53,11 +56,11 @@ func (f *avroFormat) Names() []string {
 func (t *avroType) names(prefix string, within []*avroType, names []string, left *int) []string {
 	within = append(slices.Clone(within), t)
 	for _, field := range t.fields {
-		of, _, why := field.typ.nullable()
+		of, _ := field.typ.nullable()
 		*left--
 		switch {
-		case why != "" || slices.Contains(within, of) || len(names) >= maxAvroNames || *left < 0:
-		case of.kind == avroRecord:
+		case len(names) >= maxAvroNames || *left < 0:
+		case of.kind == avroRecord && !slices.Contains(within, of):
 			names = of.names(prefix+field.name+".", within, names, left)
 		case of.noColumn() == "":
 			names = append(names, prefix+field.name)
@@ -66,15 +69,10 @@ func (t *avroType) names(prefix string, within []*avroType, names []string, left
 	return names
 }
 
-// noColumn says why a type that is no union is no column; it is empty if it is one.
+// noColumn says why a type is no column; it is empty if it is one.
 func (t *avroType) noColumn() string {
-	switch t.kind {
-	case avroNull:
+	if t.kind == avroNull {
 		return "is always null in the schema"
-	case avroRecord:
-		return "is a record in the schema: name one of its fields"
-	case avroArray, avroMap:
-		return fmt.Sprintf("is of the type %s in the schema, which is no column", t.kind)
 	}
 	if t.logical == "decimal" && t.precision > row.MaxDigits {
 		return fmt.Sprintf("is a decimal of %d digits in the schema, must have at most %d", t.precision, row.MaxDigits)
@@ -101,10 +99,14 @@ func (t *avroType) field(name string) int {
 	return found
 }
 
-// find follows a path. at is empty if there is no such field; why is empty if it is a column.
+// find follows a path. at is empty if there is no such field; why is empty if it is a column, or says what is.
 func (f *avroFormat) find(path []string) (at []int, t *avroType, null bool, why string) {
 	t = f.schema
 	for i, name := range path {
+		if i > 0 && t.isNested() && t.kind != avroRecord {
+			return nil, nil, false, fmt.Sprintf("%s is of the type %s in the schema, so its column is JSON: write %s", strings.Join(path[:i], "."), t.kind,
+				strings.Join(path[:i], ".")+"->>'"+jsonpath.Text(jsonpath.Members(path[i:]))+"'")
+		}
 		if t.kind != avroRecord {
 			return nil, nil, false, ""
 		}
@@ -112,14 +114,8 @@ func (f *avroFormat) find(path []string) (at []int, t *avroType, null bool, why 
 		if n < 0 {
 			return nil, nil, false, ""
 		}
-		of, optional, why := t.fields[n].typ.nullable()
-		if at = append(at, n); why != "" {
-			if i+1 < len(path) {
-				at = nil
-			}
-			return at, nil, false, why
-		}
-		t, null = of, null || optional
+		of, optional := t.fields[n].typ.nullable()
+		at, t, null = append(at, n), of, null || optional
 	}
 	return at, t, null, t.noColumn()
 }
@@ -145,14 +141,21 @@ func (f *avroFormat) Column(path []string) (c Column, ok bool) {
 			node.fields[i] = &avroNode{slot: -1}
 		}
 		node = node.fields[i]
-		within, _, _ = within.fields[i].typ.nullable()
+		within, _ = within.fields[i].typ.nullable()
 	}
 	if node.slot < 0 {
 		node.slot = f.columns
 		f.columns++
 	}
 	c = Column{Slot: node.slot}
-	c.Type, c.Read = t.column(strings.Join(path, "."))
+	name := strings.Join(path, ".")
+	if t.isNested() {
+		node.whole = t
+		c.Type = value.Type{Kind: value.KindText}
+		c.Read = func(r *Fields, v value.Value) value.Value { return node.json(r, v, name) }
+	} else {
+		c.Type, c.Read = t.column(name)
+	}
 	c.Nullable = null
 	return c, true
 }
@@ -188,27 +191,35 @@ func (t *avroType) column(name string) (typ value.Type, read func(*Fields, value
 	return value.Type{Kind: value.KindText, Bytes: t.kind == avroBytes || t.kind == avroFixed}, nil
 }
 
-// readDecimal returns a function that reads the digits of a decimal without its point: a number in two's complement, the
-// highest byte first.
+// readDecimal returns a function that reads a decimal.
 func (t *avroType) readDecimal(name string) func(*Fields, value.Value) value.Value {
 	return func(r *Fields, v value.Value) value.Value {
-		b := v.Bytes
-		if len(b) == 0 {
+		if len(v.Bytes) == 0 {
 			return r.Fail("%s is a decimal without bytes", name)
 		}
-		sign := byte(int8(b[0]) >> 7)
-		for len(b) > 16 && b[0] == sign {
-			b = b[1:]
-		}
-		n := row.FromInt(int64(int8(sign)))
-		for _, c := range b {
-			n.Hi, n.Lo = n.Hi<<8|int64(n.Lo>>56), n.Lo<<8|uint64(c)
-		}
-		if len(b) > 16 || (n.Hi < 0) != (sign != 0) || !n.Digits(t.precision) {
+		n, ok := t.decimal(v.Bytes)
+		if !ok {
 			return r.Fail("%s has more digits than the %d of its decimal in the schema", name, t.precision)
 		}
 		return value.Value{Number: n, Scale: uint8(t.scale), Set: true}
 	}
+}
+
+// decimal reads the digits of a decimal without its point: a number in two's complement, the highest byte first. ok is
+// false if it has no bytes, or more digits than its precision or [row.MaxDigits].
+func (t *avroType) decimal(b []byte) (n row.Number, ok bool) {
+	if len(b) == 0 {
+		return n, false
+	}
+	sign := byte(int8(b[0]) >> 7)
+	for len(b) > 16 && b[0] == sign {
+		b = b[1:]
+	}
+	n = row.FromInt(int64(int8(sign)))
+	for _, c := range b {
+		n.Hi, n.Lo = n.Hi<<8|int64(n.Lo>>56), n.Lo<<8|uint64(c)
+	}
+	return n, len(b) <= 16 && (n.Hi < 0) == (sign != 0) && n.Digits(min(t.precision, row.MaxDigits))
 }
 
 // NewParser implements Format.

@@ -138,7 +138,7 @@ func TestAvro_nested(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := strings.Join(f.Names(), " "), "ts client.ip client.port server.ip server.port Status status body"; got != want {
+	if got, want := strings.Join(f.Names(), " "), "ts tags client.ip client.port client.via empty list server.ip server.port server.via Status status body"; got != want {
 		t.Errorf("the names are %s, expected %s", got, want)
 	}
 	r := newReader(t, "avro", avroNested, "status", "Status", "server/ip", "server/port", "server/via/ip", "server/via/via/ip", "client/ip", "CLIENT/Port", "ts", "body")
@@ -163,7 +163,8 @@ func TestAvro_nested(t *testing.T) {
 		}
 	}
 	for path, want := range map[string]string{
-		"tags": "is of the type map", "list": "is of the type array", "client": "is a record in the schema: name one of its fields", "client.via": "is a record", "STATUS": "", "nosuch": "", "ts.x": "", "tags.a": "",
+		"tags.a": `tags is of the type map in the schema, so its column is JSON: write tags->>'$."a"'`, "client.nosuch": "", "STATUS": "", "nosuch": "", "ts.x": "",
+		"list.ip.x": `list is of the type array in the schema, so its column is JSON: write list->>'$."ip"."x"'`,
 	} {
 		if _, ok := f.Column(strings.Split(path, ".")); ok {
 			t.Errorf("%s is a column, expected none", path)
@@ -179,11 +180,11 @@ func TestAvro_schemas(t *testing.T) {
 	for schema, want := range map[string]string{
 		`{`:        "cannot read the definition of avro",
 		`"string"`: "the outermost type is string, must be a record",
-		`{"type":"record","name":"R","fields":[]}`:                                       "no field of the record is a column",
-		avroRecordOf(`{"type":"array","items":"int"}`):                                   "no field of the record is a column",
-		avroRecordOf(`"R"`):                                                              "a record contains itself",
-		avroRecordOf(`{"type":"record","name":"S","fields":[{"name":"r","type":"R"}]}`):  "a record contains itself",
-		avroRecordOf(`"nosuch"`):                                                         "nosuch",
+		`{"type":"record","name":"R","fields":[]}`: "no field of the record is a column",
+		avroRecordOf(`["null"]`):                   "no field of the record is a column",
+		avroRecordOf(`"R"`):                        "a record contains itself",
+		avroRecordOf(`{"type":"record","name":"S","fields":[{"name":"r","type":"R"}]}`): "a record contains itself",
+		avroRecordOf(`"nosuch"`): "nosuch",
 		avroRecordOf(`{"type":"bytes","logicalType":"decimal","precision":4,"scale":5}`): "decimal",
 		strings.Repeat(" ", maxAvroSchema) + avroRecordOf(`"int"`):                       "expected at most 1048576",
 	} {
@@ -192,10 +193,8 @@ func TestAvro_schemas(t *testing.T) {
 		}
 	}
 	for typ, want := range map[string]string{
-		`["int","string"]`:        "is a union of int and string in the schema: only one type, alone or with null, is a column",
-		`["null","int","string"]`: "is a union of int and string",
-		`"null"`:                  "is always null",
-		`["null"]`:                "is always null",
+		`"null"`:   "is always null",
+		`["null"]`: "is always null",
 		`{"type":"bytes","logicalType":"decimal","precision":39}`:            "is a decimal of 39 digits in the schema, must have at most 38",
 		`{"type":"bytes","logicalType":"decimal","precision":38,"scale":31}`: "is a decimal with 31 digits after the point in the schema, must have at most 30",
 	} {
@@ -236,7 +235,7 @@ func TestAvro_hostileBodies(t *testing.T) {
 // Records within records without columns are read a bounded number of times, however often each is within another.
 func TestAvro_manyEmptyRecords(t *testing.T) {
 	t.Parallel()
-	for _, leaf := range []string{`"null"`, `{"type":"array","items":"int"}`} {
+	for leaf, want := range map[string]int{`"null"`: 1, `{"type":"array","items":"int"}`: maxAvroNames} {
 		schema := `{"type":"record","name":"A0","fields":[{"name":"f","type":` + leaf + `}]}`
 		for i := range 40 {
 			schema = fmt.Sprintf(`{"type":"record","name":"A%d","fields":[{"name":"a","type":%s},{"name":"b","type":"A%d"}]}`, i+1, schema, i)
@@ -245,8 +244,8 @@ func TestAvro_manyEmptyRecords(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if names := f.Names(); len(names) != 1 || names[0] != "n" {
-			t.Errorf("got the columns %v, expected n", names)
+		if names := f.Names(); len(names) != want || names[0] != "n" {
+			t.Errorf("got %d columns, %v…, expected n and %d in all", len(names), names[0], want)
 		}
 	}
 	schema := `{"type":"record","name":"A0","fields":[{"name":"f","type":"null"}]}`
@@ -266,11 +265,11 @@ func TestAvro_inAList(t *testing.T) {
 		{"_format avro/f json/f raw/body", `{"f":1}`, "json|NULL|1|NULL"},
 		{"_format avro/f raw/body", "\x02\x04a", "raw|NULL|\x02\x04a"},
 	})
-	f, err := New("first-of(avro,raw)", `{"type":"record","name":"R","fields":[{"name":"g","type":"int"},{"name":"f","type":["int","string"]}]}`)
+	f, err := New("first-of(avro,raw)", `{"type":"record","name":"R","fields":[{"name":"g","type":"int"},{"name":"f","type":"null"}]}`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for path, want := range map[string]string{"f": "is a union of int and string", "avro.f": "is a union of int and string", "raw.f": "", "g": "", "body": ""} {
+	for path, want := range map[string]string{"f": "is always null", "avro.f": "is always null", "raw.f": "", "g": "", "body": ""} {
 		if got := f.(ReasonedFormat).Rejected(strings.Split(path, ".")); !strings.HasPrefix(got, want) || (got == "") != (want == "") {
 			t.Errorf("%s: got the reason %q, expected %q", path, got, want)
 		}
@@ -352,6 +351,9 @@ func FuzzAvro(f *testing.F) {
 			return
 		}
 		for i, name := range names {
+			if _, of, _, _ := format.(*avroFormat).find(strings.Split(name, ".")); of.isNested() {
+				continue // FuzzAvroJSON compares them
+			}
 			c := r.columns[i]
 			v := r.fields.Values[c.Slot]
 			if c.Read != nil && v.Set {

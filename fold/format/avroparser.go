@@ -24,6 +24,7 @@ const expectedAvroEnd = "avro: expected the end of the body after the value of t
 // Start implements Parser.
 func (p *avroParser) Start(body []byte, r *Fields) (more bool, err error) {
 	clear(r.Values)
+	r.avro = r.avro[:0]
 	p.values, p.body = r.Values, body
 	at, schema := 0, p.format.schema
 	for i := range schema.fields {
@@ -106,15 +107,20 @@ func (p *avroParser) inner(t *avroType, n *avroNode, at, depth int) (next int) {
 	if depth > maxAvroDepth {
 		return -1
 	}
+	from := at
 	switch t.kind {
 	case avroUnion:
 		i, at := avrobin.ReadLong(p.body, at)
 		if at < 0 || uint64(i) >= uint64(len(t.branches)) {
 			return -1
 		}
-		return p.read(t.branches[i], n, at, depth)
+		if t.branches[i].kind == avroNull {
+			return at
+		}
+		return p.keep(t, n, from, p.read(t.branches[i], n, at, depth))
 	case avroRecord:
-		if t.least == 0 { // no value of it has a byte or a column, however many records are within
+		if t.least == 0 { // no value of it has a byte, however many records are within
+			p.keepEmpty(t, n, at)
 			return at
 		}
 		for i := range t.fields {
@@ -126,9 +132,30 @@ func (p *avroParser) inner(t *avroType, n *avroNode, at, depth int) (next int) {
 				return -1
 			}
 		}
-		return at
+		return p.keep(t, n, from, at)
 	}
-	return p.blocks(t, at, depth)
+	return p.keep(t, n, from, p.blocks(t, at, depth))
+}
+
+// keep stores the value of a column of JSON in Avro's encoding, and returns the index after it.
+func (p *avroParser) keep(t *avroType, n *avroNode, from, next int) int {
+	if n != nil && n.whole == t && next >= 0 {
+		p.values[n.slot] = value.Text(p.body[from:next:next])
+	}
+	return next
+}
+
+// keepEmpty stores the columns of JSON in a record whose values have no bytes.
+func (p *avroParser) keepEmpty(t *avroType, n *avroNode, at int) {
+	if n == nil {
+		return
+	}
+	p.keep(t, n, at, at)
+	for i, field := range n.fields {
+		if field != nil {
+			p.read(t.fields[i].typ, field, at, 0)
+		}
+	}
 }
 
 // blocks reads the items of an array or a map.

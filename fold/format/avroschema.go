@@ -26,9 +26,10 @@ type avroType struct {
 }
 
 type avroField struct {
-	name string
-	typ  *avroType
-	bad  string // the reason of a body whose field is not a value of its type
+	name   string
+	quoted []byte // the name as that of a member of a JSON object, with its colon
+	typ    *avroType
+	bad    string // the reason of a body whose field is not a value of its type
 }
 
 type avroKind uint8
@@ -154,6 +155,7 @@ func (b *avroBuilder) inner(t *avroType, n *avro.SchemaNode, space string) (err 
 	case avroRecord:
 		for i := range n.Fields {
 			f := avroField{name: n.Fields[i].Name}
+			f.quoted = append(AppendJSONText(nil, []byte(f.name)), ':')
 			f.bad = "avro: expected a value of the schema: field " + f.name + " is cut short or malformed"
 			if f.typ, err = b.build(&n.Fields[i].Type, space); err != nil {
 				return err
@@ -230,24 +232,28 @@ func (t *avroType) fewest() (n int) {
 	return 1
 }
 
-// nullable returns the type itself, or the other type of its union with null. why is empty, or says why a union is
-// neither.
-func (t *avroType) nullable() (of *avroType, null bool, why string) {
+// nullable returns the type itself, or the other type of its union with null. A union of several types stays one.
+func (t *avroType) nullable() (of *avroType, null bool) {
 	if t.kind != avroUnion {
-		return t, false, ""
+		return t, false
 	}
 	for _, branch := range t.branches {
 		switch {
 		case branch.kind == avroNull:
 			null = true
-		case of != nil:
-			return nil, false, fmt.Sprintf("is a union of %s and %s in the schema: only one type, alone or with null, is a column", of.kind, branch.kind)
-		default:
+		case of == nil:
 			of = branch
+		default:
+			of = t
 		}
 	}
 	if of == nil {
 		of = &avroType{}
 	}
-	return of, null, ""
+	return of, null
+}
+
+// isNested reports whether a column of the type is JSON.
+func (t *avroType) isNested() bool {
+	return t.kind == avroArray || t.kind == avroMap || t.kind == avroRecord || t.kind == avroUnion
 }

@@ -17,6 +17,7 @@ type Fields struct {
 	// record.
 	Text []byte
 
-	mismatch mismatch // of the body that was read last
-	member   int      // of a list of formats: the index of the one that reads the body
+	avro     []avroText // columns of the body that is read, as far as they were written as JSON
+	mismatch mismatch   // of the body that was read last
+	member   int        // of a list of formats: the index of the one that reads the body
 }

@@ -260,8 +260,12 @@ func (p *jsonParser) writeMember(name []byte, v *fastjson.Value) {
 
 // AppendJSONText appends a text as JSON, in quotes.
 func AppendJSONText(dst, text []byte) []byte {
+	return append(appendJSONEscaped(append(dst, '"'), text), '"')
+}
+
+// appendJSONEscaped appends a text as JSON has it between the quotes.
+func appendJSONEscaped(dst, text []byte) []byte {
 	const hex = "0123456789abcdef"
-	dst = append(dst, '"')
 	for _, c := range text {
 		switch {
 		case c == '"' || c == '\\':
@@ -282,7 +286,7 @@ func AppendJSONText(dst, text []byte) []byte {
 			dst = append(dst, c)
 		}
 	}
-	return append(dst, '"')
+	return dst
 }
 
 // find follows a path, as MySQL does: cell 0 or last of a value that is no array is the value itself. It returns nil

@@ -26,7 +26,7 @@ func TestAvro_toTheTable(t *testing.T) {
 	var err error
 	opts := query.DefaultOptions()
 	opts.Format, opts.FormatString = "avro", schema
-	if cfg.Plan, err = query.Compile("INSERT INTO prices SELECT TUMBLE(ts, INTERVAL 1 MINUTE) AS minute, client.country, COUNT(*) AS n, SUM(price) AS price "+
+	if cfg.Plan, err = query.Compile("INSERT INTO prices SELECT TUMBLE(ts, INTERVAL 1 MINUTE) AS minute, client.country, COUNT(*) AS n, SUM(price) AS price, SUM(JSON_LENGTH(tags)) AS tags, MAX(tags->>'$.a') AS a "+
 		"FROM events GROUP BY minute, client.country", opts); err != nil {
 		t.Fatal(err)
 	}
@@ -52,8 +52,8 @@ func TestAvro_toTheTable(t *testing.T) {
 		return strings.Join(rows(t, server.DSN(db), "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'prices'"), "") == "1" &&
 			strings.Join(rows(t, server.DSN(db), "SELECT SUM(counted), SUM(dead) FROM etl_checkpoint"), "") == "3 4"
 	})
-	const want = "2015-05-17 10:05:00 none 1 0.05, 2015-05-17 10:05:00 AT 2 9.99"
-	if got := strings.Join(rows(t, server.DSN(db), "SELECT minute, COALESCE(country, 'none'), n, price FROM prices ORDER BY country IS NOT NULL"), ", "); got != want {
+	const want = "2015-05-17 10:05:00 none 1 0.05 1 b, 2015-05-17 10:05:00 AT 2 9.99 2 b"
+	if got := strings.Join(rows(t, server.DSN(db), "SELECT minute, COALESCE(country, 'none'), n, price, tags, a FROM prices ORDER BY country IS NOT NULL"), ", "); got != want {
 		t.Errorf("the table has %s, expected %s", got, want)
 	}
 }
