@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -20,9 +21,9 @@ import (
 
 // Old windows of a target are deleted in three kinds of transactions, each of its own (P36):
 //
-//  1. Begin, once for a target: the first mark is inserted, lower than any window, and the epochs of the job's checkpoints
-//     are raised. (If the row of a mark was deleted, a process that knows the mark inserts it where it was.) A crash before
-//     COMMIT leaves nothing. After it, every owner is fenced, claims again, and knows the mark.
+//  1. Begin, once for all targets: the first mark of each is inserted, lower than any window, and the epochs of the job's
+//     checkpoints are raised. (If the row of a mark was deleted, a process that knows the mark inserts it where it was.) A
+//     crash before COMMIT leaves nothing. After it, every owner is fenced, claims again, and knows the marks.
 //  2. Move: the mark is raised to the start of the first window that is kept. It waits for the shared locks of commits.
 //     A crash before COMMIT leaves the old mark. After it, no commit adds to a window below, whether it is deleted or not.
 //  3. Delete: a chunk of the rows below the mark that is stored. A crash before COMMIT leaves the chunk; after it, the next
@@ -65,7 +66,7 @@ func (s *Sink) MoveLowWater(ctx context.Context, table string) (micros int64, be
 		return 0, false, err
 	}
 	if !begun {
-		if micros, begun, err = s.beginRetain(ctx, doing, &t.table, key); err != nil || !begun {
+		if micros, begun, err = s.beginRetain(ctx, doing, table); err != nil || !begun {
 			return 0, false, err
 		}
 	}
@@ -108,42 +109,37 @@ func (s *Sink) raiseMark(ctx context.Context, doing string, t *row.Table, key st
 	return micros, nil
 }
 
-// beginRetain inserts the first mark of a target, and fences all owners of the job's partitions, which do not know it.
+// beginRetain inserts the first mark of a target, and those of the other targets that will get one, and fences all owners of
+// the job's partitions, once for all targets, because they do not know the marks.
 // A claim reads the marks after it has locked its checkpoints, or that of another partition or topic if its own are new.
-// The first claim of a topic may find no checkpoint, so it locks the row of etl_target before; so does a claim by which
-// another job takes over the table. The checkpoints and that row are locked here before the mark is inserted. So either
+// The first claim of a topic may find no checkpoint, so it locks the rows of etl_target before; so does a claim by which
+// another job takes over the table. The checkpoints and these rows are locked here before the marks are inserted. So either
 // the claim has read the mark, or its epoch is raised here, or the table belongs to another job. It does nothing before
 // the job's first claim, which would find nothing to lock.
-//
-// A mark that this process knows was in the table before, and its row was deleted. It is inserted where it was, because
-// windows below it may be deleted.
-func (s *Sink) beginRetain(ctx context.Context, doing string, t *row.Table, key string) (micros int64, begun bool, err error) {
+func (s *Sink) beginRetain(ctx context.Context, doing, table string) (micros int64, begun bool, err error) {
 	err = s.inOwnTx(ctx, doing, func(tx *pool.Tx) (bool, error) {
 		if claimed, err := s.ownQuery(ctx, tx, " FOR UPDATE"); err != nil || !claimed {
 			return false, err
 		}
-		if _, err := s.lockTarget(ctx, tx, t, " FOR UPDATE"); err != nil {
-			return false, err
+		inserted := false
+		for _, name := range slices.Sorted(maps.Keys(s.config.Retain)) { // the order in which claims lock the rows of etl_target
+			first, at, err := s.insertMark(ctx, tx, name)
+			if err != nil && (name == table || !errors.Is(err, checkpoint.ErrRefused)) { // a table of another job is reported in its own turn
+				return false, err
+			}
+			if inserted = inserted || first; name == table {
+				micros, begun = at, true
+			}
 		}
-		if micros, begun, err = storedMark(ctx, tx, t, key, ""); err != nil || begun {
-			return false, err
-		}
-		text := sqltext.AppendText([]byte("INSERT INTO etl_retain (table_name, job, window_column, low_water, updated_at) VALUES ("), key)
-		text = sqltext.AppendText(append(text, ','), s.config.Job)
-		text = sqltext.AppendText(append(text, ','), t.Window.Column)
-		text = sqltext.AppendDatetime(append(text, ','), max(noMark, t.Window.Low()))
-		if _, err := tx.Exec(ctx, string(append(text, ",UTC_TIMESTAMP(6))"...))); err != nil {
-			return false, err
+		if !inserted {
+			return false, nil
 		}
 		var owner checkpoint.Owner
 		if _, err := rand.Read(owner[:]); err != nil {
 			return false, err
 		}
-		text = sqltext.AppendBytes([]byte("UPDATE etl_checkpoint SET epoch = epoch + 1, updated_at = UTC_TIMESTAMP(6), owner = "), owner[:])
+		text := sqltext.AppendBytes([]byte("UPDATE etl_checkpoint SET epoch = epoch + 1, updated_at = UTC_TIMESTAMP(6), owner = "), owner[:])
 		if _, err := tx.Exec(ctx, string(sqltext.AppendText(append(text, " WHERE job = "...), s.config.Job))); err != nil {
-			return false, err
-		}
-		if micros, begun, err = storedMark(ctx, tx, t, key, ""); err != nil {
 			return false, err
 		}
 		failpoint.Hit(failpoint.RetainBegins)
@@ -156,6 +152,29 @@ func (s *Sink) beginRetain(ctx context.Context, doing string, t *row.Table, key 
 		failpoint.Hit(failpoint.RetainBegun)
 	}
 	return micros, begun, nil
+}
+
+// insertMark inserts the first mark of a target, unless it has one, and returns the mark. A mark that this process knows was
+// in the table before, and its row was deleted. It is inserted where it was, because windows below it may be deleted.
+func (s *Sink) insertMark(ctx context.Context, tx *pool.Tx, table string) (inserted bool, micros int64, err error) {
+	t, key, err := s.retained(table)
+	if err != nil {
+		return false, 0, err
+	}
+	if _, err := s.lockTarget(ctx, tx, &t.table, " FOR UPDATE"); err != nil {
+		return false, 0, err
+	}
+	micros, ok, err := storedMark(ctx, tx, &t.table, key, "")
+	if err != nil || ok {
+		return false, micros, err
+	}
+	micros = max(noMark, t.table.Window.Low())
+	text := sqltext.AppendText([]byte("INSERT INTO etl_retain (table_name, job, window_column, low_water, updated_at) VALUES ("), key)
+	text = sqltext.AppendText(append(text, ','), s.config.Job)
+	text = sqltext.AppendText(append(text, ','), t.table.Window.Column)
+	text = sqltext.AppendDatetime(append(text, ','), micros)
+	_, err = tx.Exec(ctx, string(append(text, ",UTC_TIMESTAMP(6))"...)))
+	return err == nil, micros, err
 }
 
 // DeleteExpired deletes at most limit rows of windows below the target's low-water mark, the earliest first, and returns
@@ -208,6 +227,10 @@ func (s *Sink) retainedTarget(ctx context.Context, table string) (*target, strin
 	if err := s.refreshSchema(ctx); err != nil {
 		return nil, "", err
 	}
+	return s.retained(table)
+}
+
+func (s *Sink) retained(table string) (*target, string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.targets[table]

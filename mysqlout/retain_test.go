@@ -474,6 +474,33 @@ func TestP36_ADeletionWaitsForNoCommit(t *testing.T) {
 	}
 }
 
+// The first marks of several targets fence the owners once. That of a table that belongs to another job is left out.
+func TestP36_OneFenceForAllTargets(t *testing.T) {
+	t.Parallel()
+	db := sqltest.Open(t, mariadbtest.Start(t))
+	other := " AS d, COUNT(*) AS n FROM events WHERE ts IS NOT NULL GROUP BY d"
+	w := newWorker(t, db, 24*time.Hour, retainedQuery+"; INSERT INTO daily SELECT DATE(ts)"+other+"; INSERT INTO theirs SELECT DATE(ts)"+other, 0)
+	w.sink.config.Retain["hits"], w.sink.config.Retain["theirs"] = 24*time.Hour, 24*time.Hour
+	w.commit(0, 200)
+	db.Exec(t, "UPDATE etl_target SET job = 'other' WHERE table_name = 'theirs'")
+	if _, begun, err := w.sink.MoveLowWater(t.Context(), "hits"); !begun || err != nil {
+		t.Fatalf("begun is %v, %v", begun, err)
+	}
+	if got := db.Text(t, "SELECT table_name FROM etl_retain ORDER BY table_name"); got != "daily\nhits" {
+		t.Errorf("the marks are of the tables\n%s\nexpected daily and hits", got)
+	}
+	epoch := db.Text(t, "SELECT epoch FROM etl_checkpoint WHERE partition_id = 0")
+	if _, begun, err := w.sink.MoveLowWater(t.Context(), "daily"); !begun || err != nil {
+		t.Fatalf("begun is %v, %v", begun, err)
+	}
+	if _, _, err := w.sink.MoveLowWater(t.Context(), "theirs"); !errors.Is(err, checkpoint.ErrRefused) {
+		t.Errorf("the table of another job: got %v, expected %v", err, checkpoint.ErrRefused)
+	}
+	if got := db.Text(t, "SELECT epoch FROM etl_checkpoint WHERE partition_id = 0"); got != epoch {
+		t.Errorf("the epoch was %s, and is %s after the second table; expected one fence for both", epoch, got)
+	}
+}
+
 // Windows can be TIMESTAMPs, which hold no time before 1970, unlike the first mark.
 func TestP36_ATimestamp(t *testing.T) {
 	t.Parallel()
