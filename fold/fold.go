@@ -2,6 +2,7 @@ package fold
 
 import (
 	"context"
+	"errors"
 
 	"github.com/sluice-etl/sluice/batch"
 	"github.com/sluice-etl/sluice/checkpoint"
@@ -18,6 +19,8 @@ type Fold struct {
 	rows       []*row.Rows  // one for each of bound
 	env        Env
 	rejections rejections
+	unread     bool                                        // records of this batch need schemas that are not read yet
+	needs      bool                                        // so did those of a batch since the last Restore
 	adopted    bool                                        // the versions of joined tables are those of this batch
 	topics     map[checkpoint.Partition]checkpoint.TopicID // of the partitions of the last Restore
 
@@ -167,6 +170,11 @@ func (f *Fold) add(in *batch.Record, tally *batch.Tally) {
 		more, err = f.config.Parser.Next(&e.Fields)
 	}
 	if err != nil {
+		if errors.Is(err, format.ErrSchemaUnread) {
+			f.unread, f.needs = true, true
+			tally.Filtered++ // the batch is not committed: see Take
+			return
+		}
 		bad := format.Describe(err)
 		tally.Dead = append(tally.Dead, f.deadLetter(-1, false, "", bad.Reason, bad.Detail))
 		return
@@ -292,13 +300,25 @@ func (f *Fold) merge(p *pending) {
 // Take implements batch.Fold.
 func (f *Fold) Take() row.Delta {
 	d := row.Delta{Tables: f.rows}
+	if f.unread {
+		d.Unread = &checkpoint.Error{Class: checkpoint.ErrStale, Err: format.ErrSchemaUnread}
+	}
+	f.unread = false
 	f.begin()
 	f.adopted = false
 	return d
 }
 
-// Restore implements batch.Fold.
-func (f *Fold) Restore(_ context.Context, checkpoints []checkpoint.Checkpoint, rejected []batch.RejectedRow) error {
+// Restore implements batch.Fold. It reads the schemas that records of the discarded batch need. An error is that these
+// cannot be read.
+func (f *Fold) Restore(ctx context.Context, checkpoints []checkpoint.Checkpoint, rejected []batch.RejectedRow) error {
+	if f.needs {
+		if err := f.config.Schemas.Read(ctx); err != nil {
+			return err
+		}
+		f.needs = false
+	}
+	f.unread = false
 	f.bind()
 	f.begin()
 	f.adopted = false

@@ -1,6 +1,7 @@
 package fold
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"time"
@@ -22,6 +23,8 @@ type Config struct {
 	// Parser reads bodies into Slots fields. It belongs to this fold alone.
 	Parser format.Parser
 	Slots  int
+	// Schemas, if not nil, reads the schemas that the parser did not know (format.ErrSchemaUnread).
+	Schemas interface{ Read(context.Context) error }
 	// Zone is for times that are written without one.
 	Zone *time.Location
 	// Joined are the joined tables. A version of each must be current before records are added. A fold adopts the current

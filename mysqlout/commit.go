@@ -32,6 +32,9 @@ type tableRows struct {
 
 // Commit writes a task batch in one transaction (P9 to P11).
 func (s *Sink) Commit(ctx context.Context, tb *batch.TaskBatch[row.Delta]) error {
+	if tb.Delta.Unread != nil {
+		return tb.Delta.Unread
+	}
 	if err := checkAdvances(tb.Advances); err != nil {
 		return err
 	}

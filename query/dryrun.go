@@ -19,7 +19,8 @@ import (
 )
 
 // Input is a log file of a dry run. Each line is a record in partition 0 of a topic that has the file's name. The
-// record's offset is the line's number, from 0. With log format avro, a file is one record.
+// record's offset is the line's number, from 0. With log formats avro and avro_confluent, a file is one
+// record.
 type Input struct {
 	Name string
 	io.Reader
@@ -109,7 +110,7 @@ func Evaluate(ctx context.Context, p *Plan, inputs []Input, maxDead int) (tables
 		}
 	}
 	for _, in := range inputs {
-		n, err := dryRunInput(ctx, f, in, p.options.Format == "avro", take)
+		n, err := dryRunInput(ctx, f, in, p.options.Format == "avro" || p.options.Format == "avro_confluent", take)
 		res.Lines += n
 		if err != nil {
 			return nil, nil, res, fmt.Errorf("%s: %w", in.Name, err)

@@ -1,6 +1,7 @@
 package query
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -32,6 +33,7 @@ type Plan struct {
 	bound    atomic.Pointer[[]row.Table] // as they are on the server, in the same order; never changed in place
 	sizes    fold.Sizes
 	joined   expr.Joined
+	schemas  Schemas   // nil if bodies name no schemas
 	replaced row.Table // what the statements name, if they are redirected; without columns
 }
 
@@ -151,6 +153,24 @@ func (p *Plan) redirect(st *ast.Statement) error {
 // Replaced returns the table that the statements name in place of Options.Into, without columns.
 func (p *Plan) Replaced() row.Table { return p.replaced }
 
+// Schemas are those of a registry, which Read reads if they were not known. Its error is that it cannot, of class
+// checkpoint.ErrRetry. It is safe for concurrent use.
+type Schemas interface {
+	format.Schemas
+	Read(ctx context.Context) error
+}
+
+// ReadsRegistry reports whether bodies name schemas of a registry, which UseSchemas must give.
+func (p *Plan) ReadsRegistry() bool { return format.ReadsRegistry(p.format) }
+
+// UseSchemas sets the schemas that bodies name. It is called before the first NewFold.
+func (p *Plan) UseSchemas(s Schemas) {
+	if f, ok := p.format.(format.RegistryFormat); ok && p.ReadsRegistry() {
+		f.UseSchemas(s)
+		p.schemas = s
+	}
+}
+
 // NewFold creates a fold for one task. It uses the tables of the last Bind.
 func (p *Plan) NewFold() batch.Fold[row.Delta] { return p.newFold() }
 
@@ -169,6 +189,9 @@ func (p *Plan) config() fold.Config {
 		c.Statements = append(c.Statements, prog.statement())
 	}
 	c.Parser, c.Slots = p.format.NewParser()
+	if p.schemas != nil {
+		c.Schemas = p.schemas
+	}
 	if p.options.FlumeValues {
 		c.Open = flumeOpener()
 	}

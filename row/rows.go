@@ -197,6 +197,9 @@ func (r *Rows) Sorted() []int {
 // same table share one Rows.
 type Delta struct {
 	Tables []*Rows
+	// Unread, if not nil, is what records of the batch could not be read without: the rows lack those records, so the batch
+	// must not be committed. It is of class checkpoint.ErrStale.
+	Unread error
 }
 
 // Len returns the number of rows of all tables.

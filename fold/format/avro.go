@@ -1,6 +1,7 @@
 package format
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -25,16 +26,30 @@ type avroNode struct {
 	slot   int         // -1 if the value itself is no column
 	whole  *avroType   // of a column of JSON: its type; its value in Avro's encoding is stored
 	fields []*avroNode // of a record, by index; nil is a field that is not used
+
+	// Of writers' schemas that are resolved to the format's:
+	of       *avroNode   // of a column of JSON: that of the format, whose type is another one
+	branches []*avroNode // of a union, by index
+	unfit    bool        // a branch whose values the format's schema does not have
+	absent   []avroAbsent
+	convert  func(value.Value) (v value.Value, ok bool) // nil if the value is as it is read
 }
 
 func newAvro(text string) (Format, error) {
-	schema, err := parseAvro(text)
+	f, err := newAvroFormat(text)
 	if err != nil {
 		return nil, definitionError("avro", err)
 	}
-	f := &avroFormat{schema: schema, root: &avroNode{slot: -1}}
+	return f, nil
+}
+
+func newAvroFormat(text string) (f *avroFormat, err error) {
+	f = &avroFormat{root: &avroNode{slot: -1}}
+	if f.schema, err = parseAvro(text, nil); err != nil {
+		return nil, err
+	}
 	if len(f.Names()) == 0 {
-		return nil, definitionError("avro", fmt.Errorf("no field of the record is a column"))
+		return nil, errors.New("no field of the record is a column")
 	}
 	return f, nil
 }
@@ -224,5 +239,5 @@ func (t *avroType) decimal(b []byte) (n row.Number, ok bool) {
 
 // NewParser implements Format.
 func (f *avroFormat) NewParser() (Parser, int) {
-	return &avroParser{format: f}, f.columns
+	return &avroParser{schema: f.schema, root: f.root}, f.columns
 }

@@ -33,6 +33,12 @@ type avroText struct {
 	text value.Value
 }
 
+// writtenAvro is a column of JSON with the type that the writer's schema has for it.
+type writtenAvro struct {
+	node *avroNode
+	typ  *avroType
+}
+
 // json returns the JSON of a column, whose value v holds in Avro's encoding. It is written once for each body. The column
 // is a text of JSON, not a field of a JSON record, so that functions read it as JSON without an operator.
 func (n *avroNode) json(r *Fields, v value.Value, name string) value.Value {
@@ -41,8 +47,14 @@ func (n *avroNode) json(r *Fields, v value.Value, name string) value.Value {
 			return r.avro[i].text
 		}
 	}
+	t := n.whole
+	for i := range r.written {
+		if r.written[i].node == n {
+			t = r.written[i].typ
+		}
+	}
 	w := avroJSON{body: v.Bytes, out: r.Text, from: len(r.Text), bad: malformedAvro}
-	if next := w.value(n.whole, 0, 1); next != len(v.Bytes) || w.isFull() {
+	if next := w.value(t, 0, 1); next != len(v.Bytes) || w.isFull() {
 		return r.Fail("%s %s", name, w.bad)
 	}
 	r.Text = w.out

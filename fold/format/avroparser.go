@@ -11,7 +11,9 @@ import (
 // avroParser reads one value of the schema from each body. Of fields that no column uses it checks the encoding, because
 // where a field ends is where the next one begins.
 type avroParser struct {
-	format *avroFormat
+	schema *avroType
+	root   *avroNode
+	fields *Fields
 	values []value.Value
 	body   []byte
 }
@@ -19,27 +21,33 @@ type avroParser struct {
 // maxAvroDepth is how deep values can be within others.
 const maxAvroDepth = 500
 
-const expectedAvroEnd = "avro: expected the end of the body after the value of the schema: the body is of another schema, or has a header in front, such as the ID of a schema in a registry"
+const expectedAvroEnd = "avro: expected the end of the body after the value of the schema: the body is of another schema, or has the ID of a schema in front, as format avro_confluent reads it"
 
 // Start implements Parser.
 func (p *avroParser) Start(body []byte, r *Fields) (more bool, err error) {
+	return p.start(body, 0, r)
+}
+
+// start reads the value that begins at an index of the body.
+func (p *avroParser) start(body []byte, at int, r *Fields) (more bool, err error) {
 	clear(r.Values)
 	r.avro = r.avro[:0]
-	p.values, p.body = r.Values, body
-	at, schema := 0, p.format.schema
-	for i := range schema.fields {
+	r.written = r.written[:0]
+	p.fields, p.values, p.body = r, r.Values, body
+	for i := range p.schema.fields {
 		from := at
 		var n *avroNode
-		if p.format.root.fields != nil {
-			n = p.format.root.fields[i]
+		if p.root.fields != nil {
+			n = p.root.fields[i]
 		}
-		if at = p.read(schema.fields[i].typ, n, at, 0); at < 0 {
-			return false, mismatchAt(r, schema.fields[i].bad, body, from)
+		if at = p.read(p.schema.fields[i].typ, n, at, 0); at < 0 {
+			return false, mismatchAt(r, p.schema.fields[i].bad, body, from)
 		}
 	}
 	if at < len(body) {
 		return false, mismatchAt(r, expectedAvroEnd, body, at)
 	}
+	p.readAbsent(p.root)
 	return true, nil
 }
 
@@ -49,7 +57,7 @@ func (p *avroParser) Next(*Fields) (bool, error) { return false, nil }
 // read reads the value of a type at an index, stores it if n has a slot, and returns the index after it; -1 if there is
 // no such value.
 func (p *avroParser) read(t *avroType, n *avroNode, at, depth int) (next int) {
-	b := p.body
+	b, from := p.body, at
 	var v value.Value
 	switch t.kind {
 	case avroNull:
@@ -97,9 +105,15 @@ func (p *avroParser) read(t *avroType, n *avroNode, at, depth int) (next int) {
 		return p.inner(t, n, at, depth+1)
 	}
 	if n != nil && n.slot >= 0 {
+		if n.convert != nil {
+			var ok bool
+			if v, ok = n.convert(v); !ok {
+				return -1
+			}
+		}
 		p.values[n.slot] = v
 	}
-	return at
+	return p.keep(t, n, from, at)
 }
 
 // inner reads a value that contains others.
@@ -114,11 +128,20 @@ func (p *avroParser) inner(t *avroType, n *avroNode, at, depth int) (next int) {
 		if at < 0 || uint64(i) >= uint64(len(t.branches)) {
 			return -1
 		}
+		branch := n
+		if n != nil && n.branches != nil {
+			if branch = n.branches[i]; branch.unfit {
+				return -1
+			}
+		}
 		if t.branches[i].kind == avroNull {
 			return at
 		}
-		return p.keep(t, n, from, p.read(t.branches[i], n, at, depth))
+		return p.keep(t, n, from, p.read(t.branches[i], branch, at, depth))
 	case avroRecord:
+		if n != nil {
+			p.readAbsent(n)
+		}
 		if t.least == 0 { // no value of it has a byte, however many records are within
 			p.keepEmpty(t, n, at)
 			return at
@@ -141,6 +164,9 @@ func (p *avroParser) inner(t *avroType, n *avroNode, at, depth int) (next int) {
 func (p *avroParser) keep(t *avroType, n *avroNode, from, next int) int {
 	if n != nil && n.whole == t && next >= 0 {
 		p.values[n.slot] = value.Text(p.body[from:next:next])
+		if n.of != nil {
+			p.fields.written = append(p.fields.written, writtenAvro{n.of, t})
+		}
 	}
 	return next
 }
@@ -156,6 +182,20 @@ func (p *avroParser) keepEmpty(t *avroType, n *avroNode, at int) {
 			p.read(t.fields[i].typ, field, at, 0)
 		}
 	}
+}
+
+// readAbsent stores the defaults of fields that a writer's record does not have.
+func (p *avroParser) readAbsent(n *avroNode) {
+	if len(n.absent) == 0 {
+		return
+	}
+	body := p.body
+	for i := range n.absent {
+		a := &n.absent[i]
+		p.body = a.encoded
+		p.read(a.typ, a.node, 0, 0)
+	}
+	p.body = body
 }
 
 // blocks reads the items of an array or a map.

@@ -19,6 +19,7 @@ type avroType struct {
 	items    *avroType   // of arrays and maps
 	branches []*avroType // of unions
 	symbols  [][]byte    // of enums
+	symbol   []byte      // of enums: the symbol that stands for those that are not in the list, nil if there is none
 	size     int         // of fixed
 	least    int         // at most the fewest bytes that a value has; where it is 0, each value has none
 
@@ -30,6 +31,7 @@ type avroField struct {
 	quoted []byte // the name as that of a member of a JSON object, with its colon
 	typ    *avroType
 	bad    string // the reason of a body whose field is not a value of its type
+	node   *avro.SchemaField
 }
 
 type avroKind uint8
@@ -59,17 +61,28 @@ func (k avroKind) String() string { return avroKindNames[k] }
 // maxAvroSchema is the maximum number of bytes of a schema.
 const maxAvroSchema = 1 << 20
 
-// parseAvro reads a schema whose outermost type is a record.
-func parseAvro(text string) (*avroType, error) {
-	if len(text) > maxAvroSchema {
-		return nil, fmt.Errorf("the schema has %d bytes, expected at most %d", len(text), maxAvroSchema)
+// parseAvro reads a schema whose outermost type is a record. References are the schemas of types that it names and does
+// not define, each behind those that it refers to itself.
+func parseAvro(text string, references []string) (*avroType, error) {
+	var types avro.SchemaCache
+	size := len(text)
+	for _, r := range references {
+		if size += len(r); size > maxAvroSchema {
+			break
+		}
+		if _, err := types.Parse(r); err != nil {
+			return nil, err
+		}
 	}
-	schema, err := avro.Parse(text)
+	if size > maxAvroSchema {
+		return nil, fmt.Errorf("the schema has %d bytes, expected at most %d", size, maxAvroSchema)
+	}
+	parsed, err := types.Parse(text)
 	if err != nil {
 		return nil, err
 	}
 	b := avroBuilder{named: map[string]*avroType{}}
-	t, err := b.build(schema.Root(), "")
+	t, err := b.build(parsed.Root(), "")
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +167,7 @@ func (b *avroBuilder) inner(t *avroType, n *avro.SchemaNode, space string) (err 
 	switch t.kind {
 	case avroRecord:
 		for i := range n.Fields {
-			f := avroField{name: n.Fields[i].Name}
+			f := avroField{name: n.Fields[i].Name, node: &n.Fields[i]}
 			f.quoted = append(AppendJSONText(nil, []byte(f.name)), ':')
 			f.bad = "avro: expected a value of the schema: field " + f.name + " is cut short or malformed"
 			if f.typ, err = b.build(&n.Fields[i].Type, space); err != nil {
@@ -169,6 +182,9 @@ func (b *avroBuilder) inner(t *avroType, n *avro.SchemaNode, space string) (err 
 	case avroEnum:
 		for _, s := range n.Symbols {
 			t.symbols = append(t.symbols, []byte(s))
+		}
+		if n.HasEnumDefault {
+			t.symbol = []byte(n.EnumDefault)
 		}
 	case avroUnion:
 		for i := range n.Branches {

@@ -17,7 +17,8 @@ type Fields struct {
 	// record.
 	Text []byte
 
-	avro     []avroText // columns of the body that is read, as far as they were written as JSON
-	mismatch mismatch   // of the body that was read last
-	member   int        // of a list of formats: the index of the one that reads the body
+	written  []writtenAvro // columns of JSON of the body that is read, whose types are not those of the format
+	avro     []avroText    // columns of the body that is read, as far as they were written as JSON
+	mismatch mismatch      // of the body that was read last
+	member   int           // of a list of formats: the index of the one that reads the body
 }

@@ -2,6 +2,7 @@ package format
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -269,6 +270,15 @@ func (f *firstOf) NewParser() (Parser, int) {
 	return p, slots
 }
 
+// UseSchemas implements RegistryFormat.
+func (f *firstOf) UseSchemas(s Schemas) {
+	for _, m := range f.members {
+		if r, ok := m.Format.(RegistryFormat); ok {
+			r.UseSchemas(s)
+		}
+	}
+}
+
 // firstOfParser reads bodies. Of the fields, the first are the columns of the list, and then follow those of each format,
 // which are all that its own parser sees.
 type firstOfParser struct {
@@ -295,6 +305,9 @@ func (p *firstOfParser) Start(body []byte, r *Fields) (more bool, err error) {
 			r.member = i
 			m.fill(r, more)
 			return more, nil
+		}
+		if errors.Is(err, ErrSchemaUnread) {
+			return false, err // whether the body is in this format is not known yet
 		}
 		r.Text = r.Text[:text]
 	}

@@ -81,6 +81,7 @@ var logFormats = []logFormat{
 	{name: "regex", make: newRegex, definition: "a regular expression with named groups, such as (?P<host>[^ ]+) (?P<status>[0-9]+) .*, which matches whole lines"},
 	{name: "grok", make: newGrok, definition: "a grok pattern, such as %{IP:host} %{NUMBER:status:int} %{GREEDYDATA}, which matches whole lines"},
 	{name: "avro", make: newAvro, definition: "an Avro schema in JSON, which " + option.Ref("avro-schema") + " reads from a file"},
+	{name: "avro_confluent", make: newConfluent, definition: "an Avro schema in JSON, which " + option.Ref("avro-schema") + " reads from a file"},
 	{name: "apache", make: newApache, definition: "the LogFormat as the server's configuration has it"},
 	{name: "nginx", make: newNginx, definition: "the log_format as the server's configuration has it"},
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/sluice-etl/sluice/mysqlout/ledger"
 	"github.com/sluice-etl/sluice/mysqlout/schema"
 	"github.com/sluice-etl/sluice/pool"
+	"github.com/sluice-etl/sluice/registry"
 	"github.com/sluice-etl/sluice/row"
 )
 
@@ -53,8 +54,27 @@ func Check(ctx context.Context, cfg Config, out io.Writer) error {
 	topics := c.kafka(ctx)
 	if cfg.Load {
 		c.mysql(ctx, topics)
+		c.registry(ctx)
 	}
 	return c.verdict()
+}
+
+// registry checks whether the schema registry answers, if a format reads it.
+func (c *checker) registry(ctx context.Context) {
+	if !c.cfg.readsRegistry() {
+		return
+	}
+	subject := "schema registry " + strings.Join(c.cfg.Registry.URLs, ",")
+	schemas, err := registry.New(c.cfg.Registry, nil, nil)
+	if err == nil {
+		err = schemas.Check(ctx)
+	}
+	if err != nil {
+		c.failed++
+		c.say("failed", subject, "%v", err)
+		return
+	}
+	c.say("ok", subject, "reachable")
 }
 
 // verdict returns the error that sums up the findings.

@@ -3,6 +3,7 @@ package app
 import (
 	"errors"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/sluice-etl/sluice/batch"
@@ -22,6 +23,7 @@ import (
 	"github.com/sluice-etl/sluice/receiver/socket"
 	"github.com/sluice-etl/sluice/receiver/syslog"
 	"github.com/sluice-etl/sluice/receiver/udp"
+	"github.com/sluice-etl/sluice/registry"
 	"github.com/sluice-etl/sluice/status"
 )
 
@@ -65,6 +67,8 @@ type Config struct {
 	// Joined is for the tables that the plan joins. ReadJoined, if not nil, makes them be read again whenever it delivers.
 	Joined     joined.Config
 	ReadJoined <-chan struct{}
+	// Registry is the registry whose schemas bodies name, if the plan's format reads it.
+	Registry registry.Config
 	// DeadLetterKeep is how long dead letters are kept; 0 keeps them permanently.
 	DeadLetterKeep time.Duration
 
@@ -91,7 +95,15 @@ func (c Config) Validate() error {
 		errs = append(errs, c.validateReceivers())
 	}
 	if c.Load {
-		errs = append(errs, c.Batch.Validate(), c.Pool.Validate(), c.Sink.Validate(), c.Dedup.Validate(), c.Joined.Validate())
+		errs = append(errs, c.Batch.Validate(), c.Pool.Validate(), c.Sink.Validate(), c.Dedup.Validate(), c.Joined.Validate(), c.Registry.Validate())
+		if c.Plan != nil {
+			errs = append(errs, c.Registry.Require(c.readsRegistry()))
+		}
 	}
 	return errors.Join(append(errs, c.validateListeners()...)...)
+}
+
+// readsRegistry reports whether the format of a topic reads the registry.
+func (c Config) readsRegistry() bool {
+	return c.Plan.ReadsRegistry() || slices.ContainsFunc(c.Topics, func(t query.TopicPlan) bool { return t.Plan.ReadsRegistry() })
 }

@@ -72,6 +72,7 @@ var direction = []struct {
 	{"fold/window", []string{"fold/value"}, "divides time into windows; independent of records"},
 	{"fold/jsonpath", []string{"fold/value"}, "a syntax, and nothing else"},
 	{"fold/format", []string{"fold/jsonpath", "fold/value", "internal/avrobin", "internal/option", "row"}, "log formats: splits the bytes of a body into fields; independent of Kafka"},
+	{"registry", []string{"checkpoint", "fold/format", "internal/obs", "internal/option", "internal/textfile", "internal/tlsfile"}, "reads schemas; independent of records"},
 	{"fold/lookup", []string{"fold/value", "row"}, "the rows of joined tables, in memory; does no I/O"},
 	{"fold/aggregate", []string{"fold/value", "row"}, "what a record adds to a cell; independent of records"},
 	{"fold", []string{"batch", "checkpoint", "fold/aggregate", "fold/format", "fold/lookup", "fold/value", "fold/window", "internal/option", "row"}, "implements batch.Fold for any program of functions; independent of SQL"},
@@ -87,8 +88,8 @@ var direction = []struct {
 	{"mysqlout/joined", []string{"checkpoint", "fold/lookup", "internal/option", "mysqlout/internal/sqlerr", "mysqlout/internal/sqltext", "mysqlout/schema", "pool", "row"}, "reads the tables that a query joins; writes nothing"},
 	{"mysqlout/ledger", []string{"batch", "checkpoint", "mysqlout/internal/sqlerr", "mysqlout/internal/sqltext", "pool", "row"}, "checkpoints, dead letters and event IDs; advances no checkpoint by itself"},
 	{"mysqlout", []string{"batch", "checkpoint", "fold/lookup", "internal/failpoint", "internal/obs", "internal/option", "mysqlout/internal/sqlerr", "mysqlout/internal/sqltext", "mysqlout/ledger", "mysqlout/schema", "pool", "row"}, "implements batch.Sink; independent of Kafka"},
-	{"internal/app", []string{"batch", "checkpoint", "dedup", "flumesink/avro", "flumesink/spark", "flumesink/thrift", "internal/avrobin", "internal/failpoint", "internal/obs", "internal/option", "internal/quote", "kafkaio", "mysqlout", "mysqlout/joined", "mysqlout/ledger", "mysqlout/schema", "pool", "query", "receiver", "receiver/filewatch", "receiver/http", "receiver/netcat", "receiver/netserver", "receiver/socket", "receiver/syslog", "receiver/udp", "row", "status"}, "assembles all components"},
-	{"internal/cli", []string{"batch", "checkpoint", "dedup", "flumeclient", "flumeclient/avro", "flumeclient/thrift", "flumesink/avro", "flumesink/spark", "flumesink/thrift", "fold/format", "internal/app", "internal/editdistance", "internal/grid", "internal/option", "internal/quote", "internal/textfile", "kafkaio", "migrate", "mysqlout", "mysqlout/joined", "mysqlout/ledger", "mysqlout/schema", "pool", "query", "query/trial", "receiver", "receiver/filewatch", "receiver/http", "receiver/netcat", "receiver/netserver", "receiver/socket", "receiver/syslog", "receiver/udp", "row", "status"}, "reads every package's options"},
+	{"internal/app", []string{"batch", "checkpoint", "dedup", "flumesink/avro", "flumesink/spark", "flumesink/thrift", "internal/avrobin", "internal/failpoint", "internal/obs", "internal/option", "internal/quote", "kafkaio", "mysqlout", "mysqlout/joined", "mysqlout/ledger", "mysqlout/schema", "pool", "query", "receiver", "receiver/filewatch", "receiver/http", "receiver/netcat", "receiver/netserver", "receiver/socket", "receiver/syslog", "receiver/udp", "registry", "row", "status"}, "assembles all components"},
+	{"internal/cli", []string{"batch", "checkpoint", "dedup", "flumeclient", "flumeclient/avro", "flumeclient/thrift", "flumesink/avro", "flumesink/spark", "flumesink/thrift", "fold/format", "internal/app", "internal/editdistance", "internal/grid", "internal/option", "internal/quote", "internal/textfile", "kafkaio", "migrate", "mysqlout", "mysqlout/joined", "mysqlout/ledger", "mysqlout/schema", "pool", "query", "query/trial", "receiver", "receiver/filewatch", "receiver/http", "receiver/netcat", "receiver/netserver", "receiver/socket", "receiver/syslog", "receiver/udp", "registry", "row", "status"}, "reads every package's options"},
 	{"cmd/etl", []string{"internal/cli"}, "ten lines"},
 	{"cmd/standalone", []string{"flumeclient/avro", "internal/accesslog", "internal/app", "internal/cli", "internal/filelock", "internal/grid", "internal/quote", "pool", "receiver", "receiver/netserver", "row", "status"}, "adds embedded servers and a demo; the demo reads its table through a pool of its own"},
 }
@@ -107,7 +108,9 @@ var stopsHere = []struct {
 	{"database/sql", []string{"pool", "mysqlout", "mysqlout/joined", "mysqlout/schema", "mysqlout/internal/sqlerr"}, "transactions have one owner each; no statement goes through the pool itself"},
 	{"github.com/go-sql-driver/mysql", []string{"pool", "mysqlout", "mysqlout/internal/sqlerr"}, "error numbers are classified there"},
 	{"github.com/twmb/franz-go/pkg/kfake", []string{"cmd/standalone"}, "a broker for evaluation and for tests"},
-	{"github.com/twmb/franz-go", []string{"kafkaio", "cmd/standalone"}, "only kafkaio uses the types of the Kafka client"},
+	{"github.com/twmb/franz-go/pkg/sr", []string{"registry"}, "the API of schema registries"},
+	{"github.com/twmb/franz-go", []string{"kafkaio", "registry", "cmd/standalone"}, "Kafka and the registry of its schemas"},
+	{"github.com/twmb/franz-go/pkg/kgo", []string{"kafkaio", "cmd/standalone"}, "only kafkaio uses the types of the Kafka client"},
 	{"github.com/dolthub/go-mysql-server", []string{"cmd/standalone"}, "68 MB of database for evaluation"},
 	{"github.com/dolthub/vitess/go/vt/sqlparser", []string{"query/parse"}, "one file converts its tree to ours"},
 	{"go.yaml.in/yaml/v3", []string{"internal/cli"}, "the configuration file"},
@@ -116,7 +119,7 @@ var stopsHere = []struct {
 	{"github.com/twmb/avro", []string{"fold/format"}, "reads schemas; it is also the reference for tests of our own decoders"},
 	{"github.com/apache/thrift", []string{"flumeclient/thrift", "internal/flumethrift"}, "for the client; the receiver has its own decoder"},
 	{"github.com/testcontainers/testcontainers-go", nil, "containers are for tests; the product depends on no engine"},
-	{"net/http", []string{"status", "receiver/http"}, "the admin listener, and Flume's HTTP source on a port of its own"},
+	{"net/http", []string{"status", "receiver/http", "registry"}, "the admin listener, Flume's HTTP source on a port of its own, and the client of schema registries"},
 	{"net/http/pprof", nil, "profiles are not served"},
 }
 

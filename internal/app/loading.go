@@ -22,6 +22,7 @@ import (
 	"github.com/sluice-etl/sluice/mysqlout/schema"
 	"github.com/sluice-etl/sluice/pool"
 	"github.com/sluice-etl/sluice/query"
+	"github.com/sluice-etl/sluice/registry"
 	"github.com/sluice-etl/sluice/row"
 	"github.com/sluice-etl/sluice/status"
 )
@@ -35,16 +36,17 @@ const pruneIDsEvery = 2 * time.Minute
 
 // loading is the half from Kafka to MySQL, for one topic.
 type loading struct {
-	cfg    Config
-	log    *slog.Logger
-	reg    prometheus.Registerer
-	conns  *pool.Pool
-	sink   *mysqlout.Sink
-	ledger *ledger.Ledger
-	source *kafkaio.Source
-	joined *joined.Reader
-	engine atomic.Pointer[batch.Engine[row.Delta]] // nil until tables and topics exist
-	mysql  *health
+	cfg     Config
+	log     *slog.Logger
+	reg     prometheus.Registerer
+	conns   *pool.Pool
+	sink    *mysqlout.Sink
+	ledger  *ledger.Ledger
+	source  *kafkaio.Source
+	joined  *joined.Reader
+	schemas *registry.Reader                        // nil if the topic's format reads none
+	engine  atomic.Pointer[batch.Engine[row.Delta]] // nil until tables and topics exist
+	mysql   *health
 }
 
 func newLoading(cfg Config, conns *pool.Pool, log *slog.Logger, reg prometheus.Registerer) (*loading, error) {
@@ -59,13 +61,20 @@ func newLoading(cfg Config, conns *pool.Pool, log *slog.Logger, reg prometheus.R
 	if err != nil {
 		return nil, err
 	}
-	return &loading{
+	l := &loading{
 		cfg: cfg, log: log, reg: reg, conns: conns, source: source,
 		sink:   mysqlout.New(cfg.Sink, conns, log, reg),
 		ledger: ledger.New(cfg.Sink.Job, conns),
 		joined: joined.New(cfg.Joined, cfg.Plan.Joined(), conns, log, reg),
 		mysql:  newHealth(status.Degraded, "not contacted yet"),
-	}, nil
+	}
+	if cfg.Plan.ReadsRegistry() {
+		if l.schemas, err = registry.New(cfg.Registry, log, reg); err != nil {
+			return nil, err
+		}
+		cfg.Plan.UseSchemas(l.schemas)
+	}
+	return l, nil
 }
 
 // prepare creates and checks the tables, and binds the plan to them.
@@ -201,6 +210,14 @@ func (l *loading) conditions() []status.Condition {
 	if len(l.cfg.Plan.Joined()) > 0 {
 		list = append(list, status.Condition{Name: "joined", Func: func() (status.State, string) {
 			if err := l.joined.Failure(); err != nil {
+				return status.Degraded, err.Error()
+			}
+			return status.OK, ""
+		}})
+	}
+	if l.schemas != nil {
+		list = append(list, status.Condition{Name: "schemas", Func: func() (status.State, string) {
+			if err := l.schemas.Failure(); err != nil {
 				return status.Degraded, err.Error()
 			}
 			return status.OK, ""

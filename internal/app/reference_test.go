@@ -23,6 +23,7 @@ import (
 	"github.com/sluice-etl/sluice/receiver/netcat"
 	"github.com/sluice-etl/sluice/receiver/socket"
 	"github.com/sluice-etl/sluice/receiver/syslog"
+	"github.com/sluice-etl/sluice/registry"
 )
 
 var rewrite = etltest.Rewrite()
@@ -53,6 +54,9 @@ func registerAll(t *testing.T, reg *prometheus.Registry) {
 	enableReceivers(&cfg)
 	cfg.Plan = joinPlan(t)
 	log := slog.New(slog.DiscardHandler)
+	if _, err := registry.New(registry.Config{URLs: []string{"http://127.0.0.1:1"}}, log, reg); err != nil {
+		t.Fatal(err)
+	}
 	kafkaio.NewMonitor(cfg.Kafka, cfg.use(), log, reg)
 	if _, err := kafkaio.NewProducer(cfg.Kafka, log, reg); err != nil {
 		t.Fatal(err)

@@ -24,6 +24,7 @@ const (
 	kindHost                      // a host alone, or the path of a socket
 	kindURL                       // avro://HOST:PORT or thrift://HOST:PORT
 	kindDSN                       // a DSN, which package pool validates
+	kindHTTP                      // http://HOST:PORT or https://HOST:PORT, which package registry validates
 )
 
 // addressOptions are the options that hold an address, or a list of them.
@@ -44,6 +45,7 @@ var addressOptions = map[string]addressKind{
 	"mysql-host":        kindHost,
 	"mysql-dsn":         kindDSN,
 	"to":                kindURL,
+	"schema-registry":   kindHTTP,
 }
 
 // addressOf returns the syntax of an option's address, and whether it is one. etl replay has a --to that is a time.
@@ -88,7 +90,7 @@ func checkAddresses(ctx *kong.Context) (lines []string, bad map[*kong.Flag]bool)
 	bad = map[*kong.Flag]bool{}
 	for _, f := range ctx.Flags() {
 		kind, ok := addressOf(f)
-		if !ok || kind == kindDSN {
+		if !ok || kind == kindDSN || kind == kindHTTP {
 			continue
 		}
 		verb, values := "is", []string{f.Target.String()}

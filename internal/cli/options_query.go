@@ -17,13 +17,14 @@ import (
 	"github.com/sluice-etl/sluice/mysqlout/joined"
 	"github.com/sluice-etl/sluice/query"
 	"github.com/sluice-etl/sluice/query/trial"
+	"github.com/sluice-etl/sluice/registry"
 )
 
 // QueryOptions set the query and the format of the events that it reads.
 type QueryOptions struct {
 	Format          string     `group:"query" common:"Format of the events' bodies." default:"${format}" placeholder:"FORMAT" help:"Format of the events' bodies: one of ${formats}; or first-of(a, b, …); or formats by topic, such as json, web=combined."`
 	LogFormatString string     `group:"query" placeholder:"STRING" help:"Definition of the format: columns for csv and tsv; a regular expression with named groups for regex; a pattern for grok; the LogFormat or log_format of a server's configuration for apache and nginx, which it implies."`
-	AvroSchema      string     `group:"query" placeholder:"FILE" help:"File with the schema of format avro."`
+	AvroSchema      string     `group:"query" placeholder:"FILE" help:"File with the schema of the Avro formats."`
 	Query           string     `group:"query" common:"INSERT INTO … SELECT … FROM events." placeholder:"SQL" help:"INSERT INTO … SELECT … FROM events; separate several statements with semicolons."`
 	QueryFile       string     `group:"query" common:"File with the query." placeholder:"FILE" help:"File with the query."`
 	TimeZone        string     `group:"query" default:"UTC" placeholder:"ZONE" help:"Time zone of log times without a zone, and of calendar windows (default UTC). Times in MySQL are always UTC."`
@@ -61,6 +62,24 @@ type LookupOptions struct {
 
 func (o LookupOptions) config() joined.Config {
 	return joined.Config{Refresh: o.LookupRefresh, MaxRows: o.LookupMaxRows}
+}
+
+// RegistryOptions name the registry of schemas.
+type RegistryOptions struct {
+	SchemaRegistry       []string `group:"query" placeholder:"URL" help:"Schema registry of format avro_confluent: http://HOST:PORT, or several instances of it."`
+	SchemaRegistryUser   string   `group:"query" placeholder:"NAME" help:"User for the schema registry, for HTTP's basic authentication."`
+	SchemaRegistryPass   string   `group:"query" name:"schema-registry-password" placeholder:"SECRET" help:"Password for the schema registry. Prefer --schema-registry-password-file, because other users can see the arguments of a process."`
+	SchemaRegistryFile   string   `group:"query" name:"schema-registry-password-file" placeholder:"FILE" help:"File with the password for the schema registry. It is read again for each request."`
+	SchemaRegistryTLSCA  string   `group:"query" name:"schema-registry-tls-ca" placeholder:"FILE" help:"PEM file with the certificate authorities of the schema registry (default: the system's)."`
+	SchemaRegistryTLSCrt string   `group:"query" name:"schema-registry-tls-cert" placeholder:"FILE" help:"PEM file with the client certificate for the schema registry."`
+	SchemaRegistryTLSKey string   `group:"query" name:"schema-registry-tls-key" placeholder:"FILE" help:"PEM file with the key of that certificate."`
+}
+
+func (o RegistryOptions) config() registry.Config {
+	return registry.Config{
+		URLs: o.SchemaRegistry, User: o.SchemaRegistryUser, Password: o.SchemaRegistryPass, PasswordFile: o.SchemaRegistryFile,
+		TLSCA: o.SchemaRegistryTLSCA, TLSCert: o.SchemaRegistryTLSCrt, TLSKey: o.SchemaRegistryTLSKey,
+	}
 }
 
 // LookupRows give joined tables their rows, where no server does.
@@ -108,8 +127,8 @@ func (o QueryOptions) avroSchema() (name, text string, err error) {
 	if name = o.Format; name == "" {
 		name = "avro"
 	}
-	if !format.TakesText(name, "avro") {
-		return "", "", fmt.Errorf("--avro-schema needs --format avro, or a list of formats with avro in it without a definition, got %s", o.Format)
+	if !format.TakesText(name, "avro") && !format.TakesText(name, "avro_confluent") {
+		return "", "", fmt.Errorf("--avro-schema needs --format avro or avro_confluent, or a list of formats with one of them in it without a definition, got %s", o.Format)
 	}
 	if o.LogFormatString != "" {
 		return "", "", errors.New("--avro-schema and --log-format-string exclude each other: both are the definition of the format")

@@ -27,6 +27,7 @@ type replayCmd struct {
 	ValueOptions    `embed:""`
 	BatchOptions    `embed:""`
 	LookupOptions   `embed:""`
+	RegistryOptions `embed:""`
 	WindowOptions   `embed:""`
 	ShutdownTimeout time.Duration `group:"process" default:"20s" help:"Grace period for a stop. A second signal ends the process at once."`
 	LogOptions      `embed:""`
@@ -86,7 +87,7 @@ func (c *replayCmd) config() (cfg app.Config, stretch app.Stretch, err error) {
 	cfg.Kafka.ShutdownTimeout = cfg.ShutdownTimeout
 	cfg.Batch = c.BatchOptions.config(cfg.ShutdownTimeout)
 	cfg.Pool = c.MySQLOptions.config(c.KafkaRebalanceTimeout)
-	cfg.Sink, cfg.Joined = c.TableOptions.config(), c.LookupOptions.config()
+	cfg.Sink, cfg.Joined, cfg.Registry = c.TableOptions.config(), c.LookupOptions.config(), c.RegistryOptions.config()
 	cfg.DeadLetterKeep = time.Duration(c.DeadLetterKeep)
 	if err = requireOneTopic(c.KafkaTopic, "a replay has a range of offsets of one topic, and its table the rows of that topic alone"); err != nil {
 		return cfg, stretch, err

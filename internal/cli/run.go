@@ -23,13 +23,14 @@ type RunOptions struct {
 
 // LoadOptions are the options of loading, except those of Kafka and of the process.
 type LoadOptions struct {
-	QueryOptions   `embed:""`
-	JobOptions     `embed:""`
-	LookupOptions  `embed:""`
-	MySQLOptions   `embed:""`
-	ConsumeOptions `embed:""`
-	BatchOptions   `embed:""`
-	WindowOptions  `embed:""`
+	QueryOptions    `embed:""`
+	JobOptions      `embed:""`
+	LookupOptions   `embed:""`
+	RegistryOptions `embed:""`
+	MySQLOptions    `embed:""`
+	ConsumeOptions  `embed:""`
+	BatchOptions    `embed:""`
+	WindowOptions   `embed:""`
 }
 
 type runCmd struct {
@@ -82,7 +83,7 @@ func (o *LoadOptions) load(k *kong.Context, cfg *app.Config, fallback string) er
 	cfg.Batch = o.BatchOptions.config(cfg.ShutdownTimeout)
 	cfg.Pool = o.MySQLOptions.config(o.KafkaRebalanceTimeout)
 	cfg.Sink = o.JobOptions.config()
-	cfg.Joined = o.LookupOptions.config()
+	cfg.Joined, cfg.Registry = o.LookupOptions.config(), o.RegistryOptions.config()
 	var err error
 	cfg.DeadLetterKeep = time.Duration(o.DeadLetterKeep)
 	if cfg.Topics == nil {
